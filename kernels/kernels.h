@@ -1,0 +1,180 @@
+/* Ternary kernels: pure functions over runs of groups. No I/O, no threads, no
+ * allocation, no globals. The numeric contract and its reasons: README.md.
+ *
+ * Words. A *group* is `group_len` consecutive elements of one row. A *run* is
+ * `count` groups of one length, one after another in memory. `divisor` is what
+ * the sum of magnitudes is divided by: group_len, or group_size where a short
+ * group is padded. t in {-1, 0, +1}; s is the group's scale; code = t + 1.
+ *
+ * Every function gives the same bits on every ISA, at every alignment, and
+ * however a tensor is cut into runs. Call them between kernels_enter and
+ * kernels_leave. Pointers never alias unless the comment says they may. */
+#ifndef KERNELS_H
+#define KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "trit/types.h"
+
+struct kernels; /* the operations of one ISA: a const table */
+
+/* The table by name: "portable", "avx2", "avx512", "neon"; "auto" or NULL is
+ * the best this machine has. NULL when unknown or not to be had here. */
+const struct kernels *kernels_select(const char *name);
+const char *kernels_name(const struct kernels *kernels);
+
+/* The tables this machine can run, portable first. Returns how many. */
+enum { KERNELS_TABLES_MAX = 8 };
+size_t kernels_available(const struct kernels *tables[KERNELS_TABLES_MAX]);
+
+/* Known-answer test of a table: 0, or -1 with a sentence in `message`. A few
+ * milliseconds; for the daemon's start. */
+int kernels_selftest(const struct kernels *kernels, char *message, size_t bytes);
+
+/* The floating-point environment the contract needs (round to nearest, no
+ * flush to zero, no denormals-are-zero), whatever the thread had. */
+struct kernels_env {
+    uint64_t saved;
+};
+void kernels_enter(struct kernels_env *env);
+void kernels_leave(const struct kernels_env *env);
+
+/* Bytes of one element; 0 for a dtype that is not an element type. */
+size_t dtype_bytes(enum trit_dtype dtype);
+const char *dtype_name(enum trit_dtype dtype);       /* "bf16" */
+const char *encoding_name(enum trit_encoding encoding); /* "pq2_0" */
+bool encoding_by_name(const char *name, enum trit_encoding *encoding);
+
+/* Where an encoding keeps its scales. */
+enum scale_place {
+    SCALES_FOLDED,   /* dense: t*s in the element type */
+    SCALES_F32,      /* beside the data, f32 each */
+    SCALES_F16,      /* beside the data, f16 each */
+    SCALES_IN_BLOCK, /* f16, inside each block */
+    SCALES_TENSOR,   /* one for the tensor */
+};
+
+struct encoding_layout {
+    bool supported;          /* this build encodes and decodes it */
+    uint32_t block_elements; /* rows must be a multiple; 1 = any row */
+    uint32_t block_bytes;    /* of one block; 0 = dense (element size) */
+    enum scale_place scales;
+    uint32_t group_size;     /* the only group size it can hold; 0 = any */
+};
+
+/* NULL for a number outside the enum. */
+const struct encoding_layout *encoding_layout(enum trit_encoding encoding);
+
+/* Counts over a run; exact integers, so they add up in any order. */
+struct ternary_counts {
+    uint64_t negatives, zeros, positives;
+    uint64_t zero_groups;      /* groups whose elements are all zero */
+    uint64_t non_finite;       /* NaN and infinities among the input */
+    uint64_t first_non_finite; /* element index in the run; UINT64_MAX: none */
+    uint64_t near_threshold;   /* | 2|w| - s | <= 0.05 s, in groups with s > 0 */
+    uint64_t scales_lossy_fp16; /* scales that f16 does not give back exactly */
+    uint64_t scales_lost;      /* scales that are inf or 0 in f16, s > 0 itself */
+    uint64_t first_scale_lost; /* group index in the run; UINT64_MAX: none */
+};
+
+/* Per group sums in f64, each in the canonical order. To total a tensor, add
+ * them group after group in f64. */
+struct group_sums {
+    double energy; /* sum of w*w over the latents */
+    double error;  /* sum of (w - t*s)^2 */
+    double dot;    /* sum of w * (t*s) */
+    double norm;   /* sum of (t*s)^2 */
+};
+
+/* Ternarize a run. Outputs other than scales may be NULL. */
+struct ternarize_job {
+    enum trit_dtype dtype; /* F32, F16 or BF16 */
+    size_t count, group_len;
+    size_t divisor;
+    const void *in;              /* count * group_len elements, any alignment */
+    enum trit_encoding encoding; /* of `out` */
+    void *out;      /* the run in that encoding; for DENSE it may be `in` itself */
+    float *scales;  /* count; unrounded f32; 0 for an all-zero group */
+    uint8_t *codes; /* count * ceil(group_len/4): 2-bit, least significant first */
+    struct group_sums *sums; /* count */
+    bool stream_stores; /* out will not be read soon and is large: bypass caches */
+};
+
+/* Adds to *counts. Where non_finite > 0 the outputs are meaningless. Indices in
+ * *counts are offset by nothing: the caller adds where the run begins. */
+void ternarize(const struct kernels *kernels, const struct ternarize_job *job,
+               struct ternary_counts *counts);
+
+/* What a verification sees beyond the counts. Merge in run order. */
+struct ternary_check {
+    uint64_t valid;         /* elements within tolerance of {-1, 0, +1} */
+    float max_round_error;  /* largest |w/s - t| */
+    uint32_t sample_count;  /* distinct offending w/s, in order of appearance */
+    float samples[TRIT_SAMPLES_MAX];
+    uint64_t mismatches;     /* elements unlike the reference's projection */
+    uint64_t first_mismatch; /* element index in the run; UINT64_MAX: none */
+};
+
+void ternary_counts_init(struct ternary_counts *counts);
+void ternary_check_init(struct ternary_check *check);
+
+/* Adds `more`, whose run begins `elements` and `groups` after the origin of
+ * *counts, so that first_* come out right. */
+void ternary_counts_add(struct ternary_counts *counts,
+                        const struct ternary_counts *more, uint64_t elements,
+                        uint64_t groups);
+void ternary_check_add(struct ternary_check *check,
+                       const struct ternary_check *more, uint64_t elements);
+
+/* Verify a run that claims to be ternary. The group's scale is its largest
+ * magnitude (DENSE) or the stored one. An element is valid when |w/s - t| <=
+ * tolerance, by true f32 division; tolerance 0 means bit-equal magnitudes. A code 3 of a 2-bit format is the
+ * value +2 and a violation. */
+struct verify_job {
+    enum trit_encoding encoding; /* of `in` */
+    enum trit_dtype dtype;       /* DENSE: F32, F16, BF16; else ignored */
+    size_t count, group_len;
+    float tolerance;
+    const void *in;
+    const float *in_scales;  /* encodings with scales beside the data (widened) */
+    const void *reference;   /* latents, count * group_len, or NULL */
+    enum trit_dtype reference_dtype;
+    size_t divisor;          /* for projecting the reference */
+    float *scales;           /* count; out */
+    uint8_t *codes;          /* as in ternarize_job, or NULL */
+    struct group_sums *sums; /* against the reference; NULL without one */
+};
+void verify(const struct kernels *kernels, const struct verify_job *job,
+            struct ternary_counts *counts, struct ternary_check *check);
+
+/* Decode a run to dense elements t*s of `dtype`. Returns 0, or -1 where a code
+ * is illegal for a ternary tensor (first element index in *bad). */
+struct unpack_job {
+    enum trit_encoding encoding;
+    enum trit_dtype dtype;
+    size_t count, group_len;
+    const void *in;
+    const float *in_scales;
+    void *out; /* count * group_len elements */
+};
+int unpack(const struct kernels *kernels, const struct unpack_job *job,
+           uint64_t *bad);
+
+/* Adds the 3x3 table of `elements` 2-bit codes going from -> to; both packed as
+ * in ternarize_job.codes with `group_len`-element groups byte-aligned. */
+void transitions(const struct kernels *kernels, const uint8_t *from,
+                 const uint8_t *to, size_t count, size_t group_len,
+                 uint64_t table[9]);
+
+/* CRC-32C (Castagnoli, RFC 3720 B.4); start with 0, feed in pieces. */
+uint32_t crc32c(uint32_t crc, const void *bytes, size_t count);
+
+/* Exact conversions: widening is exact, narrowing rounds once to nearest even. */
+float f16_to_f32(uint16_t bits);
+uint16_t f32_to_f16(float value);
+float bf16_to_f32(uint16_t bits);
+uint16_t f32_to_bf16(float value);
+
+#endif

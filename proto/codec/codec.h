@@ -1,0 +1,238 @@
+/* The one place that knows nanopb: plain structs in and out, protobuf bytes on
+ * the other side. Tensor bytes never pass through here: requests are read by
+ * scan.h, whose parts these functions decode; replies are encoded up to and
+ * including the length of their last `bytes` field, whose bytes follow from
+ * wherever they are.
+ *
+ * Every string and repeated field is bounded (trit/v1 .options); what exceeds a
+ * bound is refused with INVALID_ARGUMENT. Unknown enum values are kept as
+ * numbers; judging them is the caller's. Decoders return 0, or -1 with a
+ * message that names the field; outputs are untouched then. Used by the daemon
+ * (decode requests, encode replies) and by libtrit (the reverse). */
+#ifndef CODEC_H
+#define CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/scan.h"
+#include "trit/types.h"
+
+enum { CODEC_ERROR_BYTES = 256 };
+
+struct wire_tensor { /* all of a Tensor but its data */
+    uint32_t dtype;
+    uint32_t rank;
+    uint64_t shape[TRIT_RANK_MAX];
+};
+
+struct wire_layer_ref { /* run empty = absent */
+    bool present;
+    char run[TRIT_NAME_BYTES_MAX + 1];
+    char layer[TRIT_NAME_BYTES_MAX + 1];
+    uint64_t step;
+};
+
+struct wire_project { /* ProjectRequest without tensor; ProjectStart */
+    uint32_t group_size, partial_group, encoding, report;
+    struct wire_layer_ref layer;
+    struct wire_tensor tensor; /* ProjectStart's dtype and shape */
+};
+
+struct wire_verify { /* VerifyRequest without tensors and scales; VerifyStart */
+    uint32_t mode, group_size, partial_group, encoding;
+    bool has_tolerance;
+    float tolerance;
+    struct wire_layer_ref layer;
+    struct wire_tensor tensor;  /* VerifyStart's */
+    uint32_t reference_dtype;   /* VerifyStart's */
+};
+
+struct wire_unpack {
+    uint32_t encoding, dtype, group_size;
+    uint32_t rank;
+    uint64_t shape[TRIT_RANK_MAX];
+};
+
+struct wire_chunk { /* TensorChunk without data */
+    uint64_t offset;
+    bool has_crc32c;
+    uint32_t crc32c;
+};
+
+struct wire_reports_get {
+    char run[TRIT_NAME_BYTES_MAX + 1];
+    char layer[TRIT_NAME_BYTES_MAX + 1];
+    bool has_step;
+    uint64_t step;
+};
+
+enum { PAGE_TOKEN_BYTES_MAX = 800 };
+struct wire_reports_list {
+    char run[TRIT_NAME_BYTES_MAX + 1];
+    char layer[TRIT_NAME_BYTES_MAX + 1];
+    bool has_from, has_to;
+    uint64_t step_from, step_to;
+    bool latest_only;
+    uint32_t page_size;
+    char page_token[PAGE_TOKEN_BYTES_MAX + 1];
+};
+
+enum { HEALTH_SERVICE_BYTES_MAX = 255 };
+enum health_status { HEALTH_UNKNOWN = 0, HEALTH_SERVING = 1, HEALTH_NOT_SERVING = 2, HEALTH_SERVICE_UNKNOWN = 3 };
+
+/* ---- scan tables: how the daemon reads each request ---------------------- */
+
+enum { /* parts and blobs of the tables below */
+    PART_ROOT = 0,
+    PART_OPTIONS,   /* VerifyOptions (it holds a blob) */
+    PART_START,     /* ProjectStart or VerifyStart */
+    PART_TENSOR,    /* Tensor; grad_ternary */
+    PART_REFERENCE, /* reference Tensor */
+    PART_CHUNK,     /* TensorChunk of either kind */
+    BLOB_DATA = 16, /* the tensor's bytes, or a chunk's */
+    BLOB_REFERENCE, /* the reference's bytes, or a reference chunk's */
+    BLOB_SCALES,
+};
+
+extern const struct scan_field scan_project[], scan_verify[], scan_unpack[],
+    scan_backward[], scan_project_stream[], scan_verify_stream[], scan_plain[];
+/* scan_plain: no blobs; everything goes to PART_ROOT. In the stream tables a
+ * start message is PART_START, where VerifyStart's options.scales stay a blob
+ * (their other fields go to PART_OPTIONS). A reference chunk's small fields go
+ * to PART_REFERENCE, a tensor chunk's to PART_CHUNK. */
+
+/* ---- the daemon's side ---------------------------------------------------- */
+
+int decode_project(const struct scan_part *root, struct wire_project *out,
+                   char error[CODEC_ERROR_BYTES]);
+int decode_project_start(const struct scan_part *start, struct wire_project *out,
+                         char error[CODEC_ERROR_BYTES]);
+int decode_verify(const struct scan_part *root, const struct scan_part *options,
+                  struct wire_verify *out, char error[CODEC_ERROR_BYTES]);
+int decode_verify_start(const struct scan_part *start, const struct scan_part *options,
+                        struct wire_verify *out, char error[CODEC_ERROR_BYTES]);
+int decode_tensor(const struct scan_part *part, struct wire_tensor *out,
+                  char error[CODEC_ERROR_BYTES]);
+int decode_chunk(const struct scan_part *part, struct wire_chunk *out,
+                 char error[CODEC_ERROR_BYTES]);
+int decode_unpack(const struct scan_part *root, struct wire_unpack *out,
+                  char error[CODEC_ERROR_BYTES]);
+int decode_reports_get(const struct scan_part *root, struct wire_reports_get *out,
+                       char error[CODEC_ERROR_BYTES]);
+int decode_reports_list(const struct scan_part *root, struct wire_reports_list *out,
+                        char error[CODEC_ERROR_BYTES]);
+int decode_health_check(const struct scan_part *root,
+                        char service[HEALTH_SERVICE_BYTES_MAX + 1],
+                        char error[CODEC_ERROR_BYTES]);
+
+/* Encoders write at most `capacity` bytes to `out` and return how many, or 0
+ * when they do not fit (REPLY_HEAD_BYTES_MAX always fits a head). The bytes of
+ * the last field are the caller's to send; `data_bytes` is their count. */
+enum { REPLY_HEAD_BYTES_MAX = 2048, REPORT_BYTES_MAX = 1536 };
+
+/* ProjectResponse up to the bytes of `data`. `scales` (scale_bytes of them, in
+ * front of data) are the caller's to send too: they go between *scales_at and
+ * the rest of the head. With scale_bytes 0, *scales_at = the returned size. */
+struct wire_projected {
+    const struct trit_report *report; /* NULL = none */
+    uint32_t encoding, dtype, rank;
+    const uint64_t *shape;
+    uint64_t scale_bytes, data_bytes;
+};
+size_t encode_projected(const struct wire_projected *reply, uint8_t *out,
+                        size_t capacity, size_t *scales_at);
+
+/* VerifyResponse and VerifyStreamResponse, whole. */
+size_t encode_verified(const struct trit_report *report, uint8_t *out, size_t capacity);
+/* ProjectStreamResponse: the head of a chunk, or of scales; a report, whole. */
+size_t encode_stream_chunk(bool scales, uint64_t offset, uint32_t crc32c,
+                           uint64_t data_bytes, uint8_t *out, size_t capacity);
+size_t encode_stream_report(const struct trit_report *report, uint8_t *out,
+                            size_t capacity);
+/* A bare Tensor (Unpack's reply), and BackwardResponse around one. */
+size_t encode_tensor(const struct wire_tensor *tensor, uint64_t data_bytes,
+                     uint8_t *out, size_t capacity);
+size_t encode_backward(const struct wire_tensor *tensor, uint64_t data_bytes,
+                       uint8_t *out, size_t capacity);
+size_t encode_report_got(const struct trit_report *report, uint8_t *out,
+                         size_t capacity);
+/* One `reports` entry of ReportsListResponse; concatenate them, then the token. */
+size_t encode_report_entry(const struct trit_report *report, uint8_t *out,
+                           size_t capacity);
+size_t encode_page_token(const char *token, uint8_t *out, size_t capacity);
+size_t encode_health(enum health_status status, uint8_t *out, size_t capacity);
+
+/* google.rpc.Status with one BadRequest field violation, for
+ * grpc-status-details-bin; `field` NULL or empty: none. */
+size_t encode_status_details(enum trit_status status, const char *message,
+                             const char *field, uint8_t *out, size_t capacity);
+
+/* ---- libtrit's side: encode requests, decode replies ---------------------- */
+
+/* Each head ends with the length of the last field; its bytes follow. */
+size_t encode_project(const struct wire_project *request, const struct wire_tensor *tensor,
+                      uint64_t data_bytes, uint8_t *out, size_t capacity);
+size_t encode_project_start(const struct wire_project *request, uint8_t *out,
+                            size_t capacity);
+size_t encode_chunk_request(bool reference, uint64_t offset, uint32_t crc32c,
+                            uint64_t data_bytes, uint8_t *out, size_t capacity);
+/* VerifyRequest: `scales` and the reference's data come in the middle, so the
+ * head is cut in up to three pieces: [0, cut[0]) scales [cut[0], cut[1])
+ * reference data [cut[1], returned) tensor data. */
+size_t encode_verify(const struct wire_verify *request, uint64_t scale_bytes,
+                     const struct wire_tensor *reference, uint64_t reference_bytes,
+                     const struct wire_tensor *tensor, uint64_t data_bytes,
+                     uint8_t *out, size_t capacity, size_t cut[2]);
+/* As ProjectStart; scales (VerifyOptions.scales) go in at *scales_at. */
+size_t encode_verify_start(const struct wire_verify *request, uint64_t scale_bytes,
+                           uint8_t *out, size_t capacity, size_t *scales_at);
+size_t encode_unpack(const struct wire_unpack *request, uint64_t scale_bytes,
+                     uint64_t data_bytes, uint8_t *out, size_t capacity,
+                     size_t *scales_at);
+size_t encode_backward_request(const struct wire_tensor *tensor, uint64_t data_bytes,
+                               uint8_t *out, size_t capacity);
+size_t encode_reports_get(const struct wire_reports_get *request, uint8_t *out,
+                          size_t capacity);
+size_t encode_reports_list(const struct wire_reports_list *request, uint8_t *out,
+                           size_t capacity);
+size_t encode_health_check(const char *service, uint8_t *out, size_t capacity);
+
+/* Scan tables and decoders for replies; parts and blobs as above. */
+extern const struct scan_field scan_projected[], /* BLOB_SCALES, BLOB_DATA */
+    scan_stream_reply[], /* PART_CHUNK/BLOB_DATA; PART_REFERENCE/BLOB_SCALES for
+                            scales; a report stays in PART_ROOT */
+    scan_tensor_reply[], /* a bare Tensor: its small fields in PART_ROOT */
+    scan_backward_reply[];
+struct wire_projected_head {
+    bool has_report;
+    struct trit_report report;
+    uint32_t encoding;
+    struct wire_tensor tensor;
+};
+int decode_projected(const struct scan_part *root, struct wire_projected_head *out,
+                     char error[CODEC_ERROR_BYTES]);
+int decode_verified(const struct scan_part *root, struct trit_report *out,
+                    char error[CODEC_ERROR_BYTES]);
+int decode_stream_report(const struct scan_part *root, bool *has_report,
+                         struct trit_report *out, char error[CODEC_ERROR_BYTES]);
+int decode_report_got(const struct scan_part *root, struct trit_report *out,
+                      char error[CODEC_ERROR_BYTES]);
+/* Calls visit for each report of a whole ReportsListResponse. */
+int decode_reports_page(const uint8_t *bytes, size_t count,
+                        void (*visit)(void *arg, const struct trit_report *report),
+                        void *arg, char token[PAGE_TOKEN_BYTES_MAX + 1],
+                        char error[CODEC_ERROR_BYTES]);
+int decode_health(const struct scan_part *root, enum health_status *status,
+                  char error[CODEC_ERROR_BYTES]);
+/* The first field violation of a google.rpc.Status, or an empty field. */
+int decode_status_details(const uint8_t *bytes, size_t count, char field[64]);
+
+/* ---- reports at rest: LayerReport bytes, as the store keeps them ---------- */
+
+size_t encode_report(const struct trit_report *report, uint8_t *out, size_t capacity);
+int decode_report(const uint8_t *bytes, size_t count, struct trit_report *out,
+                  char error[CODEC_ERROR_BYTES]);
+
+#endif

@@ -1,0 +1,65 @@
+/* gRPC on top of HTTP/2, the part that is only text and bytes: message
+ * prefixes, timeouts, status texts. Pure; no allocation. */
+#ifndef PROTO_FRAMING_H
+#define PROTO_FRAMING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "trit/types.h"
+
+enum { GRPC_PREFIX_BYTES = 5 };
+
+/* Cuts a stream of bytes into messages, however the bytes arrive. */
+struct deframer {
+    uint8_t prefix[GRPC_PREFIX_BYTES];
+    uint32_t prefix_seen;
+    uint32_t message_left; /* bytes of the current message still to come */
+    bool in_message;
+};
+
+enum deframe_event {
+    DEFRAME_MORE,    /* all input consumed, nothing complete */
+    DEFRAME_MESSAGE, /* a prefix was read: `length`, `compressed` */
+    DEFRAME_BYTES,   /* `bytes`/`count` of the current message (borrowed) */
+    DEFRAME_END,     /* the current message is complete */
+};
+
+struct deframed {
+    uint32_t length;
+    bool compressed;
+    const uint8_t *bytes;
+    size_t count;
+};
+
+void deframer_init(struct deframer *deframer);
+
+/* Takes what it can of *bytes and *count (advancing both) and says what it found.
+ * Call until DEFRAME_MORE. A message of length 0 gives MESSAGE then END. */
+enum deframe_event deframe(struct deframer *deframer, const uint8_t **bytes,
+                           size_t *count, struct deframed *out);
+
+/* True between messages: a stream may end here. */
+bool deframer_idle(const struct deframer *deframer);
+
+void frame_prefix(uint8_t prefix[GRPC_PREFIX_BYTES], uint32_t length);
+
+/* grpc-timeout: at most 8 digits and a unit (H M S m u n). -1: malformed. */
+int timeout_parse(const char *text, uint64_t *timeout_ns);
+/* Rounds up to what 8 digits hold. */
+enum { TIMEOUT_TEXT_BYTES = 10 };
+void timeout_format(uint64_t timeout_ns, char text[TIMEOUT_TEXT_BYTES]);
+
+/* grpc-message: percent-encoding of everything but 0x20-0x24 and 0x26-0x7E.
+ * Writes at most `bytes` - 1 and a NUL, never half an escape. */
+void message_escape(const char *text, char *out, size_t bytes);
+/* Tolerates invalid escapes (kept as they are). */
+void message_unescape(const char *text, char *out, size_t bytes);
+
+/* What a client makes of an HTTP status without grpc-status, and of an HTTP/2
+ * error code that ended a stream. */
+enum trit_status status_from_http(int http_status);
+enum trit_status status_from_h2(uint32_t error_code);
+
+#endif

@@ -1,0 +1,83 @@
+/* Reads a protobuf message while it arrives. Small fields are collected for
+ * the codec; the few large `bytes` fields named in a table are handed through
+ * as they come, so that work can start before the message ends and no tensor
+ * byte is copied here. Field order does not matter to the scanner; the caller
+ * sees what came first.
+ *
+ *   static const struct scan_field tensor[] = { { 15, BLOB_TENSOR, NULL }, {0} };
+ *   static const struct scan_field root[] = { { 3, PART_TENSOR, tensor }, {0} };
+ *
+ * An entry with `sub` is a message to descend into: its small fields go to the
+ * part `id`; an entry without is a blob `id`. Fields not in the table, known or
+ * unknown, go to their message's part unchanged. Groups (wire types 3 and 4)
+ * are refused; nesting is bounded by SCAN_DEPTH_MAX; no recursion. */
+#ifndef PROTO_SCAN_H
+#define PROTO_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SCAN_DEPTH_MAX = 4, SCAN_PARTS_MAX = 6, SCAN_PART_BYTES_MAX = 16384 };
+
+struct scan_field {
+    uint32_t number; /* 0 ends the table */
+    uint32_t id;     /* the caller's: part (1..SCAN_PARTS_MAX-1) or blob */
+    const struct scan_field *sub;
+};
+
+/* Small fields of one message, encoded as they came: food for the codec. The
+ * bytes live in the scan. */
+struct scan_part {
+    uint8_t *bytes; /* grown as bytes arrive, up to SCAN_PART_BYTES_MAX */
+    size_t count, capacity;
+    uint32_t seen; /* how often the message appeared */
+};
+
+struct scan_level {
+    const struct scan_field *fields;
+    uint64_t left; /* bytes of this message still to come */
+    uint32_t part;
+};
+
+struct scan {
+    struct scan_part parts[SCAN_PARTS_MAX]; /* [0]: the root's small fields */
+    struct scan_level levels[SCAN_DEPTH_MAX];
+    uint32_t depth;
+    uint32_t state;      /* hands off */
+    uint8_t varint[10];
+    uint32_t varint_len;
+    uint64_t tag, value_left;
+    uint32_t blob;
+    const char *error; /* why -1, a static sentence */
+};
+
+enum scan_event {
+    SCAN_MORE,       /* all input consumed */
+    SCAN_BLOB,       /* a blob begins: `blob`, `length` */
+    SCAN_BLOB_BYTES, /* `bytes`/`count` of it (borrowed) */
+    SCAN_BLOB_END,   /* it is complete */
+    SCAN_ERROR,      /* malformed, too deep, or a part too large */
+};
+
+struct scanned {
+    uint32_t blob;
+    uint64_t length;
+    const uint8_t *bytes;
+    size_t count;
+};
+
+/* `message_bytes`: the gRPC message's length; bounds every inner length. */
+void scan_init(struct scan *scan, const struct scan_field *root,
+               uint64_t message_bytes);
+void scan_fini(struct scan *scan); /* frees the parts */
+
+/* Takes what it can of *bytes and *count and says what it found. Call until
+ * SCAN_MORE or SCAN_ERROR. */
+enum scan_event scan(struct scan *scan, const uint8_t **bytes, size_t *count,
+                     struct scanned *out);
+
+/* True when the whole message has been read and nothing is left open. */
+bool scan_complete(const struct scan *scan);
+
+#endif

@@ -1,0 +1,10 @@
+/* Time: monotonic for deadlines and durations, wall only to be shown. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+uint64_t clock_monotonic_ns(void);
+int64_t clock_unix_ns(void);
+
+#endif

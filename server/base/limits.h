@@ -1,0 +1,53 @@
+/* Every bound of the daemon: name, unit, default. Those in `struct limits` can
+ * be configured; the constants are part of the contract. Each is refused with
+ * the status given here and counted by the metric
+ * tritd_limit_refusals_total{limit="<name>"}; tests/e2e/test_limits.py has a
+ * case for each. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#include <stdint.h>
+
+enum {
+    GROUP_SIZE_DEFAULT = 128,
+    GROUP_SIZE_MAX = 65536, /* elements; INVALID_ARGUMENT */
+    HEADER_FIELDS_MAX = 100,        /* per request; RESOURCE_EXHAUSTED */
+    HEADER_BYTES_MAX = 16384,       /* name + value + 32 each; RESOURCE_EXHAUSTED */
+    ENVELOPE_BYTES_MAX = 65536,     /* small fields of one message; RESOURCE_EXHAUSTED */
+    CHUNK_BYTES_MAX = 4 << 20,      /* data of one TensorChunk; INVALID_ARGUMENT */
+    REPLY_CHUNK_BYTES_MAX = 2 << 20, /* data of one reply chunk we send */
+    LIST_PAGE_MAX = 1000,           /* reports in one page; clamped */
+};
+
+struct limits {
+    uint64_t memory_bytes_max;        /* budget; RESOURCE_EXHAUSTED */
+    uint64_t message_bytes_max;       /* one gRPC message; RESOURCE_EXHAUSTED */
+    uint32_t connections_max;         /* accepted, then closed at once above it */
+    uint32_t streams_per_connection_max; /* REFUSED_STREAM */
+    uint64_t stream_window_bytes;     /* HTTP/2 receive window of a stream */
+    uint64_t connection_window_bytes; /* and of a connection */
+    uint64_t frame_bytes_max;         /* SETTINGS_MAX_FRAME_SIZE */
+    uint64_t handshake_ms_max;        /* preface and SETTINGS; connection closed */
+    uint64_t idle_ms_max;             /* stalled stream: no byte either way; CANCELLED */
+    uint64_t drain_ms_max;            /* SIGTERM to forced close */
+    uint32_t store_queue_max;         /* reports waiting; RESOURCE_EXHAUSTED */
+};
+
+static inline struct limits limits_default(void)
+{
+    return (struct limits){
+        .memory_bytes_max = 1ull << 30,
+        .message_bytes_max = 256ull << 20,
+        .connections_max = 4096,
+        .streams_per_connection_max = 128,
+        .stream_window_bytes = 4ull << 20,
+        .connection_window_bytes = 32ull << 20,
+        .frame_bytes_max = 256ull << 10,
+        .handshake_ms_max = 10 * 1000,
+        .idle_ms_max = 120 * 1000,
+        .drain_ms_max = 30 * 1000,
+        .store_queue_max = 4096,
+    };
+}
+
+#endif

@@ -1,0 +1,54 @@
+/* What the daemon counts. Each metric is born in one entry of metrics.def with
+ * its meaning in prose, and is rendered in the Prometheus text format or
+ * OpenMetrics. Counters and gauges are atomics: any thread, no lock. Labels
+ * come from closed sets (method, status code, limit), never from a peer. */
+#ifndef OBS_METRICS_H
+#define OBS_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct metrics;
+
+enum metric_id {
+#define METRIC(id, name, type, help) id,
+#include "obs/metrics.def"
+#undef METRIC
+    METRIC_COUNT
+};
+
+/* Bounds with a refusal counter; the label of tritd_limit_refusals_total. */
+enum limit_id {
+#define LIMIT(id, name) id,
+#include "obs/limits.def"
+#undef LIMIT
+    LIMIT_COUNT
+};
+
+/* NULL on lack of memory. `methods` (const, kept) are the rpc paths that get a
+ * label; their index is the method id. */
+struct metrics *metrics_create(const char *const *methods, size_t method_count,
+                               const char *version, const char *isa);
+void metrics_destroy(struct metrics *metrics);
+
+void metric_add(struct metrics *metrics, enum metric_id id, uint64_t amount);
+void metric_set(struct metrics *metrics, enum metric_id id, uint64_t value);
+void metric_up(struct metrics *metrics, enum metric_id id);   /* gauges */
+void metric_down(struct metrics *metrics, enum metric_id id);
+uint64_t metric_get(const struct metrics *metrics, enum metric_id id);
+
+void metric_limit(struct metrics *metrics, enum limit_id id);
+
+/* One finished call: tritd_rpc_handled_total{method,code} and the histogram
+ * tritd_rpc_seconds{method}. */
+void metric_call(struct metrics *metrics, size_t method, enum trit_status status,
+                 uint64_t duration_ns);
+
+/* The exposition, malloc'ed, NUL-terminated; the caller frees. NULL on lack of
+ * memory. */
+char *metrics_render(struct metrics *metrics, bool openmetrics, size_t *bytes);
+
+#endif

@@ -1,0 +1,112 @@
+/* Reports, kept: SQLite under the data directory, one writer thread, group
+ * commit. A put's done() comes after its transaction is on disk.
+ *
+ * The interface is that of a service elsewhere, so that PostgreSQL can stand
+ * behind it: everything is asynchronous, letters return through the mailbox,
+ * no SQL type shows.
+ *
+ * A put:  begin -> codes()* -> commit -> done()     or   begin -> abort
+ * The codes of the newest step of each layer are kept, to count flips. */
+#ifndef STORE_H
+#define STORE_H
+
+#include "async/loop.h"
+#include "base/status.h"
+#include "trit/types.h"
+
+struct kernels;
+struct log;
+struct metrics;
+struct store;
+
+struct store_config {
+    const char *directory; /* made if missing, mode 0700; NULL = in memory only:
+                              reports live as long as the process */
+    struct mailbox *mailbox;
+    const struct kernels *kernels; /* for counting transitions */
+    struct log *log;
+    struct metrics *metrics;
+    uint32_t queue_max;
+};
+
+int store_open(struct store **store, const struct store_config *config,
+               struct failure *failure);
+
+/* Finishes what is queued, closes, frees. NULL is harmless. */
+void store_close(struct store *store);
+
+/* One report on its way to disk. Lives in the caller; hands off between begin
+ * and done()/aborted. */
+struct store_put {
+    struct letter letter;
+    struct store *store;
+    struct store_upload *upload; /* writer thread's state */
+    /* in */
+    struct trit_report report; /* run, layer, step, shape, group_size: from begin
+                                  on; everything else: from commit on */
+    enum trit_partial_group partial;
+    void (*done)(struct store_put *put);
+    /* out, valid in done() */
+    struct failure failure; /* OK; ALREADY_EXISTS; RESOURCE_EXHAUSTED (queue);
+                               UNAVAILABLE (disk) */
+    bool existed; /* the same digest was there: `report` is the stored one */
+};
+
+/* 0, or -1 (queue full: RESOURCE_EXHAUSTED; nothing to abort then). Cheap
+ * conflicts are only found at commit. */
+int store_begin(struct store_put *put, struct store *store,
+                struct failure *failure);
+
+/* The next bytes of the tensor's 2-bit codes, in order, any size up to 1 MiB;
+ * copied. `pending` (letters not yet written) bounds memory: above
+ * STORE_CODES_PENDING_MAX bytes wait for drained(). Returns bytes pending. */
+enum { STORE_CODES_PENDING_MAX = 4 << 20 };
+size_t store_codes(struct store_put *put, const void *bytes, size_t count);
+
+/* Called on the loop when pending falls below half; may be NULL. */
+void store_on_drained(struct store_put *put, void (*drained)(struct store_put *));
+
+/* Files the report: fills previous_step, flips, flip_fraction, transitions,
+ * time_unix_ns is the caller's. done() follows. */
+void store_commit(struct store_put *put);
+
+/* Forgets the upload; the struct is free again on return. Not after commit. */
+void store_abort(struct store_put *put);
+
+/* Reading: synchronous, its own connection, for any one thread at a time. The
+ * web has one, the rpc's queries run on the pool with another. */
+struct store_reader;
+int store_reader_open(struct store_reader **reader, struct store *store,
+                      struct failure *failure);
+void store_reader_close(struct store_reader *reader);
+
+/* The report of (run, layer, step), or the latest step where has_step is
+ * false. NOT_FOUND names what is missing. */
+int store_read_report(struct store_reader *reader, const char *run,
+                      const char *layer, bool has_step, uint64_t step,
+                      struct trit_report *report, struct failure *failure);
+
+/* Visits reports in (run, layer, step) order; empty run or layer = all. Stops
+ * when visit returns false or `limit` were seen. `after` (exclusive) pages on:
+ * NULL, or the last report of the page before. */
+struct store_query {
+    const char *run, *layer;
+    uint64_t step_from, step_to; /* inclusive; 0 and UINT64_MAX = all */
+    bool latest_only;            /* the newest step of each layer */
+    uint32_t limit;
+    const struct trit_report *after; /* its run, layer and step count */
+};
+int store_read_reports(struct store_reader *reader, const struct store_query *query,
+                       bool (*visit)(void *arg, const struct trit_report *report),
+                       void *arg, struct failure *failure);
+
+struct store_run_info {
+    const char *run;
+    uint64_t layers, reports, step_min, step_max;
+    int64_t time_unix_ns; /* of the newest report */
+};
+int store_read_runs(struct store_reader *reader,
+                    bool (*visit)(void *arg, const struct store_run_info *info),
+                    void *arg, struct failure *failure);
+
+#endif

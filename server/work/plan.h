@@ -1,0 +1,72 @@
+/* How a tensor is cut into tiles: pure arithmetic, no memory. A tile is a run
+ * of whole groups in row-major order, possibly across rows, and depends on
+ * nothing but the spec, so results do not depend on how bytes arrive. */
+#ifndef WORK_PLAN_H
+#define WORK_PLAN_H
+
+#include "base/status.h"
+#include "trit/types.h"
+
+enum {
+    TILE_ELEMENTS_MAX = 65536, /* = GROUP_SIZE_MAX: one group always fits */
+    TILE_GROUPS_MAX = 4096,
+    TILE_IN_BYTES_MAX = TILE_ELEMENTS_MAX * 4,
+};
+
+struct plan_spec {
+    enum trit_dtype dtype; /* of dense elements, in or out */
+    uint32_t rank;
+    uint64_t shape[TRIT_RANK_MAX];
+    uint32_t group_size; /* 0 = GROUP_SIZE_DEFAULT */
+    enum trit_partial_group partial;
+    enum trit_encoding in;  /* how the bytes arrive */
+    enum trit_encoding out; /* how they leave; ignored without has_out */
+    bool has_out;
+};
+
+struct plan {
+    struct plan_spec spec;    /* group_size filled in */
+    uint64_t elements, rows, row_len;
+    uint64_t groups, groups_per_row;
+    uint32_t tail_len;        /* last group of a row; group_size when full */
+    uint32_t tail_divisor;
+    uint64_t tile_groups;     /* groups of every tile but the last */
+    uint64_t tiles;
+    uint64_t in_bytes;        /* of the whole tensor's data */
+    uint64_t out_bytes;       /* 0 without has_out */
+    uint64_t in_scale_bytes;  /* of the separate scales expected, or 0 */
+    uint64_t out_scale_bytes; /* of the separate scales produced, or 0 */
+};
+
+/* Validates every field of the spec (overflow, rank 0, empty, dtype, encoding,
+ * group size, row multiple of the block) and fills the plan. -1 with
+ * INVALID_ARGUMENT, or UNIMPLEMENTED for an encoding this build lacks; the
+ * message names field and value. *plan is untouched on failure. */
+int plan_init(struct plan *plan, const struct plan_spec *spec,
+              struct failure *failure);
+
+struct tile_span {
+    uint64_t index;
+    uint64_t first_group, groups;
+    uint64_t first_element, elements;
+    uint64_t in_offset, in_bytes;   /* in the tensor's data */
+    uint64_t out_offset, out_bytes;
+    uint64_t code_bytes;            /* of the groups' 2-bit codes */
+};
+
+/* The tile at `index` < plan->tiles. */
+void plan_tile(const struct plan *plan, uint64_t index, struct tile_span *span);
+
+/* Walks a tile's runs of equally long groups: call with *at = 0 until it
+ * returns false. */
+struct group_run {
+    uint64_t first_group; /* within the tile */
+    uint64_t count;
+    uint32_t group_len, divisor;
+    uint64_t element;   /* offset within the tile */
+    uint64_t in_offset, out_offset, code_offset; /* bytes within the tile */
+};
+bool plan_next_run(const struct plan *plan, const struct tile_span *span,
+                   uint64_t *at, struct group_run *run);
+
+#endif

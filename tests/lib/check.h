@@ -1,0 +1,64 @@
+/* The smallest test runner that serves: a table of cases, each named by one
+ * sentence saying what is true. A failed check prints where and why, marks the
+ * case failed and leaves it.
+ *
+ *   static void adds(void) { CHECK(1 + 1 == 2); }
+ *   int main(int argc, char **argv)
+ *   {
+ *       static const struct check_case cases[] = {
+ *           { "one and one is two", adds },
+ *       };
+ *       return CHECK_RUN(cases, argc, argv);
+ *   }
+ *
+ * Arguments: words that a case's sentence must contain. Each case prints
+ * `ok <sentence>` or `FAIL <sentence>`; tests/run.py counts these lines. */
+#ifndef TESTS_CHECK_H
+#define TESTS_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct check_case {
+    const char *sentence;
+    void (*run)(void);
+};
+
+int check_run(const struct check_case *cases, size_t count, int argc, char **argv);
+
+/* Leaves the case. */
+void check_failed(const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4), noreturn));
+
+/* A seed for random input: TEST_SEED, or new each run; printed when a case fails. */
+uint64_t check_seed(void);
+/* The next number of a splitmix64 sequence. */
+uint64_t check_random(uint64_t *state);
+
+#define CHECK_RUN(cases, argc, argv)                                           \
+    check_run((cases), sizeof(cases) / sizeof((cases)[0]), (argc), (argv))
+
+#define CHECK(condition)                                                       \
+    do {                                                                       \
+        if (!(condition))                                                      \
+            check_failed(__FILE__, __LINE__, "%s", #condition);                \
+    } while (0)
+
+#define CHECK_EQ(a, b)                                                         \
+    do {                                                                       \
+        unsigned long long check_a = (unsigned long long)(a),                  \
+                           check_b = (unsigned long long)(b);                  \
+        if (check_a != check_b)                                                \
+            check_failed(__FILE__, __LINE__, "%s is %llu, %s is %llu", #a,     \
+                         check_a, #b, check_b);                                \
+    } while (0)
+
+#define CHECK_STR(a, b) check_str(__FILE__, __LINE__, #a, (a), (b))
+#define CHECK_MEM(a, b, n) check_mem(__FILE__, __LINE__, #a, (a), (b), (n))
+
+void check_str(const char *file, int line, const char *what, const char *a, const char *b);
+void check_mem(const char *file, int line, const char *what, const void *a, const void *b,
+               size_t n);
+
+#endif
