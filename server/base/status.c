@@ -1,0 +1,106 @@
+#include "base/status.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[] = {
+    [TRIT_OK] = "OK",
+    [TRIT_CANCELLED] = "CANCELLED",
+    [TRIT_UNKNOWN] = "UNKNOWN",
+    [TRIT_INVALID_ARGUMENT] = "INVALID_ARGUMENT",
+    [TRIT_DEADLINE_EXCEEDED] = "DEADLINE_EXCEEDED",
+    [TRIT_NOT_FOUND] = "NOT_FOUND",
+    [TRIT_ALREADY_EXISTS] = "ALREADY_EXISTS",
+    [TRIT_PERMISSION_DENIED] = "PERMISSION_DENIED",
+    [TRIT_RESOURCE_EXHAUSTED] = "RESOURCE_EXHAUSTED",
+    [TRIT_FAILED_PRECONDITION] = "FAILED_PRECONDITION",
+    [TRIT_ABORTED] = "ABORTED",
+    [TRIT_OUT_OF_RANGE] = "OUT_OF_RANGE",
+    [TRIT_UNIMPLEMENTED] = "UNIMPLEMENTED",
+    [TRIT_INTERNAL] = "INTERNAL",
+    [TRIT_UNAVAILABLE] = "UNAVAILABLE",
+    [TRIT_DATA_LOSS] = "DATA_LOSS",
+    [TRIT_UNAUTHENTICATED] = "UNAUTHENTICATED",
+};
+
+const char *status_name(enum trit_status status)
+{
+    size_t number = (size_t)status;
+
+    return number < sizeof(names) / sizeof(names[0]) ? names[number] : "UNKNOWN";
+}
+
+/* Bytes of a UTF-8 sequence by its first byte; 1 for what is none. */
+static size_t sequence_bytes(unsigned char first)
+{
+    return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+}
+
+/* Messages travel in protobuf strings, which must be UTF-8: a text that was cut
+ * at the buffer's end loses the character that was cut with it. */
+static void drop_cut_character(char *text, size_t length)
+{
+    size_t back = 0;
+
+    while (back < 3 && back + 1 < length &&
+           ((unsigned char)text[length - 1 - back] & 0xc0) == 0x80)
+        back++;
+    if (length > back &&
+        sequence_bytes((unsigned char)text[length - 1 - back]) > back + 1)
+        text[length - 1 - back] = '\0';
+}
+
+/* vsnprintf that cuts between characters. */
+static void format_text(char *text, size_t bytes, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+static void format_text(char *text, size_t bytes, const char *format, va_list args)
+{
+    int wanted = vsnprintf(text, bytes, format, args);
+
+    if (wanted < 0)
+        text[0] = '\0';
+    else if ((size_t)wanted >= bytes)
+        drop_cut_character(text, bytes - 1);
+}
+
+int fail(struct failure *failure, enum trit_status status, const char *field,
+         const char *format, ...)
+{
+    va_list args;
+
+    assert(status != TRIT_OK);
+    if (!failure || failure->status != TRIT_OK)
+        return -1;
+    failure->status = status;
+    snprintf(failure->field, sizeof(failure->field), "%s", field ? field : "");
+    va_start(args, format);
+    format_text(failure->message, sizeof(failure->message), format, args);
+    va_end(args);
+    return -1;
+}
+
+int fail_context(struct failure *failure, const char *format, ...)
+{
+    char context[TRIT_MESSAGE_BYTES_MAX + 1];
+    size_t length, kept, room;
+    va_list args;
+
+    if (!failure)
+        return -1;
+    va_start(args, format);
+    format_text(context, sizeof(context) - 2, format, args);
+    va_end(args);
+    length = strlen(context);
+    memcpy(context + length, ": ", 2);
+    length += 2;
+
+    room = sizeof(failure->message) - 1 - length;
+    kept = strlen(failure->message);
+    memmove(failure->message + length, failure->message, kept < room ? kept : room);
+    memcpy(failure->message, context, length);
+    failure->message[length + (kept < room ? kept : room)] = '\0';
+    if (kept > room)
+        drop_cut_character(failure->message, length + room);
+    return -1;
+}
