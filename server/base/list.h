@@ -10,7 +10,7 @@ struct list {
     struct list *next, *prev;
 };
 
-#define LIST_OWNER(node, type, member)                                         \
+#define LIST_OWNER(node, type, member)                                                   \
     ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 static inline void list_init(struct list *head)
@@ -47,6 +47,18 @@ static inline struct list *list_pop(struct list *head)
         return NULL;
     list_remove(node);
     return node;
+}
+
+/* Moves all of `from`, in order, behind the last of `head`. */
+static inline void list_append(struct list *head, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = head->prev;
+    head->prev->next = from->next;
+    from->prev->next = head;
+    head->prev = from->prev;
+    list_init(from);
 }
 
 #endif

@@ -1,0 +1,109 @@
+/* A post, on any thread:
+ *   1. under the mutex, the letter joins `posted`;
+ *   2. if it is the first there, the loop is woken.
+ * Then, on the loop:
+ *   3. under the mutex, `posted` moves to `batch` in one piece;
+ *   4. outside it, letters leave `batch` one by one and are delivered.
+ *
+ * The wake-up happens under the mutex, too: once the loop holds the mutex and
+ * finds a letter, its poster needs the mailbox no more, and closing is safe.
+ *
+ * `batch` belongs to the mailbox and not to the stack of step 4, so that a
+ * deliver() that closes the mailbox still sees the letters behind its own
+ * delivered in order. */
+#include "async/loop.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <uv.h>
+
+struct mailbox {
+    uv_async_t wake;
+    pthread_mutex_t mutex;
+    struct list posted; /* under the mutex */
+    bool closed;        /* under the mutex; only ever set */
+    struct list batch;  /* the loop's own */
+};
+
+static void mailbox_wake_cb(uv_async_t *wake);
+
+int mailbox_create(struct mailbox **mailbox, struct uv_loop_s *loop,
+                   struct failure *failure)
+{
+    struct mailbox *m = calloc(1, sizeof(*m));
+    int rc;
+
+    if (!m)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "mailbox: out of memory");
+    rc = uv_async_init(loop, &m->wake, mailbox_wake_cb);
+    if (rc != 0) {
+        free(m);
+        return fail(failure, TRIT_INTERNAL, NULL, "mailbox: %s", uv_strerror(rc));
+    }
+    pthread_mutex_init(&m->mutex, NULL);
+    list_init(&m->posted);
+    list_init(&m->batch);
+    *mailbox = m;
+    return 0;
+}
+
+void mailbox_post(struct mailbox *mailbox, struct letter *letter)
+{
+    bool first;
+
+    pthread_mutex_lock(&mailbox->mutex);
+    assert(!mailbox->closed);
+    first = list_empty(&mailbox->posted);
+    list_push(&mailbox->posted, &letter->link);
+    if (first)
+        uv_async_send(&mailbox->wake);
+    pthread_mutex_unlock(&mailbox->mutex);
+}
+
+/* Delivers one batch. */
+static void deliver_posted(struct mailbox *mailbox)
+{
+    struct list *link;
+
+    pthread_mutex_lock(&mailbox->mutex);
+    list_append(&mailbox->batch, &mailbox->posted);
+    pthread_mutex_unlock(&mailbox->mutex);
+    while ((link = list_pop(&mailbox->batch))) {
+        struct letter *letter = LIST_OWNER(link, struct letter, link);
+
+        letter->deliver(letter);
+    }
+}
+
+static void mailbox_wake_cb(uv_async_t *wake)
+{
+    deliver_posted(LIST_OWNER(wake, struct mailbox, wake));
+}
+
+/* True when it is closed now; false when there is more to deliver. */
+static bool close_if_empty(struct mailbox *mailbox)
+{
+    pthread_mutex_lock(&mailbox->mutex);
+    mailbox->closed = list_empty(&mailbox->posted);
+    pthread_mutex_unlock(&mailbox->mutex);
+    return mailbox->closed;
+}
+
+static void mailbox_close_cb(uv_handle_t *handle)
+{
+    struct mailbox *mailbox = LIST_OWNER(handle, struct mailbox, wake);
+
+    pthread_mutex_destroy(&mailbox->mutex);
+    free(mailbox);
+}
+
+void mailbox_close(struct mailbox *mailbox)
+{
+    if (!mailbox)
+        return;
+    do {
+        deliver_posted(mailbox);
+    } while (!close_if_empty(mailbox));
+    uv_close((uv_handle_t *)&mailbox->wake, mailbox_close_cb);
+}
