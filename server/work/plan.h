@@ -25,12 +25,12 @@ struct plan_spec {
 };
 
 struct plan {
-    struct plan_spec spec;    /* group_size filled in */
+    struct plan_spec spec; /* group_size filled in */
     uint64_t elements, rows, row_len;
     uint64_t groups, groups_per_row;
-    uint32_t tail_len;        /* last group of a row; group_size when full */
+    uint32_t tail_len; /* last group of a row; group_size when full */
     uint32_t tail_divisor;
-    uint64_t tile_groups;     /* groups of every tile but the last */
+    uint64_t tile_groups; /* groups of every tile but the last */
     uint64_t tiles;
     uint64_t in_bytes;        /* of the whole tensor's data */
     uint64_t out_bytes;       /* 0 without has_out */
@@ -42,16 +42,15 @@ struct plan {
  * group size, row multiple of the block) and fills the plan. -1 with
  * INVALID_ARGUMENT, or UNIMPLEMENTED for an encoding this build lacks; the
  * message names field and value. *plan is untouched on failure. */
-int plan_init(struct plan *plan, const struct plan_spec *spec,
-              struct failure *failure);
+int plan_init(struct plan *plan, const struct plan_spec *spec, struct failure *failure);
 
 struct tile_span {
     uint64_t index;
     uint64_t first_group, groups;
     uint64_t first_element, elements;
-    uint64_t in_offset, in_bytes;   /* in the tensor's data */
+    uint64_t in_offset, in_bytes; /* in the tensor's data */
     uint64_t out_offset, out_bytes;
-    uint64_t code_bytes;            /* of the groups' 2-bit codes */
+    uint64_t code_bytes; /* of the groups' 2-bit codes */
 };
 
 /* The tile at `index` < plan->tiles. */
@@ -63,10 +62,10 @@ struct group_run {
     uint64_t first_group; /* within the tile */
     uint64_t count;
     uint32_t group_len, divisor;
-    uint64_t element;   /* offset within the tile */
+    uint64_t element;                            /* offset within the tile */
     uint64_t in_offset, out_offset, code_offset; /* bytes within the tile */
 };
-bool plan_next_run(const struct plan *plan, const struct tile_span *span,
-                   uint64_t *at, struct group_run *run);
+bool plan_next_run(const struct plan *plan, const struct tile_span *span, uint64_t *at,
+                   struct group_run *run);
 
 #endif

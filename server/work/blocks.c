@@ -1,0 +1,256 @@
+/* Blocks of one class are cut from slabs of 2 MiB, aligned to their size so that
+ * a huge page can back each and a block finds its slab by its address.
+ *
+ * A slab is in its class's `open` list while it has both free and used blocks,
+ * in `kept` while all are free (then it belongs to no class), and in no list
+ * while none is. Blocks come from open slabs first, so that slabs run empty and
+ * can go. What is mapped is therefore never more than the most that was handed
+ * out at once, rounded to slabs, plus BLOCKS_KEPT_BYTES_MAX. */
+#include "work/blocks.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#ifdef TRIT_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
+#endif
+
+#include "base/budget.h"
+#include "base/list.h"
+#include "work/plan.h"
+
+/* Small messages; HTTP/2 chunks; a tile with room for scales and codes. */
+static const size_t class_bytes[] = {
+    8 << 10,
+    64 << 10,
+    TILE_IN_BYTES_MAX + (4 << 10),
+};
+
+enum {
+    CLASSES = sizeof(class_bytes) / sizeof(class_bytes[0]),
+    SLAB_BYTES = 2 << 20, /* a huge page of x86-64, and of aarch64 with 4 KiB pages */
+    SLAB_HEAD_BYTES = 4096,
+    KEPT_SLABS_MAX = BLOCKS_KEPT_BYTES_MAX / SLAB_BYTES,
+    PAGE_BYTES = 4096,
+    UNUSED_END = UINT16_MAX,
+};
+
+/* At the slab's start, below SLAB_HEAD_BYTES. */
+struct slab {
+    struct list link;
+    unsigned size_class;
+    uint16_t blocks, used;
+    uint16_t first_free; /* index of a block, UNUSED_END = none */
+    uint16_t next_free[(SLAB_BYTES - SLAB_HEAD_BYTES) / (8 << 10)];
+};
+_Static_assert(sizeof(struct slab) <= SLAB_HEAD_BYTES, "a slab's head fits its page");
+
+struct blocks {
+    struct budget *budget;
+    struct list open[CLASSES];
+    struct list kept;
+    size_t kept_slabs;
+    size_t mapped_bytes; /* of slabs */
+    size_t blocks_out;
+};
+
+struct blocks *blocks_create(struct budget *budget)
+{
+    struct blocks *blocks = calloc(1, sizeof(*blocks));
+
+    if (!blocks)
+        return NULL;
+    blocks->budget = budget;
+    list_init(&blocks->kept);
+    for (size_t i = 0; i < CLASSES; i++)
+        list_init(&blocks->open[i]);
+    return blocks;
+}
+
+static void *map(size_t bytes)
+{
+    void *at =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return at == MAP_FAILED ? NULL : at;
+}
+
+/* Maps twice the size and gives back what sticks out on both sides. */
+static struct slab *slab_map(void)
+{
+    uint8_t *at = map(2 * SLAB_BYTES);
+    size_t before;
+
+    if (!at)
+        return NULL;
+    before = (size_t)(-(uintptr_t)at & (SLAB_BYTES - 1));
+    if (before > 0)
+        munmap(at, before);
+    munmap(at + before + SLAB_BYTES, SLAB_BYTES - before);
+    madvise(at + before, SLAB_BYTES, MADV_HUGEPAGE); /* a wish */
+    return (struct slab *)(void *)(at + before);
+}
+
+static void slab_unmap(struct blocks *blocks, struct slab *slab)
+{
+    ASAN_UNPOISON_MEMORY_REGION(slab, SLAB_BYTES);
+    munmap(slab, SLAB_BYTES);
+    blocks->mapped_bytes -= SLAB_BYTES;
+}
+
+static uint8_t *slab_block(struct slab *slab, uint16_t index)
+{
+    return (uint8_t *)slab + SLAB_HEAD_BYTES + index * class_bytes[slab->size_class];
+}
+
+/* A wholly free slab becomes one of the class. */
+static void slab_cut(struct slab *slab, unsigned size_class)
+{
+    slab->size_class = size_class;
+    slab->blocks = (uint16_t)((SLAB_BYTES - SLAB_HEAD_BYTES) / class_bytes[size_class]);
+    slab->used = 0;
+    slab->first_free = 0;
+    for (uint16_t i = 0; i < slab->blocks; i++)
+        slab->next_free[i] = i + 1 < slab->blocks ? (uint16_t)(i + 1) : UNUSED_END;
+    ASAN_POISON_MEMORY_REGION((uint8_t *)slab + SLAB_HEAD_BYTES,
+                              SLAB_BYTES - SLAB_HEAD_BYTES);
+}
+
+/* A slab of the class with a free block, at the front of its list. */
+static struct slab *slab_open(struct blocks *blocks, unsigned size_class)
+{
+    struct list *link;
+    struct slab *slab;
+
+    if (!list_empty(&blocks->open[size_class]))
+        return LIST_OWNER(blocks->open[size_class].next, struct slab, link);
+    link = list_pop(&blocks->kept);
+    if (link) {
+        slab = LIST_OWNER(link, struct slab, link);
+        blocks->kept_slabs--;
+    } else {
+        slab = slab_map();
+        if (!slab)
+            return NULL;
+        blocks->mapped_bytes += SLAB_BYTES;
+    }
+    slab_cut(slab, size_class);
+    list_push(&blocks->open[size_class], &slab->link);
+    return slab;
+}
+
+static uint8_t *take_pooled(struct blocks *blocks, unsigned size_class)
+{
+    struct slab *slab = slab_open(blocks, size_class);
+    uint8_t *bytes;
+
+    if (!slab)
+        return NULL;
+    bytes = slab_block(slab, slab->first_free);
+    slab->first_free = slab->next_free[slab->first_free];
+    slab->used++;
+    if (slab->used == slab->blocks)
+        list_remove(&slab->link);
+    ASAN_UNPOISON_MEMORY_REGION(bytes, class_bytes[size_class]);
+    return bytes;
+}
+
+static void put_pooled(struct blocks *blocks, uint8_t *bytes)
+{
+    struct slab *slab = (struct slab *)((uintptr_t)bytes & ~(uintptr_t)(SLAB_BYTES - 1));
+    size_t offset = (size_t)(bytes - slab_block(slab, 0));
+    uint16_t index = (uint16_t)(offset / class_bytes[slab->size_class]);
+
+    assert(slab->used > 0 && offset % class_bytes[slab->size_class] == 0);
+    ASAN_POISON_MEMORY_REGION(bytes, class_bytes[slab->size_class]);
+    slab->next_free[index] = slab->first_free;
+    slab->first_free = index;
+    if (slab->used == slab->blocks)
+        list_push(&blocks->open[slab->size_class], &slab->link);
+    slab->used--;
+    if (slab->used > 0)
+        return;
+    list_remove(&slab->link);
+    if (blocks->kept_slabs == KEPT_SLABS_MAX) {
+        slab_unmap(blocks, slab);
+        return;
+    }
+    list_push(&blocks->kept, &slab->link);
+    blocks->kept_slabs++;
+}
+
+/* The smallest class that holds `size`; CLASSES when none does. */
+static unsigned class_of(size_t size)
+{
+    unsigned size_class = 0;
+
+    while (size_class < CLASSES && class_bytes[size_class] < size)
+        size_class++;
+    return size_class;
+}
+
+static size_t page_round(size_t size)
+{
+    return (size + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
+}
+
+static uint8_t *take_unpooled(size_t size)
+{
+    uint8_t *bytes = map(page_round(size));
+
+    if (bytes && size >= 2 * SLAB_BYTES)
+        madvise(bytes, page_round(size), MADV_HUGEPAGE); /* a wish */
+    return bytes;
+}
+
+int blocks_get(struct blocks *blocks, size_t size, struct block *block)
+{
+    unsigned size_class = class_of(size);
+    size_t charge = size_class < CLASSES ? class_bytes[size_class] : size;
+    uint8_t *bytes;
+
+    if (size > PTRDIFF_MAX || !budget_reserve(blocks->budget, charge))
+        return -1;
+    bytes = size_class < CLASSES ? take_pooled(blocks, size_class) : take_unpooled(size);
+    if (!bytes) {
+        budget_release(blocks->budget, charge);
+        return -1;
+    }
+    blocks->blocks_out++;
+    *block = (struct block){.bytes = bytes, .size = charge};
+    return 0;
+}
+
+void blocks_put(struct blocks *blocks, struct block *block)
+{
+    if (!block->bytes)
+        return;
+    if (class_of(block->size) < CLASSES)
+        put_pooled(blocks, block->bytes);
+    else
+        munmap(block->bytes, page_round(block->size));
+    budget_release(blocks->budget, block->size);
+    blocks->blocks_out--;
+    *block = (struct block){0};
+}
+
+size_t blocks_mapped_bytes(const struct blocks *blocks)
+{
+    return blocks->mapped_bytes;
+}
+
+void blocks_destroy(struct blocks *blocks)
+{
+    struct list *link;
+
+    if (!blocks)
+        return;
+    assert(blocks->blocks_out == 0);
+    while ((link = list_pop(&blocks->kept)))
+        slab_unmap(blocks, LIST_OWNER(link, struct slab, link));
+    free(blocks);
+}

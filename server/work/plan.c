@@ -1,0 +1,309 @@
+#include "work/plan.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/checked.h"
+#include "base/limits.h"
+#include "kernels/kernels.h"
+
+enum { SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 22 + 3 };
+
+/* "[4096, 128]" */
+static const char *shape_text(const struct plan_spec *spec, char text[SHAPE_TEXT_BYTES])
+{
+    int at = snprintf(text, SHAPE_TEXT_BYTES, "[");
+
+    for (uint32_t i = 0; i < spec->rank; i++)
+        at += snprintf(text + at, SHAPE_TEXT_BYTES - (size_t)at, "%s%" PRIu64,
+                       i > 0 ? ", " : "", spec->shape[i]);
+    snprintf(text + at, SHAPE_TEXT_BYTES - (size_t)at, "]");
+    return text;
+}
+
+static int check_shape(struct plan *plan, struct failure *failure)
+{
+    const struct plan_spec *spec = &plan->spec;
+    char text[SHAPE_TEXT_BYTES];
+
+    if (spec->rank == 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                    "tensor.shape: rank 0, at least 1 is needed");
+    if (spec->rank > TRIT_RANK_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                    "tensor.shape: rank %" PRIu32 " is above %d", spec->rank,
+                    TRIT_RANK_MAX);
+    for (uint32_t i = 0; i < spec->rank; i++)
+        if (spec->shape[i] == 0)
+            return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                        "tensor.shape: %s is an empty tensor, axis %" PRIu32 " is 0",
+                        shape_text(spec, text), i);
+    plan->elements = 1;
+    for (uint32_t i = 0; i < spec->rank; i++)
+        if (mul_overflows(plan->elements, spec->shape[i], &plan->elements))
+            return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                        "tensor.shape: product of %s overflows 64 bits",
+                        shape_text(spec, text));
+    plan->row_len = spec->shape[spec->rank - 1];
+    plan->rows = plan->elements / plan->row_len;
+    return 0;
+}
+
+static int check_dtype(const struct plan_spec *spec, struct failure *failure)
+{
+    bool dense = spec->in == TRIT_ENCODING_DENSE ||
+                 (spec->has_out && spec->out == TRIT_ENCODING_DENSE);
+
+    if (!dense || spec->dtype == TRIT_F32 || spec->dtype == TRIT_F16 ||
+        spec->dtype == TRIT_BF16)
+        return 0;
+    return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.dtype",
+                "tensor.dtype: %d is none of f32 (%d), f16 (%d), bf16 (%d)",
+                (int)spec->dtype, TRIT_F32, TRIT_F16, TRIT_BF16);
+}
+
+static int check_groups(struct plan *plan, struct failure *failure)
+{
+    struct plan_spec *spec = &plan->spec;
+
+    if (spec->group_size == 0)
+        spec->group_size = GROUP_SIZE_DEFAULT;
+    if (spec->group_size > GROUP_SIZE_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
+                    "options.group_size: %" PRIu32 " is above %d", spec->group_size,
+                    GROUP_SIZE_MAX);
+    if (spec->partial != TRIT_PARTIAL_PADDED && spec->partial != TRIT_PARTIAL_EXACT)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.partial_group",
+                    "options.partial_group: %d is neither padded (%d) nor exact (%d)",
+                    (int)spec->partial, TRIT_PARTIAL_PADDED, TRIT_PARTIAL_EXACT);
+
+    plan->groups_per_row = div_up(plan->row_len, spec->group_size);
+    plan->groups = plan->rows * plan->groups_per_row; /* at most `elements` */
+    plan->tail_len =
+        (uint32_t)(plan->row_len - (plan->groups_per_row - 1) * spec->group_size);
+    plan->tail_divisor =
+        spec->partial == TRIT_PARTIAL_EXACT ? plan->tail_len : spec->group_size;
+    return 0;
+}
+
+/* What an encoding demands of the rows and groups. */
+static int check_encoding(const struct plan *plan, enum trit_encoding encoding,
+                          struct failure *failure)
+{
+    const struct encoding_layout *layout = encoding_layout(encoding);
+    uint32_t group_size = plan->spec.group_size;
+
+    if (!layout)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                    "options.encoding: %d is unknown", (int)encoding);
+    if (!layout->supported)
+        return fail(failure, TRIT_UNIMPLEMENTED, "options.encoding",
+                    "options.encoding: %s (%d) is not in this build",
+                    encoding_name(encoding), (int)encoding);
+    if (layout->group_size != 0 && layout->group_size != group_size)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
+                    "options.group_size: %" PRIu32 ", %s holds groups of %" PRIu32
+                    " only",
+                    group_size, encoding_name(encoding), layout->group_size);
+    if (plan->row_len % layout->block_elements != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                    "tensor.shape: rows of %" PRIu64
+                    " elements are no multiple of the %" PRIu32 " of a %s block",
+                    plan->row_len, layout->block_elements, encoding_name(encoding));
+    if (layout->block_elements % group_size != 0 &&
+        group_size % layout->block_elements != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
+                    "options.group_size: %" PRIu32
+                    " neither divides nor is a multiple of the %" PRIu32
+                    " elements of a %s block",
+                    group_size, layout->block_elements, encoding_name(encoding));
+    return 0;
+}
+
+/* Bytes of the first `elements` elements, which end a block. `true` on overflow. */
+static bool encoded_overflows(const struct plan *plan, enum trit_encoding encoding,
+                              uint64_t elements, uint64_t *bytes)
+{
+    const struct encoding_layout *layout = encoding_layout(encoding);
+
+    if (layout->block_bytes == 0)
+        return mul_overflows(elements, dtype_bytes(plan->spec.dtype), bytes);
+    return mul_overflows(elements / layout->block_elements, layout->block_bytes, bytes);
+}
+
+static bool scales_overflow(const struct plan *plan, enum trit_encoding encoding,
+                            uint64_t *bytes)
+{
+    switch (encoding_layout(encoding)->scales) {
+    case SCALES_F32:
+        return mul_overflows(plan->groups, 4, bytes);
+    case SCALES_F16:
+        return mul_overflows(plan->groups, 2, bytes);
+    case SCALES_FOLDED:
+    case SCALES_IN_BLOCK:
+    case SCALES_TENSOR:
+        break;
+    }
+    *bytes = 0;
+    return false;
+}
+
+static int measure(const struct plan *plan, enum trit_encoding encoding, uint64_t *bytes,
+                   uint64_t *scale_bytes, struct failure *failure)
+{
+    char text[SHAPE_TEXT_BYTES];
+
+    if (encoded_overflows(plan, encoding, plan->elements, bytes) ||
+        scales_overflow(plan, encoding, scale_bytes))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                    "tensor.shape: bytes of %s as %s overflow 64 bits",
+                    shape_text(&plan->spec, text), encoding_name(encoding));
+    return 0;
+}
+
+/* Groups that share a block of the encoding: a tile must not part them. */
+static uint64_t groups_bound(const struct plan *plan, enum trit_encoding encoding)
+{
+    uint32_t block = encoding_layout(encoding)->block_elements;
+
+    return block > plan->spec.group_size ? block / plan->spec.group_size : 1;
+}
+
+static uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+    while (b != 0) {
+        uint64_t rest = a % b;
+
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* As many groups as fit, but none of a block's without the others. The longest
+ * group is what counts: where rows are shorter than group_size, that is a row. */
+static void cut_tiles(struct plan *plan)
+{
+    const struct plan_spec *spec = &plan->spec;
+    uint64_t longest = plan->groups_per_row > 1 ? spec->group_size : plan->tail_len;
+    uint64_t in = groups_bound(plan, spec->in);
+    uint64_t out = spec->has_out ? groups_bound(plan, spec->out) : 1;
+    uint64_t bound = in / common_divisor(in, out) * out;
+    uint64_t fit = TILE_ELEMENTS_MAX / longest;
+
+    if (fit > TILE_GROUPS_MAX)
+        fit = TILE_GROUPS_MAX;
+    assert(bound <= fit); /* blocks are small: 256 elements at most */
+    plan->tile_groups = fit / bound * bound;
+    plan->tiles = div_up(plan->groups, plan->tile_groups);
+}
+
+int plan_init(struct plan *plan, const struct plan_spec *spec, struct failure *failure)
+{
+    struct plan p = {.spec = *spec};
+
+    if (check_shape(&p, failure) != 0 || check_dtype(spec, failure) != 0 ||
+        check_groups(&p, failure) != 0 || check_encoding(&p, spec->in, failure) != 0 ||
+        measure(&p, spec->in, &p.in_bytes, &p.in_scale_bytes, failure) != 0)
+        return -1;
+    if (spec->has_out &&
+        (check_encoding(&p, spec->out, failure) != 0 ||
+         measure(&p, spec->out, &p.out_bytes, &p.out_scale_bytes, failure) != 0))
+        return -1;
+    cut_tiles(&p);
+    *plan = p;
+    return 0;
+}
+
+/* Where the group at `group` begins in the tensor; `group` may be the count of
+ * all, for the end. */
+struct position {
+    uint64_t element, in, out, code;
+};
+
+static uint64_t code_bytes(uint64_t group_len)
+{
+    return div_up(group_len, 4);
+}
+
+static struct position locate(const struct plan *plan, uint64_t group)
+{
+    uint64_t row = group / plan->groups_per_row;
+    uint64_t column = group % plan->groups_per_row;
+    uint64_t group_code = code_bytes(plan->spec.group_size);
+    uint64_t row_code =
+        (plan->groups_per_row - 1) * group_code + code_bytes(plan->tail_len);
+    struct position at = {
+        .element = row * plan->row_len + column * plan->spec.group_size,
+        .code = row * row_code + column * group_code,
+    };
+
+    /* None overflows: it did not for the whole tensor. */
+    (void)encoded_overflows(plan, plan->spec.in, at.element, &at.in);
+    if (plan->spec.has_out)
+        (void)encoded_overflows(plan, plan->spec.out, at.element, &at.out);
+    return at;
+}
+
+void plan_tile(const struct plan *plan, uint64_t index, struct tile_span *span)
+{
+    uint64_t first = index * plan->tile_groups;
+    uint64_t left = plan->groups - first;
+    uint64_t groups = left < plan->tile_groups ? left : plan->tile_groups;
+    struct position begin = locate(plan, first);
+    struct position end = locate(plan, first + groups);
+
+    assert(index < plan->tiles);
+    *span = (struct tile_span){
+        .index = index,
+        .first_group = first,
+        .groups = groups,
+        .first_element = begin.element,
+        .elements = end.element - begin.element,
+        .in_offset = begin.in,
+        .in_bytes = end.in - begin.in,
+        .out_offset = begin.out,
+        .out_bytes = end.out - begin.out,
+        .code_bytes = end.code - begin.code,
+    };
+}
+
+/* How many groups from `group` on are equally long; at most `left`. */
+static uint64_t equal_groups(const struct plan *plan, uint64_t group, uint64_t left)
+{
+    uint64_t column = group % plan->groups_per_row;
+    uint64_t full = plan->groups_per_row - 1 - column; /* before the row's tail */
+
+    if (plan->groups_per_row == 1 || plan->tail_len == plan->spec.group_size)
+        return left;
+    if (full == 0)
+        return 1;
+    return full < left ? full : left;
+}
+
+bool plan_next_run(const struct plan *plan, const struct tile_span *span, uint64_t *at,
+                   struct group_run *run)
+{
+    uint64_t group = span->first_group + *at;
+    struct position begin, tile;
+    bool tail;
+
+    if (*at >= span->groups)
+        return false;
+    begin = locate(plan, group);
+    tile = locate(plan, span->first_group);
+    tail = group % plan->groups_per_row == plan->groups_per_row - 1;
+    *run = (struct group_run){
+        .first_group = *at,
+        .count = equal_groups(plan, group, span->groups - *at),
+        .group_len = tail ? plan->tail_len : plan->spec.group_size,
+        .divisor = tail ? plan->tail_divisor : plan->spec.group_size,
+        .element = begin.element - tile.element,
+        .in_offset = begin.in - tile.in,
+        .out_offset = begin.out - tile.out,
+        .code_offset = begin.code - tile.code,
+    };
+    *at += run->count;
+    return true;
+}

@@ -1,0 +1,169 @@
+#include "work/pool.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernels/kernels.h"
+
+struct pool {
+    struct mailbox *mailbox; /* borrowed */
+    pthread_mutex_t mutex;
+    pthread_cond_t work;    /* the queue is not empty, or stopping */
+    struct list queue;      /* of jobs; under the mutex, as the next two */
+    uint64_t queued;        /* length of the queue */
+    bool stopping;          /* only ever set */
+    unsigned threads_count; /* running; constant once started */
+    pthread_t threads[];
+};
+
+/* The next job, or NULL when the queue has run out and the pool stops. */
+static struct job *take_job(struct pool *pool)
+{
+    struct list *link;
+
+    pthread_mutex_lock(&pool->mutex);
+    while (list_empty(&pool->queue) && !pool->stopping)
+        pthread_cond_wait(&pool->work, &pool->mutex);
+    link = list_pop(&pool->queue);
+    if (link)
+        pool->queued--;
+    pthread_mutex_unlock(&pool->mutex);
+    return link ? LIST_OWNER(link, struct job, link) : NULL;
+}
+
+static void deliver_done(struct letter *letter)
+{
+    struct job *job = LIST_OWNER(letter, struct job, letter);
+
+    job->done(job);
+}
+
+static void *worker(void *arg)
+{
+    struct pool *pool = arg;
+    struct kernels_env env;
+    struct job *job;
+
+    kernels_enter(&env);
+    while ((job = take_job(pool))) {
+        /* Relaxed: the flag publishes nothing, and a late look only costs the
+         * work that was asked for anyway. */
+        job->skipped =
+            job->cancelled && atomic_load_explicit(job->cancelled, memory_order_relaxed);
+        if (!job->skipped)
+            job->run(job);
+        mailbox_post(pool->mailbox, &job->letter); /* the loop's from here on */
+    }
+    kernels_leave(&env);
+    return NULL;
+}
+
+static unsigned cores(void)
+{
+    cpu_set_t set;
+    long online;
+
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        return (unsigned)CPU_COUNT(&set);
+    online = sysconf(_SC_NPROCESSORS_ONLN); /* more cores than the set can hold */
+    return online > 0 ? (unsigned)online : 1;
+}
+
+/* Signals belong to the loop's thread: workers are born with all of them
+ * blocked, so that there is no instant at which one could take a signal. */
+static int start_worker(struct pool *pool, unsigned index)
+{
+    sigset_t all, before;
+    char name[16];
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&pool->threads[index], NULL, worker, pool);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc == 0) {
+        snprintf(name, sizeof(name), "tritd-work-%u", index % 10000);
+        pthread_setname_np(pool->threads[index], name); /* for top -H; may fail */
+        pool->threads_count++;
+    }
+    return rc;
+}
+
+int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
+               struct failure *failure)
+{
+    unsigned wanted = threads > 0 ? threads : cores();
+    struct pool *p;
+
+    if (threads > POOL_THREADS_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "threads", "threads: %u is above %d",
+                    threads, POOL_THREADS_MAX);
+    if (wanted > POOL_THREADS_MAX)
+        wanted = POOL_THREADS_MAX;
+    p = calloc(1, sizeof(*p) + wanted * sizeof(p->threads[0]));
+    if (!p)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "pool: out of memory");
+    p->mailbox = mailbox;
+    list_init(&p->queue);
+    pthread_mutex_init(&p->mutex, NULL);
+    pthread_cond_init(&p->work, NULL);
+
+    for (unsigned i = 0; i < wanted; i++) {
+        int rc = start_worker(p, i);
+
+        if (rc != 0) {
+            pool_stop(p);
+            return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                        "pool: thread %u of %u: %s", i + 1, wanted, strerror(rc));
+        }
+    }
+    *pool = p;
+    return 0;
+}
+
+void pool_submit(struct pool *pool, struct job *job)
+{
+    job->letter.deliver = deliver_done;
+    pthread_mutex_lock(&pool->mutex);
+    assert(!pool->stopping);
+    list_push(&pool->queue, &job->link);
+    pool->queued++;
+    pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+unsigned pool_threads(const struct pool *pool)
+{
+    return pool->threads_count;
+}
+
+uint64_t pool_queued(struct pool *pool)
+{
+    uint64_t queued;
+
+    pthread_mutex_lock(&pool->mutex);
+    queued = pool->queued;
+    pthread_mutex_unlock(&pool->mutex);
+    return queued;
+}
+
+void pool_stop(struct pool *pool)
+{
+    if (!pool)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    pool->stopping = true;
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->mutex);
+    for (unsigned i = 0; i < pool->threads_count; i++)
+        pthread_join(pool->threads[i], NULL);
+    pthread_cond_destroy(&pool->work);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool);
+}
