@@ -1,0 +1,360 @@
+/* safetensors, read: 8 bytes of header length, a JSON object of entries, the
+ * data. Stricter than the reference reader in what it takes for a header: the
+ * three known fields and nothing else, unsigned decimal integers, at most
+ * TRIT_RANK_MAX axes, no control characters in names.
+ *
+ * 1. The header's bytes are read; its length was checked against the file first.
+ * 2. header_scan walks them once and bounds what JSON may cost: depth, members
+ *    an object, and nothing outside strings but punctuation and digits.
+ * 3. Each member is handed to jansson alone (two values: name, entry), turned
+ *    into a table entry and freed, so memory follows the table and not the text.
+ * 4. With all entries known, they must cover the data: check_coverage. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "files/formats.h"
+
+enum {
+    LENGTH_BYTES = 8,
+    DEPTH_MAX = 3, /* header, entry, shape */
+};
+
+static const char METADATA[] = "__metadata__";
+
+struct header {
+    const char *text;
+    size_t bytes;
+    size_t at; /* parsed so far */
+    bool metadata_seen;
+};
+
+static int malformed(struct failure *failure, const char *what, size_t at)
+{
+    return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                "safetensors header: %s at byte %zu", what, at);
+}
+
+/* The end of a string that begins at text[at] == '"'; `bytes` when it has none. */
+static size_t string_end(const char *text, size_t bytes, size_t at)
+{
+    for (at++; at < bytes && text[at] != '"'; at++)
+        if (text[at] == '\\')
+            at++;
+    return at;
+}
+
+/* The letters spell null, which MLX writes for empty metadata; jansson sees to
+ * the spelling. Signs, points and exponents have no place in a header. */
+static bool allowed_outside_strings(char c)
+{
+    return c != '\0' && strchr("{}[]:,\"0123456789 \t\r\nnul", c) != NULL;
+}
+
+static int header_scan(const char *text, size_t bytes, struct failure *failure)
+{
+    static const size_t members_max[DEPTH_MAX] = {FILES_TENSORS_MAX + 1, FILES_PAIRS_MAX,
+                                                  TRIT_RANK_MAX};
+    size_t members[DEPTH_MAX] = {0}, depth = 0;
+
+    for (size_t at = 0; at < bytes; at++) {
+        char c = text[at];
+
+        if (!allowed_outside_strings(c))
+            return malformed(failure, "a character that JSON of tensors does not need",
+                             at);
+        if (c == '"') {
+            at = string_end(text, bytes, at);
+        } else if (c == '{' || c == '[') {
+            if (depth == DEPTH_MAX)
+                return malformed(failure, "nesting deeper than 3", at);
+            members[depth++] = 1;
+        } else if (c == '}' || c == ']') {
+            if (depth-- == 0)
+                return malformed(failure, "an unopened bracket", at);
+        } else if (c == ',' && depth && ++members[depth - 1] > members_max[depth - 1]) {
+            return malformed(failure,
+                             depth == DEPTH_MAX ? "more than 8 axes" : "too many members",
+                             at);
+        }
+    }
+    return 0;
+}
+
+static void skip_space(struct header *header)
+{
+    while (header->at < header->bytes && strchr(" \t\r\n", header->text[header->at]) &&
+           header->text[header->at] != '\0')
+        header->at++;
+}
+
+static bool take(struct header *header, char c)
+{
+    skip_space(header);
+    if (header->at >= header->bytes || header->text[header->at] != c)
+        return false;
+    header->at++;
+    return true;
+}
+
+/* Not error->text: that quotes the header, and messages end up in terminals. */
+static const char *json_words(const json_error_t *error)
+{
+    enum json_error_code code = json_error_code(error);
+
+    return code == json_error_duplicate_key            ? "a key for the second time"
+           : code == json_error_invalid_utf8           ? "bytes that are not UTF-8"
+           : code == json_error_null_character         ? "a NUL character"
+           : code == json_error_premature_end_of_input ? "its end too early"
+           : code == json_error_numeric_overflow       ? "a number above 2^63-1"
+                                                       : "invalid JSON";
+}
+
+/* One JSON value; NULL and a failure where there is none. */
+static json_t *take_value(struct header *header, struct failure *failure)
+{
+    json_error_t error;
+    json_t *value = json_loadb(
+        header->text + header->at, header->bytes - header->at,
+        JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY, &error);
+
+    if (value)
+        header->at += (size_t)error.position;
+    else if (json_error_code(&error) == json_error_out_of_memory)
+        fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a header");
+    else
+        malformed(failure, json_words(&error), header->at + (size_t)error.position);
+    return value;
+}
+
+static bool get_unsigned(const json_t *value, uint64_t *number)
+{
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return false;
+    *number = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+static int read_shape(const json_t *shape, struct tensor_entry *entry,
+                      struct failure *failure)
+{
+    if (!json_is_array(shape) || json_array_size(shape) > TRIT_RANK_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
+                    "tensor %s: shape is not a list of at most %d sizes", entry->name,
+                    TRIT_RANK_MAX);
+    entry->rank = (uint32_t)json_array_size(shape);
+    for (uint32_t i = 0; i < entry->rank; i++)
+        if (!get_unsigned(json_array_get(shape, i), &entry->shape[i]))
+            return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
+                        "tensor %s: shape holds what is no size", entry->name);
+    return 0;
+}
+
+static int read_offsets(const json_t *offsets, struct tensor_entry *entry, uint64_t *end,
+                        struct failure *failure)
+{
+    if (json_array_size(offsets) != 2 ||
+        !get_unsigned(json_array_get(offsets, 0), &entry->offset) ||
+        !get_unsigned(json_array_get(offsets, 1), end) || *end < entry->offset)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
+                    "tensor %s: data_offsets is not [begin, end]", entry->name);
+    return 0;
+}
+
+/* Into the table, offset still from the start of the data. The size that shape
+ * and type make must be the one that the offsets leave. */
+static int add_entry(struct tensor_table *table, const char *name, const json_t *value,
+                     struct failure *failure)
+{
+    const char *type = json_string_value(json_object_get(value, "dtype"));
+    struct tensor_entry entry = {.name = name};
+    uint64_t end = 0;
+
+    if (!json_is_object(value) || json_object_size(value) != 3 || !type)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "tensor %s: its entry is not dtype, shape and data_offsets", name);
+    entry.type = element_type_by_name(type);
+    if (!entry.type)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "dtype",
+                    "tensor %s: unknown dtype \"%.32s\"", name, type);
+    if (read_shape(json_object_get(value, "shape"), &entry, failure) != 0 ||
+        read_offsets(json_object_get(value, "data_offsets"), &entry, &end, failure) !=
+            0 ||
+        table_add(table, &entry, failure) != 0)
+        return -1;
+    if (table->entries[table->count - 1].bytes != end - entry.offset)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
+                    "tensor %s: its shape needs %llu bytes, its data_offsets hold %llu",
+                    name, (unsigned long long)table->entries[table->count - 1].bytes,
+                    (unsigned long long)(end - entry.offset));
+    return 0;
+}
+
+static int add_metadata(struct tensor_table *table, json_t *value,
+                        struct failure *failure)
+{
+    const char *key;
+    json_t *text;
+
+    if (json_is_null(value))
+        return 0;
+    if (!json_is_object(value))
+        return fail(failure, TRIT_INVALID_ARGUMENT, METADATA,
+                    "__metadata__ is no object");
+    json_object_foreach(value, key, text)
+    {
+        if (!json_is_string(text))
+            return fail(failure, TRIT_INVALID_ARGUMENT, METADATA,
+                        "__metadata__ holds a value that is no string");
+        if (table_add_pair(table, key, json_string_value(text), failure) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int add_member(struct header *header, struct tensor_table *table, const char *name,
+                      json_t *value, struct failure *failure)
+{
+    if (strcmp(name, METADATA) != 0)
+        return add_entry(table, name, value, failure);
+    if (header->metadata_seen)
+        return malformed(failure, "__metadata__ for the second time", header->at);
+    header->metadata_seen = true;
+    return add_metadata(table, value, failure);
+}
+
+/* "name": value */
+static int take_member(struct header *header, struct tensor_table *table,
+                       struct failure *failure)
+{
+    json_t *name, *value;
+    int result;
+
+    skip_space(header);
+    if (header->at >= header->bytes || header->text[header->at] != '"')
+        return malformed(failure, "no name", header->at);
+    name = take_value(header, failure);
+    if (!name)
+        return -1;
+    if (!take(header, ':')) {
+        json_decref(name);
+        return malformed(failure, "no colon", header->at);
+    }
+    value = take_value(header, failure);
+    result =
+        value ? add_member(header, table, json_string_value(name), value, failure) : -1;
+    json_decref(value);
+    json_decref(name);
+    return result;
+}
+
+static int take_object(struct header *header, struct tensor_table *table,
+                       struct failure *failure)
+{
+    if (header->bytes == 0 || header->text[0] != '{')
+        return malformed(failure, "no {", 0);
+    header->at = 1;
+    if (!take(header, '}')) {
+        do {
+            if (take_member(header, table, failure) != 0)
+                return -1;
+        } while (take(header, ','));
+        if (!take(header, '}'))
+            return malformed(failure, "neither , nor }", header->at);
+    }
+    skip_space(header);
+    return header->at == header->bytes
+               ? 0
+               : malformed(failure, "text after the object", header->at);
+}
+
+/* Neither hole nor overlap nor a trailing byte; then offsets count from the
+ * start of the file. */
+static int check_coverage(struct tensor_table *table, uint64_t data_start,
+                          uint64_t data_bytes, struct failure *failure)
+{
+    uint64_t end = 0;
+
+    if (table_seal(table, failure) != 0)
+        return -1;
+    for (size_t i = 0; i < table->count; i++) {
+        struct tensor_entry *entry = &table->entries[i];
+
+        if (entry->offset != end)
+            return fail(
+                failure, TRIT_INVALID_ARGUMENT, "data_offsets",
+                "tensor %s begins at byte %llu of the data, the one before ends at "
+                "%llu",
+                entry->name, (unsigned long long)entry->offset, (unsigned long long)end);
+        if (add_overflows(end, entry->bytes, &end) || end > data_bytes)
+            return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
+                        "tensor %s goes beyond the end of the file", entry->name);
+        entry->offset += data_start;
+    }
+    if (end != data_bytes)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
+                    "%llu bytes of data belong to no tensor",
+                    (unsigned long long)(data_bytes - end));
+    return 0;
+}
+
+static int read_header(struct source *source, char *text, uint64_t bytes,
+                       struct tensor_table *table, struct failure *failure)
+{
+    struct header header = {.text = text, .bytes = (size_t)bytes};
+
+    if (source_read(source, LENGTH_BYTES, text, bytes, failure) != 0 ||
+        header_scan(text, header.bytes, failure) != 0 ||
+        take_object(&header, table, failure) != 0)
+        return -1;
+    return check_coverage(table, LENGTH_BYTES + bytes,
+                          source_bytes(source) - LENGTH_BYTES - bytes, failure);
+}
+
+static int read_length(struct source *source, uint64_t *length, struct failure *failure)
+{
+    uint8_t raw[LENGTH_BYTES];
+
+    if (source_read(source, 0, raw, LENGTH_BYTES, failure) != 0)
+        return -1;
+    *length = 0;
+    for (int i = LENGTH_BYTES - 1; i >= 0; i--)
+        *length = *length << 8 | raw[i];
+    return 0;
+}
+
+static int read_safetensors(struct source *source, const struct read_options *options,
+                            struct tensor_table *table, struct failure *failure)
+{
+    uint64_t bytes = 0;
+    char *text;
+    int result;
+
+    if (read_length(source, &bytes, failure) != 0)
+        return -1;
+    if (bytes > options->header_bytes_max)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "safetensors header of %llu bytes, at most %llu are allowed",
+                    (unsigned long long)bytes,
+                    (unsigned long long)options->header_bytes_max);
+    if (bytes > source_bytes(source) - LENGTH_BYTES)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "safetensors header of %llu bytes goes beyond the end of the file",
+                    (unsigned long long)bytes);
+    text = malloc((size_t)bytes + 1);
+    if (!text)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a header");
+    result = read_header(source, text, bytes, table, failure);
+    free(text);
+    return result;
+}
+
+/* Nothing else begins with a length and an opening brace. */
+static bool probe_safetensors(const uint8_t *head, size_t count)
+{
+    return count > LENGTH_BYTES && head[LENGTH_BYTES] == '{';
+}
+
+const struct reader_ops safetensors_reader = {"safetensors", probe_safetensors,
+                                              read_safetensors};

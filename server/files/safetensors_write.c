@@ -1,0 +1,118 @@
+/* safetensors, written: 8 bytes of header length, the header padded with spaces
+ * to a multiple of 8, the data with the widest elements first, so that every
+ * tensor is aligned to its own elements. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "files/formats.h"
+
+enum { LENGTH_BYTES = 8 };
+
+/* Whole bytes an element is aligned to; 4- and 6-bit elements come last. */
+static uint32_t alignment_of(const struct tensor_entry *entry)
+{
+    return entry->type->bits / 8;
+}
+
+/* Offsets from the start of the data. Passes by descending alignment keep the
+ * table's order inside each width. */
+static int place_tensors(struct tensor_table *table, struct failure *failure)
+{
+    static const uint32_t widths[] = {8, 4, 2, 1, 0};
+    uint64_t end = 0;
+
+    for (size_t w = 0; w < sizeof(widths) / sizeof(widths[0]); w++)
+        for (size_t i = 0; i < table->count; i++) {
+            struct tensor_entry *entry = &table->entries[i];
+
+            if (alignment_of(entry) != widths[w])
+                continue;
+            entry->offset = end;
+            /* A file's offsets are signed in the system's interface. */
+            if (add_overflows(end, entry->bytes, &end) || end > INT64_MAX / 2)
+                return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                            "the tensors are too large for one file");
+        }
+    return 0;
+}
+
+static json_t *entry_json(const struct tensor_entry *entry)
+{
+    json_t *shape = json_array();
+
+    for (uint32_t i = 0; i < entry->rank; i++)
+        json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
+    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", entry->type->name, "shape", shape,
+                     "data_offsets", (json_int_t)entry->offset,
+                     (json_int_t)(entry->offset + entry->bytes));
+}
+
+/* NULL when memory ran out anywhere. */
+static json_t *header_json(const struct tensor_table *table)
+{
+    json_t *header = json_object(), *pairs = NULL;
+    int result = header ? 0 : -1;
+
+    if (table->pair_count) {
+        pairs = json_object();
+        result |= json_object_set_new(header, "__metadata__", pairs);
+    }
+    for (size_t i = 0; i < table->pair_count && result == 0; i++)
+        result |= json_object_set_new(pairs, table->pairs[i].key,
+                                      json_string(table->pairs[i].value));
+    for (size_t i = 0; i < table->count && result == 0; i++)
+        result |= json_object_set_new(header, table->entries[i].name,
+                                      entry_json(&table->entries[i]));
+    if (result == 0)
+        return header;
+    json_decref(header);
+    return NULL;
+}
+
+/* Length and text together, padded. */
+static int header_bytes(const struct tensor_table *table, uint8_t **out, uint64_t *count,
+                        struct failure *failure)
+{
+    json_t *json = header_json(table);
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    size_t length = text ? strlen(text) : 0;
+    size_t padded = (length + 7) & ~(size_t)7;
+    uint8_t *bytes = text ? malloc(LENGTH_BYTES + padded) : NULL;
+    int result = 0;
+
+    if (!bytes) {
+        result =
+            fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a header");
+    } else if (padded > FILES_HEADER_BYTES_MAX) {
+        result = fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                      "the header would have %zu bytes, at most %d are allowed", padded,
+                      FILES_HEADER_BYTES_MAX);
+        free(bytes);
+    } else {
+        for (int i = 0; i < LENGTH_BYTES; i++)
+            bytes[i] = (uint8_t)((uint64_t)padded >> (8 * i));
+        memcpy(bytes + LENGTH_BYTES, text, length);
+        memset(bytes + LENGTH_BYTES + length, ' ', padded - length);
+        *out = bytes;
+        *count = LENGTH_BYTES + padded;
+    }
+    free(text);
+    json_decref(json);
+    return result;
+}
+
+static int plan_safetensors(struct tensor_table *table, uint8_t **header, uint64_t *count,
+                            struct failure *failure)
+{
+    if (place_tensors(table, failure) != 0 ||
+        header_bytes(table, header, count, failure) != 0)
+        return -1;
+    for (size_t i = 0; i < table->count; i++)
+        table->entries[i].offset += *count;
+    return 0;
+}
+
+const struct writer_ops safetensors_writer = {"safetensors", ".safetensors",
+                                              plan_safetensors};

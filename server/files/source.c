@@ -1,0 +1,184 @@
+#include "files/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct source {
+    int fd; /* -1: memory */
+    const uint8_t *memory;
+    uint64_t bytes;
+    struct stat opened; /* as it was when opened */
+    char *name;
+};
+
+/* pread takes at most this much a call on Linux; smaller keeps EINTR cheap. */
+static const uint64_t PIECE_BYTES_MAX = 64u << 20;
+
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static struct source *source_create(const char *name, struct failure *failure)
+{
+    struct source *source = calloc(1, sizeof(*source));
+
+    if (source)
+        source->name = strdup(last_part(name));
+    if (!source || !source->name) {
+        free(source);
+        fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+        return NULL;
+    }
+    source->fd = -1;
+    return source;
+}
+
+static enum trit_status status_of(int code)
+{
+    switch (code) {
+    case ENOENT:
+    case ENOTDIR:
+        return TRIT_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+        return TRIT_PERMISSION_DENIED;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return TRIT_RESOURCE_EXHAUSTED;
+    default: /* errno is the system's enum, not ours */
+        return TRIT_UNAVAILABLE;
+    }
+}
+
+int source_open(struct source **source, const char *path, struct failure *failure)
+{
+    /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd < 0)
+        return fail(failure, status_of(errno), NULL, "cannot open it: %s",
+                    strerror(errno));
+    return source_adopt(source, fd, path, failure);
+}
+
+int source_adopt(struct source **out, int fd, const char *name, struct failure *failure)
+{
+    struct source *source = source_create(name, failure);
+
+    if (!source) {
+        close(fd);
+        return -1;
+    }
+    source->fd = fd;
+    if (fstat(fd, &source->opened) != 0) {
+        fail(failure, TRIT_UNAVAILABLE, NULL, "cannot stat it: %s", strerror(errno));
+        goto close_source;
+    }
+    if (!S_ISREG(source->opened.st_mode)) {
+        fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is not a regular file");
+        goto close_source;
+    }
+    source->bytes = (uint64_t)source->opened.st_size;
+    *out = source;
+    return 0;
+
+close_source:
+    source_close(source);
+    return -1;
+}
+
+int source_memory(struct source **out, const void *bytes, uint64_t count,
+                  const char *name, struct failure *failure)
+{
+    struct source *source = source_create(name, failure);
+
+    if (!source)
+        return -1;
+    source->memory = bytes;
+    source->bytes = count;
+    *out = source;
+    return 0;
+}
+
+void source_close(struct source *source)
+{
+    if (!source)
+        return;
+    if (source->fd >= 0)
+        close(source->fd);
+    free(source->name);
+    free(source);
+}
+
+const char *source_name(const struct source *source)
+{
+    return source->name;
+}
+
+uint64_t source_bytes(const struct source *source)
+{
+    return source->bytes;
+}
+
+static int became_shorter(const struct source *source, struct failure *failure)
+{
+    return fail(failure, TRIT_ABORTED, NULL, "%s became shorter while it was read",
+                source->name);
+}
+
+int source_read(struct source *source, uint64_t offset, void *buffer, uint64_t count,
+                struct failure *failure)
+{
+    uint8_t *at = buffer;
+
+    if (offset > source->bytes || count > source->bytes - offset)
+        return fail(failure, TRIT_OUT_OF_RANGE, NULL, "read beyond the end of %s",
+                    source->name);
+    if (source->fd < 0) {
+        if (count)
+            memcpy(buffer, source->memory + offset, (size_t)count);
+        return 0;
+    }
+    while (count) {
+        size_t piece = (size_t)(count < PIECE_BYTES_MAX ? count : PIECE_BYTES_MAX);
+        ssize_t got = pread(source->fd, at, piece, (off_t)offset);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fail(failure, TRIT_UNAVAILABLE, NULL, "cannot read %s: %s",
+                        source->name, strerror(errno));
+        if (got == 0)
+            return became_shorter(source, failure);
+        at += got;
+        offset += (uint64_t)got;
+        count -= (uint64_t)got;
+    }
+    return 0;
+}
+
+int source_unchanged(const struct source *source, struct failure *failure)
+{
+    struct stat now;
+
+    if (source->fd < 0)
+        return 0;
+    if (fstat(source->fd, &now) != 0)
+        return fail(failure, TRIT_UNAVAILABLE, NULL, "cannot stat %s: %s", source->name,
+                    strerror(errno));
+    if (now.st_size != source->opened.st_size ||
+        now.st_mtim.tv_sec != source->opened.st_mtim.tv_sec ||
+        now.st_mtim.tv_nsec != source->opened.st_mtim.tv_nsec)
+        return fail(failure, TRIT_ABORTED, NULL, "%s changed while it was read",
+                    source->name);
+    return 0;
+}

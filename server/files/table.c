@@ -1,0 +1,209 @@
+#include "files/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+
+/* Strings of the largest header: 5 bytes of table for each of its bytes, the
+ * worst case of one-letter names rounded up to the arena's alignment. */
+static const size_t STRING_BYTES_MAX = 5 * (size_t)FILES_HEADER_BYTES_MAX;
+
+void table_init(struct tensor_table *table)
+{
+    *table = (struct tensor_table){.count = 0};
+    arena_init(&table->strings, STRING_BYTES_MAX);
+}
+
+void table_fini(struct tensor_table *table)
+{
+    free(table->entries);
+    free(table->pairs);
+    free(table->by_name);
+    arena_fini(&table->strings);
+    table_init(table);
+}
+
+bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements)
+{
+    uint64_t product = 1;
+
+    for (uint32_t i = 0; i < rank; i++)
+        if (mul_overflows(product, shape[i], &product))
+            return false;
+    *elements = product;
+    return true;
+}
+
+/* C0, DEL, and C1 as UTF-8 writes it: what a terminal or a log would obey. */
+static bool has_control(const char *name)
+{
+    for (const unsigned char *at = (const unsigned char *)name; *at; at++)
+        if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0))
+            return true;
+    return false;
+}
+
+static int check_name(const char *name, struct failure *failure)
+{
+    if (strlen(name) > FILES_NAME_BYTES_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "name",
+                    "a tensor's name has %zu bytes, at most %d are allowed", strlen(name),
+                    FILES_NAME_BYTES_MAX);
+    if (has_control(name))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "name",
+                    "a tensor's name holds a control character");
+    return 0;
+}
+
+static int compute_bytes(struct tensor_entry *entry, struct failure *failure)
+{
+    uint64_t elements, bits;
+
+    if (entry->rank > TRIT_RANK_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
+                    "tensor %s: %u axes, at most %d are allowed", entry->name,
+                    entry->rank, TRIT_RANK_MAX);
+    if (!shape_elements(entry->rank, entry->shape, &elements) ||
+        mul_overflows(elements, entry->type->bits, &bits))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
+                    "tensor %s: the product of its shape overflows", entry->name);
+    if (bits % 8 != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
+                    "tensor %s: its elements end inside a byte", entry->name);
+    entry->bytes = bits / 8;
+    return 0;
+}
+
+/* Room for one more; doubles, so that the table follows what arrived. */
+static void *grown(void *array, size_t count, size_t *room, size_t element_bytes)
+{
+    size_t wanted = *room ? *room * 2 : 16;
+    void *larger;
+
+    if (count < *room)
+        return array;
+    larger = reallocarray(array, wanted, element_bytes);
+    if (larger)
+        *room = wanted;
+    return larger;
+}
+
+static int no_memory(struct failure *failure)
+{
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                "out of memory for a tensor table");
+}
+
+int table_add(struct tensor_table *table, const struct tensor_entry *entry,
+              struct failure *failure)
+{
+    struct tensor_entry added = *entry;
+    struct tensor_entry *entries;
+
+    if (table->count >= FILES_TENSORS_MAX)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "more than %d tensors",
+                    FILES_TENSORS_MAX);
+    if (check_name(entry->name, failure) != 0 || compute_bytes(&added, failure) != 0)
+        return -1;
+    entries = grown(table->entries, table->count, &table->room, sizeof(*entries));
+    if (!entries)
+        return no_memory(failure);
+    table->entries = entries;
+    added.name = arena_strndup(&table->strings, entry->name, FILES_NAME_BYTES_MAX);
+    if (!added.name)
+        return no_memory(failure);
+    table->entries[table->count++] = added;
+    return 0;
+}
+
+int table_add_pair(struct tensor_table *table, const char *key, const char *value,
+                   struct failure *failure)
+{
+    struct tensor_pair *pairs;
+    char *key_copy, *value_copy;
+
+    if (table->pair_count >= FILES_PAIRS_MAX)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                    "more than %d metadata entries", FILES_PAIRS_MAX);
+    pairs = grown(table->pairs, table->pair_count, &table->pair_room, sizeof(*pairs));
+    if (!pairs)
+        return no_memory(failure);
+    table->pairs = pairs;
+    key_copy = arena_strndup(&table->strings, key, strlen(key));
+    value_copy = arena_strndup(&table->strings, value, strlen(value));
+    if (!key_copy || !value_copy)
+        return no_memory(failure);
+    table->pairs[table->pair_count++] = (struct tensor_pair){key_copy, value_copy};
+    return 0;
+}
+
+static int compare_offset(const void *left, const void *right)
+{
+    const struct tensor_entry *a = left, *b = right;
+
+    if (a->offset != b->offset)
+        return a->offset < b->offset ? -1 : 1;
+    if (a->bytes != b->bytes) /* an empty tensor before the one it touches */
+        return a->bytes < b->bytes ? -1 : 1;
+    return strcmp(a->name, b->name);
+}
+
+static int compare_name(const void *left, const void *right, void *entries)
+{
+    const struct tensor_entry *e = entries;
+
+    return strcmp(e[*(const size_t *)left].name, e[*(const size_t *)right].name);
+}
+
+int table_seal(struct tensor_table *table, struct failure *failure)
+{
+    size_t *by_name = reallocarray(NULL, table->count + 1, sizeof(*by_name));
+
+    if (!by_name)
+        return no_memory(failure);
+    if (table->count)
+        qsort(table->entries, table->count, sizeof(*table->entries), compare_offset);
+    for (size_t i = 0; i < table->count; i++)
+        by_name[i] = i;
+    qsort_r(by_name, table->count, sizeof(*by_name), compare_name, table->entries);
+    for (size_t i = 1; i < table->count; i++) {
+        const char *name = table->entries[by_name[i]].name;
+
+        if (strcmp(table->entries[by_name[i - 1]].name, name) == 0) {
+            free(by_name);
+            return fail(failure, TRIT_INVALID_ARGUMENT, "name",
+                        "tensor %s is there twice", name);
+        }
+    }
+    free(table->by_name);
+    table->by_name = by_name;
+    return 0;
+}
+
+const struct tensor_entry *table_find(const struct tensor_table *table, const char *name)
+{
+    size_t low = 0, high = table->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct tensor_entry *entry = &table->entries[table->by_name[middle]];
+        int order = strcmp(name, entry->name);
+
+        if (order == 0)
+            return entry;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+const char *table_pair(const struct tensor_table *table, const char *key)
+{
+    for (size_t i = 0; i < table->pair_count; i++)
+        if (strcmp(table->pairs[i].key, key) == 0)
+            return table->pairs[i].value;
+    return NULL;
+}

@@ -1,0 +1,68 @@
+/* A table of tensors: what a file of weights holds, without the weights. Readers
+ * fill one from a file; writers take one and lay a file out by it. Not
+ * thread-safe while it is being filled, constant once sealed. */
+#ifndef FILES_TABLE_H
+#define FILES_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "files/element.h"
+
+enum {
+    FILES_TENSORS_MAX = 1 << 20,
+    FILES_PAIRS_MAX = 1 << 16,          /* metadata entries */
+    FILES_NAME_BYTES_MAX = 1024,        /* of a tensor, without the NUL */
+    FILES_HEADER_BYTES_MAX = 100000000, /* the reference reader's own bound */
+};
+
+struct tensor_entry {
+    const char *name; /* UTF-8 without control characters */
+    const struct element_type *type;
+    uint32_t rank; /* 0 = one element */
+    uint64_t shape[TRIT_RANK_MAX];
+    uint64_t offset; /* of the first byte, from the start of the file */
+    uint64_t bytes;  /* what shape and type say; never more than the file has */
+};
+
+struct tensor_pair {
+    const char *key, *value;
+};
+
+struct tensor_table {
+    struct tensor_entry *entries; /* sealed: in order of offset */
+    size_t count, room;
+    struct tensor_pair *pairs; /* metadata of the file, in its order */
+    size_t pair_count, pair_room;
+    size_t *by_name; /* sealed: indices in order of name */
+    struct arena strings;
+};
+
+void table_init(struct tensor_table *table);
+void table_fini(struct tensor_table *table);
+
+/* Copies the entry and its name; bytes is computed, offset kept. Refuses
+ * (INVALID_ARGUMENT) names and shapes outside the bounds above and sizes that
+ * overflow or are no whole bytes; RESOURCE_EXHAUSTED for the table's own bounds. */
+int table_add(struct tensor_table *table, const struct tensor_entry *entry,
+              struct failure *failure);
+
+/* Copies both strings. That keys are distinct is the caller's business. */
+int table_add_pair(struct tensor_table *table, const char *key, const char *value,
+                   struct failure *failure);
+
+/* Sorts by offset, makes names findable, refuses two tensors of one name. */
+int table_seal(struct tensor_table *table, struct failure *failure);
+
+/* Of a sealed table; NULL when the name is not there. */
+const struct tensor_entry *table_find(const struct tensor_table *table, const char *name);
+
+/* The value under a metadata key, or NULL. */
+const char *table_pair(const struct tensor_table *table, const char *key);
+
+/* Elements of a shape (1 for rank 0); false where the product overflows. */
+bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements);
+
+#endif

@@ -1,0 +1,220 @@
+#include "files/target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct target {
+    int folder; /* descriptor of the folder that holds the target */
+    int fd;
+    char *name;               /* of the target in that folder */
+    char temporary[NAME_MAX]; /* its name until the rename; "": it has none */
+};
+
+enum { TEMPORARY_TRIES = 64 };
+
+static const uint64_t PIECE_BYTES_MAX = 64u << 20;
+
+static int fail_errno(struct failure *failure, const char *what)
+{
+    enum trit_status status =
+        errno == ENOSPC || errno == EDQUOT || errno == EFBIG  ? TRIT_RESOURCE_EXHAUSTED
+        : errno == EACCES || errno == EPERM || errno == EROFS ? TRIT_PERMISSION_DENIED
+        : errno == ENOENT || errno == ENOTDIR                 ? TRIT_NOT_FOUND
+                                                              : TRIT_UNAVAILABLE;
+
+    return fail(failure, status, NULL, "cannot %s: %s", what, strerror(errno));
+}
+
+/* `.NAME.trit-XXXXXXXX`, unlikely to be there; EEXIST tells when it is. */
+static int temporary_name(struct target *target)
+{
+    uint32_t random;
+
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        return -1;
+    /* A long name is cut: the temporary one must fit a directory entry. */
+    snprintf(target->temporary, sizeof(target->temporary), ".%.*s.trit-%08x",
+             NAME_MAX - 20, target->name, random);
+    return 0;
+}
+
+static int open_named(struct target *target)
+{
+    for (int i = 0; i < TEMPORARY_TRIES; i++) {
+        if (temporary_name(target) != 0)
+            break;
+        target->fd = openat(target->folder, target->temporary,
+                            O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (target->fd >= 0)
+            return 0;
+        if (errno != EEXIST)
+            break;
+    }
+    target->temporary[0] = '\0';
+    return -1;
+}
+
+static int open_nameless(struct target *target)
+{
+    target->fd = openat(target->folder, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    return target->fd >= 0 ? 0 : -1;
+}
+
+static int link_nameless(struct target *target)
+{
+    char self[64];
+
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", target->fd);
+    for (int i = 0; i < TEMPORARY_TRIES; i++) {
+        if (temporary_name(target) != 0)
+            break;
+        if (linkat(AT_FDCWD, self, target->folder, target->temporary,
+                   AT_SYMLINK_FOLLOW) == 0)
+            return 0;
+        if (errno != EEXIST)
+            break;
+    }
+    target->temporary[0] = '\0';
+    return -1;
+}
+
+/* /proc is how a nameless file gets a name; a chroot may lack it. */
+static bool can_link_nameless(void)
+{
+    return access("/proc/self/fd", X_OK) == 0;
+}
+
+/* Splits the real path into a folder descriptor and a name. */
+static int open_folder(struct target *target, const char *path, struct failure *failure)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder;
+
+    target->name = strdup(slash ? slash + 1 : path);
+    folder =
+        slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    if (!target->name || !folder) {
+        free(folder);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    }
+    if (target->name[0] == '\0') {
+        free(folder);
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "it names a folder, not a file");
+    }
+    target->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    return target->folder >= 0 ? 0 : fail_errno(failure, "open its folder");
+}
+
+/* What is there must be a file: a rename over /dev/null would replace it. Keeps
+ * the permissions of the file that is replaced. */
+static int check_existing(struct target *target, struct failure *failure, mode_t *mode)
+{
+    struct stat there;
+
+    *mode = 0;
+    if (fstatat(target->folder, target->name, &there, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0 : fail_errno(failure, "look at it");
+    if (!S_ISREG(there.st_mode))
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is not a regular file");
+    *mode = there.st_mode & 0777;
+    return 0;
+}
+
+static int open_target(struct target *target, const char *path, struct failure *failure)
+{
+    char *real = realpath(path, NULL);
+    mode_t mode;
+    int result;
+
+    if (!real && errno != ENOENT)
+        return fail_errno(failure, "resolve it");
+    result = open_folder(target, real ? real : path, failure);
+    free(real);
+    if (result != 0 || check_existing(target, failure, &mode) != 0)
+        return -1;
+    if (!can_link_nameless() || open_nameless(target) != 0)
+        if (open_named(target) != 0)
+            return fail_errno(failure, "create a file beside it");
+    if (mode && fchmod(target->fd, mode) != 0)
+        return fail_errno(failure, "set its permissions");
+    return 0;
+}
+
+int target_open(struct target **out, const char *path, struct failure *failure)
+{
+    struct target *target = calloc(1, sizeof(*target));
+
+    if (!target)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    target->folder = target->fd = -1;
+    if (open_target(target, path, failure) != 0) {
+        target_close(target);
+        return -1;
+    }
+    *out = target;
+    return 0;
+}
+
+int target_write(struct target *target, uint64_t offset, const void *data, uint64_t count,
+                 struct failure *failure)
+{
+    const uint8_t *at = data;
+
+    while (count) {
+        size_t piece = (size_t)(count < PIECE_BYTES_MAX ? count : PIECE_BYTES_MAX);
+        ssize_t put = pwrite(target->fd, at, piece, (off_t)offset);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return fail_errno(failure, "write");
+        at += put;
+        offset += (uint64_t)put;
+        count -= (uint64_t)put;
+    }
+    return 0;
+}
+
+int target_commit(struct target *target, struct failure *failure)
+{
+    if (fsync(target->fd) != 0)
+        return fail_errno(failure, "flush it to the disk");
+    if (!target->temporary[0] && link_nameless(target) != 0)
+        return fail_errno(failure, "name it");
+    if (renameat(target->folder, target->temporary, target->folder, target->name) != 0)
+        return fail_errno(failure, "rename it");
+    target->temporary[0] = '\0';
+    if (fsync(target->folder) != 0)
+        return fail_errno(failure, "flush its folder to the disk");
+    /* NFS reports a failed write as late as here. */
+    if (close(target->fd) != 0) {
+        target->fd = -1;
+        return fail_errno(failure, "close it");
+    }
+    target->fd = -1;
+    return 0;
+}
+
+void target_close(struct target *target)
+{
+    if (!target)
+        return;
+    if (target->temporary[0])
+        unlinkat(target->folder, target->temporary, 0);
+    if (target->fd >= 0)
+        close(target->fd);
+    if (target->folder >= 0)
+        close(target->folder);
+    free(target->name);
+    free(target);
+}

@@ -1,0 +1,28 @@
+/* A file that takes its name when it is complete. Happy path: target_open makes
+ * a file without a name in the target's folder, target_write fills it,
+ * target_commit flushes it, gives it a temporary name, renames that over the
+ * target and flushes the folder. Anything that fails before the rename leaves
+ * the target as it was; target_close removes what is left. A crash leaves
+ * nothing, for a file without a name dies with its descriptor (where the file
+ * system has no such files, one `.NAME.trit-XXXXXXXX` may stay). */
+#ifndef FILES_TARGET_H
+#define FILES_TARGET_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct target;
+
+/* A target that exists must be a regular file; a symbolic link is followed. */
+int target_open(struct target **target, const char *path, struct failure *failure);
+
+int target_write(struct target *target, uint64_t offset, const void *data, uint64_t count,
+                 struct failure *failure);
+
+/* Once. A failed fsync is final: the data may be gone, asking again would lie. */
+int target_commit(struct target *target, struct failure *failure);
+
+void target_close(struct target *target); /* NULL is harmless */
+
+#endif
