@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "trit/types.h"
+
 enum { SCAN_DEPTH_MAX = 4, SCAN_PARTS_MAX = 6, SCAN_PART_BYTES_MAX = 16384 };
 
 struct scan_field {
@@ -36,7 +38,7 @@ struct scan_part {
 
 struct scan_level {
     const struct scan_field *fields;
-    uint64_t left; /* bytes of this message still to come */
+    uint64_t left; /* bytes of this message still to come, an open field's not counted */
     uint32_t part;
 };
 
@@ -44,12 +46,13 @@ struct scan {
     struct scan_part parts[SCAN_PARTS_MAX]; /* [0]: the root's small fields */
     struct scan_level levels[SCAN_DEPTH_MAX];
     uint32_t depth;
-    uint32_t state;      /* hands off */
+    uint32_t state; /* hands off */
     uint8_t varint[10];
     uint32_t varint_len;
     uint64_t tag, value_left;
     uint32_t blob;
-    const char *error; /* why -1, a static sentence */
+    const char *error;       /* why SCAN_ERROR, a static sentence */
+    enum trit_status status; /* the same: INVALID_ARGUMENT, or RESOURCE_EXHAUSTED */
 };
 
 enum scan_event {
@@ -68,8 +71,7 @@ struct scanned {
 };
 
 /* `message_bytes`: the gRPC message's length; bounds every inner length. */
-void scan_init(struct scan *scan, const struct scan_field *root,
-               uint64_t message_bytes);
+void scan_init(struct scan *scan, const struct scan_field *root, uint64_t message_bytes);
 void scan_fini(struct scan *scan); /* frees the parts */
 
 /* Takes what it can of *bytes and *count and says what it found. Call until

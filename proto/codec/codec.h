@@ -21,6 +21,10 @@
 
 enum { CODEC_ERROR_BYTES = 256 };
 
+/* Error messages read "layer.run: longer than 255 bytes". The path starts at the
+ * part that was decoded: for a tensor's or chunk's part the caller, who knows
+ * which of them it is, puts "tensor." or the like in front. */
+
 struct wire_tensor { /* all of a Tensor but its data */
     uint32_t dtype;
     uint32_t rank;
@@ -45,8 +49,8 @@ struct wire_verify { /* VerifyRequest without tensors and scales; VerifyStart */
     bool has_tolerance;
     float tolerance;
     struct wire_layer_ref layer;
-    struct wire_tensor tensor;  /* VerifyStart's */
-    uint32_t reference_dtype;   /* VerifyStart's */
+    struct wire_tensor tensor; /* VerifyStart's */
+    uint32_t reference_dtype;  /* VerifyStart's */
 };
 
 struct wire_unpack {
@@ -80,20 +84,25 @@ struct wire_reports_list {
 };
 
 enum { HEALTH_SERVICE_BYTES_MAX = 255 };
-enum health_status { HEALTH_UNKNOWN = 0, HEALTH_SERVING = 1, HEALTH_NOT_SERVING = 2, HEALTH_SERVICE_UNKNOWN = 3 };
+enum health_status {
+    HEALTH_UNKNOWN = 0,
+    HEALTH_SERVING = 1,
+    HEALTH_NOT_SERVING = 2,
+    HEALTH_SERVICE_UNKNOWN = 3
+};
 
 /* ---- scan tables: how the daemon reads each request ---------------------- */
 
 enum { /* parts and blobs of the tables below */
-    PART_ROOT = 0,
-    PART_OPTIONS,   /* VerifyOptions (it holds a blob) */
-    PART_START,     /* ProjectStart or VerifyStart */
-    PART_TENSOR,    /* Tensor; grad_ternary */
-    PART_REFERENCE, /* reference Tensor */
-    PART_CHUNK,     /* TensorChunk of either kind */
-    BLOB_DATA = 16, /* the tensor's bytes, or a chunk's */
-    BLOB_REFERENCE, /* the reference's bytes, or a reference chunk's */
-    BLOB_SCALES,
+       PART_ROOT = 0,
+       PART_OPTIONS,   /* VerifyOptions (it holds a blob) */
+       PART_START,     /* ProjectStart or VerifyStart */
+       PART_TENSOR,    /* Tensor; grad_ternary */
+       PART_REFERENCE, /* reference Tensor */
+       PART_CHUNK,     /* TensorChunk of either kind */
+       BLOB_DATA = 16, /* the tensor's bytes, or a chunk's */
+       BLOB_REFERENCE, /* the reference's bytes, or a reference chunk's */
+       BLOB_SCALES,
 };
 
 extern const struct scan_field scan_project[], scan_verify[], scan_unpack[],
@@ -127,9 +136,10 @@ int decode_health_check(const struct scan_part *root,
                         char service[HEALTH_SERVICE_BYTES_MAX + 1],
                         char error[CODEC_ERROR_BYTES]);
 
-/* Encoders write at most `capacity` bytes to `out` and return how many, or 0
- * when they do not fit (REPLY_HEAD_BYTES_MAX always fits a head). The bytes of
- * the last field are the caller's to send; `data_bytes` is their count. */
+/* A head whose data_bytes (or scale_bytes) is 0 leaves that field out, as proto3
+ * does: no tag, no length. Encoders write at most `capacity` bytes to `out` and return
+ * how many, or 0 when they do not fit (REPLY_HEAD_BYTES_MAX always fits a head). The
+ * bytes of the last field are the caller's to send; `data_bytes` is their count. */
 enum { REPLY_HEAD_BYTES_MAX = 2048, REPORT_BYTES_MAX = 1536 };
 
 /* ProjectResponse up to the bytes of `data`. `scales` (scale_bytes of them, in
@@ -141,8 +151,8 @@ struct wire_projected {
     const uint64_t *shape;
     uint64_t scale_bytes, data_bytes;
 };
-size_t encode_projected(const struct wire_projected *reply, uint8_t *out,
-                        size_t capacity, size_t *scales_at);
+size_t encode_projected(const struct wire_projected *reply, uint8_t *out, size_t capacity,
+                        size_t *scales_at);
 
 /* VerifyResponse and VerifyStreamResponse, whole. */
 size_t encode_verified(const struct trit_report *report, uint8_t *out, size_t capacity);
@@ -152,13 +162,13 @@ size_t encode_stream_chunk(bool scales, uint64_t offset, uint32_t crc32c,
 size_t encode_stream_report(const struct trit_report *report, uint8_t *out,
                             size_t capacity);
 /* A bare Tensor (Unpack's reply), and BackwardResponse around one. */
-size_t encode_tensor(const struct wire_tensor *tensor, uint64_t data_bytes,
-                     uint8_t *out, size_t capacity);
+size_t encode_tensor(const struct wire_tensor *tensor, uint64_t data_bytes, uint8_t *out,
+                     size_t capacity);
 size_t encode_backward(const struct wire_tensor *tensor, uint64_t data_bytes,
                        uint8_t *out, size_t capacity);
-size_t encode_report_got(const struct trit_report *report, uint8_t *out,
-                         size_t capacity);
-/* One `reports` entry of ReportsListResponse; concatenate them, then the token. */
+size_t encode_report_got(const struct trit_report *report, uint8_t *out, size_t capacity);
+/* One `reports` entry of ReportsListResponse; concatenate them, then the token
+ * (an empty one is 0 bytes). */
 size_t encode_report_entry(const struct trit_report *report, uint8_t *out,
                            size_t capacity);
 size_t encode_page_token(const char *token, uint8_t *out, size_t capacity);
@@ -166,14 +176,18 @@ size_t encode_health(enum health_status status, uint8_t *out, size_t capacity);
 
 /* google.rpc.Status with one BadRequest field violation, for
  * grpc-status-details-bin; `field` NULL or empty: none. */
+enum { STATUS_DETAILS_BYTES_MAX = 2304 }; /* a field of 63 bytes, the longest message */
 size_t encode_status_details(enum trit_status status, const char *message,
                              const char *field, uint8_t *out, size_t capacity);
 
 /* ---- libtrit's side: encode requests, decode replies ---------------------- */
 
-/* Each head ends with the length of the last field; its bytes follow. */
-size_t encode_project(const struct wire_project *request, const struct wire_tensor *tensor,
-                      uint64_t data_bytes, uint8_t *out, size_t capacity);
+/* Each head ends with the length of the last field; its bytes follow. A message
+ * whose fields all have their defaults is 0 bytes long. */
+enum { REQUEST_HEAD_BYTES_MAX = 2048 }; /* always enough */
+size_t encode_project(const struct wire_project *request,
+                      const struct wire_tensor *tensor, uint64_t data_bytes, uint8_t *out,
+                      size_t capacity);
 size_t encode_project_start(const struct wire_project *request, uint8_t *out,
                             size_t capacity);
 size_t encode_chunk_request(bool reference, uint64_t offset, uint32_t crc32c,
@@ -183,8 +197,8 @@ size_t encode_chunk_request(bool reference, uint64_t offset, uint32_t crc32c,
  * reference data [cut[1], returned) tensor data. */
 size_t encode_verify(const struct wire_verify *request, uint64_t scale_bytes,
                      const struct wire_tensor *reference, uint64_t reference_bytes,
-                     const struct wire_tensor *tensor, uint64_t data_bytes,
-                     uint8_t *out, size_t capacity, size_t cut[2]);
+                     const struct wire_tensor *tensor, uint64_t data_bytes, uint8_t *out,
+                     size_t capacity, size_t cut[2]);
 /* As ProjectStart; scales (VerifyOptions.scales) go in at *scales_at. */
 size_t encode_verify_start(const struct wire_verify *request, uint64_t scale_bytes,
                            uint8_t *out, size_t capacity, size_t *scales_at);

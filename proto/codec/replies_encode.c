@@ -1,0 +1,125 @@
+/* Replies as the daemon writes them, up to the bytes it sends from elsewhere. */
+#include "wire.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* The largest head: a report, the shape, and two lengths of 10 bytes. */
+_Static_assert(trit_v1_ProjectResponse_size + 2 * 11 <= REPLY_HEAD_BYTES_MAX,
+               "every head fits");
+
+void wire_tensor_put(trit_v1_Tensor *out, const struct wire_tensor *from)
+{
+    assert(from->rank <= TRIT_RANK_MAX);
+    *out = (trit_v1_Tensor){.dtype = (int32_t)from->dtype,
+                            .shape_count = (pb_size_t)from->rank};
+    memcpy(out->shape, from->shape, from->rank * sizeof from->shape[0]);
+}
+
+size_t encode_projected(const struct wire_projected *reply, uint8_t *out, size_t capacity,
+                        size_t *scales_at)
+{
+    assert(reply->rank <= TRIT_RANK_MAX);
+    trit_v1_ProjectResponse wire = {
+        .has_report = reply->report != NULL,
+        .encoding = (int32_t)reply->encoding,
+        .dtype = (int32_t)reply->dtype,
+        .shape_count = (pb_size_t)reply->rank,
+    };
+    if (reply->report != NULL)
+        wire_report_put(&wire.report, reply->report);
+    memcpy(wire.shape, reply->shape, reply->rank * sizeof wire.shape[0]);
+
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    if (!pb_encode(&stream, trit_v1_ProjectResponse_fields, &wire) ||
+        !wire_blob_head(&stream, 14, reply->scale_bytes))
+        return 0;
+    size_t middle = stream.bytes_written;
+    if (!wire_blob_head(&stream, 15, reply->data_bytes))
+        return 0;
+    *scales_at = reply->scale_bytes > 0 ? middle : stream.bytes_written;
+    return stream.bytes_written;
+}
+
+/* A TensorChunk as field `number` of its enclosing message. */
+static size_t encode_chunk(uint32_t number, uint64_t offset, uint32_t crc32c,
+                           uint64_t data_bytes, uint8_t *out, size_t capacity)
+{
+    trit_v1_TensorChunk chunk = {.offset = offset, .has_crc32c = true, .crc32c = crc32c};
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return wire_message_head(&stream, number, trit_v1_TensorChunk_fields, &chunk,
+                             wire_blob_size(15, data_bytes)) &&
+                   wire_blob_head(&stream, 15, data_bytes)
+               ? stream.bytes_written
+               : 0;
+}
+
+size_t encode_stream_chunk(bool scales, uint64_t offset, uint32_t crc32c,
+                           uint64_t data_bytes, uint8_t *out, size_t capacity)
+{
+    return encode_chunk(scales ? 14 : 15, offset, crc32c, data_bytes, out, capacity);
+}
+
+size_t encode_chunk_request(bool reference, uint64_t offset, uint32_t crc32c,
+                            uint64_t data_bytes, uint8_t *out, size_t capacity)
+{
+    return encode_chunk(reference ? 14 : 15, offset, crc32c, data_bytes, out, capacity);
+}
+
+size_t encode_tensor(const struct wire_tensor *tensor, uint64_t data_bytes, uint8_t *out,
+                     size_t capacity)
+{
+    trit_v1_Tensor wire;
+    wire_tensor_put(&wire, tensor);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return pb_encode(&stream, trit_v1_Tensor_fields, &wire) &&
+                   wire_blob_head(&stream, 15, data_bytes)
+               ? stream.bytes_written
+               : 0;
+}
+
+/* BackwardRequest and BackwardResponse are the same bytes: a Tensor as field 1. */
+static size_t encode_tensor_as_field_1(const struct wire_tensor *tensor,
+                                       uint64_t data_bytes, uint8_t *out, size_t capacity)
+{
+    trit_v1_Tensor wire;
+    wire_tensor_put(&wire, tensor);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return wire_message_head(&stream, 1, trit_v1_Tensor_fields, &wire,
+                             wire_blob_size(15, data_bytes)) &&
+                   wire_blob_head(&stream, 15, data_bytes)
+               ? stream.bytes_written
+               : 0;
+}
+
+size_t encode_backward(const struct wire_tensor *tensor, uint64_t data_bytes,
+                       uint8_t *out, size_t capacity)
+{
+    return encode_tensor_as_field_1(tensor, data_bytes, out, capacity);
+}
+
+size_t encode_backward_request(const struct wire_tensor *tensor, uint64_t data_bytes,
+                               uint8_t *out, size_t capacity)
+{
+    return encode_tensor_as_field_1(tensor, data_bytes, out, capacity);
+}
+
+size_t encode_page_token(const char *token, uint8_t *out, size_t capacity)
+{
+    size_t length = strnlen(token, PAGE_TOKEN_BYTES_MAX);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return length > 0 && pb_encode_tag(&stream, PB_WT_STRING, 2) &&
+                   pb_encode_string(&stream, (const pb_byte_t *)token, length)
+               ? stream.bytes_written
+               : 0;
+}
+
+/* UNKNOWN is written too, so that 0 keeps its meaning of no room. */
+size_t encode_health(enum health_status status, uint8_t *out, size_t capacity)
+{
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return pb_encode_tag(&stream, PB_WT_VARINT, 1) &&
+                   pb_encode_varint(&stream, (uint64_t)status)
+               ? stream.bytes_written
+               : 0;
+}

@@ -1,0 +1,249 @@
+/* LayerReport, bytes and struct. */
+#include "wire.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert(trit_v1_ReportsGetResponse_size <= REPORT_BYTES_MAX, "a report fits");
+_Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "as on the wire");
+
+enum { TRANSITIONS = 9 };
+
+static void put_measures(trit_v1_LayerReport *out, const struct trit_report *from)
+{
+    out->is_ternary = from->is_ternary;
+    out->fraction_valid = from->fraction_valid;
+    out->max_round_error = from->max_round_error;
+    out->sample_values_count = (pb_size_t)from->sample_count;
+    memcpy(out->sample_values, from->sample_values,
+           from->sample_count * sizeof from->sample_values[0]);
+    out->negatives = from->negatives;
+    out->zeros = from->zeros;
+    out->positives = from->positives;
+    out->zero_groups = from->zero_groups;
+    out->non_finite = from->non_finite;
+    out->scale_min = from->scale_min;
+    out->scale_mean = from->scale_mean;
+    out->scale_max = from->scale_max;
+    out->scales_lossy_fp16 = from->scales_lossy_fp16;
+    out->near_threshold_fraction = from->near_threshold_fraction;
+}
+
+static void put_comparisons(trit_v1_LayerReport *out, const struct trit_report *from)
+{
+    out->has_mse = out->has_cosine = out->has_sqnr_db = from->has_error;
+    out->mse = from->mse;
+    out->cosine = from->cosine;
+    out->sqnr_db = from->sqnr_db;
+    if (from->has_previous) {
+        out->has_previous_step = true;
+        out->previous_step = from->previous_step;
+        out->flips = from->flips;
+        out->flip_fraction = from->flip_fraction;
+        out->transitions_count = TRANSITIONS;
+        memcpy(out->transitions, from->transitions, sizeof from->transitions);
+    }
+    if (from->has_reference) {
+        out->has_reference_mismatches = true;
+        out->reference_mismatches = from->reference_mismatches;
+        out->has_first_mismatch = from->reference_mismatches > 0;
+        out->first_mismatch = from->first_mismatch;
+    }
+}
+
+void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from)
+{
+    assert(from->rank <= TRIT_RANK_MAX && from->sample_count <= TRIT_SAMPLES_MAX);
+    *out = (trit_v1_LayerReport)trit_v1_LayerReport_init_zero;
+    out->run.size = wire_text_put(out->run.bytes, sizeof out->run.bytes, from->run);
+    out->layer.size =
+        wire_text_put(out->layer.bytes, sizeof out->layer.bytes, from->layer);
+    out->step = from->step;
+    out->time_unix_ns = from->time_unix_ns;
+    out->dtype = (int32_t)from->dtype;
+    out->shape_count = (pb_size_t)from->rank;
+    memcpy(out->shape, from->shape, from->rank * sizeof from->shape[0]);
+    out->group_size = from->group_size;
+    out->groups = from->groups;
+    out->elements = from->elements;
+    put_measures(out, from);
+    put_comparisons(out, from);
+    out->digest.size = TRIT_DIGEST_BYTES;
+    memcpy(out->digest.bytes, from->digest, TRIT_DIGEST_BYTES);
+    out->kernel.size =
+        wire_text_put(out->kernel.bytes, sizeof out->kernel.bytes, from->kernel);
+    out->version.size =
+        wire_text_put(out->version.bytes, sizeof out->version.bytes, from->version);
+}
+
+static void get_measures(const trit_v1_LayerReport *from, struct trit_report *out)
+{
+    out->is_ternary = from->is_ternary;
+    out->fraction_valid = from->fraction_valid;
+    out->max_round_error = from->max_round_error;
+    out->sample_count = from->sample_values_count;
+    memcpy(out->sample_values, from->sample_values,
+           from->sample_values_count * sizeof from->sample_values[0]);
+    out->negatives = from->negatives;
+    out->zeros = from->zeros;
+    out->positives = from->positives;
+    out->zero_groups = from->zero_groups;
+    out->non_finite = from->non_finite;
+    out->scale_min = from->scale_min;
+    out->scale_mean = from->scale_mean;
+    out->scale_max = from->scale_max;
+    out->scales_lossy_fp16 = from->scales_lossy_fp16;
+    out->near_threshold_fraction = from->near_threshold_fraction;
+}
+
+static void get_comparisons(const trit_v1_LayerReport *from, struct trit_report *out)
+{
+    out->has_error = from->has_mse && from->has_cosine && from->has_sqnr_db;
+    if (out->has_error) {
+        out->mse = from->mse;
+        out->cosine = from->cosine;
+        out->sqnr_db = from->sqnr_db;
+    }
+    out->has_previous = from->has_previous_step;
+    if (out->has_previous) {
+        out->previous_step = from->previous_step;
+        out->flips = from->flips;
+        out->flip_fraction = from->flip_fraction;
+        memcpy(out->transitions, from->transitions, sizeof out->transitions);
+    }
+    out->has_reference = from->has_reference_mismatches;
+    if (out->has_reference) {
+        out->reference_mismatches = from->reference_mismatches;
+        out->first_mismatch = from->has_first_mismatch ? from->first_mismatch : 0;
+    }
+}
+
+/* Counts that are all or nothing. */
+static int check_counts(const trit_v1_LayerReport *from, char error[CODEC_ERROR_BYTES])
+{
+    if (from->transitions_count != TRANSITIONS &&
+        (from->transitions_count != 0 || from->has_previous_step)) {
+        snprintf(error, CODEC_ERROR_BYTES, "transitions: %u values, not 9",
+                 (unsigned)from->transitions_count);
+        return -1;
+    }
+    if (from->digest.size != TRIT_DIGEST_BYTES && from->digest.size != 0) {
+        snprintf(error, CODEC_ERROR_BYTES, "digest: %u bytes, not 32",
+                 (unsigned)from->digest.size);
+        return -1;
+    }
+    return 0;
+}
+
+int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
+                char error[CODEC_ERROR_BYTES])
+{
+    struct trit_report report = {0};
+    if (check_counts(from, error) != 0 ||
+        wire_text("run", from->run.bytes, from->run.size, report.run, error) != 0 ||
+        wire_text("layer", from->layer.bytes, from->layer.size, report.layer, error) !=
+            0 ||
+        wire_text("kernel", from->kernel.bytes, from->kernel.size, report.kernel,
+                  error) != 0 ||
+        wire_text("version", from->version.bytes, from->version.size, report.version,
+                  error) != 0)
+        return -1;
+    report.step = from->step;
+    report.time_unix_ns = from->time_unix_ns;
+    report.dtype = (enum trit_dtype)from->dtype;
+    report.rank = from->shape_count;
+    memcpy(report.shape, from->shape, from->shape_count * sizeof from->shape[0]);
+    report.group_size = from->group_size;
+    report.groups = from->groups;
+    report.elements = from->elements;
+    get_measures(from, &report);
+    get_comparisons(from, &report);
+    memcpy(report.digest, from->digest.bytes, from->digest.size);
+    *out = report;
+    return 0;
+}
+
+size_t encode_report(const struct trit_report *report, uint8_t *out, size_t capacity)
+{
+    trit_v1_LayerReport wire;
+    wire_report_put(&wire, report);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return pb_encode(&stream, trit_v1_LayerReport_fields, &wire) ? stream.bytes_written
+                                                                 : 0;
+}
+
+int decode_report(const uint8_t *bytes, size_t count, struct trit_report *out,
+                  char error[CODEC_ERROR_BYTES])
+{
+    trit_v1_LayerReport wire;
+    if (wire_decode(&message_report, bytes, count, &wire, error) != 0)
+        return -1;
+    return wire_report(&wire, out, error);
+}
+
+/* VerifyResponse, VerifyStreamResponse, ReportsGetResponse, the report of a
+ * ProjectStreamResponse and an entry of ReportsListResponse are the same bytes:
+ * a report as field 1. */
+static size_t encode_as_field_1(const struct trit_report *report, uint8_t *out,
+                                size_t capacity)
+{
+    trit_v1_LayerReport wire;
+    wire_report_put(&wire, report);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return wire_message_head(&stream, 1, trit_v1_LayerReport_fields, &wire, 0)
+               ? stream.bytes_written
+               : 0;
+}
+
+size_t encode_verified(const struct trit_report *report, uint8_t *out, size_t capacity)
+{
+    return encode_as_field_1(report, out, capacity);
+}
+
+size_t encode_stream_report(const struct trit_report *report, uint8_t *out,
+                            size_t capacity)
+{
+    return encode_as_field_1(report, out, capacity);
+}
+
+size_t encode_report_got(const struct trit_report *report, uint8_t *out, size_t capacity)
+{
+    return encode_as_field_1(report, out, capacity);
+}
+
+size_t encode_report_entry(const struct trit_report *report, uint8_t *out,
+                           size_t capacity)
+{
+    return encode_as_field_1(report, out, capacity);
+}
+
+int decode_stream_report(const struct scan_part *root, bool *has_report,
+                         struct trit_report *out, char error[CODEC_ERROR_BYTES])
+{
+    trit_v1_ReportsGetResponse reply;
+    if (wire_decode(&message_report_got, root->bytes, root->count, &reply, error) != 0 ||
+        (reply.has_report && wire_report(&reply.report, out, error) != 0))
+        return -1;
+    *has_report = reply.has_report;
+    return 0;
+}
+
+int decode_report_got(const struct scan_part *root, struct trit_report *out,
+                      char error[CODEC_ERROR_BYTES])
+{
+    bool has_report;
+    if (decode_stream_report(root, &has_report, out, error) != 0)
+        return -1;
+    if (!has_report) {
+        snprintf(error, CODEC_ERROR_BYTES, "report: missing");
+        return -1;
+    }
+    return 0;
+}
+
+int decode_verified(const struct scan_part *root, struct trit_report *out,
+                    char error[CODEC_ERROR_BYTES])
+{
+    return decode_report_got(root, out, error);
+}

@@ -1,0 +1,238 @@
+/* Requests as libtrit writes them, up to the bytes it sends from elsewhere. */
+#include "wire.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "grpc/health/v1/health.pb.h"
+
+_Static_assert(trit_v1_ReportsListRequest_size <= REQUEST_HEAD_BYTES_MAX &&
+                   trit_v1_VerifyRequest_size + trit_v1_VerifyOptions_size +
+                           2 * trit_v1_Tensor_size + 6 * 11 <=
+                       REQUEST_HEAD_BYTES_MAX,
+               "every head fits");
+
+void wire_layer_put(trit_v1_LayerRef *out, const struct wire_layer_ref *from)
+{
+    out->run.size = wire_text_put(out->run.bytes, sizeof out->run.bytes, from->run);
+    out->layer.size =
+        wire_text_put(out->layer.bytes, sizeof out->layer.bytes, from->layer);
+    out->step = from->step;
+}
+
+/* ---- project
+ * ---------------------------------------------------------------------------- */
+
+static bool project_options(trit_v1_ProjectOptions *out, const struct wire_project *from)
+{
+    *out = (trit_v1_ProjectOptions){
+        .group_size = from->group_size,
+        .partial_group = (int32_t)from->partial_group,
+        .encoding = (int32_t)from->encoding,
+        .report = (int32_t)from->report,
+    };
+    return from->group_size || from->partial_group || from->encoding || from->report;
+}
+
+size_t encode_project(const struct wire_project *request,
+                      const struct wire_tensor *tensor, uint64_t data_bytes, uint8_t *out,
+                      size_t capacity)
+{
+    trit_v1_ProjectRequest wire = {.has_layer = request->layer.present};
+    trit_v1_Tensor wire_tensor;
+    wire.has_options = project_options(&wire.options, request);
+    wire_layer_put(&wire.layer, &request->layer);
+    wire_tensor_put(&wire_tensor, tensor);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return pb_encode(&stream, trit_v1_ProjectRequest_fields, &wire) &&
+                   wire_message_head(&stream, 3, trit_v1_Tensor_fields, &wire_tensor,
+                                     wire_blob_size(15, data_bytes)) &&
+                   wire_blob_head(&stream, 15, data_bytes)
+               ? stream.bytes_written
+               : 0;
+}
+
+size_t encode_project_start(const struct wire_project *request, uint8_t *out,
+                            size_t capacity)
+{
+    assert(request->tensor.rank <= TRIT_RANK_MAX);
+    trit_v1_ProjectStart wire = {
+        .has_layer = request->layer.present,
+        .dtype = (int32_t)request->tensor.dtype,
+        .shape_count = (pb_size_t)request->tensor.rank,
+    };
+    wire.has_options = project_options(&wire.options, request);
+    wire_layer_put(&wire.layer, &request->layer);
+    memcpy(wire.shape, request->tensor.shape,
+           request->tensor.rank * sizeof wire.shape[0]);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return wire_message_head(&stream, 1, trit_v1_ProjectStart_fields, &wire, 0)
+               ? stream.bytes_written
+               : 0;
+}
+
+/* ---- verify
+ * ------------------------------------------------------------------------------- */
+
+/* True where the options are worth writing. */
+static bool verify_options(trit_v1_VerifyOptions *out, const struct wire_verify *from,
+                           uint64_t scale_bytes)
+{
+    *out = (trit_v1_VerifyOptions){
+        .mode = (int32_t)from->mode,
+        .group_size = from->group_size,
+        .partial_group = (int32_t)from->partial_group,
+        .has_tolerance = from->has_tolerance,
+        .tolerance = from->tolerance,
+        .encoding = (int32_t)from->encoding,
+    };
+    return from->mode || from->group_size || from->partial_group || from->has_tolerance ||
+           from->encoding || scale_bytes > 0;
+}
+
+static bool verify_options_head(pb_ostream_t *out, const struct wire_verify *from,
+                                uint64_t scale_bytes)
+{
+    trit_v1_VerifyOptions options;
+    if (!verify_options(&options, from, scale_bytes))
+        return true;
+    return wire_message_head(out, 1, trit_v1_VerifyOptions_fields, &options,
+                             wire_blob_size(15, scale_bytes)) &&
+           wire_blob_head(out, 15, scale_bytes);
+}
+
+static bool tensor_head(pb_ostream_t *out, uint32_t number,
+                        const struct wire_tensor *tensor, uint64_t data_bytes)
+{
+    trit_v1_Tensor wire;
+    wire_tensor_put(&wire, tensor);
+    return wire_message_head(out, number, trit_v1_Tensor_fields, &wire,
+                             wire_blob_size(15, data_bytes)) &&
+           wire_blob_head(out, 15, data_bytes);
+}
+
+size_t encode_verify(const struct wire_verify *request, uint64_t scale_bytes,
+                     const struct wire_tensor *reference, uint64_t reference_bytes,
+                     const struct wire_tensor *tensor, uint64_t data_bytes, uint8_t *out,
+                     size_t capacity, size_t cut[2])
+{
+    trit_v1_VerifyRequest wire = {.has_layer = request->layer.present};
+    wire_layer_put(&wire.layer, &request->layer);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    size_t at[2];
+    if (!verify_options_head(&stream, request, scale_bytes))
+        return 0;
+    at[0] = stream.bytes_written;
+    if (!pb_encode(&stream, trit_v1_VerifyRequest_fields, &wire) ||
+        (reference != NULL && !tensor_head(&stream, 14, reference, reference_bytes)))
+        return 0;
+    at[1] = stream.bytes_written;
+    if (!tensor_head(&stream, 15, tensor, data_bytes))
+        return 0;
+    memcpy(cut, at, sizeof at);
+    return stream.bytes_written;
+}
+
+/* The start's length counts its options, whose scales are not written here: it is
+ * taken apart by hand. */
+size_t encode_verify_start(const struct wire_verify *request, uint64_t scale_bytes,
+                           uint8_t *out, size_t capacity, size_t *scales_at)
+{
+    assert(request->tensor.rank <= TRIT_RANK_MAX);
+    trit_v1_VerifyStart wire = {
+        .has_layer = request->layer.present,
+        .dtype = (int32_t)request->tensor.dtype,
+        .shape_count = (pb_size_t)request->tensor.rank,
+        .reference_dtype = (int32_t)request->reference_dtype,
+    };
+    wire_layer_put(&wire.layer, &request->layer);
+    memcpy(wire.shape, request->tensor.shape,
+           request->tensor.rank * sizeof wire.shape[0]);
+
+    pb_ostream_t sizing = PB_OSTREAM_SIZING;
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    if (!verify_options_head(&sizing, request, scale_bytes) ||
+        !pb_encode_tag(&stream, PB_WT_STRING, 1) ||
+        !pb_encode_varint(&stream, sizing.bytes_written + scale_bytes +
+                                       wire_size(trit_v1_VerifyStart_fields, &wire)) ||
+        !verify_options_head(&stream, request, scale_bytes))
+        return 0;
+    size_t middle = stream.bytes_written;
+    if (!pb_encode(&stream, trit_v1_VerifyStart_fields, &wire))
+        return 0;
+    *scales_at = middle;
+    return stream.bytes_written;
+}
+
+/* ---- the others
+ * --------------------------------------------------------------------------- */
+
+size_t encode_unpack(const struct wire_unpack *request, uint64_t scale_bytes,
+                     uint64_t data_bytes, uint8_t *out, size_t capacity,
+                     size_t *scales_at)
+{
+    assert(request->rank <= TRIT_RANK_MAX);
+    trit_v1_UnpackRequest wire = {
+        .encoding = (int32_t)request->encoding,
+        .dtype = (int32_t)request->dtype,
+        .shape_count = (pb_size_t)request->rank,
+        .group_size = request->group_size,
+    };
+    memcpy(wire.shape, request->shape, request->rank * sizeof wire.shape[0]);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    if (!pb_encode(&stream, trit_v1_UnpackRequest_fields, &wire) ||
+        !wire_blob_head(&stream, 14, scale_bytes))
+        return 0;
+    size_t middle = stream.bytes_written;
+    if (!wire_blob_head(&stream, 15, data_bytes))
+        return 0;
+    *scales_at = middle;
+    return stream.bytes_written;
+}
+
+size_t encode_reports_get(const struct wire_reports_get *request, uint8_t *out,
+                          size_t capacity)
+{
+    trit_v1_ReportsGetRequest wire = {.has_step = request->has_step,
+                                      .step = request->step};
+    wire.run.size = wire_text_put(wire.run.bytes, sizeof wire.run.bytes, request->run);
+    wire.layer.size =
+        wire_text_put(wire.layer.bytes, sizeof wire.layer.bytes, request->layer);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return pb_encode(&stream, trit_v1_ReportsGetRequest_fields, &wire)
+               ? stream.bytes_written
+               : 0;
+}
+
+size_t encode_reports_list(const struct wire_reports_list *request, uint8_t *out,
+                           size_t capacity)
+{
+    trit_v1_ReportsListRequest wire = {
+        .has_step_from = request->has_from,
+        .step_from = request->step_from,
+        .has_step_to = request->has_to,
+        .step_to = request->step_to,
+        .latest_only = request->latest_only,
+        .page_size = request->page_size,
+    };
+    wire.run.size = wire_text_put(wire.run.bytes, sizeof wire.run.bytes, request->run);
+    wire.layer.size =
+        wire_text_put(wire.layer.bytes, sizeof wire.layer.bytes, request->layer);
+    wire.page_token.size = wire_text_put(
+        wire.page_token.bytes, sizeof wire.page_token.bytes, request->page_token);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return pb_encode(&stream, trit_v1_ReportsListRequest_fields, &wire)
+               ? stream.bytes_written
+               : 0;
+}
+
+size_t encode_health_check(const char *service, uint8_t *out, size_t capacity)
+{
+    grpc_health_v1_HealthCheckRequest wire;
+    wire.service.size =
+        wire_text_put(wire.service.bytes, sizeof wire.service.bytes, service);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return pb_encode(&stream, grpc_health_v1_HealthCheckRequest_fields, &wire)
+               ? stream.bytes_written
+               : 0;
+}

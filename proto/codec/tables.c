@@ -1,0 +1,156 @@
+/* What is what in each message: where the scanner finds the bulk, and how errors
+ * name the fields. */
+#include "wire.h"
+
+/* ---- scan tables ------------------------------------------------------------------ */
+
+static const struct scan_field no_blobs[] = {{0}};
+static const struct scan_field holds_data[] = {{15, BLOB_DATA, NULL}, {0}};
+static const struct scan_field holds_reference[] = {{15, BLOB_REFERENCE, NULL}, {0}};
+static const struct scan_field holds_scales[] = {{15, BLOB_SCALES, NULL}, {0}};
+static const struct scan_field verify_start[] = {{1, PART_OPTIONS, holds_scales}, {0}};
+
+const struct scan_field scan_project[] = {{3, PART_TENSOR, holds_data}, {0}};
+const struct scan_field scan_verify[] = {
+    {1, PART_OPTIONS, holds_scales},
+    {14, PART_REFERENCE, holds_reference},
+    {15, PART_TENSOR, holds_data},
+    {0},
+};
+const struct scan_field scan_unpack[] = {
+    {14, BLOB_SCALES, NULL}, {15, BLOB_DATA, NULL}, {0}};
+const struct scan_field scan_backward[] = {{1, PART_TENSOR, holds_data}, {0}};
+const struct scan_field scan_project_stream[] = {
+    {1, PART_START, no_blobs}, {15, PART_CHUNK, holds_data}, {0}};
+const struct scan_field scan_verify_stream[] = {
+    {1, PART_START, verify_start},
+    {14, PART_REFERENCE, holds_reference},
+    {15, PART_CHUNK, holds_data},
+    {0},
+};
+const struct scan_field scan_plain[] = {{0}};
+
+const struct scan_field scan_projected[] = {
+    {14, BLOB_SCALES, NULL}, {15, BLOB_DATA, NULL}, {0}};
+const struct scan_field scan_stream_reply[] = {
+    {14, PART_REFERENCE, holds_scales}, {15, PART_CHUNK, holds_data}, {0}};
+const struct scan_field scan_tensor_reply[] = {{15, BLOB_DATA, NULL}, {0}};
+const struct scan_field scan_backward_reply[] = {{1, PART_TENSOR, holds_data}, {0}};
+
+/* ---- names ---------------------------------------------------------------------------
+ */
+
+static const struct field_name names_tensor[] = {
+    {1, "dtype", 0, NULL}, {2, "shape", TRIT_RANK_MAX, NULL}, {0}};
+const struct message message_tensor = {trit_v1_Tensor_fields, names_tensor};
+
+static const struct field_name names_chunk[] = {
+    {1, "offset", 0, NULL}, {2, "crc32c", 0, NULL}, {0}};
+const struct message message_chunk = {trit_v1_TensorChunk_fields, names_chunk};
+
+static const struct field_name names_layer[] = {
+    {1, "run", TRIT_NAME_BYTES_MAX, NULL},
+    {2, "layer", TRIT_NAME_BYTES_MAX, NULL},
+    {3, "step", 0, NULL},
+    {0},
+};
+static const struct message message_layer = {trit_v1_LayerRef_fields, names_layer};
+
+static const struct field_name names_project_options[] = {
+    {1, "group_size", 0, NULL},
+    {2, "partial_group", 0, NULL},
+    {3, "encoding", 0, NULL},
+    {4, "report", 0, NULL},
+    {0},
+};
+static const struct message message_project_options = {trit_v1_ProjectOptions_fields,
+                                                       names_project_options};
+
+/* ProjectStart's fields; ProjectRequest has the first two of them. */
+static const struct field_name names_project[] = {
+    {1, "options", 0, &message_project_options},
+    {2, "layer", 0, &message_layer},
+    {3, "dtype", 0, NULL},
+    {4, "shape", TRIT_RANK_MAX, NULL},
+    {0},
+};
+const struct message message_project = {trit_v1_ProjectRequest_fields, names_project};
+const struct message message_project_start = {trit_v1_ProjectStart_fields, names_project};
+
+static const struct field_name names_verify[] = {
+    {2, "layer", 0, &message_layer},
+    {3, "dtype", 0, NULL},
+    {4, "shape", TRIT_RANK_MAX, NULL},
+    {5, "reference_dtype", 0, NULL},
+    {0},
+};
+const struct message message_verify = {trit_v1_VerifyRequest_fields, names_verify};
+const struct message message_verify_start = {trit_v1_VerifyStart_fields, names_verify};
+
+static const struct field_name names_verify_options[] = {
+    {1, "options.mode", 0, NULL},          {2, "options.group_size", 0, NULL},
+    {3, "options.partial_group", 0, NULL}, {4, "options.tolerance", 0, NULL},
+    {5, "options.encoding", 0, NULL},      {0},
+};
+const struct message message_verify_options = {trit_v1_VerifyOptions_fields,
+                                               names_verify_options};
+
+static const struct field_name names_unpack[] = {
+    {1, "encoding", 0, NULL},
+    {2, "dtype", 0, NULL},
+    {3, "shape", TRIT_RANK_MAX, NULL},
+    {4, "group_size", 0, NULL},
+    {0},
+};
+const struct message message_unpack = {trit_v1_UnpackRequest_fields, names_unpack};
+
+static const struct field_name names_reports_get[] = {
+    {1, "run", TRIT_NAME_BYTES_MAX, NULL},
+    {2, "layer", TRIT_NAME_BYTES_MAX, NULL},
+    {3, "step", 0, NULL},
+    {0},
+};
+const struct message message_reports_get = {trit_v1_ReportsGetRequest_fields,
+                                            names_reports_get};
+
+static const struct field_name names_reports_list[] = {
+    {1, "run", TRIT_NAME_BYTES_MAX, NULL},
+    {2, "layer", TRIT_NAME_BYTES_MAX, NULL},
+    {3, "step_from", 0, NULL},
+    {4, "step_to", 0, NULL},
+    {5, "latest_only", 0, NULL},
+    {6, "page_size", 0, NULL},
+    {7, "page_token", PAGE_TOKEN_BYTES_MAX, NULL},
+    {0},
+};
+const struct message message_reports_list = {trit_v1_ReportsListRequest_fields,
+                                             names_reports_list};
+
+/* Only the daemon writes reports: those of their fields that have bounds. */
+static const struct field_name names_report[] = {
+    {1, "run", TRIT_NAME_BYTES_MAX, NULL},
+    {2, "layer", TRIT_NAME_BYTES_MAX, NULL},
+    {6, "shape", TRIT_RANK_MAX, NULL},
+    {13, "sample_values", TRIT_SAMPLES_MAX, NULL},
+    {29, "transitions", 9, NULL},
+    {31, "digest", TRIT_DIGEST_BYTES, NULL},
+    {32, "kernel", 15, NULL},
+    {33, "version", 31, NULL},
+    {0},
+};
+const struct message message_report = {trit_v1_LayerReport_fields, names_report};
+
+static const struct field_name names_report_got[] = {{1, "report", 0, &message_report},
+                                                     {0}};
+const struct message message_report_got = {trit_v1_ReportsGetResponse_fields,
+                                           names_report_got};
+
+static const struct field_name names_projected[] = {
+    {1, "report", 0, &message_report},
+    {2, "encoding", 0, NULL},
+    {3, "dtype", 0, NULL},
+    {4, "shape", TRIT_RANK_MAX, NULL},
+    {0},
+};
+const struct message message_projected = {trit_v1_ProjectResponse_fields,
+                                          names_projected};

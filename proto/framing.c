@@ -1,0 +1,221 @@
+#include "framing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- messages -------------------------------------------------------------- */
+
+void deframer_init(struct deframer *deframer)
+{
+    memset(deframer, 0, sizeof *deframer);
+}
+
+static enum deframe_event take_prefix(struct deframer *deframer, const uint8_t **bytes,
+                                      size_t *count, struct deframed *out)
+{
+    uint8_t *prefix = deframer->prefix;
+    while (deframer->prefix_seen < GRPC_PREFIX_BYTES) {
+        if (*count == 0)
+            return DEFRAME_MORE;
+        prefix[deframer->prefix_seen++] = *(*bytes)++;
+        --*count;
+    }
+    deframer->message_left = (uint32_t)prefix[1] << 24 | (uint32_t)prefix[2] << 16 |
+                             (uint32_t)prefix[3] << 8 | prefix[4];
+    deframer->prefix_seen = 0;
+    deframer->in_message = true;
+    out->length = deframer->message_left;
+    out->compressed = prefix[0] != 0;
+    return DEFRAME_MESSAGE;
+}
+
+enum deframe_event deframe(struct deframer *deframer, const uint8_t **bytes,
+                           size_t *count, struct deframed *out)
+{
+    if (!deframer->in_message)
+        return take_prefix(deframer, bytes, count, out);
+    if (deframer->message_left == 0) {
+        deframer->in_message = false;
+        return DEFRAME_END;
+    }
+    if (*count == 0)
+        return DEFRAME_MORE;
+    size_t taken = *count < deframer->message_left ? *count : deframer->message_left;
+    out->bytes = *bytes;
+    out->count = taken;
+    deframer->message_left -= (uint32_t)taken;
+    *bytes += taken;
+    *count -= taken;
+    return DEFRAME_BYTES;
+}
+
+bool deframer_idle(const struct deframer *deframer)
+{
+    return !deframer->in_message && deframer->prefix_seen == 0;
+}
+
+void frame_prefix(uint8_t prefix[GRPC_PREFIX_BYTES], uint32_t length)
+{
+    prefix[0] = 0;
+    prefix[1] = (uint8_t)(length >> 24);
+    prefix[2] = (uint8_t)(length >> 16);
+    prefix[3] = (uint8_t)(length >> 8);
+    prefix[4] = (uint8_t)length;
+}
+
+/* ---- timeouts ---------------------------------------------------------------- */
+
+enum { TIMEOUT_DIGITS_MAX = 8 };
+
+static const struct timeout_unit {
+    char letter;
+    uint64_t ns;
+} timeout_units[] = {
+    {'n', 1},
+    {'u', 1000},
+    {'m', 1000000},
+    {'S', 1000000000},
+    {'M', 60 * UINT64_C(1000000000)},
+    {'H', 3600 * UINT64_C(1000000000)},
+};
+enum { TIMEOUT_UNITS = sizeof timeout_units / sizeof timeout_units[0] };
+
+int timeout_parse(const char *text, uint64_t *timeout_ns)
+{
+    uint64_t number = 0;
+    size_t digits = 0;
+    while (text[digits] >= '0' && text[digits] <= '9') {
+        if (digits == TIMEOUT_DIGITS_MAX)
+            return -1;
+        number = 10 * number + (uint64_t)(text[digits++] - '0');
+    }
+    if (digits == 0 || text[digits] == '\0' || text[digits + 1] != '\0')
+        return -1;
+    for (size_t i = 0; i < TIMEOUT_UNITS; i++) {
+        uint64_t ns = timeout_units[i].ns;
+        if (timeout_units[i].letter != text[digits])
+            continue;
+        /* 99999999 hours pass 2^64 ns; five centuries are as good as that. */
+        *timeout_ns = number > UINT64_MAX / ns ? UINT64_MAX : number * ns;
+        return 0;
+    }
+    return -1;
+}
+
+void timeout_format(uint64_t timeout_ns, char text[TIMEOUT_TEXT_BYTES])
+{
+    const struct timeout_unit *unit = timeout_units;
+    uint64_t number = timeout_ns;
+    while (number > 99999999) { /* ends: 2^64 ns are 5124096 hours */
+        unit++;
+        number = timeout_ns / unit->ns + (timeout_ns % unit->ns != 0);
+    }
+    snprintf(text, TIMEOUT_TEXT_BYTES, "%u%c", (unsigned)number, unit->letter);
+}
+
+/* ---- status texts -------------------------------------------------------------- */
+
+static const char hex_digits[] = "0123456789ABCDEF";
+
+void message_escape(const char *text, char *out, size_t bytes)
+{
+    if (bytes == 0)
+        return;
+    size_t at = 0;
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool literal = c >= 0x20 && c <= 0x7E && c != '%';
+        if (bytes - 1 - at < (literal ? 1u : 3u))
+            break;
+        if (literal) {
+            out[at++] = (char)c;
+        } else {
+            out[at++] = '%';
+            out[at++] = hex_digits[c >> 4];
+            out[at++] = hex_digits[c & 15];
+        }
+    }
+    out[at] = '\0';
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return -1;
+}
+
+void message_unescape(const char *text, char *out, size_t bytes)
+{
+    if (bytes == 0)
+        return;
+    size_t at = 0;
+    while (*text != '\0' && at < bytes - 1) {
+        int high = *text == '%' ? hex_value(text[1]) : -1;
+        int low = high >= 0 ? hex_value(text[2]) : -1;
+        if (low >= 0 && (high | low) != 0) { /* %00 would cut the text: kept */
+            out[at++] = (char)(high << 4 | low);
+            text += 3;
+        } else {
+            out[at++] = *text++;
+        }
+    }
+    out[at] = '\0';
+}
+
+/* ---- statuses of the layers below -------------------------------------------------- */
+
+/* gRPC's doc/http-grpc-status-mapping.md. */
+enum trit_status status_from_http(int http_status)
+{
+    switch (http_status) {
+    case 400:
+    case 431: /* header fields too large */
+        return TRIT_INTERNAL;
+    case 401:
+        return TRIT_UNAUTHENTICATED;
+    case 403:
+        return TRIT_PERMISSION_DENIED;
+    case 404:
+        return TRIT_UNIMPLEMENTED;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+        return TRIT_UNAVAILABLE;
+    default:
+        return TRIT_UNKNOWN;
+    }
+}
+
+/* gRPC's doc/PROTOCOL-HTTP2.md, "Errors"; the codes by their numbers in RFC 9113. */
+enum trit_status status_from_h2(uint32_t error_code)
+{
+    switch (error_code) {
+    case 0x0: /* NO_ERROR */
+    case 0x1: /* PROTOCOL_ERROR */
+    case 0x2: /* INTERNAL_ERROR */
+    case 0x3: /* FLOW_CONTROL_ERROR */
+    case 0x4: /* SETTINGS_TIMEOUT */
+    case 0x5: /* STREAM_CLOSED: the document maps it to nothing, grpc-go to this */
+    case 0x6: /* FRAME_SIZE_ERROR */
+    case 0x9: /* COMPRESSION_ERROR */
+    case 0xa: /* CONNECT_ERROR */
+    case 0xd: /* HTTP_1_1_REQUIRED: likewise grpc-go */
+        return TRIT_INTERNAL;
+    case 0x7: /* REFUSED_STREAM: not processed, safe to retry */
+        return TRIT_UNAVAILABLE;
+    case 0x8: /* CANCEL */
+        return TRIT_CANCELLED;
+    case 0xb: /* ENHANCE_YOUR_CALM */
+        return TRIT_RESOURCE_EXHAUSTED;
+    case 0xc: /* INADEQUATE_SECURITY */
+        return TRIT_PERMISSION_DENIED;
+    default:
+        return TRIT_UNKNOWN;
+    }
+}

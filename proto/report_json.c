@@ -1,0 +1,162 @@
+#include "report_json.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+
+static const char *dtype_name(enum trit_dtype dtype)
+{
+    switch (dtype) {
+    case TRIT_F32:
+        return "f32";
+    case TRIT_F16:
+        return "f16";
+    case TRIT_BF16:
+        return "bf16";
+    case TRIT_I8:
+        return "i8";
+    case TRIT_U8:
+        return "u8";
+    case TRIT_DTYPE_UNSPECIFIED:
+        break;
+    }
+    return NULL; /* also a number that a newer daemon stored */
+}
+
+/* JSON has no infinities and no NaN. */
+static json_t *real(double value)
+{
+    if (isnan(value))
+        return json_string("nan");
+    if (isinf(value))
+        return json_string(value > 0 ? "inf" : "-inf");
+    return json_real(value);
+}
+
+/* Counts and steps stay below 2^63: the wire's limit for steps, memory's for counts. */
+static json_t *count(uint64_t value)
+{
+    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+}
+
+static json_t *real_where(bool present, double value)
+{
+    return present ? real(value) : json_null();
+}
+
+static json_t *count_where(bool present, uint64_t value)
+{
+    return present ? count(value) : json_null();
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return text != NULL ? json_string(text) : json_null();
+}
+
+static json_t *counts(const uint64_t *values, size_t n)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < n; i++)
+        if (json_array_append_new(array, count(values[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+static json_t *samples(const struct trit_report *report)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < report->sample_count; i++)
+        if (json_array_append_new(array, real((double)report->sample_values[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+static json_t *digest_hex(const uint8_t digest[TRIT_DIGEST_BYTES])
+{
+    char hex[2 * TRIT_DIGEST_BYTES + 1];
+    for (size_t i = 0; i < TRIT_DIGEST_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    return json_string(hex);
+}
+
+/* Each returns 0, or -1 without memory; json_object_set_new takes its value, also
+ * when it fails, and fails on a NULL one. */
+static int set_identity(json_t *o, const struct trit_report *r)
+{
+    return json_object_set_new(o, "run", json_string(r->run)) |
+           json_object_set_new(o, "layer", json_string(r->layer)) |
+           json_object_set_new(o, "step", count(r->step)) |
+           json_object_set_new(o, "time_unix_ns", json_integer(r->time_unix_ns)) |
+           json_object_set_new(o, "dtype", text_or_null(dtype_name(r->dtype))) |
+           json_object_set_new(o, "shape", counts(r->shape, r->rank)) |
+           json_object_set_new(o, "group_size", count(r->group_size)) |
+           json_object_set_new(o, "groups", count(r->groups)) |
+           json_object_set_new(o, "elements", count(r->elements));
+}
+
+static int set_verdict(json_t *o, const struct trit_report *r)
+{
+    double zero_fraction = (double)r->zeros / (double)r->elements;
+    return json_object_set_new(o, "is_ternary", json_boolean(r->is_ternary)) |
+           json_object_set_new(o, "fraction_valid", real(r->fraction_valid)) |
+           json_object_set_new(o, "max_round_error", real(r->max_round_error)) |
+           json_object_set_new(o, "sample_values", samples(r)) |
+           json_object_set_new(o, "negatives", count(r->negatives)) |
+           json_object_set_new(o, "zeros", count(r->zeros)) |
+           json_object_set_new(o, "positives", count(r->positives)) |
+           json_object_set_new(o, "zero_fraction",
+                               real_where(r->elements > 0, zero_fraction)) |
+           json_object_set_new(o, "zero_groups", count(r->zero_groups)) |
+           json_object_set_new(o, "non_finite", count(r->non_finite)) |
+           json_object_set_new(o, "scale_min", real((double)r->scale_min)) |
+           json_object_set_new(o, "scale_mean", real(r->scale_mean)) |
+           json_object_set_new(o, "scale_max", real((double)r->scale_max)) |
+           json_object_set_new(o, "scales_lossy_fp16", count(r->scales_lossy_fp16));
+}
+
+static int set_comparisons(json_t *o, const struct trit_report *r)
+{
+    bool error = r->has_error, previous = r->has_previous;
+    bool mismatch = r->has_reference && r->reference_mismatches > 0;
+    json_t *transitions = previous ? counts(r->transitions, 9) : json_null();
+    return json_object_set_new(o, "mse", real_where(error, r->mse)) |
+           json_object_set_new(o, "cosine", real_where(error, r->cosine)) |
+           json_object_set_new(o, "sqnr_db", real_where(error, r->sqnr_db)) |
+           json_object_set_new(o, "previous_step",
+                               count_where(previous, r->previous_step)) |
+           json_object_set_new(o, "flips", count_where(previous, r->flips)) |
+           json_object_set_new(o, "flip_fraction",
+                               real_where(previous, r->flip_fraction)) |
+           json_object_set_new(o, "transitions", transitions) |
+           json_object_set_new(o, "near_threshold_fraction",
+                               real(r->near_threshold_fraction)) |
+           json_object_set_new(o, "reference_mismatches",
+                               count_where(r->has_reference, r->reference_mismatches)) |
+           json_object_set_new(o, "first_mismatch",
+                               count_where(mismatch, r->first_mismatch));
+}
+
+static int set_origin(json_t *o, const struct trit_report *r)
+{
+    return json_object_set_new(o, "digest", digest_hex(r->digest)) |
+           json_object_set_new(o, "kernel", json_string(r->kernel)) |
+           json_object_set_new(o, "version", json_string(r->version));
+}
+
+json_t *report_json(const struct trit_report *report)
+{
+    json_t *object = json_object();
+    if (object == NULL)
+        return NULL;
+    if ((set_identity(object, report) | set_verdict(object, report) |
+         set_comparisons(object, report) | set_origin(object, report)) != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
