@@ -1,0 +1,73 @@
+#include "kernels/cpu.h"
+
+#include <stdint.h>
+
+#include "kernels/kernels.h"
+
+#if defined(__x86_64__)
+
+bool cpu_has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+}
+
+bool cpu_has_avx512(void)
+{
+    return cpu_has_avx2() && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
+           __builtin_cpu_supports("avx512vbmi2");
+}
+
+bool cpu_has_crc32c(void)
+{
+    return __builtin_cpu_supports("sse4.2");
+}
+
+/* MXCSR as at power-on: all exceptions masked, round to nearest, no FTZ, no DAZ. */
+enum { MXCSR_DEFAULT = 0x1f80 };
+
+void kernels_enter(struct kernels_env *env)
+{
+    env->saved = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(MXCSR_DEFAULT);
+}
+
+void kernels_leave(const struct kernels_env *env)
+{
+    __builtin_ia32_ldmxcsr((uint32_t)env->saved);
+}
+
+#elif defined(__aarch64__)
+
+#include <sys/auxv.h>
+
+bool cpu_has_avx2(void)
+{
+    return false;
+}
+
+bool cpu_has_avx512(void)
+{
+    return false;
+}
+
+bool cpu_has_crc32c(void)
+{
+    return (getauxval(AT_HWCAP) & 1ul << 7) != 0; /* HWCAP_CRC32 */
+}
+
+/* FPCR 0: round to nearest, no FZ, FZ16, AH, and the IEEE half format. */
+void kernels_enter(struct kernels_env *env)
+{
+    __asm__ volatile("mrs %0, fpcr\n\tmsr fpcr, xzr" : "=r"(env->saved) : : "memory");
+}
+
+void kernels_leave(const struct kernels_env *env)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(env->saved) : "memory");
+}
+
+#else
+#error "the floating-point environment of this processor is not known"
+#endif
