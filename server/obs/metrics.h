@@ -28,15 +28,16 @@ enum limit_id {
     LIMIT_COUNT
 };
 
-/* NULL on lack of memory. `methods` (const, kept) are the rpc paths that get a
- * label; their index is the method id. */
+/* NULL on lack of memory. `methods`, `version`, `isa` are kept. `methods` are the
+ * rpc paths that get a label; their index is the method id; any other id counts
+ * under the label "unknown". Every function below is harmless on NULL. */
 struct metrics *metrics_create(const char *const *methods, size_t method_count,
                                const char *version, const char *isa);
 void metrics_destroy(struct metrics *metrics);
 
 void metric_add(struct metrics *metrics, enum metric_id id, uint64_t amount);
 void metric_set(struct metrics *metrics, enum metric_id id, uint64_t value);
-void metric_up(struct metrics *metrics, enum metric_id id);   /* gauges */
+void metric_up(struct metrics *metrics, enum metric_id id); /* gauges */
 void metric_down(struct metrics *metrics, enum metric_id id);
 uint64_t metric_get(const struct metrics *metrics, enum metric_id id);
 
@@ -48,7 +49,8 @@ void metric_call(struct metrics *metrics, size_t method, enum trit_status status
                  uint64_t duration_ns);
 
 /* The exposition, malloc'ed, NUL-terminated; the caller frees. NULL on lack of
- * memory. */
+ * memory. Content types: "text/plain; version=0.0.4; charset=utf-8", or
+ * "application/openmetrics-text; version=1.0.0; charset=utf-8". */
 char *metrics_render(struct metrics *metrics, bool openmetrics, size_t *bytes);
 
 #endif

@@ -1,0 +1,39 @@
+/* The inside of struct metrics, shared by those who count (metrics.c) and who
+ * renders (exposition.c). */
+#ifndef OBS_COUNTERS_H
+#define OBS_COUNTERS_H
+
+#include <stdatomic.h>
+
+#include "obs/metrics.h"
+
+enum {
+    STATUS_COUNT = TRIT_UNAUTHENTICATED + 1,
+    SECONDS_BUCKETS = 16,
+};
+
+/* Upper bounds of tritd_rpc_seconds: from a small unary call over a Unix socket
+ * to the upload of a large tensor, about three a decade. */
+struct seconds_bucket {
+    uint64_t ns;
+    const char *le; /* the label */
+};
+extern const struct seconds_bucket seconds_buckets[SECONDS_BUCKETS];
+
+struct call_counters {
+    _Atomic uint64_t handled[STATUS_COUNT];
+    _Atomic uint64_t seconds[SECONDS_BUCKETS + 1]; /* each alone; the last: above all */
+    _Atomic uint64_t seconds_sum_ns;
+};
+
+struct metrics {
+    const char *const *methods;
+    size_t method_count;
+    const char *version, *isa;
+    uint64_t start_unix_ns;
+    _Atomic uint64_t values[METRIC_COUNT];
+    _Atomic uint64_t limits[LIMIT_COUNT];
+    struct call_counters calls[]; /* method_count, and one for unknown methods */
+};
+
+#endif

@@ -1,0 +1,238 @@
+/* The two text formats: Prometheus 0.0.4 and OpenMetrics 1.0.0. They differ in
+ * what a family is called (OpenMetrics: without the sample's _total or _info)
+ * and in the end mark. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "obs/counters.h"
+#include "obs/process.h"
+
+#define MS 1000000ull
+const struct seconds_bucket seconds_buckets[SECONDS_BUCKETS] = {
+    {MS / 10, "0.0001"},    {MS / 4, "0.00025"}, {MS / 2, "0.0005"}, {MS, "0.001"},
+    {5 * MS / 2, "0.0025"}, {5 * MS, "0.005"},   {10 * MS, "0.01"},  {25 * MS, "0.025"},
+    {50 * MS, "0.05"},      {100 * MS, "0.1"},   {250 * MS, "0.25"}, {500 * MS, "0.5"},
+    {1000 * MS, "1.0"},     {2500 * MS, "2.5"},  {5000 * MS, "5.0"}, {10000 * MS, "10.0"},
+};
+#undef MS
+
+enum metric_type { GAUGE, COUNTER, COUNTER_NS };
+
+static const struct {
+    const char *name;
+    enum metric_type type;
+    const char *help;
+} metric_table[] = {
+#define METRIC(id, name, type, help) [id] = {name, type, help},
+#include "obs/metrics.def"
+#undef METRIC
+};
+
+static const char *const limit_names[] = {
+#define LIMIT(id, name) [id] = name,
+#include "obs/limits.def"
+#undef LIMIT
+};
+
+struct exposition {
+    FILE *out;
+    bool openmetrics;
+};
+
+static bool ends_in(const char *name, const char *suffix)
+{
+    size_t length = strlen(name), tail = strlen(suffix);
+
+    return length > tail && strcmp(name + length - tail, suffix) == 0;
+}
+
+/* `name` as its samples have it. */
+static void put_family(const struct exposition *to, const char *name, const char *type,
+                       const char *help)
+{
+    size_t length = strlen(name);
+
+    if (to->openmetrics && strcmp(type, "counter") == 0 && ends_in(name, "_total"))
+        length -= strlen("_total");
+    if (to->openmetrics && strcmp(type, "info") == 0 && ends_in(name, "_info"))
+        length -= strlen("_info");
+    fprintf(to->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)length, name, help,
+            (int)length, name, type);
+}
+
+static uint64_t load(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+/* Exact, where a double would round after 104 days of nanoseconds. */
+static void put_seconds(const struct exposition *to, uint64_t ns)
+{
+    fprintf(to->out, " %" PRIu64 ".%09" PRIu64 "\n", ns / 1000000000, ns % 1000000000);
+}
+
+/* A label's value between its quotes. */
+static void put_escaped(const struct exposition *to, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\n')
+            fputs("\\n", to->out);
+        else if (*text == '"' || *text == '\\')
+            fprintf(to->out, "\\%c", *text);
+        else
+            fputc(*text, to->out);
+    }
+}
+
+static void put_table(const struct exposition *to, const struct metrics *metrics)
+{
+    for (size_t i = 0; i < METRIC_COUNT; i++) {
+        const char *name = metric_table[i].name;
+        uint64_t value = load(&metrics->values[i]);
+
+        put_family(to, name, metric_table[i].type == GAUGE ? "gauge" : "counter",
+                   metric_table[i].help);
+        fputs(name, to->out);
+        if (metric_table[i].type == COUNTER_NS)
+            put_seconds(to, value);
+        else
+            fprintf(to->out, " %" PRIu64 "\n", value);
+    }
+}
+
+static void put_limits(const struct exposition *to, const struct metrics *metrics)
+{
+    put_family(to, "tritd_limit_refusals_total", "counter",
+               "Requests, connections or bytes refused because of a limit.");
+    for (size_t i = 0; i < LIMIT_COUNT; i++)
+        fprintf(to->out, "tritd_limit_refusals_total{limit=\"%s\"} %" PRIu64 "\n",
+                limit_names[i], load(&metrics->limits[i]));
+}
+
+static void put_method(const struct exposition *to, const struct metrics *metrics,
+                       size_t method)
+{
+    fputs("method=\"", to->out);
+    put_escaped(to,
+                method < metrics->method_count ? metrics->methods[method] : "unknown");
+    fputc('"', to->out);
+}
+
+/* OK is there from the start, so that rates begin at 0; other codes once seen. */
+static void put_handled(const struct exposition *to, const struct metrics *metrics)
+{
+    put_family(to, "tritd_rpc_handled_total", "counter",
+               "RPC calls finished, by method and gRPC status.");
+    for (size_t method = 0; method <= metrics->method_count; method++) {
+        for (size_t code = 0; code < STATUS_COUNT; code++) {
+            uint64_t count = load(&metrics->calls[method].handled[code]);
+
+            if (count == 0 && (code != TRIT_OK || method == metrics->method_count))
+                continue;
+            fputs("tritd_rpc_handled_total{", to->out);
+            put_method(to, metrics, method);
+            fprintf(to->out, ",code=\"%s\"} %" PRIu64 "\n",
+                    status_name((enum trit_status)code), count);
+        }
+    }
+}
+
+static void put_bucket(const struct exposition *to, const struct metrics *metrics,
+                       size_t method, const char *le, uint64_t count)
+{
+    fputs("tritd_rpc_seconds_bucket{", to->out);
+    put_method(to, metrics, method);
+    fprintf(to->out, ",le=\"%s\"} %" PRIu64 "\n", le, count);
+}
+
+/* The count is the sum of the buckets read here, so that the two always agree. */
+static void put_histogram(const struct exposition *to, const struct metrics *metrics,
+                          size_t method)
+{
+    const struct call_counters *calls = &metrics->calls[method];
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < SECONDS_BUCKETS; i++) {
+        count += load(&calls->seconds[i]);
+        put_bucket(to, metrics, method, seconds_buckets[i].le, count);
+    }
+    count += load(&calls->seconds[SECONDS_BUCKETS]);
+    put_bucket(to, metrics, method, "+Inf", count);
+
+    fputs("tritd_rpc_seconds_sum{", to->out);
+    put_method(to, metrics, method);
+    fputc('}', to->out);
+    put_seconds(to, load(&calls->seconds_sum_ns));
+    fputs("tritd_rpc_seconds_count{", to->out);
+    put_method(to, metrics, method);
+    fprintf(to->out, "} %" PRIu64 "\n", count);
+}
+
+static void put_calls(const struct exposition *to, const struct metrics *metrics)
+{
+    put_handled(to, metrics);
+    put_family(to, "tritd_rpc_seconds", "histogram",
+               "Time from a call's headers to its trailers, by method.");
+    for (size_t method = 0; method <= metrics->method_count; method++)
+        put_histogram(to, metrics, method);
+}
+
+static void put_build(const struct exposition *to, const struct metrics *metrics)
+{
+    put_family(to, "tritd_build_info", to->openmetrics ? "info" : "gauge",
+               "The daemon's version, and the instruction set its kernels use.");
+    fputs("tritd_build_info{version=\"", to->out);
+    put_escaped(to, metrics->version);
+    fputs("\",isa=\"", to->out);
+    put_escaped(to, metrics->isa);
+    fputs("\"} 1\n", to->out);
+}
+
+/* The standard names of Prometheus clients. */
+static void put_process(const struct exposition *to, const struct metrics *metrics)
+{
+    struct process_usage usage;
+
+    process_usage_read(&usage);
+    put_family(to, "process_start_time_seconds", "gauge",
+               "When the process started, in seconds since 1970.");
+    fputs("process_start_time_seconds", to->out);
+    put_seconds(to, metrics->start_unix_ns);
+    put_family(to, "process_cpu_seconds_total", "counter",
+               "User and system time of all threads.");
+    fputs("process_cpu_seconds_total", to->out);
+    put_seconds(to, usage.cpu_ns);
+    put_family(to, "process_resident_memory_bytes", "gauge", "Memory resident now.");
+    fprintf(to->out, "process_resident_memory_bytes %" PRIu64 "\n", usage.resident_bytes);
+    put_family(to, "process_open_fds", "gauge", "File descriptors open now.");
+    fprintf(to->out, "process_open_fds %" PRIu64 "\n", usage.fds_open);
+    put_family(to, "process_max_fds", "gauge", "File descriptors that may be open.");
+    fprintf(to->out, "process_max_fds %" PRIu64 "\n", usage.fds_max);
+}
+
+char *metrics_render(struct metrics *metrics, bool openmetrics, size_t *bytes)
+{
+    char *text = NULL;
+    size_t length = 0;
+    struct exposition to = {.openmetrics = openmetrics};
+    bool failed;
+
+    if (!metrics || !(to.out = open_memstream(&text, &length)))
+        return NULL;
+    put_build(&to, metrics);
+    put_table(&to, metrics);
+    put_limits(&to, metrics);
+    put_calls(&to, metrics);
+    put_process(&to, metrics);
+    if (openmetrics)
+        fputs("# EOF\n", to.out);
+    failed = ferror(to.out) != 0;
+    if (fclose(to.out) != 0 || failed) {
+        free(text);
+        return NULL;
+    }
+    *bytes = length;
+    return text;
+}

@@ -1,0 +1,210 @@
+#include "obs/line.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /* Kept free for line_end: `,"truncated":true}` and the newline. */
+    END_BYTES = 24,
+    FIELDS_BYTES_MAX = LINE_BYTES_MAX - END_BYTES,
+    /* One text, escaped: a long one leaves room for the fields behind it. */
+    VALUE_BYTES_MAX = 1536,
+    ESCAPE_BYTES_MAX = 7, /* \u202e and its NUL */
+};
+
+/* ---- text, character by character ------------------------------------------ */
+
+/* One character of UTF-8 at `text`: its code point and how many bytes it takes.
+ * Bytes that are no UTF-8 (also overlong forms and surrogates) count as one
+ * U+FFFD each. `text` ends in NUL, which stops every sequence. */
+static uint32_t read_character(const unsigned char *text, size_t *bytes)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t length = text[0] < 0x80   ? 1
+                    : text[0] < 0xc0 ? 0
+                    : text[0] < 0xe0 ? 2
+                    : text[0] < 0xf0 ? 3
+                    : text[0] < 0xf8 ? 4
+                                     : 0;
+    uint32_t point = length < 2 ? text[0] : text[0] & (0x7fu >> length);
+
+    *bytes = 1;
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80)
+            return 0xfffd;
+        point = point << 6 | (text[i] & 0x3f);
+    }
+    if (length == 0 || point < least[length] || point > 0x10ffff ||
+        (point >= 0xd800 && point <= 0xdfff))
+        return 0xfffd;
+    *bytes = length;
+    return point;
+}
+
+/* Control characters end or overwrite lines on a terminal; bidirectional
+ * controls reorder what is read. */
+static bool deceives(uint32_t point)
+{
+    return point < 0x20 || (point >= 0x7f && point <= 0x9f) || /* C0, DEL, C1 */
+           point == 0x061c ||                                  /* ALM */
+           point == 0x200e || point == 0x200f ||               /* LRM, RLM */
+           (point >= 0x2028 && point <= 0x202e) ||             /* LS, PS, LRE ... RLO */
+           (point >= 0x2066 && point <= 0x2069);               /* LRI ... PDI */
+}
+
+/* The character as it stands between quotes, in JSON and logfmt alike. Returns
+ * the bytes of `text` that it stands for. */
+static size_t escape_character(const unsigned char *text, char escaped[ESCAPE_BYTES_MAX])
+{
+    size_t bytes;
+    uint32_t point = read_character(text, &bytes);
+
+    if (point == '"' || point == '\\')
+        snprintf(escaped, ESCAPE_BYTES_MAX, "\\%c", (char)point);
+    else if (point == '\n')
+        snprintf(escaped, ESCAPE_BYTES_MAX, "\\n");
+    else if (point == '\t')
+        snprintf(escaped, ESCAPE_BYTES_MAX, "\\t");
+    else if (deceives(point) || (point == 0xfffd && bytes == 1))
+        snprintf(escaped, ESCAPE_BYTES_MAX, "\\u%04x", (unsigned)point);
+    else
+        snprintf(escaped, ESCAPE_BYTES_MAX, "%.*s", (int)bytes, (const char *)text);
+    return bytes;
+}
+
+/* True for what logfmt may leave without quotes, and fits. */
+static bool is_bare(const char *text)
+{
+    const char *at = text;
+
+    for (; *at; at++)
+        if (*at <= ' ' || *at >= 0x7f || *at == '"' || *at == '=' || *at == '\\' ||
+            at - text == VALUE_BYTES_MAX)
+            return false;
+    return at > text;
+}
+
+/* ---- the line ---------------------------------------------------------------- */
+
+static bool append(struct line *line, const char *text, size_t bytes, size_t room_after)
+{
+    if (bytes + room_after > FIELDS_BYTES_MAX - line->used) {
+        line->truncated = true;
+        return false;
+    }
+    memcpy(line->bytes + line->used, text, bytes);
+    line->used += bytes;
+    return true;
+}
+
+static bool append_text(struct line *line, const char *text)
+{
+    return append(line, text, strlen(text), 0);
+}
+
+/* Cut between characters where it does not fit; the closing quote always does. */
+static bool append_quoted(struct line *line, const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t end = line->used + VALUE_BYTES_MAX;
+    char escaped[ESCAPE_BYTES_MAX];
+
+    if (!append(line, "\"", 1, 1))
+        return false;
+    while (*at) {
+        size_t bytes = escape_character(at, escaped);
+
+        line->truncated |= line->used >= end;
+        if (line->used >= end || !append(line, escaped, strlen(escaped), 1))
+            break;
+        at += bytes;
+    }
+    return append(line, "\"", 1, 0);
+}
+
+static bool append_key(struct line *line, const char *key)
+{
+    if (line->format == LOG_LOGFMT)
+        return (line->empty || append(line, " ", 1, 0)) && append_text(line, key) &&
+               append(line, "=", 1, 0);
+    return (line->empty || append(line, ",", 1, 0)) && append_quoted(line, key) &&
+           append(line, ":", 1, 0);
+}
+
+/* The shortest that reads back as the same; JSON knows no NaN nor infinity. */
+static bool append_f64(struct line *line, double value)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%.15g", value);
+    if (strtod(text, NULL) != value)
+        snprintf(text, sizeof(text), "%.17g", value);
+    return isfinite(value) || line->format == LOG_LOGFMT ? append_text(line, text)
+                                                         : append_quoted(line, text);
+}
+
+static bool append_value(struct line *line, const struct log_field *field)
+{
+    char text[24];
+
+    switch (field->kind) {
+    case LOG_KIND_STR: {
+        const char *str = field->value.str ? field->value.str : "";
+
+        return line->format == LOG_LOGFMT && is_bare(str) &&
+                       strlen(str) <= FIELDS_BYTES_MAX - line->used
+                   ? append_text(line, str)
+                   : append_quoted(line, str);
+    }
+    case LOG_KIND_U64:
+        snprintf(text, sizeof(text), "%" PRIu64, field->value.u64);
+        return append_text(line, text);
+    case LOG_KIND_I64:
+        snprintf(text, sizeof(text), "%" PRId64, field->value.i64);
+        return append_text(line, text);
+    case LOG_KIND_F64:
+        return append_f64(line, field->value.f64);
+    case LOG_KIND_END:
+        break;
+    }
+    return false;
+}
+
+void line_begin(struct line *line, enum log_format format, const char *prefix)
+{
+    line->format = format;
+    line->truncated = false;
+    line->empty = true;
+    line->used = 0;
+    append_text(line, prefix);
+    if (format == LOG_JSON)
+        append(line, "{", 1, 0);
+}
+
+void line_put(struct line *line, const struct log_field *field)
+{
+    size_t before = line->used;
+
+    if (append_key(line, field->key) && append_value(line, field))
+        line->empty = false;
+    else
+        line->used = before;
+}
+
+void line_end(struct line *line)
+{
+    const char *note =
+        line->format == LOG_LOGFMT ? " truncated=true" : ",\"truncated\":true";
+    const char *end = line->format == LOG_LOGFMT ? "\n" : "}\n";
+
+    if (line->truncated) {
+        memcpy(line->bytes + line->used, note, strlen(note));
+        line->used += strlen(note);
+    }
+    memcpy(line->bytes + line->used, end, strlen(end));
+    line->used += strlen(end);
+}

@@ -1,0 +1,93 @@
+#include "obs/metrics.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "obs/counters.h"
+
+/* The values order nothing but themselves, so relaxed is enough; a scrape sees
+ * each as it was at some instant of the scrape. */
+
+static void raise(_Atomic uint64_t *value, uint64_t amount)
+{
+    atomic_fetch_add_explicit(value, amount, memory_order_relaxed);
+}
+
+struct metrics *metrics_create(const char *const *methods, size_t method_count,
+                               const char *version, const char *isa)
+{
+    struct metrics *metrics =
+        calloc(1, sizeof(*metrics) + (method_count + 1) * sizeof(metrics->calls[0]));
+
+    if (!metrics)
+        return NULL;
+    metrics->methods = methods;
+    metrics->method_count = method_count;
+    metrics->version = version;
+    metrics->isa = isa;
+    metrics->start_unix_ns = (uint64_t)clock_unix_ns();
+    return metrics;
+}
+
+void metrics_destroy(struct metrics *metrics)
+{
+    free(metrics);
+}
+
+void metric_add(struct metrics *metrics, enum metric_id id, uint64_t amount)
+{
+    if (metrics)
+        raise(&metrics->values[id], amount);
+}
+
+void metric_set(struct metrics *metrics, enum metric_id id, uint64_t value)
+{
+    if (metrics)
+        atomic_store_explicit(&metrics->values[id], value, memory_order_relaxed);
+}
+
+void metric_up(struct metrics *metrics, enum metric_id id)
+{
+    metric_add(metrics, id, 1);
+}
+
+void metric_down(struct metrics *metrics, enum metric_id id)
+{
+    metric_add(metrics, id, UINT64_MAX); /* -1 modulo 2^64 */
+}
+
+uint64_t metric_get(const struct metrics *metrics, enum metric_id id)
+{
+    return metrics ? atomic_load_explicit(&metrics->values[id], memory_order_relaxed) : 0;
+}
+
+void metric_limit(struct metrics *metrics, enum limit_id id)
+{
+    if (metrics)
+        raise(&metrics->limits[id], 1);
+}
+
+static size_t bucket_of(uint64_t duration_ns)
+{
+    size_t bucket = 0;
+
+    while (bucket < SECONDS_BUCKETS && duration_ns > seconds_buckets[bucket].ns)
+        bucket++;
+    return bucket;
+}
+
+void metric_call(struct metrics *metrics, size_t method, enum trit_status status,
+                 uint64_t duration_ns)
+{
+    size_t code = (size_t)status < STATUS_COUNT ? (size_t)status : TRIT_UNKNOWN;
+    struct call_counters *calls;
+
+    if (!metrics)
+        return;
+    if (method > metrics->method_count)
+        method = metrics->method_count;
+    calls = &metrics->calls[method];
+    raise(&calls->handled[code], 1);
+    raise(&calls->seconds[bucket_of(duration_ns)], 1);
+    raise(&calls->seconds_sum_ns, duration_ns);
+}
