@@ -1,0 +1,118 @@
+#include <stdalign.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "tests/lib/check.h"
+#include "tests/lib/fault.h"
+
+static void is_zeroed_and_aligned(void)
+{
+    struct arena arena;
+
+    arena_init(&arena, 1 << 20);
+    for (size_t bytes = 0; bytes < 2000; bytes += 7) {
+        unsigned char *at = arena_alloc(&arena, bytes);
+
+        CHECK(at != NULL && (uintptr_t)at % alignof(max_align_t) == 0);
+        for (size_t i = 0; i < bytes; i++)
+            CHECK(at[i] == 0);
+        memset(at, 0xff, bytes);
+    }
+    arena_fini(&arena);
+}
+
+static void allocations_are_apart(void)
+{
+    struct arena arena;
+    unsigned char *all[200];
+    size_t sizes[200];
+    uint64_t random = check_seed();
+
+    arena_init(&arena, 1 << 20);
+    for (size_t i = 0; i < 200; i++) {
+        sizes[i] = check_random(&random) % (i % 10 == 0 ? 9000 : 300);
+        all[i] = arena_alloc(&arena, sizes[i]);
+        CHECK(all[i] != NULL);
+        memset(all[i], (int)i, sizes[i]);
+    }
+    for (size_t i = 0; i < 200; i++)
+        for (size_t k = 0; k < sizes[i]; k++)
+            CHECK_EQ(all[i][k], (unsigned char)i);
+    arena_fini(&arena);
+}
+
+static void bound_holds(void)
+{
+    struct arena arena;
+    size_t total = 0;
+
+    arena_init(&arena, 1000);
+    CHECK(arena_alloc(&arena, 1001) == NULL);
+    CHECK(arena_alloc(&arena, SIZE_MAX) == NULL);
+    CHECK(arena_alloc(&arena, SIZE_MAX - 15) == NULL);
+    CHECK_EQ(arena.bytes_used, 0);
+    while (arena_alloc(&arena, 10))
+        total += 16;
+    CHECK_EQ(total, 992);
+    CHECK_EQ(arena.bytes_used, 992);
+    arena_fini(&arena);
+    CHECK_EQ(arena.bytes_used, 0);
+    CHECK(arena_alloc(&arena, 900) != NULL);
+    arena_fini(&arena);
+
+    arena_init(&arena, SIZE_MAX);
+    CHECK(arena_alloc(&arena, SIZE_MAX) == NULL);
+    arena_fini(&arena);
+}
+
+static void copies_text(void)
+{
+    struct arena arena;
+
+    arena_init(&arena, 64);
+    CHECK_STR(arena_strndup(&arena, "layer", 3), "lay");
+    CHECK_STR(arena_strndup(&arena, "layer", 50), "layer");
+    CHECK_STR(arena_strndup(&arena, "", 0), "");
+    CHECK(arena_strndup(&arena, "0123456789abcdef", 16) == NULL);
+    arena_fini(&arena);
+}
+
+/* Small, large, and one that opens a second block; each may be the one refused. */
+static bool fill(struct arena *arena)
+{
+    return arena_alloc(arena, 10) && arena_alloc(arena, 5000) &&
+           arena_alloc(arena, 1000) && arena_alloc(arena, 1000) &&
+           arena_alloc(arena, 1000) && arena_alloc(arena, 1000) &&
+           arena_strndup(arena, "text", 4);
+}
+
+static void survives_lack_of_memory(void)
+{
+    uint64_t n = 0;
+    bool filled, failed;
+
+    do {
+        struct arena arena;
+
+        arena_init(&arena, 1 << 20);
+        fault_arm(FAULT_MEMORY, ++n, FAULT_ONCE);
+        filled = fill(&arena);
+        failed = fault_disarm();
+        CHECK(filled == !failed);
+        CHECK(fill(&arena));
+        arena_fini(&arena);
+    } while (failed);
+    CHECK(n >= 3);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"an arena's memory is zeroed and aligned for any type", is_zeroed_and_aligned},
+        {"an arena's allocations do not overlap", allocations_are_apart},
+        {"an arena never gives more than its bound", bound_holds},
+        {"an arena copies text with its NUL", copies_text},
+        {"an arena survives every single lack of memory", survives_lack_of_memory},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}

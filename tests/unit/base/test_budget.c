@@ -1,0 +1,96 @@
+#include <pthread.h>
+
+#include "base/budget.h"
+#include "tests/lib/check.h"
+
+static void grants_up_to_its_bound(void)
+{
+    struct budget budget;
+
+    budget_init(&budget, 100);
+    CHECK(budget_reserve(&budget, 60));
+    CHECK(!budget_reserve(&budget, 41));
+    CHECK(budget_reserve(&budget, 40));
+    CHECK(!budget_reserve(&budget, 1));
+    CHECK(budget_reserve(&budget, 0));
+    CHECK_EQ(budget.bytes_used, 100);
+    CHECK_EQ(budget.refusals, 2);
+    budget_release(&budget, 100);
+    CHECK_EQ(budget.bytes_used, 0);
+    CHECK_EQ(budget.bytes_peak, 100);
+}
+
+static void huge_requests_do_not_wrap(void)
+{
+    struct budget budget;
+
+    budget_init(&budget, UINT64_MAX);
+    CHECK(budget_reserve(&budget, UINT64_MAX - 1));
+    CHECK(!budget_reserve(&budget, 2));
+    CHECK(!budget_reserve(&budget, UINT64_MAX));
+    CHECK_EQ(budget.bytes_used, UINT64_MAX - 1);
+}
+
+enum { THREADS = 4, ROUNDS = 20000, BYTES_MAX = 1000 };
+
+struct contender {
+    pthread_t thread;
+    struct budget *budget;
+    uint64_t random;
+    uint64_t refused;
+    bool exceeded;
+};
+
+static void *contend(void *arg)
+{
+    struct contender *me = arg;
+    uint64_t held[4] = {0};
+
+    for (int i = 0; i < ROUNDS; i++) {
+        uint64_t *slot = &held[i % 4];
+        uint64_t bytes = 1 + check_random(&me->random) % 400;
+
+        budget_release(me->budget, *slot);
+        *slot = 0;
+        if (budget_reserve(me->budget, bytes))
+            *slot = bytes;
+        else
+            me->refused++;
+        me->exceeded |= me->budget->bytes_used > BYTES_MAX;
+    }
+    for (int i = 0; i < 4; i++)
+        budget_release(me->budget, held[i]);
+    return NULL;
+}
+
+static void holds_under_threads(void)
+{
+    struct contender contenders[THREADS];
+    struct budget budget;
+    uint64_t refused = 0, seed = check_seed();
+
+    budget_init(&budget, BYTES_MAX);
+    for (size_t i = 0; i < THREADS; i++) {
+        contenders[i] = (struct contender){.budget = &budget, .random = seed + i};
+        CHECK(pthread_create(&contenders[i].thread, NULL, contend, &contenders[i]) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(contenders[i].thread, NULL);
+        refused += contenders[i].refused;
+    }
+    for (int i = 0; i < THREADS; i++)
+        CHECK(!contenders[i].exceeded);
+    CHECK_EQ(budget.bytes_used, 0);
+    CHECK_EQ(budget.refusals, refused);
+    CHECK(budget.bytes_peak <= BYTES_MAX && budget.bytes_peak > 0);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"a budget grants up to its bound and counts refusals", grants_up_to_its_bound},
+        {"a budget is not fooled by sums that wrap", huge_requests_do_not_wrap},
+        {"a budget's bound holds with threads contending", holds_under_threads},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}

@@ -1,0 +1,110 @@
+#include <string.h>
+
+#include "base/status.h"
+#include "tests/lib/check.h"
+
+static void first_failure_wins(void)
+{
+    struct failure failure = {0};
+
+    CHECK(fail(&failure, TRIT_NOT_FOUND, "layer.run", "run %d is unknown", 7) == -1);
+    CHECK(fail(&failure, TRIT_INTERNAL, "x", "later") == -1);
+    CHECK_EQ(failure.status, TRIT_NOT_FOUND);
+    CHECK_STR(failure.field, "layer.run");
+    CHECK_STR(failure.message, "run 7 is unknown");
+}
+
+static void null_is_allowed(void)
+{
+    CHECK(fail(NULL, TRIT_INTERNAL, NULL, "nobody hears this") == -1);
+    CHECK(fail_context(NULL, "nor this") == -1);
+}
+
+static void no_field_is_empty(void)
+{
+    struct failure failure = {0};
+
+    fail(&failure, TRIT_INTERNAL, NULL, "broken");
+    CHECK_STR(failure.field, "");
+}
+
+static void context_climbs(void)
+{
+    struct failure failure = {0};
+
+    fail(&failure, TRIT_UNAVAILABLE, NULL, "disk is full");
+    CHECK(fail_context(&failure, "writing %s", "reports.db") == -1);
+    fail_context(&failure, "store");
+    CHECK_STR(failure.message, "store: writing reports.db: disk is full");
+    CHECK_EQ(failure.status, TRIT_UNAVAILABLE);
+}
+
+static void long_message_is_cut(void)
+{
+    struct failure failure = {0};
+    char text[3000];
+
+    memset(text, 'a', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    fail(&failure, TRIT_INTERNAL, text, "%s", text);
+    CHECK_EQ(strlen(failure.message), TRIT_MESSAGE_BYTES_MAX);
+    CHECK_EQ(strlen(failure.field), sizeof(failure.field) - 1);
+    fail_context(&failure, "ctx");
+    CHECK_EQ(strlen(failure.message), TRIT_MESSAGE_BYTES_MAX);
+    CHECK(strncmp(failure.message, "ctx: aaa", 8) == 0);
+    fail_context(&failure, "%s", text);
+    CHECK(strlen(failure.message) <= TRIT_MESSAGE_BYTES_MAX);
+}
+
+/* Every way in which the cut can hit a character of 1 to 4 bytes. */
+static void cut_leaves_whole_characters(void)
+{
+    static const char *const characters[] = {"a", "\xc3\xa4", "\xe2\x82\xac",
+                                             "\xf0\x9f\x98\x80"};
+
+    for (size_t width = 1; width <= 4; width++) {
+        for (size_t shift = 0; shift < 5; shift++) {
+            struct failure failure = {0};
+            char text[1200] = "";
+            size_t length, lost;
+
+            memset(text, 'x', shift);
+            for (size_t at = shift; at + 4 < sizeof(text) - 1; at += width)
+                memcpy(text + at, characters[width - 1], width);
+            fail(&failure, TRIT_INTERNAL, NULL, "%s", text);
+            length = strlen(failure.message);
+            lost = TRIT_MESSAGE_BYTES_MAX - length;
+            CHECK(lost < width);
+            CHECK_EQ((length - shift) % width, 0);
+            fail_context(&failure, "ab");
+            length = strlen(failure.message);
+            CHECK(length <= TRIT_MESSAGE_BYTES_MAX && length + 2 * width > 1023);
+            CHECK_EQ((length - 4 - shift) % width, 0);
+        }
+    }
+}
+
+static void names_are_grpc(void)
+{
+    CHECK_STR(status_name(TRIT_OK), "OK");
+    CHECK_STR(status_name(TRIT_INVALID_ARGUMENT), "INVALID_ARGUMENT");
+    CHECK_STR(status_name(TRIT_UNAUTHENTICATED), "UNAUTHENTICATED");
+    CHECK_STR(status_name((enum trit_status)17), "UNKNOWN");
+    CHECK_STR(status_name((enum trit_status) - 1), "UNKNOWN");
+    for (int i = 0; i <= 16; i++)
+        CHECK(status_name((enum trit_status)i) != NULL);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"the first failure is kept as the cause", first_failure_wins},
+        {"a NULL failure is allowed", null_is_allowed},
+        {"a failure without a field has an empty one", no_field_is_empty},
+        {"context is put before the message on the way up", context_climbs},
+        {"a message beyond the bound is cut to it", long_message_is_cut},
+        {"a cut message ends in a whole UTF-8 character", cut_leaves_whole_characters},
+        {"status codes have their gRPC names", names_are_grpc},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
