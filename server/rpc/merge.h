@@ -1,0 +1,30 @@
+/* Tile results becoming a report: added up in tile order, so that sums and
+ * digest have the same bits however the tensor was cut. */
+#ifndef RPC_MERGE_H
+#define RPC_MERGE_H
+
+#include "rpc/tile.h"
+
+struct merge {
+    struct ternary_counts counts;
+    struct ternary_check check;
+    float scale_min, scale_max;
+    double scale_sum;
+    struct group_sums sums;
+    void *codes_hash, *scales_hash; /* SHA-256 in progress; NULL = no digest */
+    uint64_t groups, elements;      /* merged so far */
+};
+
+/* With `digest`, -1 on lack of memory. */
+int merge_init(struct merge *merge, bool digest, struct failure *failure);
+void merge_fini(struct merge *merge); /* harmless on a zeroed struct */
+
+/* The next tile, in order. */
+void merge_tile(struct merge *merge, const struct task *task, const struct tile *tile);
+
+/* Fills all that the tiles determine; run, layer, step, version and the fields
+ * of earlier steps are the caller's. Ends the digest. */
+void merge_report(struct merge *merge, const struct task *task,
+                  struct trit_report *report);
+
+#endif

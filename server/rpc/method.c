@@ -1,0 +1,29 @@
+#include "rpc/method.h"
+
+#include <string.h>
+
+#include "rpc/rpc.h"
+
+static const struct method *const methods[] = {
+    &method_project,     &method_verify,         &method_unpack,
+    &method_backward,    &method_project_stream, &method_verify_stream,
+    &method_reports_get, &method_reports_list,   &method_health_check,
+};
+
+enum { METHOD_COUNT = sizeof(methods) / sizeof(methods[0]) };
+
+const struct method *method_find(const char *path, size_t *id)
+{
+    for (size_t i = 0; i < METHOD_COUNT; i++) {
+        if (strcmp(methods[i]->path, path) == 0) {
+            *id = i;
+            return methods[i];
+        }
+    }
+    return NULL;
+}
+
+const char *rpc_method_path(size_t id)
+{
+    return id < METHOD_COUNT ? methods[id]->path : NULL;
+}

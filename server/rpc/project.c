@@ -1,0 +1,198 @@
+/* Ternary.Project and Ternary.ProjectStream. */
+#include <math.h>
+
+#include "obs/metrics.h"
+#include "rpc/tensor_call.h"
+
+static int project_task(struct call *call, struct flow *flow,
+                        const struct wire_project *wire, const struct wire_tensor *tensor)
+{
+    struct task *task = &flow->task;
+    struct plan_spec spec = {
+        .dtype = (enum trit_dtype)tensor->dtype,
+        .rank = tensor->rank,
+        .group_size = wire->group_size,
+        .partial = (enum trit_partial_group)wire->partial_group,
+        .in = TRIT_ENCODING_DENSE,
+        .out = (enum trit_encoding)wire->encoding,
+        .has_out = true,
+    };
+
+    for (uint32_t i = 0; i < tensor->rank; i++)
+        spec.shape[i] = tensor->shape[i];
+    if (check_enum(call, "options.report", "ReportDetail", wire->report,
+                   TRIT_REPORT_NONE) < 0 ||
+        check_enum(call, "options.partial_group", "PartialGroup", wire->partial_group,
+                   TRIT_PARTIAL_EXACT) < 0 ||
+        tensor_call_layer(flow, &wire->layer) < 0)
+        return -1;
+    if (wire->layer.present && wire->report == TRIT_REPORT_NONE)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.report",
+                    "options.report: REPORT_DETAIL_NONE (2) together with a layer");
+    if (plan_init(&task->plan, &spec, &call->failure) < 0)
+        return -1;
+    task->op = TASK_TERNARIZE;
+    task->kernels = call->rpc->config.kernels;
+    task->wants_codes = wire->report != TRIT_REPORT_NONE;
+    task->wants_sums = wire->report == TRIT_REPORT_FULL;
+    task->wants_crc = flow->emits_chunks;
+    return 0;
+}
+
+static int unary_task(struct call *call, struct flow *flow)
+{
+    struct scan_part *parts = call->scan.parts;
+    uint64_t limit = call->rpc->config.limits->message_bytes_max, reply;
+    struct wire_project wire = {0};
+    struct wire_tensor tensor = {0};
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_project(&parts[PART_ROOT], &wire, error) < 0 ||
+        decode_tensor(&parts[PART_TENSOR], &tensor, error) < 0)
+        return decode_failed(call, error);
+    if (project_task(call, flow, &wire, &tensor) < 0)
+        return -1;
+    reply = flow->task.plan.out_bytes + flow->task.plan.out_scale_bytes +
+            REPLY_HEAD_BYTES_MAX;
+    if (reply <= limit + REPLY_HEAD_BYTES_MAX)
+        return 0;
+    metric_limit(call->rpc->config.metrics, L_MESSAGE);
+    return fail(
+        &call->failure, TRIT_RESOURCE_EXHAUSTED, "tensor.shape",
+        "tensor.shape: the reply would have %llu bytes, message_bytes_max is %llu; use "
+        "ProjectStream",
+        (unsigned long long)reply, (unsigned long long)limit);
+}
+
+static int stream_task(struct call *call, struct flow *flow)
+{
+    struct wire_project wire = {0};
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_project_start(&call->scan.parts[PART_START], &wire, error) < 0)
+        return decode_failed(call, error);
+    return project_task(call, flow, &wire, &wire.tensor);
+}
+
+/* DENSE keeps the dtype; codes are I8; what is packed is bytes. */
+static enum trit_dtype reply_dtype(const struct plan *plan)
+{
+    if (plan->spec.out == TRIT_ENCODING_DENSE)
+        return plan->spec.dtype;
+    return plan->spec.out == TRIT_ENCODING_INT8 ? TRIT_I8 : TRIT_U8;
+}
+
+static bool reports(const struct flow *flow)
+{
+    return flow->task.wants_codes;
+}
+
+static void reply_unary(struct call *call)
+{
+    struct tensor_call *state = call->method_state;
+    struct flow *flow = &state->flow;
+    const struct plan *plan = &flow->task.plan;
+    struct wire_projected reply = {
+        .report = reports(flow) ? &state->report : NULL,
+        .encoding = (uint32_t)plan->spec.out,
+        .dtype = (uint32_t)reply_dtype(plan),
+        .rank = plan->spec.rank,
+        .shape = plan->spec.shape,
+        .scale_bytes = plan->out_scale_bytes,
+        .data_bytes = plan->out_bytes,
+    };
+    uint8_t head[GRPC_PREFIX_BYTES + REPLY_HEAD_BYTES_MAX];
+    size_t scales_at = 0;
+    size_t count = encode_projected(&reply, head + GRPC_PREFIX_BYTES,
+                                    REPLY_HEAD_BYTES_MAX, &scales_at);
+
+    frame_prefix(head, (uint32_t)(count + plan->out_scale_bytes + plan->out_bytes));
+    count += GRPC_PREFIX_BYTES;
+    scales_at += GRPC_PREFIX_BYTES;
+    if (call_write_copy(call, head, scales_at) == 0) {
+        if (plan->out_scale_bytes) {
+            flow_lend_scales(flow);
+            if (call_write_copy(call, head + scales_at, count - scales_at) < 0)
+                h2_reset(call->stream, 2);
+        }
+        flow_lend_outputs(flow);
+    }
+    call_end(call);
+}
+
+static void reply_stream(struct call *call)
+{
+    struct tensor_call *state = call->method_state;
+    uint8_t report[REPORT_BYTES_MAX + 16];
+
+    if (reports(&state->flow))
+        call_write_message(call, report,
+                           encode_stream_report(&state->report, report, sizeof(report)));
+    call_end(call);
+}
+
+static int refuse_non_finite(struct call *call, const struct flow *flow)
+{
+    const struct ternary_counts *counts = &flow->merge.counts;
+
+    if (counts->non_finite == 0)
+        return 0;
+    metric_add(call->rpc->config.metrics, M_NON_FINITE, 1);
+    return fail(&call->failure, TRIT_INVALID_ARGUMENT, flow->tensor.field,
+                "%s: %llu values are NaN or infinite, the first at index %llu",
+                flow->tensor.field, (unsigned long long)counts->non_finite,
+                (unsigned long long)counts->first_non_finite);
+}
+
+static void complete(struct call *call)
+{
+    struct flow *flow = tensor_call_flow(call);
+    void (*reply)(struct call *) = flow->emits_chunks ? reply_stream : reply_unary;
+
+    if (refuse_non_finite(call, flow) < 0)
+        call_end(call);
+    else if (reports(flow))
+        tensor_call_report(call, reply);
+    else
+        reply(call);
+}
+
+static const struct tensor_ops unary_ops = {
+    .data_field = "tensor.data",
+    .task = unary_task,
+    .complete = complete,
+};
+
+static const struct tensor_ops stream_ops = {
+    .data_field = "chunk.data",
+    .stream = true,
+    .task = stream_task,
+    .complete = complete,
+};
+
+static int begin_unary(struct call *call)
+{
+    tensor_call_init(call, &unary_ops);
+    return 0;
+}
+
+static int begin_stream(struct call *call)
+{
+    tensor_call_init(call, &stream_ops);
+    return 0;
+}
+
+const struct method method_project = {
+    .path = "/trit.v1.Ternary/Project",
+    .scan = scan_project,
+    .begin = begin_unary,
+    TENSOR_METHOD,
+};
+
+const struct method method_project_stream = {
+    .path = "/trit.v1.Ternary/ProjectStream",
+    .streaming = true,
+    .scan = scan_project_stream,
+    .begin = begin_stream,
+    TENSOR_METHOD,
+};

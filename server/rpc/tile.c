@@ -1,0 +1,218 @@
+#include "rpc/tile.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+static size_t align_up(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+static bool in_place(const struct task *task)
+{
+    return task->op == TASK_PASS ||
+           (task->op == TASK_TERNARIZE && task->plan.spec.out == TRIT_ENCODING_DENSE);
+}
+
+static size_t scale_out_width(const struct task *task)
+{
+    const struct encoding_layout *layout;
+
+    if (task->op != TASK_TERNARIZE || !task->plan.spec.has_out)
+        return 0;
+    layout = encoding_layout(task->plan.spec.out);
+    return layout->scales == SCALES_F32 ? 4 : layout->scales == SCALES_F16 ? 2 : 0;
+}
+
+static bool widens_scales(const struct task *task)
+{
+    return task->in_scales && encoding_layout(task->plan.spec.in)->scales == SCALES_F16;
+}
+
+/* The side block: [scales f32][sums][codes][f16 scales out][f16 scales in, wide]. */
+int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks)
+{
+    size_t groups = (size_t)tile->span.groups;
+    size_t scales = align_up(groups * sizeof(float));
+    size_t sums = task->wants_sums ? align_up(groups * sizeof(struct group_sums)) : 0;
+    size_t codes = task->wants_codes ? align_up((size_t)tile->span.code_bytes) : 0;
+    size_t width = scale_out_width(task);
+    size_t narrow = width == 2 ? align_up(groups * 2) : 0;
+    size_t wide = widens_scales(task) ? scales : 0;
+    struct block side = {0}, out = {0};
+
+    if (task->op != TASK_PASS &&
+        blocks_get(blocks, scales + sums + codes + narrow + wide, &side) < 0)
+        return -1;
+    if (task->plan.spec.has_out && !in_place(task) &&
+        blocks_get(blocks, (size_t)tile->span.out_bytes, &out) < 0) {
+        blocks_put(blocks, &side);
+        return -1;
+    }
+    tile->side = side;
+    tile->out = out;
+    tile->out_bytes = !task->plan.spec.has_out ? NULL
+                      : in_place(task)         ? tile->in.bytes
+                                               : out.bytes;
+    if (side.bytes) {
+        tile->scales = (float *)(void *)side.bytes;
+        tile->sums = sums ? (struct group_sums *)(void *)(side.bytes + scales) : NULL;
+        tile->codes = codes ? side.bytes + scales + sums : NULL;
+        tile->scales_out = width == 4   ? side.bytes
+                           : width == 2 ? side.bytes + scales + sums + codes
+                                        : NULL;
+        tile->wide_scales =
+            wide ? (float *)(void *)(side.bytes + scales + sums + codes + narrow) : NULL;
+    }
+    tile->scale_out_bytes = groups * width;
+    ternary_counts_init(&tile->counts);
+    ternary_check_init(&tile->check);
+    tile->bad_element = UINT64_MAX;
+    return 0;
+}
+
+static void run_ternarize(struct tile *tile, const struct task *task,
+                          const struct group_run *run)
+{
+    struct ternary_counts counts;
+    struct ternarize_job job = {
+        .dtype = task->plan.spec.dtype,
+        .count = (size_t)run->count,
+        .group_len = run->group_len,
+        .divisor = run->divisor,
+        .in = tile->in.bytes + run->in_offset,
+        .encoding = task->plan.spec.has_out ? task->plan.spec.out : TRIT_ENCODING_DENSE,
+        .scales = tile->scales + run->first_group,
+        .codes = tile->codes ? tile->codes + run->code_offset : NULL,
+        .sums = tile->sums ? tile->sums + run->first_group : NULL,
+    };
+
+    if (task->plan.spec.has_out)
+        job.out = (in_place(task) ? tile->in.bytes : tile->out.bytes) + run->out_offset;
+    ternary_counts_init(&counts);
+    ternarize(task->kernels, &job, &counts);
+    ternary_counts_add(&tile->counts, &counts, run->element, run->first_group);
+}
+
+/* Separate scales of a run as f32: those that came as f32 lie ready. */
+static const float *separate_scales(struct tile *tile, const struct task *task,
+                                    const struct group_run *run)
+{
+    uint64_t first = tile->span.first_group + run->first_group;
+
+    if (!task->in_scales)
+        return NULL;
+    if (!tile->wide_scales)
+        return (const float *)(const void *)(task->in_scales + first * 4);
+    for (uint64_t i = 0; i < run->count; i++) {
+        uint16_t bits;
+
+        memcpy(&bits, task->in_scales + (first + i) * 2, 2);
+        tile->wide_scales[run->first_group + i] = f16_to_f32(bits);
+    }
+    return tile->wide_scales + run->first_group;
+}
+
+static void run_verify(struct tile *tile, const struct task *task,
+                       const struct group_run *run)
+{
+    struct ternary_counts counts;
+    struct ternary_check check;
+    struct verify_job job = {
+        .encoding = task->plan.spec.in,
+        .dtype = task->plan.spec.dtype,
+        .count = (size_t)run->count,
+        .group_len = run->group_len,
+        .tolerance = task->tolerance,
+        .in = tile->in.bytes + run->in_offset,
+        .in_scales = separate_scales(tile, task, run),
+        .reference_dtype = task->reference_dtype,
+        .divisor = run->divisor,
+        .scales = tile->scales + run->first_group,
+        .codes = tile->codes ? tile->codes + run->code_offset : NULL,
+        .sums = tile->sums ? tile->sums + run->first_group : NULL,
+    };
+
+    if (task->has_reference)
+        job.reference =
+            tile->reference.bytes + run->element * dtype_bytes(task->reference_dtype);
+    ternary_counts_init(&counts);
+    ternary_check_init(&check);
+    verify(task->kernels, &job, &counts, &check);
+    ternary_counts_add(&tile->counts, &counts, run->element, run->first_group);
+    ternary_check_add(&tile->check, &check, run->element);
+}
+
+static void run_unpack(struct tile *tile, const struct task *task,
+                       const struct group_run *run)
+{
+    uint64_t bad = 0;
+    struct unpack_job job = {
+        .encoding = task->plan.spec.in,
+        .dtype = task->plan.spec.dtype,
+        .count = (size_t)run->count,
+        .group_len = run->group_len,
+        .in = tile->in.bytes + run->in_offset,
+        .in_scales = separate_scales(tile, task, run),
+        .out = tile->out.bytes + run->out_offset,
+    };
+
+    if (unpack(task->kernels, &job, &bad) < 0 && tile->bad_element == UINT64_MAX)
+        tile->bad_element = tile->span.first_element + run->element + bad;
+}
+
+static void narrow_scales(struct tile *tile)
+{
+    for (uint64_t i = 0; i < tile->span.groups; i++) {
+        uint16_t bits = f32_to_f16(tile->scales[i]);
+
+        memcpy(tile->scales_out + i * 2, &bits, 2);
+    }
+}
+
+void tile_run(struct tile *tile, const struct task *task)
+{
+    uint64_t begin = clock_monotonic_ns(), at = 0;
+    struct group_run run;
+
+    while (task->op != TASK_PASS && plan_next_run(&task->plan, &tile->span, &at, &run)) {
+        switch (task->op) {
+        case TASK_TERNARIZE:
+            run_ternarize(tile, task, &run);
+            break;
+        case TASK_VERIFY:
+            run_verify(tile, task, &run);
+            break;
+        case TASK_UNPACK:
+            run_unpack(tile, task, &run);
+            break;
+        case TASK_PASS:
+            break;
+        }
+    }
+    if (scale_out_width(task) == 2)
+        narrow_scales(tile);
+    if (task->wants_crc && tile->out_bytes)
+        tile->out_crc = crc32c(0, tile->out_bytes, (size_t)tile->span.out_bytes);
+    if (task->wants_crc && tile->scales_out)
+        tile->scales_crc = crc32c(0, tile->scales_out, tile->scale_out_bytes);
+    tile->kernel_ns = clock_monotonic_ns() - begin;
+}
+
+void tile_trim(struct tile *tile, const struct task *task, struct blocks *blocks)
+{
+    blocks_put(blocks, &tile->reference);
+    if (!in_place(task))
+        blocks_put(blocks, &tile->in);
+    if (!tile->scales_out)
+        blocks_put(blocks, &tile->side);
+}
+
+void tile_release_blocks(struct tile *tile, struct blocks *blocks)
+{
+    blocks_put(blocks, &tile->in);
+    blocks_put(blocks, &tile->reference);
+    blocks_put(blocks, &tile->out);
+    blocks_put(blocks, &tile->side);
+}

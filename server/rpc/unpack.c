@@ -1,0 +1,141 @@
+/* Ternary.Unpack, and Ternary.Backward, the straight-through estimator: what
+ * both have in common is that a dense tensor goes back. */
+#include <string.h>
+
+#include "obs/metrics.h"
+#include "rpc/tensor_call.h"
+
+typedef size_t (*encode_dense)(const struct wire_tensor *tensor, uint64_t data_bytes,
+                               uint8_t *out, size_t capacity);
+
+static void reply(struct call *call, encode_dense encode)
+{
+    struct flow *flow = tensor_call_flow(call);
+    const struct plan *plan = &flow->task.plan;
+    struct wire_tensor tensor = {.dtype = (uint32_t)plan->spec.dtype,
+                                 .rank = plan->spec.rank};
+    uint8_t head[GRPC_PREFIX_BYTES + REPLY_HEAD_BYTES_MAX];
+    size_t count;
+
+    memcpy(tensor.shape, plan->spec.shape, sizeof(tensor.shape));
+    count =
+        encode(&tensor, plan->out_bytes, head + GRPC_PREFIX_BYTES, REPLY_HEAD_BYTES_MAX);
+    frame_prefix(head, (uint32_t)(count + plan->out_bytes));
+    if (call_write_copy(call, head, count + GRPC_PREFIX_BYTES) == 0)
+        flow_lend_outputs(flow);
+    call_end(call);
+}
+
+static int check_reply(struct call *call, const struct flow *flow)
+{
+    uint64_t limit = call->rpc->config.limits->message_bytes_max;
+
+    if (flow->task.plan.out_bytes <= limit)
+        return 0;
+    metric_limit(call->rpc->config.metrics, L_MESSAGE);
+    return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, "shape",
+                "shape: the reply would have %llu bytes, message_bytes_max is %llu",
+                (unsigned long long)flow->task.plan.out_bytes, (unsigned long long)limit);
+}
+
+/* ---- Unpack ------------------------------------------------------------------ */
+
+static int unpack_task(struct call *call, struct flow *flow)
+{
+    struct wire_unpack wire = {0};
+    struct plan_spec spec;
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_unpack(&call->scan.parts[PART_ROOT], &wire, error) < 0)
+        return decode_failed(call, error);
+    spec = (struct plan_spec){
+        .dtype = (enum trit_dtype)wire.dtype,
+        .rank = wire.rank,
+        .group_size = wire.group_size,
+        .in = (enum trit_encoding)wire.encoding,
+        .out = TRIT_ENCODING_DENSE,
+        .has_out = true,
+    };
+    memcpy(spec.shape, wire.shape, sizeof(spec.shape));
+    if (plan_init(&flow->task.plan, &spec, &call->failure) < 0)
+        return -1;
+    flow->task.op = TASK_UNPACK;
+    flow->task.kernels = call->rpc->config.kernels;
+    return check_reply(call, flow);
+}
+
+static void unpack_complete(struct call *call)
+{
+    reply(call, encode_tensor);
+}
+
+static const struct tensor_ops unpack_ops = {
+    .data_field = "data",
+    .task = unpack_task,
+    .complete = unpack_complete,
+};
+
+static int unpack_begin(struct call *call)
+{
+    tensor_call_init(call, &unpack_ops);
+    return 0;
+}
+
+const struct method method_unpack = {
+    .path = "/trit.v1.Ternary/Unpack",
+    .scan = scan_unpack,
+    .begin = unpack_begin,
+    TENSOR_METHOD,
+};
+
+/* ---- Backward ------------------------------------------------------------------ */
+
+/* The scale is a constant and rounding's derivative is taken as 1: the gradient
+ * with respect to the latents is the gradient that came. Bengio et al., 2013,
+ * "Estimating or Propagating Gradients Through Stochastic Neurons". */
+static int backward_task(struct call *call, struct flow *flow)
+{
+    struct wire_tensor tensor = {0};
+    struct plan_spec spec;
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_tensor(&call->scan.parts[PART_TENSOR], &tensor, error) < 0)
+        return decode_failed(call, error);
+    spec = (struct plan_spec){
+        .dtype = (enum trit_dtype)tensor.dtype,
+        .rank = tensor.rank,
+        .in = TRIT_ENCODING_DENSE,
+        .out = TRIT_ENCODING_DENSE,
+        .has_out = true,
+    };
+    memcpy(spec.shape, tensor.shape, sizeof(spec.shape));
+    if (plan_init(&flow->task.plan, &spec, &call->failure) < 0)
+        return -1;
+    flow->task.op = TASK_PASS;
+    flow->task.kernels = call->rpc->config.kernels;
+    return check_reply(call, flow);
+}
+
+static void backward_complete(struct call *call)
+{
+    reply(call, encode_backward);
+}
+
+static const struct tensor_ops backward_ops = {
+    .data_field = "grad_ternary.data",
+    .task = backward_task,
+    .complete = backward_complete,
+};
+
+static int backward_begin(struct call *call)
+{
+    tensor_call_init(call, &backward_ops);
+    return 0;
+}
+
+const struct method method_backward = {
+    .path = "/trit.v1.Ternary/Backward",
+    .scan = scan_backward,
+    .begin = backward_begin,
+    TENSOR_METHOD,
+};
