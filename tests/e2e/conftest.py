@@ -1,0 +1,40 @@
+"""Fixtures: one daemon for the whole session, or as many as a test starts."""
+import numpy as np
+import pytest
+
+from tritd import Daemon
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory):
+    """A daemon that tests share; they file reports under runs of their own name."""
+    subject = Daemon(tmp_path_factory.mktemp("daemon"))
+    yield subject
+    assert subject.stop() == 0, subject.log()[-4000:]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts daemons of the test's own; a name keeps its data over restarts."""
+    started = []
+
+    def start(*words, name="own", **more):
+        started.append(Daemon(tmp_path / name, *words, **more))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.kill()
+
+
+@pytest.fixture
+def run(request):
+    """A run name no other test uses."""
+    return request.node.name
+
+
+@pytest.fixture
+def random():
+    """Numbers that are the same each time the test runs."""
+    return np.random.default_rng(20)

@@ -1,0 +1,205 @@
+"""The command line against the daemon: what make run does, and the exit codes."""
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import reference as ref
+from tritd import BINARIES, DATA, ROOT, RUNNER, SLOW, cli
+
+SAMPLE = DATA / "silero_vad_16k.safetensors"
+SELECT = ["--convolutions", "--exclude", "stft_conv.weight"]
+LAYERS = {name: values for name, values in load_file(SAMPLE).items()
+          if values.ndim in (2, 3) and name != "stft_conv.weight"}
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out.safetensors"
+
+
+def matrix(values):
+    return values.reshape(values.shape[0], -1)
+
+
+def raw_tensors(path):
+    """Name to the exact bytes, and the header's entries, of a safetensors file."""
+    blob = path.read_bytes()
+    end = 8 + int.from_bytes(blob[:8], "little")
+    header = json.loads(blob[8:end])
+    header.pop("__metadata__", None)
+    return {name: (entry["dtype"], entry["shape"],
+                   blob[end + entry["data_offsets"][0]:end + entry["data_offsets"][1]])
+            for name, entry in header.items()}
+
+
+def test_project_writes_the_projection_and_passes_the_rest_through(daemon, out, run):
+    done = cli(daemon, "project", SAMPLE, "-o", out, *SELECT, "--run", run, "--step", 0)
+    assert done.returncode == 0, done.stderr
+    for name in LAYERS:
+        assert name in done.stdout
+    before, after = raw_tensors(SAMPLE), raw_tensors(out)
+    assert before.keys() == after.keys()
+    for name, (dtype, shape, data) in after.items():
+        assert (dtype, shape) == before[name][:2]
+        if name in LAYERS:
+            m = matrix(LAYERS[name])
+            assert data == ref.dense(m, *ref.project(m)), name
+        else:
+            assert data == before[name][2], name
+    assert {r.layer for r in reports_of(daemon, run)} == set(LAYERS)
+    # stdout is no terminal: no progress bar, no carriage returns.
+    assert "\r" not in done.stdout + done.stderr
+
+
+def reports_of(daemon, run):
+    from tritd import report_pb2
+    return daemon.reports.List(report_pb2.ReportsListRequest(run=run), timeout=30).reports
+
+
+def test_project_writes_codes_and_scales_on_request(daemon, out):
+    done = cli(daemon, "project", SAMPLE, "-o", out, *SELECT, "--encoding", "int8")
+    assert done.returncode == 0, done.stderr
+    after = load_file(out)
+    for name, values in LAYERS.items():
+        codes, scales = ref.project(matrix(values))
+        found = [v for k, v in after.items() if k.startswith(name) and v.dtype == np.int8]
+        assert len(found) == 1 and (found[0].reshape(codes.shape) == codes).all(), name
+        found = [v for k, v in after.items() if k.startswith(name) and v.dtype == np.float32
+                 and v.size == scales.size]
+        assert any((v.ravel() == scales.ravel()).all() for v in found), name
+
+
+def test_verify_tells_ternary_from_latent(daemon, out):
+    assert cli(daemon, "project", SAMPLE, "-o", out, *SELECT).returncode == 0
+    good = cli(daemon, "verify", out, "--against", SAMPLE, *SELECT)
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert cli(daemon, "verify", SAMPLE, *SELECT).returncode == 1
+    # One flipped weight is found.
+    tensors = load_file(out)
+    name = "lstm_cell.weight_hh"
+    flat = tensors[name].reshape(-1)
+    flat[np.flatnonzero(flat)[5]] *= -1
+    save_file(tensors, out)
+    wrong = cli(daemon, "verify", out, "--against", SAMPLE, *SELECT)
+    assert wrong.returncode == 1 and name in wrong.stdout
+
+
+def test_json_uses_the_reports_names(daemon, out):
+    done = cli(daemon, "project", SAMPLE, "-o", out, *SELECT, "--json")
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.strip()
+    try:
+        whole = json.loads(text)
+        reports = whole if isinstance(whole, list) else whole.get("layers", whole.get("reports"))
+    except json.JSONDecodeError:
+        reports = [json.loads(line) for line in text.splitlines()]
+    by_name = {report["layer"]: report for report in reports}
+    assert set(by_name) == set(LAYERS)
+    codes, _ = ref.project(matrix(LAYERS["conv1.weight"]))
+    report = by_name["conv1.weight"]
+    assert report["shape"] == [128, 387] and report["zeros"] == (codes == 0).sum()
+    assert report["zero_fraction"] == pytest.approx((codes == 0).mean())
+
+
+def test_include_and_exclude_choose_layers(daemon, out):
+    done = cli(daemon, "project", SAMPLE, "-o", out, "--include", "lstm_cell.weight_*",
+               "--exclude", "*_hh")
+    assert done.returncode == 0, done.stderr
+    before, after = raw_tensors(SAMPLE), raw_tensors(out)
+    assert {n for n in before if before[n] != after[n]} == {"lstm_cell.weight_ih"}
+
+
+def test_group_size_is_passed_on(daemon, out):
+    done = cli(daemon, "project", SAMPLE, "-o", out, "--include", "lstm_cell.weight_hh",
+               "--group-size", 64)
+    assert done.returncode == 0, done.stderr
+    m = LAYERS["lstm_cell.weight_hh"]
+    assert raw_tensors(out)["lstm_cell.weight_hh"][2] == ref.dense(
+        m, *ref.project(m, 64), group_size=64)
+
+
+def test_npy_is_read_too(daemon, tmp_path, out, random):
+    values = random.standard_normal((6, 256)).astype(np.float32)
+    np.save(tmp_path / "w.npy", values)
+    done = cli(daemon, "project", tmp_path / "w.npy", "-o", out)
+    assert done.returncode == 0, done.stderr
+    (written,) = load_file(out).values()
+    assert written.tobytes() == ref.dense(values, *ref.project(values))
+
+
+def test_inspect_lists_tensors_without_a_daemon():
+    done = cli(None, "inspect", SAMPLE)
+    assert done.returncode == 0, done.stderr
+    for name in load_file(SAMPLE):
+        assert name in done.stdout
+
+
+def test_reports_lists_what_was_filed(daemon, out, run):
+    assert cli(daemon, "project", SAMPLE, "-o", out, *SELECT, "--run", run, "--step", 5).returncode == 0
+    done = cli(daemon, "reports", "--run", run)
+    assert done.returncode == 0, done.stderr
+    for name in LAYERS:
+        assert name in done.stdout
+
+
+def test_ping(daemon):
+    assert cli(daemon, "ping").returncode == 0
+    assert cli(None, "ping", "--server", daemon.rpc).returncode == 0
+
+
+def test_usage_is_2(daemon):
+    for words in ([], ["no-such-command"], ["project"], ["project", SAMPLE],
+                  ["project", SAMPLE, "-o", "x", "--encoding", "nonsense"],
+                  ["project", SAMPLE, "-o", "x", "--group-size", "many"], ["ping", "--nonsense"]):
+        done = cli(daemon, *words)
+        assert done.returncode == 2, words
+        assert done.stderr, words
+
+
+def test_help_is_0():
+    for words in (["--help"], ["project", "--help"], ["verify", "--help"], ["reports", "--help"],
+                  ["inspect", "--help"], ["ping", "--help"], ["--version"]):
+        done = cli(None, *words)
+        assert done.returncode == 0 and done.stdout, words
+
+
+def test_a_failed_call_is_3(daemon, out, tmp_path):
+    nobody = {"TRITD_ADDRESS": "127.0.0.1:1"}
+    assert cli(None, "ping", env=nobody).returncode == 3
+    done = cli(None, "project", SAMPLE, "-o", out, env=nobody)
+    assert done.returncode == 3 and "UNAVAILABLE" in done.stderr
+    assert not out.exists()
+    values = np.ones((2, 128), np.float32)
+    values[1, 3] = np.nan
+    save_file({"sick": values}, tmp_path / "nan.safetensors")
+    done = cli(daemon, "project", tmp_path / "nan.safetensors", "-o", out)
+    assert done.returncode == 3 and "sick" in done.stderr and "131" in done.stderr
+    assert not out.exists()
+
+
+def test_a_file_that_is_none_names_itself(daemon, tmp_path, out):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(SAMPLE.read_bytes()[:5000])
+    for path in (broken, tmp_path / "missing.safetensors"):
+        done = cli(daemon, "project", path, "-o", out)
+        assert done.returncode not in (0, 1) and path.name in done.stderr
+
+
+def test_the_daemon_listens_on_a_unix_socket(start, tmp_path):
+    own = start("--listen", f"unix:{tmp_path}/s")
+    assert f"unix:{tmp_path}/s" in own.ready_line
+    assert cli(None, "ping", "--server", f"unix:{tmp_path}/s").returncode == 0
+
+
+@pytest.mark.skipif(SLOW, reason="the demo runs binaries as they are")
+def test_make_run_does_the_main_job(tmp_path):
+    done = subprocess.run(["bash", "tests/tools/demo.sh", BINARIES, tmp_path / "run"], cwd=ROOT,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    for word in (*LAYERS, "curl", "left with 0"):
+        assert word in done.stdout
+    assert not RUNNER

@@ -1,0 +1,123 @@
+"""The HTTP side by curl: health, metrics, runs and layers as JSON, pages."""
+import json
+import subprocess
+import urllib.parse
+
+import pytest
+
+import reference as ref
+from tritd import CALL_SECONDS, tensor_pb2
+
+LAYER = "block 1/up%"
+
+
+def curl(daemon, path, *words):
+    """Status, content type and body."""
+    done = subprocess.run(["curl", "-sS", "--path-as-is", "--max-time", str(CALL_SECONDS), *words,
+                           "-w", "\n%{http_code} %{content_type}", f"http://{daemon.http}{path}"],
+                          stdout=subprocess.PIPE, check=True)
+    body, _, tail = done.stdout.decode().rpartition("\n")
+    status, _, kind = tail.partition(" ")
+    return int(status), kind, body
+
+
+@pytest.fixture
+def filed(daemon, random, run):
+    """Three steps of one layer, as the calls reported them."""
+    values = random.standard_normal((8, 256))
+    return [daemon.ternary.Project(ref.project_request(
+        values + step / 10, layer=tensor_pb2.LayerRef(run=run, layer=LAYER, step=step)),
+        timeout=CALL_SECONDS).report for step in (1, 2, 3)]
+
+
+def layer_path(run):
+    return f"/v1/runs/{urllib.parse.quote(run, '')}/layers/{urllib.parse.quote(LAYER, '')}"
+
+
+def get_json(daemon, path):
+    status, kind, body = curl(daemon, path)
+    assert status == 200 and kind.startswith("application/json"), body
+    return json.loads(body)
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+def test_health(daemon, path):
+    assert curl(daemon, path)[0] == 200
+
+
+def test_the_latest_report_of_a_layer(daemon, run, filed):
+    report = get_json(daemon, layer_path(run))
+    last = filed[-1]
+    assert (report["run"], report["layer"], report["step"]) == (run, LAYER, 3)
+    assert report["shape"] == [8, 256] and report["elements"] == 2048
+    for field in ("negatives", "zeros", "positives", "flips", "group_size", "is_ternary",
+                  "kernel", "version", "previous_step"):
+        assert report[field] == getattr(last, field), field
+    assert report["flip_fraction"] == pytest.approx(last.flip_fraction)
+    assert report["sqnr_db"] == pytest.approx(last.sqnr_db)
+    assert report["zero_fraction"] == pytest.approx(last.zeros / last.elements)
+    assert report["transitions"] == list(last.transitions)
+
+
+def test_one_step_and_a_history(daemon, run, filed):
+    assert get_json(daemon, layer_path(run) + "?step=1")["digest"] == \
+        get_json(daemon, layer_path(run) + "?step=1")["digest"]
+    assert get_json(daemon, layer_path(run) + "?step=2")["step"] == 2
+    history = json.dumps(get_json(daemon, layer_path(run) + "?from=2&to=3"))
+    assert '"step"' in history
+    steps = [report["step"] for report in json.loads(history)["reports"]]
+    assert steps == [2, 3]
+
+
+def test_runs_and_layers(daemon, run, filed):
+    assert run in json.dumps(get_json(daemon, "/v1/runs"))
+    assert LAYER in json.dumps(get_json(daemon, f"/v1/runs/{urllib.parse.quote(run, '')}/layers"))
+
+
+@pytest.mark.parametrize("path", ["/none", "/v1/runs/none/layers", "/v1/runs/none/layers/none",
+                                  "/v1/none", "/v1/runs/%zz/layers", "/../etc/passwd"])
+def test_what_is_not_there_is_a_json_404(daemon, path):
+    status, kind, body = curl(daemon, path)
+    assert status in (400, 404) and kind.startswith("application/json")
+    assert json.loads(body)["error"]
+    assert status == 404 or "%zz" in path
+
+
+def test_a_step_that_is_no_number_is_refused(daemon, run, filed):
+    status, kind, body = curl(daemon, layer_path(run) + "?step=two")
+    assert status == 400 and "step" in json.loads(body)["error"]
+
+
+def test_only_get_and_head(daemon):
+    assert curl(daemon, "/livez", "-X", "POST", "-d", "x")[0] == 405
+    assert curl(daemon, "/livez", "-I")[0] == 200
+
+
+def test_the_page_lists_runs_and_layers(daemon, run, filed):
+    status, kind, body = curl(daemon, "/")
+    assert status == 200 and kind.startswith("text/html") and run in body
+
+
+def metrics(daemon):
+    status, kind, body = curl(daemon, "/metrics")
+    assert status == 200 and kind.startswith("text/plain")
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+            for line in body.splitlines() if line and not line.startswith("#")}
+
+
+def test_metrics_count_what_happened(daemon, random):
+    before = metrics(daemon)
+    daemon.ternary.Project(ref.project_request(random.standard_normal((8, 256))),
+                           timeout=CALL_SECONDS)
+    after = metrics(daemon)
+    assert after["tritd_elements_total"] - before["tritd_elements_total"] == 2048
+    assert after["tritd_tensor_in_bytes_total"] - before["tritd_tensor_in_bytes_total"] == 8192
+    assert after["tritd_memory_budget_bytes"] > 0
+    assert any("kernel=" in name or "isa=" in name for name in after)
+
+
+def test_openmetrics_where_asked(daemon):
+    status, kind, body = curl(daemon, "/metrics", "-H",
+                              "Accept: application/openmetrics-text; version=1.0.0")
+    assert status == 200 and kind.startswith("application/openmetrics-text")
+    assert body.rstrip().endswith("# EOF")

@@ -1,0 +1,89 @@
+"""The bounds of server/base/limits.h, each reached and refused from outside."""
+import grpc
+import numpy as np
+
+import reference as ref
+from test_http import metrics
+from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
+
+EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+ROW = np.ones((1, 128), np.float32)
+
+
+def refusals(daemon, limit):
+    return metrics(daemon).get(f'tritd_limit_refusals_total{{limit="{limit}"}}', 0)
+
+
+def counted(daemon, limit, act):
+    before = refusals(daemon, limit)
+    act()
+    assert refusals(daemon, limit) == before + 1
+
+
+def project(daemon, **more):
+    return daemon.ternary.Project(ref.project_request(ROW, **more.pop("fields", {})),
+                                  timeout=CALL_SECONDS, **more)
+
+
+def test_group_size(daemon):
+    counted(daemon, "group_size", lambda: refused(
+        lambda: project(daemon, fields={"group_size": 1 << 17}),
+        grpc.StatusCode.INVALID_ARGUMENT, 1 << 17))
+
+
+def test_header_fields(daemon):
+    counted(daemon, "header_bytes", lambda: refused(
+        lambda: project(daemon, metadata=[(f"x-{i}", "v") for i in range(120)]), EXHAUSTED))
+    project(daemon, metadata=[(f"x-{i}", "v") for i in range(50)])
+
+
+def test_header_bytes(daemon):
+    counted(daemon, "header_bytes", lambda: refused(
+        lambda: project(daemon, metadata=[("x-long", "v" * 20000)]), EXHAUSTED))
+    project(daemon, metadata=[("x-long", "v" * 8000)])
+
+
+def test_envelope_bytes(daemon):
+    """Small fields of one message: a run of 100 kB is no tensor data."""
+    request = ref.project_request(ROW, layer=tensor_pb2.LayerRef(run="r" * 100_000, layer="l"))
+    counted(daemon, "envelope_bytes", lambda: refused(
+        lambda: daemon.ternary.Project(request, timeout=CALL_SECONDS), EXHAUSTED))
+
+
+def test_chunk_bytes(daemon):
+    big = bytes((4 << 20) + 4)
+    requests = [ternary_pb2.ProjectStreamRequest(start=ternary_pb2.ProjectStart(
+        dtype=ref.F32, shape=[8192, 128])), ternary_pb2.ProjectStreamRequest(
+            chunk=tensor_pb2.TensorChunk(data=big))]
+    counted(daemon, "chunk_bytes", lambda: refused(
+        lambda: list(daemon.ternary.ProjectStream(iter(requests), timeout=CALL_SECONDS)),
+        grpc.StatusCode.INVALID_ARGUMENT, len(big)))
+
+
+def test_message_bytes(daemon):
+    call = daemon.channel.unary_unary("/trit.v1.Ternary/Project")
+    counted(daemon, "message_bytes", lambda: refused(
+        lambda: call(bytes((256 << 20) + 1), timeout=CALL_SECONDS), EXHAUSTED, 256 << 20))
+
+
+def test_memory_bytes(start):
+    """A budget that the tensor does not fit in refuses the call and no other."""
+    own = start("--memory-max", 64 << 20)
+    large = np.zeros((1 << 15, 1 << 10), np.float32)  # 128 MiB
+    refused(lambda: own.ternary.Project(ref.project_request(large), timeout=CALL_SECONDS),
+            EXHAUSTED)
+    assert project(own).report.elements == 128
+
+
+def test_list_page_is_clamped(daemon):
+    from tritd import report_pb2
+    page = daemon.reports.List(report_pb2.ReportsListRequest(page_size=1 << 31),
+                               timeout=CALL_SECONDS)
+    assert len(page.reports) <= 1000
+
+
+def test_streams_wait_their_turn(daemon):
+    """More calls at once than a connection has streams: the client queues them."""
+    calls = [daemon.ternary.Project.future(ref.project_request(ROW), timeout=CALL_SECONDS)
+             for _ in range(400)]
+    assert all(call.result().report.elements == 128 for call in calls)

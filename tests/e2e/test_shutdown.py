@@ -1,0 +1,122 @@
+"""Starting and leaving: drains, exit codes, addresses, options."""
+import queue
+import signal
+import subprocess
+import time
+
+import grpc
+import numpy as np
+import pytest
+
+import reference as ref
+from tritd import BINARIES, CALL_SECONDS, RUNNER, SLOW, Refused, cli, tensor_pb2
+
+VALUES = np.random.default_rng(5).standard_normal((64, 128)).astype(np.float32)
+
+
+def open_stream(daemon):
+    """A call in progress: its outbox, its replies so far, and itself."""
+    requests = list(ref.stream_requests(VALUES.tobytes(), VALUES.shape, 8192))
+    outbox = queue.Queue()
+    for request in requests[:3]:
+        outbox.put(request)
+    call = daemon.ternary.ProjectStream(iter(outbox.get, None), timeout=CALL_SECONDS)
+    return outbox, requests[3:], [next(call)], call
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_a_signal_drains_running_calls(start, how):
+    own = start()
+    outbox, rest, replies, call = open_stream(own)
+    own.process.send_signal(how)
+    deadline = time.monotonic() + CALL_SECONDS
+    while cli(own, "ping").returncode == 0:  # no new connection is served
+        assert time.monotonic() < deadline
+    assert own.process.poll() is None
+    for request in rest:
+        outbox.put(request)
+    outbox.put(None)
+    data, _, _ = ref.gather([*replies, *call])
+    assert data == ref.dense(VALUES, *ref.project(VALUES))
+    assert own.stop(how=0) == 0
+
+
+def test_a_second_signal_does_not_wait(start):
+    own = start()
+    outbox, _, _, call = open_stream(own)
+    own.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + CALL_SECONDS
+    while cli(own, "ping").returncode == 0:
+        assert time.monotonic() < deadline
+    own.process.send_signal(signal.SIGTERM)
+    own.process.wait(10)
+    outbox.put(None)
+    with pytest.raises(grpc.RpcError):
+        list(call)
+
+
+def test_it_starts_and_stops_many_times(start):
+    for turn in range(4 if SLOW else 12):
+        own = start(name="again")
+        reply = own.ternary.Project(ref.project_request(
+            VALUES, layer=tensor_pb2.LayerRef(run="r", layer="l", step=turn)),
+            timeout=CALL_SECONDS)
+        assert reply.report.flips == 0
+        assert own.stop() == 0, own.log()[-2000:]
+
+
+def test_it_stops_at_once_when_idle(start):
+    own = start()
+    began = time.monotonic()
+    assert own.stop() == 0
+    assert time.monotonic() - began < (20 if SLOW else 3)
+
+
+def run_tritd(*words):
+    return subprocess.run([*RUNNER, str(BINARIES / "tritd"), *map(str, words)], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+
+
+def test_version_and_help():
+    for word in ("--version", "--help"):
+        done = run_tritd(word)
+        assert done.returncode == 0 and done.stdout, word
+
+
+def test_an_unknown_option_names_itself():
+    done = run_tritd("--no-such-option")
+    assert done.returncode == 2 and "no-such-option" in done.stderr
+
+
+def test_an_unknown_isa_is_refused_by_name(start):
+    with pytest.raises(Refused, match="sse17"):
+        start("--isa", "sse17")
+
+
+def test_an_address_in_use_is_refused_by_name(start):
+    own = start()
+    with pytest.raises(Refused, match=own.rpc):
+        start("--listen", own.rpc, name="other")
+
+
+def test_a_public_address_needs_insecure(start):
+    with pytest.raises(Refused, match="insecure"):
+        start("--listen", "0.0.0.0:0")
+
+
+def test_options_come_from_the_environment(start):
+    own = start(env={"TRITD_ISA": "portable"})
+    assert own.ternary.Project(ref.project_request(VALUES),
+                               timeout=CALL_SECONDS).report.kernel == "portable"
+
+
+def test_check_config_starts_nothing(tmp_path):
+    done = run_tritd("--check-config", "--data-dir", tmp_path / "none")
+    assert done.returncode == 0, done.stderr
+    assert "ready" not in done.stdout and not (tmp_path / "none").exists()
+
+
+def test_a_data_dir_that_cannot_be_is_refused_by_name(start, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(Refused, match="file"):
+        start("--data-dir", tmp_path / "file" / "data")
