@@ -1,0 +1,235 @@
+/* Input: what nghttp2 finds in the bytes, turned into events.
+ *
+ *   on_begin_headers  a stream is born; its owner does not know it yet
+ *   on_header         its fields are kept, up to the limits
+ *   on_frame          headers complete: request(); END_STREAM: end()
+ *   on_data           connection credit goes back at once, so that one slow call
+ *                     cannot stall the others; the stream's credit is the
+ *                     owner's to give (h2_credit)
+ *   on_stream_close   closed(), now or when the batch with its bytes has left
+ *
+ * All of it happens within h2_receive, except on_stream_close, which also
+ * happens within h2_produce. Owners may call anything but h2_receive,
+ * h2_produce, h2_produced and h2_destroy from an event.
+ *
+ * What nghttp2 1.52 does not hold against a peer is held here: a frame without
+ * use costs a token of `chatter`, and useful ones pay tokens back; what no
+ * honest peer does costs one of `glitches`. With an empty meter, with too many
+ * header fields, or with a queue that the peer fills faster than it reads, the
+ * session is condemned: the callback returns CALLBACK_FAILURE, h2_receive
+ * returns -1, and a GOAWAY(ENHANCE_YOUR_CALM) is left for h2_produce. */
+#include "h2/impl.h"
+
+#include <string.h>
+
+enum {
+    /* A peer that acknowledges every DATA frame with two WINDOW_UPDATEs and
+     * probes with PINGs between them stays even. */
+    CHATTER_PER_USEFUL_FRAME = 4,
+    USEFUL_DATA_BYTES = 64, /* less looks like a dribble */
+};
+
+const uint8_t session_drain_ping[8] = "tritdend";
+
+void session_glitch(struct h2_session *session)
+{
+    session->counters.glitches++;
+    if (!meter_take(&session->glitches))
+        session_condemn(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many protocol errors");
+}
+
+void session_useful(struct h2_session *session, uint8_t frame_type, size_t bytes)
+{
+    if (frame_type == NGHTTP2_HEADERS ||
+        (frame_type == NGHTTP2_DATA && bytes >= USEFUL_DATA_BYTES))
+        meter_give(&session->chatter, CHATTER_PER_USEFUL_FRAME);
+}
+
+/* 0, or what makes nghttp2 stop taking input. */
+static int verdict(const struct h2_session *session)
+{
+    return session->state == SESSION_CONDEMNED || session->state == SESSION_BROKEN
+               ? NGHTTP2_ERR_CALLBACK_FAILURE
+               : 0;
+}
+
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
+{
+    struct h2_session *session = user;
+
+    (void)ng;
+    switch (hd->type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_CONTINUATION: /* nghttp2 counts these */
+        session_useful(session, hd->type, hd->length);
+        break;
+    case NGHTTP2_DATA:
+        session_useful(session, hd->type, hd->length);
+        if (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM))
+            session_glitch(session);
+        break;
+    default: /* the types are the peer's choice: all others only talk */
+        if (!meter_take(&session->chatter))
+            session_condemn(session, NGHTTP2_ENHANCE_YOUR_CALM,
+                            "too many control frames");
+    }
+    return verdict(session);
+}
+
+static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2_session *session = user;
+    struct h2_stream *stream;
+
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    stream = stream_create(session, frame->hd.stream_id);
+    if (!stream)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* RST_STREAM(INTERNAL_ERROR) */
+    nghttp2_session_set_stream_user_data(ng, stream->id, stream);
+    return 0;
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len,
+                     uint8_t flags, void *user)
+{
+    struct h2_session *session = user;
+    struct h2_stream *stream =
+        nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+
+    (void)flags;
+    if (!stream)
+        return 0;
+    if (stream->headers.seen >= HEADER_FIELDS_HARD_MAX) {
+        session_condemn(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many header fields");
+        return verdict(session);
+    }
+    if (stream->state == STREAM_OPENING)
+        return header_block_add(&stream->headers, name, name_len, value, value_len) == 0
+                   ? 0
+                   : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    stream->headers.seen++; /* trailers: gRPC requests have none; not kept */
+    return 0;
+}
+
+static void announce(struct h2_stream *stream)
+{
+    struct h2_session *session = stream->session;
+
+    header_block_seal(&stream->headers);
+    stream_moves(stream, STREAM_OPEN);
+    stream->announced = true;
+    session->counters.streams_opened++;
+    if (header_block_too_large(&stream->headers))
+        session->events->request_too_large(session->owner, stream);
+    else
+        session->events->request(session->owner, stream, stream->headers.fields,
+                                 stream->headers.count);
+}
+
+/* Whether the owner still wants the request's body. */
+static bool listening(const struct h2_stream *stream)
+{
+    return stream->state == STREAM_OPEN || stream->state == STREAM_RESPONDING;
+}
+
+static void on_stream_frame(struct h2_session *session, const nghttp2_frame *frame)
+{
+    struct h2_stream *stream =
+        nghttp2_session_get_stream_user_data(session->ng, frame->hd.stream_id);
+
+    if (!stream)
+        return;
+    if (stream->state == STREAM_OPENING)
+        announce(stream);
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return;
+    stream->peer_done = true;
+    if (listening(stream))
+        session->events->end(stream);
+}
+
+static void on_ping(struct h2_session *session, const nghttp2_ping *ping)
+{
+    if (!(ping->hd.flags & NGHTTP2_FLAG_ACK))
+        session->counters.pings_received++;
+    else if (session->state == SESSION_DRAINING &&
+             memcmp(ping->opaque_data, session_drain_ping, sizeof(session_drain_ping)) ==
+                 0)
+        h2_drain_finish(session);
+}
+
+static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2_session *session = user;
+
+    (void)ng;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA:
+        on_stream_frame(session, frame);
+        break;
+    case NGHTTP2_SETTINGS:
+        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
+            session->greeted = true;
+        break;
+    case NGHTTP2_RST_STREAM:
+        session->counters.resets_received++;
+        break;
+    case NGHTTP2_PING:
+        on_ping(session, &frame->ping);
+        break;
+    default: /* nghttp2 deals with the rest */
+        break;
+    }
+    return verdict(session);
+}
+
+static int on_data(nghttp2_session *ng, uint8_t flags, int32_t stream_id,
+                   const uint8_t *bytes, size_t count, void *user)
+{
+    struct h2_session *session = user;
+    struct h2_stream *stream = nghttp2_session_get_stream_user_data(ng, stream_id);
+
+    (void)flags;
+    session_heed(session, nghttp2_session_consume_connection(ng, count));
+    if (stream && listening(stream))
+        session->events->data(stream, bytes, count);
+    return verdict(session);
+}
+
+static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame,
+                            int nghttp2_code, void *user)
+{
+    struct h2_session *session = user;
+
+    (void)ng, (void)frame, (void)nghttp2_code;
+    session_glitch(session);
+    return verdict(session);
+}
+
+static int on_stream_close(nghttp2_session *ng, int32_t stream_id, uint32_t code,
+                           void *user)
+{
+    struct h2_stream *stream = nghttp2_session_get_stream_user_data(ng, stream_id);
+
+    (void)user;
+    if (!stream)
+        return 0;
+    nghttp2_session_set_stream_user_data(ng, stream_id, NULL);
+    stream_retire(stream, code);
+    return 0;
+}
+
+void input_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks,
+                                                                 on_invalid_frame);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+}

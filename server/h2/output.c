@@ -1,0 +1,201 @@
+/* Output. h2_produce asks nghttp2 for frame after frame until the batch is full
+ * or there is nothing to send:
+ *
+ *   control frames   come back from mem_send and are copied to staging;
+ *   DATA frames      never do. nghttp2 asks read_body how much there is, then
+ *                    hands send_body the frame header; header and slices go
+ *                    straight into the batch.
+ *
+ * read_body and send_body run one after the other within one mem_send, so what
+ * the first promised still fits when the second delivers. A full batch makes
+ * send_body return PAUSE, which ends that mem_send after the frame.
+ *
+ * The end of a response: read_body finds FINISHING and nothing left, submits
+ * the trailers and says EOF without END_STREAM. When the trailers' HEADERS have
+ * been taken while the peer is still sending, RST_STREAM(NO_ERROR) asks it to
+ * stop (gRPC and RFC 9113, 8.1). nghttp2 then closes the stream, which may be
+ * here, in the middle of h2_produce; stream_retire keeps it until the batch
+ * that points to its slices has left.
+ *
+ * Failures: mem_send fails only for lack of memory; the session is beyond
+ * repair, and h2_destroy releases what the batch and the streams hold. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "h2/impl.h"
+
+enum {
+    /* nghttp2 sizes its frame buffer by the longest DATA frame, also when it
+     * copies nothing: this bounds that buffer. */
+    DATA_FRAME_BYTES_MAX = 256 << 10,
+};
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static ssize_t frame_length_max(nghttp2_session *ng, uint8_t frame_type,
+                                int32_t stream_id, int32_t connection_window,
+                                int32_t stream_window, uint32_t peer_frame_bytes_max,
+                                void *user)
+{
+    size_t bytes = least(peer_frame_bytes_max, DATA_FRAME_BYTES_MAX);
+
+    (void)ng, (void)frame_type, (void)stream_id, (void)user;
+    assert(connection_window > 0 && stream_window > 0); /* or nghttp2 would not ask */
+    bytes = least(bytes, (size_t)connection_window);
+    return (ssize_t)least(bytes, (size_t)stream_window);
+}
+
+static int submit_trailers(struct h2_stream *stream)
+{
+    struct h2_session *session = stream->session;
+    int code = nghttp2_submit_trailer(session->ng, stream->id, stream->trailers->nv,
+                                      stream->trailers->count);
+
+    free(stream->trailers);
+    stream->trailers = NULL;
+    stream_moves(stream, STREAM_ENDING);
+    return code;
+}
+
+static ssize_t read_body(nghttp2_session *ng, int32_t stream_id, uint8_t *buffer,
+                         size_t bytes_max, uint32_t *flags, nghttp2_data_source *source,
+                         void *user)
+{
+    struct h2_stream *stream = source->ptr;
+    struct h2_session *session = user;
+    size_t bytes = batch_fits(&session->batch, &stream->queue, bytes_max);
+
+    (void)ng, (void)stream_id, (void)buffer;
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (bytes == stream->queued && stream->state == STREAM_FINISHING) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        if (submit_trailers(stream) != 0)
+            return NGHTTP2_ERR_CALLBACK_FAILURE;
+    } else if (bytes == 0) {
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    return (ssize_t)bytes;
+}
+
+nghttp2_data_provider output_of(struct h2_stream *stream)
+{
+    return (nghttp2_data_provider){.source.ptr = stream, .read_callback = read_body};
+}
+
+static int send_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *header,
+                     size_t bytes, nghttp2_data_source *source, void *user)
+{
+    struct h2_stream *stream = source->ptr;
+    struct h2_session *session = user;
+    bool copied = batch_copy(&session->batch, header, FRAME_HEADER_BYTES);
+
+    (void)ng, (void)frame; /* no padding: no select_padding callback is set */
+    assert(copied);
+    (void)copied;
+    batch_take(&session->batch, &stream->queue, bytes);
+    stream->queued -= bytes;
+    stream->batch_serial = session->batch.serial;
+    return batch_full(&session->batch) ? NGHTTP2_ERR_PAUSE : 0;
+}
+
+/* A HEADERS frame with END_STREAM was taken: the response is complete. */
+static void ended(struct h2_stream *stream)
+{
+    struct h2_session *session = stream->session;
+
+    stream_moves(stream, STREAM_ENDED);
+    if (!stream->peer_done)
+        session_heed(session, nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE,
+                                                        stream->id, NGHTTP2_NO_ERROR));
+}
+
+static void count_reset(struct h2_session *session, uint32_t code)
+{
+    session->counters.resets_sent++;
+    if (code == NGHTTP2_REFUSED_STREAM)
+        session->counters.refused_streams++;
+    /* NO_ERROR is ours, after an early finish. All others a peer can provoke at
+     * will, and each frees its stream slot: as many as resets received. */
+    if (code != NGHTTP2_NO_ERROR)
+        session_glitch(session);
+}
+
+static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2_session *session = user;
+    struct h2_stream *stream;
+
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        count_reset(session, frame->rst_stream.error_code);
+    session_useful(session, frame->hd.type, frame->hd.length);
+    if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    stream = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+    if (stream)
+        ended(stream);
+    return 0;
+}
+
+void output_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_body);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks,
+                                                                   frame_length_max);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+}
+
+static int fill(struct h2_session *session)
+{
+    struct batch *batch = &session->batch;
+
+    while (!batch_full(batch)) {
+        const uint8_t *bytes;
+        ssize_t count = nghttp2_session_mem_send(session->ng, &bytes);
+
+        if (count <= 0)
+            return (int)count;
+        if (!batch_copy(batch, bytes, (size_t)count)) {
+            batch_point(batch, bytes, (size_t)count);
+            return 0; /* nghttp2 keeps it until the next mem_send */
+        }
+    }
+    return 0;
+}
+
+int h2_produce(struct h2_session *session, struct iovec *iov, size_t *count,
+               struct failure *failure)
+{
+    int code;
+
+    session->woken = false;
+    if (session->state == SESSION_BROKEN)
+        return fail(failure, TRIT_UNAVAILABLE, NULL, "connection: out of memory");
+    batch_open(&session->batch, iov, *count);
+    session->attended = true;
+    code = fill(session);
+    session->attended = false;
+    if (code < 0) {
+        session_moves(session, SESSION_BROKEN);
+        return fail(failure, TRIT_UNAVAILABLE, NULL, "connection: cannot send: %s",
+                    nghttp2_strerror(code));
+    }
+    *count = session->batch.used;
+    if (session->batch.used)
+        session->batch.state = BATCH_OUT;
+    else
+        batch_close(&session->batch);
+    return 0;
+}
+
+void h2_produced(struct h2_session *session)
+{
+    struct list *node = &session->dead;
+
+    assert(session->batch.state == BATCH_OUT);
+    batch_close(&session->batch);
+    while (node->next != node)
+        stream_end(LIST_OWNER(node->next, struct h2_stream, link));
+}
