@@ -7,7 +7,7 @@ import reference as ref
 from tritd import CALL_SECONDS, DATA, SLOW, Daemon, Refused, tensor_pb2, ternary_pb2
 
 INT8, PQ2_0 = tensor_pb2.ENCODING_INT8, tensor_pb2.ENCODING_PQ2_0
-EXACT = ternary_pb2.PARTIAL_EXACT
+EXACT = tensor_pb2.PARTIAL_EXACT
 GOLDEN = load_file(DATA / "mlx_ternary_golden.safetensors")
 CASES = sorted(name[:-len(".input")] for name in GOLDEN if name.endswith(".input"))
 CHUNKS = [1, 7, 1000, 1 << 20]

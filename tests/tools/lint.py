@@ -1,0 +1,185 @@
+"""Checks of form that a compiler leaves open. Fails on any finding but the
+last two lists, which are for reading.
+
+    tests/tools/lint.py BUILD_FOLDER CC CFLAGS...
+
+- includes point down: a room sees itself and the rooms the Makefile lists in
+  USES_<room>;
+- a third-party header stays behind its fence;
+- every header compiles alone;
+- no writable data: the only statics are const tables (allow-list below);
+- printed for reading: the longest functions, and symbols one file alone uses.
+"""
+import collections
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+# Third-party header: where it may be included.
+FENCES = {
+    r"uv\.h": r"server/(app|net|async)/",
+    r"nghttp2/.*": r"server/h2/|client/lib/",
+    r"sqlite3\.h|libpq-fe\.h": r"server/store/",
+    r"microhttpd\.h": r"server/web/",
+    r"pb(_\w+)?\.h|.*\.pb\.h": r"proto/codec/",
+    r"gnutls/.*": r"server/rpc/",
+    r"jansson\.h": r"server/(files|web|rpc)/|client/|proto/",
+    r"\w*mmintrin\.h|arm_neon\.h|cpuid\.h|simde/.*": r"kernels/(cpu|avx2|avx512|neon|isa)\w*\.[ch]",
+}
+TESTED = r"tests/"  # tests may look behind every fence
+
+# Our headers that no folder name gives away, and the room they belong to.
+PUBLIC = {"trit/types.h": None, "trit.h": "lib"}
+
+WRITABLE_ALLOWED = set()  # "object symbol": why it must be
+LONG_LINES = 60
+
+
+def sources():
+    for top in ("kernels", "proto", "server", "client", "tests"):
+        for path in sorted(pathlib.Path(top).rglob("*.[ch]")):
+            yield path
+
+
+def rooms_of_makefile():
+    """Room to the rooms it may see, as `make` links them."""
+    uses = {}
+    for line in open("Makefile"):
+        found = re.match(r"USES_(\w+) :=(.*)", line)
+        if found:
+            uses[found.group(1)] = set(found.group(2).split()) | {found.group(1)}
+    return uses
+
+
+def room_of(path):
+    parts = path.parts
+    if parts[0] == "server":
+        return parts[1]
+    if parts[0] == "client":
+        return "cli" if parts[1] == "cli" else "lib"
+    return parts[0]
+
+
+def room_of_include(name, uses):
+    if name in PUBLIC:
+        return PUBLIC[name]
+    first = name.split("/")[0]
+    if first in ("kernels", "client"):
+        return first if first == "kernels" else ("cli" if name.startswith("client/cli") else "lib")
+    if first in uses and "/" in name:
+        return first
+    if first in ("trit", "grpc", "google", "codec") or name in ("scan.h", "framing.h",
+                                                                  "report_json.h"):
+        return "proto"
+    return None
+
+
+def includes(findings):
+    uses = rooms_of_makefile()
+    for path in sources():
+        for number, line in enumerate(open(path), 1):
+            found = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
+            if not found:
+                continue
+            name, where = found.group(1), f"{path}:{number}"
+            for header, fence in FENCES.items():
+                if re.fullmatch(header, name) and not re.match(f"{fence}|{TESTED}", str(path)):
+                    findings.append(f"{where}: {name} belongs behind {fence}")
+            room, seen = room_of(path), room_of_include(name, uses)
+            if room in uses and seen and seen not in uses[room]:
+                findings.append(f"{where}: {room} does not see {seen} ({name})")
+
+
+def headers_alone(compiler, findings):
+    def alone(path):
+        done = subprocess.run([*compiler, "-Werror", "-Wno-unused-function", "-fsyntax-only", "-x",
+                               "c", str(path)], capture_output=True, text=True)
+        return [] if done.returncode == 0 else [f"{path} does not compile alone:\n{done.stderr}"]
+    headers = [p for p in sources() if p.suffix == ".h" and not re.search(r"(body|vector)\w*\.h$",
+                                                                          p.name)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for found in pool.map(alone, headers):
+            findings += found
+
+
+def symbols(folder):
+    """(object, name, class letter, section) of every symbol of our own objects."""
+    objects = [str(p) for p in pathlib.Path(folder).rglob("*.o")
+               if "/tests/" not in str(p) and "/gen/" not in str(p)]
+    done = subprocess.run(["nm", "-A", "-f", "sysv", *objects], capture_output=True, text=True)
+    for line in done.stdout.splitlines():
+        fields = [field.strip() for field in line.split("|")]
+        if len(fields) == 7:
+            owner, _, name = fields[0].rpartition(":")
+            yield os.path.relpath(owner, folder), name, fields[2], fields[6]
+
+
+def writable_data(folder, findings):
+    for owner, name, kind, section in symbols(folder):
+        writable = section.startswith((".data", ".bss", ".tbss", ".tdata")) and \
+            not section.startswith(".data.rel.ro")
+        if (writable or kind == "C") and f"{owner} {name}" not in WRITABLE_ALLOWED \
+                and not name.startswith((".", "__")):
+            findings.append(f"{owner}: {name} is writable data ({section})")
+
+
+def lonely_symbols(folder):
+    """Global functions that no other object names; they could be static."""
+    owners, users = {}, collections.defaultdict(set)
+    for owner, name, kind, _ in symbols(folder):
+        if kind in "TDRB":
+            owners[name] = owner
+        elif kind == "U":
+            users[name].add(owner)
+    for path in pathlib.Path(folder).rglob("tests/**/*.o"):
+        done = subprocess.run(["nm", "-u", str(path)], capture_output=True, text=True)
+        for line in done.stdout.split():
+            users[line].add(str(path))
+    return sorted(f"{owner}: {name}" for name, owner in owners.items()
+                  if not users[name] and name != "main" and not name.startswith("trit_"))
+
+
+def functions(path):
+    """(lines, name) of the functions of a file formatted by clang-format."""
+    name, begun = None, 0
+    for number, line in enumerate(open(path), 1):
+        if line == "{\n" and begun == 0:
+            found = re.findall(r"(\w+)\(", name or "")
+            begun, title = number, found[0] if found else "?"
+        elif line.startswith("}") and begun:
+            yield number - begun - 1, title
+            begun = 0
+        elif re.match(r"\w.*\(", line):
+            name = line
+
+
+def longest_functions(count):
+    found = [(lines, name, path) for path in sources() if path.suffix == ".c"
+             for lines, name in functions(path)]
+    for lines, name, path in sorted(found, key=lambda f: -f[0])[:count]:
+        yield f"{lines:4d}  {path}: {name}{'  (more than a screen)' if lines > LONG_LINES else ''}"
+
+
+def main():
+    folder, compiler = sys.argv[1], sys.argv[2:]
+    findings = []
+    includes(findings)
+    headers_alone(compiler, findings)
+    writable_data(folder, findings)
+    print("longest functions:", *longest_functions(8), sep="\n  ")
+    lonely = lonely_symbols(folder)
+    print(f"global functions that one file alone uses: {len(lonely)}", *lonely[:20], sep="\n  ")
+    long_files = [(len(open(p).readlines()), p) for p in sources()]
+    print("longest files:", *(f"{n:4d}  {p}" for n, p in sorted(long_files, reverse=True,
+          key=lambda f: f[0])[:5]), sep="\n  ")
+    for finding in findings:
+        print("FAIL", finding)
+    print(f"lint: {len(findings)} findings")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
