@@ -1,0 +1,370 @@
+#include "app/app.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "app/config.h"
+#include "app/notify.h"
+#include "async/loop.h"
+#include "base/budget.h"
+#include "base/clock.h"
+#include "kernels/kernels.h"
+#include "net/listener.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "rpc/rpc.h"
+#include "store/store.h"
+#include "web/web.h"
+#include "work/blocks.h"
+#include "work/pool.h"
+
+/* The happy path: app_start builds the rooms from the bottom up; app_run turns
+ * the loop. A signal or app_stop begins the drain: health and readiness say no,
+ * net sends GOAWAY and waits for its connections; drained() waits for the rpc's
+ * last call; idle() closes the rooms from the top down; the loop runs out.
+ *
+ * A second stop aborts the connections; the rest is the same. */
+
+enum app_state { APP_SERVING, APP_DRAINING, APP_CLOSED };
+enum { METHODS_MAX = 64 };
+
+struct app {
+    const struct config *config;
+    _Atomic enum app_state state;
+    uv_loop_t loop;
+    bool loop_open;
+    uv_signal_t signals[2];
+    struct letter stop;
+    _Atomic unsigned stops; /* asked for, not yet seen by the loop */
+    const char *methods[METHODS_MAX];
+
+    struct log *log;
+    struct metrics *metrics;
+    struct mailbox *mailbox;
+    struct timers *timers;
+    struct budget budget;
+    struct blocks *blocks;
+    const struct kernels *kernels;
+    struct pool *pool;
+    struct store *store;
+    struct store_reader *rpc_reader, *web_reader;
+    struct rpc *rpc;
+    struct net *net;
+    struct web *web;
+    char addresses[1024];
+};
+
+/* ---- stopping -------------------------------------------------------------------- */
+
+/* Top down; every step is harmless where its start was never reached. */
+static void close_rooms(struct app *app)
+{
+    web_stop(app->web);
+    net_destroy(app->net);
+    pool_stop(app->pool);
+    store_reader_close(app->web_reader);
+    store_reader_close(app->rpc_reader);
+    store_close(app->store);
+    rpc_destroy(app->rpc);
+    if (app->mailbox)
+        mailbox_close(app->mailbox);
+    if (app->timers)
+        timers_close(app->timers);
+    for (size_t i = 0; i < 2; i++)
+        if (app->signals[i].loop && !uv_is_closing((uv_handle_t *)&app->signals[i]))
+            uv_close((uv_handle_t *)&app->signals[i], NULL);
+    atomic_store(&app->state, APP_CLOSED);
+}
+
+static void idle(void *arg)
+{
+    struct app *app = arg;
+
+    log_event(app->log, LOG_INFO, "drained", LOG_FIELDS(LOG_STR("next", "exit")));
+    close_rooms(app);
+}
+
+static void drained(void *arg)
+{
+    struct app *app = arg;
+
+    rpc_on_idle(app->rpc, idle, app);
+}
+
+static void stop(struct app *app)
+{
+    switch (atomic_load(&app->state)) {
+    case APP_SERVING:
+        atomic_store(&app->state, APP_DRAINING);
+        notify("STOPPING=1");
+        log_event(app->log, LOG_INFO, "draining",
+                  LOG_FIELDS(LOG_U64("drain_ms_max", app->config->limits.drain_ms_max)));
+        rpc_drain(app->rpc);
+        net_drain(app->net, drained, app);
+        break;
+    case APP_DRAINING:
+        log_event(app->log, LOG_WARN, "aborting",
+                  LOG_FIELDS(LOG_STR("why", "stopped a second time")));
+        net_abort(app->net);
+        break;
+    case APP_CLOSED:
+        break;
+    }
+}
+
+static void signalled(uv_signal_t *handle, int number)
+{
+    (void)number;
+    stop(handle->data);
+}
+
+static void stop_delivered(struct letter *letter)
+{
+    struct app *app = LIST_OWNER(letter, struct app, stop);
+
+    for (unsigned left = atomic_exchange(&app->stops, 0); left > 0; left--)
+        stop(app);
+}
+
+void app_stop(struct app *app)
+{
+    if (atomic_fetch_add(&app->stops, 1) == 0)
+        mailbox_post(app->mailbox, &app->stop);
+}
+
+/* ---- starting ---------------------------------------------------------------------- */
+
+static int start_log(struct app *app, struct failure *failure)
+{
+    const char *isa;
+
+    app->log = log_create(2, app->config->log_level, app->config->log_format);
+    app->kernels = kernels_select(app->config->isa);
+    if (!app->kernels)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "isa",
+                    "isa: \"%s\" is unknown or not to be had on this machine",
+                    app->config->isa);
+    isa = kernels_name(app->kernels);
+    for (size_t i = 0; i < METHODS_MAX && rpc_method_path(i); i++)
+        app->methods[i] = rpc_method_path(i);
+    app->metrics = NULL;
+    for (size_t count = 0; count < METHODS_MAX; count++) {
+        if (!app->methods[count]) {
+            app->metrics = metrics_create(app->methods, count, TRITD_VERSION, isa);
+            break;
+        }
+    }
+    if (!app->log || !app->metrics)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    return 0;
+}
+
+static int start_selftest(struct app *app, struct failure *failure)
+{
+    uint64_t begin = clock_monotonic_ns();
+    char message[256] = "";
+
+    if (kernels_selftest(app->kernels, message, sizeof(message)) < 0)
+        return fail(failure, TRIT_INTERNAL, "isa", "the self-test of %s failed: %s",
+                    kernels_name(app->kernels), message);
+    log_event(app->log, LOG_INFO, "selftest",
+              LOG_FIELDS(LOG_STR("isa", kernels_name(app->kernels)),
+                         LOG_U64("took_us", (clock_monotonic_ns() - begin) / 1000)));
+    return 0;
+}
+
+static int start_loop(struct app *app, struct failure *failure)
+{
+    static const int numbers[2] = {SIGTERM, SIGINT};
+    int error = uv_loop_init(&app->loop);
+
+    if (error)
+        return fail(failure, TRIT_INTERNAL, NULL, "event loop: %s", uv_strerror(error));
+    app->loop_open = true;
+    for (size_t i = 0; i < 2; i++) {
+        uv_signal_init(&app->loop, &app->signals[i]);
+        app->signals[i].data = app;
+        uv_signal_start(&app->signals[i], signalled, numbers[i]);
+    }
+    if (mailbox_create(&app->mailbox, &app->loop, failure) < 0 ||
+        timers_create(&app->timers, &app->loop, failure) < 0)
+        return -1;
+    app->stop.deliver = stop_delivered;
+    return 0;
+}
+
+static int start_work(struct app *app, struct failure *failure)
+{
+    budget_init(&app->budget, app->config->limits.memory_bytes_max);
+    metric_set(app->metrics, M_BUDGET_MAX, app->budget.bytes_max);
+    app->blocks = blocks_create(&app->budget);
+    if (!app->blocks)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    return pool_start(&app->pool, app->config->threads, app->mailbox, failure);
+}
+
+static int start_store(struct app *app, struct failure *failure)
+{
+    const struct store_config config = {
+        .directory = app->config->data_dir,
+        .mailbox = app->mailbox,
+        .kernels = app->kernels,
+        .log = app->log,
+        .metrics = app->metrics,
+        .queue_max = app->config->limits.store_queue_max,
+    };
+
+    if (!config.directory)
+        log_event(
+            app->log, LOG_WARN, "reports_in_memory",
+            LOG_FIELDS(LOG_STR("why", "no --data-dir: reports die with the process")));
+    if (store_open(&app->store, &config, failure) < 0 ||
+        store_reader_open(&app->rpc_reader, app->store, failure) < 0)
+        return -1;
+    return store_reader_open(&app->web_reader, app->store, failure);
+}
+
+static int start_rpc(struct app *app, struct failure *failure)
+{
+    const struct rpc_config config = {
+        .limits = &app->config->limits,
+        .kernels = app->kernels,
+        .pool = app->pool,
+        .blocks = app->blocks,
+        .budget = &app->budget,
+        .timers = app->timers,
+        .store = app->store,
+        .reader = app->rpc_reader,
+        .metrics = app->metrics,
+        .log = app->log,
+        .version = TRITD_VERSION,
+    };
+
+    return rpc_create(&app->rpc, &config, failure);
+}
+
+static int start_net(struct app *app, struct failure *failure)
+{
+    const struct net_config config = {
+        .loop = &app->loop,
+        .timers = app->timers,
+        .limits = &app->config->limits,
+        .events = rpc_events(),
+        .events_owner = app->rpc,
+        .log = app->log,
+        .metrics = app->metrics,
+    };
+    size_t length = 0;
+
+    if (net_create(&app->net, &config, failure) < 0)
+        return -1;
+    for (size_t i = 0; i < app->config->listen_count; i++) {
+        char bound[256];
+
+        if (net_listen(app->net, app->config->listen[i], bound, sizeof(bound), failure) <
+            0)
+            return -1;
+        length +=
+            (size_t)snprintf(app->addresses + length, sizeof(app->addresses) - length,
+                             "%s%s", i ? "," : "rpc=", bound);
+        if (length >= sizeof(app->addresses))
+            return fail(failure, TRIT_INVALID_ARGUMENT, "listen",
+                        "listen: too many addresses");
+    }
+    return 0;
+}
+
+/* On the web's thread. */
+static int ready(void *arg, char *why, size_t bytes)
+{
+    struct app *app = arg;
+
+    if (atomic_load(&app->state) == APP_SERVING)
+        return 0;
+    snprintf(why, bytes, "draining");
+    return -1;
+}
+
+static int start_web(struct app *app, struct failure *failure)
+{
+    const struct web_config config = {
+        .address = app->config->http,
+        .reader = app->web_reader,
+        .metrics = app->metrics,
+        .log = app->log,
+        .ready = ready,
+        .ready_arg = app,
+        .version = TRITD_VERSION,
+    };
+    size_t length = strlen(app->addresses);
+    char bound[256] = "off";
+
+    if (strcmp(config.address, "off") != 0 &&
+        web_start(&app->web, &config, bound, sizeof(bound), failure) < 0)
+        return -1;
+    snprintf(app->addresses + length, sizeof(app->addresses) - length, " http=%s", bound);
+    return 0;
+}
+
+/* Turns the loop until the closed handles are gone. */
+static void finish_loop(struct app *app)
+{
+    if (!app->loop_open)
+        return;
+    while (uv_run(&app->loop, UV_RUN_DEFAULT))
+        continue;
+    uv_loop_close(&app->loop);
+    app->loop_open = false;
+}
+
+static void start_failed_drained(void *arg)
+{
+    close_rooms(arg);
+}
+
+int app_start(struct app **out, const struct config *config, struct failure *failure)
+{
+    struct app *app = calloc(1, sizeof(*app));
+
+    if (!app)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    app->config = config;
+    if (start_log(app, failure) < 0 || start_selftest(app, failure) < 0 ||
+        start_loop(app, failure) < 0 || start_work(app, failure) < 0 ||
+        start_store(app, failure) < 0 || start_rpc(app, failure) < 0 ||
+        start_net(app, failure) < 0 || start_web(app, failure) < 0) {
+        if (app->net)
+            net_drain(app->net, start_failed_drained, app);
+        else
+            close_rooms(app);
+        app_destroy(app);
+        return -1;
+    }
+    *out = app;
+    return 0;
+}
+
+const char *app_addresses(const struct app *app)
+{
+    return app->addresses;
+}
+
+void app_run(struct app *app)
+{
+    finish_loop(app);
+}
+
+void app_destroy(struct app *app)
+{
+    if (!app)
+        return;
+    finish_loop(app);
+    blocks_destroy(app->blocks);
+    metrics_destroy(app->metrics);
+    log_destroy(app->log);
+    free(app);
+}

@@ -1,0 +1,411 @@
+#include "app/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "net/listener.h"
+
+enum option_kind {
+    OPTION_LISTEN,
+    OPTION_TEXT,    /* const char * */
+    OPTION_COUNT,   /* unsigned */
+    OPTION_NUMBER,  /* uint64_t */
+    OPTION_BYTES,   /* uint64_t with K, M, G, T */
+    OPTION_COUNT32, /* uint32_t */
+    OPTION_LEVEL,
+    OPTION_FORMAT,
+    OPTION_FLAG,   /* bool */
+    OPTION_ACTION, /* command line only */
+    OPTION_CONFIG, /* likewise */
+};
+
+struct option_row {
+    const char *name; /* --name, TRITD_NAME, name = ... */
+    enum option_kind kind;
+    size_t offset;     /* in struct config */
+    const char *value; /* as the help shows it; NULL = takes none */
+    const char *help;
+};
+
+#define AT(member) offsetof(struct config, member)
+
+static const struct option_row rows[] = {
+    {"listen", OPTION_LISTEN, 0, "ADDRESS",
+     "serve RPC here: host:port (port 0: a free one) or unix:/path; repeatable "
+     "[127.0.0.1:6561]"},
+    {"http", OPTION_TEXT, AT(http), "ADDRESS",
+     "serve metrics, health and reports here; off: not at all [127.0.0.1:6562]"},
+    {"data-dir", OPTION_TEXT, AT(data_dir), "DIR",
+     "keep reports here; without it they die with the process"},
+    {"checkpoint-root", OPTION_TEXT, AT(checkpoint_root), "DIR",
+     "the only folder whose checkpoints may be read and written"},
+    {"threads", OPTION_COUNT, AT(threads), "N", "worker threads [one a core]"},
+    {"isa", OPTION_TEXT, AT(isa), "NAME",
+     "kernels: auto, portable, avx2, avx512, neon [auto]"},
+    {"memory-max", OPTION_BYTES, AT(limits.memory_bytes_max), "BYTES",
+     "budget for all tensors in flight; K, M, G, T [1G]"},
+    {"message-max", OPTION_BYTES, AT(limits.message_bytes_max), "BYTES",
+     "largest gRPC message, either way [256M]"},
+    {"connections-max", OPTION_COUNT32, AT(limits.connections_max), "N",
+     "RPC connections [4096]"},
+    {"streams-max", OPTION_COUNT32, AT(limits.streams_per_connection_max), "N",
+     "calls at once on one connection [128]"},
+    {"store-queue-max", OPTION_COUNT32, AT(limits.store_queue_max), "N",
+     "reports waiting for the disk [4096]"},
+    {"handshake-ms", OPTION_NUMBER, AT(limits.handshake_ms_max), "MS",
+     "time for a connection's first frames [10000]"},
+    {"idle-ms", OPTION_NUMBER, AT(limits.idle_ms_max), "MS",
+     "a call on which no byte moves for so long is ended [120000]"},
+    {"drain-ms", OPTION_NUMBER, AT(limits.drain_ms_max), "MS",
+     "time for running calls after SIGTERM [30000]"},
+    {"log-level", OPTION_LEVEL, AT(log_level), "LEVEL",
+     "debug, info, warn, error [info]"},
+    {"log-format", OPTION_FORMAT, AT(log_format), "FORMAT", "logfmt, json [logfmt]"},
+    {"insecure", OPTION_FLAG, AT(insecure), NULL,
+     "allow addresses beyond this machine without TLS and authentication"},
+    {"config", OPTION_CONFIG, 0, "FILE", "read name = value lines, names as above"},
+    {"check-config", OPTION_ACTION, CONFIG_CHECK, NULL,
+     "validate the configuration and exit"},
+    {"version", OPTION_ACTION, CONFIG_VERSION, NULL, "print the version and exit"},
+    {"help", OPTION_ACTION, CONFIG_HELP, NULL, "print this and exit"},
+};
+
+enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
+
+/* ---- one value ----------------------------------------------------------------- */
+
+static int bad_value(struct failure *failure, const struct option_row *row,
+                     const char *source, const char *value)
+{
+    return fail(failure, TRIT_INVALID_ARGUMENT, row->name, "%s %s: \"%s\" is not %s",
+                source, row->name, value, row->value ? row->value : "true or false");
+}
+
+static int parse_number(const char *text, bool suffix, uint64_t max, uint64_t *number)
+{
+    static const char units[] = "KMGT";
+    unsigned long long value;
+    const char *unit;
+    char *end;
+
+    errno = 0;
+    value = strtoull(text, &end, 10);
+    if (end == text || *text == '-' || errno)
+        return -1;
+    unit = suffix && *end ? strchr(units, *end) : NULL;
+    if (unit) {
+        unsigned shift = 10u * (unsigned)(unit - units + 1);
+
+        if (value > UINT64_MAX >> shift)
+            return -1;
+        value <<= shift;
+        end++;
+    }
+    if (*end || value > max)
+        return -1;
+    *number = value;
+    return 0;
+}
+
+static int parse_word(const char *text, const char *const *words, int *index)
+{
+    for (int i = 0; words[i]; i++) {
+        if (strcmp(words[i], text) == 0) {
+            *index = i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int set_listen(struct config *config, const char *value)
+{
+    if (config->listen_count == LISTEN_MAX || *value == '\0')
+        return -1;
+    config->listen[config->listen_count++] = value;
+    return 0;
+}
+
+static int set(struct config *config, const struct option_row *row, const char *source,
+               const char *value, struct failure *failure)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+    static const char *const formats[] = {"logfmt", "json", NULL};
+    static const char *const flags[] = {"false", "true", NULL};
+    void *at = (char *)config + row->offset;
+    uint64_t number = 0;
+    int word = 0, result = 0;
+
+    switch (row->kind) {
+    case OPTION_LISTEN:
+        result = set_listen(config, value);
+        break;
+    case OPTION_TEXT:
+        *(const char **)at = value;
+        break;
+    case OPTION_COUNT:
+        result = parse_number(value, false, 4096, &number);
+        *(unsigned *)at = (unsigned)number;
+        break;
+    case OPTION_COUNT32:
+        result = parse_number(value, false, UINT32_MAX, &number);
+        *(uint32_t *)at = (uint32_t)number;
+        break;
+    case OPTION_NUMBER:
+        result = parse_number(value, false, UINT32_MAX, (uint64_t *)at);
+        break;
+    case OPTION_BYTES:
+        result = parse_number(value, true, UINT64_MAX, (uint64_t *)at);
+        break;
+    case OPTION_LEVEL:
+        result = parse_word(value, levels, &word);
+        *(enum log_level *)at = (enum log_level)word;
+        break;
+    case OPTION_FORMAT:
+        result = parse_word(value, formats, &word);
+        *(enum log_format *)at = (enum log_format)word;
+        break;
+    case OPTION_FLAG:
+        result = parse_word(value, flags, &word);
+        *(bool *)at = word == 1;
+        break;
+    case OPTION_ACTION:
+    case OPTION_CONFIG:
+        break;
+    }
+    return result < 0 ? bad_value(failure, row, source, value) : 0;
+}
+
+/* ---- the three sources ----------------------------------------------------------- */
+
+static int read_environment(struct config *config, struct failure *failure)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        char name[64] = "TRITD_";
+        size_t at = strlen(name);
+        const char *value;
+
+        if (rows[i].kind == OPTION_ACTION || rows[i].kind == OPTION_CONFIG)
+            continue;
+        for (const char *c = rows[i].name; *c && at + 1 < sizeof(name); c++)
+            name[at++] = *c == '-' ? '_' : (char)(*c - 'a' + 'A');
+        value = getenv(name);
+        if (!value)
+            continue;
+        if (rows[i].kind == OPTION_LISTEN)
+            config->listen_count = 0;
+        if (set(config, &rows[i], "environment TRITD_", value, failure) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static char *trimmed(char *text)
+{
+    size_t length;
+
+    while (*text == ' ' || *text == '\t')
+        text++;
+    length = strlen(text);
+    while (length > 0 && strchr(" \t\r", text[length - 1]))
+        text[--length] = '\0';
+    return text;
+}
+
+static int read_line(struct config *config, char *line, const char *path, unsigned number,
+                     struct failure *failure)
+{
+    char *equals, *name, source[320];
+
+    line = trimmed(line);
+    if (*line == '\0' || *line == '#')
+        return 0;
+    snprintf(source, sizeof(source), "%.255s:%u", path, number);
+    equals = strchr(line, '=');
+    if (!equals)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "config",
+                    "%s: \"%s\" is not name = value", source, line);
+    *equals = '\0';
+    name = trimmed(line);
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (strcmp(rows[i].name, name) == 0 && rows[i].kind != OPTION_ACTION &&
+            rows[i].kind != OPTION_CONFIG)
+            return set(config, &rows[i], source, trimmed(equals + 1), failure);
+    return fail(failure, TRIT_INVALID_ARGUMENT, "config",
+                "%s: no option is called \"%s\"", source, name);
+}
+
+enum { CONFIG_FILE_BYTES_MAX = 65536 };
+
+static int read_whole(const char *path, char **text, struct failure *failure)
+{
+    char *buffer = malloc(CONFIG_FILE_BYTES_MAX + 1);
+    int file = buffer ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t count = file < 0 ? -1 : read(file, buffer, CONFIG_FILE_BYTES_MAX + 1);
+
+    if (file >= 0)
+        close(file);
+    if (count < 0 || count > CONFIG_FILE_BYTES_MAX) {
+        free(buffer);
+        return fail(failure, TRIT_INVALID_ARGUMENT, "config", "--config %s: %s", path,
+                    count < 0 ? strerror(errno) : "larger than 65536 bytes");
+    }
+    buffer[count] = '\0';
+    *text = buffer;
+    return 0;
+}
+
+static int read_file(struct config *config, const char *path, struct failure *failure)
+{
+    unsigned number = 0;
+    char *line, *rest;
+
+    if (read_whole(path, &config->file_text, failure) < 0)
+        return -1;
+    config->listen_count = 0;
+    rest = config->file_text;
+    while ((line = strsep(&rest, "\n")))
+        if (read_line(config, line, path, ++number, failure) < 0)
+            return -1;
+    return 0;
+}
+
+struct arguments {
+    struct option options[ROW_COUNT + 1];
+    enum config_action action;
+    const char *file;
+    bool listens; /* --listen replaces what file and environment said */
+};
+
+/* The arguments are walked twice: for --config, and to have the last word. */
+static int walk(struct config *config, struct arguments *arguments, int argc, char **argv,
+                struct failure *failure)
+{
+    int index = 0, c;
+
+    optind = 0;
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":", arguments->options, &index)) != -1) {
+        const struct option_row *row = &rows[index];
+
+        if (c != 0)
+            return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "%s: %s; see --help",
+                        argv[optind - 1] ? argv[optind - 1] : "",
+                        c == ':' ? "needs a value" : "no such option");
+        if (row->kind == OPTION_ACTION)
+            arguments->action = (enum config_action)row->offset;
+        else if (row->kind == OPTION_CONFIG)
+            arguments->file = optarg;
+        else if (row->kind == OPTION_LISTEN && !config)
+            arguments->listens = true;
+        else if (config &&
+                 set(config, row, "option --", optarg ? optarg : "true", failure) < 0)
+            return -1;
+    }
+    if (optind < argc)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "%s: unexpected argument; see --help", argv[optind]);
+    return 0;
+}
+
+/* ---- the whole -----------------------------------------------------------------------
+ */
+
+static int validate(const struct config *config, struct failure *failure)
+{
+    for (size_t i = 0; i <= config->listen_count; i++) {
+        const char *address = i < config->listen_count ? config->listen[i] : config->http;
+
+        if (!config->insecure && strcmp(address, "off") != 0 &&
+            !net_address_is_local(address))
+            return fail(
+                failure, TRIT_INVALID_ARGUMENT,
+                i < config->listen_count ? "listen" : "http",
+                "%s: \"%s\" is reachable from other machines, and neither TLS nor "
+                "authentication is set; --insecure allows it",
+                i < config->listen_count ? "listen" : "http", address);
+    }
+    if (config->limits.memory_bytes_max < 16u << 20)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "memory-max",
+                    "memory-max: %llu bytes, at least 16M are needed",
+                    (unsigned long long)config->limits.memory_bytes_max);
+    if (config->limits.message_bytes_max > UINT32_MAX - 65536)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "message-max",
+                    "message-max: %llu bytes, a gRPC message has at most 4294901759 here",
+                    (unsigned long long)config->limits.message_bytes_max);
+    return 0;
+}
+
+static void defaults(struct config *config)
+{
+    *config = (struct config){
+        .listen = {"127.0.0.1:6561"},
+        .listen_count = 1,
+        .http = "127.0.0.1:6562",
+        .isa = "auto",
+        .log_level = LOG_INFO,
+        .log_format = LOG_LOGFMT,
+        .limits = limits_default(),
+    };
+}
+
+int config_read(struct config *config, enum config_action *action, int argc, char **argv,
+                struct failure *failure)
+{
+    struct arguments arguments = {.action = CONFIG_SERVE};
+    struct config fresh;
+
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        arguments.options[i] = (struct option){
+            .name = rows[i].name,
+            .has_arg = rows[i].value ? required_argument : no_argument,
+        };
+    defaults(&fresh);
+    if (walk(NULL, &arguments, argc, argv, failure) < 0)
+        return -1;
+    if ((arguments.file && read_file(&fresh, arguments.file, failure) < 0) ||
+        read_environment(&fresh, failure) < 0) {
+        config_fini(&fresh);
+        return -1;
+    }
+    if (arguments.listens)
+        fresh.listen_count = 0;
+    if (fresh.listen_count == 0 && !arguments.listens)
+        fresh.listen[fresh.listen_count++] = "127.0.0.1:6561";
+    if (walk(&fresh, &arguments, argc, argv, failure) < 0 ||
+        validate(&fresh, failure) < 0) {
+        config_fini(&fresh);
+        return -1;
+    }
+    *config = fresh;
+    *action = arguments.action;
+    return 0;
+}
+
+void config_fini(struct config *config)
+{
+    free(config->file_text);
+    config->file_text = NULL;
+}
+
+void config_help(int fd)
+{
+    dprintf(
+        fd,
+        "usage: tritd [options]\n\nTernarizes and validates neural-network weights over "
+        "gRPC.\nEach option has an environment variable: --data-dir is "
+        "TRITD_DATA_DIR.\n\n");
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        char left[48];
+
+        snprintf(left, sizeof(left), "--%s %s", rows[i].name,
+                 rows[i].value ? rows[i].value : "");
+        dprintf(fd, "  %-24s %s\n", left, rows[i].help);
+    }
+}

@@ -1,0 +1,41 @@
+/* What the operator decides: one plain struct, constant after config_read.
+ * Precedence: command line, environment (TRITD_...), --config file, default. */
+#ifndef APP_CONFIG_H
+#define APP_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/limits.h"
+#include "base/status.h"
+#include "obs/log.h"
+
+enum { LISTEN_MAX = 16 };
+
+struct config {
+    const char *listen[LISTEN_MAX]; /* "host:port" or "unix:/path" */
+    size_t listen_count;
+    const char *http;            /* "host:port", or "off" */
+    const char *data_dir;        /* NULL: reports in memory only */
+    const char *checkpoint_root; /* NULL: no Checkpoints service */
+    const char *isa;             /* kernels: "auto", "portable", "avx2", ... */
+    unsigned threads;            /* workers; 0 = one a core */
+    enum log_level log_level;
+    enum log_format log_format;
+    bool insecure; /* non-loopback without TLS and authentication */
+    struct limits limits;
+    char *file_text; /* owned: the strings of the --config file */
+};
+
+enum config_action { CONFIG_SERVE, CONFIG_CHECK, CONFIG_VERSION, CONFIG_HELP };
+
+/* Fills *config from defaults, file, environment and arguments, and validates
+ * it once. -1 with INVALID_ARGUMENT naming the option, its source and the value. */
+int config_read(struct config *config, enum config_action *action, int argc, char **argv,
+                struct failure *failure);
+void config_fini(struct config *config);
+
+/* The help text, from the option table. */
+void config_help(int fd);
+
+#endif

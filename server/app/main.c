@@ -1,0 +1,59 @@
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "app/config.h"
+#include "app/notify.h"
+
+/* Exit codes: 0 served and drained, or asked a question; 1 could not start;
+ * 2 usage. */
+
+static int complain(const struct failure *failure, int code)
+{
+    fprintf(stderr, "tritd: %s\n", failure->message);
+    return code;
+}
+
+static int serve(const struct config *config)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct app *app;
+
+    signal(SIGPIPE, SIG_IGN);
+    if (app_start(&app, config, &failure) < 0)
+        return complain(&failure, 1);
+    printf("tritd ready %s\n", app_addresses(app));
+    fflush(stdout);
+    notify("READY=1");
+    app_run(app);
+    app_destroy(app);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct failure failure = {.status = TRIT_OK};
+    enum config_action action;
+    struct config config;
+    int code = 0;
+
+    if (config_read(&config, &action, argc, argv, &failure) < 0)
+        return complain(&failure, 2);
+    switch (action) {
+    case CONFIG_SERVE:
+        code = serve(&config);
+        break;
+    case CONFIG_CHECK:
+        printf("the configuration is valid\n");
+        break;
+    case CONFIG_VERSION:
+        printf("tritd %s\n", TRITD_VERSION);
+        break;
+    case CONFIG_HELP:
+        config_help(1);
+        break;
+    }
+    config_fini(&config);
+    return code;
+}
