@@ -2,21 +2,22 @@
  * includes this file and exports kernels_<isa>. The numeric contract and its
  * proofs: README.md.
  *
- * Types: vf, 16 f32; vd, 16 f64; vb, 64 bytes; vt, a tally of bytes.
+ * Types: vf, 16 f32; vd, 16 f64; vb, 64 bytes; vt, a tally
+ * of codes; vn, a count of elements.
  *   vf_load(p, dtype)       16 elements, widened; any alignment
  *   vf_store(p, v, dtype)   narrows values that the dtype holds exactly
  *   vf_stream(p, v)         16 f32, past the caches; p is 64-byte aligned
  *   vf_top(acc, v)          lanewise the larger |v|, by bits; vf_top_of: of all
  *   vf_dense(w, h, s)       |w| > h ? s : 0, with the sign of w
  *   vf_exact(w, s)          every |w| is s or 0
- *   vf_near(w, low, high)   how many of 64 have low <= |w| <= high
+ *   vn_add(n, w, low, high) n + how many of 64 have low <= |w| <= high; vn_total
  *   vd_add_abs(acc, v)      acc + |v|
  *   vd_widen, vd_add, vd_sub, vd_mul
  *   vd_total(acc)           the canonical tree: +8, +4, +2, +1
  *   vb_codes(w, h)          64 codes 0, 1, 2: w < -h, between, w > h
  *   vb_pack2(p, c)          16 bytes of 2-bit codes, least significant first
  *   vb_load, vb_store, vb_less_one
- *   vt_add(acc, c)          codes seen; vt_counts: the groups's negatives, positives
+ *   vt_add(acc, c)          codes seen; vt_counts: the group's negatives, positives
  */
 #include <assert.h>
 #include <math.h>

@@ -65,6 +65,7 @@ INLINE void emit_group(const struct ternarize_job *job, const struct group *grou
         out += sizeof(uint16_t);
     }
     vt tally = vt_zero();
+    vn near = vn_zero();
     struct sums sums = sums_zero();
     for (size_t i = 0; i < group->len; i += UNIT) {
         const size_t n = size_min(group->len - i, UNIT);
@@ -72,7 +73,7 @@ INLINE void emit_group(const struct ternarize_job *job, const struct group *grou
         load_unit(w, group->in + i * size, n, dtype);
         const vb codes = vb_codes(w, half);
         tally = vt_add(tally, codes);
-        counts->near_threshold += vf_near(w, low, high);
+        near = vn_add(near, w, low, high);
         if (group->sums) {
             vf v[4];
             for (size_t k = 0; k < 4; k++)
@@ -92,6 +93,7 @@ INLINE void emit_group(const struct ternarize_job *job, const struct group *grou
     }
     uint64_t negatives, positives;
     vt_counts(tally, (group->len + UNIT - 1) / UNIT * UNIT, &negatives, &positives);
+    counts->near_threshold += vn_total(near);
     counts->negatives += negatives;
     counts->positives += positives;
     counts->zeros += group->len - negatives - positives;
@@ -117,7 +119,7 @@ INLINE size_t group_out_bytes(const struct ternarize_job *job, size_t size)
     case TRIT_ENCODING_HF_BITNET:
         break;
     }
-    assert(!"an encoding that encoding_layout calls unsupported");
+    assert(false && "an encoding that encoding_layout calls unsupported");
     return 0;
 }
 
@@ -177,7 +179,7 @@ static void ternarize_groups(const struct ternarize_job *job,
     case TRIT_DTYPE_UNSPECIFIED:
     case TRIT_I8:
     case TRIT_U8:
-        assert(!"a dtype that has no latents");
+        assert(false && "a dtype that has no latents");
         break;
     }
 }

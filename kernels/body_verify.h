@@ -33,6 +33,7 @@ struct claim {
     struct scale projection; /* of the reference */
     float expected_s;        /* as the claim's format would hold it */
     vt tally;
+    vn near;
     struct sums sums;
 };
 
@@ -82,8 +83,7 @@ INLINE void check_reference(struct claim *claim, size_t i, size_t n, const vf ra
              job->reference_dtype);
     for (size_t k = 0; k < 4; k++)
         want[k] = vf_dense(r[k], vf_splat(to->half), vf_splat(claim->expected_s));
-    claim->counts->near_threshold +=
-        vf_near(r, vf_splat(to->near_low), vf_splat(to->near_high));
+    claim->near = vn_add(claim->near, r, vf_splat(to->near_low), vf_splat(to->near_high));
     if (job->sums)
         sums_add(&claim->sums, r, finite);
     float is[UNIT], expected[UNIT];
@@ -112,6 +112,7 @@ INLINE void begin_claim(struct claim *claim, enum trit_dtype dtype)
 {
     const struct verify_job *job = claim->job;
     claim->tally = vt_zero();
+    claim->near = vn_zero();
     claim->sums = sums_zero();
     job->scales[claim->group] = claim->s;
     if (!claim->tainted)
@@ -140,6 +141,7 @@ INLINE void end_claim(struct claim *claim)
     uint64_t negatives, positives;
     vt_counts(claim->tally, (job->group_len + UNIT - 1) / UNIT * UNIT, &negatives,
               &positives);
+    counts->near_threshold += vn_total(claim->near);
     counts->negatives += negatives;
     counts->positives += positives;
     counts->zeros += job->group_len - negatives - positives;
@@ -233,8 +235,8 @@ INLINE void verify_dense_group(struct claim *claim, enum trit_dtype dtype)
         if (claim->latents)
             check_reference(claim, i, n, raw, w);
         else
-            claim->counts->near_threshold +=
-                vf_near(w, vf_splat(scale.near_low), vf_splat(scale.near_high));
+            claim->near = vn_add(claim->near, w, vf_splat(scale.near_low),
+                                 vf_splat(scale.near_high));
     }
     end_claim(claim);
 }

@@ -6,9 +6,18 @@
 
 #if defined(__x86_64__)
 
+#include <cpuid.h>
+
+/* Not among the names that clang's __builtin_cpu_supports knows. */
+static bool cpu_has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
 bool cpu_has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && cpu_has_f16c();
 }
 
 bool cpu_has_avx512(void)

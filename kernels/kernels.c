@@ -10,6 +10,16 @@ size_t kernels_available(const struct kernels *tables[KERNELS_TABLES_MAX])
 {
     size_t count = 0;
     tables[count++] = &kernels_portable;
+#if defined(__x86_64__)
+    if (!cpu_has_avx2())
+        return count;
+    tables[count++] = &kernels_avx2;
+    if (!cpu_has_avx512())
+        return count;
+    tables[count++] = &kernels_avx512;
+#elif defined(__aarch64__)
+    tables[count++] = &kernels_neon; /* part of every AArch64 */
+#endif
     return count;
 }
 

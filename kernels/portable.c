@@ -20,6 +20,7 @@ typedef struct {
 typedef struct {
     uint64_t sum, positives;
 } vt;
+typedef uint32_t vn;
 
 static inline vf vf_load(const uint8_t *p, enum trit_dtype dtype)
 {
@@ -109,15 +110,24 @@ static inline bool vf_exact(const vf w[4], vf s)
     return !odd;
 }
 
-static inline uint32_t vf_near(const vf w[4], vf low, vf high)
+static inline vn vn_zero(void)
 {
-    uint32_t near = 0;
+    return 0;
+}
+
+static inline vn vn_add(vn count, const vf w[4], vf low, vf high)
+{
     for (int k = 0; k < 4; k++)
         for (int i = 0; i < 16; i++) {
             float a = fabsf(w[k].lane[i]);
-            near += (uint32_t)(a >= low.lane[i]) & (uint32_t)(a <= high.lane[i]);
+            count += (uint32_t)(a >= low.lane[i]) & (uint32_t)(a <= high.lane[i]);
         }
-    return near;
+    return count;
+}
+
+static inline uint32_t vn_total(vn count)
+{
+    return count;
 }
 
 static inline vd vd_zero(void)

@@ -1,0 +1,322 @@
+/* The vocabulary in AVX2 and F16C. */
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/table.h"
+
+typedef struct {
+    __m256 a, b;
+} vf;
+typedef struct {
+    __m256d a, b, c, d;
+} vd;
+typedef struct {
+    __m256i a, b;
+} vb;
+typedef struct {
+    __m256i sum, positives; /* of u64; the latter counts by twos */
+} vt;
+typedef __m256i vn;
+
+static inline __m256i load256(const void *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+
+static inline void store256(void *p, __m256i v)
+{
+    _mm256_storeu_si256((__m256i *)p, v);
+}
+
+static inline __m256 magnitude(__m256 v)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
+}
+
+static inline __m256 bf16_to_ps(const uint8_t *p)
+{
+    __m128i half = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+}
+
+static inline __m256 f16_to_ps(const uint8_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+static inline vf vf_load(const uint8_t *p, enum trit_dtype dtype)
+{
+    if (dtype == TRIT_F16)
+        return (vf){f16_to_ps(p), f16_to_ps(p + 16)};
+    if (dtype == TRIT_BF16)
+        return (vf){bf16_to_ps(p), bf16_to_ps(p + 16)};
+    return (vf){_mm256_castsi256_ps(load256(p)), _mm256_castsi256_ps(load256(p + 32))};
+}
+
+static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
+{
+    __m256i a = _mm256_castps_si256(v.a), b = _mm256_castps_si256(v.b);
+    if (dtype == TRIT_F16) {
+        __m128i low = _mm256_cvtps_ph(v.a, _MM_FROUND_TO_NEAREST_INT);
+        __m128i high = _mm256_cvtps_ph(v.b, _MM_FROUND_TO_NEAREST_INT);
+        store256(p, _mm256_set_m128i(high, low));
+    } else if (dtype == TRIT_BF16) {
+        __m256i top =
+            _mm256_packus_epi32(_mm256_srli_epi32(a, 16), _mm256_srli_epi32(b, 16));
+        store256(p, _mm256_permute4x64_epi64(top, 0xd8));
+    } else {
+        store256(p, a);
+        store256(p + 32, b);
+    }
+}
+
+static inline void vf_stream(uint8_t *p, vf v)
+{
+    _mm256_stream_si256((__m256i *)(void *)p, _mm256_castps_si256(v.a));
+    _mm256_stream_si256((__m256i *)(void *)(p + 32), _mm256_castps_si256(v.b));
+}
+
+static inline void vf_fence(void)
+{
+    _mm_sfence();
+}
+
+static inline vf vf_splat(float x)
+{
+    return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+
+static inline __m256 top256(__m256 acc, __m256 v)
+{
+    return _mm256_castsi256_ps(
+        _mm256_max_epu32(_mm256_castps_si256(acc), _mm256_castps_si256(magnitude(v))));
+}
+
+static inline vf vf_top(vf acc, vf v)
+{
+    return (vf){top256(acc.a, v.a), top256(acc.b, v.b)};
+}
+
+static inline float vf_top_of(vf v)
+{
+    __m256i all = _mm256_castps_si256(top256(v.a, v.b));
+    __m128i x =
+        _mm_max_epu32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+    x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0x4e));
+    x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0xb1));
+    return _mm_cvtss_f32(_mm_castsi128_ps(x));
+}
+
+static inline __m256 dense256(__m256 w, __m256 h, __m256 s)
+{
+    __m256 keep = _mm256_cmp_ps(magnitude(w), h, _CMP_GT_OQ);
+    return _mm256_or_ps(_mm256_and_ps(keep, s), _mm256_and_ps(w, _mm256_set1_ps(-0.0f)));
+}
+
+static inline vf vf_dense(vf w, vf h, vf s)
+{
+    return (vf){dense256(w.a, h.a, s.a), dense256(w.b, h.b, s.b)};
+}
+
+static inline __m256i exact256(__m256 w, __m256 s)
+{
+    __m256i a = _mm256_castps_si256(magnitude(w));
+    return _mm256_or_si256(_mm256_cmpeq_epi32(a, _mm256_castps_si256(s)),
+                           _mm256_cmpeq_epi32(a, _mm256_setzero_si256()));
+}
+
+static inline bool vf_exact(const vf w[4], vf s)
+{
+    __m256i all = _mm256_set1_epi32(-1);
+    for (int k = 0; k < 4; k++)
+        all = _mm256_and_si256(
+            all, _mm256_and_si256(exact256(w[k].a, s.a), exact256(w[k].b, s.b)));
+    return _mm256_movemask_epi8(all) == -1;
+}
+
+static inline vn vn_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+
+static inline vn near256(vn count, __m256 w, __m256 low, __m256 high)
+{
+    __m256 a = magnitude(w);
+    __m256 in = _mm256_and_ps(_mm256_cmp_ps(a, low, _CMP_GE_OQ),
+                              _mm256_cmp_ps(a, high, _CMP_LE_OQ));
+    return _mm256_sub_epi32(count, _mm256_castps_si256(in));
+}
+
+static inline vn vn_add(vn count, const vf w[4], vf low, vf high)
+{
+    for (int k = 0; k < 4; k++) {
+        count = near256(count, w[k].a, low.a, high.a);
+        count = near256(count, w[k].b, low.b, high.b);
+    }
+    return count;
+}
+
+static inline uint32_t vn_total(vn count)
+{
+    __m128i x =
+        _mm_add_epi32(_mm256_castsi256_si128(count), _mm256_extracti128_si256(count, 1));
+    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1));
+    return (uint32_t)_mm_cvtsi128_si32(x);
+}
+
+static inline vd vd_zero(void)
+{
+    __m256d z = _mm256_setzero_pd();
+    return (vd){z, z, z, z};
+}
+
+static inline vd vd_widen(vf v)
+{
+    return (vd){_mm256_cvtps_pd(_mm256_castps256_ps128(v.a)),
+                _mm256_cvtps_pd(_mm256_extractf128_ps(v.a, 1)),
+                _mm256_cvtps_pd(_mm256_castps256_ps128(v.b)),
+                _mm256_cvtps_pd(_mm256_extractf128_ps(v.b, 1))};
+}
+
+static inline vd vd_add(vd x, vd y)
+{
+    return (vd){_mm256_add_pd(x.a, y.a), _mm256_add_pd(x.b, y.b), _mm256_add_pd(x.c, y.c),
+                _mm256_add_pd(x.d, y.d)};
+}
+
+static inline vd vd_sub(vd x, vd y)
+{
+    return (vd){_mm256_sub_pd(x.a, y.a), _mm256_sub_pd(x.b, y.b), _mm256_sub_pd(x.c, y.c),
+                _mm256_sub_pd(x.d, y.d)};
+}
+
+static inline vd vd_mul(vd x, vd y)
+{
+    return (vd){_mm256_mul_pd(x.a, y.a), _mm256_mul_pd(x.b, y.b), _mm256_mul_pd(x.c, y.c),
+                _mm256_mul_pd(x.d, y.d)};
+}
+
+static inline vd vd_add_abs(vd acc, vf v)
+{
+    return vd_add(acc, vd_widen((vf){magnitude(v.a), magnitude(v.b)}));
+}
+
+static inline double vd_total(vd acc)
+{
+    __m256d four =
+        _mm256_add_pd(_mm256_add_pd(acc.a, acc.c), _mm256_add_pd(acc.b, acc.d));
+    __m128d two =
+        _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+/* 0 and -1 of eight lanes each: below, above. */
+static inline __m256i trits256(__m256 w, __m256 h, __m256 minus_h)
+{
+    __m256i above = _mm256_castps_si256(_mm256_cmp_ps(w, h, _CMP_GT_OQ));
+    __m256i below = _mm256_castps_si256(_mm256_cmp_ps(w, minus_h, _CMP_LT_OQ));
+    return _mm256_sub_epi32(below, above);
+}
+
+/* Undoes what two packs do to the order of 32-bit pieces. */
+static inline __m256i unscramble(__m256i v)
+{
+    return _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+static inline __m256i codes256(vf x, vf y, __m256 h, __m256 minus_h)
+{
+    __m256i low =
+        _mm256_packs_epi32(trits256(x.a, h, minus_h), trits256(x.b, h, minus_h));
+    __m256i high =
+        _mm256_packs_epi32(trits256(y.a, h, minus_h), trits256(y.b, h, minus_h));
+    return _mm256_add_epi8(unscramble(_mm256_packs_epi16(low, high)),
+                           _mm256_set1_epi8(1));
+}
+
+static inline vb vb_codes(const vf w[4], vf h)
+{
+    __m256 minus_h = _mm256_xor_ps(h.a, _mm256_set1_ps(-0.0f));
+    return (vb){codes256(w[0], w[1], h.a, minus_h), codes256(w[2], w[3], h.a, minus_h)};
+}
+
+static inline vb vb_load(const uint8_t *p)
+{
+    return (vb){load256(p), load256(p + 32)};
+}
+
+static inline void vb_store(uint8_t *p, vb c)
+{
+    store256(p, c.a);
+    store256(p + 32, c.b);
+}
+
+static inline vb vb_less_one(vb c)
+{
+    const __m256i minus_one = _mm256_set1_epi8(-1);
+    return (vb){_mm256_add_epi8(c.a, minus_one), _mm256_add_epi8(c.b, minus_one)};
+}
+
+/* c0 + 4 c1 + 16 c2 + 64 c3 in each 32-bit lane. */
+static inline __m256i quads256(__m256i c)
+{
+    __m256i pairs = _mm256_maddubs_epi16(c, _mm256_set1_epi16(0x0401));
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi32(0x00100001));
+}
+
+static inline void vb_pack2(uint8_t *p, vb c)
+{
+    __m256i words = _mm256_packus_epi32(quads256(c.a), quads256(c.b));
+    __m256i bytes = unscramble(_mm256_packus_epi16(words, words));
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(bytes));
+}
+
+static inline vt vt_zero(void)
+{
+    return (vt){_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+
+static inline vt vt_add(vt tally, vb c)
+{
+    const __m256i zero = _mm256_setzero_si256(), two = _mm256_set1_epi8(2);
+    __m256i sum = _mm256_add_epi8(c.a, c.b); /* at most 4 in a byte */
+    __m256i positives =
+        _mm256_add_epi8(_mm256_and_si256(c.a, two), _mm256_and_si256(c.b, two));
+    tally.sum = _mm256_add_epi64(tally.sum, _mm256_sad_epu8(sum, zero));
+    tally.positives = _mm256_add_epi64(tally.positives, _mm256_sad_epu8(positives, zero));
+    return tally;
+}
+
+static inline uint64_t total256(__m256i v)
+{
+    __m128i x = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    x = _mm_add_epi64(x, _mm_unpackhi_epi64(x, x));
+    return (uint64_t)_mm_cvtsi128_si64(x);
+}
+
+/* The codes' sum is seen + positives - negatives. */
+static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
+                             uint64_t *positives)
+{
+    *positives = total256(tally.positives) / 2;
+    *negatives = seen + *positives - total256(tally.sum);
+}
+
+#include "kernels/body.h"
+
+const struct kernels kernels_avx2 = {
+    "avx2",
+    ternarize_groups,
+    verify_groups,
+    unpack_groups,
+};
+
+#else
+typedef int kernels_no_avx2_here;
+#endif
