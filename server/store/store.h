@@ -32,7 +32,9 @@ struct store_config {
 int store_open(struct store **store, const struct store_config *config,
                struct failure *failure);
 
-/* Finishes what is queued, closes, frees. NULL is harmless. */
+/* Finishes what is queued, closes, frees. Every put has been committed or
+ * aborted and every reader closed before; letters may still be in the mailbox.
+ * NULL is harmless. */
 void store_close(struct store *store);
 
 /* One report on its way to disk. Lives in the caller; hands off between begin
@@ -49,25 +51,30 @@ struct store_put {
     /* out, valid in done() */
     struct failure failure; /* OK; ALREADY_EXISTS; RESOURCE_EXHAUSTED (queue);
                                UNAVAILABLE (disk) */
-    bool existed; /* the same digest was there: `report` is the stored one */
+    bool existed;           /* the same digest was there: `report` is the stored one */
 };
 
-/* 0, or -1 (queue full: RESOURCE_EXHAUSTED; nothing to abort then). Cheap
- * conflicts are only found at commit. */
-int store_begin(struct store_put *put, struct store *store,
-                struct failure *failure);
+/* 0, or -1 with nothing to abort: RESOURCE_EXHAUSTED (queue full);
+ * INVALID_ARGUMENT (step above 2^63-1). Cheap conflicts are only found at
+ * commit. */
+int store_begin(struct store_put *put, struct store *store, struct failure *failure);
 
 /* The next bytes of the tensor's 2-bit codes, in order, any size up to 1 MiB;
- * copied. `pending` (letters not yet written) bounds memory: above
- * STORE_CODES_PENDING_MAX bytes wait for drained(). Returns bytes pending. */
+ * copied. All of them or none: a part fails the commit with INTERNAL. `pending`
+ * (letters not yet written) bounds memory: above STORE_CODES_PENDING_MAX bytes
+ * wait for drained(). Returns bytes pending: of this put, or of all puts where
+ * those together are too many. */
 enum { STORE_CODES_PENDING_MAX = 4 << 20 };
 size_t store_codes(struct store_put *put, const void *bytes, size_t count);
 
-/* Called on the loop when pending falls below half; may be NULL. */
+/* Called on the loop when pending falls below half, once for each time that it
+ * was above the bound; not after commit or abort; may be NULL. */
 void store_on_drained(struct store_put *put, void (*drained)(struct store_put *));
 
-/* Files the report: fills previous_step, flips, flip_fraction, transitions,
- * time_unix_ns is the caller's. done() follows. */
+/* Files the report: fills previous_step, flips, flip_fraction, transitions
+ * where the latest earlier step is the layer's newest and its codes are kept
+ * with the same shape, group size and partial. time_unix_ns is the caller's.
+ * done() follows, after the transaction is on disk. */
 void store_commit(struct store_put *put);
 
 /* Forgets the upload; the struct is free again on return. Not after commit. */
@@ -82,9 +89,9 @@ void store_reader_close(struct store_reader *reader);
 
 /* The report of (run, layer, step), or the latest step where has_step is
  * false. NOT_FOUND names what is missing. */
-int store_read_report(struct store_reader *reader, const char *run,
-                      const char *layer, bool has_step, uint64_t step,
-                      struct trit_report *report, struct failure *failure);
+int store_read_report(struct store_reader *reader, const char *run, const char *layer,
+                      bool has_step, uint64_t step, struct trit_report *report,
+                      struct failure *failure);
 
 /* Visits reports in (run, layer, step) order; empty run or layer = all. Stops
  * when visit returns false or `limit` were seen. `after` (exclusive) pages on:
@@ -92,7 +99,7 @@ int store_read_report(struct store_reader *reader, const char *run,
 struct store_query {
     const char *run, *layer;
     uint64_t step_from, step_to; /* inclusive; 0 and UINT64_MAX = all */
-    bool latest_only;            /* the newest step of each layer */
+    bool latest_only;            /* the newest step of each layer, if in range */
     uint32_t limit;
     const struct trit_report *after; /* its run, layer and step count */
 };

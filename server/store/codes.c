@@ -1,0 +1,245 @@
+#include "store/codes.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "kernels/kernels.h"
+#include "store/statements.h"
+
+/* ---- writing --------------------------------------------------------------- */
+
+static int grow(struct codes *codes, size_t count)
+{
+    size_t capacity = codes->capacity ? codes->capacity : 1024;
+    uint8_t *buffer;
+
+    while (capacity < count)
+        capacity *= 2;
+    if (capacity > CODES_CHUNK_BYTES)
+        capacity = CODES_CHUNK_BYTES;
+    if (capacity == codes->capacity)
+        return 0;
+    buffer = realloc(codes->buffer, capacity);
+    if (buffer == NULL)
+        return -1;
+    codes->buffer = buffer;
+    codes->capacity = capacity;
+    return 0;
+}
+
+size_t codes_take(struct codes *codes, const uint8_t *bytes, size_t count)
+{
+    size_t room = CODES_CHUNK_BYTES - codes->count;
+
+    if (count > room)
+        count = room;
+    if (count == 0 || grow(codes, codes->count + count))
+        return 0;
+    memcpy(codes->buffer + codes->count, bytes, count);
+    codes->count += count;
+    codes->bytes += count;
+    return count;
+}
+
+int codes_flush(struct codes *codes, struct db *db, int64_t *next_upload,
+                struct failure *failure)
+{
+    sqlite3_stmt *insert;
+    int64_t upload = codes->upload ? codes->upload : *next_upload;
+    int bound;
+
+    if (codes->count == 0)
+        return 0;
+    insert = statement(db, ST_CODES_INSERT, failure);
+    if (insert == NULL)
+        return -1;
+    bound = db_bind_i64(insert, 1, upload) | db_bind_i64(insert, 2, codes->chunks) |
+            db_bind_blob(insert, 3, codes->buffer, codes->count);
+    if (bound) {
+        db_reset(insert);
+        return db_fail(db, bound, failure);
+    }
+    if (db_run(db, insert, failure))
+        return -1;
+    if (codes->upload == 0)
+        codes->upload = (*next_upload)++;
+    codes->chunks++;
+    codes->count = 0;
+    return 0;
+}
+
+void codes_free_buffer(struct codes *codes)
+{
+    free(codes->buffer);
+    codes->buffer = NULL;
+    codes->count = codes->capacity = 0;
+}
+
+int codes_delete(struct db *db, int64_t upload, struct failure *failure)
+{
+    sqlite3_stmt *delete;
+
+    if (upload == 0)
+        return 0;
+    delete = statement(db, ST_CODES_DELETE, failure);
+    if (delete == NULL)
+        return -1;
+    db_bind_i64(delete, 1, upload);
+    return db_run(db, delete, failure);
+}
+
+/* ---- layout ---------------------------------------------------------------- */
+
+static uint64_t code_bytes(uint64_t elements)
+{
+    return div_up(elements, 4);
+}
+
+int codes_layout_init(struct codes_layout *layout, const struct trit_report *report)
+{
+    struct codes_layout l = {.rows = 1, .group_len = report->group_size};
+    uint64_t row_len, row_bytes;
+
+    if (report->rank == 0 || report->rank > TRIT_RANK_MAX || report->group_size == 0)
+        return -1;
+    row_len = report->shape[report->rank - 1];
+    for (uint32_t i = 0; i + 1 < report->rank; i++)
+        if (mul_overflows(l.rows, report->shape[i], &l.rows))
+            return -1;
+    if (l.rows == 0 || row_len == 0)
+        return -1;
+    if (l.group_len % 4 == 0 || l.group_len > row_len)
+        l.group_len = row_len;
+    l.groups_per_row = row_len / l.group_len;
+    l.tail_len = row_len % l.group_len;
+    row_bytes = l.groups_per_row * code_bytes(l.group_len) + code_bytes(l.tail_len);
+    if (mul_overflows(l.rows, row_bytes, &l.bytes))
+        return -1;
+    *layout = l;
+    return 0;
+}
+
+/* ---- reading --------------------------------------------------------------- */
+
+/* The bytes of one upload, row after row. */
+struct stream {
+    sqlite3_stmt *select;
+    const uint8_t *bytes; /* what is left of the current row; SQLite's */
+    size_t count;
+};
+
+static int stream_open(struct stream *stream, struct db *db, enum statement_id id,
+                       int64_t upload, struct failure *failure)
+{
+    *stream = (struct stream){.select = statement(db, id, failure)};
+    if (stream->select == NULL)
+        return -1;
+    db_bind_i64(stream->select, 1, upload);
+    return 0;
+}
+
+static void stream_close(struct stream *stream)
+{
+    if (stream->select)
+        db_reset(stream->select);
+}
+
+/* Makes sure that at least one byte is there. */
+static int stream_fill(struct stream *stream, struct db *db, struct failure *failure)
+{
+    while (stream->count == 0) {
+        int row = db_step(db, stream->select, failure);
+
+        if (row < 0)
+            return -1;
+        if (row == 0)
+            return fail(failure, TRIT_DATA_LOSS, NULL, "kept codes end too early");
+        stream->bytes = sqlite3_column_blob(stream->select, 0);
+        stream->count = (size_t)sqlite3_column_bytes(stream->select, 0);
+        if (stream->bytes == NULL && stream->count != 0)
+            return db_fail(db, SQLITE_NOMEM, failure);
+    }
+    return 0;
+}
+
+/* Where in the tensor the next byte lies. */
+struct place {
+    uint64_t group; /* within the row */
+    uint64_t byte;  /* within the group */
+};
+
+/* Counts `count` bytes of codes. A group that a chunk cuts is counted in two
+ * parts, which is exact because a byte holds four whole codes. */
+static void count_bytes(const struct kernels *kernels, const struct codes_layout *layout,
+                        struct place *place, const uint8_t *from, const uint8_t *to,
+                        size_t count, uint64_t table[9])
+{
+    while (count > 0) {
+        bool tail = place->group == layout->groups_per_row;
+        uint64_t len = tail ? layout->tail_len : layout->group_len;
+        uint64_t bytes = code_bytes(len), groups = 1, used;
+
+        if (place->byte == 0 && count >= bytes) {
+            /* Without tails every group is alike, whichever its row. */
+            uint64_t alike = tail ? 1
+                             : layout->tail_len > 0
+                                 ? layout->groups_per_row - place->group
+                                 : UINT64_MAX;
+
+            groups = count / bytes < alike ? count / bytes : alike;
+            used = groups * bytes;
+            transitions(kernels, from, to, (size_t)groups, (size_t)len, table);
+        } else {
+            uint64_t left = len - 4 * place->byte;
+
+            used = bytes - place->byte < count ? bytes - place->byte : count;
+            transitions(kernels, from, to, 1, (size_t)(left < 4 * used ? left : 4 * used),
+                        table);
+            place->byte += used;
+            groups = place->byte == bytes;
+            if (groups)
+                place->byte = 0;
+        }
+        if (layout->tail_len > 0)
+            place->group = tail && groups ? 0 : place->group + groups;
+        from += used;
+        to += used;
+        count -= (size_t)used;
+    }
+}
+
+int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from,
+                      int64_t to, const struct codes_layout *layout, uint64_t table[9],
+                      struct failure *failure)
+{
+    struct stream old = {0}, new = {0};
+    struct place place = {0};
+    uint64_t left = layout->bytes;
+    int outcome = -1;
+
+    if (stream_open(&old, db, ST_CODES_SELECT_OLD, from, failure) ||
+        stream_open(&new, db, ST_CODES_SELECT_NEW, to, failure))
+        goto close;
+    while (left > 0) {
+        size_t count;
+
+        if (stream_fill(&old, db, failure) || stream_fill(&new, db, failure))
+            goto close;
+        count = old.count < new.count ? old.count : new.count;
+        if (count > left)
+            count = (size_t)left;
+        count_bytes(kernels, layout, &place, old.bytes, new.bytes, count, table);
+        old.bytes += count;
+        new.bytes += count;
+        old.count -= count;
+        new.count -= count;
+        left -= count;
+    }
+    outcome = 0;
+close:
+    stream_close(&new);
+    stream_close(&old);
+    return outcome;
+}

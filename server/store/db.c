@@ -1,0 +1,159 @@
+#include "store/db.h"
+
+#include <errno.h>
+#include <string.h>
+
+int db_fail(struct db *db, int result, struct failure *failure)
+{
+    int primary = result & 0xff;
+    enum trit_status status = primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB
+                                  ? TRIT_DATA_LOSS
+                                  : TRIT_UNAVAILABLE;
+    int cause = db->sqlite ? sqlite3_system_errno(db->sqlite) : 0;
+    /* errmsg belongs to the connection's last call; after a bind or a reset it
+     * may tell of success. */
+    const char *text = db->sqlite && sqlite3_errcode(db->sqlite) == primary
+                           ? sqlite3_errmsg(db->sqlite)
+                           : sqlite3_errstr(result);
+
+    if (primary == SQLITE_IOERR && cause != 0)
+        return fail(failure, status, NULL, "%s: %s (%s)", text, strerror(cause),
+                    sqlite3_errstr(result));
+    return fail(failure, status, NULL, "%s", text);
+}
+
+/* What a database file cannot be trusted with, and what no query here needs. */
+static int harden(sqlite3 *sqlite)
+{
+    int result = sqlite3_db_config(sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+
+    result |= sqlite3_db_config(sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    result |= sqlite3_db_config(sqlite, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    result |= sqlite3_db_config(sqlite, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    result |= sqlite3_db_config(sqlite, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    result |= sqlite3_db_config(sqlite, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    result |= sqlite3_busy_timeout(sqlite, DB_BUSY_MS);
+    sqlite3_limit(sqlite, SQLITE_LIMIT_LENGTH, DB_VALUE_BYTES_MAX);
+    sqlite3_limit(sqlite, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_extended_result_codes(sqlite, 0);
+    return result;
+}
+
+int db_open(struct db *db, const char *path, enum db_access access,
+            struct failure *failure)
+{
+    bool memory = strncmp(path, "file:", 5) == 0;
+    int flags = SQLITE_OPEN_NOMUTEX | (memory ? SQLITE_OPEN_URI : 0);
+    int result;
+
+    /* A reader of an in-memory store shares its one buffer, which has no
+     * read-only mode; query_only keeps it from writing either way. */
+    flags |= access == DB_READS && !memory ? SQLITE_OPEN_READONLY
+                                           : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    *db = (struct db){0};
+    result = sqlite3_open_v2(path, &db->sqlite, flags, NULL);
+    if (result == SQLITE_OK)
+        result = harden(db->sqlite);
+    if (result != SQLITE_OK) {
+        db_fail(db, result, failure);
+        goto close;
+    }
+    if (access == DB_READS && db_exec(db, "PRAGMA query_only = ON", failure))
+        goto close;
+    return 0;
+
+close:
+    db_close(db);
+    return -1;
+}
+
+void db_close(struct db *db)
+{
+    for (unsigned i = 0; i < DB_STATEMENTS_MAX; i++)
+        sqlite3_finalize(db->statements[i]);
+    sqlite3_close(db->sqlite);
+    *db = (struct db){0};
+}
+
+int db_exec(struct db *db, const char *sql, struct failure *failure)
+{
+    int result = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
+
+    return result == SQLITE_OK ? 0 : db_fail(db, result, failure);
+}
+
+int db_number(struct db *db, const char *sql, int64_t *value, struct failure *failure)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(db->sqlite, sql, -1, &statement, NULL);
+
+    if (result == SQLITE_OK)
+        result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        *value = sqlite3_column_int64(statement, 0);
+        result = SQLITE_DONE;
+    }
+    if (result != SQLITE_DONE)
+        db_fail(db, result, failure);
+    sqlite3_finalize(statement);
+    return result == SQLITE_DONE ? 0 : -1;
+}
+
+sqlite3_stmt *db_statement(struct db *db, unsigned slot, const char *sql,
+                           struct failure *failure)
+{
+    sqlite3_stmt **statement = &db->statements[slot];
+
+    if (*statement == NULL) {
+        int result = sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                        statement, NULL);
+
+        if (result != SQLITE_OK)
+            db_fail(db, result, failure);
+    }
+    return *statement;
+}
+
+int db_bind_text(sqlite3_stmt *statement, int at, const char *text)
+{
+    return sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+}
+
+int db_bind_u64(sqlite3_stmt *statement, int at, uint64_t value)
+{
+    return value > INT64_MAX ? SQLITE_RANGE
+                             : sqlite3_bind_int64(statement, at, (int64_t)value);
+}
+
+int db_bind_i64(sqlite3_stmt *statement, int at, int64_t value)
+{
+    return sqlite3_bind_int64(statement, at, value);
+}
+
+int db_bind_blob(sqlite3_stmt *statement, int at, const void *bytes, size_t count)
+{
+    return sqlite3_bind_blob64(statement, at, bytes, count, SQLITE_STATIC);
+}
+
+int db_step(struct db *db, sqlite3_stmt *statement, struct failure *failure)
+{
+    int result = sqlite3_step(statement);
+
+    if (result == SQLITE_ROW)
+        return 1;
+    return result == SQLITE_DONE ? 0 : db_fail(db, result, failure);
+}
+
+int db_run(struct db *db, sqlite3_stmt *statement, struct failure *failure)
+{
+    int stepped = db_step(db, statement, failure);
+
+    db_reset(statement);
+    return stepped < 0 ? -1 : 0;
+}
+
+void db_reset(sqlite3_stmt *statement)
+{
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+}

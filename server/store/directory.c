@@ -1,0 +1,102 @@
+#include "store/directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fail_errno(struct failure *failure, const char *what, const char *path)
+{
+    return fail(failure, TRIT_UNAVAILABLE, NULL, "%s %s: %s", what, path,
+                strerror(errno));
+}
+
+/* Who holds the lock, as its owner wrote it; for the message only. */
+static long holder(int fd)
+{
+    char text[24] = {0};
+    ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+
+    return got > 0 ? strtol(text, NULL, 10) : 0;
+}
+
+static int lock(int at, const char *path, struct failure *failure)
+{
+    char text[24];
+    int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    int fd = openat(at, "tritd.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return fail_errno(failure, "cannot open the lock file in", path);
+    if (flock(fd, LOCK_EX | LOCK_NB)) {
+        if (errno == EWOULDBLOCK)
+            fail(failure, TRIT_FAILED_PRECONDITION, NULL,
+                 "data directory %s is in use by process %ld", path, holder(fd));
+        else
+            fail_errno(failure, "cannot lock", path);
+        close(fd);
+        return -1;
+    }
+    if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)length, 0) != length) {
+        fail_errno(failure, "cannot write the lock file in", path);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* So that the file has our mode and its name is on disk before the first
+ * report is. */
+static int touch_database(int at, const char *path, struct failure *failure)
+{
+    int fd =
+        openat(at, "reports.sqlite", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return fail_errno(failure, "cannot open reports.sqlite in", path);
+    close(fd);
+    return fsync(at) ? fail_errno(failure, "cannot sync", path) : 0;
+}
+
+int directory_open(struct directory *directory, const char *path, struct failure *failure)
+{
+    char *database = NULL;
+    int at, lock_fd;
+
+    if (mkdir(path, 0700) && errno != EEXIST)
+        return fail_errno(failure, "cannot make data directory", path);
+    at = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0)
+        return fail_errno(failure, "cannot open data directory", path);
+    lock_fd = lock(at, path, failure);
+    if (lock_fd < 0)
+        goto close_directory;
+    if (touch_database(at, path, failure))
+        goto unlock;
+    if (asprintf(&database, "%s/reports.sqlite", path) < 0) {
+        fail(failure, TRIT_UNAVAILABLE, NULL, "out of memory");
+        goto unlock;
+    }
+    close(at);
+    *directory = (struct directory){.lock_fd = lock_fd, .database = database};
+    return 0;
+
+unlock:
+    close(lock_fd);
+close_directory:
+    close(at);
+    return -1;
+}
+
+void directory_close(struct directory *directory)
+{
+    if (directory->database == NULL)
+        return;
+    free(directory->database);
+    close(directory->lock_fd);
+    *directory = (struct directory){0};
+}
