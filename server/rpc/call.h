@@ -34,7 +34,7 @@ struct call {
     _Atomic bool cancelled;
     bool responded;    /* response headers are out */
     uint32_t throttle; /* of enum call_throttle */
-    uint32_t holds;    /* jobs and filings that point here */
+    uint32_t holds;    /* jobs and records that point here */
     uint32_t messages; /* begun so far */
     size_t credit_owed;
     struct timer timer;

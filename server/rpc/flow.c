@@ -72,10 +72,10 @@ int flow_start(struct flow *flow)
         flow->task.has_reference
             ? plan->elements * dtype_bytes(flow->task.reference_dtype)
             : 0;
-    if (flow->filing.put.report.run[0]) {
-        identify(&flow->filing.put.report, plan);
-        flow->filing.put.partial = plan->spec.partial;
-        if (filing_open(&flow->filing, call) < 0)
+    if (flow->record.put.report.run[0]) {
+        identify(&flow->record.put.report, plan);
+        flow->record.put.partial = plan->spec.partial;
+        if (record_open(&flow->record, call) < 0)
             return -1;
     }
     flow->started = true;
@@ -86,7 +86,7 @@ void flow_replan(struct flow *flow, const struct plan *plan)
 {
     flow->task.plan = *plan;
     flow->tensor.expected = plan->in_bytes;
-    identify(&flow->filing.put.report, plan);
+    identify(&flow->record.put.report, plan);
     for (struct list *node = flow->tiles.next; node != &flow->tiles; node = node->next) {
         struct tile *tile = LIST_OWNER(node, struct tile, link);
 
@@ -254,7 +254,7 @@ static int merge_next(struct flow *flow, struct tile *tile)
     if (has_report(flow))
         merge_tile(&flow->merge, &flow->task, tile);
     if (tile->codes)
-        filing_codes(&flow->filing, tile->codes, (size_t)tile->span.code_bytes);
+        record_codes(&flow->record, tile->codes, (size_t)tile->span.code_bytes);
     tile_trim(tile, &flow->task, rpc->config.blocks);
     if (!flow->task.plan.spec.has_out || flow->merge.counts.non_finite)
         tile_back(flow, tile);
@@ -456,7 +456,7 @@ void flow_cancel(struct flow *flow)
     while ((node = list_pop(&flow->held)))
         rpc_tile_put(flow->call->rpc, LIST_OWNER(node, struct tile, link));
     flow->tensor.tile = flow->reference.tile = NULL;
-    filing_drop(&flow->filing);
+    record_drop(&flow->record);
 }
 
 void flow_fini(struct flow *flow)

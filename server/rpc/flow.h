@@ -8,8 +8,8 @@
 #define RPC_FLOW_H
 
 #include "rpc/call.h"
-#include "rpc/filing.h"
 #include "rpc/merge.h"
+#include "rpc/record.h"
 
 enum {
     TILES_IN_FLIGHT_MAX = 32,
@@ -40,7 +40,7 @@ struct flow {
     struct merge merge;
     uint64_t merged;    /* tiles */
     uint32_t in_flight; /* submitted and not yet back */
-    struct filing filing;
+    struct record record;
     /* All tiles are merged and the request is complete. */
     void (*complete)(struct call *call);
 };
@@ -50,7 +50,7 @@ void flow_init(struct flow *flow, struct call *call, void (*complete)(struct cal
 /* Separate scales come before the data. */
 int flow_scales(struct flow *flow, const uint8_t *bytes, size_t count);
 
-/* With flow->task filled: readies merge, feeds and filing (where filing.put's
+/* With flow->task filled: readies merge, feeds and record (where record.put's
  * run is set). */
 int flow_start(struct flow *flow);
 

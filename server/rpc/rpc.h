@@ -3,7 +3,7 @@
  *
  * Words. *Call*: one RPC on one stream. *Method*: its row in the table
  * (method.h). *Flow*: a tensor's way through a call, cut into tiles. *Merge*:
- * tile results becoming a report, in tile order. *Filing*: a report on its way
+ * tile results becoming a report, in tile order. *Record*: a report on its way
  * to the store. Everything here lives on the loop's thread, but tile_run. */
 #ifndef RPC_H
 #define RPC_H

@@ -49,11 +49,11 @@ int check_enum(struct call *call, const char *field, const char *type, uint32_t 
 
 int tensor_call_layer(struct flow *flow, const struct wire_layer_ref *layer)
 {
-    struct trit_report *report = &flow->filing.put.report;
+    struct trit_report *report = &flow->record.put.report;
 
     if (!layer->present)
         return 0;
-    if (filing_check(layer, &flow->call->failure) < 0)
+    if (record_check(layer, &flow->call->failure) < 0)
         return -1;
     memcpy(report->run, layer->run, sizeof(report->run));
     memcpy(report->layer, layer->layer, sizeof(report->layer));
@@ -334,7 +334,7 @@ void tensor_fini(struct call *call)
 static void filed(struct call *call)
 {
     struct tensor_call *state = state_of(call);
-    struct store_put *put = &state->flow.filing.put;
+    struct store_put *put = &state->flow.record.put;
 
     if (put->failure.status != TRIT_OK) {
         call->failure = put->failure;
@@ -351,7 +351,7 @@ void tensor_call_report(struct call *call, void (*reply)(struct call *call))
     struct tensor_call *state = state_of(call);
     struct flow *flow = &state->flow;
 
-    state->report = flow->filing.put.report;
+    state->report = flow->record.put.report;
     merge_report(&flow->merge, &flow->task, &state->report);
     state->report.time_unix_ns = clock_unix_ns();
     snprintf(state->report.version, sizeof(state->report.version), "%s",
@@ -360,11 +360,11 @@ void tensor_call_report(struct call *call, void (*reply)(struct call *call))
         metric_add(call->rpc->config.metrics, M_NOT_TERNARY, 1);
     if (state->report.non_finite)
         metric_add(call->rpc->config.metrics, M_NON_FINITE, 1);
-    if (flow->filing.state != FILING_OPEN) {
+    if (flow->record.state != RECORD_OPEN) {
         reply(call);
         return;
     }
     flow->complete = reply;
-    flow->filing.put.report = state->report;
-    filing_commit(&flow->filing, filed);
+    flow->record.put.report = state->report;
+    record_commit(&flow->record, filed);
 }

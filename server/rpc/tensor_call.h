@@ -11,7 +11,7 @@ struct tensor_ops {
     const char *data_field; /* "tensor.data" */
     bool stream;
     /* Decodes the small fields that have come and fills flow->task (plan last)
-     * and filing.put's run, layer, step. For a unary request this is when its
+     * and record.put's run, layer, step. For a unary request this is when its
      * tensor's data begins, for a stream when `start` is complete. */
     int (*task)(struct call *call, struct flow *flow);
     /* As task, when only the reference's header has come. NULL: no reference. */
@@ -54,7 +54,7 @@ void tensor_fini(struct call *call);
 /* A decoder's refusal as the call's failure; the field is what precedes ':'. */
 int decode_failed(struct call *call, const char *error);
 
-/* Takes a request's layer into the filing; harmless when absent. */
+/* Takes a request's layer into the record; harmless when absent. */
 int tensor_call_layer(struct flow *flow, const struct wire_layer_ref *layer);
 
 /* Makes the report of a merged flow; then files it, if the request carried a

@@ -3,38 +3,38 @@
  *   NONE   OPEN -> COMMITTING -> NONE
  *            \-> NONE (aborted)
  */
-#ifndef RPC_FILING_H
-#define RPC_FILING_H
+#ifndef RPC_RECORD_H
+#define RPC_RECORD_H
 
 #include "store/store.h"
 
 struct call;
 struct wire_layer_ref;
 
-enum filing_state { FILING_NONE, FILING_OPEN, FILING_COMMITTING };
+enum record_state { RECORD_NONE, RECORD_OPEN, RECORD_COMMITTING };
 
-struct filing {
+struct record {
     struct store_put put;
     struct call *call;
-    enum filing_state state;
+    enum record_state state;
     void (*filed)(struct call *call); /* put.failure, put.report */
 };
 
 /* Checks names and step; no store is touched. */
-int filing_check(const struct wire_layer_ref *layer, struct failure *failure);
+int record_check(const struct wire_layer_ref *layer, struct failure *failure);
 
 /* From here on put.report holds the identity: shape and group size are set by
  * the caller before. */
-int filing_open(struct filing *filing, struct call *call);
+int record_open(struct record *record, struct call *call);
 
 /* The next 2-bit codes of the tensor; throttles the call while the store has
  * enough to write. */
-void filing_codes(struct filing *filing, const void *bytes, size_t count);
+void record_codes(struct record *record, const void *bytes, size_t count);
 
 /* Files put.report; `filed` follows on the loop unless the call is gone. */
-void filing_commit(struct filing *filing, void (*filed)(struct call *call));
+void record_commit(struct record *record, void (*filed)(struct call *call));
 
 /* Aborts what is open; harmless otherwise. */
-void filing_drop(struct filing *filing);
+void record_drop(struct record *record);
 
 #endif
