@@ -1,0 +1,42 @@
+/* The `trit` command: what its commands share. Standard output carries results
+ * (a table or JSON), standard error one line a failure and the progress bar. */
+#ifndef CLI_H
+#define CLI_H
+
+#include <trit.h>
+
+#include "client/cli/opt.h"
+
+enum exit_code {
+    DONE = 0,
+    MISMATCH = 1, /* not ternary, or not what it was compared with */
+    USAGE = 2,
+    FAILED = 3, /* a call or a file failed */
+};
+
+struct command {
+    const char *name;
+    const char *arguments; /* "FILE -o OUT", for the usage line */
+    const char *summary;   /* one line */
+    const char *details;   /* further lines of --help, or NULL */
+    uint64_t options;      /* those it takes: bits OPTION_BIT(id) */
+    size_t arguments_min, arguments_max;
+    enum exit_code (*run)(const struct options *options);
+};
+
+extern const struct command cmd_project, cmd_verify, cmd_inspect, cmd_reports, cmd_ping;
+
+/* Writes "trit: ..." and a newline to standard error, escaped for a terminal.
+ * Returns `code`, so that a failing command ends with `return complain(...)`. */
+enum exit_code complain(enum exit_code code, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A client for --server and --timeout; complains and returns NULL on failure. */
+struct trit_client *cli_connect(const struct options *options);
+
+struct json_t;
+
+/* Prints *json and a newline, takes it. A NULL says that memory ran out. */
+enum exit_code print_json(struct json_t *json, enum exit_code code);
+
+#endif

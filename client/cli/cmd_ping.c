@@ -1,0 +1,55 @@
+/* trit ping: is the daemon there, and does it serve? */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "client/cli/cli.h"
+
+static enum exit_code show(const struct options *options, bool serving, double ms)
+{
+    const char *address = options->server ? options->server : getenv("TRITD_ADDRESS");
+    const char *service = options->service ? options->service : "";
+    enum exit_code code = serving ? DONE : MISMATCH;
+
+    if (option_given(options, OPTION_JSON))
+        return print_json(json_pack("{s:b, s:s, s:f}", "serving", (int)serving, "service",
+                                    service, "ms", ms),
+                          code);
+    if (!serving)
+        return complain(code, "%s%sthe daemon is not serving", service,
+                        *service ? ": " : "");
+    printf("%s serves, %.2f ms\n", address && *address ? address : "127.0.0.1:6561", ms);
+    return code;
+}
+
+static enum exit_code run_ping(const struct options *options)
+{
+    struct trit_client *client = cli_connect(options);
+    struct trit_error error;
+    uint64_t start = clock_monotonic_ns();
+    enum trit_status status;
+    bool serving = false;
+    double ms;
+
+    if (!client)
+        return FAILED;
+    status = trit_ping(client, options->service, NULL, &serving, &error);
+    ms = (double)(clock_monotonic_ns() - start) / 1e6;
+    trit_close(client);
+    if (status != TRIT_OK)
+        return complain(FAILED, "%s: %s", trit_status_name(status), error.message);
+    return show(options, serving, ms);
+}
+
+const struct command cmd_ping = {
+    .name = "ping",
+    .arguments = "[--service NAME]",
+    .summary = "ask the daemon whether it serves",
+    .details = "Exit code 1 says that it answers but does not serve.",
+    .options = OPTION_BIT(OPTION_SERVICE) | OPTION_BIT(OPTION_SERVER) |
+               OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_JSON) |
+               OPTION_BIT(OPTION_HELP),
+    .arguments_max = 0,
+    .run = run_ping,
+};

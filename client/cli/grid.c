@@ -1,0 +1,107 @@
+#include "client/cli/grid.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/escape.h"
+
+struct cell {
+    char *text;
+    size_t columns; /* of the terminal */
+};
+
+struct grid {
+    const struct grid_column *columns;
+    size_t column_count;
+    size_t widths[GRID_COLUMNS_MAX];
+    struct cell *cells;
+    size_t count, room;
+    bool incomplete; /* memory ran out */
+};
+
+struct grid *grid_create(const struct grid_column *columns, size_t count)
+{
+    struct grid *grid = calloc(1, sizeof(*grid));
+
+    if (!grid)
+        return NULL;
+    grid->columns = columns;
+    grid->column_count = count;
+    for (size_t i = 0; i < count; i++)
+        grid_cell(grid, "%s", columns[i].title);
+    return grid;
+}
+
+void grid_destroy(struct grid *grid)
+{
+    if (!grid)
+        return;
+    for (size_t i = 0; i < grid->count; i++)
+        free(grid->cells[i].text);
+    free(grid->cells);
+    free(grid);
+}
+
+static struct cell *grid_next(struct grid *grid)
+{
+    if (grid->count == grid->room) {
+        size_t room = grid->room ? grid->room * 2 : 64;
+        struct cell *cells = reallocarray(grid->cells, room, sizeof(*cells));
+
+        if (!cells)
+            return NULL;
+        grid->cells = cells;
+        grid->room = room;
+    }
+    return &grid->cells[grid->count];
+}
+
+void grid_cell(struct grid *grid, const char *format, ...)
+{
+    char raw[GRID_CELL_BYTES_MAX], escaped[GRID_CELL_BYTES_MAX];
+    size_t column = grid->count % grid->column_count;
+    struct cell *cell = grid_next(grid);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(raw, sizeof(raw), format, args);
+    va_end(args);
+    if (!cell) {
+        grid->incomplete = true;
+        return;
+    }
+    cell->columns = escape_text(escaped, sizeof(escaped), raw);
+    cell->text = strdup(escaped);
+    if (!cell->text) {
+        grid->incomplete = true;
+        return;
+    }
+    grid->count++;
+    if (cell->columns > grid->widths[column])
+        grid->widths[column] = cell->columns;
+}
+
+static void print_row(const struct grid *grid, const struct cell *row, FILE *out)
+{
+    for (size_t i = 0; i < grid->column_count; i++) {
+        int padding = (int)(grid->widths[i] - row[i].columns);
+        bool last = i + 1 == grid->column_count;
+
+        if (grid->columns[i].align == GRID_RIGHT)
+            fprintf(out, "%*s%s", padding, "", row[i].text);
+        else
+            fprintf(out, "%s%*s", row[i].text, last ? 0 : padding, "");
+        fputs(last ? "\n" : "  ", out);
+    }
+}
+
+int grid_print(const struct grid *grid, FILE *out)
+{
+    if (grid->incomplete)
+        return -1;
+    for (size_t i = 0; i + grid->column_count <= grid->count; i += grid->column_count)
+        print_row(grid, &grid->cells[i], out);
+    return 0;
+}

@@ -1,0 +1,139 @@
+/* trit: finds the command, parses its options, runs it, and sees to it that what
+ * it printed arrived. */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "client/cli/cli.h"
+#include "client/cli/escape.h"
+
+static const struct command *const commands[] = {
+    &cmd_project, &cmd_verify, &cmd_inspect, &cmd_reports, &cmd_ping,
+};
+
+enum {
+    COMMANDS = sizeof(commands) / sizeof(commands[0]),
+    COMPLAINT_BYTES = 2048,
+};
+
+enum exit_code complain(enum exit_code code, const char *format, ...)
+{
+    char raw[COMPLAINT_BYTES], escaped[COMPLAINT_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(raw, sizeof(raw), format, args);
+    va_end(args);
+    escape_text(escaped, sizeof(escaped), raw);
+    fprintf(stderr, "trit: %s\n", escaped);
+    return code;
+}
+
+struct trit_client *cli_connect(const struct options *options)
+{
+    struct trit_connect_options connect = {.address = options->server,
+                                           .timeout_ms = options->timeout_ms};
+    struct trit_client *client;
+    struct trit_error error;
+
+    if (trit_connect(&client, &connect, &error) == TRIT_OK)
+        return client;
+    complain(FAILED, "%s", error.message);
+    return NULL;
+}
+
+enum exit_code print_json(json_t *json, enum exit_code code)
+{
+    if (!json || json_dumpf(json, stdout, JSON_INDENT(2)) != 0)
+        code = complain(FAILED, json ? "cannot write JSON" : "out of memory");
+    putchar('\n');
+    json_decref(json);
+    return code;
+}
+
+static void print_help(FILE *out)
+{
+    fputs("usage: trit COMMAND [ARGUMENT...]\n\n"
+          "Ternarizes and validates neural-network weights with a tritd daemon.\n\n",
+          out);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n`trit COMMAND --help` says more; `trit --version` names the version.\n"
+          "TRITD_ADDRESS or --server names the daemon: host:port or unix:/path.\n"
+          "Exit codes: 0 success, 1 not ternary or a mismatch, 2 usage, 3 a call or a\n"
+          "file failed.\n",
+          out);
+}
+
+static void print_command_help(const struct command *command)
+{
+    printf("usage: trit %s %s\n\n%s\n", command->name, command->arguments,
+           command->summary);
+    if (command->details)
+        printf("\n%s\n", command->details);
+    putchar('\n');
+    options_help(command->options, stdout);
+}
+
+static enum exit_code run_command(const struct command *command, int argc,
+                                  char *const *argv)
+{
+    struct options options;
+    char error[OPTION_ERROR_BYTES];
+
+    if (options_parse(&options, command->options, argc, argv, error) != 0)
+        return complain(USAGE, "%s: %s (try trit %s --help)", command->name, error,
+                        command->name);
+    if (option_given(&options, OPTION_HELP)) {
+        print_command_help(command);
+        return DONE;
+    }
+    if (options.argument_count < command->arguments_min ||
+        options.argument_count > command->arguments_max)
+        return complain(USAGE, "usage: trit %s %s", command->name, command->arguments);
+    return command->run(&options);
+}
+
+static enum exit_code run(int argc, char *const *argv)
+{
+    const char *name = argc > 1 ? argv[1] : NULL;
+
+    if (!name) {
+        print_help(stderr);
+        return USAGE;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+        strcmp(name, "help") == 0) {
+        print_help(stdout);
+        return DONE;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("trit %s\n", trit_version());
+        return DONE;
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return run_command(commands[i], argc - 2, argv + 2);
+    return complain(USAGE, "unknown command '%.64s' (try trit --help)", name);
+}
+
+/* Output that did not arrive is a failure; a reader that left (`| head`) knows. */
+static enum exit_code flush_output(enum exit_code code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    if (errno == EPIPE)
+        return FAILED;
+    return complain(FAILED, "cannot write to standard output: %s", strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    return (int)flush_output(run(argc, argv));
+}

@@ -1,0 +1,85 @@
+/* The command line, parsed: one table of options for all commands; a command
+ * says by a bit mask which of them it takes. */
+#ifndef CLI_OPT_H
+#define CLI_OPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "trit/types.h"
+
+enum {
+    GLOBS_MAX = 64,
+    ARGUMENTS_MAX = 4,
+    OPTION_ERROR_BYTES = 512,
+};
+
+enum option_id {
+    OPTION_HELP,
+    OPTION_OUTPUT,
+    OPTION_ENCODING,
+    OPTION_GROUP_SIZE,
+    OPTION_PARTIAL,
+    OPTION_INCLUDE,
+    OPTION_EXCLUDE,
+    OPTION_CONVOLUTIONS,
+    OPTION_NPY_BF16,
+    OPTION_AGAINST,
+    OPTION_MODE,
+    OPTION_TOLERANCE,
+    OPTION_RUN,
+    OPTION_STEP,
+    OPTION_FROM,
+    OPTION_TO,
+    OPTION_LATEST,
+    OPTION_SERVICE,
+    OPTION_SERVER,
+    OPTION_TIMEOUT,
+    OPTION_JSON,
+};
+
+#define OPTION_BIT(id) (UINT64_C(1) << (id))
+
+struct globs {
+    const char *patterns[GLOBS_MAX];
+    size_t count;
+};
+
+/* All values, defaults where `given` lacks the bit. Strings are borrowed from
+ * the command line. */
+struct options {
+    uint64_t given; /* bits OPTION_BIT(id) */
+    const char *output;
+    enum trit_encoding encoding;
+    uint32_t group_size;
+    enum trit_partial_group partial_group;
+    struct globs include, exclude;
+    const char *against;
+    enum trit_verify_mode mode;
+    float tolerance;
+    const char *run;
+    uint64_t step, step_from, step_to;
+    const char *service;
+    const char *server;  /* NULL: TRITD_ADDRESS, else the default */
+    uint64_t timeout_ms; /* 0 = none */
+    const char *arguments[ARGUMENTS_MAX];
+    size_t argument_count;
+};
+
+static inline bool option_given(const struct options *options, enum option_id id)
+{
+    return (options->given & OPTION_BIT(id)) != 0;
+}
+
+/* Parses argv[0..argc), without the command's name. `--name=value`, `--name
+ * value`, `-xvalue`, `-x value`; `--` ends the options. Returns 0, or -1 with a
+ * sentence in `error`. */
+int options_parse(struct options *options, uint64_t accepted, int argc, char *const *argv,
+                  char error[OPTION_ERROR_BYTES]);
+
+/* Writes the lines of --help for the accepted options. */
+void options_help(uint64_t accepted, FILE *out);
+
+#endif

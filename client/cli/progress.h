@@ -1,0 +1,24 @@
+/* A progress bar on standard error, where that is a terminal; nothing elsewhere.
+ * One thread. */
+#ifndef CLI_PROGRESS_H
+#define CLI_PROGRESS_H
+
+#include <stdint.h>
+
+struct progress {
+    enum { PROGRESS_SILENT, PROGRESS_SHOWN } state;
+    uint64_t total, done; /* bytes; done counts finished pieces */
+    uint64_t started_ns, drawn_ns;
+    const char *label; /* of the piece under way; borrowed */
+};
+
+void progress_start(struct progress *progress, uint64_t total);
+/* A new piece is under way. */
+void progress_piece(struct progress *progress, const char *label);
+/* So much of the piece is done; fits trit_progress and never cancels. */
+int progress_update(void *progress, uint64_t bytes_done, uint64_t bytes_total);
+void progress_piece_done(struct progress *progress, uint64_t bytes);
+/* Clears the bar's line. Before anything else goes to the terminal. */
+void progress_stop(struct progress *progress);
+
+#endif
