@@ -1,0 +1,19 @@
+/* An event loop for tests of rooms that may not see uv.h: runs to a condition,
+ * never for a time. */
+#ifndef TESTS_LOOP_H
+#define TESTS_LOOP_H
+
+#include <stdbool.h>
+
+struct uv_loop_s;
+
+struct uv_loop_s *loop_create(void);
+
+/* Runs until done(arg) is true; fails the case after LOOP_SECONDS_MAX. */
+enum { LOOP_SECONDS_MAX = 20 };
+void loop_run_until(struct uv_loop_s *loop, bool (*done)(void *arg), void *arg);
+
+/* Runs what closing handles still need, checks that none is left, frees. */
+void loop_destroy(struct uv_loop_s *loop);
+
+#endif

@@ -1,0 +1,288 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "async/loop.h"
+#include "tests/lib/check.h"
+#include "tests/lib/fault.h"
+#include "tests/lib/loop.h"
+
+/* ---- fixture: a loop with a mailbox ------------------------------------------ */
+
+struct fixture {
+    struct uv_loop_s *loop;
+    struct mailbox *mailbox;
+    struct failure failure;
+};
+
+static void fixture_open(struct fixture *f)
+{
+    memset(f, 0, sizeof(*f));
+    f->loop = loop_create();
+    CHECK(mailbox_create(&f->mailbox, f->loop, &f->failure) == 0);
+}
+
+struct note {
+    struct letter letter;
+    struct record *record;
+    int number;
+    struct note *also; /* posted when this one is delivered */
+};
+
+/* What arrived, in order. */
+struct record {
+    struct fixture *fixture;
+    int numbers[16];
+    int count;
+    int wanted;
+    int close_at; /* count at which the mailbox is closed; 0 = never */
+};
+
+static void deliver_note(struct letter *letter)
+{
+    struct note *note = LIST_OWNER(letter, struct note, letter);
+    struct record *record = note->record;
+
+    record->numbers[record->count++] = note->number;
+    if (note->also)
+        mailbox_post(record->fixture->mailbox, &note->also->letter);
+    if (record->count == record->close_at)
+        mailbox_close(record->fixture->mailbox);
+}
+
+static struct note note(struct record *record, int number)
+{
+    return (struct note){
+        .letter.deliver = deliver_note, .record = record, .number = number};
+}
+
+static bool all_arrived(void *arg)
+{
+    struct record *record = arg;
+
+    return record->count == record->wanted;
+}
+
+static void check_order(const struct record *record)
+{
+    CHECK_EQ(record->count, record->wanted);
+    for (int i = 0; i < record->count; i++)
+        CHECK_EQ(record->numbers[i], i);
+}
+
+/* ---- cases --------------------------------------------------------------------- */
+
+static void delivers_in_order(void)
+{
+    struct fixture f;
+    struct record record = {.fixture = &f, .wanted = 5};
+    struct note notes[5];
+
+    fixture_open(&f);
+    for (int i = 0; i < 5; i++) {
+        notes[i] = note(&record, i);
+        mailbox_post(f.mailbox, &notes[i].letter);
+        CHECK_EQ(record.count, 0);
+    }
+    loop_run_until(f.loop, all_arrived, &record);
+    check_order(&record);
+    mailbox_close(f.mailbox);
+    loop_destroy(f.loop);
+}
+
+static void delivery_may_post(void)
+{
+    struct fixture f;
+    struct record record = {.fixture = &f, .wanted = 3};
+    struct note notes[3];
+
+    fixture_open(&f);
+    for (int i = 0; i < 3; i++)
+        notes[i] = note(&record, i);
+    notes[0].also = &notes[2];
+    mailbox_post(f.mailbox, &notes[0].letter);
+    mailbox_post(f.mailbox, &notes[1].letter);
+    loop_run_until(f.loop, all_arrived, &record);
+    check_order(&record);
+    mailbox_close(f.mailbox);
+    loop_destroy(f.loop);
+}
+
+static void close_delivers_first(void)
+{
+    struct fixture f;
+    struct record record = {.fixture = &f, .wanted = 3};
+    struct note notes[3];
+
+    fixture_open(&f);
+    for (int i = 0; i < 3; i++)
+        notes[i] = note(&record, i);
+    notes[0].also = &notes[2];
+    mailbox_post(f.mailbox, &notes[0].letter);
+    mailbox_post(f.mailbox, &notes[1].letter);
+    mailbox_close(f.mailbox);
+    check_order(&record);
+    loop_destroy(f.loop);
+    CHECK_EQ(record.count, 3);
+}
+
+static void close_within_delivery(void)
+{
+    struct fixture f;
+    struct record record = {.fixture = &f, .wanted = 4, .close_at = 2};
+    struct note notes[4];
+
+    fixture_open(&f);
+    for (int i = 0; i < 4; i++)
+        notes[i] = note(&record, i);
+    notes[2].also = &notes[3];
+    for (int i = 0; i < 3; i++)
+        mailbox_post(f.mailbox, &notes[i].letter);
+    loop_run_until(f.loop, all_arrived, &record);
+    check_order(&record);
+    loop_destroy(f.loop);
+}
+
+enum { SENDERS = 4, LETTERS = 5000 };
+
+struct sender {
+    pthread_t thread;
+    struct mailbox *mailbox;
+    struct numbered {
+        struct letter letter;
+        struct sender *sender;
+        int number;
+    } letters[LETTERS];
+    int next; /* the loop's: number of the letter expected next */
+    bool out_of_order;
+};
+
+static void deliver_numbered(struct letter *letter)
+{
+    struct numbered *numbered = LIST_OWNER(letter, struct numbered, letter);
+    struct sender *sender = numbered->sender;
+
+    sender->out_of_order |= numbered->number != sender->next;
+    sender->next++;
+}
+
+static void *send_all(void *arg)
+{
+    struct sender *sender = arg;
+
+    for (int i = 0; i < LETTERS; i++) {
+        sender->letters[i] = (struct numbered){
+            .letter.deliver = deliver_numbered, .sender = sender, .number = i};
+        mailbox_post(sender->mailbox, &sender->letters[i].letter);
+    }
+    return NULL;
+}
+
+static bool all_sent(void *arg)
+{
+    struct sender *senders = arg;
+
+    for (int i = 0; i < SENDERS; i++)
+        if (senders[i].next < LETTERS)
+            return false;
+    return true;
+}
+
+static void many_threads(void)
+{
+    struct fixture f;
+    struct sender *senders = calloc(SENDERS, sizeof(*senders));
+
+    CHECK(senders != NULL);
+    fixture_open(&f);
+    for (int i = 0; i < SENDERS; i++) {
+        senders[i].mailbox = f.mailbox;
+        CHECK(pthread_create(&senders[i].thread, NULL, send_all, &senders[i]) == 0);
+    }
+    loop_run_until(f.loop, all_sent, senders);
+    for (int i = 0; i < SENDERS; i++) {
+        pthread_join(senders[i].thread, NULL);
+        CHECK(!senders[i].out_of_order);
+        CHECK_EQ(senders[i].next, LETTERS);
+    }
+    mailbox_close(f.mailbox);
+    loop_destroy(f.loop);
+    free(senders);
+}
+
+static void *send_first(void *arg)
+{
+    struct sender *sender = arg;
+
+    mailbox_post(sender->mailbox, &sender->letters[0].letter);
+    return NULL;
+}
+
+static bool first_arrived(void *arg)
+{
+    return ((struct sender *)arg)->next == 1;
+}
+
+/* Its poster may still be on the way out of post then. */
+static void closes_behind_the_last_post(void)
+{
+    struct sender *sender = calloc(1, sizeof(*sender));
+
+    CHECK(sender != NULL);
+    for (int round = 0; round < 300; round++) {
+        struct fixture f;
+
+        fixture_open(&f);
+        sender->mailbox = f.mailbox;
+        sender->next = 0;
+        sender->letters[0] =
+            (struct numbered){.letter.deliver = deliver_numbered, .sender = sender};
+        CHECK(pthread_create(&sender->thread, NULL, send_first, sender) == 0);
+        loop_run_until(f.loop, first_arrived, sender);
+        mailbox_close(f.mailbox);
+        loop_destroy(f.loop);
+        pthread_join(sender->thread, NULL);
+        CHECK(!sender->out_of_order);
+    }
+    free(sender);
+}
+
+static void null_close_is_harmless(void)
+{
+    mailbox_close(NULL);
+    timers_close(NULL);
+}
+
+static void creation_fails_cleanly(void)
+{
+    struct uv_loop_s *loop = loop_create();
+    struct mailbox *mailbox = NULL;
+    struct failure failure = {0};
+
+    fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
+    CHECK(mailbox_create(&mailbox, loop, &failure) == -1);
+    CHECK(fault_disarm());
+    CHECK(mailbox == NULL);
+    CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
+    CHECK_STR(failure.message, "mailbox: out of memory");
+    loop_destroy(loop);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"letters are delivered from the loop, in order", delivers_in_order},
+        {"a delivery may post", delivery_may_post},
+        {"closing a mailbox delivers what is there and what that posts",
+         close_delivers_first},
+        {"a delivery may close the mailbox; the letters behind it come in order",
+         close_within_delivery},
+        {"letters of every thread come once and in its order", many_threads},
+        {"a mailbox may close as soon as the last letter is delivered",
+         closes_behind_the_last_post},
+        {"closing nothing is harmless", null_close_is_harmless},
+        {"a mailbox that cannot be made leaves nothing", creation_fails_cleanly},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
