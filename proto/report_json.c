@@ -84,68 +84,63 @@ static json_t *digest_hex(const uint8_t digest[TRIT_DIGEST_BYTES])
     return json_string(hex);
 }
 
-/* Each returns 0, or -1 without memory; json_object_set_new takes its value, also
- * when it fails, and fails on a NULL one. */
-static int set_identity(json_t *o, const struct trit_report *r)
+/* Takes the value, also when it fails; false without memory. */
+static bool put(json_t *object, const char *name, json_t *value)
 {
-    return json_object_set_new(o, "run", json_string(r->run)) |
-           json_object_set_new(o, "layer", json_string(r->layer)) |
-           json_object_set_new(o, "step", count(r->step)) |
-           json_object_set_new(o, "time_unix_ns", json_integer(r->time_unix_ns)) |
-           json_object_set_new(o, "dtype", text_or_null(dtype_name(r->dtype))) |
-           json_object_set_new(o, "shape", counts(r->shape, r->rank)) |
-           json_object_set_new(o, "group_size", count(r->group_size)) |
-           json_object_set_new(o, "groups", count(r->groups)) |
-           json_object_set_new(o, "elements", count(r->elements));
+    return json_object_set_new(object, name, value) == 0;
 }
 
-static int set_verdict(json_t *o, const struct trit_report *r)
+static bool put_identity(json_t *o, const struct trit_report *r)
+{
+    return put(o, "run", json_string(r->run)) && put(o, "layer", json_string(r->layer)) &&
+           put(o, "step", count(r->step)) &&
+           put(o, "time_unix_ns", json_integer(r->time_unix_ns)) &&
+           put(o, "dtype", text_or_null(dtype_name(r->dtype))) &&
+           put(o, "shape", counts(r->shape, r->rank)) &&
+           put(o, "group_size", count(r->group_size)) &&
+           put(o, "groups", count(r->groups)) && put(o, "elements", count(r->elements));
+}
+
+static bool put_verdict(json_t *o, const struct trit_report *r)
 {
     double zero_fraction = (double)r->zeros / (double)r->elements;
-    return json_object_set_new(o, "is_ternary", json_boolean(r->is_ternary)) |
-           json_object_set_new(o, "fraction_valid", real(r->fraction_valid)) |
-           json_object_set_new(o, "max_round_error", real(r->max_round_error)) |
-           json_object_set_new(o, "sample_values", samples(r)) |
-           json_object_set_new(o, "negatives", count(r->negatives)) |
-           json_object_set_new(o, "zeros", count(r->zeros)) |
-           json_object_set_new(o, "positives", count(r->positives)) |
-           json_object_set_new(o, "zero_fraction",
-                               real_where(r->elements > 0, zero_fraction)) |
-           json_object_set_new(o, "zero_groups", count(r->zero_groups)) |
-           json_object_set_new(o, "non_finite", count(r->non_finite)) |
-           json_object_set_new(o, "scale_min", real((double)r->scale_min)) |
-           json_object_set_new(o, "scale_mean", real(r->scale_mean)) |
-           json_object_set_new(o, "scale_max", real((double)r->scale_max)) |
-           json_object_set_new(o, "scales_lossy_fp16", count(r->scales_lossy_fp16));
+    return put(o, "is_ternary", json_boolean(r->is_ternary)) &&
+           put(o, "fraction_valid", real(r->fraction_valid)) &&
+           put(o, "max_round_error", real(r->max_round_error)) &&
+           put(o, "sample_values", samples(r)) &&
+           put(o, "negatives", count(r->negatives)) && put(o, "zeros", count(r->zeros)) &&
+           put(o, "positives", count(r->positives)) &&
+           put(o, "zero_fraction", real_where(r->elements > 0, zero_fraction)) &&
+           put(o, "zero_groups", count(r->zero_groups)) &&
+           put(o, "non_finite", count(r->non_finite)) &&
+           put(o, "scale_min", real((double)r->scale_min)) &&
+           put(o, "scale_mean", real(r->scale_mean)) &&
+           put(o, "scale_max", real((double)r->scale_max)) &&
+           put(o, "scales_lossy_fp16", count(r->scales_lossy_fp16));
 }
 
-static int set_comparisons(json_t *o, const struct trit_report *r)
+static bool put_comparisons(json_t *o, const struct trit_report *r)
 {
     bool error = r->has_error, previous = r->has_previous;
     bool mismatch = r->has_reference && r->reference_mismatches > 0;
-    json_t *transitions = previous ? counts(r->transitions, 9) : json_null();
-    return json_object_set_new(o, "mse", real_where(error, r->mse)) |
-           json_object_set_new(o, "cosine", real_where(error, r->cosine)) |
-           json_object_set_new(o, "sqnr_db", real_where(error, r->sqnr_db)) |
-           json_object_set_new(o, "previous_step",
-                               count_where(previous, r->previous_step)) |
-           json_object_set_new(o, "flips", count_where(previous, r->flips)) |
-           json_object_set_new(o, "flip_fraction",
-                               real_where(previous, r->flip_fraction)) |
-           json_object_set_new(o, "transitions", transitions) |
-           json_object_set_new(o, "near_threshold_fraction",
-                               real(r->near_threshold_fraction)) |
-           json_object_set_new(o, "reference_mismatches",
-                               count_where(r->has_reference, r->reference_mismatches)) |
-           json_object_set_new(o, "first_mismatch",
-                               count_where(mismatch, r->first_mismatch));
+    return put(o, "mse", real_where(error, r->mse)) &&
+           put(o, "cosine", real_where(error, r->cosine)) &&
+           put(o, "sqnr_db", real_where(error, r->sqnr_db)) &&
+           put(o, "previous_step", count_where(previous, r->previous_step)) &&
+           put(o, "flips", count_where(previous, r->flips)) &&
+           put(o, "flip_fraction", real_where(previous, r->flip_fraction)) &&
+           put(o, "transitions", previous ? counts(r->transitions, 9) : json_null()) &&
+           put(o, "near_threshold_fraction", real(r->near_threshold_fraction)) &&
+           put(o, "reference_mismatches",
+               count_where(r->has_reference, r->reference_mismatches)) &&
+           put(o, "first_mismatch", count_where(mismatch, r->first_mismatch));
 }
 
-static int set_origin(json_t *o, const struct trit_report *r)
+static bool put_origin(json_t *o, const struct trit_report *r)
 {
-    return json_object_set_new(o, "digest", digest_hex(r->digest)) |
-           json_object_set_new(o, "kernel", json_string(r->kernel)) |
-           json_object_set_new(o, "version", json_string(r->version));
+    return put(o, "digest", digest_hex(r->digest)) &&
+           put(o, "kernel", json_string(r->kernel)) &&
+           put(o, "version", json_string(r->version));
 }
 
 json_t *report_json(const struct trit_report *report)
@@ -153,8 +148,8 @@ json_t *report_json(const struct trit_report *report)
     json_t *object = json_object();
     if (object == NULL)
         return NULL;
-    if ((set_identity(object, report) | set_verdict(object, report) |
-         set_comparisons(object, report) | set_origin(object, report)) != 0) {
+    if (!put_identity(object, report) || !put_verdict(object, report) ||
+        !put_comparisons(object, report) || !put_origin(object, report)) {
         json_decref(object);
         return NULL;
     }

@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+"""Writes tests/unit/proto/vectors.h: messages as Google's protobuf encodes them.
+
+    tests/gen/proto_vectors.py > tests/unit/proto/vectors.h
+
+Needs protoc and python3-protobuf; the tests themselves do not. Every message is
+also read back by `protoc --decode`, so that the bytes mean what the .proto says.
+"""
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# The part of googleapis that grpc-status-details-bin needs.
+RPC = """
+syntax = "proto3";
+package google.rpc;
+message Any { string type_url = 1; bytes value = 2; }  // google.protobuf.Any
+message Status { int32 code = 1; string message = 2; repeated Any details = 3; }
+message BadRequest {
+  message FieldViolation { string field = 1; string description = 2; }
+  repeated FieldViolation field_violations = 1;
+}
+message ErrorInfo { string reason = 1; }
+"""
+
+work = tempfile.TemporaryDirectory()
+out = pathlib.Path(work.name)
+(out / "rpc.proto").write_text(RPC)
+PROTOC = ["protoc", "-I", str(ROOT / "proto"), "-I", str(out)]
+FILES = ["trit/v1/tensor.proto", "trit/v1/report.proto", "trit/v1/ternary.proto",
+         "grpc/health/v1/health.proto", "rpc.proto"]
+subprocess.run(PROTOC + ["--python_out", str(out)] + FILES, check=True)
+sys.path.insert(0, str(out))
+
+from grpc.health.v1 import health_pb2 as health  # noqa: E402
+from trit.v1 import report_pb2 as report  # noqa: E402
+from trit.v1 import tensor_pb2 as tensor  # noqa: E402
+from trit.v1 import ternary_pb2 as ternary  # noqa: E402
+import rpc_pb2 as rpc  # noqa: E402
+
+DATA = bytes(range(24))
+SCALES = struct.pack("<3f", 0.5, 0.25, 1.5)
+LATENTS = bytes(255 - i for i in range(12))
+LAYER = tensor.LayerRef(run="läuft-1", layer="blk.0.ffn_up", step=1 << 40)
+
+
+def a_tensor(dtype=tensor.DTYPE_F32, data=DATA):
+    return tensor.Tensor(dtype=dtype, shape=[2, 3], data=data)
+
+
+def a_chunk(offset, data):
+    return tensor.TensorChunk(offset=offset, crc32c=0x01020304, data=data)
+
+
+def a_report(**more):
+    return report.LayerReport(
+        run="läuft-1", layer="blk.0.ffn_up", step=1 << 40,
+        time_unix_ns=1_700_000_000_123_456_789, dtype=tensor.DTYPE_BF16, shape=[300, 1],
+        group_size=128, groups=300, elements=300, is_ternary=True, fraction_valid=0.75,
+        max_round_error=1.25e-6, sample_values=[-1.0, 0.0, float("inf")], negatives=100,
+        zeros=150, positives=50, zero_groups=3, non_finite=1, scale_min=0.125,
+        scale_mean=0.3, scale_max=2.5, scales_lossy_fp16=17, mse=0.0, cosine=-0.0,
+        sqnr_db=float("inf"), previous_step=0, flips=9, flip_fraction=0.03,
+        transitions=[1, 2, 3, 4, 5, 6, 7, 8, 1 << 33], near_threshold_fraction=0.0625,
+        digest=bytes(range(32)), kernel="avx512", version="0.1.0",
+        reference_mismatches=2, first_mismatch=0, **more)
+
+
+def project_start():
+    return ternary.ProjectStart(
+        options=ternary.ProjectOptions(group_size=64), dtype=tensor.DTYPE_F16,
+        shape=[1 << 20, 4096])
+
+
+def verify_start():
+    return ternary.VerifyStart(
+        options=ternary.VerifyOptions(mode=1, tolerance=0.0, encoding=1, scales=SCALES),
+        layer=LAYER, dtype=tensor.DTYPE_I8, shape=[2, 3], reference_dtype=1)
+
+
+def an_any(message):
+    return rpc.Any(type_url="type.googleapis.com/" + message.DESCRIPTOR.full_name,
+                   value=message.SerializeToString())
+
+
+def details():
+    bad = rpc.BadRequest(field_violations=[rpc.BadRequest.FieldViolation(
+        field="tensor.shape", description="tensor.shape: rank 0")])
+    return rpc.Status(code=3, message="tensor.shape: rank 0", details=[an_any(bad)])
+
+
+def foreign_details():
+    return rpc.Status(code=3, details=[an_any(rpc.ErrorInfo(reason="r"))])
+
+
+VECTORS = {
+    "project": ternary.ProjectRequest(
+        options=ternary.ProjectOptions(group_size=64, partial_group=1, encoding=2,
+                                       report=1),
+        layer=LAYER, tensor=a_tensor()),
+    "project_bare": ternary.ProjectRequest(tensor=a_tensor()),
+    "verify": ternary.VerifyRequest(
+        options=ternary.VerifyOptions(group_size=64, tolerance=0.5, encoding=1,
+                                      scales=SCALES),
+        layer=LAYER, reference=a_tensor(tensor.DTYPE_BF16, LATENTS), tensor=a_tensor()),
+    "unpack": ternary.UnpackRequest(encoding=1, dtype=1, shape=[2, 3], group_size=3,
+                                    scales=SCALES, data=DATA),
+    "backward": ternary.BackwardRequest(grad_ternary=a_tensor()),
+    "project_start": ternary.ProjectStreamRequest(start=project_start()),
+    "project_chunk": ternary.ProjectStreamRequest(chunk=a_chunk(0, DATA)),
+    "verify_start": ternary.VerifyStreamRequest(start=verify_start()),
+    "verify_reference": ternary.VerifyStreamRequest(reference=a_chunk(300, LATENTS)),
+    "verify_chunk": ternary.VerifyStreamRequest(chunk=a_chunk(1 << 33, DATA)),
+    "reports_get": report.ReportsGetRequest(run="r", layer="l", step=0),
+    "reports_list": report.ReportsListRequest(
+        run="r", layer="l", step_from=0, step_to=1 << 62, latest_only=True,
+        page_size=1000, page_token="r/l/7"),
+    "health_check": health.HealthCheckRequest(service="trit.v1.Ternary"),
+    "projected": ternary.ProjectResponse(report=a_report(), encoding=1, dtype=4,
+                                         shape=[2, 3], scales=SCALES, data=DATA),
+    "verified": ternary.VerifyResponse(report=a_report()),
+    "stream_chunk": ternary.ProjectStreamResponse(chunk=a_chunk(24, DATA)),
+    "stream_scales": ternary.ProjectStreamResponse(scales=a_chunk(0, SCALES)),
+    "stream_report": ternary.ProjectStreamResponse(report=a_report()),
+    "tensor": a_tensor(),
+    "backward_reply": ternary.BackwardResponse(grad_latent=a_tensor()),
+    "report_got": report.ReportsGetResponse(report=a_report()),
+    "reports_page": report.ReportsListResponse(
+        reports=[a_report(), report.LayerReport(run="r", layer="l", step=8)],
+        next_page_token="r/l/8"),
+    "health": health.HealthCheckResponse(status=2),
+    "report": a_report(),
+    "details": details(),
+    "details_foreign": foreign_details(),
+}
+
+
+def array(name, message):
+    encoded = message.SerializeToString(deterministic=True)
+    subprocess.run(PROTOC + ["--decode", message.DESCRIPTOR.full_name] + FILES,
+                   input=encoded, stdout=subprocess.DEVNULL, check=True)
+    lines = [f"static const uint8_t vector_{name}[] = {{"]
+    for at in range(0, len(encoded), 16):
+        lines.append("    " + " ".join(f"{b:#04x}," for b in encoded[at:at + 16]))
+    return "\n".join(lines + ["};"])
+
+
+print("/* Written by tests/gen/proto_vectors.py: messages as Google's protobuf encodes\n"
+      " * them. */\n"
+      "#ifndef TESTS_PROTO_VECTORS_H\n#define TESTS_PROTO_VECTORS_H\n\n"
+      "#include <stdint.h>\n\n/* clang-format off */")
+for name, message in VECTORS.items():
+    print(f"\n/* {message.DESCRIPTOR.full_name} */\n" + array(name, message))
+print("/* clang-format on */\n\n#endif")

@@ -1,0 +1,166 @@
+/* What the messages of vectors.h hold, as the codec's structs. */
+#ifndef TESTS_PROTO_SAMPLES_H
+#define TESTS_PROTO_SAMPLES_H
+
+#include <math.h>
+#include <string.h>
+
+#include "proto/codec/codec.h"
+#include "tests/lib/check.h"
+
+static const uint8_t sample_data[24] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,
+                                        12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23};
+static const uint8_t sample_latents[12] = {255, 254, 253, 252, 251, 250,
+                                           249, 248, 247, 246, 245, 244};
+static const float sample_scales[3] = {0.5f, 0.25f, 1.5f};
+static const uint32_t sample_crc = 0x01020304;
+
+static inline struct wire_layer_ref sample_layer(void)
+{
+    return (struct wire_layer_ref){.present = true,
+                                   .run = "l\xc3\xa4uft-1",
+                                   .layer = "blk.0.ffn_up",
+                                   .step = UINT64_C(1) << 40};
+}
+
+static inline struct wire_tensor sample_tensor(uint32_t dtype)
+{
+    return (struct wire_tensor){.dtype = dtype, .rank = 2, .shape = {2, 3}};
+}
+
+static inline struct trit_report sample_report(void)
+{
+    struct trit_report report = {
+        .run = "l\xc3\xa4uft-1",
+        .layer = "blk.0.ffn_up",
+        .step = UINT64_C(1) << 40,
+        .time_unix_ns = 1700000000123456789,
+        .dtype = TRIT_BF16,
+        .rank = 2,
+        .shape = {300, 1},
+        .group_size = 128,
+        .groups = 300,
+        .elements = 300,
+        .is_ternary = true,
+        .fraction_valid = 0.75,
+        .max_round_error = 1.25e-6,
+        .sample_count = 3,
+        .sample_values = {-1, 0, INFINITY},
+        .negatives = 100,
+        .zeros = 150,
+        .positives = 50,
+        .zero_groups = 3,
+        .non_finite = 1,
+        .scale_min = 0.125f,
+        .scale_max = 2.5f,
+        .scale_mean = 0.3,
+        .scales_lossy_fp16 = 17,
+        .has_error = true,
+        .mse = 0,
+        .cosine = -0.0,
+        .sqnr_db = INFINITY,
+        .has_previous = true,
+        .previous_step = 0,
+        .flips = 9,
+        .flip_fraction = 0.03,
+        .transitions = {1, 2, 3, 4, 5, 6, 7, 8, UINT64_C(1) << 33},
+        .near_threshold_fraction = 0.0625,
+        .kernel = "avx512",
+        .version = "0.1.0",
+        .has_reference = true,
+        .reference_mismatches = 2,
+        .first_mismatch = 0,
+    };
+    for (size_t i = 0; i < TRIT_DIGEST_BYTES; i++)
+        report.digest[i] = (uint8_t)i;
+    return report;
+}
+
+static inline void check_layer(const struct wire_layer_ref *a,
+                               const struct wire_layer_ref *b)
+{
+    CHECK_EQ(a->present, b->present);
+    CHECK_STR(a->run, b->run);
+    CHECK_STR(a->layer, b->layer);
+    CHECK_EQ(a->step, b->step);
+}
+
+static inline void check_tensor(const struct wire_tensor *a, const struct wire_tensor *b)
+{
+    CHECK_EQ(a->dtype, b->dtype);
+    CHECK_EQ(a->rank, b->rank);
+    CHECK_MEM(a->shape, b->shape, sizeof a->shape);
+}
+
+/* Bit for bit: signed zeros and NaNs too. */
+static inline void check_double(double a, double b)
+{
+    CHECK_MEM(&a, &b, sizeof a);
+}
+
+static inline void check_report(const struct trit_report *a, const struct trit_report *b)
+{
+    CHECK_STR(a->run, b->run);
+    CHECK_STR(a->layer, b->layer);
+    CHECK_EQ(a->step, b->step);
+    CHECK_EQ(a->time_unix_ns, b->time_unix_ns);
+    CHECK_EQ(a->dtype, b->dtype);
+    CHECK_EQ(a->rank, b->rank);
+    CHECK_MEM(a->shape, b->shape, sizeof a->shape);
+    CHECK_EQ(a->group_size, b->group_size);
+    CHECK_EQ(a->groups, b->groups);
+    CHECK_EQ(a->elements, b->elements);
+    CHECK_EQ(a->is_ternary, b->is_ternary);
+    check_double(a->fraction_valid, b->fraction_valid);
+    check_double(a->max_round_error, b->max_round_error);
+    CHECK_EQ(a->sample_count, b->sample_count);
+    CHECK_MEM(a->sample_values, b->sample_values, sizeof a->sample_values);
+    CHECK_EQ(a->negatives, b->negatives);
+    CHECK_EQ(a->zeros, b->zeros);
+    CHECK_EQ(a->positives, b->positives);
+    CHECK_EQ(a->zero_groups, b->zero_groups);
+    CHECK_EQ(a->non_finite, b->non_finite);
+    CHECK_MEM(&a->scale_min, &b->scale_min, sizeof a->scale_min);
+    CHECK_MEM(&a->scale_max, &b->scale_max, sizeof a->scale_max);
+    check_double(a->scale_mean, b->scale_mean);
+    CHECK_EQ(a->scales_lossy_fp16, b->scales_lossy_fp16);
+    CHECK_EQ(a->has_error, b->has_error);
+    check_double(a->mse, b->mse);
+    check_double(a->cosine, b->cosine);
+    check_double(a->sqnr_db, b->sqnr_db);
+    CHECK_EQ(a->has_previous, b->has_previous);
+    CHECK_EQ(a->previous_step, b->previous_step);
+    CHECK_EQ(a->flips, b->flips);
+    check_double(a->flip_fraction, b->flip_fraction);
+    CHECK_MEM(a->transitions, b->transitions, sizeof a->transitions);
+    check_double(a->near_threshold_fraction, b->near_threshold_fraction);
+    CHECK_MEM(a->digest, b->digest, sizeof a->digest);
+    CHECK_STR(a->kernel, b->kernel);
+    CHECK_STR(a->version, b->version);
+    CHECK_EQ(a->has_reference, b->has_reference);
+    CHECK_EQ(a->reference_mismatches, b->reference_mismatches);
+    CHECK_EQ(a->first_mismatch, b->first_mismatch);
+}
+
+/* ---- a message put together: heads from the encoders, bytes from elsewhere --------- */
+
+struct assembled {
+    size_t count;
+    uint8_t bytes[8192];
+};
+
+static inline void assemble(struct assembled *message, const void *bytes, size_t count)
+{
+    CHECK(message->count + count <= sizeof message->bytes);
+    memcpy(message->bytes + message->count, bytes, count);
+    message->count += count;
+}
+
+static inline void check_assembled(const struct assembled *message,
+                                   const uint8_t *expected, size_t count)
+{
+    CHECK_EQ(message->count, count);
+    CHECK_MEM(message->bytes, expected, count);
+}
+
+#endif
