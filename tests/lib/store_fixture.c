@@ -102,7 +102,7 @@ void fixture_report(struct trit_report *report, const char *run, const char *lay
     memcpy(report->digest, &digest, sizeof(digest));
 }
 
-static void put_done(struct store_put *put)
+void fixture_done(struct store_put *put)
 {
     struct fixture_put *fixture_put = (struct fixture_put *)(void *)put;
 
@@ -133,7 +133,8 @@ int fixture_put_start(struct store_fixture *fixture, struct fixture_put *put,
 
     *put = (struct fixture_put){.fixture = fixture};
     put->put.report = *report;
-    put->put.done = put_done;
+    put->put.done = fixture_done;
+    put->put.partial = fixture->partial;
     if (store_begin(&put->put, fixture->store, &failure)) {
         put->put.failure = failure;
         return -1;

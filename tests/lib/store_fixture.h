@@ -17,6 +17,7 @@ struct store_fixture {
     struct store *store;                /* NULL while closed */
     char directory[FIXTURE_PATH_BYTES]; /* "" = in memory */
     uint32_t queue_max;
+    enum trit_partial_group partial; /* of the puts that follow */
 };
 
 /* A temporary directory of its own, or none (in memory); the store is open. */
@@ -37,6 +38,9 @@ struct fixture_put {
     unsigned drained; /* times drained() came since the last codes */
     unsigned waited;  /* times the store asked for a pause */
 };
+
+/* For puts driven by hand: sets `done` of the fixture_put they begin. */
+void fixture_done(struct store_put *put);
 
 /* A report of a f32 tensor [rows, row_len]; the digest is made of `digest`. */
 void fixture_report(struct trit_report *report, const char *run, const char *layer,
