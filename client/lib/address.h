@@ -1,0 +1,35 @@
+/* Where the daemon is, and a connected socket to it. */
+#ifndef LIB_ADDRESS_H
+#define LIB_ADDRESS_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum {
+    ADDRESS_HOST_BYTES_MAX = 255,
+    ADDRESS_TEXT_BYTES_MAX = 300,
+    ADDRESS_PORT_BYTES_MAX = 31,
+    CONNECT_MS_MAX = 20 * 1000, /* one attempt at one address */
+};
+
+enum address_kind { ADDRESS_TCP, ADDRESS_UNIX };
+
+struct address {
+    enum address_kind kind;
+    char text[ADDRESS_TEXT_BYTES_MAX + 1];      /* as given, for messages */
+    char host[ADDRESS_HOST_BYTES_MAX + 1];      /* or the socket's path */
+    char port[ADDRESS_PORT_BYTES_MAX + 1];      /* a number or a service's name */
+    char authority[ADDRESS_TEXT_BYTES_MAX + 1]; /* the :authority of requests */
+};
+
+/* Reads "host:port", "host", "[v6]:port" or "unix:/path". */
+int address_parse(const char *text, struct address *address, struct failure *failure);
+
+/* A connected non-blocking socket, or -1 with UNAVAILABLE or DEADLINE_EXCEEDED.
+ * `deadline_ns` is monotonic, 0 = none. A name is resolved by getaddrinfo,
+ * which no deadline interrupts. */
+int address_connect(const struct address *address, uint64_t deadline_ns,
+                    struct failure *failure);
+
+#endif

@@ -1,0 +1,449 @@
+/* One unary call: channel_begin submits the request; channel_step writes
+ * HEADERS and DATA, reads HEADERS, DATA and trailers, and hands them to the
+ * exchange; nghttp2 closes the stream; channel_settle finds nothing to do.
+ *
+ * DATA is never copied by nghttp2: read_request_cb says how many bytes the next
+ * frame holds, send_data_cb puts the frame's head and the exchange's slices into
+ * the send queue. When the queue is full it answers WOULDBLOCK and is asked
+ * again once the queue has been written.
+ *
+ * Failures. The peer resets the stream, or its GOAWAY excludes it: the exchange
+ * hears the code. The peer ends the reply before the request is complete: the
+ * exchange is done, channel_settle resets the rest. The peer breaks HTTP/2, or
+ * the socket fails: the channel is LOST and the exchange is aborted. The
+ * exchange itself gives up (bad reply, deadline): channel_settle resets. */
+#include "client/lib/channel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <nghttp2/nghttp2.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "client/lib/sendq.h"
+
+enum {
+    STREAM_WINDOW_BYTES = 4 << 20,
+    CONNECTION_WINDOW_BYTES = 16 << 20,
+    FRAME_BYTES_MAX = 256 << 10, /* the largest DATA frame we take */
+    HEADER_LIST_BYTES_MAX = 16 << 10,
+    READ_BYTES = 256 << 10,
+    STEP_ROUNDS_MAX = 8, /* writes and reads of one step, before others' turn */
+    REQUEST_HEADERS_MAX = 8,
+};
+
+enum channel_state {
+    CHANNEL_OPEN,
+    CHANNEL_LEAVING, /* GOAWAY came: what runs may end, nothing may begin */
+    CHANNEL_LOST,
+};
+
+struct channel {
+    int fd;
+    enum channel_state state;
+    nghttp2_session *session;
+    struct exchange *exchange; /* borrowed between begin and settle */
+    int32_t stream;            /* its id while HTTP/2 has it open; 0 = none */
+    char authority[ADDRESS_TEXT_BYTES_MAX + 1];
+    char text[ADDRESS_TEXT_BYTES_MAX + 1];
+    struct sendq queue;
+    uint8_t input[READ_BYTES];
+};
+
+/* The connection is of no more use; whatever runs on it fails. */
+static void lose(struct channel *channel, enum trit_status status, const char *why)
+{
+    struct failure failure = {.status = TRIT_OK};
+
+    channel->state = CHANNEL_LOST;
+    if (!channel->exchange)
+        return;
+    fail(&failure, status, NULL, "connection to %s lost: %s", channel->text, why);
+    exchange_abort(channel->exchange, &failure);
+}
+
+/* ---- nghttp2's callbacks, in the order they fire -------------------------------- */
+
+static bool is_ours(const struct channel *channel, int32_t stream)
+{
+    return channel->stream == stream && channel->exchange;
+}
+
+static ssize_t read_request_cb(nghttp2_session *session, int32_t stream, uint8_t *buf,
+                               size_t length, uint32_t *flags,
+                               nghttp2_data_source *source, void *user)
+{
+    struct channel *channel = user;
+    bool last = false;
+    size_t count;
+
+    (void)session, (void)buf, (void)source;
+    if (!is_ours(channel, stream))
+        return NGHTTP2_ERR_DEFERRED;
+    count = exchange_available(channel->exchange, length, &last);
+    if (count == 0 && !last)
+        return NGHTTP2_ERR_DEFERRED; /* it is over: channel_settle resets */
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY | (last ? (uint32_t)NGHTTP2_DATA_FLAG_EOF : 0);
+    return (ssize_t)count;
+}
+
+/* As large as the peer and its windows allow: nghttp2 alone stops at 16 KiB. */
+static ssize_t frame_bytes_cb(nghttp2_session *session, uint8_t frame_type,
+                              int32_t stream, int32_t connection_window,
+                              int32_t stream_window, uint32_t peer_frame_bytes_max,
+                              void *user)
+{
+    int32_t bytes = connection_window < stream_window ? connection_window : stream_window;
+
+    (void)session, (void)frame_type, (void)stream, (void)user;
+    if (bytes > FRAME_BYTES_MAX)
+        bytes = FRAME_BYTES_MAX;
+    return (uint32_t)bytes < peer_frame_bytes_max ? bytes : (int32_t)peer_frame_bytes_max;
+}
+
+static int send_data_cb(nghttp2_session *session, nghttp2_frame *frame,
+                        const uint8_t *head, size_t length, nghttp2_data_source *source,
+                        void *user)
+{
+    enum { HEAD_BYTES = 9 };
+    struct channel *channel = user;
+    bool queued;
+
+    (void)session, (void)source;
+    assert(is_ours(channel, frame->hd.stream_id)); /* nghttp2 drops DATA of closed ones */
+    if (!sendq_has_room(&channel->queue))
+        return NGHTTP2_ERR_WOULDBLOCK;
+    queued = sendq_copy(&channel->queue, head, HEAD_BYTES);
+    while (queued && length > 0) {
+        struct iovec slice = exchange_take(channel->exchange, length);
+
+        queued = sendq_borrow(&channel->queue, slice);
+        length -= slice.iov_len;
+    }
+    return queued ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int header_cb(nghttp2_session *session, const nghttp2_frame *frame,
+                     const uint8_t *name, size_t name_len, const uint8_t *value,
+                     size_t value_len, uint8_t flags, void *user)
+{
+    struct channel *channel = user;
+
+    (void)session, (void)name_len, (void)flags;
+    if (frame->hd.type == NGHTTP2_HEADERS && is_ours(channel, frame->hd.stream_id))
+        exchange_header(channel->exchange, (const char *)name, (const char *)value,
+                        value_len, (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0);
+    return 0;
+}
+
+static int data_cb(nghttp2_session *session, uint8_t flags, int32_t stream,
+                   const uint8_t *bytes, size_t count, void *user)
+{
+    struct channel *channel = user;
+
+    (void)session, (void)flags;
+    if (is_ours(channel, stream))
+        exchange_data(channel->exchange, bytes, count);
+    return 0;
+}
+
+static int frame_cb(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct channel *channel = user;
+
+    (void)session;
+    if (frame->hd.type == NGHTTP2_GOAWAY && channel->state == CHANNEL_OPEN)
+        channel->state = CHANNEL_LEAVING;
+    if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
+        (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
+        is_ours(channel, frame->hd.stream_id))
+        exchange_ended(channel->exchange);
+    return 0;
+}
+
+static int unsent_cb(nghttp2_session *session, const nghttp2_frame *frame, int error,
+                     void *user)
+{
+    struct channel *channel = user;
+
+    (void)session, (void)error;
+    if (frame->hd.type == NGHTTP2_HEADERS && is_ours(channel, frame->hd.stream_id))
+        exchange_reset(channel->exchange, NGHTTP2_REFUSED_STREAM);
+    return 0;
+}
+
+static int closed_cb(nghttp2_session *session, int32_t stream, uint32_t code, void *user)
+{
+    struct channel *channel = user;
+
+    (void)session;
+    if (is_ours(channel, stream)) {
+        exchange_reset(channel->exchange, code); /* nothing, where it is done */
+        channel->stream = 0;
+    }
+    return 0;
+}
+
+/* ---- opening and closing -------------------------------------------------------- */
+
+static nghttp2_session *session_new(struct channel *channel)
+{
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
+        {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, FRAME_BYTES_MAX},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_LIST_BYTES_MAX},
+    };
+    nghttp2_session_callbacks *callbacks;
+    nghttp2_session *session = NULL;
+
+    if (nghttp2_session_callbacks_new(&callbacks) != 0)
+        return NULL;
+    nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks,
+                                                                   frame_bytes_cb);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data_cb);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, header_cb);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, data_cb);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, frame_cb);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, unsent_cb);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, closed_cb);
+    if (nghttp2_session_client_new(&session, callbacks, channel) == 0 &&
+        (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings,
+                                 sizeof settings / sizeof settings[0]) != 0 ||
+         nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0,
+                                               CONNECTION_WINDOW_BYTES) != 0)) {
+        nghttp2_session_del(session);
+        session = NULL;
+    }
+    nghttp2_session_callbacks_del(callbacks);
+    return session;
+}
+
+struct channel *channel_open(const struct address *address, uint64_t deadline_ns,
+                             struct failure *failure)
+{
+    struct channel *channel = malloc(sizeof *channel);
+
+    if (!channel)
+        goto no_memory;
+    channel->state = CHANNEL_OPEN;
+    channel->exchange = NULL;
+    channel->stream = 0;
+    sendq_init(&channel->queue);
+    strcpy(channel->authority, address->authority);
+    strcpy(channel->text, address->text);
+    channel->session = session_new(channel);
+    if (!channel->session)
+        goto free_channel;
+    channel->fd = address_connect(address, deadline_ns, failure);
+    if (channel->fd >= 0)
+        return channel;
+
+    nghttp2_session_del(channel->session);
+    free(channel);
+    return NULL;
+free_channel:
+    free(channel);
+no_memory:
+    fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a connection");
+    return NULL;
+}
+
+void channel_abandon(struct channel *channel)
+{
+    if (!channel)
+        return;
+    close(channel->fd);
+    nghttp2_session_del(channel->session);
+    free(channel);
+}
+
+/* ---- moving bytes --------------------------------------------------------------- */
+
+/* Fills the queue from the session. */
+static int produce(struct channel *channel)
+{
+    const uint8_t *bytes;
+    ssize_t count;
+
+    while (sendq_has_room(&channel->queue)) {
+        count = nghttp2_session_mem_send(channel->session, &bytes);
+        if (count == 0)
+            return 0;
+        if (count < 0 || !sendq_copy(&channel->queue, bytes, (size_t)count))
+            return -1;
+    }
+    return 0;
+}
+
+enum written { WROTE_ALL, WROTE_SOME, WRITE_BROKEN };
+
+static enum written write_out(struct channel *channel)
+{
+    for (int round = 0; round < STEP_ROUNDS_MAX; round++) {
+        if (produce(channel) != 0) {
+            lose(channel, TRIT_INTERNAL, "its HTTP/2 session failed");
+            return WRITE_BROKEN;
+        }
+        if (sendq_empty(&channel->queue))
+            return WROTE_ALL;
+        switch (sendq_flush(&channel->queue, channel->fd)) {
+        case SENDQ_EMPTIED:
+            break;
+        case SENDQ_BLOCKED:
+            return WROTE_SOME;
+        case SENDQ_FAILED:
+            return WRITE_BROKEN;
+        }
+    }
+    return WROTE_SOME;
+}
+
+/* Returns once the socket is empty, the exchange done, or enough was read. */
+static void read_in(struct channel *channel)
+{
+    for (int round = 0; round < STEP_ROUNDS_MAX; round++) {
+        ssize_t got =
+            recv(channel->fd, channel->input, sizeof channel->input, MSG_DONTWAIT);
+
+        if (got > 0) {
+            ssize_t used =
+                nghttp2_session_mem_recv(channel->session, channel->input, (size_t)got);
+
+            if (used < 0)
+                lose(channel, TRIT_INTERNAL, nghttp2_strerror((int)used));
+        } else if (got == 0) {
+            lose(channel, TRIT_UNAVAILABLE, "closed by the daemon");
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } else if (errno != EINTR) {
+            lose(channel, TRIT_UNAVAILABLE, strerror(errno));
+        }
+        if (channel->state == CHANNEL_LOST ||
+            (channel->exchange && channel->exchange->state == EXCHANGE_DONE))
+            return;
+    }
+}
+
+static bool session_over(const struct channel *channel)
+{
+    return !nghttp2_session_want_read(channel->session) &&
+           !nghttp2_session_want_write(channel->session) && sendq_empty(&channel->queue);
+}
+
+void channel_step(struct channel *channel)
+{
+    enum written written = write_out(channel);
+    int error = errno;
+
+    if (channel->state != CHANNEL_LOST)
+        read_in(channel); /* also where writing failed: why stands in what came */
+    if (channel->state == CHANNEL_LOST || channel->exchange->state == EXCHANGE_DONE)
+        return;
+    if (written == WRITE_BROKEN)
+        lose(channel, TRIT_UNAVAILABLE, strerror(error));
+    else if (session_over(channel))
+        lose(channel, TRIT_UNAVAILABLE, "the HTTP/2 session is over");
+}
+
+int channel_fd(const struct channel *channel)
+{
+    return channel->fd;
+}
+
+short channel_events(const struct channel *channel)
+{
+    bool write =
+        !sendq_empty(&channel->queue) || nghttp2_session_want_write(channel->session);
+
+    return (short)(POLLIN | (write ? POLLOUT : 0));
+}
+
+uint64_t channel_queued_bytes(const struct channel *channel)
+{
+    return channel->queue.bytes;
+}
+
+/* ---- an exchange's beginning and end --------------------------------------------- */
+
+static nghttp2_nv header(const char *name, const char *value)
+{
+    return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value,
+                        strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
+}
+
+void channel_begin(struct channel *channel, struct exchange *exchange,
+                   uint64_t deadline_ns)
+{
+    nghttp2_data_provider body = {.read_callback = read_request_cb};
+    nghttp2_nv headers[REQUEST_HEADERS_MAX];
+    char timeout[TIMEOUT_TEXT_BYTES];
+    uint64_t now = clock_monotonic_ns();
+    size_t count = 0;
+    int32_t stream;
+
+    assert(!channel->exchange && channel->state == CHANNEL_OPEN);
+    headers[count++] = header(":method", "POST");
+    headers[count++] = header(":scheme", "http");
+    headers[count++] = header(":path", exchange->path);
+    headers[count++] = header(":authority", channel->authority);
+    if (deadline_ns) {
+        timeout_format(deadline_ns > now ? deadline_ns - now : 1, timeout);
+        headers[count++] = header("grpc-timeout", timeout);
+    }
+    headers[count++] = header("te", "trailers");
+    headers[count++] = header("content-type", "application/grpc");
+    headers[count++] = header("user-agent", "libtrit/" TRITD_VERSION);
+    assert(count <= REQUEST_HEADERS_MAX);
+
+    channel->exchange = exchange;
+    exchange_start(exchange);
+    stream =
+        nghttp2_submit_request(channel->session, NULL, headers, count, &body, channel);
+    if (stream < 0)
+        lose(channel, TRIT_UNAVAILABLE, nghttp2_strerror(stream));
+    else
+        channel->stream = stream;
+}
+
+bool channel_settle(struct channel *channel)
+{
+    const struct exchange *exchange = channel->exchange;
+    bool clean = true;
+
+    if (channel->state != CHANNEL_LOST && channel->stream != 0) {
+        uint32_t code = exchange->failure.status == TRIT_OK || exchange->has_status
+                            ? NGHTTP2_NO_ERROR
+                            : NGHTTP2_CANCEL;
+
+        nghttp2_submit_rst_stream(channel->session, NGHTTP2_FLAG_NONE, channel->stream,
+                                  code);
+    }
+    if (channel->state != CHANNEL_LOST)
+        clean = write_out(channel) == WROTE_ALL;
+    channel->exchange = NULL;
+    channel->stream = 0;
+    return clean && channel->state == CHANNEL_OPEN;
+}
+
+bool channel_usable(struct channel *channel)
+{
+    read_in(channel);
+    return channel->state == CHANNEL_OPEN && write_out(channel) == WROTE_ALL &&
+           nghttp2_session_check_request_allowed(channel->session);
+}
+
+void channel_close(struct channel *channel)
+{
+    if (!channel)
+        return;
+    if (channel->state == CHANNEL_OPEN && sendq_empty(&channel->queue) &&
+        nghttp2_session_terminate_session(channel->session, NGHTTP2_NO_ERROR) == 0)
+        write_out(channel);
+    channel_abandon(channel);
+}

@@ -1,0 +1,30 @@
+/* A client: where the daemon is, the options in force, the connections. */
+#ifndef LIB_CLIENT_H
+#define LIB_CLIENT_H
+
+#include <trit.h>
+
+#include "client/lib/pool.h"
+
+enum {
+    CONNECTIONS_DEFAULT = 2,
+    CONNECTIONS_MAX = 16, /* of one split transfer */
+    STREAM_BYTES_MIN_DEFAULT = 4 << 20,
+    /* From here on a tensor is streamed whatever the options say: it would not
+     * fit one message. */
+    UNARY_BYTES_MAX = 1 << 30,
+    MESSAGE_BYTES_MAX_DEFAULT = 1 << 30,
+};
+
+struct trit_client {
+    struct pool pool;
+    uint64_t timeout_ms; /* 0 = none */
+    uint32_t connections;
+    uint64_t stream_bytes_min;
+    uint64_t message_bytes_max;
+};
+
+/* The failure (or its absence) as the caller sees it; `error` may be NULL. */
+enum trit_status client_answer(const struct failure *failure, struct trit_error *error);
+
+#endif

@@ -1,0 +1,176 @@
+#include "client/lib/project.h"
+
+#include <string.h>
+
+#include "client/lib/unary.h"
+#include "kernels/kernels.h"
+
+/* ---- unary ---------------------------------------------------------------------- */
+
+/* What a reply's elements are, by the encoding. */
+static enum trit_dtype encoded_dtype(enum trit_encoding encoding, enum trit_dtype dtype)
+{
+    switch (encoding) {
+    case TRIT_ENCODING_DENSE:
+        return dtype;
+    case TRIT_ENCODING_INT8:
+        return TRIT_I8;
+    case TRIT_ENCODING_PQ2_0:
+    case TRIT_ENCODING_Q2_0:
+    case TRIT_ENCODING_PTQ1_0:
+    case TRIT_ENCODING_TQ1_0:
+    case TRIT_ENCODING_TQ2_0:
+    case TRIT_ENCODING_MLX_2BIT:
+    case TRIT_ENCODING_I2_S:
+    case TRIT_ENCODING_HF_BITNET:
+        break;
+    }
+    return TRIT_U8;
+}
+
+static int projected_decode(void *result, const struct scan *reply,
+                            struct failure *failure)
+{
+    struct projecting *project = result;
+    struct wire_projected_head head;
+    char why[CODEC_ERROR_BYTES];
+
+    if (decode_projected(&reply->parts[PART_ROOT], &head, why) != 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+    if (head.encoding != project->request.encoding)
+        return fail(failure, TRIT_INTERNAL, NULL, "the reply is in encoding %u, not %u",
+                    head.encoding, project->request.encoding);
+    if (!head.has_report && project->request.report != TRIT_REPORT_NONE)
+        return fail(failure, TRIT_INTERNAL, NULL, "the reply lacks its report");
+    if (head.has_report)
+        project->report = head.report;
+    return 0;
+}
+
+int project_unary(struct projecting *project, struct failure *failure)
+{
+    const struct trit_tensor *tensor = project->tensor;
+    struct sink data = {&project->data, 0, project->data.size, 0},
+                scales = {&project->scales, 0, project->scales.size, 0};
+    struct unary unary = {.decode = projected_decode, .result = project};
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+    size_t count = encode_project(&project->request, &project->request.tensor,
+                                  tensor->bytes, head, sizeof head);
+
+    if (count == 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
+    outgoing_head(&unary.request, head, count);
+    outgoing_payload(&unary.request, tensor->data, tensor->bytes);
+    reply_init(&unary.reply, scan_projected, project->call.client->message_bytes_max,
+               &data, &scales);
+    return unary_run(&unary, "/trit.v1.Ternary/Project", &project->call, failure);
+}
+
+/* ---- unary or streamed ------------------------------------------------------------ */
+
+/* How many connections share the work; see project_stream. */
+static uint32_t parts_of(const struct projecting *project)
+{
+    const struct trit_client *client = project->call.client;
+    const struct encoding_layout *layout =
+        encoding_layout((enum trit_encoding)project->request.encoding);
+    uint64_t parts = project->tensor->bytes / client->stream_bytes_min;
+
+    if (project->request.report != TRIT_REPORT_NONE || project->request.layer.present ||
+        layout->scales == SCALES_TENSOR)
+        return 1;
+    if (parts > client->connections)
+        parts = client->connections;
+    if (parts > project->extent.rows)
+        parts = project->extent.rows;
+    return parts > 1 ? (uint32_t)parts : 1;
+}
+
+static int project_run(struct projecting *project, struct failure *failure)
+{
+    uint32_t parts = parts_of(project);
+    int rc;
+
+    if (project->tensor->bytes < project->call.client->stream_bytes_min)
+        return project_unary(project, failure);
+    rc = project_stream(project, parts, failure);
+    if (rc != 0 && parts > 1 && failure->status == TRIT_INVALID_ARGUMENT) {
+        /* A part's message counts elements from its own first row: ask again
+         * for the whole, whose message is right. */
+        *failure = (struct failure){.status = TRIT_OK};
+        rc = project_stream(project, 1, failure);
+    }
+    return rc;
+}
+
+static int project_prepare(struct projecting *project,
+                           const struct trit_project_options *o, struct failure *failure)
+{
+    struct encoded_size size;
+
+    project->request = (struct wire_project){
+        .group_size = o->group_size,
+        .partial_group = (uint32_t)o->partial_group,
+        .encoding = (uint32_t)o->encoding,
+        .report = (uint32_t)o->report,
+        .tensor = tensor_wire(project->tensor),
+    };
+    if (tensor_check("tensor", project->tensor, &project->extent, failure) != 0 ||
+        layer_wire(&o->layer, &project->request.layer, failure) != 0 ||
+        encoded_size(o->encoding, project->tensor->dtype, &project->extent, o->group_size,
+                     &size, failure) != 0)
+        return -1;
+    if (o->out && o->out_bytes < size.data)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "out",
+                    "out: %llu bytes of room where the result takes %llu",
+                    (unsigned long long)o->out_bytes, (unsigned long long)size.data);
+    output_init(&project->data, "data", size.data, o->out);
+    output_init(&project->scales, "scales", size.scales, NULL);
+    return 0;
+}
+
+static void project_give(struct projecting *project, struct trit_projection *out)
+{
+    const enum trit_encoding encoding = (enum trit_encoding)project->request.encoding;
+
+    *out = (struct trit_projection){
+        .report = project->report,
+        .encoding = encoding,
+        .dtype = encoded_dtype(encoding, project->tensor->dtype),
+        .data_bytes = project->data.size,
+        .scale_bytes = project->scales.size,
+        .data_owned = project->data.owned,
+    };
+    out->data = output_give(&project->data);
+    out->scales = output_give(&project->scales);
+}
+
+enum trit_status trit_project(struct trit_client *client,
+                              const struct trit_tensor *tensor,
+                              const struct trit_project_options *options,
+                              struct trit_projection *projection,
+                              struct trit_error *error)
+{
+    static const struct trit_project_options defaults = {.group_size = 0};
+    const struct trit_project_options *o = options ? options : &defaults;
+    struct failure failure = {.status = TRIT_OK};
+    struct projecting project = {.tensor = tensor};
+
+    call_init(&project.call, client, &o->call, tensor->bytes);
+    if (project_prepare(&project, o, &failure) == 0 &&
+        project_run(&project, &failure) == 0)
+        project_give(&project, projection);
+    output_fini(&project.data);
+    output_fini(&project.scales);
+    return client_answer(&failure, error);
+}
+
+void trit_projection_free(struct trit_projection *projection)
+{
+    if (!projection)
+        return;
+    if (projection->data_owned)
+        trit_free(projection->data);
+    trit_free(projection->scales);
+    *projection = (struct trit_projection)TRIT_PROJECTION_INIT;
+}

@@ -1,0 +1,179 @@
+/* A part of a tensor (mostly: all of it) on one stream: start, chunks; back come
+ * chunks of scales and data, each checked for its place and its checksum and
+ * put where it belongs, and at last the report. Replies arrive while the
+ * upload runs. */
+#include <stdlib.h>
+
+#include "client/lib/chunks.h"
+#include "client/lib/project.h"
+#include "client/lib/reply.h"
+
+struct part {
+    struct projecting *project;
+    struct exchange exchange;
+    struct wire_project start;
+    struct chunks chunks;
+    bool started, has_report;
+    struct sink data, scales;
+    struct reply reply;
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+};
+
+/* ---- up --------------------------------------------------------------------------- */
+
+static int part_next(void *owner, struct outgoing *message, struct failure *failure)
+{
+    struct part *part = owner;
+    size_t count;
+
+    if (part->started) {
+        chunks_next(&part->chunks, message);
+        message->last = chunks_done(&part->chunks);
+        return 0;
+    }
+    count = encode_project_start(&part->start, part->head, sizeof part->head);
+    if (count == 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
+    outgoing_head(message, part->head, count);
+    part->started = true;
+    return 0;
+}
+
+/* ---- down ------------------------------------------------------------------------- */
+
+static int part_message(void *owner, uint32_t length, struct failure *failure)
+{
+    struct part *part = owner;
+
+    return reply_message(&part->reply, length, failure);
+}
+
+static int part_bytes(void *owner, const uint8_t *bytes, size_t count,
+                      struct failure *failure)
+{
+    struct part *part = owner;
+
+    return reply_bytes(&part->reply, bytes, count, failure);
+}
+
+/* The bytes are in their place already; were they meant for it? */
+static int chunk_check(const struct scan_part *fields, const struct piece *piece,
+                       struct failure *failure)
+{
+    char why[CODEC_ERROR_BYTES];
+    struct wire_chunk chunk;
+
+    if (fields->seen == 0)
+        return 0;
+    if (decode_chunk(fields, &chunk, why) != 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+    if (chunk.offset != piece->start)
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "a chunk of the reply is at offset %llu where %llu is next",
+                    (unsigned long long)chunk.offset, (unsigned long long)piece->start);
+    if (chunk.has_crc32c && chunk.crc32c != piece->crc32c)
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "the reply's chunk at offset %llu has crc32c %08x, its bytes %08x",
+                    (unsigned long long)chunk.offset, chunk.crc32c, piece->crc32c);
+    return 0;
+}
+
+static int part_end(void *owner, struct failure *failure)
+{
+    struct part *part = owner;
+    const struct scan_part *parts = part->reply.scan.parts;
+    char why[CODEC_ERROR_BYTES];
+    bool has_report = false;
+
+    if (reply_end(&part->reply, failure) != 0 ||
+        chunk_check(&parts[PART_CHUNK], &part->reply.data, failure) != 0 ||
+        chunk_check(&parts[PART_REFERENCE], &part->reply.scales, failure) != 0)
+        return -1;
+    if (decode_stream_report(&parts[PART_ROOT], &has_report, &part->project->report,
+                             why) != 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+    part->has_report |= has_report;
+    return 0;
+}
+
+static int part_finish(void *owner, struct failure *failure)
+{
+    struct part *part = owner;
+
+    if (!part->has_report && part->start.report != TRIT_REPORT_NONE)
+        return fail(failure, TRIT_INTERNAL, NULL, "the reply lacks its report");
+    return sink_whole(&part->data, failure) != 0 ||
+                   sink_whole(&part->scales, failure) != 0
+               ? -1
+               : 0;
+}
+
+static void part_rewind(void *owner)
+{
+    struct part *part = owner;
+
+    part->started = part->has_report = false;
+    part->chunks.sent = 0;
+    reply_rewind(&part->reply);
+}
+
+/* ---- cutting ---------------------------------------------------------------------- */
+
+/* Rows [first, end) of the whole; every row takes as much of each output. */
+static void part_init(struct part *part, struct projecting *project, uint64_t first,
+                      uint64_t end)
+{
+    static const struct exchange_ops ops = {
+        .next = part_next,
+        .message = part_message,
+        .bytes = part_bytes,
+        .end = part_end,
+        .finish = part_finish,
+        .rewind = part_rewind,
+    };
+    const struct trit_tensor *tensor = project->tensor;
+    uint64_t rows = project->extent.rows, row_bytes = tensor->bytes / rows;
+    uint64_t data_row = project->data.size / rows,
+             scales_row = project->scales.size / rows;
+
+    part->project = project;
+    part->start = project->request;
+    if (end - first < rows) {
+        part->start.tensor.rank = 2;
+        part->start.tensor.shape[0] = end - first;
+        part->start.tensor.shape[1] = project->extent.columns;
+    }
+    chunks_init(&part->chunks, (const uint8_t *)tensor->data + first * row_bytes,
+                (end - first) * row_bytes, false);
+    part->data =
+        (struct sink){&project->data, first * data_row, (end - first) * data_row, 0};
+    part->scales = (struct sink){&project->scales, first * scales_row,
+                                 (end - first) * scales_row, 0};
+    reply_init(&part->reply, scan_stream_reply, project->call.client->message_bytes_max,
+               &part->data, &part->scales);
+    part->reply.checksums = true;
+    exchange_init(&part->exchange, "/trit.v1.Ternary/ProjectStream", &ops, part);
+}
+
+int project_stream(struct projecting *project, uint32_t count, struct failure *failure)
+{
+    struct part *parts = calloc(count, sizeof *parts);
+    struct exchange *exchanges[CONNECTIONS_MAX] = {NULL};
+    uint64_t rows = project->extent.rows;
+    int rc;
+
+    if (!parts)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a call");
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t each = rows / count, odd = rows % count;
+
+        part_init(&parts[i], project, i * each + (i < odd ? i : odd),
+                  (i + 1) * each + (i + 1 < odd ? i + 1 : odd));
+        exchanges[i] = &parts[i].exchange;
+    }
+    rc = call_run(&project->call, exchanges, count, failure);
+    for (uint32_t i = 0; i < count; i++)
+        reply_fini(&parts[i].reply);
+    free(parts);
+    return rc;
+}

@@ -1,0 +1,77 @@
+#include "client/lib/unary.h"
+
+static int unary_next(void *owner, struct outgoing *message, struct failure *failure)
+{
+    const struct unary *unary = owner;
+
+    (void)failure;
+    *message = unary->request;
+    message->last = true;
+    return 0;
+}
+
+static int unary_message(void *owner, uint32_t length, struct failure *failure)
+{
+    struct unary *unary = owner;
+
+    if (unary->reply.messages > 0)
+        return fail(failure, TRIT_INTERNAL, NULL,
+                    "the reply holds more than one message");
+    return reply_message(&unary->reply, length, failure);
+}
+
+static int unary_bytes(void *owner, const uint8_t *bytes, size_t count,
+                       struct failure *failure)
+{
+    struct unary *unary = owner;
+
+    return reply_bytes(&unary->reply, bytes, count, failure);
+}
+
+static int unary_end(void *owner, struct failure *failure)
+{
+    struct unary *unary = owner;
+
+    return reply_end(&unary->reply, failure);
+}
+
+static int unary_finish(void *owner, struct failure *failure)
+{
+    struct unary *unary = owner;
+    const struct reply *reply = &unary->reply;
+
+    if (reply->messages == 0)
+        return fail(failure, TRIT_INTERNAL, NULL,
+                    "status OK, but the reply holds no message");
+    if ((reply->data.sink && sink_whole(reply->data.sink, failure) != 0) ||
+        (reply->scales.sink && sink_whole(reply->scales.sink, failure) != 0))
+        return -1;
+    return unary->decode(unary->result, &reply->scan, failure);
+}
+
+static void unary_rewind(void *owner)
+{
+    struct unary *unary = owner;
+
+    reply_rewind(&unary->reply);
+}
+
+int unary_run(struct unary *unary, const char *path, const struct call *call,
+              struct failure *failure)
+{
+    static const struct exchange_ops ops = {
+        .next = unary_next,
+        .message = unary_message,
+        .bytes = unary_bytes,
+        .end = unary_end,
+        .finish = unary_finish,
+        .rewind = unary_rewind,
+    };
+    struct exchange exchange, *exchanges[] = {&exchange};
+    int rc;
+
+    exchange_init(&exchange, path, &ops, unary);
+    rc = call_run(call, exchanges, 1, failure);
+    reply_fini(&unary->reply);
+    return rc;
+}

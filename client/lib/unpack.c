@@ -1,0 +1,75 @@
+#include "client/lib/tensor.h"
+#include "client/lib/unary.h"
+
+/* A Tensor comes back: of the dtype that was asked for. */
+static int unpacked_decode(void *result, const struct scan *reply,
+                           struct failure *failure)
+{
+    const struct wire_tensor *expected = result;
+    struct wire_tensor tensor;
+    char why[CODEC_ERROR_BYTES];
+
+    if (decode_tensor(&reply->parts[PART_ROOT], &tensor, why) != 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+    if (tensor.dtype != expected->dtype)
+        return fail(failure, TRIT_INTERNAL, NULL, "the reply is of dtype %u, not %u",
+                    tensor.dtype, expected->dtype);
+    return 0;
+}
+
+static int unpack_run(const struct call *call, const struct trit_tensor *packed,
+                      const struct trit_unpack_options *o, struct output *output,
+                      struct failure *failure)
+{
+    struct wire_tensor dense = tensor_wire(packed);
+    struct wire_unpack request = {.encoding = (uint32_t)o->encoding,
+                                  .dtype = (uint32_t)o->dtype,
+                                  .group_size = o->group_size,
+                                  .rank = dense.rank};
+    struct sink data = {output, 0, output->size, 0};
+    struct unary unary = {.decode = unpacked_decode, .result = &dense};
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+    size_t at, count;
+
+    dense.dtype = request.dtype;
+    for (uint32_t axis = 0; axis < dense.rank; axis++)
+        request.shape[axis] = dense.shape[axis];
+    count =
+        encode_unpack(&request, o->scale_bytes, packed->bytes, head, sizeof head, &at);
+    if (count == 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
+    outgoing_head(&unary.request, head, at);
+    outgoing_payload(&unary.request, o->scales, o->scale_bytes);
+    outgoing_head(&unary.request, head + at, count - at);
+    outgoing_payload(&unary.request, packed->data, packed->bytes);
+    reply_init(&unary.reply, scan_tensor_reply, call->client->message_bytes_max, &data,
+               NULL);
+    return unary_run(&unary, "/trit.v1.Ternary/Unpack", call, failure);
+}
+
+enum trit_status trit_unpack(struct trit_client *client, const struct trit_tensor *packed,
+                             const struct trit_unpack_options *options, void **data,
+                             uint64_t *data_bytes, struct trit_error *error)
+{
+    static const struct trit_unpack_options defaults = {.dtype = TRIT_F32};
+    const struct trit_unpack_options *o = options ? options : &defaults;
+    struct failure failure = {.status = TRIT_OK};
+    struct output output = {.bytes = NULL};
+    struct encoded_size dense;
+    struct extent extent;
+    struct call call;
+
+    call_init(&call, client, &o->call, packed->bytes + o->scale_bytes);
+    if (encoded_check("tensor", packed, o->encoding, o->group_size, o->scale_bytes,
+                      &extent, &failure) == 0 &&
+        encoded_size(TRIT_ENCODING_DENSE, o->dtype, &extent, o->group_size, &dense,
+                     &failure) == 0) {
+        output_init(&output, "data", dense.data, NULL);
+        if (unpack_run(&call, packed, o, &output, &failure) == 0) {
+            *data_bytes = output.size;
+            *data = output_give(&output);
+        }
+    }
+    output_fini(&output);
+    return client_answer(&failure, error);
+}

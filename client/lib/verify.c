@@ -1,0 +1,230 @@
+#include <string.h>
+
+#include "client/lib/chunks.h"
+#include "client/lib/tensor.h"
+#include "client/lib/unary.h"
+
+struct verifying {
+    struct call call;
+    const struct trit_tensor *tensor;
+    const struct trit_tensor *reference; /* or NULL */
+    const struct trit_verify_options *options;
+    struct wire_verify request;
+    struct trit_report report;
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+
+    /* The stream's. */
+    struct chunks chunks, reference_chunks;
+    bool started;
+    struct reply reply;
+};
+
+static int verified_decode(void *result, const struct scan *reply,
+                           struct failure *failure)
+{
+    struct verifying *verify = result;
+    char why[CODEC_ERROR_BYTES];
+
+    if (decode_verified(&reply->parts[PART_ROOT], &verify->report, why) != 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+    return 0;
+}
+
+/* ---- unary ------------------------------------------------------------------------ */
+
+static int verify_unary(struct verifying *verify, struct failure *failure)
+{
+    const struct trit_tensor *tensor = verify->tensor, *reference = verify->reference;
+    struct wire_tensor wire = tensor_wire(tensor),
+                       wire_reference = reference ? tensor_wire(reference)
+                                                  : (struct wire_tensor){.rank = 0};
+    struct unary unary = {.decode = verified_decode, .result = verify};
+    const uint8_t *head = verify->head;
+    size_t cut[2], count;
+
+    count = encode_verify(&verify->request, verify->options->scale_bytes,
+                          reference ? &wire_reference : NULL,
+                          reference ? reference->bytes : 0, &wire, tensor->bytes,
+                          verify->head, sizeof verify->head, cut);
+    if (count == 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
+    outgoing_head(&unary.request, head, cut[0]);
+    outgoing_payload(&unary.request, verify->options->scales,
+                     verify->options->scale_bytes);
+    outgoing_head(&unary.request, head + cut[0], cut[1] - cut[0]);
+    if (reference)
+        outgoing_payload(&unary.request, reference->data, reference->bytes);
+    outgoing_head(&unary.request, head + cut[1], count - cut[1]);
+    outgoing_payload(&unary.request, tensor->data, tensor->bytes);
+    reply_init(&unary.reply, scan_plain, verify->call.client->message_bytes_max, NULL,
+               NULL);
+    return unary_run(&unary, "/trit.v1.Ternary/Verify", &verify->call, failure);
+}
+
+/* ---- streamed: start, then chunks of both tensors in step -------------------------- */
+
+static int verify_start(struct verifying *verify, struct outgoing *message,
+                        struct failure *failure)
+{
+    const struct trit_verify_options *o = verify->options;
+    size_t at, count = encode_verify_start(&verify->request, o->scale_bytes, verify->head,
+                                           sizeof verify->head, &at);
+
+    if (count == 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
+    outgoing_head(message, verify->head, at);
+    outgoing_payload(message, o->scales, o->scale_bytes);
+    outgoing_head(message, verify->head + at, count - at);
+    verify->started = true;
+    return 0;
+}
+
+static int verify_next(void *owner, struct outgoing *message, struct failure *failure)
+{
+    struct verifying *verify = owner;
+
+    if (!verify->started)
+        return verify_start(verify, message, failure);
+    chunks_next(chunks_behind(&verify->reference_chunks, &verify->chunks)
+                    ? &verify->reference_chunks
+                    : &verify->chunks,
+                message);
+    message->last =
+        chunks_done(&verify->chunks) && chunks_done(&verify->reference_chunks);
+    return 0;
+}
+
+static int verify_message(void *owner, uint32_t length, struct failure *failure)
+{
+    struct verifying *verify = owner;
+
+    if (verify->reply.messages > 0)
+        return fail(failure, TRIT_INTERNAL, NULL,
+                    "the reply holds more than one message");
+    return reply_message(&verify->reply, length, failure);
+}
+
+static int verify_bytes(void *owner, const uint8_t *bytes, size_t count,
+                        struct failure *failure)
+{
+    struct verifying *verify = owner;
+
+    return reply_bytes(&verify->reply, bytes, count, failure);
+}
+
+static int verify_end(void *owner, struct failure *failure)
+{
+    struct verifying *verify = owner;
+
+    return reply_end(&verify->reply, failure);
+}
+
+static int verify_finish(void *owner, struct failure *failure)
+{
+    struct verifying *verify = owner;
+
+    if (verify->reply.messages == 0)
+        return fail(failure, TRIT_INTERNAL, NULL,
+                    "status OK, but the reply holds no message");
+    return verified_decode(verify, &verify->reply.scan, failure);
+}
+
+static void verify_rewind(void *owner)
+{
+    struct verifying *verify = owner;
+
+    verify->started = false;
+    verify->chunks.sent = verify->reference_chunks.sent = 0;
+    reply_rewind(&verify->reply);
+}
+
+static int verify_stream(struct verifying *verify, struct failure *failure)
+{
+    static const struct exchange_ops ops = {
+        .next = verify_next,
+        .message = verify_message,
+        .bytes = verify_bytes,
+        .end = verify_end,
+        .finish = verify_finish,
+        .rewind = verify_rewind,
+    };
+    struct exchange exchange, *exchanges[] = {&exchange};
+    int rc;
+
+    chunks_init(&verify->chunks, verify->tensor->data, verify->tensor->bytes, false);
+    chunks_init(&verify->reference_chunks,
+                verify->reference ? verify->reference->data : NULL,
+                verify->reference ? verify->reference->bytes : 0, true);
+    reply_init(&verify->reply, scan_plain, verify->call.client->message_bytes_max, NULL,
+               NULL);
+    exchange_init(&exchange, "/trit.v1.Ternary/VerifyStream", &ops, verify);
+    rc = call_run(&verify->call, exchanges, 1, failure);
+    reply_fini(&verify->reply);
+    return rc;
+}
+
+/* ---- unary or streamed --------------------------------------------------------------
+ */
+
+static int reference_check(const struct trit_tensor *tensor,
+                           const struct trit_tensor *reference, struct failure *failure)
+{
+    struct extent extent;
+
+    if (!reference)
+        return 0;
+    if (tensor_check("reference", reference, &extent, failure) != 0)
+        return -1;
+    if (reference->rank != tensor->rank ||
+        memcmp(reference->shape, tensor->shape, tensor->rank * sizeof tensor->shape[0]) !=
+            0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "reference.shape",
+                    "reference.shape: it is not the tensor's");
+    return 0;
+}
+
+static int verify_prepare(struct verifying *verify, struct failure *failure)
+{
+    const struct trit_verify_options *o = verify->options;
+    struct extent extent;
+
+    verify->request = (struct wire_verify){
+        .mode = (uint32_t)o->mode,
+        .group_size = o->group_size,
+        .partial_group = (uint32_t)o->partial_group,
+        .encoding = (uint32_t)o->encoding,
+        .has_tolerance = o->has_tolerance,
+        .tolerance = o->tolerance,
+        .tensor = tensor_wire(verify->tensor),
+        .reference_dtype = verify->reference ? (uint32_t)verify->reference->dtype : 0,
+    };
+    if (encoded_check("tensor", verify->tensor, o->encoding, o->group_size,
+                      o->scale_bytes, &extent, failure) != 0 ||
+        reference_check(verify->tensor, verify->reference, failure) != 0)
+        return -1;
+    return layer_wire(&o->layer, &verify->request.layer, failure);
+}
+
+enum trit_status trit_verify(struct trit_client *client, const struct trit_tensor *tensor,
+                             const struct trit_verify_options *options,
+                             struct trit_report *report, struct trit_error *error)
+{
+    static const struct trit_verify_options defaults = {.group_size = 0};
+    struct failure failure = {.status = TRIT_OK};
+    struct verifying verify = {.tensor = tensor,
+                               .options = options ? options : &defaults};
+    uint64_t total;
+    int rc;
+
+    verify.reference = verify.options->reference;
+    total = tensor->bytes + verify.options->scale_bytes +
+            (verify.reference ? verify.reference->bytes : 0);
+    call_init(&verify.call, client, &verify.options->call, total);
+    rc = verify_prepare(&verify, &failure);
+    if (rc == 0)
+        rc = total < client->stream_bytes_min ? verify_unary(&verify, &failure)
+                                              : verify_stream(&verify, &failure);
+    if (rc == 0)
+        *report = verify.report;
+    return client_answer(&failure, error);
+}
