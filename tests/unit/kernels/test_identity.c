@@ -1,0 +1,318 @@
+/* Every table gives the portable table's bits, whatever it is fed. */
+#include "kernels/kernels.h"
+#include "tests/lib/check.h"
+#include "tests/unit/kernels/inputs.h"
+
+enum { LEN_MAX = 1025 };
+
+static const enum trit_dtype dtypes[] = {TRIT_F32, TRIT_F16, TRIT_BF16};
+
+/* What a job is about; everything else follows from it. */
+struct shape {
+    enum trit_dtype dtype;
+    enum trit_encoding encoding;
+    size_t count, len, divisor;
+    enum input_kind kind;
+};
+
+struct outputs {
+    struct guarded out, scales, codes, sums;
+    struct ternary_counts counts;
+    struct ternary_check check;
+};
+
+static size_t out_bytes(const struct shape *shape)
+{
+    const struct encoding_layout *layout = encoding_layout(shape->encoding);
+    const size_t elements = shape->count * shape->len;
+    return layout->block_bytes == 0
+               ? elements * dtype_bytes(shape->dtype)
+               : elements / layout->block_elements * layout->block_bytes;
+}
+
+static struct outputs outputs_create(const struct shape *shape, uint64_t *seed)
+{
+    struct outputs to = {
+        .out = guarded_create(out_bytes(shape), check_random(seed) % EDGE_BYTES),
+        .scales = guarded_create(shape->count * sizeof(float), 0),
+        .codes = guarded_create(shape->count * ((shape->len + 3) / 4),
+                                check_random(seed) % EDGE_BYTES),
+        .sums = guarded_create(shape->count * sizeof(struct group_sums), 0),
+    };
+    ternary_counts_init(&to.counts);
+    ternary_check_init(&to.check);
+    return to;
+}
+
+static void outputs_destroy(struct outputs *to)
+{
+    guarded_destroy(&to->out);
+    guarded_destroy(&to->scales);
+    guarded_destroy(&to->codes);
+    guarded_destroy(&to->sums);
+}
+
+static void expect_same(const struct outputs *a, const struct outputs *b)
+{
+    CHECK_EQ(a->counts.non_finite, b->counts.non_finite);
+    CHECK_EQ(a->counts.first_non_finite, b->counts.first_non_finite);
+    if (a->counts.non_finite > 0)
+        return; /* the outputs mean nothing */
+    CHECK_MEM(a->scales.bytes, b->scales.bytes, a->scales.count);
+    CHECK_MEM(a->codes.bytes, b->codes.bytes, a->codes.count);
+    CHECK_MEM(a->out.bytes, b->out.bytes, a->out.count);
+    CHECK_MEM(a->sums.bytes, b->sums.bytes, a->sums.count);
+    CHECK_MEM(&a->counts, &b->counts, sizeof a->counts);
+}
+
+static struct ternarize_job job_of(const struct shape *shape, const void *in,
+                                   struct outputs *to, bool stream)
+{
+    return (struct ternarize_job){
+        .dtype = shape->dtype,
+        .count = shape->count,
+        .group_len = shape->len,
+        .divisor = shape->divisor,
+        .in = in,
+        .encoding = shape->encoding,
+        .out = to->out.bytes,
+        .scales = (float *)(void *)to->scales.bytes,
+        .codes = to->codes.bytes,
+        .sums = (struct group_sums *)(void *)to->sums.bytes,
+        .stream_stores = stream,
+    };
+}
+
+static void compare_ternarize(const struct shape *shape, uint64_t *seed)
+{
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t count = kernels_available(tables);
+    struct guarded in =
+        guarded_create(shape->count * shape->len * dtype_bytes(shape->dtype),
+                       check_random(seed) % EDGE_BYTES);
+    input_fill(in.bytes, shape->dtype, shape->kind, shape->count, shape->len, seed);
+    struct outputs want = outputs_create(shape, seed);
+    struct ternarize_job job = job_of(shape, in.bytes, &want, false);
+    ternarize(tables[0], &job, &want.counts);
+    for (size_t i = 1; i < count; i++) {
+        struct outputs got = outputs_create(shape, seed);
+        job = job_of(shape, in.bytes, &got, check_random(seed) % 2);
+        ternarize(tables[i], &job, &got.counts);
+        expect_same(&want, &got);
+        outputs_destroy(&got);
+    }
+    if (shape->encoding == TRIT_ENCODING_DENSE) { /* in place */
+        job = job_of(shape, in.bytes, &want, false);
+        job.out = in.bytes;
+        struct ternary_counts counts;
+        ternary_counts_init(&counts);
+        ternarize(tables[count - 1], &job, &counts);
+        if (counts.non_finite == 0)
+            CHECK_MEM(in.bytes, want.out.bytes, in.count);
+    }
+    outputs_destroy(&want);
+    guarded_destroy(&in);
+}
+
+static void every_length(void)
+{
+    uint64_t seed = check_seed();
+    for (size_t len = 1; len <= LEN_MAX; len++)
+        for (int i = 0; i < 6; i++) {
+            const struct shape shape = {
+                .dtype = dtypes[i % 3],
+                .encoding = i < 3 ? TRIT_ENCODING_DENSE : TRIT_ENCODING_INT8,
+                .count = 1 + check_random(&seed) % 3,
+                .len = len,
+                .divisor =
+                    len + (check_random(&seed) % 2 ? check_random(&seed) % 200 : 0),
+                .kind = check_random(&seed) % INPUT_KINDS,
+            };
+            compare_ternarize(&shape, &seed);
+        }
+}
+
+static void every_kind(void)
+{
+    static const size_t lengths[] = {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 256, 4096};
+    uint64_t seed = check_seed();
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+        for (unsigned kind = 0; kind < INPUT_KINDS; kind++)
+            for (unsigned d = 0; d < 3; d++) {
+                const struct shape shape = {dtypes[d],  TRIT_ENCODING_DENSE, 20,
+                                            lengths[i], lengths[i],          kind};
+                compare_ternarize(&shape, &seed);
+            }
+}
+
+static void every_encoding(void)
+{
+    uint64_t seed = check_seed();
+    for (unsigned e = TRIT_ENCODING_INT8; e <= TRIT_ENCODING_HF_BITNET; e++) {
+        const struct encoding_layout *layout = encoding_layout(e);
+        if (!layout->supported)
+            continue;
+        const size_t len = layout->group_size ? layout->group_size : 128;
+        for (unsigned kind = 0; kind < INPUT_KINDS; kind++)
+            for (unsigned d = 0; d < 3; d++) {
+                const struct shape shape = {dtypes[d], e, 37, len, len, kind};
+                compare_ternarize(&shape, &seed);
+            }
+    }
+}
+
+/* ---- verify and unpack ------------------------------------------------------------ */
+
+static void run_verify(const struct kernels *table, const struct shape *shape,
+                       const void *in, const float *scales, const void *reference,
+                       float tolerance, struct outputs *to)
+{
+    const struct verify_job job = {
+        .encoding = shape->encoding,
+        .dtype = shape->dtype,
+        .count = shape->count,
+        .group_len = shape->len,
+        .tolerance = tolerance,
+        .in = in,
+        .in_scales = scales,
+        .reference = reference,
+        .reference_dtype = shape->dtype,
+        .divisor = shape->divisor,
+        .scales = (float *)(void *)to->scales.bytes,
+        .codes = to->codes.bytes,
+        .sums = reference ? (struct group_sums *)(void *)to->sums.bytes : NULL,
+    };
+    verify(table, &job, &to->counts, &to->check);
+}
+
+static void compare_verify(const struct shape *shape, const void *in, const float *scales,
+                           const void *reference, uint64_t *seed)
+{
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t count = kernels_available(tables);
+    const float tolerance = check_random(seed) % 2 ? 0.0f : 1e-5f;
+    struct outputs want = outputs_create(shape, seed);
+    run_verify(tables[0], shape, in, scales, reference, tolerance, &want);
+    for (size_t i = 1; i < count; i++) {
+        struct outputs got = outputs_create(shape, seed);
+        run_verify(tables[i], shape, in, scales, reference, tolerance, &got);
+        CHECK_MEM(&want.counts, &got.counts, sizeof want.counts);
+        CHECK_MEM(&want.check, &got.check, sizeof want.check);
+        CHECK_MEM(want.codes.bytes, got.codes.bytes, want.codes.count);
+        CHECK_MEM(want.scales.bytes, got.scales.bytes, want.scales.count);
+        if (shape->kind != INPUT_NON_FINITE)
+            CHECK_MEM(want.sums.bytes, got.sums.bytes, want.sums.count);
+        outputs_destroy(&got);
+    }
+    outputs_destroy(&want);
+}
+
+static void dense_verification(void)
+{
+    uint64_t seed = check_seed();
+    for (size_t len = 1; len <= 300; len++)
+        for (unsigned kind = 0; kind < INPUT_KINDS; kind++) {
+            const struct shape shape = {
+                dtypes[len % 3], TRIT_ENCODING_DENSE, 3, len, len, kind};
+            const size_t bytes = shape.count * len * dtype_bytes(shape.dtype);
+            struct guarded in = guarded_create(bytes, check_random(&seed) % EDGE_BYTES);
+            struct guarded latents =
+                guarded_create(bytes, check_random(&seed) % EDGE_BYTES);
+            input_fill(in.bytes, shape.dtype, kind, shape.count, len, &seed);
+            input_fill(latents.bytes, shape.dtype, kind, shape.count, len, &seed);
+            compare_verify(&shape, in.bytes, NULL, NULL, &seed);
+            compare_verify(&shape, in.bytes, NULL, latents.bytes, &seed);
+            guarded_destroy(&in);
+            guarded_destroy(&latents);
+        }
+}
+
+static void compare_unpack(const struct shape *shape, const void *in, const float *scales,
+                           uint64_t *seed)
+{
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t count = kernels_available(tables);
+    const size_t bytes = shape->count * shape->len * dtype_bytes(shape->dtype);
+    struct guarded want = guarded_create(bytes, check_random(seed) % EDGE_BYTES);
+    for (size_t i = 0; i < count; i++) {
+        struct guarded got = guarded_create(bytes, check_random(seed) % EDGE_BYTES);
+        const struct unpack_job job = {
+            .encoding = shape->encoding,
+            .dtype = shape->dtype,
+            .count = shape->count,
+            .group_len = shape->len,
+            .in = in,
+            .in_scales = scales,
+            .out = i ? got.bytes : want.bytes,
+        };
+        uint64_t bad = 0;
+        CHECK_EQ(unpack(tables[i], &job, &bad), 0);
+        if (i)
+            CHECK_MEM(want.bytes, got.bytes, bytes);
+        guarded_destroy(&got);
+    }
+    guarded_destroy(&want);
+}
+
+/* Packs latents, then verifies and unpacks; then flips bits and verifies again. */
+static void packed_round(const struct shape *shape, uint64_t *seed)
+{
+    const struct kernels *portable = kernels_select("portable");
+    struct guarded latents =
+        guarded_create(shape->count * shape->len * dtype_bytes(shape->dtype),
+                       check_random(seed) % EDGE_BYTES);
+    input_fill(latents.bytes, shape->dtype, shape->kind, shape->count, shape->len, seed);
+    struct outputs packed = outputs_create(shape, seed);
+    const struct ternarize_job job = job_of(shape, latents.bytes, &packed, false);
+    ternarize(portable, &job, &packed.counts);
+    const float *scales = (const float *)(const void *)packed.scales.bytes;
+    compare_unpack(shape, packed.out.bytes, scales, seed);
+    compare_verify(shape, packed.out.bytes, scales, NULL, seed);
+    compare_verify(shape, packed.out.bytes, scales, latents.bytes, seed);
+    for (int i = 0; i < 8; i++)
+        packed.out.bytes[check_random(seed) % packed.out.count] ^=
+            (uint8_t)(1u << check_random(seed) % 8);
+    compare_verify(shape, packed.out.bytes, scales, NULL, seed);
+    outputs_destroy(&packed);
+    guarded_destroy(&latents);
+}
+
+static void packed_verification(void)
+{
+    uint64_t seed = check_seed();
+    for (unsigned e = TRIT_ENCODING_INT8; e <= TRIT_ENCODING_HF_BITNET; e++) {
+        const struct encoding_layout *layout = encoding_layout(e);
+        for (size_t i = 0; layout->supported && i < 60; i++) {
+            const size_t len =
+                layout->group_size ? layout->group_size : 1 + check_random(&seed) % 300;
+            const struct shape shape = {dtypes[i % 3], e,   5,
+                                        len,           len, i % INPUT_NON_FINITE};
+            packed_round(&shape, &seed);
+        }
+    }
+}
+
+static void self_test(void)
+{
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t count = kernels_available(tables);
+    char message[256] = "";
+    for (size_t i = 0; i < count; i++) {
+        kernels_selftest(tables[i], message, sizeof message);
+        CHECK_STR(message, "");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"every table passes its known-answer test", self_test},
+        {"tables agree for every length from 1 to 1025, any alignment, edges untouched",
+         every_length},
+        {"tables agree on every kind of input", every_kind},
+        {"tables agree on every supported encoding", every_encoding},
+        {"tables agree on what they find in dense claims", dense_verification},
+        {"tables agree on packed claims and on what they unpack to", packed_verification},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
