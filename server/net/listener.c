@@ -1,0 +1,253 @@
+/* Listening sockets. They are plain sockets watched by uv_poll, not uv_tcp or
+ * uv_pipe listeners, for one reason: when accept fails for want of descriptors,
+ * libuv's loop accepts and drops, or, without its spare descriptor, spins.
+ *
+ * Happy path: listener_open binds and watches → on_readable accepts up to
+ * ACCEPTS_PER_TURN sockets, each becomes a conn → listeners_close stops watching,
+ * closes, removes a Unix socket's file → on_closed frees and tells net.
+ *
+ * Failures:
+ *   no descriptors or memory  the watch stops; `again` starts it ACCEPT_PAUSE_MS
+ *                             later. Peers wait in the backlog meanwhile.
+ *   peer gone before accept   the next one.
+ *   too many connections      accepted, closed at once, counted.
+ *   anything else             logged; the watch goes on. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "net/conn.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+
+enum {
+    BACKLOG = 1024, /* the kernel cuts it to net.core.somaxconn */
+    ACCEPTS_PER_TURN = 64,
+    ACCEPT_PAUSE_MS = 100,
+    UNIX_SOCKET_MODE = 0660,
+};
+
+struct listener {
+    struct list link;
+    struct net *net;
+    uv_poll_t poll;
+    int fd;
+    struct timer again;
+    char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" = not Unix */
+};
+
+static void reject(struct net *net, int fd)
+{
+    close(fd);
+    metric_limit(net->config.metrics, L_CONNECTIONS);
+    log_event(
+        net->config.log, LOG_WARN, "conn_refused",
+        LOG_FIELDS(LOG_U64("connections_max", net->config.limits->connections_max)));
+}
+
+static void admit(struct net *net, int fd, const struct address *peer)
+{
+    struct failure failure = {0};
+
+    if (net->conn_count >= net->config.limits->connections_max) {
+        reject(net, fd);
+        return;
+    }
+    if (conn_open(net, fd, peer, &failure) != 0)
+        log_event(net->config.log, LOG_WARN, "conn_failed",
+                  LOG_FIELDS(LOG_STR("error", failure.message)));
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void on_again(struct timer *timer)
+{
+    struct listener *listener = LIST_OWNER(timer, struct listener, again);
+
+    uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+}
+
+static void pause_accepting(struct listener *listener, int error)
+{
+    struct net *net = listener->net;
+
+    uv_poll_stop(&listener->poll);
+    timer_arm(net->config.timers, &listener->again,
+              clock_monotonic_ns() + ACCEPT_PAUSE_MS * 1000000ull);
+    log_event(net->config.log, LOG_WARN, "accept_paused",
+              LOG_FIELDS(LOG_STR("error", strerror(error))));
+}
+
+static bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct listener *listener = LIST_OWNER(poll, struct listener, poll);
+
+    (void)status, (void)events; /* accept says it better */
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct address peer = {.bytes = sizeof(peer.socket)};
+        int fd = accept4(listener->fd, (struct sockaddr *)&peer.socket, &peer.bytes,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            admit(listener->net, fd, &peer);
+        } else if (is_shortage(errno)) {
+            pause_accepting(listener, errno);
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno != ECONNABORTED && errno != EINTR) {
+            log_event(listener->net->config.log, LOG_WARN, "accept_failed",
+                      LOG_FIELDS(LOG_STR("error", strerror(errno))));
+        }
+    }
+}
+
+static int failed(struct failure *failure, const char *text, const char *what)
+{
+    return fail(failure, TRIT_UNAVAILABLE, "listen", "\"%.200s\": %s: %s", text, what,
+                strerror(errno));
+}
+
+/* A socket file that nobody answers on is left over; one that somebody answers
+ * on, or any other file, is not ours to remove. */
+static int remove_stale(const struct address *address, const char *path, const char *text,
+                        struct failure *failure)
+{
+    struct stat status;
+    int fd, result;
+
+    if (lstat(path, &status) != 0)
+        return errno == ENOENT ? 0 : failed(failure, text, "stat");
+    if (!S_ISSOCK(status.st_mode))
+        return fail(failure, TRIT_FAILED_PRECONDITION, "listen",
+                    "\"%.200s\": a file that is no socket is in the way", text);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return failed(failure, text, "socket");
+    result = connect(fd, (const struct sockaddr *)&address->socket, address->bytes);
+    if (result != 0 && errno == ECONNREFUSED)
+        result = unlink(path) == 0 ? 0 : failed(failure, text, "unlink");
+    else
+        result = fail(failure, TRIT_FAILED_PRECONDITION, "listen",
+                      "\"%.200s\": another process listens there", text);
+    close(fd);
+    return result;
+}
+
+static int bind_socket(struct listener *listener, const struct address *address,
+                       const char *text, struct failure *failure)
+{
+    const struct sockaddr *any = (const struct sockaddr *)&address->socket;
+    const int yes = 1;
+
+    if (any->sa_family == AF_UNIX) {
+        const char *path = ((const struct sockaddr_un *)&address->socket)->sun_path;
+
+        if (remove_stale(address, path, text, failure) != 0)
+            return -1;
+        if (bind(listener->fd, any, address->bytes) != 0)
+            return failed(failure, text, "bind");
+        memcpy(listener->unix_path, path, sizeof(listener->unix_path));
+        if (chmod(path, UNIX_SOCKET_MODE) != 0) /* before listen: nobody is in yet */
+            return failed(failure, text, "chmod");
+        return 0;
+    }
+    setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    return bind(listener->fd, any, address->bytes) == 0 ? 0
+                                                        : failed(failure, text, "bind");
+}
+
+static void listener_release(struct listener *listener)
+{
+    if (listener->unix_path[0])
+        unlink(listener->unix_path);
+    close(listener->fd);
+}
+
+static int watch(struct listener *listener, const char *text, struct failure *failure)
+{
+    struct net *net = listener->net;
+    int code = uv_poll_init(net->config.loop, &listener->poll, listener->fd);
+
+    if (code != 0)
+        return fail(failure, TRIT_UNAVAILABLE, "listen", "\"%.200s\": %s", text,
+                    uv_strerror(code));
+    uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+    return 0;
+}
+
+int listener_open(struct net *net, const char *text, char *bound, size_t bound_bytes,
+                  struct failure *failure)
+{
+    struct listener *listener;
+    struct address address;
+
+    if (address_parse(&address, text, failure) != 0)
+        return -1;
+    listener = calloc(1, sizeof(*listener));
+    if (!listener)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "listen", "out of memory");
+    listener->net = net;
+    timer_init(&listener->again, on_again);
+    listener->fd =
+        socket(address.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener->fd < 0) {
+        failed(failure, text, "socket");
+        goto free_listener;
+    }
+    if (bind_socket(listener, &address, text, failure) != 0)
+        goto release;
+    if (listen(listener->fd, BACKLOG) != 0) {
+        failed(failure, text, "listen");
+        goto release;
+    }
+    if (watch(listener, text, failure) != 0)
+        goto release;
+    address.bytes = sizeof(address.socket);
+    getsockname(listener->fd, (struct sockaddr *)&address.socket, &address.bytes);
+    address_format(&address, bound, bound_bytes);
+    list_push(&net->listeners, &listener->link);
+    return 0;
+
+release:
+    listener_release(listener);
+free_listener:
+    free(listener);
+    return -1;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct listener *listener = LIST_OWNER(handle, struct listener, poll);
+    struct net *net = listener->net;
+
+    list_remove(&listener->link);
+    free(listener);
+    net_settle(net);
+}
+
+/* The socket goes now, so that a successor can bind; the memory when libuv says. */
+void listeners_close(struct net *net)
+{
+    for (struct list *node = net->listeners.next; node != &net->listeners;
+         node = node->next) {
+        struct listener *listener = LIST_OWNER(node, struct listener, link);
+
+        if (uv_is_closing((uv_handle_t *)&listener->poll))
+            continue;
+        timer_disarm(net->config.timers, &listener->again);
+        uv_close((uv_handle_t *)&listener->poll, on_closed);
+        listener_release(listener);
+    }
+}
