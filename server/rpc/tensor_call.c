@@ -51,7 +51,7 @@ int tensor_call_layer(struct flow *flow, const struct wire_layer_ref *layer)
 {
     struct trit_report *report = &flow->record.put.report;
 
-    if (!layer->present)
+    if (!layer->present && layer->layer[0] == '\0' && layer->step == 0)
         return 0;
     if (record_check(layer, &flow->call->failure) < 0)
         return -1;
