@@ -141,13 +141,14 @@ int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
 {
     struct trit_report report = {0};
     if (check_counts(from, error) != 0 ||
-        wire_text("run", from->run.bytes, from->run.size, report.run, error) != 0 ||
-        wire_text("layer", from->layer.bytes, from->layer.size, report.layer, error) !=
-            0 ||
-        wire_text("kernel", from->kernel.bytes, from->kernel.size, report.kernel,
+        wire_text("run", from->run.bytes, from->run.size, TRIT_NAME_BYTES_MAX, report.run,
                   error) != 0 ||
-        wire_text("version", from->version.bytes, from->version.size, report.version,
-                  error) != 0)
+        wire_text("layer", from->layer.bytes, from->layer.size, TRIT_NAME_BYTES_MAX,
+                  report.layer, error) != 0 ||
+        wire_text("kernel", from->kernel.bytes, from->kernel.size,
+                  sizeof report.kernel - 1, report.kernel, error) != 0 ||
+        wire_text("version", from->version.bytes, from->version.size,
+                  sizeof report.version - 1, report.version, error) != 0)
         return -1;
     report.step = from->step;
     report.time_unix_ns = from->time_unix_ns;

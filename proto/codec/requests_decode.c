@@ -14,9 +14,10 @@ static int part_decode(const struct message *message, const struct scan_part *pa
 int wire_layer(const trit_v1_LayerRef *from, struct wire_layer_ref *out,
                char error[CODEC_ERROR_BYTES])
 {
-    if (wire_text("layer.run", from->run.bytes, from->run.size, out->run, error) != 0 ||
-        wire_text("layer.layer", from->layer.bytes, from->layer.size, out->layer,
-                  error) != 0)
+    if (wire_text("layer.run", from->run.bytes, from->run.size, TRIT_NAME_BYTES_MAX,
+                  out->run, error) != 0 ||
+        wire_text("layer.layer", from->layer.bytes, from->layer.size, TRIT_NAME_BYTES_MAX,
+                  out->layer, error) != 0)
         return -1;
     out->step = from->step;
     out->present = out->run[0] != '\0';
@@ -168,9 +169,10 @@ int decode_reports_get(const struct scan_part *root, struct wire_reports_get *ou
     trit_v1_ReportsGetRequest request;
     struct wire_reports_get get = {0};
     if (part_decode(&message_reports_get, root, &request, error) != 0 ||
-        wire_text("run", request.run.bytes, request.run.size, get.run, error) != 0 ||
-        wire_text("layer", request.layer.bytes, request.layer.size, get.layer, error) !=
-            0)
+        wire_text("run", request.run.bytes, request.run.size, TRIT_NAME_BYTES_MAX,
+                  get.run, error) != 0 ||
+        wire_text("layer", request.layer.bytes, request.layer.size, TRIT_NAME_BYTES_MAX,
+                  get.layer, error) != 0)
         return -1;
     get.has_step = request.has_step;
     get.step = request.has_step ? request.step : 0;
@@ -184,11 +186,12 @@ int decode_reports_list(const struct scan_part *root, struct wire_reports_list *
     trit_v1_ReportsListRequest request;
     struct wire_reports_list list = {0};
     if (part_decode(&message_reports_list, root, &request, error) != 0 ||
-        wire_text("run", request.run.bytes, request.run.size, list.run, error) != 0 ||
-        wire_text("layer", request.layer.bytes, request.layer.size, list.layer, error) !=
-            0 ||
+        wire_text("run", request.run.bytes, request.run.size, TRIT_NAME_BYTES_MAX,
+                  list.run, error) != 0 ||
+        wire_text("layer", request.layer.bytes, request.layer.size, TRIT_NAME_BYTES_MAX,
+                  list.layer, error) != 0 ||
         wire_text("page_token", request.page_token.bytes, request.page_token.size,
-                  list.page_token, error) != 0)
+                  PAGE_TOKEN_BYTES_MAX, list.page_token, error) != 0)
         return -1;
     list.has_from = request.has_step_from;
     list.has_to = request.has_step_to;
@@ -211,6 +214,6 @@ int decode_health_check(const struct scan_part *root,
     grpc_health_v1_HealthCheckRequest request;
     if (part_decode(&message_health, root, &request, error) != 0)
         return -1;
-    return wire_text("service", request.service.bytes, request.service.size, service,
-                     error);
+    return wire_text("service", request.service.bytes, request.service.size,
+                     HEALTH_SERVICE_BYTES_MAX, service, error);
 }

@@ -161,9 +161,13 @@ static size_t utf8_sequence(const pb_byte_t *bytes, size_t count)
     return below || above ? 0 : length;
 }
 
-int wire_text(const char *name, const pb_byte_t *bytes, size_t size, char *out,
-              char error[CODEC_ERROR_BYTES])
+int wire_text(const char *name, const pb_byte_t *bytes, size_t size, size_t max,
+              char *out, char error[CODEC_ERROR_BYTES])
 {
+    if (size > max) {
+        snprintf(error, CODEC_ERROR_BYTES, "%s: longer than %zu bytes", name, max);
+        return -1;
+    }
     for (size_t at = 0; at < size;) {
         size_t length = bytes[at] == 0 ? 0 : utf8_sequence(bytes + at, size - at);
         if (length == 0) {

@@ -35,10 +35,10 @@ extern const struct message message_tensor, message_chunk, message_project,
 int wire_decode(const struct message *message, const uint8_t *bytes, size_t count,
                 void *out, char error[CODEC_ERROR_BYTES]);
 
-/* `bytes` as a C string of at most `size` bytes and a NUL; refuses NULs inside
- * and what is not UTF-8. */
-int wire_text(const char *name, const pb_byte_t *bytes, size_t size, char *out,
-              char error[CODEC_ERROR_BYTES]);
+/* `size` bytes as a C string in out, which holds `max` and a NUL; refuses longer
+ * ones, NULs inside and what is not UTF-8. */
+int wire_text(const char *name, const pb_byte_t *bytes, size_t size, size_t max,
+              char *out, char error[CODEC_ERROR_BYTES]);
 /* The reverse; returns the length. `capacity` is that of out. */
 pb_size_t wire_text_put(pb_byte_t *out, size_t capacity, const char *text);
 

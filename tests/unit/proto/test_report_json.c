@@ -1,0 +1,120 @@
+#include "proto/report_json.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "samples.h"
+#include "tests/lib/check.h"
+#include "tests/lib/fault.h"
+
+static void whole_report(void)
+{
+    static const char expected[] =
+        "{\"run\":\"l\xc3\xa4uft-1\",\"layer\":\"blk.0.ffn_up\",\"step\":1099511627776,"
+        "\"time_unix_ns\":1700000000123456789,\"dtype\":\"bf16\",\"shape\":[300,1],"
+        "\"group_size\":128,\"groups\":300,\"elements\":300,\"is_ternary\":true,"
+        "\"fraction_valid\":0.75,\"max_round_error\":1.25e-6,"
+        "\"sample_values\":[-1.0,0.0,\"inf\"],\"negatives\":100,\"zeros\":150,"
+        "\"positives\":50,\"zero_fraction\":0.5,\"zero_groups\":3,\"non_finite\":1,"
+        "\"scale_min\":0.125,\"scale_mean\":0.3,\"scale_max\":2.5,"
+        "\"scales_lossy_fp16\":17,\"mse\":0.0,\"cosine\":-0.0,\"sqnr_db\":\"inf\","
+        "\"previous_step\":0,\"flips\":9,\"flip_fraction\":0.03,"
+        "\"transitions\":[1,2,3,4,5,6,7,8,8589934592],"
+        "\"near_threshold_fraction\":0.0625,\"reference_mismatches\":2,"
+        "\"first_mismatch\":0,"
+        "\"digest\":\"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\","
+        "\"kernel\":\"avx512\",\"version\":\"0.1.0\"}";
+    struct trit_report report = sample_report();
+    json_t *json = report_json(&report);
+    CHECK(json != NULL);
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    json_decref(json);
+    CHECK(text != NULL);
+    CHECK_STR(text, expected);
+    free(text);
+}
+
+static void absent_fields(void)
+{
+    static const char *const absent[] = {
+        "mse",           "cosine",        "sqnr_db",       "previous_step",
+        "flips",         "flip_fraction", "transitions",   "reference_mismatches",
+        "zero_fraction", "dtype",         "first_mismatch"};
+    struct trit_report report = {.run = "r"};
+    json_t *json = report_json(&report);
+    CHECK(json != NULL);
+    for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++)
+        CHECK(json_is_null(json_object_get(json, absent[i])));
+    CHECK_EQ(json_object_size(json), 36);
+    json_decref(json);
+}
+
+static void no_mismatch(void)
+{
+    struct trit_report report = sample_report();
+    report.reference_mismatches = 0;
+    json_t *json = report_json(&report);
+    CHECK_EQ(json_integer_value(json_object_get(json, "reference_mismatches")), 0);
+    CHECK(json_is_integer(json_object_get(json, "reference_mismatches")));
+    CHECK(json_is_null(json_object_get(json, "first_mismatch")));
+    json_decref(json);
+}
+
+static void not_numbers(void)
+{
+    struct trit_report report = sample_report();
+    report.sqnr_db = -INFINITY;
+    report.scale_mean = NAN;
+    json_t *json = report_json(&report);
+    CHECK_STR(json_string_value(json_object_get(json, "sqnr_db")), "-inf");
+    CHECK_STR(json_string_value(json_object_get(json, "scale_mean")), "nan");
+    json_decref(json);
+}
+
+static void dtype_names(void)
+{
+    static const char *const names[] = {"f32", "f16", "bf16", "i8", "u8"};
+    struct trit_report report = {0};
+    for (uint32_t i = 0; i < 5; i++) {
+        report.dtype = (enum trit_dtype)(TRIT_F32 + i);
+        json_t *json = report_json(&report);
+        CHECK_STR(json_string_value(json_object_get(json, "dtype")), names[i]);
+        json_decref(json);
+    }
+    report.dtype = (enum trit_dtype)77;
+    json_t *json = report_json(&report);
+    CHECK(json_is_null(json_object_get(json, "dtype")));
+    json_decref(json);
+}
+
+static void without_memory(void)
+{
+    struct trit_report report = sample_report();
+    uint64_t n = 1;
+    json_set_alloc_funcs(fault_malloc, free);
+    for (;; n++) {
+        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
+        json_t *json = report_json(&report);
+        bool failed = fault_disarm();
+        CHECK_EQ(json == NULL, failed);
+        json_decref(json);
+        if (!failed)
+            break;
+    }
+    json_set_alloc_funcs(malloc, free);
+    CHECK(n > 40);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"a report becomes JSON with the design's names, in order", whole_report},
+        {"what is absent is null", absent_fields},
+        {"without mismatches there is no first one", no_mismatch},
+        {"infinities and NaN are strings", not_numbers},
+        {"dtypes have their short names, an unknown one is null", dtype_names},
+        {"without memory there is NULL and no leak", without_memory},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
