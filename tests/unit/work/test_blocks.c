@@ -1,0 +1,165 @@
+#include <string.h>
+
+#include "base/budget.h"
+#include "tests/lib/check.h"
+#include "tests/lib/fault.h"
+#include "work/blocks.h"
+#include "work/plan.h"
+
+static const size_t sizes[] = {0,     1,      8192,   8193,    65536,
+                               65537, 266240, 266241, 1 << 20, 5 << 20};
+enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
+
+static void gives_what_is_asked(void)
+{
+    struct budget budget;
+    struct blocks *blocks;
+    struct block block = {0};
+
+    budget_init(&budget, 64 << 20);
+    blocks = blocks_create(&budget);
+    CHECK(blocks != NULL);
+    for (size_t i = 0; i < SIZES; i++) {
+        CHECK(blocks_get(blocks, sizes[i], &block) == 0);
+        CHECK(block.size >= sizes[i] && (uintptr_t)block.bytes % 64 == 0);
+        CHECK_EQ(budget.bytes_used, block.size);
+        memset(block.bytes, 0xa5, block.size);
+        blocks_put(blocks, &block);
+        CHECK(block.bytes == NULL && block.size == 0);
+        CHECK_EQ(budget.bytes_used, 0);
+        blocks_put(blocks, &block);
+    }
+    blocks_destroy(blocks);
+    blocks_destroy(NULL);
+}
+
+static void large_blocks_are_exact(void)
+{
+    struct budget budget;
+    struct blocks *blocks;
+    struct block block = {0};
+
+    budget_init(&budget, 64 << 20);
+    blocks = blocks_create(&budget);
+    CHECK(blocks_get(blocks, TILE_IN_BYTES_MAX + 4097, &block) == 0);
+    CHECK_EQ(block.size, TILE_IN_BYTES_MAX + 4097);
+    CHECK_EQ(blocks_mapped_bytes(blocks), 0);
+    blocks_put(blocks, &block);
+    blocks_destroy(blocks);
+}
+
+static void budget_bounds_blocks(void)
+{
+    struct budget budget;
+    struct blocks *blocks;
+    struct block first = {0}, second = {0};
+
+    budget_init(&budget, 12 << 10);
+    blocks = blocks_create(&budget);
+    CHECK(blocks_get(blocks, 100, &first) == 0);
+    CHECK(blocks_get(blocks, 100, &second) == -1);
+    CHECK(blocks_get(blocks, 1 << 20, &second) == -1);
+    CHECK(blocks_get(blocks, SIZE_MAX, &second) == -1);
+    CHECK(second.bytes == NULL);
+    CHECK_EQ(budget.bytes_used, 8 << 10);
+    blocks_put(blocks, &first);
+    CHECK(blocks_get(blocks, 100, &second) == 0);
+    blocks_put(blocks, &second);
+    blocks_destroy(blocks);
+}
+
+/* Random traffic: every block keeps what was written in it. */
+static void blocks_are_apart(void)
+{
+    enum { HELD = 300, STEPS = 6000 };
+    struct block held[HELD] = {{0}};
+    uint64_t random = check_seed(), used = 0;
+    struct budget budget;
+    struct blocks *blocks;
+
+    budget_init(&budget, 1 << 30);
+    blocks = blocks_create(&budget);
+    for (int step = 0; step < STEPS; step++) {
+        size_t i = check_random(&random) % HELD;
+
+        if (held[i].bytes) {
+            CHECK_EQ(held[i].bytes[0], (uint8_t)i);
+            CHECK_EQ(held[i].bytes[held[i].size - 1], (uint8_t)i);
+            used -= held[i].size;
+            blocks_put(blocks, &held[i]);
+        }
+        CHECK(blocks_get(blocks, sizes[check_random(&random) % 8], &held[i]) == 0);
+        held[i].bytes[0] = held[i].bytes[held[i].size - 1] = (uint8_t)i;
+        used += held[i].size;
+        CHECK_EQ(budget.bytes_used, used);
+    }
+    for (size_t i = 0; i < HELD; i++)
+        blocks_put(blocks, &held[i]);
+    CHECK_EQ(budget.bytes_used, 0);
+    CHECK(blocks_mapped_bytes(blocks) <= BLOCKS_KEPT_BYTES_MAX);
+    blocks_destroy(blocks);
+}
+
+static void free_memory_is_kept_to_a_cap(void)
+{
+    enum { HELD = 600 };
+    static struct block held[HELD];
+    struct budget budget;
+    struct blocks *blocks;
+
+    budget_init(&budget, 1 << 30);
+    blocks = blocks_create(&budget);
+    for (size_t i = 0; i < HELD; i++)
+        CHECK(blocks_get(blocks, TILE_IN_BYTES_MAX, &held[i]) == 0);
+    CHECK(blocks_mapped_bytes(blocks) > 2 * BLOCKS_KEPT_BYTES_MAX);
+    for (size_t i = 0; i < HELD; i++)
+        blocks_put(blocks, &held[i]);
+    CHECK_EQ(blocks_mapped_bytes(blocks), BLOCKS_KEPT_BYTES_MAX);
+
+    /* What is kept serves any class, without a new mapping. */
+    fault_arm(FAULT_MAP, 1, FAULT_STICKY);
+    for (size_t i = 0; i < HELD; i++)
+        CHECK(blocks_get(blocks, 8 << 10, &held[i]) == 0);
+    CHECK(!fault_disarm());
+    for (size_t i = 0; i < HELD; i++)
+        blocks_put(blocks, &held[i]);
+    CHECK_EQ(blocks_mapped_bytes(blocks), BLOCKS_KEPT_BYTES_MAX);
+    blocks_destroy(blocks);
+}
+
+static void survives_lack_of_memory(void)
+{
+    struct budget budget;
+    struct blocks *blocks;
+    struct block block = {0};
+
+    budget_init(&budget, 1 << 30);
+    fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
+    CHECK(blocks_create(&budget) == NULL);
+    CHECK(fault_disarm());
+
+    blocks = blocks_create(&budget);
+    for (size_t i = 0; i < SIZES; i++) {
+        fault_arm(FAULT_MAP, 1, FAULT_ONCE);
+        if (blocks_get(blocks, sizes[i], &block) == 0)
+            CHECK(!fault_disarm());
+        else
+            CHECK(fault_disarm() && block.bytes == NULL && budget.bytes_used == 0);
+        blocks_put(blocks, &block);
+    }
+    blocks_destroy(blocks);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"a block has the size asked for, aligned, and is charged", gives_what_is_asked},
+        {"a block above the classes is served exactly", large_blocks_are_exact},
+        {"blocks stop where the budget does", budget_bounds_blocks},
+        {"blocks do not overlap, and the charge is what is held", blocks_are_apart},
+        {"free memory is kept up to a cap, for every class",
+         free_memory_is_kept_to_a_cap},
+        {"blocks survive a refused mapping", survives_lack_of_memory},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}

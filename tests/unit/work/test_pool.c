@@ -1,0 +1,289 @@
+#include <fenv.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "async/loop.h"
+#include "tests/lib/check.h"
+#include "tests/lib/fault.h"
+#include "tests/lib/loop.h"
+#include "work/pool.h"
+
+/* ---- fixture ------------------------------------------------------------------------
+ */
+
+enum { JOBS = 2000 };
+
+struct fixture {
+    struct uv_loop_s *loop;
+    struct mailbox *mailbox;
+    struct pool *pool;
+    pthread_t loop_thread;
+    int done_count, wanted;
+    bool wrong_thread;
+};
+
+struct task {
+    struct job job;
+    struct fixture *fixture;
+    int runs, dones;
+    int again;               /* times done() submits it once more */
+    pthread_barrier_t *gate; /* run() waits here twice, if set */
+    bool on_loop;            /* run() was on the loop's thread */
+    bool signals_blocked, rounds_to_nearest;
+    int order; /* of its run, where counter is set */
+    int *counter;
+};
+
+static void fixture_open(struct fixture *f, unsigned threads)
+{
+    memset(f, 0, sizeof(*f));
+    f->loop = loop_create();
+    f->loop_thread = pthread_self();
+    CHECK(mailbox_create(&f->mailbox, f->loop, NULL) == 0);
+    CHECK(pool_start(&f->pool, threads, f->mailbox, NULL) == 0);
+}
+
+static void fixture_close(struct fixture *f)
+{
+    pool_stop(f->pool);
+    mailbox_close(f->mailbox);
+    loop_destroy(f->loop);
+    CHECK(!f->wrong_thread);
+}
+
+static void task_run(struct job *job)
+{
+    struct task *task = LIST_OWNER(job, struct task, job);
+    sigset_t mask;
+
+    if (task->gate) {
+        pthread_barrier_wait(task->gate);
+        pthread_barrier_wait(task->gate);
+    }
+    task->runs++;
+    task->on_loop = pthread_equal(pthread_self(), task->fixture->loop_thread);
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    task->signals_blocked = sigismember(&mask, SIGTERM) && sigismember(&mask, SIGINT) &&
+                            sigismember(&mask, SIGUSR1);
+    task->rounds_to_nearest = fegetround() == FE_TONEAREST;
+    if (task->counter)
+        task->order = (*task->counter)++;
+}
+
+static void task_done(struct job *job)
+{
+    struct task *task = LIST_OWNER(job, struct task, job);
+    struct fixture *f = task->fixture;
+
+    f->wrong_thread |= !pthread_equal(pthread_self(), f->loop_thread);
+    f->done_count++;
+    task->dones++;
+    if (task->again > 0) {
+        task->again--;
+        pool_submit(f->pool, job);
+    }
+}
+
+static void task_init(struct task *task, struct fixture *f)
+{
+    memset(task, 0, sizeof(*task));
+    task->fixture = f;
+    task->job.run = task_run;
+    task->job.done = task_done;
+}
+
+static bool all_done(void *arg)
+{
+    struct fixture *f = arg;
+
+    return f->done_count == f->wanted;
+}
+
+static void run_until_done(struct fixture *f, int wanted)
+{
+    f->wanted = wanted;
+    loop_run_until(f->loop, all_done, f);
+}
+
+/* ---- cases ----------------------------------------------------------------------------
+ */
+
+static void runs_every_job_once(void)
+{
+    static struct task tasks[JOBS];
+    struct fixture f;
+
+    fixture_open(&f, 4);
+    CHECK_EQ(pool_threads(f.pool), 4);
+    for (int i = 0; i < JOBS; i++) {
+        task_init(&tasks[i], &f);
+        pool_submit(f.pool, &tasks[i].job);
+    }
+    CHECK_EQ(f.done_count, 0);
+    run_until_done(&f, JOBS);
+    for (int i = 0; i < JOBS; i++)
+        CHECK(tasks[i].runs == 1 && tasks[i].dones == 1 && !tasks[i].job.skipped &&
+              !tasks[i].on_loop && tasks[i].signals_blocked &&
+              tasks[i].rounds_to_nearest);
+    CHECK_EQ(pool_queued(f.pool), 0);
+    fixture_close(&f);
+}
+
+static void keeps_order_with_one_worker(void)
+{
+    static struct task tasks[100];
+    struct fixture f;
+    int counter = 0;
+
+    fixture_open(&f, 1);
+    for (int i = 0; i < 100; i++) {
+        task_init(&tasks[i], &f);
+        tasks[i].counter = &counter;
+        pool_submit(f.pool, &tasks[i].job);
+    }
+    run_until_done(&f, 100);
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(tasks[i].order, i);
+    fixture_close(&f);
+}
+
+static void skips_the_cancelled(void)
+{
+    _Atomic bool cancelled = false;
+    pthread_barrier_t gate;
+    struct task blocker, tasks[10];
+    struct fixture f;
+
+    pthread_barrier_init(&gate, NULL, 2);
+    fixture_open(&f, 1);
+    task_init(&blocker, &f);
+    blocker.gate = &gate;
+    blocker.job.cancelled = &cancelled;
+    pool_submit(f.pool, &blocker.job);
+    pthread_barrier_wait(&gate); /* it runs now: too late to cancel */
+    for (int i = 0; i < 10; i++) {
+        task_init(&tasks[i], &f);
+        tasks[i].job.cancelled = i % 2 == 0 ? &cancelled : NULL;
+        pool_submit(f.pool, &tasks[i].job);
+    }
+    CHECK_EQ(pool_queued(f.pool), 10);
+    cancelled = true;
+    pthread_barrier_wait(&gate);
+    run_until_done(&f, 11);
+    CHECK(blocker.runs == 1 && !blocker.job.skipped);
+    for (int i = 0; i < 10; i++) {
+        CHECK_EQ(tasks[i].runs, i % 2);
+        CHECK_EQ(tasks[i].job.skipped, i % 2 == 0);
+        CHECK_EQ(tasks[i].dones, 1);
+    }
+    fixture_close(&f);
+    pthread_barrier_destroy(&gate);
+}
+
+static void done_may_submit_again(void)
+{
+    struct task task;
+    struct fixture f;
+
+    fixture_open(&f, 2);
+    task_init(&task, &f);
+    task.again = 50;
+    pool_submit(f.pool, &task.job);
+    run_until_done(&f, 51);
+    CHECK_EQ(task.runs, 51);
+    fixture_close(&f);
+}
+
+static void stop_runs_out_the_queue(void)
+{
+    static struct task tasks[200];
+    _Atomic bool cancelled = true;
+    struct fixture f;
+
+    fixture_open(&f, 2);
+    for (int i = 0; i < 200; i++) {
+        task_init(&tasks[i], &f);
+        tasks[i].job.cancelled = i < 50 ? &cancelled : NULL;
+        pool_submit(f.pool, &tasks[i].job);
+    }
+    pool_stop(f.pool);
+    CHECK_EQ(f.done_count, 0);
+    mailbox_close(f.mailbox);
+    CHECK_EQ(f.done_count, 200);
+    for (int i = 0; i < 200; i++)
+        CHECK(tasks[i].runs == (i >= 50) && tasks[i].dones == 1);
+    loop_destroy(f.loop);
+    pool_stop(NULL);
+}
+
+static void starts_and_stops_idle(void)
+{
+    for (int i = 0; i < 50; i++) {
+        struct fixture f;
+
+        fixture_open(&f, 1 + (unsigned)i % 4);
+        fixture_close(&f);
+    }
+}
+
+static void zero_is_one_a_core(void)
+{
+    struct fixture f;
+    struct failure failure = {0};
+
+    fixture_open(&f, 0);
+    CHECK(pool_threads(f.pool) >= 1);
+    CHECK(pool_threads(f.pool) <= (unsigned)sysconf(_SC_NPROCESSORS_CONF));
+    CHECK(pool_start(&f.pool, POOL_THREADS_MAX + 1, f.mailbox, &failure) == -1);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    CHECK_STR(failure.message, "threads: 1025 is above 1024");
+    fixture_close(&f);
+}
+
+static void start_fails_cleanly(void)
+{
+    struct uv_loop_s *loop = loop_create();
+    struct mailbox *mailbox;
+    struct pool *pool = NULL;
+    bool failed;
+    uint64_t n = 0;
+
+    CHECK(mailbox_create(&mailbox, loop, NULL) == 0);
+    do {
+        struct failure failure = {0};
+        int rc;
+
+        fault_arm(FAULT_MEMORY | FAULT_THREAD, ++n, FAULT_ONCE);
+        rc = pool_start(&pool, 3, mailbox, &failure);
+        failed = fault_disarm();
+        CHECK(rc == (failed ? -1 : 0));
+        CHECK(failure.status == (failed ? TRIT_RESOURCE_EXHAUSTED : TRIT_OK));
+        CHECK((pool == NULL) == failed);
+        if (n == 3)
+            CHECK_STR(failure.message,
+                      "pool: thread 2 of 3: Resource temporarily unavailable");
+    } while (failed);
+    CHECK_EQ(n, 5);
+    pool_stop(pool);
+    mailbox_close(mailbox);
+    loop_destroy(loop);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"every job runs once on a worker, signals blocked, and is done once on the loop",
+         runs_every_job_once},
+        {"one worker runs jobs in the order they came", keeps_order_with_one_worker},
+        {"a job cancelled before its turn is skipped and still done",
+         skips_the_cancelled},
+        {"a job may be submitted again from its done", done_may_submit_again},
+        {"stopping runs out the queue; every job is still done", stop_runs_out_the_queue},
+        {"a pool that has nothing to do starts and stops", starts_and_stops_idle},
+        {"0 threads is one a core, and too many are refused", zero_is_one_a_core},
+        {"a pool that cannot start leaves nothing", start_fails_cleanly},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
