@@ -1,0 +1,154 @@
+/* Conversions, CRC, environment, names: the small things other rooms lean on. */
+#include <fenv.h>
+#include <math.h>
+
+#include "kernels/kernels.h"
+#include "tests/lib/check.h"
+#include "tests/unit/kernels/inputs.h"
+
+/* The value of 16 bits, by the definition of the format. */
+static double f16_value(uint16_t bits)
+{
+    const int exponent = bits >> 10 & 31, mantissa = bits & 1023;
+    const double value =
+        exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24);
+    return bits & 0x8000 ? -value : value;
+}
+
+static void widening(void)
+{
+    for (uint32_t bits = 0; bits < 0x10000; bits++) {
+        const float value = f16_to_f32((uint16_t)bits);
+        if ((bits & 0x7c00) == 0x7c00) {
+            CHECK(bits & 0x3ff ? isnan(value) : isinf(value));
+            continue;
+        }
+        CHECK((double)value == f16_value((uint16_t)bits));
+        CHECK_EQ(signbit(value) != 0, bits >> 15);
+        CHECK_EQ(f32_to_f16(value), bits);
+        CHECK_EQ(f32_to_bf16(bf16_to_f32((uint16_t)bits)), bits);
+    }
+}
+
+/* Between two neighbours: the nearer, and the even one from the middle. */
+static void narrowing(void)
+{
+    uint64_t seed = check_seed();
+    for (uint32_t bits = 0; bits < 0x7bff; bits++) {
+        const double low = f16_value((uint16_t)bits),
+                     high = f16_value((uint16_t)(bits + 1));
+        const float middle = (float)((low + high) / 2);
+        const uint16_t even = (uint16_t)(bits & 1 ? bits + 1 : bits);
+        CHECK_EQ(f32_to_f16(middle), even);
+        CHECK_EQ(f32_to_f16(nextafterf(middle, INFINITY)), bits + 1);
+        CHECK_EQ(f32_to_f16(nextafterf(middle, 0.0f)), bits);
+        CHECK_EQ(f32_to_f16(-middle), even | 0x8000);
+    }
+    CHECK_EQ(f32_to_f16(65519.996f), 0x7bff);
+    CHECK_EQ(f32_to_f16(65520.0f), 0x7c00);
+    CHECK_EQ(f32_to_f16(0x1p-25f), 0);
+    CHECK_EQ(f32_to_f16(0x1.000002p-25f), 1);
+    for (int i = 0; i < 100000; i++) {
+        const uint32_t bits = (uint32_t)check_random(&seed) % 0x7f7f0000u;
+        const uint32_t rest = bits & 0xffff, kept = bits >> 16;
+        const uint32_t want = kept + (rest > 0x8000 || (rest == 0x8000 && (kept & 1)));
+        CHECK_EQ(f32_to_bf16(input_float(bits)), want);
+    }
+}
+
+static void crc(void)
+{
+    uint8_t bytes[64] = {0};
+    CHECK_EQ(crc32c(0, "123456789", 9), 0xe3069283u);
+    CHECK_EQ(crc32c(0, bytes, 32), 0x8a9136aau); /* RFC 3720 B.4 */
+    memset(bytes, 0xff, 32);
+    CHECK_EQ(crc32c(0, bytes, 32), 0x62a8ab43u);
+    for (uint8_t i = 0; i < 32; i++)
+        bytes[i] = i;
+    CHECK_EQ(crc32c(0, bytes, 32), 0x46dd794eu);
+    for (size_t cut = 0; cut <= 32; cut++)
+        CHECK_EQ(crc32c(crc32c(0, bytes, cut), bytes + cut, 32 - cut), 0x46dd794eu);
+}
+
+/* Rounding and flushing are set wrong on purpose; the selftest's bits stay. */
+static void environment(void)
+{
+    static const int modes[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO, FE_TONEAREST};
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t count = kernels_available(tables);
+    for (size_t m = 0; m < 4; m++)
+        for (size_t i = 0; i < count; i++) {
+            char message[256] = "";
+            fesetround(modes[m]);
+#if defined(__x86_64__)
+            __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040); /* FTZ, DAZ */
+#endif
+            kernels_selftest(tables[i], message, sizeof message);
+            const int mode = fegetround();
+            fesetenv(FE_DFL_ENV);
+            CHECK_STR(message, "");
+            CHECK_EQ(mode, modes[m]);
+        }
+}
+
+static void dispatch(void)
+{
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t count = kernels_available(tables);
+    CHECK(count >= 1);
+    CHECK_STR(kernels_name(tables[0]), "portable");
+    for (size_t i = 0; i < count; i++)
+        CHECK(kernels_select(kernels_name(tables[i])) == tables[i]);
+    CHECK(kernels_select("auto") == tables[count - 1]);
+    CHECK(kernels_select(NULL) == tables[count - 1]);
+    CHECK(kernels_select("sse9") == NULL);
+}
+
+static void names(void)
+{
+    for (unsigned e = 0; encoding_layout(e); e++) {
+        enum trit_encoding found;
+        CHECK(encoding_by_name(encoding_name(e), &found) && found == e);
+    }
+    enum trit_encoding untouched = TRIT_ENCODING_I2_S;
+    CHECK(!encoding_by_name("q4_k", &untouched) && untouched == TRIT_ENCODING_I2_S);
+    CHECK(encoding_layout(77) == NULL);
+    CHECK_EQ(dtype_bytes(TRIT_BF16), 2);
+    CHECK_EQ(dtype_bytes(TRIT_DTYPE_UNSPECIFIED), 0);
+    CHECK_STR(dtype_name(TRIT_F16), "f16");
+}
+
+static void flips(void)
+{
+    uint64_t seed = check_seed();
+    for (size_t len = 1; len < 300; len++) {
+        const size_t bytes = (len + 3) / 4, count = 3;
+        uint8_t from[3 * 80] = {0}, to[3 * 80] = {0};
+        uint64_t want[9] = {0}, got[9] = {0};
+        for (size_t g = 0; g < count; g++)
+            for (size_t i = 0; i < bytes * 4; i++) { /* padding too, of any code */
+                const unsigned f = (unsigned)(check_random(&seed) % 3);
+                const unsigned t = (unsigned)(check_random(&seed) % 3);
+                from[g * bytes + i / 4] |= (uint8_t)(f << 2 * (i % 4));
+                to[g * bytes + i / 4] |= (uint8_t)(t << 2 * (i % 4));
+                want[3 * f + t] += i < len;
+            }
+        transitions(kernels_select(NULL), from, to, count, len, got);
+        CHECK_MEM(got, want, sizeof want);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"16-bit floats widen exactly, and narrow back to themselves", widening},
+        {"narrowing rounds to the nearest, ties to even", narrowing},
+        {"CRC-32C is RFC 3720's, cut anywhere", crc},
+        {"wrong rounding modes, FTZ and DAZ change nothing and are given back",
+         environment},
+        {"every table is found by its name, auto is the last", dispatch},
+        {"encodings and element types have names that lead back", names},
+        {"transitions count every element once, padding never", flips},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}

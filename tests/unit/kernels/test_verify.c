@@ -1,0 +1,247 @@
+/* What a verification says about claims whose truth is known. */
+#include <math.h>
+
+#include "kernels/kernels.h"
+#include "tests/lib/check.h"
+#include "tests/unit/kernels/inputs.h"
+
+enum { LEN = 100 };
+
+struct finding {
+    struct ternary_counts counts;
+    struct ternary_check check;
+    float scales[4];
+    uint8_t codes[4 * LEN];
+    struct group_sums sums[4];
+};
+
+static struct finding find(struct verify_job job)
+{
+    struct finding found;
+    memset(&found, 0, sizeof found);
+    ternary_counts_init(&found.counts);
+    ternary_check_init(&found.check);
+    job.scales = found.scales;
+    job.codes = found.codes;
+    job.sums = job.reference ? found.sums : NULL;
+    verify(kernels_select(NULL), &job, &found.counts, &found.check);
+    return found;
+}
+
+static struct verify_job dense(const float *in, size_t count, size_t len, float tolerance)
+{
+    return (struct verify_job){
+        .encoding = TRIT_ENCODING_DENSE,
+        .dtype = TRIT_F32,
+        .count = count,
+        .group_len = len,
+        .tolerance = tolerance,
+        .in = in,
+        .reference_dtype = TRIT_F32,
+        .divisor = len,
+    };
+}
+
+static void ternary(void)
+{
+    float in[2 * LEN] = {0};
+    for (size_t i = 0; i < LEN; i++)
+        in[i] = i % 3 == 0 ? 0.0f : i % 3 == 1 ? 0.3f : -0.3f;
+    const struct finding found = find(dense(in, 2, LEN, 0.0f));
+    CHECK_EQ(found.check.valid, 2 * LEN);
+    CHECK_EQ(found.check.sample_count, 0);
+    CHECK(found.check.max_round_error == 0.0f);
+    CHECK(found.scales[0] == 0.3f && found.scales[1] == 0.0f);
+    CHECK_EQ(found.counts.positives, 33);
+    CHECK_EQ(found.counts.negatives, 33);
+    CHECK_EQ(found.counts.zeros, 2 * LEN - 66);
+    CHECK_EQ(found.counts.zero_groups, 1);
+    CHECK_EQ(found.codes[0], 1 | 2 << 2 | 0 << 4 | 1 << 6);
+}
+
+static void tolerance(void)
+{
+    const float in[3] = {1.0f, -0x1.fffffep-1f, 0.75f};
+    struct finding found = find(dense(in, 1, 3, 0.0f));
+    CHECK_EQ(found.check.valid, 1);
+    CHECK_EQ(found.check.sample_count, 2);
+    CHECK(found.check.samples[0] == in[1] && found.check.samples[1] == in[2]);
+    found = find(dense(in, 1, 3, 1e-5f));
+    CHECK_EQ(found.check.valid, 2);
+    CHECK(found.check.max_round_error == 0.25f);
+    CHECK(found.check.samples[0] == 0.75f);
+}
+
+/* w/s underflows to 0, yet w is not 0. */
+static void underflow(void)
+{
+    const float in[2] = {0x1p127f, 0x1p-149f};
+    CHECK_EQ(find(dense(in, 1, 2, 0.0f)).check.valid, 1);
+    CHECK_EQ(find(dense(in, 1, 2, 1e-5f)).check.valid, 2);
+}
+
+static void distinct_samples(void)
+{
+    float in[LEN];
+    for (size_t i = 0; i < LEN; i++)
+        in[i] = i == 0 ? 1.0f : (float)(i % 12) / 16.0f;
+    const struct finding found = find(dense(in, 1, LEN, 1e-5f));
+    CHECK_EQ(found.check.sample_count, TRIT_SAMPLES_MAX);
+    for (size_t i = 0; i < TRIT_SAMPLES_MAX; i++)
+        CHECK(found.check.samples[i] == (float)(i + 1) / 16.0f);
+}
+
+static void non_finite(void)
+{
+    float in[LEN];
+    for (size_t i = 0; i < LEN; i++)
+        in[i] = i % 2 ? 0.5f : -0.5f;
+    in[70] = NAN;
+    in[80] = INFINITY;
+    const struct finding found = find(dense(in, 1, LEN, 1e-5f));
+    CHECK_EQ(found.counts.non_finite, 2);
+    CHECK_EQ(found.counts.first_non_finite, 70);
+    CHECK_EQ(found.check.valid, LEN - 2);
+    CHECK(found.scales[0] == 0.5f);
+    CHECK_EQ(found.check.sample_count, 0);
+}
+
+static void mismatches(void)
+{
+    uint64_t seed = check_seed();
+    float latents[2 * LEN], claim[2 * LEN], scales[2];
+    input_fill(latents, TRIT_F32, INPUT_PLAIN, 2, LEN, &seed);
+    struct ternary_counts counts;
+    ternary_counts_init(&counts);
+    const struct ternarize_job project = {
+        .dtype = TRIT_F32,
+        .count = 2,
+        .group_len = LEN,
+        .divisor = LEN,
+        .in = latents,
+        .encoding = TRIT_ENCODING_DENSE,
+        .out = claim,
+        .scales = scales,
+    };
+    ternarize(kernels_select(NULL), &project, &counts);
+    struct verify_job job = dense(claim, 2, LEN, 0.0f);
+    job.reference = latents;
+    struct finding found = find(job);
+    CHECK_EQ(found.check.mismatches, 0);
+    CHECK_EQ(found.check.first_mismatch, UINT64_MAX);
+    CHECK_EQ(found.counts.near_threshold, counts.near_threshold);
+    for (size_t i = 0; i < 2 * LEN; i++) /* the sign of a zero is not a mismatch */
+        if (claim[i] == 0.0f)
+            claim[i] = -claim[i];
+    claim[LEN + 3] = claim[LEN + 3] == 0.0f ? scales[1] : 0.0f;
+    found = find(job);
+    CHECK_EQ(found.check.mismatches, 1);
+    CHECK_EQ(found.check.first_mismatch, LEN + 3);
+    latents[5] = NAN; /* a projection of NaN is nothing to be like */
+    CHECK_EQ(find(job).check.mismatches, LEN + 1);
+}
+
+static void int8_claim(void)
+{
+    const int8_t in[5] = {-1, 0, 1, 2, -128};
+    const float scale = 0.5f;
+    struct verify_job job = dense(NULL, 1, 5, 0.0f);
+    job.encoding = TRIT_ENCODING_INT8;
+    job.in = in;
+    job.in_scales = &scale;
+    const struct finding found = find(job);
+    CHECK_EQ(found.check.valid, 3);
+    CHECK(found.check.samples[0] == 2.0f && found.check.samples[1] == -128.0f);
+    CHECK(found.check.max_round_error == 127.0f);
+    CHECK_EQ(found.counts.positives, 2);
+    CHECK_EQ(found.counts.negatives, 2);
+}
+
+static void code_three(void)
+{
+    uint8_t block[34] = {0x00, 0x38}; /* d = 0.5 */
+    memset(block + 2, 0x55, 32);      /* zeros */
+    block[2 + 9] = 0x55 | 3 << 4;     /* element 38 is +2 */
+    struct verify_job job = dense(NULL, 1, 128, 0.0f);
+    job.encoding = TRIT_ENCODING_PQ2_0;
+    job.in = block;
+    const struct finding found = find(job);
+    CHECK_EQ(found.check.valid, 127);
+    CHECK(found.check.samples[0] == 2.0f && found.scales[0] == 0.5f);
+    float out[128];
+    const struct unpack_job dense_job = {
+        .encoding = TRIT_ENCODING_PQ2_0,
+        .dtype = TRIT_F32,
+        .count = 1,
+        .group_len = 128,
+        .in = block,
+        .out = out,
+    };
+    uint64_t bad = 0;
+    CHECK_EQ(unpack(kernels_select(NULL), &dense_job, &bad), -1);
+    CHECK_EQ(bad, 38);
+}
+
+static void stored_scale_not_finite(void)
+{
+    uint8_t blocks[2 * 34];
+    memset(blocks, 0x55, sizeof blocks);
+    blocks[34] = 0x00; /* the second block's d is infinite */
+    blocks[35] = 0x7c;
+    struct verify_job job = dense(NULL, 2, 128, 0.0f);
+    job.encoding = TRIT_ENCODING_PQ2_0;
+    job.in = blocks;
+    const struct finding found = find(job);
+    CHECK_EQ(found.counts.non_finite, 128);
+    CHECK_EQ(found.counts.first_non_finite, 128);
+    CHECK_EQ(found.check.valid, 128);
+}
+
+static void merging(void)
+{
+    struct ternary_check all, more;
+    struct ternary_counts counts, part;
+    ternary_check_init(&all);
+    ternary_check_init(&more);
+    ternary_counts_init(&counts);
+    ternary_counts_init(&part);
+    part.non_finite = 1;
+    part.first_non_finite = 4;
+    part.scales_lost = 1;
+    part.first_scale_lost = 0;
+    more.mismatches = 2;
+    more.first_mismatch = 7;
+    more.sample_count = 2;
+    more.samples[0] = 0.5f;
+    more.samples[1] = 0.25f;
+    ternary_counts_add(&counts, &part, 100, 3);
+    ternary_counts_add(&counts, &part, 200, 6);
+    ternary_check_add(&all, &more, 100);
+    ternary_check_add(&all, &more, 50);
+    CHECK_EQ(counts.first_non_finite, 104);
+    CHECK_EQ(counts.first_scale_lost, 3);
+    CHECK_EQ(counts.non_finite, 2);
+    CHECK_EQ(all.first_mismatch, 57);
+    CHECK_EQ(all.sample_count, 2);
+    CHECK_EQ(all.mismatches, 4);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"equal magnitudes and zeros are ternary, whatever their scale", ternary},
+        {"tolerance 0 wants bit-equal magnitudes; above 0 the quotient decides",
+         tolerance},
+        {"a quotient that underflows is exact only by tolerance", underflow},
+        {"samples are the distinct offenders in order of appearance", distinct_samples},
+        {"NaN and infinities are invalid and leave the rest of the group judged",
+         non_finite},
+        {"a claim is compared with its latents' projection by value", mismatches},
+        {"int8 codes beyond -1..1 are offenders", int8_claim},
+        {"code 3 is +2: a violation to verify and illegal to unpack", code_three},
+        {"a stored scale that is not finite taints its whole group",
+         stored_scale_not_finite},
+        {"findings of runs merge with their offsets", merging},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
