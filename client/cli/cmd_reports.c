@@ -95,8 +95,8 @@ static enum trit_status fetch(struct trit_client *client, const struct options *
 {
     bool one_step = option_given(options, OPTION_STEP);
     struct trit_report_query query = {
-        .run = options->arguments[0],
-        .layer = options->arguments[1],
+        .run = options->run ? options->run : options->arguments[0],
+        .layer = options->arguments[options->run ? 0 : 1],
         .has_from = one_step || option_given(options, OPTION_FROM),
         .has_to = one_step || option_given(options, OPTION_TO),
         .step_from = one_step ? options->step : options->step_from,
@@ -128,6 +128,8 @@ static enum exit_code run_reports(const struct options *options)
         (options->given &
          (OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_LATEST))))
         return complain(USAGE, "reports: --step excludes --from, --to and --latest");
+    if (options->run && options->argument_count > 1)
+        return complain(USAGE, "reports: the run is named twice");
     client = cli_connect(options);
     if (!client)
         return FAILED;
@@ -151,10 +153,10 @@ const struct command cmd_reports = {
     .name = "reports",
     .arguments = "[RUN [LAYER]] [--step N | --from N --to N] [--latest]",
     .summary = "list the reports that the daemon keeps",
-    .options = OPTION_BIT(OPTION_STEP) | OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) |
-               OPTION_BIT(OPTION_LATEST) | OPTION_BIT(OPTION_SERVER) |
-               OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_JSON) |
-               OPTION_BIT(OPTION_HELP),
+    .options =
+        OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) | OPTION_BIT(OPTION_FROM) |
+        OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_LATEST) | OPTION_BIT(OPTION_SERVER) |
+        OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),
     .arguments_max = 2,
     .run = run_reports,
 };

@@ -48,7 +48,7 @@ static struct cell *grid_next(struct grid *grid)
 {
     if (grid->count == grid->room) {
         size_t room = grid->room ? grid->room * 2 : 64;
-        struct cell *cells = reallocarray(grid->cells, room, sizeof(*cells));
+        struct cell *cells = realloc(grid->cells, room * sizeof(*cells));
 
         if (!cells)
             return NULL;
@@ -83,18 +83,23 @@ void grid_cell(struct grid *grid, const char *format, ...)
         grid->widths[column] = cell->columns;
 }
 
+/* Spaces are written before the text they lead to, so that no line ends in one. */
 static void print_row(const struct grid *grid, const struct cell *row, FILE *out)
 {
-    for (size_t i = 0; i < grid->column_count; i++) {
-        int padding = (int)(grid->widths[i] - row[i].columns);
-        bool last = i + 1 == grid->column_count;
+    size_t spaces = 0;
 
-        if (grid->columns[i].align == GRID_RIGHT)
-            fprintf(out, "%*s%s", padding, "", row[i].text);
-        else
-            fprintf(out, "%s%*s", row[i].text, last ? 0 : padding, "");
-        fputs(last ? "\n" : "  ", out);
+    for (size_t i = 0; i < grid->column_count; i++) {
+        size_t padding = grid->widths[i] - row[i].columns;
+        bool right = grid->columns[i].align == GRID_RIGHT;
+
+        spaces += right ? padding : 0;
+        if (row[i].columns) {
+            fprintf(out, "%*s%s", (int)spaces, "", row[i].text);
+            spaces = 0;
+        }
+        spaces += (right ? 0 : padding) + 2;
     }
+    fputc('\n', out);
 }
 
 int grid_print(const struct grid *grid, FILE *out)

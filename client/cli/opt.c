@@ -192,7 +192,7 @@ static const struct option_spec specs[] = {
     {OPTION_TOLERANCE, "tolerance", '\0', "T", set_tolerance, "a number from 0 to 1",
      "largest |w/s - t| of a ternary weight (default 1e-5; 0: equal bits)"},
     {OPTION_RUN, "run", 'r', "RUN", set_run, "a name of 1 to 255 bytes",
-     "file the reports under this run"},
+     "the run that reports are filed under"},
     {OPTION_STEP, "step", 's', "N", set_step, "a whole number from 0 to 2^63-1",
      "training step of the reports (default 0)"},
     {OPTION_FROM, "from", '\0', "N", set_from, "a whole number from 0 to 2^63-1",

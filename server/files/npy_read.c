@@ -207,7 +207,8 @@ static const struct element_type *type_of(const struct npy *npy,
     return NULL;
 }
 
-/* The file's name without its ending: a .npy has no other name for its tensor. */
+/* The file's name without its ending: a .npy has no other name for its tensor.
+ * One that is no text or too long becomes "tensor". */
 static int add_tensor(struct tensor_table *table, struct source *source,
                       const struct tensor_entry *entry, struct failure *failure)
 {
@@ -219,7 +220,8 @@ static int add_tensor(struct tensor_table *table, struct source *source,
 
     if (length > 4 && strcmp(name + length - 4, ".npy") == 0)
         length -= 4;
-    stem = strndup(name, length);
+    stem = length > FILES_NAME_BYTES_MAX || !name_is_text(name) ? strdup("tensor")
+                                                                : strndup(name, length);
     if (!stem)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     named.name = stem;

@@ -121,7 +121,8 @@ static json_t *take_value(struct header *header, struct failure *failure)
 
     if (value)
         header->at += (size_t)error.position;
-    else if (json_error_code(&error) == json_error_out_of_memory)
+    else if (json_error_code(&error) == json_error_out_of_memory ||
+             json_error_code(&error) == json_error_unknown) /* allocations unreported */
         fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a header");
     else
         malformed(failure, json_words(&error), header->at + (size_t)error.position);

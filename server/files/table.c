@@ -35,13 +35,38 @@ bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements)
     return true;
 }
 
-/* C0, DEL, and C1 as UTF-8 writes it: what a terminal or a log would obey. */
-static bool has_control(const char *name)
+/* Bytes of the UTF-8 character at `text`, 0 for what is none or is a control
+ * character (C0, DEL, C1): what a terminal or a log would obey. */
+static size_t character_bytes(const unsigned char *text)
 {
-    for (const unsigned char *at = (const unsigned char *)name; *at; at++)
-        if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0))
-            return true;
-    return false;
+    size_t length = text[0] < 0xc2 ? 1 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+
+    if (length == 1)
+        return text[0] >= 0x20 && text[0] < 0x7f ? 1 : 0;
+    for (size_t i = 1; i < length; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    if ((text[0] == 0xc2 && text[1] < 0xa0) ||                  /* C1 */
+        (text[0] == 0xe0 && text[1] < 0xa0) ||                  /* overlong */
+        (text[0] == 0xed && text[1] >= 0xa0) ||                 /* surrogates */
+        (text[0] == 0xf0 && text[1] < 0x90) ||                  /* overlong */
+        text[0] > 0xf4 || (text[0] == 0xf4 && text[1] >= 0x90)) /* above U+10FFFF */
+        return 0;
+    return length;
+}
+
+bool name_is_text(const char *name)
+{
+    const unsigned char *at = (const unsigned char *)name;
+
+    while (*at) {
+        size_t length = character_bytes(at);
+
+        if (length == 0)
+            return false;
+        at += length;
+    }
+    return true;
 }
 
 static int check_name(const char *name, struct failure *failure)
@@ -50,9 +75,9 @@ static int check_name(const char *name, struct failure *failure)
         return fail(failure, TRIT_INVALID_ARGUMENT, "name",
                     "a tensor's name has %zu bytes, at most %d are allowed", strlen(name),
                     FILES_NAME_BYTES_MAX);
-    if (has_control(name))
+    if (!name_is_text(name))
         return fail(failure, TRIT_INVALID_ARGUMENT, "name",
-                    "a tensor's name holds a control character");
+                    "a tensor's name holds a control character or is not UTF-8");
     return 0;
 }
 
@@ -83,7 +108,8 @@ static void *grown(void *array, size_t count, size_t *room, size_t element_bytes
 
     if (count < *room)
         return array;
-    larger = reallocarray(array, wanted, element_bytes);
+    /* Bounded by the two maxima above, times at most a hundred bytes. */
+    larger = realloc(array, wanted * element_bytes);
     if (larger)
         *room = wanted;
     return larger;
@@ -158,7 +184,7 @@ static int compare_name(const void *left, const void *right, void *entries)
 
 int table_seal(struct tensor_table *table, struct failure *failure)
 {
-    size_t *by_name = reallocarray(NULL, table->count + 1, sizeof(*by_name));
+    size_t *by_name = malloc((table->count + 1) * sizeof(*by_name));
 
     if (!by_name)
         return no_memory(failure);

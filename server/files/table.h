@@ -62,6 +62,9 @@ const struct tensor_entry *table_find(const struct tensor_table *table, const ch
 /* The value under a metadata key, or NULL. */
 const char *table_pair(const struct tensor_table *table, const char *key);
 
+/* UTF-8 without control characters? */
+bool name_is_text(const char *name);
+
 /* Elements of a shape (1 for rank 0); false where the product overflows. */
 bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements);
 

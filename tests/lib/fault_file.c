@@ -1,0 +1,116 @@
+#include "tests/lib/fault_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct {
+    unsigned calls; /* 0 = nothing fails */
+    uint64_t left;
+    int code;
+    enum fault_file_mode mode;
+    bool fired;
+} armed;
+
+void fault_file_arm(unsigned calls, uint64_t nth, int code, enum fault_file_mode mode)
+{
+    armed.calls = calls;
+    armed.left = nth;
+    armed.code = code;
+    armed.mode = mode;
+    armed.fired = false;
+}
+
+bool fault_file_disarm(void)
+{
+    armed.calls = 0;
+    return armed.fired;
+}
+
+static bool fails(enum fault_file_call call)
+{
+    if (!(armed.calls & (unsigned)call) || armed.mode != FAULT_FILE_FAIL ||
+        armed.left == 0 || --armed.left > 0)
+        return false;
+    armed.fired = true;
+    errno = armed.code;
+    return true;
+}
+
+/* How much of `count` a call may move. */
+static size_t allowed(enum fault_file_call call, size_t count)
+{
+    if (!(armed.calls & (unsigned)call) || armed.mode != FAULT_FILE_SHORT || count < 2)
+        return count;
+    armed.fired = true;
+    return 1;
+}
+
+#define WEAK __attribute__((weak))
+WEAK ssize_t __real_pwrite(int fd, const void *bytes, size_t count, off_t offset);
+WEAK ssize_t __real_pread(int fd, void *bytes, size_t count, off_t offset);
+WEAK int __real_openat(int folder, const char *path, int flags, mode_t mode);
+WEAK int __real_linkat(int from, const char *path, int to, const char *name, int flags);
+WEAK int __real_renameat(int from, const char *path, int to, const char *name);
+WEAK int __real_fchmod(int fd, mode_t mode);
+WEAK int __real_close(int fd);
+#undef WEAK
+
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t offset);
+ssize_t __wrap_pread(int fd, void *bytes, size_t count, off_t offset);
+int __wrap_openat(int folder, const char *path, int flags, mode_t mode);
+int __wrap_linkat(int from, const char *path, int to, const char *name, int flags);
+int __wrap_renameat(int from, const char *path, int to, const char *name);
+int __wrap_fchmod(int fd, mode_t mode);
+int __wrap_close(int fd);
+
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t offset)
+{
+    if (fails(FAULT_FILE_PWRITE))
+        return -1;
+    return __real_pwrite(fd, bytes, allowed(FAULT_FILE_PWRITE, count), offset);
+}
+
+ssize_t __wrap_pread(int fd, void *bytes, size_t count, off_t offset)
+{
+    if (fails(FAULT_FILE_PREAD))
+        return -1;
+    return __real_pread(fd, bytes, allowed(FAULT_FILE_PREAD, count), offset);
+}
+
+/* Callers without O_CREAT pass no mode; what is read then is not used. */
+int __wrap_openat(int folder, const char *path, int flags, mode_t mode)
+{
+    return fails(FAULT_FILE_OPENAT) ? -1 : __real_openat(folder, path, flags, mode);
+}
+
+int __wrap_linkat(int from, const char *path, int to, const char *name, int flags)
+{
+    return fails(FAULT_FILE_LINKAT) ? -1 : __real_linkat(from, path, to, name, flags);
+}
+
+int __wrap_renameat(int from, const char *path, int to, const char *name)
+{
+    return fails(FAULT_FILE_RENAMEAT) ? -1 : __real_renameat(from, path, to, name);
+}
+
+int __wrap_fchmod(int fd, mode_t mode)
+{
+    return fails(FAULT_FILE_FCHMOD) ? -1 : __real_fchmod(fd, mode);
+}
+
+/* The descriptor is gone also where close fails, as Linux does it. */
+int __wrap_close(int fd)
+{
+    bool fail = fails(FAULT_FILE_CLOSE);
+    int code = errno;
+    int result = __real_close(fd);
+
+    if (!fail)
+        return result;
+    errno = code;
+    return -1;
+}

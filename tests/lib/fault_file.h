@@ -1,0 +1,38 @@
+/* File system calls that fail on purpose, as fault.h does for memory. Link with
+ * -Wl,--wrap=<function> for pwrite, pread, openat, linkat, renameat, fchmod,
+ * close. (fsync and write obey fault.h's FAULT_WRITE.)
+ *
+ *   fault_file_arm(FAULT_FILE_PWRITE, 2, ENOSPC, FAULT_FILE_FAIL);
+ *   ...
+ *   bool hit = fault_file_disarm();
+ */
+#ifndef TESTS_FAULT_FILE_H
+#define TESTS_FAULT_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What counts as a use; may be or-ed. */
+enum fault_file_call {
+    FAULT_FILE_PWRITE = 1,
+    FAULT_FILE_PREAD = 2,
+    FAULT_FILE_OPENAT = 4,
+    FAULT_FILE_LINKAT = 8,
+    FAULT_FILE_RENAMEAT = 16,
+    FAULT_FILE_FCHMOD = 32,
+    FAULT_FILE_CLOSE = 64,
+    FAULT_FILE_ALL = 127,
+};
+
+enum fault_file_mode {
+    FAULT_FILE_FAIL,  /* the nth use returns -1 and sets errno */
+    FAULT_FILE_SHORT, /* pwrite, pread: every use moves one byte at most */
+};
+
+/* One thread. `nth` counts from 1. */
+void fault_file_arm(unsigned calls, uint64_t nth, int code, enum fault_file_mode mode);
+
+/* True when a use was made to fail (or to be short). */
+bool fault_file_disarm(void);
+
+#endif
