@@ -20,7 +20,14 @@ enum {
 };
 
 /* What a query filters by; each adds its fragment of SQL. */
-enum filter { BY_RUN = 1, BY_LAYER = 2, BY_AFTER = 4, BY_LATEST = 8, FILTER_SETS = 16 };
+enum filter {
+    BY_RUN = 1,
+    BY_LAYER = 2,
+    BY_AFTER = 4,
+    BY_LATEST = 8,
+    BACKWARDS = 16,
+    FILTER_SETS = 32,
+};
 _Static_assert(SLOT_REPORTS + FILTER_SETS <= DB_STATEMENTS_MAX, "a slot for each set");
 
 struct store_reader {
@@ -145,62 +152,110 @@ int store_read_report(struct store_reader *reader, const char *run, const char *
 
 enum { QUERY_SQL_BYTES = 512 };
 
+/* A query made plain: what SQL filters by, and within which steps. */
+struct plain_query {
+    unsigned filters;
+    uint64_t from, to;
+    bool empty; /* nothing can match */
+};
+
+/* Where run (and layer) are fixed, `after` is dropped or becomes a bound of the
+ * step, so that every page starts by an index look-up. */
+static void plain_after(struct plain_query *plain, const struct store_query *query)
+{
+    bool backwards = query->newest_first;
+    const struct trit_report *after = query->after;
+    int past = strcmp(after->run, query->run);
+
+    if (past == 0 && !(plain->filters & BY_LAYER))
+        return;
+    plain->filters &= ~(unsigned)BY_AFTER;
+    if (past == 0)
+        past = strcmp(after->layer, query->layer);
+    if (past != 0) {
+        plain->empty = (past > 0) != backwards;
+    } else if (backwards) {
+        plain->empty = after->step == 0;
+        if (plain->to > after->step - 1)
+            plain->to = after->step - 1;
+    } else {
+        plain->empty = after->step >= INT64_MAX;
+        if (plain->from < after->step + 1)
+            plain->from = after->step + 1;
+    }
+}
+
+static struct plain_query plain(const struct store_query *query)
+{
+    struct plain_query plain = {.from = query->step_from, .to = query->step_to};
+
+    if (plain.to > INT64_MAX)
+        plain.to = INT64_MAX;
+    if (query->run && query->run[0])
+        plain.filters |= BY_RUN;
+    if (query->layer && query->layer[0])
+        plain.filters |= BY_LAYER;
+    if (query->after)
+        plain.filters |= BY_AFTER;
+    if (query->latest_only)
+        plain.filters |= BY_LATEST;
+    if (query->newest_first)
+        plain.filters |= BACKWARDS;
+    if ((plain.filters & BY_AFTER) && (plain.filters & BY_RUN))
+        plain_after(&plain, query);
+    if (plain.from > INT64_MAX)
+        plain.empty = true;
+    return plain;
+}
+
 /* Fragments only; every value is bound. The newest steps are found by way of
  * layers, which is small. */
 static void query_sql(unsigned filters, char sql[QUERY_SQL_BYTES])
 {
-    bool latest = filters & BY_LATEST;
-    char by = latest ? 'l' : 'r';
+    char by = filters & BY_LATEST ? 'l' : 'r';
+    char beyond = filters & BACKWARDS ? '<' : '>';
+    const char *order = filters & BACKWARDS ? " DESC" : "";
     char run[32] = "", layer[32] = "", after[96] = "";
 
     if (filters & BY_RUN)
         snprintf(run, sizeof(run), " AND %c.run = ?3", by);
     if (filters & BY_LAYER)
         snprintf(layer, sizeof(layer), " AND %c.layer = ?4", by);
-    if (filters & BY_AFTER && latest)
-        snprintf(after, sizeof(after), " AND (l.run, l.layer) > (?5, ?6)");
+    if (filters & BY_AFTER && filters & BY_LATEST && filters & BY_RUN)
+        snprintf(after, sizeof(after), " AND l.layer %c ?6", beyond);
+    else if (filters & BY_AFTER && filters & BY_LATEST)
+        snprintf(after, sizeof(after), " AND (l.run, l.layer) %c (?5, ?6)", beyond);
+    else if (filters & BY_AFTER && filters & BY_RUN)
+        snprintf(after, sizeof(after), " AND (r.layer, r.step) %c (?6, ?7)", beyond);
     else if (filters & BY_AFTER)
-        snprintf(after, sizeof(after), " AND (r.run, r.layer, r.step) > (?5, ?6, ?7)");
+        snprintf(after, sizeof(after), " AND (r.run, r.layer, r.step) %c (?5, ?6, ?7)",
+                 beyond);
     snprintf(sql, QUERY_SQL_BYTES,
              "SELECT r.report FROM %s WHERE r.step BETWEEN ?1 AND ?2%s%s%s"
-             " ORDER BY %c.run, %c.layer%s LIMIT ?8",
-             latest ? "layers l JOIN reports r ON r.run = l.run AND r.layer = l.layer"
-                      " AND r.step = l.step_max"
-                    : "reports r",
-             run, layer, after, by, by, latest ? "" : ", r.step");
-}
-
-static unsigned query_filters(const struct store_query *query)
-{
-    unsigned filters = 0;
-
-    if (query->run && query->run[0])
-        filters |= BY_RUN;
-    if (query->layer && query->layer[0])
-        filters |= BY_LAYER;
-    if (query->after)
-        filters |= BY_AFTER;
-    if (query->latest_only)
-        filters |= BY_LATEST;
-    return filters;
+             " ORDER BY %c.run%s, %c.layer%s, r.step%s LIMIT ?8",
+             filters & BY_LATEST
+                 ? "layers l JOIN reports r ON r.run = l.run AND r.layer = l.layer"
+                   " AND r.step = l.step_max"
+                 : "reports r",
+             run, layer, after, by, order, by, order, order);
 }
 
 static int query_bind(sqlite3_stmt *select, const struct store_query *query,
-                      unsigned filters)
+                      const struct plain_query *plain)
 {
-    uint64_t to = query->step_to < INT64_MAX ? query->step_to : INT64_MAX;
-    int bound = db_bind_u64(select, 1, query->step_from) | db_bind_u64(select, 2, to) |
+    int bound = db_bind_u64(select, 1, plain->from) | db_bind_u64(select, 2, plain->to) |
                 db_bind_u64(select, 8, query->limit);
 
-    if (filters & BY_RUN)
+    if (plain->filters & BY_RUN)
         bound |= db_bind_text(select, 3, query->run);
-    if (filters & BY_LAYER)
+    if (plain->filters & BY_LAYER)
         bound |= db_bind_text(select, 4, query->layer);
-    if (filters & BY_AFTER)
-        bound |= db_bind_text(select, 5, query->after->run) |
-                 db_bind_text(select, 6, query->after->layer);
-    if ((filters & BY_AFTER) && !(filters & BY_LATEST))
-        bound |= db_bind_u64(select, 7, query->after->step);
+    if (plain->filters & BY_AFTER)
+        bound |=
+            db_bind_text(select, 5, query->after->run) |
+            db_bind_text(select, 6, query->after->layer) |
+            db_bind_u64(select, 7,
+                        query->after->step < INT64_MAX ? query->after->step : INT64_MAX);
     return bound;
 }
 
@@ -209,19 +264,19 @@ int store_read_reports(struct store_reader *reader, const struct store_query *qu
                        void *arg, struct failure *failure)
 {
     struct db *db = &reader->db;
-    unsigned filters = query_filters(query);
+    struct plain_query plain_query = plain(query);
     struct trit_report report;
     char sql[QUERY_SQL_BYTES];
     sqlite3_stmt *select;
     int row, bound;
 
-    if (query->step_from > INT64_MAX)
+    if (plain_query.empty)
         return 0;
-    query_sql(filters, sql);
-    select = db_statement(db, SLOT_REPORTS + filters, sql, failure);
+    query_sql(plain_query.filters, sql);
+    select = db_statement(db, SLOT_REPORTS + plain_query.filters, sql, failure);
     if (select == NULL)
         return -1;
-    bound = query_bind(select, query, filters);
+    bound = query_bind(select, query, &plain_query);
     row = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
     while (row == 1) {
         if (read_row(select, &report, failure))

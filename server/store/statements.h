@@ -18,7 +18,8 @@ enum statement_id {
     ST_CODES_SELECT_NEW,
     STATEMENT_COUNT
 };
-_Static_assert((int)STATEMENT_COUNT <= (int)DB_STATEMENTS_MAX, "a slot for each statement");
+_Static_assert((int)STATEMENT_COUNT <= (int)DB_STATEMENTS_MAX,
+               "a slot for each statement");
 
 /* NULL on failure. */
 sqlite3_stmt *statement(struct db *db, enum statement_id id, struct failure *failure);

@@ -100,6 +100,7 @@ struct store_query {
     const char *run, *layer;
     uint64_t step_from, step_to; /* inclusive; 0 and UINT64_MAX = all */
     bool latest_only;            /* the newest step of each layer, if in range */
+    bool newest_first;           /* reverses the order (and the sense of `after`) */
     uint32_t limit;
     const struct trit_report *after; /* its run, layer and step count */
 };

@@ -300,6 +300,30 @@ static void lists(void)
     CHECK_STR(list(reader, (struct store_query){.latest_only = true, .after = &page.last},
                    &got),
               "b/x/3 ");
+    CHECK_STR(list(reader, (struct store_query){.run = "a", .after = &page.last}, &got),
+              "a/y/3 ");
+    CHECK_STR(list(reader, (struct store_query){.run = "b", .after = &page.last}, &got),
+              "b/x/1 b/x/2 b/x/3 ");
+    CHECK_STR(list(reader,
+                   (struct store_query){.run = "a", .layer = "y", .after = &page.last},
+                   &got),
+              "a/y/3 ");
+    CHECK_STR(list(reader, (struct store_query){.newest_first = true, .limit = 4}, &got),
+              "b/x/3 b/x/2 b/x/1 a/y/3 ");
+    CHECK_STR(list(reader,
+                   (struct store_query){.newest_first = true, .after = &page.last}, &got),
+              "a/y/1 a/x/9 ");
+    CHECK_STR(
+        list(reader,
+             (struct store_query){
+                 .newest_first = true, .run = "a", .layer = "y", .after = &page.last},
+             &got),
+        "a/y/1 ");
+    CHECK_STR(
+        list(reader,
+             (struct store_query){.newest_first = true, .run = "b", .after = &page.last},
+             &got),
+        "");
     got.stop_after = 2;
     CHECK_STR(list(reader, (struct store_query){0}, &got), "a/x/9 a/y/1 ");
     got = (struct listing){0};
