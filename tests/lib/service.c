@@ -108,7 +108,8 @@ static ssize_t upload(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t b
     part = exchange->left < part ? exchange->left : part;
     if (part == 0 && exchange->keep_open)
         return NGHTTP2_ERR_DEFERRED;
-    memcpy(buffer, exchange->bytes, part);
+    if (part > 0)
+        memcpy(buffer, exchange->bytes, part);
     exchange->bytes += part;
     exchange->left -= part;
     if (exchange->left == 0 && !exchange->keep_open)
