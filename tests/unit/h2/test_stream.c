@@ -1,15 +1,46 @@
 #include "tests/unit/h2/pair.h"
 
+/* ---- helpers ---- */
+
+/* A pair with one request delivered: 1000 bytes, half-closed unless `open`. */
+static struct call *one_call(struct pair *pair, bool open)
+{
+    pair_request(pair, "/a/b", 1000, open);
+    pair_pump(pair);
+    CHECK_EQ(pair->call_count, 1);
+    return &pair->calls[0];
+}
+
+static void window(struct pair *pair, int32_t id, int32_t bytes)
+{
+    CHECK_EQ(nghttp2_submit_window_update(pair->client, NGHTTP2_FLAG_NONE, id, bytes), 0);
+}
+
+/* The batch that h2_produce has, unwritten. */
+static size_t take_batch(struct pair *pair, struct iovec iov[64])
+{
+    size_t count = 64;
+
+    CHECK_EQ(h2_produce(pair->server, iov, &count, &pair->failure), 0);
+    return count;
+}
+
+static void client_takes(struct pair *pair, const struct iovec *iov, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        CHECK_EQ(nghttp2_session_mem_recv(pair->client, iov[i].iov_base, iov[i].iov_len),
+                 iov[i].iov_len);
+    h2_produced(pair->server);
+}
+
 /* ---- cases ---- */
 
 static void answers(void)
 {
     struct pair *pair = pair_create();
-    struct reply *reply = pair_request(pair, "/a/b", 1000, false);
-    struct call *call = &pair->calls[0];
+    struct call *call = one_call(pair, false);
+    struct reply *reply = &pair->replies[0];
 
-    pair_pump(pair);
-    CHECK_EQ(pair->call_count, 1);
     CHECK_STR(call->path, "/a/b");
     CHECK_EQ(call->header_count, 5);
     CHECK_EQ(call->body_bytes, 1000);
@@ -22,24 +53,560 @@ static void answers(void)
     call_write(call, 400, 'y');
     CHECK_EQ(h2_stream_queued(call->stream), 700);
     call_finish(call);
-    CHECK(pair->wakes >= 1);
+    CHECK_EQ(pair->wakes, 1);
     pair_pump(pair);
     CHECK_STR(reply->status, "200");
     CHECK_STR(reply->grpc_status, "0");
     CHECK_EQ(reply->body_bytes, 700);
     CHECK(reply->body[299] == 'x' && reply->body[300] == 'y');
     CHECK_EQ(reply->data_frames, 1);
-    CHECK(reply->closed);
+    CHECK_EQ(reply->close_code, 0);
+    CHECK_EQ(reply->reset_code, NEVER);
     CHECK_EQ(call->closed, 1);
     CHECK_EQ(call->close_code, 0);
     CHECK_EQ(h2_streams(pair->server), 0);
     pair_destroy(pair);
 }
 
+static void answers_from_request(struct call *call)
+{
+    call_respond(call);
+    call_write(call, 50, 'x');
+    call_finish(call);
+}
+
+static void answers_at_once(void)
+{
+    struct pair *pair = pair_create();
+
+    pair->on_request = answers_from_request;
+    pair_request(pair, "/x", 0, false);
+    pair_pump(pair);
+    CHECK_EQ(pair->wakes, 0); /* the caller of h2_receive looks for output itself */
+    CHECK_EQ(pair->replies[0].body_bytes, 50);
+    CHECK_STR(pair->replies[0].grpc_status, "0");
+    pair_destroy(pair);
+}
+
+static void no_body(void)
+{
+    struct pair *pair = pair_create();
+    struct call *call = one_call(pair, false);
+
+    call_respond(call);
+    pair_pump(pair);
+    call_finish(call);
+    pair_pump(pair);
+    CHECK_STR(pair->replies[0].grpc_status, "0");
+    CHECK_EQ(pair->replies[0].data_frames, 0);
+    CHECK_EQ(call->close_code, 0);
+    pair_destroy(pair);
+}
+
+static void trailers_only(void)
+{
+    struct pair *pair = pair_create();
+    struct call *call = one_call(pair, false);
+
+    call_finish(call);
+    pair_pump(pair);
+    CHECK_STR(pair->replies[0].status, "200");
+    CHECK_STR(pair->replies[0].grpc_status, "0");
+    CHECK_EQ(call->close_code, 0);
+    CHECK_EQ(pair->replies[0].close_code, 0);
+    pair_destroy(pair);
+}
+
+static void early_finish(void)
+{
+    struct pair *pair = pair_create();
+    struct call *call = one_call(pair, true);
+    struct reply *reply = &pair->replies[0];
+
+    CHECK(!call->ended);
+    call_respond(call);
+    call_write(call, 10, 'x');
+    call_finish(call);
+    pair_pump(pair);
+    CHECK_STR(reply->grpc_status, "0");
+    CHECK_EQ(reply->reset_code, NGHTTP2_NO_ERROR);
+    CHECK_EQ(call->closed, 1);
+    CHECK_EQ(call->close_code, 0);
+    CHECK(!call->ended);
+    CHECK_EQ(h2_counters(pair->server)->glitches, 0);
+    pair_destroy(pair);
+}
+
+/* The peer's last bytes cross our trailers. */
+static void nothing_after_finish(void)
+{
+    struct pair *pair = pair_create();
+    struct call *call = one_call(pair, true);
+    struct reply *reply = &pair->replies[0];
+
+    call_finish(call);
+    reply->upload_left = 500;
+    pair_half_close(pair, reply);
+    pair->hold = true;
+    pair_pump(pair);
+    CHECK_EQ(call->body_bytes, 1000);
+    CHECK(!call->ended);
+    pair->hold = false;
+    pair_pump(pair);
+    CHECK_EQ(call->close_code, 0);
+    CHECK_EQ(reply->reset_code, NEVER); /* the peer was done in time */
+    pair_destroy(pair);
+}
+
+static void interleaves(void)
+{
+    struct pair *pair = pair_create();
+    size_t halfway = 0;
+
+    for (size_t i = 0; i < 20; i++)
+        pair_request(pair, "/x", 100000 + i, false);
+    pair_pump(pair);
+    for (size_t i = 0; i < 20; i++) {
+        CHECK(pair->calls[i].ended);
+        call_respond(&pair->calls[i]);
+        for (size_t j = 0; j < 100; j++)
+            call_write(&pair->calls[i], 1000 + i, (uint8_t)i);
+        call_finish(&pair->calls[i]);
+    }
+    server_to_client(pair);
+    for (size_t i = 0; i < 20; i++)
+        halfway += pair->replies[i].body_bytes > 0 && !pair->replies[i].closed;
+    CHECK(halfway > 1); /* a long reply does not hold up the others */
+    pair_pump(pair);
+    for (size_t i = 0; i < 20; i++) {
+        struct reply *reply = &pair->replies[i];
+
+        CHECK_EQ(reply->body_bytes, 100 * (1000 + i));
+        for (size_t j = 0; j < reply->body_bytes; j++)
+            CHECK(reply->body[j] == i);
+        CHECK_STR(reply->grpc_status, "0");
+    }
+    pair_destroy(pair);
+}
+
+static void byte_by_byte(void)
+{
+    struct pair *pair = pair_create();
+
+    pair->step = 1;
+    pair->iovecs = 3;
+    pair->on_request = answers_from_request;
+    for (size_t i = 0; i < 5; i++)
+        pair_request(pair, "/x", 3000, false);
+    pair_pump(pair);
+    for (size_t i = 0; i < 5; i++) {
+        CHECK_EQ(pair->replies[i].body_bytes, 50);
+        CHECK_STR(pair->replies[i].grpc_status, "0");
+    }
+    pair_destroy(pair);
+}
+
+static void window_of_nothing(void)
+{
+    struct pair *pair = pair_create_windowed(0);
+    struct call *call = one_call(pair, false);
+    struct reply *reply = &pair->replies[0];
+
+    call_respond(call);
+    call_write(call, 60, 'x');
+    call_write(call, 40, 'y');
+    call_finish(call);
+    pair_pump(pair);
+    CHECK_STR(reply->status, "200");
+    CHECK_EQ(reply->body_bytes, 0);
+    CHECK_EQ(h2_stream_queued(call->stream), 100);
+    for (size_t i = 1; i <= 99; i++) {
+        window(pair, reply->id, 1);
+        pair_pump(pair);
+        CHECK_EQ(reply->body_bytes, i);
+        CHECK_EQ(pair->released, i >= 60);
+        CHECK_EQ(reply->closed, false);
+    }
+    window(pair, reply->id, 1);
+    pair_pump(pair);
+    CHECK_EQ(reply->body_bytes, 100);
+    CHECK_STR(reply->grpc_status, "0");
+    CHECK_EQ(call->close_code, 0);
+    pair_destroy(pair);
+}
+
+static void stall_of_one(void)
+{
+    struct pair *pair = pair_create();
+    const struct limits *limits = &pair->limits;
+
+    pair->credit = false;
+    pair_request(pair, "/stalled", 2 * limits->stream_window_bytes, false);
+    pair_request(pair, "/other", 1000, false);
+    pair_pump(pair);
+    CHECK_EQ(pair->calls[0].body_bytes, limits->stream_window_bytes);
+    CHECK(!pair->calls[0].ended);
+    CHECK(pair->calls[1].ended);
+    h2_credit(pair->calls[0].stream, limits->stream_window_bytes);
+    pair_pump(pair);
+    CHECK_EQ(pair->calls[0].body_bytes, 2 * limits->stream_window_bytes);
+    CHECK(pair->calls[0].ended);
+    pair_destroy(pair);
+}
+
+static void connection_credit(void)
+{
+    struct limits limits = limits_default();
+    struct pair *pair;
+
+    limits.stream_window_bytes = 65535;
+    limits.connection_window_bytes = 100000;
+    pair = pair_create_with(&limits, false);
+    pair->credit = false; /* no stream ever gives a byte back */
+    nghttp2_submit_settings(pair->client, NGHTTP2_FLAG_NONE, NULL, 0);
+    for (size_t i = 0; i < 20; i++) {
+        pair_request(pair, "/x", 65535, i % 2);
+        pair_pump(pair);
+        CHECK_EQ(pair->calls[i].body_bytes, 65535);
+        h2_reset(pair->calls[i].stream, NGHTTP2_CANCEL);
+        pair_pump(pair);
+        CHECK_EQ(pair->calls[i].closed, 1);
+    }
+    pair_destroy(pair);
+}
+
+static void discarded_upload(void)
+{
+    struct pair *pair = pair_create();
+    struct reply *reply = pair_request(pair, "/x", 0, true);
+
+    pair_pump(pair);
+    h2_reset(pair->calls[0].stream, NGHTTP2_CANCEL);
+    /* The client has not heard of it and fills the stream's window, again and
+     * again on new streams: more than the connection's window in sum. */
+    for (size_t i = 0; i < 12; i++) {
+        reply->upload_left = pair->limits.stream_window_bytes;
+        pair_half_close(pair, reply);
+        pair->hold = true;
+        pair_pump(pair);
+        pair->hold = false;
+        pair_pump(pair);
+        CHECK_EQ(reply->upload_left, 0);
+        reply = pair_request(pair, "/x", 0, true);
+        pair_pump(pair);
+        h2_reset(pair->calls[i + 1].stream, NGHTTP2_CANCEL);
+    }
+    pair_destroy(pair);
+}
+
+static void peer_resets(void)
+{
+    struct pair *pair = pair_create_windowed(50);
+    struct call *call = one_call(pair, true);
+
+    call_respond(call);
+    call_write(call, 40, 'x');
+    call_write(call, 40, 'y');
+    pair_pump(pair);
+    CHECK_EQ(pair->released, 1);
+    nghttp2_submit_rst_stream(pair->client, NGHTTP2_FLAG_NONE, 1, NGHTTP2_CANCEL);
+    pair_pump(pair);
+    CHECK_EQ(pair->released, 2);
+    CHECK_EQ(call->closed, 1);
+    CHECK_EQ(call->close_code, NGHTTP2_CANCEL);
+    CHECK_EQ(h2_counters(pair->server)->resets_received, 1);
+    pair_destroy(pair);
+}
+
+static void peer_resets_politely(void)
+{
+    struct pair *pair = pair_create();
+    struct call *call = one_call(pair, true);
+
+    nghttp2_submit_rst_stream(pair->client, NGHTTP2_FLAG_NONE, 1, NGHTTP2_NO_ERROR);
+    pair_pump(pair);
+    CHECK_EQ(call->close_code, NGHTTP2_CANCEL);
+    pair_destroy(pair);
+}
+
+static void own_reset(void)
+{
+    struct pair *pair = pair_create_windowed(50);
+    struct call *call = one_call(pair, true);
+
+    call_respond(call);
+    call_write(call, 40, 'x');
+    call_write(call, 40, 'y');
+    h2_reset(call->stream, NGHTTP2_CANCEL);
+    h2_reset(call->stream, NGHTTP2_INTERNAL_ERROR); /* the first one counts */
+    call_write(call, 40, 'z');
+    call_finish(call);
+    CHECK_EQ(call->closed, 0); /* never from within */
+    CHECK_EQ(pair->released, 0);
+    pair_pump(pair);
+    CHECK_EQ(call->closed, 1);
+    CHECK_EQ(call->close_code, NGHTTP2_CANCEL);
+    CHECK_EQ(pair->replies[0].reset_code, NGHTTP2_CANCEL);
+    CHECK_EQ(pair->released, 3);
+    pair_destroy(pair);
+}
+
+static void reset_mid_batch(void)
+{
+    struct pair *pair = pair_create_windowed(50);
+    struct call *call = one_call(pair, true);
+    struct iovec iov[64];
+    size_t count;
+
+    call_respond(call);
+    call_write(call, 40, 'x');
+    call_write(call, 40, 'y'); /* a quarter of it in the batch */
+    count = take_batch(pair, iov);
+    nghttp2_submit_rst_stream(pair->client, NGHTTP2_FLAG_NONE, 1, NGHTTP2_CANCEL);
+    pair->hold = true;
+    pair_pump(pair);
+    CHECK_EQ(pair->released, 0); /* the batch points to them */
+    CHECK_EQ(call->closed, 0);
+    h2_credit(call->stream, 1);
+    h2_reset(call->stream, NGHTTP2_CANCEL);
+    call_write(call, 5, 'z');
+    client_takes(pair, iov, count);
+    CHECK_EQ(pair->released, 3);
+    CHECK_EQ(call->closed, 1);
+    CHECK_EQ(h2_streams(pair->server), 0);
+    pair_destroy(pair);
+}
+
+static void end_in_batch(void)
+{
+    struct pair *pair = pair_create();
+    struct call *call = one_call(pair, false);
+    struct iovec iov[64];
+    size_t count;
+
+    call_respond(call);
+    call_write(call, 40, 'x');
+    call_finish(call);
+    count = take_batch(pair, iov);
+    CHECK_EQ(call->closed, 0); /* nghttp2 is done with it, the socket is not */
+    CHECK_EQ(pair->released, 0);
+    CHECK(!h2_over(pair->server));
+    client_takes(pair, iov, count);
+    CHECK_EQ(call->closed, 1);
+    CHECK_EQ(call->close_code, 0);
+    pair_destroy(pair);
+}
+
+static void destroy_mid_batch(void)
+{
+    for (int with_trailers = 0; with_trailers < 2; with_trailers++) {
+        struct pair *pair = pair_create_windowed(50);
+        struct call *call = one_call(pair, false);
+        struct iovec iov[64];
+
+        call_respond(call);
+        call_write(call, 40, 'x');
+        if (with_trailers)
+            call_finish(call);
+        else
+            call_write(call, 40, 'y');
+        take_batch(pair, iov);
+        CHECK_EQ(pair->released, 0);
+        pair_destroy(pair);
+    }
+}
+
+static void closed_calls_others(struct call *call)
+{
+    struct pair *pair = call->pair;
+
+    for (size_t i = 0; i < pair->call_count; i++) {
+        struct call *other = &pair->calls[i];
+
+        if (!other->stream)
+            continue;
+        h2_credit(other->stream, 1);
+        call_respond(other);
+        call_write(other, 3, 'x');
+        call_finish(other);
+        h2_reset(other->stream, NGHTTP2_CANCEL);
+    }
+}
+
+static void destroy_is_loud(void)
+{
+    struct pair *pair = pair_create();
+
+    for (size_t i = 0; i < 3; i++)
+        pair_request(pair, "/x", 10, true);
+    pair_pump(pair);
+    for (size_t i = 0; i < 3; i++)
+        CHECK_EQ(pair->calls[i].closed, 0);
+    pair->on_closed = closed_calls_others;
+    pair->calls[1].stream = NULL; /* responding twice would be the test's mistake */
+    pair_destroy(pair);
+}
+
+static void keep(struct h2_slice *slice)
+{
+    slice->bytes = NULL;
+}
+
+static void points(void)
+{
+    struct pair *pair = pair_create_windowed(1 << 20);
+    struct call *call = one_call(pair, false);
+    static uint8_t body[100000];
+    struct h2_slice slice = {.bytes = body, .count = sizeof(body), .release = keep};
+    struct iovec iov[64];
+    size_t count, bytes = 0;
+
+    call_respond(call);
+    h2_write(call->stream, &slice);
+    count = take_batch(pair, iov);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *at = iov[i].iov_base;
+
+        if (at >= body && at < body + sizeof(body)) {
+            CHECK(at == body + bytes);
+            bytes += iov[i].iov_len;
+        } else {
+            CHECK(iov[i].iov_len < 100);
+        }
+    }
+    CHECK_EQ(bytes, 65535); /* the connection's first window */
+    client_takes(pair, iov, count);
+    CHECK(slice.bytes == body); /* some of it is still to be sent */
+    pair_destroy(pair);
+    CHECK(slice.bytes == NULL);
+}
+
+static void many_slices(void)
+{
+    struct pair *pair = pair_create();
+    struct call *call = one_call(pair, false);
+    struct reply *reply = &pair->replies[0];
+
+    pair->iovecs = 5;
+    call_respond(call);
+    for (size_t i = 0; i < 5000; i++)
+        call_write(call, i % 3, (uint8_t)i);
+    call_finish(call);
+    pair_pump(pair);
+    CHECK_EQ(reply->body_bytes, 4999);
+    for (size_t i = 0, at = 0; i < 5000; i++)
+        for (size_t j = 0; j < i % 3; j++, at++)
+            CHECK(reply->body[at] == (uint8_t)i);
+    CHECK_STR(reply->grpc_status, "0");
+    pair_destroy(pair);
+}
+
+/* Longer than the staging buffer, and than a frame. */
+static void long_trailers(void)
+{
+    static char text[30000];
+    const struct h2_header trailers[] = {{"grpc-status", "3", 11, 1},
+                                         {"grpc-message", text, 12, sizeof(text)}};
+    struct pair *pair = pair_create();
+    struct call *call = one_call(pair, false);
+
+    memset(text, '~', sizeof(text)); /* no shorter in HPACK's Huffman code */
+    call_respond(call);
+    call_write(call, 10, 'x');
+    CHECK_EQ(h2_finish(call->stream, trailers, 2), 0);
+    pair_pump(pair);
+    CHECK_STR(pair->replies[0].grpc_status, "3");
+    CHECK_EQ(call->close_code, 0);
+    pair_destroy(pair);
+}
+
+/* One step of one of the calls. */
+static void random_step(struct pair *pair, uint64_t *random)
+{
+    size_t i = check_random(random) % pair->call_count;
+    struct call *call = &pair->calls[i];
+
+    if (!call->stream || call->finished)
+        return;
+    switch (check_random(random) % 10) {
+    case 0:
+        h2_reset(call->stream, NGHTTP2_CANCEL);
+        break;
+    case 1:
+        call_finish(call);
+        break;
+    case 2:
+        nghttp2_submit_rst_stream(pair->client, NGHTTP2_FLAG_NONE, pair->replies[i].id,
+                                  NGHTTP2_CANCEL);
+        break;
+    default:
+        if (!call->responded)
+            call_respond(call);
+        call_write(call, check_random(random) % 40000, (uint8_t)i);
+    }
+}
+
+static void random_life(uint64_t *random)
+{
+    struct pair *pair = pair_create();
+
+    pair->iovecs = 3 + check_random(random) % 60;
+    pair->step = check_random(random) % 2 ? 1 + check_random(random) % 100 : 0;
+    for (size_t i = 0; i < 30; i++)
+        pair_request(pair, "/x", check_random(random) % 5000, check_random(random) % 2);
+    pair_pump(pair);
+    for (size_t i = 0; i < 300; i++) {
+        random_step(pair, random);
+        if (check_random(random) % 8 == 0)
+            client_to_server(pair);
+        if (check_random(random) % 8 == 0)
+            server_to_client(pair);
+    }
+    if (check_random(random) % 2)
+        pair_pump(pair);
+    for (size_t i = 0; i < pair->reply_count; i++)
+        for (size_t j = 0; j < pair->replies[i].body_bytes; j++)
+            CHECK(pair->replies[i].body[j] == (uint8_t)i);
+    pair_destroy(pair);
+}
+
+static void random_lives(void)
+{
+    uint64_t random = check_seed();
+
+    for (int round = 0; round < 50; round++)
+        random_life(&random);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
         {"a request is delivered and answered", answers},
+        {"an answer from within request() needs no wake", answers_at_once},
+        {"a response without body ends in trailers", no_body},
+        {"finish without respond is one HEADERS frame", trailers_only},
+        {"finishing before the peer half-closes ends in RST_STREAM(NO_ERROR)",
+         early_finish},
+        {"after finish only closed() comes", nothing_after_finish},
+        {"replies of several streams interleave and stay intact", interleaves},
+        {"input may come byte by byte, output leave three iovecs at a time",
+         byte_by_byte},
+        {"a window of 0, then of single bytes, delays and loses nothing",
+         window_of_nothing},
+        {"a stream without credit stalls alone", stall_of_one},
+        {"credit of dead streams returns to the connection", connection_credit},
+        {"data for streams that were reset returns to the connection", discarded_upload},
+        {"a reset by the peer releases what is left", peer_resets},
+        {"a reset with NO_ERROR before the end is a cancellation", peer_resets_politely},
+        {"an own reset releases and closes, but not from within", own_reset},
+        {"slices in a batch outlive their stream until it is written", reset_mid_batch},
+        {"a stream whose end is in a batch closes when it is written", end_in_batch},
+        {"destroying with a batch out releases everything once", destroy_mid_batch},
+        {"owners may call from closed() while the session is destroyed", destroy_is_loud},
+        {"slices are pointed to, not copied", points},
+        {"many small slices, some empty, keep their order", many_slices},
+        {"trailers longer than staging and frame arrive", long_trailers},
+        {"random lives end once, with every slice released once", random_lives},
     };
     return CHECK_RUN(cases, argc, argv);
 }

@@ -1,0 +1,274 @@
+/* A net on a loop of its own, an owner that answers every request, and clients
+ * that are plain sockets speaking HTTP/2 from canned bytes. One thread: the
+ * kernel's backlog and socket buffers let both ends take turns. */
+#ifndef TESTS_NET_FIXTURE_H
+#define TESTS_NET_FIXTURE_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "async/loop.h"
+#include "base/limits.h"
+#include "h2/session.h"
+#include "net/listener.h"
+#include "obs/metrics.h"
+#include "tests/lib/check.h"
+#include "tests/lib/loop.h"
+
+struct bench {
+    struct uv_loop_s *loop;
+    struct timers *timers;
+    struct limits limits;
+    struct metrics *metrics;
+    struct h2_events events;
+    struct net_config config;
+    struct net *net;
+    char bound[128];
+    size_t requests, closed, reply_bytes;
+    bool hold; /* requests are kept unanswered */
+    bool drained;
+    struct h2_stream *held[16];
+    size_t held_count;
+};
+
+struct body { /* a slice of its own memory */
+    struct h2_slice slice;
+    char bytes[];
+};
+
+static inline void body_release(struct h2_slice *slice)
+{
+    free(slice);
+}
+
+static inline void bench_answer(struct bench *bench, struct h2_stream *stream)
+{
+    const struct h2_header status = {"grpc-status", "0", 11, 1};
+
+    CHECK_EQ(h2_respond(stream, 200, NULL, 0), 0);
+    if (bench->reply_bytes) {
+        struct body *body = calloc(1, sizeof(*body) + bench->reply_bytes);
+
+        CHECK(body);
+        body->slice.bytes = body->bytes;
+        body->slice.count = bench->reply_bytes;
+        body->slice.release = body_release;
+        h2_write(stream, &body->slice);
+    }
+    CHECK_EQ(h2_finish(stream, &status, 1), 0);
+}
+
+static inline void bench_request(void *owner, struct h2_stream *stream,
+                                 const struct h2_header *headers, size_t count)
+{
+    struct bench *bench = owner;
+
+    (void)headers, (void)count;
+    bench->requests++;
+    h2_stream_set_user(stream, bench);
+    if (bench->hold)
+        bench->held[bench->held_count++] = stream;
+}
+
+static inline void bench_data(struct h2_stream *stream, const uint8_t *bytes,
+                              size_t count)
+{
+    (void)bytes;
+    h2_credit(stream, count);
+}
+
+static inline void bench_end(struct h2_stream *stream)
+{
+    struct bench *bench = h2_stream_user(stream);
+
+    if (!bench->hold)
+        bench_answer(bench, stream);
+}
+
+static inline void bench_closed(struct h2_stream *stream, uint32_t code)
+{
+    struct bench *bench = h2_stream_user(stream);
+
+    (void)code;
+    bench->closed++;
+}
+
+static inline struct bench *bench_create(const struct limits *limits)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+    struct failure failure = {0};
+
+    CHECK(bench);
+    bench->loop = loop_create();
+    CHECK_EQ(timers_create(&bench->timers, bench->loop, &failure), 0);
+    bench->limits = *limits;
+    bench->metrics = metrics_create(NULL, 0, "0", "none");
+    CHECK(bench->metrics);
+    bench->events =
+        (struct h2_events){bench_request, NULL, bench_data, bench_end, bench_closed};
+    bench->config = (struct net_config){.loop = bench->loop,
+                                        .timers = bench->timers,
+                                        .limits = &bench->limits,
+                                        .events = &bench->events,
+                                        .events_owner = bench,
+                                        .metrics = bench->metrics};
+    CHECK_EQ(net_create(&bench->net, &bench->config, &failure), 0);
+    return bench;
+}
+
+static inline void bench_listen(struct bench *bench, const char *address)
+{
+    struct failure failure = {0};
+
+    if (net_listen(bench->net, address, bench->bound, sizeof(bench->bound), &failure) !=
+        0)
+        check_failed(__FILE__, __LINE__, "%s", failure.message);
+}
+
+static inline void on_drained(void *arg)
+{
+    struct bench *bench = arg;
+
+    CHECK(!bench->drained);
+    bench->drained = true;
+}
+
+static inline bool is_drained(void *arg)
+{
+    return ((struct bench *)arg)->drained;
+}
+
+/* Ends a net that was drained or aborted, or aborts it. */
+static inline void bench_destroy(struct bench *bench)
+{
+    net_drain(bench->net, on_drained, bench);
+    net_abort(bench->net);
+    loop_run_until(bench->loop, is_drained, bench);
+    net_destroy(bench->net);
+    timers_close(bench->timers);
+    loop_destroy(bench->loop);
+    CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 0);
+    metrics_destroy(bench->metrics);
+    free(bench);
+}
+
+/* ---- clients ---- */
+
+static inline int client_connect(const struct bench *bench)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    bool is_unix = strncmp(bench->bound, "unix:", 5) == 0;
+    int fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), result;
+
+    CHECK(fd >= 0);
+    if (is_unix) {
+        snprintf(un.sun_path, sizeof(un.sun_path), "%s", bench->bound + 5);
+        result = connect(fd, (struct sockaddr *)&un, sizeof(un));
+    } else {
+        in.sin_port = htons((uint16_t)atoi(strrchr(bench->bound, ':') + 1));
+        in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        result = connect(fd, (struct sockaddr *)&in, sizeof(in));
+    }
+    CHECK_EQ(result, 0);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
+static inline void client_send(int fd, const void *bytes, size_t count)
+{
+    CHECK_EQ(send(fd, bytes, count, MSG_NOSIGNAL), count);
+}
+
+#define CLIENT_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+static inline void client_greet(int fd)
+{
+    static const char hello[] =
+        CLIENT_PREFACE "\0\0\0\4\0\0\0\0\0"; /* and empty SETTINGS */
+
+    client_send(fd, hello, sizeof(hello) - 1);
+}
+
+/* POST http://h/x on stream `id`, END_STREAM set. */
+static inline void client_request(int fd, uint32_t id)
+{
+    uint8_t frame[9 + 9] = {
+        0,    0,    9,    1, 5,   0,   0,    0, (uint8_t)id, /* HEADERS, both ENDs */
+        0x83, 0x86, 0x04, 2, '/', 'x', 0x01, 1, 'h'};
+
+    client_send(fd, frame, sizeof(frame));
+}
+
+/* What a client has read; frames are counted by type. */
+struct inbox {
+    struct bench *bench;
+    int fd;
+    uint8_t *bytes;
+    size_t count, room;
+    bool over; /* end of input, or a reset */
+};
+
+static inline void inbox_init(struct inbox *inbox, struct bench *bench, int fd)
+{
+    *inbox = (struct inbox){.bench = bench, .fd = fd, .room = 1 << 20};
+    inbox->bytes = malloc(inbox->room);
+    CHECK(inbox->bytes);
+}
+
+static inline void inbox_fini(struct inbox *inbox)
+{
+    close(inbox->fd);
+    free(inbox->bytes);
+}
+
+static inline void inbox_read(struct inbox *inbox)
+{
+    ssize_t count;
+
+    while ((count = recv(inbox->fd, inbox->bytes + inbox->count,
+                         inbox->room - inbox->count, 0)) > 0)
+        inbox->count += (size_t)count;
+    if (count == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+        inbox->over = true;
+}
+
+/* Whole frames of `type` (and, unless 0, with one of `flags`). */
+static inline size_t inbox_frames(const struct inbox *inbox, uint8_t type, uint8_t flags)
+{
+    size_t frames = 0;
+
+    for (size_t at = 0; at + 9 <= inbox->count;) {
+        const uint8_t *head = inbox->bytes + at;
+        size_t end = at + 9 + ((size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2]);
+
+        frames += end <= inbox->count && head[3] == type && (!flags || (head[4] & flags));
+        at = end;
+    }
+    return frames;
+}
+
+static inline bool inbox_is_over(void *arg)
+{
+    inbox_read(arg);
+    return ((struct inbox *)arg)->over;
+}
+
+/* HEADERS with END_STREAM. */
+static inline bool inbox_has_trailers(void *arg)
+{
+    inbox_read(arg);
+    return inbox_frames(arg, 1, 1) > 0;
+}
+
+#endif
