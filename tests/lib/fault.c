@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -59,6 +60,7 @@ WEAK void *__real_aligned_alloc(size_t alignment, size_t bytes);
 WEAK int __real_posix_memalign(void **out, size_t alignment, size_t bytes);
 WEAK char *__real_strdup(const char *text);
 WEAK char *__real_strndup(const char *text, size_t bytes);
+WEAK FILE *__real_open_memstream(char **text, size_t *bytes);
 WEAK void *__real_mmap(void *at, size_t bytes, int protection, int flags, int fd,
                        off_t offset);
 WEAK int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
@@ -75,6 +77,7 @@ void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
 int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t bytes);
+FILE *__wrap_open_memstream(char **text, size_t *bytes);
 void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd,
                   off_t offset);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
@@ -138,6 +141,11 @@ char *__wrap_strdup(const char *text)
 char *__wrap_strndup(const char *text, size_t bytes)
 {
     return fails_with(FAULT_MEMORY, ENOMEM) ? NULL : __real_strndup(text, bytes);
+}
+
+FILE *__wrap_open_memstream(char **text, size_t *bytes)
+{
+    return fails_with(FAULT_MEMORY, ENOMEM) ? NULL : __real_open_memstream(text, bytes);
 }
 
 void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset)

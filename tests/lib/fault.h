@@ -1,8 +1,9 @@
 /* Failing on purpose: the nth allocation or system call from now on fails. Link
  * with -Wl,--wrap=<function> for each function that shall obey (one line in
  * tests/unit/<room>/LDFLAGS); those that can: malloc, calloc, realloc,
- * aligned_alloc, posix_memalign, strdup, strndup, mmap, pthread_create, write,
- * fsync, fdatasync. Only calls from statically linked objects are seen.
+ * aligned_alloc, posix_memalign, strdup, strndup, open_memstream, mmap,
+ * pthread_create, write, fsync, fdatasync. Only calls from statically linked
+ * objects are seen.
  *
  *   for (uint64_t n = 1;; n++) {
  *       fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
