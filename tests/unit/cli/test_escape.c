@@ -1,0 +1,96 @@
+/* Names from files and the network cannot drive a terminal. */
+#include <string.h>
+
+#include "client/cli/escape.h"
+#include "tests/lib/check.h"
+
+enum { OUT_BYTES = 128 };
+
+static void escapes_to(const char *text, const char *wanted, size_t columns)
+{
+    char out[OUT_BYTES];
+
+    CHECK_EQ(escape_text(out, sizeof(out), text), columns);
+    CHECK_STR(out, wanted);
+}
+
+static void leaves_plain_text(void)
+{
+    escapes_to("", "", 0);
+    escapes_to("model.layers.0.weight", "model.layers.0.weight", 21);
+    escapes_to("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+               "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 3);
+}
+
+static void escapes_controls(void)
+{
+    escapes_to("a\nb\x1b[31m\x7f", "a\\x0ab\\x1b[31m\\x7f", 18);
+    escapes_to("\xc2\x9b"
+               "31m",
+               "\\u{9b}31m", 9);
+}
+
+static void escapes_what_reorders_or_hides(void)
+{
+    escapes_to("a\xe2\x80\xae"
+               "b",
+               "a\\u{202e}b", 10);
+    escapes_to("\xe2\x81\xa6\xef\xbb\xbf\xe2\x80\x8b", "\\u{2066}\\u{feff}\\u{200b}", 24);
+    escapes_to("\xf3\xa0\x80\xa1", "\\u{e0021}", 9);
+}
+
+static void escapes_broken_utf8(void)
+{
+    escapes_to("\xff\xc0\x80", "\\xff\\xc0\\x80", 12);
+    escapes_to("\xe2\x82", "\\xe2\\x82", 8);
+    escapes_to("\xed\xa0\x80", "\\xed\\xa0\\x80", 12);
+    escapes_to("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80", 16);
+}
+
+/* Whatever the room, the text ends in NUL and in a whole character. */
+static void cuts_between_characters(void)
+{
+    static const char text[] = "a\xe2\x82\xac\n\xe2\x80\xaez";
+    char out[OUT_BYTES];
+
+    for (size_t room = 1; room < sizeof(out); room++) {
+        memset(out, '#', sizeof(out));
+        escape_text(out, room, text);
+        CHECK(strlen(out) < room);
+        CHECK(strncmp(out, "a\xe2\x82\xac\\x0a\\u{202e}z", strlen(out)) == 0);
+        CHECK(strlen(out) != 2 && strlen(out) != 3 && strlen(out) != 5);
+        CHECK(out[room] == '#');
+    }
+}
+
+/* No byte string yields a byte that a terminal obeys. */
+static void never_lets_a_control_through(void)
+{
+    uint64_t state = check_seed();
+
+    for (int round = 0; round < 20000; round++) {
+        char text[16], out[OUT_BYTES];
+
+        for (size_t i = 0; i < sizeof(text); i++)
+            text[i] = (char)check_random(&state);
+        text[sizeof(text) - 1] = '\0';
+        escape_text(out, sizeof(out), text);
+        for (const unsigned char *at = (const unsigned char *)out; *at; at++)
+            CHECK(*at >= 0x20 && *at != 0x7f && !(*at == 0xc2 && at[1] < 0xa0));
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"plain text and letters of any script stay", leaves_plain_text},
+        {"control characters are spelled out", escapes_controls},
+        {"characters that reorder or hide text are spelled out",
+         escapes_what_reorders_or_hides},
+        {"bytes that are not UTF-8 are spelled out", escapes_broken_utf8},
+        {"a text too long is cut between characters", cuts_between_characters},
+        {"no input yields a control character", never_lets_a_control_through},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}

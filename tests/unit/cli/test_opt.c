@@ -1,0 +1,181 @@
+/* The command line: what is accepted, what is refused and with which words. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/opt.h"
+#include "tests/lib/check.h"
+
+enum { WORDS_MAX = 80 };
+
+static const uint64_t EVERY = UINT64_MAX;
+
+static int parse(struct options *options, uint64_t accepted, const char *const *words,
+                 char *error)
+{
+    char *argv[WORDS_MAX];
+    int argc = 0;
+
+    for (; words[argc]; argc++)
+        argv[argc] = (char *)(uintptr_t)words[argc];
+    error[0] = '\0';
+    return options_parse(options, accepted, argc, argv, error);
+}
+
+static void refused(const char *const *words, const char *part)
+{
+    struct options options;
+    char error[OPTION_ERROR_BYTES];
+
+    if (parse(&options, EVERY, words, error) == 0)
+        check_failed(__FILE__, __LINE__, "%s ... was accepted", words[0]);
+    if (!strstr(error, part))
+        check_failed(__FILE__, __LINE__, "\"%s\" is not in \"%s\"", part, error);
+}
+
+#define REFUSED(part, ...) refused((const char *const[]){__VA_ARGS__, NULL}, (part))
+
+static void takes_every_form(void)
+{
+    static const char *const words[] = {"in.safetensors",
+                                        "-oout.npy",
+                                        "--encoding=pq2_0",
+                                        "--group-size",
+                                        "64",
+                                        "--partial",
+                                        "exact",
+                                        "-i",
+                                        "a*",
+                                        "--include=b*",
+                                        "-x",
+                                        "c*",
+                                        "--convolutions",
+                                        "-jl",
+                                        "--run",
+                                        "r",
+                                        "--step",
+                                        "9223372036854775807",
+                                        "--tolerance",
+                                        "0",
+                                        "--timeout",
+                                        "0.0001",
+                                        NULL};
+    struct options options;
+    char error[OPTION_ERROR_BYTES];
+
+    if (parse(&options, EVERY, words, error) != 0)
+        check_failed(__FILE__, __LINE__, "%s", error);
+    CHECK_EQ(options.argument_count, 1);
+    CHECK_STR(options.arguments[0], "in.safetensors");
+    CHECK_STR(options.output, "out.npy");
+    CHECK_EQ(options.encoding, TRIT_ENCODING_PQ2_0);
+    CHECK_EQ(options.group_size, 64);
+    CHECK_EQ(options.partial_group, TRIT_PARTIAL_EXACT);
+    CHECK_EQ(options.include.count, 2);
+    CHECK_STR(options.include.patterns[1], "b*");
+    CHECK_EQ(options.exclude.count, 1);
+    CHECK(option_given(&options, OPTION_CONVOLUTIONS));
+    CHECK(option_given(&options, OPTION_JSON));
+    CHECK(option_given(&options, OPTION_LATEST));
+    CHECK(!option_given(&options, OPTION_MODE));
+    CHECK_EQ(options.step, INT64_MAX);
+    CHECK(option_given(&options, OPTION_TOLERANCE) && options.tolerance == 0);
+    CHECK_EQ(options.timeout_ms, 1);
+}
+
+static void ends_options_at_two_dashes(void)
+{
+    static const char *const words[] = {"-", "--", "--json", "-x", NULL};
+    struct options options;
+    char error[OPTION_ERROR_BYTES];
+
+    CHECK(parse(&options, EVERY, words, error) == 0);
+    CHECK_EQ(options.argument_count, 3);
+    CHECK_STR(options.arguments[0], "-");
+    CHECK_STR(options.arguments[1], "--json");
+    CHECK_EQ(options.given, 0);
+}
+
+static void refuses_by_name_and_value(void)
+{
+    REFUSED("unknown option --nonsense", "--nonsense");
+    REFUSED("unknown option --", "--=");
+    REFUSED("unknown option -z", "-jz");
+    REFUSED("--json takes no value", "--json=yes");
+    REFUSED("--output needs a value", "-o");
+    REFUSED("--output needs a value", "--output");
+    REFUSED("--output is given twice", "-oa", "-ob");
+    REFUSED("'many' is not a whole number", "--group-size", "many");
+    REFUSED("'0' is not a whole number from 1 to 65536", "--group-size", "0");
+    REFUSED("'65537' is not", "--group-size", "65537");
+    REFUSED("'-1' is not", "--group-size", "-1");
+    REFUSED("' 1' is not", "--group-size", " 1");
+    REFUSED("'' is not", "--group-size", "");
+    REFUSED("'nonsense' is not one of dense, int8", "--encoding", "nonsense");
+    REFUSED("'half' is not padded or exact", "--partial", "half");
+    REFUSED("'9223372036854775808' is not", "--step", "9223372036854775808");
+    REFUSED("'99999999999999999999' is not", "--step", "99999999999999999999");
+    REFUSED("'nan' is not a number", "--tolerance", "nan");
+    REFUSED("'2' is not a number", "--tolerance", "2");
+    REFUSED("'1s' is not a number of seconds", "--timeout", "1s");
+    REFUSED("'' is not a name of 1", "--run", "");
+    REFUSED("'maybe' is not ternary or latent", "--mode", "maybe");
+    REFUSED("unexpected argument 'e'", "a", "b", "c", "d", "e");
+}
+
+static void refuses_options_of_other_commands(void)
+{
+    static const char *const words[] = {"--convolutions", NULL};
+    struct options options;
+    char error[OPTION_ERROR_BYTES];
+
+    CHECK(parse(&options, OPTION_BIT(OPTION_JSON), words, error) != 0);
+    CHECK_STR(error, "unknown option --convolutions");
+}
+
+static void bounds_patterns(void)
+{
+    const char *words[WORDS_MAX];
+    struct options options;
+    char error[OPTION_ERROR_BYTES];
+
+    for (size_t i = 0; i < GLOBS_MAX; i++)
+        words[i] = "-ix";
+    words[GLOBS_MAX] = NULL;
+    CHECK(parse(&options, EVERY, words, error) == 0);
+    words[GLOBS_MAX] = "-ix";
+    words[GLOBS_MAX + 1] = NULL;
+    CHECK(parse(&options, EVERY, words, error) != 0);
+    CHECK(strstr(error, "at most 64") != NULL);
+}
+
+static void helps_with_what_is_accepted(void)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+
+    CHECK(out != NULL);
+    options_help(OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_MODE), out);
+    fclose(out);
+    CHECK(strstr(text, "-j, --json") != NULL);
+    CHECK(strstr(text, "    --mode MODE") != NULL);
+    CHECK(strstr(text, "--output") == NULL);
+    free(text);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"values come attached, after an equals sign, or as the next word",
+         takes_every_form},
+        {"two dashes end the options, one dash is an argument",
+         ends_options_at_two_dashes},
+        {"what is refused is named with its value", refuses_by_name_and_value},
+        {"a command does not take another's option", refuses_options_of_other_commands},
+        {"patterns are bounded", bounds_patterns},
+        {"help lists what the command takes", helps_with_what_is_accepted},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}
