@@ -10,8 +10,8 @@ struct metrics;
 struct store_reader;
 struct web;
 
-struct web_config { /* borrowed while the web runs */
-    const char *address; /* "host:port", port 0 = a free one */
+struct web_config {              /* borrowed while the web runs */
+    const char *address;         /* "host:port", port 0 = a free one */
     struct store_reader *reader; /* used by the web's thread alone */
     struct metrics *metrics;
     struct log *log;

@@ -1,0 +1,276 @@
+/* Reports as JSON, for curl and programs. Lists are cut into pages of
+ * PAGE_ROWS_MAX; `next` is the path of the page that follows, or null. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "report_json.h"
+#include "store/store.h"
+#include "web/routes.h"
+
+/* A list while the store visits its rows. */
+struct listing {
+    json_t *rows;
+    const char *after;       /* runs: those up to this name are of an earlier page */
+    bool more, failed;       /* there is a row behind the page; out of memory */
+    struct trit_report last; /* of the page */
+};
+
+static int out_of_memory(struct failure *failure)
+{
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+/* Takes `value`, which may be NULL for lack of memory. */
+static int reply_json(struct reply *reply, json_t *value, struct failure *failure)
+{
+    char *body = value ? json_dumps(value, JSON_INDENT(2)) : NULL;
+
+    json_decref(value);
+    if (body == NULL)
+        return out_of_memory(failure);
+    reply->type = "application/json";
+    text_put(&reply->body, body);
+    text_put(&reply->body, "\n");
+    free(body);
+    return 0;
+}
+
+/* Takes `row`. False ends the visit. */
+static bool add(struct listing *listing, json_t *row)
+{
+    if (json_array_append_new(listing->rows, row)) /* also where row is NULL */
+        listing->failed = true;
+    return !listing->failed;
+}
+
+static bool add_report(void *arg, const struct trit_report *report)
+{
+    struct listing *listing = arg;
+
+    if (json_array_size(listing->rows) == PAGE_ROWS_MAX) {
+        listing->more = true;
+        return false;
+    }
+    listing->last = *report;
+    return add(listing, report_json(report));
+}
+
+/* `next`: the path of the page behind the last row, written by `write`. */
+static json_t *next_path(const struct listing *listing,
+                         void (*write)(struct text *text, const struct request *request,
+                                       const struct listing *listing),
+                         const struct request *request)
+{
+    struct text path = {0};
+    json_t *next;
+
+    if (!listing->more)
+        return json_null();
+    write(&path, request, listing);
+    next = path.failed ? NULL : json_stringn(path.bytes, path.count);
+    text_fini(&path);
+    return next;
+}
+
+/* Takes the rows and `next`. */
+static int reply_list(struct reply *reply, json_t *object, const char *name,
+                      struct listing *listing, json_t *next, struct failure *failure)
+{
+    if (listing->failed || object == NULL || next == NULL ||
+        json_object_set(object, name, listing->rows) ||
+        json_object_set(object, "next", next)) {
+        json_decref(object);
+        object = NULL;
+    }
+    json_decref(listing->rows);
+    json_decref(next);
+    return reply_json(reply, object, failure);
+}
+
+/* ---- /v1/runs ---------------------------------------------------------------- */
+
+static bool add_run(void *arg, const struct store_run_info *info)
+{
+    struct listing *listing = arg;
+
+    if (listing->after && strcmp(info->run, listing->after) <= 0)
+        return true;
+    if (json_array_size(listing->rows) == PAGE_ROWS_MAX) {
+        listing->more = true;
+        return false;
+    }
+    strncpy(listing->last.run, info->run, sizeof(listing->last.run) - 1);
+    return add(listing,
+               json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "run", info->run, "layers",
+                         (json_int_t)info->layers, "reports", (json_int_t)info->reports,
+                         "step_min", (json_int_t)info->step_min, "step_max",
+                         (json_int_t)info->step_max, "time_unix_ns",
+                         (json_int_t)info->time_unix_ns));
+}
+
+static void next_runs(struct text *path, const struct request *request,
+                      const struct listing *listing)
+{
+    (void)request;
+    text_put(path, "/v1/runs?after=");
+    text_url(path, listing->last.run);
+}
+
+int serve_runs_json(const struct web_config *web, const struct request *request,
+                    struct reply *reply, struct failure *failure)
+{
+    struct listing listing = {.rows = json_array(),
+                              .after = request->has_after ? request->after : NULL};
+
+    if (store_read_runs(web->reader, add_run, &listing, failure)) {
+        json_decref(listing.rows);
+        return -1;
+    }
+    return reply_list(reply, json_object(), "runs", &listing,
+                      next_path(&listing, next_runs, request), failure);
+}
+
+/* ---- /v1/runs/{run}/layers ---------------------------------------------------- */
+
+static void next_layers(struct text *path, const struct request *request,
+                        const struct listing *listing)
+{
+    text_put(path, "/v1/runs/");
+    text_url(path, request->names[0]);
+    text_put(path, "/layers?after=");
+    text_url(path, listing->last.layer);
+}
+
+int serve_layers_json(const struct web_config *web, const struct request *request,
+                      struct reply *reply, struct failure *failure)
+{
+    struct listing listing = {.rows = json_array()};
+    struct trit_report after = {0};
+    struct store_query query = {
+        .run = request->names[0],
+        .step_to = UINT64_MAX,
+        .latest_only = true,
+        .limit = PAGE_ROWS_MAX + 1,
+        .after = request->has_after ? &after : NULL,
+    };
+
+    strcpy(after.run, request->names[0]);
+    strcpy(after.layer, request->after);
+    if (store_read_reports(web->reader, &query, add_report, &listing, failure)) {
+        json_decref(listing.rows);
+        return -1;
+    }
+    if (json_array_size(listing.rows) == 0 && !request->has_after) {
+        json_decref(listing.rows);
+        return fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", request->names[0]);
+    }
+    return reply_list(reply, json_pack("{s:s}", "run", request->names[0]), "layers",
+                      &listing, next_path(&listing, next_layers, request), failure);
+}
+
+/* ---- /v1/runs/{run}/layers/{layer} -------------------------------------------- */
+
+static void next_steps(struct text *path, const struct request *request,
+                       const struct listing *listing)
+{
+    text_put(path, "/v1/runs/");
+    text_url(path, request->names[0]);
+    text_put(path, "/layers/");
+    text_url(path, request->names[1]);
+    text_format(path, "?from=%" PRIu64, listing->last.step + 1);
+    if (request->has_to)
+        text_format(path, "&to=%" PRIu64, request->to);
+}
+
+static int serve_history(const struct web_config *web, const struct request *request,
+                         struct reply *reply, struct failure *failure)
+{
+    struct listing listing = {.rows = json_array()};
+    struct trit_report latest;
+    struct store_query query = {
+        .run = request->names[0],
+        .layer = request->names[1],
+        .step_from = request->has_from ? request->from : 0,
+        .step_to = request->has_to ? request->to : UINT64_MAX,
+        .limit = PAGE_ROWS_MAX + 1,
+    };
+
+    if (store_read_reports(web->reader, &query, add_report, &listing, failure) ||
+        /* An empty stretch of a layer is an empty list; an unknown layer is 404. */
+        (json_array_size(listing.rows) == 0 &&
+         store_read_report(web->reader, query.run, query.layer, false, 0, &latest,
+                           failure))) {
+        json_decref(listing.rows);
+        return -1;
+    }
+    return reply_list(
+        reply, json_pack("{s:s, s:s}", "run", query.run, "layer", query.layer), "reports",
+        &listing, next_path(&listing, next_steps, request), failure);
+}
+
+int serve_layer_json(const struct web_config *web, const struct request *request,
+                     struct reply *reply, struct failure *failure)
+{
+    struct trit_report report;
+
+    if (request->has_from || request->has_to)
+        return serve_history(web, request, reply, failure);
+    if (store_read_report(web->reader, request->names[0], request->names[1],
+                          request->has_step, request->step, &report, failure))
+        return -1;
+    return reply_json(reply, report_json(&report), failure);
+}
+
+/* ---- errors ------------------------------------------------------------------ */
+
+unsigned http_status_of(enum trit_status status)
+{
+    switch (status) {
+    case TRIT_OK:
+        return 200;
+    case TRIT_INVALID_ARGUMENT:
+    case TRIT_OUT_OF_RANGE:
+    case TRIT_FAILED_PRECONDITION:
+        return 400;
+    case TRIT_UNAUTHENTICATED:
+        return 401;
+    case TRIT_PERMISSION_DENIED:
+        return 403;
+    case TRIT_NOT_FOUND:
+        return 404;
+    case TRIT_UNIMPLEMENTED:
+        return 405;
+    case TRIT_ALREADY_EXISTS:
+    case TRIT_ABORTED:
+        return 409;
+    case TRIT_RESOURCE_EXHAUSTED:
+    case TRIT_UNAVAILABLE:
+    case TRIT_CANCELLED:
+    case TRIT_DEADLINE_EXCEEDED:
+        return 503;
+    case TRIT_UNKNOWN:
+    case TRIT_INTERNAL:
+    case TRIT_DATA_LOSS:
+        break;
+    }
+    return 500;
+}
+
+void reply_error(struct reply *reply, const struct failure *failure)
+{
+    json_t *message = json_string(failure->message);
+    /* A message that quotes a name cut in mid-character is no UTF-8. */
+    json_t *error =
+        json_pack("{s:{s:s, s:o}}", "error", "status", status_name(failure->status),
+                  "message", message ? message : json_string("(not UTF-8)"));
+
+    text_fini(&reply->body);
+    reply->http_status = http_status_of(failure->status);
+    reply->type = "application/json";
+    if (reply_json(reply, error, NULL))
+        text_put(&reply->body, "{\"error\":{\"status\":\"RESOURCE_EXHAUSTED\","
+                               "\"message\":\"out of memory\"}}\n");
+}

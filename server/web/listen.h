@@ -1,0 +1,25 @@
+/* From an address in words to a listening socket. */
+#ifndef WEB_LISTEN_H
+#define WEB_LISTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+
+enum { LISTEN_NAME_BYTES = 256 };
+
+struct listening {
+    int fd; /* the caller closes */
+    bool loopback;
+    bool ipv6;
+    char name[LISTEN_NAME_BYTES]; /* the host part of the address, as given */
+};
+
+/* `address`: "host:port", "[v6]:port", ":port" (every interface); port 0 takes a
+ * free one. Writes the address it got to `bound`. -1: INVALID_ARGUMENT (no such
+ * address), UNAVAILABLE (taken). */
+int listen_on(struct listening *listening, const char *address, char *bound,
+              size_t bound_bytes, struct failure *failure);
+
+#endif

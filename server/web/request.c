@@ -1,0 +1,194 @@
+#include "web/request.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "web/routes.h"
+
+/* ---- path ------------------------------------------------------------------ */
+
+/* Length of the segment at `at`, which follows a '/'. */
+static size_t segment(const char *at)
+{
+    return strcspn(at, "/");
+}
+
+/* 1: the path has the pattern's form, `names` point into it. 0: it has not. */
+static int match(const char *pattern, const char *path, const char *names[],
+                 size_t lengths[])
+{
+    size_t count = 0;
+
+    while (*pattern == '/' && *path == '/') {
+        size_t wanted = segment(++pattern), got = segment(++path);
+
+        if (wanted == 1 && *pattern == '*') {
+            if (got == 0)
+                return 0;
+            names[count] = path;
+            lengths[count++] = got;
+        } else if (wanted != got || memcmp(pattern, path, got) != 0) {
+            return 0;
+        }
+        pattern += wanted;
+        path += got;
+    }
+    return *pattern == '\0' && *path == '\0';
+}
+
+static int decode_name(const char *bytes, size_t count, char *out,
+                       struct failure *failure)
+{
+    if (url_decode(bytes, count, out, TRIT_NAME_BYTES_MAX + 1) == 0)
+        return 0;
+    return fail(failure, TRIT_INVALID_ARGUMENT, "path",
+                "path: \"%.*s\" is no percent-encoded name of at most %d bytes",
+                (int)(count < 300 ? count : 300), bytes, TRIT_NAME_BYTES_MAX);
+}
+
+const struct route *route_find(const char *path, struct request *request,
+                               struct failure *failure)
+{
+    const char *names[REQUEST_NAMES_MAX] = {0};
+    size_t lengths[REQUEST_NAMES_MAX] = {0};
+
+    for (const struct route *route = routes; route->pattern; route++) {
+        memset(names, 0, sizeof(names));
+        if (!match(route->pattern, path, names, lengths))
+            continue;
+        for (int i = 0; i < REQUEST_NAMES_MAX; i++)
+            if (names[i] && decode_name(names[i], lengths[i], request->names[i], failure))
+                return NULL;
+        return route;
+    }
+    fail(failure, TRIT_NOT_FOUND, "path", "no such path: %.300s", path);
+    return NULL;
+}
+
+/* ---- query ----------------------------------------------------------------- */
+
+static int decode_number(const char *key, const char *value, uint64_t *number,
+                         struct failure *failure)
+{
+    uint64_t n = 0;
+
+    for (const char *at = value; *at; at++) {
+        if (*at < '0' || *at > '9' || __builtin_mul_overflow(n, 10U, &n) ||
+            __builtin_add_overflow(n, (uint64_t)(*at - '0'), &n))
+            goto bad;
+    }
+    if (*value == '\0' || n > INT64_MAX)
+        goto bad;
+    *number = n;
+    return 0;
+
+bad:
+    return fail(failure, TRIT_INVALID_ARGUMENT, key,
+                "%s: \"%.100s\" is no number from 0 to %" PRId64, key, value, INT64_MAX);
+}
+
+/* Whether `key` is a word of `words`. */
+static bool takes(const char *words, const char *key)
+{
+    size_t length = strlen(key);
+
+    for (const char *at = words; length > 0 && (at = strstr(at, key)); at += length)
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
+            return true;
+    return false;
+}
+
+struct parameter {
+    const char *key;
+    bool *given;
+    uint64_t *number; /* or */
+    char *name;
+};
+
+int request_parameter(struct request *request, const struct route *route, const char *key,
+                      const char *value, struct failure *failure)
+{
+    struct request *r = request;
+    const struct parameter parameters[] = {
+        {"step", &r->has_step, &r->step, NULL},
+        {"from", &r->has_from, &r->from, NULL},
+        {"to", &r->has_to, &r->to, NULL},
+        {"after_run", &r->has_after_run, NULL, r->after_run},
+        {"after", &r->has_after, NULL, r->after},
+    };
+
+    if (route->parameters == NULL)
+        return 0;
+    if (!takes(route->parameters, key))
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "no such parameter: \"%.100s\"; there are: %s", key,
+                    route->parameters[0] ? route->parameters : "none");
+    if (value == NULL)
+        value = "";
+    for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
+        const struct parameter *p = &parameters[i];
+
+        if (strcmp(p->key, key) != 0)
+            continue;
+        if (*p->given)
+            return fail(failure, TRIT_INVALID_ARGUMENT, key, "%s: given twice", key);
+        *p->given = true;
+        if (p->number)
+            return decode_number(key, value, p->number, failure);
+        return decode_name(value, strlen(value), p->name, failure);
+    }
+    return 0;
+}
+
+int request_check(const struct request *request, struct failure *failure)
+{
+    if (request->has_step && (request->has_from || request->has_to))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "step",
+                    "step: %" PRIu64 " goes neither with from nor with to",
+                    request->step);
+    if (request->has_from && request->has_to && request->from > request->to)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "from",
+                    "from: %" PRIu64 " is beyond to: %" PRIu64, request->from,
+                    request->to);
+    return 0;
+}
+
+/* ---- host ------------------------------------------------------------------ */
+
+static bool ends_with(const char *name, const char *tail)
+{
+    size_t n = strlen(name), t = strlen(tail);
+
+    return n >= t && strcasecmp(name + n - t, tail) == 0;
+}
+
+bool host_allowed(const char *host, const char *bound_name)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    char name[256];
+    const char *port;
+    size_t length;
+
+    if (host == NULL || host[0] == '\0')
+        return true;
+    if (host[0] == '[') {
+        length = strcspn(++host, "]");
+        port = host + length + (host[length] == ']');
+    } else {
+        length = strcspn(host, ":");
+        port = host + length;
+    }
+    if (length == 0 || length >= sizeof(name) || (*port != ':' && *port != '\0') ||
+        port[strspn(port, ":0123456789")] != '\0')
+        return false;
+    memcpy(name, host, length);
+    name[length] = '\0';
+    if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
+        return true;
+    /* Nobody outside can have a name without a dot resolve. */
+    return strchr(name, '.') == NULL || ends_with(name, ".localhost") ||
+           strcasecmp(name, bound_name) == 0;
+}

@@ -1,0 +1,171 @@
+#include "web/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_fini(struct text *text)
+{
+    free(text->bytes);
+    *text = (struct text){0};
+}
+
+static bool reserve(struct text *text, size_t count)
+{
+    size_t capacity = text->capacity ? text->capacity : 4096;
+    char *bytes;
+
+    if (text->failed || count > TEXT_BYTES_MAX - text->count) {
+        text->failed = true;
+        return false;
+    }
+    while (capacity < text->count + count)
+        capacity *= 2;
+    if (capacity == text->capacity)
+        return true;
+    bytes = realloc(text->bytes, capacity);
+    if (bytes == NULL) {
+        text->failed = true;
+        return false;
+    }
+    text->bytes = bytes;
+    text->capacity = capacity;
+    return true;
+}
+
+void text_add(struct text *text, const char *bytes, size_t count)
+{
+    if (count == 0 || !reserve(text, count))
+        return;
+    memcpy(text->bytes + text->count, bytes, count);
+    text->count += count;
+}
+
+void text_put(struct text *text, const char *words)
+{
+    text_add(text, words, strlen(words));
+}
+
+void text_format(struct text *text, const char *format, ...)
+{
+    char words[512];
+    va_list arguments;
+    int count;
+
+    va_start(arguments, format);
+    count = vsnprintf(words, sizeof(words), format, arguments);
+    va_end(arguments);
+    if (count < 0 || (size_t)count >= sizeof(words))
+        text->failed = true;
+    else
+        text_add(text, words, (size_t)count);
+}
+
+/* Bytes of the UTF-8 sequence at `at`, or 0 where there is none. Stops at NUL by
+ * itself: it is no continuation byte. */
+static size_t utf8_length(const unsigned char *at)
+{
+    size_t length = at[0] < 0x80   ? 1
+                    : at[0] < 0xc2 ? 0
+                    : at[0] < 0xe0 ? 2
+                    : at[0] < 0xf0 ? 3
+                    : at[0] < 0xf5 ? 4
+                                   : 0;
+
+    for (size_t i = 1; i < length; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    /* overlong forms, surrogates, beyond U+10FFFF */
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+        return 0;
+    return length;
+}
+
+static const char *entity(unsigned char byte)
+{
+    switch (byte) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&#39;";
+    default:
+        return byte < 0x20 || byte == 0x7f ? "\xef\xbf\xbd" : NULL;
+    }
+}
+
+void text_html(struct text *text, const char *words)
+{
+    const unsigned char *at = (const unsigned char *)words;
+
+    while (*at) {
+        size_t length = utf8_length(at);
+        const char *instead = length == 0 ? "\xef\xbf\xbd" : entity(*at);
+
+        if (instead)
+            text_put(text, instead);
+        else
+            text_add(text, (const char *)at, length);
+        at += length ? length : 1;
+    }
+}
+
+static bool unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+void text_url(struct text *text, const char *words)
+{
+    /* "." and ".." alone are path navigation, even when escaped: browsers fold
+     * %2E. Names like that are reachable by curl --path-as-is only. */
+    for (const char *at = words; *at; at++) {
+        if (unreserved(*at))
+            text_add(text, at, 1);
+        else
+            text_format(text, "%%%02X", (unsigned)(unsigned char)*at);
+    }
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+int url_decode(const char *words, size_t count, char *out, size_t bytes)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        int byte = (unsigned char)words[i];
+
+        if (words[i] == '%') {
+            int high = count - i > 2 ? hex(words[i + 1]) : -1;
+
+            byte = count - i > 2 ? hex(words[i + 2]) : -1;
+            if (high < 0 || byte < 0)
+                return -1;
+            byte |= high << 4;
+            i += 2;
+        }
+        if (byte == 0 || used + 1 >= bytes)
+            return -1;
+        out[used++] = (char)byte;
+    }
+    out[used] = '\0';
+    return 0;
+}

@@ -1,0 +1,128 @@
+/* Escaping, decoding and the judging of hosts. */
+#include <string.h>
+
+#include "tests/lib/check.h"
+#include "web/request.h"
+
+static void check_html(const char *words, const char *wanted)
+{
+    struct text text = {0};
+
+    text_html(&text, words);
+    text_add(&text, "", 1);
+    CHECK_STR(text.bytes, wanted);
+    text_fini(&text);
+}
+
+static void html(void)
+{
+    check_html("<a href=\"x\" title='y'>&",
+               "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;"
+               "&amp;");
+    check_html("gr\xc3\xb6\xc3\x9f"
+               "er \xe2\x82\xac \xf0\x9f\x98\x80",
+               "gr\xc3\xb6\xc3\x9f"
+               "er \xe2\x82\xac \xf0\x9f\x98\x80");
+    check_html("a\x01\n\x7f", "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    check_html("\xff<\xc3", "\xef\xbf\xbd&lt;\xef\xbf\xbd");
+    check_html("\xc0\xbc\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+                                       "\xef\xbf\xbd");
+}
+
+static void urls(void)
+{
+    struct text text = {0};
+    char all[256], back[256];
+
+    for (int i = 1; i < 256; i++)
+        all[i - 1] = (char)i;
+    all[255] = '\0';
+    text_url(&text, all);
+    for (size_t i = 0; i < text.count; i++)
+        CHECK(strchr("/?#&=+ <>\"'\\", text.bytes[i]) == NULL);
+    CHECK(url_decode(text.bytes, text.count, back, sizeof(back)) == 0);
+    CHECK_STR(back, all);
+    text_fini(&text);
+}
+
+static void decoding(void)
+{
+    char out[8] = "";
+
+    CHECK(url_decode("a%2Fb", 5, out, sizeof(out)) == 0);
+    CHECK_STR(out, "a/b");
+    CHECK(url_decode("%252F", 5, out, sizeof(out)) == 0);
+    CHECK_STR(out, "%2F");
+    CHECK(url_decode("1234567", 7, out, sizeof(out)) == 0);
+    CHECK(url_decode("12345678", 8, out, sizeof(out)) == -1);
+    CHECK(url_decode("%", 1, out, sizeof(out)) == -1);
+    CHECK(url_decode("%4", 2, out, sizeof(out)) == -1);
+    CHECK(url_decode("%41", 2, out, sizeof(out)) == -1);
+    CHECK(url_decode("%g1", 3, out, sizeof(out)) == -1);
+    CHECK(url_decode("%00", 3, out, sizeof(out)) == -1);
+}
+
+static void hosts(void)
+{
+    static const char *const good[] = {
+        "127.0.0.1",
+        "127.0.0.1:6562",
+        "[::1]:6562",
+        "[::1]",
+        "localhost",
+        "LOCALHOST:80",
+        "app.localhost:1",
+        "tritd:6562",
+        "",
+        "node7.example.org",
+        "NODE7.example.org:6562",
+    };
+    static const char *const bad[] = {
+        "evil.example",
+        "evil.example:6562",
+        "127.0.0.1.evil.example",
+        "localhost.evil",
+        "[evil.example]:1",
+        "x:y",
+        "node7.example.org.evil:1",
+        "[::1]evil.example",
+        ":80",
+    };
+
+    CHECK(host_allowed(NULL, "node7.example.org"));
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        if (!host_allowed(good[i], "node7.example.org"))
+            check_failed(__FILE__, __LINE__, "%s should be answered", good[i]);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (host_allowed(bad[i], "node7.example.org"))
+            check_failed(__FILE__, __LINE__, "%s should be refused", bad[i]);
+}
+
+static void bounded(void)
+{
+    struct text text = {0};
+    static const char block[4096];
+
+    for (int i = 0; i < TEXT_BYTES_MAX / 4096; i++)
+        text_add(&text, block, sizeof(block));
+    CHECK(!text.failed);
+    text_put(&text, "x");
+    CHECK(text.failed);
+    CHECK_EQ(text.count, TEXT_BYTES_MAX);
+    text_fini(&text);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"HTML text holds no markup, no control characters and only UTF-8", html},
+        {"an encoded name decodes to itself and holds nothing that URLs reserve", urls},
+        {"names are decoded once; broken escapes, NUL and too long ones are refused",
+         decoding},
+        {"a host is answered by address, local name or its own name, else refused",
+         hosts},
+        {"a text stops at its bound and remembers", bounded},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}

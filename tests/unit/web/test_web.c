@@ -1,0 +1,454 @@
+/* The server as a client sees it, over a real socket. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "obs/metrics.h"
+#include "tests/lib/check.h"
+#include "tests/lib/http.h"
+#include "tests/lib/store_fixture.h"
+#include "web/web.h"
+
+struct fixture {
+    struct store_fixture store;
+    struct store_reader *reader;
+    struct web *web;
+    char address[64];
+    int unready;
+};
+
+static int ready(void *arg, char *why, size_t bytes)
+{
+    struct fixture *fixture = arg;
+
+    snprintf(why, bytes, "draining");
+    return fixture->unready;
+}
+
+static void file(struct fixture *fixture, const char *run, const char *layer,
+                 uint64_t step)
+{
+    static uint8_t codes[4];
+    struct fixture_put put;
+    struct trit_report report;
+
+    fixture_report(&report, run, layer, step, (unsigned)step, 2, 8, 4);
+    report.is_ternary = step != 13;
+    codes[0] ^= 1;
+    fixture_put(&fixture->store, &put, &report, codes, sizeof(codes));
+    if (put.put.failure.status != TRIT_OK)
+        check_failed(__FILE__, __LINE__, "%s", put.put.failure.message);
+}
+
+static void fixture_init(struct fixture *fixture)
+{
+    struct failure failure = {0};
+    struct web_config config = {
+        .address = "127.0.0.1:0",
+        .ready = ready,
+        .ready_arg = fixture,
+        .version = "1.2.3",
+    };
+
+    *fixture = (struct fixture){0};
+    store_fixture_init(&fixture->store, true);
+    CHECK(store_reader_open(&fixture->reader, fixture->store.store, &failure) == 0);
+    config.reader = fixture->reader;
+    config.metrics = fixture->store.metrics;
+    if (web_start(&fixture->web, &config, fixture->address, sizeof(fixture->address),
+                  &failure))
+        check_failed(__FILE__, __LINE__, "web_start: %s", failure.message);
+}
+
+static void fixture_fini(struct fixture *fixture)
+{
+    web_stop(fixture->web);
+    store_reader_close(fixture->reader);
+    store_fixture_fini(&fixture->store);
+}
+
+/* GET that must give `status`; the caller frees. */
+static struct http_reply get(struct fixture *fixture, const char *path, int status)
+{
+    struct http_reply reply;
+
+    http_get(&reply, fixture->address, path, NULL);
+    if (reply.status != status)
+        check_failed(__FILE__, __LINE__, "GET %s gave %d: %.300s", path, reply.status,
+                     reply.body);
+    return reply;
+}
+
+/* GET whose body is JSON. */
+static json_t *get_json(struct fixture *fixture, const char *path, int status)
+{
+    struct http_reply reply = get(fixture, path, status);
+    json_t *json = json_loadb(reply.body, reply.body_bytes, 0, NULL);
+
+    CHECK(json);
+    CHECK(strcasestr(reply.head, "\r\nContent-Type: application/json"));
+    http_free(&reply);
+    return json;
+}
+
+static void check_error(struct fixture *fixture, const char *path, int status,
+                        const char *name, const char *message)
+{
+    json_t *json = get_json(fixture, path, status);
+    json_t *error = json_object_get(json, "error");
+
+    CHECK_STR(json_string_value(json_object_get(error, "status")), name);
+    CHECK_STR(json_string_value(json_object_get(error, "message")), message);
+    json_decref(json);
+}
+
+static void check_contains(struct fixture *fixture, const char *path, const char *words)
+{
+    struct http_reply reply = get(fixture, path, 200);
+
+    if (strstr(reply.body, words) == NULL)
+        check_failed(__FILE__, __LINE__, "GET %s lacks \"%s\": %.3000s", path, words,
+                     reply.body);
+    http_free(&reply);
+}
+
+/* ---- cases ------------------------------------------------------------------ */
+
+static void probes(void)
+{
+    struct fixture fixture;
+    struct http_reply reply;
+    json_t *health;
+
+    fixture_init(&fixture);
+    check_contains(&fixture, "/livez", "ok\n");
+    check_contains(&fixture, "/readyz", "ok\n");
+    health = get_json(&fixture, "/healthz", 200);
+    CHECK_STR(json_string_value(json_object_get(health, "status")), "ok");
+    CHECK_STR(json_string_value(json_object_get(health, "version")), "1.2.3");
+    json_decref(health);
+    fixture.unready = -1;
+    check_contains(&fixture, "/livez", "ok\n");
+    reply = get(&fixture, "/readyz", 503);
+    CHECK_STR(reply.body, "not ready: draining\n");
+    http_free(&reply);
+    health = get_json(&fixture, "/healthz", 503);
+    CHECK_STR(json_string_value(json_object_get(health, "reason")), "draining");
+    json_decref(health);
+    fixture_fini(&fixture);
+}
+
+static void metrics(void)
+{
+    struct fixture fixture;
+    struct http_reply reply;
+
+    fixture_init(&fixture);
+    file(&fixture, "r", "l", 1);
+    reply = get(&fixture, "/metrics", 200);
+    CHECK(strstr(reply.head, "text/plain; version=0.0.4"));
+    CHECK(strstr(reply.body, "tritd_reports_stored_total 1\n"));
+    CHECK(strstr(reply.body, "# EOF") == NULL);
+    http_free(&reply);
+    http_get(&reply, fixture.address, "/metrics",
+             "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n");
+    CHECK(strstr(reply.head, "application/openmetrics-text; version=1.0.0"));
+    CHECK(strstr(reply.body, "# EOF\n"));
+    http_free(&reply);
+    fixture_fini(&fixture);
+}
+
+static void json_lists(void)
+{
+    struct fixture fixture;
+    json_t *json, *row;
+
+    fixture_init(&fixture);
+    json = get_json(&fixture, "/v1/runs", 200);
+    CHECK_EQ(json_array_size(json_object_get(json, "runs")), 0);
+    CHECK(json_is_null(json_object_get(json, "next")));
+    json_decref(json);
+    file(&fixture, "run a/b", "model.0/w%", 1);
+    file(&fixture, "run a/b", "model.0/w%", 3);
+    file(&fixture, "run a/b", "z", 2);
+    json = get_json(&fixture, "/v1/runs", 200);
+    row = json_array_get(json_object_get(json, "runs"), 0);
+    CHECK_STR(json_string_value(json_object_get(row, "run")), "run a/b");
+    CHECK_EQ(json_integer_value(json_object_get(row, "layers")), 2);
+    CHECK_EQ(json_integer_value(json_object_get(row, "reports")), 3);
+    CHECK_EQ(json_integer_value(json_object_get(row, "step_max")), 3);
+    json_decref(json);
+    json = get_json(&fixture, "/v1/runs/run%20a%2Fb/layers", 200);
+    CHECK_EQ(json_array_size(json_object_get(json, "layers")), 2);
+    row = json_array_get(json_object_get(json, "layers"), 0);
+    CHECK_STR(json_string_value(json_object_get(row, "layer")), "model.0/w%");
+    CHECK_EQ(json_integer_value(json_object_get(row, "step")), 3);
+    json_decref(json);
+    fixture_fini(&fixture);
+}
+
+static void json_layer(void)
+{
+    struct fixture fixture;
+    json_t *json;
+
+    fixture_init(&fixture);
+    for (uint64_t step = 1; step <= 5; step++)
+        file(&fixture, "run", "a/b", step * 10);
+    json = get_json(&fixture, "/v1/runs/run/layers/a%2Fb", 200);
+    CHECK_EQ(json_integer_value(json_object_get(json, "step")), 50);
+    CHECK_EQ(json_integer_value(json_object_get(json, "flips")), 1);
+    CHECK_EQ(json_integer_value(json_object_get(json, "previous_step")), 40);
+    CHECK(json_object_get(json, "zero_fraction"));
+    json_decref(json);
+    json = get_json(&fixture, "/v1/runs/run/layers/a%2Fb?step=20", 200);
+    CHECK_EQ(json_integer_value(json_object_get(json, "step")), 20);
+    json_decref(json);
+    json = get_json(&fixture, "/v1/runs/run/layers/a%2Fb?from=20&to=40", 200);
+    CHECK_EQ(json_array_size(json_object_get(json, "reports")), 3);
+    json_decref(json);
+    json = get_json(&fixture, "/v1/runs/run/layers/a%2Fb?from=51", 200);
+    CHECK_EQ(json_array_size(json_object_get(json, "reports")), 0);
+    json_decref(json);
+    fixture_fini(&fixture);
+}
+
+/* 450 steps: pages of 200, 200 and 50 that follow each other's `next`. */
+static void pages_follow(void)
+{
+    enum { STEPS = 450 };
+    struct fixture fixture;
+    char path[256] = "/v1/runs/run/layers/l?from=0&to=449";
+    uint64_t step = 0;
+    unsigned pages = 0;
+
+    fixture_init(&fixture);
+    for (uint64_t i = 0; i < STEPS; i++)
+        file(&fixture, "run", "l", i);
+    while (path[0] && pages < 10) {
+        json_t *json = get_json(&fixture, path, 200);
+        json_t *reports = json_object_get(json, "reports"), *report;
+        const char *next = json_string_value(json_object_get(json, "next"));
+        size_t i;
+
+        json_array_foreach(reports, i, report)
+            CHECK_EQ(json_integer_value(json_object_get(report, "step")), step++);
+        snprintf(path, sizeof(path), "%s", next ? next : "");
+        pages++;
+        json_decref(json);
+    }
+    CHECK_EQ(step, STEPS);
+    CHECK_EQ(pages, 3);
+    check_contains(&fixture, "/runs/run/layers/l", "?to=249\">Older</a>");
+    check_contains(&fixture, "/runs/run/layers/l?to=249", "?step=249");
+    fixture_fini(&fixture);
+}
+
+static void errors(void)
+{
+    struct fixture fixture;
+
+    fixture_init(&fixture);
+    file(&fixture, "r", "l", 1);
+    check_error(&fixture, "/nowhere", 404, "NOT_FOUND", "no such path: /nowhere");
+    check_error(&fixture, "/v1/runs/", 404, "NOT_FOUND", "no such path: /v1/runs/");
+    check_error(&fixture, "/v1/runs/x/layers", 404, "NOT_FOUND", "no run \"x\"");
+    check_error(&fixture, "/v1/runs/x/layers/y", 404, "NOT_FOUND", "no run \"x\"");
+    check_error(&fixture, "/v1/runs/r/layers/y?from=1", 404, "NOT_FOUND",
+                "no layer \"y\" in run \"r\"");
+    check_error(&fixture, "/runs/x", 404, "NOT_FOUND", "no run \"x\"");
+    check_error(&fixture, "/v1/runs/r/layers/l?step=2", 404, "NOT_FOUND",
+                "no report at step 2 of layer \"l\" in run \"r\"");
+    check_error(&fixture, "/v1/runs/r/layers/l?step=-1", 400, "INVALID_ARGUMENT",
+                "step: \"-1\" is no number from 0 to 9223372036854775807");
+    check_error(&fixture, "/v1/runs/r/layers/l?from=9223372036854775808", 400,
+                "INVALID_ARGUMENT",
+                "from: \"9223372036854775808\" is no number from 0 to "
+                "9223372036854775807");
+    check_error(&fixture, "/v1/runs/r/layers/l?to=", 400, "INVALID_ARGUMENT",
+                "to: \"\" is no number from 0 to 9223372036854775807");
+    check_error(&fixture, "/v1/runs/r/layers/l?from=3&to=2", 400, "INVALID_ARGUMENT",
+                "from: 3 is beyond to: 2");
+    check_error(&fixture, "/v1/runs/r/layers/l?step=3&to=4", 400, "INVALID_ARGUMENT",
+                "step: 3 goes neither with from nor with to");
+    check_error(&fixture, "/v1/runs/r/layers/l?step=3&step=4", 400, "INVALID_ARGUMENT",
+                "step: given twice");
+    check_error(&fixture, "/v1/runs/r/layers/l?stepp=3", 400, "INVALID_ARGUMENT",
+                "no such parameter: \"stepp\"; there are: step from to");
+    check_error(&fixture, "/v1/runs/%zz/layers", 400, "INVALID_ARGUMENT",
+                "path: \"%zz\" is no percent-encoded name of at most 255 bytes");
+    fixture_fini(&fixture);
+}
+
+static void send_raw(struct fixture *fixture, const char *request, int status,
+                     const char *words)
+{
+    struct http_reply reply;
+
+    http_send(&reply, fixture->address, request);
+    if (reply.status != status || strstr(reply.body, words) == NULL)
+        check_failed(__FILE__, __LINE__, "%s gave %d %s", request, reply.status,
+                     reply.body);
+    http_free(&reply);
+}
+
+static void methods(void)
+{
+    struct fixture fixture;
+    struct http_reply reply;
+
+    fixture_init(&fixture);
+    send_raw(&fixture,
+             "POST /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+             "Content-Length: 0\r\n\r\n",
+             405, "only GET and HEAD");
+    send_raw(&fixture,
+             "DELETE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 405,
+             "UNIMPLEMENTED");
+    send_raw(&fixture,
+             "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+             "Content-Length: 5\r\n\r\n12345",
+             400, "no body");
+    http_send(&reply, fixture.address,
+              "HEAD /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    CHECK_EQ(reply.status, 200);
+    CHECK_EQ(reply.body_bytes, 0);
+    CHECK(strstr(reply.head, "Content-Length: 3"));
+    http_free(&reply);
+    fixture_fini(&fixture);
+}
+
+static void rebinding(void)
+{
+    struct fixture fixture;
+
+    fixture_init(&fixture);
+    send_raw(&fixture,
+             "GET /v1/runs HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+             403, "PERMISSION_DENIED");
+    send_raw(&fixture,
+             "GET /v1/runs HTTP/1.1\r\nHost: localhost:1\r\nConnection: close\r\n\r\n",
+             200, "runs");
+    fixture_fini(&fixture);
+}
+
+static void headers(void)
+{
+    struct fixture fixture;
+    struct http_reply reply;
+
+    fixture_init(&fixture);
+    for (int i = 0; i < 2; i++) {
+        reply = get(&fixture, i ? "/nowhere" : "/", i ? 404 : 200);
+        CHECK(strstr(reply.head, "Content-Security-Policy: default-src 'none'; "
+                                 "style-src 'self';"));
+        CHECK(strstr(reply.head, "X-Content-Type-Options: nosniff"));
+        CHECK(strcasestr(reply.head, "Access-Control") == NULL);
+        http_free(&reply);
+    }
+    fixture_fini(&fixture);
+}
+
+static void html_pages(void)
+{
+    struct fixture fixture;
+    const char *run = "<script>alert(1)</script>", *layer = "a/b \"&' \xc3\xb6";
+
+    fixture_init(&fixture);
+    check_contains(&fixture, "/", "Nothing here yet");
+    file(&fixture, run, layer, 12);
+    file(&fixture, run, layer, 13);
+    check_contains(&fixture, "/", "&lt;script&gt;alert(1)&lt;/script&gt;</a>");
+    check_contains(&fixture, "/",
+                   "href=\"/runs/%3Cscript%3Ealert%281%29%3C%2Fscript%3E\"");
+    check_contains(&fixture, "/", "not ternary");
+    check_contains(&fixture, "/runs/%3Cscript%3Ealert%281%29%3C%2Fscript%3E",
+                   "layers/a%2Fb%20%22%26%27%20%C3%B6\"");
+    check_contains(&fixture,
+                   "/runs/%3Cscript%3Ealert%281%29%3C%2Fscript%3E/layers/"
+                   "a%2Fb%20%22%26%27%20%C3%B6",
+                   "<h1>a/b &quot;&amp;&#39; \xc3\xb6</h1>");
+    check_contains(&fixture,
+                   "/runs/%3Cscript%3Ealert%281%29%3C%2Fscript%3E/layers/"
+                   "a%2Fb%20%22%26%27%20%C3%B6?step=12",
+                   "step 12, <time>");
+    check_contains(&fixture, "/style.css", "color-scheme");
+    check_contains(&fixture, "/icon.svg", "<svg");
+    fixture_fini(&fixture);
+}
+
+/* Garbage, giant headers, a client that says nothing: the others are served. */
+static void rude_clients(void)
+{
+    struct fixture fixture;
+    struct http_reply reply;
+    char *giant = malloc(64 << 10);
+    int silent[8];
+
+    CHECK(giant);
+    fixture_init(&fixture);
+    for (int i = 0; i < 8; i++)
+        silent[i] = http_connect(fixture.address);
+    memset(giant, 'a', 64 << 10);
+    memcpy(giant, "GET /livez HTTP/1.1\r\nX: ", 24);
+    memcpy(giant + (40 << 10), "\r\n\r\n", 5);
+    http_send(&reply, fixture.address, giant);
+    CHECK(reply.status >= 400 && reply.status < 500);
+    http_free(&reply);
+    check_contains(&fixture, "/livez", "ok\n");
+    for (int i = 0; i < 8; i++)
+        close(silent[i]);
+    free(giant);
+    fixture_fini(&fixture);
+}
+
+static void addresses(void)
+{
+    struct fixture fixture;
+    struct web_config config = {.address = "127.0.0.1:0"};
+    struct web *web = NULL;
+    struct failure failure = {0};
+    char bound[64] = "untouched";
+
+    fixture_init(&fixture);
+    config.address = fixture.address;
+    CHECK(web_start(&web, &config, bound, sizeof(bound), &failure) == -1);
+    CHECK_EQ(failure.status, TRIT_UNAVAILABLE);
+    CHECK(strstr(failure.message, fixture.address));
+    CHECK_STR(bound, "untouched");
+    for (int i = 0; i < 5; i++) {
+        static const char *const wrong[] = {"", "localhost", "127.0.0.1:x",
+                                            "127.0.0.1:123456", "no.such.invalid:1"};
+
+        failure = (struct failure){0};
+        config.address = wrong[i];
+        CHECK(web_start(&web, &config, bound, sizeof(bound), &failure) == -1);
+        CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    }
+    web_stop(NULL);
+    fixture_fini(&fixture);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"livez, readyz and healthz tell life, readiness and the reason", probes},
+        {"metrics come as Prometheus text, as OpenMetrics when asked", metrics},
+        {"runs and layers are listed as JSON under percent-encoded names", json_lists},
+        {"a layer gives its latest report, one step, or a stretch of history",
+         json_layer},
+        {"long histories come in pages that lead to the next", pages_follow},
+        {"what is wrong is said as JSON with the status, the name and the value", errors},
+        {"only GET and HEAD are served, and no bodies are taken", methods},
+        {"a request under a foreign host name is refused", rebinding},
+        {"every reply carries the policy against scripts, framing and sniffing", headers},
+        {"pages show runs, layers and verdicts, with everything escaped", html_pages},
+        {"rude clients leave the others undisturbed", rude_clients},
+        {"an address that is wrong or taken is named", addresses},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}
