@@ -10,27 +10,27 @@
 
 enum {
     GROUP_SIZE_DEFAULT = 128,
-    GROUP_SIZE_MAX = 65536, /* elements; INVALID_ARGUMENT */
-    HEADER_FIELDS_MAX = 100,        /* per request; RESOURCE_EXHAUSTED */
-    HEADER_BYTES_MAX = 16384,       /* name + value + 32 each; RESOURCE_EXHAUSTED */
-    ENVELOPE_BYTES_MAX = 65536,     /* small fields of one message; RESOURCE_EXHAUSTED */
-    CHUNK_BYTES_MAX = 4 << 20,      /* data of one TensorChunk; INVALID_ARGUMENT */
+    GROUP_SIZE_MAX = 65536,          /* elements; INVALID_ARGUMENT */
+    HEADER_FIELDS_MAX = 100,         /* per request; RESOURCE_EXHAUSTED */
+    HEADER_BYTES_MAX = 16384,        /* name + value + 32 each; RESOURCE_EXHAUSTED */
+    ENVELOPE_BYTES_MAX = 65536,      /* small fields of one message; RESOURCE_EXHAUSTED */
+    CHUNK_BYTES_MAX = 4 << 20,       /* data of one TensorChunk; INVALID_ARGUMENT */
     REPLY_CHUNK_BYTES_MAX = 2 << 20, /* data of one reply chunk we send */
-    LIST_PAGE_MAX = 1000,           /* reports in one page; clamped */
+    LIST_PAGE_MAX = 1000,            /* reports in one page; clamped */
 };
 
 struct limits {
-    uint64_t memory_bytes_max;        /* budget; RESOURCE_EXHAUSTED */
-    uint64_t message_bytes_max;       /* one gRPC message; RESOURCE_EXHAUSTED */
-    uint32_t connections_max;         /* accepted, then closed at once above it */
+    uint64_t memory_bytes_max;           /* budget; RESOURCE_EXHAUSTED */
+    uint64_t message_bytes_max;          /* one gRPC message; RESOURCE_EXHAUSTED */
+    uint32_t connections_max;            /* accepted, then closed at once above it */
     uint32_t streams_per_connection_max; /* REFUSED_STREAM */
-    uint64_t stream_window_bytes;     /* HTTP/2 receive window of a stream */
-    uint64_t connection_window_bytes; /* and of a connection */
-    uint64_t frame_bytes_max;         /* SETTINGS_MAX_FRAME_SIZE */
-    uint64_t handshake_ms_max;        /* preface and SETTINGS; connection closed */
-    uint64_t idle_ms_max;             /* stalled stream: no byte either way; CANCELLED */
-    uint64_t drain_ms_max;            /* SIGTERM to forced close */
-    uint32_t store_queue_max;         /* reports waiting; RESOURCE_EXHAUSTED */
+    uint64_t stream_window_bytes;        /* HTTP/2 receive window of a stream */
+    uint64_t connection_window_bytes;    /* and of a connection */
+    uint64_t frame_bytes_max;            /* SETTINGS_MAX_FRAME_SIZE */
+    uint64_t handshake_ms_max;           /* preface and SETTINGS; connection closed */
+    uint64_t idle_ms_max;     /* stalled stream: no byte either way; CANCELLED */
+    uint64_t drain_ms_max;    /* SIGTERM to forced close */
+    uint32_t store_queue_max; /* reports waiting; RESOURCE_EXHAUSTED */
 };
 
 static inline struct limits limits_default(void)

@@ -3,7 +3,8 @@
  * tests/unit/<room>/LDFLAGS); those that can: malloc, calloc, realloc,
  * aligned_alloc, posix_memalign, strdup, strndup, open_memstream, mmap,
  * pthread_create, write, fsync, fdatasync. Only calls from statically linked
- * objects are seen.
+ * objects are seen. Add -Wl,-u,fault_arm, or a test that arms nothing lacks the
+ * wrappers when libgcov calls them.
  *
  *   for (uint64_t n = 1;; n++) {
  *       fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
