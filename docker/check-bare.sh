@@ -12,7 +12,7 @@ if [ "${1-}" = inside ]; then
     mount --rbind /dev "$root/dev"
     inside() { chroot "$root" /usr/bin/env -i HOME=/root TERM=dumb LANG=C.UTF-8 \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-        $(env | grep '^PIP_' || true) /bin/sh -ec "$1"; }
+        $(env | grep '^PIP_' | grep -v '^PIP_FIND_LINKS=' || true) /bin/sh -ec "$1"; }
     inside 'apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends make >/dev/null'
     inside 'cd /src/tritd && make run'
     inside 'cd /src/tritd && make test'

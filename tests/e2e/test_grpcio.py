@@ -1,6 +1,5 @@
 """A stock grpcio client with stubs made from proto/ calls everything."""
 import concurrent.futures
-import threading
 import time
 
 import grpc
@@ -9,6 +8,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import reference as ref
+from streams import VALUES, HalfSent
 from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
 
 INT8, PQ2_0 = tensor_pb2.ENCODING_INT8, tensor_pb2.ENCODING_PQ2_0
@@ -83,21 +83,9 @@ def test_verify_against_the_latents_counts_mismatches(daemon, values):
     assert verify(np.frombuffer(ref.dense(values, codes, scales), "<f4")).reference_mismatches == 0
 
 
-def test_project_stream_answers_before_the_upload_ends(daemon, values):
-    requests = list(ref.stream_requests(values.tobytes(), values.shape, 4096))
-    answered = threading.Event()
-
-    def upload():
-        yield from requests[:-1]
-        assert answered.wait(CALL_SECONDS)
-        yield requests[-1]
-
-    replies = []
-    for reply in daemon.ternary.ProjectStream(upload(), timeout=CALL_SECONDS):
-        replies.append(reply)
-        answered.set()
-    data, _, report = ref.gather(replies)
-    assert data == ref.dense(values, *ref.project(values)) and report.is_ternary
+def test_project_stream_answers_before_the_upload_ends(daemon):
+    report = HalfSent(daemon).finish()
+    assert report.is_ternary and report.elements == VALUES.size
 
 
 def test_verify_stream(daemon, values):
@@ -140,50 +128,26 @@ def test_health(daemon):
 
 def test_streams_of_one_connection_run_side_by_side(daemon, values):
     """A stream that waits for its client holds up nobody else."""
-    requests = list(ref.stream_requests(values.tobytes(), values.shape, 4096))
-    go_on = threading.Event()
-
-    def upload():
-        yield from requests[:2]
-        go_on.wait(CALL_SECONDS)
-        yield from requests[2:]
-
-    waiting = daemon.ternary.ProjectStream(upload(), timeout=CALL_SECONDS)
+    waiting = HalfSent(daemon)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(daemon.ternary.Project, ref.project_request(values),
                              timeout=CALL_SECONDS) for _ in range(32)]
         expected = ref.dense(values, *ref.project(values))
         assert all(call.result().data == expected for call in calls)
-    go_on.set()
-    assert ref.gather(waiting)[0] == expected
+    waiting.finish()
 
 
-def test_a_deadline_ends_a_call(daemon, values):
-    requests = list(ref.stream_requests(values.tobytes(), values.shape, 4096))
-    stop = threading.Event()
-
-    def upload():
-        yield from requests[:2]
-        stop.wait(CALL_SECONDS)
-
+def test_a_deadline_ends_a_call(daemon):
     started = time.monotonic()
-    refused(lambda: list(daemon.ternary.ProjectStream(upload(), timeout=0.5)),
-            grpc.StatusCode.DEADLINE_EXCEEDED)
-    stop.set()
+    stream = HalfSent(daemon, timeout=CALL_SECONDS / 10)
+    refused(lambda: list(stream.call), grpc.StatusCode.DEADLINE_EXCEEDED)
+    stream.abandon()
     assert time.monotonic() - started < CALL_SECONDS / 2
 
 
 def test_a_cancelled_call_leaves_the_connection_whole(daemon, values):
-    requests = list(ref.stream_requests(values.tobytes(), values.shape, 4096))
-    stop = threading.Event()
-
-    def upload():
-        yield from requests[:3]
-        stop.wait(CALL_SECONDS)
-
-    call = daemon.ternary.ProjectStream(upload(), timeout=CALL_SECONDS)
-    next(call)
-    call.cancel()
-    stop.set()
+    stream = HalfSent(daemon)
+    stream.call.cancel()
+    stream.abandon()
     reply = daemon.ternary.Project(ref.project_request(values), timeout=CALL_SECONDS)
     assert reply.data == ref.dense(values, *ref.project(values))

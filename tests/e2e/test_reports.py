@@ -1,11 +1,10 @@
 """Reports: on disk before the reply, found again, compared with the step before."""
-import queue
-
 import grpc
 import numpy as np
 import pytest
 
 import reference as ref
+from streams import HalfSent
 from tritd import CALL_SECONDS, refused, report_pb2, tensor_pb2, ternary_pb2
 
 Get, List = report_pb2.ReportsGetRequest, report_pb2.ReportsListRequest
@@ -137,19 +136,13 @@ def test_a_restart_finds_every_report_again(start, values):
 
 def test_kill_9_loses_no_acknowledged_report(start, values):
     """It dies between calls, and in the middle of one that nobody answers."""
-    requests = list(ref.stream_requests(values.tobytes(), values.shape, 1000,
-                                        layer=tensor_pb2.LayerRef(run="run", layer="lost")))
     filed = []
     for step in range(5):
         own = start(name="killed")
         assert listed(own, run="run") == filed
         filed.append(file(own, values + step, "run", step=2 * step))
         filed.append(file(own, values - step, "run", step=2 * step + 1))
-        outbox = queue.Queue()
-        for request in requests[:-1]:
-            outbox.put(request)
-        call = own.ternary.ProjectStream(iter(outbox.get, None), timeout=CALL_SECONDS)
-        next(call)
+        stream = HalfSent(own, tensor_pb2.LayerRef(run="run", layer="lost"))
         own.kill()
-        outbox.put(None)
+        stream.abandon()
     assert listed(start(name="killed"), run="run") == filed

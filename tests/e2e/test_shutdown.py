@@ -1,5 +1,4 @@
 """Starting and leaving: drains, exit codes, addresses, options."""
-import queue
 import signal
 import subprocess
 import time
@@ -9,50 +8,38 @@ import numpy as np
 import pytest
 
 import reference as ref
+from streams import HalfSent
 from tritd import BINARIES, CALL_SECONDS, RUNNER, SLOW, Refused, cli, tensor_pb2
 
 VALUES = np.random.default_rng(5).standard_normal((64, 128)).astype(np.float32)
 
 
-def open_stream(daemon):
-    """A call in progress: its outbox, its replies so far, and itself."""
-    requests = list(ref.stream_requests(VALUES.tobytes(), VALUES.shape, 8192))
-    outbox = queue.Queue()
-    for request in requests[:3]:
-        outbox.put(request)
-    call = daemon.ternary.ProjectStream(iter(outbox.get, None), timeout=CALL_SECONDS)
-    return outbox, requests[3:], [next(call)], call
-
-
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
-def test_a_signal_drains_running_calls(start, how):
-    own = start()
-    outbox, rest, replies, call = open_stream(own)
-    own.process.send_signal(how)
+def signal_and_wait(own):
+    """After it, no new connection is served."""
+    own.process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + CALL_SECONDS
-    while cli(own, "ping").returncode == 0:  # no new connection is served
+    while cli(own, "ping").returncode == 0:
         assert time.monotonic() < deadline
+
+
+def test_a_signal_drains_running_calls(start):
+    own = start()
+    stream = HalfSent(own)
+    signal_and_wait(own)
     assert own.process.poll() is None
-    for request in rest:
-        outbox.put(request)
-    outbox.put(None)
-    data, _, _ = ref.gather([*replies, *call])
-    assert data == ref.dense(VALUES, *ref.project(VALUES))
+    stream.finish()
     assert own.stop(how=0) == 0
 
 
 def test_a_second_signal_does_not_wait(start):
     own = start()
-    outbox, _, _, call = open_stream(own)
-    own.process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + CALL_SECONDS
-    while cli(own, "ping").returncode == 0:
-        assert time.monotonic() < deadline
+    stream = HalfSent(own)
+    signal_and_wait(own)
     own.process.send_signal(signal.SIGTERM)
     own.process.wait(10)
-    outbox.put(None)
+    stream.abandon()
     with pytest.raises(grpc.RpcError):
-        list(call)
+        list(stream.call)
 
 
 def test_it_starts_and_stops_many_times(start):
@@ -65,10 +52,11 @@ def test_it_starts_and_stops_many_times(start):
         assert own.stop() == 0, own.log()[-2000:]
 
 
-def test_it_stops_at_once_when_idle(start):
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_it_stops_at_once_when_idle(start, how):
     own = start()
     began = time.monotonic()
-    assert own.stop() == 0
+    assert own.stop(how) == 0
     assert time.monotonic() - began < (20 if SLOW else 3)
 
 

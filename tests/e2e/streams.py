@@ -1,0 +1,42 @@
+"""A ProjectStream that a test keeps open while something else happens."""
+import queue
+
+import numpy as np
+
+import reference as ref
+from tritd import CALL_SECONDS
+
+# Larger than a few tiles, so that replies come when half of it is sent.
+VALUES = np.random.default_rng(1).standard_normal((1024, 1024)).astype(np.float32)
+CHUNK_BYTES = 512 << 10
+
+
+class HalfSent:
+    """Half of VALUES is uploaded, and the first reply has come."""
+
+    def __init__(self, daemon, layer=None, timeout=CALL_SECONDS):
+        requests = list(ref.stream_requests(VALUES.tobytes(), VALUES.shape, CHUNK_BYTES, layer))
+        half = len(requests) // 2 + 1
+        self._rest = requests[half:]
+        self._outbox = queue.Queue()
+        for request in requests[:half]:
+            self._outbox.put(request)
+        self.call = daemon.ternary.ProjectStream(iter(self._outbox.get, None), timeout=timeout)
+        try:
+            self._replies = [next(self.call)]
+        except BaseException:
+            self.abandon()
+            raise
+
+    def finish(self):
+        """Uploads the rest; the result must have the right bits."""
+        for request in self._rest:
+            self._outbox.put(request)
+        self._outbox.put(None)
+        data, _, report = ref.gather([*self._replies, *self.call])
+        assert data == ref.dense(VALUES, *ref.project(VALUES))
+        return report
+
+    def abandon(self):
+        """Ends the upload where it is, for grpcio's sending thread to leave."""
+        self._outbox.put(None)
