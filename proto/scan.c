@@ -66,7 +66,7 @@ static int part_append(struct scan *scan, const uint8_t *bytes, size_t count)
 {
     struct scan_part *part = &scan->parts[scan->levels[scan->depth].part];
     if (count > SCAN_PART_BYTES_MAX - part->count)
-        return fail(scan, "the fields beside the tensor bytes exceed 16384 bytes");
+        return fail(scan, "a message's small fields exceed 16384 bytes");
     size_t capacity = part->capacity ? part->capacity : PART_BYTES_FIRST;
     while (capacity - part->count < count)
         capacity *= 2;
@@ -127,7 +127,7 @@ static int copy_begin(struct scan *scan, uint64_t length)
     if (length > level->left)
         return fail(scan, "a field reaches past the end of its message");
     if (length > SCAN_PART_BYTES_MAX - scan->parts[level->part].count)
-        return fail(scan, "the fields beside the tensor bytes exceed 16384 bytes");
+        return fail(scan, "a message's small fields exceed 16384 bytes");
     level->left -= length;
     scan->value_left = length;
     scan->state = STATE_COPY;

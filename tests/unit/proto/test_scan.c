@@ -83,7 +83,7 @@ static const char ends_inside[] = "the message ends inside a field";
 static const char past_end[] = "a field reaches past the end of its message";
 static const char bad_number[] = "a field number is out of range";
 static const char group[] = "a group, or an unknown wire type";
-static const char too_large[] = "the fields beside the tensor bytes exceed 16384 bytes";
+static const char too_large[] = "a message's small fields exceed 16384 bytes";
 
 /* ---- well-formed messages ------------------------------------------------------- */
 
