@@ -1,0 +1,377 @@
+/* Disks that fill and fail, memory that runs out, files that are damaged or
+ * somebody else's. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "obs/metrics.h"
+#include "tests/lib/check.h"
+#include "tests/lib/fault.h"
+#include "tests/lib/store_faults.h"
+#include "tests/lib/store_fixture.h"
+
+enum { CODES_BYTES = 600000 };
+static uint8_t codes[CODES_BYTES];
+
+static void database(const struct store_fixture *fixture, char path[128])
+{
+    snprintf(path, 128, "%s/reports.sqlite", fixture->directory);
+}
+
+/* Runs SQL on the closed or open database from outside; the first number. */
+static int64_t sql(const struct store_fixture *fixture, const char *text)
+{
+    sqlite3 *sqlite;
+    sqlite3_stmt *statement;
+    char path[128];
+    int64_t number = 0;
+
+    database(fixture, path);
+    CHECK(sqlite3_open(path, &sqlite) == SQLITE_OK);
+    CHECK(sqlite3_prepare_v2(sqlite, text, -1, &statement, NULL) == SQLITE_OK);
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    CHECK(sqlite3_close(sqlite) == SQLITE_OK);
+    return number;
+}
+
+static void must_open(struct store_fixture *fixture)
+{
+    struct failure failure = {0};
+
+    if (store_fixture_open_store(fixture, &failure))
+        check_failed(__FILE__, __LINE__, "%s", failure.message);
+}
+
+/* One put with codes for `step`; its status. */
+static enum trit_status put_step(struct store_fixture *fixture, uint64_t step,
+                                 char message[TRIT_MESSAGE_BYTES_MAX + 1])
+{
+    struct fixture_put put;
+    struct trit_report report;
+
+    fixture_report(&report, "run", "layer", step, (unsigned)step, 1,
+                   4 * (uint64_t)CODES_BYTES, 128);
+    fixture_put(fixture, &put, &report, codes, CODES_BYTES);
+    if (message)
+        memcpy(message, put.put.failure.message, TRIT_MESSAGE_BYTES_MAX + 1);
+    return put.put.failure.status;
+}
+
+static bool there(struct store_fixture *fixture, uint64_t step)
+{
+    struct store_reader *reader;
+    struct trit_report report;
+    int outcome;
+
+    CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
+    outcome = store_read_report(reader, "run", "layer", true, step, &report, NULL);
+    store_reader_close(reader);
+    return outcome == 0;
+}
+
+/* Each write and flush of a put in turn. After a failure the same put succeeds,
+ * and only what was acknowledged is there, also after opening again. */
+static void disk_walk(bool sticky)
+{
+    struct store_fixture fixture;
+    uint64_t acknowledged[2000];
+    size_t count = 0;
+    uint64_t step = 1;
+    unsigned failures = 0;
+
+    store_fixture_init(&fixture, false);
+    for (uint64_t nth = 1; nth < 1000; nth += 1 + nth / 8, step++) {
+        char message[TRIT_MESSAGE_BYTES_MAX + 1];
+        enum trit_status status;
+
+        disk_arm(nth, sticky);
+        status = put_step(&fixture, step, message);
+        if (!disk_disarm())
+            break;
+        if (status != TRIT_OK) {
+            failures++;
+            CHECK_EQ(status, TRIT_UNAVAILABLE);
+            CHECK(strstr(message, "report of run \"run\", layer \"layer\", step"));
+            CHECK(strstr(message, "not stored"));
+            CHECK(!there(&fixture, step));
+            CHECK_EQ(put_step(&fixture, step, message), TRIT_OK);
+        }
+        acknowledged[count++] = step;
+    }
+    CHECK(failures > 3);
+    CHECK_EQ(metric_get(fixture.metrics, M_STORE_FAILURES) >= failures, 1);
+    store_fixture_close_store(&fixture);
+    must_open(&fixture);
+    for (size_t i = 0; i < count; i++)
+        CHECK(there(&fixture, acknowledged[i]));
+    CHECK_EQ(sql(&fixture, "SELECT COUNT(DISTINCT upload) FROM codes"), 1);
+    store_fixture_fini(&fixture);
+}
+
+static void disk_fails_once(void)
+{
+    disk_walk(false);
+}
+
+static void disk_stays_bad(void)
+{
+    disk_walk(true);
+}
+
+/* The disk fills in the middle of an upload: its rows go when it is well again,
+ * without a restart. */
+static void broken_upload_is_swept(void)
+{
+    struct store_fixture fixture;
+
+    store_fixture_init(&fixture, false);
+    CHECK_EQ(put_step(&fixture, 1, NULL), TRIT_OK);
+    disk_arm(100, true);
+    CHECK_EQ(put_step(&fixture, 2, NULL), TRIT_UNAVAILABLE);
+    CHECK(disk_disarm());
+    CHECK_EQ(put_step(&fixture, 3, NULL), TRIT_OK);
+    CHECK_EQ(sql(&fixture, "SELECT COUNT(DISTINCT upload) FROM codes"), 1);
+    store_fixture_fini(&fixture);
+}
+
+static void aborted_upload_is_gone(void)
+{
+    struct store_fixture fixture;
+    struct fixture_put put = {.fixture = &fixture};
+    struct failure failure = {0};
+
+    store_fixture_init(&fixture, false);
+    fixture_report(&put.put.report, "run", "layer", 1, 1, 1, 4 * (uint64_t)CODES_BYTES,
+                   128);
+    CHECK(store_begin(&put.put, fixture.store, &failure) == 0);
+    store_codes(&put.put, codes, CODES_BYTES);
+    store_abort(&put.put);
+    memset(&put, 0xee, sizeof(put)); /* the caller's again */
+    CHECK_EQ(put_step(&fixture, 2, NULL), TRIT_OK);
+    CHECK_EQ(sql(&fixture, "SELECT COUNT(DISTINCT upload) FROM codes"), 1);
+    CHECK_EQ(sql(&fixture, "SELECT COUNT(*) FROM reports"), 1);
+    store_fixture_fini(&fixture);
+}
+
+static void leftovers_go_at_open(void)
+{
+    struct store_fixture fixture;
+
+    store_fixture_init(&fixture, false);
+    CHECK_EQ(put_step(&fixture, 1, NULL), TRIT_OK);
+    store_fixture_close_store(&fixture);
+    sql(&fixture, "INSERT INTO codes VALUES (999, 0, x'00')");
+    must_open(&fixture);
+    CHECK_EQ(sql(&fixture, "SELECT COUNT(*) FROM codes WHERE upload = 999"), 0);
+    CHECK(sql(&fixture, "SELECT COUNT(*) FROM codes") > 0);
+    store_fixture_fini(&fixture);
+}
+
+/* Every allocation in turn, SQLite's and ours, while a store opens, takes a
+ * report and closes. */
+static void memory_walk(bool in_memory)
+{
+    struct store_fixture fixture;
+    bool fired = true;
+
+    store_fixture_init(&fixture, in_memory);
+    store_fixture_close_store(&fixture);
+    for (uint64_t nth = 1; fired && nth < 100000; nth += 1 + nth / 24) {
+        struct failure failure = {0};
+        enum trit_status status = TRIT_OK;
+        int opened;
+
+        fault_arm(FAULT_MEMORY | FAULT_THREAD, nth, FAULT_ONCE);
+        opened = store_fixture_open_store(&fixture, &failure);
+        if (opened == 0)
+            status = put_step(&fixture, nth, NULL);
+        fired = fault_disarm();
+        CHECK(opened == 0 || failure.status != TRIT_OK);
+        CHECK(fired || (opened == 0 && status == TRIT_OK));
+        if (opened != 0)
+            continue;
+        CHECK(status == TRIT_OK || status == TRIT_UNAVAILABLE ||
+              status == TRIT_RESOURCE_EXHAUSTED);
+        CHECK_EQ(put_step(&fixture, nth, NULL), TRIT_OK);
+        store_fixture_close_store(&fixture);
+    }
+    CHECK(!fired);
+    store_fixture_fini(&fixture);
+}
+
+static void memory_on_disk(void)
+{
+    memory_walk(false);
+}
+
+static void memory_in_memory(void)
+{
+    memory_walk(true);
+}
+
+/* ---- other people's files ------------------------------------------------------ */
+
+static void check_refused(struct store_fixture *fixture, enum trit_status status,
+                          const char *words)
+{
+    struct failure failure = {0};
+
+    CHECK(store_fixture_open_store(fixture, &failure) == -1);
+    CHECK_EQ(failure.status, status);
+    if (strstr(failure.message, words) == NULL)
+        check_failed(__FILE__, __LINE__, "%s", failure.message);
+}
+
+static void wrong_files(void)
+{
+    struct store_fixture fixture;
+    char path[128];
+    FILE *file;
+
+    store_fixture_init(&fixture, false);
+    store_fixture_close_store(&fixture);
+    sql(&fixture, "PRAGMA user_version = 77");
+    check_refused(&fixture, TRIT_FAILED_PRECONDITION, "newer tritd");
+    sql(&fixture, "PRAGMA user_version = 1");
+    sql(&fixture, "PRAGMA application_id = 4711");
+    check_refused(&fixture, TRIT_FAILED_PRECONDITION, "another program's");
+    database(&fixture, path);
+    file = fopen(path, "w");
+    CHECK(file);
+    for (int i = 0; i < 10000; i++)
+        fputs("this is no database ", file);
+    fclose(file);
+    check_refused(&fixture, TRIT_DATA_LOSS, path);
+    store_fixture_fini(&fixture);
+}
+
+/* A page in the middle of the reports is overwritten. */
+static void damaged(void)
+{
+    struct store_fixture fixture;
+    char path[128], junk[4096];
+    int fd;
+    off_t size;
+
+    store_fixture_init(&fixture, false);
+    for (uint64_t step = 0; step < 40; step++) {
+        struct fixture_put put;
+        struct trit_report report;
+
+        fixture_report(&report, "run", "layer", step, (unsigned)step, 2, 8, 4);
+        fixture_put(&fixture, &put, &report, NULL, 0);
+    }
+    store_fixture_close_store(&fixture);
+    database(&fixture, path);
+    memset(junk, 0x5a, sizeof(junk));
+    fd = open(path, O_RDWR);
+    size = lseek(fd, 0, SEEK_END);
+    CHECK(fd >= 0 && size > 5 * 4096);
+    for (off_t at = 4096; at < size; at += 4096)
+        CHECK(pwrite(fd, junk, sizeof(junk), at) == sizeof(junk));
+    close(fd);
+    check_refused(&fixture, TRIT_DATA_LOSS, "reports.sqlite");
+    store_fixture_fini(&fixture);
+}
+
+static void no_directory(void)
+{
+    struct store_fixture fixture, other;
+
+    store_fixture_init(&fixture, false);
+    other = fixture;
+    snprintf(other.directory, sizeof(other.directory), "/no/such/place");
+    check_refused(&other, TRIT_UNAVAILABLE, "/no/such/place");
+    snprintf(other.directory, sizeof(other.directory), "/dev/null");
+    check_refused(&other, TRIT_UNAVAILABLE, "/dev/null");
+    store_fixture_fini(&fixture);
+}
+
+/* ---- side by side ---------------------------------------------------------------- */
+
+struct looking {
+    struct store_reader *reader;
+    _Atomic bool stop;
+    unsigned looks, failures;
+};
+
+static bool look_run(void *arg, const struct store_run_info *info)
+{
+    (void)arg;
+    return info->reports > 0;
+}
+
+static void *look(void *arg)
+{
+    struct looking *looking = arg;
+    struct failure failure = {0};
+
+    do {
+        if (store_read_runs(looking->reader, look_run, NULL, &failure))
+            looking->failures++;
+        looking->looks++;
+    } while (!atomic_load(&looking->stop));
+    return NULL;
+}
+
+static void read_while_writing(bool in_memory)
+{
+    struct store_fixture fixture;
+    struct looking looking = {0};
+    pthread_t thread;
+
+    store_fixture_init(&fixture, in_memory);
+    CHECK(store_reader_open(&looking.reader, fixture.store, NULL) == 0);
+    CHECK(pthread_create(&thread, NULL, look, &looking) == 0);
+    for (uint64_t step = 0; step < 60; step++)
+        CHECK_EQ(put_step(&fixture, step, NULL), TRIT_OK);
+    atomic_store(&looking.stop, true);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(looking.looks > 0);
+    CHECK_EQ(looking.failures, 0);
+    store_reader_close(looking.reader);
+    store_fixture_fini(&fixture);
+}
+
+static void read_on_disk(void)
+{
+    read_while_writing(false);
+}
+
+static void read_in_memory(void)
+{
+    read_while_writing(true);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"whichever write or flush fails once, nothing unstored is acknowledged",
+         disk_fails_once},
+        {"while the disk stays bad puts fail, and work again when it is well",
+         disk_stays_bad},
+        {"an upload that the disk broke is swept without a restart",
+         broken_upload_is_swept},
+        {"an aborted upload leaves nothing", aborted_upload_is_gone},
+        {"uploads left over from a crash go at the next open", leftovers_go_at_open},
+        {"whichever allocation fails, on disk, the store fails cleanly and recovers",
+         memory_on_disk},
+        {"whichever allocation fails, in memory, the store fails cleanly and recovers",
+         memory_in_memory},
+        {"files of a newer daemon, of others, or of nobody are refused", wrong_files},
+        {"a damaged database is refused at open", damaged},
+        {"a directory that cannot be is named", no_directory},
+        {"readers are not disturbed by the writer, on disk", read_on_disk},
+        {"readers are not disturbed by the writer, in memory", read_in_memory},
+    };
+
+    store_faults_init();
+    return CHECK_RUN(cases, argc, argv);
+}
