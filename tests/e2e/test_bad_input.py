@@ -209,8 +209,8 @@ def test_refuses_an_unknown_method(daemon, bystander):
 LAYERS = {
     "a run with control characters": (dict(run="a\nb", layer="l"), ["run"]),
     "a layer with control characters": (dict(run="a", layer="l\x01"), ["layer"]),
-    "a run above 255 bytes": (dict(run="r" * 256, layer="l"), ["run", 256]),
-    "a layer above 255 bytes": (dict(run="r", layer="l" * 256), ["layer", 256]),
+    "a run above 255 bytes": (dict(run="r" * 256, layer="l"), ["run", 255]),
+    "a layer above 255 bytes": (dict(run="r", layer="l" * 256), ["layer", 255]),
     "a run without a layer": (dict(run="r"), ["layer"]),
     "a layer without a run": (dict(layer="l"), ["run"]),
     "a step above 2^63-1": (dict(run="r", layer="l", step=1 << 63), ["step", 1 << 63]),
