@@ -432,25 +432,6 @@ static void bulk_lengths(void)
     scan_fini(&scan_);
 }
 
-/* No head is written past the capacity given, and none is cut short. */
-static void small_capacities(void)
-{
-    struct wire_verify request = {
-        .mode = 1, .layer = sample_layer(), .tensor = sample_tensor(TRIT_F32)};
-    uint8_t head[REQUEST_HEAD_BYTES_MAX];
-    size_t at;
-    size_t full = encode_verify_start(&request, 12, head, sizeof head, &at);
-    for (size_t capacity = 0; capacity <= full; capacity++) {
-        size_t untouched = 777;
-        memset(head, 0xa5, sizeof head);
-        size_t count = encode_verify_start(&request, 12, head, capacity, &untouched);
-        CHECK_EQ(count, capacity == full ? full : 0);
-        CHECK_EQ(untouched, capacity == full ? at : 777);
-        for (size_t i = capacity; i < sizeof head; i++)
-            CHECK_EQ(head[i], 0xa5);
-    }
-}
-
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -470,8 +451,6 @@ int main(int argc, char **argv)
         {"a HealthCheckRequest goes through, the empty one included", health_check},
         {"the longest heads fit and come back", longest_heads},
         {"lengths count bulk bytes beyond 4 GiB", bulk_lengths},
-        {"a head that does not fit is 0 and nothing is written past the end",
-         small_capacities},
     };
     return CHECK_RUN(cases, argc, argv);
 }

@@ -344,6 +344,16 @@ static void part_bound(void)
     CHECK(one.scan.parts[PART_ROOT].capacity <= SCAN_PART_BYTES_MAX);
     reading_fini(&one);
     check_refused(scan_project, bytes, sizeof bytes, sizeof bytes, too_large);
+    /* Full but for one byte: a tag of two does not fit, nor does a length. */
+    static uint8_t full[SCAN_PART_BYTES_MAX + 4];
+    memcpy(full, bytes, SCAN_PART_BYTES_MAX - 4);
+    static const uint8_t ends[2][7] = {{0x08, 0x81, 0x00, 0x88, 0x00, 1},
+                                       {0x08, 0x81, 0x00, 0x0a, 1, 'a'}};
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(full + SCAN_PART_BYTES_MAX - 4, ends[i], 6);
+        check_refused(scan_project, full, SCAN_PART_BYTES_MAX + 2,
+                      SCAN_PART_BYTES_MAX + 2, too_large);
+    }
 }
 
 static void declared_length(void)
