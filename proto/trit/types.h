@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 enum {
-    TRIT_RANK_MAX = 8,          /* axes of a tensor */
-    TRIT_NAME_BYTES_MAX = 255,  /* run and layer names, without the NUL */
-    TRIT_SAMPLES_MAX = 8,       /* distinct normalized values a report keeps */
-    TRIT_DIGEST_BYTES = 32,     /* SHA-256 */
+    TRIT_RANK_MAX = 8,             /* axes of a tensor */
+    TRIT_NAME_BYTES_MAX = 255,     /* run and layer names, without the NUL */
+    TRIT_SAMPLES_MAX = 8,          /* distinct normalized values a report keeps */
+    TRIT_DIGEST_BYTES = 32,        /* SHA-256 */
     TRIT_MESSAGE_BYTES_MAX = 1023, /* error text, without the NUL */
 };
 
@@ -114,7 +114,7 @@ struct trit_report {
     bool has_error; /* mse, cosine and sqnr_db were measured */
     double mse;
     double cosine;
-    double sqnr_db; /* +infinity where the error is exactly 0 */
+    double sqnr_db;    /* +infinity where the error is exactly 0 */
     bool has_previous; /* an earlier step was there to compare with */
     uint64_t previous_step;
     uint64_t flips;
@@ -122,11 +122,11 @@ struct trit_report {
     uint64_t transitions[9]; /* [3*from + to], from and to in -1, 0, +1 */
     double near_threshold_fraction;
     uint8_t digest[TRIT_DIGEST_BYTES];
-    char kernel[16];  /* ISA that computed it, "avx2" */
-    char version[32]; /* of the daemon */
-    bool has_reference; /* a reference was given: the next two count */
+    char kernel[16];               /* ISA that computed it, "avx2" */
+    char version[32];              /* of the daemon */
+    bool has_reference;            /* a reference was given: the next two count */
     uint64_t reference_mismatches; /* elements unlike the reference's projection */
-    uint64_t first_mismatch; /* flat index; meaningful where mismatches > 0 */
+    uint64_t first_mismatch;       /* flat index; meaningful where mismatches > 0 */
 };
 
 #endif
