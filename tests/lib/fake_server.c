@@ -43,7 +43,7 @@ struct conn {
     const uint8_t *out; /* from mem_send, not yet written */
     size_t out_bytes;
     size_t write_bytes_max;
-    bool deaf, hang_up, close_when_written;
+    bool deaf, hang_up, close_when_written, mute;
 };
 
 struct fake_server {
@@ -118,8 +118,6 @@ static ssize_t body_cb(nghttp2_session *session, int32_t id, uint8_t *buf, size_
     if (wants_trailers(act)) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         nghttp2_submit_trailer(session, id, nv, trailers(act, nv));
-        if (act->deed == FAKE_ANSWER_EARLY)
-            nghttp2_submit_rst_stream(session, 0, id, NGHTTP2_NO_ERROR);
     }
     after_answer(stream);
     return 0;
@@ -326,6 +324,19 @@ static int frame_cb(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
+/* Only once the trailers are out: nghttp2 would send the reset first. */
+static int sent_cb(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct stream *stream =
+        nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+
+    (void)user;
+    if (stream && stream->act->deed == FAKE_ANSWER_EARLY && !stream->complete &&
+        frame->hd.type == NGHTTP2_HEADERS && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        nghttp2_submit_rst_stream(session, 0, stream->id, NGHTTP2_NO_ERROR);
+    return 0;
+}
+
 static int closed_cb(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 {
     struct conn *conn = user;
@@ -365,11 +376,14 @@ static void accept_conn(struct fake_server *server)
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES},
         {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, FRAME_BYTES},
     };
+    const int send_bytes = 64 << 10;
     int fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     struct conn *conn;
 
     if (fd < 0)
         return;
+    /* Small, so that what a test sends does not just vanish in buffers. */
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
     conn = calloc(1, sizeof *conn);
     conn->server = server;
     conn->fd = fd;
@@ -400,8 +414,15 @@ static bool conn_write(struct conn *conn)
 
         if (count == 0) {
             sent = nghttp2_session_mem_send(conn->session, &conn->out);
-            if (sent <= 0)
-                return sent == 0 && !conn->close_when_written;
+            if (sent < 0)
+                return false;
+            if (sent == 0) {
+                /* Half a close: a full one could make the client's kernel throw
+                 * away what it has not read yet. */
+                if (conn->close_when_written)
+                    conn->mute = shutdown(conn->fd, SHUT_WR) == 0;
+                return true;
+            }
             count = conn->out_bytes = (size_t)sent;
         }
         if (conn->write_bytes_max && count > conn->write_bytes_max)
@@ -422,7 +443,7 @@ static void conn_turn(struct conn *conn, short events)
 
     if ((events & (POLLIN | POLLHUP)) && !conn->deaf)
         alive = conn_read(conn);
-    if (alive && !conn->hang_up)
+    if (alive && !conn->hang_up && !conn->mute)
         alive = conn_write(conn);
     if (!alive || conn->hang_up)
         conn_close(conn);
@@ -430,7 +451,8 @@ static void conn_turn(struct conn *conn, short events)
 
 static short conn_events(const struct conn *conn)
 {
-    bool writes = conn->out_bytes > 0 || nghttp2_session_want_write(conn->session);
+    bool writes =
+        !conn->mute && (conn->out_bytes > 0 || nghttp2_session_want_write(conn->session));
 
     return (short)((conn->deaf ? 0 : POLLIN) | (writes ? POLLOUT : 0));
 }
@@ -500,6 +522,7 @@ struct fake_server *fake_start(const struct fake_act *acts, size_t count)
     nghttp2_session_callbacks_set_on_header_callback(server->callbacks, header_cb);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(server->callbacks, data_cb);
     nghttp2_session_callbacks_set_on_frame_recv_callback(server->callbacks, frame_cb);
+    nghttp2_session_callbacks_set_on_frame_send_callback(server->callbacks, sent_cb);
     nghttp2_session_callbacks_set_on_stream_close_callback(server->callbacks, closed_cb);
     CHECK(pthread_create(&server->thread, NULL, serve, server) == 0);
     return server;
