@@ -11,8 +11,8 @@ static int part_decode(const struct message *message, const struct scan_part *pa
     return wire_decode(message, part->bytes, part->count, out, error);
 }
 
-int wire_layer(const trit_v1_LayerRef *from, struct wire_layer_ref *out,
-               char error[CODEC_ERROR_BYTES])
+static int layer_ref(const trit_v1_LayerRef *from, struct wire_layer_ref *out,
+                     char error[CODEC_ERROR_BYTES])
 {
     if (wire_text("layer.run", from->run.bytes, from->run.size, TRIT_NAME_BYTES_MAX,
                   out->run, error) != 0 ||
@@ -41,7 +41,7 @@ int decode_project(const struct scan_part *root, struct wire_project *out,
     trit_v1_ProjectRequest request;
     struct wire_project project = {0};
     if (part_decode(&message_project, root, &request, error) != 0 ||
-        wire_layer(&request.layer, &project.layer, error) != 0)
+        layer_ref(&request.layer, &project.layer, error) != 0)
         return -1;
     project_options(&request.options, &project);
     *out = project;
@@ -62,7 +62,7 @@ int decode_project_start(const struct scan_part *start, struct wire_project *out
     trit_v1_ProjectStart request;
     struct wire_project project = {0};
     if (part_decode(&message_project_start, start, &request, error) != 0 ||
-        wire_layer(&request.layer, &project.layer, error) != 0)
+        layer_ref(&request.layer, &project.layer, error) != 0)
         return -1;
     project_options(&request.options, &project);
     start_tensor(request.dtype, request.shape_count, request.shape, &project.tensor);
@@ -95,7 +95,7 @@ int decode_verify(const struct scan_part *root, const struct scan_part *options,
     struct wire_verify verify = {0};
     if (verify_options(options, &verify, error) != 0 ||
         part_decode(&message_verify, root, &request, error) != 0 ||
-        wire_layer(&request.layer, &verify.layer, error) != 0)
+        layer_ref(&request.layer, &verify.layer, error) != 0)
         return -1;
     *out = verify;
     return 0;
@@ -108,7 +108,7 @@ int decode_verify_start(const struct scan_part *start, const struct scan_part *o
     struct wire_verify verify = {0};
     if (verify_options(options, &verify, error) != 0 ||
         part_decode(&message_verify_start, start, &request, error) != 0 ||
-        wire_layer(&request.layer, &verify.layer, error) != 0)
+        layer_ref(&request.layer, &verify.layer, error) != 0)
         return -1;
     start_tensor(request.dtype, request.shape_count, request.shape, &verify.tensor);
     verify.reference_dtype = (uint32_t)request.reference_dtype;

@@ -12,7 +12,7 @@ _Static_assert(trit_v1_ReportsListRequest_size <= REQUEST_HEAD_BYTES_MAX &&
                        REQUEST_HEAD_BYTES_MAX,
                "every head fits");
 
-void wire_layer_put(trit_v1_LayerRef *out, const struct wire_layer_ref *from)
+static void layer_ref(trit_v1_LayerRef *out, const struct wire_layer_ref *from)
 {
     out->run.size = wire_text_put(out->run.bytes, sizeof out->run.bytes, from->run);
     out->layer.size =
@@ -41,7 +41,7 @@ size_t encode_project(const struct wire_project *request,
     trit_v1_ProjectRequest wire = {.has_layer = request->layer.present};
     trit_v1_Tensor wire_tensor;
     wire.has_options = project_options(&wire.options, request);
-    wire_layer_put(&wire.layer, &request->layer);
+    layer_ref(&wire.layer, &request->layer);
     wire_tensor_put(&wire_tensor, tensor);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     return pb_encode(&stream, trit_v1_ProjectRequest_fields, &wire) &&
@@ -62,7 +62,7 @@ size_t encode_project_start(const struct wire_project *request, uint8_t *out,
         .shape_count = (pb_size_t)request->tensor.rank,
     };
     wire.has_options = project_options(&wire.options, request);
-    wire_layer_put(&wire.layer, &request->layer);
+    layer_ref(&wire.layer, &request->layer);
     memcpy(wire.shape, request->tensor.shape,
            request->tensor.rank * sizeof wire.shape[0]);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
@@ -117,7 +117,7 @@ size_t encode_verify(const struct wire_verify *request, uint64_t scale_bytes,
                      size_t capacity, size_t cut[2])
 {
     trit_v1_VerifyRequest wire = {.has_layer = request->layer.present};
-    wire_layer_put(&wire.layer, &request->layer);
+    layer_ref(&wire.layer, &request->layer);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     size_t at[2];
     if (!verify_options_head(&stream, request, scale_bytes))
@@ -145,7 +145,7 @@ size_t encode_verify_start(const struct wire_verify *request, uint64_t scale_byt
         .shape_count = (pb_size_t)request->tensor.rank,
         .reference_dtype = (int32_t)request->reference_dtype,
     };
-    wire_layer_put(&wire.layer, &request->layer);
+    layer_ref(&wire.layer, &request->layer);
     memcpy(wire.shape, request->tensor.shape,
            request->tensor.rank * sizeof wire.shape[0]);
 

@@ -42,10 +42,6 @@ int wire_text(const char *name, const pb_byte_t *bytes, size_t size, size_t max,
 /* The reverse; returns the length. `capacity` is that of out. */
 pb_size_t wire_text_put(pb_byte_t *out, size_t capacity, const char *text);
 
-int wire_layer(const trit_v1_LayerRef *from, struct wire_layer_ref *out,
-               char error[CODEC_ERROR_BYTES]);
-void wire_layer_put(trit_v1_LayerRef *out, const struct wire_layer_ref *from);
-
 void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from);
 int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
                 char error[CODEC_ERROR_BYTES]);
