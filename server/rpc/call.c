@@ -306,7 +306,7 @@ static int message_bytes(struct call *call, const uint8_t *bytes, size_t count)
         case SCAN_MORE:
             return 0;
         case SCAN_ERROR:
-            return fail(&call->failure, TRIT_INVALID_ARGUMENT, "message", "message: %s",
+            return fail(&call->failure, call->scan.status, "message", "message: %s",
                         call->scan.error);
         case SCAN_BLOB:
             result = method->blob_begin(call, found.blob, found.length);

@@ -339,10 +339,24 @@ static int submit(struct flow *flow, struct tile *tile)
     return 0;
 }
 
+/* The tile at `index`, if the other feed has made it. */
+static struct tile *made_tile(struct flow *flow, uint64_t index)
+{
+    for (struct list *node = flow->tiles.next; node != &flow->tiles; node = node->next) {
+        struct tile *tile = LIST_OWNER(node, struct tile, link);
+
+        if (tile->span.index == index)
+            return tile;
+    }
+    return NULL;
+}
+
 static struct tile *next_tile(struct flow *flow, struct feed *feed)
 {
     struct tile *tile;
 
+    if (!feed->tile && flow->task.has_reference)
+        feed->tile = made_tile(flow, feed->next);
     if (feed->tile)
         return feed->tile;
     tile = rpc_tile_get(flow->call->rpc);

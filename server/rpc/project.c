@@ -47,9 +47,10 @@ static int unary_task(struct call *call, struct flow *flow)
     struct wire_tensor tensor = {0};
     char error[CODEC_ERROR_BYTES];
 
-    if (decode_project(&parts[PART_ROOT], &wire, error) < 0 ||
-        decode_tensor(&parts[PART_TENSOR], &tensor, error) < 0)
-        return decode_failed(call, error);
+    if (decode_project(&parts[PART_ROOT], &wire, error) < 0)
+        return decode_failed(call, "", error);
+    if (decode_tensor(&parts[PART_TENSOR], &tensor, error) < 0)
+        return decode_failed(call, "tensor.", error);
     if (project_task(call, flow, &wire, &tensor) < 0)
         return -1;
     reply = flow->task.plan.out_bytes + flow->task.plan.out_scale_bytes +
@@ -70,7 +71,7 @@ static int stream_task(struct call *call, struct flow *flow)
     char error[CODEC_ERROR_BYTES];
 
     if (decode_project_start(&call->scan.parts[PART_START], &wire, error) < 0)
-        return decode_failed(call, error);
+        return decode_failed(call, "start.", error);
     return project_task(call, flow, &wire, &wire.tensor);
 }
 

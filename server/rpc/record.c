@@ -3,12 +3,26 @@
 #include "proto/codec/codec.h"
 #include "rpc/call.h"
 
+/* Names are shown on terminals and pages and travel in URLs. */
+static bool has_control(const char *name)
+{
+    for (; *name; name++)
+        if ((unsigned char)*name < 0x20 || *name == 0x7f)
+            return true;
+    return false;
+}
+
 int record_check(const struct wire_layer_ref *layer, struct failure *failure)
 {
     if (layer->run[0] == '\0')
         return fail(failure, TRIT_INVALID_ARGUMENT, "layer.run", "layer.run: empty");
     if (layer->layer[0] == '\0')
         return fail(failure, TRIT_INVALID_ARGUMENT, "layer.layer", "layer.layer: empty");
+    if (has_control(layer->run) || has_control(layer->layer))
+        return fail(failure, TRIT_INVALID_ARGUMENT,
+                    has_control(layer->run) ? "layer.run" : "layer.layer",
+                    "%s: has a control character",
+                    has_control(layer->run) ? "layer.run" : "layer.layer");
     if (layer->step > INT64_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "layer.step",
                     "layer.step: %llu is above 2^63-1", (unsigned long long)layer->step);

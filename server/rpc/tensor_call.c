@@ -28,14 +28,15 @@ void tensor_call_init(struct call *call, const struct tensor_ops *ops)
         ops->stream ? "reference.data (chunk)" : "reference.data";
 }
 
-int decode_failed(struct call *call, const char *error)
+int decode_failed(struct call *call, const char *path, const char *error)
 {
     char field[64];
     size_t length = strcspn(error, ":");
 
-    snprintf(field, sizeof(field), "%.*s", (int)(length < 63 ? length : 63), error);
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, error[length] ? field : NULL, "%s",
-                error);
+    snprintf(field, sizeof(field), "%s%.*s", path, (int)(length < 40 ? length : 40),
+             error);
+    return fail(&call->failure, TRIT_INVALID_ARGUMENT, error[length] ? field : NULL,
+                "%s%s", path, error);
 }
 
 int check_enum(struct call *call, const char *field, const char *type, uint32_t value,
@@ -140,7 +141,8 @@ static int chunk_begin(struct call *call, struct feed *feed, const struct scan_p
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
                     "reference: a chunk, but start.reference_dtype is not set");
     if (decode_chunk(part, &state->chunk, error) < 0)
-        return decode_failed(call, error);
+        return decode_failed(call, feed == &state->flow.tensor ? "chunk." : "reference.",
+                             error);
     state->chunk_seen = true;
     state->crc = 0;
     state->small_bytes = small_bytes(&call->scan);

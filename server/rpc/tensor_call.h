@@ -51,8 +51,9 @@ void tensor_fini(struct call *call);
     .message = tensor_message, .request = tensor_request, .cancel = tensor_cancel,       \
     .fini = tensor_fini
 
-/* A decoder's refusal as the call's failure; the field is what precedes ':'. */
-int decode_failed(struct call *call, const char *error);
+/* A decoder's refusal as the call's failure; the field is `path` ("tensor.") and
+ * what precedes ':'. */
+int decode_failed(struct call *call, const char *path, const char *error);
 
 /* Takes a request's layer into the record; harmless when absent. */
 int tensor_call_layer(struct flow *flow, const struct wire_layer_ref *layer);

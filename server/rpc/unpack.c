@@ -47,7 +47,7 @@ static int unpack_task(struct call *call, struct flow *flow)
     char error[CODEC_ERROR_BYTES];
 
     if (decode_unpack(&call->scan.parts[PART_ROOT], &wire, error) < 0)
-        return decode_failed(call, error);
+        return decode_failed(call, "", error);
     spec = (struct plan_spec){
         .dtype = (enum trit_dtype)wire.dtype,
         .rank = wire.rank,
@@ -59,7 +59,7 @@ static int unpack_task(struct call *call, struct flow *flow)
     memcpy(spec.shape, wire.shape, sizeof(spec.shape));
     if (plan_init(&flow->task.plan, &spec, &call->failure) < 0)
         return -1;
-    flow->task.op = TASK_UNPACK;
+    flow->task.op = wire.encoding == TRIT_ENCODING_DENSE ? TASK_PASS : TASK_UNPACK;
     flow->task.kernels = call->rpc->config.kernels;
     return check_reply(call, flow);
 }
@@ -100,7 +100,7 @@ static int backward_task(struct call *call, struct flow *flow)
     char error[CODEC_ERROR_BYTES];
 
     if (decode_tensor(&call->scan.parts[PART_TENSOR], &tensor, error) < 0)
-        return decode_failed(call, error);
+        return decode_failed(call, "grad_ternary.", error);
     spec = (struct plan_spec){
         .dtype = (enum trit_dtype)tensor.dtype,
         .rank = tensor.rank,

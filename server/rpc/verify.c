@@ -81,16 +81,16 @@ static int decode_unary(struct call *call, struct wire_verify *wire)
     char error[CODEC_ERROR_BYTES];
 
     if (decode_verify(&parts[PART_ROOT], &parts[PART_OPTIONS], wire, error) < 0)
-        return decode_failed(call, error);
+        return decode_failed(call, "", error);
     return 0;
 }
 
-static int decode_header(struct call *call, const struct scan_part *part,
-                         struct wire_tensor *tensor)
+static int decode_header(struct call *call, const char *path,
+                         const struct scan_part *part, struct wire_tensor *tensor)
 {
     char error[CODEC_ERROR_BYTES];
 
-    return decode_tensor(part, tensor, error) < 0 ? decode_failed(call, error) : 0;
+    return decode_tensor(part, tensor, error) < 0 ? decode_failed(call, path, error) : 0;
 }
 
 /* The reference comes first: plan by its shape, which the tensor must share. */
@@ -100,7 +100,8 @@ static int unary_reference_task(struct call *call, struct flow *flow)
     struct wire_tensor reference = {0};
 
     if (decode_unary(call, &wire) < 0 ||
-        decode_header(call, &call->scan.parts[PART_REFERENCE], &reference) < 0 ||
+        decode_header(call, "reference.", &call->scan.parts[PART_REFERENCE], &reference) <
+            0 ||
         check_options(call, &wire, true) < 0 || check_reference(call, &reference) < 0 ||
         tensor_call_layer(flow, &wire.layer) < 0 ||
         make_plan(call, &wire, &reference, &flow->task.plan) < 0)
@@ -129,7 +130,7 @@ static int unary_task(struct call *call, struct flow *flow)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
                     "reference.data: missing, or after tensor.data");
     if (decode_unary(call, &wire) < 0 ||
-        decode_header(call, &parts[PART_TENSOR], &tensor) < 0 ||
+        decode_header(call, "tensor.", &parts[PART_TENSOR], &tensor) < 0 ||
         check_options(call, &wire, state->reference_seen) < 0 ||
         make_plan(call, &wire, &tensor, &plan) < 0)
         return -1;
@@ -155,7 +156,7 @@ static int stream_task(struct call *call, struct flow *flow)
     char error[CODEC_ERROR_BYTES];
 
     if (decode_verify_start(&parts[PART_START], &parts[PART_OPTIONS], &wire, error) < 0)
-        return decode_failed(call, error);
+        return decode_failed(call, "start.", error);
     reference = (struct wire_tensor){.dtype = wire.reference_dtype};
     if (check_options(call, &wire, wire.reference_dtype != 0) < 0 ||
         (wire.reference_dtype && check_reference(call, &reference) < 0) ||
