@@ -1,4 +1,5 @@
 """A ProjectStream that a test keeps open while something else happens."""
+import functools
 import queue
 
 import numpy as np
@@ -9,6 +10,12 @@ from tritd import CALL_SECONDS
 # Larger than a few tiles, so that replies come when half of it is sent.
 VALUES = np.random.default_rng(1).standard_normal((1024, 1024)).astype(np.float32)
 CHUNK_BYTES = 512 << 10
+
+
+@functools.cache
+def expected():
+    """VALUES as it must come back."""
+    return ref.dense(VALUES, *ref.project(VALUES))
 
 
 class HalfSent:
@@ -34,7 +41,7 @@ class HalfSent:
             self._outbox.put(request)
         self._outbox.put(None)
         data, _, report = ref.gather([*self._replies, *self.call])
-        assert data == ref.dense(VALUES, *ref.project(VALUES))
+        assert data == expected()
         return report
 
     def abandon(self):
