@@ -17,6 +17,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #include "async/loop.h"
 #include "base/limits.h"
 #include "h2/session.h"
@@ -210,10 +212,20 @@ static inline void client_request(int fd, uint32_t id)
     client_send(fd, frame, sizeof(frame));
 }
 
+/* An empty SETTINGS is not enough for a large answer: windows of 2^31-1. */
+static inline void client_greet_wide(int fd)
+{
+    static const char hello[] = CLIENT_PREFACE "\0\0\6\4\0\0\0\0\0\0\4\x7f\xff\xff\xff"
+                                               "\0\0\4\10\0\0\0\0\0\x7f\xff\0\0";
+
+    client_send(fd, hello, sizeof(hello) - 1);
+}
+
 /* What a client has read; frames are counted by type. */
 struct inbox {
     struct bench *bench;
     int fd;
+    size_t wanted; /* see inbox_has_data */
     uint8_t *bytes;
     size_t count, room;
     bool over; /* end of input, or a reset */
@@ -221,7 +233,7 @@ struct inbox {
 
 static inline void inbox_init(struct inbox *inbox, struct bench *bench, int fd)
 {
-    *inbox = (struct inbox){.bench = bench, .fd = fd, .room = 1 << 20};
+    *inbox = (struct inbox){.bench = bench, .fd = fd, .room = 20 << 20};
     inbox->bytes = malloc(inbox->room);
     CHECK(inbox->bytes);
 }
@@ -258,6 +270,22 @@ static inline size_t inbox_frames(const struct inbox *inbox, uint8_t type, uint8
     return frames;
 }
 
+/* Bytes of DATA, of whole frames. */
+static inline size_t inbox_data(const struct inbox *inbox)
+{
+    size_t bytes = 0;
+
+    for (size_t at = 0; at + 9 <= inbox->count;) {
+        const uint8_t *head = inbox->bytes + at;
+        size_t length = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
+
+        at += 9 + length;
+        if (head[3] == 0 && at <= inbox->count)
+            bytes += length;
+    }
+    return bytes;
+}
+
 static inline bool inbox_is_over(void *arg)
 {
     inbox_read(arg);
@@ -269,6 +297,33 @@ static inline bool inbox_has_trailers(void *arg)
 {
     inbox_read(arg);
     return inbox_frames(arg, 1, 1) > 0;
+}
+
+static inline bool inbox_has_goaway(void *arg)
+{
+    inbox_read(arg);
+    return inbox_frames(arg, 7, 0) > 0;
+}
+
+static inline bool bench_has_request(void *arg)
+{
+    return ((struct bench *)arg)->requests > 0;
+}
+
+/* How often a limit was hit. */
+static inline void check_refusals(struct bench *bench, const char *limit, unsigned count)
+{
+    char line[128];
+    size_t bytes;
+    char *text = metrics_render(bench->metrics, false, &bytes);
+    bool found;
+
+    CHECK(text);
+    snprintf(line, sizeof(line), "tritd_limit_refusals_total{limit=\"%s\"} %u\n", limit,
+             count);
+    found = strstr(text, line) != NULL;
+    free(text);
+    CHECK(found);
 }
 
 #endif

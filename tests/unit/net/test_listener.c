@@ -1,0 +1,279 @@
+#include "net/address.h"
+#include "tests/lib/fault.h"
+#include "tests/unit/net/fixture.h"
+
+/* ---- helpers ---- */
+
+static const char *unix_address(void)
+{
+    static char address[64];
+
+    snprintf(address, sizeof(address), "unix:/tmp/tritd-net-%d.sock", (int)getpid());
+    return address;
+}
+
+static void serves_on(const char *address)
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+    struct inbox inbox;
+
+    bench_listen(bench, address);
+    inbox_init(&inbox, bench, client_connect(bench));
+    client_greet(inbox.fd);
+    client_request(inbox.fd, 1);
+    loop_run_until(bench->loop, inbox_has_trailers, &inbox);
+    CHECK_EQ(bench->requests, 1);
+    CHECK_EQ(bench->closed, 1);
+    CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 1);
+    CHECK_EQ(metric_get(bench->metrics, M_SENT_BYTES), inbox.count);
+    inbox_fini(&inbox);
+    bench_destroy(bench);
+}
+
+static void check_refused(const char *address, const char *reason)
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+    struct failure failure = {0};
+
+    CHECK_EQ(
+        net_listen(bench->net, address, bench->bound, sizeof(bench->bound), &failure),
+        -1);
+    if (!strstr(failure.message, reason))
+        check_failed(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", failure.message,
+                     reason);
+    bench_destroy(bench);
+}
+
+/* ---- cases ---- */
+
+static void serves_tcp(void)
+{
+    serves_on("127.0.0.1:0");
+}
+
+static void serves_unix(void)
+{
+    serves_on(unix_address());
+    CHECK(access(unix_address() + 5, F_OK) != 0);
+}
+
+static void serves_everywhere(void)
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+
+    bench_listen(bench, "127.0.0.1:0");
+    bench_listen(bench, "[::1]:0");
+    CHECK(strncmp(bench->bound, "[::1]:", 6) == 0);
+    bench_listen(bench, unix_address());
+    CHECK_STR(bench->bound, unix_address());
+    bench_destroy(bench);
+}
+
+static void socket_mode(void)
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+    struct stat status;
+
+    bench_listen(bench, unix_address());
+    CHECK_EQ(stat(unix_address() + 5, &status), 0);
+    CHECK_EQ(status.st_mode & 0777, 0660);
+    check_refused(unix_address(), "another process listens there");
+    CHECK_EQ(access(unix_address() + 5, F_OK), 0);
+    bench_destroy(bench);
+}
+
+static void stale_socket(void)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(un.sun_path, sizeof(un.sun_path), "%s", unix_address() + 5);
+    CHECK_EQ(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+    close(fd);
+    serves_on(unix_address());
+}
+
+static void file_in_the_way(void)
+{
+    FILE *file = fopen(unix_address() + 5, "w");
+
+    CHECK(file);
+    fclose(file);
+    check_refused(unix_address(), "no socket");
+    CHECK_EQ(unlink(unix_address() + 5), 0);
+}
+
+static void bad_addresses(void)
+{
+    static char long_path[200] = "unix:/";
+
+    memset(long_path + 6, 'x', sizeof(long_path) - 7);
+    check_refused("", "is not host:port");
+    check_refused("127.0.0.1", "is not host:port");
+    check_refused("127.0.0.1:", "is not host:port");
+    check_refused("127.0.0.1:65536", "is not host:port");
+    check_refused("127.0.0.1:-1", "is not host:port");
+    check_refused("127.0.0.1:1x", "is not host:port");
+    check_refused("::1:80", "is not host:port");
+    check_refused("[::1:80", "is not host:port");
+    check_refused("300.0.0.1:0", "300.0.0.1:0");
+    check_refused("192.0.2.1:0", "bind");
+    check_refused("unix:relative", "must be absolute");
+    check_refused(long_path, "at most 107 bytes");
+}
+
+static void local_addresses(void)
+{
+    CHECK(net_address_is_local("127.0.0.1:1"));
+    CHECK(net_address_is_local("127.9.9.9:1"));
+    CHECK(net_address_is_local("[::1]:1"));
+    CHECK(net_address_is_local("[::ffff:127.0.0.1]:1"));
+    CHECK(net_address_is_local("localhost:1"));
+    CHECK(net_address_is_local("unix:/x"));
+    CHECK(!net_address_is_local("0.0.0.0:1"));
+    CHECK(!net_address_is_local("[::]:1"));
+    CHECK(!net_address_is_local("*:1"));
+    CHECK(!net_address_is_local(":1"));
+    CHECK(!net_address_is_local("10.0.0.1:1"));
+    CHECK(!net_address_is_local("127.example.org:1"));
+    CHECK(!net_address_is_local("localhost.example.org:1"));
+}
+
+static void port_taken(void)
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+
+    bench_listen(bench, "127.0.0.1:0");
+    check_refused(bench->bound, "bind");
+    bench_destroy(bench);
+}
+
+static bool one_is_left(void *arg)
+{
+    return metric_get(((struct bench *)arg)->metrics, M_CONNECTIONS) == 1;
+}
+
+static void connection_limit(void)
+{
+    struct limits limits = limits_default();
+    struct bench *bench;
+    struct inbox inboxes[4];
+
+    limits.connections_max = 2;
+    bench = bench_create(&limits);
+    bench_listen(bench, "127.0.0.1:0");
+    for (int i = 0; i < 3; i++)
+        inbox_init(&inboxes[i], bench, client_connect(bench));
+    loop_run_until(bench->loop, inbox_is_over, &inboxes[2]);
+    check_refusals(bench, "connections", 1);
+    CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 2);
+    for (int i = 0; i < 2; i++) {
+        client_greet(inboxes[i].fd);
+        client_request(inboxes[i].fd, 1);
+        loop_run_until(bench->loop, inbox_has_trailers, &inboxes[i]);
+    }
+    inbox_fini(&inboxes[0]);
+    loop_run_until(bench->loop, one_is_left, bench);
+    inbox_init(&inboxes[3], bench, client_connect(bench));
+    client_greet(inboxes[3].fd);
+    client_request(inboxes[3].fd, 1);
+    loop_run_until(bench->loop, inbox_has_trailers, &inboxes[3]);
+    inbox_fini(&inboxes[3]);
+    inbox_fini(&inboxes[1]);
+    inbox_fini(&inboxes[2]);
+    bench_destroy(bench);
+}
+
+struct turns {
+    unsigned count;
+    uint64_t until_ns;
+};
+
+static bool enough_turns(void *arg)
+{
+    struct turns *turns = arg;
+
+    turns->count++;
+    return uv_hrtime() >= turns->until_ns;
+}
+
+static void no_descriptors(void)
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+    struct turns turns = {.until_ns = uv_hrtime() + 250 * 1000000ull};
+    struct rlimit was, none;
+    struct inbox inbox;
+
+    bench_listen(bench, "127.0.0.1:0");
+    inbox_init(&inbox, bench, client_connect(bench));
+    client_greet(inbox.fd);
+    client_request(inbox.fd, 1);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &was), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = was.rlim_max};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    loop_run_until(bench->loop, enough_turns, &turns);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &was), 0);
+    CHECK(turns.count < 50); /* it waited, rather than tried all the time */
+    CHECK_EQ(bench->requests, 0);
+    loop_run_until(bench->loop, inbox_has_trailers, &inbox);
+    inbox_fini(&inbox);
+    bench_destroy(bench);
+}
+
+/* net_create and net_listen, with their nth allocation failing. */
+static bool starts(uint64_t nth)
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+    struct failure failure = {0};
+    struct net *net = NULL;
+    bool failed;
+
+    fault_arm(FAULT_MEMORY, nth, FAULT_ONCE);
+    if (net_create(&net, &bench->config, &failure) == 0)
+        net_listen(net, "127.0.0.1:0", bench->bound, sizeof(bench->bound), &failure);
+    failed = fault_disarm();
+    CHECK_EQ(failed, failure.status == TRIT_RESOURCE_EXHAUSTED);
+    if (net) {
+        net_drain(net, on_drained, bench);
+        loop_run_until(bench->loop, is_drained, bench);
+        bench->drained = false;
+        net_destroy(net);
+    }
+    bench_destroy(bench);
+    return !failed;
+}
+
+static void start_without_memory(void)
+{
+    uint64_t nth = 1;
+
+    while (!starts(nth))
+        nth++;
+    CHECK_EQ(nth, 4); /* the net, its buffer, the listener */
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"a request over TCP is answered", serves_tcp},
+        {"a request over a Unix socket is answered, and its file goes", serves_unix},
+        {"one net listens on several addresses", serves_everywhere},
+        {"a Unix socket has mode 0660, and a live one is not taken over", socket_mode},
+        {"a socket file that was left behind is replaced", stale_socket},
+        {"any other file in the way is not", file_in_the_way},
+        {"a bad address is refused by name", bad_addresses},
+        {"local addresses are told without a name server", local_addresses},
+        {"a port in use is refused", port_taken},
+        {"connections above the limit are closed at once", connection_limit},
+        {"without descriptors accept waits, and recovers", no_descriptors},
+        {"a start without memory fails and leaves nothing", start_without_memory},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
