@@ -1,5 +1,7 @@
 #include "client/lib/tensor.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -8,63 +10,98 @@
 
 typedef unsigned long long ull; /* what printf wants */
 
-int shape_check(const char *field, uint32_t rank, const uint64_t *shape,
+enum { SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 22 + 2 }; /* 20 digits and ", " an axis */
+
+/* "[2, 3]", as the daemon writes it. */
+static const char *shape_text(uint32_t rank, const uint64_t *shape,
+                              char text[SHAPE_TEXT_BYTES])
+{
+    size_t at = 0;
+
+    for (uint32_t axis = 0; axis < rank; axis++)
+        at += (size_t)snprintf(text + at, SHAPE_TEXT_BYTES - at, "%s%llu",
+                               axis ? ", " : "[", (ull)shape[axis]);
+    snprintf(text + at, SHAPE_TEXT_BYTES - at, "]");
+    return text;
+}
+
+/* Fills a failure about `part` of the tensor called `name`. */
+static int invalid(struct failure *failure, const char *name, const char *part,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+static int invalid(struct failure *failure, const char *name, const char *part,
+                   const char *format, ...)
+{
+    char field[sizeof failure->field], text[TRIT_MESSAGE_BYTES_MAX + 1];
+    va_list args;
+
+    snprintf(field, sizeof field, "%s.%s", name, part);
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return fail(failure, TRIT_INVALID_ARGUMENT, field, "%s: %s", field, text);
+}
+
+int shape_check(const char *name, uint32_t rank, const uint64_t *shape,
                 struct extent *extent, struct failure *failure)
 {
     struct extent found = {.rows = 1, .elements = 1};
+    char text[SHAPE_TEXT_BYTES];
 
-    if (rank < 1 || rank > TRIT_RANK_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, field,
-                    "%s.shape: rank %u is not 1 to %d", field, rank, (int)TRIT_RANK_MAX);
-    for (uint32_t axis = 0; axis < rank; axis++) {
+    if (rank == 0)
+        return invalid(failure, name, "shape", "rank 0, at least 1 is needed");
+    if (rank > TRIT_RANK_MAX)
+        return invalid(failure, name, "shape", "rank %u is above %d", rank,
+                       (int)TRIT_RANK_MAX);
+    for (uint32_t axis = 0; axis < rank; axis++)
         if (shape[axis] == 0)
-            return fail(failure, TRIT_INVALID_ARGUMENT, field, "%s.shape: axis %u is 0",
-                        field, axis);
+            return invalid(failure, name, "shape", "%s is an empty tensor, axis %u is 0",
+                           shape_text(rank, shape, text), axis);
+    for (uint32_t axis = 0; axis < rank; axis++) {
         found.rows = found.elements;
         if (mul_overflows(found.elements, shape[axis], &found.elements))
-            return fail(failure, TRIT_INVALID_ARGUMENT, field,
-                        "%s.shape: the product of the axes overflows", field);
+            return invalid(failure, name, "shape", "product of %s overflows 64 bits",
+                           shape_text(rank, shape, text));
     }
     found.columns = shape[rank - 1];
     *extent = found;
     return 0;
 }
 
-static int count_check(const char *field, uint64_t have, uint64_t want,
+static int count_check(const char *name, uint64_t have, uint64_t want,
                        struct failure *failure)
 {
     if (have == want)
         return 0;
-    return fail(failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: %llu bytes where the shape asks for %llu", field, (ull)have,
-                (ull)want);
+    return invalid(failure, name, "data", "%llu bytes, but the shape needs %llu",
+                   (ull)have, (ull)want);
 }
 
-static int dense_bytes(const char *field, enum trit_dtype dtype,
+static int dense_bytes(const char *name, enum trit_dtype dtype,
                        const struct extent *extent, uint64_t *bytes,
                        struct failure *failure)
 {
     size_t element = dtype_bytes(dtype);
 
     if (element == 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "dtype",
-                    "%s.dtype: %d is no element type", field, (int)dtype);
+        return invalid(failure, name, "dtype",
+                       "%d is none of f32 (%d), f16 (%d), bf16 (%d)", (int)dtype,
+                       TRIT_F32, TRIT_F16, TRIT_BF16);
     if (mul_overflows(extent->elements, element, bytes))
-        return fail(failure, TRIT_INVALID_ARGUMENT, field,
-                    "%s.shape: the product of the axes and the element size overflows",
-                    field);
+        return invalid(failure, name, "shape",
+                       "bytes of %llu elements as %s overflow 64 bits",
+                       (ull)extent->elements, dtype_name(dtype));
     return 0;
 }
 
-int tensor_check(const char *field, const struct trit_tensor *tensor,
+int tensor_check(const char *name, const struct trit_tensor *tensor,
                  struct extent *extent, struct failure *failure)
 {
     struct extent found;
     uint64_t bytes = 0;
 
-    if (shape_check(field, tensor->rank, tensor->shape, &found, failure) != 0 ||
-        dense_bytes(field, tensor->dtype, &found, &bytes, failure) != 0 ||
-        count_check(field, tensor->bytes, bytes, failure) != 0)
+    if (shape_check(name, tensor->rank, tensor->shape, &found, failure) != 0 ||
+        dense_bytes(name, tensor->dtype, &found, &bytes, failure) != 0 ||
+        count_check(name, tensor->bytes, bytes, failure) != 0)
         return -1;
     *extent = found;
     return 0;
@@ -103,44 +140,46 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
     struct encoded_size found = {0, 0};
 
     if (!layout)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
-                    "encoding: %d is no encoding", (int)encoding);
+        return invalid(failure, "options", "encoding", "%d is unknown", (int)encoding);
     if (!layout->supported)
-        return fail(failure, TRIT_UNIMPLEMENTED, "encoding",
-                    "encoding: %s is not part of this build", encoding_name(encoding));
+        return fail(failure, TRIT_UNIMPLEMENTED, "options.encoding",
+                    "options.encoding: %s (%d) is not in this build",
+                    encoding_name(encoding), (int)encoding);
     if (extent->columns % layout->block_elements != 0)
-        return fail(
-            failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-            "tensor.shape: rows of %llu elements are no multiple of the %u of a %s block",
-            (ull)extent->columns, layout->block_elements, encoding_name(encoding));
+        return invalid(failure, "tensor", "shape",
+                       "rows of %llu elements are no multiple of the %u of a %s block",
+                       (ull)extent->columns, layout->block_elements,
+                       encoding_name(encoding));
     if (layout->block_bytes == 0) {
         if (dense_bytes("tensor", dtype, extent, &found.data, failure) != 0)
             return -1;
     } else if (mul_overflows(extent->elements / layout->block_elements,
                              layout->block_bytes, &found.data)) {
-        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: the encoded size overflows");
+        return invalid(failure, "tensor", "shape", "bytes as %s overflow 64 bits",
+                       encoding_name(encoding));
     }
     if (scales_size(layout, extent, group_size ? group_size : GROUP_SIZE_DEFAULT,
                     &found.scales) != 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: the size of the scales overflows");
+        return invalid(failure, "tensor", "shape", "scales overflow 64 bits");
     *size = found;
     return 0;
 }
 
-int encoded_check(const char *field, const struct trit_tensor *tensor,
+int encoded_check(const char *name, const struct trit_tensor *tensor,
                   enum trit_encoding encoding, uint32_t group_size, uint64_t scale_bytes,
                   struct extent *extent, struct failure *failure)
 {
     struct encoded_size size;
     struct extent found;
 
-    if (shape_check(field, tensor->rank, tensor->shape, &found, failure) != 0 ||
+    if (shape_check(name, tensor->rank, tensor->shape, &found, failure) != 0 ||
         encoded_size(encoding, tensor->dtype, &found, group_size, &size, failure) != 0 ||
-        count_check(field, tensor->bytes, size.data, failure) != 0 ||
-        count_check("scales", scale_bytes, size.scales, failure) != 0)
+        count_check(name, tensor->bytes, size.data, failure) != 0)
         return -1;
+    if (scale_bytes != size.scales)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "scales",
+                    "scales: %llu bytes, but the encoding needs %llu", (ull)scale_bytes,
+                    (ull)size.scales);
     *extent = found;
     return 0;
 }

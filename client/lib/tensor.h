@@ -16,12 +16,13 @@ struct encoded_size {
     uint64_t data, scales;
 };
 
-/* Rank and axes; the count of elements fits. `field`: "tensor", for messages. */
-int shape_check(const char *field, uint32_t rank, const uint64_t *shape,
+/* Rank and axes; the count of elements fits. `name`: "tensor", for
+ * messages, which are worded as the daemon's. */
+int shape_check(const char *name, uint32_t rank, const uint64_t *shape,
                 struct extent *extent, struct failure *failure);
 
 /* As above, and the bytes of a dense tensor are as many as the shape says. */
-int tensor_check(const char *field, const struct trit_tensor *tensor,
+int tensor_check(const char *name, const struct trit_tensor *tensor,
                  struct extent *extent, struct failure *failure);
 
 /* The size of a tensor in an encoding; UNIMPLEMENTED for those this build lacks.
@@ -31,7 +32,7 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
                  struct encoded_size *size, struct failure *failure);
 
 /* Encoded bytes handed in: as many as the encoding takes, scales included. */
-int encoded_check(const char *field, const struct trit_tensor *tensor,
+int encoded_check(const char *name, const struct trit_tensor *tensor,
                   enum trit_encoding encoding, uint32_t group_size, uint64_t scale_bytes,
                   struct extent *extent, struct failure *failure);
 

@@ -179,7 +179,7 @@ static int reference_check(const struct trit_tensor *tensor,
         memcmp(reference->shape, tensor->shape, tensor->rank * sizeof tensor->shape[0]) !=
             0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "reference.shape",
-                    "reference.shape: it is not the tensor's");
+                    "reference.shape: differs from tensor.shape");
     return 0;
 }
 

@@ -1,0 +1,52 @@
+#include <string.h>
+
+#include "client/lib/base64.h"
+#include "tests/lib/check.h"
+
+/* The vectors of RFC 4648, section 10, padded and not. */
+static void vectors(void)
+{
+    static const char *const texts[][2] = {
+        {"", ""},           {"Zg==", "f"},         {"Zg", "f"},
+        {"Zm8=", "fo"},     {"Zm8", "fo"},         {"Zm9v", "foo"},
+        {"Zm9vYg", "foob"}, {"Zm9vYmE=", "fooba"}, {"Zm9vYmFy", "foobar"},
+    };
+    uint8_t out[16];
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        size_t length = strlen(texts[i][1]);
+
+        CHECK_EQ(base64_decode(texts[i][0], out, sizeof out), length);
+        CHECK_MEM(out, texts[i][1], length);
+        if (length > 0)
+            CHECK_EQ(base64_decode(texts[i][0], out, length - 1), 0);
+        CHECK_EQ(base64_decode(texts[i][0], out, length), length);
+    }
+}
+
+static void malformed(void)
+{
+    static const char *const texts[] = {"Z", "Zm9vY", "Zm9-", "Zm 9", "Z\xc3\xa4="};
+    uint8_t out[16];
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        CHECK_EQ(base64_decode(texts[i], out, sizeof out), 0);
+}
+
+static void alphabet(void)
+{
+    uint8_t out[3];
+
+    CHECK_EQ(base64_decode("+/+/", out, sizeof out), 3);
+    CHECK_MEM(out, "\xfb\xff\xbf", 3);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"the RFC's vectors decode, padded or not, and never past the room", vectors},
+        {"malformed text decodes to nothing", malformed},
+        {"plus and slash are the last of the alphabet", alphabet},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
