@@ -202,13 +202,23 @@ static inline void client_greet(int fd)
     client_send(fd, hello, sizeof(hello) - 1);
 }
 
+enum { REQUEST_BYTES = 18 };
+
 /* POST http://h/x on stream `id`, END_STREAM set. */
-static inline void client_request(int fd, uint32_t id)
+static inline void request_frame(uint8_t at[REQUEST_BYTES], uint32_t id)
 {
-    uint8_t frame[9 + 9] = {
+    const uint8_t frame[REQUEST_BYTES] = {
         0,    0,    9,    1, 5,   0,   0,    0, (uint8_t)id, /* HEADERS, both ENDs */
         0x83, 0x86, 0x04, 2, '/', 'x', 0x01, 1, 'h'};
 
+    memcpy(at, frame, sizeof(frame));
+}
+
+static inline void client_request(int fd, uint32_t id)
+{
+    uint8_t frame[REQUEST_BYTES];
+
+    request_frame(frame, id);
     client_send(fd, frame, sizeof(frame));
 }
 

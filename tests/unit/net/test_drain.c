@@ -1,0 +1,190 @@
+#include "tests/unit/net/fixture.h"
+
+/* ---- helpers ---- */
+
+/* A bench with one request held, and its client. */
+static struct bench *bench_holding(const struct limits *limits, struct inbox *inbox)
+{
+    struct bench *bench = bench_create(limits);
+
+    bench->hold = true;
+    bench_listen(bench, "127.0.0.1:0");
+    inbox_init(inbox, bench, client_connect(bench));
+    client_greet_wide(inbox->fd);
+    client_request(inbox->fd, 1);
+    loop_run_until(bench->loop, bench_has_request, bench);
+    return bench;
+}
+
+static bool two_goaways(void *arg)
+{
+    inbox_read(arg);
+    return inbox_frames(arg, 7, 0) == 2;
+}
+
+/* ---- cases ---- */
+
+static void drains_idle(void)
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+
+    bench_listen(bench, "127.0.0.1:0");
+    net_drain(bench->net, on_drained, bench);
+    CHECK(!bench->drained); /* never from within */
+    loop_run_until(bench->loop, is_drained, bench);
+    bench_destroy(bench);
+}
+
+static void drains_nothing(void)
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+
+    net_drain(bench->net, on_drained, bench);
+    CHECK(!bench->drained);
+    loop_run_until(bench->loop, is_drained, bench);
+    bench_destroy(bench);
+}
+
+static void drains_busy(void)
+{
+    const struct limits limits = limits_default();
+    struct inbox inbox;
+    struct bench *bench = bench_holding(&limits, &inbox);
+    uint8_t ack[17];
+
+    net_drain(bench->net, on_drained, bench);
+    loop_run_until(bench->loop, inbox_has_goaway, &inbox);
+    CHECK_EQ(inbox_frames(&inbox, 7, 0), 1);
+    CHECK_EQ(inbox_frames(&inbox, 6, 0), 1);
+    for (size_t at = 0; at + 9 <= inbox.count;) { /* answer the PING */
+        const uint8_t *head = inbox.bytes + at;
+
+        if (head[3] == 6) {
+            memcpy(ack, head, sizeof(ack));
+            ack[4] = 1;
+            client_send(inbox.fd, ack, sizeof(ack));
+        }
+        at += 9 + ((size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2]);
+    }
+    loop_run_until(bench->loop, two_goaways, &inbox);
+    CHECK(!bench->drained);
+    bench_answer(bench, bench->held[0]);
+    loop_run_until(bench->loop, is_drained, bench);
+    inbox_read(&inbox);
+    CHECK_EQ(inbox_frames(&inbox, 1, 1), 1);
+    CHECK(inbox.over);
+    inbox_fini(&inbox);
+    bench_destroy(bench);
+}
+
+static void accepts_no_more(void)
+{
+    const struct limits limits = limits_default();
+    struct inbox inbox;
+    struct bench *bench = bench_holding(&limits, &inbox);
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    net_drain(bench->net, on_drained, bench);
+    in.sin_port = htons((uint16_t)atoi(strrchr(bench->bound, ':') + 1));
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_EQ(connect(fd, (struct sockaddr *)&in, sizeof(in)), -1);
+    CHECK_EQ(errno, ECONNREFUSED);
+    close(fd);
+    inbox_fini(&inbox);
+    loop_run_until(bench->loop, is_drained, bench); /* its peer left */
+    bench_destroy(bench);
+}
+
+static void drains_the_greeting(void)
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+    struct inbox inbox;
+
+    bench_listen(bench, "127.0.0.1:0");
+    inbox_init(&inbox, bench, client_connect(bench));
+    for (int turn = 0; turn < 10; turn++)
+        uv_run(bench->loop, UV_RUN_NOWAIT);
+    CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 1);
+    net_drain(bench->net, on_drained, bench);
+    loop_run_until(bench->loop, inbox_is_over, &inbox);
+    loop_run_until(bench->loop, is_drained, bench);
+    inbox_fini(&inbox);
+    bench_destroy(bench);
+}
+
+static void gives_up(void)
+{
+    struct limits limits = limits_default();
+    struct inbox inbox;
+    struct bench *bench;
+
+    limits.drain_ms_max = 50;
+    bench = bench_holding(&limits, &inbox);
+    net_drain(bench->net, on_drained, bench); /* the request is never answered */
+    loop_run_until(bench->loop, is_drained, bench);
+    CHECK_EQ(bench->closed, 1);
+    inbox_fini(&inbox);
+    bench_destroy(bench);
+}
+
+static void aborts(void)
+{
+    const struct limits limits = limits_default();
+    struct inbox inbox;
+    struct bench *bench = bench_holding(&limits, &inbox);
+
+    bench->reply_bytes = 64 << 20;
+    bench_answer(bench, bench->held[0]);
+    for (int turn = 0; turn < 10; turn++)
+        uv_run(bench->loop, UV_RUN_NOWAIT); /* a write is under way, unread */
+    net_drain(bench->net, on_drained, bench);
+    net_abort(bench->net);
+    CHECK(!bench->drained);
+    CHECK_EQ(bench->closed, 0);
+    loop_run_until(bench->loop, is_drained, bench);
+    CHECK_EQ(bench->closed, 1);
+    inbox_fini(&inbox);
+    bench_destroy(bench);
+}
+
+static void again_and_again(void)
+{
+    const struct limits limits = limits_default();
+
+    for (int i = 0; i < 100; i++) {
+        struct bench *bench = bench_create(&limits);
+        struct inbox inbox;
+
+        bench->hold = i % 4 == 0;
+        bench_listen(bench, "127.0.0.1:0");
+        inbox_init(&inbox, bench, client_connect(bench));
+        client_greet(inbox.fd);
+        client_request(inbox.fd, 1);
+        for (int turn = 0; turn < i % 12; turn++) /* stop at any point */
+            uv_run(bench->loop, UV_RUN_NOWAIT);
+        if (i % 3)
+            inbox_fini(&inbox);
+        bench_destroy(bench);
+        if (i % 3 == 0)
+            inbox_fini(&inbox);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"an idle net drains", drains_idle},
+        {"a net that never listened drains", drains_nothing},
+        {"a busy net says GOAWAY, PING, GOAWAY, and ends with its calls", drains_busy},
+        {"a draining net accepts no more", accepts_no_more},
+        {"a connection that has not said its preface ends at once", drains_the_greeting},
+        {"what is left at drain_ms_max is closed", gives_up},
+        {"an abort ends in the midst of a write", aborts},
+        {"a net starts and stops a hundred times, at any point", again_and_again},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
