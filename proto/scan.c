@@ -62,21 +62,25 @@ static int fail(struct scan *scan, const char *error)
     return SCAN_ERROR;
 }
 
+static int exhausted(struct scan *scan, const char *error)
+{
+    fail(scan, error);
+    scan->status = TRIT_RESOURCE_EXHAUSTED;
+    return SCAN_ERROR;
+}
+
 static int part_append(struct scan *scan, const uint8_t *bytes, size_t count)
 {
     struct scan_part *part = &scan->parts[scan->levels[scan->depth].part];
     if (count > SCAN_PART_BYTES_MAX - part->count)
-        return fail(scan, "a message's small fields exceed 16384 bytes");
+        return exhausted(scan, "a message's small fields exceed 16384 bytes");
     size_t capacity = part->capacity ? part->capacity : PART_BYTES_FIRST;
     while (capacity - part->count < count)
         capacity *= 2;
     if (capacity != part->capacity) {
         uint8_t *grown = realloc(part->bytes, capacity);
-        if (grown == NULL) {
-            fail(scan, "out of memory");
-            scan->status = TRIT_RESOURCE_EXHAUSTED;
-            return SCAN_ERROR;
-        }
+        if (grown == NULL)
+            return exhausted(scan, "out of memory");
         part->bytes = grown;
         part->capacity = capacity;
     }
@@ -127,7 +131,7 @@ static int copy_begin(struct scan *scan, uint64_t length)
     if (length > level->left)
         return fail(scan, "a field reaches past the end of its message");
     if (length > SCAN_PART_BYTES_MAX - scan->parts[level->part].count)
-        return fail(scan, "a message's small fields exceed 16384 bytes");
+        return exhausted(scan, "a message's small fields exceed 16384 bytes");
     level->left -= length;
     scan->value_left = length;
     scan->state = STATE_COPY;

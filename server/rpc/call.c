@@ -20,6 +20,9 @@
 
 enum { HTTP2_CANCEL = 8 }; /* RFC 9113, 7 */
 
+_Static_assert((int)SCAN_PART_BYTES_MAX == (int)ENVELOPE_BYTES_MAX,
+               "one bound, two names");
+
 static const struct h2_header content_type = {"content-type", "application/grpc", 12, 16};
 
 /* ---- the end of a call --------------------------------------------------- */
@@ -272,7 +275,7 @@ static int message_begin(struct call *call, const struct deframed *found)
 {
     const struct limits *limits = call->rpc->config.limits;
     uint64_t bytes_max = call->method->streaming
-                             ? (uint64_t)CHUNK_BYTES_MAX + ENVELOPE_BYTES_MAX
+                             ? (uint64_t)CHUNK_BYTES_MAX + 4 * ENVELOPE_BYTES_MAX
                              : limits->message_bytes_max;
 
     if (bytes_max > limits->message_bytes_max)
@@ -306,6 +309,8 @@ static int message_bytes(struct call *call, const uint8_t *bytes, size_t count)
         case SCAN_MORE:
             return 0;
         case SCAN_ERROR:
+            if (call->scan.status == TRIT_RESOURCE_EXHAUSTED)
+                metric_limit(call->rpc->config.metrics, L_ENVELOPE);
             return fail(&call->failure, call->scan.status, "message", "message: %s",
                         call->scan.error);
         case SCAN_BLOB:

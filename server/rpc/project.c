@@ -29,7 +29,7 @@ static int project_task(struct call *call, struct flow *flow,
     if (wire->layer.present && wire->report == TRIT_REPORT_NONE)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.report",
                     "options.report: REPORT_DETAIL_NONE (2) together with a layer");
-    if (plan_init(&task->plan, &spec, &call->failure) < 0)
+    if (tensor_call_plan(call, &spec, &task->plan) < 0)
         return -1;
     task->op = TASK_TERNARIZE;
     task->kernels = call->rpc->config.kernels;

@@ -55,6 +55,9 @@ void tensor_fini(struct call *call);
  * what precedes ':'. */
 int decode_failed(struct call *call, const char *path, const char *error);
 
+/* plan_init, counting what the bounds refuse. */
+int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan);
+
 /* Takes a request's layer into the record; harmless when absent. */
 int tensor_call_layer(struct flow *flow, const struct wire_layer_ref *layer);
 

@@ -57,7 +57,7 @@ static int unpack_task(struct call *call, struct flow *flow)
         .has_out = true,
     };
     memcpy(spec.shape, wire.shape, sizeof(spec.shape));
-    if (plan_init(&flow->task.plan, &spec, &call->failure) < 0)
+    if (tensor_call_plan(call, &spec, &flow->task.plan) < 0)
         return -1;
     flow->task.op = wire.encoding == TRIT_ENCODING_DENSE ? TASK_PASS : TASK_UNPACK;
     flow->task.kernels = call->rpc->config.kernels;
@@ -109,7 +109,7 @@ static int backward_task(struct call *call, struct flow *flow)
         .has_out = true,
     };
     memcpy(spec.shape, tensor.shape, sizeof(spec.shape));
-    if (plan_init(&flow->task.plan, &spec, &call->failure) < 0)
+    if (tensor_call_plan(call, &spec, &flow->task.plan) < 0)
         return -1;
     flow->task.op = TASK_PASS;
     flow->task.kernels = call->rpc->config.kernels;

@@ -43,7 +43,7 @@ static int make_plan(struct call *call, const struct wire_verify *wire,
     };
 
     memcpy(spec.shape, tensor->shape, sizeof(spec.shape));
-    if (plan_init(plan, &spec, &call->failure) < 0)
+    if (tensor_call_plan(call, &spec, plan) < 0)
         return -1;
     if (packed && dtype_bytes((enum trit_dtype)tensor->dtype))
         plan->spec.dtype = (enum trit_dtype)tensor->dtype; /* for the report */
