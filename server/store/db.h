@@ -15,6 +15,8 @@ enum {
     DB_BUSY_MS = 5000,
     DB_VALUE_BYTES_MAX = 4 << 20, /* of any row; the largest is a chunk of codes */
     DB_WAL_BYTES_KEPT = 64 << 20, /* the log is cut back to this after a checkpoint */
+    DB_WAL_PAGES_MAX = 4000,      /* checkpoint above it: 16 MB, for fewer flushes when a
+                                     large upload passes */
 };
 
 struct db {

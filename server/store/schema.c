@@ -88,7 +88,9 @@ static int settings(struct db *db, bool in_memory, struct failure *failure)
         db_exec(db, "PRAGMA secure_delete = OFF", failure) ||
         db_exec(db, "PRAGMA cell_size_check = ON", failure))
         return -1;
-    snprintf(sql, sizeof(sql), "PRAGMA journal_size_limit = %d", DB_WAL_BYTES_KEPT);
+    snprintf(sql, sizeof(sql),
+             "PRAGMA journal_size_limit = %d; PRAGMA wal_autocheckpoint = %d",
+             DB_WAL_BYTES_KEPT, DB_WAL_PAGES_MAX);
     return db_exec(db, sql, failure);
 }
 

@@ -44,24 +44,18 @@ int serve_readyz(const struct web_config *web, const struct request *request,
 int serve_healthz(const struct web_config *web, const struct request *request,
                   struct reply *reply, struct failure *failure)
 {
-    char why[WHY_BYTES], *body;
+    char why[WHY_BYTES];
     int unready = not_ready(web, why);
     json_t *health = json_pack("{s:s, s:s}", "status", unready ? "unavailable" : "ok",
                                "version", web->version);
 
     (void)request;
-    if (health && unready)
-        json_object_set_new(health, "reason", json_string(why));
-    body = health ? json_dumps(health, JSON_INDENT(2)) : NULL;
-    json_decref(health);
-    if (body == NULL)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    if (health && unready && json_object_set_new(health, "reason", json_string(why))) {
+        json_decref(health);
+        health = NULL;
+    }
     reply->http_status = unready ? 503 : 200;
-    reply->type = "application/json";
-    text_put(&reply->body, body);
-    text_put(&reply->body, "\n");
-    free(body);
-    return 0;
+    return reply_json(reply, health, failure);
 }
 
 int serve_metrics(const struct web_config *web, const struct request *request,

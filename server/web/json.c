@@ -23,18 +23,25 @@ static int out_of_memory(struct failure *failure)
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
-/* Takes `value`, which may be NULL for lack of memory. */
-static int reply_json(struct reply *reply, json_t *value, struct failure *failure)
+static int write_json(const char *bytes, size_t count, void *arg)
 {
-    char *body = value ? json_dumps(value, JSON_INDENT(2)) : NULL;
+    struct text *body = arg;
+
+    text_add(body, bytes, count);
+    return body->failed ? -1 : 0;
+}
+
+/* Written by a callback of ours: json_dumps drops words when memory is short. */
+int reply_json(struct reply *reply, json_t *value, struct failure *failure)
+{
+    bool written =
+        value && json_dump_callback(value, write_json, &reply->body, JSON_INDENT(2)) == 0;
 
     json_decref(value);
-    if (body == NULL)
+    text_put(&reply->body, "\n");
+    if (!written || reply->body.failed)
         return out_of_memory(failure);
     reply->type = "application/json";
-    text_put(&reply->body, body);
-    text_put(&reply->body, "\n");
-    free(body);
     return 0;
 }
 
@@ -44,6 +51,12 @@ static bool add(struct listing *listing, json_t *row)
     if (json_array_append_new(listing->rows, row)) /* also where row is NULL */
         listing->failed = true;
     return !listing->failed;
+}
+
+/* Nothing was there to list; not: nothing could be kept of it. */
+static bool empty(const struct listing *listing)
+{
+    return !listing->failed && listing->rows && json_array_size(listing->rows) == 0;
 }
 
 static bool add_report(void *arg, const struct trit_report *report)
@@ -163,7 +176,7 @@ int serve_layers_json(const struct web_config *web, const struct request *reques
         json_decref(listing.rows);
         return -1;
     }
-    if (json_array_size(listing.rows) == 0 && !request->has_after) {
+    if (empty(&listing) && !request->has_after) {
         json_decref(listing.rows);
         return fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", request->names[0]);
     }
@@ -200,9 +213,8 @@ static int serve_history(const struct web_config *web, const struct request *req
 
     if (store_read_reports(web->reader, &query, add_report, &listing, failure) ||
         /* An empty stretch of a layer is an empty list; an unknown layer is 404. */
-        (json_array_size(listing.rows) == 0 &&
-         store_read_report(web->reader, query.run, query.layer, false, 0, &latest,
-                           failure))) {
+        (empty(&listing) && store_read_report(web->reader, query.run, query.layer, false,
+                                              0, &latest, failure))) {
         json_decref(listing.rows);
         return -1;
     }
@@ -262,15 +274,18 @@ unsigned http_status_of(enum trit_status status)
 void reply_error(struct reply *reply, const struct failure *failure)
 {
     json_t *message = json_string(failure->message);
-    /* A message that quotes a name cut in mid-character is no UTF-8. */
+    /* No text comes of a message that quotes a name cut in mid-character, nor
+     * where memory is short; the status stands all the same. */
     json_t *error =
         json_pack("{s:{s:s, s:o}}", "error", "status", status_name(failure->status),
-                  "message", message ? message : json_string("(not UTF-8)"));
+                  "message", message ? message : json_string("(cannot be shown)"));
 
     text_fini(&reply->body);
     reply->http_status = http_status_of(failure->status);
     reply->type = "application/json";
-    if (reply_json(reply, error, NULL))
-        text_put(&reply->body, "{\"error\":{\"status\":\"RESOURCE_EXHAUSTED\","
-                               "\"message\":\"out of memory\"}}\n");
+    if (reply_json(reply, error, NULL) == 0)
+        return;
+    text_fini(&reply->body);
+    text_put(&reply->body, "{\"error\":{\"status\":\"RESOURCE_EXHAUSTED\","
+                           "\"message\":\"out of memory\"}}\n");
 }

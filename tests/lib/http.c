@@ -47,22 +47,28 @@ static char *read_all(int fd, size_t *bytes)
     return all;
 }
 
-void http_send(struct http_reply *reply, const char *address, const char *request)
+void http_exchange(struct http_reply *reply, int fd, const char *request)
 {
-    int fd = http_connect(address);
     size_t bytes, length = strlen(request);
     char *all, *end;
 
     CHECK(send(fd, request, length, MSG_NOSIGNAL) == (ssize_t)length);
     all = read_all(fd, &bytes);
     close(fd);
-    *reply = (struct http_reply){.head = all};
+    *reply = (struct http_reply){.head = all, .body = all + bytes};
     end = strstr(all, "\r\n\r\n");
     if (end == NULL || sscanf(all, "HTTP/1.%*d %d", &reply->status) != 1)
-        check_failed(__FILE__, __LINE__, "no HTTP reply to: %.100s", request);
+        return;
     *end = '\0';
     reply->body = end + 4;
     reply->body_bytes = bytes - (size_t)(reply->body - all);
+}
+
+void http_send(struct http_reply *reply, const char *address, const char *request)
+{
+    http_exchange(reply, http_connect(address), request);
+    if (reply->status == 0)
+        check_failed(__FILE__, __LINE__, "no HTTP reply to: %.100s", request);
 }
 
 void http_get(struct http_reply *reply, const char *address, const char *path,

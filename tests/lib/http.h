@@ -22,6 +22,10 @@ int http_connect(const char *address);
  * the server is asked to close, and reads to the end. */
 void http_send(struct http_reply *reply, const char *address, const char *request);
 
+/* The same on a connection that is there, and closes it. Where no reply comes,
+ * status is 0 and the texts are empty. */
+void http_exchange(struct http_reply *reply, int fd, const char *request);
+
 /* GET of a path, with "Host: 127.0.0.1" and `headers` ("Name: value\r\n"...). */
 void http_get(struct http_reply *reply, const char *address, const char *path,
               const char *headers);

@@ -110,7 +110,7 @@ void fixture_done(struct store_put *put)
     fixture_put->done = true;
 }
 
-static void put_drained(struct store_put *put)
+void fixture_drained(struct store_put *put)
 {
     ((struct fixture_put *)(void *)put)->drained++;
 }
@@ -139,7 +139,7 @@ int fixture_put_start(struct store_fixture *fixture, struct fixture_put *put,
         put->put.failure = failure;
         return -1;
     }
-    store_on_drained(&put->put, put_drained);
+    store_on_drained(&put->put, fixture_drained);
     for (size_t at = 0; codes && at < bytes; at += piece) {
         size_t count = bytes - at < piece ? bytes - at : piece;
 

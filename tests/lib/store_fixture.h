@@ -39,8 +39,10 @@ struct fixture_put {
     unsigned waited;  /* times the store asked for a pause */
 };
 
-/* For puts driven by hand: sets `done` of the fixture_put they begin. */
+/* For puts driven by hand: set `done`, and count `drained`, of the fixture_put
+ * they begin. */
 void fixture_done(struct store_put *put);
+void fixture_drained(struct store_put *put);
 
 /* A report of a f32 tensor [rows, row_len]; the digest is made of `digest`. */
 void fixture_report(struct trit_report *report, const char *run, const char *layer,

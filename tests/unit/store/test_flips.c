@@ -1,11 +1,20 @@
 /* Flips: what changed between the codes of two steps, against counting one
  * element after another. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "obs/metrics.h"
 #include "tests/lib/check.h"
+#include "tests/lib/loop.h"
 #include "tests/lib/store_fixture.h"
+
+/* Sanitizers keep what is freed. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
 
 /* A tensor of codes 0..2, one byte each, and packed as kernels pack them. */
 struct tensor {
@@ -278,6 +287,59 @@ static void pauses(void)
     store_fixture_fini(&fixture);
 }
 
+/* Peak resident memory of this process, in KiB. */
+static long peak_kib(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    long kib = 0;
+
+    CHECK(file);
+    while (fgets(line, sizeof(line), file) && sscanf(line, "VmHWM: %ld", &kib) != 1)
+        continue;
+    fclose(file);
+    return kib;
+}
+
+static bool was_drained(void *arg)
+{
+    return ((struct fixture_put *)arg)->drained > 0;
+}
+
+/* A tensor of 1 GiB in f32 has 64 MiB of codes; they are never held. */
+static void constant_memory(void)
+{
+    enum { PIECE = 16 << 10, BYTES = 64 << 20 };
+    static uint8_t piece[PIECE];
+    struct store_fixture fixture;
+    long before;
+
+    store_fixture_init(&fixture, false);
+    before = peak_kib();
+    for (uint64_t step = 1; step <= 2; step++) {
+        struct fixture_put put = {.fixture = &fixture};
+
+        memset(piece, step == 1 ? 0x00 : 0x55, sizeof(piece));
+        fixture_report(&put.put.report, "run", "layer", step, (unsigned)step, 1,
+                       4 * (uint64_t)BYTES, 128);
+        put.put.done = fixture_done;
+        CHECK(store_begin(&put.put, fixture.store, NULL) == 0);
+        store_on_drained(&put.put, fixture_drained);
+        for (size_t at = 0; at < BYTES; at += PIECE) {
+            put.drained = 0;
+            if (store_codes(&put.put, piece, PIECE) > STORE_CODES_PENDING_MAX)
+                loop_run_until(fixture.loop, was_drained, &put);
+        }
+        store_commit(&put.put);
+        fixture_put_wait(&put);
+        CHECK_EQ(put.put.failure.status, TRIT_OK);
+        CHECK_EQ(put.put.report.flips, step == 1 ? 0 : 4 * (uint64_t)BYTES);
+    }
+    if (!SANITIZED)
+        CHECK(peak_kib() - before < 24 << 10);
+    store_fixture_fini(&fixture);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -288,6 +350,7 @@ int main(int argc, char **argv)
          only_alike},
         {"uploads side by side keep apart", interleaved},
         {"codes of the wrong length are refused, and nothing is stored", wrong_length},
+        {"codes of a large tensor pass in constant memory", constant_memory},
         {"an upload faster than the disk is told to pause, and resumes", pauses},
     };
 

@@ -8,6 +8,7 @@
 
 #include "obs/metrics.h"
 #include "tests/lib/check.h"
+#include "tests/lib/fault.h"
 #include "tests/lib/http.h"
 #include "tests/lib/store_fixture.h"
 #include "web/web.h"
@@ -405,6 +406,79 @@ static void rude_clients(void)
     fixture_fini(&fixture);
 }
 
+static void check_honest(const struct http_reply *reply, const struct http_reply *whole,
+                         const char *path, uint64_t nth)
+{
+    bool same = reply->status == whole->status;
+
+    if (same && strcmp(path, "/metrics") != 0 && strstr(reply->body, "memory") == NULL &&
+        strstr(reply->body, "cannot be shown") == NULL)
+        same = strcmp(reply->body, whole->body) == 0;
+    if (!same && reply->status != 0 &&
+        !(reply->status == 503 && strstr(reply->body, "RESOURCE_EXHAUSTED")))
+        check_failed(__FILE__, __LINE__, "GET %s, allocation %llu: %d %s", path,
+                     (unsigned long long)nth, reply->status, reply->body);
+}
+
+/* Each allocation of ours and of jansson in turn, while pages are asked for: a
+ * reply that says so, or a closed connection; never half a page. */
+static void memory(void)
+{
+    static const char *const paths[] = {"/",
+                                        "/runs/r/layers/l",
+                                        "/v1/runs",
+                                        "/v1/runs/r/layers",
+                                        "/v1/runs/r/layers/l?from=0",
+                                        "/nowhere",
+                                        "/metrics",
+                                        "/healthz"};
+    struct fixture fixture;
+
+    json_set_alloc_funcs(fault_malloc, free);
+    fixture_init(&fixture);
+    for (uint64_t step = 0; step < 20; step++)
+        file(&fixture, "r", "l", step);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        struct http_reply whole = {0}, reply;
+        bool fired = true;
+
+        http_get(&whole, fixture.address, paths[i], NULL);
+        for (uint64_t nth = 1; fired; nth += 1 + nth / 8) {
+            char request[256];
+            int fd = http_connect(fixture.address);
+
+            snprintf(request, sizeof(request),
+                     "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                     paths[i]);
+            fault_arm(FAULT_MEMORY, nth, FAULT_ONCE);
+            http_exchange(&reply, fd, request);
+            fired = fault_disarm();
+            check_honest(&reply, &whole, paths[i], nth);
+            http_free(&reply);
+        }
+        http_free(&whole);
+    }
+    json_set_alloc_funcs(malloc, free);
+    fixture_fini(&fixture);
+}
+
+static void start_fails(void)
+{
+    struct fixture fixture;
+    struct web_config config = {.address = "127.0.0.1:0"};
+    struct failure failure = {0};
+    struct web *web = NULL;
+    char bound[64];
+
+    fixture_init(&fixture);
+    fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
+    CHECK(web_start(&web, &config, bound, sizeof(bound), &failure) == -1);
+    CHECK(fault_disarm());
+    CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
+    CHECK(web == NULL);
+    fixture_fini(&fixture);
+}
+
 static void addresses(void)
 {
     struct fixture fixture;
@@ -447,6 +521,9 @@ int main(int argc, char **argv)
         {"every reply carries the policy against scripts, framing and sniffing", headers},
         {"pages show runs, layers and verdicts, with everything escaped", html_pages},
         {"rude clients leave the others undisturbed", rude_clients},
+        {"whichever allocation fails, a reply is whole, or says so, or is not there",
+         memory},
+        {"a server that lacks memory does not start, and says so", start_fails},
         {"an address that is wrong or taken is named", addresses},
     };
 
