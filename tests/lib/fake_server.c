@@ -20,13 +20,15 @@
 
 enum {
     CONNS_MAX = 80,
+    STREAMS_MAX = 4, /* at a time on one connection */
     WINDOW_BYTES = 1 << 20,
     FRAME_BYTES = 256 << 10,
     AWAIT_SECONDS_MAX = 20,
 };
 
+/* All of it is preallocated: the tests make memory fail, for the client only. */
 struct stream {
-    struct stream *next;
+    bool used;
     struct conn *conn;
     const struct fake_act *act;
     size_t number; /* of the request; FAKE_REQUESTS_MAX: not recorded */
@@ -36,10 +38,10 @@ struct stream {
 };
 
 struct conn {
-    struct fake_server *server;
+    struct fake_server *server; /* NULL: not in use */
     int fd, number;
     nghttp2_session *session;
-    struct stream *streams;
+    struct stream streams[STREAMS_MAX];
     const uint8_t *out; /* from mem_send, not yet written */
     size_t out_bytes;
     size_t write_bytes_max;
@@ -52,7 +54,7 @@ struct fake_server {
     char address[32];
     int listener, stop[2];
     pthread_t thread;
-    struct conn *conns[CONNS_MAX];
+    struct conn conns[CONNS_MAX];
     nghttp2_session_callbacks *callbacks;
 
     pthread_mutex_t lock; /* guards what tests may ask */
@@ -214,11 +216,11 @@ static int begin_cb(nghttp2_session *session, const nghttp2_frame *frame, void *
 
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    stream = calloc(1, sizeof *stream);
-    stream->conn = conn;
-    stream->id = frame->hd.stream_id;
-    stream->next = conn->streams;
-    conn->streams = stream;
+    stream = conn->streams;
+    while (stream->used)
+        if (++stream == conn->streams + STREAMS_MAX)
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    *stream = (struct stream){.used = true, .conn = conn, .id = frame->hd.stream_id};
     nghttp2_session_set_stream_user_data(session, stream->id, stream);
 
     pthread_mutex_lock(&server->lock);
@@ -339,17 +341,11 @@ static int sent_cb(nghttp2_session *session, const nghttp2_frame *frame, void *u
 
 static int closed_cb(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 {
-    struct conn *conn = user;
-    struct stream **at = &conn->streams, *gone;
+    struct stream *stream = nghttp2_session_get_stream_user_data(session, id);
 
-    (void)session, (void)code;
-    while (*at && (*at)->id != id)
-        at = &(*at)->next;
-    gone = *at;
-    if (gone) {
-        *at = gone->next;
-        free(gone);
-    }
+    (void)code, (void)user;
+    if (stream)
+        stream->used = false;
     return 0;
 }
 
@@ -358,16 +354,9 @@ static int closed_cb(nghttp2_session *session, int32_t id, uint32_t code, void *
 
 static void conn_close(struct conn *conn)
 {
-    struct stream *stream;
-
-    conn->server->conns[conn->number % CONNS_MAX] = NULL;
     nghttp2_session_del(conn->session);
-    while ((stream = conn->streams)) {
-        conn->streams = stream->next;
-        free(stream);
-    }
     close(conn->fd);
-    free(conn);
+    conn->server = NULL;
 }
 
 static void accept_conn(struct fake_server *server)
@@ -378,21 +367,23 @@ static void accept_conn(struct fake_server *server)
     };
     const int send_bytes = 64 << 10;
     int fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    struct conn *conn;
+    struct conn *conn = server->conns;
 
     if (fd < 0)
         return;
+    while (conn->server)
+        if (++conn == server->conns + CONNS_MAX) {
+            close(fd);
+            return;
+        }
     /* Small, so that what a test sends does not just vanish in buffers. */
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
-    conn = calloc(1, sizeof *conn);
-    conn->server = server;
-    conn->fd = fd;
+    *conn = (struct conn){.server = server, .fd = fd};
     pthread_mutex_lock(&server->lock);
     conn->number = server->accepted++;
     pthread_mutex_unlock(&server->lock);
     nghttp2_session_server_new(&conn->session, server->callbacks, conn);
     nghttp2_submit_settings(conn->session, 0, settings, 2);
-    server->conns[conn->number % CONNS_MAX] = conn;
 }
 
 /* False: the connection is over. */
@@ -468,10 +459,10 @@ static void *serve(void *arg)
         nfds_t count = 2;
 
         for (size_t i = 0; i < CONNS_MAX; i++)
-            if (server->conns[i]) {
-                polled[count - 2] = server->conns[i];
-                waits[count++] = (struct pollfd){server->conns[i]->fd,
-                                                 conn_events(server->conns[i]), 0};
+            if (server->conns[i].server) {
+                polled[count - 2] = &server->conns[i];
+                waits[count++] = (struct pollfd){server->conns[i].fd,
+                                                 conn_events(&server->conns[i]), 0};
             }
         poll(waits, count, -1);
         if (waits[0].revents)
@@ -483,8 +474,8 @@ static void *serve(void *arg)
             accept_conn(server);
     }
     for (size_t i = 0; i < CONNS_MAX; i++)
-        if (server->conns[i])
-            conn_close(server->conns[i]);
+        if (server->conns[i].server)
+            conn_close(&server->conns[i]);
     return NULL;
 }
 
