@@ -10,6 +10,13 @@
 #include "h2/meter.h"
 #include "h2/session.h"
 
+enum {
+    /* nghttp2 ends the connection of a peer that opens more streams than it was
+     * told; RFC 9113, 5.1.2, wants the stream refused. So nghttp2 counts up to
+     * this many more than the peer is told, and on_begin_headers refuses. */
+    STREAMS_SLACK = 1000,
+};
+
 enum session_state {
     SESSION_OPEN,
     SESSION_DRAINING,  /* GOAWAY(2^31-1) submitted */
@@ -31,7 +38,7 @@ struct h2_session {
     bool woken;        /* wake() was called and h2_produce not yet */
     const char *blame; /* why it is condemned */
     struct list streams, dead; /* the dead wait for the batch that has their bytes */
-    size_t stream_count;
+    size_t stream_count, streams_max;
     struct batch batch;
     struct meter glitches; /* what no honest peer does */
     struct meter chatter;  /* frames that carry nothing, beside those that do */

@@ -83,6 +83,12 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
+    if (session->stream_count >= session->streams_max) {
+        session_heed(session,
+                     nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                               NGHTTP2_REFUSED_STREAM));
+        return verdict(session);
+    }
     stream = stream_create(session, frame->hd.stream_id);
     if (!stream)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* RST_STREAM(INTERNAL_ERROR) */

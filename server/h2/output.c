@@ -48,13 +48,20 @@ static ssize_t frame_length_max(nghttp2_session *ng, uint8_t frame_type,
     return (ssize_t)least(bytes, (size_t)stream_window);
 }
 
-static int submit_trailers(struct h2_stream *stream)
+/* Ends the body: trailers will follow, or, where there are none, END_STREAM is
+ * on its last DATA frame. */
+static int end_body(struct h2_stream *stream, uint32_t *flags)
 {
-    struct h2_session *session = stream->session;
-    int code = nghttp2_submit_trailer(session->ng, stream->id, stream->trailers->nv,
-                                      stream->trailers->count);
+    struct fields *trailers = stream->trailers;
+    int code = 0;
 
-    free(stream->trailers);
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (trailers->count) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        code = nghttp2_submit_trailer(stream->session->ng, stream->id, trailers->nv,
+                                      trailers->count);
+    }
+    free(trailers);
     stream->trailers = NULL;
     stream_moves(stream, STREAM_ENDING);
     return code;
@@ -71,8 +78,7 @@ static ssize_t read_body(nghttp2_session *ng, int32_t stream_id, uint8_t *buffer
     (void)ng, (void)stream_id, (void)buffer;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (bytes == stream->queued && stream->state == STREAM_FINISHING) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        if (submit_trailers(stream) != 0)
+        if (end_body(stream, flags) != 0)
             return NGHTTP2_ERR_CALLBACK_FAILURE;
     } else if (bytes == 0) {
         return NGHTTP2_ERR_DEFERRED;
@@ -101,7 +107,7 @@ static int send_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *h
     return batch_full(&session->batch) ? NGHTTP2_ERR_PAUSE : 0;
 }
 
-/* A HEADERS frame with END_STREAM was taken: the response is complete. */
+/* A frame with END_STREAM was taken: the response is complete. */
 static void ended(struct h2_stream *stream)
 {
     struct h2_session *session = stream->session;
@@ -130,8 +136,10 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
 
     if (frame->hd.type == NGHTTP2_RST_STREAM)
         count_reset(session, frame->rst_stream.error_code);
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+        return 0;
     session_useful(session, frame->hd.type, frame->hd.length);
-    if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     stream = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
     if (stream)
@@ -145,6 +153,23 @@ void output_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks,
                                                                    frame_length_max);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+}
+
+/* Our one SETTINGS frame leaves: the peer is told the real limit. */
+static void take_slack_off(const struct h2_session *session, uint8_t *frame, size_t bytes)
+{
+    const uint32_t max = (uint32_t)session->streams_max;
+
+    for (size_t at = FRAME_HEADER_BYTES; at + 6 <= bytes; at += 6) {
+        uint8_t *entry = frame + at;
+
+        if ((entry[0] << 8 | entry[1]) != NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
+            continue;
+        entry[2] = (uint8_t)(max >> 24);
+        entry[3] = (uint8_t)(max >> 16);
+        entry[4] = (uint8_t)(max >> 8);
+        entry[5] = (uint8_t)max;
+    }
 }
 
 static int fill(struct h2_session *session)
@@ -161,6 +186,9 @@ static int fill(struct h2_session *session)
             batch_point(batch, bytes, (size_t)count);
             return 0; /* nghttp2 keeps it until the next mem_send */
         }
+        if (bytes[3] == NGHTTP2_SETTINGS)
+            take_slack_off(session, batch->staging + batch->staged - count,
+                           (size_t)count);
     }
     return 0;
 }

@@ -113,12 +113,14 @@ del_callbacks:
     return code;
 }
 
-/* Queued now, sent with the first batch: gRPC clients wait for our SETTINGS.
+/* Queued now, sent with the first batch, where output.c takes the slack off
+ * again: gRPC clients wait for our SETTINGS.
  * The connection's window is no setting and must be opened by WINDOW_UPDATE. */
 static int submit_settings(struct h2_session *session, const struct limits *limits)
 {
     const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams_per_connection_max},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+         limits->streams_per_connection_max + STREAMS_SLACK},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)limits->stream_window_bytes},
         {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, (uint32_t)limits->frame_bytes_max},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_BYTES_MAX},
@@ -144,6 +146,7 @@ struct h2_session *h2_create(const struct limits *limits, const struct h2_events
     session->wake = wake;
     session->waker = waker;
     session->state = SESSION_OPEN;
+    session->streams_max = limits->streams_per_connection_max;
     list_init(&session->streams);
     list_init(&session->dead);
     batch_init(&session->batch);

@@ -111,9 +111,9 @@ int h2_respond(struct h2_stream *stream, int http_status, const struct h2_header
  * h2_finish. Never fails: on a dead stream it is released by closed(). */
 void h2_write(struct h2_stream *stream, struct h2_slice *slice);
 
-/* Ends the response with trailers (copied). Without an earlier h2_respond this
- * is Trailers-Only: one HEADERS with :status 200 and the fields. If the peer
- * has not half-closed by then, RST_STREAM(NO_ERROR) follows the trailers. */
+/* Ends the response with trailers (copied; none: END_STREAM on the last DATA). Without an
+ * earlier h2_respond this is Trailers-Only: one HEADERS with :status 200 and the fields.
+ * If the peer has not half-closed by then, RST_STREAM(NO_ERROR) follows the trailers. */
 int h2_finish(struct h2_stream *stream, const struct h2_header *fields, size_t count);
 
 void h2_reset(struct h2_stream *stream, uint32_t error_code);

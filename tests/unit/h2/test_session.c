@@ -348,6 +348,26 @@ static void stream_limit(void)
     pair_destroy(pair);
 }
 
+static void stream_limit_known(void)
+{
+    struct crowd *crowd = crowd_create();
+    uint8_t buffer[100];
+
+    crowd_feed(crowd, "\0\0\0\4\1\0\0\0\0", 9); /* SETTINGS ACK: no excuse */
+    for (uint32_t i = 0; i < crowd->limits.streams_per_connection_max + 7; i++)
+        crowd_feed(crowd, buffer, headers_frame(buffer, 2 * i + 1, 0));
+    crowd_take(crowd);
+    CHECK_EQ(crowd->result, 0);
+    CHECK(!h2_over(crowd->session));
+    CHECK_EQ(crowd->requests, crowd->limits.streams_per_connection_max);
+    CHECK_EQ(h2_counters(crowd->session)->refused_streams, 7);
+    CHECK_EQ(h2_streams(crowd->session), crowd->limits.streams_per_connection_max);
+    crowd_feed(crowd, buffer, frame(buffer, NGHTTP2_RST_STREAM, 0, 1, "\0\0\0\10", 4));
+    crowd_feed(crowd, buffer, headers_frame(buffer, 1001, 0));
+    CHECK_EQ(crowd->requests, crowd->limits.streams_per_connection_max + 1);
+    crowd_destroy(crowd);
+}
+
 static void not_http2(void)
 {
     struct crowd *crowd = calloc(1, sizeof(*crowd));
@@ -494,6 +514,7 @@ int main(int argc, char **argv)
         {"header bytes are counted as the RFC does", header_bytes},
         {"a thousand fields end the connection", header_bomb},
         {"streams above the limit are refused", stream_limit},
+        {"they are refused, too, when the peer knew", stream_limit_known},
         {"what is not HTTP/2 is beyond repair", not_http2},
         {"a malformed request costs its stream, not the connection",
          survives_bad_streams},

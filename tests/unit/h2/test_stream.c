@@ -117,6 +117,25 @@ static void trailers_only(void)
     pair_destroy(pair);
 }
 
+static void no_trailers(void)
+{
+    for (size_t bytes = 0; bytes <= 10; bytes += 10) {
+        struct pair *pair = pair_create();
+        struct call *call = one_call(pair, bytes > 0);
+
+        CHECK_EQ(h2_respond(call->stream, 415, NULL, 0), 0);
+        if (bytes)
+            call_write(call, bytes, 'x');
+        CHECK_EQ(h2_finish(call->stream, NULL, 0), 0);
+        pair_pump(pair);
+        CHECK_STR(pair->replies[0].status, "415");
+        CHECK_EQ(pair->replies[0].body_bytes, bytes);
+        CHECK(pair->replies[0].closed);
+        CHECK_EQ(call->close_code, 0);
+        pair_destroy(pair);
+    }
+}
+
 static void early_finish(void)
 {
     struct pair *pair = pair_create();
@@ -585,6 +604,7 @@ int main(int argc, char **argv)
         {"an answer from within request() needs no wake", answers_at_once},
         {"a response without body ends in trailers", no_body},
         {"finish without respond is one HEADERS frame", trailers_only},
+        {"a response without trailers ends in DATA", no_trailers},
         {"finishing before the peer half-closes ends in RST_STREAM(NO_ERROR)",
          early_finish},
         {"after finish only closed() comes", nothing_after_finish},
