@@ -4,7 +4,7 @@
  * Happy path. conn_open takes an accepted socket, creates the session, starts
  * reading and arms the handshake timer. on_read hands bytes to h2_receive and
  * marks the connection dirty; net's turn calls conn_flush, which takes a batch,
- * tries to write it at once and leaves the rest to uv_write; on_written goes on.
+ * tries to write it at once and leaves the rest to uv_write (write.c).
  * Nothing is written before the client's preface is complete, so that a peer
  * that speaks HTTP/1 is answered in HTTP/1. When the session is over, and
  * nothing is being written, the connection closes: conn_close → on_closed, the
@@ -26,7 +26,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/limits.h"
 #include "h2/session.h"
 #include "obs/log.h"
@@ -91,139 +90,12 @@ void conn_close(struct conn *conn, const char *reason)
     uv_close(&conn->io.handle, on_closed);
 }
 
-static uint64_t after_ms(uint64_t ms)
-{
-    return clock_monotonic_ns() + ms * 1000000;
-}
-
 static void on_handshake_timeout(struct timer *timer)
 {
     struct conn *conn = LIST_OWNER(timer, struct conn, handshake);
 
     metric_limit(conn->net->config.metrics, L_HANDSHAKE);
     conn_close(conn, "handshake_timeout");
-}
-
-static void stall_arm(struct conn *conn)
-{
-    conn->write_bytes_left = uv_stream_get_write_queue_size(&conn->io.stream);
-    timer_arm(conn->net->config.timers, &conn->stall,
-              after_ms(conn->net->config.limits->idle_ms_max));
-}
-
-/* A slow reader is no stalled one: any byte taken since earns another term. */
-static void on_stall(struct timer *timer)
-{
-    struct conn *conn = LIST_OWNER(timer, struct conn, stall);
-
-    if (uv_stream_get_write_queue_size(&conn->io.stream) < conn->write_bytes_left) {
-        stall_arm(conn);
-        return;
-    }
-    metric_limit(conn->net->config.metrics, L_IDLE);
-    conn_close(conn, "write_stalled");
-}
-
-/* ---- output ---- */
-
-static void on_written(uv_write_t *write, int status)
-{
-    struct conn *conn = LIST_OWNER(write, struct conn, write);
-
-    conn->writing = false;
-    timer_disarm(conn->net->config.timers, &conn->stall);
-    if (conn->state == CONN_CLOSING)
-        return;
-    if (status != 0) {
-        conn_close(conn, uv_err_name(status));
-        return;
-    }
-    h2_produced(conn->session);
-    conn_flush(conn);
-}
-
-/* What uv_try_write left of a batch. */
-static int write_rest(struct conn *conn, uv_buf_t *bufs, size_t count, size_t written)
-{
-    int code;
-
-    while (written >= bufs->len) {
-        written -= bufs->len;
-        bufs++;
-        count--;
-    }
-    bufs->base += written;
-    bufs->len -= written;
-    code = uv_write(&conn->write, &conn->io.stream, bufs, (unsigned)count, on_written);
-    if (code != 0)
-        return code;
-    conn->writing = true;
-    stall_arm(conn);
-    return 0;
-}
-
-/* Writes one batch; what does not leave at once goes on as conn->writing. 0, or
- * a libuv code. */
-static int write_batch(struct conn *conn, const struct iovec *iov, size_t count)
-{
-    uv_buf_t bufs[WRITE_IOVECS];
-    size_t bytes = 0;
-    int written;
-
-    for (size_t i = 0; i < count; i++) {
-        bufs[i] = uv_buf_init(iov[i].iov_base, (unsigned)iov[i].iov_len);
-        bytes += iov[i].iov_len;
-    }
-    written = uv_try_write(&conn->io.stream, bufs, (unsigned)count);
-    if (written == UV_EAGAIN)
-        written = 0;
-    if (written < 0)
-        return written;
-    metric_add(conn->net->config.metrics, M_SENT_BYTES, bytes);
-    if ((size_t)written < bytes)
-        return write_rest(conn, bufs, count, (size_t)written);
-    h2_produced(conn->session);
-    return 0;
-}
-
-static void count_refusals(struct conn *conn)
-{
-    const uint64_t refused = h2_counters(conn->session)->refused_streams;
-
-    for (; conn->refused_streams < refused; conn->refused_streams++)
-        metric_limit(conn->net->config.metrics, L_STREAMS);
-}
-
-void conn_flush(struct conn *conn)
-{
-    struct failure failure = {0};
-    struct iovec iov[WRITE_IOVECS];
-    int batches = 0, code;
-
-    if (conn->state != CONN_OPEN && conn->state != CONN_LAST_WORDS)
-        return;
-    for (; !conn->writing; batches++) {
-        size_t count = WRITE_IOVECS;
-
-        if (batches == WRITE_BATCHES_PER_TURN) {
-            conn_dirty(conn);
-            return;
-        }
-        if (h2_produce(conn->session, iov, &count, &failure) != 0) {
-            conn_close(conn, "out_of_memory");
-            return;
-        }
-        if (count == 0)
-            break;
-        code = write_batch(conn, iov, count);
-        if (code != 0) {
-            conn_close(conn, uv_err_name(code));
-            return;
-        }
-    }
-    count_refusals(conn);
-    if (!conn->writing && (conn->state == CONN_LAST_WORDS || h2_over(conn->session)))
-        conn_close(conn, conn->reason ? conn->reason : "done");
 }
 
 static void conn_wake(void *waker)
@@ -368,7 +240,7 @@ static struct conn *conn_create(struct net *net, const struct address *peer)
     conn->state = CONN_GREETING;
     list_init(&conn->dirty);
     timer_init(&conn->handshake, on_handshake_timeout);
-    timer_init(&conn->stall, on_stall);
+    timer_init(&conn->stall, conn_on_stall);
     address_format(peer, conn->peer, sizeof(conn->peer));
     list_push(&net->conns, &conn->link);
     net->conn_count++;

@@ -44,8 +44,9 @@ int conn_open(struct net *net, int fd, const struct address *peer,
 /* There may be output: net's next turn flushes (net.c). */
 void conn_dirty(struct conn *conn);
 
-/* Writes what the session has, as far as the socket takes it. */
+/* Writes what the session has, as far as the socket takes it (write.c). */
 void conn_flush(struct conn *conn);
+void conn_on_stall(struct timer *timer);
 
 /* Orderly end: no new streams, then the session ends when the last has. */
 void conn_drain(struct conn *conn);

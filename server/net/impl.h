@@ -1,11 +1,12 @@
 /* The inside of net, for the files of this room: net.c (the whole), listener.c
- * (sockets that accept), conn.c (sockets that were accepted). */
+ * (sockets that accept), conn.c and write.c (sockets that were accepted). */
 #ifndef NET_IMPL_H
 #define NET_IMPL_H
 
 #include <uv.h>
 
 #include "async/loop.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "net/address.h"
 #include "net/listener.h"
@@ -45,6 +46,12 @@ struct net {
     void (*drained)(void *arg);
     void *drained_arg;
 };
+
+/* For timers. */
+static inline uint64_t after_ms(uint64_t ms)
+{
+    return clock_monotonic_ns() + ms * 1000000;
+}
 
 /* net.c: a listener or connection has closed for good. */
 void net_settle(struct net *net);

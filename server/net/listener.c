@@ -20,7 +20,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/limits.h"
 #include "net/conn.h"
 #include "obs/log.h"
@@ -78,8 +77,7 @@ static void pause_accepting(struct listener *listener, int error)
     struct net *net = listener->net;
 
     uv_poll_stop(&listener->poll);
-    timer_arm(net->config.timers, &listener->again,
-              clock_monotonic_ns() + ACCEPT_PAUSE_MS * 1000000ull);
+    timer_arm(net->config.timers, &listener->again, after_ms(ACCEPT_PAUSE_MS));
     log_event(net->config.log, LOG_WARN, "accept_paused",
               LOG_FIELDS(LOG_STR("error", strerror(error))));
 }

@@ -16,7 +16,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/limits.h"
 #include "net/conn.h"
 #include "obs/log.h"
@@ -164,7 +163,6 @@ void net_settle(struct net *net)
 
 void net_drain(struct net *net, void (*drained)(void *arg), void *arg)
 {
-    const uint64_t now_ns = clock_monotonic_ns();
     const uint64_t drain_ms = net->config.limits->drain_ms_max;
     struct list *node;
 
@@ -172,9 +170,9 @@ void net_drain(struct net *net, void (*drained)(void *arg), void *arg)
     net->drained_arg = arg;
     if (!net_moves(net, NET_DRAINING))
         return;
-    net->drain_until_ns = now_ns + drain_ms * 1000000;
+    net->drain_until_ns = after_ms(drain_ms);
     timer_arm(net->config.timers, &net->drain_timer,
-              now_ns + (drain_ms < DRAIN_PING_MS ? drain_ms : DRAIN_PING_MS) * 1000000);
+              after_ms(drain_ms < DRAIN_PING_MS ? drain_ms : DRAIN_PING_MS));
     listeners_close(net);
     for (node = net->conns.next; node != &net->conns; node = node->next)
         conn_drain(conn_of(node));

@@ -1,0 +1,132 @@
+/* A connection's output. conn_flush takes a batch from the session and tries to
+ * write it at once; what the socket does not take goes on as conn->write, and
+ * on_written flushes again. One batch at a time: while it is under way nothing
+ * more is taken from the session, so what a slow peer does not read stays with
+ * its owner. The stall timer runs exactly while a write is under way.
+ *
+ * Failures close the connection: a write error; no byte taken in idle_ms_max;
+ * a session that is out of memory. */
+#include "base/limits.h"
+#include "h2/session.h"
+#include "net/conn.h"
+#include "obs/metrics.h"
+
+static void stall_arm(struct conn *conn)
+{
+    conn->write_bytes_left = uv_stream_get_write_queue_size(&conn->io.stream);
+    timer_arm(conn->net->config.timers, &conn->stall,
+              after_ms(conn->net->config.limits->idle_ms_max));
+}
+
+/* A slow reader is no stalled one: any byte taken since earns another term. */
+void conn_on_stall(struct timer *timer)
+{
+    struct conn *conn = LIST_OWNER(timer, struct conn, stall);
+
+    if (uv_stream_get_write_queue_size(&conn->io.stream) < conn->write_bytes_left) {
+        stall_arm(conn);
+        return;
+    }
+    metric_limit(conn->net->config.metrics, L_IDLE);
+    conn_close(conn, "write_stalled");
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct conn *conn = LIST_OWNER(write, struct conn, write);
+
+    conn->writing = false;
+    timer_disarm(conn->net->config.timers, &conn->stall);
+    if (conn->state == CONN_CLOSING)
+        return;
+    if (status != 0) {
+        conn_close(conn, uv_err_name(status));
+        return;
+    }
+    h2_produced(conn->session);
+    conn_flush(conn);
+}
+
+/* What uv_try_write left of a batch. */
+static int write_rest(struct conn *conn, uv_buf_t *bufs, size_t count, size_t written)
+{
+    int code;
+
+    while (written >= bufs->len) {
+        written -= bufs->len;
+        bufs++;
+        count--;
+    }
+    bufs->base += written;
+    bufs->len -= written;
+    code = uv_write(&conn->write, &conn->io.stream, bufs, (unsigned)count, on_written);
+    if (code != 0)
+        return code;
+    conn->writing = true;
+    stall_arm(conn);
+    return 0;
+}
+
+/* Writes one batch; what does not leave at once goes on as conn->writing. 0, or
+ * a libuv code. */
+static int write_batch(struct conn *conn, const struct iovec *iov, size_t count)
+{
+    uv_buf_t bufs[WRITE_IOVECS];
+    size_t bytes = 0;
+    int written;
+
+    for (size_t i = 0; i < count; i++) {
+        bufs[i] = uv_buf_init(iov[i].iov_base, (unsigned)iov[i].iov_len);
+        bytes += iov[i].iov_len;
+    }
+    written = uv_try_write(&conn->io.stream, bufs, (unsigned)count);
+    if (written == UV_EAGAIN)
+        written = 0;
+    if (written < 0)
+        return written;
+    metric_add(conn->net->config.metrics, M_SENT_BYTES, bytes);
+    if ((size_t)written < bytes)
+        return write_rest(conn, bufs, count, (size_t)written);
+    h2_produced(conn->session);
+    return 0;
+}
+
+static void count_refusals(struct conn *conn)
+{
+    const uint64_t refused = h2_counters(conn->session)->refused_streams;
+
+    for (; conn->refused_streams < refused; conn->refused_streams++)
+        metric_limit(conn->net->config.metrics, L_STREAMS);
+}
+
+void conn_flush(struct conn *conn)
+{
+    struct failure failure = {0};
+    struct iovec iov[WRITE_IOVECS];
+    int batches = 0, code;
+
+    if (conn->state != CONN_OPEN && conn->state != CONN_LAST_WORDS)
+        return;
+    for (; !conn->writing; batches++) {
+        size_t count = WRITE_IOVECS;
+
+        if (batches == WRITE_BATCHES_PER_TURN) {
+            conn_dirty(conn);
+            return;
+        }
+        if (h2_produce(conn->session, iov, &count, &failure) != 0) {
+            conn_close(conn, "out_of_memory");
+            return;
+        }
+        if (count == 0)
+            break;
+        code = write_batch(conn, iov, count);
+        if (code != 0) {
+            conn_close(conn, uv_err_name(code));
+            return;
+        }
+    }
+    count_refusals(conn);
+    if (!conn->writing && (conn->state == CONN_LAST_WORDS || h2_over(conn->session)))
+        conn_close(conn, conn->reason ? conn->reason : "done");
+}
