@@ -30,7 +30,7 @@ bool cpu_has_avx512(void)
 
 bool cpu_has_crc32c(void)
 {
-    return __builtin_cpu_supports("sse4.2");
+    return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
 
 /* MXCSR as at power-on: all exceptions masked, round to nearest, no FTZ, no DAZ. */

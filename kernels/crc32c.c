@@ -55,15 +55,59 @@ static uint32_t crc_table(uint32_t crc, const uint8_t *bytes, size_t count)
 
 #if defined(__x86_64__)
 
-__attribute__((target("sse4.2"))) static uint32_t
+/* One chain of the instruction waits three cycles a word. Three chains over
+ * neighbouring lanes of LANE_BYTES fill them; then they become one, since the CRC
+ * of a piece followed by n bytes is the piece's CRC times x^(8n) mod P:
+ *
+ *   crc = a * x^(16 L) + b * x^(8 L) + c
+ *
+ * The factors are x^(8n - 33) mod P, bits reflected: the instruction itself
+ * multiplies by x^32, and a reflected carry-less product lacks one more x. Gopal
+ * et al., "Fast CRC Computation for iSCSI Polynomial Using CRC32 Instruction",
+ * Intel 2011. */
+enum { LANE_BYTES = 1024 };
+static const long long over_two_lanes = 0xa51b6135;
+static const long long over_one_lane = 0x170076fa;
+
+typedef long long two_words __attribute__((vector_size(16)));
+
+__attribute__((target("sse4.2,pclmul"))) static inline uint64_t
+join(uint64_t a, uint64_t b, uint64_t c)
+{
+    two_words lanes = {(long long)a, (long long)b};
+    two_words factors = {over_two_lanes, over_one_lane};
+    two_words moved = __builtin_ia32_pclmulqdq128(lanes, factors, 0x00) ^
+                      __builtin_ia32_pclmulqdq128(lanes, factors, 0x11);
+
+    return __builtin_ia32_crc32di(0, (uint64_t)moved[0]) ^ c;
+}
+
+__attribute__((target("sse4.2"))) static inline uint64_t word_at(const uint8_t *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+__attribute__((target("sse4.2,pclmul"))) static uint32_t
 crc_instruction(uint32_t crc, const uint8_t *bytes, size_t count)
 {
-    uint64_t state = crc, word;
-    for (; count >= sizeof word; bytes += sizeof word, count -= sizeof word) {
-        memcpy(&word, bytes, sizeof word);
-        state = __builtin_ia32_crc32di(state, word);
+    uint64_t a = crc;
+
+    for (; count >= 3 * LANE_BYTES; bytes += 3 * LANE_BYTES, count -= 3 * LANE_BYTES) {
+        uint64_t b = 0, c = 0;
+
+        for (size_t i = 0; i < LANE_BYTES; i += 8) {
+            a = __builtin_ia32_crc32di(a, word_at(bytes + i));
+            b = __builtin_ia32_crc32di(b, word_at(bytes + LANE_BYTES + i));
+            c = __builtin_ia32_crc32di(c, word_at(bytes + 2 * LANE_BYTES + i));
+        }
+        a = join(a, b, c);
     }
-    crc = (uint32_t)state;
+    for (; count >= 8; bytes += 8, count -= 8)
+        a = __builtin_ia32_crc32di(a, word_at(bytes));
+    crc = (uint32_t)a;
     for (; count; bytes++, count--)
         crc = __builtin_ia32_crc32qi(crc, *bytes);
     return crc;
