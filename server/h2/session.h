@@ -100,8 +100,8 @@ void *h2_stream_user(const struct h2_stream *stream);
 void h2_stream_set_user(struct h2_stream *stream, void *user);
 
 /* What follows does nothing, and succeeds, on a stream that was reset or that
- * nghttp2 has closed while closed() is still due. -1 is lack of memory. At most
- * 64 fields. */
+ * nghttp2 has closed while closed() is still due. -1 is lack of memory; the
+ * connection then ends by itself. At most 64 fields. */
 
 /* Response headers, once; `fields` are copied. :status is `http_status`. */
 int h2_respond(struct h2_stream *stream, int http_status, const struct h2_header *fields,

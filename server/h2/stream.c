@@ -175,8 +175,10 @@ int h2_finish(struct h2_stream *stream, const struct h2_header *fields, size_t c
     if (stream->state != STREAM_RESPONDING)
         return 0;
     trailers = fields_copy(fields, count);
-    if (!trailers)
+    if (!trailers) {
+        session_heed(stream->session, NGHTTP2_ERR_NOMEM);
         return -1;
+    }
     stream->trailers = trailers;
     stream_moves(stream, STREAM_FINISHING);
     stream_resume(stream);

@@ -420,4 +420,13 @@ static inline void pair_half_close(struct pair *pair, struct reply *reply)
     nghttp2_session_resume_data(pair->client, reply->id);
 }
 
+/* A pair with one request delivered: 1000 bytes, half-closed unless `open`. */
+static inline struct call *one_call(struct pair *pair, bool open)
+{
+    pair_request(pair, "/a/b", 1000, open);
+    pair_pump(pair);
+    CHECK_EQ(pair->call_count, 1);
+    return &pair->calls[0];
+}
+
 #endif
