@@ -243,7 +243,7 @@ define room_tests
 $(O)/tests/unit/$1/%: $(O)/tests/unit/$1/%.o $(TESTLIB) $(LINK_$1)
 	@echo "  LINK  $$@"
 	@$(CC) -o $$@ $$< -Wl,--start-group $(TESTLIB) $(LINK_$1) -Wl,--end-group $(LDFLAGS_ALL) \
-	  $$(LIBS_ALL_$1) $$(file <$$(wildcard tests/unit/$1/LDFLAGS))
+	  $$(LIBS_ALL_$1) $$(foreach f,$$(wildcard tests/unit/$1/LDFLAGS),$$(file <$$f))
 $(O)/tests/fuzz/$1/%: $(O)/tests/fuzz/$1/%.o $(LINK_$1)
 	@echo "  LINK  $$@"
 	@$(CC) -fsanitize=fuzzer -o $$@ $$< -Wl,--start-group $(LINK_$1) -Wl,--end-group \
