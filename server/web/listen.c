@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,7 +19,8 @@ static int cut(const char *address, char name[LISTEN_NAME_BYTES], char port[8],
     size_t length = colon ? (size_t)(colon - address) : 0;
 
     if (colon == NULL || strlen(colon + 1) == 0 || strlen(colon + 1) > 5 ||
-        colon[1 + strspn(colon + 1, "0123456789")] != '\0' || length >= LISTEN_NAME_BYTES)
+        colon[1 + strspn(colon + 1, "0123456789")] != '\0' || atoi(colon + 1) > 65535 ||
+        length >= LISTEN_NAME_BYTES)
         return fail(failure, TRIT_INVALID_ARGUMENT, "http",
                     "http: \"%s\" is not host:port", address);
     snprintf(port, 8, "%s", colon + 1);
