@@ -322,6 +322,29 @@ static void methods(void)
     fixture_fini(&fixture);
 }
 
+/* Three requests sent at once on one connection, the middle one wrong. */
+static void keep_alive(void)
+{
+    struct fixture fixture;
+    struct http_reply reply;
+    const char *at;
+    unsigned good = 0;
+
+    fixture_init(&fixture);
+    http_send(&reply, fixture.address,
+              "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+              "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
+              "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    CHECK_EQ(reply.status, 200);
+    for (at = reply.body; (at = strstr(at, "ok\n")); at++)
+        good++;
+    CHECK_EQ(good, 2);
+    CHECK(strstr(reply.body, "HTTP/1.1 404"));
+    http_free(&reply);
+    CHECK_EQ(metric_get(fixture.store.metrics, M_HTTP_REQUESTS), 3);
+    fixture_fini(&fixture);
+}
+
 static void rebinding(void)
 {
     struct fixture fixture;
@@ -517,6 +540,7 @@ int main(int argc, char **argv)
         {"long histories come in pages that lead to the next", pages_follow},
         {"what is wrong is said as JSON with the status, the name and the value", errors},
         {"only GET and HEAD are served, and no bodies are taken", methods},
+        {"requests follow each other on one connection", keep_alive},
         {"a request under a foreign host name is refused", rebinding},
         {"every reply carries the policy against scripts, framing and sniffing", headers},
         {"pages show runs, layers and verdicts, with everything escaped", html_pages},
