@@ -1,11 +1,14 @@
 /* libtrit: the client of tritd, blocking calls with deadlines.
  *
- * A `trit_client` is thread-safe: any number of threads may call at once and
- * share its connections; large transfers spread over several. Every call
- * returns TRIT_OK or a gRPC status; the optional `trit_error` says more.
- * Outputs are untouched on failure. Memory a call gives you is released with
- * the function named beside it. Nothing is logged, no signal is touched, no
- * event loop is imposed.
+ * A `trit_client` is thread-safe: any number of threads may call at once; each
+ * call has a connection of the client's pool to itself while it runs (at most
+ * 64 at a time, more calls wait). Every call returns TRIT_OK or a gRPC status;
+ * the optional `trit_error` says more. Outputs are untouched on failure, but for
+ * the bytes of a buffer of yours that the result was being written into: those
+ * are then unspecified. Memory a call gives you is released with the function
+ * named beside it. Nothing is logged, no signal is touched, no event loop and
+ * no thread is started. A client belongs to the process that made it: after a
+ * fork the child's calls fail with FAILED_PRECONDITION, and it may only close.
  *
  *   struct trit_client *client;
  *   struct trit_error error;
@@ -48,8 +51,11 @@ TRIT_API const char *trit_version(void);
 struct trit_connect_options {
     const char *address;       /* "host:port" or "unix:/path"; NULL: TRITD_ADDRESS,
                                   else 127.0.0.1:6561 */
-    uint64_t timeout_ms;       /* default deadline of every call; 0 = none */
-    uint32_t connections;      /* for large transfers; 0 = 2 */
+    uint64_t timeout_ms;       /* default deadline of every call; 0 = none. It
+                                  does not interrupt the resolution of a name */
+    uint32_t connections;      /* that one streamed projection is spread over, by
+                                  rows, where it asks for no report (a report is
+                                  of a whole); all else takes one. 0 = 2, max 16 */
     uint64_t stream_bytes_min; /* tensors from here on are streamed; 0 = 4 MiB */
     uint64_t message_bytes_max; /* largest reply message accepted; 0 = 1 GiB */
 };
@@ -71,7 +77,8 @@ struct trit_tensor {
     uint64_t bytes;
 };
 
-/* Told the bytes sent so far, from the calling thread; nonzero cancels. */
+/* Told the bytes sent so far, from the calling thread, some ten times a second
+ * or more; nonzero cancels. A call that is tried again starts from 0. */
 typedef int (*trit_progress)(void *arg, uint64_t bytes_done, uint64_t bytes_total);
 
 struct trit_call_options {
