@@ -350,7 +350,6 @@ static void filed(struct call *call)
         call_end(call);
         return;
     }
-    metric_add(call->rpc->config.metrics, M_REPORTS, put->existed ? 0 : 1);
     state->report = put->report;
     state->flow.complete(call);
 }

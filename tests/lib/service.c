@@ -34,6 +34,7 @@ struct service {
     struct h2_session *server;
     nghttp2_session *client;
     struct exchange *exchanges[EXCHANGES_MAX];
+    bool broken; /* the connection is beyond repair, as under failing memory */
     const char *methods[METHODS_MAX];
 };
 
@@ -77,11 +78,15 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
                    size_t count, void *user)
 {
     struct exchange *exchange = exchange_of(user, id);
+    uint8_t *grown;
 
     (void)ng, (void)flags;
     if (!exchange)
         return 0;
-    exchange->body = realloc(exchange->body, exchange->body_count + count);
+    grown = realloc(exchange->body, exchange->body_count + count);
+    if (!grown)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    exchange->body = grown;
     memcpy(exchange->body + exchange->body_count, bytes, count);
     exchange->body_count += count;
     return 0;
@@ -142,8 +147,8 @@ static bool to_server(struct service *service)
     struct failure failure = {.status = TRIT_OK};
 
     CHECK(count >= 0);
-    if (count > 0)
-        CHECK(h2_receive(service->server, bytes, (size_t)count, &failure) == 0);
+    if (count > 0 && h2_receive(service->server, bytes, (size_t)count, &failure) < 0)
+        service->broken = true;
     return count > 0;
 }
 
@@ -153,10 +158,14 @@ static bool to_client(struct service *service)
     struct iovec iov[64];
     size_t count = 64;
 
-    CHECK(h2_produce(service->server, iov, &count, &failure) == 0);
-    for (size_t i = 0; i < count; i++)
-        CHECK(nghttp2_session_mem_recv(service->client, iov[i].iov_base,
-                                       iov[i].iov_len) == (ssize_t)iov[i].iov_len);
+    if (h2_produce(service->server, iov, &count, &failure) < 0) {
+        service->broken = true;
+        return false;
+    }
+    for (size_t i = 0; i < count && !service->broken; i++)
+        service->broken =
+            nghttp2_session_mem_recv(service->client, iov[i].iov_base, iov[i].iov_len) !=
+            (ssize_t)iov[i].iov_len;
     if (count > 0)
         h2_produced(service->server);
     return count > 0;
@@ -165,9 +174,9 @@ static bool to_client(struct service *service)
 static void pump(struct service *service)
 {
     for (unsigned i = 0; i < ROUNDS_MAX; i++) {
-        bool moved = to_server(service);
+        bool moved = !service->broken && to_server(service);
 
-        moved |= to_client(service);
+        moved |= !service->broken && to_client(service);
         if (!moved)
             return;
     }
@@ -179,7 +188,7 @@ static bool is_closed(void *arg)
     struct exchange *exchange = arg;
 
     pump(exchange->service);
-    return exchange->closed;
+    return exchange->closed || exchange->service->broken;
 }
 
 static bool is_uploaded(void *arg)
@@ -282,6 +291,11 @@ void service_close(struct service *service)
     blocks_destroy(service->blocks);
     metrics_destroy(service->metrics);
     free(service);
+}
+
+bool service_broken(const struct service *service)
+{
+    return service->broken;
 }
 
 static bool is_settled(void *arg)

@@ -27,6 +27,9 @@ void service_close(struct service *service);
 /* Turns the loop until every byte of the budget is free again. */
 void service_settle(struct service *service);
 
+/* The connection failed as a whole. */
+bool service_broken(const struct service *service);
+
 /* Bytes of a request, grown as they are put. */
 struct request {
     uint8_t *bytes;
