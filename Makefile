@@ -230,7 +230,7 @@ install: bins ## copy binaries, library, headers and trit.pc under DESTDIR/PREFI
 # ---- run ------------------------------------------------------------------------
 .PHONY: run
 run: bins ## start tritd and ternarize a real checkpoint (CHECKPOINT=file for yours)
-	@bash tests/tools/demo.sh $(abspath $(O)) $(abspath $(BUILD)/run) $(if $(CHECKPOINT),'$(CHECKPOINT)')
+	@bash tests/tools/demo.sh $(O) $(BUILD)/run $(if $(CHECKPOINT),'$(CHECKPOINT)')
 
 # ---- unit tests: tests/unit/<room>/test_*.c links with that room ------------------
 TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/*/test_*.c))
