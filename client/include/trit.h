@@ -43,20 +43,20 @@ struct trit_error {
 
 /* "INVALID_ARGUMENT"; the enum's names in words, for messages and files. */
 TRIT_API const char *trit_status_name(enum trit_status status);
-TRIT_API const char *trit_dtype_name(enum trit_dtype dtype);         /* "bf16" */
+TRIT_API const char *trit_dtype_name(enum trit_dtype dtype);          /* "bf16" */
 TRIT_API const char *trit_encoding_name(enum trit_encoding encoding); /* "pq2_0" */
 TRIT_API size_t trit_dtype_bytes(enum trit_dtype dtype);              /* 0: none */
 TRIT_API const char *trit_version(void);
 
 struct trit_connect_options {
-    const char *address;       /* "host:port" or "unix:/path"; NULL: TRITD_ADDRESS,
-                                  else 127.0.0.1:6561 */
-    uint64_t timeout_ms;       /* default deadline of every call; 0 = none. It
-                                  does not interrupt the resolution of a name */
-    uint32_t connections;      /* that one streamed projection is spread over, by
-                                  rows, where it asks for no report (a report is
-                                  of a whole); all else takes one. 0 = 2, max 16 */
-    uint64_t stream_bytes_min; /* tensors from here on are streamed; 0 = 4 MiB */
+    const char *address;        /* "host:port" or "unix:/path"; NULL: TRITD_ADDRESS,
+                                   else 127.0.0.1:6561 */
+    uint64_t timeout_ms;        /* default deadline of every call; 0 = none. It
+                                   does not interrupt the resolution of a name */
+    uint32_t connections;       /* that one streamed projection is spread over, by
+                                   rows, where it asks for no report (a report is
+                                   of a whole); all else takes one. 0 = 2, max 16 */
+    uint64_t stream_bytes_min;  /* tensors from here on are streamed; 0 = 4 MiB */
     uint64_t message_bytes_max; /* largest reply message accepted; 0 = 1 GiB */
 };
 
@@ -109,7 +109,10 @@ struct trit_projection {
     uint64_t scale_bytes;
     bool data_owned;
 };
-#define TRIT_PROJECTION_INIT { .data = NULL, .scales = NULL }
+#define TRIT_PROJECTION_INIT                                                             \
+    {                                                                                    \
+        .data = NULL, .scales = NULL                                                     \
+    }
 
 /* Unary or streamed by size; the result is the same bit for bit. */
 TRIT_API enum trit_status trit_project(struct trit_client *client,
@@ -123,10 +126,10 @@ struct trit_verify_options {
     enum trit_verify_mode mode;
     uint32_t group_size;
     enum trit_partial_group partial_group;
-    float tolerance;   /* used where has_tolerance; 0 = bit-equal */
-    bool has_tolerance; /* else 1e-5 */
+    float tolerance;             /* used where has_tolerance; 0 = bit-equal */
+    bool has_tolerance;          /* else 1e-5 */
     enum trit_encoding encoding; /* of tensor.data; shape stays the logical one */
-    const void *scales; /* encodings with scales beside the data */
+    const void *scales;          /* encodings with scales beside the data */
     uint64_t scale_bytes;
     const struct trit_tensor *reference; /* latents, or NULL */
     struct trit_layer_ref layer;
@@ -178,11 +181,10 @@ struct trit_report_query {
     struct trit_call_options call;
 };
 /* Visits every match in (run, layer, step) order; nonzero from visit stops. */
-TRIT_API enum trit_status trit_report_list(struct trit_client *client,
-                                           const struct trit_report_query *query,
-                                           int (*visit)(void *arg,
-                                                        const struct trit_report *report),
-                                           void *arg, struct trit_error *error);
+TRIT_API enum trit_status
+trit_report_list(struct trit_client *client, const struct trit_report_query *query,
+                 int (*visit)(void *arg, const struct trit_report *report), void *arg,
+                 struct trit_error *error);
 
 /* Health of the daemon (service NULL or "") or of one service. */
 TRIT_API enum trit_status trit_ping(struct trit_client *client, const char *service,
