@@ -168,6 +168,7 @@ static bool to_client(struct service *service)
             (ssize_t)iov[i].iov_len;
     if (count > 0)
         h2_produced(service->server);
+    service->broken |= h2_over(service->server); /* a socket would be closed now */
     return count > 0;
 }
 
