@@ -16,6 +16,9 @@ typedef struct {
     __m256d a, b, c, d;
 } vd;
 typedef struct {
+    __m256 m[8];
+} vm;
+typedef struct {
     __m256i a, b;
 } vb;
 typedef struct {
@@ -91,6 +94,11 @@ static inline vf vf_splat(float x)
     return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)};
 }
 
+static inline vf vf_abs(vf v)
+{
+    return (vf){magnitude(v.a), magnitude(v.b)};
+}
+
 static inline __m256 top256(__m256 acc, __m256 v)
 {
     return _mm256_castsi256_ps(
@@ -112,15 +120,35 @@ static inline float vf_top_of(vf v)
     return _mm_cvtss_f32(_mm_castsi128_ps(x));
 }
 
-static inline __m256 dense256(__m256 w, __m256 h, __m256 s)
+static inline vm vm_beyond(const vf w[4], vf h)
 {
-    __m256 keep = _mm256_cmp_ps(magnitude(w), h, _CMP_GT_OQ);
-    return _mm256_or_ps(_mm256_and_ps(keep, s), _mm256_and_ps(w, _mm256_set1_ps(-0.0f)));
+    vm m;
+    for (int k = 0; k < 4; k++) {
+        m.m[2 * k] = _mm256_cmp_ps(magnitude(w[k].a), h.a, _CMP_GT_OQ);
+        m.m[2 * k + 1] = _mm256_cmp_ps(magnitude(w[k].b), h.b, _CMP_GT_OQ);
+    }
+    return m;
 }
 
-static inline vf vf_dense(vf w, vf h, vf s)
+static inline __m256 dense256(__m256 w, __m256 beyond, __m256 s)
 {
-    return (vf){dense256(w.a, h.a, s.a), dense256(w.b, h.b, s.b)};
+    return _mm256_or_ps(_mm256_and_ps(beyond, s),
+                        _mm256_and_ps(w, _mm256_set1_ps(-0.0f)));
+}
+
+static inline vf vf_dense(vf w, vm m, size_t k, vf s)
+{
+    return (vf){dense256(w.a, m.m[2 * k], s.a), dense256(w.b, m.m[2 * k + 1], s.b)};
+}
+
+static inline bool vf_equal(const vf a[4], const vf b[4])
+{
+    __m256 all = _mm256_cmp_ps(a[0].a, b[0].a, _CMP_EQ_OQ);
+    for (int k = 0; k < 4; k++) {
+        all = _mm256_and_ps(all, _mm256_cmp_ps(a[k].a, b[k].a, _CMP_EQ_OQ));
+        all = _mm256_and_ps(all, _mm256_cmp_ps(a[k].b, b[k].b, _CMP_EQ_OQ));
+    }
+    return _mm256_movemask_ps(all) == 0xff;
 }
 
 static inline __m256i exact256(__m256 w, __m256 s)
@@ -144,19 +172,23 @@ static inline vn vn_zero(void)
     return _mm256_setzero_si256();
 }
 
-static inline vn near256(vn count, __m256 w, __m256 low, __m256 high)
+/* low <= a <= high of bits that order as the magnitudes do: a - low, moved to where the
+ * signed order begins, is at most high - low. */
+static inline vn near256(vn count, __m256 w, __m256i shift, __m256i end)
 {
-    __m256 a = magnitude(w);
-    __m256 in = _mm256_and_ps(_mm256_cmp_ps(a, low, _CMP_GE_OQ),
-                              _mm256_cmp_ps(a, high, _CMP_LE_OQ));
-    return _mm256_sub_epi32(count, _mm256_castps_si256(in));
+    __m256i a = _mm256_castps_si256(magnitude(w));
+    return _mm256_sub_epi32(count, _mm256_cmpgt_epi32(end, _mm256_add_epi32(a, shift)));
 }
 
 static inline vn vn_add(vn count, const vf w[4], vf low, vf high)
 {
+    const __m256i first = _mm256_set1_epi32(INT32_MIN), l = _mm256_castps_si256(low.a);
+    const __m256i shift = _mm256_sub_epi32(first, l);
+    const __m256i end = _mm256_add_epi32(_mm256_castps_si256(high.a),
+                                         _mm256_add_epi32(shift, _mm256_set1_epi32(1)));
     for (int k = 0; k < 4; k++) {
-        count = near256(count, w[k].a, low.a, high.a);
-        count = near256(count, w[k].b, low.b, high.b);
+        count = near256(count, w[k].a, shift, end);
+        count = near256(count, w[k].b, shift, end);
     }
     return count;
 }
@@ -202,11 +234,6 @@ static inline vd vd_mul(vd x, vd y)
                 _mm256_mul_pd(x.d, y.d)};
 }
 
-static inline vd vd_add_abs(vd acc, vf v)
-{
-    return vd_add(acc, vd_widen((vf){magnitude(v.a), magnitude(v.b)}));
-}
-
 static inline double vd_total(vd acc)
 {
     __m256d four =
@@ -216,12 +243,10 @@ static inline double vd_total(vd acc)
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-/* 0 and -1 of eight lanes each: below, above. */
-static inline __m256i trits256(__m256 w, __m256 h, __m256 minus_h)
+/* -t of eight lanes: beyond is -1, and psignd negates where w < 0. */
+static inline __m256i minus_trits(__m256 w, __m256 beyond)
 {
-    __m256i above = _mm256_castps_si256(_mm256_cmp_ps(w, h, _CMP_GT_OQ));
-    __m256i below = _mm256_castps_si256(_mm256_cmp_ps(w, minus_h, _CMP_LT_OQ));
-    return _mm256_sub_epi32(below, above);
+    return _mm256_sign_epi32(_mm256_castps_si256(beyond), _mm256_castps_si256(w));
 }
 
 /* Undoes what two packs do to the order of 32-bit pieces. */
@@ -230,20 +255,19 @@ static inline __m256i unscramble(__m256i v)
     return _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-static inline __m256i codes256(vf x, vf y, __m256 h, __m256 minus_h)
+static inline __m256i codes256(const vf w[2], const __m256 m[4])
 {
     __m256i low =
-        _mm256_packs_epi32(trits256(x.a, h, minus_h), trits256(x.b, h, minus_h));
+        _mm256_packs_epi32(minus_trits(w[0].a, m[0]), minus_trits(w[0].b, m[1]));
     __m256i high =
-        _mm256_packs_epi32(trits256(y.a, h, minus_h), trits256(y.b, h, minus_h));
-    return _mm256_add_epi8(unscramble(_mm256_packs_epi16(low, high)),
-                           _mm256_set1_epi8(1));
+        _mm256_packs_epi32(minus_trits(w[1].a, m[2]), minus_trits(w[1].b, m[3]));
+    return _mm256_sub_epi8(_mm256_set1_epi8(1),
+                           unscramble(_mm256_packs_epi16(low, high)));
 }
 
-static inline vb vb_codes(const vf w[4], vf h)
+static inline vb vb_codes(const vf w[4], vm m)
 {
-    __m256 minus_h = _mm256_xor_ps(h.a, _mm256_set1_ps(-0.0f));
-    return (vb){codes256(w[0], w[1], h.a, minus_h), codes256(w[2], w[3], h.a, minus_h)};
+    return (vb){codes256(w, m.m), codes256(w + 2, m.m + 4)};
 }
 
 static inline vb vb_load(const uint8_t *p)
@@ -291,6 +315,13 @@ static inline vt vt_add(vt tally, vb c)
     tally.sum = _mm256_add_epi64(tally.sum, _mm256_sad_epu8(sum, zero));
     tally.positives = _mm256_add_epi64(tally.positives, _mm256_sad_epu8(positives, zero));
     return tally;
+}
+
+static inline vt vt_add_unit(vt tally, const vf w[4], vm m, vb c)
+{
+    (void)w;
+    (void)m;
+    return vt_add(tally, c);
 }
 
 static inline uint64_t total256(__m256i v)

@@ -13,9 +13,12 @@ typedef __m512 vf;
 typedef struct {
     __m512d a, b;
 } vd;
+typedef struct {
+    __mmask16 m[4];
+} vm;
 typedef __m512i vb;
 typedef struct {
-    __m512i sum, positives; /* of u64; the latter counts by twos */
+    uint64_t nonzeros, negatives;
 } vt;
 typedef uint64_t vn;
 
@@ -57,6 +60,11 @@ static inline vf vf_splat(float x)
     return _mm512_set1_ps(x);
 }
 
+static inline vf vf_abs(vf v)
+{
+    return _mm512_abs_ps(v);
+}
+
 static inline vf vf_top(vf acc, vf v)
 {
     return _mm512_castsi512_ps(_mm512_max_epu32(_mm512_castps_si512(acc),
@@ -71,11 +79,26 @@ static inline float vf_top_of(vf v)
     return value;
 }
 
-static inline vf vf_dense(vf w, vf h, vf s)
+static inline vm vm_beyond(const vf w[4], vf h)
 {
-    __mmask16 keep = _mm512_cmp_ps_mask(_mm512_abs_ps(w), h, _CMP_GT_OQ);
-    return _mm512_or_ps(_mm512_maskz_mov_ps(keep, s),
+    vm m;
+    for (int k = 0; k < 4; k++)
+        m.m[k] = _mm512_cmp_ps_mask(_mm512_abs_ps(w[k]), h, _CMP_GT_OQ);
+    return m;
+}
+
+static inline vf vf_dense(vf w, vm m, size_t k, vf s)
+{
+    return _mm512_or_ps(_mm512_maskz_mov_ps(m.m[k], s),
                         _mm512_and_ps(w, _mm512_set1_ps(-0.0f)));
+}
+
+static inline bool vf_equal(const vf a[4], const vf b[4])
+{
+    unsigned differ = 0;
+    for (int k = 0; k < 4; k++)
+        differ |= _mm512_cmp_ps_mask(a[k], b[k], _CMP_NEQ_UQ);
+    return !differ;
 }
 
 static inline bool vf_exact(const vf w[4], vf s)
@@ -102,11 +125,12 @@ static inline uint64_t join64(const __mmask16 m[4])
 
 static inline vn vn_add(vn count, const vf w[4], vf low, vf high)
 {
+    const __m512i l = _mm512_castps_si512(low);
+    const __m512i range = _mm512_sub_epi32(_mm512_castps_si512(high), l);
     __mmask16 near[4];
-    for (int k = 0; k < 4; k++) {
-        vf a = _mm512_abs_ps(w[k]);
-        near[k] = _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(a, low, _CMP_GE_OQ), a, high,
-                                          _CMP_LE_OQ);
+    for (int k = 0; k < 4; k++) { /* bits order as the magnitudes do */
+        __m512i a = _mm512_castps_si512(_mm512_abs_ps(w[k]));
+        near[k] = _mm512_cmple_epu32_mask(_mm512_sub_epi32(a, l), range);
     }
     return count + (uint64_t)__builtin_popcountll(join64(near));
 }
@@ -142,11 +166,6 @@ static inline vd vd_mul(vd x, vd y)
     return (vd){_mm512_mul_pd(x.a, y.a), _mm512_mul_pd(x.b, y.b)};
 }
 
-static inline vd vd_add_abs(vd acc, vf v)
-{
-    return vd_add(acc, vd_widen(_mm512_abs_ps(v)));
-}
-
 static inline double vd_total(vd acc)
 {
     __m512d eight = _mm512_add_pd(acc.a, acc.b);
@@ -157,17 +176,19 @@ static inline double vd_total(vd acc)
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-static inline vb vb_codes(const vf w[4], vf h)
+static inline uint64_t signs64(const vf w[4])
 {
-    const vf minus_h = _mm512_xor_ps(h, _mm512_set1_ps(-0.0f));
-    __mmask16 above[4], below[4];
-    for (int k = 0; k < 4; k++) {
-        above[k] = _mm512_cmp_ps_mask(w[k], h, _CMP_GT_OQ);
-        below[k] = _mm512_cmp_ps_mask(w[k], minus_h, _CMP_LT_OQ);
-    }
-    __m512i c =
-        _mm512_mask_blend_epi8(join64(above), _mm512_set1_epi8(1), _mm512_set1_epi8(2));
-    return _mm512_maskz_mov_epi8(~join64(below), c);
+    __mmask16 minus[4];
+    for (int k = 0; k < 4; k++)
+        minus[k] = _mm512_movepi32_mask(_mm512_castps_si512(w[k]));
+    return join64(minus);
+}
+
+static inline vb vb_codes(const vf w[4], vm m)
+{
+    const uint64_t beyond = join64(m.m), below = beyond & signs64(w);
+    __m512i c = _mm512_mask_blend_epi8(beyond, _mm512_set1_epi8(1), _mm512_set1_epi8(2));
+    return _mm512_maskz_mov_epi8(~below, c);
 }
 
 static inline vb vb_load(const uint8_t *p)
@@ -194,24 +215,34 @@ static inline void vb_pack2(uint8_t *p, vb c)
 
 static inline vt vt_zero(void)
 {
-    return (vt){_mm512_setzero_si512(), _mm512_setzero_si512()};
+    return (vt){0, 0};
+}
+
+static inline vt vt_add_masks(vt tally, uint64_t beyond, uint64_t below)
+{
+    tally.nonzeros += (uint64_t)__builtin_popcountll(beyond);
+    tally.negatives += (uint64_t)__builtin_popcountll(below);
+    return tally;
 }
 
 static inline vt vt_add(vt tally, vb c)
 {
-    const __m512i zero = _mm512_setzero_si512();
-    __m512i positives = _mm512_and_si512(c, _mm512_set1_epi8(2));
-    tally.sum = _mm512_add_epi64(tally.sum, _mm512_sad_epu8(c, zero));
-    tally.positives = _mm512_add_epi64(tally.positives, _mm512_sad_epu8(positives, zero));
-    return tally;
+    return vt_add_masks(tally, _mm512_cmpneq_epu8_mask(c, _mm512_set1_epi8(1)),
+                        _mm512_testn_epi8_mask(c, c));
 }
 
-/* The codes' sum is seen + positives - negatives. */
+static inline vt vt_add_unit(vt tally, const vf w[4], vm m, vb c)
+{
+    (void)c;
+    return vt_add_masks(tally, join64(m.m), join64(m.m) & signs64(w));
+}
+
 static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
                              uint64_t *positives)
 {
-    *positives = (uint64_t)_mm512_reduce_add_epi64(tally.positives) / 2;
-    *negatives = seen + *positives - (uint64_t)_mm512_reduce_add_epi64(tally.sum);
+    (void)seen;
+    *negatives = tally.negatives;
+    *positives = tally.nonzeros - tally.negatives;
 }
 
 #include "kernels/body.h"

@@ -2,22 +2,24 @@
  * includes this file and exports kernels_<isa>. The numeric contract and its
  * proofs: README.md.
  *
- * Types: vf, 16 f32; vd, 16 f64; vb, 64 bytes; vt, a tally
- * of codes; vn, a count of elements.
+ * Types: vf, 16 f32; vd, 16 f64; vm, 64 booleans; vb, 64 bytes; vt, a tally of codes;
+ * vn, a count of elements. A *unit* is vf[4], 64 elements.
  *   vf_load(p, dtype)       16 elements, widened; any alignment
- *   vf_store(p, v, dtype)   narrows values that the dtype holds exactly
- *   vf_stream(p, v)         16 f32, past the caches; p is 64-byte aligned
+ *   vf_store(p, v, dtype)   narrowed, to nearest even; to bf16 only what it holds
+ *   vf_stream(p, v)         16 f32, past the caches; p is 64-byte aligned; vf_fence
+ *   vf_splat, vf_abs
  *   vf_top(acc, v)          lanewise the larger |v|, by bits; vf_top_of: of all
- *   vf_dense(w, h, s)       |w| > h ? s : 0, with the sign of w
- *   vf_exact(w, s)          every |w| is s or 0
- *   vn_add(n, w, low, high) n + how many of 64 have low <= |w| <= high; vn_total
- *   vd_add_abs(acc, v)      acc + |v|
- *   vd_widen, vd_add, vd_sub, vd_mul
+ *   vm_beyond(unit, h)      |w| > h
+ *   vf_dense(w, m, k, s)    element k of a unit: m ? s : 0, with the sign of w
+ *   vf_exact(unit, s)       every |w| is s or 0
+ *   vn_add(n, unit, low, high)  n + how many have low <= |w| <= high; vn_total
+ *   vd_zero, vd_widen, vd_add, vd_sub, vd_mul
  *   vd_total(acc)           the canonical tree: +8, +4, +2, +1
- *   vb_codes(w, h)          64 codes 0, 1, 2: w < -h, between, w > h
+ *   vb_codes(unit, m)       codes 0, 1, 2: beyond and negative, within, beyond
  *   vb_pack2(p, c)          16 bytes of 2-bit codes, least significant first
  *   vb_load, vb_store, vb_less_one
- *   vt_add(acc, c)          codes seen; vt_counts: the group's negatives, positives
+ *   vt_add(acc, c)          codes seen; vt_counts: negatives and positives among them
+ *   vt_add_unit(acc, w, m, c)   the same of c = vb_codes(w, m), by whichever is at hand
  */
 #include <assert.h>
 #include <math.h>
@@ -28,13 +30,14 @@
 #include <string.h>
 
 #include "kernels/half.h"
+#include "kernels/packing.h"
 #include "kernels/table.h"
 
 enum {
     LANES = 16,              /* the canonical order sums in 16 strided f64 lanes */
     UNIT = 64,               /* elements per step of an emitting pass */
-    BLOCK_BYTES = 2048,      /* of input between the two passes: stays in L1 */
-    BLOCK_GROUPS = 16,       /* at most, in a block */
+    BLOCK_BYTES = 8192,      /* of input between the two passes: stays in L1 */
+    BLOCK_GROUPS = 16,       /* at most, in a block: the lanes of the scales' math */
     AHEAD_BYTES = 1536,      /* software prefetch distance */
     PACKED_BYTES = UNIT / 4, /* of 2-bit codes per unit */
 };
@@ -46,10 +49,28 @@ INLINE size_t size_min(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+INLINE size_t bytes_of(enum trit_dtype dtype)
+{
+    return dtype == TRIT_F32 ? 4 : 2;
+}
+
+INLINE size_t groups_per_block(size_t group_bytes)
+{
+    const size_t groups = group_bytes < BLOCK_BYTES ? BLOCK_BYTES / group_bytes : 1;
+    return size_min(groups, BLOCK_GROUPS);
+}
+
+INLINE size_t code_bytes(size_t elements)
+{
+    return (elements + 3) / 4;
+}
+
+/* ---- units ------------------------------------------------------------------------- */
+
 /* 64 elements, zero beyond n. */
 INLINE void load_unit(vf w[4], const uint8_t *in, size_t n, enum trit_dtype dtype)
 {
-    const size_t size = dtype == TRIT_F32 ? 4 : 2;
+    const size_t size = bytes_of(dtype);
     uint8_t padded[UNIT * 4];
     if (n < UNIT) {
         memset(padded, 0, sizeof padded);
@@ -60,9 +81,15 @@ INLINE void load_unit(vf w[4], const uint8_t *in, size_t n, enum trit_dtype dtyp
         w[k] = vf_load(in + k * LANES * size, dtype);
 }
 
+INLINE void prefetch_unit(const uint8_t *in, enum trit_dtype dtype)
+{
+    for (size_t ahead = 0; ahead < UNIT * bytes_of(dtype); ahead += 64)
+        __builtin_prefetch(in + AHEAD_BYTES + ahead);
+}
+
 INLINE void store_unit(uint8_t *out, const vf v[4], size_t n, enum trit_dtype dtype)
 {
-    const size_t size = dtype == TRIT_F32 ? 4 : 2;
+    const size_t size = bytes_of(dtype);
     uint8_t padded[UNIT * 4];
     uint8_t *to = n < UNIT ? padded : out;
     for (size_t k = 0; k < 4; k++)
@@ -71,77 +98,142 @@ INLINE void store_unit(uint8_t *out, const vf v[4], size_t n, enum trit_dtype dt
         memcpy(out, padded, n * size);
 }
 
-/* ---- scales ------------------------------------------------------------------ */
+INLINE void floats_of(float to[UNIT], const vf v[4])
+{
+    store_unit((uint8_t *)to, v, UNIT, TRIT_F32);
+}
 
-struct scale {
-    float s;
-    float half;      /* |w| > half <=> |w| + |w| > s and s > 0 */
-    float near_low;  /* the smallest f32 >= 0.475 s */
-    float near_high; /* the largest f32 <= 0.525 s */
+INLINE void of_floats(vf v[4], const float from[UNIT])
+{
+    load_unit(v, (const uint8_t *)from, UNIT, TRIT_F32);
+}
+
+INLINE void store_codes(uint8_t *out, vb codes, size_t n)
+{
+    if (n >= UNIT) {
+        vb_pack2(out, codes);
+    } else {
+        uint8_t packed[PACKED_BYTES];
+        vb_pack2(packed, codes);
+        memcpy(out, packed, code_bytes(n));
+    }
+}
+
+/* ---- scales ------------------------------------------------------------------------ */
+
+/* Of a block's groups; beyond them all is 0. Array loops: the compiler makes vectors
+ * of them, and every operation in them is exact or rounds once. */
+struct scales {
+    float s[BLOCK_GROUPS];
+    float half[BLOCK_GROUPS]; /* |w| > half <=> |w| + |w| > s and s > 0 */
+    float low[BLOCK_GROUPS];  /* the smallest f32 >= 0.475 s */
+    float high[BLOCK_GROUPS]; /* the largest f32 <= 0.525 s */
+    uint16_t f16[BLOCK_GROUPS];
+    float kept[BLOCK_GROUPS]; /* s as the output's type holds it */
 };
 
 /* Half of s, rounded down: |w| > half is then |w|+|w| > s for every s, also where
  * half of a subnormal is no f32. Nothing exceeds the half of s = 0. */
-INLINE struct scale scale_of(float s)
+INLINE void find_thresholds(struct scales *to)
 {
-    if (!(s > 0.0f))
-        return (struct scale){s, INFINITY, INFINITY, INFINITY};
-    float half = 0.5f * s;
-    if (half + half > s)
-        half = float_of_bits(float_bits(half) - 1);
-    double low = 0.475 * (double)s, high = 0.525 * (double)s;
-    float near_low = (float)low, near_high = (float)high;
-    if ((double)near_low < low)
-        near_low = float_of_bits(float_bits(near_low) + 1);
-    if ((double)near_high > high)
-        near_high = float_of_bits(float_bits(near_high) - 1);
-    return (struct scale){s, half, near_low, near_high};
-}
-
-/* s as the element type holds it: rounded once, so a group keeps one magnitude. */
-INLINE float scale_in(float s, enum trit_dtype dtype)
-{
-    if (dtype == TRIT_F16)
-        return f16_widen(f16_narrow(s));
-    if (dtype == TRIT_BF16)
-        return bf16_widen(bf16_narrow(s));
-    return s;
-}
-
-INLINE void count_scale(float s, size_t group, struct ternary_counts *counts)
-{
-    float kept = f16_widen(f16_narrow(s));
-    if (kept == s)
-        return;
-    counts->scales_lossy_fp16++;
-    if (kept == 0.0f || isinf(kept)) {
-        if (counts->scales_lost++ == 0)
-            counts->first_scale_lost = group;
+    const uint32_t never = 0x7f800000u; /* infinity */
+    for (size_t i = 0; i < BLOCK_GROUPS; i++) {
+        const float s = to->s[i], half = 0.5f * s;
+        const uint32_t bits = float_bits(half) - (uint32_t)(half + half > s);
+        to->half[i] = float_of_bits(s > 0.0f ? bits : never);
     }
+    for (size_t i = 0; i < BLOCK_GROUPS; i++) {
+        const float s = to->s[i];
+        const double low = 0.475 * (double)s, high = 0.525 * (double)s;
+        const uint32_t low_bits = float_bits((float)low) + ((double)(float)low < low);
+        const uint32_t high_bits = float_bits((float)high) - ((double)(float)high > high);
+        const bool some = s > 0.0f && low_bits <= high_bits; /* not so for s = 2^-149 */
+        to->low[i] = float_of_bits(some ? low_bits : never);
+        to->high[i] = float_of_bits(some ? high_bits : never);
+    }
+}
+
+/* From s: thresholds, and s as f16 and as `dtype` hold it, rounded once. */
+INLINE void find_scales(struct scales *to, enum trit_dtype dtype)
+{
+    find_thresholds(to);
+    const vf s = vf_load((const uint8_t *)to->s, TRIT_F32);
+    vf_store((uint8_t *)to->f16, s, TRIT_F16);
+    if (dtype == TRIT_F16)
+        vf_store((uint8_t *)to->kept, vf_load((const uint8_t *)to->f16, TRIT_F16),
+                 TRIT_F32);
+    else if (dtype == TRIT_BF16)
+        for (size_t i = 0; i < BLOCK_GROUPS; i++)
+            to->kept[i] = bf16_widen(bf16_narrow(to->s[i]));
+    else
+        memcpy(to->kept, to->s, sizeof to->kept);
+}
+
+INLINE void count_scales(const struct scales *scales, size_t first_group,
+                         struct ternary_counts *counts)
+{
+    float back[BLOCK_GROUPS];
+    uint32_t lossy = 0, lost = 0;
+    vf_store((uint8_t *)back, vf_load((const uint8_t *)scales->f16, TRIT_F16), TRIT_F32);
+    for (size_t i = 0; i < BLOCK_GROUPS; i++) {
+        const uint32_t magnitude = float_bits(back[i]) & 0x7fffffffu;
+        const uint32_t differs = back[i] != scales->s[i];
+        lossy += differs;
+        lost += differs & (uint32_t)(magnitude == 0 || magnitude == 0x7f800000u);
+    }
+    counts->scales_lossy_fp16 += lossy;
+    if (lost == 0)
+        return;
+    for (size_t i = 0; i < BLOCK_GROUPS; i++)
+        if (back[i] != scales->s[i] && (back[i] == 0.0f || isinf(back[i])) &&
+            counts->scales_lost++ == 0)
+            counts->first_scale_lost = first_group + i;
+}
+
+INLINE vd add_magnitudes(vd acc, vf w)
+{
+    return vd_add(acc, vd_widen(vf_abs(w)));
 }
 
 /* The canonical sum of magnitudes. */
 INLINE double group_sum(const uint8_t *in, size_t len, enum trit_dtype dtype)
 {
-    const size_t size = dtype == TRIT_F32 ? 4 : 2;
+    const size_t size = bytes_of(dtype);
     vd acc = vd_zero();
     size_t i = 0;
-    for (; i + LANES <= len; i += LANES) {
-        __builtin_prefetch(in + i * size + AHEAD_BYTES);
-        acc = vd_add_abs(acc, vf_load(in + i * size, dtype));
+    for (; i + UNIT <= len; i += UNIT) {
+        prefetch_unit(in + i * size, dtype);
+        for (size_t k = 0; k < 4; k++)
+            acc = add_magnitudes(acc, vf_load(in + (i + k * LANES) * size, dtype));
     }
     if (i < len) {
-        uint8_t padded[LANES * 4] = {0};
-        memcpy(padded, in + i * size, (len - i) * size);
-        acc = vd_add_abs(acc, vf_load(padded, dtype));
+        vf w[4];
+        load_unit(w, in + i * size, len - i, dtype);
+        for (size_t k = 0; k < 4; k++)
+            acc = add_magnitudes(acc, w[k]);
     }
     return vd_total(acc);
 }
 
-/* Sums of four products per element, in the canonical order. */
+INLINE double group_sum_any(const uint8_t *in, size_t len, enum trit_dtype dtype)
+{
+    if (dtype == TRIT_F32)
+        return group_sum(in, len, TRIT_F32);
+    if (dtype == TRIT_F16)
+        return group_sum(in, len, TRIT_F16);
+    return group_sum(in, len, TRIT_BF16);
+}
+
+/* ---- sums for reports ------------------------------------------------------------- */
+
 struct sums {
     vd energy, error, dot, norm;
 };
+
+INLINE struct sums sums_zero(void)
+{
+    return (struct sums){vd_zero(), vd_zero(), vd_zero(), vd_zero()};
+}
 
 INLINE void sums_add(struct sums *sums, const vf w[4], const vf v[4])
 {
@@ -160,20 +252,14 @@ INLINE struct group_sums sums_total(const struct sums *sums)
                                vd_total(sums->dot), vd_total(sums->norm)};
 }
 
-INLINE struct sums sums_zero(void)
-{
-    return (struct sums){vd_zero(), vd_zero(), vd_zero(), vd_zero()};
-}
-
 INLINE void count_non_finite(const uint8_t *in, size_t len, size_t element,
                              struct ternary_counts *counts, enum trit_dtype dtype)
 {
     for (size_t i = 0; i < len; i += UNIT) {
         float w[UNIT];
         vf unit[4];
-        load_unit(unit, in + i * (dtype == TRIT_F32 ? 4 : 2), size_min(len - i, UNIT),
-                  dtype);
-        store_unit((uint8_t *)w, unit, UNIT, TRIT_F32);
+        load_unit(unit, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
+        floats_of(w, unit);
         for (size_t k = 0; k < UNIT; k++)
             if (!isfinite(w[k]) && counts->non_finite++ == 0)
                 counts->first_non_finite = element + i + k;
@@ -182,6 +268,7 @@ INLINE void count_non_finite(const uint8_t *in, size_t len, size_t element,
 
 /* In this order: each uses what is above it. */
 /* clang-format off */
+#include "kernels/body_pack.h"
 #include "kernels/body_ternarize.h"
 #include "kernels/body_verify.h"
 #include "kernels/body_unpack.h"

@@ -1,47 +1,56 @@
 /* Part of body.h: packed codes back to dense elements. */
 
-INLINE int unpack_group(const struct unpack_job *job, size_t g, uint64_t *bad,
+INLINE int unpack_group(const struct unpack_job *job, size_t g,
+                        const struct packing *packing, uint64_t *bad,
                         enum trit_dtype dtype)
 {
-    const size_t size = dtype == TRIT_F32 ? 4 : 2, len = job->group_len;
-    const struct packed_group group =
-        packed_group(job->encoding, job->in, job->in_scales, g, len);
-    const float s = scale_in(group.s, dtype);
+    const size_t size = bytes_of(dtype), len = job->group_len;
+    const size_t stretch = stretch_of(packing);
+    const uint8_t *in =
+        (const uint8_t *)job->in + g * len / packing->elements * packing->bytes;
     uint8_t *out = (uint8_t *)job->out + g * len * size;
-    for (size_t i = 0; i < len; i += UNIT) {
-        const size_t n = size_min(len - i, UNIT);
-        int8_t t[UNIT];
-        float values[UNIT];
-        load_multiples(t, job->encoding, group.codes, i, n);
-        int beyond = 0;
-        for (size_t k = 0; k < UNIT; k++) {
-            beyond |= t[k] > 1 || t[k] < -1;
-            values[k] = t[k] == 0 ? 0.0f : t[k] > 0 ? s : -s;
-        }
-        if (beyond) {
+    for (size_t at = 0; at < len; at += stretch) {
+        const uint8_t *block = in + at / packing->elements * packing->bytes;
+        const size_t n = size_min(len - at, stretch);
+        const float stored =
+            block_scale(block, packing, job->in_scales ? job->in_scales[g] : 0.0f);
+        const float s = dtype == TRIT_F16    ? f16_widen(f16_narrow(stored))
+                        : dtype == TRIT_BF16 ? bf16_widen(bf16_narrow(stored))
+                                             : stored;
+        int8_t t[BLOCK_ELEMENTS_MAX];
+        unpack_codes(t, block + packing->codes_at, n, packing);
+        if (beyond_trits(t, n)) {
             size_t k = 0;
             while (t[k] >= -1 && t[k] <= 1)
                 k++;
-            *bad = g * len + i + k;
+            *bad = g * len + at + k;
             return -1;
         }
-        vf v[4];
-        of_floats(v, values);
-        store_unit(out + i * size, v, n, dtype);
+        for (size_t i = 0; i < n; i += UNIT) {
+            float values[UNIT];
+            vf v[4];
+            for (size_t k = 0; k < UNIT; k++)
+                values[k] = t[i + k] == 0 ? 0.0f : t[i + k] > 0 ? s : -s;
+            of_floats(v, values);
+            store_unit(out + (at + i) * size, v, size_min(n - i, UNIT), dtype);
+        }
     }
     return 0;
 }
 
 static int unpack_groups(const struct unpack_job *job, uint64_t *bad)
 {
+    const struct packing *packing = packing_of(job->encoding);
     int result = 0;
+    assert(packing);
+    assert(job->group_len % packing->elements == 0);
     for (size_t g = 0; g < job->count && result == 0; g++) {
         if (job->dtype == TRIT_F32)
-            result = unpack_group(job, g, bad, TRIT_F32);
+            result = unpack_group(job, g, packing, bad, TRIT_F32);
         else if (job->dtype == TRIT_F16)
-            result = unpack_group(job, g, bad, TRIT_F16);
+            result = unpack_group(job, g, packing, bad, TRIT_F16);
         else
-            result = unpack_group(job, g, bad, TRIT_BF16);
+            result = unpack_group(job, g, packing, bad, TRIT_BF16);
     }
     return result;
 }

@@ -1,40 +1,15 @@
 /* Part of body.h: does a tensor hold what it claims? */
 
-INLINE void load_any(vf w[4], const uint8_t *in, size_t n, enum trit_dtype dtype)
-{
-    if (dtype == TRIT_F32)
-        load_unit(w, in, n, TRIT_F32);
-    else if (dtype == TRIT_F16)
-        load_unit(w, in, n, TRIT_F16);
-    else
-        load_unit(w, in, n, TRIT_BF16);
-}
-
-INLINE void floats_of(float to[UNIT], const vf v[4])
-{
-    store_unit((uint8_t *)to, v, UNIT, TRIT_F32);
-}
-
-INLINE void of_floats(vf v[4], const float from[UNIT])
-{
-    load_unit(v, (const uint8_t *)from, UNIT, TRIT_F32);
-}
-
-/* One group on its way through a verification. */
-struct claim {
+/* A block of groups on its way through a verification. */
+struct claims {
     const struct verify_job *job;
     struct ternary_counts *counts;
     struct ternary_check *check;
-    size_t group;
-    float s;                /* the claim's scale */
-    bool tainted;           /* it holds something that is not finite */
-    const uint8_t *latents; /* of the reference, or NULL */
-    bool latents_finite;
-    struct scale projection; /* of the reference */
-    float expected_s;        /* as the claim's format would hold it */
-    vt tally;
-    vn near;
-    struct sums sums;
+    size_t begin, end;               /* groups */
+    struct scales scales;            /* of the claim */
+    bool tainted[BLOCK_GROUPS];      /* holds something that is not finite */
+    struct scales projection;        /* of the reference */
+    bool latents_lost[BLOCK_GROUPS]; /* the reference is not finite */
 };
 
 static void add_sample(struct ternary_check *check, float sample)
@@ -55,103 +30,130 @@ static void add_mismatch(struct ternary_check *check, size_t element)
 
 /* 64 values that are not all 0 or +-s, by true division. Values that are not finite
  * come here as 0; the caller has them off the valid ones. */
-static void check_inexact(struct claim *claim, const float w[UNIT], float half)
+static void check_inexact(const struct claims *claims, const float w[UNIT], float s,
+                          float half)
 {
-    const float s = claim->s, tolerance = claim->job->tolerance;
-    struct ternary_check *check = claim->check;
+    const float tolerance = claims->job->tolerance;
+    struct ternary_check *check = claims->check;
+    float quotients[UNIT];
+    uint32_t wrong[UNIT], worst = 0, all_wrong = 0;
     for (size_t i = 0; i < UNIT; i++) {
         const float a = fabsf(w[i]), quotient = w[i] / s;
         const float error = fabsf(fabsf(quotient) - (a > half ? 1.0f : 0.0f));
-        const bool exact = a == s || a == 0.0f;
-        if (error > check->max_round_error)
-            check->max_round_error = error;
-        if (exact || (tolerance > 0.0f && error <= tolerance))
-            continue;
-        check->valid--;
-        add_sample(check, quotient);
+        const uint32_t exact = (uint32_t)(a == s) | (uint32_t)(a == 0.0f);
+        const uint32_t near =
+            (uint32_t)(error <= tolerance) & (uint32_t)(tolerance > 0.0f);
+        const uint32_t bits = float_bits(error); /* orders as errors do: none is < 0 */
+        worst = bits > worst ? bits : worst;
+        quotients[i] = quotient;
+        wrong[i] = !(exact | near);
+        all_wrong += wrong[i];
     }
+    if (float_of_bits(worst) > check->max_round_error)
+        check->max_round_error = float_of_bits(worst);
+    check->valid -= all_wrong;
+    if (!all_wrong || check->sample_count == TRIT_SAMPLES_MAX)
+        return;
+    for (size_t i = 0; i < UNIT; i++)
+        if (wrong[i])
+            add_sample(check, quotients[i]);
 }
 
 /* The reference's share of a unit: mismatches, sums, nearness to the threshold. */
-INLINE void check_reference(struct claim *claim, size_t i, size_t n, const vf raw[4],
-                            const vf finite[4])
+INLINE void check_reference(const struct claims *claims, size_t g, size_t i, size_t n,
+                            const vf raw[4], const vf finite[4], struct tally *tally,
+                            struct sums *sums)
 {
-    const struct verify_job *job = claim->job;
-    const struct scale *to = &claim->projection;
+    const struct verify_job *job = claims->job;
+    const size_t element = (claims->begin + g) * job->group_len + i;
+    const uint8_t *in =
+        (const uint8_t *)job->reference + element * bytes_of(job->reference_dtype);
     vf r[4], want[4];
-    load_any(r, claim->latents + i * (job->reference_dtype == TRIT_F32 ? 4 : 2), n,
-             job->reference_dtype);
+    if (job->reference_dtype == TRIT_F32)
+        load_unit(r, in, n, TRIT_F32);
+    else if (job->reference_dtype == TRIT_F16)
+        load_unit(r, in, n, TRIT_F16);
+    else
+        load_unit(r, in, n, TRIT_BF16);
+    const vm beyond = vm_beyond(r, vf_splat(claims->projection.half[g]));
+    const vf s = vf_splat(claims->projection.kept[g]);
     for (size_t k = 0; k < 4; k++)
-        want[k] = vf_dense(r[k], vf_splat(to->half), vf_splat(claim->expected_s));
-    claim->near = vn_add(claim->near, r, vf_splat(to->near_low), vf_splat(to->near_high));
+        want[k] = vf_dense(r[k], beyond, k, s);
+    tally->near = vn_add(tally->near, r, vf_splat(claims->projection.low[g]),
+                         vf_splat(claims->projection.high[g]));
     if (job->sums)
-        sums_add(&claim->sums, r, finite);
+        sums_add(sums, r, finite);
+    if (vf_equal(raw, want) && !claims->latents_lost[g])
+        return;
     float is[UNIT], expected[UNIT];
     floats_of(is, raw);
     floats_of(expected, want);
-    uint32_t differ = !claim->latents_finite;
-    for (size_t k = 0; k < UNIT; k++)
-        differ |= is[k] != expected[k];
-    if (!differ)
-        return;
     for (size_t k = 0; k < n; k++)
-        if (is[k] != expected[k] || !claim->latents_finite)
-            add_mismatch(claim->check, claim->group * job->group_len + i + k);
+        if (is[k] != expected[k] || claims->latents_lost[g])
+            add_mismatch(claims->check, element + k);
 }
 
-INLINE void claim_codes(struct claim *claim, size_t i, size_t n, vb codes)
+/* The reference's scales, as the claim's format would hold them. */
+INLINE void project_reference(struct claims *claims, enum trit_dtype dtype)
 {
-    const struct verify_job *job = claim->job;
-    claim->tally = vt_add(claim->tally, codes);
-    if (job->codes)
-        store_codes(job->codes + claim->group * ((job->group_len + 3) / 4) + i / 4, codes,
-                    n);
-}
-
-INLINE void begin_claim(struct claim *claim, enum trit_dtype dtype)
-{
-    const struct verify_job *job = claim->job;
-    claim->tally = vt_zero();
-    claim->near = vn_zero();
-    claim->sums = sums_zero();
-    job->scales[claim->group] = claim->s;
-    if (!claim->tainted)
-        count_scale(claim->s, claim->group, claim->counts);
+    const struct verify_job *job = claims->job;
+    const size_t bytes = job->group_len * bytes_of(job->reference_dtype);
+    double sums[BLOCK_GROUPS] = {0};
     if (!job->reference)
         return;
-    const size_t size = job->reference_dtype == TRIT_F32 ? 4 : 2;
-    claim->latents =
-        (const uint8_t *)job->reference + claim->group * job->group_len * size;
-    double sum;
-    if (job->reference_dtype == TRIT_F32)
-        sum = group_sum(claim->latents, job->group_len, TRIT_F32);
-    else if (job->reference_dtype == TRIT_F16)
-        sum = group_sum(claim->latents, job->group_len, TRIT_F16);
-    else
-        sum = group_sum(claim->latents, job->group_len, TRIT_BF16);
-    claim->latents_finite = sum < INFINITY;
-    claim->projection = scale_of((float)(sum / (double)job->divisor));
-    claim->expected_s = scale_in(claim->projection.s, dtype);
+    for (size_t g = claims->begin; g < claims->end; g++) {
+        const size_t i = g - claims->begin;
+        sums[i] = group_sum_any((const uint8_t *)job->reference + g * bytes,
+                                job->group_len, job->reference_dtype);
+        claims->latents_lost[i] = !(sums[i] < INFINITY);
+    }
+    for (size_t i = 0; i < BLOCK_GROUPS; i++)
+        claims->projection.s[i] = (float)(sums[i] / (double)job->divisor);
+    find_scales(&claims->projection, dtype);
 }
 
-INLINE void end_claim(struct claim *claim)
+/* The claim's scales are found: what they say, and what the reference says. */
+INLINE void begin_claims(struct claims *claims, enum trit_dtype dtype)
 {
-    const struct verify_job *job = claim->job;
-    struct ternary_counts *counts = claim->counts;
-    uint64_t negatives, positives;
-    vt_counts(claim->tally, (job->group_len + UNIT - 1) / UNIT * UNIT, &negatives,
-              &positives);
-    counts->near_threshold += vn_total(claim->near);
-    counts->negatives += negatives;
-    counts->positives += positives;
-    counts->zeros += job->group_len - negatives - positives;
-    counts->zero_groups +=
-        !claim->tainted && (claim->s == 0.0f || negatives + positives == 0);
-    if (job->sums)
-        job->sums[claim->group] = sums_total(&claim->sums);
+    const size_t count = claims->end - claims->begin;
+    memcpy(claims->job->scales + claims->begin, claims->scales.s,
+           count * sizeof claims->scales.s[0]);
+    struct scales told = claims->scales; /* without those that are not finite */
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(told.s[i]))
+            told.s[i] = 0.0f;
+    find_scales(&told, TRIT_F32);
+    count_scales(&told, claims->begin, claims->counts);
+    claims->scales = told;
+    project_reference(claims, dtype);
 }
 
-/* ---- dense --------------------------------------------------------------------- */
+/* Where a group's claim ends. */
+INLINE void end_claim(const struct claims *claims, size_t g, const struct tally *tally,
+                      const struct sums *sums)
+{
+    uint64_t nonzeros;
+    tally_end(tally, claims->counts, &nonzeros);
+    claims->counts->zero_groups +=
+        !claims->tainted[g] && (claims->scales.s[g] == 0.0f || nonzeros == 0);
+    if (claims->job->sums)
+        claims->job->sums[claims->begin + g] = sums_total(sums);
+}
+
+INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, size_t n,
+                        vb codes, struct tally *tally)
+{
+    const struct verify_job *job = claims->job;
+    tally->codes = vt_add(tally->codes, codes);
+    tally->seen += UNIT;
+    tally->elements += n;
+    if (job->codes)
+        store_codes(job->codes + (claims->begin + g) * code_bytes(job->group_len) + i / 4,
+                    codes, n);
+}
+
+/* ---- dense ---------------------------------------------------------------------------
+ */
 
 /* The largest finite magnitude of a group that holds something else too. */
 INLINE float tainted_top(const uint8_t *in, size_t len, enum trit_dtype dtype)
@@ -160,8 +162,7 @@ INLINE float tainted_top(const uint8_t *in, size_t len, enum trit_dtype dtype)
     for (size_t i = 0; i < len; i += UNIT) {
         vf unit[4];
         float w[UNIT];
-        load_unit(unit, in + i * (dtype == TRIT_F32 ? 4 : 2), size_min(len - i, UNIT),
-                  dtype);
+        load_unit(unit, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
         floats_of(w, unit);
         for (size_t k = 0; k < UNIT; k++)
             if (isfinite(w[k]) && fabsf(w[k]) > top)
@@ -172,16 +173,11 @@ INLINE float tainted_top(const uint8_t *in, size_t len, enum trit_dtype dtype)
 
 INLINE float group_top(const uint8_t *in, size_t len, enum trit_dtype dtype)
 {
-    const size_t size = dtype == TRIT_F32 ? 4 : 2;
+    const size_t size = bytes_of(dtype);
     vf top[4] = {vf_splat(0.0f), vf_splat(0.0f), vf_splat(0.0f), vf_splat(0.0f)};
     for (size_t i = 0; i < len; i += UNIT) {
         vf w[4];
-        __builtin_prefetch(in + i * size + AHEAD_BYTES);
-        __builtin_prefetch(in + i * size + AHEAD_BYTES + 64);
-        if (dtype == TRIT_F32) {
-            __builtin_prefetch(in + i * size + AHEAD_BYTES + 128);
-            __builtin_prefetch(in + i * size + AHEAD_BYTES + 192);
-        }
+        prefetch_unit(in + i * size, dtype);
         load_unit(w, in + i * size, size_min(len - i, UNIT), dtype);
         for (size_t k = 0; k < 4; k++)
             top[k] = vf_top(top[k], w[k]);
@@ -201,156 +197,205 @@ static size_t make_finite(float w[UNIT])
     return lost;
 }
 
-INLINE void verify_dense_group(struct claim *claim, enum trit_dtype dtype)
+INLINE void verify_dense_group(const struct claims *claims, size_t g,
+                               enum trit_dtype dtype)
 {
-    const struct verify_job *job = claim->job;
-    const size_t size = dtype == TRIT_F32 ? 4 : 2, len = job->group_len;
-    const uint8_t *in = (const uint8_t *)job->in + claim->group * len * size;
-    claim->s = group_top(in, len, dtype);
-    claim->tainted = !(claim->s < INFINITY);
-    if (claim->tainted) {
-        count_non_finite(in, len, claim->group * len, claim->counts, dtype);
-        claim->s = tainted_top(in, len, dtype);
-    }
-    begin_claim(claim, dtype);
-    const struct scale scale = scale_of(claim->s);
-    const vf half = vf_splat(scale.half), s = vf_splat(claim->s);
+    const struct verify_job *job = claims->job;
+    const size_t size = bytes_of(dtype), len = job->group_len;
+    const uint8_t *in = (const uint8_t *)job->in + (claims->begin + g) * len * size;
+    const vf half = vf_splat(claims->scales.half[g]), s = vf_splat(claims->scales.s[g]);
+    struct tally tally = tally_zero();
+    struct sums sums = sums_zero();
     for (size_t i = 0; i < len; i += UNIT) {
         const size_t n = size_min(len - i, UNIT);
         vf raw[4], w[4];
         float values[UNIT];
         load_unit(raw, in + i * size, n, dtype);
         memcpy(w, raw, sizeof w);
-        claim->check->valid += n;
-        if (claim->tainted) {
+        claims->check->valid += n;
+        if (claims->tainted[g]) {
             floats_of(values, raw);
-            claim->check->valid -= make_finite(values);
+            claims->check->valid -= make_finite(values);
             of_floats(w, values);
         }
-        claim_codes(claim, i, n, vb_codes(w, half));
-        if (!vf_exact(w, s)) {
+        claim_codes(claims, g, i, n, vb_codes(w, vm_beyond(w, half)), &tally);
+        if (!vf_exact(w, s)) { /* what is exact is not near the threshold either */
             floats_of(values, w);
-            check_inexact(claim, values, scale.half);
+            check_inexact(claims, values, claims->scales.s[g], claims->scales.half[g]);
+            if (!job->reference)
+                tally.near = vn_add(tally.near, w, vf_splat(claims->scales.low[g]),
+                                    vf_splat(claims->scales.high[g]));
         }
-        if (claim->latents)
-            check_reference(claim, i, n, raw, w);
-        else
-            claim->near = vn_add(claim->near, w, vf_splat(scale.near_low),
-                                 vf_splat(scale.near_high));
+        if (job->reference)
+            check_reference(claims, g, i, n, raw, w, &tally, &sums);
     }
-    end_claim(claim);
+    end_claim(claims, g, &tally, &sums);
 }
 
-/* ---- packed --------------------------------------------------------------------- */
-
-/* Where a group of a packed run begins, and its stored scale. */
-struct packed_group {
-    const uint8_t *codes;
-    float s;
-};
-
-INLINE struct packed_group packed_group(enum trit_encoding encoding, const void *in,
-                                        const float *scales, size_t group, size_t len)
+INLINE void verify_dense(struct claims *claims, enum trit_dtype dtype)
 {
-    const uint8_t *bytes = in;
-    if (encoding == TRIT_ENCODING_INT8)
-        return (struct packed_group){bytes + group * len, scales[group]};
-    assert(encoding == TRIT_ENCODING_PQ2_0);
-    uint16_t d;
-    bytes += group * 34;
-    memcpy(&d, bytes, sizeof d);
-    return (struct packed_group){bytes + sizeof d, f16_widen(d)};
+    const size_t len = claims->job->group_len, bytes = len * bytes_of(dtype);
+    for (size_t g = claims->begin; g < claims->end; g++) {
+        const uint8_t *in = (const uint8_t *)claims->job->in + g * bytes;
+        const size_t i = g - claims->begin;
+        claims->scales.s[i] = group_top(in, len, dtype);
+        claims->tainted[i] = !(claims->scales.s[i] < INFINITY);
+        if (claims->tainted[i]) {
+            count_non_finite(in, len, g * len, claims->counts, dtype);
+            claims->scales.s[i] = tainted_top(in, len, dtype);
+        }
+    }
+    begin_claims(claims, dtype);
+    for (size_t g = claims->begin; g < claims->end; g++)
+        verify_dense_group(claims, g - claims->begin, dtype);
 }
 
-/* 64 stored multiples of the scale, 0 beyond n: any int8, or -1..2. */
-INLINE void load_multiples(int8_t t[UNIT], enum trit_encoding encoding,
-                           const uint8_t *codes, size_t i, size_t n)
+/* ---- packed --------------------------------------------------------------------------
+ */
+
+/* Stored multiples of the scale, of `n` <= BLOCK_ELEMENTS_MAX elements: any int8, or
+ * -1..2. 0 beyond n up to whole units. */
+INLINE void unpack_codes(int8_t t[BLOCK_ELEMENTS_MAX], const uint8_t *in, size_t n,
+                         const struct packing *packing)
 {
-    if (encoding == TRIT_ENCODING_INT8) {
-        memset(t, 0, UNIT);
-        memcpy(t, codes + i, n);
+    uint8_t codes[BLOCK_ELEMENTS_MAX];
+    if (packing->order == ORDER_BYTES) {
+        memset(t, 0, (n + UNIT - 1) / UNIT * UNIT);
+        memcpy(t, in, n);
         return;
     }
-    uint8_t packed[PACKED_BYTES];
-    memset(packed, 0x55, sizeof packed);
-    memcpy(packed, codes + i / 4, (n + 3) / 4);
-    for (size_t k = 0; k < UNIT; k++)
-        t[k] = (int8_t)((packed[k / 4] >> (2 * (k % 4)) & 3) - 1);
+    if (packing->order == ORDER_LSB)
+        unpack_lsb(codes, in, n);
+    else if (packing->order == ORDER_BASE3)
+        unpack_base3(codes, in, n);
+    else
+        for (size_t i = 0; i < n; i += PLANE_ELEMENTS)
+            unpack_planes(codes + i, in + i / 4, packing->order == ORDER_PLANES);
+    for (size_t i = 0; i < n; i++)
+        t[i] = (int8_t)(codes[i] - 1);
 }
 
-static void check_multiples(struct claim *claim, const int8_t t[UNIT])
+/* Elements that one unpack_codes handles. */
+INLINE size_t stretch_of(const struct packing *packing)
 {
-    struct ternary_check *check = claim->check;
+    return packing->order == ORDER_BYTES ? BLOCK_ELEMENTS_MAX : packing->elements;
+}
+
+static bool beyond_trits(const int8_t *t, size_t n)
+{
+    uint32_t beyond = 0;
+    for (size_t k = 0; k < n; k++)
+        beyond |= (uint8_t)(t[k] + 1) > 2;
+    return beyond;
+}
+
+static void check_multiples(const struct claims *claims, const int8_t t[UNIT])
+{
+    struct ternary_check *check = claims->check;
     for (size_t i = 0; i < UNIT; i++) {
         const int excess = abs(t[i]) - 1;
         if (excess <= 0)
             continue;
         if ((float)excess > check->max_round_error)
             check->max_round_error = (float)excess;
-        if ((float)excess <= claim->job->tolerance)
+        if ((float)excess <= claims->job->tolerance)
             continue;
         check->valid--;
         add_sample(check, (float)t[i]);
     }
 }
 
-INLINE void verify_packed_group(struct claim *claim)
+INLINE void verify_packed_unit(const struct claims *claims, size_t g, size_t i, size_t n,
+                               const int8_t t[UNIT], float s, struct tally *tally,
+                               struct sums *sums)
 {
-    const struct verify_job *job = claim->job;
-    const size_t len = job->group_len;
-    const struct packed_group group =
-        packed_group(job->encoding, job->in, job->in_scales, claim->group, len);
-    claim->s = group.s;
-    claim->tainted = !isfinite(group.s);
-    if (claim->tainted) { /* every element decodes to a NaN or an infinity */
-        if (claim->counts->non_finite == 0)
-            claim->counts->first_non_finite = claim->group * len;
-        claim->counts->non_finite += len;
+    uint8_t codes[UNIT];
+    for (size_t k = 0; k < UNIT; k++)
+        codes[k] = (uint8_t)((t[k] > 0) - (t[k] < 0) + 1);
+    claim_codes(claims, g, i, n, vb_load(codes), tally);
+    if (!claims->tainted[g]) {
+        claims->check->valid += n;
+        if (beyond_trits(t, UNIT))
+            check_multiples(claims, t);
     }
-    begin_claim(claim, job->encoding == TRIT_ENCODING_INT8 ? TRIT_F32 : TRIT_F16);
-    for (size_t i = 0; i < len; i += UNIT) {
-        const size_t n = size_min(len - i, UNIT);
-        int8_t t[UNIT];
-        uint8_t codes[UNIT];
-        load_multiples(t, job->encoding, group.codes, i, n);
-        int beyond = 0;
-        for (size_t k = 0; k < UNIT; k++) {
-            beyond |= t[k] > 1 || t[k] < -1;
-            codes[k] = (uint8_t)((t[k] > 0) - (t[k] < 0) + 1);
-        }
-        claim_codes(claim, i, n, vb_load(codes));
-        if (!claim->tainted) {
-            claim->check->valid += n;
-            if (beyond)
-                check_multiples(claim, t);
-        }
-        if (!claim->latents)
+    if (!claims->job->reference)
+        return;
+    float raw[UNIT], finite[UNIT];
+    for (size_t k = 0; k < UNIT; k++) {
+        raw[k] = (float)t[k] * s;
+        finite[k] = claims->tainted[g] ? 0.0f : raw[k];
+    }
+    vf v[4], w[4];
+    of_floats(v, raw);
+    of_floats(w, finite);
+    check_reference(claims, g, i, n, v, w, tally, sums);
+}
+
+INLINE void verify_packed_group(const struct claims *claims, size_t g,
+                                const struct packing *packing)
+{
+    const struct verify_job *job = claims->job;
+    const size_t len = job->group_len, stretch = stretch_of(packing);
+    const float stored = job->in_scales ? job->in_scales[claims->begin + g] : 0.0f;
+    const uint8_t *in = (const uint8_t *)job->in +
+                        (claims->begin + g) * len / packing->elements * packing->bytes;
+    struct tally tally = tally_zero();
+    struct sums sums = sums_zero();
+    for (size_t at = 0; at < len; at += stretch) {
+        const uint8_t *block = in + at / packing->elements * packing->bytes;
+        const float s = block_scale(block, packing, stored);
+        const size_t n = size_min(len - at, stretch);
+        int8_t t[BLOCK_ELEMENTS_MAX];
+        unpack_codes(t, block + packing->codes_at, n, packing);
+        for (size_t i = 0; i < n; i += UNIT)
+            verify_packed_unit(claims, g, at + i, size_min(n - i, UNIT), t + i, s, &tally,
+                               &sums);
+    }
+    end_claim(claims, g, &tally, &sums);
+}
+
+/* A group's scale is its first block's; all its blocks' are, in a sound file. */
+INLINE void verify_packed(struct claims *claims, const struct packing *packing)
+{
+    const struct verify_job *job = claims->job;
+    const size_t bytes = job->group_len / packing->elements * packing->bytes;
+    for (size_t g = claims->begin; g < claims->end; g++) {
+        const size_t i = g - claims->begin;
+        claims->scales.s[i] = block_scale((const uint8_t *)job->in + g * bytes, packing,
+                                          job->in_scales ? job->in_scales[g] : 0.0f);
+        claims->tainted[i] = !isfinite(claims->scales.s[i]);
+        if (!claims->tainted[i])
             continue;
-        float raw[UNIT], finite[UNIT];
-        for (size_t k = 0; k < UNIT; k++) {
-            raw[k] = (float)t[k] * group.s;
-            finite[k] = claim->tainted ? 0.0f : raw[k];
-        }
-        vf v[4], w[4];
-        of_floats(v, raw);
-        of_floats(w, finite);
-        check_reference(claim, i, n, v, w);
+        if (claims->counts->non_finite == 0) /* its elements are NaN or infinite */
+            claims->counts->first_non_finite = g * job->group_len;
+        claims->counts->non_finite += job->group_len;
     }
-    end_claim(claim);
+    begin_claims(claims, packing->scale_at >= 0 ? TRIT_F16 : TRIT_F32);
+    for (size_t g = claims->begin; g < claims->end; g++)
+        verify_packed_group(claims, g - claims->begin, packing);
 }
 
 static void verify_groups(const struct verify_job *job, struct ternary_counts *counts,
                           struct ternary_check *check)
 {
-    for (size_t g = 0; g < job->count; g++) {
-        struct claim claim = {.job = job, .counts = counts, .check = check, .group = g};
-        if (job->encoding != TRIT_ENCODING_DENSE)
-            verify_packed_group(&claim);
+    const struct packing *packing = packing_of(job->encoding);
+    assert(packing || job->encoding == TRIT_ENCODING_DENSE);
+    assert(!packing || job->group_len % packing->elements == 0);
+    const size_t bytes = job->group_len * (packing ? 1 : bytes_of(job->dtype));
+    const size_t block = groups_per_block(bytes);
+    for (size_t begin = 0; begin < job->count; begin += block) {
+        struct claims claims = {.job = job,
+                                .counts = counts,
+                                .check = check,
+                                .begin = begin,
+                                .end = size_min(begin + block, job->count)};
+        if (packing)
+            verify_packed(&claims, packing);
         else if (job->dtype == TRIT_F32)
-            verify_dense_group(&claim, TRIT_F32);
+            verify_dense(&claims, TRIT_F32);
         else if (job->dtype == TRIT_F16)
-            verify_dense_group(&claim, TRIT_F16);
+            verify_dense(&claims, TRIT_F16);
         else
-            verify_dense_group(&claim, TRIT_BF16);
+            verify_dense(&claims, TRIT_BF16);
     }
 }

@@ -18,6 +18,9 @@ typedef float32x4x4_t vf;
 typedef struct {
     float64x2_t q[8];
 } vd;
+typedef struct {
+    uint32x4_t m[16];
+} vm;
 typedef uint8x16x4_t vb;
 typedef struct {
     uint32x4_t sum, positives;
@@ -68,6 +71,13 @@ static inline vf vf_splat(float x)
     return (vf){{v, v, v, v}};
 }
 
+static inline vf vf_abs(vf v)
+{
+    for (int k = 0; k < 4; k++)
+        v.val[k] = vabsq_f32(v.val[k]);
+    return v;
+}
+
 static inline vf vf_top(vf acc, vf v)
 {
     for (int k = 0; k < 4; k++)
@@ -88,16 +98,30 @@ static inline float vf_top_of(vf v)
     return value;
 }
 
-static inline vf vf_dense(vf w, vf h, vf s)
+static inline vm vm_beyond(const vf w[4], vf h)
 {
-    const uint32x4_t sign = vdupq_n_u32(0x80000000u);
-    for (int k = 0; k < 4; k++) {
-        uint32x4_t keep = vcgtq_f32(vabsq_f32(w.val[k]), h.val[k]);
-        uint32x4_t bits = vandq_u32(keep, vreinterpretq_u32_f32(s.val[k]));
-        bits = vorrq_u32(bits, vandq_u32(vreinterpretq_u32_f32(w.val[k]), sign));
-        w.val[k] = vreinterpretq_f32_u32(bits);
+    vm m;
+    for (int i = 0; i < 16; i++)
+        m.m[i] = vcagtq_f32(w[i / 4].val[i % 4], h.val[0]); /* of magnitudes */
+    return m;
+}
+
+static inline vf vf_dense(vf w, vm m, size_t k, vf s)
+{
+    for (size_t i = 0; i < 4; i++) {
+        uint32x4_t bits = vandq_u32(m.m[4 * k + i], vreinterpretq_u32_f32(s.val[i]));
+        bits = vbslq_u32(vdupq_n_u32(0x80000000u), vreinterpretq_u32_f32(w.val[i]), bits);
+        w.val[i] = vreinterpretq_f32_u32(bits);
     }
     return w;
+}
+
+static inline bool vf_equal(const vf a[4], const vf b[4])
+{
+    uint32x4_t all = vdupq_n_u32(UINT32_MAX);
+    for (int i = 0; i < 16; i++)
+        all = vandq_u32(all, vceqq_f32(a[i / 4].val[i % 4], b[i / 4].val[i % 4]));
+    return vminvq_u32(all) != 0;
 }
 
 static inline bool vf_exact(const vf w[4], vf s)
@@ -172,13 +196,6 @@ static inline vd vd_mul(vd x, vd y)
     return x;
 }
 
-static inline vd vd_add_abs(vd acc, vf v)
-{
-    for (int k = 0; k < 4; k++)
-        v.val[k] = vabsq_f32(v.val[k]);
-    return vd_add(acc, vd_widen(v));
-}
-
 static inline double vd_total(vd acc)
 {
     for (int width = 4; width >= 1; width /= 2)
@@ -187,24 +204,25 @@ static inline double vd_total(vd acc)
     return vgetq_lane_f64(acc.q[0], 0) + vgetq_lane_f64(acc.q[0], 1);
 }
 
-static inline int8x16_t trits(vf w, float32x4_t h, float32x4_t minus_h)
+/* Codes of 16 elements: 1, plus 1 or -1 by the sign where they are beyond. */
+static inline uint8x16_t codes16(vf w, const uint32x4_t m[4])
 {
     int16x4_t t[4];
     for (int i = 0; i < 4; i++) {
-        uint32x4_t above = vcgtq_f32(w.val[i], h), below = vcltq_f32(w.val[i], minus_h);
-        t[i] = vmovn_s32(vreinterpretq_s32_u32(vsubq_u32(below, above)));
+        int32x4_t sign = vshrq_n_s32(vreinterpretq_s32_f32(w.val[i]), 31); /* 0, -1 */
+        int32x4_t trit = vorrq_s32(sign, vdupq_n_s32(1));
+        t[i] = vmovn_s32(vandq_s32(trit, vreinterpretq_s32_u32(m[i])));
     }
-    return vcombine_s8(vmovn_s16(vcombine_s16(t[0], t[1])),
-                       vmovn_s16(vcombine_s16(t[2], t[3])));
+    int8x16_t trits = vcombine_s8(vmovn_s16(vcombine_s16(t[0], t[1])),
+                                  vmovn_s16(vcombine_s16(t[2], t[3])));
+    return vaddq_u8(vreinterpretq_u8_s8(trits), vdupq_n_u8(1));
 }
 
-static inline vb vb_codes(const vf w[4], vf h)
+static inline vb vb_codes(const vf w[4], vm m)
 {
-    const float32x4_t minus_h = vnegq_f32(h.val[0]);
     vb c;
     for (int k = 0; k < 4; k++)
-        c.val[k] =
-            vaddq_u8(vreinterpretq_u8_s8(trits(w[k], h.val[0], minus_h)), vdupq_n_u8(1));
+        c.val[k] = codes16(w[k], m.m + 4 * k);
     return c;
 }
 
@@ -256,6 +274,13 @@ static inline vt vt_add(vt tally, vb c)
     tally.sum = vpadalq_u16(tally.sum, vpaddlq_u8(sum));
     tally.positives = vpadalq_u16(tally.positives, vpaddlq_u8(positives));
     return tally;
+}
+
+static inline vt vt_add_unit(vt tally, const vf w[4], vm m, vb c)
+{
+    (void)w;
+    (void)m;
+    return vt_add(tally, c);
 }
 
 /* The codes' sum is seen + positives - negatives. */

@@ -15,6 +15,9 @@ typedef struct {
     double lane[16];
 } vd;
 typedef struct {
+    uint32_t lane[64]; /* all ones or none */
+} vm;
+typedef struct {
     uint8_t lane[64];
 } vb;
 typedef struct {
@@ -66,6 +69,13 @@ static inline vf vf_splat(float x)
     return v;
 }
 
+static inline vf vf_abs(vf v)
+{
+    for (int i = 0; i < 16; i++)
+        v.lane[i] = fabsf(v.lane[i]);
+    return v;
+}
+
 static inline uint32_t magnitude_bits(float x)
 {
     return float_bits(x) & 0x7fffffffu;
@@ -88,15 +98,30 @@ static inline float vf_top_of(vf v)
     return float_of_bits(top);
 }
 
-static inline vf vf_dense(vf w, vf h, vf s)
+static inline vm vm_beyond(const vf w[4], vf h)
 {
-    vf v;
-    for (int i = 0; i < 16; i++) {
-        uint32_t bits = float_bits(w.lane[i]);
-        uint32_t keep = -(uint32_t)(fabsf(w.lane[i]) > h.lane[i]);
-        v.lane[i] = float_of_bits((float_bits(s.lane[i]) & keep) | (bits & 0x80000000u));
-    }
-    return v;
+    vm m;
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 16; i++)
+            m.lane[16 * k + i] = -(uint32_t)(fabsf(w[k].lane[i]) > h.lane[i]);
+    return m;
+}
+
+static inline vf vf_dense(vf w, vm m, size_t k, vf s)
+{
+    for (size_t i = 0; i < 16; i++)
+        w.lane[i] = float_of_bits((float_bits(s.lane[i]) & m.lane[16 * k + i]) |
+                                  (float_bits(w.lane[i]) & 0x80000000u));
+    return w;
+}
+
+static inline bool vf_equal(const vf a[4], const vf b[4])
+{
+    uint32_t differ = 0;
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < 16; i++)
+            differ |= a[k].lane[i] != b[k].lane[i];
+    return !differ;
 }
 
 static inline bool vf_exact(const vf w[4], vf s)
@@ -136,13 +161,6 @@ static inline vd vd_zero(void)
     return v;
 }
 
-static inline vd vd_add_abs(vd acc, vf v)
-{
-    for (int i = 0; i < 16; i++)
-        acc.lane[i] += (double)fabsf(v.lane[i]);
-    return acc;
-}
-
 static inline vd vd_widen(vf v)
 {
     vd d;
@@ -180,13 +198,14 @@ static inline double vd_total(vd acc)
     return acc.lane[0];
 }
 
-static inline vb vb_codes(const vf w[4], vf h)
+static inline vb vb_codes(const vf w[4], vm m)
 {
     vb c;
     for (int k = 0; k < 4; k++)
-        for (int i = 0; i < 16; i++)
-            c.lane[16 * k + i] =
-                (uint8_t)(1 + (w[k].lane[i] > h.lane[i]) - (w[k].lane[i] < -h.lane[i]));
+        for (int i = 0; i < 16; i++) {
+            uint32_t trit = 1 - (float_bits(w[k].lane[i]) >> 31 << 1); /* 1 or -1 */
+            c.lane[16 * k + i] = (uint8_t)(1 + (m.lane[16 * k + i] & trit));
+        }
     return c;
 }
 
@@ -232,6 +251,13 @@ static inline vt vt_add(vt tally, vb c)
     tally.sum += sum;
     tally.positives += positives;
     return tally;
+}
+
+static inline vt vt_add_unit(vt tally, const vf w[4], vm m, vb c)
+{
+    (void)w;
+    (void)m;
+    return vt_add(tally, c);
 }
 
 /* The codes' sum is seen + positives - negatives. */
