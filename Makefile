@@ -76,11 +76,15 @@ CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -fPIC -ffp-contract=off $(CFLAGS_$(VARIANT))
 LDFLAGS_ALL = $(filter -fsanitize=% --coverage,$(CFLAGS_$(VARIANT))) -pthread \
   -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
-# ISA flags: on exactly one object each. No -mfma anywhere.
+# ISA flags: on exactly one object each.
 ifneq ($(VARIANT),arm64)
 $(O)/kernels/avx2.o: ISA := -mavx2 -mf16c
 $(O)/kernels/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
   -mavx512vbmi2 -mf16c
+# Products name their fused multiply-adds; contraction stays off.
+$(O)/kernels/linear_avx2.o: ISA := -mavx2 -mf16c -mfma
+$(O)/kernels/linear_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
+  -mavx512vnni -mf16c -mfma
 endif
 
 # ---- rooms: sources by wildcard; a room links with those it may see ----------
