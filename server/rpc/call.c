@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "rpc/intake.h"
 #include "rpc/trailers.h"
 
 /* The happy path: request() makes the call and arms its timer; data() feeds the
@@ -19,11 +20,6 @@
  * until its jobs are back. */
 
 enum { HTTP2_CANCEL = 8 }; /* RFC 9113, 7 */
-
-_Static_assert((int)SCAN_PART_BYTES_MAX == (int)ENVELOPE_BYTES_MAX,
-               "one bound, two names");
-
-static const struct h2_header content_type = {"content-type", "application/grpc", 12, 16};
 
 /* ---- the end of a call --------------------------------------------------- */
 
@@ -41,6 +37,7 @@ static void free_if_done(struct call *call)
     free(call->method_state);
     free(call);
     metric_down(rpc->config.metrics, M_STREAMS);
+    rpc_gauge(rpc);
     if (--rpc->call_count == 0 && rpc->idle)
         rpc->idle(rpc->idle_arg);
 }
@@ -209,6 +206,7 @@ static struct call *call_create(struct rpc *rpc, struct h2_stream *stream,
     rpc->call_count++;
     h2_stream_set_user(stream, call);
     metric_up(rpc->config.metrics, M_STREAMS);
+    rpc_gauge(rpc);
     return call;
 }
 
@@ -256,8 +254,8 @@ static void request(void *owner, struct h2_stream *stream,
     }
     call->deadline_ns = timeout ? call->started_ns + timeout_ns : 0;
     arm(call);
-    if (method->begin && method->begin(call) < 0)
-        call_end(call);
+    if (method->begin)
+        method->begin(call);
 }
 
 static void request_too_large(void *owner, struct h2_stream *stream)
@@ -269,106 +267,7 @@ static void request_too_large(void *owner, struct h2_stream *stream)
            "the request's headers exceed 100 fields or 16384 bytes", false);
 }
 
-/* ---- the request's messages ---------------------------------------------------- */
-
-static int message_begin(struct call *call, const struct deframed *found)
-{
-    const struct limits *limits = call->rpc->config.limits;
-    uint64_t bytes_max = call->method->streaming
-                             ? (uint64_t)CHUNK_BYTES_MAX + 4 * ENVELOPE_BYTES_MAX
-                             : limits->message_bytes_max;
-
-    if (bytes_max > limits->message_bytes_max)
-        bytes_max = limits->message_bytes_max;
-    if (found->compressed)
-        return fail(&call->failure, TRIT_INTERNAL, NULL,
-                    "a message is flagged compressed, but grpc-encoding names nothing");
-    if (call->messages > 0 && !call->method->streaming)
-        return fail(&call->failure, TRIT_UNIMPLEMENTED, NULL,
-                    "a second message in a unary request");
-    if (found->length > bytes_max) {
-        metric_limit(call->rpc->config.metrics, L_MESSAGE);
-        return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, "message",
-                    "message: %u bytes, the limit message_bytes_max is %llu",
-                    (unsigned)found->length, (unsigned long long)bytes_max);
-    }
-    call->messages++;
-    scan_init(&call->scan, call->method->scan, found->length);
-    return 0;
-}
-
-static int message_bytes(struct call *call, const uint8_t *bytes, size_t count)
-{
-    const struct method *method = call->method;
-    struct scanned found;
-
-    for (;;) {
-        int result = 0;
-
-        switch (scan(&call->scan, &bytes, &count, &found)) {
-        case SCAN_MORE:
-            return 0;
-        case SCAN_ERROR:
-            if (call->scan.status == TRIT_RESOURCE_EXHAUSTED)
-                metric_limit(call->rpc->config.metrics, L_ENVELOPE);
-            return fail(&call->failure, call->scan.status, "message", "message: %s",
-                        call->scan.error);
-        case SCAN_BLOB:
-            result = method->blob_begin(call, found.blob, found.length);
-            break;
-        case SCAN_BLOB_BYTES:
-            result = method->blob_bytes(call, found.blob, found.bytes, found.count);
-            break;
-        case SCAN_BLOB_END:
-            result = method->blob_end(call, found.blob);
-            break;
-        }
-        if (result < 0)
-            return -1;
-        if (call->state != CALL_RECEIVING)
-            return 0;
-    }
-}
-
-static int message_end(struct call *call)
-{
-    int result = 0;
-
-    if (!scan_complete(&call->scan))
-        result = fail(&call->failure, TRIT_INVALID_ARGUMENT, "message",
-                      "message: truncated inside a field");
-    else if (call->method->message)
-        result = call->method->message(call);
-    scan_fini(&call->scan);
-    return result;
-}
-
-static int receive(struct call *call, const uint8_t *bytes, size_t count)
-{
-    struct deframed found;
-
-    for (;;) {
-        int result = 0;
-
-        switch (deframe(&call->deframer, &bytes, &count, &found)) {
-        case DEFRAME_MORE:
-            return 0;
-        case DEFRAME_MESSAGE:
-            result = message_begin(call, &found);
-            break;
-        case DEFRAME_BYTES:
-            result = message_bytes(call, found.bytes, found.count);
-            break;
-        case DEFRAME_END:
-            result = message_end(call);
-            break;
-        }
-        if (result < 0)
-            return -1;
-        if (call->state != CALL_RECEIVING)
-            return 0;
-    }
-}
+/* ---- the request's bytes ------------------------------------------------------- */
 
 static void give_credit(struct call *call)
 {
@@ -386,7 +285,7 @@ static void data(struct h2_stream *stream, const uint8_t *bytes, size_t count)
         return;
     call->active_ns = clock_monotonic_ns();
     call->credit_owed += count;
-    if (receive(call, bytes, count) < 0)
+    if (intake_feed(call, bytes, count) < 0)
         call_end(call);
     else
         give_credit(call);
@@ -420,63 +319,6 @@ void call_throttle(struct call *call, enum call_throttle reason, bool on)
         call->throttle &= ~(uint32_t)reason;
         give_credit(call);
     }
-}
-
-/* ---- the reply --------------------------------------------------------------------- */
-
-void call_write(struct call *call, struct h2_slice *slice)
-{
-    if (!call->responded) {
-        call->responded = true;
-        h2_respond(call->stream, 200, &content_type, 1);
-    }
-    call->active_ns = clock_monotonic_ns();
-    h2_write(call->stream, slice);
-}
-
-struct piece {
-    struct h2_slice slice;
-    uint8_t bytes[];
-};
-
-static void piece_release(struct h2_slice *slice)
-{
-    free(LIST_OWNER(slice, struct piece, slice));
-}
-
-static struct piece *piece_create(size_t count)
-{
-    struct piece *piece = malloc(sizeof(*piece) + count);
-
-    if (piece)
-        piece->slice = (struct h2_slice){
-            .bytes = piece->bytes, .count = count, .release = piece_release};
-    return piece;
-}
-
-int call_write_copy(struct call *call, const void *bytes, size_t count)
-{
-    struct piece *piece = piece_create(count);
-
-    if (!piece)
-        return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "no memory for the reply");
-    memcpy(piece->bytes, bytes, count);
-    call_write(call, &piece->slice);
-    return 0;
-}
-
-int call_write_message(struct call *call, const void *bytes, size_t count)
-{
-    struct piece *piece = piece_create(GRPC_PREFIX_BYTES + count);
-
-    if (!piece)
-        return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "no memory for the reply");
-    frame_prefix(piece->bytes, (uint32_t)count);
-    memcpy(piece->bytes + GRPC_PREFIX_BYTES, bytes, count);
-    call_write(call, &piece->slice);
-    return 0;
 }
 
 const struct h2_events call_events = {

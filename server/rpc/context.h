@@ -21,6 +21,9 @@ struct rpc {
     void *idle_arg;
 };
 
+/* Brings the gauges of budget and pool up to date: at the ends of calls. */
+void rpc_gauge(struct rpc *rpc);
+
 /* A zeroed tile, recycled or new; NULL on lack of memory. */
 struct tile *rpc_tile_get(struct rpc *rpc);
 void rpc_tile_put(struct rpc *rpc, struct tile *tile); /* blocks go back first */

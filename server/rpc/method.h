@@ -16,13 +16,15 @@
 
 struct call;
 struct scan_field;
+struct tensor_ops;
 
 struct method {
     const char *path; /* "/trit.v1.Ternary/Project" */
     bool streaming;   /* the request may hold many messages */
     const struct scan_field *scan;
-    size_t state_bytes;              /* zeroed for each call: call->state */
-    int (*begin)(struct call *call); /* may be NULL */
+    size_t state_bytes;               /* zeroed for each call: call->method_state */
+    const struct tensor_ops *tensor;  /* what a method that takes a tensor adds */
+    void (*begin)(struct call *call); /* may be NULL */
     /* Those of a method whose scan table names blobs; else NULL. */
     int (*blob_begin)(struct call *call, uint32_t blob, uint64_t length);
     int (*blob_bytes)(struct call *call, uint32_t blob, const uint8_t *bytes,

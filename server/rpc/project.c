@@ -171,22 +171,10 @@ static const struct tensor_ops stream_ops = {
     .complete = complete,
 };
 
-static int begin_unary(struct call *call)
-{
-    tensor_call_init(call, &unary_ops);
-    return 0;
-}
-
-static int begin_stream(struct call *call)
-{
-    tensor_call_init(call, &stream_ops);
-    return 0;
-}
-
 const struct method method_project = {
     .path = "/trit.v1.Ternary/Project",
     .scan = scan_project,
-    .begin = begin_unary,
+    .tensor = &unary_ops,
     TENSOR_METHOD,
 };
 
@@ -194,6 +182,6 @@ const struct method method_project_stream = {
     .path = "/trit.v1.Ternary/ProjectStream",
     .streaming = true,
     .scan = scan_project_stream,
-    .begin = begin_stream,
+    .tensor = &stream_ops,
     TENSOR_METHOD,
 };

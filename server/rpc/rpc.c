@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/budget.h"
+#include "obs/metrics.h"
 #include "rpc/call.h"
 #include "rpc/context.h"
 #include "rpc/tile.h"
@@ -56,6 +58,13 @@ void rpc_destroy(struct rpc *rpc)
         free(LIST_OWNER(node, struct tile, link));
     pthread_mutex_destroy(&rpc->reader_lock);
     free(rpc);
+}
+
+void rpc_gauge(struct rpc *rpc)
+{
+    metric_set(rpc->config.metrics, M_BUDGET_USED,
+               atomic_load(&rpc->config.budget->bytes_used));
+    metric_set(rpc->config.metrics, M_QUEUE, pool_queued(rpc->config.pool));
 }
 
 struct tile *rpc_tile_get(struct rpc *rpc)

@@ -16,16 +16,15 @@ struct flow *tensor_call_flow(struct call *call)
     return &state_of(call)->flow;
 }
 
-void tensor_call_init(struct call *call, const struct tensor_ops *ops)
+void tensor_begin(struct call *call)
 {
     struct tensor_call *state = state_of(call);
 
-    state->ops = ops;
-    flow_init(&state->flow, call, ops->complete);
-    state->flow.emits_chunks = ops->stream;
-    state->flow.tensor.field = ops->data_field;
-    state->flow.reference.field =
-        ops->stream ? "reference.data (chunk)" : "reference.data";
+    state->ops = call->method->tensor;
+    flow_init(&state->flow, call, state->ops->complete);
+    state->flow.emits_chunks = state->ops->stream;
+    state->flow.tensor.field = state->ops->data_field;
+    state->flow.reference.field = "reference.data";
 }
 
 int decode_failed(struct call *call, const char *path, const char *error)

@@ -32,10 +32,10 @@ struct tensor_call {
     struct trit_report report; /* while it is being answered */
 };
 
-void tensor_call_init(struct call *call, const struct tensor_ops *ops);
 struct flow *tensor_call_flow(struct call *call);
 
 /* The rows of struct method. */
+void tensor_begin(struct call *call);
 int tensor_blob_begin(struct call *call, uint32_t blob, uint64_t length);
 int tensor_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
                       size_t count);
@@ -46,10 +46,10 @@ void tensor_cancel(struct call *call);
 void tensor_fini(struct call *call);
 
 #define TENSOR_METHOD                                                                    \
-    .state_bytes = sizeof(struct tensor_call), .blob_begin = tensor_blob_begin,          \
-    .blob_bytes = tensor_blob_bytes, .blob_end = tensor_blob_end,                        \
-    .message = tensor_message, .request = tensor_request, .cancel = tensor_cancel,       \
-    .fini = tensor_fini
+    .state_bytes = sizeof(struct tensor_call), .begin = tensor_begin,                    \
+    .blob_begin = tensor_blob_begin, .blob_bytes = tensor_blob_bytes,                    \
+    .blob_end = tensor_blob_end, .message = tensor_message, .request = tensor_request,   \
+    .cancel = tensor_cancel, .fini = tensor_fini
 
 /* A decoder's refusal as the call's failure; the field is `path` ("tensor.") and
  * what precedes ':'. */

@@ -75,16 +75,10 @@ static const struct tensor_ops unpack_ops = {
     .complete = unpack_complete,
 };
 
-static int unpack_begin(struct call *call)
-{
-    tensor_call_init(call, &unpack_ops);
-    return 0;
-}
-
 const struct method method_unpack = {
     .path = "/trit.v1.Ternary/Unpack",
     .scan = scan_unpack,
-    .begin = unpack_begin,
+    .tensor = &unpack_ops,
     TENSOR_METHOD,
 };
 
@@ -127,15 +121,9 @@ static const struct tensor_ops backward_ops = {
     .complete = backward_complete,
 };
 
-static int backward_begin(struct call *call)
-{
-    tensor_call_init(call, &backward_ops);
-    return 0;
-}
-
 const struct method method_backward = {
     .path = "/trit.v1.Ternary/Backward",
     .scan = scan_backward,
-    .begin = backward_begin,
+    .tensor = &backward_ops,
     TENSOR_METHOD,
 };

@@ -198,22 +198,10 @@ static const struct tensor_ops stream_ops = {
     .complete = complete,
 };
 
-static int begin_unary(struct call *call)
-{
-    tensor_call_init(call, &unary_ops);
-    return 0;
-}
-
-static int begin_stream(struct call *call)
-{
-    tensor_call_init(call, &stream_ops);
-    return 0;
-}
-
 const struct method method_verify = {
     .path = "/trit.v1.Ternary/Verify",
     .scan = scan_verify,
-    .begin = begin_unary,
+    .tensor = &unary_ops,
     TENSOR_METHOD,
 };
 
@@ -221,6 +209,6 @@ const struct method method_verify_stream = {
     .path = "/trit.v1.Ternary/VerifyStream",
     .streaming = true,
     .scan = scan_verify_stream,
-    .begin = begin_stream,
+    .tensor = &stream_ops,
     TENSOR_METHOD,
 };
