@@ -6,6 +6,7 @@ Python stubs are. `make e2e` sets all four.
 """
 import os
 import pathlib
+import platform
 import re
 import select
 import signal
@@ -20,6 +21,7 @@ DATA = ROOT / "tests" / "data"
 BINARIES = pathlib.Path(os.environ.get("TRIT_O", ROOT / "build" / "release"))
 RUNNER = os.environ.get("TRIT_RUNNER", "").split()
 VARIANT = os.environ.get("TRIT_VARIANT", "release")
+MACHINE = "aarch64" if VARIANT == "arm64" else platform.machine()
 SLOW = VARIANT not in ("release", "cov")  # sanitizers and emulators
 START_SECONDS = 60 if SLOW else 15
 CALL_SECONDS = 120 if SLOW else 30
