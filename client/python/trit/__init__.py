@@ -1,0 +1,29 @@
+"""Client of tritd: ternary weights for NumPy, PyTorch and MLX.
+
+    import trit
+    with trit.Client("127.0.0.1:6561") as client:
+        projection = client.project(weights, encoding="pq2_0")
+        print(projection.report.zero_fraction, client.verify(projection).is_ternary)
+
+trit.aio has the same for asyncio, trit.torch and trit.mlx have layers that train
+through it, trit.local the projection without a daemon. Those are imported when
+they are asked for, and so are torch and mlx.
+"""
+from __future__ import annotations
+
+from pkgutil import extend_path
+
+from ._version import VERSION as __version__
+from .client import Client
+from .errors import *  # noqa: F401,F403
+from .errors import __all__ as _errors
+from .reports import Report
+from .types import (DType, Encoding, LayerRef, PartialGroup, Projection, ReportDetail,
+                    VerifyMode)
+
+# Stubs made of proto/ are in the package trit.v1, wherever they lie on the path.
+__path__ = extend_path(__path__, __name__)
+
+__all__ = ["Client", "DType", "Encoding", "LayerRef", "PartialGroup", "Projection", "Report",
+           "ReportDetail", "VerifyMode", "__version__",
+           *(name for name in _errors if name != "error_of")]

@@ -1,0 +1,103 @@
+"""The same client for asyncio: each call runs on a thread of the client's own, so
+the loop is never blocked; cancelling the task cancels the call."""
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import threading
+from typing import Any, Callable, List, Optional
+
+from . import client as blocking
+from .reports import Report
+from .types import Projection
+
+__all__ = ["Client", "Reports"]
+
+THREADS = 8
+
+
+async def _on_thread(executor: concurrent.futures.Executor, call: Callable[..., Any],
+                     *args: Any, **named: Any) -> Any:
+    cancelled = threading.Event()
+    running = asyncio.get_running_loop().run_in_executor(
+        executor, functools.partial(call, *args, _cancelled=cancelled, **named))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        # The arrays are lent until the call is over: wait for that, at most a
+        # tenth of a second, then leave.
+        cancelled.set()
+        await asyncio.wait([running])
+        running.exception()
+        raise
+
+
+class Reports:
+    """trit.Reports, awaited."""
+
+    def __init__(self, reports: blocking.Reports, executor: concurrent.futures.Executor):
+        self._reports, self._executor = reports, executor
+
+    async def get(self, run: str, layer: str, step: Optional[int] = None,
+                  **options: Any) -> Report:
+        """See trit.client.Reports.get."""
+        return await _on_thread(self._executor, self._reports.get, run, layer, step,
+                                **options)
+
+    async def list(self, run: str = "", layer: str = "", **options: Any) -> List[Report]:
+        """See trit.client.Reports.list."""
+        return await _on_thread(self._executor, self._reports.list, run, layer, **options)
+
+    async def latest(self, run: str = "", layer: str = "", **options: Any) -> List[Report]:
+        """See trit.client.Reports.latest."""
+        return await _on_thread(self._executor, self._reports.latest, run, layer, **options)
+
+
+class Client:
+    """trit.Client, awaited: `async with trit.aio.Client(address) as client: ...`
+
+    Up to `threads` calls run at once, the others wait their turn. A progress
+    callback is called on the call's thread.
+    """
+
+    def __init__(self, address: Optional[str] = None, *, threads: int = THREADS,
+                 **options: Any) -> None:
+        self._client = blocking.Client(address, **options)
+        self._executor = concurrent.futures.ThreadPoolExecutor(threads, "trit")
+        self.reports = Reports(self._client.reports, self._executor)
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Waits for running calls, then disconnects."""
+        await asyncio.get_running_loop().run_in_executor(None, self._close)
+
+    def _close(self) -> None:
+        self._executor.shutdown()
+        self._client.close()
+
+    async def ping(self, service: str = "", **options: Any) -> bool:
+        """See trit.Client.ping."""
+        return await _on_thread(self._executor, self._client.ping, service, **options)
+
+    async def project(self, tensor: Any, **options: Any) -> Projection:
+        """See trit.Client.project."""
+        return await _on_thread(self._executor, self._client.project, tensor, **options)
+
+    async def verify(self, tensor: Any, **options: Any) -> Report:
+        """See trit.Client.verify."""
+        return await _on_thread(self._executor, self._client.verify, tensor, **options)
+
+    async def unpack(self, packed: Any, **options: Any) -> Any:
+        """See trit.Client.unpack."""
+        return await _on_thread(self._executor, self._client.unpack, packed, **options)
+
+    async def backward(self, grad_ternary: Any, **options: Any) -> Any:
+        """See trit.Client.backward."""
+        return await _on_thread(self._executor, self._client.backward, grad_ternary,
+                                **options)

@@ -1,0 +1,405 @@
+"""The blocking client."""
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any, Iterator, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from ._arrays import STORAGE, View, give_numpy, view, view_elements
+from ._call import Call, Progress, timeout_ms
+from ._native import ffi, lib
+from .errors import FailedPrecondition, InvalidArgument, error_of
+from .reports import Report, report_of
+from .types import (GROUP_SIZE, DType, Encoding, LayerRef, PartialGroup, Projection,
+                    ReportDetail, VerifyMode, member)
+
+__all__ = ["Client", "Reports"]
+
+Layer = Union[LayerRef, Tuple[str, str, int]]
+
+
+# ---- the library's handle -----------------------------------------------------------
+
+class _Handle:
+    """A `struct trit_client`, closed once and never under a running call.
+
+    After a fork the child's copy shares sockets with the parent, so the child
+    connects anew and leaves the copy alone: to close it would say goodbye on
+    the parent's connections.
+    """
+
+    def __init__(self, options: dict):
+        self._options = options
+        self._changed = threading.Condition()
+        self._running = 0
+        self._open = True
+        self._pid = 0
+        self._client = ffi.NULL
+        with self._changed:
+            self._connect()
+
+    def _connect(self) -> None:
+        given = self._options
+        address = given["address"]
+        kept = ffi.NULL if address is None else ffi.new("char[]", address.encode())
+        options = ffi.new("struct trit_connect_options *", {
+            "address": kept, "timeout_ms": timeout_ms(given["timeout"]),
+            "connections": given["connections"],
+            "stream_bytes_min": given["stream_bytes_min"],
+            "message_bytes_max": given["message_bytes_max"]})
+        made, error = ffi.new("struct trit_client **"), ffi.new("struct trit_error *")
+        status = lib.trit_connect(made, options, error)
+        if status != lib.TRIT_OK:
+            raise error_of(status, ffi.string(error.message).decode(),
+                           ffi.string(error.field).decode())
+        self._client, self._pid = made[0], os.getpid()
+
+    def __enter__(self) -> Any:
+        if self._pid != os.getpid():
+            self._changed, self._running = threading.Condition(), 0
+        with self._changed:
+            if not self._open:
+                raise FailedPrecondition("the client is closed")
+            if self._pid != os.getpid():
+                self._connect()
+            self._running += 1
+            return self._client
+
+    def __exit__(self, *_: Any) -> None:
+        with self._changed:
+            self._running -= 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._open = False
+            while self._running:
+                self._changed.wait()
+            if self._pid == os.getpid():
+                lib.trit_close(self._client)
+            self._client, self._pid = ffi.NULL, 0
+
+
+# ---- helpers ------------------------------------------------------------------------
+
+def _tensor(seen: View, shape: Sequence[int], dtype: int, field: str) -> Any:
+    limit = lib.TRIT_RANK_MAX
+    if len(shape) > limit:
+        raise InvalidArgument(f"{field}.shape: rank {len(shape)} is above {limit}",
+                              f"{field}.shape")
+    return ffi.new("struct trit_tensor *", {
+        "dtype": dtype, "rank": len(shape), "shape": list(shape),
+        "data": ffi.cast("void *", seen.address), "bytes": seen.nbytes})
+
+
+def _file(ref: Any, layer: Optional[Layer]) -> List[Any]:
+    """Fills a struct trit_layer_ref; gives what must outlive the call."""
+    if layer is None:
+        return []
+    run, name, step = LayerRef(*layer)
+    if not 0 <= step < 2**63:
+        raise InvalidArgument(f"layer.step: {step} is not in 0 to 2^63-1", "layer.step")
+    kept = [ffi.new("char[]", text.encode()) for text in (run, name)]
+    ref.run, ref.layer = kept
+    ref.step = step
+    return kept
+
+
+def _take(pointer: Any, count: int) -> np.ndarray:
+    """Memory the library gave, as bytes that free themselves."""
+    return np.frombuffer(ffi.buffer(ffi.gc(pointer, lib.trit_free, count), count), np.uint8)
+
+
+def _shaped(raw: np.ndarray, encoding: Encoding, shape: Tuple[int, ...]) -> np.ndarray:
+    """The bytes of an encoding in the shape that Projection promises."""
+    if encoding == Encoding.INT8:
+        return raw.view(np.int8).reshape(shape)
+    if encoding == Encoding.MLX_2BIT:
+        return raw.view("<u4").reshape(*shape[:-1], -1)
+    if encoding == Encoding.I2_S:
+        return raw
+    if encoding == Encoding.HF_BITNET:
+        return raw.reshape(-1, shape[-1])
+    return raw.reshape(*shape[:-1], -1)
+
+
+def _shaped_scales(raw: np.ndarray, encoding: Encoding,
+                   shape: Tuple[int, ...]) -> np.ndarray:
+    if encoding == Encoding.INT8:
+        return raw.view("<f4").reshape(*shape[:-1], -1)
+    if encoding == Encoding.MLX_2BIT:
+        return raw.view("<f2").reshape(*shape[:-1], -1)
+    return raw.view("<f4") if raw.nbytes == 4 else raw
+
+
+class _Packed:
+    """Encoded data as verify and unpack take it: an array, or a Projection that
+    brings its own encoding, shape, group size and scales."""
+
+    def __init__(self, data: Any, encoding: Union[Encoding, str, int], scales: Any,
+                 shape: Optional[Sequence[int]], group_size: int):
+        if isinstance(data, Projection):
+            encoding, scales, shape = data.encoding, data.scales, data.shape
+            group_size, data = data.group_size, data.data
+        self.encoding = member(Encoding, encoding, "encoding")
+        self.group_size = group_size
+        dense = self.encoding == Encoding.DENSE
+        self.seen = view_elements(data, "tensor") if dense else view(data, "tensor")
+        if shape is None and self.encoding not in (Encoding.DENSE, Encoding.INT8):
+            raise InvalidArgument("shape: packed bytes do not tell it", "shape")
+        self.shape = tuple(self.seen.shape if shape is None else shape)
+        self.scales = None if scales is None else view(scales, "scales")
+        if dense:
+            dtype = self.seen.dtype
+        else:
+            dtype = DType.I8 if self.encoding == Encoding.INT8 else DType.U8
+        self.tensor = _tensor(self.seen, self.shape, dtype, "tensor")
+
+    def fill(self, options: Any) -> None:
+        options.encoding = self.encoding
+        options.group_size = self.group_size
+        if self.scales is not None:
+            options.scales = ffi.cast("void *", self.scales.address)
+            options.scale_bytes = self.scales.nbytes
+
+
+# ---- reports ------------------------------------------------------------------------
+
+@ffi.callback("int(void *, const struct trit_report *)", error=1)
+def _on_report(arg, report):
+    ffi.from_handle(arg).append(report_of(report))
+    return 0
+
+
+class Reports:
+    """The reports that calls with a `layer` have filed."""
+
+    def __init__(self, handle: _Handle):
+        self._handle = handle
+
+    def get(self, run: str, layer: str, step: Optional[int] = None, *,
+            timeout: Optional[float] = None, _cancelled: Any = None) -> Report:
+        """The report of (run, layer) at `step`, or the latest. NotFound says
+        what is missing."""
+        call = Call(timeout, None, _cancelled)
+        options = ffi.new("struct trit_call_options *")
+        call.fill(options)
+        at = ffi.NULL if step is None else ffi.new("uint64_t *", step)
+        out = ffi.new("struct trit_report *")
+        with self._handle as client:
+            call.check(lib.trit_report_get(client, run.encode(), layer.encode(), at,
+                                           options, out, call.error))
+        return report_of(out)
+
+    def list(self, run: str = "", layer: str = "", *, from_step: Optional[int] = None,
+             to_step: Optional[int] = None, latest_only: bool = False,
+             timeout: Optional[float] = None, _cancelled: Any = None) -> List[Report]:
+        """All matches in (run, layer, step) order; an empty name matches every
+        one, the steps are inclusive."""
+        call = Call(timeout, None, _cancelled)
+        kept = ffi.new("char[]", run.encode()), ffi.new("char[]", layer.encode())
+        query = ffi.new("struct trit_report_query *", {
+            "run": kept[0], "layer": kept[1], "latest_only": latest_only,
+            "has_from": from_step is not None, "step_from": from_step or 0,
+            "has_to": to_step is not None, "step_to": to_step or 0})
+        call.fill(query.call)
+        found: List[Report] = []
+        handle = ffi.new_handle(found)
+        with self._handle as client:
+            call.check(lib.trit_report_list(client, query, _on_report, handle, call.error))
+        return found
+
+    def latest(self, run: str = "", layer: str = "", *, timeout: Optional[float] = None,
+               _cancelled: Any = None) -> List[Report]:
+        """The newest step of each matching layer."""
+        return self.list(run, layer, latest_only=True, timeout=timeout,
+                         _cancelled=_cancelled)
+
+
+# ---- the client -----------------------------------------------------------------------
+
+class Client:
+    """A connection to tritd: `with trit.Client("127.0.0.1:6561") as client: ...`
+
+    address   "host:port" or "unix:/path"; None: TRITD_ADDRESS, else 127.0.0.1:6561
+    timeout   seconds for each call that brings none of its own; None: no limit
+
+    It connects at the first call. Any number of threads may call at once; the
+    GIL is released while a call runs. Tensors from `stream_bytes_min` bytes on
+    are streamed. A client survives fork and pickling: both connect anew.
+    """
+
+    def __init__(self, address: Optional[str] = None, *, timeout: Optional[float] = None,
+                 connections: int = 0, stream_bytes_min: int = 0,
+                 message_bytes_max: int = 0) -> None:
+        self._options = {"address": address, "timeout": timeout, "connections": connections,
+                         "stream_bytes_min": stream_bytes_min,
+                         "message_bytes_max": message_bytes_max}
+        self._handle = _Handle(self._options)
+        self.reports = Reports(self._handle)
+
+    def __reduce__(self):
+        return _again, (type(self), self._options)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        handle = getattr(self, "_handle", None)
+        if handle is not None:
+            handle.close()
+
+    def close(self) -> None:
+        """Waits for running calls, then disconnects. Twice is harmless."""
+        self._handle.close()
+
+    def ping(self, service: str = "", *, timeout: Optional[float] = None,
+             _cancelled: Any = None) -> bool:
+        """Whether the daemon, or one of its services, serves."""
+        call = Call(timeout, None, _cancelled)
+        options, serving = ffi.new("struct trit_call_options *"), ffi.new("bool *")
+        call.fill(options)
+        with self._handle as client:
+            call.check(lib.trit_ping(client, service.encode(), options, serving, call.error))
+        return bool(serving[0])
+
+    def project(self, tensor: Any, *, group_size: int = GROUP_SIZE,
+                partial_group: Union[PartialGroup, str] = PartialGroup.PADDED,
+                encoding: Union[Encoding, str] = Encoding.DENSE,
+                report: Union[ReportDetail, str] = ReportDetail.FULL,
+                layer: Optional[Layer] = None, out: Optional[np.ndarray] = None,
+                timeout: Optional[float] = None, progress: Optional[Progress] = None,
+                _cancelled: Any = None) -> Projection:
+        """Ternarizes a tensor.
+
+        tensor   f32, f16 or bf16 [..., columns], rank 1 to 8
+        layer    (run, layer, step): the report is filed there
+        out      with DENSE: NumPy memory of the tensor's bytes for the result;
+                 it may be the tensor itself
+        progress called with the bytes sent since the last time, as tqdm.update;
+                 or a tqdm bar
+
+        Raises InvalidArgument for a NaN or infinity (naming count and index).
+        """
+        seen = view_elements(tensor, "tensor")
+        kind = member(Encoding, encoding, "options.encoding")
+        call = Call(timeout, progress, _cancelled)
+        options = ffi.new("struct trit_project_options *", {
+            "group_size": group_size, "encoding": kind,
+            "partial_group": member(PartialGroup, partial_group, "options.partial_group"),
+            "report": member(ReportDetail, report, "options.report")})
+        kept = _file(options.layer, layer)
+        call.fill(options.call)
+        dense = _room(seen, out) if kind == Encoding.DENSE else None
+        if dense is not None:
+            options.out = ffi.cast("void *", dense.__array_interface__["data"][0])
+            options.out_bytes = dense.nbytes
+        made = ffi.new("struct trit_projection *")
+        borrowed = _tensor(seen, seen.shape, seen.dtype, "tensor")
+        with self._handle as client:
+            call.check(lib.trit_project(client, borrowed, options, made, call.error))
+        del kept
+        filed = report_of(made.report) if options.report != ReportDetail.NONE else None
+        data, scales = dense, None
+        if dense is None:
+            data = _shaped(_take(made.data, made.data_bytes), kind, seen.shape)
+        if made.scales != ffi.NULL:
+            scales = seen.give(_shaped_scales(_take(made.scales, made.scale_bytes), kind,
+                                              seen.shape), None)
+        if out is None:
+            data = seen.give(data, seen.dtype if kind == Encoding.DENSE else None)
+        else:
+            data = out
+        return Projection(data, scales, filed, kind, seen.shape, group_size)
+
+    def verify(self, tensor: Any, *, mode: Union[VerifyMode, str] = VerifyMode.TERNARY,
+               group_size: int = GROUP_SIZE,
+               partial_group: Union[PartialGroup, str] = PartialGroup.PADDED,
+               tolerance: Optional[float] = None, reference: Any = None,
+               encoding: Union[Encoding, str] = Encoding.DENSE, scales: Any = None,
+               shape: Optional[Sequence[int]] = None, layer: Optional[Layer] = None,
+               timeout: Optional[float] = None, progress: Optional[Progress] = None,
+               _cancelled: Any = None) -> Report:
+        """Whether a tensor is ternary, and all a report says. A tensor that is
+        not is no error: see `is_ternary`.
+
+        tensor     f32, f16 or bf16 [..., columns]; or a Projection; or packed
+                   bytes with `encoding`, their logical `shape` and `scales`
+        mode       LATENT: project it, then verify the projection
+        tolerance  of |w/s - t|, 1e-5 if None; 0: magnitudes must be bit-equal
+        reference  the latents (same shape) it should be the projection of
+        """
+        packed = _Packed(tensor, encoding, scales, shape, group_size)
+        call = Call(timeout, progress, _cancelled)
+        options = ffi.new("struct trit_verify_options *", {
+            "mode": member(VerifyMode, mode, "options.mode"),
+            "partial_group": member(PartialGroup, partial_group, "options.partial_group"),
+            "has_tolerance": tolerance is not None, "tolerance": tolerance or 0.0})
+        packed.fill(options)
+        kept = _file(options.layer, layer)
+        call.fill(options.call)
+        if reference is not None:
+            latents = view_elements(reference, "reference")
+            kept += [latents, _tensor(latents, latents.shape, latents.dtype, "reference")]
+            options.reference = kept[-1]
+        made = ffi.new("struct trit_report *")
+        with self._handle as client:
+            call.check(lib.trit_verify(client, packed.tensor, options, made, call.error))
+        del kept
+        return report_of(made)
+
+    def unpack(self, packed: Any, *, encoding: Union[Encoding, str] = Encoding.DENSE,
+               scales: Any = None, shape: Optional[Sequence[int]] = None,
+               group_size: int = GROUP_SIZE, dtype: Union[DType, str] = DType.F32,
+               timeout: Optional[float] = None, progress: Optional[Progress] = None,
+               _cancelled: Any = None) -> Any:
+        """Encoded weights as t*s, of `dtype` (F32, F16, BF16) and of the logical
+        shape. `packed` is a Projection, or bytes with encoding, shape, scales."""
+        source = _Packed(packed, encoding, scales, shape, group_size)
+        kind = member(DType, dtype, "dtype")
+        call = Call(timeout, progress, _cancelled)
+        options = ffi.new("struct trit_unpack_options *", {"dtype": kind})
+        source.fill(options)
+        call.fill(options.call)
+        data, count = ffi.new("void **"), ffi.new("uint64_t *")
+        with self._handle as client:
+            call.check(lib.trit_unpack(client, source.tensor, options, data, count,
+                                       call.error))
+        made = _take(data[0], count[0]).view(STORAGE[kind]).reshape(source.shape)
+        return source.seen.give(made, kind)
+
+    def backward(self, grad_ternary: Any, *, timeout: Optional[float] = None,
+                 progress: Optional[Progress] = None, _cancelled: Any = None) -> Any:
+        """The gradient with respect to the latents, by the straight-through
+        estimator: same shape, dtype and values as `grad_ternary`."""
+        seen = view_elements(grad_ternary, "grad_ternary")
+        call = Call(timeout, progress, _cancelled)
+        options = ffi.new("struct trit_call_options *")
+        call.fill(options)
+        out = np.empty(seen.shape, STORAGE[seen.dtype])
+        borrowed = _tensor(seen, seen.shape, seen.dtype, "grad_ternary")
+        with self._handle as client:
+            call.check(lib.trit_backward(
+                client, borrowed, options,
+                ffi.cast("void *", out.__array_interface__["data"][0]), call.error))
+        return seen.give(out, seen.dtype)
+
+
+def _again(kind: Any, options: dict) -> Client:
+    return kind(**options)
+
+
+def _room(seen: View, out: Optional[np.ndarray]) -> np.ndarray:
+    """Memory for a dense result."""
+    if out is None:
+        return np.empty(seen.shape, STORAGE[seen.dtype])
+    if not isinstance(out, np.ndarray) or not out.flags.c_contiguous or \
+            not out.flags.writeable or out.nbytes != seen.nbytes:
+        raise InvalidArgument(f"out: a writable contiguous ndarray of {seen.nbytes} bytes "
+                              "is needed", "out")
+    return out

@@ -1,0 +1,358 @@
+"""trit.Client with NumPy arrays against the real daemon."""
+import copy
+import multiprocessing
+import os
+import pickle
+import signal
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import trit
+from trit import local
+
+
+def bits(array):
+    return np.asarray(array).tobytes()
+
+
+# Every golden case comes back bit for bit, dense and as codes with scales.
+def test_golden_cases_come_back_bit_for_bit(client, golden):
+    cases = sorted(name[:-6] for name in golden if name.endswith(".input"))
+    assert len(cases) >= 14
+    for case in cases:
+        w = golden[case + ".input"]
+        assert bits(client.project(w).data) == bits(golden[case + ".projected"]), case
+        packed = client.project(w, encoding="int8")
+        assert packed.data.shape == w.shape and packed.data.dtype == np.int8
+        assert bits(packed.data) == bits(golden[case + ".codes"]), case
+        assert bits(packed.scales) == bits(golden[case + ".scales"]), case
+
+
+# A short last group divides by its real count where that is asked for.
+def test_golden_cases_with_exact_groups(client, golden):
+    cases = [name[:-13] for name in golden if name.endswith(".scales_exact")]
+    assert cases
+    for case in cases:
+        packed = client.project(golden[case + ".input"], encoding="int8",
+                                partial_group="exact")
+        assert bits(packed.data) == bits(golden[case + ".codes_exact"]), case
+        assert bits(packed.scales) == bits(golden[case + ".scales_exact"]), case
+
+
+# The local projection has the daemon's bits, whatever the columns and groups.
+@pytest.mark.parametrize("columns,group_size", [(512, 128), (200, 128), (96, 32), (1, 128)])
+def test_local_projection_has_the_daemons_bits(client, random, columns, group_size):
+    w = random.standard_normal((33, columns)).astype(np.float32)
+    w[3] = 0
+    w[4, ::2] = -0.0
+    for partial in ("padded", "exact"):
+        dense = client.project(w, group_size=group_size, partial_group=partial).data
+        assert bits(dense) == bits(local.project(w, group_size, partial)), partial
+
+
+# f16 stays f16, and a tensor above the stream's threshold gives the same bits.
+def test_streams_and_unary_calls_agree(daemon, random):
+    w = random.standard_normal((512, 1024)).astype(np.float16)
+    with trit.Client(daemon.rpc) as unary, \
+            trit.Client(daemon.rpc, stream_bytes_min=65536) as streamed:
+        one, other = unary.project(w), streamed.project(w)
+        assert one.data.dtype == np.float16
+        assert bits(one.data) == bits(other.data)
+        assert one.report.digest == other.report.digest
+        packed = streamed.project(w, encoding="pq2_0", report="none")
+        assert packed.report is None
+        assert bits(packed.data) == bits(unary.project(w, encoding="pq2_0").data)
+
+
+# ml_dtypes' bfloat16 goes in and comes out.
+def test_bfloat16_in_and_out(client, random):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    w = random.standard_normal((8, 256)).astype(ml_dtypes.bfloat16)
+    made = client.project(w)
+    assert made.data.dtype == ml_dtypes.bfloat16 and made.report.dtype == "bf16"
+    wide = client.project(w.astype(np.float32)).data
+    assert bits(made.data) == bits(wide.astype(ml_dtypes.bfloat16))
+
+
+# Whatever has a buffer is taken; what is strided is taken too.
+def test_arrays_of_any_kind(client, random):
+    w = random.standard_normal((16, 256)).astype(np.float32)
+    expected = bits(client.project(w).data)
+    assert bits(client.project(memoryview(w)).data) == expected
+    frozen = w.copy()
+    frozen.flags.writeable = False
+    assert bits(client.project(frozen).data) == expected
+    assert bits(client.project(np.asfortranarray(w)).data) == expected
+    assert bits(client.project(w.astype(">f4")).data) == expected
+
+
+# The result goes where it is wanted, also onto its own input.
+def test_out_receives_the_result(client, random):
+    w = random.standard_normal((16, 256)).astype(np.float32)
+    expected = bits(client.project(w).data)
+    out = np.empty_like(w)
+    assert client.project(w, out=out).data is out and bits(out) == expected
+    client.project(w, out=w)
+    assert bits(w) == expected
+    with pytest.raises(trit.InvalidArgument) as refused:
+        client.project(w, out=np.empty(3, np.float32))
+    assert refused.value.field == "out"
+
+
+# Every encoding of this build unpacks to the dense projection and verifies.
+@pytest.mark.parametrize("encoding", [one for one in trit.Encoding])
+def test_encodings_unpack_and_verify(client, random, encoding):
+    w = (random.standard_normal((8, 512)) * 0.02).astype(np.float32)
+    group_size = {trit.Encoding.Q2_0: 64, trit.Encoding.TQ1_0: 256,
+                  trit.Encoding.TQ2_0: 256}.get(encoding, 128)
+    try:
+        packed = client.project(w, encoding=encoding, group_size=group_size)
+    except trit.Unimplemented as missing:
+        pytest.skip(str(missing))
+    assert packed.encoding == encoding and packed.shape == w.shape
+    back = client.unpack(packed)
+    codes, scales = local.codes_and_scales(w, group_size)
+    if encoding in (trit.Encoding.DENSE, trit.Encoding.INT8):
+        assert bits(back + 0.0) == bits(local.project(w, group_size) + 0.0)
+    else:
+        assert np.array_equal(np.sign(back), codes)
+        assert np.allclose(np.abs(back).max(axis=1), scales.max(axis=1), rtol=1e-3)
+    report = client.verify(packed)
+    assert report.is_ternary and report.max_round_error == 0
+    assert report.digest == packed.report.digest
+    if encoding == trit.Encoding.MLX_2BIT:
+        assert packed.data.shape == (8, 32) and packed.data.dtype == np.uint32
+        assert packed.scales.dtype == np.float16
+        assert np.array_equal(packed.biases, -packed.scales)
+
+
+# A verification says what is ternary and what is not, and why not.
+def test_verify_tells_ternary_from_latent(client, random):
+    w = random.standard_normal((8, 256)).astype(np.float32)
+    assert not client.verify(w).is_ternary
+    latent = client.verify(w, mode="latent")
+    assert latent.is_ternary and latent.mse > 0
+    good = client.project(w).data
+    report = client.verify(good, tolerance=0, reference=w)
+    assert report.is_ternary and report.fraction_valid == 1
+    assert report.reference_mismatches == 0 and report.first_mismatch is None
+    good[2, 5] += 1
+    bad = client.verify(good, reference=w)
+    assert not bad.is_ternary and bad.reference_mismatches >= 1
+    assert bad.negatives + bad.zeros + bad.positives + bad.non_finite == w.size
+    assert set(bad.to_dict()) > {"zero_fraction", "digest", "transitions"}
+
+
+# The gradient comes back as it went.
+def test_backward_is_the_identity(client, random):
+    for dtype in (np.float32, np.float16):
+        g = random.standard_normal((5, 33)).astype(dtype)
+        back = client.backward(g)
+        assert back.dtype == g.dtype and bits(back) == bits(g)
+
+
+# Reports are filed, found, listed by step and by what is newest, with flips.
+def test_reports_are_filed_and_found(client, random, run):
+    w = random.standard_normal((4, 256)).astype(np.float32)
+    for step in range(3):
+        client.verify(w, mode="latent", layer=(run, "layer.0", step))
+        client.project(-w, layer=trit.LayerRef(run, "layer.1", step))
+        w[0, step] *= -1
+    assert client.reports.get(run, "layer.0").step == 2
+    first = client.reports.get(run, "layer.0", 0)
+    assert first.previous_step is None and first.run == run and first.shape == (4, 256)
+    steps = client.reports.list(run, "layer.0", from_step=1)
+    assert [one.step for one in steps] == [1, 2]
+    assert all(one.previous_step == one.step - 1 for one in steps)
+    assert {one.layer for one in client.reports.latest(run)} == {"layer.0", "layer.1"}
+    assert sum(steps[0].transitions) == w.size
+    with pytest.raises(trit.NotFound):
+        client.reports.get(run, "layer.2")
+    with pytest.raises(trit.AlreadyExists):
+        client.project(w * 2, layer=(run, "layer.0", 0))
+
+
+# More reports than a page of the daemon's come in one list.
+def test_reports_come_over_pages(client, random, run):
+    w = random.standard_normal((1, 8)).astype(np.float32)
+    for step in range(120):
+        client.verify(w, mode="latent", layer=(run, "l", step))
+    assert [one.step for one in client.reports.list(run)] == list(range(120))
+
+
+# What is refused has the class of its status and names its field.
+def test_errors_name_their_field(client):
+    w = np.zeros((2, 4), np.float32)
+    for refused, field in [
+            (lambda: client.project(w.astype(np.float64)), "tensor.dtype"),
+            (lambda: client.project("words"), "tensor"),
+            (lambda: client.project(np.zeros((0, 4), np.float32)), "tensor.shape"),
+            (lambda: client.project(np.zeros((1,) * 9, np.float32)), "tensor.shape"),
+            (lambda: client.project(w, encoding="zip"), "options.encoding"),
+            (lambda: client.project(w, group_size=70000), "options.group_size"),
+            (lambda: client.project(w, layer=("r" * 256, "l", 0)), "layer.run"),
+            (lambda: client.project(w, layer=("r", "l", -1)), "layer.step"),
+            (lambda: client.unpack(w.view(np.uint8), encoding="pq2_0"), "shape")]:
+        with pytest.raises(trit.InvalidArgument) as error:
+            refused()
+        assert error.value.field == field, error.value
+        assert isinstance(error.value, ValueError) and error.value.status == 3
+
+
+# A NaN fails the projection, naming how many and where the first one is.
+def test_nan_is_refused_with_its_place(client):
+    w = np.ones((4, 128), np.float32)
+    w[1, 3] = np.nan
+    w[2, 0] = np.inf
+    with pytest.raises(trit.InvalidArgument, match="2.*131"):
+        client.project(w)
+    assert client.verify(w).non_finite == 2
+
+
+def test_exceptions_survive_pickling():
+    again = pickle.loads(pickle.dumps(trit.NotFound("no such run", "run")))
+    assert type(again) is trit.NotFound and again.field == "run"
+    assert isinstance(again, LookupError) and str(again) == "no such run"
+    assert isinstance(trit.Unavailable("gone"), ConnectionError)
+    assert isinstance(trit.DeadlineExceeded("late"), TimeoutError)
+
+
+# Nobody listens: UNAVAILABLE at the first call, not at the constructor.
+def test_unreachable_daemon_is_unavailable():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "127.0.0.1:%d" % free.getsockname()[1]
+    with trit.Client(address) as client, pytest.raises(trit.Unavailable):
+        client.ping()
+
+
+@pytest.fixture
+def mute():
+    """A listener that never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield "127.0.0.1:%d" % listener.getsockname()[1]
+
+
+# A deadline ends a call that nobody answers, whether the client's or its own.
+def test_deadlines_end_calls(mute):
+    with trit.Client(mute, timeout=0.2) as client:
+        began = time.monotonic()
+        with pytest.raises(trit.DeadlineExceeded):
+            client.ping()
+        with pytest.raises(TimeoutError):
+            client.project(np.ones((1, 4), np.float32), timeout=0.1)
+        assert time.monotonic() - began < 5
+
+
+# Ctrl-C ends a call of the main thread that waits for a mute peer.
+def test_interrupt_ends_a_waiting_call(mute):
+    def strike(signum, frame):
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with trit.Client(mute) as client, pytest.raises(KeyboardInterrupt):
+            client.ping(timeout=30)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+# Progress adds up to the tensor's bytes; a bar gets its total; what the callback
+# raises ends the call and is raised.
+def test_progress_is_told_as_to_tqdm(daemon, random):
+    w = random.standard_normal((2048, 1024)).astype(np.float32)
+
+    class Bar:
+        total, done = None, 0
+
+        def update(self, n=1):
+            assert n > 0
+            self.done += n
+
+    with trit.Client(daemon.rpc) as client:
+        steps, bar = [], Bar()
+        client.project(w, progress=steps.append)
+        client.verify(w, progress=bar)
+        assert sum(steps) == w.nbytes and bar.done == bar.total == w.nbytes
+
+        def stop(n):
+            raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError):
+            client.project(w, progress=stop)
+        assert client.ping()
+
+
+# Threads share a client, and the interpreter runs on while a call is under way.
+def test_threads_share_a_client(client, random):
+    w = random.standard_normal((64, 512)).astype(np.float32)
+    expected, wrong = bits(client.project(w).data), []
+
+    def work():
+        for _ in range(10):
+            if bits(client.project(w).data) != expected:
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    [one.start() for one in threads]
+    [one.join() for one in threads]
+    assert not wrong
+
+
+def test_the_gil_is_released_during_a_call(mute):
+    with trit.Client(mute) as client:
+        refused = []
+
+        def wait():
+            try:
+                client.ping(timeout=0.5)
+            except trit.DeadlineExceeded:
+                refused.append(1)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        turns = 0
+        while thread.is_alive() and not refused:
+            turns += 1
+        thread.join()
+        assert refused and turns > 1000
+
+
+# A closed client says so; closing twice is harmless; a copy is a client of its own.
+def test_closing_copying_pickling(daemon):
+    client = trit.Client(daemon.rpc)
+    others = [copy.deepcopy(client), pickle.loads(pickle.dumps(client))]
+    assert client.ping()
+    client.close()
+    client.close()
+    with pytest.raises(trit.FailedPrecondition):
+        client.ping()
+    for other in others:
+        assert other.ping()
+        other.close()
+
+
+# A forked child talks on connections of its own.
+def test_fork_connects_anew(client, random):
+    w = random.standard_normal((8, 256)).astype(np.float32)
+    expected = bits(client.project(w).data)
+    child = os.fork()
+    if child == 0:
+        good = bits(client.project(w).data) == expected
+        os._exit(0 if good else 1)
+    assert bits(client.project(w).data) == expected
+    assert os.waitpid(child, 0)[1] == 0
+    assert bits(client.project(w).data) == expected
+
+
+def test_ping_knows_services(client):
+    assert client.ping() and client.ping("trit.v1.Ternary")
+    with pytest.raises(trit.NotFound):
+        client.ping("trit.v1.Nothing")
