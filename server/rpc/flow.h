@@ -13,8 +13,8 @@
 
 enum {
     TILES_IN_FLIGHT_MAX = 32,
-    INLINE_BYTES_MAX = 32768,            /* a lone tile this small skips the pool */
-    REFERENCE_AHEAD_BYTES_MAX = 16 << 20 /* one feed ahead of the other, in a stream */
+    INLINE_BYTES_MAX = 32768,  /* a lone tile this small skips the pool */
+    AHEAD_BYTES_MAX = 16 << 20 /* of one feed waiting for the other, in a stream */
 };
 
 /* One of the two tensors that arrive: where its next byte goes. */

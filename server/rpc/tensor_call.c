@@ -172,20 +172,41 @@ static int chunk_begin(struct call *call, struct feed *feed, const struct scan_p
     return 0;
 }
 
-/* In a stream neither tensor may run far ahead of the other: what is ahead has
- * to be held. */
+/* Bytes of the tensor before tile `index`. */
+static uint64_t tensor_bytes_before(const struct plan *plan, uint64_t index)
+{
+    struct tile_span span;
+
+    if (index >= plan->tiles)
+        return plan->in_bytes;
+    plan_tile(plan, index, &span);
+    return span.in_offset;
+}
+
+static uint64_t reference_bytes_before(const struct flow *flow, uint64_t index)
+{
+    struct tile_span span;
+
+    if (index >= flow->task.plan.tiles)
+        return flow->reference.expected;
+    plan_tile(&flow->task.plan, index, &span);
+    return span.first_element * dtype_bytes(flow->task.reference_dtype);
+}
+
+/* In a stream neither tensor may run far ahead of the other: what has come of
+ * it beyond the other's whole tiles has to be held. */
 static int check_ahead(struct call *call, const struct flow *flow)
 {
-    uint64_t tensor = flow->tensor.received, reference = flow->reference.received;
-    uint64_t ahead = tensor > reference ? tensor - reference : reference - tensor;
+    uint64_t tensor = tensor_bytes_before(&flow->task.plan, flow->reference.next);
+    uint64_t reference = reference_bytes_before(flow, flow->tensor.next);
+    bool is_tensor = flow->tensor.received > tensor + AHEAD_BYTES_MAX;
+    bool is_reference = flow->reference.received > reference + AHEAD_BYTES_MAX;
 
-    if (!flow->task.has_reference || ahead <= REFERENCE_AHEAD_BYTES_MAX)
+    if (!flow->task.has_reference || (!is_tensor && !is_reference))
         return 0;
-    return fail(
-        &call->failure, TRIT_INVALID_ARGUMENT, tensor > reference ? "chunk" : "reference",
-        "%s: %llu bytes ahead of the other tensor, the limit is %u: interleave them",
-        tensor > reference ? "chunk" : "reference", (unsigned long long)ahead,
-        (unsigned)REFERENCE_AHEAD_BYTES_MAX);
+    return fail(&call->failure, TRIT_INVALID_ARGUMENT, is_tensor ? "chunk" : "reference",
+                "%s: more than %u bytes ahead of the other tensor: interleave them",
+                is_tensor ? "chunk" : "reference", (unsigned)AHEAD_BYTES_MAX);
 }
 
 static int chunk_end(struct call *call)

@@ -1,0 +1,58 @@
+"""VerifyStream against latents whose bytes are many times those of the tensor."""
+import numpy as np
+import pytest
+
+import reference as ref
+from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
+
+import grpc
+
+ROWS, COLUMNS = 4096, 2048  # 32 MiB of f32 latents
+
+
+def chunks(kind, data, size=1 << 20):
+    for at in range(0, len(data), size):
+        yield at / len(data), ternary_pb2.VerifyStreamRequest(
+            **{kind: tensor_pb2.TensorChunk(offset=at, data=data[at:at + size])})
+
+
+def start(encoding):
+    return ternary_pb2.VerifyStreamRequest(start=ternary_pb2.VerifyStart(
+        options=ternary_pb2.VerifyOptions(encoding=encoding), dtype=tensor_pb2.DTYPE_F32,
+        shape=[ROWS, COLUMNS], reference_dtype=tensor_pb2.DTYPE_F32))
+
+
+@pytest.fixture(scope="module")
+def latents():
+    return np.random.default_rng(5).standard_normal((ROWS, COLUMNS)).astype(np.float32).tobytes()
+
+
+@pytest.fixture
+def packed(daemon, latents):
+    """The latents' projection in PQ2_0: a fifteenth of their bytes."""
+    requests = ref.stream_requests(latents, (ROWS, COLUMNS), 1 << 20,
+                                   encoding=tensor_pb2.ENCODING_PQ2_0)
+    data, _, _ = ref.gather(daemon.ternary.ProjectStream(iter(requests), timeout=CALL_SECONDS))
+    return data
+
+
+def test_a_packed_tensor_streams_beside_its_latents(daemon, latents, packed):
+    """Interleaved by their shares of the whole, however unlike their sizes."""
+    both = sorted([*chunks("reference", latents), *chunks("chunk", packed)], key=lambda c: c[0])
+    reply = list(daemon.ternary.VerifyStream(
+        iter([start(tensor_pb2.ENCODING_PQ2_0), *(message for _, message in both)]),
+        timeout=CALL_SECONDS))
+    assert len(reply) == 1
+    report = reply[0].report
+    assert report.is_ternary and report.elements == ROWS * COLUMNS
+    # f16 scales are not the f32 ones of the projection: t is the same, t*s is not
+    assert report.negatives + report.zeros + report.positives == ROWS * COLUMNS
+
+
+def test_latents_far_ahead_are_refused(daemon, latents, packed):
+    """All latents first would have to be held."""
+    requests = [start(tensor_pb2.ENCODING_PQ2_0),
+                *(message for _, message in chunks("reference", latents)),
+                *(message for _, message in chunks("chunk", packed))]
+    refused(lambda: list(daemon.ternary.VerifyStream(iter(requests), timeout=CALL_SECONDS)),
+            grpc.StatusCode.INVALID_ARGUMENT, "reference", "interleave")
