@@ -1,0 +1,78 @@
+"""Verification of a model's ternary layers by the daemon; trit.torch and trit.mlx
+say which those are."""
+from __future__ import annotations
+
+import fnmatch
+from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Union
+
+from .client import Client
+from .errors import FailedPrecondition
+from .reports import Report
+from .types import VerifyMode, member
+
+Patterns = Union[None, str, Iterable[str]]
+
+
+class Layer(NamedTuple):
+    """A ternary layer's latents, as arrays of any family."""
+
+    name: str
+    weight: Any
+    group_size: int
+    client: Optional[Client]
+
+
+def selected(name: str, include: Patterns, exclude: Patterns) -> bool:
+    """Whether a dotted module name is meant: any of `include` (None: all), none of
+    `exclude`; patterns are as in a shell."""
+    def among(patterns: Patterns) -> bool:
+        every = [patterns] if isinstance(patterns, str) else patterns or ()
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in every)
+
+    return (include is None or among(include)) and not among(exclude)
+
+
+def verify_layers(layers: Iterable[Layer], client: Optional[Client], *,
+                  mode: Union[VerifyMode, str] = VerifyMode.LATENT, run: str = "",
+                  step: int = 0, tolerance: Optional[float] = None,
+                  timeout: Optional[float] = None) -> Dict[str, Report]:
+    """A report for each layer, by its name; filed where `run` is given."""
+    kind = member(VerifyMode, mode, "mode")
+    found = {}
+    for layer in layers:
+        daemon = client or layer.client
+        if daemon is None:
+            raise FailedPrecondition(f"{layer.name}: no client to verify with", "client")
+        found[layer.name] = daemon.verify(
+            layer.weight, mode=kind, group_size=layer.group_size, tolerance=tolerance,
+            layer=(run, layer.name, step) if run else None, timeout=timeout)
+    return found
+
+
+class VerifyEvery:
+    """A training callback: `after_step(step)` verifies every `every`-th step and
+    files the reports under `run`.
+
+    Call it on every rank: a report filed twice is one report, and ranks whose
+    weights differ get AlreadyExists instead.
+
+    `layers` gives the layers, `told` (if any) is called with step and reports;
+    `history[step][layer]` keeps what was seen.
+    """
+
+    def __init__(self, layers: Callable[[], Iterable[Layer]], client: Optional[Client],
+                 run: str, every: int = 100,
+                 told: Optional[Callable[[int, Dict[str, Report]], Any]] = None) -> None:
+        self.run, self.every = run, every
+        self.history: Dict[int, Dict[str, Report]] = {}
+        self._layers, self._client, self._told = layers, client, told
+
+    def __call__(self, step: int) -> Optional[Dict[str, Report]]:
+        """The reports where this step is one to verify, else None."""
+        if step % self.every:
+            return None
+        reports = verify_layers(self._layers(), self._client, run=self.run, step=step)
+        self.history[step] = reports
+        if self._told is not None:
+            self._told(step, reports)
+        return reports

@@ -1,0 +1,124 @@
+"""trit.mlx against the real daemon, the golden file and itself without a daemon."""
+import numpy as np
+import pytest
+
+mx = pytest.importorskip("mlx.core")
+import mlx.nn as nn  # noqa: E402
+
+import trit  # noqa: E402
+import trit.mlx as tm  # noqa: E402
+
+KINDS = [mx.float32, mx.float16, mx.bfloat16]
+
+
+def bits(array):
+    return np.asarray(memoryview(array.reshape(-1).view(mx.uint8))).tobytes()
+
+
+def normal(*shape, seed=1, dtype=mx.float32):
+    return mx.random.normal(shape, key=mx.random.key(seed)).astype(dtype)
+
+
+def near(made, expected):
+    made = np.asarray(memoryview(made))
+    return np.abs(made - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+@pytest.mark.parametrize("shape", [(8, 256), (7, 200), (3, 4, 129), (300,)], ids=str)
+def test_projection_by_rpc_and_local_agree(client, dtype, shape):
+    w = normal(*shape, dtype=dtype)
+    made = client.project(w)
+    assert made.data.dtype == dtype and made.data.shape == w.shape
+    assert bits(made.data) == bits(tm.project_local(w))
+    assert bits(client.backward(w)) == bits(w)
+
+
+# The MLX encoding is what MLX itself dequantizes.
+def test_mlx_encoding_is_mlx_own(client):
+    w = normal(8, 256) * 0.02
+    packed = client.project(w, encoding="mlx_2bit")
+    assert packed.data.dtype == mx.uint32 and packed.scales.dtype == mx.float16
+    back = mx.dequantize(packed.data, packed.scales, packed.biases, group_size=128, bits=2)
+    assert bits(back.astype(mx.float32) + 0) == bits(client.unpack(packed) + 0)
+
+
+@pytest.mark.parametrize("by_rpc", [True, False])
+@pytest.mark.parametrize("case", ["linear_256_96", "linear_200_40"])
+def test_linear_layers_of_the_golden_file(client, golden, case, by_rpc):
+    out_features, in_features = golden[case + ".weight"].shape
+    layer = tm.TernaryLinear(in_features, out_features, case + ".bias" in golden,
+                             client=client if by_rpc else None)
+    layer.weight = mx.array(golden[case + ".weight"])
+    if "bias" in layer:
+        layer.bias = mx.array(golden[case + ".bias"])
+    x, g = mx.array(golden[case + ".x"]), mx.array(golden[case + ".grad_output"])
+
+    def loss(weight, x):
+        layer.weight = weight
+        return (layer(x) * g).sum()
+
+    weight = mx.array(golden[case + ".weight"])
+    grad_weight, grad_input = mx.grad(loss, argnums=(0, 1))(weight, x)
+    layer.weight = weight
+    assert near(layer(x), golden[case + ".y"])
+    assert near(grad_weight, golden[case + ".grad_weight"])
+    assert near(grad_input, golden[case + ".grad_input"])
+
+
+def test_embedding_of_the_golden_file(client, golden):
+    layer = tm.TernaryEmbedding(50, 192, client=client)
+    layer.weight = mx.array(golden["embedding_50_192.weight"])
+    assert near(layer(mx.array(golden["embedding_50_192.ids"])), golden["embedding_50_192.rows"])
+    logits = layer.as_linear(mx.array(golden["embedding_50_192.x"]))
+    assert near(logits, golden["embedding_50_192.logits"])
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(64, 128)
+        self.blocks = [nn.Sequential(nn.Linear(128, 96), nn.ReLU(),
+                                     nn.Linear(96, 128, bias=False)) for _ in range(2)]
+        self.head = nn.Linear(128, 64, bias=False)
+
+    def __call__(self, ids):
+        x = self.embed(ids)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.head(x)
+
+
+# Layers are replaced by name; value_and_grad goes through the RPC; all verify.
+def test_a_model_is_converted_trained_and_verified(client, run):
+    model = tm.convert(Model(), exclude="blocks.1.*", client=client)
+    assert isinstance(model.blocks[0].layers[0], tm.TernaryLinear)
+    assert type(model.blocks[1].layers[0]) is nn.Linear
+    ids = mx.arange(12).reshape(3, 4)
+
+    def loss(model):
+        return nn.losses.cross_entropy(model(ids), ids, reduction="mean")
+
+    by_rpc, gradients = nn.value_and_grad(model, loss)(model)
+    tm.set_client(model, None)
+    locally, same = nn.value_and_grad(model, loss)(model)
+    assert by_rpc.item() == locally.item()
+    assert bits(gradients["embed"]["weight"]) == bits(same["embed"]["weight"])
+    assert mx.abs(gradients["embed"]["weight"]).max() > 0
+
+    found = tm.verify_ternary_weights(model, client)
+    assert set(found) == {"embed", "head", "blocks.0.layers.0", "blocks.0.layers.2"}
+    for one in found.values():
+        assert one["is_ternary"] and one["fraction_valid"] == 1 and one["max_round_error"] == 0
+    after_step = tm.verify_every(model, run, every=2, client=client)
+    assert after_step(1) is None and set(after_step(2)) == set(found)
+    assert client.reports.get(run, "head").step == 2
+    with pytest.raises(trit.FailedPrecondition):
+        tm.verify_ternary_weights(model)
+
+
+# The golden model is ternary through and through.
+def test_the_golden_model_is_ternary(client, golden):
+    for name in ("embed", "block.up", "block.down", "head"):
+        report = client.verify(mx.array(golden[f"model.{name}.weight"]), mode="latent")
+        assert report.is_ternary and report.max_round_error == 0, name

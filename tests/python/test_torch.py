@@ -1,0 +1,189 @@
+"""trit.torch against the real daemon, the golden file and itself without a daemon."""
+import copy
+import io
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import trit  # noqa: E402
+import trit.torch as tt  # noqa: E402
+
+KINDS = [torch.float32, torch.float16, torch.bfloat16]
+
+
+def bits(tensor):
+    wide = {torch.bfloat16: torch.int16}.get(tensor.dtype)
+    tensor = tensor.detach().contiguous()
+    return (tensor.view(wide) if wide else tensor).numpy().tobytes()
+
+
+def normal(*shape, seed=1, dtype=torch.float32):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def near(made, expected):
+    expected = torch.from_numpy(np.array(expected))
+    return (made - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+# A tensor of each dtype comes back as a tensor of that dtype, with the bits of the
+# local projection.
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+@pytest.mark.parametrize("shape", [(8, 256), (7, 200), (3, 4, 129), (300,)], ids=str)
+def test_projection_by_rpc_and_in_torch_agree(client, dtype, shape):
+    w = normal(*shape, dtype=dtype)
+    made = client.project(w)
+    assert made.data.dtype == dtype and made.data.shape == w.shape
+    assert bits(made.data) == bits(tt.project_local(w))
+    exact = client.project(w, partial_group="exact").data
+    assert bits(exact) == bits(tt.project_local(w, partial_group="exact"))
+
+
+def test_golden_cases_in_torch(golden):
+    for name in golden:
+        if name.endswith(".input"):
+            made = tt.project_local(torch.from_numpy(golden[name].copy()))
+            assert bits(made) == golden[name[:-6] + ".projected"].tobytes(), name
+
+
+# What is lent is not copied; what is strided or a slice is taken as it reads.
+def test_strided_tensors_and_packed_ones(client):
+    w = normal(256, 16).t()
+    assert bits(client.project(w).data) == bits(tt.project_local(w))
+    packed = client.project(w.contiguous(), encoding="int8")
+    assert packed.data.dtype == torch.int8 and packed.scales.dtype == torch.float32
+    assert client.unpack(packed, dtype="bf16").dtype == torch.bfloat16
+    g = normal(5, 7, dtype=torch.bfloat16)
+    assert bits(client.backward(g)) == bits(g)
+
+
+# Forward the projection, backward the identity, by RPC as without; and the gradient
+# is that of the loss at the ternary weights, numerically too.
+@pytest.mark.parametrize("by_rpc", [True, False])
+def test_straight_through_estimator(client, by_rpc):
+    latent = normal(6, 256).requires_grad_()
+    weights = normal(6, 256, seed=2)
+    made = tt.ternary_projection(latent, client if by_rpc else None)
+    assert bits(made) == bits(tt.project_local(latent))
+    (made * made * weights).sum().backward()
+    assert torch.equal(latent.grad, (2 * made * weights).detach())
+    ternary, h = made.detach().double(), 1e-6
+    for i, j in [(0, 0), (3, 77), (5, 255)]:
+        up, down = ternary.clone(), ternary.clone()
+        up[i, j] += h
+        down[i, j] -= h
+        slope = ((up * up - down * down) * weights).sum() / (2 * h)
+        assert abs(slope - latent.grad[i, j]) < 1e-4
+
+
+@pytest.mark.parametrize("case", ["linear_256_96", "linear_200_40"])
+def test_linear_layers_of_the_golden_file(client, golden, case):
+    has_bias = case + ".bias" in golden
+    out_features, in_features = golden[case + ".weight"].shape
+    layer = tt.TernaryLinear(in_features, out_features, has_bias, client=client)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(golden[case + ".weight"].copy()))
+        if has_bias:
+            layer.bias.copy_(torch.from_numpy(golden[case + ".bias"].copy()))
+    x = torch.from_numpy(golden[case + ".x"].copy()).requires_grad_()
+    y = layer(x)
+    y.backward(torch.from_numpy(golden[case + ".grad_output"].copy()))
+    assert near(y, golden[case + ".y"])
+    assert near(layer.weight.grad, golden[case + ".grad_weight"])
+    assert near(x.grad, golden[case + ".grad_input"])
+
+
+def test_embedding_of_the_golden_file(client, golden):
+    layer = tt.TernaryEmbedding(50, 192, client=client)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(golden["embedding_50_192.weight"].copy()))
+    ids = torch.from_numpy(golden["embedding_50_192.ids"].copy())
+    assert near(layer(ids), golden["embedding_50_192.rows"])
+    x = torch.from_numpy(golden["embedding_50_192.x"].copy())
+    assert near(layer.as_linear(x), golden["embedding_50_192.logits"])
+
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = torch.nn.Embedding(64, 128, padding_idx=0)
+        self.block = torch.nn.Sequential(torch.nn.Linear(128, 96), torch.nn.ReLU(),
+                                         torch.nn.Linear(96, 128, bias=False))
+        self.norm = torch.nn.LayerNorm(128)
+        self.head = torch.nn.Linear(128, 64, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, ids):
+        return self.head(self.norm(self.block(self.embed(ids))))
+
+
+# Layers are replaced in place, by name; parameters (tied ones too) stay themselves.
+def test_convert_keeps_parameters(client):
+    model = Model().eval()
+    kept = dict(model.named_parameters())
+    state = torch.random.get_rng_state()
+    assert tt.convert(model, include=["block.*", "embed", "head"], exclude="block.2",
+                      client=client) is model
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert isinstance(model.block[0], tt.TernaryLinear) and not model.block[0].training
+    assert type(model.block[2]) is torch.nn.Linear
+    assert isinstance(model.embed, tt.TernaryEmbedding) and model.embed.padding_idx == 0
+    assert model.head.weight is model.embed.weight
+    assert all(kept[name] is one for name, one in model.named_parameters())
+    ids = torch.arange(12).reshape(3, 4)
+    by_rpc = model(ids)
+    again = copy.deepcopy(model)
+    tt.set_client(again, None)
+    assert bits(again(ids)) == bits(by_rpc)
+    stored = io.BytesIO()
+    torch.save(model, stored)
+    assert bits(torch.load(io.BytesIO(stored.getvalue()), weights_only=False)(ids)) == bits(by_rpc)
+
+
+def test_convert_refuses_what_has_no_ternary_equal():
+    with pytest.raises(ValueError, match="max_norm"):
+        tt.convert(torch.nn.Sequential(torch.nn.Embedding(4, 8, max_norm=1.0)))
+
+
+# All layers are ternary after projection, none as latents; the fields are the report's.
+def test_verify_ternary_weights(client, golden):
+    model = tt.convert(Model())
+    found = tt.verify_ternary_weights(model, client)
+    assert set(found) == {"embed", "block.0", "block.2", "head"}
+    for one in found.values():
+        assert one["is_ternary"] and one["fraction_valid"] == 1
+        assert one["max_round_error"] == 0 and set(one["sample_values"]) <= {-1, 0, 1}
+    assert found["block.0"]["shape"] == (96, 128)
+    latents = tt.verify_ternary_weights(model, client, mode="ternary")
+    assert not any(one["is_ternary"] for one in latents.values())
+    with torch.no_grad():
+        for one in model.parameters():
+            if one.ndim == 2:
+                one.copy_(tt.project_local(one))
+    ternary = tt.verify_ternary_weights(model, client, mode="ternary", tolerance=0)
+    assert all(one["is_ternary"] for one in ternary.values())
+    with pytest.raises(trit.FailedPrecondition):
+        tt.verify_ternary_weights(model)
+
+
+# Every N-th step is filed under its run, with flips; a replica that went astray is told.
+def test_verify_every_files_reports(client, run):
+    model = tt.convert(Model(), client=client)
+    seen = []
+    after_step = tt.verify_every(model, run, every=2, told=lambda step, _: seen.append(step))
+    for step in range(5):
+        assert (after_step(step) is None) == bool(step % 2)
+        with torch.no_grad():
+            model.block[0].weight.mul_(-1)
+            model.block[0].weight[0].mul_(-1)
+    assert seen == [0, 2, 4] == sorted(after_step.history)
+    reports = client.reports.list(run, "block.0")
+    assert [one.step for one in reports] == [0, 2, 4]
+    assert reports[1].flips == 0 and reports[1].previous_step == 0
+    astray = copy.deepcopy(model)
+    with torch.no_grad():
+        astray.head.weight.neg_()
+    with pytest.raises(trit.AlreadyExists):
+        tt.verify_every(astray, run, every=2)(4)
