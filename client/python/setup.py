@@ -69,6 +69,8 @@ def needed(path):
 
 class BuildWithLibrary(build_py):
     def run(self):
+        if not self.editable_mode:
+            shutil.rmtree(self.build_lib, ignore_errors=True)  # modules that are no more
         super().run()
         package = pathlib.Path(self.get_package_dir("trit") if self.editable_mode
                                else pathlib.Path(self.build_lib) / "trit")
@@ -93,4 +95,9 @@ class PlatformWheel(bdist_wheel):
         return "py3", "none", super().get_tag()[2]
 
 
-setup(version=version(), cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel})
+SCRATCH = ROOT / "build" / "python"  # where everything made of this tree goes
+SCRATCH.mkdir(parents=True, exist_ok=True)
+
+setup(version=version(),
+      cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel},
+      options={"build": {"build_base": str(SCRATCH)}, "egg_info": {"egg_base": str(SCRATCH)}})

@@ -1,6 +1,5 @@
 """trit.Client with NumPy arrays against the real daemon."""
 import copy
-import multiprocessing
 import os
 import pickle
 import signal

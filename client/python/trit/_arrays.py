@@ -8,7 +8,7 @@ memory and handed over: torch shares it, mlx copies it into its own.
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from .errors import InvalidArgument
 from .types import DType
 
 # How results lie in NumPy, which has no bfloat16 of its own.
-STORAGE = {DType.F32: np.dtype("<f4"), DType.F16: np.dtype("<f2"),
-           DType.BF16: np.dtype("<u2"), DType.I8: np.dtype("i1"), DType.U8: np.dtype("u1")}
+STORAGE: Dict[DType, "np.dtype[Any]"] = {
+    DType.F32: np.dtype("<f4"), DType.F16: np.dtype("<f2"), DType.BF16: np.dtype("<u2"),
+    DType.I8: np.dtype("i1"), DType.U8: np.dtype("u1")}
 
 _NUMPY = {"float32": DType.F32, "float16": DType.F16, "bfloat16": DType.BF16,
           "int8": DType.I8, "uint8": DType.U8}
@@ -36,6 +37,12 @@ class View(NamedTuple):
     nbytes: int
     owner: Any
     give: Give
+
+    @property
+    def element(self) -> DType:
+        """The dtype where it is known to be one."""
+        assert self.dtype is not None
+        return self.dtype
 
 
 # ---- NumPy ------------------------------------------------------------------------

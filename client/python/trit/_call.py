@@ -8,22 +8,30 @@ callback returns nonzero, libtrit resets the stream and answers CANCELLED.
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, Protocol, Union
 
 from ._native import ffi, lib
 from .errors import error_of
 
-# Told the number of bytes sent since it was last told: `tqdm(...).update`. Or the
-# bar itself, whose `total` is then set.
-Progress = Union[Callable[[int], Any], Any]
+
+class Bar(Protocol):
+    """A tqdm bar, or what looks like one; its total is set."""
+
+    total: Any
+
+    def update(self, n: int) -> Any: ...
+
+
+# Told the number of bytes sent since it was last told, as `bar.update` is.
+Progress = Union[Callable[[int], Any], Bar]
 
 
 class Watch:
     """What one call's progress callback serves."""
 
     def __init__(self, progress: Optional[Progress], cancelled: Optional[threading.Event]):
-        self._bar = progress if hasattr(progress, "update") else None
-        self._update = self._bar.update if self._bar is not None else progress
+        self._bar: Any = progress if hasattr(progress, "update") else None
+        self._update: Any = progress if self._bar is None else self._bar.update
         self._cancelled = cancelled
         self._told = 0
         self.raised: Optional[BaseException] = None

@@ -9,6 +9,7 @@ import threading
 from typing import Any, Callable, List, Optional
 
 from . import client as blocking
+from . import reports as filed
 from .reports import Report
 from .types import Projection
 
@@ -36,21 +37,21 @@ async def _on_thread(executor: concurrent.futures.Executor, call: Callable[..., 
 class Reports:
     """trit.Reports, awaited."""
 
-    def __init__(self, reports: blocking.Reports, executor: concurrent.futures.Executor):
+    def __init__(self, reports: filed.Reports, executor: concurrent.futures.Executor):
         self._reports, self._executor = reports, executor
 
     async def get(self, run: str, layer: str, step: Optional[int] = None,
                   **options: Any) -> Report:
-        """See trit.client.Reports.get."""
+        """See trit.reports.Reports.get."""
         return await _on_thread(self._executor, self._reports.get, run, layer, step,
                                 **options)
 
     async def list(self, run: str = "", layer: str = "", **options: Any) -> List[Report]:
-        """See trit.client.Reports.list."""
+        """See trit.reports.Reports.list."""
         return await _on_thread(self._executor, self._reports.list, run, layer, **options)
 
     async def latest(self, run: str = "", layer: str = "", **options: Any) -> List[Report]:
-        """See trit.client.Reports.latest."""
+        """See trit.reports.Reports.latest."""
         return await _on_thread(self._executor, self._reports.latest, run, layer, **options)
 
 

@@ -1,85 +1,22 @@
 """The blocking client."""
 from __future__ import annotations
 
-import os
-import threading
-from typing import Any, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from ._arrays import STORAGE, View, give_numpy, view, view_elements
-from ._call import Call, Progress, timeout_ms
+from ._arrays import STORAGE, View, view, view_elements
+from ._call import Call, Progress
+from ._handle import Handle
 from ._native import ffi, lib
-from .errors import FailedPrecondition, InvalidArgument, error_of
-from .reports import Report, report_of
+from .errors import InvalidArgument
+from .reports import Report, Reports, report_of
 from .types import (GROUP_SIZE, DType, Encoding, LayerRef, PartialGroup, Projection,
                     ReportDetail, VerifyMode, member)
 
-__all__ = ["Client", "Reports"]
+__all__ = ["Client"]
 
 Layer = Union[LayerRef, Tuple[str, str, int]]
-
-
-# ---- the library's handle -----------------------------------------------------------
-
-class _Handle:
-    """A `struct trit_client`, closed once and never under a running call.
-
-    After a fork the child's copy shares sockets with the parent, so the child
-    connects anew and leaves the copy alone: to close it would say goodbye on
-    the parent's connections.
-    """
-
-    def __init__(self, options: dict):
-        self._options = options
-        self._changed = threading.Condition()
-        self._running = 0
-        self._open = True
-        self._pid = 0
-        self._client = ffi.NULL
-        with self._changed:
-            self._connect()
-
-    def _connect(self) -> None:
-        given = self._options
-        address = given["address"]
-        kept = ffi.NULL if address is None else ffi.new("char[]", address.encode())
-        options = ffi.new("struct trit_connect_options *", {
-            "address": kept, "timeout_ms": timeout_ms(given["timeout"]),
-            "connections": given["connections"],
-            "stream_bytes_min": given["stream_bytes_min"],
-            "message_bytes_max": given["message_bytes_max"]})
-        made, error = ffi.new("struct trit_client **"), ffi.new("struct trit_error *")
-        status = lib.trit_connect(made, options, error)
-        if status != lib.TRIT_OK:
-            raise error_of(status, ffi.string(error.message).decode(),
-                           ffi.string(error.field).decode())
-        self._client, self._pid = made[0], os.getpid()
-
-    def __enter__(self) -> Any:
-        if self._pid != os.getpid():
-            self._changed, self._running = threading.Condition(), 0
-        with self._changed:
-            if not self._open:
-                raise FailedPrecondition("the client is closed")
-            if self._pid != os.getpid():
-                self._connect()
-            self._running += 1
-            return self._client
-
-    def __exit__(self, *_: Any) -> None:
-        with self._changed:
-            self._running -= 1
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        with self._changed:
-            self._open = False
-            while self._running:
-                self._changed.wait()
-            if self._pid == os.getpid():
-                lib.trit_close(self._client)
-            self._client, self._pid = ffi.NULL, 0
 
 
 # ---- helpers ------------------------------------------------------------------------
@@ -152,7 +89,7 @@ class _Packed:
         self.shape = tuple(self.seen.shape if shape is None else shape)
         self.scales = None if scales is None else view(scales, "scales")
         if dense:
-            dtype = self.seen.dtype
+            dtype = self.seen.element
         else:
             dtype = DType.I8 if self.encoding == Encoding.INT8 else DType.U8
         self.tensor = _tensor(self.seen, self.shape, dtype, "tensor")
@@ -163,59 +100,6 @@ class _Packed:
         if self.scales is not None:
             options.scales = ffi.cast("void *", self.scales.address)
             options.scale_bytes = self.scales.nbytes
-
-
-# ---- reports ------------------------------------------------------------------------
-
-@ffi.callback("int(void *, const struct trit_report *)", error=1)
-def _on_report(arg, report):
-    ffi.from_handle(arg).append(report_of(report))
-    return 0
-
-
-class Reports:
-    """The reports that calls with a `layer` have filed."""
-
-    def __init__(self, handle: _Handle):
-        self._handle = handle
-
-    def get(self, run: str, layer: str, step: Optional[int] = None, *,
-            timeout: Optional[float] = None, _cancelled: Any = None) -> Report:
-        """The report of (run, layer) at `step`, or the latest. NotFound says
-        what is missing."""
-        call = Call(timeout, None, _cancelled)
-        options = ffi.new("struct trit_call_options *")
-        call.fill(options)
-        at = ffi.NULL if step is None else ffi.new("uint64_t *", step)
-        out = ffi.new("struct trit_report *")
-        with self._handle as client:
-            call.check(lib.trit_report_get(client, run.encode(), layer.encode(), at,
-                                           options, out, call.error))
-        return report_of(out)
-
-    def list(self, run: str = "", layer: str = "", *, from_step: Optional[int] = None,
-             to_step: Optional[int] = None, latest_only: bool = False,
-             timeout: Optional[float] = None, _cancelled: Any = None) -> List[Report]:
-        """All matches in (run, layer, step) order; an empty name matches every
-        one, the steps are inclusive."""
-        call = Call(timeout, None, _cancelled)
-        kept = ffi.new("char[]", run.encode()), ffi.new("char[]", layer.encode())
-        query = ffi.new("struct trit_report_query *", {
-            "run": kept[0], "layer": kept[1], "latest_only": latest_only,
-            "has_from": from_step is not None, "step_from": from_step or 0,
-            "has_to": to_step is not None, "step_to": to_step or 0})
-        call.fill(query.call)
-        found: List[Report] = []
-        handle = ffi.new_handle(found)
-        with self._handle as client:
-            call.check(lib.trit_report_list(client, query, _on_report, handle, call.error))
-        return found
-
-    def latest(self, run: str = "", layer: str = "", *, timeout: Optional[float] = None,
-               _cancelled: Any = None) -> List[Report]:
-        """The newest step of each matching layer."""
-        return self.list(run, layer, latest_only=True, timeout=timeout,
-                         _cancelled=_cancelled)
 
 
 # ---- the client -----------------------------------------------------------------------
@@ -237,7 +121,7 @@ class Client:
         self._options = {"address": address, "timeout": timeout, "connections": connections,
                          "stream_bytes_min": stream_bytes_min,
                          "message_bytes_max": message_bytes_max}
-        self._handle = _Handle(self._options)
+        self._handle = Handle(self._options)
         self.reports = Reports(self._handle)
 
     def __reduce__(self):
@@ -300,21 +184,19 @@ class Client:
             options.out = ffi.cast("void *", dense.__array_interface__["data"][0])
             options.out_bytes = dense.nbytes
         made = ffi.new("struct trit_projection *")
-        borrowed = _tensor(seen, seen.shape, seen.dtype, "tensor")
+        borrowed = _tensor(seen, seen.shape, seen.element, "tensor")
         with self._handle as client:
             call.check(lib.trit_project(client, borrowed, options, made, call.error))
         del kept
         filed = report_of(made.report) if options.report != ReportDetail.NONE else None
-        data, scales = dense, None
-        if dense is None:
-            data = _shaped(_take(made.data, made.data_bytes), kind, seen.shape)
-        if made.scales != ffi.NULL:
-            scales = seen.give(_shaped_scales(_take(made.scales, made.scale_bytes), kind,
-                                              seen.shape), None)
+        data = dense if dense is not None else \
+            _shaped(_take(made.data, made.data_bytes), kind, seen.shape)
         if out is None:
             data = seen.give(data, seen.dtype if kind == Encoding.DENSE else None)
-        else:
-            data = out
+        scales = None
+        if made.scales != ffi.NULL:
+            found = _take(made.scales, made.scale_bytes)
+            scales = seen.give(_shaped_scales(found, kind, seen.shape), None)
         return Projection(data, scales, filed, kind, seen.shape, group_size)
 
     def verify(self, tensor: Any, *, mode: Union[VerifyMode, str] = VerifyMode.TERNARY,
@@ -345,7 +227,7 @@ class Client:
         call.fill(options.call)
         if reference is not None:
             latents = view_elements(reference, "reference")
-            kept += [latents, _tensor(latents, latents.shape, latents.dtype, "reference")]
+            kept += [latents, _tensor(latents, latents.shape, latents.element, "reference")]
             options.reference = kept[-1]
         made = ffi.new("struct trit_report *")
         with self._handle as client:
@@ -381,8 +263,8 @@ class Client:
         call = Call(timeout, progress, _cancelled)
         options = ffi.new("struct trit_call_options *")
         call.fill(options)
-        out = np.empty(seen.shape, STORAGE[seen.dtype])
-        borrowed = _tensor(seen, seen.shape, seen.dtype, "grad_ternary")
+        out = np.empty(seen.shape, STORAGE[seen.element])
+        borrowed = _tensor(seen, seen.shape, seen.element, "grad_ternary")
         with self._handle as client:
             call.check(lib.trit_backward(
                 client, borrowed, options,
@@ -397,7 +279,7 @@ def _again(kind: Any, options: dict) -> Client:
 def _room(seen: View, out: Optional[np.ndarray]) -> np.ndarray:
     """Memory for a dense result."""
     if out is None:
-        return np.empty(seen.shape, STORAGE[seen.dtype])
+        return np.empty(seen.shape, STORAGE[seen.element])
     if not isinstance(out, np.ndarray) or not out.flags.c_contiguous or \
             not out.flags.writeable or out.nbytes != seen.nbytes:
         raise InvalidArgument(f"out: a writable contiguous ndarray of {seen.nbytes} bytes "

@@ -6,7 +6,7 @@ mx.grad and nn.value_and_grad are fine.
 """
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, Optional, Union
+from typing import Any, Callable, Dict, Iterator, Optional, Union, cast
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -24,13 +24,18 @@ __all__ = ["TernaryEmbedding", "TernaryLinear", "convert", "project_local", "set
 
 # ---- the projection -------------------------------------------------------------------
 
+def _numpy(array: Any) -> np.ndarray:
+    """The array's own memory."""
+    return np.asarray(memoryview(array))
+
+
 def project_local(latent: mx.array, group_size: int = GROUP_SIZE,
                   partial_group: Union[PartialGroup, str] = PartialGroup.PADDED) -> mx.array:
     """t*s of a f32, f16 or bf16 array [..., columns], without a daemon."""
-    wide = np.asarray(memoryview(latent.astype(mx.float32)))
+    wide = _numpy(latent.astype(mx.float32))
     codes, scales = local.codes_and_scales(wide, group_size, partial_group)
     rounded = mx.array(scales).astype(latent.dtype).astype(mx.float32)
-    s = np.repeat(np.asarray(memoryview(rounded)), group_size, axis=1)[:, :wide.shape[-1]]
+    s = np.repeat(_numpy(rounded), group_size, axis=1)[:, :wide.shape[-1]]
     dense = np.copysign(np.abs(codes).astype(np.float32), wide) * s.reshape(wide.shape)
     return mx.array(dense).astype(latent.dtype)
 
@@ -52,7 +57,7 @@ def ternary_projection(latent: mx.array, client: Optional[Client] = None, *,
     def straight_through(primal: Any, cotangent: mx.array, output: Any) -> mx.array:
         return cotangent
 
-    return project(latent)
+    return cast(mx.array, project(latent))
 
 
 # ---- layers ---------------------------------------------------------------------------

@@ -1,10 +1,12 @@
-"""What tritd knows about one layer at one step."""
+"""What tritd knows about one layer at one step, and what it has filed."""
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
+from ._call import Call
+from ._handle import Handle
 from ._native import ffi, lib
 
 
@@ -95,3 +97,56 @@ def report_of(c) -> Report:
         reference_mismatches=c.reference_mismatches if compared else None,
         first_mismatch=c.first_mismatch if compared and c.reference_mismatches else None,
         **{name: getattr(c, name) for name in _SAME})
+
+
+# ---- what is filed -------------------------------------------------------------------
+
+@ffi.callback("int(void *, const struct trit_report *)", error=1)
+def _on_report(arg, report):
+    ffi.from_handle(arg).append(report_of(report))
+    return 0
+
+
+class Reports:
+    """The reports that calls with a `layer` have filed."""
+
+    def __init__(self, handle: Handle):
+        self._handle = handle
+
+    def get(self, run: str, layer: str, step: Optional[int] = None, *,
+            timeout: Optional[float] = None, _cancelled: Any = None) -> Report:
+        """The report of (run, layer) at `step`, or the latest. NotFound says
+        what is missing."""
+        call = Call(timeout, None, _cancelled)
+        options = ffi.new("struct trit_call_options *")
+        call.fill(options)
+        at = ffi.NULL if step is None else ffi.new("uint64_t *", step)
+        out = ffi.new("struct trit_report *")
+        with self._handle as client:
+            call.check(lib.trit_report_get(client, run.encode(), layer.encode(), at,
+                                           options, out, call.error))
+        return report_of(out)
+
+    def list(self, run: str = "", layer: str = "", *, from_step: Optional[int] = None,
+             to_step: Optional[int] = None, latest_only: bool = False,
+             timeout: Optional[float] = None, _cancelled: Any = None) -> List[Report]:
+        """All matches in (run, layer, step) order; an empty name matches every
+        one, the steps are inclusive."""
+        call = Call(timeout, None, _cancelled)
+        kept = ffi.new("char[]", run.encode()), ffi.new("char[]", layer.encode())
+        query = ffi.new("struct trit_report_query *", {
+            "run": kept[0], "layer": kept[1], "latest_only": latest_only,
+            "has_from": from_step is not None, "step_from": from_step or 0,
+            "has_to": to_step is not None, "step_to": to_step or 0})
+        call.fill(query.call)
+        found: List[Report] = []
+        handle = ffi.new_handle(found)
+        with self._handle as client:
+            call.check(lib.trit_report_list(client, query, _on_report, handle, call.error))
+        return found
+
+    def latest(self, run: str = "", layer: str = "", *, timeout: Optional[float] = None,
+               _cancelled: Any = None) -> List[Report]:
+        """The newest step of each matching layer."""
+        return self.list(run, layer, latest_only=True, timeout=timeout,
+                         _cancelled=_cancelled)

@@ -42,7 +42,8 @@ def project_local(latent: Tensor, group_size: int = GROUP_SIZE,
     s = scales.double().unsqueeze(-1)
     nonzero = (2 * padded.abs() > s).float()
     # The scale is rounded once to the output's type; a zero keeps its weight's sign.
-    dense = torch.copysign(nonzero * scales.to(latent.dtype).float().unsqueeze(-1), padded.float())
+    rounded = scales.to(latent.dtype).float().unsqueeze(-1)
+    dense = torch.copysign(nonzero * rounded, padded.float())
     return dense.reshape(rows.shape[0], -1)[:, :columns].to(latent.dtype).reshape(latent.shape)
 
 
