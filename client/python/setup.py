@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.build_py import build_py
 
 try:
@@ -82,22 +82,25 @@ class BuildWithLibrary(build_py):
         shutil.copyfile(path, folder / "libtrit.so")
         for name, file in needed(path):
             shutil.copyfile(file, folder / name)
+            for notice in pathlib.Path("/usr/share/doc").glob(name.split(".")[0] + "-*/copyright"):
+                shutil.copyfile(notice, folder / (name + ".copyright"))
 
 
 class PlatformWheel(bdist_wheel):
     """One wheel for every Python of one platform: the library is not Python's."""
 
-    def finalize_options(self):
-        super().finalize_options()
-        self.root_is_pure = False
-
     def get_tag(self):
         return "py3", "none", super().get_tag()[2]
+
+
+class WithLibrary(Distribution):
+    def has_ext_modules(self):
+        return True
 
 
 SCRATCH = ROOT / "build" / "python"  # where everything made of this tree goes
 SCRATCH.mkdir(parents=True, exist_ok=True)
 
-setup(version=version(),
+setup(version=version(), distclass=WithLibrary,
       cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel},
       options={"build": {"build_base": str(SCRATCH)}, "egg_info": {"egg_base": str(SCRATCH)}})

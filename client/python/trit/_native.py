@@ -27,7 +27,7 @@ def _load():
     try:
         return ffi.dlopen(str(carried))
     except OSError:
-        for needed in sorted(_CARRIED.glob("*.so.*")):
+        for needed in sorted(_CARRIED.glob("lib*.so.*[0-9]")):
             ctypes.CDLL(str(needed), mode=ctypes.RTLD_GLOBAL)
         return ffi.dlopen(str(carried))
 
