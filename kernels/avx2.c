@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernels/table.h"
+#include "kernels/x86_sums.h"
 
 typedef struct {
     __m256 a, b;
@@ -92,11 +93,6 @@ static inline void vf_fence(void)
 static inline vf vf_splat(float x)
 {
     return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)};
-}
-
-static inline vf vf_abs(vf v)
-{
-    return (vf){magnitude(v.a), magnitude(v.b)};
 }
 
 static inline __m256 top256(__m256 acc, __m256 v)
@@ -243,6 +239,25 @@ static inline double vd_total(vd acc)
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
+typedef vs256 vs;
+
+static inline vs vs_zero(void)
+{
+    return vs256_zero();
+}
+
+static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
+{
+    return dtype == TRIT_F32    ? vs256_add_f32(sum, p)
+           : dtype == TRIT_BF16 ? vs256_add_bf16(sum, p)
+                                : vs256_add_f16(sum, p);
+}
+
+static inline double vs_total(vs sum, enum trit_dtype dtype)
+{
+    return vs256_total(sum, dtype);
+}
+
 /* -t of eight lanes: beyond is -1, and psignd negates where w < 0. */
 static inline __m256i minus_trits(__m256 w, __m256 beyond)
 {
@@ -315,13 +330,6 @@ static inline vt vt_add(vt tally, vb c)
     tally.sum = _mm256_add_epi64(tally.sum, _mm256_sad_epu8(sum, zero));
     tally.positives = _mm256_add_epi64(tally.positives, _mm256_sad_epu8(positives, zero));
     return tally;
-}
-
-static inline vt vt_add_unit(vt tally, const vf w[4], vm m, vb c)
-{
-    (void)w;
-    (void)m;
-    return vt_add(tally, c);
 }
 
 static inline uint64_t total256(__m256i v)

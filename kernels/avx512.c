@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernels/table.h"
+#include "kernels/x86_sums.h"
 
 typedef __m512 vf;
 typedef struct {
@@ -18,9 +19,9 @@ typedef struct {
 } vm;
 typedef __m512i vb;
 typedef struct {
-    uint64_t nonzeros, negatives;
+    __m512i sum, positives; /* of u64; the latter counts by twos */
 } vt;
-typedef uint64_t vn;
+typedef __m512i vn;
 
 static inline vf vf_load(const uint8_t *p, enum trit_dtype dtype)
 {
@@ -58,11 +59,6 @@ static inline void vf_fence(void)
 static inline vf vf_splat(float x)
 {
     return _mm512_set1_ps(x);
-}
-
-static inline vf vf_abs(vf v)
-{
-    return _mm512_abs_ps(v);
 }
 
 static inline vf vf_top(vf acc, vf v)
@@ -114,30 +110,25 @@ static inline bool vf_exact(const vf w[4], vf s)
 
 static inline vn vn_zero(void)
 {
-    return 0;
+    return _mm512_setzero_si512();
 }
 
-static inline uint64_t join64(const __mmask16 m[4])
-{
-    return (uint64_t)_mm512_kunpackd(_mm512_kunpackw(m[3], m[2]),
-                                     _mm512_kunpackw(m[1], m[0]));
-}
-
+/* low <= a <= high of bits that order as the magnitudes do. */
 static inline vn vn_add(vn count, const vf w[4], vf low, vf high)
 {
-    const __m512i l = _mm512_castps_si512(low);
+    const __m512i l = _mm512_castps_si512(low), minus_one = _mm512_set1_epi32(-1);
     const __m512i range = _mm512_sub_epi32(_mm512_castps_si512(high), l);
-    __mmask16 near[4];
-    for (int k = 0; k < 4; k++) { /* bits order as the magnitudes do */
+    for (int k = 0; k < 4; k++) {
         __m512i a = _mm512_castps_si512(_mm512_abs_ps(w[k]));
-        near[k] = _mm512_cmple_epu32_mask(_mm512_sub_epi32(a, l), range);
+        __mmask16 near = _mm512_cmple_epu32_mask(_mm512_sub_epi32(a, l), range);
+        count = _mm512_mask_sub_epi32(count, near, count, minus_one);
     }
-    return count + (uint64_t)__builtin_popcountll(join64(near));
+    return count;
 }
 
 static inline uint32_t vn_total(vn count)
 {
-    return (uint32_t)count;
+    return (uint32_t)_mm512_reduce_add_epi32(count);
 }
 
 static inline vd vd_zero(void)
@@ -176,19 +167,57 @@ static inline double vd_total(vd acc)
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-static inline uint64_t signs64(const vf w[4])
+/* f32: even and odd elements of sixteen; 16-bit elements as in AVX2. */
+typedef struct {
+    __m512d even, odd;
+    vs256 halves;
+} vs;
+
+static inline vs vs_zero(void)
 {
-    __mmask16 minus[4];
-    for (int k = 0; k < 4; k++)
-        minus[k] = _mm512_movepi32_mask(_mm512_castps_si512(w[k]));
-    return join64(minus);
+    return (vs){_mm512_setzero_pd(), _mm512_setzero_pd(), vs256_zero()};
+}
+
+static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
+{
+    if (dtype == TRIT_F32) {
+        const __m512i x = _mm512_loadu_si512(p), mask = _mm512_set1_epi64(f32_mask);
+        const __m512i even = _mm512_and_si512(_mm512_slli_epi64(x, 29), mask);
+        const __m512i odd = _mm512_and_si512(_mm512_srli_epi64(x, 3), mask);
+        sum.even = _mm512_add_pd(sum.even, _mm512_castsi512_pd(even));
+        sum.odd = _mm512_add_pd(sum.odd, _mm512_castsi512_pd(odd));
+        return sum;
+    }
+    sum.halves =
+        dtype == TRIT_BF16 ? vs256_add_bf16(sum.halves, p) : vs256_add_f16(sum.halves, p);
+    return sum;
+}
+
+static inline double vs_total(vs sum, enum trit_dtype dtype)
+{
+    if (dtype != TRIT_F32)
+        return vs256_total(sum.halves, dtype);
+    return vs256_total(
+        (vs256){_mm512_castpd512_pd256(sum.even), _mm512_extractf64x4_pd(sum.even, 1),
+                _mm512_castpd512_pd256(sum.odd), _mm512_extractf64x4_pd(sum.odd, 1)},
+        dtype);
+}
+
+/* Codes by packing, as in AVX2: masks cost more to join than 32-bit trits to narrow. */
+static inline __m512i trits512(vf w, __mmask16 beyond)
+{
+    __m512i sign = _mm512_srai_epi32(_mm512_castps_si512(w), 31); /* 0, -1 */
+    return _mm512_maskz_or_epi32(beyond, sign, _mm512_set1_epi32(1));
 }
 
 static inline vb vb_codes(const vf w[4], vm m)
 {
-    const uint64_t beyond = join64(m.m), below = beyond & signs64(w);
-    __m512i c = _mm512_mask_blend_epi8(beyond, _mm512_set1_epi8(1), _mm512_set1_epi8(2));
-    return _mm512_maskz_mov_epi8(~below, c);
+    const __m512i order =
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i low = _mm512_packs_epi32(trits512(w[0], m.m[0]), trits512(w[1], m.m[1]));
+    __m512i high = _mm512_packs_epi32(trits512(w[2], m.m[2]), trits512(w[3], m.m[3]));
+    __m512i t = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
+    return _mm512_add_epi8(t, _mm512_set1_epi8(1));
 }
 
 static inline vb vb_load(const uint8_t *p)
@@ -215,34 +244,24 @@ static inline void vb_pack2(uint8_t *p, vb c)
 
 static inline vt vt_zero(void)
 {
-    return (vt){0, 0};
-}
-
-static inline vt vt_add_masks(vt tally, uint64_t beyond, uint64_t below)
-{
-    tally.nonzeros += (uint64_t)__builtin_popcountll(beyond);
-    tally.negatives += (uint64_t)__builtin_popcountll(below);
-    return tally;
+    return (vt){_mm512_setzero_si512(), _mm512_setzero_si512()};
 }
 
 static inline vt vt_add(vt tally, vb c)
 {
-    return vt_add_masks(tally, _mm512_cmpneq_epu8_mask(c, _mm512_set1_epi8(1)),
-                        _mm512_testn_epi8_mask(c, c));
+    const __m512i zero = _mm512_setzero_si512();
+    __m512i positives = _mm512_and_si512(c, _mm512_set1_epi8(2));
+    tally.sum = _mm512_add_epi64(tally.sum, _mm512_sad_epu8(c, zero));
+    tally.positives = _mm512_add_epi64(tally.positives, _mm512_sad_epu8(positives, zero));
+    return tally;
 }
 
-static inline vt vt_add_unit(vt tally, const vf w[4], vm m, vb c)
-{
-    (void)c;
-    return vt_add_masks(tally, join64(m.m), join64(m.m) & signs64(w));
-}
-
+/* The codes' sum is seen + positives - negatives. */
 static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
                              uint64_t *positives)
 {
-    (void)seen;
-    *negatives = tally.negatives;
-    *positives = tally.nonzeros - tally.negatives;
+    *positives = (uint64_t)_mm512_reduce_add_epi64(tally.positives) / 2;
+    *negatives = seen + *positives - (uint64_t)_mm512_reduce_add_epi64(tally.sum);
 }
 
 #include "kernels/body.h"

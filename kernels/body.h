@@ -2,24 +2,26 @@
  * includes this file and exports kernels_<isa>. The numeric contract and its
  * proofs: README.md.
  *
- * Types: vf, 16 f32; vd, 16 f64; vm, 64 booleans; vb, 64 bytes; vt, a tally of codes;
- * vn, a count of elements. A *unit* is vf[4], 64 elements.
+ * Types: vf, 16 f32; vd, 16 f64; vs, a sum of magnitudes; vm, 64 booleans; vb, 64 bytes;
+ * vt, a tally of codes; vn, a count of elements. A *unit* is vf[4], 64 elements.
  *   vf_load(p, dtype)       16 elements, widened; any alignment
  *   vf_store(p, v, dtype)   narrowed, to nearest even; to bf16 only what it holds
  *   vf_stream(p, v)         16 f32, past the caches; p is 64-byte aligned; vf_fence
- *   vf_splat, vf_abs
+ *   vf_splat
  *   vf_top(acc, v)          lanewise the larger |v|, by bits; vf_top_of: of all
  *   vm_beyond(unit, h)      |w| > h
  *   vf_dense(w, m, k, s)    element k of a unit: m ? s : 0, with the sign of w
  *   vf_exact(unit, s)       every |w| is s or 0
  *   vn_add(n, unit, low, high)  n + how many have low <= |w| <= high; vn_total
+ *   vs_zero, vs_add(s, p, dtype)  s + the magnitudes of 16 elements; vs_total: the
+ *                           canonical tree. Where an element is not finite, neither is
+ *                           the total, or it is at least 2^128 (2^16 for f16)
  *   vd_zero, vd_widen, vd_add, vd_sub, vd_mul
  *   vd_total(acc)           the canonical tree: +8, +4, +2, +1
  *   vb_codes(unit, m)       codes 0, 1, 2: beyond and negative, within, beyond
  *   vb_pack2(p, c)          16 bytes of 2-bit codes, least significant first
  *   vb_load, vb_store, vb_less_one
  *   vt_add(acc, c)          codes seen; vt_counts: negatives and positives among them
- *   vt_add_unit(acc, w, m, c)   the same of c = vb_codes(w, m), by whichever is at hand
  */
 #include <assert.h>
 #include <math.h>
@@ -121,9 +123,10 @@ INLINE void store_codes(uint8_t *out, vb codes, size_t n)
 
 /* ---- scales ------------------------------------------------------------------------ */
 
-/* Of a block's groups; beyond them all is 0. Array loops: the compiler makes vectors
- * of them, and every operation in them is exact or rounds once. */
+/* Of a block's groups; beyond them all is 0. Array loops up to a count the compiler does
+ * not know: so it makes vectors of them instead of sixteen copies. */
 struct scales {
+    size_t count;
     float s[BLOCK_GROUPS];
     float half[BLOCK_GROUPS]; /* |w| > half <=> |w| + |w| > s and s > 0 */
     float low[BLOCK_GROUPS];  /* the smallest f32 >= 0.475 s */
@@ -137,12 +140,13 @@ struct scales {
 INLINE void find_thresholds(struct scales *to)
 {
     const uint32_t never = 0x7f800000u; /* infinity */
-    for (size_t i = 0; i < BLOCK_GROUPS; i++) {
+    const size_t count = to->count;
+    for (size_t i = 0; i < count; i++) {
         const float s = to->s[i], half = 0.5f * s;
         const uint32_t bits = float_bits(half) - (uint32_t)(half + half > s);
         to->half[i] = float_of_bits(s > 0.0f ? bits : never);
     }
-    for (size_t i = 0; i < BLOCK_GROUPS; i++) {
+    for (size_t i = 0; i < count; i++) {
         const float s = to->s[i];
         const double low = 0.475 * (double)s, high = 0.525 * (double)s;
         const uint32_t low_bits = float_bits((float)low) + ((double)(float)low < low);
@@ -156,6 +160,7 @@ INLINE void find_thresholds(struct scales *to)
 /* From s: thresholds, and s as f16 and as `dtype` hold it, rounded once. */
 INLINE void find_scales(struct scales *to, enum trit_dtype dtype)
 {
+    const size_t count = to->count;
     find_thresholds(to);
     const vf s = vf_load((const uint8_t *)to->s, TRIT_F32);
     vf_store((uint8_t *)to->f16, s, TRIT_F16);
@@ -163,7 +168,7 @@ INLINE void find_scales(struct scales *to, enum trit_dtype dtype)
         vf_store((uint8_t *)to->kept, vf_load((const uint8_t *)to->f16, TRIT_F16),
                  TRIT_F32);
     else if (dtype == TRIT_BF16)
-        for (size_t i = 0; i < BLOCK_GROUPS; i++)
+        for (size_t i = 0; i < count; i++)
             to->kept[i] = bf16_widen(bf16_narrow(to->s[i]));
     else
         memcpy(to->kept, to->s, sizeof to->kept);
@@ -172,10 +177,11 @@ INLINE void find_scales(struct scales *to, enum trit_dtype dtype)
 INLINE void count_scales(const struct scales *scales, size_t first_group,
                          struct ternary_counts *counts)
 {
+    const size_t count = scales->count;
     float back[BLOCK_GROUPS];
     uint32_t lossy = 0, lost = 0;
     vf_store((uint8_t *)back, vf_load((const uint8_t *)scales->f16, TRIT_F16), TRIT_F32);
-    for (size_t i = 0; i < BLOCK_GROUPS; i++) {
+    for (size_t i = 0; i < count; i++) {
         const uint32_t magnitude = float_bits(back[i]) & 0x7fffffffu;
         const uint32_t differs = back[i] != scales->s[i];
         lossy += differs;
@@ -184,35 +190,50 @@ INLINE void count_scales(const struct scales *scales, size_t first_group,
     counts->scales_lossy_fp16 += lossy;
     if (lost == 0)
         return;
-    for (size_t i = 0; i < BLOCK_GROUPS; i++)
+    for (size_t i = 0; i < count; i++)
         if (back[i] != scales->s[i] && (back[i] == 0.0f || isinf(back[i])) &&
             counts->scales_lost++ == 0)
             counts->first_scale_lost = first_group + i;
 }
 
-INLINE vd add_magnitudes(vd acc, vf w)
+/* Out of line: inlined, its loads would keep the sum's alive. */
+static __attribute__((noinline)) bool all_finite(const uint8_t *in, size_t len,
+                                                 enum trit_dtype dtype)
 {
-    return vd_add(acc, vd_widen(vf_abs(w)));
+    const vf zero = vf_splat(0.0f);
+    vf top = zero;
+    for (size_t i = 0; i < len; i += UNIT) {
+        vf w[4];
+        load_unit(w, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
+        for (size_t k = 0; k < 4; k++)
+            top = vf_top(top, w[k]);
+    }
+    return vf_top_of(top) < INFINITY;
 }
 
-/* The canonical sum of magnitudes. */
+/* The canonical sum of magnitudes; infinity where one is not finite. */
 INLINE double group_sum(const uint8_t *in, size_t len, enum trit_dtype dtype)
 {
+    /* Sums from here on may hide what is not finite. */
+    const double suspicious = dtype == TRIT_F16 ? 0x1p16 : 0x1p128;
     const size_t size = bytes_of(dtype);
-    vd acc = vd_zero();
+    vs sum = vs_zero();
     size_t i = 0;
     for (; i + UNIT <= len; i += UNIT) {
         prefetch_unit(in + i * size, dtype);
         for (size_t k = 0; k < 4; k++)
-            acc = add_magnitudes(acc, vf_load(in + (i + k * LANES) * size, dtype));
+            sum = vs_add(sum, in + (i + k * LANES) * size, dtype);
     }
     if (i < len) {
-        vf w[4];
-        load_unit(w, in + i * size, len - i, dtype);
+        uint8_t padded[UNIT * 4] = {0};
+        memcpy(padded, in + i * size, (len - i) * size);
         for (size_t k = 0; k < 4; k++)
-            acc = add_magnitudes(acc, w[k]);
+            sum = vs_add(sum, padded + k * LANES * size, dtype);
     }
-    return vd_total(acc);
+    const double total = vs_total(sum, dtype);
+    if (!(total < suspicious) && !all_finite(in, len, dtype))
+        return INFINITY;
+    return total;
 }
 
 INLINE double group_sum_any(const uint8_t *in, size_t len, enum trit_dtype dtype)

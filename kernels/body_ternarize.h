@@ -112,7 +112,7 @@ INLINE void emit_group(const struct emitter *emitter, const struct place *group,
         load_unit(w, group->in + i * size, n, dtype);
         const vm beyond = vm_beyond(w, half);
         const vb codes = vb_codes(w, beyond);
-        tally->codes = vt_add_unit(tally->codes, w, beyond, codes);
+        tally->codes = vt_add(tally->codes, codes);
         tally->near = vn_add(tally->near, w, low, high);
         if (form == FORM_DENSE) {
             emit_dense(group->out + i * size, w, beyond, s, n, emitter->stream, dtype);
@@ -159,16 +159,18 @@ INLINE void begin_block(const struct emitter *emitter, size_t begin, size_t end,
 {
     const struct ternarize_job *job = emitter->job;
     const double divisor = (double)job->divisor;
-    double sums[BLOCK_GROUPS] = {0};
+    double sums[BLOCK_GROUPS];
     for (size_t g = begin; g < end; g++) {
         const uint8_t *in = (const uint8_t *)job->in + g * emitter->in_bytes;
         const double sum = sums[g - begin] = group_sum(in, job->group_len, dtype);
-        counts->zero_groups += sum == 0.0;
         if (!(sum < INFINITY))
             count_non_finite(in, job->group_len, g * job->group_len, counts, dtype);
     }
-    for (size_t i = 0; i < BLOCK_GROUPS; i++)
+    *scales = (struct scales){.count = end - begin};
+    for (size_t i = 0; i < end - begin; i++)
         scales->s[i] = (float)(sums[i] / divisor);
+    for (size_t i = 0; i < end - begin; i++)
+        counts->zero_groups += sums[i] == 0.0;
     memcpy(job->scales + begin, scales->s, (end - begin) * sizeof scales->s[0]);
     find_scales(scales, dtype);
     count_scales(scales, begin, counts);

@@ -98,16 +98,17 @@ INLINE void project_reference(struct claims *claims, enum trit_dtype dtype)
 {
     const struct verify_job *job = claims->job;
     const size_t bytes = job->group_len * bytes_of(job->reference_dtype);
-    double sums[BLOCK_GROUPS] = {0};
+    double sums[BLOCK_GROUPS];
     if (!job->reference)
         return;
+    claims->projection.count = claims->end - claims->begin;
     for (size_t g = claims->begin; g < claims->end; g++) {
         const size_t i = g - claims->begin;
         sums[i] = group_sum_any((const uint8_t *)job->reference + g * bytes,
                                 job->group_len, job->reference_dtype);
         claims->latents_lost[i] = !(sums[i] < INFINITY);
     }
-    for (size_t i = 0; i < BLOCK_GROUPS; i++)
+    for (size_t i = 0; i < claims->projection.count; i++)
         claims->projection.s[i] = (float)(sums[i] / (double)job->divisor);
     find_scales(&claims->projection, dtype);
 }
@@ -115,7 +116,7 @@ INLINE void project_reference(struct claims *claims, enum trit_dtype dtype)
 /* The claim's scales are found: what they say, and what the reference says. */
 INLINE void begin_claims(struct claims *claims, enum trit_dtype dtype)
 {
-    const size_t count = claims->end - claims->begin;
+    const size_t count = claims->scales.count = claims->end - claims->begin;
     memcpy(claims->job->scales + claims->begin, claims->scales.s,
            count * sizeof claims->scales.s[0]);
     struct scales told = claims->scales; /* without those that are not finite */

@@ -204,6 +204,24 @@ static inline double vd_total(vd acc)
     return vgetq_lane_f64(acc.q[0], 0) + vgetq_lane_f64(acc.q[0], 1);
 }
 
+typedef vd vs;
+
+static inline vs vs_zero(void)
+{
+    return vd_zero();
+}
+
+static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
+{
+    return vd_add(sum, vd_widen(vf_abs(vf_load(p, dtype))));
+}
+
+static inline double vs_total(vs sum, enum trit_dtype dtype)
+{
+    (void)dtype;
+    return vd_total(sum);
+}
+
 /* Codes of 16 elements: 1, plus 1 or -1 by the sign where they are beyond. */
 static inline uint8x16_t codes16(vf w, const uint32x4_t m[4])
 {
@@ -274,13 +292,6 @@ static inline vt vt_add(vt tally, vb c)
     tally.sum = vpadalq_u16(tally.sum, vpaddlq_u8(sum));
     tally.positives = vpadalq_u16(tally.positives, vpaddlq_u8(positives));
     return tally;
-}
-
-static inline vt vt_add_unit(vt tally, const vf w[4], vm m, vb c)
-{
-    (void)w;
-    (void)m;
-    return vt_add(tally, c);
 }
 
 /* The codes' sum is seen + positives - negatives. */

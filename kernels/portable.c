@@ -198,6 +198,24 @@ static inline double vd_total(vd acc)
     return acc.lane[0];
 }
 
+typedef vd vs;
+
+static inline vs vs_zero(void)
+{
+    return vd_zero();
+}
+
+static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
+{
+    return vd_add(sum, vd_widen(vf_abs(vf_load(p, dtype))));
+}
+
+static inline double vs_total(vs sum, enum trit_dtype dtype)
+{
+    (void)dtype;
+    return vd_total(sum);
+}
+
 static inline vb vb_codes(const vf w[4], vm m)
 {
     vb c;
@@ -251,13 +269,6 @@ static inline vt vt_add(vt tally, vb c)
     tally.sum += sum;
     tally.positives += positives;
     return tally;
-}
-
-static inline vt vt_add_unit(vt tally, const vf w[4], vm m, vb c)
-{
-    (void)w;
-    (void)m;
-    return vt_add(tally, c);
 }
 
 /* The codes' sum is seen + positives - negatives. */

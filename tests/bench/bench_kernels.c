@@ -1,0 +1,459 @@
+/* Kernels beside the memory's limit, in one run: rounds interleaved, medians, pinned
+ * threads, huge pages, every buffer touched first. Ratios are what counts; absolute
+ * figures drift with the machine.
+ *
+ *   bench_kernels OUT    appends JSON lines {measure, figure, unit, goal, holds, against}
+ */
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kernels/kernels.h"
+#include "tests/bench/limits.h"
+
+enum {
+    ROUNDS = 9,
+    THREADS_MAX = 2,
+    GROUP = 128,
+    MEASURES_MAX = 128,
+    SAMPLE_NS_MIN = 20000000,
+};
+
+static const size_t large_bytes = (size_t)1 << 30, small_bytes = 256 << 10;
+
+/* ---- what is measured ---------------------------------------------------------------
+ */
+
+struct buffers {
+    uint8_t *in, *half, *dense, *out; /* latents f32, bf16; ternary f32; results */
+    float *scales;
+};
+
+/* The part of one thread: the same bytes of every buffer. */
+struct slice {
+    const struct buffers *buffers;
+    size_t begin, bytes;
+};
+
+struct measure {
+    char name[80];
+    void (*run)(const struct kernels *kernels, const struct slice *slice);
+    const struct kernels *kernels;
+    size_t bytes;
+    int threads;
+    double rates[ROUNDS]; /* GB/s of input */
+    double median;
+};
+
+static void run_project(const struct kernels *kernels, const struct slice *slice,
+                        enum trit_dtype dtype, enum trit_encoding encoding)
+{
+    const size_t size = dtype_bytes(dtype),
+                 group = encoding == TRIT_ENCODING_DENSE ||
+                                 encoding == TRIT_ENCODING_PQ2_0 ||
+                                 encoding == TRIT_ENCODING_PTQ1_0
+                             ? GROUP
+                             : 256;
+    const uint8_t *in = dtype == TRIT_F32 ? slice->buffers->in : slice->buffers->half;
+    struct ternary_counts counts;
+    ternary_counts_init(&counts);
+    const struct ternarize_job job = {
+        .dtype = dtype,
+        .count = slice->bytes / size / group,
+        .group_len = group,
+        .divisor = group,
+        .in = in + slice->begin,
+        .encoding = encoding,
+        .out = slice->buffers->out + slice->begin,
+        .scales = slice->buffers->scales + slice->begin / size / group,
+        .stream_stores = slice->bytes > (size_t)32 << 20,
+    };
+    ternarize(kernels, &job, &counts);
+    if (counts.non_finite)
+        abort();
+}
+
+static void dense_f32(const struct kernels *kernels, const struct slice *slice)
+{
+    run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_DENSE);
+}
+
+static void pack_f32(const struct kernels *kernels, const struct slice *slice)
+{
+    run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_PQ2_0);
+}
+
+static void pack_bf16(const struct kernels *kernels, const struct slice *slice)
+{
+    run_project(kernels, slice, TRIT_BF16, TRIT_ENCODING_PQ2_0);
+}
+
+static void base3_f32(const struct kernels *kernels, const struct slice *slice)
+{
+    run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_PTQ1_0);
+}
+
+static void verify_f32(const struct kernels *kernels, const struct slice *slice)
+{
+    struct ternary_counts counts;
+    struct ternary_check check;
+    ternary_counts_init(&counts);
+    ternary_check_init(&check);
+    const struct verify_job job = {
+        .encoding = TRIT_ENCODING_DENSE,
+        .dtype = TRIT_F32,
+        .count = slice->bytes / 4 / GROUP,
+        .group_len = GROUP,
+        .tolerance = 1e-5f,
+        .in = slice->buffers->dense + slice->begin,
+        .scales = slice->buffers->scales + slice->begin / 4 / GROUP,
+    };
+    verify(kernels, &job, &counts, &check);
+    if (check.valid != slice->bytes / 4)
+        abort();
+}
+
+/* What a first version would be: divide, round, clip, multiply, as the compiler likes. */
+static void plain_loop(const struct kernels *kernels, const struct slice *slice)
+{
+    (void)kernels;
+    const float *in = (const float *)(const void *)(slice->buffers->in + slice->begin);
+    float *out = (float *)(void *)(slice->buffers->out + slice->begin);
+    for (size_t g = 0; g < slice->bytes / 4 / GROUP; g++, in += GROUP, out += GROUP) {
+        double sum = 0;
+        for (size_t i = 0; i < GROUP; i++)
+            sum += (double)fabsf(in[i]);
+        const float s = (float)(sum / GROUP), divisor = s == 0.0f ? 1.0f : s;
+        for (size_t i = 0; i < GROUP; i++)
+            out[i] = fmaxf(-1.0f, fminf(1.0f, rintf(in[i] / divisor))) * s;
+    }
+}
+
+static void copy_libc(const struct kernels *kernels, const struct slice *slice)
+{
+    (void)kernels;
+    memcpy(slice->buffers->out + slice->begin, slice->buffers->in + slice->begin,
+           slice->bytes);
+}
+
+static void copy_stream(const struct kernels *kernels, const struct slice *slice)
+{
+    (void)kernels;
+    limit_copy(slice->buffers->out + slice->begin, slice->buffers->in + slice->begin,
+               slice->bytes);
+}
+
+static void read_ahead(const struct kernels *kernels, const struct slice *slice)
+{
+    (void)kernels;
+    slice->buffers->scales[slice->begin / 64] =
+        limit_read(slice->buffers->in + slice->begin, slice->bytes, true);
+}
+
+static void read_plain(const struct kernels *kernels, const struct slice *slice)
+{
+    (void)kernels;
+    slice->buffers->scales[slice->begin / 64] =
+        limit_read(slice->buffers->in + slice->begin, slice->bytes, false);
+}
+
+/* ---- threads ------------------------------------------------------------------------
+ */
+
+struct crew {
+    pthread_t threads[THREADS_MAX];
+    pthread_barrier_t start, done;
+    const struct measure *measure; /* NULL: go home */
+    struct slice slices[THREADS_MAX];
+    size_t repeats;
+};
+
+struct seat {
+    struct crew *crew;
+    int index;
+};
+
+static void *crew_member(void *argument)
+{
+    const struct seat *seat = argument;
+    struct crew *crew = seat->crew;
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET((size_t)seat->index, &cpus);
+    pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
+    struct kernels_env env;
+    kernels_enter(&env);
+    for (;;) {
+        pthread_barrier_wait(&crew->start);
+        const struct measure *measure = crew->measure;
+        if (!measure)
+            return NULL;
+        if (seat->index < measure->threads)
+            for (size_t i = 0; i < crew->repeats; i++)
+                measure->run(measure->kernels, &crew->slices[seat->index]);
+        pthread_barrier_wait(&crew->done);
+    }
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static double crew_rate(struct crew *crew, const struct buffers *buffers,
+                        const struct measure *measure)
+{
+    const size_t part = measure->bytes / (size_t)measure->threads;
+    for (int i = 0; i < measure->threads; i++)
+        crew->slices[i] = (struct slice){buffers, part * (size_t)i, part};
+    crew->measure = measure;
+    crew->repeats = 1;
+    for (;;) {
+        const int64_t begin = now_ns();
+        pthread_barrier_wait(&crew->start);
+        pthread_barrier_wait(&crew->done);
+        const int64_t spent = now_ns() - begin;
+        if (spent >= SAMPLE_NS_MIN)
+            return (double)(measure->bytes * crew->repeats) / (double)spent;
+        crew->repeats *= spent > 1000000 ? (size_t)(SAMPLE_NS_MIN / spent) + 2 : 20;
+    }
+}
+
+/* ---- the list ------------------------------------------------------------------------
+ */
+
+struct bench {
+    struct measure measures[MEASURES_MAX];
+    size_t count;
+    FILE *out;
+};
+
+static void bench_add(struct bench *bench, const char *what,
+                      void (*run)(const struct kernels *, const struct slice *),
+                      const struct kernels *kernels, size_t bytes, int threads)
+{
+    if (bench->count == MEASURES_MAX)
+        abort();
+    struct measure *measure = &bench->measures[bench->count++];
+    *measure = (struct measure){
+        .run = run, .kernels = kernels, .bytes = bytes, .threads = threads};
+    snprintf(measure->name, sizeof measure->name, "%s%s%s, %s, %d thread%s", what,
+             kernels ? ", " : "", kernels ? kernels_name(kernels) : "",
+             bytes == large_bytes ? "1 GiB" : "256 KiB", threads,
+             threads == 1 ? "" : "s");
+}
+
+static const struct measure *bench_find(const struct bench *bench, const char *name)
+{
+    for (size_t i = 0; i < bench->count; i++)
+        if (strcmp(bench->measures[i].name, name) == 0)
+            return &bench->measures[i];
+    return NULL;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void bench_run(struct bench *bench, struct crew *crew,
+                      const struct buffers *buffers)
+{
+    for (int round = 0; round < ROUNDS; round++)
+        for (size_t i = 0; i < bench->count; i++)
+            bench->measures[i].rates[round] =
+                crew_rate(crew, buffers, &bench->measures[i]);
+    for (size_t i = 0; i < bench->count; i++) {
+        struct measure *measure = &bench->measures[i];
+        qsort(measure->rates, ROUNDS, sizeof measure->rates[0], ascending);
+        measure->median = measure->rates[ROUNDS / 2];
+        fprintf(
+            bench->out,
+            "{\"measure\": \"%s\", \"figure\": %.2f, \"unit\": \"GB/s\", \"goal\": null, "
+            "\"holds\": null, \"against\": null}\n",
+            measure->name, measure->median);
+    }
+}
+
+/* ---- goals ----------------------------------------------------------------------------
+ */
+
+static void bench_ratio(struct bench *bench, const struct measure *measure, double limit,
+                        double goal, const char *against)
+{
+    if (!measure)
+        return;
+    const double ratio = measure->median / limit;
+    fprintf(bench->out,
+            "{\"measure\": \"%s\", \"figure\": %.2f, \"unit\": \"ratio\", "
+            "\"goal\": \">= %.2f\", \"holds\": %s, \"against\": \"%s %.1f GB/s\"}\n",
+            measure->name, ratio, goal, ratio >= goal ? "true" : "false", against, limit);
+}
+
+static double best_of(const struct bench *bench, const char *what, const char *other,
+                      const char *where)
+{
+    char name[80];
+    double best = 0;
+    snprintf(name, sizeof name, "%s, %s", what, where);
+    const struct measure *measure = bench_find(bench, name);
+    if (measure)
+        best = measure->median;
+    snprintf(name, sizeof name, "%s, %s", other, where);
+    measure = bench_find(bench, name);
+    return measure && measure->median > best ? measure->median : best;
+}
+
+static const struct goal {
+    const char *what, *where;
+    bool of_read;
+    double avx512, avx2; /* 0: none */
+} goals[] = {
+    {"f32 to dense", "1 GiB, 1 thread", false, 0.90, 0.90},
+    {"f32 to dense", "1 GiB, 2 threads", false, 0.90, 0.90},
+    {"f32 to 2-bit", "1 GiB, 1 thread", true, 0.75, 0.72},
+    {"f32 to 2-bit", "1 GiB, 2 threads", true, 0.75, 0.72},
+    {"bf16 to 2-bit", "1 GiB, 1 thread", true, 0.60, 0.42},
+    {"verify f32", "1 GiB, 1 thread", true, 0.90, 0.88},
+    {"f32 to dense", "256 KiB, 1 thread", false, 0.65, 0.45},
+    {"f32 to 2-bit", "256 KiB, 1 thread", false, 0.45, 0.35},
+};
+
+static void check_goals(struct bench *bench, const char *isa)
+{
+    char name[80];
+    for (size_t i = 0; i < sizeof goals / sizeof goals[0]; i++) {
+        const struct goal *goal = &goals[i];
+        const double bar = strcmp(isa, "avx512") == 0 ? goal->avx512 : goal->avx2;
+        snprintf(name, sizeof name, "%s, %s, %s", goal->what, isa, goal->where);
+        const double limit =
+            goal->of_read ? best_of(bench, "read", "read, prefetched", goal->where)
+                          : best_of(bench, "memcpy", "non-temporal copy", goal->where);
+        bench_ratio(bench, bench_find(bench, name), limit, bar,
+                    goal->of_read ? "best read" : "best copy");
+    }
+    static const char *const scaling[] = {"f32 to dense", "f32 to 2-bit"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s, %s, 1 GiB, 1 thread", scaling[i], isa);
+        const struct measure *one = bench_find(bench, name);
+        snprintf(name, sizeof name, "%s, %s, 1 GiB, 2 threads", scaling[i], isa);
+        if (one)
+            bench_ratio(bench, bench_find(bench, name), one->median, 1.7, "one thread");
+    }
+    snprintf(name, sizeof name, "f32 to 2-bit, %s, 1 GiB, 1 thread", isa);
+    const struct measure *two_bit = bench_find(bench, name);
+    snprintf(name, sizeof name, "f32 to base 3, %s, 1 GiB, 1 thread", isa);
+    if (two_bit)
+        bench_ratio(bench, bench_find(bench, name), two_bit->median, 0.5, "2-bit");
+}
+
+/* ---- set-up
+ * ---------------------------------------------------------------------------- */
+
+static void *map(size_t bytes)
+{
+    void *at =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) {
+        perror("bench_kernels: mmap");
+        exit(1);
+    }
+    madvise(at, bytes, MADV_HUGEPAGE);
+    memset(at, 1, bytes);
+    return at;
+}
+
+static void buffers_fill(struct buffers *buffers)
+{
+    *buffers = (struct buffers){map(large_bytes), map(large_bytes), map(large_bytes),
+                                map(large_bytes), map(large_bytes / 32)};
+    float *in = (float *)(void *)buffers->in, *dense = (float *)(void *)buffers->dense;
+    uint16_t *half = (uint16_t *)(void *)buffers->half;
+    uint64_t state = 1;
+    for (size_t i = 0; i < large_bytes / 4;
+         i++) { /* sums of four uniforms: near normal */
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        const int32_t u = (int32_t)(state >> 50) + (int32_t)(state >> 36 & 0x3fff) +
+                          (int32_t)(state >> 22 & 0x3fff) +
+                          (int32_t)(state >> 8 & 0x3fff);
+        in[i] = (float)(u - 0x8000) * 0x1p-16f;
+        half[i] = half[i + large_bytes / 4] = f32_to_bf16(in[i]);
+        dense[i] = u % 3 == 0 ? 0.0f : u % 3 == 1 ? 0.02f : -0.02f;
+    }
+}
+
+static void add_measures(struct bench *bench, int threads_max)
+{
+    static const char *const isas[] = {"avx512", "avx2", "neon"};
+    for (int threads = 1; threads <= threads_max; threads++) {
+        bench_add(bench, "memcpy", copy_libc, NULL, large_bytes, threads);
+        bench_add(bench, "non-temporal copy", copy_stream, NULL, large_bytes, threads);
+        bench_add(bench, "read", read_plain, NULL, large_bytes, threads);
+        bench_add(bench, "read, prefetched", read_ahead, NULL, large_bytes, threads);
+    }
+    bench_add(bench, "memcpy", copy_libc, NULL, small_bytes, 1);
+    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
+        const struct kernels *kernels = kernels_select(isas[i]);
+        if (!kernels)
+            continue;
+        for (int threads = 1; threads <= threads_max; threads++) {
+            bench_add(bench, "f32 to dense", dense_f32, kernels, large_bytes, threads);
+            bench_add(bench, "f32 to 2-bit", pack_f32, kernels, large_bytes, threads);
+        }
+        bench_add(bench, "bf16 to 2-bit", pack_bf16, kernels, large_bytes, 1);
+        bench_add(bench, "verify f32", verify_f32, kernels, large_bytes, 1);
+        if (encoding_layout(TRIT_ENCODING_PTQ1_0)->supported)
+            bench_add(bench, "f32 to base 3", base3_f32, kernels, large_bytes, 1);
+        bench_add(bench, "f32 to dense", dense_f32, kernels, small_bytes, 1);
+        bench_add(bench, "f32 to 2-bit", pack_f32, kernels, small_bytes, 1);
+    }
+    const struct kernels *portable = kernels_select("portable");
+    bench_add(bench, "f32 to dense", dense_f32, portable, large_bytes, 1);
+    bench_add(bench, "divide and round", plain_loop, NULL, large_bytes, 1);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: bench_kernels OUT\n");
+        return 2;
+    }
+    static struct bench bench;
+    bench.out = fopen(argv[1], "a");
+    if (!bench.out) {
+        perror(argv[1]);
+        return 1;
+    }
+    struct buffers buffers;
+    buffers_fill(&buffers);
+    add_measures(&bench, sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1);
+    static struct crew crew;
+    struct seat seats[THREADS_MAX];
+    pthread_barrier_init(&crew.start, NULL, THREADS_MAX + 1);
+    pthread_barrier_init(&crew.done, NULL, THREADS_MAX + 1);
+    for (int i = 0; i < THREADS_MAX; i++) {
+        seats[i] = (struct seat){&crew, i};
+        if (pthread_create(&crew.threads[i], NULL, crew_member, &seats[i]) != 0)
+            return 1;
+    }
+    bench_run(&bench, &crew, &buffers);
+    crew.measure = NULL;
+    pthread_barrier_wait(&crew.start);
+    for (int i = 0; i < THREADS_MAX; i++)
+        pthread_join(crew.threads[i], NULL);
+    check_goals(&bench, "avx512");
+    check_goals(&bench, "avx2");
+    bench_ratio(&bench, bench_find(&bench, "f32 to dense, portable, 1 GiB, 1 thread"),
+                bench_find(&bench, "divide and round, 1 GiB, 1 thread")->median, 5.0,
+                "divide and round");
+    return fclose(bench.out) == 0 ? 0 : 1;
+}

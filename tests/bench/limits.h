@@ -1,0 +1,76 @@
+/* What the memory can do: the reads and copies that kernels are measured against. */
+#ifndef BENCH_LIMITS_H
+#define BENCH_LIMITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { LIMIT_AHEAD_BYTES = 1024 };
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+__attribute__((target("avx2"))) static inline float limit_read(const uint8_t *from,
+                                                               size_t bytes, bool ahead)
+{
+    __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+    for (size_t i = 0; i + 128 <= bytes; i += 128) {
+        const __m256i *at = (const __m256i *)(const void *)(from + i);
+        if (ahead) {
+            _mm_prefetch((const char *)(at + 4 * 8), _MM_HINT_T0);
+            _mm_prefetch((const char *)(at + 4 * 8 + 2), _MM_HINT_T0);
+        }
+        a = _mm256_xor_si256(a, _mm256_loadu_si256(at));
+        b = _mm256_xor_si256(b, _mm256_loadu_si256(at + 1));
+        c = _mm256_xor_si256(c, _mm256_loadu_si256(at + 2));
+        d = _mm256_xor_si256(d, _mm256_loadu_si256(at + 3));
+    }
+    a = _mm256_xor_si256(_mm256_xor_si256(a, b), _mm256_xor_si256(c, d));
+    return (float)_mm256_extract_epi32(a, 0);
+}
+
+/* 32-byte non-temporal stores with prefetch: the best of those tried. */
+__attribute__((target("avx2"))) static inline void
+limit_copy(uint8_t *to, const uint8_t *from, size_t bytes)
+{
+    for (size_t i = 0; i + 128 <= bytes; i += 128) {
+        const __m256i *at = (const __m256i *)(const void *)(from + i);
+        __m256i *out = (__m256i *)(void *)(to + i);
+        _mm_prefetch((const char *)at + LIMIT_AHEAD_BYTES, _MM_HINT_T0);
+        _mm_prefetch((const char *)at + LIMIT_AHEAD_BYTES + 64, _MM_HINT_T0);
+        const __m256i a = _mm256_loadu_si256(at), b = _mm256_loadu_si256(at + 1);
+        const __m256i c = _mm256_loadu_si256(at + 2), d = _mm256_loadu_si256(at + 3);
+        _mm256_stream_si256(out, a);
+        _mm256_stream_si256(out + 1, b);
+        _mm256_stream_si256(out + 2, c);
+        _mm256_stream_si256(out + 3, d);
+    }
+    _mm_sfence();
+}
+
+#else
+
+static inline float limit_read(const uint8_t *from, size_t bytes, bool ahead)
+{
+    uint64_t all[8] = {0};
+    for (size_t i = 0; i + sizeof all <= bytes; i += sizeof all) {
+        uint64_t words[8];
+        if (ahead)
+            __builtin_prefetch(from + i + LIMIT_AHEAD_BYTES);
+        memcpy(words, from + i, sizeof words);
+        for (size_t k = 0; k < 8; k++)
+            all[k] ^= words[k];
+    }
+    return (float)(all[0] ^ all[1] ^ all[2] ^ all[3] ^ all[4] ^ all[5] ^ all[6] ^ all[7]);
+}
+
+static inline void limit_copy(uint8_t *to, const uint8_t *from, size_t bytes)
+{
+    memcpy(to, from, bytes);
+}
+
+#endif
+#endif
