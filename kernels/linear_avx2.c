@@ -1,0 +1,158 @@
+/* The vocabulary of products in AVX2 with FMA: each vector is two halves. */
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    __m256 a, b;
+} vf;
+typedef struct {
+    __m256i a, b;
+} vi;
+
+enum {
+    F32_TILES = 2,
+    F32_MANY_TILES = 1,
+    F32_MANY = 4,
+    INT8_TILES = 2,
+    INT8_MANY_TILES = 2,
+    INT8_MANY = 2,
+};
+
+static inline vf vf_load(const float *p)
+{
+    return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
+
+static inline void vf_store(float *p, vf v)
+{
+    _mm256_storeu_ps(p, v.a);
+    _mm256_storeu_ps(p + 8, v.b);
+}
+
+static inline vf vf_splat(float x)
+{
+    return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+
+static inline vf vf_zero(void)
+{
+    return (vf){_mm256_setzero_ps(), _mm256_setzero_ps()};
+}
+
+static inline vf vf_add(vf x, vf y)
+{
+    return (vf){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)};
+}
+
+static inline vf vf_mul(vf x, vf y)
+{
+    return (vf){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)};
+}
+
+static inline vf vf_fma(vf x, vf y, vf z)
+{
+    return (vf){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+}
+
+static inline vf vf_of(vi words)
+{
+    return (vf){_mm256_cvtepi32_ps(words.a), _mm256_cvtepi32_ps(words.b)};
+}
+
+/* Of eight rows: from the lower half by three bits, from the upper, by the fourth. */
+static inline __m256 pick8(vf table, __m256i words)
+{
+    const __m256 low = _mm256_permutevar8x32_ps(table.a, words);
+    const __m256 high = _mm256_permutevar8x32_ps(table.b, words);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(words, 28)));
+}
+
+static inline vf vf_pick(vf table, vi words)
+{
+    return (vf){pick8(table, words.a), pick8(table, words.b)};
+}
+
+static inline vi vi_load(const uint8_t *p)
+{
+    const __m256i *at = (const __m256i *)(const void *)p;
+    return (vi){_mm256_load_si256(at), _mm256_load_si256(at + 1)};
+}
+
+static inline vi vi_splat(int32_t word)
+{
+    return (vi){_mm256_set1_epi32(word), _mm256_set1_epi32(word)};
+}
+
+static inline vi vi_right(vi v, int n)
+{
+    return (vi){_mm256_srli_epi32(v.a, n), _mm256_srli_epi32(v.b, n)};
+}
+
+static inline vi vi_spread(uint32_t word)
+{
+    const __m256i places = _mm256_setr_epi32(0, 8, 16, 24, 2, 10, 18, 26);
+    const __m256i all = _mm256_set1_epi32((int)word);
+    return (vi){_mm256_srlv_epi32(all, places),
+                _mm256_srlv_epi32(_mm256_srli_epi32(all, 4), places)};
+}
+
+enum {
+    /* Of the sums of 16 bits: a unit adds at most 4 * 2 * 2 * 127 in magnitude. */
+    UNITS_MAX = 32767 / (4 * 2 * 2 * 127),
+};
+
+static inline __m256i four_of(const int8_t *q)
+{
+    return _mm256_set1_epi32(_mm_cvtsi128_si32(_mm_loadu_si32(q)));
+}
+
+static inline __attribute__((always_inline)) void
+add_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
+         uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
+{
+    const __m256i mask = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
+    vi sums[8];
+    for (size_t i = 0; i < tiles * many; i++)
+        sums[i] = vi_splat(0);
+    for (uint64_t u = 0; u < units; u++, codes += 64, q += 16)
+        for (int k = 0; k < 4; k++)
+            for (size_t t = 0; t < tiles; t++) {
+                const vi words = vi_right(vi_load(codes + t * tile_bytes), 2 * k);
+                const __m256i a = _mm256_and_si256(words.a, mask);
+                const __m256i b = _mm256_and_si256(words.b, mask);
+                for (size_t n = 0; n < many; n++) {
+                    const __m256i x = four_of(q + n * q_stride + 4 * k);
+                    vi *sum = &sums[t * many + n];
+                    sum->a = _mm256_add_epi16(sum->a, _mm256_maddubs_epi16(a, x));
+                    sum->b = _mm256_add_epi16(sum->b, _mm256_maddubs_epi16(b, x));
+                }
+            }
+    for (size_t i = 0; i < tiles * many; i++) {
+        dots[i].a = _mm256_add_epi32(dots[i].a, _mm256_madd_epi16(sums[i].a, ones));
+        dots[i].b = _mm256_add_epi32(dots[i].b, _mm256_madd_epi16(sums[i].b, ones));
+    }
+}
+
+static inline __attribute__((always_inline)) void
+vi_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
+        uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
+{
+    while (units > 0) {
+        const uint64_t some = units < UNITS_MAX ? units : UNITS_MAX;
+        add_dots(dots, codes, tile_bytes, q, q_stride, some, tiles, many);
+        codes += some * 64;
+        q += some * 16;
+        units -= some;
+    }
+}
+
+#include "kernels/linear_body.h"
+
+const struct linear_table linear_avx2 = LINEAR_TABLE;
+
+#else
+typedef int linear_no_avx2_here;
+#endif

@@ -1,0 +1,153 @@
+/* The vocabulary of products in AVX-512 (F, BW, DQ, VL, VNNI). */
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef __m512 vf;
+typedef __m512i vi;
+
+enum {
+    F32_TILES = 4,
+    F32_MANY_TILES = 2,
+    F32_MANY = 4,
+    INT8_TILES = 4,
+    INT8_MANY_TILES = 4,
+    INT8_MANY = 4,
+};
+
+static inline vf vf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+static inline void vf_store(float *p, vf v)
+{
+    _mm512_storeu_ps(p, v);
+}
+
+static inline vf vf_splat(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+static inline vf vf_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+
+static inline vf vf_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+static inline vf vf_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+static inline vf vf_of(vi words)
+{
+    return _mm512_cvtepi32_ps(words);
+}
+
+static inline vf vf_pick(vf table, vi words)
+{
+    return _mm512_permutexvar_ps(words, table);
+}
+
+static inline vi vi_load(const uint8_t *p)
+{
+    return _mm512_load_si512(p);
+}
+
+static inline vi vi_splat(int32_t word)
+{
+    return _mm512_set1_epi32(word);
+}
+
+static inline vi vi_right(vi v, int n)
+{
+    return _mm512_srli_epi32(v, (unsigned)n);
+}
+
+static inline vi vi_spread(uint32_t word)
+{
+    const __m512i places =
+        _mm512_setr_epi32(0, 8, 16, 24, 2, 10, 18, 26, 4, 12, 20, 28, 6, 14, 22, 30);
+    return _mm512_srlv_epi32(_mm512_set1_epi32((int)word), places);
+}
+
+/* Four columns of q, as every lane wants them. */
+static inline vi four_of(const int8_t *q)
+{
+    return _mm512_set1_epi32(_mm_cvtsi128_si32(_mm_loadu_si32(q)));
+}
+
+/* One row of x: codes are not shifted but multiplied where they stand, 4^k fold, and
+ * the sums, exact, are brought together at the end. */
+static inline __attribute__((always_inline)) void
+dots_in_place(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
+              uint64_t units, const size_t tiles)
+{
+    vi sums[8][4];
+    for (size_t t = 0; t < tiles; t++)
+        for (size_t k = 0; k < 4; k++)
+            sums[t][k] = _mm512_setzero_si512();
+    for (uint64_t u = 0; u < units; u++, codes += 64, q += 16) {
+        const vi x[4] = {four_of(q), four_of(q + 4), four_of(q + 8), four_of(q + 12)};
+        for (size_t t = 0; t < tiles; t++) {
+            const vi words = vi_load(codes + t * tile_bytes);
+            _mm_prefetch((const char *)codes + t * tile_bytes + 1024, _MM_HINT_T0);
+            for (size_t k = 0; k < 4; k++) {
+                const vi mask = _mm512_set1_epi8((char)(3 << 2 * k));
+                sums[t][k] =
+                    _mm512_dpbusd_epi32(sums[t][k], _mm512_and_si512(words, mask), x[k]);
+            }
+        }
+    }
+    for (size_t t = 0; t < tiles; t++) {
+        const vi low = _mm512_add_epi32(sums[t][0], _mm512_srai_epi32(sums[t][1], 2));
+        const vi high = _mm512_add_epi32(_mm512_srai_epi32(sums[t][2], 4),
+                                         _mm512_srai_epi32(sums[t][3], 6));
+        dots[t] = _mm512_add_epi32(dots[t], _mm512_add_epi32(low, high));
+    }
+}
+
+static inline __attribute__((always_inline)) void
+vi_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
+        uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
+{
+    if (many == 1) {
+        dots_in_place(dots, codes, tile_bytes, q, units, tiles);
+        return;
+    }
+    const vi mask = _mm512_set1_epi8(3);
+    for (uint64_t u = 0; u < units; u++, codes += 64, q += 16)
+        for (int k = 0; k < 4; k++) {
+            vi places[8];
+            for (size_t t = 0; t < tiles; t++)
+                places[t] = _mm512_and_si512(
+                    vi_right(vi_load(codes + t * tile_bytes), 2 * k), mask);
+            for (size_t n = 0; n < many; n++) {
+                const vi x = four_of(q + n * q_stride + 4 * k);
+                for (size_t t = 0; t < tiles; t++)
+                    dots[t * many + n] =
+                        _mm512_dpbusd_epi32(dots[t * many + n], places[t], x);
+            }
+        }
+}
+
+#include "kernels/linear_body.h"
+
+const struct linear_table linear_avx512 = LINEAR_TABLE;
+
+#else
+typedef int linear_no_avx512_here;
+#endif
