@@ -70,7 +70,7 @@ static void check_case(const struct golden *golden, const char *name,
 
 static size_t check_all(bool exact)
 {
-    struct golden golden = golden_open();
+    struct golden golden = golden_open("tests/data/mlx_ternary_golden.safetensors");
     const struct kernels *tables[KERNELS_TABLES_MAX];
     const size_t count = kernels_available(tables);
     char name[64];
@@ -95,7 +95,7 @@ static void exact(void)
 /* A projected tensor is ternary, and is the projection of its latents. */
 static void verified(void)
 {
-    struct golden golden = golden_open();
+    struct golden golden = golden_open("tests/data/mlx_ternary_golden.safetensors");
     const struct kernels *tables[KERNELS_TABLES_MAX];
     const size_t count = kernels_available(tables);
     const struct golden_tensor input = golden_find(&golden, "normal_8x512", "input");

@@ -1,0 +1,160 @@
+/* Packed formats against blocks that other implementations wrote. */
+#include "kernels/kernels.h"
+#include "tests/lib/check.h"
+#include "tests/unit/kernels/golden.h"
+
+static const enum trit_encoding formats[] = {
+    TRIT_ENCODING_Q2_0,  TRIT_ENCODING_PQ2_0, TRIT_ENCODING_PTQ1_0,
+    TRIT_ENCODING_TQ1_0, TRIT_ENCODING_TQ2_0, TRIT_ENCODING_MLX_2BIT,
+    TRIT_ENCODING_I2_S,
+};
+
+enum { FORMATS = sizeof formats / sizeof formats[0], ELEMENTS = 1536 };
+
+struct vectors {
+    const float *input, *scales;
+    const uint8_t *bytes;
+    const int8_t *codes;
+    size_t count, group, byte_count;
+    bool scale_in_block;
+};
+
+static struct vectors vectors_of(const struct golden *file, enum trit_encoding encoding)
+{
+    const char *name = encoding_name(encoding);
+    const struct golden_tensor bytes = golden_find(file, name, "bytes");
+    const struct golden_tensor scales = golden_find(file, name, "scales");
+    CHECK(bytes.data && scales.data);
+    return (struct vectors){
+        .input = golden_find(file, "vectors", "input").data,
+        .scales = scales.data,
+        .bytes = bytes.data,
+        .codes = golden_find(file, name, "codes").data,
+        .count = scales.elements,
+        .group = ELEMENTS / scales.elements,
+        .byte_count = bytes.elements,
+        .scale_in_block = encoding_layout(encoding)->scales == SCALES_IN_BLOCK,
+    };
+}
+
+static void pack_one(const struct kernels *table, enum trit_encoding encoding,
+                     const struct vectors *v)
+{
+    uint8_t out[ELEMENTS];
+    float scales[ELEMENTS / 64];
+    struct ternary_counts counts;
+    ternary_counts_init(&counts);
+    const struct ternarize_job job = {
+        .dtype = TRIT_F32,
+        .count = v->count,
+        .group_len = v->group,
+        .divisor = v->group,
+        .in = v->input,
+        .encoding = encoding,
+        .out = out,
+        .scales = scales,
+    };
+    ternarize(table, &job, &counts);
+    CHECK_MEM(out, v->bytes, v->byte_count);
+    CHECK_MEM(scales, v->scales, v->count * sizeof scales[0]);
+}
+
+static void unpack_one(const struct kernels *table, enum trit_encoding encoding,
+                       const struct vectors *v)
+{
+    float out[ELEMENTS];
+    uint64_t bad = 0;
+    const struct unpack_job job = {
+        .encoding = encoding,
+        .dtype = TRIT_F32,
+        .count = v->count,
+        .group_len = v->group,
+        .in = v->bytes,
+        .in_scales = v->scales,
+        .out = out,
+    };
+    CHECK_EQ(unpack(table, &job, &bad), 0);
+    for (size_t i = 0; i < ELEMENTS; i++) {
+        const float s = v->scales[i / v->group];
+        const float held = v->scale_in_block ? f16_to_f32(f32_to_f16(s)) : s;
+        CHECK(out[i] == (float)v->codes[i] * held);
+    }
+}
+
+static void each(void (*check)(const struct kernels *, enum trit_encoding,
+                               const struct vectors *))
+{
+    struct golden file = golden_open("tests/data/packed_vectors.safetensors");
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t count = kernels_available(tables);
+    for (size_t f = 0; f < FORMATS; f++) {
+        const struct vectors v = vectors_of(&file, formats[f]);
+        for (size_t i = 0; i < count; i++)
+            check(tables[i], formats[f], &v);
+    }
+    golden_close(&file);
+}
+
+static void packs(void)
+{
+    each(pack_one);
+}
+
+static void unpacks(void)
+{
+    each(unpack_one);
+}
+
+/* Every byte of base 3 decodes to digits 0..2; 13 of them no encoder writes. */
+static void every_byte(void)
+{
+    uint32_t canonical = 0;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        uint8_t block[28], again[28];
+        float out[128], scale;
+        uint64_t bad = 0;
+        memset(block, (int)byte, 26);
+        block[26] = 0x00; /* d = 1 */
+        block[27] = 0x3c;
+        const struct unpack_job back = {
+            .encoding = TRIT_ENCODING_PTQ1_0,
+            .dtype = TRIT_F32,
+            .count = 1,
+            .group_len = 128,
+            .in = block,
+            .out = out,
+        };
+        CHECK_EQ(unpack(kernels_select(NULL), &back, &bad), 0);
+        for (size_t n = 0; n < 5; n++) {
+            static const unsigned powers[] = {1, 3, 9, 27, 81};
+            const unsigned digit = ((byte * powers[n] & 255) * 3) >> 8;
+            CHECK(out[16 * n] == (float)digit - 1.0f);
+        }
+        struct ternary_counts counts;
+        ternary_counts_init(&counts);
+        const struct ternarize_job job = {
+            .dtype = TRIT_F32,
+            .count = 1,
+            .group_len = 128,
+            .divisor = 128,
+            .in = out,
+            .encoding = TRIT_ENCODING_PTQ1_0,
+            .out = again,
+            .scales = &scale,
+        };
+        ternarize(kernels_select(NULL), &job, &counts);
+        canonical += again[0] == byte;
+    }
+    CHECK_EQ(canonical, 243);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"packing writes the blocks that gguf and the formats' text write", packs},
+        {"their blocks unpack to codes times the stored scale", unpacks},
+        {"every base-3 byte decodes by the formula and 243 of them are written",
+         every_byte},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
