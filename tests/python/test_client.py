@@ -1,5 +1,6 @@
 """trit.Client with NumPy arrays against the real daemon."""
 import copy
+import gc
 import os
 import pickle
 import signal
@@ -89,17 +90,29 @@ def test_arrays_of_any_kind(client, random):
     assert bits(client.project(w.astype(">f4")).data) == expected
 
 
-# The result goes where it is wanted, also onto its own input.
+# The result goes where it is wanted, but not onto its own input.
 def test_out_receives_the_result(client, random):
     w = random.standard_normal((16, 256)).astype(np.float32)
     expected = bits(client.project(w).data)
     out = np.empty_like(w)
     assert client.project(w, out=out).data is out and bits(out) == expected
-    client.project(w, out=w)
-    assert bits(w) == expected
-    with pytest.raises(trit.InvalidArgument) as refused:
-        client.project(w, out=np.empty(3, np.float32))
-    assert refused.value.field == "out"
+    for wrong in (w, np.empty(3, np.float32), np.empty((256, 16), np.float32).T):
+        with pytest.raises(trit.InvalidArgument) as refused:
+            client.project(w, out=wrong)
+        assert refused.value.field == "out"
+
+
+# What a call gave outlives the client.
+def test_results_outlive_the_client(daemon, random):
+    w = random.standard_normal((64, 512)).astype(np.float32)
+    with trit.Client(daemon.rpc) as client:
+        packed = client.project(w, encoding="int8")
+        back = client.unpack(packed)
+    del client
+    gc.collect()
+    codes, scales = local.codes_and_scales(w)
+    assert bits(packed.data) == bits(codes) and bits(packed.scales) == bits(scales)
+    assert bits(back + 0.0) == bits(local.project(w) + 0.0)
 
 
 # Every encoding of this build unpacks to the dense projection and verifies.
@@ -193,6 +206,10 @@ def test_errors_name_their_field(client):
             (lambda: client.project(np.zeros((1,) * 9, np.float32)), "tensor.shape"),
             (lambda: client.project(w, encoding="zip"), "options.encoding"),
             (lambda: client.project(w, group_size=70000), "options.group_size"),
+            (lambda: client.project(w, group_size=-1), "options.group_size"),
+            (lambda: client.project(w, layer=("r\0", "l", 0)), "layer.run"),
+            (lambda: client.reports.get("r", "l", -1), "step"),
+            (lambda: client.verify(w, reference=w[:1]), "reference.shape"),
             (lambda: client.project(w, layer=("r" * 256, "l", 0)), "layer.run"),
             (lambda: client.project(w, layer=("r", "l", -1)), "layer.step"),
             (lambda: client.unpack(w.view(np.uint8), encoding="pq2_0"), "shape")]:
@@ -227,6 +244,13 @@ def test_unreachable_daemon_is_unavailable():
         address = "127.0.0.1:%d" % free.getsockname()[1]
     with trit.Client(address) as client, pytest.raises(trit.Unavailable):
         client.ping()
+
+
+def test_an_address_that_is_none_is_refused():
+    for address in ("", "unix:", "[::1", "a\0b:1"):
+        with pytest.raises(trit.InvalidArgument) as refused:
+            trit.Client(address)
+        assert refused.value.field == "address", address
 
 
 @pytest.fixture
@@ -338,17 +362,22 @@ def test_closing_copying_pickling(daemon):
         other.close()
 
 
-# A forked child talks on connections of its own.
-def test_fork_connects_anew(client, random):
+# A forked child talks on connections of its own, even if a thread of the parent was
+# in a call; closing there leaves the parent's alone.
+def test_fork_connects_anew(daemon, random):
     w = random.standard_normal((8, 256)).astype(np.float32)
-    expected = bits(client.project(w).data)
-    child = os.fork()
-    if child == 0:
-        good = bits(client.project(w).data) == expected
-        os._exit(0 if good else 1)
-    assert bits(client.project(w).data) == expected
-    assert os.waitpid(child, 0)[1] == 0
-    assert bits(client.project(w).data) == expected
+    with trit.Client(daemon.rpc, timeout=30) as client:
+        expected = bits(client.project(w).data)
+        busy = threading.Thread(target=lambda: [client.project(w) for _ in range(20)])
+        busy.start()
+        child = os.fork()
+        if child == 0:
+            good = bits(client.project(w).data) == expected
+            client.close()
+            os._exit(0 if good else 1)
+        busy.join()
+        assert os.waitpid(child, 0)[1] == 0
+        assert bits(client.project(w).data) == expected
 
 
 def test_ping_knows_services(client):

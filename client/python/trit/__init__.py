@@ -11,7 +11,9 @@ they are asked for, and so are torch and mlx.
 """
 from __future__ import annotations
 
+import importlib
 from pkgutil import extend_path
+from typing import Any
 
 from ._version import VERSION as __version__
 from .client import Client
@@ -27,3 +29,11 @@ __path__ = extend_path(__path__, __name__)
 __all__ = ["Client", "DType", "Encoding", "LayerRef", "PartialGroup", "Projection", "Report",
            "ReportDetail", "VerifyMode", "__version__",
            *(name for name in _errors if name != "error_of")]
+
+_ON_DEMAND = ("aio", "local", "mlx", "torch")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ON_DEMAND:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

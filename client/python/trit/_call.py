@@ -11,7 +11,7 @@ import threading
 from typing import Any, Callable, Optional, Protocol, Union
 
 from ._native import ffi, lib
-from .errors import error_of
+from .errors import InvalidArgument, error_of
 
 
 class Bar(Protocol):
@@ -103,3 +103,17 @@ def timeout_ms(seconds: Optional[float]) -> int:
     if seconds is None:
         return 0
     return max(1, min(int(seconds * 1000), 2**63 - 1))
+
+
+def text(value: str, field: str) -> Any:
+    """A string for C, where it would end at a NUL."""
+    if "\0" in value:
+        raise InvalidArgument(f"{field}: {value!r} has a NUL character", field)
+    return ffi.new("char[]", value.encode())
+
+
+def unsigned(value: int, limit: int, field: str) -> int:
+    """A count below a limit."""
+    if not 0 <= value < limit:
+        raise InvalidArgument(f"{field}: {value} is not in 0 to {limit - 1}", field)
+    return value

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+import weakref
+from typing import Any, Optional
 
-from ._call import timeout_ms
+from ._call import text, timeout_ms
 from ._native import ffi, lib
 from .errors import FailedPrecondition, error_of
 
@@ -13,44 +14,42 @@ from .errors import FailedPrecondition, error_of
 class Handle:
     """A `struct trit_client`, closed once and never under a running call.
 
-    After a fork the child's copy shares sockets with the parent, so the child
-    connects anew and leaves the copy alone: to close it would say goodbye on
-    the parent's connections.
+    A forked child shares the parent's sockets, and perhaps a lock that some
+    thread of the parent held: it starts with a lock of its own, connects anew
+    and leaves the copy alone, for to close it would say goodbye on the parent's
+    connections.
     """
 
-    def __init__(self, options: dict):
-        self._options = options
+    def __init__(self, address: Optional[str], timeout: Optional[float], connections: int,
+                 stream_bytes_min: int, message_bytes_max: int) -> None:
+        self._address = None if address is None else text(address, "address")
+        self._options = ffi.new("struct trit_connect_options *", {
+            "address": ffi.NULL if self._address is None else self._address,
+            "timeout_ms": timeout_ms(timeout), "connections": connections,
+            "stream_bytes_min": stream_bytes_min, "message_bytes_max": message_bytes_max})
+        self._open = True
+        self._forked()
+        self._connect()
+        _handles.add(self)
+
+    def _forked(self) -> None:
         self._changed = threading.Condition()
         self._running = 0
-        self._open = True
-        self._pid = 0
         self._client = ffi.NULL
-        with self._changed:
-            self._connect()
 
     def _connect(self) -> None:
-        given = self._options
-        address = given["address"]
-        kept = ffi.NULL if address is None else ffi.new("char[]", address.encode())
-        options = ffi.new("struct trit_connect_options *", {
-            "address": kept, "timeout_ms": timeout_ms(given["timeout"]),
-            "connections": given["connections"],
-            "stream_bytes_min": given["stream_bytes_min"],
-            "message_bytes_max": given["message_bytes_max"]})
         made, error = ffi.new("struct trit_client **"), ffi.new("struct trit_error *")
-        status = lib.trit_connect(made, options, error)
+        status = lib.trit_connect(made, self._options, error)
         if status != lib.TRIT_OK:
             raise error_of(status, ffi.string(error.message).decode(),
                            ffi.string(error.field).decode())
-        self._client, self._pid = made[0], os.getpid()
+        self._client = made[0]
 
     def __enter__(self) -> Any:
-        if self._pid != os.getpid():
-            self._changed, self._running = threading.Condition(), 0
         with self._changed:
             if not self._open:
                 raise FailedPrecondition("the client is closed")
-            if self._pid != os.getpid():
+            if self._client == ffi.NULL:
                 self._connect()
             self._running += 1
             return self._client
@@ -61,10 +60,21 @@ class Handle:
             self._changed.notify_all()
 
     def close(self) -> None:
+        """Waits for running calls. Twice is harmless."""
         with self._changed:
             self._open = False
             while self._running:
                 self._changed.wait()
-            if self._pid == os.getpid():
-                lib.trit_close(self._client)
-            self._client, self._pid = ffi.NULL, 0
+            lib.trit_close(self._client)
+            self._client = ffi.NULL
+
+
+_handles: "weakref.WeakSet[Handle]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for handle in list(_handles):
+        handle._forked()
+
+
+os.register_at_fork(after_in_child=_after_fork)

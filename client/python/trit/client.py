@@ -1,12 +1,12 @@
 """The blocking client."""
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from ._arrays import STORAGE, View, view, view_elements
-from ._call import Call, Progress
+from ._call import Call, Progress, text, unsigned
 from ._handle import Handle
 from ._native import ffi, lib
 from .errors import InvalidArgument
@@ -31,16 +31,18 @@ def _tensor(seen: View, shape: Sequence[int], dtype: int, field: str) -> Any:
         "data": ffi.cast("void *", seen.address), "bytes": seen.nbytes})
 
 
+def _group_size(count: int) -> int:
+    return unsigned(count, 2**32, "options.group_size")
+
+
 def _file(ref: Any, layer: Optional[Layer]) -> List[Any]:
     """Fills a struct trit_layer_ref; gives what must outlive the call."""
     if layer is None:
         return []
     run, name, step = LayerRef(*layer)
-    if not 0 <= step < 2**63:
-        raise InvalidArgument(f"layer.step: {step} is not in 0 to 2^63-1", "layer.step")
-    kept = [ffi.new("char[]", text.encode()) for text in (run, name)]
+    kept = [text(run, "layer.run"), text(name, "layer.layer")]
     ref.run, ref.layer = kept
-    ref.step = step
+    ref.step = unsigned(step, 2**63, "layer.step")
     return kept
 
 
@@ -81,7 +83,7 @@ class _Packed:
             encoding, scales, shape = data.encoding, data.scales, data.shape
             group_size, data = data.group_size, data.data
         self.encoding = member(Encoding, encoding, "encoding")
-        self.group_size = group_size
+        self.group_size = _group_size(group_size)
         dense = self.encoding == Encoding.DENSE
         self.seen = view_elements(data, "tensor") if dense else view(data, "tensor")
         if shape is None and self.encoding not in (Encoding.DENSE, Encoding.INT8):
@@ -118,10 +120,10 @@ class Client:
     def __init__(self, address: Optional[str] = None, *, timeout: Optional[float] = None,
                  connections: int = 0, stream_bytes_min: int = 0,
                  message_bytes_max: int = 0) -> None:
-        self._options = {"address": address, "timeout": timeout, "connections": connections,
-                         "stream_bytes_min": stream_bytes_min,
-                         "message_bytes_max": message_bytes_max}
-        self._handle = Handle(self._options)
+        self._options: Dict[str, Any] = {
+            "address": address, "timeout": timeout, "connections": connections,
+            "stream_bytes_min": stream_bytes_min, "message_bytes_max": message_bytes_max}
+        self._handle = Handle(**self._options)
         self.reports = Reports(self._handle)
 
     def __reduce__(self):
@@ -149,7 +151,7 @@ class Client:
         options, serving = ffi.new("struct trit_call_options *"), ffi.new("bool *")
         call.fill(options)
         with self._handle as client:
-            call.check(lib.trit_ping(client, service.encode(), options, serving, call.error))
+            call.check(lib.trit_ping(client, text(service, "service"), options, serving, call.error))
         return bool(serving[0])
 
     def project(self, tensor: Any, *, group_size: int = GROUP_SIZE,
@@ -163,8 +165,8 @@ class Client:
 
         tensor   f32, f16 or bf16 [..., columns], rank 1 to 8
         layer    (run, layer, step): the report is filed there
-        out      with DENSE: NumPy memory of the tensor's bytes for the result;
-                 it may be the tensor itself
+        out      with DENSE: NumPy memory of the tensor's bytes for the result,
+                 other than the tensor's own
         progress called with the bytes sent since the last time, as tqdm.update;
                  or a tqdm bar
 
@@ -174,7 +176,7 @@ class Client:
         kind = member(Encoding, encoding, "options.encoding")
         call = Call(timeout, progress, _cancelled)
         options = ffi.new("struct trit_project_options *", {
-            "group_size": group_size, "encoding": kind,
+            "group_size": _group_size(group_size), "encoding": kind,
             "partial_group": member(PartialGroup, partial_group, "options.partial_group"),
             "report": member(ReportDetail, report, "options.report")})
         kept = _file(options.layer, layer)
@@ -284,4 +286,8 @@ def _room(seen: View, out: Optional[np.ndarray]) -> np.ndarray:
             not out.flags.writeable or out.nbytes != seen.nbytes:
         raise InvalidArgument(f"out: a writable contiguous ndarray of {seen.nbytes} bytes "
                               "is needed", "out")
+    begin = out.__array_interface__["data"][0]
+    if begin < seen.address + seen.nbytes and seen.address < begin + out.nbytes:
+        # A stream may have to be sent again when part of its result is there.
+        raise InvalidArgument("out: overlaps the tensor", "out")
     return out

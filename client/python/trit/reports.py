@@ -5,7 +5,7 @@ import dataclasses
 import math
 from typing import Any, Dict, List, Optional, Tuple
 
-from ._call import Call
+from ._call import Call, text, unsigned
 from ._handle import Handle
 from ._native import ffi, lib
 
@@ -101,10 +101,24 @@ def report_of(c) -> Report:
 
 # ---- what is filed -------------------------------------------------------------------
 
+class _Visit:
+    """What a list has shown so far, and what went wrong."""
+
+    def __init__(self) -> None:
+        self.found: List[Report] = []
+        self.raised: Optional[BaseException] = None
+
+    def __call__(self, report: Any) -> int:
+        try:
+            self.found.append(report_of(report))
+        except BaseException as raised:
+            self.raised = raised
+        return int(self.raised is not None)
+
+
 @ffi.callback("int(void *, const struct trit_report *)", error=1)
 def _on_report(arg, report):
-    ffi.from_handle(arg).append(report_of(report))
-    return 0
+    return ffi.from_handle(arg)(report)
 
 
 class Reports:
@@ -120,11 +134,13 @@ class Reports:
         call = Call(timeout, None, _cancelled)
         options = ffi.new("struct trit_call_options *")
         call.fill(options)
-        at = ffi.NULL if step is None else ffi.new("uint64_t *", step)
+        at = ffi.NULL
+        if step is not None:
+            at = ffi.new("uint64_t *", unsigned(step, 2**64, "step"))
         out = ffi.new("struct trit_report *")
         with self._handle as client:
-            call.check(lib.trit_report_get(client, run.encode(), layer.encode(), at,
-                                           options, out, call.error))
+            call.check(lib.trit_report_get(client, text(run, "run"), text(layer, "layer"),
+                                           at, options, out, call.error))
         return report_of(out)
 
     def list(self, run: str = "", layer: str = "", *, from_step: Optional[int] = None,
@@ -133,17 +149,21 @@ class Reports:
         """All matches in (run, layer, step) order; an empty name matches every
         one, the steps are inclusive."""
         call = Call(timeout, None, _cancelled)
-        kept = ffi.new("char[]", run.encode()), ffi.new("char[]", layer.encode())
+        kept = text(run, "run"), text(layer, "layer")
         query = ffi.new("struct trit_report_query *", {
             "run": kept[0], "layer": kept[1], "latest_only": latest_only,
-            "has_from": from_step is not None, "step_from": from_step or 0,
-            "has_to": to_step is not None, "step_to": to_step or 0})
+            "has_from": from_step is not None,
+            "step_from": unsigned(from_step or 0, 2**64, "step_from"),
+            "has_to": to_step is not None,
+            "step_to": unsigned(to_step or 0, 2**64, "step_to")})
         call.fill(query.call)
-        found: List[Report] = []
-        handle = ffi.new_handle(found)
+        visit = _Visit()
+        handle = ffi.new_handle(visit)
         with self._handle as client:
             call.check(lib.trit_report_list(client, query, _on_report, handle, call.error))
-        return found
+        if visit.raised is not None:
+            raise visit.raised
+        return visit.found
 
     def latest(self, run: str = "", layer: str = "", *, timeout: Optional[float] = None,
                _cancelled: Any = None) -> List[Report]:

@@ -160,10 +160,14 @@ def _ternary_of(module: nn.Module, group_size: int,
 
 def convert(model: nn.Module, include: Patterns = None, exclude: Patterns = None, *,
             group_size: int = GROUP_SIZE, client: Optional[Client] = None) -> nn.Module:
-    """Makes nn.Linear and nn.Embedding layers ternary, in place; gives the model.
+    """Makes nn.Linear and nn.Embedding layers ternary, in place; gives the model
+    (or, where the model is one such layer itself, its ternary equal).
 
     include, exclude: shell patterns of dotted module names ("blocks.*.attn.*").
     Parameters stay the same objects, so optimizers and tied weights go on."""
+    whole = _ternary_of(model, group_size, client)
+    if whole is not None:
+        return whole
     made: Dict[int, nn.Module] = {}
     for name, module in list(model.named_modules(remove_duplicate=False)):
         parent = model.get_submodule(name.rpartition(".")[0])

@@ -1,0 +1,67 @@
+"""The package as it is installed and shipped."""
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import trit
+from daemon import BINARIES, ROOT
+
+
+def python(program):
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return done.stdout.split()
+
+
+# torch and mlx are loaded by those who ask for them only.
+def test_importing_trit_imports_no_framework():
+    loaded = python("import sys, trit, trit.aio, trit.local; print(*sys.modules)")
+    assert "numpy" in loaded and not {"torch", "mlx", "ml_dtypes"} & set(loaded)
+
+
+# What is asked for by attribute is imported then; a client nobody closed is no noise.
+def test_modules_come_on_demand_and_leaving_is_quiet(daemon):
+    assert python(f"import trit; client = trit.Client({daemon.rpc!r}); "
+                  "print(client.ping(), trit.aio.Client.__name__, hasattr(trit, 'zip'))"
+                  ) == ["True", "Client", "False"]
+
+
+# The stubs made of proto/ are in a package trit too, and both can be had.
+def test_stubs_beside_the_package(tmp_path):
+    (tmp_path / "trit" / "v1").mkdir(parents=True)
+    (tmp_path / "trit" / "v1" / "ternary_pb2.py").write_text("NAME = 'stub'\n")
+    assert python(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+                  "import trit\nfrom trit.v1 import ternary_pb2\n"
+                  "print(ternary_pb2.NAME, trit.Client.__name__)") == ["stub", "Client"]
+
+
+# The library of another version is refused, for its structs may be others.
+def test_a_library_of_another_version_is_refused():
+    assert python("""
+import sys, types
+other = types.ModuleType("trit._version")
+other.VERSION = "0.0.0"
+sys.modules["trit._version"] = other
+try:
+    import trit
+except ImportError as refused:
+    print("refused" if "0.0.0" in str(refused) else refused)
+""") == ["refused"]
+
+
+# A wheel serves every Python of the platform and brings its library along.
+def test_a_wheel_carries_its_library(tmp_path):
+    for needed in ("setuptools", "wheel", "pip"):
+        pytest.importorskip(needed)
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps",
+                    "--no-build-isolation", "-w", str(tmp_path), str(ROOT / "client/python")],
+                   check=True, env=dict(os.environ, TRIT_O=str(BINARIES)))
+    wheel, = tmp_path.glob("*.whl")
+    assert wheel.name.startswith(f"trit-{trit.__version__}-py3-none-linux_")
+    inside = zipfile.ZipFile(wheel).namelist()
+    for name in ("libtrit.so", "libnghttp2.so.14"):
+        assert f"trit/_lib/{name}" in inside
+    assert "trit/py.typed" in inside and "trit/_ffi.py" in inside
