@@ -1,0 +1,84 @@
+/* What kernels_peers.py sets beside NumPy and its kin: a file's f32 projected on one pinned
+ * thread, into the same output each round; prints the median seconds.
+ *
+ *   kernels_peer FILE ENCODING */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "kernels/kernels.h"
+
+enum { ROUNDS = 9, BYTES = 64 << 20 };
+
+static void *map(size_t bytes)
+{
+    void *at =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        exit(1);
+    madvise(at, bytes, MADV_HUGEPAGE);
+    memset(at, 1, bytes);
+    return at;
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv)
+{
+    enum trit_encoding encoding;
+    if (argc != 3 || !encoding_by_name(argv[2], &encoding)) {
+        fprintf(stderr, "usage: kernels_peer FILE ENCODING\n");
+        return 2;
+    }
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(0, &cpus);
+    sched_setaffinity(0, sizeof cpus, &cpus);
+    void *in = map(BYTES), *out = map(BYTES), *scales = map(BYTES / 128);
+    FILE *file = fopen(argv[1], "rb");
+    if (!file || fread(in, BYTES, 1, file) != 1)
+        return 1;
+    fclose(file);
+    const size_t group = encoding_layout(encoding)->group_size
+                             ? encoding_layout(encoding)->group_size
+                             : 128;
+    double times[ROUNDS];
+    struct kernels_env env;
+    kernels_enter(&env);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct ternary_counts counts;
+        ternary_counts_init(&counts);
+        const struct ternarize_job job = {
+            .dtype = TRIT_F32,
+            .count = BYTES / 4 / group,
+            .group_len = group,
+            .divisor = group,
+            .in = in,
+            .encoding = encoding,
+            .out = out,
+            .scales = scales,
+            .stream_stores = true,
+        };
+        const double begin = seconds();
+        ternarize(kernels_select(NULL), &job, &counts);
+        times[i] = seconds() - begin;
+    }
+    kernels_leave(&env);
+    qsort(times, ROUNDS, sizeof times[0], ascending);
+    printf("%.9f\n", times[ROUNDS / 2]);
+    return 0;
+}
