@@ -73,14 +73,16 @@ struct ternary_counts {
     uint64_t zero_groups;      /* groups whose elements are all zero */
     uint64_t non_finite;       /* NaN and infinities among the input */
     uint64_t first_non_finite; /* element index in the run; UINT64_MAX: none */
-    uint64_t near_threshold;   /* | 2|w| - s | <= 0.05 s, in groups with s > 0 */
+    uint64_t near_threshold;   /* 0.475 s <= |w| <= 0.525 s, s > 0; in verify with a
+                                  reference: of its latents */
     uint64_t scales_lossy_fp16; /* scales that f16 does not give back exactly */
     uint64_t scales_lost;      /* scales that are inf or 0 in f16, s > 0 itself */
     uint64_t first_scale_lost; /* group index in the run; UINT64_MAX: none */
 };
 
 /* Per group sums in f64, each in the canonical order. To total a tensor, add
- * them group after group in f64. */
+ * them group after group in f64. s is the unrounded scale in ternarize; in verify the
+ * claim's own values stand for t*s. */
 struct group_sums {
     double energy; /* sum of w*w over the latents */
     double error;  /* sum of (w - t*s)^2 */
@@ -97,7 +99,8 @@ struct ternarize_job {
     enum trit_encoding encoding; /* of `out` */
     void *out;      /* the run in that encoding; for DENSE it may be `in` itself */
     float *scales;  /* count; unrounded f32; 0 for an all-zero group */
-    uint8_t *codes; /* count * ceil(group_len/4): 2-bit, least significant first */
+    uint8_t *codes; /* count * ceil(group_len/4): 2-bit, least significant first; the
+                       last byte's unused codes are 1 */
     struct group_sums *sums; /* count */
     bool stream_stores; /* out will not be read soon and is large: bypass caches */
 };
@@ -130,8 +133,11 @@ void ternary_check_add(struct ternary_check *check,
 
 /* Verify a run that claims to be ternary. The group's scale is its largest
  * magnitude (DENSE) or the stored one. An element is valid when |w/s - t| <=
- * tolerance, by true f32 division; tolerance 0 means bit-equal magnitudes. A code 3 of a 2-bit format is the
- * value +2 and a violation. */
+ * tolerance, by true f32 division; tolerance 0 means bit-equal magnitudes. A code 3 of a
+ * 2-bit format is the value +2 and a violation. NaN and infinities are invalid, enter
+ * neither max_round_error nor samples, and leave the rest of their group judged; a
+ * stored scale that is not finite makes its whole group so. Mismatches compare values
+ * (-0 is +0) with the reference's projection in the claim's own format. */
 struct verify_job {
     enum trit_encoding encoding; /* of `in` */
     enum trit_dtype dtype;       /* DENSE: F32, F16, BF16; else ignored */
