@@ -44,7 +44,9 @@ enum {
     PACKED_BYTES = UNIT / 4, /* of 2-bit codes per unit */
 };
 
+#ifndef INLINE /* a vocabulary may leave the choice to the compiler */
 #define INLINE static inline __attribute__((always_inline))
+#endif
 
 INLINE size_t size_min(size_t a, size_t b)
 {
@@ -81,6 +83,18 @@ INLINE void load_unit(vf w[4], const uint8_t *in, size_t n, enum trit_dtype dtyp
     }
     for (size_t k = 0; k < 4; k++)
         w[k] = vf_load(in + k * LANES * size, dtype);
+}
+
+/* The same where the type is not known to the compiler: off the hot paths. */
+static __attribute__((noinline)) void load_any(vf w[4], const uint8_t *in, size_t n,
+                                               enum trit_dtype dtype)
+{
+    if (dtype == TRIT_F32)
+        load_unit(w, in, n, TRIT_F32);
+    else if (dtype == TRIT_F16)
+        load_unit(w, in, n, TRIT_F16);
+    else
+        load_unit(w, in, n, TRIT_BF16);
 }
 
 INLINE void prefetch_unit(const uint8_t *in, enum trit_dtype dtype)
@@ -204,7 +218,7 @@ static __attribute__((noinline)) bool all_finite(const uint8_t *in, size_t len,
     vf top = zero;
     for (size_t i = 0; i < len; i += UNIT) {
         vf w[4];
-        load_unit(w, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
+        load_any(w, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
         for (size_t k = 0; k < 4; k++)
             top = vf_top(top, w[k]);
     }
@@ -236,7 +250,7 @@ INLINE double group_sum(const uint8_t *in, size_t len, enum trit_dtype dtype)
     return total;
 }
 
-INLINE double group_sum_any(const uint8_t *in, size_t len, enum trit_dtype dtype)
+static double group_sum_any(const uint8_t *in, size_t len, enum trit_dtype dtype)
 {
     if (dtype == TRIT_F32)
         return group_sum(in, len, TRIT_F32);
@@ -273,13 +287,13 @@ INLINE struct group_sums sums_total(const struct sums *sums)
                                vd_total(sums->dot), vd_total(sums->norm)};
 }
 
-INLINE void count_non_finite(const uint8_t *in, size_t len, size_t element,
+static void count_non_finite(const uint8_t *in, size_t len, size_t element,
                              struct ternary_counts *counts, enum trit_dtype dtype)
 {
     for (size_t i = 0; i < len; i += UNIT) {
         float w[UNIT];
         vf unit[4];
-        load_unit(unit, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
+        load_any(unit, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
         floats_of(w, unit);
         for (size_t k = 0; k < UNIT; k++)
             if (!isfinite(w[k]) && counts->non_finite++ == 0)

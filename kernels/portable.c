@@ -8,6 +8,10 @@
 #include "kernels/half.h"
 #include "kernels/table.h"
 
+/* A vector is a struct of arrays here: inlining every form of every loop by force
+ * has the compiler work for minutes and gains nothing. */
+#define INLINE static inline
+
 typedef struct {
     float lane[16];
 } vf;
