@@ -400,6 +400,28 @@ void exchange_upload(struct exchange *exchange)
     loop_run_until(exchange->service->loop, is_uploaded, exchange);
 }
 
+struct awaited {
+    struct exchange *exchange;
+    size_t index;
+};
+
+static bool has_message(void *arg)
+{
+    struct awaited *awaited = arg;
+    size_t count;
+
+    pump(awaited->exchange->service);
+    return awaited->exchange->closed ||
+           exchange_message(awaited->exchange, awaited->index, &count);
+}
+
+void exchange_await(struct exchange *exchange, size_t index)
+{
+    struct awaited awaited = {exchange, index};
+
+    loop_run_until(exchange->service->loop, has_message, &awaited);
+}
+
 void exchange_free(struct exchange *exchange)
 {
     for (size_t i = 0; i < EXCHANGES_MAX; i++)

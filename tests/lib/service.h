@@ -64,6 +64,8 @@ void exchange_reset(struct exchange *exchange);
 void exchange_finish(struct exchange *exchange);
 /* Turns the loop until the client has nothing left to send. */
 void exchange_upload(struct exchange *exchange);
+/* Turns the loop until the reply's `index`th message is there. */
+void exchange_await(struct exchange *exchange, size_t index);
 void exchange_free(struct exchange *exchange);
 
 /* The `index`th message of the reply; NULL when there are fewer. */

@@ -241,17 +241,13 @@ static void replies_before_the_end(void)
     float *tensor = malloc(4096 * 1024 * sizeof(float));
     struct exchange exchange;
     struct request request;
-    size_t count;
 
     random_weights(tensor, 4096 * 1024, check_seed());
     request = ask_project_stream(&start, tensor, 4096 * 1024 * 4, 1 << 20);
     request.count -= 1 << 19;
     exchange_start(service, &exchange, project_stream_path, &request, 0, true, NULL);
     exchange_upload(&exchange);
-    while (!exchange_message(&exchange, 40, &count)) {
-        exchange.left = 0;
-        exchange_upload(&exchange);
-    }
+    exchange_await(&exchange, 40);
     CHECK(!exchange.closed);
     exchange_reset(&exchange);
     exchange_finish(&exchange);
