@@ -88,11 +88,11 @@ $(O)/kernels/linear_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl 
 endif
 
 # ---- rooms: sources by wildcard; a room links with those it may see ----------
-ROOMS := kernels proto base async obs files h2 work store rpc web net app lib cli
+ROOMS := kernels proto base async obs files h2 work store layers rpc web net app lib cli
 
 DIR_kernels := kernels
 DIR_proto := proto proto/codec
-$(foreach r,base async obs files h2 work store rpc web net app,$(eval DIR_$r := server/$r))
+$(foreach r,base async obs files h2 work store layers rpc web net app,$(eval DIR_$r := server/$r))
 DIR_lib := client/lib
 DIR_cli := client/cli
 
@@ -105,10 +105,11 @@ USES_files := base
 USES_h2 := base
 USES_work := async base kernels
 USES_store := async obs base proto kernels
-USES_rpc := h2 work store files async obs base proto kernels
+USES_layers := obs base kernels proto
+USES_rpc := h2 layers work store files async obs base proto kernels
 USES_web := store async obs base proto kernels
 USES_net := h2 async obs base
-USES_app := net web rpc h2 work store files async obs base proto kernels
+USES_app := net web rpc h2 layers work store files async obs base proto kernels
 USES_lib := base proto kernels
 USES_cli := lib files base proto kernels
 

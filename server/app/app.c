@@ -13,6 +13,7 @@
 #include "base/budget.h"
 #include "base/clock.h"
 #include "kernels/kernels.h"
+#include "layers/layers.h"
 #include "net/listener.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -51,6 +52,7 @@ struct app {
     const struct kernels *kernels;
     struct pool *pool;
     struct store *store;
+    struct layers *layers;
     struct store_reader *rpc_reader, *web_reader;
     struct rpc *rpc;
     struct net *net;
@@ -70,6 +72,7 @@ static void close_rooms(struct app *app)
     store_reader_close(app->rpc_reader);
     store_close(app->store);
     rpc_destroy(app->rpc);
+    layers_close(app->layers);
     if (app->mailbox)
         mailbox_close(app->mailbox);
     if (app->timers)
@@ -228,6 +231,14 @@ static int start_store(struct app *app, struct failure *failure)
     return store_reader_open(&app->web_reader, app->store, failure);
 }
 
+static int start_layers(struct app *app, struct failure *failure)
+{
+    const struct layers_config config = {
+        .directory = app->config->data_dir, .budget = &app->budget, .log = app->log};
+
+    return layers_open(&app->layers, &config, failure);
+}
+
 static int start_rpc(struct app *app, struct failure *failure)
 {
     const struct rpc_config config = {
@@ -238,6 +249,7 @@ static int start_rpc(struct app *app, struct failure *failure)
         .budget = &app->budget,
         .timers = app->timers,
         .store = app->store,
+        .layers = app->layers,
         .reader = app->rpc_reader,
         .metrics = app->metrics,
         .log = app->log,
@@ -335,8 +347,9 @@ int app_start(struct app **out, const struct config *config, struct failure *fai
     app->config = config;
     if (start_log(app, failure) < 0 || start_selftest(app, failure) < 0 ||
         start_loop(app, failure) < 0 || start_work(app, failure) < 0 ||
-        start_store(app, failure) < 0 || start_rpc(app, failure) < 0 ||
-        start_net(app, failure) < 0 || start_web(app, failure) < 0) {
+        start_store(app, failure) < 0 || start_layers(app, failure) < 0 ||
+        start_rpc(app, failure) < 0 || start_net(app, failure) < 0 ||
+        start_web(app, failure) < 0) {
         if (app->net)
             net_drain(app->net, start_failed_drained, app);
         else

@@ -17,6 +17,7 @@
 struct blocks;
 struct h2_events;
 struct kernels;
+struct layers;
 struct log;
 struct metrics;
 struct pool;
@@ -33,6 +34,7 @@ struct rpc_config { /* everything borrowed for the life of the rpc */
     struct budget *budget;
     struct timers *timers;
     struct store *store;
+    struct layers *layers;
     struct store_reader *reader; /* used by queries on the pool, one at a time */
     struct metrics *metrics;
     struct log *log;

@@ -8,6 +8,7 @@
 #include "base/budget.h"
 #include "h2/session.h"
 #include "kernels/kernels.h"
+#include "layers/layers.h"
 #include "obs/metrics.h"
 #include "proto/framing.h"
 #include "rpc/rpc.h"
@@ -29,6 +30,7 @@ struct service {
     struct pool *pool;
     struct metrics *metrics;
     struct store *store;
+    struct layers *layers;
     struct store_reader *reader;
     struct rpc *rpc;
     struct h2_session *server;
@@ -216,6 +218,8 @@ static void open_rpc(struct service *service)
                                               .kernels = kernels,
                                               .metrics = service->metrics,
                                               .queue_max = 64};
+    const struct layers_config layers_config = {.directory = service->options.data_dir,
+                                                .budget = &service->budget};
     struct rpc_config config = {
         .limits = &service->options.limits,
         .kernels = kernels,
@@ -230,6 +234,8 @@ static void open_rpc(struct service *service)
     CHECK(store_open(&service->store, &store_config, &failure) == 0);
     CHECK(store_reader_open(&service->reader, service->store, &failure) == 0);
     config.store = service->store;
+    CHECK(layers_open(&service->layers, &layers_config, &failure) == 0);
+    config.layers = service->layers;
     config.reader = service->reader;
     CHECK(rpc_create(&service->rpc, &config, &failure) == 0);
     service->server =
@@ -281,8 +287,9 @@ void service_close(struct service *service)
     nghttp2_session_del(service->client);
     rpc_on_idle(service->rpc, idle, &is_idle);
     loop_run_until(service->loop, is_true, &is_idle);
-    CHECK_EQ(service->budget.bytes_used, 0);
     pool_stop(service->pool);
+    layers_close(service->layers);
+    CHECK_EQ(service->budget.bytes_used, 0);
     store_reader_close(service->reader);
     store_close(service->store);
     rpc_destroy(service->rpc);

@@ -16,6 +16,7 @@ struct service_options {
     const char *isa;
     unsigned threads;
     struct limits limits;
+    const char *data_dir; /* of its layers; NULL: none */
 };
 
 struct service_options service_defaults(void);

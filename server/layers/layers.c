@@ -1,0 +1,308 @@
+#include "layers/layers.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/budget.h"
+#include "base/checked.h"
+#include "base/limits.h"
+#include "layers/impl.h"
+
+enum { CODES_ALIGN = 64 };
+
+/* ---- specs ---------------------------------------------------------------------- */
+
+static int check_name(const char *name, struct failure *failure)
+{
+    char file[FILE_NAME_BYTES_MAX + 1];
+
+    if (name[0] == '\0')
+        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name", "spec.name: empty");
+    for (const char *at = name; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
+                        "spec.name: has a control character");
+    if (file_name(name, file) < 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
+                    "spec.name: as a file name, with '/' and '%%' encoded, it would "
+                    "exceed %d bytes",
+                    FILE_NAME_BYTES_MAX);
+    return 0;
+}
+
+static int check_features(const struct layer_spec *spec, struct failure *failure)
+{
+    uint64_t elements;
+
+    if (spec->in_features == 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.in_features",
+                    "spec.in_features: 0");
+    if (spec->out_features == 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.out_features",
+                    "spec.out_features: 0");
+    if (mul_overflows(spec->in_features, spec->out_features, &elements) ||
+        elements > layer_elements_max)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.out_features",
+                    "spec.out_features: %llu rows of spec.in_features = %llu are more "
+                    "than 2^48 weights",
+                    (unsigned long long)spec->out_features,
+                    (unsigned long long)spec->in_features);
+    return 0;
+}
+
+int layer_spec_check(struct layer_spec *spec, struct failure *failure)
+{
+    if (check_name(spec->name, failure) < 0)
+        return -1;
+    if (spec->kind != LAYER_LINEAR && spec->kind != LAYER_EMBEDDING)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.kind",
+                    "spec.kind: %u is not a LayerKind", (unsigned)spec->kind);
+    if (check_features(spec, failure) < 0)
+        return -1;
+    if (spec->bias && spec->kind == LAYER_EMBEDDING)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.bias",
+                    "spec.bias: an embedding has none");
+    if (spec->group_size == 0)
+        spec->group_size = GROUP_SIZE_DEFAULT;
+    if (!linear_supports(spec->group_size))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.group_size",
+                    "spec.group_size: %u is not a multiple of 16 up to %u",
+                    (unsigned)spec->group_size, (unsigned)GROUP_SIZE_MAX);
+    return 0;
+}
+
+uint64_t layer_groups_per_row(const struct layer_spec *spec)
+{
+    return div_up(spec->in_features, spec->group_size);
+}
+
+uint64_t layer_scale_count(const struct layer_spec *spec)
+{
+    return spec->out_features * layer_groups_per_row(spec);
+}
+
+double layer_deviation(const struct layer_spec *spec)
+{
+    return 1 / sqrt((double)spec->in_features);
+}
+
+/* ---- one layer -------------------------------------------------------------------- */
+
+static uint64_t align_up(uint64_t bytes)
+{
+    return (bytes + CODES_ALIGN - 1) / CODES_ALIGN * CODES_ALIGN;
+}
+
+int layer_create(struct layers *layers, const struct layer_spec *spec, struct layer **out,
+                 struct failure *failure)
+{
+    uint64_t codes = align_up(linear_code_bytes(spec->out_features, spec->in_features));
+    uint64_t scales = align_up(layer_scale_count(spec) * sizeof(float));
+    uint64_t bias = spec->bias ? spec->out_features * sizeof(float) : 0;
+    uint64_t bytes = align_up(sizeof(struct layer) + codes + scales + bias);
+    struct layer *layer = calloc(1, sizeof(*layer));
+
+    if (!layer)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "spec: no memory");
+    if (!budget_reserve(layers->budget, bytes)) {
+        free(layer);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
+                    "spec: the layer takes %llu bytes, which the memory budget has not "
+                    "left",
+                    (unsigned long long)bytes);
+    }
+    *layer = (struct layer){.spec = *spec, .layers = layers, .bytes = bytes};
+    layer->codes = aligned_alloc(CODES_ALIGN, codes + scales + align_up(bias));
+    if (!layer->codes) {
+        layer_destroy(layer);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
+                    "spec: no memory for the layer's %llu bytes",
+                    (unsigned long long)bytes);
+    }
+    memset(layer->codes, 0, codes); /* padding goes to disk too */
+    memset(layer->codes + codes + scales, 0, align_up(bias));
+    layer->scales = (float *)(void *)(layer->codes + codes);
+    layer->bias = bias ? (float *)(void *)(layer->codes + codes + scales) : NULL;
+    layer->matrix = (struct linear_matrix){.rows = spec->out_features,
+                                           .columns = spec->in_features,
+                                           .group_size = spec->group_size,
+                                           .codes = layer->codes,
+                                           .scales = layer->scales};
+    *out = layer;
+    return 0;
+}
+
+void layer_destroy(struct layer *layer)
+{
+    budget_release(layer->layers->budget, layer->bytes);
+    free(layer->codes);
+    free(layer);
+}
+
+void layer_hold(struct layer *layer)
+{
+    layer->holds++;
+}
+
+void layer_release(struct layer *layer)
+{
+    if (layer && --layer->holds == 0)
+        layer_destroy(layer);
+}
+
+/* ---- the registry ------------------------------------------------------------------ */
+
+/* Where `name` is, or would be. */
+static size_t place_of(const struct layers *layers, const char *name, bool *found)
+{
+    size_t low = 0, high = layers->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(layers->sorted[middle]->spec.name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *found = low < layers->count && strcmp(layers->sorted[low]->spec.name, name) == 0;
+    return low;
+}
+
+int layers_insert(struct layers *layers, struct layer *layer, struct failure *failure)
+{
+    bool found;
+    size_t at = place_of(layers, layer->spec.name, &found);
+
+    if (found)
+        return fail(failure, TRIT_ALREADY_EXISTS, "spec.name",
+                    "spec.name: there is a layer \"%s\" already", layer->spec.name);
+    if (layers->count == layers->capacity) {
+        size_t capacity = layers->capacity ? layers->capacity * 2 : 16;
+        struct layer **grown = realloc(layers->sorted, capacity * sizeof(*grown));
+
+        if (!grown)
+            return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "spec: no memory");
+        layers->sorted = grown;
+        layers->capacity = capacity;
+    }
+    memmove(layers->sorted + at + 1, layers->sorted + at,
+            (layers->count - at) * sizeof(layers->sorted[0]));
+    layers->sorted[at] = layer;
+    layers->count++;
+    layer->holds++;
+    return 0;
+}
+
+int layers_reserve(struct layers *layers, const struct layer_spec *spec,
+                   struct layer **out, struct failure *failure)
+{
+    struct layer *layer;
+    bool found;
+
+    (void)place_of(layers, spec->name, &found);
+    if (found)
+        return fail(failure, TRIT_ALREADY_EXISTS, "spec.name",
+                    "spec.name: there is a layer \"%s\" already", spec->name);
+    if (layer_create(layers, spec, &layer, failure) < 0)
+        return -1;
+    if (layers_insert(layers, layer, failure) < 0) {
+        layer_destroy(layer);
+        return -1;
+    }
+    layer_hold(layer);
+    *out = layer;
+    return 0;
+}
+
+void layer_publish(struct layer *layer)
+{
+    if (layer->state == LAYER_MAKING)
+        layer->state = LAYER_READY;
+}
+
+void layer_forget(struct layer *layer)
+{
+    struct layers *layers = layer->layers;
+    bool found;
+    size_t at;
+
+    if (layer->state == LAYER_GONE)
+        return;
+    layer->state = LAYER_GONE;
+    at = place_of(layers, layer->spec.name, &found);
+    layers->count--;
+    memmove(layers->sorted + at, layers->sorted + at + 1,
+            (layers->count - at) * sizeof(layers->sorted[0]));
+    layer_release(layer);
+}
+
+int layers_find(struct layers *layers, const char *name, struct layer **layer,
+                struct failure *failure)
+{
+    bool found;
+    size_t at = place_of(layers, name, &found);
+
+    if (name[0] == '\0')
+        return fail(failure, TRIT_INVALID_ARGUMENT, "name", "name: empty");
+    if (!found || layers->sorted[at]->state != LAYER_READY)
+        return fail(failure, TRIT_NOT_FOUND, "name", "name: no layer \"%s\" here", name);
+    *layer = layers->sorted[at];
+    layer_hold(*layer);
+    return 0;
+}
+
+struct layer *layers_next(struct layers *layers, const char *prefix, const char *after)
+{
+    size_t length = strlen(prefix), at;
+    bool found = false;
+
+    at = place_of(layers, after && strcmp(after, prefix) >= 0 ? after : prefix, &found);
+    if (found && after && strcmp(layers->sorted[at]->spec.name, after) == 0)
+        at++;
+    for (; at < layers->count; at++) {
+        struct layer *layer = layers->sorted[at];
+
+        if (strncmp(layer->spec.name, prefix, length) != 0)
+            return NULL;
+        if (layer->state == LAYER_READY)
+            return layer;
+    }
+    return NULL;
+}
+
+bool layers_durable(const struct layers *layers)
+{
+    return layers->durable;
+}
+
+int layers_open(struct layers **out, const struct layers_config *config,
+                struct failure *failure)
+{
+    struct layers *layers = calloc(1, sizeof(*layers));
+
+    if (!layers)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "layers: no memory");
+    layers->budget = config->budget;
+    layers->log = config->log;
+    for (size_t i = 0; i < FOLDER_COUNT; i++)
+        layers->folders[i] = -1;
+    if (config->directory && files_open(layers, config->directory, failure) < 0) {
+        layers_close(layers);
+        return -1;
+    }
+    *out = layers;
+    return 0;
+}
+
+void layers_close(struct layers *layers)
+{
+    if (!layers)
+        return;
+    while (layers->count > 0)
+        layer_forget(layers->sorted[layers->count - 1]);
+    files_close(layers);
+    free(layers->sorted);
+    free(layers);
+}

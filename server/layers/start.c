@@ -1,0 +1,145 @@
+/* The start: folders are opened, layers found again. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "layers/impl.h"
+#include "obs/log.h"
+
+static const char *const folder_names[FOLDER_COUNT] = {
+    [FOLDER_HELD] = "held",
+    [FOLDER_LATENTS] = "latents",
+    [FOLDER_NEW] = "new",
+    [FOLDER_DAMAGED] = "damaged",
+};
+
+static int open_folder(int at, const char *name, struct failure *failure)
+{
+    int fd;
+
+    if (mkdirat(at, name, 0700) && errno != EEXIST)
+        return fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot make folder %s: %s",
+                    name, strerror(errno));
+    fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot open folder %s: %s",
+                    name, strerror(errno));
+    return fd;
+}
+
+static int open_folders(struct layers *layers, const char *directory,
+                        struct failure *failure)
+{
+    int data = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), room;
+    int result = 0;
+
+    if (data < 0)
+        return fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot open %s: %s",
+                    directory, strerror(errno));
+    room = open_folder(data, "layers", failure);
+    for (size_t i = 0; room >= 0 && i < FOLDER_COUNT && result == 0; i++) {
+        layers->folders[i] = open_folder(room, folder_names[i], failure);
+        result = layers->folders[i] < 0 ? -1 : 0;
+    }
+    if (room >= 0 && result == 0 && (fsync(room) || fsync(data)))
+        result = fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot sync %s: %s",
+                      directory, strerror(errno));
+    if (room >= 0)
+        close(room);
+    close(data);
+    return room < 0 ? -1 : result;
+}
+
+/* Calls visit with every file name of a folder. */
+static int each_file(struct layers *layers, enum folder folder,
+                     int (*visit)(struct layers *layers, const char *name,
+                                  struct failure *failure),
+                     struct failure *failure)
+{
+    int fd = openat(layers->folders[folder], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+    int result = 0;
+
+    if (!directory) {
+        if (fd >= 0)
+            close(fd);
+        return fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot list folder %s: %s",
+                    folder_names[folder], strerror(errno));
+    }
+    while (result == 0 && (entry = readdir(directory)))
+        if (entry->d_name[0] != '.')
+            result = visit(layers, entry->d_name, failure);
+    closedir(directory);
+    return result;
+}
+
+static int remove_new(struct layers *layers, const char *name, struct failure *failure)
+{
+    (void)failure;
+    unlinkat(layers->folders[FOLDER_NEW], name, 0);
+    return 0;
+}
+
+/* Latents whose layer was not finished, or was deleted. */
+static int remove_orphan(struct layers *layers, const char *name, struct failure *failure)
+{
+    struct stat held;
+
+    (void)failure;
+    if (fstatat(layers->folders[FOLDER_HELD], name, &held, AT_SYMLINK_NOFOLLOW) &&
+        errno == ENOENT &&
+        fstatat(layers->folders[FOLDER_DAMAGED], name, &held, AT_SYMLINK_NOFOLLOW) &&
+        errno == ENOENT)
+        unlinkat(layers->folders[FOLDER_LATENTS], name, 0);
+    return 0;
+}
+
+static int load(struct layers *layers, const char *name, struct failure *failure)
+{
+    struct failure why = {.status = TRIT_OK};
+
+    if (file_load(layers, name, &why) == 0)
+        return 0;
+    if (why.status != TRIT_DATA_LOSS) {
+        *failure = why;
+        return -1;
+    }
+    log_event(layers->log, LOG_ERROR, "layer_damaged",
+              LOG_FIELDS(LOG_STR("file", name), LOG_STR("why", why.message),
+                         LOG_STR("kept_in", "layers/damaged")));
+    if (renameat(layers->folders[FOLDER_HELD], name, layers->folders[FOLDER_DAMAGED],
+                 name))
+        return fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot put %s aside: %s",
+                    name, strerror(errno));
+    return 0;
+}
+
+int files_open(struct layers *layers, const char *directory, struct failure *failure)
+{
+    if (open_folders(layers, directory, failure) < 0)
+        return -1;
+    layers->durable = true;
+    if (each_file(layers, FOLDER_NEW, remove_new, failure) < 0 ||
+        each_file(layers, FOLDER_HELD, load, failure) < 0 ||
+        each_file(layers, FOLDER_LATENTS, remove_orphan, failure) < 0)
+        return -1;
+    if (layers->count > 0)
+        log_event(layers->log, LOG_INFO, "layers_loaded",
+                  LOG_FIELDS(LOG_U64("layers", layers->count)));
+    return 0;
+}
+
+void files_close(struct layers *layers)
+{
+    for (size_t i = 0; i < FOLDER_COUNT; i++) {
+        if (layers->folders[i] >= 0)
+            close(layers->folders[i]);
+        layers->folders[i] = -1;
+    }
+}

@@ -1,0 +1,33 @@
+/* How a layer comes to be, whatever its latents come from: rows of latents are
+ * projected and packed; the whole is saved; then it is there. */
+#ifndef RPC_LAYERS_MAKE_H
+#define RPC_LAYERS_MAKE_H
+
+#include "layers/files.h"
+#include "rpc/layers_call.h"
+#include "rpc/layers_pieces.h"
+
+struct making {
+    struct layer *layer; /* MAKING, held */
+    struct pieces pieces;
+    struct latents_file latents; /* KEPT: being written */
+    uint64_t latents_bytes;
+    uint32_t latents_crc;
+};
+
+/* Bytes of the codes of `rows` rows as ternarize writes them. */
+uint64_t making_code_bytes(const struct layer_spec *spec, uint64_t rows);
+
+/* On a worker: projects and packs rows [first, first + rows) of latents. `codes`
+ * is scratch of making_code_bytes. first_non_finite is an index among `latents`. */
+void making_rows(const struct kernels *kernels, struct layer *layer,
+                 enum trit_dtype dtype, const void *latents, uint64_t first,
+                 uint64_t rows, uint8_t *codes, struct ternary_counts *counts);
+
+/* All rows are packed: saves, publishes, answers with the spec, ends the call. */
+int making_save(struct making *making, struct call *call);
+
+/* Forgets a layer that was not published. */
+void making_fini(struct making *making, struct call *call);
+
+#endif

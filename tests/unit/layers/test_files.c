@@ -1,0 +1,267 @@
+/* Layers on disk: what was acknowledged is there, whatever fails in between. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/lib/fault.h"
+#include "tests/lib/fault_file.h"
+#include "tests/unit/layers/fixture.h"
+
+static struct fixture fixture;
+
+static const char *path(const char *folder, const char *name)
+{
+    static char text[512];
+
+    snprintf(text, sizeof(text), "%s/layers/%s/%s", fixture.folder, folder, name);
+    return text;
+}
+
+static size_t files_in(const char *folder)
+{
+    DIR *directory = opendir(path(folder, ""));
+    struct dirent *entry;
+    size_t count = 0;
+
+    CHECK(directory);
+    while ((entry = readdir(directory)))
+        count += entry->d_name[0] != '.';
+    closedir(directory);
+    return count;
+}
+
+static struct layer *found(const char *name)
+{
+    struct layer *layer;
+
+    if (layers_find(fixture.layers, name, &layer, NULL) < 0)
+        return NULL;
+    layer_release(layer);
+    return layer;
+}
+
+static void encodes_names(void)
+{
+    char out[FILE_NAME_BYTES_MAX + 1], name[256] = "";
+
+    CHECK(file_name("model.layers.0", out) == 0);
+    CHECK_STR(out, "model.layers.0");
+    CHECK(file_name("a/b%c\x01 \xc3\xa9", out) == 0);
+    CHECK_STR(out, "a%2Fb%25c%01 \xc3\xa9");
+    CHECK(file_name("..", out) == 0);
+    CHECK_STR(out, "%2E.");
+    memset(name, 'n', 255);
+    CHECK(file_name(name, out) == 0 && strlen(out) == 255);
+    name[7] = '/';
+    CHECK(file_name(name, out) < 0);
+}
+
+static void finds_layers_again(void)
+{
+    struct layer_spec spec = spec_of("a/b", 33, 200);
+    struct layer *layer;
+    uint8_t *codes;
+    size_t bytes = (size_t)linear_code_bytes(33, 200);
+    float scales[33 * 13];
+    uint64_t seed;
+
+    fixture_open(&fixture, true);
+    spec.bias = true;
+    spec.keep_latents = true;
+    layer = fixture_make(&fixture, &spec, 3);
+    seed = layer->seed;
+    CHECK(layer_save(layer, NULL) == 0);
+    codes = malloc(bytes);
+    CHECK(codes);
+    memcpy(codes, layer->codes, bytes);
+    memcpy(scales, layer->scales, sizeof(scales));
+    CHECK(fixture_reopen(&fixture) == 0);
+    layer = found("a/b");
+    CHECK(layer);
+    CHECK(memcmp(&layer->spec, &spec, sizeof(spec)) == 0);
+    CHECK_MEM(layer->codes, codes, bytes);
+    CHECK_MEM(layer->scales, scales, sizeof(scales));
+    CHECK(layer->bias[32] == 32);
+    CHECK(layer->latents == LATENTS_DRAWN && layer->seed == seed);
+    CHECK(layer_remove(layer, NULL) == 0);
+    CHECK(fixture_reopen(&fixture) == 0);
+    CHECK(!found("a/b"));
+    free(codes);
+    fixture_close(&fixture);
+}
+
+/* Files of this layout must stay readable: its change is a new HEADER_VERSION. */
+static void knows_its_layout(void)
+{
+    struct layer_spec spec = spec_of("layout", 20, 48);
+    struct layer *layer;
+
+    fixture_open(&fixture, false);
+    layer = fixture_make(&fixture, &spec, 7);
+    CHECK_EQ(crc32c(0, layer->codes, (size_t)linear_code_bytes(20, 48)), 1081919468);
+    fixture_close(&fixture);
+}
+
+static void puts_damage_aside(void)
+{
+    struct layer_spec spec = spec_of("x", 16, 64);
+    struct stat info;
+    off_t size;
+
+    fixture_open(&fixture, true);
+    CHECK(layer_save(fixture_make(&fixture, &spec, 1), NULL) == 0);
+    CHECK(stat(path("held", "x"), &info) == 0);
+    size = info.st_size;
+    for (off_t at = 0; at < size; at += 23) { /* any byte, flipped */
+        uint8_t byte;
+        int fd = open(path("held", "x"), O_RDWR);
+
+        CHECK(fd >= 0 && pread(fd, &byte, 1, at) == 1);
+        byte ^= 0x40;
+        CHECK(pwrite(fd, &byte, 1, at) == 1);
+        CHECK(fixture_reopen(&fixture) == 0);
+        CHECK(!found("x"));
+        CHECK_EQ(files_in("damaged"), 1);
+        byte ^= 0x40;
+        CHECK(pwrite(fd, &byte, 1, at) == 1);
+        close(fd);
+        CHECK(rename(path("damaged", "x"), "/tmp/test-layers-x") == 0);
+        CHECK(rename("/tmp/test-layers-x", path("held", "x")) == 0);
+    }
+    CHECK(fixture_reopen(&fixture) == 0 && found("x"));
+    CHECK(truncate(path("held", "x"), size - 1) == 0);
+    CHECK(fixture_reopen(&fixture) == 0 && !found("x"));
+    fixture_close(&fixture);
+}
+
+static void removes_what_a_crash_leaves(void)
+{
+    struct layer_spec spec = spec_of("x", 16, 64);
+    struct latents_file latents;
+
+    fixture_open(&fixture, true);
+    CHECK(layer_save(fixture_make(&fixture, &spec, 1), NULL) == 0);
+    CHECK(latents_create(&latents, fixture.layers, NULL) == 0);
+    CHECK(latents_write(&latents, 0, "data", 4, NULL) == 0);
+    close(latents.fd); /* neither finished nor aborted */
+    CHECK_EQ(files_in("new"), 1);
+    CHECK(close(open(path("latents", "orphan"), O_CREAT | O_WRONLY, 0600)) == 0);
+    CHECK(close(open(path("latents", "x"), O_CREAT | O_WRONLY, 0600)) == 0);
+    CHECK(fixture_reopen(&fixture) == 0 && found("x"));
+    CHECK_EQ(files_in("new"), 0);
+    CHECK_EQ(files_in("latents"), 1);
+    fixture_close(&fixture);
+}
+
+static void keeps_latents(void)
+{
+    struct layer_spec spec = spec_of("x", 16, 64);
+    static float values[16 * 64], back[16 * 64];
+    struct latents_file latents;
+    struct failure failure = {.status = TRIT_OK};
+    struct layer *layer;
+    uint32_t crc;
+
+    for (size_t i = 0; i < 16 * 64; i++)
+        values[i] = (float)i;
+    crc = crc32c(0, values, sizeof(values));
+    fixture_open(&fixture, true);
+    layer = fixture_make(&fixture, &spec, 1);
+    layer->latents = LATENTS_KEPT;
+    CHECK(latents_create(&latents, fixture.layers, NULL) == 0);
+    CHECK(latents_write(&latents, 2048, (uint8_t *)values + 2048, sizeof(values) - 2048,
+                        NULL) == 0);
+    CHECK(latents_write(&latents, 0, values, 2048, NULL) == 0);
+    CHECK(latents_finish(&latents, layer, sizeof(values), crc, NULL) == 0);
+    latents_abort(&latents); /* harmless */
+    CHECK(latents_read(layer, back, sizeof(back), NULL) == 0);
+    CHECK_MEM(back, values, sizeof(values));
+    CHECK(truncate(path("latents", "x"), 1000) == 0);
+    CHECK(latents_read(layer, back, sizeof(back), &failure) < 0);
+    CHECK(failure.status == TRIT_DATA_LOSS);
+    fixture_close(&fixture);
+}
+
+/* One call of the file system after the other fails: the layer is not there, and
+ * nothing of it is left but what the next start removes. */
+static void survives_a_failing_disk(void)
+{
+    struct layer_spec spec = spec_of("x", 16, 64);
+    struct layer *layer;
+
+    fixture_open(&fixture, true);
+    layer = fixture_make(&fixture, &spec, 1);
+    for (uint64_t n = 1;; n++) {
+        struct failure failure = {.status = TRIT_OK};
+        int result;
+
+        fault_file_arm(FAULT_FILE_PWRITE | FAULT_FILE_OPENAT | FAULT_FILE_RENAMEAT, n,
+                       ENOSPC, FAULT_FILE_FAIL);
+        result = layer_save(layer, &failure);
+        if (!fault_file_disarm())
+            break;
+        CHECK(result < 0 && failure.status == TRIT_UNAVAILABLE);
+        CHECK(strstr(failure.message, "No space left"));
+        CHECK_EQ(files_in("new") + files_in("held"), 0);
+    }
+    CHECK_EQ(files_in("held"), 1);
+    CHECK(layer_remove(layer, NULL) == 0);
+    fault_file_arm(FAULT_FILE_PWRITE, 1, 0, FAULT_FILE_SHORT);
+    CHECK(layer_save(layer, NULL) == 0);
+    CHECK(fault_file_disarm());
+    CHECK(fixture_reopen(&fixture) == 0 && found("x"));
+    fixture_close(&fixture);
+}
+
+static void is_sure_only_when_synced(void)
+{
+    struct layer_spec spec = spec_of("x", 16, 64);
+    struct layer *layer;
+
+    fixture_open(&fixture, true);
+    layer = fixture_make(&fixture, &spec, 1);
+    for (uint64_t n = 1; n <= 2; n++) {
+        fault_arm(FAULT_WRITE, n, FAULT_ONCE);
+        CHECK(layer_save(layer, NULL) < 0);
+        CHECK(fault_disarm());
+        CHECK_EQ(files_in("held") + files_in("new"), 0);
+    }
+    fixture_close(&fixture);
+}
+
+static void says_when_the_budget_is_too_small(void)
+{
+    struct layer_spec spec = spec_of("x", 512, 512);
+
+    fixture_open(&fixture, true);
+    CHECK(layer_save(fixture_make(&fixture, &spec, 1), NULL) == 0);
+    layers_close(fixture.layers);
+    fixture.layers = NULL;
+    budget_init(&fixture.budget, 1000);
+    CHECK(fixture_reopen(&fixture) < 0);
+    CHECK(fixture.failure.status == TRIT_RESOURCE_EXHAUSTED);
+    CHECK_EQ(files_in("held"), 1);
+    fixture_close(&fixture);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"names become file names that cannot leave the folder", encodes_names},
+        {"a layer is found again as it was saved, until it is removed",
+         finds_layers_again},
+        {"codes on disk have the layout of version 1", knows_its_layout},
+        {"a file with any byte changed, or cut short, is put aside", puts_damage_aside},
+        {"unfinished files and latents without a layer go at a start",
+         removes_what_a_crash_leaves},
+        {"latents come back as they were written, in any order", keeps_latents},
+        {"a save that fails leaves nothing", survives_a_failing_disk},
+        {"a save that cannot be synced has failed", is_sure_only_when_synced},
+        {"layers that do not fit in the budget fail the start",
+         says_when_the_budget_is_too_small},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}

@@ -1,0 +1,149 @@
+/* Names, states, holders, memory. */
+#include "tests/lib/fault.h"
+#include "tests/unit/layers/fixture.h"
+
+static struct fixture fixture;
+
+static int find(const char *name, struct layer **layer)
+{
+    fixture.failure = (struct failure){.status = TRIT_OK};
+    return layers_find(fixture.layers, name, layer, &fixture.failure);
+}
+
+static void finds_published_alone(void)
+{
+    struct layer_spec spec = spec_of("a", 4, 16);
+    struct layer *layer, *found;
+
+    fixture_open(&fixture, false);
+    CHECK(layers_reserve(fixture.layers, &spec, &layer, &fixture.failure) == 0);
+    CHECK(find("a", &found) < 0 && fixture.failure.status == TRIT_NOT_FOUND);
+    layer_publish(layer);
+    CHECK(find("a", &found) == 0 && found == layer);
+    layer_release(found);
+    layer_release(layer);
+    fixture_close(&fixture);
+}
+
+static void takes_a_name_once(void)
+{
+    struct layer_spec spec = spec_of("a", 4, 16);
+    struct layer *layer, *other;
+
+    fixture_open(&fixture, false);
+    CHECK(layers_reserve(fixture.layers, &spec, &layer, &fixture.failure) == 0);
+    CHECK(layers_reserve(fixture.layers, &spec, &other, &fixture.failure) < 0);
+    CHECK(fixture.failure.status == TRIT_ALREADY_EXISTS);
+    layer_forget(layer);
+    CHECK(layers_reserve(fixture.layers, &spec, &other, NULL) == 0);
+    layer_release(layer);
+    layer_release(other);
+    fixture_close(&fixture);
+}
+
+static void keeps_what_is_held(void)
+{
+    struct layer_spec spec = spec_of("a", 4, 16);
+    struct layer *held;
+
+    fixture_open(&fixture, false);
+    fixture_make(&fixture, &spec, 1);
+    CHECK(find("a", &held) == 0);
+    layer_forget(held);
+    layer_forget(held); /* harmless */
+    CHECK(held->state == LAYER_GONE && fixture.budget.bytes_used > 0);
+    CHECK(held->matrix.rows == 4 && held->scales[0] >= 0);
+    layer_release(held);
+    CHECK_EQ(fixture.budget.bytes_used, 0);
+    fixture_close(&fixture);
+}
+
+static void walks_by_name(void)
+{
+    static const char *const names[] = {"b", "a/2", "c", "a/1", "a", "a/10"};
+    static const char *const expected[] = {"a/1", "a/10", "a/2"};
+    struct layer *layer = NULL;
+
+    fixture_open(&fixture, false);
+    for (size_t i = 0; i < 6; i++) {
+        struct layer_spec spec = spec_of(names[i], 1, 16);
+
+        fixture_make(&fixture, &spec, i);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        layer = layers_next(fixture.layers, "a/", layer ? layer->spec.name : NULL);
+        CHECK(layer);
+        CHECK_STR(layer->spec.name, expected[i]);
+    }
+    CHECK(!layers_next(fixture.layers, "a/", "a/2"));
+    CHECK_STR(layers_next(fixture.layers, "", "a/9")->spec.name, "b");
+    CHECK_STR(layers_next(fixture.layers, "", NULL)->spec.name, "a");
+    fixture_close(&fixture);
+}
+
+static void counts_against_the_budget(void)
+{
+    struct layer_spec spec = spec_of("a", 1024, 768);
+    struct layer *layer;
+    uint64_t one;
+
+    fixture_open(&fixture, false);
+    fixture_make(&fixture, &spec, 1);
+    one = fixture.budget.bytes_used;
+    CHECK(one >= linear_code_bytes(1024, 768) + 1024 * 48 * 4);
+    CHECK(one < linear_code_bytes(1024, 768) + 1024 * 48 * 4 + 4096);
+    strcpy(spec.name, "b");
+    fixture_make(&fixture, &spec, 1);
+    strcpy(spec.name, "c");
+    CHECK(layers_reserve(fixture.layers, &spec, &layer, &fixture.failure) < 0);
+    CHECK(fixture.failure.status == TRIT_RESOURCE_EXHAUSTED);
+    CHECK_EQ(fixture.budget.bytes_used, 2 * one);
+    fixture_close(&fixture);
+}
+
+static void survives_lack_of_memory(void)
+{
+    struct layer_spec spec = spec_of("a", 4, 16);
+    struct layer *layer;
+
+    fixture_open(&fixture, false);
+    for (uint64_t n = 1;; n++) {
+        int result;
+
+        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
+        result = layers_reserve(fixture.layers, &spec, &layer, &fixture.failure);
+        if (!fault_disarm())
+            break;
+        CHECK(result < 0 && fixture.failure.status == TRIT_RESOURCE_EXHAUSTED);
+        CHECK_EQ(fixture.budget.bytes_used, 0);
+        fixture.failure = (struct failure){.status = TRIT_OK};
+    }
+    layer_release(layer);
+    fixture_close(&fixture);
+}
+
+static void fills_in_defaults(void)
+{
+    struct layer_spec spec = spec_of("a", 4, 100);
+
+    spec.group_size = 0;
+    CHECK(layer_spec_check(&spec, NULL) == 0 && spec.group_size == 128);
+    CHECK_EQ(layer_groups_per_row(&spec), 1);
+    CHECK(layer_deviation(&spec) == 0.1);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"a layer is found once it is published", finds_published_alone},
+        {"a name is taken once, from the reservation on", takes_a_name_once},
+        {"a layer that is held outlives its name", keeps_what_is_held},
+        {"layers are walked by name, those of a prefix", walks_by_name},
+        {"a layer's memory counts against the budget, and no more than it takes",
+         counts_against_the_budget},
+        {"whichever allocation fails, nothing is left", survives_lack_of_memory},
+        {"a spec gets its group size", fills_in_defaults},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}
