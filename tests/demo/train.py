@@ -174,7 +174,7 @@ def cluster(args, folder, name, address):
     results = folder / f"{name}.pt"
     multiprocessing.spawn(worker, (args, str(folder / f"{name}.meeting"), address, str(results)),
                           nprocs=WORKERS)
-    return torch.load(results)
+    return torch.load(results, weights_only=False)
 
 
 def print_layers(final):

@@ -24,3 +24,14 @@ def test_a_cluster_trains_by_rpc_as_it_does_alone(tmp_path):
     found = json.loads(figures.read_text())
     assert len(found["losses"]) == 40 and all(found["claims"].values())
     assert 0 < found["rpc_share"] < 1
+
+
+# The model to beat is one: its probabilities add up to 1, seen context or not.
+def test_the_order_two_model_is_a_distribution():
+    sys.path.insert(0, str(DEMO.parent))
+    from text import OrderTwo
+    model = OrderTwo([0, 1, 2, 0, 1, 3, 0, 1, 2], 5)
+    for context in ([], [0], [0, 1], [3, 3], [4, 1], [4, 4]):
+        total = sum(model.probability(context, symbol) for symbol in range(5))
+        assert abs(total - 1) < 1e-12, context
+    assert model.probability([0, 1], 2) > model.probability([0, 1], 3)
