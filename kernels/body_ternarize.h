@@ -153,9 +153,9 @@ INLINE struct group_sums sums_of(const uint8_t *in, size_t len, float half, floa
 
 /* First pass over a block of groups: their scales, and the report's sums, before the
  * outputs take the input's place. */
-INLINE void begin_block(const struct emitter *emitter, size_t begin, size_t end,
-                        struct scales *scales, struct ternary_counts *counts,
-                        enum trit_dtype dtype)
+INLINE void begin_block_as(const struct emitter *emitter, size_t begin, size_t end,
+                           struct scales *scales, struct ternary_counts *counts,
+                           enum trit_dtype dtype)
 {
     const struct ternarize_job *job = emitter->job;
     const double divisor = (double)job->divisor;
@@ -180,6 +180,17 @@ INLINE void begin_block(const struct emitter *emitter, size_t begin, size_t end,
                     scales->half[g - begin], scales->s[g - begin], dtype);
 }
 
+static void begin_block(const struct emitter *emitter, size_t begin, size_t end,
+                        struct scales *scales, struct ternary_counts *counts)
+{
+    if (emitter->job->dtype == TRIT_F32)
+        begin_block_as(emitter, begin, end, scales, counts, TRIT_F32);
+    else if (emitter->job->dtype == TRIT_F16)
+        begin_block_as(emitter, begin, end, scales, counts, TRIT_F16);
+    else
+        begin_block_as(emitter, begin, end, scales, counts, TRIT_BF16);
+}
+
 INLINE void emit_blocks(const struct emitter *emitter, struct ternary_counts *counts,
                         enum trit_dtype dtype, enum form form)
 {
@@ -189,7 +200,7 @@ INLINE void emit_blocks(const struct emitter *emitter, struct ternary_counts *co
     for (size_t begin = 0; begin < job->count; begin += block) {
         const size_t end = size_min(begin + block, job->count);
         struct scales scales;
-        begin_block(emitter, begin, end, &scales, counts, dtype);
+        begin_block(emitter, begin, end, &scales, counts);
         struct tally tally = tally_zero();
         for (size_t g = begin; g < end; g++) {
             const struct place group = {

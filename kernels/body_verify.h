@@ -60,21 +60,18 @@ static void check_inexact(const struct claims *claims, const float w[UNIT], floa
 }
 
 /* The reference's share of a unit: mismatches, sums, nearness to the threshold. */
-INLINE void check_reference(const struct claims *claims, size_t g, size_t i, size_t n,
-                            const vf raw[4], const vf finite[4], struct tally *tally,
-                            struct sums *sums)
+static __attribute__((noinline)) void check_reference(const struct claims *claims,
+                                                      size_t g, size_t i, size_t n,
+                                                      const vf raw[4], const vf finite[4],
+                                                      struct tally *tally,
+                                                      struct sums *sums)
 {
     const struct verify_job *job = claims->job;
     const size_t element = (claims->begin + g) * job->group_len + i;
     const uint8_t *in =
         (const uint8_t *)job->reference + element * bytes_of(job->reference_dtype);
     vf r[4], want[4];
-    if (job->reference_dtype == TRIT_F32)
-        load_unit(r, in, n, TRIT_F32);
-    else if (job->reference_dtype == TRIT_F16)
-        load_unit(r, in, n, TRIT_F16);
-    else
-        load_unit(r, in, n, TRIT_BF16);
+    load_any(r, in, n, job->reference_dtype);
     const vm beyond = vm_beyond(r, vf_splat(claims->projection.half[g]));
     const vf s = vf_splat(claims->projection.kept[g]);
     for (size_t k = 0; k < 4; k++)
@@ -94,7 +91,7 @@ INLINE void check_reference(const struct claims *claims, size_t g, size_t i, siz
 }
 
 /* The reference's scales, as the claim's format would hold them. */
-INLINE void project_reference(struct claims *claims, enum trit_dtype dtype)
+static void project_reference(struct claims *claims, enum trit_dtype dtype)
 {
     const struct verify_job *job = claims->job;
     const size_t bytes = job->group_len * bytes_of(job->reference_dtype);
@@ -114,7 +111,7 @@ INLINE void project_reference(struct claims *claims, enum trit_dtype dtype)
 }
 
 /* The claim's scales are found: what they say, and what the reference says. */
-INLINE void begin_claims(struct claims *claims, enum trit_dtype dtype)
+static void begin_claims(struct claims *claims, enum trit_dtype dtype)
 {
     const size_t count = claims->scales.count = claims->end - claims->begin;
     memcpy(claims->job->scales + claims->begin, claims->scales.s,
@@ -130,7 +127,7 @@ INLINE void begin_claims(struct claims *claims, enum trit_dtype dtype)
 }
 
 /* Where a group's claim ends. */
-INLINE void end_claim(const struct claims *claims, size_t g, const struct tally *tally,
+static void end_claim(const struct claims *claims, size_t g, const struct tally *tally,
                       const struct sums *sums)
 {
     uint64_t nonzeros;
@@ -157,13 +154,13 @@ INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, size_t 
  */
 
 /* The largest finite magnitude of a group that holds something else too. */
-INLINE float tainted_top(const uint8_t *in, size_t len, enum trit_dtype dtype)
+static float tainted_top(const uint8_t *in, size_t len, enum trit_dtype dtype)
 {
     float top = 0.0f;
     for (size_t i = 0; i < len; i += UNIT) {
         vf unit[4];
         float w[UNIT];
-        load_unit(unit, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
+        load_any(unit, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
         floats_of(w, unit);
         for (size_t k = 0; k < UNIT; k++)
             if (isfinite(w[k]) && fabsf(w[k]) > top)
@@ -256,7 +253,7 @@ INLINE void verify_dense(struct claims *claims, enum trit_dtype dtype)
 
 /* Stored multiples of the scale, of `n` <= BLOCK_ELEMENTS_MAX elements: any int8, or
  * -1..2. 0 beyond n up to whole units. */
-INLINE void unpack_codes(int8_t t[BLOCK_ELEMENTS_MAX], const uint8_t *in, size_t n,
+static void unpack_codes(int8_t t[BLOCK_ELEMENTS_MAX], const uint8_t *in, size_t n,
                          const struct packing *packing)
 {
     uint8_t codes[BLOCK_ELEMENTS_MAX];
@@ -306,7 +303,7 @@ static void check_multiples(const struct claims *claims, const int8_t t[UNIT])
     }
 }
 
-INLINE void verify_packed_unit(const struct claims *claims, size_t g, size_t i, size_t n,
+static void verify_packed_unit(const struct claims *claims, size_t g, size_t i, size_t n,
                                const int8_t t[UNIT], float s, struct tally *tally,
                                struct sums *sums)
 {
