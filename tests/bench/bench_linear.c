@@ -251,6 +251,8 @@ static void fill_list(struct list *list, const struct bench *bench, const char *
         add(list, "f32", f32, kernels, 1, 1);
         add(list, "int8", int8, kernels, 1, 1);
         add(list, "int8", int8, kernels, 1, 2);
+        add(list, "f32", f32, kernels, BATCH, 1);
+        add(list, "int8", int8, kernels, BATCH, 1);
         add(list, "f32", f32, kernels, BATCH, 2);
         add(list, "int8", int8, kernels, BATCH, 2);
         add(list, "grad_input", to_input, kernels, BATCH, 1);
