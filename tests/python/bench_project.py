@@ -13,7 +13,7 @@ import numpy as np
 import trit
 from daemon import BINARIES, ROOT, Daemon
 
-ROWS, COLUMNS, TURNS = 16384, 4096, 15
+ROWS, COLUMNS, TURNS = 16384, 4096, 25
 GOAL = 0.9
 
 

@@ -83,6 +83,14 @@ def test_arrays_of_any_kind(client, random):
     w = random.standard_normal((16, 256)).astype(np.float32)
     expected = bits(client.project(w).data)
     assert bits(client.project(memoryview(w)).data) == expected
+    class OnlyDlpack:
+        def __dlpack__(self, **how):
+            return w.__dlpack__(**how)
+
+        def __dlpack_device__(self):
+            return w.__dlpack_device__()
+
+    assert bits(client.project(OnlyDlpack()).data) == expected
     frozen = w.copy()
     frozen.flags.writeable = False
     assert bits(client.project(frozen).data) == expected

@@ -55,6 +55,10 @@ def test_strided_tensors_and_packed_ones(client):
     packed = client.project(w.contiguous(), encoding="int8")
     assert packed.data.dtype == torch.int8 and packed.scales.dtype == torch.float32
     assert client.unpack(packed, dtype="bf16").dtype == torch.bfloat16
+    codes = client.project(w.contiguous(), encoding="mlx_2bit", group_size=128)
+    assert codes.data.dtype == torch.int32 and codes.scales.dtype == torch.float16
+    assert client.verify(codes).is_ternary
+    assert torch.equal(client.unpack(codes).sign(), packed.data.float())
     g = normal(5, 7, dtype=torch.bfloat16)
     assert bits(client.backward(g)) == bits(g)
 
