@@ -286,6 +286,31 @@ check-kernels: ## kernel checks, here and as aarch64
 	@$(MAKE) --no-print-directory unit ROOM=kernels
 	@$(MAKE) --no-print-directory unit ROOM=kernels VARIANT=arm64
 
+# ---- Python ---------------------------------------------------------------------
+# The package is tested with Debian's PyTorch and NumPy 1.24, and with MLX and NumPy 2.
+PYTORCH := $(BUILD)/venv-torch
+$(PYTORCH)/stamp: $(BUILD)/deps/python
+	@$(PYTHON) -m venv --system-site-packages $(PYTORCH)
+	@$(PYTORCH)/bin/pip install -q pytest 'setuptools>=64' wheel 'cffi>=1.15'
+	@touch $@
+PYMLX := $(BUILD)/venv-mlx
+$(PYMLX)/stamp: $(BUILD)/deps/python
+	@$(PYTHON) -m venv $(PYMLX)
+	@$(PYMLX)/bin/pip install -q 'mlx[cpu]' ml_dtypes 'numpy>=2' pytest 'setuptools>=64' wheel 'cffi>=1.15'
+	@touch $@
+
+.PHONY: wheel test-python demo-train
+wheel: bins $(PYTORCH)/stamp ## the Python package as a wheel, in build/dist/
+	@rm -rf $(BUILD)/dist
+	@TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/pip wheel -q --no-deps --no-build-isolation -w $(BUILD)/dist ./client/python
+	@$(PYTORCH)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
+test-python: wheel $(PYMLX)/stamp ## the Python package against the daemon
+	@$(PYMLX)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
+	TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python -m pytest -q -p no:cacheprovider tests/python
+	TRIT_O=$(abspath $(O)) $(PYMLX)/bin/python -m pytest -q -p no:cacheprovider tests/python
+demo-train: wheel ## three workers train a small transformer through the daemon
+	@TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python tests/demo/train.py
+
 # ---- bench, fuzz, lint, coverage ---------------------------------------------------
 LINK_bench_kernels := $(O)/kernels.a $(O)/base.a
 LINK_bench_rpc := $(LINK_lib)
