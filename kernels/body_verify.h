@@ -30,8 +30,8 @@ static void add_mismatch(struct ternary_check *check, size_t element)
 
 /* 64 values that are not all 0 or +-s, by true division. Values that are not finite
  * come here as 0; the caller has them off the valid ones. */
-static void check_inexact(const struct claims *claims, const float w[UNIT], float s,
-                          float half)
+static __attribute__((noinline)) void
+check_inexact(const struct claims *claims, const float w[UNIT], float s, float half)
 {
     const float tolerance = claims->job->tolerance;
     struct ternary_check *check = claims->check;
@@ -195,11 +195,35 @@ static size_t make_finite(float w[UNIT])
     return lost;
 }
 
-INLINE void verify_dense_group(const struct claims *claims, size_t g,
+/* A group whose values are finite, alone: its tally goes to the block's. */
+INLINE void verify_plain_group(const struct claims *claims, size_t g, struct tally *tally,
                                enum trit_dtype dtype)
 {
     const struct verify_job *job = claims->job;
     const size_t size = bytes_of(dtype), len = job->group_len;
+    const uint8_t *in = (const uint8_t *)job->in + (claims->begin + g) * len * size;
+    const vf half = vf_splat(claims->scales.half[g]), s = vf_splat(claims->scales.s[g]);
+    for (size_t i = 0; i < len; i += UNIT) {
+        const size_t n = size_min(len - i, UNIT);
+        vf w[4];
+        load_unit(w, in + i * size, n, dtype);
+        claim_codes(claims, g, i, n, vb_codes(w, vm_beyond(w, half)), tally);
+        if (vf_exact(w, s)) /* then nothing is near the threshold either */
+            continue;
+        float values[UNIT];
+        floats_of(values, w);
+        check_inexact(claims, values, claims->scales.s[g], claims->scales.half[g]);
+        tally->near = vn_add(tally->near, w, vf_splat(claims->scales.low[g]),
+                             vf_splat(claims->scales.high[g]));
+    }
+    claims->check->valid += len; /* but for those that check_inexact took off */
+}
+
+/* A group with a reference, or with values that are not finite. */
+static void verify_other_group(const struct claims *claims, size_t g)
+{
+    const struct verify_job *job = claims->job;
+    const size_t size = bytes_of(job->dtype), len = job->group_len;
     const uint8_t *in = (const uint8_t *)job->in + (claims->begin + g) * len * size;
     const vf half = vf_splat(claims->scales.half[g]), s = vf_splat(claims->scales.s[g]);
     struct tally tally = tally_zero();
@@ -208,7 +232,7 @@ INLINE void verify_dense_group(const struct claims *claims, size_t g,
         const size_t n = size_min(len - i, UNIT);
         vf raw[4], w[4];
         float values[UNIT];
-        load_unit(raw, in + i * size, n, dtype);
+        load_any(raw, in + i * size, n, job->dtype);
         memcpy(w, raw, sizeof w);
         claims->check->valid += n;
         if (claims->tainted[g]) {
@@ -217,7 +241,7 @@ INLINE void verify_dense_group(const struct claims *claims, size_t g,
             of_floats(w, values);
         }
         claim_codes(claims, g, i, n, vb_codes(w, vm_beyond(w, half)), &tally);
-        if (!vf_exact(w, s)) { /* what is exact is not near the threshold either */
+        if (!vf_exact(w, s)) {
             floats_of(values, w);
             check_inexact(claims, values, claims->scales.s[g], claims->scales.half[g]);
             if (!job->reference)
@@ -244,8 +268,16 @@ INLINE void verify_dense(struct claims *claims, enum trit_dtype dtype)
         }
     }
     begin_claims(claims, dtype);
-    for (size_t g = claims->begin; g < claims->end; g++)
-        verify_dense_group(claims, g - claims->begin, dtype);
+    struct tally tally = tally_zero();
+    for (size_t g = 0; g < claims->end - claims->begin; g++) {
+        if (claims->job->reference || claims->tainted[g]) {
+            verify_other_group(claims, g);
+            continue;
+        }
+        verify_plain_group(claims, g, &tally, dtype);
+        claims->counts->zero_groups += claims->scales.s[g] == 0.0f;
+    }
+    tally_end(&tally, claims->counts, NULL);
 }
 
 /* ---- packed --------------------------------------------------------------------------
