@@ -62,6 +62,49 @@ static inline vf vf_of(vi words)
     return (vf){_mm256_cvtepi32_ps(words.a), _mm256_cvtepi32_ps(words.b)};
 }
 
+/* Fours of rows within each 128 bits, then the 128 bits themselves. */
+static inline __attribute__((always_inline)) void turn8(__m256 v[8])
+{
+    __m256 fours[8];
+    for (int b = 0; b < 8; b += 4) {
+        const __m256d low0 = _mm256_castps_pd(_mm256_unpacklo_ps(v[b], v[b + 1]));
+        const __m256d high0 = _mm256_castps_pd(_mm256_unpackhi_ps(v[b], v[b + 1]));
+        const __m256d low1 = _mm256_castps_pd(_mm256_unpacklo_ps(v[b + 2], v[b + 3]));
+        const __m256d high1 = _mm256_castps_pd(_mm256_unpackhi_ps(v[b + 2], v[b + 3]));
+        fours[b] = _mm256_castpd_ps(_mm256_unpacklo_pd(low0, low1));
+        fours[b + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low0, low1));
+        fours[b + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high0, high1));
+        fours[b + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high0, high1));
+    }
+    for (int j = 0; j < 4; j++) {
+        v[j] = _mm256_permute2f128_ps(fours[j], fours[4 + j], 0x20);
+        v[4 + j] = _mm256_permute2f128_ps(fours[j], fours[4 + j], 0x31);
+    }
+}
+
+/* Quarter by quarter; the two off the diagonal change places. */
+static inline __attribute__((always_inline)) void vf_turn(vf v[16])
+{
+    for (int half = 0; half < 2; half++) {
+        __m256 a[8], b[8];
+        for (int i = 0; i < 8; i++) {
+            a[i] = v[8 * half + i].a;
+            b[i] = v[8 * half + i].b;
+        }
+        turn8(a);
+        turn8(b);
+        for (int i = 0; i < 8; i++) {
+            v[8 * half + i].a = a[i];
+            v[8 * half + i].b = b[i];
+        }
+    }
+    for (int i = 0; i < 8; i++) {
+        const __m256 upper = v[i].b;
+        v[i].b = v[8 + i].a;
+        v[8 + i].a = upper;
+    }
+}
+
 /* Of eight rows: from the lower half by three bits, from the upper, by the fourth. */
 static inline __m256 pick8(vf table, __m256i words)
 {

@@ -57,6 +57,32 @@ static inline vf vf_of(vi words)
     return _mm512_cvtepi32_ps(words);
 }
 
+/* Fours of rows within each 128 bits, then the 128 bits themselves. */
+static inline __attribute__((always_inline)) void vf_turn(vf v[16])
+{
+    __m512 fours[16];
+    for (int b = 0; b < 16; b += 4) {
+        const __m512d low0 = _mm512_castps_pd(_mm512_unpacklo_ps(v[b], v[b + 1]));
+        const __m512d high0 = _mm512_castps_pd(_mm512_unpackhi_ps(v[b], v[b + 1]));
+        const __m512d low1 = _mm512_castps_pd(_mm512_unpacklo_ps(v[b + 2], v[b + 3]));
+        const __m512d high1 = _mm512_castps_pd(_mm512_unpackhi_ps(v[b + 2], v[b + 3]));
+        fours[b] = _mm512_castpd_ps(_mm512_unpacklo_pd(low0, low1));
+        fours[b + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low0, low1));
+        fours[b + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high0, high1));
+        fours[b + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high0, high1));
+    }
+    for (int j = 0; j < 4; j++) {
+        const __m512 a = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0x88);
+        const __m512 b = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0xdd);
+        const __m512 c = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0x88);
+        const __m512 d = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0xdd);
+        v[j] = _mm512_shuffle_f32x4(a, c, 0x88);
+        v[4 + j] = _mm512_shuffle_f32x4(b, d, 0x88);
+        v[8 + j] = _mm512_shuffle_f32x4(a, c, 0xdd);
+        v[12 + j] = _mm512_shuffle_f32x4(b, d, 0xdd);
+    }
+}
+
 static inline vf vf_pick(vf table, vi words)
 {
     return _mm512_permutexvar_ps(words, table);

@@ -67,6 +67,18 @@ static inline vf vf_of(vi words)
     return v;
 }
 
+static inline void vf_turn(vf v[16])
+{
+    float from[16][16], to[16][16];
+    for (int i = 0; i < 16; i++)
+        vf_store(from[i], v[i]);
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < 16; j++)
+            to[i][j] = from[j][i];
+    for (int i = 0; i < 16; i++)
+        v[i] = vf_load(to[i]);
+}
+
 /* The table is 64 bytes, which one instruction looks up: byte b of a float is at
  * 4 * index + b. */
 static inline vf vf_pick(vf table, vi words)

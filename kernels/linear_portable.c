@@ -82,6 +82,16 @@ static inline vf vf_pick(vf table, vi words)
     return v;
 }
 
+static inline void vf_turn(vf v[16])
+{
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < i; j++) {
+            const float lane = v[i].lane[j];
+            v[i].lane[j] = v[j].lane[i];
+            v[j].lane[i] = lane;
+        }
+}
+
 static inline vi vi_load(const uint8_t *p)
 {
     vi v;

@@ -31,8 +31,7 @@ enum {
     GGML_ELEMENTS = 256,
 };
 
-/* ---- what is measured
- * ------------------------------------------------------------------ */
+/* ---- what is measured ---- */
 
 typedef void gemv_fn(int order, int transpose, int rows, int columns, float alpha,
                      const float *a, int lda, const float *x, int incx, float beta,
@@ -124,8 +123,7 @@ static void ggml(const struct part *part)
         b->ggml_dot(COLUMNS, &b->y[row], 0, b->tq2 + row * row_bytes, 0, b->q8k, 0, 1);
 }
 
-/* ---- threads
- * ---------------------------------------------------------------------------- */
+/* ---- threads ---- */
 
 struct helper {
     pthread_t thread;
@@ -203,8 +201,7 @@ static double sample(struct helper *helper, const struct measure *measure,
     }
 }
 
-/* ---- the list
- * ----------------------------------------------------------------------------- */
+/* ---- the list ---- */
 
 struct list {
     struct measure measures[MEASURES_MAX];
@@ -282,8 +279,7 @@ static void run_all(struct list *list, struct helper *helper, const struct bench
     }
 }
 
-/* ---- goals
- * --------------------------------------------------------------------------------- */
+/* ---- goals ---- */
 
 static void ratio(const struct list *list, const struct bench *bench, const char *name,
                   const char *against, double goal)
@@ -329,8 +325,7 @@ static void check_goals(const struct list *list, const struct bench *bench,
     ratio(list, bench, name, one, 1.7);
 }
 
-/* ---- set-up
- * --------------------------------------------------------------------------------- */
+/* ---- set-up ---- */
 
 static void *map(size_t bytes)
 {

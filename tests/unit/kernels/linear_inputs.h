@@ -23,8 +23,7 @@ static inline float linear_number(uint64_t *state)
     return (float)sum * 0x1p-15f;
 }
 
-/* `room` floats in memory of their own, `skew` bytes from alignment; NULL fails the
- * case. */
+/* Floats in memory of their own, and one more; without memory the case fails. */
 static inline float *linear_floats(uint64_t count)
 {
     float *floats = malloc((size_t)(count + 1) * sizeof *floats);

@@ -6,124 +6,9 @@
 
 #include "kernels/linear.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/linear_inputs.h"
+#include "tests/unit/kernels/linear_work.h"
 
-static const uint32_t group_sizes[] = {16, 32, 48, 64, 128, 256, 1024};
-
-/* ---- the answers ---------------------------------------------------------------------
- */
-
-enum product { FORWARD, FORWARD_INT8, GRAD_INPUT, GRAD_WEIGHT, ROWS, PRODUCTS };
-
-struct work {
-    struct linear_case c;
-    uint64_t batch;
-    float *x, *g, *bias;
-    int8_t *q;
-    int32_t *sums;
-    float *absmax;
-};
-
-static void work_init(struct work *work, uint64_t rows, uint64_t columns,
-                      uint32_t group_size, uint64_t batch, uint64_t *state)
-{
-    linear_case_init(&work->c, rows, columns, group_size, state);
-    work->batch = batch;
-    work->x = linear_numbers(batch * columns, state);
-    work->g = linear_numbers(batch * rows, state);
-    work->bias = linear_any(state, 0, 1) ? linear_numbers(rows, state) : NULL;
-    work->q = malloc((size_t)(batch * linear_quantized(columns)));
-    work->sums = malloc((size_t)(batch * work->c.groups) * sizeof *work->sums);
-    work->absmax = linear_floats(batch);
-    CHECK(work->q && work->sums);
-}
-
-static void work_random(struct work *work, uint64_t *state)
-{
-    const size_t kinds = sizeof group_sizes / sizeof group_sizes[0];
-    const uint64_t rows = linear_any(state, 1, linear_any(state, 0, 9) ? 40 : 200);
-    const uint64_t columns = linear_any(state, 1, linear_any(state, 0, 9) ? 600 : 3000);
-    work_init(work, rows, columns, group_sizes[linear_any(state, 0, kinds - 1)],
-              linear_any(state, 1, 9), state);
-}
-
-static void work_fini(struct work *work)
-{
-    linear_case_fini(&work->c);
-    free(work->x);
-    free(work->g);
-    free(work->bias);
-    free(work->q);
-    free(work->sums);
-    free(work->absmax);
-}
-
-static void quantize_all(const struct kernels *kernels, struct work *work)
-{
-    const uint64_t columns = work->c.matrix.columns;
-    for (uint64_t b = 0; b < work->batch; b++)
-        linear_quantize(kernels, &work->c.matrix, work->x + b * columns,
-                        work->q + b * linear_quantized(columns),
-                        work->sums + b * work->c.groups, work->absmax + b);
-}
-
-/* How many rows or columns there are to split, and how many floats come out. */
-static uint64_t extent_of(const struct work *work, enum product product)
-{
-    return product == GRAD_INPUT ? work->c.matrix.columns : work->c.matrix.rows;
-}
-
-static uint64_t floats_of(const struct work *work, enum product product)
-{
-    if (product == FORWARD || product == FORWARD_INT8)
-        return work->batch * work->c.matrix.rows;
-    if (product == GRAD_INPUT)
-        return work->batch * work->c.matrix.columns;
-    return work->c.matrix.rows * work->c.matrix.columns;
-}
-
-static void run_part(const struct kernels *kernels, const struct work *work,
-                     enum product product, uint64_t first, uint64_t count, float *out)
-{
-    const struct linear_matrix *matrix = &work->c.matrix;
-    switch (product) {
-    case FORWARD:
-        linear_forward(kernels, matrix, work->x, work->batch, work->bias, first, count,
-                       out);
-        return;
-    case FORWARD_INT8:
-        linear_forward_int8(kernels, matrix, work->q, work->sums, work->absmax,
-                            work->batch, work->bias, first, count, out);
-        return;
-    case GRAD_INPUT:
-        linear_grad_input(kernels, matrix, work->g, work->batch, first, count, out);
-        return;
-    case GRAD_WEIGHT:
-        linear_grad_weight(kernels, work->g, work->x, work->batch, matrix->rows,
-                           matrix->columns, first, count, out);
-        return;
-    case ROWS:
-        linear_rows(kernels, matrix, first, count, out + first * matrix->columns);
-        return;
-    case PRODUCTS:
-        return;
-    }
-}
-
-/* Everything, with a float behind it that stays as it was; `given` to free. */
-static float *run_all(const struct kernels *kernels, const struct work *work,
-                      enum product product)
-{
-    const uint64_t floats = floats_of(work, product);
-    float *out = linear_floats(floats);
-    out[floats] = 12345.0f;
-    run_part(kernels, work, product, 0, extent_of(work, product), out);
-    CHECK(out[floats] == 12345.0f);
-    return out;
-}
-
-/* ---- in f64 ---------------------------------------------------------------------------
- */
+/* ---- in f64 ---- */
 
 /* The sum of products and of their magnitudes: what an error is relative to. */
 struct exact {
@@ -183,8 +68,7 @@ static void near_f64(void)
     }
 }
 
-/* ---- the order, written out
- * --------------------------------------------------------------
+/* ---- the order, written out ----------------------------------------------------------
  */
 
 static float x_or_zero(const struct work *work, uint64_t b, uint64_t column)
@@ -294,9 +178,7 @@ static void in_order(void)
     }
 }
 
-/* ---- the same bits
- * -----------------------------------------------------------------------
- */
+/* ---- the same bits ---- */
 
 static void check_same(const struct work *work, const struct kernels *kernels,
                        enum product product, uint64_t *state)
@@ -359,7 +241,7 @@ static void same_when_large(void)
     }
 }
 
-/* x, bias, y and gradients one byte off: as protocol buffers deliver them. */
+/* As protocol buffers deliver them: floats aligned to floats, to no vector. */
 static void misaligned(void)
 {
     uint64_t state = check_seed();
@@ -371,7 +253,7 @@ static void misaligned(void)
     float *x = linear_floats(5 * 333 + 1), *y = linear_floats(5 * 50 + 1);
     for (size_t i = 0; i < count; i++) {
         float *want = run_all(tables[i], &work, FORWARD);
-        float *moved = x + 1, *into = y + 1; /* 4 bytes: less is no float */
+        float *moved = x + 1, *into = y + 1;
         memcpy(moved, work.x, x_bytes);
         linear_forward(tables[i], &work.c.matrix, moved, 5, work.bias, 0, 50, into);
         CHECK_MEM(into, want, y_bytes);
@@ -379,101 +261,6 @@ static void misaligned(void)
     }
     free(x);
     free(y);
-    work_fini(&work);
-}
-
-/* ---- layout and quantization
- * ----------------------------------------------------------------
- */
-
-static void packs_by_parts(void)
-{
-    uint64_t state = check_seed();
-    for (int round = 0; round < 50; round++) {
-        struct linear_case c;
-        const uint64_t rows = linear_any(&state, 1, 60);
-        const uint64_t columns = linear_any(&state, 1, 600);
-        linear_case_init(&c, rows, columns, 64, &state);
-        const uint64_t bytes = linear_code_bytes(rows, columns);
-        CHECK_EQ(bytes, (rows + 15) / 16 * 16 * ((columns + 15) / 16 * 16) / 4);
-        uint8_t *again = malloc((size_t)bytes);
-        CHECK(again);
-        memset(again, 0xff, (size_t)bytes);
-        for (uint64_t row = rows; row-- > 0;) /* from the last to the first */
-            linear_pack(columns, 64, c.in_sequence + row * ((columns + 3) / 4), row, 1,
-                        again);
-        CHECK_MEM(again, c.codes, (size_t)bytes);
-        free(again);
-        linear_case_fini(&c);
-    }
-}
-
-static void group_sizes_held(void)
-{
-    CHECK(linear_supports(16) && linear_supports(48) && linear_supports(128));
-    CHECK(linear_supports(65536));
-    CHECK(!linear_supports(0) && !linear_supports(8) && !linear_supports(100));
-    CHECK(!linear_supports(65552));
-}
-
-static void check_quantized(const struct work *work)
-{
-    const uint64_t columns = work->c.matrix.columns, stride = linear_quantized(columns);
-    float top = 0.0f;
-    for (uint64_t i = 0; i < columns; i++)
-        top = fmaxf(top, fabsf(work->x[i]));
-    CHECK(work->absmax[0] == top);
-    int64_t sums = 0, all = 0;
-    for (uint64_t i = 0; i < stride; i++) {
-        const float want = i < columns ? rintf(work->x[i] * (127.0f / top)) : 0.0f;
-        CHECK((float)work->q[i] == want);
-        all += work->q[i];
-    }
-    for (uint64_t g = 0; g < work->c.groups; g++)
-        sums += work->sums[g];
-    CHECK(sums == all);
-}
-
-static void quantizes(void)
-{
-    uint64_t state = check_seed();
-    const struct kernels *tables[KERNELS_TABLES_MAX];
-    const size_t count = kernels_available(tables);
-    for (int round = 0; round < 50; round++) {
-        struct work work;
-        work_init(&work, 1, linear_any(&state, 1, 700), 32, 1, &state);
-        for (size_t i = 0; i < count; i++) {
-            quantize_all(tables[i], &work);
-            check_quantized(&work);
-        }
-        work_fini(&work);
-    }
-}
-
-static void quantizes_zeros_and_worse(void)
-{
-    static const float values[] = {0.0f, -0.0f, 0x1p-149f, -0x1p-122f};
-    uint64_t state = check_seed();
-    const struct kernels *tables[KERNELS_TABLES_MAX];
-    const size_t count = kernels_available(tables);
-    struct work work;
-    work_init(&work, 3, 100, 16, 1, &state);
-    for (size_t i = 0; i < count; i++) {
-        for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) {
-            for (uint64_t c = 0; c < 100; c++)
-                work.x[c] = values[v];
-            quantize_all(tables[i], &work);
-            CHECK(work.absmax[0] == 0.0f);
-            for (uint64_t c = 0; c < linear_quantized(100); c++)
-                CHECK(work.q[c] == 0);
-        }
-        work.x[7] = INFINITY;
-        quantize_all(tables[i], &work);
-        CHECK(isinf(work.absmax[0]));
-        work.x[8] = NAN;
-        quantize_all(tables[i], &work);
-        CHECK(isnan(work.absmax[0]));
-    }
     work_fini(&work);
 }
 
@@ -531,11 +318,6 @@ int main(int argc, char **argv)
         {"large shapes have the same bits on every ISA and for every split",
          same_when_large},
         {"activations and results may lie anywhere", misaligned},
-        {"rows may be laid out one by one, in any order", packs_by_parts},
-        {"group sizes are multiples of 16 up to 65536", group_sizes_held},
-        {"int8 activations are rounded to nearest even", quantizes},
-        {"rows without a scale are zeros, infinite ones are seen",
-         quantizes_zeros_and_worse},
         {"int8 products are exact at their largest", largest_sums},
         {"int8 activations cost little precision", int8_near_f32},
     };
