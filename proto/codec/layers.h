@@ -33,14 +33,18 @@ struct wire_layer_verify {
 
 /* x of Forward and AsLinear: PART_TENSOR, BLOB_DATA. Two tensors (Load: bias and
  * weight; Backward: x and grad_output): PART_REFERENCE, BLOB_REFERENCE, then
- * PART_TENSOR, BLOB_DATA. The ids of Embed: BLOB_DATA, packed varints. */
+ * PART_TENSOR, BLOB_DATA. LoadStream: PART_START with the bias as PART_REFERENCE,
+ * BLOB_REFERENCE; chunks as PART_CHUNK, BLOB_DATA. The ids of Embed: BLOB_DATA,
+ * packed varints. */
 extern const struct scan_field scan_layer_tensor[], scan_layer_tensors[],
-    scan_layer_ids[];
+    scan_layer_load_stream[], scan_layer_ids[];
 
 int decode_layer_create(const struct scan_part *root, struct wire_layer_spec *spec,
                         uint64_t *seed, char error[CODEC_ERROR_BYTES]);
 int decode_layer_load(const struct scan_part *root, struct wire_layer_spec *spec,
                       char error[CODEC_ERROR_BYTES]);
+int decode_layer_load_start(const struct scan_part *start, struct wire_layer_spec *spec,
+                            uint32_t *dtype, char error[CODEC_ERROR_BYTES]);
 /* Delete, Embed, AsLinear and Backward: but for bulk, a name. */
 int decode_layer_name(const struct scan_part *root, char name[TRIT_NAME_BYTES_MAX + 1],
                       char error[CODEC_ERROR_BYTES]);
@@ -56,7 +60,8 @@ int decode_layer_verify(const struct scan_part *root, struct wire_layer_verify *
 /* Ids that came one by one, not packed: how many the root holds. */
 size_t layer_loose_ids(const struct scan_part *root);
 
-/* Create's and Load's response, whole; also one `layers` entry of List's. */
+/* Create's, Load's and LoadStream's response, whole; also one `layers` entry of List's.
+ */
 enum { LAYER_SPEC_BYTES_MAX = 384 };
 size_t encode_layer_spec(const struct wire_layer_spec *spec, uint8_t *out,
                          size_t capacity);

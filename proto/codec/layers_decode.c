@@ -18,6 +18,10 @@ static const struct scan_field holds_reference[] = {{15, BLOB_REFERENCE, NULL}, 
 const struct scan_field scan_layer_tensor[] = {{15, PART_TENSOR, holds_data}, {0}};
 const struct scan_field scan_layer_tensors[] = {
     {14, PART_REFERENCE, holds_reference}, {15, PART_TENSOR, holds_data}, {0}};
+static const struct scan_field load_start[] = {{14, PART_REFERENCE, holds_reference},
+                                               {0}};
+const struct scan_field scan_layer_load_stream[] = {
+    {1, PART_START, load_start}, {15, PART_CHUNK, holds_data}, {0}};
 const struct scan_field scan_layer_ids[] = {{2, BLOB_DATA, NULL}, {0}};
 
 static const struct field_name names_spec[] = {
@@ -38,6 +42,11 @@ static const struct message message_create = {trit_v1_LayerCreateRequest_fields,
                                               names_create};
 static const struct message message_load = {trit_v1_LayerLoadRequest_fields,
                                             names_create};
+
+static const struct field_name names_load_start[] = {
+    {1, "spec", 0, &message_spec}, {2, "dtype", 0, NULL}, {0}};
+static const struct message message_load_start = {trit_v1_LayerLoadStart_fields,
+                                                  names_load_start};
 
 static const struct field_name names_name[] = {{1, "name", TRIT_NAME_BYTES_MAX, NULL},
                                                {0}};
@@ -115,6 +124,17 @@ int decode_layer_load(const struct scan_part *root, struct wire_layer_spec *spec
     if (part_decode(&message_load, root, &request, error) != 0)
         return -1;
     return spec_decode(&request.spec, spec, error);
+}
+
+int decode_layer_load_start(const struct scan_part *start, struct wire_layer_spec *spec,
+                            uint32_t *dtype, char error[CODEC_ERROR_BYTES])
+{
+    trit_v1_LayerLoadStart request;
+    if (part_decode(&message_load_start, start, &request, error) != 0 ||
+        spec_decode(&request.spec, spec, error) != 0)
+        return -1;
+    *dtype = (uint32_t)request.dtype;
+    return 0;
 }
 
 int decode_layer_name(const struct scan_part *root, char name[TRIT_NAME_BYTES_MAX + 1],

@@ -1,5 +1,5 @@
-/* Layers.Load: latents in, a packed layer out, in memory that does not grow with
- * the weight: rows are projected as they come.
+/* Layers.Load and LoadStream: latents in, a packed layer out, in memory that does not
+ * grow with the weight: rows are projected as they come.
  *
  *   bytes -> a batch of rows -> pool: project, pack, write latents -> back
  *
@@ -36,8 +36,11 @@ struct load {
     struct batch *filling; /* NULL = none */
     size_t filled;
     uint64_t received, expected, next_row;
-    uint32_t in_flight; /* submitted and not yet back */
-    bool complete;      /* the request is whole */
+    uint32_t in_flight;      /* submitted and not yet back */
+    bool complete;           /* the request is whole */
+    struct wire_chunk chunk; /* of a stream: the one that comes */
+    bool chunk_seen;         /* in this message */
+    uint32_t crc;            /* of its data so far */
     uint64_t non_finite, first_non_finite;
 };
 
@@ -239,7 +242,16 @@ static int reserve(struct call *call, struct load *load)
     return latents_create(&load->making.latents, layers, &call->failure);
 }
 
-/* The spec and the weight's header have come, its bytes have not. */
+/* Spec and weight are known by name and shape, the weight's bytes have not come. */
+static int start(struct call *call, struct load *load, const struct wire_layer_spec *wire)
+{
+    load->spec = spec_of_wire(wire);
+    if (layer_spec_check(&load->spec, &call->failure) < 0 || check_weight(call, load) < 0)
+        return -1;
+    load->expected = load->spec.out_features * row_bytes(load);
+    return reserve(call, load);
+}
+
 static int weight_begin(struct call *call, uint64_t length)
 {
     struct load *load = call->method_state;
@@ -254,15 +266,13 @@ static int weight_begin(struct call *call, uint64_t length)
         return decode_failed(call, "", error);
     if (decode_tensor(&call->scan.parts[PART_TENSOR], &load->weight, error) < 0)
         return decode_failed(call, "weight.", error);
-    load->spec = spec_of_wire(&wire);
-    if (layer_spec_check(&load->spec, &call->failure) < 0 || check_weight(call, load) < 0)
+    if (start(call, load, &wire) < 0)
         return -1;
-    load->expected = load->spec.out_features * row_bytes(load);
     if (length != load->expected)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "weight.data",
                     "weight.data: %llu bytes, but the shape needs %llu",
                     (unsigned long long)length, (unsigned long long)load->expected);
-    return reserve(call, load);
+    return 0;
 }
 
 static int blob_begin(struct call *call, uint32_t blob, uint64_t length)
@@ -348,5 +358,140 @@ const struct method method_layers_load = {
     .blob_end = blob_end,
     .message = message,
     .request = request,
+    .cancel = making_cancel,
+    .fini = fini,
+};
+
+/* ---- the same in a stream ---------------------------------------------------------- */
+
+static int chunk_begin(struct call *call, uint64_t length)
+{
+    struct load *load = call->method_state;
+    char error[CODEC_ERROR_BYTES];
+
+    if (!load->making.layer)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                    "start: must be the first message, before any chunk");
+    if (load->chunk_seen)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk",
+                    "chunk: given twice in a message");
+    if (decode_chunk(&call->scan.parts[PART_CHUNK], &load->chunk, error) < 0)
+        return decode_failed(call, "chunk.", error);
+    load->chunk_seen = true;
+    load->crc = 0;
+    if (load->chunk.offset != load->received)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.offset",
+                    "chunk.offset: %llu, but the next byte is %llu",
+                    (unsigned long long)load->chunk.offset,
+                    (unsigned long long)load->received);
+    if (length > CHUNK_BYTES_MAX) {
+        metric_limit(call->rpc->config.metrics, L_CHUNK);
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
+                    "chunk.data: %llu bytes, the limit is %u", (unsigned long long)length,
+                    (unsigned)CHUNK_BYTES_MAX);
+    }
+    if (length > load->expected - load->received)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
+                    "chunk.data: %llu bytes at offset %llu go beyond the weight's %llu",
+                    (unsigned long long)length, (unsigned long long)load->received,
+                    (unsigned long long)load->expected);
+    return 0;
+}
+
+static int stream_blob_begin(struct call *call, uint32_t blob, uint64_t length)
+{
+    struct load *load = call->method_state;
+
+    return blob == BLOB_DATA ? chunk_begin(call, length)
+                             : bulk_begin(&load->bias, call, "start.bias.data");
+}
+
+static int stream_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
+                             size_t bytes_count)
+{
+    struct load *load = call->method_state;
+
+    if (blob == BLOB_DATA && load->chunk.has_crc32c)
+        load->crc = crc32c(load->crc, bytes, bytes_count);
+    return blob_bytes(call, blob, bytes, bytes_count);
+}
+
+static int stream_blob_end(struct call *call, uint32_t blob)
+{
+    struct load *load = call->method_state;
+
+    if (blob != BLOB_DATA || !load->chunk.has_crc32c || load->chunk.crc32c == load->crc)
+        return 0;
+    return fail(&call->failure, TRIT_DATA_LOSS, "chunk.crc32c",
+                "chunk.crc32c: 0x%08x, but the bytes at offset %llu have 0x%08x",
+                (unsigned)load->chunk.crc32c, (unsigned long long)load->chunk.offset,
+                (unsigned)load->crc);
+}
+
+static int stream_start(struct call *call)
+{
+    struct load *load = call->method_state;
+    struct wire_layer_spec wire;
+    char error[CODEC_ERROR_BYTES];
+    uint32_t dtype;
+
+    if (load->making.layer)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start", "start: sent twice");
+    if (decode_layer_load_start(&call->scan.parts[PART_START], &wire, &dtype, error) < 0)
+        return decode_failed(call, "start.", error);
+    load->weight = (struct wire_tensor){
+        .dtype = dtype, .rank = 2, .shape = {wire.out_features, wire.in_features}};
+    if (start(call, load, &wire) < 0)
+        return -1;
+    return take_bias(call, load);
+}
+
+static int stream_message(struct call *call)
+{
+    struct load *load = call->method_state;
+    const struct scan_part *parts = call->scan.parts;
+    bool chunk_seen = load->chunk_seen;
+
+    load->chunk_seen = false;
+    if (parts[PART_START].seen && !chunk_seen)
+        return stream_start(call);
+    if (parts[PART_CHUNK].seen && !parts[PART_START].seen) {
+        int result = chunk_seen ? 0 : chunk_begin(call, 0);
+
+        load->chunk_seen = false;
+        return result;
+    }
+    return fail(&call->failure, TRIT_INVALID_ARGUMENT, "message",
+                "message: number %u is neither start nor chunk",
+                (unsigned)call->messages);
+}
+
+static int stream_request(struct call *call)
+{
+    struct load *load = call->method_state;
+
+    if (!load->making.layer)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                    "start: the stream ended without it");
+    if (load->received != load->expected)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
+                    "chunk.data: the stream ended after %llu of %llu bytes",
+                    (unsigned long long)load->received,
+                    (unsigned long long)load->expected);
+    return request(call);
+}
+
+const struct method method_layers_load_stream = {
+    .path = "/trit.v1.Layers/LoadStream",
+    .streaming = true,
+    .scan = scan_layer_load_stream,
+    .state_bytes = sizeof(struct load),
+    .begin = begin,
+    .blob_begin = stream_blob_begin,
+    .blob_bytes = stream_blob_bytes,
+    .blob_end = stream_blob_end,
+    .message = stream_message,
+    .request = stream_request,
+    .cancel = making_cancel,
     .fini = fini,
 };

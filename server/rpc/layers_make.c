@@ -80,7 +80,7 @@ void making_rows(const struct kernels *kernels, struct layer *layer,
 
 static struct making *making_of(struct call *call)
 {
-    return call->method_state; /* the first member of every state that makes */
+    return call->method_state;
 }
 
 static int save_run(struct call *call, uint64_t piece, struct lane *lane)
@@ -119,7 +119,16 @@ int making_save(struct making *making, struct call *call)
         .done = save_done,
     };
 
+    making->saving = true;
     return pieces_start(&making->pieces, call, &spec);
+}
+
+void making_cancel(struct call *call)
+{
+    struct making *making = making_of(call);
+
+    if (making->layer && !making->saving)
+        layer_forget(making->layer);
 }
 
 void making_fini(struct making *making, struct call *call)
@@ -224,5 +233,6 @@ const struct method method_layers_create = {
     .state_bytes = sizeof(struct create),
     .message = message,
     .request = request,
+    .cancel = making_cancel,
     .fini = fini,
 };

@@ -7,12 +7,13 @@
 #include "rpc/layers_call.h"
 #include "rpc/layers_pieces.h"
 
-struct making {
+struct making {          /* the first member of the state of a method that makes */
     struct layer *layer; /* MAKING, held */
     struct pieces pieces;
     struct latents_file latents; /* KEPT: being written */
     uint64_t latents_bytes;
     uint32_t latents_crc;
+    bool saving; /* the name is the file's from here on, whatever becomes of the call */
 };
 
 /* Bytes of the codes of `rows` rows as ternarize writes them. */
@@ -26,6 +27,10 @@ void making_rows(const struct kernels *kernels, struct layer *layer,
 
 /* All rows are packed: saves, publishes, answers with the spec, ends the call. */
 int making_save(struct making *making, struct call *call);
+
+/* The row `cancel` of such a method: the name is free before the peer hears of the
+ * failure, unless the layer is being saved. */
+void making_cancel(struct call *call);
 
 /* Forgets a layer that was not published. */
 void making_fini(struct making *making, struct call *call);
