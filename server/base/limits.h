@@ -10,11 +10,11 @@
 
 enum {
     GROUP_SIZE_DEFAULT = 128,
-    GROUP_SIZE_MAX = 65536,          /* elements; INVALID_ARGUMENT */
-    HEADER_FIELDS_MAX = 100,         /* per request; RESOURCE_EXHAUSTED */
-    HEADER_BYTES_MAX = 16384,        /* name + value + 32 each; RESOURCE_EXHAUSTED */
-    ENVELOPE_BYTES_MAX = 16384,      /* small fields of a (sub)message; RESOURCE_EXHAUSTED */
-    CHUNK_BYTES_MAX = 4 << 20,       /* data of one TensorChunk; INVALID_ARGUMENT */
+    GROUP_SIZE_MAX = 65536,     /* elements; INVALID_ARGUMENT */
+    HEADER_FIELDS_MAX = 100,    /* per request; RESOURCE_EXHAUSTED */
+    HEADER_BYTES_MAX = 16384,   /* name + value + 32 each; RESOURCE_EXHAUSTED */
+    ENVELOPE_BYTES_MAX = 16384, /* small fields of a (sub)message; RESOURCE_EXHAUSTED */
+    CHUNK_BYTES_MAX = 4 << 20,  /* data of one TensorChunk; INVALID_ARGUMENT */
     REPLY_CHUNK_BYTES_MAX = 2 << 20, /* data of one reply chunk we send */
     LIST_PAGE_MAX = 1000,            /* reports in one page; clamped */
 };

@@ -20,8 +20,8 @@ static int message(struct call *call)
 
 static bool known(const char *service)
 {
-    static const char *const services[] = {"", "trit.v1.Ternary", "trit.v1.Reports", "trit.v1.Layers",
-                                           "grpc.health.v1.Health"};
+    static const char *const services[] = {"", "trit.v1.Ternary", "trit.v1.Reports",
+                                           "trit.v1.Layers", "grpc.health.v1.Health"};
 
     for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
         if (strcmp(services[i], service) == 0)

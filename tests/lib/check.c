@@ -57,8 +57,8 @@ void check_mem(const char *file, int line, const char *what, const void *a, cons
 
     for (size_t i = 0; i < n; i++)
         if (x[i] != y[i])
-            check_failed(file, line, "%s: byte %zu of %zu is %02x, not %02x", what, i, n, x[i],
-                         y[i]);
+            check_failed(file, line, "%s: byte %zu of %zu is %02x, not %02x", what, i, n,
+                         x[i], y[i]);
 }
 
 static bool wanted(const char *sentence, int argc, char **argv)

@@ -36,28 +36,29 @@ uint64_t check_seed(void);
 /* The next number of a splitmix64 sequence. */
 uint64_t check_random(uint64_t *state);
 
-#define CHECK_RUN(cases, argc, argv)                                           \
+#define CHECK_RUN(cases, argc, argv)                                                     \
     check_run((cases), sizeof(cases) / sizeof((cases)[0]), (argc), (argv))
 
-#define CHECK(condition)                                                       \
-    do {                                                                       \
-        if (!(condition))                                                      \
-            check_failed(__FILE__, __LINE__, "%s", #condition);                \
+#define CHECK(condition)                                                                 \
+    do {                                                                                 \
+        if (!(condition))                                                                \
+            check_failed(__FILE__, __LINE__, "%s", #condition);                          \
     } while (0)
 
-#define CHECK_EQ(a, b)                                                         \
-    do {                                                                       \
-        unsigned long long check_a = (unsigned long long)(a),                  \
-                           check_b = (unsigned long long)(b);                  \
-        if (check_a != check_b)                                                \
-            check_failed(__FILE__, __LINE__, "%s is %llu, %s is %llu", #a,     \
-                         check_a, #b, check_b);                                \
+#define CHECK_EQ(a, b)                                                                   \
+    do {                                                                                 \
+        unsigned long long check_a = (unsigned long long)(a),                            \
+                           check_b = (unsigned long long)(b);                            \
+        if (check_a != check_b)                                                          \
+            check_failed(__FILE__, __LINE__, "%s is %llu, %s is %llu", #a, check_a, #b,  \
+                         check_b);                                                       \
     } while (0)
 
 #define CHECK_STR(a, b) check_str(__FILE__, __LINE__, #a, (a), (b))
 #define CHECK_MEM(a, b, n) check_mem(__FILE__, __LINE__, #a, (a), (b), (n))
 
-void check_str(const char *file, int line, const char *what, const char *a, const char *b);
+void check_str(const char *file, int line, const char *what, const char *a,
+               const char *b);
 void check_mem(const char *file, int line, const char *what, const void *a, const void *b,
                size_t n);
 

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "proto/codec/codec.h"
+#include "proto/framing.h"
 #include "tests/lib/check.h"
 #include "tests/lib/service.h"
 
