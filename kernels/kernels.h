@@ -43,7 +43,7 @@ void kernels_leave(const struct kernels_env *env);
 
 /* Bytes of one element; 0 for a dtype that is not an element type. */
 size_t dtype_bytes(enum trit_dtype dtype);
-const char *dtype_name(enum trit_dtype dtype);       /* "bf16" */
+const char *dtype_name(enum trit_dtype dtype);          /* "bf16" */
 const char *encoding_name(enum trit_encoding encoding); /* "pq2_0" */
 bool encoding_by_name(const char *name, enum trit_encoding *encoding);
 
@@ -61,7 +61,7 @@ struct encoding_layout {
     uint32_t block_elements; /* rows must be a multiple; 1 = any row */
     uint32_t block_bytes;    /* of one block; 0 = dense (element size) */
     enum scale_place scales;
-    uint32_t group_size;     /* the only group size it can hold; 0 = any */
+    uint32_t group_size; /* the only group size it can hold; 0 = any */
 };
 
 /* NULL for a number outside the enum. */
@@ -70,14 +70,14 @@ const struct encoding_layout *encoding_layout(enum trit_encoding encoding);
 /* Counts over a run; exact integers, so they add up in any order. */
 struct ternary_counts {
     uint64_t negatives, zeros, positives;
-    uint64_t zero_groups;      /* groups whose elements are all zero */
-    uint64_t non_finite;       /* NaN and infinities among the input */
-    uint64_t first_non_finite; /* element index in the run; UINT64_MAX: none */
-    uint64_t near_threshold;   /* 0.475 s <= |w| <= 0.525 s, s > 0; in verify with a
-                                  reference: of its latents */
+    uint64_t zero_groups;       /* groups whose elements are all zero */
+    uint64_t non_finite;        /* NaN and infinities among the input */
+    uint64_t first_non_finite;  /* element index in the run; UINT64_MAX: none */
+    uint64_t near_threshold;    /* 0.475 s <= |w| <= 0.525 s, s > 0; in verify with a
+                                   reference: of its latents */
     uint64_t scales_lossy_fp16; /* scales that f16 does not give back exactly */
-    uint64_t scales_lost;      /* scales that are inf or 0 in f16, s > 0 itself */
-    uint64_t first_scale_lost; /* group index in the run; UINT64_MAX: none */
+    uint64_t scales_lost;       /* scales that are inf or 0 in f16, s > 0 itself */
+    uint64_t first_scale_lost;  /* group index in the run; UINT64_MAX: none */
 };
 
 /* Per group sums in f64, each in the canonical order. To total a tensor, add
@@ -102,7 +102,7 @@ struct ternarize_job {
     uint8_t *codes; /* count * ceil(group_len/4): 2-bit, least significant first; the
                        last byte's unused codes are 1 */
     struct group_sums *sums; /* count */
-    bool stream_stores; /* out will not be read soon and is large: bypass caches */
+    bool stream_stores;      /* out will not be read soon and is large: bypass caches */
 };
 
 /* Adds to *counts. Where non_finite > 0 the outputs are meaningless. Indices in
@@ -112,9 +112,9 @@ void ternarize(const struct kernels *kernels, const struct ternarize_job *job,
 
 /* What a verification sees beyond the counts. Merge in run order. */
 struct ternary_check {
-    uint64_t valid;         /* elements within tolerance of {-1, 0, +1} */
-    float max_round_error;  /* largest |w/s - t| */
-    uint32_t sample_count;  /* distinct offending w/s, in order of appearance */
+    uint64_t valid;        /* elements within tolerance of {-1, 0, +1} */
+    float max_round_error; /* largest |w/s - t| */
+    uint32_t sample_count; /* distinct offending w/s, in order of appearance */
     float samples[TRIT_SAMPLES_MAX];
     uint64_t mismatches;     /* elements unlike the reference's projection */
     uint64_t first_mismatch; /* element index in the run; UINT64_MAX: none */
@@ -125,11 +125,10 @@ void ternary_check_init(struct ternary_check *check);
 
 /* Adds `more`, whose run begins `elements` and `groups` after the origin of
  * *counts, so that first_* come out right. */
-void ternary_counts_add(struct ternary_counts *counts,
-                        const struct ternary_counts *more, uint64_t elements,
-                        uint64_t groups);
-void ternary_check_add(struct ternary_check *check,
-                       const struct ternary_check *more, uint64_t elements);
+void ternary_counts_add(struct ternary_counts *counts, const struct ternary_counts *more,
+                        uint64_t elements, uint64_t groups);
+void ternary_check_add(struct ternary_check *check, const struct ternary_check *more,
+                       uint64_t elements);
 
 /* Verify a run that claims to be ternary. The group's scale is its largest
  * magnitude (DENSE) or the stored one. An element is valid when |w/s - t| <=
@@ -144,8 +143,8 @@ struct verify_job {
     size_t count, group_len;
     float tolerance;
     const void *in;
-    const float *in_scales;  /* encodings with scales beside the data (widened) */
-    const void *reference;   /* latents, count * group_len, or NULL */
+    const float *in_scales; /* encodings with scales beside the data (widened) */
+    const void *reference;  /* latents, count * group_len, or NULL */
     enum trit_dtype reference_dtype;
     size_t divisor;          /* for projecting the reference */
     float *scales;           /* count; out */
@@ -165,14 +164,12 @@ struct unpack_job {
     const float *in_scales;
     void *out; /* count * group_len elements */
 };
-int unpack(const struct kernels *kernels, const struct unpack_job *job,
-           uint64_t *bad);
+int unpack(const struct kernels *kernels, const struct unpack_job *job, uint64_t *bad);
 
 /* Adds the 3x3 table of `elements` 2-bit codes going from -> to; both packed as
  * in ternarize_job.codes with `group_len`-element groups byte-aligned. */
-void transitions(const struct kernels *kernels, const uint8_t *from,
-                 const uint8_t *to, size_t count, size_t group_len,
-                 uint64_t table[9]);
+void transitions(const struct kernels *kernels, const uint8_t *from, const uint8_t *to,
+                 size_t count, size_t group_len, uint64_t table[9]);
 
 /* CRC-32C (Castagnoli, RFC 3720 B.4); start with 0, feed in pieces. */
 uint32_t crc32c(uint32_t crc, const void *bytes, size_t count);

@@ -1,5 +1,5 @@
-/* What kernels_peers.py sets beside NumPy and its kin: a file's f32 projected on one pinned
- * thread, into the same output each round; prints the median seconds.
+/* What kernels_peers.py sets beside NumPy and its kin: a file's f32 projected on one
+ * pinned thread, into the same output each round; prints the median seconds.
  *
  *   kernels_peer FILE ENCODING */
 #include <sched.h>
