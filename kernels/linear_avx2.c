@@ -16,7 +16,7 @@ enum {
     F32_TILES = 2,
     F32_MANY_TILES = 1,
     F32_MANY = 4,
-    INT8_TILES = 2,
+    INT8_TILES = 4,
     INT8_MANY_TILES = 2,
     INT8_MANY = 2,
 };
@@ -160,12 +160,15 @@ add_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
     vi sums[8];
     for (size_t i = 0; i < tiles * many; i++)
         sums[i] = vi_splat(0);
-    for (uint64_t u = 0; u < units; u++, codes += 64, q += 16)
-        for (int k = 0; k < 4; k++)
-            for (size_t t = 0; t < tiles; t++) {
-                const vi words = vi_right(vi_load(codes + t * tile_bytes), 2 * k);
-                const __m256i a = _mm256_and_si256(words.a, mask);
-                const __m256i b = _mm256_and_si256(words.b, mask);
+    for (uint64_t u = 0; u < units; u++, codes += 64, q += 16) {
+        for (size_t t = 0; t < tiles; t++)
+            _mm_prefetch((const char *)codes + t * tile_bytes + 1024, _MM_HINT_T0);
+        for (size_t t = 0; t < tiles; t++) {
+            const vi words = vi_load(codes + t * tile_bytes);
+            for (int k = 0; k < 4; k++) {
+                const vi places = vi_right(words, 2 * k);
+                const __m256i a = _mm256_and_si256(places.a, mask);
+                const __m256i b = _mm256_and_si256(places.b, mask);
                 for (size_t n = 0; n < many; n++) {
                     const __m256i x = four_of(q + n * q_stride + 4 * k);
                     vi *sum = &sums[t * many + n];
@@ -173,6 +176,8 @@ add_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
                     sum->b = _mm256_add_epi16(sum->b, _mm256_maddubs_epi16(b, x));
                 }
             }
+        }
+    }
     for (size_t i = 0; i < tiles * many; i++) {
         dots[i].a = _mm256_add_epi32(dots[i].a, _mm256_madd_epi16(sums[i].a, ones));
         dots[i].b = _mm256_add_epi32(dots[i].b, _mm256_madd_epi16(sums[i].b, ones));
