@@ -223,7 +223,7 @@ int result_prepare(struct result *result, struct call *call, uint64_t elements)
     return 0;
 }
 
-uint64_t result_bytes(const struct result *result)
+static uint64_t result_bytes(const struct result *result)
 {
     return result->elements * dtype_bytes((enum trit_dtype)result->tensor.dtype);
 }

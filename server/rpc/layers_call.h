@@ -57,7 +57,6 @@ struct result {
 };
 /* Memory for `elements` f32 values, or -1. */
 int result_prepare(struct result *result, struct call *call, uint64_t elements);
-uint64_t result_bytes(const struct result *result);
 float *result_values(const struct result *result);
 void result_narrow(struct result *result); /* any thread */
 void result_fini(struct result *result, struct call *call);
