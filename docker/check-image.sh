@@ -37,7 +37,8 @@ test ! -e "$root/usr/bin/gcc"
 mkfifo "$build/ready.$$"
 exec 4<>"$build/ready.$$"
 rm "$build/ready.$$"
-inside /usr/bin/tritd --listen 127.0.0.1:0 --http 127.0.0.1:0 --data-dir /var/lib/tritd >&4 &
+# Not by inside: the process has to be the daemon itself, for the signal.
+chroot --userspec=656:656 "$root" /usr/bin/tritd --listen 127.0.0.1:0 --http 127.0.0.1:0 --data-dir /var/lib/tritd >&4 &
 daemon=$!
 read -r -t 20 ready <&4
 echo "$ready"
