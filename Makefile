@@ -240,6 +240,7 @@ run: bins ## start tritd and ternarize a real checkpoint (CHECKPOINT=file for yo
 # ---- unit tests: tests/unit/<room>/test_*.c links with that room ------------------
 TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/*/test_*.c))
 TESTS_WANTED := $(filter $(O)/tests/unit/$(if $(filter *,$(ROOM)),%,$(ROOM)/%),$(TESTS))
+$(TESTS:%=%.o): | $(BUILD)/deps/test
 TESTLIB := $(O)/testlib.a
 $(TESTLIB): $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
 	@$(AR) rcs $@ $^
@@ -320,9 +321,10 @@ $(O)/tests/bench/%: $(O)/tests/bench/%.o $(LINK_lib)
 	@$(CC) -o $@ $< -Wl,--start-group $(LINK_lib) -Wl,--end-group $(LDFLAGS_ALL) $(LIBS_ALL_lib)
 
 .PHONY: bench
-bench: bins $(BENCHES) $(STUBS) ## measure; writes build/bench.json
+bench: bins $(BENCHES) $(O)/tests/bench/kernels_peer $(STUBS) $(PYMLX)/stamp ## measure; writes build/bench.json
+	@$(PYMLX)/bin/pip install -q gguf
 	@TRIT_O=$(abspath $(O)) TRIT_STUBS=$(abspath $(BUILD)/stubs) $(BUILD)/venv/bin/python \
-	  tests/bench/bench.py $(BUILD)/bench.json $(BENCHES)
+	  tests/bench/bench.py $(BUILD)/bench.json $(PYMLX)/bin/python $(BENCHES)
 
 FUZZERS := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/*/fuzz_*.c))
 .PHONY: fuzz fuzzers

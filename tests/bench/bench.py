@@ -1,10 +1,11 @@
 """make bench: runs the benches and writes build/bench.json.
 
-    tests/bench/bench.py OUTPUT BENCH_PROGRAM...
+    tests/bench/bench.py OUTPUT PEERS_PYTHON BENCH_PROGRAM...
 
-bench_kernels appends JSON lines to the file it is given; bench_rpc prints them
-and is given the address of a daemon of its own. A line has measure, figure and
-unit, and where there is a goal also goal, holds and against.
+bench_kernels and bench_linear append JSON lines to the file they are given;
+bench_rpc prints them and is given the address of a daemon of its own;
+kernels_peers.py runs under PEERS_PYTHON, which has what it compares with. A line
+has measure, figure and unit, and where there is a goal also goal, holds and against.
 """
 import json
 import os
@@ -29,10 +30,22 @@ def lines(text):
     return [entry(**json.loads(line)) for line in text.splitlines() if line.startswith("{")]
 
 
-def kernels(program, folder):
-    path = pathlib.Path(folder) / "kernels"
-    subprocess.run([program, str(path)], check=True)
+def appended(folder, *command):
+    """What a command appends to the file it is given as its next argument."""
+    path = pathlib.Path(folder) / "lines"
+    path.touch()
+    subprocess.run([*command[:2], str(path), *command[2:]] if command[1:] else
+                   [*command, str(path)], check=True)
     return lines(path.read_text())
+
+
+def kernels(program, folder):
+    return appended(folder, program)
+
+
+def peers(python, program, folder):
+    here = pathlib.Path(__file__).parent
+    return appended(folder, python, str(here / "kernels_peers.py"), program)
 
 
 def rpc(program, folder):
@@ -57,10 +70,12 @@ def table(entries):
 
 
 def main():
-    output, programs = sys.argv[1], sys.argv[2:]
+    output, python, programs = sys.argv[1], sys.argv[2], sys.argv[3:]
+    runs = [(rpc if program.endswith("rpc") else kernels, program) for program in programs]
+    peer = str(pathlib.Path(programs[0]).parent / "kernels_peer")
+    runs.append((lambda program, folder: peers(python, program, folder), peer))
     entries = []
-    for program in programs:
-        run = kernels if program.endswith("kernels") else rpc
+    for run, program in runs:
         with tempfile.TemporaryDirectory() as folder:
             found = run(program, folder)
         table(found)
