@@ -57,7 +57,8 @@ int call_write_message(struct call *call, const void *bytes, size_t count)
         return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "no memory for the reply");
     frame_prefix(piece->bytes, (uint32_t)count);
-    memcpy(piece->bytes + GRPC_PREFIX_BYTES, bytes, count);
+    if (count > 0)
+        memcpy(piece->bytes + GRPC_PREFIX_BYTES, bytes, count);
     call_write(call, &piece->slice);
     return 0;
 }
