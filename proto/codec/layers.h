@@ -31,6 +31,12 @@ struct wire_layer_verify {
     float tolerance;
 };
 
+struct wire_layer_forward {
+    char name[TRIT_NAME_BYTES_MAX + 1];
+    uint32_t activations;
+    bool report_error;
+};
+
 /* x of Forward and AsLinear: PART_TENSOR, BLOB_DATA. Two tensors (Load: bias and
  * weight; Backward: x and grad_output): PART_REFERENCE, BLOB_REFERENCE, then
  * PART_TENSOR, BLOB_DATA. LoadStream: PART_START with the bias as PART_REFERENCE,
@@ -48,8 +54,8 @@ int decode_layer_load_start(const struct scan_part *start, struct wire_layer_spe
 /* Delete, Embed, AsLinear and Backward: but for bulk, a name. */
 int decode_layer_name(const struct scan_part *root, char name[TRIT_NAME_BYTES_MAX + 1],
                       char error[CODEC_ERROR_BYTES]);
-int decode_layer_forward(const struct scan_part *root, char name[TRIT_NAME_BYTES_MAX + 1],
-                         uint32_t *activations, char error[CODEC_ERROR_BYTES]);
+int decode_layer_forward(const struct scan_part *root, struct wire_layer_forward *out,
+                         char error[CODEC_ERROR_BYTES]);
 int decode_layer_get(const struct scan_part *root, struct wire_layer_get *out,
                      char error[CODEC_ERROR_BYTES]);
 int decode_layer_list(const struct scan_part *root, struct wire_layer_list *out,
@@ -77,6 +83,10 @@ struct wire_layer_got {
 };
 size_t encode_layer_got(const struct wire_layer_got *reply, uint8_t *out, size_t capacity,
                         size_t cut[2]);
+
+/* LayerForwardResponse's errors; y, field 15, follows. */
+size_t encode_layer_errors(float max_error, float relative_error, uint8_t *out,
+                           size_t capacity);
 
 /* A Tensor as field `number`, up to its bytes: y, rows, logits, gradients. */
 size_t encode_layer_tensor(uint32_t number, const struct wire_tensor *tensor,

@@ -54,7 +54,11 @@ static const struct message message_name = {trit_v1_LayerDeleteRequest_fields,
                                             names_name};
 
 static const struct field_name names_forward[] = {
-    {1, "name", TRIT_NAME_BYTES_MAX, NULL}, {2, "activations", 0, NULL}, {0}};
+    {1, "name", TRIT_NAME_BYTES_MAX, NULL},
+    {2, "activations", 0, NULL},
+    {3, "report_error", 0, NULL},
+    {0},
+};
 static const struct message message_forward = {trit_v1_LayerForwardRequest_fields,
                                                names_forward};
 
@@ -147,15 +151,16 @@ int decode_layer_name(const struct scan_part *root, char name[TRIT_NAME_BYTES_MA
                      name, error);
 }
 
-int decode_layer_forward(const struct scan_part *root, char name[TRIT_NAME_BYTES_MAX + 1],
-                         uint32_t *activations, char error[CODEC_ERROR_BYTES])
+int decode_layer_forward(const struct scan_part *root, struct wire_layer_forward *out,
+                         char error[CODEC_ERROR_BYTES])
 {
     trit_v1_LayerForwardRequest request;
     if (part_decode(&message_forward, root, &request, error) != 0 ||
         wire_text("name", request.name.bytes, request.name.size, TRIT_NAME_BYTES_MAX,
-                  name, error) != 0)
+                  out->name, error) != 0)
         return -1;
-    *activations = (uint32_t)request.activations;
+    out->activations = (uint32_t)request.activations;
+    out->report_error = request.report_error;
     return 0;
 }
 

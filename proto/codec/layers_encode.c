@@ -57,6 +57,19 @@ size_t encode_layer_got(const struct wire_layer_got *reply, uint8_t *out, size_t
     return wire_blob_head(&stream, 15, reply->data_bytes) ? stream.bytes_written : 0;
 }
 
+size_t encode_layer_errors(float max_error, float relative_error, uint8_t *out,
+                           size_t capacity)
+{
+    const trit_v1_LayerForwardResponse wire = {.has_max_error = true,
+                                               .max_error = max_error,
+                                               .has_relative_error = true,
+                                               .relative_error = relative_error};
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return pb_encode(&stream, trit_v1_LayerForwardResponse_fields, &wire)
+               ? stream.bytes_written
+               : 0;
+}
+
 size_t encode_layer_tensor(uint32_t number, const struct wire_tensor *tensor,
                            uint64_t data_bytes, uint8_t *out, size_t capacity)
 {

@@ -75,7 +75,7 @@ static void narrow_done(struct call *call)
         return;
     for (uint32_t i = 0; i < backward->result_count; i++)
         results[i] = &backward->results[i];
-    reply_tensors(call, results, 1, backward->result_count);
+    reply_tensors(call, NULL, results, 1, backward->result_count);
 }
 
 static int narrow_run(struct call *call, uint64_t piece, struct lane *lane)

@@ -263,11 +263,11 @@ static void result_released(struct h2_slice *slice)
     (void)slice;
 }
 
-void reply_tensors(struct call *call, struct result *const results[], uint32_t first,
-                   uint32_t count)
+void reply_tensors(struct call *call, const struct reply_fields *fields,
+                   struct result *const results[], uint32_t first, uint32_t count)
 {
-    uint8_t head[GRPC_PREFIX_BYTES + REPLY_HEAD_BYTES_MAX];
-    uint64_t total = 0;
+    uint8_t head[GRPC_PREFIX_BYTES + REPLY_FIELDS_BYTES_MAX + REPLY_HEAD_BYTES_MAX];
+    uint64_t total = fields ? fields->count : 0;
 
     for (uint32_t i = 0; i < count; i++)
         total += encode_layer_tensor(first + i, &results[i]->tensor,
@@ -275,10 +275,16 @@ void reply_tensors(struct call *call, struct result *const results[], uint32_t f
                  result_bytes(results[i]);
     for (uint32_t i = 0; i < count; i++) {
         struct result *result = results[i];
-        size_t at = i == 0 ? GRPC_PREFIX_BYTES : 0;
+        size_t at = 0;
 
-        if (i == 0)
+        if (i == 0) {
             frame_prefix(head, (uint32_t)total);
+            at = GRPC_PREFIX_BYTES;
+            if (fields) {
+                memcpy(head + at, fields->bytes, fields->count);
+                at += fields->count;
+            }
+        }
         at += encode_layer_tensor(first + i, &result->tensor, result_bytes(result),
                                   head + at, sizeof(head) - at);
         if (call_write_copy(call, head, at) < 0) {

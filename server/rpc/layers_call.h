@@ -64,9 +64,16 @@ void result_fini(struct result *result, struct call *call);
 /* Fails when a reply of that many bytes would exceed message_bytes_max. */
 int check_reply_bytes(struct call *call, const char *field, uint64_t bytes);
 
-/* Sends `count` results as the fields `first`, `first` + 1... and ends the call. */
-void reply_tensors(struct call *call, struct result *const results[], uint32_t first,
-                   uint32_t count);
+/* Sends a message that begins with small fields already encoded (at most
+ * REPLY_FIELDS_BYTES_MAX, or none), then `count` results as the fields `first`,
+ * `first` + 1..., and ends the call. */
+enum { REPLY_FIELDS_BYTES_MAX = 64 };
+struct reply_fields {
+    uint8_t bytes[REPLY_FIELDS_BYTES_MAX];
+    size_t count;
+};
+void reply_tensors(struct call *call, const struct reply_fields *fields,
+                   struct result *const results[], uint32_t first, uint32_t count);
 
 /* RESOURCE_EXHAUSTED: the memory budget is spent. */
 int memory_spent(struct call *call);

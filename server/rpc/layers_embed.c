@@ -107,7 +107,7 @@ static void done(struct call *call)
     struct result *results[] = {&embed->rows};
 
     if (call->state == CALL_WORKING)
-        reply_tensors(call, results, 1, 1);
+        reply_tensors(call, NULL, results, 1, 1);
 }
 
 static int check_ids(struct call *call, const struct embed *embed)

@@ -1,7 +1,7 @@
 /* Layers.Forward and Layers.AsLinear: x . Wt^T, and a bias.
  *
  *   x whole -> widened, or quantized, row by row -> products, rows of Wt by rows
- *   of x -> rounded to x's dtype -> reply
+ *   of x, compared with those by f32 if asked to -> rounded to x's dtype -> reply
  *
  * Each arrow is a computation in pieces; none of them shows in the bits. */
 #include <math.h>
@@ -9,17 +9,22 @@
 
 #include "base/checked.h"
 #include "rpc/layers_call.h"
+#include "rpc/layers_error.h"
 #include "rpc/layers_pieces.h"
 #include "rpc/tensor_call.h"
 
 /* As in layers.proto. */
 enum activations { ACTIVATIONS_F32 = 0, ACTIVATIONS_INT8 = 1 };
 
-enum { BATCH_ROWS = 64 /* of x, in a piece */ };
+enum {
+    BATCH_ROWS = 64, /* of x, in a piece */
+    /* As in layers.proto. */
+    FIELD_Y = 15,
+    FIELD_LOGITS = 1,
+};
 
 struct forward {
-    char name[TRIT_NAME_BYTES_MAX + 1];
-    uint32_t activations;
+    struct wire_layer_forward asked;
     struct layer *layer;
     struct operand x;
     struct result y;
@@ -32,6 +37,7 @@ struct forward {
     int8_t *q;
     int32_t *sums;
     float *absmax;
+    struct product_error error; /* where it is asked for */
 };
 
 /* ---- the request's bytes --------------------------------------------------------- */
@@ -66,9 +72,16 @@ static void narrow_done(struct call *call)
 {
     struct forward *forward = call->method_state;
     struct result *results[] = {&forward->y};
+    struct reply_fields fields = {0};
 
-    if (call->state == CALL_WORKING)
-        reply_tensors(call, results, 1, 1);
+    if (call->state != CALL_WORKING)
+        return;
+    if (forward->asked.report_error)
+        fields.count = encode_layer_errors(product_error_max(&forward->error),
+                                           product_error_relative(&forward->error),
+                                           fields.bytes, sizeof(fields.bytes));
+    reply_tensors(call, &fields, results,
+                  forward->layer->spec.kind == LAYER_LINEAR ? FIELD_Y : FIELD_LOGITS, 1);
 }
 
 static int narrow_run(struct call *call, uint64_t piece, struct lane *lane)
@@ -93,6 +106,12 @@ static void multiply_done(struct call *call)
         call_end(call);
 }
 
+/* By f32 there is nothing to compare with: the errors stay 0. */
+static bool compares(const struct forward *forward)
+{
+    return forward->asked.report_error && forward->asked.activations == ACTIVATIONS_INT8;
+}
+
 static int multiply_run(struct call *call, uint64_t piece, struct lane *lane)
 {
     struct forward *forward = call->method_state;
@@ -105,17 +124,20 @@ static int multiply_run(struct call *call, uint64_t piece, struct lane *lane)
         out - first < forward->rows_at_once ? out - first : forward->rows_at_once;
     uint64_t batches =
         forward->x.rows - batch < BATCH_ROWS ? forward->x.rows - batch : BATCH_ROWS;
+    const float *x = forward->x.values + batch * in;
     float *y = result_values(&forward->y) + batch * out;
+    struct product_part part = {&layer->matrix, x, batches, layer->bias, first, rows, y};
 
-    (void)lane;
-    if (forward->activations == ACTIVATIONS_INT8)
+    if (forward->asked.activations == ACTIVATIONS_INT8)
         linear_forward_int8(
             kernels, &layer->matrix, forward->q + batch * forward->q_stride,
             forward->sums + batch * forward->groups, forward->absmax + batch, batches,
             layer->bias, first, rows, y);
     else
-        linear_forward(kernels, &layer->matrix, forward->x.values + batch * in, batches,
-                       layer->bias, first, rows, y);
+        linear_forward(kernels, &layer->matrix, x, batches, layer->bias, first, rows, y);
+    if (compares(forward))
+        product_error_add(&forward->error, kernels, &part,
+                          (float *)(void *)lane->scratch);
     return 0;
 }
 
@@ -131,6 +153,10 @@ static int multiply(struct call *call)
     forward->row_pieces = div_up(spec->out_features, forward->rows_at_once);
     pieces.count = forward->row_pieces * div_up(forward->x.rows, BATCH_ROWS);
     pieces.cost = spec->out_features * spec->in_features * batches;
+    if (compares(forward))
+        pieces.scratch_bytes = product_error_scratch_bytes(
+            forward->rows_at_once < spec->out_features ? forward->rows_at_once
+                                                       : spec->out_features);
     return pieces_start(&forward->pieces, call, &pieces);
 }
 
@@ -141,7 +167,7 @@ static int prepare_run(struct call *call, uint64_t piece, struct lane *lane)
     uint64_t in = forward->layer->spec.in_features;
 
     operand_widen(&forward->x, piece * in, in);
-    if (forward->activations != ACTIVATIONS_INT8)
+    if (forward->asked.activations != ACTIVATIONS_INT8)
         return 0;
     linear_quantize(call->rpc->config.kernels, &forward->layer->matrix,
                     forward->x.values + piece * in,
@@ -173,7 +199,8 @@ static int prepare(struct call *call)
 
     if (operand_prepare(&forward->x, call) < 0)
         return -1;
-    if (forward->activations == ACTIVATIONS_F32 && forward->x.tensor.dtype == TRIT_F32)
+    if (forward->asked.activations == ACTIVATIONS_F32 &&
+        forward->x.tensor.dtype == TRIT_F32)
         return multiply(call);
     return pieces_start(&forward->pieces, call, &pieces);
 }
@@ -184,7 +211,7 @@ static int make_quantized(struct call *call)
     const struct layer_spec *spec = &forward->layer->spec;
     uint64_t rows = forward->x.rows;
 
-    if (forward->activations != ACTIVATIONS_INT8)
+    if (forward->asked.activations != ACTIVATIONS_INT8)
         return 0;
     forward->q_stride = linear_quantized(spec->in_features);
     forward->groups = layer_groups_per_row(spec);
@@ -206,7 +233,7 @@ static int start(struct call *call, enum layer_kind kind)
     const struct layer_spec *spec;
     uint64_t elements;
 
-    if (layers_find(call->rpc->config.layers, forward->name, &forward->layer,
+    if (layers_find(call->rpc->config.layers, forward->asked.name, &forward->layer,
                     &call->failure) < 0)
         return -1;
     spec = &forward->layer->spec;
@@ -241,10 +268,9 @@ static int forward_message(struct call *call)
     struct forward *forward = call->method_state;
     char error[CODEC_ERROR_BYTES];
 
-    if (decode_layer_forward(&call->scan.parts[PART_ROOT], forward->name,
-                             &forward->activations, error) < 0)
+    if (decode_layer_forward(&call->scan.parts[PART_ROOT], &forward->asked, error) < 0)
         return decode_failed(call, "", error);
-    if (check_enum(call, "activations", "Activations", forward->activations,
+    if (check_enum(call, "activations", "Activations", forward->asked.activations,
                    ACTIVATIONS_INT8) < 0)
         return -1;
     return operand_decode(&forward->x, call, "x.", &call->scan.parts[PART_TENSOR]);
@@ -260,7 +286,7 @@ static int as_linear_message(struct call *call)
     struct forward *forward = call->method_state;
     char error[CODEC_ERROR_BYTES];
 
-    if (decode_layer_name(&call->scan.parts[PART_ROOT], forward->name, error) < 0)
+    if (decode_layer_name(&call->scan.parts[PART_ROOT], forward->asked.name, error) < 0)
         return decode_failed(call, "", error);
     return operand_decode(&forward->x, call, "x.", &call->scan.parts[PART_TENSOR]);
 }

@@ -244,6 +244,49 @@ def test_int8_activations_are_exact_in_integers(layers, name, random, dtype):
     assert np.linalg.norm(y - exact) < 0.02 * np.linalg.norm(exact)
 
 
+INT8 = layers_pb2.ACTIVATIONS_INT8
+
+
+@pytest.mark.parametrize("rows, columns, batch", [(1, 16, 1), (500, 300, 7), (40, 4100, 130)])
+def test_int8_activations_tell_their_error_against_f32(layers, name, random, rows, columns, batch):
+    load(layers, name, normal(random, rows, columns), normal(random, rows))
+    x = ref.tensor(normal(random, batch, columns))
+    expected = array(layers.Forward(name=name, x=x).y).astype(np.float64)
+    plain = layers.Forward(name=name, activations=INT8, x=x)
+    told = layers.Forward(name=name, activations=INT8, report_error=True, x=x)
+    assert told.y == plain.y and not plain.HasField("max_error")
+    error = np.abs(array(told.y).astype(np.float64) - expected).max()
+    assert error > 0 and told.max_error == np.float32(error)
+    assert told.relative_error == np.float32(error / np.abs(expected).max())
+    assert told.relative_error < 0.02
+
+
+def test_the_error_is_that_of_y_before_it_is_rounded_to_its_dtype(layers, name, random):
+    load(layers, name, normal(random, 60, 256))
+    x = ref.widen(ref.narrow(normal(random, 5, 256), BF16), BF16).reshape(5, 256)
+    full, half = (layers.Forward(name=name, activations=INT8, report_error=True,
+                                 x=ref.tensor(x, dtype)) for dtype in (F32, BF16))
+    assert full.max_error == half.max_error > 0
+    assert full.relative_error == half.relative_error
+
+
+def test_the_error_of_f32_activations_and_of_zeros_is_0(layers, name, random):
+    load(layers, name, normal(random, 60, 256))
+    x = ref.tensor(normal(random, 5, 256))
+    zeros = ref.tensor(np.zeros((5, 256)))
+    for reply in (layers.Forward(name=name, report_error=True, x=x),
+                  layers.Forward(name=name, activations=INT8, report_error=True, x=zeros)):
+        assert reply.HasField("max_error") and reply.HasField("relative_error")
+        assert reply.max_error == reply.relative_error == 0
+
+
+def test_the_error_is_not_finite_where_a_product_is_not(layers, name):
+    load(layers, name, np.full((2, 64), 1e30))
+    reply = layers.Forward(name=name, activations=INT8, report_error=True,
+                           x=ref.tensor(np.full((1, 64), 1e30)))
+    assert not np.isfinite(reply.max_error) and not np.isfinite(reply.relative_error)
+
+
 @pytest.mark.parametrize("dtype", [F16, BF16], ids=["f16", "bf16"])
 def test_gradients_have_the_dtypes_of_what_they_are_made_of(layers, name, random, dtype):
     load(layers, name, normal(random, 48, 144), np.zeros(48, np.float32), group_size=16)
@@ -288,7 +331,8 @@ def test_all_is_the_same_for_every_isa_and_thread_count(start, random):
         grads = one.Backward(name="l", x=ref.tensor(x), grad_output=ref.tensor(g))
         answers.append([
             one.Forward(name="l", x=ref.tensor(x)).y.data,
-            one.Forward(name="l", x=ref.tensor(x), activations=1).y.data,
+            one.Forward(name="l", x=ref.tensor(x), activations=INT8,
+                        report_error=True).SerializeToString(deterministic=True),
             grads.grad_input.data, grads.grad_weight.data,
             one.Get(name="c").data, one.Get(name="c", part=LATENTS).data,
             [report.digest for report in one.Verify().reports]])

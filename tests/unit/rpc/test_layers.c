@@ -109,6 +109,18 @@ static struct request ask_forward(const char *name, uint64_t batch, uint64_t col
     return framed(&message);
 }
 
+/* With int8 activations and their error. */
+static struct request ask_int8(const char *name)
+{
+    static const uint8_t fields[] = {0x10, 1, 0x18, 1};
+    struct request message = {0};
+
+    put_name(&message, name);
+    request_put(&message, fields, sizeof(fields));
+    put_tensor(&message, 15, BATCH, COLUMNS, xs);
+    return framed(&message);
+}
+
 static struct request ask_layer_backward(const char *name)
 {
     struct request message = {0};
@@ -172,6 +184,7 @@ static void cut_anywhere(void)
         exchange_free(&exchange);
         same_reply(forward_path, ask_forward("a", BATCH, COLUMNS, xs),
                    ask_forward("b", BATCH, COLUMNS, xs), cuts[i]);
+        same_reply(forward_path, ask_int8("a"), ask_int8("b"), cuts[i]);
         same_reply(layer_backward_path, ask_layer_backward("a"), ask_layer_backward("b"),
                    cuts[i]);
         service_close(service);
@@ -337,6 +350,7 @@ static void memory_fails_in_each(void)
     memory_fails(load_path, ask_load, "b");
     memory_fails(get_path, ask_name, "a");
     memory_fails(forward_path, ask_forward_of, "a");
+    memory_fails(forward_path, ask_int8, "a");
     memory_fails(layer_backward_path, ask_layer_backward, "a");
     memory_fails(layers_verify_path, ask_name, "a");
     memory_fails(delete_path, ask_name, "a");
