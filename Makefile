@@ -80,7 +80,7 @@ LDFLAGS_ALL = $(filter -fsanitize=% --coverage,$(CFLAGS_$(VARIANT))) -pthread \
 ifneq ($(VARIANT),arm64)
 $(O)/kernels/avx2.o: ISA := -mavx2 -mf16c
 $(O)/kernels/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
-  -mavx512vbmi2 -mf16c
+  -mavx512vbmi2 -mf16c -mbmi2
 # Products name their fused multiply-adds; contraction stays off.
 $(O)/kernels/linear_avx2.o: ISA := -mavx2 -mf16c -mfma
 $(O)/kernels/linear_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \

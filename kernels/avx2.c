@@ -7,8 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx2_sums.h"
+#include "kernels/half.h"
 #include "kernels/table.h"
-#include "kernels/x86_sums.h"
 
 typedef struct {
     __m256 a, b;
@@ -17,11 +18,18 @@ typedef struct {
     __m256d a, b, c, d;
 } vd;
 typedef struct {
-    __m256 m[8];
+    __m256i r[8]; /* 16-bit types: the first four */
+} vu;
+typedef struct {
+    __m256i half, s;
+    __m256i shift, end; /* low <= key <= high where key + shift < end, with sign */
+} vk;
+typedef struct {
+    __m256i m[8]; /* all ones or none, as wide as the elements */
 } vm;
 typedef struct {
-    __m256i a, b;
-} vb;
+    __m256i a, b; /* bytes */
+} vc;
 typedef struct {
     __m256i sum, positives; /* of u64; the latter counts by twos */
 } vt;
@@ -35,11 +43,6 @@ static inline __m256i load256(const void *p)
 static inline void store256(void *p, __m256i v)
 {
     _mm256_storeu_si256((__m256i *)p, v);
-}
-
-static inline __m256 magnitude(__m256 v)
-{
-    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
 }
 
 static inline __m256 bf16_to_ps(const uint8_t *p)
@@ -79,88 +82,246 @@ static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
     }
 }
 
-static inline void vf_stream(uint8_t *p, vf v)
+/* ---- units ------------------------------------------------------------------------- */
+
+static inline int vectors_of(enum trit_dtype dtype)
 {
-    _mm256_stream_si256((__m256i *)(void *)p, _mm256_castps_si256(v.a));
-    _mm256_stream_si256((__m256i *)(void *)(p + 32), _mm256_castps_si256(v.b));
+    return dtype == TRIT_F32 ? 8 : 4;
 }
 
-static inline void vf_fence(void)
+static inline vu vu_load(const uint8_t *p, enum trit_dtype dtype)
+{
+    vu u;
+    for (int i = 0; i < vectors_of(dtype); i++)
+        u.r[i] = load256(p + 32 * i);
+    return u;
+}
+
+static inline void vu_store(uint8_t *p, vu u, enum trit_dtype dtype)
+{
+    for (int i = 0; i < vectors_of(dtype); i++)
+        store256(p + 32 * i, u.r[i]);
+}
+
+static inline void vu_stream(uint8_t *p, vu u, enum trit_dtype dtype)
+{
+    for (int i = 0; i < vectors_of(dtype); i++)
+        _mm256_stream_si256((__m256i *)(void *)(p + 32 * i), u.r[i]);
+}
+
+static inline void vu_fence(void)
 {
     _mm_sfence();
 }
 
-static inline vf vf_splat(float x)
+static inline vu vu_of(const vf v[4])
 {
-    return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)};
+    vu u;
+    for (int k = 0; k < 4; k++) {
+        u.r[2 * k] = _mm256_castps_si256(v[k].a);
+        u.r[2 * k + 1] = _mm256_castps_si256(v[k].b);
+    }
+    return u;
 }
 
-static inline __m256 top256(__m256 acc, __m256 v)
+static inline vf vf_at(vu u, size_t k)
 {
-    return _mm256_castsi256_ps(
-        _mm256_max_epu32(_mm256_castps_si256(acc), _mm256_castps_si256(magnitude(v))));
+    return (vf){_mm256_castsi256_ps(u.r[2 * k]), _mm256_castsi256_ps(u.r[2 * k + 1])};
 }
 
-static inline vf vf_top(vf acc, vf v)
+static inline __m256i greater(__m256i a, __m256i b, enum trit_dtype dtype)
 {
-    return (vf){top256(acc.a, v.a), top256(acc.b, v.b)};
+    return dtype == TRIT_F32 ? _mm256_cmpgt_epi32(a, b) : _mm256_cmpgt_epi16(a, b);
 }
 
-static inline float vf_top_of(vf v)
+static inline __m256i equal(__m256i a, __m256i b, enum trit_dtype dtype)
 {
-    __m256i all = _mm256_castps_si256(top256(v.a, v.b));
-    __m128i x =
-        _mm_max_epu32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
-    x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0x4e));
-    x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0xb1));
-    return _mm_cvtss_f32(_mm_castsi128_ps(x));
+    return dtype == TRIT_F32 ? _mm256_cmpeq_epi32(a, b) : _mm256_cmpeq_epi16(a, b);
 }
 
-static inline vm vm_beyond(const vf w[4], vf h)
+static inline __m256i sum_of(__m256i a, __m256i b, enum trit_dtype dtype)
+{
+    return dtype == TRIT_F32 ? _mm256_add_epi32(a, b) : _mm256_add_epi16(a, b);
+}
+
+static inline __m256i sign_bits(enum trit_dtype dtype)
+{
+    return dtype == TRIT_F32 ? _mm256_set1_epi32(INT32_MIN) : _mm256_set1_epi16(INT16_MIN);
+}
+
+static inline __m256i keys_of(__m256i bits, enum trit_dtype dtype)
+{
+    return _mm256_andnot_si256(sign_bits(dtype), bits);
+}
+
+/* A key less low, moved to where the signed order begins, is at most high - low. */
+static inline vk vk_of(const struct keys *keys, size_t g, enum trit_dtype dtype)
+{
+    const __m256i one = dtype == TRIT_F32 ? _mm256_set1_epi32(1) : _mm256_set1_epi16(1);
+    const __m256i low = _mm256_set1_epi32((int)keys->low[g]);
+    const __m256i shift = dtype == TRIT_F32 ? _mm256_sub_epi32(sign_bits(dtype), low)
+                                            : _mm256_sub_epi16(sign_bits(dtype), low);
+    const __m256i high = _mm256_set1_epi32((int)keys->high[g]);
+    return (vk){
+        .half = _mm256_set1_epi32((int)keys->half[g]),
+        .s = _mm256_set1_epi32((int)keys->s[g]),
+        .shift = shift,
+        .end = sum_of(high, sum_of(shift, one, dtype), dtype),
+    };
+}
+
+static inline vm vu_beyond(vu u, vk k, enum trit_dtype dtype)
 {
     vm m;
-    for (int k = 0; k < 4; k++) {
-        m.m[2 * k] = _mm256_cmp_ps(magnitude(w[k].a), h.a, _CMP_GT_OQ);
-        m.m[2 * k + 1] = _mm256_cmp_ps(magnitude(w[k].b), h.b, _CMP_GT_OQ);
-    }
+    for (int i = 0; i < vectors_of(dtype); i++)
+        m.m[i] = greater(keys_of(u.r[i], dtype), k.half, dtype);
     return m;
 }
 
-static inline __m256 dense256(__m256 w, __m256 beyond, __m256 s)
+static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
 {
-    return _mm256_or_ps(_mm256_and_ps(beyond, s),
-                        _mm256_and_ps(w, _mm256_set1_ps(-0.0f)));
+    for (int i = 0; i < vectors_of(dtype); i++)
+        u.r[i] = _mm256_or_si256(_mm256_and_si256(m.m[i], k.s),
+                                 _mm256_and_si256(u.r[i], sign_bits(dtype)));
+    return u;
 }
 
-static inline vf vf_dense(vf w, vm m, size_t k, vf s)
+static inline bool vu_exact(vu u, vk k, enum trit_dtype dtype)
 {
-    return (vf){dense256(w.a, m.m[2 * k], s.a), dense256(w.b, m.m[2 * k + 1], s.b)};
-}
-
-static inline bool vf_equal(const vf a[4], const vf b[4])
-{
-    __m256 all = _mm256_cmp_ps(a[0].a, b[0].a, _CMP_EQ_OQ);
-    for (int k = 0; k < 4; k++) {
-        all = _mm256_and_ps(all, _mm256_cmp_ps(a[k].a, b[k].a, _CMP_EQ_OQ));
-        all = _mm256_and_ps(all, _mm256_cmp_ps(a[k].b, b[k].b, _CMP_EQ_OQ));
-    }
-    return _mm256_movemask_ps(all) == 0xff;
-}
-
-static inline __m256i exact256(__m256 w, __m256 s)
-{
-    __m256i a = _mm256_castps_si256(magnitude(w));
-    return _mm256_or_si256(_mm256_cmpeq_epi32(a, _mm256_castps_si256(s)),
-                           _mm256_cmpeq_epi32(a, _mm256_setzero_si256()));
-}
-
-static inline bool vf_exact(const vf w[4], vf s)
-{
+    const __m256i zero = _mm256_setzero_si256();
     __m256i all = _mm256_set1_epi32(-1);
-    for (int k = 0; k < 4; k++)
+    for (int i = 0; i < vectors_of(dtype); i++) {
+        const __m256i keys = keys_of(u.r[i], dtype);
         all = _mm256_and_si256(
-            all, _mm256_and_si256(exact256(w[k].a, s.a), exact256(w[k].b, s.b)));
+            all, _mm256_or_si256(equal(keys, k.s, dtype), equal(keys, zero, dtype)));
+    }
     return _mm256_movemask_epi8(all) == -1;
+}
+
+static inline vu vu_top(vu acc, vu u, enum trit_dtype dtype)
+{
+    for (int i = 0; i < vectors_of(dtype); i++) {
+        const __m256i keys = keys_of(u.r[i], dtype);
+        acc.r[i] = dtype == TRIT_F32 ? _mm256_max_epu32(acc.r[i], keys)
+                                     : _mm256_max_epu16(acc.r[i], keys);
+    }
+    return acc;
+}
+
+static inline float vu_top_of(vu acc, enum trit_dtype dtype)
+{
+    __m256i v = acc.r[0];
+    for (int i = 1; i < vectors_of(dtype); i++)
+        v = dtype == TRIT_F32 ? _mm256_max_epu32(v, acc.r[i])
+                              : _mm256_max_epu16(v, acc.r[i]);
+    const __m128i a = _mm256_castsi256_si128(v), b = _mm256_extracti128_si256(v, 1);
+    if (dtype == TRIT_F32) {
+        __m128i x = _mm_max_epu32(a, b);
+        x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0x4e));
+        x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0xb1));
+        return _mm_cvtss_f32(_mm_castsi128_ps(x));
+    }
+    const __m128i rest = /* of the complements the least */
+        _mm_minpos_epu16(_mm_xor_si128(_mm_max_epu16(a, b), _mm_set1_epi16(-1)));
+    const uint16_t bits = (uint16_t)~_mm_cvtsi128_si32(rest);
+    return dtype == TRIT_F16 ? f16_widen(bits) : bf16_widen(bits);
+}
+
+/* ---- codes ------------------------------------------------------------------------- */
+
+/* -t: beyond is -1, and psign negates where the element is negative. */
+static inline __m256i minus_trits(vu u, vm m, int i, enum trit_dtype dtype)
+{
+    return dtype == TRIT_F32 ? _mm256_sign_epi32(m.m[i], u.r[i])
+                             : _mm256_sign_epi16(m.m[i], u.r[i]);
+}
+
+/* Undoes what two packs do to the order of 32-bit pieces. */
+static inline __m256i unscramble(__m256i v)
+{
+    return _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+static inline __m256i codes256(vu u, vm m, int i, enum trit_dtype dtype)
+{
+    __m256i t[4];
+    for (int k = 0; k < vectors_of(dtype) / 2; k++)
+        t[k] = minus_trits(u, m, i + k, dtype);
+    const __m256i bytes =
+        dtype == TRIT_F32
+            ? unscramble(_mm256_packs_epi16(_mm256_packs_epi32(t[0], t[1]),
+                                            _mm256_packs_epi32(t[2], t[3])))
+            : _mm256_permute4x64_epi64(_mm256_packs_epi16(t[0], t[1]), 0xd8);
+    return _mm256_sub_epi8(_mm256_set1_epi8(1), bytes);
+}
+
+static inline vc vu_codes(vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    (void)k;
+    return (vc){codes256(u, m, 0, dtype), codes256(u, m, vectors_of(dtype) / 2, dtype)};
+}
+
+static inline vc vc_load(const uint8_t *p)
+{
+    return (vc){load256(p), load256(p + 32)};
+}
+
+static inline void vc_store(uint8_t *p, vc c)
+{
+    store256(p, c.a);
+    store256(p + 32, c.b);
+}
+
+static inline void vc_trits(uint8_t *p, vc c)
+{
+    const __m256i minus_one = _mm256_set1_epi8(-1);
+    store256(p, _mm256_add_epi8(c.a, minus_one));
+    store256(p + 32, _mm256_add_epi8(c.b, minus_one));
+}
+
+/* c0 + 4 c1 + 16 c2 + 64 c3 in each 32-bit lane. */
+static inline __m256i quads256(__m256i c)
+{
+    __m256i pairs = _mm256_maddubs_epi16(c, _mm256_set1_epi16(0x0401));
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi32(0x00100001));
+}
+
+static inline void vc_pack2(uint8_t *p, vc c)
+{
+    __m256i words = _mm256_packus_epi32(quads256(c.a), quads256(c.b));
+    __m256i bytes = unscramble(_mm256_packus_epi16(words, words));
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(bytes));
+}
+
+static inline vt vt_zero(void)
+{
+    return (vt){_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+
+static inline vt vt_add(vt tally, vc c)
+{
+    const __m256i zero = _mm256_setzero_si256(), two = _mm256_set1_epi8(2);
+    __m256i sum = _mm256_add_epi8(c.a, c.b); /* at most 4 in a byte */
+    __m256i positives =
+        _mm256_add_epi8(_mm256_and_si256(c.a, two), _mm256_and_si256(c.b, two));
+    tally.sum = _mm256_add_epi64(tally.sum, _mm256_sad_epu8(sum, zero));
+    tally.positives = _mm256_add_epi64(tally.positives, _mm256_sad_epu8(positives, zero));
+    return tally;
+}
+
+static inline uint64_t total256(__m256i v)
+{
+    __m128i x = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    x = _mm_add_epi64(x, _mm_unpackhi_epi64(x, x));
+    return (uint64_t)_mm_cvtsi128_si64(x);
+}
+
+/* The codes' sum is seen + positives - negatives. */
+static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
+                             uint64_t *positives)
+{
+    *positives = total256(tally.positives) / 2;
+    *negatives = seen + *positives - total256(tally.sum);
 }
 
 static inline vn vn_zero(void)
@@ -168,25 +329,16 @@ static inline vn vn_zero(void)
     return _mm256_setzero_si256();
 }
 
-/* low <= a <= high of bits that order as the magnitudes do: a - low, moved to where the
- * signed order begins, is at most high - low. */
-static inline vn near256(vn count, __m256 w, __m256i shift, __m256i end)
+static inline vn vn_add(vn n, vu u, vk k, enum trit_dtype dtype)
 {
-    __m256i a = _mm256_castps_si256(magnitude(w));
-    return _mm256_sub_epi32(count, _mm256_cmpgt_epi32(end, _mm256_add_epi32(a, shift)));
-}
-
-static inline vn vn_add(vn count, const vf w[4], vf low, vf high)
-{
-    const __m256i first = _mm256_set1_epi32(INT32_MIN), l = _mm256_castps_si256(low.a);
-    const __m256i shift = _mm256_sub_epi32(first, l);
-    const __m256i end = _mm256_add_epi32(_mm256_castps_si256(high.a),
-                                         _mm256_add_epi32(shift, _mm256_set1_epi32(1)));
-    for (int k = 0; k < 4; k++) {
-        count = near256(count, w[k].a, shift, end);
-        count = near256(count, w[k].b, shift, end);
-    }
-    return count;
+    __m256i minus = _mm256_setzero_si256();
+    for (int i = 0; i < vectors_of(dtype); i++)
+        minus = sum_of(
+            minus,
+            greater(k.end, sum_of(keys_of(u.r[i], dtype), k.shift, dtype), dtype), dtype);
+    if (dtype != TRIT_F32)
+        minus = _mm256_madd_epi16(minus, _mm256_set1_epi16(1));
+    return _mm256_sub_epi32(n, minus);
 }
 
 static inline uint32_t vn_total(vn count)
@@ -197,6 +349,9 @@ static inline uint32_t vn_total(vn count)
     x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1));
     return (uint32_t)_mm_cvtsi128_si32(x);
 }
+
+/* ---- f64 ------------------------------------------------------------------------------
+ */
 
 static inline vd vd_zero(void)
 {
@@ -237,114 +392,6 @@ static inline double vd_total(vd acc)
     __m128d two =
         _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
-}
-
-typedef vs256 vs;
-
-static inline vs vs_zero(void)
-{
-    return vs256_zero();
-}
-
-static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
-{
-    return dtype == TRIT_F32    ? vs256_add_f32(sum, p)
-           : dtype == TRIT_BF16 ? vs256_add_bf16(sum, p)
-                                : vs256_add_f16(sum, p);
-}
-
-static inline double vs_total(vs sum, enum trit_dtype dtype)
-{
-    return vs256_total(sum, dtype);
-}
-
-/* -t of eight lanes: beyond is -1, and psignd negates where w < 0. */
-static inline __m256i minus_trits(__m256 w, __m256 beyond)
-{
-    return _mm256_sign_epi32(_mm256_castps_si256(beyond), _mm256_castps_si256(w));
-}
-
-/* Undoes what two packs do to the order of 32-bit pieces. */
-static inline __m256i unscramble(__m256i v)
-{
-    return _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-}
-
-static inline __m256i codes256(const vf w[2], const __m256 m[4])
-{
-    __m256i low =
-        _mm256_packs_epi32(minus_trits(w[0].a, m[0]), minus_trits(w[0].b, m[1]));
-    __m256i high =
-        _mm256_packs_epi32(minus_trits(w[1].a, m[2]), minus_trits(w[1].b, m[3]));
-    return _mm256_sub_epi8(_mm256_set1_epi8(1),
-                           unscramble(_mm256_packs_epi16(low, high)));
-}
-
-static inline vb vb_codes(const vf w[4], vm m)
-{
-    return (vb){codes256(w, m.m), codes256(w + 2, m.m + 4)};
-}
-
-static inline vb vb_load(const uint8_t *p)
-{
-    return (vb){load256(p), load256(p + 32)};
-}
-
-static inline void vb_store(uint8_t *p, vb c)
-{
-    store256(p, c.a);
-    store256(p + 32, c.b);
-}
-
-static inline vb vb_less_one(vb c)
-{
-    const __m256i minus_one = _mm256_set1_epi8(-1);
-    return (vb){_mm256_add_epi8(c.a, minus_one), _mm256_add_epi8(c.b, minus_one)};
-}
-
-/* c0 + 4 c1 + 16 c2 + 64 c3 in each 32-bit lane. */
-static inline __m256i quads256(__m256i c)
-{
-    __m256i pairs = _mm256_maddubs_epi16(c, _mm256_set1_epi16(0x0401));
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi32(0x00100001));
-}
-
-static inline void vb_pack2(uint8_t *p, vb c)
-{
-    __m256i words = _mm256_packus_epi32(quads256(c.a), quads256(c.b));
-    __m256i bytes = unscramble(_mm256_packus_epi16(words, words));
-    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(bytes));
-}
-
-static inline vt vt_zero(void)
-{
-    return (vt){_mm256_setzero_si256(), _mm256_setzero_si256()};
-}
-
-static inline vt vt_add(vt tally, vb c)
-{
-    const __m256i zero = _mm256_setzero_si256(), two = _mm256_set1_epi8(2);
-    __m256i sum = _mm256_add_epi8(c.a, c.b); /* at most 4 in a byte */
-    __m256i positives =
-        _mm256_add_epi8(_mm256_and_si256(c.a, two), _mm256_and_si256(c.b, two));
-    tally.sum = _mm256_add_epi64(tally.sum, _mm256_sad_epu8(sum, zero));
-    tally.positives = _mm256_add_epi64(tally.positives, _mm256_sad_epu8(positives, zero));
-    return tally;
-}
-
-static inline uint64_t total256(__m256i v)
-{
-    __m128i x = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    x = _mm_add_epi64(x, _mm_unpackhi_epi64(x, x));
-    return (uint64_t)_mm_cvtsi128_si64(x);
-}
-
-/* The codes' sum is seen + positives - negatives. */
-static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
-                             uint64_t *positives)
-{
-    *positives = total256(tally.positives) / 2;
-    *negatives = seen + *positives - total256(tally.sum);
 }
 
 #include "kernels/body.h"

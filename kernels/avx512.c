@@ -1,4 +1,4 @@
-/* The vocabulary in AVX-512 (F, BW, DQ, VL, VBMI, VBMI2). */
+/* The vocabulary in AVX-512 (F, BW, DQ, VL, VBMI, VBMI2) and BMI2. */
 #if defined(__x86_64__)
 
 #include <immintrin.h>
@@ -7,21 +7,33 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/avx512_sums.h"
+#include "kernels/half.h"
 #include "kernels/table.h"
-#include "kernels/x86_sums.h"
 
 typedef __m512 vf;
 typedef struct {
     __m512d a, b;
 } vd;
 typedef struct {
-    __mmask16 m[4];
-} vm;
-typedef __m512i vb;
+    __m512i r[4]; /* 16-bit types: the first two */
+} vu;
 typedef struct {
-    __m512i sum, positives; /* of u64; the latter counts by twos */
+    __m512i half, low, range, s;
+} vk;
+typedef struct {
+    __mmask32 m[4]; /* one for each of the unit's vectors */
+} vm;
+typedef struct {
+    uint64_t beyond, positive; /* a bit an element */
+} vc;
+typedef struct {
+    uint64_t nonzeros, positives;
 } vt;
-typedef __m512i vn;
+typedef struct {
+    __m512i lanes;
+    uint64_t count;
+} vn;
 
 static inline vf vf_load(const uint8_t *p, enum trit_dtype dtype)
 {
@@ -46,90 +58,245 @@ static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
         _mm512_storeu_ps(p, v);
 }
 
-static inline void vf_stream(uint8_t *p, vf v)
+/* ---- units ------------------------------------------------------------------------- */
+
+static inline int vectors_of(enum trit_dtype dtype)
 {
-    _mm512_stream_ps((float *)(void *)p, v);
+    return dtype == TRIT_F32 ? 4 : 2;
 }
 
-static inline void vf_fence(void)
+static inline vu vu_load(const uint8_t *p, enum trit_dtype dtype)
+{
+    vu u;
+    for (int k = 0; k < vectors_of(dtype); k++)
+        u.r[k] = _mm512_loadu_si512(p + 64 * k);
+    return u;
+}
+
+static inline void vu_store(uint8_t *p, vu u, enum trit_dtype dtype)
+{
+    for (int k = 0; k < vectors_of(dtype); k++)
+        _mm512_storeu_si512(p + 64 * k, u.r[k]);
+}
+
+static inline void vu_stream(uint8_t *p, vu u, enum trit_dtype dtype)
+{
+    for (int k = 0; k < vectors_of(dtype); k++)
+        _mm512_stream_si512((__m512i *)(void *)(p + 64 * k), u.r[k]);
+}
+
+static inline void vu_fence(void)
 {
     _mm_sfence();
 }
 
-static inline vf vf_splat(float x)
+static inline vu vu_of(const vf v[4])
 {
-    return _mm512_set1_ps(x);
+    vu u;
+    for (int k = 0; k < 4; k++)
+        u.r[k] = _mm512_castps_si512(v[k]);
+    return u;
 }
 
-static inline vf vf_top(vf acc, vf v)
+static inline vf vf_at(vu u, size_t k)
 {
-    return _mm512_castsi512_ps(_mm512_max_epu32(_mm512_castps_si512(acc),
-                                                _mm512_castps_si512(_mm512_abs_ps(v))));
+    return _mm512_castsi512_ps(u.r[k]);
 }
 
-static inline float vf_top_of(vf v)
+static inline vk vk_of(const struct keys *keys, size_t g, enum trit_dtype dtype)
 {
-    uint32_t top = _mm512_reduce_max_epu32(_mm512_castps_si512(v));
-    float value;
-    memcpy(&value, &top, sizeof value);
-    return value;
+    const __m512i low = _mm512_set1_epi32((int)keys->low[g]);
+    const __m512i high = _mm512_set1_epi32((int)keys->high[g]);
+    return (vk){
+        .half = _mm512_set1_epi32((int)keys->half[g]),
+        .low = low,
+        .range = dtype == TRIT_F32 ? _mm512_sub_epi32(high, low)
+                                   : _mm512_sub_epi16(high, low),
+        .s = _mm512_set1_epi32((int)keys->s[g]),
+    };
 }
 
-static inline vm vm_beyond(const vf w[4], vf h)
+static inline __m512i sign_bits(enum trit_dtype dtype)
+{
+    return dtype == TRIT_F32 ? _mm512_set1_epi32(INT32_MIN) : _mm512_set1_epi16(INT16_MIN);
+}
+
+static inline __m512i keys_of(__m512i bits, enum trit_dtype dtype)
+{
+    return _mm512_andnot_si512(sign_bits(dtype), bits);
+}
+
+static inline vm vu_beyond(vu u, vk k, enum trit_dtype dtype)
 {
     vm m;
-    for (int k = 0; k < 4; k++)
-        m.m[k] = _mm512_cmp_ps_mask(_mm512_abs_ps(w[k]), h, _CMP_GT_OQ);
+    for (int i = 0; i < vectors_of(dtype); i++) {
+        const __m512i keys = keys_of(u.r[i], dtype);
+        m.m[i] = dtype == TRIT_F32 ? _mm512_cmpgt_epi32_mask(keys, k.half)
+                                   : _mm512_cmpgt_epi16_mask(keys, k.half);
+    }
     return m;
 }
 
-static inline vf vf_dense(vf w, vm m, size_t k, vf s)
+static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
 {
-    return _mm512_or_ps(_mm512_maskz_mov_ps(m.m[k], s),
-                        _mm512_and_ps(w, _mm512_set1_ps(-0.0f)));
+    for (int i = 0; i < vectors_of(dtype); i++) {
+        const __m512i s = dtype == TRIT_F32
+                              ? _mm512_maskz_mov_epi32((__mmask16)m.m[i], k.s)
+                              : _mm512_maskz_mov_epi16(m.m[i], k.s);
+        /* (u and sign) or s */
+        u.r[i] = _mm512_ternarylogic_epi32(u.r[i], sign_bits(dtype), s, 0xea);
+    }
+    return u;
 }
 
-static inline bool vf_equal(const vf a[4], const vf b[4])
+static inline bool vu_exact(vu u, vk k, enum trit_dtype dtype)
 {
-    unsigned differ = 0;
-    for (int k = 0; k < 4; k++)
-        differ |= _mm512_cmp_ps_mask(a[k], b[k], _CMP_NEQ_UQ);
-    return !differ;
-}
-
-static inline bool vf_exact(const vf w[4], vf s)
-{
-    unsigned odd = 0;
-    for (int k = 0; k < 4; k++) {
-        __m512i a = _mm512_castps_si512(_mm512_abs_ps(w[k]));
-        __mmask16 some = _mm512_test_epi32_mask(a, a);
-        odd |= _mm512_mask_cmpneq_epi32_mask(some, a, _mm512_castps_si512(s));
+    uint32_t odd = 0;
+    for (int i = 0; i < vectors_of(dtype); i++) {
+        const __m512i keys = keys_of(u.r[i], dtype);
+        odd |= dtype == TRIT_F32
+                   ? _mm512_mask_cmpneq_epi32_mask(_mm512_test_epi32_mask(keys, keys),
+                                                   keys, k.s)
+                   : _mm512_mask_cmpneq_epi16_mask(_mm512_test_epi16_mask(keys, keys),
+                                                   keys, k.s);
     }
     return !odd;
 }
 
+static inline vu vu_top(vu acc, vu u, enum trit_dtype dtype)
+{
+    for (int i = 0; i < vectors_of(dtype); i++) {
+        const __m512i keys = keys_of(u.r[i], dtype);
+        acc.r[i] = dtype == TRIT_F32 ? _mm512_max_epu32(acc.r[i], keys)
+                                     : _mm512_max_epu16(acc.r[i], keys);
+    }
+    return acc;
+}
+
+static inline float vu_top_of(vu acc, enum trit_dtype dtype)
+{
+    if (dtype == TRIT_F32) {
+        const __m512i top = _mm512_max_epu32(_mm512_max_epu32(acc.r[0], acc.r[1]),
+                                             _mm512_max_epu32(acc.r[2], acc.r[3]));
+        return _mm_cvtss_f32(
+            _mm_castsi128_ps(_mm_cvtsi32_si128((int)_mm512_reduce_max_epu32(top))));
+    }
+    const __m512i top = _mm512_max_epu16(acc.r[0], acc.r[1]);
+    const __m256i half =
+        _mm256_max_epu16(_mm512_castsi512_si256(top), _mm512_extracti64x4_epi64(top, 1));
+    const __m128i eight =
+        _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    const __m128i all = _mm_set1_epi16(-1); /* of the complements the least */
+    const uint16_t bits =
+        (uint16_t)~_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(eight, all)));
+    return dtype == TRIT_F16 ? f16_widen(bits) : bf16_widen(bits);
+}
+
+/* ---- codes, as two bits an element in general registers ---------------------------- */
+
+static inline uint64_t joined(const __mmask32 m[4], enum trit_dtype dtype)
+{
+    if (dtype != TRIT_F32)
+        return m[0] | (uint64_t)m[1] << 32;
+    return m[0] | (uint64_t)m[1] << 16 | (uint64_t)m[2] << 32 | (uint64_t)m[3] << 48;
+}
+
+static inline vc vu_codes(vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    __mmask32 positive[4];
+    for (int i = 0; i < vectors_of(dtype); i++)
+        positive[i] = dtype == TRIT_F32 ? _mm512_cmpgt_epi32_mask(u.r[i], k.half)
+                                        : _mm512_cmpgt_epi16_mask(u.r[i], k.half);
+    return (vc){joined(m.m, dtype), joined(positive, dtype)};
+}
+
+static inline vc vc_load(const uint8_t *p)
+{
+    const __m512i c = _mm512_loadu_si512(p);
+    return (vc){_mm512_cmpneq_epi8_mask(c, _mm512_set1_epi8(1)),
+                _mm512_cmpeq_epi8_mask(c, _mm512_set1_epi8(2))};
+}
+
+/* 0, 1, 2 or, `less` one, the trits. */
+static inline __m512i code_bytes512(vc c, int8_t less)
+{
+    const __m512i one = _mm512_set1_epi8((char)(1 - less));
+    const __m512i codes = _mm512_mask_sub_epi8(one, c.beyond & ~c.positive, one,
+                                               _mm512_set1_epi8(1));
+    return _mm512_mask_add_epi8(codes, c.positive, one, _mm512_set1_epi8(1));
+}
+
+static inline void vc_store(uint8_t *p, vc c)
+{
+    _mm512_storeu_si512(p, code_bytes512(c, 0));
+}
+
+static inline void vc_trits(uint8_t *p, vc c)
+{
+    _mm512_storeu_si512(p, code_bytes512(c, 1));
+}
+
+/* A code's low bit is set where it is 1, its high bit where it is 2. */
+static inline void vc_pack2(uint8_t *p, vc c)
+{
+    const uint64_t low = 0x5555555555555555, high = 0xaaaaaaaaaaaaaaaa;
+    const uint64_t words[2] = {
+        _pdep_u64(~c.beyond, low) | _pdep_u64(c.positive, high),
+        _pdep_u64(~c.beyond >> 32, low) | _pdep_u64(c.positive >> 32, high),
+    };
+    memcpy(p, words, sizeof words);
+}
+
+static inline vt vt_zero(void)
+{
+    return (vt){0, 0};
+}
+
+static inline vt vt_add(vt tally, vc c)
+{
+    tally.nonzeros += (uint64_t)_mm_popcnt_u64(c.beyond);
+    tally.positives += (uint64_t)_mm_popcnt_u64(c.positive);
+    return tally;
+}
+
+static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
+                             uint64_t *positives)
+{
+    (void)seen;
+    *positives = tally.positives;
+    *negatives = tally.nonzeros - tally.positives;
+}
+
 static inline vn vn_zero(void)
 {
-    return _mm512_setzero_si512();
+    return (vn){_mm512_setzero_si512(), 0};
 }
 
-/* low <= a <= high of bits that order as the magnitudes do. */
-static inline vn vn_add(vn count, const vf w[4], vf low, vf high)
+/* low <= key <= high as one comparison without sign. */
+static inline vn vn_add(vn n, vu u, vk k, enum trit_dtype dtype)
 {
-    const __m512i l = _mm512_castps_si512(low), minus_one = _mm512_set1_epi32(-1);
-    const __m512i range = _mm512_sub_epi32(_mm512_castps_si512(high), l);
-    for (int k = 0; k < 4; k++) {
-        __m512i a = _mm512_castps_si512(_mm512_abs_ps(w[k]));
-        __mmask16 near = _mm512_cmple_epu32_mask(_mm512_sub_epi32(a, l), range);
-        count = _mm512_mask_sub_epi32(count, near, count, minus_one);
+    const __m512i minus_one = _mm512_set1_epi32(-1);
+    for (int i = 0; i < vectors_of(dtype); i++) {
+        const __m512i keys = keys_of(u.r[i], dtype);
+        if (dtype == TRIT_F32) {
+            const __mmask16 near =
+                _mm512_cmple_epu32_mask(_mm512_sub_epi32(keys, k.low), k.range);
+            n.lanes = _mm512_mask_sub_epi32(n.lanes, near, n.lanes, minus_one);
+        } else {
+            n.count += (uint64_t)_mm_popcnt_u32(
+                _mm512_cmple_epu16_mask(_mm512_sub_epi16(keys, k.low), k.range));
+        }
     }
-    return count;
+    return n;
 }
 
-static inline uint32_t vn_total(vn count)
+static inline uint64_t vn_total(vn n)
 {
-    return (uint32_t)_mm512_reduce_add_epi32(count);
+    return n.count + (uint32_t)_mm512_reduce_add_epi32(n.lanes);
 }
+
+/* ---- f64 ------------------------------------------------------------------------------
+ */
 
 static inline vd vd_zero(void)
 {
@@ -165,103 +332,6 @@ static inline double vd_total(vd acc)
     __m128d two =
         _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
-}
-
-/* f32: even and odd elements of sixteen; 16-bit elements as in AVX2. */
-typedef struct {
-    __m512d even, odd;
-    vs256 halves;
-} vs;
-
-static inline vs vs_zero(void)
-{
-    return (vs){_mm512_setzero_pd(), _mm512_setzero_pd(), vs256_zero()};
-}
-
-static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
-{
-    if (dtype == TRIT_F32) {
-        const __m512i x = _mm512_loadu_si512(p), mask = _mm512_set1_epi64(f32_mask);
-        const __m512i even = _mm512_and_si512(_mm512_slli_epi64(x, 29), mask);
-        const __m512i odd = _mm512_and_si512(_mm512_srli_epi64(x, 3), mask);
-        sum.even = _mm512_add_pd(sum.even, _mm512_castsi512_pd(even));
-        sum.odd = _mm512_add_pd(sum.odd, _mm512_castsi512_pd(odd));
-        return sum;
-    }
-    sum.halves =
-        dtype == TRIT_BF16 ? vs256_add_bf16(sum.halves, p) : vs256_add_f16(sum.halves, p);
-    return sum;
-}
-
-static inline double vs_total(vs sum, enum trit_dtype dtype)
-{
-    if (dtype != TRIT_F32)
-        return vs256_total(sum.halves, dtype);
-    return vs256_total(
-        (vs256){_mm512_castpd512_pd256(sum.even), _mm512_extractf64x4_pd(sum.even, 1),
-                _mm512_castpd512_pd256(sum.odd), _mm512_extractf64x4_pd(sum.odd, 1)},
-        dtype);
-}
-
-/* Codes by packing, as in AVX2: masks cost more to join than 32-bit trits to narrow. */
-static inline __m512i trits512(vf w, __mmask16 beyond)
-{
-    __m512i sign = _mm512_srai_epi32(_mm512_castps_si512(w), 31); /* 0, -1 */
-    return _mm512_maskz_or_epi32(beyond, sign, _mm512_set1_epi32(1));
-}
-
-static inline vb vb_codes(const vf w[4], vm m)
-{
-    const __m512i order =
-        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    __m512i low = _mm512_packs_epi32(trits512(w[0], m.m[0]), trits512(w[1], m.m[1]));
-    __m512i high = _mm512_packs_epi32(trits512(w[2], m.m[2]), trits512(w[3], m.m[3]));
-    __m512i t = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
-    return _mm512_add_epi8(t, _mm512_set1_epi8(1));
-}
-
-static inline vb vb_load(const uint8_t *p)
-{
-    return _mm512_loadu_si512(p);
-}
-
-static inline void vb_store(uint8_t *p, vb c)
-{
-    _mm512_storeu_si512(p, c);
-}
-
-static inline vb vb_less_one(vb c)
-{
-    return _mm512_add_epi8(c, _mm512_set1_epi8(-1));
-}
-
-static inline void vb_pack2(uint8_t *p, vb c)
-{
-    __m512i pairs = _mm512_maddubs_epi16(c, _mm512_set1_epi16(0x0401));
-    __m512i quads = _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x00100001));
-    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(quads));
-}
-
-static inline vt vt_zero(void)
-{
-    return (vt){_mm512_setzero_si512(), _mm512_setzero_si512()};
-}
-
-static inline vt vt_add(vt tally, vb c)
-{
-    const __m512i zero = _mm512_setzero_si512();
-    __m512i positives = _mm512_and_si512(c, _mm512_set1_epi8(2));
-    tally.sum = _mm512_add_epi64(tally.sum, _mm512_sad_epu8(c, zero));
-    tally.positives = _mm512_add_epi64(tally.positives, _mm512_sad_epu8(positives, zero));
-    return tally;
-}
-
-/* The codes' sum is seen + positives - negatives. */
-static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
-                             uint64_t *positives)
-{
-    *positives = (uint64_t)_mm512_reduce_add_epi64(tally.positives) / 2;
-    *negatives = seen + *positives - (uint64_t)_mm512_reduce_add_epi64(tally.sum);
 }
 
 #include "kernels/body.h"

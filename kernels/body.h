@@ -2,26 +2,35 @@
  * includes this file and exports kernels_<isa>. The numeric contract and its
  * proofs: README.md.
  *
- * Types: vf, 16 f32; vd, 16 f64; vs, a sum of magnitudes; vm, 64 booleans; vb, 64 bytes;
- * vt, a tally of codes; vn, a count of elements. A *unit* is vf[4], 64 elements.
- *   vf_load(p, dtype)       16 elements, widened; any alignment
- *   vf_store(p, v, dtype)   narrowed, to nearest even; to bf16 only what it holds
- *   vf_stream(p, v)         16 f32, past the caches; p is 64-byte aligned; vf_fence
- *   vf_splat
- *   vf_top(acc, v)          lanewise the larger |v|, by bits; vf_top_of: of all
- *   vm_beyond(unit, h)      |w| > h
- *   vf_dense(w, m, k, s)    element k of a unit: m ? s : 0, with the sign of w
- *   vf_exact(unit, s)       every |w| is s or 0
- *   vn_add(n, unit, low, high)  n + how many have low <= |w| <= high; vn_total
- *   vs_zero, vs_add(s, p, dtype)  s + the magnitudes of 16 elements; vs_total: the
- *                           canonical tree. Where an element is not finite, neither is
- *                           the total, or it is at least 2^128 (2^16 for f16)
+ * A *unit* is 64 elements. Its *keys* are the elements' bits without their sign, in
+ * their own width: they order as the magnitudes do, so nothing is widened to compare.
+ *   vu                      a unit as it stands in memory, f32, f16 or bf16
+ *   vk                      a group's keys: half, low, high, s; vk_of(keys, g, dtype)
+ *   vm                      64 booleans
+ *   vc                      64 codes, t + 1
+ *   vt, vn                  tallies: of codes, of elements near the threshold
+ *   vf, vd, vs              16 f32; 16 f64; a sum of magnitudes
+ *
+ *   vu_load(p, dtype), vu_store(p, u, dtype); any alignment
+ *   vu_stream(p, u, dtype)  past the caches; p is 64-byte aligned; vu_fence
+ *   vu_of(v), vf_at(u, k)   from four vf; a quarter of a unit of f32
+ *   vu_beyond(u, k, dtype)  key > half
+ *   vu_dense(u, m, k, dtype)    m ? s : 0, with the element's sign
+ *   vu_exact(u, k, dtype)   every key is s or 0
+ *   vu_top(acc, u, dtype)   lanewise the larger key; vu_top_of: the largest, as f32
+ *   vu_codes(u, m, k, dtype)    1; beyond: 2, or 0 where negative
+ *   vc_load, vc_store       as bytes; vc_trits: bytes less one
+ *   vc_pack2(p, c)          16 bytes of 2-bit codes, least significant first
+ *   vt_add(t, c)            codes seen; vt_counts: negatives and positives among them
+ *   vn_add(n, u, k, dtype)  n + how many have low <= key <= high; vn_total
+ *   vf_load, vf_store       16 elements, widened; narrowed to nearest even, to bf16 only
+ *                           what it holds
  *   vd_zero, vd_widen, vd_add, vd_sub, vd_mul
  *   vd_total(acc)           the canonical tree: +8, +4, +2, +1
- *   vb_codes(unit, m)       codes 0, 1, 2: beyond and negative, within, beyond
- *   vb_pack2(p, c)          16 bytes of 2-bit codes, least significant first
- *   vb_load, vb_store, vb_less_one
- *   vt_add(acc, c)          codes seen; vt_counts: negatives and positives among them
+ *   vs_zero, vs_add(s, p, dtype)  s + the magnitudes of 16 elements
+ *   vs_keep(to, s)          for vs_totals(to, from, dtype), the canonical tree of a
+ *                           block's sums. Where an element is not finite, neither is
+ *                           the total, or it is at least 2^128 (2^16 for f16)
  */
 #include <assert.h>
 #include <math.h>
@@ -34,15 +43,6 @@
 #include "kernels/half.h"
 #include "kernels/packing.h"
 #include "kernels/table.h"
-
-enum {
-    LANES = 16,              /* the canonical order sums in 16 strided f64 lanes */
-    UNIT = 64,               /* elements per step of an emitting pass */
-    BLOCK_BYTES = 8192,      /* of input between the two passes: stays in L1 */
-    BLOCK_GROUPS = 16,       /* at most, in a block: the lanes of the scales' math */
-    AHEAD_BYTES = 1536,      /* software prefetch distance */
-    PACKED_BYTES = UNIT / 4, /* of 2-bit codes per unit */
-};
 
 #ifndef INLINE /* a vocabulary may leave the choice to the compiler */
 #define INLINE static inline __attribute__((always_inline))
@@ -72,10 +72,33 @@ INLINE size_t code_bytes(size_t elements)
 /* ---- units ------------------------------------------------------------------------- */
 
 /* 64 elements, zero beyond n. */
-INLINE void load_unit(vf w[4], const uint8_t *in, size_t n, enum trit_dtype dtype)
+INLINE vu load_unit(const uint8_t *in, size_t n, enum trit_dtype dtype)
+{
+    uint8_t padded[UNIT * 4];
+    if (n >= UNIT)
+        return vu_load(in, dtype);
+    memset(padded, 0, sizeof padded);
+    memcpy(padded, in, n * bytes_of(dtype));
+    return vu_load(padded, dtype);
+}
+
+INLINE void store_unit(uint8_t *out, vu u, size_t n, enum trit_dtype dtype)
+{
+    uint8_t padded[UNIT * 4];
+    if (n >= UNIT) {
+        vu_store(out, u, dtype);
+        return;
+    }
+    vu_store(padded, u, dtype);
+    memcpy(out, padded, n * bytes_of(dtype));
+}
+
+/* The same widened to f32. */
+INLINE vu load_wide(const uint8_t *in, size_t n, enum trit_dtype dtype)
 {
     const size_t size = bytes_of(dtype);
     uint8_t padded[UNIT * 4];
+    vf w[4];
     if (n < UNIT) {
         memset(padded, 0, sizeof padded);
         memcpy(padded, in, n * size);
@@ -83,18 +106,30 @@ INLINE void load_unit(vf w[4], const uint8_t *in, size_t n, enum trit_dtype dtyp
     }
     for (size_t k = 0; k < 4; k++)
         w[k] = vf_load(in + k * LANES * size, dtype);
+    return vu_of(w);
 }
 
-/* The same where the type is not known to the compiler: off the hot paths. */
-static __attribute__((noinline)) void load_any(vf w[4], const uint8_t *in, size_t n,
-                                               enum trit_dtype dtype)
+/* And where the type is not known to the compiler: off the hot paths. */
+static __attribute__((noinline)) vu load_any(const uint8_t *in, size_t n,
+                                             enum trit_dtype dtype)
 {
     if (dtype == TRIT_F32)
-        load_unit(w, in, n, TRIT_F32);
-    else if (dtype == TRIT_F16)
-        load_unit(w, in, n, TRIT_F16);
-    else
-        load_unit(w, in, n, TRIT_BF16);
+        return load_wide(in, n, TRIT_F32);
+    if (dtype == TRIT_F16)
+        return load_wide(in, n, TRIT_F16);
+    return load_wide(in, n, TRIT_BF16);
+}
+
+/* A unit of f32, narrowed. */
+INLINE void store_narrow(uint8_t *out, vu u, size_t n, enum trit_dtype dtype)
+{
+    const size_t size = bytes_of(dtype);
+    uint8_t padded[UNIT * 4];
+    uint8_t *to = n < UNIT ? padded : out;
+    for (size_t k = 0; k < 4; k++)
+        vf_store(to + k * LANES * size, vf_at(u, k), dtype);
+    if (n < UNIT)
+        memcpy(out, padded, n * size);
 }
 
 INLINE void prefetch_unit(const uint8_t *in, enum trit_dtype dtype)
@@ -103,36 +138,25 @@ INLINE void prefetch_unit(const uint8_t *in, enum trit_dtype dtype)
         __builtin_prefetch(in + AHEAD_BYTES + ahead);
 }
 
-INLINE void store_unit(uint8_t *out, const vf v[4], size_t n, enum trit_dtype dtype)
+INLINE void floats_of(float to[UNIT], vu u)
 {
-    const size_t size = bytes_of(dtype);
-    uint8_t padded[UNIT * 4];
-    uint8_t *to = n < UNIT ? padded : out;
-    for (size_t k = 0; k < 4; k++)
-        vf_store(to + k * LANES * size, v[k], dtype);
-    if (n < UNIT)
-        memcpy(out, padded, n * size);
+    vu_store((uint8_t *)to, u, TRIT_F32);
 }
 
-INLINE void floats_of(float to[UNIT], const vf v[4])
+INLINE vu of_floats(const float from[UNIT])
 {
-    store_unit((uint8_t *)to, v, UNIT, TRIT_F32);
+    return vu_load((const uint8_t *)from, TRIT_F32);
 }
 
-INLINE void of_floats(vf v[4], const float from[UNIT])
+INLINE void store_codes(uint8_t *out, vc codes, size_t n)
 {
-    load_unit(v, (const uint8_t *)from, UNIT, TRIT_F32);
-}
-
-INLINE void store_codes(uint8_t *out, vb codes, size_t n)
-{
+    uint8_t packed[PACKED_BYTES];
     if (n >= UNIT) {
-        vb_pack2(out, codes);
-    } else {
-        uint8_t packed[PACKED_BYTES];
-        vb_pack2(packed, codes);
-        memcpy(out, packed, code_bytes(n));
+        vc_pack2(out, codes);
+        return;
     }
+    vc_pack2(packed, codes);
+    memcpy(out, packed, code_bytes(n));
 }
 
 /* ---- scales ------------------------------------------------------------------------ */
@@ -147,11 +171,12 @@ struct scales {
     float high[BLOCK_GROUPS]; /* the largest f32 <= 0.525 s */
     uint16_t f16[BLOCK_GROUPS];
     float kept[BLOCK_GROUPS]; /* s as the output's type holds it */
+    struct keys keys;         /* the same to compare elements with */
 };
 
 /* Half of s, rounded down: |w| > half is then |w|+|w| > s for every s, also where
  * half of a subnormal is no f32. Nothing exceeds the half of s = 0. */
-INLINE void find_thresholds(struct scales *to)
+INLINE void find_thresholds(struct scales *to, bool near)
 {
     const uint32_t never = 0x7f800000u; /* infinity */
     const size_t count = to->count;
@@ -160,7 +185,7 @@ INLINE void find_thresholds(struct scales *to)
         const uint32_t bits = float_bits(half) - (uint32_t)(half + half > s);
         to->half[i] = float_of_bits(s > 0.0f ? bits : never);
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; near && i < count; i++) {
         const float s = to->s[i];
         const double low = 0.475 * (double)s, high = 0.525 * (double)s;
         const uint32_t low_bits = float_bits((float)low) + ((double)(float)low < low);
@@ -171,13 +196,16 @@ INLINE void find_thresholds(struct scales *to)
     }
 }
 
-/* From s: thresholds, and s as f16 and as `dtype` hold it, rounded once. */
-INLINE void find_scales(struct scales *to, enum trit_dtype dtype)
+/* The scales as f16, rounded once. */
+INLINE void find_f16(struct scales *to)
+{
+    vf_store((uint8_t *)to->f16, vf_load((const uint8_t *)to->s, TRIT_F32), TRIT_F16);
+}
+
+/* The scales as `dtype` holds them, rounded once. */
+INLINE void find_kept(struct scales *to, enum trit_dtype dtype)
 {
     const size_t count = to->count;
-    find_thresholds(to);
-    const vf s = vf_load((const uint8_t *)to->s, TRIT_F32);
-    vf_store((uint8_t *)to->f16, s, TRIT_F16);
     if (dtype == TRIT_F16)
         vf_store((uint8_t *)to->kept, vf_load((const uint8_t *)to->f16, TRIT_F16),
                  TRIT_F32);
@@ -186,6 +214,64 @@ INLINE void find_scales(struct scales *to, enum trit_dtype dtype)
             to->kept[i] = bf16_widen(bf16_narrow(to->s[i]));
     else
         memcpy(to->kept, to->s, sizeof to->kept);
+}
+
+/* The largest f16 that is no larger, or the smallest that is no smaller. */
+INLINE void bound_f16(uint32_t to[BLOCK_GROUPS], const float from[BLOCK_GROUPS],
+                      size_t count, bool up)
+{
+    uint16_t nearest[BLOCK_GROUPS];
+    float back[BLOCK_GROUPS];
+    vf_store((uint8_t *)nearest, vf_load((const uint8_t *)from, TRIT_F32), TRIT_F16);
+    vf_store((uint8_t *)back, vf_load((const uint8_t *)nearest, TRIT_F16), TRIT_F32);
+    for (size_t i = 0; i < count; i++)
+        to[i] = up ? nearest[i] + (uint32_t)(back[i] < from[i])
+                   : nearest[i] - (uint32_t)(back[i] > from[i]);
+}
+
+/* The same of bf16, whose bits are the upper half of an f32's. */
+INLINE void bound_bf16(uint32_t to[BLOCK_GROUPS], const float from[BLOCK_GROUPS],
+                       size_t count, bool up)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = (float_bits(from[i]) + (up ? 0xffffu : 0)) >> 16;
+}
+
+INLINE void bound(uint32_t to[BLOCK_GROUPS], const float from[BLOCK_GROUPS], size_t count,
+                  bool up, enum trit_dtype dtype)
+{
+    if (dtype == TRIT_F32)
+        memcpy(to, from, BLOCK_GROUPS * sizeof to[0]);
+    else if (dtype == TRIT_F16)
+        bound_f16(to, from, count, up);
+    else
+        bound_bf16(to, from, count, up);
+}
+
+/* Thresholds and kept scales as keys; 16-bit keys stand twice in their 32 bits. An
+ * element of the type exceeds a threshold where it exceeds the threshold rounded down. */
+INLINE void find_keys(struct scales *to, enum trit_dtype dtype, bool near)
+{
+    const uint32_t never = dtype == TRIT_F16 ? 0x7c00 : 0x7f80; /* infinity */
+    const size_t count = to->count;
+    struct keys *keys = &to->keys;
+    bound(keys->half, to->half, count, false, dtype);
+    bound(keys->s, to->kept, count, false, dtype);
+    if (near) {
+        bound(keys->low, to->low, count, true, dtype);
+        bound(keys->high, to->high, count, false, dtype);
+    }
+    if (dtype == TRIT_F32)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        keys->half[i] *= 0x10001;
+        keys->s[i] *= 0x10001;
+    }
+    for (size_t i = 0; near && i < count; i++) {
+        const bool some = keys->low[i] <= keys->high[i];
+        keys->low[i] = (some ? keys->low[i] : never) * 0x10001;
+        keys->high[i] = (some ? keys->high[i] : never) * 0x10001;
+    }
 }
 
 INLINE void count_scales(const struct scales *scales, size_t first_group,
@@ -210,26 +296,22 @@ INLINE void count_scales(const struct scales *scales, size_t first_group,
             counts->first_scale_lost = first_group + i;
 }
 
+/* ---- sums of magnitudes ------------------------------------------------------------ */
+
 /* Out of line: inlined, its loads would keep the sum's alive. */
 static __attribute__((noinline)) bool all_finite(const uint8_t *in, size_t len,
                                                  enum trit_dtype dtype)
 {
-    const vf zero = vf_splat(0.0f);
-    vf top = zero;
-    for (size_t i = 0; i < len; i += UNIT) {
-        vf w[4];
-        load_any(w, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
-        for (size_t k = 0; k < 4; k++)
-            top = vf_top(top, w[k]);
-    }
-    return vf_top_of(top) < INFINITY;
+    const float zero[UNIT] = {0};
+    vu top = of_floats(zero);
+    for (size_t i = 0; i < len; i += UNIT)
+        top = vu_top(top, load_any(in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype),
+                     TRIT_F32);
+    return vu_top_of(top, TRIT_F32) < INFINITY;
 }
 
-/* The canonical sum of magnitudes; infinity where one is not finite. */
-INLINE double group_sum(const uint8_t *in, size_t len, enum trit_dtype dtype)
+INLINE vs sum_group(const uint8_t *in, size_t len, enum trit_dtype dtype)
 {
-    /* Sums from here on may hide what is not finite. */
-    const double suspicious = dtype == TRIT_F16 ? 0x1p16 : 0x1p128;
     const size_t size = bytes_of(dtype);
     vs sum = vs_zero();
     size_t i = 0;
@@ -244,19 +326,42 @@ INLINE double group_sum(const uint8_t *in, size_t len, enum trit_dtype dtype)
         for (size_t k = 0; k < 4; k++)
             sum = vs_add(sum, padded + k * LANES * size, dtype);
     }
-    const double total = vs_total(sum, dtype);
-    if (!(total < suspicious) && !all_finite(in, len, dtype))
-        return INFINITY;
-    return total;
+    return sum;
 }
 
-static double group_sum_any(const uint8_t *in, size_t len, enum trit_dtype dtype)
+/* The canonical sums of a block's groups; infinity where one is not finite. Returns
+ * whether all are finite. */
+INLINE bool sum_groups(double sums[BLOCK_GROUPS], const uint8_t *in, size_t count,
+                       size_t len, enum trit_dtype dtype)
+{
+    /* Sums from here on may hide what is not finite. */
+    const double suspicious = dtype == TRIT_F16 ? 0x1p16 : 0x1p128;
+    const size_t bytes = len * bytes_of(dtype);
+    struct partial partials[BLOCK_GROUPS];
+    uint32_t suspects = 0;
+    bool finite = true;
+    for (size_t g = 0; g < count; g++)
+        vs_keep(&partials[g], sum_group(in + g * bytes, len, dtype));
+    memset(partials + count, 0, (BLOCK_GROUPS - count) * sizeof partials[0]);
+    vs_totals(sums, partials, dtype);
+    for (size_t g = 0; g < count; g++)
+        suspects += !(sums[g] < suspicious);
+    for (size_t g = 0; suspects > 0 && g < count; g++)
+        if (!(sums[g] < suspicious) && !all_finite(in + g * bytes, len, dtype)) {
+            sums[g] = INFINITY;
+            finite = false;
+        }
+    return finite;
+}
+
+static bool sum_groups_any(double sums[BLOCK_GROUPS], const uint8_t *in, size_t count,
+                           size_t len, enum trit_dtype dtype)
 {
     if (dtype == TRIT_F32)
-        return group_sum(in, len, TRIT_F32);
+        return sum_groups(sums, in, count, len, TRIT_F32);
     if (dtype == TRIT_F16)
-        return group_sum(in, len, TRIT_F16);
-    return group_sum(in, len, TRIT_BF16);
+        return sum_groups(sums, in, count, len, TRIT_F16);
+    return sum_groups(sums, in, count, len, TRIT_BF16);
 }
 
 /* ---- sums for reports ------------------------------------------------------------- */
@@ -270,10 +375,11 @@ INLINE struct sums sums_zero(void)
     return (struct sums){vd_zero(), vd_zero(), vd_zero(), vd_zero()};
 }
 
-INLINE void sums_add(struct sums *sums, const vf w[4], const vf v[4])
+/* Of units of f32. */
+INLINE void sums_add(struct sums *sums, vu w, vu v)
 {
     for (size_t k = 0; k < 4; k++) {
-        vd a = vd_widen(w[k]), b = vd_widen(v[k]), d = vd_sub(a, b);
+        vd a = vd_widen(vf_at(w, k)), b = vd_widen(vf_at(v, k)), d = vd_sub(a, b);
         sums->energy = vd_add(sums->energy, vd_mul(a, a));
         sums->error = vd_add(sums->error, vd_mul(d, d));
         sums->dot = vd_add(sums->dot, vd_mul(a, b));
@@ -292,13 +398,37 @@ static void count_non_finite(const uint8_t *in, size_t len, size_t element,
 {
     for (size_t i = 0; i < len; i += UNIT) {
         float w[UNIT];
-        vf unit[4];
-        load_any(unit, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
-        floats_of(w, unit);
+        floats_of(w, load_any(in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype));
         for (size_t k = 0; k < UNIT; k++)
             if (!isfinite(w[k]) && counts->non_finite++ == 0)
                 counts->first_non_finite = element + i + k;
     }
+}
+
+/* ---- tallies ----------------------------------------------------------------------- */
+
+struct tally {
+    vt codes;
+    vn near;
+    size_t seen, elements; /* with and without padding to whole units */
+};
+
+INLINE struct tally tally_zero(void)
+{
+    return (struct tally){vt_zero(), vn_zero(), 0, 0};
+}
+
+INLINE void tally_end(const struct tally *tally, struct ternary_counts *counts,
+                      uint64_t *nonzeros)
+{
+    uint64_t negatives, positives;
+    vt_counts(tally->codes, tally->seen, &negatives, &positives);
+    counts->negatives += negatives;
+    counts->positives += positives;
+    counts->zeros += tally->elements - negatives - positives;
+    counts->near_threshold += vn_total(tally->near);
+    if (nonzeros)
+        *nonzeros = negatives + positives;
 }
 
 /* In this order: each uses what is above it. */

@@ -1,29 +1,5 @@
 /* Part of body.h: latents to ternary. */
 
-struct tally {
-    vt codes;
-    vn near;
-    size_t seen, elements; /* with and without padding to whole units */
-};
-
-INLINE struct tally tally_zero(void)
-{
-    return (struct tally){vt_zero(), vn_zero(), 0, 0};
-}
-
-INLINE void tally_end(const struct tally *tally, struct ternary_counts *counts,
-                      uint64_t *nonzeros)
-{
-    uint64_t negatives, positives;
-    vt_counts(tally->codes, tally->seen, &negatives, &positives);
-    counts->negatives += negatives;
-    counts->positives += positives;
-    counts->zeros += tally->elements - negatives - positives;
-    counts->near_threshold += vn_total(tally->near);
-    if (nonzeros)
-        *nonzeros = negatives + positives;
-}
-
 /* Where one group of a run stands. */
 struct place {
     const uint8_t *in;
@@ -38,44 +14,31 @@ struct emitter {
     bool stream;
 };
 
-INLINE void emit_dense(uint8_t *out, const vf w[4], vm beyond, vf s, size_t n,
-                       bool stream, enum trit_dtype dtype)
+INLINE void emit_trits(uint8_t *out, vc codes, size_t n)
 {
-    vf v[4];
-    for (size_t k = 0; k < 4; k++)
-        v[k] = vf_dense(w[k], beyond, k, s);
-    if (dtype == TRIT_F32 && stream)
-        for (size_t k = 0; k < 4; k++)
-            vf_stream(out + k * LANES * 4, v[k]);
-    else
-        store_unit(out, v, n, dtype);
-}
-
-INLINE void emit_bytes(uint8_t *out, vb codes, size_t n)
-{
+    uint8_t bytes[UNIT];
     if (n >= UNIT) {
-        vb_store(out, vb_less_one(codes));
-    } else {
-        uint8_t bytes[UNIT];
-        vb_store(bytes, vb_less_one(codes));
-        memcpy(out, bytes, n);
+        vc_trits(out, codes);
+        return;
     }
+    vc_trits(bytes, codes);
+    memcpy(out, bytes, n);
 }
 
 /* Codes of the unit at i of a group, into its blocks. `gathered` keeps those of a block
  * whose order wants all of them first. */
-INLINE void emit_block(uint8_t *out, const struct packing *packing, vb codes, size_t i,
+INLINE void emit_block(uint8_t *out, const struct packing *packing, vc codes, size_t i,
                        uint16_t s, uint8_t gathered[BLOCK_ELEMENTS_MAX])
 {
     const size_t within = i & (packing->elements - 1u);
     uint8_t *block = out + i / packing->elements * packing->bytes;
     if (packing->order == ORDER_LSB) {
-        vb_pack2(block + packing->codes_at + within / 4, codes);
+        vc_pack2(block + packing->codes_at + within / 4, codes);
         if (within == 0)
             store_block_scale(block, packing, s);
         return;
     }
-    vb_store(gathered + within, codes);
+    vc_store(gathered + within, codes);
     if (within + UNIT == packing->elements) {
         pack_block(block + packing->codes_at, gathered, packing);
         store_block_scale(block, packing, s);
@@ -96,41 +59,53 @@ INLINE enum form form_of(const struct ternarize_job *job, const struct packing *
     return !packing ? FORM_DENSE : packing->order == ORDER_LSB ? FORM_LSB : FORM_ANY;
 }
 
-/* The second pass: everything that is asked of a group but its sums, unit by unit. */
-INLINE void emit_group(const struct emitter *emitter, const struct place *group,
-                       const struct scales *scales, size_t g, struct tally *tally,
-                       enum trit_dtype dtype, enum form form)
+/* All that is known of a group when its units are emitted. */
+struct emission {
+    const struct emitter *emitter;
+    struct place group;
+    vk keys;
+    uint16_t s;
+    uint8_t *gathered;
+};
+
+INLINE void emit_unit(const struct emission *to, size_t i, size_t n, struct tally *tally,
+                      enum trit_dtype dtype, enum form form, enum tally_detail detail)
 {
-    const size_t size = bytes_of(dtype), len = emitter->job->group_len;
-    const struct packing *packing = emitter->packing;
-    const vf half = vf_splat(scales->half[g]), s = vf_splat(scales->kept[g]);
-    const vf low = vf_splat(scales->low[g]), high = vf_splat(scales->high[g]);
-    uint8_t gathered[BLOCK_ELEMENTS_MAX];
-    for (size_t i = 0; i < len; i += UNIT) {
-        const size_t n = size_min(len - i, UNIT);
-        vf w[4];
-        load_unit(w, group->in + i * size, n, dtype);
-        const vm beyond = vm_beyond(w, half);
-        const vb codes = vb_codes(w, beyond);
+    const struct packing *packing = to->emitter->packing;
+    const struct place *group = &to->group;
+    const size_t at = i * bytes_of(dtype);
+    const vu w = load_unit(group->in + at, n, dtype);
+    const vm beyond = vu_beyond(w, to->keys, dtype);
+    const vc codes = vu_codes(w, beyond, to->keys, dtype);
+    if (detail != TALLY_NONE)
         tally->codes = vt_add(tally->codes, codes);
-        tally->near = vn_add(tally->near, w, low, high);
-        if (form == FORM_DENSE) {
-            emit_dense(group->out + i * size, w, beyond, s, n, emitter->stream, dtype);
-            continue;
-        }
-        if (form == FORM_LSB) {
-            emit_block(group->out, packing, codes, i, scales->f16[g], gathered);
-            continue;
-        }
-        if (group->codes)
-            store_codes(group->codes + i / 4, codes, n);
-        if (group->out && !packing)
-            emit_dense(group->out + i * size, w, beyond, s, n, emitter->stream, dtype);
-        else if (group->out && packing->order == ORDER_BYTES)
-            emit_bytes(group->out + i, codes, n);
-        else if (group->out)
-            emit_block(group->out, packing, codes, i, scales->f16[g], gathered);
+    if (detail == TALLY_ALL)
+        tally->near = vn_add(tally->near, w, to->keys, dtype);
+    if (form == FORM_ANY && group->codes)
+        store_codes(group->codes + i / 4, codes, n);
+    if (form == FORM_DENSE || (form == FORM_ANY && group->out && !packing)) {
+        const vu dense = vu_dense(w, beyond, to->keys, dtype);
+        if (to->emitter->stream)
+            vu_stream(group->out + at, dense, dtype);
+        else
+            store_unit(group->out + at, dense, n, dtype);
+    } else if (form == FORM_ANY && group->out && packing->order == ORDER_BYTES) {
+        emit_trits(group->out + i, codes, n);
+    } else if (form == FORM_LSB || group->out) {
+        emit_block(group->out, packing, codes, i, to->s, to->gathered);
     }
+}
+
+/* The second pass: everything that is asked of a group but its sums, unit by unit. */
+INLINE void emit_group(const struct emission *to, struct tally *tally,
+                       enum trit_dtype dtype, enum form form, enum tally_detail detail)
+{
+    const size_t len = to->emitter->job->group_len;
+    size_t i = 0;
+    for (; i + UNIT <= len; i += UNIT)
+        emit_unit(to, i, UNIT, tally, dtype, form, detail);
+    if (i < len)
+        emit_unit(to, i, len - i, tally, dtype, form, detail);
     tally->seen += (len + UNIT - 1) / UNIT * UNIT;
     tally->elements += len;
 }
@@ -139,14 +114,13 @@ INLINE void emit_group(const struct emitter *emitter, const struct place *group,
 INLINE struct group_sums sums_of(const uint8_t *in, size_t len, float half, float s,
                                  enum trit_dtype dtype)
 {
+    const struct keys keys = {.half = {float_bits(half)}, .s = {float_bits(s)}};
+    const vk thresholds = vk_of(&keys, 0, TRIT_F32);
     struct sums sums = sums_zero();
     for (size_t i = 0; i < len; i += UNIT) {
-        vf w[4], v[4];
-        load_unit(w, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
-        const vm beyond = vm_beyond(w, vf_splat(half));
-        for (size_t k = 0; k < 4; k++)
-            v[k] = vf_dense(w[k], beyond, k, vf_splat(s));
-        sums_add(&sums, w, v);
+        const vu w = load_wide(in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
+        sums_add(&sums, w,
+                 vu_dense(w, vu_beyond(w, thresholds, TRIT_F32), thresholds, TRIT_F32));
     }
     return sums_total(&sums);
 }
@@ -158,26 +132,32 @@ INLINE void begin_block_as(const struct emitter *emitter, size_t begin, size_t e
                            enum trit_dtype dtype)
 {
     const struct ternarize_job *job = emitter->job;
+    const uint8_t *in = (const uint8_t *)job->in + begin * emitter->in_bytes;
+    const size_t count = end - begin, len = job->group_len;
+    const bool near = job->tally == TALLY_ALL;
     const double divisor = (double)job->divisor;
     double sums[BLOCK_GROUPS];
-    for (size_t g = begin; g < end; g++) {
-        const uint8_t *in = (const uint8_t *)job->in + g * emitter->in_bytes;
-        const double sum = sums[g - begin] = group_sum(in, job->group_len, dtype);
-        if (!(sum < INFINITY))
-            count_non_finite(in, job->group_len, g * job->group_len, counts, dtype);
-    }
-    *scales = (struct scales){.count = end - begin};
-    for (size_t i = 0; i < end - begin; i++)
-        scales->s[i] = (float)(sums[i] / divisor);
-    for (size_t i = 0; i < end - begin; i++)
-        counts->zero_groups += sums[i] == 0.0;
-    memcpy(job->scales + begin, scales->s, (end - begin) * sizeof scales->s[0]);
-    find_scales(scales, dtype);
+    uint32_t zero_groups = 0;
+    if (!sum_groups(sums, in, count, len, dtype))
+        for (size_t g = 0; g < count; g++)
+            if (!(sums[g] < INFINITY))
+                count_non_finite(in + g * emitter->in_bytes, len, (begin + g) * len,
+                                 counts, dtype);
+    *scales = (struct scales){.count = count};
+    for (size_t g = 0; g < count; g++)
+        scales->s[g] = (float)(sums[g] / divisor);
+    for (size_t g = 0; g < count; g++)
+        zero_groups += sums[g] == 0.0;
+    counts->zero_groups += zero_groups;
+    memcpy(job->scales + begin, scales->s, count * sizeof scales->s[0]);
+    find_thresholds(scales, near);
+    find_f16(scales);
+    find_kept(scales, dtype);
+    find_keys(scales, dtype, near);
     count_scales(scales, begin, counts);
-    for (size_t g = begin; job->sums && g < end; g++)
-        job->sums[g] =
-            sums_of((const uint8_t *)job->in + g * emitter->in_bytes, job->group_len,
-                    scales->half[g - begin], scales->s[g - begin], dtype);
+    for (size_t g = 0; job->sums && g < count; g++)
+        job->sums[begin + g] = sums_of(in + g * emitter->in_bytes, len, scales->half[g],
+                                       scales->s[g], dtype);
 }
 
 static void begin_block(const struct emitter *emitter, size_t begin, size_t end,
@@ -191,30 +171,51 @@ static void begin_block(const struct emitter *emitter, size_t begin, size_t end,
         begin_block_as(emitter, begin, end, scales, counts, TRIT_BF16);
 }
 
+/* Two passes over a block that stays in L1: scales first, then the outputs. */
 INLINE void emit_blocks(const struct emitter *emitter, struct ternary_counts *counts,
-                        enum trit_dtype dtype, enum form form)
+                        enum trit_dtype dtype, enum form form, enum tally_detail detail)
 {
     const struct ternarize_job *job = emitter->job;
-    const size_t len = job->group_len;
     const size_t block = groups_per_block(emitter->in_bytes);
     for (size_t begin = 0; begin < job->count; begin += block) {
         const size_t end = size_min(begin + block, job->count);
+        uint8_t gathered[BLOCK_ELEMENTS_MAX];
         struct scales scales;
         begin_block(emitter, begin, end, &scales, counts);
         struct tally tally = tally_zero();
         for (size_t g = begin; g < end; g++) {
-            const struct place group = {
-                (const uint8_t *)job->in + g * emitter->in_bytes,
-                job->out ? (uint8_t *)job->out + g * emitter->out_bytes : NULL,
-                job->codes ? job->codes + g * code_bytes(len) : NULL,
+            const struct emission to = {
+                emitter,
+                {(const uint8_t *)job->in + g * emitter->in_bytes,
+                 job->out ? (uint8_t *)job->out + g * emitter->out_bytes : NULL,
+                 job->codes ? job->codes + g * code_bytes(job->group_len) : NULL},
+                vk_of(&scales.keys, g - begin, dtype),
+                scales.f16[g - begin],
+                gathered,
             };
-            emit_group(emitter, &group, &scales, g - begin, &tally, dtype, form);
+            emit_group(&to, &tally, dtype, form, detail);
         }
-        tally_end(&tally, counts, NULL);
+        if (detail != TALLY_NONE)
+            tally_end(&tally, counts, NULL);
     }
 }
 
-/* Two passes over a block that stays in L1: scales first, then the outputs. */
+INLINE void emit_tallied(const struct emitter *emitter, struct ternary_counts *counts,
+                         enum trit_dtype dtype, enum form form)
+{
+    switch (emitter->job->tally) {
+    case TALLY_ALL:
+        emit_blocks(emitter, counts, dtype, form, TALLY_ALL);
+        break;
+    case TALLY_SIGNS:
+        emit_blocks(emitter, counts, dtype, form, TALLY_SIGNS);
+        break;
+    case TALLY_NONE:
+        emit_blocks(emitter, counts, dtype, form, TALLY_NONE);
+        break;
+    }
+}
+
 INLINE void ternarize_as(const struct ternarize_job *job, struct ternary_counts *counts,
                          enum trit_dtype dtype)
 {
@@ -232,17 +233,17 @@ INLINE void ternarize_as(const struct ternarize_job *job, struct ternary_counts 
     };
     switch (form_of(job, packing)) {
     case FORM_DENSE:
-        emit_blocks(&emitter, counts, dtype, FORM_DENSE);
+        emit_tallied(&emitter, counts, dtype, FORM_DENSE);
         break;
     case FORM_LSB:
-        emit_blocks(&emitter, counts, dtype, FORM_LSB);
+        emit_tallied(&emitter, counts, dtype, FORM_LSB);
         break;
     case FORM_ANY:
-        emit_blocks(&emitter, counts, dtype, FORM_ANY);
+        emit_tallied(&emitter, counts, dtype, FORM_ANY);
         break;
     }
     if (emitter.stream)
-        vf_fence();
+        vu_fence();
 }
 
 static void ternarize_groups(const struct ternarize_job *job,

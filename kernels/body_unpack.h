@@ -28,11 +28,10 @@ INLINE int unpack_group(const struct unpack_job *job, size_t g,
         }
         for (size_t i = 0; i < n; i += UNIT) {
             float values[UNIT];
-            vf v[4];
             for (size_t k = 0; k < UNIT; k++)
                 values[k] = t[i + k] == 0 ? 0.0f : t[i + k] > 0 ? s : -s;
-            of_floats(v, values);
-            store_unit(out + (at + i) * size, v, size_min(n - i, UNIT), dtype);
+            store_narrow(out + (at + i) * size, of_floats(values), size_min(n - i, UNIT),
+                         dtype);
         }
     }
     return 0;

@@ -59,10 +59,19 @@ check_inexact(const struct claims *claims, const float w[UNIT], float s, float h
             add_sample(check, quotients[i]);
 }
 
-/* The reference's share of a unit: mismatches, sums, nearness to the threshold. */
+static bool same_values(const float a[UNIT], const float b[UNIT])
+{
+    uint32_t differ = 0;
+    for (size_t i = 0; i < UNIT; i++)
+        differ |= a[i] != b[i];
+    return !differ;
+}
+
+/* The reference's share of a unit: mismatches, sums, nearness to the threshold. `raw` is
+ * the claim, `finite` the same with 0 for what is not finite; both f32. */
 static __attribute__((noinline)) void check_reference(const struct claims *claims,
                                                       size_t g, size_t i, size_t n,
-                                                      const vf raw[4], const vf finite[4],
+                                                      vu raw, vu finite,
                                                       struct tally *tally,
                                                       struct sums *sums)
 {
@@ -70,21 +79,17 @@ static __attribute__((noinline)) void check_reference(const struct claims *claim
     const size_t element = (claims->begin + g) * job->group_len + i;
     const uint8_t *in =
         (const uint8_t *)job->reference + element * bytes_of(job->reference_dtype);
-    vf r[4], want[4];
-    load_any(r, in, n, job->reference_dtype);
-    const vm beyond = vm_beyond(r, vf_splat(claims->projection.half[g]));
-    const vf s = vf_splat(claims->projection.kept[g]);
-    for (size_t k = 0; k < 4; k++)
-        want[k] = vf_dense(r[k], beyond, k, s);
-    tally->near = vn_add(tally->near, r, vf_splat(claims->projection.low[g]),
-                         vf_splat(claims->projection.high[g]));
+    const vu r = load_any(in, n, job->reference_dtype);
+    const vk keys = vk_of(&claims->projection.keys, g, TRIT_F32);
+    const vu want = vu_dense(r, vu_beyond(r, keys, TRIT_F32), keys, TRIT_F32);
+    float is[UNIT], expected[UNIT];
+    tally->near = vn_add(tally->near, r, keys, TRIT_F32);
     if (job->sums)
         sums_add(sums, r, finite);
-    if (vf_equal(raw, want) && !claims->latents_lost[g])
-        return;
-    float is[UNIT], expected[UNIT];
     floats_of(is, raw);
     floats_of(expected, want);
+    if (same_values(is, expected) && !claims->latents_lost[g])
+        return;
     for (size_t k = 0; k < n; k++)
         if (is[k] != expected[k] || claims->latents_lost[g])
             add_mismatch(claims->check, element + k);
@@ -95,23 +100,27 @@ static void project_reference(struct claims *claims, enum trit_dtype dtype)
 {
     const struct verify_job *job = claims->job;
     const size_t bytes = job->group_len * bytes_of(job->reference_dtype);
+    const size_t count = claims->end - claims->begin;
     double sums[BLOCK_GROUPS];
     if (!job->reference)
         return;
-    claims->projection.count = claims->end - claims->begin;
-    for (size_t g = claims->begin; g < claims->end; g++) {
-        const size_t i = g - claims->begin;
-        sums[i] = group_sum_any((const uint8_t *)job->reference + g * bytes,
-                                job->group_len, job->reference_dtype);
+    sum_groups_any(sums, (const uint8_t *)job->reference + claims->begin * bytes, count,
+                   job->group_len, job->reference_dtype);
+    claims->projection.count = count;
+    for (size_t i = 0; i < count; i++) {
         claims->latents_lost[i] = !(sums[i] < INFINITY);
-    }
-    for (size_t i = 0; i < claims->projection.count; i++)
         claims->projection.s[i] = (float)(sums[i] / (double)job->divisor);
-    find_scales(&claims->projection, dtype);
+    }
+    find_thresholds(&claims->projection, true);
+    find_f16(&claims->projection);
+    find_kept(&claims->projection, dtype);
+    find_keys(&claims->projection, TRIT_F32, true);
 }
 
-/* The claim's scales are found: what they say, and what the reference says. */
-static void begin_claims(struct claims *claims, enum trit_dtype dtype)
+/* The claim's scales are found: what they say, and what the reference says. `of_elements`
+ * is what the claim is made of, `dtype` what holds its scales. */
+static void begin_claims(struct claims *claims, enum trit_dtype of_elements,
+                         enum trit_dtype dtype)
 {
     const size_t count = claims->scales.count = claims->end - claims->begin;
     memcpy(claims->job->scales + claims->begin, claims->scales.s,
@@ -120,7 +129,10 @@ static void begin_claims(struct claims *claims, enum trit_dtype dtype)
     for (size_t i = 0; i < count; i++)
         if (!isfinite(told.s[i]))
             told.s[i] = 0.0f;
-    find_scales(&told, TRIT_F32);
+    find_thresholds(&told, true);
+    find_f16(&told);
+    find_kept(&told, TRIT_F32);
+    find_keys(&told, of_elements, true);
     count_scales(&told, claims->begin, claims->counts);
     claims->scales = told;
     project_reference(claims, dtype);
@@ -139,7 +151,7 @@ static void end_claim(const struct claims *claims, size_t g, const struct tally 
 }
 
 INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, size_t n,
-                        vb codes, struct tally *tally)
+                        vc codes, struct tally *tally)
 {
     const struct verify_job *job = claims->job;
     tally->codes = vt_add(tally->codes, codes);
@@ -158,10 +170,8 @@ static float tainted_top(const uint8_t *in, size_t len, enum trit_dtype dtype)
 {
     float top = 0.0f;
     for (size_t i = 0; i < len; i += UNIT) {
-        vf unit[4];
         float w[UNIT];
-        load_any(unit, in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
-        floats_of(w, unit);
+        floats_of(w, load_any(in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype));
         for (size_t k = 0; k < UNIT; k++)
             if (isfinite(w[k]) && fabsf(w[k]) > top)
                 top = fabsf(w[k]);
@@ -172,15 +182,16 @@ static float tainted_top(const uint8_t *in, size_t len, enum trit_dtype dtype)
 INLINE float group_top(const uint8_t *in, size_t len, enum trit_dtype dtype)
 {
     const size_t size = bytes_of(dtype);
-    vf top[4] = {vf_splat(0.0f), vf_splat(0.0f), vf_splat(0.0f), vf_splat(0.0f)};
-    for (size_t i = 0; i < len; i += UNIT) {
-        vf w[4];
+    const float zero[UNIT] = {0};
+    vu top = of_floats(zero);
+    size_t i = 0;
+    for (; i + UNIT <= len; i += UNIT) {
         prefetch_unit(in + i * size, dtype);
-        load_unit(w, in + i * size, size_min(len - i, UNIT), dtype);
-        for (size_t k = 0; k < 4; k++)
-            top[k] = vf_top(top[k], w[k]);
+        top = vu_top(top, vu_load(in + i * size, dtype), dtype);
     }
-    return vf_top_of(vf_top(vf_top(top[0], top[1]), vf_top(top[2], top[3])));
+    if (i < len)
+        top = vu_top(top, load_unit(in + i * size, len - i, dtype), dtype);
+    return vu_top_of(top, dtype);
 }
 
 /* Values that are not finite become 0; returns how many. */
@@ -195,27 +206,36 @@ static size_t make_finite(float w[UNIT])
     return lost;
 }
 
+/* A unit whose values are finite. */
+INLINE void verify_plain_unit(const struct claims *claims, size_t g, size_t i, size_t n,
+                              const uint8_t *in, vk keys, struct tally *tally,
+                              enum trit_dtype dtype)
+{
+    const vu w = load_unit(in + i * bytes_of(dtype), n, dtype);
+    claim_codes(claims, g, i, n, vu_codes(w, vu_beyond(w, keys, dtype), keys, dtype),
+                tally);
+    if (vu_exact(w, keys, dtype)) /* then nothing is near the threshold either */
+        return;
+    float values[UNIT];
+    floats_of(values, load_any(in + i * bytes_of(dtype), n, dtype));
+    check_inexact(claims, values, claims->scales.s[g], claims->scales.half[g]);
+    tally->near = vn_add(tally->near, w, keys, dtype);
+}
+
 /* A group whose values are finite, alone: its tally goes to the block's. */
 INLINE void verify_plain_group(const struct claims *claims, size_t g, struct tally *tally,
                                enum trit_dtype dtype)
 {
     const struct verify_job *job = claims->job;
-    const size_t size = bytes_of(dtype), len = job->group_len;
-    const uint8_t *in = (const uint8_t *)job->in + (claims->begin + g) * len * size;
-    const vf half = vf_splat(claims->scales.half[g]), s = vf_splat(claims->scales.s[g]);
-    for (size_t i = 0; i < len; i += UNIT) {
-        const size_t n = size_min(len - i, UNIT);
-        vf w[4];
-        load_unit(w, in + i * size, n, dtype);
-        claim_codes(claims, g, i, n, vb_codes(w, vm_beyond(w, half)), tally);
-        if (vf_exact(w, s)) /* then nothing is near the threshold either */
-            continue;
-        float values[UNIT];
-        floats_of(values, w);
-        check_inexact(claims, values, claims->scales.s[g], claims->scales.half[g]);
-        tally->near = vn_add(tally->near, w, vf_splat(claims->scales.low[g]),
-                             vf_splat(claims->scales.high[g]));
-    }
+    const size_t len = job->group_len;
+    const uint8_t *in =
+        (const uint8_t *)job->in + (claims->begin + g) * len * bytes_of(dtype);
+    const vk keys = vk_of(&claims->scales.keys, g, dtype);
+    size_t i = 0;
+    for (; i + UNIT <= len; i += UNIT)
+        verify_plain_unit(claims, g, i, UNIT, in, keys, tally, dtype);
+    if (i < len)
+        verify_plain_unit(claims, g, i, len - i, in, keys, tally, dtype);
     claims->check->valid += len; /* but for those that check_inexact took off */
 }
 
@@ -225,28 +245,30 @@ static void verify_other_group(const struct claims *claims, size_t g)
     const struct verify_job *job = claims->job;
     const size_t size = bytes_of(job->dtype), len = job->group_len;
     const uint8_t *in = (const uint8_t *)job->in + (claims->begin + g) * len * size;
-    const vf half = vf_splat(claims->scales.half[g]), s = vf_splat(claims->scales.s[g]);
+    const struct keys wide = {.half = {float_bits(claims->scales.half[g])},
+                              .low = {float_bits(claims->scales.low[g])},
+                              .high = {float_bits(claims->scales.high[g])},
+                              .s = {float_bits(claims->scales.s[g])}};
+    const vk keys = vk_of(&wide, 0, TRIT_F32);
     struct tally tally = tally_zero();
     struct sums sums = sums_zero();
     for (size_t i = 0; i < len; i += UNIT) {
         const size_t n = size_min(len - i, UNIT);
-        vf raw[4], w[4];
+        const vu raw = load_any(in + i * size, n, job->dtype);
         float values[UNIT];
-        load_any(raw, in + i * size, n, job->dtype);
-        memcpy(w, raw, sizeof w);
+        vu w = raw;
         claims->check->valid += n;
+        floats_of(values, raw);
         if (claims->tainted[g]) {
-            floats_of(values, raw);
             claims->check->valid -= make_finite(values);
-            of_floats(w, values);
+            w = of_floats(values);
         }
-        claim_codes(claims, g, i, n, vb_codes(w, vm_beyond(w, half)), &tally);
-        if (!vf_exact(w, s)) {
-            floats_of(values, w);
+        claim_codes(claims, g, i, n,
+                    vu_codes(w, vu_beyond(w, keys, TRIT_F32), keys, TRIT_F32), &tally);
+        if (!vu_exact(w, keys, TRIT_F32)) {
             check_inexact(claims, values, claims->scales.s[g], claims->scales.half[g]);
             if (!job->reference)
-                tally.near = vn_add(tally.near, w, vf_splat(claims->scales.low[g]),
-                                    vf_splat(claims->scales.high[g]));
+                tally.near = vn_add(tally.near, w, keys, TRIT_F32);
         }
         if (job->reference)
             check_reference(claims, g, i, n, raw, w, &tally, &sums);
@@ -267,7 +289,7 @@ INLINE void verify_dense(struct claims *claims, enum trit_dtype dtype)
             claims->scales.s[i] = tainted_top(in, len, dtype);
         }
     }
-    begin_claims(claims, dtype);
+    begin_claims(claims, dtype, dtype);
     struct tally tally = tally_zero();
     for (size_t g = 0; g < claims->end - claims->begin; g++) {
         if (claims->job->reference || claims->tainted[g]) {
@@ -342,7 +364,7 @@ static void verify_packed_unit(const struct claims *claims, size_t g, size_t i, 
     uint8_t codes[UNIT];
     for (size_t k = 0; k < UNIT; k++)
         codes[k] = (uint8_t)((t[k] > 0) - (t[k] < 0) + 1);
-    claim_codes(claims, g, i, n, vb_load(codes), tally);
+    claim_codes(claims, g, i, n, vc_load(codes), tally);
     if (!claims->tainted[g]) {
         claims->check->valid += n;
         if (beyond_trits(t, UNIT))
@@ -355,10 +377,7 @@ static void verify_packed_unit(const struct claims *claims, size_t g, size_t i, 
         raw[k] = (float)t[k] * s;
         finite[k] = claims->tainted[g] ? 0.0f : raw[k];
     }
-    vf v[4], w[4];
-    of_floats(v, raw);
-    of_floats(w, finite);
-    check_reference(claims, g, i, n, v, w, tally, sums);
+    check_reference(claims, g, i, n, of_floats(raw), of_floats(finite), tally, sums);
 }
 
 INLINE void verify_packed_group(const struct claims *claims, size_t g,
@@ -400,7 +419,7 @@ INLINE void verify_packed(struct claims *claims, const struct packing *packing)
             claims->counts->first_non_finite = g * job->group_len;
         claims->counts->non_finite += job->group_len;
     }
-    begin_claims(claims, packing->scale_at >= 0 ? TRIT_F16 : TRIT_F32);
+    begin_claims(claims, TRIT_F32, packing->scale_at >= 0 ? TRIT_F16 : TRIT_F32);
     for (size_t g = claims->begin; g < claims->end; g++)
         verify_packed_group(claims, g - claims->begin, packing);
 }

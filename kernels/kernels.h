@@ -90,6 +90,14 @@ struct group_sums {
     double norm;   /* sum of (t*s)^2 */
 };
 
+/* Which counts a ternarization is to make: those per element cost time. What can fail a
+ * projection (non_finite, scales_lost) and what is per group is counted always. */
+enum tally_detail {
+    TALLY_ALL,   /* everything */
+    TALLY_SIGNS, /* all but near_threshold */
+    TALLY_NONE,  /* neither negatives, zeros, positives nor near_threshold */
+};
+
 /* Ternarize a run. Outputs other than scales may be NULL. */
 struct ternarize_job {
     enum trit_dtype dtype; /* F32, F16 or BF16 */
@@ -102,7 +110,8 @@ struct ternarize_job {
     uint8_t *codes; /* count * ceil(group_len/4): 2-bit, least significant first; the
                        last byte's unused codes are 1 */
     struct group_sums *sums; /* count */
-    bool stream_stores;      /* out will not be read soon and is large: bypass caches */
+    enum tally_detail tally;
+    bool stream_stores; /* out will not be read soon and is large: bypass caches */
 };
 
 /* Adds to *counts. Where non_finite > 0 the outputs are meaningless. Indices in

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/block.h"
+#include "kernels/half.h"
 #include "kernels/table.h"
 
 typedef float32x4x4_t vf;
@@ -19,9 +21,15 @@ typedef struct {
     float64x2_t q[8];
 } vd;
 typedef struct {
-    uint32x4_t m[16];
+    uint32x4_t r[16]; /* 16-bit types: the first eight */
+} vu;
+typedef struct {
+    uint32x4_t half, low, range, s;
+} vk;
+typedef struct {
+    uint32x4_t m[16]; /* all ones or none, as wide as the elements */
 } vm;
-typedef uint8x16x4_t vb;
+typedef uint8x16x4_t vc;
 typedef struct {
     uint32x4_t sum, positives;
 } vt;
@@ -56,84 +64,225 @@ static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
     }
 }
 
-static inline void vf_stream(uint8_t *p, vf v)
+/* ---- units ------------------------------------------------------------------------- */
+
+static inline int vectors_of(enum trit_dtype dtype)
 {
-    vf_store(p, v, TRIT_F32);
+    return dtype == TRIT_F32 ? 16 : 8;
 }
 
-static inline void vf_fence(void)
+static inline uint16x8_t halves(uint32x4_t v)
+{
+    return vreinterpretq_u16_u32(v);
+}
+
+static inline uint32x4_t words(uint16x8_t v)
+{
+    return vreinterpretq_u32_u16(v);
+}
+
+static inline vu vu_load(const uint8_t *p, enum trit_dtype dtype)
+{
+    vu u;
+    for (int i = 0; i < vectors_of(dtype); i++)
+        u.r[i] = vreinterpretq_u32_u8(vld1q_u8(p + 16 * i));
+    return u;
+}
+
+static inline void vu_store(uint8_t *p, vu u, enum trit_dtype dtype)
+{
+    for (int i = 0; i < vectors_of(dtype); i++)
+        vst1q_u8(p + 16 * i, vreinterpretq_u8_u32(u.r[i]));
+}
+
+static inline void vu_stream(uint8_t *p, vu u, enum trit_dtype dtype)
+{
+    vu_store(p, u, dtype);
+}
+
+static inline void vu_fence(void)
 {
 }
 
-static inline vf vf_splat(float x)
+static inline vu vu_of(const vf v[4])
 {
-    float32x4_t v = vdupq_n_f32(x);
-    return (vf){{v, v, v, v}};
+    vu u;
+    for (int i = 0; i < 16; i++)
+        u.r[i] = vreinterpretq_u32_f32(v[i / 4].val[i % 4]);
+    return u;
 }
 
-static inline vf vf_abs(vf v)
+static inline vf vf_at(vu u, size_t k)
 {
-    for (int k = 0; k < 4; k++)
-        v.val[k] = vabsq_f32(v.val[k]);
+    vf v;
+    for (size_t i = 0; i < 4; i++)
+        v.val[i] = vreinterpretq_f32_u32(u.r[4 * k + i]);
     return v;
 }
 
-static inline vf vf_top(vf acc, vf v)
+static inline vk vk_of(const struct keys *keys, size_t g, enum trit_dtype dtype)
 {
-    for (int k = 0; k < 4; k++)
-        acc.val[k] =
-            vreinterpretq_f32_u32(vmaxq_u32(vreinterpretq_u32_f32(acc.val[k]),
-                                            vreinterpretq_u32_f32(vabsq_f32(v.val[k]))));
-    return acc;
+    const uint32x4_t low = vdupq_n_u32(keys->low[g]), high = vdupq_n_u32(keys->high[g]);
+    return (vk){
+        .half = vdupq_n_u32(keys->half[g]),
+        .low = low,
+        .range = dtype == TRIT_F32 ? vsubq_u32(high, low)
+                                   : words(vsubq_u16(halves(high), halves(low))),
+        .s = vdupq_n_u32(keys->s[g]),
+    };
 }
 
-static inline float vf_top_of(vf v)
+static inline uint32x4_t sign_bits(enum trit_dtype dtype)
 {
-    uint32x4_t top = vdupq_n_u32(0);
-    for (int k = 0; k < 4; k++)
-        top = vmaxq_u32(top, vreinterpretq_u32_f32(v.val[k]));
-    uint32_t bits = vmaxvq_u32(top);
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    return dtype == TRIT_F32 ? vdupq_n_u32(0x80000000u) : words(vdupq_n_u16(0x8000));
 }
 
-static inline vm vm_beyond(const vf w[4], vf h)
+static inline uint32x4_t keys_of(uint32x4_t bits, enum trit_dtype dtype)
+{
+    return vbicq_u32(bits, sign_bits(dtype));
+}
+
+static inline vm vu_beyond(vu u, vk k, enum trit_dtype dtype)
 {
     vm m;
-    for (int i = 0; i < 16; i++)
-        m.m[i] = vcagtq_f32(w[i / 4].val[i % 4], h.val[0]); /* of magnitudes */
+    for (int i = 0; i < vectors_of(dtype); i++) {
+        const uint32x4_t keys = keys_of(u.r[i], dtype);
+        m.m[i] = dtype == TRIT_F32 ? vcgtq_u32(keys, k.half)
+                                   : words(vcgtq_u16(halves(keys), halves(k.half)));
+    }
     return m;
 }
 
-static inline vf vf_dense(vf w, vm m, size_t k, vf s)
+static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
 {
-    for (size_t i = 0; i < 4; i++) {
-        uint32x4_t bits = vandq_u32(m.m[4 * k + i], vreinterpretq_u32_f32(s.val[i]));
-        bits = vbslq_u32(vdupq_n_u32(0x80000000u), vreinterpretq_u32_f32(w.val[i]), bits);
-        w.val[i] = vreinterpretq_f32_u32(bits);
+    for (int i = 0; i < vectors_of(dtype); i++)
+        u.r[i] = vbslq_u32(sign_bits(dtype), u.r[i], vandq_u32(m.m[i], k.s));
+    return u;
+}
+
+static inline bool vu_exact(vu u, vk k, enum trit_dtype dtype)
+{
+    uint32x4_t all = vdupq_n_u32(UINT32_MAX);
+    for (int i = 0; i < vectors_of(dtype); i++) {
+        const uint32x4_t keys = keys_of(u.r[i], dtype);
+        const uint32x4_t exact =
+            dtype == TRIT_F32
+                ? vorrq_u32(vceqq_u32(keys, k.s), vceqzq_u32(keys))
+                : words(vorrq_u16(vceqq_u16(halves(keys), halves(k.s)),
+                                  vceqzq_u16(halves(keys))));
+        all = vandq_u32(all, exact);
     }
-    return w;
+    return vminvq_u32(all) == UINT32_MAX;
 }
 
-static inline bool vf_equal(const vf a[4], const vf b[4])
+static inline vu vu_top(vu acc, vu u, enum trit_dtype dtype)
 {
-    uint32x4_t all = vdupq_n_u32(UINT32_MAX);
-    for (int i = 0; i < 16; i++)
-        all = vandq_u32(all, vceqq_f32(a[i / 4].val[i % 4], b[i / 4].val[i % 4]));
-    return vminvq_u32(all) != 0;
+    for (int i = 0; i < vectors_of(dtype); i++) {
+        const uint32x4_t keys = keys_of(u.r[i], dtype);
+        acc.r[i] = dtype == TRIT_F32
+                       ? vmaxq_u32(acc.r[i], keys)
+                       : words(vmaxq_u16(halves(acc.r[i]), halves(keys)));
+    }
+    return acc;
 }
 
-static inline bool vf_exact(const vf w[4], vf s)
+static inline float vu_top_of(vu acc, enum trit_dtype dtype)
 {
-    const uint32x4_t magnitude = vreinterpretq_u32_f32(s.val[0]);
-    uint32x4_t all = vdupq_n_u32(UINT32_MAX);
+    uint32x4_t top = acc.r[0];
+    for (int i = 1; i < vectors_of(dtype); i++)
+        top = dtype == TRIT_F32 ? vmaxq_u32(top, acc.r[i])
+                                : words(vmaxq_u16(halves(top), halves(acc.r[i])));
+    if (dtype == TRIT_F32)
+        return float_of_bits(vmaxvq_u32(top));
+    const uint16_t bits = vmaxvq_u16(halves(top));
+    return dtype == TRIT_F16 ? f16_widen(bits) : bf16_widen(bits);
+}
+
+/* ---- codes ------------------------------------------------------------------------- */
+
+/* Trits of eight elements as 16 bits each: 1, or -1 by the sign, where they are beyond. */
+static inline int16x8_t trits8(vu u, vm m, int i, enum trit_dtype dtype)
+{
+    if (dtype != TRIT_F32) {
+        const int16x8_t sign = vshrq_n_s16(vreinterpretq_s16_u32(u.r[i]), 15); /* 0, -1 */
+        return vandq_s16(vorrq_s16(sign, vdupq_n_s16(1)), vreinterpretq_s16_u32(m.m[i]));
+    }
+    int16x4_t t[2];
+    for (int k = 0; k < 2; k++) {
+        const int32x4_t sign = vshrq_n_s32(vreinterpretq_s32_u32(u.r[2 * i + k]), 31);
+        t[k] = vmovn_s32(vandq_s32(vorrq_s32(sign, vdupq_n_s32(1)),
+                                   vreinterpretq_s32_u32(m.m[2 * i + k])));
+    }
+    return vcombine_s16(t[0], t[1]);
+}
+
+static inline vc vu_codes(vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    vc c;
+    (void)k;
+    for (int i = 0; i < 4; i++) {
+        const int8x16_t trits = vcombine_s8(vmovn_s16(trits8(u, m, 2 * i, dtype)),
+                                            vmovn_s16(trits8(u, m, 2 * i + 1, dtype)));
+        c.val[i] = vaddq_u8(vreinterpretq_u8_s8(trits), vdupq_n_u8(1));
+    }
+    return c;
+}
+
+static inline vc vc_load(const uint8_t *p)
+{
+    return (vc){{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
+}
+
+static inline void vc_store(uint8_t *p, vc c)
+{
     for (int k = 0; k < 4; k++)
-        for (int i = 0; i < 4; i++) {
-            uint32x4_t a = vreinterpretq_u32_f32(vabsq_f32(w[k].val[i]));
-            all = vandq_u32(all, vorrq_u32(vceqq_u32(a, magnitude), vceqzq_u32(a)));
-        }
-    return vminvq_u32(all) != 0;
+        vst1q_u8(p + 16 * k, c.val[k]);
+}
+
+static inline void vc_trits(uint8_t *p, vc c)
+{
+    for (int k = 0; k < 4; k++)
+        vst1q_u8(p + 16 * k, vsubq_u8(c.val[k], vdupq_n_u8(1)));
+}
+
+/* c0 + 4 c1 + 16 c2 + 64 c3 in the low byte of each 32-bit lane. */
+static inline uint16x8_t quads(uint8x16_t c)
+{
+    uint16x8_t pairs = vreinterpretq_u16_u8(c);
+    pairs = vorrq_u16(pairs, vshrq_n_u16(pairs, 6));
+    uint32x4_t quads = vreinterpretq_u32_u16(pairs);
+    return vreinterpretq_u16_u32(vorrq_u32(quads, vshrq_n_u32(quads, 12)));
+}
+
+static inline void vc_pack2(uint8_t *p, vc c)
+{
+    uint16x8_t low = vuzp1q_u16(quads(c.val[0]), quads(c.val[1]));
+    uint16x8_t high = vuzp1q_u16(quads(c.val[2]), quads(c.val[3]));
+    vst1q_u8(p, vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high)));
+}
+
+static inline vt vt_zero(void)
+{
+    return (vt){vdupq_n_u32(0), vdupq_n_u32(0)};
+}
+
+static inline vt vt_add(vt tally, vc c)
+{
+    uint8x16_t sum = vaddq_u8(vaddq_u8(c.val[0], c.val[1]), vaddq_u8(c.val[2], c.val[3]));
+    uint8x16_t positives = vdupq_n_u8(0);
+    for (int k = 0; k < 4; k++)
+        positives = vsraq_n_u8(positives, c.val[k], 1);
+    tally.sum = vpadalq_u16(tally.sum, vpaddlq_u8(sum));
+    tally.positives = vpadalq_u16(tally.positives, vpaddlq_u8(positives));
+    return tally;
+}
+
+/* The codes' sum is seen + positives - negatives. */
+static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
+                             uint64_t *positives)
+{
+    *positives = vaddlvq_u32(tally.positives);
+    *negatives = seen + *positives - vaddlvq_u32(tally.sum);
 }
 
 static inline vn vn_zero(void)
@@ -141,21 +290,28 @@ static inline vn vn_zero(void)
     return vdupq_n_u32(0);
 }
 
-static inline vn vn_add(vn count, const vf w[4], vf low, vf high)
+/* low <= key <= high as one comparison without sign. */
+static inline vn vn_add(vn n, vu u, vk k, enum trit_dtype dtype)
 {
-    for (int k = 0; k < 4; k++)
-        for (int i = 0; i < 4; i++) {
-            float32x4_t a = vabsq_f32(w[k].val[i]);
-            count = vsubq_u32(
-                count, vandq_u32(vcgeq_f32(a, low.val[i]), vcleq_f32(a, high.val[i])));
-        }
-    return count;
+    uint16x8_t sixteen = vdupq_n_u16(0);
+    for (int i = 0; i < vectors_of(dtype); i++) {
+        const uint32x4_t keys = keys_of(u.r[i], dtype);
+        if (dtype == TRIT_F32)
+            n = vsubq_u32(n, vcleq_u32(vsubq_u32(keys, k.low), k.range));
+        else
+            sixteen = vsubq_u16(
+                sixteen, vcleq_u16(vsubq_u16(halves(keys), halves(k.low)), halves(k.range)));
+    }
+    return dtype == TRIT_F32 ? n : vpadalq_u16(n, sixteen);
 }
 
-static inline uint32_t vn_total(vn count)
+static inline uint32_t vn_total(vn n)
 {
-    return vaddvq_u32(count);
+    return vaddvq_u32(n);
 }
+
+/* ---- f64 ------------------------------------------------------------------------------
+ */
 
 static inline vd vd_zero(void)
 {
@@ -196,12 +352,19 @@ static inline vd vd_mul(vd x, vd y)
     return x;
 }
 
-static inline double vd_total(vd acc)
+/* +8, +4, +2. */
+static inline float64x2_t vd_fold(vd acc)
 {
     for (int width = 4; width >= 1; width /= 2)
         for (int i = 0; i < width; i++)
             acc.q[i] = vaddq_f64(acc.q[i], acc.q[i + width]);
-    return vgetq_lane_f64(acc.q[0], 0) + vgetq_lane_f64(acc.q[0], 1);
+    return acc.q[0];
+}
+
+static inline double vd_total(vd acc)
+{
+    const float64x2_t two = vd_fold(acc);
+    return vgetq_lane_f64(two, 0) + vgetq_lane_f64(two, 1);
 }
 
 typedef vd vs;
@@ -213,93 +376,37 @@ static inline vs vs_zero(void)
 
 static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
 {
-    return vd_add(sum, vd_widen(vf_abs(vf_load(p, dtype))));
+    vf w = vf_load(p, dtype);
+    for (int k = 0; k < 4; k++)
+        w.val[k] = vabsq_f32(w.val[k]);
+    return vd_add(sum, vd_widen(w));
 }
 
-static inline double vs_total(vs sum, enum trit_dtype dtype)
+static inline void vs_keep(struct partial *to, vs sum)
+{
+    for (int i = 0; i < 8; i++)
+        vst1q_f64(to->lane + 2 * i, sum.q[i]);
+}
+
+static inline vd lanes_of(const struct partial *from)
+{
+    vd v;
+    for (int i = 0; i < 8; i++)
+        v.q[i] = vld1q_f64(from->lane + 2 * i);
+    return v;
+}
+
+/* Two groups at a time share the last step of the tree. */
+static inline void vs_totals(double to[BLOCK_GROUPS],
+                             const struct partial from[BLOCK_GROUPS],
+                             enum trit_dtype dtype)
 {
     (void)dtype;
-    return vd_total(sum);
-}
-
-/* Codes of 16 elements: 1, plus 1 or -1 by the sign where they are beyond. */
-static inline uint8x16_t codes16(vf w, const uint32x4_t m[4])
-{
-    int16x4_t t[4];
-    for (int i = 0; i < 4; i++) {
-        int32x4_t sign = vshrq_n_s32(vreinterpretq_s32_f32(w.val[i]), 31); /* 0, -1 */
-        int32x4_t trit = vorrq_s32(sign, vdupq_n_s32(1));
-        t[i] = vmovn_s32(vandq_s32(trit, vreinterpretq_s32_u32(m[i])));
+    for (size_t g = 0; g < BLOCK_GROUPS; g += 2) {
+        const float64x2_t x = vd_fold(lanes_of(&from[g]));
+        const float64x2_t y = vd_fold(lanes_of(&from[g + 1]));
+        vst1q_f64(to + g, vpaddq_f64(x, y));
     }
-    int8x16_t trits = vcombine_s8(vmovn_s16(vcombine_s16(t[0], t[1])),
-                                  vmovn_s16(vcombine_s16(t[2], t[3])));
-    return vaddq_u8(vreinterpretq_u8_s8(trits), vdupq_n_u8(1));
-}
-
-static inline vb vb_codes(const vf w[4], vm m)
-{
-    vb c;
-    for (int k = 0; k < 4; k++)
-        c.val[k] = codes16(w[k], m.m + 4 * k);
-    return c;
-}
-
-static inline vb vb_load(const uint8_t *p)
-{
-    return (vb){{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
-}
-
-static inline void vb_store(uint8_t *p, vb c)
-{
-    for (int k = 0; k < 4; k++)
-        vst1q_u8(p + 16 * k, c.val[k]);
-}
-
-static inline vb vb_less_one(vb c)
-{
-    for (int k = 0; k < 4; k++)
-        c.val[k] = vsubq_u8(c.val[k], vdupq_n_u8(1));
-    return c;
-}
-
-/* c0 + 4 c1 + 16 c2 + 64 c3 in the low byte of each 32-bit lane. */
-static inline uint16x8_t quads(uint8x16_t c)
-{
-    uint16x8_t pairs = vreinterpretq_u16_u8(c);
-    pairs = vorrq_u16(pairs, vshrq_n_u16(pairs, 6));
-    uint32x4_t quads = vreinterpretq_u32_u16(pairs);
-    return vreinterpretq_u16_u32(vorrq_u32(quads, vshrq_n_u32(quads, 12)));
-}
-
-static inline void vb_pack2(uint8_t *p, vb c)
-{
-    uint16x8_t low = vuzp1q_u16(quads(c.val[0]), quads(c.val[1]));
-    uint16x8_t high = vuzp1q_u16(quads(c.val[2]), quads(c.val[3]));
-    vst1q_u8(p, vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high)));
-}
-
-static inline vt vt_zero(void)
-{
-    return (vt){vdupq_n_u32(0), vdupq_n_u32(0)};
-}
-
-static inline vt vt_add(vt tally, vb c)
-{
-    uint8x16_t sum = vaddq_u8(vaddq_u8(c.val[0], c.val[1]), vaddq_u8(c.val[2], c.val[3]));
-    uint8x16_t positives = vdupq_n_u8(0);
-    for (int k = 0; k < 4; k++)
-        positives = vsraq_n_u8(positives, c.val[k], 1);
-    tally.sum = vpadalq_u16(tally.sum, vpaddlq_u8(sum));
-    tally.positives = vpadalq_u16(tally.positives, vpaddlq_u8(positives));
-    return tally;
-}
-
-/* The codes' sum is seen + positives - negatives. */
-static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
-                             uint64_t *positives)
-{
-    *positives = vaddlvq_u32(tally.positives);
-    *negatives = seen + *positives - vaddlvq_u32(tally.sum);
 }
 
 #include "kernels/body.h"

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/block.h"
 #include "kernels/half.h"
 #include "kernels/table.h"
 
@@ -19,11 +20,17 @@ typedef struct {
     double lane[16];
 } vd;
 typedef struct {
+    uint32_t lane[64]; /* 16-bit types in the lower half */
+} vu;
+typedef struct {
+    uint32_t half, low, high, s;
+} vk;
+typedef struct {
     uint32_t lane[64]; /* all ones or none */
 } vm;
 typedef struct {
     uint8_t lane[64];
-} vb;
+} vc;
 typedef struct {
     uint64_t sum, positives;
 } vt;
@@ -56,87 +63,178 @@ static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
     memcpy(p, half, sizeof half);
 }
 
-static inline void vf_stream(uint8_t *p, vf v)
+static inline uint32_t sign_of(enum trit_dtype dtype)
 {
-    memcpy(p, &v, sizeof v);
+    return dtype == TRIT_F32 ? 0x80000000u : 0x8000u;
 }
 
-static inline void vf_fence(void)
+static inline vu vu_load(const uint8_t *p, enum trit_dtype dtype)
+{
+    vu u;
+    uint16_t half[64];
+    if (dtype == TRIT_F32) {
+        memcpy(&u, p, sizeof u);
+        return u;
+    }
+    memcpy(half, p, sizeof half);
+    for (int i = 0; i < 64; i++)
+        u.lane[i] = half[i];
+    return u;
+}
+
+static inline void vu_store(uint8_t *p, vu u, enum trit_dtype dtype)
+{
+    uint16_t half[64];
+    if (dtype == TRIT_F32) {
+        memcpy(p, &u, sizeof u);
+        return;
+    }
+    for (int i = 0; i < 64; i++)
+        half[i] = (uint16_t)u.lane[i];
+    memcpy(p, half, sizeof half);
+}
+
+static inline void vu_stream(uint8_t *p, vu u, enum trit_dtype dtype)
+{
+    vu_store(p, u, dtype);
+}
+
+static inline void vu_fence(void)
 {
 }
 
-static inline vf vf_splat(float x)
+static inline vu vu_of(const vf v[4])
+{
+    vu u;
+    memcpy(&u, v, sizeof u);
+    return u;
+}
+
+static inline vf vf_at(vu u, size_t k)
 {
     vf v;
-    for (int i = 0; i < 16; i++)
-        v.lane[i] = x;
+    memcpy(&v, u.lane + 16 * k, sizeof v);
     return v;
 }
 
-static inline vf vf_abs(vf v)
+static inline vk vk_of(const struct keys *keys, size_t g, enum trit_dtype dtype)
 {
-    for (int i = 0; i < 16; i++)
-        v.lane[i] = fabsf(v.lane[i]);
-    return v;
+    const uint32_t mask = dtype == TRIT_F32 ? UINT32_MAX : 0xffff;
+    return (vk){keys->half[g] & mask, keys->low[g] & mask, keys->high[g] & mask,
+                keys->s[g] & mask};
 }
 
-static inline uint32_t magnitude_bits(float x)
+/* Keys are at most 2^31 - 1: compared with sign, which SSE2 can. */
+static inline int32_t key_of(uint32_t bits, enum trit_dtype dtype)
 {
-    return float_bits(x) & 0x7fffffffu;
+    return (int32_t)(bits & (sign_of(dtype) - 1));
 }
 
-static inline vf vf_top(vf acc, vf v)
+static inline vm vu_beyond(vu u, vk k, enum trit_dtype dtype)
 {
-    for (int i = 0; i < 16; i++) {
-        uint32_t a = float_bits(acc.lane[i]), b = magnitude_bits(v.lane[i]);
-        acc.lane[i] = float_of_bits(a > b ? a : b);
+    vm m;
+    for (int i = 0; i < 64; i++)
+        m.lane[i] = -(uint32_t)(key_of(u.lane[i], dtype) > (int32_t)k.half);
+    return m;
+}
+
+static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    for (int i = 0; i < 64; i++)
+        u.lane[i] = (u.lane[i] & sign_of(dtype)) | (k.s & m.lane[i]);
+    return u;
+}
+
+static inline bool vu_exact(vu u, vk k, enum trit_dtype dtype)
+{
+    uint32_t odd = 0;
+    for (int i = 0; i < 64; i++) {
+        const int32_t key = key_of(u.lane[i], dtype);
+        odd |= (uint32_t)(key != 0) & (uint32_t)(key != (int32_t)k.s);
+    }
+    return !odd;
+}
+
+static inline vu vu_top(vu acc, vu u, enum trit_dtype dtype)
+{
+    for (int i = 0; i < 64; i++) {
+        const int32_t key = key_of(u.lane[i], dtype);
+        acc.lane[i] =
+            (uint32_t)(key > (int32_t)acc.lane[i] ? key : (int32_t)acc.lane[i]);
     }
     return acc;
 }
 
-static inline float vf_top_of(vf v)
+static inline float vu_top_of(vu acc, enum trit_dtype dtype)
 {
     uint32_t top = 0;
+    for (int i = 0; i < 64; i++)
+        top = acc.lane[i] > top ? acc.lane[i] : top;
+    return dtype == TRIT_F32   ? float_of_bits(top)
+           : dtype == TRIT_F16 ? f16_widen((uint16_t)top)
+                               : bf16_widen((uint16_t)top);
+}
+
+static inline vc vu_codes(vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    const unsigned shift = dtype == TRIT_F32 ? 30 : 14;
+    vc c;
+    (void)k;
+    for (int i = 0; i < 64; i++) {
+        const uint32_t trit = 1 - (u.lane[i] >> shift & 2); /* 1 or -1 */
+        c.lane[i] = (uint8_t)(1 + (m.lane[i] & trit));
+    }
+    return c;
+}
+
+static inline vc vc_load(const uint8_t *p)
+{
+    vc c;
+    memcpy(&c, p, sizeof c);
+    return c;
+}
+
+static inline void vc_store(uint8_t *p, vc c)
+{
+    memcpy(p, &c, sizeof c);
+}
+
+static inline void vc_trits(uint8_t *p, vc c)
+{
+    for (int i = 0; i < 64; i++)
+        p[i] = (uint8_t)(c.lane[i] - 1);
+}
+
+static inline void vc_pack2(uint8_t *p, vc c)
+{
     for (int i = 0; i < 16; i++)
-        top = float_bits(v.lane[i]) > top ? float_bits(v.lane[i]) : top;
-    return float_of_bits(top);
+        p[i] = (uint8_t)(c.lane[4 * i] | c.lane[4 * i + 1] << 2 | c.lane[4 * i + 2] << 4 |
+                         c.lane[4 * i + 3] << 6);
 }
 
-static inline vm vm_beyond(const vf w[4], vf h)
+static inline vt vt_zero(void)
 {
-    vm m;
-    for (int k = 0; k < 4; k++)
-        for (int i = 0; i < 16; i++)
-            m.lane[16 * k + i] = -(uint32_t)(fabsf(w[k].lane[i]) > h.lane[i]);
-    return m;
+    return (vt){0, 0};
 }
 
-static inline vf vf_dense(vf w, vm m, size_t k, vf s)
+static inline vt vt_add(vt tally, vc c)
 {
-    for (size_t i = 0; i < 16; i++)
-        w.lane[i] = float_of_bits((float_bits(s.lane[i]) & m.lane[16 * k + i]) |
-                                  (float_bits(w.lane[i]) & 0x80000000u));
-    return w;
+    uint32_t sum = 0, positives = 0;
+    for (int i = 0; i < 64; i++) {
+        sum += c.lane[i];
+        positives += c.lane[i] >> 1;
+    }
+    tally.sum += sum;
+    tally.positives += positives;
+    return tally;
 }
 
-static inline bool vf_equal(const vf a[4], const vf b[4])
+/* The codes' sum is seen + positives - negatives. */
+static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
+                             uint64_t *positives)
 {
-    uint32_t differ = 0;
-    for (int k = 0; k < 4; k++)
-        for (int i = 0; i < 16; i++)
-            differ |= a[k].lane[i] != b[k].lane[i];
-    return !differ;
-}
-
-static inline bool vf_exact(const vf w[4], vf s)
-{
-    uint32_t odd = 0;
-    for (int k = 0; k < 4; k++)
-        for (int i = 0; i < 16; i++) {
-            uint32_t a = magnitude_bits(w[k].lane[i]);
-            odd |= (uint32_t)(a != 0) & (uint32_t)(a != float_bits(s.lane[i]));
-        }
-    return !odd;
+    *positives = tally.positives;
+    *negatives = seen + tally.positives - tally.sum;
 }
 
 static inline vn vn_zero(void)
@@ -144,13 +242,12 @@ static inline vn vn_zero(void)
     return 0;
 }
 
-static inline vn vn_add(vn count, const vf w[4], vf low, vf high)
+static inline vn vn_add(vn count, vu u, vk k, enum trit_dtype dtype)
 {
-    for (int k = 0; k < 4; k++)
-        for (int i = 0; i < 16; i++) {
-            float a = fabsf(w[k].lane[i]);
-            count += (uint32_t)(a >= low.lane[i]) & (uint32_t)(a <= high.lane[i]);
-        }
+    for (int i = 0; i < 64; i++) {
+        const int32_t key = key_of(u.lane[i], dtype);
+        count += (uint32_t)(key >= (int32_t)k.low) & (uint32_t)(key <= (int32_t)k.high);
+    }
     return count;
 }
 
@@ -211,76 +308,27 @@ static inline vs vs_zero(void)
 
 static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
 {
-    return vd_add(sum, vd_widen(vf_abs(vf_load(p, dtype))));
+    const vf w = vf_load(p, dtype);
+    for (int i = 0; i < 16; i++)
+        sum.lane[i] += (double)fabsf(w.lane[i]);
+    return sum;
 }
 
-static inline double vs_total(vs sum, enum trit_dtype dtype)
+static inline void vs_keep(struct partial *to, vs sum)
+{
+    memcpy(to->lane, sum.lane, sizeof to->lane);
+}
+
+static inline void vs_totals(double to[BLOCK_GROUPS],
+                             const struct partial from[BLOCK_GROUPS],
+                             enum trit_dtype dtype)
 {
     (void)dtype;
-    return vd_total(sum);
-}
-
-static inline vb vb_codes(const vf w[4], vm m)
-{
-    vb c;
-    for (int k = 0; k < 4; k++)
-        for (int i = 0; i < 16; i++) {
-            uint32_t trit = 1 - (float_bits(w[k].lane[i]) >> 31 << 1); /* 1 or -1 */
-            c.lane[16 * k + i] = (uint8_t)(1 + (m.lane[16 * k + i] & trit));
-        }
-    return c;
-}
-
-static inline vb vb_load(const uint8_t *p)
-{
-    vb c;
-    memcpy(&c, p, sizeof c);
-    return c;
-}
-
-static inline void vb_store(uint8_t *p, vb c)
-{
-    memcpy(p, &c, sizeof c);
-}
-
-static inline vb vb_less_one(vb c)
-{
-    for (int i = 0; i < 64; i++)
-        c.lane[i] = (uint8_t)(c.lane[i] - 1);
-    return c;
-}
-
-static inline void vb_pack2(uint8_t *p, vb c)
-{
-    for (int i = 0; i < 16; i++)
-        p[i] = (uint8_t)(c.lane[4 * i] | c.lane[4 * i + 1] << 2 | c.lane[4 * i + 2] << 4 |
-                         c.lane[4 * i + 3] << 6);
-}
-
-static inline vt vt_zero(void)
-{
-    vt t = {0, 0};
-    return t;
-}
-
-static inline vt vt_add(vt tally, vb c)
-{
-    uint32_t sum = 0, positives = 0;
-    for (int i = 0; i < 64; i++) {
-        sum += c.lane[i];
-        positives += c.lane[i] >> 1;
+    for (size_t g = 0; g < BLOCK_GROUPS; g++) {
+        vd lanes;
+        memcpy(&lanes, from[g].lane, sizeof lanes);
+        to[g] = vd_total(lanes);
     }
-    tally.sum += sum;
-    tally.positives += positives;
-    return tally;
-}
-
-/* The codes' sum is seen + positives - negatives. */
-static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
-                             uint64_t *positives)
-{
-    *positives = tally.positives;
-    *negatives = seen + tally.positives - tally.sum;
 }
 
 #include "kernels/body.h"
