@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+from held import Service
 from tritd import Daemon
 
 
@@ -38,3 +39,15 @@ def run(request):
 def random():
     """Numbers that are the same each time the test runs."""
     return np.random.default_rng(20)
+
+
+@pytest.fixture
+def layers(daemon):
+    """The Layers service of the daemon that tests share."""
+    return Service(daemon)
+
+
+@pytest.fixture
+def name(request):
+    """A layer's name, or the beginning of several, that no other test uses."""
+    return "e2e/" + request.node.name
