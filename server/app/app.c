@@ -234,7 +234,11 @@ static int start_store(struct app *app, struct failure *failure)
 static int start_layers(struct app *app, struct failure *failure)
 {
     const struct layers_config config = {
-        .directory = app->config->data_dir, .budget = &app->budget, .log = app->log};
+        .directory = app->config->data_dir,
+        .budget = &app->budget,
+        .log = app->log,
+        .metrics = app->metrics,
+    };
 
     return layers_open(&app->layers, &config, failure);
 }

@@ -16,8 +16,15 @@ enum {
     ENVELOPE_BYTES_MAX = 16384, /* small fields of a (sub)message; RESOURCE_EXHAUSTED */
     CHUNK_BYTES_MAX = 4 << 20,  /* data of one TensorChunk; INVALID_ARGUMENT */
     REPLY_CHUNK_BYTES_MAX = 2 << 20, /* data of one reply chunk we send */
-    LIST_PAGE_MAX = 1000,            /* reports in one page; clamped */
+    LIST_PAGE_MAX = 1000,            /* reports or layers in one page; clamped */
+    LAYERS_MAX = 65536,              /* held at once; RESOURCE_EXHAUSTED */
+    /* A layer's name as that of its file, '/' and the like encoded; INVALID_ARGUMENT */
+    LAYER_FILE_NAME_BYTES_MAX = 255,
 };
+
+/* Weights of one layer: more than any machine holds, and below it no product
+ * overflows; INVALID_ARGUMENT. */
+static const uint64_t layer_elements_max = (uint64_t)1 << 48;
 
 struct limits {
     uint64_t memory_bytes_max;           /* budget; RESOURCE_EXHAUSTED */

@@ -40,7 +40,7 @@ _Static_assert((int)AT_NAME + TRIT_NAME_BYTES_MAX + 1 <= (int)AT_CRC, "the name 
 
 /* ---- names ----------------------------------------------------------------------- */
 
-int file_name(const char *name, char out[FILE_NAME_BYTES_MAX + 1])
+int file_name(const char *name, char out[LAYER_FILE_NAME_BYTES_MAX + 1])
 {
     static const char digits[] = "0123456789ABCDEF";
     size_t length = 0;
@@ -50,7 +50,7 @@ int file_name(const char *name, char out[FILE_NAME_BYTES_MAX + 1])
         bool plain = byte >= 0x20 && byte != '/' && byte != '%' && byte != 0x7f &&
                      (i > 0 || byte != '.');
 
-        if (length + (plain ? 1 : 3) > FILE_NAME_BYTES_MAX)
+        if (length + (plain ? 1 : 3) > LAYER_FILE_NAME_BYTES_MAX)
             return -1;
         if (plain) {
             out[length++] = (char)byte;
@@ -247,7 +247,7 @@ static int header_read(const uint8_t header[HEADER_BYTES], struct layer *layer)
     layer->latents = (enum layer_latents)get(header + AT_LATENTS, 4);
     layer->latents_dtype = (enum trit_dtype)get(header + AT_LATENTS_DTYPE, 4);
     layer->seed = get(header + AT_SEED, 8);
-    return layer_spec_check(spec, NULL);
+    return layer_spec_check(spec, NULL, NULL);
 }
 
 static int write_layer(int fd, const struct layer *layer)
@@ -269,7 +269,7 @@ static int write_layer(int fd, const struct layer *layer)
 int layer_save(const struct layer *layer, struct failure *failure)
 {
     struct layers *layers = layer->layers;
-    char name[FILE_NAME_BYTES_MAX + 1], path[NEW_PATH_BYTES];
+    char name[LAYER_FILE_NAME_BYTES_MAX + 1], path[NEW_PATH_BYTES];
     int fd, result;
 
     if (!layers->durable)
@@ -290,7 +290,7 @@ int layer_save(const struct layer *layer, struct failure *failure)
 int layer_remove(const struct layer *layer, struct failure *failure)
 {
     const struct layers *layers = layer->layers;
-    char name[FILE_NAME_BYTES_MAX + 1];
+    char name[LAYER_FILE_NAME_BYTES_MAX + 1];
 
     if (!layers->durable)
         return 0;
@@ -331,7 +331,7 @@ int latents_write(const struct latents_file *file, uint64_t offset, const void *
 int latents_finish(struct latents_file *file, const struct layer *layer, uint64_t bytes,
                    uint32_t crc, struct failure *failure)
 {
-    char name[FILE_NAME_BYTES_MAX + 1];
+    char name[LAYER_FILE_NAME_BYTES_MAX + 1];
     uint8_t tail[CRC_BYTES];
 
     (void)file_name(layer->spec.name, name);
@@ -356,7 +356,7 @@ void latents_abort(struct latents_file *file)
 int latents_read(const struct layer *layer, void *out, uint64_t bytes,
                  struct failure *failure)
 {
-    char name[FILE_NAME_BYTES_MAX + 1];
+    char name[LAYER_FILE_NAME_BYTES_MAX + 1];
     uint8_t tail[CRC_BYTES];
     uint64_t offset = 0;
     uint32_t crc = 0;
@@ -387,7 +387,7 @@ int file_load(struct layers *layers, const char *name, struct failure *failure)
     int fd =
         openat(layers->folders[FOLDER_HELD], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     uint8_t header[HEADER_BYTES], tail[CRC_BYTES];
-    char expected[FILE_NAME_BYTES_MAX + 1];
+    char expected[LAYER_FILE_NAME_BYTES_MAX + 1];
     struct layer found = {.layers = layers}, *layer;
     uint64_t offset = HEADER_BYTES;
     uint32_t crc = 0;

@@ -14,12 +14,11 @@
 #ifndef LAYERS_FILES_H
 #define LAYERS_FILES_H
 
+#include "base/limits.h"
 #include "layers/layers.h"
 
-enum { FILE_NAME_BYTES_MAX = 255 };
-
 /* The file name of a layer. -1 when it would be too long. */
-int file_name(const char *name, char out[FILE_NAME_BYTES_MAX + 1]);
+int file_name(const char *name, char out[LAYER_FILE_NAME_BYTES_MAX + 1]);
 
 /* Writes a layer; nothing where there is no data directory. */
 int layer_save(const struct layer *layer, struct failure *failure);

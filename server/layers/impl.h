@@ -12,6 +12,7 @@ enum folder { FOLDER_HELD, FOLDER_LATENTS, FOLDER_NEW, FOLDER_DAMAGED, FOLDER_CO
 struct layers {
     struct budget *budget;
     struct log *log;
+    struct metrics *metrics;
     struct layer **sorted; /* by name: MAKING and READY */
     size_t count, capacity;
     bool durable;

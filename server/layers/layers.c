@@ -8,14 +8,15 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "layers/impl.h"
+#include "obs/metrics.h"
 
 enum { CODES_ALIGN = 64 };
 
 /* ---- specs ---------------------------------------------------------------------- */
 
-static int check_name(const char *name, struct failure *failure)
+static int check_name(const char *name, struct metrics *metrics, struct failure *failure)
 {
-    char file[FILE_NAME_BYTES_MAX + 1];
+    char file[LAYER_FILE_NAME_BYTES_MAX + 1];
 
     if (name[0] == '\0')
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name", "spec.name: empty");
@@ -23,15 +24,18 @@ static int check_name(const char *name, struct failure *failure)
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
                         "spec.name: has a control character");
-    if (file_name(name, file) < 0)
+    if (file_name(name, file) < 0) {
+        metric_limit(metrics, L_LAYER_FILE_NAME);
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
                     "spec.name: as a file name, with '/' and '%%' encoded, it would "
                     "exceed %d bytes",
-                    FILE_NAME_BYTES_MAX);
+                    LAYER_FILE_NAME_BYTES_MAX);
+    }
     return 0;
 }
 
-static int check_features(const struct layer_spec *spec, struct failure *failure)
+static int check_features(const struct layer_spec *spec, struct metrics *metrics,
+                          struct failure *failure)
 {
     uint64_t elements;
 
@@ -42,29 +46,34 @@ static int check_features(const struct layer_spec *spec, struct failure *failure
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.out_features",
                     "spec.out_features: 0");
     if (mul_overflows(spec->in_features, spec->out_features, &elements) ||
-        elements > layer_elements_max)
+        elements > layer_elements_max) {
+        metric_limit(metrics, L_LAYER_ELEMENTS);
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.out_features",
                     "spec.out_features: %llu rows of spec.in_features = %llu are more "
                     "than 2^48 weights",
                     (unsigned long long)spec->out_features,
                     (unsigned long long)spec->in_features);
+    }
     return 0;
 }
 
-int layer_spec_check(struct layer_spec *spec, struct failure *failure)
+int layer_spec_check(struct layer_spec *spec, struct metrics *metrics,
+                     struct failure *failure)
 {
-    if (check_name(spec->name, failure) < 0)
+    if (check_name(spec->name, metrics, failure) < 0)
         return -1;
     if (spec->kind != LAYER_LINEAR && spec->kind != LAYER_EMBEDDING)
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.kind",
                     "spec.kind: %u is not a LayerKind", (unsigned)spec->kind);
-    if (check_features(spec, failure) < 0)
+    if (check_features(spec, metrics, failure) < 0)
         return -1;
     if (spec->bias && spec->kind == LAYER_EMBEDDING)
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.bias",
                     "spec.bias: an embedding has none");
     if (spec->group_size == 0)
         spec->group_size = GROUP_SIZE_DEFAULT;
+    if (spec->group_size > GROUP_SIZE_MAX)
+        metric_limit(metrics, L_GROUP_SIZE);
     if (!linear_supports(spec->group_size))
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.group_size",
                     "spec.group_size: %u is not a multiple of 16 up to %u",
@@ -107,11 +116,13 @@ int layer_create(struct layers *layers, const struct layer_spec *spec, struct la
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "spec: no memory");
     if (!budget_reserve(layers->budget, bytes)) {
         free(layer);
+        metric_limit(layers->metrics, L_MEMORY);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
                     "spec: the layer takes %llu bytes, which the memory budget has not "
                     "left",
                     (unsigned long long)bytes);
     }
+    metric_add(layers->metrics, M_LAYERS_BYTES, bytes);
     *layer = (struct layer){.spec = *spec, .layers = layers, .bytes = bytes};
     layer->codes = aligned_alloc(CODES_ALIGN, codes + scales + align_up(bias));
     if (!layer->codes) {
@@ -136,6 +147,7 @@ int layer_create(struct layers *layers, const struct layer_spec *spec, struct la
 void layer_destroy(struct layer *layer)
 {
     budget_release(layer->layers->budget, layer->bytes);
+    metric_sub(layer->layers->metrics, M_LAYERS_BYTES, layer->bytes);
     free(layer->codes);
     free(layer);
 }
@@ -178,6 +190,11 @@ int layers_insert(struct layers *layers, struct layer *layer, struct failure *fa
     if (found)
         return fail(failure, TRIT_ALREADY_EXISTS, "spec.name",
                     "spec.name: there is a layer \"%s\" already", layer->spec.name);
+    if (layers->count == LAYERS_MAX) {
+        metric_limit(layers->metrics, L_LAYERS);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
+                    "spec: %u layers are held, which is the limit", (unsigned)LAYERS_MAX);
+    }
     if (layers->count == layers->capacity) {
         size_t capacity = layers->capacity ? layers->capacity * 2 : 16;
         struct layer **grown = realloc(layers->sorted, capacity * sizeof(*grown));
@@ -216,10 +233,22 @@ int layers_reserve(struct layers *layers, const struct layer_spec *spec,
     return 0;
 }
 
+/* Bytes on disk beside the layer's own. */
+static uint64_t latents_bytes(const struct layer *layer)
+{
+    return layer->latents == LATENTS_KEPT
+               ? layer->spec.in_features * layer->spec.out_features *
+                     dtype_bytes(layer->latents_dtype)
+               : 0;
+}
+
 void layer_publish(struct layer *layer)
 {
-    if (layer->state == LAYER_MAKING)
-        layer->state = LAYER_READY;
+    if (layer->state != LAYER_MAKING)
+        return;
+    layer->state = LAYER_READY;
+    metric_up(layer->layers->metrics, M_LAYERS);
+    metric_add(layer->layers->metrics, M_LATENTS_BYTES, latents_bytes(layer));
 }
 
 void layer_forget(struct layer *layer)
@@ -230,6 +259,10 @@ void layer_forget(struct layer *layer)
 
     if (layer->state == LAYER_GONE)
         return;
+    if (layer->state == LAYER_READY) {
+        metric_down(layers->metrics, M_LAYERS);
+        metric_sub(layers->metrics, M_LATENTS_BYTES, latents_bytes(layer));
+    }
     layer->state = LAYER_GONE;
     at = place_of(layers, layer->spec.name, &found);
     layers->count--;
@@ -286,6 +319,7 @@ int layers_open(struct layers **out, const struct layers_config *config,
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "layers: no memory");
     layers->budget = config->budget;
     layers->log = config->log;
+    layers->metrics = config->metrics;
     for (size_t i = 0; i < FOLDER_COUNT; i++)
         layers->folders[i] = -1;
     if (config->directory && files_open(layers, config->directory, failure) < 0) {

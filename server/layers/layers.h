@@ -24,6 +24,7 @@
 struct budget;
 struct layers;
 struct log;
+struct metrics;
 
 /* As in proto/trit/v1/layers.proto, by their numbers. */
 enum layer_kind { LAYER_LINEAR = 0, LAYER_EMBEDDING = 1 };
@@ -35,9 +36,6 @@ enum layer_latents {
     LATENTS_DRAWN = 1, /* linear_draw gives them again, from the seed */
     LATENTS_KEPT = 2,  /* in a file of their own */
 };
-
-/* More elements than any machine holds; below it no product overflows. */
-static const uint64_t layer_elements_max = (uint64_t)1 << 48;
 
 struct layer_spec {
     char name[TRIT_NAME_BYTES_MAX + 1];
@@ -66,8 +64,9 @@ struct layer {
 
 struct layers_config {
     const char *directory; /* the data directory; NULL: in memory only */
-    struct budget *budget; /* borrowed, as the log */
-    struct log *log;
+    struct budget *budget; /* borrowed, as the next two */
+    struct log *log;       /* NULL: none, as of the metrics */
+    struct metrics *metrics;
 };
 
 /* Finds the layers on disk again. One whose file is damaged is logged, put aside
@@ -82,8 +81,10 @@ void layers_close(struct layers *layers);
 /* Whether layers are on disk. */
 bool layers_durable(const struct layers *layers);
 
-/* Fills in the defaults and checks every field. -1: INVALID_ARGUMENT naming it. */
-int layer_spec_check(struct layer_spec *spec, struct failure *failure);
+/* Fills in the defaults and checks every field. -1: INVALID_ARGUMENT naming it; a
+ * bound is counted among `metrics`, unless NULL. */
+int layer_spec_check(struct layer_spec *spec, struct metrics *metrics,
+                     struct failure *failure);
 
 /* Groups of a row and of the whole matrix; the sigma of latents that are drawn. */
 uint64_t layer_groups_per_row(const struct layer_spec *spec);

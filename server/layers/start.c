@@ -10,6 +10,7 @@
 
 #include "layers/impl.h"
 #include "obs/log.h"
+#include "obs/metrics.h"
 
 static const char *const folder_names[FOLDER_COUNT] = {
     [FOLDER_HELD] = "held",
@@ -110,6 +111,7 @@ static int load(struct layers *layers, const char *name, struct failure *failure
         *failure = why;
         return -1;
     }
+    metric_add(layers->metrics, M_LAYERS_DAMAGED, 1);
     log_event(layers->log, LOG_ERROR, "layer_damaged",
               LOG_FIELDS(LOG_STR("file", name), LOG_STR("why", why.message),
                          LOG_STR("kept_in", "layers/damaged")));

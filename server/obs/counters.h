@@ -33,6 +33,7 @@ struct metrics {
     uint64_t start_unix_ns;
     _Atomic uint64_t values[METRIC_COUNT];
     _Atomic uint64_t limits[LIMIT_COUNT];
+    _Atomic uint64_t rows[PRODUCT_COUNT], products[PRODUCT_COUNT];
     struct call_counters calls[]; /* method_count, and one for unknown methods */
 };
 

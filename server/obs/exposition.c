@@ -36,6 +36,12 @@ static const char *const limit_names[] = {
 #undef LIMIT
 };
 
+static const char *const product_names[] = {
+#define PRODUCT(id, name) [id] = name,
+#include "obs/products.def"
+#undef PRODUCT
+};
+
 struct exposition {
     FILE *out;
     bool openmetrics;
@@ -102,13 +108,36 @@ static void put_table(const struct exposition *to, const struct metrics *metrics
     }
 }
 
-static void put_limits(const struct exposition *to, const struct metrics *metrics)
+/* A counter of which there is one for every value of a label. */
+struct counters {
+    const char *name, *help, *label;
+    const char *const *values; /* the label's */
+    size_t count;
+    const _Atomic uint64_t *counts;
+};
+
+static void put_counters(const struct exposition *to, const struct counters *counters)
 {
-    put_family(to, "tritd_limit_refusals_total", "counter",
-               "Requests, connections or bytes refused because of a limit.");
-    for (size_t i = 0; i < LIMIT_COUNT; i++)
-        fprintf(to->out, "tritd_limit_refusals_total{limit=\"%s\"} %" PRIu64 "\n",
-                limit_names[i], load(&metrics->limits[i]));
+    put_family(to, counters->name, "counter", counters->help);
+    for (size_t i = 0; i < counters->count; i++)
+        fprintf(to->out, "%s{%s=\"%s\"} %" PRIu64 "\n", counters->name, counters->label,
+                counters->values[i], load(&counters->counts[i]));
+}
+
+static void put_labelled(const struct exposition *to, const struct metrics *metrics)
+{
+    const struct counters all[] = {
+        {"tritd_limit_refusals_total",
+         "Requests, connections or bytes refused because of a limit.", "limit",
+         limit_names, LIMIT_COUNT, metrics->limits},
+        {"tritd_layer_rows_total", "Rows of a batch multiplied with a held layer.",
+         "kind", product_names, PRODUCT_COUNT, metrics->rows},
+        {"tritd_layer_products_total", "Multiply-adds of products with held layers.",
+         "kind", product_names, PRODUCT_COUNT, metrics->products},
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        put_counters(to, &all[i]);
 }
 
 static void put_method(const struct exposition *to, const struct metrics *metrics,
@@ -223,7 +252,7 @@ char *metrics_render(struct metrics *metrics, bool openmetrics, size_t *bytes)
         return NULL;
     put_build(&to, metrics);
     put_table(&to, metrics);
-    put_limits(&to, metrics);
+    put_labelled(&to, metrics);
     put_calls(&to, metrics);
     put_process(&to, metrics);
     if (openmetrics)

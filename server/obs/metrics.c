@@ -51,9 +51,14 @@ void metric_up(struct metrics *metrics, enum metric_id id)
     metric_add(metrics, id, 1);
 }
 
+void metric_sub(struct metrics *metrics, enum metric_id id, uint64_t amount)
+{
+    metric_add(metrics, id, 0 - amount); /* modulo 2^64 */
+}
+
 void metric_down(struct metrics *metrics, enum metric_id id)
 {
-    metric_add(metrics, id, UINT64_MAX); /* -1 modulo 2^64 */
+    metric_sub(metrics, id, 1);
 }
 
 uint64_t metric_get(const struct metrics *metrics, enum metric_id id)
@@ -65,6 +70,15 @@ void metric_limit(struct metrics *metrics, enum limit_id id)
 {
     if (metrics)
         raise(&metrics->limits[id], 1);
+}
+
+void metric_product(struct metrics *metrics, enum product_id id, uint64_t rows,
+                    uint64_t products)
+{
+    if (!metrics)
+        return;
+    raise(&metrics->rows[id], rows);
+    raise(&metrics->products[id], products);
 }
 
 static size_t bucket_of(uint64_t duration_ns)

@@ -1,7 +1,8 @@
 /* What the daemon counts. Each metric is born in one entry of metrics.def with
  * its meaning in prose, and is rendered in the Prometheus text format or
  * OpenMetrics. Counters and gauges are atomics: any thread, no lock. Labels
- * come from closed sets (method, status code, limit), never from a peer. */
+ * come from closed sets (method, status code, limit, kind of product), never from a peer.
+ */
 #ifndef OBS_METRICS_H
 #define OBS_METRICS_H
 
@@ -28,6 +29,14 @@ enum limit_id {
     LIMIT_COUNT
 };
 
+/* Products with held layers; the label of tritd_layer_products_total. */
+enum product_id {
+#define PRODUCT(id, name) id,
+#include "obs/products.def"
+#undef PRODUCT
+    PRODUCT_COUNT
+};
+
 /* NULL on lack of memory. `methods`, `version`, `isa` are kept. `methods` are the
  * rpc paths that get a label; their index is the method id; any other id counts
  * under the label "unknown". Every function below is harmless on NULL. */
@@ -39,9 +48,15 @@ void metric_add(struct metrics *metrics, enum metric_id id, uint64_t amount);
 void metric_set(struct metrics *metrics, enum metric_id id, uint64_t value);
 void metric_up(struct metrics *metrics, enum metric_id id); /* gauges */
 void metric_down(struct metrics *metrics, enum metric_id id);
+void metric_sub(struct metrics *metrics, enum metric_id id, uint64_t amount);
 uint64_t metric_get(const struct metrics *metrics, enum metric_id id);
 
 void metric_limit(struct metrics *metrics, enum limit_id id);
+
+/* Of one product: rows of the batch, and multiply-adds; tritd_layer_rows_total{kind}
+ * and tritd_layer_products_total{kind}. */
+void metric_product(struct metrics *metrics, enum product_id id, uint64_t rows,
+                    uint64_t products);
 
 /* One finished call: tritd_rpc_handled_total{method,code} and the histogram
  * tritd_rpc_seconds{method}. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "obs/metrics.h"
 #include "rpc/layers_call.h"
 #include "rpc/layers_pieces.h"
 #include "rpc/tensor_call.h"
@@ -101,8 +102,15 @@ static void multiply_done(struct call *call)
                                        .cost = product_cost(backward),
                                        .run = narrow_run,
                                        .done = narrow_done};
+    const struct layer_spec *spec = &backward->layer->spec;
+    struct metrics *metrics = call->rpc->config.metrics;
+    uint64_t products = backward->x.rows * spec->in_features * spec->out_features;
 
-    if (call->state == CALL_WORKING && pieces_start(&backward->pieces, call, &pieces) < 0)
+    if (call->state != CALL_WORKING)
+        return;
+    metric_product(metrics, P_GRAD_INPUT, backward->x.rows, products);
+    metric_product(metrics, P_GRAD_WEIGHT, backward->x.rows, products);
+    if (pieces_start(&backward->pieces, call, &pieces) < 0)
         call_end(call);
 }
 

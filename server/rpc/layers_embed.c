@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "obs/metrics.h"
 #include "rpc/layers_call.h"
 #include "rpc/layers_pieces.h"
 #include "rpc/tensor_call.h"
@@ -106,6 +107,7 @@ static void done(struct call *call)
     struct embed *embed = call->method_state;
     struct result *results[] = {&embed->rows};
 
+    metric_add(call->rpc->config.metrics, M_EMBEDDED_ROWS, embed->rows.tensor.shape[0]);
     if (call->state == CALL_WORKING)
         reply_tensors(call, NULL, results, 1, 1);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "obs/metrics.h"
 #include "rpc/layers_call.h"
 #include "rpc/layers_error.h"
 #include "rpc/layers_pieces.h"
@@ -93,23 +94,39 @@ static int narrow_run(struct call *call, uint64_t piece, struct lane *lane)
     return 0;
 }
 
+/* By f32 there is nothing to compare with: the errors stay 0. */
+static bool compares(const struct forward *forward)
+{
+    return forward->asked.report_error && forward->asked.activations == ACTIVATIONS_INT8;
+}
+
+static void count_products(struct call *call)
+{
+    const struct forward *forward = call->method_state;
+    const struct layer_spec *spec = &forward->layer->spec;
+    struct metrics *metrics = call->rpc->config.metrics;
+    uint64_t rows = forward->x.rows;
+    uint64_t products = rows * spec->in_features * spec->out_features;
+
+    if (forward->asked.activations == ACTIVATIONS_INT8)
+        metric_product(metrics, P_FORWARD_INT8, rows, products);
+    if (forward->asked.activations == ACTIVATIONS_F32 || compares(forward))
+        metric_product(metrics, P_FORWARD_F32, rows, products);
+}
+
 static void multiply_done(struct call *call)
 {
     struct forward *forward = call->method_state;
     const struct pieces_spec pieces = {
         .count = 1, .cost = forward->y.elements, .run = narrow_run, .done = narrow_done};
 
+    if (call->state != CALL_WORKING)
+        return;
+    count_products(call);
     if (forward->y.tensor.dtype == TRIT_F32)
         narrow_done(call);
-    else if (call->state == CALL_WORKING &&
-             pieces_start(&forward->pieces, call, &pieces) < 0)
+    else if (pieces_start(&forward->pieces, call, &pieces) < 0)
         call_end(call);
-}
-
-/* By f32 there is nothing to compare with: the errors stay 0. */
-static bool compares(const struct forward *forward)
-{
-    return forward->asked.report_error && forward->asked.activations == ACTIVATIONS_INT8;
 }
 
 static int multiply_run(struct call *call, uint64_t piece, struct lane *lane)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/clock.h"
 #include "obs/metrics.h"
 #include "rpc/layers_make.h"
 #include "rpc/tensor_call.h"
@@ -98,7 +99,8 @@ static void batch_worked(struct job *job)
 {
     struct batch *batch = LIST_OWNER(job, struct batch, job);
     struct load *load = batch->load;
-    uint64_t bytes = batch->rows * row_bytes(load);
+    struct metrics *metrics = load->call->rpc->config.metrics;
+    uint64_t bytes = batch->rows * row_bytes(load), begin_ns = clock_monotonic_ns();
 
     making_rows(load->call->rpc->config.kernels, load->making.layer,
                 (enum trit_dtype)load->weight.dtype, batch->in.bytes, batch->first,
@@ -106,6 +108,8 @@ static void batch_worked(struct job *job)
     if (load->making.latents.layers)
         (void)latents_write(&load->making.latents, batch->first * row_bytes(load),
                             batch->in.bytes, (size_t)bytes, &batch->failure);
+    metric_add(metrics, M_ELEMENTS, batch->rows * load->spec.in_features);
+    metric_add(metrics, M_LAYER_NS, clock_monotonic_ns() - begin_ns);
 }
 
 static int all_in(struct load *load)
@@ -246,7 +250,8 @@ static int reserve(struct call *call, struct load *load)
 static int start(struct call *call, struct load *load, const struct wire_layer_spec *wire)
 {
     load->spec = spec_of_wire(wire);
-    if (layer_spec_check(&load->spec, &call->failure) < 0 || check_weight(call, load) < 0)
+    if (layer_spec_check(&load->spec, call->rpc->config.metrics, &call->failure) < 0 ||
+        check_weight(call, load) < 0)
         return -1;
     load->expected = load->spec.out_features * row_bytes(load);
     return reserve(call, load);

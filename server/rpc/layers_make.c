@@ -2,6 +2,7 @@
 #include "rpc/layers_make.h"
 
 #include "base/checked.h"
+#include "obs/metrics.h"
 #include "rpc/tensor_call.h"
 
 /* ---- rows of latents -------------------------------------------------------------- */
@@ -161,7 +162,7 @@ static int message(struct call *call)
         0)
         return decode_failed(call, "", error);
     create->spec = spec_of_wire(&wire);
-    return layer_spec_check(&create->spec, &call->failure);
+    return layer_spec_check(&create->spec, call->rpc->config.metrics, &call->failure);
 }
 
 /* Rows of latents are drawn, projected, packed and forgotten. */
@@ -179,6 +180,7 @@ static int draw_run(struct call *call, uint64_t piece, struct lane *lane)
                 rows * columns, latents);
     making_rows(call->rpc->config.kernels, layer, TRIT_F32, latents, first, rows,
                 lane->scratch + create->rows * columns * sizeof(float), &counts);
+    metric_add(call->rpc->config.metrics, M_ELEMENTS, rows * columns);
     return 0;
 }
 

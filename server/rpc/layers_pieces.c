@@ -19,13 +19,9 @@ static bool pieces_left(struct pieces *pieces)
     return !cancelled(pieces) && atomic_load(&pieces->next) < pieces->spec.count;
 }
 
-static void lane_worked(struct job *job)
+static void take_pieces(struct pieces *pieces, struct lane *lane, uint64_t begin_ns)
 {
-    struct lane *lane = LIST_OWNER(job, struct lane, job);
-    struct pieces *pieces = lane->pieces;
-    uint64_t begin = clock_monotonic_ns();
-
-    while (!cancelled(pieces) && clock_monotonic_ns() - begin < LANE_NS_MAX) {
+    while (!cancelled(pieces) && clock_monotonic_ns() - begin_ns < LANE_NS_MAX) {
         uint64_t piece = atomic_fetch_add(&pieces->next, 1);
 
         if (piece >= pieces->spec.count)
@@ -37,6 +33,16 @@ static void lane_worked(struct job *job)
         }
         atomic_fetch_add(&pieces->completed, 1);
     }
+}
+
+static void lane_worked(struct job *job)
+{
+    struct lane *lane = LIST_OWNER(job, struct lane, job);
+    uint64_t begin_ns = clock_monotonic_ns();
+
+    take_pieces(lane->pieces, lane, begin_ns);
+    metric_add(lane->pieces->call->rpc->config.metrics, M_LAYER_NS,
+               clock_monotonic_ns() - begin_ns);
 }
 
 /* The failure of the first piece that failed. */

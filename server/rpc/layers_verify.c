@@ -17,15 +17,16 @@ static const float tolerance_default = 1e-5F;
 struct verified {
     struct layer *layer; /* held */
     struct task task;
-    uint64_t rows;   /* at once */
-    uint8_t *report; /* an entry of the reply */
+    uint64_t rows; /* at once */
     size_t report_bytes;
+    uint8_t report[REPORT_BYTES_MAX + 16]; /* an entry of the reply */
 };
 
 struct verification {
     struct wire_layer_verify wire;
     struct pieces pieces;
-    struct verified *layers;
+    struct block block;
+    struct verified *layers; /* in the block */
     uint64_t count;
 };
 
@@ -86,8 +87,7 @@ static void rows_tile(const struct verified *verified, uint64_t first, uint64_t 
     ternary_check_init(&tile->check);
 }
 
-static int keep_report(struct call *call, struct verified *verified, struct merge *merge,
-                       struct lane *lane)
+static void keep_report(struct call *call, struct verified *verified, struct merge *merge)
 {
     struct trit_report report = {.time_unix_ns = clock_unix_ns()};
 
@@ -96,13 +96,8 @@ static int keep_report(struct call *call, struct verified *verified, struct merg
     snprintf(report.version, sizeof(report.version), "%s", call->rpc->config.version);
     if (!report.is_ternary)
         metric_add(call->rpc->config.metrics, M_NOT_TERNARY, 1);
-    verified->report = malloc(REPORT_BYTES_MAX + 16);
-    if (!verified->report)
-        return fail(&lane->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "no memory for the reply");
     verified->report_bytes =
-        encode_report_entry(&report, verified->report, REPORT_BYTES_MAX + 16);
-    return 0;
+        encode_report_entry(&report, verified->report, sizeof(verified->report));
 }
 
 static int verify_run(struct call *call, uint64_t piece, struct lane *lane)
@@ -112,7 +107,6 @@ static int verify_run(struct call *call, uint64_t piece, struct lane *lane)
     const struct plan *plan = &verified->task.plan;
     struct merge merge;
     struct tile tile;
-    int result;
 
     if (merge_init(&merge, true, &lane->failure) < 0)
         return -1;
@@ -126,11 +120,13 @@ static int verify_run(struct call *call, uint64_t piece, struct lane *lane)
         linear_rows(verified->task.kernels, &verified->layer->matrix, first, rows,
                     (float *)(void *)lane->scratch);
         tile_run(&tile, &verified->task);
+        metric_add(call->rpc->config.metrics, M_ELEMENTS, tile.span.elements);
         merge_tile(&merge, &verified->task, &tile);
     }
-    result = merge.groups == plan->groups ? keep_report(call, verified, &merge, lane) : 0;
+    if (merge.groups == plan->groups)
+        keep_report(call, verified, &merge);
     merge_fini(&merge);
-    return result;
+    return 0;
 }
 
 /* ---- the call -------------------------------------------------------------------------
@@ -190,6 +186,7 @@ static int take_layer(struct call *call, struct verified *verified, struct layer
         .tolerance =
             state->wire.has_tolerance ? state->wire.tolerance : tolerance_default,
     };
+    verified->report_bytes = 0;
     verified->rows = TILE_ELEMENTS_MAX / layer->spec.in_features;
     verified->rows = verified->rows ? verified->rows : 1;
     verified->rows = verified->rows < layer->spec.out_features ? verified->rows
@@ -208,9 +205,11 @@ static int request(struct call *call)
     while ((layer =
                 layers_next(layers, state->wire.prefix, layer ? layer->spec.name : NULL)))
         count++;
-    state->layers = calloc(count ? (size_t)count : 1, sizeof(*state->layers));
-    if (!state->layers)
+    if (blocks_get(call->rpc->config.blocks,
+                   (size_t)(count ? count : 1) * sizeof(*state->layers),
+                   &state->block) < 0)
         return memory_spent(call);
+    state->layers = (struct verified *)(void *)state->block.bytes;
     while ((layer = layers_next(layers, state->wire.prefix,
                                 layer ? layer->spec.name : NULL))) {
         struct verified *verified = &state->layers[state->count++];
@@ -232,11 +231,9 @@ static void fini(struct call *call)
     struct verification *state = call->method_state;
 
     pieces_fini(&state->pieces, call);
-    for (uint64_t i = 0; i < state->count; i++) {
+    for (uint64_t i = 0; i < state->count; i++)
         layer_release(state->layers[i].layer);
-        free(state->layers[i].report);
-    }
-    free(state->layers);
+    blocks_put(call->rpc->config.blocks, &state->block);
 }
 
 const struct method method_layers_verify = {

@@ -3,6 +3,7 @@ import grpc
 import numpy as np
 
 import reference as ref
+from held import spec
 from test_http import metrics
 from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
 
@@ -29,6 +30,30 @@ def test_group_size(daemon):
     counted(daemon, "group_size", lambda: refused(
         lambda: project(daemon, fields={"group_size": 1 << 17}),
         grpc.StatusCode.INVALID_ARGUMENT, 1 << 17))
+
+
+def test_group_size_of_a_layer(daemon, layers, name):
+    counted(daemon, "group_size", lambda: refused(
+        lambda: layers.Create(spec=spec(name, 2, 64, group_size=1 << 17)),
+        grpc.StatusCode.INVALID_ARGUMENT, "spec.group_size", 1 << 17))
+
+
+def test_layer_elements(daemon, layers, name):
+    counted(daemon, "layer_elements", lambda: refused(
+        lambda: layers.Create(spec=spec(name, 1 << 24, (1 << 24) + 1)),
+        grpc.StatusCode.INVALID_ARGUMENT, "spec.out_features", "2^48"))
+
+
+def test_layer_file_name_bytes(daemon, layers):
+    counted(daemon, "layer_file_name_bytes", lambda: refused(
+        lambda: layers.Create(spec=spec("/" * 86, 2, 64)),
+        grpc.StatusCode.INVALID_ARGUMENT, "spec.name", 255))
+    layers.Create(spec=spec("/" * 85, 2, 64))
+
+
+def test_memory_bytes_of_a_layer(daemon, layers, name):
+    counted(daemon, "memory_bytes", lambda: refused(
+        lambda: layers.Create(spec=spec(name, 1 << 20, 1 << 20)), EXHAUSTED, "budget"))
 
 
 def test_header_fields(daemon):

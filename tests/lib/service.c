@@ -219,7 +219,8 @@ static void open_rpc(struct service *service)
                                               .metrics = service->metrics,
                                               .queue_max = 64};
     const struct layers_config layers_config = {.directory = service->options.data_dir,
-                                                .budget = &service->budget};
+                                                .budget = &service->budget,
+                                                .metrics = service->metrics};
     struct rpc_config config = {
         .limits = &service->options.limits,
         .kernels = kernels,

@@ -9,11 +9,13 @@
 
 #include "base/budget.h"
 #include "layers/files.h"
+#include "obs/metrics.h"
 #include "tests/lib/check.h"
 
 struct fixture {
     char folder[64]; /* "" = in memory only */
     struct budget budget;
+    struct metrics *metrics;
     struct layers *layers;
     struct failure failure;
 };
@@ -22,7 +24,8 @@ static inline int fixture_reopen(struct fixture *fixture)
 {
     const struct layers_config config = {.directory =
                                              fixture->folder[0] ? fixture->folder : NULL,
-                                         .budget = &fixture->budget};
+                                         .budget = &fixture->budget,
+                                         .metrics = fixture->metrics};
 
     layers_close(fixture->layers);
     fixture->layers = NULL;
@@ -38,6 +41,8 @@ static inline void fixture_open(struct fixture *fixture, bool on_disk)
         CHECK(mkdtemp(fixture->folder));
     }
     budget_init(&fixture->budget, 1 << 20);
+    fixture->metrics = metrics_create(NULL, 0, "", "");
+    CHECK(fixture->metrics);
     CHECK(fixture_reopen(fixture) == 0);
 }
 
@@ -51,6 +56,7 @@ static inline int fixture_remove(const char *path, const struct stat *info, int 
 static inline void fixture_close(struct fixture *fixture)
 {
     layers_close(fixture->layers);
+    metrics_destroy(fixture->metrics);
     CHECK_EQ(fixture->budget.bytes_used, 0);
     if (fixture->folder[0])
         nftw(fixture->folder, fixture_remove, 8, FTW_DEPTH | FTW_PHYS);

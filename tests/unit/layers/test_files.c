@@ -44,7 +44,7 @@ static struct layer *found(const char *name)
 
 static void encodes_names(void)
 {
-    char out[FILE_NAME_BYTES_MAX + 1], name[256] = "";
+    char out[LAYER_FILE_NAME_BYTES_MAX + 1], name[256] = "";
 
     CHECK(file_name("model.layers.0", out) == 0);
     CHECK_STR(out, "model.layers.0");

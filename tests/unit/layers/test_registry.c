@@ -1,4 +1,5 @@
 /* Names, states, holders, memory. */
+#include "layers/impl.h"
 #include "tests/lib/fault.h"
 #include "tests/unit/layers/fixture.h"
 
@@ -101,6 +102,64 @@ static void counts_against_the_budget(void)
     fixture_close(&fixture);
 }
 
+static void bounded_in_number(void)
+{
+    struct layer_spec spec = spec_of("", 1, 16);
+    struct layer *layer;
+
+    fixture_open(&fixture, false);
+    budget_init(&fixture.budget, 1 << 30);
+    for (unsigned i = 0; i < LAYERS_MAX; i++) {
+        snprintf(spec.name, sizeof(spec.name), "%05u", i);
+        CHECK(layers_reserve(fixture.layers, &spec, &layer, &fixture.failure) == 0);
+        layer_release(layer);
+    }
+    strcpy(spec.name, "one more");
+    CHECK(layers_reserve(fixture.layers, &spec, &layer, &fixture.failure) < 0);
+    CHECK_EQ(fixture.failure.status, TRIT_RESOURCE_EXHAUSTED);
+    CHECK(strstr(fixture.failure.message, "65536"));
+    layer_forget(fixture.layers->sorted[LAYERS_MAX / 2]);
+    CHECK(layers_reserve(fixture.layers, &spec, &layer, NULL) == 0);
+    layer_release(layer);
+    fixture_close(&fixture);
+}
+
+static uint64_t gauge(enum metric_id id)
+{
+    return metric_get(fixture.metrics, id);
+}
+
+static void gauges_what_is_held(void)
+{
+    struct layer_spec spec = spec_of("a", 10, 100);
+    struct layer *made, *kept;
+
+    fixture_open(&fixture, false);
+    CHECK(layers_reserve(fixture.layers, &spec, &made, &fixture.failure) == 0);
+    CHECK_EQ(gauge(M_LAYERS), 0);
+    CHECK_EQ(gauge(M_LAYERS_BYTES), fixture.budget.bytes_used);
+    layer_publish(made);
+    layer_publish(made); /* harmless */
+    strcpy(spec.name, "b");
+    CHECK(layers_reserve(fixture.layers, &spec, &kept, &fixture.failure) == 0);
+    kept->latents = LATENTS_KEPT;
+    kept->latents_dtype = TRIT_F16;
+    CHECK_EQ(gauge(M_LATENTS_BYTES), 0);
+    layer_publish(kept);
+    CHECK_EQ(gauge(M_LAYERS), 2);
+    CHECK_EQ(gauge(M_LATENTS_BYTES), 2000);
+    layer_forget(kept);
+    layer_forget(kept); /* harmless */
+    CHECK_EQ(gauge(M_LAYERS), 1);
+    CHECK_EQ(gauge(M_LATENTS_BYTES), 0);
+    CHECK_EQ(gauge(M_LAYERS_BYTES), fixture.budget.bytes_used);
+    layer_release(kept);
+    layer_forget(made);
+    layer_release(made);
+    CHECK_EQ(gauge(M_LAYERS) + gauge(M_LAYERS_BYTES), 0);
+    fixture_close(&fixture);
+}
+
 static void survives_lack_of_memory(void)
 {
     struct layer_spec spec = spec_of("a", 4, 16);
@@ -127,7 +186,7 @@ static void fills_in_defaults(void)
     struct layer_spec spec = spec_of("a", 4, 100);
 
     spec.group_size = 0;
-    CHECK(layer_spec_check(&spec, NULL) == 0 && spec.group_size == 128);
+    CHECK(layer_spec_check(&spec, NULL, NULL) == 0 && spec.group_size == 128);
     CHECK_EQ(layer_groups_per_row(&spec), 1);
     CHECK(layer_deviation(&spec) == 0.1);
 }
@@ -141,6 +200,9 @@ int main(int argc, char **argv)
         {"layers are walked by name, those of a prefix", walks_by_name},
         {"a layer's memory counts against the budget, and no more than it takes",
          counts_against_the_budget},
+        {"no more than LAYERS_MAX layers are held", bounded_in_number},
+        {"layers, their memory and kept latents are gauged while they are there",
+         gauges_what_is_held},
         {"whichever allocation fails, nothing is left", survives_lack_of_memory},
         {"a spec gets its group size", fills_in_defaults},
     };

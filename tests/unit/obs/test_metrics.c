@@ -54,6 +54,10 @@ static void counts_and_gauges(void)
     metric_set(metrics, M_BUDGET_MAX, 1ull << 40);
     metric_add(metrics, M_KERNEL_NS, 18446744073000000001u);
     metric_limit(metrics, L_CHUNK);
+    metric_add(metrics, M_LAYERS_BYTES, 1000);
+    metric_sub(metrics, M_LAYERS_BYTES, 999);
+    metric_product(metrics, P_GRAD_INPUT, 5, 5000);
+    metric_product(metrics, P_GRAD_INPUT, 1, 1000);
     CHECK_EQ(metric_get(metrics, M_TILES), 42);
     CHECK_EQ(metric_get(metrics, M_STREAMS), 1);
 
@@ -67,6 +71,11 @@ static void counts_and_gauges(void)
     CHECK(has_line(text, "tritd_kernel_seconds_total 18446744073.000000001"));
     CHECK(has_line(text, "tritd_limit_refusals_total{limit=\"chunk_bytes\"} 1"));
     CHECK(has_line(text, "tritd_limit_refusals_total{limit=\"group_size\"} 0"));
+    CHECK(has_line(text, "tritd_layers_memory_bytes 1"));
+    CHECK(has_line(text, "# TYPE tritd_layer_rows_total counter"));
+    CHECK(has_line(text, "tritd_layer_rows_total{kind=\"grad_input\"} 6"));
+    CHECK(has_line(text, "tritd_layer_products_total{kind=\"grad_input\"} 6000"));
+    CHECK(has_line(text, "tritd_layer_products_total{kind=\"forward_int8\"} 0"));
     CHECK(has_line(text, "# TYPE tritd_build_info gauge"));
     CHECK(has_line(text, "tritd_build_info{version=\"0.1.0\",isa=\"avx2\"} 1"));
     CHECK(strstr(text, "# EOF") == NULL);

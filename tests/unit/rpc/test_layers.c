@@ -1,7 +1,9 @@
 /* The Layers service where transport, cancelling and memory matter; what the
  * methods compute is checked by tests/e2e/test_layers.py. */
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/limits.h"
 #include "kernels/kernels.h"
 #include "proto/codec/layers.h"
 #include "proto/framing.h"
@@ -312,6 +314,34 @@ static void malformed(void)
     service_close(service);
 }
 
+/* A page of List as large as the peer asks. */
+static void pages_are_bounded(void)
+{
+    static const uint8_t fields[] = {0x10, 0xff, 0xff, 0xff, 0xff, 0x0f};
+    struct request message = {0}, list;
+    struct exchange exchange;
+    const uint8_t *reply;
+    size_t count, entries = 0;
+    char name[16];
+
+    open_service(0);
+    for (unsigned i = 0; i <= LIST_PAGE_MAX; i++) {
+        snprintf(name, sizeof(name), "%04u", i);
+        CHECK_EQ(status_of(create_path, ask_create(name, 1, 16)), 0);
+    }
+    request_put(&message, fields, sizeof(fields));
+    list = framed(&message);
+    ask(service, &exchange, "/trit.v1.Layers/List", &list, 0);
+    CHECK_EQ(exchange.status, 0);
+    reply = exchange_message(&exchange, 0, &count);
+    CHECK(reply);
+    for (size_t at = 0; at < count && reply[at] == 0x0a; at += 2 + reply[at + 1])
+        entries++;
+    CHECK_EQ(entries, LIST_PAGE_MAX);
+    exchange_free(&exchange);
+    service_close(service);
+}
+
 /* The nth allocation from a call's start on fails, whichever that is. */
 static void memory_fails(const char *path, struct request (*ask_for)(const char *name),
                          const char *name)
@@ -368,6 +398,7 @@ int main(int argc, char **argv)
          deleted_while_in_use},
         {"layers and tensors are refused above the budget, and the rest goes on",
          bounded_by_the_budget},
+        {"a page of List holds no more than LIST_PAGE_MAX layers", pages_are_bounded},
         {"ids that are no packed uint32 are refused", malformed},
         {"whichever allocation fails, calls end and nothing is left",
          memory_fails_in_each},
