@@ -1,5 +1,5 @@
-/* The codec of the Layers service, the daemon's side; as codec.h, whose parts,
- * blobs and bounds hold here too. */
+/* The codec of the Layers service; as codec.h, whose parts, blobs and bounds hold
+ * here too. */
 #ifndef CODEC_LAYERS_H
 #define CODEC_LAYERS_H
 
@@ -44,6 +44,8 @@ struct wire_layer_forward {
  * packed varints. */
 extern const struct scan_field scan_layer_tensor[], scan_layer_tensors[],
     scan_layer_load_stream[], scan_layer_ids[];
+
+/* ---- the daemon's side ---------------------------------------------------- */
 
 int decode_layer_create(const struct scan_part *root, struct wire_layer_spec *spec,
                         uint64_t *seed, char error[CODEC_ERROR_BYTES]);
@@ -91,5 +93,60 @@ size_t encode_layer_errors(float max_error, float relative_error, uint8_t *out,
 /* A Tensor as field `number`, up to its bytes: y, rows, logits, gradients. */
 size_t encode_layer_tensor(uint32_t number, const struct wire_tensor *tensor,
                            uint64_t data_bytes, uint8_t *out, size_t capacity);
+
+/* ---- libtrit's side -------------------------------------------------------- */
+
+/* Heads as in codec.h, up to the bytes of the last field; REQUEST_HEAD_BYTES_MAX is
+ * always enough. Of two tensors, the first one's bytes go in at *first_at. */
+size_t encode_layer_create(const struct wire_layer_spec *spec, uint64_t seed,
+                           uint8_t *out, size_t capacity);
+/* `bias` may be NULL. */
+size_t encode_layer_load(const struct wire_layer_spec *spec,
+                         const struct wire_tensor *bias, uint64_t bias_bytes,
+                         const struct wire_tensor *weight, uint64_t weight_bytes,
+                         uint8_t *out, size_t capacity, size_t *first_at);
+/* LoadStream's start; the bytes of the bias, where there is one, follow. */
+size_t encode_layer_load_start(const struct wire_layer_spec *spec, uint32_t dtype,
+                               const struct wire_tensor *bias, uint64_t bias_bytes,
+                               uint8_t *out, size_t capacity);
+size_t encode_layer_forward(const char *name, uint32_t activations,
+                            const struct wire_tensor *x, uint64_t bytes, uint8_t *out,
+                            size_t capacity);
+size_t encode_layer_as_linear(const char *name, const struct wire_tensor *x,
+                              uint64_t bytes, uint8_t *out, size_t capacity);
+size_t encode_layer_backward(const char *name, const struct wire_tensor *x,
+                             uint64_t x_bytes, const struct wire_tensor *grad_output,
+                             uint64_t grad_bytes, uint8_t *out, size_t capacity,
+                             size_t *first_at);
+/* Followed by `id_bytes` that layer_ids_pack wrote; it returns how many. */
+enum { LAYER_ID_BYTES_MAX = 5 };
+size_t encode_layer_embed(const char *name, uint64_t id_bytes, uint8_t *out,
+                          size_t capacity);
+size_t layer_ids_pack(const uint32_t *ids, uint64_t count, uint8_t *out);
+/* Whole; one whose fields all have their defaults is 0 bytes long. */
+size_t encode_layer_get(const struct wire_layer_get *request, uint8_t *out,
+                        size_t capacity);
+size_t encode_layer_list(const struct wire_layer_list *request, uint8_t *out,
+                         size_t capacity);
+size_t encode_layer_delete(const char *name, uint8_t *out, size_t capacity);
+size_t encode_layer_verify(const struct wire_layer_verify *request, uint8_t *out,
+                           size_t capacity);
+
+/* Get: bias BLOB_REFERENCE, BLOB_SCALES, BLOB_DATA. Backward: grad_input PART_TENSOR,
+ * BLOB_DATA; grad_weight PART_REFERENCE, BLOB_REFERENCE; grad_bias PART_OPTIONS,
+ * BLOB_SCALES. Forward, Embed and AsLinear answer as scan_backward_reply. */
+extern const struct scan_field scan_layer_got[], scan_layer_gradients[];
+
+/* Create, Load, LoadStream. */
+int decode_layer_made(const struct scan_part *root, struct wire_layer_spec *spec,
+                      char error[CODEC_ERROR_BYTES]);
+/* The counts of bytes are not decoded: they are the blobs'. */
+int decode_layer_got(const struct scan_part *root, struct wire_layer_got *out,
+                     char error[CODEC_ERROR_BYTES]);
+/* Calls visit for each spec of a whole LayerListResponse. */
+int decode_layers_page(const uint8_t *bytes, size_t count,
+                       void (*visit)(void *arg, const struct wire_layer_spec *spec),
+                       void *arg, char token[TRIT_NAME_BYTES_MAX + 1],
+                       char error[CODEC_ERROR_BYTES]);
 
 #endif

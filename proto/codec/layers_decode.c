@@ -1,9 +1,5 @@
 /* Requests of the Layers service as the daemon reads them. */
-#include "proto/codec/layers.h"
-
-#include "wire.h"
-
-#include "trit/v1/layers.pb.h"
+#include "layers_wire.h"
 
 /* wire_decode looks for errors in a copy as large as the largest message. */
 _Static_assert(sizeof(trit_v1_LayerCreateRequest) <= sizeof(trit_v1_VerifyRequest) &&
@@ -24,27 +20,15 @@ const struct scan_field scan_layer_load_stream[] = {
     {1, PART_START, load_start}, {15, PART_CHUNK, holds_data}, {0}};
 const struct scan_field scan_layer_ids[] = {{2, BLOB_DATA, NULL}, {0}};
 
-static const struct field_name names_spec[] = {
-    {1, "name", TRIT_NAME_BYTES_MAX, NULL},
-    {2, "kind", 0, NULL},
-    {3, "in_features", 0, NULL},
-    {4, "out_features", 0, NULL},
-    {5, "bias", 0, NULL},
-    {6, "group_size", 0, NULL},
-    {7, "keep_latents", 0, NULL},
-    {0},
-};
-static const struct message message_spec = {trit_v1_LayerSpec_fields, names_spec};
-
 static const struct field_name names_create[] = {
-    {1, "spec", 0, &message_spec}, {2, "seed", 0, NULL}, {0}};
+    {1, "spec", 0, &message_layer_spec}, {2, "seed", 0, NULL}, {0}};
 static const struct message message_create = {trit_v1_LayerCreateRequest_fields,
                                               names_create};
 static const struct message message_load = {trit_v1_LayerLoadRequest_fields,
                                             names_create};
 
 static const struct field_name names_load_start[] = {
-    {1, "spec", 0, &message_spec}, {2, "dtype", 0, NULL}, {0}};
+    {1, "spec", 0, &message_layer_spec}, {2, "dtype", 0, NULL}, {0}};
 static const struct message message_load_start = {trit_v1_LayerLoadStart_fields,
                                                   names_load_start};
 
@@ -92,30 +76,12 @@ static int part_decode(const struct message *message, const struct scan_part *pa
     return wire_decode(message, part->bytes, part->count, out, error);
 }
 
-static int spec_decode(const trit_v1_LayerSpec *from, struct wire_layer_spec *out,
-                       char error[CODEC_ERROR_BYTES])
-{
-    struct wire_layer_spec spec = {
-        .kind = (uint32_t)from->kind,
-        .in_features = from->in_features,
-        .out_features = from->out_features,
-        .bias = from->bias,
-        .group_size = from->group_size,
-        .keep_latents = from->keep_latents,
-    };
-    if (wire_text("spec.name", from->name.bytes, from->name.size, TRIT_NAME_BYTES_MAX,
-                  spec.name, error) != 0)
-        return -1;
-    *out = spec;
-    return 0;
-}
-
 int decode_layer_create(const struct scan_part *root, struct wire_layer_spec *spec,
                         uint64_t *seed, char error[CODEC_ERROR_BYTES])
 {
     trit_v1_LayerCreateRequest request;
     if (part_decode(&message_create, root, &request, error) != 0 ||
-        spec_decode(&request.spec, spec, error) != 0)
+        wire_layer_spec(&request.spec, spec, error) != 0)
         return -1;
     *seed = request.seed;
     return 0;
@@ -127,7 +93,7 @@ int decode_layer_load(const struct scan_part *root, struct wire_layer_spec *spec
     trit_v1_LayerLoadRequest request;
     if (part_decode(&message_load, root, &request, error) != 0)
         return -1;
-    return spec_decode(&request.spec, spec, error);
+    return wire_layer_spec(&request.spec, spec, error);
 }
 
 int decode_layer_load_start(const struct scan_part *start, struct wire_layer_spec *spec,
@@ -135,7 +101,7 @@ int decode_layer_load_start(const struct scan_part *start, struct wire_layer_spe
 {
     trit_v1_LayerLoadStart request;
     if (part_decode(&message_load_start, start, &request, error) != 0 ||
-        spec_decode(&request.spec, spec, error) != 0)
+        wire_layer_spec(&request.spec, spec, error) != 0)
         return -1;
     *dtype = (uint32_t)request.dtype;
     return 0;

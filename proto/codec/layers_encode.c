@@ -1,32 +1,15 @@
 /* Replies of the Layers service, up to the bytes that are sent from elsewhere. */
-#include "proto/codec/layers.h"
-
-#include "wire.h"
-
-#include "trit/v1/layers.pb.h"
+#include "layers_wire.h"
 
 _Static_assert(trit_v1_LayerCreateResponse_size <= LAYER_SPEC_BYTES_MAX &&
                    trit_v1_LayerGetResponse_size + 3 * 11 <= REPLY_HEAD_BYTES_MAX,
                "every head fits");
 
-static void spec_put(trit_v1_LayerSpec *out, const struct wire_layer_spec *from)
-{
-    *out = (trit_v1_LayerSpec){
-        .kind = (int32_t)from->kind,
-        .in_features = from->in_features,
-        .out_features = from->out_features,
-        .bias = from->bias,
-        .group_size = from->group_size,
-        .keep_latents = from->keep_latents,
-    };
-    out->name.size = wire_text_put(out->name.bytes, sizeof out->name.bytes, from->name);
-}
-
 size_t encode_layer_spec(const struct wire_layer_spec *spec, uint8_t *out,
                          size_t capacity)
 {
     trit_v1_LayerSpec wire;
-    spec_put(&wire, spec);
+    wire_layer_spec_put(&wire, spec);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     return wire_message_head(&stream, 1, trit_v1_LayerSpec_fields, &wire, 0)
                ? stream.bytes_written
@@ -45,7 +28,7 @@ size_t encode_layer_got(const struct wire_layer_got *reply, uint8_t *out, size_t
         .shape_count = 2,
         .shape = {reply->spec.out_features, reply->spec.in_features},
     };
-    spec_put(&wire.spec, &reply->spec);
+    wire_layer_spec_put(&wire.spec, &reply->spec);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     if (!pb_encode(&stream, trit_v1_LayerGetResponse_fields, &wire) ||
         !wire_blob_head(&stream, 13, reply->bias_bytes))

@@ -1,5 +1,6 @@
 /* What is what in each message: where the scanner finds the bulk, and how errors
  * name the fields. */
+#include "proto/codec/layers.h"
 #include "wire.h"
 
 /* ---- scan tables ------------------------------------------------------------------ */
@@ -36,6 +37,14 @@ const struct scan_field scan_stream_reply[] = {
     {14, PART_REFERENCE, holds_scales}, {15, PART_CHUNK, holds_data}, {0}};
 const struct scan_field scan_tensor_reply[] = {{15, BLOB_DATA, NULL}, {0}};
 const struct scan_field scan_backward_reply[] = {{1, PART_TENSOR, holds_data}, {0}};
+const struct scan_field scan_layer_got[] = {
+    {13, BLOB_REFERENCE, NULL}, {14, BLOB_SCALES, NULL}, {15, BLOB_DATA, NULL}, {0}};
+const struct scan_field scan_layer_gradients[] = {
+    {1, PART_TENSOR, holds_data},
+    {2, PART_REFERENCE, holds_reference},
+    {3, PART_OPTIONS, holds_scales},
+    {0},
+};
 
 /* ---- names ---------------------------------------------------------------------------
  */

@@ -79,6 +79,24 @@ enum trit_report_detail {
     TRIT_REPORT_NONE = 2,  /* no report; refused together with a layer */
 };
 
+enum trit_layer_kind {
+    TRIT_LAYER_LINEAR = 0,
+    TRIT_LAYER_EMBEDDING = 1, /* out_features rows of in_features */
+};
+
+/* What is asked of a layer. */
+enum trit_layer_part {
+    TRIT_LAYER_TERNARY = 0, /* its ternary weights, with the bias */
+    TRIT_LAYER_LATENTS = 1, /* the latents: kept, or drawn again from the seed */
+    TRIT_LAYER_SPEC = 2,    /* neither */
+};
+
+/* How x enters a product. */
+enum trit_activations {
+    TRIT_ACTIVATIONS_F32 = 0,
+    TRIT_ACTIVATIONS_INT8 = 1, /* each row by its largest magnitude */
+};
+
 /* Where a report is filed. The strings are borrowed. An empty run means: none. */
 struct trit_layer_ref {
     const char *run;

@@ -32,11 +32,12 @@ out = pathlib.Path(work.name)
 (out / "rpc.proto").write_text(RPC)
 PROTOC = ["protoc", "-I", str(ROOT / "proto"), "-I", str(out)]
 FILES = ["trit/v1/tensor.proto", "trit/v1/report.proto", "trit/v1/ternary.proto",
-         "grpc/health/v1/health.proto", "rpc.proto"]
+         "trit/v1/layers.proto", "grpc/health/v1/health.proto", "rpc.proto"]
 subprocess.run(PROTOC + ["--python_out", str(out)] + FILES, check=True)
 sys.path.insert(0, str(out))
 
 from grpc.health.v1 import health_pb2 as health  # noqa: E402
+from trit.v1 import layers_pb2 as layers  # noqa: E402
 from trit.v1 import report_pb2 as report  # noqa: E402
 from trit.v1 import tensor_pb2 as tensor  # noqa: E402
 from trit.v1 import ternary_pb2 as ternary  # noqa: E402
@@ -80,6 +81,11 @@ def verify_start():
     return ternary.VerifyStart(
         options=ternary.VerifyOptions(mode=1, tolerance=0.0, encoding=1, scales=SCALES),
         layer=LAYER, dtype=tensor.DTYPE_I8, shape=[2, 3], reference_dtype=1)
+
+
+def a_spec(**more):
+    return layers.LayerSpec(name="blk.0.läuft", kind=1, in_features=1 << 33, out_features=3,
+                            group_size=64, keep_latents=True, **more)
 
 
 def an_any(message):
@@ -134,6 +140,32 @@ VECTORS = {
         next_page_token="r/l/8"),
     "health": health.HealthCheckResponse(status=2),
     "report": a_report(),
+    "layer_create": layers.LayerCreateRequest(spec=a_spec(), seed=1 << 63),
+    "layer_load": layers.LayerLoadRequest(
+        spec=a_spec(bias=True), bias=a_tensor(tensor.DTYPE_F32, SCALES), weight=a_tensor()),
+    "layer_load_start": layers.LayerLoadStreamRequest(start=layers.LayerLoadStart(
+        spec=a_spec(bias=True), dtype=3, bias=a_tensor(tensor.DTYPE_F32, SCALES))),
+    "layer_load_bare": layers.LayerLoadStreamRequest(start=layers.LayerLoadStart(
+        spec=a_spec(), dtype=3)),
+    "layer_forward": layers.LayerForwardRequest(name="l", activations=1, x=a_tensor()),
+    "layer_as_linear": layers.LayerAsLinearRequest(name="l", x=a_tensor()),
+    "layer_backward": layers.LayerBackwardRequest(
+        name="l", x=a_tensor(tensor.DTYPE_BF16, LATENTS), grad_output=a_tensor()),
+    "layer_embed": layers.LayerEmbedRequest(
+        name="l", ids=[0, 127, 128, 16384, (1 << 32) - 1]),
+    "layer_get": layers.LayerGetRequest(name="l", part=1, encoding=2, dtype=3),
+    "layer_list": layers.LayerListRequest(prefix="blk.", page_size=7, page_token="blk.6"),
+    "layer_delete": layers.LayerDeleteRequest(name="l"),
+    "layer_verify": layers.LayerVerifyRequest(prefix="blk.", tolerance=0.0),
+    "layer_made": layers.LayerCreateResponse(spec=a_spec()),
+    "layer_got": layers.LayerGetResponse(
+        spec=a_spec(), seed=0, encoding=1, dtype=4, shape=[3, 1 << 33], bias=LATENTS,
+        scales=SCALES, data=DATA),
+    "layer_page": layers.LayerListResponse(
+        layers=[a_spec(), layers.LayerSpec(name="z")], next_page_token="z"),
+    "layer_gradients": layers.LayerBackwardResponse(
+        grad_input=a_tensor(), grad_weight=a_tensor(tensor.DTYPE_BF16, LATENTS),
+        grad_bias=a_tensor(tensor.DTYPE_F32, SCALES)),
     "details": details(),
     "details_foreign": foreign_details(),
 }

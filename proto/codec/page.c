@@ -1,0 +1,113 @@
+/* Replies that list: read whole, one entry at a time. */
+#include "layers_wire.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Takes a length and as many bytes off the stream. */
+static bool take_bytes(pb_istream_t *in, size_t *count)
+{
+    uint64_t length;
+    if (!pb_decode_varint(in, &length) || length > in->bytes_left)
+        return false;
+    *count = (size_t)length;
+    return pb_read(in, NULL, *count);
+}
+
+int wire_page(const uint8_t *bytes, size_t count, wire_entry entry, void *arg,
+              char *token, size_t token_max, char error[CODEC_ERROR_BYTES])
+{
+    pb_istream_t in = pb_istream_from_buffer(bytes, count);
+    size_t value_bytes;
+    token[0] = '\0';
+    while (in.bytes_left > 0) {
+        pb_wire_type_t wire;
+        uint32_t number;
+        bool eof;
+        if (!pb_decode_tag(&in, &wire, &number, &eof) || number == 0)
+            goto malformed;
+        if (wire != PB_WT_STRING || number > 2) {
+            if (!pb_skip_field(&in, wire))
+                goto malformed;
+            continue;
+        }
+        if (!take_bytes(&in, &value_bytes))
+            goto malformed;
+        const uint8_t *value = bytes + (count - in.bytes_left - value_bytes);
+        if ((number == 1 ? entry(arg, value, value_bytes, error)
+                         : wire_text("next_page_token", value, value_bytes, token_max,
+                                     token, error)) != 0)
+            return -1;
+    }
+    return 0;
+
+malformed:
+    snprintf(error, CODEC_ERROR_BYTES, "malformed");
+    return -1;
+}
+
+/* ---- reports ---------------------------------------------------------------------- */
+
+struct reports_visit {
+    void (*visit)(void *arg, const struct trit_report *report);
+    void *arg;
+};
+
+static int report_entry(void *arg, const uint8_t *bytes, size_t count,
+                        char error[CODEC_ERROR_BYTES])
+{
+    const struct reports_visit *reports = arg;
+    struct trit_report report;
+    if (decode_report(bytes, count, &report, error) != 0)
+        return -1;
+    reports->visit(reports->arg, &report);
+    return 0;
+}
+
+int decode_reports_page(const uint8_t *bytes, size_t count,
+                        void (*visit)(void *arg, const struct trit_report *report),
+                        void *arg, char token[PAGE_TOKEN_BYTES_MAX + 1],
+                        char error[CODEC_ERROR_BYTES])
+{
+    struct reports_visit reports = {visit, arg};
+    char found[PAGE_TOKEN_BYTES_MAX + 1];
+    if (wire_page(bytes, count, report_entry, &reports, found, PAGE_TOKEN_BYTES_MAX,
+                  error) != 0)
+        return -1;
+    memcpy(token, found, sizeof found);
+    return 0;
+}
+
+/* ---- layers ----------------------------------------------------------------------- */
+
+struct layers_visit {
+    void (*visit)(void *arg, const struct wire_layer_spec *spec);
+    void *arg;
+};
+
+static int layer_entry(void *arg, const uint8_t *bytes, size_t count,
+                       char error[CODEC_ERROR_BYTES])
+{
+    const struct layers_visit *layers = arg;
+    struct wire_layer_spec spec;
+    trit_v1_LayerSpec wire;
+    if (wire_decode(&message_layer_spec, bytes, count, &wire, error) != 0 ||
+        wire_layer_spec(&wire, &spec, error) != 0)
+        return -1;
+    layers->visit(layers->arg, &spec);
+    return 0;
+}
+
+int decode_layers_page(const uint8_t *bytes, size_t count,
+                       void (*visit)(void *arg, const struct wire_layer_spec *spec),
+                       void *arg, char token[TRIT_NAME_BYTES_MAX + 1],
+                       char error[CODEC_ERROR_BYTES])
+{
+    struct layers_visit layers = {visit, arg};
+    char found[TRIT_NAME_BYTES_MAX + 1];
+    if (wire_page(bytes, count, layer_entry, &layers, found, TRIT_NAME_BYTES_MAX,
+                  error) != 0)
+        return -1;
+    memcpy(token, found, sizeof found);
+    return 0;
+}
