@@ -191,6 +191,150 @@ TRIT_API enum trit_status trit_ping(struct trit_client *client, const char *serv
                                     const struct trit_call_options *options,
                                     bool *serving, struct trit_error *error);
 
+/* ---- layers: TernaryLinear and TernaryEmbedding, held by the daemon ----------------
+ *
+ * A layer is a ternary matrix Wt = [out_features, in_features] with a scale a
+ * group and a bias or none (proto/trit/v1/layers.proto). Its name is UTF-8, 1 to
+ * TRIT_NAME_BYTES_MAX bytes. Every call may fail with INVALID_ARGUMENT (field and
+ * value named), NOT_FOUND (no such layer), FAILED_PRECONDITION (a layer of the other
+ * kind, or without what is asked for), RESOURCE_EXHAUSTED (the daemon's memory, or a
+ * reply above message_bytes_max). `options` and `error` may be NULL everywhere. */
+
+struct trit_layer_spec {
+    char name[TRIT_NAME_BYTES_MAX + 1];
+    enum trit_layer_kind kind;
+    uint64_t in_features, out_features; /* an embedding: its dim, its ids */
+    bool bias;                          /* linear layers only */
+    uint32_t group_size;                /* 0 = 128; a multiple of 16 */
+    bool keep_latents;                  /* trit_layer_get may ask for them */
+};
+
+/* A tensor that a call gives, row-major: `data` is yours, for trit_array_free (or
+ * trit_free, once you have taken it). data NULL: there is none. */
+struct trit_array {
+    enum trit_dtype dtype;
+    uint32_t rank;
+    uint64_t shape[TRIT_RANK_MAX];
+    void *data;
+    uint64_t bytes;
+};
+#define TRIT_ARRAY_INIT                                                                  \
+    {                                                                                    \
+        .rank = 0, .data = NULL                                                          \
+    }
+TRIT_API void trit_array_free(struct trit_array *array); /* NULL is harmless */
+
+/* Latents drawn from N(0, 1) * in_features^-0.5, projected at once; bias zero. The
+ * same seed gives the same bits everywhere. ALREADY_EXISTS: the name is taken. `made`
+ * (may be NULL) gets the spec with its defaults filled in. This, load and delete are
+ * answered when the daemon's disk has them, and are never sent twice: after
+ * UNAVAILABLE or a deadline they may have happened. */
+TRIT_API enum trit_status
+trit_layer_create(struct trit_client *client, const struct trit_layer_spec *spec,
+                  uint64_t seed, const struct trit_call_options *options,
+                  struct trit_layer_spec *made, struct trit_error *error);
+
+/* Latents [out_features, in_features] of yours (f32, f16, bf16), and the bias
+ * [out_features] where spec->bias is set, else NULL. Unary or streamed by size; the
+ * layer is the same bit for bit. A NaN or infinity fails it, with count and index. */
+TRIT_API enum trit_status
+trit_layer_load(struct trit_client *client, const struct trit_layer_spec *spec,
+                const struct trit_tensor *weight, const struct trit_tensor *bias,
+                const struct trit_call_options *options, struct trit_layer_spec *made,
+                struct trit_error *error);
+
+struct trit_forward_options {
+    enum trit_activations activations;
+    struct trit_call_options call;
+};
+struct trit_forward {
+    struct trit_array y; /* x's shape with out_features as the last axis; x's dtype */
+};
+/* y = x . Wt^T + bias of a linear layer. x: [..., in_features] of f32, f16 or bf16.
+ * Computed in f32, rounded once. Release y with trit_array_free. */
+TRIT_API enum trit_status trit_layer_forward(struct trit_client *client, const char *name,
+                                             const struct trit_tensor *x,
+                                             const struct trit_forward_options *options,
+                                             struct trit_forward *forward,
+                                             struct trit_error *error);
+
+struct trit_gradients {
+    struct trit_array input;  /* x's shape and dtype */
+    struct trit_array weight; /* [out_features, in_features], dtype of grad_output */
+    struct trit_array bias;   /* [out_features]; data NULL without a bias */
+};
+/* The gradients of y by the straight-through estimator; of an embedding, those of
+ * trit_layer_as_linear. grad_output: y's shape. */
+TRIT_API enum trit_status
+trit_layer_backward(struct trit_client *client, const char *name,
+                    const struct trit_tensor *x, const struct trit_tensor *grad_output,
+                    const struct trit_call_options *options,
+                    struct trit_gradients *gradients, struct trit_error *error);
+TRIT_API void trit_gradients_free(struct trit_gradients *gradients);
+
+/* Rows of an embedding: f32 [count, in_features]. INVALID_ARGUMENT names an id that
+ * is not below out_features. */
+TRIT_API enum trit_status trit_layer_embed(struct trit_client *client, const char *name,
+                                           const uint32_t *ids, uint64_t count,
+                                           const struct trit_call_options *options,
+                                           struct trit_array *rows,
+                                           struct trit_error *error);
+
+/* x . Wt^T of an embedding: the output layer that shares its weights. */
+TRIT_API enum trit_status
+trit_layer_as_linear(struct trit_client *client, const char *name,
+                     const struct trit_tensor *x, const struct trit_call_options *options,
+                     struct trit_array *logits, struct trit_error *error);
+
+struct trit_layer_get_options {
+    enum trit_layer_part part;
+    enum trit_encoding encoding; /* of the ternary weights */
+    enum trit_dtype dtype;       /* of dense ones: F32 (also unspecified), F16, BF16 */
+    struct trit_call_options call;
+};
+struct trit_layer {
+    struct trit_layer_spec spec;
+    bool has_seed; /* made by trit_layer_create, with: */
+    uint64_t seed;
+    enum trit_encoding encoding;
+    struct trit_array weight; /* the logical shape [out_features, in_features]; the
+                                 encoded bytes; data NULL with TRIT_LAYER_SPEC */
+    struct trit_array bias;   /* f32 [out_features], with the ternary weights */
+    void *scales;             /* NULL for encodings without separate scales */
+    uint64_t scale_bytes;
+};
+TRIT_API enum trit_status trit_layer_get(struct trit_client *client, const char *name,
+                                         const struct trit_layer_get_options *options,
+                                         struct trit_layer *layer,
+                                         struct trit_error *error);
+TRIT_API void trit_layer_free(struct trit_layer *layer);
+
+/* Visits the specs whose names begin with `prefix` (NULL or "": all) by name; nonzero
+ * from visit stops. */
+TRIT_API enum trit_status
+trit_layer_list(struct trit_client *client, const char *prefix,
+                const struct trit_call_options *options,
+                int (*visit)(void *arg, const struct trit_layer_spec *spec), void *arg,
+                struct trit_error *error);
+
+TRIT_API enum trit_status trit_layer_delete(struct trit_client *client, const char *name,
+                                            const struct trit_call_options *options,
+                                            struct trit_error *error);
+
+struct trit_layer_verify_options {
+    const char *prefix; /* of the names; NULL or "": all layers */
+    float tolerance;    /* used where has_tolerance; 0 = bit-equal */
+    bool has_tolerance; /* else 1e-5 */
+    struct trit_call_options call;
+};
+/* Visits a report of each layer's ternary weights by name, as TRIT_VERIFY_TERNARY:
+ * `layer` is the layer's name, `run` empty. Nonzero from visit stops. */
+TRIT_API enum trit_status
+trit_layer_verify(struct trit_client *client,
+                  const struct trit_layer_verify_options *options,
+                  int (*visit)(void *arg, const struct trit_report *report), void *arg,
+                  struct trit_error *error);
+
 TRIT_API void trit_free(void *memory);
 
 #ifdef __cplusplus

@@ -6,9 +6,9 @@
  * Retry. An exchange that failed is begun again on a fresh connection where the
  * daemon vouches that it did nothing (REFUSED_STREAM, GOAWAY), at most
  * ATTEMPTS_MAX times in all; and where a connection from the pool turned out to
- * be dead before a word of the reply came, once. Every method of the daemon
- * may be repeated (a report filed twice is the same report), so the second
- * kind is safe even if the daemon had begun.
+ * be dead before a word of the reply came, once: this kind is safe even if the
+ * daemon had begun, for most methods may be repeated (a report filed twice is the
+ * same report). Those that make or delete a layer may not (`once`).
  *
  * Failures: the first one counts; what runs is cancelled with RST_STREAM. */
 #include "client/lib/call.h"
@@ -88,8 +88,8 @@ static int lane_begin(struct run *run, struct lane *lane)
 static bool may_retry(const struct run *run, const struct lane *lane)
 {
     const struct exchange *exchange = lane->exchange;
-    bool died_idle =
-        lane->reused && !exchange->heard && exchange->failure.status == TRIT_UNAVAILABLE;
+    bool died_idle = lane->reused && !run->call->once && !exchange->heard &&
+                     exchange->failure.status == TRIT_UNAVAILABLE;
 
     return exchange->failure.status != TRIT_OK && lane->attempts < ATTEMPTS_MAX &&
            (exchange->unprocessed || died_idle) && !past_deadline(run->call);

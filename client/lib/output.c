@@ -8,6 +8,11 @@ void output_init(struct output *output, const char *name, uint64_t size, void *r
     *output = (struct output){.name = name, .bytes = room, .size = size};
 }
 
+void output_init_open(struct output *output, const char *name)
+{
+    *output = (struct output){.name = name, .open = true};
+}
+
 void output_fini(struct output *output)
 {
     if (output->owned)
@@ -30,6 +35,26 @@ static int output_allocate(struct output *output, struct failure *failure)
                     "no memory for %llu bytes of %s", (unsigned long long)output->size,
                     output->name);
     output->owned = true;
+    return 0;
+}
+
+void sink_rewind(struct sink *sink)
+{
+    sink->filled = 0;
+    if (!sink->output->open)
+        return;
+    output_fini(sink->output);
+    sink->size = sink->output->size = 0;
+}
+
+int sink_begin(struct sink *sink, uint64_t length, struct failure *failure)
+{
+    if (!sink->output->open)
+        return 0;
+    if (sink->size > 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "the reply holds %s twice",
+                    sink->output->name);
+    sink->size = sink->output->size = length;
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* Where the bytes of a reply go: an output of known size, filled front to back
- * by one sink, or region by region by several. Sizes come from the request,
- * never from the peer; memory is taken when the first byte is there. */
+ * by one sink, or region by region by several. Sizes come from the request; those of
+ * a layer, which it does not tell, from the reply, whose length is bounded. Memory is
+ * taken when the first byte is there. */
 #ifndef LIB_OUTPUT_H
 #define LIB_OUTPUT_H
 
@@ -15,10 +16,13 @@ struct output {
     uint8_t *bytes;   /* the caller's, or allocated */
     uint64_t size;
     bool owned;
+    bool open; /* only the daemon knows the size: the reply tells it */
 };
 
 /* `room` NULL: allocate `size` bytes when the first arrives. */
 void output_init(struct output *output, const char *name, uint64_t size, void *room);
+/* Filled by one sink of the whole; empty where the reply lacks it. */
+void output_init_open(struct output *output, const char *name);
 void output_fini(struct output *output); /* frees what was allocated */
 /* Gives the bytes to the caller. An empty output is NULL. */
 void *output_give(struct output *output);
@@ -30,6 +34,10 @@ struct sink {
     uint64_t filled;
 };
 
+/* As before the first byte. */
+void sink_rewind(struct sink *sink);
+/* A field of that many bytes begins. -1 (INTERNAL): an open output had one. */
+int sink_begin(struct sink *sink, uint64_t length, struct failure *failure);
 /* -1: more bytes than the region holds (INTERNAL), or no memory for it
  * (RESOURCE_EXHAUSTED). */
 int sink_write(struct sink *sink, const uint8_t *bytes, size_t count,

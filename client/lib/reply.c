@@ -18,14 +18,19 @@ void reply_fini(struct reply *reply)
     reply->open = false;
 }
 
+static void piece_rewind(struct piece *piece)
+{
+    if (piece->sink)
+        sink_rewind(piece->sink);
+}
+
 void reply_rewind(struct reply *reply)
 {
     reply_fini(reply);
     reply->messages = 0;
-    if (reply->data.sink)
-        reply->data.sink->filled = 0;
-    if (reply->scales.sink)
-        reply->scales.sink->filled = 0;
+    piece_rewind(&reply->data);
+    piece_rewind(&reply->scales);
+    piece_rewind(&reply->reference);
 }
 
 static void piece_begin(struct piece *piece)
@@ -44,21 +49,39 @@ int reply_message(struct reply *reply, uint32_t length, struct failure *failure)
     reply->messages++;
     piece_begin(&reply->data);
     piece_begin(&reply->scales);
+    piece_begin(&reply->reference);
     scan_init(&reply->scan, reply->table, length);
     reply->open = true;
     return 0;
 }
 
+/* NULL: the reply may not hold such bytes. */
+static struct piece *piece_of(struct reply *reply, uint32_t blob)
+{
+    struct piece *piece = blob == BLOB_DATA        ? &reply->data
+                          : blob == BLOB_SCALES    ? &reply->scales
+                          : blob == BLOB_REFERENCE ? &reply->reference
+                                                   : NULL;
+
+    return piece && piece->sink ? piece : NULL;
+}
+
+static int begin_blob(struct reply *reply, const struct scanned *found,
+                      struct failure *failure)
+{
+    struct piece *piece = piece_of(reply, found->blob);
+
+    return piece ? sink_begin(piece->sink, found->length, failure) : 0;
+}
+
 static int take_blob_bytes(struct reply *reply, const struct scanned *found,
                            struct failure *failure)
 {
-    struct piece *piece = found->blob == BLOB_DATA     ? &reply->data
-                          : found->blob == BLOB_SCALES ? &reply->scales
-                                                       : NULL;
+    struct piece *piece = piece_of(reply, found->blob);
 
     if (found->count == 0)
         return 0;
-    if (!piece || !piece->sink)
+    if (!piece)
         return fail(failure, TRIT_INTERNAL, NULL,
                     "the reply holds bytes that were not asked for");
     if (reply->checksums)
@@ -81,6 +104,9 @@ int reply_bytes(struct reply *reply, const uint8_t *bytes, size_t count,
         case SCAN_MORE:
             return 0;
         case SCAN_BLOB:
+            if (begin_blob(reply, &found, failure) != 0)
+                return -1;
+            break;
         case SCAN_BLOB_END:
             break;
         case SCAN_BLOB_BYTES:

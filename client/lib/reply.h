@@ -18,6 +18,7 @@ struct reply {
     const struct scan_field *table;
     uint64_t message_bytes_max;
     struct piece data, scales; /* BLOB_DATA, BLOB_SCALES */
+    struct piece reference;    /* BLOB_REFERENCE; set its sink after reply_init */
     bool checksums;            /* crc32c is kept up to date */
     uint32_t messages;         /* begun so far */
     bool open;                 /* `scan` holds the current message */

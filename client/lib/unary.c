@@ -4,7 +4,8 @@ static int unary_next(void *owner, struct outgoing *message, struct failure *fai
 {
     const struct unary *unary = owner;
 
-    (void)failure;
+    if (unary->next)
+        return unary->next(unary->source, message, failure);
     *message = unary->request;
     message->last = true;
     return 0;
@@ -35,6 +36,11 @@ static int unary_end(void *owner, struct failure *failure)
     return reply_end(&unary->reply, failure);
 }
 
+static int piece_whole(const struct piece *piece, struct failure *failure)
+{
+    return piece->sink ? sink_whole(piece->sink, failure) : 0;
+}
+
 static int unary_finish(void *owner, struct failure *failure)
 {
     struct unary *unary = owner;
@@ -43,8 +49,9 @@ static int unary_finish(void *owner, struct failure *failure)
     if (reply->messages == 0)
         return fail(failure, TRIT_INTERNAL, NULL,
                     "status OK, but the reply holds no message");
-    if ((reply->data.sink && sink_whole(reply->data.sink, failure) != 0) ||
-        (reply->scales.sink && sink_whole(reply->scales.sink, failure) != 0))
+    if (piece_whole(&reply->data, failure) != 0 ||
+        piece_whole(&reply->scales, failure) != 0 ||
+        piece_whole(&reply->reference, failure) != 0)
         return -1;
     return unary->decode(unary->result, &reply->scan, failure);
 }
@@ -53,6 +60,8 @@ static void unary_rewind(void *owner)
 {
     struct unary *unary = owner;
 
+    if (unary->rewind)
+        unary->rewind(unary->source);
     reply_rewind(&unary->reply);
 }
 

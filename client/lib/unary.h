@@ -1,4 +1,4 @@
-/* A call with one request message and one reply message. */
+/* A call with one reply message; its request is one message, or a stream of them. */
 #ifndef LIB_UNARY_H
 #define LIB_UNARY_H
 
@@ -11,6 +11,10 @@ typedef int (*unary_decode)(void *result, const struct scan *reply,
 
 struct unary {
     struct outgoing request; /* borrowed until unary_run returns */
+    /* Where the request is a stream, its messages; `rewind`: from the first again. */
+    int (*next)(void *source, struct outgoing *message, struct failure *failure);
+    void (*rewind)(void *source);
+    void *source;
     struct reply reply;
     unary_decode decode;
     void *result;

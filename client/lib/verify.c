@@ -16,7 +16,6 @@ struct verifying {
     /* The stream's. */
     struct chunks chunks, reference_chunks;
     bool started;
-    struct reply reply;
 };
 
 static int verified_decode(void *result, const struct scan *reply,
@@ -94,73 +93,29 @@ static int verify_next(void *owner, struct outgoing *message, struct failure *fa
     return 0;
 }
 
-static int verify_message(void *owner, uint32_t length, struct failure *failure)
-{
-    struct verifying *verify = owner;
-
-    if (verify->reply.messages > 0)
-        return fail(failure, TRIT_INTERNAL, NULL,
-                    "the reply holds more than one message");
-    return reply_message(&verify->reply, length, failure);
-}
-
-static int verify_bytes(void *owner, const uint8_t *bytes, size_t count,
-                        struct failure *failure)
-{
-    struct verifying *verify = owner;
-
-    return reply_bytes(&verify->reply, bytes, count, failure);
-}
-
-static int verify_end(void *owner, struct failure *failure)
-{
-    struct verifying *verify = owner;
-
-    return reply_end(&verify->reply, failure);
-}
-
-static int verify_finish(void *owner, struct failure *failure)
-{
-    struct verifying *verify = owner;
-
-    if (verify->reply.messages == 0)
-        return fail(failure, TRIT_INTERNAL, NULL,
-                    "status OK, but the reply holds no message");
-    return verified_decode(verify, &verify->reply.scan, failure);
-}
-
 static void verify_rewind(void *owner)
 {
     struct verifying *verify = owner;
 
     verify->started = false;
     verify->chunks.sent = verify->reference_chunks.sent = 0;
-    reply_rewind(&verify->reply);
 }
 
 static int verify_stream(struct verifying *verify, struct failure *failure)
 {
-    static const struct exchange_ops ops = {
-        .next = verify_next,
-        .message = verify_message,
-        .bytes = verify_bytes,
-        .end = verify_end,
-        .finish = verify_finish,
-        .rewind = verify_rewind,
-    };
-    struct exchange exchange, *exchanges[] = {&exchange};
-    int rc;
+    struct unary unary = {.next = verify_next,
+                          .rewind = verify_rewind,
+                          .source = verify,
+                          .decode = verified_decode,
+                          .result = verify};
 
     chunks_init(&verify->chunks, verify->tensor->data, verify->tensor->bytes, false);
     chunks_init(&verify->reference_chunks,
                 verify->reference ? verify->reference->data : NULL,
                 verify->reference ? verify->reference->bytes : 0, true);
-    reply_init(&verify->reply, scan_plain, verify->call.client->message_bytes_max, NULL,
+    reply_init(&unary.reply, scan_plain, verify->call.client->message_bytes_max, NULL,
                NULL);
-    exchange_init(&exchange, "/trit.v1.Ternary/VerifyStream", &ops, verify);
-    rc = call_run(&verify->call, exchanges, 1, failure);
-    reply_fini(&verify->reply);
-    return rc;
+    return unary_run(&unary, "/trit.v1.Ternary/VerifyStream", &verify->call, failure);
 }
 
 /* ---- unary or streamed --------------------------------------------------------------

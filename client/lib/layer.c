@@ -1,0 +1,112 @@
+#include "client/lib/layer.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+#include "kernels/kernels.h"
+
+int spec_wire(const struct trit_layer_spec *spec, struct wire_layer_spec *wire,
+              struct failure *failure)
+{
+    if (!memchr(spec->name, '\0', sizeof spec->name))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
+                    "spec.name: longer than %d bytes", (int)TRIT_NAME_BYTES_MAX);
+    *wire = (struct wire_layer_spec){.kind = (uint32_t)spec->kind,
+                                     .in_features = spec->in_features,
+                                     .out_features = spec->out_features,
+                                     .bias = spec->bias,
+                                     .group_size = spec->group_size,
+                                     .keep_latents = spec->keep_latents};
+    memcpy(wire->name, spec->name, sizeof wire->name);
+    return 0;
+}
+
+struct trit_layer_spec spec_of_wire(const struct wire_layer_spec *wire)
+{
+    struct trit_layer_spec spec = {.kind = (enum trit_layer_kind)wire->kind,
+                                   .in_features = wire->in_features,
+                                   .out_features = wire->out_features,
+                                   .bias = wire->bias,
+                                   .group_size = wire->group_size,
+                                   .keep_latents = wire->keep_latents};
+
+    memcpy(spec.name, wire->name, sizeof spec.name);
+    return spec;
+}
+
+/* ---- tensors that arrive ------------------------------------------------------------
+ */
+
+void arrival_init(struct arrival *arrival, const char *name)
+{
+    *arrival = (struct arrival){.sink = {.output = &arrival->output}};
+    output_init_open(&arrival->output, name);
+}
+
+void arrival_fini(struct arrival *arrival)
+{
+    output_fini(&arrival->output);
+}
+
+static int disagrees(const struct arrival *arrival, const char *what,
+                     struct failure *failure)
+{
+    return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s.%s is not as asked",
+                arrival->output.name, what);
+}
+
+static bool shape_as(const struct wire_tensor *tensor, const struct wire_tensor *expected)
+{
+    if (tensor->rank != expected->rank)
+        return false;
+    for (uint32_t axis = 0; axis < tensor->rank; axis++)
+        if (tensor->shape[axis] == 0 ||
+            (expected->shape[axis] && tensor->shape[axis] != expected->shape[axis]))
+            return false;
+    return true;
+}
+
+int arrival_decode(struct arrival *arrival, const struct scan_part *part,
+                   const struct wire_tensor *expected, struct failure *failure)
+{
+    struct wire_tensor tensor;
+    char why[CODEC_ERROR_BYTES];
+    uint64_t bytes;
+
+    if (decode_tensor(part, &tensor, why) != 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s.%s",
+                    arrival->output.name, why);
+    if (tensor.dtype != expected->dtype)
+        return disagrees(arrival, "dtype", failure);
+    if (!shape_as(&tensor, expected))
+        return disagrees(arrival, "shape", failure);
+    bytes = dtype_bytes((enum trit_dtype)tensor.dtype);
+    for (uint32_t axis = 0; axis < tensor.rank; axis++)
+        if (mul_overflows(bytes, tensor.shape[axis], &bytes))
+            return disagrees(arrival, "shape", failure);
+    if (bytes != arrival->output.size)
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "the reply holds %llu bytes of %s where its shape needs %llu",
+                    (unsigned long long)arrival->output.size, arrival->output.name,
+                    (unsigned long long)bytes);
+    arrival->array = (struct trit_array){
+        .dtype = (enum trit_dtype)tensor.dtype, .rank = tensor.rank, .bytes = bytes};
+    memcpy(arrival->array.shape, tensor.shape, sizeof tensor.shape);
+    return 0;
+}
+
+struct trit_array arrival_give(struct arrival *arrival)
+{
+    struct trit_array array = arrival->array;
+
+    array.data = output_give(&arrival->output);
+    return array;
+}
+
+void trit_array_free(struct trit_array *array)
+{
+    if (!array)
+        return;
+    trit_free(array->data);
+    *array = (struct trit_array)TRIT_ARRAY_INIT;
+}

@@ -1,0 +1,32 @@
+/* What the methods of Layers share: specs, names, and tensors that a reply brings. */
+#ifndef LIB_LAYER_H
+#define LIB_LAYER_H
+
+#include <trit.h>
+
+#include "client/lib/output.h"
+#include "client/lib/unary.h"
+#include "proto/codec/layers.h"
+
+/* -1: a name that does not end (INVALID_ARGUMENT). */
+int spec_wire(const struct trit_layer_spec *spec, struct wire_layer_spec *wire,
+              struct failure *failure);
+struct trit_layer_spec spec_of_wire(const struct wire_layer_spec *wire);
+
+/* A tensor of a reply on its way to the caller. */
+struct arrival {
+    struct output output;
+    struct sink sink;
+    struct trit_array array; /* all but its data */
+};
+
+void arrival_init(struct arrival *arrival, const char *name);
+void arrival_fini(struct arrival *arrival); /* frees what was not given */
+/* Its bytes are there; what the reply says of it must agree with them, and with what
+ * the request implies: an axis of 0 in `expected` may be of any length. */
+int arrival_decode(struct arrival *arrival, const struct scan_part *part,
+                   const struct wire_tensor *expected, struct failure *failure);
+/* To the caller, whose it is then. */
+struct trit_array arrival_give(struct arrival *arrival);
+
+#endif

@@ -1,0 +1,142 @@
+/* Layers.Get: a layer as it is held, its weights in any encoding, or its latents. */
+#include "client/lib/layer.h"
+
+#include "client/lib/tensor.h"
+
+struct getting {
+    struct call call;
+    struct wire_layer_get request;
+    struct wire_layer_got got;
+    struct arrival weight, bias, scales;
+};
+
+static int as_asked(const struct arrival *arrival, uint64_t bytes,
+                    struct failure *failure)
+{
+    if (arrival->output.size == bytes)
+        return 0;
+    return fail(failure, TRIT_DATA_LOSS, NULL,
+                "the reply holds %llu bytes of %s where the layer takes %llu",
+                (unsigned long long)arrival->output.size, arrival->output.name,
+                (unsigned long long)bytes);
+}
+
+/* What a tensor of the layer's shape takes, encoded as the reply says. */
+static int got_size(const struct getting *get, struct encoded_size *size)
+{
+    const struct wire_layer_spec *spec = &get->got.spec;
+    const uint64_t shape[] = {spec->out_features, spec->in_features};
+    struct extent extent;
+
+    *size = (struct encoded_size){0, 0};
+    if (get->request.part == TRIT_LAYER_SPEC)
+        return 0;
+    return shape_check("spec", 2, shape, &extent, NULL) != 0
+               ? -1
+               : encoded_size((enum trit_encoding)get->got.encoding,
+                              (enum trit_dtype)get->got.dtype, &extent, spec->group_size,
+                              size, NULL);
+}
+
+static int got_decode(void *result, const struct scan *reply, struct failure *failure)
+{
+    struct getting *get = result;
+    struct wire_layer_got *got = &get->got;
+    bool ternary = get->request.part == TRIT_LAYER_TERNARY;
+    uint32_t encoding = ternary ? get->request.encoding : TRIT_ENCODING_DENSE;
+    struct encoded_size size;
+    char why[CODEC_ERROR_BYTES];
+
+    if (decode_layer_got(&reply->parts[PART_ROOT], got, why) != 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+    if (got->encoding != encoding)
+        return fail(failure, TRIT_INTERNAL, NULL, "the reply is in encoding %u, not %u",
+                    got->encoding, encoding);
+    if (got_size(get, &size) != 0)
+        return fail(failure, TRIT_INTERNAL, NULL,
+                    "malformed reply: its spec and dtype make no tensor");
+    return as_asked(&get->weight, size.data, failure) != 0 ||
+                   as_asked(&get->scales, size.scales, failure) != 0 ||
+                   as_asked(&get->bias,
+                            ternary && got->spec.bias ? got->spec.out_features * 4 : 0,
+                            failure) != 0
+               ? -1
+               : 0;
+}
+
+static int get_run(struct getting *get, struct failure *failure)
+{
+    struct unary unary = {.decode = got_decode, .result = get};
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+
+    outgoing_head(&unary.request, head,
+                  encode_layer_get(&get->request, head, sizeof head));
+    reply_init(&unary.reply, scan_layer_got, get->call.client->message_bytes_max,
+               &get->weight.sink, &get->scales.sink);
+    unary.reply.reference.sink = &get->bias.sink;
+    return unary_run(&unary, "/trit.v1.Layers/Get", &get->call, failure);
+}
+
+static struct trit_array give(struct arrival *arrival, enum trit_dtype dtype,
+                              uint32_t rank, uint64_t rows, uint64_t columns)
+{
+    if (arrival->output.size == 0)
+        return (struct trit_array)TRIT_ARRAY_INIT;
+    arrival->array = (struct trit_array){.dtype = dtype,
+                                         .rank = rank,
+                                         .shape = {rows, columns},
+                                         .bytes = arrival->output.size};
+    return arrival_give(arrival);
+}
+
+static void get_give(struct getting *get, struct trit_layer *layer)
+{
+    const struct wire_layer_got *got = &get->got;
+    uint64_t out = got->spec.out_features, in = got->spec.in_features;
+
+    *layer = (struct trit_layer){
+        .spec = spec_of_wire(&got->spec),
+        .has_seed = got->has_seed,
+        .seed = got->seed,
+        .encoding = (enum trit_encoding)got->encoding,
+        .weight = give(&get->weight, (enum trit_dtype)got->dtype, 2, out, in),
+        .bias = give(&get->bias, TRIT_F32, 1, out, 0),
+        .scale_bytes = get->scales.output.size,
+    };
+    layer->scales = output_give(&get->scales.output);
+}
+
+enum trit_status trit_layer_get(struct trit_client *client, const char *name,
+                                const struct trit_layer_get_options *options,
+                                struct trit_layer *layer, struct trit_error *error)
+{
+    static const struct trit_layer_get_options defaults = {.part = TRIT_LAYER_TERNARY};
+    const struct trit_layer_get_options *o = options ? options : &defaults;
+    struct failure failure = {.status = TRIT_OK};
+    struct getting get = {.request = {.part = (uint32_t)o->part,
+                                      .encoding = (uint32_t)o->encoding,
+                                      .dtype = (uint32_t)o->dtype}};
+
+    call_init(&get.call, client, &o->call, 0);
+    arrival_init(&get.weight, "weight");
+    arrival_init(&get.bias, "bias");
+    arrival_init(&get.scales, "scales");
+    if (name_copy("name", name, get.request.name, &failure) == 0 &&
+        get_run(&get, &failure) == 0)
+        get_give(&get, layer);
+    arrival_fini(&get.weight);
+    arrival_fini(&get.bias);
+    arrival_fini(&get.scales);
+    return client_answer(&failure, error);
+}
+
+void trit_layer_free(struct trit_layer *layer)
+{
+    if (!layer)
+        return;
+    trit_array_free(&layer->weight);
+    trit_array_free(&layer->bias);
+    trit_free(layer->scales);
+    layer->scales = NULL;
+    layer->scale_bytes = 0;
+}

@@ -1,0 +1,104 @@
+/* Layers.List and Verify: what is said of many layers. */
+#include "client/lib/layer.h"
+#include "client/lib/page.h"
+#include "client/lib/tensor.h"
+
+/* ---- List -----------------------------------------------------------------------------
+ */
+
+enum { PAGE_LAYERS = 1000 }; /* the most a page holds */
+
+/* Stops asking the visitor once it said stop. */
+struct spec_visit {
+    int (*visit)(void *arg, const struct trit_layer_spec *spec);
+    void *arg;
+    bool stopped;
+};
+
+static void visit_spec(void *arg, const struct wire_layer_spec *wire)
+{
+    struct spec_visit *visit = arg;
+    struct trit_layer_spec spec = spec_of_wire(wire);
+
+    if (!visit->stopped)
+        visit->stopped = visit->visit(visit->arg, &spec) != 0;
+}
+
+static int layer_list(struct wire_layer_list *request, const struct call *call,
+                      struct spec_visit *visit, struct failure *failure)
+{
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+    char why[CODEC_ERROR_BYTES];
+    struct page page;
+    int rc;
+
+    page_init(&page, call->client);
+    do {
+        rc = page_fetch(&page, "/trit.v1.Layers/List", head,
+                        encode_layer_list(request, head, sizeof head), call, failure);
+        if (rc == 0 && decode_layers_page(page.bytes, page.count, visit_spec, visit,
+                                          request->page_token, why) != 0)
+            rc = fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+    } while (rc == 0 && !visit->stopped && request->page_token[0] != '\0');
+    page_fini(&page);
+    return rc;
+}
+
+enum trit_status trit_layer_list(struct trit_client *client, const char *prefix,
+                                 const struct trit_call_options *options,
+                                 int (*visit)(void *arg,
+                                              const struct trit_layer_spec *spec),
+                                 void *arg, struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct wire_layer_list request = {.page_size = PAGE_LAYERS};
+    struct spec_visit visiting = {.visit = visit, .arg = arg};
+    struct call call;
+
+    call_init(&call, client, options, 0);
+    if (name_copy("prefix", prefix, request.prefix, &failure) == 0)
+        layer_list(&request, &call, &visiting, &failure);
+    return client_answer(&failure, error);
+}
+
+/* ---- Verify ---------------------------------------------------------------------------
+ */
+
+/* The reply is a page of reports that has no next. */
+static int layer_verify(const struct wire_layer_verify *request, const struct call *call,
+                        struct report_visit *visit, struct failure *failure)
+{
+    char why[CODEC_ERROR_BYTES], token[PAGE_TOKEN_BYTES_MAX + 1];
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+    struct page page;
+    int rc;
+
+    page_init(&page, call->client);
+    rc = page_fetch(&page, "/trit.v1.Layers/Verify", head,
+                    encode_layer_verify(request, head, sizeof head), call, failure);
+    if (rc == 0 &&
+        decode_reports_page(page.bytes, page.count, report_visit, visit, token, why) != 0)
+        rc = fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+    page_fini(&page);
+    return rc;
+}
+
+enum trit_status trit_layer_verify(struct trit_client *client,
+                                   const struct trit_layer_verify_options *options,
+                                   int (*visit)(void *arg,
+                                                const struct trit_report *report),
+                                   void *arg, struct trit_error *error)
+{
+    static const struct trit_layer_verify_options everything = {.prefix = NULL};
+    const struct trit_layer_verify_options *o = options ? options : &everything;
+    struct failure failure = {.status = TRIT_OK};
+    struct wire_layer_verify request = {.has_tolerance = o->has_tolerance,
+                                        .tolerance = o->tolerance};
+    struct report_visit visiting = {.visit = visit, .arg = arg};
+    struct call call;
+
+    call_init(&call, client, &o->call, 0);
+    if (name_copy("prefix", o->prefix, request.prefix, &failure) == 0)
+        layer_verify(&request, &call, &visiting, &failure);
+    return client_answer(&failure, error);
+}

@@ -1,0 +1,199 @@
+/* Layers.Create, Load, LoadStream and Delete: the methods that are never repeated
+ * where the daemon may have begun. */
+#include "client/lib/chunks.h"
+#include "client/lib/layer.h"
+#include "client/lib/tensor.h"
+
+static int made_decode(void *result, const struct scan *reply, struct failure *failure)
+{
+    char why[CODEC_ERROR_BYTES];
+
+    if (decode_layer_made(&reply->parts[PART_ROOT], result, why) != 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+    return 0;
+}
+
+static void give_made(const struct wire_layer_spec *from, struct trit_layer_spec *made)
+{
+    if (made)
+        *made = spec_of_wire(from);
+}
+
+/* ---- Create -------------------------------------------------------------------------
+ */
+
+enum trit_status trit_layer_create(struct trit_client *client,
+                                   const struct trit_layer_spec *spec, uint64_t seed,
+                                   const struct trit_call_options *options,
+                                   struct trit_layer_spec *made, struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct wire_layer_spec wire;
+    struct unary unary = {.decode = made_decode, .result = &wire};
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+    struct call call;
+
+    call_init(&call, client, options, 0);
+    call.once = true;
+    if (spec_wire(spec, &wire, &failure) == 0) {
+        outgoing_head(&unary.request, head,
+                      encode_layer_create(&wire, seed, head, sizeof head));
+        reply_init(&unary.reply, scan_plain, client->message_bytes_max, NULL, NULL);
+        if (unary_run(&unary, "/trit.v1.Layers/Create", &call, &failure) == 0)
+            give_made(&wire, made);
+    }
+    return client_answer(&failure, error);
+}
+
+/* ---- Load: one message, or start and chunks -------------------------------------------
+ */
+
+struct loading {
+    struct call call;
+    const struct trit_tensor *weight, *bias; /* bias may be NULL */
+    struct wire_layer_spec spec;             /* of the request, then of the reply */
+    struct wire_tensor weight_wire, bias_wire;
+    struct chunks chunks;
+    bool started;
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+};
+
+static int load_unary(struct loading *load, struct failure *failure)
+{
+    const struct trit_tensor *weight = load->weight, *bias = load->bias;
+    struct unary unary = {.decode = made_decode, .result = &load->spec};
+    size_t at, count = encode_layer_load(
+                   &load->spec, bias ? &load->bias_wire : NULL, bias ? bias->bytes : 0,
+                   &load->weight_wire, weight->bytes, load->head, sizeof load->head, &at);
+
+    if (count == 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
+    outgoing_head(&unary.request, load->head, at);
+    if (bias)
+        outgoing_payload(&unary.request, bias->data, bias->bytes);
+    outgoing_head(&unary.request, load->head + at, count - at);
+    outgoing_payload(&unary.request, weight->data, weight->bytes);
+    reply_init(&unary.reply, scan_plain, load->call.client->message_bytes_max, NULL,
+               NULL);
+    return unary_run(&unary, "/trit.v1.Layers/Load", &load->call, failure);
+}
+
+static int load_next(void *source, struct outgoing *message, struct failure *failure)
+{
+    struct loading *load = source;
+    const struct trit_tensor *bias = load->bias;
+    size_t count;
+
+    if (load->started) {
+        chunks_next(&load->chunks, message);
+        message->last = chunks_done(&load->chunks);
+        return 0;
+    }
+    count = encode_layer_load_start(
+        &load->spec, load->weight_wire.dtype, bias ? &load->bias_wire : NULL,
+        bias ? bias->bytes : 0, load->head, sizeof load->head);
+    if (count == 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
+    outgoing_head(message, load->head, count);
+    if (bias)
+        outgoing_payload(message, bias->data, bias->bytes);
+    load->started = true;
+    return 0;
+}
+
+static void load_rewind(void *source)
+{
+    struct loading *load = source;
+
+    load->started = false;
+    load->chunks.sent = 0;
+}
+
+static int load_stream(struct loading *load, struct failure *failure)
+{
+    struct unary unary = {.next = load_next,
+                          .rewind = load_rewind,
+                          .source = load,
+                          .decode = made_decode,
+                          .result = &load->spec};
+
+    chunks_init(&load->chunks, load->weight->data, load->weight->bytes, false);
+    reply_init(&unary.reply, scan_plain, load->call.client->message_bytes_max, NULL,
+               NULL);
+    return unary_run(&unary, "/trit.v1.Layers/LoadStream", &load->call, failure);
+}
+
+/* The stream has no shape of the weight: that of the spec holds. */
+static int load_prepare(struct loading *load, const struct trit_layer_spec *spec,
+                        struct failure *failure)
+{
+    const struct trit_tensor *weight = load->weight, *bias = load->bias;
+    struct extent extent;
+
+    if (spec_wire(spec, &load->spec, failure) != 0 ||
+        tensor_check("weight", weight, &extent, failure) != 0 ||
+        (bias && tensor_check("bias", bias, &extent, failure) != 0))
+        return -1;
+    if (weight->rank != 2 || weight->shape[0] != spec->out_features ||
+        weight->shape[1] != spec->in_features)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "weight.shape",
+                    "weight.shape: not the [%llu, %llu] of the spec",
+                    (unsigned long long)spec->out_features,
+                    (unsigned long long)spec->in_features);
+    load->weight_wire = tensor_wire(weight);
+    if (bias)
+        load->bias_wire = tensor_wire(bias);
+    return 0;
+}
+
+enum trit_status trit_layer_load(struct trit_client *client,
+                                 const struct trit_layer_spec *spec,
+                                 const struct trit_tensor *weight,
+                                 const struct trit_tensor *bias,
+                                 const struct trit_call_options *options,
+                                 struct trit_layer_spec *made, struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct loading load = {.weight = weight, .bias = bias};
+    uint64_t total = weight->bytes + (bias ? bias->bytes : 0);
+    int rc;
+
+    call_init(&load.call, client, options, total);
+    load.call.once = true;
+    rc = load_prepare(&load, spec, &failure);
+    if (rc == 0)
+        rc = total < client->stream_bytes_min ? load_unary(&load, &failure)
+                                              : load_stream(&load, &failure);
+    if (rc == 0)
+        give_made(&load.spec, made);
+    return client_answer(&failure, error);
+}
+
+/* ---- Delete -------------------------------------------------------------------------
+ */
+
+static int nothing_decode(void *result, const struct scan *reply, struct failure *failure)
+{
+    (void)result, (void)reply, (void)failure;
+    return 0;
+}
+
+enum trit_status trit_layer_delete(struct trit_client *client, const char *name,
+                                   const struct trit_call_options *options,
+                                   struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct unary unary = {.decode = nothing_decode};
+    char copy[TRIT_NAME_BYTES_MAX + 1];
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+    struct call call;
+
+    call_init(&call, client, options, 0);
+    call.once = true;
+    if (name_copy("name", name, copy, &failure) == 0) {
+        outgoing_head(&unary.request, head, encode_layer_delete(copy, head, sizeof head));
+        reply_init(&unary.reply, scan_plain, client->message_bytes_max, NULL, NULL);
+        unary_run(&unary, "/trit.v1.Layers/Delete", &call, &failure);
+    }
+    return client_answer(&failure, error);
+}

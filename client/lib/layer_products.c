@@ -1,0 +1,235 @@
+/* Layers.Forward, AsLinear, Embed and Backward: tensors in, tensors out. */
+#include <stdlib.h>
+
+#include "client/lib/layer.h"
+#include "client/lib/tensor.h"
+
+/* ---- one tensor comes back ------------------------------------------------------------
+ */
+
+struct product {
+    struct call call;
+    char name[TRIT_NAME_BYTES_MAX + 1];
+    struct wire_tensor expected; /* 0: an axis that the layer has */
+    struct arrival arrival;
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+};
+
+static int product_decode(void *result, const struct scan *reply, struct failure *failure)
+{
+    struct product *product = result;
+
+    return arrival_decode(&product->arrival, &reply->parts[PART_TENSOR],
+                          &product->expected, failure);
+}
+
+/* Sends the head and `bytes` of bulk. */
+static int product_run(struct product *product, const char *path, size_t head_bytes,
+                       const void *bulk, uint64_t bytes, struct failure *failure)
+{
+    struct unary unary = {.decode = product_decode, .result = product};
+
+    if (head_bytes == 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
+    outgoing_head(&unary.request, product->head, head_bytes);
+    outgoing_payload(&unary.request, bulk, bytes);
+    reply_init(&unary.reply, scan_backward_reply, product->call.client->message_bytes_max,
+               &product->arrival.sink, NULL);
+    return unary_run(&unary, path, &product->call, failure);
+}
+
+/* y of x, whose last axis is the layer's. */
+static int product_prepare(struct product *product, const char *name, const char *output,
+                           const struct trit_tensor *x, struct failure *failure)
+{
+    struct extent extent;
+
+    arrival_init(&product->arrival, output);
+    if (name_copy("name", name, product->name, failure) != 0 ||
+        tensor_check("x", x, &extent, failure) != 0)
+        return -1;
+    product->expected = tensor_wire(x);
+    product->expected.shape[x->rank - 1] = 0;
+    return 0;
+}
+
+enum trit_status trit_layer_forward(struct trit_client *client, const char *name,
+                                    const struct trit_tensor *x,
+                                    const struct trit_forward_options *options,
+                                    struct trit_forward *forward,
+                                    struct trit_error *error)
+{
+    static const struct trit_forward_options defaults = {.activations =
+                                                             TRIT_ACTIVATIONS_F32};
+    const struct trit_forward_options *o = options ? options : &defaults;
+    struct failure failure = {.status = TRIT_OK};
+    struct wire_tensor wire = tensor_wire(x);
+    struct product product;
+
+    call_init(&product.call, client, &o->call, x->bytes);
+    if (product_prepare(&product, name, "y", x, &failure) == 0 &&
+        product_run(&product, "/trit.v1.Layers/Forward",
+                    encode_layer_forward(product.name, (uint32_t)o->activations, &wire,
+                                         x->bytes, product.head, sizeof product.head),
+                    x->data, x->bytes, &failure) == 0)
+        *forward = (struct trit_forward){.y = arrival_give(&product.arrival)};
+    arrival_fini(&product.arrival);
+    return client_answer(&failure, error);
+}
+
+enum trit_status trit_layer_as_linear(struct trit_client *client, const char *name,
+                                      const struct trit_tensor *x,
+                                      const struct trit_call_options *options,
+                                      struct trit_array *logits, struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct wire_tensor wire = tensor_wire(x);
+    struct product product;
+
+    call_init(&product.call, client, options, x->bytes);
+    if (product_prepare(&product, name, "logits", x, &failure) == 0 &&
+        product_run(&product, "/trit.v1.Layers/AsLinear",
+                    encode_layer_as_linear(product.name, &wire, x->bytes, product.head,
+                                           sizeof product.head),
+                    x->data, x->bytes, &failure) == 0)
+        *logits = arrival_give(&product.arrival);
+    arrival_fini(&product.arrival);
+    return client_answer(&failure, error);
+}
+
+/* ---- rows by id -----------------------------------------------------------------------
+ */
+
+/* The ids as they go over the wire. */
+static int pack_ids(const uint32_t *ids, uint64_t count, uint8_t **packed, size_t *bytes,
+                    struct failure *failure)
+{
+    uint8_t *made;
+
+    if (count > UINT32_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "ids",
+                    "ids: %llu are more than fit one message", (unsigned long long)count);
+    made = malloc((size_t)count * LAYER_ID_BYTES_MAX + 1);
+    if (!made)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for %llu ids",
+                    (unsigned long long)count);
+    *bytes = layer_ids_pack(ids, count, made);
+    *packed = made;
+    return 0;
+}
+
+enum trit_status trit_layer_embed(struct trit_client *client, const char *name,
+                                  const uint32_t *ids, uint64_t count,
+                                  const struct trit_call_options *options,
+                                  struct trit_array *rows, struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct product product = {
+        .expected = {.dtype = TRIT_F32, .rank = 2, .shape = {count, 0}}};
+    uint8_t *packed = NULL;
+    size_t bytes = 0;
+
+    arrival_init(&product.arrival, "rows");
+    if (name_copy("name", name, product.name, &failure) == 0 &&
+        pack_ids(ids, count, &packed, &bytes, &failure) == 0) {
+        call_init(&product.call, client, options, bytes);
+        if (product_run(&product, "/trit.v1.Layers/Embed",
+                        encode_layer_embed(product.name, bytes, product.head,
+                                           sizeof product.head),
+                        packed, bytes, &failure) == 0)
+            *rows = arrival_give(&product.arrival);
+    }
+    free(packed);
+    arrival_fini(&product.arrival);
+    return client_answer(&failure, error);
+}
+
+/* ---- gradients ------------------------------------------------------------------------
+ */
+
+struct gradients {
+    struct call call;
+    char name[TRIT_NAME_BYTES_MAX + 1];
+    const struct trit_tensor *x, *grad_output;
+    struct arrival input, weight, bias;
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+};
+
+/* All shapes follow from the request; a bias may be missing. */
+static int gradients_decode(void *result, const struct scan *reply,
+                            struct failure *failure)
+{
+    struct gradients *g = result;
+    uint64_t in = g->x->shape[g->x->rank - 1];
+    uint64_t out = g->grad_output->shape[g->grad_output->rank - 1];
+    uint32_t dtype = (uint32_t)g->grad_output->dtype;
+    const struct wire_tensor input = tensor_wire(g->x),
+                             weight = {.dtype = dtype, .rank = 2, .shape = {out, in}},
+                             bias = {.dtype = dtype, .rank = 1, .shape = {out}};
+
+    if (arrival_decode(&g->input, &reply->parts[PART_TENSOR], &input, failure) != 0 ||
+        arrival_decode(&g->weight, &reply->parts[PART_REFERENCE], &weight, failure) != 0)
+        return -1;
+    return reply->parts[PART_OPTIONS].seen
+               ? arrival_decode(&g->bias, &reply->parts[PART_OPTIONS], &bias, failure)
+               : 0;
+}
+
+static int gradients_run(struct gradients *g, struct failure *failure)
+{
+    const struct trit_tensor *x = g->x, *grad_output = g->grad_output;
+    struct wire_tensor x_wire = tensor_wire(x), grad_wire = tensor_wire(grad_output);
+    struct unary unary = {.decode = gradients_decode, .result = g};
+    struct extent extent;
+    size_t at, count;
+
+    if (tensor_check("x", x, &extent, failure) != 0 ||
+        tensor_check("grad_output", grad_output, &extent, failure) != 0)
+        return -1;
+    count = encode_layer_backward(g->name, &x_wire, x->bytes, &grad_wire,
+                                  grad_output->bytes, g->head, sizeof g->head, &at);
+    if (count == 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
+    outgoing_head(&unary.request, g->head, at);
+    outgoing_payload(&unary.request, x->data, x->bytes);
+    outgoing_head(&unary.request, g->head + at, count - at);
+    outgoing_payload(&unary.request, grad_output->data, grad_output->bytes);
+    reply_init(&unary.reply, scan_layer_gradients, g->call.client->message_bytes_max,
+               &g->input.sink, &g->bias.sink);
+    unary.reply.reference.sink = &g->weight.sink;
+    return unary_run(&unary, "/trit.v1.Layers/Backward", &g->call, failure);
+}
+
+enum trit_status trit_layer_backward(struct trit_client *client, const char *name,
+                                     const struct trit_tensor *x,
+                                     const struct trit_tensor *grad_output,
+                                     const struct trit_call_options *options,
+                                     struct trit_gradients *gradients,
+                                     struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct gradients g = {.x = x, .grad_output = grad_output};
+
+    call_init(&g.call, client, options, x->bytes + grad_output->bytes);
+    arrival_init(&g.input, "grad_input");
+    arrival_init(&g.weight, "grad_weight");
+    arrival_init(&g.bias, "grad_bias");
+    if (name_copy("name", name, g.name, &failure) == 0 &&
+        gradients_run(&g, &failure) == 0)
+        *gradients = (struct trit_gradients){.input = arrival_give(&g.input),
+                                             .weight = arrival_give(&g.weight),
+                                             .bias = arrival_give(&g.bias)};
+    arrival_fini(&g.input);
+    arrival_fini(&g.weight);
+    arrival_fini(&g.bias);
+    return client_answer(&failure, error);
+}
+
+void trit_gradients_free(struct trit_gradients *gradients)
+{
+    if (!gradients)
+        return;
+    trit_array_free(&gradients->input);
+    trit_array_free(&gradients->weight);
+    trit_array_free(&gradients->bias);
+}

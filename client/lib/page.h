@@ -1,0 +1,33 @@
+/* Replies that list: a message is kept whole until its last byte is there, for its
+ * entries are decoded in one piece. */
+#ifndef LIB_PAGE_H
+#define LIB_PAGE_H
+
+#include "client/lib/call.h"
+
+struct page {
+    uint8_t *bytes; /* of the message that was fetched last */
+    size_t count, capacity;
+    const void *request; /* borrowed while page_fetch runs */
+    size_t request_bytes;
+    uint64_t bytes_max;
+    uint32_t messages;
+};
+
+void page_init(struct page *page, const struct trit_client *client);
+void page_fini(struct page *page);
+
+/* One call: sends `request` (at most EXCHANGE_COPY_BYTES_MAX - 1 bytes) and keeps the
+ * reply. */
+int page_fetch(struct page *page, const char *path, const void *request,
+               size_t request_bytes, const struct call *call, struct failure *failure);
+
+/* Shows reports to the caller until he says stop. */
+struct report_visit {
+    int (*visit)(void *arg, const struct trit_report *report);
+    void *arg;
+    bool stopped;
+};
+void report_visit(void *visit, const struct trit_report *report);
+
+#endif
