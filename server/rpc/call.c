@@ -73,6 +73,14 @@ static void log_end(struct call *call, enum trit_status status)
                          LOG_STR("message", call->failure.message)));
 }
 
+int memory_spent(struct call *call)
+{
+    metric_limit(call->rpc->config.metrics, L_MEMORY);
+    return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                "the memory budget memory_bytes_max = %llu is spent; try again later",
+                (unsigned long long)call->rpc->config.limits->memory_bytes_max);
+}
+
 void call_end(struct call *call)
 {
     struct trailers trailers;

@@ -63,6 +63,9 @@ int call_write_message(struct call *call, const void *bytes, size_t count);
  * calls are ignored. */
 void call_end(struct call *call);
 
+/* Fills call->failure with RESOURCE_EXHAUSTED, the memory budget is spent; -1. */
+int memory_spent(struct call *call);
+
 /* While held, the call is not freed. Releasing may free it. */
 void call_hold(struct call *call);
 void call_release(struct call *call);

@@ -14,14 +14,6 @@ enum {
     HTTP2_INTERNAL_ERROR = 2, /* RFC 9113, 7 */
 };
 
-int memory_spent(struct call *call)
-{
-    metric_limit(call->rpc->config.metrics, L_MEMORY);
-    return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                "the memory budget memory_bytes_max = %llu is spent; try again later",
-                (unsigned long long)call->rpc->config.limits->memory_bytes_max);
-}
-
 /* ---- bytes of a request ---------------------------------------------------------- */
 
 int bulk_begin(struct bulk *bulk, struct call *call, const char *field)

@@ -75,9 +75,6 @@ struct reply_fields {
 void reply_tensors(struct call *call, const struct reply_fields *fields,
                    struct result *const results[], uint32_t first, uint32_t count);
 
-/* RESOURCE_EXHAUSTED: the memory budget is spent. */
-int memory_spent(struct call *call);
-
 struct wire_layer_spec wire_of_spec(const struct layer_spec *spec);
 struct layer_spec spec_of_wire(const struct wire_layer_spec *wire);
 

@@ -1,0 +1,29 @@
+/* What Load and LoadStream share: the spec, the bias, the rows of the weight. */
+#ifndef RPC_LAYERS_LOAD_H
+#define RPC_LAYERS_LOAD_H
+
+#include "rpc/layers_rows.h"
+
+struct load {
+    struct making making; /* first */
+    struct layer_spec spec;
+    struct wire_tensor weight;
+    bool weight_seen;
+    struct bulk bias;
+    struct rows rows;        /* once the layer is reserved */
+    struct wire_chunk chunk; /* of a stream: the one that comes */
+    bool chunk_seen;         /* in this message */
+    uint32_t crc;            /* of its data so far */
+};
+
+/* Spec and load->weight are known, the weight's bytes have not come: reserves the
+ * layer and readies the rows. */
+int load_start(struct call *call, struct load *load, const struct wire_layer_spec *wire);
+
+/* While the message that has it is there: the bias that the spec asks for. */
+int load_take_bias(struct call *call, struct load *load);
+
+/* The row `fini` of both methods. */
+void load_fini(struct call *call);
+
+#endif
