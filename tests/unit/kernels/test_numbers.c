@@ -1,5 +1,4 @@
-/* Conversions, CRC, environment, names: the small things other rooms lean on. */
-#include <fenv.h>
+/* Conversions, CRC, names: the small things other rooms lean on. */
 #include <math.h>
 
 #include "kernels/kernels.h"
@@ -70,27 +69,6 @@ static void crc(void)
         CHECK_EQ(crc32c(crc32c(0, bytes, cut), bytes + cut, 32 - cut), 0x46dd794eu);
 }
 
-/* Rounding and flushing are set wrong on purpose; the selftest's bits stay. */
-static void environment(void)
-{
-    static const int modes[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO, FE_TONEAREST};
-    const struct kernels *tables[KERNELS_TABLES_MAX];
-    const size_t count = kernels_available(tables);
-    for (size_t m = 0; m < 4; m++)
-        for (size_t i = 0; i < count; i++) {
-            char message[256] = "";
-            fesetround(modes[m]);
-#if defined(__x86_64__)
-            __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040); /* FTZ, DAZ */
-#endif
-            kernels_selftest(tables[i], message, sizeof message);
-            const int mode = fegetround();
-            fesetenv(FE_DFL_ENV);
-            CHECK_STR(message, "");
-            CHECK_EQ(mode, modes[m]);
-        }
-}
-
 static void dispatch(void)
 {
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -144,8 +122,6 @@ int main(int argc, char **argv)
         {"16-bit floats widen exactly, and narrow back to themselves", widening},
         {"narrowing rounds to the nearest, ties to even", narrowing},
         {"CRC-32C is RFC 3720's, cut anywhere", crc},
-        {"wrong rounding modes, FTZ and DAZ change nothing and are given back",
-         environment},
         {"every table is found by its name, auto is the last", dispatch},
         {"encodings and element types have names that lead back", names},
         {"transitions count every element once, padding never", flips},
