@@ -245,10 +245,14 @@ trit_layer_load(struct trit_client *client, const struct trit_layer_spec *spec,
 
 struct trit_forward_options {
     enum trit_activations activations;
+    bool report_error; /* also computes y by TRIT_ACTIVATIONS_F32, and compares */
     struct trit_call_options call;
 };
 struct trit_forward {
-    struct trit_array y; /* x's shape with out_features as the last axis; x's dtype */
+    struct trit_array y;  /* x's shape with out_features as the last axis; x's dtype */
+    bool has_error;       /* with report_error; before y is rounded to its dtype: */
+    float max_error;      /* the largest |y - y by f32| */
+    float relative_error; /* the same, by the largest |y by f32| */
 };
 /* y = x . Wt^T + bias of a linear layer. x: [..., in_features] of f32, f16 or bf16.
  * Computed in f32, rounded once. Release y with trit_array_free. */

@@ -48,11 +48,11 @@ void arrival_fini(struct arrival *arrival)
     output_fini(&arrival->output);
 }
 
-static int disagrees(const struct arrival *arrival, const char *what,
-                     struct failure *failure)
+static int misshapen(const struct arrival *arrival, struct failure *failure)
 {
-    return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s.%s is not as asked",
-                arrival->output.name, what);
+    return fail(failure, TRIT_INTERNAL, NULL,
+                "malformed reply: %s.shape is not as the request implies",
+                arrival->output.name);
 }
 
 static bool shape_as(const struct wire_tensor *tensor, const struct wire_tensor *expected)
@@ -77,13 +77,15 @@ int arrival_decode(struct arrival *arrival, const struct scan_part *part,
         return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s.%s",
                     arrival->output.name, why);
     if (tensor.dtype != expected->dtype)
-        return disagrees(arrival, "dtype", failure);
+        return fail(failure, TRIT_INTERNAL, NULL,
+                    "%s of the reply is of dtype %u, not %u", arrival->output.name,
+                    tensor.dtype, expected->dtype);
     if (!shape_as(&tensor, expected))
-        return disagrees(arrival, "shape", failure);
+        return misshapen(arrival, failure);
     bytes = dtype_bytes((enum trit_dtype)tensor.dtype);
     for (uint32_t axis = 0; axis < tensor.rank; axis++)
         if (mul_overflows(bytes, tensor.shape[axis], &bytes))
-            return disagrees(arrival, "shape", failure);
+            return misshapen(arrival, failure);
     if (bytes != arrival->output.size)
         return fail(failure, TRIT_DATA_LOSS, NULL,
                     "the reply holds %llu bytes of %s where its shape needs %llu",

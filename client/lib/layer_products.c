@@ -9,9 +9,11 @@
 
 struct product {
     struct call call;
-    char name[TRIT_NAME_BYTES_MAX + 1];
+    const struct scan_field *reply; /* where its tensor stands */
+    struct wire_layer_forward request;
     struct wire_tensor expected; /* 0: an axis that the layer has */
     struct arrival arrival;
+    struct trit_forward forward; /* its errors */
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 };
 
@@ -23,29 +25,46 @@ static int product_decode(void *result, const struct scan *reply, struct failure
                           &product->expected, failure);
 }
 
-/* Sends the head and `bytes` of bulk. */
-static int product_run(struct product *product, const char *path, size_t head_bytes,
-                       const void *bulk, uint64_t bytes, struct failure *failure)
+static int forward_decode(void *result, const struct scan *reply, struct failure *failure)
 {
-    struct unary unary = {.decode = product_decode, .result = product};
+    struct product *product = result;
+    struct trit_forward *forward = &product->forward;
+    char why[CODEC_ERROR_BYTES];
+
+    if (product_decode(product, reply, failure) != 0)
+        return -1;
+    if (decode_layer_errors(&reply->parts[PART_ROOT], &forward->has_error,
+                            &forward->max_error, &forward->relative_error, why) != 0)
+        return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+    if (forward->has_error != product->request.report_error)
+        return fail(failure, TRIT_INTERNAL, NULL, "the reply %s errors",
+                    forward->has_error ? "brings" : "lacks");
+    return 0;
+}
+
+/* Sends the head and `bytes` of bulk. */
+static int product_run(struct product *product, const char *path, unary_decode decode,
+                       size_t head_bytes, const void *bulk, uint64_t bytes,
+                       struct failure *failure)
+{
+    struct unary unary = {.decode = decode, .result = product};
 
     if (head_bytes == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
     outgoing_head(&unary.request, product->head, head_bytes);
     outgoing_payload(&unary.request, bulk, bytes);
-    reply_init(&unary.reply, scan_backward_reply, product->call.client->message_bytes_max,
+    reply_init(&unary.reply, product->reply, product->call.client->message_bytes_max,
                &product->arrival.sink, NULL);
     return unary_run(&unary, path, &product->call, failure);
 }
 
 /* y of x, whose last axis is the layer's. */
-static int product_prepare(struct product *product, const char *name, const char *output,
+static int product_prepare(struct product *product, const char *name,
                            const struct trit_tensor *x, struct failure *failure)
 {
     struct extent extent;
 
-    arrival_init(&product->arrival, output);
-    if (name_copy("name", name, product->name, failure) != 0 ||
+    if (name_copy("name", name, product->request.name, failure) != 0 ||
         tensor_check("x", x, &extent, failure) != 0)
         return -1;
     product->expected = tensor_wire(x);
@@ -59,20 +78,24 @@ enum trit_status trit_layer_forward(struct trit_client *client, const char *name
                                     struct trit_forward *forward,
                                     struct trit_error *error)
 {
-    static const struct trit_forward_options defaults = {.activations =
-                                                             TRIT_ACTIVATIONS_F32};
+    static const struct trit_forward_options defaults = {.report_error = false};
     const struct trit_forward_options *o = options ? options : &defaults;
     struct failure failure = {.status = TRIT_OK};
     struct wire_tensor wire = tensor_wire(x);
-    struct product product;
+    struct product product = {.reply = scan_layer_tensor,
+                              .request = {.activations = (uint32_t)o->activations,
+                                          .report_error = o->report_error}};
 
     call_init(&product.call, client, &o->call, x->bytes);
-    if (product_prepare(&product, name, "y", x, &failure) == 0 &&
-        product_run(&product, "/trit.v1.Layers/Forward",
-                    encode_layer_forward(product.name, (uint32_t)o->activations, &wire,
-                                         x->bytes, product.head, sizeof product.head),
-                    x->data, x->bytes, &failure) == 0)
-        *forward = (struct trit_forward){.y = arrival_give(&product.arrival)};
+    arrival_init(&product.arrival, "y");
+    if (product_prepare(&product, name, x, &failure) == 0 &&
+        product_run(&product, "/trit.v1.Layers/Forward", forward_decode,
+                    encode_layer_forward(&product.request, &wire, x->bytes, product.head,
+                                         sizeof product.head),
+                    x->data, x->bytes, &failure) == 0) {
+        *forward = product.forward;
+        forward->y = arrival_give(&product.arrival);
+    }
     arrival_fini(&product.arrival);
     return client_answer(&failure, error);
 }
@@ -84,13 +107,14 @@ enum trit_status trit_layer_as_linear(struct trit_client *client, const char *na
 {
     struct failure failure = {.status = TRIT_OK};
     struct wire_tensor wire = tensor_wire(x);
-    struct product product;
+    struct product product = {.reply = scan_backward_reply};
 
     call_init(&product.call, client, options, x->bytes);
-    if (product_prepare(&product, name, "logits", x, &failure) == 0 &&
-        product_run(&product, "/trit.v1.Layers/AsLinear",
-                    encode_layer_as_linear(product.name, &wire, x->bytes, product.head,
-                                           sizeof product.head),
+    arrival_init(&product.arrival, "logits");
+    if (product_prepare(&product, name, x, &failure) == 0 &&
+        product_run(&product, "/trit.v1.Layers/AsLinear", product_decode,
+                    encode_layer_as_linear(product.request.name, &wire, x->bytes,
+                                           product.head, sizeof product.head),
                     x->data, x->bytes, &failure) == 0)
         *logits = arrival_give(&product.arrival);
     arrival_fini(&product.arrival);
@@ -125,16 +149,17 @@ enum trit_status trit_layer_embed(struct trit_client *client, const char *name,
 {
     struct failure failure = {.status = TRIT_OK};
     struct product product = {
+        .reply = scan_backward_reply,
         .expected = {.dtype = TRIT_F32, .rank = 2, .shape = {count, 0}}};
     uint8_t *packed = NULL;
     size_t bytes = 0;
 
     arrival_init(&product.arrival, "rows");
-    if (name_copy("name", name, product.name, &failure) == 0 &&
+    if (name_copy("name", name, product.request.name, &failure) == 0 &&
         pack_ids(ids, count, &packed, &bytes, &failure) == 0) {
         call_init(&product.call, client, options, bytes);
-        if (product_run(&product, "/trit.v1.Layers/Embed",
-                        encode_layer_embed(product.name, bytes, product.head,
+        if (product_run(&product, "/trit.v1.Layers/Embed", product_decode,
+                        encode_layer_embed(product.request.name, bytes, product.head,
                                            sizeof product.head),
                         packed, bytes, &failure) == 0)
             *rows = arrival_give(&product.arrival);

@@ -109,7 +109,7 @@ size_t encode_layer_load(const struct wire_layer_spec *spec,
 size_t encode_layer_load_start(const struct wire_layer_spec *spec, uint32_t dtype,
                                const struct wire_tensor *bias, uint64_t bias_bytes,
                                uint8_t *out, size_t capacity);
-size_t encode_layer_forward(const char *name, uint32_t activations,
+size_t encode_layer_forward(const struct wire_layer_forward *request,
                             const struct wire_tensor *x, uint64_t bytes, uint8_t *out,
                             size_t capacity);
 size_t encode_layer_as_linear(const char *name, const struct wire_tensor *x,
@@ -134,7 +134,8 @@ size_t encode_layer_verify(const struct wire_layer_verify *request, uint8_t *out
 
 /* Get: bias BLOB_REFERENCE, BLOB_SCALES, BLOB_DATA. Backward: grad_input PART_TENSOR,
  * BLOB_DATA; grad_weight PART_REFERENCE, BLOB_REFERENCE; grad_bias PART_OPTIONS,
- * BLOB_SCALES. Forward, Embed and AsLinear answer as scan_backward_reply. */
+ * BLOB_SCALES. Embed and AsLinear answer as scan_backward_reply, Forward as
+ * scan_layer_tensor. */
 extern const struct scan_field scan_layer_got[], scan_layer_gradients[];
 
 /* Create, Load, LoadStream. */
@@ -143,6 +144,9 @@ int decode_layer_made(const struct scan_part *root, struct wire_layer_spec *spec
 /* The counts of bytes are not decoded: they are the blobs'. */
 int decode_layer_got(const struct scan_part *root, struct wire_layer_got *out,
                      char error[CODEC_ERROR_BYTES]);
+/* *found: the errors of LayerForwardResponse are there. */
+int decode_layer_errors(const struct scan_part *root, bool *found, float *max_error,
+                        float *relative_error, char error[CODEC_ERROR_BYTES]);
 /* Calls visit for each spec of a whole LayerListResponse. */
 int decode_layers_page(const uint8_t *bytes, size_t count,
                        void (*visit)(void *arg, const struct wire_layer_spec *spec),

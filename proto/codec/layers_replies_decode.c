@@ -58,3 +58,19 @@ int decode_layer_got(const struct scan_part *root, struct wire_layer_got *out,
     *out = got;
     return 0;
 }
+
+int decode_layer_errors(const struct scan_part *root, bool *found, float *max_error,
+                        float *relative_error, char error[CODEC_ERROR_BYTES])
+{
+    static const struct field_name names[] = {
+        {1, "max_error", 0, NULL}, {2, "relative_error", 0, NULL}, {0}};
+    static const struct message message_errors = {trit_v1_LayerForwardResponse_fields,
+                                                  names};
+    trit_v1_LayerForwardResponse reply;
+    if (wire_decode(&message_errors, root->bytes, root->count, &reply, error) != 0)
+        return -1;
+    *found = reply.has_max_error && reply.has_relative_error;
+    *max_error = *found ? reply.max_error : 0;
+    *relative_error = *found ? reply.relative_error : 0;
+    return 0;
+}

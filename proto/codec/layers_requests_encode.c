@@ -79,12 +79,14 @@ size_t encode_layer_delete(const char *name, uint8_t *out, size_t capacity)
     return name_put(&stream, name) ? stream.bytes_written : 0;
 }
 
-size_t encode_layer_forward(const char *name, uint32_t activations,
+size_t encode_layer_forward(const struct wire_layer_forward *request,
                             const struct wire_tensor *x, uint64_t bytes, uint8_t *out,
                             size_t capacity)
 {
-    trit_v1_LayerForwardRequest wire = {.activations = (int32_t)activations};
-    wire.name.size = wire_text_put(wire.name.bytes, sizeof wire.name.bytes, name);
+    trit_v1_LayerForwardRequest wire = {.activations = (int32_t)request->activations,
+                                        .report_error = request->report_error};
+    wire.name.size =
+        wire_text_put(wire.name.bytes, sizeof wire.name.bytes, request->name);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     return pb_encode(&stream, trit_v1_LayerForwardRequest_fields, &wire)
                ? then_tensor(stream.bytes_written, 15, x, bytes, out, capacity)

@@ -147,7 +147,8 @@ VECTORS = {
         spec=a_spec(bias=True), dtype=3, bias=a_tensor(tensor.DTYPE_F32, SCALES))),
     "layer_load_bare": layers.LayerLoadStreamRequest(start=layers.LayerLoadStart(
         spec=a_spec(), dtype=3)),
-    "layer_forward": layers.LayerForwardRequest(name="l", activations=1, x=a_tensor()),
+    "layer_forward": layers.LayerForwardRequest(
+        name="l", activations=1, report_error=True, x=a_tensor()),
     "layer_as_linear": layers.LayerAsLinearRequest(name="l", x=a_tensor()),
     "layer_backward": layers.LayerBackwardRequest(
         name="l", x=a_tensor(tensor.DTYPE_BF16, LATENTS), grad_output=a_tensor()),
@@ -161,6 +162,8 @@ VECTORS = {
     "layer_got": layers.LayerGetResponse(
         spec=a_spec(), seed=0, encoding=1, dtype=4, shape=[3, 1 << 33], bias=LATENTS,
         scales=SCALES, data=DATA),
+    "layer_forwarded": layers.LayerForwardResponse(
+        max_error=0.5, relative_error=0.25, y=a_tensor()),
     "layer_page": layers.LayerListResponse(
         layers=[a_spec(), layers.LayerSpec(name="z")], next_page_token="z"),
     "layer_gradients": layers.LayerBackwardResponse(

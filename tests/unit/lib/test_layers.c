@@ -88,12 +88,14 @@ static size_t put_tensor(uint8_t *out, uint32_t number, uint32_t rank,
     return at + count * sizeof(float);
 }
 
-static void reply_tensor(struct fake_reply *reply, uint32_t rank, const uint64_t *shape,
-                         size_t count)
+/* Forward answers in field 15, AsLinear and Embed in field 1. */
+static void reply_tensor(struct fake_reply *reply, uint32_t number, uint32_t rank,
+                         const uint64_t *shape, size_t count)
 {
     uint8_t bytes[512];
 
-    fake_reply_message(reply, bytes, put_tensor(bytes, 1, rank, shape, count), NULL, 0);
+    fake_reply_message(reply, bytes, put_tensor(bytes, number, rank, shape, count), NULL,
+                       0);
 }
 
 static const char *path_of(struct fixture *f, size_t n, struct fake_request *request)
@@ -178,21 +180,22 @@ static void repeats(void)
 
 static void forwards(void)
 {
-    struct trit_forward_options int8 = {.activations = TRIT_ACTIVATIONS_INT8};
     struct fixture f = {.client = NULL};
     struct trit_forward forward = {.y = TRIT_ARRAY_INIT};
     struct trit_array logits = TRIT_ARRAY_INIT;
     struct fake_request request;
 
-    reply_tensor(&f.replies[0], 2, (uint64_t[]){1, OUT}, OUT);
+    reply_tensor(&f.replies[0], 15, 2, (uint64_t[]){1, OUT}, OUT);
+    reply_tensor(&f.replies[1], 1, 2, (uint64_t[]){1, OUT}, OUT);
     start(&f);
-    CHECK_EQ(trit_layer_forward(f.client, "l", &x, &int8, &forward, &f.error), TRIT_OK);
+    CHECK_EQ(trit_layer_forward(f.client, "l", &x, NULL, &forward, &f.error), TRIT_OK);
     CHECK_EQ(forward.y.dtype, TRIT_F32);
     CHECK_EQ(forward.y.rank, 2);
     CHECK_EQ(forward.y.shape[0], 1);
     CHECK_EQ(forward.y.shape[1], OUT);
     CHECK_EQ(forward.y.bytes, 8);
     CHECK_MEM(forward.y.data, values, 8);
+    CHECK(!forward.has_error);
     trit_array_free(&forward.y);
     CHECK(forward.y.data == NULL);
     CHECK_EQ(trit_layer_as_linear(f.client, "l", &x, NULL, &logits, &f.error), TRIT_OK);
@@ -203,6 +206,31 @@ static void forwards(void)
     stop(&f);
 }
 
+static void reports_errors(void)
+{
+    struct trit_forward_options options = {.activations = TRIT_ACTIVATIONS_INT8,
+                                           .report_error = true};
+    struct fixture f = {.client = NULL};
+    struct trit_forward forward = {.y = TRIT_ARRAY_INIT};
+    uint8_t bytes[512];
+    size_t at = encode_layer_errors(0.5f, 0.25f, bytes, sizeof bytes);
+
+    at += put_tensor(bytes + at, 15, 2, (uint64_t[]){1, OUT}, OUT);
+    fake_reply_message(&f.replies[0], bytes, at, NULL, 0);
+    reply_tensor(&f.replies[1], 15, 2, (uint64_t[]){1, OUT}, OUT);
+    start(&f);
+    CHECK_EQ(trit_layer_forward(f.client, "l", &x, &options, &forward, &f.error),
+             TRIT_OK);
+    CHECK(forward.has_error && forward.max_error == 0.5f);
+    CHECK(forward.relative_error == 0.25f);
+    trit_array_free(&forward.y);
+    CHECK_EQ(trit_layer_forward(f.client, "l", &x, &options, &forward, &f.error),
+             TRIT_INTERNAL);
+    CHECK_STR(f.error.message, "the reply lacks errors");
+    CHECK(forward.y.data == NULL);
+    stop(&f);
+}
+
 static void embeds(void)
 {
     static const uint32_t ids[] = {1, 300};
@@ -210,7 +238,7 @@ static void embeds(void)
     struct trit_array rows = TRIT_ARRAY_INIT;
     struct fake_request request;
 
-    reply_tensor(&f.replies[0], 2, (uint64_t[]){2, IN}, 6);
+    reply_tensor(&f.replies[0], 1, 2, (uint64_t[]){2, IN}, 6);
     start(&f);
     CHECK_EQ(trit_layer_embed(f.client, "l", ids, 2, NULL, &rows, &f.error), TRIT_OK);
     CHECK_EQ(rows.shape[1], IN);
@@ -244,7 +272,7 @@ static void mistrusts(void)
         struct fixture f = {.client = NULL};
         struct trit_forward forward = {.y = TRIT_ARRAY_INIT};
 
-        reply_tensor(&f.replies[0], wrong[i].rank, wrong[i].shape, wrong[i].count);
+        reply_tensor(&f.replies[0], 15, wrong[i].rank, wrong[i].shape, wrong[i].count);
         start(&f);
         CHECK_EQ(trit_layer_forward(f.client, "l", &x, NULL, &forward, &f.error),
                  wrong[i].status);
@@ -258,9 +286,9 @@ static void twice(void)
     struct fixture f = {.client = NULL};
     struct trit_forward forward = {.y = TRIT_ARRAY_INIT};
     uint8_t bytes[512];
-    size_t at = put_tensor(bytes, 1, 2, (uint64_t[]){1, OUT}, OUT);
+    size_t at = put_tensor(bytes, 15, 2, (uint64_t[]){1, OUT}, OUT);
 
-    at += put_tensor(bytes + at, 1, 2, (uint64_t[]){1, OUT}, OUT);
+    at += put_tensor(bytes + at, 15, 2, (uint64_t[]){1, OUT}, OUT);
     fake_reply_message(&f.replies[0], bytes, at, NULL, 0);
     start(&f);
     CHECK_EQ(trit_layer_forward(f.client, "l", &x, NULL, &forward, &f.error),
@@ -479,7 +507,7 @@ static void lacks_memory(void)
     struct trit_connect_options options = {.timeout_ms = 20000};
     bool faulted = true;
 
-    reply_tensor(&f.replies[0], 2, (uint64_t[]){1, OUT}, OUT);
+    reply_tensor(&f.replies[0], 1, 2, (uint64_t[]){1, OUT}, OUT);
     start(&f);
     options.address = fake_address(f.server);
     for (uint64_t n = 1; faulted; n++) {
@@ -509,6 +537,7 @@ int main(int argc, char **argv)
          loads},
         {"what makes or deletes a layer is not sent twice", repeats},
         {"forward and as_linear give y as the reply shapes it", forwards},
+        {"forward gives the errors that were asked for", reports_errors},
         {"embed packs ids and gives a row for each", embeds},
         {"a product that is not as the request implies is refused", mistrusts},
         {"a result that comes twice is refused", twice},

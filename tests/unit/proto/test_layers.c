@@ -133,17 +133,18 @@ static void products(void)
 {
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
     struct assembled forward = {0}, as_linear = {0};
-    char name[TRIT_NAME_BYTES_MAX + 1];
-    uint32_t activations;
-    assemble(
-        &forward, head,
-        encode_layer_forward("l", TRIT_ACTIVATIONS_INT8, &tensor, 24, head, sizeof head));
+    const struct wire_layer_forward request = {
+        .name = "l", .activations = TRIT_ACTIVATIONS_INT8, .report_error = true};
+    struct wire_layer_forward back;
+    assemble(&forward, head,
+             encode_layer_forward(&request, &tensor, 24, head, sizeof head));
     assemble(&forward, sample_data, 24);
     check_assembled(&forward, vector_layer_forward, sizeof vector_layer_forward);
     reading_message(&reading, scan_layer_tensor, forward.bytes, forward.count);
-    CHECK_EQ(decode_layer_forward(part(PART_ROOT), name, &activations, error), 0);
-    CHECK_STR(name, "l");
-    CHECK_EQ(activations, TRIT_ACTIVATIONS_INT8);
+    CHECK_EQ(decode_layer_forward(part(PART_ROOT), &back, error), 0);
+    CHECK_STR(back.name, "l");
+    CHECK_EQ(back.activations, TRIT_ACTIVATIONS_INT8);
+    CHECK(back.report_error);
     check_part_tensor(PART_TENSOR, TRIT_F32);
     reading_fini(&reading);
 
@@ -275,6 +276,31 @@ static void got(void)
     reading_fini(&reading);
 }
 
+static void errors(void)
+{
+    struct wire_tensor sample = sample_tensor(TRIT_F32);
+    struct assembled message = {0};
+    float max_error, relative_error;
+    bool found;
+    assemble(&message, head, encode_layer_errors(0.5f, 0.25f, head, sizeof head));
+    assemble(&message, head, encode_layer_tensor(15, &sample, 24, head, sizeof head));
+    assemble(&message, sample_data, 24);
+    check_assembled(&message, vector_layer_forwarded, sizeof vector_layer_forwarded);
+    reading_message(&reading, scan_layer_tensor, message.bytes, message.count);
+    CHECK_EQ(
+        decode_layer_errors(part(PART_ROOT), &found, &max_error, &relative_error, error),
+        0);
+    CHECK(found && max_error == 0.5f && relative_error == 0.25f);
+    check_part_tensor(PART_TENSOR, TRIT_F32);
+    reading_fini(&reading);
+    reading_message(&reading, scan_layer_tensor, message.bytes, 0);
+    CHECK_EQ(
+        decode_layer_errors(part(PART_ROOT), &found, &max_error, &relative_error, error),
+        0);
+    CHECK(!found);
+    reading_fini(&reading);
+}
+
 static void gradients(void)
 {
     reading_message(&reading, scan_layer_gradients, vector_layer_gradients,
@@ -333,6 +359,7 @@ int main(int argc, char **argv)
         {"the longest heads fit, and what does not fit is not written", longest_heads},
         {"a spec that was made comes back, and one that is missing is missed", made},
         {"a layer that was got comes back, of the shape of its spec", got},
+        {"Forward's errors come before y, or not at all", errors},
         {"gradients lie apart", gradients},
         {"a page of specs is read to its token, and a cut one leaves the token alone",
          pages},
