@@ -130,3 +130,15 @@ def view_elements(array: Any, field: str) -> View:
             f"{field}.dtype: {array.dtype if hasattr(array, 'dtype') else 'bytes'} "
             "is none of f32, f16, bf16", f"{field}.dtype")
     return found
+
+
+def view_integers(array: Any, field: str) -> Tuple[np.ndarray, Give]:
+    """Integers of any kind as NumPy's, and what gives results of their family. A
+    sequence of Python's numbers is taken too."""
+    if isinstance(array, (int, list, tuple, range)):
+        array = np.asarray(array, None if np.size(array) else np.uint32)
+    seen = view(array, field)
+    found = seen.owner if isinstance(seen.owner, np.ndarray) else seen.owner.numpy()
+    if found.dtype.kind not in "iu":
+        raise InvalidArgument(f"{field}.dtype: {found.dtype} is no integer", field)
+    return found, seen.give

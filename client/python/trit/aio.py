@@ -6,14 +6,16 @@ import asyncio
 import concurrent.futures
 import functools
 import threading
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from . import client as blocking
+from . import layers as held
 from . import reports as filed
+from .layers import Gradients, HeldLayer, LayerSpec, Product
 from .reports import Report
 from .types import Projection
 
-__all__ = ["Client", "Reports"]
+__all__ = ["Client", "Layers", "Reports"]
 
 THREADS = 8
 
@@ -55,6 +57,64 @@ class Reports:
         return await _on_thread(self._executor, self._reports.latest, run, layer, **options)
 
 
+class Layers:
+    """trit.layers.Layers, awaited."""
+
+    def __init__(self, layers: held.Layers, executor: concurrent.futures.Executor):
+        self._layers, self._executor = layers, executor
+
+    async def create(self, name: str, in_features: int, out_features: int,
+                     **options: Any) -> LayerSpec:
+        """See trit.layers.Layers.create."""
+        return await _on_thread(self._executor, self._layers.create, name, in_features,
+                                out_features, **options)
+
+    async def load(self, name: str, weight: Any, bias: Any = None,
+                   **options: Any) -> LayerSpec:
+        """See trit.layers.Layers.load."""
+        return await _on_thread(self._executor, self._layers.load, name, weight, bias,
+                                **options)
+
+    async def forward(self, name: str, x: Any, **options: Any) -> Any:
+        """See trit.layers.Layers.forward."""
+        return await _on_thread(self._executor, self._layers.forward, name, x, **options)
+
+    async def forward_with_error(self, name: str, x: Any, **options: Any) -> Product:
+        """See trit.layers.Layers.forward_with_error."""
+        return await _on_thread(self._executor, self._layers.forward_with_error, name, x,
+                                **options)
+
+    async def backward(self, name: str, x: Any, grad_output: Any,
+                       **options: Any) -> Gradients:
+        """See trit.layers.Layers.backward."""
+        return await _on_thread(self._executor, self._layers.backward, name, x, grad_output,
+                                **options)
+
+    async def embed(self, name: str, ids: Any, **options: Any) -> Any:
+        """See trit.layers.Layers.embed."""
+        return await _on_thread(self._executor, self._layers.embed, name, ids, **options)
+
+    async def as_linear(self, name: str, x: Any, **options: Any) -> Any:
+        """See trit.layers.Layers.as_linear."""
+        return await _on_thread(self._executor, self._layers.as_linear, name, x, **options)
+
+    async def get(self, name: str, *args: Any, **options: Any) -> HeldLayer:
+        """See trit.layers.Layers.get."""
+        return await _on_thread(self._executor, self._layers.get, name, *args, **options)
+
+    async def list(self, prefix: str = "", **options: Any) -> List[LayerSpec]:
+        """See trit.layers.Layers.list."""
+        return await _on_thread(self._executor, self._layers.list, prefix, **options)
+
+    async def delete(self, name: str, **options: Any) -> None:
+        """See trit.layers.Layers.delete."""
+        return await _on_thread(self._executor, self._layers.delete, name, **options)
+
+    async def verify(self, prefix: str = "", **options: Any) -> Dict[str, Report]:
+        """See trit.layers.Layers.verify."""
+        return await _on_thread(self._executor, self._layers.verify, prefix, **options)
+
+
 class Client:
     """trit.Client, awaited: `async with trit.aio.Client(address) as client: ...`
 
@@ -67,6 +127,7 @@ class Client:
         self._client = blocking.Client(address, **options)
         self._executor = concurrent.futures.ThreadPoolExecutor(threads, "trit")
         self.reports = Reports(self._client.reports, self._executor)
+        self.layers = Layers(self._client.layers, self._executor)
 
     async def __aenter__(self) -> "Client":
         return self

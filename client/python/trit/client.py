@@ -9,7 +9,9 @@ from ._arrays import STORAGE, View, view, view_elements
 from ._call import Call, Progress, text, unsigned
 from ._handle import Handle
 from ._native import ffi, lib
+from ._tensors import c_tensor, shaped, shaped_scales, take
 from .errors import InvalidArgument
+from .layers import Layers
 from .reports import Report, Reports, report_of
 from .types import (GROUP_SIZE, DType, Encoding, LayerRef, PartialGroup, Projection,
                     ReportDetail, VerifyMode, member)
@@ -20,16 +22,6 @@ Layer = Union[LayerRef, Tuple[str, str, int]]
 
 
 # ---- helpers ------------------------------------------------------------------------
-
-def _tensor(seen: View, shape: Sequence[int], dtype: int, field: str) -> Any:
-    limit = lib.TRIT_RANK_MAX
-    if len(shape) > limit:
-        raise InvalidArgument(f"{field}.shape: rank {len(shape)} is above {limit}",
-                              f"{field}.shape")
-    return ffi.new("struct trit_tensor *", {
-        "dtype": dtype, "rank": len(shape), "shape": list(shape),
-        "data": ffi.cast("void *", seen.address), "bytes": seen.nbytes})
-
 
 def _group_size(count: int) -> int:
     return unsigned(count, 2**32, "options.group_size")
@@ -44,33 +36,6 @@ def _file(ref: Any, layer: Optional[Layer]) -> List[Any]:
     ref.run, ref.layer = kept
     ref.step = unsigned(step, 2**63, "layer.step")
     return kept
-
-
-def _take(pointer: Any, count: int) -> np.ndarray:
-    """Memory the library gave, as bytes that free themselves."""
-    return np.frombuffer(ffi.buffer(ffi.gc(pointer, lib.trit_free, count), count), np.uint8)
-
-
-def _shaped(raw: np.ndarray, encoding: Encoding, shape: Tuple[int, ...]) -> np.ndarray:
-    """The bytes of an encoding in the shape that Projection promises."""
-    if encoding == Encoding.INT8:
-        return raw.view(np.int8).reshape(shape)
-    if encoding == Encoding.MLX_2BIT:
-        return raw.view("<u4").reshape(*shape[:-1], -1)
-    if encoding == Encoding.I2_S:
-        return raw
-    if encoding == Encoding.HF_BITNET:
-        return raw.reshape(-1, shape[-1])
-    return raw.reshape(*shape[:-1], -1)
-
-
-def _shaped_scales(raw: np.ndarray, encoding: Encoding,
-                   shape: Tuple[int, ...]) -> np.ndarray:
-    if encoding == Encoding.INT8:
-        return raw.view("<f4").reshape(*shape[:-1], -1)
-    if encoding == Encoding.MLX_2BIT:
-        return raw.view("<f2").reshape(*shape[:-1], -1)
-    return raw.view("<f4") if raw.nbytes == 4 else raw
 
 
 class _Packed:
@@ -94,7 +59,7 @@ class _Packed:
             dtype = self.seen.element
         else:
             dtype = DType.I8 if self.encoding == Encoding.INT8 else DType.U8
-        self.tensor = _tensor(self.seen, self.shape, dtype, "tensor")
+        self.tensor = c_tensor(self.seen, self.shape, dtype, "tensor")
 
     def fill(self, options: Any) -> None:
         options.encoding = self.encoding
@@ -125,6 +90,7 @@ class Client:
             "stream_bytes_min": stream_bytes_min, "message_bytes_max": message_bytes_max}
         self._handle = Handle(**self._options)
         self.reports = Reports(self._handle)
+        self.layers = Layers(self._handle)
 
     def __reduce__(self):
         return _again, (type(self), self._options)
@@ -186,19 +152,19 @@ class Client:
             options.out = ffi.cast("void *", dense.__array_interface__["data"][0])
             options.out_bytes = dense.nbytes
         made = ffi.new("struct trit_projection *")
-        borrowed = _tensor(seen, seen.shape, seen.element, "tensor")
+        borrowed = c_tensor(seen, seen.shape, seen.element, "tensor")
         with self._handle as client:
             call.check(lib.trit_project(client, borrowed, options, made, call.error))
         del kept
         filed = report_of(made.report) if options.report != ReportDetail.NONE else None
         data = dense if dense is not None else \
-            _shaped(_take(made.data, made.data_bytes), kind, seen.shape)
+            shaped(take(made.data, made.data_bytes), kind, seen.shape)
         if out is None:
             data = seen.give(data, seen.dtype if kind == Encoding.DENSE else None)
         scales = None
         if made.scales != ffi.NULL:
-            found = _take(made.scales, made.scale_bytes)
-            scales = seen.give(_shaped_scales(found, kind, seen.shape), None)
+            found = take(made.scales, made.scale_bytes)
+            scales = seen.give(shaped_scales(found, kind, seen.shape), None)
         return Projection(data, scales, filed, kind, seen.shape, group_size)
 
     def verify(self, tensor: Any, *, mode: Union[VerifyMode, str] = VerifyMode.TERNARY,
@@ -229,7 +195,7 @@ class Client:
         call.fill(options.call)
         if reference is not None:
             latents = view_elements(reference, "reference")
-            kept += [latents, _tensor(latents, latents.shape, latents.element, "reference")]
+            kept += [latents, c_tensor(latents, latents.shape, latents.element, "reference")]
             options.reference = kept[-1]
         made = ffi.new("struct trit_report *")
         with self._handle as client:
@@ -254,7 +220,7 @@ class Client:
         with self._handle as client:
             call.check(lib.trit_unpack(client, source.tensor, options, data, count,
                                        call.error))
-        made = _take(data[0], count[0]).view(STORAGE[kind]).reshape(source.shape)
+        made = take(data[0], count[0]).view(STORAGE[kind]).reshape(source.shape)
         return source.seen.give(made, kind)
 
     def backward(self, grad_ternary: Any, *, timeout: Optional[float] = None,
@@ -266,7 +232,7 @@ class Client:
         options = ffi.new("struct trit_call_options *")
         call.fill(options)
         out = np.empty(seen.shape, STORAGE[seen.element])
-        borrowed = _tensor(seen, seen.shape, seen.element, "grad_ternary")
+        borrowed = c_tensor(seen, seen.shape, seen.element, "grad_ternary")
         with self._handle as client:
             call.check(lib.trit_backward(
                 client, borrowed, options,

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from ._call import Call, text, unsigned
 from ._handle import Handle
 from ._native import ffi, lib
+from ._visit import Visit, on_report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,26 +102,6 @@ def report_of(c) -> Report:
 
 # ---- what is filed -------------------------------------------------------------------
 
-class _Visit:
-    """What a list has shown so far, and what went wrong."""
-
-    def __init__(self) -> None:
-        self.found: List[Report] = []
-        self.raised: Optional[BaseException] = None
-
-    def __call__(self, report: Any) -> int:
-        try:
-            self.found.append(report_of(report))
-        except BaseException as raised:
-            self.raised = raised
-        return int(self.raised is not None)
-
-
-@ffi.callback("int(void *, const struct trit_report *)", error=1)
-def _on_report(arg, report):
-    return ffi.from_handle(arg)(report)
-
-
 class Reports:
     """The reports that calls with a `layer` have filed."""
 
@@ -157,13 +138,10 @@ class Reports:
             "has_to": to_step is not None,
             "step_to": unsigned(to_step or 0, 2**64, "step_to")})
         call.fill(query.call)
-        visit = _Visit()
-        handle = ffi.new_handle(visit)
+        visit = Visit(report_of)
         with self._handle as client:
-            call.check(lib.trit_report_list(client, query, _on_report, handle, call.error))
-        if visit.raised is not None:
-            raise visit.raised
-        return visit.found
+            call.check(lib.trit_report_list(client, query, on_report, visit.handle, call.error))
+        return visit.all()
 
     def latest(self, run: str = "", layer: str = "", *, timeout: Optional[float] = None,
                _cancelled: Any = None) -> List[Report]:

@@ -57,6 +57,29 @@ class ReportDetail(enum.IntEnum):
     NONE = 2
 
 
+class LayerKind(enum.IntEnum):
+    """LINEAR: y = x . Wt^T + bias. EMBEDDING: rows by id."""
+
+    LINEAR = 0
+    EMBEDDING = 1
+
+
+class LayerPart(enum.IntEnum):
+    """What is asked of a layer: its ternary weights with the bias, its latents
+    (kept, or drawn again from the seed), or neither."""
+
+    TERNARY = 0
+    LATENTS = 1
+    SPEC = 2
+
+
+class Activations(enum.IntEnum):
+    """How x enters a product: as it is, or each row as int8 by its largest magnitude."""
+
+    F32 = 0
+    INT8 = 1
+
+
 class LayerRef(NamedTuple):
     """Where a report is filed."""
 

@@ -1,0 +1,49 @@
+"""Tensors as libtrit's structs, and its results as arrays."""
+from __future__ import annotations
+
+from typing import Any, Sequence, Tuple
+
+import numpy as np
+
+from ._arrays import View
+from ._native import ffi, lib
+from .errors import InvalidArgument
+from .types import Encoding
+
+
+def c_tensor(seen: View, shape: Sequence[int], dtype: int, field: str) -> Any:
+    """A `struct trit_tensor *` of lent memory."""
+    limit = lib.TRIT_RANK_MAX
+    if len(shape) > limit:
+        raise InvalidArgument(f"{field}.shape: rank {len(shape)} is above {limit}",
+                              f"{field}.shape")
+    return ffi.new("struct trit_tensor *", {
+        "dtype": dtype, "rank": len(shape), "shape": list(shape),
+        "data": ffi.cast("void *", seen.address), "bytes": seen.nbytes})
+
+
+def take(pointer: Any, count: int) -> np.ndarray:
+    """Memory the library gave, as bytes that free themselves."""
+    return np.frombuffer(ffi.buffer(ffi.gc(pointer, lib.trit_free, count), count), np.uint8)
+
+
+def shaped(raw: np.ndarray, encoding: Encoding, shape: Tuple[int, ...]) -> np.ndarray:
+    """The bytes of an encoding in the shape that Projection promises."""
+    if encoding == Encoding.INT8:
+        return raw.view(np.int8).reshape(shape)
+    if encoding == Encoding.MLX_2BIT:
+        return raw.view("<u4").reshape(*shape[:-1], -1)
+    if encoding == Encoding.I2_S:
+        return raw
+    if encoding == Encoding.HF_BITNET:
+        return raw.reshape(-1, shape[-1])
+    return raw.reshape(*shape[:-1], -1)
+
+
+def shaped_scales(raw: np.ndarray, encoding: Encoding,
+                   shape: Tuple[int, ...]) -> np.ndarray:
+    if encoding == Encoding.INT8:
+        return raw.view("<f4").reshape(*shape[:-1], -1)
+    if encoding == Encoding.MLX_2BIT:
+        return raw.view("<f2").reshape(*shape[:-1], -1)
+    return raw.view("<f4") if raw.nbytes == 4 else raw
