@@ -115,6 +115,14 @@ static int judge(struct flow *flow, const struct tile *tile)
         return fail(failure, TRIT_INVALID_ARGUMENT, flow->tensor.field,
                     "%s: element %llu holds a code that is not ternary",
                     flow->tensor.field, (unsigned long long)tile->bad_element);
+    if (tile->unlike_group != UINT64_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, flow->tensor.field,
+                    "%s: the %s blocks of group %llu differ in scale, a group of %u has "
+                    "one; each block alone is a group of %u",
+                    flow->tensor.field, encoding_name(flow->task.plan.spec.in),
+                    (unsigned long long)tile->unlike_group,
+                    (unsigned)flow->task.plan.spec.group_size,
+                    (unsigned)encoding_layout(flow->task.plan.spec.in)->block_elements);
     if (loses_scales(&flow->task) && counts->non_finite == 0 && counts->scales_lost)
         return fail(
             failure, TRIT_INVALID_ARGUMENT, flow->tensor.field,

@@ -82,6 +82,7 @@ static void rows_tile(const struct verified *verified, uint64_t first, uint64_t 
         .scales = (float *)(void *)(scratch + dense),
         .codes = scratch + dense + scales,
         .bad_element = UINT64_MAX,
+        .unlike_group = UINT64_MAX,
     };
     ternary_counts_init(&tile->counts);
     ternary_check_init(&tile->check);

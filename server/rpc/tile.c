@@ -68,7 +68,7 @@ int tile_prepare(struct tile *tile, const struct task *task, struct blocks *bloc
     tile->scale_out_bytes = groups * width;
     ternary_counts_init(&tile->counts);
     ternary_check_init(&tile->check);
-    tile->bad_element = UINT64_MAX;
+    tile->bad_element = tile->unlike_group = UINT64_MAX;
     return 0;
 }
 
@@ -112,6 +112,24 @@ static const float *separate_scales(struct tile *tile, const struct task *task,
         tile->wide_scales[run->first_group + i] = f16_to_f32(bits);
     }
     return tile->wide_scales + run->first_group;
+}
+
+/* A group of several blocks has one scale, which each of them holds. */
+static void check_block_scales(struct tile *tile, const struct task *task,
+                               const struct group_run *run)
+{
+    const struct encoding_layout *layout = encoding_layout(task->plan.spec.in);
+    size_t blocks = run->group_len / layout->block_elements, bytes = layout->block_bytes;
+    const uint8_t *first = tile->in.bytes + run->in_offset + layout->scale_at;
+
+    if (layout->scales != SCALES_IN_BLOCK || tile->unlike_group != UINT64_MAX)
+        return;
+    for (uint64_t group = 0; group < run->count; group++, first += blocks * bytes)
+        for (size_t i = 1; i < blocks; i++)
+            if (memcmp(first, first + i * bytes, sizeof(uint16_t)) != 0) {
+                tile->unlike_group = tile->span.first_group + run->first_group + group;
+                return;
+            }
 }
 
 static void run_verify(struct tile *tile, const struct task *task,
@@ -182,6 +200,7 @@ void tile_run(struct tile *tile, const struct task *task)
             run_ternarize(tile, task, &run);
             break;
         case TASK_VERIFY:
+            check_block_scales(tile, task, &run);
             run_verify(tile, task, &run);
             break;
         case TASK_UNPACK:

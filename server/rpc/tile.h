@@ -60,7 +60,8 @@ struct tile {
     struct ternary_counts counts;
     struct ternary_check check;
     uint32_t out_crc, scales_crc;
-    uint64_t bad_element; /* unpack: flat index of an illegal code; UINT64_MAX */
+    uint64_t bad_element;  /* unpack: flat index of an illegal code; UINT64_MAX */
+    uint64_t unlike_group; /* verify: whose blocks differ in scale; UINT64_MAX */
     uint64_t kernel_ns;
 
     /* on the way out */

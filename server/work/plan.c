@@ -106,6 +106,11 @@ static int check_encoding(const struct plan *plan, enum trit_encoding encoding,
                     "options.group_size: %" PRIu32 ", %s holds groups of %" PRIu32
                     " only",
                     group_size, encoding_name(encoding), layout->group_size);
+    if (layout->scales == SCALES_IN_BLOCK && group_size % layout->block_elements != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
+                    "options.group_size: %" PRIu32 " is no multiple of %" PRIu32
+                    ": a %s block of that many elements has one scale",
+                    group_size, layout->block_elements, encoding_name(encoding));
     if (plan->row_len % layout->block_elements != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
                     "tensor.shape: rows of %" PRIu64

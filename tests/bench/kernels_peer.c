@@ -53,9 +53,8 @@ int main(int argc, char **argv)
     if (!file || fread(in, BYTES, 1, file) != 1)
         return 1;
     fclose(file);
-    const size_t group = encoding_layout(encoding)->group_size
-                             ? encoding_layout(encoding)->group_size
-                             : 128;
+    const struct encoding_layout *layout = encoding_layout(encoding);
+    const size_t group = layout->scales == SCALES_IN_BLOCK ? layout->block_elements : 128;
     double times[ROUNDS];
     struct kernels_env env;
     kernels_enter(&env);

@@ -30,8 +30,7 @@ def test_create_draws_latents_that_can_be_drawn_again(layers, name):
 
 ENCODINGS = [encoding for encoding in tensor_pb2.Encoding.values()
              if encoding not in (tensor_pb2.ENCODING_I2_S, tensor_pb2.ENCODING_HF_BITNET)]
-GROUP_SIZES = {tensor_pb2.ENCODING_Q2_0: 64, tensor_pb2.ENCODING_TQ1_0: 256,
-               tensor_pb2.ENCODING_TQ2_0: 256}
+GROUP_SIZES = {tensor_pb2.ENCODING_TQ1_0: 256, tensor_pb2.ENCODING_TQ2_0: 256}
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=tensor_pb2.Encoding.Name)

@@ -145,6 +145,16 @@ static void every_kind(void)
             }
 }
 
+/* A group length that the encoding holds. */
+static size_t any_length(const struct encoding_layout *layout, uint64_t *seed)
+{
+    const uint64_t random = check_random(seed);
+    if (layout->group_size)
+        return layout->group_size;
+    return layout->scales == SCALES_IN_BLOCK ? layout->block_elements * (1 + random % 4)
+                                             : 1 + random % 300;
+}
+
 static void every_encoding(void)
 {
     uint64_t seed = check_seed();
@@ -152,9 +162,9 @@ static void every_encoding(void)
         const struct encoding_layout *layout = encoding_layout(e);
         if (!layout->supported)
             continue;
-        const size_t len = layout->group_size ? layout->group_size : 128;
         for (unsigned kind = 0; kind < INPUT_KINDS; kind++)
             for (unsigned d = 0; d < 3; d++) {
+                const size_t len = any_length(layout, &seed);
                 const struct shape shape = {dtypes[d], e, 37, len, len, kind};
                 compare_ternarize(&shape, &seed);
             }
@@ -283,8 +293,7 @@ static void packed_verification(void)
     for (unsigned e = TRIT_ENCODING_INT8; e <= TRIT_ENCODING_HF_BITNET; e++) {
         const struct encoding_layout *layout = encoding_layout(e);
         for (size_t i = 0; layout->supported && i < 60; i++) {
-            const size_t len =
-                layout->group_size ? layout->group_size : 1 + check_random(&seed) % 300;
+            const size_t len = any_length(layout, &seed);
             const struct shape shape = {dtypes[i % 3], e,   5,
                                         len,           len, i % INPUT_NON_FINITE};
             packed_round(&shape, &seed);

@@ -105,6 +105,57 @@ static void unpacks(void)
     each(unpack_one);
 }
 
+/* Groups of several blocks: the codes of the blocks alone, and d in each of them. */
+static void repeats_scales(void)
+{
+    static const struct {
+        enum trit_encoding encoding;
+        size_t blocks;
+    } cases[] = {{TRIT_ENCODING_Q2_0, 2},
+                 {TRIT_ENCODING_PQ2_0, 3},
+                 {TRIT_ENCODING_PTQ1_0, 4},
+                 {TRIT_ENCODING_TQ2_0, 2}};
+    float in[1024];
+    for (size_t i = 0; i < 1024; i++)
+        in[i] = (float)((i * 7 + i / 64) % 23) - 11.0f;
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        const struct encoding_layout *layout = encoding_layout(cases[c].encoding);
+        const size_t bytes = layout->block_bytes;
+        uint8_t out[1024];
+        float scale, unpacked[1024];
+        int8_t codes[1024];
+        struct ternary_counts counts;
+        ternary_counts_init(&counts);
+        struct ternarize_job job = {
+            .dtype = TRIT_F32,
+            .count = 1,
+            .group_len = cases[c].blocks * layout->block_elements,
+            .divisor = cases[c].blocks * layout->block_elements,
+            .in = in,
+            .encoding = TRIT_ENCODING_INT8,
+            .out = codes,
+            .scales = &scale,
+        };
+        ternarize(kernels_select(NULL), &job, &counts);
+        job.encoding = cases[c].encoding;
+        job.out = out;
+        ternarize(kernels_select(NULL), &job, &counts);
+        const uint16_t d = f32_to_f16(scale);
+        uint64_t bad;
+        const struct unpack_job back = {.encoding = cases[c].encoding,
+                                        .dtype = TRIT_F32,
+                                        .count = 1,
+                                        .group_len = job.group_len,
+                                        .in = out,
+                                        .out = unpacked};
+        CHECK_EQ(unpack(kernels_select(NULL), &back, &bad), 0);
+        for (size_t i = 0; i < job.group_len; i++)
+            CHECK(unpacked[i] == (float)codes[i] * f16_to_f32(d));
+        for (size_t b = 0; b < cases[c].blocks; b++)
+            CHECK_MEM(out + b * bytes + layout->scale_at, &d, sizeof d);
+    }
+}
+
 /* Every byte of base 3 decodes to digits 0..2; 13 of them no encoder writes. */
 static void every_byte(void)
 {
@@ -153,6 +204,8 @@ int main(int argc, char **argv)
     static const struct check_case cases[] = {
         {"packing writes the blocks that gguf and the formats' text write", packs},
         {"their blocks unpack to codes times the stored scale", unpacks},
+        {"the blocks of a longer group hold its codes, and its scale each",
+         repeats_scales},
         {"every base-3 byte decodes by the formula and 243 of them are written",
          every_byte},
     };

@@ -118,7 +118,17 @@ static void bad_encodings(void)
     spec.out = TRIT_ENCODING_PQ2_0;
     spec.group_size = 64;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
-                  "options.group_size: 64, pq2_0 holds groups of 128 only");
+                  "options.group_size: 64 is no multiple of 128: a pq2_0 block of that "
+                  "many elements has one scale");
+    spec.out = TRIT_ENCODING_TQ2_0;
+    spec.group_size = 0;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+                  "options.group_size: 128 is no multiple of 256: a tq2_0 block of that "
+                  "many elements has one scale");
+    spec.out = TRIT_ENCODING_MLX_2BIT;
+    spec.group_size = 256;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+                  "options.group_size: 256, mlx_2bit holds groups of 128 only");
     spec = matrix(2, 200);
     spec.out = TRIT_ENCODING_PQ2_0;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
@@ -183,6 +193,36 @@ static void packed_bytes(void)
     CHECK(plan_init(&plan, &spec, NULL) == 0);
     CHECK_EQ(plan.out_bytes, 4096ull * 4096);
     CHECK_EQ(plan.out_scale_bytes, 4096ull * 32 * 4);
+}
+
+/* Group sizes, and the rows they come in. */
+static void groups_of_several_blocks(void)
+{
+    static const struct {
+        enum trit_encoding encoding;
+        uint32_t group_size;
+        uint64_t row_len, row_bytes;
+    } cases[] = {{TRIT_ENCODING_Q2_0, 128, 256, 4 * 18},
+                 {TRIT_ENCODING_Q2_0, 192, 256, 4 * 18},
+                 {TRIT_ENCODING_Q2_0, 128, 64, 18},
+                 {TRIT_ENCODING_PQ2_0, 256, 384, 3 * 34},
+                 {TRIT_ENCODING_PTQ1_0, 256, 256, 2 * 28},
+                 {TRIT_ENCODING_TQ1_0, 65536, 512, 2 * 54},
+                 {TRIT_ENCODING_TQ2_0, 512, 1024, 4 * 66}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct plan_spec spec = matrix(5, cases[i].row_len);
+        struct plan plan;
+
+        spec.group_size = cases[i].group_size;
+        spec.out = cases[i].encoding;
+        CHECK(plan_init(&plan, &spec, NULL) == 0);
+        CHECK_EQ(plan.out_bytes, 5 * cases[i].row_bytes);
+        spec.in = cases[i].encoding;
+        spec.out = TRIT_ENCODING_DENSE;
+        CHECK(plan_init(&plan, &spec, NULL) == 0);
+        CHECK_EQ(plan.in_bytes, 5 * cases[i].row_bytes);
+    }
 }
 
 static void huge_tensors_are_planned(void)
@@ -325,7 +365,7 @@ static struct plan_spec random_spec(uint64_t *random)
     spec.in = (enum trit_encoding)(check_random(random) % 2);
     spec.out = (enum trit_encoding)(check_random(random) % 2);
     if (check_random(random) % 4 == 0) {
-        spec.group_size = 128;
+        spec.group_size = 128 * (1 + (uint32_t)(check_random(random) % 3));
         spec.shape[spec.rank - 1] = 128 * (1 + spec.shape[spec.rank - 1] / 64);
         if (check_random(random) % 2)
             spec.in = TRIT_ENCODING_PQ2_0;
@@ -372,6 +412,8 @@ int main(int argc, char **argv)
         {"group size 0 means 128, and a short group pads or not as asked",
          zero_means_default},
         {"packed tensors have the bytes of their blocks and scales", packed_bytes},
+        {"a group may span several blocks that hold its scale each",
+         groups_of_several_blocks},
         {"a tensor of 4 EiB is planned without overflow", huge_tensors_are_planned},
         {"one group of the largest size fits a tile, and short rows share one",
          largest_groups_fit_a_tile},
