@@ -39,6 +39,17 @@ def test_embeddings_do_what_the_mlx_embeddings_do(layers, name):
     close(logits, case["logits"])
 
 
+def test_the_gradients_of_an_embedding_are_those_of_its_logits(layers, name, random):
+    weight = golden("embedding_50_192")["weight"]
+    x, g = normal(random, 2, 7, 192), normal(random, 2, 7, 50)
+    load(layers, name, weight, kind=EMBEDDING)
+    grads = layers.Backward(name=name, x=ref.tensor(x), grad_output=ref.tensor(g))
+    close(array(grads.grad_input), g.astype(np.float64) @ ternary(weight))
+    close(array(grads.grad_weight),
+          np.einsum("abo,abi->oi", g.astype(np.float64), x.astype(np.float64)))
+    assert not grads.HasField("grad_bias")
+
+
 # ---- products ------------------------------------------------------------------------
 
 

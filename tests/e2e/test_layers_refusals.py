@@ -1,10 +1,12 @@
 """Each kind of wrong request to the Layers service, and what it is told."""
+import grpc
 import numpy as np
 import pytest
 
 import reference as ref
 from held import (EMBEDDING, EXHAUSTED, F32, INVALID, LATENTS, NOT_FOUND, PRECONDITION, array,
                   load, normal, spec)
+from test_layers_load import load_messages, load_stream
 from tritd import refused, tensor_pb2
 
 from trit.v1 import layers_pb2
@@ -85,7 +87,14 @@ def test_latents_that_were_not_kept_cannot_be_had(layers, name, random):
     refused(lambda: layers.Get(name=name, part=LATENTS), PRECONDITION, "keep_latents")
 
 
+@pytest.mark.parametrize("shape", [[2], [1, 2, 64], [2, 64, 1], [64, 2]], ids=str)
+def test_load_refuses_a_weight_of_the_shape(layers, name, shape):
+    refused(lambda: layers.Load(spec=spec(name, 2, 64), weight=tensor(shape)), INVALID,
+            "weight.shape", f"rank {len(shape)}")
+
+
 XS = {
+    "rank 9": (tensor([1] * 8 + [64]), ["x.shape", 8]),
     "another last axis": (tensor([3, 63]), ["x.shape", 63, 64]),
     "rank 0": (tensor([], count=4), ["x.shape", "rank 0"]),
     "an axis of 0": (tensor([0, 64]), ["x.shape", 0]),
@@ -148,6 +157,25 @@ def test_unknown_names_are_not_found(layers, name):
                  lambda: layers.Backward(name=name, x=tensor([1]), grad_output=tensor([1]))):
         refused(call, NOT_FOUND, name)
     assert not layers.Verify(prefix=name).reports
+
+
+def test_an_empty_name_is_refused(layers):
+    x = tensor([1, 64])
+    for call in (lambda: layers.Get(), lambda: layers.Delete(), lambda: layers.Embed(ids=[0]),
+                 lambda: layers.Forward(x=x), lambda: layers.AsLinear(x=x),
+                 lambda: layers.Backward(x=x, grad_output=x), lambda: layers.Create(),
+                 lambda: layers.Load(weight=x)):
+        refused(call, INVALID, "name", "empty")
+
+
+def test_a_name_that_is_taken_already_exists_to_all_that_make_layers(layers, name):
+    load(layers, name, ROWS)
+    before = layers.Get(name=name)
+    for call in (lambda: layers.Create(spec=spec(name, 2, 64)),
+                 lambda: load(layers, name, -ROWS),
+                 lambda: load_stream(layers, load_messages(name, -ROWS, 512))):
+        refused(call, grpc.StatusCode.ALREADY_EXISTS, "spec.name", name)
+    assert layers.Get(name=name) == before
 
 
 def test_get_refuses_what_it_cannot_give(layers, name):
