@@ -321,9 +321,11 @@ $(O)/tests/bench/%: $(O)/tests/bench/%.o $(LINK_lib)
 	@$(CC) -o $@ $< -Wl,--start-group $(LINK_lib) -Wl,--end-group $(LDFLAGS_ALL) $(LIBS_ALL_lib)
 
 .PHONY: bench
-bench: bins $(BENCHES) $(O)/tests/bench/kernels_peer $(STUBS) $(PYMLX)/stamp ## measure; writes build/bench.json
+bench: bins $(BENCHES) $(O)/tests/bench/kernels_peer $(STUBS) $(PYMLX)/stamp $(BUILD)/deps/bench ## measure; writes build/bench.json
 	@$(PYMLX)/bin/pip install -q gguf
-	@TRIT_O=$(abspath $(O)) TRIT_STUBS=$(abspath $(BUILD)/stubs) $(BUILD)/venv/bin/python \
+	@CC='$(CC)' $(PYMLX)/bin/python tests/bench/ggml.py $(BUILD)/bench-peers/libggml.so
+	@TRIT_O=$(abspath $(O)) TRIT_STUBS=$(abspath $(BUILD)/stubs) \
+	  GGML_CPU_LIBRARY=$(abspath $(BUILD))/bench-peers/libggml.so $(BUILD)/venv/bin/python \
 	  tests/bench/bench.py $(BUILD)/bench.json $(PYMLX)/bin/python $(BENCHES)
 
 FUZZERS := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/*/fuzz_*.c))

@@ -19,6 +19,7 @@ from tritd import Daemon  # noqa: E402
 
 STREAM_MIB = int(os.environ.get("BENCH_STREAM_MIB", 4096))
 PEAK_MIB_MAX = 128
+VERDICTS = {True: "holds", False: "MISSED", None: "not measured"}
 
 
 def entry(measure, figure, unit, goal=None, holds=None, against=None):
@@ -64,9 +65,10 @@ def rpc(program, folder):
 
 def table(entries):
     for e in entries:
-        goal = "" if e["goal"] is None else f"  goal {e['goal']}: {'holds' if e['holds'] else 'MISSED'}"
+        goal = "" if e["goal"] is None else f"  goal {e['goal']}: {VERDICTS[e['holds']]}"
         against = "" if e["against"] is None else f"  against {e['against']}"
-        print(f"  {e['measure']:<64} {e['figure']:>12} {e['unit']}{goal}{against}")
+        figure = "-" if e["figure"] is None else e["figure"]
+        print(f"  {e['measure']:<64} {figure:>12} {e['unit']}{goal}{against}")
 
 
 def main():

@@ -4,9 +4,10 @@
  *   bench_linear OUT [ISA]    appends JSON lines {measure, figure, unit, goal, holds,
  *                             against}
  *
- * Both libraries are looked for at run time, nothing is linked: libopenblas.so.0, and
- * libggml-cpu.so or what GGML_CPU_LIBRARY names. Where one is missing a line says so. */
-#include <dlfcn.h>
+ * ggml multiplies the same rows and activations, quantized by its own functions; that
+ * its answer is ours but for the rounding of both is checked. Where a library cannot be
+ * had a line says so. */
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -17,6 +18,9 @@
 #include <unistd.h>
 
 #include "kernels/linear.h"
+#include "tests/bench/linear_peers.h"
+
+#define GGML_APART_MAX 0.02
 
 enum {
     ROUNDS = 15,
@@ -26,21 +30,9 @@ enum {
     BATCH = 64,
     MEASURES_MAX = 32,
     SAMPLE_NS_MIN = 10000000,
-    TQ2_BYTES = 66,  /* ggml's block_tq2_0: 256 codes, an f16 scale */
-    Q8K_BYTES = 292, /* block_q8_K: an f32 scale, 256 int8, 16 sums of 16 bits */
-    GGML_ELEMENTS = 256,
 };
 
 /* ---- what is measured ---- */
-
-typedef void gemv_fn(int order, int transpose, int rows, int columns, float alpha,
-                     const float *a, int lda, const float *x, int incx, float beta,
-                     float *y, int incy);
-typedef void gemm_fn(int order, int transpose_a, int transpose_b, int m, int n, int k,
-                     float alpha, const float *a, int lda, const float *b, int ldb,
-                     float beta, float *c, int ldc);
-typedef void ggml_dot_fn(int n, float *sum, size_t bs, const void *x, size_t bx,
-                         const void *y, size_t by, int count);
 
 struct bench {
     struct linear_matrix matrix;
@@ -49,10 +41,7 @@ struct bench {
     int32_t *sums;
     float absmax[BATCH];
     uint8_t *tq2, *q8k;
-    gemv_fn *gemv;
-    gemm_fn *gemm;
-    void (*blas_threads)(int);
-    ggml_dot_fn *ggml_dot;
+    struct linear_peers peers;
     FILE *out;
 };
 
@@ -105,14 +94,15 @@ static void to_weight(const struct part *part)
 static void blas_gemv(const struct part *part)
 {
     const struct bench *b = part->bench;
-    b->gemv(101, 111, ROWS, COLUMNS, 1.0f, b->dense, COLUMNS, b->x, 1, 0.0f, b->y, 1);
+    b->peers.gemv(101, 111, ROWS, COLUMNS, 1.0f, b->dense, COLUMNS, b->x, 1, 0.0f, b->y,
+                  1);
 }
 
 static void blas_gemm(const struct part *part)
 {
     const struct bench *b = part->bench;
-    b->gemm(101, 111, 112, (int)part->batch, ROWS, COLUMNS, 1.0f, b->x, COLUMNS, b->dense,
-            COLUMNS, 0.0f, b->y, ROWS);
+    b->peers.gemm(101, 111, 112, (int)part->batch, ROWS, COLUMNS, 1.0f, b->x, COLUMNS,
+                  b->dense, COLUMNS, 0.0f, b->y, ROWS);
 }
 
 static void ggml(const struct part *part)
@@ -120,7 +110,8 @@ static void ggml(const struct part *part)
     const struct bench *b = part->bench;
     const size_t row_bytes = (size_t)COLUMNS / GGML_ELEMENTS * TQ2_BYTES;
     for (uint64_t row = part->first; row < part->first + part->count; row++)
-        b->ggml_dot(COLUMNS, &b->y[row], 0, b->tq2 + row * row_bytes, 0, b->q8k, 0, 1);
+        b->peers.ggml_dot(COLUMNS, &b->y[row], 0, b->tq2 + row * row_bytes, 0, b->q8k, 0,
+                          1);
 }
 
 /* ---- threads ---- */
@@ -188,7 +179,7 @@ static double sample(struct helper *helper, const struct measure *measure,
 {
     size_t repeats = 1;
     if (measure->blas)
-        bench->blas_threads(measure->threads);
+        bench->peers.blas_threads(measure->threads);
     run_once(helper, measure, bench, 1);
     for (;;) {
         const int64_t begin = now_ns();
@@ -234,12 +225,12 @@ static const struct measure *find(const struct list *list, const char *name)
 static void fill_list(struct list *list, const struct bench *bench, const char *only)
 {
     static const char *const isas[] = {"avx512", "avx2", "neon"};
-    if (bench->gemv) {
+    if (bench->peers.gemv) {
         add(list, "sgemv", blas_gemv, NULL, 1, 1)->blas = true;
         add(list, "sgemm", blas_gemm, NULL, BATCH, 1)->blas = true;
         add(list, "sgemm", blas_gemm, NULL, BATCH, 2)->blas = true;
     }
-    if (bench->ggml_dot)
+    if (bench->peers.ggml_dot)
         add(list, "ggml TQ2_0 . Q8_K", ggml, NULL, 1, 1);
     for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
         const struct kernels *kernels = kernels_select(isas[i]);
@@ -367,40 +358,42 @@ static void fill(struct bench *bench, const struct kernels *kernels)
         linear_quantize(kernels, &bench->matrix, bench->x + b * COLUMNS,
                         bench->q + b * linear_quantized(COLUMNS),
                         bench->sums + b * groups, &bench->absmax[b]);
-    bench->tq2 = map(weights / GGML_ELEMENTS * TQ2_BYTES);
+}
+
+/* The same weights and activations as ggml has them. */
+static void fill_ggml(struct bench *bench)
+{
+    const size_t row_bytes = (size_t)COLUMNS / GGML_ELEMENTS * TQ2_BYTES;
+
+    bench->tq2 = map(ROWS * row_bytes);
     bench->q8k = map((size_t)COLUMNS / GGML_ELEMENTS * Q8K_BYTES);
+    for (size_t row = 0; row < ROWS; row++)
+        bench->peers.ggml_weights(bench->dense + row * COLUMNS,
+                                  bench->tq2 + row * row_bytes, COLUMNS);
+    bench->peers.ggml_activations(bench->x, bench->q8k, COLUMNS);
 }
 
-static void missing(const struct bench *bench, const char *library)
+/* What is compared must be the same product: the answers differ by what int8
+ * activations and f16 scales lose, some thousandths. */
+static bool same_product(const struct bench *bench, const struct kernels *kernels)
 {
-    fprintf(bench->out,
-            "{\"measure\": \"%s is not on this machine\", \"figure\": 0, \"unit\": \"\", "
-            "\"goal\": null, \"holds\": null, \"against\": null}\n",
-            library);
-}
+    const struct part part = {bench, kernels, 1, 0, ROWS};
+    float *theirs = malloc(ROWS * sizeof *theirs);
+    double apart = 0, all = 0;
 
-/* A data pointer made a function's, as POSIX allows. */
-static void look_up(void *library, const char *name, void *function)
-{
-    void *at = library ? dlsym(library, name) : NULL;
-    memcpy(function, &at, sizeof at);
-}
-
-static void find_libraries(struct bench *bench)
-{
-    void *blas = dlopen("libopenblas.so.0", RTLD_NOW);
-    look_up(blas, "cblas_sgemv", &bench->gemv);
-    look_up(blas, "cblas_sgemm", &bench->gemm);
-    look_up(blas, "openblas_set_num_threads", &bench->blas_threads);
-    if (!bench->gemv || !bench->gemm || !bench->blas_threads) {
-        bench->gemv = NULL;
-        missing(bench, "OpenBLAS");
+    if (!theirs)
+        return false;
+    ggml(&part);
+    memcpy(theirs, bench->y, ROWS * sizeof *theirs);
+    int8(&part);
+    for (size_t row = 0; row < ROWS; row++) {
+        apart += pow((double)theirs[row] - (double)bench->y[row], 2);
+        all += pow((double)bench->y[row], 2);
     }
-    const char *named = getenv("GGML_CPU_LIBRARY");
-    void *ggml_cpu = dlopen(named ? named : "libggml-cpu.so", RTLD_NOW);
-    look_up(ggml_cpu, "ggml_vec_dot_tq2_0_q8_K", &bench->ggml_dot);
-    if (!bench->ggml_dot)
-        missing(bench, "ggml");
+    free(theirs);
+    fprintf(stderr, "bench_linear: ggml's product is %.1e apart from ours\n",
+            sqrt(apart / all));
+    return sqrt(apart / all) < GGML_APART_MAX;
 }
 
 int main(int argc, char **argv)
@@ -419,8 +412,14 @@ int main(int argc, char **argv)
         perror(argv[1]);
         return 1;
     }
-    find_libraries(&bench); /* OpenBLAS starts its threads, before this one is pinned */
+    peers_find(&bench.peers,
+               bench.out); /* OpenBLAS starts its threads, before this one is pinned */
     fill(&bench, kernels_select(NULL));
+    if (bench.peers.ggml_dot) {
+        fill_ggml(&bench);
+        if (!same_product(&bench, kernels_select(NULL)))
+            return 1;
+    }
     fill_list(&list, &bench, argc == 3 ? argv[2] : NULL);
     pthread_barrier_init(&helper.start, NULL, 2);
     pthread_barrier_init(&helper.done, NULL, 2);
