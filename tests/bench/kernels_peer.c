@@ -1,7 +1,10 @@
 /* What kernels_peers.py sets beside NumPy and its kin: a file's f32 projected on one
- * pinned thread, into the same output each round; prints the median seconds.
+ * pinned thread, into the same output each round.
  *
- *   kernels_peer FILE ENCODING */
+ *   kernels_peer FILE ENCODING
+ *
+ * Projects once and says "ready"; then once more for each line on standard input, and
+ * prints the seconds. */
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +14,7 @@
 
 #include "kernels/kernels.h"
 
-enum { ROUNDS = 9, BYTES = 64 << 20 };
+enum { BYTES = 64 << 20, LINE_BYTES = 8 };
 
 static void *map(size_t bytes)
 {
@@ -31,10 +34,13 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static int ascending(const void *a, const void *b)
+static double project_once(const struct ternarize_job *job)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    struct ternary_counts counts;
+    ternary_counts_init(&counts);
+    const double begin = seconds();
+    ternarize(kernels_select(NULL), job, &counts);
+    return seconds() - begin;
 }
 
 int main(int argc, char **argv)
@@ -55,29 +61,27 @@ int main(int argc, char **argv)
     fclose(file);
     const struct encoding_layout *layout = encoding_layout(encoding);
     const size_t group = layout->scales == SCALES_IN_BLOCK ? layout->block_elements : 128;
-    double times[ROUNDS];
+    const struct ternarize_job job = {
+        .dtype = TRIT_F32,
+        .count = BYTES / 4 / group,
+        .group_len = group,
+        .divisor = group,
+        .in = in,
+        .encoding = encoding,
+        .out = out,
+        .scales = scales,
+        .stream_stores = true,
+    };
     struct kernels_env env;
+    char line[LINE_BYTES];
     kernels_enter(&env);
-    for (int i = 0; i < ROUNDS; i++) {
-        struct ternary_counts counts;
-        ternary_counts_init(&counts);
-        const struct ternarize_job job = {
-            .dtype = TRIT_F32,
-            .count = BYTES / 4 / group,
-            .group_len = group,
-            .divisor = group,
-            .in = in,
-            .encoding = encoding,
-            .out = out,
-            .scales = scales,
-            .stream_stores = true,
-        };
-        const double begin = seconds();
-        ternarize(kernels_select(NULL), &job, &counts);
-        times[i] = seconds() - begin;
+    project_once(&job);
+    puts("ready");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        printf("%.9f\n", project_once(&job));
+        fflush(stdout);
     }
     kernels_leave(&env);
-    qsort(times, ROUNDS, sizeof times[0], ascending);
-    printf("%.9f\n", times[ROUNDS / 2]);
     return 0;
 }

@@ -1,94 +1,95 @@
-"""The kernels beside what people use today: one tensor of 64 MiB, one process set-up.
+"""The kernels beside what people use today: one tensor of 64 MiB of f32.
 
     kernels_peers.py OUT KERNELS_PEER     appends JSON lines {measure, figure, unit, goal, holds, against}
 
-KERNELS_PEER is kernels_peer, which projects a file's f32 on one pinned thread and prints
-seconds. Peers are imported where they can be had: NumPy, mlx and gguf from this
-Python's environment (pip install numpy 'mlx[cpu]' gguf), torch from here or from Debian's
-python3 (python3-torch). What cannot be had is said, not skipped in silence.
+Everybody is a process that has the tensor in memory and has projected it once: ours
+(KERNELS_PEER, one pinned thread) and the peers (peer.py). They take turns, round after
+round, so that what the machine does besides falls on all of them; medians are compared.
+NumPy, MLX and gguf-py are those of this Python's environment, PyTorch this one's or that
+of Debian's python3. What cannot be had is said, not skipped in silence.
 """
 import json
+import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 ROUNDS = 9
-GROUP = 128
+SLOW_ROUNDS = 3
 ELEMENTS = 16 << 20
-
-TORCH = """
-import sys, time
-import torch
-torch.set_num_threads(2)
-w = torch.frombuffer(bytearray(open(sys.argv[1], "rb").read()), dtype=torch.float32)
-def project():
-    g = w.reshape(-1, 128)
-    s = g.abs().mean(dim=1, keepdim=True)
-    s = torch.where(s == 0, torch.ones_like(s), s)
-    return torch.clamp(torch.round(g / s), -1, 1) * s
-times = []
-for _ in range(%d):
-    begin = time.perf_counter()
-    project()
-    times.append(time.perf_counter() - begin)
-print(sorted(times)[len(times) // 2])
-""" % ROUNDS
+PEER = str(pathlib.Path(__file__).with_name("peer.py"))
+# name, how peer.py calls it, what of ours does the same, goal, rounds
+PEERS = [("NumPy", "numpy", "dense", 15, ROUNDS),
+         ("PyTorch, 2 threads", "torch", "dense", 10, ROUNDS),
+         ("MLX", "mlx", "dense", 10, ROUNDS),
+         ("gguf-py TQ2_0", "gguf", "tq2_0", 100, SLOW_ROUNDS)]
 
 
-def median(run):
-    times = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - begin)
-    return sorted(times)[ROUNDS // 2]
+class Missing(Exception):
+    """A peer that cannot be had here; why."""
 
 
-def numpy_seconds(w):
-    import numpy as np
+class Contestant:
+    """A process that projects when told to."""
 
-    def project():
-        g = w.reshape(-1, GROUP)
-        s = np.abs(g).mean(axis=1, keepdims=True)
-        s = np.where(s == 0, np.float32(1), s)
-        return np.clip(np.rint(g / s), -1, 1) * s
-    return median(project)
+    def __init__(self, *command):
+        self.seconds = []
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=subprocess.PIPE, text=True)
+        if self._process.stdout.readline() != "ready\n":
+            said = self._process.communicate()[1].strip().splitlines()
+            raise Missing(said[-1] if said else f"left with {self._process.returncode}")
 
+    def turn(self):
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self.seconds.append(float(self._process.stdout.readline()))
 
-def mlx_seconds(w):
-    import mlx.core as mx
-    mx.set_default_device(mx.cpu)
-    x = mx.array(w)
+    def median(self):
+        return statistics.median(self.seconds)
 
-    def project():
-        g = x.reshape(-1, GROUP)
-        s = mx.mean(mx.abs(g), axis=-1, keepdims=True)
-        s = mx.where(s == 0, mx.ones_like(s), s)
-        mx.eval(mx.clip(mx.round(g / s), -1, 1) * s)
-    return median(project)
-
-
-def gguf_seconds(w):
-    from gguf import GGMLQuantizationType
-    from gguf.quants import quantize
-    rows = w.reshape(-1, 4096)
-    begin = time.perf_counter()
-    quantize(rows, GGMLQuantizationType.TQ2_0)
-    return time.perf_counter() - begin
+    def leave(self):
+        self._process.communicate()
 
 
-def torch_seconds(path):
-    for python in (sys.executable, "/usr/bin/python3"):
-        done = subprocess.run([python, "-c", TORCH, path], capture_output=True, text=True)
-        if done.returncode == 0:
-            return float(done.stdout)
-    raise ImportError("no torch here and no python3-torch")
+def peer(key, path):
+    pythons = [sys.executable, "/usr/bin/python3"] if key == "torch" else [sys.executable]
+    for python in pythons[:-1]:
+        try:
+            return Contestant(python, PEER, key, path)
+        except Missing:
+            pass
+    return Contestant(pythons[-1], PEER, key, path)
 
 
-def ours_seconds(program, path, encoding):
-    done = subprocess.run([program, path, encoding], capture_output=True, text=True, check=True)
-    return float(done.stdout)
+def entries(program, path):
+    """One for each peer."""
+    ours = {encoding: Contestant(program, path, encoding) for encoding in ("dense", "tq2_0")}
+    present, missing = {}, {}
+    for name, key, *_ in PEERS:
+        try:
+            present[name] = peer(key, path)
+        except Missing as why:
+            missing[name] = str(why)
+    for done in range(ROUNDS):
+        for contestant in ours.values():
+            contestant.turn()
+        for name, _, _, _, rounds in PEERS:
+            if name in present and done < rounds:
+                present[name].turn()
+    for contestant in [*ours.values(), *present.values()]:
+        contestant.leave()
+    for name, _, encoding, goal, rounds in PEERS:
+        entry = dict(measure=f"64 MiB f32, one thread, against {name}", figure=None,
+                     unit="times as fast", goal=f">= {goal}", holds=None,
+                     against=f"{name}: not to be had here ({missing.get(name)})")
+        if name in present:
+            theirs, our = present[name].median(), ours[encoding].median()
+            entry.update(figure=round(theirs / our, 1), holds=theirs / our >= goal,
+                         against=f"{name} {theirs * 1000:.0f} ms, ours {our * 1000:.2f} ms, "
+                                 f"medians of {rounds} and {ROUNDS} rounds")
+        yield entry
 
 
 def main():
@@ -98,22 +99,9 @@ def main():
     with tempfile.NamedTemporaryFile() as file, open(out, "a") as lines:
         w.tofile(file)
         file.flush()
-        dense = ours_seconds(program, file.name, "dense")
-        packed = ours_seconds(program, file.name, "tq2_0")
-        peers = [("NumPy", numpy_seconds, w, dense, 15), ("PyTorch, 2 threads", torch_seconds,
-                  file.name, dense, 10), ("MLX", mlx_seconds, w, dense, 10),
-                 ("gguf-py TQ2_0", gguf_seconds, w, packed, 100)]
-        for name, run, argument, ours, goal in peers:
-            entry = dict(measure=f"64 MiB f32, one thread, against {name}", figure=None,
-                         unit="times as fast", goal=f">= {goal}", holds=None, against=name)
-            try:
-                seconds = run(argument)
-                entry["figure"] = round(seconds / ours, 1)
-                entry["holds"] = seconds / ours >= goal
-                entry["against"] = f"{name} {seconds * 1000:.0f} ms, ours {ours * 1000:.2f} ms"
-            except ImportError as error:
-                entry["against"] = f"{name}: not to be had here ({error})"
+        for entry in entries(program, file.name):
             lines.write(json.dumps(entry) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
