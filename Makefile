@@ -321,8 +321,9 @@ $(O)/tests/bench/%: $(O)/tests/bench/%.o $(LINK_lib)
 	@$(CC) -o $@ $< -Wl,--start-group $(LINK_lib) -Wl,--end-group $(LDFLAGS_ALL) $(LIBS_ALL_lib)
 
 .PHONY: bench
-bench: bins $(BENCHES) $(O)/tests/bench/kernels_peer $(STUBS) $(PYMLX)/stamp $(BUILD)/deps/bench ## measure; writes build/bench.json
+bench: bins $(BENCHES) $(O)/tests/bench/kernels_peer $(STUBS) wheel $(PYMLX)/stamp $(BUILD)/deps/bench ## measure; writes build/bench.json
 	@$(PYMLX)/bin/pip install -q gguf
+	@$(PYMLX)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	@CC='$(CC)' $(PYMLX)/bin/python tests/bench/ggml.py $(BUILD)/bench-peers/libggml.so
 	@TRIT_O=$(abspath $(O)) TRIT_STUBS=$(abspath $(BUILD)/stubs) \
 	  GGML_CPU_LIBRARY=$(abspath $(BUILD))/bench-peers/libggml.so $(BUILD)/venv/bin/python \

@@ -4,8 +4,8 @@
 
 bench_kernels and bench_linear append JSON lines to the file they are given;
 bench_rpc prints them and is given the address of a daemon of its own;
-kernels_peers.py runs under PEERS_PYTHON, which has what it compares with. A line
-has measure, figure and unit, and where there is a goal also goal, holds and against.
+kernels_peers.py and bench_project.py run under PEERS_PYTHON, which has what they
+compare with and the package trit. A line has measure, figure and unit, and where there is a goal also goal, holds and against.
 """
 import json
 import os
@@ -49,6 +49,13 @@ def peers(python, program, folder):
     return appended(folder, python, str(here / "kernels_peers.py"), program)
 
 
+def project(python):
+    here = pathlib.Path(__file__).resolve().parents[1] / "python"
+    done = subprocess.run([python, str(here / "bench_project.py")], check=True,
+                          stdout=subprocess.PIPE, text=True)
+    return lines(done.stdout)
+
+
 def rpc(program, folder):
     daemon = Daemon(folder)
     try:
@@ -76,6 +83,7 @@ def main():
     runs = [(rpc if program.endswith("rpc") else kernels, program) for program in programs]
     peer = str(pathlib.Path(programs[0]).parent / "kernels_peer")
     runs.append((lambda program, folder: peers(python, program, folder), peer))
+    runs.append((lambda program, folder: project(program), python))
     entries = []
     for run, program in runs:
         with tempfile.TemporaryDirectory() as folder:
