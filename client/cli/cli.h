@@ -22,14 +22,21 @@ struct command {
     uint64_t options;      /* those it takes: bits OPTION_BIT(id) */
     size_t arguments_min, arguments_max;
     enum exit_code (*run)(const struct options *options);
+    /* A group: its commands, called "GROUP NAME", and then NULL. Of the rest it has
+     * only name and summary. */
+    const struct command *const *commands;
 };
 
-extern const struct command cmd_project, cmd_verify, cmd_inspect, cmd_reports, cmd_ping;
+extern const struct command cmd_project, cmd_verify, cmd_inspect, cmd_reports, cmd_layers,
+    cmd_ping;
 
 /* Writes "trit: ..." and a newline to standard error, escaped for a terminal.
  * Returns `code`, so that a failing command ends with `return complain(...)`. */
 enum exit_code complain(enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The same of a call: "trit: NOT_FOUND: ...", FAILED. */
+enum exit_code complain_of_call(const struct trit_error *error);
 
 /* A client for --server and --timeout; complains and returns NULL on failure. */
 struct trit_client *cli_connect(const struct options *options);

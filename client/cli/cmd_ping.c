@@ -38,7 +38,7 @@ static enum exit_code run_ping(const struct options *options)
     ms = (double)(clock_monotonic_ns() - start) / 1e6;
     trit_close(client);
     if (status != TRIT_OK)
-        return complain(FAILED, "%s: %s", trit_status_name(status), error.message);
+        return complain_of_call(&error);
     return show(options, serving, ms);
 }
 

@@ -122,7 +122,6 @@ static enum exit_code run_reports(const struct options *options)
     struct trit_client *client;
     struct trit_error error;
     enum exit_code code;
-    enum trit_status status;
 
     if (option_given(options, OPTION_STEP) &&
         (options->given &
@@ -139,8 +138,8 @@ static enum exit_code run_reports(const struct options *options)
         listing.grid = listing_grid();
     if (!listing.reports && !listing.grid)
         code = complain(FAILED, "out of memory");
-    else if ((status = fetch(client, options, &listing, &error)) != TRIT_OK)
-        code = complain(FAILED, "%s: %s", trit_status_name(status), error.message);
+    else if (fetch(client, options, &listing, &error) != TRIT_OK)
+        code = complain_of_call(&error);
     else
         code = show_listing(&listing);
     grid_destroy(listing.grid);

@@ -13,13 +13,10 @@
 #include "client/cli/escape.h"
 
 static const struct command *const commands[] = {
-    &cmd_project, &cmd_verify, &cmd_inspect, &cmd_reports, &cmd_ping,
+    &cmd_project, &cmd_verify, &cmd_inspect, &cmd_reports, &cmd_layers, &cmd_ping, NULL,
 };
 
-enum {
-    COMMANDS = sizeof(commands) / sizeof(commands[0]),
-    COMPLAINT_BYTES = 2048,
-};
+enum { COMPLAINT_BYTES = 2048 };
 
 enum exit_code complain(enum exit_code code, const char *format, ...)
 {
@@ -32,6 +29,11 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
     escape_text(escaped, sizeof(escaped), raw);
     fprintf(stderr, "trit: %s\n", escaped);
     return code;
+}
+
+enum exit_code complain_of_call(const struct trit_error *error)
+{
+    return complain(FAILED, "%s: %s", trit_status_name(error->status), error->message);
 }
 
 struct trit_client *cli_connect(const struct options *options)
@@ -56,18 +58,53 @@ enum exit_code print_json(json_t *json, enum exit_code code)
     return code;
 }
 
+/* A command of a group is called by the last word of its name. */
+static const char *word_of(const struct command *command)
+{
+    const char *space = strrchr(command->name, ' ');
+
+    return space ? space + 1 : command->name;
+}
+
+static const struct command *find_command(const struct command *const *among,
+                                          const char *word)
+{
+    while (*among && strcmp(word_of(*among), word) != 0)
+        among++;
+    return *among;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+           strcmp(word, "help") == 0;
+}
+
+static void print_commands(const struct command *const *among, FILE *out)
+{
+    for (; *among; among++)
+        fprintf(out, "  %-9s %s\n", word_of(*among), (*among)->summary);
+}
+
 static void print_help(FILE *out)
 {
     fputs("usage: trit COMMAND [ARGUMENT...]\n\n"
           "Ternarizes and validates neural-network weights with a tritd daemon.\n\n",
           out);
-    for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+    print_commands(commands, out);
     fputs("\n`trit COMMAND --help` says more; `trit --version` names the version.\n"
           "TRITD_ADDRESS or --server names the daemon: host:port or unix:/path.\n"
           "Exit codes: 0 success, 1 not ternary or a mismatch, 2 usage, 3 a call or a\n"
           "file failed.\n",
           out);
+}
+
+static void print_group_help(const struct command *group, FILE *out)
+{
+    fprintf(out, "usage: trit %s COMMAND [ARGUMENT...]\n\n%s\n\n", group->name,
+            group->summary);
+    print_commands(group->commands, out);
+    fprintf(out, "\n`trit %s COMMAND --help` says more.\n", group->name);
 }
 
 static void print_command_help(const struct command *command)
@@ -99,16 +136,31 @@ static enum exit_code run_command(const struct command *command, int argc,
     return command->run(&options);
 }
 
+static enum exit_code run_group(const struct command *group, int argc, char *const *argv)
+{
+    const struct command *command;
+
+    if (argc == 0 || is_help(argv[0])) {
+        print_group_help(group, argc == 0 ? stderr : stdout);
+        return argc == 0 ? USAGE : DONE;
+    }
+    command = find_command(group->commands, argv[0]);
+    if (!command)
+        return complain(USAGE, "%s: unknown command '%.64s' (try trit %s --help)",
+                        group->name, argv[0], group->name);
+    return run_command(command, argc - 1, argv + 1);
+}
+
 static enum exit_code run(int argc, char *const *argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
+    const struct command *command;
 
     if (!name) {
         print_help(stderr);
         return USAGE;
     }
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
-        strcmp(name, "help") == 0) {
+    if (is_help(name)) {
         print_help(stdout);
         return DONE;
     }
@@ -116,10 +168,10 @@ static enum exit_code run(int argc, char *const *argv)
         printf("trit %s\n", trit_version());
         return DONE;
     }
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return run_command(commands[i], argc - 2, argv + 2);
-    return complain(USAGE, "unknown command '%.64s' (try trit --help)", name);
+    command = find_command(commands, name);
+    if (!command)
+        return complain(USAGE, "unknown command '%.64s' (try trit --help)", name);
+    return (command->commands ? run_group : run_command)(command, argc - 2, argv + 2);
 }
 
 /* Output that did not arrive is a failure; a reader that left (`| head`) knows. */

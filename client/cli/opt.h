@@ -17,7 +17,6 @@ enum {
 };
 
 enum option_id {
-    OPTION_HELP,
     OPTION_OUTPUT,
     OPTION_ENCODING,
     OPTION_GROUP_SIZE,
@@ -34,10 +33,21 @@ enum option_id {
     OPTION_FROM,
     OPTION_TO,
     OPTION_LATEST,
+    OPTION_TENSOR,
+    OPTION_BIAS_TENSOR,
+    OPTION_KIND,
+    OPTION_IN_FEATURES,
+    OPTION_OUT_FEATURES,
+    OPTION_BIAS,
+    OPTION_SEED,
+    OPTION_KEEP_LATENTS,
+    OPTION_PART,
+    OPTION_DTYPE,
     OPTION_SERVICE,
     OPTION_SERVER,
     OPTION_TIMEOUT,
     OPTION_JSON,
+    OPTION_HELP, /* the last */
 };
 
 #define OPTION_BIT(id) (UINT64_C(1) << (id))
@@ -61,6 +71,11 @@ struct options {
     float tolerance;
     const char *run;
     uint64_t step, step_from, step_to;
+    const char *tensor, *bias_tensor;
+    enum trit_layer_kind kind;
+    uint64_t in_features, out_features, seed;
+    enum trit_layer_part part;
+    enum trit_dtype dtype;
     const char *service;
     const char *server;  /* NULL: TRITD_ADDRESS, else the default */
     uint64_t timeout_ms; /* 0 = none */

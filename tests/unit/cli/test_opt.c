@@ -120,6 +120,12 @@ static void refuses_by_name_and_value(void)
     REFUSED("'1s' is not a number of seconds", "--timeout", "1s");
     REFUSED("'' is not a name of 1", "--run", "");
     REFUSED("'maybe' is not ternary or latent", "--mode", "maybe");
+    REFUSED("'conv' is not linear or embedding", "--kind", "conv");
+    REFUSED("'spec' is not ternary or latents", "--part", "spec");
+    REFUSED("'i8' is not one of f32, f16, bf16", "--dtype", "i8");
+    REFUSED("'18446744073709551616' is not", "--seed", "18446744073709551616");
+    REFUSED("'-1' is not a whole number", "--in-features", "-1");
+    REFUSED("--bias takes no value", "--bias=x");
     REFUSED("unexpected argument 'e'", "a", "b", "c", "d", "e");
 }
 

@@ -1,0 +1,200 @@
+/* trit layers get: a layer's spec on the terminal, or its weights in a file, where
+ * `trit verify` reads them as it reads what `trit project` wrote. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/cli/held.h"
+#include "client/cli/layers.h"
+#include "client/cli/record.h"
+#include "files/writer.h"
+#include "kernels/kernels.h"
+
+enum { BESIDE_NAME_BYTES = TRIT_NAME_BYTES_MAX + sizeof(".scales") };
+
+struct getting {
+    const struct options *options;
+    struct trit_layer layer;
+    struct tensor_table table; /* weights, scales, bias: those that there are */
+    struct writer *writer;
+    struct failure failure;
+};
+
+/* ---- the file
+ * -------------------------------------------------------------------------- */
+
+static int add_beside(struct getting *get, const char *suffix, struct tensor_entry *entry)
+{
+    char name[BESIDE_NAME_BYTES];
+
+    snprintf(name, sizeof(name), "%s%s", get->layer.spec.name, suffix);
+    entry->name = name;
+    return table_add(&get->table, entry, &get->failure);
+}
+
+static int add_bias(struct getting *get)
+{
+    struct tensor_entry bias = {.type = element_type_of(TRIT_F32),
+                                .rank = 1,
+                                .shape = {get->layer.spec.out_features}};
+
+    return get->layer.bias.data ? add_beside(get, ".bias", &bias) : 0;
+}
+
+/* Notes how the ternary weights are encoded; latents need no note. */
+static int add_record(struct getting *get, const struct tensor_entry *dense)
+{
+    struct record record;
+    int result;
+
+    if (get->options->part == TRIT_LAYER_LATENTS)
+        return 0;
+    result = record_init(&record, get->layer.encoding, get->layer.spec.group_size,
+                         TRIT_PARTIAL_PADDED, &get->failure);
+    if (result == 0)
+        result = record_add(&record, dense, &get->failure);
+    if (result == 0)
+        result = record_write(&record, &get->table, &get->failure);
+    record_fini(&record);
+    return result;
+}
+
+static int plan_file(struct getting *get)
+{
+    const struct trit_layer *layer = &get->layer;
+    bool is_dense = layer->encoding == TRIT_ENCODING_DENSE;
+    struct tensor_entry dense = {
+        .name = layer->spec.name,
+        .type = element_type_of(is_dense ? layer->weight.dtype : TRIT_F32),
+        .rank = 2,
+        .shape = {layer->spec.out_features, layer->spec.in_features}};
+    struct encoded_form form;
+
+    if (encoded_form(layer->encoding, layer->spec.group_size, &dense, &form,
+                     &get->failure) != 0)
+        return -1;
+    form.data.name = dense.name;
+    if (table_add(&get->table, &form.data, &get->failure) != 0 ||
+        (form.scales.type && add_beside(get, ".scales", &form.scales) != 0) ||
+        add_bias(get) != 0)
+        return -1;
+    return add_record(get, &dense);
+}
+
+static int put_next(struct getting *get, size_t *index, const void *data, uint64_t bytes)
+{
+    return data ? writer_put(get->writer, (*index)++, data, bytes, &get->failure) : 0;
+}
+
+static int write_file(struct getting *get)
+{
+    const struct trit_layer *layer = &get->layer;
+    size_t index = 0;
+
+    if (plan_file(get) != 0 || writer_create(&get->writer, get->options->output,
+                                             &get->table, &get->failure) != 0)
+        return -1;
+    if (put_next(get, &index, layer->weight.data, layer->weight.bytes) != 0 ||
+        put_next(get, &index, layer->scales, layer->scale_bytes) != 0 ||
+        put_next(get, &index, layer->bias.data, layer->bias.bytes) != 0)
+        return -1;
+    return writer_commit(get->writer, &get->failure);
+}
+
+/* ---- what is shown
+ * ------------------------------------------------------------------------ */
+
+/* Seeds are of 64 bits, more than JSON's integers hold everywhere: decimal text. */
+static json_t *layer_json(const struct getting *get)
+{
+    json_t *json = held_json(&get->layer.spec);
+    char seed[24];
+
+    snprintf(seed, sizeof(seed), "%" PRIu64, get->layer.seed);
+    if ((get->layer.has_seed &&
+         json_object_set_new(json, "seed", json_string(seed)) != 0) ||
+        (get->options->output &&
+         (json_object_set_new(json, "output", json_string(get->options->output)) != 0 ||
+          json_object_set_new(json, "encoding",
+                              json_string(encoding_name(get->layer.encoding))) != 0))) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+static enum exit_code show(const struct getting *get)
+{
+    if (option_given(get->options, OPTION_JSON))
+        return print_json(layer_json(get), DONE);
+    return held_show(get->options, get->options->output ? "wrote" : "layer",
+                     &get->layer.spec);
+}
+
+/* ---- the command
+ * -------------------------------------------------------------------------- */
+
+static enum exit_code get_layer(struct getting *get)
+{
+    const struct options *options = get->options;
+    const struct trit_layer_get_options call = {.part = options->output ? options->part
+                                                                        : TRIT_LAYER_SPEC,
+                                                .encoding = options->encoding,
+                                                .dtype = options->dtype};
+    struct trit_client *client = cli_connect(options);
+    struct trit_error error;
+    enum trit_status status;
+
+    if (!client)
+        return FAILED;
+    status = trit_layer_get(client, options->arguments[0], &call, &get->layer, &error);
+    trit_close(client);
+    return status == TRIT_OK ? DONE : complain_of_call(&error);
+}
+
+static enum exit_code check_usage(const struct options *options)
+{
+    const uint64_t of_weights =
+        OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_PART) | OPTION_BIT(OPTION_DTYPE);
+
+    if (!options->output && (options->given & of_weights))
+        return complain(USAGE, "layers get: weights need -o FILE to go to");
+    if (options->part == TRIT_LAYER_LATENTS &&
+        (options->given & (OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_DTYPE))))
+        return complain(USAGE, "layers get: latents come as they are, without --encoding "
+                               "and --dtype");
+    return DONE;
+}
+
+static enum exit_code run_get(const struct options *options)
+{
+    struct getting get = {.options = options};
+    enum exit_code code = check_usage(options);
+
+    table_init(&get.table);
+    if (code == DONE)
+        code = get_layer(&get);
+    if (code == DONE && options->output && write_file(&get) != 0)
+        code = complain(FAILED, "%s: %s", options->output, get.failure.message);
+    if (code == DONE)
+        code = show(&get);
+    writer_destroy(get.writer);
+    table_fini(&get.table);
+    trit_layer_free(&get.layer);
+    return code;
+}
+
+const struct command cmd_layers_get = {
+    .name = "layers get",
+    .arguments = "NAME [-o FILE [--encoding E | --part latents]]",
+    .summary = "show a layer, or write its weights to a file",
+    .details =
+        "The tensor is called as the layer; scales and the bias, where there are, are\n"
+        "NAME.scales and NAME.bias. Without -o the layer is only shown.",
+    .options = HELD_OPTIONS | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_ENCODING) |
+               OPTION_BIT(OPTION_PART) | OPTION_BIT(OPTION_DTYPE),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_get,
+};

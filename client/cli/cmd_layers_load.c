@@ -1,0 +1,131 @@
+/* trit layers load: a tensor of a file becomes a layer of the daemon. */
+#include <stdlib.h>
+
+#include "client/cli/held.h"
+#include "client/cli/layers.h"
+#include "client/cli/progress.h"
+
+struct loading {
+    const struct options *options;
+    struct reader *reader;
+    struct trit_client *client;
+    struct trit_layer_spec spec;
+    void *weight, *bias; /* malloc'ed; bias NULL without one */
+    struct trit_tensor weight_tensor, bias_tensor;
+    struct failure failure;
+};
+
+static int read_tensor(struct loading *load, const struct tensor_entry *entry,
+                       void **data, struct trit_tensor *tensor)
+{
+    if (load_tensor(load->reader, entry, data, &load->failure) != 0)
+        return -1;
+    *tensor = (struct trit_tensor){.dtype = entry->type->dtype,
+                                   .rank = entry->rank,
+                                   .data = *data,
+                                   .bytes = entry->bytes};
+    for (uint32_t axis = 0; axis < entry->rank; axis++)
+        tensor->shape[axis] = entry->shape[axis];
+    return 0;
+}
+
+static const struct tensor_entry *find(struct loading *load, const char *name)
+{
+    const struct tensor_entry *entry = table_find(reader_table(load->reader), name);
+
+    if (!entry)
+        fail(&load->failure, TRIT_NOT_FOUND, "tensor", "it has no tensor \"%s\"", name);
+    return entry;
+}
+
+/* --tensor, else the one called as the layer, else the only one. */
+static const struct tensor_entry *find_weight(struct loading *load)
+{
+    const struct tensor_table *table = reader_table(load->reader);
+
+    if (load->options->tensor)
+        return find(load, load->options->tensor);
+    if (table->count == 1)
+        return &table->entries[0];
+    return find(load, load->options->arguments[0]);
+}
+
+static int read_file(struct loading *load)
+{
+    const struct options *options = load->options;
+    const struct read_options read = {.void2_is_bf16 =
+                                          option_given(options, OPTION_NPY_BF16)};
+    const struct tensor_entry *weight, *bias;
+
+    if (reader_open(&load->reader, options->arguments[1], &read, &load->failure) != 0)
+        return -1;
+    weight = find_weight(load);
+    if (!weight)
+        return -1;
+    if (weight->rank != 2)
+        return fail(&load->failure, TRIT_INVALID_ARGUMENT, "tensor",
+                    "%s is of rank %u, a layer of 2", weight->name,
+                    (unsigned)weight->rank);
+    load->spec.out_features = weight->shape[0];
+    load->spec.in_features = weight->shape[1];
+    if (read_tensor(load, weight, &load->weight, &load->weight_tensor) != 0)
+        return -1;
+    load->spec.bias = options->bias_tensor != NULL;
+    if (!options->bias_tensor)
+        return 0;
+    bias = find(load, options->bias_tensor);
+    return bias ? read_tensor(load, bias, &load->bias, &load->bias_tensor) : -1;
+}
+
+static enum exit_code send(struct loading *load)
+{
+    struct progress progress;
+    const struct trit_call_options call = {.progress = progress_update,
+                                           .progress_arg = &progress};
+    struct trit_error error;
+    enum trit_status status;
+
+    load->client = cli_connect(load->options);
+    if (!load->client)
+        return FAILED;
+    progress_start(&progress, load->weight_tensor.bytes + load->bias_tensor.bytes);
+    progress_piece(&progress, load->spec.name);
+    status = trit_layer_load(load->client, &load->spec, &load->weight_tensor,
+                             load->spec.bias ? &load->bias_tensor : NULL, &call,
+                             &load->spec, &error);
+    progress_stop(&progress);
+    return status == TRIT_OK ? held_show(load->options, "loaded", &load->spec)
+                             : complain_of_call(&error);
+}
+
+static enum exit_code run_load(const struct options *options)
+{
+    struct loading load = {.options = options};
+    enum exit_code code;
+
+    if (held_spec(options, options->arguments[0], &load.spec) != 0)
+        return USAGE;
+    if (read_file(&load) != 0)
+        code = complain(FAILED, "%s: %s", options->arguments[1], load.failure.message);
+    else
+        code = send(&load);
+    trit_close(load.client);
+    reader_close(load.reader);
+    free(load.weight);
+    free(load.bias);
+    return code;
+}
+
+const struct command cmd_layers_load = {
+    .name = "layers load",
+    .arguments = "NAME FILE [--tensor TENSOR] [OPTION...]",
+    .summary = "make a layer of a tensor [out, in] of a safetensors or .npy file",
+    .details =
+        "The tensor holds latents of f32, f16 or bf16; the daemon ternarizes them.",
+    .options = HELD_OPTIONS | OPTION_BIT(OPTION_TENSOR) | OPTION_BIT(OPTION_BIAS_TENSOR) |
+               OPTION_BIT(OPTION_KIND) | OPTION_BIT(OPTION_GROUP_SIZE) |
+               OPTION_BIT(OPTION_KEEP_LATENTS) | OPTION_BIT(OPTION_NPY_BF16),
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .run = run_load,
+};

@@ -1,0 +1,273 @@
+/* The options of all commands and how their values are read. */
+#include "client/cli/opt_table.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "kernels/kernels.h"
+
+/* ---- values -------------------------------------------------------------- */
+
+/* Decimal digits and nothing else; strtoull alone takes signs and spaces. */
+static bool parse_number(const char *text, uint64_t max, uint64_t *number)
+{
+    uint64_t value = 0;
+
+    if (!*text)
+        return false;
+    for (; *text; text++)
+        if (*text < '0' || *text > '9' || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
+            return false;
+    if (value > max)
+        return false;
+    *number = value;
+    return true;
+}
+
+static bool parse_real(const char *text, double max, double *number)
+{
+    char *end;
+    double value;
+
+    errno = 0;
+    value = strtod(text, &end);
+    if (end == text || *end || errno || !isfinite(value) || value < 0 || value > max)
+        return false;
+    *number = value;
+    return true;
+}
+
+/* ---- one setter an option that has a value -------------------------------- */
+
+static bool set_output(struct options *options, const char *value)
+{
+    options->output = value;
+    return *value != '\0';
+}
+
+static bool set_encoding(struct options *options, const char *value)
+{
+    return encoding_by_name(value, &options->encoding);
+}
+
+static bool set_group_size(struct options *options, const char *value)
+{
+    uint64_t number;
+
+    if (!parse_number(value, GROUP_SIZE_MAX, &number) || number == 0)
+        return false;
+    options->group_size = (uint32_t)number;
+    return true;
+}
+
+static bool set_partial(struct options *options, const char *value)
+{
+    options->partial_group =
+        strcmp(value, "exact") == 0 ? TRIT_PARTIAL_EXACT : TRIT_PARTIAL_PADDED;
+    return strcmp(value, "exact") == 0 || strcmp(value, "padded") == 0;
+}
+
+static bool globs_add(struct globs *globs, const char *pattern)
+{
+    if (globs->count == GLOBS_MAX)
+        return false;
+    globs->patterns[globs->count++] = pattern;
+    return true;
+}
+
+static bool set_include(struct options *options, const char *value)
+{
+    return globs_add(&options->include, value);
+}
+
+static bool set_exclude(struct options *options, const char *value)
+{
+    return globs_add(&options->exclude, value);
+}
+
+static bool set_against(struct options *options, const char *value)
+{
+    options->against = value;
+    return *value != '\0';
+}
+
+static bool set_mode(struct options *options, const char *value)
+{
+    options->mode =
+        strcmp(value, "latent") == 0 ? TRIT_VERIFY_LATENT : TRIT_VERIFY_TERNARY;
+    return strcmp(value, "latent") == 0 || strcmp(value, "ternary") == 0;
+}
+
+static bool set_tolerance(struct options *options, const char *value)
+{
+    double number;
+
+    if (!parse_real(value, 1.0, &number))
+        return false;
+    options->tolerance = (float)number;
+    return true;
+}
+
+static bool set_run(struct options *options, const char *value)
+{
+    options->run = value;
+    return *value != '\0' && strlen(value) <= TRIT_NAME_BYTES_MAX;
+}
+
+static bool set_step(struct options *options, const char *value)
+{
+    return parse_number(value, INT64_MAX, &options->step);
+}
+
+static bool set_from(struct options *options, const char *value)
+{
+    return parse_number(value, INT64_MAX, &options->step_from);
+}
+
+static bool set_to(struct options *options, const char *value)
+{
+    return parse_number(value, INT64_MAX, &options->step_to);
+}
+
+static bool set_service(struct options *options, const char *value)
+{
+    options->service = value;
+    return true;
+}
+
+static bool set_server(struct options *options, const char *value)
+{
+    options->server = value;
+    return *value != '\0';
+}
+
+static bool set_timeout(struct options *options, const char *value)
+{
+    double seconds;
+
+    if (!parse_real(value, 1e9, &seconds))
+        return false;
+    /* A wish for less than a millisecond is still one for a deadline. */
+    options->timeout_ms = (uint64_t)ceil(seconds * 1000);
+    return true;
+}
+
+static bool set_tensor(struct options *options, const char *value)
+{
+    options->tensor = value;
+    return *value != '\0';
+}
+
+static bool set_bias_tensor(struct options *options, const char *value)
+{
+    options->bias_tensor = value;
+    return *value != '\0';
+}
+
+static bool set_kind(struct options *options, const char *value)
+{
+    options->kind =
+        strcmp(value, "embedding") == 0 ? TRIT_LAYER_EMBEDDING : TRIT_LAYER_LINEAR;
+    return strcmp(value, "embedding") == 0 || strcmp(value, "linear") == 0;
+}
+
+static bool set_in_features(struct options *options, const char *value)
+{
+    return parse_number(value, UINT64_MAX, &options->in_features);
+}
+
+static bool set_out_features(struct options *options, const char *value)
+{
+    return parse_number(value, UINT64_MAX, &options->out_features);
+}
+
+static bool set_seed(struct options *options, const char *value)
+{
+    return parse_number(value, UINT64_MAX, &options->seed);
+}
+
+static bool set_part(struct options *options, const char *value)
+{
+    options->part =
+        strcmp(value, "latents") == 0 ? TRIT_LAYER_LATENTS : TRIT_LAYER_TERNARY;
+    return strcmp(value, "latents") == 0 || strcmp(value, "ternary") == 0;
+}
+
+static bool set_dtype(struct options *options, const char *value)
+{
+    static const enum trit_dtype dtypes[] = {TRIT_F32, TRIT_F16, TRIT_BF16};
+
+    for (size_t i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); i++)
+        if (strcmp(dtype_name(dtypes[i]), value) == 0)
+            options->dtype = dtypes[i];
+    return options->dtype != TRIT_DTYPE_UNSPECIFIED;
+}
+
+/* ---- the table ------------------------------------------------------------- */
+
+const struct option_spec option_specs[OPTION_SPECS] = {
+    {OPTION_OUTPUT, "output", 'o', "FILE", set_output, "a file name",
+     "write the result here (.npy, or else safetensors)"},
+    {OPTION_ENCODING, "encoding", 'e', "NAME", set_encoding,
+     "one of dense, int8, pq2_0, q2_0, ptq1_0, tq1_0, tq2_0, mlx_2bit, i2_s, hf_bitnet",
+     "how ternary weights are laid out (default dense)"},
+    {OPTION_GROUP_SIZE, "group-size", 'g', "N", set_group_size,
+     "a whole number from 1 to 65536", "weights that share a scale (default 128)"},
+    {OPTION_PARTIAL, "partial", '\0', "HOW", set_partial, "padded or exact",
+     "a row's short last group: padded (default) or exact"},
+    {OPTION_INCLUDE, "include", 'i', "GLOB", set_include, "one of at most 64 patterns",
+     "only layers whose name matches; may be repeated"},
+    {OPTION_EXCLUDE, "exclude", 'x', "GLOB", set_exclude, "one of at most 64 patterns",
+     "no layer whose name matches; may be repeated"},
+    {OPTION_CONVOLUTIONS, "convolutions", '\0', NULL, NULL, NULL,
+     "tensors of rank 3 and 4 are layers too, as [out, in*kernel]"},
+    {OPTION_NPY_BF16, "npy-bf16", '\0', NULL, NULL, NULL,
+     "a .npy file's '|V2' elements are bf16"},
+    {OPTION_AGAINST, "against", 'a', "FILE", set_against, "a file name",
+     "the latents that it should be the projection of"},
+    {OPTION_MODE, "mode", '\0', "MODE", set_mode, "ternary or latent",
+     "ternary (default): it claims to be; latent: project it first"},
+    {OPTION_TOLERANCE, "tolerance", '\0', "T", set_tolerance, "a number from 0 to 1",
+     "largest |w/s - t| of a ternary weight (default 1e-5; 0: equal bits)"},
+    {OPTION_RUN, "run", 'r', "RUN", set_run, "a name of 1 to 255 bytes",
+     "the run that reports are filed under"},
+    {OPTION_STEP, "step", 's', "N", set_step, "a whole number from 0 to 2^63-1",
+     "training step of the reports (default 0)"},
+    {OPTION_FROM, "from", '\0', "N", set_from, "a whole number from 0 to 2^63-1",
+     "reports from this step on"},
+    {OPTION_TO, "to", '\0', "N", set_to, "a whole number from 0 to 2^63-1",
+     "reports up to this step, inclusive"},
+    {OPTION_LATEST, "latest", 'l', NULL, NULL, NULL,
+     "only the newest step of each layer"},
+    {OPTION_TENSOR, "tensor", '\0', "NAME", set_tensor, "a tensor's name",
+     "the weights (default: the tensor called as the layer, or the only one)"},
+    {OPTION_BIAS_TENSOR, "bias-tensor", '\0', "NAME", set_bias_tensor, "a tensor's name",
+     "the bias (default: none)"},
+    {OPTION_KIND, "kind", '\0', "KIND", set_kind, "linear or embedding",
+     "linear (default) or embedding"},
+    {OPTION_IN_FEATURES, "in-features", '\0', "N", set_in_features, "a whole number",
+     "numbers of a row; of an embedding, its dim"},
+    {OPTION_OUT_FEATURES, "out-features", '\0', "N", set_out_features, "a whole number",
+     "rows; of an embedding, its ids"},
+    {OPTION_BIAS, "bias", '\0', NULL, NULL, NULL, "with a bias, which is zero"},
+    {OPTION_SEED, "seed", '\0', "N", set_seed, "a whole number below 2^64",
+     "draws the latents (default 0)"},
+    {OPTION_KEEP_LATENTS, "keep-latents", '\0', NULL, NULL, NULL,
+     "keep the latents on the daemon's disk"},
+    {OPTION_PART, "part", '\0', "PART", set_part, "ternary or latents",
+     "ternary (default): the ternary weights; latents: the latents"},
+    {OPTION_DTYPE, "dtype", '\0', "TYPE", set_dtype, "one of f32, f16, bf16",
+     "of dense ternary weights (default f32)"},
+    {OPTION_SERVICE, "service", '\0', "NAME", set_service, "a name",
+     "ask for the health of one service"},
+    {OPTION_SERVER, "server", '\0', "ADDRESS", set_server, "an address",
+     "host:port or unix:/path (default TRITD_ADDRESS, else 127.0.0.1:6561)"},
+    {OPTION_TIMEOUT, "timeout", 't', "S", set_timeout, "a number of seconds",
+     "give up a call after so many seconds (default: never)"},
+    {OPTION_JSON, "json", 'j', NULL, NULL, NULL, "print JSON instead of a table"},
+    {OPTION_HELP, "help", 'h', NULL, NULL, NULL, "show this help"},
+};
