@@ -14,8 +14,12 @@ static bool take_bytes(pb_istream_t *in, size_t *count)
     return pb_read(in, NULL, *count);
 }
 
-int wire_page(const uint8_t *bytes, size_t count, wire_entry entry, void *arg,
-              char *token, size_t token_max, char error[CODEC_ERROR_BYTES])
+/* A page: entries as field 1, the token of the next page as field 2, in any order.
+ * `entry` gets the bytes of each message. */
+static int page(const uint8_t *bytes, size_t count,
+                int (*entry)(void *arg, const uint8_t *bytes, size_t count,
+                             char error[CODEC_ERROR_BYTES]),
+                void *arg, char *token, size_t token_max, char error[CODEC_ERROR_BYTES])
 {
     pb_istream_t in = pb_istream_from_buffer(bytes, count);
     size_t value_bytes;
@@ -71,8 +75,8 @@ int decode_reports_page(const uint8_t *bytes, size_t count,
 {
     struct reports_visit reports = {visit, arg};
     char found[PAGE_TOKEN_BYTES_MAX + 1];
-    if (wire_page(bytes, count, report_entry, &reports, found, PAGE_TOKEN_BYTES_MAX,
-                  error) != 0)
+    if (page(bytes, count, report_entry, &reports, found, PAGE_TOKEN_BYTES_MAX, error) !=
+        0)
         return -1;
     memcpy(token, found, sizeof found);
     return 0;
@@ -105,8 +109,7 @@ int decode_layers_page(const uint8_t *bytes, size_t count,
 {
     struct layers_visit layers = {visit, arg};
     char found[TRIT_NAME_BYTES_MAX + 1];
-    if (wire_page(bytes, count, layer_entry, &layers, found, TRIT_NAME_BYTES_MAX,
-                  error) != 0)
+    if (page(bytes, count, layer_entry, &layers, found, TRIT_NAME_BYTES_MAX, error) != 0)
         return -1;
     memcpy(token, found, sizeof found);
     return 0;

@@ -42,13 +42,6 @@ int wire_text(const char *name, const pb_byte_t *bytes, size_t size, size_t max,
 /* The reverse; returns the length. `capacity` is that of out. */
 pb_size_t wire_text_put(pb_byte_t *out, size_t capacity, const char *text);
 
-/* A page: entries as field 1, the token of the next page as field 2, in any order.
- * `entry` gets the bytes of each message. */
-typedef int (*wire_entry)(void *arg, const uint8_t *bytes, size_t count,
-                          char error[CODEC_ERROR_BYTES]);
-int wire_page(const uint8_t *bytes, size_t count, wire_entry entry, void *arg,
-              char *token, size_t token_max, char error[CODEC_ERROR_BYTES]);
-
 void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from);
 int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
                 char error[CODEC_ERROR_BYTES]);

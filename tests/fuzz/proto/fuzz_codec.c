@@ -1,51 +1,8 @@
-/* Every decoder: accepts or names what is wrong; what it accepts is encoded, and
- * decoded again gives the same bytes.
- *
- * Input: the decoder, then the small fields (a part) or the whole message. */
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
-
+/* Every decoder but those of Layers: accepts or names what is wrong (decoders.h). */
 #include <jansson.h>
 
-#include "proto/codec/codec.h"
+#include "decoders.h"
 #include "proto/report_json.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char error[CODEC_ERROR_BYTES];
-
-/* What a re-encoded message comes to. */
-struct encoded {
-    uint8_t bytes[4096];
-    size_t count;
-};
-
-/* Decodes `in` and encodes it again; false where it is refused. */
-typedef bool decoder(const struct scan_part *in, struct encoded *out);
-
-/* A decoder is right when a refusal has words. */
-static bool accepted(int result)
-{
-    assert(result == 0 || (result == -1 && error[0] != '\0'));
-    return result == 0;
-}
-
-static void strip_prefix(struct encoded *message, size_t bytes)
-{
-    assert(message->count >= bytes);
-    memmove(message->bytes, message->bytes + bytes, message->count - bytes);
-    message->count -= bytes;
-}
-
-/* Takes the tag and length of an enclosing message's only field off. */
-static void unwrap(struct encoded *message)
-{
-    size_t at = 1;
-    while (message->bytes[at] & 0x80)
-        at++;
-    strip_prefix(message, at + 1);
-}
 
 /* ---- requests ------------------------------------------------------------------- */
 
@@ -257,23 +214,7 @@ static decoder *const decoders[] = {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 1 || size > SCAN_PART_BYTES_MAX)
-        return 0;
-    decoder *decode = decoders[data[0] % (sizeof decoders / sizeof *decoders)];
-    struct scan_part in = {.bytes = malloc(size), .count = size - 1};
-    struct encoded first, second;
-    assert(in.bytes != NULL);
-    memcpy(in.bytes, data + 1, size - 1);
-    error[0] = '\0';
-    bool good = decode(&in, &first);
-    free(in.bytes);
-    if (!good)
-        return 0;
-    struct scan_part again = {.bytes = first.bytes, .count = first.count};
-    good = decode(&again, &second);
-    assert(good && first.count == second.count);
-    assert(memcmp(first.bytes, second.bytes, first.count) == 0);
-    return 0;
+    return fuzz_decoders(decoders, sizeof decoders / sizeof *decoders, data, size);
 }
 
 #include "replay.h"
