@@ -1,6 +1,8 @@
 """client.layers against the real daemon: NumPy, torch where it is, MLX where it is."""
 import asyncio
+import socket
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -341,6 +343,26 @@ def test_an_id_out_of_range_is_named(layers, name):
     for ids, words in [([1, 50], "50.*index 1"), ([[0], [-3]], "-3.*index 1")]:
         with pytest.raises(trit.InvalidArgument, match=words):
             layers.embed(name, ids)
+
+
+# Every method ends at its deadline, also where nobody answers.
+def test_every_call_has_a_deadline():
+    x = np.ones((1, 64), np.float32)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with trit.Client("127.0.0.1:%d" % listener.getsockname()[1]) as mute:
+            layers = mute.layers
+            for call in (partial(layers.create, "l", 64, 2), partial(layers.load, "l", x),
+                         partial(layers.forward, "l", x), partial(layers.backward, "l", x, x),
+                         partial(layers.forward_with_error, "l", x),
+                         partial(layers.embed, "l", [0]), partial(layers.as_linear, "l", x),
+                         partial(layers.get, "l"), layers.list, partial(layers.delete, "l"),
+                         layers.verify):
+                began = time.monotonic()
+                with pytest.raises(trit.DeadlineExceeded):
+                    call(timeout=0.05)
+                assert time.monotonic() - began < 5
 
 
 # ---- asyncio -------------------------------------------------------------------------
