@@ -64,6 +64,7 @@ struct encoding_layout {
     uint32_t group_size; /* the only group size it can hold; 0 = any, but where scales
                             stand in blocks a multiple of a block: each repeats d */
     uint32_t scale_at;   /* of d in a block, where it stands there */
+    uint32_t tail_bytes; /* after the last block: the tensor's scale in f32, zeros */
 };
 
 /* NULL for a number outside the enum. */

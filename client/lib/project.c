@@ -72,12 +72,9 @@ int project_unary(struct projecting *project, struct failure *failure)
 static uint32_t parts_of(const struct projecting *project)
 {
     const struct trit_client *client = project->call.client;
-    const struct encoding_layout *layout =
-        encoding_layout((enum trit_encoding)project->request.encoding);
     uint64_t parts = project->tensor->bytes / client->stream_bytes_min;
 
-    if (project->request.report != TRIT_REPORT_NONE || project->request.layer.present ||
-        layout->scales == SCALES_TENSOR)
+    if (project->request.report != TRIT_REPORT_NONE || project->request.layer.present)
         return 1;
     if (parts > client->connections)
         parts = client->connections;
@@ -91,7 +88,8 @@ static int project_run(struct projecting *project, struct failure *failure)
     uint32_t parts = parts_of(project);
     int rc;
 
-    if (project->tensor->bytes < project->call.client->stream_bytes_min)
+    if (project->tensor->bytes < project->call.client->stream_bytes_min ||
+        !encoding_streams((enum trit_encoding)project->request.encoding))
         return project_unary(project, failure);
     rc = project_stream(project, parts, failure);
     if (rc != 0 && parts > 1 && failure->status == TRIT_INVALID_ARGUMENT) {

@@ -126,7 +126,7 @@ static int scales_size(const struct encoding_layout *layout, const struct extent
     case SCALES_F16:
         return mul_overflows(groups, 2, bytes) ? -1 : 0;
     case SCALES_TENSOR:
-        *bytes = 4;
+        *bytes = layout->tail_bytes ? 0 : 4;
         return 0;
     }
     return -1;
@@ -138,23 +138,25 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
 {
     const struct encoding_layout *layout = encoding_layout(encoding);
     struct encoded_size found = {0, 0};
+    uint64_t row; /* of blocks */
 
     if (!layout)
         return invalid(failure, "options", "encoding", "%d is unknown", (int)encoding);
+    row = encoding_streams(encoding) ? extent->columns : extent->elements;
     if (!layout->supported)
         return fail(failure, TRIT_UNIMPLEMENTED, "options.encoding",
                     "options.encoding: %s (%d) is not in this build",
                     encoding_name(encoding), (int)encoding);
-    if (extent->columns % layout->block_elements != 0)
+    if (row % layout->block_elements != 0)
         return invalid(failure, "tensor", "shape",
                        "rows of %llu elements are no multiple of the %u of a %s block",
-                       (ull)extent->columns, layout->block_elements,
-                       encoding_name(encoding));
+                       (ull)row, layout->block_elements, encoding_name(encoding));
     if (layout->block_bytes == 0) {
         if (dense_bytes("tensor", dtype, extent, &found.data, failure) != 0)
             return -1;
     } else if (mul_overflows(extent->elements / layout->block_elements,
-                             layout->block_bytes, &found.data)) {
+                             layout->block_bytes, &found.data) ||
+               add_overflows(found.data, layout->tail_bytes, &found.data)) {
         return invalid(failure, "tensor", "shape", "bytes as %s overflow 64 bits",
                        encoding_name(encoding));
     }
@@ -163,6 +165,13 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
         return invalid(failure, "tensor", "shape", "scales overflow 64 bits");
     *size = found;
     return 0;
+}
+
+bool encoding_streams(enum trit_encoding encoding)
+{
+    const struct encoding_layout *layout = encoding_layout(encoding);
+
+    return !layout || layout->scales != SCALES_TENSOR;
 }
 
 int encoded_check(const char *name, const struct trit_tensor *tensor,

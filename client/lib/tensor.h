@@ -31,6 +31,9 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
                  const struct extent *extent, uint32_t group_size,
                  struct encoded_size *size, struct failure *failure);
 
+/* Whether a tensor may come in pieces: not where one scale is that of all of it. */
+bool encoding_streams(enum trit_encoding encoding);
+
 /* Encoded bytes handed in: as many as the encoding takes, scales included. */
 int encoded_check(const char *name, const struct trit_tensor *tensor,
                   enum trit_encoding encoding, uint32_t group_size, uint64_t scale_bytes,

@@ -177,8 +177,10 @@ enum trit_status trit_verify(struct trit_client *client, const struct trit_tenso
     call_init(&verify.call, client, &verify.options->call, total);
     rc = verify_prepare(&verify, &failure);
     if (rc == 0)
-        rc = total < client->stream_bytes_min ? verify_unary(&verify, &failure)
-                                              : verify_stream(&verify, &failure);
+        rc = total < client->stream_bytes_min ||
+                     !encoding_streams(verify.options->encoding)
+                 ? verify_unary(&verify, &failure)
+                 : verify_stream(&verify, &failure);
     if (rc == 0)
         *report = verify.report;
     return client_answer(&failure, error);

@@ -22,6 +22,10 @@ enum {
     LAYER_FILE_NAME_BYTES_MAX = 255,
 };
 
+/* Weights of a tensor that has one scale: they are held whole; INVALID_ARGUMENT. Above
+ * 4 * STORE_CODES_PENDING_MAX its report is not filed; RESOURCE_EXHAUSTED. */
+enum { WHOLE_ELEMENTS_MAX = 1 << 28 };
+
 /* Weights of one layer: more than any machine holds, and below it no product
  * overflows; INVALID_ARGUMENT. */
 static const uint64_t layer_elements_max = (uint64_t)1 << 48;

@@ -68,6 +68,31 @@ static void advance(struct flow *flow, struct feed *feed)
     feed->tile = next == &flow->tiles ? NULL : LIST_OWNER(next, struct tile, link);
 }
 
+/* Room for the next byte. A tile is one block; what comes whole, however large, gets
+ * its memory as it comes. -1: no memory. */
+static int vessel_grow(struct blocks *blocks, const struct vessel *vessel)
+{
+    struct block *block = vessel->block, grown;
+    size_t size = block->bytes ? block->size * 2 : TILE_IN_BYTES_MAX;
+
+    if (*vessel->filled < block->size)
+        return 0;
+    if (blocks_get(blocks, size < vessel->bytes ? size : vessel->bytes, &grown) < 0)
+        return -1;
+    if (block->bytes)
+        memcpy(grown.bytes, block->bytes, *vessel->filled);
+    blocks_put(blocks, block);
+    *block = grown;
+    return 0;
+}
+
+static size_t vessel_room(const struct vessel *vessel)
+{
+    size_t size = vessel->block->size;
+
+    return (size < vessel->bytes ? size : vessel->bytes) - *vessel->filled;
+}
+
 int flow_feed(struct flow *flow, struct feed *feed, const uint8_t *bytes, size_t count)
 {
     struct call *call = flow->call;
@@ -81,10 +106,9 @@ int flow_feed(struct flow *flow, struct feed *feed, const uint8_t *bytes, size_t
 
         if (tile)
             vessel = vessel_of(flow, feed, tile);
-        if (!tile || (!vessel.block->bytes && blocks_get(call->rpc->config.blocks,
-                                                         vessel.bytes, vessel.block) < 0))
+        if (!tile || vessel_grow(call->rpc->config.blocks, &vessel) < 0)
             return memory_spent(call);
-        part = vessel.bytes - *vessel.filled;
+        part = vessel_room(&vessel);
         part = part < count ? part : count;
         memcpy(vessel.block->bytes + *vessel.filled, bytes, part);
         *vessel.filled += part;

@@ -224,13 +224,14 @@ static int plan_ternary(struct call *call, struct get *get)
 
     if (get->wire.dtype == TRIT_DTYPE_UNSPECIFIED)
         get->wire.dtype = TRIT_F32;
-    if (check_dtype(call, "dtype", get->wire.dtype) < 0 ||
-        plan_init(&get->plan, &plan, &call->failure) < 0)
+    if (check_dtype(call, "dtype", get->wire.dtype) < 0)
         return -1;
-    if (layout->scales == SCALES_TENSOR)
+    if (layout && layout->scales == SCALES_TENSOR)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "encoding",
                     "encoding: %s has one scale a tensor, the layer one a group",
                     encoding_name((enum trit_encoding)get->wire.encoding));
+    if (plan_init(&get->plan, &plan, &call->failure) < 0)
+        return -1;
     get->data_bytes = get->plan.out_bytes;
     if (get->wire.encoding == TRIT_ENCODING_DENSE)
         get->data_bytes =

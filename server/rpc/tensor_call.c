@@ -47,13 +47,6 @@ int check_enum(struct call *call, const char *field, const char *type, uint32_t 
                 (unsigned)value, type);
 }
 
-int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan)
-{
-    if (spec->group_size > GROUP_SIZE_MAX)
-        metric_limit(call->rpc->config.metrics, L_GROUP_SIZE);
-    return plan_init(plan, spec, &call->failure);
-}
-
 int tensor_call_layer(struct flow *flow, const struct wire_layer_ref *layer)
 {
     struct trit_report *report = &flow->record.put.report;

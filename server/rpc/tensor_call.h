@@ -55,7 +55,8 @@ void tensor_fini(struct call *call);
  * what precedes ':'. */
 int decode_failed(struct call *call, const char *path, const char *error);
 
-/* plan_init, counting what the bounds refuse. */
+/* plan_init, counting what the bounds refuse; a tensor with one scale is refused in a
+ * stream, and where its codes would be too much for the store at once. */
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan);
 
 /* Takes a request's layer into the record; harmless when absent. */

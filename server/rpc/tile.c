@@ -99,8 +99,12 @@ static void run_ternarize(struct tile *tile, const struct task *task,
 static const float *separate_scales(struct tile *tile, const struct task *task,
                                     const struct group_run *run)
 {
+    const struct encoding_layout *layout = encoding_layout(task->plan.spec.in);
     uint64_t first = tile->span.first_group + run->first_group;
 
+    if (layout->tail_bytes) /* a multiple of a block from an aligned beginning */
+        return (const float *)(const void *)(tile->in.bytes + tile->span.in_bytes -
+                                             layout->tail_bytes);
     if (!task->in_scales)
         return NULL;
     if (!tile->wide_scales)
@@ -189,6 +193,16 @@ static void narrow_scales(struct tile *tile)
     }
 }
 
+/* The tensor's scale after its codes. */
+static void write_tail(struct tile *tile, const struct task *task)
+{
+    size_t bytes = encoding_layout(task->plan.spec.out)->tail_bytes;
+    uint8_t *tail = tile->out.bytes + tile->span.out_bytes - bytes;
+
+    memset(tail, 0, bytes);
+    memcpy(tail, tile->scales, sizeof(*tile->scales));
+}
+
 void tile_run(struct tile *tile, const struct task *task)
 {
     uint64_t begin = clock_monotonic_ns(), at = 0;
@@ -212,6 +226,8 @@ void tile_run(struct tile *tile, const struct task *task)
     }
     if (scale_out_width(task) == 2)
         narrow_scales(tile);
+    if (task->plan.whole && task->op == TASK_TERNARIZE)
+        write_tail(tile, task);
     if (task->wants_crc && tile->out_bytes)
         tile->out_crc = crc32c(0, tile->out_bytes, (size_t)tile->span.out_bytes);
     if (task->wants_crc && tile->scales_out)

@@ -132,6 +132,7 @@ static int unary_task(struct call *call, struct flow *flow)
     if (decode_unary(call, &wire) < 0 ||
         decode_header(call, "tensor.", &parts[PART_TENSOR], &tensor) < 0 ||
         check_options(call, &wire, state->reference_seen) < 0 ||
+        (!state->reference_seen && tensor_call_layer(flow, &wire.layer) < 0) ||
         make_plan(call, &wire, &tensor, &plan) < 0)
         return -1;
     if (state->reference_seen) {
@@ -141,8 +142,6 @@ static int unary_task(struct call *call, struct flow *flow)
         flow_replan(flow, &plan);
         return 0;
     }
-    if (tensor_call_layer(flow, &wire.layer) < 0)
-        return -1;
     flow->task.plan = plan;
     make_task(call, flow, &wire);
     return 0;

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "kernels/kernels.h"
 
+enum { WHOLE_ALIGN = 128 /* elements of an I2_S block */ };
 enum { SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 22 + 3 };
 
 /* "[4096, 128]" */
@@ -63,13 +64,58 @@ static int check_dtype(const struct plan_spec *spec, struct failure *failure)
                 (int)spec->dtype, TRIT_F32, TRIT_F16, TRIT_BF16);
 }
 
+static bool has_one_scale(enum trit_encoding encoding)
+{
+    const struct encoding_layout *layout = encoding_layout(encoding);
+
+    return layout && layout->supported && layout->scales == SCALES_TENSOR;
+}
+
+bool plan_is_whole(const struct plan_spec *spec)
+{
+    return has_one_scale(spec->in) || (spec->has_out && has_one_scale(spec->out));
+}
+
+/* The flattened tensor is one row of one group. Its rows end with a byte of codes, so
+ * that its codes are those of its rows to whoever keeps them. */
+static int check_whole(struct plan *plan, struct failure *failure)
+{
+    struct plan_spec *spec = &plan->spec;
+    const char *name = encoding_name(has_one_scale(spec->in) ? spec->in : spec->out);
+    char text[SHAPE_TEXT_BYTES];
+
+    if (spec->group_size != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
+                    "options.group_size: %" PRIu32
+                    ", but %s has one scale for the whole tensor; leave it 0",
+                    spec->group_size, name);
+    if (plan->elements % WHOLE_ALIGN != 0 || plan->row_len % 4 != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                    "tensor.shape: %s has %" PRIu64 " elements in rows of %" PRIu64
+                    ", %s needs multiples of %d and 4",
+                    shape_text(spec, text), plan->elements, plan->row_len, name,
+                    WHOLE_ALIGN);
+    if (plan->elements > WHOLE_ELEMENTS_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                    "tensor.shape: %s has %" PRIu64
+                    " elements, one scale is found for up to %d",
+                    shape_text(spec, text), plan->elements, WHOLE_ELEMENTS_MAX);
+    plan->whole = true;
+    plan->rows = 1;
+    plan->row_len = plan->elements;
+    spec->group_size = (uint32_t)plan->elements;
+    return 0;
+}
+
 static int check_groups(struct plan *plan, struct failure *failure)
 {
     struct plan_spec *spec = &plan->spec;
 
+    if (plan_is_whole(spec) && check_whole(plan, failure) < 0)
+        return -1;
     if (spec->group_size == 0)
         spec->group_size = GROUP_SIZE_DEFAULT;
-    if (spec->group_size > GROUP_SIZE_MAX)
+    if (spec->group_size > GROUP_SIZE_MAX && !plan->whole)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
                     "options.group_size: %" PRIu32 " is above %d", spec->group_size,
                     GROUP_SIZE_MAX);
@@ -126,7 +172,8 @@ static int check_encoding(const struct plan *plan, enum trit_encoding encoding,
     return 0;
 }
 
-/* Bytes of the first `elements` elements, which end a block. `true` on overflow. */
+/* Bytes of the first `elements` elements, which end a block; what follows the last
+ * block belongs to it. `true` on overflow. */
 static bool encoded_overflows(const struct plan *plan, enum trit_encoding encoding,
                               uint64_t elements, uint64_t *bytes)
 {
@@ -134,7 +181,9 @@ static bool encoded_overflows(const struct plan *plan, enum trit_encoding encodi
 
     if (layout->block_bytes == 0)
         return mul_overflows(elements, dtype_bytes(plan->spec.dtype), bytes);
-    return mul_overflows(elements / layout->block_elements, layout->block_bytes, bytes);
+    return mul_overflows(elements / layout->block_elements, layout->block_bytes, bytes) ||
+           add_overflows(*bytes, elements == plan->elements ? layout->tail_bytes : 0,
+                         bytes);
 }
 
 static bool scales_overflow(const struct plan *plan, enum trit_encoding encoding,
@@ -197,6 +246,8 @@ static void cut_tiles(struct plan *plan)
     uint64_t bound = in / common_divisor(in, out) * out;
     uint64_t fit = TILE_ELEMENTS_MAX / longest;
 
+    if (plan->whole)
+        fit = bound = 1;
     if (fit > TILE_GROUPS_MAX)
         fit = TILE_GROUPS_MAX;
     assert(bound <= fit); /* blocks are small: 256 elements at most */

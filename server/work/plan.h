@@ -26,6 +26,7 @@ struct plan_spec {
 
 struct plan {
     struct plan_spec spec; /* group_size filled in */
+    bool whole; /* one scale for the tensor: it is one row, one group, one tile */
     uint64_t elements, rows, row_len;
     uint64_t groups, groups_per_row;
     uint32_t tail_len; /* last group of a row; group_size when full */
@@ -37,6 +38,10 @@ struct plan {
     uint64_t in_scale_bytes;  /* of the separate scales expected, or 0 */
     uint64_t out_scale_bytes; /* of the separate scales produced, or 0 */
 };
+
+/* Whether the tensor has one scale, in or out: then all of it is one group of at most
+ * WHOLE_ELEMENTS_MAX elements, and group_size must be 0. */
+bool plan_is_whole(const struct plan_spec *spec);
 
 /* Validates every field of the spec (overflow, rank 0, empty, dtype, encoding,
  * group size, row multiple of the block) and fills the plan. -1 with

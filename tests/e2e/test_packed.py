@@ -1,18 +1,20 @@
-"""Packed encodings whose groups span several blocks, against NumPy."""
+"""Packed encodings whose groups span several blocks, or all of them, against NumPy."""
 import grpc
 import numpy as np
 import pytest
 
 import reference as ref
+from held import load
 from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 F32 = tensor_pb2.DTYPE_F32
-Q2_0, PQ2_0, PTQ1_0, TQ1_0, TQ2_0, MLX_2BIT = (
+Q2_0, PQ2_0, PTQ1_0, TQ1_0, TQ2_0, MLX_2BIT, I2_S = (
     tensor_pb2.ENCODING_Q2_0, tensor_pb2.ENCODING_PQ2_0, tensor_pb2.ENCODING_PTQ1_0,
-    tensor_pb2.ENCODING_TQ1_0, tensor_pb2.ENCODING_TQ2_0, tensor_pb2.ENCODING_MLX_2BIT)
+    tensor_pb2.ENCODING_TQ1_0, tensor_pb2.ENCODING_TQ2_0, tensor_pb2.ENCODING_MLX_2BIT,
+    tensor_pb2.ENCODING_I2_S)
 
-# encoding, group size, columns: block elements, block bytes, where d stands in a block
+# encoding, group size, columns, block elements, block bytes, where d stands in a block
 LONGER = {"q2_0 in 128": (Q2_0, 128, 384, 64, 18, 0),
           "q2_0 in 128, a short last group": (Q2_0, 128, 320, 64, 18, 0),
           "pq2_0 in 256": (PQ2_0, 256, 512, 128, 34, 0),
@@ -70,3 +72,86 @@ def test_blocks_of_a_group_that_differ_in_scale_are_refused_by_verify(daemon, ra
 def test_a_group_that_blocks_do_not_fill_is_refused(daemon, encoding, group_size, words):
     refused(lambda: project(daemon, np.ones((2, 768), np.float32), encoding, group_size), INVALID,
             "group_size", *words)
+
+
+# ---- I2_S: one scale for the tensor ---------------------------------------------------
+
+
+def i2_s(codes, scale):
+    """128 elements in 32 bytes, byte p of p, 32+p, 64+p, 96+p, highest bits first."""
+    c = (codes.reshape(-1, 4, 32) + 1).astype(np.uint8)
+    packed = c[:, 0] << 6 | c[:, 1] << 4 | c[:, 2] << 2 | c[:, 3]
+    return packed.tobytes() + np.float32(scale).tobytes() + bytes(28)
+
+
+def fractions(random, *shape):
+    """Weights whose sum is exact in whatever order."""
+    return (random.integers(-4000, 4001, shape) / 1024).astype(np.float32)
+
+
+@pytest.mark.parametrize("dtype", [ref.F32, ref.F16, ref.BF16], ids=["f32", "f16", "bf16"])
+@pytest.mark.parametrize("shape", [(1, 128), (32, 4), (3, 5, 256), (1031, 1280)], ids=str)
+def test_i2_s_holds_the_flattened_tensor_and_its_one_scale(daemon, random, shape, dtype):
+    weight = ref.widen(ref.narrow(fractions(random, *shape), dtype), dtype).reshape(shape)
+    codes, scales = ref.project(weight.reshape(1, -1), weight.size)
+    packed = daemon.ternary.Project(ref.project_request(weight, dtype=dtype, encoding=I2_S),
+                                    timeout=CALL_SECONDS)
+    assert packed.data == i2_s(codes, scales[0, 0]) and not packed.scales
+    assert list(packed.shape) == list(shape) and packed.report.groups == 1
+    assert packed.report.group_size == weight.size and packed.report.is_ternary
+    report = verify(daemon, packed.data, shape, I2_S, 0, ref.tensor(weight, dtype))
+    assert report.is_ternary and report.digest == packed.report.digest
+    assert report.reference_mismatches == 0
+    dense = daemon.ternary.Unpack(ternary_pb2.UnpackRequest(
+        encoding=I2_S, dtype=F32, shape=shape, data=packed.data), timeout=CALL_SECONDS)
+    assert (np.frombuffer(dense.data, "<f4") == (codes * scales[0, 0]).ravel()).all()
+
+
+def test_i2_s_is_the_same_for_every_isa(start, random):
+    weight = random.standard_normal((700, 1024)).astype(np.float32)
+    replies = []
+    for words in (["--isa", "portable"], []):
+        own = start(*words, name="own" + "".join(words))
+        reply = own.ternary.Project(ref.project_request(weight, encoding=I2_S),
+                                    timeout=CALL_SECONDS)
+        replies.append((reply.data, reply.report.digest, reply.report.negatives,
+                        reply.report.near_threshold_fraction))
+        assert own.stop() == 0
+    assert replies[0] == replies[1]
+
+
+def test_i2_s_reports_are_filed_and_flips_counted(daemon, random, run):
+    weight = fractions(random, 64, 256)
+    for step in (1, 2):
+        report = daemon.ternary.Project(ref.project_request(
+            weight * (3 - 2 * step), encoding=I2_S, layer=tensor_pb2.LayerRef(
+                run=run, layer="l", step=step)), timeout=CALL_SECONDS).report
+    assert report.previous_step == 1 and report.flips == report.negatives + report.positives
+
+
+def test_i2_s_refuses_what_has_more_than_one_scale(daemon, layers, name, random):
+    weight = fractions(random, 2, 128)
+    refused(lambda: project(daemon, weight, I2_S, 128), INVALID, "options.group_size", 128, "i2_s")
+    refused(lambda: project(daemon, weight[:, :100], I2_S, 0), INVALID, "tensor.shape", 200, 128)
+    requests = ref.stream_requests(weight.tobytes(), weight.shape, 512, encoding=I2_S)
+    refused(lambda: list(daemon.ternary.ProjectStream(iter(requests), timeout=CALL_SECONDS)),
+            INVALID, "options.encoding", "i2_s", "unary")
+    start = ternary_pb2.VerifyStreamRequest(start=ternary_pb2.VerifyStart(
+        options=ternary_pb2.VerifyOptions(encoding=I2_S), dtype=F32, shape=weight.shape))
+    refused(lambda: list(daemon.ternary.VerifyStream(iter([start]), timeout=CALL_SECONDS)),
+            INVALID, "options.encoding", "i2_s", "unary")
+    load(layers, name, weight)
+    refused(lambda: layers.Get(name=name, encoding=I2_S), INVALID, "encoding", "i2_s", "one scale")
+
+
+def test_i2_s_of_a_nan_and_of_an_illegal_code_is_refused(daemon, random):
+    weight = fractions(random, 8, 128)
+    packed = bytearray(project(daemon, weight, I2_S, 0).data)
+    packed[40] |= 0xc0  # element 136
+    refused(lambda: daemon.ternary.Unpack(ternary_pb2.UnpackRequest(
+        encoding=I2_S, dtype=F32, shape=[8, 128], data=bytes(packed)), timeout=CALL_SECONDS),
+        INVALID, "data", 136)
+    report = verify(daemon, bytes(packed), [8, 128], I2_S, 0)
+    assert not report.is_ternary and 2 in report.sample_values
+    weight[3, 5] = np.nan
+    refused(lambda: project(daemon, weight, I2_S, 0), INVALID, 389)

@@ -127,19 +127,20 @@ def test_results_outlive_the_client(daemon, random):
 @pytest.mark.parametrize("encoding", [one for one in trit.Encoding])
 def test_encodings_unpack_and_verify(client, random, encoding):
     w = (random.standard_normal((8, 512)) * 0.02).astype(np.float32)
-    group_size = {trit.Encoding.Q2_0: 64, trit.Encoding.TQ1_0: 256,
-                  trit.Encoding.TQ2_0: 256}.get(encoding, 128)
+    group_size = {trit.Encoding.Q2_0: 64, trit.Encoding.TQ1_0: 256, trit.Encoding.TQ2_0: 256,
+                  trit.Encoding.I2_S: 0}.get(encoding, 128)
     try:
         packed = client.project(w, encoding=encoding, group_size=group_size)
     except trit.Unimplemented as missing:
         pytest.skip(str(missing))
     assert packed.encoding == encoding and packed.shape == w.shape
     back = client.unpack(packed)
-    codes, scales = local.codes_and_scales(w, group_size)
+    grouped = w if group_size else w.reshape(1, -1)  # all of it is one group
+    codes, scales = local.codes_and_scales(grouped, group_size or w.size)
     if encoding in (trit.Encoding.DENSE, trit.Encoding.INT8):
         assert bits(back + 0.0) == bits(local.project(w, group_size) + 0.0)
     else:
-        assert np.array_equal(np.sign(back), codes)
+        assert np.array_equal(np.sign(back), codes.reshape(w.shape))
         assert np.allclose(np.abs(back).max(axis=1), scales.max(axis=1), rtol=1e-3)
     report = client.verify(packed)
     assert report.is_ternary and report.max_round_error == 0

@@ -151,8 +151,8 @@ static size_t any_length(const struct encoding_layout *layout, uint64_t *seed)
     const uint64_t random = check_random(seed);
     if (layout->group_size)
         return layout->group_size;
-    return layout->scales == SCALES_IN_BLOCK ? layout->block_elements * (1 + random % 4)
-                                             : 1 + random % 300;
+    return layout->block_elements > 1 ? layout->block_elements * (1 + random % 4)
+                                      : 1 + random % 300;
 }
 
 static void every_encoding(void)

@@ -1,0 +1,183 @@
+/* Specs that are refused, with which status, field and sentence. */
+#include <string.h>
+
+#include "base/limits.h"
+#include "kernels/kernels.h"
+#include "tests/unit/work/specs.h"
+
+static void check_refused(const struct plan_spec *spec, enum trit_status status,
+                          const char *field, const char *message)
+{
+    struct plan plan, before;
+    struct failure failure = {0};
+
+    memset(&plan, 0x5a, sizeof(plan));
+    before = plan;
+    CHECK(plan_init(&plan, spec, &failure) == -1);
+    CHECK_EQ(failure.status, status);
+    CHECK_STR(failure.field, field);
+    CHECK_STR(failure.message, message);
+    CHECK_MEM(&plan, &before, sizeof(plan));
+}
+
+static void bad_shapes(void)
+{
+    struct plan_spec spec = spec_of(0, NULL);
+    const uint64_t big = 1ull << 32;
+
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: rank 0, at least 1 is needed");
+    spec.rank = 9;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: rank 9 is above 8");
+    spec = spec_of(3, (const uint64_t[]){big, big, 4});
+    check_refused(
+        &spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+        "tensor.shape: product of [4294967296, 4294967296, 4] overflows 64 bits");
+    spec = spec_of(3, (const uint64_t[]){big, 0, big});
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: [4294967296, 0, 4294967296] is an empty tensor, "
+                  "axis 1 is 0");
+    spec = spec_of(2, (const uint64_t[]){big, big / 4});
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: bytes of [4294967296, 1073741824] as dense overflow "
+                  "64 bits");
+}
+
+static void longest_shape_fits_its_message(void)
+{
+    struct plan_spec spec = {.dtype = TRIT_F32, .rank = TRIT_RANK_MAX};
+    struct failure failure = {0};
+    struct plan plan;
+
+    for (size_t i = 0; i < TRIT_RANK_MAX; i++)
+        spec.shape[i] = UINT64_MAX;
+    CHECK(plan_init(&plan, &spec, &failure) == -1);
+    CHECK(strstr(failure.message, "18446744073709551615] overflows") != NULL);
+}
+
+static void bad_dtypes(void)
+{
+    static const int dtypes[] = {0, TRIT_I8, TRIT_U8, 6, -1};
+
+    for (size_t i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); i++) {
+        struct plan_spec spec = matrix(2, 256);
+        struct failure failure = {0};
+        struct plan plan;
+
+        spec.dtype = (enum trit_dtype)dtypes[i];
+        CHECK(plan_init(&plan, &spec, &failure) == -1);
+        CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+        CHECK_STR(failure.field, "tensor.dtype");
+
+        /* Codes have no element type: nothing dense goes in or out. */
+        spec.in = TRIT_ENCODING_INT8;
+        spec.has_out = false;
+        CHECK(plan_init(&plan, &spec, NULL) == 0);
+        CHECK_EQ(plan.in_bytes, 512);
+    }
+}
+
+static void bad_groups(void)
+{
+    struct plan_spec spec = matrix(2, 256);
+
+    spec.group_size = GROUP_SIZE_MAX + 1;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+                  "options.group_size: 65537 is above 65536");
+    spec.group_size = 64;
+    spec.partial = (enum trit_partial_group)2;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.partial_group",
+                  "options.partial_group: 2 is neither padded (0) nor exact (1)");
+}
+
+static void bad_encodings(void)
+{
+    struct plan_spec spec = matrix(2, 256);
+
+    spec.out = (enum trit_encoding)77;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.encoding",
+                  "options.encoding: 77 is unknown");
+    spec.out = TRIT_ENCODING_PQ2_0;
+    spec.group_size = 64;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+                  "options.group_size: 64 is no multiple of 128: a pq2_0 block of that "
+                  "many elements has one scale");
+    spec.out = TRIT_ENCODING_TQ2_0;
+    spec.group_size = 0;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+                  "options.group_size: 128 is no multiple of 256: a tq2_0 block of that "
+                  "many elements has one scale");
+    spec.out = TRIT_ENCODING_MLX_2BIT;
+    spec.group_size = 256;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+                  "options.group_size: 256, mlx_2bit holds groups of 128 only");
+    spec = matrix(2, 200);
+    spec.out = TRIT_ENCODING_PQ2_0;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: rows of 200 elements are no multiple of the 128 of a "
+                  "pq2_0 block");
+    spec.out = TRIT_ENCODING_DENSE;
+    spec.in = TRIT_ENCODING_PQ2_0;
+    CHECK(plan_init(&(struct plan){0}, &spec, NULL) == -1);
+}
+
+static void bad_wholes(void)
+{
+    struct plan_spec spec = matrix(3, 100);
+
+    spec.out = TRIT_ENCODING_I2_S;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: [3, 100] has 300 elements in rows of 100, i2_s needs "
+                  "multiples of 128 and 4");
+    spec = matrix(128, 3);
+    spec.out = TRIT_ENCODING_I2_S;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: [128, 3] has 384 elements in rows of 3, i2_s needs "
+                  "multiples of 128 and 4");
+    spec = matrix(2, 128);
+    spec.out = TRIT_ENCODING_I2_S;
+    spec.group_size = 128;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+                  "options.group_size: 128, but i2_s has one scale for the whole tensor; "
+                  "leave it 0");
+    spec = matrix(WHOLE_ELEMENTS_MAX / 128 + 1, 128);
+    spec.out = TRIT_ENCODING_I2_S;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: [2097153, 128] has 268435584 elements, one scale is "
+                  "found for up to 268435456");
+}
+
+static void missing_encodings(void)
+{
+    for (int i = 0; encoding_layout((enum trit_encoding)i); i++) {
+        struct plan_spec spec = matrix(2, 256);
+        struct failure failure = {0};
+        struct plan plan;
+
+        spec.out = (enum trit_encoding)i;
+        if (encoding_layout(spec.out)->supported)
+            continue;
+        CHECK(plan_init(&plan, &spec, &failure) == -1);
+        CHECK_EQ(failure.status, TRIT_UNIMPLEMENTED);
+        CHECK_STR(failure.field, "options.encoding");
+        CHECK(strstr(failure.message, encoding_name(spec.out)) != NULL);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"a shape that overflows, is empty or has no rank is refused by name and value",
+         bad_shapes},
+        {"the longest shape fits its message", longest_shape_fits_its_message},
+        {"dense elements are f32, f16 or bf16; codes need no type", bad_dtypes},
+        {"a group size above the bound and an unknown partial group are refused",
+         bad_groups},
+        {"an encoding refuses groups and rows it cannot hold", bad_encodings},
+        {"a tensor with one scale refuses groups, odd rows and too many elements",
+         bad_wholes},
+        {"an encoding that is not built in is UNIMPLEMENTED", missing_encodings},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
