@@ -290,14 +290,14 @@ check-kernels: ## kernel checks, here and as aarch64
 # ---- Python ---------------------------------------------------------------------
 # The package is tested with Debian's PyTorch and NumPy 1.24, and with MLX and NumPy 2.
 PYTORCH := $(BUILD)/venv-torch
-$(PYTORCH)/stamp: $(BUILD)/deps/python
+$(PYTORCH)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
 	@$(PYTHON) -m venv --system-site-packages $(PYTORCH)
-	@$(PYTORCH)/bin/pip install -q pytest 'setuptools>=64' wheel 'cffi>=1.15'
+	@$(PYTORCH)/bin/pip install -q -r $<
 	@touch $@
 PYMLX := $(BUILD)/venv-mlx
-$(PYMLX)/stamp: $(BUILD)/deps/python
+$(PYMLX)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
 	@$(PYTHON) -m venv $(PYMLX)
-	@$(PYMLX)/bin/pip install -q 'mlx[cpu]' ml_dtypes 'numpy>=2' pytest 'setuptools>=64' wheel 'cffi>=1.15'
+	@$(PYMLX)/bin/pip install -q 'mlx[cpu]' ml_dtypes 'numpy>=2' -r $<
 	@touch $@
 
 .PHONY: wheel test-python demo-train

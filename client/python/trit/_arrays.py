@@ -103,7 +103,9 @@ def _view_mlx(array: Any, mx: Any) -> View:
 
 def view(array: Any, field: str) -> View:
     """Lends an array: NumPy, torch, mlx, or anything with DLPack or a buffer
-    (results are NumPy then)."""
+    (results are NumPy then). A view is what it is."""
+    if isinstance(array, View):
+        return array
     if isinstance(array, np.ndarray):
         return _view_numpy(array)
     torch = sys.modules.get("torch")

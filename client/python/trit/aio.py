@@ -8,14 +8,17 @@ import functools
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
+from . import checkpoint as whole
 from . import client as blocking
 from . import layers as held
 from . import reports as filed
+from ._safetensors import PathLike
+from .checkpoint import Contents, Projected, Source, Verified
 from .layers import Gradients, HeldLayer, LayerSpec, Product
 from .reports import Report
 from .types import Projection
 
-__all__ = ["Client", "Layers", "Reports"]
+__all__ = ["Checkpoint", "Client", "Layers", "Reports"]
 
 THREADS = 8
 
@@ -55,6 +58,27 @@ class Reports:
     async def latest(self, run: str = "", layer: str = "", **options: Any) -> List[Report]:
         """See trit.reports.Reports.latest."""
         return await _on_thread(self._executor, self._reports.latest, run, layer, **options)
+
+
+class Checkpoint:
+    """trit.checkpoint.Checkpoint, awaited; the whole of a checkpoint on one thread."""
+
+    def __init__(self, checkpoint: whole.Checkpoint, executor: concurrent.futures.Executor):
+        self._checkpoint, self._executor = checkpoint, executor
+
+    async def project(self, source: Source, out: Optional[PathLike] = None,
+                      **options: Any) -> Projected:
+        """See trit.checkpoint.Checkpoint.project."""
+        return await _on_thread(self._executor, self._checkpoint.project, source, out, **options)
+
+    async def verify(self, source: Source, **options: Any) -> Verified:
+        """See trit.checkpoint.Checkpoint.verify."""
+        return await _on_thread(self._executor, self._checkpoint.verify, source, **options)
+
+    async def inspect(self, source: Source, **options: Any) -> Contents:
+        """See trit.checkpoint.Checkpoint.inspect."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, functools.partial(self._checkpoint.inspect, source, **options))
 
 
 class Layers:
@@ -127,6 +151,7 @@ class Client:
         self._client = blocking.Client(address, **options)
         self._executor = concurrent.futures.ThreadPoolExecutor(threads, "trit")
         self.reports = Reports(self._client.reports, self._executor)
+        self.checkpoint = Checkpoint(self._client.checkpoint, self._executor)
         self.layers = Layers(self._client.layers, self._executor)
 
     async def __aenter__(self) -> "Client":

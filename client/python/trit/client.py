@@ -10,6 +10,7 @@ from ._call import Call, Progress, text, unsigned
 from ._handle import Handle
 from ._native import ffi, lib
 from ._tensors import c_tensor, shaped, shaped_scales, take
+from .checkpoint import Checkpoint
 from .errors import InvalidArgument
 from .layers import Layers
 from .reports import Report, Reports, report_of
@@ -109,6 +110,11 @@ class Client:
     def close(self) -> None:
         """Waits for running calls, then disconnects. Twice is harmless."""
         self._handle.close()
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Whole safetensors files and state dicts."""
+        return Checkpoint(self)
 
     def ping(self, service: str = "", *, timeout: Optional[float] = None,
              _cancelled: Any = None) -> bool:

@@ -13,10 +13,11 @@ import mlx.nn as nn
 import numpy as np
 
 from . import local
+from ._selection import Patterns, selected
 from .client import Client
 from .reports import Report
 from .types import GROUP_SIZE, PartialGroup, ReportDetail, VerifyMode
-from .verification import Layer, Patterns, VerifyEvery, selected, verify_layers
+from .verification import Layer, VerifyEvery, verify_layers
 
 __all__ = ["TernaryEmbedding", "TernaryLinear", "convert", "project_local", "set_client",
            "ternary_projection", "verify_every", "verify_ternary_weights"]

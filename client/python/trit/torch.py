@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._selection import Patterns, selected
 from .client import Client
 from .reports import Report
 from .types import GROUP_SIZE, PartialGroup, ReportDetail, VerifyMode, member
-from .verification import Layer, Patterns, VerifyEvery, selected, verify_layers
+from .verification import Layer, VerifyEvery, verify_layers
 
 __all__ = ["TernaryEmbedding", "TernaryLinear", "convert", "project_local", "set_client",
            "ternary_projection", "verify_every", "verify_ternary_weights"]

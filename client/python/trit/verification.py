@@ -2,15 +2,12 @@
 say which those are."""
 from __future__ import annotations
 
-import fnmatch
 from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Union
 
 from .client import Client
 from .errors import FailedPrecondition
 from .reports import Report
 from .types import VerifyMode, member
-
-Patterns = Union[None, str, Iterable[str]]
 
 
 class Layer(NamedTuple):
@@ -20,16 +17,6 @@ class Layer(NamedTuple):
     weight: Any
     group_size: int
     client: Optional[Client]
-
-
-def selected(name: str, include: Patterns, exclude: Patterns) -> bool:
-    """Whether a dotted module name is meant: any of `include` (None: all), none of
-    `exclude`; patterns are as in a shell."""
-    def among(patterns: Patterns) -> bool:
-        every = [patterns] if isinstance(patterns, str) else patterns or ()
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in every)
-
-    return (include is None or among(include)) and not among(exclude)
 
 
 def verify_layers(layers: Iterable[Layer], client: Optional[Client], *,

@@ -1,0 +1,256 @@
+"""safetensors files as memory: what a file holds is lent without a copy, and what a
+file shall hold is written where it will lie.
+
+The package safetensors checks a file's header and is needed for reading alone. It has
+no part in the bytes: it would copy every tensor, has NumPy's dtypes only, and writes
+nothing before it holds everything. Here whatever dtype a tensor has, its bytes are
+pages of the file, and pages done with are let go.
+"""
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import pathlib
+import re
+import secrets
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+import numpy as np
+
+from ._arrays import View, view
+from ._native import ffi
+from .errors import Aborted, InvalidArgument
+from .types import DType
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+METADATA = "__metadata__"
+LENGTH_BYTES = 8
+ELEMENTS = {"F32": DType.F32, "F16": DType.F16, "BF16": DType.BF16, "I8": DType.I8,
+            "U8": DType.U8}
+# Arrays that have no DType of ours, by the names NumPy, torch and mlx share.
+_NAMES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64",
+          "int8": "I8", "int16": "I16", "int32": "I32", "int64": "I64", "uint8": "U8",
+          "uint16": "U16", "uint32": "U32", "uint64": "U64", "bool": "BOOL",
+          "bool_": "BOOL", "complex64": "C64", "float8_e4m3fn": "F8_E4M3",
+          "float8_e5m2": "F8_E5M2"}
+
+
+class Tensor(NamedTuple):
+    """A tensor of a file, of one to be written, or of a state dict. `dtype` is what
+    safetensors calls it; `offset` counts from the start of the file that has it."""
+
+    name: str
+    dtype: str
+    shape: Tuple[int, ...]
+    nbytes: int
+    offset: Optional[int] = None
+
+
+def as_is(array: np.ndarray, dtype: Optional[DType]) -> np.ndarray:
+    return array
+
+
+def raw(seen: View) -> np.ndarray:
+    """A view's bytes, lent for as long as the view is there."""
+    if seen.nbytes == 0:
+        return np.empty(0, np.uint8)
+    return np.frombuffer(ffi.buffer(ffi.cast("void *", seen.address), seen.nbytes), np.uint8)
+
+
+# ---- sources ------------------------------------------------------------------------
+
+class Arrays:
+    """A state dict: arrays of any family by name."""
+
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        self.metadata: Dict[str, str] = {}
+        self.arrays = arrays
+        self.tensors: Dict[str, Tensor] = {}
+        for name, array in arrays.items():
+            kind = str(getattr(array, "dtype", "?")).rpartition(".")[2]
+            if kind not in _NAMES:
+                raise InvalidArgument(f"{name}: {kind} is no dtype of safetensors", name)
+            seen = view(array, name)
+            self.tensors[name] = Tensor(name, _NAMES[kind], tuple(seen.shape), seen.nbytes)
+
+    def lend(self, name: str) -> View:
+        return view(self.arrays[name], name)
+
+    def release(self, name: str) -> None:
+        """Nothing: the memory is the caller's."""
+
+    def check_unchanged(self) -> None:
+        """Nothing: likewise."""
+
+    def close(self) -> None:
+        """Nothing: likewise."""
+
+
+class File:
+    """A safetensors file, mapped for reading."""
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = os.fspath(path)
+        _check_header(self.path)
+        with open(self.path, "rb") as file:
+            self._opened = os.fstat(file.fileno())
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._memory = np.frombuffer(self._map, np.uint8)
+        begin = LENGTH_BYTES + int.from_bytes(self._map[:LENGTH_BYTES], "little")
+        header = json.loads(self._map[LENGTH_BYTES:begin])
+        self.metadata: Dict[str, str] = header.pop(METADATA, None) or {}
+        found = [Tensor(name, one["dtype"], tuple(one["shape"]),
+                        one["data_offsets"][1] - one["data_offsets"][0],
+                        begin + one["data_offsets"][0]) for name, one in header.items()]
+        self.tensors = {one.name: one for one in sorted(found, key=lambda one: one.offset or 0)}
+
+    def lend(self, name: str) -> View:
+        tensor = self.tensors[name]
+        begin = tensor.offset or 0
+        array = self._memory[begin:begin + tensor.nbytes]
+        return View(ELEMENTS.get(tensor.dtype), tensor.shape,
+                    array.__array_interface__["data"][0], tensor.nbytes, array, as_is)
+
+    def release(self, name: str) -> None:
+        """The tensor's pages need not stay in this process's memory."""
+        tensor = self.tensors[name]
+        _let_go(self._map, tensor.offset or 0, tensor.nbytes)
+
+    def check_unchanged(self) -> None:
+        now = os.stat(self.path)
+        then = self._opened
+        if (now.st_ino, now.st_size, now.st_mtime_ns) != \
+                (then.st_ino, then.st_size, then.st_mtime_ns):
+            raise Aborted(f"{self.path} changed while it was read")
+
+    def close(self) -> None:
+        del self._memory
+        _unmap(self._map)
+
+
+def open_source(source: Union[PathLike, Mapping[str, Any]]) -> Union[File, Arrays]:
+    return Arrays(source) if isinstance(source, Mapping) else File(source)
+
+
+def _check_header(path: str) -> None:
+    """By the reference reader: sizes, offsets, dtypes, no hole, no overlap."""
+    try:
+        import safetensors
+    except ImportError:
+        raise ImportError("reading a checkpoint file needs the package safetensors") from None
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with safetensors.safe_open(path, framework="numpy"):
+            pass
+    except safetensors.SafetensorError as why:
+        raise InvalidArgument(f"{path}: {why}", "path") from None
+
+
+def _unmap(mapped: mmap.mmap) -> None:
+    """Now, or with the last array of it, which a traceback may still hold."""
+    try:
+        mapped.close()
+    except BufferError:
+        pass
+
+
+def _let_go(mapped: mmap.mmap, begin: int, count: int) -> None:
+    """Whole pages inside a range; a dirty one stays in the system's cache."""
+    page = mmap.PAGESIZE
+    first, last = -(-begin // page) * page, (begin + count) // page * page
+    if last > first and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+
+# ---- the target -----------------------------------------------------------------------
+
+def _width(dtype: str) -> int:
+    """Whole bytes of an element; 0 for those of 4 and 6 bits."""
+    bits = re.search(r"\d+", dtype)
+    return int(bits.group()) // 8 if bits else 1
+
+
+class Target:
+    """A file that takes its name when it is complete: `with Target(...) as target:`
+    fill each `room`, then `commit`. Without a commit nothing is left behind.
+
+    Its layout is that of `trit project`: the widest elements first, so that every
+    tensor is aligned to its own.
+    """
+
+    def __init__(self, path: PathLike, forms: List[Tensor], metadata: Dict[str, str]) -> None:
+        self.path = os.path.realpath(path)
+        if os.path.isdir(self.path):
+            raise IsADirectoryError(f"{self.path} is a folder")
+        header, self._places = _header(forms, metadata)
+        size = len(header) + sum(form.nbytes for form in forms)
+        whole = pathlib.Path(self.path)
+        self._unnamed = whole.with_name(f".{whole.name}.trit-{secrets.token_hex(4)}")
+        self._file = open(self._unnamed, "x+b")
+        try:
+            os.posix_fallocate(self._file.fileno(), 0, size)  # a full disk is an error, no SIGBUS
+            self._map = mmap.mmap(self._file.fileno(), size)
+        except BaseException:
+            self._remove()
+            raise
+        self._map[:len(header)] = header
+        self._memory: Any = np.frombuffer(self._map, np.uint8)
+
+    def __enter__(self) -> "Target":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if not self._file.closed:
+            self._unmap()
+            self._remove()
+
+    def room(self, name: str) -> np.ndarray:
+        """The bytes of a tensor, to be filled."""
+        begin, count = self._places[name]
+        return self._memory[begin:begin + count]
+
+    def release(self, name: str) -> None:
+        """Its bytes are complete: they need not stay in this process's memory."""
+        _let_go(self._map, *self._places[name])
+
+    def commit(self) -> None:
+        """Flushed to the disk, then named."""
+        self._unmap()
+        os.fsync(self._file.fileno())
+        os.replace(self._unnamed, self.path)
+        self._file.close()
+        folder = os.open(os.path.dirname(self.path), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _unmap(self) -> None:
+        self._memory = None
+        _unmap(self._map)
+
+    def _remove(self) -> None:
+        self._file.close()
+        os.unlink(self._unnamed)
+
+
+def _header(forms: List[Tensor], metadata: Dict[str, str]
+            ) -> Tuple[bytes, Dict[str, Tuple[int, int]]]:
+    """The file's first bytes, and where each tensor lies behind them."""
+    offsets, end = {}, 0
+    for form in sorted(forms, key=lambda form: -_width(form.dtype)):
+        offsets[form.name] = end
+        end += form.nbytes
+    entries: Dict[str, Any] = {METADATA: metadata} if metadata else {}
+    for form in forms:
+        begin = offsets[form.name]
+        entries[form.name] = {"dtype": form.dtype, "shape": list(form.shape),
+                              "data_offsets": [begin, begin + form.nbytes]}
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % LENGTH_BYTES)
+    start = LENGTH_BYTES + len(text)
+    return (len(text).to_bytes(LENGTH_BYTES, "little") + text,
+            {form.name: (start + offsets[form.name], form.nbytes) for form in forms})
