@@ -5,7 +5,8 @@
 bench_kernels and bench_linear append JSON lines to the file they are given;
 bench_rpc prints them and is given the address of a daemon of its own;
 kernels_peers.py and bench_project.py run under PEERS_PYTHON, which has what they
-compare with and the package trit. A line has measure, figure and unit, and where there is a goal also goal, holds and against.
+compare with and the package trit. A line has measure, figure and unit, and where
+there is a goal also goal, holds and against.
 """
 import json
 import os

@@ -40,11 +40,12 @@ WARMUP = 0.05  # of all steps; then the rate falls along a cosine
 
 
 class TimedClient(trit.Client):
-    """Sums up how long projections take."""
+    """Counts projections and sums up how long they take."""
 
-    seconds = 0.0
+    seconds, calls = 0.0, 0
 
     def project(self, *args, **options):
+        self.calls += 1
         began = time.perf_counter()
         try:
             return super().project(*args, **options)
@@ -131,8 +132,8 @@ def train(rank, args, text, client):
         verifying += time.perf_counter() - began
         if reports and rank == 0:
             tell(step + 1, losses, reports)
-    rpc = client.seconds if client else 0.0
-    result = {"losses": losses, "seconds": seconds, "rpc": rpc, "verifying": verifying,
+    rpc, calls = (client.seconds, client.calls) if client else (0.0, 0)
+    result = {"losses": losses, "seconds": seconds, "rpc": rpc, "calls": calls, "verifying": verifying,
               "digest": digest_of(model), "history": after_step.history}
     if rank == 0:
         result["perplexity"] = held_out_perplexity(model, text.held_out)
@@ -190,6 +191,8 @@ def judge(args, by_rpc, local, order_two):
     flips = [share(reports, "flips") for _, reports in sorted(by_rpc["history"].items())][1:]
     curves = list(map(float.hex, by_rpc["losses"])) == list(map(float.hex, local["losses"]))
     claims = {
+        f"every projection was an RPC: {by_rpc['calls']} of each worker":
+            by_rpc["calls"] == args.steps * len(by_rpc["final"]),
         "loss falls": by_rpc["losses"][-1] < by_rpc["losses"][0],
         f"loss curves equal bit for bit over {args.steps} steps": curves,
         "final weights equal bit for bit": by_rpc["digest"] == local["digest"],
