@@ -77,8 +77,10 @@ def main():
     try:
         compile_library(fetch(folder), library)
         stamp.write_text(VERSION)
-    except (OSError, KeyError, subprocess.SubprocessError, tarfile.TarError) as error:
-        print(f"  PEER  ggml is not to be had here: {error}", flush=True)
+    except subprocess.CalledProcessError as error:
+        print(f"  PEER  ggml is not to be had here: {error.cmd[0]} left with {error.returncode}")
+    except (OSError, KeyError, subprocess.TimeoutExpired, tarfile.TarError) as error:
+        print(f"  PEER  ggml is not to be had here: {error}")
     finally:
         shutil.rmtree(folder)
 
