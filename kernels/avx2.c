@@ -11,6 +11,8 @@
 #include "kernels/half.h"
 #include "kernels/table.h"
 
+enum { VECTOR_BYTES = 32 };
+
 typedef struct {
     __m256 a, b;
 } vf;
@@ -146,7 +148,8 @@ static inline __m256i sum_of(__m256i a, __m256i b, enum trit_dtype dtype)
 
 static inline __m256i sign_bits(enum trit_dtype dtype)
 {
-    return dtype == TRIT_F32 ? _mm256_set1_epi32(INT32_MIN) : _mm256_set1_epi16(INT16_MIN);
+    return dtype == TRIT_F32 ? _mm256_set1_epi32(INT32_MIN)
+                             : _mm256_set1_epi16(INT16_MIN);
 }
 
 static inline __m256i keys_of(__m256i bits, enum trit_dtype dtype)
@@ -334,8 +337,8 @@ static inline vn vn_add(vn n, vu u, vk k, enum trit_dtype dtype)
     __m256i minus = _mm256_setzero_si256();
     for (int i = 0; i < vectors_of(dtype); i++)
         minus = sum_of(
-            minus,
-            greater(k.end, sum_of(keys_of(u.r[i], dtype), k.shift, dtype), dtype), dtype);
+            minus, greater(k.end, sum_of(keys_of(u.r[i], dtype), k.shift, dtype), dtype),
+            dtype);
     if (dtype != TRIT_F32)
         minus = _mm256_madd_epi16(minus, _mm256_set1_epi16(1));
     return _mm256_sub_epi32(n, minus);
@@ -365,6 +368,30 @@ static inline vd vd_widen(vf v)
                 _mm256_cvtps_pd(_mm256_extractf128_ps(v.a, 1)),
                 _mm256_cvtps_pd(_mm256_castps256_ps128(v.b)),
                 _mm256_cvtps_pd(_mm256_extractf128_ps(v.b, 1))};
+}
+
+static inline vd vd_splat(double x)
+{
+    const __m256d v = _mm256_set1_pd(x);
+    return (vd){v, v, v, v};
+}
+
+static inline vd vd_load(const double *p)
+{
+    return (vd){_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4), _mm256_loadu_pd(p + 8),
+                _mm256_loadu_pd(p + 12)};
+}
+
+static inline vf vd_narrow(vd v)
+{
+    return (vf){_mm256_set_m128(_mm256_cvtpd_ps(v.b), _mm256_cvtpd_ps(v.a)),
+                _mm256_set_m128(_mm256_cvtpd_ps(v.d), _mm256_cvtpd_ps(v.c))};
+}
+
+static inline vd vd_div(vd x, vd y)
+{
+    return (vd){_mm256_div_pd(x.a, y.a), _mm256_div_pd(x.b, y.b), _mm256_div_pd(x.c, y.c),
+                _mm256_div_pd(x.d, y.d)};
 }
 
 static inline vd vd_add(vd x, vd y)

@@ -100,17 +100,23 @@ static inline __m256d four_totals(const struct partial from[4], enum trit_dtype 
                          _mm256_add_pd(four_classes(from, 1), four_classes(from, 3)));
 }
 
-static inline void vs_totals(double to[BLOCK_GROUPS],
-                             const struct partial from[BLOCK_GROUPS],
-                             enum trit_dtype dtype)
+static inline struct totals vs_totals(double to[BLOCK_GROUPS],
+                                      const struct partial from[BLOCK_GROUPS],
+                                      double limit, enum trit_dtype dtype)
 {
     const __m256d unscale = _mm256_set1_pd(sum_unscale(dtype));
+    const __m256d zero = _mm256_setzero_pd(), below = _mm256_set1_pd(limit);
+    struct totals totals = {0, true};
     for (size_t g = 0; g < BLOCK_GROUPS; g += 4) {
         __m256d sums = _mm256_mul_pd(four_totals(from + g, dtype), unscale);
         if (dtype == TRIT_F16)
             sums = _mm256_mul_pd(sums, unscale);
+        totals.below &= _mm256_movemask_pd(_mm256_cmp_pd(sums, below, _CMP_LT_OQ)) == 0xf;
+        totals.zeros |=
+            (uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(sums, zero, _CMP_EQ_OQ)) << g;
         _mm256_storeu_pd(to + g, sums);
     }
+    return totals;
 }
 
 #endif

@@ -11,6 +11,8 @@
 #include "kernels/half.h"
 #include "kernels/table.h"
 
+enum { VECTOR_BYTES = 64 };
+
 typedef __m512 vf;
 typedef struct {
     __m512d a, b;
@@ -110,15 +112,16 @@ static inline vk vk_of(const struct keys *keys, size_t g, enum trit_dtype dtype)
     return (vk){
         .half = _mm512_set1_epi32((int)keys->half[g]),
         .low = low,
-        .range = dtype == TRIT_F32 ? _mm512_sub_epi32(high, low)
-                                   : _mm512_sub_epi16(high, low),
+        .range =
+            dtype == TRIT_F32 ? _mm512_sub_epi32(high, low) : _mm512_sub_epi16(high, low),
         .s = _mm512_set1_epi32((int)keys->s[g]),
     };
 }
 
 static inline __m512i sign_bits(enum trit_dtype dtype)
 {
-    return dtype == TRIT_F32 ? _mm512_set1_epi32(INT32_MIN) : _mm512_set1_epi16(INT16_MIN);
+    return dtype == TRIT_F32 ? _mm512_set1_epi32(INT32_MIN)
+                             : _mm512_set1_epi16(INT16_MIN);
 }
 
 static inline __m512i keys_of(__m512i bits, enum trit_dtype dtype)
@@ -194,11 +197,20 @@ static inline float vu_top_of(vu acc, enum trit_dtype dtype)
 
 /* ---- codes, as two bits an element in general registers ---------------------------- */
 
+/* Keeps the compiler from joining masks where they are: that takes the ports that the
+ * comparisons wait for. */
+static inline uint64_t moved(__mmask32 m)
+{
+    uint64_t bits = m;
+    __asm__("" : "+r"(bits));
+    return bits;
+}
+
 static inline uint64_t joined(const __mmask32 m[4], enum trit_dtype dtype)
 {
     if (dtype != TRIT_F32)
-        return m[0] | (uint64_t)m[1] << 32;
-    return m[0] | (uint64_t)m[1] << 16 | (uint64_t)m[2] << 32 | (uint64_t)m[3] << 48;
+        return moved(m[0]) | moved(m[1]) << 32;
+    return (moved(m[0]) | moved(m[1]) << 16) | (moved(m[2]) | moved(m[3]) << 16) << 32;
 }
 
 static inline vc vu_codes(vu u, vm m, vk k, enum trit_dtype dtype)
@@ -221,8 +233,8 @@ static inline vc vc_load(const uint8_t *p)
 static inline __m512i code_bytes512(vc c, int8_t less)
 {
     const __m512i one = _mm512_set1_epi8((char)(1 - less));
-    const __m512i codes = _mm512_mask_sub_epi8(one, c.beyond & ~c.positive, one,
-                                               _mm512_set1_epi8(1));
+    const __m512i codes =
+        _mm512_mask_sub_epi8(one, c.beyond & ~c.positive, one, _mm512_set1_epi8(1));
     return _mm512_mask_add_epi8(codes, c.positive, one, _mm512_set1_epi8(1));
 }
 
@@ -307,6 +319,27 @@ static inline vd vd_widen(vf v)
 {
     return (vd){_mm512_cvtps_pd(_mm512_castps512_ps256(v)),
                 _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))};
+}
+
+static inline vd vd_splat(double x)
+{
+    return (vd){_mm512_set1_pd(x), _mm512_set1_pd(x)};
+}
+
+static inline vd vd_load(const double *p)
+{
+    return (vd){_mm512_loadu_pd(p), _mm512_loadu_pd(p + 8)};
+}
+
+static inline vf vd_narrow(vd v)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(v.a)),
+                              _mm512_cvtpd_ps(v.b), 1);
+}
+
+static inline vd vd_div(vd x, vd y)
+{
+    return (vd){_mm512_div_pd(x.a, y.a), _mm512_div_pd(x.b, y.b)};
 }
 
 static inline vd vd_add(vd x, vd y)

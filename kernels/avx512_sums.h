@@ -30,12 +30,13 @@ static inline __m512d masked512(__m512i bits, int64_t mask)
  * where f64 has its bits, the second half its second or fourth. */
 static inline vs vs_add_16bit(vs sum, const uint8_t *p, int64_t first, int64_t mask)
 {
-    const __m512i x = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    const __m512i x =
+        _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)p));
     const int64_t second = first - 16, third = first - 32, fourth = first + 16;
-    const __m512i a = _mm512_setr_epi64(first, first, first, first, second, second, second,
-                                        second);
-    const __m512i b = _mm512_setr_epi64(third, third, third, third, fourth, fourth, fourth,
-                                        fourth);
+    const __m512i a =
+        _mm512_setr_epi64(first, first, first, first, second, second, second, second);
+    const __m512i b =
+        _mm512_setr_epi64(third, third, third, third, fourth, fourth, fourth, fourth);
     sum.a = _mm512_add_pd(sum.a, masked512(_mm512_rolv_epi64(x, a), mask));
     sum.b = _mm512_add_pd(sum.b, masked512(_mm512_rolv_epi64(x, b), mask));
     return sum;
@@ -62,13 +63,15 @@ static inline void vs_keep(struct partial *to, vs sum)
 /* x's halves added below, y's above. */
 static inline __m512d join_halves(__m512d x, __m512d y)
 {
-    return _mm512_add_pd(_mm512_shuffle_f64x2(x, y, 0x44), _mm512_shuffle_f64x2(x, y, 0xee));
+    return _mm512_add_pd(_mm512_shuffle_f64x2(x, y, 0x44),
+                         _mm512_shuffle_f64x2(x, y, 0xee));
 }
 
 /* The even and the odd pairs of lanes added, x's below, y's above. */
 static inline __m512d join_pairs(__m512d x, __m512d y)
 {
-    return _mm512_add_pd(_mm512_shuffle_f64x2(x, y, 0x88), _mm512_shuffle_f64x2(x, y, 0xdd));
+    return _mm512_add_pd(_mm512_shuffle_f64x2(x, y, 0x88),
+                         _mm512_shuffle_f64x2(x, y, 0xdd));
 }
 
 /* Neighbouring lanes added, x's and y's in turn. */
@@ -105,17 +108,23 @@ static inline __m512d eight_totals(const struct partial from[8], enum trit_dtype
         _mm512_add_pd(four_classes(from + 4, 0), four_classes(from + 4, 1)));
 }
 
-static inline void vs_totals(double to[BLOCK_GROUPS],
-                             const struct partial from[BLOCK_GROUPS],
-                             enum trit_dtype dtype)
+static inline struct totals vs_totals(double to[BLOCK_GROUPS],
+                                      const struct partial from[BLOCK_GROUPS],
+                                      double limit, enum trit_dtype dtype)
 {
     const __m512d unscale = _mm512_set1_pd(sum_unscale(dtype));
+    struct totals totals = {0, true};
     for (size_t g = 0; g < BLOCK_GROUPS; g += 8) {
         __m512d sums = _mm512_mul_pd(eight_totals(from + g, dtype), unscale);
         if (dtype == TRIT_F16)
             sums = _mm512_mul_pd(sums, unscale);
+        totals.below &=
+            _mm512_cmp_pd_mask(sums, _mm512_set1_pd(limit), _CMP_LT_OQ) == 0xff;
+        totals.zeros |=
+            (uint32_t)_mm512_cmp_pd_mask(sums, _mm512_setzero_pd(), _CMP_EQ_OQ) << g;
         _mm512_storeu_pd(to + g, sums);
     }
+    return totals;
 }
 
 #endif

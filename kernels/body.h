@@ -10,6 +10,7 @@
  *   vc                      64 codes, t + 1
  *   vt, vn                  tallies: of codes, of elements near the threshold
  *   vf, vd, vs              16 f32; 16 f64; a sum of magnitudes
+ *   VECTOR_BYTES            of the machine's vectors
  *
  *   vu_load(p, dtype), vu_store(p, u, dtype); any alignment
  *   vu_stream(p, u, dtype)  past the caches; p is 64-byte aligned; vu_fence
@@ -25,11 +26,11 @@
  *   vn_add(n, u, k, dtype)  n + how many have low <= key <= high; vn_total
  *   vf_load, vf_store       16 elements, widened; narrowed to nearest even, to bf16 only
  *                           what it holds
- *   vd_zero, vd_widen, vd_add, vd_sub, vd_mul
+ *   vd_zero, vd_splat, vd_load, vd_widen, vd_narrow, vd_add, vd_sub, vd_mul, vd_div
  *   vd_total(acc)           the canonical tree: +8, +4, +2, +1
  *   vs_zero, vs_add(s, p, dtype)  s + the magnitudes of 16 elements
- *   vs_keep(to, s)          for vs_totals(to, from, dtype), the canonical tree of a
- *                           block's sums. Where an element is not finite, neither is
+ *   vs_keep(to, s)          for vs_totals(to, from, limit, dtype), the canonical tree of
+ *                           a block's sums. Where an element is not finite, neither is
  *                           the total, or it is at least 2^128 (2^16 for f16)
  */
 #include <assert.h>
@@ -132,10 +133,15 @@ INLINE void store_narrow(uint8_t *out, vu u, size_t n, enum trit_dtype dtype)
         memcpy(out, padded, n * size);
 }
 
-INLINE void prefetch_unit(const uint8_t *in, enum trit_dtype dtype)
+/* Far ahead into L2, not L1: there the lines in flight would take the buffers that
+ * streaming stores need. */
+INLINE void prefetch_unit(const uint8_t *in, bool far, enum trit_dtype dtype)
 {
-    for (size_t ahead = 0; ahead < UNIT * bytes_of(dtype); ahead += 64)
-        __builtin_prefetch(in + AHEAD_BYTES + ahead);
+    for (size_t line = 0; line < UNIT * bytes_of(dtype); line += 64) {
+        if (far)
+            __builtin_prefetch(in + AHEAD_BYTES + line, 0, 2);
+        __builtin_prefetch(in + NEAR_BYTES + line, 0, 3);
+    }
 }
 
 INLINE void floats_of(float to[UNIT], vu u)
@@ -159,142 +165,9 @@ INLINE void store_codes(uint8_t *out, vc codes, size_t n)
     memcpy(out, packed, code_bytes(n));
 }
 
-/* ---- scales ------------------------------------------------------------------------ */
-
-/* Of a block's groups; beyond them all is 0. Array loops up to a count the compiler does
- * not know: so it makes vectors of them instead of sixteen copies. */
-struct scales {
-    size_t count;
-    float s[BLOCK_GROUPS];
-    float half[BLOCK_GROUPS]; /* |w| > half <=> |w| + |w| > s and s > 0 */
-    float low[BLOCK_GROUPS];  /* the smallest f32 >= 0.475 s */
-    float high[BLOCK_GROUPS]; /* the largest f32 <= 0.525 s */
-    uint16_t f16[BLOCK_GROUPS];
-    float kept[BLOCK_GROUPS]; /* s as the output's type holds it */
-    struct keys keys;         /* the same to compare elements with */
-};
-
-/* Half of s, rounded down: |w| > half is then |w|+|w| > s for every s, also where
- * half of a subnormal is no f32. Nothing exceeds the half of s = 0. */
-INLINE void find_thresholds(struct scales *to, bool near)
-{
-    const uint32_t never = 0x7f800000u; /* infinity */
-    const size_t count = to->count;
-    for (size_t i = 0; i < count; i++) {
-        const float s = to->s[i], half = 0.5f * s;
-        const uint32_t bits = float_bits(half) - (uint32_t)(half + half > s);
-        to->half[i] = float_of_bits(s > 0.0f ? bits : never);
-    }
-    for (size_t i = 0; near && i < count; i++) {
-        const float s = to->s[i];
-        const double low = 0.475 * (double)s, high = 0.525 * (double)s;
-        const uint32_t low_bits = float_bits((float)low) + ((double)(float)low < low);
-        const uint32_t high_bits = float_bits((float)high) - ((double)(float)high > high);
-        const bool some = s > 0.0f && low_bits <= high_bits; /* not so for s = 2^-149 */
-        to->low[i] = float_of_bits(some ? low_bits : never);
-        to->high[i] = float_of_bits(some ? high_bits : never);
-    }
-}
-
-/* The scales as f16, rounded once. */
-INLINE void find_f16(struct scales *to)
-{
-    vf_store((uint8_t *)to->f16, vf_load((const uint8_t *)to->s, TRIT_F32), TRIT_F16);
-}
-
-/* The scales as `dtype` holds them, rounded once. */
-INLINE void find_kept(struct scales *to, enum trit_dtype dtype)
-{
-    const size_t count = to->count;
-    if (dtype == TRIT_F16)
-        vf_store((uint8_t *)to->kept, vf_load((const uint8_t *)to->f16, TRIT_F16),
-                 TRIT_F32);
-    else if (dtype == TRIT_BF16)
-        for (size_t i = 0; i < count; i++)
-            to->kept[i] = bf16_widen(bf16_narrow(to->s[i]));
-    else
-        memcpy(to->kept, to->s, sizeof to->kept);
-}
-
-/* The largest f16 that is no larger, or the smallest that is no smaller. */
-INLINE void bound_f16(uint32_t to[BLOCK_GROUPS], const float from[BLOCK_GROUPS],
-                      size_t count, bool up)
-{
-    uint16_t nearest[BLOCK_GROUPS];
-    float back[BLOCK_GROUPS];
-    vf_store((uint8_t *)nearest, vf_load((const uint8_t *)from, TRIT_F32), TRIT_F16);
-    vf_store((uint8_t *)back, vf_load((const uint8_t *)nearest, TRIT_F16), TRIT_F32);
-    for (size_t i = 0; i < count; i++)
-        to[i] = up ? nearest[i] + (uint32_t)(back[i] < from[i])
-                   : nearest[i] - (uint32_t)(back[i] > from[i]);
-}
-
-/* The same of bf16, whose bits are the upper half of an f32's. */
-INLINE void bound_bf16(uint32_t to[BLOCK_GROUPS], const float from[BLOCK_GROUPS],
-                       size_t count, bool up)
-{
-    for (size_t i = 0; i < count; i++)
-        to[i] = (float_bits(from[i]) + (up ? 0xffffu : 0)) >> 16;
-}
-
-INLINE void bound(uint32_t to[BLOCK_GROUPS], const float from[BLOCK_GROUPS], size_t count,
-                  bool up, enum trit_dtype dtype)
-{
-    if (dtype == TRIT_F32)
-        memcpy(to, from, BLOCK_GROUPS * sizeof to[0]);
-    else if (dtype == TRIT_F16)
-        bound_f16(to, from, count, up);
-    else
-        bound_bf16(to, from, count, up);
-}
-
-/* Thresholds and kept scales as keys; 16-bit keys stand twice in their 32 bits. An
- * element of the type exceeds a threshold where it exceeds the threshold rounded down. */
-INLINE void find_keys(struct scales *to, enum trit_dtype dtype, bool near)
-{
-    const uint32_t never = dtype == TRIT_F16 ? 0x7c00 : 0x7f80; /* infinity */
-    const size_t count = to->count;
-    struct keys *keys = &to->keys;
-    bound(keys->half, to->half, count, false, dtype);
-    bound(keys->s, to->kept, count, false, dtype);
-    if (near) {
-        bound(keys->low, to->low, count, true, dtype);
-        bound(keys->high, to->high, count, false, dtype);
-    }
-    if (dtype == TRIT_F32)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        keys->half[i] *= 0x10001;
-        keys->s[i] *= 0x10001;
-    }
-    for (size_t i = 0; near && i < count; i++) {
-        const bool some = keys->low[i] <= keys->high[i];
-        keys->low[i] = (some ? keys->low[i] : never) * 0x10001;
-        keys->high[i] = (some ? keys->high[i] : never) * 0x10001;
-    }
-}
-
-INLINE void count_scales(const struct scales *scales, size_t first_group,
-                         struct ternary_counts *counts)
-{
-    const size_t count = scales->count;
-    float back[BLOCK_GROUPS];
-    uint32_t lossy = 0, lost = 0;
-    vf_store((uint8_t *)back, vf_load((const uint8_t *)scales->f16, TRIT_F16), TRIT_F32);
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t magnitude = float_bits(back[i]) & 0x7fffffffu;
-        const uint32_t differs = back[i] != scales->s[i];
-        lossy += differs;
-        lost += differs & (uint32_t)(magnitude == 0 || magnitude == 0x7f800000u);
-    }
-    counts->scales_lossy_fp16 += lossy;
-    if (lost == 0)
-        return;
-    for (size_t i = 0; i < count; i++)
-        if (back[i] != scales->s[i] && (back[i] == 0.0f || isinf(back[i])) &&
-            counts->scales_lost++ == 0)
-            counts->first_scale_lost = first_group + i;
-}
+/* clang-format off */
+#include "kernels/body_scales.h"
+/* clang-format on */
 
 /* ---- sums of magnitudes ------------------------------------------------------------ */
 
@@ -305,63 +178,81 @@ static __attribute__((noinline)) bool all_finite(const uint8_t *in, size_t len,
     const float zero[UNIT] = {0};
     vu top = of_floats(zero);
     for (size_t i = 0; i < len; i += UNIT)
-        top = vu_top(top, load_any(in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype),
+        top = vu_top(top,
+                     load_any(in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype),
                      TRIT_F32);
     return vu_top_of(top, TRIT_F32) < INFINITY;
 }
 
-INLINE vs sum_group(const uint8_t *in, size_t len, enum trit_dtype dtype)
+/* Of `width` neighbouring groups: their sums do not wait for one another. */
+INLINE void sum_neighbours(struct partial *to, size_t width, const uint8_t *in,
+                           size_t len, bool far, enum trit_dtype dtype)
 {
-    const size_t size = bytes_of(dtype);
-    vs sum = vs_zero();
-    size_t i = 0;
-    for (; i + UNIT <= len; i += UNIT) {
-        prefetch_unit(in + i * size, dtype);
-        for (size_t k = 0; k < 4; k++)
-            sum = vs_add(sum, in + (i + k * LANES) * size, dtype);
-    }
-    if (i < len) {
+    const size_t size = bytes_of(dtype), bytes = len * size, whole = len / UNIT * UNIT;
+    vs sums[NEIGHBOURS];
+    for (size_t g = 0; g < width; g++)
+        sums[g] = vs_zero();
+    for (size_t i = 0; i < whole; i += UNIT)
+        for (size_t g = 0; g < width; g++) {
+            const uint8_t *unit = in + g * bytes + i * size;
+            prefetch_unit(unit, far, dtype);
+            for (size_t k = 0; k < 4; k++)
+                sums[g] = vs_add(sums[g], unit + k * LANES * size, dtype);
+        }
+    for (size_t g = 0; whole < len && g < width; g++) {
         uint8_t padded[UNIT * 4] = {0};
-        memcpy(padded, in + i * size, (len - i) * size);
+        memcpy(padded, in + g * bytes + whole * size, bytes - whole * size);
         for (size_t k = 0; k < 4; k++)
-            sum = vs_add(sum, padded + k * LANES * size, dtype);
+            sums[g] = vs_add(sums[g], padded + k * LANES * size, dtype);
     }
-    return sum;
+    for (size_t g = 0; g < width; g++)
+        vs_keep(&to[g], sums[g]);
 }
 
-/* The canonical sums of a block's groups; infinity where one is not finite. Returns
- * whether all are finite. */
-INLINE bool sum_groups(double sums[BLOCK_GROUPS], const uint8_t *in, size_t count,
-                       size_t len, enum trit_dtype dtype)
+/* The lanes of `count` groups' sums. `far`: the groups may not be in L2. */
+INLINE void sum_groups_as(struct partial *to, const uint8_t *in, size_t count, size_t len,
+                          bool far, enum trit_dtype dtype)
+{
+    const size_t bytes = len * bytes_of(dtype);
+    size_t g = 0;
+    for (; g + NEIGHBOURS <= count; g += NEIGHBOURS)
+        sum_neighbours(&to[g], NEIGHBOURS, in + g * bytes, len, far, dtype);
+    for (; g < count; g++)
+        sum_neighbours(&to[g], 1, in + g * bytes, len, far, dtype);
+}
+
+static __attribute__((noinline)) void sum_groups(struct partial *to, const uint8_t *in,
+                                                 size_t count, size_t len, bool far,
+                                                 enum trit_dtype dtype)
+{
+    if (dtype == TRIT_F32)
+        sum_groups_as(to, in, count, len, far, TRIT_F32);
+    else if (dtype == TRIT_F16)
+        sum_groups_as(to, in, count, len, far, TRIT_F16);
+    else
+        sum_groups_as(to, in, count, len, far, TRIT_BF16);
+}
+
+/* The canonical sums of a block's groups, whose lanes are in `partials`; infinity where
+ * one is not finite, and then `below` is false. */
+INLINE struct totals total_groups(double sums[BLOCK_GROUPS],
+                                  const struct partial *partials, const uint8_t *in,
+                                  size_t count, size_t len, enum trit_dtype dtype)
 {
     /* Sums from here on may hide what is not finite. */
     const double suspicious = dtype == TRIT_F16 ? 0x1p16 : 0x1p128;
     const size_t bytes = len * bytes_of(dtype);
-    struct partial partials[BLOCK_GROUPS];
-    uint32_t suspects = 0;
-    bool finite = true;
+    struct totals totals = vs_totals(sums, partials, suspicious, dtype);
+    totals.zeros &= (1u << count) - 1;
+    if (totals.below)
+        return totals;
+    totals.below = true;
     for (size_t g = 0; g < count; g++)
-        vs_keep(&partials[g], sum_group(in + g * bytes, len, dtype));
-    memset(partials + count, 0, (BLOCK_GROUPS - count) * sizeof partials[0]);
-    vs_totals(sums, partials, dtype);
-    for (size_t g = 0; g < count; g++)
-        suspects += !(sums[g] < suspicious);
-    for (size_t g = 0; suspects > 0 && g < count; g++)
         if (!(sums[g] < suspicious) && !all_finite(in + g * bytes, len, dtype)) {
             sums[g] = INFINITY;
-            finite = false;
+            totals.below = false;
         }
-    return finite;
-}
-
-static bool sum_groups_any(double sums[BLOCK_GROUPS], const uint8_t *in, size_t count,
-                           size_t len, enum trit_dtype dtype)
-{
-    if (dtype == TRIT_F32)
-        return sum_groups(sums, in, count, len, TRIT_F32);
-    if (dtype == TRIT_F16)
-        return sum_groups(sums, in, count, len, TRIT_F16);
-    return sum_groups(sums, in, count, len, TRIT_BF16);
+    return totals;
 }
 
 /* ---- sums for reports ------------------------------------------------------------- */

@@ -1,12 +1,5 @@
 /* Part of body.h: latents to ternary. */
 
-/* Where one group of a run stands. */
-struct place {
-    const uint8_t *in;
-    uint8_t *out;
-    uint8_t *codes;
-};
-
 struct emitter {
     const struct ternarize_job *job;
     const struct packing *packing; /* NULL: dense */
@@ -25,26 +18,6 @@ INLINE void emit_trits(uint8_t *out, vc codes, size_t n)
     memcpy(out, bytes, n);
 }
 
-/* Codes of the unit at i of a group, into its blocks. `gathered` keeps those of a block
- * whose order wants all of them first. */
-INLINE void emit_block(uint8_t *out, const struct packing *packing, vc codes, size_t i,
-                       uint16_t s, uint8_t gathered[BLOCK_ELEMENTS_MAX])
-{
-    const size_t within = i & (packing->elements - 1u);
-    uint8_t *block = out + i / packing->elements * packing->bytes;
-    if (packing->order == ORDER_LSB) {
-        vc_pack2(block + packing->codes_at + within / 4, codes);
-        if (within == 0)
-            store_block_scale(block, packing, s);
-        return;
-    }
-    vc_store(gathered + within, codes);
-    if (within + UNIT == packing->elements) {
-        pack_block(block + packing->codes_at, gathered, packing);
-        store_block_scale(block, packing, s);
-    }
-}
-
 /* What leaves the second pass; the frequent forms are compiled on their own. */
 enum form {
     FORM_DENSE, /* dense alone */
@@ -61,46 +34,67 @@ INLINE enum form form_of(const struct ternarize_job *job, const struct packing *
 
 /* All that is known of a group when its units are emitted. */
 struct emission {
-    const struct emitter *emitter;
-    struct place group;
+    const struct packing *packing; /* NULL: dense */
+    size_t len;
+    bool stream;
+    const uint8_t *in;
+    uint8_t *out, *codes;
     vk keys;
     uint16_t s;
-    uint8_t *gathered;
+    uint8_t *block;    /* where in the output the next codes go */
+    size_t within;     /* elements before them in their block */
+    uint8_t *gathered; /* codes of a block whose order wants all of them first */
 };
 
-INLINE void emit_unit(const struct emission *to, size_t i, size_t n, struct tally *tally,
+/* Codes of the next unit of a group, into its blocks. */
+INLINE void emit_block(struct emission *to, vc codes)
+{
+    const struct packing *packing = to->packing;
+    if (packing->order == ORDER_LSB)
+        vc_pack2(to->block + packing->codes_at + to->within / 4, codes);
+    else
+        vc_store(to->gathered + to->within, codes);
+    to->within += UNIT;
+    if (to->within < packing->elements)
+        return;
+    if (packing->order != ORDER_LSB)
+        pack_block(to->block + packing->codes_at, to->gathered, packing);
+    store_block_scale(to->block, packing, to->s);
+    to->block += packing->bytes;
+    to->within = 0;
+}
+
+INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tally *tally,
                       enum trit_dtype dtype, enum form form, enum tally_detail detail)
 {
-    const struct packing *packing = to->emitter->packing;
-    const struct place *group = &to->group;
     const size_t at = i * bytes_of(dtype);
-    const vu w = load_unit(group->in + at, n, dtype);
+    const vu w = load_unit(to->in + at, n, dtype);
     const vm beyond = vu_beyond(w, to->keys, dtype);
     const vc codes = vu_codes(w, beyond, to->keys, dtype);
     if (detail != TALLY_NONE)
         tally->codes = vt_add(tally->codes, codes);
     if (detail == TALLY_ALL)
         tally->near = vn_add(tally->near, w, to->keys, dtype);
-    if (form == FORM_ANY && group->codes)
-        store_codes(group->codes + i / 4, codes, n);
-    if (form == FORM_DENSE || (form == FORM_ANY && group->out && !packing)) {
+    if (form == FORM_ANY && to->codes)
+        store_codes(to->codes + i / 4, codes, n);
+    if (form == FORM_DENSE || (form == FORM_ANY && to->out && !to->packing)) {
         const vu dense = vu_dense(w, beyond, to->keys, dtype);
-        if (to->emitter->stream)
-            vu_stream(group->out + at, dense, dtype);
+        if (to->stream)
+            vu_stream(to->out + at, dense, dtype);
         else
-            store_unit(group->out + at, dense, n, dtype);
-    } else if (form == FORM_ANY && group->out && packing->order == ORDER_BYTES) {
-        emit_trits(group->out + i, codes, n);
-    } else if (form == FORM_LSB || group->out) {
-        emit_block(group->out, packing, codes, i, to->s, to->gathered);
+            store_unit(to->out + at, dense, n, dtype);
+    } else if (form == FORM_ANY && to->out && to->packing->order == ORDER_BYTES) {
+        emit_trits(to->out + i, codes, n);
+    } else if (form == FORM_LSB || to->out) {
+        emit_block(to, codes);
     }
 }
 
 /* The second pass: everything that is asked of a group but its sums, unit by unit. */
-INLINE void emit_group(const struct emission *to, struct tally *tally,
-                       enum trit_dtype dtype, enum form form, enum tally_detail detail)
+INLINE void emit_group(struct emission *to, struct tally *tally, enum trit_dtype dtype,
+                       enum form form, enum tally_detail detail)
 {
-    const size_t len = to->emitter->job->group_len;
+    const size_t len = to->len;
     size_t i = 0;
     for (; i + UNIT <= len; i += UNIT)
         emit_unit(to, i, UNIT, tally, dtype, form, detail);
@@ -125,102 +119,169 @@ INLINE struct group_sums sums_of(const uint8_t *in, size_t len, float half, floa
     return sums_total(&sums);
 }
 
-/* First pass over a block of groups: their scales, and the report's sums, before the
+/* Once a block's groups are summed: their scales, and the report's sums, before the
  * outputs take the input's place. */
-INLINE void begin_block_as(const struct emitter *emitter, size_t begin, size_t end,
-                           struct scales *scales, struct ternary_counts *counts,
-                           enum trit_dtype dtype)
+INLINE void finish_block_as(const struct emitter *emitter, const struct partial *partials,
+                            size_t begin, struct scales *scales,
+                            struct ternary_counts *counts, enum trit_dtype dtype)
 {
     const struct ternarize_job *job = emitter->job;
     const uint8_t *in = (const uint8_t *)job->in + begin * emitter->in_bytes;
-    const size_t count = end - begin, len = job->group_len;
+    const size_t count = scales->count, len = job->group_len;
     const bool near = job->tally == TALLY_ALL;
-    const double divisor = (double)job->divisor;
     double sums[BLOCK_GROUPS];
-    uint32_t zero_groups = 0;
-    if (!sum_groups(sums, in, count, len, dtype))
-        for (size_t g = 0; g < count; g++)
-            if (!(sums[g] < INFINITY))
-                count_non_finite(in + g * emitter->in_bytes, len, (begin + g) * len,
-                                 counts, dtype);
-    *scales = (struct scales){.count = count};
-    for (size_t g = 0; g < count; g++)
-        scales->s[g] = (float)(sums[g] / divisor);
-    for (size_t g = 0; g < count; g++)
-        zero_groups += sums[g] == 0.0;
-    counts->zero_groups += zero_groups;
+    const struct totals totals = total_groups(sums, partials, in, count, len, dtype);
+    for (size_t g = 0; !totals.below && g < count; g++)
+        if (!(sums[g] < INFINITY))
+            count_non_finite(in + g * emitter->in_bytes, len, (begin + g) * len, counts,
+                             dtype);
+    counts->zero_groups += (uint32_t)__builtin_popcount(totals.zeros);
+    find_means(scales, sums, job->divisor);
     memcpy(job->scales + begin, scales->s, count * sizeof scales->s[0]);
     find_thresholds(scales, near);
-    find_f16(scales);
+    if (dtype == TRIT_F16 || emitter->packing)
+        find_f16(scales);
     find_kept(scales, dtype);
     find_keys(scales, dtype, near);
-    count_scales(scales, begin, counts);
     for (size_t g = 0; job->sums && g < count; g++)
         job->sums[begin + g] = sums_of(in + g * emitter->in_bytes, len, scales->half[g],
                                        scales->s[g], dtype);
 }
 
-static void begin_block(const struct emitter *emitter, size_t begin, size_t end,
-                        struct scales *scales, struct ternary_counts *counts)
+static void finish_block(const struct emitter *emitter, const struct partial *partials,
+                         size_t begin, struct scales *scales,
+                         struct ternary_counts *counts)
 {
     if (emitter->job->dtype == TRIT_F32)
-        begin_block_as(emitter, begin, end, scales, counts, TRIT_F32);
+        finish_block_as(emitter, partials, begin, scales, counts, TRIT_F32);
     else if (emitter->job->dtype == TRIT_F16)
-        begin_block_as(emitter, begin, end, scales, counts, TRIT_F16);
+        finish_block_as(emitter, partials, begin, scales, counts, TRIT_F16);
     else
-        begin_block_as(emitter, begin, end, scales, counts, TRIT_BF16);
+        finish_block_as(emitter, partials, begin, scales, counts, TRIT_BF16);
 }
 
-/* Two passes over a block that stays in L1: scales first, then the outputs. */
-INLINE void emit_blocks(const struct emitter *emitter, struct ternary_counts *counts,
+/* Groups begin..end of a run; `key` is the first one's place in its block. */
+INLINE void emit_groups(const struct emitter *emitter, const struct scales *scales,
+                        size_t begin, size_t end, size_t key, struct tally *tallied,
                         enum trit_dtype dtype, enum form form, enum tally_detail detail)
 {
     const struct ternarize_job *job = emitter->job;
+    const size_t in_bytes = emitter->in_bytes, out_bytes = emitter->out_bytes;
+    uint8_t gathered[BLOCK_ELEMENTS_MAX];
+    struct emission to = {
+        .packing = emitter->packing,
+        .len = job->group_len,
+        .stream = emitter->stream,
+        .in = (const uint8_t *)job->in + begin * in_bytes,
+        .out = job->out ? (uint8_t *)job->out + begin * out_bytes : NULL,
+        .codes = job->codes ? job->codes + begin * code_bytes(job->group_len) : NULL,
+        .gathered = gathered,
+    };
+    struct tally tally = *tallied;
+    to.block = to.out;
+    for (size_t g = begin; g < end; g++, key++) {
+        to.keys = vk_of(&scales->keys, key, dtype);
+        to.s = scales->f16[key];
+        emit_group(&to, &tally, dtype, form, detail);
+        to.in += in_bytes;
+        to.out = to.out ? to.out + out_bytes : NULL;
+        to.codes = to.codes ? to.codes + code_bytes(to.len) : NULL;
+    }
+    *tallied = tally;
+}
+
+typedef void emit_fn(const struct emitter *emitter, const struct scales *scales,
+                     size_t begin, size_t end, size_t key, struct tally *tally);
+
+/* Each combination as a function of its own. */
+#define EMIT(type, what, detail)                                                         \
+    static void emit_##type##_##what##_##detail(                                         \
+        const struct emitter *emitter, const struct scales *scales, size_t begin,        \
+        size_t end, size_t key, struct tally *tally)                                     \
+    {                                                                                    \
+        emit_groups(emitter, scales, begin, end, key, tally, TRIT_##type, FORM_##what,   \
+                    TALLY_##detail);                                                     \
+    }
+#define EMIT_FORM(type, what)                                                            \
+    EMIT(type, what, ALL)                                                                \
+    EMIT(type, what, SIGNS)                                                              \
+    EMIT(type, what, NONE)
+#define EMIT_TYPE(type)                                                                  \
+    EMIT_FORM(type, DENSE)                                                               \
+    EMIT_FORM(type, LSB)                                                                 \
+    EMIT_FORM(type, ANY)
+EMIT_TYPE(F32)
+EMIT_TYPE(F16)
+EMIT_TYPE(BF16)
+
+#define EMITTERS_FORM(type, what)                                                        \
+    [FORM_##what] = {[TALLY_ALL] = emit_##type##_##what##_ALL,                           \
+                     [TALLY_SIGNS] = emit_##type##_##what##_SIGNS,                       \
+                     [TALLY_NONE] = emit_##type##_##what##_NONE}
+#define EMITTERS(type)                                                                   \
+    [TRIT_##type] = {EMITTERS_FORM(type, DENSE), EMITTERS_FORM(type, LSB),               \
+                     EMITTERS_FORM(type, ANY)}
+
+static emit_fn *const emitters[][3][3] = {EMITTERS(F32), EMITTERS(F16), EMITTERS(BF16)};
+
+/* A run that is in the caches: of each block scales first, then the outputs. */
+static void ternarize_near(const struct emitter *emitter, emit_fn *emit,
+                           struct tally *tally, struct ternary_counts *counts)
+{
+    const struct ternarize_job *job = emitter->job;
     const size_t block = groups_per_block(emitter->in_bytes);
+    struct scales scales;
+    struct partial partials[BLOCK_GROUPS];
+    memset(partials, 0, sizeof partials);
     for (size_t begin = 0; begin < job->count; begin += block) {
         const size_t end = size_min(begin + block, job->count);
-        uint8_t gathered[BLOCK_ELEMENTS_MAX];
-        struct scales scales;
-        begin_block(emitter, begin, end, &scales, counts);
-        struct tally tally = tally_zero();
-        for (size_t g = begin; g < end; g++) {
-            const struct emission to = {
-                emitter,
-                {(const uint8_t *)job->in + g * emitter->in_bytes,
-                 job->out ? (uint8_t *)job->out + g * emitter->out_bytes : NULL,
-                 job->codes ? job->codes + g * code_bytes(job->group_len) : NULL},
-                vk_of(&scales.keys, g - begin, dtype),
-                scales.f16[g - begin],
-                gathered,
-            };
-            emit_group(&to, &tally, dtype, form, detail);
+        scales.count = end - begin;
+        sum_groups(partials, (const uint8_t *)job->in + begin * emitter->in_bytes,
+                   end - begin, job->group_len, false, job->dtype);
+        finish_block(emitter, partials, begin, &scales, counts);
+        emit(emitter, &scales, begin, end, 0, tally);
+    }
+}
+
+/* A run that comes from memory: the sums go two blocks ahead of the outputs and in turn
+ * with them. What is emitted is in L1 still, its scales are long known, and what is read
+ * from memory mixes with what is streamed to it. */
+static void ternarize_far(const struct emitter *emitter, emit_fn *emit,
+                          struct tally *tally, struct ternary_counts *counts)
+{
+    const struct ternarize_job *job = emitter->job;
+    const uint8_t *in = job->in;
+    const size_t block = groups_per_block(emitter->in_bytes), count = job->count;
+    struct scales ring[2];
+    struct partial partials[BLOCK_GROUPS];
+    memset(partials, 0, sizeof partials);
+    for (size_t begin = 0, turn = 0; begin < count + 2 * block;
+         begin += block, turn ^= 1) {
+        const size_t end = size_min(begin + block, count);
+        const size_t back = begin - 2 * block; /* what is to be emitted begins here */
+        for (size_t k = 0; k < block; k += NEIGHBOURS) {
+            const size_t stop = size_min(k + NEIGHBOURS, block);
+            if (begin >= 2 * block)
+                emit(emitter, &ring[turn], back + k, size_min(back + stop, count), k,
+                     tally);
+            if (begin + k < end)
+                sum_groups(&partials[k], in + (begin + k) * emitter->in_bytes,
+                           size_min(begin + stop, end) - (begin + k), job->group_len,
+                           true, job->dtype);
         }
-        if (detail != TALLY_NONE)
-            tally_end(&tally, counts, NULL);
+        if (begin < end) {
+            ring[turn].count = end - begin;
+            finish_block(emitter, partials, begin, &ring[turn], counts);
+        }
     }
 }
 
-INLINE void emit_tallied(const struct emitter *emitter, struct ternary_counts *counts,
-                         enum trit_dtype dtype, enum form form)
+static void ternarize_groups(const struct ternarize_job *job,
+                             struct ternary_counts *counts)
 {
-    switch (emitter->job->tally) {
-    case TALLY_ALL:
-        emit_blocks(emitter, counts, dtype, form, TALLY_ALL);
-        break;
-    case TALLY_SIGNS:
-        emit_blocks(emitter, counts, dtype, form, TALLY_SIGNS);
-        break;
-    case TALLY_NONE:
-        emit_blocks(emitter, counts, dtype, form, TALLY_NONE);
-        break;
-    }
-}
-
-INLINE void ternarize_as(const struct ternarize_job *job, struct ternary_counts *counts,
-                         enum trit_dtype dtype)
-{
+    assert(job->dtype == TRIT_F32 || job->dtype == TRIT_F16 || job->dtype == TRIT_BF16);
     const struct packing *packing = packing_of(job->encoding);
-    const size_t in_bytes = job->group_len * bytes_of(dtype);
+    const size_t in_bytes = job->group_len * bytes_of(job->dtype);
     assert(packing || job->encoding == TRIT_ENCODING_DENSE || !job->out);
     assert(!packing || job->group_len % packing->elements == 0);
     const struct emitter emitter = {
@@ -231,38 +292,15 @@ INLINE void ternarize_as(const struct ternarize_job *job, struct ternary_counts 
             packing ? job->group_len / packing->elements * packing->bytes : in_bytes,
         .stream = job->stream_stores && ((uintptr_t)job->out | in_bytes) % 256 == 0,
     };
-    switch (form_of(job, packing)) {
-    case FORM_DENSE:
-        emit_tallied(&emitter, counts, dtype, FORM_DENSE);
-        break;
-    case FORM_LSB:
-        emit_tallied(&emitter, counts, dtype, FORM_LSB);
-        break;
-    case FORM_ANY:
-        emit_tallied(&emitter, counts, dtype, FORM_ANY);
-        break;
-    }
+    emit_fn *emit = emitters[job->dtype][form_of(job, packing)][job->tally];
+    struct tally tally = tally_zero();
+    if (job->count * in_bytes > FAR_BYTES)
+        ternarize_far(&emitter, emit, &tally, counts);
+    else
+        ternarize_near(&emitter, emit, &tally, counts);
+    if (job->tally != TALLY_NONE)
+        tally_end(&tally, counts, NULL);
     if (emitter.stream)
         vu_fence();
-}
-
-static void ternarize_groups(const struct ternarize_job *job,
-                             struct ternary_counts *counts)
-{
-    switch (job->dtype) {
-    case TRIT_F32:
-        ternarize_as(job, counts, TRIT_F32);
-        break;
-    case TRIT_F16:
-        ternarize_as(job, counts, TRIT_F16);
-        break;
-    case TRIT_BF16:
-        ternarize_as(job, counts, TRIT_BF16);
-        break;
-    case TRIT_DTYPE_UNSPECIFIED:
-    case TRIT_I8:
-    case TRIT_U8:
-        assert(false && "a dtype that has no latents");
-        break;
-    }
+    count_scales(job->scales, job->count, counts);
 }

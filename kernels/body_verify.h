@@ -69,11 +69,9 @@ static bool same_values(const float a[UNIT], const float b[UNIT])
 
 /* The reference's share of a unit: mismatches, sums, nearness to the threshold. `raw` is
  * the claim, `finite` the same with 0 for what is not finite; both f32. */
-static __attribute__((noinline)) void check_reference(const struct claims *claims,
-                                                      size_t g, size_t i, size_t n,
-                                                      vu raw, vu finite,
-                                                      struct tally *tally,
-                                                      struct sums *sums)
+static __attribute__((noinline)) void
+check_reference(const struct claims *claims, size_t g, size_t i, size_t n, vu raw,
+                vu finite, struct tally *tally, struct sums *sums)
 {
     const struct verify_job *job = claims->job;
     const size_t element = (claims->begin + g) * job->group_len + i;
@@ -101,16 +99,22 @@ static void project_reference(struct claims *claims, enum trit_dtype dtype)
     const struct verify_job *job = claims->job;
     const size_t bytes = job->group_len * bytes_of(job->reference_dtype);
     const size_t count = claims->end - claims->begin;
+    const uint8_t *in = (const uint8_t *)job->reference + claims->begin * bytes;
+    struct partial partials[BLOCK_GROUPS] = {{{0}}};
     double sums[BLOCK_GROUPS];
     if (!job->reference)
         return;
-    sum_groups_any(sums, (const uint8_t *)job->reference + claims->begin * bytes, count,
-                   job->group_len, job->reference_dtype);
+    sum_groups(partials, in, count, job->group_len, false, job->reference_dtype);
+    if (job->reference_dtype == TRIT_F32)
+        total_groups(sums, partials, in, count, job->group_len, TRIT_F32);
+    else if (job->reference_dtype == TRIT_F16)
+        total_groups(sums, partials, in, count, job->group_len, TRIT_F16);
+    else
+        total_groups(sums, partials, in, count, job->group_len, TRIT_BF16);
     claims->projection.count = count;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         claims->latents_lost[i] = !(sums[i] < INFINITY);
-        claims->projection.s[i] = (float)(sums[i] / (double)job->divisor);
-    }
+    find_means(&claims->projection, sums, job->divisor);
     find_thresholds(&claims->projection, true);
     find_f16(&claims->projection);
     find_kept(&claims->projection, dtype);
@@ -125,16 +129,14 @@ static void begin_claims(struct claims *claims, enum trit_dtype of_elements,
     const size_t count = claims->scales.count = claims->end - claims->begin;
     memcpy(claims->job->scales + claims->begin, claims->scales.s,
            count * sizeof claims->scales.s[0]);
-    struct scales told = claims->scales; /* without those that are not finite */
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(told.s[i]))
-            told.s[i] = 0.0f;
-    find_thresholds(&told, true);
-    find_f16(&told);
-    find_kept(&told, TRIT_F32);
-    find_keys(&told, of_elements, true);
-    count_scales(&told, claims->begin, claims->counts);
-    claims->scales = told;
+    for (size_t i = 0; i < LANES; i += STEP) { /* what is not finite judges nothing */
+        const fv s = fv_load(claims->scales.s + i);
+        fv_store(claims->scales.s + i,
+                 fv_choose(((iv)s & INT32_MAX) < INFINITE, s, (fv){0}));
+    }
+    find_thresholds(&claims->scales, true);
+    find_kept(&claims->scales, TRIT_F32);
+    find_keys(&claims->scales, of_elements, true);
     project_reference(claims, dtype);
 }
 
@@ -186,7 +188,7 @@ INLINE float group_top(const uint8_t *in, size_t len, enum trit_dtype dtype)
     vu top = of_floats(zero);
     size_t i = 0;
     for (; i + UNIT <= len; i += UNIT) {
-        prefetch_unit(in + i * size, dtype);
+        prefetch_unit(in + i * size, true, dtype);
         top = vu_top(top, vu_load(in + i * size, dtype), dtype);
     }
     if (i < len)
@@ -432,12 +434,10 @@ static void verify_groups(const struct verify_job *job, struct ternary_counts *c
     assert(!packing || job->group_len % packing->elements == 0);
     const size_t bytes = job->group_len * (packing ? 1 : bytes_of(job->dtype));
     const size_t block = groups_per_block(bytes);
+    struct claims claims = {.job = job, .counts = counts, .check = check};
     for (size_t begin = 0; begin < job->count; begin += block) {
-        struct claims claims = {.job = job,
-                                .counts = counts,
-                                .check = check,
-                                .begin = begin,
-                                .end = size_min(begin + block, job->count)};
+        claims.begin = begin;
+        claims.end = size_min(begin + block, job->count);
         if (packing)
             verify_packed(&claims, packing);
         else if (job->dtype == TRIT_F32)
@@ -447,4 +447,5 @@ static void verify_groups(const struct verify_job *job, struct ternary_counts *c
         else
             verify_dense(&claims, TRIT_BF16);
     }
+    count_scales(job->scales, job->count, counts);
 }

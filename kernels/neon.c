@@ -16,6 +16,8 @@
 #include "kernels/half.h"
 #include "kernels/table.h"
 
+enum { VECTOR_BYTES = 16 };
+
 typedef float32x4x4_t vf;
 typedef struct {
     float64x2_t q[8];
@@ -166,10 +168,9 @@ static inline bool vu_exact(vu u, vk k, enum trit_dtype dtype)
     for (int i = 0; i < vectors_of(dtype); i++) {
         const uint32x4_t keys = keys_of(u.r[i], dtype);
         const uint32x4_t exact =
-            dtype == TRIT_F32
-                ? vorrq_u32(vceqq_u32(keys, k.s), vceqzq_u32(keys))
-                : words(vorrq_u16(vceqq_u16(halves(keys), halves(k.s)),
-                                  vceqzq_u16(halves(keys))));
+            dtype == TRIT_F32 ? vorrq_u32(vceqq_u32(keys, k.s), vceqzq_u32(keys))
+                              : words(vorrq_u16(vceqq_u16(halves(keys), halves(k.s)),
+                                                vceqzq_u16(halves(keys))));
         all = vandq_u32(all, exact);
     }
     return vminvq_u32(all) == UINT32_MAX;
@@ -179,9 +180,8 @@ static inline vu vu_top(vu acc, vu u, enum trit_dtype dtype)
 {
     for (int i = 0; i < vectors_of(dtype); i++) {
         const uint32x4_t keys = keys_of(u.r[i], dtype);
-        acc.r[i] = dtype == TRIT_F32
-                       ? vmaxq_u32(acc.r[i], keys)
-                       : words(vmaxq_u16(halves(acc.r[i]), halves(keys)));
+        acc.r[i] = dtype == TRIT_F32 ? vmaxq_u32(acc.r[i], keys)
+                                     : words(vmaxq_u16(halves(acc.r[i]), halves(keys)));
     }
     return acc;
 }
@@ -200,7 +200,8 @@ static inline float vu_top_of(vu acc, enum trit_dtype dtype)
 
 /* ---- codes ------------------------------------------------------------------------- */
 
-/* Trits of eight elements as 16 bits each: 1, or -1 by the sign, where they are beyond. */
+/* Trits of eight elements as 16 bits each: 1, or -1 by the sign, where they are beyond.
+ */
 static inline int16x8_t trits8(vu u, vm m, int i, enum trit_dtype dtype)
 {
     if (dtype != TRIT_F32) {
@@ -299,8 +300,8 @@ static inline vn vn_add(vn n, vu u, vk k, enum trit_dtype dtype)
         if (dtype == TRIT_F32)
             n = vsubq_u32(n, vcleq_u32(vsubq_u32(keys, k.low), k.range));
         else
-            sixteen = vsubq_u16(
-                sixteen, vcleq_u16(vsubq_u16(halves(keys), halves(k.low)), halves(k.range)));
+            sixteen = vsubq_u16(sixteen, vcleq_u16(vsubq_u16(halves(keys), halves(k.low)),
+                                                   halves(k.range)));
     }
     return dtype == TRIT_F32 ? n : vpadalq_u16(n, sixteen);
 }
@@ -329,6 +330,37 @@ static inline vd vd_widen(vf v)
         d.q[2 * k + 1] = vcvt_high_f64_f32(v.val[k]);
     }
     return d;
+}
+
+static inline vd vd_splat(double x)
+{
+    vd v;
+    for (int i = 0; i < 8; i++)
+        v.q[i] = vdupq_n_f64(x);
+    return v;
+}
+
+static inline vd vd_load(const double *p)
+{
+    vd v;
+    for (int i = 0; i < 8; i++)
+        v.q[i] = vld1q_f64(p + 2 * i);
+    return v;
+}
+
+static inline vf vd_narrow(vd v)
+{
+    vf f;
+    for (int k = 0; k < 4; k++)
+        f.val[k] = vcombine_f32(vcvt_f32_f64(v.q[2 * k]), vcvt_f32_f64(v.q[2 * k + 1]));
+    return f;
+}
+
+static inline vd vd_div(vd x, vd y)
+{
+    for (int i = 0; i < 8; i++)
+        x.q[i] = vdivq_f64(x.q[i], y.q[i]);
+    return x;
 }
 
 static inline vd vd_add(vd x, vd y)
@@ -388,25 +420,26 @@ static inline void vs_keep(struct partial *to, vs sum)
         vst1q_f64(to->lane + 2 * i, sum.q[i]);
 }
 
-static inline vd lanes_of(const struct partial *from)
-{
-    vd v;
-    for (int i = 0; i < 8; i++)
-        v.q[i] = vld1q_f64(from->lane + 2 * i);
-    return v;
-}
-
 /* Two groups at a time share the last step of the tree. */
-static inline void vs_totals(double to[BLOCK_GROUPS],
-                             const struct partial from[BLOCK_GROUPS],
-                             enum trit_dtype dtype)
+static inline struct totals vs_totals(double to[BLOCK_GROUPS],
+                                      const struct partial from[BLOCK_GROUPS],
+                                      double limit, enum trit_dtype dtype)
 {
+    uint64x2_t below = vdupq_n_u64(UINT64_MAX), zeros = vdupq_n_u64(0);
+    const uint64x2_t bits = vcombine_u64(vcreate_u64(1), vcreate_u64(2));
     (void)dtype;
     for (size_t g = 0; g < BLOCK_GROUPS; g += 2) {
-        const float64x2_t x = vd_fold(lanes_of(&from[g]));
-        const float64x2_t y = vd_fold(lanes_of(&from[g + 1]));
-        vst1q_f64(to + g, vpaddq_f64(x, y));
+        const float64x2_t sums = vpaddq_f64(vd_fold(vd_load(from[g].lane)),
+                                            vd_fold(vd_load(from[g + 1].lane)));
+        below = vandq_u64(below, vcltq_f64(sums, vdupq_n_f64(limit)));
+        zeros = vorrq_u64(
+            zeros, vshlq_u64(vandq_u64(vceqzq_f64(sums), bits), vdupq_n_s64((int64_t)g)));
+        vst1q_f64(to + g, sums);
     }
+    return (struct totals){
+        (uint32_t)(vgetq_lane_u64(zeros, 0) | vgetq_lane_u64(zeros, 1)),
+        vgetq_lane_u64(below, 0) != 0 && vgetq_lane_u64(below, 1) != 0,
+    };
 }
 
 #include "kernels/body.h"

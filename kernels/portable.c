@@ -13,6 +13,8 @@
  * has the compiler work for minutes and gains nothing. */
 #define INLINE static inline
 
+enum { VECTOR_BYTES = 16 }; /* SSE2's, and most others' */
+
 typedef struct {
     float lane[16];
 } vf;
@@ -159,8 +161,7 @@ static inline vu vu_top(vu acc, vu u, enum trit_dtype dtype)
 {
     for (int i = 0; i < 64; i++) {
         const int32_t key = key_of(u.lane[i], dtype);
-        acc.lane[i] =
-            (uint32_t)(key > (int32_t)acc.lane[i] ? key : (int32_t)acc.lane[i]);
+        acc.lane[i] = (uint32_t)(key > (int32_t)acc.lane[i] ? key : (int32_t)acc.lane[i]);
     }
     return acc;
 }
@@ -270,6 +271,36 @@ static inline vd vd_widen(vf v)
     return d;
 }
 
+static inline vd vd_splat(double x)
+{
+    vd v;
+    for (int i = 0; i < 16; i++)
+        v.lane[i] = x;
+    return v;
+}
+
+static inline vd vd_load(const double *p)
+{
+    vd v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline vf vd_narrow(vd v)
+{
+    vf f;
+    for (int i = 0; i < 16; i++)
+        f.lane[i] = (float)v.lane[i];
+    return f;
+}
+
+static inline vd vd_div(vd a, vd b)
+{
+    for (int i = 0; i < 16; i++)
+        a.lane[i] /= b.lane[i];
+    return a;
+}
+
 static inline vd vd_add(vd a, vd b)
 {
     for (int i = 0; i < 16; i++)
@@ -319,16 +350,20 @@ static inline void vs_keep(struct partial *to, vs sum)
     memcpy(to->lane, sum.lane, sizeof to->lane);
 }
 
-static inline void vs_totals(double to[BLOCK_GROUPS],
-                             const struct partial from[BLOCK_GROUPS],
-                             enum trit_dtype dtype)
+static inline struct totals vs_totals(double to[BLOCK_GROUPS],
+                                      const struct partial from[BLOCK_GROUPS],
+                                      double limit, enum trit_dtype dtype)
 {
+    struct totals totals = {0, true};
     (void)dtype;
     for (size_t g = 0; g < BLOCK_GROUPS; g++) {
         vd lanes;
         memcpy(&lanes, from[g].lane, sizeof lanes);
         to[g] = vd_total(lanes);
+        totals.zeros |= (uint32_t)(to[g] == 0.0) << g;
+        totals.below &= to[g] < limit;
     }
+    return totals;
 }
 
 #include "kernels/body.h"

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LIMIT_AHEAD_BYTES = 1024 };
+enum { LIMIT_AHEAD_BYTES = 1024, LIMIT_COPY_AHEAD_BYTES = 8192 };
 
 #if defined(__x86_64__)
 
@@ -32,15 +32,16 @@ __attribute__((target("avx2"))) static inline float limit_read(const uint8_t *fr
     return (float)_mm256_extract_epi32(a, 0);
 }
 
-/* 32-byte non-temporal stores with prefetch: the best of those tried. */
+/* 32-byte non-temporal stores with prefetch into L2, where it leaves the buffers alone
+ * that the stores need: the best of those tried. */
 __attribute__((target("avx2"))) static inline void
 limit_copy(uint8_t *to, const uint8_t *from, size_t bytes)
 {
     for (size_t i = 0; i + 128 <= bytes; i += 128) {
         const __m256i *at = (const __m256i *)(const void *)(from + i);
         __m256i *out = (__m256i *)(void *)(to + i);
-        _mm_prefetch((const char *)at + LIMIT_AHEAD_BYTES, _MM_HINT_T0);
-        _mm_prefetch((const char *)at + LIMIT_AHEAD_BYTES + 64, _MM_HINT_T0);
+        _mm_prefetch((const char *)at + LIMIT_COPY_AHEAD_BYTES, _MM_HINT_T1);
+        _mm_prefetch((const char *)at + LIMIT_COPY_AHEAD_BYTES + 64, _MM_HINT_T1);
         const __m256i a = _mm256_loadu_si256(at), b = _mm256_loadu_si256(at + 1);
         const __m256i c = _mm256_loadu_si256(at + 2), d = _mm256_loadu_si256(at + 3);
         _mm256_stream_si256(out, a);

@@ -95,7 +95,8 @@ def includes(findings):
 
 def headers_alone(compiler, findings):
     def alone(path):
-        isa = ["-mavx2"] if "/x86_" in str(path) else []
+        isa = ["-mavx512f", "-mavx512dq"] if "/avx512_" in str(path) else [
+            "-mavx2"] if "/avx2_" in str(path) else []
         done = subprocess.run([*compiler, *isa, "-Werror", "-Wno-unused-function", "-Wno-pedantic", "-fsyntax-only", "-x",
                                "c", str(path)], capture_output=True, text=True)
         return [] if done.returncode == 0 else [f"{path} does not compile alone:\n{done.stderr}"]

@@ -171,6 +171,86 @@ static void every_encoding(void)
     }
 }
 
+/* ---- long runs ----------------------------------------------------------------------
+ */
+
+/* The same job in pieces of `step` groups, which all tables take another way through. */
+static void ternarize_pieces(const struct kernels *table,
+                             const struct ternarize_job *whole, size_t in_bytes,
+                             size_t out_group, size_t step, struct ternary_counts *counts)
+{
+    for (size_t g = 0; g < whole->count; g += step) {
+        struct ternarize_job job = *whole;
+        struct ternary_counts piece;
+        job.count = whole->count - g < step ? whole->count - g : step;
+        job.in = (const uint8_t *)whole->in + g * in_bytes;
+        job.out = (uint8_t *)whole->out + g * out_group;
+        job.scales = whole->scales + g;
+        job.codes = whole->codes + g * ((whole->group_len + 3) / 4);
+        job.sums = whole->sums + g;
+        job.stream_stores = false;
+        ternary_counts_init(&piece);
+        ternarize(table, &job, &piece);
+        ternary_counts_add(counts, &piece, g * whole->group_len, g);
+    }
+}
+
+static void compare_long(const struct shape *shape, enum tally_detail tally,
+                         uint64_t *seed)
+{
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t count = kernels_available(tables);
+    const size_t in_bytes = shape->len * dtype_bytes(shape->dtype);
+    struct guarded in = guarded_create(shape->count * in_bytes, 0);
+    input_fill(in.bytes, shape->dtype, shape->kind, shape->count, shape->len, seed);
+    struct outputs want = outputs_create(shape, seed);
+    struct ternarize_job job = job_of(shape, in.bytes, &want, false);
+    job.tally = tally;
+    ternarize_pieces(tables[0], &job, in_bytes, out_bytes(shape) / shape->count, 33,
+                     &want.counts);
+    if (tally != TALLY_ALL)
+        CHECK_EQ(want.counts.near_threshold, 0);
+    if (tally == TALLY_NONE)
+        CHECK_EQ(want.counts.negatives + want.counts.zeros + want.counts.positives, 0);
+    for (size_t i = 0; i < count; i++) {
+        struct outputs got = outputs_create(shape, seed);
+        job = job_of(shape, in.bytes, &got, check_random(seed) % 2);
+        job.tally = tally;
+        ternarize(tables[i], &job, &got.counts);
+        expect_same(&want, &got);
+        outputs_destroy(&got);
+    }
+    outputs_destroy(&want);
+    guarded_destroy(&in);
+}
+
+/* Runs too long for L2, of groups that divide a block and that do not. */
+static void long_runs(void)
+{
+    static const enum trit_encoding encodings[] = {
+        TRIT_ENCODING_DENSE, TRIT_ENCODING_INT8, TRIT_ENCODING_PQ2_0,
+        TRIT_ENCODING_TQ2_0};
+    static const size_t lengths[] = {128, 256, 1024, 77};
+    const size_t elements = 600000;
+    uint64_t seed = check_seed();
+    for (size_t e = 0; e < 4; e++)
+        for (size_t l = 0; l < 4; l++)
+            for (unsigned d = 0; d < 3; d++) {
+                const size_t len = lengths[l];
+                if (encodings[e] > TRIT_ENCODING_INT8 && len % 256 != 0)
+                    continue;
+                const struct shape shape = {
+                    dtypes[d],
+                    encodings[e],
+                    elements / len * (dtypes[d] == TRIT_F32 ? 1 : 2),
+                    len,
+                    len,
+                    check_random(&seed) % INPUT_NON_FINITE};
+                for (int tally = TALLY_ALL; tally <= TALLY_NONE; tally++)
+                    compare_long(&shape, (enum tally_detail)tally, &seed);
+            }
+}
+
 /* ---- verify and unpack ------------------------------------------------------------ */
 
 static void run_verify(const struct kernels *table, const struct shape *shape,
@@ -320,6 +400,7 @@ int main(int argc, char **argv)
          every_length},
         {"tables agree on every kind of input", every_kind},
         {"tables agree on every supported encoding", every_encoding},
+        {"a long run has the bits of its pieces, whatever is counted", long_runs},
         {"tables agree on what they find in dense claims", dense_verification},
         {"tables agree on packed claims and on what they unpack to", packed_verification},
     };

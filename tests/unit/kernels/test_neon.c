@@ -15,6 +15,11 @@
 #ifndef vcvt_high_f64_f32 /* not in every SIMDe */
 #define vcvt_high_f64_f32(v) vcvt_f64_f32(vget_high_f32(v))
 #endif
+#ifndef vdivq_f64
+#define vdivq_f64(a, b)                                                                  \
+    vcombine_f64(vdup_n_f64(vgetq_lane_f64(a, 0) / vgetq_lane_f64(b, 0)),                \
+                 vdup_n_f64(vgetq_lane_f64(a, 1) / vgetq_lane_f64(b, 1)))
+#endif
 #define KERNELS_NEON
 extern const struct kernels kernels_neon;
 #include "kernels/neon.c"
