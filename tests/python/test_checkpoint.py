@@ -1,8 +1,10 @@
 """client.checkpoint: files and state dicts, as the command `trit` treats them."""
 import asyncio
 import json
+import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -218,6 +220,16 @@ def test_a_failure_leaves_nothing_behind(client, tmp_path, file, tensors):
     assert sorted(tmp_path.iterdir()) == [file, out]
 
 
+# A source that changes meanwhile is told, and its projection thrown away.
+def test_a_source_that_changes_is_told(client, tmp_path, file):
+    def touch(n):
+        os.utime(file, ns=(0, 0))
+
+    with pytest.raises(trit.Aborted, match="changed"):
+        client.checkpoint.project(file, tmp_path / "o", progress=touch)
+    assert list(tmp_path.iterdir()) == [file]
+
+
 # The source may be the output.
 def test_a_file_is_projected_in_place(client, tmp_path, file):
     client.checkpoint.project(file, tmp_path / "o")
@@ -257,6 +269,14 @@ def test_files_that_are_none(client, tmp_path, file):
         client.checkpoint.verify(broken)
 
 
+# Without the package safetensors a file is refused in words, a state dict is taken.
+def test_state_dicts_need_no_safetensors(client, file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(ImportError, match="safetensors"):
+        client.checkpoint.inspect(file)
+    assert client.checkpoint.project({"w": np.ones((2, 128), np.float32)}).reports["w"].is_ternary
+
+
 # inspect lists tensors and layers without a daemon.
 def test_inspect_needs_no_daemon(file, tensors):
     write(file, tensors, {"format": "pt"})
@@ -276,6 +296,30 @@ def test_checkpoints_can_be_awaited(daemon, tmp_path, file):
             assert (await client.checkpoint.verify(tmp_path / "o", against=file)).passes
 
     asyncio.run(asyncio.wait_for(inside(), 60))
+
+
+# A task that is cancelled between or in calls leaves nothing behind.
+def test_a_cancelled_projection_leaves_nothing(daemon, tmp_path, file):
+    async def inside():
+        begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def progress(n):
+            loop.call_soon_threadsafe(begun.set)
+            held.wait(30)
+
+        held = threading.Event()
+        async with trit.aio.Client(daemon.rpc, timeout=30) as client:
+            task = asyncio.ensure_future(client.checkpoint.project(file, tmp_path / "o",
+                                                                   progress=progress))
+            await begun.wait()
+            task.cancel()
+            loop.call_soon(held.set)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(asyncio.wait_for(inside(), 60))
+    assert list(tmp_path.iterdir()) == [file]
 
 
 PEAK = """
