@@ -29,11 +29,12 @@ typedef struct {
 typedef struct {
     __m256i m[8]; /* all ones or none, as wide as the elements */
 } vm;
+typedef __m256i vx;
 typedef struct {
     __m256i a, b; /* bytes */
 } vc;
 typedef struct {
-    __m256i sum, positives; /* of u64; the latter counts by twos */
+    uint64_t negatives, positives;
 } vt;
 typedef __m256i vn;
 
@@ -189,45 +190,75 @@ static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
     return u;
 }
 
-static inline bool vu_exact(vu u, vk k, enum trit_dtype dtype)
+static inline vm vu_is(vu u, vk k, enum trit_dtype dtype)
 {
-    const __m256i zero = _mm256_setzero_si256();
-    __m256i all = _mm256_set1_epi32(-1);
-    for (int i = 0; i < vectors_of(dtype); i++) {
-        const __m256i keys = keys_of(u.r[i], dtype);
-        all = _mm256_and_si256(
-            all, _mm256_or_si256(equal(keys, k.s, dtype), equal(keys, zero, dtype)));
-    }
-    return _mm256_movemask_epi8(all) == -1;
+    vm m;
+    for (int i = 0; i < vectors_of(dtype); i++)
+        m.m[i] = equal(keys_of(u.r[i], dtype), k.s, dtype);
+    return m;
 }
 
-static inline vu vu_top(vu acc, vu u, enum trit_dtype dtype)
+static inline vx vx_zero(void)
 {
-    for (int i = 0; i < vectors_of(dtype); i++) {
-        const __m256i keys = keys_of(u.r[i], dtype);
-        acc.r[i] = dtype == TRIT_F32 ? _mm256_max_epu32(acc.r[i], keys)
-                                     : _mm256_max_epu16(acc.r[i], keys);
-    }
+    return _mm256_setzero_si256();
+}
+
+static inline vx vx_add(vx x, vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    (void)k;
+    for (int i = 0; i < vectors_of(dtype); i++)
+        x = _mm256_or_si256(x, _mm256_andnot_si256(m.m[i], keys_of(u.r[i], dtype)));
+    return x;
+}
+
+static inline bool vx_none(vx x)
+{
+    return _mm256_testz_si256(x, x);
+}
+
+static inline vu vu_union(vu acc, vu u, enum trit_dtype dtype)
+{
+    for (int i = 0; i < vectors_of(dtype); i++)
+        acc.r[i] = _mm256_or_si256(acc.r[i], u.r[i]);
     return acc;
 }
 
-static inline float vu_top_of(vu acc, enum trit_dtype dtype)
+static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
 {
-    __m256i v = acc.r[0];
+    __m256i bits = acc.r[0];
     for (int i = 1; i < vectors_of(dtype); i++)
-        v = dtype == TRIT_F32 ? _mm256_max_epu32(v, acc.r[i])
-                              : _mm256_max_epu16(v, acc.r[i]);
-    const __m128i a = _mm256_castsi256_si128(v), b = _mm256_extracti128_si256(v, 1);
-    if (dtype == TRIT_F32) {
-        __m128i x = _mm_max_epu32(a, b);
-        x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0x4e));
-        x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0xb1));
-        return _mm_cvtss_f32(_mm_castsi128_ps(x));
+        bits = _mm256_or_si256(bits, acc.r[i]);
+    store256(to->lane, keys_of(bits, dtype));
+}
+
+/* The halves of two groups joined, the quarters of four: as sums are. */
+static inline __m256i halves_of(const struct partial *from, size_t x, size_t y)
+{
+    const __m256i a = load256(from[x].lane), b = load256(from[y].lane);
+    return _mm256_or_si256(_mm256_permute2x128_si256(a, b, 0x20),
+                           _mm256_permute2x128_si256(a, b, 0x31));
+}
+
+static inline __m256 quarters_of(const struct partial *from, size_t g)
+{
+    const __m256i x = halves_of(from, g, g + 4), y = halves_of(from, g + 1, g + 5);
+    return _mm256_castsi256_ps(
+        _mm256_or_si256(_mm256_unpacklo_epi64(x, y), _mm256_unpackhi_epi64(x, y)));
+}
+
+static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
+                             const struct partial from[BLOCK_GROUPS],
+                             enum trit_dtype dtype)
+{
+    for (size_t g = 0; g < BLOCK_GROUPS; g += 8) {
+        const __m256 x = quarters_of(from + g, 0), y = quarters_of(from + g, 2);
+        __m256i bits = _mm256_castps_si256(
+            _mm256_or_ps(_mm256_shuffle_ps(x, y, 0x88), _mm256_shuffle_ps(x, y, 0xdd)));
+        if (dtype != TRIT_F32)
+            bits = _mm256_and_si256(_mm256_or_si256(bits, _mm256_srli_epi32(bits, 16)),
+                                    _mm256_set1_epi32(0xffff));
+        store256(to + g, bits);
     }
-    const __m128i rest = /* of the complements the least */
-        _mm_minpos_epu16(_mm_xor_si128(_mm_max_epu16(a, b), _mm_set1_epi16(-1)));
-    const uint16_t bits = (uint16_t)~_mm_cvtsi128_si32(rest);
-    return dtype == TRIT_F16 ? f16_widen(bits) : bf16_widen(bits);
 }
 
 /* ---- codes ------------------------------------------------------------------------- */
@@ -298,33 +329,53 @@ static inline void vc_pack2(uint8_t *p, vc c)
 
 static inline vt vt_zero(void)
 {
-    return (vt){_mm256_setzero_si256(), _mm256_setzero_si256()};
+    return (vt){0, 0};
+}
+
+/* A bit for each byte's highest. */
+static inline uint64_t top_bits(__m256i a, __m256i b)
+{
+    return (uint32_t)_mm256_movemask_epi8(a) | (uint64_t)(uint32_t)_mm256_movemask_epi8(b)
+                                                   << 32;
 }
 
 static inline vt vt_add(vt tally, vc c)
 {
-    const __m256i zero = _mm256_setzero_si256(), two = _mm256_set1_epi8(2);
-    __m256i sum = _mm256_add_epi8(c.a, c.b); /* at most 4 in a byte */
-    __m256i positives =
-        _mm256_add_epi8(_mm256_and_si256(c.a, two), _mm256_and_si256(c.b, two));
-    tally.sum = _mm256_add_epi64(tally.sum, _mm256_sad_epu8(sum, zero));
-    tally.positives = _mm256_add_epi64(tally.positives, _mm256_sad_epu8(positives, zero));
+    const __m256i zero = _mm256_setzero_si256();
+    const uint64_t negative =
+        top_bits(_mm256_cmpeq_epi8(c.a, zero), _mm256_cmpeq_epi8(c.b, zero));
+    const uint64_t positive =
+        top_bits(_mm256_slli_epi16(c.a, 6), _mm256_slli_epi16(c.b, 6));
+    tally.negatives += (uint64_t)__builtin_popcountll(negative);
+    tally.positives += (uint64_t)__builtin_popcountll(positive);
     return tally;
 }
 
-static inline uint64_t total256(__m256i v)
+/* Half a unit's elements as bytes in some order, their signs kept. */
+static inline __m256i narrowed(const __m256i *r, enum trit_dtype dtype)
 {
-    __m128i x = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    x = _mm_add_epi64(x, _mm_unpackhi_epi64(x, x));
-    return (uint64_t)_mm_cvtsi128_si64(x);
+    return dtype == TRIT_F32 ? _mm256_packs_epi16(_mm256_packs_epi32(r[0], r[1]),
+                                                  _mm256_packs_epi32(r[2], r[3]))
+                             : _mm256_packs_epi16(r[0], r[1]);
 }
 
-/* The codes' sum is seen + positives - negatives. */
+static inline vt vt_see(vt tally, vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    const int half = vectors_of(dtype) / 2;
+    const uint64_t beyond = top_bits(narrowed(m.m, dtype), narrowed(m.m + half, dtype));
+    const uint64_t minus = top_bits(narrowed(u.r, dtype), narrowed(u.r + half, dtype));
+    (void)k;
+    tally.negatives += (uint64_t)__builtin_popcountll(beyond & minus);
+    tally.positives += (uint64_t)__builtin_popcountll(beyond & ~minus);
+    return tally;
+}
+
 static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
                              uint64_t *positives)
 {
-    *positives = total256(tally.positives) / 2;
-    *negatives = seen + *positives - total256(tally.sum);
+    (void)seen;
+    *positives = tally.positives;
+    *negatives = tally.negatives;
 }
 
 static inline vn vn_zero(void)

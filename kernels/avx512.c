@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
     __mmask32 m[4]; /* one for each of the unit's vectors */
 } vm;
+typedef __m512i vx;
 typedef struct {
     uint64_t beyond, positive; /* a bit an element */
 } vc;
@@ -152,47 +153,88 @@ static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
     return u;
 }
 
-static inline bool vu_exact(vu u, vk k, enum trit_dtype dtype)
+static inline vm vu_is(vu u, vk k, enum trit_dtype dtype)
 {
-    uint32_t odd = 0;
+    vm m;
     for (int i = 0; i < vectors_of(dtype); i++) {
         const __m512i keys = keys_of(u.r[i], dtype);
-        odd |= dtype == TRIT_F32
-                   ? _mm512_mask_cmpneq_epi32_mask(_mm512_test_epi32_mask(keys, keys),
-                                                   keys, k.s)
-                   : _mm512_mask_cmpneq_epi16_mask(_mm512_test_epi16_mask(keys, keys),
-                                                   keys, k.s);
+        m.m[i] = dtype == TRIT_F32 ? _mm512_cmpeq_epi32_mask(keys, k.s)
+                                   : _mm512_cmpeq_epi16_mask(keys, k.s);
     }
-    return !odd;
+    return m;
 }
 
-static inline vu vu_top(vu acc, vu u, enum trit_dtype dtype)
+static inline vx vx_zero(void)
+{
+    return _mm512_setzero_si512();
+}
+
+static inline vx vx_add(vx x, vu u, vm m, vk k, enum trit_dtype dtype)
 {
     for (int i = 0; i < vectors_of(dtype); i++) {
         const __m512i keys = keys_of(u.r[i], dtype);
-        acc.r[i] = dtype == TRIT_F32 ? _mm512_max_epu32(acc.r[i], keys)
-                                     : _mm512_max_epu16(acc.r[i], keys);
+        x = _mm512_or_si512(
+            x, dtype == TRIT_F32
+                   ? _mm512_mask_sub_epi32(keys, (__mmask16)m.m[i], keys, k.s)
+                   : _mm512_mask_sub_epi16(keys, m.m[i], keys, k.s));
     }
+    return x;
+}
+
+static inline bool vx_none(vx x)
+{
+    return _mm512_test_epi32_mask(x, x) == 0;
+}
+
+static inline vu vu_union(vu acc, vu u, enum trit_dtype dtype)
+{
+    for (int i = 0; i < vectors_of(dtype); i++)
+        acc.r[i] = _mm512_or_si512(acc.r[i], u.r[i]);
     return acc;
 }
 
-static inline float vu_top_of(vu acc, enum trit_dtype dtype)
+static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
 {
-    if (dtype == TRIT_F32) {
-        const __m512i top = _mm512_max_epu32(_mm512_max_epu32(acc.r[0], acc.r[1]),
-                                             _mm512_max_epu32(acc.r[2], acc.r[3]));
-        return _mm_cvtss_f32(
-            _mm_castsi128_ps(_mm_cvtsi32_si128((int)_mm512_reduce_max_epu32(top))));
-    }
-    const __m512i top = _mm512_max_epu16(acc.r[0], acc.r[1]);
-    const __m256i half =
-        _mm256_max_epu16(_mm512_castsi512_si256(top), _mm512_extracti64x4_epi64(top, 1));
-    const __m128i eight =
-        _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    const __m128i all = _mm_set1_epi16(-1); /* of the complements the least */
-    const uint16_t bits =
-        (uint16_t)~_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(eight, all)));
-    return dtype == TRIT_F16 ? f16_widen(bits) : bf16_widen(bits);
+    __m512i bits = _mm512_or_si512(acc.r[0], acc.r[1]);
+    if (dtype == TRIT_F32)
+        bits = _mm512_or_si512(bits, _mm512_or_si512(acc.r[2], acc.r[3]));
+    _mm512_store_si512(to->lane, keys_of(bits, dtype));
+}
+
+/* The halves of two groups joined, the quarters of four, and so on: as sums are. */
+static inline __m512i halves_of(const struct partial *from, size_t x, size_t y)
+{
+    const __m512i a = _mm512_load_si512(from[x].lane),
+                  b = _mm512_load_si512(from[y].lane);
+    return _mm512_or_si512(_mm512_shuffle_i32x4(a, b, 0x44),
+                           _mm512_shuffle_i32x4(a, b, 0xee));
+}
+
+static inline __m512i quarters_of(const struct partial *from, size_t g)
+{
+    const __m512i x = halves_of(from, g, g + 4), y = halves_of(from, g + 8, g + 12);
+    return _mm512_or_si512(_mm512_shuffle_i32x4(x, y, 0x88),
+                           _mm512_shuffle_i32x4(x, y, 0xdd));
+}
+
+static inline __m512 eighths_of(const struct partial *from, size_t g)
+{
+    const __m512i x = quarters_of(from, g), y = quarters_of(from, g + 1);
+    return _mm512_castsi512_ps(
+        _mm512_or_si512(_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y)));
+}
+
+static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
+                             const struct partial from[BLOCK_GROUPS],
+                             enum trit_dtype dtype)
+{
+    const __m512 x = eighths_of(from, 0), y = eighths_of(from, 2);
+    __m512i bits = _mm512_castps_si512(
+        _mm512_or_ps(_mm512_shuffle_ps(x, y, 0x88), _mm512_shuffle_ps(x, y, 0xdd)));
+    if (dtype != TRIT_F32)
+        bits = _mm512_and_si512(_mm512_or_si512(bits, _mm512_srli_epi32(bits, 16)),
+                                _mm512_set1_epi32(0xffff));
+    _mm512_storeu_si512(to, bits);
 }
 
 /* ---- codes, as two bits an element in general registers ---------------------------- */
@@ -269,6 +311,11 @@ static inline vt vt_add(vt tally, vc c)
     tally.nonzeros += (uint64_t)_mm_popcnt_u64(c.beyond);
     tally.positives += (uint64_t)_mm_popcnt_u64(c.positive);
     return tally;
+}
+
+static inline vt vt_see(vt tally, vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    return vt_add(tally, vu_codes(u, m, k, dtype));
 }
 
 static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,

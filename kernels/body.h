@@ -9,6 +9,7 @@
  *   vm                      64 booleans
  *   vc                      64 codes, t + 1
  *   vt, vn                  tallies: of codes, of elements near the threshold
+ *   vx                      bits that should be 0
  *   vf, vd, vs              16 f32; 16 f64; a sum of magnitudes
  *   VECTOR_BYTES            of the machine's vectors
  *
@@ -17,12 +18,15 @@
  *   vu_of(v), vf_at(u, k)   from four vf; a quarter of a unit of f32
  *   vu_beyond(u, k, dtype)  key > half
  *   vu_dense(u, m, k, dtype)    m ? s : 0, with the element's sign
- *   vu_exact(u, k, dtype)   every key is s or 0
- *   vu_top(acc, u, dtype)   lanewise the larger key; vu_top_of: the largest, as f32
+ *   vu_is(u, k, dtype)      key == s
+ *   vx_zero, vx_add(x, u, m, k, dtype)  x, and the keys where not m; vx_none: all are 0
+ *   vu_union(acc, u, dtype) the bits of both
+ *   vu_keep(to, acc, dtype) for vu_unions(to, from, dtype), the bits of each group's keys
  *   vu_codes(u, m, k, dtype)    1; beyond: 2, or 0 where negative
  *   vc_load, vc_store       as bytes; vc_trits: bytes less one
  *   vc_pack2(p, c)          16 bytes of 2-bit codes, least significant first
- *   vt_add(t, c)            codes seen; vt_counts: negatives and positives among them
+ *   vt_add(t, c)            codes seen; vt_see(t, u, m, k, dtype): those of vu_codes;
+ *                           vt_counts: negatives and positives among them
  *   vn_add(n, u, k, dtype)  n + how many have low <= key <= high; vn_total
  *   vf_load, vf_store       16 elements, widened; narrowed to nearest even, to bf16 only
  *                           what it holds
@@ -121,6 +125,14 @@ static __attribute__((noinline)) vu load_any(const uint8_t *in, size_t n,
     return load_wide(in, n, TRIT_BF16);
 }
 
+/* Half the lines of a unit's bytes, from what another pass will read: `offset` of them
+ * are behind this unit. */
+INLINE void prefetch_half(const uint8_t *ahead, size_t offset, enum trit_dtype dtype)
+{
+    for (size_t line = 0; line < UNIT * bytes_of(dtype) / 2; line += 64)
+        __builtin_prefetch(ahead + offset / 2 + line, 0, 2);
+}
+
 /* A unit of f32, narrowed. */
 INLINE void store_narrow(uint8_t *out, vu u, size_t n, enum trit_dtype dtype)
 {
@@ -175,13 +187,14 @@ INLINE void store_codes(uint8_t *out, vc codes, size_t n)
 static __attribute__((noinline)) bool all_finite(const uint8_t *in, size_t len,
                                                  enum trit_dtype dtype)
 {
-    const float zero[UNIT] = {0};
-    vu top = of_floats(zero);
-    for (size_t i = 0; i < len; i += UNIT)
-        top = vu_top(top,
-                     load_any(in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype),
-                     TRIT_F32);
-    return vu_top_of(top, TRIT_F32) < INFINITY;
+    uint32_t finite = 1;
+    for (size_t i = 0; i < len; i += UNIT) {
+        float w[UNIT];
+        floats_of(w, load_any(in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype));
+        for (size_t k = 0; k < UNIT; k++)
+            finite &= fabsf(w[k]) < INFINITY;
+    }
+    return finite;
 }
 
 /* Of `width` neighbouring groups: their sums do not wait for one another. */
@@ -327,5 +340,7 @@ INLINE void tally_end(const struct tally *tally, struct ternary_counts *counts,
 #include "kernels/body_pack.h"
 #include "kernels/body_ternarize.h"
 #include "kernels/body_verify.h"
+#include "kernels/body_verify_dense.h"
+#include "kernels/body_verify_packed.h"
 #include "kernels/body_unpack.h"
 /* clang-format on */

@@ -67,7 +67,7 @@ INLINE void find_beside(float to[LANES], const float s[LANES], double factor, bo
 
 /* Half of s, rounded down: |w| > half is then |w|+|w| > s for every s, also where
  * half of a subnormal is no f32. Nothing exceeds the half of s = 0. */
-INLINE void find_thresholds(struct scales *to, bool near)
+INLINE void find_halves(struct scales *to)
 {
     const fv never = (fv)((iv){0} + INFINITE);
     for (size_t i = 0; i < LANES; i += STEP) {
@@ -75,8 +75,12 @@ INLINE void find_thresholds(struct scales *to, bool near)
         const fv down = (fv)((iv)half + (half + half > s));
         fv_store(to->half + i, fv_choose(s > 0.0f, down, never));
     }
-    if (!near)
-        return;
+}
+
+/* What is near the threshold: from low to high. */
+INLINE void find_near(struct scales *to)
+{
+    const fv never = (fv)((iv){0} + INFINITE);
     find_beside(to->low, to->s, 0.475, true);
     find_beside(to->high, to->s, 0.525, false);
     for (size_t i = 0; i < LANES; i += STEP) {
@@ -185,9 +189,14 @@ INLINE void find_keys(struct scales *to, enum trit_dtype dtype, bool near)
 INLINE void add_lossy(iv lossy[LANES / STEP], iv lost[LANES / STEP], const float *scales,
                       size_t n)
 {
-    float s[LANES] = {0}, back[LANES];
+    float s[LANES], back[LANES];
     uint16_t f16[LANES];
-    memcpy(s, scales, size_min(n, LANES) * sizeof s[0]);
+    if (n >= LANES) {
+        memcpy(s, scales, sizeof s);
+    } else {
+        memset(s, 0, sizeof s);
+        memcpy(s, scales, n * sizeof s[0]);
+    }
     for (size_t i = 0; i < LANES; i += STEP) {
         const fv v = fv_load(s + i);
         fv_store(s + i, fv_choose(((iv)v & INT32_MAX) < INFINITE, v, (fv){0}));

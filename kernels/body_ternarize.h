@@ -71,7 +71,9 @@ INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tally *tal
     const vu w = load_unit(to->in + at, n, dtype);
     const vm beyond = vu_beyond(w, to->keys, dtype);
     const vc codes = vu_codes(w, beyond, to->keys, dtype);
-    if (detail != TALLY_NONE)
+    if (detail != TALLY_NONE && form == FORM_DENSE)
+        tally->codes = vt_see(tally->codes, w, beyond, to->keys, dtype);
+    else if (detail != TALLY_NONE)
         tally->codes = vt_add(tally->codes, codes);
     if (detail == TALLY_ALL)
         tally->near = vn_add(tally->near, w, to->keys, dtype);
@@ -100,8 +102,10 @@ INLINE void emit_group(struct emission *to, struct tally *tally, enum trit_dtype
         emit_unit(to, i, UNIT, tally, dtype, form, detail);
     if (i < len)
         emit_unit(to, i, len - i, tally, dtype, form, detail);
-    tally->seen += (len + UNIT - 1) / UNIT * UNIT;
-    tally->elements += len;
+    if (detail != TALLY_NONE) {
+        tally->seen += (len + UNIT - 1) / UNIT * UNIT;
+        tally->elements += len;
+    }
 }
 
 /* The report's sums; w*v, v*v and (w-v)^2 do not depend on the sign they share. */
@@ -138,7 +142,9 @@ INLINE void finish_block_as(const struct emitter *emitter, const struct partial 
     counts->zero_groups += (uint32_t)__builtin_popcount(totals.zeros);
     find_means(scales, sums, job->divisor);
     memcpy(job->scales + begin, scales->s, count * sizeof scales->s[0]);
-    find_thresholds(scales, near);
+    find_halves(scales);
+    if (near)
+        find_near(scales);
     if (dtype == TRIT_F16 || emitter->packing)
         find_f16(scales);
     find_kept(scales, dtype);
@@ -177,7 +183,12 @@ INLINE void emit_groups(const struct emitter *emitter, const struct scales *scal
         .codes = job->codes ? job->codes + begin * code_bytes(job->group_len) : NULL,
         .gathered = gathered,
     };
-    struct tally tally = *tallied;
+    struct tally tally =
+        tally_zero(); /* a copy of its own: stores might be to *tallied */
+    if (detail != TALLY_NONE)
+        tally.codes = tallied->codes;
+    if (detail == TALLY_ALL)
+        tally.near = tallied->near;
     to.block = to.out;
     for (size_t g = begin; g < end; g++, key++) {
         to.keys = vk_of(&scales->keys, key, dtype);
@@ -187,7 +198,13 @@ INLINE void emit_groups(const struct emitter *emitter, const struct scales *scal
         to.out = to.out ? to.out + out_bytes : NULL;
         to.codes = to.codes ? to.codes + code_bytes(to.len) : NULL;
     }
-    *tallied = tally;
+    if (detail == TALLY_NONE)
+        return;
+    tallied->codes = tally.codes;
+    tallied->seen += tally.seen;
+    tallied->elements += tally.elements;
+    if (detail == TALLY_ALL)
+        tallied->near = tally.near;
 }
 
 typedef void emit_fn(const struct emitter *emitter, const struct scales *scales,
@@ -259,8 +276,8 @@ static void ternarize_far(const struct emitter *emitter, emit_fn *emit,
          begin += block, turn ^= 1) {
         const size_t end = size_min(begin + block, count);
         const size_t back = begin - 2 * block; /* what is to be emitted begins here */
-        for (size_t k = 0; k < block; k += NEIGHBOURS) {
-            const size_t stop = size_min(k + NEIGHBOURS, block);
+        for (size_t k = 0; k < block; k += FAR_GROUPS) {
+            const size_t stop = size_min(k + FAR_GROUPS, block);
             if (begin >= 2 * block)
                 emit(emitter, &ring[turn], back + k, size_min(back + stop, count), k,
                      tally);

@@ -31,6 +31,7 @@ typedef struct {
 typedef struct {
     uint32x4_t m[16]; /* all ones or none, as wide as the elements */
 } vm;
+typedef uint32x4_t vx;
 typedef uint8x16x4_t vc;
 typedef struct {
     uint32x4_t sum, positives;
@@ -162,40 +163,62 @@ static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
     return u;
 }
 
-static inline bool vu_exact(vu u, vk k, enum trit_dtype dtype)
+static inline vm vu_is(vu u, vk k, enum trit_dtype dtype)
 {
-    uint32x4_t all = vdupq_n_u32(UINT32_MAX);
+    vm m;
     for (int i = 0; i < vectors_of(dtype); i++) {
         const uint32x4_t keys = keys_of(u.r[i], dtype);
-        const uint32x4_t exact =
-            dtype == TRIT_F32 ? vorrq_u32(vceqq_u32(keys, k.s), vceqzq_u32(keys))
-                              : words(vorrq_u16(vceqq_u16(halves(keys), halves(k.s)),
-                                                vceqzq_u16(halves(keys))));
-        all = vandq_u32(all, exact);
+        m.m[i] = dtype == TRIT_F32 ? vceqq_u32(keys, k.s)
+                                   : words(vceqq_u16(halves(keys), halves(k.s)));
     }
-    return vminvq_u32(all) == UINT32_MAX;
+    return m;
 }
 
-static inline vu vu_top(vu acc, vu u, enum trit_dtype dtype)
+static inline vx vx_zero(void)
 {
-    for (int i = 0; i < vectors_of(dtype); i++) {
-        const uint32x4_t keys = keys_of(u.r[i], dtype);
-        acc.r[i] = dtype == TRIT_F32 ? vmaxq_u32(acc.r[i], keys)
-                                     : words(vmaxq_u16(halves(acc.r[i]), halves(keys)));
-    }
+    return vdupq_n_u32(0);
+}
+
+static inline vx vx_add(vx x, vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    (void)k;
+    for (int i = 0; i < vectors_of(dtype); i++)
+        x = vorrq_u32(x, vbicq_u32(keys_of(u.r[i], dtype), m.m[i]));
+    return x;
+}
+
+static inline bool vx_none(vx x)
+{
+    return vmaxvq_u32(x) == 0;
+}
+
+static inline vu vu_union(vu acc, vu u, enum trit_dtype dtype)
+{
+    for (int i = 0; i < vectors_of(dtype); i++)
+        acc.r[i] = vorrq_u32(acc.r[i], u.r[i]);
     return acc;
 }
 
-static inline float vu_top_of(vu acc, enum trit_dtype dtype)
+static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
 {
-    uint32x4_t top = acc.r[0];
+    uint32x4_t bits = acc.r[0];
     for (int i = 1; i < vectors_of(dtype); i++)
-        top = dtype == TRIT_F32 ? vmaxq_u32(top, acc.r[i])
-                                : words(vmaxq_u16(halves(top), halves(acc.r[i])));
-    if (dtype == TRIT_F32)
-        return float_of_bits(vmaxvq_u32(top));
-    const uint16_t bits = vmaxvq_u16(halves(top));
-    return dtype == TRIT_F16 ? f16_widen(bits) : bf16_widen(bits);
+        bits = vorrq_u32(bits, acc.r[i]);
+    vst1q_u32((uint32_t *)(void *)to->lane, keys_of(bits, dtype));
+}
+
+static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
+                             const struct partial from[BLOCK_GROUPS],
+                             enum trit_dtype dtype)
+{
+    for (size_t g = 0; g < BLOCK_GROUPS; g++) {
+        const uint32x4_t bits = vld1q_u32((const uint32_t *)(const void *)from[g].lane);
+        const uint64x2_t pairs = vreinterpretq_u64_u32(bits);
+        const uint64_t all = vgetq_lane_u64(pairs, 0) | vgetq_lane_u64(pairs, 1);
+        to[g] = (uint32_t)(all | all >> 32);
+        if (dtype != TRIT_F32)
+            to[g] = (to[g] | to[g] >> 16) & 0xffff;
+    }
 }
 
 /* ---- codes ------------------------------------------------------------------------- */
@@ -276,6 +299,11 @@ static inline vt vt_add(vt tally, vc c)
     tally.sum = vpadalq_u16(tally.sum, vpaddlq_u8(sum));
     tally.positives = vpadalq_u16(tally.positives, vpaddlq_u8(positives));
     return tally;
+}
+
+static inline vt vt_see(vt tally, vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    return vt_add(tally, vu_codes(u, m, k, dtype));
 }
 
 /* The codes' sum is seen + positives - negatives. */

@@ -30,6 +30,7 @@ typedef struct {
 typedef struct {
     uint32_t lane[64]; /* all ones or none */
 } vm;
+typedef uint32_t vx;
 typedef struct {
     uint8_t lane[64];
 } vc;
@@ -147,33 +148,56 @@ static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
     return u;
 }
 
-static inline bool vu_exact(vu u, vk k, enum trit_dtype dtype)
+static inline vm vu_is(vu u, vk k, enum trit_dtype dtype)
 {
-    uint32_t odd = 0;
-    for (int i = 0; i < 64; i++) {
-        const int32_t key = key_of(u.lane[i], dtype);
-        odd |= (uint32_t)(key != 0) & (uint32_t)(key != (int32_t)k.s);
-    }
-    return !odd;
+    vm m;
+    for (int i = 0; i < 64; i++)
+        m.lane[i] = -(uint32_t)(key_of(u.lane[i], dtype) == (int32_t)k.s);
+    return m;
 }
 
-static inline vu vu_top(vu acc, vu u, enum trit_dtype dtype)
+static inline vx vx_zero(void)
 {
-    for (int i = 0; i < 64; i++) {
-        const int32_t key = key_of(u.lane[i], dtype);
-        acc.lane[i] = (uint32_t)(key > (int32_t)acc.lane[i] ? key : (int32_t)acc.lane[i]);
-    }
+    return 0;
+}
+
+static inline vx vx_add(vx x, vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    (void)k;
+    for (int i = 0; i < 64; i++)
+        x |= (uint32_t)key_of(u.lane[i], dtype) & ~m.lane[i];
+    return x;
+}
+
+static inline bool vx_none(vx x)
+{
+    return x == 0;
+}
+
+static inline vu vu_union(vu acc, vu u, enum trit_dtype dtype)
+{
+    (void)dtype;
+    for (int i = 0; i < 64; i++)
+        acc.lane[i] |= u.lane[i];
     return acc;
 }
 
-static inline float vu_top_of(vu acc, enum trit_dtype dtype)
+static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
 {
-    uint32_t top = 0;
+    uint32_t bits = 0;
     for (int i = 0; i < 64; i++)
-        top = acc.lane[i] > top ? acc.lane[i] : top;
-    return dtype == TRIT_F32   ? float_of_bits(top)
-           : dtype == TRIT_F16 ? f16_widen((uint16_t)top)
-                               : bf16_widen((uint16_t)top);
+        bits |= acc.lane[i];
+    bits = (uint32_t)key_of(bits, dtype);
+    memcpy(to->lane, &bits, sizeof bits);
+}
+
+static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
+                             const struct partial from[BLOCK_GROUPS],
+                             enum trit_dtype dtype)
+{
+    (void)dtype;
+    for (size_t g = 0; g < BLOCK_GROUPS; g++)
+        memcpy(&to[g], from[g].lane, sizeof to[g]);
 }
 
 static inline vc vu_codes(vu u, vm m, vk k, enum trit_dtype dtype)
@@ -228,6 +252,11 @@ static inline vt vt_add(vt tally, vc c)
     tally.sum += sum;
     tally.positives += positives;
     return tally;
+}
+
+static inline vt vt_see(vt tally, vu u, vm m, vk k, enum trit_dtype dtype)
+{
+    return vt_add(tally, vu_codes(u, m, k, dtype));
 }
 
 /* The codes' sum is seen + positives - negatives. */
