@@ -86,6 +86,9 @@ static void run_ternarize(struct tile *tile, const struct task *task,
         .scales = tile->scales + run->first_group,
         .codes = tile->codes ? tile->codes + run->code_offset : NULL,
         .sums = tile->sums ? tile->sums + run->first_group : NULL,
+        .tally = task->wants_sums    ? TALLY_ALL
+                 : task->wants_codes ? TALLY_SIGNS
+                                     : TALLY_NONE,
     };
 
     if (task->plan.spec.has_out)

@@ -52,7 +52,8 @@ struct measure {
 };
 
 static void run_project(const struct kernels *kernels, const struct slice *slice,
-                        enum trit_dtype dtype, enum trit_encoding encoding)
+                        enum trit_dtype dtype, enum trit_encoding encoding,
+                        enum tally_detail tally)
 {
     const size_t size = dtype_bytes(dtype),
                  group = encoding == TRIT_ENCODING_DENSE ||
@@ -72,6 +73,7 @@ static void run_project(const struct kernels *kernels, const struct slice *slice
         .encoding = encoding,
         .out = slice->buffers->out + slice->begin,
         .scales = slice->buffers->scales + slice->begin / size / group,
+        .tally = tally,
         .stream_stores = slice->bytes > (size_t)32 << 20,
     };
     ternarize(kernels, &job, &counts);
@@ -81,22 +83,33 @@ static void run_project(const struct kernels *kernels, const struct slice *slice
 
 static void dense_f32(const struct kernels *kernels, const struct slice *slice)
 {
-    run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_DENSE);
+    run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_DENSE, TALLY_NONE);
 }
 
 static void pack_f32(const struct kernels *kernels, const struct slice *slice)
 {
-    run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_PQ2_0);
+    run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_PQ2_0, TALLY_NONE);
+}
+
+/* The same with all that a full report counts. */
+static void dense_counted(const struct kernels *kernels, const struct slice *slice)
+{
+    run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_DENSE, TALLY_ALL);
+}
+
+static void pack_counted(const struct kernels *kernels, const struct slice *slice)
+{
+    run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_PQ2_0, TALLY_ALL);
 }
 
 static void pack_bf16(const struct kernels *kernels, const struct slice *slice)
 {
-    run_project(kernels, slice, TRIT_BF16, TRIT_ENCODING_PQ2_0);
+    run_project(kernels, slice, TRIT_BF16, TRIT_ENCODING_PQ2_0, TALLY_NONE);
 }
 
 static void base3_f32(const struct kernels *kernels, const struct slice *slice)
 {
-    run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_PTQ1_0);
+    run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_PTQ1_0, TALLY_NONE);
 }
 
 static void verify_f32(const struct kernels *kernels, const struct slice *slice)
@@ -415,6 +428,11 @@ static void add_measures(struct bench *bench, int threads_max)
             bench_add(bench, "f32 to base 3", base3_f32, kernels, large_bytes, 1);
         bench_add(bench, "f32 to dense", dense_f32, kernels, small_bytes, 1);
         bench_add(bench, "f32 to 2-bit", pack_f32, kernels, small_bytes, 1);
+        for (size_t k = 0; k < 2; k++) {
+            const size_t bytes = k ? small_bytes : large_bytes;
+            bench_add(bench, "f32 to dense, counted", dense_counted, kernels, bytes, 1);
+            bench_add(bench, "f32 to 2-bit, counted", pack_counted, kernels, bytes, 1);
+        }
     }
     const struct kernels *portable = kernels_select("portable");
     bench_add(bench, "f32 to dense", dense_f32, portable, large_bytes, 1);

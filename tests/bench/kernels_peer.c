@@ -70,6 +70,7 @@ int main(int argc, char **argv)
         .encoding = encoding,
         .out = out,
         .scales = scales,
+        .tally = TALLY_NONE, /* nor does anything that it stands beside */
         .stream_stores = true,
     };
     struct kernels_env env;
