@@ -49,8 +49,10 @@
 #include "kernels/packing.h"
 #include "kernels/table.h"
 
-#ifndef INLINE /* a vocabulary may leave the choice to the compiler */
-#define INLINE static inline __attribute__((always_inline))
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#ifndef INLINE /* a vocabulary may leave the choice to the compiler, but for what is hot \
+                */
+#define INLINE ALWAYS_INLINE
 #endif
 
 INLINE size_t size_min(size_t a, size_t b)
@@ -198,8 +200,8 @@ static __attribute__((noinline)) bool all_finite(const uint8_t *in, size_t len,
 }
 
 /* Of `width` neighbouring groups: their sums do not wait for one another. */
-INLINE void sum_neighbours(struct partial *to, size_t width, const uint8_t *in,
-                           size_t len, bool far, enum trit_dtype dtype)
+ALWAYS_INLINE void sum_neighbours(struct partial *to, size_t width, const uint8_t *in,
+                                  size_t len, bool far, enum trit_dtype dtype)
 {
     const size_t size = bytes_of(dtype), bytes = len * size, whole = len / UNIT * UNIT;
     vs sums[NEIGHBOURS];
@@ -223,8 +225,8 @@ INLINE void sum_neighbours(struct partial *to, size_t width, const uint8_t *in,
 }
 
 /* The lanes of `count` groups' sums. `far`: the groups may not be in L2. */
-INLINE void sum_groups_as(struct partial *to, const uint8_t *in, size_t count, size_t len,
-                          bool far, enum trit_dtype dtype)
+ALWAYS_INLINE void sum_groups_as(struct partial *to, const uint8_t *in, size_t count,
+                                 size_t len, bool far, enum trit_dtype dtype)
 {
     const size_t bytes = len * bytes_of(dtype);
     size_t g = 0;

@@ -64,8 +64,9 @@ INLINE void emit_block(struct emission *to, vc codes)
     to->within = 0;
 }
 
-INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tally *tally,
-                      enum trit_dtype dtype, enum form form, enum tally_detail detail)
+ALWAYS_INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tally *tally,
+                             enum trit_dtype dtype, enum form form,
+                             enum tally_detail detail)
 {
     const size_t at = i * bytes_of(dtype);
     const vu w = load_unit(to->in + at, n, dtype);
@@ -93,8 +94,9 @@ INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tally *tal
 }
 
 /* The second pass: everything that is asked of a group but its sums, unit by unit. */
-INLINE void emit_group(struct emission *to, struct tally *tally, enum trit_dtype dtype,
-                       enum form form, enum tally_detail detail)
+ALWAYS_INLINE void emit_group(struct emission *to, struct tally *tally,
+                              enum trit_dtype dtype, enum form form,
+                              enum tally_detail detail)
 {
     const size_t len = to->len;
     size_t i = 0;
@@ -167,9 +169,10 @@ static void finish_block(const struct emitter *emitter, const struct partial *pa
 }
 
 /* Groups begin..end of a run; `key` is the first one's place in its block. */
-INLINE void emit_groups(const struct emitter *emitter, const struct scales *scales,
-                        size_t begin, size_t end, size_t key, struct tally *tallied,
-                        enum trit_dtype dtype, enum form form, enum tally_detail detail)
+ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scales *scales,
+                               size_t begin, size_t end, size_t key,
+                               struct tally *tallied, enum trit_dtype dtype,
+                               enum form form, enum tally_detail detail)
 {
     const struct ternarize_job *job = emitter->job;
     const size_t in_bytes = emitter->in_bytes, out_bytes = emitter->out_bytes;

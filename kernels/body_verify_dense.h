@@ -106,8 +106,8 @@ INLINE const uint8_t *half_ahead(const struct claims *claims, size_t g, bool sec
     return next + (second ? count * bytes / 2 : 0) + g * bytes / 2;
 }
 
-INLINE void keep_union(struct partial *to, const struct claims *claims, size_t g,
-                       enum trit_dtype dtype)
+ALWAYS_INLINE void keep_union(struct partial *to, const struct claims *claims, size_t g,
+                              enum trit_dtype dtype)
 {
     const size_t size = bytes_of(dtype), len = claims->job->group_len;
     const uint8_t *in =
@@ -128,7 +128,7 @@ INLINE void keep_union(struct partial *to, const struct claims *claims, size_t g
 }
 
 /* The scales that a block's groups have if they hold 0 and one magnitude. */
-INLINE void guess_scales(struct claims *claims, enum trit_dtype dtype)
+ALWAYS_INLINE void guess_scales(struct claims *claims, enum trit_dtype dtype)
 {
     const size_t count = claims->end - claims->begin;
     struct partial partials[BLOCK_GROUPS];
@@ -149,8 +149,9 @@ INLINE void guess_scales(struct claims *claims, enum trit_dtype dtype)
              TRIT_F32);
 }
 
-INLINE vx tally_unit(const struct claims *claims, size_t g, size_t i, size_t n, vu w,
-                     vk keys, vx off, struct tally *tally, enum trit_dtype dtype)
+ALWAYS_INLINE vx tally_unit(const struct claims *claims, size_t g, size_t i, size_t n,
+                            vu w, vk keys, vx off, struct tally *tally,
+                            enum trit_dtype dtype)
 {
     const vm is = vu_is(w, keys, dtype);
     if (claims->job->codes) {
@@ -164,8 +165,8 @@ INLINE vx tally_unit(const struct claims *claims, size_t g, size_t i, size_t n, 
 }
 
 /* Tallies a group as if it held 0 and s alone. Returns whether it does. */
-INLINE bool tally_exact(const struct claims *claims, size_t g, struct tally *tally,
-                        enum trit_dtype dtype)
+ALWAYS_INLINE bool tally_exact(const struct claims *claims, size_t g, struct tally *tally,
+                               enum trit_dtype dtype)
 {
     const size_t size = bytes_of(dtype), len = claims->job->group_len;
     const uint8_t *in =
@@ -233,7 +234,7 @@ static __attribute__((noinline)) void verify_odd_groups(struct claims *claims,
     }
 }
 
-INLINE void verify_alone(struct claims *claims, enum trit_dtype dtype)
+ALWAYS_INLINE void verify_alone(struct claims *claims, enum trit_dtype dtype)
 {
     const size_t count = claims->end - claims->begin;
     struct tally tally = tally_zero();
