@@ -182,8 +182,9 @@ static inline vm vu_beyond(vu u, vk k, enum trit_dtype dtype)
     return m;
 }
 
-static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
+static inline vu vu_dense(vu u, vk k, enum trit_dtype dtype)
 {
+    const vm m = vu_beyond(u, k, dtype);
     for (int i = 0; i < vectors_of(dtype); i++)
         u.r[i] = _mm256_or_si256(_mm256_and_si256(m.m[i], k.s),
                                  _mm256_and_si256(u.r[i], sign_bits(dtype)));

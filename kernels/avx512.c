@@ -141,8 +141,9 @@ static inline vm vu_beyond(vu u, vk k, enum trit_dtype dtype)
     return m;
 }
 
-static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
+static inline vu vu_dense(vu u, vk k, enum trit_dtype dtype)
 {
+    const vm m = vu_beyond(u, k, dtype);
     for (int i = 0; i < vectors_of(dtype); i++) {
         const __m512i s = dtype == TRIT_F32
                               ? _mm512_maskz_mov_epi32((__mmask16)m.m[i], k.s)

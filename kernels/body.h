@@ -17,7 +17,7 @@
  *   vu_stream(p, u, dtype)  past the caches; p is 64-byte aligned; vu_fence
  *   vu_of(v), vf_at(u, k)   from four vf; a quarter of a unit of f32
  *   vu_beyond(u, k, dtype)  key > half
- *   vu_dense(u, m, k, dtype)    m ? s : 0, with the element's sign
+ *   vu_dense(u, k, dtype)   key > half ? s : 0, with the element's sign
  *   vu_is(u, k, dtype)      key == s
  *   vx_zero, vx_add(x, u, m, k, dtype)  x, and the keys where not m; vx_none: all are 0
  *   vu_union(acc, u, dtype) the bits of both

@@ -81,7 +81,7 @@ ALWAYS_INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tal
     if (form == FORM_ANY && to->codes)
         store_codes(to->codes + i / 4, codes, n);
     if (form == FORM_DENSE || (form == FORM_ANY && to->out && !to->packing)) {
-        const vu dense = vu_dense(w, beyond, to->keys, dtype);
+        const vu dense = vu_dense(w, to->keys, dtype);
         if (to->stream)
             vu_stream(to->out + at, dense, dtype);
         else
@@ -119,8 +119,7 @@ INLINE struct group_sums sums_of(const uint8_t *in, size_t len, float half, floa
     struct sums sums = sums_zero();
     for (size_t i = 0; i < len; i += UNIT) {
         const vu w = load_wide(in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype);
-        sums_add(&sums, w,
-                 vu_dense(w, vu_beyond(w, thresholds, TRIT_F32), thresholds, TRIT_F32));
+        sums_add(&sums, w, vu_dense(w, thresholds, TRIT_F32));
     }
     return sums_total(&sums);
 }

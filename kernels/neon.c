@@ -156,8 +156,9 @@ static inline vm vu_beyond(vu u, vk k, enum trit_dtype dtype)
     return m;
 }
 
-static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
+static inline vu vu_dense(vu u, vk k, enum trit_dtype dtype)
 {
+    const vm m = vu_beyond(u, k, dtype);
     for (int i = 0; i < vectors_of(dtype); i++)
         u.r[i] = vbslq_u32(sign_bits(dtype), u.r[i], vandq_u32(m.m[i], k.s));
     return u;

@@ -141,10 +141,12 @@ static inline vm vu_beyond(vu u, vk k, enum trit_dtype dtype)
     return m;
 }
 
-static inline vu vu_dense(vu u, vm m, vk k, enum trit_dtype dtype)
+static inline vu vu_dense(vu u, vk k, enum trit_dtype dtype)
 {
-    for (int i = 0; i < 64; i++)
-        u.lane[i] = (u.lane[i] & sign_of(dtype)) | (k.s & m.lane[i]);
+    for (int i = 0; i < 64; i++) {
+        const uint32_t m = -(uint32_t)(key_of(u.lane[i], dtype) > (int32_t)k.half);
+        u.lane[i] = (u.lane[i] & sign_of(dtype)) | (k.s & m);
+    }
     return u;
 }
 

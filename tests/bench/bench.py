@@ -45,6 +45,29 @@ def kernels(program, folder):
     return appended(folder, program)
 
 
+# The kernels OpenBLAS is to use beside each of ours, and the flag of a processor that has
+# them: Debian's takes processors newer than itself for a Prescott.
+OPENBLAS_CORES = {"avx512": ("avx512vbmi", "SkylakeX"), "avx2": ("avx2", "Haswell")}
+
+
+def products(program, folder):
+    flags = pathlib.Path("/proc/cpuinfo").read_text().split()
+    runs = [(isa, core) for isa, (flag, core) in OPENBLAS_CORES.items() if flag in flags]
+    if not runs:
+        return kernels(program, folder)
+    found = []
+    for isa, core in runs:
+        path = pathlib.Path(folder) / isa
+        path.touch()
+        subprocess.run([program, str(path), isa], check=True,
+                       env={"OPENBLAS_CORETYPE": core, **os.environ})
+        for line in lines(path.read_text()):
+            if line["measure"].startswith("sgem"):
+                line["measure"] += f", OpenBLAS for {core}"
+            found.append(line)
+    return found
+
+
 def peers(python, program, folder):
     here = pathlib.Path(__file__).parent
     return appended(folder, python, str(here / "kernels_peers.py"), program)
@@ -81,7 +104,9 @@ def table(entries):
 
 def main():
     output, python, programs = sys.argv[1], sys.argv[2], sys.argv[3:]
-    runs = [(rpc if program.endswith("rpc") else kernels, program) for program in programs]
+    benches = {"bench_rpc": rpc, "bench_linear": products}
+    runs = [(benches.get(pathlib.Path(program).name, kernels), program)
+            for program in programs]
     peer = str(pathlib.Path(programs[0]).parent / "kernels_peer")
     runs.append((lambda program, folder: peers(python, program, folder), peer))
     runs.append((lambda program, folder: project(program), python))
