@@ -12,7 +12,7 @@ enum {
     F32_TILES = 4,
     F32_MANY_TILES = 2,
     F32_MANY = 4,
-    INT8_TILES = 2,
+    INT8_TILES = 1,
     INT8_MANY_TILES = 4,
     INT8_MANY = 4,
 };
@@ -130,7 +130,7 @@ dots_in_place(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t 
         const vi x[4] = {four_of(q), four_of(q + 4), four_of(q + 8), four_of(q + 12)};
         for (size_t t = 0; t < tiles; t++) {
             const vi words = vi_load(codes + t * tile_bytes);
-            _mm_prefetch((const char *)codes + t * tile_bytes + 1024, _MM_HINT_T0);
+            _mm_prefetch((const char *)codes + t * tile_bytes + 4096, _MM_HINT_T0);
             for (size_t k = 0; k < 4; k++) {
                 const vi mask = _mm512_set1_epi8((char)(3 << 2 * k));
                 sums[t][k] =
