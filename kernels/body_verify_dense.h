@@ -154,6 +154,7 @@ ALWAYS_INLINE vx tally_unit(const struct claims *claims, size_t g, size_t i, siz
                             enum trit_dtype dtype)
 {
     const vm is = vu_is(w, keys, dtype);
+    off = vx_add(off, w, is, keys, dtype); /* first: the keys are at hand */
     if (claims->job->codes) {
         claim_codes(claims, g, i, n, vu_codes(w, is, keys, dtype), tally);
     } else {
@@ -161,7 +162,7 @@ ALWAYS_INLINE vx tally_unit(const struct claims *claims, size_t g, size_t i, siz
         tally->seen += UNIT;
         tally->elements += n;
     }
-    return vx_add(off, w, is, keys, dtype);
+    return off;
 }
 
 /* Tallies a group as if it held 0 and s alone. Returns whether it does. */
