@@ -50,8 +50,8 @@
 #include "kernels/table.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#ifndef INLINE /* a vocabulary may leave the choice to the compiler, but for what is hot \
-                */
+/* What is not hot a vocabulary may leave to the compiler. */
+#ifndef INLINE
 #define INLINE ALWAYS_INLINE
 #endif
 

@@ -125,7 +125,6 @@ static void project_reference(struct claims *claims, enum trit_dtype dtype)
         total_groups(sums, partials, in, count, job->group_len, TRIT_F16);
     else
         total_groups(sums, partials, in, count, job->group_len, TRIT_BF16);
-    claims->projection.count = count;
     for (size_t i = 0; i < count; i++)
         claims->latents_lost[i] = !(sums[i] < INFINITY);
     find_means(&claims->projection, sums, job->divisor);
@@ -141,7 +140,7 @@ static void project_reference(struct claims *claims, enum trit_dtype dtype)
 static void begin_claims(struct claims *claims, enum trit_dtype of_elements,
                          enum trit_dtype dtype)
 {
-    const size_t count = claims->scales.count = claims->end - claims->begin;
+    const size_t count = claims->end - claims->begin;
     memcpy(claims->job->scales + claims->begin, claims->scales.s,
            count * sizeof claims->scales.s[0]);
     for (size_t i = 0; i < LANES; i += STEP) { /* what is not finite judges nothing */

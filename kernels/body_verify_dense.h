@@ -36,7 +36,7 @@ INLINE bool is_exact(vu w, vk keys, enum trit_dtype dtype)
     return vx_none(vx_add(vx_zero(), w, vu_is(w, keys, dtype), keys, dtype));
 }
 
-/* A group with a reference, or with values that are not finite. */
+/* A group with a reference, or one that does not hold 0 and one magnitude alone. */
 static void verify_other_group(struct claims *claims, size_t g)
 {
     const struct verify_job *job = claims->job;
@@ -67,30 +67,6 @@ static void verify_other_group(struct claims *claims, size_t g)
             check_reference(claims, g, i, n, raw, w, &tally, &sums);
     }
     end_claim(claims, g, &tally, &sums);
-}
-
-/* A group whose values are finite. */
-static void verify_finite_group(struct claims *claims, size_t g)
-{
-    const struct verify_job *job = claims->job;
-    const size_t size = bytes_of(job->dtype), len = job->group_len;
-    const uint8_t *in = (const uint8_t *)job->in + (claims->begin + g) * len * size;
-    const vk keys = wide_keys(claims, g);
-    struct tally tally = tally_zero();
-    claims->check->valid += len; /* but for those that check_inexact takes off */
-    for (size_t i = 0; i < len; i += UNIT) {
-        const size_t n = size_min(len - i, UNIT);
-        const vu w = load_any(in + i * size, n, job->dtype);
-        claim_codes(claims, g, i, n,
-                    vu_codes(w, vu_beyond(w, keys, TRIT_F32), keys, TRIT_F32), &tally);
-        if (is_exact(w, keys, TRIT_F32)) /* then nothing is near the threshold either */
-            continue;
-        float values[UNIT];
-        floats_of(values, w);
-        check_inexact(claims, values, claims->scales.s[g], claims->scales.half[g]);
-        tally.near = vn_add(tally.near, w, keys, TRIT_F32);
-    }
-    tally_end(&tally, claims->counts, NULL);
 }
 
 /* ---- groups of 0 and one magnitude ---------------------------------------------------
@@ -225,14 +201,9 @@ static __attribute__((noinline)) void verify_odd_groups(struct claims *claims,
                              job->dtype);
     }
     begin_claims(claims, TRIT_F32, job->dtype);
-    for (size_t g = 0; g < count; g++) {
-        if ((odd >> g & 1) == 0)
-            continue;
-        if (job->reference || claims->tainted[g])
+    for (size_t g = 0; g < count; g++)
+        if (odd >> g & 1)
             verify_other_group(claims, g);
-        else
-            verify_finite_group(claims, g);
-    }
 }
 
 ALWAYS_INLINE void verify_alone(struct claims *claims, enum trit_dtype dtype)
@@ -242,8 +213,8 @@ ALWAYS_INLINE void verify_alone(struct claims *claims, enum trit_dtype dtype)
     uint32_t odd = 0, zeros = 0;
     guess_scales(claims, dtype);
     begin_claims(claims, dtype, dtype);
-    for (size_t i = 0; i < LANES;
-         i += STEP) { /* nothing is to equal the s of all zeros */
+    /* Nothing is to equal the s of all zeros. */
+    for (size_t i = 0; i < LANES; i += STEP) {
         iv s;
         memcpy(&s, claims->scales.keys.s + i, sizeof s);
         s |= fv_load(claims->scales.s + i) == 0.0f;
