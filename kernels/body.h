@@ -4,35 +4,38 @@
  *
  * A *unit* is 64 elements. Its *keys* are the elements' bits without their sign, in
  * their own width: they order as the magnitudes do, so nothing is widened to compare.
- *   vu                      a unit as it stands in memory, f32, f16 or bf16
- *   vk                      a group's keys: half, low, high, s; vk_of(keys, g, dtype)
- *   vm                      64 booleans
- *   vc                      64 codes, t + 1
- *   vt, vn                  tallies: of codes, of elements near the threshold
- *   vx                      bits that should be 0
- *   vf, vd, vs              16 f32; 16 f64; a sum of magnitudes
- *   VECTOR_BYTES            of the machine's vectors
+ *   vu, vk                  a unit as it stands in memory, f32, f16 or bf16; a group's
+ *                           keys: half, low, high, s; vk_of(keys, g, dtype)
+ *   vf, vd                  16 f32; 16 f64
+ * and what is done with them is vectors.h's, for every machine, in vectors of
+ * VECTOR_BYTES.
  *
- *   vu_load(p, dtype), vu_store(p, u, dtype); any alignment
- *   vu_stream(p, u, dtype)  past the caches; p is 64-byte aligned; vu_fence
- *   vu_of(v), vf_at(u, k)   from four vf; a quarter of a unit of f32
+ * Comparisons, vector_masks.h's but for AVX-512:
+ *   vm                      64 booleans
+ *   vx                      bits that should be 0
+ *   vn                      a tally of elements near the threshold
  *   vu_beyond(u, k, dtype)  key > half
  *   vu_dense(u, k, dtype)   key > half ? s : 0, with the element's sign
  *   vu_is(u, k, dtype)      key == s
- *   vx_zero, vx_add(x, u, m, k, dtype)  x, and the keys where not m; vx_none: all are 0
- *   vu_union(acc, u, dtype) the bits of both
+ *   vx_zero, vx_add(x, u, m, k, dtype)  x, and the keys where not m
+ *   vn_add(n, u, k, dtype)  n + how many have low <= key <= high; vn_total
+ *
+ * The ISA's own:
+ *   vc, vt                  64 codes, t + 1; a tally of them
+ *   vu_stream(p, u, dtype)  past the caches; p is 64-byte aligned; vu_fence
+ *   vx_none(x)              all are 0
+ *   fv_as_f16(v)            v rounded to f16, widened again
  *   vu_keep(to, acc, dtype) for vu_unions(to, from, dtype), the bits of each group's keys
  *   vu_codes(u, m, k, dtype)    1; beyond: 2, or 0 where negative
  *   vc_load, vc_store       as bytes; vc_trits: bytes less one
  *   vc_pack2(p, c)          16 bytes of 2-bit codes, least significant first
  *   vt_add(t, c)            codes seen; vt_see(t, u, m, k, dtype): those of vu_codes;
  *                           vt_counts: negatives and positives among them
- *   vn_add(n, u, k, dtype)  n + how many have low <= key <= high; vn_total
  *   vf_load, vf_store       16 elements, widened; narrowed to nearest even, to bf16 only
  *                           what it holds
- *   vd_zero, vd_splat, vd_load, vd_widen, vd_narrow, vd_add, vd_sub, vd_mul, vd_div
- *   vd_total(acc)           the canonical tree: +8, +4, +2, +1
- *   vs_zero, vs_add(s, p, dtype)  s + the magnitudes of 16 elements
+ *   dv_low(v), dv_high(v)   half of a vector of f32, widened; fv_of(low, high)
+ *   vs                      a sum of magnitudes; vs_zero, vs_add(s, p, dtype): s + those
+ *                           of 16 elements. All but NEON's are shift_sums.h's
  *   vs_keep(to, s)          for vs_totals(to, from, limit, dtype), the canonical tree of
  *                           a block's sums. Where an element is not finite, neither is
  *                           the total, or it is at least 2^128 (2^16 for f16)
@@ -272,6 +275,7 @@ INLINE struct totals total_groups(double sums[BLOCK_GROUPS],
 
 /* ---- sums for reports ------------------------------------------------------------- */
 
+/* Of latents and what stands for them, lane by lane. */
 struct sums {
     vd energy, error, dot, norm;
 };
@@ -281,15 +285,23 @@ INLINE struct sums sums_zero(void)
     return (struct sums){vd_zero(), vd_zero(), vd_zero(), vd_zero()};
 }
 
-/* Of units of f32. */
+INLINE void sums_add_vector(struct sums *sums, size_t lane, dv w, dv v)
+{
+    const dv off = w - v;
+    sums->energy.v[lane] += w * w;
+    sums->error.v[lane] += off * off;
+    sums->dot.v[lane] += w * v;
+    sums->norm.v[lane] += v * v;
+}
+
+/* Units of f32. */
 INLINE void sums_add(struct sums *sums, vu w, vu v)
 {
-    for (size_t k = 0; k < 4; k++) {
-        vd a = vd_widen(vf_at(w, k)), b = vd_widen(vf_at(v, k)), d = vd_sub(a, b);
-        sums->energy = vd_add(sums->energy, vd_mul(a, a));
-        sums->error = vd_add(sums->error, vd_mul(d, d));
-        sums->dot = vd_add(sums->dot, vd_mul(a, b));
-        sums->norm = vd_add(sums->norm, vd_mul(b, b));
+    for (size_t k = 0; k < UNIT_VECTORS; k++) {
+        const size_t lane = 2 * k % EXACT_VECTORS;
+        const fv a = (fv)w.r[k], b = (fv)v.r[k];
+        sums_add_vector(sums, lane, dv_low(a), dv_low(b));
+        sums_add_vector(sums, lane + 1, dv_high(a), dv_high(b));
     }
 }
 

@@ -2,11 +2,7 @@
  * in the compiler's own vectors, of VECTOR_BYTES: of loops over sixteen elements it would
  * make sixteen copies, and wider vectors than the machine's it takes apart. */
 
-typedef float fv __attribute__((vector_size(VECTOR_BYTES)));
-typedef int32_t iv __attribute__((vector_size(VECTOR_BYTES)));
-typedef uint32_t uv __attribute__((vector_size(VECTOR_BYTES)));
-
-enum { STEP = VECTOR_BYTES / sizeof(float), INFINITE = 0x7f800000 };
+enum { INFINITE = 0x7f800000 };
 
 /* Of a block's groups; what stands beyond them means nothing. */
 struct scales {
@@ -40,28 +36,27 @@ INLINE fv fv_choose(iv where, fv a, fv b)
 /* sum / divisor, rounded to f32 once. Dividing by a power of two is multiplying. */
 INLINE void find_means(struct scales *to, const double sums[BLOCK_GROUPS], size_t divisor)
 {
-    const vd v = vd_load(sums);
-    const vd means = (divisor & (divisor - 1)) == 0
-                         ? vd_mul(v, vd_splat(1.0 / (double)divisor))
-                         : vd_div(v, vd_splat((double)divisor));
-    vf_store((uint8_t *)to->s, vd_narrow(means), TRIT_F32);
+    const bool exact = (divisor & (divisor - 1)) == 0;
+    const dv by = dv_splat((double)divisor), factor = dv_splat(1.0 / (double)divisor);
+    for (size_t i = 0; i < LANES; i += STEP) {
+        const dv low = dv_load(sums + i), high = dv_load(sums + i + STEP / 2);
+        fv_store(to->s + i,
+                 exact ? fv_of(low * factor, high * factor) : fv_of(low / by, high / by));
+    }
 }
 
 /* factor * s, the product in f64, as f32: the next one up, or the next one down. */
 INLINE void find_beside(float to[LANES], const float s[LANES], double factor, bool up)
 {
-    const vd exact =
-        vd_mul(vd_widen(vf_load((const uint8_t *)s, TRIT_F32)), vd_splat(factor));
-    const vf nearest = vd_narrow(exact);
-    const vd off =
-        vd_sub(exact, vd_widen(nearest)); /* exact; made large lest f32 lose it */
-    float error[LANES];
-    vf_store((uint8_t *)to, nearest, TRIT_F32);
-    vf_store((uint8_t *)error, vd_narrow(vd_mul(off, vd_splat(0x1p300))), TRIT_F32);
+    const dv large = dv_splat(0x1p300); /* lest f32 lose an error */
     for (size_t i = 0; i < LANES; i += STEP) {
-        const iv bits = (iv)fv_load(to + i);
-        const fv e = fv_load(error + i);
-        fv_store(to + i, (fv)(up ? bits - (e > 0.0f) : bits + (e < 0.0f)));
+        const fv v = fv_load(s + i);
+        const dv low = dv_low(v) * dv_splat(factor), high = dv_high(v) * dv_splat(factor);
+        const fv nearest = fv_of(low, high);
+        const fv error = fv_of((low - dv_low(nearest)) * large,
+                               (high - dv_high(nearest)) * large); /* exact */
+        const iv bits = (iv)nearest;
+        fv_store(to + i, (fv)(up ? bits - (error > 0.0f) : bits + (error < 0.0f)));
     }
 }
 
@@ -184,65 +179,49 @@ INLINE void find_keys(struct scales *to, enum trit_dtype dtype, bool near)
     }
 }
 
-/* How many of up to LANES scales f16 does not give back exactly, lanewise; in *lost, of
- * which it keeps nothing. Scales that are not finite are passed over. */
-INLINE void add_lossy(iv lossy[LANES / STEP], iv lost[LANES / STEP], const float *scales,
-                      size_t n)
+/* Scales that f16 does not give back exactly, as all ones; in *lost, of which it keeps
+ * nothing. Scales that are not finite are passed over. */
+INLINE iv find_lossy(fv scales, iv *lost)
 {
-    float s[LANES], back[LANES];
-    uint16_t f16[LANES];
-    if (n >= LANES) {
-        memcpy(s, scales, sizeof s);
-    } else {
-        memset(s, 0, sizeof s);
-        memcpy(s, scales, n * sizeof s[0]);
-    }
-    for (size_t i = 0; i < LANES; i += STEP) {
-        const fv v = fv_load(s + i);
-        fv_store(s + i, fv_choose(((iv)v & INT32_MAX) < INFINITE, v, (fv){0}));
-    }
-    vf_store((uint8_t *)f16, vf_load((const uint8_t *)s, TRIT_F32), TRIT_F16);
-    vf_store((uint8_t *)back, vf_load((const uint8_t *)f16, TRIT_F16), TRIT_F32);
-    for (size_t i = 0; i < LANES / STEP; i++) {
-        const fv b = fv_load(back + i * STEP);
-        const iv differs = b != fv_load(s + i * STEP);
-        lossy[i] -= differs;
-        lost[i] = differs & ((b == 0.0f) | ((iv)b == INFINITE));
-    }
+    const fv s = fv_choose(((iv)scales & INT32_MAX) < INFINITE, scales, (fv){0});
+    const fv back = fv_as_f16(s);
+    const iv lossy = back != s;
+    *lost = lossy & ((back == 0.0f) | ((iv)back == INFINITE));
+    return lossy;
 }
 
 static void count_lost_scales(const float *scales, size_t count,
                               struct ternary_counts *counts)
 {
-    for (size_t at = 0; at < count; at += LANES) {
-        iv lossy[LANES / STEP] = {{0}}, lost[LANES / STEP];
-        int32_t lanes[LANES];
-        add_lossy(lossy, lost, scales + at, count - at);
-        memcpy(lanes, lost, sizeof lanes);
-        for (size_t i = 0; i < LANES; i++)
-            if (lanes[i] && counts->scales_lost++ == 0)
-                counts->first_scale_lost = at + i;
+    for (size_t i = 0; i < count; i++) {
+        iv lost;
+        find_lossy((fv){scales[i]}, &lost);
+        if (lost[0] && counts->scales_lost++ == 0)
+            counts->first_scale_lost = i;
     }
 }
 
 /* How a run's scales fare as f16. */
 static void count_scales(const float *scales, size_t count, struct ternary_counts *counts)
 {
-    iv lossy[LANES / STEP] = {{0}}; /* a lane holds 2^31 groups: more than memory does */
-    iv any[LANES / STEP] = {{0}};
-    uint32_t lanes[LANES], lost[LANES], some = 0;
-    for (size_t at = 0; at < count; at += LANES) {
-        iv more[LANES / STEP];
-        add_lossy(lossy, more, scales + at, count - at);
-        for (size_t i = 0; i < LANES / STEP; i++)
-            any[i] |= more[i];
+    iv minus = {0}, any = {0}; /* a lane holds 2^31 groups: more than memory does */
+    uint32_t lanes[STEP], some[STEP], lossy = 0, lost = 0;
+    size_t at = 0;
+    for (; at < count; at += STEP) {
+        float last[STEP] = {0};
+        iv more;
+        if (count - at < STEP)
+            memcpy(last, scales + at, (count - at) * sizeof last[0]);
+        minus += find_lossy(fv_load(count - at < STEP ? last : scales + at), &more);
+        any |= more;
     }
-    memcpy(lanes, lossy, sizeof lanes);
-    memcpy(lost, any, sizeof lost);
-    for (size_t i = 0; i < LANES; i++) {
-        counts->scales_lossy_fp16 += lanes[i];
-        some |= lost[i];
+    memcpy(lanes, &minus, sizeof lanes);
+    memcpy(some, &any, sizeof some);
+    for (size_t i = 0; i < STEP; i++) {
+        lossy -= lanes[i];
+        lost |= some[i];
     }
-    if (some)
+    counts->scales_lossy_fp16 += lossy;
+    if (lost)
         count_lost_scales(scales, count, counts);
 }

@@ -1,63 +1,37 @@
-/* Sums of magnitudes in AVX-512, and the totals of eight groups at once: each step of
- * the canonical tree joins two vectors of several groups' lanes into one, so that a
+/* AVX-512: sums of 16-bit elements, which half a vector holds sixteen of; and what
+ * several groups are brought to at once, their sums' totals and their unions: each step
+ * of the canonical tree joins two vectors of several groups' lanes into one, so that a
  * block's totals take a third of what one group after another would. */
-#ifndef KERNELS_AVX512_SUMS_H
-#define KERNELS_AVX512_SUMS_H
+#ifndef KERNELS_AVX512_TOTALS_H
+#define KERNELS_AVX512_TOTALS_H
 
 #include <immintrin.h>
 #include <stddef.h>
 
-#include "kernels/block.h"
-#include "kernels/x86_sums.h"
+#include "kernels/shift_sums.h"
 
-/* f32: a the even lanes, b the odd ones. 16-bit types: a lanes 0, 4, 8, 12 and then 1, 5,
- * 9, 13; b lanes 2, 6, 10, 14 and then 3, 7, 11, 15. */
-typedef struct {
-    __m512d a, b;
-} vs;
-
-static inline vs vs_zero(void)
-{
-    return (vs){_mm512_setzero_pd(), _mm512_setzero_pd()};
-}
-
-static inline __m512d masked512(__m512i bits, int64_t mask)
-{
-    return _mm512_castsi512_pd(_mm512_and_si512(bits, _mm512_set1_epi64(mask)));
-}
-
-/* Four 16-bit elements in each 64 bits, twice: the first half turns its first or third to
- * where f64 has its bits, the second half its second or fourth. */
-static inline vs vs_add_16bit(vs sum, const uint8_t *p, int64_t first, int64_t mask)
+/* Four elements in each 64 bits, twice: the first half turns its first or third to where
+ * f64 has its bits, the second half its second or fourth. So v[0] has lanes 0, 4, 8, 12
+ * and then 1, 5, 9, 13; v[1] 2, 6, 10, 14 and then 3, 7, 11, 15. */
+static inline vs vs_add_half(vs sum, const uint8_t *p, enum trit_dtype dtype)
 {
     const __m512i x =
         _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)p));
-    const int64_t second = first - 16, third = first - 32, fourth = first + 16;
+    const __m512i mask = _mm512_set1_epi64((int64_t)sum_mask(dtype));
+    const int64_t first = dtype == TRIT_BF16 ? 45 : 42, second = first - 16,
+                  third = first - 32, fourth = first + 16;
     const __m512i a =
         _mm512_setr_epi64(first, first, first, first, second, second, second, second);
     const __m512i b =
         _mm512_setr_epi64(third, third, third, third, fourth, fourth, fourth, fourth);
-    sum.a = _mm512_add_pd(sum.a, masked512(_mm512_rolv_epi64(x, a), mask));
-    sum.b = _mm512_add_pd(sum.b, masked512(_mm512_rolv_epi64(x, b), mask));
+    sum.v[0] += (dv)_mm512_and_si512(_mm512_rolv_epi64(x, a), mask);
+    sum.v[1] += (dv)_mm512_and_si512(_mm512_rolv_epi64(x, b), mask);
     return sum;
 }
 
 static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
 {
-    if (dtype == TRIT_BF16)
-        return vs_add_16bit(sum, p, 45, bf16_mask);
-    if (dtype == TRIT_F16)
-        return vs_add_16bit(sum, p, 42, f16_mask);
-    const __m512i x = _mm512_loadu_si512(p);
-    sum.a = _mm512_add_pd(sum.a, masked512(_mm512_slli_epi64(x, 29), f32_mask));
-    sum.b = _mm512_add_pd(sum.b, masked512(_mm512_srli_epi64(x, 3), f32_mask));
-    return sum;
-}
-
-static inline void vs_keep(struct partial *to, vs sum)
-{
-    _mm512_store_pd(to->lane, sum.a);
-    _mm512_store_pd(to->lane + 8, sum.b);
+    return dtype == TRIT_F32 ? vs_add_f32(sum, p) : vs_add_half(sum, p, dtype);
 }
 
 /* x's halves added below, y's above. */
@@ -125,6 +99,49 @@ static inline struct totals vs_totals(double to[BLOCK_GROUPS],
         _mm512_storeu_pd(to + g, sums);
     }
     return totals;
+}
+
+/* ---- unions ------------------------------------------------------------------------ */
+
+static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
+{
+    _mm512_store_si512(to->lane, (__m512i)union_keys(acc, dtype));
+}
+
+/* The halves of two groups joined, the quarters of four, and so on: as sums are. */
+static inline __m512i union_halves(const struct partial *from, size_t x, size_t y)
+{
+    const __m512i a = _mm512_load_si512(from[x].lane),
+                  b = _mm512_load_si512(from[y].lane);
+    return _mm512_or_si512(_mm512_shuffle_i32x4(a, b, 0x44),
+                           _mm512_shuffle_i32x4(a, b, 0xee));
+}
+
+static inline __m512i union_quarters(const struct partial *from, size_t g)
+{
+    const __m512i x = union_halves(from, g, g + 4), y = union_halves(from, g + 8, g + 12);
+    return _mm512_or_si512(_mm512_shuffle_i32x4(x, y, 0x88),
+                           _mm512_shuffle_i32x4(x, y, 0xdd));
+}
+
+static inline __m512 union_eighths(const struct partial *from, size_t g)
+{
+    const __m512i x = union_quarters(from, g), y = union_quarters(from, g + 1);
+    return _mm512_castsi512_ps(
+        _mm512_or_si512(_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y)));
+}
+
+static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
+                             const struct partial from[BLOCK_GROUPS],
+                             enum trit_dtype dtype)
+{
+    const __m512 x = union_eighths(from, 0), y = union_eighths(from, 2);
+    __m512i bits = _mm512_castps_si512(
+        _mm512_or_ps(_mm512_shuffle_ps(x, y, 0x88), _mm512_shuffle_ps(x, y, 0xdd)));
+    if (dtype != TRIT_F32)
+        bits = _mm512_and_si512(_mm512_or_si512(bits, _mm512_srli_epi32(bits, 16)),
+                                _mm512_set1_epi32(0xffff));
+    _mm512_storeu_si512(to, bits);
 }
 
 #endif

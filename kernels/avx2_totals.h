@@ -1,62 +1,12 @@
-/* Sums of magnitudes in AVX2, and the totals of four groups at once: each step of the
- * canonical tree joins two vectors of several groups' lanes into one. */
-#ifndef KERNELS_AVX2_SUMS_H
-#define KERNELS_AVX2_SUMS_H
+/* AVX2: what several groups are brought to at once, their sums' totals and their unions.
+ * Each step of the canonical tree joins two vectors of several groups' lanes into one. */
+#ifndef KERNELS_AVX2_TOTALS_H
+#define KERNELS_AVX2_TOTALS_H
 
 #include <immintrin.h>
 #include <stddef.h>
 
-#include "kernels/block.h"
-#include "kernels/x86_sums.h"
-
-/* f32: v[0], v[1]: even and odd lanes of the first eight; v[2], v[3]: of the second.
- * 16-bit types: v[i]: lanes i, i + 4, i + 8, i + 12. */
-typedef struct {
-    __m256d v[4];
-} vs;
-
-static inline vs vs_zero(void)
-{
-    const __m256d z = _mm256_setzero_pd();
-    return (vs){{z, z, z, z}};
-}
-
-static inline __m256d masked256(__m256i bits, int64_t mask)
-{
-    return _mm256_castsi256_pd(_mm256_and_si256(bits, _mm256_set1_epi64x(mask)));
-}
-
-/* Four 16-bit elements in each 64 bits. */
-static inline vs vs_add_16bit(vs sum, const uint8_t *p, int first, int64_t mask)
-{
-    const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)p);
-    sum.v[0] = _mm256_add_pd(sum.v[0], masked256(_mm256_slli_epi64(x, first), mask));
-    sum.v[1] = _mm256_add_pd(sum.v[1], masked256(_mm256_slli_epi64(x, first - 16), mask));
-    sum.v[2] = _mm256_add_pd(sum.v[2], masked256(_mm256_slli_epi64(x, first - 32), mask));
-    sum.v[3] = _mm256_add_pd(sum.v[3], masked256(_mm256_srli_epi64(x, 48 - first), mask));
-    return sum;
-}
-
-static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
-{
-    if (dtype == TRIT_BF16)
-        return vs_add_16bit(sum, p, 45, bf16_mask);
-    if (dtype == TRIT_F16)
-        return vs_add_16bit(sum, p, 42, f16_mask);
-    for (int k = 0; k < 4; k += 2) {
-        const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(p + 16 * k));
-        sum.v[k] = _mm256_add_pd(sum.v[k], masked256(_mm256_slli_epi64(x, 29), f32_mask));
-        sum.v[k + 1] =
-            _mm256_add_pd(sum.v[k + 1], masked256(_mm256_srli_epi64(x, 3), f32_mask));
-    }
-    return sum;
-}
-
-static inline void vs_keep(struct partial *to, vs sum)
-{
-    for (size_t k = 0; k < 4; k++)
-        _mm256_store_pd(to->lane + 4 * k, sum.v[k]);
-}
+#include "kernels/whole_sums.h"
 
 /* x's halves added below, y's above. */
 static inline __m256d join_halves(__m256d x, __m256d y)
@@ -117,6 +67,45 @@ static inline struct totals vs_totals(double to[BLOCK_GROUPS],
         _mm256_storeu_pd(to + g, sums);
     }
     return totals;
+}
+
+/* ---- unions ------------------------------------------------------------------------ */
+
+static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
+{
+    const iv bits = union_keys(acc, dtype);
+    memcpy(to->lane, &bits, sizeof bits);
+}
+
+/* The halves of two groups joined, the quarters of four: as sums are. */
+static inline __m256i union_halves(const struct partial *from, size_t x, size_t y)
+{
+    const __m256i a = _mm256_castpd_si256(_mm256_load_pd(from[x].lane)),
+                  b = _mm256_castpd_si256(_mm256_load_pd(from[y].lane));
+    return _mm256_or_si256(_mm256_permute2x128_si256(a, b, 0x20),
+                           _mm256_permute2x128_si256(a, b, 0x31));
+}
+
+static inline __m256 union_quarters(const struct partial *from, size_t g)
+{
+    const __m256i x = union_halves(from, g, g + 4), y = union_halves(from, g + 1, g + 5);
+    return _mm256_castsi256_ps(
+        _mm256_or_si256(_mm256_unpacklo_epi64(x, y), _mm256_unpackhi_epi64(x, y)));
+}
+
+static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
+                             const struct partial from[BLOCK_GROUPS],
+                             enum trit_dtype dtype)
+{
+    for (size_t g = 0; g < BLOCK_GROUPS; g += 8) {
+        const __m256 x = union_quarters(from + g, 0), y = union_quarters(from + g, 2);
+        __m256i bits = _mm256_castps_si256(
+            _mm256_or_ps(_mm256_shuffle_ps(x, y, 0x88), _mm256_shuffle_ps(x, y, 0xdd)));
+        if (dtype != TRIT_F32)
+            bits = _mm256_and_si256(_mm256_or_si256(bits, _mm256_srli_epi32(bits, 16)),
+                                    _mm256_set1_epi32(0xffff));
+        _mm256_storeu_si256((__m256i *)(void *)(to + g), bits);
+    }
 }
 
 #endif

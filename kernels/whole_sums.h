@@ -1,0 +1,27 @@
+/* Sums of magnitudes where sixteen elements of any type fill whole vectors. */
+#ifndef KERNELS_WHOLE_SUMS_H
+#define KERNELS_WHOLE_SUMS_H
+
+#include "kernels/shift_sums.h"
+
+/* Four elements in each 64 bits. */
+static inline vs vs_add_16bit(vs sum, const uint8_t *p, enum trit_dtype dtype)
+{
+    const lv mask = (lv){0} + sum_mask(dtype);
+    const int first = dtype == TRIT_BF16 ? 45 : 42;
+    for (size_t i = 0; i < WIDE_VECTORS / 2; i++) {
+        const lv x = *(const lv_there *)(const void *)(p + i * VECTOR_BYTES);
+        sum.v[4 * i] += (dv)(x << first & mask);
+        sum.v[4 * i + 1] += (dv)(x << (first - 16) & mask);
+        sum.v[4 * i + 2] += (dv)(x << (first - 32) & mask);
+        sum.v[4 * i + 3] += (dv)(x >> (48 - first) & mask);
+    }
+    return sum;
+}
+
+static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
+{
+    return dtype == TRIT_F32 ? vs_add_f32(sum, p) : vs_add_16bit(sum, p, dtype);
+}
+
+#endif
