@@ -16,7 +16,7 @@ enum {
 };
 
 /* Both halves of the project agree on this number: see test_identity.c. */
-static const uint32_t known_answer = 0x53cd35f5;
+static const uint32_t known_answer = 0x2870d342;
 
 static float input(uint32_t i)
 {

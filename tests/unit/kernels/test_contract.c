@@ -182,12 +182,12 @@ static void lost_scales(void)
     CHECK_EQ(counts.first_scale_lost, 0);
 }
 
-static void sums(void)
+/* The sums that a report is made of, beside those of the definition; returns the
+ * largest error of `error`, relative to itself. */
+static double expect_sums(const float in[LEN])
 {
-    uint64_t seed = check_seed();
-    float in[LEN], out[LEN], scale;
+    float out[LEN], scale;
     struct group_sums sums;
-    input_fill(in, TRIT_F32, INPUT_PLAIN, 1, LEN, &seed);
     struct ternary_counts counts;
     ternary_counts_init(&counts);
     struct ternarize_job job = job_for(in, LEN, LEN, out, &scale);
@@ -205,6 +205,28 @@ static void sums(void)
     CHECK(fabs(sums.error - error) <= 1e-12 * energy);
     CHECK(fabs(sums.dot - dot) <= 1e-12 * energy);
     CHECK(fabs(sums.norm - norm) <= 1e-12 * energy);
+    return fabs(sums.error - error) / error;
+}
+
+static void sums(void)
+{
+    uint64_t seed = check_seed();
+    float in[LEN];
+    input_fill(in, TRIT_F32, INPUT_PLAIN, 1, LEN, &seed);
+    CHECK(expect_sums(in) <= 1e-11);
+}
+
+static void small_error(void)
+{
+    uint64_t seed = check_seed();
+    for (int exponent = -1; exponent >= -20; exponent--) {
+        float in[LEN];
+        for (size_t i = 0; i < LEN; i++) {
+            const float u = input_uniform(&seed);
+            in[i] = (i % 2 ? 1.0f : -1.0f) + ldexpf(u, exponent);
+        }
+        CHECK(expect_sums(in) <= 1e-11);
+    }
 }
 
 int main(int argc, char **argv)
@@ -224,6 +246,7 @@ int main(int argc, char **argv)
         {"NaN and infinities are counted and the first is named", non_finite},
         {"scales that f16 rounds, drops or overflows are counted", lost_scales},
         {"the report's sums are those of the definition", sums},
+        {"an error keeps its digits however little is left of it", small_error},
     };
     return CHECK_RUN(cases, argc, argv);
 }
