@@ -128,7 +128,7 @@ def test_results_outlive_the_client(daemon, random):
 def test_encodings_unpack_and_verify(client, random, encoding):
     w = (random.standard_normal((8, 512)) * 0.02).astype(np.float32)
     group_size = {trit.Encoding.Q2_0: 64, trit.Encoding.TQ1_0: 256, trit.Encoding.TQ2_0: 256,
-                  trit.Encoding.I2_S: 0}.get(encoding, 128)
+                  trit.Encoding.I2_S: 0, trit.Encoding.HF_BITNET: 0}.get(encoding, 128)
     try:
         packed = client.project(w, encoding=encoding, group_size=group_size)
     except trit.Unimplemented as missing:
