@@ -1,47 +1,56 @@
 #include "kernels/interleave.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum {
     CODES_BYTE = 4,
-    STRETCH = 1024, /* bytes of output at a time: they stay in L1 for all four planes */
+    STRETCH =
+        256, /* bytes of each plane at a time, so that all that is touched is in L1 */
 };
 
-/* Bytes of four codes to one byte a code. */
-static void spread(const uint8_t *codes, size_t bytes, uint8_t *out)
+/* `bytes` <= STRETCH bytes of codes from code `first` on, which stands anywhere in a
+ * byte; beyond the end, at `end` bytes, all are 0. */
+static void align_plane(const uint8_t *codes, size_t end, size_t first, size_t bytes,
+                        uint8_t *out)
 {
-    for (size_t m = 0; m < bytes; m++)
-        for (unsigned k = 0; k < CODES_BYTE; k++)
-            out[CODES_BYTE * m + k] = (uint8_t)(codes[m] >> 2 * k & 3);
+    const unsigned skip = 2 * (unsigned)(first % CODES_BYTE);
+    const size_t at = first / CODES_BYTE;
+
+    for (size_t m = 0; m + 1 < bytes; m++)
+        out[m] = (uint8_t)((codes[at + m + 1] << 8 | codes[at + m]) >> skip);
+    out[bytes - 1] = (uint8_t)(codes[at + bytes - 1] >> skip);
+    if (at + bytes < end)
+        out[bytes - 1] = (uint8_t)(out[bytes - 1] | codes[at + bytes] << (8 - skip));
 }
 
-/* ORs `count` codes, the first of which is code `first`, into bits 2 `plane`. A plane
- * begins at any code of a byte. */
-static void add_plane(const uint8_t *codes, size_t first, size_t count, unsigned plane,
-                      uint8_t *out)
+/* Four codes of each plane to four bytes with one code of each. */
+static void mix_planes(uint8_t planes[INTERLEAVED][STRETCH], size_t bytes, uint8_t *out)
 {
-    uint8_t one_each[STRETCH + 2 * CODES_BYTE];
-    const size_t skip = first % CODES_BYTE;
-    const uint8_t *from = one_each + skip;
+    for (size_t m = 0; m < bytes; m++)
+        for (unsigned k = 0; k < CODES_BYTE; k++) {
+            const unsigned a = planes[0][m] >> 2 * k & 3, b = planes[1][m] >> 2 * k & 3;
+            const unsigned c = planes[2][m] >> 2 * k & 3, d = planes[3][m] >> 2 * k & 3;
 
-    spread(codes + first / CODES_BYTE, (skip + count + CODES_BYTE - 1) / CODES_BYTE,
-           one_each);
-    for (size_t m = 0; m < count; m++)
-        out[m] = (uint8_t)(out[m] | from[m] << 2 * plane);
+            out[CODES_BYTE * m + k] = (uint8_t)(a | b << 2 | c << 4 | d << 6);
+        }
 }
 
 void interleave(const uint8_t *codes, size_t elements, uint8_t *out)
 {
     const size_t bytes = elements / INTERLEAVED;
+    uint8_t planes[INTERLEAVED][STRETCH], mixed[CODES_BYTE * STRETCH];
 
     assert(elements % INTERLEAVED == 0);
-    for (size_t at = 0; at < bytes; at += STRETCH) {
-        const size_t count = bytes - at < STRETCH ? bytes - at : STRETCH;
+    for (size_t at = 0; at < bytes; at += sizeof mixed) {
+        const size_t left = bytes - at;
+        const size_t count = left < sizeof mixed ? left : sizeof mixed;
+        const size_t many = (count + CODES_BYTE - 1) / CODES_BYTE;
 
-        for (size_t m = 0; m < count; m++)
-            out[at + m] = 0;
         for (unsigned plane = 0; plane < INTERLEAVED; plane++)
-            add_plane(codes, plane * bytes + at, count, plane, out + at);
+            align_plane(codes, bytes, plane * bytes + at, many, planes[plane]);
+        mix_planes(planes, many, mixed);
+        memcpy(out + at, mixed, count);
     }
 }
 
