@@ -53,11 +53,10 @@ enum scale_place {
     SCALES_F32,      /* beside the data, f32 each */
     SCALES_F16,      /* beside the data, f16 each */
     SCALES_IN_BLOCK, /* f16, inside each block */
-    SCALES_TENSOR,   /* one for the tensor */
+    SCALES_TENSOR,   /* one for the tensor: f32, in its tail or beside the data */
 };
 
 struct encoding_layout {
-    bool supported;          /* this build encodes and decodes it */
     uint32_t block_elements; /* rows must be a multiple; 1 = any row */
     uint32_t block_bytes;    /* of one block; 0 = dense (element size) */
     enum scale_place scales;
@@ -65,6 +64,8 @@ struct encoding_layout {
                             stand in blocks a multiple of a block: each repeats d */
     uint32_t scale_at;   /* of d in a block, where it stands there */
     uint32_t tail_bytes; /* after the last block: the tensor's scale in f32, zeros */
+    bool interleaved;    /* a byte holds rows far apart, whose count is a multiple of 4:
+                            no run gives it, interleave.h does */
 };
 
 /* NULL for a number outside the enum. */
@@ -107,7 +108,7 @@ struct ternarize_job {
     size_t count, group_len;
     size_t divisor;
     const void *in;              /* count * group_len elements, any alignment */
-    enum trit_encoding encoding; /* of `out` */
+    enum trit_encoding encoding; /* of `out`; none that is interleaved, here and below */
     void *out;      /* the run in that encoding; for DENSE it may be `in` itself */
     float *scales;  /* count; unrounded f32; 0 for an all-zero group */
     uint8_t *codes; /* count * ceil(group_len/4): 2-bit, least significant first; the

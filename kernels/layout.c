@@ -43,16 +43,16 @@ static const struct {
     const char *name;
     struct encoding_layout layout;
 } encodings[] = {
-    [TRIT_ENCODING_DENSE] = {"dense", {true, 1, 0, SCALES_FOLDED, 0, 0, 0}},
-    [TRIT_ENCODING_INT8] = {"int8", {true, 1, 1, SCALES_F32, 0, 0, 0}},
-    [TRIT_ENCODING_PQ2_0] = {"pq2_0", {true, 128, 34, SCALES_IN_BLOCK, 0, 0, 0}},
-    [TRIT_ENCODING_Q2_0] = {"q2_0", {true, 64, 18, SCALES_IN_BLOCK, 0, 0, 0}},
-    [TRIT_ENCODING_PTQ1_0] = {"ptq1_0", {true, 128, 28, SCALES_IN_BLOCK, 0, 26, 0}},
-    [TRIT_ENCODING_TQ1_0] = {"tq1_0", {true, 256, 54, SCALES_IN_BLOCK, 0, 52, 0}},
-    [TRIT_ENCODING_TQ2_0] = {"tq2_0", {true, 256, 66, SCALES_IN_BLOCK, 0, 64, 0}},
-    [TRIT_ENCODING_MLX_2BIT] = {"mlx_2bit", {true, 128, 32, SCALES_F16, 128, 0, 0}},
-    [TRIT_ENCODING_I2_S] = {"i2_s", {true, 128, 32, SCALES_TENSOR, 0, 0, 32}},
-    [TRIT_ENCODING_HF_BITNET] = {"hf_bitnet", {false, 1, 0, SCALES_TENSOR, 0, 0, 0}},
+    [TRIT_ENCODING_DENSE] = {"dense", {1, 0, SCALES_FOLDED, 0, 0, 0, false}},
+    [TRIT_ENCODING_INT8] = {"int8", {1, 1, SCALES_F32, 0, 0, 0, false}},
+    [TRIT_ENCODING_PQ2_0] = {"pq2_0", {128, 34, SCALES_IN_BLOCK, 0, 0, 0, false}},
+    [TRIT_ENCODING_Q2_0] = {"q2_0", {64, 18, SCALES_IN_BLOCK, 0, 0, 0, false}},
+    [TRIT_ENCODING_PTQ1_0] = {"ptq1_0", {128, 28, SCALES_IN_BLOCK, 0, 26, 0, false}},
+    [TRIT_ENCODING_TQ1_0] = {"tq1_0", {256, 54, SCALES_IN_BLOCK, 0, 52, 0, false}},
+    [TRIT_ENCODING_TQ2_0] = {"tq2_0", {256, 66, SCALES_IN_BLOCK, 0, 64, 0, false}},
+    [TRIT_ENCODING_MLX_2BIT] = {"mlx_2bit", {128, 32, SCALES_F16, 128, 0, 0, false}},
+    [TRIT_ENCODING_I2_S] = {"i2_s", {128, 32, SCALES_TENSOR, 0, 0, 32, false}},
+    [TRIT_ENCODING_HF_BITNET] = {"hf_bitnet", {4, 1, SCALES_TENSOR, 0, 0, 0, true}},
 };
 
 enum { ENCODINGS = sizeof encodings / sizeof encodings[0] };

@@ -28,7 +28,7 @@ struct packing {
     int16_t scale_at; /* of the f16 in the block; -1: the scales are elsewhere */
 };
 
-/* NULL: dense, or an order that a run of groups cannot give (HF_BITNET). */
+/* NULL: dense, or an order that a run of groups cannot give (HF_BITNET: interleave.h). */
 const struct packing *packing_of(enum trit_encoding encoding);
 
 #endif

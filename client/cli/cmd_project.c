@@ -263,7 +263,9 @@ const struct command cmd_project = {
         "the\n"
         "codes under the layer's name and f32 scales under NAME.scales; packed "
         "encodings\n"
-        "write u8 [rows, bytes a row].",
+        "write u8 [rows, bytes a row]. hf_bitnet writes what transformers reads as\n"
+        "linear_class autobitlinear: u8 [rows/4, columns] and NAME_scale, the mean "
+        "|w|.",
     .options = OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_ENCODING) |
                OPTION_BIT(OPTION_GROUP_SIZE) | OPTION_BIT(OPTION_PARTIAL) |
                OPTION_BIT(OPTION_INCLUDE) | OPTION_BIT(OPTION_EXCLUDE) |

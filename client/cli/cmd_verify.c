@@ -11,16 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
 #include "client/cli/cli.h"
 #include "client/cli/layers.h"
 #include "client/cli/progress.h"
 #include "client/cli/record.h"
 #include "client/cli/summary.h"
+#include "kernels/interleave.h"
 #include "kernels/kernels.h"
 #include "proto/report_json.h"
-
-enum { SCALES_NAME_BYTES = FILES_NAME_BYTES_MAX + sizeof(".scales") };
 
 struct verifying {
     const struct options *options;
@@ -44,6 +42,7 @@ struct subject {
     const struct tensor_entry *reference; /* or NULL */
     struct tensor_entry dense;            /* what it is or was before it was encoded */
     void *data, *scale_data, *reference_data;
+    uint64_t scale_bytes;
 };
 
 /* ---- what the layers are ----------------------------------------------------- */
@@ -58,6 +57,10 @@ static int unpacked_shape(struct verifying *v, const struct tensor_entry *entry,
     dense->type = element_type_of(TRIT_F32);
     if (v->encoding == TRIT_ENCODING_INT8)
         return 0;
+    if (layout && layout->interleaved && entry->rank == 2) {
+        dense->shape[0] *= INTERLEAVED; /* bytes that a file has: no overflow */
+        return 0;
+    }
     if (!layout || !layout->block_bytes || entry->rank != 2 ||
         entry->shape[1] % layout->block_bytes != 0)
         return fail(&v->failure, TRIT_INVALID_ARGUMENT, NULL,
@@ -92,6 +95,18 @@ static int find_layer(struct verifying *v, const struct tensor_entry *entry,
     return unpacked_shape(v, entry, dense) == 0 ? 1 : -1;
 }
 
+/* Others than `trit project` write it in the type of the model. */
+static int check_one_scale(struct verifying *v, const struct tensor_entry *scale)
+{
+    enum trit_dtype dtype = scale->type->dtype;
+
+    if ((dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16) &&
+        scale->bytes == dtype_bytes(dtype))
+        return 0;
+    return fail(&v->failure, TRIT_INVALID_ARGUMENT, NULL,
+                "its scale %s is not one F32, F16 or BF16", scale->name);
+}
+
 /* The tensors in the file must be what the encoding makes of the dense one. */
 static int check_form(struct verifying *v, const struct subject *subject)
 {
@@ -110,6 +125,8 @@ static int check_form(struct verifying *v, const struct subject *subject)
         return 0;
     if (!subject->scales)
         return fail(&v->failure, TRIT_NOT_FOUND, NULL, "its scales are not in the file");
+    if (v->group_size == 0)
+        return check_one_scale(v, subject->scales);
     if (!shape_elements(form.scales.rank, form.scales.shape, &scale_elements) ||
         subject->scales->type != form.scales.type ||
         subject->scales->bytes != scale_elements * (form.scales.type->bits / 8))
@@ -127,7 +144,7 @@ static int find_parts(struct verifying *v, struct subject *subject)
     char scales[SCALES_NAME_BYTES];
 
     if (v->encoding != TRIT_ENCODING_DENSE) {
-        snprintf(scales, sizeof(scales), "%s.scales", name);
+        scales_name(v->encoding, name, scales);
         subject->scales = table_find(reader_table(v->reader), scales);
     }
     if (v->reference)
@@ -135,12 +152,38 @@ static int find_parts(struct verifying *v, struct subject *subject)
     return check_form(v, subject);
 }
 
+/* The one scale of a tensor as the f32 that calls take. */
+static int widen_scale(struct verifying *v, struct subject *subject)
+{
+    enum trit_dtype dtype = subject->scales->type->dtype;
+    float *wide;
+    uint16_t bits;
+
+    if (dtype == TRIT_F32)
+        return 0;
+    wide = malloc(sizeof(*wide));
+    if (!wide)
+        return fail(&v->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    memcpy(&bits, subject->scale_data, sizeof(bits));
+    *wide = dtype == TRIT_F16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+    free(subject->scale_data);
+    subject->scale_data = wide;
+    subject->scale_bytes = sizeof(*wide);
+    return 0;
+}
+
+static int load_scales(struct verifying *v, struct subject *subject)
+{
+    if (load_tensor(v->reader, subject->scales, &subject->scale_data, &v->failure) != 0)
+        return -1;
+    subject->scale_bytes = subject->scales->bytes;
+    return v->group_size == 0 ? widen_scale(v, subject) : 0;
+}
+
 static int load_parts(struct verifying *v, struct subject *subject)
 {
-    if (load_tensor(v->reader, subject->entry, &subject->data, &v->failure) != 0)
-        return -1;
-    if (subject->scales &&
-        load_tensor(v->reader, subject->scales, &subject->scale_data, &v->failure) != 0)
+    if (load_tensor(v->reader, subject->entry, &subject->data, &v->failure) != 0 ||
+        (subject->scales && load_scales(v, subject) != 0))
         return -1;
     if (subject->reference && load_tensor(v->reference, subject->reference,
                                           &subject->reference_data, &v->failure) != 0)
@@ -179,7 +222,7 @@ static int call_verify(struct verifying *v, const struct subject *subject,
 
     if (subject->scales) {
         call.scales = subject->scale_data;
-        call.scale_bytes = subject->scales->bytes;
+        call.scale_bytes = subject->scale_bytes;
     }
     if (subject->reference) {
         reference = tensor_of(subject->reference->type->dtype, &matrix,
@@ -356,12 +399,12 @@ static int choose_encoding(struct verifying *v)
     v->partial_group = v->record.partial_group;
     if (option_given(options, OPTION_ENCODING))
         v->encoding = options->encoding;
-    if (option_given(options, OPTION_GROUP_SIZE))
-        v->group_size = options->group_size;
     if (option_given(options, OPTION_PARTIAL))
         v->partial_group = options->partial_group;
-    if (v->group_size == 0)
-        v->group_size = GROUP_SIZE_DEFAULT;
+    if (option_given(options, OPTION_GROUP_SIZE))
+        v->group_size = options->group_size;
+    else if (v->group_size == 0 || group_size_default(v->encoding) == 0)
+        v->group_size = group_size_default(v->encoding);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "base/limits.h"
+#include "kernels/interleave.h"
 #include "kernels/kernels.h"
 
 static bool any_matches(const struct globs *globs, const char *name)
@@ -49,6 +50,20 @@ struct matrix matrix_of(uint32_t rank, const uint64_t *shape)
     return matrix;
 }
 
+uint32_t group_size_default(enum trit_encoding encoding)
+{
+    const struct encoding_layout *layout = encoding_layout(encoding);
+
+    return layout && layout->scales == SCALES_TENSOR ? 0 : GROUP_SIZE_DEFAULT;
+}
+
+void scales_name(enum trit_encoding encoding, const char *layer,
+                 char name[SCALES_NAME_BYTES])
+{
+    snprintf(name, SCALES_NAME_BYTES, "%s%s", layer,
+             encoding == TRIT_ENCODING_HF_BITNET ? "_scale" : ".scales");
+}
+
 /* Scales beside the data, a row of them for each row of the matrix. */
 static void scales_form(const struct matrix *matrix, uint32_t group_size,
                         enum trit_dtype dtype, struct tensor_entry *scales)
@@ -79,6 +94,28 @@ static int packed_form(enum trit_encoding encoding, const struct matrix *matrix,
     return 0;
 }
 
+/* [rows / 4, columns], as transformers has a weight, and its weight_scale [1]. */
+static int bitnet_form(const struct matrix *matrix, uint32_t group_size,
+                       struct encoded_form *form, struct failure *failure)
+{
+    if (group_size != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
+                    "hf_bitnet has one scale for the whole tensor, not one for each %u "
+                    "weights",
+                    group_size);
+    if (matrix->rows % INTERLEAVED != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
+                    "hf_bitnet holds a multiple of %d rows, these are %" PRIu64,
+                    INTERLEAVED, matrix->rows);
+    form->data =
+        (struct tensor_entry){.type = element_type_of(TRIT_U8),
+                              .rank = 2,
+                              .shape = {matrix->rows / INTERLEAVED, matrix->columns}};
+    form->scales =
+        (struct tensor_entry){.type = element_type_of(TRIT_F32), .rank = 1, .shape = {1}};
+    return 0;
+}
+
 int encoded_form(enum trit_encoding encoding, uint32_t group_size,
                  const struct tensor_entry *source, struct encoded_form *form,
                  struct failure *failure)
@@ -88,7 +125,7 @@ int encoded_form(enum trit_encoding encoding, uint32_t group_size,
 
     *form = (struct encoded_form){.data = *source};
     if (group_size == 0)
-        group_size = GROUP_SIZE_DEFAULT;
+        group_size = group_size_default(encoding);
     switch (encoding) {
     case TRIT_ENCODING_DENSE:
         return 0;
@@ -104,9 +141,10 @@ int encoded_form(enum trit_encoding encoding, uint32_t group_size,
         if (layout && layout->block_bytes)
             return packed_form(encoding, &matrix, layout, &form->data, failure);
         break;
+    case TRIT_ENCODING_HF_BITNET:
+        return bitnet_form(&matrix, group_size, form, failure);
     case TRIT_ENCODING_MLX_2BIT:
     case TRIT_ENCODING_I2_S:
-    case TRIT_ENCODING_HF_BITNET:
         break;
     }
     return fail(failure, TRIT_UNIMPLEMENTED, "encoding",

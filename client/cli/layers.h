@@ -6,7 +6,10 @@
 #include "client/cli/opt.h"
 #include "files/reader.h"
 
-enum { SHAPE_TEXT_BYTES = 192 };
+enum {
+    SHAPE_TEXT_BYTES = 192,
+    SCALES_NAME_BYTES = FILES_NAME_BYTES_MAX + sizeof(".scales"),
+};
 
 /* [out, in]: the last axis of rank 2; everything after the first of rank 3, 4. */
 struct matrix {
@@ -26,9 +29,17 @@ bool layer_selected(const struct options *options, const struct tensor_entry *en
 /* rank >= 1, product checked by the table */
 struct matrix matrix_of(uint32_t rank, const uint64_t *shape);
 
+/* Of the weights that share a scale, where nobody said: 128; 0 (the tensor) where the
+ * encoding has one scale. */
+uint32_t group_size_default(enum trit_encoding encoding);
+
+/* What a layer's scales are called: NAME.scales; NAME_scale of HF_BITNET, since
+ * transformers has weight_scale beside weight. */
+void scales_name(enum trit_encoding encoding, const char *layer,
+                 char name[SCALES_NAME_BYTES]);
+
 /* How a matrix looks in a file once encoded: the tensor under the layer's own
- * name, and the one under `<name>.scales` (type NULL: there is none). Names are
- * not set. */
+ * name, and that of its scales (type NULL: there is none). Names are not set. */
 struct encoded_form {
     struct tensor_entry data, scales;
 };

@@ -1,20 +1,15 @@
 #include "client/cli/plan.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
-
-enum { SCALES_NAME_BYTES = FILES_NAME_BYTES_MAX + sizeof(".scales") };
-
-static int add_scales(struct plan *plan, const struct tensor_table *input,
-                      const char *layer, struct tensor_entry *scales,
-                      struct failure *failure)
+static int add_scales(struct plan *plan, enum trit_encoding encoding,
+                      const struct tensor_table *input, const char *layer,
+                      struct tensor_entry *scales, struct failure *failure)
 {
     char name[SCALES_NAME_BYTES];
 
-    snprintf(name, sizeof(name), "%s.scales", layer);
+    scales_name(encoding, layer, name);
     if (table_find(input, name))
         return fail(failure, TRIT_INVALID_ARGUMENT, "name",
                     "the scales of %s would be called %s, which is there already", layer,
@@ -38,7 +33,8 @@ static int add_layer(struct plan *plan, const struct options *options,
         return -1;
     if (form.scales.type) {
         item->scales = plan->table.count;
-        if (add_scales(plan, input, entry->name, &form.scales, failure) != 0)
+        if (add_scales(plan, options->encoding, input, entry->name, &form.scales,
+                       failure) != 0)
             return -1;
     }
     plan->layers++;
@@ -82,7 +78,8 @@ static int add_metadata(struct plan *plan, const struct tensor_table *input,
 int plan_create(struct plan *plan, const struct options *options,
                 const struct tensor_table *input, struct failure *failure)
 {
-    uint32_t group_size = options->group_size ? options->group_size : GROUP_SIZE_DEFAULT;
+    uint32_t group_size =
+        options->group_size ? options->group_size : group_size_default(options->encoding);
     struct record record;
     int result;
 

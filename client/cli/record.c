@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/limits.h"
+#include "client/cli/layers.h"
 #include "kernels/kernels.h"
 
 const char *partial_group_name(enum trit_partial_group partial_group)
@@ -86,7 +87,8 @@ static int read_members(struct record *record, const json_t *json,
 
     if (!encoding || !encoding_by_name(encoding, &record->encoding))
         return nonsense(failure, "encoding");
-    if (group_size < 1 || group_size > GROUP_SIZE_MAX)
+    if (group_size < (group_size_default(record->encoding) ? 1 : 0) ||
+        group_size > GROUP_SIZE_MAX)
         return nonsense(failure, "group_size");
     if (!partial || (strcmp(partial, "padded") != 0 && strcmp(partial, "exact") != 0))
         return nonsense(failure, "partial_group");

@@ -5,7 +5,8 @@
  *   {"encoding": "int8", "group_size": 128, "partial_group": "padded",
  *    "version": "0.1.0", "layers": {"fc.weight": {"dtype": "F32",
  *    "shape": [512, 128]}}}
- */
+ *
+ * group_size is 0 where the encoding has one scale for the tensor. */
 #ifndef CLI_RECORD_H
 #define CLI_RECORD_H
 
@@ -17,7 +18,7 @@ struct json_t;
 
 struct record {
     enum trit_encoding encoding;
-    uint32_t group_size;
+    uint32_t group_size; /* 0: the tensor */
     enum trit_partial_group partial_group;
     struct json_t *layers; /* object; NULL: the file has no record */
 };

@@ -88,7 +88,7 @@ struct trit_call_options {
 };
 
 struct trit_project_options {
-    uint32_t group_size; /* 0 = 128 */
+    uint32_t group_size; /* 0 = 128; of I2_S and HF_BITNET, which take no other, all */
     enum trit_partial_group partial_group;
     enum trit_encoding encoding;
     enum trit_report_detail report;

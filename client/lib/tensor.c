@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/limits.h"
+#include "kernels/interleave.h"
 #include "kernels/kernels.h"
 
 typedef unsigned long long ull; /* what printf wants */
@@ -143,10 +144,11 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
     if (!layout)
         return invalid(failure, "options", "encoding", "%d is unknown", (int)encoding);
     row = encoding_streams(encoding) ? extent->columns : extent->elements;
-    if (!layout->supported)
-        return fail(failure, TRIT_UNIMPLEMENTED, "options.encoding",
-                    "options.encoding: %s (%d) is not in this build",
-                    encoding_name(encoding), (int)encoding);
+    if (layout->interleaved && extent->rows % INTERLEAVED != 0)
+        return invalid(failure, "tensor", "shape",
+                       "%llu row%s, %s needs a multiple of %d", (ull)extent->rows,
+                       extent->rows == 1 ? "" : "s", encoding_name(encoding),
+                       INTERLEAVED);
     if (row % layout->block_elements != 0)
         return invalid(failure, "tensor", "shape",
                        "rows of %llu elements are no multiple of the %u of a %s block",

@@ -25,7 +25,7 @@ int shape_check(const char *name, uint32_t rank, const uint64_t *shape,
 int tensor_check(const char *name, const struct trit_tensor *tensor,
                  struct extent *extent, struct failure *failure);
 
-/* The size of a tensor in an encoding; UNIMPLEMENTED for those this build lacks.
+/* The size of a tensor in an encoding; INVALID_ARGUMENT where it cannot hold it.
  * `group_size` 0 = the default; `dtype` counts for DENSE. */
 int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
                  const struct extent *extent, uint32_t group_size,

@@ -29,17 +29,27 @@ static int check_filed(struct call *call, const struct plan *plan)
                 (unsigned long long)plan->elements);
 }
 
+static int refuse_stream(struct call *call, const struct plan_spec *spec)
+{
+    const struct encoding_layout *in = encoding_layout(spec->in);
+    enum trit_encoding encoding =
+        in && in->scales == SCALES_TENSOR ? spec->in : spec->out;
+
+    return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                "options.encoding: %s has one scale for the whole tensor, which is known "
+                "at its end%s: not in a stream; use the unary method",
+                encoding_name(encoding),
+                encoding_layout(encoding)->interleaved
+                    ? ", and a byte holds rows far apart"
+                    : "");
+}
+
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan)
 {
     if (spec->group_size > GROUP_SIZE_MAX)
         metric_limit(call->rpc->config.metrics, L_GROUP_SIZE);
     if (plan_is_whole(spec) && call->method->streaming)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                    "options.encoding: %s has one scale for the whole tensor, which is "
-                    "known at its end: not in a stream; use the unary method",
-                    encoding_name(encoding_layout(spec->in)->scales == SCALES_TENSOR
-                                      ? spec->in
-                                      : spec->out));
+        return refuse_stream(call, spec);
     if (plan_init(plan, spec, &call->failure) == 0)
         return check_filed(call, plan);
     if (plan_is_whole(spec) && elements_of(spec) > WHOLE_ELEMENTS_MAX)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "kernels/interleave.h"
 
 static size_t align_up(size_t bytes)
 {
@@ -22,7 +23,37 @@ static size_t scale_out_width(const struct task *task)
     if (task->op != TASK_TERNARIZE || !task->plan.spec.has_out)
         return 0;
     layout = encoding_layout(task->plan.spec.out);
-    return layout->scales == SCALES_F32 ? 4 : layout->scales == SCALES_F16 ? 2 : 0;
+    switch (layout->scales) {
+    case SCALES_F32:
+        return sizeof(float);
+    case SCALES_F16:
+        return sizeof(uint16_t);
+    case SCALES_TENSOR:
+        return layout->tail_bytes ? 0 : sizeof(float);
+    case SCALES_FOLDED:
+    case SCALES_IN_BLOCK:
+        break;
+    }
+    return 0;
+}
+
+static bool has_tail(const struct task *task)
+{
+    return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&
+           encoding_layout(task->plan.spec.out)->tail_bytes > 0;
+}
+
+/* No run gives such an output: it is made of the tensor's codes, once they are there. */
+static bool interleaves(const struct task *task)
+{
+    return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&
+           encoding_layout(task->plan.spec.out)->interleaved;
+}
+
+/* No run reads such an input: it is parted into INT8's codes before. */
+static bool parts(const struct task *task)
+{
+    return task->op != TASK_TERNARIZE && encoding_layout(task->plan.spec.in)->interleaved;
 }
 
 static bool widens_scales(const struct task *task)
@@ -30,20 +61,24 @@ static bool widens_scales(const struct task *task)
     return task->in_scales && encoding_layout(task->plan.spec.in)->scales == SCALES_F16;
 }
 
-/* The side block: [scales f32][sums][codes][f16 scales out][f16 scales in, wide]. */
+/* The side block: [scales f32][sums][codes][f16 scales out][f16 scales in, wide][trits].
+ */
 int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks)
 {
     size_t groups = (size_t)tile->span.groups;
     size_t scales = align_up(groups * sizeof(float));
     size_t sums = task->wants_sums ? align_up(groups * sizeof(struct group_sums)) : 0;
-    size_t codes = task->wants_codes ? align_up((size_t)tile->span.code_bytes) : 0;
+    size_t codes = task->wants_codes || interleaves(task)
+                       ? align_up((size_t)tile->span.code_bytes)
+                       : 0;
     size_t width = scale_out_width(task);
     size_t narrow = width == 2 ? align_up(groups * 2) : 0;
     size_t wide = widens_scales(task) ? scales : 0;
+    size_t trits = parts(task) ? (size_t)tile->span.elements : 0;
     struct block side = {0}, out = {0};
 
     if (task->op != TASK_PASS &&
-        blocks_get(blocks, scales + sums + codes + narrow + wide, &side) < 0)
+        blocks_get(blocks, scales + sums + codes + narrow + wide + trits, &side) < 0)
         return -1;
     if (task->plan.spec.has_out && !in_place(task) &&
         blocks_get(blocks, (size_t)tile->span.out_bytes, &out) < 0) {
@@ -64,6 +99,8 @@ int tile_prepare(struct tile *tile, const struct task *task, struct blocks *bloc
                                         : NULL;
         tile->wide_scales =
             wide ? (float *)(void *)(side.bytes + scales + sums + codes + narrow) : NULL;
+        tile->trits =
+            trits ? (int8_t *)(side.bytes + scales + sums + codes + narrow + wide) : NULL;
     }
     tile->scale_out_bytes = groups * width;
     ternary_counts_init(&tile->counts);
@@ -75,6 +112,7 @@ int tile_prepare(struct tile *tile, const struct task *task, struct blocks *bloc
 static void run_ternarize(struct tile *tile, const struct task *task,
                           const struct group_run *run)
 {
+    bool has_out = task->plan.spec.has_out && !interleaves(task);
     struct ternary_counts counts;
     struct ternarize_job job = {
         .dtype = task->plan.spec.dtype,
@@ -82,7 +120,7 @@ static void run_ternarize(struct tile *tile, const struct task *task,
         .group_len = run->group_len,
         .divisor = run->divisor,
         .in = tile->in.bytes + run->in_offset,
-        .encoding = task->plan.spec.has_out ? task->plan.spec.out : TRIT_ENCODING_DENSE,
+        .encoding = has_out ? task->plan.spec.out : TRIT_ENCODING_DENSE,
         .scales = tile->scales + run->first_group,
         .codes = tile->codes ? tile->codes + run->code_offset : NULL,
         .sums = tile->sums ? tile->sums + run->first_group : NULL,
@@ -91,7 +129,7 @@ static void run_ternarize(struct tile *tile, const struct task *task,
                                      : TALLY_NONE,
     };
 
-    if (task->plan.spec.has_out)
+    if (has_out)
         job.out = (in_place(task) ? tile->in.bytes : tile->out.bytes) + run->out_offset;
     ternary_counts_init(&counts);
     ternarize(task->kernels, &job, &counts);
@@ -139,18 +177,32 @@ static void check_block_scales(struct tile *tile, const struct task *task,
             }
 }
 
+/* What a run reads, as an encoding that runs have. */
+static enum trit_encoding read_encoding(const struct task *task)
+{
+    return parts(task) ? TRIT_ENCODING_INT8 : task->plan.spec.in;
+}
+
+static const void *read_from(const struct tile *tile, const struct task *task,
+                             const struct group_run *run)
+{
+    if (parts(task))
+        return tile->trits + run->element;
+    return tile->in.bytes + run->in_offset;
+}
+
 static void run_verify(struct tile *tile, const struct task *task,
                        const struct group_run *run)
 {
     struct ternary_counts counts;
     struct ternary_check check;
     struct verify_job job = {
-        .encoding = task->plan.spec.in,
+        .encoding = read_encoding(task),
         .dtype = task->plan.spec.dtype,
         .count = (size_t)run->count,
         .group_len = run->group_len,
         .tolerance = task->tolerance,
-        .in = tile->in.bytes + run->in_offset,
+        .in = read_from(tile, task, run),
         .in_scales = separate_scales(tile, task, run),
         .reference_dtype = task->reference_dtype,
         .divisor = run->divisor,
@@ -174,11 +226,11 @@ static void run_unpack(struct tile *tile, const struct task *task,
 {
     uint64_t bad = 0;
     struct unpack_job job = {
-        .encoding = task->plan.spec.in,
+        .encoding = read_encoding(task),
         .dtype = task->plan.spec.dtype,
         .count = (size_t)run->count,
         .group_len = run->group_len,
-        .in = tile->in.bytes + run->in_offset,
+        .in = read_from(tile, task, run),
         .in_scales = separate_scales(tile, task, run),
         .out = tile->out.bytes + run->out_offset,
     };
@@ -211,6 +263,8 @@ void tile_run(struct tile *tile, const struct task *task)
     uint64_t begin = clock_monotonic_ns(), at = 0;
     struct group_run run;
 
+    if (parts(task))
+        part_interleaved(tile->in.bytes, (size_t)tile->span.elements, tile->trits);
     while (task->op != TASK_PASS && plan_next_run(&task->plan, &tile->span, &at, &run)) {
         switch (task->op) {
         case TASK_TERNARIZE:
@@ -229,7 +283,9 @@ void tile_run(struct tile *tile, const struct task *task)
     }
     if (scale_out_width(task) == 2)
         narrow_scales(tile);
-    if (task->plan.whole && task->op == TASK_TERNARIZE)
+    if (interleaves(task))
+        interleave(tile->codes, (size_t)tile->span.elements, tile->out.bytes);
+    if (has_tail(task))
         write_tail(tile, task);
     if (task->wants_crc && tile->out_bytes)
         tile->out_crc = crc32c(0, tile->out_bytes, (size_t)tile->span.out_bytes);

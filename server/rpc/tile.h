@@ -54,6 +54,7 @@ struct tile {
     uint8_t *scales_out; /* as they go out: f32 or f16; NULL = none */
     size_t scale_out_bytes;
     uint8_t *codes;
+    int8_t *trits; /* of an input whose bytes hold rows far apart, parted */
     struct group_sums *sums;
 
     /* results */

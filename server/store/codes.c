@@ -97,6 +97,13 @@ static uint64_t code_bytes(uint64_t elements)
     return div_up(elements, 4);
 }
 
+bool codes_cross_rows(const struct trit_report *report)
+{
+    return report->groups == 1 && report->rank > 0 && report->rank <= TRIT_RANK_MAX &&
+           report->elements != report->shape[report->rank - 1] &&
+           report->shape[report->rank - 1] % 4 != 0;
+}
+
 int codes_layout_init(struct codes_layout *layout, const struct trit_report *report)
 {
     struct codes_layout l = {.rows = 1, .group_len = report->group_size};
@@ -110,6 +117,11 @@ int codes_layout_init(struct codes_layout *layout, const struct trit_report *rep
             return -1;
     if (l.rows == 0 || row_len == 0)
         return -1;
+    if (codes_cross_rows(report)) {
+        if (mul_overflows(l.rows, row_len, &row_len))
+            return -1;
+        l.rows = 1;
+    }
     if (l.group_len % 4 == 0 || l.group_len > row_len)
         l.group_len = row_len;
     l.groups_per_row = row_len / l.group_len;

@@ -38,12 +38,16 @@ void codes_free_buffer(struct codes *codes);
 int codes_delete(struct db *db, int64_t upload, struct failure *failure);
 
 /* How codes lie in a tensor: groups, byte by byte, row after row. Rows of
- * groups that fill their bytes are one long group. */
+ * groups that fill their bytes are one long group. A group of several rows is one row. */
 struct codes_layout {
     uint64_t rows, groups_per_row; /* groups: those of group_len */
     uint64_t group_len, tail_len;  /* elements; tail_len 0 = no tail */
     uint64_t bytes;                /* of the whole tensor's codes */
 };
+
+/* Whether one group is all rows of the tensor and parts bytes between them: codes that
+ * lie as no group of one row could have them. */
+bool codes_cross_rows(const struct trit_report *report);
 
 /* -1 where the report's shape and group size make no sense. */
 int codes_layout_init(struct codes_layout *layout, const struct trit_report *report);

@@ -17,7 +17,7 @@
 #include "codec/codec.h"
 #include "store/statements.h"
 
-enum { SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 21 };
+enum { SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 21 + sizeof(" flat") };
 
 struct layer_row {
     bool there;
@@ -35,6 +35,7 @@ void report_title(const struct trit_report *report, char title[REPORT_TITLE_BYTE
              report->layer, report->step);
 }
 
+/* Codes of the same text, group size and partial groups lie alike. */
 static void shape_text(const struct trit_report *report, char text[SHAPE_TEXT_BYTES])
 {
     size_t at = 0;
@@ -43,6 +44,8 @@ static void shape_text(const struct trit_report *report, char text[SHAPE_TEXT_BY
     for (uint32_t i = 0; i < report->rank; i++)
         at += (size_t)snprintf(text + at, SHAPE_TEXT_BYTES - at, "%s%" PRIu64,
                                i ? "," : "", report->shape[i]);
+    if (codes_cross_rows(report))
+        snprintf(text + at, SHAPE_TEXT_BYTES - at, " flat");
 }
 
 /* ---- 1. the same key ------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/limits.h"
+#include "kernels/interleave.h"
 #include "kernels/kernels.h"
 
 enum { WHOLE_ALIGN = 128 /* elements of an I2_S block */ };
@@ -68,7 +69,7 @@ static bool has_one_scale(enum trit_encoding encoding)
 {
     const struct encoding_layout *layout = encoding_layout(encoding);
 
-    return layout && layout->supported && layout->scales == SCALES_TENSOR;
+    return layout && layout->scales == SCALES_TENSOR;
 }
 
 bool plan_is_whole(const struct plan_spec *spec)
@@ -76,25 +77,44 @@ bool plan_is_whole(const struct plan_spec *spec)
     return has_one_scale(spec->in) || (spec->has_out && has_one_scale(spec->out));
 }
 
-/* The flattened tensor is one row of one group. Its rows end with a byte of codes, so
- * that its codes are those of its rows to whoever keeps them. */
+/* What the blocks of a flattened tensor demand of its shape. */
+static int check_whole_shape(const struct plan *plan, enum trit_encoding encoding,
+                             struct failure *failure)
+{
+    char text[SHAPE_TEXT_BYTES];
+
+    shape_text(&plan->spec, text);
+    if (encoding_layout(encoding)->interleaved) {
+        if (plan->rows % INTERLEAVED == 0)
+            return 0;
+        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                    "tensor.shape: %s has %" PRIu64 " row%s, %s needs a multiple of %d",
+                    text, plan->rows, plan->rows == 1 ? "" : "s", encoding_name(encoding),
+                    INTERLEAVED);
+    }
+    if (plan->elements % WHOLE_ALIGN != 0 || plan->row_len % 4 != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                    "tensor.shape: %s has %" PRIu64 " elements in rows of %" PRIu64
+                    ", %s needs multiples of %d and 4",
+                    text, plan->elements, plan->row_len, encoding_name(encoding),
+                    WHOLE_ALIGN);
+    return 0;
+}
+
+/* The flattened tensor is one row of one group. */
 static int check_whole(struct plan *plan, struct failure *failure)
 {
     struct plan_spec *spec = &plan->spec;
-    const char *name = encoding_name(has_one_scale(spec->in) ? spec->in : spec->out);
+    enum trit_encoding encoding = has_one_scale(spec->in) ? spec->in : spec->out;
     char text[SHAPE_TEXT_BYTES];
 
     if (spec->group_size != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
                     "options.group_size: %" PRIu32
                     ", but %s has one scale for the whole tensor; leave it 0",
-                    spec->group_size, name);
-    if (plan->elements % WHOLE_ALIGN != 0 || plan->row_len % 4 != 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: %s has %" PRIu64 " elements in rows of %" PRIu64
-                    ", %s needs multiples of %d and 4",
-                    shape_text(spec, text), plan->elements, plan->row_len, name,
-                    WHOLE_ALIGN);
+                    spec->group_size, encoding_name(encoding));
+    if (check_whole_shape(plan, encoding, failure) < 0)
+        return -1;
     if (plan->elements > WHOLE_ELEMENTS_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
                     "tensor.shape: %s has %" PRIu64
@@ -143,10 +163,6 @@ static int check_encoding(const struct plan *plan, enum trit_encoding encoding,
     if (!layout)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
                     "options.encoding: %d is unknown", (int)encoding);
-    if (!layout->supported)
-        return fail(failure, TRIT_UNIMPLEMENTED, "options.encoding",
-                    "options.encoding: %s (%d) is not in this build",
-                    encoding_name(encoding), (int)encoding);
     if (layout->group_size != 0 && layout->group_size != group_size)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
                     "options.group_size: %" PRIu32 ", %s holds groups of %" PRIu32
@@ -189,14 +205,18 @@ static bool encoded_overflows(const struct plan *plan, enum trit_encoding encodi
 static bool scales_overflow(const struct plan *plan, enum trit_encoding encoding,
                             uint64_t *bytes)
 {
-    switch (encoding_layout(encoding)->scales) {
+    const struct encoding_layout *layout = encoding_layout(encoding);
+
+    switch (layout->scales) {
     case SCALES_F32:
         return mul_overflows(plan->groups, 4, bytes);
     case SCALES_F16:
         return mul_overflows(plan->groups, 2, bytes);
+    case SCALES_TENSOR:
+        *bytes = layout->tail_bytes ? 0 : sizeof(float);
+        return false;
     case SCALES_FOLDED:
     case SCALES_IN_BLOCK:
-    case SCALES_TENSOR:
         break;
     }
     *bytes = 0;

@@ -44,9 +44,9 @@ struct plan {
 bool plan_is_whole(const struct plan_spec *spec);
 
 /* Validates every field of the spec (overflow, rank 0, empty, dtype, encoding,
- * group size, row multiple of the block) and fills the plan. -1 with
- * INVALID_ARGUMENT, or UNIMPLEMENTED for an encoding this build lacks; the
- * message names field and value. *plan is untouched on failure. */
+ * group size, row multiple of the block, rows where a byte holds far ones) and fills the
+ * plan. -1 with INVALID_ARGUMENT; the message names field and value. *plan is untouched
+ * on failure. */
 int plan_init(struct plan *plan, const struct plan_spec *spec, struct failure *failure);
 
 struct tile_span {

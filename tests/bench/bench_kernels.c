@@ -424,8 +424,7 @@ static void add_measures(struct bench *bench, int threads_max)
         }
         bench_add(bench, "bf16 to 2-bit", pack_bf16, kernels, large_bytes, 1);
         bench_add(bench, "verify f32", verify_f32, kernels, large_bytes, 1);
-        if (encoding_layout(TRIT_ENCODING_PTQ1_0)->supported)
-            bench_add(bench, "f32 to base 3", base3_f32, kernels, large_bytes, 1);
+        bench_add(bench, "f32 to base 3", base3_f32, kernels, large_bytes, 1);
         bench_add(bench, "f32 to dense", dense_f32, kernels, small_bytes, 1);
         bench_add(bench, "f32 to 2-bit", pack_f32, kernels, small_bytes, 1);
         for (size_t k = 0; k < 2; k++) {

@@ -57,9 +57,6 @@ TENSORS = {
         (Tensor(dtype=tensor_pb2.DTYPE_I8, shape=[4], data=bytes(4)), {}, INVALID, ["dtype"]),
     "an unknown encoding":
         (ref.tensor(ROW), {"encoding": 77}, INVALID, ["encoding", 77]),
-    "an encoding this build lacks":
-        (ref.tensor(ROW), {"encoding": tensor_pb2.ENCODING_HF_BITNET},
-         grpc.StatusCode.UNIMPLEMENTED, ["encoding"]),
     "an unknown way with partial groups":
         (ref.tensor(ROW), {"partial_group": 5}, INVALID, ["partial_group", 5]),
     "an unknown detail of reports":

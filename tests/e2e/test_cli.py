@@ -72,6 +72,47 @@ def test_project_writes_codes_and_scales_on_request(daemon, out):
         assert any((v.ravel() == scales.ravel()).all() for v in found), name
 
 
+# [rows / 4, columns] of U8 and weight_scale [1], as transformers has a linear layer.
+def test_hf_bitnet_is_written_and_verified(daemon, out, tmp_path, random):
+    weights = {f"model.{name}.weight": random.standard_normal(shape).astype(np.float32)
+               for name, shape in {"q": (8, 129), "k": (12, 64), "head": (6, 64)}.items()}
+    latents = tmp_path / "latents.safetensors"
+    save_file({**weights, "model.norm.weight": np.ones(64, np.float32)}, latents, {"format": "pt"})
+    done = cli(daemon, "project", latents, "-o", out, "--encoding", "hf_bitnet")
+    assert done.returncode == 3 and "model.head.weight" in done.stderr and "6" in done.stderr
+    select = ["--exclude", "model.head.*"]
+    done = cli(daemon, "project", latents, "-o", out, "--encoding", "hf_bitnet", *select)
+    assert done.returncode == 0, done.stderr
+    tensors = load_file(out)
+    assert set(tensors) == {*weights, "model.norm.weight", "model.q.weight_scale",
+                            "model.k.weight_scale"}
+    for name in ("model.q.weight", "model.k.weight"):
+        rows, columns = weights[name].shape
+        codes, scale = ref.project(weights[name].reshape(1, -1), rows * columns)
+        assert tensors[name].dtype == np.uint8 and tensors[name].shape == (rows // 4, columns)
+        found = np.vstack([tensors[name] >> 2 * i & 3 for i in range(4)]).astype(np.int8) - 1
+        assert (found == codes.reshape(rows, columns)).all(), name
+        assert tensors[f"{name}_scale"].shape == (1,) and tensors[f"{name}_scale"] == scale[0]
+    for words in ([], ["--against", latents]):
+        done = cli(daemon, "verify", out, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    # Without a record, and with scales in the model's type, as others write it.
+    bare = {name: values.astype(np.float16) if "scale" in name else values
+            for name, values in tensors.items() if "head" not in name}
+    save_file(bare, out)
+    assert cli(daemon, "verify", out, "--encoding", "hf_bitnet").returncode == 0
+    done = cli(daemon, "verify", out, "--encoding", "hf_bitnet", "--group-size", 128)
+    assert done.returncode == 3 and "one scale" in done.stderr
+    bare["model.k.weight"][2, 5] |= 0x30
+    save_file(bare, out)
+    done = cli(daemon, "verify", out, "--encoding", "hf_bitnet")
+    assert done.returncode == 1 and "model.k.weight" in done.stdout
+    del bare["model.k.weight_scale"]
+    save_file(bare, out)
+    done = cli(daemon, "verify", out, "--encoding", "hf_bitnet")
+    assert done.returncode == 3 and "scales" in done.stderr
+
+
 def test_verify_tells_ternary_from_latent(daemon, out):
     assert cli(daemon, "project", SAMPLE, "-o", out, *SELECT).returncode == 0
     good = cli(daemon, "verify", out, "--against", SAMPLE, *SELECT)

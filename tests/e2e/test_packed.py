@@ -5,14 +5,14 @@ import pytest
 
 import reference as ref
 from held import load
-from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
+from tritd import CALL_SECONDS, refused, report_pb2, tensor_pb2, ternary_pb2
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 F32 = tensor_pb2.DTYPE_F32
-Q2_0, PQ2_0, PTQ1_0, TQ1_0, TQ2_0, MLX_2BIT, I2_S = (
+Q2_0, PQ2_0, PTQ1_0, TQ1_0, TQ2_0, MLX_2BIT, I2_S, HF_BITNET = (
     tensor_pb2.ENCODING_Q2_0, tensor_pb2.ENCODING_PQ2_0, tensor_pb2.ENCODING_PTQ1_0,
     tensor_pb2.ENCODING_TQ1_0, tensor_pb2.ENCODING_TQ2_0, tensor_pb2.ENCODING_MLX_2BIT,
-    tensor_pb2.ENCODING_I2_S)
+    tensor_pb2.ENCODING_I2_S, tensor_pb2.ENCODING_HF_BITNET)
 
 # encoding, group size, columns, block elements, block bytes, where d stands in a block
 LONGER = {"q2_0 in 128": (Q2_0, 128, 384, 64, 18, 0),
@@ -28,9 +28,10 @@ def project(daemon, weight, encoding, group_size):
         weight, encoding=encoding, group_size=group_size), timeout=CALL_SECONDS)
 
 
-def verify(daemon, data, shape, encoding, group_size, reference=None):
+def verify(daemon, data, shape, encoding, group_size, reference=None, scales=b""):
     return daemon.ternary.Verify(ternary_pb2.VerifyRequest(
-        options=ternary_pb2.VerifyOptions(encoding=encoding, group_size=group_size),
+        options=ternary_pb2.VerifyOptions(encoding=encoding, group_size=group_size,
+                                          scales=scales),
         reference=reference, tensor=tensor_pb2.Tensor(
             dtype=F32, shape=shape, data=data)), timeout=CALL_SECONDS).report
 
@@ -89,7 +90,12 @@ def fractions(random, *shape):
     return (random.integers(-4000, 4001, shape) / 1024).astype(np.float32)
 
 
-@pytest.mark.parametrize("dtype", [ref.F32, ref.F16, ref.BF16], ids=["f32", "f16", "bf16"])
+DTYPES = pytest.mark.parametrize("dtype", [ref.F32, ref.F16, ref.BF16],
+                                 ids=["f32", "f16", "bf16"])
+WHOLES = pytest.mark.parametrize("encoding", [I2_S, HF_BITNET], ids=["i2_s", "hf_bitnet"])
+
+
+@DTYPES
 @pytest.mark.parametrize("shape", [(1, 128), (32, 4), (3, 5, 256), (1031, 1280)], ids=str)
 def test_i2_s_holds_the_flattened_tensor_and_its_one_scale(daemon, random, shape, dtype):
     weight = ref.widen(ref.narrow(fractions(random, *shape), dtype), dtype).reshape(shape)
@@ -107,26 +113,36 @@ def test_i2_s_holds_the_flattened_tensor_and_its_one_scale(daemon, random, shape
     assert (np.frombuffer(dense.data, "<f4") == (codes * scales[0, 0]).ravel()).all()
 
 
-def test_i2_s_is_the_same_for_every_isa(start, random):
+@WHOLES
+def test_a_tensor_of_one_scale_is_the_same_for_every_isa(start, random, encoding):
     weight = random.standard_normal((700, 1024)).astype(np.float32)
     replies = []
-    for words in (["--isa", "portable"], []):
+    for words in (["--isa", "portable"], ["--threads", "1"], []):
         own = start(*words, name="own" + "".join(words))
-        reply = own.ternary.Project(ref.project_request(weight, encoding=I2_S),
+        reply = own.ternary.Project(ref.project_request(weight, encoding=encoding),
                                     timeout=CALL_SECONDS)
-        replies.append((reply.data, reply.report.digest, reply.report.negatives,
-                        reply.report.near_threshold_fraction))
+        report = verify(own, reply.data, weight.shape, encoding, 0, ref.tensor(weight),
+                        reply.scales)
+        replies.append((reply.data, reply.scales, reply.report.digest, reply.report.negatives,
+                        reply.report.near_threshold_fraction, reply.report.cosine,
+                        report.digest, report.mse))
         assert own.stop() == 0
-    assert replies[0] == replies[1]
+    assert replies[0] == replies[1] == replies[2]
 
 
-def test_i2_s_reports_are_filed_and_flips_counted(daemon, random, run):
-    weight = fractions(random, 64, 256)
+@pytest.mark.parametrize("encoding, rows, columns", [
+    (I2_S, 64, 256), (HF_BITNET, 64, 256), (HF_BITNET, 256, 3)])
+def test_reports_of_one_scale_are_filed_and_flips_counted(daemon, random, run, encoding, rows,
+                                                          columns):
+    weight = fractions(random, rows, columns)
     for step in (1, 2):
         report = daemon.ternary.Project(ref.project_request(
-            weight * (3 - 2 * step), encoding=I2_S, layer=tensor_pb2.LayerRef(
+            weight * (3 - 2 * step), encoding=encoding, layer=tensor_pb2.LayerRef(
                 run=run, layer="l", step=step)), timeout=CALL_SECONDS).report
     assert report.previous_step == 1 and report.flips == report.negatives + report.positives
+    kept = daemon.reports.Get(report_pb2.ReportsGetRequest(run=run, layer="l"),
+                              timeout=CALL_SECONDS).report
+    assert kept.digest == report.digest and kept.flips == report.flips
 
 
 def test_i2_s_refuses_what_has_more_than_one_scale(daemon, layers, name, random):
@@ -155,3 +171,90 @@ def test_i2_s_of_a_nan_and_of_an_illegal_code_is_refused(daemon, random):
     assert not report.is_ternary and 2 in report.sample_values
     weight[3, 5] = np.nan
     refused(lambda: project(daemon, weight, I2_S, 0), INVALID, 389)
+
+
+# ---- HF_BITNET: rows far apart share a byte --------------------------------------------
+
+
+def hf_bitnet(codes):
+    """Of [rows, columns], as transformers' pack_weights has it: a plane of rows / 4 rows
+    at each two bits."""
+    rows = codes.shape[0] // 4
+    packed = np.zeros((rows, codes.shape[1]), np.uint8)
+    for i in range(4):
+        packed |= (codes[i * rows:(i + 1) * rows] + 1).astype(np.uint8) << np.uint8(2 * i)
+    return packed.tobytes()
+
+
+def unpack(daemon, data, scales, shape, dtype=F32):
+    return daemon.ternary.Unpack(ternary_pb2.UnpackRequest(
+        encoding=HF_BITNET, dtype=dtype, shape=shape, scales=scales, data=data),
+        timeout=CALL_SECONDS).data
+
+
+@DTYPES
+@pytest.mark.parametrize("shape", [
+    (4, 1), (4, 3), (8, 129), (4, 383), (12, 128), (2, 2, 7), (3, 4, 5, 6), (1028, 1031)], ids=str)
+def test_hf_bitnet_holds_a_plane_of_rows_at_each_two_bits(daemon, random, shape, dtype):
+    weight = ref.widen(ref.narrow(fractions(random, *shape), dtype), dtype).reshape(shape)
+    codes, scales = ref.project(weight.reshape(1, -1), weight.size)
+    packed = daemon.ternary.Project(ref.project_request(weight, dtype=dtype, encoding=HF_BITNET),
+                                    timeout=CALL_SECONDS)
+    assert packed.data == hf_bitnet(codes.reshape(-1, shape[-1]))
+    assert packed.scales == scales.astype("<f4").tobytes()
+    assert list(packed.shape) == list(shape) and packed.dtype == tensor_pb2.DTYPE_U8
+    assert packed.report.groups == 1 and packed.report.group_size == weight.size
+    assert packed.report.is_ternary and packed.report.zeros == (codes == 0).sum()
+    for reference in (ref.tensor(weight, dtype), None):
+        report = verify(daemon, packed.data, shape, HF_BITNET, 0, reference, packed.scales)
+        assert report.is_ternary and report.digest == packed.report.digest
+        assert report.reference_mismatches == 0 and report.negatives == (codes == -1).sum()
+    assert (np.frombuffer(unpack(daemon, packed.data, packed.scales, shape), "<f4")
+            == (codes * scales[0, 0]).ravel()).all()
+
+
+def test_hf_bitnet_needs_rows_in_fours(daemon, layers, name, random):
+    weight = fractions(random, 6, 128)
+    refused(lambda: project(daemon, weight, HF_BITNET, 0), INVALID, "tensor.shape", "[6, 128]",
+            "hf_bitnet", 4)
+    refused(lambda: project(daemon, weight[0], HF_BITNET, 0), INVALID, "tensor.shape", "[128]", 4)
+    refused(lambda: project(daemon, weight[:4], HF_BITNET, 512), INVALID, "options.group_size",
+            512, "hf_bitnet")
+    refused(lambda: verify(daemon, bytes(192), [6, 128], HF_BITNET, 0, scales=bytes(4)), INVALID,
+            "tensor.shape", "[6, 128]", 4)
+    refused(lambda: unpack(daemon, bytes(192), bytes(4), [2, 3, 128]), INVALID, "tensor.shape", 6, 4)
+    refused(lambda: unpack(daemon, bytes(128), b"", [4, 128]), INVALID, "scales", 0, 4)
+    refused(lambda: unpack(daemon, bytes(127), bytes(4), [4, 128]), INVALID, "data", 127, 128)
+
+
+def test_hf_bitnet_does_not_stream(daemon, layers, name, random):
+    weight = fractions(random, 4, 128)
+    requests = ref.stream_requests(weight.tobytes(), weight.shape, 512, encoding=HF_BITNET)
+    refused(lambda: list(daemon.ternary.ProjectStream(iter(requests), timeout=CALL_SECONDS)),
+            INVALID, "options.encoding", "hf_bitnet", "unary", "one scale", "rows far apart")
+    start = ternary_pb2.VerifyStreamRequest(start=ternary_pb2.VerifyStart(
+        options=ternary_pb2.VerifyOptions(encoding=HF_BITNET), dtype=F32, shape=weight.shape))
+    refused(lambda: list(daemon.ternary.VerifyStream(iter([start]), timeout=CALL_SECONDS)),
+            INVALID, "options.encoding", "hf_bitnet", "unary")
+    load(layers, name, weight)
+    refused(lambda: layers.Get(name=name, encoding=HF_BITNET), INVALID, "encoding", "hf_bitnet",
+            "one scale")
+
+
+def test_hf_bitnet_of_a_nan_and_of_an_illegal_code_is_refused(daemon, random):
+    weight = fractions(random, 8, 33)
+    packed = project(daemon, weight, HF_BITNET, 0)
+    data = bytearray(packed.data)
+    data[40] |= 0x0c  # plane 1 of 66 elements: element 106
+    data[7] |= 0xc0  # plane 3: element 205
+    refused(lambda: unpack(daemon, bytes(data), packed.scales, [8, 33]), INVALID, "data", 106)
+    report = verify(daemon, bytes(data), [8, 33], HF_BITNET, 0, scales=packed.scales)
+    assert not report.is_ternary and 2 in report.sample_values
+    assert report.fraction_valid == 262 / 264
+    report = verify(daemon, bytes(data), [8, 33], HF_BITNET, 0, ref.tensor(weight), packed.scales)
+    assert report.reference_mismatches == 2 and report.first_mismatch == 106
+    report = verify(daemon, packed.data, [8, 33], HF_BITNET, 0,
+                    scales=np.float32(np.inf).tobytes())
+    assert not report.is_ternary and report.non_finite == 264
+    weight[3, 5] = np.nan
+    refused(lambda: project(daemon, weight, HF_BITNET, 0), INVALID, 104)

@@ -4,7 +4,8 @@ package's quantizers, the others straight from the formats' description.
     python tests/gen/packed_vectors.py tests/data/packed_vectors.safetensors
 
 Needs numpy and gguf (pip install gguf). The file: latents `input`, and per format
-<name>.bytes, <name>.scales (f32) and <name>.codes (t as int8).
+<name>.bytes, <name>.scales (f32) and <name>.codes (t as int8); of hf_bitnet, whose planes
+begin anywhere, several shapes over the first latents, <name>_<out>x<in>.
 """
 import json
 import struct
@@ -53,6 +54,15 @@ def i2_s(t):
     return bytes(out)
 
 
+def hf_bitnet(t):
+    """Of [out, in], as transformers packs it: row r of plane i over rows i R.. of t."""
+    rows = t.shape[0] // 4
+    packed = np.zeros((rows, t.shape[1]), np.uint8)
+    for i in range(4):
+        packed |= (t[i * rows:(i + 1) * rows] + 1).astype(np.uint8) << np.uint8(2 * i)
+    return packed.tobytes()
+
+
 def blocks(t, s, pack):
     return b"".join(pack(row, scale) for row, scale in zip(t, s))
 
@@ -73,6 +83,7 @@ FORMATS = {
     "mlx_2bit": (128, lambda t, s: lsb(t)),
     "i2_s": (ELEMENTS, lambda t, s: i2_s(t)),
 }
+BITNETS = ((4, 1), (4, 3), (12, 128), (8, 129), (4, 383), (508, 3))
 
 
 def main():
@@ -87,6 +98,12 @@ def main():
         tensors[f"{name}.bytes"] = ("U8", (len(data),), data)
         tensors[f"{name}.scales"] = ("F32", s.shape, s.tobytes())
         tensors[f"{name}.codes"] = ("I8", (ELEMENTS,), t.tobytes())
+    for rows, columns in BITNETS:
+        t, s = project(w[:rows * columns], rows * columns)
+        name, data = f"hf_bitnet_{rows}x{columns}", hf_bitnet(t.reshape(rows, columns))
+        tensors[f"{name}.bytes"] = ("U8", (len(data),), data)
+        tensors[f"{name}.scales"] = ("F32", s.shape, s.tobytes())
+        tensors[f"{name}.codes"] = ("I8", (rows * columns,), t.tobytes())
     header, body = {}, b""
     for name, (dtype, shape, data) in tensors.items():
         header[name] = {"dtype": dtype, "shape": list(shape),

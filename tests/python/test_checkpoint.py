@@ -13,7 +13,7 @@ import trit
 import trit.aio
 from daemon import BINARIES
 
-WIDTHS = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8, "I64": 8, "BOOL": 1, "F8_E4M3": 1, "I8": 1}
+WIDTHS = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8, "I64": 8, "BOOL": 1, "F8_E4M3": 1, "I8": 1, "U8": 1}
 
 
 def write(path, tensors, metadata=None):
@@ -90,6 +90,8 @@ def file(tmp_path, tensors):
      {"exclude": "short", "group_size": 256}),
     ("tq2_0", ["--include", "blk.*", "--exclude", "*.q", "--group-size", "256"],
      {"include": "blk.*", "exclude": "*.q", "group_size": 256}),
+    ("hf_bitnet", ["--exclude", "short", "--convolutions"],
+     {"exclude": "short", "convolutions": True}),
 ])
 def test_a_file_is_projected_as_the_command_does(daemon, client, tmp_path, file, encoding, words,
                                                  options):
@@ -110,7 +112,7 @@ def test_a_file_is_projected_as_the_command_does(daemon, client, tmp_path, file,
 
 
 # A state dict gives a state dict: the same values as the file's, the rest the very objects.
-@pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0"])
+@pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0", "hf_bitnet"])
 def test_a_state_dict_is_projected_like_a_file(client, tmp_path, random, encoding):
     state = {"a": random.standard_normal((8, 256)).astype(np.float32),
              "bias": np.arange(3.0), "b": random.standard_normal((4, 128)).astype(np.float16)}
@@ -124,6 +126,29 @@ def test_a_state_dict_is_projected_like_a_file(client, tmp_path, random, encodin
     assert client.checkpoint.verify(path, against=state).passes
     if encoding == "dense":
         assert client.checkpoint.verify(made.tensors, against=state).passes
+
+
+# A file of transformers' bitnet has no record, and its scales in the model's type.
+@pytest.mark.parametrize("dtype", ["F32", "F16", "BF16"])
+def test_bitnet_files_of_others_are_verified(daemon, client, tmp_path, random, dtype):
+    w = random.standard_normal((8, 33)).astype(np.float32)
+    packed = client.project(w, encoding="hf_bitnet")
+    scale = packed.scales.astype(np.float16) if dtype == "F16" else \
+        cut(packed.scales) if dtype == "BF16" else packed.scales
+    path = tmp_path / "model.safetensors"
+    write(path, {"q.weight": ("U8", (2, 33), packed.data.tobytes()),
+                 "q.weight_scale": (dtype, (1,), scale.tobytes()),
+                 "lm_head.weight": ("F32", (8, 33), w.tobytes())})
+    found = client.checkpoint.verify(path, encoding="hf_bitnet")
+    assert found.passes and list(found.reports) == ["q.weight"]
+    assert found.reports["q.weight"].shape == w.shape
+    assert found.reports["q.weight"].scale_mean == pytest.approx(packed.report.scale_mean, rel=0.01)
+    assert command(daemon, "verify", path, "--encoding", "hf_bitnet").returncode == 0
+    write(path, {"q.weight": ("U8", (2, 33), packed.data.tobytes()),
+                 "q.weight_scale": ("F32", (2,), bytes(8))})
+    with pytest.raises(trit.InvalidArgument, match="not one F32") as refused:
+        client.checkpoint.verify(path, encoding="hf_bitnet")
+    assert refused.value.field == "scales"
 
 
 # torch's state dicts work, bfloat16 and strided ones too.
@@ -241,6 +266,8 @@ def test_a_file_is_projected_in_place(client, tmp_path, file):
 @pytest.mark.parametrize("options, field, words", [
     (dict(encoding="pq2_0"), "encoding", "short: .*multiple of 128"),
     (dict(encoding="i2_s"), "encoding", "no form in a safetensors file"),
+    (dict(encoding="hf_bitnet"), "encoding", "short: .*multiple of 4 rows.* 5"),
+    (dict(encoding="hf_bitnet", group_size=128), "group_size", "one scale for the whole"),
     (dict(encoding="gold"), "encoding", "gold"),
     (dict(include="nobody"), "path", "no tensor of it is a layer"),
     (dict(group_size=-1, encoding="int8"), "group_size", "-1"),

@@ -128,11 +128,8 @@ def test_results_outlive_the_client(daemon, random):
 def test_encodings_unpack_and_verify(client, random, encoding):
     w = (random.standard_normal((8, 512)) * 0.02).astype(np.float32)
     group_size = {trit.Encoding.Q2_0: 64, trit.Encoding.TQ1_0: 256, trit.Encoding.TQ2_0: 256,
-                  trit.Encoding.I2_S: 0}.get(encoding, 128)
-    try:
-        packed = client.project(w, encoding=encoding, group_size=group_size)
-    except trit.Unimplemented as missing:
-        pytest.skip(str(missing))
+                  trit.Encoding.I2_S: 0, trit.Encoding.HF_BITNET: 0}.get(encoding, 128)
+    packed = client.project(w, encoding=encoding, group_size=group_size)
     assert packed.encoding == encoding and packed.shape == w.shape
     back = client.unpack(packed)
     grouped = w if group_size else w.reshape(1, -1)  # all of it is one group
@@ -149,6 +146,38 @@ def test_encodings_unpack_and_verify(client, random, encoding):
         assert packed.data.shape == (8, 32) and packed.data.dtype == np.uint32
         assert packed.scales.dtype == np.float16
         assert np.array_equal(packed.biases, -packed.scales)
+
+
+# Where the encoding has one scale, a group size need not be said, and no other will do.
+@pytest.mark.parametrize("encoding", ["i2_s", "hf_bitnet"])
+def test_one_scale_needs_no_group_size(client, random, encoding):
+    w = random.standard_normal((8, 64)).astype(np.float32)
+    packed = client.project(w, encoding=encoding)
+    assert packed.group_size == 0 and packed.report.group_size == w.size
+    assert client.verify(packed, reference=w).reference_mismatches == 0
+    with pytest.raises(trit.InvalidArgument, match="one scale") as refused:
+        client.project(w, encoding=encoding, group_size=128)
+    assert refused.value.field == "options.group_size"
+
+
+# What transformers' unpack_weights would make of it, rows of any length; fours of rows.
+def test_hf_bitnet_unpacks_as_transformers_does(client, random):
+    w = random.standard_normal((12, 33)).astype(np.float32)
+    packed = client.project(w, encoding="hf_bitnet")
+    assert packed.data.shape == (3, 33) and packed.data.dtype == np.uint8
+    found = np.vstack([packed.data >> 2 * i & 3 for i in range(4)]).astype(np.int8) - 1
+    codes, scales = local.codes_and_scales(w.reshape(1, -1), w.size)
+    assert np.array_equal(found, codes.reshape(w.shape)) and packed.scales == scales.ravel()
+    again = client.unpack(packed.data, encoding="hf_bitnet", shape=w.shape, scales=packed.scales)
+    assert np.array_equal(again, found * packed.scales)
+    for wrong in (w[:11], w[0]):
+        with pytest.raises(trit.InvalidArgument, match="multiple of 4") as refused:
+            client.project(wrong, encoding="hf_bitnet")
+        assert refused.value.field == "tensor.shape"
+    packed.data[2, 5] |= 0x30  # row 8, column 5
+    with pytest.raises(trit.InvalidArgument, match=f"element {8 * 33 + 5} "):
+        client.unpack(packed)
+    assert not client.verify(packed).is_ternary
 
 
 # A verification says what is ternary and what is not, and why not.

@@ -10,7 +10,7 @@ from ._safetensors import Tensor
 from ._selection import Patterns, selected
 from ._version import VERSION
 from .errors import InvalidArgument, Unimplemented
-from .types import GROUP_SIZE, Encoding, PartialGroup, member
+from .types import GROUP_SIZE, ONE_SCALE, Encoding, PartialGroup, member
 
 KEY = "trit"
 LATENT = {"F32": 4, "F16": 2, "BF16": 2}  # what latents may be; bytes
@@ -61,7 +61,10 @@ def encoded(tensor: Tensor, encoding: Encoding, group_size: int) -> Forms:
     if encoding == Encoding.INT8:
         groups = -(-columns // group_size)
         return Forms(Tensor(tensor.name, "I8", tensor.shape, rows * columns),
-                     Tensor(scales_name(tensor.name), "F32", (rows, groups), rows * groups * 4))
+                     Tensor(scales_name(tensor.name, encoding), "F32", (rows, groups),
+                            rows * groups * 4))
+    if encoding == Encoding.HF_BITNET:
+        return _bitnet(tensor, rows, columns, group_size)
     if encoding not in _BLOCKS:
         raise Unimplemented(f"{tensor.name}: {encoding.name.lower()} has no form in a "
                             "safetensors file yet", "encoding")
@@ -73,14 +76,28 @@ def encoded(tensor: Tensor, encoding: Encoding, group_size: int) -> Forms:
     return Forms(Tensor(tensor.name, "U8", (rows, row), rows * row), None)
 
 
-def scales_name(layer: str) -> str:
-    return f"{layer}.scales"
+def _bitnet(tensor: Tensor, rows: int, columns: int, group_size: int) -> Forms:
+    """A weight and its weight_scale, as transformers has them."""
+    if group_size:
+        raise InvalidArgument(f"{tensor.name}: hf_bitnet has one scale for the whole tensor, not "
+                              f"one for each {group_size} weights", "group_size")
+    if rows % 4:
+        raise InvalidArgument(f"{tensor.name}: hf_bitnet holds a multiple of 4 rows, these are "
+                              f"{rows}", "encoding")
+    return Forms(Tensor(tensor.name, "U8", (rows // 4, columns), rows // 4 * columns),
+                 Tensor(scales_name(tensor.name, Encoding.HF_BITNET), "F32", (1,), 4))
+
+
+def scales_name(layer: str, encoding: Encoding) -> str:
+    return f"{layer}_scale" if encoding == Encoding.HF_BITNET else f"{layer}.scales"
 
 
 def unpacked_shape(tensor: Tensor, encoding: Encoding) -> Tuple[int, ...]:
     """The dense shape of a tensor that nobody noted: full blocks."""
     if encoding in (Encoding.DENSE, Encoding.INT8):
         return tensor.shape
+    if encoding == Encoding.HF_BITNET and len(tensor.shape) == 2:
+        return 4 * tensor.shape[0], tensor.shape[1]
     weights, bytes_ = _BLOCKS.get(encoding, (0, 0))
     if not bytes_ or len(tensor.shape) != 2 or tensor.shape[1] % bytes_:
         raise InvalidArgument(f"{tensor.name}: its rows are no whole number of "
@@ -98,7 +115,7 @@ def holds(tensor: Tensor, encoding: Encoding) -> bool:
 # ---- the record ---------------------------------------------------------------------------
 
 class Record(NamedTuple):
-    """How a file was made; `layers` maps names to dense dtype and shape (None: the file
+    """How a file was made; group size 0: one for the tensor; `layers` maps names to dense dtype and shape (None: the file
     says nothing)."""
 
     encoding: Encoding = Encoding.DENSE
@@ -126,9 +143,10 @@ def read_record(metadata: Mapping[str, str]) -> Record:
             if one["dtype"] not in LATENT or not 1 <= len(one["shape"]) <= 8 or \
                     min(map(int, one["shape"])) < 1:
                 raise ValueError
-        if not 1 <= group_size < 2**32:
+        encoding = member(Encoding, told["encoding"], "encoding")
+        if not (0 if encoding in ONE_SCALE else 1) <= group_size < 2**32:
             raise ValueError
-        return Record(member(Encoding, told["encoding"], "encoding"), group_size,
+        return Record(encoding, group_size,
                       member(PartialGroup, told["partial_group"], "partial_group"), layers)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidArgument(f'the file\'s "{KEY}" metadata makes no sense', KEY) from None

@@ -21,7 +21,7 @@ from ._safetensors import (Arrays, File, PathLike, Target, Tensor, as_is, open_s
 from ._selection import Patterns
 from .errors import Cancelled, Error, Internal, InvalidArgument, NotFound
 from .reports import Report
-from .types import GROUP_SIZE, Encoding, PartialGroup, VerifyMode, member
+from .types import ONE_SCALE, Encoding, PartialGroup, VerifyMode, group_size_of, member
 
 if TYPE_CHECKING:
     from .client import Client
@@ -37,7 +37,7 @@ COPY_BYTES = 1 << 20
 class Projected:
     """`reports` by layer; `tensors` is the state dict that came out where no file was
     asked for: layers in their encoding (with `NAME.scales` behind them where they have
-    some), the rest as it was."""
+    some; HF_BITNET: `NAME_scale`), the rest as it was."""
 
     reports: Dict[str, Report]
     tensors: Optional[Dict[str, Any]] = None
@@ -175,7 +175,8 @@ class Checkpoint:
         self._client = client
 
     def project(self, source: Source, out: Optional[PathLike] = None, *,
-                encoding: Union[Encoding, str] = Encoding.DENSE, group_size: int = GROUP_SIZE,
+                encoding: Union[Encoding, str] = Encoding.DENSE,
+                group_size: Optional[int] = None,
                 partial_group: Union[PartialGroup, str] = PartialGroup.PADDED,
                 include: Patterns = None, exclude: Patterns = None, convolutions: bool = False,
                 run: str = "", step: Optional[int] = None, progress: Optional[Progress] = None,
@@ -185,10 +186,11 @@ class Checkpoint:
         out  a safetensors file, byte for byte what `trit project` writes. It takes its
              name when it is complete; may be the source. Without: a state dict is given
              back, as arrays of the kinds that went in.
+        group_size  None: 128, or the whole tensor where the encoding has one scale
         run  the reports are filed under it, at `step`
         """
-        record = Record(member(Encoding, encoding, "encoding"),
-                        unsigned(group_size or GROUP_SIZE, 2**32, "group_size"),
+        kind = member(Encoding, encoding, "encoding")
+        record = Record(kind, unsigned(group_size_of(group_size, kind), 2**32, "group_size"),
                         member(PartialGroup, partial_group, "partial_group"))
         filed = _filed(run, step)
         with _opened(source) as found:
@@ -274,9 +276,11 @@ class Checkpoint:
         filed = _filed(run, step)
         with _opened(source) as found, _opened({} if against is None else against) as latents:
             record = read_record(found.metadata) if kind == VerifyMode.TERNARY else Record()
+            stored = record.encoding if encoding is None else member(Encoding, encoding, "encoding")
+            told = 0 if stored in ONE_SCALE else record.group_size
             record = record._replace(
-                encoding=record.encoding if encoding is None else member(Encoding, encoding, "encoding"),
-                group_size=unsigned(group_size or record.group_size, 2**32, "group_size"),
+                encoding=stored,
+                group_size=unsigned(group_size_of(group_size or told, stored), 2**32, "group_size"),
                 partial_group=record.partial_group if partial_group is None
                 else member(PartialGroup, partial_group, "partial_group"))
             steps = _Steps(progress, sum(one.nbytes for one in found.tensors.values()), _cancelled)
@@ -315,7 +319,7 @@ class Checkpoint:
             reference = latents.lend(name)._replace(shape=shape)
         if record.encoding in (Encoding.DENSE, Encoding.INT8):
             seen = seen._replace(shape=shape)
-        scales = found.lend(scales_name(name)) if forms.scales is not None else None
+        scales = None if forms.scales is None else _scales(found, forms.scales, record)
         report = self._client.verify(seen, shape=shape, scales=scales, reference=reference,
                                      **options)
         return _named(report, name)
@@ -363,6 +367,17 @@ def _fits(latents: Union[File, Arrays], dense: Tensor) -> bool:
         len(other.shape) > 0 and matrix(other.shape) == matrix(dense.shape)
 
 
+def _scales(found: Union[File, Arrays], form: Tensor, record: Record) -> Any:
+    """As the call takes them: of one scale, others than a projection write it in the type
+    of the model."""
+    seen, kind = found.lend(form.name), found.tensors[form.name].dtype
+    if record.encoding not in ONE_SCALE or kind == "F32":
+        return seen
+    if kind == "F16":
+        return raw(seen).view("<f2").astype("<f4")
+    return (raw(seen).view("<u2").astype("<u4") << 16).view("<f4")
+
+
 def _check_form(found: Union[File, Arrays], forms: Forms, record: Record) -> None:
     """The tensors there must be what the encoding makes of the dense one."""
     encoding = record.encoding.name.lower()
@@ -374,6 +389,11 @@ def _check_form(found: Union[File, Arrays], forms: Forms, record: Record) -> Non
     scales = found.tensors.get(forms.scales.name)
     if scales is None:
         raise NotFound(f"{data.name}: its scales are not in the file", "scales")
+    if record.encoding in ONE_SCALE:
+        if scales.nbytes != LATENT.get(scales.dtype):
+            raise InvalidArgument(f"{data.name}: its scale {scales.name} is not one F32, F16 or "
+                                  "BF16", "scales")
+        return
     if (scales.dtype, scales.nbytes) != (forms.scales.dtype, forms.scales.nbytes):
         raise InvalidArgument(f"{data.name}: its scales are not one F32 a group of "
                               f"{record.group_size}", "scales")

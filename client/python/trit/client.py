@@ -14,8 +14,8 @@ from .checkpoint import Checkpoint
 from .errors import InvalidArgument
 from .layers import Layers
 from .reports import Report, Reports, report_of
-from .types import (GROUP_SIZE, DType, Encoding, LayerRef, PartialGroup, Projection,
-                    ReportDetail, VerifyMode, member)
+from .types import (DType, Encoding, LayerRef, PartialGroup, Projection, ReportDetail,
+                    VerifyMode, group_size_of, member)
 
 __all__ = ["Client"]
 
@@ -24,8 +24,8 @@ Layer = Union[LayerRef, Tuple[str, str, int]]
 
 # ---- helpers ------------------------------------------------------------------------
 
-def _group_size(count: int) -> int:
-    return unsigned(count, 2**32, "options.group_size")
+def _group_size(count: Optional[int], encoding: Encoding) -> int:
+    return unsigned(group_size_of(count, encoding), 2**32, "options.group_size")
 
 
 def _file(ref: Any, layer: Optional[Layer]) -> List[Any]:
@@ -44,12 +44,12 @@ class _Packed:
     brings its own encoding, shape, group size and scales."""
 
     def __init__(self, data: Any, encoding: Union[Encoding, str, int], scales: Any,
-                 shape: Optional[Sequence[int]], group_size: int):
+                 shape: Optional[Sequence[int]], group_size: Optional[int]):
         if isinstance(data, Projection):
             encoding, scales, shape = data.encoding, data.scales, data.shape
             group_size, data = data.group_size, data.data
         self.encoding = member(Encoding, encoding, "encoding")
-        self.group_size = _group_size(group_size)
+        self.group_size = _group_size(group_size, self.encoding)
         dense = self.encoding == Encoding.DENSE
         self.seen = view_elements(data, "tensor") if dense else view(data, "tensor")
         if shape is None and self.encoding not in (Encoding.DENSE, Encoding.INT8):
@@ -126,7 +126,7 @@ class Client:
             call.check(lib.trit_ping(client, text(service, "service"), options, serving, call.error))
         return bool(serving[0])
 
-    def project(self, tensor: Any, *, group_size: int = GROUP_SIZE,
+    def project(self, tensor: Any, *, group_size: Optional[int] = None,
                 partial_group: Union[PartialGroup, str] = PartialGroup.PADDED,
                 encoding: Union[Encoding, str] = Encoding.DENSE,
                 report: Union[ReportDetail, str] = ReportDetail.FULL,
@@ -136,6 +136,8 @@ class Client:
         """Ternarizes a tensor.
 
         tensor   f32, f16 or bf16 [..., columns], rank 1 to 8
+        group_size  weights that share a scale; None: 128, or the whole tensor where
+                 the encoding has one scale (I2_S, HF_BITNET)
         layer    (run, layer, step): the report is filed there
         out      with DENSE: NumPy memory of the tensor's bytes for the result,
                  other than the tensor's own
@@ -148,7 +150,7 @@ class Client:
         kind = member(Encoding, encoding, "options.encoding")
         call = Call(timeout, progress, _cancelled)
         options = ffi.new("struct trit_project_options *", {
-            "group_size": _group_size(group_size), "encoding": kind,
+            "group_size": _group_size(group_size, kind), "encoding": kind,
             "partial_group": member(PartialGroup, partial_group, "options.partial_group"),
             "report": member(ReportDetail, report, "options.report")})
         kept = _file(options.layer, layer)
@@ -171,10 +173,10 @@ class Client:
         if made.scales != ffi.NULL:
             found = take(made.scales, made.scale_bytes)
             scales = seen.give(shaped_scales(found, kind, seen.shape), None)
-        return Projection(data, scales, filed, kind, seen.shape, group_size)
+        return Projection(data, scales, filed, kind, seen.shape, options.group_size)
 
     def verify(self, tensor: Any, *, mode: Union[VerifyMode, str] = VerifyMode.TERNARY,
-               group_size: int = GROUP_SIZE,
+               group_size: Optional[int] = None,
                partial_group: Union[PartialGroup, str] = PartialGroup.PADDED,
                tolerance: Optional[float] = None, reference: Any = None,
                encoding: Union[Encoding, str] = Encoding.DENSE, scales: Any = None,
@@ -211,7 +213,7 @@ class Client:
 
     def unpack(self, packed: Any, *, encoding: Union[Encoding, str] = Encoding.DENSE,
                scales: Any = None, shape: Optional[Sequence[int]] = None,
-               group_size: int = GROUP_SIZE, dtype: Union[DType, str] = DType.F32,
+               group_size: Optional[int] = None, dtype: Union[DType, str] = DType.F32,
                timeout: Optional[float] = None, progress: Optional[Progress] = None,
                _cancelled: Any = None) -> Any:
         """Encoded weights as t*s, of `dtype` (F32, F16, BF16) and of the logical

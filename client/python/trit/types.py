@@ -88,6 +88,15 @@ class LayerRef(NamedTuple):
     step: int = 0
 
 
+# One scale for the whole tensor, which is one group.
+ONE_SCALE = (Encoding.I2_S, Encoding.HF_BITNET)
+
+
+def group_size_of(group_size: Optional[int], encoding: Encoding) -> int:
+    """Where none is given: 128, or 0 where the tensor is one group."""
+    return group_size or (0 if encoding in ONE_SCALE else GROUP_SIZE)
+
+
 def member(kind: Type[_Named], value: Union[_Named, int, str], field: str) -> _Named:
     """An enum's member, its number or its name as the member."""
     try:
@@ -110,7 +119,7 @@ class Projection:
     INT8       int8, the input's shape            f32 [..., groups]
     MLX_2BIT   uint32 [..., columns/16]           f16 [..., groups]
     blocks     uint8 [..., bytes of a row]        None (inside the blocks)
-    HF_BITNET  uint8 [rows/4, columns]            one
+    HF_BITNET  uint8 [rows/4, columns]            f32 [1] (weight_scale)
     I2_S       uint8 [bytes]                      None (in the last 32 bytes)
     ========== ================================== ===========================
 

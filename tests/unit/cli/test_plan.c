@@ -157,6 +157,44 @@ static void packs_rows(void)
     table_fini(&input);
 }
 
+static void packs_far_rows(void)
+{
+    struct options options = {.given = OPTION_BIT(OPTION_CONVOLUTIONS),
+                              .encoding = TRIT_ENCODING_HF_BITNET,
+                              .exclude = {.patterns = {"c.*"}, .count = 1}};
+    struct failure failure = {.status = TRIT_OK};
+    struct tensor_table input;
+    struct record record;
+    struct plan plan;
+
+    input_init(&input);
+    CHECK(plan_create(&plan, &options, &input, &failure) == 0);
+    CHECK_EQ(planned(&plan, "a.weight")->type->dtype, TRIT_U8);
+    CHECK_EQ(planned(&plan, "a.weight")->shape[0], 1);
+    CHECK_EQ(planned(&plan, "a.weight")->shape[1], 256);
+    CHECK_EQ(planned(&plan, "b.conv")->rank, 2);
+    CHECK_EQ(planned(&plan, "b.conv")->shape[1], 15);
+    CHECK_EQ(planned(&plan, "a.weight_scale")->type->dtype, TRIT_F32);
+    CHECK_EQ(planned(&plan, "a.weight_scale")->rank, 1);
+    CHECK_EQ(planned(&plan, "a.weight_scale")->shape[0], 1);
+    CHECK(record_read(&record, &plan.table, &failure) == 0);
+    CHECK_EQ(record.group_size, 0);
+    record_fini(&record);
+    plan_destroy(&plan);
+    options.group_size = 64;
+    CHECK(plan_create(&plan, &options, &input, &failure) != 0);
+    CHECK(strstr(failure.message, "one scale for the whole tensor") != NULL);
+    plan_destroy(&plan);
+    options.group_size = 0;
+    options.exclude.count = 0;
+    failure = (struct failure){.status = TRIT_OK};
+    CHECK(plan_create(&plan, &options, &input, &failure) != 0);
+    CHECK_STR(failure.message,
+              "c.weight: hf_bitnet holds a multiple of 4 rows, these are 2");
+    plan_destroy(&plan);
+    table_fini(&input);
+}
+
 static void refuses_a_name_that_is_taken(void)
 {
     struct options options = {.encoding = TRIT_ENCODING_INT8};
@@ -285,6 +323,8 @@ int main(int argc, char **argv)
          keeps_everything_dense},
         {"int8 output has scales beside the codes", puts_scales_beside_codes},
         {"packed output has whole blocks or is refused", packs_rows},
+        {"rows that share bytes come in fours, with the one scale transformers reads",
+         packs_far_rows},
         {"scales never take a name that is there", refuses_a_name_that_is_taken},
         {"the record is read back as it was written", reads_its_record_back},
         {"a record that makes no sense is refused", refuses_a_senseless_record},

@@ -190,6 +190,36 @@ static bool comparable(struct store_fixture *fixture, const struct tensor *tenso
     return put.put.report.has_previous;
 }
 
+/* Rows of 3 and one group of all of them: a byte has codes of two rows. */
+static void one_group_of_rows(void)
+{
+    struct store_fixture fixture;
+    struct fixture_put put;
+    struct trit_report report;
+    struct tensor tensors[2], rows;
+    uint64_t random = check_seed();
+
+    store_fixture_init(&fixture, true);
+    for (uint64_t step = 0; step < 2; step++) {
+        tensor_init(&tensors[step], 1, 400 * 3, 400 * 3, &random);
+        fixture_report(&report, "run", "layer", step, (unsigned)step, 400, 3, 400 * 3);
+        report.groups = 1;
+        fixture_put(&fixture, &put, &report, tensors[step].packed,
+                    tensors[step].packed_bytes);
+        CHECK_EQ(put.put.failure.status, TRIT_OK);
+    }
+    CHECK(put.put.report.has_previous);
+    check_table(&put.put.report, &tensors[0], &tensors[1]);
+    /* Of the same shape and group size, but each row a group of its own. */
+    tensor_init(&rows, 400, 3, 400 * 3, &random);
+    put_tensor(&fixture, &put, &rows, 2, true, 64);
+    CHECK(!put.put.report.has_previous);
+    tensor_fini(&tensors[0]);
+    tensor_fini(&tensors[1]);
+    tensor_fini(&rows);
+    store_fixture_fini(&fixture);
+}
+
 static void only_alike(void)
 {
     struct store_fixture fixture;
@@ -348,6 +378,8 @@ int main(int argc, char **argv)
          against_the_latest},
         {"only steps of the same shape, group size and partial rule are compared",
          only_alike},
+        {"codes of one group over all rows lie as one row, and compare with such alone",
+         one_group_of_rows},
         {"uploads side by side keep apart", interleaved},
         {"codes of the wrong length are refused, and nothing is stored", wrong_length},
         {"codes of a large tensor pass in constant memory", constant_memory},

@@ -105,6 +105,31 @@ static void one_scale_is_one_tile(void)
     CHECK_EQ(plan.out_bytes, 10240000);
 }
 
+static void one_scale_beside_the_data(void)
+{
+    struct plan_spec spec = spec_of(3, (const uint64_t[]){2, 2, 129});
+    struct plan plan;
+    struct tile_span span;
+
+    spec.out = TRIT_ENCODING_HF_BITNET;
+    CHECK(plan_init(&plan, &spec, NULL) == 0);
+    CHECK(plan.whole);
+    CHECK_EQ(plan.tiles, 1);
+    CHECK_EQ(plan.out_bytes, 129);
+    CHECK_EQ(plan.out_scale_bytes, 4);
+    plan_tile(&plan, 0, &span);
+    CHECK_EQ(span.elements, 516);
+    CHECK_EQ(span.out_bytes, 129);
+    CHECK_EQ(span.code_bytes, 129);
+
+    spec.in = TRIT_ENCODING_HF_BITNET;
+    spec.out = TRIT_ENCODING_DENSE;
+    CHECK(plan_init(&plan, &spec, NULL) == 0);
+    CHECK_EQ(plan.in_bytes, 129);
+    CHECK_EQ(plan.in_scale_bytes, 4);
+    CHECK_EQ(plan.out_bytes, 2064);
+}
+
 static void huge_tensors_are_planned(void)
 {
     struct plan_spec spec = matrix(1ull << 40, 1 << 20);
@@ -282,6 +307,8 @@ int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
         {"a tensor with one scale is one group and one tile", one_scale_is_one_tile},
+        {"a scale beside the data is counted, and rows may be of any length",
+         one_scale_beside_the_data},
         {"group size 0 means 128, and a short group pads or not as asked",
          zero_means_default},
         {"packed tensors have the bytes of their blocks and scales", packed_bytes},

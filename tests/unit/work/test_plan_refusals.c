@@ -148,21 +148,27 @@ static void bad_wholes(void)
                   "found for up to 268435456");
 }
 
-static void missing_encodings(void)
+static void bad_interleaved(void)
 {
-    for (int i = 0; encoding_layout((enum trit_encoding)i); i++) {
-        struct plan_spec spec = matrix(2, 256);
-        struct failure failure = {0};
-        struct plan plan;
+    struct plan_spec spec = matrix(6, 128);
 
-        spec.out = (enum trit_encoding)i;
-        if (encoding_layout(spec.out)->supported)
-            continue;
-        CHECK(plan_init(&plan, &spec, &failure) == -1);
-        CHECK_EQ(failure.status, TRIT_UNIMPLEMENTED);
-        CHECK_STR(failure.field, "options.encoding");
-        CHECK(strstr(failure.message, encoding_name(spec.out)) != NULL);
-    }
+    spec.out = TRIT_ENCODING_HF_BITNET;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: [6, 128] has 6 rows, hf_bitnet needs a multiple of 4");
+    spec = spec_of(1, (const uint64_t[]){128});
+    spec.out = TRIT_ENCODING_HF_BITNET;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: [128] has 1 row, hf_bitnet needs a multiple of 4");
+    spec = spec_of(3, (const uint64_t[]){3, 3, 4});
+    spec.in = TRIT_ENCODING_HF_BITNET;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: [3, 3, 4] has 9 rows, hf_bitnet needs a multiple of 4");
+    spec = matrix(4, 128);
+    spec.out = TRIT_ENCODING_HF_BITNET;
+    spec.group_size = 512;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+                  "options.group_size: 512, but hf_bitnet has one scale for the whole "
+                  "tensor; leave it 0");
 }
 
 int main(int argc, char **argv)
@@ -177,7 +183,7 @@ int main(int argc, char **argv)
         {"an encoding refuses groups and rows it cannot hold", bad_encodings},
         {"a tensor with one scale refuses groups, odd rows and too many elements",
          bad_wholes},
-        {"an encoding that is not built in is UNIMPLEMENTED", missing_encodings},
+        {"rows that share bytes come in fours", bad_interleaved},
     };
     return CHECK_RUN(cases, argc, argv);
 }
