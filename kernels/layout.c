@@ -50,7 +50,7 @@ static const struct {
     [TRIT_ENCODING_PTQ1_0] = {"ptq1_0", {true, 128, 28, SCALES_IN_BLOCK, 0, 26, 0}},
     [TRIT_ENCODING_TQ1_0] = {"tq1_0", {true, 256, 54, SCALES_IN_BLOCK, 0, 52, 0}},
     [TRIT_ENCODING_TQ2_0] = {"tq2_0", {true, 256, 66, SCALES_IN_BLOCK, 0, 64, 0}},
-    [TRIT_ENCODING_MLX_2BIT] = {"mlx_2bit", {true, 128, 32, SCALES_F16, 128, 0, 0}},
+    [TRIT_ENCODING_MLX_2BIT] = {"mlx_2bit", {true, 64, 16, SCALES_F16, 128, 0, 0}},
     [TRIT_ENCODING_I2_S] = {"i2_s", {true, 128, 32, SCALES_TENSOR, 0, 0, 32}},
     [TRIT_ENCODING_HF_BITNET] = {"hf_bitnet", {false, 1, 0, SCALES_TENSOR, 0, 0, 0}},
 };

@@ -30,14 +30,17 @@ def test_create_draws_latents_that_can_be_drawn_again(layers, name):
 
 ENCODINGS = [encoding for encoding in tensor_pb2.Encoding.values()
              if encoding not in (tensor_pb2.ENCODING_I2_S, tensor_pb2.ENCODING_HF_BITNET)]
-GROUP_SIZES = {tensor_pb2.ENCODING_TQ1_0: 256, tensor_pb2.ENCODING_TQ2_0: 256}
+GROUP_SIZES = {tensor_pb2.ENCODING_TQ1_0: [256], tensor_pb2.ENCODING_TQ2_0: [256],
+               tensor_pb2.ENCODING_Q2_0: [64, 128], tensor_pb2.ENCODING_MLX_2BIT: [64, 128]}
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS, ids=tensor_pb2.Encoding.Name)
-def test_get_gives_what_projecting_the_latents_gives(daemon, layers, name, random, encoding):
+@pytest.mark.parametrize("encoding, group_size", [
+    (encoding, size) for encoding in ENCODINGS for size in GROUP_SIZES.get(encoding, [128])],
+    ids=lambda one: str(one) if one > 16 else tensor_pb2.Encoding.Name(one))
+def test_get_gives_what_projecting_the_latents_gives(daemon, layers, name, random, encoding,
+                                                     group_size):
     weight = normal(random, 40, 768)
     weight[5, 256:512] = 0
-    group_size = GROUP_SIZES.get(encoding, 128)
     load(layers, name, weight, group_size=group_size)
     got = layers.Get(name=name, encoding=encoding)
     projected = daemon.ternary.Project(ref.project_request(

@@ -34,13 +34,24 @@ def test_projection_by_rpc_and_local_agree(client, dtype, shape):
     assert bits(client.backward(w)) == bits(w)
 
 
-# The MLX encoding is what MLX itself dequantizes.
-def test_mlx_encoding_is_mlx_own(client):
-    w = normal(8, 256) * 0.02
-    packed = client.project(w, encoding="mlx_2bit")
+# The MLX encoding is what MLX itself dequantizes and multiplies by, in groups of both
+# sizes, of a projection and of a held layer.
+@pytest.mark.parametrize("group_size", [64, 128])
+def test_mlx_encoding_is_mlx_own(client, group_size):
+    w, x = normal(8, 256) * 0.02, normal(3, 256, seed=2)
+    packed = client.project(w, encoding="mlx_2bit", group_size=group_size)
     assert packed.data.dtype == mx.uint32 and packed.scales.dtype == mx.float16
-    back = mx.dequantize(packed.data, packed.scales, packed.biases, group_size=128, bits=2)
+    assert packed.scales.shape == (8, 256 // group_size)
+    own = {"group_size": group_size, "bits": 2}
+    back = mx.dequantize(packed.data, packed.scales, packed.biases, **own)
     assert bits(back.astype(mx.float32) + 0) == bits(client.unpack(packed) + 0)
+    name = f"mlx/{group_size}"
+    client.layers.load(name, w, group_size=group_size)
+    held = client.layers.get(name, encoding="mlx_2bit", like=w)
+    assert bits(held.weight) == bits(packed.data) and bits(held.scales) == bits(packed.scales)
+    y = mx.quantized_matmul(x.astype(mx.float16), held.weight, held.scales, -held.scales, **own)
+    exact = client.layers.forward(name, x)
+    assert mx.abs(y - exact).max() <= 5e-3 * mx.abs(exact).max()
 
 
 @pytest.mark.parametrize("by_rpc", [True, False])
