@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import reference as ref
-from held import (BF16, EMBEDDING, EXHAUSTED, F16, F32, LATENTS, NOT_FOUND, SPEC, TERNARY, Service,
-                  array, close, golden, load, normal, spec, ternary)
+from held import (BF16, DATA_LOSS, EMBEDDING, EXHAUSTED, F16, F32, LATENTS, NOT_FOUND, SPEC,
+                  TERNARY, Service, array, close, forge, golden, load, normal, spec, ternary)
 from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
 
 # ---- making, getting, listing, deleting ---------------------------------------------------
@@ -158,6 +158,22 @@ def test_a_damaged_file_is_put_aside_and_the_others_serve(start):
     assert sorted(path.name for path in (held.parent / "damaged").iterdir()) == ["bad", "short"]
     assert own.log().count("layer_damaged") == 2
     again.Create(spec=spec("bad", 20, 64))
+
+
+@pytest.mark.parametrize("encoding", [tensor_pb2.ENCODING_INT8, tensor_pb2.ENCODING_Q2_0],
+                         ids=tensor_pb2.Encoding.Name)
+def test_a_layer_that_is_not_ternary_is_told_and_not_packed(start, encoding):
+    own = start()
+    for name in ("good", "bad"):
+        Service(own).Create(spec=spec(name, 16, 64, group_size=64))
+    assert own.stop() == 0
+    forge(own.folder / "data/layers/held/bad")
+    again = Service(start())
+    bad, good = again.Verify().reports
+    assert good.is_ternary and not bad.is_ternary and 0.5 in bad.sample_values  # of 2 s
+    assert 0 < bad.fraction_valid < 1 and bad.layer == "bad"
+    refused(lambda: again.Get(name="bad", encoding=encoding), DATA_LOSS, "bad", "not ternary")
+    again.Get(name="good", encoding=encoding)
 
 
 def test_layers_count_against_the_memory_budget(start):
