@@ -128,6 +128,43 @@ def test_a_model_is_converted_trained_and_verified(client, run):
         tm.verify_ternary_weights(model)
 
 
+# What is frozen stays frozen, what is shared shared; a layer alone is a model too.
+def test_convert_keeps_what_layers_are(client):
+    model = Model().eval()
+    model.blocks[1] = model.blocks[0]
+    model.blocks[0].layers[0].freeze(keys="weight")
+    kept = model.embed.weight
+    tm.convert(model, include=["embed", "blocks.*"])
+    first = model.blocks[0].layers[0]
+    assert first is model.blocks[1].layers[0] and isinstance(first, tm.TernaryLinear)
+    assert not first.training and set(first.trainable_parameters()) == {"bias"}
+    assert set(model.blocks[0].layers[2].trainable_parameters()) == {"weight"}
+    assert isinstance(model.embed, tm.TernaryEmbedding) and model.embed.weight is kept
+    assert type(model.head) is nn.Linear
+    alone = tm.convert(nn.Linear(128, 8, bias=False), client=client)
+    assert isinstance(alone, tm.TernaryLinear) and "bias" not in alone
+
+
+# The gradient of a loss by the latents is, numerically too, its slope at the ternary
+# weights; the scale is a constant.
+@pytest.mark.parametrize("by_rpc", [True, False])
+def test_straight_through_estimator(client, by_rpc):
+    latent, weights = normal(6, 256), normal(6, 256, seed=2)
+
+    def project(w):
+        return tm.ternary_projection(w, client if by_rpc else None)
+
+    ternary = project(latent)
+    gradient = mx.grad(lambda w: (project(w) ** 2 * weights).sum())(latent)
+    assert bits(gradient) == bits(2 * ternary * weights)
+    t, w = (np.asarray(memoryview(one), np.float64) for one in (ternary, weights))
+    for at in [(0, 0), (3, 77), (5, 255)]:
+        step = np.zeros_like(t)
+        step[at] = 1e-6
+        slope = (((t + step) ** 2 - (t - step) ** 2) * w).sum() / 2e-6
+        assert abs(slope - gradient[at].item()) < 1e-4
+
+
 # The golden model is ternary through and through.
 def test_the_golden_model_is_ternary(client, golden):
     for name in ("embed", "block.up", "block.down", "head"):
