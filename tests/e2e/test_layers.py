@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import reference as ref
-from held import (BF16, DATA_LOSS, EMBEDDING, EXHAUSTED, F16, F32, LATENTS, NOT_FOUND, SPEC,
-                  TERNARY, Service, array, close, forge, golden, load, normal, spec, ternary)
+from held import (BF16, DATA_LOSS, EMBEDDING, EXHAUSTED, F16, F32, LATENTS, NOT_FOUND, PRECONDITION,
+                  SPEC, TERNARY, Service, array, close, forge, golden, load, normal, spec, ternary)
+from test_layers_load import load_messages, load_stream
 from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
 
 # ---- making, getting, listing, deleting ---------------------------------------------------
@@ -158,6 +159,33 @@ def test_a_damaged_file_is_put_aside_and_the_others_serve(start):
     assert sorted(path.name for path in (held.parent / "damaged").iterdir()) == ["bad", "short"]
     assert own.log().count("layer_damaged") == 2
     again.Create(spec=spec("bad", 20, 64))
+
+
+def test_damaged_latents_are_told_and_the_layer_serves(start, random):
+    own = start()
+    weight = normal(random, 20, 64)
+    load(Service(own), "l", weight, keep_latents=True)
+    path = own.folder / "data/layers/latents/l"
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    refused(lambda: Service(own).Get(name="l", part=LATENTS), DATA_LOSS, "latents", "CRC")
+    held = np.frombuffer(Service(own).Get(name="l").data, "<f4").reshape(weight.shape)
+    assert (held == ternary(weight)).all()
+
+
+def test_without_a_data_directory_layers_live_as_long_as_the_daemon(start, random):
+    own = start(durable=False)
+    one, weight = Service(own), normal(random, 20, 64)
+    load(one, "loaded", weight)
+    assert one.Create(spec=spec("drawn", 20, 64, keep_latents=True), seed=3).spec.keep_latents
+    assert one.Get(name="drawn", part=LATENTS).seed == 3
+    for call in (lambda: load(one, "kept", weight, keep_latents=True),
+                 lambda: load_stream(one, load_messages("kept", weight, 512, keep_latents=True))):
+        refused(call, PRECONDITION, "keep_latents", "--data-dir")
+    assert [layer.name for layer in one.List().layers] == ["drawn", "loaded"]
+    assert own.stop() == 0
+    assert not Service(start(durable=False)).List().layers
 
 
 @pytest.mark.parametrize("encoding", [tensor_pb2.ENCODING_INT8, tensor_pb2.ENCODING_Q2_0],
