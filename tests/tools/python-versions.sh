@@ -7,9 +7,11 @@ set -uo pipefail
 venvs=$1 wheel=$2
 shift 2
 
-failed=0
+failed=0 seen=
 for python; do
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit 1
+    [[ " $seen " == *" $version "* ]] && continue
+    seen+=" $version"
     venv=$venvs/$version
     [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || exit 1
     "$venv/bin/pip" install -q --disable-pip-version-check -r tests/python/requirements.txt \
