@@ -60,7 +60,8 @@ struct encoding_layout {
     uint32_t block_elements; /* rows must be a multiple; 1 = any row */
     uint32_t block_bytes;    /* of one block; 0 = dense (element size) */
     enum scale_place scales;
-    uint32_t group_size; /* the only group size it can hold; 0 = any, but where scales
+    uint32_t group_size; /* of its longest groups; shorter ones divide it and are whole
+                            blocks, rows are whole groups. 0 = any, but where scales
                             stand in blocks a multiple of a block: each repeats d */
     uint32_t scale_at;   /* of d in a block, where it stands there */
     uint32_t tail_bytes; /* after the last block: the tensor's scale in f32, zeros */

@@ -50,7 +50,7 @@ static const struct {
     [TRIT_ENCODING_PTQ1_0] = {"ptq1_0", {128, 28, SCALES_IN_BLOCK, 0, 26, 0, false}},
     [TRIT_ENCODING_TQ1_0] = {"tq1_0", {256, 54, SCALES_IN_BLOCK, 0, 52, 0, false}},
     [TRIT_ENCODING_TQ2_0] = {"tq2_0", {256, 66, SCALES_IN_BLOCK, 0, 64, 0, false}},
-    [TRIT_ENCODING_MLX_2BIT] = {"mlx_2bit", {128, 32, SCALES_F16, 128, 0, 0, false}},
+    [TRIT_ENCODING_MLX_2BIT] = {"mlx_2bit", {64, 16, SCALES_F16, 128, 0, 0, false}},
     [TRIT_ENCODING_I2_S] = {"i2_s", {128, 32, SCALES_TENSOR, 0, 0, 32, false}},
     [TRIT_ENCODING_HF_BITNET] = {"hf_bitnet", {4, 1, SCALES_TENSOR, 0, 0, 0, true}},
 };

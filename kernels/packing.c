@@ -7,7 +7,7 @@ static const struct packing packings[] = {
     [TRIT_ENCODING_PTQ1_0] = {ORDER_BASE3, 128, 28, 0, 26},
     [TRIT_ENCODING_TQ1_0] = {ORDER_BASE3, 256, 54, 0, 52},
     [TRIT_ENCODING_TQ2_0] = {ORDER_PLANES, 256, 66, 0, 64},
-    [TRIT_ENCODING_MLX_2BIT] = {ORDER_LSB, 128, 32, 0, -1},
+    [TRIT_ENCODING_MLX_2BIT] = {ORDER_LSB, 64, 16, 0, -1},
     [TRIT_ENCODING_I2_S] = {ORDER_PLANES_R, 128, 32, 0, -1},
 };
 

@@ -121,7 +121,8 @@ static uint64_t nonzeros(const float *values, uint64_t count)
 }
 
 /* A group of t*s in another encoding. The sum of its magnitudes divided by how
- * many are not zero is s itself, exactly, so ternarizing it again changes nothing. */
+ * many are not zero is s itself, exactly, so ternarizing it again changes nothing;
+ * where it is not, the layer holds what is no t. */
 static int encode_group(struct call *call, const float *values, uint32_t group_len,
                         uint64_t group, uint8_t *out, float *scale, struct lane *lane)
 {
@@ -141,6 +142,10 @@ static int encode_group(struct call *call, const float *values, uint32_t group_l
 
     ternary_counts_init(&counts);
     ternarize(call->rpc->config.kernels, &job, &counts);
+    if (nonzero && *scale != get->layer->scales[group])
+        return fail(&lane->failure, TRIT_DATA_LOSS, NULL,
+                    "group %llu of the layer \"%s\" is not ternary",
+                    (unsigned long long)group, get->layer->spec.name);
     if (counts.scales_lost && encoding_layout(get->plan.spec.out)->scales != SCALES_F32)
         return fail(&lane->failure, TRIT_INVALID_ARGUMENT, "encoding",
                     "encoding: the scale %g of group %llu is lost in f16", (double)*scale,

@@ -83,13 +83,14 @@ static int blob_begin(struct call *call, uint32_t blob, uint64_t length)
                              : bulk_begin(&load->bias, call, "bias.data");
 }
 
-static int blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
-                      size_t bytes_count)
+int load_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes, size_t count)
 {
     struct load *load = call->method_state;
 
-    return blob == BLOB_DATA ? rows_feed(&load->rows, bytes, bytes_count)
-                             : bulk_put(&load->bias, call, bytes, bytes_count);
+    if (blob == BLOB_DATA && load->chunk.has_crc32c)
+        load->crc = crc32c(load->crc, bytes, count);
+    return blob == BLOB_DATA ? rows_feed(&load->rows, bytes, count)
+                             : bulk_put(&load->bias, call, bytes, count);
 }
 
 static int blob_end(struct call *call, uint32_t blob)
@@ -152,7 +153,7 @@ const struct method method_layers_load = {
     .scan = scan_layer_tensors,
     .state_bytes = sizeof(struct load),
     .blob_begin = blob_begin,
-    .blob_bytes = blob_bytes,
+    .blob_bytes = load_blob_bytes,
     .blob_end = blob_end,
     .message = message,
     .request = request,

@@ -11,7 +11,7 @@ struct load {
     bool weight_seen;
     struct bulk bias;
     struct rows rows;        /* once the layer is reserved */
-    struct wire_chunk chunk; /* of a stream: the one that comes */
+    struct wire_chunk chunk; /* of a stream: the one that comes; else zeros */
     bool chunk_seen;         /* in this message */
     uint32_t crc;            /* of its data so far */
 };
@@ -23,7 +23,8 @@ int load_start(struct call *call, struct load *load, const struct wire_layer_spe
 /* While the message that has it is there: the bias that the spec asks for. */
 int load_take_bias(struct call *call, struct load *load);
 
-/* The row `fini` of both methods. */
+/* The rows `blob_bytes` and `fini` of both methods. */
+int load_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes, size_t count);
 void load_fini(struct call *call);
 
 #endif

@@ -46,17 +46,6 @@ static int blob_begin(struct call *call, uint32_t blob, uint64_t length)
                              : bulk_begin(&load->bias, call, "start.bias.data");
 }
 
-static int blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
-                      size_t bytes_count)
-{
-    struct load *load = call->method_state;
-
-    if (blob == BLOB_DATA && load->chunk.has_crc32c)
-        load->crc = crc32c(load->crc, bytes, bytes_count);
-    return blob == BLOB_DATA ? rows_feed(&load->rows, bytes, bytes_count)
-                             : bulk_put(&load->bias, call, bytes, bytes_count);
-}
-
 static int blob_end(struct call *call, uint32_t blob)
 {
     struct load *load = call->method_state;
@@ -128,7 +117,7 @@ const struct method method_layers_load_stream = {
     .scan = scan_layer_load_stream,
     .state_bytes = sizeof(struct load),
     .blob_begin = blob_begin,
-    .blob_bytes = blob_bytes,
+    .blob_bytes = load_blob_bytes,
     .blob_end = blob_end,
     .message = message,
     .request = request,

@@ -163,11 +163,18 @@ static int check_encoding(const struct plan *plan, enum trit_encoding encoding,
     if (!layout)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
                     "options.encoding: %d is unknown", (int)encoding);
-    if (layout->group_size != 0 && layout->group_size != group_size)
+    if (layout->group_size != 0 && (layout->group_size % group_size != 0 ||
+                                    group_size % layout->block_elements != 0))
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
                     "options.group_size: %" PRIu32 ", %s holds groups of %" PRIu32
-                    " only",
-                    group_size, encoding_name(encoding), layout->group_size);
+                    " to %" PRIu32 " that divide the latter",
+                    group_size, encoding_name(encoding), layout->block_elements,
+                    layout->group_size);
+    if (layout->group_size != 0 && plan->row_len % group_size != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                    "tensor.shape: rows of %" PRIu64
+                    " elements are no multiple of the %" PRIu32 " of a group, as %s asks",
+                    plan->row_len, group_size, encoding_name(encoding));
     if (layout->scales == SCALES_IN_BLOCK && group_size % layout->block_elements != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
                     "options.group_size: %" PRIu32 " is no multiple of %" PRIu32

@@ -160,9 +160,14 @@ def worker(rank, args, meeting, address, results):
                             world_size=WORKERS)
     client = TimedClient(address, timeout=CALL_SECONDS) if address else None
     result = train(rank, args, Text(), client)
-    digests = [None] * WORKERS
-    dist.all_gather_object(digests, result["digest"])
-    assert len(set(digests)) == 1, f"replicas differ: {digests}"
+    # These outlive the group. gloo's threads drop a tensor some time after the call; to
+    # drop the last reference they need the GIL, which destroy_process_group holds while
+    # it waits for them.
+    digest = torch.tensor(list(bytes.fromhex(result["digest"])))
+    least, most = digest.clone(), digest.clone()
+    dist.all_reduce(least, op=dist.ReduceOp.MIN)
+    dist.all_reduce(most, op=dist.ReduceOp.MAX)
+    assert torch.equal(least, most), f"replicas differ: {result['digest']} is not every rank's"
     if rank == 0:
         torch.save(result, results)
     dist.destroy_process_group()

@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import reference as ref
-from held import GOLDEN, normal
+from held import GOLDEN, forge, normal
 from tritd import cli
 
 
@@ -114,6 +114,24 @@ def test_verify_reports_every_layer(daemon, name):
     table = good(daemon, "verify", name + "/")
     assert table.count("ternary") == 3 and f"{name}/2" in table
     assert "no layers" in good(daemon, "verify", name + "/none")
+
+
+def test_a_layer_that_is_not_ternary_is_1(start):
+    own = start()
+    for name in ("a/good", "a/bad"):
+        good(own, "create", name, "--in-features", 64, "--out-features", 16)
+    assert own.stop() == 0
+    forge(own.folder / "data/layers/held/a%2Fbad")
+    again = start()
+    done = cli(again, "layers", "verify")
+    assert done.returncode == 1 and not done.stderr
+    rows = {row.split()[0]: row for row in done.stdout.splitlines()}
+    assert "NOT TERNARY" in rows["a/bad"] and "NOT" not in rows["a/good"]
+    done = cli(again, "layers", "verify", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 1 and not found["is_ternary"]
+    assert [one["is_ternary"] for one in found["layers"]] == [False, True]
+    assert cli(again, "layers", "verify", "a/good").returncode == 0
 
 
 def test_a_failed_call_or_file_is_3(daemon, name, weights, out, tmp_path):

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import reference as ref
-from held import (BF16, EMBEDDING, EXHAUSTED, F16, F32, LATENTS, NOT_FOUND, SPEC, TERNARY, Service,
-                  array, close, golden, load, normal, spec, ternary)
+from held import (BF16, DATA_LOSS, EMBEDDING, EXHAUSTED, F16, F32, LATENTS, NOT_FOUND, PRECONDITION,
+                  SPEC, TERNARY, Service, array, close, forge, golden, load, normal, spec, ternary)
+from test_layers_load import load_messages, load_stream
 from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
 
 # ---- making, getting, listing, deleting ---------------------------------------------------
@@ -30,14 +31,17 @@ def test_create_draws_latents_that_can_be_drawn_again(layers, name):
 
 ENCODINGS = [encoding for encoding in tensor_pb2.Encoding.values()
              if encoding not in (tensor_pb2.ENCODING_I2_S, tensor_pb2.ENCODING_HF_BITNET)]
-GROUP_SIZES = {tensor_pb2.ENCODING_TQ1_0: 256, tensor_pb2.ENCODING_TQ2_0: 256}
+GROUP_SIZES = {tensor_pb2.ENCODING_TQ1_0: [256], tensor_pb2.ENCODING_TQ2_0: [256],
+               tensor_pb2.ENCODING_Q2_0: [64, 128], tensor_pb2.ENCODING_MLX_2BIT: [64, 128]}
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS, ids=tensor_pb2.Encoding.Name)
-def test_get_gives_what_projecting_the_latents_gives(daemon, layers, name, random, encoding):
+@pytest.mark.parametrize("encoding, group_size", [
+    (encoding, size) for encoding in ENCODINGS for size in GROUP_SIZES.get(encoding, [128])],
+    ids=lambda one: str(one) if one > 16 else tensor_pb2.Encoding.Name(one))
+def test_get_gives_what_projecting_the_latents_gives(daemon, layers, name, random, encoding,
+                                                     group_size):
     weight = normal(random, 40, 768)
     weight[5, 256:512] = 0
-    group_size = GROUP_SIZES.get(encoding, 128)
     load(layers, name, weight, group_size=group_size)
     got = layers.Get(name=name, encoding=encoding)
     projected = daemon.ternary.Project(ref.project_request(
@@ -155,6 +159,49 @@ def test_a_damaged_file_is_put_aside_and_the_others_serve(start):
     assert sorted(path.name for path in (held.parent / "damaged").iterdir()) == ["bad", "short"]
     assert own.log().count("layer_damaged") == 2
     again.Create(spec=spec("bad", 20, 64))
+
+
+def test_damaged_latents_are_told_and_the_layer_serves(start, random):
+    own = start()
+    weight = normal(random, 20, 64)
+    load(Service(own), "l", weight, keep_latents=True)
+    path = own.folder / "data/layers/latents/l"
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    refused(lambda: Service(own).Get(name="l", part=LATENTS), DATA_LOSS, "latents", "CRC")
+    held = np.frombuffer(Service(own).Get(name="l").data, "<f4").reshape(weight.shape)
+    assert (held == ternary(weight)).all()
+
+
+def test_without_a_data_directory_layers_live_as_long_as_the_daemon(start, random):
+    own = start(durable=False)
+    one, weight = Service(own), normal(random, 20, 64)
+    load(one, "loaded", weight)
+    assert one.Create(spec=spec("drawn", 20, 64, keep_latents=True), seed=3).spec.keep_latents
+    assert one.Get(name="drawn", part=LATENTS).seed == 3
+    for call in (lambda: load(one, "kept", weight, keep_latents=True),
+                 lambda: load_stream(one, load_messages("kept", weight, 512, keep_latents=True))):
+        refused(call, PRECONDITION, "keep_latents", "--data-dir")
+    assert [layer.name for layer in one.List().layers] == ["drawn", "loaded"]
+    assert own.stop() == 0
+    assert not Service(start(durable=False)).List().layers
+
+
+@pytest.mark.parametrize("encoding", [tensor_pb2.ENCODING_INT8, tensor_pb2.ENCODING_Q2_0],
+                         ids=tensor_pb2.Encoding.Name)
+def test_a_layer_that_is_not_ternary_is_told_and_not_packed(start, encoding):
+    own = start()
+    for name in ("good", "bad"):
+        Service(own).Create(spec=spec(name, 16, 64, group_size=64))
+    assert own.stop() == 0
+    forge(own.folder / "data/layers/held/bad")
+    again = Service(start())
+    bad, good = again.Verify().reports
+    assert good.is_ternary and not bad.is_ternary and 0.5 in bad.sample_values  # of 2 s
+    assert 0 < bad.fraction_valid < 1 and bad.layer == "bad"
+    refused(lambda: again.Get(name="bad", encoding=encoding), DATA_LOSS, "bad", "not ternary")
+    again.Get(name="good", encoding=encoding)
 
 
 def test_layers_count_against_the_memory_budget(start):

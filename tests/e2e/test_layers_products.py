@@ -54,7 +54,8 @@ def test_the_gradients_of_an_embedding_are_those_of_its_logits(layers, name, ran
 
 
 @pytest.mark.parametrize("dtype", [F32, F16, BF16], ids=["f32", "f16", "bf16"])
-@pytest.mark.parametrize("shape", [(256,), (1, 256), (3, 5, 256), (2, 1, 70, 256)], ids=str)
+@pytest.mark.parametrize("shape", [(256,), (1, 256), (3, 5, 256), (2, 1, 70, 256),
+                                   (1, 2, 1, 1, 3, 1, 1, 256)], ids=str)
 def test_x_has_any_rank_and_y_its_dtype_rounded_once(layers, name, random, shape, dtype):
     weight, bias = normal(random, 100, 256), normal(random, 100)
     load(layers, name, weight, bias)

@@ -69,7 +69,8 @@ def test_blocks_of_a_group_that_differ_in_scale_are_refused_by_verify(daemon, ra
 
 @pytest.mark.parametrize("encoding, group_size, words", [
     (Q2_0, 96, [96, 64, "q2_0"]), (PQ2_0, 64, [64, 128, "pq2_0"]), (TQ1_0, 0, [128, 256, "tq1_0"]),
-    (TQ2_0, 128, [128, 256, "tq2_0"]), (MLX_2BIT, 256, [256, 128, "mlx_2bit"])])
+    (TQ2_0, 128, [128, 256, "tq2_0"]), (MLX_2BIT, 256, [256, 64, 128, "mlx_2bit"]),
+    (MLX_2BIT, 32, [32, 64, 128, "mlx_2bit"]), (MLX_2BIT, 96, [96, 64, 128, "mlx_2bit"])])
 def test_a_group_that_blocks_do_not_fill_is_refused(daemon, encoding, group_size, words):
     refused(lambda: project(daemon, np.ones((2, 768), np.float32), encoding, group_size), INVALID,
             "group_size", *words)

@@ -44,16 +44,18 @@ class Refused(Exception):
 
 
 class Daemon:
-    """One tritd process on loopback ports of its own choice."""
+    """One tritd process on loopback ports of its own choice; not `durable`: without a
+    data directory."""
 
-    def __init__(self, folder, *words, env=None):
+    def __init__(self, folder, *words, env=None, durable=True):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log_path = self.folder / "tritd.log"
         self._log = open(self.log_path, "ab")
         self._channel = None
+        data = ["--data-dir", str(self.folder / "data")] if durable else []
         command = [*RUNNER, str(BINARIES / "tritd"), "--listen", "127.0.0.1:0", "--http",
-                   "127.0.0.1:0", "--data-dir", str(self.folder / "data"), *map(str, words)]
+                   "127.0.0.1:0", *data, *map(str, words)]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=self._log,
                                         env=dict(os.environ, **(env or {})))

@@ -1,5 +1,7 @@
 """trit.aio.Client: what the blocking one gives, without blocking the loop."""
 import asyncio
+import contextlib
+import inspect
 import socket
 import time
 
@@ -36,39 +38,150 @@ async def test_all_calls_can_be_awaited(client, random):
         await client.project(w.astype(np.int32))
 
 
-@asynchronous
-async def test_the_loop_runs_on_during_a_call(client, random):
-    w = random.standard_normal((4096, 2048)).astype(np.float32)
-    longest, running = 0.0, True
+# ---- the loop runs on -----------------------------------------------------------------
 
-    async def beat():
-        nonlocal longest
-        while running:
-            began = time.monotonic()
-            await asyncio.sleep(0.001)
-            longest = max(longest, time.monotonic() - began)
+@contextlib.asynccontextmanager
+async def relay(address):
+    """A port whose bytes the running loop carries to the daemon and back: whoever
+    blocks the loop waits for himself."""
+    host, port = address.rsplit(":", 1)
 
-    beating = asyncio.create_task(beat())
-    began = time.monotonic()
-    await client.project(w)
-    took, running = time.monotonic() - began, False
-    await beating
-    assert longest < max(0.25, took / 2)
+    async def pump(reader, writer):
+        with contextlib.suppress(ConnectionError):
+            while True:
+                data = await reader.read(1 << 16)
+                if not data:
+                    break
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def carry(reader, writer):
+        reader_up, writer_up = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(pump(reader, writer_up), pump(reader_up, writer))
+
+    server = await asyncio.start_server(carry, "127.0.0.1", 0)
+    try:
+        yield "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
 
 
-# Cancelling the task cancels the call: it ends long before its deadline.
-def test_cancelling_a_task_cancels_its_call():
-    async def inside(address):
-        async with trit.aio.Client(address) as client:
-            task = asyncio.create_task(client.ping(timeout=60))
-            await asyncio.sleep(0.2)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+def methods(client):
+    """The public methods of a client and of what hangs on it, by path."""
+    rooms = {"": client, "reports.": client.reports, "layers.": client.layers,
+             "checkpoint.": client.checkpoint}
+    return {prefix + name for prefix, room in rooms.items()
+            for name, _ in inspect.getmembers(type(room), inspect.iscoroutinefunction)
+            if not name.startswith("_")}
 
+
+# The loop that awaits each call is the one that carries its bytes, and those of the
+# disconnection after it.
+def test_no_call_blocks_the_loop(daemon, random, tmp_path):
+    w = random.standard_normal((64, 256)).astype(np.float32)
+    bar, path = [], str(tmp_path / "w.safetensors")
+
+    def calls(client):
+        layers, reports = client.layers, client.reports
+        yield "ping", client.ping()
+        yield "project", client.project(w, layer=("loop", "l", 1))
+        yield "project", client.project(w, encoding="pq2_0", report="none", progress=bar.append)
+        yield "verify", client.verify(w, mode="latent")
+        yield "unpack", client.unpack(w)
+        yield "backward", client.backward(w)
+        yield "reports.get", reports.get("loop", "l")
+        yield "reports.list", reports.list("loop")
+        yield "reports.latest", reports.latest("loop")
+        yield "layers.create", layers.create("loop/c", 256, 8)
+        yield "layers.load", layers.load("loop/l", w, keep_latents=True)
+        yield "layers.load", layers.load("loop/e", w, kind="embedding")
+        yield "layers.forward", layers.forward("loop/l", w)
+        yield "layers.forward_with_error", layers.forward_with_error("loop/l", w)
+        yield "layers.backward", layers.backward("loop/l", w, w[:, :64])
+        yield "layers.embed", layers.embed("loop/e", [1, 2])
+        yield "layers.as_linear", layers.as_linear("loop/e", w)
+        yield "layers.get", layers.get("loop/l", "latents")
+        yield "layers.list", layers.list("loop/")
+        yield "layers.verify", layers.verify("loop/")
+        yield "layers.delete", layers.delete("loop/c")
+        yield "checkpoint.project", client.checkpoint.project({"w": w})
+        yield "checkpoint.verify", client.checkpoint.verify({"w": w}, mode="latent")
+        yield "checkpoint.inspect", client.checkpoint.inspect(path)
+        yield "close", client.close()
+
+    async def inside():
+        async with relay(daemon.rpc) as address:
+            with trit.Client(address) as blocking, pytest.raises(trit.DeadlineExceeded):
+                blocking.ping(timeout=0.1)
+            for stream_bytes_min in (0, 4096):  # as messages, as streams
+                done = set()
+                client = trit.aio.Client(address, timeout=30, stream_bytes_min=stream_bytes_min)
+                for name, call in calls(client):
+                    await call
+                    done.add(name)
+                assert done == methods(client)
+                for name in ("loop/l", "loop/e"):
+                    async with trit.aio.Client(address, timeout=30) as again:
+                        await again.layers.delete(name)
+        assert sum(bar) == 2 * w.nbytes
+    pytest.importorskip("safetensors.numpy").save_file({"w": w}, path)
+    asyncio.run(asyncio.wait_for(inside(), 120))
+
+
+# ---- cancellation ---------------------------------------------------------------------
+
+class Mute:
+    """A peer that takes connections and never says a word."""
+
+    def __init__(self, listener):
+        self.listener = listener
+        self.address = "127.0.0.1:%d" % listener.getsockname()[1]
+
+    async def called(self):
+        """Somebody has called; the connection."""
+        connection, _ = await asyncio.get_running_loop().sock_accept(self.listener)
+        return connection
+
+
+@pytest.fixture
+def mute():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        began = time.monotonic()
-        asyncio.run(inside("127.0.0.1:%d" % listener.getsockname()[1]))
-        assert time.monotonic() - began < 10
+        listener.setblocking(False)
+        yield Mute(listener)
+
+
+# Cancelling the task cancels the call: it ends long before its deadline.
+def test_cancelling_a_task_cancels_its_call(mute):
+    async def inside():
+        async with trit.aio.Client(mute.address) as client:
+            task = asyncio.create_task(client.ping(timeout=60))
+            with await mute.called():
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+    began = time.monotonic()
+    asyncio.run(inside())
+    assert time.monotonic() - began < 10
+
+
+# A call that waits for a thread is never made: its cancellation waits for no other call.
+def test_cancelling_a_task_that_waits_for_its_turn(mute):
+    async def inside():
+        async with trit.aio.Client(mute.address, threads=1) as client:
+            first, second = (asyncio.create_task(client.ping(timeout=60)) for _ in range(2))
+            with await mute.called():
+                second.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await second
+                assert not first.done()
+                first.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await first
+
+    began = time.monotonic()
+    asyncio.run(inside())
+    assert time.monotonic() - began < 10

@@ -1,12 +1,16 @@
 """trit.Client with NumPy arrays against the real daemon."""
 import copy
 import gc
+import io
 import os
 import pickle
+import re
 import signal
 import socket
 import threading
 import time
+import urllib.request
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +21,19 @@ from trit import local
 
 def bits(array):
     return np.asarray(array).tobytes()
+
+
+class OnlyDlpack:
+    """An array of a family that trit does not know."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **how):
+        return self.array.__dlpack__(**how)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
 
 
 # Every golden case comes back bit for bit, dense and as codes with scales.
@@ -68,6 +85,24 @@ def test_streams_and_unary_calls_agree(daemon, random):
         assert bits(packed.data) == bits(unary.project(w, encoding="pq2_0").data)
 
 
+# What is large is streamed, what is not is one message, without anybody asking for it.
+def test_streams_are_chosen_by_size(daemon, client):
+    def calls(method):
+        with urllib.request.urlopen(f"http://{daemon.http}/metrics", timeout=30) as page:
+            found = re.search(rf'tritd_rpc_handled_total{{method="/trit.v1.{method}",code="OK"}} (\d+)',
+                              page.read().decode())
+        return int(found.group(1)) if found else 0
+
+    for rows, streamed in [(1023, 0), (1024, 1)]:  # 4 MiB
+        w = np.ones((rows, 1024), np.float32)
+        for method, call in [("Ternary/Project", client.project), ("Ternary/Verify", client.verify),
+                             ("Layers/Load", lambda w: client.layers.load(f"sized/{len(w)}", w))]:
+            before = calls(method), calls(method + "Stream")
+            call(w)
+            assert calls(method) - before[0] == 1 - streamed, method
+            assert calls(method + "Stream") - before[1] == streamed, method
+
+
 # ml_dtypes' bfloat16 goes in and comes out.
 def test_bfloat16_in_and_out(client, random):
     ml_dtypes = pytest.importorskip("ml_dtypes")
@@ -83,19 +118,46 @@ def test_arrays_of_any_kind(client, random):
     w = random.standard_normal((16, 256)).astype(np.float32)
     expected = bits(client.project(w).data)
     assert bits(client.project(memoryview(w)).data) == expected
-    class OnlyDlpack:
-        def __dlpack__(self, **how):
-            return w.__dlpack__(**how)
-
-        def __dlpack_device__(self):
-            return w.__dlpack_device__()
-
-    assert bits(client.project(OnlyDlpack()).data) == expected
+    assert bits(client.project(OnlyDlpack(w)).data) == expected
     frozen = w.copy()
     frozen.flags.writeable = False
     assert bits(client.project(frozen).data) == expected
     assert bits(client.project(np.asfortranarray(w)).data) == expected
     assert bits(client.project(w.astype(">f4")).data) == expected
+
+
+# What libtrit is given is the memory of the array itself, whatever the family; and what
+# torch gets back is the memory that was made for it.
+def test_arrays_are_lent_and_not_copied(client, random):
+    from trit._arrays import view
+    w = random.standard_normal((4, 256)).astype(np.float32)
+    at = w.__array_interface__["data"][0]
+
+    for array in (w, w[1:], memoryview(w), OnlyDlpack(w)):
+        seen = view(array, "tensor")
+        assert seen.address == at + (w.nbytes - seen.nbytes)
+
+
+def test_torch_tensors_are_lent_and_not_copied(client, random):
+    torch = pytest.importorskip("torch")
+    from trit._arrays import view
+    raw = np.zeros(4, np.float32)
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        w = torch.ones(4, 256, dtype=dtype, requires_grad=True)
+        seen = view(w, "tensor")
+        assert seen.address == w.data_ptr()
+        assert seen.give(raw, None).data_ptr() == raw.__array_interface__["data"][0]
+
+
+def test_mlx_arrays_are_lent_and_not_copied(client):
+    mx = pytest.importorskip("mlx.core")
+    from trit._arrays import view
+    for dtype in (mx.float32, mx.float16, mx.bfloat16):
+        w = mx.ones((4, 256), dtype)
+        mx.eval(w)
+        same = w.view(mx.uint16) if dtype == mx.bfloat16 else w
+        assert view(w, "tensor").address == \
+            np.asarray(memoryview(same)).__array_interface__["data"][0]
 
 
 # The result goes where it is wanted, but not onto its own input.
@@ -267,6 +329,20 @@ def test_nan_is_refused_with_its_place(client):
     assert client.verify(w).non_finite == 2
 
 
+# Each status of gRPC but OK has its class, of its name.
+def test_every_status_has_its_exception():
+    from trit.errors import error_of
+    names = ("CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS "
+             "PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE "
+             "UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED").split()
+    for status, name in enumerate(names, 1):
+        raised = error_of(status, f"step: {name}", "step")
+        assert type(raised) is getattr(trit, name.title().replace("_", ""))
+        assert isinstance(raised, trit.Error) and raised.status == status
+        assert raised.field == "step" and raised.message == str(raised) == f"step: {name}"
+    assert type(error_of(99, "", "")) is trit.Unknown
+
+
 def test_exceptions_survive_pickling():
     again = pickle.loads(pickle.dumps(trit.NotFound("no such run", "run")))
     assert type(again) is trit.NotFound and again.field == "run"
@@ -311,6 +387,25 @@ def test_deadlines_end_calls(mute):
         assert time.monotonic() - began < 5
 
 
+# So does every other call; the layers' are in test_layers.py.
+def test_every_call_has_a_deadline(mute):
+    w = np.ones((2, 128), np.float32)
+    with trit.Client(mute) as client:
+        for call in (client.ping, partial(client.project, w), partial(client.verify, w),
+                     partial(client.unpack, w), partial(client.backward, w),
+                     partial(client.reports.get, "r", "l"), client.reports.list,
+                     client.reports.latest, partial(client.checkpoint.project, {"w": w}),
+                     partial(client.checkpoint.verify, {"w": w})):
+            began = time.monotonic()
+            with pytest.raises(trit.DeadlineExceeded):
+                call(timeout=0.05)
+            assert time.monotonic() - began < 5
+    with trit.Client(mute, stream_bytes_min=1) as streaming:
+        for call in (streaming.project, streaming.verify):
+            with pytest.raises(trit.DeadlineExceeded):
+                call(w, timeout=0.05)
+
+
 # Ctrl-C ends a call of the main thread that waits for a mute peer.
 def test_interrupt_ends_a_waiting_call(mute):
     def strike(signum, frame):
@@ -349,6 +444,29 @@ def test_progress_is_told_as_to_tqdm(daemon, random):
         with pytest.raises(ZeroDivisionError):
             client.project(w, progress=stop)
         assert client.ping()
+
+
+# tqdm itself is served by its update and as a bar, whatever is called.
+@pytest.mark.parametrize("stream_bytes_min", [0, 65536])
+def test_tqdm_shows_progress(daemon, random, stream_bytes_min):
+    tqdm = pytest.importorskip("tqdm").tqdm
+    w = random.standard_normal((256, 256)).astype(np.float32)
+    with trit.Client(daemon.rpc, stream_bytes_min=stream_bytes_min) as client:
+        name = f"tqdm/{stream_bytes_min}"
+        client.layers.load(name, w)
+        for call in (client.project, client.verify, client.unpack, client.backward,
+                     partial(client.layers.load, name + "/again"),
+                     partial(client.layers.forward, name),
+                     lambda w, progress: client.checkpoint.project({"w": w}, progress=progress)):
+            screen = io.StringIO()
+            with tqdm(unit="B", unit_scale=True, file=screen, mininterval=0) as bar:
+                call(w, progress=bar)
+                assert bar.n == bar.total == w.nbytes, call
+            assert "100%" in screen.getvalue()
+            if "again" not in str(call):
+                with tqdm(total=w.nbytes, file=io.StringIO()) as bar:
+                    call(w, progress=bar.update)
+                    assert bar.n == w.nbytes, call
 
 
 # Threads share a client, and the interpreter runs on while a call is under way.

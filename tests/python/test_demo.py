@@ -3,6 +3,7 @@ perplexity, which takes longer to reach."""
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -24,6 +25,11 @@ def test_a_cluster_trains_by_rpc_as_it_does_alone(tmp_path):
     found = json.loads(figures.read_text())
     assert len(found["losses"]) == 40 and all(found["claims"].values())
     assert 0 < found["rpc_share"] < 1
+    # It shows the curve with its flips, the last verification, and the RPC's share.
+    curve = re.findall(r"step +(\d+)  loss \d\.\d{4}  flips 0\.\d{4}", done.stdout)
+    assert curve == ["10", "20", "30", "40"]
+    verified = re.findall(r"^  (\S+) +\d+x\d+ True +1\.000 +0\.0e\+00", done.stdout, re.M)
+    assert len(verified) > 5 and re.search(r"step time \d+ ms, \d+\.\d% of it in RPC", done.stdout)
 
 
 # The model to beat is one: its probabilities add up to 1, seen context or not.

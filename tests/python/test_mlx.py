@@ -34,13 +34,24 @@ def test_projection_by_rpc_and_local_agree(client, dtype, shape):
     assert bits(client.backward(w)) == bits(w)
 
 
-# The MLX encoding is what MLX itself dequantizes.
-def test_mlx_encoding_is_mlx_own(client):
-    w = normal(8, 256) * 0.02
-    packed = client.project(w, encoding="mlx_2bit")
+# The MLX encoding is what MLX itself dequantizes and multiplies by, in groups of both
+# sizes, of a projection and of a held layer.
+@pytest.mark.parametrize("group_size", [64, 128])
+def test_mlx_encoding_is_mlx_own(client, group_size):
+    w, x = normal(8, 256) * 0.02, normal(3, 256, seed=2)
+    packed = client.project(w, encoding="mlx_2bit", group_size=group_size)
     assert packed.data.dtype == mx.uint32 and packed.scales.dtype == mx.float16
-    back = mx.dequantize(packed.data, packed.scales, packed.biases, group_size=128, bits=2)
+    assert packed.scales.shape == (8, 256 // group_size)
+    own = {"group_size": group_size, "bits": 2}
+    back = mx.dequantize(packed.data, packed.scales, packed.biases, **own)
     assert bits(back.astype(mx.float32) + 0) == bits(client.unpack(packed) + 0)
+    name = f"mlx/{group_size}"
+    client.layers.load(name, w, group_size=group_size)
+    held = client.layers.get(name, encoding="mlx_2bit", like=w)
+    assert bits(held.weight) == bits(packed.data) and bits(held.scales) == bits(packed.scales)
+    y = mx.quantized_matmul(x.astype(mx.float16), held.weight, held.scales, -held.scales, **own)
+    exact = client.layers.forward(name, x)
+    assert mx.abs(y - exact).max() <= 5e-3 * mx.abs(exact).max()
 
 
 @pytest.mark.parametrize("by_rpc", [True, False])
@@ -115,6 +126,43 @@ def test_a_model_is_converted_trained_and_verified(client, run):
     assert client.reports.get(run, "head").step == 2
     with pytest.raises(trit.FailedPrecondition):
         tm.verify_ternary_weights(model)
+
+
+# What is frozen stays frozen, what is shared shared; a layer alone is a model too.
+def test_convert_keeps_what_layers_are(client):
+    model = Model().eval()
+    model.blocks[1] = model.blocks[0]
+    model.blocks[0].layers[0].freeze(keys="weight")
+    kept = model.embed.weight
+    tm.convert(model, include=["embed", "blocks.*"])
+    first = model.blocks[0].layers[0]
+    assert first is model.blocks[1].layers[0] and isinstance(first, tm.TernaryLinear)
+    assert not first.training and set(first.trainable_parameters()) == {"bias"}
+    assert set(model.blocks[0].layers[2].trainable_parameters()) == {"weight"}
+    assert isinstance(model.embed, tm.TernaryEmbedding) and model.embed.weight is kept
+    assert type(model.head) is nn.Linear
+    alone = tm.convert(nn.Linear(128, 8, bias=False), client=client)
+    assert isinstance(alone, tm.TernaryLinear) and "bias" not in alone
+
+
+# The gradient of a loss by the latents is, numerically too, its slope at the ternary
+# weights; the scale is a constant.
+@pytest.mark.parametrize("by_rpc", [True, False])
+def test_straight_through_estimator(client, by_rpc):
+    latent, weights = normal(6, 256), normal(6, 256, seed=2)
+
+    def project(w):
+        return tm.ternary_projection(w, client if by_rpc else None)
+
+    ternary = project(latent)
+    gradient = mx.grad(lambda w: (project(w) ** 2 * weights).sum())(latent)
+    assert bits(gradient) == bits(2 * ternary * weights)
+    t, w = (np.asarray(memoryview(one), np.float64) for one in (ternary, weights))
+    for at in [(0, 0), (3, 77), (5, 255)]:
+        step = np.zeros_like(t)
+        step[at] = 1e-6
+        slope = (((t + step) ** 2 - (t - step) ** 2) * w).sum() / 2e-6
+        assert abs(slope - gradient[at].item()) < 1e-4
 
 
 # The golden model is ternary through and through.

@@ -1,4 +1,6 @@
 """The package as it is installed and shipped."""
+import importlib
+import inspect
 import os
 import subprocess
 import sys
@@ -20,6 +22,34 @@ def python(program):
 def test_importing_trit_imports_no_framework():
     loaded = python("import sys, trit, trit.aio, trit.local; print(*sys.modules)")
     assert "numpy" in loaded and not {"torch", "mlx", "ml_dtypes"} & set(loaded)
+
+
+# Whatever is public says what it takes and gives, and in words what it does.
+def test_all_that_is_public_has_hints_and_docstrings():
+    import trit.aio
+    import trit.checkpoint
+    import trit.layers
+    import trit.local
+    import trit.reports
+    rooms = [trit.Client, trit.reports.Reports, trit.layers.Layers, trit.checkpoint.Checkpoint,
+             trit.aio.Client, trit.aio.Reports, trit.aio.Layers, trit.aio.Checkpoint, trit.local]
+    for module in ("torch", "mlx"):
+        try:
+            rooms.append(importlib.import_module("trit." + module))
+        except ImportError:
+            pass
+    seen = 0
+    for room in rooms:
+        names = getattr(room, "__all__", None) or [one for one in vars(room) if one[0] != "_"]
+        for public in (getattr(room, name) for name in names):
+            if not inspect.isroutine(public) or not public.__module__.startswith("trit"):
+                continue
+            seen += 1
+            assert public.__doc__, public
+            for name, one in inspect.signature(public).parameters.items():
+                assert name == "self" or one.annotation is not one.empty, (public, name)
+            assert inspect.signature(public).return_annotation is not inspect.Signature.empty
+    assert seen > 40
 
 
 # What is asked for by attribute is imported then; a client nobody closed is no noise.

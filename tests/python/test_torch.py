@@ -123,6 +123,32 @@ class Model(torch.nn.Module):
         return self.head(self.norm(self.block(self.embed(ids))))
 
 
+# What torch has had since 2: a compiled model does what it did, and so do functional
+# gradients; by RPC as without.
+@pytest.mark.skipif(not hasattr(torch, "compiler"), reason="torch before 2.1")
+@pytest.mark.parametrize("by_rpc", [True, False])
+def test_compiled_models_and_functional_gradients(client, by_rpc):
+    model = tt.convert(Model(), client=client if by_rpc else None)
+    ids = torch.arange(12).reshape(3, 4)
+    expected = model(ids)
+    expected.square().sum().backward()
+    gradients = {name: one.grad.clone() for name, one in model.named_parameters()}
+    model.zero_grad(set_to_none=True)
+
+    torch._dynamo.reset()
+    made = torch.compile(model, backend="aot_eager")(ids)
+    made.square().sum().backward()
+    assert torch.equal(made, expected)
+    for name, one in model.named_parameters():
+        assert torch.allclose(one.grad, gradients[name], rtol=1e-5, atol=1e-6), name
+
+    parameters = dict(model.named_parameters())
+    functional = torch.func.grad(
+        lambda these: torch.func.functional_call(model, these, (ids,)).square().sum())(parameters)
+    for name, one in functional.items():
+        assert torch.allclose(one, gradients[name], rtol=1e-5, atol=1e-6), name
+
+
 # Layers are replaced in place, by name; parameters (tied ones too) stay themselves.
 def test_convert_keeps_parameters(client):
     model = Model().eval()

@@ -74,7 +74,8 @@ def _view_torch(tensor: Any, torch: Any) -> View:
     device = tensor.device
 
     def give(array: np.ndarray, dtype: Optional[DType]) -> Any:
-        if array.dtype.kind == "u" and array.dtype.itemsize > 1:  # torch lacks these
+        # Unsigned ones are new in torch 2.3, and few of its functions take them.
+        if array.dtype.kind == "u" and array.dtype.itemsize > 1:
             array = array.view(f"i{array.dtype.itemsize}")
         made = torch.from_numpy(array)
         if dtype == DType.BF16:
@@ -140,7 +141,10 @@ def view_integers(array: Any, field: str) -> Tuple[np.ndarray, Give]:
     if isinstance(array, (int, list, tuple, range)):
         array = np.asarray(array, None if np.size(array) else np.uint32)
     seen = view(array, field)
-    found = seen.owner if isinstance(seen.owner, np.ndarray) else seen.owner.numpy()
+    try:
+        found = seen.owner if isinstance(seen.owner, np.ndarray) else seen.owner.numpy()
+    except TypeError:  # torch.bfloat16
+        raise InvalidArgument(f"{field}.dtype: {array.dtype} is no integer", field) from None
     if found.dtype.kind not in "iu":
         raise InvalidArgument(f"{field}.dtype: {found.dtype} is no integer", field)
     return found, seen.give

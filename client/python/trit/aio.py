@@ -26,11 +26,13 @@ THREADS = 8
 async def _on_thread(executor: concurrent.futures.Executor, call: Callable[..., Any],
                      *args: Any, **named: Any) -> Any:
     cancelled = threading.Event()
-    running = asyncio.get_running_loop().run_in_executor(
-        executor, functools.partial(call, *args, _cancelled=cancelled, **named))
+    submitted = executor.submit(functools.partial(call, *args, _cancelled=cancelled, **named))
+    running = asyncio.wrap_future(submitted)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
+        if submitted.cancel():  # it waited for a thread
+            raise
         # The arrays are lent until the call is over: wait for that, at most a
         # tenth of a second, then leave.
         cancelled.set()

@@ -121,21 +121,30 @@ def _ternary_of(module: nn.Module, group_size: int,
     else:
         return None
     made.weight = module.weight
-    return made
+    trained = module.trainable_parameters()
+    made.freeze(keys=[key for key in module.parameters() if key not in trained])
+    return made.train(module.training)
 
 
 def convert(model: nn.Module, include: Patterns = None, exclude: Patterns = None, *,
             group_size: int = GROUP_SIZE, client: Optional[Client] = None) -> nn.Module:
-    """Makes nn.Linear and nn.Embedding layers ternary, in place; gives the model.
+    """Makes nn.Linear and nn.Embedding layers ternary, in place; gives the model
+    (or, where the model is one such layer itself, its ternary equal). A layer in
+    two places stays one; what is frozen stays frozen.
+
     include, exclude: shell patterns of dotted module names ("layers.*.attn.*")."""
-    made = []
+    whole = _ternary_of(model, group_size, client)
+    if whole is not None:
+        return whole
+    chosen, made = [], {}
     for name, module in model.named_modules():
         if name and selected(name, include, exclude):
-            ternary = _ternary_of(module, group_size, client)
-            if ternary is not None:
-                made.append((name, ternary))
+            if id(module) not in made:
+                made[id(module)] = _ternary_of(module, group_size, client)
+            if made[id(module)] is not None:
+                chosen.append((name, made[id(module)]))
     from mlx.utils import tree_unflatten
-    model.update_modules(tree_unflatten(made))
+    model.update_modules(tree_unflatten(chosen))
     return model
 
 

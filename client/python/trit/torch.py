@@ -6,6 +6,9 @@
 Each forward pass projects the latent weights, by RPC where the layer has a
 client and in torch where it has none: the bits are the same. The gradient goes
 through the projection unchanged (straight-through estimator).
+
+torch.compile leaves its graph for a projection by RPC and goes on after it;
+projections in torch are compiled. torch.func's grad and vjp go through both.
 """
 from __future__ import annotations
 
@@ -52,12 +55,26 @@ class _Projection(torch.autograd.Function):
     """Forward: the projection. Backward: the gradient as it is."""
 
     @staticmethod
-    def forward(ctx: Any, latent: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
+    def forward(*args: Any) -> Tensor:
+        latent, project = args[-2:]  # torch 1.13 has the context before them
         return project(latent)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """torch.func asks for one."""
 
     @staticmethod
     def backward(ctx: Any, grad_ternary: Tensor):
         return grad_ternary, None
+
+
+# What torch.compile must not look into; torch before 2.1 has no such word.
+_uncompiled = getattr(getattr(torch, "compiler", None), "disable", lambda function: function)
+
+
+@_uncompiled
+def _apply_uncompiled(latent: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
+    return _Projection.apply(latent, project)
 
 
 def ternary_projection(latent: Tensor, client: Optional[Client] = None, *,
@@ -72,7 +89,8 @@ def ternary_projection(latent: Tensor, client: Optional[Client] = None, *,
         return client.project(w, group_size=group_size, partial_group=partial_group,
                               report=ReportDetail.NONE).data
 
-    return _Projection.apply(latent, project)
+    apply = _Projection.apply if client is None else _apply_uncompiled
+    return apply(latent, project)
 
 
 # ---- layers ---------------------------------------------------------------------------

@@ -150,7 +150,7 @@ static size_t any_length(const struct encoding_layout *layout, uint64_t *seed)
 {
     const uint64_t random = check_random(seed);
     if (layout->group_size)
-        return layout->group_size;
+        return random % 2 ? layout->group_size : layout->block_elements;
     return layout->block_elements > 1 ? layout->block_elements * (1 + random % 4)
                                       : 1 + random % 300;
 }

@@ -110,8 +110,20 @@ static void bad_encodings(void)
                   "many elements has one scale");
     spec.out = TRIT_ENCODING_MLX_2BIT;
     spec.group_size = 256;
-    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
-                  "options.group_size: 256, mlx_2bit holds groups of 128 only");
+    check_refused(
+        &spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+        "options.group_size: 256, mlx_2bit holds groups of 64 to 128 that divide the "
+        "latter");
+    spec.group_size = 32;
+    check_refused(
+        &spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+        "options.group_size: 32, mlx_2bit holds groups of 64 to 128 that divide "
+        "the latter");
+    spec = matrix(2, 192);
+    spec.out = TRIT_ENCODING_MLX_2BIT;
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                  "tensor.shape: rows of 192 elements are no multiple of the 128 of a "
+                  "group, as mlx_2bit asks");
     spec = matrix(2, 200);
     spec.out = TRIT_ENCODING_PQ2_0;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
