@@ -12,9 +12,7 @@ enum {
     BLOCK_BYTES = 8192,  /* of input whose scales are found at once; three fit in L1 */
     BLOCK_GROUPS = 16,   /* at most, in a block: the lanes of the scales' math */
     NEIGHBOURS = 2,      /* groups summed side by side */
-    FAR_GROUPS = 4,      /* groups summed, then emitted, in turn */
-    AHEAD_BYTES = 4096,  /* software prefetch distance, into L2 */
-    NEAR_BYTES = 1024,   /* and into L1 */
+    NEAR_BYTES = 1024,   /* software prefetch distance, into L1 */
     FAR_BYTES = 1 << 20, /* runs from here on may not be in L2 */
     PACKED_BYTES = UNIT / 4, /* of 2-bit codes per unit */
 };

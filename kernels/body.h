@@ -48,6 +48,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/cpu.h"
 #include "kernels/half.h"
 #include "kernels/packing.h"
 #include "kernels/table.h"
@@ -138,6 +139,9 @@ INLINE void prefetch_half(const uint8_t *ahead, size_t offset, enum trit_dtype d
         __builtin_prefetch(ahead + offset / 2 + line, 0, 2);
 }
 
+/* Of a run that is in L2. */
+static const struct cpu_reach in_l2 = {0, true, 0};
+
 /* A unit of f32, narrowed. */
 INLINE void store_narrow(uint8_t *out, vu u, size_t n, enum trit_dtype dtype)
 {
@@ -152,12 +156,14 @@ INLINE void store_narrow(uint8_t *out, vu u, size_t n, enum trit_dtype dtype)
 
 /* Far ahead into L2, not L1: there the lines in flight would take the buffers that
  * streaming stores need. */
-INLINE void prefetch_unit(const uint8_t *in, bool far, enum trit_dtype dtype)
+INLINE void prefetch_unit(const uint8_t *in, struct cpu_reach reach,
+                          enum trit_dtype dtype)
 {
     for (size_t line = 0; line < UNIT * bytes_of(dtype); line += 64) {
-        if (far)
-            __builtin_prefetch(in + AHEAD_BYTES + line, 0, 2);
-        __builtin_prefetch(in + NEAR_BYTES + line, 0, 3);
+        if (reach.ahead_bytes)
+            __builtin_prefetch(in + reach.ahead_bytes + line, 0, 2);
+        if (reach.near)
+            __builtin_prefetch(in + NEAR_BYTES + line, 0, 3);
     }
 }
 
@@ -204,7 +210,8 @@ static __attribute__((noinline)) bool all_finite(const uint8_t *in, size_t len,
 
 /* Of `width` neighbouring groups: their sums do not wait for one another. */
 ALWAYS_INLINE void sum_neighbours(struct partial *to, size_t width, const uint8_t *in,
-                                  size_t len, bool far, enum trit_dtype dtype)
+                                  size_t len, struct cpu_reach reach,
+                                  enum trit_dtype dtype)
 {
     const size_t size = bytes_of(dtype), bytes = len * size, whole = len / UNIT * UNIT;
     vs sums[NEIGHBOURS];
@@ -213,7 +220,7 @@ ALWAYS_INLINE void sum_neighbours(struct partial *to, size_t width, const uint8_
     for (size_t i = 0; i < whole; i += UNIT)
         for (size_t g = 0; g < width; g++) {
             const uint8_t *unit = in + g * bytes + i * size;
-            prefetch_unit(unit, far, dtype);
+            prefetch_unit(unit, reach, dtype);
             for (size_t k = 0; k < 4; k++)
                 sums[g] = vs_add(sums[g], unit + k * LANES * size, dtype);
         }
@@ -227,28 +234,30 @@ ALWAYS_INLINE void sum_neighbours(struct partial *to, size_t width, const uint8_
         vs_keep(&to[g], sums[g]);
 }
 
-/* The lanes of `count` groups' sums. `far`: the groups may not be in L2. */
+/* The lanes of `count` groups' sums. */
 ALWAYS_INLINE void sum_groups_as(struct partial *to, const uint8_t *in, size_t count,
-                                 size_t len, bool far, enum trit_dtype dtype)
+                                 size_t len, struct cpu_reach reach,
+                                 enum trit_dtype dtype)
 {
     const size_t bytes = len * bytes_of(dtype);
     size_t g = 0;
     for (; g + NEIGHBOURS <= count; g += NEIGHBOURS)
-        sum_neighbours(&to[g], NEIGHBOURS, in + g * bytes, len, far, dtype);
+        sum_neighbours(&to[g], NEIGHBOURS, in + g * bytes, len, reach, dtype);
     for (; g < count; g++)
-        sum_neighbours(&to[g], 1, in + g * bytes, len, far, dtype);
+        sum_neighbours(&to[g], 1, in + g * bytes, len, reach, dtype);
 }
 
 static __attribute__((noinline)) void sum_groups(struct partial *to, const uint8_t *in,
-                                                 size_t count, size_t len, bool far,
+                                                 size_t count, size_t len,
+                                                 struct cpu_reach reach,
                                                  enum trit_dtype dtype)
 {
     if (dtype == TRIT_F32)
-        sum_groups_as(to, in, count, len, far, TRIT_F32);
+        sum_groups_as(to, in, count, len, reach, TRIT_F32);
     else if (dtype == TRIT_F16)
-        sum_groups_as(to, in, count, len, far, TRIT_F16);
+        sum_groups_as(to, in, count, len, reach, TRIT_F16);
     else
-        sum_groups_as(to, in, count, len, far, TRIT_BF16);
+        sum_groups_as(to, in, count, len, reach, TRIT_BF16);
 }
 
 /* The canonical sums of a block's groups, whose lanes are in `partials`; infinity where

@@ -337,7 +337,7 @@ static void ternarize_near(const struct emitter *emitter, emit_fn *emit,
         const size_t end = size_min(begin + block, job->count);
         scales.count = end - begin;
         sum_groups(partials, (const uint8_t *)job->in + begin * emitter->in_bytes,
-                   end - begin, job->group_len, false, job->dtype);
+                   end - begin, job->group_len, in_l2, job->dtype);
         finish_block(emitter, partials, begin, &scales, counts);
         emit(emitter, &scales, begin, end, 0, tally);
     }
@@ -352,6 +352,7 @@ static void ternarize_far(const struct emitter *emitter, emit_fn *emit,
     const struct ternarize_job *job = emitter->job;
     const uint8_t *in = job->in;
     const size_t block = groups_per_block(emitter->in_bytes), count = job->count;
+    const struct cpu_reach reach = cpu_reach(VECTOR_BYTES);
     struct scales ring[2];
     struct partial partials[BLOCK_GROUPS];
     memset(partials, 0, sizeof partials);
@@ -359,15 +360,15 @@ static void ternarize_far(const struct emitter *emitter, emit_fn *emit,
          begin += block, turn ^= 1) {
         const size_t end = size_min(begin + block, count);
         const size_t back = begin - 2 * block; /* what is to be emitted begins here */
-        for (size_t k = 0; k < block; k += FAR_GROUPS) {
-            const size_t stop = size_min(k + FAR_GROUPS, block);
+        for (size_t k = 0; k < block; k += reach.turn_groups) {
+            const size_t stop = size_min(k + reach.turn_groups, block);
             if (begin >= 2 * block)
                 emit(emitter, &ring[turn], back + k, size_min(back + stop, count), k,
                      tally);
             if (begin + k < end)
                 sum_groups(&partials[k], in + (begin + k) * emitter->in_bytes,
                            size_min(begin + stop, end) - (begin + k), job->group_len,
-                           true, job->dtype);
+                           reach, job->dtype);
         }
         if (begin < end) {
             ring[turn].count = end - begin;

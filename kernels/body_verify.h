@@ -118,7 +118,7 @@ static void project_reference(struct claims *claims, enum trit_dtype dtype)
     const uint8_t *in = (const uint8_t *)job->reference + claims->begin * bytes;
     struct partial partials[BLOCK_GROUPS] = {{{0}}};
     double sums[BLOCK_GROUPS];
-    sum_groups(partials, in, count, job->group_len, false, job->reference_dtype);
+    sum_groups(partials, in, count, job->group_len, in_l2, job->reference_dtype);
     if (job->reference_dtype == TRIT_F32)
         total_groups(sums, partials, in, count, job->group_len, TRIT_F32);
     else if (job->reference_dtype == TRIT_F16)

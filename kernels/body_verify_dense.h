@@ -95,7 +95,7 @@ ALWAYS_INLINE void keep_union(struct partial *to, const struct claims *claims, s
     for (; i + UNIT <= len; i += UNIT) {
         if (claims->far)
             prefetch_half(ahead, i * size, dtype);
-        prefetch_unit(in + i * size, false, dtype);
+        prefetch_unit(in + i * size, in_l2, dtype);
         bits = vu_union(bits, vu_load(in + i * size, dtype), dtype);
     }
     if (i < len)
