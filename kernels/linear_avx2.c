@@ -16,7 +16,7 @@ enum {
     F32_TILES = 2,
     F32_MANY_TILES = 1,
     F32_MANY = 4,
-    INT8_TILES = 4,
+    INT8_TILES = 2,
     INT8_MANY_TILES = 2,
     INT8_MANY = 2,
 };
@@ -143,8 +143,10 @@ static inline vi vi_spread(uint32_t word)
 }
 
 enum {
-    /* Of the sums of 16 bits: a unit adds at most 4 * 2 * 2 * 127 in magnitude. */
+    /* Of the sums of 16 bits: a unit adds at most 4 * 2 * 2 * 127 in magnitude; where
+     * codes are 4 fold, two products of twice 4 * 2 * 127. */
     UNITS_MAX = 32767 / (4 * 2 * 2 * 127),
+    ROW_UNITS_MAX = 32767 / (2 * 2 * 4 * 2 * 127),
 };
 
 static inline __m256i four_of(const int8_t *q)
@@ -184,13 +186,70 @@ add_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
     }
 }
 
+/* One half of a unit and one row of x: every other code is taken where it stands, 4 fold,
+ * into a sum of its own, which saves half of the shifts. */
+struct row_sums {
+    __m256i codes, fours;
+};
+
+static inline __attribute__((always_inline)) struct row_sums
+row_dots(struct row_sums sums, __m256i words, const __m256i x[4])
+{
+    const __m256i once = _mm256_set1_epi8(3), four_fold = _mm256_set1_epi8(12);
+    for (int k = 0; k < 4; k += 2) {
+        sums.codes = _mm256_add_epi16(
+            sums.codes, _mm256_maddubs_epi16(_mm256_and_si256(words, once), x[k]));
+        sums.fours = _mm256_add_epi16(
+            sums.fours,
+            _mm256_maddubs_epi16(_mm256_and_si256(words, four_fold), x[k + 1]));
+        words = _mm256_srli_epi16(words, 4);
+    }
+    return sums;
+}
+
+/* Together, in 32 bits; what is 4 fold is a multiple of 4. */
+static inline __m256i row_total(struct row_sums sums)
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    return _mm256_add_epi32(_mm256_madd_epi16(sums.codes, ones),
+                            _mm256_srai_epi32(_mm256_madd_epi16(sums.fours, ones), 2));
+}
+
+static inline __attribute__((always_inline)) void
+add_row_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
+             uint64_t units, const size_t tiles)
+{
+    const __m256i zero = _mm256_setzero_si256();
+    struct row_sums a[INT8_TILES], b[INT8_TILES];
+    for (size_t t = 0; t < tiles; t++)
+        a[t] = b[t] = (struct row_sums){zero, zero};
+    for (uint64_t u = 0; u < units; u++, codes += 64, q += 16) {
+        const __m256i x[4] = {four_of(q), four_of(q + 4), four_of(q + 8),
+                              four_of(q + 12)};
+        for (size_t t = 0; t < tiles; t++) {
+            _mm_prefetch((const char *)codes + t * tile_bytes + 1024, _MM_HINT_T0);
+            const vi words = vi_load(codes + t * tile_bytes);
+            a[t] = row_dots(a[t], words.a, x);
+            b[t] = row_dots(b[t], words.b, x);
+        }
+    }
+    for (size_t t = 0; t < tiles; t++) {
+        dots[t].a = _mm256_add_epi32(dots[t].a, row_total(a[t]));
+        dots[t].b = _mm256_add_epi32(dots[t].b, row_total(b[t]));
+    }
+}
+
 static inline __attribute__((always_inline)) void
 vi_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
         uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
 {
+    const uint64_t most = many == 1 ? ROW_UNITS_MAX : UNITS_MAX;
     while (units > 0) {
-        const uint64_t some = units < UNITS_MAX ? units : UNITS_MAX;
-        add_dots(dots, codes, tile_bytes, q, q_stride, some, tiles, many);
+        const uint64_t some = units < most ? units : most;
+        if (many == 1)
+            add_row_dots(dots, codes, tile_bytes, q, some, tiles);
+        else
+            add_dots(dots, codes, tile_bytes, q, q_stride, some, tiles, many);
         codes += some * 64;
         q += some * 16;
         units -= some;
