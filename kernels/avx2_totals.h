@@ -6,7 +6,19 @@
 #include <immintrin.h>
 #include <stddef.h>
 
-#include "kernels/whole_sums.h"
+enum { VECTOR_BYTES = 32 };
+
+#include "kernels/vector_sums_whole.h"
+
+static inline __m256i load256(const void *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+
+static inline void store256(void *p, __m256i v)
+{
+    _mm256_storeu_si256((__m256i *)p, v);
+}
 
 /* x's halves added below, y's above. */
 static inline __m256d join_halves(__m256d x, __m256d y)

@@ -8,7 +8,9 @@
 #include <immintrin.h>
 #include <stddef.h>
 
-#include "kernels/shift_sums.h"
+enum { VECTOR_BYTES = 64 };
+
+#include "kernels/vector_sums.h"
 
 /* Four elements in each 64 bits, twice: the first half turns its first or third to where
  * f64 has its bits, the second half its second or fourth. So v[0] has lanes 0, 4, 8, 12

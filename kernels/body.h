@@ -35,7 +35,7 @@
  *                           what it holds
  *   dv_low(v), dv_high(v)   half of a vector of f32, widened; fv_of(low, high)
  *   vs                      a sum of magnitudes; vs_zero, vs_add(s, p, dtype): s + those
- *                           of 16 elements. All but NEON's are shift_sums.h's
+ *                           of 16 elements. All but NEON's are vector_sums.h's
  *   vs_keep(to, s)          for vs_totals(to, from, limit, dtype), the canonical tree of
  *                           a block's sums. Where an element is not finite, neither is
  *                           the total, or it is at least 2^128 (2^16 for f16)

@@ -1,8 +1,8 @@
 /* Sums of magnitudes where sixteen elements of any type fill whole vectors. */
-#ifndef KERNELS_WHOLE_SUMS_H
-#define KERNELS_WHOLE_SUMS_H
+#ifndef KERNELS_VECTOR_SUMS_WHOLE_H
+#define KERNELS_VECTOR_SUMS_WHOLE_H
 
-#include "kernels/shift_sums.h"
+#include "kernels/vector_sums.h"
 
 /* Four elements in each 64 bits. */
 static inline vs vs_add_16bit(vs sum, const uint8_t *p, enum trit_dtype dtype)

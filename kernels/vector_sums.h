@@ -5,11 +5,12 @@
  * one. Scaling by a power of two commutes with rounding (README.md says why also where
  * f64 is subnormal), so the scaled sum is the canonical one. What is lost is infinity and
  * NaN: they become finite, but not below the sum where the body looks again.
- * Sixteen elements of a 16-bit type are whole_sums.h's where they fill whole vectors.
+ * Sixteen elements of a 16-bit type are vector_sums_whole.h's where they fill whole
+ * vectors.
  *
  * Shift and mask run where convert and add do not: a third faster than converting. */
-#ifndef KERNELS_SHIFT_SUMS_H
-#define KERNELS_SHIFT_SUMS_H
+#ifndef KERNELS_VECTOR_SUMS_H
+#define KERNELS_VECTOR_SUMS_H
 
 #include "kernels/vectors.h"
 
