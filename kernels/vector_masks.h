@@ -45,8 +45,10 @@ static inline vu vu_dense(vu u, vk k, enum trit_dtype dtype)
 static inline vm vu_is(vu u, vk k, enum trit_dtype dtype)
 {
     vm m;
-    for (size_t i = 0; i < vectors_of(dtype); i++)
+    for (size_t i = 0; i < vectors_of(dtype); i++) {
         m.m[i] = equal(keys_of(u.r[i], dtype), k.s, dtype);
+        AS_IT_IS(m.m[i]); /* or gcc blends by it where ands would do */
+    }
     return m;
 }
 

@@ -48,7 +48,8 @@ static inline vs vs_add_f32(vs sum, const uint8_t *p)
 {
     const lv mask = (lv){0} + sum_mask(TRIT_F32);
     for (size_t i = 0; i < WIDE_VECTORS; i++) {
-        const lv x = *(const lv_there *)(const void *)(p + i * VECTOR_BYTES);
+        lv x = *(const lv_there *)(const void *)(p + i * VECTOR_BYTES);
+        AS_IT_IS(x); /* or gcc loads it for each use */
         sum.v[2 * i] += (dv)(x << 29 & mask);
         sum.v[2 * i + 1] += (dv)(x >> 3 & mask);
     }

@@ -24,6 +24,13 @@ typedef iv iv_there __attribute__((aligned(1), may_alias));
 typedef lv lv_there __attribute__((aligned(1), may_alias));
 typedef dv dv_there __attribute__((aligned(1), may_alias));
 
+/* Ends what the compiler knows of a vector, where it makes less of it than we do. */
+#if defined(__x86_64__)
+#define AS_IT_IS(v) __asm__("" : "+v"(v))
+#else
+#define AS_IT_IS(v) (void)(v)
+#endif
+
 enum {
     UNIT_VECTORS = UNIT * 4 / VECTOR_BYTES,   /* of a unit of f32 */
     WIDE_VECTORS = LANES * 4 / VECTOR_BYTES,  /* of 16 f32 */
