@@ -200,7 +200,7 @@ INLINE void sum_block(struct group_sums *to, const uint8_t *in, size_t len,
         moments[g] = moments_of(in + g * bytes, len, scales->half[g], dtype);
     for (size_t g = 0; g < scales->count; g++) {
         to[g] = sums_of(&moments[g], scales->s[g]);
-        if (!(to[g].error > to[g].energy * ERROR_LEAST))
+        if (to[g].energy != 0.0 && !(to[g].error > to[g].energy * ERROR_LEAST))
             to[g].error =
                 error_of(in + g * bytes, len, scales->half[g], scales->s[g], dtype);
     }
