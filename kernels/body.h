@@ -282,44 +282,6 @@ INLINE struct totals total_groups(double sums[BLOCK_GROUPS],
     return totals;
 }
 
-/* ---- sums for reports ------------------------------------------------------------- */
-
-/* Of latents and what stands for them, lane by lane. */
-struct sums {
-    vd energy, error, dot, norm;
-};
-
-INLINE struct sums sums_zero(void)
-{
-    return (struct sums){vd_zero(), vd_zero(), vd_zero(), vd_zero()};
-}
-
-INLINE void sums_add_vector(struct sums *sums, size_t lane, dv w, dv v)
-{
-    const dv off = w - v;
-    sums->energy.v[lane] += w * w;
-    sums->error.v[lane] += off * off;
-    sums->dot.v[lane] += w * v;
-    sums->norm.v[lane] += v * v;
-}
-
-/* Units of f32. */
-INLINE void sums_add(struct sums *sums, vu w, vu v)
-{
-    for (size_t k = 0; k < UNIT_VECTORS; k++) {
-        const size_t lane = 2 * k % EXACT_VECTORS;
-        const fv a = (fv)w.r[k], b = (fv)v.r[k];
-        sums_add_vector(sums, lane, dv_low(a), dv_low(b));
-        sums_add_vector(sums, lane + 1, dv_high(a), dv_high(b));
-    }
-}
-
-INLINE struct group_sums sums_total(const struct sums *sums)
-{
-    return (struct group_sums){vd_total(sums->energy), vd_total(sums->error),
-                               vd_total(sums->dot), vd_total(sums->norm)};
-}
-
 static void count_non_finite(const uint8_t *in, size_t len, size_t element,
                              struct ternary_counts *counts, enum trit_dtype dtype)
 {
@@ -360,6 +322,7 @@ INLINE void tally_end(const struct tally *tally, struct ternary_counts *counts,
 
 /* In this order: each uses what is above it. */
 /* clang-format off */
+#include "kernels/body_sums.h"
 #include "kernels/body_pack.h"
 #include "kernels/body_ternarize.h"
 #include "kernels/body_verify.h"
