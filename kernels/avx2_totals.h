@@ -83,12 +83,6 @@ static inline struct totals vs_totals(double to[BLOCK_GROUPS],
 
 /* ---- unions ------------------------------------------------------------------------ */
 
-static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
-{
-    const iv bits = union_keys(acc, dtype);
-    memcpy(to->lane, &bits, sizeof bits);
-}
-
 /* The halves of two groups joined, the quarters of four: as sums are. */
 static inline __m256i union_halves(const struct partial *from, size_t x, size_t y)
 {

@@ -105,11 +105,6 @@ static inline struct totals vs_totals(double to[BLOCK_GROUPS],
 
 /* ---- unions ------------------------------------------------------------------------ */
 
-static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
-{
-    _mm512_store_si512(to->lane, (__m512i)union_keys(acc, dtype));
-}
-
 /* The halves of two groups joined, the quarters of four, and so on: as sums are. */
 static inline __m512i union_halves(const struct partial *from, size_t x, size_t y)
 {

@@ -6,7 +6,7 @@
  * their own width: they order as the magnitudes do, so nothing is widened to compare.
  *   vu, vk                  a unit as it stands in memory, f32, f16 or bf16; a group's
  *                           keys: half, low, high, s; vk_of(keys, g, dtype)
- *   vf, vd                  16 f32; 16 f64
+ *   vf, vd, vs              16 f32; 16 f64; a sum of magnitudes
  * and what is done with them is vectors.h's, for every machine, in vectors of
  * VECTOR_BYTES.
  *
@@ -25,7 +25,7 @@
  *   vu_stream(p, u, dtype)  past the caches; p is 64-byte aligned; vu_fence
  *   vx_none(x)              all are 0
  *   fv_as_f16(v)            v rounded to f16, widened again
- *   vu_keep(to, acc, dtype) for vu_unions(to, from, dtype), the bits of each group's keys
+ *   vu_unions(to, from, dtype)  of what vu_keep left, the bits of each group's keys
  *   vu_codes(u, m, k, dtype)    1; beyond: 2, or 0 where negative
  *   vc_load, vc_store       as bytes; vc_trits: bytes less one
  *   vc_pack2(p, c)          16 bytes of 2-bit codes, least significant first
@@ -34,11 +34,11 @@
  *   vf_load, vf_store       16 elements, widened; narrowed to nearest even, to bf16 only
  *                           what it holds
  *   dv_low(v), dv_high(v)   half of a vector of f32, widened; fv_of(low, high)
- *   vs                      a sum of magnitudes; vs_zero, vs_add(s, p, dtype): s + those
- *                           of 16 elements. All but NEON's are vector_sums.h's
- *   vs_keep(to, s)          for vs_totals(to, from, limit, dtype), the canonical tree of
- *                           a block's sums. Where an element is not finite, neither is
- *                           the total, or it is at least 2^128 (2^16 for f16)
+ *   vs_add(s, p, dtype)     s + the magnitudes of 16 elements; all but NEON's are
+ *                           vector_sums.h's
+ *   vs_totals(to, from, limit, dtype)  of what vs_keep left, the canonical tree of a
+ *                           block's sums. Where an element is not finite, neither is the
+ *                           total, or it is at least 2^128 (2^16 for f16)
  */
 #include <assert.h>
 #include <math.h>
@@ -139,9 +139,6 @@ INLINE void prefetch_half(const uint8_t *ahead, size_t offset, enum trit_dtype d
         __builtin_prefetch(ahead + offset / 2 + line, 0, 2);
 }
 
-/* Of a run that is in L2. */
-static const struct cpu_reach in_l2 = {0, true, 0};
-
 /* A unit of f32, narrowed. */
 INLINE void store_narrow(uint8_t *out, vu u, size_t n, enum trit_dtype dtype)
 {
@@ -153,6 +150,9 @@ INLINE void store_narrow(uint8_t *out, vu u, size_t n, enum trit_dtype dtype)
     if (n < UNIT)
         memcpy(out, padded, n * size);
 }
+
+/* Of a run that is in L2. */
+static const struct cpu_reach in_l2 = {0, true, 0};
 
 /* Far ahead into L2, not L1: there the lines in flight would take the buffers that
  * streaming stores need. */

@@ -60,12 +60,6 @@ static inline bool vx_none(vx x)
     return vmaxvq_u32((uint32x4_t)x) == 0;
 }
 
-static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
-{
-    const iv bits = union_keys(acc, dtype);
-    memcpy(to->lane, &bits, sizeof bits);
-}
-
 static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
                              const struct partial from[BLOCK_GROUPS],
                              enum trit_dtype dtype)
@@ -103,14 +97,7 @@ static inline fv fv_as_f16(fv v)
     return (fv)vcvt_f32_f16(vcvt_f16_f32((float32x4_t)v));
 }
 
-/* Sums by conversion, which is cheap here. */
-typedef vd vs;
-
-static inline vs vs_zero(void)
-{
-    return vd_zero();
-}
-
+/* By conversion, which is cheap here. */
 static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
 {
     const vf w = vf_load(p, dtype);
@@ -120,11 +107,6 @@ static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
         sum.v[2 * k + 1] += dv_high(magnitudes);
     }
     return sum;
-}
-
-static inline void vs_keep(struct partial *to, vs sum)
-{
-    memcpy(to->lane, &sum, sizeof to->lane);
 }
 
 /* Two groups at a time share the last step of the tree. */

@@ -9,7 +9,6 @@
 #include "kernels/half.h"
 #include "kernels/portable_codes.h"
 #include "kernels/table.h"
-
 #include "kernels/vector_sums_whole.h"
 
 /* Inlining every form of every loop by force has the compiler work for minutes and gains
@@ -61,12 +60,6 @@ static inline bool vx_none(vx x)
     uint64_t bits[VECTOR_BYTES / 8];
     memcpy(bits, &x, sizeof bits);
     return (bits[0] | bits[1]) == 0;
-}
-
-static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
-{
-    const iv bits = union_keys(acc, dtype);
-    memcpy(to->lane, &bits, sizeof bits);
 }
 
 static inline void vu_unions(uint32_t to[BLOCK_GROUPS],

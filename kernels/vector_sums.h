@@ -16,12 +16,6 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "even elements are low halves");
 
-/* f32: v[2i] the even, v[2i + 1] the odd elements of the i-th vector of sixteen. 16-bit
- * types: v[4i + k] its elements k, k + 4, ... */
-typedef struct {
-    dv v[EXACT_VECTORS];
-} vs;
-
 /* Where an f64 keeps the bits of a magnitude. */
 static inline uint64_t sum_mask(enum trit_dtype dtype)
 {
@@ -36,14 +30,7 @@ static inline double sum_unscale(enum trit_dtype dtype)
     return dtype == TRIT_F16 ? 0x1p504 : 0x1p896;
 }
 
-static inline vs vs_zero(void)
-{
-    vs sum;
-    for (size_t i = 0; i < EXACT_VECTORS; i++)
-        sum.v[i] = (dv){0};
-    return sum;
-}
-
+/* v[2i] the even, v[2i + 1] the odd elements of the i-th vector of sixteen. */
 static inline vs vs_add_f32(vs sum, const uint8_t *p)
 {
     const lv mask = (lv){0} + sum_mask(TRIT_F32);
@@ -54,12 +41,6 @@ static inline vs vs_add_f32(vs sum, const uint8_t *p)
         sum.v[2 * i + 1] += (dv)(x >> 3 & mask);
     }
     return sum;
-}
-
-static inline void vs_keep(struct partial *to, vs sum)
-{
-    for (size_t i = 0; i < EXACT_VECTORS; i++)
-        *(dv_there *)(void *)(to->lane + i * VECTOR_BYTES / 8) = sum.v[i];
 }
 
 #endif

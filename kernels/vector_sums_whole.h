@@ -4,7 +4,7 @@
 
 #include "kernels/vector_sums.h"
 
-/* Four elements in each 64 bits. */
+/* Four elements in each 64 bits: v[4i + k] has the i-th vector's k, k + 4, ... */
 static inline vs vs_add_16bit(vs sum, const uint8_t *p, enum trit_dtype dtype)
 {
     const lv mask = (lv){0} + sum_mask(dtype);

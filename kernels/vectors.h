@@ -136,13 +136,13 @@ static inline vu vu_union(vu acc, vu u, enum trit_dtype dtype)
     return acc;
 }
 
-/* The bits of a union's keys, in one vector. */
-static inline iv union_keys(vu acc, enum trit_dtype dtype)
+/* Of a union, the bits of its keys, in one vector. */
+static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
 {
     iv bits = acc.r[0];
     for (size_t i = 1; i < vectors_of(dtype); i++)
         bits |= acc.r[i];
-    return keys_of(bits, dtype);
+    *(iv_there *)(void *)to->lane = keys_of(bits, dtype);
 }
 
 /* ---- f64 --------------------------------------------------------------------------- */
@@ -177,6 +177,20 @@ static inline vd vd_load(const double *p)
     for (size_t i = 0; i < EXACT_VECTORS; i++)
         v.v[i] = dv_load(p + i * VECTOR_BYTES / 8);
     return v;
+}
+
+/* A sum of magnitudes: the lanes in whatever order and scale they are added in. */
+typedef vd vs;
+
+static inline vs vs_zero(void)
+{
+    return vd_zero();
+}
+
+static inline void vs_keep(struct partial *to, vs sum)
+{
+    for (size_t i = 0; i < EXACT_VECTORS; i++)
+        *(dv_there *)(void *)(to->lane + i * VECTOR_BYTES / 8) = sum.v[i];
 }
 
 /* The canonical tree while it adds whole vectors: +8 and on. */

@@ -115,8 +115,8 @@ def holds(tensor: Tensor, encoding: Encoding) -> bool:
 # ---- the record ---------------------------------------------------------------------------
 
 class Record(NamedTuple):
-    """How a file was made; group size 0: one for the tensor; `layers` maps names to dense dtype and shape (None: the file
-    says nothing)."""
+    """How a file was made; group size 0: one for the tensor; `layers` maps names to
+    dense dtype and shape (None: the file says nothing)."""
 
     encoding: Encoding = Encoding.DENSE
     group_size: int = GROUP_SIZE
