@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "finding.h"
+
 static const char *dtype_name(enum trit_dtype dtype)
 {
     switch (dtype) {
@@ -26,11 +28,7 @@ static const char *dtype_name(enum trit_dtype dtype)
 /* JSON has no infinities and no NaN. */
 static json_t *real(double value)
 {
-    if (isnan(value))
-        return json_string("nan");
-    if (isinf(value))
-        return json_string(value > 0 ? "inf" : "-inf");
-    return json_real(value);
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 /* Counts and steps stay below 2^63: the wire's limit for steps, memory's for counts. */
@@ -113,19 +111,19 @@ static bool put_verdict(json_t *o, const struct trit_report *r)
            put(o, "zero_fraction", real_where(r->elements > 0, zero_fraction)) &&
            put(o, "zero_groups", count(r->zero_groups)) &&
            put(o, "non_finite", count(r->non_finite)) &&
-           put(o, "scale_min", real((double)r->scale_min)) &&
-           put(o, "scale_mean", real(r->scale_mean)) &&
-           put(o, "scale_max", real((double)r->scale_max)) &&
+           put(o, "scale_min", real_where(r->has_scales, (double)r->scale_min)) &&
+           put(o, "scale_mean", real_where(r->has_scales, r->scale_mean)) &&
+           put(o, "scale_max", real_where(r->has_scales, (double)r->scale_max)) &&
            put(o, "scales_lossy_fp16", count(r->scales_lossy_fp16));
 }
 
 static bool put_comparisons(json_t *o, const struct trit_report *r)
 {
-    bool error = r->has_error, previous = r->has_previous;
+    bool previous = r->has_previous;
     bool mismatch = r->has_reference && r->reference_mismatches > 0;
-    return put(o, "mse", real_where(error, r->mse)) &&
-           put(o, "cosine", real_where(error, r->cosine)) &&
-           put(o, "sqnr_db", real_where(error, r->sqnr_db)) &&
+    return put(o, "mse", real_where(r->has_mse, r->mse)) &&
+           put(o, "cosine", real_where(r->has_cosine, r->cosine)) &&
+           put(o, "sqnr_db", real_where(r->has_sqnr_db, r->sqnr_db)) &&
            put(o, "previous_step", count_where(previous, r->previous_step)) &&
            put(o, "flips", count_where(previous, r->flips)) &&
            put(o, "flip_fraction", real_where(previous, r->flip_fraction)) &&
@@ -143,13 +141,54 @@ static bool put_origin(json_t *o, const struct trit_report *r)
            put(o, "version", json_string(r->version));
 }
 
+static bool put_text(json_t *o, const char *name, const char *text)
+{
+    return !text[0] || put(o, name, json_string(text));
+}
+
+static bool put_count(json_t *o, const char *name, bool present, uint64_t value)
+{
+    return !present || put(o, name, count(value));
+}
+
+json_t *finding_json(const struct trit_finding *f)
+{
+    json_t *o = json_object();
+
+    if (!o)
+        return NULL;
+    if (!put(o, "kind", json_string(finding_kind_name(f->kind))) ||
+        !put(o, "severity", json_string(severity_name(f->severity))) ||
+        !put_count(o, "index", f->has_index, f->index) ||
+        !put_count(o, "group", f->has_group, f->group) ||
+        !put_text(o, "expected", f->expected) || !put_text(o, "got", f->got) ||
+        !put_count(o, "count", f->has_count, f->count) || !put_text(o, "hint", f->hint)) {
+        json_decref(o);
+        return NULL;
+    }
+    return o;
+}
+
+static json_t *findings(const struct trit_report *report)
+{
+    json_t *array = json_array();
+
+    for (uint32_t i = 0; i < report->finding_count; i++)
+        if (json_array_append_new(array, finding_json(&report->findings[i])) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
 json_t *report_json(const struct trit_report *report)
 {
     json_t *object = json_object();
     if (object == NULL)
         return NULL;
     if (!put_identity(object, report) || !put_verdict(object, report) ||
-        !put_comparisons(object, report) || !put_origin(object, report)) {
+        !put_comparisons(object, report) || !put_origin(object, report) ||
+        !put(object, "findings", findings(report))) {
         json_decref(object);
         return NULL;
     }

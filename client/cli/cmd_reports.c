@@ -51,7 +51,7 @@ static void listing_row(struct grid *grid, const struct trit_report *report)
     time_cell(grid, report->time_unix_ns);
     share_cell(grid, report->zeros, report->elements);
     scale_cell(grid, report);
-    if (report->has_error)
+    if (report->has_sqnr_db)
         grid_cell(grid, "%.2f", report->sqnr_db);
     else
         grid_cell(grid, "-");

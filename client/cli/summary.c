@@ -47,7 +47,11 @@ void share_cell(struct grid *grid, uint64_t part, uint64_t whole)
 
 void scale_cell(struct grid *grid, const struct trit_report *report)
 {
-    grid_cell(grid, "%.4g .. %.4g", (double)report->scale_min, (double)report->scale_max);
+    if (report->has_scales)
+        grid_cell(grid, "%.4g .. %.4g", (double)report->scale_min,
+                  (double)report->scale_max);
+    else
+        grid_cell(grid, "-");
 }
 
 void summary_row(struct grid *grid, const char *layer, const char *shape,
@@ -61,7 +65,7 @@ void summary_row(struct grid *grid, const char *layer, const char *shape,
     share_cell(grid, report->zeros, report->elements);
     share_cell(grid, report->positives, report->elements);
     scale_cell(grid, report);
-    if (report->has_error)
+    if (report->has_sqnr_db)
         grid_cell(grid, "%.2f", report->sqnr_db);
     else
         grid_cell(grid, "-");

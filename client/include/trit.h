@@ -46,7 +46,15 @@ TRIT_API const char *trit_status_name(enum trit_status status);
 TRIT_API const char *trit_dtype_name(enum trit_dtype dtype);          /* "bf16" */
 TRIT_API const char *trit_encoding_name(enum trit_encoding encoding); /* "pq2_0" */
 TRIT_API size_t trit_dtype_bytes(enum trit_dtype dtype);              /* 0: none */
+TRIT_API const char *
+trit_finding_kind_name(enum trit_finding_kind kind);                  /* "scale_lost" */
+TRIT_API const char *trit_severity_name(enum trit_severity severity); /* "error" */
+TRIT_API const char *trit_verdict_name(enum trit_verdict verdict);    /* "pass" */
 TRIT_API const char *trit_version(void);
+
+/* What the report of one tensor comes to: fail where it is not ternary, has mismatches
+ * or a finding of severity error; else inconclusive where one is undecided; else pass. */
+TRIT_API enum trit_verdict trit_report_verdict(const struct trit_report *report);
 
 struct trit_connect_options {
     const char *address;        /* "host:port" or "unix:/path"; NULL: TRITD_ADDRESS,

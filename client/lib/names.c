@@ -2,6 +2,7 @@
 
 #include "base/status.h"
 #include "kernels/kernels.h"
+#include "proto/finding.h"
 
 const char *trit_status_name(enum trit_status status)
 {
@@ -21,6 +22,26 @@ const char *trit_encoding_name(enum trit_encoding encoding)
 size_t trit_dtype_bytes(enum trit_dtype dtype)
 {
     return dtype_bytes(dtype);
+}
+
+const char *trit_finding_kind_name(enum trit_finding_kind kind)
+{
+    return finding_kind_name(kind);
+}
+
+const char *trit_severity_name(enum trit_severity severity)
+{
+    return severity_name(severity);
+}
+
+const char *trit_verdict_name(enum trit_verdict verdict)
+{
+    return verdict_name(verdict);
+}
+
+enum trit_verdict trit_report_verdict(const struct trit_report *report)
+{
+    return report_verdict(report);
 }
 
 const char *trit_version(void)

@@ -140,7 +140,7 @@ int decode_health_check(const struct scan_part *root,
  * does: no tag, no length. Encoders write at most `capacity` bytes to `out` and return
  * how many, or 0 when they do not fit (REPLY_HEAD_BYTES_MAX always fits a head). The
  * bytes of the last field are the caller's to send; `data_bytes` is their count. */
-enum { REPLY_HEAD_BYTES_MAX = 2048, REPORT_BYTES_MAX = 1536 };
+enum { REPLY_HEAD_BYTES_MAX = 8192, REPORT_BYTES_MAX = 7168 };
 
 /* ProjectResponse up to the bytes of `data`. `scales` (scale_bytes of them, in
  * front of data) are the caller's to send too: they go between *scales_at and

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/finding.h"
+
 _Static_assert(trit_v1_ReportsGetResponse_size <= REPORT_BYTES_MAX, "a report fits");
 _Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "as on the wire");
 
@@ -23,6 +25,7 @@ static void put_measures(trit_v1_LayerReport *out, const struct trit_report *fro
     out->positives = from->positives;
     out->zero_groups = from->zero_groups;
     out->non_finite = from->non_finite;
+    out->has_scale_min = out->has_scale_mean = out->has_scale_max = from->has_scales;
     out->scale_min = from->scale_min;
     out->scale_mean = from->scale_mean;
     out->scale_max = from->scale_max;
@@ -30,9 +33,29 @@ static void put_measures(trit_v1_LayerReport *out, const struct trit_report *fro
     out->near_threshold_fraction = from->near_threshold_fraction;
 }
 
+static void put_finding(trit_v1_Finding *out, const struct trit_finding *from)
+{
+    out->kind.size = wire_text_put(out->kind.bytes, sizeof(out->kind.bytes),
+                                   finding_kind_name(from->kind));
+    out->severity.size = wire_text_put(out->severity.bytes, sizeof(out->severity.bytes),
+                                       severity_name(from->severity));
+    out->has_index = from->has_index;
+    out->index = from->index;
+    out->has_group = from->has_group;
+    out->group = from->group;
+    out->has_count = from->has_count;
+    out->count = from->count;
+    out->expected.size =
+        wire_text_put(out->expected.bytes, sizeof(out->expected.bytes), from->expected);
+    out->got.size = wire_text_put(out->got.bytes, sizeof(out->got.bytes), from->got);
+    out->hint.size = wire_text_put(out->hint.bytes, sizeof(out->hint.bytes), from->hint);
+}
+
 static void put_comparisons(trit_v1_LayerReport *out, const struct trit_report *from)
 {
-    out->has_mse = out->has_cosine = out->has_sqnr_db = from->has_error;
+    out->has_mse = from->has_mse;
+    out->has_cosine = from->has_cosine;
+    out->has_sqnr_db = from->has_sqnr_db;
     out->mse = from->mse;
     out->cosine = from->cosine;
     out->sqnr_db = from->sqnr_db;
@@ -55,6 +78,7 @@ static void put_comparisons(trit_v1_LayerReport *out, const struct trit_report *
 void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from)
 {
     assert(from->rank <= TRIT_RANK_MAX && from->sample_count <= TRIT_SAMPLES_MAX);
+    assert(from->finding_count <= TRIT_FINDINGS_MAX);
     *out = (trit_v1_LayerReport)trit_v1_LayerReport_init_zero;
     out->run.size = wire_text_put(out->run.bytes, sizeof out->run.bytes, from->run);
     out->layer.size =
@@ -75,6 +99,9 @@ void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from)
         wire_text_put(out->kernel.bytes, sizeof out->kernel.bytes, from->kernel);
     out->version.size =
         wire_text_put(out->version.bytes, sizeof out->version.bytes, from->version);
+    out->findings_count = (pb_size_t)from->finding_count;
+    for (uint32_t i = 0; i < from->finding_count; i++)
+        put_finding(&out->findings[i], &from->findings[i]);
 }
 
 static void get_measures(const trit_v1_LayerReport *from, struct trit_report *out)
@@ -90,21 +117,23 @@ static void get_measures(const trit_v1_LayerReport *from, struct trit_report *ou
     out->positives = from->positives;
     out->zero_groups = from->zero_groups;
     out->non_finite = from->non_finite;
-    out->scale_min = from->scale_min;
-    out->scale_mean = from->scale_mean;
-    out->scale_max = from->scale_max;
+    /* A report that an older daemon stored leaves out those that are 0. */
+    out->has_scales = from->has_scale_min || from->has_scale_mean || from->has_scale_max;
+    out->scale_min = from->has_scale_min ? from->scale_min : 0;
+    out->scale_mean = from->has_scale_mean ? from->scale_mean : 0;
+    out->scale_max = from->has_scale_max ? from->scale_max : 0;
     out->scales_lossy_fp16 = from->scales_lossy_fp16;
     out->near_threshold_fraction = from->near_threshold_fraction;
 }
 
 static void get_comparisons(const trit_v1_LayerReport *from, struct trit_report *out)
 {
-    out->has_error = from->has_mse && from->has_cosine && from->has_sqnr_db;
-    if (out->has_error) {
-        out->mse = from->mse;
-        out->cosine = from->cosine;
-        out->sqnr_db = from->sqnr_db;
-    }
+    out->has_mse = from->has_mse;
+    out->mse = from->has_mse ? from->mse : 0;
+    out->has_cosine = from->has_cosine;
+    out->cosine = from->has_cosine ? from->cosine : 0;
+    out->has_sqnr_db = from->has_sqnr_db;
+    out->sqnr_db = from->has_sqnr_db ? from->sqnr_db : 0;
     out->has_previous = from->has_previous_step;
     if (out->has_previous) {
         out->previous_step = from->previous_step;
@@ -136,6 +165,33 @@ static int check_counts(const trit_v1_LayerReport *from, char error[CODEC_ERROR_
     return 0;
 }
 
+static int get_finding(const trit_v1_Finding *from, struct trit_finding *out,
+                       char error[CODEC_ERROR_BYTES])
+{
+    char kind[sizeof(from->kind.bytes) + 1], severity[sizeof(from->severity.bytes) + 1];
+
+    if (wire_text("findings.kind", from->kind.bytes, from->kind.size,
+                  sizeof(from->kind.bytes), kind, error) < 0 ||
+        wire_text("findings.severity", from->severity.bytes, from->severity.size,
+                  sizeof(from->severity.bytes), severity, error) < 0 ||
+        wire_text("findings.expected", from->expected.bytes, from->expected.size,
+                  TRIT_FINDING_VALUE_BYTES_MAX, out->expected, error) < 0 ||
+        wire_text("findings.got", from->got.bytes, from->got.size,
+                  TRIT_FINDING_VALUE_BYTES_MAX, out->got, error) < 0 ||
+        wire_text("findings.hint", from->hint.bytes, from->hint.size,
+                  TRIT_FINDING_HINT_BYTES_MAX, out->hint, error) < 0)
+        return -1;
+    out->kind = finding_kind_by_name(kind);
+    out->severity = severity_by_name(severity);
+    out->has_index = from->has_index;
+    out->index = from->has_index ? from->index : 0;
+    out->has_group = from->has_group;
+    out->group = from->has_group ? from->group : 0;
+    out->has_count = from->has_count;
+    out->count = from->has_count ? from->count : 0;
+    return 0;
+}
+
 int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
                 char error[CODEC_ERROR_BYTES])
 {
@@ -161,6 +217,10 @@ int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
     get_measures(from, &report);
     get_comparisons(from, &report);
     memcpy(report.digest, from->digest.bytes, from->digest.size);
+    report.finding_count = from->findings_count;
+    for (uint32_t i = 0; i < from->findings_count; i++)
+        if (get_finding(&from->findings[i], &report.findings[i], error) < 0)
+            return -1;
     *out = report;
     return 0;
 }

@@ -136,6 +136,16 @@ const struct message message_reports_list = {trit_v1_ReportsListRequest_fields,
                                              names_reports_list};
 
 /* Only the daemon writes reports: those of their fields that have bounds. */
+static const struct field_name names_finding[] = {
+    {1, "kind", 31, NULL},
+    {2, "severity", 15, NULL},
+    {7, "expected", TRIT_FINDING_VALUE_BYTES_MAX, NULL},
+    {8, "got", TRIT_FINDING_VALUE_BYTES_MAX, NULL},
+    {10, "hint", TRIT_FINDING_HINT_BYTES_MAX, NULL},
+    {0},
+};
+static const struct message message_finding = {trit_v1_Finding_fields, names_finding};
+
 static const struct field_name names_report[] = {
     {1, "run", TRIT_NAME_BYTES_MAX, NULL},
     {2, "layer", TRIT_NAME_BYTES_MAX, NULL},
@@ -145,6 +155,7 @@ static const struct field_name names_report[] = {
     {31, "digest", TRIT_DIGEST_BYTES, NULL},
     {32, "kernel", 15, NULL},
     {33, "version", 31, NULL},
+    {36, "findings", TRIT_FINDINGS_MAX, &message_finding},
     {0},
 };
 const struct message message_report = {trit_v1_LayerReport_fields, names_report};

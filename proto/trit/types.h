@@ -9,11 +9,14 @@
 #include <stdint.h>
 
 enum {
-    TRIT_RANK_MAX = 8,             /* axes of a tensor */
-    TRIT_NAME_BYTES_MAX = 255,     /* run and layer names, without the NUL */
-    TRIT_SAMPLES_MAX = 8,          /* distinct normalized values a report keeps */
-    TRIT_DIGEST_BYTES = 32,        /* SHA-256 */
-    TRIT_MESSAGE_BYTES_MAX = 1023, /* error text, without the NUL */
+    TRIT_RANK_MAX = 8,                 /* axes of a tensor */
+    TRIT_NAME_BYTES_MAX = 255,         /* run and layer names, without the NUL */
+    TRIT_SAMPLES_MAX = 8,              /* distinct normalized values a report keeps */
+    TRIT_DIGEST_BYTES = 32,            /* SHA-256 */
+    TRIT_MESSAGE_BYTES_MAX = 1023,     /* error text, without the NUL */
+    TRIT_FINDINGS_MAX = 16,            /* kinds of findings that one report can hold */
+    TRIT_FINDING_VALUE_BYTES_MAX = 47, /* expected and got, without the NUL */
+    TRIT_FINDING_HINT_BYTES_MAX = 159, /* hint, without the NUL */
 };
 
 /* gRPC status codes, by their numbers. */
@@ -104,6 +107,75 @@ struct trit_layer_ref {
     uint64_t step;
 };
 
+/* How a verification ends. Exit codes of `trit`: 0, 1, 4. */
+enum trit_verdict {
+    TRIT_VERDICT_PASS = 0,
+    TRIT_VERDICT_FAIL = 1,         /* a finding of severity error */
+    TRIT_VERDICT_INCONCLUSIVE = 2, /* no error, but something could not be judged */
+};
+
+/* Greater is worse. */
+enum trit_severity {
+    TRIT_SEVERITY_NOTE = 0,
+    TRIT_SEVERITY_WARNING = 1,
+    TRIT_SEVERITY_UNDECIDED = 2,
+    TRIT_SEVERITY_ERROR = 3,
+};
+
+/* What a verification can find. Names: trit_finding_kind_name. The first block
+ * concerns one tensor and can stand in a report; the second concerns a file. */
+enum trit_finding_kind {
+    TRIT_FINDING_UNKNOWN = 0, /* a kind that this build does not know */
+    TRIT_FINDING_NOT_TERNARY,
+    TRIT_FINDING_NON_FINITE,
+    TRIT_FINDING_CODE_OUT_OF_RANGE,
+    TRIT_FINDING_SCALE_NON_FINITE,
+    TRIT_FINDING_SCALE_NEGATIVE,
+    TRIT_FINDING_SCALE_ZERO_UNDER_CODES,
+    TRIT_FINDING_SCALE_LOST,
+    TRIT_FINDING_SCALE_RECIPROCAL,
+    TRIT_FINDING_DEAD_LAYER,
+    TRIT_FINDING_CODES_DIFFER,
+    TRIT_FINDING_SCALES_DIFFER,
+    TRIT_FINDING_DEAD_GROUPS,
+    TRIT_FINDING_SCALE_SUBNORMAL,
+    TRIT_FINDING_BASE3_NON_CANONICAL,
+    TRIT_FINDING_SCALE_ROUNDED,
+    TRIT_FINDING_ROTATED_BASIS,
+    TRIT_FINDING_THRESHOLD_DIFFERS,
+    TRIT_FINDING_GRANULARITY_DIFFERS,
+    TRIT_FINDING_PARTIAL_GROUP_DIFFERS,
+    TRIT_FINDING_MISSING_LAYER,
+    TRIT_FINDING_RENAMED,
+    TRIT_FINDING_MISSING_TENSOR,
+    TRIT_FINDING_OTHER_TENSOR_DIFFERS,
+    TRIT_FINDING_TRUNCATED,
+    TRIT_FINDING_INDEX_DISAGREES,
+    TRIT_FINDING_DUPLICATE,
+    TRIT_FINDING_SHARD_CUTS_GROUP,
+    TRIT_FINDING_EXTRA_LAYER,
+    TRIT_FINDING_EXTRA_TENSOR,
+    TRIT_FINDING_FOREIGN_PACKING,
+    TRIT_FINDING_UNKNOWN_DTYPE,
+    TRIT_FINDING_KEPT_BY_RECORD,
+    TRIT_FINDING_NOTHING_EXAMINED,
+    TRIT_FINDING_NOT_IN_INDEX,
+    TRIT_FINDING_KINDS, /* how many there are */
+};
+
+/* One thing that a verification found about one tensor. */
+struct trit_finding {
+    enum trit_finding_kind kind;
+    enum trit_severity severity;
+    bool has_index, has_group, has_count;
+    uint64_t index; /* flat index of the first element concerned */
+    uint64_t group; /* flat index of the first group concerned */
+    uint64_t count; /* elements or groups concerned */
+    char expected[TRIT_FINDING_VALUE_BYTES_MAX + 1]; /* at the first; "" = absent */
+    char got[TRIT_FINDING_VALUE_BYTES_MAX + 1];      /* likewise */
+    char hint[TRIT_FINDING_HINT_BYTES_MAX + 1];      /* what to do */
+};
+
 /* Everything known about one verified or projected layer. The meaning and the
  * formula of each field stand in proto/trit/v1/report.proto. Self-contained:
  * copying the struct copies the report. */
@@ -126,13 +198,16 @@ struct trit_report {
     uint64_t negatives, zeros, positives;
     uint64_t zero_groups;
     uint64_t non_finite;
+    bool has_scales; /* some scale is finite; the next three are of those */
     float scale_min, scale_max;
     double scale_mean;
     uint64_t scales_lossy_fp16;
-    bool has_error; /* mse, cosine and sqnr_db were measured */
+    /* Against the latents. Absent without latents, and where either side holds a
+     * NaN or an infinity; cosine also where a norm is 0, sqnr_db where mse is 0. */
+    bool has_mse, has_cosine, has_sqnr_db;
     double mse;
-    double cosine;
-    double sqnr_db;    /* +infinity where the error is exactly 0 */
+    double cosine; /* -1 to 1 */
+    double sqnr_db;
     bool has_previous; /* an earlier step was there to compare with */
     uint64_t previous_step;
     uint64_t flips;
@@ -145,6 +220,8 @@ struct trit_report {
     bool has_reference;            /* a reference was given: the next two count */
     uint64_t reference_mismatches; /* elements unlike the reference's projection */
     uint64_t first_mismatch;       /* flat index; meaningful where mismatches > 0 */
+    uint32_t finding_count;
+    struct trit_finding findings[TRIT_FINDINGS_MAX]; /* the worst first */
 };
 
 #endif

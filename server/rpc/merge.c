@@ -145,11 +145,16 @@ static void measure_error(const struct merge *merge, struct trit_report *report)
     const struct group_sums *sums = &merge->sums;
     double lengths = sqrt(sums->energy) * sqrt(sums->norm);
 
-    report->has_error = true;
+    if (!isfinite(sums->energy) || !isfinite(sums->error))
+        return;
+    report->has_mse = true;
     report->mse = sums->error / (double)merge->elements;
-    report->cosine = lengths > 0 ? sums->dot / lengths : 0;
-    report->sqnr_db =
-        sums->error > 0 ? 10 * log10(sums->energy / sums->error) : (double)INFINITY;
+    report->has_cosine = lengths > 0 && isfinite(sums->dot / lengths);
+    if (report->has_cosine)
+        report->cosine = fmax(-1, fmin(1, sums->dot / lengths));
+    report->has_sqnr_db = sums->error > 0 && sums->energy > 0;
+    if (report->has_sqnr_db)
+        report->sqnr_db = 10 * log10(sums->energy / sums->error);
 }
 
 void merge_report(struct merge *merge, const struct task *task,
@@ -176,6 +181,7 @@ void merge_report(struct merge *merge, const struct task *task,
     report->positives = counts->positives;
     report->zero_groups = counts->zero_groups;
     report->non_finite = counts->non_finite;
+    report->has_scales = true;
     report->scale_min = merge->scale_min;
     report->scale_max = merge->scale_max;
     report->scale_mean = merge->scale_sum / (double)plan->groups;

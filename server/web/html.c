@@ -177,11 +177,13 @@ void html_layers_row(struct text *text, const struct trit_report *report)
     text_put(text, "</td><td class=\"num\">");
     zero_share(text, report);
     text_put(text, "</td><td class=\"num\">");
-    html_real(text, (double)report->scale_min);
-    text_put(text, " \xe2\x80\x93 ");
-    html_real(text, (double)report->scale_max);
+    if (report->has_scales) {
+        html_real(text, (double)report->scale_min);
+        text_put(text, " \xe2\x80\x93 ");
+        html_real(text, (double)report->scale_max);
+    }
     text_put(text, "</td><td class=\"num\">");
-    if (report->has_error)
+    if (report->has_sqnr_db)
         html_real(text, report->sqnr_db);
     text_put(text, "</td><td class=\"num\">");
     html_flips(text, report);

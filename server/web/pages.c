@@ -201,15 +201,18 @@ static void facts(struct text *text, const struct trit_report *report)
     fact_count(text, "Non-finite", report->non_finite);
     fact_percent(text, "Valid", report->fraction_valid);
     fact_real(text, "Largest rounding error", report->max_round_error);
-    fact_real(text, "Scale, smallest", (double)report->scale_min);
-    fact_real(text, "Scale, mean", report->scale_mean);
-    fact_real(text, "Scale, largest", (double)report->scale_max);
-    fact_count(text, "Scales lossy in f16", report->scales_lossy_fp16);
-    if (report->has_error) {
-        fact_real(text, "SQNR dB", report->sqnr_db);
-        fact_real(text, "Mean squared error", report->mse);
-        fact_real(text, "Cosine similarity", report->cosine);
+    if (report->has_scales) {
+        fact_real(text, "Scale, smallest", (double)report->scale_min);
+        fact_real(text, "Scale, mean", report->scale_mean);
+        fact_real(text, "Scale, largest", (double)report->scale_max);
     }
+    fact_count(text, "Scales lossy in f16", report->scales_lossy_fp16);
+    if (report->has_sqnr_db)
+        fact_real(text, "SQNR dB", report->sqnr_db);
+    if (report->has_mse)
+        fact_real(text, "Mean squared error", report->mse);
+    if (report->has_cosine)
+        fact_real(text, "Cosine similarity", report->cosine);
     fact_percent(text, "Near the threshold", report->near_threshold_fraction);
     if (report->has_reference)
         fact_count(text, "Unlike the reference", report->reference_mismatches);
@@ -265,9 +268,10 @@ static void history_row(struct text *text, const struct trit_report *report)
     text_put(text, "</td><td>");
     html_bar(text, report);
     text_put(text, "</td><td class=\"num\">");
-    html_real(text, report->scale_mean);
+    if (report->has_scales)
+        html_real(text, report->scale_mean);
     text_put(text, "</td><td class=\"num\">");
-    if (report->has_error)
+    if (report->has_sqnr_db)
         html_real(text, report->sqnr_db);
     text_put(text, "</td><td class=\"num\">");
     html_flips(text, report);

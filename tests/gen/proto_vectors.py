@@ -68,7 +68,10 @@ def a_report(**more):
         sqnr_db=float("inf"), previous_step=0, flips=9, flip_fraction=0.03,
         transitions=[1, 2, 3, 4, 5, 6, 7, 8, 1 << 33], near_threshold_fraction=0.0625,
         digest=bytes(range(32)), kernel="avx512", version="0.1.0",
-        reference_mismatches=2, first_mismatch=0, **more)
+        reference_mismatches=2, first_mismatch=0,
+        findings=[report.Finding(kind="not_ternary", severity="error", index=1 << 35, count=7,
+                                 expected="-1, 0 or 1", got="0.5", hint="project it again"),
+                  report.Finding(kind="dead_groups", severity="warning", group=0)], **more)
 
 
 def project_start():

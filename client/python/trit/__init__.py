@@ -20,14 +20,14 @@ from .client import Client
 from .errors import *  # noqa: F401,F403
 from .errors import __all__ as _errors
 from .layers import Gradients, HeldLayer, LayerSpec, Product
-from .reports import Report
+from .reports import Finding, Report
 from .types import (Activations, DType, Encoding, LayerKind, LayerPart, LayerRef,
                     PartialGroup, Projection, ReportDetail, VerifyMode)
 
 # Stubs made of proto/ are in the package trit.v1, wherever they lie on the path.
 __path__ = extend_path(__path__, __name__)
 
-__all__ = ["Activations", "Client", "DType", "Encoding", "Gradients", "HeldLayer", "LayerKind",
+__all__ = ["Activations", "Client", "DType", "Encoding", "Finding", "Gradients", "HeldLayer", "LayerKind",
            "LayerPart", "LayerRef", "LayerSpec", "PartialGroup", "Product", "Projection",
            "Report", "ReportDetail", "VerifyMode", "__version__",
            *(name for name in _errors if name != "error_of")]

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any, Dict, List, Optional, Tuple
 
 from ._call import Call, text, unsigned
@@ -12,12 +11,46 @@ from ._visit import Visit, on_report
 
 
 @dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that a verification found. Fields that do not apply are None.
+
+    kind      "not_ternary", "scale_lost", ...; see proto/README.md
+    severity  "error" (the verdict is fail), "undecided" (inconclusive), "warning", "note"
+    layer, tensor  names, of findings about a file; None in a report of one layer
+    index     flat index of the first element concerned
+    group     flat index of the first group concerned
+    expected, got  values at the first element or group
+    count     elements or groups concerned
+    hint      what to do
+    """
+
+    kind: str
+    severity: str
+    layer: Optional[str] = None
+    tensor: Optional[str] = None
+    index: Optional[int] = None
+    group: Optional[int] = None
+    expected: Optional[str] = None
+    got: Optional[str] = None
+    count: Optional[int] = None
+    hint: Optional[str] = None
+
+    def to_dict(self) -> Dict[str, Any]:
+        """The fields that apply."""
+        return {name: value for name, value in dataclasses.asdict(self).items()
+                if value is not None}
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """The fields carry the names, units and meanings of proto/trit/v1/report.proto.
 
     `mse`, `cosine`, `sqnr_db` are None where no latents were there to compare
-    with; `previous_step` is None where no earlier step was, and flips count
-    nothing then. `transitions[3*f + t]` counts weights that went from f to t,
+    with, and where they say nothing (`cosine` of all zeros, `sqnr_db` without an
+    error, all three where a NaN or infinity stands on either side); the scales are
+    None where none is finite; `previous_step` is None where no earlier step was, and flips count
+    nothing then. `findings` are the worst first; `verdict` is "pass", "fail" or
+    "inconclusive". `transitions[3*f + t]` counts weights that went from f to t,
     both 0, 1, 2 for -1, 0, +1.
     """
 
@@ -39,9 +72,9 @@ class Report:
     positives: int
     zero_groups: int
     non_finite: int
-    scale_min: float
-    scale_mean: float
-    scale_max: float
+    scale_min: Optional[float]
+    scale_mean: Optional[float]
+    scale_max: Optional[float]
     scales_lossy_fp16: int
     mse: Optional[float]
     cosine: Optional[float]
@@ -56,17 +89,18 @@ class Report:
     version: str
     reference_mismatches: Optional[int]
     first_mismatch: Optional[int]
+    findings: Tuple[Finding, ...] = ()
+    verdict: str = "pass"
 
     @property
     def zero_fraction(self) -> float:
         return self.zeros / self.elements if self.elements else 0.0
 
     def to_dict(self) -> Dict[str, Any]:
-        """As JSON has it: an infinite sqnr_db is None, for JSON knows no infinity."""
+        """The fields as JSON has them."""
         fields = dataclasses.asdict(self)
         fields["zero_fraction"] = self.zero_fraction
-        if self.sqnr_db is not None and math.isinf(self.sqnr_db):
-            fields["sqnr_db"] = None
+        fields["findings"] = [finding.to_dict() for finding in self.findings]
         return fields
 
 
@@ -76,27 +110,45 @@ def _text(chars) -> str:
 
 _SAME = ("step", "time_unix_ns", "group_size", "groups", "elements", "is_ternary",
          "fraction_valid", "max_round_error", "negatives", "zeros", "positives",
-         "zero_groups", "non_finite", "scale_min", "scale_mean", "scale_max",
+         "zero_groups", "non_finite",
          "scales_lossy_fp16", "flips", "flip_fraction", "near_threshold_fraction")
 
 
+def _finding_of(c) -> Finding:
+    return Finding(
+        kind=_text(lib.trit_finding_kind_name(c.kind)),
+        severity=_text(lib.trit_severity_name(c.severity)),
+        index=c.index if c.has_index else None,
+        group=c.group if c.has_group else None,
+        expected=_text(c.expected) or None,
+        got=_text(c.got) or None,
+        count=c.count if c.has_count else None,
+        hint=_text(c.hint) or None)
+
+
 def report_of(c) -> Report:
-    """A `struct trit_report` as a Report."""
-    measured = bool(c.has_error)
+    """A `struct trit_report`, or a pointer to one, as a Report."""
+    if ffi.typeof(c).kind == "pointer":
+        c = c[0]
     compared = bool(c.has_reference)
     return Report(
         run=_text(c.run), layer=_text(c.layer),
         dtype=_text(lib.trit_dtype_name(c.dtype)),
         shape=tuple(c.shape[axis] for axis in range(c.rank)),
         sample_values=tuple(c.sample_values[i] for i in range(c.sample_count)),
-        mse=c.mse if measured else None,
-        cosine=c.cosine if measured else None,
-        sqnr_db=c.sqnr_db if measured else None,
+        mse=c.mse if c.has_mse else None,
+        cosine=c.cosine if c.has_cosine else None,
+        sqnr_db=c.sqnr_db if c.has_sqnr_db else None,
+        scale_min=c.scale_min if c.has_scales else None,
+        scale_mean=c.scale_mean if c.has_scales else None,
+        scale_max=c.scale_max if c.has_scales else None,
         previous_step=c.previous_step if c.has_previous else None,
         transitions=tuple(c.transitions),
         digest=bytes(c.digest).hex(), kernel=_text(c.kernel), version=_text(c.version),
         reference_mismatches=c.reference_mismatches if compared else None,
         first_mismatch=c.first_mismatch if compared and c.reference_mismatches else None,
+        findings=tuple(_finding_of(c.findings[i]) for i in range(c.finding_count)),
+        verdict=_text(lib.trit_verdict_name(lib.trit_report_verdict(ffi.addressof(c)))),
         **{name: getattr(c, name) for name in _SAME})
 
 

@@ -51,11 +51,14 @@ static inline struct trit_report sample_report(void)
         .positives = 50,
         .zero_groups = 3,
         .non_finite = 1,
+        .has_scales = true,
         .scale_min = 0.125f,
         .scale_max = 2.5f,
         .scale_mean = 0.3,
         .scales_lossy_fp16 = 17,
-        .has_error = true,
+        .has_mse = true,
+        .has_cosine = true,
+        .has_sqnr_db = true,
         .mse = 0,
         .cosine = -0.0,
         .sqnr_db = INFINITY,
@@ -70,6 +73,19 @@ static inline struct trit_report sample_report(void)
         .has_reference = true,
         .reference_mismatches = 2,
         .first_mismatch = 0,
+        .finding_count = 2,
+        .findings = {{.kind = TRIT_FINDING_NOT_TERNARY,
+                      .severity = TRIT_SEVERITY_ERROR,
+                      .has_index = true,
+                      .index = UINT64_C(1) << 35,
+                      .has_count = true,
+                      .count = 7,
+                      .expected = "-1, 0 or 1",
+                      .got = "0.5",
+                      .hint = "project it again"},
+                     {.kind = TRIT_FINDING_DEAD_GROUPS,
+                      .severity = TRIT_SEVERITY_WARNING,
+                      .has_group = true}},
     };
     for (size_t i = 0; i < TRIT_DIGEST_BYTES; i++)
         report.digest[i] = (uint8_t)i;
@@ -98,6 +114,22 @@ static inline void check_double(double a, double b)
     CHECK_MEM(&a, &b, sizeof a);
 }
 
+static inline void check_finding(const struct trit_finding *a,
+                                 const struct trit_finding *b)
+{
+    CHECK_EQ(a->kind, b->kind);
+    CHECK_EQ(a->severity, b->severity);
+    CHECK_EQ(a->has_index, b->has_index);
+    CHECK_EQ(a->index, b->index);
+    CHECK_EQ(a->has_group, b->has_group);
+    CHECK_EQ(a->group, b->group);
+    CHECK_EQ(a->has_count, b->has_count);
+    CHECK_EQ(a->count, b->count);
+    CHECK_STR(a->expected, b->expected);
+    CHECK_STR(a->got, b->got);
+    CHECK_STR(a->hint, b->hint);
+}
+
 static inline void check_report(const struct trit_report *a, const struct trit_report *b)
 {
     CHECK_STR(a->run, b->run);
@@ -120,11 +152,14 @@ static inline void check_report(const struct trit_report *a, const struct trit_r
     CHECK_EQ(a->positives, b->positives);
     CHECK_EQ(a->zero_groups, b->zero_groups);
     CHECK_EQ(a->non_finite, b->non_finite);
+    CHECK_EQ(a->has_scales, b->has_scales);
     CHECK_MEM(&a->scale_min, &b->scale_min, sizeof a->scale_min);
     CHECK_MEM(&a->scale_max, &b->scale_max, sizeof a->scale_max);
     check_double(a->scale_mean, b->scale_mean);
     CHECK_EQ(a->scales_lossy_fp16, b->scales_lossy_fp16);
-    CHECK_EQ(a->has_error, b->has_error);
+    CHECK_EQ(a->has_mse, b->has_mse);
+    CHECK_EQ(a->has_cosine, b->has_cosine);
+    CHECK_EQ(a->has_sqnr_db, b->has_sqnr_db);
     check_double(a->mse, b->mse);
     check_double(a->cosine, b->cosine);
     check_double(a->sqnr_db, b->sqnr_db);
@@ -140,13 +175,16 @@ static inline void check_report(const struct trit_report *a, const struct trit_r
     CHECK_EQ(a->has_reference, b->has_reference);
     CHECK_EQ(a->reference_mismatches, b->reference_mismatches);
     CHECK_EQ(a->first_mismatch, b->first_mismatch);
+    CHECK_EQ(a->finding_count, b->finding_count);
+    for (uint32_t i = 0; i < a->finding_count; i++)
+        check_finding(&a->findings[i], &b->findings[i]);
 }
 
 /* ---- a message put together: heads from the encoders, bytes from elsewhere --------- */
 
 struct assembled {
     size_t count;
-    uint8_t bytes[8192];
+    uint8_t bytes[16384];
 };
 
 static inline void assemble(struct assembled *message, const void *bytes, size_t count)

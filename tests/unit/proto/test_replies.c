@@ -213,6 +213,23 @@ static void some_name(uint64_t *seed, char *out, size_t bytes_max)
     out[length] = '\0';
 }
 
+static void some_finding(uint64_t *seed, struct trit_finding *out)
+{
+    *out = (struct trit_finding){
+        .kind = (enum trit_finding_kind)(check_random(seed) % TRIT_FINDING_KINDS),
+        .severity = (enum trit_severity)(check_random(seed) % 4),
+        .has_index = check_random(seed) & 1,
+        .has_group = check_random(seed) & 1,
+        .has_count = check_random(seed) & 1,
+    };
+    out->index = out->has_index ? some(seed) : 0;
+    out->group = out->has_group ? some(seed) : 0;
+    out->count = out->has_count ? some(seed) : 0;
+    some_name(seed, out->expected, TRIT_FINDING_VALUE_BYTES_MAX);
+    some_name(seed, out->got, TRIT_FINDING_VALUE_BYTES_MAX);
+    some_name(seed, out->hint, TRIT_FINDING_HINT_BYTES_MAX);
+}
+
 static void some_report(uint64_t *seed, struct trit_report *out)
 {
     *out = (struct trit_report){
@@ -248,11 +265,17 @@ static void some_report(uint64_t *seed, struct trit_report *out)
         out->sample_values[i] = (float)some_double(seed);
     for (size_t i = 0; i < TRIT_DIGEST_BYTES; i++)
         out->digest[i] = (uint8_t)check_random(seed);
-    if ((out->has_error = check_random(seed) & 1)) {
+    if ((out->has_mse = check_random(seed) & 1))
         out->mse = some_double(seed);
+    if ((out->has_cosine = check_random(seed) & 1))
         out->cosine = some_double(seed);
+    if ((out->has_sqnr_db = check_random(seed) & 1))
         out->sqnr_db = some_double(seed);
-    }
+    if (!(out->has_scales = check_random(seed) & 1))
+        out->scale_min = out->scale_max = 0, out->scale_mean = 0;
+    out->finding_count = (uint32_t)(check_random(seed) % (TRIT_FINDINGS_MAX + 1));
+    for (uint32_t i = 0; i < out->finding_count; i++)
+        some_finding(seed, &out->findings[i]);
     if ((out->has_previous = check_random(seed) & 1)) {
         out->previous_step = some(seed);
         out->flips = some(seed);
@@ -284,6 +307,18 @@ static void any_report(void)
     }
 }
 
+static void longest_finding(struct trit_finding *finding)
+{
+    memset(finding, 'x', sizeof(*finding));
+    finding->kind = TRIT_FINDING_SCALE_ZERO_UNDER_CODES;
+    finding->severity = TRIT_SEVERITY_UNDECIDED;
+    finding->has_index = finding->has_group = finding->has_count = true;
+    finding->index = finding->group = finding->count = UINT64_MAX;
+    finding->expected[TRIT_FINDING_VALUE_BYTES_MAX] = '\0';
+    finding->got[TRIT_FINDING_VALUE_BYTES_MAX] = '\0';
+    finding->hint[TRIT_FINDING_HINT_BYTES_MAX] = '\0';
+}
+
 static void longest_report(void)
 {
     struct trit_report report;
@@ -295,8 +330,11 @@ static void longest_report(void)
     memset(report.version, 'v', 31);
     report.rank = TRIT_RANK_MAX;
     report.sample_count = TRIT_SAMPLES_MAX;
-    report.is_ternary = report.has_error = report.has_previous = report.has_reference =
-        true;
+    report.is_ternary = report.has_previous = report.has_reference = true;
+    report.has_mse = report.has_cosine = report.has_sqnr_db = report.has_scales = true;
+    report.finding_count = TRIT_FINDINGS_MAX;
+    for (uint32_t i = 0; i < TRIT_FINDINGS_MAX; i++)
+        longest_finding(&report.findings[i]);
     struct trit_report back;
     uint8_t bytes[REPLY_HEAD_BYTES_MAX];
     size_t count = encode_report_entry(&report, bytes, REPORT_BYTES_MAX);

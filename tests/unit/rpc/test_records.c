@@ -191,7 +191,7 @@ static void against_reference(void)
     request = ask_verify(&plain, &tensor, weights, &tensor, dense, sizeof(weights));
     ask(service, &exchange, verify_path, &request, 777);
     CHECK(verified(&exchange, &report) == 0);
-    CHECK(report.is_ternary && report.has_reference && report.has_error);
+    CHECK(report.is_ternary && report.has_reference && report.has_mse);
     CHECK_EQ(report.reference_mismatches, 0);
     CHECK(report.mse > 0 && report.cosine > 0.5);
     exchange_free(&exchange);

@@ -1,0 +1,100 @@
+#include "proto/finding.h"
+
+#include <string.h>
+
+#include "tests/lib/check.h"
+
+/* Every kind has a name of its own, and the name leads back to it. */
+static void names(void)
+{
+    for (int kind = 1; kind < TRIT_FINDING_KINDS; kind++) {
+        const char *name = finding_kind_name((enum trit_finding_kind)kind);
+
+        CHECK(strcmp(name, "unknown") != 0);
+        CHECK(strlen(name) < 32);
+        CHECK_EQ(finding_kind_by_name(name), kind);
+    }
+    CHECK_EQ(finding_kind_by_name("no_such_kind"), TRIT_FINDING_UNKNOWN);
+    CHECK_STR(finding_kind_name((enum trit_finding_kind)1000), "unknown");
+}
+
+/* A kind or severity that this build does not know is an error, never a pass. */
+static void unknown(void)
+{
+    CHECK_EQ(finding_severity(TRIT_FINDING_UNKNOWN), TRIT_SEVERITY_ERROR);
+    CHECK_EQ(finding_severity((enum trit_finding_kind)1000), TRIT_SEVERITY_ERROR);
+    CHECK_EQ(severity_by_name("fatal"), TRIT_SEVERITY_ERROR);
+    CHECK_EQ(verdict_of((enum trit_severity)9), TRIT_VERDICT_FAIL);
+}
+
+/* The worst finding decides the verdict. */
+static void verdicts(void)
+{
+    struct trit_report report = {.is_ternary = true};
+
+    CHECK_EQ(report_verdict(&report), TRIT_VERDICT_PASS);
+    report_find(&report, TRIT_FINDING_SCALE_ROUNDED);
+    report_find(&report, TRIT_FINDING_DEAD_GROUPS);
+    CHECK_EQ(report_verdict(&report), TRIT_VERDICT_PASS);
+    report_find(&report, TRIT_FINDING_FOREIGN_PACKING);
+    CHECK_EQ(report_verdict(&report), TRIT_VERDICT_INCONCLUSIVE);
+    report_find(&report, TRIT_FINDING_DEAD_LAYER);
+    CHECK_EQ(report_verdict(&report), TRIT_VERDICT_FAIL);
+}
+
+/* A report without findings fails where its figures say so. */
+static void figures(void)
+{
+    struct trit_report report = {.is_ternary = false};
+
+    CHECK_EQ(report_verdict(&report), TRIT_VERDICT_FAIL);
+    report = (struct trit_report){.is_ternary = true, .non_finite = 1};
+    CHECK_EQ(report_verdict(&report), TRIT_VERDICT_FAIL);
+    report = (struct trit_report){
+        .is_ternary = true, .has_reference = true, .reference_mismatches = 1};
+    CHECK_EQ(report_verdict(&report), TRIT_VERDICT_FAIL);
+}
+
+/* Findings stand in order of severity, those of one severity as they were found. */
+static void order(void)
+{
+    static const enum trit_finding_kind expected[] = {
+        TRIT_FINDING_NOT_TERNARY, TRIT_FINDING_DEAD_LAYER, TRIT_FINDING_DEAD_GROUPS,
+        TRIT_FINDING_SCALE_SUBNORMAL, TRIT_FINDING_SCALE_ROUNDED};
+    struct trit_report report = {0};
+
+    report_find(&report, TRIT_FINDING_DEAD_GROUPS);
+    report_find(&report, TRIT_FINDING_NOT_TERNARY);
+    report_find(&report, TRIT_FINDING_SCALE_ROUNDED);
+    report_find(&report, TRIT_FINDING_SCALE_SUBNORMAL);
+    report_find(&report, TRIT_FINDING_DEAD_LAYER);
+    CHECK_EQ(report.finding_count, 5);
+    for (size_t i = 0; i < 5; i++)
+        CHECK_EQ(report.findings[i].kind, expected[i]);
+    CHECK(report_finding(&report, TRIT_FINDING_DEAD_GROUPS) == &report.findings[2]);
+    CHECK(report_finding(&report, TRIT_FINDING_SCALE_LOST) == NULL);
+}
+
+/* A report holds TRIT_FINDINGS_MAX findings and no more. */
+static void full(void)
+{
+    struct trit_report report = {0};
+
+    for (int i = 0; i < TRIT_FINDINGS_MAX; i++)
+        CHECK(report_find(&report, TRIT_FINDING_NOT_TERNARY) != NULL);
+    CHECK(report_find(&report, TRIT_FINDING_NOT_TERNARY) == NULL);
+    CHECK_EQ(report.finding_count, TRIT_FINDINGS_MAX);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"every kind has a name that leads back to it", names},
+        {"what this build does not know is an error", unknown},
+        {"the worst finding decides the verdict", verdicts},
+        {"figures decide where there are no findings", figures},
+        {"findings stand in order of severity", order},
+        {"a report holds no more findings than its bound", full},
+    };
+    return CHECK_RUN(cases, argc, argv);
+}
