@@ -26,7 +26,7 @@ FENCES = {
     r"microhttpd\.h": r"server/web/",
     r"pb(_\w+)?\.h|.*\.pb\.h": r"proto/codec/",
     r"gnutls/.*": r"server/rpc/",
-    r"jansson\.h": r"server/(files|web|rpc)/|client/|proto/",
+    r"jansson\.h": r"server/(files|web|rpc)/|checkpoint/|client/|proto/",
     r"\w*mmintrin\.h|arm_neon\.h|cpuid\.h|simde/.*": r"kernels/(linear_)?(cpu|avx2|avx512|neon|x86)\w*\.[ch]",
 }
 TESTED = r"tests/"  # tests may look behind every fence
@@ -39,7 +39,7 @@ LONG_LINES = 60
 
 
 def sources():
-    for top in ("kernels", "proto", "server", "client", "tests"):
+    for top in ("kernels", "proto", "server", "checkpoint", "client", "tests"):
         for path in sorted(pathlib.Path(top).rglob("*.[ch]")):
             yield path
 

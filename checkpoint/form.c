@@ -1,0 +1,173 @@
+#include "checkpoint/form.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/checked.h"
+#include "base/limits.h"
+#include "kernels/interleave.h"
+#include "kernels/kernels.h"
+
+struct matrix matrix_of(uint32_t rank, const uint64_t *shape)
+{
+    struct matrix matrix = {.rows = shape[0], .columns = 1};
+
+    for (uint32_t i = 1; i < rank; i++)
+        matrix.columns *= shape[i];
+    return matrix;
+}
+
+uint32_t group_size_default(enum trit_encoding encoding)
+{
+    const struct encoding_layout *layout = encoding_layout(encoding);
+
+    return layout && layout->scales == SCALES_TENSOR ? 0 : GROUP_SIZE_DEFAULT;
+}
+
+int terms_check(const struct layer_terms *terms, struct failure *failure)
+{
+    if (terms->group_size != 0 && group_size_default(terms->encoding) == 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
+                    "%s has one scale for the whole tensor, not one for each %u weights",
+                    encoding_name(terms->encoding), terms->group_size);
+    return 0;
+}
+
+bool encoding_keeps_embeddings(enum trit_encoding encoding)
+{
+    return encoding == TRIT_ENCODING_HF_BITNET;
+}
+
+void scales_name(enum trit_encoding encoding, const char *layer,
+                 char name[SCALES_NAME_BYTES])
+{
+    snprintf(name, SCALES_NAME_BYTES, "%s%s", layer,
+             encoding == TRIT_ENCODING_HF_BITNET ? "_scale" : ".scales");
+}
+
+/* Scales beside the data, a row of them for each row of the matrix. */
+static void scales_form(const struct matrix *matrix, uint32_t group_size,
+                        enum trit_dtype dtype, struct tensor_entry *scales)
+{
+    *scales = (struct tensor_entry){
+        .type = element_type_of(dtype),
+        .rank = 2,
+        .shape = {matrix->rows, div_up(matrix->columns, group_size)},
+    };
+}
+
+/* [rows, bytes a row] */
+static int packed_form(enum trit_encoding encoding, const struct matrix *matrix,
+                       const struct encoding_layout *layout, struct tensor_entry *data,
+                       struct failure *failure)
+{
+    uint64_t row_bytes;
+
+    if (matrix->columns % layout->block_elements != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
+                    "%s holds rows of a multiple of %u weights, these have %" PRIu64,
+                    encoding_name(encoding), layout->block_elements, matrix->columns);
+    if (mul_overflows(matrix->columns / layout->block_elements, layout->block_bytes,
+                      &row_bytes))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "shape", "its rows are too long");
+    *data = (struct tensor_entry){
+        .type = element_type_of(TRIT_U8), .rank = 2, .shape = {matrix->rows, row_bytes}};
+    return 0;
+}
+
+/* [rows / 4, columns], as transformers has a weight, and its weight_scale [1]. */
+static int bitnet_form(const struct matrix *matrix, struct encoded_form *form,
+                       struct failure *failure)
+{
+    if (matrix->rows % INTERLEAVED != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
+                    "hf_bitnet holds a multiple of %d rows, these are %" PRIu64,
+                    INTERLEAVED, matrix->rows);
+    form->data =
+        (struct tensor_entry){.type = element_type_of(TRIT_U8),
+                              .rank = 2,
+                              .shape = {matrix->rows / INTERLEAVED, matrix->columns}};
+    form->scales =
+        (struct tensor_entry){.type = element_type_of(TRIT_F32), .rank = 1, .shape = {1}};
+    return 0;
+}
+
+int encoded_form(const struct layer_terms *terms, const struct tensor_entry *source,
+                 struct encoded_form *form, struct failure *failure)
+{
+    const struct encoding_layout *layout = encoding_layout(terms->encoding);
+    struct matrix matrix = matrix_of(source->rank, source->shape);
+
+    *form = (struct encoded_form){.data = *source};
+    if (terms_check(terms, failure) < 0)
+        return -1;
+    switch (terms->encoding) {
+    case TRIT_ENCODING_DENSE:
+        return 0;
+    case TRIT_ENCODING_INT8:
+        form->data.type = element_type_of(TRIT_I8);
+        scales_form(&matrix, terms->group_size ? terms->group_size : GROUP_SIZE_DEFAULT,
+                    TRIT_F32, &form->scales);
+        return 0;
+    case TRIT_ENCODING_PQ2_0:
+    case TRIT_ENCODING_Q2_0:
+    case TRIT_ENCODING_PTQ1_0:
+    case TRIT_ENCODING_TQ1_0:
+    case TRIT_ENCODING_TQ2_0:
+        if (layout && layout->block_bytes)
+            return packed_form(terms->encoding, &matrix, layout, &form->data, failure);
+        break;
+    case TRIT_ENCODING_HF_BITNET:
+        return bitnet_form(&matrix, form, failure);
+    case TRIT_ENCODING_MLX_2BIT:
+    case TRIT_ENCODING_I2_S:
+        break;
+    }
+    return fail(failure, TRIT_UNIMPLEMENTED, "encoding",
+                "%s has no form in a safetensors file yet",
+                encoding_name(terms->encoding));
+}
+
+bool type_holds(const struct element_type *type, enum trit_encoding encoding)
+{
+    enum trit_dtype dtype = type->dtype;
+
+    if (encoding == TRIT_ENCODING_DENSE)
+        return dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16;
+    return dtype == (encoding == TRIT_ENCODING_INT8 ? TRIT_I8 : TRIT_U8);
+}
+
+int dense_form(enum trit_encoding encoding, const struct tensor_entry *entry,
+               struct tensor_entry *dense, struct failure *failure)
+{
+    const struct encoding_layout *layout = encoding_layout(encoding);
+    uint64_t elements;
+
+    *dense = *entry;
+    if (encoding == TRIT_ENCODING_DENSE)
+        return 0;
+    dense->type = element_type_of(TRIT_F32);
+    if (layout && layout->interleaved && entry->rank == 2)
+        dense->shape[0] *= INTERLEAVED; /* bytes that a file has: no overflow */
+    else if (layout && layout->block_bytes && !layout->interleaved && entry->rank == 2 &&
+             encoding != TRIT_ENCODING_INT8 && entry->shape[1] % layout->block_bytes == 0)
+        dense->shape[1] = entry->shape[1] / layout->block_bytes * layout->block_elements;
+    else if (encoding != TRIT_ENCODING_INT8)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "its rows are no whole number of %s blocks", encoding_name(encoding));
+    if (!shape_elements(dense->rank, dense->shape, &elements) ||
+        mul_overflows(elements, dense->type->bits / 8, &dense->bytes))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "shape", "it is too large");
+    return 0;
+}
+
+const char *shape_text(char text[SHAPE_TEXT_BYTES], uint32_t rank, const uint64_t *shape)
+{
+    int length = snprintf(text, SHAPE_TEXT_BYTES, "[");
+
+    for (uint32_t i = 0; i < rank; i++)
+        length += snprintf(text + length, SHAPE_TEXT_BYTES - (size_t)length, "%s%" PRIu64,
+                           i ? ", " : "", shape[i]);
+    snprintf(text + length, SHAPE_TEXT_BYTES - (size_t)length, "]");
+    return text;
+}

@@ -1,0 +1,175 @@
+#include "checkpoint/record.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/limits.h"
+#include "checkpoint/form.h"
+#include "kernels/kernels.h"
+
+const char *partial_group_name(enum trit_partial_group partial_group)
+{
+    switch (partial_group) {
+    case TRIT_PARTIAL_PADDED:
+        return "padded";
+    case TRIT_PARTIAL_EXACT:
+        return "exact";
+    }
+    return "?";
+}
+
+static int no_memory(struct failure *failure)
+{
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+static int nonsense(struct failure *failure, const char *what)
+{
+    return fail(failure, TRIT_INVALID_ARGUMENT, RECORD_KEY,
+                "the file's \"" RECORD_KEY "\" metadata: %s makes no sense", what);
+}
+
+int record_init(struct record *record, const struct layer_terms *terms,
+                struct failure *failure)
+{
+    *record = (struct record){.terms = *terms, .layers = json_object()};
+    return record->layers ? 0 : no_memory(failure);
+}
+
+void record_fini(struct record *record)
+{
+    json_decref(record->layers);
+    *record = (struct record){.layers = NULL};
+}
+
+int record_add(struct record *record, const struct tensor_entry *entry,
+               struct failure *failure)
+{
+    json_t *shape = json_array(), *note;
+    int result = shape ? 0 : -1;
+
+    for (uint32_t i = 0; i < entry->rank; i++)
+        result |= json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
+    note = json_pack("{s:s, s:o}", "dtype", entry->type->name, "shape", shape);
+    result |= json_object_set_new(record->layers, entry->name, note);
+    return result == 0 ? 0 : no_memory(failure);
+}
+
+int record_write(const struct record *record, struct tensor_table *table,
+                 struct failure *failure)
+{
+    json_t *json = json_pack("{s:s, s:I, s:s, s:s, s:O}", "encoding",
+                             encoding_name(record->terms.encoding), "group_size",
+                             (json_int_t)record->terms.group_size, "partial_group",
+                             partial_group_name(record->terms.partial_group), "version",
+                             TRITD_VERSION, "layers", record->layers);
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    int result =
+        text ? table_add_pair(table, RECORD_KEY, text, failure) : no_memory(failure);
+
+    free(text);
+    json_decref(json);
+    return result;
+}
+
+static int read_members(struct record *record, const json_t *json,
+                        struct failure *failure)
+{
+    const char *encoding = json_string_value(json_object_get(json, "encoding"));
+    const char *partial = json_string_value(json_object_get(json, "partial_group"));
+    json_int_t group_size = json_integer_value(json_object_get(json, "group_size"));
+    json_t *layers = json_object_get(json, "layers");
+
+    if (!encoding || !encoding_by_name(encoding, &record->terms.encoding))
+        return nonsense(failure, "encoding");
+    bool one_scale = group_size_default(record->terms.encoding) == 0;
+    if (one_scale ? group_size != 0 : group_size < 1 || group_size > GROUP_SIZE_MAX)
+        return nonsense(failure, "group_size");
+    if (!partial || (strcmp(partial, "padded") != 0 && strcmp(partial, "exact") != 0))
+        return nonsense(failure, "partial_group");
+    if (!json_is_object(layers))
+        return nonsense(failure, "layers");
+    record->terms.group_size = (uint32_t)group_size;
+    record->terms.partial_group =
+        strcmp(partial, "exact") == 0 ? TRIT_PARTIAL_EXACT : TRIT_PARTIAL_PADDED;
+    record->layers = json_incref(layers);
+    return 0;
+}
+
+int record_read(struct record *record, const struct tensor_table *table,
+                struct failure *failure)
+{
+    const char *text = table_pair(table, RECORD_KEY);
+    json_t *json;
+    int result;
+
+    *record = (struct record){.layers = NULL};
+    if (!text)
+        return 0;
+    json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    result = json ? read_members(record, json, failure) : nonsense(failure, "its JSON");
+    json_decref(json);
+    return result;
+}
+
+static int read_note(const json_t *note, struct tensor_entry *dense)
+{
+    const char *type = json_string_value(json_object_get(note, "dtype"));
+    const json_t *shape = json_object_get(note, "shape");
+    uint64_t elements;
+
+    dense->type = type ? element_type_by_name(type) : NULL;
+    if (!dense->type || !type_holds(dense->type, TRIT_ENCODING_DENSE) ||
+        json_array_size(shape) < 1 || json_array_size(shape) > TRIT_RANK_MAX)
+        return -1;
+    dense->rank = (uint32_t)json_array_size(shape);
+    for (uint32_t i = 0; i < dense->rank; i++) {
+        json_int_t size = json_integer_value(json_array_get(shape, i));
+
+        if (size < 1)
+            return -1;
+        dense->shape[i] = (uint64_t)size;
+    }
+    return shape_elements(dense->rank, dense->shape, &elements) &&
+                   !mul_overflows(elements, dense->type->bits / 8, &dense->bytes)
+               ? 0
+               : -1;
+}
+
+int record_find(const struct record *record, const char *name, struct tensor_entry *dense,
+                struct failure *failure)
+{
+    const json_t *note = json_object_get(record->layers, name);
+
+    if (!note)
+        return 0;
+    *dense = (struct tensor_entry){.name = name};
+    if (read_note(note, dense) != 0) {
+        nonsense(failure, "a layer's note");
+        return -1;
+    }
+    return 1;
+}
+
+size_t record_count(const struct record *record)
+{
+    return json_object_size(record->layers);
+}
+
+int record_visit(const struct record *record, int (*visit)(void *arg, const char *name),
+                 void *arg)
+{
+    const char *name;
+    json_t *note;
+
+    json_object_foreach(record->layers, name, note)
+    {
+        int result = visit(arg, name);
+
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}

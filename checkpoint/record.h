@@ -1,0 +1,55 @@
+/* What a projection notes in the metadata of its output, under the key "trit", so
+ * that a verification needs no options: encoding, group size, partial groups, and
+ * each layer's dense type and shape. JSON in a string:
+ *
+ *   {"encoding": "int8", "group_size": 128, "partial_group": "padded",
+ *    "version": "0.1.0", "layers": {"fc.weight": {"dtype": "F32",
+ *    "shape": [512, 128]}}}
+ *
+ * group_size is 0 where the encoding has one scale for the tensor. */
+#ifndef CHECKPOINT_RECORD_H
+#define CHECKPOINT_RECORD_H
+
+#include "checkpoint/options.h"
+#include "files/table.h"
+
+#define RECORD_KEY "trit"
+
+struct json_t;
+
+struct record {
+    struct layer_terms terms;
+    struct json_t *layers; /* object; NULL: the file has no record */
+};
+
+int record_init(struct record *record, const struct layer_terms *terms,
+                struct failure *failure);
+void record_fini(struct record *record); /* harmless on a zeroed one */
+
+/* Notes a layer's dense type and shape. */
+int record_add(struct record *record, const struct tensor_entry *entry,
+               struct failure *failure);
+
+/* Adds the record to the metadata of a table. */
+int record_write(const struct record *record, struct tensor_table *table,
+                 struct failure *failure);
+
+/* From a table's metadata; a table without one gives a zeroed record. */
+int record_read(struct record *record, const struct tensor_table *table,
+                struct failure *failure);
+
+/* Fills the type, rank, shape and bytes of the dense tensor of that name.
+ * Returns 1 when it is a layer, 0 when not, -1 when its note makes no sense. */
+int record_find(const struct record *record, const char *name, struct tensor_entry *dense,
+                struct failure *failure);
+
+size_t record_count(const struct record *record);
+
+/* Visits the layers' names in the record's order; the first nonzero result ends the
+ * visit and is returned. */
+int record_visit(const struct record *record, int (*visit)(void *arg, const char *name),
+                 void *arg);
+
+const char *partial_group_name(enum trit_partial_group partial_group); /* "padded" */
+
+#endif
