@@ -179,10 +179,16 @@ static void samples(const struct merge *merge, const struct task *task,
     report->sample_count = n;
 }
 
+/* sqrt(a * b), of equal numbers exactly that number. */
+static double geometric_mean(double a, double b)
+{
+    return isnormal(a * b) ? sqrt(a * b) : sqrt(a) * sqrt(b);
+}
+
 static void measure_error(const struct merge *merge, struct trit_report *report)
 {
     const struct group_sums *sums = &merge->sums;
-    double lengths = sqrt(sums->energy) * sqrt(sums->norm);
+    double lengths = geometric_mean(sums->energy, sums->norm);
 
     if (!isfinite(sums->energy) || !isfinite(sums->error))
         return;
