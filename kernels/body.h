@@ -282,16 +282,27 @@ INLINE struct totals total_groups(double sums[BLOCK_GROUPS],
     return totals;
 }
 
-static void count_non_finite(const uint8_t *in, size_t len, size_t element,
-                             struct ternary_counts *counts, enum trit_dtype dtype)
+/* Adds those of a group's elements that are not finite; `element` is the index of its
+ * first. */
+static void find_non_finite(const uint8_t *in, size_t len, size_t element,
+                            struct occurrences *to, enum trit_dtype dtype)
 {
     for (size_t i = 0; i < len; i += UNIT) {
         float w[UNIT];
         floats_of(w, load_any(in + i * bytes_of(dtype), size_min(len - i, UNIT), dtype));
         for (size_t k = 0; k < UNIT; k++)
-            if (!isfinite(w[k]) && counts->non_finite++ == 0)
-                counts->first_non_finite = element + i + k;
+            if (!isfinite(w[k]))
+                occurrences_count(to, element + i + k);
     }
+}
+
+static void count_non_finite(const uint8_t *in, size_t len, size_t element,
+                             struct ternary_counts *counts, enum trit_dtype dtype)
+{
+    struct occurrences found = {counts->non_finite, counts->first_non_finite};
+    find_non_finite(in, len, element, &found, dtype);
+    counts->non_finite = found.count;
+    counts->first_non_finite = found.first;
 }
 
 /* ---- tallies ----------------------------------------------------------------------- */

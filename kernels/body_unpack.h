@@ -1,7 +1,22 @@
 /* Part of body.h: packed codes back to dense elements. */
 
+/* Whether a type holds a finite scale as 0 or infinity. */
+INLINE bool scale_lost_as(float stored, float held)
+{
+    return stored != 0.0f && isfinite(stored) && (held == 0.0f || !isfinite(held));
+}
+
+/* The first of n codes that is no -1, 0 or +1, or, where the scale is lost, not 0. */
+static size_t first_refused(const int8_t *t, size_t n, bool lost)
+{
+    size_t k = 0;
+    while (k < n && (lost ? t[k] == 0 : t[k] >= -1 && t[k] <= 1))
+        k++;
+    return k;
+}
+
 INLINE int unpack_group(const struct unpack_job *job, size_t g,
-                        const struct packing *packing, uint64_t *bad,
+                        const struct packing *packing, uint64_t *bad, bool *lost,
                         enum trit_dtype dtype)
 {
     const size_t size = bytes_of(dtype), len = job->group_len;
@@ -19,12 +34,15 @@ INLINE int unpack_group(const struct unpack_job *job, size_t g,
                                              : stored;
         int8_t t[BLOCK_ELEMENTS_MAX];
         unpack_codes(t, block + packing->codes_at, n, packing);
-        if (beyond_trits(t, n)) {
-            size_t k = 0;
-            while (t[k] >= -1 && t[k] <= 1)
-                k++;
-            *bad = g * len + at + k;
-            return -1;
+        if (beyond_trits(t, n) || scale_lost_as(stored, s)) {
+            const size_t illegal = first_refused(t, n, false);
+            const size_t k =
+                illegal < n ? illegal : first_refused(t, n, scale_lost_as(stored, s));
+            if (k < n) {
+                *lost = illegal == n;
+                *bad = g * len + at + k;
+                return -1;
+            }
         }
         for (size_t i = 0; i < n; i += UNIT) {
             float values[UNIT];
@@ -37,7 +55,7 @@ INLINE int unpack_group(const struct unpack_job *job, size_t g,
     return 0;
 }
 
-static int unpack_groups(const struct unpack_job *job, uint64_t *bad)
+static int unpack_groups(const struct unpack_job *job, uint64_t *bad, bool *lost)
 {
     const struct packing *packing = packing_of(job->encoding);
     int result = 0;
@@ -45,11 +63,11 @@ static int unpack_groups(const struct unpack_job *job, uint64_t *bad)
     assert(job->group_len % packing->elements == 0);
     for (size_t g = 0; g < job->count && result == 0; g++) {
         if (job->dtype == TRIT_F32)
-            result = unpack_group(job, g, packing, bad, TRIT_F32);
+            result = unpack_group(job, g, packing, bad, lost, TRIT_F32);
         else if (job->dtype == TRIT_F16)
-            result = unpack_group(job, g, packing, bad, TRIT_F16);
+            result = unpack_group(job, g, packing, bad, lost, TRIT_F16);
         else
-            result = unpack_group(job, g, packing, bad, TRIT_BF16);
+            result = unpack_group(job, g, packing, bad, lost, TRIT_BF16);
     }
     return result;
 }

@@ -14,14 +14,29 @@ struct claims {
     bool latents_lost[BLOCK_GROUPS]; /* the reference is not finite */
 };
 
-static void add_sample(struct ternary_check *check, float sample)
+/* What a group holds beside units that are exact. */
+struct oddities {
+    bool inexact;                         /* some element is not exactly t*s */
+    uint64_t negatives, zeros, positives; /* codes counted of other elements than those
+                                             that are exactly t*s */
+};
+
+static void add_sample(float samples[TRIT_SAMPLES_MAX], uint32_t *count, float sample)
 {
-    if (check->sample_count == TRIT_SAMPLES_MAX)
+    if (*count == TRIT_SAMPLES_MAX)
         return;
-    for (uint32_t i = 0; i < check->sample_count; i++)
-        if (float_bits(check->samples[i]) == float_bits(sample))
+    for (uint32_t i = 0; i < *count; i++)
+        if (float_bits(samples[i]) == float_bits(sample))
             return;
-    check->samples[check->sample_count++] = sample;
+    samples[(*count)++] = sample;
+}
+
+/* Which of -1, 0, +1 occur among as many exact elements of each. */
+static void see_trits(struct ternary_check *check, uint64_t negatives, uint64_t zeros,
+                      uint64_t positives)
+{
+    check->trits_seen |=
+        (negatives > 0 ? 1u : 0u) | (zeros > 0 ? 2u : 0u) | (positives > 0 ? 4u : 0u);
 }
 
 static void add_mismatch(struct ternary_check *check, size_t element)
@@ -30,15 +45,68 @@ static void add_mismatch(struct ternary_check *check, size_t element)
         check->first_mismatch = element;
 }
 
+static void add_code_mismatch(struct ternary_check *check, size_t element, int expected,
+                              int found)
+{
+    if (!occurrences_count(&check->code_mismatches, element))
+        return;
+    check->expected_trit = (int8_t)expected;
+    check->found_trit = (int8_t)found;
+}
+
+/* A unit of a dense claim: the values, with 0 for those that are not finite, and which
+ * elements they are. */
+struct suspects {
+    float w[UNIT];
+    size_t element, n;
+};
+
+/* Tells samples and the first invalid element of a unit that holds inexact ones. */
+static void tell_inexact(struct ternary_check *check, const struct suspects *suspects,
+                         const float quotients[UNIT], const uint32_t wrong[UNIT], float s)
+{
+    for (size_t i = 0; i < suspects->n; i++) {
+        const float a = fabsf(suspects->w[i]);
+        if (wrong[i]) {
+            if (occurrences_count(&check->invalid, suspects->element + i))
+                check->first_invalid = quotients[i];
+            add_sample(check->samples, &check->sample_count, quotients[i]);
+        } else if (a != s && a != 0.0f) {
+            add_sample(check->near, &check->near_count, quotients[i]);
+        }
+    }
+}
+
+/* Adds the codes of a unit's elements that are not exactly t*s; returns how many. */
+static uint64_t count_oddities(struct oddities *odd, const struct suspects *suspects,
+                               float s, float half)
+{
+    const uint64_t before = odd->negatives + odd->zeros + odd->positives;
+    for (size_t i = 0; i < suspects->n; i++) {
+        const float w = suspects->w[i], a = fabsf(w);
+        if (a == s || a == 0.0f)
+            continue;
+        odd->negatives += a > half && w < 0.0f;
+        odd->positives += a > half && w > 0.0f;
+        odd->zeros += !(a > half);
+    }
+    return odd->negatives + odd->zeros + odd->positives - before;
+}
+
 /* 64 values that are not all 0 or +-s, by true division. Values that are not finite
- * come here as 0; the caller has them off the valid ones. */
-static __attribute__((noinline)) void
-check_inexact(const struct claims *claims, const float w[UNIT], float s, float half)
+ * come here as 0; the caller has taken them off the valid ones. */
+static __attribute__((noinline)) void check_inexact(const struct claims *claims,
+                                                    const struct suspects *suspects,
+                                                    float s, float half,
+                                                    struct oddities *odd)
 {
     const float tolerance = claims->job->tolerance;
     struct ternary_check *check = claims->check;
+    const float *w = suspects->w;
     float quotients[UNIT];
     uint32_t wrong[UNIT], worst = 0, all_wrong = 0;
+    const uint64_t inexact = count_oddities(odd, suspects, s, half);
+    odd->inexact = true;
     for (size_t i = 0; i < UNIT; i++) {
         const float a = fabsf(w[i]), quotient = w[i] / s;
         const float error = fabsf(fabsf(quotient) - (a > half ? 1.0f : 0.0f));
@@ -54,11 +122,11 @@ check_inexact(const struct claims *claims, const float w[UNIT], float s, float h
     if (float_of_bits(worst) > check->max_round_error)
         check->max_round_error = float_of_bits(worst);
     check->valid -= all_wrong;
-    if (!all_wrong || check->sample_count == TRIT_SAMPLES_MAX)
-        return;
-    for (size_t i = 0; i < UNIT; i++)
-        if (wrong[i])
-            add_sample(check, quotients[i]);
+    if ((all_wrong > 0 && check->sample_count < TRIT_SAMPLES_MAX) ||
+        (inexact > all_wrong && check->near_count < TRIT_SAMPLES_MAX))
+        tell_inexact(check, suspects, quotients, wrong, s);
+    else
+        check->invalid.count += all_wrong;
 }
 
 static bool same_values(const float a[UNIT], const float b[UNIT])
@@ -69,11 +137,23 @@ static bool same_values(const float a[UNIT], const float b[UNIT])
     return !differ;
 }
 
+static int sign_of(float value)
+{
+    return (value > 0.0f) - (value < 0.0f);
+}
+
+/* The t that a claim's value comes to. */
+static int trit_of(float value, float half)
+{
+    return fabsf(value) > half ? sign_of(value) : 0;
+}
+
 /* The reference's share of a unit: mismatches, sums, nearness to the threshold. `raw` is
- * the claim, `finite` the same with 0 for what is not finite; both f32. */
+ * the claim, `finite` the same with 0 for what is not finite; both f32. `trits` are the
+ * claim's stored codes, NULL where it has none. */
 static __attribute__((noinline)) void
 check_reference(const struct claims *claims, size_t g, size_t i, size_t n, vu raw,
-                vu finite, struct tally *tally, struct sums *sums)
+                vu finite, const int8_t *trits, struct tally *tally, struct sums *sums)
 {
     const struct verify_job *job = claims->job;
     const size_t element = (claims->begin + g) * job->group_len + i;
@@ -90,9 +170,29 @@ check_reference(const struct claims *claims, size_t g, size_t i, size_t n, vu ra
     floats_of(expected, want);
     if (same_values(is, expected) && !claims->latents_lost[g])
         return;
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
+        const int wanted = sign_of(expected[k]);
+        const int found = trits ? (trits[k] > 0) - (trits[k] < 0)
+                                : trit_of(is[k], claims->scales.half[g]);
         if (is[k] != expected[k] || claims->latents_lost[g])
             add_mismatch(claims->check, element + k);
+        if (found != wanted && !claims->latents_lost[g])
+            add_code_mismatch(claims->check, element + k, wanted, found);
+    }
+}
+
+/* Whether the claim's scale is the reference's, where both sides have nonzeros. */
+static void check_reference_scale(const struct claims *claims, size_t g, bool nonzeros)
+{
+    struct ternary_check *check = claims->check;
+    const float expected = claims->projection.kept[g];
+    const float found = claims->job->scales[claims->begin + g];
+    if (!nonzeros || claims->latents_lost[g] || expected == 0.0f || found == expected)
+        return;
+    if (!occurrences_count(&check->scale_mismatches, claims->begin + g))
+        return;
+    check->expected_scale = expected;
+    check->found_scale = found;
 }
 
 /* The thresholds of a block's group for elements widened to f32. */
@@ -107,6 +207,22 @@ static vk wide_keys(struct claims *claims, size_t g)
                               .high = {float_bits(scales->high[g])},
                               .s = {float_bits(scales->s[g])}};
     return vk_of(&keys, 0, TRIT_F32);
+}
+
+/* No claim can hold a scale that its type rounds to 0 or infinity: the unrounded one
+ * stands for it, so that every nonzero of such a group is a mismatch. */
+static void keep_lost_scales(struct claims *claims)
+{
+    struct ternary_check *check = claims->check;
+    struct scales *scales = &claims->projection;
+    for (size_t g = 0; g < claims->end - claims->begin; g++) {
+        const float s = scales->s[g], kept = scales->kept[g];
+        if (claims->latents_lost[g] || s == 0.0f || (kept > 0.0f && kept < INFINITY))
+            continue;
+        scales->kept[g] = s;
+        if (occurrences_count(&check->reference_lost, claims->begin + g))
+            check->lost_scale = s;
+    }
 }
 
 /* The reference's scales, as the claim's format would hold them. */
@@ -125,13 +241,19 @@ static void project_reference(struct claims *claims, enum trit_dtype dtype)
         total_groups(sums, partials, in, count, job->group_len, TRIT_F16);
     else
         total_groups(sums, partials, in, count, job->group_len, TRIT_BF16);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         claims->latents_lost[i] = !(sums[i] < INFINITY);
+        if (claims->latents_lost[i])
+            find_non_finite(in + i * bytes, job->group_len,
+                            (claims->begin + i) * job->group_len,
+                            &claims->check->reference_infinite, job->reference_dtype);
+    }
     find_means(&claims->projection, sums, job->divisor);
     find_halves(&claims->projection);
     find_near(&claims->projection);
     find_f16(&claims->projection);
     find_kept(&claims->projection, dtype);
+    keep_lost_scales(claims);
     find_keys(&claims->projection, TRIT_F32, true);
 }
 
@@ -156,14 +278,24 @@ static void begin_claims(struct claims *claims, enum trit_dtype of_elements,
         project_reference(claims, dtype);
 }
 
-/* Where a group's claim ends. */
+/* Where a group's claim ends. `odd` says which of its codes are not of exact elements;
+ * of a tainted packed group, all. */
 static void end_claim(const struct claims *claims, size_t g, const struct tally *tally,
-                      const struct sums *sums)
+                      const struct sums *sums, const struct oddities *odd)
 {
+    struct ternary_counts *counts = claims->counts;
+    const struct ternary_counts before = *counts;
     uint64_t nonzeros;
-    tally_end(tally, claims->counts, &nonzeros);
-    claims->counts->zero_groups +=
+    tally_end(tally, counts, &nonzeros);
+    counts->zero_groups +=
         !claims->tainted[g] && (claims->scales.s[g] == 0.0f || nonzeros == 0);
+    see_trits(claims->check, counts->negatives - before.negatives - odd->negatives,
+              counts->zeros - before.zeros - odd->zeros,
+              counts->positives - before.positives - odd->positives);
+    if (claims->job->inexact)
+        claims->job->inexact[claims->begin + g] = odd->inexact;
+    if (claims->job->reference)
+        check_reference_scale(claims, g, nonzeros > 0);
     if (claims->job->sums)
         claims->job->sums[claims->begin + g] = sums_total(sums);
 }

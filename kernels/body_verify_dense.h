@@ -45,28 +45,32 @@ static void verify_other_group(struct claims *claims, size_t g)
     const vk keys = wide_keys(claims, g);
     struct tally tally = tally_zero();
     struct sums sums = sums_zero();
+    struct oddities odd = {.inexact = claims->tainted[g]};
     for (size_t i = 0; i < len; i += UNIT) {
         const size_t n = size_min(len - i, UNIT);
         const vu raw = load_any(in + i * size, n, job->dtype);
-        float values[UNIT];
+        struct suspects suspects = {.element = (claims->begin + g) * len + i, .n = n};
         vu w = raw;
         claims->check->valid += n;
-        floats_of(values, raw);
+        floats_of(suspects.w, raw);
         if (claims->tainted[g]) {
-            claims->check->valid -= make_finite(values);
-            w = of_floats(values);
+            const size_t lost = make_finite(suspects.w);
+            claims->check->valid -= lost;
+            odd.zeros += lost;
+            w = of_floats(suspects.w);
         }
         claim_codes(claims, g, i, n,
                     vu_codes(w, vu_beyond(w, keys, TRIT_F32), keys, TRIT_F32), &tally);
         if (!is_exact(w, keys, TRIT_F32)) {
-            check_inexact(claims, values, claims->scales.s[g], claims->scales.half[g]);
+            check_inexact(claims, &suspects, claims->scales.s[g], claims->scales.half[g],
+                          &odd);
             if (!job->reference)
                 tally.near = vn_add(tally.near, w, keys, TRIT_F32);
         }
         if (job->reference)
-            check_reference(claims, g, i, n, raw, w, &tally, &sums);
+            check_reference(claims, g, i, n, raw, w, NULL, &tally, &sums);
     }
-    end_claim(claims, g, &tally, &sums);
+    end_claim(claims, g, &tally, &sums, &odd);
 }
 
 /* ---- groups of 0 and one magnitude ---------------------------------------------------
@@ -209,6 +213,7 @@ static __attribute__((noinline)) void verify_odd_groups(struct claims *claims,
 ALWAYS_INLINE void verify_alone(struct claims *claims, enum trit_dtype dtype)
 {
     const size_t count = claims->end - claims->begin;
+    const struct ternary_counts before = *claims->counts;
     struct tally tally = tally_zero();
     uint32_t odd = 0, zeros = 0;
     guess_scales(claims, dtype);
@@ -232,6 +237,11 @@ ALWAYS_INLINE void verify_alone(struct claims *claims, enum trit_dtype dtype)
     for (size_t g = 0; odd && g < count; g++)
         if (odd >> g & 1)
             take_back(claims, g);
+    see_trits(claims->check, claims->counts->negatives - before.negatives,
+              claims->counts->zeros - before.zeros,
+              claims->counts->positives - before.positives);
+    if (claims->job->inexact)
+        memset(claims->job->inexact + claims->begin, 0, count);
     if (odd)
         verify_odd_groups(claims, odd);
 }

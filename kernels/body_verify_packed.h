@@ -36,25 +36,32 @@ static bool beyond_trits(const int8_t *t, size_t n)
     return beyond;
 }
 
-static void check_multiples(const struct claims *claims, const int8_t t[UNIT])
+/* Codes beyond -1..+1, of a unit whose first element is at `element`. */
+static void check_multiples(const struct claims *claims, size_t element,
+                            const int8_t t[UNIT], struct oddities *odd)
 {
     struct ternary_check *check = claims->check;
     for (size_t i = 0; i < UNIT; i++) {
         const int excess = abs(t[i]) - 1;
         if (excess <= 0)
             continue;
+        odd->inexact = true;
+        odd->negatives += t[i] < 0;
+        odd->positives += t[i] > 0;
         if ((float)excess > check->max_round_error)
             check->max_round_error = (float)excess;
         if ((float)excess <= claims->job->tolerance)
             continue;
         check->valid--;
-        add_sample(check, (float)t[i]);
+        if (occurrences_count(&check->invalid, element + i))
+            check->first_invalid = (float)t[i];
+        add_sample(check->samples, &check->sample_count, (float)t[i]);
     }
 }
 
 static void verify_packed_unit(const struct claims *claims, size_t g, size_t i, size_t n,
                                const int8_t t[UNIT], float s, struct tally *tally,
-                               struct sums *sums)
+                               struct sums *sums, struct oddities *odd)
 {
     uint8_t codes[UNIT];
     for (size_t k = 0; k < UNIT; k++)
@@ -63,7 +70,8 @@ static void verify_packed_unit(const struct claims *claims, size_t g, size_t i, 
     if (!claims->tainted[g]) {
         claims->check->valid += n;
         if (beyond_trits(t, UNIT))
-            check_multiples(claims, t);
+            check_multiples(claims, (claims->begin + g) * claims->job->group_len + i, t,
+                            odd);
     }
     if (!claims->job->reference)
         return;
@@ -72,7 +80,30 @@ static void verify_packed_unit(const struct claims *claims, size_t g, size_t i, 
         raw[k] = (float)t[k] * s;
         finite[k] = claims->tainted[g] ? 0.0f : raw[k];
     }
-    check_reference(claims, g, i, n, of_floats(raw), of_floats(finite), tally, sums);
+    check_reference(claims, g, i, n, of_floats(raw), of_floats(finite), t, tally, sums);
+}
+
+/* What a packed group's stored scale says for itself. */
+static void check_stored_scale(const struct claims *claims, size_t g,
+                               const struct tally *tally, struct oddities *odd)
+{
+    struct ternary_check *check = claims->check;
+    const float s = claims->job->scales[claims->begin + g];
+    struct ternary_counts counts = {0};
+    uint64_t nonzeros;
+    tally_end(tally, &counts, &nonzeros);
+    if (claims->tainted[g]) {
+        if (occurrences_count(&check->scales_non_finite, claims->begin + g))
+            check->first_non_finite_scale = s;
+        *odd = (struct oddities){true, counts.negatives, counts.zeros, counts.positives};
+    } else if (s < 0.0f) {
+        if (occurrences_count(&check->scales_negative, claims->begin + g))
+            check->first_negative_scale = s;
+        odd->inexact = true;
+    } else if (s == 0.0f && nonzeros > 0) {
+        occurrences_count(&check->scales_zero, claims->begin + g);
+        odd->inexact = true;
+    }
 }
 
 INLINE void verify_packed_group(const struct claims *claims, size_t g,
@@ -85,6 +116,7 @@ INLINE void verify_packed_group(const struct claims *claims, size_t g,
                         (claims->begin + g) * len / packing->elements * packing->bytes;
     struct tally tally = tally_zero();
     struct sums sums = sums_zero();
+    struct oddities odd = {.inexact = false};
     for (size_t at = 0; at < len; at += stretch) {
         const uint8_t *block = in + at / packing->elements * packing->bytes;
         const float s = block_scale(block, packing, stored);
@@ -93,9 +125,21 @@ INLINE void verify_packed_group(const struct claims *claims, size_t g,
         unpack_codes(t, block + packing->codes_at, n, packing);
         for (size_t i = 0; i < n; i += UNIT)
             verify_packed_unit(claims, g, at + i, size_min(n - i, UNIT), t + i, s, &tally,
-                               &sums);
+                               &sums, &odd);
     }
-    end_claim(claims, g, &tally, &sums);
+    check_stored_scale(claims, g, &tally, &odd);
+    end_claim(claims, g, &tally, &sums, &odd);
+}
+
+/* What holds a packed claim's scales. */
+static enum trit_dtype stored_scale_type(const struct verify_job *job,
+                                         const struct packing *packing)
+{
+    if (packing->scale_at >= 0)
+        return TRIT_F16;
+    if (job->scales_dtype != TRIT_DTYPE_UNSPECIFIED)
+        return job->scales_dtype;
+    return encoding_scales_dtype(job->encoding) == TRIT_F16 ? TRIT_F16 : TRIT_F32;
 }
 
 /* A group's scale is its first block's; all its blocks' are, in a sound file. */
@@ -114,7 +158,7 @@ INLINE void verify_packed(struct claims *claims, const struct packing *packing)
             claims->counts->first_non_finite = g * job->group_len;
         claims->counts->non_finite += job->group_len;
     }
-    begin_claims(claims, TRIT_F32, packing->scale_at >= 0 ? TRIT_F16 : TRIT_F32);
+    begin_claims(claims, TRIT_F32, stored_scale_type(job, packing));
     for (size_t g = claims->begin; g < claims->end; g++)
         verify_packed_group(claims, g - claims->begin, packing);
 }

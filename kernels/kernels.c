@@ -52,7 +52,8 @@ void verify(const struct kernels *kernels, const struct verify_job *job,
     kernels->verify(job, counts, check);
 }
 
-int unpack(const struct kernels *kernels, const struct unpack_job *job, uint64_t *bad)
+int unpack(const struct kernels *kernels, const struct unpack_job *job, uint64_t *bad,
+           bool *lost)
 {
-    return kernels->unpack(job, bad);
+    return kernels->unpack(job, bad, lost);
 }

@@ -72,6 +72,10 @@ struct encoding_layout {
 /* NULL for a number outside the enum. */
 const struct encoding_layout *encoding_layout(enum trit_encoding encoding);
 
+/* The type of the scales that stand beside the data, F32 or F16; UNSPECIFIED where none
+ * do, and for a number outside the enum. */
+enum trit_dtype encoding_scales_dtype(enum trit_encoding encoding);
+
 /* Counts over a run; exact integers, so they add up in any order. */
 struct ternary_counts {
     uint64_t negatives, zeros, positives;
@@ -124,25 +128,55 @@ struct ternarize_job {
 void ternarize(const struct kernels *kernels, const struct ternarize_job *job,
                struct ternary_counts *counts);
 
-/* What a verification sees beyond the counts. Merge in run order. */
+/* How often something occurs in a run, and where first. */
+struct occurrences {
+    uint64_t count;
+    uint64_t first; /* index of an element or group in the run; UINT64_MAX: none */
+};
+
+/* What a verification sees beyond the counts. Merge in run order. A group whose scale
+ * is not finite is counted as such, and its elements are neither valid nor invalid. */
 struct ternary_check {
-    uint64_t valid;        /* elements within tolerance of {-1, 0, +1} */
-    float max_round_error; /* largest |w/s - t| */
-    uint32_t sample_count; /* distinct offending w/s, in order of appearance */
+    uint64_t valid;             /* elements within tolerance of {-1, 0, +1} */
+    struct occurrences invalid; /* elements that are finite and not valid */
+    float first_invalid;        /* w/s of the first of them */
+    float max_round_error;      /* largest |w/s - t| */
+    uint32_t sample_count;      /* distinct w/s of invalid elements, as they appear */
     float samples[TRIT_SAMPLES_MAX];
-    uint64_t mismatches;     /* elements unlike the reference's projection */
-    uint64_t first_mismatch; /* element index in the run; UINT64_MAX: none */
+    uint32_t near_count; /* the same of elements that only the tolerance makes valid */
+    float near[TRIT_SAMPLES_MAX];
+    uint32_t trits_seen; /* bit t + 1: some element is exactly t*s */
+    /* groups of packed claims, by their stored scale */
+    struct occurrences scales_non_finite, scales_negative;
+    struct occurrences scales_zero; /* 0 under codes that are not */
+    float first_non_finite_scale, first_negative_scale;
+    /* Against a reference: elements unlike its projection, by value. Where the
+     * projection's scale is lost in the claim's type, the unrounded one counts. */
+    uint64_t mismatches;
+    uint64_t first_mismatch;             /* element index in the run; UINT64_MAX: none */
+    struct occurrences code_mismatches;  /* elements whose t differs */
+    struct occurrences scale_mismatches; /* groups, nonzero on both sides */
+    struct occurrences reference_lost;   /* groups whose scale the claim's type loses */
+    struct occurrences reference_infinite; /* elements of it that are not finite */
+    int8_t expected_trit, found_trit;      /* of the first code mismatch */
+    float expected_scale, found_scale;     /* of the first scale mismatch */
+    float lost_scale;                      /* the first that is lost, unrounded */
 };
 
 void ternary_counts_init(struct ternary_counts *counts);
 void ternary_check_init(struct ternary_check *check);
+
+/* One more at `index`, to be called in ascending order; true for the first. */
+bool occurrences_count(struct occurrences *occurrences, uint64_t index);
+void occurrences_add(struct occurrences *occurrences, const struct occurrences *more,
+                     uint64_t offset);
 
 /* Adds `more`, whose run begins `elements` and `groups` after the origin of
  * *counts, so that first_* come out right. */
 void ternary_counts_add(struct ternary_counts *counts, const struct ternary_counts *more,
                         uint64_t elements, uint64_t groups);
 void ternary_check_add(struct ternary_check *check, const struct ternary_check *more,
-                       uint64_t elements);
+                       uint64_t elements, uint64_t groups);
 
 /* Verify a run that claims to be ternary. The group's scale is its largest
  * magnitude (DENSE) or the stored one. An element is valid when |w/s - t| <=
@@ -150,26 +184,34 @@ void ternary_check_add(struct ternary_check *check, const struct ternary_check *
  * 2-bit format is the value +2 and a violation. NaN and infinities are invalid, enter
  * neither max_round_error nor samples, and leave the rest of their group judged; a
  * stored scale that is not finite makes its whole group so. Mismatches compare values
- * (-0 is +0) with the reference's projection in the claim's own format. */
+ * (-0 is +0) with the reference's projection in the claim's own format.
+ *
+ * A group is exact where it is ternary to the bit: DENSE, every element is 0 or the one
+ * magnitude; packed, every code is -1, 0 or +1 and the scale is finite, not negative,
+ * and not 0 under other codes than 0. */
 struct verify_job {
     enum trit_encoding encoding; /* of `in` */
     enum trit_dtype dtype;       /* DENSE: F32, F16, BF16; else ignored */
     size_t count, group_len;
     float tolerance;
     const void *in;
-    const float *in_scales; /* encodings with scales beside the data (widened) */
-    const void *reference;  /* latents, count * group_len, or NULL */
+    const float *in_scales;       /* encodings with scales beside the data (widened) */
+    enum trit_dtype scales_dtype; /* what held them, for rounding the reference's;
+                                     UNSPECIFIED: the encoding's own */
+    const void *reference;        /* latents, count * group_len, or NULL */
     enum trit_dtype reference_dtype;
     size_t divisor;          /* for projecting the reference */
     float *scales;           /* count; out */
     uint8_t *codes;          /* as in ternarize_job, or NULL */
     struct group_sums *sums; /* against the reference; NULL without one */
+    uint8_t *inexact;        /* count; out: 1 where a group is not exact; or NULL */
 };
 void verify(const struct kernels *kernels, const struct verify_job *job,
             struct ternary_counts *counts, struct ternary_check *check);
 
-/* Decode a run to dense elements t*s of `dtype`. Returns 0, or -1 where a code
- * is illegal for a ternary tensor (first element index in *bad). */
+/* Decode a run to dense elements t*s of `dtype`. Returns 0, or -1 with the index of the
+ * first element in *bad whose code is illegal for a ternary tensor, or whose t*s is
+ * finite and not 0 while `dtype` holds it as 0 or infinity (*lost is true). */
 struct unpack_job {
     enum trit_encoding encoding;
     enum trit_dtype dtype;
@@ -178,7 +220,8 @@ struct unpack_job {
     const float *in_scales;
     void *out; /* count * group_len elements */
 };
-int unpack(const struct kernels *kernels, const struct unpack_job *job, uint64_t *bad);
+int unpack(const struct kernels *kernels, const struct unpack_job *job, uint64_t *bad,
+           bool *lost);
 
 /* Adds the 3x3 table of `elements` 2-bit codes going from -> to; both packed as
  * in ternarize_job.codes with `group_len`-element groups byte-aligned. */

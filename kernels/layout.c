@@ -62,6 +62,26 @@ const struct encoding_layout *encoding_layout(enum trit_encoding encoding)
     return (size_t)encoding < ENCODINGS ? &encodings[encoding].layout : NULL;
 }
 
+enum trit_dtype encoding_scales_dtype(enum trit_encoding encoding)
+{
+    const struct encoding_layout *layout = encoding_layout(encoding);
+
+    if (!layout)
+        return TRIT_DTYPE_UNSPECIFIED;
+    switch (layout->scales) {
+    case SCALES_F32:
+        return TRIT_F32;
+    case SCALES_F16:
+        return TRIT_F16;
+    case SCALES_TENSOR:
+        return layout->tail_bytes ? TRIT_DTYPE_UNSPECIFIED : TRIT_F32;
+    case SCALES_FOLDED:
+    case SCALES_IN_BLOCK:
+        break;
+    }
+    return TRIT_DTYPE_UNSPECIFIED;
+}
+
 const char *encoding_name(enum trit_encoding encoding)
 {
     return (size_t)encoding < ENCODINGS ? encodings[encoding].name : "unknown";

@@ -9,7 +9,7 @@ struct kernels {
     void (*ternarize)(const struct ternarize_job *job, struct ternary_counts *counts);
     void (*verify)(const struct verify_job *job, struct ternary_counts *counts,
                    struct ternary_check *check);
-    int (*unpack)(const struct unpack_job *job, uint64_t *bad);
+    int (*unpack)(const struct unpack_job *job, uint64_t *bad, bool *lost);
 };
 
 extern const struct kernels kernels_portable;

@@ -111,17 +111,22 @@ enum trit_verdict verdict_of(enum trit_severity worst)
     return TRIT_VERDICT_FAIL;
 }
 
-enum trit_verdict report_verdict(const struct trit_report *report)
+enum trit_verdict report_verdict_by_findings(const struct trit_report *report)
 {
     enum trit_severity worst = TRIT_SEVERITY_NOTE;
 
-    if (!report->is_ternary || report->non_finite > 0 ||
-        (report->has_reference && report->reference_mismatches > 0))
-        return TRIT_VERDICT_FAIL;
     for (uint32_t i = 0; i < report->finding_count; i++)
         if (report->findings[i].severity > worst)
             worst = report->findings[i].severity;
     return verdict_of(worst);
+}
+
+enum trit_verdict report_verdict(const struct trit_report *report)
+{
+    if (!report->is_ternary || report->non_finite > 0 ||
+        (report->has_reference && report->reference_mismatches > 0))
+        return TRIT_VERDICT_FAIL;
+    return report_verdict_by_findings(report);
 }
 
 struct trit_finding *report_find(struct trit_report *report, enum trit_finding_kind kind)

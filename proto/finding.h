@@ -27,6 +27,9 @@ enum trit_verdict verdict_of(enum trit_severity worst);
  * one is undecided; else pass. */
 enum trit_verdict report_verdict(const struct trit_report *report);
 
+/* The same from the findings alone. */
+enum trit_verdict report_verdict_by_findings(const struct trit_report *report);
+
 /* Adds a finding of this kind with its own severity to the report, in order of
  * severity, and returns it for its other fields to be filled in; NULL where the
  * report holds TRIT_FINDINGS_MAX already. */

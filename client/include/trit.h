@@ -100,6 +100,10 @@ struct trit_project_options {
     enum trit_partial_group partial_group;
     enum trit_encoding encoding;
     enum trit_report_detail report;
+    /* Packed encodings: give the result although the scale of some group rounds to 0
+     * or infinity; the report then has the finding scale_lost. Else such a tensor is
+     * refused. Dense results are given in either case. */
+    bool allow_lost_scales;
     struct trit_layer_ref layer; /* run NULL or "": the report is not stored */
     struct trit_call_options call;
     /* Where the encoded tensor goes. NULL: allocated. Else `out_bytes` of room. */
@@ -139,6 +143,8 @@ struct trit_verify_options {
     enum trit_encoding encoding; /* of tensor.data; shape stays the logical one */
     const void *scales;          /* encodings with scales beside the data */
     uint64_t scale_bytes;
+    enum trit_dtype scales_dtype; /* F32, F16 or BF16; 0: that of the encoding. The
+                                     reference's scales are compared after rounding to it */
     const struct trit_tensor *reference; /* latents, or NULL */
     struct trit_layer_ref layer;
     struct trit_call_options call;
@@ -157,6 +163,7 @@ struct trit_unpack_options {
     uint32_t group_size;
     const void *scales;
     uint64_t scale_bytes;
+    enum trit_dtype scales_dtype; /* as in trit_verify_options */
     struct trit_call_options call;
 };
 /* `packed`: rank and shape are the logical ones, data the encoded bytes.

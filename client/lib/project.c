@@ -111,6 +111,7 @@ static int project_prepare(struct projecting *project,
         .partial_group = (uint32_t)o->partial_group,
         .encoding = (uint32_t)o->encoding,
         .report = (uint32_t)o->report,
+        .allow_lost_scales = o->allow_lost_scales,
         .tensor = tensor_wire(project->tensor),
     };
     if (tensor_check("tensor", project->tensor, &project->extent, failure) != 0 ||

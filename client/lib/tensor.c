@@ -176,9 +176,35 @@ bool encoding_streams(enum trit_encoding encoding)
     return !layout || layout->scales != SCALES_TENSOR;
 }
 
+static int scales_check(enum trit_encoding encoding, uint64_t natural_bytes,
+                        const struct scales_given *scales, struct failure *failure)
+{
+    enum trit_dtype natural = encoding_scales_dtype(encoding);
+    uint64_t wanted = natural_bytes;
+
+    if (scales->dtype != TRIT_DTYPE_UNSPECIFIED) {
+        if (natural == TRIT_DTYPE_UNSPECIFIED)
+            return invalid(failure, "options", "scales_dtype",
+                           "%s, but %s has no scales beside its data",
+                           dtype_name(scales->dtype), encoding_name(encoding));
+        if (scales->dtype != TRIT_F32 && scales->dtype != TRIT_F16 &&
+            scales->dtype != TRIT_BF16)
+            return invalid(failure, "options", "scales_dtype",
+                           "%d is none of f32 (%d), f16 (%d), bf16 (%d)",
+                           (int)scales->dtype, TRIT_F32, TRIT_F16, TRIT_BF16);
+        wanted = natural_bytes / dtype_bytes(natural) * dtype_bytes(scales->dtype);
+    }
+    if (scales->bytes == wanted)
+        return 0;
+    return fail(failure, TRIT_INVALID_ARGUMENT, "scales",
+                "scales: %llu bytes, but the encoding needs %llu", (ull)scales->bytes,
+                (ull)wanted);
+}
+
 int encoded_check(const char *name, const struct trit_tensor *tensor,
-                  enum trit_encoding encoding, uint32_t group_size, uint64_t scale_bytes,
-                  struct extent *extent, struct failure *failure)
+                  enum trit_encoding encoding, uint32_t group_size,
+                  const struct scales_given *scales, struct extent *extent,
+                  struct failure *failure)
 {
     struct encoded_size size;
     struct extent found;
@@ -187,10 +213,8 @@ int encoded_check(const char *name, const struct trit_tensor *tensor,
         encoded_size(encoding, tensor->dtype, &found, group_size, &size, failure) != 0 ||
         count_check(name, tensor->bytes, size.data, failure) != 0)
         return -1;
-    if (scale_bytes != size.scales)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "scales",
-                    "scales: %llu bytes, but the encoding needs %llu", (ull)scale_bytes,
-                    (ull)size.scales);
+    if (scales_check(encoding, size.scales, scales, failure) < 0)
+        return -1;
     *extent = found;
     return 0;
 }

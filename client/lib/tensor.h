@@ -34,10 +34,17 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
 /* Whether a tensor may come in pieces: not where one scale is that of all of it. */
 bool encoding_streams(enum trit_encoding encoding);
 
+/* Scales that came beside encoded bytes. */
+struct scales_given {
+    uint64_t bytes;
+    enum trit_dtype dtype; /* UNSPECIFIED: that of the encoding */
+};
+
 /* Encoded bytes handed in: as many as the encoding takes, scales included. */
 int encoded_check(const char *name, const struct trit_tensor *tensor,
-                  enum trit_encoding encoding, uint32_t group_size, uint64_t scale_bytes,
-                  struct extent *extent, struct failure *failure);
+                  enum trit_encoding encoding, uint32_t group_size,
+                  const struct scales_given *scales, struct extent *extent,
+                  struct failure *failure);
 
 struct wire_tensor tensor_wire(const struct trit_tensor *tensor);
 

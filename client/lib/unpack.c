@@ -25,6 +25,7 @@ static int unpack_run(const struct call *call, const struct trit_tensor *packed,
     struct wire_unpack request = {.encoding = (uint32_t)o->encoding,
                                   .dtype = (uint32_t)o->dtype,
                                   .group_size = o->group_size,
+                                  .scales_dtype = (uint32_t)o->scales_dtype,
                                   .rank = dense.rank};
     struct sink data = {output, 0, output->size, 0};
     struct unary unary = {.decode = unpacked_decode, .result = &dense};
@@ -60,8 +61,10 @@ enum trit_status trit_unpack(struct trit_client *client, const struct trit_tenso
     struct call call;
 
     call_init(&call, client, &o->call, packed->bytes + o->scale_bytes);
-    if (encoded_check("tensor", packed, o->encoding, o->group_size, o->scale_bytes,
-                      &extent, &failure) == 0 &&
+    const struct scales_given scales = {o->scale_bytes, o->scales_dtype};
+
+    if (encoded_check("tensor", packed, o->encoding, o->group_size, &scales, &extent,
+                      &failure) == 0 &&
         encoded_size(TRIT_ENCODING_DENSE, o->dtype, &extent, o->group_size, &dense,
                      &failure) == 0) {
         output_init(&output, "data", dense.data, NULL);

@@ -148,13 +148,16 @@ static int verify_prepare(struct verifying *verify, struct failure *failure)
         .group_size = o->group_size,
         .partial_group = (uint32_t)o->partial_group,
         .encoding = (uint32_t)o->encoding,
+        .scales_dtype = (uint32_t)o->scales_dtype,
         .has_tolerance = o->has_tolerance,
         .tolerance = o->tolerance,
         .tensor = tensor_wire(verify->tensor),
         .reference_dtype = verify->reference ? (uint32_t)verify->reference->dtype : 0,
     };
-    if (encoded_check("tensor", verify->tensor, o->encoding, o->group_size,
-                      o->scale_bytes, &extent, failure) != 0 ||
+    const struct scales_given scales = {o->scale_bytes, o->scales_dtype};
+
+    if (encoded_check("tensor", verify->tensor, o->encoding, o->group_size, &scales,
+                      &extent, failure) != 0 ||
         reference_check(verify->tensor, verify->reference, failure) != 0)
         return -1;
     return layer_wire(&o->layer, &verify->request.layer, failure);

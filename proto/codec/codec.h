@@ -40,12 +40,13 @@ struct wire_layer_ref { /* run empty = absent */
 
 struct wire_project { /* ProjectRequest without tensor; ProjectStart */
     uint32_t group_size, partial_group, encoding, report;
+    bool allow_lost_scales;
     struct wire_layer_ref layer;
     struct wire_tensor tensor; /* ProjectStart's dtype and shape */
 };
 
 struct wire_verify { /* VerifyRequest without tensors and scales; VerifyStart */
-    uint32_t mode, group_size, partial_group, encoding;
+    uint32_t mode, group_size, partial_group, encoding, scales_dtype;
     bool has_tolerance;
     float tolerance;
     struct wire_layer_ref layer;
@@ -54,7 +55,7 @@ struct wire_verify { /* VerifyRequest without tensors and scales; VerifyStart */
 };
 
 struct wire_unpack {
-    uint32_t encoding, dtype, group_size;
+    uint32_t encoding, dtype, group_size, scales_dtype;
     uint32_t rank;
     uint64_t shape[TRIT_RANK_MAX];
 };

@@ -33,6 +33,7 @@ static void project_options(const trit_v1_ProjectOptions *from, struct wire_proj
     out->partial_group = (uint32_t)from->partial_group;
     out->encoding = (uint32_t)from->encoding;
     out->report = (uint32_t)from->report;
+    out->allow_lost_scales = from->allow_lost_scales;
 }
 
 int decode_project(const struct scan_part *root, struct wire_project *out,
@@ -83,6 +84,7 @@ static int verify_options(const struct scan_part *part, struct wire_verify *out,
     out->group_size = options.group_size;
     out->partial_group = (uint32_t)options.partial_group;
     out->encoding = (uint32_t)options.encoding;
+    out->scales_dtype = (uint32_t)options.scales_dtype;
     out->has_tolerance = options.has_tolerance;
     out->tolerance = options.has_tolerance ? options.tolerance : 0;
     return 0;
@@ -154,6 +156,7 @@ int decode_unpack(const struct scan_part *root, struct wire_unpack *out,
         .encoding = (uint32_t)request.encoding,
         .dtype = (uint32_t)request.dtype,
         .group_size = request.group_size,
+        .scales_dtype = (uint32_t)request.scales_dtype,
         .rank = request.shape_count,
     };
     memcpy(out->shape, request.shape, request.shape_count * sizeof out->shape[0]);

@@ -30,8 +30,10 @@ static bool project_options(trit_v1_ProjectOptions *out, const struct wire_proje
         .partial_group = (int32_t)from->partial_group,
         .encoding = (int32_t)from->encoding,
         .report = (int32_t)from->report,
+        .allow_lost_scales = from->allow_lost_scales,
     };
-    return from->group_size || from->partial_group || from->encoding || from->report;
+    return from->group_size || from->partial_group || from->encoding || from->report ||
+           from->allow_lost_scales;
 }
 
 size_t encode_project(const struct wire_project *request,
@@ -85,9 +87,10 @@ static bool verify_options(trit_v1_VerifyOptions *out, const struct wire_verify 
         .has_tolerance = from->has_tolerance,
         .tolerance = from->tolerance,
         .encoding = (int32_t)from->encoding,
+        .scales_dtype = (int32_t)from->scales_dtype,
     };
     return from->mode || from->group_size || from->partial_group || from->has_tolerance ||
-           from->encoding || scale_bytes > 0;
+           from->encoding || from->scales_dtype || scale_bytes > 0;
 }
 
 static bool verify_options_head(pb_ostream_t *out, const struct wire_verify *from,
@@ -177,6 +180,7 @@ size_t encode_unpack(const struct wire_unpack *request, uint64_t scale_bytes,
         .dtype = (int32_t)request->dtype,
         .shape_count = (pb_size_t)request->rank,
         .group_size = request->group_size,
+        .scales_dtype = (int32_t)request->scales_dtype,
     };
     memcpy(wire.shape, request->shape, request->rank * sizeof wire.shape[0]);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);

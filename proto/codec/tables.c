@@ -66,11 +66,9 @@ static const struct field_name names_layer[] = {
 static const struct message message_layer = {trit_v1_LayerRef_fields, names_layer};
 
 static const struct field_name names_project_options[] = {
-    {1, "group_size", 0, NULL},
-    {2, "partial_group", 0, NULL},
-    {3, "encoding", 0, NULL},
-    {4, "report", 0, NULL},
-    {0},
+    {1, "group_size", 0, NULL},        {2, "partial_group", 0, NULL},
+    {3, "encoding", 0, NULL},          {4, "report", 0, NULL},
+    {5, "allow_lost_scales", 0, NULL}, {0},
 };
 static const struct message message_project_options = {trit_v1_ProjectOptions_fields,
                                                        names_project_options};
@@ -97,19 +95,21 @@ const struct message message_verify = {trit_v1_VerifyRequest_fields, names_verif
 const struct message message_verify_start = {trit_v1_VerifyStart_fields, names_verify};
 
 static const struct field_name names_verify_options[] = {
-    {1, "options.mode", 0, NULL},          {2, "options.group_size", 0, NULL},
-    {3, "options.partial_group", 0, NULL}, {4, "options.tolerance", 0, NULL},
-    {5, "options.encoding", 0, NULL},      {0},
+    {1, "options.mode", 0, NULL},
+    {2, "options.group_size", 0, NULL},
+    {3, "options.partial_group", 0, NULL},
+    {4, "options.tolerance", 0, NULL},
+    {5, "options.encoding", 0, NULL},
+    {6, "options.scales_dtype", 0, NULL},
+    {0},
 };
 const struct message message_verify_options = {trit_v1_VerifyOptions_fields,
                                                names_verify_options};
 
 static const struct field_name names_unpack[] = {
-    {1, "encoding", 0, NULL},
-    {2, "dtype", 0, NULL},
-    {3, "shape", TRIT_RANK_MAX, NULL},
-    {4, "group_size", 0, NULL},
-    {0},
+    {1, "encoding", 0, NULL},          {2, "dtype", 0, NULL},
+    {3, "shape", TRIT_RANK_MAX, NULL}, {4, "group_size", 0, NULL},
+    {5, "scales_dtype", 0, NULL},      {0},
 };
 const struct message message_unpack = {trit_v1_UnpackRequest_fields, names_unpack};
 

@@ -53,6 +53,13 @@ static void identify(struct trit_report *report, const struct plan *plan)
     report->elements = plan->elements;
 }
 
+const struct feed *flow_latents(const struct flow *flow)
+{
+    if (flow->task.op == TASK_TERNARIZE)
+        return &flow->tensor;
+    return flow->task.has_reference ? &flow->reference : NULL;
+}
+
 int flow_start(struct flow *flow)
 {
     struct call *call = flow->call;
@@ -73,7 +80,10 @@ int flow_start(struct flow *flow)
             : 0;
     if (flow->record.put.report.run[0]) {
         identify(&flow->record.put.report, plan);
-        flow->record.put.partial = plan->spec.partial;
+        if (flow_latents(flow) && !flow->fingerprint &&
+            !(flow->fingerprint = fingerprint_create()))
+            return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                        "no memory for the latents' fingerprint");
         if (record_open(&flow->record, call) < 0)
             return -1;
     }
@@ -95,14 +105,25 @@ void flow_replan(struct flow *flow, const struct plan *plan)
 
 /* ---- tiles come back from the pool ----------------------------------------------- */
 
-static bool loses_scales(const struct task *task)
+/* Whether a lost scale fails the call: not in a dense output, whose report tells it. */
+static bool refuses_lost(const struct task *task)
 {
-    enum scale_place place;
+    return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&
+           task->plan.spec.out != TRIT_ENCODING_DENSE && !task->allows_lost;
+}
 
-    if (task->op != TASK_TERNARIZE || !task->plan.spec.has_out)
-        return false;
-    place = encoding_layout(task->plan.spec.out)->scales;
-    return place == SCALES_F16 || place == SCALES_IN_BLOCK;
+static int refuse_element(struct flow *flow, const struct tile *tile)
+{
+    const char *field = flow->tensor.field;
+
+    if (tile->bad_is_lost)
+        return fail(&flow->call->failure, TRIT_INVALID_ARGUMENT, "dtype",
+                    "dtype: %s holds element %llu as 0 or infinity; use f32",
+                    dtype_name(flow->task.plan.spec.dtype),
+                    (unsigned long long)tile->bad_element);
+    return fail(&flow->call->failure, TRIT_INVALID_ARGUMENT, field,
+                "%s: element %llu holds a code that is not ternary", field,
+                (unsigned long long)tile->bad_element);
 }
 
 /* -1 when the tile's result fails the call. */
@@ -111,10 +132,10 @@ static int judge(struct flow *flow, const struct tile *tile)
     const struct ternary_counts *counts = &tile->counts;
     struct failure *failure = &flow->call->failure;
 
+    if (tile->hash_failed)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a digest");
     if (tile->bad_element != UINT64_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, flow->tensor.field,
-                    "%s: element %llu holds a code that is not ternary",
-                    flow->tensor.field, (unsigned long long)tile->bad_element);
+        return refuse_element(flow, tile);
     if (tile->unlike_group != UINT64_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, flow->tensor.field,
                     "%s: the %s blocks of group %llu differ in scale, a group of %u has "
@@ -123,12 +144,13 @@ static int judge(struct flow *flow, const struct tile *tile)
                     (unsigned long long)tile->unlike_group,
                     (unsigned)flow->task.plan.spec.group_size,
                     (unsigned)encoding_layout(flow->task.plan.spec.in)->block_elements);
-    if (loses_scales(&flow->task) && counts->non_finite == 0 && counts->scales_lost)
-        return fail(
-            failure, TRIT_INVALID_ARGUMENT, flow->tensor.field,
-            "%s: the scale %g of group %llu is lost in f16", flow->tensor.field,
-            (double)tile->scales[counts->first_scale_lost],
-            (unsigned long long)(tile->span.first_group + counts->first_scale_lost));
+    if (refuses_lost(&flow->task) && counts->non_finite == 0 && tile->lost.count)
+        return fail(failure, TRIT_INVALID_ARGUMENT, flow->tensor.field,
+                    "%s: the scale %g of group %llu is 0 or infinite in f16, so %s loses "
+                    "the group; use int8 or dense, or set allow_lost_scales",
+                    flow->tensor.field, (double)tile->lost_scale,
+                    (unsigned long long)(tile->span.first_group + tile->lost.first),
+                    encoding_name(flow->task.plan.spec.out));
     return 0;
 }
 
@@ -266,5 +288,6 @@ void flow_fini(struct flow *flow)
 {
     flow_cancel(flow);
     merge_fini(&flow->merge);
+    fingerprint_destroy(flow->fingerprint);
     free(flow->in_scales);
 }

@@ -8,6 +8,7 @@
 #define RPC_FLOW_H
 
 #include "rpc/call.h"
+#include "rpc/fingerprint.h"
 #include "rpc/merge.h"
 #include "rpc/record.h"
 
@@ -35,6 +36,8 @@ struct flow {
     struct list tiles; /* in order, not yet merged */
     struct list held;  /* merged; their output waits for the reply */
     struct feed tensor, reference;
+    /* Of the latents' bytes, where the report is filed; else NULL. */
+    struct fingerprint *fingerprint;
     uint8_t *in_scales; /* as they came; grown as they came */
     size_t in_scales_count, in_scales_capacity;
     struct merge merge;
@@ -49,6 +52,10 @@ void flow_init(struct flow *flow, struct call *call, void (*complete)(struct cal
 
 /* Separate scales come before the data. */
 int flow_scales(struct flow *flow, const uint8_t *bytes, size_t count);
+
+/* The feed that brings latents: the tensor that is projected, or the reference; NULL
+ * where neither comes. */
+const struct feed *flow_latents(const struct flow *flow);
 
 /* With flow->task filled: readies merge, feeds and record (where record.put's
  * run is set). */

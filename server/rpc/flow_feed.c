@@ -99,6 +99,8 @@ int flow_feed(struct flow *flow, struct feed *feed, const uint8_t *bytes, size_t
 
     metric_add(call->rpc->config.metrics, M_TENSOR_IN_BYTES, count);
     feed->received += count;
+    if (flow->fingerprint && count > 0 && feed == flow_latents(flow))
+        fingerprint_update(flow->fingerprint, bytes, count);
     while (count > 0) {
         struct tile *tile = next_tile(flow, feed);
         struct vessel vessel = {0};

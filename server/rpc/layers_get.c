@@ -1,4 +1,5 @@
 /* Layers.Get: the ternary weights in an encoding, or the latents. */
+#include <math.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -148,8 +149,9 @@ static int encode_group(struct call *call, const float *values, uint32_t group_l
                     (unsigned long long)group, get->layer->spec.name);
     if (counts.scales_lost && encoding_layout(get->plan.spec.out)->scales != SCALES_F32)
         return fail(&lane->failure, TRIT_INVALID_ARGUMENT, "encoding",
-                    "encoding: the scale %g of group %llu is lost in f16", (double)*scale,
-                    (unsigned long long)group);
+                    "encoding: the scale %g of group %llu is 0 or infinite in f16; use "
+                    "int8 or dense",
+                    (double)*scale, (unsigned long long)group);
     return 0;
 }
 
@@ -195,6 +197,34 @@ static int encode_rows(struct call *call, uint64_t first, uint64_t rows,
     return 0;
 }
 
+static float scale_as(enum trit_dtype dtype, float scale)
+{
+    if (dtype == TRIT_F16)
+        return f16_to_f32(f32_to_f16(scale));
+    return dtype == TRIT_BF16 ? bf16_to_f32(f32_to_bf16(scale)) : scale;
+}
+
+/* Dense weights of a type that holds a group's scale as 0 or infinity are refused. */
+static int check_scales(const struct get *get, uint64_t first, uint64_t rows,
+                        struct lane *lane)
+{
+    enum trit_dtype dtype = (enum trit_dtype)get->wire.dtype;
+    uint64_t group = first * get->plan.groups_per_row;
+    uint64_t end = (first + rows) * get->plan.groups_per_row;
+
+    for (; group < end; group++) {
+        float scale = get->layer->scales[group], held = scale_as(dtype, scale);
+
+        if (scale != 0 && isfinite(scale) && (held == 0 || !isfinite(held)))
+            return fail(
+                &lane->failure, TRIT_INVALID_ARGUMENT, "dtype",
+                "dtype: %s holds the scale %g of group %llu as 0 or infinity; use "
+                "f32",
+                dtype_name(dtype), (double)scale, (unsigned long long)group);
+    }
+    return 0;
+}
+
 static int ternary_run(struct call *call, uint64_t piece, struct lane *lane)
 {
     struct get *get = call->method_state;
@@ -207,6 +237,8 @@ static int ternary_run(struct call *call, uint64_t piece, struct lane *lane)
     linear_rows(call->rpc->config.kernels, &get->layer->matrix, first, rows, values);
     if (get->wire.encoding != TRIT_ENCODING_DENSE)
         return encode_rows(call, first, rows, values, lane);
+    if (check_scales(get, first, rows, lane) < 0)
+        return -1;
     narrow((enum trit_dtype)get->wire.dtype, values, rows * spec->in_features,
            get->data.bytes + first * spec->in_features * width);
     return 0;

@@ -52,14 +52,16 @@ static size_t align_up(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
-/* Scratch: dense rows, their scales, their codes. */
+/* Scratch: dense rows, their scales, which groups are inexact and the hashes of those,
+ * their codes. */
 static size_t scratch_bytes(const struct verified *verified)
 {
     const struct plan *plan = &verified->task.plan;
-    size_t rows = (size_t)verified->rows;
+    size_t rows = (size_t)verified->rows, groups = rows * (size_t)plan->groups_per_row;
 
     return align_up(rows * (size_t)plan->row_len * sizeof(float)) +
-           align_up(rows * (size_t)plan->groups_per_row * sizeof(float)) +
+           align_up(groups * sizeof(float)) + align_up(groups) +
+           align_up(groups * TILE_HASH_BYTES) +
            (size_t)making_code_bytes(&verified->layer->spec, rows);
 }
 
@@ -69,8 +71,10 @@ static void rows_tile(const struct verified *verified, uint64_t first, uint64_t 
 {
     const struct plan *plan = &verified->task.plan;
     size_t dense = align_up((size_t)(verified->rows * plan->row_len) * sizeof(float));
-    size_t scales =
-        align_up((size_t)(verified->rows * plan->groups_per_row) * sizeof(float));
+    size_t groups = (size_t)(verified->rows * plan->groups_per_row);
+    uint8_t *scales = scratch + dense;
+    uint8_t *inexact = scales + align_up(groups * sizeof(float));
+    uint8_t *hashes = inexact + align_up(groups);
 
     *tile = (struct tile){
         .span = {.first_group = first * plan->groups_per_row,
@@ -79,13 +83,12 @@ static void rows_tile(const struct verified *verified, uint64_t first, uint64_t 
                  .elements = rows * plan->row_len,
                  .code_bytes = making_code_bytes(&verified->layer->spec, rows)},
         .in = {.bytes = scratch},
-        .scales = (float *)(void *)(scratch + dense),
-        .codes = scratch + dense + scales,
-        .bad_element = UINT64_MAX,
-        .unlike_group = UINT64_MAX,
+        .scales = (float *)(void *)scales,
+        .codes = hashes + align_up(groups * TILE_HASH_BYTES),
+        .inexact = inexact,
+        .inexact_hashes = (uint8_t(*)[TILE_HASH_BYTES])hashes,
     };
-    ternary_counts_init(&tile->counts);
-    ternary_check_init(&tile->check);
+    tile_results_init(tile);
 }
 
 static void keep_report(struct call *call, struct verified *verified, struct merge *merge)
@@ -121,6 +124,11 @@ static int verify_run(struct call *call, uint64_t piece, struct lane *lane)
         linear_rows(verified->task.kernels, &verified->layer->matrix, first, rows,
                     (float *)(void *)lane->scratch);
         tile_run(&tile, &verified->task);
+        if (tile.hash_failed) {
+            merge_fini(&merge);
+            return fail(&lane->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                        "no memory for a digest");
+        }
         metric_add(call->rpc->config.metrics, M_ELEMENTS, tile.span.elements);
         merge_tile(&merge, &verified->task, &tile);
     }

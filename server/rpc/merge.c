@@ -4,6 +4,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "rpc/report_findings.h"
+#include "rpc/tile_exact.h"
+
+static void store_u64(uint8_t *out, uint64_t value)
+{
+    for (int i = 0; i < 8; i++)
+        out[i] = (uint8_t)(value >> (8 * i));
+}
+
 static int hash_start(void **hash)
 {
     gnutls_hash_hd_t handle;
@@ -23,11 +32,13 @@ static void hash_drop(void **hash)
 
 int merge_init(struct merge *merge, bool digest, struct failure *failure)
 {
-    *merge = (struct merge){.scale_min = INFINITY};
+    *merge = (struct merge){
+        .scale_min = INFINITY, .scale_max = -INFINITY, .lost = {0, UINT64_MAX}};
     ternary_counts_init(&merge->counts);
     ternary_check_init(&merge->check);
     if (digest &&
-        (hash_start(&merge->codes_hash) < 0 || hash_start(&merge->scales_hash) < 0)) {
+        (hash_start(&merge->codes_hash) < 0 || hash_start(&merge->scales_hash) < 0 ||
+         hash_start(&merge->inexact_hash) < 0)) {
         merge_fini(merge);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a digest");
     }
@@ -38,56 +49,74 @@ void merge_fini(struct merge *merge)
 {
     hash_drop(&merge->codes_hash);
     hash_drop(&merge->scales_hash);
+    hash_drop(&merge->inexact_hash);
 }
 
-/* The scale as the output holds it: what a reader of the output would find. */
-static float scale_as_held(const struct task *task, float scale)
+/* Scales as the output holds them: what a reader of the output would find. */
+static void hash_scales(struct merge *merge, const struct task *task,
+                        const struct tile *tile)
 {
-    if (task->op != TASK_TERNARIZE)
-        return scale;
-    switch (encoding_layout(task->plan.spec.out)->scales) {
-    case SCALES_F32:
-    case SCALES_TENSOR:
-        return scale;
-    case SCALES_F16:
-    case SCALES_IN_BLOCK:
-        return f16_to_f32(f32_to_f16(scale));
-    case SCALES_FOLDED:
-        break;
+    float held[256];
+
+    for (uint64_t group = 0; group < tile->span.groups;) {
+        size_t count = 0;
+
+        while (count < 256 && group < tile->span.groups) {
+            float scale = tile->scales[group++];
+
+            held[count++] =
+                task->op == TASK_TERNARIZE ? scale_as_held(task, scale) : scale;
+        }
+        gnutls_hash(merge->scales_hash, held, count * sizeof(held[0]));
     }
-    if (task->plan.spec.dtype == TRIT_F16)
-        return f16_to_f32(f32_to_f16(scale));
-    if (task->plan.spec.dtype == TRIT_BF16)
-        return bf16_to_f32(f32_to_bf16(scale));
-    return scale;
+}
+
+static void hash_inexact(struct merge *merge, const struct tile *tile)
+{
+    uint64_t at = 0;
+
+    for (uint64_t group = 0; tile->inexact && at < tile->inexact_count; group++) {
+        uint8_t index[8];
+
+        if (!tile->inexact[group])
+            continue;
+        store_u64(index, merge->groups + group);
+        gnutls_hash(merge->inexact_hash, index, sizeof(index));
+        gnutls_hash(merge->inexact_hash, tile->inexact_hashes[at++], TILE_HASH_BYTES);
+    }
+    merge->inexact += tile->inexact_count;
 }
 
 static void hash_tile(struct merge *merge, const struct task *task,
                       const struct tile *tile)
 {
-    float held[256];
-
     gnutls_hash(merge->codes_hash, tile->codes, (size_t)tile->span.code_bytes);
-    for (uint64_t group = 0; group < tile->span.groups;) {
-        size_t count = 0;
+    hash_scales(merge, task, tile);
+    hash_inexact(merge, tile);
+}
 
-        while (count < 256 && group < tile->span.groups)
-            held[count++] = scale_as_held(task, tile->scales[group++]);
-        gnutls_hash(merge->scales_hash, held, count * sizeof(held[0]));
+static void merge_scales(struct merge *merge, const struct tile *tile)
+{
+    for (uint64_t i = 0; i < tile->span.groups; i++) {
+        float scale = tile->scales[i];
+
+        if (!isfinite(scale))
+            continue;
+        merge->scale_min = scale < merge->scale_min ? scale : merge->scale_min;
+        merge->scale_max = scale > merge->scale_max ? scale : merge->scale_max;
+        merge->scale_sum += (double)scale;
+        merge->finite_scales++;
     }
 }
 
 void merge_tile(struct merge *merge, const struct task *task, const struct tile *tile)
 {
+    if (merge->lost.count == 0)
+        merge->lost_scale = tile->lost_scale;
+    occurrences_add(&merge->lost, &tile->lost, merge->groups);
     ternary_counts_add(&merge->counts, &tile->counts, merge->elements, merge->groups);
-    ternary_check_add(&merge->check, &tile->check, merge->elements);
-    for (uint64_t i = 0; i < tile->span.groups; i++) {
-        float scale = tile->scales[i];
-
-        merge->scale_min = scale < merge->scale_min ? scale : merge->scale_min;
-        merge->scale_max = scale > merge->scale_max ? scale : merge->scale_max;
-        merge->scale_sum += (double)scale;
-    }
+    ternary_check_add(&merge->check, &tile->check, merge->elements, merge->groups);
+    merge_scales(merge, tile);
     for (uint64_t i = 0; tile->sums && i < tile->span.groups; i++) {
         merge->sums.energy += tile->sums[i].energy;
         merge->sums.error += tile->sums[i].error;
@@ -100,50 +129,66 @@ void merge_tile(struct merge *merge, const struct task *task, const struct tile 
     merge->elements += tile->span.elements;
 }
 
-static void store_u64(uint8_t *out, uint64_t value)
-{
-    for (int i = 0; i < 8; i++)
-        out[i] = (uint8_t)(value >> (8 * i));
-}
-
-/* SHA-256 of "trit-digest-1", rows, row length, group size (u64, little-endian
- * each), SHA-256 of the codes, SHA-256 of the scales (f32, little-endian).
- * Codes: 2 bits t+1 an element, least significant first, each group filled up
- * to a whole byte. Two inner hashes, so that no tile boundary shows. */
-static void digest(struct merge *merge, const struct plan *plan,
+/* See "The digest" in README.md. Inner hashes, so that no tile boundary shows. */
+static void digest(struct merge *merge, const struct task *task,
                    uint8_t out[TRIT_DIGEST_BYTES])
 {
-    uint8_t text[13 + 24 + 64];
+    const struct plan *plan = &task->plan;
+    bool exact = merge->inexact == 0;
+    bool is_output = task->op == TASK_TERNARIZE;
+    enum trit_encoding encoding = is_output ? plan->spec.out : plan->spec.in;
+    uint8_t text[13 + 3 * 8 + 2 * 32 + 2 * 8 + 32];
+    size_t count = 13 + 3 * 8 + 2 * 32;
 
-    memcpy(text, "trit-digest-1", 13);
+    memcpy(text, exact ? "trit-digest-1" : "trit-digest-2", 13);
     store_u64(text + 13, plan->rows);
     store_u64(text + 21, plan->row_len);
     store_u64(text + 29, plan->spec.group_size);
     gnutls_hash_deinit(merge->codes_hash, text + 37);
     gnutls_hash_deinit(merge->scales_hash, text + 69);
-    merge->codes_hash = merge->scales_hash = NULL;
-    gnutls_hash_fast(GNUTLS_DIG_SHA256, text, sizeof(text), out);
+    gnutls_hash_deinit(merge->inexact_hash, text + 117);
+    merge->codes_hash = merge->scales_hash = merge->inexact_hash = NULL;
+    if (!exact) {
+        store_u64(text + 101, (uint64_t)encoding);
+        store_u64(text + 109,
+                  encoding == TRIT_ENCODING_DENSE ? (uint64_t)plan->spec.dtype : 0);
+        count = sizeof(text);
+    }
+    gnutls_hash_fast(GNUTLS_DIG_SHA256, text, count, out);
 }
 
-/* Offenders first, then those of -1, 0, +1 that occur. */
-static void samples(const struct merge *merge, struct trit_report *report)
+/* The values that occur: invalid ones first, then -1, 0, +1, then those that only the
+ * tolerance makes valid. */
+static void samples(const struct merge *merge, const struct task *task,
+                    struct trit_report *report)
 {
-    const uint64_t counts[3] = {merge->counts.negatives, merge->counts.zeros,
-                                merge->counts.positives};
-    uint32_t n = 0;
+    const struct ternary_counts *counts = &merge->counts;
+    const struct ternary_check *check = &merge->check;
+    uint32_t seen = check->trits_seen, n = 0;
 
-    for (uint32_t i = 0; i < merge->check.sample_count && n < TRIT_SAMPLES_MAX - 3; i++)
-        report->sample_values[n++] = merge->check.samples[i];
-    for (int t = 0; t < 3; t++)
-        if (counts[t])
-            report->sample_values[n++] = (float)(t - 1);
+    if (task->op == TASK_TERNARIZE)
+        seen = (counts->negatives ? 1U : 0) | (counts->zeros ? 2U : 0) |
+               (counts->positives ? 4U : 0);
+    for (uint32_t i = 0; i < check->sample_count && n < TRIT_SAMPLES_MAX - 3; i++)
+        report->sample_values[n++] = check->samples[i];
+    for (uint32_t t = 0; t < 3; t++)
+        if (seen >> t & 1)
+            report->sample_values[n++] = (float)t - 1;
+    for (uint32_t i = 0; i < check->near_count && n < TRIT_SAMPLES_MAX; i++)
+        report->sample_values[n++] = check->near[i];
     report->sample_count = n;
+}
+
+/* sqrt(a * b), of equal numbers exactly that number. */
+static double geometric_mean(double a, double b)
+{
+    return isnormal(a * b) ? sqrt(a * b) : sqrt(a) * sqrt(b);
 }
 
 static void measure_error(const struct merge *merge, struct trit_report *report)
 {
     const struct group_sums *sums = &merge->sums;
-    double lengths = sqrt(sums->energy) * sqrt(sums->norm);
+    double lengths = geometric_mean(sums->energy, sums->norm);
 
     if (!isfinite(sums->energy) || !isfinite(sums->error))
         return;
@@ -162,6 +207,7 @@ void merge_report(struct merge *merge, const struct task *task,
 {
     const struct plan *plan = &task->plan;
     const struct ternary_counts *counts = &merge->counts;
+    const struct ternary_check *check = &merge->check;
     double elements = (double)plan->elements;
     uint64_t valid = task->op == TASK_VERIFY ? merge->check.valid
                                              : plan->elements - counts->non_finite;
@@ -172,21 +218,26 @@ void merge_report(struct merge *merge, const struct task *task,
     report->group_size = plan->spec.group_size;
     report->groups = plan->groups;
     report->elements = plan->elements;
-    report->is_ternary = valid == plan->elements && counts->non_finite == 0;
+    report->is_ternary = valid == plan->elements && counts->non_finite == 0 &&
+                         merge->lost.count == 0 && check->scales_negative.count == 0 &&
+                         check->scales_zero.count == 0;
     report->fraction_valid = (double)valid / elements;
     report->max_round_error = (double)merge->check.max_round_error;
-    samples(merge, report);
+    samples(merge, task, report);
     report->negatives = counts->negatives;
     report->zeros = counts->zeros;
     report->positives = counts->positives;
     report->zero_groups = counts->zero_groups;
     report->non_finite = counts->non_finite;
-    report->has_scales = true;
-    report->scale_min = merge->scale_min;
-    report->scale_max = merge->scale_max;
-    report->scale_mean = merge->scale_sum / (double)plan->groups;
+    report->has_scales = merge->finite_scales > 0;
+    if (report->has_scales) {
+        report->scale_min = merge->scale_min;
+        report->scale_max = merge->scale_max;
+        report->scale_mean = merge->scale_sum / (double)merge->finite_scales;
+    }
     report->scales_lossy_fp16 = counts->scales_lossy_fp16;
-    if (task->wants_sums && counts->non_finite == 0)
+    if (task->wants_sums && counts->non_finite == 0 &&
+        check->reference_infinite.count == 0)
         measure_error(merge, report);
     report->near_threshold_fraction = (double)counts->near_threshold / elements;
     if (task->has_reference) {
@@ -196,6 +247,7 @@ void merge_report(struct merge *merge, const struct task *task,
             merge->check.mismatches ? merge->check.first_mismatch : 0;
     }
     if (merge->codes_hash)
-        digest(merge, plan, report->digest);
+        digest(merge, task, report->digest);
+    report_findings(report, merge, task);
     strncpy(report->kernel, kernels_name(task->kernels), sizeof(report->kernel) - 1);
 }

@@ -9,10 +9,15 @@ struct merge {
     struct ternary_counts counts;
     struct ternary_check check;
     float scale_min, scale_max;
-    double scale_sum;
+    double scale_sum;        /* these three over finite scales */
+    uint64_t finite_scales;  /* groups */
+    struct occurrences lost; /* groups whose scale the output's type loses */
+    float lost_scale;        /* the first of them */
     struct group_sums sums;
-    void *codes_hash, *scales_hash; /* SHA-256 in progress; NULL = no digest */
-    uint64_t groups, elements;      /* merged so far */
+    /* SHA-256 in progress; NULL = no digest */
+    void *codes_hash, *scales_hash, *inexact_hash;
+    uint64_t inexact;          /* groups that are not exactly ternary */
+    uint64_t groups, elements; /* merged so far */
 };
 
 /* With `digest`, -1 on lack of memory. */

@@ -36,6 +36,7 @@ static int project_task(struct call *call, struct flow *flow,
     task->wants_codes = wire->report != TRIT_REPORT_NONE;
     task->wants_sums = wire->report == TRIT_REPORT_FULL;
     task->wants_crc = flow->emits_chunks;
+    task->allows_lost = wire->allow_lost_scales;
     return 0;
 }
 

@@ -367,6 +367,23 @@ static void filed(struct call *call)
     state->flow.complete(call);
 }
 
+/* What the report answers: equal for requests that must get equal answers. */
+static struct store_question question(const struct flow *flow, bool verifies)
+{
+    struct store_question asked = {
+        .method = verifies ? STORE_METHOD_VERIFY : STORE_METHOD_PROJECT,
+        .mode = verifies && flow->task.op == TASK_TERNARIZE ? TRIT_VERIFY_LATENT
+                                                            : TRIT_VERIFY_TERNARY,
+        .tolerance = flow->task.op == TASK_VERIFY ? flow->task.tolerance : 0,
+        .partial = flow->task.plan.spec.partial,
+        .has_latents = flow->fingerprint,
+    };
+
+    if (flow->fingerprint)
+        fingerprint_value(flow->fingerprint, asked.latents);
+    return asked;
+}
+
 void tensor_call_report(struct call *call, void (*reply)(struct call *call))
 {
     struct tensor_call *state = state_of(call);
@@ -387,5 +404,6 @@ void tensor_call_report(struct call *call, void (*reply)(struct call *call))
     }
     flow->complete = reply;
     flow->record.put.report = state->report;
+    flow->record.put.question = question(flow, state->ops->verifies);
     record_commit(&flow->record, filed);
 }

@@ -10,6 +10,7 @@
 struct tensor_ops {
     const char *data_field; /* "tensor.data" */
     bool stream;
+    bool verifies; /* makes a verification's report, not a projection's */
     /* Decodes the small fields that have come and fills flow->task (plan last)
      * and record.put's run, layer, step. For a unary request this is when its
      * tensor's data begins, for a stream when `start` is complete. */

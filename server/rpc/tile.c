@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "kernels/interleave.h"
+#include "rpc/tile_exact.h"
 
 static size_t align_up(size_t bytes)
 {
@@ -58,55 +59,111 @@ static bool parts(const struct task *task)
 
 static bool widens_scales(const struct task *task)
 {
-    return task->in_scales && encoding_layout(task->plan.spec.in)->scales == SCALES_F16;
+    return task->in_scales && plan_in_scales_dtype(&task->plan.spec) != TRIT_F32;
 }
 
-/* The side block: [scales f32][sums][codes][f16 scales out][f16 scales in, wide][trits].
- */
-int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks)
+/* What the side block holds, in this order. */
+enum side_part {
+    SIDE_SCALES,
+    SIDE_SUMS,
+    SIDE_CODES,
+    SIDE_NARROW_SCALES, /* f16, as they go out */
+    SIDE_WIDE_SCALES,   /* as they came, widened to f32 */
+    SIDE_TRITS,
+    SIDE_INEXACT,
+    SIDE_HASHES,
+    SIDE_PARTS,
+};
+
+static size_t side_bytes(const struct tile *tile, const struct task *task,
+                         enum side_part part)
 {
     size_t groups = (size_t)tile->span.groups;
-    size_t scales = align_up(groups * sizeof(float));
-    size_t sums = task->wants_sums ? align_up(groups * sizeof(struct group_sums)) : 0;
-    size_t codes = task->wants_codes || interleaves(task)
-                       ? align_up((size_t)tile->span.code_bytes)
-                       : 0;
-    size_t width = scale_out_width(task);
-    size_t narrow = width == 2 ? align_up(groups * 2) : 0;
-    size_t wide = widens_scales(task) ? scales : 0;
-    size_t trits = parts(task) ? (size_t)tile->span.elements : 0;
-    struct block side = {0}, out = {0};
+    bool judges = task->wants_codes && task->op != TASK_UNPACK;
 
-    if (task->op != TASK_PASS &&
-        blocks_get(blocks, scales + sums + codes + narrow + wide + trits, &side) < 0)
+    switch (part) {
+    case SIDE_SCALES:
+        return groups * sizeof(float);
+    case SIDE_SUMS:
+        return task->wants_sums ? groups * sizeof(struct group_sums) : 0;
+    case SIDE_CODES:
+        return task->wants_codes || interleaves(task) ? (size_t)tile->span.code_bytes : 0;
+    case SIDE_NARROW_SCALES:
+        return scale_out_width(task) == 2 ? groups * 2 : 0;
+    case SIDE_WIDE_SCALES:
+        return widens_scales(task) ? groups * sizeof(float) : 0;
+    case SIDE_TRITS:
+        return parts(task) ? (size_t)tile->span.elements : 0;
+    case SIDE_INEXACT:
+        return judges ? groups : 0;
+    case SIDE_HASHES:
+        return judges ? groups * TILE_HASH_BYTES : 0;
+    case SIDE_PARTS:
+        break;
+    }
+    return 0;
+}
+
+static void place_side(struct tile *tile, uint8_t *const part[SIDE_PARTS], size_t width)
+{
+    tile->scales = (float *)(void *)part[SIDE_SCALES];
+    tile->sums = (struct group_sums *)(void *)part[SIDE_SUMS];
+    tile->codes = part[SIDE_CODES];
+    tile->scales_out = width == 4   ? part[SIDE_SCALES]
+                       : width == 2 ? part[SIDE_NARROW_SCALES]
+                                    : NULL;
+    tile->wide_scales = (float *)(void *)part[SIDE_WIDE_SCALES];
+    tile->trits = (int8_t *)part[SIDE_TRITS];
+    tile->inexact = part[SIDE_INEXACT];
+    tile->inexact_hashes = (uint8_t(*)[TILE_HASH_BYTES])part[SIDE_HASHES];
+}
+
+static int prepare_side(struct tile *tile, const struct task *task, struct blocks *blocks)
+{
+    size_t at[SIDE_PARTS + 1] = {0};
+    uint8_t *parts_at[SIDE_PARTS];
+
+    for (int part = 0; part < SIDE_PARTS; part++)
+        at[part + 1] = at[part] + align_up(side_bytes(tile, task, (enum side_part)part));
+    if (blocks_get(blocks, at[SIDE_PARTS], &tile->side) < 0)
         return -1;
+    for (int part = 0; part < SIDE_PARTS; part++)
+        parts_at[part] = at[part + 1] > at[part] ? tile->side.bytes + at[part] : NULL;
+    place_side(tile, parts_at, scale_out_width(task));
+    if (tile->inexact)
+        memset(tile->inexact, 0, (size_t)tile->span.groups);
+    return 0;
+}
+
+int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks)
+{
+    struct block out = {0};
+
     if (task->plan.spec.has_out && !in_place(task) &&
-        blocks_get(blocks, (size_t)tile->span.out_bytes, &out) < 0) {
-        blocks_put(blocks, &side);
+        blocks_get(blocks, (size_t)tile->span.out_bytes, &out) < 0)
+        return -1;
+    if (task->op != TASK_PASS && prepare_side(tile, task, blocks) < 0) {
+        blocks_put(blocks, &out);
         return -1;
     }
-    tile->side = side;
     tile->out = out;
     tile->out_bytes = !task->plan.spec.has_out ? NULL
                       : in_place(task)         ? tile->in.bytes
                                                : out.bytes;
-    if (side.bytes) {
-        tile->scales = (float *)(void *)side.bytes;
-        tile->sums = sums ? (struct group_sums *)(void *)(side.bytes + scales) : NULL;
-        tile->codes = codes ? side.bytes + scales + sums : NULL;
-        tile->scales_out = width == 4   ? side.bytes
-                           : width == 2 ? side.bytes + scales + sums + codes
-                                        : NULL;
-        tile->wide_scales =
-            wide ? (float *)(void *)(side.bytes + scales + sums + codes + narrow) : NULL;
-        tile->trits =
-            trits ? (int8_t *)(side.bytes + scales + sums + codes + narrow + wide) : NULL;
-    }
-    tile->scale_out_bytes = groups * width;
+    tile->scale_out_bytes = (size_t)tile->span.groups * scale_out_width(task);
+    tile_results_init(tile);
+    return 0;
+}
+
+void tile_results_init(struct tile *tile)
+{
     ternary_counts_init(&tile->counts);
     ternary_check_init(&tile->check);
     tile->bad_element = tile->unlike_group = UINT64_MAX;
-    return 0;
+    tile->bad_is_lost = tile->hash_failed = false;
+    tile->lost = (struct occurrences){0, UINT64_MAX};
+    tile->lost_scale = 0;
+    tile->inexact_count = 0;
 }
 
 static void run_ternarize(struct tile *tile, const struct task *task,
@@ -154,7 +211,9 @@ static const float *separate_scales(struct tile *tile, const struct task *task,
         uint16_t bits;
 
         memcpy(&bits, task->in_scales + (first + i) * 2, 2);
-        tile->wide_scales[run->first_group + i] = f16_to_f32(bits);
+        tile->wide_scales[run->first_group + i] =
+            plan_in_scales_dtype(&task->plan.spec) == TRIT_F16 ? f16_to_f32(bits)
+                                                               : bf16_to_f32(bits);
     }
     return tile->wide_scales + run->first_group;
 }
@@ -204,6 +263,8 @@ static void run_verify(struct tile *tile, const struct task *task,
         .tolerance = task->tolerance,
         .in = read_from(tile, task, run),
         .in_scales = separate_scales(tile, task, run),
+        .scales_dtype = task->plan.spec.in_scales_dtype,
+        .inexact = tile->inexact ? tile->inexact + run->first_group : NULL,
         .reference_dtype = task->reference_dtype,
         .divisor = run->divisor,
         .scales = tile->scales + run->first_group,
@@ -218,13 +279,14 @@ static void run_verify(struct tile *tile, const struct task *task,
     ternary_check_init(&check);
     verify(task->kernels, &job, &counts, &check);
     ternary_counts_add(&tile->counts, &counts, run->element, run->first_group);
-    ternary_check_add(&tile->check, &check, run->element);
+    ternary_check_add(&tile->check, &check, run->element, run->first_group);
 }
 
 static void run_unpack(struct tile *tile, const struct task *task,
                        const struct group_run *run)
 {
     uint64_t bad = 0;
+    bool lost = false;
     struct unpack_job job = {
         .encoding = read_encoding(task),
         .dtype = task->plan.spec.dtype,
@@ -235,8 +297,10 @@ static void run_unpack(struct tile *tile, const struct task *task,
         .out = tile->out.bytes + run->out_offset,
     };
 
-    if (unpack(task->kernels, &job, &bad) < 0 && tile->bad_element == UINT64_MAX)
+    if (unpack(task->kernels, &job, &bad, &lost) < 0 && tile->bad_element == UINT64_MAX) {
         tile->bad_element = tile->span.first_element + run->element + bad;
+        tile->bad_is_lost = lost;
+    }
 }
 
 static void narrow_scales(struct tile *tile)
@@ -281,6 +345,8 @@ void tile_run(struct tile *tile, const struct task *task)
             break;
         }
     }
+    tile_settle_lost(tile, task);
+    tile_hash_inexact(tile, task);
     if (scale_out_width(task) == 2)
         narrow_scales(tile);
     if (interleaves(task))

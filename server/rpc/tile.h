@@ -15,6 +15,8 @@
 
 struct flow;
 
+enum { TILE_HASH_BYTES = 32 }; /* SHA-256 */
+
 enum tile_state { TILE_FILLING, TILE_RUNNING, TILE_DONE, TILE_SENDING, TILE_HELD };
 
 enum task_op {
@@ -32,6 +34,7 @@ struct task {
     bool wants_sums;  /* mse, cosine */
     bool wants_codes; /* digest, flips */
     bool wants_crc;   /* of the output, for stream chunks */
+    bool allows_lost; /* a packed output may lose scales */
     float tolerance;
     bool has_reference;
     enum trit_dtype reference_dtype;
@@ -56,13 +59,20 @@ struct tile {
     uint8_t *codes;
     int8_t *trits; /* of an input whose bytes hold rows far apart, parted */
     struct group_sums *sums;
+    uint8_t *inexact; /* a byte a group: 1 where it is not exactly ternary */
+    uint8_t (*inexact_hashes)[TILE_HASH_BYTES]; /* of those groups' bytes, in order */
 
     /* results */
     struct ternary_counts counts;
     struct ternary_check check;
     uint32_t out_crc, scales_crc;
-    uint64_t bad_element;  /* unpack: flat index of an illegal code; UINT64_MAX */
-    uint64_t unlike_group; /* verify: whose blocks differ in scale; UINT64_MAX */
+    uint64_t bad_element;    /* unpack: flat index of what it refuses; UINT64_MAX */
+    bool bad_is_lost;        /* unpack: the dtype cannot hold its value; else its code */
+    uint64_t unlike_group;   /* verify: whose blocks differ in scale; UINT64_MAX */
+    struct occurrences lost; /* ternarize: groups whose scale the output's type loses */
+    float lost_scale;        /* the first of them */
+    uint64_t inexact_count;
+    bool hash_failed; /* no memory for a hash */
     uint64_t kernel_ns;
 
     /* on the way out */
@@ -74,6 +84,9 @@ struct tile {
 /* Memory for the results of span; the input blocks are the flow's affair. -1:
  * budget or memory exhausted, the tile is as before. */
 int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks);
+
+/* Results of nothing yet; tile_prepare calls it. */
+void tile_results_init(struct tile *tile);
 
 /* On a worker: fills the results. */
 void tile_run(struct tile *tile, const struct task *task);

@@ -53,6 +53,7 @@ static int unpack_task(struct call *call, struct flow *flow)
         .rank = wire.rank,
         .group_size = wire.group_size,
         .in = (enum trit_encoding)wire.encoding,
+        .in_scales_dtype = (enum trit_dtype)wire.scales_dtype,
         .out = TRIT_ENCODING_DENSE,
         .has_out = true,
     };

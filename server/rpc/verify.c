@@ -39,6 +39,7 @@ static int make_plan(struct call *call, const struct wire_verify *wire,
         .group_size = wire->group_size,
         .partial = (enum trit_partial_group)wire->partial_group,
         .in = (enum trit_encoding)wire->encoding,
+        .in_scales_dtype = (enum trit_dtype)wire->scales_dtype,
         .out = TRIT_ENCODING_DENSE,
     };
 
@@ -185,6 +186,7 @@ static void complete(struct call *call)
 
 static const struct tensor_ops unary_ops = {
     .data_field = "tensor.data",
+    .verifies = true,
     .task = unary_task,
     .reference_task = unary_reference_task,
     .complete = complete,
@@ -193,6 +195,7 @@ static const struct tensor_ops unary_ops = {
 static const struct tensor_ops stream_ops = {
     .data_field = "chunk.data",
     .stream = true,
+    .verifies = true,
     .task = stream_task,
     .complete = complete,
 };

@@ -37,6 +37,23 @@ int store_open(struct store **store, const struct store_config *config,
  * NULL is harmless. */
 void store_close(struct store *store);
 
+/* Which method made a report. Numbers are kept on disk. */
+enum store_method {
+    STORE_METHOD_UNKNOWN = 0,
+    STORE_METHOD_PROJECT = 1,
+    STORE_METHOD_VERIFY = 2,
+};
+
+/* What a report answers. Unary and streamed calls ask the same. */
+struct store_question {
+    enum store_method method;
+    enum trit_verify_mode mode; /* of VERIFY */
+    float tolerance;            /* of VERIFY: the one that was used, after defaults */
+    enum trit_partial_group partial; /* group_size stands in the report */
+    bool has_latents;
+    uint8_t latents[16]; /* XXH3-128 of the latents' bytes; zeros without */
+};
+
 /* One report on its way to disk. Lives in the caller; hands off between begin
  * and done()/aborted. */
 struct store_put {
@@ -44,9 +61,9 @@ struct store_put {
     struct store *store;
     struct store_upload *upload; /* writer thread's state */
     /* in */
-    struct trit_report report; /* run, layer, step, shape, group_size: from begin
-                                  on; everything else: from commit on */
-    enum trit_partial_group partial;
+    struct trit_report report;      /* run, layer, step, shape, group_size: from begin
+                                       on; everything else: from commit on */
+    struct store_question question; /* from commit on */
     void (*done)(struct store_put *put);
     /* out, valid in done() */
     struct failure failure; /* OK; ALREADY_EXISTS; RESOURCE_EXHAUSTED (queue);

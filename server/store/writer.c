@@ -178,7 +178,7 @@ static void take_commit(struct writer *writer, struct store_upload *upload)
     }
     writer->buffered -= upload->codes.count;
     if (filing_commit(&writer->db, writer->kernels, &writer->next_upload, put,
-                      &upload->codes, put->partial, &filing, &writer->failure)) {
+                      &upload->codes, put->question.partial, &filing, &writer->failure)) {
         roll_back(writer);
     } else if (filing == FILING_NEW) {
         writer->filed++;

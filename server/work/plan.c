@@ -209,34 +209,44 @@ static bool encoded_overflows(const struct plan *plan, enum trit_encoding encodi
                          bytes);
 }
 
-static bool scales_overflow(const struct plan *plan, enum trit_encoding encoding,
+/* `dtype`: of the scales beside the data; UNSPECIFIED where there are none. */
+static bool scales_overflow(const struct plan *plan, enum trit_dtype dtype,
                             uint64_t *bytes)
 {
-    const struct encoding_layout *layout = encoding_layout(encoding);
-
-    switch (layout->scales) {
-    case SCALES_F32:
-        return mul_overflows(plan->groups, 4, bytes);
-    case SCALES_F16:
-        return mul_overflows(plan->groups, 2, bytes);
-    case SCALES_TENSOR:
-        *bytes = layout->tail_bytes ? 0 : sizeof(float);
-        return false;
-    case SCALES_FOLDED:
-    case SCALES_IN_BLOCK:
-        break;
-    }
-    *bytes = 0;
-    return false;
+    return mul_overflows(plan->groups, dtype_bytes(dtype), bytes);
 }
 
-static int measure(const struct plan *plan, enum trit_encoding encoding, uint64_t *bytes,
-                   uint64_t *scale_bytes, struct failure *failure)
+static int check_scales_dtype(const struct plan_spec *spec, struct failure *failure)
+{
+    switch (spec->in_scales_dtype) {
+    case TRIT_DTYPE_UNSPECIFIED:
+        return 0;
+    case TRIT_F32:
+    case TRIT_F16:
+    case TRIT_BF16:
+        if (encoding_scales_dtype(spec->in) != TRIT_DTYPE_UNSPECIFIED)
+            return 0;
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.scales_dtype",
+                    "options.scales_dtype: %s, but %s has no scales beside its data; "
+                    "leave it out",
+                    dtype_name(spec->in_scales_dtype), encoding_name(spec->in));
+    case TRIT_I8:
+    case TRIT_U8:
+        break;
+    }
+    return fail(failure, TRIT_INVALID_ARGUMENT, "options.scales_dtype",
+                "options.scales_dtype: %d is not F32 (%d), F16 (%d) or BF16 (%d)",
+                (int)spec->in_scales_dtype, TRIT_F32, TRIT_F16, TRIT_BF16);
+}
+
+static int measure(const struct plan *plan, enum trit_encoding encoding,
+                   enum trit_dtype scales_dtype, uint64_t *bytes, uint64_t *scale_bytes,
+                   struct failure *failure)
 {
     char text[SHAPE_TEXT_BYTES];
 
     if (encoded_overflows(plan, encoding, plan->elements, bytes) ||
-        scales_overflow(plan, encoding, scale_bytes))
+        scales_overflow(plan, scales_dtype, scale_bytes))
         return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
                     "tensor.shape: bytes of %s as %s overflow 64 bits",
                     shape_text(&plan->spec, text), encoding_name(encoding));
@@ -282,17 +292,26 @@ static void cut_tiles(struct plan *plan)
     plan->tiles = div_up(plan->groups, plan->tile_groups);
 }
 
+enum trit_dtype plan_in_scales_dtype(const struct plan_spec *spec)
+{
+    return spec->in_scales_dtype != TRIT_DTYPE_UNSPECIFIED
+               ? spec->in_scales_dtype
+               : encoding_scales_dtype(spec->in);
+}
+
 int plan_init(struct plan *plan, const struct plan_spec *spec, struct failure *failure)
 {
     struct plan p = {.spec = *spec};
 
     if (check_shape(&p, failure) != 0 || check_dtype(spec, failure) != 0 ||
         check_groups(&p, failure) != 0 || check_encoding(&p, spec->in, failure) != 0 ||
-        measure(&p, spec->in, &p.in_bytes, &p.in_scale_bytes, failure) != 0)
+        check_scales_dtype(spec, failure) != 0 ||
+        measure(&p, spec->in, plan_in_scales_dtype(spec), &p.in_bytes, &p.in_scale_bytes,
+                failure) != 0)
         return -1;
-    if (spec->has_out &&
-        (check_encoding(&p, spec->out, failure) != 0 ||
-         measure(&p, spec->out, &p.out_bytes, &p.out_scale_bytes, failure) != 0))
+    if (spec->has_out && (check_encoding(&p, spec->out, failure) != 0 ||
+                          measure(&p, spec->out, encoding_scales_dtype(spec->out),
+                                  &p.out_bytes, &p.out_scale_bytes, failure) != 0))
         return -1;
     cut_tiles(&p);
     *plan = p;

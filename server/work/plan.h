@@ -19,8 +19,10 @@ struct plan_spec {
     uint64_t shape[TRIT_RANK_MAX];
     uint32_t group_size; /* 0 = GROUP_SIZE_DEFAULT */
     enum trit_partial_group partial;
-    enum trit_encoding in;  /* how the bytes arrive */
-    enum trit_encoding out; /* how they leave; ignored without has_out */
+    enum trit_encoding in;           /* how the bytes arrive */
+    enum trit_dtype in_scales_dtype; /* of the separate scales that arrive: F32, F16 or
+                                        BF16; UNSPECIFIED: that of the encoding */
+    enum trit_encoding out;          /* how they leave; ignored without has_out */
     bool has_out;
 };
 
@@ -42,6 +44,9 @@ struct plan {
 /* Whether the tensor has one scale, in or out: then all of it is one group of at most
  * WHOLE_ELEMENTS_MAX elements, and group_size must be 0. */
 bool plan_is_whole(const struct plan_spec *spec);
+
+/* What the separate scales that arrive are; UNSPECIFIED: there are none. */
+enum trit_dtype plan_in_scales_dtype(const struct plan_spec *spec);
 
 /* Validates every field of the spec (overflow, rank 0, empty, dtype, encoding,
  * group size, row multiple of the block, rows where a byte holds far ones) and fills the

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import reference as ref
-from held import (BF16, DATA_LOSS, EMBEDDING, EXHAUSTED, F16, F32, LATENTS, NOT_FOUND, PRECONDITION,
-                  SPEC, TERNARY, Service, array, close, forge, golden, load, normal, spec, ternary)
+from held import (BF16, DATA_LOSS, EMBEDDING, EXHAUSTED, F16, F32, INVALID, LATENTS, NOT_FOUND,
+                  PRECONDITION, SPEC, TERNARY, Service, array, close, forge, golden, load, normal, spec, ternary)
 from test_layers_load import load_messages, load_stream
 from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
 
@@ -62,6 +62,16 @@ def test_get_gives_dense_weights_in_other_dtypes(layers, name, random, dtype):
     assert got.dtype == dtype
     assert (ref.widen(got.data, dtype) ==
             ref.widen(ref.narrow(ternary(weight).astype(np.float32), dtype), dtype).ravel()).all()
+
+
+@pytest.mark.parametrize("dtype, magnitude", [(F16, 1e-10), (F16, 1e38), (BF16, 3.4e38)])
+def test_get_refuses_dense_weights_whose_scale_the_dtype_loses(layers, name, dtype, magnitude):
+    weight = np.ones((4, 256), np.float32)
+    weight[3, 128:] = magnitude
+    load(layers, name, weight)
+    refused(lambda: layers.Get(name=name, dtype=dtype), INVALID, "dtype", "group 7")
+    got = layers.Get(name=name, dtype=F32)
+    assert (np.frombuffer(got.data, "<f4") == weight.ravel()).all()
 
 
 def test_list_gives_specs_by_name_in_pages(layers, name):

@@ -26,6 +26,7 @@ FENCES = {
     r"microhttpd\.h": r"server/web/",
     r"pb(_\w+)?\.h|.*\.pb\.h": r"proto/codec/",
     r"gnutls/.*": r"server/rpc/",
+    r"xxhash\.h": r"server/rpc/",
     r"jansson\.h": r"server/(files|web|rpc)/|checkpoint/|client/|proto/",
     r"\w*mmintrin\.h|arm_neon\.h|cpuid\.h|simde/.*": r"kernels/(linear_)?(cpu|avx2|avx512|neon|x86)\w*\.[ch]",
 }

@@ -178,7 +178,8 @@ static void code_three(void)
         .out = out,
     };
     uint64_t bad = 0;
-    CHECK_EQ(unpack(kernels_select(NULL), &dense_job, &bad), -1);
+    bool lost = false;
+    CHECK_EQ(unpack(kernels_select(NULL), &dense_job, &bad, &lost), -1);
     CHECK_EQ(bad, 38);
 }
 
@@ -216,8 +217,8 @@ static void merging(void)
     more.samples[1] = 0.25f;
     ternary_counts_add(&counts, &part, 100, 3);
     ternary_counts_add(&counts, &part, 200, 6);
-    ternary_check_add(&all, &more, 100);
-    ternary_check_add(&all, &more, 50);
+    ternary_check_add(&all, &more, 100, 10);
+    ternary_check_add(&all, &more, 50, 5);
     CHECK_EQ(counts.first_non_finite, 104);
     CHECK_EQ(counts.first_scale_lost, 3);
     CHECK_EQ(counts.non_finite, 2);
