@@ -114,7 +114,7 @@ USES_rpc := h2 layers work store files async obs base proto kernels
 USES_web := store async obs base proto kernels
 USES_net := h2 async obs base
 USES_app := net web rpc h2 layers work store files async obs base proto kernels
-USES_lib := base proto kernels
+USES_lib := checkpoint files base proto kernels
 USES_cli := lib checkpoint files base proto kernels
 
 PKG_proto := jansson
@@ -124,7 +124,7 @@ PKG_async := libuv
 PKG_net := libuv
 PKG_app := libuv
 PKG_h2 := libnghttp2
-PKG_lib := libnghttp2
+PKG_lib := libnghttp2 jansson
 PKG_store := sqlite3
 PKG_web := libmicrohttpd jansson
 PKG_rpc := gnutls libxxhash
@@ -234,7 +234,7 @@ install: bins ## copy binaries, library, headers and trit.pc under DESTDIR/PREFI
 	install -m 644 proto/trit/types.h $(D)/include/trit
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: trit' 'Description: Client of tritd, the ternary weight daemon' \
-	  'Version: $(VERSION)' 'Requires.private: libnghttp2' \
+	  'Version: $(VERSION)' 'Requires.private: libnghttp2 jansson' \
 	  'Libs: -L$${libdir} -ltrit' 'Cflags: -I$${includedir}' > $(D)/lib/pkgconfig/trit.pc
 
 # ---- run ------------------------------------------------------------------------
