@@ -3,10 +3,11 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "proto/finding.h"
+
 bool report_passes(const struct trit_report *report)
 {
-    return report->is_ternary && report->non_finite == 0 &&
-           !(report->has_reference && report->reference_mismatches > 0);
+    return report_verdict(report) == TRIT_VERDICT_PASS;
 }
 
 const char *verdict_text(char text[VERDICT_BYTES], const struct trit_report *report)
@@ -20,6 +21,13 @@ const char *verdict_text(char text[VERDICT_BYTES], const struct trit_report *rep
     else if (report->has_reference && report->reference_mismatches)
         snprintf(text, VERDICT_BYTES, "MISMATCH: %" PRIu64 " weights, first at %" PRIu64,
                  report->reference_mismatches, report->first_mismatch);
+    else if (report_finding(report, TRIT_FINDING_DEAD_LAYER) ||
+             (report->elements && report->zeros == report->elements))
+        snprintf(text, VERDICT_BYTES, "DEAD: every weight is zero");
+    else if (!report_passes(report))
+        snprintf(text, VERDICT_BYTES, "%s: %s",
+                 report_verdict(report) == TRIT_VERDICT_FAIL ? "FAIL" : "UNDECIDED",
+                 finding_kind_name(report->findings[0].kind));
     else
         snprintf(text, VERDICT_BYTES, "ternary%s",
                  report->has_reference ? ", as the reference" : "");
