@@ -66,19 +66,21 @@ static int show_layer(struct projecting *p, const struct tensor_entry *entry,
                       struct trit_report *report)
 {
     const size_t first = p->findings.count;
+    bool failing = false;
 
-    p->not_ternary += !report->is_ternary || report->non_finite > 0;
     findings_add_report(&p->findings, entry->name, report, true);
     for (size_t i = first; i < p->findings.count; i++) {
         struct trit_finding *finding = &p->findings.list[i].finding;
 
-        if (finding->kind != TRIT_FINDING_SCALE_LOST)
-            continue;
-        if (option_given(p->options, OPTION_ALLOW_LOST))
-            finding->severity = TRIT_SEVERITY_WARNING;
-        else
-            p->lost++;
+        if (finding->kind == TRIT_FINDING_SCALE_LOST) {
+            if (option_given(p->options, OPTION_ALLOW_LOST))
+                finding->severity = TRIT_SEVERITY_WARNING;
+            else
+                p->lost++;
+        }
+        failing |= finding->severity == TRIT_SEVERITY_ERROR;
     }
+    p->not_ternary += failing;
     return showing_layer(&p->showing, entry->name, entry, report, &p->failure);
 }
 

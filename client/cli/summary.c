@@ -10,24 +10,36 @@ bool report_passes(const struct trit_report *report)
     return report_verdict(report) == TRIT_VERDICT_PASS;
 }
 
+/* The worst finding, where it says more than that the layer is not ternary. */
+static const struct trit_finding *telling_finding(const struct trit_report *report)
+{
+    const struct trit_finding *worst = report->finding_count ? report->findings : NULL;
+
+    return worst && worst->severity >= TRIT_SEVERITY_UNDECIDED &&
+                   worst->kind != TRIT_FINDING_NOT_TERNARY &&
+                   worst->kind != TRIT_FINDING_NON_FINITE
+               ? worst
+               : NULL;
+}
+
 const char *verdict_text(char text[VERDICT_BYTES], const struct trit_report *report)
 {
+    const struct trit_finding *telling = telling_finding(report);
+
     if (report->non_finite)
         snprintf(text, VERDICT_BYTES, "NOT TERNARY: %" PRIu64 " not finite",
                  report->non_finite);
+    else if (telling || (report->elements && report->zeros == report->elements))
+        snprintf(text, VERDICT_BYTES, "%s: %s",
+                 telling && telling->severity == TRIT_SEVERITY_UNDECIDED ? "UNDECIDED"
+                                                                         : "FAIL",
+                 finding_kind_name(telling ? telling->kind : TRIT_FINDING_DEAD_LAYER));
     else if (!report->is_ternary)
         snprintf(text, VERDICT_BYTES, "NOT TERNARY: %.2f %% valid",
                  floor(report->fraction_valid * 1e4) / 1e2);
     else if (report->has_reference && report->reference_mismatches)
         snprintf(text, VERDICT_BYTES, "MISMATCH: %" PRIu64 " weights, first at %" PRIu64,
                  report->reference_mismatches, report->first_mismatch);
-    else if (report_finding(report, TRIT_FINDING_DEAD_LAYER) ||
-             (report->elements && report->zeros == report->elements))
-        snprintf(text, VERDICT_BYTES, "DEAD: every weight is zero");
-    else if (!report_passes(report))
-        snprintf(text, VERDICT_BYTES, "%s: %s",
-                 report_verdict(report) == TRIT_VERDICT_FAIL ? "FAIL" : "UNDECIDED",
-                 finding_kind_name(report->findings[0].kind));
     else
         snprintf(text, VERDICT_BYTES, "ternary%s",
                  report->has_reference ? ", as the reference" : "");

@@ -418,6 +418,29 @@ static void writes_what_it_reads(void)
     place_fini(&place);
 }
 
+static void knows_the_names_of_other_formats(void)
+{
+    static const char *const others[] = {"y.gguf", "y.GGUF", "a/b.bin",
+                                         "y.pt",   "y.json", "model.safetensors.gz"};
+    static const char *const ours[] = {"x",    "y.safetensors", "y.npy",
+                                       "y.v2", "gguf",          "y.gguf/x"};
+    struct failure failure = {.status = TRIT_OK};
+    struct tensor_table table;
+    struct writer *writer;
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        CHECK(writer_other_format(others[i]) != NULL);
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        CHECK(writer_other_format(ours[i]) == NULL);
+    CHECK_STR(writer_other_format("y.GGUF"), "GGUF");
+    CHECK_STR(writer_format("y.NPY"), "npy");
+    fill_table(&table);
+    CHECK(writer_create(&writer, "/tmp/y.gguf", TARGET_NEW, &table, &failure) != 0);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    CHECK(access("/tmp/y.gguf", F_OK) != 0);
+    table_fini(&table);
+}
+
 static void refuses_to_commit_holes(void)
 {
     struct place place;
@@ -487,6 +510,7 @@ int main(int argc, char **argv)
         {"short writes are continued", writes_through_short_writes},
         {"a full disk is named and leaves nothing", says_when_the_disk_is_full},
         {"a written checkpoint is read again, tensor by tensor", writes_what_it_reads},
+        {"names of other formats are refused", knows_the_names_of_other_formats},
         {"a file with a hole is not committed", refuses_to_commit_holes},
         {"lack of memory at any allocation leaves nothing", survives_lack_of_memory},
     };
