@@ -22,16 +22,17 @@ static inline __m256 f16_to_ps(const uint8_t *p)
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
-static inline vf vf_load(const uint8_t *p, enum trit_dtype dtype)
+static inline f32x16 f32x16_load(const uint8_t *p, enum trit_dtype dtype)
 {
     if (dtype == TRIT_F16)
-        return (vf){{f16_to_ps(p), f16_to_ps(p + 16)}};
+        return (f32x16){{f16_to_ps(p), f16_to_ps(p + 16)}};
     if (dtype == TRIT_BF16)
-        return (vf){{bf16_to_ps(p), bf16_to_ps(p + 16)}};
-    return (vf){{_mm256_castsi256_ps(load256(p)), _mm256_castsi256_ps(load256(p + 32))}};
+        return (f32x16){{bf16_to_ps(p), bf16_to_ps(p + 16)}};
+    return (f32x16){
+        {_mm256_castsi256_ps(load256(p)), _mm256_castsi256_ps(load256(p + 32))}};
 }
 
-static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
+static inline void f32x16_store(uint8_t *p, f32x16 v, enum trit_dtype dtype)
 {
     __m256i a = _mm256_castps_si256(v.v[0]), b = _mm256_castps_si256(v.v[1]);
     if (dtype == TRIT_F16) {
@@ -48,38 +49,38 @@ static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
     }
 }
 
-static inline void vu_stream(uint8_t *p, vu u, enum trit_dtype dtype)
+static inline void unit_stream(uint8_t *p, unit u, enum trit_dtype dtype)
 {
     for (size_t i = 0; i < vectors_of(dtype); i++)
         _mm256_stream_si256((__m256i *)(void *)(p + 32 * i), (__m256i)u.r[i]);
 }
 
-static inline void vu_fence(void)
+static inline void unit_stream_fence(void)
 {
     _mm_sfence();
 }
 
-static inline bool vx_none(vx x)
+static inline bool residue_none(residue x)
 {
     return _mm256_testz_si256((__m256i)x, (__m256i)x);
 }
 
-static inline dv dv_low(fv v)
+static inline f64v f64v_widen_low(f32v v)
 {
     return _mm256_cvtps_pd(_mm256_castps256_ps128(v));
 }
 
-static inline dv dv_high(fv v)
+static inline f64v f64v_widen_high(f32v v)
 {
     return _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
 }
 
-static inline fv fv_of(dv low, dv high)
+static inline f32v f32v_narrow(f64v low, f64v high)
 {
     return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low));
 }
 
-static inline fv fv_as_f16(fv v)
+static inline f32v f32v_round_to_f16(f32v v)
 {
     return _mm256_cvtph_ps(_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }

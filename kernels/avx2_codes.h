@@ -7,13 +7,13 @@
 
 typedef struct {
     __m256i a, b; /* bytes */
-} vc;
+} codes64;
 typedef struct {
     uint64_t negatives, positives;
-} vt;
+} sign_tally;
 
 /* -t: beyond is -1, and psign negates where the element is negative. */
-static inline __m256i minus_trits(vu u, vm m, size_t i, enum trit_dtype dtype)
+static inline __m256i minus_trits(unit u, mask64 m, size_t i, enum trit_dtype dtype)
 {
     const __m256i bits = (__m256i)u.r[i], beyond = (__m256i)m.m[i];
     return dtype == TRIT_F32 ? _mm256_sign_epi32(beyond, bits)
@@ -26,7 +26,7 @@ static inline __m256i unscramble(__m256i v)
     return _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-static inline __m256i codes256(vu u, vm m, size_t i, enum trit_dtype dtype)
+static inline __m256i codes256(unit u, mask64 m, size_t i, enum trit_dtype dtype)
 {
     __m256i t[4];
     for (size_t k = 0; k < vectors_of(dtype) / 2; k++)
@@ -39,24 +39,25 @@ static inline __m256i codes256(vu u, vm m, size_t i, enum trit_dtype dtype)
     return _mm256_sub_epi8(_mm256_set1_epi8(1), bytes);
 }
 
-static inline vc vu_codes(vu u, vm m, vk k, enum trit_dtype dtype)
+static inline codes64 unit_encode(unit u, mask64 m, thresholds k, enum trit_dtype dtype)
 {
     (void)k;
-    return (vc){codes256(u, m, 0, dtype), codes256(u, m, vectors_of(dtype) / 2, dtype)};
+    return (codes64){codes256(u, m, 0, dtype),
+                     codes256(u, m, vectors_of(dtype) / 2, dtype)};
 }
 
-static inline vc vc_load(const uint8_t *p)
+static inline codes64 codes64_load(const uint8_t *p)
 {
-    return (vc){load256(p), load256(p + 32)};
+    return (codes64){load256(p), load256(p + 32)};
 }
 
-static inline void vc_store(uint8_t *p, vc c)
+static inline void codes64_store(uint8_t *p, codes64 c)
 {
     store256(p, c.a);
     store256(p + 32, c.b);
 }
 
-static inline void vc_trits(uint8_t *p, vc c)
+static inline void codes64_store_trits(uint8_t *p, codes64 c)
 {
     const __m256i minus_one = _mm256_set1_epi8(-1);
     store256(p, _mm256_add_epi8(c.a, minus_one));
@@ -70,16 +71,16 @@ static inline __m256i quads256(__m256i c)
     return _mm256_madd_epi16(pairs, _mm256_set1_epi32(0x00100001));
 }
 
-static inline void vc_pack2(uint8_t *p, vc c)
+static inline void codes64_pack_2bit(uint8_t *p, codes64 c)
 {
     __m256i words = _mm256_packus_epi32(quads256(c.a), quads256(c.b));
     __m256i bytes = unscramble(_mm256_packus_epi16(words, words));
     _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(bytes));
 }
 
-static inline vt vt_zero(void)
+static inline sign_tally sign_tally_zero(void)
 {
-    return (vt){0, 0};
+    return (sign_tally){0, 0};
 }
 
 /* A bit for each byte's highest. */
@@ -89,7 +90,7 @@ static inline uint64_t top_bits(__m256i a, __m256i b)
                                                    << 32;
 }
 
-static inline vt vt_add(vt tally, vc c)
+static inline sign_tally sign_tally_add(sign_tally tally, codes64 c)
 {
     const __m256i zero = _mm256_setzero_si256();
     const uint64_t negative =
@@ -102,7 +103,7 @@ static inline vt vt_add(vt tally, vc c)
 }
 
 /* Half a unit's elements as bytes in some order, their signs kept. */
-static inline __m256i narrowed(const iv *r, enum trit_dtype dtype)
+static inline __m256i narrowed(const i32v *r, enum trit_dtype dtype)
 {
     const __m256i a = (__m256i)r[0], b = (__m256i)r[1];
     if (dtype != TRIT_F32)
@@ -111,7 +112,8 @@ static inline __m256i narrowed(const iv *r, enum trit_dtype dtype)
                               _mm256_packs_epi32((__m256i)r[2], (__m256i)r[3]));
 }
 
-static inline vt vt_see(vt tally, vu u, vm m, vk k, enum trit_dtype dtype)
+static inline sign_tally sign_tally_add_unit(sign_tally tally, unit u, mask64 m,
+                                             thresholds k, enum trit_dtype dtype)
 {
     const size_t half = vectors_of(dtype) / 2;
     const uint64_t beyond = top_bits(narrowed(m.m, dtype), narrowed(m.m + half, dtype));
@@ -122,8 +124,8 @@ static inline vt vt_see(vt tally, vu u, vm m, vk k, enum trit_dtype dtype)
     return tally;
 }
 
-static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
-                             uint64_t *positives)
+static inline void sign_tally_counts(sign_tally tally, size_t seen, uint64_t *negatives,
+                                     uint64_t *positives)
 {
     (void)seen;
     *positives = tally.positives;

@@ -62,9 +62,9 @@ static inline __m256d four_totals(const struct partial from[4], enum trit_dtype 
                          _mm256_add_pd(four_classes(from, 1), four_classes(from, 3)));
 }
 
-static inline struct totals vs_totals(double to[BLOCK_GROUPS],
-                                      const struct partial from[BLOCK_GROUPS],
-                                      double limit, enum trit_dtype dtype)
+static inline struct totals abs_sum_reduce(double to[BLOCK_GROUPS],
+                                           const struct partial from[BLOCK_GROUPS],
+                                           double limit, enum trit_dtype dtype)
 {
     const __m256d unscale = _mm256_set1_pd(sum_unscale(dtype));
     const __m256d zero = _mm256_setzero_pd(), below = _mm256_set1_pd(limit);
@@ -99,9 +99,9 @@ static inline __m256 union_quarters(const struct partial *from, size_t g)
         _mm256_or_si256(_mm256_unpacklo_epi64(x, y), _mm256_unpackhi_epi64(x, y)));
 }
 
-static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
-                             const struct partial from[BLOCK_GROUPS],
-                             enum trit_dtype dtype)
+static inline void unit_reduce_unions(uint32_t to[BLOCK_GROUPS],
+                                      const struct partial from[BLOCK_GROUPS],
+                                      enum trit_dtype dtype)
 {
     for (size_t g = 0; g < BLOCK_GROUPS; g += 8) {
         const __m256 x = union_quarters(from + g, 0), y = union_quarters(from + g, 2);

@@ -12,18 +12,18 @@
 #include "kernels/half.h"
 #include "kernels/table.h"
 
-static inline vf vf_load(const uint8_t *p, enum trit_dtype dtype)
+static inline f32x16 f32x16_load(const uint8_t *p, enum trit_dtype dtype)
 {
     if (dtype == TRIT_F32)
-        return (vf){{_mm512_loadu_ps(p)}};
+        return (f32x16){{_mm512_loadu_ps(p)}};
     const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)p);
     if (dtype == TRIT_F16)
-        return (vf){{_mm512_cvtph_ps(half)}};
-    return (vf){
+        return (f32x16){{_mm512_cvtph_ps(half)}};
+    return (f32x16){
         {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))}};
 }
 
-static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
+static inline void f32x16_store(uint8_t *p, f32x16 v, enum trit_dtype dtype)
 {
     __m256i *half = (__m256i *)(void *)p;
     if (dtype == TRIT_F16)
@@ -35,34 +35,34 @@ static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
         _mm512_storeu_ps(p, v.v[0]);
 }
 
-static inline void vu_stream(uint8_t *p, vu u, enum trit_dtype dtype)
+static inline void unit_stream(uint8_t *p, unit u, enum trit_dtype dtype)
 {
     for (size_t k = 0; k < vectors_of(dtype); k++)
         _mm512_stream_si512((__m512i *)(void *)(p + 64 * k), (__m512i)u.r[k]);
 }
 
-static inline void vu_fence(void)
+static inline void unit_stream_fence(void)
 {
     _mm_sfence();
 }
 
-static inline dv dv_low(fv v)
+static inline f64v f64v_widen_low(f32v v)
 {
     return _mm512_cvtps_pd(_mm512_castps512_ps256(v));
 }
 
-static inline dv dv_high(fv v)
+static inline f64v f64v_widen_high(f32v v)
 {
     return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
 }
 
-static inline fv fv_of(dv low, dv high)
+static inline f32v f32v_narrow(f64v low, f64v high)
 {
     return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)),
                               _mm512_cvtpd_ps(high), 1);
 }
 
-static inline fv fv_as_f16(fv v)
+static inline f32v f32v_round_to_f16(f32v v)
 {
     return _mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }

@@ -8,12 +8,12 @@
 
 typedef struct {
     __mmask32 m[UNIT_VECTORS]; /* one for each of the unit's vectors */
-} vm;
-typedef iv vx;
+} mask64;
+typedef i32v residue;
 typedef struct {
     __m512i lanes;
     uint64_t count;
-} vn;
+} near_count;
 
 static inline __mmask32 greater(__m512i a, __m512i b, enum trit_dtype dtype)
 {
@@ -21,36 +21,36 @@ static inline __mmask32 greater(__m512i a, __m512i b, enum trit_dtype dtype)
                              : _mm512_cmpgt_epi16_mask(a, b);
 }
 
-static inline __m512i unit_keys(vu u, size_t i, enum trit_dtype dtype)
+static inline __m512i unit_keys(unit u, size_t i, enum trit_dtype dtype)
 {
     return (__m512i)keys_of(u.r[i], dtype);
 }
 
-static inline vm vu_beyond(vu u, vk k, enum trit_dtype dtype)
+static inline mask64 unit_above_half_scale(unit u, thresholds k, enum trit_dtype dtype)
 {
-    vm m;
+    mask64 m;
     for (size_t i = 0; i < vectors_of(dtype); i++)
         m.m[i] = greater(unit_keys(u, i, dtype), (__m512i)k.half, dtype);
     return m;
 }
 
-static inline vu vu_dense(vu u, vk k, enum trit_dtype dtype)
+static inline unit unit_dequantize(unit u, thresholds k, enum trit_dtype dtype)
 {
-    const vm m = vu_beyond(u, k, dtype);
+    const mask64 m = unit_above_half_scale(u, k, dtype);
     const __m512i sign = (__m512i)sign_bits(dtype), all = (__m512i)k.s;
     for (size_t i = 0; i < vectors_of(dtype); i++) {
         const __m512i s = dtype == TRIT_F32
                               ? _mm512_maskz_mov_epi32((__mmask16)m.m[i], all)
                               : _mm512_maskz_mov_epi16(m.m[i], all);
         /* (u and sign) or s */
-        u.r[i] = (iv)_mm512_ternarylogic_epi32((__m512i)u.r[i], sign, s, 0xea);
+        u.r[i] = (i32v)_mm512_ternarylogic_epi32((__m512i)u.r[i], sign, s, 0xea);
     }
     return u;
 }
 
-static inline vm vu_is(vu u, vk k, enum trit_dtype dtype)
+static inline mask64 unit_equals_scale(unit u, thresholds k, enum trit_dtype dtype)
 {
-    vm m;
+    mask64 m;
     for (size_t i = 0; i < vectors_of(dtype); i++) {
         const __m512i keys = unit_keys(u, i, dtype), s = (__m512i)k.s;
         m.m[i] = dtype == TRIT_F32 ? _mm512_cmpeq_epi32_mask(keys, s)
@@ -59,37 +59,39 @@ static inline vm vu_is(vu u, vk k, enum trit_dtype dtype)
     return m;
 }
 
-static inline vx vx_zero(void)
+static inline residue residue_zero(void)
 {
     return splat(0);
 }
 
-static inline vx vx_add(vx x, vu u, vm m, vk k, enum trit_dtype dtype)
+static inline residue residue_add(residue x, unit u, mask64 m, thresholds k,
+                                  enum trit_dtype dtype)
 {
     for (size_t i = 0; i < vectors_of(dtype); i++) {
         const __m512i keys = unit_keys(u, i, dtype), s = (__m512i)k.s;
-        x |= (iv)(dtype == TRIT_F32
-                      ? _mm512_mask_sub_epi32(keys, (__mmask16)m.m[i], keys, s)
-                      : _mm512_mask_sub_epi16(keys, m.m[i], keys, s));
+        x |= (i32v)(dtype == TRIT_F32
+                        ? _mm512_mask_sub_epi32(keys, (__mmask16)m.m[i], keys, s)
+                        : _mm512_mask_sub_epi16(keys, m.m[i], keys, s));
     }
     return x;
 }
 
-static inline bool vx_none(vx x)
+static inline bool residue_none(residue x)
 {
     return _mm512_test_epi32_mask((__m512i)x, (__m512i)x) == 0;
 }
 
-static inline vn vn_zero(void)
+static inline near_count near_count_zero(void)
 {
-    return (vn){_mm512_setzero_si512(), 0};
+    return (near_count){_mm512_setzero_si512(), 0};
 }
 
-static inline vn vn_add(vn n, vu u, vk k, enum trit_dtype dtype)
+static inline near_count near_count_add(near_count n, unit u, thresholds k,
+                                        enum trit_dtype dtype)
 {
     const __m512i minus_one = _mm512_set1_epi32(-1), end = (__m512i)k.end;
     for (size_t i = 0; i < vectors_of(dtype); i++) {
-        const iv keys = keys_of(u.r[i], dtype);
+        const i32v keys = keys_of(u.r[i], dtype);
         const __mmask32 near = greater(end, (__m512i)sum_of(keys, k.shift, dtype), dtype);
         if (dtype == TRIT_F32)
             n.lanes = _mm512_mask_sub_epi32(n.lanes, (__mmask16)near, n.lanes, minus_one);
@@ -99,7 +101,7 @@ static inline vn vn_add(vn n, vu u, vk k, enum trit_dtype dtype)
     return n;
 }
 
-static inline uint64_t vn_total(vn n)
+static inline uint64_t near_count_total(near_count n)
 {
     return n.count + (uint32_t)_mm512_reduce_add_epi32(n.lanes);
 }

@@ -15,7 +15,8 @@ enum { VECTOR_BYTES = 64 };
 /* Four elements in each 64 bits, twice: the first half turns its first or third to where
  * f64 has its bits, the second half its second or fourth. So v[0] has lanes 0, 4, 8, 12
  * and then 1, 5, 9, 13; v[1] 2, 6, 10, 14 and then 3, 7, 11, 15. */
-static inline vs vs_add_half(vs sum, const uint8_t *p, enum trit_dtype dtype)
+static inline abs_sum abs_sum_add_half(abs_sum sum, const uint8_t *p,
+                                       enum trit_dtype dtype)
 {
     const __m512i x =
         _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)p));
@@ -26,14 +27,14 @@ static inline vs vs_add_half(vs sum, const uint8_t *p, enum trit_dtype dtype)
         _mm512_setr_epi64(first, first, first, first, second, second, second, second);
     const __m512i b =
         _mm512_setr_epi64(third, third, third, third, fourth, fourth, fourth, fourth);
-    sum.v[0] += (dv)_mm512_and_si512(_mm512_rolv_epi64(x, a), mask);
-    sum.v[1] += (dv)_mm512_and_si512(_mm512_rolv_epi64(x, b), mask);
+    sum.v[0] += (f64v)_mm512_and_si512(_mm512_rolv_epi64(x, a), mask);
+    sum.v[1] += (f64v)_mm512_and_si512(_mm512_rolv_epi64(x, b), mask);
     return sum;
 }
 
-static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
+static inline abs_sum abs_sum_add(abs_sum sum, const uint8_t *p, enum trit_dtype dtype)
 {
-    return dtype == TRIT_F32 ? vs_add_f32(sum, p) : vs_add_half(sum, p, dtype);
+    return dtype == TRIT_F32 ? abs_sum_add_f32(sum, p) : abs_sum_add_half(sum, p, dtype);
 }
 
 /* x's halves added below, y's above. */
@@ -84,9 +85,9 @@ static inline __m512d eight_totals(const struct partial from[8], enum trit_dtype
         _mm512_add_pd(four_classes(from + 4, 0), four_classes(from + 4, 1)));
 }
 
-static inline struct totals vs_totals(double to[BLOCK_GROUPS],
-                                      const struct partial from[BLOCK_GROUPS],
-                                      double limit, enum trit_dtype dtype)
+static inline struct totals abs_sum_reduce(double to[BLOCK_GROUPS],
+                                           const struct partial from[BLOCK_GROUPS],
+                                           double limit, enum trit_dtype dtype)
 {
     const __m512d unscale = _mm512_set1_pd(sum_unscale(dtype));
     struct totals totals = {0, true};
@@ -128,9 +129,9 @@ static inline __m512 union_eighths(const struct partial *from, size_t g)
         _mm512_or_si512(_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y)));
 }
 
-static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
-                             const struct partial from[BLOCK_GROUPS],
-                             enum trit_dtype dtype)
+static inline void unit_reduce_unions(uint32_t to[BLOCK_GROUPS],
+                                      const struct partial from[BLOCK_GROUPS],
+                                      enum trit_dtype dtype)
 {
     const __m512 x = union_eighths(from, 0), y = union_eighths(from, 2);
     __m512i bits = _mm512_castps_si512(

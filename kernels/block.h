@@ -7,14 +7,14 @@
 #include <stdint.h>
 
 enum {
-    LANES = 16,          /* the canonical order sums in 16 strided f64 lanes */
-    UNIT = 64,           /* elements per step of an emitting pass */
-    BLOCK_BYTES = 8192,  /* of input whose scales are found at once; three fit in L1 */
-    BLOCK_GROUPS = 16,   /* at most, in a block: the lanes of the scales' math */
-    NEIGHBOURS = 2,      /* groups summed side by side */
-    NEAR_BYTES = 1024,   /* software prefetch distance, into L1 */
-    FAR_BYTES = 1 << 20, /* runs from here on may not be in L2 */
-    PACKED_BYTES = UNIT / 4, /* of 2-bit codes per unit */
+    LANES = 16,         /* the canonical order sums in 16 strided f64 lanes */
+    UNIT = 64,          /* elements per step of an emitting pass */
+    BLOCK_BYTES = 8192, /* of input whose scales are found at once; three fit in L1 */
+    BLOCK_GROUPS = 16,  /* at most, in a block: the lanes of the scales' math */
+    NEIGHBOURS = 2,     /* groups summed side by side */
+    NEAR_BYTES = 1024,  /* software prefetch distance, into L1 */
+    DRAM_RUN_BYTES = 1 << 20, /* runs from here on may not be in L2 */
+    PACKED_BYTES = UNIT / 4,  /* of 2-bit codes per unit */
 };
 
 /* The lanes of a group's sum, in the vocabulary's own order and scale. */

@@ -1,44 +1,54 @@
-/* The algorithms, once for all ISAs. An ISA file defines a vocabulary (below),
- * includes this file and exports kernels_<isa>. The numeric contract and its
- * proofs: README.md.
+/* The ternary algorithms, written once for all ISAs. An ISA file defines the vocabulary
+ * listed here, includes this file, and exports the table kernels_<isa>. The numeric
+ * contract and its proofs are in README.md.
  *
- * A *unit* is 64 elements. Its *keys* are the elements' bits without their sign, in
- * their own width: they order as the magnitudes do, so nothing is widened to compare.
- *   vu, vk                  a unit as it stands in memory, f32, f16 or bf16; a group's
- *                           keys: half, low, high, s; vk_of(keys, g, dtype)
- *   vf, vd, vs              16 f32; 16 f64; a sum of magnitudes
- * and what is done with them is vectors.h's, for every machine, in vectors of
- * VECTOR_BYTES.
+ * A *unit* is 64 elements of one group. The *key* of an element is its bits without the
+ * sign, in the element's own width. Keys order as magnitudes do, so elements are compared
+ * without widening them.
  *
- * Comparisons, vector_masks.h's but for AVX-512:
- *   vm                      64 booleans
- *   vx                      bits that should be 0
- *   vn                      a tally of elements near the threshold
- *   vu_beyond(u, k, dtype)  key > half
- *   vu_dense(u, k, dtype)   key > half ? s : 0, with the element's sign
- *   vu_is(u, k, dtype)      key == s
- *   vx_zero, vx_add(x, u, m, k, dtype)  x, and the keys where not m
- *   vn_add(n, u, k, dtype)  n + how many have low <= key <= high; vn_total
+ * In vectors.h, for every ISA, in compiler vectors of VECTOR_BYTES:
+ *   unit                        64 elements of f32, f16 or bf16, as they are in memory
+ *   thresholds                  a group's keys in every lane: half, low, high, s
+ *   thresholds_of(keys, g, dtype)
+ *   f32x16, f64x16              16 elements
+ *   abs_sum                     a running sum of magnitudes
  *
- * The ISA's own:
- *   vc, vt                  64 codes, t + 1; a tally of them
- *   vu_stream(p, u, dtype)  past the caches; p is 64-byte aligned; vu_fence
- *   vx_none(x)              all are 0
- *   fv_as_f16(v)            v rounded to f16, widened again
- *   vu_unions(to, from, dtype)  of what vu_keep left, the bits of each group's keys
- *   vu_codes(u, m, k, dtype)    1; beyond: 2, or 0 where negative
- *   vc_load, vc_store       as bytes; vc_trits: bytes less one
- *   vc_pack2(p, c)          16 bytes of 2-bit codes, least significant first
- *   vt_add(t, c)            codes seen; vt_see(t, u, m, k, dtype): those of vu_codes;
- *                           vt_counts: negatives and positives among them
- *   vf_load, vf_store       16 elements, widened; narrowed to nearest even, to bf16 only
- *                           what it holds
- *   dv_low(v), dv_high(v)   half of a vector of f32, widened; fv_of(low, high)
- *   vs_add(s, p, dtype)     s + the magnitudes of 16 elements; all but NEON's are
- *                           vector_sums.h's
- *   vs_totals(to, from, limit, dtype)  of what vs_keep left, the canonical tree of a
- *                           block's sums. Where an element is not finite, neither is the
- *                           total, or it is at least 2^128 (2^16 for f16)
+ * Comparisons. vector_masks.h defines them for all ISAs but AVX-512:
+ *   mask64                      64 booleans
+ *   residue                     bits that are all 0 in an exactly ternary group
+ *   near_count                  a count of elements near the threshold
+ *   unit_above_half_scale(u, k, dtype)   key > half
+ *   unit_dequantize(u, k, dtype)         key > half ? s : 0, with the element's sign
+ *   unit_equals_scale(u, k, dtype)       key == s
+ *   residue_zero(), residue_add(x, u, m, k, dtype)   adds the keys where m is false
+ *   near_count_add(n, u, k, dtype)       adds elements with low <= key <= high
+ *   near_count_total(n)
+ *
+ * Each ISA defines on its own:
+ *   codes64                     64 codes t + 1
+ *   sign_tally                  a count of codes by sign
+ *   unit_stream(p, u, dtype)    stores past the caches; p is 64-byte aligned
+ *   unit_stream_fence()
+ *   unit_encode(u, m, k, dtype) codes: 1; where m is true 2, or 0 for negative elements
+ *   unit_reduce_unions(to, from, dtype)   combines what unit_store_keys stored: the
+ *                               union of the bits of each group's keys
+ *   residue_none(x)             true where all bits are 0
+ *   codes64_load(p), codes64_store(p, c)  as bytes
+ *   codes64_store_trits(p, c)   as bytes, minus 1
+ *   codes64_pack_2bit(p, c)     16 bytes of 2-bit codes, least significant first
+ *   sign_tally_add(t, c)        adds codes
+ *   sign_tally_add_unit(t, u, m, k, dtype)   adds the codes that unit_encode would give
+ *   sign_tally_counts(t, ...)   negatives and positives
+ *   f32x16_load, f32x16_store   16 elements, widened to f32; narrowed to nearest even
+ *                               (to bf16 only values that bf16 holds)
+ *   f32v_round_to_f16(v)        v rounded to f16 and widened again
+ *   f64v_widen_low(v), f64v_widen_high(v)    half of a vector of f32 as f64
+ *   f32v_narrow(low, high)      two vectors of f64 as f32
+ *   abs_sum_add(s, p, dtype)    adds the magnitudes of 16 elements (vector_sums.h
+ *                               defines it for all ISAs but NEON)
+ *   abs_sum_reduce(to, from, limit, dtype)   reduces what abs_sum_store stored by the
+ *                               canonical tree. Where an element is not finite, the
+ *                               total is not finite or at least 2^128 (2^16 for f16).
  */
 #include <assert.h>
 #include <math.h>
@@ -83,46 +93,46 @@ INLINE size_t code_bytes(size_t elements)
 /* ---- units ------------------------------------------------------------------------- */
 
 /* 64 elements, zero beyond n. */
-INLINE vu load_unit(const uint8_t *in, size_t n, enum trit_dtype dtype)
+INLINE unit load_unit(const uint8_t *in, size_t n, enum trit_dtype dtype)
 {
     uint8_t padded[UNIT * 4];
     if (n >= UNIT)
-        return vu_load(in, dtype);
+        return unit_load(in, dtype);
     memset(padded, 0, sizeof padded);
     memcpy(padded, in, n * bytes_of(dtype));
-    return vu_load(padded, dtype);
+    return unit_load(padded, dtype);
 }
 
-INLINE void store_unit(uint8_t *out, vu u, size_t n, enum trit_dtype dtype)
+INLINE void store_unit(uint8_t *out, unit u, size_t n, enum trit_dtype dtype)
 {
     uint8_t padded[UNIT * 4];
     if (n >= UNIT) {
-        vu_store(out, u, dtype);
+        unit_store(out, u, dtype);
         return;
     }
-    vu_store(padded, u, dtype);
+    unit_store(padded, u, dtype);
     memcpy(out, padded, n * bytes_of(dtype));
 }
 
 /* The same widened to f32. */
-INLINE vu load_wide(const uint8_t *in, size_t n, enum trit_dtype dtype)
+INLINE unit load_wide(const uint8_t *in, size_t n, enum trit_dtype dtype)
 {
     const size_t size = bytes_of(dtype);
     uint8_t padded[UNIT * 4];
-    vf w[4];
+    f32x16 w[4];
     if (n < UNIT) {
         memset(padded, 0, sizeof padded);
         memcpy(padded, in, n * size);
         in = padded;
     }
     for (size_t k = 0; k < 4; k++)
-        w[k] = vf_load(in + k * LANES * size, dtype);
-    return vu_of(w);
+        w[k] = f32x16_load(in + k * LANES * size, dtype);
+    return unit_of(w);
 }
 
 /* And where the type is not known to the compiler: off the hot paths. */
-static __attribute__((noinline)) vu load_any(const uint8_t *in, size_t n,
-                                             enum trit_dtype dtype)
+static __attribute__((noinline)) unit load_any(const uint8_t *in, size_t n,
+                                               enum trit_dtype dtype)
 {
     if (dtype == TRIT_F32)
         return load_wide(in, n, TRIT_F32);
@@ -140,23 +150,23 @@ INLINE void prefetch_half(const uint8_t *ahead, size_t offset, enum trit_dtype d
 }
 
 /* A unit of f32, narrowed. */
-INLINE void store_narrow(uint8_t *out, vu u, size_t n, enum trit_dtype dtype)
+INLINE void store_narrow(uint8_t *out, unit u, size_t n, enum trit_dtype dtype)
 {
     const size_t size = bytes_of(dtype);
     uint8_t padded[UNIT * 4];
     uint8_t *to = n < UNIT ? padded : out;
     for (size_t k = 0; k < 4; k++)
-        vf_store(to + k * LANES * size, vf_at(u, k), dtype);
+        f32x16_store(to + k * LANES * size, f32x16_of_unit(u, k), dtype);
     if (n < UNIT)
         memcpy(out, padded, n * size);
 }
 
 /* Of a run that is in L2. */
-static const struct cpu_reach in_l2 = {0, true, 0};
+static const struct prefetch_policy in_l2 = {0, true, 0};
 
 /* Far ahead into L2, not L1: there the lines in flight would take the buffers that
  * streaming stores need. */
-INLINE void prefetch_unit(const uint8_t *in, struct cpu_reach reach,
+INLINE void prefetch_unit(const uint8_t *in, struct prefetch_policy reach,
                           enum trit_dtype dtype)
 {
     for (size_t line = 0; line < UNIT * bytes_of(dtype); line += 64) {
@@ -167,24 +177,24 @@ INLINE void prefetch_unit(const uint8_t *in, struct cpu_reach reach,
     }
 }
 
-INLINE void floats_of(float to[UNIT], vu u)
+INLINE void floats_of(float to[UNIT], unit u)
 {
-    vu_store((uint8_t *)to, u, TRIT_F32);
+    unit_store((uint8_t *)to, u, TRIT_F32);
 }
 
-INLINE vu of_floats(const float from[UNIT])
+INLINE unit of_floats(const float from[UNIT])
 {
-    return vu_load((const uint8_t *)from, TRIT_F32);
+    return unit_load((const uint8_t *)from, TRIT_F32);
 }
 
-INLINE void store_codes(uint8_t *out, vc codes, size_t n)
+INLINE void store_codes(uint8_t *out, codes64 codes, size_t n)
 {
     uint8_t packed[PACKED_BYTES];
     if (n >= UNIT) {
-        vc_pack2(out, codes);
+        codes64_pack_2bit(out, codes);
         return;
     }
-    vc_pack2(packed, codes);
+    codes64_pack_2bit(packed, codes);
     memcpy(out, packed, code_bytes(n));
 }
 
@@ -210,33 +220,33 @@ static __attribute__((noinline)) bool all_finite(const uint8_t *in, size_t len,
 
 /* Of `width` neighbouring groups: their sums do not wait for one another. */
 ALWAYS_INLINE void sum_neighbours(struct partial *to, size_t width, const uint8_t *in,
-                                  size_t len, struct cpu_reach reach,
+                                  size_t len, struct prefetch_policy reach,
                                   enum trit_dtype dtype)
 {
     const size_t size = bytes_of(dtype), bytes = len * size, whole = len / UNIT * UNIT;
-    vs sums[NEIGHBOURS];
+    abs_sum sums[NEIGHBOURS];
     for (size_t g = 0; g < width; g++)
-        sums[g] = vs_zero();
+        sums[g] = abs_sum_zero();
     for (size_t i = 0; i < whole; i += UNIT)
         for (size_t g = 0; g < width; g++) {
-            const uint8_t *unit = in + g * bytes + i * size;
-            prefetch_unit(unit, reach, dtype);
+            const uint8_t *elements = in + g * bytes + i * size;
+            prefetch_unit(elements, reach, dtype);
             for (size_t k = 0; k < 4; k++)
-                sums[g] = vs_add(sums[g], unit + k * LANES * size, dtype);
+                sums[g] = abs_sum_add(sums[g], elements + k * LANES * size, dtype);
         }
     for (size_t g = 0; whole < len && g < width; g++) {
         uint8_t padded[UNIT * 4] = {0};
         memcpy(padded, in + g * bytes + whole * size, bytes - whole * size);
         for (size_t k = 0; k < 4; k++)
-            sums[g] = vs_add(sums[g], padded + k * LANES * size, dtype);
+            sums[g] = abs_sum_add(sums[g], padded + k * LANES * size, dtype);
     }
     for (size_t g = 0; g < width; g++)
-        vs_keep(&to[g], sums[g]);
+        abs_sum_store(&to[g], sums[g]);
 }
 
 /* The lanes of `count` groups' sums. */
 ALWAYS_INLINE void sum_groups_as(struct partial *to, const uint8_t *in, size_t count,
-                                 size_t len, struct cpu_reach reach,
+                                 size_t len, struct prefetch_policy reach,
                                  enum trit_dtype dtype)
 {
     const size_t bytes = len * bytes_of(dtype);
@@ -249,7 +259,7 @@ ALWAYS_INLINE void sum_groups_as(struct partial *to, const uint8_t *in, size_t c
 
 static __attribute__((noinline)) void sum_groups(struct partial *to, const uint8_t *in,
                                                  size_t count, size_t len,
-                                                 struct cpu_reach reach,
+                                                 struct prefetch_policy reach,
                                                  enum trit_dtype dtype)
 {
     if (dtype == TRIT_F32)
@@ -269,7 +279,7 @@ INLINE struct totals total_groups(double sums[BLOCK_GROUPS],
     /* Sums from here on may hide what is not finite. */
     const double suspicious = dtype == TRIT_F16 ? 0x1p16 : 0x1p128;
     const size_t bytes = len * bytes_of(dtype);
-    struct totals totals = vs_totals(sums, partials, suspicious, dtype);
+    struct totals totals = abs_sum_reduce(sums, partials, suspicious, dtype);
     totals.zeros &= (1u << count) - 1;
     if (totals.below)
         return totals;
@@ -308,25 +318,25 @@ static void count_non_finite(const uint8_t *in, size_t len, size_t element,
 /* ---- tallies ----------------------------------------------------------------------- */
 
 struct tally {
-    vt codes;
-    vn near;
+    sign_tally codes;
+    near_count near;
     size_t seen, elements; /* with and without padding to whole units */
 };
 
 INLINE struct tally tally_zero(void)
 {
-    return (struct tally){vt_zero(), vn_zero(), 0, 0};
+    return (struct tally){sign_tally_zero(), near_count_zero(), 0, 0};
 }
 
 INLINE void tally_end(const struct tally *tally, struct ternary_counts *counts,
                       uint64_t *nonzeros)
 {
     uint64_t negatives, positives;
-    vt_counts(tally->codes, tally->seen, &negatives, &positives);
+    sign_tally_counts(tally->codes, tally->seen, &negatives, &positives);
     counts->negatives += negatives;
     counts->positives += positives;
     counts->zeros += tally->elements - negatives - positives;
-    counts->near_threshold += vn_total(tally->near);
+    counts->near_threshold += near_count_total(tally->near);
     if (nonzeros)
         *nonzeros = negatives + positives;
 }

@@ -2,17 +2,17 @@
 
 /* Of latents and what stands for them, lane by lane. */
 struct sums {
-    vd energy, error, dot, norm;
+    f64x16 energy, error, dot, norm;
 };
 
 INLINE struct sums sums_zero(void)
 {
-    return (struct sums){vd_zero(), vd_zero(), vd_zero(), vd_zero()};
+    return (struct sums){f64x16_zero(), f64x16_zero(), f64x16_zero(), f64x16_zero()};
 }
 
-INLINE void sums_add_vector(struct sums *sums, size_t lane, dv w, dv v)
+INLINE void sums_add_vector(struct sums *sums, size_t lane, f64v w, f64v v)
 {
-    const dv off = w - v;
+    const f64v off = w - v;
     sums->energy.v[lane] += w * w;
     sums->error.v[lane] += off * off;
     sums->dot.v[lane] += w * v;
@@ -20,20 +20,20 @@ INLINE void sums_add_vector(struct sums *sums, size_t lane, dv w, dv v)
 }
 
 /* Units of f32. */
-INLINE void sums_add(struct sums *sums, vu w, vu v)
+INLINE void sums_add(struct sums *sums, unit w, unit v)
 {
     for (size_t k = 0; k < UNIT_VECTORS; k++) {
         const size_t lane = 2 * k % EXACT_VECTORS;
-        const fv a = (fv)w.r[k], b = (fv)v.r[k];
-        sums_add_vector(sums, lane, dv_low(a), dv_low(b));
-        sums_add_vector(sums, lane + 1, dv_high(a), dv_high(b));
+        const f32v a = (f32v)w.r[k], b = (f32v)v.r[k];
+        sums_add_vector(sums, lane, f64v_widen_low(a), f64v_widen_low(b));
+        sums_add_vector(sums, lane + 1, f64v_widen_high(a), f64v_widen_high(b));
     }
 }
 
 INLINE struct group_sums sums_total(const struct sums *sums)
 {
-    return (struct group_sums){vd_total(sums->energy), vd_total(sums->error),
-                               vd_total(sums->dot), vd_total(sums->norm)};
+    return (struct group_sums){f64x16_total(sums->energy), f64x16_total(sums->error),
+                               f64x16_total(sums->dot), f64x16_total(sums->norm)};
 }
 
 /* ---- of a projection -------------------------------------------------------------- */
@@ -43,7 +43,7 @@ INLINE struct group_sums sums_total(const struct sums *sums)
 #define ERROR_LEAST 0x1p-10
 
 /* Magnitudes of 16 elements, 0 beyond n. */
-INLINE vf load_magnitudes(const uint8_t *in, size_t n, enum trit_dtype dtype)
+INLINE f32x16 load_magnitudes(const uint8_t *in, size_t n, enum trit_dtype dtype)
 {
     uint8_t padded[LANES * 4];
     if (n < LANES) {
@@ -51,9 +51,9 @@ INLINE vf load_magnitudes(const uint8_t *in, size_t n, enum trit_dtype dtype)
         memcpy(padded, in, n * bytes_of(dtype));
         in = padded;
     }
-    vf w = vf_load(in, dtype);
+    f32x16 w = f32x16_load(in, dtype);
     for (size_t k = 0; k < WIDE_VECTORS; k++)
-        w.v[k] = (fv)keys_of((iv)w.v[k], TRIT_F32);
+        w.v[k] = (f32v)keys_of((i32v)w.v[k], TRIT_F32);
     return w;
 }
 
@@ -61,45 +61,47 @@ INLINE vf load_magnitudes(const uint8_t *in, size_t n, enum trit_dtype dtype)
 static __attribute__((noinline)) double
 error_of(const uint8_t *in, size_t len, float half, float s, enum trit_dtype dtype)
 {
-    const dv bar = dv_splat((double)half), scale = dv_splat((double)s);
-    vd error = vd_zero();
+    const f64v bar = f64v_splat((double)half), scale = f64v_splat((double)s);
+    f64x16 error = f64x16_zero();
     for (size_t i = 0; i < len; i += LANES) {
-        const vf w =
+        const f32x16 w =
             load_magnitudes(in + i * bytes_of(dtype), size_min(len - i, LANES), dtype);
         for (size_t k = 0; k < EXACT_VECTORS; k++) {
-            const dv a = k % 2 ? dv_high(w.v[k / 2]) : dv_low(w.v[k / 2]);
-            const dv off = a - dv_where((lv)(a > bar), scale);
+            const f64v a =
+                k % 2 ? f64v_widen_high(w.v[k / 2]) : f64v_widen_low(w.v[k / 2]);
+            const f64v off = a - f64v_where((u64v)(a > bar), scale);
             error.v[k] += off * off;
         }
     }
-    return vd_total(error);
+    return f64x16_total(error);
 }
 
 /* Of a group: sums of w*w and, beyond the threshold, of |w|, and how many are, as far as
  * whole vectors add them. */
 struct moments {
-    dv energy, beyond;
-    lv count;
+    f64v energy, beyond;
+    u64v count;
 };
 
 INLINE struct moments moments_of(const uint8_t *in, size_t len, float half,
                                  enum trit_dtype dtype)
 {
-    const dv bar = dv_splat((double)half);
-    vd energy = vd_zero(), beyond = vd_zero();
-    lv count = {0};
+    const f64v bar = f64v_splat((double)half);
+    f64x16 energy = f64x16_zero(), beyond = f64x16_zero();
+    u64v count = {0};
     for (size_t i = 0; i < len; i += LANES) {
-        const vf w =
+        const f32x16 w =
             load_magnitudes(in + i * bytes_of(dtype), size_min(len - i, LANES), dtype);
         for (size_t k = 0; k < EXACT_VECTORS; k++) {
-            const dv a = k % 2 ? dv_high(w.v[k / 2]) : dv_low(w.v[k / 2]);
-            const lv is_beyond = (lv)(a > bar);
+            const f64v a =
+                k % 2 ? f64v_widen_high(w.v[k / 2]) : f64v_widen_low(w.v[k / 2]);
+            const u64v is_beyond = (u64v)(a > bar);
             energy.v[k] += a * a;
-            beyond.v[k] += dv_where(is_beyond, a);
+            beyond.v[k] += f64v_where(is_beyond, a);
             count -= is_beyond;
         }
     }
-    return (struct moments){vd_fold(energy), vd_fold(beyond), count};
+    return (struct moments){f64x16_fold(energy), f64x16_fold(beyond), count};
 }
 
 /* The report's sums. What stands for a group is s times 0 or 1, so its products with the
@@ -112,8 +114,8 @@ INLINE struct group_sums sums_of(const struct moments *moments, float s)
     for (size_t i = 0; i < VECTOR_BYTES / 8; i++)
         count += moments->count[i];
     struct group_sums sums = {
-        .energy = dv_total(moments->energy),
-        .dot = dv_total(moments->beyond) * scale,
+        .energy = f64v_total(moments->energy),
+        .dot = f64v_total(moments->beyond) * scale,
         .norm = (double)count * (scale * scale),
     };
     sums.error = sums.energy - (sums.dot + sums.dot) + sums.norm;

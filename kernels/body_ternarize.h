@@ -7,14 +7,14 @@ struct emitter {
     bool stream;
 };
 
-INLINE void emit_trits(uint8_t *out, vc codes, size_t n)
+INLINE void emit_trits(uint8_t *out, codes64 codes, size_t n)
 {
     uint8_t bytes[UNIT];
     if (n >= UNIT) {
-        vc_trits(out, codes);
+        codes64_store_trits(out, codes);
         return;
     }
-    vc_trits(bytes, codes);
+    codes64_store_trits(bytes, codes);
     memcpy(out, bytes, n);
 }
 
@@ -39,7 +39,7 @@ struct emission {
     bool stream;
     const uint8_t *in;
     uint8_t *out, *codes;
-    vk keys;
+    thresholds keys;
     uint16_t s;
     uint8_t *block;    /* where in the output the next codes go */
     size_t within;     /* elements before them in their block */
@@ -47,13 +47,13 @@ struct emission {
 };
 
 /* Codes of the next unit of a group, into its blocks. */
-INLINE void emit_block(struct emission *to, vc codes)
+INLINE void emit_block(struct emission *to, codes64 codes)
 {
     const struct packing *packing = to->packing;
     if (packing->order == ORDER_LSB)
-        vc_pack2(to->block + packing->codes_at + to->within / 4, codes);
+        codes64_pack_2bit(to->block + packing->codes_at + to->within / 4, codes);
     else
-        vc_store(to->gathered + to->within, codes);
+        codes64_store(to->gathered + to->within, codes);
     to->within += UNIT;
     if (to->within < packing->elements)
         return;
@@ -69,21 +69,21 @@ ALWAYS_INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tal
                              enum tally_detail detail)
 {
     const size_t at = i * bytes_of(dtype);
-    const vu w = load_unit(to->in + at, n, dtype);
-    const vm beyond = vu_beyond(w, to->keys, dtype);
-    const vc codes = vu_codes(w, beyond, to->keys, dtype);
+    const unit w = load_unit(to->in + at, n, dtype);
+    const mask64 beyond = unit_above_half_scale(w, to->keys, dtype);
+    const codes64 codes = unit_encode(w, beyond, to->keys, dtype);
     if (detail != TALLY_NONE && form == FORM_DENSE)
-        tally->codes = vt_see(tally->codes, w, beyond, to->keys, dtype);
+        tally->codes = sign_tally_add_unit(tally->codes, w, beyond, to->keys, dtype);
     else if (detail != TALLY_NONE)
-        tally->codes = vt_add(tally->codes, codes);
+        tally->codes = sign_tally_add(tally->codes, codes);
     if (detail == TALLY_ALL)
-        tally->near = vn_add(tally->near, w, to->keys, dtype);
+        tally->near = near_count_add(tally->near, w, to->keys, dtype);
     if (form == FORM_ANY && to->codes)
         store_codes(to->codes + i / 4, codes, n);
     if (form == FORM_DENSE || (form == FORM_ANY && to->out && !to->packing)) {
-        const vu dense = vu_dense(w, to->keys, dtype);
+        const unit dense = unit_dequantize(w, to->keys, dtype);
         if (to->stream)
-            vu_stream(to->out + at, dense, dtype);
+            unit_stream(to->out + at, dense, dtype);
         else
             store_unit(to->out + at, dense, n, dtype);
     } else if (form == FORM_ANY && to->out && to->packing->order == ORDER_BYTES) {
@@ -134,7 +134,7 @@ INLINE void finish_block_as(const struct emitter *emitter, const struct partial 
         find_near(scales);
     if (dtype == TRIT_F16 || emitter->packing)
         find_f16(scales);
-    find_kept(scales, dtype);
+    scales_as_stored(scales, dtype);
     find_keys(scales, dtype, near);
     if (job->sums)
         sum_block(job->sums + begin, in, len, scales, dtype);
@@ -178,7 +178,7 @@ ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scale
         tally.near = tallied->near;
     to.block = to.out;
     for (size_t g = begin; g < end; g++, key++) {
-        to.keys = vk_of(&scales->keys, key, dtype);
+        to.keys = thresholds_of(&scales->keys, key, dtype);
         to.s = scales->f16[key];
         emit_group(&to, &tally, dtype, form, detail);
         to.in += in_bytes;
@@ -229,8 +229,8 @@ EMIT_TYPE(BF16)
 static emit_fn *const emitters[][3][3] = {EMITTERS(F32), EMITTERS(F16), EMITTERS(BF16)};
 
 /* A run that is in the caches: of each block scales first, then the outputs. */
-static void ternarize_near(const struct emitter *emitter, emit_fn *emit,
-                           struct tally *tally, struct ternary_counts *counts)
+static void ternarize_cached(const struct emitter *emitter, emit_fn *emit,
+                             struct tally *tally, struct ternary_counts *counts)
 {
     const struct ternarize_job *job = emitter->job;
     const size_t block = groups_per_block(emitter->in_bytes);
@@ -250,13 +250,13 @@ static void ternarize_near(const struct emitter *emitter, emit_fn *emit,
 /* A run that comes from memory: the sums go two blocks ahead of the outputs and in turn
  * with them. What is emitted is in L1 still, its scales are long known, and what is read
  * from memory mixes with what is streamed to it. */
-static void ternarize_far(const struct emitter *emitter, emit_fn *emit,
-                          struct tally *tally, struct ternary_counts *counts)
+static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
+                                struct tally *tally, struct ternary_counts *counts)
 {
     const struct ternarize_job *job = emitter->job;
     const uint8_t *in = job->in;
     const size_t block = groups_per_block(emitter->in_bytes), count = job->count;
-    const struct cpu_reach reach = cpu_reach(VECTOR_BYTES);
+    const struct prefetch_policy reach = prefetch_policy(VECTOR_BYTES);
     struct scales ring[2];
     struct partial partials[BLOCK_GROUPS];
     memset(partials, 0, sizeof partials);
@@ -299,13 +299,13 @@ static void ternarize_groups(const struct ternarize_job *job,
     };
     emit_fn *emit = emitters[job->dtype][form_of(job, packing)][job->tally];
     struct tally tally = tally_zero();
-    if (job->count * in_bytes > FAR_BYTES)
-        ternarize_far(&emitter, emit, &tally, counts);
+    if (job->count * in_bytes > DRAM_RUN_BYTES)
+        ternarize_streaming(&emitter, emit, &tally, counts);
     else
-        ternarize_near(&emitter, emit, &tally, counts);
+        ternarize_cached(&emitter, emit, &tally, counts);
     if (job->tally != TALLY_NONE)
         tally_end(&tally, counts, NULL);
     if (emitter.stream)
-        vu_fence();
+        unit_stream_fence();
     count_scales(job->scales, job->count, counts);
 }

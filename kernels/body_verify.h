@@ -15,8 +15,8 @@ struct claims {
 };
 
 /* What a group holds beside units that are exact. */
-struct oddities {
-    bool inexact;                         /* some element is not exactly t*s */
+struct inexact_tally {
+    bool found;                           /* some element is not exactly t*s */
     uint64_t negatives, zeros, positives; /* codes counted of other elements than those
                                              that are exactly t*s */
 };
@@ -56,19 +56,21 @@ static void add_code_mismatch(struct ternary_check *check, size_t element, int e
 
 /* A unit of a dense claim: the values, with 0 for those that are not finite, and which
  * elements they are. */
-struct suspects {
+struct dense_unit {
     float w[UNIT];
     size_t element, n;
 };
 
 /* Tells samples and the first invalid element of a unit that holds inexact ones. */
-static void tell_inexact(struct ternary_check *check, const struct suspects *suspects,
-                         const float quotients[UNIT], const uint32_t wrong[UNIT], float s)
+static void report_inexact(struct ternary_check *check,
+                           const struct dense_unit *dense_unit,
+                           const float quotients[UNIT], const uint32_t wrong[UNIT],
+                           float s)
 {
-    for (size_t i = 0; i < suspects->n; i++) {
-        const float a = fabsf(suspects->w[i]);
+    for (size_t i = 0; i < dense_unit->n; i++) {
+        const float a = fabsf(dense_unit->w[i]);
         if (wrong[i]) {
-            if (occurrences_count(&check->invalid, suspects->element + i))
+            if (occurrences_count(&check->invalid, dense_unit->element + i))
                 check->first_invalid = quotients[i];
             add_sample(check->samples, &check->sample_count, quotients[i]);
         } else if (a != s && a != 0.0f) {
@@ -78,35 +80,35 @@ static void tell_inexact(struct ternary_check *check, const struct suspects *sus
 }
 
 /* Adds the codes of a unit's elements that are not exactly t*s; returns how many. */
-static uint64_t count_oddities(struct oddities *odd, const struct suspects *suspects,
-                               float s, float half)
+static uint64_t tally_inexact(struct inexact_tally *inexact,
+                              const struct dense_unit *dense_unit, float s, float half)
 {
-    const uint64_t before = odd->negatives + odd->zeros + odd->positives;
-    for (size_t i = 0; i < suspects->n; i++) {
-        const float w = suspects->w[i], a = fabsf(w);
+    const uint64_t before = inexact->negatives + inexact->zeros + inexact->positives;
+    for (size_t i = 0; i < dense_unit->n; i++) {
+        const float w = dense_unit->w[i], a = fabsf(w);
         if (a == s || a == 0.0f)
             continue;
-        odd->negatives += a > half && w < 0.0f;
-        odd->positives += a > half && w > 0.0f;
-        odd->zeros += !(a > half);
+        inexact->negatives += a > half && w < 0.0f;
+        inexact->positives += a > half && w > 0.0f;
+        inexact->zeros += !(a > half);
     }
-    return odd->negatives + odd->zeros + odd->positives - before;
+    return inexact->negatives + inexact->zeros + inexact->positives - before;
 }
 
 /* 64 values that are not all 0 or +-s, by true division. Values that are not finite
  * come here as 0; the caller has taken them off the valid ones. */
 static __attribute__((noinline)) void check_inexact(const struct claims *claims,
-                                                    const struct suspects *suspects,
+                                                    const struct dense_unit *dense_unit,
                                                     float s, float half,
-                                                    struct oddities *odd)
+                                                    struct inexact_tally *inexact)
 {
     const float tolerance = claims->job->tolerance;
     struct ternary_check *check = claims->check;
-    const float *w = suspects->w;
+    const float *w = dense_unit->w;
     float quotients[UNIT];
     uint32_t wrong[UNIT], worst = 0, all_wrong = 0;
-    const uint64_t inexact = count_oddities(odd, suspects, s, half);
-    odd->inexact = true;
+    const uint64_t count = tally_inexact(inexact, dense_unit, s, half);
+    inexact->found = true;
     for (size_t i = 0; i < UNIT; i++) {
         const float a = fabsf(w[i]), quotient = w[i] / s;
         const float error = fabsf(fabsf(quotient) - (a > half ? 1.0f : 0.0f));
@@ -123,8 +125,8 @@ static __attribute__((noinline)) void check_inexact(const struct claims *claims,
         check->max_round_error = float_of_bits(worst);
     check->valid -= all_wrong;
     if ((all_wrong > 0 && check->sample_count < TRIT_SAMPLES_MAX) ||
-        (inexact > all_wrong && check->near_count < TRIT_SAMPLES_MAX))
-        tell_inexact(check, suspects, quotients, wrong, s);
+        (count > all_wrong && check->near_count < TRIT_SAMPLES_MAX))
+        report_inexact(check, dense_unit, quotients, wrong, s);
     else
         check->invalid.count += all_wrong;
 }
@@ -152,18 +154,18 @@ static int trit_of(float value, float half)
  * the claim, `finite` the same with 0 for what is not finite; both f32. `trits` are the
  * claim's stored codes, NULL where it has none. */
 static __attribute__((noinline)) void
-check_reference(const struct claims *claims, size_t g, size_t i, size_t n, vu raw,
-                vu finite, const int8_t *trits, struct tally *tally, struct sums *sums)
+check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit raw,
+                unit finite, const int8_t *trits, struct tally *tally, struct sums *sums)
 {
     const struct verify_job *job = claims->job;
     const size_t element = (claims->begin + g) * job->group_len + i;
     const uint8_t *in =
         (const uint8_t *)job->reference + element * bytes_of(job->reference_dtype);
-    const vu r = load_any(in, n, job->reference_dtype);
-    const vk keys = vk_of(&claims->projection.keys, g, TRIT_F32);
-    const vu want = vu_dense(r, keys, TRIT_F32);
+    const unit r = load_any(in, n, job->reference_dtype);
+    const thresholds keys = thresholds_of(&claims->projection.keys, g, TRIT_F32);
+    const unit want = unit_dequantize(r, keys, TRIT_F32);
     float is[UNIT], expected[UNIT];
-    tally->near = vn_add(tally->near, r, keys, TRIT_F32);
+    tally->near = near_count_add(tally->near, r, keys, TRIT_F32);
     if (job->sums)
         sums_add(sums, r, finite);
     floats_of(is, raw);
@@ -196,7 +198,7 @@ static void check_reference_scale(const struct claims *claims, size_t g, bool no
 }
 
 /* The thresholds of a block's group for elements widened to f32. */
-static vk wide_keys(struct claims *claims, size_t g)
+static thresholds wide_keys(struct claims *claims, size_t g)
 {
     struct scales *scales = &claims->scales;
     if (!claims->near_found)
@@ -206,7 +208,7 @@ static vk wide_keys(struct claims *claims, size_t g)
                               .low = {float_bits(scales->low[g])},
                               .high = {float_bits(scales->high[g])},
                               .s = {float_bits(scales->s[g])}};
-    return vk_of(&keys, 0, TRIT_F32);
+    return thresholds_of(&keys, 0, TRIT_F32);
 }
 
 /* No claim can hold a scale that its type rounds to 0 or infinity: the unrounded one
@@ -252,7 +254,7 @@ static void project_reference(struct claims *claims, enum trit_dtype dtype)
     find_halves(&claims->projection);
     find_near(&claims->projection);
     find_f16(&claims->projection);
-    find_kept(&claims->projection, dtype);
+    scales_as_stored(&claims->projection, dtype);
     keep_lost_scales(claims);
     find_keys(&claims->projection, TRIT_F32, true);
 }
@@ -266,22 +268,22 @@ static void begin_claims(struct claims *claims, enum trit_dtype of_elements,
     memcpy(claims->job->scales + claims->begin, claims->scales.s,
            count * sizeof claims->scales.s[0]);
     for (size_t i = 0; i < LANES; i += STEP) { /* what is not finite judges nothing */
-        const fv s = fv_load(claims->scales.s + i);
-        fv_store(claims->scales.s + i,
-                 fv_choose(((iv)s & INT32_MAX) < INFINITE, s, (fv){0}));
+        const f32v s = f32v_load(claims->scales.s + i);
+        f32v_store(claims->scales.s + i,
+                   f32v_select(((i32v)s & INT32_MAX) < INFINITE, s, (f32v){0}));
     }
     find_halves(&claims->scales);
-    find_kept(&claims->scales, TRIT_F32);
+    scales_as_stored(&claims->scales, TRIT_F32);
     find_keys(&claims->scales, of_elements, false);
     claims->near_found = false;
     if (claims->job->reference)
         project_reference(claims, dtype);
 }
 
-/* Where a group's claim ends. `odd` says which of its codes are not of exact elements;
- * of a tainted packed group, all. */
+/* Where a group's claim ends. `inexact` says which of its codes are not of exact
+ * elements; of a tainted packed group, all. */
 static void end_claim(const struct claims *claims, size_t g, const struct tally *tally,
-                      const struct sums *sums, const struct oddities *odd)
+                      const struct sums *sums, const struct inexact_tally *inexact)
 {
     struct ternary_counts *counts = claims->counts;
     const struct ternary_counts before = *counts;
@@ -289,11 +291,11 @@ static void end_claim(const struct claims *claims, size_t g, const struct tally 
     tally_end(tally, counts, &nonzeros);
     counts->zero_groups +=
         !claims->tainted[g] && (claims->scales.s[g] == 0.0f || nonzeros == 0);
-    see_trits(claims->check, counts->negatives - before.negatives - odd->negatives,
-              counts->zeros - before.zeros - odd->zeros,
-              counts->positives - before.positives - odd->positives);
+    see_trits(claims->check, counts->negatives - before.negatives - inexact->negatives,
+              counts->zeros - before.zeros - inexact->zeros,
+              counts->positives - before.positives - inexact->positives);
     if (claims->job->inexact)
-        claims->job->inexact[claims->begin + g] = odd->inexact;
+        claims->job->inexact[claims->begin + g] = inexact->found;
     if (claims->job->reference)
         check_reference_scale(claims, g, nonzeros > 0);
     if (claims->job->sums)
@@ -301,10 +303,10 @@ static void end_claim(const struct claims *claims, size_t g, const struct tally 
 }
 
 INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, size_t n,
-                        vc codes, struct tally *tally)
+                        codes64 codes, struct tally *tally)
 {
     const struct verify_job *job = claims->job;
-    tally->codes = vt_add(tally->codes, codes);
+    tally->codes = sign_tally_add(tally->codes, codes);
     tally->seen += UNIT;
     tally->elements += n;
     if (job->codes)

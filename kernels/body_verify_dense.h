@@ -31,9 +31,10 @@ static size_t make_finite(float w[UNIT])
     return lost;
 }
 
-INLINE bool is_exact(vu w, vk keys, enum trit_dtype dtype)
+INLINE bool is_exact(unit w, thresholds keys, enum trit_dtype dtype)
 {
-    return vx_none(vx_add(vx_zero(), w, vu_is(w, keys, dtype), keys, dtype));
+    return residue_none(
+        residue_add(residue_zero(), w, unit_equals_scale(w, keys, dtype), keys, dtype));
 }
 
 /* A group with a reference, or one that does not hold 0 and one magnitude alone. */
@@ -42,35 +43,37 @@ static void verify_other_group(struct claims *claims, size_t g)
     const struct verify_job *job = claims->job;
     const size_t size = bytes_of(job->dtype), len = job->group_len;
     const uint8_t *in = (const uint8_t *)job->in + (claims->begin + g) * len * size;
-    const vk keys = wide_keys(claims, g);
+    const thresholds keys = wide_keys(claims, g);
     struct tally tally = tally_zero();
     struct sums sums = sums_zero();
-    struct oddities odd = {.inexact = claims->tainted[g]};
+    struct inexact_tally inexact = {.found = claims->tainted[g]};
     for (size_t i = 0; i < len; i += UNIT) {
         const size_t n = size_min(len - i, UNIT);
-        const vu raw = load_any(in + i * size, n, job->dtype);
-        struct suspects suspects = {.element = (claims->begin + g) * len + i, .n = n};
-        vu w = raw;
+        const unit raw = load_any(in + i * size, n, job->dtype);
+        struct dense_unit dense_unit = {.element = (claims->begin + g) * len + i, .n = n};
+        unit w = raw;
         claims->check->valid += n;
-        floats_of(suspects.w, raw);
+        floats_of(dense_unit.w, raw);
         if (claims->tainted[g]) {
-            const size_t lost = make_finite(suspects.w);
+            const size_t lost = make_finite(dense_unit.w);
             claims->check->valid -= lost;
-            odd.zeros += lost;
-            w = of_floats(suspects.w);
+            inexact.zeros += lost;
+            w = of_floats(dense_unit.w);
         }
-        claim_codes(claims, g, i, n,
-                    vu_codes(w, vu_beyond(w, keys, TRIT_F32), keys, TRIT_F32), &tally);
+        claim_codes(
+            claims, g, i, n,
+            unit_encode(w, unit_above_half_scale(w, keys, TRIT_F32), keys, TRIT_F32),
+            &tally);
         if (!is_exact(w, keys, TRIT_F32)) {
-            check_inexact(claims, &suspects, claims->scales.s[g], claims->scales.half[g],
-                          &odd);
+            check_inexact(claims, &dense_unit, claims->scales.s[g],
+                          claims->scales.half[g], &inexact);
             if (!job->reference)
-                tally.near = vn_add(tally.near, w, keys, TRIT_F32);
+                tally.near = near_count_add(tally.near, w, keys, TRIT_F32);
         }
         if (job->reference)
             check_reference(claims, g, i, n, raw, w, NULL, &tally, &sums);
     }
-    end_claim(claims, g, &tally, &sums, &odd);
+    end_claim(claims, g, &tally, &sums, &inexact);
 }
 
 /* ---- groups of 0 and one magnitude ---------------------------------------------------
@@ -94,21 +97,21 @@ ALWAYS_INLINE void keep_union(struct partial *to, const struct claims *claims, s
         (const uint8_t *)claims->job->in + (claims->begin + g) * len * size;
     const uint8_t *ahead = half_ahead(claims, g, false, len * size);
     const float zero[UNIT] = {0};
-    vu bits = of_floats(zero);
+    unit bits = of_floats(zero);
     size_t i = 0;
     for (; i + UNIT <= len; i += UNIT) {
         if (claims->far)
             prefetch_half(ahead, i * size, dtype);
         prefetch_unit(in + i * size, in_l2, dtype);
-        bits = vu_union(bits, vu_load(in + i * size, dtype), dtype);
+        bits = unit_union(bits, unit_load(in + i * size, dtype), dtype);
     }
     if (i < len)
-        bits = vu_union(bits, load_unit(in + i * size, len - i, dtype), dtype);
-    vu_keep(to, bits, dtype);
+        bits = unit_union(bits, load_unit(in + i * size, len - i, dtype), dtype);
+    unit_store_keys(to, bits, dtype);
 }
 
 /* The scales that a block's groups have if they hold 0 and one magnitude. */
-ALWAYS_INLINE void guess_scales(struct claims *claims, enum trit_dtype dtype)
+ALWAYS_INLINE void infer_scales(struct claims *claims, enum trit_dtype dtype)
 {
     const size_t count = claims->end - claims->begin;
     struct partial partials[BLOCK_GROUPS];
@@ -118,27 +121,27 @@ ALWAYS_INLINE void guess_scales(struct claims *claims, enum trit_dtype dtype)
         memset(partials, 0, sizeof partials);
     for (size_t g = 0; g < count; g++)
         keep_union(&partials[g], claims, g, dtype);
-    vu_unions(bits, partials, dtype);
+    unit_reduce_unions(bits, partials, dtype);
     if (dtype == TRIT_F32) {
         memcpy(claims->scales.s, bits, sizeof bits);
         return;
     }
     for (size_t i = 0; i < LANES; i++)
         half[i] = (uint16_t)bits[i];
-    vf_store((uint8_t *)claims->scales.s, vf_load((const uint8_t *)half, dtype),
-             TRIT_F32);
+    f32x16_store((uint8_t *)claims->scales.s, f32x16_load((const uint8_t *)half, dtype),
+                 TRIT_F32);
 }
 
-ALWAYS_INLINE vx tally_unit(const struct claims *claims, size_t g, size_t i, size_t n,
-                            vu w, vk keys, vx off, struct tally *tally,
-                            enum trit_dtype dtype)
+ALWAYS_INLINE residue tally_unit(const struct claims *claims, size_t g, size_t i,
+                                 size_t n, unit w, thresholds keys, residue off,
+                                 struct tally *tally, enum trit_dtype dtype)
 {
-    const vm is = vu_is(w, keys, dtype);
-    off = vx_add(off, w, is, keys, dtype); /* first: the keys are at hand */
+    const mask64 is = unit_equals_scale(w, keys, dtype);
+    off = residue_add(off, w, is, keys, dtype); /* first: the keys are at hand */
     if (claims->job->codes) {
-        claim_codes(claims, g, i, n, vu_codes(w, is, keys, dtype), tally);
+        claim_codes(claims, g, i, n, unit_encode(w, is, keys, dtype), tally);
     } else {
-        tally->codes = vt_see(tally->codes, w, is, keys, dtype);
+        tally->codes = sign_tally_add_unit(tally->codes, w, is, keys, dtype);
         tally->seen += UNIT;
         tally->elements += n;
     }
@@ -153,23 +156,23 @@ ALWAYS_INLINE bool tally_exact(const struct claims *claims, size_t g, struct tal
     const uint8_t *in =
         (const uint8_t *)claims->job->in + (claims->begin + g) * len * size;
     const uint8_t *ahead = half_ahead(claims, g, true, len * size);
-    const vk keys = vk_of(&claims->scales.keys, g, dtype);
-    vx off = vx_zero();
+    const thresholds keys = thresholds_of(&claims->scales.keys, g, dtype);
+    residue off = residue_zero();
     size_t i = 0;
     for (; i + UNIT <= len; i += UNIT) {
         if (claims->far)
             prefetch_half(ahead, i * size, dtype);
-        off = tally_unit(claims, g, i, UNIT, vu_load(in + i * size, dtype), keys, off,
+        off = tally_unit(claims, g, i, UNIT, unit_load(in + i * size, dtype), keys, off,
                          tally, dtype);
     }
     if (i < len)
         off = tally_unit(claims, g, i, len - i, load_unit(in + i * size, len - i, dtype),
                          keys, off, tally, dtype);
-    return vx_none(off);
+    return residue_none(off);
 }
 
 /* What tally_exact counted of a group that is not exact. */
-static __attribute__((noinline)) void take_back(const struct claims *claims, size_t g)
+static __attribute__((noinline)) void undo_tally(const struct claims *claims, size_t g)
 {
     const enum trit_dtype dtype = claims->job->dtype;
     struct tally tally = tally_zero();
@@ -186,17 +189,18 @@ static __attribute__((noinline)) void take_back(const struct claims *claims, siz
     claims->counts->positives -= less.positives;
 }
 
-/* The groups of a block whose bits are set in `odd`: their scales are to be looked for.
+/* The groups of a block whose bits are set in `inexact`: their scales are to be looked
+ * for.
  */
-static __attribute__((noinline)) void verify_odd_groups(struct claims *claims,
-                                                        uint32_t odd)
+static __attribute__((noinline)) void verify_inexact_groups(struct claims *claims,
+                                                            uint32_t inexact)
 {
     const struct verify_job *job = claims->job;
     const size_t len = job->group_len, bytes = len * bytes_of(job->dtype);
     const size_t count = claims->end - claims->begin;
     for (size_t g = 0; g < count; g++) {
         const uint8_t *in = (const uint8_t *)job->in + (claims->begin + g) * bytes;
-        if ((odd >> g & 1) == 0)
+        if ((inexact >> g & 1) == 0)
             continue;
         claims->scales.s[g] = group_top(in, len, job->dtype);
         claims->tainted[g] = !all_finite(in, len, job->dtype);
@@ -206,7 +210,7 @@ static __attribute__((noinline)) void verify_odd_groups(struct claims *claims,
     }
     begin_claims(claims, TRIT_F32, job->dtype);
     for (size_t g = 0; g < count; g++)
-        if (odd >> g & 1)
+        if (inexact >> g & 1)
             verify_other_group(claims, g);
 }
 
@@ -215,41 +219,41 @@ ALWAYS_INLINE void verify_alone(struct claims *claims, enum trit_dtype dtype)
     const size_t count = claims->end - claims->begin;
     const struct ternary_counts before = *claims->counts;
     struct tally tally = tally_zero();
-    uint32_t odd = 0, zeros = 0;
-    guess_scales(claims, dtype);
+    uint32_t inexact = 0, zeros = 0;
+    infer_scales(claims, dtype);
     begin_claims(claims, dtype, dtype);
     /* Nothing is to equal the s of all zeros. */
     for (size_t i = 0; i < LANES; i += STEP) {
-        iv s;
+        i32v s;
         memcpy(&s, claims->scales.keys.s + i, sizeof s);
-        s |= fv_load(claims->scales.s + i) == 0.0f;
+        s |= f32v_load(claims->scales.s + i) == 0.0f;
         memcpy(claims->scales.keys.s + i, &s, sizeof s);
     }
     for (size_t g = 0; g < count; g++) {
         const bool exact = tally_exact(claims, g, &tally, dtype);
-        odd |= (uint32_t)!exact << g;
+        inexact |= (uint32_t)!exact << g;
         zeros += claims->scales.s[g] == 0.0f && exact;
     }
     tally_end(&tally, claims->counts, NULL);
     claims->counts->zero_groups += zeros;
     claims->check->valid +=
-        (count - (size_t)__builtin_popcount(odd)) * claims->job->group_len;
-    for (size_t g = 0; odd && g < count; g++)
-        if (odd >> g & 1)
-            take_back(claims, g);
+        (count - (size_t)__builtin_popcount(inexact)) * claims->job->group_len;
+    for (size_t g = 0; inexact && g < count; g++)
+        if (inexact >> g & 1)
+            undo_tally(claims, g);
     see_trits(claims->check, claims->counts->negatives - before.negatives,
               claims->counts->zeros - before.zeros,
               claims->counts->positives - before.positives);
     if (claims->job->inexact)
         memset(claims->job->inexact + claims->begin, 0, count);
-    if (odd)
-        verify_odd_groups(claims, odd);
+    if (inexact)
+        verify_inexact_groups(claims, inexact);
 }
 
 static void verify_dense(struct claims *claims)
 {
     if (claims->job->reference)
-        verify_odd_groups(claims, (1u << (claims->end - claims->begin)) - 1);
+        verify_inexact_groups(claims, (1u << (claims->end - claims->begin)) - 1);
     else if (claims->job->dtype == TRIT_F32)
         verify_alone(claims, TRIT_F32);
     else if (claims->job->dtype == TRIT_F16)

@@ -38,16 +38,16 @@ static bool beyond_trits(const int8_t *t, size_t n)
 
 /* Codes beyond -1..+1, of a unit whose first element is at `element`. */
 static void check_multiples(const struct claims *claims, size_t element,
-                            const int8_t t[UNIT], struct oddities *odd)
+                            const int8_t t[UNIT], struct inexact_tally *inexact)
 {
     struct ternary_check *check = claims->check;
     for (size_t i = 0; i < UNIT; i++) {
         const int excess = abs(t[i]) - 1;
         if (excess <= 0)
             continue;
-        odd->inexact = true;
-        odd->negatives += t[i] < 0;
-        odd->positives += t[i] > 0;
+        inexact->found = true;
+        inexact->negatives += t[i] < 0;
+        inexact->positives += t[i] > 0;
         if ((float)excess > check->max_round_error)
             check->max_round_error = (float)excess;
         if ((float)excess <= claims->job->tolerance)
@@ -61,17 +61,17 @@ static void check_multiples(const struct claims *claims, size_t element,
 
 static void verify_packed_unit(const struct claims *claims, size_t g, size_t i, size_t n,
                                const int8_t t[UNIT], float s, struct tally *tally,
-                               struct sums *sums, struct oddities *odd)
+                               struct sums *sums, struct inexact_tally *inexact)
 {
     uint8_t codes[UNIT];
     for (size_t k = 0; k < UNIT; k++)
         codes[k] = (uint8_t)((t[k] > 0) - (t[k] < 0) + 1);
-    claim_codes(claims, g, i, n, vc_load(codes), tally);
+    claim_codes(claims, g, i, n, codes64_load(codes), tally);
     if (!claims->tainted[g]) {
         claims->check->valid += n;
         if (beyond_trits(t, UNIT))
             check_multiples(claims, (claims->begin + g) * claims->job->group_len + i, t,
-                            odd);
+                            inexact);
     }
     if (!claims->job->reference)
         return;
@@ -85,7 +85,7 @@ static void verify_packed_unit(const struct claims *claims, size_t g, size_t i, 
 
 /* What a packed group's stored scale says for itself. */
 static void check_stored_scale(const struct claims *claims, size_t g,
-                               const struct tally *tally, struct oddities *odd)
+                               const struct tally *tally, struct inexact_tally *inexact)
 {
     struct ternary_check *check = claims->check;
     const float s = claims->job->scales[claims->begin + g];
@@ -95,14 +95,15 @@ static void check_stored_scale(const struct claims *claims, size_t g,
     if (claims->tainted[g]) {
         if (occurrences_count(&check->scales_non_finite, claims->begin + g))
             check->first_non_finite_scale = s;
-        *odd = (struct oddities){true, counts.negatives, counts.zeros, counts.positives};
+        *inexact = (struct inexact_tally){true, counts.negatives, counts.zeros,
+                                          counts.positives};
     } else if (s < 0.0f) {
         if (occurrences_count(&check->scales_negative, claims->begin + g))
             check->first_negative_scale = s;
-        odd->inexact = true;
+        inexact->found = true;
     } else if (s == 0.0f && nonzeros > 0) {
         occurrences_count(&check->scales_zero, claims->begin + g);
-        odd->inexact = true;
+        inexact->found = true;
     }
 }
 
@@ -116,7 +117,7 @@ INLINE void verify_packed_group(const struct claims *claims, size_t g,
                         (claims->begin + g) * len / packing->elements * packing->bytes;
     struct tally tally = tally_zero();
     struct sums sums = sums_zero();
-    struct oddities odd = {.inexact = false};
+    struct inexact_tally inexact = {.found = false};
     for (size_t at = 0; at < len; at += stretch) {
         const uint8_t *block = in + at / packing->elements * packing->bytes;
         const float s = block_scale(block, packing, stored);
@@ -125,10 +126,10 @@ INLINE void verify_packed_group(const struct claims *claims, size_t g,
         unpack_codes(t, block + packing->codes_at, n, packing);
         for (size_t i = 0; i < n; i += UNIT)
             verify_packed_unit(claims, g, at + i, size_min(n - i, UNIT), t + i, s, &tally,
-                               &sums, &odd);
+                               &sums, &inexact);
     }
-    check_stored_scale(claims, g, &tally, &odd);
-    end_claim(claims, g, &tally, &sums, &odd);
+    check_stored_scale(claims, g, &tally, &inexact);
+    end_claim(claims, g, &tally, &sums, &inexact);
 }
 
 /* What holds a packed claim's scales. */
@@ -174,7 +175,7 @@ static void verify_groups(const struct verify_job *job, struct ternary_counts *c
     struct claims claims = {.job = job,
                             .counts = counts,
                             .check = check,
-                            .far = job->count * bytes > FAR_BYTES};
+                            .far = job->count * bytes > DRAM_RUN_BYTES};
     for (size_t begin = 0; begin < job->count; begin += block) {
         claims.begin = begin;
         claims.end = size_min(begin + block, job->count);

@@ -7,10 +7,10 @@
 
 typedef struct {
     __m256 a, b;
-} vf;
+} f32x16;
 typedef struct {
     __m256i a, b;
-} vi;
+} i32x16;
 
 enum {
     F32_TILES = 2,
@@ -21,45 +21,45 @@ enum {
     INT8_MANY = 2,
 };
 
-static inline vf vf_load(const float *p)
+static inline f32x16 f32x16_load(const float *p)
 {
-    return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+    return (f32x16){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
 }
 
-static inline void vf_store(float *p, vf v)
+static inline void f32x16_store(float *p, f32x16 v)
 {
     _mm256_storeu_ps(p, v.a);
     _mm256_storeu_ps(p + 8, v.b);
 }
 
-static inline vf vf_splat(float x)
+static inline f32x16 f32x16_splat(float x)
 {
-    return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)};
+    return (f32x16){_mm256_set1_ps(x), _mm256_set1_ps(x)};
 }
 
-static inline vf vf_zero(void)
+static inline f32x16 f32x16_zero(void)
 {
-    return (vf){_mm256_setzero_ps(), _mm256_setzero_ps()};
+    return (f32x16){_mm256_setzero_ps(), _mm256_setzero_ps()};
 }
 
-static inline vf vf_add(vf x, vf y)
+static inline f32x16 f32x16_add(f32x16 x, f32x16 y)
 {
-    return (vf){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)};
+    return (f32x16){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)};
 }
 
-static inline vf vf_mul(vf x, vf y)
+static inline f32x16 f32x16_mul(f32x16 x, f32x16 y)
 {
-    return (vf){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)};
+    return (f32x16){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)};
 }
 
-static inline vf vf_fma(vf x, vf y, vf z)
+static inline f32x16 f32x16_fma(f32x16 x, f32x16 y, f32x16 z)
 {
-    return (vf){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+    return (f32x16){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }
 
-static inline vf vf_of(vi words)
+static inline f32x16 f32x16_of_i32(i32x16 words)
 {
-    return (vf){_mm256_cvtepi32_ps(words.a), _mm256_cvtepi32_ps(words.b)};
+    return (f32x16){_mm256_cvtepi32_ps(words.a), _mm256_cvtepi32_ps(words.b)};
 }
 
 /* Fours of rows within each 128 bits, then the 128 bits themselves. */
@@ -83,7 +83,7 @@ static inline __attribute__((always_inline)) void turn8(__m256 v[8])
 }
 
 /* Quarter by quarter; the two off the diagonal change places. */
-static inline __attribute__((always_inline)) void vf_turn(vf v[16])
+static inline __attribute__((always_inline)) void f32x16_transpose(f32x16 v[16])
 {
     for (int half = 0; half < 2; half++) {
         __m256 a[8], b[8];
@@ -106,40 +106,40 @@ static inline __attribute__((always_inline)) void vf_turn(vf v[16])
 }
 
 /* Of eight rows: from the lower half by three bits, from the upper, by the fourth. */
-static inline __m256 pick8(vf table, __m256i words)
+static inline __m256 pick8(f32x16 table, __m256i words)
 {
     const __m256 low = _mm256_permutevar8x32_ps(table.a, words);
     const __m256 high = _mm256_permutevar8x32_ps(table.b, words);
     return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(words, 28)));
 }
 
-static inline vf vf_pick(vf table, vi words)
+static inline f32x16 f32x16_lookup(f32x16 table, i32x16 words)
 {
-    return (vf){pick8(table, words.a), pick8(table, words.b)};
+    return (f32x16){pick8(table, words.a), pick8(table, words.b)};
 }
 
-static inline vi vi_load(const uint8_t *p)
+static inline i32x16 i32x16_load(const uint8_t *p)
 {
     const __m256i *at = (const __m256i *)(const void *)p;
-    return (vi){_mm256_load_si256(at), _mm256_load_si256(at + 1)};
+    return (i32x16){_mm256_load_si256(at), _mm256_load_si256(at + 1)};
 }
 
-static inline vi vi_splat(int32_t word)
+static inline i32x16 i32x16_splat(int32_t word)
 {
-    return (vi){_mm256_set1_epi32(word), _mm256_set1_epi32(word)};
+    return (i32x16){_mm256_set1_epi32(word), _mm256_set1_epi32(word)};
 }
 
-static inline vi vi_right(vi v, int n)
+static inline i32x16 i32x16_shr(i32x16 v, int n)
 {
-    return (vi){_mm256_srli_epi32(v.a, n), _mm256_srli_epi32(v.b, n)};
+    return (i32x16){_mm256_srli_epi32(v.a, n), _mm256_srli_epi32(v.b, n)};
 }
 
-static inline vi vi_spread(uint32_t word)
+static inline i32x16 i32x16_unpack_row(uint32_t word)
 {
     const __m256i places = _mm256_setr_epi32(0, 8, 16, 24, 2, 10, 18, 26);
     const __m256i all = _mm256_set1_epi32((int)word);
-    return (vi){_mm256_srlv_epi32(all, places),
-                _mm256_srlv_epi32(_mm256_srli_epi32(all, 4), places)};
+    return (i32x16){_mm256_srlv_epi32(all, places),
+                    _mm256_srlv_epi32(_mm256_srli_epi32(all, 4), places)};
 }
 
 enum {
@@ -155,25 +155,25 @@ static inline __m256i four_of(const int8_t *q)
 }
 
 static inline __attribute__((always_inline)) void
-add_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
+add_dots(i32x16 *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
          uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
 {
     const __m256i mask = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
-    vi sums[8];
+    i32x16 sums[8];
     for (size_t i = 0; i < tiles * many; i++)
-        sums[i] = vi_splat(0);
+        sums[i] = i32x16_splat(0);
     for (uint64_t u = 0; u < units; u++, codes += 64, q += 16) {
         for (size_t t = 0; t < tiles; t++)
             _mm_prefetch((const char *)codes + t * tile_bytes + 1024, _MM_HINT_T0);
         for (size_t t = 0; t < tiles; t++) {
-            const vi words = vi_load(codes + t * tile_bytes);
+            const i32x16 words = i32x16_load(codes + t * tile_bytes);
             for (int k = 0; k < 4; k++) {
-                const vi places = vi_right(words, 2 * k);
+                const i32x16 places = i32x16_shr(words, 2 * k);
                 const __m256i a = _mm256_and_si256(places.a, mask);
                 const __m256i b = _mm256_and_si256(places.b, mask);
                 for (size_t n = 0; n < many; n++) {
                     const __m256i x = four_of(q + n * q_stride + 4 * k);
-                    vi *sum = &sums[t * many + n];
+                    i32x16 *sum = &sums[t * many + n];
                     sum->a = _mm256_add_epi16(sum->a, _mm256_maddubs_epi16(a, x));
                     sum->b = _mm256_add_epi16(sum->b, _mm256_maddubs_epi16(b, x));
                 }
@@ -216,7 +216,7 @@ static inline __m256i row_total(struct row_sums sums)
 }
 
 static inline __attribute__((always_inline)) void
-add_row_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
+add_row_dots(i32x16 *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
              uint64_t units, const size_t tiles)
 {
     const __m256i zero = _mm256_setzero_si256();
@@ -228,7 +228,7 @@ add_row_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *
                               four_of(q + 12)};
         for (size_t t = 0; t < tiles; t++) {
             _mm_prefetch((const char *)codes + t * tile_bytes + 1024, _MM_HINT_T0);
-            const vi words = vi_load(codes + t * tile_bytes);
+            const i32x16 words = i32x16_load(codes + t * tile_bytes);
             a[t] = row_dots(a[t], words.a, x);
             b[t] = row_dots(b[t], words.b, x);
         }
@@ -240,8 +240,8 @@ add_row_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *
 }
 
 static inline __attribute__((always_inline)) void
-vi_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
-        uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
+i32x16_dot_i8(i32x16 *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
+              uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
 {
     const uint64_t most = many == 1 ? ROW_UNITS_MAX : UNITS_MAX;
     while (units > 0) {

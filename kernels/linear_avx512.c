@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef __m512 vf;
-typedef __m512i vi;
+typedef __m512 f32x16;
+typedef __m512i i32x16;
 
 enum {
     F32_TILES = 4,
@@ -17,48 +17,48 @@ enum {
     INT8_MANY = 4,
 };
 
-static inline vf vf_load(const float *p)
+static inline f32x16 f32x16_load(const float *p)
 {
     return _mm512_loadu_ps(p);
 }
 
-static inline void vf_store(float *p, vf v)
+static inline void f32x16_store(float *p, f32x16 v)
 {
     _mm512_storeu_ps(p, v);
 }
 
-static inline vf vf_splat(float x)
+static inline f32x16 f32x16_splat(float x)
 {
     return _mm512_set1_ps(x);
 }
 
-static inline vf vf_zero(void)
+static inline f32x16 f32x16_zero(void)
 {
     return _mm512_setzero_ps();
 }
 
-static inline vf vf_add(vf a, vf b)
+static inline f32x16 f32x16_add(f32x16 a, f32x16 b)
 {
     return _mm512_add_ps(a, b);
 }
 
-static inline vf vf_mul(vf a, vf b)
+static inline f32x16 f32x16_mul(f32x16 a, f32x16 b)
 {
     return _mm512_mul_ps(a, b);
 }
 
-static inline vf vf_fma(vf a, vf b, vf c)
+static inline f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
 {
     return _mm512_fmadd_ps(a, b, c);
 }
 
-static inline vf vf_of(vi words)
+static inline f32x16 f32x16_of_i32(i32x16 words)
 {
     return _mm512_cvtepi32_ps(words);
 }
 
 /* Fours of rows within each 128 bits, then the 128 bits themselves. */
-static inline __attribute__((always_inline)) void vf_turn(vf v[16])
+static inline __attribute__((always_inline)) void f32x16_transpose(f32x16 v[16])
 {
     __m512 fours[16];
     for (int b = 0; b < 16; b += 4) {
@@ -83,27 +83,27 @@ static inline __attribute__((always_inline)) void vf_turn(vf v[16])
     }
 }
 
-static inline vf vf_pick(vf table, vi words)
+static inline f32x16 f32x16_lookup(f32x16 table, i32x16 words)
 {
     return _mm512_permutexvar_ps(words, table);
 }
 
-static inline vi vi_load(const uint8_t *p)
+static inline i32x16 i32x16_load(const uint8_t *p)
 {
     return _mm512_load_si512(p);
 }
 
-static inline vi vi_splat(int32_t word)
+static inline i32x16 i32x16_splat(int32_t word)
 {
     return _mm512_set1_epi32(word);
 }
 
-static inline vi vi_right(vi v, int n)
+static inline i32x16 i32x16_shr(i32x16 v, int n)
 {
     return _mm512_srli_epi32(v, (unsigned)n);
 }
 
-static inline vi vi_spread(uint32_t word)
+static inline i32x16 i32x16_unpack_row(uint32_t word)
 {
     const __m512i places =
         _mm512_setr_epi32(0, 8, 16, 24, 2, 10, 18, 26, 4, 12, 20, 28, 6, 14, 22, 30);
@@ -111,7 +111,7 @@ static inline vi vi_spread(uint32_t word)
 }
 
 /* Four columns of q, as every lane wants them. */
-static inline vi four_of(const int8_t *q)
+static inline i32x16 four_of(const int8_t *q)
 {
     return _mm512_set1_epi32(_mm_cvtsi128_si32(_mm_loadu_si32(q)));
 }
@@ -119,50 +119,50 @@ static inline vi four_of(const int8_t *q)
 /* One row of x: codes are not shifted but multiplied where they stand, 4^k fold, and
  * the sums, exact, are brought together at the end. */
 static inline __attribute__((always_inline)) void
-dots_in_place(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
+dots_in_place(i32x16 *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
               uint64_t units, const size_t tiles)
 {
-    vi sums[8][4];
+    i32x16 sums[8][4];
     for (size_t t = 0; t < tiles; t++)
         for (size_t k = 0; k < 4; k++)
             sums[t][k] = _mm512_setzero_si512();
     for (uint64_t u = 0; u < units; u++, codes += 64, q += 16) {
-        const vi x[4] = {four_of(q), four_of(q + 4), four_of(q + 8), four_of(q + 12)};
+        const i32x16 x[4] = {four_of(q), four_of(q + 4), four_of(q + 8), four_of(q + 12)};
         for (size_t t = 0; t < tiles; t++) {
-            const vi words = vi_load(codes + t * tile_bytes);
+            const i32x16 words = i32x16_load(codes + t * tile_bytes);
             _mm_prefetch((const char *)codes + t * tile_bytes + 4096, _MM_HINT_T0);
             for (size_t k = 0; k < 4; k++) {
-                const vi mask = _mm512_set1_epi8((char)(3 << 2 * k));
+                const i32x16 mask = _mm512_set1_epi8((char)(3 << 2 * k));
                 sums[t][k] =
                     _mm512_dpbusd_epi32(sums[t][k], _mm512_and_si512(words, mask), x[k]);
             }
         }
     }
     for (size_t t = 0; t < tiles; t++) {
-        const vi low = _mm512_add_epi32(sums[t][0], _mm512_srai_epi32(sums[t][1], 2));
-        const vi high = _mm512_add_epi32(_mm512_srai_epi32(sums[t][2], 4),
-                                         _mm512_srai_epi32(sums[t][3], 6));
+        const i32x16 low = _mm512_add_epi32(sums[t][0], _mm512_srai_epi32(sums[t][1], 2));
+        const i32x16 high = _mm512_add_epi32(_mm512_srai_epi32(sums[t][2], 4),
+                                             _mm512_srai_epi32(sums[t][3], 6));
         dots[t] = _mm512_add_epi32(dots[t], _mm512_add_epi32(low, high));
     }
 }
 
 static inline __attribute__((always_inline)) void
-vi_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
-        uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
+i32x16_dot_i8(i32x16 *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
+              uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
 {
     if (many == 1) {
         dots_in_place(dots, codes, tile_bytes, q, units, tiles);
         return;
     }
-    const vi mask = _mm512_set1_epi8(3);
+    const i32x16 mask = _mm512_set1_epi8(3);
     for (uint64_t u = 0; u < units; u++, codes += 64, q += 16)
         for (int k = 0; k < 4; k++) {
-            vi places[8];
+            i32x16 places[8];
             for (size_t t = 0; t < tiles; t++)
                 places[t] = _mm512_and_si512(
-                    vi_right(vi_load(codes + t * tile_bytes), 2 * k), mask);
+                    i32x16_shr(i32x16_load(codes + t * tile_bytes), 2 * k), mask);
             for (size_t n = 0; n < many; n++) {
-                const vi x = four_of(q + n * q_stride + 4 * k);
+                const i32x16 x = four_of(q + n * q_stride + 4 * k);
                 for (size_t t = 0; t < tiles; t++)
                     dots[t * many + n] =
                         _mm512_dpbusd_epi32(dots[t * many + n], places[t], x);

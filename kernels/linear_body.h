@@ -1,20 +1,22 @@
-/* The products, once for all ISAs. An ISA file defines a vocabulary (below), includes
- * this file and exports linear_<isa>. The canonical order of every sum: linear.h; the
- * reasons: README.md, "Products".
+/* The products with ternary matrices, written once for all ISAs. An ISA file defines the
+ * vocabulary listed here, includes this file and exports linear_<isa>. The canonical
+ * order of every sum stands in linear.h, its reasons in README.md.
  *
- * Types: vf, 16 f32; vi, 16 words of 32 bits.
- *   vf_load, vf_store       16 floats, any alignment
- *   vf_zero, vf_splat, vf_add, vf_mul
- *   vf_fma(a, b, c)         a * b + c, rounded once
- *   vf_of(words)            signed words, rounded to nearest even
- *   vf_turn(v)              v[0..16) transposed, as a 16x16 table
- *   vf_pick(table, words)   lanewise table[word & 15]
- *   vi_load(p)              64 aligned bytes
- *   vi_right(words, n)      lanewise word >> n
- *   vi_spread(word)         lane c: the code of column c of a unit in its low 2 bits
- *   vi_dots(...)            see linear_body_int8.h; exact
- *   F32_TILES, F32_MANY_TILES, F32_MANY     how many tiles at once for one row of x;
- *   INT8_TILES, INT8_MANY_TILES, INT8_MANY  for many, and how many rows of x then */
+ *   f32x16                      16 f32
+ *   i32x16                      16 words of 32 bits
+ *   f32x16_load(p), f32x16_store(p, v)   16 floats, any alignment
+ *   f32x16_zero(), f32x16_splat(x), f32x16_add(a, b), f32x16_mul(a, b)
+ *   f32x16_fma(a, b, c)         a * b + c, rounded once
+ *   f32x16_of_i32(words)        signed words, rounded to nearest even
+ *   f32x16_transpose(v)         v[0..16), a 16x16 table, transposed
+ *   f32x16_lookup(table, words) lane by lane table[word & 15]
+ *   i32x16_load(p)              64 aligned bytes
+ *   i32x16_shr(words, n)        lane by lane word >> n
+ *   i32x16_unpack_row(word)     lane c: the code of column c of a unit in its low 2 bits
+ *   i32x16_dot_i8(...)          exact dot products; see linear_body_int8.h
+ *   F32_TILES                   tiles computed side by side for one row of x
+ *   F32_MANY_TILES, F32_MANY    the same for many rows, and how many rows of x
+ *   INT8_TILES, INT8_MANY_TILES, INT8_MANY   the same for int8 */
 #include <assert.h>
 #include <math.h>
 #include <stdbool.h>
@@ -77,12 +79,12 @@ INLINE struct strip strip_of(const struct linear_matrix *matrix, uint64_t tile)
 /* 16 rows of 16 floats, `from_row` apart, to 16 columns. */
 INLINE void turn_block(float *to, uint64_t to_row, const float *from, uint64_t from_row)
 {
-    vf block[LANES];
+    f32x16 block[LANES];
     for (size_t i = 0; i < LANES; i++)
-        block[i] = vf_load(from + i * from_row);
-    vf_turn(block);
+        block[i] = f32x16_load(from + i * from_row);
+    f32x16_transpose(block);
     for (size_t i = 0; i < LANES; i++)
-        vf_store(to + i * to_row, block[i]);
+        f32x16_store(to + i * to_row, block[i]);
 }
 
 /* Scales of `count` groups, from [row][group] to [group][row]; 0 where rows end. */
@@ -104,16 +106,17 @@ INLINE void turn_scales(float *to, const struct strip *strip, uint64_t group,
 
 /* The rows of a tile that are in the part, plus bias. */
 INLINE void put_tile(const struct linear_part *part, uint64_t rows, uint64_t batch_row,
-                     uint64_t tile, vf sums)
+                     uint64_t tile, f32x16 sums)
 {
     const uint64_t row = tile * TILE_ROWS, end = part->first + part->count;
     float *y = part->y + batch_row * rows;
     if (row >= part->first && row + LANES <= end) {
-        vf_store(y + row, part->bias ? vf_add(sums, vf_load(part->bias + row)) : sums);
+        f32x16_store(y + row,
+                     part->bias ? f32x16_add(sums, f32x16_load(part->bias + row)) : sums);
         return;
     }
     float lanes[LANES];
-    vf_store(lanes, sums);
+    f32x16_store(lanes, sums);
     for (uint64_t i = 0; i < LANES; i++)
         if (row + i >= part->first && row + i < end)
             y[row + i] = part->bias ? lanes[i] + part->bias[row + i] : lanes[i];

@@ -9,7 +9,7 @@ struct sums {
 /* The tables of a chunk of columns; zeros beyond its end. */
 INLINE void build_tables(float *tables, const float *x, uint64_t columns)
 {
-    const vf low = vf_load(low_trits), high = vf_load(high_trits);
+    const f32x16 low = f32x16_load(low_trits), high = f32x16_load(high_trits);
     for (uint64_t c = 0; c < columns; c += UNIT_COLUMNS) {
         float padded[UNIT_COLUMNS] = {0};
         const float *at = x + c;
@@ -17,41 +17,42 @@ INLINE void build_tables(float *tables, const float *x, uint64_t columns)
             at = memcpy(padded, at, (columns - c) * sizeof *at);
         for (size_t i = 0; i < TABLES; i++, tables += TABLE_FLOATS) {
             const size_t column = i / 4 * 8 + i % 4; /* and the one 4 after it */
-            vf_store(tables, vf_add(vf_mul(low, vf_splat(at[column])),
-                                    vf_mul(high, vf_splat(at[column + 4]))));
+            f32x16_store(tables,
+                         f32x16_add(f32x16_mul(low, f32x16_splat(at[column])),
+                                    f32x16_mul(high, f32x16_splat(at[column + 4]))));
         }
     }
 }
 
 /* Adds `units` units to p[tile * many + row of x]. */
-INLINE void add_units(vf *p, const uint8_t *codes, uint64_t tile_bytes,
+INLINE void add_units(f32x16 *p, const uint8_t *codes, uint64_t tile_bytes,
                       const float *tables, uint64_t table_stride, uint64_t units,
                       const size_t tiles, const size_t many)
 {
     for (uint64_t u = 0; u < units; u++, codes += UNIT_BYTES) {
-        vi words[8];
+        i32x16 words[8];
         for (size_t t = 0; t < tiles; t++) {
-            words[t] = vi_load(codes + t * tile_bytes);
+            words[t] = i32x16_load(codes + t * tile_bytes);
             if (many == 1)
                 __builtin_prefetch(codes + (t + tiles) * tile_bytes);
         }
         for (size_t half = 0; half < 2; half++) {
-            vi index[8][4];
+            i32x16 index[8][4];
             for (size_t t = 0; t < tiles; t++)
                 for (size_t m = 0; m < 4; m++)
-                    index[t][m] = vi_right(words[t], (int)(8 * m + 4 * half));
+                    index[t][m] = i32x16_shr(words[t], (int)(8 * m + 4 * half));
             for (size_t n = 0; n < many; n++) {
                 const float *at =
                     tables + n * table_stride + (u * TABLES + half * 4) * TABLE_FLOATS;
-                vf table[4];
+                f32x16 table[4];
                 for (size_t m = 0; m < 4; m++)
-                    table[m] = vf_load(at + m * TABLE_FLOATS);
+                    table[m] = f32x16_load(at + m * TABLE_FLOATS);
                 for (size_t t = 0; t < tiles; t++) {
-                    const vf a = vf_add(vf_pick(table[0], index[t][0]),
-                                        vf_pick(table[1], index[t][1]));
-                    const vf b = vf_add(vf_pick(table[2], index[t][2]),
-                                        vf_pick(table[3], index[t][3]));
-                    p[t * many + n] = vf_add(p[t * many + n], vf_add(a, b));
+                    const f32x16 a = f32x16_add(f32x16_lookup(table[0], index[t][0]),
+                                                f32x16_lookup(table[1], index[t][1]));
+                    const f32x16 b = f32x16_add(f32x16_lookup(table[2], index[t][2]),
+                                                f32x16_lookup(table[3], index[t][3]));
+                    p[t * many + n] = f32x16_add(p[t * many + n], f32x16_add(a, b));
                 }
             }
         }
@@ -76,9 +77,9 @@ INLINE void add_chunk(struct sums *sums, const struct strip *strip,
         const uint64_t group = column / size;
         const uint64_t group_end = least((group + 1) * size, strip->matrix->columns);
         const uint64_t stop = least(group_end, chunk->end);
-        vf p[32];
+        f32x16 p[32];
         for (size_t i = 0; i < tiles * many; i++)
-            p[i] = column % size == 0 ? vf_zero() : vf_load(sums[i].p);
+            p[i] = column % size == 0 ? f32x16_zero() : f32x16_load(sums[i].p);
         add_units(p, strip->codes + column / UNIT_COLUMNS * UNIT_BYTES, strip->tile_bytes,
                   chunk->tables +
                       (column - chunk->begin) / UNIT_COLUMNS * TABLES * TABLE_FLOATS,
@@ -86,10 +87,10 @@ INLINE void add_chunk(struct sums *sums, const struct strip *strip,
         const float *s = scales + (group - first_group) * tiles * LANES;
         for (size_t i = 0; i < tiles * many; i++)
             if (stop == group_end)
-                vf_store(sums[i].acc, vf_fma(vf_load(s + i / many * LANES), p[i],
-                                             vf_load(sums[i].acc)));
+                f32x16_store(sums[i].acc, f32x16_fma(f32x16_load(s + i / many * LANES),
+                                                     p[i], f32x16_load(sums[i].acc)));
             else
-                vf_store(sums[i].p, p[i]);
+                f32x16_store(sums[i].p, p[i]);
         column = stop;
     }
 }
@@ -124,7 +125,7 @@ INLINE void forward_block(const struct linear_matrix *matrix, const float *x,
     }
     for (uint64_t i = 0; i < (end - begin) * many; i++)
         put_tile(part, matrix->rows, batch_row + i % many, begin + i / many,
-                 vf_load(sums[i].acc));
+                 f32x16_load(sums[i].acc));
 }
 
 static void forward(const struct linear_matrix *matrix, const float *x,

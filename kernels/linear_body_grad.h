@@ -10,20 +10,20 @@ INLINE void dense_row(float *out, const struct linear_matrix *matrix, uint64_t r
                            row / TILE_ROWS * linear_tile_bytes(matrix->columns) +
                            row % TILE_ROWS * 4;
     const float *scales = matrix->scales + row * linear_groups(matrix);
-    const vf trits = vf_load(low_trits);
+    const f32x16 trits = f32x16_load(low_trits);
     for (uint64_t c = first; c < stop;) {
         const uint64_t group = c / matrix->group_size;
         const uint64_t end = least((group + 1) * matrix->group_size, stop);
-        const vf values = vf_mul(trits, vf_splat(scales[group]));
+        const f32x16 values = f32x16_mul(trits, f32x16_splat(scales[group]));
         for (; c < end; c += UNIT_COLUMNS, out += UNIT_COLUMNS) {
             uint32_t word;
             memcpy(&word, codes + c / UNIT_COLUMNS * UNIT_BYTES, sizeof word);
-            const vf dense = vf_pick(values, vi_spread(word));
+            const f32x16 dense = f32x16_lookup(values, i32x16_unpack_row(word));
             if (padded || end - c >= UNIT_COLUMNS) {
-                vf_store(out, dense);
+                f32x16_store(out, dense);
             } else {
                 float unit[UNIT_COLUMNS];
-                vf_store(unit, dense);
+                f32x16_store(unit, dense);
                 memcpy(out, unit, (end - c) * sizeof unit[0]);
             }
         }
@@ -47,23 +47,23 @@ struct outer {
     bool more; /* c goes on; else it begins at 0 */
 };
 
-INLINE vf load_some(const float *from, uint64_t count)
+INLINE f32x16 load_some(const float *from, uint64_t count)
 {
     float lanes[LANES] = {0};
     if (count >= LANES)
-        return vf_load(from);
+        return f32x16_load(from);
     memcpy(lanes, from, count * sizeof lanes[0]);
-    return vf_load(lanes);
+    return f32x16_load(lanes);
 }
 
-INLINE void store_some(float *to, vf v, uint64_t count)
+INLINE void store_some(float *to, f32x16 v, uint64_t count)
 {
     float lanes[LANES];
     if (count >= LANES) {
-        vf_store(to, v);
+        f32x16_store(to, v);
         return;
     }
-    vf_store(lanes, v);
+    f32x16_store(lanes, v);
     memcpy(to, lanes, count * sizeof lanes[0]);
 }
 
@@ -71,21 +71,21 @@ INLINE void store_some(float *to, vf v, uint64_t count)
 INLINE void outer_block(const struct outer *o, uint64_t i, uint64_t j, uint64_t last,
                         const size_t height, const size_t vectors)
 {
-    vf acc[OUTER_ROWS][OUTER_VECTORS];
+    f32x16 acc[OUTER_ROWS][OUTER_VECTORS];
     for (size_t r = 0; r < height; r++)
         for (size_t v = 0; v < vectors; v++)
             acc[r][v] = o->more ? load_some(o->c + (i + r) * o->c_row + j + v * LANES,
                                             v + 1 < vectors ? LANES : last)
-                                : vf_zero();
+                                : f32x16_zero();
     for (uint64_t k = 0; k < o->steps; k++) {
-        vf b[OUTER_VECTORS];
+        f32x16 b[OUTER_VECTORS];
         for (size_t v = 0; v < vectors; v++)
             b[v] = load_some(o->b + k * o->b_step + j + v * LANES,
                              v + 1 < vectors ? LANES : last);
         for (size_t r = 0; r < height; r++) {
-            const vf a = vf_splat(o->a[(i + r) * o->a_row + k * o->a_step]);
+            const f32x16 a = f32x16_splat(o->a[(i + r) * o->a_row + k * o->a_step]);
             for (size_t v = 0; v < vectors; v++)
-                acc[r][v] = vf_fma(a, b[v], acc[r][v]);
+                acc[r][v] = f32x16_fma(a, b[v], acc[r][v]);
         }
     }
     for (size_t r = 0; r < height; r++)

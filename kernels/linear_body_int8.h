@@ -1,6 +1,6 @@
-/* Part of linear_body.h: int8 activations. vi_dots(dots, codes, tile_bytes, q, q_stride,
- * units, tiles, many) adds to dots[tile * many + row of x] the products of codes 0, 1, 2
- * with q. */
+/* Part of linear_body.h: int8 activations. i32x16_dot_i8(dots, codes, tile_bytes, q,
+ * q_stride, units, tiles, many) adds to dots[tile * many + row of x] the products of
+ * codes 0, 1, 2 with q. */
 
 /* Largest magnitude by bits: a NaN is larger than any number. */
 INLINE float largest(const float *x, uint64_t count)
@@ -59,18 +59,18 @@ INLINE void add_groups(float (*acc)[LANES], const struct strip *strip,
     const uint64_t size = strip->matrix->group_size;
     for (uint64_t g = part->group; g < part->stop; g++) {
         const uint64_t column = g * size;
-        vi dots[32];
+        i32x16 dots[32];
         for (size_t i = 0; i < tiles * many; i++)
             dots[i] =
-                vi_splat(-part->x->sums[(part->row + i % many) * strip->groups + g]);
-        vi_dots(dots, strip->codes + column / UNIT_COLUMNS * UNIT_BYTES,
-                strip->tile_bytes, part->x->q + part->row * part->stride + column,
-                part->stride, units_of(least(size, strip->matrix->columns - column)),
-                tiles, many);
+                i32x16_splat(-part->x->sums[(part->row + i % many) * strip->groups + g]);
+        i32x16_dot_i8(
+            dots, strip->codes + column / UNIT_COLUMNS * UNIT_BYTES, strip->tile_bytes,
+            part->x->q + part->row * part->stride + column, part->stride,
+            units_of(least(size, strip->matrix->columns - column)), tiles, many);
         const float *s = scales + (g - part->group) * tiles * LANES;
         for (size_t i = 0; i < tiles * many; i++)
-            vf_store(acc[i], vf_fma(vf_load(s + i / many * LANES), vf_of(dots[i]),
-                                    vf_load(acc[i])));
+            f32x16_store(acc[i], f32x16_fma(f32x16_load(s + i / many * LANES),
+                                            f32x16_of_i32(dots[i]), f32x16_load(acc[i])));
     }
 }
 
@@ -103,9 +103,9 @@ INLINE void forward_strip(const struct linear_matrix *matrix, const struct linea
         for (size_t t = 0; t < tiles; t++) {
             const uint64_t at =
                 b < whole ? (b / many * tiles + t) * many + b % many : b * tiles + t;
-            const vf unit = vf_splat(x->absmax[batch_row + b] / 127.0f);
+            const f32x16 unit = f32x16_splat(x->absmax[batch_row + b] / 127.0f);
             put_tile(part, matrix->rows, batch_row + b, tile + t,
-                     vf_mul(vf_load(acc[at]), unit));
+                     f32x16_mul(f32x16_load(acc[at]), unit));
         }
 }
 

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef float32x4x4_t vf;
-typedef uint32x4x4_t vi;
+typedef float32x4x4_t f32x16;
+typedef uint32x4x4_t i32x16;
 
 enum {
     F32_TILES = 1,
@@ -17,77 +17,77 @@ enum {
     INT8_MANY = 2,
 };
 
-static inline vf vf_load(const float *p)
+static inline f32x16 f32x16_load(const float *p)
 {
     return vld1q_f32_x4(p);
 }
 
-static inline void vf_store(float *p, vf v)
+static inline void f32x16_store(float *p, f32x16 v)
 {
     vst1q_f32_x4(p, v);
 }
 
-static inline vf vf_splat(float x)
+static inline f32x16 f32x16_splat(float x)
 {
     const float32x4_t v = vdupq_n_f32(x);
-    return (vf){{v, v, v, v}};
+    return (f32x16){{v, v, v, v}};
 }
 
-static inline vf vf_zero(void)
+static inline f32x16 f32x16_zero(void)
 {
-    return vf_splat(0.0f);
+    return f32x16_splat(0.0f);
 }
 
-static inline vf vf_add(vf a, vf b)
+static inline f32x16 f32x16_add(f32x16 a, f32x16 b)
 {
     for (int i = 0; i < 4; i++)
         a.val[i] = vaddq_f32(a.val[i], b.val[i]);
     return a;
 }
 
-static inline vf vf_mul(vf a, vf b)
+static inline f32x16 f32x16_mul(f32x16 a, f32x16 b)
 {
     for (int i = 0; i < 4; i++)
         a.val[i] = vmulq_f32(a.val[i], b.val[i]);
     return a;
 }
 
-static inline vf vf_fma(vf a, vf b, vf c)
+static inline f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
 {
     for (int i = 0; i < 4; i++)
         c.val[i] = vfmaq_f32(c.val[i], a.val[i], b.val[i]);
     return c;
 }
 
-static inline vf vf_of(vi words)
+static inline f32x16 f32x16_of_i32(i32x16 words)
 {
-    vf v;
+    f32x16 v;
     for (int i = 0; i < 4; i++)
         v.val[i] = vcvtq_f32_s32(vreinterpretq_s32_u32(words.val[i]));
     return v;
 }
 
-static inline void vf_turn(vf v[16])
+static inline void f32x16_transpose(f32x16 v[16])
 {
     float from[16][16], to[16][16];
     for (int i = 0; i < 16; i++)
-        vf_store(from[i], v[i]);
+        f32x16_store(from[i], v[i]);
     for (int i = 0; i < 16; i++)
         for (int j = 0; j < 16; j++)
             to[i][j] = from[j][i];
     for (int i = 0; i < 16; i++)
-        v[i] = vf_load(to[i]);
+        v[i] = f32x16_load(to[i]);
 }
 
 /* The table is 64 bytes, which one instruction looks up: byte b of a float is at
  * 4 * index + b. */
-static inline vf vf_pick(vf table, vi words)
+static inline f32x16 f32x16_lookup(f32x16 table, i32x16 words)
 {
     const uint8x16x4_t bytes = {
         {vreinterpretq_u8_f32(table.val[0]), vreinterpretq_u8_f32(table.val[1]),
          vreinterpretq_u8_f32(table.val[2]), vreinterpretq_u8_f32(table.val[3])}};
     const uint32x4_t four = vdupq_n_u32(0x04040404u), each = vdupq_n_u32(0x03020100u);
-    vf v;
+    f32x16 v;
     for (int i = 0; i < 4; i++) {
         const uint32x4_t low = vandq_u32(words.val[i], vdupq_n_u32(15));
         const uint32x4_t index = vmlaq_u32(each, low, four);
@@ -96,31 +96,31 @@ static inline vf vf_pick(vf table, vi words)
     return v;
 }
 
-static inline vi vi_load(const uint8_t *p)
+static inline i32x16 i32x16_load(const uint8_t *p)
 {
-    vi v;
+    i32x16 v;
     for (int i = 0; i < 4; i++)
         v.val[i] = vreinterpretq_u32_u8(vld1q_u8(p + 16 * i));
     return v;
 }
 
-static inline vi vi_splat(int32_t word)
+static inline i32x16 i32x16_splat(int32_t word)
 {
     const uint32x4_t v = vdupq_n_u32((uint32_t)word);
-    return (vi){{v, v, v, v}};
+    return (i32x16){{v, v, v, v}};
 }
 
-static inline vi vi_right(vi v, int n)
+static inline i32x16 i32x16_shr(i32x16 v, int n)
 {
     for (int i = 0; i < 4; i++)
         v.val[i] = vshlq_u32(v.val[i], vdupq_n_s32(-n));
     return v;
 }
 
-static inline vi vi_spread(uint32_t word)
+static inline i32x16 i32x16_unpack_row(uint32_t word)
 {
     const int32_t bytes[4] = {0, -8, -16, -24};
-    vi v;
+    i32x16 v;
     for (int i = 0; i < 4; i++)
         v.val[i] =
             vshlq_u32(vdupq_n_u32(word), vsubq_s32(vld1q_s32(bytes), vdupq_n_s32(2 * i)));
@@ -136,13 +136,13 @@ static inline int32x4_t dot4(int32x4_t sum, int8x16_t codes, int8x16_t x)
 }
 
 static inline __attribute__((always_inline)) void
-vi_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
-        uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
+i32x16_dot_i8(i32x16 *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
+              uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
 {
     for (uint64_t u = 0; u < units; u++, codes += 64, q += 16)
         for (size_t t = 0; t < tiles; t++)
             for (size_t n = 0; n < many; n++) {
-                vi *sum = &dots[t * many + n];
+                i32x16 *sum = &dots[t * many + n];
                 const int32x4_t x = vreinterpretq_s32_s8(vld1q_s8(q + n * q_stride));
                 const int8x16_t four[4] = {vreinterpretq_s8_s32(vdupq_laneq_s32(x, 0)),
                                            vreinterpretq_s8_s32(vdupq_laneq_s32(x, 1)),

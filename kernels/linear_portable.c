@@ -6,10 +6,10 @@
 
 typedef struct {
     float lane[16];
-} vf;
+} f32x16;
 typedef struct {
     uint32_t lane[16];
-} vi;
+} i32x16;
 
 enum {
     F32_TILES = 1,
@@ -20,69 +20,69 @@ enum {
     INT8_MANY = 1,
 };
 
-static inline vf vf_load(const float *p)
+static inline f32x16 f32x16_load(const float *p)
 {
-    vf v;
+    f32x16 v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
-static inline void vf_store(float *p, vf v)
+static inline void f32x16_store(float *p, f32x16 v)
 {
     memcpy(p, &v, sizeof v);
 }
 
-static inline vf vf_splat(float x)
+static inline f32x16 f32x16_splat(float x)
 {
-    vf v;
+    f32x16 v;
     for (int i = 0; i < 16; i++)
         v.lane[i] = x;
     return v;
 }
 
-static inline vf vf_zero(void)
+static inline f32x16 f32x16_zero(void)
 {
-    return vf_splat(0.0f);
+    return f32x16_splat(0.0f);
 }
 
-static inline vf vf_add(vf a, vf b)
+static inline f32x16 f32x16_add(f32x16 a, f32x16 b)
 {
     for (int i = 0; i < 16; i++)
         a.lane[i] += b.lane[i];
     return a;
 }
 
-static inline vf vf_mul(vf a, vf b)
+static inline f32x16 f32x16_mul(f32x16 a, f32x16 b)
 {
     for (int i = 0; i < 16; i++)
         a.lane[i] *= b.lane[i];
     return a;
 }
 
-static inline vf vf_fma(vf a, vf b, vf c)
+static inline f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
 {
     for (int i = 0; i < 16; i++)
         c.lane[i] = fmaf(a.lane[i], b.lane[i], c.lane[i]);
     return c;
 }
 
-static inline vf vf_of(vi words)
+static inline f32x16 f32x16_of_i32(i32x16 words)
 {
-    vf v;
+    f32x16 v;
     for (int i = 0; i < 16; i++)
         v.lane[i] = (float)(int32_t)words.lane[i];
     return v;
 }
 
-static inline vf vf_pick(vf table, vi words)
+static inline f32x16 f32x16_lookup(f32x16 table, i32x16 words)
 {
-    vf v;
+    f32x16 v;
     for (int i = 0; i < 16; i++)
         v.lane[i] = table.lane[words.lane[i] & 15];
     return v;
 }
 
-static inline void vf_turn(vf v[16])
+static inline void f32x16_transpose(f32x16 v[16])
 {
     for (int i = 0; i < 16; i++)
         for (int j = 0; j < i; j++) {
@@ -92,45 +92,45 @@ static inline void vf_turn(vf v[16])
         }
 }
 
-static inline vi vi_load(const uint8_t *p)
+static inline i32x16 i32x16_load(const uint8_t *p)
 {
-    vi v;
+    i32x16 v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
-static inline vi vi_splat(int32_t word)
+static inline i32x16 i32x16_splat(int32_t word)
 {
-    vi v;
+    i32x16 v;
     for (int i = 0; i < 16; i++)
         v.lane[i] = (uint32_t)word;
     return v;
 }
 
-static inline vi vi_right(vi v, int n)
+static inline i32x16 i32x16_shr(i32x16 v, int n)
 {
     for (int i = 0; i < 16; i++)
         v.lane[i] >>= n;
     return v;
 }
 
-static inline vi vi_spread(uint32_t word)
+static inline i32x16 i32x16_unpack_row(uint32_t word)
 {
-    vi v;
+    i32x16 v;
     for (int c = 0; c < 16; c++)
         v.lane[c] = word >> (c % 4 * 8 + c / 4 * 2);
     return v;
 }
 
-static inline void vi_dots(vi *dots, const uint8_t *codes, uint64_t tile_bytes,
-                           const int8_t *q, uint64_t q_stride, uint64_t units,
-                           size_t tiles, size_t many)
+static inline void i32x16_dot_i8(i32x16 *dots, const uint8_t *codes, uint64_t tile_bytes,
+                                 const int8_t *q, uint64_t q_stride, uint64_t units,
+                                 size_t tiles, size_t many)
 {
     (void)tile_bytes, (void)q_stride, (void)tiles, (void)many; /* one of each */
     int32_t sums[16];
     memcpy(sums, dots, sizeof sums);
     for (uint64_t u = 0; u < units; u++, codes += 64, q += 16) {
-        const vi words = vi_load(codes);
+        const i32x16 words = i32x16_load(codes);
         for (int c = 0; c < 16; c++)
             for (int i = 0; i < 16; i++)
                 sums[i] += (int32_t)(words.lane[i] >> (c % 4 * 8 + c / 4 * 2) & 3) * q[c];

@@ -16,22 +16,22 @@
 #include "kernels/neon_codes.h"
 #include "kernels/table.h"
 
-static inline vf vf_load(const uint8_t *p, enum trit_dtype dtype)
+static inline f32x16 f32x16_load(const uint8_t *p, enum trit_dtype dtype)
 {
-    vf v;
+    f32x16 v;
     for (int k = 0; k < 4; k++) {
         if (dtype == TRIT_F32) {
-            v.v[k] = (fv)vld1q_u8(p + 16 * k);
+            v.v[k] = (f32v)vld1q_u8(p + 16 * k);
         } else {
             uint16x4_t half = vreinterpret_u16_u8(vld1_u8(p + 8 * k));
-            v.v[k] = dtype == TRIT_F16 ? (fv)vcvt_f32_f16(vreinterpret_f16_u16(half))
-                                       : (fv)vshll_n_u16(half, 16);
+            v.v[k] = dtype == TRIT_F16 ? (f32v)vcvt_f32_f16(vreinterpret_f16_u16(half))
+                                       : (f32v)vshll_n_u16(half, 16);
         }
     }
     return v;
 }
 
-static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
+static inline void f32x16_store(uint8_t *p, f32x16 v, enum trit_dtype dtype)
 {
     for (int k = 0; k < 4; k++) {
         if (dtype == TRIT_F32) {
@@ -46,23 +46,23 @@ static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
     }
 }
 
-static inline void vu_stream(uint8_t *p, vu u, enum trit_dtype dtype)
+static inline void unit_stream(uint8_t *p, unit u, enum trit_dtype dtype)
 {
-    vu_store(p, u, dtype);
+    unit_store(p, u, dtype);
 }
 
-static inline void vu_fence(void)
+static inline void unit_stream_fence(void)
 {
 }
 
-static inline bool vx_none(vx x)
+static inline bool residue_none(residue x)
 {
     return vmaxvq_u32((uint32x4_t)x) == 0;
 }
 
-static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
-                             const struct partial from[BLOCK_GROUPS],
-                             enum trit_dtype dtype)
+static inline void unit_reduce_unions(uint32_t to[BLOCK_GROUPS],
+                                      const struct partial from[BLOCK_GROUPS],
+                                      enum trit_dtype dtype)
 {
     for (size_t g = 0; g < BLOCK_GROUPS; g++) {
         const uint32x4_t bits = vld1q_u32((const uint32_t *)(const void *)from[g].lane);
@@ -76,51 +76,51 @@ static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
 
 /* ---- f64 --------------------------------------------------------------------------- */
 
-static inline dv dv_low(fv v)
+static inline f64v f64v_widen_low(f32v v)
 {
-    return (dv)vcvt_f64_f32(vget_low_f32((float32x4_t)v));
+    return (f64v)vcvt_f64_f32(vget_low_f32((float32x4_t)v));
 }
 
-static inline dv dv_high(fv v)
+static inline f64v f64v_widen_high(f32v v)
 {
-    return (dv)vcvt_high_f64_f32((float32x4_t)v);
+    return (f64v)vcvt_high_f64_f32((float32x4_t)v);
 }
 
-static inline fv fv_of(dv low, dv high)
+static inline f32v f32v_narrow(f64v low, f64v high)
 {
-    return (fv)vcombine_f32(vcvt_f32_f64((float64x2_t)low),
-                            vcvt_f32_f64((float64x2_t)high));
+    return (f32v)vcombine_f32(vcvt_f32_f64((float64x2_t)low),
+                              vcvt_f32_f64((float64x2_t)high));
 }
 
-static inline fv fv_as_f16(fv v)
+static inline f32v f32v_round_to_f16(f32v v)
 {
-    return (fv)vcvt_f32_f16(vcvt_f16_f32((float32x4_t)v));
+    return (f32v)vcvt_f32_f16(vcvt_f16_f32((float32x4_t)v));
 }
 
 /* By conversion, which is cheap here. */
-static inline vs vs_add(vs sum, const uint8_t *p, enum trit_dtype dtype)
+static inline abs_sum abs_sum_add(abs_sum sum, const uint8_t *p, enum trit_dtype dtype)
 {
-    const vf w = vf_load(p, dtype);
+    const f32x16 w = f32x16_load(p, dtype);
     for (size_t k = 0; k < WIDE_VECTORS; k++) {
-        const fv magnitudes = (fv)keys_of((iv)w.v[k], TRIT_F32);
-        sum.v[2 * k] += dv_low(magnitudes);
-        sum.v[2 * k + 1] += dv_high(magnitudes);
+        const f32v magnitudes = (f32v)keys_of((i32v)w.v[k], TRIT_F32);
+        sum.v[2 * k] += f64v_widen_low(magnitudes);
+        sum.v[2 * k + 1] += f64v_widen_high(magnitudes);
     }
     return sum;
 }
 
 /* Two groups at a time share the last step of the tree. */
-static inline struct totals vs_totals(double to[BLOCK_GROUPS],
-                                      const struct partial from[BLOCK_GROUPS],
-                                      double limit, enum trit_dtype dtype)
+static inline struct totals abs_sum_reduce(double to[BLOCK_GROUPS],
+                                           const struct partial from[BLOCK_GROUPS],
+                                           double limit, enum trit_dtype dtype)
 {
     uint64x2_t below = vdupq_n_u64(UINT64_MAX), zeros = vdupq_n_u64(0);
     const uint64x2_t bits = vcombine_u64(vcreate_u64(1), vcreate_u64(2));
     (void)dtype;
     for (size_t g = 0; g < BLOCK_GROUPS; g += 2) {
         const float64x2_t sums =
-            vpaddq_f64((float64x2_t)vd_fold(vd_load(from[g].lane)),
-                       (float64x2_t)vd_fold(vd_load(from[g + 1].lane)));
+            vpaddq_f64((float64x2_t)f64x16_fold(f64x16_load(from[g].lane)),
+                       (float64x2_t)f64x16_fold(f64x16_load(from[g + 1].lane)));
         below = vandq_u64(below, vcltq_f64(sums, vdupq_n_f64(limit)));
         zeros = vorrq_u64(
             zeros, vshlq_u64(vandq_u64(vceqzq_f64(sums), bits), vdupq_n_s64((int64_t)g)));

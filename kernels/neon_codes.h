@@ -10,14 +10,14 @@ enum { VECTOR_BYTES = 16 };
 #define WITH_SIGN(t, u, sign) (((t) & ~(sign)) | ((u) & (sign)))
 #include "kernels/vector_masks.h"
 
-typedef uint8x16x4_t vc;
+typedef uint8x16x4_t codes64;
 typedef struct {
     uint32x4_t sum, positives;
-} vt;
+} sign_tally;
 
 /* Trits of eight elements as 16 bits each: 1, or -1 by the sign, where they are beyond.
  */
-static inline int16x8_t trits8(vu u, vm m, size_t i, enum trit_dtype dtype)
+static inline int16x8_t trits8(unit u, mask64 m, size_t i, enum trit_dtype dtype)
 {
     if (dtype != TRIT_F32) {
         const int16x8_t sign = vshrq_n_s16((int16x8_t)u.r[i], 15); /* 0, -1 */
@@ -32,9 +32,9 @@ static inline int16x8_t trits8(vu u, vm m, size_t i, enum trit_dtype dtype)
     return vcombine_s16(t[0], t[1]);
 }
 
-static inline vc vu_codes(vu u, vm m, vk k, enum trit_dtype dtype)
+static inline codes64 unit_encode(unit u, mask64 m, thresholds k, enum trit_dtype dtype)
 {
-    vc c;
+    codes64 c;
     (void)k;
     for (size_t i = 0; i < 4; i++) {
         const int8x16_t trits = vcombine_s8(vmovn_s16(trits8(u, m, 2 * i, dtype)),
@@ -44,18 +44,18 @@ static inline vc vu_codes(vu u, vm m, vk k, enum trit_dtype dtype)
     return c;
 }
 
-static inline vc vc_load(const uint8_t *p)
+static inline codes64 codes64_load(const uint8_t *p)
 {
-    return (vc){{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
+    return (codes64){{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
 }
 
-static inline void vc_store(uint8_t *p, vc c)
+static inline void codes64_store(uint8_t *p, codes64 c)
 {
     for (int k = 0; k < 4; k++)
         vst1q_u8(p + 16 * k, c.val[k]);
 }
 
-static inline void vc_trits(uint8_t *p, vc c)
+static inline void codes64_store_trits(uint8_t *p, codes64 c)
 {
     for (int k = 0; k < 4; k++)
         vst1q_u8(p + 16 * k, vsubq_u8(c.val[k], vdupq_n_u8(1)));
@@ -70,19 +70,19 @@ static inline uint16x8_t quads(uint8x16_t c)
     return vreinterpretq_u16_u32(vorrq_u32(quads, vshrq_n_u32(quads, 12)));
 }
 
-static inline void vc_pack2(uint8_t *p, vc c)
+static inline void codes64_pack_2bit(uint8_t *p, codes64 c)
 {
     uint16x8_t low = vuzp1q_u16(quads(c.val[0]), quads(c.val[1]));
     uint16x8_t high = vuzp1q_u16(quads(c.val[2]), quads(c.val[3]));
     vst1q_u8(p, vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high)));
 }
 
-static inline vt vt_zero(void)
+static inline sign_tally sign_tally_zero(void)
 {
-    return (vt){vdupq_n_u32(0), vdupq_n_u32(0)};
+    return (sign_tally){vdupq_n_u32(0), vdupq_n_u32(0)};
 }
 
-static inline vt vt_add(vt tally, vc c)
+static inline sign_tally sign_tally_add(sign_tally tally, codes64 c)
 {
     uint8x16_t sum = vaddq_u8(vaddq_u8(c.val[0], c.val[1]), vaddq_u8(c.val[2], c.val[3]));
     uint8x16_t positives = vdupq_n_u8(0);
@@ -93,14 +93,15 @@ static inline vt vt_add(vt tally, vc c)
     return tally;
 }
 
-static inline vt vt_see(vt tally, vu u, vm m, vk k, enum trit_dtype dtype)
+static inline sign_tally sign_tally_add_unit(sign_tally tally, unit u, mask64 m,
+                                             thresholds k, enum trit_dtype dtype)
 {
-    return vt_add(tally, vu_codes(u, m, k, dtype));
+    return sign_tally_add(tally, unit_encode(u, m, k, dtype));
 }
 
 /* The codes' sum is seen + positives - negatives. */
-static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
-                             uint64_t *positives)
+static inline void sign_tally_counts(sign_tally tally, size_t seen, uint64_t *negatives,
+                                     uint64_t *positives)
 {
     *positives = vaddlvq_u32(tally.positives);
     *negatives = seen + *positives - vaddlvq_u32(tally.sum);

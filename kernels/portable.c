@@ -15,9 +15,9 @@
  * nothing here. */
 #define INLINE static inline
 
-static inline vf vf_load(const uint8_t *p, enum trit_dtype dtype)
+static inline f32x16 f32x16_load(const uint8_t *p, enum trit_dtype dtype)
 {
-    vf v;
+    f32x16 v;
     uint16_t half[LANES];
     float wide[LANES];
     if (dtype == TRIT_F32) {
@@ -31,7 +31,7 @@ static inline vf vf_load(const uint8_t *p, enum trit_dtype dtype)
     return v;
 }
 
-static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
+static inline void f32x16_store(uint8_t *p, f32x16 v, enum trit_dtype dtype)
 {
     uint16_t half[LANES];
     float wide[LANES];
@@ -46,25 +46,25 @@ static inline void vf_store(uint8_t *p, vf v, enum trit_dtype dtype)
     memcpy(p, half, sizeof half);
 }
 
-static inline void vu_stream(uint8_t *p, vu u, enum trit_dtype dtype)
+static inline void unit_stream(uint8_t *p, unit u, enum trit_dtype dtype)
 {
-    vu_store(p, u, dtype);
+    unit_store(p, u, dtype);
 }
 
-static inline void vu_fence(void)
+static inline void unit_stream_fence(void)
 {
 }
 
-static inline bool vx_none(vx x)
+static inline bool residue_none(residue x)
 {
     uint64_t bits[VECTOR_BYTES / 8];
     memcpy(bits, &x, sizeof bits);
     return (bits[0] | bits[1]) == 0;
 }
 
-static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
-                             const struct partial from[BLOCK_GROUPS],
-                             enum trit_dtype dtype)
+static inline void unit_reduce_unions(uint32_t to[BLOCK_GROUPS],
+                                      const struct partial from[BLOCK_GROUPS],
+                                      enum trit_dtype dtype)
 {
     for (size_t g = 0; g < BLOCK_GROUPS; g++) {
         uint32_t bits[STEP];
@@ -81,24 +81,24 @@ static inline void vu_unions(uint32_t to[BLOCK_GROUPS],
  * upper two's rounding, where both directions meet. */
 typedef float half_fv __attribute__((vector_size(VECTOR_BYTES / 2)));
 
-static inline dv dv_low(fv v)
+static inline f64v f64v_widen_low(f32v v)
 {
-    return __builtin_convertvector(__builtin_shufflevector(v, v, 0, 1), dv);
+    return __builtin_convertvector(__builtin_shufflevector(v, v, 0, 1), f64v);
 }
 
-static inline dv dv_high(fv v)
+static inline f64v f64v_widen_high(f32v v)
 {
-    return __builtin_convertvector(__builtin_shufflevector(v, v, 2, 3), dv);
+    return __builtin_convertvector(__builtin_shufflevector(v, v, 2, 3), f64v);
 }
 
-static inline fv fv_of(dv low, dv high)
+static inline f32v f32v_narrow(f64v low, f64v high)
 {
     const half_fv a = __builtin_convertvector(low, half_fv);
     const half_fv b = __builtin_convertvector(high, half_fv);
     return __builtin_shufflevector(a, b, 0, 1, 2, 3);
 }
 
-static inline fv fv_as_f16(fv v)
+static inline f32v f32v_round_to_f16(f32v v)
 {
     for (size_t i = 0; i < STEP; i++)
         v[i] = f16_widen(f16_narrow(v[i]));
@@ -106,7 +106,7 @@ static inline fv fv_as_f16(fv v)
 }
 
 /* The lanes in their order: a vector of 16 bytes holds two. */
-static inline vd lanes_of(const double kept[LANES], enum trit_dtype dtype)
+static inline f64x16 lanes_of(const double kept[LANES], enum trit_dtype dtype)
 {
     const size_t apart = dtype == TRIT_F32 ? 2 : 4; /* elements that share 64 bits */
     double lanes[LANES];
@@ -114,17 +114,17 @@ static inline vd lanes_of(const double kept[LANES], enum trit_dtype dtype)
         const size_t word = i / apart, vector = word / 2 * apart + i % apart;
         lanes[i] = kept[2 * vector + word % 2];
     }
-    return vd_load(lanes);
+    return f64x16_load(lanes);
 }
 
-static inline struct totals vs_totals(double to[BLOCK_GROUPS],
-                                      const struct partial from[BLOCK_GROUPS],
-                                      double limit, enum trit_dtype dtype)
+static inline struct totals abs_sum_reduce(double to[BLOCK_GROUPS],
+                                           const struct partial from[BLOCK_GROUPS],
+                                           double limit, enum trit_dtype dtype)
 {
     const double unscale = sum_unscale(dtype);
     struct totals totals = {0, true};
     for (size_t g = 0; g < BLOCK_GROUPS; g++) {
-        to[g] = vd_total(lanes_of(from[g].lane, dtype)) * unscale;
+        to[g] = f64x16_total(lanes_of(from[g].lane, dtype)) * unscale;
         if (dtype == TRIT_F16)
             to[g] *= unscale;
         totals.zeros |= (uint32_t)(to[g] == 0.0) << g;

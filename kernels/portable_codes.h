@@ -12,20 +12,21 @@ enum { VECTOR_BYTES = 16 }; /* SSE2's, and most others' */
 
 typedef struct {
     uint8_t lane[UNIT];
-} vc;
+} codes64;
 typedef struct {
     uint64_t sum, positives;
-} vt;
+} sign_tally;
 
 /* 1, or by the sign -1, where m: as wide as the elements. */
-static inline iv trits(iv bits, iv m, enum trit_dtype dtype)
+static inline i32v trits(i32v bits, i32v m, enum trit_dtype dtype)
 {
-    return dtype == TRIT_F32 ? ((bits >> 31) | 1) & m : (iv)(((hv)bits >> 15) | 1) & m;
+    return dtype == TRIT_F32 ? ((bits >> 31) | 1) & m
+                             : (i32v)(((i16v)bits >> 15) | 1) & m;
 }
 
-static inline vc vu_codes(vu u, vm m, vk k, enum trit_dtype dtype)
+static inline codes64 unit_encode(unit u, mask64 m, thresholds k, enum trit_dtype dtype)
 {
-    vc c;
+    codes64 c;
     (void)k;
     for (size_t i = 0; i < vectors_of(dtype); i++)
         u.r[i] = trits(u.r[i], m.m[i], dtype);
@@ -43,37 +44,37 @@ static inline vc vu_codes(vu u, vm m, vk k, enum trit_dtype dtype)
     return c;
 }
 
-static inline vc vc_load(const uint8_t *p)
+static inline codes64 codes64_load(const uint8_t *p)
 {
-    vc c;
+    codes64 c;
     memcpy(&c, p, sizeof c);
     return c;
 }
 
-static inline void vc_store(uint8_t *p, vc c)
+static inline void codes64_store(uint8_t *p, codes64 c)
 {
     memcpy(p, &c, sizeof c);
 }
 
-static inline void vc_trits(uint8_t *p, vc c)
+static inline void codes64_store_trits(uint8_t *p, codes64 c)
 {
     for (int i = 0; i < 64; i++)
         p[i] = (uint8_t)(c.lane[i] - 1);
 }
 
-static inline void vc_pack2(uint8_t *p, vc c)
+static inline void codes64_pack_2bit(uint8_t *p, codes64 c)
 {
     for (int i = 0; i < 16; i++)
         p[i] = (uint8_t)(c.lane[4 * i] | c.lane[4 * i + 1] << 2 | c.lane[4 * i + 2] << 4 |
                          c.lane[4 * i + 3] << 6);
 }
 
-static inline vt vt_zero(void)
+static inline sign_tally sign_tally_zero(void)
 {
-    return (vt){0, 0};
+    return (sign_tally){0, 0};
 }
 
-static inline vt vt_add(vt tally, vc c)
+static inline sign_tally sign_tally_add(sign_tally tally, codes64 c)
 {
     uint32_t sum = 0, positives = 0;
     for (int i = 0; i < 64; i++) {
@@ -85,14 +86,15 @@ static inline vt vt_add(vt tally, vc c)
     return tally;
 }
 
-static inline vt vt_see(vt tally, vu u, vm m, vk k, enum trit_dtype dtype)
+static inline sign_tally sign_tally_add_unit(sign_tally tally, unit u, mask64 m,
+                                             thresholds k, enum trit_dtype dtype)
 {
-    return vt_add(tally, vu_codes(u, m, k, dtype));
+    return sign_tally_add(tally, unit_encode(u, m, k, dtype));
 }
 
 /* The codes' sum is seen + positives - negatives. */
-static inline void vt_counts(vt tally, size_t seen, uint64_t *negatives,
-                             uint64_t *positives)
+static inline void sign_tally_counts(sign_tally tally, size_t seen, uint64_t *negatives,
+                                     uint64_t *positives)
 {
     *positives = tally.positives;
     *negatives = seen + tally.positives - tally.sum;

@@ -11,53 +11,54 @@
 #endif
 
 typedef struct {
-    iv m[UNIT_VECTORS]; /* as the unit's vectors */
-} vm;
-typedef iv vx;
-typedef iv vn; /* counts, 32 bits a lane */
+    i32v m[UNIT_VECTORS]; /* as the unit's vectors */
+} mask64;
+typedef i32v residue;
+typedef i32v near_count; /* counts, 32 bits a lane */
 
-static inline iv greater(iv a, iv b, enum trit_dtype dtype)
+static inline i32v greater(i32v a, i32v b, enum trit_dtype dtype)
 {
-    return dtype == TRIT_F32 ? a > b : (iv)((hv)a > (hv)b);
+    return dtype == TRIT_F32 ? a > b : (i32v)((i16v)a > (i16v)b);
 }
 
-static inline iv equal(iv a, iv b, enum trit_dtype dtype)
+static inline i32v equal(i32v a, i32v b, enum trit_dtype dtype)
 {
-    return dtype == TRIT_F32 ? a == b : (iv)((hv)a == (hv)b);
+    return dtype == TRIT_F32 ? a == b : (i32v)((i16v)a == (i16v)b);
 }
 
-static inline vm vu_beyond(vu u, vk k, enum trit_dtype dtype)
+static inline mask64 unit_above_half_scale(unit u, thresholds k, enum trit_dtype dtype)
 {
-    vm m;
+    mask64 m;
     for (size_t i = 0; i < vectors_of(dtype); i++)
         m.m[i] = greater(keys_of(u.r[i], dtype), k.half, dtype);
     return m;
 }
 
-static inline vu vu_dense(vu u, vk k, enum trit_dtype dtype)
+static inline unit unit_dequantize(unit u, thresholds k, enum trit_dtype dtype)
 {
-    const vm m = vu_beyond(u, k, dtype);
+    const mask64 m = unit_above_half_scale(u, k, dtype);
     for (size_t i = 0; i < vectors_of(dtype); i++)
         u.r[i] = WITH_SIGN(m.m[i] & k.s, u.r[i], sign_bits(dtype));
     return u;
 }
 
-static inline vm vu_is(vu u, vk k, enum trit_dtype dtype)
+static inline mask64 unit_equals_scale(unit u, thresholds k, enum trit_dtype dtype)
 {
-    vm m;
+    mask64 m;
     for (size_t i = 0; i < vectors_of(dtype); i++) {
         m.m[i] = equal(keys_of(u.r[i], dtype), k.s, dtype);
-        AS_IT_IS(m.m[i]); /* or gcc blends by it where ands would do */
+        OPTIMIZER_BARRIER(m.m[i]); /* or gcc blends by it where ands would do */
     }
     return m;
 }
 
-static inline vx vx_zero(void)
+static inline residue residue_zero(void)
 {
     return splat(0);
 }
 
-static inline vx vx_add(vx x, vu u, vm m, vk k, enum trit_dtype dtype)
+static inline residue residue_add(residue x, unit u, mask64 m, thresholds k,
+                                  enum trit_dtype dtype)
 {
     (void)k;
     for (size_t i = 0; i < vectors_of(dtype); i++)
@@ -65,24 +66,25 @@ static inline vx vx_add(vx x, vu u, vm m, vk k, enum trit_dtype dtype)
     return x;
 }
 
-static inline vn vn_zero(void)
+static inline near_count near_count_zero(void)
 {
     return splat(0);
 }
 
-static inline vn vn_add(vn n, vu u, vk k, enum trit_dtype dtype)
+static inline near_count near_count_add(near_count n, unit u, thresholds k,
+                                        enum trit_dtype dtype)
 {
-    iv minus = splat(0);
+    i32v minus = splat(0);
     for (size_t i = 0; i < vectors_of(dtype); i++)
         minus = sum_of(
             minus, greater(k.end, sum_of(keys_of(u.r[i], dtype), k.shift, dtype), dtype),
             dtype);
     if (dtype != TRIT_F32) /* both halves of a lane, with sign */
-        minus = ((iv)((uv)minus << 16) >> 16) + (minus >> 16);
+        minus = ((i32v)((u32v)minus << 16) >> 16) + (minus >> 16);
     return n - minus;
 }
 
-static inline uint64_t vn_total(vn n)
+static inline uint64_t near_count_total(near_count n)
 {
     uint64_t total = 0;
     for (size_t i = 0; i < STEP; i++)

@@ -31,14 +31,14 @@ static inline double sum_unscale(enum trit_dtype dtype)
 }
 
 /* v[2i] the even, v[2i + 1] the odd elements of the i-th vector of sixteen. */
-static inline vs vs_add_f32(vs sum, const uint8_t *p)
+static inline abs_sum abs_sum_add_f32(abs_sum sum, const uint8_t *p)
 {
-    const lv mask = (lv){0} + sum_mask(TRIT_F32);
+    const u64v mask = (u64v){0} + sum_mask(TRIT_F32);
     for (size_t i = 0; i < WIDE_VECTORS; i++) {
-        lv x = *(const lv_there *)(const void *)(p + i * VECTOR_BYTES);
-        AS_IT_IS(x); /* or gcc loads it for each use */
-        sum.v[2 * i] += (dv)(x << 29 & mask);
-        sum.v[2 * i + 1] += (dv)(x >> 3 & mask);
+        u64v x = *(const u64v_unaligned *)(const void *)(p + i * VECTOR_BYTES);
+        OPTIMIZER_BARRIER(x); /* or gcc loads it for each use */
+        sum.v[2 * i] += (f64v)(x << 29 & mask);
+        sum.v[2 * i + 1] += (f64v)(x >> 3 & mask);
     }
     return sum;
 }

@@ -11,24 +11,24 @@
 #include "kernels/block.h"
 #include "trit/types.h"
 
-typedef float fv __attribute__((vector_size(VECTOR_BYTES)));
-typedef double dv __attribute__((vector_size(VECTOR_BYTES)));
-typedef int16_t hv __attribute__((vector_size(VECTOR_BYTES)));
-typedef uint16_t huv __attribute__((vector_size(VECTOR_BYTES)));
-typedef int32_t iv __attribute__((vector_size(VECTOR_BYTES)));
-typedef uint32_t uv __attribute__((vector_size(VECTOR_BYTES)));
-typedef uint64_t lv __attribute__((vector_size(VECTOR_BYTES)));
+typedef float f32v __attribute__((vector_size(VECTOR_BYTES)));
+typedef double f64v __attribute__((vector_size(VECTOR_BYTES)));
+typedef int16_t i16v __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint16_t u16v __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t i32v __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t u32v __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint64_t u64v __attribute__((vector_size(VECTOR_BYTES)));
 
 /* The same at any address. A variable whose address memcpy takes may stay in memory. */
-typedef iv iv_there __attribute__((aligned(1), may_alias));
-typedef lv lv_there __attribute__((aligned(1), may_alias));
-typedef dv dv_there __attribute__((aligned(1), may_alias));
+typedef i32v i32v_unaligned __attribute__((aligned(1), may_alias));
+typedef u64v u64v_unaligned __attribute__((aligned(1), may_alias));
+typedef f64v f64v_unaligned __attribute__((aligned(1), may_alias));
 
 /* Ends what the compiler knows of a vector, where it makes less of it than we do. */
 #if defined(__x86_64__)
-#define AS_IT_IS(v) __asm__("" : "+v"(v))
+#define OPTIMIZER_BARRIER(v) __asm__("" : "+v"(v))
 #else
-#define AS_IT_IS(v) (void)(v)
+#define OPTIMIZER_BARRIER(v) (void)(v)
 #endif
 
 enum {
@@ -39,20 +39,20 @@ enum {
 };
 
 typedef struct {
-    fv v[WIDE_VECTORS];
-} vf;
+    f32v v[WIDE_VECTORS];
+} f32x16;
 typedef struct {
-    dv v[EXACT_VECTORS];
-} vd;
+    f64v v[EXACT_VECTORS];
+} f64x16;
 typedef struct {
-    iv r[UNIT_VECTORS]; /* 16-bit types: the first half of them */
-} vu;
+    i32v r[UNIT_VECTORS]; /* 16-bit types: the first half of them */
+} unit;
 
 /* A group's keys in every lane. What is near the threshold takes one comparison with
  * sign: a key less low, moved to where that order begins, is below `end`. */
 typedef struct {
-    iv half, s, shift, end;
-} vk;
+    i32v half, s, shift, end;
+} thresholds;
 
 /* ---- units ------------------------------------------------------------------------- */
 
@@ -61,67 +61,68 @@ static inline size_t vectors_of(enum trit_dtype dtype)
     return dtype == TRIT_F32 ? UNIT_VECTORS : UNIT_VECTORS / 2;
 }
 
-static inline vu vu_load(const uint8_t *p, enum trit_dtype dtype)
+static inline unit unit_load(const uint8_t *p, enum trit_dtype dtype)
 {
-    vu u;
+    unit u;
     for (size_t i = 0; i < vectors_of(dtype); i++)
-        u.r[i] = *(const iv_there *)(const void *)(p + VECTOR_BYTES * i);
+        u.r[i] = *(const i32v_unaligned *)(const void *)(p + VECTOR_BYTES * i);
     return u;
 }
 
-static inline void vu_store(uint8_t *p, vu u, enum trit_dtype dtype)
+static inline void unit_store(uint8_t *p, unit u, enum trit_dtype dtype)
 {
     for (size_t i = 0; i < vectors_of(dtype); i++)
-        *(iv_there *)(void *)(p + VECTOR_BYTES * i) = u.r[i];
+        *(i32v_unaligned *)(void *)(p + VECTOR_BYTES * i) = u.r[i];
 }
 
-static inline vu vu_of(const vf v[4])
+static inline unit unit_of(const f32x16 v[4])
 {
-    vu u;
+    unit u;
     for (size_t i = 0; i < UNIT_VECTORS; i++)
-        u.r[i] = (iv)v[i / WIDE_VECTORS].v[i % WIDE_VECTORS];
+        u.r[i] = (i32v)v[i / WIDE_VECTORS].v[i % WIDE_VECTORS];
     return u;
 }
 
-static inline vf vf_at(vu u, size_t k)
+static inline f32x16 f32x16_of_unit(unit u, size_t k)
 {
-    vf v;
+    f32x16 v;
     for (size_t i = 0; i < WIDE_VECTORS; i++)
-        v.v[i] = (fv)u.r[k * WIDE_VECTORS + i];
+        v.v[i] = (f32v)u.r[k * WIDE_VECTORS + i];
     return v;
 }
 
-static inline iv splat(uint32_t x)
+static inline i32v splat(uint32_t x)
 {
-    return (iv)((uv){0} + x);
+    return (i32v)((u32v){0} + x);
 }
 
-static inline iv sign_bits(enum trit_dtype dtype)
+static inline i32v sign_bits(enum trit_dtype dtype)
 {
     return splat(dtype == TRIT_F32 ? 0x80000000u : 0x80008000u);
 }
 
-static inline iv keys_of(iv bits, enum trit_dtype dtype)
+static inline i32v keys_of(i32v bits, enum trit_dtype dtype)
 {
     return bits & ~sign_bits(dtype);
 }
 
 /* In lanes as wide as the elements. */
-static inline iv sum_of(iv a, iv b, enum trit_dtype dtype)
+static inline i32v sum_of(i32v a, i32v b, enum trit_dtype dtype)
 {
-    return dtype == TRIT_F32 ? (iv)((uv)a + (uv)b) : (iv)((huv)a + (huv)b);
+    return dtype == TRIT_F32 ? (i32v)((u32v)a + (u32v)b) : (i32v)((u16v)a + (u16v)b);
 }
 
-static inline iv difference_of(iv a, iv b, enum trit_dtype dtype)
+static inline i32v difference_of(i32v a, i32v b, enum trit_dtype dtype)
 {
-    return dtype == TRIT_F32 ? (iv)((uv)a - (uv)b) : (iv)((huv)a - (huv)b);
+    return dtype == TRIT_F32 ? (i32v)((u32v)a - (u32v)b) : (i32v)((u16v)a - (u16v)b);
 }
 
-static inline vk vk_of(const struct keys *keys, size_t g, enum trit_dtype dtype)
+static inline thresholds thresholds_of(const struct keys *keys, size_t g,
+                                       enum trit_dtype dtype)
 {
-    const iv one = splat(dtype == TRIT_F32 ? 1 : 0x00010001);
-    const iv shift = difference_of(sign_bits(dtype), splat(keys->low[g]), dtype);
-    return (vk){
+    const i32v one = splat(dtype == TRIT_F32 ? 1 : 0x00010001);
+    const i32v shift = difference_of(sign_bits(dtype), splat(keys->low[g]), dtype);
+    return (thresholds){
         .half = splat(keys->half[g]),
         .s = splat(keys->s[g]),
         .shift = shift,
@@ -129,7 +130,7 @@ static inline vk vk_of(const struct keys *keys, size_t g, enum trit_dtype dtype)
     };
 }
 
-static inline vu vu_union(vu acc, vu u, enum trit_dtype dtype)
+static inline unit unit_union(unit acc, unit u, enum trit_dtype dtype)
 {
     for (size_t i = 0; i < vectors_of(dtype); i++)
         acc.r[i] |= u.r[i];
@@ -137,64 +138,64 @@ static inline vu vu_union(vu acc, vu u, enum trit_dtype dtype)
 }
 
 /* Of a union, the bits of its keys, in one vector. */
-static inline void vu_keep(struct partial *to, vu acc, enum trit_dtype dtype)
+static inline void unit_store_keys(struct partial *to, unit acc, enum trit_dtype dtype)
 {
-    iv bits = acc.r[0];
+    i32v bits = acc.r[0];
     for (size_t i = 1; i < vectors_of(dtype); i++)
         bits |= acc.r[i];
-    *(iv_there *)(void *)to->lane = keys_of(bits, dtype);
+    *(i32v_unaligned *)(void *)to->lane = keys_of(bits, dtype);
 }
 
 /* ---- f64 --------------------------------------------------------------------------- */
 
-static inline dv dv_load(const double *p)
+static inline f64v f64v_load(const double *p)
 {
-    return *(const dv_there *)(const void *)p;
+    return *(const f64v_unaligned *)(const void *)p;
 }
 
-static inline dv dv_splat(double x)
+static inline f64v f64v_splat(double x)
 {
-    return (dv){0} + x;
+    return (f64v){0} + x;
 }
 
 /* x where m, else 0. */
-static inline dv dv_where(lv m, dv x)
+static inline f64v f64v_where(u64v m, f64v x)
 {
-    return (dv)((lv)x & m);
+    return (f64v)((u64v)x & m);
 }
 
-static inline vd vd_zero(void)
+static inline f64x16 f64x16_zero(void)
 {
-    vd v;
+    f64x16 v;
     for (size_t i = 0; i < EXACT_VECTORS; i++)
-        v.v[i] = (dv){0};
+        v.v[i] = (f64v){0};
     return v;
 }
 
-static inline vd vd_load(const double *p)
+static inline f64x16 f64x16_load(const double *p)
 {
-    vd v;
+    f64x16 v;
     for (size_t i = 0; i < EXACT_VECTORS; i++)
-        v.v[i] = dv_load(p + i * VECTOR_BYTES / 8);
+        v.v[i] = f64v_load(p + i * VECTOR_BYTES / 8);
     return v;
 }
 
 /* A sum of magnitudes: the lanes in whatever order and scale they are added in. */
-typedef vd vs;
+typedef f64x16 abs_sum;
 
-static inline vs vs_zero(void)
+static inline abs_sum abs_sum_zero(void)
 {
-    return vd_zero();
+    return f64x16_zero();
 }
 
-static inline void vs_keep(struct partial *to, vs sum)
+static inline void abs_sum_store(struct partial *to, abs_sum sum)
 {
     for (size_t i = 0; i < EXACT_VECTORS; i++)
-        *(dv_there *)(void *)(to->lane + i * VECTOR_BYTES / 8) = sum.v[i];
+        *(f64v_unaligned *)(void *)(to->lane + i * VECTOR_BYTES / 8) = sum.v[i];
 }
 
 /* The canonical tree while it adds whole vectors: +8 and on. */
-static inline dv vd_fold(vd acc)
+static inline f64v f64x16_fold(f64x16 acc)
 {
     for (size_t width = EXACT_VECTORS / 2; width >= 1; width /= 2)
         for (size_t i = 0; i < width; i++)
@@ -203,7 +204,7 @@ static inline dv vd_fold(vd acc)
 }
 
 /* And within one: ... +2, +1. */
-static inline double dv_total(dv folded)
+static inline double f64v_total(f64v folded)
 {
     double lanes[VECTOR_BYTES / 8];
     memcpy(lanes, &folded, sizeof lanes);
@@ -213,9 +214,9 @@ static inline double dv_total(dv folded)
     return lanes[0];
 }
 
-static inline double vd_total(vd acc)
+static inline double f64x16_total(f64x16 acc)
 {
-    return dv_total(vd_fold(acc));
+    return f64v_total(f64x16_fold(acc));
 }
 
 #endif
