@@ -10,7 +10,7 @@
 
 enum { VECTOR_BYTES = 64 };
 
-#include "kernels/vector_sums.h"
+#include "kernels/simd/vector_sums.h"
 
 /* Four elements in each 64 bits, twice: the first half turns its first or third to where
  * f64 has its bits, the second half its second or fourth. So v[0] has lanes 0, 4, 8, 12

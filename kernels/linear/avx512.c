@@ -170,7 +170,7 @@ i32x16_dot_i8(i32x16 *dots, const uint8_t *codes, uint64_t tile_bytes, const int
         }
 }
 
-#include "kernels/linear_body.h"
+#include "kernels/linear/body.h"
 
 const struct linear_table linear_avx512 = LINEAR_TABLE;
 

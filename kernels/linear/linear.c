@@ -1,8 +1,8 @@
 /* Dispatch of the products: the table that goes with a table of kernels.h. */
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 
-#include "kernels/linear_table.h"
-#include "kernels/table.h"
+#include "kernels/linear/table.h"
+#include "kernels/ternary/table.h"
 
 #if defined(__x86_64__)
 

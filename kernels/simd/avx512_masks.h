@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "kernels/avx512_totals.h"
+#include "kernels/simd/avx512_totals.h"
 
 typedef struct {
     __mmask32 m[UNIT_VECTORS]; /* one for each of the unit's vectors */

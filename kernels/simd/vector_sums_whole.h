@@ -2,7 +2,7 @@
 #ifndef KERNELS_VECTOR_SUMS_WHOLE_H
 #define KERNELS_VECTOR_SUMS_WHOLE_H
 
-#include "kernels/vector_sums.h"
+#include "kernels/simd/vector_sums.h"
 
 /* Four elements in each 64 bits: v[4i + k] has the i-th vector's k, k + 4, ... */
 static inline abs_sum abs_sum_add_16bit(abs_sum sum, const uint8_t *p,

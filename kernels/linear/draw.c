@@ -1,10 +1,10 @@
 /* N(0, 1) from counters: element i is the quantile of a uniform number made of 52 bits
  * of its own. Philox gives 128 bits a block: elements 2n and 2n + 1 share block n. */
-#include "kernels/linear_draw.h"
+#include "kernels/linear/draw.h"
 
 #include <math.h>
 
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 
 void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {

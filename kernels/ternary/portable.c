@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "kernels/half.h"
-#include "kernels/portable_codes.h"
-#include "kernels/table.h"
-#include "kernels/vector_sums_whole.h"
+#include "kernels/simd/portable_codes.h"
+#include "kernels/simd/vector_sums_whole.h"
+#include "kernels/ternary/table.h"
 
 /* Inlining every form of every loop by force has the compiler work for minutes and gains
  * nothing here. */
@@ -133,7 +133,7 @@ static inline struct totals abs_sum_reduce(double to[BLOCK_GROUPS],
     return totals;
 }
 
-#include "kernels/body.h"
+#include "kernels/ternary/body.h"
 
 const struct kernels kernels_portable = {
     "portable",

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kernels/block.h"
+#include "kernels/simd/block.h"
 #include "trit/types.h"
 
 typedef float f32v __attribute__((vector_size(VECTOR_BYTES)));

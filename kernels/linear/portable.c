@@ -138,6 +138,6 @@ static inline void i32x16_dot_i8(i32x16 *dots, const uint8_t *codes, uint64_t ti
     memcpy(dots, sums, sizeof sums);
 }
 
-#include "kernels/linear_body.h"
+#include "kernels/linear/body.h"
 
 const struct linear_table linear_portable = LINEAR_TABLE;

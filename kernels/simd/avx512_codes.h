@@ -3,7 +3,7 @@
 #ifndef KERNELS_AVX512_CODES_H
 #define KERNELS_AVX512_CODES_H
 
-#include "kernels/avx512_masks.h"
+#include "kernels/simd/avx512_masks.h"
 
 typedef struct {
     uint64_t negative, positive; /* a bit an element */

@@ -1,4 +1,4 @@
-/* Part of linear_body.h: f32 activations. For a pair of columns a table holds
+/* Part of body.h: f32 activations. For a pair of columns a table holds
  * t x + t' x' of all codes; it serves every row. */
 
 /* What is summed of a row of W and one of x, so far. */

@@ -12,7 +12,7 @@
 #ifndef KERNELS_VECTOR_SUMS_H
 #define KERNELS_VECTOR_SUMS_H
 
-#include "kernels/vectors.h"
+#include "kernels/simd/vectors.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "even elements are low halves");
 

@@ -2,7 +2,7 @@
 #ifndef KERNELS_LINEAR_TABLE_H
 #define KERNELS_LINEAR_TABLE_H
 
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 
 /* Where the codes stand. A *tile* is 16 rows; a *unit* is 64 bytes, 16 columns of a
  * tile: 32-bit word r belongs to row r of the tile, and bits 2k of its byte m hold the

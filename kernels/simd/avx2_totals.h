@@ -8,7 +8,7 @@
 
 enum { VECTOR_BYTES = 32 };
 
-#include "kernels/vector_sums_whole.h"
+#include "kernels/simd/vector_sums_whole.h"
 
 static inline __m256i load256(const void *p)
 {

@@ -60,8 +60,8 @@
 
 #include "kernels/cpu.h"
 #include "kernels/half.h"
-#include "kernels/packing.h"
-#include "kernels/table.h"
+#include "kernels/ternary/packing.h"
+#include "kernels/ternary/table.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* What is not hot a vocabulary may leave to the compiler. */
@@ -199,7 +199,7 @@ INLINE void store_codes(uint8_t *out, codes64 codes, size_t n)
 }
 
 /* clang-format off */
-#include "kernels/body_scales.h"
+#include "kernels/ternary/body_scales.h"
 /* clang-format on */
 
 /* ---- sums of magnitudes ------------------------------------------------------------ */
@@ -343,11 +343,11 @@ INLINE void tally_end(const struct tally *tally, struct ternary_counts *counts,
 
 /* In this order: each uses what is above it. */
 /* clang-format off */
-#include "kernels/body_sums.h"
-#include "kernels/body_pack.h"
-#include "kernels/body_ternarize.h"
-#include "kernels/body_verify.h"
-#include "kernels/body_verify_dense.h"
-#include "kernels/body_verify_packed.h"
-#include "kernels/body_unpack.h"
+#include "kernels/ternary/body_sums.h"
+#include "kernels/ternary/body_pack.h"
+#include "kernels/ternary/body_ternarize.h"
+#include "kernels/ternary/body_verify.h"
+#include "kernels/ternary/body_verify_dense.h"
+#include "kernels/ternary/body_verify_packed.h"
+#include "kernels/ternary/body_unpack.h"
 /* clang-format on */

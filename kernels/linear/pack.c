@@ -1,8 +1,8 @@
 /* From codes in sequence to tiles of 16 rows. */
 #include <string.h>
 
-#include "kernels/linear.h"
-#include "kernels/linear_table.h"
+#include "kernels/linear/linear.h"
+#include "kernels/linear/table.h"
 
 enum { GROUP_SIZE_MAX = 65536 };
 

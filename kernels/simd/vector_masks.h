@@ -3,7 +3,7 @@
 #ifndef KERNELS_VECTOR_MASKS_H
 #define KERNELS_VECTOR_MASKS_H
 
-#include "kernels/vectors.h"
+#include "kernels/simd/vectors.h"
 
 /* t, which has no sign, with that of u; a machine may have one instruction for it. */
 #ifndef WITH_SIGN

@@ -8,7 +8,7 @@
 
 enum { VECTOR_BYTES = 16 }; /* SSE2's, and most others' */
 
-#include "kernels/vector_masks.h"
+#include "kernels/simd/vector_masks.h"
 
 typedef struct {
     uint8_t lane[UNIT];

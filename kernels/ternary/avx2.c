@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kernels/avx2_codes.h"
 #include "kernels/half.h"
-#include "kernels/table.h"
+#include "kernels/simd/avx2_codes.h"
+#include "kernels/ternary/table.h"
 
 static inline __m256 bf16_to_ps(const uint8_t *p)
 {
@@ -85,7 +85,7 @@ static inline f32v f32v_round_to_f16(f32v v)
     return _mm256_cvtph_ps(_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
-#include "kernels/body.h"
+#include "kernels/ternary/body.h"
 
 const struct kernels kernels_avx2 = {
     "avx2",

@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "kernels/half.h"
-#include "kernels/neon_codes.h"
-#include "kernels/table.h"
+#include "kernels/simd/neon_codes.h"
+#include "kernels/ternary/table.h"
 
 static inline f32x16 f32x16_load(const uint8_t *p, enum trit_dtype dtype)
 {
@@ -132,7 +132,7 @@ static inline struct totals abs_sum_reduce(double to[BLOCK_GROUPS],
     };
 }
 
-#include "kernels/body.h"
+#include "kernels/ternary/body.h"
 
 const struct kernels kernels_neon = {
     "neon",

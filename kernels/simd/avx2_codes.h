@@ -2,8 +2,8 @@
 #ifndef KERNELS_AVX2_CODES_H
 #define KERNELS_AVX2_CODES_H
 
-#include "kernels/avx2_totals.h"
-#include "kernels/vector_masks.h"
+#include "kernels/simd/avx2_totals.h"
+#include "kernels/simd/vector_masks.h"
 
 typedef struct {
     __m256i a, b; /* bytes */

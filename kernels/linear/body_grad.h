@@ -1,4 +1,4 @@
-/* Part of linear_body.h: dense rows, and the gradients. Both are sums of outer products:
+/* Part of body.h: dense rows, and the gradients. Both are sums of outer products:
  * c[i][j] += a[i][k] * b[k][j], k after k. */
 
 /* Columns [first, stop) of a row, first a multiple of 16. Writes whole units where

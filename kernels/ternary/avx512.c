@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kernels/avx512_codes.h"
 #include "kernels/half.h"
-#include "kernels/table.h"
+#include "kernels/simd/avx512_codes.h"
+#include "kernels/ternary/table.h"
 
 static inline f32x16 f32x16_load(const uint8_t *p, enum trit_dtype dtype)
 {
@@ -67,7 +67,7 @@ static inline f32v f32v_round_to_f16(f32v v)
     return _mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
-#include "kernels/body.h"
+#include "kernels/ternary/body.h"
 
 const struct kernels kernels_avx512 = {
     "avx512",

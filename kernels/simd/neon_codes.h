@@ -8,7 +8,7 @@ enum { VECTOR_BYTES = 16 };
 
 /* A bit select. */
 #define WITH_SIGN(t, u, sign) (((t) & ~(sign)) | ((u) & (sign)))
-#include "kernels/vector_masks.h"
+#include "kernels/simd/vector_masks.h"
 
 typedef uint8x16x4_t codes64;
 typedef struct {

@@ -1,4 +1,4 @@
-#include "kernels/packing.h"
+#include "kernels/ternary/packing.h"
 
 static const struct packing packings[] = {
     [TRIT_ENCODING_INT8] = {ORDER_BYTES, 1, 1, 0, -1},

@@ -25,7 +25,7 @@
 #include <string.h>
 
 #include "kernels/half.h"
-#include "kernels/linear_table.h"
+#include "kernels/linear/table.h"
 
 enum {
     LANES = 16,
@@ -123,9 +123,9 @@ INLINE void put_tile(const struct linear_part *part, uint64_t rows, uint64_t bat
 }
 
 /* clang-format off */
-#include "kernels/linear_body_f32.h"
-#include "kernels/linear_body_int8.h"
-#include "kernels/linear_body_grad.h"
+#include "kernels/linear/body_f32.h"
+#include "kernels/linear/body_int8.h"
+#include "kernels/linear/body_grad.h"
 /* clang-format on */
 
 #define LINEAR_TABLE                                                                     \
