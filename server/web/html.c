@@ -4,6 +4,8 @@
 #include <math.h>
 #include <time.h>
 
+#include "proto/finding.h"
+
 #define NARROW_SPACE "\xe2\x80\xaf"
 #define MINUS "\xe2\x88\x92"
 #define TIMES "\xc3\x97"
@@ -86,14 +88,48 @@ void html_shape(struct text *text, const struct trit_report *report)
         text_format(text, "%s%" PRIu64, i ? TIMES : "", report->shape[i]);
 }
 
+/* "dead_layer" as "dead layer". */
+void html_finding_kind(struct text *text, enum trit_finding_kind kind)
+{
+    for (const char *name = finding_kind_name(kind); *name; name++)
+        text_format(text, "%c", *name == '_' ? ' ' : *name);
+}
+
+/* Why a report fails, in two words: its worst finding, or, of a report without
+ * findings, what its figures say. */
+static void why_failed(struct text *text, const struct trit_report *report)
+{
+    if (report->finding_count > 0)
+        html_finding_kind(text, report->findings[0].kind);
+    else if (report->non_finite > 0)
+        text_put(text, "not finite");
+    else if (!report->is_ternary)
+        text_put(text, "not ternary");
+    else
+        text_put(text, "unlike the reference");
+}
+
 void html_verdict(struct text *text, const struct trit_report *report)
 {
-    if (report->non_finite > 0)
-        text_put(text, "<span class=\"bad\">\xe2\x9c\x97 not finite</span>");
-    else if (!report->is_ternary)
-        text_put(text, "<span class=\"bad\">\xe2\x9c\x97 not ternary</span>");
-    else
-        text_put(text, "<span class=\"good\">\xe2\x9c\x93 ternary</span>");
+    switch (report_verdict(report)) {
+    case TRIT_VERDICT_FAIL:
+        text_put(text, "<span class=\"bad\">\xe2\x9c\x97 ");
+        why_failed(text, report);
+        break;
+    case TRIT_VERDICT_INCONCLUSIVE:
+        text_put(text, "<span class=\"warn\">? inconclusive");
+        break;
+    case TRIT_VERDICT_PASS:
+        if (report->finding_count > 0 &&
+            report->findings[0].severity == TRIT_SEVERITY_WARNING) {
+            text_put(text, "<span class=\"warn\">\xe2\x9c\x93 ternary, but ");
+            html_finding_kind(text, report->findings[0].kind);
+        } else {
+            text_put(text, "<span class=\"good\">\xe2\x9c\x93 ternary");
+        }
+        break;
+    }
+    text_put(text, "</span>");
 }
 
 void html_flips(struct text *text, const struct trit_report *report)

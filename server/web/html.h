@@ -15,6 +15,7 @@ void html_real(struct text *text, double value);         /* 4 digits; infinity a
 void html_percent(struct text *text, double share);      /* of 1 */
 void html_time(struct text *text, int64_t time_unix_ns); /* UTC, to the second */
 void html_shape(struct text *text, const struct trit_report *report);
+void html_finding_kind(struct text *text, enum trit_finding_kind kind);
 void html_verdict(struct text *text, const struct trit_report *report);
 void html_flips(struct text *text, const struct trit_report *report);
 /* The shares of -1, 0 and +1 as one bar. */

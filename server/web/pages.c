@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "proto/finding.h"
 #include "store/store.h"
 #include "web/html.h"
 #include "web/routes.h"
@@ -226,6 +227,40 @@ static void facts(struct text *text, const struct trit_report *report)
     text_put(text, "</dl>\n");
 }
 
+static void finding_row(struct text *text, const struct trit_finding *finding)
+{
+    text_format(text, "<tr><td>%s</td><td>", severity_name(finding->severity));
+    html_finding_kind(text, finding->kind);
+    text_put(text, "</td><td class=\"num\">");
+    if (finding->has_count)
+        html_count(text, finding->count);
+    text_put(text, "</td><td>");
+    if (finding->has_index)
+        text_format(text, "element %" PRIu64, finding->index);
+    else if (finding->has_group)
+        text_format(text, "group %" PRIu64, finding->group);
+    text_put(text, "</td><td>");
+    text_html(text, finding->expected);
+    text_put(text, "</td><td>");
+    text_html(text, finding->got);
+    text_put(text, "</td><td>");
+    text_html(text, finding->hint);
+    text_put(text, "</td></tr>\n");
+}
+
+static void findings(struct text *text, const struct trit_report *report)
+{
+    if (report->finding_count == 0)
+        return;
+    text_put(text, "<h2>Findings</h2>\n<div class=\"scroll\"><table><thead><tr>"
+                   "<th>Severity</th><th>Kind</th><th class=\"num\">Count</th>"
+                   "<th>First</th><th>Expected</th><th>Got</th><th>What to do</th></tr>"
+                   "</thead><tbody>\n");
+    for (uint32_t i = 0; i < report->finding_count && i < TRIT_FINDINGS_MAX; i++)
+        finding_row(text, &report->findings[i]);
+    html_table_end(text);
+}
+
 static void flips(struct text *text, const struct trit_report *report)
 {
     static const char *const names[3] = {"\342\210\2221", "0", "+1"};
@@ -333,6 +368,7 @@ int serve_layer_page(const struct web_config *web, const struct request *request
     text_url(text, layer);
     text_format(text, "?step=%" PRIu64 "\">JSON</a></p>\n", report.step);
     facts(text, &report);
+    findings(text, &report);
     flips(text, &report);
     if (history(web, request, text, failure))
         return -1;

@@ -3,6 +3,7 @@ import json
 import subprocess
 import urllib.parse
 
+import numpy as np
 import pytest
 
 import reference as ref
@@ -117,3 +118,24 @@ def test_openmetrics_where_asked(daemon):
                               "Accept: application/openmetrics-text; version=1.0.0")
     assert status == 200 and kind.startswith("application/openmetrics-text")
     assert body.rstrip().endswith("# EOF")
+
+
+# ---- findings ---------------------------------------------------------------------------
+
+def test_page_and_json_name_what_was_found(daemon, run, random):
+    weight = np.zeros((4, 256), np.float32)
+    for layer, values in (("dead", weight), ("sound", random.standard_normal((4, 256)))):
+        daemon.ternary.Project(ref.project_request(
+            values.astype(np.float32), layer=tensor_pb2.LayerRef(run=run, layer=layer, step=1)),
+            timeout=CALL_SECONDS)
+    _, _, body = curl(daemon, f"/v1/runs/{run}/layers/dead")
+    assert json.loads(body)["findings"] == [{
+        "kind": "dead_layer", "severity": "error", "count": 8,
+        "hint": "every weight is 0: the layer computes nothing"}]
+    assert json.loads(curl(daemon, f"/v1/runs/{run}/layers/sound")[2])["findings"] == []
+    page = curl(daemon, f"/runs/{run}/layers/dead")[2]
+    assert "✗ dead layer" in page and "Findings" in page and "✓ ternary" not in page
+    page = curl(daemon, f"/runs/{run}/layers/sound")[2]
+    assert "✓ ternary" in page and "Findings" not in page
+    overview = curl(daemon, f"/runs/{run}")[2]
+    assert overview.count("✗ dead layer") == 1 and overview.count("✓ ternary") == 1

@@ -198,6 +198,134 @@ static void stored_scale_not_finite(void)
     CHECK_EQ(found.check.valid, 128);
 }
 
+/* What the definition says of one group of f32, by division in plain C. */
+struct truth {
+    uint64_t valid, invalid, first_invalid, non_finite, odd;
+    uint32_t trits;
+};
+
+static struct truth truth_of(const float *in, size_t len, float tolerance)
+{
+    struct truth truth = {.first_invalid = UINT64_MAX};
+    float s = 0;
+
+    for (size_t i = 0; i < len; i++)
+        if (isfinite(in[i]) && fabsf(in[i]) > s)
+            s = fabsf(in[i]);
+    for (size_t i = 0; i < len; i++) {
+        const float a = fabsf(in[i]);
+        const bool exact = isfinite(in[i]) && (a == 0 || a == s);
+        const float error = s > 0 ? fabsf(a / s - (a + a > s ? 1.0f : 0.0f)) : 0;
+
+        truth.odd += !exact;
+        if (!isfinite(in[i])) {
+            truth.non_finite++;
+        } else if (exact || (tolerance > 0 && error <= tolerance)) {
+            truth.valid++;
+        } else if (truth.invalid++ == 0) {
+            truth.first_invalid = i;
+        }
+        if (exact)
+            truth.trits |= a == 0 ? 2u : in[i] < 0 ? 1u : 4u;
+    }
+    return truth;
+}
+
+static float any_value(uint64_t *seed)
+{
+    static const float values[] = {0,    1,     -1,    -0.0f,    0.999999f, -0.999999f,
+                                   0.9f, -0.7f, 1e-6f, INFINITY, NAN,       1};
+    const uint64_t random = check_random(seed);
+
+    /* Mostly exact ones, so that exact groups occur. */
+    return random % 8 < 7 ? values[random / 8 % 4] : values[random / 8 % 12];
+}
+
+static void by_definition(void)
+{
+    uint64_t seed = check_seed();
+
+    for (int round = 0; round < 4000; round++) {
+        const size_t len = 1 + check_random(&seed) % (2 * LEN);
+        const float tolerance = check_random(&seed) % 2 ? 1e-5f : 0.0f;
+        float in[2 * LEN];
+        uint8_t inexact = 7;
+        struct verify_job job = dense(in, 1, len, tolerance);
+
+        for (size_t i = 0; i < len; i++)
+            in[i] = any_value(&seed);
+        job.inexact = &inexact;
+        const struct truth truth = truth_of(in, len, tolerance);
+        const struct finding found = find(job);
+        CHECK_EQ(found.check.valid, truth.valid);
+        CHECK_EQ(found.check.invalid.count, truth.invalid);
+        CHECK_EQ(found.check.invalid.first, truth.first_invalid);
+        CHECK_EQ(found.counts.non_finite, truth.non_finite);
+        CHECK_EQ(found.check.trits_seen, truth.trits);
+        CHECK_EQ(inexact, truth.odd > 0);
+    }
+}
+
+/* A scale that is negative, 0 under codes, or not finite, beside int8 codes. */
+static void stored_scales(void)
+{
+    static const float scales[] = {0.5f, -0.5f, 0, NAN, 0};
+    const int8_t codes[5 * 4] = {1, 0, -1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1};
+    uint8_t inexact[5];
+    struct verify_job job = {.encoding = TRIT_ENCODING_INT8,
+                             .count = 4,
+                             .group_len = 4,
+                             .in = codes,
+                             .in_scales = scales,
+                             .divisor = 4,
+                             .inexact = inexact};
+    const struct finding found = find(job);
+
+    CHECK_EQ(found.check.scales_negative.count, 1);
+    CHECK_EQ(found.check.scales_negative.first, 1);
+    CHECK(found.check.first_negative_scale == -0.5f);
+    CHECK_EQ(found.check.scales_zero.count, 1);
+    CHECK_EQ(found.check.scales_zero.first, 2);
+    CHECK_EQ(found.check.scales_non_finite.count, 1);
+    CHECK_EQ(found.check.scales_non_finite.first, 3);
+    CHECK_EQ(inexact[0] | inexact[1] << 1 | inexact[2] << 2 | inexact[3] << 3, 0xe);
+}
+
+/* The reference's scales are rounded to the type that holds the claim's. */
+static void reference_scales(void)
+{
+    float latents[4] = {0.3f, -0.2f, 0.1f, 0.0f}; /* mean 0.15 */
+    const int8_t codes[4] = {1, -1, 1, 0};
+    const float exact = 0.15f, f16 = f16_to_f32(f32_to_f16(exact)),
+                bf16 = bf16_to_f32(f32_to_bf16(exact));
+    struct verify_job job = {.encoding = TRIT_ENCODING_INT8,
+                             .count = 1,
+                             .group_len = 4,
+                             .in = codes,
+                             .reference = latents,
+                             .reference_dtype = TRIT_F32,
+                             .divisor = 4};
+
+    job.in_scales = &exact;
+    CHECK_EQ(find(job).check.mismatches, 0);
+    job.in_scales = &f16;
+    CHECK_EQ(find(job).check.mismatches, 3);
+    CHECK_EQ(find(job).check.scale_mismatches.count, 1);
+    CHECK_EQ(find(job).check.code_mismatches.count, 0);
+    job.scales_dtype = TRIT_F16;
+    CHECK_EQ(find(job).check.mismatches, 0);
+    job.scales_dtype = TRIT_BF16;
+    CHECK_EQ(find(job).check.mismatches, 3);
+    job.in_scales = &bf16;
+    CHECK_EQ(find(job).check.mismatches, 0);
+    for (size_t i = 0; i < 4; i++)
+        latents[i] *= 1e-10f; /* f16 loses this scale */
+    job.scales_dtype = TRIT_F16;
+    job.in_scales = (const float[]){0};
+    CHECK_EQ(find(job).check.reference_lost.count, 1);
+    CHECK_EQ(find(job).check.mismatches, 3);
+}
+
 static void merging(void)
 {
     struct ternary_check all, more;
@@ -242,6 +370,9 @@ int main(int argc, char **argv)
         {"code 3 is +2: a violation to verify and illegal to unpack", code_three},
         {"a stored scale that is not finite taints its whole group",
          stored_scale_not_finite},
+        {"counts, trits seen and exactness are those of the definition", by_definition},
+        {"bad stored scales are found, and their groups are not exact", stored_scales},
+        {"a reference's scales are rounded to the type of the claim's", reference_scales},
         {"findings of runs merge with their offsets", merging},
     };
     return CHECK_RUN(cases, argc, argv);
