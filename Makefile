@@ -80,19 +80,19 @@ LDFLAGS_ALL = $(filter -fsanitize=% --coverage,$(CFLAGS_$(VARIANT))) -pthread \
 
 # ISA flags: on exactly one object each.
 ifneq ($(VARIANT),arm64)
-$(O)/kernels/avx2.o: ISA := -mavx2 -mf16c
-$(O)/kernels/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
+$(O)/kernels/ternary/avx2.o: ISA := -mavx2 -mf16c
+$(O)/kernels/ternary/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
   -mavx512vbmi2 -mf16c -mbmi2
 # Products name their fused multiply-adds; contraction stays off.
-$(O)/kernels/linear_avx2.o: ISA := -mavx2 -mf16c -mfma
-$(O)/kernels/linear_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
+$(O)/kernels/linear/avx2.o: ISA := -mavx2 -mf16c -mfma
+$(O)/kernels/linear/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
   -mavx512vnni -mf16c -mfma
 endif
 
 # ---- rooms: sources by wildcard; a room links with those it may see ----------
 ROOMS := kernels proto base async obs files checkpoint h2 work store layers rpc web net app lib cli
 
-DIR_kernels := kernels
+DIR_kernels := kernels kernels/ternary kernels/linear
 DIR_proto := proto proto/codec
 $(foreach r,base async obs files h2 work store layers rpc web net app,$(eval DIR_$r := server/$r))
 DIR_checkpoint := checkpoint
@@ -142,7 +142,7 @@ PKGS_$1 := $(sort $(foreach u,$1 $(USES_$1),$(PKG_$u)))
 LIBS_ALL_$1 = $$(call pkg_libs,$$(PKGS_$1)) $(foreach u,$1 $(USES_$1),$(LIBS_$u))
 $(O)/$1.a: $$(OBJ_$1)
 	@rm -f $$@
-	@$(AR) rcs $$@ $$^
+	@$(AR) qcs $$@ $$^
 endef
 
 .PHONY: all

@@ -56,10 +56,10 @@ static const char *const position_modules[] = {
 };
 
 static const char *const norm_modules[] = {
-    "norm",         "norm[0-9]*",   "*_norm",     "*_norm[0-9]*", "*layernorm*",
-    "*layer_norm*", "*rmsnorm*",    "*rms_norm*", "*groupnorm*",  "*group_norm*",
-    "*batchnorm*",  "*batch_norm*", "ln",         "ln[0-9]*",     "ln_*",
-    "*_ln",         NULL,
+    "bn",           "bn[0-9]*",     "norm",         "norm[0-9]*",   "*_norm",
+    "*_norm[0-9]*", "*layernorm*",  "*layer_norm*", "*rmsnorm*",    "*rms_norm*",
+    "*groupnorm*",  "*group_norm*", "*batchnorm*",  "*batch_norm*", "ln",
+    "ln[0-9]*",     "ln_*",         "*_ln",         NULL,
 };
 static const char *const norm_leaves[] = {"weight_g", "original0", NULL};
 

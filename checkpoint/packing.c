@@ -13,7 +13,8 @@ enum {
     HAS_QZEROS = 1 << 1,       /* qzeros */
     HAS_ABSMAX = 1 << 2,       /* absmax, SCB */
     HAS_WEIGHT_SCALE = 1 << 3, /* weight_scale, weight_scale_inv */
-    HAS_OTHER = 1 << 4,
+    HAS_OWN_SCALES = 1 << 4,   /* NAME.scales */
+    HAS_OTHER = 1 << 5,
 };
 
 /* Leaves of tables that serve all of a module; the weight stands beside them. */
@@ -143,9 +144,10 @@ static void visit_prefix(const struct tensor_table *table, const char *prefix,
         if (!name_is_packing_table(name))
             continue;
         visit(arg, index,
-              strcmp(name + length, "absmax") == 0   ? HAS_ABSMAX
-              : strcmp(name + length, "scales") == 0 ? HAS_SCALES
-                                                     : HAS_OTHER);
+              strcmp(name + length, "absmax") == 0 ? HAS_ABSMAX
+              : strcmp(name + length, "scales") == 0 && name[length - 1] == '.'
+                  ? HAS_OWN_SCALES
+                  : HAS_OTHER);
     }
 }
 
@@ -254,7 +256,7 @@ static enum packing of_bytes(const struct tensor_entry *weight,
 
     if (found->has & HAS_ABSMAX)
         return PACKING_BITSANDBYTES;
-    if (type_is(weight->type, "I8") && (found->has & HAS_SCALES))
+    if (type_is(weight->type, "I8") && (found->has & HAS_OWN_SCALES))
         return PACKING_INT8;
     if (type_is(weight->type, "I8") && (found->has & HAS_WEIGHT_SCALE))
         return PACKING_COMPRESSED_TENSORS;

@@ -33,11 +33,11 @@ bool cpu_has_crc32c(void)
     return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
 
-struct cpu_reach cpu_reach(size_t vector_bytes)
+struct prefetch_policy prefetch_policy(size_t vector_bytes)
 {
     if (__builtin_cpu_is("amd"))
-        return (struct cpu_reach){8192, false, vector_bytes > 32 ? 2 : 4};
-    return (struct cpu_reach){4096, true, 4};
+        return (struct prefetch_policy){8192, false, vector_bytes > 32 ? 2 : 4};
+    return (struct prefetch_policy){4096, true, 4};
 }
 
 /* MXCSR as at power-on: all exceptions masked, round to nearest, no FTZ, no DAZ. */
@@ -73,10 +73,10 @@ bool cpu_has_crc32c(void)
     return (getauxval(AT_HWCAP) & 1ul << 7) != 0; /* HWCAP_CRC32 */
 }
 
-struct cpu_reach cpu_reach(size_t vector_bytes)
+struct prefetch_policy prefetch_policy(size_t vector_bytes)
 {
     (void)vector_bytes;
-    return (struct cpu_reach){4096, true, 4};
+    return (struct prefetch_policy){4096, true, 4};
 }
 
 /* FPCR 0: round to nearest, no FZ, FZ16, AH, and the IEEE half format. */

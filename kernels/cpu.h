@@ -13,11 +13,11 @@ bool cpu_has_crc32c(void); /* SSE4.2's, ARMv8's instruction */
  * 4) have little use for being asked twice: that takes the buffers that misses wait in.
  * From 1 GiB, one thread, the others' way gave 11 to 15 GB/s of f32 to dense, theirs 17
  * to 19. */
-struct cpu_reach {
+struct prefetch_policy {
     size_t ahead_bytes; /* what is asked for into L2 is so far ahead; 0: nothing is */
     bool near;          /* and once more, nearer, on its way to L1 */
     size_t turn_groups; /* summed, then emitted, in turn */
 };
-struct cpu_reach cpu_reach(size_t vector_bytes);
+struct prefetch_policy prefetch_policy(size_t vector_bytes);
 
 #endif

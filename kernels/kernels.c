@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kernels/cpu.h"
-#include "kernels/table.h"
+#include "kernels/ternary/table.h"
 
 size_t kernels_available(const struct kernels *tables[KERNELS_TABLES_MAX])
 {

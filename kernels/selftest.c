@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
-#include "kernels/table.h"
+#include "kernels/ternary/table.h"
 
 enum {
     GROUPS = 8,

@@ -4,9 +4,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "checkpoint/form.h"
 #include "client/cli/grid.h"
 #include "client/cli/held.h"
-#include "client/cli/layers.h"
 #include "client/cli/summary.h"
 #include "proto/report_json.h"
 

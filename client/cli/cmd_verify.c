@@ -1,194 +1,67 @@
 /* trit verify: is every layer of a file ternary, and is it the projection of the
  * latents it is compared with?
  *
- * The file says by its record (record.h) which tensors are layers and how they
- * are encoded; options override it, and without a record they decide. Each layer
- * is loaded with its scales and its reference, sent, reported. Verifying goes on
- * after a layer that fails; it stops at a call or a file that does. */
+ * 1. The rules, the patterns and the file's record say what each tensor is
+ *    (checkpoint/contents.h). What that alone says against the file is found.
+ * 2. With --against every tensor of either side gets its counterpart (match.h).
+ * 3. Each layer is loaded with its scales and its reference, sent, and what its report
+ *    says against it is found; every other pair is compared byte for byte.
+ * 4. The findings make the verdict. A file of which no layer was examined is
+ *    inconclusive, whatever else is equal.
+ * Verifying goes on after whatever is found; it stops at a call or a file that fails. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/cli.h"
-#include "client/cli/layers.h"
+#include "checkpoint/difference.h"
+#include "checkpoint/findings.h"
+#include "client/cli/file.h"
 #include "client/cli/progress.h"
-#include "client/cli/record.h"
-#include "client/cli/summary.h"
-#include "kernels/interleave.h"
+#include "client/cli/show.h"
 #include "kernels/kernels.h"
-#include "proto/report_json.h"
+#include "proto/finding.h"
+
+enum { COMPARE_BYTES = 1 << 20 };
 
 struct verifying {
     const struct options *options;
+    struct checkpoint_options said;
     struct trit_client *client;
     struct reader *reader, *reference; /* reference: NULL without --against */
     struct record record;
-    enum trit_encoding encoding; /* of the file's layers */
-    uint32_t group_size;
-    enum trit_partial_group partial_group;
+    struct contents claim, latents; /* latents: zeroed without --against */
+    struct match match;
+    struct file_findings findings;
     struct progress progress;
-    struct grid *grid; /* what is shown: this, */
-    json_t *reports;   /* or this */
-    size_t layers, failing;
+    struct showing showing;
+    size_t layers, failing;  /* examined */
+    size_t compared;         /* other tensors, byte for byte */
+    uint64_t examined, kept; /* parameters */
     struct failure failure;
 };
 
 /* One layer, with all that its call needs. */
 struct subject {
-    const struct tensor_entry *entry;     /* its data in the file */
+    const struct tensor_entry *entry; /* its data in the file */
+    const struct content *content;
     const struct tensor_entry *scales;    /* or NULL */
     const struct tensor_entry *reference; /* or NULL */
-    struct tensor_entry dense;            /* what it is or was before it was encoded */
     void *data, *scale_data, *reference_data;
-    uint64_t scale_bytes;
 };
-
-/* ---- what the layers are ----------------------------------------------------- */
-
-/* The dense shape of a packed tensor that nobody noted: full blocks. */
-static int unpacked_shape(struct verifying *v, const struct tensor_entry *entry,
-                          struct tensor_entry *dense)
-{
-    const struct encoding_layout *layout = encoding_layout(v->encoding);
-
-    *dense = *entry;
-    dense->type = element_type_of(TRIT_F32);
-    if (v->encoding == TRIT_ENCODING_INT8)
-        return 0;
-    if (layout && layout->interleaved && entry->rank == 2) {
-        dense->shape[0] *= INTERLEAVED; /* bytes that a file has: no overflow */
-        return 0;
-    }
-    if (!layout || !layout->block_bytes || entry->rank != 2 ||
-        entry->shape[1] % layout->block_bytes != 0)
-        return fail(&v->failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "its rows are no whole number of %s blocks",
-                    encoding_name(v->encoding));
-    dense->shape[1] = entry->shape[1] / layout->block_bytes * layout->block_elements;
-    return 0;
-}
-
-static bool type_fits(const struct verifying *v, const struct tensor_entry *entry)
-{
-    enum trit_dtype dtype = entry->type->dtype;
-
-    if (v->encoding == TRIT_ENCODING_DENSE)
-        return dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16;
-    return dtype == (v->encoding == TRIT_ENCODING_INT8 ? TRIT_I8 : TRIT_U8);
-}
-
-/* 1 when the tensor is a layer (dense shape in *dense), 0 when not, -1 on failure. */
-static int find_layer(struct verifying *v, const struct tensor_entry *entry,
-                      struct tensor_entry *dense)
-{
-    if (v->record.layers)
-        return name_selected(v->options, entry->name)
-                   ? record_find(&v->record, entry->name, dense, &v->failure)
-                   : 0;
-    if (!type_fits(v, entry) || !shape_selected(v->options, entry))
-        return 0;
-    *dense = *entry;
-    if (v->encoding == TRIT_ENCODING_DENSE)
-        return 1;
-    return unpacked_shape(v, entry, dense) == 0 ? 1 : -1;
-}
-
-/* Others than `trit project` write it in the type of the model. */
-static int check_one_scale(struct verifying *v, const struct tensor_entry *scale)
-{
-    enum trit_dtype dtype = scale->type->dtype;
-
-    if ((dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16) &&
-        scale->bytes == dtype_bytes(dtype))
-        return 0;
-    return fail(&v->failure, TRIT_INVALID_ARGUMENT, NULL,
-                "its scale %s is not one F32, F16 or BF16", scale->name);
-}
-
-/* The tensors in the file must be what the encoding makes of the dense one. */
-static int check_form(struct verifying *v, const struct subject *subject)
-{
-    struct encoded_form form;
-    uint64_t elements, scale_elements;
-
-    if (encoded_form(v->encoding, v->group_size, &subject->dense, &form, &v->failure) !=
-        0)
-        return -1;
-    if (!shape_elements(form.data.rank, form.data.shape, &elements) ||
-        subject->entry->type != form.data.type ||
-        subject->entry->bytes != elements * (form.data.type->bits / 8))
-        return fail(&v->failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "its type or size is not that of %s", encoding_name(v->encoding));
-    if (!form.scales.type)
-        return 0;
-    if (!subject->scales)
-        return fail(&v->failure, TRIT_NOT_FOUND, NULL, "its scales are not in the file");
-    if (v->group_size == 0)
-        return check_one_scale(v, subject->scales);
-    if (!shape_elements(form.scales.rank, form.scales.shape, &scale_elements) ||
-        subject->scales->type != form.scales.type ||
-        subject->scales->bytes != scale_elements * (form.scales.type->bits / 8))
-        return fail(&v->failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "its scales are not one %s a group of %u", form.scales.type->name,
-                    v->group_size);
-    return 0;
-}
 
 /* ---- one layer ----------------------------------------------------------------- */
 
-static int find_parts(struct verifying *v, struct subject *subject)
-{
-    const char *name = subject->entry->name;
-    char scales[SCALES_NAME_BYTES];
-
-    if (v->encoding != TRIT_ENCODING_DENSE) {
-        scales_name(v->encoding, name, scales);
-        subject->scales = table_find(reader_table(v->reader), scales);
-    }
-    if (v->reference)
-        subject->reference = table_find(reader_table(v->reference), name);
-    return check_form(v, subject);
-}
-
-/* The one scale of a tensor as the f32 that calls take. */
-static int widen_scale(struct verifying *v, struct subject *subject)
-{
-    enum trit_dtype dtype = subject->scales->type->dtype;
-    float *wide;
-    uint16_t bits;
-
-    if (dtype == TRIT_F32)
-        return 0;
-    wide = malloc(sizeof(*wide));
-    if (!wide)
-        return fail(&v->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    memcpy(&bits, subject->scale_data, sizeof(bits));
-    *wide = dtype == TRIT_F16 ? f16_to_f32(bits) : bf16_to_f32(bits);
-    free(subject->scale_data);
-    subject->scale_data = wide;
-    subject->scale_bytes = sizeof(*wide);
-    return 0;
-}
-
-static int load_scales(struct verifying *v, struct subject *subject)
-{
-    if (load_tensor(v->reader, subject->scales, &subject->scale_data, &v->failure) != 0)
-        return -1;
-    subject->scale_bytes = subject->scales->bytes;
-    return v->group_size == 0 ? widen_scale(v, subject) : 0;
-}
-
 static int load_parts(struct verifying *v, struct subject *subject)
 {
-    if (load_tensor(v->reader, subject->entry, &subject->data, &v->failure) != 0 ||
-        (subject->scales && load_scales(v, subject) != 0))
+    if (reader_load(v->reader, subject->entry, &subject->data, &v->failure) != 0 ||
+        (subject->scales &&
+         reader_load(v->reader, subject->scales, &subject->scale_data, &v->failure) != 0))
         return -1;
-    if (subject->reference && load_tensor(v->reference, subject->reference,
-                                          &subject->reference_data, &v->failure) != 0)
-        return -1;
-    return 0;
+    return subject->reference ? reader_load(v->reference, subject->reference,
+                                            &subject->reference_data, &v->failure)
+                              : 0;
 }
 
 static struct trit_tensor tensor_of(enum trit_dtype dtype, const struct matrix *matrix,
@@ -205,24 +78,27 @@ static int call_verify(struct verifying *v, const struct subject *subject,
                        struct trit_report *report)
 {
     const struct options *options = v->options;
-    struct matrix matrix = matrix_of(subject->dense.rank, subject->dense.shape);
+    const struct layer_terms *terms = &subject->content->terms;
+    const struct tensor_entry *dense = &subject->content->dense;
+    struct matrix matrix = matrix_of(dense->rank, dense->shape);
     struct trit_tensor tensor = tensor_of(subject->entry->type->dtype, &matrix,
                                           subject->data, subject->entry->bytes);
     struct trit_tensor reference;
     struct trit_verify_options call = {
         .mode = options->mode,
-        .group_size = v->group_size,
-        .partial_group = v->partial_group,
+        .group_size = terms->group_size,
+        .partial_group = terms->partial_group,
         .tolerance = options->tolerance,
         .has_tolerance = option_given(options, OPTION_TOLERANCE),
-        .encoding = v->encoding,
+        .encoding = terms->encoding,
         .call = {.progress = progress_update, .progress_arg = &v->progress}};
     struct trit_error error;
     enum trit_status status;
 
     if (subject->scales) {
         call.scales = subject->scale_data;
-        call.scale_bytes = subject->scale_bytes;
+        call.scale_bytes = subject->scales->bytes;
+        call.scales_dtype = subject->scales->type->dtype;
     }
     if (subject->reference) {
         reference = tensor_of(subject->reference->type->dtype, &matrix,
@@ -241,53 +117,31 @@ static int call_verify(struct verifying *v, const struct subject *subject,
 static int show_layer(struct verifying *v, const struct subject *subject,
                       struct trit_report *report)
 {
-    char shape[SHAPE_TEXT_BYTES];
+    const size_t first = v->findings.count;
+    bool failing = false;
 
+    findings_add_report(&v->findings, subject->entry->name, report,
+                        option_given(v->options, OPTION_ALLOW_DEAD));
+    for (size_t i = first; i < v->findings.count; i++)
+        failing |= v->findings.list[i].finding.severity == TRIT_SEVERITY_ERROR;
     v->layers++;
-    v->failing += !report_passes(report);
-    if (!report->layer[0]) /* without --run the daemon was not told the name */
-        snprintf(report->layer, sizeof(report->layer), "%.*s", TRIT_NAME_BYTES_MAX,
-                 subject->entry->name);
-    if (v->grid)
-        summary_row(v->grid, subject->entry->name,
-                    shape_text(shape, subject->dense.rank, subject->dense.shape), report);
-    else if (json_array_append_new(v->reports, report_json(report)) != 0)
-        return fail(&v->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    return 0;
+    v->failing += failing;
+    return showing_layer(&v->showing, subject->entry->name, &subject->content->dense,
+                         report, &v->failure);
 }
 
-/* A reference that is not there, or of another shape, cannot be matched. */
-static bool reference_fits(const struct verifying *v, const struct subject *subject)
+static int verify_layer(struct verifying *v, size_t index,
+                        const struct tensor_entry *reference)
 {
-    const struct tensor_entry *reference = subject->reference;
-    uint64_t elements = 0, wanted = 0;
-
-    if (!v->reference)
-        return true;
-    return reference && reference->type->dtype != TRIT_DTYPE_UNSPECIFIED &&
-           reference->shape[0] == subject->dense.shape[0] && reference->rank >= 1 &&
-           shape_elements(reference->rank, reference->shape, &elements) &&
-           shape_elements(subject->dense.rank, subject->dense.shape, &wanted) &&
-           elements == wanted;
-}
-
-static int verify_layer(struct verifying *v, const struct tensor_entry *entry,
-                        const struct tensor_entry *dense)
-{
-    struct subject subject = {.entry = entry, .dense = *dense};
+    const struct content *content = &v->claim.items[index];
+    struct subject subject = {.entry = &v->claim.table->entries[index],
+                              .content = content,
+                              .reference = reference};
     struct trit_report report;
-    int result = find_parts(v, &subject);
 
-    if (result == 0 && !reference_fits(v, &subject)) {
-        progress_stop(&v->progress);
-        complain(MISMATCH, "%s: %s has no such layer of its shape", entry->name,
-                 v->options->against);
-        v->layers++;
-        v->failing++;
-        return 0;
-    }
-    if (result == 0)
-        result = load_parts(v, &subject);
+    if (content->scales != CONTENT_NONE)
+        subject.scales = &v->claim.table->entries[content->scales];
+    int result = load_parts(v, &subject);
     if (result == 0)
         result = call_verify(v, &subject, &report);
     if (result == 0)
@@ -295,138 +149,339 @@ static int verify_layer(struct verifying *v, const struct tensor_entry *entry,
     free(subject.data);
     free(subject.scale_data);
     free(subject.reference_data);
+    if (result == 0)
+        v->examined += content_parameters(&v->claim, index);
     return result;
+}
+
+/* ---- every other tensor, with --against ------------------------------------------ */
+
+static struct trit_finding *find_difference(struct verifying *v, size_t index)
+{
+    const enum content_kind kind = v->claim.items[index].kind;
+    struct trit_finding *added =
+        findings_add(&v->findings, TRIT_FINDING_OTHER_TENSOR_DIFFERS, NULL,
+                     v->claim.table->entries[index].name);
+
+    if (added && kind == CONTENT_KEPT_BY_RECORD)
+        snprintf(added->hint, sizeof(added->hint),
+                 "the file's record does not name it as a layer, so it should be as the "
+                 "latents have it");
+    if (added && kind == CONTENT_EXCLUDED)
+        snprintf(added->hint, sizeof(added->hint),
+                 "a pattern excludes it from the layers, so it should be as the latents "
+                 "have it");
+    return added;
+}
+
+static bool same_form(const struct tensor_entry *a, const struct tensor_entry *b)
+{
+    return a->type == b->type && a->rank == b->rank &&
+           memcmp(a->shape, b->shape, a->rank * sizeof(a->shape[0])) == 0;
+}
+
+static void find_other_form(struct verifying *v, size_t index,
+                            const struct tensor_entry *wanted)
+{
+    const struct tensor_entry *entry = &v->claim.table->entries[index];
+    struct trit_finding *added = find_difference(v, index);
+    char shape[SHAPE_TEXT_BYTES];
+
+    if (!added)
+        return;
+    snprintf(added->expected, sizeof(added->expected), "%s %s", wanted->type->name,
+             shape_text(shape, wanted->rank, wanted->shape));
+    snprintf(added->got, sizeof(added->got), "%s %s", entry->type->name,
+             shape_text(shape, entry->rank, entry->shape));
+}
+
+static int read_both(struct verifying *v, const struct tensor_entry *wanted,
+                     const struct tensor_entry *entry, struct difference *difference)
+{
+    uint8_t *left = malloc(2 * (size_t)COMPARE_BYTES);
+    int result =
+        left ? 0 : fail(&v->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+
+    for (uint64_t at = 0; result == 0 && at < entry->bytes; at += COMPARE_BYTES) {
+        uint64_t rest = entry->bytes - at;
+        uint64_t piece = rest < COMPARE_BYTES ? rest : COMPARE_BYTES;
+
+        result = reader_read(v->reference, wanted, at, left, piece, &v->failure);
+        if (result == 0)
+            result = reader_read(v->reader, entry, at, left + COMPARE_BYTES, piece,
+                                 &v->failure);
+        if (result == 0)
+            difference_feed(difference, left, left + COMPARE_BYTES, piece);
+    }
+    free(left);
+    return result;
+}
+
+static int compare_tensor(struct verifying *v, const struct match_pair *pair)
+{
+    const struct tensor_entry *entry = &v->claim.table->entries[pair->claim];
+    const struct tensor_entry *wanted = &v->latents.table->entries[pair->latents];
+    struct difference difference;
+    struct trit_finding *added;
+
+    v->compared++;
+    if (!same_form(entry, wanted)) {
+        find_other_form(v, pair->claim, wanted);
+        return 0;
+    }
+    difference_init(&difference, entry->type);
+    if (read_both(v, wanted, entry, &difference) != 0)
+        return -1;
+    if (difference.count == 0)
+        return 0;
+    added = find_difference(v, pair->claim);
+    if (!added)
+        return 0;
+    added->has_index = added->has_count = true;
+    added->index = difference.first;
+    added->count = difference.count;
+    memcpy(added->expected, difference.expected, sizeof(added->expected));
+    memcpy(added->got, difference.got, sizeof(added->got));
+    return 0;
 }
 
 /* ---- the file --------------------------------------------------------------------- */
 
-static int verify_all(struct verifying *v)
+/* A layer whose scales are missing cannot be sent; that was found already. */
+static bool can_examine(const struct verifying *v, size_t index)
 {
-    const struct tensor_table *table = reader_table(v->reader);
+    const struct content *item = &v->claim.items[index];
 
-    for (size_t i = 0; i < table->count; i++) {
-        const struct tensor_entry *entry = &table->entries[i];
-        struct tensor_entry dense;
-        int found = find_layer(v, entry, &dense);
+    return item->kind == CONTENT_LAYER &&
+           (!item->wants_scales || item->scales != CONTENT_NONE);
+}
 
-        progress_piece(&v->progress, entry->name);
-        if (found < 0 || (found > 0 && verify_layer(v, entry, &dense) != 0))
-            return fail_context(&v->failure, "%s", entry->name);
-        progress_piece_done(&v->progress, entry->bytes);
+static int judge_pair(struct verifying *v, const struct match_pair *pair)
+{
+    const struct tensor_table *references = v->latents.table;
+
+    switch (pair->kind) {
+    case MATCH_PROJECTION:
+        return can_examine(v, pair->claim)
+                   ? verify_layer(v, pair->claim, &references->entries[pair->latents])
+                   : 0;
+    case MATCH_EXTRA_LAYER:
+        return can_examine(v, pair->claim) ? verify_layer(v, pair->claim, NULL) : 0;
+    case MATCH_BYTES:
+        return compare_tensor(v, pair);
+    case MATCH_JUDGED:
+    case MATCH_MISSING_LAYER:
+    case MATCH_MISSING_TENSOR:
+    case MATCH_EXTRA_TENSOR:
+        break;
+    }
+    return 0;
+}
+
+static int judge(struct verifying *v, const struct match_pair *pair)
+{
+    const struct tensor_entry *entry;
+    int result;
+
+    if (pair->claim == CONTENT_NONE)
+        return 0;
+    entry = &v->claim.table->entries[pair->claim];
+    progress_piece(&v->progress, entry->name);
+    if (v->reference)
+        result = judge_pair(v, pair);
+    else
+        result = can_examine(v, pair->claim) ? verify_layer(v, pair->claim, NULL) : 0;
+    progress_piece_done(&v->progress, entry->bytes);
+    return result == 0 ? 0 : fail_context(&v->failure, "%s", entry->name);
+}
+
+static int judge_all(struct verifying *v)
+{
+    const size_t count = v->reference ? v->match.count : v->claim.table->count;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct match_pair alone = {.kind = MATCH_PROJECTION, .claim = i};
+
+        if (judge(v, v->reference ? &v->match.pairs[i] : &alone) < 0)
+            return -1;
     }
     if (reader_unchanged(v->reader, &v->failure) != 0)
         return -1;
     return v->reference ? reader_unchanged(v->reference, &v->failure) : 0;
 }
 
-static enum exit_code show_result(struct verifying *v)
+static void find_nothing(struct verifying *v)
+{
+    struct trit_finding *added;
+
+    for (size_t i = 0; i < v->claim.table->count; i++)
+        v->kept += content_parameters(&v->claim, i);
+    v->kept -= v->examined;
+    if (v->layers > 0)
+        return;
+    added = findings_add(&v->findings, TRIT_FINDING_NOTHING_EXAMINED, NULL, NULL);
+    if (added)
+        snprintf(added->hint, sizeof(added->hint),
+                 "no tensor of it is a layer that can "
+                 "be judged");
+}
+
+/* ---- what came of it --------------------------------------------------------------- */
+
+static double share_examined(const struct verifying *v)
+{
+    const uint64_t all = v->examined + v->kept;
+
+    return all ? (double)v->examined / (double)all : 0.0;
+}
+
+static json_t *result_json(const struct verifying *v, enum trit_verdict verdict)
 {
     const struct options *options = v->options;
-    enum exit_code code = v->failing ? MISMATCH : DONE;
 
-    if (!v->grid)
-        return print_json(json_pack("{s:s, s:s?, s:s, s:b, s:O}", "file",
-                                    options->arguments[0], "against", options->against,
-                                    "encoding", encoding_name(v->encoding), "passed",
-                                    code == DONE, "layers", v->reports),
-                          code);
-    if (grid_print(v->grid, stdout) != 0)
+    return json_pack("{s:s, s:s?, s:s, s:s, s:b, s:o, s:I, s:I, s:f, s:o, s:O}", "file",
+                     options->arguments[0], "against", options->against, "encoding",
+                     encoding_name(v->claim.terms.encoding), "verdict",
+                     verdict_name(verdict), "passed", verdict == TRIT_VERDICT_PASS,
+                     "findings", findings_json(&v->findings), "examined",
+                     (json_int_t)v->examined, "kept", (json_int_t)v->kept,
+                     "share_examined", share_examined(v), "others",
+                     file_others_json(&v->claim), "layers", v->showing.reports);
+}
+
+static void print_summary(const struct verifying *v, enum trit_verdict verdict)
+{
+    const char *file = v->options->arguments[0];
+    const double percent = 100 * share_examined(v);
+    size_t count[TRIT_SEVERITY_ERROR + 1] = {0};
+
+    for (size_t i = 0; i < v->findings.count; i++)
+        count[v->findings.list[i].finding.severity]++;
+    switch (verdict) {
+    case TRIT_VERDICT_PASS:
+        printf("%s: pass: all %zu layers are ternary%s; %.1f %% of the parameters were "
+               "examined\n",
+               file, v->layers,
+               v->options->against ? " and the projection of their latents" : "",
+               percent);
+        if (v->options->against)
+            printf("  all other %zu tensors are as the latents have them\n", v->compared);
+        return;
+    case TRIT_VERDICT_FAIL:
+        printf("%s: fail: %zu errors; %zu of %zu layers fail; %.1f %% of the parameters "
+               "were examined\n",
+               file, count[TRIT_SEVERITY_ERROR], v->failing, v->layers, percent);
+        return;
+    case TRIT_VERDICT_INCONCLUSIVE:
+        break;
+    }
+    printf(
+        "%s: inconclusive: %zu layers are ternary, %zu findings are undecided; %.1f %% "
+        "of the parameters were examined\n",
+        file, v->layers, count[TRIT_SEVERITY_UNDECIDED], percent);
+}
+
+static enum exit_code show_result(struct verifying *v)
+{
+    const enum trit_verdict verdict = findings_verdict(&v->findings);
+    const enum exit_code code = verdict == TRIT_VERDICT_PASS   ? DONE
+                                : verdict == TRIT_VERDICT_FAIL ? MISMATCH
+                                                               : INCONCLUSIVE;
+
+    if (!v->showing.grid)
+        return print_json(result_json(v, verdict), code);
+    if (v->layers == 0)
+        file_print_others(&v->claim);
+    if (showing_print(&v->showing, &v->findings) < 0)
         return complain(FAILED, "out of memory");
-    if (v->failing)
-        printf("%s: %zu of %zu layers fail\n", options->arguments[0], v->failing,
-               v->layers);
-    else
-        printf("%s: all %zu layers are ternary%s\n", options->arguments[0], v->layers,
-               options->against ? " and the projection of their latents" : "");
+    print_summary(v, verdict);
     return code;
 }
 
-/* The record's layers, all of them, must be in the file. */
-static enum exit_code check_layers(struct verifying *v)
-{
-    const struct options *options = v->options;
+/* ---- the steps ----------------------------------------------------------------------
+ */
 
-    if (v->layers == 0)
-        return complain(USAGE, "%s: no tensor of it is a layer to verify",
-                        options->arguments[0]);
-    if (v->record.layers && options->include.count + options->exclude.count == 0 &&
-        v->layers != record_count(&v->record))
-        return complain(MISMATCH, "%s: %zu of its %zu layers are not there",
-                        options->arguments[0], record_count(&v->record) - v->layers,
-                        record_count(&v->record));
-    return DONE;
-}
-
-static enum exit_code verify_open(struct verifying *v)
+static enum exit_code verify_matched(struct verifying *v)
 {
     uint64_t total = 0;
-    enum exit_code code;
-    int result;
+    bool any = false;
 
-    for (size_t i = 0; i < reader_table(v->reader)->count; i++)
-        total += reader_table(v->reader)->entries[i].bytes;
-    v->client = cli_connect(v->options);
-    if (!v->client)
+    for (size_t i = 0; i < v->claim.table->count; i++) {
+        total += v->claim.table->entries[i].bytes;
+        any |= can_examine(v, i);
+    }
+    /* Without a layer to send, what there is to say needs no daemon. */
+    v->client = any ? cli_connect(v->options) : NULL;
+    if (any && !v->client)
         return FAILED;
-    if (option_given(v->options, OPTION_JSON))
-        v->reports = json_array();
-    else
-        v->grid = summary_create();
-    if (!v->reports && !v->grid)
+    if (showing_start(&v->showing, v->options) < 0)
         return complain(FAILED, "out of memory");
     progress_start(&v->progress, total);
-    result = verify_all(v);
+    int result = judge_all(v);
     progress_stop(&v->progress);
     if (result != 0)
         return complain(FAILED, "%s: %s", v->options->arguments[0], v->failure.message);
-    code = check_layers(v);
-    if (code != DONE)
-        return code;
+    find_nothing(v);
     return show_result(v);
 }
 
-/* The record, where there is one, and the options over it. A latent tensor is
- * dense whatever its file says. */
-static int choose_encoding(struct verifying *v)
+/* A latent tensor is dense whatever its file says. */
+static int read_contents(struct verifying *v, const struct layer_terms *terms)
+{
+    const bool latent = v->options->mode == TRIT_VERIFY_LATENT;
+    const struct contents *latents = v->reference ? &v->latents : NULL;
+
+    if (contents_create(&v->claim, &v->said, latent ? CONTENTS_LATENTS : CONTENTS_CLAIM,
+                        terms, reader_table(v->reader), &v->record, &v->failure) < 0)
+        return -1;
+    if (v->reference &&
+        (contents_create(&v->latents, &v->said, CONTENTS_LATENTS, terms,
+                         reader_table(v->reference), NULL, &v->failure) < 0 ||
+         match_create(&v->match, &v->claim, &v->latents, &v->failure) < 0))
+        return -1;
+    findings_add_contents(&v->findings, &v->said, &v->claim, latents,
+                          option_given(v->options, OPTION_ACCEPT_RECORD));
+    if (v->reference)
+        findings_add_match(&v->findings, &v->match, &v->claim, &v->latents);
+    return 0;
+}
+
+static enum exit_code run_steps(struct verifying *v)
 {
     const struct options *options = v->options;
+    enum exit_code code = file_open(&v->reader, options->arguments[0], options);
 
+    if (code == DONE && options->against)
+        code = file_open(&v->reference, options->against, options);
+    if (code != DONE)
+        return code;
     if (options->mode == TRIT_VERIFY_TERNARY &&
-        record_read(&v->record, reader_table(v->reader), &v->failure) != 0)
-        return -1;
-    v->encoding = v->record.encoding;
-    v->group_size = v->record.group_size;
-    v->partial_group = v->record.partial_group;
-    if (option_given(options, OPTION_ENCODING))
-        v->encoding = options->encoding;
-    if (option_given(options, OPTION_PARTIAL))
-        v->partial_group = options->partial_group;
-    if (option_given(options, OPTION_GROUP_SIZE))
-        v->group_size = options->group_size;
-    else if (v->group_size == 0 || group_size_default(v->encoding) == 0)
-        v->group_size = group_size_default(v->encoding);
-    return 0;
+        record_read(&v->record, reader_table(v->reader), &v->failure) < 0)
+        return complain(FAILED, "%s: %s", options->arguments[0], v->failure.message);
+    const struct layer_terms terms = terms_of(&v->said, &v->record);
+    code = file_check_options("verify", options, &terms, v->reader, v->reference);
+    if (code != DONE)
+        return code;
+    if (read_contents(v, &terms) < 0)
+        return complain(FAILED, "%s: %s", options->arguments[0], v->failure.message);
+    return verify_matched(v);
 }
 
 static enum exit_code run_verify(const struct options *options)
 {
-    struct read_options read = {.void2_is_bf16 = option_given(options, OPTION_NPY_BF16)};
-    struct verifying v = {.options = options};
+    struct verifying v = {.options = options, .said = options_checkpoint(options)};
     enum exit_code code;
 
     if (option_given(options, OPTION_STEP) && !options->run)
         return complain(USAGE, "verify: --step needs --run");
-    if (reader_open(&v.reader, options->arguments[0], &read, &v.failure) != 0 ||
-        choose_encoding(&v) != 0)
-        code = complain(FAILED, "%s: %s", options->arguments[0], v.failure.message);
-    else if (options->against &&
-             reader_open(&v.reference, options->against, &read, &v.failure) != 0)
-        code = complain(FAILED, "%s: %s", options->against, v.failure.message);
-    else
-        code = verify_open(&v);
-    grid_destroy(v.grid);
-    json_decref(v.reports);
+    findings_init(&v.findings);
+    code = run_steps(&v);
+    showing_end(&v.showing);
     trit_close(v.client);
+    match_destroy(&v.match);
+    contents_destroy(&v.claim);
+    contents_destroy(&v.latents);
+    findings_fini(&v.findings);
     record_fini(&v.record);
     reader_close(v.reference);
     reader_close(v.reader);
@@ -437,16 +492,23 @@ const struct command cmd_verify = {
     .name = "verify",
     .arguments = "FILE [--against LATENTS] [OPTION...]",
     .summary = "check that every layer of a file is ternary",
-    .details = "A file written by trit project says itself which tensors are layers and "
-               "how they\n"
-               "are encoded; for others the rules of trit project and --encoding hold. "
-               "Exit code\n"
-               "1 says that a layer is not ternary or not the projection of its latents.",
+    .details =
+        "The rules of trit project, --include and --exclude say which tensors are "
+        "layers;\n"
+        "a file written by trit project says how they are encoded, for others "
+        "--encoding\n"
+        "does. With --against every tensor of either file is accounted for: layers "
+        "should\n"
+        "be the projection of their latents, all others equal byte for byte.\n"
+        "Exit code 0: pass. 1: fail, for the errors printed. 4: inconclusive, where no\n"
+        "layer was examined, where a weight is packed in a way that is not known, or\n"
+        "where the file's own record leaves layers out (--accept-record accepts that).",
     .options = OPTION_BIT(OPTION_AGAINST) | OPTION_BIT(OPTION_MODE) |
                OPTION_BIT(OPTION_TOLERANCE) | OPTION_BIT(OPTION_ENCODING) |
                OPTION_BIT(OPTION_GROUP_SIZE) | OPTION_BIT(OPTION_PARTIAL) |
                OPTION_BIT(OPTION_INCLUDE) | OPTION_BIT(OPTION_EXCLUDE) |
-               OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_NPY_BF16) |
+               OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_ALLOW_DEAD) |
+               OPTION_BIT(OPTION_ACCEPT_RECORD) | OPTION_BIT(OPTION_NPY_BF16) |
                OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) |
                OPTION_BIT(OPTION_SERVER) | OPTION_BIT(OPTION_TIMEOUT) |
                OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),

@@ -16,7 +16,7 @@ static const struct command *const commands[] = {
     &cmd_project, &cmd_verify, &cmd_inspect, &cmd_reports, &cmd_layers, &cmd_ping, NULL,
 };
 
-enum { COMPLAINT_BYTES = 2048 };
+enum { COMPLAINT_BYTES = 8192 };
 
 enum exit_code complain(enum exit_code code, const char *format, ...)
 {
@@ -94,8 +94,9 @@ static void print_help(FILE *out)
     print_commands(commands, out);
     fputs("\n`trit COMMAND --help` says more; `trit --version` names the version.\n"
           "TRITD_ADDRESS or --server names the daemon: host:port or unix:/path.\n"
-          "Exit codes: 0 success, 1 not ternary or a mismatch, 2 usage, 3 a call or a\n"
-          "file failed.\n",
+          "Exit codes: 0 success, 1 a failed verdict or refused data, 2 usage, 3 a call "
+          "or\n"
+          "a file failed, 4 inconclusive: not everything could be judged.\n",
           out);
 }
 

@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 
 struct budget;
 struct layers;

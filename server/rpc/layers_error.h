@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 
 struct product_error { /* zeroed = nothing compared */
     /* Bits of doubles without their signs: as numbers they are in the doubles' order,

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 #include "tests/bench/linear_peers.h"
 
 #define GGML_APART_MAX 0.02

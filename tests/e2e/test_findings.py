@@ -318,3 +318,42 @@ def test_sample_values_of_codes_are_codes_that_occur(daemon):
     report = claims.verify(daemon, codes.tobytes(), codes.shape, encoding=claims.INT8,
                            scales=np.array([0.5], "<f4").tobytes())
     assert list(report.sample_values) == [2, -5, 1]
+
+
+# ---- latents -----------------------------------------------------------------------------------
+
+LATENT = ternary_pb2.VERIFY_LATENT
+
+
+@STREAMED
+def test_latents_are_verified_as_their_projection(daemon, random, verify):
+    weight = random.standard_normal((8, 320)).astype(np.float32)
+    report = verify(daemon, weight.tobytes(), weight.shape, mode=LATENT)
+    made = claims.project(daemon, weight).report
+    assert report.is_ternary and not report.findings and report.digest == made.digest
+    assert (report.mse, report.cosine, report.sqnr_db) == (made.mse, made.cosine, made.sqnr_db)
+
+
+@STREAMED
+def test_latents_that_are_not_finite_are_found_and_their_digests_differ(daemon, random, verify):
+    weight = random.standard_normal((8, 320)).astype(np.float32)
+    digests = {verify(daemon, weight.tobytes(), weight.shape, mode=LATENT).digest}
+    for value in (np.nan, np.inf, -np.inf):
+        for at in (5, 6, 2559):
+            spoilt = weight.copy()
+            spoilt.reshape(-1)[at] = value
+            report = verify(daemon, spoilt.tobytes(), spoilt.shape, mode=LATENT)
+            found = claims.findings(report)
+            assert set(found) == {"non_finite"} and not report.is_ternary
+            assert (found["non_finite"].index, found["non_finite"].count) == (at, 1)
+            assert not report.HasField("mse")
+            digests.add(report.digest)
+    assert len(digests) == 10
+
+
+def test_latents_that_lose_a_scale_are_found(daemon, random):
+    weight = tiny_group(random, ref.F16, 6e-8)
+    report = claims.verify(daemon, ref.narrow(weight, ref.F16), weight.shape, dtype=ref.F16,
+                           mode=LATENT)
+    assert claims.kinds(report) == {"scale_lost"} and not report.is_ternary
+    assert report.digest == claims.project(daemon, weight, ref.F16).report.digest

@@ -28,7 +28,7 @@ FENCES = {
     r"gnutls/.*": r"server/rpc/",
     r"xxhash\.h": r"server/rpc/",
     r"jansson\.h": r"server/(files|web|rpc)/|checkpoint/|client/|proto/",
-    r"\w*mmintrin\.h|arm_neon\.h|cpuid\.h|simde/.*": r"kernels/(linear_)?(cpu|avx2|avx512|neon|x86)\w*\.[ch]",
+    r"\w*mmintrin\.h|arm_neon\.h|cpuid\.h|simde/.*": r"kernels/((simd|ternary|linear)/)?(cpu|avx2|avx512|neon|x86)\w*\.[ch]",
 }
 TESTED = r"tests/"  # tests may look behind every fence
 

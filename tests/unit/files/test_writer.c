@@ -79,7 +79,7 @@ static int write_new(const char *path, struct failure *failure)
     int result;
 
     *failure = (struct failure){.status = TRIT_OK};
-    if (target_open(&target, path, failure) != 0)
+    if (target_open(&target, path, TARGET_REPLACE, failure) != 0)
         return -1;
     result = target_write(target, 4, "file", 4, failure);
     if (result == 0)
@@ -101,7 +101,7 @@ static void takes_its_name_at_the_end(void)
     char text[TEXT_BYTES];
 
     place_init(&place);
-    CHECK(target_open(&target, place.path, &failure) == 0);
+    CHECK(target_open(&target, place.path, TARGET_REPLACE, &failure) == 0);
     CHECK(target_write(target, 0, "abc", 3, &failure) == 0);
     CHECK(access(place.path, F_OK) != 0);
     CHECK(target_commit(target, &failure) == 0);
@@ -118,7 +118,7 @@ static void leaves_nothing_without_commit(void)
     struct target *target;
 
     place_init(&place);
-    CHECK(target_open(&target, place.path, &failure) == 0);
+    CHECK(target_open(&target, place.path, TARGET_REPLACE, &failure) == 0);
     CHECK(target_write(target, 0, "abc", 3, &failure) == 0);
     target_close(target);
     CHECK_EQ(files_in(place.folder), 0);
@@ -141,7 +141,7 @@ static void keeps_permissions(void)
     place_fini(&place);
 }
 
-static void follows_a_link(void)
+static void replaces_a_link(void)
 {
     struct place place;
     struct failure failure;
@@ -153,14 +153,89 @@ static void follows_a_link(void)
     put_text(place.path, "old");
     CHECK(symlink("out.safetensors", link) == 0);
     CHECK(write_new(link, &failure) == 0);
-    CHECK(lstat(link, &there) == 0 && S_ISLNK(there.st_mode));
-    CHECK_STR(get_text(place.path, text), "new file");
-    /* One that leads nowhere is not replaced. */
-    unlink(place.path);
-    CHECK(write_new(link, &failure) != 0);
-    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    CHECK(lstat(link, &there) == 0 && S_ISREG(there.st_mode));
+    CHECK_STR(get_text(link, text), "new file");
+    CHECK_STR(get_text(place.path, text), "old");
+    /* So is one that leads nowhere. */
+    unlink(link);
+    CHECK(symlink("nowhere", link) == 0);
+    CHECK(write_new(link, &failure) == 0);
+    CHECK_STR(get_text(link, text), "new file");
     unlink(link);
     place_fini(&place);
+}
+
+/* 0 or -1; `meanwhile`: another file takes the name before the commit. */
+static int write_where_free(const char *path, bool meanwhile, struct failure *failure)
+{
+    struct target *target = NULL;
+    int result;
+
+    *failure = (struct failure){.status = TRIT_OK};
+    if (target_open(&target, path, TARGET_NEW, failure) != 0)
+        return -1;
+    result = target_write(target, 0, "new file", 8, failure);
+    if (meanwhile)
+        put_text(path, "theirs");
+    if (result == 0)
+        result = target_commit(target, failure);
+    target_close(target);
+    return result;
+}
+
+static void takes_a_free_name_only(void)
+{
+    struct place place;
+    struct failure failure;
+    char text[TEXT_BYTES];
+
+    place_init(&place);
+    CHECK(write_where_free(place.path, false, &failure) == 0);
+    CHECK_STR(get_text(place.path, text), "new file");
+    CHECK_EQ(files_in(place.folder), 1);
+    put_text(place.path, "old");
+    CHECK(write_where_free(place.path, false, &failure) != 0);
+    CHECK_EQ(failure.status, TRIT_ALREADY_EXISTS);
+    CHECK_STR(get_text(place.path, text), "old");
+    unlink(place.path);
+    CHECK(symlink("nowhere", place.path) == 0);
+    CHECK(write_where_free(place.path, false, &failure) != 0);
+    CHECK_EQ(failure.status, TRIT_ALREADY_EXISTS);
+    unlink(place.path);
+    CHECK(write_where_free(place.path, true, &failure) != 0);
+    CHECK_EQ(failure.status, TRIT_ALREADY_EXISTS);
+    CHECK_STR(get_text(place.path, text), "theirs");
+    CHECK_EQ(files_in(place.folder), 1);
+    place_fini(&place);
+}
+
+/* Whichever call fails, there is the whole file or none. */
+static void takes_a_name_whole_or_not(void)
+{
+    static const int codes[] = {EIO, ENOSPC, EEXIST, EOPNOTSUPP};
+
+    for (size_t c = 0; c < sizeof(codes) / sizeof(codes[0]); c++)
+        for (uint64_t n = 1; n < 100; n++) {
+            struct place place;
+            struct failure failure;
+            char text[TEXT_BYTES];
+            int result;
+            bool hit;
+
+            place_init(&place);
+            fault_file_arm(FAULT_FILE_ALL & ~(unsigned)FAULT_FILE_CLOSE, n, codes[c],
+                           FAULT_FILE_FAIL);
+            result = write_where_free(place.path, false, &failure);
+            hit = fault_file_disarm();
+            CHECK_STR(get_text(place.path, text), result == 0 ? "new file" : "(absent)");
+            CHECK_EQ(files_in(place.folder), result == 0 ? 1 : 0);
+            place_fini(&place);
+            if (!hit) {
+                CHECK(result == 0);
+                CHECK(n >= 4);
+                break;
+            }
+        }
 }
 
 static void refuses_what_is_no_file(void)
@@ -291,7 +366,7 @@ static int write_table(const char *path, struct failure *failure)
 
     *failure = (struct failure){.status = TRIT_OK};
     fill_table(&table);
-    result = writer_create(&writer, path, &table, failure);
+    result = writer_create(&writer, path, TARGET_REPLACE, &table, failure);
     if (result == 0)
         result = writer_put(writer, 0, "x", 1, failure);
     if (result == 0)
@@ -343,6 +418,29 @@ static void writes_what_it_reads(void)
     place_fini(&place);
 }
 
+static void knows_the_names_of_other_formats(void)
+{
+    static const char *const others[] = {"y.gguf", "y.GGUF", "a/b.bin",
+                                         "y.pt",   "y.json", "model.safetensors.gz"};
+    static const char *const ours[] = {"x",    "y.safetensors", "y.npy",
+                                       "y.v2", "gguf",          "y.gguf/x"};
+    struct failure failure = {.status = TRIT_OK};
+    struct tensor_table table;
+    struct writer *writer;
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        CHECK(writer_other_format(others[i]) != NULL);
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        CHECK(writer_other_format(ours[i]) == NULL);
+    CHECK_STR(writer_other_format("y.GGUF"), "GGUF");
+    CHECK_STR(writer_format("y.NPY"), "npy");
+    fill_table(&table);
+    CHECK(writer_create(&writer, "/tmp/y.gguf", TARGET_NEW, &table, &failure) != 0);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    CHECK(access("/tmp/y.gguf", F_OK) != 0);
+    table_fini(&table);
+}
+
 static void refuses_to_commit_holes(void)
 {
     struct place place;
@@ -352,7 +450,7 @@ static void refuses_to_commit_holes(void)
 
     place_init(&place);
     fill_table(&table);
-    CHECK(writer_create(&writer, place.path, &table, &failure) == 0);
+    CHECK(writer_create(&writer, place.path, TARGET_REPLACE, &table, &failure) == 0);
     CHECK(writer_put(writer, 0, "xyz", 3, &failure) == 0);
     CHECK(writer_commit(writer, &failure) != 0);
     CHECK(strstr(failure.message, "values got 0 of its 8") != NULL);
@@ -378,7 +476,7 @@ static void survives_lack_of_memory(void)
         place_init(&place);
         fill_table(&table);
         fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
-        result = writer_create(&writer, place.path, &table, &failure);
+        result = writer_create(&writer, place.path, TARGET_REPLACE, &table, &failure);
         if (!fault_disarm()) {
             CHECK(result == 0);
             CHECK(n > 3);
@@ -401,7 +499,10 @@ int main(int argc, char **argv)
         {"a target has its name only after the commit", takes_its_name_at_the_end},
         {"a target that is not committed leaves nothing", leaves_nothing_without_commit},
         {"a replaced file's permissions stay", keeps_permissions},
-        {"a symbolic link is followed, a broken one refused", follows_a_link},
+        {"a symbolic link is replaced, never followed", replaces_a_link},
+        {"a new target takes a free name only", takes_a_free_name_only},
+        {"whichever call fails, a new target is whole or not there",
+         takes_a_name_whole_or_not},
         {"devices, folders and missing folders are refused", refuses_what_is_no_file},
         {"whichever call fails, the target is the old file or the new one",
          survives_every_failing_call},
@@ -409,6 +510,7 @@ int main(int argc, char **argv)
         {"short writes are continued", writes_through_short_writes},
         {"a full disk is named and leaves nothing", says_when_the_disk_is_full},
         {"a written checkpoint is read again, tensor by tensor", writes_what_it_reads},
+        {"names of other formats are refused", knows_the_names_of_other_formats},
         {"a file with a hole is not committed", refuses_to_commit_holes},
         {"lack of memory at any allocation leaves nothing", survives_lack_of_memory},
     };

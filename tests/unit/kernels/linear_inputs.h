@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 #include "tests/lib/check.h"
 
 static inline uint64_t linear_any(uint64_t *state, uint64_t low, uint64_t high)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 #include "tests/lib/check.h"
 #include "tests/unit/kernels/linear_work.h"
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/linear.h"
-#include "kernels/linear_draw.h"
+#include "kernels/linear/draw.h"
+#include "kernels/linear/linear.h"
 #include "tests/lib/check.h"
 
 /* From Random123's kat_vectors, philox4x32 with 10 rounds. */

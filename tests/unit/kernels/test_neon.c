@@ -22,10 +22,10 @@
 #endif
 #define KERNELS_NEON
 extern const struct kernels kernels_neon;
-#include "kernels/neon.c"
+#include "kernels/ternary/neon.c"
 #pragma GCC diagnostic pop
 #else
-#include "kernels/table.h"
+#include "kernels/ternary/table.h"
 #endif
 
 #include "tests/lib/check.h"

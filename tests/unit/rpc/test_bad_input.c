@@ -158,7 +158,8 @@ static void lost_scales(void)
     for (size_t i = 0; i < 512; i++)
         weights[i] = i >= 384 ? 1e-9F : 1;
     request = ask_project(&packed, &tensor, weights, sizeof(weights));
-    refused(project_path, &request, TRIT_INVALID_ARGUMENT, "of group 3 is 0 or infinite in f16");
+    refused(project_path, &request, TRIT_INVALID_ARGUMENT,
+            "of group 3 is 0 or infinite in f16");
     service_close(service);
 }
 

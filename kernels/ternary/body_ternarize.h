@@ -1,0 +1,311 @@
+/* Part of body.h: latents to ternary. */
+
+struct emitter {
+    const struct ternarize_job *job;
+    const struct packing *packing; /* NULL: dense */
+    size_t in_bytes, out_bytes;    /* of a group */
+    bool stream;
+};
+
+INLINE void emit_trits(uint8_t *out, codes64 codes, size_t n)
+{
+    uint8_t bytes[UNIT];
+    if (n >= UNIT) {
+        codes64_store_trits(out, codes);
+        return;
+    }
+    codes64_store_trits(bytes, codes);
+    memcpy(out, bytes, n);
+}
+
+/* What leaves the second pass; the frequent forms are compiled on their own. */
+enum form {
+    FORM_DENSE, /* dense alone */
+    FORM_LSB,   /* 2-bit codes in sequence alone */
+    FORM_ANY,
+};
+
+INLINE enum form form_of(const struct ternarize_job *job, const struct packing *packing)
+{
+    if (job->codes || !job->out)
+        return FORM_ANY;
+    return !packing ? FORM_DENSE : packing->order == ORDER_LSB ? FORM_LSB : FORM_ANY;
+}
+
+/* All that is known of a group when its units are emitted. */
+struct emission {
+    const struct packing *packing; /* NULL: dense */
+    size_t len;
+    bool stream;
+    const uint8_t *in;
+    uint8_t *out, *codes;
+    thresholds keys;
+    uint16_t s;
+    uint8_t *block;    /* where in the output the next codes go */
+    size_t within;     /* elements before them in their block */
+    uint8_t *gathered; /* codes of a block whose order wants all of them first */
+};
+
+/* Codes of the next unit of a group, into its blocks. */
+INLINE void emit_block(struct emission *to, codes64 codes)
+{
+    const struct packing *packing = to->packing;
+    if (packing->order == ORDER_LSB)
+        codes64_pack_2bit(to->block + packing->codes_at + to->within / 4, codes);
+    else
+        codes64_store(to->gathered + to->within, codes);
+    to->within += UNIT;
+    if (to->within < packing->elements)
+        return;
+    if (packing->order != ORDER_LSB)
+        pack_block(to->block + packing->codes_at, to->gathered, packing);
+    store_block_scale(to->block, packing, to->s);
+    to->block += packing->bytes;
+    to->within = 0;
+}
+
+ALWAYS_INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tally *tally,
+                             enum trit_dtype dtype, enum form form,
+                             enum tally_detail detail)
+{
+    const size_t at = i * bytes_of(dtype);
+    const unit w = load_unit(to->in + at, n, dtype);
+    const mask64 beyond = unit_above_half_scale(w, to->keys, dtype);
+    const codes64 codes = unit_encode(w, beyond, to->keys, dtype);
+    if (detail != TALLY_NONE && form == FORM_DENSE)
+        tally->codes = sign_tally_add_unit(tally->codes, w, beyond, to->keys, dtype);
+    else if (detail != TALLY_NONE)
+        tally->codes = sign_tally_add(tally->codes, codes);
+    if (detail == TALLY_ALL)
+        tally->near = near_count_add(tally->near, w, to->keys, dtype);
+    if (form == FORM_ANY && to->codes)
+        store_codes(to->codes + i / 4, codes, n);
+    if (form == FORM_DENSE || (form == FORM_ANY && to->out && !to->packing)) {
+        const unit dense = unit_dequantize(w, to->keys, dtype);
+        if (to->stream)
+            unit_stream(to->out + at, dense, dtype);
+        else
+            store_unit(to->out + at, dense, n, dtype);
+    } else if (form == FORM_ANY && to->out && to->packing->order == ORDER_BYTES) {
+        emit_trits(to->out + i, codes, n);
+    } else if (form == FORM_LSB || to->out) {
+        emit_block(to, codes);
+    }
+}
+
+/* The second pass: everything that is asked of a group but its sums, unit by unit. */
+ALWAYS_INLINE void emit_group(struct emission *to, struct tally *tally,
+                              enum trit_dtype dtype, enum form form,
+                              enum tally_detail detail)
+{
+    const size_t len = to->len;
+    size_t i = 0;
+    for (; i + UNIT <= len; i += UNIT)
+        emit_unit(to, i, UNIT, tally, dtype, form, detail);
+    if (i < len)
+        emit_unit(to, i, len - i, tally, dtype, form, detail);
+    if (detail != TALLY_NONE) {
+        tally->seen += (len + UNIT - 1) / UNIT * UNIT;
+        tally->elements += len;
+    }
+}
+
+/* Once a block's groups are summed: their scales, and the report's sums, before the
+ * outputs take the input's place. */
+INLINE void finish_block_as(const struct emitter *emitter, const struct partial *partials,
+                            size_t begin, struct scales *scales,
+                            struct ternary_counts *counts, enum trit_dtype dtype)
+{
+    const struct ternarize_job *job = emitter->job;
+    const uint8_t *in = (const uint8_t *)job->in + begin * emitter->in_bytes;
+    const size_t count = scales->count, len = job->group_len;
+    const bool near = job->tally == TALLY_ALL;
+    double sums[BLOCK_GROUPS];
+    const struct totals totals = total_groups(sums, partials, in, count, len, dtype);
+    for (size_t g = 0; !totals.below && g < count; g++)
+        if (!(sums[g] < INFINITY))
+            count_non_finite(in + g * emitter->in_bytes, len, (begin + g) * len, counts,
+                             dtype);
+    counts->zero_groups += (uint32_t)__builtin_popcount(totals.zeros);
+    find_means(scales, sums, job->divisor);
+    memcpy(job->scales + begin, scales->s, count * sizeof scales->s[0]);
+    find_halves(scales);
+    if (near)
+        find_near(scales);
+    if (dtype == TRIT_F16 || emitter->packing)
+        find_f16(scales);
+    scales_as_stored(scales, dtype);
+    find_keys(scales, dtype, near);
+    if (job->sums)
+        sum_block(job->sums + begin, in, len, scales, dtype);
+}
+
+static void finish_block(const struct emitter *emitter, const struct partial *partials,
+                         size_t begin, struct scales *scales,
+                         struct ternary_counts *counts)
+{
+    if (emitter->job->dtype == TRIT_F32)
+        finish_block_as(emitter, partials, begin, scales, counts, TRIT_F32);
+    else if (emitter->job->dtype == TRIT_F16)
+        finish_block_as(emitter, partials, begin, scales, counts, TRIT_F16);
+    else
+        finish_block_as(emitter, partials, begin, scales, counts, TRIT_BF16);
+}
+
+/* Groups begin..end of a run; `key` is the first one's place in its block. */
+ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scales *scales,
+                               size_t begin, size_t end, size_t key,
+                               struct tally *tallied, enum trit_dtype dtype,
+                               enum form form, enum tally_detail detail)
+{
+    const struct ternarize_job *job = emitter->job;
+    const size_t in_bytes = emitter->in_bytes, out_bytes = emitter->out_bytes;
+    uint8_t gathered[BLOCK_ELEMENTS_MAX];
+    struct emission to = {
+        .packing = emitter->packing,
+        .len = job->group_len,
+        .stream = emitter->stream,
+        .in = (const uint8_t *)job->in + begin * in_bytes,
+        .out = job->out ? (uint8_t *)job->out + begin * out_bytes : NULL,
+        .codes = job->codes ? job->codes + begin * code_bytes(job->group_len) : NULL,
+        .gathered = gathered,
+    };
+    struct tally tally =
+        tally_zero(); /* a copy of its own: stores might be to *tallied */
+    if (detail != TALLY_NONE)
+        tally.codes = tallied->codes;
+    if (detail == TALLY_ALL)
+        tally.near = tallied->near;
+    to.block = to.out;
+    for (size_t g = begin; g < end; g++, key++) {
+        to.keys = thresholds_of(&scales->keys, key, dtype);
+        to.s = scales->f16[key];
+        emit_group(&to, &tally, dtype, form, detail);
+        to.in += in_bytes;
+        to.out = to.out ? to.out + out_bytes : NULL;
+        to.codes = to.codes ? to.codes + code_bytes(to.len) : NULL;
+    }
+    if (detail == TALLY_NONE)
+        return;
+    tallied->codes = tally.codes;
+    tallied->seen += tally.seen;
+    tallied->elements += tally.elements;
+    if (detail == TALLY_ALL)
+        tallied->near = tally.near;
+}
+
+typedef void emit_fn(const struct emitter *emitter, const struct scales *scales,
+                     size_t begin, size_t end, size_t key, struct tally *tally);
+
+/* Each combination as a function of its own. */
+#define EMIT(type, what, detail)                                                         \
+    static void emit_##type##_##what##_##detail(                                         \
+        const struct emitter *emitter, const struct scales *scales, size_t begin,        \
+        size_t end, size_t key, struct tally *tally)                                     \
+    {                                                                                    \
+        emit_groups(emitter, scales, begin, end, key, tally, TRIT_##type, FORM_##what,   \
+                    TALLY_##detail);                                                     \
+    }
+#define EMIT_FORM(type, what)                                                            \
+    EMIT(type, what, ALL)                                                                \
+    EMIT(type, what, SIGNS)                                                              \
+    EMIT(type, what, NONE)
+#define EMIT_TYPE(type)                                                                  \
+    EMIT_FORM(type, DENSE)                                                               \
+    EMIT_FORM(type, LSB)                                                                 \
+    EMIT_FORM(type, ANY)
+EMIT_TYPE(F32)
+EMIT_TYPE(F16)
+EMIT_TYPE(BF16)
+
+#define EMITTERS_FORM(type, what)                                                        \
+    [FORM_##what] = {[TALLY_ALL] = emit_##type##_##what##_ALL,                           \
+                     [TALLY_SIGNS] = emit_##type##_##what##_SIGNS,                       \
+                     [TALLY_NONE] = emit_##type##_##what##_NONE}
+#define EMITTERS(type)                                                                   \
+    [TRIT_##type] = {EMITTERS_FORM(type, DENSE), EMITTERS_FORM(type, LSB),               \
+                     EMITTERS_FORM(type, ANY)}
+
+static emit_fn *const emitters[][3][3] = {EMITTERS(F32), EMITTERS(F16), EMITTERS(BF16)};
+
+/* A run that is in the caches: of each block scales first, then the outputs. */
+static void ternarize_cached(const struct emitter *emitter, emit_fn *emit,
+                             struct tally *tally, struct ternary_counts *counts)
+{
+    const struct ternarize_job *job = emitter->job;
+    const size_t block = groups_per_block(emitter->in_bytes);
+    struct scales scales;
+    struct partial partials[BLOCK_GROUPS];
+    memset(partials, 0, sizeof partials);
+    for (size_t begin = 0; begin < job->count; begin += block) {
+        const size_t end = size_min(begin + block, job->count);
+        scales.count = end - begin;
+        sum_groups(partials, (const uint8_t *)job->in + begin * emitter->in_bytes,
+                   end - begin, job->group_len, in_l2, job->dtype);
+        finish_block(emitter, partials, begin, &scales, counts);
+        emit(emitter, &scales, begin, end, 0, tally);
+    }
+}
+
+/* A run that comes from memory: the sums go two blocks ahead of the outputs and in turn
+ * with them. What is emitted is in L1 still, its scales are long known, and what is read
+ * from memory mixes with what is streamed to it. */
+static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
+                                struct tally *tally, struct ternary_counts *counts)
+{
+    const struct ternarize_job *job = emitter->job;
+    const uint8_t *in = job->in;
+    const size_t block = groups_per_block(emitter->in_bytes), count = job->count;
+    const struct prefetch_policy reach = prefetch_policy(VECTOR_BYTES);
+    struct scales ring[2];
+    struct partial partials[BLOCK_GROUPS];
+    memset(partials, 0, sizeof partials);
+    for (size_t begin = 0, turn = 0; begin < count + 2 * block;
+         begin += block, turn ^= 1) {
+        const size_t end = size_min(begin + block, count);
+        const size_t back = begin - 2 * block; /* what is to be emitted begins here */
+        for (size_t k = 0; k < block; k += reach.turn_groups) {
+            const size_t stop = size_min(k + reach.turn_groups, block);
+            if (begin >= 2 * block)
+                emit(emitter, &ring[turn], back + k, size_min(back + stop, count), k,
+                     tally);
+            if (begin + k < end)
+                sum_groups(&partials[k], in + (begin + k) * emitter->in_bytes,
+                           size_min(begin + stop, end) - (begin + k), job->group_len,
+                           reach, job->dtype);
+        }
+        if (begin < end) {
+            ring[turn].count = end - begin;
+            finish_block(emitter, partials, begin, &ring[turn], counts);
+        }
+    }
+}
+
+static void ternarize_groups(const struct ternarize_job *job,
+                             struct ternary_counts *counts)
+{
+    assert(job->dtype == TRIT_F32 || job->dtype == TRIT_F16 || job->dtype == TRIT_BF16);
+    const struct packing *packing = packing_of(job->encoding);
+    const size_t in_bytes = job->group_len * bytes_of(job->dtype);
+    assert(packing || job->encoding == TRIT_ENCODING_DENSE || !job->out);
+    assert(!packing || job->group_len % packing->elements == 0);
+    const struct emitter emitter = {
+        .job = job,
+        .packing = packing,
+        .in_bytes = in_bytes,
+        .out_bytes =
+            packing ? job->group_len / packing->elements * packing->bytes : in_bytes,
+        .stream = job->stream_stores && ((uintptr_t)job->out | in_bytes) % 256 == 0,
+    };
+    emit_fn *emit = emitters[job->dtype][form_of(job, packing)][job->tally];
+    struct tally tally = tally_zero();
+    if (job->count * in_bytes > DRAM_RUN_BYTES)
+        ternarize_streaming(&emitter, emit, &tally, counts);
+    else
+        ternarize_cached(&emitter, emit, &tally, counts);
+    if (job->tally != TALLY_NONE)
+        tally_end(&tally, counts, NULL);
+    if (emitter.stream)
+        unit_stream_fence();
+    count_scales(job->scales, job->count, counts);
+}

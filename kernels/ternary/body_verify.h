@@ -1,0 +1,315 @@
+/* Part of body.h: does a tensor hold what it claims? */
+
+/* A block of groups on its way through a verification. */
+struct claims {
+    const struct verify_job *job;
+    struct ternary_counts *counts;
+    struct ternary_check *check;
+    size_t begin, end;               /* groups */
+    bool far;                        /* the run may not be in L2 */
+    struct scales scales;            /* of the claim */
+    bool near_found;                 /* scales.low and high are: few blocks need them */
+    bool tainted[BLOCK_GROUPS];      /* holds something that is not finite */
+    struct scales projection;        /* of the reference */
+    bool latents_lost[BLOCK_GROUPS]; /* the reference is not finite */
+};
+
+/* What a group holds beside units that are exact. */
+struct inexact_tally {
+    bool found;                           /* some element is not exactly t*s */
+    uint64_t negatives, zeros, positives; /* codes counted of other elements than those
+                                             that are exactly t*s */
+};
+
+static void add_sample(float samples[TRIT_SAMPLES_MAX], uint32_t *count, float sample)
+{
+    if (*count == TRIT_SAMPLES_MAX)
+        return;
+    for (uint32_t i = 0; i < *count; i++)
+        if (float_bits(samples[i]) == float_bits(sample))
+            return;
+    samples[(*count)++] = sample;
+}
+
+/* Which of -1, 0, +1 occur among as many exact elements of each. */
+static void see_trits(struct ternary_check *check, uint64_t negatives, uint64_t zeros,
+                      uint64_t positives)
+{
+    check->trits_seen |=
+        (negatives > 0 ? 1u : 0u) | (zeros > 0 ? 2u : 0u) | (positives > 0 ? 4u : 0u);
+}
+
+static void add_mismatch(struct ternary_check *check, size_t element)
+{
+    if (check->mismatches++ == 0)
+        check->first_mismatch = element;
+}
+
+static void add_code_mismatch(struct ternary_check *check, size_t element, int expected,
+                              int found)
+{
+    if (!occurrences_count(&check->code_mismatches, element))
+        return;
+    check->expected_trit = (int8_t)expected;
+    check->found_trit = (int8_t)found;
+}
+
+/* A unit of a dense claim: the values, with 0 for those that are not finite, and which
+ * elements they are. */
+struct dense_unit {
+    float w[UNIT];
+    size_t element, n;
+};
+
+/* Tells samples and the first invalid element of a unit that holds inexact ones. */
+static void report_inexact(struct ternary_check *check,
+                           const struct dense_unit *dense_unit,
+                           const float quotients[UNIT], const uint32_t wrong[UNIT],
+                           float s)
+{
+    for (size_t i = 0; i < dense_unit->n; i++) {
+        const float a = fabsf(dense_unit->w[i]);
+        if (wrong[i]) {
+            if (occurrences_count(&check->invalid, dense_unit->element + i))
+                check->first_invalid = quotients[i];
+            add_sample(check->samples, &check->sample_count, quotients[i]);
+        } else if (a != s && a != 0.0f) {
+            add_sample(check->near, &check->near_count, quotients[i]);
+        }
+    }
+}
+
+/* Adds the codes of a unit's elements that are not exactly t*s; returns how many. */
+static uint64_t tally_inexact(struct inexact_tally *inexact,
+                              const struct dense_unit *dense_unit, float s, float half)
+{
+    const uint64_t before = inexact->negatives + inexact->zeros + inexact->positives;
+    for (size_t i = 0; i < dense_unit->n; i++) {
+        const float w = dense_unit->w[i], a = fabsf(w);
+        if (a == s || a == 0.0f)
+            continue;
+        inexact->negatives += a > half && w < 0.0f;
+        inexact->positives += a > half && w > 0.0f;
+        inexact->zeros += !(a > half);
+    }
+    return inexact->negatives + inexact->zeros + inexact->positives - before;
+}
+
+/* 64 values that are not all 0 or +-s, by true division. Values that are not finite
+ * come here as 0; the caller has taken them off the valid ones. */
+static __attribute__((noinline)) void check_inexact(const struct claims *claims,
+                                                    const struct dense_unit *dense_unit,
+                                                    float s, float half,
+                                                    struct inexact_tally *inexact)
+{
+    const float tolerance = claims->job->tolerance;
+    struct ternary_check *check = claims->check;
+    const float *w = dense_unit->w;
+    float quotients[UNIT];
+    uint32_t wrong[UNIT], worst = 0, all_wrong = 0;
+    const uint64_t count = tally_inexact(inexact, dense_unit, s, half);
+    inexact->found = true;
+    for (size_t i = 0; i < UNIT; i++) {
+        const float a = fabsf(w[i]), quotient = w[i] / s;
+        const float error = fabsf(fabsf(quotient) - (a > half ? 1.0f : 0.0f));
+        const uint32_t exact = (uint32_t)(a == s) | (uint32_t)(a == 0.0f);
+        const uint32_t near =
+            (uint32_t)(error <= tolerance) & (uint32_t)(tolerance > 0.0f);
+        const uint32_t bits = float_bits(error); /* orders as errors do: none is < 0 */
+        worst = bits > worst ? bits : worst;
+        quotients[i] = quotient;
+        wrong[i] = !(exact | near);
+        all_wrong += wrong[i];
+    }
+    if (float_of_bits(worst) > check->max_round_error)
+        check->max_round_error = float_of_bits(worst);
+    check->valid -= all_wrong;
+    if ((all_wrong > 0 && check->sample_count < TRIT_SAMPLES_MAX) ||
+        (count > all_wrong && check->near_count < TRIT_SAMPLES_MAX))
+        report_inexact(check, dense_unit, quotients, wrong, s);
+    else
+        check->invalid.count += all_wrong;
+}
+
+static bool same_values(const float a[UNIT], const float b[UNIT])
+{
+    uint32_t differ = 0;
+    for (size_t i = 0; i < UNIT; i++)
+        differ |= a[i] != b[i];
+    return !differ;
+}
+
+static int sign_of(float value)
+{
+    return (value > 0.0f) - (value < 0.0f);
+}
+
+/* The t that a claim's value comes to. */
+static int trit_of(float value, float half)
+{
+    return fabsf(value) > half ? sign_of(value) : 0;
+}
+
+/* The reference's share of a unit: mismatches, sums, nearness to the threshold. `raw` is
+ * the claim, `finite` the same with 0 for what is not finite; both f32. `trits` are the
+ * claim's stored codes, NULL where it has none. */
+static __attribute__((noinline)) void
+check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit raw,
+                unit finite, const int8_t *trits, struct tally *tally, struct sums *sums)
+{
+    const struct verify_job *job = claims->job;
+    const size_t element = (claims->begin + g) * job->group_len + i;
+    const uint8_t *in =
+        (const uint8_t *)job->reference + element * bytes_of(job->reference_dtype);
+    const unit r = load_any(in, n, job->reference_dtype);
+    const thresholds keys = thresholds_of(&claims->projection.keys, g, TRIT_F32);
+    const unit want = unit_dequantize(r, keys, TRIT_F32);
+    float is[UNIT], expected[UNIT];
+    tally->near = near_count_add(tally->near, r, keys, TRIT_F32);
+    if (job->sums)
+        sums_add(sums, r, finite);
+    floats_of(is, raw);
+    floats_of(expected, want);
+    if (same_values(is, expected) && !claims->latents_lost[g])
+        return;
+    for (size_t k = 0; k < n; k++) {
+        const int wanted = sign_of(expected[k]);
+        const int found = trits ? (trits[k] > 0) - (trits[k] < 0)
+                                : trit_of(is[k], claims->scales.half[g]);
+        if (is[k] != expected[k] || claims->latents_lost[g])
+            add_mismatch(claims->check, element + k);
+        if (found != wanted && !claims->latents_lost[g])
+            add_code_mismatch(claims->check, element + k, wanted, found);
+    }
+}
+
+/* Whether the claim's scale is the reference's, where both sides have nonzeros. */
+static void check_reference_scale(const struct claims *claims, size_t g, bool nonzeros)
+{
+    struct ternary_check *check = claims->check;
+    const float expected = claims->projection.kept[g];
+    const float found = claims->job->scales[claims->begin + g];
+    if (!nonzeros || claims->latents_lost[g] || expected == 0.0f || found == expected)
+        return;
+    if (!occurrences_count(&check->scale_mismatches, claims->begin + g))
+        return;
+    check->expected_scale = expected;
+    check->found_scale = found;
+}
+
+/* The thresholds of a block's group for elements widened to f32. */
+static thresholds wide_keys(struct claims *claims, size_t g)
+{
+    struct scales *scales = &claims->scales;
+    if (!claims->near_found)
+        find_near(scales);
+    claims->near_found = true;
+    const struct keys keys = {.half = {float_bits(scales->half[g])},
+                              .low = {float_bits(scales->low[g])},
+                              .high = {float_bits(scales->high[g])},
+                              .s = {float_bits(scales->s[g])}};
+    return thresholds_of(&keys, 0, TRIT_F32);
+}
+
+/* No claim can hold a scale that its type rounds to 0 or infinity: the unrounded one
+ * stands for it, so that every nonzero of such a group is a mismatch. */
+static void keep_lost_scales(struct claims *claims)
+{
+    struct ternary_check *check = claims->check;
+    struct scales *scales = &claims->projection;
+    for (size_t g = 0; g < claims->end - claims->begin; g++) {
+        const float s = scales->s[g], kept = scales->kept[g];
+        if (claims->latents_lost[g] || s == 0.0f || (kept > 0.0f && kept < INFINITY))
+            continue;
+        scales->kept[g] = s;
+        if (occurrences_count(&check->reference_lost, claims->begin + g))
+            check->lost_scale = s;
+    }
+}
+
+/* The reference's scales, as the claim's format would hold them. */
+static void project_reference(struct claims *claims, enum trit_dtype dtype)
+{
+    const struct verify_job *job = claims->job;
+    const size_t bytes = job->group_len * bytes_of(job->reference_dtype);
+    const size_t count = claims->end - claims->begin;
+    const uint8_t *in = (const uint8_t *)job->reference + claims->begin * bytes;
+    struct partial partials[BLOCK_GROUPS] = {{{0}}};
+    double sums[BLOCK_GROUPS];
+    sum_groups(partials, in, count, job->group_len, in_l2, job->reference_dtype);
+    if (job->reference_dtype == TRIT_F32)
+        total_groups(sums, partials, in, count, job->group_len, TRIT_F32);
+    else if (job->reference_dtype == TRIT_F16)
+        total_groups(sums, partials, in, count, job->group_len, TRIT_F16);
+    else
+        total_groups(sums, partials, in, count, job->group_len, TRIT_BF16);
+    for (size_t i = 0; i < count; i++) {
+        claims->latents_lost[i] = !(sums[i] < INFINITY);
+        if (claims->latents_lost[i])
+            find_non_finite(in + i * bytes, job->group_len,
+                            (claims->begin + i) * job->group_len,
+                            &claims->check->reference_infinite, job->reference_dtype);
+    }
+    find_means(&claims->projection, sums, job->divisor);
+    find_halves(&claims->projection);
+    find_near(&claims->projection);
+    find_f16(&claims->projection);
+    scales_as_stored(&claims->projection, dtype);
+    keep_lost_scales(claims);
+    find_keys(&claims->projection, TRIT_F32, true);
+}
+
+/* The claim's scales are found: what they say, and what the reference says. `of_elements`
+ * is what the claim is made of, `dtype` what holds its scales. */
+static void begin_claims(struct claims *claims, enum trit_dtype of_elements,
+                         enum trit_dtype dtype)
+{
+    const size_t count = claims->end - claims->begin;
+    memcpy(claims->job->scales + claims->begin, claims->scales.s,
+           count * sizeof claims->scales.s[0]);
+    for (size_t i = 0; i < LANES; i += STEP) { /* what is not finite judges nothing */
+        const f32v s = f32v_load(claims->scales.s + i);
+        f32v_store(claims->scales.s + i,
+                   f32v_select(((i32v)s & INT32_MAX) < INFINITE, s, (f32v){0}));
+    }
+    find_halves(&claims->scales);
+    scales_as_stored(&claims->scales, TRIT_F32);
+    find_keys(&claims->scales, of_elements, false);
+    claims->near_found = false;
+    if (claims->job->reference)
+        project_reference(claims, dtype);
+}
+
+/* Where a group's claim ends. `inexact` says which of its codes are not of exact
+ * elements; of a tainted packed group, all. */
+static void end_claim(const struct claims *claims, size_t g, const struct tally *tally,
+                      const struct sums *sums, const struct inexact_tally *inexact)
+{
+    struct ternary_counts *counts = claims->counts;
+    const struct ternary_counts before = *counts;
+    uint64_t nonzeros;
+    tally_end(tally, counts, &nonzeros);
+    counts->zero_groups +=
+        !claims->tainted[g] && (claims->scales.s[g] == 0.0f || nonzeros == 0);
+    see_trits(claims->check, counts->negatives - before.negatives - inexact->negatives,
+              counts->zeros - before.zeros - inexact->zeros,
+              counts->positives - before.positives - inexact->positives);
+    if (claims->job->inexact)
+        claims->job->inexact[claims->begin + g] = inexact->found;
+    if (claims->job->reference)
+        check_reference_scale(claims, g, nonzeros > 0);
+    if (claims->job->sums)
+        claims->job->sums[claims->begin + g] = sums_total(sums);
+}
+
+INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, size_t n,
+                        codes64 codes, struct tally *tally)
+{
+    const struct verify_job *job = claims->job;
+    tally->codes = sign_tally_add(tally->codes, codes);
+    tally->seen += UNIT;
+    tally->elements += n;
+    if (job->codes)
+        store_codes(job->codes + (claims->begin + g) * code_bytes(job->group_len) + i / 4,
+                    codes, n);
+}

@@ -1,0 +1,188 @@
+/* Part of body.h: does a packed tensor hold what it claims? */
+
+/* Stored multiples of the scale, of `n` <= BLOCK_ELEMENTS_MAX elements: any int8, or
+ * -1..2. 0 beyond n up to whole units. */
+static void unpack_codes(int8_t t[BLOCK_ELEMENTS_MAX], const uint8_t *in, size_t n,
+                         const struct packing *packing)
+{
+    uint8_t codes[BLOCK_ELEMENTS_MAX];
+    if (packing->order == ORDER_BYTES) {
+        memset(t, 0, (n + UNIT - 1) / UNIT * UNIT);
+        memcpy(t, in, n);
+        return;
+    }
+    if (packing->order == ORDER_LSB)
+        unpack_lsb(codes, in, n);
+    else if (packing->order == ORDER_BASE3)
+        unpack_base3(codes, in, n);
+    else
+        for (size_t i = 0; i < n; i += PLANE_ELEMENTS)
+            unpack_planes(codes + i, in + i / 4, packing->order == ORDER_PLANES);
+    for (size_t i = 0; i < n; i++)
+        t[i] = (int8_t)(codes[i] - 1);
+}
+
+/* Elements that one unpack_codes handles. */
+INLINE size_t stretch_of(const struct packing *packing)
+{
+    return packing->order == ORDER_BYTES ? BLOCK_ELEMENTS_MAX : packing->elements;
+}
+
+static bool beyond_trits(const int8_t *t, size_t n)
+{
+    uint32_t beyond = 0;
+    for (size_t k = 0; k < n; k++)
+        beyond |= (uint8_t)(t[k] + 1) > 2;
+    return beyond;
+}
+
+/* Codes beyond -1..+1, of a unit whose first element is at `element`. */
+static void check_multiples(const struct claims *claims, size_t element,
+                            const int8_t t[UNIT], struct inexact_tally *inexact)
+{
+    struct ternary_check *check = claims->check;
+    for (size_t i = 0; i < UNIT; i++) {
+        const int excess = abs(t[i]) - 1;
+        if (excess <= 0)
+            continue;
+        inexact->found = true;
+        inexact->negatives += t[i] < 0;
+        inexact->positives += t[i] > 0;
+        if ((float)excess > check->max_round_error)
+            check->max_round_error = (float)excess;
+        if ((float)excess <= claims->job->tolerance)
+            continue;
+        check->valid--;
+        if (occurrences_count(&check->invalid, element + i))
+            check->first_invalid = (float)t[i];
+        add_sample(check->samples, &check->sample_count, (float)t[i]);
+    }
+}
+
+static void verify_packed_unit(const struct claims *claims, size_t g, size_t i, size_t n,
+                               const int8_t t[UNIT], float s, struct tally *tally,
+                               struct sums *sums, struct inexact_tally *inexact)
+{
+    uint8_t codes[UNIT];
+    for (size_t k = 0; k < UNIT; k++)
+        codes[k] = (uint8_t)((t[k] > 0) - (t[k] < 0) + 1);
+    claim_codes(claims, g, i, n, codes64_load(codes), tally);
+    if (!claims->tainted[g]) {
+        claims->check->valid += n;
+        if (beyond_trits(t, UNIT))
+            check_multiples(claims, (claims->begin + g) * claims->job->group_len + i, t,
+                            inexact);
+    }
+    if (!claims->job->reference)
+        return;
+    float raw[UNIT], finite[UNIT];
+    for (size_t k = 0; k < UNIT; k++) {
+        raw[k] = (float)t[k] * s;
+        finite[k] = claims->tainted[g] ? 0.0f : raw[k];
+    }
+    check_reference(claims, g, i, n, of_floats(raw), of_floats(finite), t, tally, sums);
+}
+
+/* What a packed group's stored scale says for itself. */
+static void check_stored_scale(const struct claims *claims, size_t g,
+                               const struct tally *tally, struct inexact_tally *inexact)
+{
+    struct ternary_check *check = claims->check;
+    const float s = claims->job->scales[claims->begin + g];
+    struct ternary_counts counts = {0};
+    uint64_t nonzeros;
+    tally_end(tally, &counts, &nonzeros);
+    if (claims->tainted[g]) {
+        if (occurrences_count(&check->scales_non_finite, claims->begin + g))
+            check->first_non_finite_scale = s;
+        *inexact = (struct inexact_tally){true, counts.negatives, counts.zeros,
+                                          counts.positives};
+    } else if (s < 0.0f) {
+        if (occurrences_count(&check->scales_negative, claims->begin + g))
+            check->first_negative_scale = s;
+        inexact->found = true;
+    } else if (s == 0.0f && nonzeros > 0) {
+        occurrences_count(&check->scales_zero, claims->begin + g);
+        inexact->found = true;
+    }
+}
+
+INLINE void verify_packed_group(const struct claims *claims, size_t g,
+                                const struct packing *packing)
+{
+    const struct verify_job *job = claims->job;
+    const size_t len = job->group_len, stretch = stretch_of(packing);
+    const float stored = job->in_scales ? job->in_scales[claims->begin + g] : 0.0f;
+    const uint8_t *in = (const uint8_t *)job->in +
+                        (claims->begin + g) * len / packing->elements * packing->bytes;
+    struct tally tally = tally_zero();
+    struct sums sums = sums_zero();
+    struct inexact_tally inexact = {.found = false};
+    for (size_t at = 0; at < len; at += stretch) {
+        const uint8_t *block = in + at / packing->elements * packing->bytes;
+        const float s = block_scale(block, packing, stored);
+        const size_t n = size_min(len - at, stretch);
+        int8_t t[BLOCK_ELEMENTS_MAX];
+        unpack_codes(t, block + packing->codes_at, n, packing);
+        for (size_t i = 0; i < n; i += UNIT)
+            verify_packed_unit(claims, g, at + i, size_min(n - i, UNIT), t + i, s, &tally,
+                               &sums, &inexact);
+    }
+    check_stored_scale(claims, g, &tally, &inexact);
+    end_claim(claims, g, &tally, &sums, &inexact);
+}
+
+/* What holds a packed claim's scales. */
+static enum trit_dtype stored_scale_type(const struct verify_job *job,
+                                         const struct packing *packing)
+{
+    if (packing->scale_at >= 0)
+        return TRIT_F16;
+    if (job->scales_dtype != TRIT_DTYPE_UNSPECIFIED)
+        return job->scales_dtype;
+    return encoding_scales_dtype(job->encoding) == TRIT_F16 ? TRIT_F16 : TRIT_F32;
+}
+
+/* A group's scale is its first block's; all its blocks' are, in a sound file. */
+INLINE void verify_packed(struct claims *claims, const struct packing *packing)
+{
+    const struct verify_job *job = claims->job;
+    const size_t bytes = job->group_len / packing->elements * packing->bytes;
+    for (size_t g = claims->begin; g < claims->end; g++) {
+        const size_t i = g - claims->begin;
+        claims->scales.s[i] = block_scale((const uint8_t *)job->in + g * bytes, packing,
+                                          job->in_scales ? job->in_scales[g] : 0.0f);
+        claims->tainted[i] = !isfinite(claims->scales.s[i]);
+        if (!claims->tainted[i])
+            continue;
+        if (claims->counts->non_finite == 0) /* its elements are NaN or infinite */
+            claims->counts->first_non_finite = g * job->group_len;
+        claims->counts->non_finite += job->group_len;
+    }
+    begin_claims(claims, TRIT_F32, stored_scale_type(job, packing));
+    for (size_t g = claims->begin; g < claims->end; g++)
+        verify_packed_group(claims, g - claims->begin, packing);
+}
+
+static void verify_groups(const struct verify_job *job, struct ternary_counts *counts,
+                          struct ternary_check *check)
+{
+    const struct packing *packing = packing_of(job->encoding);
+    assert(packing || job->encoding == TRIT_ENCODING_DENSE);
+    assert(!packing || job->group_len % packing->elements == 0);
+    const size_t bytes = job->group_len * (packing ? 1 : bytes_of(job->dtype));
+    const size_t block = groups_per_block(bytes);
+    struct claims claims = {.job = job,
+                            .counts = counts,
+                            .check = check,
+                            .far = job->count * bytes > DRAM_RUN_BYTES};
+    for (size_t begin = 0; begin < job->count; begin += block) {
+        claims.begin = begin;
+        claims.end = size_min(begin + block, job->count);
+        if (packing)
+            verify_packed(&claims, packing);
+        else
+            verify_dense(&claims);
+    }
+    count_scales(job->scales, job->count, counts);
+}
