@@ -507,6 +507,10 @@ TRIT_API enum trit_status trit_verification_result(struct trit_verification *ver
                                                    enum trit_verdict *verdict,
                                                    char **json, struct trit_error *error);
 
+/* The format that the name of a file says: "safetensors", also where it says none;
+ * "npy"; or one that is not written, "GGUF". NULL for NULL. Static. */
+TRIT_API const char *trit_file_format(const char *path);
+
 TRIT_API void trit_free(void *memory);
 
 #ifdef __cplusplus

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/lib/client.h"
+#include "files/writer.h"
 
 int fail_null(struct failure *failure, const char *name)
 {
@@ -133,6 +134,13 @@ int checkpoint_find(const struct tensor_table *table, const char *name, size_t *
                     name);
     *index = (size_t)(entry - table->entries);
     return 0;
+}
+
+const char *trit_file_format(const char *path)
+{
+    const char *other = path ? writer_other_format(path) : NULL;
+
+    return !path ? NULL : other ? other : writer_format(path);
 }
 
 /* ---- options ------------------------------------------------------------------------

@@ -244,6 +244,7 @@ int main(int argc, char **argv)
         LISTED(patterns_must_match),
         LISTED(options_grow),
         LISTED(options_make_sense),
+        LISTED(names_formats),
         LISTED(null_is_invalid),
     };
     return CHECK_RUN(cases, argc, argv);
