@@ -12,7 +12,7 @@ int fail_null(struct failure *failure, const char *name)
     return fail(failure, TRIT_INVALID_ARGUMENT, name, "%s: is NULL", name);
 }
 
-/* ---- the table -------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------ */
 
 enum trit_status trit_checkpoint_create(struct trit_checkpoint **checkpoint,
                                         struct trit_error *error)
@@ -143,8 +143,7 @@ const char *trit_file_format(const char *path)
     return !path ? NULL : other ? other : writer_format(path);
 }
 
-/* ---- options ------------------------------------------------------------------------
- */
+/* ---- options -------------------------------------------------------------------- */
 
 /* Of a caller with a newer header: what this library does not know must be unset. */
 static bool rest_is_zero(const struct trit_checkpoint_options *given)
@@ -232,7 +231,7 @@ int options_check_patterns(const struct checkpoint_options *rules,
                 "%s: the pattern \"%s\" matches no tensor", field, unused);
 }
 
-/* ---- JSON ------------------------------------------------------------------------- */
+/* ---- JSON ----------------------------------------------------------------------- */
 
 int json_give(json_t *json, char **text, struct failure *failure)
 {

@@ -40,7 +40,7 @@ int checkpoint_find(const struct tensor_table *table, const char *name, size_t *
 /* INVALID_ARGUMENT: the argument of that name is NULL. */
 int fail_null(struct failure *failure, const char *name);
 
-/* ---- JSON ---------------------------------------------------------------------- */
+/* ---- JSON ----------------------------------------------------------------------- */
 
 /* Gives the text of `json` (NULL: memory ran out) and releases it. */
 int json_give(struct json_t *json, char **text, struct failure *failure);

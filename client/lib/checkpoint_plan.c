@@ -60,8 +60,7 @@ void trit_plan_free(struct trit_plan *plan)
     free(plan);
 }
 
-/* ---- layers that are ternary already ------------------------------------------------
- */
+/* ---- layers that are ternary already -------------------------------------------- */
 
 static void refuse_ternary(struct trit_plan *plan, size_t index)
 {
@@ -122,7 +121,7 @@ enum trit_status trit_plan_examine(struct trit_plan *plan, const char *tensor,
     return client_answer(&failure, error);
 }
 
-/* ---- JSON ------------------------------------------------------------------------- */
+/* ---- JSON ----------------------------------------------------------------------- */
 
 static bool put_outputs(json_t *object, const struct plan *plan,
                         const struct plan_item *item)

@@ -35,8 +35,7 @@ struct trit_verification {
     struct difference difference;
 };
 
-/* ---- what is to be examined ---------------------------------------------------------
- */
+/* ---- what is to be examined ----------------------------------------------------- */
 
 /* A layer whose scales are not there cannot be judged; the findings say so. */
 static bool is_complete(const struct content *item)
@@ -159,8 +158,7 @@ void trit_verification_free(struct trit_verification *verification)
     free(verification);
 }
 
-/* ---- the steps as JSON
- * ----------------------------------------------------------------- */
+/* ---- the steps as JSON ---------------------------------------------------------- */
 
 static const char *check_name(enum check check)
 {
@@ -224,8 +222,7 @@ enum trit_status trit_verification_steps(const struct trit_verification *verific
     return client_answer(&failure, error);
 }
 
-/* ---- what was examined
- * ----------------------------------------------------------------- */
+/* ---- what was examined ---------------------------------------------------------- */
 
 /* A step of the tensor that is not done yet. */
 static int find_step(const struct trit_verification *v, const char *tensor, bool bytes,
@@ -331,8 +328,7 @@ enum trit_status trit_verification_compare(struct trit_verification *verificatio
     return client_answer(&failure, error);
 }
 
-/* ---- the result
- * ------------------------------------------------------------------------ */
+/* ---- the result ----------------------------------------------------------------- */
 
 static int conclude(struct trit_verification *v, struct failure *failure)
 {

@@ -10,7 +10,7 @@ static json_t *contents_of(struct trit_checkpoint *table,
     return parsed(text);
 }
 
-/* ---- tables ------------------------------------------------------------------------ */
+/* ---- tables --------------------------------------------------------------------- */
 
 CASE(refuses_what_no_file_has, "a tensor of no safetensors dtype is refused by name")
 {
@@ -63,8 +63,7 @@ CASE(refuses_two_of_one_name, "two tensors of one name are refused at the first 
     trit_checkpoint_free(table);
 }
 
-/* ---- contents ------------------------------------------------------------------------
- */
+/* ---- contents ------------------------------------------------------------------- */
 
 CASE(says_what_is_what, "contents say of each tensor what it is, in the table's order")
 {
@@ -108,8 +107,7 @@ CASE(finds_scales, "a packed layer names its scales and their type")
     trit_checkpoint_free(table);
 }
 
-/* ---- options -------------------------------------------------------------------------
- */
+/* ---- options -------------------------------------------------------------------- */
 
 CASE(patterns_must_match, "a pattern that matches no tensor is refused by name")
 {
@@ -188,8 +186,17 @@ CASE(options_make_sense, "options that make no sense are refused by field")
     trit_checkpoint_free(table);
 }
 
-/* ---- NULL
- * ------------------------------------------------------------------------------ */
+/* ---- NULL ----------------------------------------------------------------------- */
+
+CASE(names_formats, "a file's name says its format")
+{
+    CHECK_STR(trit_file_format("a/model.safetensors"), "safetensors");
+    CHECK_STR(trit_file_format("a.gguf/model"), "safetensors");
+    CHECK_STR(trit_file_format("w.npy"), "npy");
+    CHECK_STR(trit_file_format("MODEL.GGUF"), "GGUF");
+    CHECK_STR(trit_file_format("pytorch_model.bin"), "PyTorch or raw data");
+    CHECK(trit_file_format(NULL) == NULL);
+}
 
 CASE(null_is_invalid, "a NULL argument gives INVALID_ARGUMENT naming it")
 {
