@@ -168,6 +168,8 @@ static enum exit_code show_result(struct verifying *v)
     if (showing_print(&v->showing, &v->findings) < 0)
         return complain(FAILED, "out of memory");
     print_summary(v, verdict);
+    if (v->layers > 0)
+        file_print_kept(&v->claim, v->examined + v->kept);
     return code;
 }
 

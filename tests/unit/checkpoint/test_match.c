@@ -220,6 +220,73 @@ static void finds_what_cannot_be_judged(void)
     both_fini(&both);
 }
 
+/* A layer of the latents that somebody packed is there, if unread. */
+static void leaves_foreign_weights_undecided(void)
+{
+    struct both both;
+
+    both_init(&both);
+    add(&both.claim.table, "a.biases", "F16", 4, 2, 0);
+    add(&both.claim.table, "a.scales", "F16", 4, 2, 0);
+    add(&both.claim.table, "a.weight", "U32", 4, 16, 0);
+    add(&both.claim.table, "b.qweight", "I32", 32, 64, 0);
+    add(&both.claim.table, "b.qzeros", "I32", 2, 8, 0);
+    add(&both.claim.table, "c.weight", "F64", 4, 16, 0);
+    add(&both.latents.table, "a.weight", "F32", 4, 256, 0);
+    add(&both.latents.table, "b.weight", "F32", 4, 256, 0);
+    add(&both.latents.table, "c.weight", "F32", 4, 16, 0);
+    compare(&both);
+    for (size_t i = 0; i < both.match.count; i++)
+        CHECK_EQ(both.match.pairs[i].kind, MATCH_JUDGED);
+    CHECK_EQ(both.findings.count, 3);
+    CHECK_EQ(findings_verdict(&both.findings), TRIT_VERDICT_INCONCLUSIVE);
+    both_fini(&both);
+}
+
+/* With a record, what is no layer by the rules is no claim either. */
+static void compares_unknown_types_beside_a_record(void)
+{
+    for (int latents = 0; latents < 2; latents++)
+        for (int accept = 0; accept < 2; accept++) {
+            struct both both;
+
+            both_init(&both);
+            add(&both.claim.table, "a.weight", "F64", 4, 256, 0);
+            add(&both.latents.table, "a.weight", "F64", 4, 256, 0);
+            add_record(&both, "");
+            if (latents)
+                compare(&both);
+            else
+                alone(&both, accept);
+            if (latents)
+                CHECK_EQ(kind_of(&both, "a.weight"), MATCH_BYTES);
+            CHECK_EQ(findings_verdict(&both.findings),
+                     latents || accept ? TRIT_VERDICT_PASS : TRIT_VERDICT_INCONCLUSIVE);
+            both_fini(&both);
+        }
+}
+
+static void compares_packed_weights_with_packed_weights(void)
+{
+    struct both both;
+
+    both_init(&both);
+    for (int side = 0; side < 2; side++) {
+        struct tensor_table *table = side ? &both.latents.table : &both.claim.table;
+
+        add(table, "a.scales", "F16", 4, 2, 0);
+        add(table, "a.weight", "U32", 4, 16, 0);
+    }
+    add(&both.claim.table, "b.qweight", "I32", 32, 64, 0);
+    add(&both.claim.table, "b.qzeros", "I32", 2, 8, 0);
+    compare(&both);
+    CHECK_EQ(kind_of(&both, "a.scales"), MATCH_BYTES);
+    CHECK_EQ(kind_of(&both, "a.weight"), MATCH_BYTES);
+    CHECK_EQ(kind_of(&both, "b.qweight"), MATCH_EXTRA_TENSOR);
+    CHECK_EQ(findings_verdict(&both.findings), TRIT_VERDICT_FAIL);
+    both_fini(&both);
+}
+
 static void keeps_long_hints_whole(void)
 {
     char stem[200], name[256], text[FINDING_TEXT_BYTES];
@@ -326,6 +393,12 @@ int main(int argc, char **argv)
          compares_what_the_record_leaves_out},
         {"a record is accepted where that is told", accepts_the_record_where_told},
         {"foreign packings and unknown types are undecided", finds_what_cannot_be_judged},
+        {"a packed weight in a layer's place is undecided",
+         leaves_foreign_weights_undecided},
+        {"beside a record unknown types are compared like any tensor",
+         compares_unknown_types_beside_a_record},
+        {"packed weights of both sides are compared byte for byte",
+         compares_packed_weights_with_packed_weights},
         {"a hint names every table, however long their names", keeps_long_hints_whole},
         {"a report's findings are the file's", takes_a_reports_findings},
         {"a report without findings is judged by its fields",
