@@ -124,6 +124,16 @@ static enum match_kind kind_of_missing(const struct contents *claim,
     return MATCH_MISSING_TENSOR;
 }
 
+/* The tensor of `other` that answers to the name. */
+static const struct tensor_entry *
+counterpart(const struct contents *one, const struct contents *other, const char *name)
+{
+    if ((one->nameless || other->nameless) && one->table->count == 1 &&
+        other->table->count == 1)
+        return &other->table->entries[0];
+    return table_find(other->table, name);
+}
+
 int match_create(struct match *match, const struct contents *claim,
                  const struct contents *latents, struct failure *failure)
 {
@@ -134,14 +144,15 @@ int match_create(struct match *match, const struct contents *claim,
     if (!match->pairs)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     for (size_t i = 0; i < left->count; i++) {
-        const struct tensor_entry *reference = table_find(right, left->entries[i].name);
+        const struct tensor_entry *reference =
+            counterpart(claim, latents, left->entries[i].name);
 
         match->pairs[match->count++] = (struct match_pair){
             kind_of_claim(claim, i, latents, reference), i,
             reference ? (size_t)(reference - right->entries) : CONTENT_NONE};
     }
     for (size_t i = 0; i < right->count; i++)
-        if (!table_find(left, right->entries[i].name))
+        if (!counterpart(latents, claim, right->entries[i].name))
             match->pairs[match->count++] =
                 (struct match_pair){kind_of_missing(claim, latents, i), CONTENT_NONE, i};
     return 0;

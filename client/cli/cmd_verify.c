@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "client/cli/file.h"
 #include "client/cli/verify.h"
@@ -200,6 +201,21 @@ static enum exit_code verify_matched(struct verifying *v)
     return show_result(v);
 }
 
+/* The tensor of a .npy file is called as the file. */
+static bool is_array(const struct reader *reader)
+{
+    return strcmp(reader_format(reader), "npy") == 0;
+}
+
+static int compare_contents(struct verifying *v, const struct layer_terms *terms)
+{
+    if (contents_create(&v->latents, &v->said, CONTENTS_LATENTS, terms,
+                        reader_table(v->reference), NULL, &v->failure) < 0)
+        return -1;
+    v->latents.nameless = is_array(v->reference);
+    return match_create(&v->match, &v->claim, &v->latents, &v->failure);
+}
+
 /* A latent tensor is dense whatever its file says. */
 static int read_contents(struct verifying *v, const struct layer_terms *terms)
 {
@@ -209,10 +225,8 @@ static int read_contents(struct verifying *v, const struct layer_terms *terms)
     if (contents_create(&v->claim, &v->said, latent ? CONTENTS_LATENTS : CONTENTS_CLAIM,
                         terms, reader_table(v->reader), &v->record, &v->failure) < 0)
         return -1;
-    if (v->reference &&
-        (contents_create(&v->latents, &v->said, CONTENTS_LATENTS, terms,
-                         reader_table(v->reference), NULL, &v->failure) < 0 ||
-         match_create(&v->match, &v->claim, &v->latents, &v->failure) < 0))
+    v->claim.nameless = is_array(v->reader);
+    if (v->reference && compare_contents(v, terms) < 0)
         return -1;
     findings_add_contents(&v->findings, &v->said, &v->claim, latents,
                           option_given(v->options, OPTION_ACCEPT_RECORD));

@@ -143,6 +143,26 @@ static void add_record(struct both *both, const char *names)
 
 #define NOTE(name) "\"" name "\":{\"dtype\":\"F32\",\"shape\":[4,256]}"
 
+/* Of a file that has no names there is one tensor. */
+static void pairs_single_tensors_without_names(void)
+{
+    for (int nameless = 0; nameless < 2; nameless++) {
+        struct both both;
+
+        both_init(&both);
+        add(&both.claim.table, "out", "F32", 4, 256, 0);
+        add(&both.latents.table, "in", "F32", 4, 256, 0);
+        classify(&both, &both.claim, CONTENTS_CLAIM);
+        classify(&both, &both.latents, CONTENTS_LATENTS);
+        both.latents.contents.nameless = nameless;
+        CHECK(match_create(&both.match, &both.claim.contents, &both.latents.contents,
+                           NULL) == 0);
+        CHECK_EQ(both.match.count, nameless ? 1 : 2);
+        CHECK_EQ(kind_of(&both, "out"), nameless ? MATCH_PROJECTION : MATCH_EXTRA_LAYER);
+        both_fini(&both);
+    }
+}
+
 static void judges_scales_with_their_layer(void)
 {
     struct both both;
@@ -388,6 +408,8 @@ int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
         {"every tensor of either side is in one pair", accounts_for_every_tensor},
+        {"single tensors without names of their own are a pair",
+         pairs_single_tensors_without_names},
         {"scales are judged with their layer", judges_scales_with_their_layer},
         {"layers that the record leaves out are compared like any tensor",
          compares_what_the_record_leaves_out},
