@@ -94,7 +94,7 @@ ROOMS := kernels proto base async obs files checkpoint h2 work store layers grpc
 
 DIR_kernels := kernels kernels/ternary kernels/linear
 DIR_proto := proto proto/codec
-$(foreach r,base async obs files checkpoint h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
+$(foreach r,base async obs files h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
 DIR_checkpoint := checkpoint
 DIR_services := server/services server/services/ternary server/services/layers
 DIR_lib := client/lib
