@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "obs/metrics.h"
+#include "services/ternary/report.h"
 
 static struct tensor_call *state_of(struct call *call)
 {
@@ -372,7 +373,7 @@ void tensor_call_report(struct call *call, void (*reply)(struct call *call))
     struct pipeline *pipeline = &state->pipeline;
 
     state->report = pipeline->record.put.report;
-    merge_report(&pipeline->merge, &pipeline->task, &state->report);
+    report_of_merge(&state->report, &pipeline->merge, &pipeline->task);
     state->report.time_unix_ns = clock_unix_ns();
     snprintf(state->report.version, sizeof(state->report.version), "%s",
              services_of(call)->config.version);

@@ -1,4 +1,5 @@
 #include "services/ternary/pipeline_impl.h"
+#include "services/ternary/tile_run.h"
 
 #include <stdlib.h>
 #include <string.h>
