@@ -80,7 +80,7 @@ int pipeline_start(struct pipeline *pipeline)
         pipeline->task.has_reference
             ? plan->elements * dtype_bytes(pipeline->task.reference_dtype)
             : 0;
-    if (pipeline->record.put.report.run[0]) {
+    if (pipeline->record.state == RECORD_WANTED) {
         identify(&pipeline->record.put.report, plan);
         if (pipeline_latents(pipeline) && !pipeline->fingerprint &&
             !(pipeline->fingerprint = fingerprint_create()))
