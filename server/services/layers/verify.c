@@ -45,8 +45,7 @@ static int message(struct call *call)
     return 0;
 }
 
-/* ---- a layer ------------------------------------------------------------------------
- */
+/* ---- a layer ----------------------------------------------------------------------- */
 
 static size_t align_up(size_t bytes)
 {
@@ -140,8 +139,7 @@ static int verify_run(struct call *call, uint64_t piece, struct worker *worker)
     return 0;
 }
 
-/* ---- the call -------------------------------------------------------------------------
- */
+/* ---- the call ---------------------------------------------------------------------- */
 
 static void reply(struct call *call, struct verification *state)
 {

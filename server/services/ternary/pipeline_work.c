@@ -263,8 +263,7 @@ void pipeline_request_done(struct pipeline *pipeline)
     merge_ready(pipeline);
 }
 
-/* ---- the end
- * ----------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------- */
 
 /* Tiles that run come back by themselves; all others are given back now. */
 void pipeline_cancel(struct pipeline *pipeline)

@@ -203,8 +203,7 @@ static int chunk_end(struct call *call)
     return 0;
 }
 
-/* ---- what the call found in a message ------------------------------------------------
- */
+/* ---- what the call found in a message ---------------------------------------------- */
 
 static int refuse_blob(struct call *call, uint32_t blob)
 {
@@ -339,8 +338,7 @@ void tensor_fini(struct call *call)
     pipeline_fini(tensor_call_pipeline(call));
 }
 
-/* ---- reports
- * ------------------------------------------------------------------------------ */
+/* ---- reports ----------------------------------------------------------------------- */
 
 static void filed(struct call *call)
 {
