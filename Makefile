@@ -90,12 +90,13 @@ $(O)/kernels/linear/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl 
 endif
 
 # ---- rooms: sources by wildcard; a room links with those it may see ----------
-ROOMS := kernels proto base async obs files checkpoint h2 work store layers rpc web net app lib cli
+ROOMS := kernels proto base async obs files checkpoint h2 work store layers grpc services web net app lib cli
 
 DIR_kernels := kernels kernels/ternary kernels/linear
 DIR_proto := proto proto/codec
-$(foreach r,base async obs files h2 work store layers rpc web net app,$(eval DIR_$r := server/$r))
+$(foreach r,base async obs files h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
 DIR_checkpoint := checkpoint
+DIR_services := server/services server/services/ternary server/services/layers
 DIR_lib := client/lib
 DIR_cli := client/cli
 
@@ -110,10 +111,11 @@ USES_h2 := base
 USES_work := async base kernels
 USES_store := async obs base proto kernels
 USES_layers := obs base kernels proto
-USES_rpc := h2 layers work store files async obs base proto kernels
+USES_grpc := h2 async obs base proto
+USES_services := grpc h2 layers work store async obs base proto kernels
 USES_web := store async obs base proto kernels
 USES_net := h2 async obs base
-USES_app := net web rpc h2 layers work store files async obs base proto kernels
+USES_app := net web services grpc h2 layers work store files async obs base proto kernels
 USES_lib := checkpoint files base proto kernels
 USES_cli := lib checkpoint files base proto kernels
 
@@ -127,7 +129,8 @@ PKG_h2 := libnghttp2
 PKG_lib := libnghttp2 jansson
 PKG_store := sqlite3
 PKG_web := libmicrohttpd jansson
-PKG_rpc := gnutls libxxhash
+PKG_grpc := gnutls
+PKG_services := gnutls libxxhash
 PKG_cli := jansson
 LIBS_proto := -lprotobuf-nanopb
 LIBS_kernels := -lm

@@ -50,6 +50,8 @@ struct contents {
     const struct record *record; /* borrowed; NULL or without layers: none */
     struct content *items;       /* one for each entry of the table */
     size_t layers;               /* of kind CONTENT_LAYER */
+    bool nameless; /* set by the caller where the names are not the tensors' own (an
+                      array's file has none): a single tensor answers to any name */
     struct arena strings;
 };
 

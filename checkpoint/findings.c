@@ -232,7 +232,8 @@ void findings_add_contents(struct file_findings *findings,
         } else if (item->kind == CONTENT_LAYER && item->wants_scales &&
                    item->scales == CONTENT_NONE) {
             add_without_scales(findings, claim, i);
-        } else if (item->kind == CONTENT_UNKNOWN_DTYPE) {
+        } else if (item->kind == CONTENT_UNKNOWN_DTYPE &&
+                   !(has_record && (latents || accept_record))) {
             added = findings_add(findings, TRIT_FINDING_UNKNOWN_DTYPE, NULL, entry->name);
             if (added)
                 form_of(added->got, entry);

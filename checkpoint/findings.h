@@ -41,8 +41,8 @@ void findings_add_report(struct file_findings *findings, const char *layer,
 /* Adds what a file's contents say without their data: foreign packings, unknown
  * types, layers without their scales, layers that the record names and the file lacks,
  * and layers that the record does not name. `latents`: what the file is compared with,
- * or NULL; the last two are then left to the comparison where it meets them.
- * `accept_record`: the last are accepted. */
+ * or NULL; what the comparison meets is then left to it. `accept_record`: what the
+ * record does not name is accepted. */
 void findings_add_contents(struct file_findings *findings,
                            const struct checkpoint_options *options,
                            const struct contents *claim, const struct contents *latents,

@@ -8,8 +8,8 @@
 enum match_kind {
     MATCH_PROJECTION,    /* the claim should be the projection of the latents */
     MATCH_BYTES,         /* the two should be equal byte for byte */
-    MATCH_JUDGED,        /* scales of a layer, judged with it; or of a form that
-                            findings_add_contents complains of */
+    MATCH_JUDGED,        /* scales and tables, which go with their weight; and what
+                            findings_add_contents says cannot be judged */
     MATCH_MISSING_LAYER, /* the claim has no such layer, or another shape of it */
     MATCH_MISSING_TENSOR,
     MATCH_EXTRA_LAYER, /* the latents have no such tensor */

@@ -86,8 +86,11 @@ static const char *const output_prefixes[] = {
 
 /* Parameters that are no matrices of a product. */
 static const char *const other_leaves[] = {
-    "a_log",   "time_*",   "*mask",  "*_ids",       "*_index", "*_table",
-    "*_token", "*_window", "window", "mel_filters", NULL,
+    "a_log",         "time_*",       "*mask",
+    "*_ids",         "*_index",      "*_table",
+    "*_token",       "query_tokens", "register_tokens",
+    "prompt_tokens", "*_window",     "window",
+    "mel_filters",   NULL,
 };
 
 /* ---- parts ------------------------------------------------------------------- */

@@ -128,18 +128,18 @@ int plan_create(struct plan *plan, const struct checkpoint_options *options, boo
     plan->items = calloc(input->count + 1, sizeof(*plan->items));
     if (!plan->items)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    /* A record that makes no sense is one nevertheless: see `refusal`. */
+    /* A pair that makes no sense as a record is none, and is replaced. */
     if (record_read(&earlier, input, NULL) < 0)
         record_fini(&earlier);
+    if (earlier.layers && !again)
+        plan->refusal = "it carries the record of a projection, so its layers are "
+                        "ternary already";
     result = contents_create(&plan->contents, options, CONTENTS_LATENTS, &terms, input,
                              &earlier, failure);
     if (result == 0)
         result = add_all(plan, input, failure);
     record_fini(&earlier);
     plan->contents.record = NULL;
-    if (!again && table_pair(input, RECORD_KEY))
-        plan->refusal = "it carries the record of a projection, so its layers are "
-                        "ternary already";
     return result;
 }
 

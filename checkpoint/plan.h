@@ -29,7 +29,7 @@ struct plan {
     size_t layers, refused;
     uint64_t bytes;                               /* of the input's tensors */
     uint64_t parameters_ternary, parameters_kept; /* refused ones count as kept */
-    const char *refusal; /* of the whole file, or NULL: it carries a record (`again`) */
+    const char *refusal; /* of the whole file, or NULL: it carries a record */
 };
 
 /* Every metadata entry of the input stays, but for the record of an earlier

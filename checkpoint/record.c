@@ -9,7 +9,7 @@
 #include "checkpoint/form.h"
 #include "kernels/kernels.h"
 
-const char *partial_group_name(enum trit_partial_group partial_group)
+static const char *partial_group_name(enum trit_partial_group partial_group)
 {
     switch (partial_group) {
     case TRIT_PARTIAL_PADDED:

@@ -50,6 +50,4 @@ size_t record_count(const struct record *record);
 int record_visit(const struct record *record, int (*visit)(void *arg, const char *name),
                  void *arg);
 
-const char *partial_group_name(enum trit_partial_group partial_group); /* "padded" */
-
 #endif

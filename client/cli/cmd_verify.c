@@ -12,238 +12,12 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "checkpoint/difference.h"
-#include "checkpoint/findings.h"
 #include "client/cli/file.h"
-#include "client/cli/progress.h"
-#include "client/cli/show.h"
+#include "client/cli/verify.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
-
-enum { COMPARE_BYTES = 1 << 20 };
-
-struct verifying {
-    const struct options *options;
-    struct checkpoint_options said;
-    struct trit_client *client;
-    struct reader *reader, *reference; /* reference: NULL without --against */
-    struct record record;
-    struct contents claim, latents; /* latents: zeroed without --against */
-    struct match match;
-    struct file_findings findings;
-    struct progress progress;
-    struct showing showing;
-    size_t layers, failing;  /* examined */
-    size_t compared;         /* other tensors, byte for byte */
-    uint64_t examined, kept; /* parameters */
-    struct failure failure;
-};
-
-/* One layer, with all that its call needs. */
-struct subject {
-    const struct tensor_entry *entry; /* its data in the file */
-    const struct content *content;
-    const struct tensor_entry *scales;    /* or NULL */
-    const struct tensor_entry *reference; /* or NULL */
-    void *data, *scale_data, *reference_data;
-};
-
-/* ---- one layer ----------------------------------------------------------------- */
-
-static int load_parts(struct verifying *v, struct subject *subject)
-{
-    if (reader_load(v->reader, subject->entry, &subject->data, &v->failure) != 0 ||
-        (subject->scales &&
-         reader_load(v->reader, subject->scales, &subject->scale_data, &v->failure) != 0))
-        return -1;
-    return subject->reference ? reader_load(v->reference, subject->reference,
-                                            &subject->reference_data, &v->failure)
-                              : 0;
-}
-
-static struct trit_tensor tensor_of(enum trit_dtype dtype, const struct matrix *matrix,
-                                    const void *data, uint64_t bytes)
-{
-    return (struct trit_tensor){.dtype = dtype,
-                                .rank = 2,
-                                .shape = {matrix->rows, matrix->columns},
-                                .data = data,
-                                .bytes = bytes};
-}
-
-static int call_verify(struct verifying *v, const struct subject *subject,
-                       struct trit_report *report)
-{
-    const struct options *options = v->options;
-    const struct layer_terms *terms = &subject->content->terms;
-    const struct tensor_entry *dense = &subject->content->dense;
-    struct matrix matrix = matrix_of(dense->rank, dense->shape);
-    struct trit_tensor tensor = tensor_of(subject->entry->type->dtype, &matrix,
-                                          subject->data, subject->entry->bytes);
-    struct trit_tensor reference;
-    struct trit_verify_options call = {
-        .mode = options->mode,
-        .group_size = terms->group_size,
-        .partial_group = terms->partial_group,
-        .tolerance = options->tolerance,
-        .has_tolerance = option_given(options, OPTION_TOLERANCE),
-        .encoding = terms->encoding,
-        .call = {.progress = progress_update, .progress_arg = &v->progress}};
-    struct trit_error error;
-    enum trit_status status;
-
-    if (subject->scales) {
-        call.scales = subject->scale_data;
-        call.scale_bytes = subject->scales->bytes;
-        call.scales_dtype = subject->scales->type->dtype;
-    }
-    if (subject->reference) {
-        reference = tensor_of(subject->reference->type->dtype, &matrix,
-                              subject->reference_data, subject->reference->bytes);
-        call.reference = &reference;
-    }
-    if (options->run)
-        call.layer =
-            (struct trit_layer_ref){options->run, subject->entry->name, options->step};
-    status = trit_verify(v->client, &tensor, &call, report, &error);
-    return status == TRIT_OK ? 0
-                             : fail(&v->failure, status, error.field, "%s: %s",
-                                    trit_status_name(status), error.message);
-}
-
-static int show_layer(struct verifying *v, const struct subject *subject,
-                      struct trit_report *report)
-{
-    const size_t first = v->findings.count;
-    bool failing = false;
-
-    findings_add_report(&v->findings, subject->entry->name, report,
-                        option_given(v->options, OPTION_ALLOW_DEAD));
-    for (size_t i = first; i < v->findings.count; i++)
-        failing |= v->findings.list[i].finding.severity == TRIT_SEVERITY_ERROR;
-    v->layers++;
-    v->failing += failing;
-    return showing_layer(&v->showing, subject->entry->name, &subject->content->dense,
-                         report, &v->failure);
-}
-
-static int verify_layer(struct verifying *v, size_t index,
-                        const struct tensor_entry *reference)
-{
-    const struct content *content = &v->claim.items[index];
-    struct subject subject = {.entry = &v->claim.table->entries[index],
-                              .content = content,
-                              .reference = reference};
-    struct trit_report report;
-
-    if (content->scales != CONTENT_NONE)
-        subject.scales = &v->claim.table->entries[content->scales];
-    int result = load_parts(v, &subject);
-    if (result == 0)
-        result = call_verify(v, &subject, &report);
-    if (result == 0)
-        result = show_layer(v, &subject, &report);
-    free(subject.data);
-    free(subject.scale_data);
-    free(subject.reference_data);
-    if (result == 0)
-        v->examined += content_parameters(&v->claim, index);
-    return result;
-}
-
-/* ---- every other tensor, with --against ------------------------------------------ */
-
-static struct trit_finding *find_difference(struct verifying *v, size_t index)
-{
-    const enum content_kind kind = v->claim.items[index].kind;
-    struct trit_finding *added =
-        findings_add(&v->findings, TRIT_FINDING_OTHER_TENSOR_DIFFERS, NULL,
-                     v->claim.table->entries[index].name);
-
-    if (added && kind == CONTENT_KEPT_BY_RECORD)
-        snprintf(added->hint, sizeof(added->hint),
-                 "the file's record does not name it as a layer, so it should be as the "
-                 "latents have it");
-    if (added && kind == CONTENT_EXCLUDED)
-        snprintf(added->hint, sizeof(added->hint),
-                 "a pattern excludes it from the layers, so it should be as the latents "
-                 "have it");
-    return added;
-}
-
-static bool same_form(const struct tensor_entry *a, const struct tensor_entry *b)
-{
-    return a->type == b->type && a->rank == b->rank &&
-           memcmp(a->shape, b->shape, a->rank * sizeof(a->shape[0])) == 0;
-}
-
-static void find_other_form(struct verifying *v, size_t index,
-                            const struct tensor_entry *wanted)
-{
-    const struct tensor_entry *entry = &v->claim.table->entries[index];
-    struct trit_finding *added = find_difference(v, index);
-    char shape[SHAPE_TEXT_BYTES];
-
-    if (!added)
-        return;
-    snprintf(added->expected, sizeof(added->expected), "%s %s", wanted->type->name,
-             shape_text(shape, wanted->rank, wanted->shape));
-    snprintf(added->got, sizeof(added->got), "%s %s", entry->type->name,
-             shape_text(shape, entry->rank, entry->shape));
-}
-
-static int read_both(struct verifying *v, const struct tensor_entry *wanted,
-                     const struct tensor_entry *entry, struct difference *difference)
-{
-    uint8_t *left = malloc(2 * (size_t)COMPARE_BYTES);
-    int result =
-        left ? 0 : fail(&v->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-
-    for (uint64_t at = 0; result == 0 && at < entry->bytes; at += COMPARE_BYTES) {
-        uint64_t rest = entry->bytes - at;
-        uint64_t piece = rest < COMPARE_BYTES ? rest : COMPARE_BYTES;
-
-        result = reader_read(v->reference, wanted, at, left, piece, &v->failure);
-        if (result == 0)
-            result = reader_read(v->reader, entry, at, left + COMPARE_BYTES, piece,
-                                 &v->failure);
-        if (result == 0)
-            difference_feed(difference, left, left + COMPARE_BYTES, piece);
-    }
-    free(left);
-    return result;
-}
-
-static int compare_tensor(struct verifying *v, const struct match_pair *pair)
-{
-    const struct tensor_entry *entry = &v->claim.table->entries[pair->claim];
-    const struct tensor_entry *wanted = &v->latents.table->entries[pair->latents];
-    struct difference difference;
-    struct trit_finding *added;
-
-    v->compared++;
-    if (!same_form(entry, wanted)) {
-        find_other_form(v, pair->claim, wanted);
-        return 0;
-    }
-    difference_init(&difference, entry->type);
-    if (read_both(v, wanted, entry, &difference) != 0)
-        return -1;
-    if (difference.count == 0)
-        return 0;
-    added = find_difference(v, pair->claim);
-    if (!added)
-        return 0;
-    added->has_index = added->has_count = true;
-    added->index = difference.first;
-    added->count = difference.count;
-    memcpy(added->expected, difference.expected, sizeof(added->expected));
-    memcpy(added->got, difference.got, sizeof(added->got));
-    return 0;
-}
 
 /* ---- the file --------------------------------------------------------------------- */
 
@@ -268,7 +42,7 @@ static int judge_pair(struct verifying *v, const struct match_pair *pair)
     case MATCH_EXTRA_LAYER:
         return can_examine(v, pair->claim) ? verify_layer(v, pair->claim, NULL) : 0;
     case MATCH_BYTES:
-        return compare_tensor(v, pair);
+        return verify_other(v, pair);
     case MATCH_JUDGED:
     case MATCH_MISSING_LAYER:
     case MATCH_MISSING_TENSOR:
@@ -368,8 +142,8 @@ static void print_summary(const struct verifying *v, enum trit_verdict verdict)
             printf("  all other %zu tensors are as the latents have them\n", v->compared);
         return;
     case TRIT_VERDICT_FAIL:
-        printf("%s: fail: %zu errors; %zu of %zu layers fail; %.1f %% of the parameters "
-               "were examined\n",
+        printf("%s: fail: errors: %zu; failing layers: %zu of %zu; %.1f %% of the "
+               "parameters were examined\n",
                file, count[TRIT_SEVERITY_ERROR], v->failing, v->layers, percent);
         return;
     case TRIT_VERDICT_INCONCLUSIVE:
@@ -395,6 +169,8 @@ static enum exit_code show_result(struct verifying *v)
     if (showing_print(&v->showing, &v->findings) < 0)
         return complain(FAILED, "out of memory");
     print_summary(v, verdict);
+    if (v->layers > 0)
+        file_print_kept(&v->claim, v->examined + v->kept);
     return code;
 }
 
@@ -425,6 +201,21 @@ static enum exit_code verify_matched(struct verifying *v)
     return show_result(v);
 }
 
+/* The tensor of a .npy file is called as the file. */
+static bool is_array(const struct reader *reader)
+{
+    return strcmp(reader_format(reader), "npy") == 0;
+}
+
+static int compare_contents(struct verifying *v, const struct layer_terms *terms)
+{
+    if (contents_create(&v->latents, &v->said, CONTENTS_LATENTS, terms,
+                        reader_table(v->reference), NULL, &v->failure) < 0)
+        return -1;
+    v->latents.nameless = is_array(v->reference);
+    return match_create(&v->match, &v->claim, &v->latents, &v->failure);
+}
+
 /* A latent tensor is dense whatever its file says. */
 static int read_contents(struct verifying *v, const struct layer_terms *terms)
 {
@@ -434,10 +225,8 @@ static int read_contents(struct verifying *v, const struct layer_terms *terms)
     if (contents_create(&v->claim, &v->said, latent ? CONTENTS_LATENTS : CONTENTS_CLAIM,
                         terms, reader_table(v->reader), &v->record, &v->failure) < 0)
         return -1;
-    if (v->reference &&
-        (contents_create(&v->latents, &v->said, CONTENTS_LATENTS, terms,
-                         reader_table(v->reference), NULL, &v->failure) < 0 ||
-         match_create(&v->match, &v->claim, &v->latents, &v->failure) < 0))
+    v->claim.nameless = is_array(v->reader);
+    if (v->reference && compare_contents(v, terms) < 0)
         return -1;
     findings_add_contents(&v->findings, &v->said, &v->claim, latents,
                           option_given(v->options, OPTION_ACCEPT_RECORD));

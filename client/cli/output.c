@@ -29,7 +29,11 @@ enum exit_code output_check(const char *command, const struct options *options,
     if (input && same_file(path, input))
         return complain(USAGE, "%s: -o %s: it is the input itself; name another file",
                         command, path);
-    if (!option_given(options, OPTION_FORCE) && lstat(path, &there) == 0)
+    if (lstat(path, &there) != 0)
+        return DONE;
+    if (!S_ISREG(there.st_mode) && !S_ISLNK(there.st_mode))
+        return complain(USAGE, "%s: -o %s: it is not a regular file", command, path);
+    if (!option_given(options, OPTION_FORCE))
         return complain(USAGE, "%s: -o %s: it exists already; --force replaces it",
                         command, path);
     return DONE;

@@ -29,6 +29,7 @@ int showing_layer(struct showing *showing, const char *name,
 {
     char shape[SHAPE_TEXT_BYTES];
 
+    showing->layers++;
     if (!report->layer[0]) /* without --run the daemon was not told the name */
         snprintf(report->layer, sizeof(report->layer), "%.*s", TRIT_NAME_BYTES_MAX, name);
     if (showing->grid)
@@ -43,7 +44,7 @@ int showing_print(const struct showing *showing, const struct file_findings *fin
 {
     char text[FINDING_TEXT_BYTES], escaped[2 * FINDING_TEXT_BYTES];
 
-    if (grid_print(showing->grid, stdout) != 0)
+    if (showing->layers > 0 && grid_print(showing->grid, stdout) != 0)
         return -1;
     for (size_t i = 0; i < findings->count; i++) {
         escape_text(escaped, sizeof(escaped), finding_text(text, &findings->list[i]));

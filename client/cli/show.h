@@ -12,6 +12,7 @@ struct json_t;
 struct showing {
     struct grid *grid;      /* what is shown: this, */
     struct json_t *reports; /* or this */
+    size_t layers;
 };
 
 /* By --json; -1 on lack of memory. */
@@ -23,7 +24,8 @@ int showing_layer(struct showing *showing, const char *name,
                   const struct tensor_entry *dense, struct trit_report *report,
                   struct failure *failure);
 
-/* The table and the findings, a line each; -1 on lack of memory. */
+/* The table, where there are layers, and the findings, a line each; -1 on lack of memory.
+ */
 int showing_print(const struct showing *showing, const struct file_findings *findings);
 
 #endif

@@ -38,6 +38,23 @@ static int parse_unix(const char *path, struct address *address, struct failure 
     return 0;
 }
 
+/* A decimal number in 1 to 65535, written as the shortest text that says it.
+ * getaddrinfo would take 65536 for 0. */
+static int parse_port(const char *port, struct address *address, struct failure *failure)
+{
+    unsigned value = 0;
+    const char *c = port;
+
+    while (*c >= '0' && *c <= '9' && value <= PORT_MAX)
+        value = value * 10 + (unsigned)(*c++ - '0');
+    if (*c || value == 0 || value > PORT_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "address",
+                    "address \"%.300s\": port \"%.40s\" is not a number from 1 to %d",
+                    address->text, port, PORT_MAX);
+    snprintf(address->port, sizeof(address->port), "%u", value);
+    return 0;
+}
+
 static int parse_tcp(const char *text, struct address *address, struct failure *failure)
 {
     const char *host = text, *end = strrchr(text, ':');
@@ -54,13 +71,15 @@ static int parse_tcp(const char *text, struct address *address, struct failure *
         return malformed(text, failure); /* a bare v6 address is ambiguous */
     }
     host_len = end ? (size_t)(end - host) : strlen(host);
-    if (host_len == 0 || host_len > ADDRESS_HOST_BYTES_MAX || *port == '\0' ||
-        strlen(port) > ADDRESS_PORT_BYTES_MAX || strpbrk(text, " \t\r\n/"))
+    if (host_len == 0 || host_len > ADDRESS_HOST_BYTES_MAX)
+        return malformed(text, failure);
+    if (parse_port(port, address, failure) < 0)
+        return -1;
+    if (strpbrk(text, " \t\r\n/"))
         return malformed(text, failure);
     address->kind = ADDRESS_TCP;
     memcpy(address->host, host, host_len);
     address->host[host_len] = '\0';
-    strcpy(address->port, port);
     snprintf(address->authority, sizeof address->authority,
              *text == '[' ? "[%s]:%s" : "%s:%s", address->host, address->port);
     return 0;

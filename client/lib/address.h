@@ -9,7 +9,8 @@
 enum {
     ADDRESS_HOST_BYTES_MAX = 255,
     ADDRESS_TEXT_BYTES_MAX = 300,
-    ADDRESS_PORT_BYTES_MAX = 31,
+    PORT_MAX = 65535,
+    PORT_DIGITS_MAX = 5,
     CONNECT_MS_MAX = 20 * 1000, /* one attempt at one address */
 };
 
@@ -19,11 +20,12 @@ struct address {
     enum address_kind kind;
     char text[ADDRESS_TEXT_BYTES_MAX + 1];      /* as given, for messages */
     char host[ADDRESS_HOST_BYTES_MAX + 1];      /* or the socket's path */
-    char port[ADDRESS_PORT_BYTES_MAX + 1];      /* a number or a service's name */
+    char port[PORT_DIGITS_MAX + 1];             /* 1 to PORT_MAX, in decimal */
     char authority[ADDRESS_TEXT_BYTES_MAX + 1]; /* the :authority of requests */
 };
 
-/* Reads "host:port", "host", "[v6]:port" or "unix:/path". */
+/* Reads "host:port", "host", "[v6]:port" or "unix:/path". -1 with
+ * INVALID_ARGUMENT naming the text, and the port where that is at fault. */
 int address_parse(const char *text, struct address *address, struct failure *failure);
 
 /* A connected non-blocking socket, or -1 with UNAVAILABLE or DEADLINE_EXCEEDED.

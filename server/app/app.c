@@ -1,5 +1,6 @@
 #include "app/app.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,12 +13,14 @@
 #include "async/loop.h"
 #include "base/budget.h"
 #include "base/clock.h"
+#include "grpc/grpc.h"
+#include "grpc/method.h"
 #include "kernels/kernels.h"
 #include "layers/layers.h"
 #include "net/listener.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
-#include "rpc/rpc.h"
+#include "services/services.h"
 #include "store/store.h"
 #include "web/web.h"
 #include "work/blocks.h"
@@ -53,8 +56,9 @@ struct app {
     struct pool *pool;
     struct store *store;
     struct layers *layers;
-    struct store_reader *rpc_reader, *web_reader;
-    struct rpc *rpc;
+    struct store_reader *services_reader, *web_reader;
+    struct services *services;
+    struct grpc *grpc;
     struct net *net;
     struct web *web;
     char addresses[1024];
@@ -69,9 +73,10 @@ static void close_rooms(struct app *app)
     net_destroy(app->net);
     pool_stop(app->pool);
     store_reader_close(app->web_reader);
-    store_reader_close(app->rpc_reader);
+    store_reader_close(app->services_reader);
     store_close(app->store);
-    rpc_destroy(app->rpc);
+    grpc_destroy(app->grpc);
+    services_destroy(app->services);
     layers_close(app->layers);
     if (app->mailbox)
         mailbox_close(app->mailbox);
@@ -95,7 +100,7 @@ static void drained(void *arg)
 {
     struct app *app = arg;
 
-    rpc_on_idle(app->rpc, idle, app);
+    grpc_on_idle(app->grpc, idle, app);
 }
 
 static void stop(struct app *app)
@@ -106,7 +111,7 @@ static void stop(struct app *app)
         notify("STOPPING=1");
         log_event(app->log, LOG_INFO, "draining",
                   LOG_FIELDS(LOG_U64("drain_ms_max", app->config->limits.drain_ms_max)));
-        rpc_drain(app->rpc);
+        grpc_drain(app->grpc);
         net_drain(app->net, drained, app);
         break;
     case APP_DRAINING:
@@ -143,24 +148,22 @@ void app_stop(struct app *app)
 
 static int start_log(struct app *app, struct failure *failure)
 {
+    const struct method *const *methods;
     const char *isa;
+    size_t count;
 
     app->log = log_create(2, app->config->log_level, app->config->log_format);
     app->kernels = kernels_select(app->config->isa);
     if (!app->kernels)
         return fail(failure, TRIT_INVALID_ARGUMENT, "isa",
-                    "isa: \"%s\" is unknown or not to be had on this machine",
+                    "isa: \"%s\" is unknown or not supported by this CPU",
                     app->config->isa);
     isa = kernels_name(app->kernels);
-    for (size_t i = 0; i < METHODS_MAX && rpc_method_path(i); i++)
-        app->methods[i] = rpc_method_path(i);
-    app->metrics = NULL;
-    for (size_t count = 0; count < METHODS_MAX; count++) {
-        if (!app->methods[count]) {
-            app->metrics = metrics_create(app->methods, count, TRITD_VERSION, isa);
-            break;
-        }
-    }
+    methods = services_methods(&count);
+    assert(count <= METHODS_MAX);
+    for (size_t i = 0; i < count; i++)
+        app->methods[i] = methods[i]->path;
+    app->metrics = metrics_create(app->methods, count, TRITD_VERSION, isa);
     if (!app->log || !app->metrics)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
     return 0;
@@ -226,7 +229,7 @@ static int start_store(struct app *app, struct failure *failure)
             app->log, LOG_WARN, "reports_in_memory",
             LOG_FIELDS(LOG_STR("why", "no --data-dir: reports die with the process")));
     if (store_open(&app->store, &config, failure) < 0 ||
-        store_reader_open(&app->rpc_reader, app->store, failure) < 0)
+        store_reader_open(&app->services_reader, app->store, failure) < 0)
         return -1;
     return store_reader_open(&app->web_reader, app->store, failure);
 }
@@ -243,24 +246,36 @@ static int start_layers(struct app *app, struct failure *failure)
     return layers_open(&app->layers, &config, failure);
 }
 
-static int start_rpc(struct app *app, struct failure *failure)
+static int start_services(struct app *app, struct failure *failure)
 {
-    const struct rpc_config config = {
-        .limits = &app->config->limits,
+    const struct services_config config = {
         .kernels = app->kernels,
         .pool = app->pool,
         .blocks = app->blocks,
         .budget = &app->budget,
-        .timers = app->timers,
         .store = app->store,
         .layers = app->layers,
-        .reader = app->rpc_reader,
+        .reader = app->services_reader,
         .metrics = app->metrics,
-        .log = app->log,
         .version = TRITD_VERSION,
     };
 
-    return rpc_create(&app->rpc, &config, failure);
+    return services_create(&app->services, &config, failure);
+}
+
+static int start_grpc(struct app *app, struct failure *failure)
+{
+    struct grpc_config config = {
+        .limits = &app->config->limits,
+        .timers = app->timers,
+        .metrics = app->metrics,
+        .log = app->log,
+        .service = app->services,
+        .observe = services_observe,
+    };
+
+    config.methods = services_methods(&config.method_count);
+    return grpc_create(&app->grpc, &config, failure);
 }
 
 static int start_net(struct app *app, struct failure *failure)
@@ -269,8 +284,8 @@ static int start_net(struct app *app, struct failure *failure)
         .loop = &app->loop,
         .timers = app->timers,
         .limits = &app->config->limits,
-        .events = rpc_events(),
-        .events_owner = app->rpc,
+        .events = grpc_events(),
+        .events_owner = app->grpc,
         .log = app->log,
         .metrics = app->metrics,
     };
@@ -352,8 +367,8 @@ int app_start(struct app **out, const struct config *config, struct failure *fai
     if (start_log(app, failure) < 0 || start_selftest(app, failure) < 0 ||
         start_loop(app, failure) < 0 || start_work(app, failure) < 0 ||
         start_store(app, failure) < 0 || start_layers(app, failure) < 0 ||
-        start_rpc(app, failure) < 0 || start_net(app, failure) < 0 ||
-        start_web(app, failure) < 0) {
+        start_services(app, failure) < 0 || start_grpc(app, failure) < 0 ||
+        start_net(app, failure) < 0 || start_web(app, failure) < 0) {
         if (app->net)
             net_drain(app->net, start_failed_drained, app);
         else

@@ -43,8 +43,6 @@ static const struct option_row rows[] = {
      "serve metrics, health and reports here; off: not at all [127.0.0.1:6562]"},
     {"data-dir", OPTION_TEXT, AT(data_dir), "DIR",
      "keep reports here; without it they die with the process"},
-    {"checkpoint-root", OPTION_TEXT, AT(checkpoint_root), "DIR",
-     "the only folder whose checkpoints may be read and written"},
     {"threads", OPTION_COUNT, AT(threads), "N", "worker threads [one a core]"},
     {"isa", OPTION_TEXT, AT(isa), "NAME",
      "kernels: auto, portable, avx2, avx512, neon [auto]"},

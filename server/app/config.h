@@ -15,11 +15,10 @@ enum { LISTEN_MAX = 16 };
 struct config {
     const char *listen[LISTEN_MAX]; /* "host:port" or "unix:/path" */
     size_t listen_count;
-    const char *http;            /* "host:port", or "off" */
-    const char *data_dir;        /* NULL: reports in memory only */
-    const char *checkpoint_root; /* NULL: no Checkpoints service */
-    const char *isa;             /* kernels: "auto", "portable", "avx2", ... */
-    unsigned threads;            /* workers; 0 = one a core */
+    const char *http;     /* "host:port", or "off" */
+    const char *data_dir; /* NULL: reports in memory only */
+    const char *isa;      /* kernels: "auto", "portable", "avx2", ... */
+    unsigned threads;     /* workers; 0 = one a core */
     enum log_level log_level;
     enum log_format log_format;
     bool insecure; /* non-loopback without TLS and authentication */

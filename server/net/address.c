@@ -75,9 +75,13 @@ int address_parse(struct address *address, const char *text, struct failure *fai
 
     if (is_unix(text))
         return parse_unix(address, text + sizeof(unix_prefix) - 1, failure);
-    if (!split(text, host, sizeof(host), &port) || !port_is_valid(port))
+    if (!split(text, host, sizeof(host), &port))
         return fail(failure, TRIT_INVALID_ARGUMENT, "listen",
                     "\"%.200s\" is not host:port, [v6]:port or unix:/path", text);
+    if (!port_is_valid(port))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "listen",
+                    "\"%.200s\": port \"%.40s\" is not a number from 0 to 65535", text,
+                    port);
     if (strcmp(host, "*") == 0)
         host[0] = '\0';
     code = getaddrinfo(host[0] ? host : NULL, port, &hints, &found);

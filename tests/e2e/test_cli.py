@@ -225,6 +225,16 @@ def test_a_failed_call_is_3(daemon, out, tmp_path):
     assert not out.exists()
 
 
+# getaddrinfo takes 65536 for 0, and 72097 for 6561.
+@pytest.mark.parametrize("port", ["0", "65536", "72097", "-1", "+80", "x"])
+def test_a_port_that_is_none_is_refused(port):
+    told = f'port "{port}" is not a number from 1 to 65535'
+    done = cli(None, "ping", "--server", f"127.0.0.1:{port}")
+    assert done.returncode == 3 and told in done.stderr
+    done = cli(None, "ping", env={"TRITD_ADDRESS": f"[::1]:{port}"})
+    assert done.returncode == 3 and told in done.stderr
+
+
 def test_a_file_that_is_none_names_itself(daemon, tmp_path, out):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(SAMPLE.read_bytes()[:5000])

@@ -331,7 +331,9 @@ def test_standard_output_and_devices_are_refused(latents, tmp_path):
     done = project(None, latents, "-", code=2, env=NOBODY, cwd=tmp_path)
     assert "standard output" in done.stderr and not (tmp_path / "-").exists()
     for name in ("/dev/null", tmp_path):
-        assert project(None, latents, name, code=2, env=NOBODY)
+        for words in ([], ["--force"]):
+            done = project(None, latents, name, *words, code=2, env=NOBODY)
+            assert "not a regular file" in done.stderr
     assert os.path.exists("/dev/null") and not os.path.isfile("/dev/null")
 
 

@@ -373,6 +373,46 @@ def test_a_weight_of_a_type_that_cannot_be_judged_is_inconclusive(daemon, files,
     assert verify(daemon, path)[0] == 0
 
 
+def test_beside_a_record_other_types_are_compared(daemon, files):
+    files.tensors.update({"wide": np.ones((2, 2)), "odd": f8(files.random, 4, 128),
+                          "empty": np.zeros((0, 128), np.float32), "flag": np.ones(1, bool),
+                          "number": Raw("I64", (), bytes(8))})
+    save(files.latents, files.tensors)
+    tensors = files.project(daemon)
+    code, _, kinds = verify(daemon, files.out, "--against", files.latents)
+    assert code == 0 and not kinds
+    assert verify(daemon, files.out)[0] == 4  # alone nobody knows what they hold
+    assert verify(daemon, files.out, "--accept-record")[0] == 0
+    files.save({**tensors, "wide": np.ones((2, 2)) * 2, "number": Raw("I64", (), bytes([7] * 8))})
+    code, _, kinds = verify(daemon, files.out, "--against", files.latents)
+    assert code == 1
+    assert {one["tensor"] for one in kinds["other_tensor_differs"]} == {"wide", "number"}
+
+
+def test_a_foreign_weight_in_a_layers_place_is_inconclusive(daemon, files):
+    path = files.folder / "mlx.safetensors"
+    packed = files.random.integers(0, 2**32, (8, 16), dtype=np.uint32)
+    scales = files.random.random((8, 2)).astype(np.float16)
+    save(path, {"l.weight": packed, "l.scales": scales, "l.biases": -scales})
+    save(files.latents, {"l.weight": files.normal(8, 256)})
+    code, _, kinds = verify(daemon, path, "--against", files.latents)
+    assert code == 4 and set(kinds) == {"foreign_packing", "nothing_examined"}
+
+
+# A single array has no name and no record.
+def test_arrays_are_verified_against_arrays(daemon, files):
+    for name, values in (("w", files.normal(4, 256)), ("other", files.normal(4, 256))):
+        np.save(files.folder / f"{name}.npy", values)
+    done = cli(daemon, "project", files.folder / "w.npy", "-o", files.folder / "out.npy")
+    assert done.returncode == 0, done.stderr
+    assert verify(daemon, files.folder / "out.npy")[0] == 0
+    assert verify(daemon, files.folder / "out.npy", "--against", files.folder / "w.npy")[0] == 0
+    assert verify(daemon, files.folder / "out.npy", "--against",
+                  files.folder / "other.npy")[0] == 1
+    assert verify(daemon, files.folder / "w.npy")[0] == 1
+    assert verify(daemon, files.folder / "w.npy", "--mode", "latent")[0] == 0
+
+
 # ---- layers that are ternary and yet fail ----------------------------------------------------
 
 def test_a_layer_of_zeros_is_dead(daemon, files):

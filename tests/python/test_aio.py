@@ -2,6 +2,7 @@
 import asyncio
 import contextlib
 import inspect
+import math
 import socket
 import time
 
@@ -36,6 +37,29 @@ async def test_all_calls_can_be_awaited(client, random):
     assert len(await client.reports.list("aio")) == len(await client.reports.latest("aio")) == 1
     with pytest.raises(trit.InvalidArgument):
         await client.project(w.astype(np.int32))
+
+
+# A timeout is a number here, too, for the client and for each call.
+@asynchronous
+async def test_what_is_no_timeout_is_refused(client, random):
+    w = np.ones((2, 128), np.float32)
+    for timeout in ("5", math.nan, -1, True):
+        for call in (lambda **options: client.ping(**options),
+                     lambda **options: client.project(w, **options),
+                     lambda **options: client.verify(w, **options),
+                     lambda **options: client.unpack(w, **options),
+                     lambda **options: client.backward(w, **options),
+                     lambda **options: client.reports.list(**options),
+                     lambda **options: client.layers.list(**options),
+                     lambda **options: client.layers.forward("x", w, **options),
+                     lambda **options: client.checkpoint.verify({"w": w}, **options)):
+            with pytest.raises(trit.InvalidArgument) as refused:
+                await call(timeout=timeout)
+            assert refused.value.field == "timeout"
+        with pytest.raises(trit.InvalidArgument) as refused:
+            trit.aio.Client("127.0.0.1:1", timeout=timeout)
+        assert refused.value.field == "timeout"
+    assert await client.ping(timeout=math.inf)
 
 
 # ---- the loop runs on -----------------------------------------------------------------

@@ -1,7 +1,9 @@
 """trit.Client with NumPy arrays against the real daemon."""
 import copy
+import fractions
 import gc
 import io
+import math
 import os
 import pickle
 import re
@@ -170,6 +172,67 @@ def test_out_receives_the_result(client, random):
         with pytest.raises(trit.InvalidArgument) as refused:
             client.project(w, out=wrong)
         assert refused.value.field == "out"
+
+
+# A packed result goes nowhere but into its own array: `out` is refused, and untouched.
+@pytest.mark.parametrize("encoding", [one for one in trit.Encoding if one.name != "DENSE"])
+def test_out_is_refused_for_packed_results(client, encoding):
+    w, out = np.ones((4, 256), np.float32), np.full((4, 256), 7, np.float32)
+    with pytest.raises(trit.InvalidArgument, match=f"out: .*{encoding.name.lower()}") as refused:
+        client.project(w, encoding=encoding, out=out)
+    assert refused.value.field == "out" and (out == 7).all()
+    assert client.project(w, encoding="dense", out=out).data is out
+
+
+# A projection knows what it was made with: its own verification and unpacking use that.
+@pytest.mark.parametrize("encoding", ["dense", "int8"])
+@pytest.mark.parametrize("partial_group", ["padded", "exact"])
+@pytest.mark.parametrize("columns,group_size", [(200, 128), (200, 64), (100, 128), (96, 96),
+                                                (1, 128), (130, 100)])
+def test_a_projection_remembers_how_it_was_made(client, random, encoding, partial_group, columns,
+                                                group_size):
+    w = random.standard_normal((5, columns)).astype(np.float32)
+    made = client.project(w, encoding=encoding, group_size=group_size, partial_group=partial_group)
+    assert made.partial_group == trit.PartialGroup[partial_group.upper()]
+    assert made.group_size == group_size
+    for again in (made, copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        report = client.verify(again, reference=w)
+        assert report.is_ternary and report.reference_mismatches == 0
+        assert report.digest == made.report.digest and report.group_size == group_size
+    same = client.verify(made, reference=w, encoding=encoding, group_size=group_size,
+                         partial_group=partial_group, shape=w.shape, scales=made.scales)
+    assert same.digest == made.report.digest and same.reference_mismatches == 0
+    back = local.project(w, group_size, partial_group)
+    assert bits(client.unpack(made) + 0.0) == bits(back + 0.0)
+    assert bits(client.unpack(made, group_size=group_size) + 0.0) == bits(back + 0.0)
+
+
+# What is said beside a projection must be what it was made with.
+def test_a_projection_is_not_contradicted(client, random):
+    w = random.standard_normal((4, 200)).astype(np.float32)
+    made = client.project(w, encoding="int8", partial_group="exact")
+    for field, options in [("options.partial_group", {"partial_group": "padded"}),
+                           ("options.partial_group", {"partial_group": trit.PartialGroup.PADDED}),
+                           ("options.group_size", {"group_size": 64}),
+                           ("encoding", {"encoding": "dense"}), ("shape", {"shape": (8, 100)}),
+                           ("scales", {"scales": made.scales.copy()})]:
+        with pytest.raises(trit.InvalidArgument, match=field) as refused:
+            client.verify(made, **options)
+        assert refused.value.field == field
+        if field != "options.partial_group":
+            with pytest.raises(trit.InvalidArgument, match=field):
+                client.unpack(made, **options)
+    with pytest.raises(trit.InvalidArgument, match="padded was given.*made with exact"):
+        client.verify(made, partial_group="padded")
+    with pytest.raises(trit.InvalidArgument, match="none of padded, exact"):
+        client.verify(made, partial_group="")
+    # Its data alone say nothing, and are asked about as anybody likes.
+    padded = client.verify(made.data, encoding="int8", scales=made.scales, partial_group="padded",
+                           reference=w)
+    assert padded.reference_mismatches > 0
+    # Those who made one by hand, by position, have what there was before.
+    by_hand = trit.Projection(made.data, made.scales, None, trit.Encoding.INT8, (4, 200), 128)
+    assert by_hand.partial_group == trit.PartialGroup.PADDED
 
 
 # What a call gave outlives the client.
@@ -367,6 +430,21 @@ def test_an_address_that_is_none_is_refused():
         assert refused.value.field == "address", address
 
 
+# So is a port that is none, by its name and the range, instead of taken for another.
+@pytest.mark.parametrize("port", ["", "0", "65536", "72097", "-1", "+80", " 80", "80 ", "80x",
+                                  "6.5", "http", "4294967377", "18446744073709551697"])
+def test_a_port_that_is_none_is_refused(port, monkeypatch):
+    told = re.escape(f'port "{port}" is not a number from 1 to 65535')
+    for address in (f"127.0.0.1:{port}", f"[::1]:{port}"):
+        with pytest.raises(trit.InvalidArgument, match=told) as refused:
+            trit.Client(address)
+        assert refused.value.field == "address"
+    monkeypatch.setenv("TRITD_ADDRESS", f"localhost:{port}")
+    with pytest.raises(trit.InvalidArgument, match=told):
+        trit.Client()
+    trit.Client("127.0.0.1:65535").close()
+
+
 @pytest.fixture
 def mute():
     """A listener that never answers."""
@@ -404,6 +482,56 @@ def test_every_call_has_a_deadline(mute):
         for call in (streaming.project, streaming.verify):
             with pytest.raises(trit.DeadlineExceeded):
                 call(w, timeout=0.05)
+
+
+# A timeout is a number of seconds from 0 on: anything else is refused by name, wherever
+# one is taken.
+@pytest.mark.parametrize("timeout", ["5", "", b"5", math.nan, -1, -0.001, -math.inf, True, False,
+                                     [5], 1j, np.array(5.0), np.bool_(True), np.float32("nan")],
+                         ids=repr)
+def test_what_is_no_timeout_is_refused(client, daemon, timeout):
+    w, ids = np.ones((2, 128), np.float32), np.array([0])
+    layers = client.layers
+    for call in (partial(trit.Client, daemon.rpc), client.ping, partial(client.project, w),
+                 partial(client.verify, w), partial(client.unpack, w),
+                 partial(client.backward, w), partial(client.reports.get, "r", "l"),
+                 client.reports.list, client.reports.latest,
+                 partial(client.checkpoint.project, {"w": w}),
+                 partial(client.checkpoint.verify, {"w": w}), partial(layers.create, "x", 8, 8),
+                 partial(layers.load, "x", w), partial(layers.forward, "x", w),
+                 partial(layers.forward_with_error, "x", w), partial(layers.backward, "x", w, w),
+                 partial(layers.embed, "x", ids), partial(layers.as_linear, "x", w),
+                 partial(layers.get, "x"), layers.list, partial(layers.delete, "x"), layers.verify):
+        with pytest.raises(trit.InvalidArgument, match="timeout: .* is no number") as refused:
+            call(timeout=timeout)
+        assert refused.value.field == "timeout" and repr(timeout) in str(refused.value)
+
+
+# Whatever else is a number is taken, however large; infinity is no limit.
+@pytest.mark.parametrize("timeout", [5, 5.0, np.float32(5), np.float64(5), np.int64(5),
+                                     fractions.Fraction(11, 2), 10**400, 1e300, math.inf,
+                                     np.float32("inf"), None], ids=lambda one: repr(one)[:20])
+def test_numbers_are_timeouts(client, daemon, timeout):
+    assert client.ping(timeout=timeout)
+    with trit.Client(daemon.rpc, timeout=timeout) as own:
+        assert own.ping()
+
+
+# A call's infinity is stronger than the client's own limit, and 0 is at once.
+def test_infinity_is_no_limit(mute):
+    def strike(signum, frame):
+        raise KeyboardInterrupt
+
+    with trit.Client(mute, timeout=0) as client, pytest.raises(trit.DeadlineExceeded):
+        client.ping()
+    previous = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with trit.Client(mute, timeout=0.05) as client, pytest.raises(KeyboardInterrupt):
+            client.ping(timeout=math.inf)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
 
 
 # Ctrl-C ends a call of the main thread that waits for a mute peer.

@@ -1,9 +1,13 @@
 """trit.mlx against the real daemon, the golden file and itself without a daemon."""
+import logging
+
 import numpy as np
 import pytest
 
 mx = pytest.importorskip("mlx.core")
 import mlx.nn as nn  # noqa: E402
+import mlx.optimizers as optim  # noqa: E402
+from mlx.utils import tree_flatten  # noqa: E402
 
 import trit  # noqa: E402
 import trit.mlx as tm  # noqa: E402
@@ -143,6 +147,99 @@ def test_convert_keeps_what_layers_are(client):
     assert type(model.head) is nn.Linear
     alone = tm.convert(nn.Linear(128, 8, bias=False), client=client)
     assert isinstance(alone, tm.TernaryLinear) and "bias" not in alone
+
+
+class Mine(nn.Linear):
+    """A layer that may use its weight in its own way."""
+
+
+class Lora(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(128, 8)
+        self.lora_a, self.lora_b = mx.zeros((128, 2)), mx.zeros((2, 8))
+
+
+class Zoo(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.norm, self.mine = nn.Linear(128, 8), nn.LayerNorm(128), Mine(128, 8)
+        self.conv, self.lora = nn.Conv1d(8, 8, 3), Lora()
+        self.packed = nn.QuantizedLinear(128, 8, group_size=64, bits=4)
+        self.attention = nn.MultiHeadAttention(128, 2)
+
+
+# What is converted, what is left and why stands on the model and is logged once; a module
+# and its attributes stay what they were.
+def test_a_conversion_accounts_for_itself(caplog):
+    caplog.set_level(logging.INFO, "trit")
+    model = Zoo()
+    linear = model.linear
+    linear.note = "mine"
+    assert tm.convert(model, exclude="attention.*_proj") is model
+    assert model.linear is linear and isinstance(linear, tm.TernaryLinear) and linear.note == "mine"
+    told = model.trit_conversion
+    assert told.converted == ("linear", "lora.linear")
+    reasons = {"mine": "Mine is a subclass", "conv": "Conv1d holds weight itself",
+               "lora": "LoRA factor", "packed": "QuantizedLinear",
+               **{f"attention.{one}_proj": "excluded by pattern 'attention.*_proj'"
+                  for one in ("query", "key", "value", "out")}}
+    assert set(told.left) == set(reasons)
+    for name, reason in reasons.items():
+        assert reason in told.left[name], name
+    levels = [(one.name, one.levelno) for one in caplog.records]
+    assert levels == [("trit", logging.INFO), ("trit", logging.INFO), ("trit", logging.WARNING)]
+    assert "conv (" in caplog.records[2].getMessage()
+    assert "attention.key_proj (" in caplog.records[1].getMessage()
+    assert repr(told).startswith("Conversion: 2 converted, 8 left\n")
+    tm.convert(model)
+    assert len(model.trit_conversion.converted) == 4
+    assert model.trit_conversion.left["linear"] == "it is ternary already"
+
+
+# A pattern that matches no module is an error that names it, and nothing is converted.
+@pytest.mark.parametrize("field,pattern", [("include", "layers.*"), ("exclude", ["head", "heads"]),
+                                           ("exclude", "")])
+def test_a_pattern_that_matches_nothing_is_refused(field, pattern):
+    model = Model()
+    with pytest.raises(trit.InvalidArgument) as refused:
+        tm.convert(model, **{field: pattern})
+    assert refused.value.field == field
+    assert repr(pattern if isinstance(pattern, str) else pattern[-1]) in str(refused.value)
+    assert type(model.head) is nn.Linear
+
+
+# Training by RPC and without a daemon has the same bits, whatever the width.
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16], ids=str)
+@pytest.mark.parametrize("group_size", [128, 64, 96])
+@pytest.mark.parametrize("width", [64, 100, 128, 192, 300])
+def test_rpc_and_local_train_to_the_same_bits(client, width, group_size, dtype):
+    def trained(client):
+        mx.random.seed(width)
+        model = nn.Sequential(nn.Embedding(40, width), nn.Linear(width, 150), nn.ReLU(),
+                              nn.Linear(150, width, bias=False), nn.Linear(width, 40))
+        model.set_dtype(dtype)
+        tm.convert(model, group_size=group_size, client=client)
+        optimizer, seen = optim.AdamW(0.01), []
+        step = nn.value_and_grad(model, lambda ids: nn.losses.cross_entropy(
+            model(ids).astype(mx.float32), ids, reduction="mean"))
+        for i in range(4):
+            loss, gradients = step(mx.arange(12).reshape(3, 4) + i)
+            optimizer.update(model, gradients)
+            for tree in (gradients, model.parameters()):
+                seen += [(name, bits(one)) for name, one in tree_flatten(tree)]
+            seen.append(("loss", loss.item()))
+        return seen
+
+    for one, other in zip(trained(client), trained(None)):
+        assert one == other, one[0]
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, "2", True, None])
+def test_verify_every_refuses_what_is_no_number_of_steps(every):
+    with pytest.raises(trit.InvalidArgument, match="every: ") as refused:
+        tm.verify_every(Model(), "run", every=every)
+    assert refused.value.field == "every"
 
 
 # The gradient of a loss by the latents is, numerically too, its slope at the ternary

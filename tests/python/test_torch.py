@@ -198,6 +198,15 @@ def test_verify_ternary_weights(client, golden):
         tt.verify_ternary_weights(model)
 
 
+# How often is a number of steps.
+@pytest.mark.parametrize("every", [0, -1, 1.5, "2", True, None, float("nan")])
+def test_verify_every_refuses_what_is_no_number_of_steps(every):
+    with pytest.raises(trit.InvalidArgument, match="every: ") as refused:
+        tt.verify_every(tt.convert(Model()), "run", every=every)
+    assert refused.value.field == "every" and repr(every) in str(refused.value)
+    assert tt.verify_every(tt.convert(Model()), "run", every=np.int64(2))(1) is None
+
+
 # Every N-th step is filed under its run, with flips; a replica that went astray is told.
 def test_verify_every_files_reports(client, run):
     model = tt.convert(Model(), client=client)

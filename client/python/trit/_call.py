@@ -7,6 +7,7 @@ callback returns nonzero, libtrit resets the stream and answers CANCELLED.
 """
 from __future__ import annotations
 
+import numbers
 import threading
 from typing import Any, Callable, Optional, Protocol, Union
 
@@ -99,10 +100,14 @@ class Call:
 
 
 def timeout_ms(seconds: Optional[float]) -> int:
-    """Seconds as libtrit's milliseconds: at least 1, for 0 means none there."""
+    """Seconds as libtrit's milliseconds: at least 1, for 0 means none there; what is far
+    off, infinity too, is no limit there."""
     if seconds is None:
         return 0
-    return max(1, min(int(seconds * 1000), 2**63 - 1))
+    if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real) or not seconds >= 0:
+        raise InvalidArgument(f"timeout: {seconds!r} is no number of seconds from 0 on; None is "
+                              "the default, math.inf no limit", "timeout")
+    return max(1, int(min(seconds, 2**52) * 1000))
 
 
 def text(value: str, field: str) -> Any:

@@ -1,6 +1,7 @@
 """The blocking client."""
 from __future__ import annotations
 
+import enum
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -20,6 +21,8 @@ from .types import (DType, Encoding, LayerRef, PartialGroup, Projection, ReportD
 __all__ = ["Client"]
 
 Layer = Union[LayerRef, Tuple[str, str, int]]
+
+ALIGNMENT = 64  # bytes
 
 
 # ---- helpers ------------------------------------------------------------------------
@@ -41,14 +44,26 @@ def _file(ref: Any, layer: Optional[Layer]) -> List[Any]:
 
 class _Packed:
     """Encoded data as verify and unpack take it: an array, or a Projection that
-    brings its own encoding, shape, group size and scales."""
+    brings its own encoding, shape, group size, partial group and scales."""
 
-    def __init__(self, data: Any, encoding: Union[Encoding, str, int], scales: Any,
-                 shape: Optional[Sequence[int]], group_size: Optional[int]):
+    def __init__(self, data: Any, encoding: Union[None, Encoding, str], scales: Any,
+                 shape: Optional[Sequence[int]], group_size: Optional[int],
+                 partial_group: Union[None, PartialGroup, str] = None):
+        self.encoding = member(Encoding, Encoding.DENSE if encoding is None else encoding,
+                               "encoding")
+        self.partial_group = member(
+            PartialGroup, PartialGroup.PADDED if partial_group is None else partial_group,
+            "options.partial_group")
         if isinstance(data, Projection):
-            encoding, scales, shape = data.encoding, data.scales, data.shape
-            group_size, data = data.group_size, data.data
-        self.encoding = member(Encoding, encoding, "encoding")
+            _same("encoding", encoding, self.encoding, data.encoding)
+            _same("shape", shape, tuple(shape or ()), tuple(data.shape))
+            _same("options.group_size", group_size, group_size, data.group_size)
+            _same("options.partial_group", partial_group, self.partial_group, data.partial_group)
+            if scales is not None and scales is not data.scales:
+                raise InvalidArgument("scales: the projection brings its own; verify its data to "
+                                      "use others", "scales")
+            self.encoding, self.partial_group = data.encoding, data.partial_group
+            scales, shape, group_size, data = data.scales, data.shape, data.group_size, data.data
         self.group_size = _group_size(group_size, self.encoding)
         dense = self.encoding == Encoding.DENSE
         self.seen = view_elements(data, "tensor") if dense else view(data, "tensor")
@@ -70,13 +85,25 @@ class _Packed:
             options.scale_bytes = self.scales.nbytes
 
 
+def _same(field: str, given: Any, value: Any, made: Any) -> None:
+    """What is said beside a Projection must be what it was made with."""
+    if given is not None and value != made:
+        def text(one: Any) -> str:
+            return one.name.lower() if isinstance(one, enum.Enum) else str(one)
+
+        raise InvalidArgument(f"{field}: {text(value)} was given, but the projection was made with "
+                              f"{text(made)}; leave it out, or give the projection's data", field)
+
+
 # ---- the client -----------------------------------------------------------------------
 
 class Client:
     """A connection to tritd: `with trit.Client("127.0.0.1:6561") as client: ...`
 
     address   "host:port" or "unix:/path"; None: TRITD_ADDRESS, else 127.0.0.1:6561
-    timeout   seconds for each call that brings none of its own; None: no limit
+    timeout   seconds for each call that brings none of its own; None or math.inf: no
+              limit. What is no number, is negative or NaN is InvalidArgument, here and
+              with each call
 
     It connects at the first call. Any number of threads may call at once; the
     GIL is released while a call runs. Tensors from `stream_bytes_min` bytes on
@@ -139,7 +166,7 @@ class Client:
         group_size  weights that share a scale; None: 128, or the whole tensor where
                  the encoding has one scale (I2_S, HF_BITNET)
         layer    (run, layer, step): the report is filed there
-        out      with DENSE: NumPy memory of the tensor's bytes for the result,
+        out      with DENSE alone: NumPy memory of the tensor's bytes for the result,
                  other than the tensor's own
         progress called with the bytes sent since the last time, as tqdm.update;
                  or a tqdm bar
@@ -155,6 +182,9 @@ class Client:
             "report": member(ReportDetail, report, "options.report")})
         kept = _file(options.layer, layer)
         call.fill(options.call)
+        if out is not None and kind != Encoding.DENSE:
+            raise InvalidArgument(f"out: only a dense result goes there, {kind.name.lower()} makes "
+                                  "an array of its own; leave it out", "out")
         dense = _room(seen, out) if kind == Encoding.DENSE else None
         if dense is not None:
             options.out = ffi.cast("void *", dense.__array_interface__["data"][0])
@@ -173,30 +203,35 @@ class Client:
         if made.scales != ffi.NULL:
             found = take(made.scales, made.scale_bytes)
             scales = seen.give(shaped_scales(found, kind, seen.shape), None)
-        return Projection(data, scales, filed, kind, seen.shape, options.group_size)
+        return Projection(data, scales, filed, kind, seen.shape, options.group_size,
+                          PartialGroup(options.partial_group))
 
     def verify(self, tensor: Any, *, mode: Union[VerifyMode, str] = VerifyMode.TERNARY,
                group_size: Optional[int] = None,
-               partial_group: Union[PartialGroup, str] = PartialGroup.PADDED,
+               partial_group: Union[None, PartialGroup, str] = None,
                tolerance: Optional[float] = None, reference: Any = None,
-               encoding: Union[Encoding, str] = Encoding.DENSE, scales: Any = None,
+               encoding: Union[None, Encoding, str] = None, scales: Any = None,
                shape: Optional[Sequence[int]] = None, layer: Optional[Layer] = None,
                timeout: Optional[float] = None, progress: Optional[Progress] = None,
                _cancelled: Any = None) -> Report:
         """Whether a tensor is ternary, and all a report says. A tensor that is
         not is no error: see `is_ternary`.
 
-        tensor     f32, f16 or bf16 [..., columns]; or a Projection; or packed
-                   bytes with `encoding`, their logical `shape` and `scales`
+        tensor     f32, f16 or bf16 [..., columns]; or a Projection, which knows how
+                   it was made; or packed bytes with `encoding`, their logical `shape`
+                   and `scales`
+        encoding, group_size, partial_group, shape, scales  of what is no Projection
+                   (None: DENSE, 128, PADDED); with one, others than its own are
+                   refused
         mode       LATENT: project it, then verify the projection
         tolerance  of |w/s - t|, 1e-5 if None; 0: magnitudes must be bit-equal
         reference  the latents (same shape) it should be the projection of
         """
-        packed = _Packed(tensor, encoding, scales, shape, group_size)
+        packed = _Packed(tensor, encoding, scales, shape, group_size, partial_group)
         call = Call(timeout, progress, _cancelled)
         options = ffi.new("struct trit_verify_options *", {
             "mode": member(VerifyMode, mode, "options.mode"),
-            "partial_group": member(PartialGroup, partial_group, "options.partial_group"),
+            "partial_group": packed.partial_group,
             "has_tolerance": tolerance is not None, "tolerance": tolerance or 0.0})
         packed.fill(options)
         kept = _file(options.layer, layer)
@@ -211,13 +246,14 @@ class Client:
         del kept
         return report_of(made)
 
-    def unpack(self, packed: Any, *, encoding: Union[Encoding, str] = Encoding.DENSE,
+    def unpack(self, packed: Any, *, encoding: Union[None, Encoding, str] = None,
                scales: Any = None, shape: Optional[Sequence[int]] = None,
                group_size: Optional[int] = None, dtype: Union[DType, str] = DType.F32,
                timeout: Optional[float] = None, progress: Optional[Progress] = None,
                _cancelled: Any = None) -> Any:
         """Encoded weights as t*s, of `dtype` (F32, F16, BF16) and of the logical
-        shape. `packed` is a Projection, or bytes with encoding, shape, scales."""
+        shape. `packed` is a Projection, or bytes with encoding (None: DENSE), shape,
+        scales and group size; others than a Projection's own are refused."""
         source = _Packed(packed, encoding, scales, shape, group_size)
         kind = member(DType, dtype, "dtype")
         call = Call(timeout, progress, _cancelled)
@@ -253,9 +289,12 @@ def _again(kind: Any, options: dict) -> Client:
 
 
 def _room(seen: View, out: Optional[np.ndarray]) -> np.ndarray:
-    """Memory for a dense result."""
+    """Memory for a dense result. Ours begins where torch's and mlx's would: a matrix
+    product may choose its kernel by that."""
     if out is None:
-        return np.empty(seen.shape, STORAGE[seen.element])
+        room = np.empty(seen.nbytes + ALIGNMENT - 1, np.uint8)
+        skipped = -room.__array_interface__["data"][0] % ALIGNMENT
+        return room[skipped:skipped + seen.nbytes].view(STORAGE[seen.element]).reshape(seen.shape)
     if not isinstance(out, np.ndarray) or not out.flags.c_contiguous or \
             not out.flags.writeable or out.nbytes != seen.nbytes:
         raise InvalidArgument(f"out: a writable contiguous ndarray of {seen.nbytes} bytes "

@@ -13,13 +13,14 @@ import mlx.nn as nn
 import numpy as np
 
 from . import local
-from ._selection import Patterns, selected
+from ._selection import Patterns
 from .client import Client
+from .conversion import ALREADY, LORA_STAYS, Conversion, Found, Plan, is_lora
 from .reports import Report
 from .types import GROUP_SIZE, PartialGroup, ReportDetail, VerifyMode
 from .verification import Layer, VerifyEvery, verify_layers
 
-__all__ = ["TernaryEmbedding", "TernaryLinear", "convert", "project_local", "set_client",
+__all__ = ["Conversion", "TernaryEmbedding", "TernaryLinear", "convert", "project_local", "set_client",
            "ternary_projection", "verify_every", "verify_ternary_weights"]
 
 
@@ -108,43 +109,49 @@ class TernaryEmbedding(nn.Module):
 
 # ---- models ---------------------------------------------------------------------------
 
-def _ternary_of(module: nn.Module, group_size: int,
-                client: Optional[Client]) -> Optional[nn.Module]:
-    """A ternary layer with an ordinary one's weights."""
-    made: nn.Module
-    if type(module) is nn.Linear:
-        made = TernaryLinear(1, 1, "bias" in module, group_size=group_size, client=client)
-        if "bias" in module:
-            made.bias = module.bias
-    elif type(module) is nn.Embedding:
-        made = TernaryEmbedding(1, 1, group_size=group_size, client=client)
-    else:
-        return None
-    made.weight = module.weight
-    trained = module.trainable_parameters()
-    made.freeze(keys=[key for key in module.parameters() if key not in trained])
-    return made.train(module.training)
+_KINDS: Dict[type, type] = {nn.Linear: TernaryLinear, nn.Embedding: TernaryEmbedding}
+
+
+def _find(model: nn.Module) -> Iterator[Found]:
+    """The modules that hold a matrix of weights, by name."""
+    for name, module in sorted(model.named_modules(), key=lambda one: one[0]):
+        matrices = [key for key, one in module.items()
+                    if isinstance(one, mx.array) and one.ndim >= 2 and not key.startswith("_")]
+        if isinstance(module, (TernaryLinear, TernaryEmbedding)):
+            yield Found(name, ALREADY, quiet=True)
+        elif matrices and (is_lora(name) or all(map(is_lora, matrices))):
+            yield Found(name, LORA_STAYS)
+        elif type(module) in _KINDS:
+            kind = module.weight.dtype
+            yield Found(name, None if kind in (mx.float32, mx.float16, mx.bfloat16) else
+                        f"its weight is {kind}: only float32, float16 and bfloat16 are projected")
+        elif isinstance(module, tuple(_KINDS)):
+            yield Found(name, f"{type(module).__name__} is a subclass of nn.Linear or nn.Embedding "
+                        "and may use its weight in its own way: replace it by one of the two")
+        elif matrices:
+            yield Found(name, f"{type(module).__name__} holds {', '.join(matrices)} itself: only "
+                        "nn.Linear and nn.Embedding are converted")
 
 
 def convert(model: nn.Module, include: Patterns = None, exclude: Patterns = None, *,
             group_size: int = GROUP_SIZE, client: Optional[Client] = None) -> nn.Module:
-    """Makes nn.Linear and nn.Embedding layers ternary, in place; gives the model
-    (or, where the model is one such layer itself, its ternary equal). A layer in
-    two places stays one; what is frozen stays frozen.
+    """Makes nn.Linear and nn.Embedding layers ternary, in place; gives the model. A layer
+    in two places stays one; what is frozen stays frozen; attributes stay.
 
-    include, exclude: shell patterns of dotted module names ("layers.*.attn.*")."""
-    whole = _ternary_of(model, group_size, client)
-    if whole is not None:
-        return whole
-    chosen, made = [], {}
-    for name, module in model.named_modules():
-        if name and selected(name, include, exclude):
-            if id(module) not in made:
-                made[id(module)] = _ternary_of(module, group_size, client)
-            if made[id(module)] is not None:
-                chosen.append((name, made[id(module)]))
-    from mlx.utils import tree_unflatten
-    model.update_modules(tree_unflatten(chosen))
+    include, exclude: shell patterns of dotted module names ("layers.*.attn.*"); one that
+    matches no module is InvalidArgument. `model.trit_conversion` says what was converted,
+    what was left and why, and so does the logger "trit": see trit.torch.convert.
+
+    Here `layer.weight` is the latents to whoever reads it. Whoever multiplies by the
+    weights of another module asks for `layer.ternary_weight()` or `as_linear`."""
+    modules = dict(model.named_modules())
+    plan = Plan(_find(model), modules, include, exclude)
+    for name in plan.chosen:
+        module = modules[name]
+        if type(module) in _KINDS:  # else it is in two places
+            module.__class__ = _KINDS[type(module)]
+            module.group_size, module.client = group_size, client
+    plan.told(model)
     return model
 
 

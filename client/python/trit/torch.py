@@ -18,13 +18,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._selection import Patterns, selected
+from ._selection import Patterns
+from ._weight import TernaryParameter, adopt, plain, uncompiled
 from .client import Client
+from .conversion import ALREADY, LORA_STAYS, Conversion, Found, Plan, is_lora
 from .reports import Report
 from .types import GROUP_SIZE, PartialGroup, ReportDetail, VerifyMode, member
 from .verification import Layer, VerifyEvery, verify_layers
 
-__all__ = ["TernaryEmbedding", "TernaryLinear", "convert", "project_local", "set_client",
+__all__ = ["Conversion", "TernaryEmbedding", "TernaryLinear", "convert", "project_local", "set_client",
            "ternary_projection", "verify_every", "verify_ternary_weights"]
 
 
@@ -35,7 +37,7 @@ def project_local(latent: Tensor, group_size: int = GROUP_SIZE,
     """t*s of a f32, f16 or bf16 tensor [..., columns], without a daemon and without
     a gradient; the daemon's bits."""
     columns = latent.shape[-1]
-    rows = latent.detach().reshape(-1, columns).double()
+    rows = plain(latent).detach().reshape(-1, columns).double()
     short = -columns % group_size
     padded = F.pad(rows, (0, short)).reshape(rows.shape[0], -1, group_size)
     divisor = torch.full(padded.shape[1:2], float(group_size), dtype=torch.float64,
@@ -47,8 +49,12 @@ def project_local(latent: Tensor, group_size: int = GROUP_SIZE,
     nonzero = (2 * padded.abs() > s).float()
     # The scale is rounded once to the output's type; a zero keeps its weight's sign.
     rounded = scales.to(latent.dtype).float().unsqueeze(-1)
-    dense = torch.copysign(nonzero * rounded, padded.float())
-    return dense.reshape(rows.shape[0], -1)[:, :columns].to(latent.dtype).reshape(latent.shape)
+    dense = torch.copysign(nonzero * rounded, padded.float()).reshape(rows.shape[0], -1)
+    if short:
+        # Without a clone the rows would lie padded, a stride that matrix products may
+        # meet with another kernel, and so with other bits than the daemon's result.
+        dense = dense[:, :columns].clone(memory_format=torch.contiguous_format)
+    return dense.to(latent.dtype).reshape(latent.shape)
 
 
 class _Projection(torch.autograd.Function):
@@ -68,11 +74,7 @@ class _Projection(torch.autograd.Function):
         return grad_ternary, None
 
 
-# What torch.compile must not look into; torch before 2.1 has no such word.
-_uncompiled = getattr(getattr(torch, "compiler", None), "disable", lambda function: function)
-
-
-@_uncompiled
+@uncompiled
 def _apply_uncompiled(latent: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
     return _Projection.apply(latent, project)
 
@@ -90,16 +92,61 @@ def ternary_projection(latent: Tensor, client: Optional[Client] = None, *,
                               report=ReportDetail.NONE).data
 
     apply = _Projection.apply if client is None else _apply_uncompiled
-    return apply(latent, project)
+    return apply(plain(latent), project)
 
 
 # ---- layers ---------------------------------------------------------------------------
 
-class TernaryLinear(nn.Linear):
+class _Ternary(nn.Module):
+    """What both layers are. `weight` is the latent Parameter, and a product with it is
+    one with the ternary weights, whoever multiplies: see trit._weight."""
+
+    group_size: int
+    client: Optional[Client]
+
+    def _latent(self) -> Tensor:
+        latent = self._parameters.get("weight")
+        if latent is None:
+            latent = self.__dict__.get("weight")  # of torch.nn.utils.prune and the like
+        return self.weight if latent is None else latent  # None: a parametrization's
+
+    def ternary_weight(self) -> Tensor:
+        return ternary_projection(self._latent(), self.client, group_size=self.group_size)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[misc]
+        if not keep_vars and f"{prefix}weight" in destination:
+            destination[f"{prefix}weight"] = plain(destination[f"{prefix}weight"])
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, group_size={self.group_size}"
+
+
+def _read(self: _Ternary) -> Tensor:
+    latent = self._parameters.get("weight")
+    if latent is None:
+        latent = self.__dict__.get("weight")
+    if latent is None:
+        raise AttributeError(f"{type(self).__name__} has no weight")
+    return adopt(latent, self)
+
+
+def _write(self: _Ternary, computed: Tensor) -> None:
+    """A Parameter does not come here; what a hook computes does."""
+    self.__dict__["weight"] = computed
+
+
+def _remove(self: _Ternary) -> None:
+    self.__dict__.pop("weight", None)
+
+
+class TernaryLinear(_Ternary, nn.Linear):
     """y = x Wt^T + b, Wt the projection of the latent `weight` [out, in].
 
     x is [..., in_features]. Latents are drawn from N(0, 1) * in_features^-0.5,
     the bias is zero."""
+
+    weight = property(_read, _write, _remove)  # type: ignore[assignment]
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, *,
                  group_size: int = GROUP_SIZE, client: Optional[Client] = None,
@@ -112,19 +159,15 @@ class TernaryLinear(nn.Linear):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def ternary_weight(self) -> Tensor:
-        return ternary_projection(self.weight, self.client, group_size=self.group_size)
-
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.ternary_weight(), self.bias)
 
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, group_size={self.group_size}"
 
-
-class TernaryEmbedding(nn.Embedding):
+class TernaryEmbedding(_Ternary, nn.Embedding):
     """Rows of the projection of the latent `weight` [num_embeddings,
     embedding_dim]; latents are drawn from N(0, 1) * embedding_dim^-0.5."""
+
+    weight = property(_read, _write, _remove)  # type: ignore[assignment]
 
     def __init__(self, num_embeddings: int, embedding_dim: int,
                  padding_idx: Optional[int] = None, *, group_size: int = GROUP_SIZE,
@@ -138,9 +181,6 @@ class TernaryEmbedding(nn.Embedding):
         nn.init.normal_(self.weight, std=self.embedding_dim ** -0.5)
         self._fill_padding_idx_with_zero()
 
-    def ternary_weight(self) -> Tensor:
-        return ternary_projection(self.weight, self.client, group_size=self.group_size)
-
     def forward(self, ids: Tensor) -> Tensor:
         """ids: integers [...]; gives [..., embedding_dim]."""
         return F.embedding(ids, self.ternary_weight(), self.padding_idx)
@@ -149,60 +189,107 @@ class TernaryEmbedding(nn.Embedding):
         """Logits [..., num_embeddings] of x [..., embedding_dim], weights tied."""
         return F.linear(x, self.ternary_weight())
 
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, group_size={self.group_size}"
-
 
 # ---- models ---------------------------------------------------------------------------
 
-def _ternary_of(module: nn.Module, group_size: int,
-                client: Optional[Client]) -> Optional[nn.Module]:
-    """A ternary layer over the very parameters of an ordinary one. Made on the
-    meta device: drawing weights to throw them away would advance the generator."""
-    more: Dict[str, Any] = {"group_size": group_size, "client": client, "device": "meta"}
-    made: nn.Module
-    if type(module) is nn.Linear:
-        made = TernaryLinear(module.in_features, module.out_features,
-                             module.bias is not None, **more)
-        made.bias = module.bias
-    elif type(module) is nn.Embedding:
-        if module.max_norm is not None or module.scale_grad_by_freq or module.sparse:
-            raise ValueError("an embedding with max_norm, scale_grad_by_freq or sparse has "
-                             "no ternary equal: exclude it")
-        made = TernaryEmbedding(module.num_embeddings, module.embedding_dim,
-                                module.padding_idx, **more)
-    else:
-        return None
-    made.weight = module.weight
-    return made.train(module.training)
+_KINDS: Dict[type, type] = {nn.Linear: TernaryLinear, nn.Embedding: TernaryEmbedding}
+
+
+def _find(model: nn.Module) -> Iterator[Found]:
+    """The modules that hold a matrix of weights."""
+    for name, module in model.named_modules(remove_duplicate=False):
+        if isinstance(module, nn.utils.parametrize.ParametrizationList):
+            continue  # told with the layer whose weight it computes
+        matrices = [key for key, one in module._parameters.items()
+                    if one is not None and not _is_vector(one)]
+        if isinstance(module, _Ternary):
+            yield Found(name, ALREADY, quiet=True)
+        elif is_lora(name) and matrices:
+            yield Found(name, LORA_STAYS)
+        elif type(module) is nn.Embedding and \
+                (module.max_norm is not None or module.scale_grad_by_freq or module.sparse):
+            yield Found(name, "an embedding with max_norm, scale_grad_by_freq or sparse has no "
+                        "ternary equal", refused=True)
+        elif isinstance(module, (nn.Linear, nn.Embedding)):
+            yield Found(name, _why_not(module))
+        elif isinstance(module, nn.MultiheadAttention):
+            yield Found(name, f"nn.MultiheadAttention multiplies by its own {', '.join(matrices)}: "
+                        "to have it ternary, write it with nn.Linear layers")
+        elif matrices:
+            yield Found(name, f"{type(module).__name__} holds {', '.join(matrices)} itself: only "
+                        "nn.Linear and nn.Embedding are converted")
+
+
+def _is_vector(parameter: Tensor) -> bool:
+    return not isinstance(parameter, nn.parameter.UninitializedParameter) and parameter.ndim < 2
+
+
+def _why_not(module: nn.Module) -> Optional[str]:
+    """Why a linear layer or an embedding has no ternary equal; None: it has."""
+    kind, weight = type(module), module._parameters.get("weight")
+    if nn.utils.parametrize.is_parametrized(module) or weight is None:
+        return ("its weight is computed by a parametrization, weight_norm or the like: remove "
+                "that first, or make its factors nn.Linear layers")
+    if isinstance(module, nn.modules.linear.NonDynamicallyQuantizableLinear):
+        return ("it belongs to nn.MultiheadAttention, which multiplies by its weight itself: to "
+                "have it ternary, write the attention with nn.Linear layers")
+    if isinstance(weight, nn.parameter.UninitializedParameter):
+        return f"{kind.__name__} has no weight yet: run the model once, then convert"
+    if kind not in _KINDS:
+        base = "nn.Linear" if isinstance(module, nn.Linear) else "nn.Embedding"
+        return (f"{kind.__name__} is a subclass of {base} and may use its weight in its own way: "
+                f"replace it by {base}, or by trit.torch.Ternary{base[3:]}")
+    if type(weight) not in (nn.Parameter, TernaryParameter):
+        return f"its weight is a {type(weight).__name__}, no nn.Parameter"
+    if weight.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+        return f"its weight is {weight.dtype}: only float32, float16 and bfloat16 are projected"
+    if "forward" in module.__dict__:
+        return ("its forward was replaced on the object, and would go on using the latents: "
+                "convert before that is done")
+    return None
 
 
 def convert(model: nn.Module, include: Patterns = None, exclude: Patterns = None, *,
             group_size: int = GROUP_SIZE, client: Optional[Client] = None) -> nn.Module:
-    """Makes nn.Linear and nn.Embedding layers ternary, in place; gives the model
-    (or, where the model is one such layer itself, its ternary equal).
+    """Makes nn.Linear and nn.Embedding layers ternary, in place; gives the model.
 
-    include, exclude: shell patterns of dotted module names ("blocks.*.attn.*").
-    Parameters stay the same objects, so optimizers and tied weights go on."""
-    whole = _ternary_of(model, group_size, client)
-    if whole is not None:
-        return whole
-    made: Dict[int, nn.Module] = {}
-    for name, module in list(model.named_modules(remove_duplicate=False)):
-        parent = model.get_submodule(name.rpartition(".")[0])
-        if not name or not selected(name, include, exclude):
-            continue
-        ternary = made.get(id(module)) or _ternary_of(module, group_size, client)
-        if ternary is not None:
-            made[id(module)] = ternary
-            setattr(parent, name.rpartition(".")[2], ternary)
+    include, exclude: shell patterns of dotted module names ("blocks.*.attn.*"); one that
+    matches no module is InvalidArgument.
+    Modules and parameters stay the same objects, so hooks, attributes, optimizers and tied
+    weights go on. A weight that a converted layer shares with another module is ternary
+    there, too.
+
+    What was converted, what was left and why stands in `model.trit_conversion` and is
+    logged once by the logger "trit": layers as INFO, what the patterns left as INFO, what
+    else holds a matrix of weights (subclasses of the two, parametrized layers,
+    nn.MultiheadAttention, convolutions, LoRA factors) as WARNING."""
+    modules = dict(model.named_modules(remove_duplicate=False))
+    plan = Plan(_find(model), modules, include, exclude)
+    owners: Dict[int, str] = {}
+    for name in plan.chosen:
+        module = modules[name]
+        if not isinstance(module, _Ternary):  # else it is in two places
+            module.__class__ = _KINDS[type(module)]
+            module.group_size, module.client = group_size, client
+        owners.setdefault(id(module.weight), name)
+    for module in modules.values():
+        if isinstance(module, nn.TransformerEncoder) and \
+                any(isinstance(one, _Ternary) for one in module.modules()):
+            # Nested tensors need torch's fast path in all its layers.
+            module.enable_nested_tensor = module.use_nested_tensor = False
+    for name, module in modules.items():
+        shared = {owners[id(one)] for one in module._parameters.values() if id(one) in owners}
+        if shared and name not in plan.chosen:
+            plan.leave(name, f"its weight is that of {shared.pop()}, so it multiplies by the "
+                       "ternary weights")
+    plan.told(model)
     return model
 
 
 def _ternary_layers(model: nn.Module) -> Iterator[Layer]:
     for name, module in model.named_modules():
         if isinstance(module, (TernaryLinear, TernaryEmbedding)):
-            yield Layer(name, module.weight, module.group_size, module.client)
+            yield Layer(name, plain(module.weight).detach(), module.group_size, module.client)
 
 
 def set_client(model: nn.Module, client: Optional[Client]) -> None:

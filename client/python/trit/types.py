@@ -124,6 +124,9 @@ class Projection:
     ========== ================================== ===========================
 
     (torch has no uint32: there MLX codes are int32 with the same bits.)
+
+    It knows how it was made: `client.verify` and `client.unpack` take its encoding,
+    shape, scales, group size and partial group from it, and refuse others.
     """
 
     data: Any
@@ -132,6 +135,7 @@ class Projection:
     encoding: Encoding
     shape: Tuple[int, ...]
     group_size: int
+    partial_group: PartialGroup = PartialGroup.PADDED
 
     @property
     def biases(self) -> Optional[Any]:

@@ -2,10 +2,11 @@
 say which those are."""
 from __future__ import annotations
 
+import numbers
 from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Union
 
 from .client import Client
-from .errors import FailedPrecondition
+from .errors import FailedPrecondition, InvalidArgument
 from .reports import Report
 from .types import VerifyMode, member
 
@@ -37,8 +38,8 @@ def verify_layers(layers: Iterable[Layer], client: Optional[Client], *,
 
 
 class VerifyEvery:
-    """A training callback: `after_step(step)` verifies every `every`-th step and
-    files the reports under `run`.
+    """A training callback: `after_step(step)` verifies every `every`-th step (1
+    or more) and files the reports under `run`.
 
     Call it on every rank: a report filed twice is one report, and ranks whose
     weights differ get AlreadyExists instead.
@@ -50,7 +51,9 @@ class VerifyEvery:
     def __init__(self, layers: Callable[[], Iterable[Layer]], client: Optional[Client],
                  run: str, every: int = 100,
                  told: Optional[Callable[[int, Dict[str, Report]], Any]] = None) -> None:
-        self.run, self.every = run, every
+        if isinstance(every, bool) or not isinstance(every, numbers.Integral) or every < 1:
+            raise InvalidArgument(f"every: {every!r} is no number of steps from 1 on", "every")
+        self.run, self.every = run, int(every)
         self.history: Dict[int, Dict[str, Report]] = {}
         self._layers, self._client, self._told = layers, client, told
 

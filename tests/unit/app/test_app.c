@@ -142,6 +142,7 @@ static void values(void)
     check_refused(WORDS((char *)"--threads=many"), "many");
     check_refused(WORDS((char *)"--log-level=loud"), "loud");
     check_refused(WORDS((char *)"--no-such-thing"), "--no-such-thing");
+    check_refused(WORDS((char *)"--checkpoint-root=/tmp"), "no such option");
     check_refused(WORDS((char *)"--listen"), "needs a value");
     check_refused(WORDS((char *)"stray"), "stray");
     check_refused(WORDS((char *)"--listen=0.0.0.0:1"), "0.0.0.0:1");
@@ -179,6 +180,35 @@ static void precedence(void)
     check_refused(WORDS((char *)"--config=/no/such/file"), "/no/such/file");
 }
 
+static void files_name_known_options(void)
+{
+    char path[] = "/tmp/test_app_XXXXXX";
+    static const char text[] = "checkpoint-root = /tmp\n";
+    int file = mkstemp(path);
+
+    CHECK(write(file, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);
+    close(file);
+    check_refused(WORDS((char *)"--config", path),
+                  ":1: no option is called \"checkpoint-root\"");
+    unlink(path);
+}
+
+static void helps(void)
+{
+    char text[8192];
+    FILE *file = tmpfile();
+    size_t count;
+
+    CHECK(file);
+    config_help(fileno(file));
+    rewind(file);
+    count = fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    text[count] = '\0';
+    CHECK(strstr(text, "--data-dir DIR "));
+    CHECK(!strstr(text, "checkpoint"));
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -186,6 +216,9 @@ int main(int argc, char **argv)
         {"three daemons live side by side in one process", side_by_side},
         {"a start that fails says why and leaves nothing", start_fails_clean},
         {"an option that cannot be is refused by name and value", values},
+        {"a file that names an option the daemon does not have is refused, by line",
+         files_name_known_options},
+        {"the help lists what the daemon has: no checkpoint root", helps},
         {"arguments go before environment before file before defaults", precedence},
     };
 

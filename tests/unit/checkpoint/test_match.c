@@ -143,6 +143,26 @@ static void add_record(struct both *both, const char *names)
 
 #define NOTE(name) "\"" name "\":{\"dtype\":\"F32\",\"shape\":[4,256]}"
 
+/* Of a file that has no names there is one tensor. */
+static void pairs_single_tensors_without_names(void)
+{
+    for (int nameless = 0; nameless < 2; nameless++) {
+        struct both both;
+
+        both_init(&both);
+        add(&both.claim.table, "out", "F32", 4, 256, 0);
+        add(&both.latents.table, "in", "F32", 4, 256, 0);
+        classify(&both, &both.claim, CONTENTS_CLAIM);
+        classify(&both, &both.latents, CONTENTS_LATENTS);
+        both.latents.contents.nameless = nameless;
+        CHECK(match_create(&both.match, &both.claim.contents, &both.latents.contents,
+                           NULL) == 0);
+        CHECK_EQ(both.match.count, nameless ? 1 : 2);
+        CHECK_EQ(kind_of(&both, "out"), nameless ? MATCH_PROJECTION : MATCH_EXTRA_LAYER);
+        both_fini(&both);
+    }
+}
+
 static void judges_scales_with_their_layer(void)
 {
     struct both both;
@@ -217,6 +237,73 @@ static void finds_what_cannot_be_judged(void)
          "tables a.scales");
     CHECK_EQ(both.findings.list[1].finding.kind, TRIT_FINDING_UNKNOWN_DTYPE);
     CHECK_EQ(findings_verdict(&both.findings), TRIT_VERDICT_INCONCLUSIVE);
+    both_fini(&both);
+}
+
+/* A layer of the latents that somebody packed is there, if unread. */
+static void leaves_foreign_weights_undecided(void)
+{
+    struct both both;
+
+    both_init(&both);
+    add(&both.claim.table, "a.biases", "F16", 4, 2, 0);
+    add(&both.claim.table, "a.scales", "F16", 4, 2, 0);
+    add(&both.claim.table, "a.weight", "U32", 4, 16, 0);
+    add(&both.claim.table, "b.qweight", "I32", 32, 64, 0);
+    add(&both.claim.table, "b.qzeros", "I32", 2, 8, 0);
+    add(&both.claim.table, "c.weight", "F64", 4, 16, 0);
+    add(&both.latents.table, "a.weight", "F32", 4, 256, 0);
+    add(&both.latents.table, "b.weight", "F32", 4, 256, 0);
+    add(&both.latents.table, "c.weight", "F32", 4, 16, 0);
+    compare(&both);
+    for (size_t i = 0; i < both.match.count; i++)
+        CHECK_EQ(both.match.pairs[i].kind, MATCH_JUDGED);
+    CHECK_EQ(both.findings.count, 3);
+    CHECK_EQ(findings_verdict(&both.findings), TRIT_VERDICT_INCONCLUSIVE);
+    both_fini(&both);
+}
+
+/* With a record, what is no layer by the rules is no claim either. */
+static void compares_unknown_types_beside_a_record(void)
+{
+    for (int latents = 0; latents < 2; latents++)
+        for (int accept = 0; accept < 2; accept++) {
+            struct both both;
+
+            both_init(&both);
+            add(&both.claim.table, "a.weight", "F64", 4, 256, 0);
+            add(&both.latents.table, "a.weight", "F64", 4, 256, 0);
+            add_record(&both, "");
+            if (latents)
+                compare(&both);
+            else
+                alone(&both, accept);
+            if (latents)
+                CHECK_EQ(kind_of(&both, "a.weight"), MATCH_BYTES);
+            CHECK_EQ(findings_verdict(&both.findings),
+                     latents || accept ? TRIT_VERDICT_PASS : TRIT_VERDICT_INCONCLUSIVE);
+            both_fini(&both);
+        }
+}
+
+static void compares_packed_weights_with_packed_weights(void)
+{
+    struct both both;
+
+    both_init(&both);
+    for (int side = 0; side < 2; side++) {
+        struct tensor_table *table = side ? &both.latents.table : &both.claim.table;
+
+        add(table, "a.scales", "F16", 4, 2, 0);
+        add(table, "a.weight", "U32", 4, 16, 0);
+    }
+    add(&both.claim.table, "b.qweight", "I32", 32, 64, 0);
+    add(&both.claim.table, "b.qzeros", "I32", 2, 8, 0);
+    compare(&both);
+    CHECK_EQ(kind_of(&both, "a.scales"), MATCH_BYTES);
+    CHECK_EQ(kind_of(&both, "a.weight"), MATCH_BYTES);
+    CHECK_EQ(kind_of(&both, "b.qweight"), MATCH_EXTRA_TENSOR);
+    CHECK_EQ(findings_verdict(&both.findings), TRIT_VERDICT_FAIL);
     both_fini(&both);
 }
 
@@ -321,11 +408,19 @@ int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
         {"every tensor of either side is in one pair", accounts_for_every_tensor},
+        {"single tensors without names of their own are a pair",
+         pairs_single_tensors_without_names},
         {"scales are judged with their layer", judges_scales_with_their_layer},
         {"layers that the record leaves out are compared like any tensor",
          compares_what_the_record_leaves_out},
         {"a record is accepted where that is told", accepts_the_record_where_told},
         {"foreign packings and unknown types are undecided", finds_what_cannot_be_judged},
+        {"a packed weight in a layer's place is undecided",
+         leaves_foreign_weights_undecided},
+        {"beside a record unknown types are compared like any tensor",
+         compares_unknown_types_beside_a_record},
+        {"packed weights of both sides are compared byte for byte",
+         compares_packed_weights_with_packed_weights},
         {"a hint names every table, however long their names", keeps_long_hints_whole},
         {"a report's findings are the file's", takes_a_reports_findings},
         {"a report without findings is judged by its fields",

@@ -78,6 +78,9 @@ static void tells_experts_from_convolutions(void)
     expect(ROLE_EXPERTS, "blk.0.ffn_up_exps.weight", 4, 8, 16);
     expect(ROLE_EXPERTS, "block_sparse_moe.input_linear.weight", 4, 8, 16);
     expect(ROLE_CONVOLUTION, "conv1.weight", 4, 8, 16);
+    expect(ROLE_OTHER, "embeddings.cls_token", 1, 1, 16);
+    expect(ROLE_OTHER, "qformer.query_tokens", 1, 8, 16);
+    expect(ROLE_POSITION, "embeddings.pos_embed", 1, 8, 16);
     expect(ROLE_ROUTER, "mlp.experts.router.weight", 4, 8, 16);
 }
 

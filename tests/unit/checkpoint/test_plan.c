@@ -226,7 +226,7 @@ static void refuses_a_file_with_a_record(void)
         CHECK(table_add_pair(&input, RECORD_KEY, records[i], NULL) == 0);
         seal(&input);
         CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
-        CHECK(plan.refusal != NULL);
+        CHECK((plan.refusal != NULL) == (i == 1)); /* the first is none */
         plan_destroy(&plan);
         CHECK(plan_create(&plan, &options, true, &input, NULL) == 0);
         CHECK(plan.refusal == NULL);

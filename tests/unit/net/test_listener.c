@@ -115,9 +115,12 @@ static void bad_addresses(void)
     check_refused("", "is not host:port");
     check_refused("127.0.0.1", "is not host:port");
     check_refused("127.0.0.1:", "is not host:port");
-    check_refused("127.0.0.1:65536", "is not host:port");
-    check_refused("127.0.0.1:-1", "is not host:port");
-    check_refused("127.0.0.1:1x", "is not host:port");
+    check_refused("127.0.0.1:65536", "port \"65536\" is not a number from 0 to 65535");
+    check_refused("127.0.0.1:-1", "port \"-1\" is not a number from 0 to 65535");
+    check_refused("127.0.0.1:1x", "port \"1x\" is not a number from 0 to 65535");
+    check_refused("127.0.0.1:+80", "port \"+80\" is not a number");
+    check_refused("127.0.0.1: 80", "port \" 80\" is not a number");
+    check_refused("[::1]:4294967297", "port \"4294967297\" is not a number");
     check_refused("::1:80", "is not host:port");
     check_refused("[::1:80", "is not host:port");
     check_refused("300.0.0.1:0", "300.0.0.1:0");

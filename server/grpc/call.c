@@ -1,0 +1,94 @@
+#include "grpc/call.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "grpc/trailers.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+
+/* ---- the end of a call --------------------------------------------------- */
+
+void call_free_if_done(struct call *call)
+{
+    struct grpc *grpc = call->grpc;
+
+    if (call->state != CALL_CLOSED || call->holds > 0)
+        return;
+    if (call->method->fini)
+        call->method->fini(call);
+    timer_disarm(grpc->config.timers, &call->timer);
+    scan_fini(&call->scan);
+    list_remove(&call->link);
+    free(call->method_state);
+    free(call);
+    metric_down(grpc->config.metrics, M_STREAMS);
+    grpc_observe(grpc);
+    if (--grpc->call_count == 0 && grpc->idle)
+        grpc->idle(grpc->idle_arg);
+}
+
+void call_hold(struct call *call)
+{
+    call->holds++;
+}
+
+void call_release(struct call *call)
+{
+    call->holds--;
+    call_free_if_done(call);
+}
+
+void call_cancel(struct call *call)
+{
+    if (atomic_exchange(&call->cancelled, true))
+        return;
+    if (call->method->cancel)
+        call->method->cancel(call);
+}
+
+void call_log_end(struct call *call, enum trit_status status)
+{
+    uint64_t took_ns = clock_monotonic_ns() - call->started_ns;
+
+    metric_call(call->config->metrics, call->method_id, status, took_ns);
+    log_event(call->config->log, status == TRIT_OK ? LOG_DEBUG : LOG_INFO, "rpc_end",
+              LOG_FIELDS(LOG_STR("method", call->method->path),
+                         LOG_STR("status", status_name(status)),
+                         LOG_U64("took_us", took_ns / 1000),
+                         LOG_STR("message", call->failure.message)));
+}
+
+void call_end(struct call *call)
+{
+    struct trailers trailers;
+
+    if (call->state == CALL_ENDED || call->state == CALL_CLOSED)
+        return;
+    call->state = CALL_ENDED;
+    if (call->failure.status != TRIT_OK)
+        call_cancel(call);
+    trailers_build(&trailers, &call->failure, !call->responded, false);
+    h2_finish(call->stream, trailers.fields, trailers.count);
+    call_log_end(call, call->failure.status);
+}
+
+/* ---- credit ------------------------------------------------------------ */
+
+void call_give_credit(struct call *call)
+{
+    if (call->throttle || !call->credit_owed || call->state != CALL_RECEIVING)
+        return;
+    h2_credit(call->stream, call->credit_owed);
+    call->credit_owed = 0;
+}
+
+void call_throttle(struct call *call, enum call_throttle reason, bool on)
+{
+    if (on) {
+        call->throttle |= (uint32_t)reason;
+    } else {
+        call->throttle &= ~(uint32_t)reason;
+        call_give_credit(call);
+    }
+}

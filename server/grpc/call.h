@@ -1,0 +1,86 @@
+/* One RPC on one stream: headers, messages, deadline, reply, end.
+ *
+ *   RECEIVING --half-close--> WORKING --reply--> ENDED --stream closed--> CLOSED
+ *       |                        |                                        ^
+ *       +------- failure --------+-------------> ENDED                    |
+ *       +------- reset, disconnect, at any time --------------------------+
+ *
+ * `cancelled` is orthogonal: set once by failure, deadline or reset, read by
+ * workers. A CLOSED call without holds is freed, and nowhere else. */
+#ifndef GRPC_CALL_H
+#define GRPC_CALL_H
+
+#include <stdatomic.h>
+
+#include "async/loop.h"
+#include "grpc/context.h"
+#include "grpc/method.h"
+#include "h2/session.h"
+#include "proto/framing.h"
+#include "proto/scan.h"
+
+enum call_state { CALL_RECEIVING, CALL_WORKING, CALL_ENDED, CALL_CLOSED };
+
+/* Why the peer gets no further credit for now. */
+enum call_throttle { THROTTLE_TILES = 1, THROTTLE_STORE = 2 };
+
+struct call {
+    struct grpc *grpc;
+    const struct grpc_config *config; /* of grpc */
+    void *service;                    /* of the config */
+    struct list link;                 /* in grpc->calls */
+    struct h2_stream *stream;         /* NULL once CLOSED */
+    const struct method *method;
+    size_t method_id;
+    enum call_state state;
+    _Atomic bool cancelled;
+    bool responded;    /* response headers are out */
+    uint32_t throttle; /* of enum call_throttle */
+    uint32_t holds;    /* jobs and the like that point here */
+    uint32_t messages; /* begun so far */
+    size_t credit_owed;
+    struct timer timer;
+    uint64_t started_ns, deadline_ns; /* deadline 0 = none */
+    uint64_t active_ns;               /* last byte either way */
+    size_t queued_seen;               /* reply bytes unsent at the last look */
+    struct deframer deframer;
+    struct scan scan;
+    struct failure failure;
+    void *method_state;
+};
+
+/* Lends a slice, with response headers before the first one. */
+void call_write(struct call *call, struct h2_slice *slice);
+
+/* Copies up to a few KiB into a piece of its own and lends that. -1: memory. */
+int call_write_copy(struct call *call, const void *bytes, size_t count);
+
+/* One whole message that fits in memory twice: prefix and bytes, copied. */
+int call_write_message(struct call *call, const void *bytes, size_t count);
+
+/* Ends the call with OK, or with call->failure if one is filled. Once; later
+ * calls are ignored. */
+void call_end(struct call *call);
+
+/* While held, the call is not freed. Releasing may free it. */
+void call_hold(struct call *call);
+void call_release(struct call *call);
+
+/* Sets or clears a reason to withhold credit. */
+void call_throttle(struct call *call, enum call_throttle reason, bool on);
+
+/* ---- inside grpc: what the events of a stream do to its call ----------------------- */
+
+/* Sets `cancelled` and tells the method, once. */
+void call_cancel(struct call *call);
+
+/* Counts and logs the call's end. */
+void call_log_end(struct call *call, enum trit_status status);
+
+/* Frees a CLOSED call that nothing holds. */
+void call_free_if_done(struct call *call);
+
+/* Returns the credit owed to the peer, unless the call is throttled. */
+void call_give_credit(struct call *call);
+
+#endif

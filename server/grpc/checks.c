@@ -1,0 +1,26 @@
+#include "grpc/checks.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "grpc/call.h"
+
+int decode_failed(struct call *call, const char *path, const char *error)
+{
+    char field[64];
+    size_t length = strcspn(error, ":");
+
+    snprintf(field, sizeof(field), "%s%.*s", path, (int)(length < 40 ? length : 40),
+             error);
+    return fail(&call->failure, TRIT_INVALID_ARGUMENT, error[length] ? field : NULL,
+                "%s%s", path, error);
+}
+
+int check_enum(struct call *call, const char *field, const char *type, uint32_t value,
+               uint32_t max)
+{
+    if (value <= max)
+        return 0;
+    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: %u is not a %s", field,
+                (unsigned)value, type);
+}

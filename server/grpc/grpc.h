@@ -1,0 +1,56 @@
+/* A gRPC server core over HTTP/2 streams. It is given a table of methods and serves
+ * them; it knows nothing of what they mean. README.md shows how to put a service of
+ * your own on it.
+ *
+ * Words. *Call*: one RPC on one stream (call.h). *Method*: a row of the table
+ * (method.h). *Service*: what the methods of a table share; grpc hands its pointer
+ * through. Everything here runs on the loop's thread. */
+#ifndef GRPC_GRPC_H
+#define GRPC_GRPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/limits.h"
+#include "base/status.h"
+
+struct grpc;
+struct h2_events;
+struct log;
+struct method;
+struct metrics;
+struct timers;
+
+struct grpc_config {             /* everything is borrowed for the life of the grpc */
+    const struct limits *limits; /* message_bytes_max, memory_bytes_max, idle_ms_max */
+    struct timers *timers;
+    struct metrics *metrics;             /* NULL: nothing is counted */
+    struct log *log;                     /* NULL: nothing is logged */
+    const struct method *const *methods; /* the index in it is the metrics' method id */
+    size_t method_count;
+    void *service; /* call->service */
+    /* Called when a call begins or ends, so that the service brings its gauges up to
+     * date; may be NULL. */
+    void (*observe)(void *service);
+};
+
+/* RESOURCE_EXHAUSTED: no memory. */
+int grpc_create(struct grpc **grpc, const struct grpc_config *config,
+                struct failure *failure);
+
+/* The events of h2 streams; their owner is the grpc. */
+const struct h2_events *grpc_events(void);
+
+/* From now on grpc_draining says so, for a health service to tell. Running calls go
+ * on, new ones are taken. */
+void grpc_drain(struct grpc *grpc);
+bool grpc_draining(const struct grpc *grpc);
+
+/* `idle` is called once on the loop when no call is left: after every session has
+ * been destroyed, jobs of calls may still be running. */
+void grpc_on_idle(struct grpc *grpc, void (*idle)(void *arg), void *arg);
+
+/* After idle. NULL is harmless. */
+void grpc_destroy(struct grpc *grpc);
+
+#endif

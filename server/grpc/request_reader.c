@@ -1,0 +1,106 @@
+#include "grpc/request_reader.h"
+
+#include "grpc/call.h"
+#include "obs/metrics.h"
+
+_Static_assert((int)SCAN_PART_BYTES_MAX == (int)ENVELOPE_BYTES_MAX,
+               "one bound, two names");
+
+static int message_begin(struct call *call, const struct deframed *found)
+{
+    const struct limits *limits = call->config->limits;
+    uint64_t bytes_max = call->method->streaming
+                             ? (uint64_t)CHUNK_BYTES_MAX + 4 * ENVELOPE_BYTES_MAX
+                             : limits->message_bytes_max;
+
+    if (bytes_max > limits->message_bytes_max)
+        bytes_max = limits->message_bytes_max;
+    if (found->compressed)
+        return fail(&call->failure, TRIT_INTERNAL, NULL,
+                    "a message is flagged compressed, but grpc-encoding names nothing");
+    if (call->messages > 0 && !call->method->streaming)
+        return fail(&call->failure, TRIT_UNIMPLEMENTED, NULL,
+                    "a second message in a unary request");
+    if (found->length > bytes_max) {
+        metric_limit(call->config->metrics, L_MESSAGE);
+        return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, "message",
+                    "message: %u bytes, the limit message_bytes_max is %llu",
+                    (unsigned)found->length, (unsigned long long)bytes_max);
+    }
+    call->messages++;
+    scan_init(&call->scan, call->method->scan, found->length);
+    return 0;
+}
+
+static int message_bytes(struct call *call, const uint8_t *bytes, size_t count)
+{
+    const struct method *method = call->method;
+    struct scanned found;
+
+    for (;;) {
+        int result = 0;
+
+        switch (scan(&call->scan, &bytes, &count, &found)) {
+        case SCAN_MORE:
+            return 0;
+        case SCAN_ERROR:
+            if (call->scan.status == TRIT_RESOURCE_EXHAUSTED)
+                metric_limit(call->config->metrics, L_ENVELOPE);
+            return fail(&call->failure, call->scan.status, "message", "message: %s",
+                        call->scan.error);
+        case SCAN_BLOB:
+            result = method->blob_begin(call, found.blob, found.length);
+            break;
+        case SCAN_BLOB_BYTES:
+            result = method->blob_bytes(call, found.blob, found.bytes, found.count);
+            break;
+        case SCAN_BLOB_END:
+            result = method->blob_end(call, found.blob);
+            break;
+        }
+        if (result < 0)
+            return -1;
+        if (call->state != CALL_RECEIVING)
+            return 0;
+    }
+}
+
+static int message_end(struct call *call)
+{
+    int result = 0;
+
+    if (!scan_complete(&call->scan))
+        result = fail(&call->failure, TRIT_INVALID_ARGUMENT, "message",
+                      "message: truncated inside a field");
+    else if (call->method->message)
+        result = call->method->message(call);
+    scan_fini(&call->scan);
+    return result;
+}
+
+int request_reader_feed(struct call *call, const uint8_t *bytes, size_t count)
+{
+    struct deframed found;
+
+    for (;;) {
+        int result = 0;
+
+        switch (deframe(&call->deframer, &bytes, &count, &found)) {
+        case DEFRAME_MORE:
+            return 0;
+        case DEFRAME_MESSAGE:
+            result = message_begin(call, &found);
+            break;
+        case DEFRAME_BYTES:
+            result = message_bytes(call, found.bytes, found.count);
+            break;
+        case DEFRAME_END:
+            result = message_end(call);
+            break;
+        }
+        if (result < 0)
+            return -1;
+        if (call->state != CALL_RECEIVING)
+            return 0;
+    }
+}

@@ -1,0 +1,24 @@
+/* The end of a call as header fields: grpc-status, grpc-message and the
+ * google.rpc details. */
+#ifndef GRPC_TRAILERS_H
+#define GRPC_TRAILERS_H
+
+#include "base/status.h"
+#include "h2/session.h"
+
+enum { TRAILER_TEXT_BYTES = 2048, TRAILER_DETAIL_BYTES = 3072, TRAILER_FIELDS_MAX = 5 };
+
+struct trailers { /* fields point into the struct: do not copy it */
+    char status[4];
+    char message[TRAILER_TEXT_BYTES];
+    char details[TRAILER_DETAIL_BYTES];
+    struct h2_header fields[TRAILER_FIELDS_MAX];
+    size_t count;
+};
+
+/* `only`: Trailers-Only, with content-type. An unsupported compression adds
+ * grpc-accept-encoding (`accept`). */
+void trailers_build(struct trailers *trailers, const struct failure *failure, bool only,
+                    bool accept);
+
+#endif

@@ -1,0 +1,332 @@
+#include "services/layers/call.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/budget.h"
+#include "base/checked.h"
+#include "obs/metrics.h"
+#include "services/ternary/tensor_call.h"
+
+enum {
+    BULK_BYTES_FIRST = 4096,
+    HTTP2_INTERNAL_ERROR = 2, /* RFC 9113, 7 */
+};
+
+/* ---- bytes of a request ---------------------------------------------------------- */
+
+int bulk_begin(struct bulk *bulk, struct call *call, const char *field)
+{
+    if (bulk->seen)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: given twice",
+                    field);
+    bulk->seen = true;
+    return 0;
+}
+
+int bulk_put(struct bulk *bulk, struct call *call, const uint8_t *bytes, size_t count)
+{
+    struct budget *budget = services_of(call)->config.budget;
+
+    if (bulk->capacity - bulk->count < count) {
+        size_t needed = bulk->count + count;
+        size_t capacity = needed < BULK_BYTES_FIRST ? BULK_BYTES_FIRST : needed * 2;
+        uint8_t *grown;
+
+        if (!budget_reserve(budget, capacity - bulk->capacity))
+            return memory_spent(call);
+        grown = realloc(bulk->bytes, capacity);
+        if (!grown) {
+            budget_release(budget, capacity - bulk->capacity);
+            return memory_spent(call);
+        }
+        bulk->bytes = grown;
+        bulk->capacity = capacity;
+    }
+    memcpy(bulk->bytes + bulk->count, bytes, count);
+    bulk->count += count;
+    metric_add(call->config->metrics, M_TENSOR_IN_BYTES, count);
+    return 0;
+}
+
+void bulk_fini(struct bulk *bulk, struct call *call)
+{
+    free(bulk->bytes);
+    budget_release(services_of(call)->config.budget, bulk->capacity);
+    *bulk = (struct bulk){0};
+}
+
+/* ---- element types ----------------------------------------------------------------- */
+
+void widen(enum trit_dtype dtype, const void *in, uint64_t count, float *out)
+{
+    const uint8_t *from = in;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint16_t bits;
+
+        if (dtype == TRIT_F32) {
+            memcpy(&out[i], from + 4 * i, 4);
+            continue;
+        }
+        memcpy(&bits, from + 2 * i, 2);
+        out[i] = dtype == TRIT_F16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+    }
+}
+
+void narrow(enum trit_dtype dtype, const float *in, uint64_t count, void *out)
+{
+    uint8_t *into = out;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint16_t bits;
+
+        if (dtype == TRIT_F32) {
+            memmove(into + 4 * i, &in[i], 4);
+            continue;
+        }
+        bits = dtype == TRIT_F16 ? f32_to_f16(in[i]) : f32_to_bf16(in[i]);
+        memcpy(into + 2 * i, &bits, 2);
+    }
+}
+
+int check_dtype(struct call *call, const char *field, uint32_t dtype)
+{
+    switch (dtype) {
+    case TRIT_F32:
+    case TRIT_F16:
+    case TRIT_BF16:
+        return 0;
+    }
+    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                "%s: %u is not F32 (1), F16 (2) or BF16 (3)", field, (unsigned)dtype);
+}
+
+/* ---- a tensor of a request --------------------------------------------------------- */
+
+static int check_shape(struct operand *operand, struct call *call, const char *field,
+                       uint64_t columns)
+{
+    const struct wire_tensor *tensor = &operand->tensor;
+    uint64_t rows = 1, elements, bytes;
+
+    if (tensor->rank == 0)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: rank 0", field);
+    if (tensor->shape[tensor->rank - 1] != columns)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                    "%s: the last axis is %llu, the layer has %llu", field,
+                    (unsigned long long)tensor->shape[tensor->rank - 1],
+                    (unsigned long long)columns);
+    for (uint32_t i = 0; i + 1 < tensor->rank; i++) {
+        if (tensor->shape[i] == 0)
+            return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: axis %u is 0",
+                        field, (unsigned)i);
+        if (mul_overflows(rows, tensor->shape[i], &rows))
+            return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                        "%s: the product overflows at %llu", field,
+                        (unsigned long long)tensor->shape[i]);
+    }
+    if (mul_overflows(rows, columns, &elements) || mul_overflows(elements, 8, &bytes))
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                    "%s: the product overflows at %llu", field,
+                    (unsigned long long)columns);
+    operand->rows = rows;
+    return 0;
+}
+
+int operand_decode(struct operand *operand, struct call *call, const char *path,
+                   const struct scan_part *part)
+{
+    char error[CODEC_ERROR_BYTES];
+
+    operand->path = path;
+    if (decode_tensor(part, &operand->tensor, error) < 0)
+        return decode_failed(call, path, error);
+    return 0;
+}
+
+int operand_check(struct operand *operand, struct call *call, uint64_t columns)
+{
+    const char *path = operand->path;
+    char field[64];
+    uint64_t bytes;
+
+    snprintf(field, sizeof(field), "%sdtype", path);
+    if (check_dtype(call, field, operand->tensor.dtype) < 0)
+        return -1;
+    snprintf(field, sizeof(field), "%sshape", path);
+    if (check_shape(operand, call, field, columns) < 0)
+        return -1;
+    bytes =
+        operand_elements(operand) * dtype_bytes((enum trit_dtype)operand->tensor.dtype);
+    snprintf(field, sizeof(field), "%sdata", path);
+    if (operand->data.count != bytes)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                    "%s: %zu bytes, but the shape needs %llu", field, operand->data.count,
+                    (unsigned long long)bytes);
+    return 0;
+}
+
+uint64_t operand_elements(const struct operand *operand)
+{
+    return operand->rows * operand->tensor.shape[operand->tensor.rank - 1];
+}
+
+int operand_prepare(struct operand *operand, struct call *call)
+{
+    if (operand->tensor.dtype == TRIT_F32) {
+        operand->values = (const float *)(const void *)operand->data.bytes;
+        return 0;
+    }
+    if (blocks_get(services_of(call)->config.blocks,
+                   (size_t)operand_elements(operand) * sizeof(float), &operand->wide) < 0)
+        return memory_spent(call);
+    operand->values = (const float *)(const void *)operand->wide.bytes;
+    return 0;
+}
+
+void operand_widen(struct operand *operand, uint64_t first, uint64_t count)
+{
+    enum trit_dtype dtype = (enum trit_dtype)operand->tensor.dtype;
+
+    if (operand->wide.bytes)
+        widen(dtype, operand->data.bytes + first * dtype_bytes(dtype), count,
+              (float *)(void *)operand->wide.bytes + first);
+}
+
+void operand_fini(struct operand *operand, struct call *call)
+{
+    bulk_fini(&operand->data, call);
+    blocks_put(services_of(call)->config.blocks, &operand->wide);
+}
+
+/* ---- a tensor of a reply ----------------------------------------------------------- */
+
+int result_prepare(struct result *result, struct call *call, uint64_t elements)
+{
+    result->elements = elements;
+    if (blocks_get(services_of(call)->config.blocks, (size_t)elements * sizeof(float),
+                   &result->block) < 0)
+        return memory_spent(call);
+    return 0;
+}
+
+static uint64_t result_bytes(const struct result *result)
+{
+    return result->elements * dtype_bytes((enum trit_dtype)result->tensor.dtype);
+}
+
+float *result_values(const struct result *result)
+{
+    return (float *)(void *)result->block.bytes;
+}
+
+void result_narrow(struct result *result)
+{
+    if (result->tensor.dtype != TRIT_F32)
+        narrow((enum trit_dtype)result->tensor.dtype, result_values(result),
+               result->elements, result->block.bytes);
+}
+
+void result_fini(struct result *result, struct call *call)
+{
+    blocks_put(services_of(call)->config.blocks, &result->block);
+}
+
+int check_reply_bytes(struct call *call, const char *field, uint64_t bytes)
+{
+    uint64_t limit = call->config->limits->message_bytes_max;
+
+    if (bytes <= limit)
+        return 0;
+    metric_limit(call->config->metrics, L_MESSAGE);
+    return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, field,
+                "%s: the reply would have %llu bytes, message_bytes_max is %llu", field,
+                (unsigned long long)bytes, (unsigned long long)limit);
+}
+
+/* The result's memory goes with the call, which outlives its slices. */
+static void result_released(struct h2_slice *slice)
+{
+    (void)slice;
+}
+
+void reply_tensors(struct call *call, const struct reply_fields *fields,
+                   struct result *const results[], uint32_t first, uint32_t count)
+{
+    uint8_t head[GRPC_PREFIX_BYTES + REPLY_FIELDS_BYTES_MAX + REPLY_HEAD_BYTES_MAX];
+    uint64_t total = fields ? fields->count : 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        total += encode_layer_tensor(first + i, &results[i]->tensor,
+                                     result_bytes(results[i]), head, sizeof(head)) +
+                 result_bytes(results[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        struct result *result = results[i];
+        size_t at = 0;
+
+        if (i == 0) {
+            frame_prefix(head, (uint32_t)total);
+            at = GRPC_PREFIX_BYTES;
+            if (fields) {
+                memcpy(head + at, fields->bytes, fields->count);
+                at += fields->count;
+            }
+        }
+        at += encode_layer_tensor(first + i, &result->tensor, result_bytes(result),
+                                  head + at, sizeof(head) - at);
+        if (call_write_copy(call, head, at) < 0) {
+            if (i > 0) /* the message is cut short: no status can mend it */
+                h2_reset(call->stream, HTTP2_INTERNAL_ERROR);
+            break;
+        }
+        result->slice = (struct h2_slice){.bytes = result->block.bytes,
+                                          .count = (size_t)result_bytes(result),
+                                          .release = result_released};
+        call_write(call, &result->slice);
+        metric_add(call->config->metrics, M_TENSOR_OUT_BYTES, result_bytes(result));
+    }
+    call_end(call);
+}
+
+/* ---- layers ------------------------------------------------------------------------ */
+
+struct wire_layer_spec wire_of_spec(const struct layer_spec *spec)
+{
+    struct wire_layer_spec wire = {
+        .kind = spec->kind,
+        .in_features = spec->in_features,
+        .out_features = spec->out_features,
+        .bias = spec->bias,
+        .group_size = spec->group_size,
+        .keep_latents = spec->keep_latents,
+    };
+
+    memcpy(wire.name, spec->name, sizeof(wire.name));
+    return wire;
+}
+
+struct layer_spec spec_of_wire(const struct wire_layer_spec *wire)
+{
+    struct layer_spec spec = {
+        .kind = (enum layer_kind)wire->kind,
+        .in_features = wire->in_features,
+        .out_features = wire->out_features,
+        .bias = wire->bias,
+        .group_size = wire->group_size,
+        .keep_latents = wire->keep_latents,
+    };
+
+    memcpy(spec.name, wire->name, sizeof(spec.name));
+    return spec;
+}
+
+void reply_spec(struct call *call, const struct layer *layer)
+{
+    struct wire_layer_spec spec = wire_of_spec(&layer->spec);
+    uint8_t reply[LAYER_SPEC_BYTES_MAX];
+
+    call_write_message(call, reply, encode_layer_spec(&spec, reply, sizeof(reply)));
+    call_end(call);
+}

@@ -1,0 +1,84 @@
+/* What the methods of the Layers service share: tensors of a request held whole,
+ * layers by name, tensors of a reply. */
+#ifndef SERVICES_LAYERS_CALL_H
+#define SERVICES_LAYERS_CALL_H
+
+#include "layers/layers.h"
+#include "proto/codec/layers.h"
+#include "services/shared.h"
+#include "work/blocks.h"
+
+/* Bytes of a request, held whole: grown and charged as they come. */
+struct bulk {
+    uint8_t *bytes;
+    size_t count, capacity;
+    bool seen;
+};
+/* A blob begins; `field` for the message when it is the second of its kind. */
+int bulk_begin(struct bulk *bulk, struct call *call, const char *field);
+int bulk_put(struct bulk *bulk, struct call *call, const uint8_t *bytes, size_t count);
+void bulk_fini(struct bulk *bulk, struct call *call);
+
+/* A tensor of a request. */
+struct operand {
+    const char *path; /* "x." */
+    struct wire_tensor tensor;
+    struct bulk data;
+    uint64_t rows;       /* product of all axes but the last */
+    struct block wide;   /* f16, bf16: the elements as f32 */
+    const float *values; /* rows * last axis; NULL until widened */
+};
+/* While the message is there: decodes the tensor's part. */
+int operand_decode(struct operand *operand, struct call *call, const char *path,
+                   const struct scan_part *part);
+/* A dtype of weights, a rank, `columns` as the last axis, as many bytes as the shape
+ * says. */
+int operand_check(struct operand *operand, struct call *call, uint64_t columns);
+uint64_t operand_elements(const struct operand *operand);
+/* Memory for the wide values, or none where they are f32 as they came. */
+int operand_prepare(struct operand *operand, struct call *call);
+void operand_widen(struct operand *operand, uint64_t first,
+                   uint64_t count); /* any thread */
+void operand_fini(struct operand *operand, struct call *call);
+
+/* Elements of a dtype as f32, and back with one rounding; in place where both
+ * pointers are equal. */
+void widen(enum trit_dtype dtype, const void *in, uint64_t count, float *out);
+void narrow(enum trit_dtype dtype, const float *in, uint64_t count, void *out);
+/* F32, F16 or BF16. */
+int check_dtype(struct call *call, const char *field, uint32_t dtype);
+
+/* A tensor of the reply: f32 values that become what is sent. */
+struct result {
+    struct wire_tensor tensor;
+    uint64_t elements;
+    struct block block; /* f32; narrowed in place */
+    struct h2_slice slice;
+};
+/* Memory for `elements` f32 values, or -1. */
+int result_prepare(struct result *result, struct call *call, uint64_t elements);
+float *result_values(const struct result *result);
+void result_narrow(struct result *result); /* any thread */
+void result_fini(struct result *result, struct call *call);
+
+/* Fails when a reply of that many bytes would exceed message_bytes_max. */
+int check_reply_bytes(struct call *call, const char *field, uint64_t bytes);
+
+/* Sends a message that begins with small fields already encoded (at most
+ * REPLY_FIELDS_BYTES_MAX, or none), then `count` results as the fields `first`,
+ * `first` + 1..., and ends the call. */
+enum { REPLY_FIELDS_BYTES_MAX = 64 };
+struct reply_fields {
+    uint8_t bytes[REPLY_FIELDS_BYTES_MAX];
+    size_t count;
+};
+void reply_tensors(struct call *call, const struct reply_fields *fields,
+                   struct result *const results[], uint32_t first, uint32_t count);
+
+struct wire_layer_spec wire_of_spec(const struct layer_spec *spec);
+struct layer_spec spec_of_wire(const struct wire_layer_spec *wire);
+
+/* Answers with the spec of a layer and ends the call. */
+void reply_spec(struct call *call, const struct layer *layer);
+
+#endif

@@ -1,0 +1,347 @@
+/* Layers.Forward and Layers.AsLinear: x . Wt^T, and a bias.
+ *
+ *   x whole -> widened, or quantized, row by row -> products, rows of Wt by rows
+ *   of x, compared with those by f32 if asked to -> rounded to x's dtype -> reply
+ *
+ * Each arrow is a computation in pieces; none of them shows in the bits. */
+#include <math.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "obs/metrics.h"
+#include "services/layers/call.h"
+#include "services/layers/int8_error.h"
+#include "services/layers/parallel.h"
+#include "services/ternary/tensor_call.h"
+
+/* As in layers.proto. */
+enum activations { ACTIVATIONS_F32 = 0, ACTIVATIONS_INT8 = 1 };
+
+enum {
+    BATCH_ROWS = 64, /* of x, in a piece */
+    /* As in layers.proto. */
+    FIELD_Y = 15,
+    FIELD_LOGITS = 1,
+};
+
+struct forward {
+    struct wire_layer_forward asked;
+    struct layer *layer;
+    struct operand x;
+    struct result y;
+    struct parallel_for pieces;
+    uint64_t rows_at_once; /* of Wt in a piece */
+    uint64_t row_pieces;
+    /* INT8: each row of x as int8, the sums of its groups, its largest magnitude */
+    struct block quantized;
+    uint64_t q_stride, groups;
+    int8_t *q;
+    int32_t *sums;
+    float *absmax;
+    struct product_error error; /* where it is asked for */
+};
+
+/* ---- the request's bytes --------------------------------------------------------- */
+
+static int blob_begin(struct call *call, uint32_t blob, uint64_t length)
+{
+    struct forward *forward = call->method_state;
+
+    (void)blob, (void)length;
+    return bulk_begin(&forward->x.data, call, "x.data");
+}
+
+static int blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
+                      size_t count)
+{
+    struct forward *forward = call->method_state;
+
+    (void)blob;
+    return bulk_put(&forward->x.data, call, bytes, count);
+}
+
+static int blob_end(struct call *call, uint32_t blob)
+{
+    (void)call, (void)blob;
+    return 0;
+}
+
+/* ---- the computation --------------------------------------------------------------- */
+
+static void narrow_done(struct call *call)
+{
+    struct forward *forward = call->method_state;
+    struct result *results[] = {&forward->y};
+    struct reply_fields fields = {0};
+
+    if (call->state != CALL_WORKING)
+        return;
+    if (forward->asked.report_error)
+        fields.count = encode_layer_errors(product_error_max(&forward->error),
+                                           product_error_relative(&forward->error),
+                                           fields.bytes, sizeof(fields.bytes));
+    reply_tensors(call, &fields, results,
+                  forward->layer->spec.kind == LAYER_LINEAR ? FIELD_Y : FIELD_LOGITS, 1);
+}
+
+static int narrow_run(struct call *call, uint64_t piece, struct worker *worker)
+{
+    struct forward *forward = call->method_state;
+
+    (void)piece, (void)worker;
+    result_narrow(&forward->y);
+    return 0;
+}
+
+/* By f32 there is nothing to compare with: the errors stay 0. */
+static bool compares(const struct forward *forward)
+{
+    return forward->asked.report_error && forward->asked.activations == ACTIVATIONS_INT8;
+}
+
+static void count_products(struct call *call)
+{
+    const struct forward *forward = call->method_state;
+    const struct layer_spec *spec = &forward->layer->spec;
+    struct metrics *metrics = call->config->metrics;
+    uint64_t rows = forward->x.rows;
+    uint64_t products = rows * spec->in_features * spec->out_features;
+
+    if (forward->asked.activations == ACTIVATIONS_INT8)
+        metric_product(metrics, P_FORWARD_INT8, rows, products);
+    if (forward->asked.activations == ACTIVATIONS_F32 || compares(forward))
+        metric_product(metrics, P_FORWARD_F32, rows, products);
+}
+
+static void multiply_done(struct call *call)
+{
+    struct forward *forward = call->method_state;
+    const struct parallel_for_spec pieces = {
+        .count = 1, .cost = forward->y.elements, .run = narrow_run, .done = narrow_done};
+
+    if (call->state != CALL_WORKING)
+        return;
+    count_products(call);
+    if (forward->y.tensor.dtype == TRIT_F32)
+        narrow_done(call);
+    else if (parallel_for_start(&forward->pieces, call, &pieces) < 0)
+        call_end(call);
+}
+
+static int multiply_run(struct call *call, uint64_t piece, struct worker *worker)
+{
+    struct forward *forward = call->method_state;
+    const struct kernels *kernels = services_of(call)->config.kernels;
+    const struct layer *layer = forward->layer;
+    uint64_t out = layer->spec.out_features, in = layer->spec.in_features;
+    uint64_t first = piece % forward->row_pieces * forward->rows_at_once;
+    uint64_t batch = piece / forward->row_pieces * BATCH_ROWS;
+    uint64_t rows =
+        out - first < forward->rows_at_once ? out - first : forward->rows_at_once;
+    uint64_t batches =
+        forward->x.rows - batch < BATCH_ROWS ? forward->x.rows - batch : BATCH_ROWS;
+    const float *x = forward->x.values + batch * in;
+    float *y = result_values(&forward->y) + batch * out;
+    struct product_part part = {&layer->matrix, x, batches, layer->bias, first, rows, y};
+
+    if (forward->asked.activations == ACTIVATIONS_INT8)
+        linear_forward_int8(
+            kernels, &layer->matrix, forward->q + batch * forward->q_stride,
+            forward->sums + batch * forward->groups, forward->absmax + batch, batches,
+            layer->bias, first, rows, y);
+    else
+        linear_forward(kernels, &layer->matrix, x, batches, layer->bias, first, rows, y);
+    if (compares(forward))
+        product_error_add(&forward->error, kernels, &part,
+                          (float *)(void *)worker->scratch);
+    return 0;
+}
+
+static int multiply(struct call *call)
+{
+    struct forward *forward = call->method_state;
+    const struct layer_spec *spec = &forward->layer->spec;
+    uint64_t batches =
+        forward->x.rows < BATCH_ROWS ? forward->x.rows : (uint64_t)BATCH_ROWS;
+    struct parallel_for_spec pieces = {.run = multiply_run, .done = multiply_done};
+
+    forward->rows_at_once = piece_rows(spec->in_features * batches);
+    forward->row_pieces = div_up(spec->out_features, forward->rows_at_once);
+    pieces.count = forward->row_pieces * div_up(forward->x.rows, BATCH_ROWS);
+    pieces.cost = spec->out_features * spec->in_features * batches;
+    if (compares(forward))
+        pieces.scratch_bytes = product_error_scratch_bytes(
+            forward->rows_at_once < spec->out_features ? forward->rows_at_once
+                                                       : spec->out_features);
+    return parallel_for_start(&forward->pieces, call, &pieces);
+}
+
+/* A row of x as f32 and, for int8 activations, quantized. */
+static int prepare_run(struct call *call, uint64_t piece, struct worker *worker)
+{
+    struct forward *forward = call->method_state;
+    uint64_t in = forward->layer->spec.in_features;
+
+    operand_widen(&forward->x, piece * in, in);
+    if (forward->asked.activations != ACTIVATIONS_INT8)
+        return 0;
+    linear_quantize(services_of(call)->config.kernels, &forward->layer->matrix,
+                    forward->x.values + piece * in,
+                    forward->q + piece * forward->q_stride,
+                    forward->sums + piece * forward->groups, forward->absmax + piece);
+    if (!isfinite(forward->absmax[piece]))
+        return fail(&worker->failure, TRIT_INVALID_ARGUMENT, "x.data",
+                    "x.data: row %llu has a NaN or infinity, which ACTIVATIONS_INT8 "
+                    "cannot hold",
+                    (unsigned long long)piece);
+    return 0;
+}
+
+static void prepare_done(struct call *call)
+{
+    if (call->state != CALL_WORKING)
+        return;
+    if (call->failure.status != TRIT_OK || multiply(call) < 0)
+        call_end(call);
+}
+
+static int prepare(struct call *call)
+{
+    struct forward *forward = call->method_state;
+    const struct parallel_for_spec pieces = {.count = forward->x.rows,
+                                             .cost = operand_elements(&forward->x),
+                                             .run = prepare_run,
+                                             .done = prepare_done};
+
+    if (operand_prepare(&forward->x, call) < 0)
+        return -1;
+    if (forward->asked.activations == ACTIVATIONS_F32 &&
+        forward->x.tensor.dtype == TRIT_F32)
+        return multiply(call);
+    return parallel_for_start(&forward->pieces, call, &pieces);
+}
+
+static int make_quantized(struct call *call)
+{
+    struct forward *forward = call->method_state;
+    const struct layer_spec *spec = &forward->layer->spec;
+    uint64_t rows = forward->x.rows;
+
+    if (forward->asked.activations != ACTIVATIONS_INT8)
+        return 0;
+    forward->q_stride = linear_quantized(spec->in_features);
+    forward->groups = layer_groups_per_row(spec);
+    if (blocks_get(services_of(call)->config.blocks,
+                   (size_t)(rows * (forward->q_stride +
+                                    forward->groups * sizeof(int32_t) + sizeof(float))),
+                   &forward->quantized) < 0)
+        return memory_spent(call);
+    forward->q = (int8_t *)forward->quantized.bytes;
+    forward->sums =
+        (int32_t *)(void *)(forward->quantized.bytes + rows * forward->q_stride);
+    forward->absmax = (float *)(void *)(forward->sums + rows * forward->groups);
+    return 0;
+}
+
+static int start(struct call *call, enum layer_kind kind)
+{
+    struct forward *forward = call->method_state;
+    const struct layer_spec *spec;
+    uint64_t elements;
+
+    if (layers_find(services_of(call)->config.layers, forward->asked.name,
+                    &forward->layer, &call->failure) < 0)
+        return -1;
+    spec = &forward->layer->spec;
+    if (spec->kind != kind)
+        return fail(&call->failure, TRIT_FAILED_PRECONDITION, "name",
+                    kind == LAYER_LINEAR ? "name: \"%s\" is an embedding; use AsLinear"
+                                         : "name: \"%s\" is a linear layer; use Forward",
+                    spec->name);
+    if (operand_check(&forward->x, call, spec->in_features) < 0)
+        return -1;
+    forward->y.tensor = forward->x.tensor;
+    forward->y.tensor.shape[forward->x.tensor.rank - 1] = spec->out_features;
+    if (mul_overflows(forward->x.rows, spec->out_features * 4, &elements))
+        elements = UINT64_MAX;
+    else
+        elements = forward->x.rows * spec->out_features;
+    if (check_reply_bytes(
+            call, "x.shape",
+            elements == UINT64_MAX
+                ? elements
+                : elements * dtype_bytes((enum trit_dtype)forward->x.tensor.dtype)) < 0 ||
+        result_prepare(&forward->y, call, elements) < 0 || make_quantized(call) < 0)
+        return -1;
+    return prepare(call);
+}
+
+/* ---- the methods ------------------------------------------------------------------- */
+
+static int forward_message(struct call *call)
+{
+    struct forward *forward = call->method_state;
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_layer_forward(&call->scan.parts[PART_ROOT], &forward->asked, error) < 0)
+        return decode_failed(call, "", error);
+    if (check_enum(call, "activations", "Activations", forward->asked.activations,
+                   ACTIVATIONS_INT8) < 0)
+        return -1;
+    return operand_decode(&forward->x, call, "x.", &call->scan.parts[PART_TENSOR]);
+}
+
+static int forward_request(struct call *call)
+{
+    return start(call, LAYER_LINEAR);
+}
+
+static int as_linear_message(struct call *call)
+{
+    struct forward *forward = call->method_state;
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_layer_name(&call->scan.parts[PART_ROOT], forward->asked.name, error) < 0)
+        return decode_failed(call, "", error);
+    return operand_decode(&forward->x, call, "x.", &call->scan.parts[PART_TENSOR]);
+}
+
+static int as_linear_request(struct call *call)
+{
+    return start(call, LAYER_EMBEDDING);
+}
+
+static void fini(struct call *call)
+{
+    struct forward *forward = call->method_state;
+
+    parallel_for_fini(&forward->pieces, call);
+    operand_fini(&forward->x, call);
+    result_fini(&forward->y, call);
+    blocks_put(services_of(call)->config.blocks, &forward->quantized);
+    layer_release(forward->layer);
+}
+
+const struct method method_layers_forward = {
+    .path = "/trit.v1.Layers/Forward",
+    .scan = scan_layer_tensor,
+    .state_bytes = sizeof(struct forward),
+    .blob_begin = blob_begin,
+    .blob_bytes = blob_bytes,
+    .blob_end = blob_end,
+    .message = forward_message,
+    .request = forward_request,
+    .fini = fini,
+};
+
+const struct method method_layers_as_linear = {
+    .path = "/trit.v1.Layers/AsLinear",
+    .scan = scan_layer_tensor,
+    .state_bytes = sizeof(struct forward),
+    .blob_begin = blob_begin,
+    .blob_bytes = blob_bytes,
+    .blob_end = blob_end,
+    .message = as_linear_message,
+    .request = as_linear_request,
+    .fini = fini,
+};

@@ -1,0 +1,30 @@
+/* What Load and LoadStream share: the spec, the bias, the rows of the weight. */
+#ifndef SERVICES_LAYERS_LOAD_H
+#define SERVICES_LAYERS_LOAD_H
+
+#include "services/layers/row_loader.h"
+
+struct load {
+    struct layer_build build; /* first */
+    struct layer_spec spec;
+    struct wire_tensor weight;
+    bool weight_seen;
+    struct bulk bias;
+    struct rows rows;        /* once the layer is reserved */
+    struct wire_chunk chunk; /* of a stream: the one that comes; else zeros */
+    bool chunk_seen;         /* in this message */
+    uint32_t crc;            /* of its data so far */
+};
+
+/* Spec and load->weight are known, the weight's bytes have not come: reserves the
+ * layer and readies the rows. */
+int load_start(struct call *call, struct load *load, const struct wire_layer_spec *wire);
+
+/* While the message that has it is there: the bias that the spec asks for. */
+int load_take_bias(struct call *call, struct load *load);
+
+/* The rows `blob_bytes` and `fini` of both methods. */
+int load_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes, size_t count);
+void load_fini(struct call *call);
+
+#endif

@@ -1,0 +1,165 @@
+#include "services/layers/parallel.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "kernels/kernels.h"
+#include "obs/metrics.h"
+#include "services/layers/call.h"
+
+enum { LANE_NS_MAX = 2000000 }; /* then a worker queues again */
+
+static bool cancelled(const struct parallel_for *pieces)
+{
+    return atomic_load_explicit(&pieces->call->cancelled, memory_order_relaxed);
+}
+
+static bool pieces_left(struct parallel_for *pieces)
+{
+    return !cancelled(pieces) && atomic_load(&pieces->next) < pieces->spec.count;
+}
+
+static void take_pieces(struct parallel_for *pieces, struct worker *worker,
+                        uint64_t begin_ns)
+{
+    while (!cancelled(pieces) && clock_monotonic_ns() - begin_ns < LANE_NS_MAX) {
+        uint64_t piece = atomic_fetch_add(&pieces->next, 1);
+
+        if (piece >= pieces->spec.count)
+            return;
+        if (pieces->spec.run(pieces->call, piece, worker) < 0) {
+            worker->failed_at = piece;
+            atomic_store(&pieces->next, pieces->spec.count);
+            return;
+        }
+        atomic_fetch_add(&pieces->completed, 1);
+    }
+}
+
+static void worker_ran(struct job *job)
+{
+    struct worker *worker = LIST_OWNER(job, struct worker, job);
+    uint64_t begin_ns = clock_monotonic_ns();
+
+    take_pieces(worker->pieces, worker, begin_ns);
+    metric_add(worker->pieces->call->config->metrics, M_LAYER_NS,
+               clock_monotonic_ns() - begin_ns);
+}
+
+/* The failure of the first piece that failed. */
+static void gather_failure(struct parallel_for *pieces)
+{
+    const struct worker *first = NULL;
+
+    for (uint32_t i = 0; i < pieces->worker_count; i++) {
+        const struct worker *worker = &pieces->workers[i];
+
+        if (worker->failure.status != TRIT_OK &&
+            (!first || worker->failed_at < first->failed_at))
+            first = worker;
+    }
+    if (first && pieces->call->failure.status == TRIT_OK)
+        pieces->call->failure = first->failure;
+}
+
+static void worker_ran_cb(struct job *job)
+{
+    struct worker *worker = LIST_OWNER(job, struct worker, job);
+    struct parallel_for *pieces = worker->pieces;
+    struct call *call = pieces->call;
+
+    if (worker->failure.status == TRIT_OK && pieces_left(pieces)) {
+        pool_submit(services_of(call)->config.pool, job);
+        return;
+    }
+    if (--pieces->running == 0) {
+        gather_failure(pieces);
+        pieces->finished = atomic_load(&pieces->completed);
+        pieces->spec.done(call);
+    }
+    call_release(call);
+}
+
+static size_t align_up(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+/* Lanes with scratch memory: as many as the budget has room for, one at least. */
+static int make_lanes(struct parallel_for *pieces, uint32_t wanted)
+{
+    struct call *call = pieces->call;
+    size_t scratch = align_up(pieces->spec.scratch_bytes);
+
+    while (scratch && blocks_get(services_of(call)->config.blocks, scratch * wanted,
+                                 &pieces->scratch) < 0) {
+        if (wanted == 1)
+            return memory_spent(call);
+        wanted /= 2;
+    }
+    pieces->workers = calloc(wanted, sizeof(*pieces->workers));
+    if (!pieces->workers)
+        return memory_spent(call);
+    pieces->worker_count = wanted;
+    for (uint32_t i = 0; i < wanted; i++) {
+        struct worker *worker = &pieces->workers[i];
+
+        worker->pieces = pieces;
+        worker->scratch = scratch ? pieces->scratch.bytes + i * scratch : NULL;
+        worker->job = (struct job){
+            .run = worker_ran, .done = worker_ran_cb, .cancelled = &call->cancelled};
+    }
+    return 0;
+}
+
+static void run_here(struct worker *worker)
+{
+    struct kernels_env env;
+
+    kernels_enter(&env);
+    while (worker->failure.status == TRIT_OK && pieces_left(worker->pieces))
+        worker_ran(&worker->job);
+    kernels_leave(&env);
+    worker_ran_cb(&worker->job);
+}
+
+int parallel_for_start(struct parallel_for *pieces, struct call *call,
+                       const struct parallel_for_spec *spec)
+{
+    bool here = spec->cost <= PARALLEL_FOR_INLINE_COST;
+    uint32_t threads = here ? 1 : pool_threads(services_of(call)->config.pool);
+    uint32_t wanted = spec->count < threads ? (uint32_t)spec->count : threads;
+
+    parallel_for_fini(pieces, call);
+    pieces->call = call;
+    pieces->spec = *spec;
+    atomic_store(&pieces->next, 0);
+    atomic_store(&pieces->completed, 0);
+    if (make_lanes(pieces, wanted ? wanted : 1) < 0)
+        return -1;
+    pieces->running = wanted = pieces->worker_count;
+    for (uint32_t i = 0; i < wanted; i++)
+        call_hold(call);
+    if (here) {
+        run_here(&pieces->workers[0]);
+        return 0;
+    }
+    for (uint32_t i = 0; i < wanted; i++)
+        pool_submit(services_of(call)->config.pool, &pieces->workers[i].job);
+    return 0;
+}
+
+void parallel_for_fini(struct parallel_for *pieces, struct call *call)
+{
+    blocks_put(services_of(call)->config.blocks, &pieces->scratch);
+    free(pieces->workers);
+    pieces->workers = NULL;
+    pieces->worker_count = 0;
+}
+
+uint64_t piece_rows(uint64_t row_cost)
+{
+    uint64_t rows = row_cost ? PIECE_COST / row_cost : PIECE_COST;
+
+    return rows < 16 ? 16 : rows / 16 * 16;
+}

@@ -1,0 +1,206 @@
+#include "services/layers/row_loader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "obs/metrics.h"
+#include "services/ternary/tensor_call.h"
+
+enum { BATCHES_MAX = 16, BATCH_ELEMENTS = TILE_ELEMENTS_MAX };
+
+struct batch { /* of rows */
+    struct job job;
+    struct rows *rows;
+    struct block in; /* latents, then scratch for codes */
+    uint64_t first, count;
+    struct ternary_counts counts;
+    struct failure failure;
+};
+
+static const struct layer_spec *spec_of(const struct rows *rows)
+{
+    return &rows->build->layer->spec;
+}
+
+static uint64_t row_bytes(const struct rows *rows)
+{
+    return spec_of(rows)->in_features * dtype_bytes(rows->dtype);
+}
+
+/* ---- batches ----------------------------------------------------------------------- */
+
+static uint64_t batch_rows(const struct rows *rows)
+{
+    uint64_t count = BATCH_ELEMENTS / spec_of(rows)->in_features;
+    uint64_t left = spec_of(rows)->out_features - rows->next_row;
+
+    count = count ? count : 1;
+    return count < left ? count : left;
+}
+
+static void batch_free(struct rows *rows, struct batch *batch)
+{
+    if (!batch)
+        return;
+    blocks_put(services_of(rows->call)->config.blocks, &batch->in);
+    free(batch);
+}
+
+static uint64_t align_up(uint64_t bytes)
+{
+    return (bytes + 63) & ~(uint64_t)63;
+}
+
+static struct batch *batch_create(struct rows *rows)
+{
+    struct batch *batch = calloc(1, sizeof(*batch));
+    uint64_t count = batch_rows(rows);
+
+    if (!batch)
+        return NULL;
+    if (blocks_get(services_of(rows->call)->config.blocks,
+                   (size_t)(align_up(count * row_bytes(rows)) +
+                            layer_code_bytes(spec_of(rows), count)),
+                   &batch->in) < 0) {
+        free(batch);
+        return NULL;
+    }
+    batch->rows = rows;
+    batch->first = rows->next_row;
+    batch->count = count;
+    rows->next_row += count;
+    return batch;
+}
+
+static void batch_worked(struct job *job)
+{
+    struct batch *batch = LIST_OWNER(job, struct batch, job);
+    struct rows *rows = batch->rows;
+    struct layer_build *build = rows->build;
+    struct metrics *metrics = rows->call->config->metrics;
+    uint64_t bytes = batch->count * row_bytes(rows), begin_ns = clock_monotonic_ns();
+
+    layer_build_rows(services_of(rows->call)->config.kernels, build->layer, rows->dtype,
+                     batch->in.bytes, batch->first, batch->count,
+                     batch->in.bytes + align_up(bytes), &batch->counts);
+    if (build->latents.layers)
+        (void)latents_write(&build->latents, batch->first * row_bytes(rows),
+                            batch->in.bytes, (size_t)bytes, &batch->failure);
+    metric_add(metrics, M_ELEMENTS, batch->count * spec_of(rows)->in_features);
+    metric_add(metrics, M_LAYER_NS, clock_monotonic_ns() - begin_ns);
+}
+
+/* ---- batches come back ------------------------------------------------------------- */
+
+static int all_in(struct rows *rows)
+{
+    struct call *call = rows->call;
+
+    if (rows->non_finite) {
+        metric_add(call->config->metrics, M_NON_FINITE, 1);
+        return fail(
+            &call->failure, TRIT_INVALID_ARGUMENT, "weight.data",
+            "weight.data: %llu values are NaN or infinite, the first at index %llu",
+            (unsigned long long)rows->non_finite,
+            (unsigned long long)rows->first_non_finite);
+    }
+    rows->build->latents_bytes = rows->expected;
+    return layer_build_save(rows->build, call);
+}
+
+static void count(struct rows *rows, const struct batch *batch)
+{
+    uint64_t first =
+        batch->first * spec_of(rows)->in_features + batch->counts.first_non_finite;
+
+    rows->non_finite += batch->counts.non_finite;
+    if (batch->counts.non_finite && first < rows->first_non_finite)
+        rows->first_non_finite = first;
+}
+
+static void batch_worked_cb(struct job *job)
+{
+    struct batch *batch = LIST_OWNER(job, struct batch, job);
+    struct rows *rows = batch->rows;
+    struct call *call = rows->call;
+
+    if (!job->skipped)
+        count(rows, batch);
+    if (--rows->in_flight < BATCHES_MAX)
+        call_throttle(call, THROTTLE_TILES, false);
+    if (call->state == CALL_RECEIVING || call->state == CALL_WORKING) {
+        if (batch->failure.status != TRIT_OK) {
+            call->failure = batch->failure;
+            call_end(call);
+        } else if (rows->complete && rows->in_flight == 0 && all_in(rows) < 0) {
+            call_end(call);
+        }
+    }
+    batch_free(rows, batch);
+    call_release(call);
+}
+
+static void submit(struct rows *rows)
+{
+    struct batch *batch = rows->filling;
+    struct call *call = rows->call;
+
+    rows->filling = NULL;
+    rows->filled = 0;
+    if (++rows->in_flight >= BATCHES_MAX)
+        call_throttle(call, THROTTLE_TILES, true);
+    call_hold(call);
+    batch->job = (struct job){
+        .run = batch_worked, .done = batch_worked_cb, .cancelled = &call->cancelled};
+    pool_submit(services_of(call)->config.pool, &batch->job);
+}
+
+/* ---- bytes come -------------------------------------------------------------------- */
+
+void rows_init(struct rows *rows, struct call *call, struct layer_build *build,
+               enum trit_dtype dtype)
+{
+    *rows = (struct rows){
+        .call = call, .build = build, .dtype = dtype, .first_non_finite = UINT64_MAX};
+    rows->expected = spec_of(rows)->out_features * row_bytes(rows);
+}
+
+int rows_feed(struct rows *rows, const uint8_t *bytes, size_t bytes_count)
+{
+    struct layer_build *build = rows->build;
+
+    if (build->latents.layers)
+        build->latents_crc = crc32c(build->latents_crc, bytes, bytes_count);
+    metric_add(rows->call->config->metrics, M_TENSOR_IN_BYTES, bytes_count);
+    rows->received += bytes_count;
+    while (bytes_count > 0) {
+        size_t part;
+
+        if (!rows->filling)
+            rows->filling = batch_create(rows);
+        if (!rows->filling)
+            return memory_spent(rows->call);
+        part = (size_t)(rows->filling->count * row_bytes(rows)) - rows->filled;
+        part = part < bytes_count ? part : bytes_count;
+        memcpy(rows->filling->in.bytes + rows->filled, bytes, part);
+        rows->filled += part;
+        bytes += part;
+        bytes_count -= part;
+        if (rows->filled == rows->filling->count * row_bytes(rows))
+            submit(rows);
+    }
+    return 0;
+}
+
+int rows_complete(struct rows *rows)
+{
+    rows->complete = true;
+    return rows->in_flight == 0 ? all_in(rows) : 0;
+}
+
+void rows_fini(struct rows *rows)
+{
+    batch_free(rows, rows->filling);
+    rows->filling = NULL;
+}

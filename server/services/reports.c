@@ -1,0 +1,250 @@
+/* Reports.Get and Reports.List. A query is read and encoded on the pool, where
+ * one at a time has the reader, and answered on the loop. */
+#include <gnutls/gnutls.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/codec/codec.h"
+#include "services/shared.h"
+#include "store/store.h"
+#include "work/pool.h"
+
+enum { PAGE_DEFAULT = 100 };
+
+struct query {
+    struct job job;
+    struct call *call;
+    struct failure failure;
+    struct wire_reports_get get;
+    struct wire_reports_list list;
+    struct trit_report after; /* the last report of the page before */
+    uint32_t limit, seen;
+    struct trit_report last;
+    uint8_t *reply; /* grown */
+    size_t count, capacity;
+};
+
+/* ---- both ----------------------------------------------------------------------- */
+
+static uint8_t *reply_room(struct query *query, size_t bytes)
+{
+    if (query->capacity - query->count < bytes) {
+        size_t capacity = (query->capacity + bytes) * 2;
+        uint8_t *grown = realloc(query->reply, capacity);
+
+        if (!grown) {
+            fail(&query->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                 "no memory for the reply");
+            return NULL;
+        }
+        query->reply = grown;
+        query->capacity = capacity;
+    }
+    return query->reply + query->count;
+}
+
+static void answered(struct job *job)
+{
+    struct query *query = LIST_OWNER(job, struct query, job);
+    struct call *call = query->call;
+
+    if (call->state == CALL_WORKING) {
+        call->failure = query->failure;
+        if (call->failure.status == TRIT_OK)
+            call_write_message(call, query->reply, query->count);
+        call_end(call);
+    }
+    call_release(call);
+}
+
+static int submit(struct call *call, void (*run)(struct job *job))
+{
+    struct query *query = call->method_state;
+
+    query->call = call;
+    query->job =
+        (struct job){.run = run, .done = answered, .cancelled = &call->cancelled};
+    call_hold(call);
+    pool_submit(services_of(call)->config.pool, &query->job);
+    return 0;
+}
+
+static void fini(struct call *call)
+{
+    struct query *query = call->method_state;
+
+    free(query->reply);
+}
+
+/* ---- Get --------------------------------------------------------------------------- */
+
+static int get_message(struct call *call)
+{
+    struct query *query = call->method_state;
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_reports_get(&call->scan.parts[PART_ROOT], &query->get, error) < 0)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
+    if (query->get.run[0] == '\0')
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "run", "run: empty");
+    if (query->get.layer[0] == '\0')
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "layer", "layer: empty");
+    return 0;
+}
+
+static void get_run(struct job *job)
+{
+    struct query *query = LIST_OWNER(job, struct query, job);
+    struct services *services = services_of(query->call);
+    const struct wire_reports_get *get = &query->get;
+    struct trit_report report;
+    uint8_t *room;
+    int result;
+
+    pthread_mutex_lock(&services->reader_lock);
+    result = store_read_report(services->config.reader, get->run, get->layer,
+                               get->has_step, get->step, &report, &query->failure);
+    pthread_mutex_unlock(&services->reader_lock);
+    if (result < 0)
+        return;
+    room = reply_room(query, REPORT_BYTES_MAX + 16);
+    if (room)
+        query->count = encode_report_got(&report, room, REPORT_BYTES_MAX + 16);
+}
+
+static int get_request(struct call *call)
+{
+    return submit(call, get_run);
+}
+
+const struct method method_reports_get = {
+    .path = "/trit.v1.Reports/Get",
+    .scan = scan_plain,
+    .state_bytes = sizeof(struct query),
+    .message = get_message,
+    .request = get_request,
+    .fini = fini,
+};
+
+/* ---- List -------------------------------------------------------------------------- */
+
+/* A page token is base64 of "run NUL layer NUL step" of the last report seen. */
+static int token_parse(const char *token, struct trit_report *after)
+{
+    gnutls_datum_t text = {.data = (unsigned char *)(uintptr_t)token,
+                           .size = (unsigned)strlen(token)},
+                   raw;
+    const char *run, *layer, *step, *end;
+    int result = -1;
+
+    if (gnutls_base64_decode2(&text, &raw) < 0)
+        return -1;
+    run = (const char *)raw.data;
+    end = run + raw.size;
+    layer = memchr(run, '\0', raw.size);
+    step = layer ? memchr(layer + 1, '\0', (size_t)(end - layer - 1)) : NULL;
+    if (step && raw.size > 0 && end[-1] == '\0' && layer - run <= TRIT_NAME_BYTES_MAX &&
+        step - layer - 1 <= TRIT_NAME_BYTES_MAX && step + 1 < end) {
+        snprintf(after->run, sizeof(after->run), "%s", run);
+        snprintf(after->layer, sizeof(after->layer), "%s", layer + 1);
+        after->step = strtoull(step + 1, NULL, 10);
+        result = 0;
+    }
+    gnutls_free(raw.data);
+    return result;
+}
+
+static int token_format(const struct trit_report *last,
+                        char out[PAGE_TOKEN_BYTES_MAX + 1])
+{
+    char bytes[2 * (TRIT_NAME_BYTES_MAX + 1) + 24];
+    size_t run = strlen(last->run) + 1, layer = strlen(last->layer) + 1;
+    gnutls_datum_t raw = {.data = (unsigned char *)bytes}, text;
+
+    memcpy(bytes, last->run, run);
+    memcpy(bytes + run, last->layer, layer);
+    raw.size = (unsigned)(run + layer) + 1 +
+               (unsigned)snprintf(bytes + run + layer, 24, "%llu",
+                                  (unsigned long long)last->step);
+    if (gnutls_base64_encode2(&raw, &text) < 0)
+        return -1;
+    snprintf(out, PAGE_TOKEN_BYTES_MAX + 1, "%.*s", (int)text.size,
+             (const char *)text.data);
+    gnutls_free(text.data);
+    return 0;
+}
+
+static int list_message(struct call *call)
+{
+    struct query *query = call->method_state;
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_reports_list(&call->scan.parts[PART_ROOT], &query->list, error) < 0)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
+    if (query->list.page_token[0] &&
+        token_parse(query->list.page_token, &query->after) < 0)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",
+                    "page_token: not one that this service gave");
+    query->limit = query->list.page_size ? query->list.page_size : PAGE_DEFAULT;
+    query->limit = query->limit < LIST_PAGE_MAX ? query->limit : LIST_PAGE_MAX;
+    return 0;
+}
+
+static bool list_visit(void *arg, const struct trit_report *report)
+{
+    struct query *query = arg;
+    uint8_t *room;
+
+    if (query->seen++ == query->limit) /* one more than asked for: there is a next page */
+        return false;
+    room = reply_room(query, REPORT_BYTES_MAX + 16);
+    if (!room)
+        return false;
+    query->count += encode_report_entry(report, room, REPORT_BYTES_MAX + 16);
+    query->last = *report;
+    return true;
+}
+
+static void list_run(struct job *job)
+{
+    struct query *query = LIST_OWNER(job, struct query, job);
+    const struct wire_reports_list *list = &query->list;
+    struct services *services = services_of(query->call);
+    struct store_query store_query = {
+        .run = list->run,
+        .layer = list->layer,
+        .step_from = list->has_from ? list->step_from : 0,
+        .step_to = list->has_to ? list->step_to : UINT64_MAX,
+        .latest_only = list->latest_only,
+        .limit = query->limit + 1,
+        .after = list->page_token[0] ? &query->after : NULL,
+    };
+    char token[PAGE_TOKEN_BYTES_MAX + 1];
+    uint8_t *room;
+    int result;
+
+    pthread_mutex_lock(&services->reader_lock);
+    result = store_read_reports(services->config.reader, &store_query, list_visit, query,
+                                &query->failure);
+    pthread_mutex_unlock(&services->reader_lock);
+    if (result < 0 || query->seen <= query->limit)
+        return;
+    room = reply_room(query, sizeof(token) + 16);
+    if (room && token_format(&query->last, token) == 0)
+        query->count += encode_page_token(token, room, sizeof(token) + 16);
+}
+
+static int list_request(struct call *call)
+{
+    return submit(call, list_run);
+}
+
+const struct method method_reports_list = {
+    .path = "/trit.v1.Reports/List",
+    .scan = scan_plain,
+    .state_bytes = sizeof(struct query),
+    .message = list_message,
+    .request = list_request,
+    .fini = fini,
+};

@@ -1,0 +1,48 @@
+#include "services/ternary/fingerprint.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+/* The library's state, which it allocates. */
+struct fingerprint {
+    XXH3_state_t *state;
+};
+
+struct fingerprint *fingerprint_create(void)
+{
+    struct fingerprint *fingerprint = malloc(sizeof(*fingerprint));
+
+    if (!fingerprint)
+        return NULL;
+    fingerprint->state = XXH3_createState();
+    if (!fingerprint->state || XXH3_128bits_reset(fingerprint->state) != XXH_OK) {
+        fingerprint_destroy(fingerprint);
+        return NULL;
+    }
+    return fingerprint;
+}
+
+void fingerprint_update(struct fingerprint *fingerprint, const void *bytes, size_t count)
+{
+    /* Fails only where bytes is NULL. */
+    (void)XXH3_128bits_update(fingerprint->state, bytes, count);
+}
+
+void fingerprint_value(const struct fingerprint *fingerprint,
+                       uint8_t out[FINGERPRINT_BYTES])
+{
+    XXH128_canonical_t canonical;
+
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(fingerprint->state));
+    memcpy(out, canonical.digest, FINGERPRINT_BYTES);
+}
+
+void fingerprint_destroy(struct fingerprint *fingerprint)
+{
+    if (!fingerprint)
+        return;
+    XXH3_freeState(fingerprint->state);
+    free(fingerprint);
+}

@@ -1,0 +1,22 @@
+/* A fast 128-bit fingerprint (XXH3) of bytes that come in pieces of any size: tells
+ * whether two requests brought the same latents. It is no defence against somebody
+ * who looks for two inputs with one fingerprint. */
+#ifndef TERNARY_FINGERPRINT_H
+#define TERNARY_FINGERPRINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FINGERPRINT_BYTES = 16 };
+
+struct fingerprint;
+
+struct fingerprint *fingerprint_create(void); /* NULL on lack of memory */
+void fingerprint_update(struct fingerprint *fingerprint, const void *bytes, size_t count);
+
+/* Of all bytes so far. */
+void fingerprint_value(const struct fingerprint *fingerprint,
+                       uint8_t out[FINGERPRINT_BYTES]);
+void fingerprint_destroy(struct fingerprint *fingerprint); /* NULL is harmless */
+
+#endif

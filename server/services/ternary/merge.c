@@ -1,0 +1,157 @@
+#include "services/ternary/merge.h"
+
+#include <gnutls/crypto.h>
+#include <math.h>
+#include <string.h>
+
+#include "services/ternary/tile_exact.h"
+
+static void store_u64(uint8_t *out, uint64_t value)
+{
+    for (int i = 0; i < 8; i++)
+        out[i] = (uint8_t)(value >> (8 * i));
+}
+
+static int hash_start(void **hash)
+{
+    gnutls_hash_hd_t handle;
+
+    if (gnutls_hash_init(&handle, GNUTLS_DIG_SHA256) < 0)
+        return -1;
+    *hash = handle;
+    return 0;
+}
+
+static void hash_drop(void **hash)
+{
+    if (*hash)
+        gnutls_hash_deinit(*hash, NULL);
+    *hash = NULL;
+}
+
+int merge_init(struct merge *merge, bool digest, struct failure *failure)
+{
+    *merge = (struct merge){
+        .scale_min = INFINITY, .scale_max = -INFINITY, .lost = {0, UINT64_MAX}};
+    ternary_counts_init(&merge->counts);
+    ternary_check_init(&merge->check);
+    if (digest &&
+        (hash_start(&merge->codes_hash) < 0 || hash_start(&merge->scales_hash) < 0 ||
+         hash_start(&merge->inexact_hash) < 0)) {
+        merge_fini(merge);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a digest");
+    }
+    return 0;
+}
+
+void merge_fini(struct merge *merge)
+{
+    hash_drop(&merge->codes_hash);
+    hash_drop(&merge->scales_hash);
+    hash_drop(&merge->inexact_hash);
+}
+
+/* Scales as the output holds them: what a reader of the output would find. */
+static void hash_scales(struct merge *merge, const struct task *task,
+                        const struct tile *tile)
+{
+    float held[256];
+
+    for (uint64_t group = 0; group < tile->span.groups;) {
+        size_t count = 0;
+
+        while (count < 256 && group < tile->span.groups) {
+            float scale = tile->scales[group++];
+
+            held[count++] =
+                task->op == TASK_TERNARIZE ? scale_as_held(task, scale) : scale;
+        }
+        gnutls_hash(merge->scales_hash, held, count * sizeof(held[0]));
+    }
+}
+
+static void hash_inexact(struct merge *merge, const struct tile *tile)
+{
+    uint64_t at = 0;
+
+    for (uint64_t group = 0; tile->inexact && at < tile->inexact_count; group++) {
+        uint8_t index[8];
+
+        if (!tile->inexact[group])
+            continue;
+        store_u64(index, merge->groups + group);
+        gnutls_hash(merge->inexact_hash, index, sizeof(index));
+        gnutls_hash(merge->inexact_hash, tile->inexact_hashes[at++], TILE_HASH_BYTES);
+    }
+    merge->inexact += tile->inexact_count;
+}
+
+static void hash_tile(struct merge *merge, const struct task *task,
+                      const struct tile *tile)
+{
+    gnutls_hash(merge->codes_hash, tile->codes, (size_t)tile->span.code_bytes);
+    hash_scales(merge, task, tile);
+    hash_inexact(merge, tile);
+}
+
+static void merge_scales(struct merge *merge, const struct tile *tile)
+{
+    for (uint64_t i = 0; i < tile->span.groups; i++) {
+        float scale = tile->scales[i];
+
+        if (!isfinite(scale))
+            continue;
+        merge->scale_min = scale < merge->scale_min ? scale : merge->scale_min;
+        merge->scale_max = scale > merge->scale_max ? scale : merge->scale_max;
+        merge->scale_sum += (double)scale;
+        merge->finite_scales++;
+    }
+}
+
+void merge_tile(struct merge *merge, const struct task *task, const struct tile *tile)
+{
+    if (merge->lost.count == 0)
+        merge->lost_scale = tile->lost_scale;
+    occurrences_add(&merge->lost, &tile->lost, merge->groups);
+    ternary_counts_add(&merge->counts, &tile->counts, merge->elements, merge->groups);
+    ternary_check_add(&merge->check, &tile->check, merge->elements, merge->groups);
+    merge_scales(merge, tile);
+    for (uint64_t i = 0; tile->sums && i < tile->span.groups; i++) {
+        merge->sums.energy += tile->sums[i].energy;
+        merge->sums.error += tile->sums[i].error;
+        merge->sums.dot += tile->sums[i].dot;
+        merge->sums.norm += tile->sums[i].norm;
+    }
+    if (merge->codes_hash && tile->codes)
+        hash_tile(merge, task, tile);
+    merge->groups += tile->span.groups;
+    merge->elements += tile->span.elements;
+}
+
+/* See "The digest" in README.md. Inner hashes, so that no tile boundary shows. */
+void merge_digest(struct merge *merge, const struct task *task,
+                  uint8_t out[TRIT_DIGEST_BYTES])
+{
+    const struct plan *plan = &task->plan;
+    bool exact = merge->inexact == 0;
+    bool is_output = task->op == TASK_TERNARIZE;
+    enum trit_encoding encoding = is_output ? plan->spec.out : plan->spec.in;
+    uint8_t text[13 + 3 * 8 + 2 * 32 + 2 * 8 + 32];
+    size_t count = 13 + 3 * 8 + 2 * 32;
+
+    memcpy(text, exact ? "trit-digest-1" : "trit-digest-2", 13);
+    store_u64(text + 13, plan->rows);
+    store_u64(text + 21, plan->row_len);
+    store_u64(text + 29, plan->spec.group_size);
+    gnutls_hash_deinit(merge->codes_hash, text + 37);
+    gnutls_hash_deinit(merge->scales_hash, text + 69);
+    gnutls_hash_deinit(merge->inexact_hash, text + 117);
+    merge->codes_hash = merge->scales_hash = merge->inexact_hash = NULL;
+    if (!exact) {
+        store_u64(text + 101, (uint64_t)encoding);
+        store_u64(text + 109,
+                  encoding == TRIT_ENCODING_DENSE ? (uint64_t)plan->spec.dtype : 0);
+        count = sizeof(text);
+    }
+    gnutls_hash_fast(GNUTLS_DIG_SHA256, text, count, out);
+}

@@ -1,0 +1,132 @@
+/* Bytes fill tiles; a full one goes to the pool. */
+#include <string.h>
+
+#include "obs/metrics.h"
+#include "services/ternary/pipeline_impl.h"
+
+/* The tile at `index`, if the other input has made it. */
+static struct tile *made_tile(struct pipeline *pipeline, uint64_t index)
+{
+    for (struct list *node = pipeline->tiles.next; node != &pipeline->tiles;
+         node = node->next) {
+        struct tile *tile = LIST_OWNER(node, struct tile, link);
+
+        if (tile->span.index == index)
+            return tile;
+    }
+    return NULL;
+}
+
+static struct tile *next_tile(struct pipeline *pipeline, struct input *input)
+{
+    struct tile *tile;
+
+    if (!input->tile && pipeline->task.has_reference)
+        input->tile = made_tile(pipeline, input->next);
+    if (input->tile)
+        return input->tile;
+    tile = tiles_get(&services_of(pipeline->call)->tiles);
+    if (!tile)
+        return NULL;
+    tile->pipeline = pipeline;
+    plan_tile(&pipeline->task.plan, input->next, &tile->span);
+    list_push(&pipeline->tiles, &tile->link);
+    input->tile = tile;
+    return tile;
+}
+
+struct fill_target { /* the part of a tile that a input fills */
+    struct block *block;
+    size_t *filled;
+    size_t bytes;
+};
+
+static struct fill_target fill_target_of(struct pipeline *pipeline,
+                                         const struct input *input, struct tile *tile)
+{
+    if (input == &pipeline->tensor)
+        return (struct fill_target){&tile->in, &tile->in_filled,
+                                    (size_t)tile->span.in_bytes};
+    return (struct fill_target){&tile->reference, &tile->reference_filled,
+                                (size_t)tile->span.elements *
+                                    dtype_bytes(pipeline->task.reference_dtype)};
+}
+
+static bool tile_full(struct pipeline *pipeline, struct tile *tile)
+{
+    struct fill_target tensor = fill_target_of(pipeline, &pipeline->tensor, tile);
+    struct fill_target reference = fill_target_of(pipeline, &pipeline->reference, tile);
+
+    return *tensor.filled == tensor.bytes &&
+           (!pipeline->task.has_reference || *reference.filled == reference.bytes);
+}
+
+/* The input goes on with the tile that the other input has made already, if any. */
+static void advance(struct pipeline *pipeline, struct input *input)
+{
+    struct list *next = input->tile->link.next;
+
+    input->next++;
+    input->tile = next == &pipeline->tiles ? NULL : LIST_OWNER(next, struct tile, link);
+}
+
+/* Room for the next byte. A tile is one block; what comes whole, however large, gets
+ * its memory as it comes. -1: no memory. */
+static int fill_target_grow(struct blocks *blocks, const struct fill_target *fill_target)
+{
+    struct block *block = fill_target->block, grown;
+    size_t size = block->bytes ? block->size * 2 : TILE_IN_BYTES_MAX;
+
+    if (*fill_target->filled < block->size)
+        return 0;
+    if (blocks_get(blocks, size < fill_target->bytes ? size : fill_target->bytes,
+                   &grown) < 0)
+        return -1;
+    if (block->bytes)
+        memcpy(grown.bytes, block->bytes, *fill_target->filled);
+    blocks_put(blocks, block);
+    *block = grown;
+    return 0;
+}
+
+static size_t fill_target_room(const struct fill_target *fill_target)
+{
+    size_t size = fill_target->block->size;
+
+    return (size < fill_target->bytes ? size : fill_target->bytes) - *fill_target->filled;
+}
+
+int pipeline_feed(struct pipeline *pipeline, struct input *input, const uint8_t *bytes,
+                  size_t count)
+{
+    struct call *call = pipeline->call;
+
+    metric_add(call->config->metrics, M_TENSOR_IN_BYTES, count);
+    input->received += count;
+    if (pipeline->fingerprint && count > 0 && input == pipeline_latents(pipeline))
+        fingerprint_update(pipeline->fingerprint, bytes, count);
+    while (count > 0) {
+        struct tile *tile = next_tile(pipeline, input);
+        struct fill_target fill_target = {0};
+        size_t part;
+
+        if (tile)
+            fill_target = fill_target_of(pipeline, input, tile);
+        if (!tile || fill_target_grow(services_of(call)->config.blocks, &fill_target) < 0)
+            return memory_spent(call);
+        part = fill_target_room(&fill_target);
+        part = part < count ? part : count;
+        memcpy(fill_target.block->bytes + *fill_target.filled, bytes, part);
+        *fill_target.filled += part;
+        bytes += part;
+        count -= part;
+        if (*fill_target.filled == fill_target.bytes) {
+            advance(pipeline, input);
+            if (tile_full(pipeline, tile) && pipeline_submit(pipeline, tile) < 0)
+                return -1;
+            if (call->state == CALL_ENDED || call->state == CALL_CLOSED)
+                return 0;
+        }
+    }
+    return 0;
+}

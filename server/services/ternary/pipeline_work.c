@@ -1,0 +1,298 @@
+#include "services/ternary/pipeline_impl.h"
+#include "services/ternary/tile_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "obs/metrics.h"
+
+/* The happy path: pipeline_feed fills a tile and submits it; tile_worked runs it on
+ * a worker; tile_worked_cb marks it DONE on the loop and merges every tile whose
+ * turn has come; a merged tile is emitted as chunks or held for the reply; the
+ * release of its last slice gives it back.
+ *
+ * Failures. No memory for a tile: RESOURCE_EXHAUSTED. A tile's result that the
+ * method refuses: INVALID_ARGUMENT, from the merge. A cancelled call: tiles that
+ * come back are given back, nothing is merged any more. */
+
+void pipeline_init(struct pipeline *pipeline, struct call *call,
+                   void (*complete)(struct call *call))
+{
+    pipeline->call = call;
+    pipeline->complete = complete;
+    list_init(&pipeline->tiles);
+    list_init(&pipeline->held);
+}
+
+/* ---- before the data ------------------------------------------------------- */
+
+int pipeline_take_scales(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
+{
+    size_t needed = pipeline->in_scales_count + count;
+
+    if (needed > pipeline->in_scales_capacity) {
+        size_t capacity = needed < 4096 ? 4096 : needed * 2;
+        uint8_t *grown = realloc(pipeline->in_scales, capacity);
+
+        if (!grown)
+            return fail(&pipeline->call->failure, TRIT_RESOURCE_EXHAUSTED, "scales",
+                        "scales: no memory for %zu bytes", needed);
+        pipeline->in_scales = grown;
+        pipeline->in_scales_capacity = capacity;
+    }
+    memcpy(pipeline->in_scales + pipeline->in_scales_count, bytes, count);
+    pipeline->in_scales_count = needed;
+    return 0;
+}
+
+static void identify(struct trit_report *report, const struct plan *plan)
+{
+    report->dtype = plan->spec.dtype;
+    report->rank = plan->spec.rank;
+    memcpy(report->shape, plan->spec.shape, sizeof(report->shape));
+    report->group_size = plan->spec.group_size;
+    report->groups = plan->groups;
+    report->elements = plan->elements;
+}
+
+const struct input *pipeline_latents(const struct pipeline *pipeline)
+{
+    if (pipeline->task.op == TASK_TERNARIZE)
+        return &pipeline->tensor;
+    return pipeline->task.has_reference ? &pipeline->reference : NULL;
+}
+
+int pipeline_start(struct pipeline *pipeline)
+{
+    struct call *call = pipeline->call;
+    const struct plan *plan = &pipeline->task.plan;
+
+    if (pipeline->in_scales_count != plan->in_scale_bytes)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "scales",
+                    "scales: %zu bytes, but %llu groups need %llu",
+                    pipeline->in_scales_count, (unsigned long long)plan->groups,
+                    (unsigned long long)plan->in_scale_bytes);
+    if (merge_init(&pipeline->merge, pipeline->task.wants_codes, &call->failure) < 0)
+        return -1;
+    pipeline->task.in_scales = pipeline->in_scales;
+    pipeline->tensor.expected = plan->in_bytes;
+    pipeline->reference.expected =
+        pipeline->task.has_reference
+            ? plan->elements * dtype_bytes(pipeline->task.reference_dtype)
+            : 0;
+    if (pipeline->record.state == RECORD_WANTED) {
+        identify(&pipeline->record.put.report, plan);
+        if (pipeline_latents(pipeline) && !pipeline->fingerprint &&
+            !(pipeline->fingerprint = fingerprint_create()))
+            return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                        "no memory for the latents' fingerprint");
+        if (record_open(&pipeline->record, call) < 0)
+            return -1;
+    }
+    pipeline->started = true;
+    return 0;
+}
+
+void pipeline_replan(struct pipeline *pipeline, const struct plan *plan)
+{
+    pipeline->task.plan = *plan;
+    pipeline->tensor.expected = plan->in_bytes;
+    identify(&pipeline->record.put.report, plan);
+    for (struct list *node = pipeline->tiles.next; node != &pipeline->tiles;
+         node = node->next) {
+        struct tile *tile = LIST_OWNER(node, struct tile, link);
+
+        plan_tile(plan, tile->span.index, &tile->span);
+    }
+}
+
+/* ---- tiles come back from the pool ----------------------------------------------- */
+
+/* Whether a lost scale fails the call: not in a dense output, whose report tells it. */
+static bool refuses_lost(const struct task *task)
+{
+    return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&
+           task->plan.spec.out != TRIT_ENCODING_DENSE && !task->allows_lost;
+}
+
+static int refuse_element(struct pipeline *pipeline, const struct tile *tile)
+{
+    const char *field = pipeline->tensor.field;
+
+    if (tile->bad_is_lost)
+        return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, "dtype",
+                    "dtype: %s holds element %llu as 0 or infinity; use f32",
+                    dtype_name(pipeline->task.plan.spec.dtype),
+                    (unsigned long long)tile->bad_element);
+    return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
+                "%s: element %llu holds a code that is not ternary", field,
+                (unsigned long long)tile->bad_element);
+}
+
+/* -1 when the tile's result fails the call. */
+static int check_tile(struct pipeline *pipeline, const struct tile *tile)
+{
+    const struct ternary_counts *counts = &tile->counts;
+    struct failure *failure = &pipeline->call->failure;
+
+    if (tile->hash_failed)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a digest");
+    if (tile->bad_element != UINT64_MAX)
+        return refuse_element(pipeline, tile);
+    if (tile->unlike_group != UINT64_MAX)
+        return fail(
+            failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
+            "%s: the %s blocks of group %llu differ in scale, a group of %u has "
+            "one; each block alone is a group of %u",
+            pipeline->tensor.field, encoding_name(pipeline->task.plan.spec.in),
+            (unsigned long long)tile->unlike_group,
+            (unsigned)pipeline->task.plan.spec.group_size,
+            (unsigned)encoding_layout(pipeline->task.plan.spec.in)->block_elements);
+    if (refuses_lost(&pipeline->task) && counts->non_finite == 0 && tile->lost.count)
+        return fail(failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
+                    "%s: the scale %g of group %llu is 0 or infinite in f16, so %s loses "
+                    "the group; use int8 or dense, or set allow_lost_scales",
+                    pipeline->tensor.field, (double)tile->lost_scale,
+                    (unsigned long long)(tile->span.first_group + tile->lost.first),
+                    encoding_name(pipeline->task.plan.spec.out));
+    return 0;
+}
+
+static bool has_report(const struct pipeline *pipeline)
+{
+    return pipeline->task.op == TASK_TERNARIZE || pipeline->task.op == TASK_VERIFY;
+}
+
+static int merge_next(struct pipeline *pipeline, struct tile *tile)
+{
+    struct metrics *metrics = pipeline->call->config->metrics;
+
+    metric_add(metrics, M_TILES, 1);
+    metric_add(metrics, M_ELEMENTS, tile->span.elements);
+    metric_add(metrics, M_KERNEL_NS, tile->kernel_ns);
+    list_remove(&tile->link);
+    pipeline->merged++;
+    if (check_tile(pipeline, tile) < 0) {
+        pipeline_tile_back(pipeline, tile);
+        return -1;
+    }
+    if (has_report(pipeline))
+        merge_tile(&pipeline->merge, &pipeline->task, tile);
+    if (tile->codes)
+        record_codes(&pipeline->record, tile->codes, (size_t)tile->span.code_bytes);
+    tile_trim(tile, &pipeline->task, services_of(pipeline->call)->config.blocks);
+    if (!pipeline->task.plan.spec.has_out || pipeline->merge.counts.non_finite)
+        pipeline_tile_back(pipeline, tile);
+    else if (pipeline->emits_chunks)
+        pipeline_emit(pipeline, tile);
+    else
+        pipeline_hold(pipeline, tile);
+    return 0;
+}
+
+static void merge_ready(struct pipeline *pipeline)
+{
+    while (!list_empty(&pipeline->tiles)) {
+        struct tile *tile = LIST_OWNER(pipeline->tiles.next, struct tile, link);
+
+        if (tile->state != TILE_DONE)
+            return;
+        if (merge_next(pipeline, tile) < 0) {
+            call_end(pipeline->call);
+            return;
+        }
+    }
+    if (pipeline->request_done && pipeline->merged == pipeline->task.plan.tiles)
+        pipeline->complete(pipeline->call);
+}
+
+static void tile_worked(struct job *job)
+{
+    struct tile *tile = LIST_OWNER(job, struct tile, job);
+
+    tile_run(tile, &tile->pipeline->task);
+}
+
+static void tile_worked_cb(struct job *job)
+{
+    struct tile *tile = LIST_OWNER(job, struct tile, job);
+    struct pipeline *pipeline = tile->pipeline;
+    struct call *call = pipeline->call;
+
+    tile->state = TILE_DONE;
+    if (atomic_load(&call->cancelled)) {
+        metric_add(call->config->metrics, M_TILES_CANCELLED, job->skipped ? 1 : 0);
+        list_remove(&tile->link);
+        pipeline_tile_back(pipeline, tile);
+    } else {
+        merge_ready(pipeline);
+    }
+    call_release(call);
+}
+
+int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
+{
+    struct call *call = pipeline->call;
+    const struct services_config *config = &services_of(call)->config;
+
+    if (tile_prepare(tile, &pipeline->task, config->blocks) < 0)
+        return memory_spent(call);
+    if (++pipeline->in_flight >= TILES_IN_FLIGHT_MAX)
+        call_throttle(call, THROTTLE_TILES, true);
+    tile->state = TILE_RUNNING;
+    call_hold(call);
+    tile->job = (struct job){
+        .run = tile_worked, .done = tile_worked_cb, .cancelled = &call->cancelled};
+    if (pipeline->task.op == TASK_PASS ||
+        (pipeline->task.plan.tiles == 1 && tile->span.in_bytes <= INLINE_BYTES_MAX)) {
+        struct kernels_env env;
+
+        kernels_enter(&env);
+        tile_worked(&tile->job);
+        kernels_leave(&env);
+        tile_worked_cb(&tile->job);
+    } else {
+        pool_submit(config->pool, &tile->job);
+    }
+    return 0;
+}
+
+void pipeline_request_done(struct pipeline *pipeline)
+{
+    pipeline->request_done = true;
+    merge_ready(pipeline);
+}
+
+/* ---- the end ----------------------------------------------------------------------- */
+
+/* Tiles that run come back by themselves; all others are given back now. */
+void pipeline_cancel(struct pipeline *pipeline)
+{
+    struct services *services = services_of(pipeline->call);
+    struct list *node = pipeline->tiles.next, *next;
+
+    for (; node != &pipeline->tiles; node = next) {
+        struct tile *tile = LIST_OWNER(node, struct tile, link);
+
+        next = node->next;
+        if (tile->state == TILE_RUNNING)
+            continue;
+        list_remove(node);
+        if (tile->state == TILE_DONE)
+            pipeline->in_flight--;
+        tiles_put(&services->tiles, tile, services->config.blocks);
+    }
+    while ((node = list_pop(&pipeline->held)))
+        tiles_put(&services->tiles, LIST_OWNER(node, struct tile, link),
+                  services->config.blocks);
+    pipeline->tensor.tile = pipeline->reference.tile = NULL;
+    record_drop(&pipeline->record);
+}
+
+void pipeline_fini(struct pipeline *pipeline)
+{
+    pipeline_cancel(pipeline);
+    merge_fini(&pipeline->merge);
+    fingerprint_destroy(pipeline->fingerprint);
+    free(pipeline->in_scales);
+}

@@ -1,0 +1,130 @@
+#include "services/ternary/tile.h"
+
+#include <string.h>
+
+static size_t align_up(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+/* What the side block holds, in this order. */
+enum side_part {
+    SIDE_SCALES,
+    SIDE_SUMS,
+    SIDE_CODES,
+    SIDE_NARROW_SCALES, /* f16, as they go out */
+    SIDE_WIDE_SCALES,   /* as they came, widened to f32 */
+    SIDE_TRITS,
+    SIDE_INEXACT,
+    SIDE_HASHES,
+    SIDE_PARTS,
+};
+
+static size_t side_bytes(const struct tile *tile, const struct task *task,
+                         enum side_part part)
+{
+    size_t groups = (size_t)tile->span.groups;
+    bool judges = task->wants_codes && task->op != TASK_UNPACK;
+
+    switch (part) {
+    case SIDE_SCALES:
+        return groups * sizeof(float);
+    case SIDE_SUMS:
+        return task->wants_sums ? groups * sizeof(struct group_sums) : 0;
+    case SIDE_CODES:
+        return task->wants_codes || task_interleaves(task) ? (size_t)tile->span.code_bytes
+                                                           : 0;
+    case SIDE_NARROW_SCALES:
+        return task_scale_out_bytes(task) == 2 ? groups * 2 : 0;
+    case SIDE_WIDE_SCALES:
+        return task_widens_scales(task) ? groups * sizeof(float) : 0;
+    case SIDE_TRITS:
+        return task_deinterleaves(task) ? (size_t)tile->span.elements : 0;
+    case SIDE_INEXACT:
+        return judges ? groups : 0;
+    case SIDE_HASHES:
+        return judges ? groups * TILE_HASH_BYTES : 0;
+    case SIDE_PARTS:
+        break;
+    }
+    return 0;
+}
+
+static void place_side(struct tile *tile, uint8_t *const part[SIDE_PARTS], size_t width)
+{
+    tile->scales = (float *)(void *)part[SIDE_SCALES];
+    tile->sums = (struct group_sums *)(void *)part[SIDE_SUMS];
+    tile->codes = part[SIDE_CODES];
+    tile->scales_out = width == 4   ? part[SIDE_SCALES]
+                       : width == 2 ? part[SIDE_NARROW_SCALES]
+                                    : NULL;
+    tile->wide_scales = (float *)(void *)part[SIDE_WIDE_SCALES];
+    tile->trits = (int8_t *)part[SIDE_TRITS];
+    tile->inexact = part[SIDE_INEXACT];
+    tile->inexact_hashes = (uint8_t(*)[TILE_HASH_BYTES])part[SIDE_HASHES];
+}
+
+static int prepare_side(struct tile *tile, const struct task *task, struct blocks *blocks)
+{
+    size_t at[SIDE_PARTS + 1] = {0};
+    uint8_t *parts_at[SIDE_PARTS];
+
+    for (int part = 0; part < SIDE_PARTS; part++)
+        at[part + 1] = at[part] + align_up(side_bytes(tile, task, (enum side_part)part));
+    if (blocks_get(blocks, at[SIDE_PARTS], &tile->side) < 0)
+        return -1;
+    for (int part = 0; part < SIDE_PARTS; part++)
+        parts_at[part] = at[part + 1] > at[part] ? tile->side.bytes + at[part] : NULL;
+    place_side(tile, parts_at, task_scale_out_bytes(task));
+    if (tile->inexact)
+        memset(tile->inexact, 0, (size_t)tile->span.groups);
+    return 0;
+}
+
+int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks)
+{
+    struct block out = {0};
+
+    if (task->plan.spec.has_out && !task_in_place(task) &&
+        blocks_get(blocks, (size_t)tile->span.out_bytes, &out) < 0)
+        return -1;
+    if (task->op != TASK_PASS && prepare_side(tile, task, blocks) < 0) {
+        blocks_put(blocks, &out);
+        return -1;
+    }
+    tile->out = out;
+    tile->out_bytes = !task->plan.spec.has_out ? NULL
+                      : task_in_place(task)    ? tile->in.bytes
+                                               : out.bytes;
+    tile->scale_out_bytes = (size_t)tile->span.groups * task_scale_out_bytes(task);
+    tile_results_init(tile);
+    return 0;
+}
+
+void tile_results_init(struct tile *tile)
+{
+    ternary_counts_init(&tile->counts);
+    ternary_check_init(&tile->check);
+    tile->bad_element = tile->unlike_group = UINT64_MAX;
+    tile->bad_is_lost = tile->hash_failed = false;
+    tile->lost = (struct occurrences){0, UINT64_MAX};
+    tile->lost_scale = 0;
+    tile->inexact_count = 0;
+}
+
+void tile_trim(struct tile *tile, const struct task *task, struct blocks *blocks)
+{
+    blocks_put(blocks, &tile->reference);
+    if (!task_in_place(task))
+        blocks_put(blocks, &tile->in);
+    if (!tile->scales_out)
+        blocks_put(blocks, &tile->side);
+}
+
+void tile_release_blocks(struct tile *tile, struct blocks *blocks)
+{
+    blocks_put(blocks, &tile->in);
+    blocks_put(blocks, &tile->reference);
+    blocks_put(blocks, &tile->out);
+    blocks_put(blocks, &tile->side);
+}

@@ -1,0 +1,159 @@
+#include "services/ternary/tile_exact.h"
+
+#include <gnutls/crypto.h>
+#include <math.h>
+#include <string.h>
+
+enum { CODE_ZERO_BYTE = 0x55 }; /* four codes of t = 0 */
+
+/* The type that holds the scales of a ternarization's output. */
+static enum trit_dtype held_type(const struct task *task)
+{
+    switch (encoding_layout(task->plan.spec.out)->scales) {
+    case SCALES_F32:
+    case SCALES_TENSOR:
+        return TRIT_F32;
+    case SCALES_F16:
+    case SCALES_IN_BLOCK:
+        return TRIT_F16;
+    case SCALES_FOLDED:
+        break;
+    }
+    return task->plan.spec.dtype;
+}
+
+float scale_as_held(const struct task *task, float scale)
+{
+    switch (held_type(task)) {
+    case TRIT_F16:
+        return f16_to_f32(f32_to_f16(scale));
+    case TRIT_BF16:
+        return bf16_to_f32(f32_to_bf16(scale));
+    case TRIT_F32:
+    case TRIT_I8:
+    case TRIT_U8:
+    case TRIT_DTYPE_UNSPECIFIED:
+        break;
+    }
+    return scale;
+}
+
+/* Whether some group may be lost or not finite: mostly none is, and nothing is done. */
+static bool may_settle(const struct tile *tile, const struct task *task)
+{
+    enum trit_dtype held = held_type(task);
+
+    return tile->counts.non_finite > 0 || held == TRIT_BF16 ||
+           (held == TRIT_F16 && tile->counts.scales_lost > 0);
+}
+
+/* One group of a tile. */
+struct place {
+    const struct group_run *run;
+    uint64_t group; /* in the run */
+};
+
+/* Codes t + 1 of a group become 0 + 1; the tile's counts follow. */
+static void clear_codes(struct tile *tile, const struct place *at)
+{
+    size_t bytes = (at->run->group_len + 3) / 4;
+    uint8_t *codes = tile->codes + at->run->code_offset + at->group * bytes;
+    uint64_t negatives = 0, positives = 0;
+
+    for (uint32_t i = 0; i < at->run->group_len; i++) {
+        unsigned code = codes[i / 4] >> 2 * (i % 4) & 3;
+
+        negatives += code == 0;
+        positives += code == 2;
+    }
+    memset(codes, CODE_ZERO_BYTE, bytes);
+    tile->counts.negatives -= negatives;
+    tile->counts.positives -= positives;
+    tile->counts.zeros += negatives + positives;
+}
+
+static void clear_sums(struct tile *tile, uint64_t group)
+{
+    struct group_sums *sums = &tile->sums[group];
+
+    sums->error = sums->energy;
+    sums->dot = sums->norm = 0;
+}
+
+static void settle_group(struct tile *tile, const struct task *task,
+                         const struct place *at)
+{
+    uint64_t group = at->run->first_group + at->group;
+    float scale = tile->scales[group], held = scale_as_held(task, scale);
+    bool packed = task->plan.spec.has_out && task->plan.spec.out != TRIT_ENCODING_DENSE;
+
+    if (!isfinite(scale)) { /* some latent is not */
+        if (!tile->codes)
+            return;
+        clear_codes(tile, at);
+        tile->inexact[group] = 1;
+        return;
+    }
+    if (scale == 0 || (held != 0 && isfinite(held)))
+        return;
+    if (occurrences_count(&tile->lost, group))
+        tile->lost_scale = scale;
+    if (packed && tile->inexact)
+        tile->inexact[group] = 1;
+    if (packed || !tile->codes)
+        return;
+    clear_codes(tile, at);
+    tile->counts.zero_groups++;
+    if (tile->sums)
+        clear_sums(tile, group);
+}
+
+void tile_settle_lost(struct tile *tile, const struct task *task)
+{
+    struct group_run run;
+    uint64_t at = 0;
+
+    if (task->op != TASK_TERNARIZE || !may_settle(tile, task))
+        return;
+    while (plan_next_run(&task->plan, &tile->span, &at, &run))
+        for (uint64_t group = 0; group < run.count; group++)
+            settle_group(tile, task, &(struct place){&run, group});
+}
+
+/* The bytes that hold a group: of a ternarization without output, its latents. */
+static const uint8_t *group_bytes(const struct tile *tile, const struct task *task,
+                                  const struct place *at, size_t *count)
+{
+    const struct plan_spec *spec = &task->plan.spec;
+    bool is_output = task->op == TASK_TERNARIZE && spec->has_out;
+    const struct encoding_layout *layout =
+        encoding_layout(is_output ? spec->out : spec->in);
+    const uint8_t *bytes = is_output ? tile->out_bytes + at->run->out_offset
+                                     : tile->in.bytes + at->run->in_offset;
+
+    *count = layout->block_bytes ? at->run->group_len / layout->block_elements *
+                                       (size_t)layout->block_bytes
+                                 : at->run->group_len * dtype_bytes(spec->dtype);
+    return bytes + at->group * *count;
+}
+
+void tile_hash_inexact(struct tile *tile, const struct task *task)
+{
+    struct group_run run;
+    uint64_t at = 0;
+
+    if (!tile->inexact)
+        return;
+    while (plan_next_run(&task->plan, &tile->span, &at, &run))
+        for (uint64_t group = 0; group < run.count; group++) {
+            const uint8_t *bytes;
+            size_t count;
+
+            if (!tile->inexact[run.first_group + group])
+                continue;
+            bytes = group_bytes(tile, task, &(struct place){&run, group}, &count);
+            if (gnutls_hash_fast(GNUTLS_DIG_SHA256, bytes, count,
+                                 tile->inexact_hashes[tile->inexact_count++]) < 0)
+                tile->hash_failed = true;
+        }
+}

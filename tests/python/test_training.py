@@ -1,0 +1,118 @@
+"""Training by RPC and without a daemon: the same bits, step by step, in PyTorch."""
+import hashlib
+import os
+
+import pytest
+
+torch = pytest.importorskip("torch")
+import torch.nn.functional as F  # noqa: E402
+from torch import nn  # noqa: E402
+
+import trit  # noqa: E402
+import trit.torch as tt  # noqa: E402
+
+STEPS = 4
+
+
+class Model(nn.Module):
+    """A width that need be no multiple of a group's, a head tied by hand, rows of one."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.embed = nn.Embedding(40, width)
+        self.up = nn.Linear(width, 150)
+        self.down = nn.Linear(150, width, bias=False)
+        self.gate = nn.Linear(width, 1)
+
+    def forward(self, ids):
+        x = self.embed(ids)
+        x = x + self.down(F.gelu(self.up(x))) * torch.sigmoid(self.gate(x))
+        return F.linear(x, self.embed.weight)
+
+
+def made(width, dtype, group_size, client):
+    torch.manual_seed(width)
+    return tt.convert(Model(width).to(dtype), group_size=group_size, client=client)
+
+
+def trained(model, seed=0):
+    """The bits of every step: logits, loss, gradients, weights."""
+    draw = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    seen = []
+    for _ in range(STEPS):
+        ids = torch.randint(40, (3, 5), generator=draw)
+        logits = model(ids)
+        loss = F.cross_entropy(logits.float().reshape(-1, 40), ids.reshape(-1).roll(-1))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        seen += [("logits", logits), ("loss", loss)]
+        seen += [(f"{name}.grad", one.grad) for name, one in model.named_parameters()]
+        optimizer.step()
+        seen += list(model.named_parameters())
+    return [(name, bits(one)) for name, one in seen]
+
+
+def bits(tensor):
+    """A digest; taken now, for an optimizer changes weights in place."""
+    tensor = tensor.detach().contiguous()
+    wide = tensor.view(torch.int16) if tensor.element_size() == 2 else tensor
+    return hashlib.sha256(wide.numpy().tobytes()).hexdigest()
+
+
+# Forward, backward, losses and weights by RPC are those of the local projection, whatever
+# the width, the dtype and the group size.
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("group_size", [128, 64, 96, 32])
+@pytest.mark.parametrize("width", [64, 100, 128, 192, 300])
+def test_rpc_and_local_train_to_the_same_bits(client, width, group_size, dtype):
+    by_rpc = trained(made(width, dtype, group_size, client))
+    locally = trained(made(width, dtype, group_size, None))
+    for one, other in zip(by_rpc, locally):
+        assert one == other
+
+
+# The local projection lies in memory as a result of the daemon's does: a product may choose
+# its kernel by strides and alignment.
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("shape", [(3, 100), (1, 100), (100,), (2, 3, 100), (1, 1), (5, 128)],
+                         ids=str)
+def test_local_and_rpc_results_lie_alike(client, shape, dtype):
+    w = torch.randn(shape).to(dtype)
+    for one in (w, w.transpose(0, -1)):
+        local, by_rpc = tt.project_local(one), client.project(one).data
+        assert local.stride() == by_rpc.stride() == torch.empty(one.shape).stride()
+        assert local.storage_offset() == 0 and local.is_contiguous()
+        assert by_rpc.data_ptr() % 64 == local.data_ptr() % 64 == 0
+
+
+def work(rank, ranks, address, meeting, told):
+    """One rank of data-parallel training, by RPC and then locally."""
+    torch.distributed.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=ranks)
+    with trit.Client(address, timeout=60) as client:
+        both = []
+        for one in (client, None):
+            for width in (100, 192):
+                model = nn.parallel.DistributedDataParallel(made(width, torch.float32, 128, one))
+                both.append(trained(model, seed=rank))
+    weights = [[bits for name, bits in seen if "." in name and "grad" not in name]
+               for seen in both]
+    everyone = [None] * ranks
+    torch.distributed.all_gather_object(everyone, weights)
+    if both[:2] == both[2:] and all(one == weights for one in everyone):
+        told.put(rank)
+    torch.distributed.barrier()
+    os._exit(0)  # torch 1.13 may wait for itself where it takes the process group down
+
+
+# So are they under DistributedDataParallel, on two ranks and on three, and all ranks agree.
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_data_parallel_training_has_the_same_bits(daemon, tmp_path, monkeypatch, ranks):
+    if not torch.distributed.is_available():
+        pytest.skip("torch without distributed")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    spawn = torch.multiprocessing.get_context("spawn")
+    told = spawn.SimpleQueue()
+    torch.multiprocessing.spawn(work, (ranks, daemon.rpc, str(tmp_path / "meeting"), told), ranks)
+    assert {told.get() for _ in range(ranks) if not told.empty()} == set(range(ranks))

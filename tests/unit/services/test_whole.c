@@ -1,0 +1,195 @@
+/* Tensors with one scale: held whole, in memory that grows as they come; what is
+ * computed is checked by tests/e2e/test_packed.py. */
+#include <stdlib.h>
+
+#include "tests/lib/fault.h"
+#include "tests/unit/services/asks.h"
+
+enum { ROWS = 1024, COLUMNS = 384, BYTES = ROWS * COLUMNS * 4 };
+
+static const enum trit_encoding encodings[] = {TRIT_ENCODING_I2_S,
+                                               TRIT_ENCODING_HF_BITNET};
+enum { ENCODINGS = sizeof encodings / sizeof encodings[0] };
+
+static float weights[ROWS * COLUMNS];
+static struct service *service;
+
+static void open_service(uint64_t memory_bytes_max)
+{
+    struct service_options options = service_defaults();
+
+    if (memory_bytes_max)
+        options.limits.memory_bytes_max = memory_bytes_max;
+    service = service_open(&options);
+    random_weights(weights, ROWS * COLUMNS, 1);
+}
+
+static struct request ask_whole(enum trit_encoding encoding, uint64_t rows)
+{
+    struct wire_project project = {.encoding = (uint32_t)encoding,
+                                   .report = TRIT_REPORT_NONE};
+    struct wire_tensor tensor = tensor_2d(TRIT_F32, rows, COLUMNS);
+
+    return ask_project(&project, &tensor, weights, (size_t)rows * COLUMNS * 4);
+}
+
+static void cut_one(enum trit_encoding encoding)
+{
+    static const size_t cuts[] = {0, 1000, 65537};
+    struct exchange exchanges[3];
+
+    open_service(0);
+    for (size_t i = 0; i < 3; i++) {
+        struct request request = ask_whole(encoding, ROWS);
+
+        ask(service, &exchanges[i], project_path, &request, cuts[i]);
+        CHECK_EQ(exchanges[i].status, 0);
+        CHECK(exchanges[i].body_count > BYTES / 16 + 4);
+        CHECK_EQ(exchanges[i].body_count, exchanges[0].body_count);
+        CHECK_MEM(exchanges[i].body, exchanges[0].body, exchanges[0].body_count);
+    }
+    for (size_t i = 0; i < 3; i++)
+        exchange_free(&exchanges[i]);
+    service_close(service);
+}
+
+static void cut_anywhere(void)
+{
+    for (size_t i = 0; i < ENCODINGS; i++)
+        cut_one(encodings[i]);
+}
+
+/* A length alone reserves nothing: a tensor above the budget is refused once so much of
+ * it has come, and until then takes no other call's memory. */
+static void one_grows(enum trit_encoding encoding)
+{
+    struct request whole, part, small;
+    struct exchange first, other;
+
+    open_service(BYTES);
+    whole = ask_whole(encoding, ROWS);
+    small = ask_whole(encoding, ROWS / 8);
+    part = whole;
+    part.count = 100000;
+    exchange_start(service_connection(service), &first, project_path, &part, 0, true,
+                   NULL);
+    exchange_upload(&first);
+    ask(service, &other, project_path, &small, 0);
+    CHECK_EQ(other.status, 0);
+    exchange_free(&other);
+    exchange_reset(&first);
+    service_settle(service);
+    exchange_free(&first);
+    ask(service, &first, project_path, &whole, 0);
+    CHECK_EQ(first.status, TRIT_RESOURCE_EXHAUSTED);
+    exchange_free(&first);
+    service_close(service);
+}
+
+static void grows_as_it_comes(void)
+{
+    for (size_t i = 0; i < ENCODINGS; i++)
+        one_grows(encodings[i]);
+}
+
+/* All of +1: its scale, then bytes of codes 2. */
+static struct request ask_packed(const char *path)
+{
+    static uint8_t packed[ROWS * COLUMNS / 4];
+    const float scale = 0.5F;
+    struct request request = {0};
+    uint8_t head[2048], prefix[5];
+    size_t count, cut[2];
+
+    memset(packed, 0xaa, sizeof(packed));
+    if (path == unpack_path) {
+        struct wire_unpack unpack = {.encoding = TRIT_ENCODING_HF_BITNET,
+                                     .dtype = TRIT_F32,
+                                     .rank = 2,
+                                     .shape = {ROWS, COLUMNS}};
+
+        count = encode_unpack(&unpack, sizeof(scale), sizeof(packed), head, sizeof(head),
+                              cut);
+    } else {
+        struct wire_verify verify = {.encoding = TRIT_ENCODING_HF_BITNET};
+        struct wire_tensor tensor = tensor_2d(TRIT_U8, ROWS, COLUMNS);
+
+        count = encode_verify(&verify, sizeof(scale), NULL, 0, &tensor, sizeof(packed),
+                              head, sizeof(head), cut);
+    }
+    CHECK(count > 0);
+    frame_prefix(prefix, (uint32_t)(count + sizeof(scale) + sizeof(packed)));
+    request_put(&request, prefix, sizeof(prefix));
+    request_put(&request, head, cut[0]);
+    request_put(&request, &scale, sizeof(scale));
+    request_put(&request, head + cut[0], count - cut[0]);
+    request_put(&request, packed, sizeof(packed));
+    return request;
+}
+
+static struct request ask_nth(size_t nth, const char **path)
+{
+    *path = nth < ENCODINGS ? project_path : nth == ENCODINGS ? verify_path : unpack_path;
+    return nth < ENCODINGS ? ask_whole(encodings[nth], ROWS) : ask_packed(*path);
+}
+
+/* Parted, it takes four times the bytes that came: of the budget, or not at all. */
+static void parted_within_the_budget(void)
+{
+    for (int fits = 0; fits < 2; fits++) {
+        struct exchange exchange;
+        struct request request;
+
+        open_service(fits ? BYTES : BYTES / 4);
+        request = ask_packed(verify_path);
+        ask(service, &exchange, verify_path, &request, 0);
+        CHECK_EQ(exchange.status, fits ? TRIT_OK : TRIT_RESOURCE_EXHAUSTED);
+        exchange_free(&exchange);
+        service_close(service);
+    }
+}
+
+static void memory_fails_of(size_t nth)
+{
+    for (uint64_t n = 1; n < 2000; n++) {
+        struct exchange exchange;
+        struct request request;
+        const char *path;
+        bool hit;
+
+        open_service(0);
+        request = ask_nth(nth, &path);
+        exchange_start(service_connection(service), &exchange, path, &request, 0, false,
+                       NULL);
+        fault_arm(FAULT_MEMORY | FAULT_MAP, n, FAULT_ONCE);
+        exchange_finish(&exchange);
+        hit = fault_disarm();
+        CHECK(service_broken(service) || exchange.status >= 0 || exchange.closed);
+        exchange_free(&exchange);
+        request_free(&request);
+        service_close(service);
+        if (!hit) {
+            CHECK_EQ(exchange.status, 0);
+            return;
+        }
+    }
+    check_failed(__FILE__, __LINE__, "more allocations than one call can need");
+}
+
+static void memory_fails(void)
+{
+    for (size_t nth = 0; nth < ENCODINGS + 2; nth++)
+        memory_fails_of(nth);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"a tensor with one scale gives the same bytes however it is cut", cut_anywhere},
+        {"its memory grows as it comes, up to the budget", grows_as_it_comes},
+        {"an input that is parted is charged for it", parted_within_the_budget},
+        {"whichever allocation fails, the call ends and nothing is left", memory_fails},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}
