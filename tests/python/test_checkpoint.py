@@ -52,6 +52,18 @@ def test_a_file_is_projected_as_the_command_does(daemon, client, tmp_path, file,
     assert client.checkpoint.inspect(theirs).encoding == trit.Encoding[encoding.upper()]
 
 
+# Metadata under the record's name that is no record is replaced by the record.
+def test_what_is_no_record_is_replaced(daemon, client, tmp_path, tensors):
+    path, ours, theirs = (tmp_path / f"{name}.safetensors" for name in ("in", "ours", "theirs"))
+    write(path, tensors, {"trit": "something else", "format": "pt"})
+    assert command(daemon, "project", path, "-o", theirs).returncode == 0
+    client.checkpoint.project(path, ours)
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert json.loads(read(ours)[1]["trit"])["encoding"] == "dense"
+    with pytest.raises(trit.InvalidArgument, match="metadata"):
+        client.checkpoint.verify(path)
+
+
 # A state dict gives a state dict: the same values as the file's, the rest the very objects.
 @pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0", "hf_bitnet"])
 def test_a_state_dict_is_projected_like_a_file(client, tmp_path, random, encoding):

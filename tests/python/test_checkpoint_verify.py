@@ -89,7 +89,7 @@ DAMAGES = [
     (with_tensors(FOREIGN["mlx.weight"]), "inconclusive", {"foreign_packing"}, "fail",
      {"foreign_packing", "extra_tensor"}),
     (with_tensors({"wide.weight": ("F64", (2, 2), bytes(32))}), "inconclusive",
-     {"unknown_dtype"}, "fail", {"unknown_dtype"}),
+     {"unknown_dtype"}, "fail", {"extra_tensor"}),
     (recorded_alone(LAYERS[1]), "inconclusive", {"kept_by_record"}, "fail",
      {"other_tensor_differs"}),
 ]

@@ -72,11 +72,13 @@ CASE(refuses_all, "a plan names all that is refused, not the first")
 
 CASE(refuses_a_record, "a file with the record of a projection is refused, but for again")
 {
+    static const char record[] =
+        "{\"encoding\":\"int8\",\"group_size\":128,\"partial_group\":\"padded\","
+        "\"version\":\"1\",\"layers\":{}}";
     struct trit_checkpoint *table = model_create();
     struct trit_checkpoint_options options = TRIT_CHECKPOINT_OPTIONS_INIT;
 
-    CHECK(trit_checkpoint_add_metadata(table, "trit", "of whatever kind", NULL) ==
-          TRIT_OK);
+    CHECK(trit_checkpoint_add_metadata(table, "trit", record, NULL) == TRIT_OK);
     struct trit_plan *plan = plan_of(table, &options);
     json_t *json = json_of(plan);
     CHECK(strstr(text_of(json, "refusal"), "record of a projection") != NULL);
