@@ -22,8 +22,7 @@ struct getting {
     struct failure failure;
 };
 
-/* ---- the file
- * -------------------------------------------------------------------------- */
+/* ---- the file --------------------------------------------------------------------- */
 
 static int add_beside(struct getting *get, const char *suffix, struct tensor_entry *entry)
 {
@@ -111,8 +110,7 @@ static int write_file(struct getting *get)
     return writer_commit(get->writer, &get->failure);
 }
 
-/* ---- what is shown
- * ------------------------------------------------------------------------ */
+/* ---- what is shown ---------------------------------------------------------------- */
 
 /* Seeds are of 64 bits, more than JSON's integers hold everywhere: decimal text. */
 static json_t *layer_json(const struct getting *get)
@@ -141,8 +139,7 @@ static enum exit_code show(const struct getting *get)
                      &get->layer.spec);
 }
 
-/* ---- the command
- * -------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------ */
 
 static enum exit_code get_layer(struct getting *get)
 {

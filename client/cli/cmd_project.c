@@ -401,17 +401,16 @@ const struct command cmd_project = {
     .details =
         "Layers are the weights of linear layers and embeddings: rank 2, f32, f16 or\n"
         "bf16. Norms, biases, router gates, rotary and position tables, LoRA factors,\n"
-        "convolutions (but for --convolutions) and experts of rank 3 are kept byte for\n"
-        "byte; --include and --exclude override that by name. dense keeps name, type "
-        "and\n"
-        "shape; int8 writes the codes under the layer's name and f32 scales under\n"
-        "NAME.scales; packed encodings write u8 [rows, bytes a row]. hf_bitnet writes\n"
-        "what transformers reads as linear_class autobitlinear: u8 [rows/4, columns] "
-        "and\n"
-        "NAME_scale, the mean |w|; embeddings and the head stay as they are.\n"
-        "Refused, with exit code 1 and no output: layers that the encoding cannot hold,\n"
-        "weights that another program packed, layers that are ternary already (--again)\n"
-        "or that lose scales (--allow-lost).",
+        "experts of rank 3 and, but for --convolutions, convolutions are kept byte for\n"
+        "byte; --include and --exclude override that by name.\n"
+        "dense keeps name, type and shape; int8 writes the codes under the layer's\n"
+        "name and f32 scales under NAME.scales; packed encodings write u8 [rows, bytes\n"
+        "a row]. hf_bitnet writes what transformers reads as linear_class\n"
+        "autobitlinear: u8 [rows/4, columns] and NAME_scale, the mean |w|; embeddings\n"
+        "and the head stay as they are.\n"
+        "Refused, with exit code 1 and no output: layers that the encoding cannot\n"
+        "hold, weights that another program packed, layers that are ternary already\n"
+        "(--again) or that lose scales (--allow-lost).",
     .options = OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORCE) |
                OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |
                OPTION_BIT(OPTION_PARTIAL) | OPTION_BIT(OPTION_INCLUDE) |

@@ -174,8 +174,7 @@ static enum exit_code show_result(struct verifying *v)
     return code;
 }
 
-/* ---- the steps ----------------------------------------------------------------------
- */
+/* ---- the steps -------------------------------------------------------------------- */
 
 static enum exit_code verify_matched(struct verifying *v)
 {
@@ -282,13 +281,11 @@ const struct command cmd_verify = {
     .arguments = "FILE [--against LATENTS] [OPTION...]",
     .summary = "check that every layer of a file is ternary",
     .details =
-        "The rules of trit project, --include and --exclude say which tensors are "
-        "layers;\n"
-        "a file written by trit project says how they are encoded, for others "
-        "--encoding\n"
-        "does. With --against every tensor of either file is accounted for: layers "
-        "should\n"
-        "be the projection of their latents, all others equal byte for byte.\n"
+        "The rules of trit project, --include and --exclude say which tensors are\n"
+        "layers; a file written by trit project says how they are encoded, for others\n"
+        "--encoding does. With --against every tensor of either file is accounted for:\n"
+        "layers should be the projection of their latents, all others equal byte for\n"
+        "byte.\n"
         "Exit code 0: pass. 1: fail, for the errors printed. 4: inconclusive, where no\n"
         "layer was examined, where a weight is packed in a way that is not known, or\n"
         "where the file's own record leaves layers out (--accept-record accepts that).",

@@ -136,8 +136,7 @@ static void keeps_embeddings_for_the_readers_that_want_it(void)
     file_fini(&file);
 }
 
-/* ---- packings of others
- * ---------------------------------------------------------------- */
+/* ---- packings of others ----------------------------------------------------------- */
 
 static void knows_foreign_weights_and_their_tables(void)
 {
@@ -184,8 +183,7 @@ static void keeps_the_tables_of_neighbours_apart(void)
     file_fini(&file);
 }
 
-/* ---- claims
- * ----------------------------------------------------------------------------- */
+/* ---- claims ----------------------------------------------------------------------- */
 
 static void reads_an_encoding_as_told(void)
 {

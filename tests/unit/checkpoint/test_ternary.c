@@ -139,8 +139,7 @@ static void reads_16_bit_types(void)
         }
 }
 
-/* ---- differences --------------------------------------------------------------------
- */
+/* ---- differences ------------------------------------------------------------------ */
 
 static void differ(const char *type, const void *left, const void *right, uint64_t bytes,
                    uint64_t count, uint64_t first, const char *expected, const char *got)
