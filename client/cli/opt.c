@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "client/cli/opt.h"
 #include "client/cli/opt_table.h"
 
 /* ---- parsing ----------------------------------------------------------------- */

@@ -2,7 +2,7 @@
 #ifndef CLI_OPT_TABLE_H
 #define CLI_OPT_TABLE_H
 
-#include "client/cli/opt.h"
+#include "client/cli/options.h"
 
 struct option_spec {
     enum option_id id;

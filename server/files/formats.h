@@ -3,8 +3,9 @@
 #ifndef FILES_FORMATS_H
 #define FILES_FORMATS_H
 
-#include "files/reader.h"
-#include "files/writer.h"
+#include "files/read_options.h"
+#include "files/source.h"
+#include "files/table.h"
 
 enum { PROBE_BYTES = 16 }; /* what a probe sees of the file's start */
 

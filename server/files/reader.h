@@ -4,15 +4,11 @@
 #ifndef FILES_READER_H
 #define FILES_READER_H
 
+#include "files/read_options.h"
 #include "files/source.h"
 #include "files/table.h"
 
 struct reader;
-
-struct read_options {
-    uint64_t header_bytes_max; /* 0 = FILES_HEADER_BYTES_MAX; no more is allowed */
-    bool void2_is_bf16;        /* .npy: '|V2' holds bf16, as ml_dtypes saves it */
-};
 
 /* Reads and checks the whole table; no tensor's bytes. INVALID_ARGUMENT says
  * which rule of the format the file breaks. Options NULL = defaults. */

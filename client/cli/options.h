@@ -1,0 +1,95 @@
+/* The options that a command was given. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "checkpoint/options.h"
+#include "trit/types.h"
+
+enum {
+    GLOBS_MAX = 64,
+    ARGUMENTS_MAX = 4,
+    OPTION_ERROR_BYTES = 512,
+};
+
+enum option_id {
+    OPTION_OUTPUT,
+    OPTION_ENCODING,
+    OPTION_GROUP_SIZE,
+    OPTION_PARTIAL,
+    OPTION_INCLUDE,
+    OPTION_EXCLUDE,
+    OPTION_CONVOLUTIONS,
+    OPTION_NPY_BF16,
+    OPTION_FORCE,
+    OPTION_AGAIN,
+    OPTION_ALLOW_LOST,
+    OPTION_ALLOW_DEAD,
+    OPTION_ACCEPT_RECORD,
+    OPTION_AGAINST,
+    OPTION_MODE,
+    OPTION_TOLERANCE,
+    OPTION_RUN,
+    OPTION_STEP,
+    OPTION_FROM,
+    OPTION_TO,
+    OPTION_LATEST,
+    OPTION_TENSOR,
+    OPTION_BIAS_TENSOR,
+    OPTION_KIND,
+    OPTION_IN_FEATURES,
+    OPTION_OUT_FEATURES,
+    OPTION_BIAS,
+    OPTION_SEED,
+    OPTION_KEEP_LATENTS,
+    OPTION_PART,
+    OPTION_DTYPE,
+    OPTION_SERVICE,
+    OPTION_SERVER,
+    OPTION_TIMEOUT,
+    OPTION_JSON,
+    OPTION_HELP, /* the last */
+};
+
+#define OPTION_BIT(id) (UINT64_C(1) << (id))
+
+struct globs {
+    const char *patterns[GLOBS_MAX];
+    size_t count;
+};
+
+/* All values, defaults where `given` lacks the bit. Strings are borrowed from
+ * the command line. */
+struct options {
+    uint64_t given; /* bits OPTION_BIT(id) */
+    const char *output;
+    enum trit_encoding encoding;
+    uint32_t group_size;
+    enum trit_partial_group partial_group;
+    struct globs include, exclude;
+    const char *against;
+    enum trit_verify_mode mode;
+    float tolerance;
+    const char *run;
+    uint64_t step, step_from, step_to;
+    const char *tensor, *bias_tensor;
+    enum trit_layer_kind kind;
+    uint64_t in_features, out_features, seed;
+    enum trit_layer_part part;
+    enum trit_dtype dtype;
+    const char *service;
+    const char *server;  /* NULL: TRITD_ADDRESS, else the default */
+    uint64_t timeout_ms; /* 0 = none */
+    const char *arguments[ARGUMENTS_MAX];
+    size_t argument_count;
+};
+
+static inline bool option_given(const struct options *options, enum option_id id)
+{
+    return (options->given & OPTION_BIT(id)) != 0;
+}
+
+#endif

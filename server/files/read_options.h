@@ -1,0 +1,13 @@
+/* What a caller may say about a file that is read. */
+#ifndef FILES_READ_OPTIONS_H
+#define FILES_READ_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct read_options {
+    uint64_t header_bytes_max; /* 0 = FILES_HEADER_BYTES_MAX; no more is allowed */
+    bool void2_is_bf16;        /* .npy: '|V2' holds bf16, as ml_dtypes saves it */
+};
+
+#endif
