@@ -73,7 +73,7 @@ int flow_start(struct flow *flow)
             : 0;
     if (flow->record.put.report.run[0]) {
         identify(&flow->record.put.report, plan);
-        flow->record.put.partial = plan->spec.partial;
+        flow->record.put.question.partial = plan->spec.partial;
         if (record_open(&flow->record, call) < 0)
             return -1;
     }

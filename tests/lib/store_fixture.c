@@ -134,7 +134,7 @@ int fixture_put_start(struct store_fixture *fixture, struct fixture_put *put,
     *put = (struct fixture_put){.fixture = fixture};
     put->put.report = *report;
     put->put.done = fixture_done;
-    put->put.partial = fixture->partial;
+    put->put.question.partial = fixture->partial;
     if (store_begin(&put->put, fixture->store, &failure)) {
         put->put.failure = failure;
         return -1;
