@@ -220,8 +220,13 @@ static int next_leftover(struct db *db, int64_t *upload, struct failure *failure
     db_bind_i64(select, 1, *upload);
     int found = db_step(db, select, failure);
 
-    if (found == 1)
-        *upload = sqlite3_column_int64(select, 0);
+    if (found == 1) {
+        int64_t next = sqlite3_column_int64(select, 0);
+
+        /* Damage can make a number a text, which sorts behind all numbers. */
+        found = next > *upload;
+        *upload = next;
+    }
     db_reset(select);
     return found;
 }

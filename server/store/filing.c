@@ -238,8 +238,7 @@ static int insert_report(struct filing_state *state, struct failure *failure)
     uint8_t bytes[REPORT_BYTES_MAX];
     size_t count = encode_report(report, bytes, sizeof(bytes));
     const struct report_row row = {
-        .run = report->run,
-        .layer = report->layer,
+        .key = &state->layer.key,
         .step = (int64_t)report->step,
         .previous = state->previous,
         .time_unix_ns = report->time_unix_ns,
@@ -307,7 +306,7 @@ static int link_next_layer(struct filing_state *state, struct failure *failure)
         totals.last = state->layer.key;
     } else {
         next->previous = state->layer.key;
-        if (layer_row_put(state->db, next, failure))
+        if (layer_row_update(state->db, next, failure))
             return -1;
     }
     return totals_put(state->db, &totals, failure);
@@ -319,9 +318,14 @@ static int write_rows(struct filing_state *state, struct failure *failure)
 
     advance(state);
     if (insert_report(state, failure) ||
-        (state->has_next && link_next_report(state, failure)) ||
-        layer_row_put(state->db, &state->layer, failure) ||
-        (state->layer_is_new && link_next_layer(state, failure)))
+        (state->has_next && link_next_report(state, failure)))
+        return -1;
+    if (state->layer_is_new)
+        return layer_row_insert(state->db, &state->layer, failure) ||
+                       link_next_layer(state, failure)
+                   ? -1
+                   : 0;
+    if (layer_row_update(state->db, &state->layer, failure))
         return -1;
     return codes_delete(state->db, old, failure);
 }

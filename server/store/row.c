@@ -1,7 +1,5 @@
 #include "store/row.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "codec/codec.h"
@@ -17,8 +15,13 @@ int layer_key_compare(const struct layer_key *a, const struct layer_key *b)
 
 void layer_key_set(struct layer_key *key, const char *run, const char *layer)
 {
-    snprintf(key->run, sizeof(key->run), "%s", run);
-    snprintf(key->layer, sizeof(key->layer), "%s", layer);
+    size_t run_bytes = strnlen(run, sizeof(key->run) - 1);
+    size_t layer_bytes = strnlen(layer, sizeof(key->layer) - 1);
+
+    memcpy(key->run, run, run_bytes);
+    key->run[run_bytes] = '\0';
+    memcpy(key->layer, layer, layer_bytes);
+    key->layer[layer_bytes] = '\0';
 }
 
 /* ---- CRCs ------------------------------------------------------------------ */
@@ -62,7 +65,7 @@ uint32_t layer_row_crc(const struct layer_row *row)
 
 uint32_t report_row_crc(const struct report_row *row)
 {
-    uint32_t crc = add_text(add_text(add_i64(0, ROW_REPORT), row->run), row->layer);
+    uint32_t crc = add_key(add_i64(0, ROW_REPORT), row->key);
 
     crc = add_i64(add_i64(add_i64(crc, row->step), row->previous), row->time_unix_ns);
     crc = add_bytes(crc, row->digest, row->digest_bytes);
@@ -109,27 +112,46 @@ static int64_t next_i64(struct columns *columns)
     return value;
 }
 
-static const char *next_text(struct columns *columns, size_t bytes_max)
+/* Copies a text of less than `room` bytes. As a blob, since SQLite would copy it once
+ * more to end it with a NUL. */
+static void next_text(struct columns *columns, char *text, size_t room)
 {
-    const char *text = NULL;
+    size_t bytes = 0;
 
     if (is(columns, SQLITE_TEXT)) {
-        text = (const char *)sqlite3_column_text(columns->select, columns->at);
-        size_t bytes = (size_t)sqlite3_column_bytes(columns->select, columns->at);
+        const void *value = sqlite3_column_blob(columns->select, columns->at);
 
-        if (!text || bytes > bytes_max || strlen(text) != bytes)
+        bytes = (size_t)sqlite3_column_bytes(columns->select, columns->at);
+        if (bytes >= room || (bytes > 0 && (!value || memchr(value, '\0', bytes)))) {
+            columns->sound = false;
+            bytes = 0;
+        }
+        if (bytes > 0)
+            memcpy(text, value, bytes);
+    }
+    text[bytes] = '\0';
+    columns->at++;
+}
+
+/* A text that must be this one. */
+static void next_is(struct columns *columns, const char *text)
+{
+    size_t bytes = strlen(text);
+
+    if (is(columns, SQLITE_TEXT)) {
+        const void *value = sqlite3_column_blob(columns->select, columns->at);
+
+        if ((size_t)sqlite3_column_bytes(columns->select, columns->at) != bytes ||
+            (bytes > 0 && (!value || memcmp(value, text, bytes) != 0)))
             columns->sound = false;
     }
     columns->at++;
-    return columns->sound ? text : "";
 }
 
 static void next_key(struct columns *columns, struct layer_key *key)
 {
-    const char *run = next_text(columns, TRIT_NAME_BYTES_MAX);
-    const char *layer = next_text(columns, TRIT_NAME_BYTES_MAX);
-
-    layer_key_set(key, run, layer);
+    next_text(columns, key->run, TRIT_NAME_BYTES_MAX + 1);
+    next_text(columns, key->layer, TRIT_NAME_BYTES_MAX + 1);
 }
 
 static const uint8_t *next_blob(struct columns *columns, size_t *count)
@@ -177,8 +199,7 @@ int layer_row_read(struct db *db, sqlite3_stmt *select, struct layer_row *row,
     row->reports = next_i64(&columns);
     row->time_unix_ns = next_i64(&columns);
     row->upload = next_i64(&columns);
-    snprintf(row->shape, sizeof(row->shape), "%s",
-             next_text(&columns, sizeof(row->shape) - 1));
+    next_text(&columns, row->shape, sizeof(row->shape));
     row->group_size = next_i64(&columns);
     row->partial = next_i64(&columns);
     next_key(&columns, &row->previous);
@@ -188,24 +209,39 @@ int layer_row_read(struct db *db, sqlite3_stmt *select, struct layer_row *row,
     return 0;
 }
 
-int layer_row_put(struct db *db, const struct layer_row *row, struct failure *failure)
+static int layer_row_write(struct db *db, enum statement_id id,
+                           const struct layer_row *row, struct failure *failure)
 {
-    sqlite3_stmt *put = statement(db, ST_LAYER_PUT, failure);
+    sqlite3_stmt *write = statement(db, id, failure);
 
-    if (!put)
+    if (!write)
         return -1;
-    int bound = db_bind_text(put, 1, row->key.run) | db_bind_text(put, 2, row->key.layer) |
-                db_bind_i64(put, 3, row->step_min) | db_bind_i64(put, 4, row->step_max) |
-                db_bind_i64(put, 5, row->reports) |
-                db_bind_i64(put, 6, row->time_unix_ns) |
-                db_bind_i64(put, 7, row->upload) | db_bind_text(put, 8, row->shape) |
-                db_bind_i64(put, 9, row->group_size) |
-                db_bind_i64(put, 10, row->partial) |
-                db_bind_text(put, 11, row->previous.run) |
-                db_bind_text(put, 12, row->previous.layer) |
-                db_bind_i64(put, 13, layer_row_crc(row));
+    int bound =
+        db_bind_text(write, 1, row->key.run) | db_bind_text(write, 2, row->key.layer) |
+        db_bind_i64(write, 3, row->step_min) | db_bind_i64(write, 4, row->step_max) |
+        db_bind_i64(write, 5, row->reports) | db_bind_i64(write, 6, row->time_unix_ns) |
+        db_bind_i64(write, 7, row->upload) | db_bind_text(write, 8, row->shape) |
+        db_bind_i64(write, 9, row->group_size) | db_bind_i64(write, 10, row->partial) |
+        db_bind_text(write, 11, row->previous.run) |
+        db_bind_text(write, 12, row->previous.layer) |
+        db_bind_i64(write, 13, layer_row_crc(row));
 
-    return db_run_bound(db, put, bound, failure);
+    return db_run_bound(db, write, bound, failure);
+}
+
+int layer_row_insert(struct db *db, const struct layer_row *row, struct failure *failure)
+{
+    return layer_row_write(db, ST_LAYER_INSERT, row, failure);
+}
+
+int layer_row_update(struct db *db, const struct layer_row *row, struct failure *failure)
+{
+    if (layer_row_write(db, ST_LAYER_UPDATE, row, failure))
+        return -1;
+    if (sqlite3_changes(db->sqlite) != 1)
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "the store is damaged: the layer's row cannot be written again");
+    return 0;
 }
 
 /* ---- reports --------------------------------------------------------------- */
@@ -215,9 +251,9 @@ int report_row_read(struct db *db, sqlite3_stmt *select, const struct layer_key 
 {
     struct columns columns = {.select = select, .sound = true};
 
-    *row = (struct report_row){.select = select};
-    row->run = next_text(&columns, TRIT_NAME_BYTES_MAX);
-    row->layer = next_text(&columns, TRIT_NAME_BYTES_MAX);
+    *row = (struct report_row){.select = select, .key = key};
+    next_is(&columns, key->run);
+    next_is(&columns, key->layer);
     row->step = next_i64(&columns);
     row->previous = next_i64(&columns);
     row->time_unix_ns = next_i64(&columns);
@@ -227,8 +263,7 @@ int report_row_read(struct db *db, sqlite3_stmt *select, const struct layer_key 
     else
         columns.at++;
     row->report = next_blob(&columns, &row->report_bytes);
-    if (strcmp(row->run, key->run) != 0 || strcmp(row->layer, key->layer) != 0 ||
-        row->previous < STEP_NONE || row->previous >= row->step)
+    if (row->previous < STEP_NONE || row->previous >= row->step)
         columns.sound = false;
     return check(db, &columns, report_row_crc(row), failure);
 }
@@ -251,7 +286,8 @@ int report_row_insert(struct db *db, const struct report_row *row,
 
     if (!insert)
         return -1;
-    int bound = db_bind_text(insert, 1, row->run) | db_bind_text(insert, 2, row->layer) |
+    int bound = db_bind_text(insert, 1, row->key->run) |
+                db_bind_text(insert, 2, row->key->layer) |
                 db_bind_i64(insert, 3, row->step) |
                 db_bind_i64(insert, 4, row->previous) |
                 db_bind_i64(insert, 5, row->time_unix_ns) |

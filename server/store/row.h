@@ -37,10 +37,10 @@ struct layer_row {
     struct layer_key previous; /* the layer before this one */
 };
 
-/* Texts and blobs are borrowed from `select` until it moves on. */
+/* Blobs are borrowed from `select` until it moves on. */
 struct report_row {
-    sqlite3_stmt *select; /* stands on the row */
-    const char *run, *layer;
+    sqlite3_stmt *select;        /* stands on the row */
+    const struct layer_key *key; /* borrowed too */
     int64_t step, previous; /* previous: the step before, or STEP_NONE */
     int64_t time_unix_ns;
     const uint8_t *digest, *question, *report; /* question NULL: not known */
@@ -74,8 +74,9 @@ int report_row_read(struct db *db, sqlite3_stmt *select, const struct layer_key 
 int report_row_decode(const struct report_row *row, struct trit_report *report,
                       struct failure *failure);
 
-/* Writes the layer's row, new or in place of the old one. */
-int layer_row_put(struct db *db, const struct layer_row *row, struct failure *failure);
+int layer_row_insert(struct db *db, const struct layer_row *row, struct failure *failure);
+/* In place of the row of that key, which is there. */
+int layer_row_update(struct db *db, const struct layer_row *row, struct failure *failure);
 int report_row_insert(struct db *db, const struct report_row *row,
                       struct failure *failure);
 

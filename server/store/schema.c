@@ -113,7 +113,9 @@ static int settings(struct db *db, bool in_memory, struct failure *failure)
          * double what every step writes. FAST overwrites within pages that are
          * written anyway, so that no old version of a row stays beside the row. */
         db_exec(db, "PRAGMA secure_delete = FAST", failure) ||
-        db_exec(db, "PRAGMA cell_size_check = ON", failure))
+        db_exec(db, "PRAGMA cell_size_check = ON", failure) ||
+        /* What a savepoint keeps, a chunk of codes at most, needs no file. */
+        db_exec(db, "PRAGMA temp_store = MEMORY", failure))
         return -1;
     snprintf(sql, sizeof(sql),
              "PRAGMA journal_size_limit = %d; PRAGMA wal_autocheckpoint = %d",
@@ -124,13 +126,20 @@ static int settings(struct db *db, bool in_memory, struct failure *failure)
 /* Refuses files that are not ours before anything is written to them. */
 static int identify(struct db *db, int64_t *version, struct failure *failure)
 {
-    int64_t application = 0, tables = 0;
+    int64_t application = 0, tables = 0, vacuum = 0;
 
     *version = 0;
     if (db_number(db, "PRAGMA application_id", &application, failure) ||
         db_number(db, "PRAGMA user_version", version, failure) ||
         db_number(db, "SELECT COUNT(*) FROM sqlite_master", &tables, failure))
         return -1;
+    /* The directory has opened the file for writing, so this is the header's word. */
+    if (db_number(db, "PRAGMA auto_vacuum", &vacuum, failure))
+        return -1;
+    if (sqlite3_db_readonly(db->sqlite, "main") == 1 || vacuum != 0)
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "its header says that it is %s, which no store is",
+                    vacuum ? "an auto_vacuum database" : "read-only");
     if (application != STORE_APPLICATION_ID && (application != 0 || tables != 0))
         return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
                     "another program's database (application_id %" PRId64 ")",

@@ -60,11 +60,12 @@ static int seal_reports(struct db *db, struct failure *failure)
                    failure))
         goto end;
     while ((row = db_step(db, pass.select, failure)) == 1) {
-        struct report_row report = {.run = text(&pass, 0), .layer = text(&pass, 1)};
+        struct report_row report = {.key = &key};
+        struct layer_key before = key;
 
-        if (strcmp(key.run, report.run) != 0 || strcmp(key.layer, report.layer) != 0)
+        layer_key_set(&key, text(&pass, 0), text(&pass, 1));
+        if (layer_key_compare(&key, &before) != 0)
             last = STEP_NONE;
-        layer_key_set(&key, report.run, report.layer);
         report.step = sqlite3_column_int64(pass.select, 2);
         report.previous = last;
         report.time_unix_ns = sqlite3_column_int64(pass.select, 3);

@@ -23,15 +23,13 @@ static const char *const sql[STATEMENT_COUNT] = {
                        " WHERE (run, layer) >= (?1, ?2) ORDER BY run, layer",
     [ST_LAYERS_DOWN] = "SELECT " LAYER_COLUMNS " FROM layers"
                        " WHERE (run, layer) <= (?1, ?2) ORDER BY run DESC, layer DESC",
-    [ST_LAYER_PUT] =
+    [ST_LAYER_INSERT] =
         "INSERT INTO layers (" LAYER_COLUMNS ")"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-        " ON CONFLICT (run, layer) DO UPDATE SET step_min = excluded.step_min,"
-        " step_max = excluded.step_max, reports = excluded.reports,"
-        " time_unix_ns = excluded.time_unix_ns, upload = excluded.upload,"
-        " shape = excluded.shape, group_size = excluded.group_size,"
-        " partial = excluded.partial, previous_run = excluded.previous_run,"
-        " previous_layer = excluded.previous_layer, crc = excluded.crc",
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [ST_LAYER_UPDATE] =
+        "UPDATE layers SET step_min = ?3, step_max = ?4, reports = ?5, time_unix_ns = ?6,"
+        " upload = ?7, shape = ?8, group_size = ?9, partial = ?10, previous_run = ?11,"
+        " previous_layer = ?12, crc = ?13 WHERE run = ?1 AND layer = ?2",
     [ST_TOTALS_SELECT] = "SELECT layers, last_run, last_layer, schema_crc, crc"
                          " FROM totals",
     [ST_TOTALS_PUT] = "UPDATE totals SET layers = ?1, last_run = ?2, last_layer = ?3,"

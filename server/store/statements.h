@@ -18,7 +18,8 @@ enum statement_id {
     ST_REPORT_LINK,   /* run, layer, step, previous, crc */
     ST_LAYERS_FROM,   /* run, layer -> LAYER_COLUMNS, this layer and later ones */
     ST_LAYERS_DOWN,   /* the same, this layer and earlier ones */
-    ST_LAYER_PUT,     /* LAYER_COLUMNS */
+    ST_LAYER_INSERT,  /* LAYER_COLUMNS */
+    ST_LAYER_UPDATE,  /* the same */
     ST_TOTALS_SELECT,
     ST_TOTALS_PUT,
     ST_CODES_INSERT,     /* upload, chunk, data, crc */
