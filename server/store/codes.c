@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "kernels/kernels.h"
+#include "store/row.h"
 #include "store/statements.h"
 
 /* ---- writing --------------------------------------------------------------- */
@@ -56,12 +57,11 @@ int codes_flush(struct codes *codes, struct db *db, int64_t *next_upload,
     if (insert == NULL)
         return -1;
     bound = db_bind_i64(insert, 1, upload) | db_bind_i64(insert, 2, codes->chunks) |
-            db_bind_blob(insert, 3, codes->buffer, codes->count);
-    if (bound) {
-        db_reset(insert);
-        return db_fail(db, bound, failure);
-    }
-    if (db_run(db, insert, failure))
+            db_bind_blob(insert, 3, codes->buffer, codes->count) |
+            db_bind_i64(
+                insert, 4,
+                codes_row_crc(upload, codes->chunks, codes->buffer, codes->count));
+    if (db_run_bound(db, insert, bound, failure))
         return -1;
     if (codes->upload == 0)
         codes->upload = (*next_upload)++;
@@ -138,14 +138,15 @@ int codes_layout_init(struct codes_layout *layout, const struct trit_report *rep
 /* The bytes of one upload, row after row. */
 struct stream {
     sqlite3_stmt *select;
-    const uint8_t *bytes; /* what is left of the current row; SQLite's */
+    int64_t upload, chunk; /* of the next row */
+    const uint8_t *bytes;  /* what is left of the current row; SQLite's */
     size_t count;
 };
 
 static int stream_open(struct stream *stream, struct db *db, enum statement_id id,
                        int64_t upload, struct failure *failure)
 {
-    *stream = (struct stream){.select = statement(db, id, failure)};
+    *stream = (struct stream){.select = statement(db, id, failure), .upload = upload};
     if (stream->select == NULL)
         return -1;
     db_bind_i64(stream->select, 1, upload);
@@ -158,22 +159,91 @@ static void stream_close(struct stream *stream)
         db_reset(stream->select);
 }
 
+/* The next row, if its CRC fits: 1. 0: no more. -1. */
+static int stream_step(struct stream *stream, struct db *db, struct failure *failure)
+{
+    sqlite3_stmt *select = stream->select;
+    int row = db_step(db, select, failure);
+
+    if (row != 1)
+        return row;
+    stream->bytes = sqlite3_column_blob(select, 1);
+    stream->count = (size_t)sqlite3_column_bytes(select, 1);
+    if (!stream->bytes && sqlite3_errcode(db->sqlite) == SQLITE_NOMEM)
+        return db_fail(db, SQLITE_NOMEM, failure);
+    if (!stream->bytes || sqlite3_column_int64(select, 0) != stream->chunk ||
+        sqlite3_column_type(select, 2) != SQLITE_INTEGER ||
+        sqlite3_column_int64(select, 2) !=
+            codes_row_crc(stream->upload, stream->chunk, stream->bytes, stream->count))
+        return fail(failure, TRIT_DATA_LOSS, NULL, "row %" PRId64 " of them is damaged",
+                    stream->chunk);
+    stream->chunk++;
+    return 1;
+}
+
 /* Makes sure that at least one byte is there. */
 static int stream_fill(struct stream *stream, struct db *db, struct failure *failure)
 {
     while (stream->count == 0) {
-        int row = db_step(db, stream->select, failure);
+        int row = stream_step(stream, db, failure);
 
         if (row < 0)
             return -1;
         if (row == 0)
-            return fail(failure, TRIT_DATA_LOSS, NULL, "kept codes end too early");
-        stream->bytes = sqlite3_column_blob(stream->select, 0);
-        stream->count = (size_t)sqlite3_column_bytes(stream->select, 0);
-        if (stream->bytes == NULL && stream->count != 0)
-            return db_fail(db, SQLITE_NOMEM, failure);
+            return fail(failure, TRIT_DATA_LOSS, NULL, "they end too early");
     }
     return 0;
+}
+
+int codes_check(struct db *db, int64_t upload, struct failure *failure)
+{
+    struct stream stream;
+    int row = 1;
+
+    if (upload == 0)
+        return 0;
+    if (stream_open(&stream, db, ST_CODES_SELECT_OLD, upload, failure))
+        return -1;
+    while (row == 1)
+        row = stream_step(&stream, db, failure);
+    stream_close(&stream);
+    return row;
+}
+
+/* The next upload above *upload that no layer refers to: 1, 0 or -1. */
+static int next_leftover(struct db *db, int64_t *upload, struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_CODES_LEFTOVER, failure);
+
+    if (!select)
+        return -1;
+    db_bind_i64(select, 1, *upload);
+    int found = db_step(db, select, failure);
+
+    if (found == 1) {
+        int64_t next = sqlite3_column_int64(select, 0);
+
+        /* Damage can make a number a text, which sorts behind all numbers. */
+        found = next > *upload;
+        *upload = next;
+    }
+    db_reset(select);
+    return found;
+}
+
+int codes_remove_leftovers(struct db *db, struct failure *failure)
+{
+    int64_t upload = 0;
+    int found;
+
+    while ((found = next_leftover(db, &upload, failure)) == 1) {
+        struct failure damage = {0};
+
+        if ((codes_check(db, upload, &damage) || codes_delete(db, upload, &damage)) &&
+            damage.status != TRIT_DATA_LOSS)
+            return fail(failure, damage.status, NULL, "%s", damage.message);
+    }
+    return found;
 }
 
 /* Where in the tensor the next byte lies. */

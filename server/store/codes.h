@@ -34,8 +34,17 @@ int codes_flush(struct codes *codes, struct db *db, int64_t *next_upload,
 
 void codes_free_buffer(struct codes *codes);
 
+/* Whether each row of an upload is what was written; 0 names none. -1: DATA_LOSS where
+ * one is not. Also before old rows are removed: SQLite frees the pages that a damaged
+ * row points to, whosever they are. */
+int codes_check(struct db *db, int64_t upload, struct failure *failure);
+
 /* Removes an upload's rows; 0 names none. */
 int codes_delete(struct db *db, int64_t upload, struct failure *failure);
+
+/* Removes the uploads that no layer refers to, in transactions of its own; damaged
+ * ones stay. */
+int codes_remove_leftovers(struct db *db, struct failure *failure);
 
 /* How codes lie in a tensor: groups, byte by byte, row after row. Rows of
  * groups that fill their bytes are one long group. A group of several rows is one row. */
@@ -53,7 +62,7 @@ bool codes_cross_rows(const struct trit_report *report);
 int codes_layout_init(struct codes_layout *layout, const struct trit_report *report);
 
 /* Adds the table of `from` -> `to`, two whole uploads of that layout. -1: a row
- * is missing (DATA_LOSS) or cannot be read. */
+ * is missing or damaged (DATA_LOSS) or cannot be read; the table is not to be used. */
 int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from,
                       int64_t to, const struct codes_layout *layout, uint64_t table[9],
                       struct failure *failure);

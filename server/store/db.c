@@ -3,12 +3,22 @@
 #include <errno.h>
 #include <string.h>
 
+/* Codes that can only mean that the file is not what was written. The SQL here is
+ * constant and was right when the tables were made, so an error in it (ERROR), a key
+ * that is there twice (CONSTRAINT) or a value beyond every bound (TOOBIG) comes of
+ * damage as well. */
+static bool is_damage(int primary)
+{
+    return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ||
+           primary == SQLITE_ERROR || primary == SQLITE_CONSTRAINT ||
+           primary == SQLITE_TOOBIG || primary == SQLITE_FORMAT ||
+           primary == SQLITE_MISMATCH;
+}
+
 int db_fail(struct db *db, int result, struct failure *failure)
 {
     int primary = result & 0xff;
-    enum trit_status status = primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB
-                                  ? TRIT_DATA_LOSS
-                                  : TRIT_UNAVAILABLE;
+    enum trit_status status = is_damage(primary) ? TRIT_DATA_LOSS : TRIT_UNAVAILABLE;
     int cause = db->sqlite ? sqlite3_system_errno(db->sqlite) : 0;
     /* errmsg belongs to the connection's last call; after a bind or a reset it
      * may tell of success. */
@@ -150,6 +160,15 @@ int db_run(struct db *db, sqlite3_stmt *statement, struct failure *failure)
 
     db_reset(statement);
     return stepped < 0 ? -1 : 0;
+}
+
+int db_run_bound(struct db *db, sqlite3_stmt *statement, int bound,
+                 struct failure *failure)
+{
+    if (!bound)
+        return db_run(db, statement, failure);
+    db_reset(statement);
+    return db_fail(db, bound, failure);
 }
 
 void db_reset(sqlite3_stmt *statement)

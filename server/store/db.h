@@ -35,7 +35,7 @@ int db_open(struct db *db, const char *path, enum db_access access,
 void db_close(struct db *db);
 
 /* Describes what the last call on this connection ran into; `result` is its
- * SQLite code. Returns -1. */
+ * SQLite code. DATA_LOSS where the file is to blame, else UNAVAILABLE. Returns -1. */
 int db_fail(struct db *db, int result, struct failure *failure);
 
 /* Runs SQL without parameters and without interesting rows. */
@@ -59,8 +59,11 @@ int db_bind_blob(sqlite3_stmt *statement, int at, const void *bytes, size_t coun
 /* 1: a row is there. 0: no more. -1: failure. */
 int db_step(struct db *db, sqlite3_stmt *statement, struct failure *failure);
 
-/* Steps a statement that gives no rows, and resets it. */
+/* Steps a statement that gives no rows, and resets it. `bound` is what binding its
+ * values gave. */
 int db_run(struct db *db, sqlite3_stmt *statement, struct failure *failure);
+int db_run_bound(struct db *db, sqlite3_stmt *statement, int bound,
+                 struct failure *failure);
 
 /* Forgets rows and bindings; the statement stays prepared. */
 void db_reset(sqlite3_stmt *statement);

@@ -1,13 +1,16 @@
 /* A report is filed:
- *   1. is one there under the same key? Same digest: give that one back.
- *      Another digest: refuse. Either way the new codes go.
- *   2. read the layer's row: its newest step and whose codes are kept.
+ *   1. find the layer's row: its newest step, and whose codes are kept. Of a new
+ *      layer, find its neighbours.
+ *   2. is a report there under the same key? An equal one: `existed`. Another:
+ *      refuse. Either way the new codes go.
  *   3. newest step so far? Write the rest of its codes and, if the newest step
  *      before has codes of the same layout, count what flipped.
  *      An older step: its codes go.
- *   4. insert the report; put the layer's row; remove the codes it had.
- * Statements run inside one transaction, so a later report of the same batch
- * sees all of it. */
+ *   4. insert the report, which names the step before it, and link the step after it
+ *      to it; put the layer's row, and link likewise where it is new; remove the
+ *      codes that the layer had.
+ * All that is read is checked before anything is written. Statements run inside one
+ * transaction, so a later report of the same batch sees all of it. */
 #include "store/filing.h"
 
 #include <inttypes.h>
@@ -15,17 +18,23 @@
 #include <string.h>
 
 #include "codec/codec.h"
+#include "store/question.h"
 #include "store/statements.h"
+#include "store/walk.h"
 
-enum { SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 21 + sizeof(" flat") };
-
-struct layer_row {
-    bool there;
-    uint64_t step_min, step_max, reports;
-    int64_t time_unix_ns;
-    int64_t upload; /* 0 = no codes kept */
-    char shape[SHAPE_TEXT_BYTES];
-    int64_t group_size, partial;
+/* One commit, as far as it has come. */
+struct filing_state {
+    struct db *db;
+    struct store_put *put;
+    struct codes *codes;
+    uint8_t question[QUESTION_BYTES];
+    struct layer_row layer; /* as it is; of a new one, only its key and neighbours */
+    bool layer_is_new;
+    struct layer_row next_layer; /* of a new layer: the one after it */
+    int64_t previous;            /* the step before this report */
+    bool has_next;               /* a later step is there, */
+    int64_t next_step;
+    uint32_t next_crc; /* whose row has this CRC once this report is before it */
 };
 
 void report_title(const struct trit_report *report, char title[REPORT_TITLE_BYTES])
@@ -48,7 +57,32 @@ static void shape_text(const struct trit_report *report, char text[SHAPE_TEXT_BY
         snprintf(text + at, SHAPE_TEXT_BYTES - at, " flat");
 }
 
-/* ---- 1. the same key ------------------------------------------------------- */
+/* ---- 1. the layer ---------------------------------------------------------- */
+
+static int look_up_layer(struct filing_state *state, struct failure *failure)
+{
+    struct layer_row row;
+    struct layer_key key;
+
+    layer_key_set(&key, state->put->report.run, state->put->report.layer);
+    int found = find_layer(state->db, &key, &row, failure);
+
+    if (found < 0)
+        return -1;
+    state->layer_is_new = found == 0;
+    if (found == 1) {
+        state->layer = row;
+        return 0;
+    }
+    state->next_layer = row;
+    state->layer = (struct layer_row){.key = key,
+                                      .previous = row.previous,
+                                      .step_min = STEP_NONE,
+                                      .step_max = STEP_NONE};
+    return 0;
+}
+
+/* ---- 2. the same key ------------------------------------------------------- */
 
 enum { DIGEST_SHOWN_BYTES = 6 };
 
@@ -58,116 +92,111 @@ static void digest_text(const uint8_t *digest, char text[2 * DIGEST_SHOWN_BYTES 
         snprintf(text + 2 * i, 3, "%02x", digest[i]);
 }
 
-static int conflict(struct store_put *put, const uint8_t *stored)
+static void refuse(struct store_put *put, const struct trit_report *stored,
+                   const char *difference)
 {
     char title[REPORT_TITLE_BYTES];
     char there[2 * DIGEST_SHOWN_BYTES + 1], given[2 * DIGEST_SHOWN_BYTES + 1];
 
     report_title(&put->report, title);
-    digest_text(stored, there);
+    digest_text(stored->digest, there);
     digest_text(put->report.digest, given);
     fail(&put->failure, TRIT_ALREADY_EXISTS, "layer.step",
-         "%s: exists with digest %s; this one has %s", title, there, given);
-    return FILING_REFUSED;
+         "%s: exists with digest %s; this one has %s%s; file it under another step",
+         title, there, given, difference);
 }
 
-/* Judges the stored row, which `select` stands on, against the put. */
-static int compare(struct store_put *put, sqlite3_stmt *select, enum filing *filing,
-                   struct failure *failure)
+/* What only the store knows of a report. */
+static void take_history(struct trit_report *report, const struct trit_report *stored)
 {
-    const uint8_t *digest = sqlite3_column_blob(select, 0);
-    int digest_bytes = sqlite3_column_bytes(select, 0);
-    const uint8_t *bytes = sqlite3_column_blob(select, 1);
-    size_t count = (size_t)sqlite3_column_bytes(select, 1);
-    char error[CODEC_ERROR_BYTES];
+    report->time_unix_ns = stored->time_unix_ns;
+    report->has_previous = stored->has_previous;
+    report->previous_step = stored->previous_step;
+    report->flips = stored->flips;
+    report->flip_fraction = stored->flip_fraction;
+    memcpy(report->transitions, stored->transitions, sizeof(report->transitions));
+}
 
-    if (digest == NULL || digest_bytes != TRIT_DIGEST_BYTES || bytes == NULL)
-        return fail(failure, TRIT_DATA_LOSS, NULL, "the stored row is damaged");
-    if (memcmp(digest, put->report.digest, TRIT_DIGEST_BYTES) != 0) {
-        conflict(put, digest);
+/* Judges the stored report against the put. */
+static int compare(struct filing_state *state, const struct report_row *row,
+                   enum filing *filing, struct failure *failure)
+{
+    struct store_put *put = state->put;
+    struct trit_report report;
+    char difference[DIFFERENCE_BYTES];
+
+    if (report_row_decode(row, &report, failure))
+        return -1;
+    const struct answer stored = {&report, row->question, row->question_bytes};
+    const struct answer given = {&put->report, state->question, QUESTION_BYTES};
+
+    if (same_answer(&stored, &given, difference)) {
+        take_history(&put->report, &report);
+        *filing = FILING_EXISTED;
+    } else {
+        refuse(put, &report, difference);
         *filing = FILING_REFUSED;
-        return 0;
     }
-    if (decode_report(bytes, count, &put->report, error))
-        return fail(failure, TRIT_DATA_LOSS, NULL, "the stored report is damaged: %s",
-                    error);
-    *filing = FILING_EXISTED;
     return 0;
 }
 
 /* FILING_NEW where the key is free. */
-static int look_up(struct db *db, struct store_put *put, enum filing *filing,
-                   struct failure *failure)
+static int look_up_report(struct filing_state *state, enum filing *filing,
+                          struct failure *failure)
 {
-    const struct trit_report *report = &put->report;
-    sqlite3_stmt *select = statement(db, ST_REPORT_SELECT, failure);
-    int outcome, bound;
+    const struct layer_row *layer = &state->layer;
+    struct report_row row;
+    /* Of a new layer any step at all would be damage. */
+    int64_t step = state->layer_is_new ? 0 : (int64_t)state->put->report.step;
+    int found = find_report(state->db, layer, step, &row, failure);
+    int outcome = 0;
 
-    if (select == NULL)
+    if (found < 0)
         return -1;
-    bound = db_bind_text(select, 1, report->run) |
-            db_bind_text(select, 2, report->layer) | db_bind_u64(select, 3, report->step);
-    outcome = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
     *filing = FILING_NEW;
-    if (outcome == 1)
-        outcome = compare(put, select, filing, failure);
-    db_reset(select);
-    return outcome;
-}
-
-/* ---- 2. the layer ---------------------------------------------------------- */
-
-static int read_layer(struct db *db, const struct trit_report *report,
-                      struct layer_row *layer, struct failure *failure)
-{
-    sqlite3_stmt *select = statement(db, ST_LAYER_SELECT, failure);
-    int row, bound;
-
-    *layer = (struct layer_row){0};
-    if (select == NULL)
-        return -1;
-    bound = db_bind_text(select, 1, report->run) | db_bind_text(select, 2, report->layer);
-    row = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
-    if (row == 1) {
-        const unsigned char *shape = sqlite3_column_text(select, 5);
-
-        layer->there = true;
-        layer->step_min = (uint64_t)sqlite3_column_int64(select, 0);
-        layer->step_max = (uint64_t)sqlite3_column_int64(select, 1);
-        layer->reports = (uint64_t)sqlite3_column_int64(select, 2);
-        layer->time_unix_ns = sqlite3_column_int64(select, 3);
-        layer->upload = sqlite3_column_int64(select, 4); /* NULL reads as 0 */
-        snprintf(layer->shape, sizeof(layer->shape), "%s",
-                 shape ? (const char *)shape : "");
-        layer->group_size = sqlite3_column_int64(select, 6);
-        layer->partial = sqlite3_column_int64(select, 7);
+    if (found == 1) {
+        outcome = compare(state, &row, filing, failure);
+    } else if (row.select) {
+        state->has_next = true;
+        state->next_step = row.step;
+        state->previous = row.previous;
+        row.previous = step;
+        state->next_crc = report_row_crc(&row);
+    } else {
+        state->previous = layer->step_max;
     }
-    db_reset(select);
-    return row < 0 ? -1 : 0;
+    report_row_release(&row);
+    return outcome;
 }
 
 /* ---- 3. codes -------------------------------------------------------------- */
 
-static bool comparable(const struct layer_row *layer, const struct trit_report *report,
-                       enum trit_partial_group partial)
+static bool is_newest(const struct filing_state *state)
 {
-    char shape[SHAPE_TEXT_BYTES];
-
-    shape_text(report, shape);
-    return layer->upload != 0 && strcmp(layer->shape, shape) == 0 &&
-           layer->group_size == report->group_size && layer->partial == (int64_t)partial;
+    return (int64_t)state->put->report.step > state->layer.step_max;
 }
 
-static int count_flips(struct db *db, const struct kernels *kernels,
-                       const struct layer_row *layer, const struct codes *codes,
-                       const struct codes_layout *layout, struct trit_report *report,
-                       struct failure *failure)
+static bool comparable(const struct filing_state *state)
 {
+    const struct layer_row *layer = &state->layer;
+    char shape[SHAPE_TEXT_BYTES];
+
+    shape_text(&state->put->report, shape);
+    return layer->upload != 0 && strcmp(layer->shape, shape) == 0 &&
+           layer->group_size == state->put->report.group_size &&
+           layer->partial == (int64_t)state->put->question.partial;
+}
+
+static int count_flips(struct filing_state *state, const struct kernels *kernels,
+                       const struct codes_layout *layout, struct failure *failure)
+{
+    struct trit_report *report = &state->put->report;
+    const struct layer_row *layer = &state->layer;
     uint64_t table[9] = {0}, flips = 0, all = 0;
 
-    if (codes_transitions(db, kernels, layer->upload, codes->upload, layout, table,
-                          failure))
-        return -1;
+    if (codes_transitions(state->db, kernels, layer->upload, state->codes->upload, layout,
+                          table, failure))
+        return fail_context(failure, "the codes kept of step %" PRId64, layer->step_max);
     for (int i = 0; i < 9; i++) {
         all += table[i];
         if (i / 3 != i % 3)
@@ -175,99 +204,130 @@ static int count_flips(struct db *db, const struct kernels *kernels,
     }
     memcpy(report->transitions, table, sizeof(table));
     report->has_previous = true;
-    report->previous_step = layer->step_max;
+    report->previous_step = (uint64_t)layer->step_max;
     report->flips = flips;
     report->flip_fraction = all ? (double)flips / (double)all : 0;
     return 0;
 }
 
-/* Of the newest step: writes the rest, counts. Of others: removes. */
-static int settle_codes(struct db *db, const struct kernels *kernels,
-                        int64_t *next_upload, const struct layer_row *layer,
-                        struct codes *codes, const struct codes_layout *layout,
-                        enum trit_partial_group partial, struct trit_report *report,
+/* Of the newest step: writes the rest, counts; the layer's old codes, which are to be
+ * removed, have been checked then. Of others: removes. */
+static int settle_codes(struct filing_state *state, const struct kernels *kernels,
+                        int64_t *next_upload, const struct codes_layout *layout,
                         struct failure *failure)
 {
-    if (layer->there && report->step < layer->step_max)
-        return codes_delete(db, codes->upload, failure);
-    if (codes_flush(codes, db, next_upload, failure))
+    struct codes *codes = state->codes;
+
+    if (!is_newest(state))
+        return codes_delete(state->db, codes->upload, failure);
+    if (codes_flush(codes, state->db, next_upload, failure))
         return -1;
-    if (codes->upload == 0 || !comparable(layer, report, partial))
-        return 0;
-    return count_flips(db, kernels, layer, codes, layout, report, failure);
+    if (codes->upload != 0 && comparable(state))
+        return count_flips(state, kernels, layout, failure);
+    if (codes_check(state->db, state->layer.upload, failure))
+        return fail_context(failure, "the codes kept of step %" PRId64,
+                            state->layer.step_max);
+    return 0;
 }
 
 /* ---- 4. rows --------------------------------------------------------------- */
 
-static int insert_report(struct db *db, const struct trit_report *report,
-                         struct failure *failure)
+static int insert_report(struct filing_state *state, struct failure *failure)
 {
+    const struct trit_report *report = &state->put->report;
     uint8_t bytes[REPORT_BYTES_MAX];
     size_t count = encode_report(report, bytes, sizeof(bytes));
-    sqlite3_stmt *insert = statement(db, ST_REPORT_INSERT, failure);
-    int bound;
+    const struct report_row row = {
+        .key = &state->layer.key,
+        .step = (int64_t)report->step,
+        .previous = state->previous,
+        .time_unix_ns = report->time_unix_ns,
+        .digest = report->digest,
+        .digest_bytes = TRIT_DIGEST_BYTES,
+        .question = state->question,
+        .question_bytes = QUESTION_BYTES,
+        .report = bytes,
+        .report_bytes = count,
+    };
 
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the report does not encode");
-    if (insert == NULL)
+    return report_row_insert(state->db, &row, failure);
+}
+
+/* The later step names this report as the one before it. */
+static int link_next_report(struct filing_state *state, struct failure *failure)
+{
+    const struct trit_report *report = &state->put->report;
+    sqlite3_stmt *link = statement(state->db, ST_REPORT_LINK, failure);
+
+    if (!link)
         return -1;
-    bound = db_bind_text(insert, 1, report->run) |
-            db_bind_text(insert, 2, report->layer) |
-            db_bind_u64(insert, 3, report->step) |
-            db_bind_i64(insert, 4, report->time_unix_ns) |
-            db_bind_blob(insert, 5, report->digest, TRIT_DIGEST_BYTES) |
-            db_bind_blob(insert, 6, bytes, count);
-    if (bound) {
-        db_reset(insert);
-        return db_fail(db, bound, failure);
-    }
-    return db_run(db, insert, failure);
+    int bound = db_bind_text(link, 1, report->run) |
+                db_bind_text(link, 2, report->layer) |
+                db_bind_i64(link, 3, state->next_step) |
+                db_bind_i64(link, 4, (int64_t)report->step) |
+                db_bind_i64(link, 5, state->next_crc);
+
+    return db_run_bound(state->db, link, bound, failure);
 }
 
 /* The layer's row as it is with this report. */
-static void advance(struct layer_row *layer, const struct trit_report *report,
-                    enum trit_partial_group partial, const struct codes *codes)
+static void advance(struct filing_state *state)
 {
-    bool newest = !layer->there || report->step > layer->step_max;
+    const struct trit_report *report = &state->put->report;
+    struct layer_row *layer = &state->layer;
+    int64_t step = (int64_t)report->step;
 
-    if (newest) {
-        layer->step_max = report->step;
-        layer->upload = codes->upload;
+    if (is_newest(state)) {
+        layer->step_max = step;
+        layer->upload = state->codes->upload;
         shape_text(report, layer->shape);
         layer->group_size = report->group_size;
-        layer->partial = (int64_t)partial;
+        layer->partial = (int64_t)state->put->question.partial;
     }
-    if (!layer->there || report->step < layer->step_min)
-        layer->step_min = report->step;
-    if (!layer->there || report->time_unix_ns > layer->time_unix_ns)
+    if (state->layer_is_new || step < layer->step_min)
+        layer->step_min = step;
+    if (state->layer_is_new || report->time_unix_ns > layer->time_unix_ns)
         layer->time_unix_ns = report->time_unix_ns;
     layer->reports++;
-    layer->there = true;
 }
 
-static int put_layer(struct db *db, const struct trit_report *report,
-                     const struct layer_row *layer, struct failure *failure)
+/* The layer after it names the new one as the one before; there is one more. */
+static int link_next_layer(struct filing_state *state, struct failure *failure)
 {
-    sqlite3_stmt *upsert = statement(db, ST_LAYER_UPSERT, failure);
-    int bound;
+    struct layer_row *next = &state->next_layer;
+    struct totals_row totals;
 
-    if (upsert == NULL)
+    if (totals_read(state->db, &totals, failure))
         return -1;
-    bound =
-        db_bind_text(upsert, 1, report->run) | db_bind_text(upsert, 2, report->layer) |
-        db_bind_u64(upsert, 3, layer->step_min) |
-        db_bind_u64(upsert, 4, layer->step_max) | db_bind_u64(upsert, 5, layer->reports) |
-        db_bind_i64(upsert, 6, layer->time_unix_ns) |
-        db_bind_text(upsert, 8, layer->shape) |
-        db_bind_i64(upsert, 9, layer->group_size) |
-        db_bind_i64(upsert, 10, layer->partial);
-    if (layer->upload)
-        bound |= db_bind_i64(upsert, 7, layer->upload);
-    if (bound) {
-        db_reset(upsert);
-        return db_fail(db, bound, failure);
+    totals.layers++;
+    if (next->key.run[0] == '\0') {
+        totals.last = state->layer.key;
+    } else {
+        next->previous = state->layer.key;
+        if (layer_row_update(state->db, next, failure))
+            return -1;
     }
-    return db_run(db, upsert, failure);
+    return totals_put(state->db, &totals, failure);
+}
+
+static int write_rows(struct filing_state *state, struct failure *failure)
+{
+    int64_t old = is_newest(state) ? state->layer.upload : 0;
+
+    advance(state);
+    if (insert_report(state, failure) ||
+        (state->has_next && link_next_report(state, failure)))
+        return -1;
+    if (state->layer_is_new)
+        return layer_row_insert(state->db, &state->layer, failure) ||
+                       link_next_layer(state, failure)
+                   ? -1
+                   : 0;
+    if (layer_row_update(state->db, &state->layer, failure))
+        return -1;
+    return codes_delete(state->db, old, failure);
 }
 
 /* ---- the whole ------------------------------------------------------------- */
@@ -297,30 +357,21 @@ static void forget_flips(struct trit_report *report)
 }
 
 int filing_commit(struct db *db, const struct kernels *kernels, int64_t *next_upload,
-                  struct store_put *put, struct codes *codes,
-                  enum trit_partial_group partial, enum filing *filing,
+                  struct store_put *put, struct codes *codes, enum filing *filing,
                   struct failure *failure)
 {
+    struct filing_state state = {.db = db, .put = put, .codes = codes};
     struct codes_layout layout;
-    struct layer_row layer;
-    int64_t old;
 
-    if (look_up(db, put, filing, failure))
+    question_encode(&put->question, state.question);
+    if (look_up_layer(&state, failure) || look_up_report(&state, filing, failure))
         return -1;
     if (*filing == FILING_NEW && check_codes(put, codes, &layout))
         *filing = FILING_REFUSED;
     if (*filing != FILING_NEW)
         return codes_delete(db, codes->upload, failure);
     forget_flips(&put->report);
-    if (read_layer(db, &put->report, &layer, failure))
+    if (settle_codes(&state, kernels, next_upload, &layout, failure))
         return -1;
-    old = layer.there && put->report.step > layer.step_max ? layer.upload : 0;
-    if (settle_codes(db, kernels, next_upload, &layer, codes, &layout, partial,
-                     &put->report, failure))
-        return -1;
-    advance(&layer, &put->report, partial, codes);
-    if (insert_report(db, &put->report, failure) ||
-        put_layer(db, &put->report, &layer, failure) || codes_delete(db, old, failure))
-        return -1;
-    return 0;
+    return write_rows(&state, failure);
 }

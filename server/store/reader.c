@@ -1,34 +1,15 @@
 /* Reading: a connection of its own that cannot write. Each function is one
- * statement, and so sees one consistent state. */
+ * transaction, and so sees one consistent state. What is read is checked, and that
+ * nothing is missing (walk.h). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/codec.h"
-#include "store/db.h"
 #include "store/place.h"
+#include "store/statements.h"
 #include "store/store.h"
-
-enum {
-    SLOT_REPORT,
-    SLOT_LATEST,
-    SLOT_RUN,
-    SLOT_LAYER,
-    SLOT_RUNS,
-    SLOT_REPORTS, /* the first of one per set of filters */
-};
-
-/* What a query filters by; each adds its fragment of SQL. */
-enum filter {
-    BY_RUN = 1,
-    BY_LAYER = 2,
-    BY_AFTER = 4,
-    BY_LATEST = 8,
-    BACKWARDS = 16,
-    FILTER_SETS = 32,
-};
-_Static_assert(SLOT_REPORTS + FILTER_SETS <= DB_STATEMENTS_MAX, "a slot for each set");
+#include "store/walk.h"
 
 struct store_reader {
     struct db db;
@@ -57,274 +38,309 @@ void store_reader_close(struct store_reader *reader)
     free(reader);
 }
 
-/* Decodes the report in column 0 of the current row. */
-static int read_row(sqlite3_stmt *statement, struct trit_report *report,
-                    struct failure *failure)
+static int run(struct db *db, enum statement_id id, struct failure *failure)
 {
-    const uint8_t *bytes = sqlite3_column_blob(statement, 0);
-    size_t count = (size_t)sqlite3_column_bytes(statement, 0);
-    char error[CODEC_ERROR_BYTES];
+    sqlite3_stmt *prepared = statement(db, id, failure);
 
-    if (bytes == NULL)
-        return fail(failure, TRIT_DATA_LOSS, NULL, "a stored report is empty");
-    if (decode_report(bytes, count, report, error))
-        return fail(failure, TRIT_DATA_LOSS, NULL, "a stored report is damaged: %s",
-                    error);
-    return 0;
+    return prepared ? db_run(db, prepared, failure) : -1;
+}
+
+/* The state as it is now, until end_look. */
+static int begin_look(struct db *db, struct failure *failure)
+{
+    return run(db, ST_LOOK, failure);
+}
+
+static void end_look(struct db *db)
+{
+    struct failure ignored = {0};
+
+    run(db, ST_ROLLBACK, &ignored);
 }
 
 /* ---- one report ------------------------------------------------------------ */
 
-/* Whether a statement with a run and perhaps a layer has a row: 1, 0, -1. */
-static int there(struct db *db, unsigned slot, const char *sql, const char *run,
-                 const char *layer, struct failure *failure)
+/* Says which of run and layer is missing. `next` stands where the layer would. */
+static int layer_not_found(const struct layer_key *key, const struct layer_row *next,
+                           struct failure *failure)
 {
-    sqlite3_stmt *select = db_statement(db, slot, sql, failure);
-    int bound, row;
+    bool run = strcmp(next->key.run, key->run) == 0 ||
+               strcmp(next->previous.run, key->run) == 0;
 
-    if (select == NULL)
-        return -1;
-    bound = db_bind_text(select, 1, run) | (layer ? db_bind_text(select, 2, layer) : 0);
-    row = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
-    db_reset(select);
-    return row;
+    return run ? fail(failure, TRIT_NOT_FOUND, "layer", "no layer \"%s\" in run \"%s\"",
+                      key->layer, key->run)
+               : fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", key->run);
 }
 
-/* Says which of run, layer and step is missing. */
-static int not_found(struct db *db, const char *run, const char *layer, uint64_t step,
-                     struct failure *failure)
+static int step_not_found(const struct layer_key *key, uint64_t step,
+                          struct failure *failure)
 {
-    int found = there(db, SLOT_RUN, "SELECT 1 FROM layers WHERE run = ?1 LIMIT 1", run,
-                      NULL, failure);
-
-    if (found < 0)
-        return -1;
-    if (found == 0)
-        return fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", run);
-    found = there(db, SLOT_LAYER, "SELECT 1 FROM layers WHERE run = ?1 AND layer = ?2",
-                  run, layer, failure);
-    if (found < 0)
-        return -1;
-    if (found == 0)
-        return fail(failure, TRIT_NOT_FOUND, "layer", "no layer \"%s\" in run \"%s\"",
-                    layer, run);
     return fail(failure, TRIT_NOT_FOUND, "step",
                 "no report at step %" PRIu64 " of layer \"%s\" in run \"%s\"", step,
-                layer, run);
+                key->layer, key->run);
 }
 
-static sqlite3_stmt *select_report(struct db *db, bool has_step, struct failure *failure)
+static int decode(void *arg, const struct report_row *row, struct failure *failure)
 {
-    if (has_step)
-        return db_statement(
-            db, SLOT_REPORT,
-            "SELECT report FROM reports WHERE run = ?1 AND layer = ?2 AND step = ?3",
-            failure);
-    return db_statement(db, SLOT_LATEST,
-                        "SELECT report FROM reports WHERE run = ?1 AND layer = ?2"
-                        " ORDER BY step DESC LIMIT 1",
-                        failure);
+    return report_row_decode(row, arg, failure) ? -1 : 0;
 }
 
-int store_read_report(struct store_reader *reader, const char *run, const char *layer,
-                      bool has_step, uint64_t step, struct trit_report *report,
-                      struct failure *failure)
+static int read_latest(struct db *db, const struct layer_row *layer,
+                       struct trit_report *report, struct failure *failure)
+{
+    const struct report_walk walk = {
+        .layer = layer,
+        .from = layer->step_max,
+        .to = INT64_MAX,
+        .backwards = true,
+        .visit = decode,
+        .arg = report,
+    };
+
+    return walk_reports(db, &walk, failure);
+}
+
+static int read_step(struct db *db, const struct layer_row *layer, uint64_t step,
+                     struct trit_report *report, struct failure *failure)
+{
+    struct report_row row;
+
+    if (step > INT64_MAX)
+        return step_not_found(&layer->key, step, failure);
+    int found = find_report(db, layer, (int64_t)step, &row, failure);
+
+    if (found < 0)
+        return -1;
+    int outcome = found ? report_row_decode(&row, report, failure)
+                        : step_not_found(&layer->key, step, failure);
+
+    report_row_release(&row);
+    return outcome;
+}
+
+int store_read_report(struct store_reader *reader, const char *run_name,
+                      const char *layer_name, bool has_step, uint64_t step,
+                      struct trit_report *report, struct failure *failure)
 {
     struct db *db = &reader->db;
-    sqlite3_stmt *select;
-    int row, bound;
+    struct layer_row layer;
+    struct layer_key key;
+    int outcome;
 
-    if (has_step && step > INT64_MAX)
-        return not_found(db, run, layer, step, failure);
-    select = select_report(db, has_step, failure);
-    if (select == NULL)
+    layer_key_set(&key, run_name, layer_name);
+    if (begin_look(db, failure))
         return -1;
-    bound = db_bind_text(select, 1, run) | db_bind_text(select, 2, layer) |
-            (has_step ? db_bind_u64(select, 3, step) : 0);
-    row = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
-    if (row == 1 && read_row(select, report, failure))
-        row = -1;
-    db_reset(select);
-    return row == 1 ? 0 : row == 0 ? not_found(db, run, layer, step, failure) : -1;
+    int found = find_layer(db, &key, &layer, failure);
+
+    if (found == 1)
+        outcome = has_step ? read_step(db, &layer, step, report, failure)
+                           : read_latest(db, &layer, report, failure);
+    else
+        outcome = found < 0 ? -1 : layer_not_found(&key, &layer, failure);
+    end_look(db);
+    return outcome;
 }
 
 /* ---- many reports ---------------------------------------------------------- */
 
-enum { QUERY_SQL_BYTES = 512 };
-
-/* A query made plain: what SQL filters by, and within which steps. */
-struct plain_query {
-    unsigned filters;
-    uint64_t from, to;
-    bool empty; /* nothing can match */
+/* A query under way. */
+struct listing {
+    struct db *db;
+    const struct store_query *query;
+    bool (*visit)(void *arg, const struct trit_report *report);
+    void *arg;
+    uint32_t left; /* of the limit */
 };
 
-/* Where run (and layer) are fixed, `after` is dropped or becomes a bound of the
- * step, so that every page starts by an index look-up. */
-static void plain_after(struct plain_query *plain, const struct store_query *query)
+static int list_report(void *arg, const struct report_row *row, struct failure *failure)
 {
-    bool backwards = query->newest_first;
+    struct listing *listing = arg;
+    struct trit_report report;
+
+    if (report_row_decode(row, &report, failure))
+        return -1;
+    listing->left--;
+    return listing->visit(listing->arg, &report) && listing->left > 0;
+}
+
+/* The steps that are asked of this layer: false where there are none. */
+static bool steps_of(const struct store_query *query, const struct layer_row *layer,
+                     int64_t *from, int64_t *to)
+{
     const struct trit_report *after = query->after;
-    int past = strcmp(after->run, query->run);
+    uint64_t first = query->step_from;
+    uint64_t last = query->step_to < INT64_MAX ? query->step_to : INT64_MAX;
+    bool resumes = after && strcmp(after->run, layer->key.run) == 0 &&
+                   strcmp(after->layer, layer->key.layer) == 0;
 
-    if (past == 0 && !(plain->filters & BY_LAYER))
-        return;
-    plain->filters &= ~(unsigned)BY_AFTER;
-    if (past == 0)
-        past = strcmp(after->layer, query->layer);
-    if (past != 0) {
-        plain->empty = (past > 0) != backwards;
-    } else if (backwards) {
-        plain->empty = after->step == 0;
-        if (plain->to > after->step - 1)
-            plain->to = after->step - 1;
-    } else {
-        plain->empty = after->step >= INT64_MAX;
-        if (plain->from < after->step + 1)
-            plain->from = after->step + 1;
+    if (query->latest_only) {
+        *from = *to = layer->step_max;
+        return !resumes && first <= (uint64_t)layer->step_max &&
+               (uint64_t)layer->step_max <= last;
     }
+    if (resumes && query->newest_first) {
+        if (after->step == 0)
+            return false;
+        last = last < after->step - 1 ? last : after->step - 1;
+    } else if (resumes) {
+        if (after->step >= INT64_MAX)
+            return false;
+        first = first > after->step + 1 ? first : after->step + 1;
+    }
+    if (first > last)
+        return false;
+    *from = (int64_t)first;
+    *to = (int64_t)last;
+    return true;
 }
 
-static struct plain_query plain(const struct store_query *query)
+static int list_layer(void *arg, const struct layer_row *layer, struct failure *failure)
 {
-    struct plain_query plain = {.from = query->step_from, .to = query->step_to};
+    struct listing *listing = arg;
+    const struct store_query *query = listing->query;
+    struct report_walk walk = {
+        .layer = layer,
+        .backwards = query->newest_first || query->latest_only,
+        .visit = list_report,
+        .arg = arg,
+    };
 
-    if (plain.to > INT64_MAX)
-        plain.to = INT64_MAX;
-    if (query->run && query->run[0])
-        plain.filters |= BY_RUN;
-    if (query->layer && query->layer[0])
-        plain.filters |= BY_LAYER;
-    if (query->after)
-        plain.filters |= BY_AFTER;
-    if (query->latest_only)
-        plain.filters |= BY_LATEST;
+    if (query->layer && query->layer[0] && strcmp(query->layer, layer->key.layer) != 0)
+        return 1;
+    if (!steps_of(query, layer, &walk.from, &walk.to))
+        return 1;
+    return walk_reports(listing->db, &walk, failure);
+}
+
+/* One layer, if it is there and not behind `after`. */
+static int list_one_layer(struct listing *listing, const struct layer_key *key,
+                          struct failure *failure)
+{
+    const struct trit_report *after = listing->query->after;
+    struct layer_key last;
+    struct layer_row layer;
+
+    if (after) {
+        layer_key_set(&last, after->run, after->layer);
+        int past = layer_key_compare(key, &last);
+
+        if (listing->query->newest_first ? past > 0 : past < 0)
+            return 0;
+    }
+    int found = find_layer(listing->db, key, &layer, failure);
+
+    return found == 1 ? list_layer(listing, &layer, failure) : found;
+}
+
+/* Sorts behind every name: no UTF-8 has this byte. */
+static const char behind_all[] = "\xff";
+
+/* From the layer that `after` is in, or from the first of the run or of all. */
+static int list_layers(struct listing *listing, const char *run_name,
+                       struct failure *failure)
+{
+    const struct store_query *query = listing->query;
+    struct layer_walk walk = {
+        .backwards = query->newest_first,
+        .run = run_name,
+        .visit = list_layer,
+        .arg = listing,
+    };
+    struct layer_key resume;
+
     if (query->newest_first)
-        plain.filters |= BACKWARDS;
-    if ((plain.filters & BY_AFTER) && (plain.filters & BY_RUN))
-        plain_after(&plain, query);
-    if (plain.from > INT64_MAX)
-        plain.empty = true;
-    return plain;
-}
+        layer_key_set(&walk.start, run_name ? run_name : behind_all, behind_all);
+    else
+        layer_key_set(&walk.start, run_name ? run_name : "", "");
+    if (query->after) {
+        layer_key_set(&resume, query->after->run, query->after->layer);
+        int past = layer_key_compare(&resume, &walk.start);
 
-/* Fragments only; every value is bound. The newest steps are found by way of
- * layers, which is small. */
-static void query_sql(unsigned filters, char sql[QUERY_SQL_BYTES])
-{
-    char by = filters & BY_LATEST ? 'l' : 'r';
-    char beyond = filters & BACKWARDS ? '<' : '>';
-    const char *order = filters & BACKWARDS ? " DESC" : "";
-    char run[32] = "", layer[32] = "", after[96] = "";
-
-    if (filters & BY_RUN)
-        snprintf(run, sizeof(run), " AND %c.run = ?3", by);
-    if (filters & BY_LAYER)
-        snprintf(layer, sizeof(layer), " AND %c.layer = ?4", by);
-    if (filters & BY_AFTER && filters & BY_LATEST && filters & BY_RUN)
-        snprintf(after, sizeof(after), " AND l.layer %c ?6", beyond);
-    else if (filters & BY_AFTER && filters & BY_LATEST)
-        snprintf(after, sizeof(after), " AND (l.run, l.layer) %c (?5, ?6)", beyond);
-    else if (filters & BY_AFTER && filters & BY_RUN)
-        snprintf(after, sizeof(after), " AND (r.layer, r.step) %c (?6, ?7)", beyond);
-    else if (filters & BY_AFTER)
-        snprintf(after, sizeof(after), " AND (r.run, r.layer, r.step) %c (?5, ?6, ?7)",
-                 beyond);
-    snprintf(sql, QUERY_SQL_BYTES,
-             "SELECT r.report FROM %s WHERE r.step BETWEEN ?1 AND ?2%s%s%s"
-             " ORDER BY %c.run%s, %c.layer%s, r.step%s LIMIT ?8",
-             filters & BY_LATEST
-                 ? "layers l JOIN reports r ON r.run = l.run AND r.layer = l.layer"
-                   " AND r.step = l.step_max"
-                 : "reports r",
-             run, layer, after, by, order, by, order, order);
-}
-
-static int query_bind(sqlite3_stmt *select, const struct store_query *query,
-                      const struct plain_query *plain)
-{
-    int bound = db_bind_u64(select, 1, plain->from) | db_bind_u64(select, 2, plain->to) |
-                db_bind_u64(select, 8, query->limit);
-
-    if (plain->filters & BY_RUN)
-        bound |= db_bind_text(select, 3, query->run);
-    if (plain->filters & BY_LAYER)
-        bound |= db_bind_text(select, 4, query->layer);
-    if (plain->filters & BY_AFTER)
-        bound |=
-            db_bind_text(select, 5, query->after->run) |
-            db_bind_text(select, 6, query->after->layer) |
-            db_bind_u64(select, 7,
-                        query->after->step < INT64_MAX ? query->after->step : INT64_MAX);
-    return bound;
+        if (query->newest_first ? past < 0 : past > 0)
+            walk.start = resume;
+    }
+    return walk_layers(listing->db, &walk, failure);
 }
 
 int store_read_reports(struct store_reader *reader, const struct store_query *query,
                        bool (*visit)(void *arg, const struct trit_report *report),
                        void *arg, struct failure *failure)
 {
-    struct db *db = &reader->db;
-    struct plain_query plain_query = plain(query);
-    struct trit_report report;
-    char sql[QUERY_SQL_BYTES];
-    sqlite3_stmt *select;
-    int row, bound;
+    struct listing listing = {.db = &reader->db,
+                              .query = query,
+                              .visit = visit,
+                              .arg = arg,
+                              .left = query->limit};
+    bool one_run = query->run && query->run[0];
+    struct layer_key key;
+    int outcome;
 
-    if (plain_query.empty)
+    if (query->limit == 0)
         return 0;
-    query_sql(plain_query.filters, sql);
-    select = db_statement(db, SLOT_REPORTS + plain_query.filters, sql, failure);
-    if (select == NULL)
+    if (begin_look(&reader->db, failure))
         return -1;
-    bound = query_bind(select, query, &plain_query);
-    row = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
-    while (row == 1) {
-        if (read_row(select, &report, failure))
-            row = -1;
-        else if (!visit(arg, &report))
-            row = 0;
-        else
-            row = db_step(db, select, failure);
+    if (one_run && query->layer && query->layer[0]) {
+        layer_key_set(&key, query->run, query->layer);
+        outcome = list_one_layer(&listing, &key, failure);
+    } else {
+        outcome = list_layers(&listing, one_run ? query->run : NULL, failure);
     }
-    db_reset(select);
-    return row;
+    end_look(&reader->db);
+    return outcome < 0 ? -1 : 0;
 }
 
 /* ---- runs ------------------------------------------------------------------ */
+
+/* The run whose layers are being visited, summed up so far. */
+struct summary {
+    struct store_run_info info; /* run NULL before the first */
+    char run[TRIT_NAME_BYTES_MAX + 2];
+    bool (*visit)(void *arg, const struct store_run_info *info);
+    void *arg;
+};
+
+static int sum_layer(void *arg, const struct layer_row *layer, struct failure *failure)
+{
+    struct summary *summary = arg;
+    struct store_run_info *info = &summary->info;
+    bool new_run = !info->run || strcmp(info->run, layer->key.run) != 0;
+
+    (void)failure;
+    if (new_run && info->run && !summary->visit(summary->arg, info))
+        return 0;
+    if (new_run) {
+        memcpy(summary->run, layer->key.run, sizeof(summary->run));
+        *info = (struct store_run_info){
+            .run = summary->run,
+            .step_min = (uint64_t)layer->step_min,
+            .step_max = (uint64_t)layer->step_max,
+            .time_unix_ns = layer->time_unix_ns,
+        };
+    }
+    info->layers++;
+    info->reports += (uint64_t)layer->reports;
+    if ((uint64_t)layer->step_min < info->step_min)
+        info->step_min = (uint64_t)layer->step_min;
+    if ((uint64_t)layer->step_max > info->step_max)
+        info->step_max = (uint64_t)layer->step_max;
+    if (layer->time_unix_ns > info->time_unix_ns)
+        info->time_unix_ns = layer->time_unix_ns;
+    return 1;
+}
 
 int store_read_runs(struct store_reader *reader,
                     bool (*visit)(void *arg, const struct store_run_info *info),
                     void *arg, struct failure *failure)
 {
-    struct db *db = &reader->db;
-    sqlite3_stmt *select =
-        db_statement(db, SLOT_RUNS,
-                     "SELECT run, COUNT(*), SUM(reports), MIN(step_min), MAX(step_max),"
-                     " MAX(time_unix_ns) FROM layers GROUP BY run ORDER BY run",
-                     failure);
-    int row;
+    struct summary summary = {.visit = visit, .arg = arg};
+    const struct layer_walk walk = {.visit = sum_layer, .arg = &summary};
 
-    if (select == NULL)
+    if (begin_look(&reader->db, failure))
         return -1;
-    while ((row = db_step(db, select, failure)) == 1) {
-        struct store_run_info info = {
-            .run = (const char *)sqlite3_column_text(select, 0),
-            .layers = (uint64_t)sqlite3_column_int64(select, 1),
-            .reports = (uint64_t)sqlite3_column_int64(select, 2),
-            .step_min = (uint64_t)sqlite3_column_int64(select, 3),
-            .step_max = (uint64_t)sqlite3_column_int64(select, 4),
-            .time_unix_ns = sqlite3_column_int64(select, 5),
-        };
+    int outcome = walk_layers(&reader->db, &walk, failure);
 
-        if (info.run == NULL) {
-            row = db_fail(db, SQLITE_NOMEM, failure);
-            break;
-        }
-        if (!visit(arg, &info)) {
-            row = 0;
-            break;
-        }
-    }
-    db_reset(select);
-    return row;
+    end_look(&reader->db);
+    if (outcome > 0 && summary.info.run)
+        visit(arg, &summary.info);
+    return outcome < 0 ? -1 : 0;
 }

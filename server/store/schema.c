@@ -4,20 +4,31 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/db.h"
+#include "kernels/kernels.h"
+#include "store/codes.h"
+#include "store/seal.h"
+#include "store/walk.h"
 
 /* Each step leads from user_version i to i + 1. Append only: files out there
  * remember how many they have seen. Plain SQL that PostgreSQL takes too, with
- * BYTEA for BLOB.
+ * BYTEA for BLOB; `fill` completes the rows that are there already.
  *
  * reports: every report, whole, as LayerReport bytes; what is searched by
- *   stands beside it.
+ *   stands beside it; `question` is what it answers (question.h; NULL: filed by a
+ *   daemon that did not keep it), `previous` the step before it or -1.
  * layers: one row per (run, layer): what lists need without reading reports,
- *   and the upload that holds the codes of step_max (NULL: none are kept).
+ *   the upload that holds the codes of step_max (0: none are kept), and the layer
+ *   before it in order ('': none).
  * codes: 2-bit codes, cut into chunks of at most CODES_CHUNK_BYTES. An upload
- *   that no layer refers to is on its way in, or left over from a crash. */
-static const char *const steps[] = {
-    "CREATE TABLE reports ("
+ *   that no layer refers to is on its way in, or left over from a crash.
+ * totals: one row: how many layers there are, the last of them in order, and a CRC
+ *   of the definitions of these tables.
+ * crc: row.h. The last column of each. */
+static const struct step {
+    const char *sql;
+    int (*fill)(struct db *db, struct failure *failure);
+} steps[] = {
+    {"CREATE TABLE reports ("
     "  run TEXT NOT NULL,"
     "  layer TEXT NOT NULL,"
     "  step BIGINT NOT NULL,"
@@ -42,6 +53,21 @@ static const char *const steps[] = {
     "  chunk BIGINT NOT NULL,"
     "  data BLOB NOT NULL,"
     "  PRIMARY KEY (upload, chunk));",
+     NULL},
+    {"ALTER TABLE reports ADD COLUMN previous BIGINT;"
+     "ALTER TABLE reports ADD COLUMN question BLOB;"
+     "ALTER TABLE reports ADD COLUMN crc BIGINT;"
+     "ALTER TABLE layers ADD COLUMN previous_run TEXT;"
+     "ALTER TABLE layers ADD COLUMN previous_layer TEXT;"
+     "ALTER TABLE layers ADD COLUMN crc BIGINT;"
+     "ALTER TABLE codes ADD COLUMN crc BIGINT;"
+     "CREATE TABLE totals ("
+     "  layers BIGINT NOT NULL,"
+     "  last_run TEXT NOT NULL,"
+     "  last_layer TEXT NOT NULL,"
+     "  schema_crc BIGINT NOT NULL,"
+     "  crc BIGINT NOT NULL);",
+     seal_rows},
 };
 
 int schema_version(void)
@@ -84,9 +110,12 @@ static int settings(struct db *db, bool in_memory, struct failure *failure)
     if (expect(db, "PRAGMA journal_mode = WAL", "wal", TRIT_UNAVAILABLE, failure) ||
         db_exec(db, "PRAGMA synchronous = FULL", failure) ||
         /* Debian's SQLite overwrites what it deletes; for codes that would
-         * double what every step writes. */
-        db_exec(db, "PRAGMA secure_delete = OFF", failure) ||
-        db_exec(db, "PRAGMA cell_size_check = ON", failure))
+         * double what every step writes. FAST overwrites within pages that are
+         * written anyway, so that no old version of a row stays beside the row. */
+        db_exec(db, "PRAGMA secure_delete = FAST", failure) ||
+        db_exec(db, "PRAGMA cell_size_check = ON", failure) ||
+        /* What a savepoint keeps, a chunk of codes at most, needs no file. */
+        db_exec(db, "PRAGMA temp_store = MEMORY", failure))
         return -1;
     snprintf(sql, sizeof(sql),
              "PRAGMA journal_size_limit = %d; PRAGMA wal_autocheckpoint = %d",
@@ -97,17 +126,27 @@ static int settings(struct db *db, bool in_memory, struct failure *failure)
 /* Refuses files that are not ours before anything is written to them. */
 static int identify(struct db *db, int64_t *version, struct failure *failure)
 {
-    int64_t application = 0, tables = 0;
+    int64_t application = 0, tables = 0, vacuum = 0;
 
     *version = 0;
     if (db_number(db, "PRAGMA application_id", &application, failure) ||
         db_number(db, "PRAGMA user_version", version, failure) ||
         db_number(db, "SELECT COUNT(*) FROM sqlite_master", &tables, failure))
         return -1;
+    /* The directory has opened the file for writing, so this is the header's word. */
+    if (db_number(db, "PRAGMA auto_vacuum", &vacuum, failure))
+        return -1;
+    if (sqlite3_db_readonly(db->sqlite, "main") == 1 || vacuum != 0)
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "its header says that it is %s, which no store is",
+                    vacuum ? "an auto_vacuum database" : "read-only");
     if (application != STORE_APPLICATION_ID && (application != 0 || tables != 0))
         return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
                     "another program's database (application_id %" PRId64 ")",
                     application);
+    if (*version < 0)
+        return fail(failure, TRIT_DATA_LOSS, NULL, "its schema version reads %" PRId64,
+                    *version);
     if (*version > schema_version())
         return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
                     "written by a newer tritd (schema %" PRId64
@@ -116,8 +155,83 @@ static int identify(struct db *db, int64_t *version, struct failure *failure)
     return 0;
 }
 
+/* ---- the tables' definitions -------------------------------------------------- */
+
+enum { SEALED_VERSION = 2 }; /* from which on there are totals */
+
+/* Text that damage has changed may still be SQL, of another meaning. */
+static int definitions_crc(struct db *db, uint32_t *crc, struct failure *failure)
+{
+    sqlite3_stmt *select = NULL;
+    int result = sqlite3_prepare_v2(
+        db->sqlite,
+        "SELECT name || ':' || sql FROM sqlite_master WHERE type = 'table' AND name IN"
+        " ('reports', 'layers', 'codes', 'totals') ORDER BY name",
+        -1, &select, NULL);
+
+    *crc = 0;
+    while (result == SQLITE_OK || result == SQLITE_ROW) {
+        result = sqlite3_step(select);
+        if (result == SQLITE_ROW) {
+            const void *text = sqlite3_column_text(select, 0);
+
+            if (!text) {
+                result = SQLITE_NOMEM;
+                break;
+            }
+            *crc = crc32c(*crc, text, (size_t)sqlite3_column_bytes(select, 0) + 1);
+        }
+    }
+    if (result != SQLITE_DONE)
+        db_fail(db, result, failure);
+    sqlite3_finalize(select);
+    return result == SQLITE_DONE ? 0 : -1;
+}
+
+static int seal_definitions(struct db *db, struct failure *failure)
+{
+    struct totals_row totals;
+
+    return totals_read(db, &totals, failure) ||
+                   definitions_crc(db, &totals.schema_crc, failure) ||
+                   totals_put(db, &totals, failure)
+               ? -1
+               : 0;
+}
+
+/* Damage to rows does not keep a store from opening; other failures do. */
+static int tolerate(const struct failure *reason, struct failure *damage,
+                    struct failure *failure)
+{
+    if (reason->status != TRIT_DATA_LOSS)
+        return fail(failure, reason->status, NULL, "%s", reason->message);
+    *damage = *reason;
+    return 0;
+}
+
+/* Where the totals are damaged nobody knows, and nothing else is. */
+static int check_definitions(struct db *db, struct failure *damage,
+                             struct failure *failure)
+{
+    struct failure reason = {0};
+    struct totals_row totals;
+    uint32_t crc;
+
+    if (totals_read(db, &totals, &reason))
+        return tolerate(&reason, damage, failure);
+    if (definitions_crc(db, &crc, failure))
+        return -1;
+    if (crc != totals.schema_crc)
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "the definitions of its tables are not those that were written");
+    return 0;
+}
+
+/* ---- migrations --------------------------------------------------------------- */
+
 static int migrate_step(struct db *db, int64_t from, struct failure *failure)
 {
+    const struct step *step = &steps[from];
     char sql[128];
 
     snprintf(sql, sizeof(sql),
@@ -125,15 +239,51 @@ static int migrate_step(struct db *db, int64_t from, struct failure *failure)
              STORE_APPLICATION_ID, from + 1);
     if (db_exec(db, "BEGIN IMMEDIATE", failure))
         return -1;
-    if (db_exec(db, steps[from], failure) || db_exec(db, sql, failure)) {
+    if (db_exec(db, step->sql, failure) || (step->fill && step->fill(db, failure)) ||
+        (from + 1 >= SEALED_VERSION && seal_definitions(db, failure)) ||
+        db_exec(db, sql, failure)) {
         db_exec(db, "ROLLBACK", NULL);
         return fail_context(failure, "migration %" PRId64, from + 1);
     }
     return 0;
 }
 
-/* The reports' own tables; the codes, which may be gigabytes, are checked when
- * they are read. */
+int schema_migrate(struct db *db, int64_t version, int64_t to, struct failure *failure)
+{
+    for (; version < to; version++)
+        if (migrate_step(db, version, failure))
+            return -1;
+    return 0;
+}
+
+/* ---- checks at open ------------------------------------------------------------ */
+
+static int see_layer(void *arg, const struct layer_row *row, struct failure *failure)
+{
+    (void)row;
+    (void)failure;
+    ++*(int64_t *)arg;
+    return 1;
+}
+
+/* That each layer's row is there, and as it was written. */
+static int check_layers(struct db *db, struct failure *failure)
+{
+    int64_t seen = 0;
+    const struct layer_walk walk = {.visit = see_layer, .arg = &seen};
+    struct totals_row totals;
+
+    if (walk_layers(db, &walk, failure) < 0 || totals_read(db, &totals, failure))
+        return -1;
+    if (seen != totals.layers)
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "the store is damaged: it has %" PRId64 " layers of %" PRId64, seen,
+                    totals.layers);
+    return 0;
+}
+
+/* The reports' own tables, as far as SQLite can tell; the rows are checked as they
+ * are read, and so are the codes, which may be gigabytes. */
 static int check(struct db *db, struct failure *failure)
 {
     if (expect(db, "PRAGMA quick_check('reports')", "ok", TRIT_DATA_LOSS, failure) ||
@@ -142,24 +292,28 @@ static int check(struct db *db, struct failure *failure)
     return 0;
 }
 
-static int remove_leftovers(struct db *db, struct failure *failure)
+/* Damage is a reason to leave things as they are: a leftover may be no such thing. */
+static int remove_leftovers(struct db *db, struct failure *damage,
+                            struct failure *failure)
 {
-    return db_exec(db,
-                   "DELETE FROM codes WHERE upload NOT IN"
-                   " (SELECT upload FROM layers WHERE upload IS NOT NULL)",
-                   failure);
+    struct failure reason = {0};
+
+    if (damage->status != TRIT_OK)
+        return 0;
+    if (check_layers(db, &reason) == 0 && codes_remove_leftovers(db, &reason) == 0)
+        return 0;
+    return tolerate(&reason, damage, failure);
 }
 
-int schema_prepare(struct db *db, bool in_memory, struct failure *failure)
+int schema_prepare(struct db *db, bool in_memory, struct failure *damage,
+                   struct failure *failure)
 {
     int64_t version;
 
-    if (identify(db, &version, failure) || settings(db, in_memory, failure))
-        return -1;
-    for (; version < schema_version(); version++)
-        if (migrate_step(db, version, failure))
-            return -1;
-    if (check(db, failure) || remove_leftovers(db, failure))
+    if (identify(db, &version, failure) || settings(db, in_memory, failure) ||
+        schema_migrate(db, version, schema_version(), failure) ||
+        check_definitions(db, damage, failure) || check(db, failure) ||
+        remove_leftovers(db, damage, failure))
         return -1;
     return 0;
 }

@@ -1,29 +1,49 @@
 #include "store/statements.h"
 
+#include "store/row.h"
+
 static const char *const sql[STATEMENT_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
-    [ST_REPORT_SELECT] = "SELECT digest, report FROM reports"
-                         " WHERE run = ?1 AND layer = ?2 AND step = ?3",
-    [ST_REPORT_INSERT] = "INSERT INTO reports"
-                         " (run, layer, step, time_unix_ns, digest, report)"
-                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    [ST_LAYER_SELECT] = "SELECT step_min, step_max, reports, time_unix_ns, upload, shape,"
-                        " group_size, partial FROM layers WHERE run = ?1 AND layer = ?2",
-    [ST_LAYER_UPSERT] =
-        "INSERT INTO layers (run, layer, step_min, step_max, reports, time_unix_ns,"
-        " upload, shape, group_size, partial)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
-        " ON CONFLICT (run, layer) DO UPDATE SET step_min = excluded.step_min,"
-        " step_max = excluded.step_max, reports = excluded.reports,"
-        " time_unix_ns = excluded.time_unix_ns, upload = excluded.upload,"
-        " shape = excluded.shape, group_size = excluded.group_size,"
-        " partial = excluded.partial",
-    [ST_CODES_INSERT] = "INSERT INTO codes (upload, chunk, data) VALUES (?1, ?2, ?3)",
+    [ST_SAVEPOINT] = "SAVEPOINT put",
+    [ST_UNDO] = "ROLLBACK TO put",
+    [ST_RELEASE] = "RELEASE put",
+    [ST_LOOK] = "BEGIN",
+    [ST_REPORTS_FROM] = "SELECT " REPORT_COLUMNS " FROM reports"
+                        " WHERE run = ?1 AND layer = ?2 AND step >= ?3 ORDER BY step",
+    [ST_REPORTS_DOWN] = "SELECT " REPORT_COLUMNS " FROM reports"
+                        " WHERE run = ?1 AND layer = ?2 AND step <= ?3"
+                        " ORDER BY step DESC",
+    [ST_REPORT_INSERT] = "INSERT INTO reports (" REPORT_COLUMNS ")"
+                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [ST_REPORT_LINK] = "UPDATE reports SET previous = ?4, crc = ?5"
+                       " WHERE run = ?1 AND layer = ?2 AND step = ?3",
+    [ST_LAYERS_FROM] = "SELECT " LAYER_COLUMNS " FROM layers"
+                       " WHERE (run, layer) >= (?1, ?2) ORDER BY run, layer",
+    [ST_LAYERS_DOWN] = "SELECT " LAYER_COLUMNS " FROM layers"
+                       " WHERE (run, layer) <= (?1, ?2) ORDER BY run DESC, layer DESC",
+    [ST_LAYER_INSERT] =
+        "INSERT INTO layers (" LAYER_COLUMNS ")"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [ST_LAYER_UPDATE] =
+        "UPDATE layers SET step_min = ?3, step_max = ?4, reports = ?5, time_unix_ns = ?6,"
+        " upload = ?7, shape = ?8, group_size = ?9, partial = ?10, previous_run = ?11,"
+        " previous_layer = ?12, crc = ?13 WHERE run = ?1 AND layer = ?2",
+    [ST_TOTALS_SELECT] = "SELECT layers, last_run, last_layer, schema_crc, crc"
+                         " FROM totals",
+    [ST_TOTALS_PUT] = "UPDATE totals SET layers = ?1, last_run = ?2, last_layer = ?3,"
+                      " schema_crc = ?4, crc = ?5",
+    [ST_CODES_INSERT] = "INSERT INTO codes (upload, chunk, data, crc)"
+                        " VALUES (?1, ?2, ?3, ?4)",
     [ST_CODES_DELETE] = "DELETE FROM codes WHERE upload = ?1",
-    [ST_CODES_SELECT_OLD] = "SELECT data FROM codes WHERE upload = ?1 ORDER BY chunk",
-    [ST_CODES_SELECT_NEW] = "SELECT data FROM codes WHERE upload = ?1 ORDER BY chunk",
+    [ST_CODES_SELECT_OLD] = "SELECT chunk, data, crc FROM codes WHERE upload = ?1"
+                            " ORDER BY chunk",
+    [ST_CODES_SELECT_NEW] = "SELECT chunk, data, crc FROM codes WHERE upload = ?1"
+                            " ORDER BY chunk",
+    [ST_CODES_LEFTOVER] = "SELECT upload FROM codes WHERE upload > ?1"
+                          " AND upload NOT IN (SELECT upload FROM layers)"
+                          " ORDER BY upload LIMIT 1",
 };
 
 sqlite3_stmt *statement(struct db *db, enum statement_id id, struct failure *failure)

@@ -1,21 +1,32 @@
-/* The writer's SQL: one entry per statement, prepared once. */
+/* All SQL on the tables: one entry per statement, prepared once per connection. */
 #ifndef STORE_STATEMENTS_H
 #define STORE_STATEMENTS_H
 
 #include "store/db.h"
 
 enum statement_id {
-    ST_BEGIN,
+    ST_BEGIN, /* the writer's transaction */
     ST_COMMIT,
     ST_ROLLBACK,
-    ST_REPORT_SELECT,    /* run, layer, step -> digest, report */
-    ST_REPORT_INSERT,    /* run, layer, step, time, digest, report */
-    ST_LAYER_SELECT,     /* run, layer -> the rest, in the table's order */
-    ST_LAYER_UPSERT,     /* the whole row, in the table's order */
-    ST_CODES_INSERT,     /* upload, chunk, data */
+    ST_SAVEPOINT, /* around the writes of one put */
+    ST_UNDO,      /* back to it */
+    ST_RELEASE,
+    ST_LOOK,          /* begins a reader's transaction: one state for all it reads */
+    ST_REPORTS_FROM,  /* run, layer, step -> REPORT_COLUMNS, this step and later ones */
+    ST_REPORTS_DOWN,  /* the same, this step and earlier ones */
+    ST_REPORT_INSERT, /* REPORT_COLUMNS */
+    ST_REPORT_LINK,   /* run, layer, step, previous, crc */
+    ST_LAYERS_FROM,   /* run, layer -> LAYER_COLUMNS, this layer and later ones */
+    ST_LAYERS_DOWN,   /* the same, this layer and earlier ones */
+    ST_LAYER_INSERT,  /* LAYER_COLUMNS */
+    ST_LAYER_UPDATE,  /* the same */
+    ST_TOTALS_SELECT,
+    ST_TOTALS_PUT,
+    ST_CODES_INSERT,     /* upload, chunk, data, crc */
     ST_CODES_DELETE,     /* upload */
-    ST_CODES_SELECT_OLD, /* upload -> data; two, because both are open at once */
+    ST_CODES_SELECT_OLD, /* upload -> chunk, data, crc; two: both are open at once */
     ST_CODES_SELECT_NEW,
+    ST_CODES_LEFTOVER, /* upload -> the next one that no layer refers to */
     STATEMENT_COUNT
 };
 _Static_assert((int)STATEMENT_COUNT <= (int)DB_STATEMENTS_MAX,

@@ -257,16 +257,24 @@ static void settle_codes_order(struct store *store, struct order *order)
     free(order);
 }
 
+static void log_damage(struct store *store, const struct failure *damage)
+{
+    log_event(store->config.log, LOG_ERROR, "store_damaged",
+              LOG_FIELDS(LOG_STR("reason", damage->message)));
+}
+
 static void report_batch(struct store *store, const struct batch_result *result)
 {
-    if (result->committed) {
-        metric_add(store->config.metrics, M_STORE_TRANSACTIONS, 1);
-        metric_add(store->config.metrics, M_REPORTS, result->filed);
-    }
+    metric_add(store->config.metrics, M_STORE_TRANSACTIONS, result->transactions);
+    metric_add(store->config.metrics, M_REPORTS, result->filed);
     if (result->failure.status != TRIT_OK) {
         metric_add(store->config.metrics, M_STORE_FAILURES, 1);
         log_event(store->config.log, LOG_ERROR, "store_failed",
                   LOG_FIELDS(LOG_STR("reason", result->failure.message)));
+    }
+    if (result->damage.status != TRIT_OK) {
+        metric_add(store->config.metrics, M_STORE_FAILURES, 1);
+        log_damage(store, &result->damage);
     }
 }
 
@@ -337,12 +345,15 @@ static int find_place(struct store *store, const char *directory, struct failure
 
 static int start_writer(struct store *store, struct failure *failure)
 {
+    struct failure damage = {0};
     int error;
 
     if (writer_open(&store->writer, store->path, store->directory.database == NULL,
-                    store->config.kernels, failure))
+                    store->config.kernels, &damage, failure))
         return fail_context(failure, "store %s",
                             store->directory.database ? store->path : "in memory");
+    if (damage.status != TRIT_OK)
+        log_damage(store, &damage);
     error = pthread_create(&store->thread, NULL, write_batches, store);
     if (error == 0)
         return 0;

@@ -47,9 +47,9 @@ enum store_method {
 /* What a report answers. Unary and streamed calls ask the same. */
 struct store_question {
     enum store_method method;
-    enum trit_verify_mode mode; /* of VERIFY */
-    float tolerance;            /* of VERIFY: the one that was used, after defaults */
-    enum trit_partial_group partial; /* group_size stands in the report */
+    enum trit_verify_mode mode;      /* of VERIFY */
+    float tolerance;                 /* of VERIFY: the one that was used, after defaults */
+    enum trit_partial_group partial; /* group_size and dtype stand in the report */
     bool has_latents;
     uint8_t latents[16]; /* XXH3-128 of the latents' bytes; zeros without */
 };
@@ -61,14 +61,15 @@ struct store_put {
     struct store *store;
     struct store_upload *upload; /* writer thread's state */
     /* in */
-    struct trit_report report;      /* run, layer, step, shape, group_size: from begin
-                                       on; everything else: from commit on */
-    struct store_question question; /* from commit on */
+    struct trit_report report; /* run, layer, step, shape, group_size: from begin
+                                  on; everything else: from commit on */
+    struct store_question question; /* complete at commit */
     void (*done)(struct store_put *put);
     /* out, valid in done() */
     struct failure failure; /* OK; ALREADY_EXISTS; RESOURCE_EXHAUSTED (queue);
-                               UNAVAILABLE (disk) */
-    bool existed;           /* the same digest was there: `report` is the stored one */
+                               UNAVAILABLE (disk); DATA_LOSS (what is stored of this
+                               layer is damaged: nothing was filed) */
+    bool existed;           /* an equal report was there (store_commit) */
 };
 
 /* 0, or -1 with nothing to abort: RESOURCE_EXHAUSTED (queue full);
@@ -91,21 +92,33 @@ void store_on_drained(struct store_put *put, void (*drained)(struct store_put *)
 /* Files the report: fills previous_step, flips, flip_fraction, transitions
  * where the latest earlier step is the layer's newest and its codes are kept
  * with the same shape, group size and partial. time_unix_ns is the caller's.
- * done() follows, after the transaction is on disk. */
+ * done() follows, after the transaction is on disk.
+ *
+ * Where the key (run, layer, step) is taken, nothing is filed. A stored report that
+ * is equal in digest, verdict, findings and question (dtype and group size included)
+ * makes `existed` true: `report` stays the caller's, but for has_previous,
+ * previous_step, flips, flip_fraction, transitions and time_unix_ns, which are the
+ * stored ones. Any other is ALREADY_EXISTS, with both digests and what differs; so
+ * is one of an older tritd, which kept no question. */
 void store_commit(struct store_put *put);
 
 /* Forgets the upload; the struct is free again on return. Not after commit. */
 void store_abort(struct store_put *put);
 
-/* Reading: synchronous, its own connection, for any one thread at a time. The
- * web has one, the rpc's queries run on the pool with another. */
+/* A report that is read is the one that was filed: each row is checked, and that no
+ * row is missing. What damage has touched is DATA_LOSS naming the key, never NOT_FOUND
+ * and never a shorter list; whatever does not need the damaged row stays readable.
+ * Visits that came before a failure are to be dropped.
+ *
+ * Reading: synchronous, its own connection, for any one thread at a time. The
+ * web has one, the services' queries run on the pool with another. */
 struct store_reader;
 int store_reader_open(struct store_reader **reader, struct store *store,
                       struct failure *failure);
 void store_reader_close(struct store_reader *reader);
 
 /* The report of (run, layer, step), or the latest step where has_step is
- * false. NOT_FOUND names what is missing. */
+ * false. NOT_FOUND names what is missing; DATA_LOSS. */
 int store_read_report(struct store_reader *reader, const char *run, const char *layer,
                       bool has_step, uint64_t step, struct trit_report *report,
                       struct failure *failure);

@@ -6,8 +6,14 @@
  *                        FAILED --end of batch--> IDLE
  *
  * In a failed batch every commit fails, also the ones that were fine: nothing
- * of it is on disk. Uploads that had rows in it are broken and fail at their
- * commit; the next batch starts afresh. Writer thread only. */
+ * of its open transaction is on disk. Uploads that had rows in it are broken and
+ * fail at their commit; the next batch starts afresh.
+ *
+ * Damage is no such failure: it concerns one put. Each put's writes stand in a
+ * savepoint. Where a put meets damage (DATA_LOSS) the writes are undone, what came
+ * before them is committed at once, since SQLite writes nothing more in a transaction
+ * that has met damage, and the batch goes on in a new transaction. Writer thread
+ * only. */
 #ifndef STORE_WRITER_H
 #define STORE_WRITER_H
 
@@ -29,13 +35,18 @@ struct writer {
     /* the batch */
     enum batch_state state;
     struct failure failure; /* why it failed */
-    struct list touched;    /* uploads with rows in it */
+    struct list touched;    /* uploads with rows in the open transaction */
     struct list finished;   /* end orders whose letters wait for its COMMIT */
-    uint64_t filed;         /* new reports in it */
+    struct list settled;    /* those that wait for the end of the batch only */
+    uint64_t filed;         /* new reports in the transaction */
+    uint64_t transactions, reports; /* committed by the batch */
+    struct failure damage;          /* the first that a put of the batch met */
 };
 
+/* `damage`: what the store opened in spite of, or left alone. */
 int writer_open(struct writer *writer, const char *path, bool in_memory,
-                const struct kernels *kernels, struct failure *failure);
+                const struct kernels *kernels, struct failure *damage,
+                struct failure *failure);
 void writer_close(struct writer *writer);
 
 /* `durable`: an end order is among what comes; else only codes do, whose loss
@@ -44,9 +55,10 @@ void writer_begin(struct writer *writer, bool durable);
 void writer_order(struct writer *writer, struct order *order);
 
 struct batch_result {
-    bool committed;         /* a transaction reached the disk */
-    uint64_t filed;         /* new reports in it */
-    struct failure failure; /* why there was none */
+    uint64_t transactions;  /* that reached the disk */
+    uint64_t filed;         /* new reports in them */
+    struct failure failure; /* why one did not */
+    struct failure damage;  /* what a put could not be filed for; the first */
 };
 /* Ends the batch and gives the finished end orders, their puts' results set. */
 void writer_end(struct writer *writer, struct list *finished,

@@ -24,7 +24,8 @@ int store_fixture_open_store(struct store_fixture *fixture, struct failure *fail
     return store_open(&fixture->store, &config, failure);
 }
 
-void store_fixture_init(struct store_fixture *fixture, bool in_memory)
+/* `parent` NULL: in memory. */
+static void init(struct store_fixture *fixture, const char *parent)
 {
     struct failure failure = {0};
 
@@ -34,13 +35,23 @@ void store_fixture_init(struct store_fixture *fixture, bool in_memory)
     fixture->metrics = metrics_create(NULL, 0, "test", "test");
     fixture->kernels = kernels_select("auto");
     CHECK(fixture->metrics && fixture->kernels);
-    if (!in_memory) {
-        snprintf(fixture->directory, sizeof(fixture->directory),
-                 "/tmp/tritd-test-XXXXXX");
+    if (parent) {
+        snprintf(fixture->directory, sizeof(fixture->directory), "%s/tritd-test-XXXXXX",
+                 parent);
         CHECK(mkdtemp(fixture->directory));
     }
     if (store_fixture_open_store(fixture, &failure))
         check_failed(__FILE__, __LINE__, "store_open: %s", failure.message);
+}
+
+void store_fixture_init(struct store_fixture *fixture, bool in_memory)
+{
+    init(fixture, in_memory ? NULL : "/tmp");
+}
+
+void store_fixture_init_fast(struct store_fixture *fixture)
+{
+    init(fixture, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 void store_fixture_close_store(struct store_fixture *fixture)

@@ -23,6 +23,10 @@ struct store_fixture {
 /* A temporary directory of its own, or none (in memory); the store is open. */
 void store_fixture_init(struct store_fixture *fixture, bool in_memory);
 
+/* The same in a directory of memory, where the machine has one (/dev/shm): for tests
+ * that open stores thousands of times and need no disk for that. */
+void store_fixture_init_fast(struct store_fixture *fixture);
+
 /* Closes the store if open and removes the directory. */
 void store_fixture_fini(struct store_fixture *fixture);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "obs/metrics.h"
+#include "store/row.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
 #include "tests/lib/store_faults.h"
@@ -163,11 +164,14 @@ static void aborted_upload_is_gone(void)
 static void leftovers_go_at_open(void)
 {
     struct store_fixture fixture;
+    char insert[128];
 
     store_fixture_init(&fixture, false);
     CHECK_EQ(put_step(&fixture, 1, NULL), TRIT_OK);
     store_fixture_close_store(&fixture);
-    sql(&fixture, "INSERT INTO codes VALUES (999, 0, x'00')");
+    snprintf(insert, sizeof(insert), "INSERT INTO codes VALUES (999, 0, x'00', %u)",
+             (unsigned)codes_row_crc(999, 0, "", 1));
+    sql(&fixture, insert);
     must_open(&fixture);
     CHECK_EQ(sql(&fixture, "SELECT COUNT(*) FROM codes WHERE upload = 999"), 0);
     CHECK(sql(&fixture, "SELECT COUNT(*) FROM codes") > 0);

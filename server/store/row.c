@@ -1,0 +1,341 @@
+#include "store/row.h"
+
+#include <string.h>
+
+#include "codec/codec.h"
+#include "kernels/kernels.h"
+#include "store/statements.h"
+
+int layer_key_compare(const struct layer_key *a, const struct layer_key *b)
+{
+    int runs = strcmp(a->run, b->run);
+
+    return runs ? runs : strcmp(a->layer, b->layer);
+}
+
+void layer_key_set(struct layer_key *key, const char *run, const char *layer)
+{
+    size_t run_bytes = strnlen(run, sizeof(key->run) - 1);
+    size_t layer_bytes = strnlen(layer, sizeof(key->layer) - 1);
+
+    memcpy(key->run, run, run_bytes);
+    key->run[run_bytes] = '\0';
+    memcpy(key->layer, layer, layer_bytes);
+    key->layer[layer_bytes] = '\0';
+}
+
+/* ---- CRCs ------------------------------------------------------------------ */
+
+/* What a row starts with, so that one kind never passes for another. */
+enum row_kind { ROW_LAYER = 1, ROW_REPORT, ROW_CODES, ROW_TOTALS };
+
+static uint32_t add_i64(uint32_t crc, int64_t value)
+{
+    uint8_t bytes[8];
+
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)((uint64_t)value >> 8 * i);
+    return crc32c(crc, bytes, sizeof(bytes));
+}
+
+/* The length goes first, so that bytes cannot move from one field to the next. */
+static uint32_t add_bytes(uint32_t crc, const void *bytes, size_t count)
+{
+    return crc32c(add_i64(crc, (int64_t)count), bytes, count);
+}
+
+static uint32_t add_text(uint32_t crc, const char *text)
+{
+    return add_bytes(crc, text, strlen(text));
+}
+
+static uint32_t add_key(uint32_t crc, const struct layer_key *key)
+{
+    return add_text(add_text(crc, key->run), key->layer);
+}
+
+uint32_t layer_row_crc(const struct layer_row *row)
+{
+    uint32_t crc = add_key(add_i64(0, ROW_LAYER), &row->key);
+
+    crc = add_i64(add_i64(add_i64(crc, row->step_min), row->step_max), row->reports);
+    crc = add_text(add_i64(add_i64(crc, row->time_unix_ns), row->upload), row->shape);
+    return add_key(add_i64(add_i64(crc, row->group_size), row->partial), &row->previous);
+}
+
+uint32_t report_row_crc(const struct report_row *row)
+{
+    uint32_t crc = add_key(add_i64(0, ROW_REPORT), row->key);
+
+    crc = add_i64(add_i64(add_i64(crc, row->step), row->previous), row->time_unix_ns);
+    crc = add_bytes(crc, row->digest, row->digest_bytes);
+    crc = add_bytes(crc, row->question, row->question_bytes);
+    return add_bytes(crc, row->report, row->report_bytes);
+}
+
+uint32_t codes_row_crc(int64_t upload, int64_t chunk, const void *bytes, size_t count)
+{
+    return add_bytes(add_i64(add_i64(add_i64(0, ROW_CODES), upload), chunk), bytes,
+                     count);
+}
+
+static uint32_t totals_row_crc(const struct totals_row *row)
+{
+    return add_i64(add_key(add_i64(add_i64(0, ROW_TOTALS), row->layers), &row->last),
+                   row->schema_crc);
+}
+
+/* ---- columns --------------------------------------------------------------- */
+
+/* The columns of one row, read one by one. `sound` goes at the first that has
+ * another type or size than what is written there. */
+struct columns {
+    sqlite3_stmt *select;
+    int at;
+    bool sound;
+};
+
+static bool is(struct columns *columns, int type)
+{
+    if (sqlite3_column_type(columns->select, columns->at) != type)
+        columns->sound = false;
+    return columns->sound;
+}
+
+static int64_t next_i64(struct columns *columns)
+{
+    int64_t value =
+        is(columns, SQLITE_INTEGER) ? sqlite3_column_int64(columns->select, columns->at)
+                                    : 0;
+
+    columns->at++;
+    return value;
+}
+
+/* Copies a text of less than `room` bytes. As a blob, since SQLite would copy it once
+ * more to end it with a NUL. */
+static void next_text(struct columns *columns, char *text, size_t room)
+{
+    size_t bytes = 0;
+
+    if (is(columns, SQLITE_TEXT)) {
+        const void *value = sqlite3_column_blob(columns->select, columns->at);
+
+        bytes = (size_t)sqlite3_column_bytes(columns->select, columns->at);
+        if (bytes >= room || (bytes > 0 && (!value || memchr(value, '\0', bytes)))) {
+            columns->sound = false;
+            bytes = 0;
+        }
+        if (bytes > 0)
+            memcpy(text, value, bytes);
+    }
+    text[bytes] = '\0';
+    columns->at++;
+}
+
+/* A text that must be this one. */
+static void next_is(struct columns *columns, const char *text)
+{
+    size_t bytes = strlen(text);
+
+    if (is(columns, SQLITE_TEXT)) {
+        const void *value = sqlite3_column_blob(columns->select, columns->at);
+
+        if ((size_t)sqlite3_column_bytes(columns->select, columns->at) != bytes ||
+            (bytes > 0 && (!value || memcmp(value, text, bytes) != 0)))
+            columns->sound = false;
+    }
+    columns->at++;
+}
+
+static void next_key(struct columns *columns, struct layer_key *key)
+{
+    next_text(columns, key->run, TRIT_NAME_BYTES_MAX + 1);
+    next_text(columns, key->layer, TRIT_NAME_BYTES_MAX + 1);
+}
+
+static const uint8_t *next_blob(struct columns *columns, size_t *count)
+{
+    const uint8_t *bytes = NULL;
+
+    *count = 0;
+    if (is(columns, SQLITE_BLOB)) {
+        bytes = sqlite3_column_blob(columns->select, columns->at);
+        *count = (size_t)sqlite3_column_bytes(columns->select, columns->at);
+        if (!bytes) {
+            columns->sound = false;
+            *count = 0;
+        }
+    }
+    columns->at++;
+    return bytes;
+}
+
+/* The CRC is the last column. */
+static int check(struct db *db, struct columns *columns, uint32_t crc,
+                 struct failure *failure)
+{
+    int64_t stored = next_i64(columns);
+
+    if (columns->sound && stored == (int64_t)crc)
+        return 0;
+    if (sqlite3_errcode(db->sqlite) == SQLITE_NOMEM)
+        return db_fail(db, SQLITE_NOMEM, failure);
+    return fail(failure, TRIT_DATA_LOSS, NULL, "a row of the store is damaged: %s",
+                columns->sound ? "its checksum differs"
+                               : "a value has another type, size or range");
+}
+
+/* ---- layers ---------------------------------------------------------------- */
+
+int layer_row_read(struct db *db, sqlite3_stmt *select, struct layer_row *row,
+                   struct failure *failure)
+{
+    struct columns columns = {.select = select, .sound = true};
+
+    next_key(&columns, &row->key);
+    row->step_min = next_i64(&columns);
+    row->step_max = next_i64(&columns);
+    row->reports = next_i64(&columns);
+    row->time_unix_ns = next_i64(&columns);
+    row->upload = next_i64(&columns);
+    next_text(&columns, row->shape, sizeof(row->shape));
+    row->group_size = next_i64(&columns);
+    row->partial = next_i64(&columns);
+    next_key(&columns, &row->previous);
+    if (check(db, &columns, layer_row_crc(row), failure))
+        return fail_context(failure, "row of layer \"%s\", run \"%s\"", row->key.layer,
+                            row->key.run);
+    return 0;
+}
+
+static int layer_row_write(struct db *db, enum statement_id id,
+                           const struct layer_row *row, struct failure *failure)
+{
+    sqlite3_stmt *write = statement(db, id, failure);
+
+    if (!write)
+        return -1;
+    int bound =
+        db_bind_text(write, 1, row->key.run) | db_bind_text(write, 2, row->key.layer) |
+        db_bind_i64(write, 3, row->step_min) | db_bind_i64(write, 4, row->step_max) |
+        db_bind_i64(write, 5, row->reports) | db_bind_i64(write, 6, row->time_unix_ns) |
+        db_bind_i64(write, 7, row->upload) | db_bind_text(write, 8, row->shape) |
+        db_bind_i64(write, 9, row->group_size) | db_bind_i64(write, 10, row->partial) |
+        db_bind_text(write, 11, row->previous.run) |
+        db_bind_text(write, 12, row->previous.layer) |
+        db_bind_i64(write, 13, layer_row_crc(row));
+
+    return db_run_bound(db, write, bound, failure);
+}
+
+int layer_row_insert(struct db *db, const struct layer_row *row, struct failure *failure)
+{
+    return layer_row_write(db, ST_LAYER_INSERT, row, failure);
+}
+
+int layer_row_update(struct db *db, const struct layer_row *row, struct failure *failure)
+{
+    if (layer_row_write(db, ST_LAYER_UPDATE, row, failure))
+        return -1;
+    if (sqlite3_changes(db->sqlite) != 1)
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "the store is damaged: the layer's row cannot be written again");
+    return 0;
+}
+
+/* ---- reports --------------------------------------------------------------- */
+
+int report_row_read(struct db *db, sqlite3_stmt *select, const struct layer_key *key,
+                    struct report_row *row, struct failure *failure)
+{
+    struct columns columns = {.select = select, .sound = true};
+
+    *row = (struct report_row){.select = select, .key = key};
+    next_is(&columns, key->run);
+    next_is(&columns, key->layer);
+    row->step = next_i64(&columns);
+    row->previous = next_i64(&columns);
+    row->time_unix_ns = next_i64(&columns);
+    row->digest = next_blob(&columns, &row->digest_bytes);
+    if (sqlite3_column_type(select, columns.at) != SQLITE_NULL)
+        row->question = next_blob(&columns, &row->question_bytes);
+    else
+        columns.at++;
+    row->report = next_blob(&columns, &row->report_bytes);
+    if (row->previous < STEP_NONE || row->previous >= row->step)
+        columns.sound = false;
+    return check(db, &columns, report_row_crc(row), failure);
+}
+
+int report_row_decode(const struct report_row *row, struct trit_report *report,
+                      struct failure *failure)
+{
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_report(row->report, row->report_bytes, report, error))
+        return fail(failure, TRIT_DATA_LOSS, NULL, "the stored report is damaged: %s",
+                    error);
+    return 0;
+}
+
+int report_row_insert(struct db *db, const struct report_row *row,
+                      struct failure *failure)
+{
+    sqlite3_stmt *insert = statement(db, ST_REPORT_INSERT, failure);
+
+    if (!insert)
+        return -1;
+    int bound = db_bind_text(insert, 1, row->key->run) |
+                db_bind_text(insert, 2, row->key->layer) |
+                db_bind_i64(insert, 3, row->step) |
+                db_bind_i64(insert, 4, row->previous) |
+                db_bind_i64(insert, 5, row->time_unix_ns) |
+                db_bind_blob(insert, 6, row->digest, row->digest_bytes) |
+                db_bind_blob(insert, 7, row->question, row->question_bytes) |
+                db_bind_blob(insert, 8, row->report, row->report_bytes) |
+                db_bind_i64(insert, 9, report_row_crc(row));
+
+    return db_run_bound(db, insert, bound, failure);
+}
+
+/* ---- totals ---------------------------------------------------------------- */
+
+int totals_read(struct db *db, struct totals_row *totals, struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_TOTALS_SELECT, failure);
+    struct totals_row row;
+    int outcome = select ? db_step(db, select, failure) : -1;
+
+    if (outcome == 1) {
+        struct columns columns = {.select = select, .sound = true};
+
+        row.layers = next_i64(&columns);
+        next_key(&columns, &row.last);
+        row.schema_crc = (uint32_t)next_i64(&columns);
+        outcome = check(db, &columns, totals_row_crc(&row), failure);
+    } else if (outcome == 0) {
+        outcome = fail(failure, TRIT_DATA_LOSS, NULL, "the store's totals are lost");
+    }
+    if (select)
+        db_reset(select);
+    if (outcome < 0)
+        return fail_context(failure, "totals of the store");
+    *totals = row;
+    return 0;
+}
+
+int totals_put(struct db *db, const struct totals_row *totals, struct failure *failure)
+{
+    sqlite3_stmt *put = statement(db, ST_TOTALS_PUT, failure);
+
+    if (!put)
+        return -1;
+    int bound = db_bind_i64(put, 1, totals->layers) |
+                db_bind_text(put, 2, totals->last.run) |
+                db_bind_text(put, 3, totals->last.layer) |
+                db_bind_i64(put, 4, totals->schema_crc) |
+                db_bind_i64(put, 5, totals_row_crc(totals));
+
+    return db_run_bound(db, put, bound, failure);
+}

@@ -1,0 +1,324 @@
+#include "store/walk.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "store/statements.h"
+
+static const struct layer_key no_layer;
+
+static int lost(struct failure *failure)
+{
+    return fail(failure, TRIT_DATA_LOSS, NULL,
+                "the store is damaged: the rows on either side do not agree on what"
+                " lies between them");
+}
+
+/* ---- layers ---------------------------------------------------------------- */
+
+/* The next row of a statement that gives LAYER_COLUMNS: 1, 0 or -1. */
+static int step_layer(struct db *db, sqlite3_stmt *select, struct layer_row *row,
+                      struct failure *failure)
+{
+    int found = db_step(db, select, failure);
+
+    return found == 1 && layer_row_read(db, select, row, failure) ? -1 : found;
+}
+
+static int seek_layer(struct db *db, sqlite3_stmt *select, const struct layer_key *key,
+                      struct layer_row *row, struct failure *failure)
+{
+    int bound = db_bind_text(select, 1, key->run) | db_bind_text(select, 2, key->layer);
+
+    return bound ? db_fail(db, bound, failure) : step_layer(db, select, row, failure);
+}
+
+/* Makes *row what stands after the last layer: no layer, whose previous is that. */
+static int end_of_layers(struct db *db, struct layer_row *row, struct failure *failure)
+{
+    struct totals_row totals;
+
+    if (totals_read(db, &totals, failure))
+        return -1;
+    *row = (struct layer_row){.previous = totals.last};
+    return 0;
+}
+
+static bool is_end(const struct layer_row *row)
+{
+    return row->key.run[0] == '\0';
+}
+
+/* Whether the layer named as the one before may be so: nothing precedes all. */
+static bool precedes(const struct layer_key *previous, const struct layer_key *key)
+{
+    return previous->run[0] == '\0' || layer_key_compare(previous, key) < 0;
+}
+
+/* The first row at or after `key`, or the end. */
+static int layer_from(struct db *db, const struct layer_key *key, struct layer_row *row,
+                      struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_LAYERS_FROM, failure);
+
+    if (!select)
+        return -1;
+    int found = seek_layer(db, select, key, row, failure);
+
+    db_reset(select);
+    return found == 0 ? end_of_layers(db, row, failure) : found < 0 ? -1 : 0;
+}
+
+int find_layer(struct db *db, const struct layer_key *key, struct layer_row *row,
+               struct failure *failure)
+{
+    int failed = layer_from(db, key, row, failure);
+
+    if (!failed && !is_end(row) && layer_key_compare(&row->key, key) == 0)
+        return 1;
+    if (!failed && precedes(&row->previous, key) &&
+        (is_end(row) || layer_key_compare(&row->key, key) > 0))
+        return 0;
+    if (!failed)
+        lost(failure);
+    return fail_context(failure, "layer \"%s\" of run \"%s\"", key->layer, key->run);
+}
+
+/* What the walks answer where a visit failed: it has said on what. */
+enum { VISIT_FAILED = -2 };
+
+static int walk_forward(struct db *db, sqlite3_stmt *select,
+                        const struct layer_walk *walk, struct failure *failure)
+{
+    struct layer_key last;
+    struct layer_row row;
+    bool first = true;
+    int found = seek_layer(db, select, &walk->start, &row, failure);
+
+    while (found >= 0) {
+        if (found == 0 && end_of_layers(db, &row, failure))
+            return -1;
+        if (first ? !precedes(&row.previous, &walk->start)
+                  : layer_key_compare(&row.previous, &last) != 0)
+            return lost(failure);
+        if (found == 0 || (walk->run && strcmp(row.key.run, walk->run) != 0))
+            return 1;
+        int go_on = walk->visit(walk->arg, &row, failure);
+
+        if (go_on <= 0)
+            return go_on < 0 ? VISIT_FAILED : 0;
+        last = row.key;
+        first = false;
+        found = step_layer(db, select, &row, failure);
+    }
+    return -1;
+}
+
+static int walk_backward(struct db *db, sqlite3_stmt *select,
+                         const struct layer_walk *walk, struct failure *failure)
+{
+    struct layer_key wanted;
+    struct layer_row row;
+
+    if (layer_from(db, &walk->start, &row, failure))
+        return -1;
+    wanted = layer_key_compare(&row.key, &walk->start) == 0 ? row.key : row.previous;
+    int found = seek_layer(db, select, &walk->start, &row, failure);
+
+    while (found >= 0) {
+        if (layer_key_compare(found ? &row.key : &no_layer, &wanted) != 0)
+            return lost(failure);
+        if (found == 0 || (walk->run && strcmp(row.key.run, walk->run) != 0))
+            return 1;
+        int go_on = walk->visit(walk->arg, &row, failure);
+
+        if (go_on <= 0)
+            return go_on < 0 ? VISIT_FAILED : 0;
+        wanted = row.previous;
+        found = step_layer(db, select, &row, failure);
+    }
+    return -1;
+}
+
+int walk_layers(struct db *db, const struct layer_walk *walk, struct failure *failure)
+{
+    enum statement_id id = walk->backwards ? ST_LAYERS_DOWN : ST_LAYERS_FROM;
+    sqlite3_stmt *select = statement(db, id, failure);
+
+    if (!select)
+        return -1;
+    int outcome = walk->backwards ? walk_backward(db, select, walk, failure)
+                                  : walk_forward(db, select, walk, failure);
+
+    db_reset(select);
+    if (outcome == VISIT_FAILED)
+        return -1;
+    if (outcome < 0 && walk->run)
+        return fail_context(failure, "layers of run \"%s\"", walk->run);
+    return outcome < 0 ? fail_context(failure, "layers of all runs") : outcome;
+}
+
+/* ---- reports --------------------------------------------------------------- */
+
+static int report_context(const struct layer_row *layer, int64_t step,
+                          struct failure *failure)
+{
+    return fail_context(failure, "report of run \"%s\", layer \"%s\", step %" PRId64,
+                        layer->key.run, layer->key.layer, step);
+}
+
+static int bind_reports(sqlite3_stmt *select, const struct layer_row *layer, int64_t step)
+{
+    return db_bind_text(select, 1, layer->key.run) |
+           db_bind_text(select, 2, layer->key.layer) | db_bind_i64(select, 3, step);
+}
+
+/* The next row of a statement that gives REPORT_COLUMNS: 1, 0 or -1. No report is
+ * newer than the layer says. */
+static int step_report(struct db *db, sqlite3_stmt *select, const struct layer_row *layer,
+                       struct report_row *row, struct failure *failure)
+{
+    int found = db_step(db, select, failure);
+
+    if (found == 1 && report_row_read(db, select, &layer->key, row, failure))
+        return -1;
+    return found == 1 && row->step > layer->step_max ? lost(failure) : found;
+}
+
+/* find_report, whose failures name no key yet. */
+static int seek_report(struct db *db, const struct layer_row *layer, int64_t step,
+                       struct report_row *row, struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_REPORTS_FROM, failure);
+
+    *row = (struct report_row){0};
+    if (!select)
+        return -1;
+    int bound = bind_reports(select, layer, step);
+    int found = bound ? db_fail(db, bound, failure)
+                      : step_report(db, select, layer, row, failure);
+
+    if (found == 1 && row->step == step)
+        return 1;
+    if (found == 1 && row->step > step && row->previous < step)
+        return 0;
+    if (found == 0 && step > layer->step_max) {
+        db_reset(select);
+        return 0;
+    }
+    if (found >= 0)
+        lost(failure);
+    db_reset(select);
+    *row = (struct report_row){0};
+    return -1;
+}
+
+int find_report(struct db *db, const struct layer_row *layer, int64_t step,
+                struct report_row *row, struct failure *failure)
+{
+    int found = seek_report(db, layer, step, row, failure);
+
+    return found < 0 ? report_context(layer, step, failure) : found;
+}
+
+void report_row_release(struct report_row *row)
+{
+    if (row->select)
+        db_reset(row->select);
+    row->select = NULL;
+}
+
+/* Rows from `from` on, each naming the one before it; the first beyond `to`, or the
+ * layer's newest step, says that the last one was the last. */
+static int reports_forward(struct db *db, sqlite3_stmt *select,
+                           const struct report_walk *walk, int64_t *at,
+                           struct failure *failure)
+{
+    struct report_row row;
+    int64_t last = STEP_NONE;
+    bool first = true;
+    int found;
+
+    while ((found = step_report(db, select, walk->layer, &row, failure)) == 1) {
+        *at = row.step;
+        if (row.step < walk->from ||
+            (first ? row.previous >= walk->from : row.previous != last))
+            return lost(failure);
+        if (row.step > walk->to)
+            return 1;
+        int go_on = walk->visit(walk->arg, &row, failure);
+
+        if (go_on <= 0)
+            return go_on;
+        last = row.step;
+        first = false;
+    }
+    if (found < 0)
+        return -1;
+    if (first ? walk->layer->step_max >= walk->from : walk->layer->step_max != last)
+        return lost(failure);
+    return 1;
+}
+
+/* The newest step at or before `to`. */
+static int newest_until(struct db *db, const struct layer_row *layer, int64_t to,
+                        int64_t *step, struct failure *failure)
+{
+    struct report_row row;
+
+    if (to >= layer->step_max) {
+        *step = layer->step_max;
+        return 0;
+    }
+    int found = seek_report(db, layer, to, &row, failure);
+
+    if (found < 0)
+        return -1;
+    *step = found ? to : row.previous;
+    report_row_release(&row);
+    return 0;
+}
+
+/* Rows from `to` down: each must be the one that the row before it named. */
+static int reports_backward(struct db *db, sqlite3_stmt *select,
+                            const struct report_walk *walk, int64_t *at,
+                            struct failure *failure)
+{
+    struct report_row row;
+    int64_t wanted;
+
+    if (newest_until(db, walk->layer, walk->to, &wanted, failure))
+        return -1;
+    while (wanted >= walk->from && wanted != STEP_NONE) {
+        *at = wanted;
+        int found = step_report(db, select, walk->layer, &row, failure);
+
+        if (found < 0)
+            return -1;
+        if (found == 0 || row.step != wanted)
+            return lost(failure);
+        int go_on = walk->visit(walk->arg, &row, failure);
+
+        if (go_on <= 0)
+            return go_on;
+        wanted = row.previous;
+    }
+    return 1;
+}
+
+int walk_reports(struct db *db, const struct report_walk *walk, struct failure *failure)
+{
+    enum statement_id id = walk->backwards ? ST_REPORTS_DOWN : ST_REPORTS_FROM;
+    sqlite3_stmt *select = statement(db, id, failure);
+    int64_t at = walk->backwards ? walk->to : walk->from;
+
+    if (!select)
+        return -1;
+    int bound = bind_reports(select, walk->layer, at);
+    int outcome = bound             ? db_fail(db, bound, failure)
+                  : walk->backwards ? reports_backward(db, select, walk, &at, failure)
+                                    : reports_forward(db, select, walk, &at, failure);
+
+    db_reset(select);
+    return outcome < 0 ? report_context(walk->layer, at, failure) : outcome;
+}
