@@ -12,7 +12,7 @@
 #include "tests/lib/store_fixture.h"
 
 /* Bytes between two that are flipped; primes, so that all columns get their turn. */
-#if defined(TRIT_ASAN) || defined(__SANITIZE_THREAD__)
+#if defined(TRIT_ASAN) || defined(__SANITIZE_THREAD__) || defined(__aarch64__)
 enum { STRIDE = 97 };
 #else
 enum { STRIDE = 1 };

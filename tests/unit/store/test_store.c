@@ -134,7 +134,7 @@ static void second_report(void)
     CHECK_EQ(put.put.failure.status, TRIT_ALREADY_EXISTS);
     CHECK_STR(put.put.failure.message, "report of run \"r\", layer \"l\", step 5: exists "
                                        "with digest 110000000000; this one has "
-                                       "220000000000");
+                                       "220000000000; file it under another step");
     CHECK_EQ(metric_get(fixture.metrics, M_REPORTS), 1);
     store_fixture_fini(&fixture);
 }
