@@ -37,7 +37,7 @@ void batch_point(struct batch *batch, const void *bytes, size_t count)
     batch->bytes += count;
 }
 
-/* Frames that follow each other in the staging buffer share an iovec. */
+/* Whether `at` follows the last iovec in the staging buffer: they become one. */
 static bool continues(const struct batch *batch, const uint8_t *at)
 {
     const struct iovec *last;

@@ -169,7 +169,7 @@ static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
         last_words(conn, "protocol_error");
         return;
     }
-    if (h2_greeted(conn->session))
+    if (h2_preface_received(conn->session))
         timer_disarm(net->config.timers, &conn->handshake);
     conn_dirty(conn);
 }
