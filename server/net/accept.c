@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "net/conn.h"
+#include "net/impl.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 
@@ -91,7 +91,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct listener *listener = LIST_OWNER(poll, struct listener, poll);
 
-    (void)status, (void)events; /* accept says it better */
+    (void)status, (void)events; /* accept4 reports errors more precisely */
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         struct address peer = {.bytes = sizeof(peer.socket)};
         int fd = accept4(listener->fd, (struct sockaddr *)&peer.socket, &peer.bytes,
@@ -117,8 +117,8 @@ static int failed(struct failure *failure, const char *text, const char *what)
                 strerror(errno));
 }
 
-/* A socket file that nobody answers on is left over; one that somebody answers
- * on, or any other file, is not ours to remove. */
+/* Removes a socket file that no process listens on. Any other file, or a socket
+ * that a process listens on, is an error. */
 static int remove_stale(const struct address *address, const char *path, const char *text,
                         struct failure *failure)
 {
@@ -157,7 +157,8 @@ static int bind_socket(struct listener *listener, const struct address *address,
         if (bind(listener->fd, any, address->bytes) != 0)
             return failed(failure, text, "bind");
         memcpy(listener->unix_path, path, sizeof(listener->unix_path));
-        if (chmod(path, UNIX_SOCKET_MODE) != 0) /* before listen: nobody is in yet */
+        if (chmod(path, UNIX_SOCKET_MODE) !=
+            0) /* before listen: no peer can connect yet */
             return failed(failure, text, "chmod");
         return 0;
     }
@@ -232,10 +233,11 @@ static void on_closed(uv_handle_t *handle)
 
     list_remove(&listener->link);
     free(listener);
-    net_settle(net);
+    net_close_if_idle(net);
 }
 
-/* The socket goes now, so that a successor can bind; the memory when libuv says. */
+/* Closes the socket now, so that the next daemon can bind; libuv's close callback
+ * frees the memory. */
 void listeners_close(struct net *net)
 {
     for (struct list *node = net->listeners.next; node != &net->listeners;
