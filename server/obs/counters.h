@@ -5,7 +5,11 @@
 
 #include <stdatomic.h>
 
-#include "obs/metrics.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "obs/metric_ids.h"
 
 enum {
     STATUS_COUNT = TRIT_UNAUTHENTICATED + 1,

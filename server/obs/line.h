@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "obs/log.h"
+#include "obs/field.h"
 
 /* PIPE_BUF: up to here a pipe takes a line in one piece, even among several
  * writers. */

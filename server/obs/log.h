@@ -6,10 +6,9 @@
 
 #include <stdint.h>
 
-#include "base/status.h"
+#include "obs/field.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
-enum log_format { LOG_LOGFMT, LOG_JSON };
 
 enum {
     LOG_EVENTS_MAX = 20, /* of one name within a second; the rest is counted */
@@ -29,45 +28,7 @@ void log_destroy(struct log *log);
  *           LOG_U64("streams", n))); a NULL log is silent. `event` and the keys
  * are literals: they are kept and not escaped. `fields` may be NULL. Keeps
  * errno. */
-enum log_kind { LOG_KIND_END, LOG_KIND_STR, LOG_KIND_U64, LOG_KIND_I64, LOG_KIND_F64 };
-struct log_field {
-    const char *key;
-    enum log_kind kind;
-    union {
-        const char *str;
-        uint64_t u64;
-        int64_t i64;
-        double f64;
-    } value;
-};
 void log_event(struct log *log, enum log_level level, const char *event,
                const struct log_field *fields);
-
-/* clang-format off: initializers, not blocks */
-#define LOG_STR(k, v)                                                                    \
-    {                                                                                    \
-        .key = (k), .kind = LOG_KIND_STR, .value.str = (v)                               \
-    }
-#define LOG_U64(k, v)                                                                    \
-    {                                                                                    \
-        .key = (k), .kind = LOG_KIND_U64, .value.u64 = (v)                               \
-    }
-#define LOG_I64(k, v)                                                                    \
-    {                                                                                    \
-        .key = (k), .kind = LOG_KIND_I64, .value.i64 = (v)                               \
-    }
-#define LOG_F64(k, v)                                                                    \
-    {                                                                                    \
-        .key = (k), .kind = LOG_KIND_F64, .value.f64 = (v)                               \
-    }
-#define LOG_FIELDS(...)                                                                  \
-    (const struct log_field[])                                                           \
-    {                                                                                    \
-        __VA_ARGS__,                                                                     \
-        {                                                                                \
-            .kind = LOG_KIND_END                                                         \
-        }                                                                                \
-    }
-/* clang-format on */
 
 #endif

@@ -1,4 +1,4 @@
-/* What the daemon counts. Each metric is born in one entry of metrics.def with
+/* What the daemon counts. Each metric is born in one entry of metric_ids.def with
  * its meaning in prose, and is rendered in the Prometheus text format or
  * OpenMetrics. Counters and gauges are atomics: any thread, no lock. Labels
  * come from closed sets (method, status code, limit, kind of product), never from a peer.
@@ -11,31 +11,9 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "obs/metric_ids.h"
 
 struct metrics;
-
-enum metric_id {
-#define METRIC(id, name, type, help) id,
-#include "obs/metrics.def"
-#undef METRIC
-    METRIC_COUNT
-};
-
-/* Bounds with a refusal counter; the label of tritd_limit_refusals_total. */
-enum limit_id {
-#define LIMIT(id, name) id,
-#include "obs/limits.def"
-#undef LIMIT
-    LIMIT_COUNT
-};
-
-/* Products with held layers; the label of tritd_layer_products_total. */
-enum product_id {
-#define PRODUCT(id, name) id,
-#include "obs/products.def"
-#undef PRODUCT
-    PRODUCT_COUNT
-};
 
 /* NULL on lack of memory. `methods`, `version`, `isa` are kept. `methods` are the
  * rpc paths that get a label; their index is the method id; any other id counts

@@ -5,7 +5,8 @@
 #include <jansson.h>
 
 #include "obs/metrics.h"
-#include "web/routes.h"
+#include "web/handlers.h"
+#include "web/reply.h"
 
 enum { WHY_BYTES = 256 };
 

@@ -6,8 +6,8 @@
 #include "kernels/kernels.h"
 #include "proto/finding.h"
 #include "store/store.h"
+#include "web/handlers.h"
 #include "web/html.h"
-#include "web/routes.h"
 
 /* A page while the store visits its reports. */
 struct page {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "web/routes.h"
+#include "web/text.h"
 
 /* ---- path ------------------------------------------------------------------ */
 
@@ -49,8 +49,8 @@ static int decode_name(const char *bytes, size_t count, char *out,
                 (int)(count < 300 ? count : 300), bytes, TRIT_NAME_BYTES_MAX);
 }
 
-const struct route *route_find(const char *path, struct request *request,
-                               struct failure *failure)
+const struct route *route_find(const struct route *routes, const char *path,
+                               struct request *request, struct failure *failure)
 {
     const char *names[REQUEST_NAMES_MAX] = {0};
     size_t lengths[REQUEST_NAMES_MAX] = {0};

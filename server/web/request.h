@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "web/config.h"
 #include "web/text.h"
-#include "web/web.h"
 
 enum { REQUEST_NAMES_MAX = 2, PAGE_ROWS_MAX = 200 };
 
@@ -40,10 +40,11 @@ struct route {
                                ignored */
 };
 
-/* The route whose pattern has the path's form; fills request->names. `path` is
- * as it came, still encoded. NULL with NOT_FOUND or INVALID_ARGUMENT. */
-const struct route *route_find(const char *path, struct request *request,
-                               struct failure *failure);
+/* Finds the route whose pattern matches the path, and fills request->names. `routes`
+ * ends with a NULL pattern. `path` is still percent-encoded. NULL: NOT_FOUND or
+ * INVALID_ARGUMENT. */
+const struct route *route_find(const struct route *routes, const char *path,
+                               struct request *request, struct failure *failure);
 
 /* One query parameter; `value` is still encoded, NULL where there is no '='. -1:
  * INVALID_ARGUMENT naming parameter and value. */

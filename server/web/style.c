@@ -1,6 +1,6 @@
 /* What makes the pages calm to read. Served as files, because the pages' policy
  * allows no style of their own. */
-#include "web/routes.h"
+#include "web/handlers.h"
 
 static const char style[] =
     ":root{color-scheme:light dark;--ink:#1d2327;--soft:#667079;--line:#e3e6e8;"

@@ -19,6 +19,7 @@
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "web/listen.h"
+#include "web/reply.h"
 #include "web/routes.h"
 
 enum {
@@ -146,7 +147,7 @@ static int handle(const struct web *web, struct MHD_Connection *connection,
 {
     struct request request = {0};
     const char *accept = header(connection, "Accept");
-    const struct route *route = route_find(path, &request, failure);
+    const struct route *route = route_find(routes, path, &request, failure);
     struct parameters parameters = {&request, route, failure, 0};
 
     if (route == NULL)

@@ -3,23 +3,12 @@
 #ifndef WEB_H
 #define WEB_H
 
+#include <stddef.h>
+
 #include "base/status.h"
+#include "web/config.h"
 
-struct log;
-struct metrics;
-struct store_reader;
 struct web;
-
-struct web_config {              /* borrowed while the web runs */
-    const char *address;         /* "host:port", port 0 = a free one */
-    struct store_reader *reader; /* used by the web's thread alone */
-    struct metrics *metrics;
-    struct log *log;
-    /* 0 = ready; else a sentence in `why`. Called on the web's thread. */
-    int (*ready)(void *arg, char *why, size_t bytes);
-    void *ready_arg;
-    const char *version;
-};
 
 /* Writes the address it got to `bound`. */
 int web_start(struct web **web, const struct web_config *config, char *bound,
