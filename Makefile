@@ -90,11 +90,12 @@ $(O)/kernels/linear/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl 
 endif
 
 # ---- rooms: sources by wildcard; a room links with those it may see ----------
-ROOMS := kernels proto base async obs files h2 work store layers grpc services web net app lib cli
+ROOMS := kernels proto base async obs files checkpoint h2 work store layers grpc services web net app lib cli
 
 DIR_kernels := kernels kernels/ternary kernels/linear
 DIR_proto := proto proto/codec
 $(foreach r,base async obs files h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
+DIR_checkpoint := checkpoint
 DIR_services := server/services server/services/ternary server/services/layers
 DIR_lib := client/lib
 DIR_cli := client/cli
@@ -105,6 +106,7 @@ USES_base :=
 USES_async := base
 USES_obs := base
 USES_files := base
+USES_checkpoint := files base proto kernels
 USES_h2 := base
 USES_work := async base kernels
 USES_store := async obs base proto kernels
@@ -115,10 +117,11 @@ USES_web := store async obs base proto kernels
 USES_net := h2 async obs base
 USES_app := net web services grpc h2 layers work store files async obs base proto kernels
 USES_lib := base proto kernels
-USES_cli := lib files base proto kernels
+USES_cli := lib checkpoint files base proto kernels
 
 PKG_proto := jansson
 PKG_files := jansson
+PKG_checkpoint := jansson
 PKG_async := libuv
 PKG_net := libuv
 PKG_app := libuv
@@ -360,7 +363,7 @@ fuzzers: $(FUZZERS)
 	  || { tail -40 $(BUILD)/corpus/$$n.log; exit 1; }; \
 	  grep -E 'stat::number_of_executed|DONE' $(BUILD)/corpus/$$n.log; done
 
-FORMATTED := $(shell find kernels proto server client tests -name '*.[ch]' 2>/dev/null)
+FORMATTED := $(shell find kernels proto server checkpoint client tests -name '*.[ch]' 2>/dev/null)
 .PHONY: lint format
 lint: bins $(BUILD)/deps/lint ## formatting, include fences, headers that compile alone, globals
 	@clang-format --dry-run -Werror $(FORMATTED)

@@ -9,9 +9,10 @@
 
 enum exit_code {
     DONE = 0,
-    MISMATCH = 1, /* not ternary, or not what it was compared with */
+    MISMATCH = 1, /* a failed verdict, or data or a plan that is refused */
     USAGE = 2,
-    FAILED = 3, /* a call or a file failed */
+    FAILED = 3,       /* a call failed, or a file that cannot be read or written */
+    INCONCLUSIVE = 4, /* nothing failed, but not everything could be judged */
 };
 
 struct command {

@@ -3,46 +3,36 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "client/cli/cli.h"
+#include "client/cli/file.h"
 #include "client/cli/grid.h"
-#include "client/cli/layers.h"
-#include "client/cli/record.h"
 #include "kernels/kernels.h"
 
-/* A layer by the file's own record, else by the rule of type and rank. */
-static bool is_layer(const struct options *options, const struct record *record,
-                     const struct tensor_entry *entry)
+static json_t *tensor_json(const struct contents *contents, size_t index)
 {
-    struct tensor_entry dense;
-
-    if (record->layers)
-        return record_find(record, entry->name, &dense, NULL) == 1 &&
-               name_selected(options, entry->name);
-    return layer_selected(options, entry);
-}
-
-static json_t *tensor_json(const struct tensor_entry *entry, bool layer)
-{
+    const struct tensor_entry *entry = &contents->table->entries[index];
+    const struct content *item = &contents->items[index];
+    char text[CONTENT_TEXT_BYTES];
     json_t *shape = json_array();
 
     for (uint32_t i = 0; i < entry->rank; i++)
         json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
-    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:b}", "name", entry->name, "dtype",
-                     entry->type->name, "shape", shape, "offset",
+    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:b, s:s, s:s, s:s}", "name", entry->name,
+                     "dtype", entry->type->name, "shape", shape, "offset",
                      (json_int_t)entry->offset, "bytes", (json_int_t)entry->bytes,
-                     "layer", (int)layer);
+                     "layer", item->kind == CONTENT_LAYER, "kind",
+                     content_kind_name(item->kind), "role", role_name(item->role), "what",
+                     content_text(text, contents, index));
 }
 
 static enum exit_code show_json(const struct options *options,
-                                const struct reader *reader, const struct record *record)
+                                const struct reader *reader,
+                                const struct contents *contents)
 {
     const struct tensor_table *table = reader_table(reader);
     json_t *tensors = json_array(), *metadata = json_object();
 
     for (size_t i = 0; i < table->count; i++)
-        json_array_append_new(tensors,
-                              tensor_json(&table->entries[i],
-                                          is_layer(options, record, &table->entries[i])));
+        json_array_append_new(tensors, tensor_json(contents, i));
     for (size_t i = 0; i < table->pair_count; i++)
         json_object_set_new(metadata, table->pairs[i].key,
                             json_string(table->pairs[i].value));
@@ -52,29 +42,31 @@ static enum exit_code show_json(const struct options *options,
                       DONE);
 }
 
-static enum exit_code show_table(const struct options *options,
-                                 const struct reader *reader, const struct record *record)
+static enum exit_code show_table(const struct reader *reader,
+                                 const struct contents *contents)
 {
     static const struct grid_column columns[] = {
         {"tensor", GRID_LEFT}, {"dtype", GRID_LEFT}, {"shape", GRID_LEFT},
-        {"bytes", GRID_RIGHT}, {"layer", GRID_LEFT},
+        {"bytes", GRID_RIGHT}, {"layer", GRID_LEFT}, {"what", GRID_LEFT},
     };
+    const struct record *record = contents->record;
     const struct tensor_table *table = reader_table(reader);
     struct grid *grid = grid_create(columns, sizeof(columns) / sizeof(columns[0]));
-    char shape[SHAPE_TEXT_BYTES];
+    char shape[SHAPE_TEXT_BYTES], text[CONTENT_TEXT_BYTES];
     uint64_t bytes = 0;
     size_t layers = 0;
     int lost;
 
     for (size_t i = 0; grid && i < table->count; i++) {
         const struct tensor_entry *entry = &table->entries[i];
-        bool layer = is_layer(options, record, entry);
+        bool layer = contents->items[i].kind == CONTENT_LAYER;
 
         grid_cell(grid, "%s", entry->name);
         grid_cell(grid, "%s", entry->type->name);
         grid_cell(grid, "%s", shape_text(shape, entry->rank, entry->shape));
         grid_cell(grid, "%" PRIu64, entry->bytes);
         grid_cell(grid, "%s", layer ? "yes" : "");
+        grid_cell(grid, "%s", layer ? "" : content_text(text, contents, i));
         layers += layer;
         bytes += entry->bytes;
     }
@@ -85,25 +77,41 @@ static enum exit_code show_table(const struct options *options,
     printf("%s: %zu tensors, %zu of them layers, %" PRIu64 " bytes%s%s\n",
            reader_format(reader), table->count, layers, bytes,
            record->layers ? ", projected by trit as " : "",
-           record->layers ? encoding_name(record->encoding) : "");
+           record->layers ? encoding_name(record->terms.encoding) : "");
     return DONE;
+}
+
+/* A file with a record is a claim; one without is latents, as far as headers tell. */
+static enum exit_code inspect(const struct options *options, const struct reader *reader,
+                              struct contents *contents, struct record *record)
+{
+    const struct checkpoint_options said = options_checkpoint(options);
+    struct failure failure = {.status = TRIT_OK};
+    struct layer_terms terms;
+
+    if (record_read(record, reader_table(reader), &failure) < 0)
+        return complain(FAILED, "%s: %s", options->arguments[0], failure.message);
+    terms = terms_of(&said, record);
+    enum exit_code code = file_check_options("inspect", options, &terms, reader, NULL);
+    if (code != DONE)
+        return code;
+    if (contents_create(contents, &said, CONTENTS_CLAIM, &terms, reader_table(reader),
+                        record, &failure) < 0)
+        return complain(FAILED, "%s: %s", options->arguments[0], failure.message);
+    return option_given(options, OPTION_JSON) ? show_json(options, reader, contents)
+                                              : show_table(reader, contents);
 }
 
 static enum exit_code run_inspect(const struct options *options)
 {
-    struct read_options read = {.void2_is_bf16 = option_given(options, OPTION_NPY_BF16)};
-    struct failure failure = {.status = TRIT_OK};
+    struct contents contents = {.items = NULL};
     struct record record = {.layers = NULL};
     struct reader *reader = NULL;
-    enum exit_code code;
+    enum exit_code code = file_open(&reader, options->arguments[0], options);
 
-    if (reader_open(&reader, options->arguments[0], &read, &failure) != 0 ||
-        record_read(&record, reader_table(reader), &failure) != 0)
-        code = complain(FAILED, "%s: %s", options->arguments[0], failure.message);
-    else if (option_given(options, OPTION_JSON))
-        code = show_json(options, reader, &record);
-    else
-        code = show_table(options, reader, &record);
+    if (code == DONE)
+        code = inspect(options, reader, &contents, &record);
+    contents_destroy(&contents);
     record_fini(&record);
     reader_close(reader);
     return code;

@@ -4,9 +4,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "checkpoint/form.h"
 #include "client/cli/grid.h"
 #include "client/cli/held.h"
-#include "client/cli/layers.h"
 #include "client/cli/summary.h"
 #include "proto/report_json.h"
 
@@ -49,8 +49,7 @@ static enum exit_code show_table(const struct listing *listing, enum exit_code c
                                                   : complain(FAILED, "out of memory");
 }
 
-/* ---- list -----------------------------------------------------------------------------
- */
+/* ---- list ------------------------------------------------------------------------- */
 
 static struct grid *specs_grid(void)
 {
@@ -99,8 +98,7 @@ static enum exit_code list(struct trit_client *client, const struct options *opt
     return code;
 }
 
-/* ---- verify ---------------------------------------------------------------------------
- */
+/* ---- verify ----------------------------------------------------------------------- */
 
 static int visit_report(void *arg, const struct trit_report *report)
 {
@@ -148,8 +146,7 @@ static enum exit_code verify(struct trit_client *client, const struct options *o
     return code;
 }
 
-/* ---- create and delete
- * ------------------------------------------------------------------ */
+/* ---- create and delete ------------------------------------------------------------ */
 
 static enum exit_code create(struct trit_client *client, const struct options *options)
 {
@@ -179,8 +176,7 @@ static enum exit_code remove_layer(struct trit_client *client,
     return DONE;
 }
 
-/* ---- the commands
- * ------------------------------------------------------------------------ */
+/* ---- the commands ----------------------------------------------------------------- */
 
 static enum exit_code with_client(enum exit_code (*run)(struct trit_client *client,
                                                         const struct options *options),

@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint/form.h"
+#include "checkpoint/record.h"
 #include "client/cli/held.h"
-#include "client/cli/layers.h"
-#include "client/cli/record.h"
+#include "client/cli/output.h"
 #include "files/writer.h"
 #include "kernels/kernels.h"
 
@@ -21,8 +22,7 @@ struct getting {
     struct failure failure;
 };
 
-/* ---- the file
- * -------------------------------------------------------------------------- */
+/* ---- the file --------------------------------------------------------------------- */
 
 static int add_beside(struct getting *get, const char *suffix, struct tensor_entry *entry)
 {
@@ -42,16 +42,23 @@ static int add_bias(struct getting *get)
     return get->layer.bias.data ? add_beside(get, ".bias", &bias) : 0;
 }
 
+static struct layer_terms terms_of_layer(const struct trit_layer *layer)
+{
+    return (struct layer_terms){.encoding = layer->encoding,
+                                .group_size = layer->spec.group_size,
+                                .partial_group = TRIT_PARTIAL_PADDED};
+}
+
 /* Notes how the ternary weights are encoded; latents need no note. */
 static int add_record(struct getting *get, const struct tensor_entry *dense)
 {
+    const struct layer_terms terms = terms_of_layer(&get->layer);
     struct record record;
     int result;
 
     if (get->options->part == TRIT_LAYER_LATENTS)
         return 0;
-    result = record_init(&record, get->layer.encoding, get->layer.spec.group_size,
-                         TRIT_PARTIAL_PADDED, &get->failure);
+    result = record_init(&record, &terms, &get->failure);
     if (result == 0)
         result = record_add(&record, dense, &get->failure);
     if (result == 0)
@@ -69,10 +76,10 @@ static int plan_file(struct getting *get)
         .type = element_type_of(is_dense ? layer->weight.dtype : TRIT_F32),
         .rank = 2,
         .shape = {layer->spec.out_features, layer->spec.in_features}};
+    const struct layer_terms terms = terms_of_layer(layer);
     struct encoded_form form;
 
-    if (encoded_form(layer->encoding, layer->spec.group_size, &dense, &form,
-                     &get->failure) != 0)
+    if (encoded_form(&terms, &dense, &form, &get->failure) != 0)
         return -1;
     form.data.name = dense.name;
     if (table_add(&get->table, &form.data, &get->failure) != 0 ||
@@ -92,8 +99,9 @@ static int write_file(struct getting *get)
     const struct trit_layer *layer = &get->layer;
     size_t index = 0;
 
-    if (plan_file(get) != 0 || writer_create(&get->writer, get->options->output,
-                                             &get->table, &get->failure) != 0)
+    if (plan_file(get) != 0 ||
+        writer_create(&get->writer, get->options->output, output_mode(get->options),
+                      &get->table, &get->failure) != 0)
         return -1;
     if (put_next(get, &index, layer->weight.data, layer->weight.bytes) != 0 ||
         put_next(get, &index, layer->scales, layer->scale_bytes) != 0 ||
@@ -102,8 +110,7 @@ static int write_file(struct getting *get)
     return writer_commit(get->writer, &get->failure);
 }
 
-/* ---- what is shown
- * ------------------------------------------------------------------------ */
+/* ---- what is shown ---------------------------------------------------------------- */
 
 /* Seeds are of 64 bits, more than JSON's integers hold everywhere: decimal text. */
 static json_t *layer_json(const struct getting *get)
@@ -132,8 +139,7 @@ static enum exit_code show(const struct getting *get)
                      &get->layer.spec);
 }
 
-/* ---- the command
- * -------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------ */
 
 static enum exit_code get_layer(struct getting *get)
 {
@@ -164,7 +170,7 @@ static enum exit_code check_usage(const struct options *options)
         (options->given & (OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_DTYPE))))
         return complain(USAGE, "layers get: latents come as they are, without --encoding "
                                "and --dtype");
-    return DONE;
+    return options->output ? output_check("layers get", options, NULL) : DONE;
 }
 
 static enum exit_code run_get(const struct options *options)
@@ -192,8 +198,9 @@ const struct command cmd_layers_get = {
     .details =
         "The tensor is called as the layer; scales and the bias, where there are, are\n"
         "NAME.scales and NAME.bias. Without -o the layer is only shown.",
-    .options = HELD_OPTIONS | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_ENCODING) |
-               OPTION_BIT(OPTION_PART) | OPTION_BIT(OPTION_DTYPE),
+    .options = HELD_OPTIONS | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORCE) |
+               OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_PART) |
+               OPTION_BIT(OPTION_DTYPE),
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run_get,

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "client/cli/held.h"
-#include "client/cli/layers.h"
 #include "client/cli/progress.h"
+#include "files/reader.h"
 
 struct loading {
     const struct options *options;
@@ -18,7 +18,7 @@ struct loading {
 static int read_tensor(struct loading *load, const struct tensor_entry *entry,
                        void **data, struct trit_tensor *tensor)
 {
-    if (load_tensor(load->reader, entry, data, &load->failure) != 0)
+    if (reader_load(load->reader, entry, data, &load->failure) != 0)
         return -1;
     *tensor = (struct trit_tensor){.dtype = entry->type->dtype,
                                    .rank = entry->rank,

@@ -1,432 +1,275 @@
 /* trit verify: is every layer of a file ternary, and is it the projection of the
  * latents it is compared with?
  *
- * The file says by its record (record.h) which tensors are layers and how they
- * are encoded; options override it, and without a record they decide. Each layer
- * is loaded with its scales and its reference, sent, reported. Verifying goes on
- * after a layer that fails; it stops at a call or a file that does. */
+ * 1. The rules, the patterns and the file's record say what each tensor is
+ *    (checkpoint/contents.h). What that alone says against the file is found.
+ * 2. With --against every tensor of either side gets its counterpart (match.h).
+ * 3. Each layer is loaded with its scales and its reference, sent, and what its report
+ *    says against it is found; every other pair is compared byte for byte.
+ * 4. The findings make the verdict. A file of which no layer was examined is
+ *    inconclusive, whatever else is equal.
+ * Verifying goes on after whatever is found; it stops at a call or a file that fails. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/cli.h"
-#include "client/cli/layers.h"
-#include "client/cli/progress.h"
-#include "client/cli/record.h"
-#include "client/cli/summary.h"
-#include "kernels/interleave.h"
+#include "client/cli/file.h"
+#include "client/cli/verify.h"
 #include "kernels/kernels.h"
-#include "proto/report_json.h"
-
-struct verifying {
-    const struct options *options;
-    struct trit_client *client;
-    struct reader *reader, *reference; /* reference: NULL without --against */
-    struct record record;
-    enum trit_encoding encoding; /* of the file's layers */
-    uint32_t group_size;
-    enum trit_partial_group partial_group;
-    struct progress progress;
-    struct grid *grid; /* what is shown: this, */
-    json_t *reports;   /* or this */
-    size_t layers, failing;
-    struct failure failure;
-};
-
-/* One layer, with all that its call needs. */
-struct subject {
-    const struct tensor_entry *entry;     /* its data in the file */
-    const struct tensor_entry *scales;    /* or NULL */
-    const struct tensor_entry *reference; /* or NULL */
-    struct tensor_entry dense;            /* what it is or was before it was encoded */
-    void *data, *scale_data, *reference_data;
-    uint64_t scale_bytes;
-};
-
-/* ---- what the layers are ----------------------------------------------------- */
-
-/* The dense shape of a packed tensor that nobody noted: full blocks. */
-static int unpacked_shape(struct verifying *v, const struct tensor_entry *entry,
-                          struct tensor_entry *dense)
-{
-    const struct encoding_layout *layout = encoding_layout(v->encoding);
-
-    *dense = *entry;
-    dense->type = element_type_of(TRIT_F32);
-    if (v->encoding == TRIT_ENCODING_INT8)
-        return 0;
-    if (layout && layout->interleaved && entry->rank == 2) {
-        dense->shape[0] *= INTERLEAVED; /* bytes that a file has: no overflow */
-        return 0;
-    }
-    if (!layout || !layout->block_bytes || entry->rank != 2 ||
-        entry->shape[1] % layout->block_bytes != 0)
-        return fail(&v->failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "its rows are no whole number of %s blocks",
-                    encoding_name(v->encoding));
-    dense->shape[1] = entry->shape[1] / layout->block_bytes * layout->block_elements;
-    return 0;
-}
-
-static bool type_fits(const struct verifying *v, const struct tensor_entry *entry)
-{
-    enum trit_dtype dtype = entry->type->dtype;
-
-    if (v->encoding == TRIT_ENCODING_DENSE)
-        return dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16;
-    return dtype == (v->encoding == TRIT_ENCODING_INT8 ? TRIT_I8 : TRIT_U8);
-}
-
-/* 1 when the tensor is a layer (dense shape in *dense), 0 when not, -1 on failure. */
-static int find_layer(struct verifying *v, const struct tensor_entry *entry,
-                      struct tensor_entry *dense)
-{
-    if (v->record.layers)
-        return name_selected(v->options, entry->name)
-                   ? record_find(&v->record, entry->name, dense, &v->failure)
-                   : 0;
-    if (!type_fits(v, entry) || !shape_selected(v->options, entry))
-        return 0;
-    *dense = *entry;
-    if (v->encoding == TRIT_ENCODING_DENSE)
-        return 1;
-    return unpacked_shape(v, entry, dense) == 0 ? 1 : -1;
-}
-
-/* Others than `trit project` write it in the type of the model. */
-static int check_one_scale(struct verifying *v, const struct tensor_entry *scale)
-{
-    enum trit_dtype dtype = scale->type->dtype;
-
-    if ((dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16) &&
-        scale->bytes == dtype_bytes(dtype))
-        return 0;
-    return fail(&v->failure, TRIT_INVALID_ARGUMENT, NULL,
-                "its scale %s is not one F32, F16 or BF16", scale->name);
-}
-
-/* The tensors in the file must be what the encoding makes of the dense one. */
-static int check_form(struct verifying *v, const struct subject *subject)
-{
-    struct encoded_form form;
-    uint64_t elements, scale_elements;
-
-    if (encoded_form(v->encoding, v->group_size, &subject->dense, &form, &v->failure) !=
-        0)
-        return -1;
-    if (!shape_elements(form.data.rank, form.data.shape, &elements) ||
-        subject->entry->type != form.data.type ||
-        subject->entry->bytes != elements * (form.data.type->bits / 8))
-        return fail(&v->failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "its type or size is not that of %s", encoding_name(v->encoding));
-    if (!form.scales.type)
-        return 0;
-    if (!subject->scales)
-        return fail(&v->failure, TRIT_NOT_FOUND, NULL, "its scales are not in the file");
-    if (v->group_size == 0)
-        return check_one_scale(v, subject->scales);
-    if (!shape_elements(form.scales.rank, form.scales.shape, &scale_elements) ||
-        subject->scales->type != form.scales.type ||
-        subject->scales->bytes != scale_elements * (form.scales.type->bits / 8))
-        return fail(&v->failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "its scales are not one %s a group of %u", form.scales.type->name,
-                    v->group_size);
-    return 0;
-}
-
-/* ---- one layer ----------------------------------------------------------------- */
-
-static int find_parts(struct verifying *v, struct subject *subject)
-{
-    const char *name = subject->entry->name;
-    char scales[SCALES_NAME_BYTES];
-
-    if (v->encoding != TRIT_ENCODING_DENSE) {
-        scales_name(v->encoding, name, scales);
-        subject->scales = table_find(reader_table(v->reader), scales);
-    }
-    if (v->reference)
-        subject->reference = table_find(reader_table(v->reference), name);
-    return check_form(v, subject);
-}
-
-/* The one scale of a tensor as the f32 that calls take. */
-static int widen_scale(struct verifying *v, struct subject *subject)
-{
-    enum trit_dtype dtype = subject->scales->type->dtype;
-    float *wide;
-    uint16_t bits;
-
-    if (dtype == TRIT_F32)
-        return 0;
-    wide = malloc(sizeof(*wide));
-    if (!wide)
-        return fail(&v->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    memcpy(&bits, subject->scale_data, sizeof(bits));
-    *wide = dtype == TRIT_F16 ? f16_to_f32(bits) : bf16_to_f32(bits);
-    free(subject->scale_data);
-    subject->scale_data = wide;
-    subject->scale_bytes = sizeof(*wide);
-    return 0;
-}
-
-static int load_scales(struct verifying *v, struct subject *subject)
-{
-    if (load_tensor(v->reader, subject->scales, &subject->scale_data, &v->failure) != 0)
-        return -1;
-    subject->scale_bytes = subject->scales->bytes;
-    return v->group_size == 0 ? widen_scale(v, subject) : 0;
-}
-
-static int load_parts(struct verifying *v, struct subject *subject)
-{
-    if (load_tensor(v->reader, subject->entry, &subject->data, &v->failure) != 0 ||
-        (subject->scales && load_scales(v, subject) != 0))
-        return -1;
-    if (subject->reference && load_tensor(v->reference, subject->reference,
-                                          &subject->reference_data, &v->failure) != 0)
-        return -1;
-    return 0;
-}
-
-static struct trit_tensor tensor_of(enum trit_dtype dtype, const struct matrix *matrix,
-                                    const void *data, uint64_t bytes)
-{
-    return (struct trit_tensor){.dtype = dtype,
-                                .rank = 2,
-                                .shape = {matrix->rows, matrix->columns},
-                                .data = data,
-                                .bytes = bytes};
-}
-
-static int call_verify(struct verifying *v, const struct subject *subject,
-                       struct trit_report *report)
-{
-    const struct options *options = v->options;
-    struct matrix matrix = matrix_of(subject->dense.rank, subject->dense.shape);
-    struct trit_tensor tensor = tensor_of(subject->entry->type->dtype, &matrix,
-                                          subject->data, subject->entry->bytes);
-    struct trit_tensor reference;
-    struct trit_verify_options call = {
-        .mode = options->mode,
-        .group_size = v->group_size,
-        .partial_group = v->partial_group,
-        .tolerance = options->tolerance,
-        .has_tolerance = option_given(options, OPTION_TOLERANCE),
-        .encoding = v->encoding,
-        .call = {.progress = progress_update, .progress_arg = &v->progress}};
-    struct trit_error error;
-    enum trit_status status;
-
-    if (subject->scales) {
-        call.scales = subject->scale_data;
-        call.scale_bytes = subject->scale_bytes;
-    }
-    if (subject->reference) {
-        reference = tensor_of(subject->reference->type->dtype, &matrix,
-                              subject->reference_data, subject->reference->bytes);
-        call.reference = &reference;
-    }
-    if (options->run)
-        call.layer =
-            (struct trit_layer_ref){options->run, subject->entry->name, options->step};
-    status = trit_verify(v->client, &tensor, &call, report, &error);
-    return status == TRIT_OK ? 0
-                             : fail(&v->failure, status, error.field, "%s: %s",
-                                    trit_status_name(status), error.message);
-}
-
-static int show_layer(struct verifying *v, const struct subject *subject,
-                      struct trit_report *report)
-{
-    char shape[SHAPE_TEXT_BYTES];
-
-    v->layers++;
-    v->failing += !report_passes(report);
-    if (!report->layer[0]) /* without --run the daemon was not told the name */
-        snprintf(report->layer, sizeof(report->layer), "%.*s", TRIT_NAME_BYTES_MAX,
-                 subject->entry->name);
-    if (v->grid)
-        summary_row(v->grid, subject->entry->name,
-                    shape_text(shape, subject->dense.rank, subject->dense.shape), report);
-    else if (json_array_append_new(v->reports, report_json(report)) != 0)
-        return fail(&v->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    return 0;
-}
-
-/* A reference that is not there, or of another shape, cannot be matched. */
-static bool reference_fits(const struct verifying *v, const struct subject *subject)
-{
-    const struct tensor_entry *reference = subject->reference;
-    uint64_t elements = 0, wanted = 0;
-
-    if (!v->reference)
-        return true;
-    return reference && reference->type->dtype != TRIT_DTYPE_UNSPECIFIED &&
-           reference->shape[0] == subject->dense.shape[0] && reference->rank >= 1 &&
-           shape_elements(reference->rank, reference->shape, &elements) &&
-           shape_elements(subject->dense.rank, subject->dense.shape, &wanted) &&
-           elements == wanted;
-}
-
-static int verify_layer(struct verifying *v, const struct tensor_entry *entry,
-                        const struct tensor_entry *dense)
-{
-    struct subject subject = {.entry = entry, .dense = *dense};
-    struct trit_report report;
-    int result = find_parts(v, &subject);
-
-    if (result == 0 && !reference_fits(v, &subject)) {
-        progress_stop(&v->progress);
-        complain(MISMATCH, "%s: %s has no such layer of its shape", entry->name,
-                 v->options->against);
-        v->layers++;
-        v->failing++;
-        return 0;
-    }
-    if (result == 0)
-        result = load_parts(v, &subject);
-    if (result == 0)
-        result = call_verify(v, &subject, &report);
-    if (result == 0)
-        result = show_layer(v, &subject, &report);
-    free(subject.data);
-    free(subject.scale_data);
-    free(subject.reference_data);
-    return result;
-}
+#include "proto/finding.h"
 
 /* ---- the file --------------------------------------------------------------------- */
 
-static int verify_all(struct verifying *v)
+/* A layer whose scales are missing cannot be sent; that was found already. */
+static bool can_examine(const struct verifying *v, size_t index)
 {
-    const struct tensor_table *table = reader_table(v->reader);
+    const struct content *item = &v->claim.items[index];
 
-    for (size_t i = 0; i < table->count; i++) {
-        const struct tensor_entry *entry = &table->entries[i];
-        struct tensor_entry dense;
-        int found = find_layer(v, entry, &dense);
+    return item->kind == CONTENT_LAYER &&
+           (!item->wants_scales || item->scales != CONTENT_NONE);
+}
 
-        progress_piece(&v->progress, entry->name);
-        if (found < 0 || (found > 0 && verify_layer(v, entry, &dense) != 0))
-            return fail_context(&v->failure, "%s", entry->name);
-        progress_piece_done(&v->progress, entry->bytes);
+static int judge_pair(struct verifying *v, const struct match_pair *pair)
+{
+    const struct tensor_table *references = v->latents.table;
+
+    switch (pair->kind) {
+    case MATCH_PROJECTION:
+        return can_examine(v, pair->claim)
+                   ? verify_layer(v, pair->claim, &references->entries[pair->latents])
+                   : 0;
+    case MATCH_EXTRA_LAYER:
+        return can_examine(v, pair->claim) ? verify_layer(v, pair->claim, NULL) : 0;
+    case MATCH_BYTES:
+        return verify_other(v, pair);
+    case MATCH_JUDGED:
+    case MATCH_MISSING_LAYER:
+    case MATCH_MISSING_TENSOR:
+    case MATCH_EXTRA_TENSOR:
+        break;
+    }
+    return 0;
+}
+
+static int judge(struct verifying *v, const struct match_pair *pair)
+{
+    const struct tensor_entry *entry;
+    int result;
+
+    if (pair->claim == CONTENT_NONE)
+        return 0;
+    entry = &v->claim.table->entries[pair->claim];
+    progress_piece(&v->progress, entry->name);
+    if (v->reference)
+        result = judge_pair(v, pair);
+    else
+        result = can_examine(v, pair->claim) ? verify_layer(v, pair->claim, NULL) : 0;
+    progress_piece_done(&v->progress, entry->bytes);
+    return result == 0 ? 0 : fail_context(&v->failure, "%s", entry->name);
+}
+
+static int judge_all(struct verifying *v)
+{
+    const size_t count = v->reference ? v->match.count : v->claim.table->count;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct match_pair alone = {.kind = MATCH_PROJECTION, .claim = i};
+
+        if (judge(v, v->reference ? &v->match.pairs[i] : &alone) < 0)
+            return -1;
     }
     if (reader_unchanged(v->reader, &v->failure) != 0)
         return -1;
     return v->reference ? reader_unchanged(v->reference, &v->failure) : 0;
 }
 
-static enum exit_code show_result(struct verifying *v)
+static void find_nothing(struct verifying *v)
+{
+    struct trit_finding *added;
+
+    for (size_t i = 0; i < v->claim.table->count; i++)
+        v->kept += content_parameters(&v->claim, i);
+    v->kept -= v->examined;
+    if (v->layers > 0)
+        return;
+    added = findings_add(&v->findings, TRIT_FINDING_NOTHING_EXAMINED, NULL, NULL);
+    if (added)
+        snprintf(added->hint, sizeof(added->hint),
+                 "no tensor of it is a layer that can "
+                 "be judged");
+}
+
+/* ---- what came of it --------------------------------------------------------------- */
+
+static double share_examined(const struct verifying *v)
+{
+    const uint64_t all = v->examined + v->kept;
+
+    return all ? (double)v->examined / (double)all : 0.0;
+}
+
+static json_t *result_json(const struct verifying *v, enum trit_verdict verdict)
 {
     const struct options *options = v->options;
-    enum exit_code code = v->failing ? MISMATCH : DONE;
 
-    if (!v->grid)
-        return print_json(json_pack("{s:s, s:s?, s:s, s:b, s:O}", "file",
-                                    options->arguments[0], "against", options->against,
-                                    "encoding", encoding_name(v->encoding), "passed",
-                                    code == DONE, "layers", v->reports),
-                          code);
-    if (grid_print(v->grid, stdout) != 0)
+    return json_pack("{s:s, s:s?, s:s, s:s, s:b, s:o, s:I, s:I, s:f, s:o, s:O}", "file",
+                     options->arguments[0], "against", options->against, "encoding",
+                     encoding_name(v->claim.terms.encoding), "verdict",
+                     verdict_name(verdict), "passed", verdict == TRIT_VERDICT_PASS,
+                     "findings", findings_json(&v->findings), "examined",
+                     (json_int_t)v->examined, "kept", (json_int_t)v->kept,
+                     "share_examined", share_examined(v), "others",
+                     file_others_json(&v->claim), "layers", v->showing.reports);
+}
+
+static void print_summary(const struct verifying *v, enum trit_verdict verdict)
+{
+    const char *file = v->options->arguments[0];
+    const double percent = 100 * share_examined(v);
+    size_t count[TRIT_SEVERITY_ERROR + 1] = {0};
+
+    for (size_t i = 0; i < v->findings.count; i++)
+        count[v->findings.list[i].finding.severity]++;
+    switch (verdict) {
+    case TRIT_VERDICT_PASS:
+        printf("%s: pass: all %zu layers are ternary%s; %.1f %% of the parameters were "
+               "examined\n",
+               file, v->layers,
+               v->options->against ? " and the projection of their latents" : "",
+               percent);
+        if (v->options->against)
+            printf("  all other %zu tensors are as the latents have them\n", v->compared);
+        return;
+    case TRIT_VERDICT_FAIL:
+        printf("%s: fail: errors: %zu; failing layers: %zu of %zu; %.1f %% of the "
+               "parameters were examined\n",
+               file, count[TRIT_SEVERITY_ERROR], v->failing, v->layers, percent);
+        return;
+    case TRIT_VERDICT_INCONCLUSIVE:
+        break;
+    }
+    printf(
+        "%s: inconclusive: %zu layers are ternary, %zu findings are undecided; %.1f %% "
+        "of the parameters were examined\n",
+        file, v->layers, count[TRIT_SEVERITY_UNDECIDED], percent);
+}
+
+static enum exit_code show_result(struct verifying *v)
+{
+    const enum trit_verdict verdict = findings_verdict(&v->findings);
+    const enum exit_code code = verdict == TRIT_VERDICT_PASS   ? DONE
+                                : verdict == TRIT_VERDICT_FAIL ? MISMATCH
+                                                               : INCONCLUSIVE;
+
+    if (!v->showing.grid)
+        return print_json(result_json(v, verdict), code);
+    if (v->layers == 0)
+        file_print_others(&v->claim);
+    if (showing_print(&v->showing, &v->findings) < 0)
         return complain(FAILED, "out of memory");
-    if (v->failing)
-        printf("%s: %zu of %zu layers fail\n", options->arguments[0], v->failing,
-               v->layers);
-    else
-        printf("%s: all %zu layers are ternary%s\n", options->arguments[0], v->layers,
-               options->against ? " and the projection of their latents" : "");
+    print_summary(v, verdict);
+    if (v->layers > 0)
+        file_print_kept(&v->claim, v->examined + v->kept);
     return code;
 }
 
-/* The record's layers, all of them, must be in the file. */
-static enum exit_code check_layers(struct verifying *v)
-{
-    const struct options *options = v->options;
+/* ---- the steps -------------------------------------------------------------------- */
 
-    if (v->layers == 0)
-        return complain(USAGE, "%s: no tensor of it is a layer to verify",
-                        options->arguments[0]);
-    if (v->record.layers && options->include.count + options->exclude.count == 0 &&
-        v->layers != record_count(&v->record))
-        return complain(MISMATCH, "%s: %zu of its %zu layers are not there",
-                        options->arguments[0], record_count(&v->record) - v->layers,
-                        record_count(&v->record));
-    return DONE;
-}
-
-static enum exit_code verify_open(struct verifying *v)
+static enum exit_code verify_matched(struct verifying *v)
 {
     uint64_t total = 0;
-    enum exit_code code;
-    int result;
+    bool any = false;
 
-    for (size_t i = 0; i < reader_table(v->reader)->count; i++)
-        total += reader_table(v->reader)->entries[i].bytes;
-    v->client = cli_connect(v->options);
-    if (!v->client)
+    for (size_t i = 0; i < v->claim.table->count; i++) {
+        total += v->claim.table->entries[i].bytes;
+        any |= can_examine(v, i);
+    }
+    /* Without a layer to send, what there is to say needs no daemon. */
+    v->client = any ? cli_connect(v->options) : NULL;
+    if (any && !v->client)
         return FAILED;
-    if (option_given(v->options, OPTION_JSON))
-        v->reports = json_array();
-    else
-        v->grid = summary_create();
-    if (!v->reports && !v->grid)
+    if (showing_start(&v->showing, v->options) < 0)
         return complain(FAILED, "out of memory");
     progress_start(&v->progress, total);
-    result = verify_all(v);
+    int result = judge_all(v);
     progress_stop(&v->progress);
     if (result != 0)
         return complain(FAILED, "%s: %s", v->options->arguments[0], v->failure.message);
-    code = check_layers(v);
-    if (code != DONE)
-        return code;
+    find_nothing(v);
     return show_result(v);
 }
 
-/* The record, where there is one, and the options over it. A latent tensor is
- * dense whatever its file says. */
-static int choose_encoding(struct verifying *v)
+/* The tensor of a .npy file is called as the file. */
+static bool is_array(const struct reader *reader)
+{
+    return strcmp(reader_format(reader), "npy") == 0;
+}
+
+static int compare_contents(struct verifying *v, const struct layer_terms *terms)
+{
+    if (contents_create(&v->latents, &v->said, CONTENTS_LATENTS, terms,
+                        reader_table(v->reference), NULL, &v->failure) < 0)
+        return -1;
+    v->latents.nameless = is_array(v->reference);
+    return match_create(&v->match, &v->claim, &v->latents, &v->failure);
+}
+
+/* A latent tensor is dense whatever its file says. */
+static int read_contents(struct verifying *v, const struct layer_terms *terms)
+{
+    const bool latent = v->options->mode == TRIT_VERIFY_LATENT;
+    const struct contents *latents = v->reference ? &v->latents : NULL;
+
+    if (contents_create(&v->claim, &v->said, latent ? CONTENTS_LATENTS : CONTENTS_CLAIM,
+                        terms, reader_table(v->reader), &v->record, &v->failure) < 0)
+        return -1;
+    v->claim.nameless = is_array(v->reader);
+    if (v->reference && compare_contents(v, terms) < 0)
+        return -1;
+    findings_add_contents(&v->findings, &v->said, &v->claim, latents,
+                          option_given(v->options, OPTION_ACCEPT_RECORD));
+    if (v->reference)
+        findings_add_match(&v->findings, &v->match, &v->claim, &v->latents);
+    return 0;
+}
+
+static enum exit_code run_steps(struct verifying *v)
 {
     const struct options *options = v->options;
+    enum exit_code code = file_open(&v->reader, options->arguments[0], options);
 
+    if (code == DONE && options->against)
+        code = file_open(&v->reference, options->against, options);
+    if (code != DONE)
+        return code;
     if (options->mode == TRIT_VERIFY_TERNARY &&
-        record_read(&v->record, reader_table(v->reader), &v->failure) != 0)
-        return -1;
-    v->encoding = v->record.encoding;
-    v->group_size = v->record.group_size;
-    v->partial_group = v->record.partial_group;
-    if (option_given(options, OPTION_ENCODING))
-        v->encoding = options->encoding;
-    if (option_given(options, OPTION_PARTIAL))
-        v->partial_group = options->partial_group;
-    if (option_given(options, OPTION_GROUP_SIZE))
-        v->group_size = options->group_size;
-    else if (v->group_size == 0 || group_size_default(v->encoding) == 0)
-        v->group_size = group_size_default(v->encoding);
-    return 0;
+        record_read(&v->record, reader_table(v->reader), &v->failure) < 0)
+        return complain(FAILED, "%s: %s", options->arguments[0], v->failure.message);
+    const struct layer_terms terms = terms_of(&v->said, &v->record);
+    code = file_check_options("verify", options, &terms, v->reader, v->reference);
+    if (code != DONE)
+        return code;
+    if (read_contents(v, &terms) < 0)
+        return complain(FAILED, "%s: %s", options->arguments[0], v->failure.message);
+    return verify_matched(v);
 }
 
 static enum exit_code run_verify(const struct options *options)
 {
-    struct read_options read = {.void2_is_bf16 = option_given(options, OPTION_NPY_BF16)};
-    struct verifying v = {.options = options};
+    struct verifying v = {.options = options, .said = options_checkpoint(options)};
     enum exit_code code;
 
     if (option_given(options, OPTION_STEP) && !options->run)
         return complain(USAGE, "verify: --step needs --run");
-    if (reader_open(&v.reader, options->arguments[0], &read, &v.failure) != 0 ||
-        choose_encoding(&v) != 0)
-        code = complain(FAILED, "%s: %s", options->arguments[0], v.failure.message);
-    else if (options->against &&
-             reader_open(&v.reference, options->against, &read, &v.failure) != 0)
-        code = complain(FAILED, "%s: %s", options->against, v.failure.message);
-    else
-        code = verify_open(&v);
-    grid_destroy(v.grid);
-    json_decref(v.reports);
+    findings_init(&v.findings);
+    code = run_steps(&v);
+    showing_end(&v.showing);
     trit_close(v.client);
+    match_destroy(&v.match);
+    contents_destroy(&v.claim);
+    contents_destroy(&v.latents);
+    findings_fini(&v.findings);
     record_fini(&v.record);
     reader_close(v.reference);
     reader_close(v.reader);
@@ -437,16 +280,21 @@ const struct command cmd_verify = {
     .name = "verify",
     .arguments = "FILE [--against LATENTS] [OPTION...]",
     .summary = "check that every layer of a file is ternary",
-    .details = "A file written by trit project says itself which tensors are layers and "
-               "how they\n"
-               "are encoded; for others the rules of trit project and --encoding hold. "
-               "Exit code\n"
-               "1 says that a layer is not ternary or not the projection of its latents.",
+    .details =
+        "The rules of trit project, --include and --exclude say which tensors are\n"
+        "layers; a file written by trit project says how they are encoded, for others\n"
+        "--encoding does. With --against every tensor of either file is accounted for:\n"
+        "layers should be the projection of their latents, all others equal byte for\n"
+        "byte.\n"
+        "Exit code 0: pass. 1: fail, for the errors printed. 4: inconclusive, where no\n"
+        "layer was examined, where a weight is packed in a way that is not known, or\n"
+        "where the file's own record leaves layers out (--accept-record accepts that).",
     .options = OPTION_BIT(OPTION_AGAINST) | OPTION_BIT(OPTION_MODE) |
                OPTION_BIT(OPTION_TOLERANCE) | OPTION_BIT(OPTION_ENCODING) |
                OPTION_BIT(OPTION_GROUP_SIZE) | OPTION_BIT(OPTION_PARTIAL) |
                OPTION_BIT(OPTION_INCLUDE) | OPTION_BIT(OPTION_EXCLUDE) |
-               OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_NPY_BF16) |
+               OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_ALLOW_DEAD) |
+               OPTION_BIT(OPTION_ACCEPT_RECORD) | OPTION_BIT(OPTION_NPY_BF16) |
                OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) |
                OPTION_BIT(OPTION_SERVER) | OPTION_BIT(OPTION_TIMEOUT) |
                OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),

@@ -2,61 +2,14 @@
  * it printed arrived. */
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "client/cli/cli.h"
-#include "client/cli/escape.h"
 
 static const struct command *const commands[] = {
     &cmd_project, &cmd_verify, &cmd_inspect, &cmd_reports, &cmd_layers, &cmd_ping, NULL,
 };
-
-enum { COMPLAINT_BYTES = 2048 };
-
-enum exit_code complain(enum exit_code code, const char *format, ...)
-{
-    char raw[COMPLAINT_BYTES], escaped[COMPLAINT_BYTES];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(raw, sizeof(raw), format, args);
-    va_end(args);
-    escape_text(escaped, sizeof(escaped), raw);
-    fprintf(stderr, "trit: %s\n", escaped);
-    return code;
-}
-
-enum exit_code complain_of_call(const struct trit_error *error)
-{
-    return complain(FAILED, "%s: %s", trit_status_name(error->status), error->message);
-}
-
-struct trit_client *cli_connect(const struct options *options)
-{
-    struct trit_connect_options connect = {.address = options->server,
-                                           .timeout_ms = options->timeout_ms};
-    struct trit_client *client;
-    struct trit_error error;
-
-    if (trit_connect(&client, &connect, &error) == TRIT_OK)
-        return client;
-    complain(FAILED, "%s", error.message);
-    return NULL;
-}
-
-enum exit_code print_json(json_t *json, enum exit_code code)
-{
-    if (!json || json_dumpf(json, stdout, JSON_INDENT(2)) != 0)
-        code = complain(FAILED, json ? "cannot write JSON" : "out of memory");
-    putchar('\n');
-    json_decref(json);
-    return code;
-}
 
 /* A command of a group is called by the last word of its name. */
 static const char *word_of(const struct command *command)
@@ -94,8 +47,9 @@ static void print_help(FILE *out)
     print_commands(commands, out);
     fputs("\n`trit COMMAND --help` says more; `trit --version` names the version.\n"
           "TRITD_ADDRESS or --server names the daemon: host:port or unix:/path.\n"
-          "Exit codes: 0 success, 1 not ternary or a mismatch, 2 usage, 3 a call or a\n"
-          "file failed.\n",
+          "Exit codes: 0 success, 1 a failed verdict or refused data, 2 usage, 3 a call "
+          "or\n"
+          "a file failed, 4 inconclusive: not everything could be judged.\n",
           out);
 }
 

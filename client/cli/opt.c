@@ -132,6 +132,19 @@ int options_parse(struct options *options, uint64_t accepted, int argc, char *co
     return 0;
 }
 
+struct checkpoint_options options_checkpoint(const struct options *options)
+{
+    return (struct checkpoint_options){
+        .include = {options->include.patterns, options->include.count},
+        .exclude = {options->exclude.patterns, options->exclude.count},
+        .convolutions = option_given(options, OPTION_CONVOLUTIONS),
+        .has_encoding = option_given(options, OPTION_ENCODING),
+        .encoding = options->encoding,
+        .group_size = options->group_size,
+        .has_partial_group = option_given(options, OPTION_PARTIAL),
+        .partial_group = options->partial_group};
+}
+
 void options_help(uint64_t accepted, FILE *out)
 {
     for (size_t i = 0; i < OPTION_SPECS; i++) {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "checkpoint/options.h"
 #include "trit/types.h"
 
 enum {
@@ -25,6 +26,11 @@ enum option_id {
     OPTION_EXCLUDE,
     OPTION_CONVOLUTIONS,
     OPTION_NPY_BF16,
+    OPTION_FORCE,
+    OPTION_AGAIN,
+    OPTION_ALLOW_LOST,
+    OPTION_ALLOW_DEAD,
+    OPTION_ACCEPT_RECORD,
     OPTION_AGAINST,
     OPTION_MODE,
     OPTION_TOLERANCE,
@@ -93,6 +99,9 @@ static inline bool option_given(const struct options *options, enum option_id id
  * sentence in `error`. */
 int options_parse(struct options *options, uint64_t accepted, int argc, char *const *argv,
                   char error[OPTION_ERROR_BYTES]);
+
+/* What the options say of a checkpoint; borrows their strings. */
+struct checkpoint_options options_checkpoint(const struct options *options);
 
 /* Writes the lines of --help for the accepted options. */
 void options_help(uint64_t accepted, FILE *out);

@@ -3,17 +3,37 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "proto/finding.h"
+
 bool report_passes(const struct trit_report *report)
 {
-    return report->is_ternary && report->non_finite == 0 &&
-           !(report->has_reference && report->reference_mismatches > 0);
+    return report_verdict(report) == TRIT_VERDICT_PASS;
+}
+
+/* The worst finding, where it says more than that the layer is not ternary. */
+static const struct trit_finding *telling_finding(const struct trit_report *report)
+{
+    const struct trit_finding *worst = report->finding_count ? report->findings : NULL;
+
+    return worst && worst->severity >= TRIT_SEVERITY_UNDECIDED &&
+                   worst->kind != TRIT_FINDING_NOT_TERNARY &&
+                   worst->kind != TRIT_FINDING_NON_FINITE
+               ? worst
+               : NULL;
 }
 
 const char *verdict_text(char text[VERDICT_BYTES], const struct trit_report *report)
 {
+    const struct trit_finding *telling = telling_finding(report);
+
     if (report->non_finite)
         snprintf(text, VERDICT_BYTES, "NOT TERNARY: %" PRIu64 " not finite",
                  report->non_finite);
+    else if (telling || (report->elements && report->zeros == report->elements))
+        snprintf(text, VERDICT_BYTES, "%s: %s",
+                 telling && telling->severity == TRIT_SEVERITY_UNDECIDED ? "UNDECIDED"
+                                                                         : "FAIL",
+                 finding_kind_name(telling ? telling->kind : TRIT_FINDING_DEAD_LAYER));
     else if (!report->is_ternary)
         snprintf(text, VERDICT_BYTES, "NOT TERNARY: %.2f %% valid",
                  floor(report->fraction_valid * 1e4) / 1e2);

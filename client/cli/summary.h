@@ -8,7 +8,7 @@
 
 enum { VERDICT_BYTES = 96 };
 
-/* Ternary, finite, and, where a reference was given, equal to its projection. */
+/* The report's own verdict is pass. */
 bool report_passes(const struct trit_report *report);
 
 const char *verdict_text(char text[VERDICT_BYTES], const struct trit_report *report);

@@ -143,8 +143,7 @@ struct trit_verify_options {
     enum trit_encoding encoding; /* of tensor.data; shape stays the logical one */
     const void *scales;          /* encodings with scales beside the data */
     uint64_t scale_bytes;
-    enum trit_dtype
-        scales_dtype;                    /* F32, F16 or BF16; 0: that of the encoding. The
+    enum trit_dtype scales_dtype;        /* F32, F16 or BF16; 0: that of the encoding. The
                                             reference's scales are compared after rounding to it */
     const struct trit_tensor *reference; /* latents, or NULL */
     struct trit_layer_ref layer;

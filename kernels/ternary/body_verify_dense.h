@@ -76,8 +76,7 @@ static void verify_other_group(struct claims *claims, size_t g)
     end_claim(claims, g, &tally, &sums, &inexact);
 }
 
-/* ---- groups of 0 and one magnitude ---------------------------------------------------
- */
+/* ---- groups of 0 and one magnitude ------------------------------------------------- */
 
 /* Where a pass over a group finds what to prefetch: each of two passes over a block
  * brings half of the block after it. */

@@ -42,8 +42,7 @@ size_t encode_status_details(enum trit_status status, const char *message,
     return stream.bytes_written;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 struct span {
     const uint8_t *bytes;

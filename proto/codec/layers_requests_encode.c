@@ -63,8 +63,7 @@ size_t encode_layer_load_start(const struct wire_layer_spec *spec, uint32_t dtyp
                : 0;
 }
 
-/* ---- requests that begin with a name ------------------------------------------------
- */
+/* ---- requests that begin with a name ----------------------------------------------- */
 
 static bool name_put(pb_ostream_t *stream, const char *name)
 {
@@ -138,8 +137,7 @@ size_t layer_ids_pack(const uint32_t *ids, uint64_t count, uint8_t *out)
     return (size_t)(at - out);
 }
 
-/* ---- requests without bulk -----------------------------------------------------------
- */
+/* ---- requests without bulk --------------------------------------------------------- */
 
 size_t encode_layer_get(const struct wire_layer_get *request, uint8_t *out,
                         size_t capacity)

@@ -24,8 +24,7 @@ static int layer_ref(const trit_v1_LayerRef *from, struct wire_layer_ref *out,
     return 0;
 }
 
-/* ---- project ------------------------------------------------------------------------
- */
+/* ---- project ----------------------------------------------------------------------- */
 
 static void project_options(const trit_v1_ProjectOptions *from, struct wire_project *out)
 {
@@ -71,8 +70,7 @@ int decode_project_start(const struct scan_part *start, struct wire_project *out
     return 0;
 }
 
-/* ---- verify -------------------------------------------------------------------------
- */
+/* ---- verify ------------------------------------------------------------------------ */
 
 static int verify_options(const struct scan_part *part, struct wire_verify *out,
                           char error[CODEC_ERROR_BYTES])
@@ -118,8 +116,7 @@ int decode_verify_start(const struct scan_part *start, const struct scan_part *o
     return 0;
 }
 
-/* ---- tensors -------------------------------------------------------------------------
- */
+/* ---- tensors ----------------------------------------------------------------------- */
 
 int decode_tensor(const struct scan_part *part, struct wire_tensor *out,
                   char error[CODEC_ERROR_BYTES])
@@ -163,8 +160,7 @@ int decode_unpack(const struct scan_part *root, struct wire_unpack *out,
     return 0;
 }
 
-/* ---- reports and health
- * ---------------------------------------------------------------- */
+/* ---- reports and health ------------------------------------------------------------ */
 
 int decode_reports_get(const struct scan_part *root, struct wire_reports_get *out,
                        char error[CODEC_ERROR_BYTES])

@@ -20,8 +20,7 @@ static void layer_ref(trit_v1_LayerRef *out, const struct wire_layer_ref *from)
     out->step = from->step;
 }
 
-/* ---- project
- * ---------------------------------------------------------------------------- */
+/* ---- project ----------------------------------------------------------------------- */
 
 static bool project_options(trit_v1_ProjectOptions *out, const struct wire_project *from)
 {
@@ -73,8 +72,7 @@ size_t encode_project_start(const struct wire_project *request, uint8_t *out,
                : 0;
 }
 
-/* ---- verify
- * ------------------------------------------------------------------------------- */
+/* ---- verify ------------------------------------------------------------------------ */
 
 /* True where the options are worth writing. */
 static bool verify_options(trit_v1_VerifyOptions *out, const struct wire_verify *from,
@@ -167,8 +165,7 @@ size_t encode_verify_start(const struct wire_verify *request, uint64_t scale_byt
     return stream.bytes_written;
 }
 
-/* ---- the others
- * --------------------------------------------------------------------------- */
+/* ---- the others -------------------------------------------------------------------- */
 
 size_t encode_unpack(const struct wire_unpack *request, uint64_t scale_bytes,
                      uint64_t data_bytes, uint8_t *out, size_t capacity,

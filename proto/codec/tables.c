@@ -46,8 +46,7 @@ const struct scan_field scan_layer_gradients[] = {
     {0},
 };
 
-/* ---- names ---------------------------------------------------------------------------
- */
+/* ---- names ------------------------------------------------------------------------- */
 
 static const struct field_name names_tensor[] = {
     {1, "dtype", 0, NULL}, {2, "shape", TRIT_RANK_MAX, NULL}, {0}};

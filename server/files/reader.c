@@ -1,5 +1,6 @@
 #include "files/reader.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "files/formats.h"
@@ -89,6 +90,27 @@ int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_
         return fail(failure, TRIT_OUT_OF_RANGE, NULL, "read beyond the end of tensor %s",
                     entry->name);
     return source_read(reader->source, entry->offset + offset, buffer, count, failure);
+}
+
+int reader_load(struct reader *reader, const struct tensor_entry *entry, void **data,
+                struct failure *failure)
+{
+    void *bytes;
+
+    if (entry->bytes > PTRDIFF_MAX)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "tensor %s is too large",
+                    entry->name);
+    bytes = malloc((size_t)entry->bytes + 1);
+    if (!bytes)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                    "out of memory for tensor %s (%" PRIu64 " bytes)", entry->name,
+                    entry->bytes);
+    if (reader_read(reader, entry, 0, bytes, entry->bytes, failure) != 0) {
+        free(bytes);
+        return -1;
+    }
+    *data = bytes;
+    return 0;
 }
 
 int reader_unchanged(const struct reader *reader, struct failure *failure)

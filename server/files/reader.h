@@ -32,6 +32,10 @@ const char *reader_format(const struct reader *reader); /* "safetensors" */
 int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_t offset,
                 void *buffer, uint64_t count, struct failure *failure);
 
+/* All bytes of a tensor, malloc'ed. */
+int reader_load(struct reader *reader, const struct tensor_entry *entry, void **data,
+                struct failure *failure);
+
 /* As source_unchanged: ask when the last byte was read. */
 int reader_unchanged(const struct reader *reader, struct failure *failure);
 

@@ -14,6 +14,7 @@
 struct target {
     int folder; /* descriptor of the folder that holds the target */
     int fd;
+    enum target_mode mode;
     char *name;               /* of the target in that folder */
     char temporary[NAME_MAX]; /* its name until the rename; "": it has none */
 };
@@ -68,16 +69,21 @@ static int open_nameless(struct target *target)
     return target->fd >= 0 ? 0 : -1;
 }
 
-static int link_nameless(struct target *target)
+/* Gives the nameless file this name in the folder, which must be free. */
+static int link_as(struct target *target, const char *name)
 {
     char self[64];
 
     snprintf(self, sizeof(self), "/proc/self/fd/%d", target->fd);
+    return linkat(AT_FDCWD, self, target->folder, name, AT_SYMLINK_FOLLOW);
+}
+
+static int link_nameless(struct target *target)
+{
     for (int i = 0; i < TEMPORARY_TRIES; i++) {
         if (temporary_name(target) != 0)
             break;
-        if (linkat(AT_FDCWD, self, target->folder, target->temporary,
-                   AT_SYMLINK_FOLLOW) == 0)
+        if (link_as(target, target->temporary) == 0)
             return 0;
         if (errno != EEXIST)
             break;
@@ -92,7 +98,8 @@ static bool can_link_nameless(void)
     return access("/proc/self/fd", X_OK) == 0;
 }
 
-/* Splits the real path into a folder descriptor and a name. */
+/* Splits the path into a folder descriptor and a name. The name's own links are not
+ * followed: what replaces it replaces the link. */
 static int open_folder(struct target *target, const char *path, struct failure *failure)
 {
     const char *slash = strrchr(path, '/');
@@ -115,8 +122,13 @@ static int open_folder(struct target *target, const char *path, struct failure *
     return target->folder >= 0 ? 0 : fail_errno(failure, "open its folder");
 }
 
-/* What is there must be a file: a rename over /dev/null would replace it. Keeps
- * the permissions of the file that is replaced. */
+static int fail_exists(struct failure *failure)
+{
+    return fail(failure, TRIT_ALREADY_EXISTS, NULL, "it exists already");
+}
+
+/* What is there may be replaced only where it is a file or a link: a rename over
+ * /dev/null would replace that. Keeps the permissions of a file that is replaced. */
 static int check_existing(struct target *target, struct failure *failure, mode_t *mode)
 {
     struct stat there;
@@ -124,23 +136,21 @@ static int check_existing(struct target *target, struct failure *failure, mode_t
     *mode = 0;
     if (fstatat(target->folder, target->name, &there, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? 0 : fail_errno(failure, "look at it");
-    if (!S_ISREG(there.st_mode))
+    if (!S_ISREG(there.st_mode) && !S_ISLNK(there.st_mode))
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is not a regular file");
-    *mode = there.st_mode & 0777;
+    if (target->mode == TARGET_NEW)
+        return fail_exists(failure);
+    if (S_ISREG(there.st_mode))
+        *mode = there.st_mode & 0777;
     return 0;
 }
 
 static int open_target(struct target *target, const char *path, struct failure *failure)
 {
-    char *real = realpath(path, NULL);
     mode_t mode;
-    int result;
 
-    if (!real && errno != ENOENT)
-        return fail_errno(failure, "resolve it");
-    result = open_folder(target, real ? real : path, failure);
-    free(real);
-    if (result != 0 || check_existing(target, failure, &mode) != 0)
+    if (open_folder(target, path, failure) != 0 ||
+        check_existing(target, failure, &mode) != 0)
         return -1;
     if (!can_link_nameless() || open_nameless(target) != 0)
         if (open_named(target) != 0)
@@ -150,13 +160,15 @@ static int open_target(struct target *target, const char *path, struct failure *
     return 0;
 }
 
-int target_open(struct target **out, const char *path, struct failure *failure)
+int target_open(struct target **out, const char *path, enum target_mode mode,
+                struct failure *failure)
 {
     struct target *target = calloc(1, sizeof(*target));
 
     if (!target)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     target->folder = target->fd = -1;
+    target->mode = mode;
     if (open_target(target, path, failure) != 0) {
         target_close(target);
         return -1;
@@ -185,15 +197,47 @@ int target_write(struct target *target, uint64_t offset, const void *data, uint6
     return 0;
 }
 
-int target_commit(struct target *target, struct failure *failure)
+static int replace_name(struct target *target, struct failure *failure)
 {
-    if (fsync(target->fd) != 0)
-        return fail_errno(failure, "flush it to the disk");
     if (!target->temporary[0] && link_nameless(target) != 0)
         return fail_errno(failure, "name it");
     if (renameat(target->folder, target->temporary, target->folder, target->name) != 0)
         return fail_errno(failure, "rename it");
     target->temporary[0] = '\0';
+    return 0;
+}
+
+/* A name that was taken since target_open stays with whoever took it. */
+static int take_new_name(struct target *target, struct failure *failure)
+{
+    int result = target->temporary[0] ? linkat(target->folder, target->temporary,
+                                               target->folder, target->name, 0)
+                                      : link_as(target, target->name);
+
+    if (result == 0) {
+        if (target->temporary[0])
+            unlinkat(target->folder, target->temporary, 0);
+        target->temporary[0] = '\0';
+        return 0;
+    }
+    if (errno == EEXIST)
+        return fail_exists(failure);
+    /* A file system without hard links. */
+    if (target->temporary[0] && (errno == EPERM || errno == EOPNOTSUPP)) {
+        mode_t mode;
+
+        return check_existing(target, failure, &mode) < 0 ? -1
+                                                          : replace_name(target, failure);
+    }
+    return fail_errno(failure, "name it");
+}
+
+int target_commit(struct target *target, struct failure *failure)
+{
+    if (fsync(target->fd) != 0)
+        return fail_errno(failure, "flush it to the disk");
+    if ((target->mode == TARGET_NEW ? take_new_name : replace_name)(target, failure) != 0)
+        return -1;
     if (fsync(target->folder) != 0)
         return fail_errno(failure, "flush its folder to the disk");
     /* NFS reports a failed write as late as here. */

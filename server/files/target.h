@@ -1,9 +1,9 @@
 /* A file that takes its name when it is complete. Happy path: target_open makes
  * a file without a name in the target's folder, target_write fills it,
- * target_commit flushes it, gives it a temporary name, renames that over the
- * target and flushes the folder. Anything that fails before the rename leaves
- * the target as it was; target_close removes what is left. A crash leaves
- * nothing, for a file without a name dies with its descriptor (where the file
+ * target_commit flushes it, gives it the target's name (by way of a temporary one
+ * where it replaces another file) and flushes the folder. Anything that fails before
+ * it has the name leaves the target as it was; target_close removes what is left. A crash
+ * leaves nothing, for a file without a name dies with its descriptor (where the file
  * system has no such files, one `.NAME.trit-XXXXXXXX` may stay). */
 #ifndef FILES_TARGET_H
 #define FILES_TARGET_H
@@ -14,8 +14,14 @@
 
 struct target;
 
-/* A target that exists must be a regular file; a symbolic link is followed. */
-int target_open(struct target **target, const char *path, struct failure *failure);
+enum target_mode {
+    TARGET_NEW,     /* ALREADY_EXISTS where the name is taken, by a link too */
+    TARGET_REPLACE, /* a regular file is replaced; so is a symbolic link, never what it
+                       leads to */
+};
+
+int target_open(struct target **target, const char *path, enum target_mode mode,
+                struct failure *failure);
 
 int target_write(struct target *target, uint64_t offset, const void *data, uint64_t count,
                  struct failure *failure);

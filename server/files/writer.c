@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "files/formats.h"
-#include "files/target.h"
 
 struct writer {
     struct tensor_table *table;
@@ -15,16 +15,60 @@ struct writer {
 /* The first one takes what no suffix claims. */
 static const struct writer_ops *const formats[] = {&safetensors_writer, &npy_writer};
 
+/* Suffixes of formats that are not written. */
+static const struct {
+    const char *suffix, *format;
+} others[] = {
+    {".gguf", "GGUF"},
+    {".ggml", "GGML"},
+    {".bin", "PyTorch or raw data"},
+    {".pt", "PyTorch"},
+    {".pth", "PyTorch"},
+    {".ckpt", "PyTorch"},
+    {".pt2", "PyTorch"},
+    {".pkl", "pickle"},
+    {".pickle", "pickle"},
+    {".onnx", "ONNX"},
+    {".h5", "HDF5"},
+    {".hdf5", "HDF5"},
+    {".keras", "Keras"},
+    {".tflite", "TFLite"},
+    {".pb", "TensorFlow"},
+    {".msgpack", "Flax"},
+    {".npz", "NumPy's archive"},
+    {".mlmodel", "Core ML"},
+    {".mlpackage", "Core ML"},
+    {".engine", "TensorRT"},
+    {".trt", "TensorRT"},
+    {".json", "JSON"},
+    {".yaml", "YAML"},
+    {".yml", "YAML"},
+    {".csv", "CSV"},
+    {".txt", "text"},
+    {".md", "Markdown"},
+    {".zip", "zip"},
+    {".tar", "tar"},
+    {".gz", "gzip"},
+    {".xz", "xz"},
+    {".zst", "zstd"},
+    {".parquet", "Parquet"},
+    {".arrow", "Arrow"},
+    {".mat", "MATLAB"},
+    {".nemo", "NeMo"},
+};
+
+static bool has_suffix(const char *path, const char *suffix)
+{
+    size_t length = strlen(path), bytes = strlen(suffix);
+
+    return length >= bytes && strcasecmp(path + length - bytes, suffix) == 0;
+}
+
 static const struct writer_ops *format_of(const char *path)
 {
-    size_t length = strlen(path);
-
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-        size_t suffix = strlen(formats[i]->suffix);
-
-        if (length >= suffix && strcmp(path + length - suffix, formats[i]->suffix) == 0)
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+        if (has_suffix(path, formats[i]->suffix))
             return formats[i];
-    }
     return formats[0];
 }
 
@@ -33,14 +77,26 @@ const char *writer_format(const char *path)
     return format_of(path)->format;
 }
 
-int writer_create(struct writer **out, const char *path, struct tensor_table *table,
-                  struct failure *failure)
+const char *writer_other_format(const char *path)
+{
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (has_suffix(path, others[i].suffix))
+            return others[i].format;
+    return NULL;
+}
+
+int writer_create(struct writer **out, const char *path, enum target_mode mode,
+                  struct tensor_table *table, struct failure *failure)
 {
     struct writer *writer;
     uint8_t *header;
     uint64_t header_bytes;
     int result;
 
+    if (writer_other_format(path))
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "its name says %s; safetensors and .npy are written",
+                    writer_other_format(path));
     if (format_of(path)->plan(table, &header, &header_bytes, failure) != 0)
         return -1;
     writer = calloc(1, sizeof(*writer));
@@ -49,7 +105,7 @@ int writer_create(struct writer **out, const char *path, struct tensor_table *ta
         goto free_header;
     }
     writer->table = table;
-    if (target_open(&writer->target, path, failure) != 0)
+    if (target_open(&writer->target, path, mode, failure) != 0)
         goto free_header;
     result = target_write(writer->target, 0, header, header_bytes, failure);
     if (result != 0)

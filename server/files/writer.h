@@ -5,14 +5,16 @@
 #define FILES_WRITER_H
 
 #include "files/table.h"
+#include "files/target.h"
 
 struct writer;
 
 /* Lays out the file by `table` (which it borrows until writer_destroy, and whose
  * offsets it sets) and writes its header. `path` ending in ".npy" is a .npy
- * file, anything else safetensors. */
-int writer_create(struct writer **writer, const char *path, struct tensor_table *table,
-                  struct failure *failure);
+ * file, anything else safetensors; INVALID_ARGUMENT where it ends as the files of
+ * another format do. */
+int writer_create(struct writer **writer, const char *path, enum target_mode mode,
+                  struct tensor_table *table, struct failure *failure);
 
 /* The next bytes of tensor `index` of the table as it was given. Tensors may be
  * filled in any order, each from its start to its end. */
@@ -29,5 +31,9 @@ void writer_destroy(struct writer *writer);
 
 /* "npy" or "safetensors": what writer_create makes of a path. */
 const char *writer_format(const char *path);
+
+/* The format that the path's ending names where it is another than these, else NULL:
+ * "GGUF" of "model.gguf". Letter case does not matter. */
+const char *writer_other_format(const char *path);
 
 #endif

@@ -69,4 +69,18 @@ void call_release(struct call *call);
 /* Sets or clears a reason to withhold credit. */
 void call_throttle(struct call *call, enum call_throttle reason, bool on);
 
+/* ---- inside grpc: what the events of a stream do to its call ----------------------- */
+
+/* Sets `cancelled` and tells the method, once. */
+void call_cancel(struct call *call);
+
+/* Counts and logs the call's end. */
+void call_log_end(struct call *call, enum trit_status status);
+
+/* Frees a CLOSED call that nothing holds. */
+void call_free_if_done(struct call *call);
+
+/* Returns the credit owed to the peer, unless the call is throttled. */
+void call_give_credit(struct call *call);
+
 #endif

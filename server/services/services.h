@@ -8,29 +8,10 @@
 #include <stddef.h>
 
 #include "base/status.h"
+#include "services/config.h"
 
-struct blocks;
-struct budget;
-struct kernels;
-struct layers;
 struct method;
-struct metrics;
-struct pool;
 struct services;
-struct store;
-struct store_reader;
-
-struct services_config { /* everything is borrowed for the life of the services */
-    const struct kernels *kernels;
-    struct pool *pool;
-    struct blocks *blocks;
-    struct budget *budget;
-    struct store *store;
-    struct layers *layers;
-    struct store_reader *reader; /* used by queries on the pool, one at a time */
-    struct metrics *metrics;
-    const char *version;
-};
 
 int services_create(struct services **services, const struct services_config *config,
                     struct failure *failure);

@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #include "grpc/call.h"
-#include "services/services.h"
+#include "services/config.h"
 #include "services/ternary/tiles.h"
 
 struct services {

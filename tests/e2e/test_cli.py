@@ -79,7 +79,8 @@ def test_hf_bitnet_is_written_and_verified(daemon, out, tmp_path, random):
     latents = tmp_path / "latents.safetensors"
     save_file({**weights, "model.norm.weight": np.ones(64, np.float32)}, latents, {"format": "pt"})
     done = cli(daemon, "project", latents, "-o", out, "--encoding", "hf_bitnet")
-    assert done.returncode == 3 and "model.head.weight" in done.stderr and "6" in done.stderr
+    assert done.returncode == 1 and "model.head.weight" in done.stderr and "6" in done.stderr
+    assert not out.exists()
     select = ["--exclude", "model.head.*"]
     done = cli(daemon, "project", latents, "-o", out, "--encoding", "hf_bitnet", *select)
     assert done.returncode == 0, done.stderr
@@ -93,16 +94,18 @@ def test_hf_bitnet_is_written_and_verified(daemon, out, tmp_path, random):
         found = np.vstack([tensors[name] >> 2 * i & 3 for i in range(4)]).astype(np.int8) - 1
         assert (found == codes.reshape(rows, columns)).all(), name
         assert tensors[f"{name}_scale"].shape == (1,) and tensors[f"{name}_scale"] == scale[0]
-    for words in ([], ["--against", latents]):
+    for words in (select, ["--against", latents], ["--accept-record"]):
         done = cli(daemon, "verify", out, *words)
         assert done.returncode == 0, done.stdout + done.stderr
+    done = cli(daemon, "verify", out)
+    assert done.returncode == 4 and "kept_by_record" in done.stdout, done.stdout
     # Without a record, and with scales in the model's type, as others write it.
     bare = {name: values.astype(np.float16) if "scale" in name else values
             for name, values in tensors.items() if "head" not in name}
     save_file(bare, out)
     assert cli(daemon, "verify", out, "--encoding", "hf_bitnet").returncode == 0
     done = cli(daemon, "verify", out, "--encoding", "hf_bitnet", "--group-size", 128)
-    assert done.returncode == 3 and "one scale" in done.stderr
+    assert done.returncode == 2 and "one scale" in done.stderr
     bare["model.k.weight"][2, 5] |= 0x30
     save_file(bare, out)
     done = cli(daemon, "verify", out, "--encoding", "hf_bitnet")
@@ -110,7 +113,8 @@ def test_hf_bitnet_is_written_and_verified(daemon, out, tmp_path, random):
     del bare["model.k.weight_scale"]
     save_file(bare, out)
     done = cli(daemon, "verify", out, "--encoding", "hf_bitnet")
-    assert done.returncode == 3 and "scales" in done.stderr
+    assert done.returncode == 1 and "missing_tensor" in done.stdout
+    assert "model.k.weight_scale" in done.stdout
 
 
 def test_verify_tells_ternary_from_latent(daemon, out):

@@ -79,10 +79,10 @@ def test_a_layer_goes_in_and_comes_out_of_a_file(daemon, name, weights, out):
     assert found[name + ".bias"].tobytes() == tensors["fc.bias"].tobytes()
     assert cli(daemon, "verify", out).returncode == 0
 
-    good(daemon, "get", name, "-o", out, "--part", "latents")
+    good(daemon, "get", name, "-o", out, "--force", "--part", "latents")
     assert load_file(out)[name].tobytes() == tensors["fc.weight"].tobytes()
     for words in (["--dtype", "bf16"], ["--encoding", "pq2_0"], []):
-        good(daemon, "get", name, "-o", out, *words)
+        good(daemon, "get", name, "-o", out, "--force", *words)
         assert cli(daemon, "verify", out).returncode == 0, words
 
 

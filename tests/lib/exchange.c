@@ -112,8 +112,7 @@ static nghttp2_session *client_create(struct connection *connection)
     return client;
 }
 
-/* ---- bytes between the two ----------------------------------------------------------
- */
+/* ---- bytes between the two --------------------------------------------------------- */
 
 static bool to_server(struct connection *connection)
 {
@@ -197,8 +196,7 @@ bool connection_broken(const struct connection *connection)
     return connection->broken;
 }
 
-/* ---- requests and replies
- * -------------------------------------------------------------------- */
+/* ---- requests and replies ---------------------------------------------------------- */
 
 void request_put(struct request *request, const void *bytes, size_t count)
 {

@@ -349,8 +349,7 @@ static int closed_cb(nghttp2_session *session, int32_t id, uint32_t code, void *
     return 0;
 }
 
-/* ---- connections ---------------------------------------------------------------------
- */
+/* ---- connections ------------------------------------------------------------------- */
 
 static void conn_close(struct conn *conn)
 {
@@ -479,8 +478,7 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* ---- the test's side ------------------------------------------------------------------
- */
+/* ---- the test's side --------------------------------------------------------------- */
 
 static void listen_on_loopback(struct fake_server *server)
 {

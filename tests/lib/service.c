@@ -45,8 +45,7 @@ struct service_options service_defaults(void)
         .isa = "auto", .threads = 2, .limits = limits_default()};
 }
 
-/* ---- the service
- * ------------------------------------------------------------------------ */
+/* ---- the service ------------------------------------------------------------------- */
 
 static void wake(void *waker)
 {

@@ -45,8 +45,11 @@ export TRITD_ADDRESS=${rpc%%,*}
 run=demo-$(date +%Y%m%d-%H%M%S)
 echo "tritd serves rpc on $rpc, http on $http (log: $work/tritd.log)"
 echo
-echo "\$ trit project $checkpoint -o $out ${select[*]} --run $run --step 0"
-"$binaries/trit" project "$checkpoint" -o "$out" "${select[@]}" --run "$run" --step 0
+# The output of an earlier run is in the way.
+force=()
+[ ! -e "$out" ] || force=(--force)
+echo "\$ trit project $checkpoint -o $out ${select[*]} ${force[*]} --run $run --step 0"
+"$binaries/trit" project "$checkpoint" -o "$out" "${select[@]}" "${force[@]}" --run "$run" --step 0
 echo
 echo "\$ trit verify $out --against $checkpoint ${select[*]}"
 "$binaries/trit" verify "$out" --against "$checkpoint" "${select[@]}"

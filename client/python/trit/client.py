@@ -83,6 +83,16 @@ class _Packed:
         if self.scales is not None:
             options.scales = ffi.cast("void *", self.scales.address)
             options.scale_bytes = self.scales.nbytes
+            options.scales_dtype = _scales_dtype(self.scales)
+
+
+def _scales_dtype(scales: View) -> int:
+    """The dtype of the scales themselves decides; raw bytes are in the encoding's own."""
+    if scales.dtype in (DType.F32, DType.F16, DType.BF16):
+        return scales.element
+    if scales.dtype == DType.U8:
+        return 0
+    raise InvalidArgument("scales.dtype: is none of f32, f16, bf16, nor bytes", "scales.dtype")
 
 
 def _same(field: str, given: Any, value: Any, made: Any) -> None:
@@ -225,6 +235,8 @@ class Client:
                    refused
         mode       LATENT: project it, then verify the projection
         tolerance  of |w/s - t|, 1e-5 if None; 0: magnitudes must be bit-equal
+        scales     of packed bytes whose encoding keeps scales beside them: f32, f16 or
+                   bf16; a reference's scales are compared after rounding to that type
         reference  the latents (same shape) it should be the projection of
         """
         packed = _Packed(tensor, encoding, scales, shape, group_size, partial_group)

@@ -64,8 +64,7 @@ static int message(struct call *call)
                           &call->scan.parts[PART_TENSOR]);
 }
 
-/* ---- the computation -----------------------------------------------------------------
- */
+/* ---- the computation --------------------------------------------------------------- */
 
 static void narrow_done(struct call *call)
 {
@@ -210,8 +209,7 @@ static int widen_operands(struct call *call, struct backward *backward)
     return parallel_for_start(&backward->pieces, call, &pieces);
 }
 
-/* ---- the request
- * ----------------------------------------------------------------------- */
+/* ---- the request ------------------------------------------------------------------- */
 
 static int check_shapes(struct call *call, const struct backward *backward)
 {

@@ -76,8 +76,7 @@ void layer_build_rows(const struct kernels *kernels, struct layer *layer,
     linear_pack(in, spec->group_size, codes, first, rows, layer->codes);
 }
 
-/* ---- onto the disk, into the registry ------------------------------------------------
- */
+/* ---- onto the disk, into the registry ---------------------------------------------- */
 
 static struct layer_build *build_of(struct call *call)
 {
@@ -144,8 +143,7 @@ void layer_build_fini(struct layer_build *build, struct call *call)
     build->layer = NULL;
 }
 
-/* ---- Create
- * ---------------------------------------------------------------------------- */
+/* ---- Create ------------------------------------------------------------------------ */
 
 struct create {
     struct layer_build build;

@@ -57,8 +57,7 @@ void bulk_fini(struct bulk *bulk, struct call *call)
     *bulk = (struct bulk){0};
 }
 
-/* ---- element types ------------------------------------------------------------------
- */
+/* ---- element types ----------------------------------------------------------------- */
 
 void widen(enum trit_dtype dtype, const void *in, uint64_t count, float *out)
 {
@@ -104,8 +103,7 @@ int check_dtype(struct call *call, const char *field, uint32_t dtype)
                 "%s: %u is not F32 (1), F16 (2) or BF16 (3)", field, (unsigned)dtype);
 }
 
-/* ---- a tensor of a request
- * -------------------------------------------------------------- */
+/* ---- a tensor of a request --------------------------------------------------------- */
 
 static int check_shape(struct operand *operand, struct call *call, const char *field,
                        uint64_t columns)
@@ -203,8 +201,7 @@ void operand_fini(struct operand *operand, struct call *call)
     blocks_put(services_of(call)->config.blocks, &operand->wide);
 }
 
-/* ---- a tensor of a reply
- * ------------------------------------------------------------------ */
+/* ---- a tensor of a reply ----------------------------------------------------------- */
 
 int result_prepare(struct result *result, struct call *call, uint64_t elements)
 {
@@ -293,8 +290,7 @@ void reply_tensors(struct call *call, const struct reply_fields *fields,
     call_end(call);
 }
 
-/* ---- layers
- * ---------------------------------------------------------------------------------- */
+/* ---- layers ------------------------------------------------------------------------ */
 
 struct wire_layer_spec wire_of_spec(const struct layer_spec *spec)
 {

@@ -66,8 +66,7 @@ static int blob_end(struct call *call, uint32_t blob)
     return 0;
 }
 
-/* ---- the computation ----------------------------------------------------------------
- */
+/* ---- the computation --------------------------------------------------------------- */
 
 static void narrow_done(struct call *call)
 {
@@ -277,8 +276,7 @@ static int start(struct call *call, enum layer_kind kind)
     return prepare(call);
 }
 
-/* ---- the methods ---------------------------------------------------------------------
- */
+/* ---- the methods ------------------------------------------------------------------- */
 
 static int forward_message(struct call *call)
 {

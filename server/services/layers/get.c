@@ -33,8 +33,7 @@ static int message(struct call *call)
     return check_enum(call, "part", "LayerPart", get->wire.part, GET_SPEC);
 }
 
-/* ---- the reply ------------------------------------------------------------------------
- */
+/* ---- the reply --------------------------------------------------------------------- */
 
 static void released(struct h2_slice *slice)
 {
@@ -109,8 +108,7 @@ static void done(struct call *call)
         call_end(call);
 }
 
-/* ---- the ternary weights
- * ------------------------------------------------------------------ */
+/* ---- the ternary weights ----------------------------------------------------------- */
 
 static uint64_t nonzeros(const float *values, uint64_t count)
 {
@@ -280,8 +278,7 @@ static int plan_ternary(struct call *call, struct get *get)
     return 0;
 }
 
-/* ---- the latents
- * ------------------------------------------------------------------------- */
+/* ---- the latents ------------------------------------------------------------------- */
 
 static int draw_run(struct call *call, uint64_t piece, struct worker *worker)
 {
@@ -317,8 +314,7 @@ static int plan_latents(struct call *call, struct get *get)
     return 0;
 }
 
-/* ---- the request
- * ---------------------------------------------------------------------------- */
+/* ---- the request ------------------------------------------------------------------- */
 
 static int work(struct call *call, struct get *get)
 {

@@ -4,8 +4,7 @@
 
 #include "services/ternary/tensor_call.h"
 
-/* ---- the request --------------------------------------------------------------------
- */
+/* ---- the request ------------------------------------------------------------------- */
 
 static int check_weight(struct call *call, const struct load *load)
 {

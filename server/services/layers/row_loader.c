@@ -91,8 +91,7 @@ static void batch_worked(struct job *job)
     metric_add(metrics, M_LAYER_NS, clock_monotonic_ns() - begin_ns);
 }
 
-/* ---- batches come back ----------------------------------------------------------------
- */
+/* ---- batches come back ------------------------------------------------------------- */
 
 static int all_in(struct rows *rows)
 {
@@ -157,8 +156,7 @@ static void submit(struct rows *rows)
     pool_submit(services_of(call)->config.pool, &batch->job);
 }
 
-/* ---- bytes come -----------------------------------------------------------------------
- */
+/* ---- bytes come -------------------------------------------------------------------- */
 
 void rows_init(struct rows *rows, struct call *call, struct layer_build *build,
                enum trit_dtype dtype)

@@ -9,8 +9,9 @@
 #include "obs/metrics.h"
 #include "services/layers/build.h"
 #include "services/layers/call.h"
-#include "services/ternary/merge.h"
+#include "services/ternary/report.h"
 #include "services/ternary/tensor_call.h"
+#include "services/ternary/tile_run.h"
 
 static const float tolerance_default = 1e-5F;
 
@@ -44,8 +45,7 @@ static int message(struct call *call)
     return 0;
 }
 
-/* ---- a layer ------------------------------------------------------------------------
- */
+/* ---- a layer ----------------------------------------------------------------------- */
 
 static size_t align_up(size_t bytes)
 {
@@ -95,7 +95,7 @@ static void keep_report(struct call *call, struct verified *verified, struct mer
 {
     struct trit_report report = {.time_unix_ns = clock_unix_ns()};
 
-    merge_report(merge, &verified->task, &report);
+    report_of_merge(&report, merge, &verified->task);
     memcpy(report.layer, verified->layer->spec.name, sizeof(report.layer));
     snprintf(report.version, sizeof(report.version), "%s",
              services_of(call)->config.version);
@@ -139,8 +139,7 @@ static int verify_run(struct call *call, uint64_t piece, struct worker *worker)
     return 0;
 }
 
-/* ---- the call -------------------------------------------------------------------------
- */
+/* ---- the call ---------------------------------------------------------------------- */
 
 static void reply(struct call *call, struct verification *state)
 {

@@ -27,9 +27,8 @@ void merge_fini(struct merge *merge); /* harmless on a zeroed struct */
 /* The next tile, in order. */
 void merge_tile(struct merge *merge, const struct task *task, const struct tile *tile);
 
-/* Fills all that the tiles determine; run, layer, step, version and the fields
- * of earlier steps are the caller's. Ends the digest. */
-void merge_report(struct merge *merge, const struct task *task,
-                  struct trit_report *report);
+/* Ends the digest; see "The digest" in README.md. */
+void merge_digest(struct merge *merge, const struct task *task,
+                  uint8_t out[TRIT_DIGEST_BYTES]);
 
 #endif

@@ -95,7 +95,7 @@ static void reply_unary(struct call *call)
     struct pipeline *pipeline = &state->pipeline;
     const struct plan *plan = &pipeline->task.plan;
     struct wire_projected reply = {
-        .report = reports(pipeline) ? &state->report : NULL,
+        .report = reports(pipeline) ? tensor_call_report_of(call) : NULL,
         .encoding = (uint32_t)plan->spec.out,
         .dtype = (uint32_t)reply_dtype(plan),
         .rank = plan->spec.rank,
@@ -128,8 +128,9 @@ static void reply_stream(struct call *call)
     uint8_t report[REPORT_BYTES_MAX + 16];
 
     if (reports(&state->pipeline))
-        call_write_message(call, report,
-                           encode_stream_report(&state->report, report, sizeof(report)));
+        call_write_message(
+            call, report,
+            encode_stream_report(tensor_call_report_of(call), report, sizeof(report)));
     call_end(call);
 }
 

@@ -1,7 +1,7 @@
 /* A report on its way to the store, for a call whose request carries a layer.
  *
- *   NONE   OPEN -> COMMITTING -> NONE
- *            \-> NONE (aborted)
+ *   NONE -> WANTED -> OPEN -> COMMITTING -> NONE
+ *                       \-> NONE (aborted)
  */
 #ifndef TERNARY_RECORD_H
 #define TERNARY_RECORD_H
@@ -11,10 +11,15 @@
 struct call;
 struct wire_layer_ref;
 
-enum record_state { RECORD_NONE, RECORD_OPEN, RECORD_COMMITTING };
+enum record_state {
+    RECORD_NONE,
+    RECORD_WANTED, /* the request carries a layer */
+    RECORD_OPEN,
+    RECORD_COMMITTING,
+};
 
 struct record {
-    struct store_put put;
+    struct store_put put; /* put.report is the call's only report, filed or not */
     struct call *call;
     enum record_state state;
     void (*filed)(struct call *call); /* put.failure, put.report */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "obs/metrics.h"
+#include "services/ternary/report.h"
 
 static struct tensor_call *state_of(struct call *call)
 {
@@ -14,6 +15,11 @@ static struct tensor_call *state_of(struct call *call)
 struct pipeline *tensor_call_pipeline(struct call *call)
 {
     return &state_of(call)->pipeline;
+}
+
+struct trit_report *tensor_call_report_of(struct call *call)
+{
+    return &state_of(call)->pipeline.record.put.report;
 }
 
 void tensor_begin(struct call *call)
@@ -38,6 +44,7 @@ int tensor_call_layer(struct pipeline *pipeline, const struct wire_layer_ref *la
     memcpy(report->run, layer->run, sizeof(report->run));
     memcpy(report->layer, layer->layer, sizeof(report->layer));
     report->step = layer->step;
+    pipeline->record.state = RECORD_WANTED;
     return 0;
 }
 
@@ -196,8 +203,7 @@ static int chunk_end(struct call *call)
     return 0;
 }
 
-/* ---- what the call found in a message ------------------------------------------------
- */
+/* ---- what the call found in a message ---------------------------------------------- */
 
 static int refuse_blob(struct call *call, uint32_t blob)
 {
@@ -332,8 +338,7 @@ void tensor_fini(struct call *call)
     pipeline_fini(tensor_call_pipeline(call));
 }
 
-/* ---- reports
- * ------------------------------------------------------------------------------ */
+/* ---- reports ----------------------------------------------------------------------- */
 
 static void filed(struct call *call)
 {
@@ -345,8 +350,7 @@ static void filed(struct call *call)
         call_end(call);
         return;
     }
-    state->report = put->report;
-    state->pipeline.complete(call);
+    state->reply(call);
 }
 
 /* What the report answers: equal for requests that must get equal answers. */
@@ -370,22 +374,21 @@ void tensor_call_report(struct call *call, void (*reply)(struct call *call))
 {
     struct tensor_call *state = state_of(call);
     struct pipeline *pipeline = &state->pipeline;
+    struct trit_report *report = tensor_call_report_of(call);
 
-    state->report = pipeline->record.put.report;
-    merge_report(&pipeline->merge, &pipeline->task, &state->report);
-    state->report.time_unix_ns = clock_unix_ns();
-    snprintf(state->report.version, sizeof(state->report.version), "%s",
+    report_of_merge(report, &pipeline->merge, &pipeline->task);
+    report->time_unix_ns = clock_unix_ns();
+    snprintf(report->version, sizeof(report->version), "%s",
              services_of(call)->config.version);
-    if (!state->report.is_ternary)
+    if (!report->is_ternary)
         metric_add(call->config->metrics, M_NOT_TERNARY, 1);
-    if (state->report.non_finite)
+    if (report->non_finite)
         metric_add(call->config->metrics, M_NON_FINITE, 1);
     if (pipeline->record.state != RECORD_OPEN) {
         reply(call);
         return;
     }
-    pipeline->complete = reply;
-    pipeline->record.put.report = state->report;
+    state->reply = reply;
     pipeline->record.put.question = question(pipeline, state->ops->verifies);
     record_commit(&pipeline->record, filed);
 }

@@ -30,11 +30,14 @@ struct tensor_call {
     bool reference_seen;
     bool chunk_seen; /* stream: this message held chunk data */
     struct wire_chunk chunk;
-    uint32_t crc;              /* of the chunk's data so far */
-    struct trit_report report; /* while it is being answered */
+    uint32_t crc;                     /* of the chunk's data so far */
+    void (*reply)(struct call *call); /* once the report is final */
 };
 
 struct pipeline *tensor_call_pipeline(struct call *call);
+
+/* The call's only report. */
+struct trit_report *tensor_call_report_of(struct call *call);
 
 /* The rows of struct method. */
 void tensor_begin(struct call *call);
@@ -61,7 +64,7 @@ int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct pla
 int tensor_call_layer(struct pipeline *pipeline, const struct wire_layer_ref *layer);
 
 /* Makes the report of a merged pipeline; then files it, if the request carried a
- * layer; then calls `reply` with tensor_call.report final. */
+ * layer; then calls `reply` with the call's report final. */
 void tensor_call_report(struct call *call, void (*reply)(struct call *call));
 
 #endif

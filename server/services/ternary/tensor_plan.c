@@ -18,7 +18,7 @@ static int check_filed(struct call *call, const struct plan *plan)
 {
     const struct record *record = &tensor_call_pipeline(call)->record;
 
-    if (!plan->whole || !record->put.report.run[0] ||
+    if (!plan->whole || record->state != RECORD_WANTED ||
         plan->elements / 4 <= STORE_CODES_PENDING_MAX)
         return 0;
     metric_limit(call->config->metrics, L_WHOLE_ELEMENTS);

@@ -2,64 +2,9 @@
 
 #include <string.h>
 
-#include "base/clock.h"
-#include "kernels/interleave.h"
-#include "services/ternary/tile_exact.h"
-
 static size_t align_up(size_t bytes)
 {
     return (bytes + 63) & ~(size_t)63;
-}
-
-static bool in_place(const struct task *task)
-{
-    return task->op == TASK_PASS ||
-           (task->op == TASK_TERNARIZE && task->plan.spec.out == TRIT_ENCODING_DENSE);
-}
-
-static size_t scale_out_width(const struct task *task)
-{
-    const struct encoding_layout *layout;
-
-    if (task->op != TASK_TERNARIZE || !task->plan.spec.has_out)
-        return 0;
-    layout = encoding_layout(task->plan.spec.out);
-    switch (layout->scales) {
-    case SCALES_F32:
-        return sizeof(float);
-    case SCALES_F16:
-        return sizeof(uint16_t);
-    case SCALES_TENSOR:
-        return layout->tail_bytes ? 0 : sizeof(float);
-    case SCALES_FOLDED:
-    case SCALES_IN_BLOCK:
-        break;
-    }
-    return 0;
-}
-
-static bool has_tail(const struct task *task)
-{
-    return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&
-           encoding_layout(task->plan.spec.out)->tail_bytes > 0;
-}
-
-/* No run gives such an output: it is made of the tensor's codes, once they are there. */
-static bool interleaves(const struct task *task)
-{
-    return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&
-           encoding_layout(task->plan.spec.out)->interleaved;
-}
-
-/* No run reads such an input: it is parted into INT8's codes before. */
-static bool parts(const struct task *task)
-{
-    return task->op != TASK_TERNARIZE && encoding_layout(task->plan.spec.in)->interleaved;
-}
-
-static bool widens_scales(const struct task *task)
-{
-    return task->in_scales && plan_in_scales_dtype(&task->plan.spec) != TRIT_F32;
 }
 
 /* What the side block holds, in this order. */
@@ -87,13 +32,14 @@ static size_t side_bytes(const struct tile *tile, const struct task *task,
     case SIDE_SUMS:
         return task->wants_sums ? groups * sizeof(struct group_sums) : 0;
     case SIDE_CODES:
-        return task->wants_codes || interleaves(task) ? (size_t)tile->span.code_bytes : 0;
+        return task->wants_codes || task_interleaves(task) ? (size_t)tile->span.code_bytes
+                                                           : 0;
     case SIDE_NARROW_SCALES:
-        return scale_out_width(task) == 2 ? groups * 2 : 0;
+        return task_scale_out_bytes(task) == 2 ? groups * 2 : 0;
     case SIDE_WIDE_SCALES:
-        return widens_scales(task) ? groups * sizeof(float) : 0;
+        return task_widens_scales(task) ? groups * sizeof(float) : 0;
     case SIDE_TRITS:
-        return parts(task) ? (size_t)tile->span.elements : 0;
+        return task_deinterleaves(task) ? (size_t)tile->span.elements : 0;
     case SIDE_INEXACT:
         return judges ? groups : 0;
     case SIDE_HASHES:
@@ -129,7 +75,7 @@ static int prepare_side(struct tile *tile, const struct task *task, struct block
         return -1;
     for (int part = 0; part < SIDE_PARTS; part++)
         parts_at[part] = at[part + 1] > at[part] ? tile->side.bytes + at[part] : NULL;
-    place_side(tile, parts_at, scale_out_width(task));
+    place_side(tile, parts_at, task_scale_out_bytes(task));
     if (tile->inexact)
         memset(tile->inexact, 0, (size_t)tile->span.groups);
     return 0;
@@ -139,7 +85,7 @@ int tile_prepare(struct tile *tile, const struct task *task, struct blocks *bloc
 {
     struct block out = {0};
 
-    if (task->plan.spec.has_out && !in_place(task) &&
+    if (task->plan.spec.has_out && !task_in_place(task) &&
         blocks_get(blocks, (size_t)tile->span.out_bytes, &out) < 0)
         return -1;
     if (task->op != TASK_PASS && prepare_side(tile, task, blocks) < 0) {
@@ -148,9 +94,9 @@ int tile_prepare(struct tile *tile, const struct task *task, struct blocks *bloc
     }
     tile->out = out;
     tile->out_bytes = !task->plan.spec.has_out ? NULL
-                      : in_place(task)         ? tile->in.bytes
+                      : task_in_place(task)    ? tile->in.bytes
                                                : out.bytes;
-    tile->scale_out_bytes = (size_t)tile->span.groups * scale_out_width(task);
+    tile->scale_out_bytes = (size_t)tile->span.groups * task_scale_out_bytes(task);
     tile_results_init(tile);
     return 0;
 }
@@ -166,204 +112,10 @@ void tile_results_init(struct tile *tile)
     tile->inexact_count = 0;
 }
 
-static void run_ternarize(struct tile *tile, const struct task *task,
-                          const struct group_run *run)
-{
-    bool has_out = task->plan.spec.has_out && !interleaves(task);
-    struct ternary_counts counts;
-    struct ternarize_job job = {
-        .dtype = task->plan.spec.dtype,
-        .count = (size_t)run->count,
-        .group_len = run->group_len,
-        .divisor = run->divisor,
-        .in = tile->in.bytes + run->in_offset,
-        .encoding = has_out ? task->plan.spec.out : TRIT_ENCODING_DENSE,
-        .scales = tile->scales + run->first_group,
-        .codes = tile->codes ? tile->codes + run->code_offset : NULL,
-        .sums = tile->sums ? tile->sums + run->first_group : NULL,
-        .tally = task->wants_sums    ? TALLY_ALL
-                 : task->wants_codes ? TALLY_SIGNS
-                                     : TALLY_NONE,
-    };
-
-    if (has_out)
-        job.out = (in_place(task) ? tile->in.bytes : tile->out.bytes) + run->out_offset;
-    ternary_counts_init(&counts);
-    ternarize(task->kernels, &job, &counts);
-    ternary_counts_add(&tile->counts, &counts, run->element, run->first_group);
-}
-
-/* Separate scales of a run as f32: those that came as f32 lie ready. */
-static const float *separate_scales(struct tile *tile, const struct task *task,
-                                    const struct group_run *run)
-{
-    const struct encoding_layout *layout = encoding_layout(task->plan.spec.in);
-    uint64_t first = tile->span.first_group + run->first_group;
-
-    if (layout->tail_bytes) /* a multiple of a block from an aligned beginning */
-        return (const float *)(const void *)(tile->in.bytes + tile->span.in_bytes -
-                                             layout->tail_bytes);
-    if (!task->in_scales)
-        return NULL;
-    if (!tile->wide_scales)
-        return (const float *)(const void *)(task->in_scales + first * 4);
-    for (uint64_t i = 0; i < run->count; i++) {
-        uint16_t bits;
-
-        memcpy(&bits, task->in_scales + (first + i) * 2, 2);
-        tile->wide_scales[run->first_group + i] =
-            plan_in_scales_dtype(&task->plan.spec) == TRIT_F16 ? f16_to_f32(bits)
-                                                               : bf16_to_f32(bits);
-    }
-    return tile->wide_scales + run->first_group;
-}
-
-/* A group of several blocks has one scale, which each of them holds. */
-static void check_block_scales(struct tile *tile, const struct task *task,
-                               const struct group_run *run)
-{
-    const struct encoding_layout *layout = encoding_layout(task->plan.spec.in);
-    size_t blocks = run->group_len / layout->block_elements, bytes = layout->block_bytes;
-    const uint8_t *first = tile->in.bytes + run->in_offset + layout->scale_at;
-
-    if (layout->scales != SCALES_IN_BLOCK || tile->unlike_group != UINT64_MAX)
-        return;
-    for (uint64_t group = 0; group < run->count; group++, first += blocks * bytes)
-        for (size_t i = 1; i < blocks; i++)
-            if (memcmp(first, first + i * bytes, sizeof(uint16_t)) != 0) {
-                tile->unlike_group = tile->span.first_group + run->first_group + group;
-                return;
-            }
-}
-
-/* What a run reads, as an encoding that runs have. */
-static enum trit_encoding read_encoding(const struct task *task)
-{
-    return parts(task) ? TRIT_ENCODING_INT8 : task->plan.spec.in;
-}
-
-static const void *read_from(const struct tile *tile, const struct task *task,
-                             const struct group_run *run)
-{
-    if (parts(task))
-        return tile->trits + run->element;
-    return tile->in.bytes + run->in_offset;
-}
-
-static void run_verify(struct tile *tile, const struct task *task,
-                       const struct group_run *run)
-{
-    struct ternary_counts counts;
-    struct ternary_check check;
-    struct verify_job job = {
-        .encoding = read_encoding(task),
-        .dtype = task->plan.spec.dtype,
-        .count = (size_t)run->count,
-        .group_len = run->group_len,
-        .tolerance = task->tolerance,
-        .in = read_from(tile, task, run),
-        .in_scales = separate_scales(tile, task, run),
-        .scales_dtype = task->plan.spec.in_scales_dtype,
-        .inexact = tile->inexact ? tile->inexact + run->first_group : NULL,
-        .reference_dtype = task->reference_dtype,
-        .divisor = run->divisor,
-        .scales = tile->scales + run->first_group,
-        .codes = tile->codes ? tile->codes + run->code_offset : NULL,
-        .sums = tile->sums ? tile->sums + run->first_group : NULL,
-    };
-
-    if (task->has_reference)
-        job.reference =
-            tile->reference.bytes + run->element * dtype_bytes(task->reference_dtype);
-    ternary_counts_init(&counts);
-    ternary_check_init(&check);
-    verify(task->kernels, &job, &counts, &check);
-    ternary_counts_add(&tile->counts, &counts, run->element, run->first_group);
-    ternary_check_add(&tile->check, &check, run->element, run->first_group);
-}
-
-static void run_unpack(struct tile *tile, const struct task *task,
-                       const struct group_run *run)
-{
-    uint64_t bad = 0;
-    bool lost = false;
-    struct unpack_job job = {
-        .encoding = read_encoding(task),
-        .dtype = task->plan.spec.dtype,
-        .count = (size_t)run->count,
-        .group_len = run->group_len,
-        .in = read_from(tile, task, run),
-        .in_scales = separate_scales(tile, task, run),
-        .out = tile->out.bytes + run->out_offset,
-    };
-
-    if (unpack(task->kernels, &job, &bad, &lost) < 0 && tile->bad_element == UINT64_MAX) {
-        tile->bad_element = tile->span.first_element + run->element + bad;
-        tile->bad_is_lost = lost;
-    }
-}
-
-static void narrow_scales(struct tile *tile)
-{
-    for (uint64_t i = 0; i < tile->span.groups; i++) {
-        uint16_t bits = f32_to_f16(tile->scales[i]);
-
-        memcpy(tile->scales_out + i * 2, &bits, 2);
-    }
-}
-
-/* The tensor's scale after its codes. */
-static void write_tail(struct tile *tile, const struct task *task)
-{
-    size_t bytes = encoding_layout(task->plan.spec.out)->tail_bytes;
-    uint8_t *tail = tile->out.bytes + tile->span.out_bytes - bytes;
-
-    memset(tail, 0, bytes);
-    memcpy(tail, tile->scales, sizeof(*tile->scales));
-}
-
-void tile_run(struct tile *tile, const struct task *task)
-{
-    uint64_t begin = clock_monotonic_ns(), at = 0;
-    struct group_run run;
-
-    if (parts(task))
-        part_interleaved(tile->in.bytes, (size_t)tile->span.elements, tile->trits);
-    while (task->op != TASK_PASS && plan_next_run(&task->plan, &tile->span, &at, &run)) {
-        switch (task->op) {
-        case TASK_TERNARIZE:
-            run_ternarize(tile, task, &run);
-            break;
-        case TASK_VERIFY:
-            check_block_scales(tile, task, &run);
-            run_verify(tile, task, &run);
-            break;
-        case TASK_UNPACK:
-            run_unpack(tile, task, &run);
-            break;
-        case TASK_PASS:
-            break;
-        }
-    }
-    tile_settle_lost(tile, task);
-    tile_hash_inexact(tile, task);
-    if (scale_out_width(task) == 2)
-        narrow_scales(tile);
-    if (interleaves(task))
-        interleave(tile->codes, (size_t)tile->span.elements, tile->out.bytes);
-    if (has_tail(task))
-        write_tail(tile, task);
-    if (task->wants_crc && tile->out_bytes)
-        tile->out_crc = crc32c(0, tile->out_bytes, (size_t)tile->span.out_bytes);
-    if (task->wants_crc && tile->scales_out)
-        tile->scales_crc = crc32c(0, tile->scales_out, tile->scale_out_bytes);
-    tile->kernel_ns = clock_monotonic_ns() - begin;
-}
-
 void tile_trim(struct tile *tile, const struct task *task, struct blocks *blocks)
 {
     blocks_put(blocks, &tile->reference);
-    if (!in_place(task))
+    if (!task_in_place(task))
         blocks_put(blocks, &tile->in);
     if (!tile->scales_out)
         blocks_put(blocks, &tile->side);

@@ -8,9 +8,8 @@
 #define TERNARY_TILE_H
 
 #include "h2/session.h"
-#include "kernels/kernels.h"
+#include "services/ternary/task.h"
 #include "work/blocks.h"
-#include "work/plan.h"
 #include "work/pool.h"
 
 struct pipeline;
@@ -18,28 +17,6 @@ struct pipeline;
 enum { TILE_HASH_BYTES = 32 }; /* SHA-256 */
 
 enum tile_state { TILE_FILLING, TILE_RUNNING, TILE_DONE, TILE_SENDING, TILE_HELD };
-
-enum task_op {
-    TASK_TERNARIZE,
-    TASK_VERIFY,
-    TASK_UNPACK,
-    TASK_PASS, /* the bytes go back as they came */
-};
-
-/* What every tile of a pipeline does: constant once the first tile runs. */
-struct task {
-    enum task_op op;
-    const struct kernels *kernels;
-    struct plan plan;
-    bool wants_sums;  /* mse, cosine */
-    bool wants_codes; /* digest, flips */
-    bool wants_crc;   /* of the output, for stream chunks */
-    bool allows_lost; /* a packed output may lose scales */
-    float tolerance;
-    bool has_reference;
-    enum trit_dtype reference_dtype;
-    const uint8_t *in_scales; /* separate scales as they came, or NULL */
-};
 
 struct tile {
     struct job job;
@@ -87,9 +64,6 @@ int tile_prepare(struct tile *tile, const struct task *task, struct blocks *bloc
 
 /* Results of nothing yet; tile_prepare calls it. */
 void tile_results_init(struct tile *tile);
-
-/* On a worker: fills the results. */
-void tile_run(struct tile *tile, const struct task *task);
 
 /* Gives back what a merged tile no longer needs: all but out and scales_out. */
 void tile_trim(struct tile *tile, const struct task *task, struct blocks *blocks);

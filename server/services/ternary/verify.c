@@ -171,11 +171,11 @@ static int stream_task(struct call *call, struct pipeline *pipeline)
 
 static void reply(struct call *call)
 {
-    struct tensor_call *state = call->method_state;
     uint8_t report[REPORT_BYTES_MAX + 16];
 
-    call_write_message(call, report,
-                       encode_verified(&state->report, report, sizeof(report)));
+    call_write_message(
+        call, report,
+        encode_verified(tensor_call_report_of(call), report, sizeof(report)));
     call_end(call);
 }
 

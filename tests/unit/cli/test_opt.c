@@ -170,9 +170,35 @@ static void helps_with_what_is_accepted(void)
     free(text);
 }
 
+static void says_what_it_knows_of_a_checkpoint(void)
+{
+    static const char *const words[] = {
+        "in", "--again", "--allow-lost", "--allow-dead",   "-f",   "-i", "a*", "-x",
+        "b*", "-e",      "int8",         "--convolutions", "-g32", NULL};
+    static const char *const none[] = {"in", NULL};
+    struct checkpoint_options said;
+    struct options options;
+    char error[OPTION_ERROR_BYTES];
+
+    CHECK(parse(&options, EVERY, words, error) == 0);
+    CHECK(option_given(&options, OPTION_FORCE) && option_given(&options, OPTION_AGAIN));
+    said = options_checkpoint(&options);
+    CHECK_EQ(said.include.count, 1);
+    CHECK_STR(said.exclude.patterns[0], "b*");
+    CHECK(said.convolutions && said.has_encoding && !said.has_partial_group);
+    CHECK_EQ(said.encoding, TRIT_ENCODING_INT8);
+    CHECK_EQ(said.group_size, 32);
+    CHECK(parse(&options, EVERY, none, error) == 0);
+    said = options_checkpoint(&options);
+    CHECK(!said.convolutions && !said.has_encoding && said.include.count == 0);
+    CHECK_EQ(said.group_size, 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
+        {"options say what they know of a checkpoint",
+         says_what_it_knows_of_a_checkpoint},
         {"values come attached, after an equals sign, or as the next word",
          takes_every_form},
         {"two dashes end the options, one dash is an argument",

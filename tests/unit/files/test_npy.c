@@ -208,7 +208,7 @@ static void writes_what_it_reads(void)
     table_init(&table);
     CHECK(table_add(&table, &entry, &failure) == 0);
     CHECK_STR(writer_format(path), "npy");
-    CHECK(writer_create(&writer, path, &table, &failure) == 0);
+    CHECK(writer_create(&writer, path, TARGET_REPLACE, &table, &failure) == 0);
     CHECK(writer_put(writer, 0, values, sizeof(values), &failure) == 0);
     CHECK(writer_commit(writer, &failure) == 0);
     writer_destroy(writer);
@@ -233,10 +233,10 @@ static void writes_no_more_than_one_tensor(void)
     struct writer *writer;
 
     table_init(&table);
-    CHECK(writer_create(&writer, "/tmp/x.npy", &table, &failure) != 0);
+    CHECK(writer_create(&writer, "/tmp/x.npy", TARGET_REPLACE, &table, &failure) != 0);
     failure.status = TRIT_OK;
     CHECK(table_add(&table, &entry, &failure) == 0);
-    CHECK(writer_create(&writer, "/tmp/x.npy", &table, &failure) != 0);
+    CHECK(writer_create(&writer, "/tmp/x.npy", TARGET_REPLACE, &table, &failure) != 0);
     CHECK(strstr(failure.message, "cannot hold F64") != NULL);
     table_fini(&table);
 }

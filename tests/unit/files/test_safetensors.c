@@ -176,8 +176,7 @@ static void reads_the_sample(void)
     reader_close(reader);
 }
 
-/* ---- what is refused -----------------------------------------------------------------
- */
+/* ---- what is refused -------------------------------------------------------------- */
 
 static void refuses_bad_lengths(void)
 {

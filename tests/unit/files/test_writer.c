@@ -1,266 +1,11 @@
-/* Writing: the target's name shows the old file or the new one, never half of
- * one, whatever fails; nothing is left beside it. */
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
+/* Writing whole files: what is written is read again, and nothing is left of what
+ * fails. */
 #include <unistd.h>
 
 #include "files/reader.h"
-#include "files/target.h"
 #include "files/writer.h"
-#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/lib/fault_file.h"
-
-/* ---- a folder with a target in it -------------------------------------------------- */
-
-enum { TEXT_BYTES = 128 };
-
-struct place {
-    char folder[64];
-    char path[96];
-};
-
-static void place_init(struct place *place)
-{
-    strcpy(place->folder, "/tmp/test_writer_XXXXXX");
-    CHECK(mkdtemp(place->folder) != NULL);
-    snprintf(place->path, sizeof(place->path), "%s/out.safetensors", place->folder);
-}
-
-static size_t files_in(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    size_t count = 0;
-    struct dirent *entry;
-
-    CHECK(dir != NULL);
-    while ((entry = readdir(dir)))
-        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-    closedir(dir);
-    return count;
-}
-
-static void place_fini(struct place *place)
-{
-    unlink(place->path);
-    CHECK(rmdir(place->folder) == 0);
-}
-
-static void put_text(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-
-    CHECK(file != NULL);
-    CHECK(fputs(text, file) >= 0);
-    CHECK(fclose(file) == 0);
-}
-
-static const char *get_text(const char *path, char text[TEXT_BYTES])
-{
-    FILE *file = fopen(path, "r");
-    size_t count;
-
-    if (!file)
-        return "(absent)";
-    count = fread(text, 1, TEXT_BYTES - 1, file);
-    text[count] = '\0';
-    fclose(file);
-    return text;
-}
-
-/* Writes "new file" by way of a target; 0 or -1. */
-static int write_new(const char *path, struct failure *failure)
-{
-    struct target *target = NULL;
-    int result;
-
-    *failure = (struct failure){.status = TRIT_OK};
-    if (target_open(&target, path, failure) != 0)
-        return -1;
-    result = target_write(target, 4, "file", 4, failure);
-    if (result == 0)
-        result = target_write(target, 0, "new ", 4, failure);
-    if (result == 0)
-        result = target_commit(target, failure);
-    target_close(target);
-    return result;
-}
-
-/* ---- targets --------------------------------------------------------------------------
- */
-
-static void takes_its_name_at_the_end(void)
-{
-    struct place place;
-    struct failure failure = {.status = TRIT_OK};
-    struct target *target;
-    char text[TEXT_BYTES];
-
-    place_init(&place);
-    CHECK(target_open(&target, place.path, &failure) == 0);
-    CHECK(target_write(target, 0, "abc", 3, &failure) == 0);
-    CHECK(access(place.path, F_OK) != 0);
-    CHECK(target_commit(target, &failure) == 0);
-    target_close(target);
-    CHECK_STR(get_text(place.path, text), "abc");
-    CHECK_EQ(files_in(place.folder), 1);
-    place_fini(&place);
-}
-
-static void leaves_nothing_without_commit(void)
-{
-    struct place place;
-    struct failure failure = {.status = TRIT_OK};
-    struct target *target;
-
-    place_init(&place);
-    CHECK(target_open(&target, place.path, &failure) == 0);
-    CHECK(target_write(target, 0, "abc", 3, &failure) == 0);
-    target_close(target);
-    CHECK_EQ(files_in(place.folder), 0);
-    target_close(NULL);
-    place_fini(&place);
-}
-
-static void keeps_permissions(void)
-{
-    struct place place;
-    struct failure failure;
-    struct stat after;
-
-    place_init(&place);
-    put_text(place.path, "old");
-    CHECK(chmod(place.path, 0640) == 0);
-    CHECK(write_new(place.path, &failure) == 0);
-    CHECK(stat(place.path, &after) == 0);
-    CHECK_EQ(after.st_mode & 0777, 0640);
-    place_fini(&place);
-}
-
-static void follows_a_link(void)
-{
-    struct place place;
-    struct failure failure;
-    char link[96], text[TEXT_BYTES];
-    struct stat there;
-
-    place_init(&place);
-    snprintf(link, sizeof(link), "%s/link", place.folder);
-    put_text(place.path, "old");
-    CHECK(symlink("out.safetensors", link) == 0);
-    CHECK(write_new(link, &failure) == 0);
-    CHECK(lstat(link, &there) == 0 && S_ISLNK(there.st_mode));
-    CHECK_STR(get_text(place.path, text), "new file");
-    /* One that leads nowhere is not replaced. */
-    unlink(place.path);
-    CHECK(write_new(link, &failure) != 0);
-    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
-    unlink(link);
-    place_fini(&place);
-}
-
-static void refuses_what_is_no_file(void)
-{
-    struct failure failure;
-    struct stat there;
-
-    CHECK(write_new("/dev/null", &failure) != 0);
-    CHECK(strstr(failure.message, "not a regular file") != NULL);
-    CHECK(stat("/dev/null", &there) == 0 && S_ISCHR(there.st_mode));
-    CHECK(write_new("/tmp", &failure) != 0);
-    CHECK(write_new("/tmp/", &failure) != 0);
-    CHECK(write_new("/nowhere/at/all", &failure) != 0);
-    CHECK_EQ(failure.status, TRIT_NOT_FOUND);
-}
-
-/* Every call that can fail does, in turn, with and without nameless files. */
-static void survives_every_failing_call(void)
-{
-    static const int codes[] = {EIO, ENOSPC, EEXIST, EOPNOTSUPP};
-
-    for (size_t c = 0; c < sizeof(codes) / sizeof(codes[0]); c++)
-        for (uint64_t n = 1; n < 100; n++) {
-            struct place place;
-            struct failure failure;
-            char text[TEXT_BYTES];
-            int result;
-            bool hit;
-
-            place_init(&place);
-            put_text(place.path, "old file");
-            fault_file_arm(FAULT_FILE_ALL & ~(unsigned)FAULT_FILE_CLOSE, n, codes[c],
-                           FAULT_FILE_FAIL);
-            result = write_new(place.path, &failure);
-            hit = fault_file_disarm();
-            CHECK_STR(get_text(place.path, text), result == 0 ? "new file" : "old file");
-            CHECK_EQ(files_in(place.folder), 1);
-            place_fini(&place);
-            if (!hit) {
-                CHECK(result == 0);
-                CHECK(n >= 6);
-                break;
-            }
-        }
-}
-
-/* The first fsync is the file's: it fails, the old file stays. The second is the
- * folder's: the name may show either, and the caller is told. */
-static void tells_of_a_failed_flush(void)
-{
-    for (uint64_t n = 1; n <= 2; n++) {
-        struct place place;
-        struct failure failure;
-        char text[TEXT_BYTES];
-
-        place_init(&place);
-        put_text(place.path, "old file");
-        fault_arm(FAULT_WRITE, n, FAULT_ONCE);
-        CHECK(write_new(place.path, &failure) != 0);
-        CHECK(fault_disarm());
-        CHECK_EQ(failure.status, TRIT_UNAVAILABLE);
-        CHECK_STR(get_text(place.path, text), n == 1 ? "old file" : "new file");
-        CHECK_EQ(files_in(place.folder), 1);
-        place_fini(&place);
-    }
-}
-
-static void writes_through_short_writes(void)
-{
-    struct place place;
-    struct failure failure;
-    char text[TEXT_BYTES];
-    int result;
-
-    place_init(&place);
-    fault_file_arm(FAULT_FILE_PWRITE, 1, 0, FAULT_FILE_SHORT);
-    result = write_new(place.path, &failure);
-    CHECK(fault_file_disarm());
-    CHECK(result == 0);
-    CHECK_STR(get_text(place.path, text), "new file");
-    place_fini(&place);
-}
-
-static void says_when_the_disk_is_full(void)
-{
-    struct place place;
-    struct failure failure;
-
-    place_init(&place);
-    fault_file_arm(FAULT_FILE_PWRITE, 1, ENOSPC, FAULT_FILE_FAIL);
-    CHECK(write_new(place.path, &failure) != 0);
-    CHECK(fault_file_disarm());
-    CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
-    CHECK(strstr(failure.message, "No space left") != NULL);
-    CHECK_EQ(files_in(place.folder), 0);
-    place_fini(&place);
-}
-
-/* ---- whole files
- * ------------------------------------------------------------------------ */
+#include "tests/unit/files/place.h"
 
 static const float VALUES[2] = {1.5f, -2.0f};
 
@@ -291,7 +36,7 @@ static int write_table(const char *path, struct failure *failure)
 
     *failure = (struct failure){.status = TRIT_OK};
     fill_table(&table);
-    result = writer_create(&writer, path, &table, failure);
+    result = writer_create(&writer, path, TARGET_REPLACE, &table, failure);
     if (result == 0)
         result = writer_put(writer, 0, "x", 1, failure);
     if (result == 0)
@@ -343,6 +88,29 @@ static void writes_what_it_reads(void)
     place_fini(&place);
 }
 
+static void knows_the_names_of_other_formats(void)
+{
+    static const char *const others[] = {"y.gguf", "y.GGUF", "a/b.bin",
+                                         "y.pt",   "y.json", "model.safetensors.gz"};
+    static const char *const ours[] = {"x",    "y.safetensors", "y.npy",
+                                       "y.v2", "gguf",          "y.gguf/x"};
+    struct failure failure = {.status = TRIT_OK};
+    struct tensor_table table;
+    struct writer *writer;
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        CHECK(writer_other_format(others[i]) != NULL);
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        CHECK(writer_other_format(ours[i]) == NULL);
+    CHECK_STR(writer_other_format("y.GGUF"), "GGUF");
+    CHECK_STR(writer_format("y.NPY"), "npy");
+    fill_table(&table);
+    CHECK(writer_create(&writer, "/tmp/y.gguf", TARGET_NEW, &table, &failure) != 0);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    CHECK(access("/tmp/y.gguf", F_OK) != 0);
+    table_fini(&table);
+}
+
 static void refuses_to_commit_holes(void)
 {
     struct place place;
@@ -352,7 +120,7 @@ static void refuses_to_commit_holes(void)
 
     place_init(&place);
     fill_table(&table);
-    CHECK(writer_create(&writer, place.path, &table, &failure) == 0);
+    CHECK(writer_create(&writer, place.path, TARGET_REPLACE, &table, &failure) == 0);
     CHECK(writer_put(writer, 0, "xyz", 3, &failure) == 0);
     CHECK(writer_commit(writer, &failure) != 0);
     CHECK(strstr(failure.message, "values got 0 of its 8") != NULL);
@@ -378,7 +146,7 @@ static void survives_lack_of_memory(void)
         place_init(&place);
         fill_table(&table);
         fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
-        result = writer_create(&writer, place.path, &table, &failure);
+        result = writer_create(&writer, place.path, TARGET_REPLACE, &table, &failure);
         if (!fault_disarm()) {
             CHECK(result == 0);
             CHECK(n > 3);
@@ -398,17 +166,8 @@ static void survives_lack_of_memory(void)
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
-        {"a target has its name only after the commit", takes_its_name_at_the_end},
-        {"a target that is not committed leaves nothing", leaves_nothing_without_commit},
-        {"a replaced file's permissions stay", keeps_permissions},
-        {"a symbolic link is followed, a broken one refused", follows_a_link},
-        {"devices, folders and missing folders are refused", refuses_what_is_no_file},
-        {"whichever call fails, the target is the old file or the new one",
-         survives_every_failing_call},
-        {"a failed fsync is told and never retried", tells_of_a_failed_flush},
-        {"short writes are continued", writes_through_short_writes},
-        {"a full disk is named and leaves nothing", says_when_the_disk_is_full},
         {"a written checkpoint is read again, tensor by tensor", writes_what_it_reads},
+        {"names of other formats are refused", knows_the_names_of_other_formats},
         {"a file with a hole is not committed", refuses_to_commit_holes},
         {"lack of memory at any allocation leaves nothing", survives_lack_of_memory},
     };

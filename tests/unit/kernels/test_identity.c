@@ -189,8 +189,7 @@ static void every_encoding(void)
     }
 }
 
-/* ---- long runs ----------------------------------------------------------------------
- */
+/* ---- long runs --------------------------------------------------------------------- */
 
 /* The same job in pieces of `step` groups, which all tables take another way through. */
 static void ternarize_pieces(const struct kernels *table,

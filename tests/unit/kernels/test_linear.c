@@ -68,8 +68,7 @@ static void near_f64(void)
     }
 }
 
-/* ---- the order, written out ----------------------------------------------------------
- */
+/* ---- the order, written out -------------------------------------------------------- */
 
 static float x_or_zero(const struct work *work, uint64_t b, uint64_t column)
 {

@@ -73,8 +73,7 @@ static void check_part_tensor(uint32_t id, uint32_t dtype)
     check_tensor(&tensor, &expected);
 }
 
-/* ---- requests -----------------------------------------------------------------------
- */
+/* ---- requests ---------------------------------------------------------------------- */
 
 static void create(void)
 {
@@ -223,8 +222,7 @@ static void longest_heads(void)
     CHECK_EQ(encode_layer_embed(name, much, head, 64), 0);
 }
 
-/* ---- replies ------------------------------------------------------------------------
- */
+/* ---- replies ----------------------------------------------------------------------- */
 
 static void made(void)
 {

@@ -352,8 +352,7 @@ static void longest_report(void)
     CHECK(encode_projected(&reply, bytes, sizeof bytes, &scales_at) > count);
 }
 
-/* ---- a page of reports ----------------------------------------------------------------
- */
+/* ---- a page of reports ------------------------------------------------------------- */
 
 struct page {
     uint32_t count;
@@ -444,8 +443,7 @@ static void bad_pages(void)
     CHECK_EQ(page.count, 0);
 }
 
-/* ---- health and details
- * ---------------------------------------------------------------- */
+/* ---- health and details ------------------------------------------------------------ */
 
 static void health(void)
 {

@@ -358,8 +358,7 @@ static void health_check(void)
     reading_fini(&reading);
 }
 
-/* ---- bounds -------------------------------------------------------------------------
- */
+/* ---- bounds ------------------------------------------------------------------------ */
 
 static struct wire_layer_ref longest_layer(void)
 {

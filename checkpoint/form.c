@@ -1,45 +1,12 @@
-#include "client/cli/layers.h"
+#include "checkpoint/form.h"
 
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/checked.h"
 #include "base/limits.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
-
-static bool any_matches(const struct globs *globs, const char *name)
-{
-    for (size_t i = 0; i < globs->count; i++)
-        if (fnmatch(globs->patterns[i], name, 0) == 0)
-            return true;
-    return false;
-}
-
-bool name_selected(const struct options *options, const char *name)
-{
-    return (options->include.count == 0 || any_matches(&options->include, name)) &&
-           !any_matches(&options->exclude, name);
-}
-
-bool shape_selected(const struct options *options, const struct tensor_entry *entry)
-{
-    uint32_t rank_max = option_given(options, OPTION_CONVOLUTIONS) ? 4 : 2;
-
-    return entry->rank >= 2 && entry->rank <= rank_max && entry->bytes > 0 &&
-           name_selected(options, entry->name);
-}
-
-bool layer_selected(const struct options *options, const struct tensor_entry *entry)
-{
-    enum trit_dtype dtype = entry->type->dtype;
-
-    return (dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16) &&
-           shape_selected(options, entry);
-}
 
 struct matrix matrix_of(uint32_t rank, const uint64_t *shape)
 {
@@ -55,6 +22,20 @@ uint32_t group_size_default(enum trit_encoding encoding)
     const struct encoding_layout *layout = encoding_layout(encoding);
 
     return layout && layout->scales == SCALES_TENSOR ? 0 : GROUP_SIZE_DEFAULT;
+}
+
+int terms_check(const struct layer_terms *terms, struct failure *failure)
+{
+    if (terms->group_size != 0 && group_size_default(terms->encoding) == 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
+                    "%s has one scale for the whole tensor, not one for each %u weights",
+                    encoding_name(terms->encoding), terms->group_size);
+    return 0;
+}
+
+bool encoding_keeps_embeddings(enum trit_encoding encoding)
+{
+    return encoding == TRIT_ENCODING_HF_BITNET;
 }
 
 void scales_name(enum trit_encoding encoding, const char *layer,
@@ -95,14 +76,9 @@ static int packed_form(enum trit_encoding encoding, const struct matrix *matrix,
 }
 
 /* [rows / 4, columns], as transformers has a weight, and its weight_scale [1]. */
-static int bitnet_form(const struct matrix *matrix, uint32_t group_size,
-                       struct encoded_form *form, struct failure *failure)
+static int bitnet_form(const struct matrix *matrix, struct encoded_form *form,
+                       struct failure *failure)
 {
-    if (group_size != 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
-                    "hf_bitnet has one scale for the whole tensor, not one for each %u "
-                    "weights",
-                    group_size);
     if (matrix->rows % INTERLEAVED != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
                     "hf_bitnet holds a multiple of %d rows, these are %" PRIu64,
@@ -116,22 +92,22 @@ static int bitnet_form(const struct matrix *matrix, uint32_t group_size,
     return 0;
 }
 
-int encoded_form(enum trit_encoding encoding, uint32_t group_size,
-                 const struct tensor_entry *source, struct encoded_form *form,
-                 struct failure *failure)
+int encoded_form(const struct layer_terms *terms, const struct tensor_entry *source,
+                 struct encoded_form *form, struct failure *failure)
 {
-    const struct encoding_layout *layout = encoding_layout(encoding);
+    const struct encoding_layout *layout = encoding_layout(terms->encoding);
     struct matrix matrix = matrix_of(source->rank, source->shape);
 
     *form = (struct encoded_form){.data = *source};
-    if (group_size == 0)
-        group_size = group_size_default(encoding);
-    switch (encoding) {
+    if (terms_check(terms, failure) < 0)
+        return -1;
+    switch (terms->encoding) {
     case TRIT_ENCODING_DENSE:
         return 0;
     case TRIT_ENCODING_INT8:
         form->data.type = element_type_of(TRIT_I8);
-        scales_form(&matrix, group_size, TRIT_F32, &form->scales);
+        scales_form(&matrix, terms->group_size ? terms->group_size : GROUP_SIZE_DEFAULT,
+                    TRIT_F32, &form->scales);
         return 0;
     case TRIT_ENCODING_PQ2_0:
     case TRIT_ENCODING_Q2_0:
@@ -139,36 +115,49 @@ int encoded_form(enum trit_encoding encoding, uint32_t group_size,
     case TRIT_ENCODING_TQ1_0:
     case TRIT_ENCODING_TQ2_0:
         if (layout && layout->block_bytes)
-            return packed_form(encoding, &matrix, layout, &form->data, failure);
+            return packed_form(terms->encoding, &matrix, layout, &form->data, failure);
         break;
     case TRIT_ENCODING_HF_BITNET:
-        return bitnet_form(&matrix, group_size, form, failure);
+        return bitnet_form(&matrix, form, failure);
     case TRIT_ENCODING_MLX_2BIT:
     case TRIT_ENCODING_I2_S:
         break;
     }
     return fail(failure, TRIT_UNIMPLEMENTED, "encoding",
-                "%s has no form in a safetensors file yet", encoding_name(encoding));
+                "%s has no form in a safetensors file yet",
+                encoding_name(terms->encoding));
 }
 
-int load_tensor(struct reader *reader, const struct tensor_entry *entry, void **data,
-                struct failure *failure)
+bool type_holds(const struct element_type *type, enum trit_encoding encoding)
 {
-    void *bytes;
+    enum trit_dtype dtype = type->dtype;
 
-    if (entry->bytes > PTRDIFF_MAX)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "tensor %s is too large",
-                    entry->name);
-    bytes = malloc((size_t)entry->bytes + 1);
-    if (!bytes)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "out of memory for tensor %s (%" PRIu64 " bytes)", entry->name,
-                    entry->bytes);
-    if (reader_read(reader, entry, 0, bytes, entry->bytes, failure) != 0) {
-        free(bytes);
-        return -1;
-    }
-    *data = bytes;
+    if (encoding == TRIT_ENCODING_DENSE)
+        return dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16;
+    return dtype == (encoding == TRIT_ENCODING_INT8 ? TRIT_I8 : TRIT_U8);
+}
+
+int dense_form(enum trit_encoding encoding, const struct tensor_entry *entry,
+               struct tensor_entry *dense, struct failure *failure)
+{
+    const struct encoding_layout *layout = encoding_layout(encoding);
+    uint64_t elements;
+
+    *dense = *entry;
+    if (encoding == TRIT_ENCODING_DENSE)
+        return 0;
+    dense->type = element_type_of(TRIT_F32);
+    if (layout && layout->interleaved && entry->rank == 2)
+        dense->shape[0] *= INTERLEAVED; /* bytes that a file has: no overflow */
+    else if (layout && layout->block_bytes && !layout->interleaved && entry->rank == 2 &&
+             encoding != TRIT_ENCODING_INT8 && entry->shape[1] % layout->block_bytes == 0)
+        dense->shape[1] = entry->shape[1] / layout->block_bytes * layout->block_elements;
+    else if (encoding != TRIT_ENCODING_INT8)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "its rows are no whole number of %s blocks", encoding_name(encoding));
+    if (!shape_elements(dense->rank, dense->shape, &elements) ||
+        mul_overflows(elements, dense->type->bits / 8, &dense->bytes))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "shape", "it is too large");
     return 0;
 }
 

@@ -1,15 +1,16 @@
-/* What `trit project` notes about its output in the file's metadata, under the
- * key "trit", so that `trit verify` needs no options: encoding, group size,
- * partial groups, and each layer's dense type and shape. JSON in a string:
+/* What a projection notes in the metadata of its output, under the key "trit", so
+ * that a verification needs no options: encoding, group size, partial groups, and
+ * each layer's dense type and shape. JSON in a string:
  *
  *   {"encoding": "int8", "group_size": 128, "partial_group": "padded",
  *    "version": "0.1.0", "layers": {"fc.weight": {"dtype": "F32",
  *    "shape": [512, 128]}}}
  *
  * group_size is 0 where the encoding has one scale for the tensor. */
-#ifndef CLI_RECORD_H
-#define CLI_RECORD_H
+#ifndef CHECKPOINT_RECORD_H
+#define CHECKPOINT_RECORD_H
 
+#include "checkpoint/options.h"
 #include "files/table.h"
 
 #define RECORD_KEY "trit"
@@ -17,14 +18,12 @@
 struct json_t;
 
 struct record {
-    enum trit_encoding encoding;
-    uint32_t group_size; /* 0: the tensor */
-    enum trit_partial_group partial_group;
+    struct layer_terms terms;
     struct json_t *layers; /* object; NULL: the file has no record */
 };
 
-int record_init(struct record *record, enum trit_encoding encoding, uint32_t group_size,
-                enum trit_partial_group partial_group, struct failure *failure);
+int record_init(struct record *record, const struct layer_terms *terms,
+                struct failure *failure);
 void record_fini(struct record *record); /* harmless on a zeroed one */
 
 /* Notes a layer's dense type and shape. */
@@ -46,6 +45,9 @@ int record_find(const struct record *record, const char *name, struct tensor_ent
 
 size_t record_count(const struct record *record);
 
-const char *partial_group_name(enum trit_partial_group partial_group);
+/* Visits the layers' names in the record's order; the first nonzero result ends the
+ * visit and is returned. */
+int record_visit(const struct record *record, int (*visit)(void *arg, const char *name),
+                 void *arg);
 
 #endif

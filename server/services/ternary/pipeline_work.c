@@ -1,4 +1,5 @@
 #include "services/ternary/pipeline_impl.h"
+#include "services/ternary/tile_run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,7 @@ int pipeline_start(struct pipeline *pipeline)
         pipeline->task.has_reference
             ? plan->elements * dtype_bytes(pipeline->task.reference_dtype)
             : 0;
-    if (pipeline->record.put.report.run[0]) {
+    if (pipeline->record.state == RECORD_WANTED) {
         identify(&pipeline->record.put.report, plan);
         if (pipeline_latents(pipeline) && !pipeline->fingerprint &&
             !(pipeline->fingerprint = fingerprint_create()))
@@ -262,8 +263,7 @@ void pipeline_request_done(struct pipeline *pipeline)
     merge_ready(pipeline);
 }
 
-/* ---- the end
- * ----------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------- */
 
 /* Tiles that run come back by themselves; all others are given back now. */
 void pipeline_cancel(struct pipeline *pipeline)

@@ -1,4 +1,4 @@
-#include "client/cli/record.h"
+#include "checkpoint/record.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -6,10 +6,10 @@
 
 #include "base/checked.h"
 #include "base/limits.h"
-#include "client/cli/layers.h"
+#include "checkpoint/form.h"
 #include "kernels/kernels.h"
 
-const char *partial_group_name(enum trit_partial_group partial_group)
+static const char *partial_group_name(enum trit_partial_group partial_group)
 {
     switch (partial_group) {
     case TRIT_PARTIAL_PADDED:
@@ -31,13 +31,10 @@ static int nonsense(struct failure *failure, const char *what)
                 "the file's \"" RECORD_KEY "\" metadata: %s makes no sense", what);
 }
 
-int record_init(struct record *record, enum trit_encoding encoding, uint32_t group_size,
-                enum trit_partial_group partial_group, struct failure *failure)
+int record_init(struct record *record, const struct layer_terms *terms,
+                struct failure *failure)
 {
-    *record = (struct record){.encoding = encoding,
-                              .group_size = group_size,
-                              .partial_group = partial_group,
-                              .layers = json_object()};
+    *record = (struct record){.terms = *terms, .layers = json_object()};
     return record->layers ? 0 : no_memory(failure);
 }
 
@@ -64,9 +61,9 @@ int record_write(const struct record *record, struct tensor_table *table,
                  struct failure *failure)
 {
     json_t *json = json_pack("{s:s, s:I, s:s, s:s, s:O}", "encoding",
-                             encoding_name(record->encoding), "group_size",
-                             (json_int_t)record->group_size, "partial_group",
-                             partial_group_name(record->partial_group), "version",
+                             encoding_name(record->terms.encoding), "group_size",
+                             (json_int_t)record->terms.group_size, "partial_group",
+                             partial_group_name(record->terms.partial_group), "version",
                              TRITD_VERSION, "layers", record->layers);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     int result =
@@ -85,17 +82,17 @@ static int read_members(struct record *record, const json_t *json,
     json_int_t group_size = json_integer_value(json_object_get(json, "group_size"));
     json_t *layers = json_object_get(json, "layers");
 
-    if (!encoding || !encoding_by_name(encoding, &record->encoding))
+    if (!encoding || !encoding_by_name(encoding, &record->terms.encoding))
         return nonsense(failure, "encoding");
-    if (group_size < (group_size_default(record->encoding) ? 1 : 0) ||
-        group_size > GROUP_SIZE_MAX)
+    bool one_scale = group_size_default(record->terms.encoding) == 0;
+    if (one_scale ? group_size != 0 : group_size < 1 || group_size > GROUP_SIZE_MAX)
         return nonsense(failure, "group_size");
     if (!partial || (strcmp(partial, "padded") != 0 && strcmp(partial, "exact") != 0))
         return nonsense(failure, "partial_group");
     if (!json_is_object(layers))
         return nonsense(failure, "layers");
-    record->group_size = (uint32_t)group_size;
-    record->partial_group =
+    record->terms.group_size = (uint32_t)group_size;
+    record->terms.partial_group =
         strcmp(partial, "exact") == 0 ? TRIT_PARTIAL_EXACT : TRIT_PARTIAL_PADDED;
     record->layers = json_incref(layers);
     return 0;
@@ -124,8 +121,8 @@ static int read_note(const json_t *note, struct tensor_entry *dense)
     uint64_t elements;
 
     dense->type = type ? element_type_by_name(type) : NULL;
-    if (!dense->type || json_array_size(shape) < 1 ||
-        json_array_size(shape) > TRIT_RANK_MAX)
+    if (!dense->type || !type_holds(dense->type, TRIT_ENCODING_DENSE) ||
+        json_array_size(shape) < 1 || json_array_size(shape) > TRIT_RANK_MAX)
         return -1;
     dense->rank = (uint32_t)json_array_size(shape);
     for (uint32_t i = 0; i < dense->rank; i++) {
@@ -159,4 +156,20 @@ int record_find(const struct record *record, const char *name, struct tensor_ent
 size_t record_count(const struct record *record)
 {
     return json_object_size(record->layers);
+}
+
+int record_visit(const struct record *record, int (*visit)(void *arg, const char *name),
+                 void *arg)
+{
+    const char *name;
+    json_t *note;
+
+    json_object_foreach(record->layers, name, note)
+    {
+        int result = visit(arg, name);
+
+        if (result != 0)
+            return result;
+    }
+    return 0;
 }

@@ -1,0 +1,340 @@
+/* 1. Layers: those that the record names, or else those that the rules and patterns
+ *    choose and whose type holds the encoding; with each its scales.
+ * 2. Packed weights of other programs among the rest, and their tables.
+ * 3. What is left is kept, and its role says why. */
+#include "checkpoint/contents.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+
+static const size_t STRING_BYTES_MAX = 64u << 20;
+
+/* What classifying needs to know. */
+struct classifying {
+    struct contents *contents;
+    const struct checkpoint_options *options;
+    enum contents_side side;
+    struct failure *failure;
+};
+
+struct layer_terms terms_of(const struct checkpoint_options *options,
+                            const struct record *record)
+{
+    struct layer_terms terms = {.encoding = TRIT_ENCODING_DENSE};
+
+    if (record && record->layers)
+        terms = record->terms;
+    if (options->has_encoding)
+        terms.encoding = options->encoding;
+    if (options->has_partial_group)
+        terms.partial_group = options->partial_group;
+    if (options->group_size)
+        terms.group_size = options->group_size;
+    else if (terms.group_size == 0 || group_size_default(terms.encoding) == 0)
+        terms.group_size = group_size_default(terms.encoding);
+    return terms;
+}
+
+static bool has_record(const struct contents *contents)
+{
+    return contents->record && contents->record->layers;
+}
+
+/* ---- 1. layers ----------------------------------------------------------------- */
+
+/* Do role, rank and patterns make it a layer, whatever its type? */
+static bool chosen(const struct classifying *c, const struct tensor_entry *entry,
+                   enum tensor_role role, enum selection selection)
+{
+    const enum trit_encoding encoding = c->contents->terms.encoding;
+
+    if (entry->bytes == 0 || entry->rank < 2 || entry->rank > 4 ||
+        role == ROLE_PACKING_TABLE)
+        return false;
+    if (entry->rank > 2)
+        return c->options->convolutions && role == ROLE_CONVOLUTION;
+    if (selection == SELECTION_INCLUDED)
+        return true;
+    if (encoding_keeps_embeddings(encoding) &&
+        (role == ROLE_EMBEDDING || role == ROLE_HEAD))
+        return false;
+    return role_is_layer(role);
+}
+
+static bool scales_fit(const struct tensor_entry *scales, const struct encoded_form *form)
+{
+    uint64_t wanted, found;
+
+    return type_holds(scales->type, TRIT_ENCODING_DENSE) &&
+           shape_elements(form->scales.rank, form->scales.shape, &wanted) &&
+           shape_elements(scales->rank, scales->shape, &found) && wanted == found;
+}
+
+static int make_unfit(struct classifying *c, struct content *item, const char *why)
+{
+    item->kind = CONTENT_UNFIT;
+    item->unfit = arena_strndup(&c->contents->strings, why, strlen(why));
+    return item->unfit ? 0
+                       : fail(c->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+/* The tensors must be what the encoding makes of item->dense. */
+static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
+                     struct content *item)
+{
+    struct failure why = {.status = TRIT_OK};
+    struct encoded_form form;
+    uint64_t elements;
+    const struct tensor_entry *scales;
+    char name[SCALES_NAME_BYTES];
+
+    if (encoded_form(&item->terms, &item->dense, &form, &why) < 0)
+        return make_unfit(c, item, why.message);
+    if (!shape_elements(form.data.rank, form.data.shape, &elements) ||
+        entry->type != form.data.type ||
+        entry->bytes != elements * (form.data.type->bits / 8))
+        return make_unfit(c, item, "its type or size is not that of its encoding");
+    item->kind = CONTENT_LAYER;
+    item->wants_scales = form.scales.type != NULL;
+    if (!item->wants_scales)
+        return 0;
+    scales_name(item->terms.encoding, entry->name, name);
+    scales = table_find(c->contents->table, name);
+    if (!scales)
+        return 0;
+    if (!scales_fit(scales, &form))
+        return make_unfit(c, item,
+                          item->terms.group_size
+                              ? "its scales are not one F32, F16 or BF16 a group"
+                              : "its scale is not one F32, F16 or BF16");
+    item->scales = (size_t)(scales - c->contents->table->entries);
+    return 0;
+}
+
+/* Without a record: is it a layer in the encoding of the terms? What stands beside
+ * the tables of another packing is not. */
+static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
+                        struct content *item)
+{
+    const struct tensor_table *table = c->contents->table;
+    const enum trit_encoding encoding = c->contents->terms.encoding;
+    struct failure why = {.status = TRIT_OK};
+    char name[SCALES_NAME_BYTES];
+
+    if (type_holds(entry->type, encoding))
+        item->terms = c->contents->terms;
+    else if (type_holds(entry->type, TRIT_ENCODING_DENSE))
+        item->terms = (struct layer_terms){.group_size = GROUP_SIZE_DEFAULT};
+    else
+        return 0;
+    if (type_is_packed(entry->type)) {
+        scales_name(encoding, entry->name, name);
+        if (packing_of(table, entry) != PACKING_NONE && !table_find(table, name))
+            return 0;
+    }
+    if (dense_form(item->terms.encoding, entry, &item->dense, &why) < 0)
+        return make_unfit(c, item, why.message);
+    return fit_layer(c, entry, item);
+}
+
+static int find_recorded(struct classifying *c, const struct tensor_entry *entry,
+                         struct content *item)
+{
+    int found = record_find(c->contents->record, entry->name, &item->dense, c->failure);
+
+    if (found < 0)
+        return fail_context(c->failure, "%s", entry->name);
+    if (found == 0) {
+        item->kind = CONTENT_KEPT_BY_RECORD;
+        return 0;
+    }
+    item->terms = c->contents->terms;
+    return fit_layer(c, entry, item);
+}
+
+static bool is_recorded(const struct contents *contents, const char *name)
+{
+    struct tensor_entry dense;
+
+    return has_record(contents) && record_find(contents->record, name, &dense, NULL) != 0;
+}
+
+static int find_layer(struct classifying *c, size_t index)
+{
+    const struct tensor_entry *entry = &c->contents->table->entries[index];
+    struct content *item = &c->contents->items[index];
+    const enum selection selection = selection_of(c->options, entry->name);
+    const bool recorded = is_recorded(c->contents, entry->name);
+    const bool is_float = type_holds(entry->type, TRIT_ENCODING_DENSE);
+    const bool by_rules = chosen(c, entry, item->role, SELECTION_DEFAULT);
+
+    if (c->side == CONTENTS_LATENTS && recorded && !is_float) {
+        item->kind = CONTENT_FOREIGN_WEIGHT;
+        item->packing = PACKING_TRIT;
+        return 0;
+    }
+    if (selection == SELECTION_EXCLUDED) {
+        if ((by_rules && is_float) || (recorded && c->side == CONTENTS_CLAIM))
+            item->kind = CONTENT_EXCLUDED;
+        return 0;
+    }
+    item->included = !by_rules && is_float &&
+                     chosen(c, entry, item->role, SELECTION_INCLUDED) &&
+                     selection == SELECTION_INCLUDED;
+    if (c->side == CONTENTS_CLAIM && recorded)
+        return find_recorded(c, entry, item);
+    if (!by_rules && !chosen(c, entry, item->role, selection))
+        return 0;
+    if (c->side == CONTENTS_CLAIM && has_record(c->contents))
+        return is_float ? find_recorded(c, entry, item) : 0;
+    if (c->side == CONTENTS_CLAIM)
+        return find_claimed(c, entry, item);
+    if (is_float) {
+        item->kind = CONTENT_LAYER;
+        item->terms = c->contents->terms;
+        item->dense = *entry;
+    }
+    return 0;
+}
+
+static int find_layers(struct classifying *c)
+{
+    struct contents *contents = c->contents;
+
+    for (size_t i = 0; i < contents->table->count; i++) {
+        contents->items[i] = (struct content){
+            .kind = CONTENT_KEPT,
+            .role = tensor_role(contents->table, &contents->table->entries[i]),
+            .owner = CONTENT_NONE,
+            .scales = CONTENT_NONE};
+        if (find_layer(c, i) < 0)
+            return -1;
+    }
+    for (size_t i = 0; i < contents->table->count; i++) {
+        const struct content *item = &contents->items[i];
+
+        if (item->kind != CONTENT_LAYER)
+            continue;
+        contents->layers++;
+        if (item->scales != CONTENT_NONE) {
+            contents->items[item->scales].kind = CONTENT_SCALES;
+            contents->items[item->scales].owner = i;
+        }
+    }
+    return 0;
+}
+
+/* ---- 2. what other programs packed ------------------------------------------------- */
+
+struct owning {
+    struct contents *contents;
+    size_t owner;
+};
+
+static void own_table(void *arg, size_t index)
+{
+    struct owning *owning = arg;
+    struct content *item = &owning->contents->items[index];
+
+    if (index != owning->owner && item->kind != CONTENT_SCALES &&
+        item->kind != CONTENT_FOREIGN_WEIGHT && item->owner == CONTENT_NONE) {
+        if (item->kind == CONTENT_LAYER)
+            owning->contents->layers--;
+        item->kind = CONTENT_FOREIGN_TABLE;
+        item->owner = owning->owner;
+    }
+}
+
+/* Integers that the usual models keep for other ends than weights (positions, masks,
+ * indices) are weights only where their names say so. */
+static bool type_wants_judging(const struct tensor_entry *entry)
+{
+    static const char *const as_they_are[] = {"BOOL", "I16", "U16", "I32",
+                                              "I64",  "U64", "C64"};
+
+    if (type_holds(entry->type, TRIT_ENCODING_DENSE))
+        return false;
+    for (size_t i = 0; i < sizeof(as_they_are) / sizeof(as_they_are[0]); i++)
+        if (strcmp(entry->type->name, as_they_are[i]) == 0)
+            return strstr(entry->name, "weight") != NULL;
+    return true;
+}
+
+static void find_foreign(struct classifying *c, size_t index)
+{
+    const struct tensor_entry *entry = &c->contents->table->entries[index];
+    struct content *item = &c->contents->items[index];
+    struct owning owning = {c->contents, index};
+    const bool excluded = selection_of(c->options, entry->name) == SELECTION_EXCLUDED;
+
+    if ((item->kind != CONTENT_KEPT && item->kind != CONTENT_FOREIGN_WEIGHT) ||
+        item->owner != CONTENT_NONE || entry->bytes == 0)
+        return;
+    if (item->kind == CONTENT_KEPT)
+        item->packing = packing_of(c->contents->table, entry);
+    if (item->packing != PACKING_NONE) {
+        item->kind = CONTENT_FOREIGN_WEIGHT;
+        packing_visit(c->contents->table, entry, own_table, &owning);
+    } else if (chosen(c, entry, item->role, SELECTION_DEFAULT) &&
+               type_wants_judging(entry)) {
+        item->kind = CONTENT_UNKNOWN_DTYPE;
+    }
+    if (excluded && item->kind != CONTENT_KEPT)
+        item->kind = CONTENT_EXCLUDED;
+}
+
+static void find_all_foreign(struct classifying *c)
+{
+    struct contents *contents = c->contents;
+
+    for (size_t i = 0; i < contents->table->count; i++)
+        find_foreign(c, i);
+    for (size_t i = 0; i < contents->table->count; i++)
+        if (contents->items[i].kind == CONTENT_KEPT &&
+            contents->items[i].role == ROLE_PACKING_TABLE)
+            contents->items[i].kind = CONTENT_FOREIGN_TABLE;
+}
+
+/* ---- the whole -------------------------------------------------------------------- */
+
+int contents_create(struct contents *contents, const struct checkpoint_options *options,
+                    enum contents_side side, const struct layer_terms *terms,
+                    const struct tensor_table *table, const struct record *record,
+                    struct failure *failure)
+{
+    struct classifying c = {contents, options, side, failure};
+
+    *contents = (struct contents){.table = table, .terms = *terms, .record = record};
+    arena_init(&contents->strings, STRING_BYTES_MAX);
+    if (terms_check(terms, failure) < 0)
+        return -1;
+    contents->items = calloc(table->count + 1, sizeof(*contents->items));
+    if (!contents->items)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    if (find_layers(&c) < 0)
+        return -1;
+    find_all_foreign(&c);
+    return 0;
+}
+
+void contents_destroy(struct contents *contents)
+{
+    free(contents->items);
+    arena_fini(&contents->strings);
+    *contents = (struct contents){.items = NULL};
+}
+
+uint64_t content_parameters(const struct contents *contents, size_t index)
+{
+    const struct content *item = &contents->items[index];
+    const struct tensor_entry *entry = &contents->table->entries[index];
+    uint64_t elements;
+
+    if (item->kind == CONTENT_SCALES || item->kind == CONTENT_FOREIGN_TABLE)
+        return 0;
+    if (item->kind == CONTENT_LAYER)
+        entry = &item->dense;
+    return shape_elements(entry->rank, entry->shape, &elements) ? elements : 0;
+}

@@ -1,0 +1,293 @@
+/* Roles by name. A name is a path of parts with dots between them; the last part is
+ * the parameter ("weight"), the one before it the module ("q_proj"). */
+#include "checkpoint/naming.h"
+
+#include <fnmatch.h>
+#include <string.h>
+#include <strings.h>
+
+struct name {
+    char parts[FILES_NAME_BYTES_MAX + 2]; /* the parts, a NUL after each */
+    size_t bytes;
+    const char *leaf;   /* the last part */
+    const char *module; /* the part that says what the tensor belongs to */
+};
+
+static const char *const wrappers[] = {"base_layer", "original_module", NULL};
+
+static const char *const weight_leaves[] = {
+    "weight", "weight_*", "weights", "qweight", "_weight_qdata", "kernel", "w", NULL,
+};
+
+/* Tables of packed weights, wherever they stand. */
+static const char *const table_leaves[] = {
+    "scales",      "biases",           "zeros",         "qzeros",
+    "g_idx",       "absmax",           "nested_absmax", "quant_map",
+    "scb",         "nested_quant_map", "scale",         "zero",
+    "zero_point",  "weight_format",    "weight_shape",  "scale_weight",
+    "scale_input", "weight_scale_2",   "*_scale",       "*_scales",
+    "*_scale_inv", "*_zero_point",     "*_zeros",       "*_g_idx",
+    "_shift",      "q_scale_max",      "q_groups",      "q_group_map",
+    "q_invperm",   "q_perm",           "codebooks",     NULL,
+};
+
+static const char *const bias_leaves[] = {"bias", "*_bias", "bias_*", NULL};
+
+static const char *const lora_parts[] = {"lora_*", NULL};
+
+static const char *const rotary_parts[] = {"*rotary*", "rope", "rope_*", NULL};
+static const char *const rotary_leaves[] = {
+    "inv_freq", "cos_cached", "sin_cached", "freqs_cis", "freqs_cos", "freqs_sin", NULL,
+};
+
+static const char *const position_modules[] = {
+    "wpe",
+    "pos_emb*",
+    "*position_emb*",
+    "*positional_emb*",
+    "*embed_pos*",
+    "*position_table",
+    "rel_pos*",
+    "relative_attention_bias",
+    "rel_embeddings",
+    "relative_position*",
+    "pos_bias*",
+    NULL,
+};
+
+static const char *const norm_modules[] = {
+    "bn",           "bn[0-9]*",     "norm",         "norm[0-9]*",   "*_norm",
+    "*_norm[0-9]*", "*layernorm*",  "*layer_norm*", "*rmsnorm*",    "*rms_norm*",
+    "*groupnorm*",  "*group_norm*", "*batchnorm*",  "*batch_norm*", "ln",
+    "ln[0-9]*",     "ln_*",         "*_ln",         NULL,
+};
+static const char *const norm_leaves[] = {"weight_g", "original0", NULL};
+
+static const char *const router_parts[] = {"*router*", NULL};
+static const char *const router_modules[] = {
+    "shared_expert_gate", "shared_experts_gate", "moe_gate", "expert_gate",
+    "ffn_gate_inp",       "ffn_gate_inp_*",      NULL,
+};
+
+static const char *const expert_parts[] = {"*expert*", "*moe*", "*_exps", NULL};
+
+static const char *const embedding_modules[] = {
+    "*embed_tokens*", "wte",        "*word_emb*",  "tok_embeddings",
+    "token_embd",     "*embedding", "*embeddings", "embed_in",
+    "embed",          "emb",        "shared",      NULL,
+};
+
+static const char *const head_parts[] = {"lm_head", NULL};
+static const char *const head_modules[] = {"embed_out", NULL};
+/* What may stand before the "output" of llama's own files. */
+static const char *const output_prefixes[] = {
+    "model", "module", "_orig_mod", "transformer", NULL,
+};
+
+/* Parameters that are no matrices of a product. */
+static const char *const other_leaves[] = {
+    "a_log",         "time_*",       "*mask",
+    "*_ids",         "*_index",      "*_table",
+    "*_token",       "query_tokens", "register_tokens",
+    "prompt_tokens", "*_window",     "window",
+    "mel_filters",   NULL,
+};
+
+/* ---- parts ------------------------------------------------------------------- */
+
+static bool matches(const char *part, const char *const *patterns)
+{
+    for (; *patterns; patterns++)
+        if (fnmatch(*patterns, part, FNM_CASEFOLD) == 0)
+            return true;
+    return false;
+}
+
+/* The part before `part`, or `part` itself where it is the first. */
+static const char *part_before(const struct name *name, const char *part)
+{
+    if (part == name->parts)
+        return part;
+    part -= 2; /* the last byte of the part before, or its NUL where it is empty */
+    while (part > name->parts && part[-1] != '\0')
+        part--;
+    return part < name->parts ? name->parts : part;
+}
+
+static bool any_part(const struct name *name, const char *const *patterns)
+{
+    for (size_t at = 0; at < name->bytes; at += strlen(name->parts + at) + 1)
+        if (matches(name->parts + at, patterns))
+            return true;
+    return false;
+}
+
+static void name_split(struct name *name, const char *text)
+{
+    size_t length = strnlen(text, FILES_NAME_BYTES_MAX);
+
+    memcpy(name->parts, text, length);
+    name->parts[length] = '\0';
+    name->bytes = length + 1;
+    name->leaf = name->parts;
+    for (size_t i = 0; i < length; i++)
+        if (name->parts[i] == '.') {
+            name->parts[i] = '\0';
+            name->leaf = &name->parts[i + 1];
+        }
+    name->module = name->leaf;
+    if (matches(name->leaf, weight_leaves))
+        name->module = part_before(name, name->leaf);
+    while (name->module != name->parts && matches(name->module, wrappers))
+        name->module = part_before(name, name->module);
+}
+
+/* ---- the rules --------------------------------------------------------------- */
+
+bool name_is_packing_table(const char *text)
+{
+    static const char *const states[] = {"quant_state", NULL};
+    struct name name;
+
+    name_split(&name, text);
+    return matches(name.leaf, table_leaves) || any_part(&name, states);
+}
+
+/* Does some name of the table begin with these bytes? */
+static bool prefix_is_there(const struct tensor_table *table, const char *prefix,
+                            size_t length)
+{
+    size_t low = 0, high = table->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strncmp(table->entries[table->by_name[middle]].name, prefix, length) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < table->count &&
+           strncmp(table->entries[table->by_name[low]].name, prefix, length) == 0;
+}
+
+/* The part "gate": PREFIX.gate.weight, or PREFIX.gate.wg.weight; NULL: there is none. */
+static const char *gate_part(const struct name *name)
+{
+    const char *part = name->module;
+
+    if (strcasecmp(part, "wg") == 0)
+        part = part_before(name, part);
+    return strcasecmp(part, "gate") == 0 ? part : NULL;
+}
+
+/* A gate is a router where the table has PREFIX.experts too. Without experts in sight
+ * it is one where it has fewer rows than columns, as few experts see long vectors,
+ * unless it belongs to one expert. */
+static bool gate_is_router(const struct tensor_table *table,
+                           const struct tensor_entry *entry, const struct name *name)
+{
+    static const char *const experts[] = {"*expert*", NULL};
+    char prefix[FILES_NAME_BYTES_MAX + sizeof("experts")];
+    const char *gate = gate_part(name);
+
+    if (!gate)
+        return false;
+    size_t length = (size_t)(gate - name->parts);
+    memcpy(prefix, entry->name, length);
+    memcpy(prefix + length, "experts", sizeof("experts"));
+    if (table && prefix_is_there(table, prefix, strlen(prefix)))
+        return true;
+    return !any_part(name, experts) && entry->rank == 2 &&
+           entry->shape[0] < entry->shape[1];
+}
+
+static bool is_output(const struct name *name)
+{
+    if (strcasecmp(name->module, "output") != 0)
+        return false;
+    for (const char *part = name->parts; part != name->module; part += strlen(part) + 1)
+        if (!matches(part, output_prefixes))
+            return false;
+    return true;
+}
+
+/* Of a matrix or more, once the names of tables and vectors are ruled out. */
+static enum tensor_role weight_role(const struct tensor_table *table,
+                                    const struct tensor_entry *entry,
+                                    const struct name *name)
+{
+    if (any_part(name, router_parts) || matches(name->module, router_modules) ||
+        gate_is_router(table, entry, name))
+        return ROLE_ROUTER;
+    if (entry->rank > 4)
+        return ROLE_OTHER;
+    if (entry->rank > 2)
+        return entry->rank == 3 && any_part(name, expert_parts) ? ROLE_EXPERTS
+                                                                : ROLE_CONVOLUTION;
+    if (any_part(name, head_parts) || matches(name->module, head_modules) ||
+        is_output(name))
+        return ROLE_HEAD;
+    return matches(name->module, embedding_modules) ? ROLE_EMBEDDING : ROLE_LINEAR;
+}
+
+enum tensor_role tensor_role(const struct tensor_table *table,
+                             const struct tensor_entry *entry)
+{
+    struct name name;
+
+    name_split(&name, entry->name);
+    if (any_part(&name, lora_parts))
+        return ROLE_LORA;
+    if (name_is_packing_table(entry->name))
+        return entry->rank < 2 ? ROLE_OTHER : ROLE_PACKING_TABLE;
+    if (matches(name.leaf, bias_leaves))
+        return ROLE_BIAS;
+    if (any_part(&name, rotary_parts) || matches(name.leaf, rotary_leaves))
+        return ROLE_ROTARY;
+    if (matches(name.module, position_modules))
+        return ROLE_POSITION;
+    if (matches(name.module, norm_modules) || matches(name.leaf, norm_leaves))
+        return ROLE_NORM;
+    if (entry->rank < 2 || matches(name.leaf, other_leaves))
+        return ROLE_OTHER;
+    return weight_role(table, entry, &name);
+}
+
+bool role_is_layer(enum tensor_role role)
+{
+    return role == ROLE_LINEAR || role == ROLE_EMBEDDING || role == ROLE_HEAD;
+}
+
+const char *role_name(enum tensor_role role)
+{
+    switch (role) {
+    case ROLE_LINEAR:
+        return "linear";
+    case ROLE_EMBEDDING:
+        return "embedding";
+    case ROLE_HEAD:
+        return "head";
+    case ROLE_EXPERTS:
+        return "experts";
+    case ROLE_CONVOLUTION:
+        return "convolution";
+    case ROLE_NORM:
+        return "norm";
+    case ROLE_BIAS:
+        return "bias";
+    case ROLE_ROUTER:
+        return "router";
+    case ROLE_ROTARY:
+        return "rotary";
+    case ROLE_POSITION:
+        return "position";
+    case ROLE_LORA:
+        return "lora";
+    case ROLE_PACKING_TABLE:
+        return "packing_table";
+    case ROLE_OTHER:
+        break;
+    }
+    return "other";
+}

@@ -1,0 +1,39 @@
+/* The role of a tensor, by its name, rank and type alone. The names are those of
+ * the usual model families; letter case does not matter. */
+#ifndef CHECKPOINT_NAMING_H
+#define CHECKPOINT_NAMING_H
+
+#include "files/table.h"
+
+enum tensor_role {
+    ROLE_LINEAR,      /* weights of a linear layer: whatever no other rule names */
+    ROLE_EMBEDDING,   /* embed_tokens, wte, word_embeddings, ... */
+    ROLE_HEAD,        /* lm_head, output, embed_out */
+    ROLE_EXPERTS,     /* rank 3: the matrices of all experts of a block */
+    ROLE_CONVOLUTION, /* other weights of rank 3 and 4 */
+    ROLE_NORM,        /* scales of a normalization */
+    ROLE_BIAS,
+    ROLE_ROUTER,        /* decides which experts a token goes to */
+    ROLE_ROTARY,        /* tables of rotary positions */
+    ROLE_POSITION,      /* learned or fixed position tables */
+    ROLE_LORA,          /* factors of a low-rank adapter */
+    ROLE_PACKING_TABLE, /* scales, zeros, shapes, ... of packed weights */
+    ROLE_OTHER,         /* vectors, masks, indices, state matrices */
+};
+
+/* `table` (sealed) is asked for neighbours: a "gate" beside experts is a router. It
+ * may be NULL; then a "gate" with fewer rows than columns is one. */
+enum tensor_role tensor_role(const struct tensor_table *table,
+                             const struct tensor_entry *entry);
+
+/* Roles whose tensors are layers unless something else is said: linear, embedding,
+ * head. */
+bool role_is_layer(enum tensor_role role);
+
+const char *role_name(enum tensor_role role); /* "router" */
+
+/* True where the name's last part says that it is a table of a packing ("scales",
+ * "qzeros", "weight_scale", "absmax", ...). */
+bool name_is_packing_table(const char *name);
+
+#endif

@@ -1,0 +1,37 @@
+/* What a caller may say about a checkpoint: which tensors are layers and how layers
+ * are encoded. Zeroed, it says nothing: the rules and the file's record decide. */
+#ifndef CHECKPOINT_OPTIONS_H
+#define CHECKPOINT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "trit/types.h"
+
+/* Shell patterns (fnmatch without flags) of tensor names, borrowed. */
+struct name_patterns {
+    const char *const *patterns;
+    size_t count;
+};
+
+struct checkpoint_options {
+    struct name_patterns include; /* where there are any: only these, and these even
+                                     where the rules keep the tensor */
+    struct name_patterns exclude; /* never these; wins over include */
+    bool convolutions;            /* convolutions are layers too */
+    bool has_encoding;            /* else: as the record says, else dense */
+    enum trit_encoding encoding;
+    uint32_t group_size;    /* 0: as the record says, else the encoding's default */
+    bool has_partial_group; /* else: as the record says, else padded */
+    enum trit_partial_group partial_group;
+};
+
+/* How the layers of one file are encoded. */
+struct layer_terms {
+    enum trit_encoding encoding;
+    uint32_t group_size; /* 0: one scale for the tensor */
+    enum trit_partial_group partial_group;
+};
+
+#endif

@@ -1,0 +1,296 @@
+/* A packing is found from a weight: its name says where the companions would stand,
+ * and those that are there say which packing it is. */
+#include "checkpoint/packing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "checkpoint/naming.h"
+
+/* Companions that several rules ask for. */
+enum {
+    HAS_SCALES = 1 << 0,       /* scales */
+    HAS_QZEROS = 1 << 1,       /* qzeros */
+    HAS_ABSMAX = 1 << 2,       /* absmax, SCB */
+    HAS_WEIGHT_SCALE = 1 << 3, /* weight_scale, weight_scale_inv */
+    HAS_OWN_SCALES = 1 << 4,   /* NAME.scales */
+    HAS_OTHER = 1 << 5,
+};
+
+/* Leaves of tables that serve all of a module; the weight stands beside them. */
+static const struct {
+    const char *leaf;
+    unsigned has;
+} module_tables[] = {
+    {"scales", HAS_SCALES},
+    {"biases", HAS_OTHER},
+    {"zeros", HAS_OTHER},
+    {"qzeros", HAS_QZEROS},
+    {"g_idx", HAS_OTHER},
+    {"SCB", HAS_ABSMAX},
+    {"weight_format", HAS_OTHER},
+    {"absmax", HAS_ABSMAX},
+    {"quant_map", HAS_OTHER},
+    {"weight_scale", HAS_WEIGHT_SCALE},
+    {"weight_scale_inv", HAS_WEIGHT_SCALE},
+    {"weight_global_scale", HAS_OTHER},
+    {"weight_scale_2", HAS_OTHER},
+    {"weight_zero_point", HAS_OTHER},
+    {"weight_shape", HAS_OTHER},
+    {"weight_g_idx", HAS_OTHER},
+    {"weight_scales", HAS_OTHER},
+    {"input_scale", HAS_OTHER},
+    {"input_global_scale", HAS_OTHER},
+    {"scale", HAS_OTHER},
+    {"scale_inv", HAS_OTHER},
+    {"scale_weight", HAS_OTHER},
+    {"zero", HAS_OTHER},
+    {"zero_point", HAS_OTHER},
+    {"_scale", HAS_OTHER},
+    {"_shift", HAS_OTHER},
+    {"q_scale", HAS_OTHER},
+    {"q_scale_max", HAS_OTHER},
+    {"q_groups", HAS_OTHER},
+    {"q_group_map", HAS_OTHER},
+    {"q_invperm", HAS_OTHER},
+    {"q_perm", HAS_OTHER},
+    {"codebooks", HAS_OTHER},
+};
+
+enum { MODULE_TABLES = sizeof(module_tables) / sizeof(module_tables[0]) };
+
+const char *packing_name(enum packing packing)
+{
+    switch (packing) {
+    case PACKING_MLX:
+        return "MLX";
+    case PACKING_GPTQ:
+        return "GPTQ";
+    case PACKING_AWQ:
+        return "AWQ";
+    case PACKING_BITSANDBYTES:
+        return "bitsandbytes";
+    case PACKING_COMPRESSED_TENSORS:
+        return "compressed-tensors";
+    case PACKING_FP8:
+        return "fp8";
+    case PACKING_TORCHAO:
+        return "torchao";
+    case PACKING_HF_BITNET:
+        return "hf_bitnet";
+    case PACKING_INT8:
+        return "int8";
+    case PACKING_MXFP4:
+        return "MXFP4";
+    case PACKING_TRIT:
+        return "trit";
+    case PACKING_OTHER:
+        return "an unknown packing";
+    case PACKING_NONE:
+        break;
+    }
+    return "none";
+}
+
+static bool type_is(const struct element_type *type, const char *prefix)
+{
+    return strncmp(type->name, prefix, strlen(prefix)) == 0;
+}
+
+bool type_is_packed(const struct element_type *type)
+{
+    static const char *const packed[] = {"U8",  "I8", "U16", "I16", "U32",
+                                         "I32", "F8", "F6",  "F4"};
+
+    for (size_t i = 0; i < sizeof(packed) / sizeof(packed[0]); i++)
+        if (type_is(type, packed[i]))
+            return true;
+    return false;
+}
+
+/* ---- companions -------------------------------------------------------------- */
+
+typedef void (*visit_fn)(void *arg, size_t index, unsigned has);
+
+static void visit_name(const struct tensor_table *table, const char *name, unsigned has,
+                       visit_fn visit, void *arg)
+{
+    const struct tensor_entry *entry = table_find(table, name);
+
+    if (entry)
+        visit(arg, (size_t)(entry - table->entries), has);
+}
+
+/* Tables whose names begin with the prefix; the weight itself is none. */
+static void visit_prefix(const struct tensor_table *table, const char *prefix,
+                         visit_fn visit, void *arg)
+{
+    size_t length = strlen(prefix), low = 0, high = table->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strncmp(table->entries[table->by_name[middle]].name, prefix, length) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < table->count; low++) {
+        size_t index = table->by_name[low];
+        const char *name = table->entries[index].name;
+
+        if (strncmp(name, prefix, length) != 0)
+            break;
+        if (!name_is_packing_table(name))
+            continue;
+        visit(arg, index,
+              strcmp(name + length, "absmax") == 0 ? HAS_ABSMAX
+              : strcmp(name + length, "scales") == 0 && name[length - 1] == '.'
+                  ? HAS_OWN_SCALES
+                  : HAS_OTHER);
+    }
+}
+
+/* Endings of weights that leave the stem which their tables' names begin with. */
+static size_t stem_bytes(const char *name)
+{
+    static const char *const endings[] = {"qdata", "packed", "blocks"};
+    size_t length = strlen(name);
+
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        size_t ending = strlen(endings[i]);
+
+        if (length > ending + 1 && strcmp(name + length - ending, endings[i]) == 0 &&
+            name[length - ending - 1] == '_')
+            return length - ending;
+    }
+    return 0;
+}
+
+static void visit_companions(const struct tensor_table *table,
+                             const struct tensor_entry *weight, visit_fn visit, void *arg)
+{
+    char name[FILES_NAME_BYTES_MAX + 32];
+    const char *dot = strrchr(weight->name, '.');
+    int base = dot ? (int)(dot - weight->name) + 1 : 0;
+    size_t stem = stem_bytes(weight->name);
+
+    if (name_is_packing_table(weight->name))
+        return;
+    for (size_t i = 0; i < MODULE_TABLES; i++) {
+        snprintf(name, sizeof(name), "%.*s%s", base, weight->name, module_tables[i].leaf);
+        visit_name(table, name, module_tables[i].has, visit, arg);
+    }
+    snprintf(name, sizeof(name), "%s.", weight->name);
+    visit_prefix(table, name, visit, arg);
+    snprintf(name, sizeof(name), "%s_", weight->name);
+    visit_prefix(table, name, visit, arg);
+    if (stem) {
+        snprintf(name, sizeof(name), "%.*s", (int)stem, weight->name);
+        visit_prefix(table, name, visit, arg);
+    }
+}
+
+struct forward {
+    void (*visit)(void *arg, size_t index);
+    void *arg;
+};
+
+static void forward_visit(void *arg, size_t index, unsigned has)
+{
+    const struct forward *forward = arg;
+
+    (void)has;
+    forward->visit(forward->arg, index);
+}
+
+void packing_visit(const struct tensor_table *table, const struct tensor_entry *weight,
+                   void (*visit)(void *arg, size_t index), void *arg)
+{
+    struct forward forward = {visit, arg};
+
+    visit_companions(table, weight, forward_visit, &forward);
+}
+
+/* ---- which packing ------------------------------------------------------------- */
+
+struct companions {
+    const struct tensor_table *table;
+    unsigned has;
+    const struct tensor_entry *scales;       /* of HAS_SCALES, or NULL */
+    const struct tensor_entry *weight_scale; /* of HAS_WEIGHT_SCALE, or NULL */
+};
+
+static void note_companion(void *arg, size_t index, unsigned has)
+{
+    struct companions *found = arg;
+
+    found->has |= has;
+    if (has == HAS_SCALES)
+        found->scales = &found->table->entries[index];
+    if (has == HAS_WEIGHT_SCALE)
+        found->weight_scale = &found->table->entries[index];
+}
+
+/* GPTQ packs along the rows of its transposed weight, AWQ along the columns. */
+static enum packing gptq_or_awq(const struct tensor_entry *weight,
+                                const struct tensor_entry *scales)
+{
+    return scales && scales->rank == 2 && weight->rank == 2 &&
+                   weight->shape[1] < scales->shape[1]
+               ? PACKING_AWQ
+               : PACKING_GPTQ;
+}
+
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t length = strlen(name), bytes = strlen(ending);
+
+    return length >= bytes && strcmp(name + length - bytes, ending) == 0;
+}
+
+static enum packing of_bytes(const struct tensor_entry *weight,
+                             const struct companions *found)
+{
+    uint64_t elements;
+
+    if (found->has & HAS_ABSMAX)
+        return PACKING_BITSANDBYTES;
+    if (type_is(weight->type, "I8") && (found->has & HAS_OWN_SCALES))
+        return PACKING_INT8;
+    if (type_is(weight->type, "I8") && (found->has & HAS_WEIGHT_SCALE))
+        return PACKING_COMPRESSED_TENSORS;
+    if (found->weight_scale && weight->rank == 2 &&
+        shape_elements(found->weight_scale->rank, found->weight_scale->shape,
+                       &elements) &&
+        elements == 1)
+        return PACKING_HF_BITNET;
+    return PACKING_OTHER;
+}
+
+enum packing packing_of(const struct tensor_table *table,
+                        const struct tensor_entry *entry)
+{
+    struct companions found = {.table = table};
+
+    if (!type_is_packed(entry->type))
+        return PACKING_NONE;
+    visit_companions(table, entry, note_companion, &found);
+    if (!found.has)
+        return PACKING_NONE;
+    if (ends_with(entry->name, "qweight") && (found.has & HAS_QZEROS))
+        return gptq_or_awq(entry, found.scales);
+    if (ends_with(entry->name, "weight_packed"))
+        return PACKING_COMPRESSED_TENSORS;
+    if (ends_with(entry->name, "_qdata"))
+        return PACKING_TORCHAO;
+    if (ends_with(entry->name, "_blocks"))
+        return PACKING_MXFP4;
+    if (type_is(entry->type, "U32") && (found.has & HAS_SCALES))
+        return PACKING_MLX;
+    if (type_is(entry->type, "F8"))
+        return PACKING_FP8;
+    if (type_is(entry->type, "U8") || type_is(entry->type, "I8"))
+        return of_bytes(entry, &found);
+    return PACKING_OTHER;
+}

@@ -1,0 +1,119 @@
+#include "client/cli/file.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/cli/escape.h"
+
+enum exit_code file_open(struct reader **reader, const char *path,
+                         const struct options *options)
+{
+    struct read_options read = {.void2_is_bf16 = option_given(options, OPTION_NPY_BF16)};
+    struct failure failure = {.status = TRIT_OK};
+
+    if (reader_open(reader, path, &read, &failure) == 0)
+        return DONE;
+    return complain(FAILED, "%s: %s", path, failure.message);
+}
+
+enum exit_code file_check_options(const char *command, const struct options *options,
+                                  const struct layer_terms *terms,
+                                  const struct reader *first, const struct reader *second)
+{
+    const struct checkpoint_options said = options_checkpoint(options);
+    const struct tensor_table *tables[] = {reader_table(first),
+                                           second ? reader_table(second) : NULL};
+    const char *unused = selection_unused(&said, tables, 2);
+    struct failure failure = {.status = TRIT_OK};
+
+    if (unused)
+        return complain(USAGE, "%s: the pattern '%s' matches no tensor of %s%s", command,
+                        unused, options->arguments[0], second ? " and its latents" : "");
+    if (terms_check(terms, &failure) < 0)
+        return complain(USAGE, "%s: %s", command, failure.message);
+    return DONE;
+}
+
+static bool is_told(const struct contents *contents, size_t index)
+{
+    const struct tensor_entry *entry = &contents->table->entries[index];
+    const enum content_kind kind = contents->items[index].kind;
+
+    return entry->rank >= FILE_RANK_TOLD && kind != CONTENT_LAYER &&
+           kind != CONTENT_SCALES;
+}
+
+static json_t *other_json(const struct contents *contents, size_t index)
+{
+    const struct tensor_entry *entry = &contents->table->entries[index];
+    char text[CONTENT_TEXT_BYTES];
+    json_t *shape = json_array();
+
+    for (uint32_t i = 0; i < entry->rank; i++)
+        json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
+    return json_pack("{s:s, s:s, s:o, s:I, s:s}", "name", entry->name, "dtype",
+                     entry->type->name, "shape", shape, "parameters",
+                     (json_int_t)content_parameters(contents, index), "what",
+                     content_text(text, contents, index));
+}
+
+json_t *file_others_json(const struct contents *contents)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < contents->table->count; i++)
+        if (is_told(contents, i) &&
+            json_array_append_new(array, other_json(contents, i)) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+void file_print_others(const struct contents *contents)
+{
+    char text[CONTENT_TEXT_BYTES], shape[SHAPE_TEXT_BYTES];
+    char name[4 * FILES_NAME_BYTES_MAX + 1], what[2 * CONTENT_TEXT_BYTES];
+
+    for (size_t i = 0; i < contents->table->count; i++) {
+        const struct tensor_entry *entry = &contents->table->entries[i];
+
+        if (!is_told(contents, i))
+            continue;
+        escape_text(name, sizeof(name), entry->name);
+        escape_text(what, sizeof(what), content_text(text, contents, i));
+        printf("%s %s %s: %s\n", name, entry->type->name,
+               shape_text(shape, entry->rank, entry->shape), what);
+    }
+}
+
+void file_print_kept(const struct contents *contents, uint64_t parameters)
+{
+    enum { KINDS = CONTENT_UNFIT + 1, ROLES = ROLE_OTHER + 1 };
+    struct {
+        size_t count, first;
+        uint64_t parameters;
+    } sums[KINDS][ROLES] = {{{0}}};
+    char text[CONTENT_TEXT_BYTES];
+
+    for (size_t i = 0; i < contents->table->count; i++) {
+        const struct content *item = &contents->items[i];
+
+        if (!is_told(contents, i) || item->kind == CONTENT_FOREIGN_TABLE)
+            continue;
+        if (sums[item->kind][item->role].count++ == 0)
+            sums[item->kind][item->role].first = i;
+        sums[item->kind][item->role].parameters += content_parameters(contents, i);
+    }
+    for (size_t kind = 0; kind < KINDS; kind++)
+        for (size_t role = 0; role < ROLES; role++)
+            if (sums[kind][role].count)
+                printf("  kept: %zu, %" PRIu64 " parameters (%.1f %%): %s\n",
+                       sums[kind][role].count, sums[kind][role].parameters,
+                       parameters ? 100.0 * (double)sums[kind][role].parameters /
+                                        (double)parameters
+                                  : 0.0,
+                       content_text(text, contents, sums[kind][role].first));
+}

@@ -1,0 +1,54 @@
+#include "client/cli/show.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "client/cli/escape.h"
+#include "proto/report_json.h"
+
+int showing_start(struct showing *showing, const struct options *options)
+{
+    *showing = (struct showing){.grid = NULL};
+    if (option_given(options, OPTION_JSON))
+        showing->reports = json_array();
+    else
+        showing->grid = summary_create();
+    return showing->reports || showing->grid ? 0 : -1;
+}
+
+void showing_end(struct showing *showing)
+{
+    grid_destroy(showing->grid);
+    json_decref(showing->reports);
+    *showing = (struct showing){.grid = NULL};
+}
+
+int showing_layer(struct showing *showing, const char *name,
+                  const struct tensor_entry *dense, struct trit_report *report,
+                  struct failure *failure)
+{
+    char shape[SHAPE_TEXT_BYTES];
+
+    showing->layers++;
+    if (!report->layer[0]) /* without --run the daemon was not told the name */
+        snprintf(report->layer, sizeof(report->layer), "%.*s", TRIT_NAME_BYTES_MAX, name);
+    if (showing->grid)
+        summary_row(showing->grid, name, shape_text(shape, dense->rank, dense->shape),
+                    report);
+    else if (json_array_append_new(showing->reports, report_json(report)) != 0)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    return 0;
+}
+
+int showing_print(const struct showing *showing, const struct file_findings *findings)
+{
+    char text[FINDING_TEXT_BYTES], escaped[2 * FINDING_TEXT_BYTES];
+
+    if (showing->layers > 0 && grid_print(showing->grid, stdout) != 0)
+        return -1;
+    for (size_t i = 0; i < findings->count; i++) {
+        escape_text(escaped, sizeof(escaped), finding_text(text, &findings->list[i]));
+        puts(escaped);
+    }
+    return 0;
+}

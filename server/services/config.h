@@ -1,0 +1,26 @@
+/* What the services stand on. */
+#ifndef SERVICES_CONFIG_H
+#define SERVICES_CONFIG_H
+
+struct blocks;
+struct budget;
+struct kernels;
+struct layers;
+struct metrics;
+struct pool;
+struct store;
+struct store_reader;
+
+struct services_config { /* everything is borrowed for the life of the services */
+    const struct kernels *kernels;
+    struct pool *pool;
+    struct blocks *blocks;
+    struct budget *budget;
+    struct store *store;
+    struct layers *layers;
+    struct store_reader *reader; /* used by queries on the pool, one at a time */
+    struct metrics *metrics;
+    const char *version;
+};
+
+#endif

@@ -1,0 +1,333 @@
+/* What each tensor of a file is. */
+#include <stdio.h>
+#include <string.h>
+
+#include "checkpoint/contents.h"
+#include "tests/unit/checkpoint/tables.h"
+
+/* A file, what is said of it, and what came of that. */
+struct file {
+    struct tensor_table table;
+    struct checkpoint_options options;
+    struct record record;
+    struct contents contents;
+    struct failure failure;
+};
+
+static void file_init(struct file *file)
+{
+    *file = (struct file){.failure = {.status = TRIT_OK}};
+    table_init(&file->table);
+}
+
+/* Takes the file's record in where it has one. */
+static int classify(struct file *file, enum contents_side side)
+{
+    contents_destroy(&file->contents);
+    record_fini(&file->record);
+    if (!file->table.by_name)
+        seal(&file->table);
+    if (record_read(&file->record, &file->table, &file->failure) < 0)
+        return -1;
+    const struct layer_terms terms = terms_of(&file->options, &file->record);
+    return contents_create(&file->contents, &file->options, side, &terms, &file->table,
+                           &file->record, &file->failure);
+}
+
+static void file_fini(struct file *file)
+{
+    contents_destroy(&file->contents);
+    record_fini(&file->record);
+    table_fini(&file->table);
+}
+
+static const struct content *item(const struct file *file, const char *name)
+{
+    return &file->contents.items[index_of(&file->table, name)];
+}
+
+#define KIND(file, name, wanted)                                                         \
+    CHECK_STR(content_kind_name(item((file), (name))->kind), content_kind_name(wanted))
+
+static const char *text_of(const struct file *file, const char *name,
+                           char text[CONTENT_TEXT_BYTES])
+{
+    return content_text(text, &file->contents, index_of(&file->table, name));
+}
+
+/* ---- latents ----------------------------------------------------------------------- */
+
+static void finds_layers_by_role_rank_and_type(void)
+{
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.weight", "F32", 4, 256, 0);
+    add(&file.table, "b.weight", "BF16", 4, 256, 0);
+    add(&file.table, "c.conv", "F16", 4, 5, 3);
+    add(&file.table, "d.bias", "F32", 4, 0, 0);
+    add(&file.table, "e.index", "I64", 4, 4, 0);
+    add(&file.table, "f.weight", "F64", 4, 4, 0);
+    add(&file.table, "g.router.weight", "F32", 4, 4, 0);
+    add(&file.table, "h.empty", "F32", 0, 4, 0);
+    CHECK(classify(&file, CONTENTS_LATENTS) == 0);
+    KIND(&file, "a.weight", CONTENT_LAYER);
+    KIND(&file, "b.weight", CONTENT_LAYER);
+    KIND(&file, "c.conv", CONTENT_KEPT);
+    KIND(&file, "d.bias", CONTENT_KEPT);
+    KIND(&file, "e.index", CONTENT_KEPT);
+    KIND(&file, "f.weight", CONTENT_UNKNOWN_DTYPE);
+    KIND(&file, "g.router.weight", CONTENT_KEPT);
+    KIND(&file, "h.empty", CONTENT_KEPT);
+    CHECK_EQ(file.contents.layers, 2);
+    CHECK_EQ(content_parameters(&file.contents, index_of(&file.table, "a.weight")), 1024);
+    file.options.convolutions = true;
+    CHECK(classify(&file, CONTENTS_LATENTS) == 0);
+    KIND(&file, "c.conv", CONTENT_LAYER);
+    file_fini(&file);
+}
+
+static void lets_patterns_override(void)
+{
+    const char *const include[] = {"*.weight"}, *const exclude[] = {"a.*", "f.*"};
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.weight", "F32", 4, 256, 0);
+    add(&file.table, "b.weight", "F32", 4, 256, 0);
+    add(&file.table, "c.other", "F32", 4, 256, 0);
+    add(&file.table, "f.weight", "F64", 4, 4, 0);
+    add(&file.table, "g.router.weight", "F32", 4, 4, 0);
+    add(&file.table, "h.norm.weight", "F32", 4, 0, 0);
+    file.options.include = (struct name_patterns){include, 1};
+    file.options.exclude = (struct name_patterns){exclude, 2};
+    CHECK(classify(&file, CONTENTS_LATENTS) == 0);
+    KIND(&file, "a.weight", CONTENT_EXCLUDED);
+    KIND(&file, "b.weight", CONTENT_LAYER);
+    KIND(&file, "c.other", CONTENT_EXCLUDED);
+    KIND(&file, "f.weight", CONTENT_EXCLUDED);
+    KIND(&file, "g.router.weight", CONTENT_LAYER);
+    KIND(&file, "h.norm.weight", CONTENT_KEPT);
+    CHECK(item(&file, "g.router.weight")->included);
+    CHECK(!item(&file, "b.weight")->included);
+    file_fini(&file);
+}
+
+static void keeps_embeddings_for_the_readers_that_want_it(void)
+{
+    const char *const include[] = {"lm_head.weight"};
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "embed_tokens.weight", "F32", 4, 256, 0);
+    add(&file.table, "lm_head.weight", "F32", 4, 256, 0);
+    add(&file.table, "q.weight", "F32", 4, 256, 0);
+    CHECK(classify(&file, CONTENTS_LATENTS) == 0);
+    CHECK_EQ(file.contents.layers, 3);
+    file.options.has_encoding = true;
+    file.options.encoding = TRIT_ENCODING_HF_BITNET;
+    CHECK(classify(&file, CONTENTS_LATENTS) == 0);
+    KIND(&file, "embed_tokens.weight", CONTENT_KEPT);
+    KIND(&file, "lm_head.weight", CONTENT_KEPT);
+    KIND(&file, "q.weight", CONTENT_LAYER);
+    file.options.include = (struct name_patterns){include, 1};
+    CHECK(classify(&file, CONTENTS_LATENTS) == 0);
+    KIND(&file, "lm_head.weight", CONTENT_LAYER);
+    file_fini(&file);
+}
+
+/* ---- packings of others ----------------------------------------------------------- */
+
+static void knows_foreign_weights_and_their_tables(void)
+{
+    char text[CONTENT_TEXT_BYTES];
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "l.biases", "F16", 128, 2, 0);
+    add(&file.table, "l.scales", "F16", 128, 2, 0);
+    add(&file.table, "l.weight", "U32", 128, 16, 0);
+    add(&file.table, "m.weight", "F32", 4, 256, 0);
+    add(&file.table, "n.scales", "F16", 128, 2, 0);
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    KIND(&file, "l.weight", CONTENT_FOREIGN_WEIGHT);
+    KIND(&file, "l.scales", CONTENT_FOREIGN_TABLE);
+    KIND(&file, "l.biases", CONTENT_FOREIGN_TABLE);
+    KIND(&file, "m.weight", CONTENT_LAYER);
+    KIND(&file, "n.scales", CONTENT_FOREIGN_TABLE);
+    CHECK_EQ(item(&file, "l.weight")->packing, PACKING_MLX);
+    CHECK_EQ(item(&file, "l.scales")->owner, index_of(&file.table, "l.weight"));
+    CHECK(item(&file, "n.scales")->owner == CONTENT_NONE);
+    CHECK_STR(text_of(&file, "l.weight", text),
+              "packed as MLX, with the tables l.scales, l.biases");
+    CHECK_STR(text_of(&file, "l.biases", text), "a table of l.weight");
+    CHECK_EQ(content_parameters(&file.contents, index_of(&file.table, "l.scales")), 0);
+    file_fini(&file);
+}
+
+/* Whose tables are which where one module has several weights. */
+static void keeps_the_tables_of_neighbours_apart(void)
+{
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.k_weight", "I8", 8, 8, 0);
+    add(&file.table, "a.k_weight_scale", "F32", 8, 0, 0);
+    add(&file.table, "a.q_weight", "I8", 8, 8, 0);
+    add(&file.table, "a.q_weight_scale", "F32", 8, 0, 0);
+    add(&file.table, "ab.weight", "U8", 8, 8, 0);
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    CHECK_EQ(item(&file, "a.k_weight_scale")->owner, index_of(&file.table, "a.k_weight"));
+    CHECK_EQ(item(&file, "a.q_weight_scale")->owner, index_of(&file.table, "a.q_weight"));
+    KIND(&file, "ab.weight", CONTENT_UNKNOWN_DTYPE);
+    file_fini(&file);
+}
+
+/* ---- claims ----------------------------------------------------------------------- */
+
+static void reads_an_encoding_as_told(void)
+{
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.weight", "I8", 4, 256, 0);
+    add(&file.table, "a.weight.scales", "F16", 4, 2, 0);
+    add(&file.table, "b.weight", "I8", 4, 256, 0);
+    add(&file.table, "c.SCB", "F32", 4, 0, 0);
+    add(&file.table, "c.weight", "I8", 4, 256, 0);
+    add(&file.table, "d.weight", "F32", 4, 256, 0);
+    file.options.has_encoding = true;
+    file.options.encoding = TRIT_ENCODING_INT8;
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    KIND(&file, "a.weight", CONTENT_LAYER);
+    KIND(&file, "a.weight.scales", CONTENT_SCALES);
+    KIND(&file, "b.weight", CONTENT_LAYER);
+    CHECK(item(&file, "b.weight")->wants_scales);
+    CHECK(item(&file, "b.weight")->scales == CONTENT_NONE);
+    KIND(&file, "c.weight", CONTENT_FOREIGN_WEIGHT);
+    CHECK_EQ(item(&file, "c.weight")->packing, PACKING_BITSANDBYTES);
+    KIND(&file, "d.weight", CONTENT_LAYER); /* dense it should be ternary too */
+    CHECK_EQ(item(&file, "d.weight")->terms.encoding, TRIT_ENCODING_DENSE);
+    /* Without being told it is somebody's packing. */
+    file.options.has_encoding = false;
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    KIND(&file, "a.weight", CONTENT_FOREIGN_WEIGHT);
+    CHECK_EQ(item(&file, "a.weight")->packing, PACKING_INT8);
+    file_fini(&file);
+}
+
+static void refuses_forms_that_do_not_fit(void)
+{
+    char text[CONTENT_TEXT_BYTES];
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.weight", "U8", 4, 68, 0);
+    add(&file.table, "b.weight", "U8", 4, 67, 0);
+    file.options.has_encoding = true;
+    file.options.encoding = TRIT_ENCODING_PQ2_0;
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    KIND(&file, "a.weight", CONTENT_LAYER);
+    CHECK_EQ(item(&file, "a.weight")->dense.shape[1], 256);
+    CHECK_EQ(content_parameters(&file.contents, index_of(&file.table, "a.weight")), 1024);
+    KIND(&file, "b.weight", CONTENT_UNFIT);
+    CHECK_STR(text_of(&file, "b.weight", text),
+              "its rows are no whole number of pq2_0 blocks");
+    file_fini(&file);
+}
+
+static void add_record(struct file *file, const char *layers)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text),
+             "{\"encoding\":\"int8\",\"group_size\":128,\"partial_group\":\"padded\","
+             "\"layers\":{%s}}",
+             layers);
+    CHECK(table_add_pair(&file->table, RECORD_KEY, text, NULL) == 0);
+}
+
+static void holds_the_record_against_the_rules(void)
+{
+    const char *const exclude[] = {"d.weight"};
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.weight", "I8", 4, 256, 0);
+    add(&file.table, "a.weight.scales", "F32", 4, 2, 0);
+    add(&file.table, "b.router.weight", "I8", 4, 256, 0);
+    add(&file.table, "b.router.weight.scales", "F32", 4, 2, 0);
+    add(&file.table, "c.weight", "I8", 4, 200, 0);
+    add(&file.table, "d.weight", "F32", 4, 256, 0);
+    add(&file.table, "e.norm.weight", "F32", 4, 0, 0);
+    add_record(&file, "\"a.weight\":{\"dtype\":\"F32\",\"shape\":[4,256]},"
+                      "\"b.router.weight\":{\"dtype\":\"BF16\",\"shape\":[4,256]},"
+                      "\"c.weight\":{\"dtype\":\"F32\",\"shape\":[4,256]}");
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    KIND(&file, "a.weight", CONTENT_LAYER);
+    KIND(&file, "b.router.weight", CONTENT_LAYER);
+    KIND(&file, "b.router.weight.scales", CONTENT_SCALES);
+    KIND(&file, "c.weight", CONTENT_UNFIT);
+    KIND(&file, "d.weight", CONTENT_KEPT_BY_RECORD);
+    KIND(&file, "e.norm.weight", CONTENT_KEPT);
+    CHECK_EQ(item(&file, "b.router.weight")->dense.type->dtype, TRIT_BF16);
+    file.options.exclude = (struct name_patterns){exclude, 1};
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    KIND(&file, "d.weight", CONTENT_EXCLUDED);
+    /* As latents its packed layers are no weights to project. */
+    CHECK(classify(&file, CONTENTS_LATENTS) == 0);
+    KIND(&file, "a.weight", CONTENT_FOREIGN_WEIGHT);
+    CHECK_EQ(item(&file, "a.weight")->packing, PACKING_TRIT);
+    KIND(&file, "a.weight.scales", CONTENT_FOREIGN_TABLE);
+    file_fini(&file);
+}
+
+static void refuses_a_record_that_makes_no_sense(void)
+{
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.weight", "I8", 4, 256, 0);
+    add_record(&file, "\"a.weight\":{\"dtype\":\"I8\",\"shape\":[4,256]}");
+    CHECK(classify(&file, CONTENTS_CLAIM) < 0);
+    CHECK(strstr(file.failure.message, "a.weight") != NULL);
+    file_fini(&file);
+}
+
+static void refuses_terms_that_contradict(void)
+{
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.weight", "F32", 4, 256, 0);
+    file.options.has_encoding = true;
+    file.options.encoding = TRIT_ENCODING_HF_BITNET;
+    file.options.group_size = 64;
+    CHECK(classify(&file, CONTENTS_LATENTS) < 0);
+    CHECK(strstr(file.failure.message, "one scale for the whole tensor") != NULL);
+    file_fini(&file);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"layers are found by role, rank and type", finds_layers_by_role_rank_and_type},
+        {"patterns override the rules for what they match", lets_patterns_override},
+        {"embeddings and head stay for readers that want them so",
+         keeps_embeddings_for_the_readers_that_want_it},
+        {"packed weights of others are known by their tables",
+         knows_foreign_weights_and_their_tables},
+        {"tables belong to the weight whose name they carry",
+         keeps_the_tables_of_neighbours_apart},
+        {"a claim is read in the encoding that was told", reads_an_encoding_as_told},
+        {"a tensor in another form is no layer, and says why",
+         refuses_forms_that_do_not_fit},
+        {"the record names layers, and never shortens their list",
+         holds_the_record_against_the_rules},
+        {"a record that makes no sense is refused, naming the layer",
+         refuses_a_record_that_makes_no_sense},
+        {"an encoding of one scale takes no group size", refuses_terms_that_contradict},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}

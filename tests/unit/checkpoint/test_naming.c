@@ -1,0 +1,175 @@
+/* The role of a tensor by its name, rank and neighbours. */
+#include <string.h>
+
+#include "checkpoint/naming.h"
+#include "checkpoint/selection.h"
+#include "tests/unit/checkpoint/tables.h"
+
+static void expect(enum tensor_role role, const char *name, uint64_t a, uint64_t b,
+                   uint64_t c)
+{
+    const struct tensor_entry entry = {.name = name,
+                                       .type = element_type_by_name("F32"),
+                                       .rank = c   ? 3
+                                               : b ? 2
+                                                   : 1,
+                                       .shape = {a, b, c},
+                                       .bytes = 4};
+    enum tensor_role found = tensor_role(NULL, &entry);
+
+    if (found != role)
+        check_failed(__FILE__, __LINE__, "%s is %s, not %s", name, role_name(found),
+                     role_name(role));
+}
+
+static void all(enum tensor_role role, const char *const *names)
+{
+    for (; *names; names++)
+        expect(role, *names, 8, 64, 0);
+}
+
+#define ALL(role, ...) all((role), (const char *const[]){__VA_ARGS__, NULL})
+
+static void knows_layers(void)
+{
+    ALL(ROLE_LINEAR, "w", "weight", "model.layers.0.mlp.gate_proj.weight", "fc.kernel",
+        "lstm.weight_ih_l0", "attn.in_proj_weight", "classifier.weight", "score.weight",
+        "x.attention.output.dense.weight", "attn.output.weight", "blocks.0.mlp.w1",
+        "norm1.linear.weight", "europe.weight", "pos_proj.weight", "rotor.weight",
+        "model.layers.0.experts.7.w2.weight", "decoder.bias_net.weight", "", ".", "a..b");
+}
+
+static void knows_embeddings_and_heads(void)
+{
+    ALL(ROLE_EMBEDDING, "model.embed_tokens.weight", "transformer.wte.weight",
+        "bert.embeddings.word_embeddings.weight", "tok_embeddings.weight",
+        "shared.weight", "bert.embeddings.token_type_embeddings.weight",
+        "gpt_neox.embed_in.weight", "token_embd.weight",
+        "model.embed_tokens.base_layer.weight", "EMBED_TOKENS.WEIGHT");
+    ALL(ROLE_HEAD, "lm_head.weight", "language_model.lm_head.weight", "output.weight",
+        "model.output.weight", "_orig_mod.output.weight", "embed_out.weight");
+}
+
+static void knows_what_stays(void)
+{
+    ALL(ROLE_NORM, "model.norm.weight", "a.q_norm.weight", "ln_1.weight",
+        "input_layernorm.weight", "x.LayerNorm.weight", "bn1.weight", "l.weight_g");
+    ALL(ROLE_BIAS, "a.bias", "mlp.gate_up_proj_bias", "lstm.bias_ih_l0");
+    ALL(ROLE_ROTARY, "a.rotary_emb.inv_freq", "rope.weight", "freqs_cis", "x.cos_cached");
+    ALL(ROLE_POSITION, "wpe.weight", "embeddings.position_embeddings.weight",
+        "embed_positions.weight", "vit.pos_embed", "relative_attention_bias.weight",
+        "attn.relative_position_bias_table", "positional_embedding");
+    ALL(ROLE_LORA, "q.lora_A.weight", "q.lora_B.default.weight", "lora_embedding_A",
+        "x.lora_up.weight");
+    ALL(ROLE_ROUTER, "mlp.router.weight", "ffn.router.layer.weight",
+        "mlp.shared_expert_gate.weight", "blk.0.ffn_gate_inp.weight",
+        "model.layers.0.mlp.gate.weight", "deepspeed_moe.gate.wg.weight");
+    ALL(ROLE_PACKING_TABLE, "l.scales", "l.qzeros", "l.weight_scale",
+        "l.weight_scale_inv", "l.weight.absmax", "l.weight.quant_state.bitsandbytes__nf4",
+        "l.SCB", "scales");
+    ALL(ROLE_OTHER, "mamba.A_log", "attn.causal_mask", "position.x_ids");
+    expect(ROLE_OTHER, "vector", 8, 0, 0);
+    expect(ROLE_BIAS, "a.bias", 8, 0, 0);
+}
+
+static void tells_experts_from_convolutions(void)
+{
+    expect(ROLE_EXPERTS, "mlp.experts.gate_up_proj", 4, 8, 16);
+    expect(ROLE_EXPERTS, "blk.0.ffn_up_exps.weight", 4, 8, 16);
+    expect(ROLE_EXPERTS, "block_sparse_moe.input_linear.weight", 4, 8, 16);
+    expect(ROLE_CONVOLUTION, "conv1.weight", 4, 8, 16);
+    expect(ROLE_OTHER, "embeddings.cls_token", 1, 1, 16);
+    expect(ROLE_OTHER, "qformer.query_tokens", 1, 8, 16);
+    expect(ROLE_POSITION, "embeddings.pos_embed", 1, 8, 16);
+    expect(ROLE_ROUTER, "mlp.experts.router.weight", 4, 8, 16);
+}
+
+static void asks_neighbours_about_a_gate(void)
+{
+    struct tensor_table table;
+
+    table_init(&table);
+    add(&table, "a.gate.weight", "F32", 64, 8, 0);
+    add(&table, "b.gate.weight", "F32", 64, 8, 0);
+    add(&table, "b.experts.0.gate.weight", "F32", 8, 64, 0);
+    add(&table, "b.expertsoup", "F32", 8, 64, 0);
+    add(&table, "gate.weight", "F32", 8, 64, 0);
+    seal(&table);
+    CHECK_EQ(tensor_role(&table, table_find(&table, "a.gate.weight")), ROLE_LINEAR);
+    CHECK_EQ(tensor_role(&table, table_find(&table, "b.gate.weight")), ROLE_ROUTER);
+    CHECK_EQ(tensor_role(&table, table_find(&table, "b.experts.0.gate.weight")),
+             ROLE_LINEAR);
+    CHECK_EQ(tensor_role(&table, table_find(&table, "gate.weight")), ROLE_ROUTER);
+    table_fini(&table);
+}
+
+static void takes_the_longest_names(void)
+{
+    char name[FILES_NAME_BYTES_MAX + 1];
+
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    expect(ROLE_LINEAR, name, 8, 64, 0);
+    memset(name, '.', sizeof(name) - 1);
+    expect(ROLE_LINEAR, name, 8, 64, 0);
+    memcpy(name + sizeof(name) - 13, ".gate.weight", 13);
+    expect(ROLE_ROUTER, name, 8, 64, 0);
+}
+
+static void selects_by_pattern(void)
+{
+    const char *const include[] = {"a.*", "c.*"}, *const exclude[] = {"*.bias",
+                                                                      "c.?eight"};
+    struct checkpoint_options options = {.group_size = 0};
+
+    CHECK_EQ(selection_of(&options, "a.bias"), SELECTION_DEFAULT);
+    options.exclude = (struct name_patterns){exclude, 2};
+    CHECK_EQ(selection_of(&options, "a.bias"), SELECTION_EXCLUDED);
+    CHECK_EQ(selection_of(&options, "b.weight"), SELECTION_DEFAULT);
+    options.include = (struct name_patterns){include, 2};
+    CHECK_EQ(selection_of(&options, "a.weight"), SELECTION_INCLUDED);
+    CHECK_EQ(selection_of(&options, "a.bias"), SELECTION_EXCLUDED);
+    CHECK_EQ(selection_of(&options, "b.weight"), SELECTION_EXCLUDED);
+    CHECK_EQ(selection_of(&options, "c.weight"), SELECTION_EXCLUDED);
+}
+
+static void names_a_pattern_without_a_match(void)
+{
+    const char *const include[] = {"a.*"}, *const exclude[] = {"*.bias", "none"};
+    struct checkpoint_options options = {.include = {include, 1},
+                                         .exclude = {exclude, 1}};
+    struct tensor_table one, two;
+    const struct tensor_table *tables[] = {&one, NULL};
+
+    table_init(&one);
+    table_init(&two);
+    add(&one, "a.weight", "F32", 2, 2, 0);
+    add(&two, "a.bias", "F32", 2, 0, 0);
+    CHECK_STR(selection_unused(&options, tables, 2), "*.bias");
+    tables[1] = &two;
+    CHECK(selection_unused(&options, tables, 2) == NULL);
+    options.exclude.count = 2;
+    CHECK_STR(selection_unused(&options, tables, 2), "none");
+    table_fini(&one);
+    table_fini(&two);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"a matrix that no rule names is the weight of a linear layer", knows_layers},
+        {"embeddings and heads are known by name", knows_embeddings_and_heads},
+        {"norms, biases, tables, routers and LoRA factors are known by name",
+         knows_what_stays},
+        {"of rank 3, experts are known by name, the rest are convolutions",
+         tells_experts_from_convolutions},
+        {"a gate beside experts is a router, alone it is one where it is wide",
+         asks_neighbours_about_a_gate},
+        {"names of the greatest length have a role", takes_the_longest_names},
+        {"include narrows and excludes the rest, exclude wins", selects_by_pattern},
+        {"a pattern that matches nothing in any table is named",
+         names_a_pattern_without_a_match},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}

@@ -1,0 +1,292 @@
+/* Targets: the name shows the old file or the new one, never half of one, whatever
+ * fails; nothing is left beside it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files/target.h"
+#include "tests/lib/fault.h"
+#include "tests/lib/fault_file.h"
+#include "tests/unit/files/place.h"
+
+/* Writes "new file" by way of a target; 0 or -1. */
+static int write_new(const char *path, struct failure *failure)
+{
+    struct target *target = NULL;
+    int result;
+
+    *failure = (struct failure){.status = TRIT_OK};
+    if (target_open(&target, path, TARGET_REPLACE, failure) != 0)
+        return -1;
+    result = target_write(target, 4, "file", 4, failure);
+    if (result == 0)
+        result = target_write(target, 0, "new ", 4, failure);
+    if (result == 0)
+        result = target_commit(target, failure);
+    target_close(target);
+    return result;
+}
+
+static void takes_its_name_at_the_end(void)
+{
+    struct place place;
+    struct failure failure = {.status = TRIT_OK};
+    struct target *target;
+    char text[TEXT_BYTES];
+
+    place_init(&place);
+    CHECK(target_open(&target, place.path, TARGET_REPLACE, &failure) == 0);
+    CHECK(target_write(target, 0, "abc", 3, &failure) == 0);
+    CHECK(access(place.path, F_OK) != 0);
+    CHECK(target_commit(target, &failure) == 0);
+    target_close(target);
+    CHECK_STR(get_text(place.path, text), "abc");
+    CHECK_EQ(files_in(place.folder), 1);
+    place_fini(&place);
+}
+
+static void leaves_nothing_without_commit(void)
+{
+    struct place place;
+    struct failure failure = {.status = TRIT_OK};
+    struct target *target;
+
+    place_init(&place);
+    CHECK(target_open(&target, place.path, TARGET_REPLACE, &failure) == 0);
+    CHECK(target_write(target, 0, "abc", 3, &failure) == 0);
+    target_close(target);
+    CHECK_EQ(files_in(place.folder), 0);
+    target_close(NULL);
+    place_fini(&place);
+}
+
+static void keeps_permissions(void)
+{
+    struct place place;
+    struct failure failure;
+    struct stat after;
+
+    place_init(&place);
+    put_text(place.path, "old");
+    CHECK(chmod(place.path, 0640) == 0);
+    CHECK(write_new(place.path, &failure) == 0);
+    CHECK(stat(place.path, &after) == 0);
+    CHECK_EQ(after.st_mode & 0777, 0640);
+    place_fini(&place);
+}
+
+static void replaces_a_link(void)
+{
+    struct place place;
+    struct failure failure;
+    char link[96], text[TEXT_BYTES];
+    struct stat there;
+
+    place_init(&place);
+    snprintf(link, sizeof(link), "%s/link", place.folder);
+    put_text(place.path, "old");
+    CHECK(symlink("out.safetensors", link) == 0);
+    CHECK(write_new(link, &failure) == 0);
+    CHECK(lstat(link, &there) == 0 && S_ISREG(there.st_mode));
+    CHECK_STR(get_text(link, text), "new file");
+    CHECK_STR(get_text(place.path, text), "old");
+    /* So is one that leads nowhere. */
+    unlink(link);
+    CHECK(symlink("nowhere", link) == 0);
+    CHECK(write_new(link, &failure) == 0);
+    CHECK_STR(get_text(link, text), "new file");
+    unlink(link);
+    place_fini(&place);
+}
+
+/* 0 or -1; `meanwhile`: another file takes the name before the commit. */
+static int write_where_free(const char *path, bool meanwhile, struct failure *failure)
+{
+    struct target *target = NULL;
+    int result;
+
+    *failure = (struct failure){.status = TRIT_OK};
+    if (target_open(&target, path, TARGET_NEW, failure) != 0)
+        return -1;
+    result = target_write(target, 0, "new file", 8, failure);
+    if (meanwhile)
+        put_text(path, "theirs");
+    if (result == 0)
+        result = target_commit(target, failure);
+    target_close(target);
+    return result;
+}
+
+static void takes_a_free_name_only(void)
+{
+    struct place place;
+    struct failure failure;
+    char text[TEXT_BYTES];
+
+    place_init(&place);
+    CHECK(write_where_free(place.path, false, &failure) == 0);
+    CHECK_STR(get_text(place.path, text), "new file");
+    CHECK_EQ(files_in(place.folder), 1);
+    put_text(place.path, "old");
+    CHECK(write_where_free(place.path, false, &failure) != 0);
+    CHECK_EQ(failure.status, TRIT_ALREADY_EXISTS);
+    CHECK_STR(get_text(place.path, text), "old");
+    unlink(place.path);
+    CHECK(symlink("nowhere", place.path) == 0);
+    CHECK(write_where_free(place.path, false, &failure) != 0);
+    CHECK_EQ(failure.status, TRIT_ALREADY_EXISTS);
+    unlink(place.path);
+    CHECK(write_where_free(place.path, true, &failure) != 0);
+    CHECK_EQ(failure.status, TRIT_ALREADY_EXISTS);
+    CHECK_STR(get_text(place.path, text), "theirs");
+    CHECK_EQ(files_in(place.folder), 1);
+    place_fini(&place);
+}
+
+/* Whichever call fails, there is the whole file or none. */
+static void takes_a_name_whole_or_not(void)
+{
+    static const int codes[] = {EIO, ENOSPC, EEXIST, EOPNOTSUPP};
+
+    for (size_t c = 0; c < sizeof(codes) / sizeof(codes[0]); c++)
+        for (uint64_t n = 1; n < 100; n++) {
+            struct place place;
+            struct failure failure;
+            char text[TEXT_BYTES];
+            int result;
+            bool hit;
+
+            place_init(&place);
+            fault_file_arm(FAULT_FILE_ALL & ~(unsigned)FAULT_FILE_CLOSE, n, codes[c],
+                           FAULT_FILE_FAIL);
+            result = write_where_free(place.path, false, &failure);
+            hit = fault_file_disarm();
+            CHECK_STR(get_text(place.path, text), result == 0 ? "new file" : "(absent)");
+            CHECK_EQ(files_in(place.folder), result == 0 ? 1 : 0);
+            place_fini(&place);
+            if (!hit) {
+                CHECK(result == 0);
+                CHECK(n >= 4);
+                break;
+            }
+        }
+}
+
+static void refuses_what_is_no_file(void)
+{
+    struct failure failure;
+    struct stat there;
+
+    CHECK(write_new("/dev/null", &failure) != 0);
+    CHECK(strstr(failure.message, "not a regular file") != NULL);
+    CHECK(stat("/dev/null", &there) == 0 && S_ISCHR(there.st_mode));
+    CHECK(write_new("/tmp", &failure) != 0);
+    CHECK(write_new("/tmp/", &failure) != 0);
+    CHECK(write_new("/nowhere/at/all", &failure) != 0);
+    CHECK_EQ(failure.status, TRIT_NOT_FOUND);
+}
+
+/* Every call that can fail does, in turn, with and without nameless files. */
+static void survives_every_failing_call(void)
+{
+    static const int codes[] = {EIO, ENOSPC, EEXIST, EOPNOTSUPP};
+
+    for (size_t c = 0; c < sizeof(codes) / sizeof(codes[0]); c++)
+        for (uint64_t n = 1; n < 100; n++) {
+            struct place place;
+            struct failure failure;
+            char text[TEXT_BYTES];
+            int result;
+            bool hit;
+
+            place_init(&place);
+            put_text(place.path, "old file");
+            fault_file_arm(FAULT_FILE_ALL & ~(unsigned)FAULT_FILE_CLOSE, n, codes[c],
+                           FAULT_FILE_FAIL);
+            result = write_new(place.path, &failure);
+            hit = fault_file_disarm();
+            CHECK_STR(get_text(place.path, text), result == 0 ? "new file" : "old file");
+            CHECK_EQ(files_in(place.folder), 1);
+            place_fini(&place);
+            if (!hit) {
+                CHECK(result == 0);
+                CHECK(n >= 6);
+                break;
+            }
+        }
+}
+
+/* The first fsync is the file's: it fails, the old file stays. The second is the
+ * folder's: the name may show either, and the caller is told. */
+static void tells_of_a_failed_flush(void)
+{
+    for (uint64_t n = 1; n <= 2; n++) {
+        struct place place;
+        struct failure failure;
+        char text[TEXT_BYTES];
+
+        place_init(&place);
+        put_text(place.path, "old file");
+        fault_arm(FAULT_WRITE, n, FAULT_ONCE);
+        CHECK(write_new(place.path, &failure) != 0);
+        CHECK(fault_disarm());
+        CHECK_EQ(failure.status, TRIT_UNAVAILABLE);
+        CHECK_STR(get_text(place.path, text), n == 1 ? "old file" : "new file");
+        CHECK_EQ(files_in(place.folder), 1);
+        place_fini(&place);
+    }
+}
+
+static void writes_through_short_writes(void)
+{
+    struct place place;
+    struct failure failure;
+    char text[TEXT_BYTES];
+    int result;
+
+    place_init(&place);
+    fault_file_arm(FAULT_FILE_PWRITE, 1, 0, FAULT_FILE_SHORT);
+    result = write_new(place.path, &failure);
+    CHECK(fault_file_disarm());
+    CHECK(result == 0);
+    CHECK_STR(get_text(place.path, text), "new file");
+    place_fini(&place);
+}
+
+static void says_when_the_disk_is_full(void)
+{
+    struct place place;
+    struct failure failure;
+
+    place_init(&place);
+    fault_file_arm(FAULT_FILE_PWRITE, 1, ENOSPC, FAULT_FILE_FAIL);
+    CHECK(write_new(place.path, &failure) != 0);
+    CHECK(fault_file_disarm());
+    CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
+    CHECK(strstr(failure.message, "No space left") != NULL);
+    CHECK_EQ(files_in(place.folder), 0);
+    place_fini(&place);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"a target has its name only after the commit", takes_its_name_at_the_end},
+        {"a target that is not committed leaves nothing", leaves_nothing_without_commit},
+        {"a replaced file's permissions stay", keeps_permissions},
+        {"a symbolic link is replaced, never followed", replaces_a_link},
+        {"a new target takes a free name only", takes_a_free_name_only},
+        {"whichever call fails, a new target is whole or not there",
+         takes_a_name_whole_or_not},
+        {"devices, folders and missing folders are refused", refuses_what_is_no_file},
+        {"whichever call fails, the target is the old file or the new one",
+         survives_every_failing_call},
+        {"a failed fsync is told and never retried", tells_of_a_failed_flush},
+        {"short writes are continued", writes_through_short_writes},
+        {"a full disk is named and leaves nothing", says_when_the_disk_is_full},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}
