@@ -8,13 +8,14 @@
  * ATTEMPTS_MAX times in all; and where a connection from the pool turned out to
  * be dead before a word of the reply came, once: this kind is safe even if the
  * daemon had begun, for most methods may be repeated (a report filed twice is the
- * same report). Those that make or delete a layer may not (`once`).
+ * same report). Those that make or delete a layer may not (`not_retriable`).
  *
  * Failures: the first one counts; what runs is cancelled with RST_STREAM. */
 #include "client/lib/call.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 
@@ -63,8 +64,8 @@ static bool past_deadline(const struct call *call)
 
 static int deadline_exceeded(const struct call *call, struct failure *failure)
 {
-    return fail(failure, TRIT_DEADLINE_EXCEEDED, NULL, "no complete reply within %llu ms",
-                (unsigned long long)call->timeout_ms);
+    return fail(failure, TRIT_DEADLINE_EXCEEDED, NULL,
+                "no complete reply within %" PRIu64 " ms", call->timeout_ms);
 }
 
 /* ---- one lane ------------------------------------------------------------------- */
@@ -72,10 +73,10 @@ static int deadline_exceeded(const struct call *call, struct failure *failure)
 /* Begins an exchange if a channel is to be had; the first one waits for it. */
 static int lane_begin(struct run *run, struct lane *lane)
 {
-    enum pool_patience patience = run->live == 0 ? POOL_WAIT : POOL_TRY;
+    enum pool_wait wait = run->live == 0 ? POOL_WAIT : POOL_TRY;
 
-    if (pool_take(&run->call->client->pool, patience, run->call->deadline_ns,
-                  &lane->channel, &lane->reused, run->failure) != 0)
+    if (pool_take(&run->call->client->pool, wait, run->call->deadline_ns, &lane->channel,
+                  &lane->reused, run->failure) < 0)
         return -1;
     if (lane->channel) {
         run->live++;
@@ -88,7 +89,8 @@ static int lane_begin(struct run *run, struct lane *lane)
 static bool may_retry(const struct run *run, const struct lane *lane)
 {
     const struct exchange *exchange = lane->exchange;
-    bool died_idle = lane->reused && !run->call->once && !exchange->heard &&
+    bool died_idle = lane->reused && !run->call->not_retriable &&
+                     !exchange->response_started &&
                      exchange->failure.status == TRIT_UNAVAILABLE;
 
     return exchange->failure.status != TRIT_OK && lane->attempts < ATTEMPTS_MAX &&
@@ -101,7 +103,7 @@ static int lane_retry(struct run *run, struct lane *lane)
     exchange_rewind(lane->exchange);
     lane->reused = false;
     if (pool_renew(&run->call->client->pool, run->call->deadline_ns, &lane->channel,
-                   run->failure) != 0) {
+                   run->failure) < 0) {
         run->live--;
         return -1;
     }

@@ -13,7 +13,7 @@ struct call {
     trit_progress progress; /* may be NULL */
     void *progress_arg;
     uint64_t bytes_total; /* of the caller's, to be sent */
-    bool once; /* not to be repeated where the daemon may have begun; set after init */
+    bool not_retriable;   /* when the daemon may have begun; set it after call_init */
 };
 
 /* `options` may be NULL. */

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/states.h"
 #include "client/lib/sendq.h"
 
 enum {
@@ -39,9 +40,16 @@ enum {
 
 enum channel_state {
     CHANNEL_OPEN,
-    CHANNEL_LEAVING, /* GOAWAY came: what runs may end, nothing may begin */
+    CHANNEL_LEAVING, /* GOAWAY came: the exchange may end, no other may begin */
     CHANNEL_LOST,
 };
+
+static const struct state_row rows[] = {
+    [CHANNEL_OPEN] = {"open", STATE_TO(CHANNEL_LEAVING) | STATE_TO(CHANNEL_LOST)},
+    [CHANNEL_LEAVING] = {"leaving", STATE_TO(CHANNEL_LOST)},
+    [CHANNEL_LOST] = {"lost", 0},
+};
+static const struct states channel_states = STATES("channel", rows);
 
 struct channel {
     int fd;
@@ -56,12 +64,12 @@ struct channel {
 };
 
 /* The connection is of no more use; whatever runs on it fails. */
-static void lose(struct channel *channel, enum trit_status status, const char *why)
+static void channel_fail(struct channel *channel, enum trit_status status,
+                         const char *why)
 {
     struct failure failure = {.status = TRIT_OK};
 
-    channel->state = CHANNEL_LOST;
-    if (!channel->exchange)
+    if (!state_try(&channel_states, &channel->state, CHANNEL_LOST) || !channel->exchange)
         return;
     fail(&failure, status, NULL, "connection to %s lost: %s", channel->text, why);
     exchange_abort(channel->exchange, &failure);
@@ -158,7 +166,7 @@ static int frame_cb(nghttp2_session *session, const nghttp2_frame *frame, void *
 
     (void)session;
     if (frame->hd.type == NGHTTP2_GOAWAY && channel->state == CHANNEL_OPEN)
-        channel->state = CHANNEL_LEAVING;
+        state_move(&channel_states, &channel->state, CHANNEL_LEAVING);
     if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
         is_ours(channel, frame->hd.stream_id))
@@ -214,7 +222,7 @@ static nghttp2_session *session_new(struct channel *channel)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, closed_cb);
     if (nghttp2_session_client_new(&session, callbacks, channel) == 0 &&
         (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings,
-                                 sizeof settings / sizeof settings[0]) != 0 ||
+                                 sizeof(settings) / sizeof(settings[0])) != 0 ||
          nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0,
                                                CONNECTION_WINDOW_BYTES) != 0)) {
         nghttp2_session_del(session);
@@ -227,7 +235,7 @@ static nghttp2_session *session_new(struct channel *channel)
 struct channel *channel_open(const struct address *address, uint64_t deadline_ns,
                              struct failure *failure)
 {
-    struct channel *channel = malloc(sizeof *channel);
+    struct channel *channel = malloc(sizeof(*channel));
 
     if (!channel)
         goto no_memory;
@@ -287,7 +295,7 @@ static enum written write_out(struct channel *channel)
 {
     for (int round = 0; round < STEP_ROUNDS_MAX; round++) {
         if (produce(channel) != 0) {
-            lose(channel, TRIT_INTERNAL, "its HTTP/2 session failed");
+            channel_fail(channel, TRIT_INTERNAL, "its HTTP/2 session failed");
             return WRITE_BROKEN;
         }
         if (sendq_empty(&channel->queue))
@@ -309,20 +317,20 @@ static void read_in(struct channel *channel)
 {
     for (int round = 0; round < STEP_ROUNDS_MAX; round++) {
         ssize_t got =
-            recv(channel->fd, channel->input, sizeof channel->input, MSG_DONTWAIT);
+            recv(channel->fd, channel->input, sizeof(channel->input), MSG_DONTWAIT);
 
         if (got > 0) {
             ssize_t used =
                 nghttp2_session_mem_recv(channel->session, channel->input, (size_t)got);
 
             if (used < 0)
-                lose(channel, TRIT_INTERNAL, nghttp2_strerror((int)used));
+                channel_fail(channel, TRIT_INTERNAL, nghttp2_strerror((int)used));
         } else if (got == 0) {
-            lose(channel, TRIT_UNAVAILABLE, "closed by the daemon");
+            channel_fail(channel, TRIT_UNAVAILABLE, "closed by the daemon");
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
         } else if (errno != EINTR) {
-            lose(channel, TRIT_UNAVAILABLE, strerror(errno));
+            channel_fail(channel, TRIT_UNAVAILABLE, strerror(errno));
         }
         if (channel->state == CHANNEL_LOST ||
             (channel->exchange && channel->exchange->state == EXCHANGE_DONE))
@@ -346,9 +354,9 @@ void channel_step(struct channel *channel)
     if (channel->state == CHANNEL_LOST || channel->exchange->state == EXCHANGE_DONE)
         return;
     if (written == WRITE_BROKEN)
-        lose(channel, TRIT_UNAVAILABLE, strerror(error));
+        channel_fail(channel, TRIT_UNAVAILABLE, strerror(error));
     else if (session_over(channel))
-        lose(channel, TRIT_UNAVAILABLE, "the HTTP/2 session is over");
+        channel_fail(channel, TRIT_UNAVAILABLE, "the HTTP/2 session is over");
 }
 
 int channel_fd(const struct channel *channel)
@@ -406,7 +414,7 @@ void channel_begin(struct channel *channel, struct exchange *exchange,
     stream =
         nghttp2_submit_request(channel->session, NULL, headers, count, &body, channel);
     if (stream < 0)
-        lose(channel, TRIT_UNAVAILABLE, nghttp2_strerror(stream));
+        channel_fail(channel, TRIT_UNAVAILABLE, nghttp2_strerror(stream));
     else
         channel->stream = stream;
 }

@@ -1,14 +1,23 @@
 #include "client/lib/exchange.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/states.h"
 #include "client/lib/base64.h"
 #include "proto/codec/codec.h"
 
-enum { HTTP_OK = 200, H2_NO_ERROR = 0, H2_REFUSED_STREAM = 7 };
+enum { HTTP_OK = 200, H2_REFUSED_STREAM = 7 };
+
+static const struct state_row rows[] = {
+    [EXCHANGE_IDLE] = {"idle", STATE_TO(EXCHANGE_OPEN) | STATE_TO(EXCHANGE_DONE)},
+    [EXCHANGE_OPEN] = {"open", STATE_TO(EXCHANGE_DONE)},
+    [EXCHANGE_DONE] = {"done", 0},
+};
+static const struct states exchange_states = STATES("exchange", rows);
 
 void exchange_init(struct exchange *exchange, const char *path,
                    const struct exchange_ops *ops, void *owner)
@@ -25,13 +34,12 @@ void exchange_rewind(struct exchange *exchange)
 
 void exchange_start(struct exchange *exchange)
 {
-    assert(exchange->state == EXCHANGE_IDLE);
-    exchange->state = EXCHANGE_OPEN;
+    state_move(&exchange_states, &exchange->state, EXCHANGE_OPEN);
 }
 
 static void done(struct exchange *exchange)
 {
-    exchange->state = EXCHANGE_DONE;
+    state_move(&exchange_states, &exchange->state, EXCHANGE_DONE);
 }
 
 /* ---- request ------------------------------------------------------------------ */
@@ -60,14 +68,15 @@ static int next_message(struct exchange *exchange)
     uint64_t length = 0;
 
     *message = (struct outgoing){.count = 0};
-    if (exchange->ops->next(exchange->owner, message, &exchange->failure) != 0)
+    if (exchange->ops->next(exchange->owner, message, &exchange->failure) < 0)
         return -1;
     for (size_t i = 0; i < message->count; i++)
         length += message->slices[i].iov_len;
     if (length > UINT32_MAX)
         return fail(&exchange->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "the request's %llu bytes do not fit one gRPC message (4 GiB - 1)",
-                    (unsigned long long)length);
+                    "the request's %" PRIu64
+                    " bytes do not fit one gRPC message (4 GiB - 1)",
+                    length);
     frame_prefix(exchange->prefix, (uint32_t)length);
     exchange->message_left = GRPC_PREFIX_BYTES + length;
     exchange->slice = exchange->slice_at = 0;
@@ -151,14 +160,14 @@ void exchange_header(struct exchange *exchange, const char *name, const char *va
 
     if (exchange->state != EXCHANGE_OPEN)
         return;
-    exchange->heard = true;
+    exchange->response_started = true;
     if (strcmp(name, ":status") == 0) {
         exchange->http_status = number(value, value_len);
     } else if (strcmp(name, "content-type") == 0) {
-        keep_text(exchange->content_type, sizeof exchange->content_type, value,
+        keep_text(exchange->content_type, sizeof(exchange->content_type), value,
                   value_len);
         exchange->is_grpc =
-            strncasecmp(exchange->content_type, grpc_type, sizeof grpc_type - 1) == 0;
+            strncasecmp(exchange->content_type, grpc_type, sizeof(grpc_type) - 1) == 0;
     } else if (!final) {
         return;
     } else if (strcmp(name, "grpc-status") == 0) {
@@ -169,10 +178,10 @@ void exchange_header(struct exchange *exchange, const char *name, const char *va
                                     ? (uint32_t)status
                                     : TRIT_UNKNOWN;
     } else if (strcmp(name, "grpc-message") == 0) {
-        message_unescape(value, exchange->text, sizeof exchange->text);
+        message_unescape(value, exchange->text, sizeof(exchange->text));
     } else if (strcmp(name, "grpc-status-details-bin") == 0) {
         if (value_len <= DETAILS_TEXT_BYTES_MAX)
-            keep_text(exchange->details, sizeof exchange->details, value, value_len);
+            keep_text(exchange->details, sizeof(exchange->details), value, value_len);
     }
 }
 
@@ -205,7 +214,7 @@ void exchange_data(struct exchange *exchange, const uint8_t *bytes, size_t count
 
     if (exchange->state != EXCHANGE_OPEN)
         return;
-    exchange->heard = true;
+    exchange->response_started = true;
     if (!exchange->is_grpc)
         return; /* some proxy's page; its HTTP status will speak */
     do {
@@ -221,7 +230,7 @@ void exchange_data(struct exchange *exchange, const uint8_t *bytes, size_t count
 static void details_field(const struct exchange *exchange, char field[64])
 {
     uint8_t bytes[DETAILS_TEXT_BYTES_MAX];
-    size_t count = base64_decode(exchange->details, bytes, sizeof bytes);
+    size_t count = base64_decode(exchange->details, bytes, sizeof(bytes));
 
     if (count > 0)
         decode_status_details(bytes, count, field);
@@ -265,7 +274,7 @@ void exchange_reset(struct exchange *exchange, uint32_t h2_code)
 {
     if (exchange->state != EXCHANGE_OPEN)
         return;
-    exchange->unprocessed = h2_code == H2_REFUSED_STREAM && !exchange->heard;
+    exchange->unprocessed = h2_code == H2_REFUSED_STREAM && !exchange->response_started;
     fail(&exchange->failure, status_from_h2(h2_code), NULL,
          h2_code == H2_REFUSED_STREAM ? "the daemon refused the stream (HTTP/2 code %u)"
                                       : "the daemon reset the stream with HTTP/2 code %u",

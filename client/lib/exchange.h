@@ -60,8 +60,8 @@ struct exchange {
     /* The rest is the exchange's own. */
     enum exchange_state state;
     struct failure failure; /* status TRIT_OK in state DONE: the call succeeded */
-    bool heard;             /* something of a response has arrived */
-    bool unprocessed;       /* the peer vouches that it did nothing */
+    bool response_started;  /* a part of a response has arrived */
+    bool unprocessed;       /* the peer has said that it did nothing */
     bool asked_all;         /* the last outgoing message was given */
     uint64_t payload_bytes; /* of the caller's, taken by the channel */
 

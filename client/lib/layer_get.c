@@ -1,6 +1,8 @@
 /* Layers.Get: a layer as it is held, its weights in any encoding, or its latents. */
 #include "client/lib/layer.h"
 
+#include <inttypes.h>
+
 #include "client/lib/tensor.h"
 
 struct getting {
@@ -16,9 +18,8 @@ static int as_asked(const struct arrival *arrival, uint64_t bytes,
     if (arrival->output.size == bytes)
         return 0;
     return fail(failure, TRIT_DATA_LOSS, NULL,
-                "the reply holds %llu bytes of %s where the layer takes %llu",
-                (unsigned long long)arrival->output.size, arrival->output.name,
-                (unsigned long long)bytes);
+                "the reply holds %" PRIu64 " bytes of %s where the layer takes %" PRIu64,
+                arrival->output.size, arrival->output.name, bytes);
 }
 
 /* What a tensor of the layer's shape takes, encoded as the reply says. */
@@ -55,11 +56,11 @@ static int got_decode(void *result, const struct scan *reply, struct failure *fa
     if (got_size(get, &size) != 0)
         return fail(failure, TRIT_INTERNAL, NULL,
                     "malformed reply: its spec and dtype make no tensor");
-    return as_asked(&get->weight, size.data, failure) != 0 ||
-                   as_asked(&get->scales, size.scales, failure) != 0 ||
+    return as_asked(&get->weight, size.data, failure) < 0 ||
+                   as_asked(&get->scales, size.scales, failure) < 0 ||
                    as_asked(&get->bias,
                             ternary && got->spec.bias ? got->spec.out_features * 4 : 0,
-                            failure) != 0
+                            failure) < 0
                ? -1
                : 0;
 }
@@ -70,7 +71,7 @@ static int get_run(struct getting *get, struct failure *failure)
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 
     outgoing_head(&unary.request, head,
-                  encode_layer_get(&get->request, head, sizeof head));
+                  encode_layer_get(&get->request, head, sizeof(head)));
     reply_init(&unary.reply, scan_layer_got, get->call.client->message_bytes_max,
                &get->weight.sink, &get->scales.sink);
     unary.reply.reference.sink = &get->bias.sink;

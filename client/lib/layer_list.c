@@ -35,7 +35,7 @@ static int layer_list(struct wire_layer_list *request, const struct call *call,
     page_init(&page, call->client);
     do {
         rc = page_fetch(&page, "/trit.v1.Layers/List", head,
-                        encode_layer_list(request, head, sizeof head), call, failure);
+                        encode_layer_list(request, head, sizeof(head)), call, failure);
         if (rc == 0 && decode_layers_page(page.bytes, page.count, visit_spec, visit,
                                           request->page_token, why) != 0)
             rc = fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
@@ -75,7 +75,7 @@ static int layer_verify(const struct wire_layer_verify *request, const struct ca
 
     page_init(&page, call->client);
     rc = page_fetch(&page, "/trit.v1.Layers/Verify", head,
-                    encode_layer_verify(request, head, sizeof head), call, failure);
+                    encode_layer_verify(request, head, sizeof(head)), call, failure);
     if (rc == 0 &&
         decode_reports_page(page.bytes, page.count, report_visit, visit, token, why) != 0)
         rc = fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);

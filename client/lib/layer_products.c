@@ -1,4 +1,5 @@
 /* Layers.Forward, AsLinear, Embed and Backward: tensors in, tensors out. */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "client/lib/layer.h"
@@ -31,7 +32,7 @@ static int forward_decode(void *result, const struct scan *reply, struct failure
     struct trit_forward *forward = &product->forward;
     char why[CODEC_ERROR_BYTES];
 
-    if (product_decode(product, reply, failure) != 0)
+    if (product_decode(product, reply, failure) < 0)
         return -1;
     if (decode_layer_errors(&reply->parts[PART_ROOT], &forward->has_error,
                             &forward->max_error, &forward->relative_error, why) != 0)
@@ -64,8 +65,8 @@ static int product_prepare(struct product *product, const char *name,
 {
     struct extent extent;
 
-    if (name_copy("name", name, product->request.name, failure) != 0 ||
-        tensor_check("x", x, &extent, failure) != 0)
+    if (name_copy("name", name, product->request.name, failure) < 0 ||
+        tensor_check("x", x, &extent, failure) < 0)
         return -1;
     product->expected = tensor_wire(x);
     product->expected.shape[x->rank - 1] = 0;
@@ -91,7 +92,7 @@ enum trit_status trit_layer_forward(struct trit_client *client, const char *name
     if (product_prepare(&product, name, x, &failure) == 0 &&
         product_run(&product, "/trit.v1.Layers/Forward", forward_decode,
                     encode_layer_forward(&product.request, &wire, x->bytes, product.head,
-                                         sizeof product.head),
+                                         sizeof(product.head)),
                     x->data, x->bytes, &failure) == 0) {
         *forward = product.forward;
         forward->y = arrival_give(&product.arrival);
@@ -114,7 +115,7 @@ enum trit_status trit_layer_as_linear(struct trit_client *client, const char *na
     if (product_prepare(&product, name, x, &failure) == 0 &&
         product_run(&product, "/trit.v1.Layers/AsLinear", product_decode,
                     encode_layer_as_linear(product.request.name, &wire, x->bytes,
-                                           product.head, sizeof product.head),
+                                           product.head, sizeof(product.head)),
                     x->data, x->bytes, &failure) == 0)
         *logits = arrival_give(&product.arrival);
     arrival_fini(&product.arrival);
@@ -132,11 +133,11 @@ static int pack_ids(const uint32_t *ids, uint64_t count, uint8_t **packed, size_
 
     if (count > UINT32_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "ids",
-                    "ids: %llu are more than fit one message", (unsigned long long)count);
+                    "ids: %" PRIu64 " are more than fit one message", count);
     made = malloc((size_t)count * LAYER_ID_BYTES_MAX + 1);
     if (!made)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for %llu ids",
-                    (unsigned long long)count);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                    "no memory for %" PRIu64 " ids", count);
     *bytes = layer_ids_pack(ids, count, made);
     *packed = made;
     return 0;
@@ -160,7 +161,7 @@ enum trit_status trit_layer_embed(struct trit_client *client, const char *name,
         call_init(&product.call, client, options, bytes);
         if (product_run(&product, "/trit.v1.Layers/Embed", product_decode,
                         encode_layer_embed(product.request.name, bytes, product.head,
-                                           sizeof product.head),
+                                           sizeof(product.head)),
                         packed, bytes, &failure) == 0)
             *rows = arrival_give(&product.arrival);
     }
@@ -192,8 +193,8 @@ static int gradients_decode(void *result, const struct scan *reply,
                              weight = {.dtype = dtype, .rank = 2, .shape = {out, in}},
                              bias = {.dtype = dtype, .rank = 1, .shape = {out}};
 
-    if (arrival_decode(&g->input, &reply->parts[PART_TENSOR], &input, failure) != 0 ||
-        arrival_decode(&g->weight, &reply->parts[PART_REFERENCE], &weight, failure) != 0)
+    if (arrival_decode(&g->input, &reply->parts[PART_TENSOR], &input, failure) < 0 ||
+        arrival_decode(&g->weight, &reply->parts[PART_REFERENCE], &weight, failure) < 0)
         return -1;
     return reply->parts[PART_OPTIONS].seen
                ? arrival_decode(&g->bias, &reply->parts[PART_OPTIONS], &bias, failure)
@@ -208,11 +209,11 @@ static int gradients_run(struct gradients *g, struct failure *failure)
     struct extent extent;
     size_t at, count;
 
-    if (tensor_check("x", x, &extent, failure) != 0 ||
-        tensor_check("grad_output", grad_output, &extent, failure) != 0)
+    if (tensor_check("x", x, &extent, failure) < 0 ||
+        tensor_check("grad_output", grad_output, &extent, failure) < 0)
         return -1;
     count = encode_layer_backward(g->name, &x_wire, x->bytes, &grad_wire,
-                                  grad_output->bytes, g->head, sizeof g->head, &at);
+                                  grad_output->bytes, g->head, sizeof(g->head), &at);
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
     outgoing_head(&unary.request, g->head, at);

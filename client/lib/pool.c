@@ -69,7 +69,7 @@ static void give_place_back(struct pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-int pool_take(struct pool *pool, enum pool_patience patience, uint64_t deadline_ns,
+int pool_take(struct pool *pool, enum pool_wait wait, uint64_t deadline_ns,
               struct channel **channel, bool *reused, struct failure *failure)
 {
     struct channel *taken;
@@ -79,7 +79,7 @@ int pool_take(struct pool *pool, enum pool_patience patience, uint64_t deadline_
         return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
                     "this client belongs to the process that forked; connect anew");
     pthread_mutex_lock(&pool->lock);
-    if (pool->out == CHANNELS_MAX && patience == POOL_TRY) {
+    if (pool->out == CHANNELS_MAX && wait == POOL_TRY) {
         pthread_mutex_unlock(&pool->lock);
         return 0;
     }

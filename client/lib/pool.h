@@ -25,11 +25,11 @@ struct pool {
 int pool_init(struct pool *pool, const struct address *address, struct failure *failure);
 void pool_fini(struct pool *pool); /* nothing may be out */
 
-enum pool_patience { POOL_WAIT, POOL_TRY };
+enum pool_wait { POOL_WAIT, POOL_TRY };
 
 /* 0 with a channel; *reused: it has served before, so the daemon may have closed
  * it meanwhile. -1 with *failure. With POOL_TRY *channel may be NULL: all are out. */
-int pool_take(struct pool *pool, enum pool_patience patience, uint64_t deadline_ns,
+int pool_take(struct pool *pool, enum pool_wait wait, uint64_t deadline_ns,
               struct channel **channel, bool *reused, struct failure *failure);
 /* Closes *channel and opens another in its place. -1: *channel is NULL and the
  * place given back. */

@@ -1,5 +1,6 @@
-#include "client/lib/project.h"
+#include "client/lib/project_stream.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/lib/unary.h"
@@ -47,7 +48,7 @@ static int projected_decode(void *result, const struct scan *reply,
     return 0;
 }
 
-int project_unary(struct projecting *project, struct failure *failure)
+static int project_unary(struct projecting *project, struct failure *failure)
 {
     const struct trit_tensor *tensor = project->tensor;
     struct sink data = {&project->data, 0, project->data.size, 0},
@@ -55,7 +56,7 @@ int project_unary(struct projecting *project, struct failure *failure)
     struct unary unary = {.decode = projected_decode, .result = project};
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     size_t count = encode_project(&project->request, &project->request.tensor,
-                                  tensor->bytes, head, sizeof head);
+                                  tensor->bytes, head, sizeof(head));
 
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
@@ -114,15 +115,15 @@ static int project_prepare(struct projecting *project,
         .allow_lost_scales = o->allow_lost_scales,
         .tensor = tensor_wire(project->tensor),
     };
-    if (tensor_check("tensor", project->tensor, &project->extent, failure) != 0 ||
-        layer_wire(&o->layer, &project->request.layer, failure) != 0 ||
+    if (tensor_check("tensor", project->tensor, &project->extent, failure) < 0 ||
+        layer_wire(&o->layer, &project->request.layer, failure) < 0 ||
         encoded_size(o->encoding, project->tensor->dtype, &project->extent, o->group_size,
-                     &size, failure) != 0)
+                     &size, failure) < 0)
         return -1;
     if (o->out && o->out_bytes < size.data)
         return fail(failure, TRIT_INVALID_ARGUMENT, "out",
-                    "out: %llu bytes of room where the result takes %llu",
-                    (unsigned long long)o->out_bytes, (unsigned long long)size.data);
+                    "out: %" PRIu64 " bytes of room where the result takes %" PRIu64,
+                    o->out_bytes, size.data);
     output_init(&project->data, "data", size.data, o->out);
     output_init(&project->scales, "scales", size.scales, NULL);
     return 0;

@@ -45,7 +45,7 @@ bool sendq_copy(struct sendq *queue, const void *bytes, size_t count)
 {
     uint8_t *to = queue->stage + queue->staged;
 
-    if (count > sizeof queue->stage - queue->staged ||
+    if (count > sizeof(queue->stage) - queue->staged ||
         !append(queue, (struct iovec){to, count}))
         return false;
     memcpy(to, bytes, count);

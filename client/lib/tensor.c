@@ -32,12 +32,12 @@ static int invalid(struct failure *failure, const char *name, const char *part,
 static int invalid(struct failure *failure, const char *name, const char *part,
                    const char *format, ...)
 {
-    char field[sizeof failure->field], text[TRIT_MESSAGE_BYTES_MAX + 1];
+    char field[sizeof(failure->field)], text[TRIT_MESSAGE_BYTES_MAX + 1];
     va_list args;
 
-    snprintf(field, sizeof field, "%s.%s", name, part);
+    snprintf(field, sizeof(field), "%s.%s", name, part);
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     return fail(failure, TRIT_INVALID_ARGUMENT, field, "%s: %s", field, text);
 }
@@ -100,9 +100,9 @@ int tensor_check(const char *name, const struct trit_tensor *tensor,
     struct extent found;
     uint64_t bytes = 0;
 
-    if (shape_check(name, tensor->rank, tensor->shape, &found, failure) != 0 ||
-        dense_bytes(name, tensor->dtype, &found, &bytes, failure) != 0 ||
-        count_check(name, tensor->bytes, bytes, failure) != 0)
+    if (shape_check(name, tensor->rank, tensor->shape, &found, failure) < 0 ||
+        dense_bytes(name, tensor->dtype, &found, &bytes, failure) < 0 ||
+        count_check(name, tensor->bytes, bytes, failure) < 0)
         return -1;
     *extent = found;
     return 0;
@@ -154,7 +154,7 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
                        "rows of %llu elements are no multiple of the %u of a %s block",
                        (ull)row, layout->block_elements, encoding_name(encoding));
     if (layout->block_bytes == 0) {
-        if (dense_bytes("tensor", dtype, extent, &found.data, failure) != 0)
+        if (dense_bytes("tensor", dtype, extent, &found.data, failure) < 0)
             return -1;
     } else if (mul_overflows(extent->elements / layout->block_elements,
                              layout->block_bytes, &found.data) ||
@@ -209,9 +209,9 @@ int encoded_check(const char *name, const struct trit_tensor *tensor,
     struct encoded_size size;
     struct extent found;
 
-    if (shape_check(name, tensor->rank, tensor->shape, &found, failure) != 0 ||
-        encoded_size(encoding, tensor->dtype, &found, group_size, &size, failure) != 0 ||
-        count_check(name, tensor->bytes, size.data, failure) != 0)
+    if (shape_check(name, tensor->rank, tensor->shape, &found, failure) < 0 ||
+        encoded_size(encoding, tensor->dtype, &found, group_size, &size, failure) < 0 ||
+        count_check(name, tensor->bytes, size.data, failure) < 0)
         return -1;
     if (scales_check(encoding, size.scales, scales, failure) < 0)
         return -1;
@@ -225,7 +225,7 @@ struct wire_tensor tensor_wire(const struct trit_tensor *tensor)
 {
     struct wire_tensor wire = {.dtype = (uint32_t)tensor->dtype, .rank = tensor->rank};
 
-    memcpy(wire.shape, tensor->shape, sizeof wire.shape);
+    memcpy(wire.shape, tensor->shape, sizeof(wire.shape));
     return wire;
 }
 
@@ -248,9 +248,8 @@ int layer_wire(const struct trit_layer_ref *layer, struct wire_layer_ref *wire,
     struct wire_layer_ref made = {.present = layer->run && *layer->run,
                                   .step = layer->step};
 
-    if (made.present &&
-        (name_copy("layer.run", layer->run, made.run, failure) != 0 ||
-         name_copy("layer.layer", layer->layer, made.layer, failure) != 0))
+    if (made.present && (name_copy("layer.run", layer->run, made.run, failure) < 0 ||
+                         name_copy("layer.layer", layer->layer, made.layer, failure) < 0))
         return -1;
     *wire = made;
     return 0;
