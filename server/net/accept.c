@@ -58,7 +58,7 @@ static void admit(struct net *net, int fd, const struct address *peer)
         reject(net, fd);
         return;
     }
-    if (conn_open(net, fd, peer, &failure) != 0)
+    if (conn_open(net, fd, peer, &failure) < 0)
         log_event(net->config.log, LOG_WARN, "conn_failed",
                   LOG_FIELDS(LOG_STR("error", failure.message)));
 }
@@ -152,7 +152,7 @@ static int bind_socket(struct listener *listener, const struct address *address,
     if (any->sa_family == AF_UNIX) {
         const char *path = ((const struct sockaddr_un *)&address->socket)->sun_path;
 
-        if (remove_stale(address, path, text, failure) != 0)
+        if (remove_stale(address, path, text, failure) < 0)
             return -1;
         if (bind(listener->fd, any, address->bytes) != 0)
             return failed(failure, text, "bind");
@@ -192,7 +192,7 @@ int listener_open(struct net *net, const char *text, char *bound, size_t bound_b
     struct listener *listener;
     struct address address;
 
-    if (address_parse(&address, text, failure) != 0)
+    if (address_parse(&address, text, failure) < 0)
         return -1;
     listener = calloc(1, sizeof(*listener));
     if (!listener)
@@ -205,13 +205,13 @@ int listener_open(struct net *net, const char *text, char *bound, size_t bound_b
         failed(failure, text, "socket");
         goto free_listener;
     }
-    if (bind_socket(listener, &address, text, failure) != 0)
+    if (bind_socket(listener, &address, text, failure) < 0)
         goto release;
     if (listen(listener->fd, BACKLOG) != 0) {
         failed(failure, text, "listen");
         goto release;
     }
-    if (watch(listener, text, failure) != 0)
+    if (watch(listener, text, failure) < 0)
         goto release;
     address.bytes = sizeof(address.socket);
     getsockname(listener->fd, (struct sockaddr *)&address.socket, &address.bytes);

@@ -93,7 +93,7 @@ static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
         refuse_other_protocol(conn, conn->preface_bytes ? (uint8_t)preface[0] : bytes[0]);
         return;
     }
-    if (h2_receive(conn->session, bytes, count, &failure) != 0) {
+    if (h2_receive(conn->session, bytes, count, &failure) < 0) {
         log_event(
             net->config.log, LOG_WARN, "conn_error",
             LOG_FIELDS(LOG_STR("peer", conn->peer), LOG_STR("error", failure.message)));

@@ -114,7 +114,7 @@ void conn_flush(struct conn *conn)
             conn_schedule_flush(conn);
             return;
         }
-        if (h2_produce(conn->session, iov, &count, &failure) != 0) {
+        if (h2_produce(conn->session, iov, &count, &failure) < 0) {
             conn_close(conn, "out_of_memory");
             return;
         }

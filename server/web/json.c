@@ -1,5 +1,5 @@
-/* Reports as JSON, for curl and programs. Lists are cut into pages of
- * PAGE_ROWS_MAX; `next` is the path of the page that follows, or null. */
+/* Reports as JSON, for curl and programs. A page of a list has at most PAGE_ROWS_MAX
+ * rows; `next` is the path of the next page, or null. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,20 +14,20 @@
 /* A list while the store visits its rows. */
 struct listing {
     json_t *rows;
-    const char *after;       /* runs: those up to this name are of an earlier page */
-    bool more, failed;       /* there is a row behind the page; out of memory */
-    struct trit_report last; /* of the page */
+    const char *after;       /* of runs: an earlier page had those up to this name */
+    bool more, failed;       /* the list goes on after the page; out of memory */
+    struct trit_report last; /* the last one of the page */
 };
 
-/* Takes `row`. False ends the visit. */
+/* Takes `row`, and NULL as: out of memory. False ends the visit. */
 static bool add(struct listing *listing, json_t *row)
 {
-    if (json_array_append_new(listing->rows, row)) /* also where row is NULL */
+    if (json_array_append_new(listing->rows, row)) /* fails when row is NULL */
         listing->failed = true;
     return !listing->failed;
 }
 
-/* Nothing was there to list; not: nothing could be kept of it. */
+/* There was nothing to list. False when memory ran out. */
 static bool empty(const struct listing *listing)
 {
     return !listing->failed && listing->rows && json_array_size(listing->rows) == 0;
@@ -45,7 +45,7 @@ static bool add_report(void *arg, const struct trit_report *report)
     return add(listing, report_json(report));
 }
 
-/* `next`: the path of the page behind the last row, written by `write`. */
+/* The path of the next page, written by `write`; null on the last page. */
 static json_t *next_path(const struct listing *listing,
                          void (*write)(struct text *text, const struct request *request,
                                        const struct listing *listing),
@@ -66,7 +66,7 @@ static json_t *next_path(const struct listing *listing,
 static int reply_list(struct reply *reply, json_t *object, const char *name,
                       struct listing *listing, json_t *next, struct failure *failure)
 {
-    if (listing->failed || object == NULL || next == NULL ||
+    if (listing->failed || !object || !next ||
         json_object_set(object, name, listing->rows) ||
         json_object_set(object, "next", next)) {
         json_decref(object);
@@ -112,7 +112,7 @@ int serve_runs_json(const struct web_config *web, const struct request *request,
     struct listing listing = {.rows = json_array(),
                               .after = request->has_after ? request->after : NULL};
 
-    if (store_read_runs(web->reader, add_run, &listing, failure)) {
+    if (store_read_runs(web->reader, add_run, &listing, failure) < 0) {
         json_decref(listing.rows);
         return -1;
     }
@@ -146,7 +146,7 @@ int serve_layers_json(const struct web_config *web, const struct request *reques
 
     strcpy(after.run, request->names[0]);
     strcpy(after.layer, request->after);
-    if (store_read_reports(web->reader, &query, add_report, &listing, failure)) {
+    if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0) {
         json_decref(listing.rows);
         return -1;
     }
@@ -185,10 +185,10 @@ static int serve_history(const struct web_config *web, const struct request *req
         .limit = PAGE_ROWS_MAX + 1,
     };
 
-    if (store_read_reports(web->reader, &query, add_report, &listing, failure) ||
-        /* An empty stretch of a layer is an empty list; an unknown layer is 404. */
+    if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0 ||
+        /* A range of steps without reports is an empty list; an unknown layer is 404. */
         (empty(&listing) && store_read_report(web->reader, query.run, query.layer, false,
-                                              0, &latest, failure))) {
+                                              0, &latest, failure) < 0)) {
         json_decref(listing.rows);
         return -1;
     }
@@ -205,7 +205,7 @@ int serve_layer_json(const struct web_config *web, const struct request *request
     if (request->has_from || request->has_to)
         return serve_history(web, request, reply, failure);
     if (store_read_report(web->reader, request->names[0], request->names[1],
-                          request->has_step, request->step, &report, failure))
+                          request->has_step, request->step, &report, failure) < 0)
         return -1;
     return reply_json(reply, report_json(&report), failure);
 }

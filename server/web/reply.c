@@ -15,7 +15,7 @@ static int write_json(const char *bytes, size_t count, void *arg)
     return body->failed ? -1 : 0;
 }
 
-/* Written by a callback of ours: json_dumps drops words when memory is short. */
+/* Writes through our own callback: json_dumps drops text when memory is short. */
 int reply_json(struct reply *reply, json_t *value, struct failure *failure)
 {
     bool written =
@@ -65,8 +65,8 @@ unsigned http_status_of(enum trit_status status)
 void reply_error(struct reply *reply, const struct failure *failure)
 {
     json_t *message = json_string(failure->message);
-    /* No text comes of a message that quotes a name cut in mid-character, nor
-     * where memory is short; the status stands all the same. */
+    /* json_string fails on a message with a name that was cut within a character,
+     * and when memory is short. The status is shown in any case. */
     json_t *error =
         json_pack("{s:{s:s, s:o}}", "error", "status", status_name(failure->status),
                   "message", message ? message : json_string("(cannot be shown)"));

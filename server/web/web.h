@@ -1,5 +1,5 @@
-/* HTTP for people and Prometheus: libmicrohttpd on its own thread (epoll), GET
- * and HEAD only, every bound set. Pages and JSON: README.md of this room. */
+/* HTTP for people and Prometheus: libmicrohttpd on its own thread (epoll). It serves
+ * GET and HEAD only, and every bound is set. README.md describes pages and JSON. */
 #ifndef WEB_H
 #define WEB_H
 
@@ -10,7 +10,7 @@
 
 struct web;
 
-/* Writes the address it got to `bound`. */
+/* Writes the address that the socket has to `bound`. */
 int web_start(struct web **web, const struct web_config *config, char *bound,
               size_t bound_bytes, struct failure *failure);
 void web_stop(struct web *web);
