@@ -1,6 +1,5 @@
-/* The two text formats: Prometheus 0.0.4 and OpenMetrics 1.0.0. They differ in
- * what a family is called (OpenMetrics: without the sample's _total or _info)
- * and in the end mark. */
+/* The two text formats: Prometheus 0.0.4 and OpenMetrics 1.0.0. They differ in the
+ * name of a family (in OpenMetrics without _total or _info) and in the end mark. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +45,7 @@ static bool ends_in(const char *name, const char *suffix)
     return length > tail && strcmp(name + length - tail, suffix) == 0;
 }
 
-/* `name` as its samples have it. */
+/* `name` is that of the samples. */
 static void put_family(const struct exposition *to, const char *name, const char *type,
                        const char *help)
 {
@@ -65,13 +64,13 @@ static uint64_t load(const _Atomic uint64_t *value)
     return atomic_load_explicit(value, memory_order_relaxed);
 }
 
-/* Exact, where a double would round after 104 days of nanoseconds. */
+/* Exact: a double would round after 104 days of nanoseconds. */
 static void put_seconds(const struct exposition *to, uint64_t ns)
 {
     fprintf(to->out, " %" PRIu64 ".%09" PRIu64 "\n", ns / 1000000000, ns % 1000000000);
 }
 
-/* A label's value between its quotes. */
+/* Writes a label's value, without its quotes. */
 static void put_escaped(const struct exposition *to, const char *text)
 {
     for (; *text; text++) {
@@ -100,7 +99,7 @@ static void put_table(const struct exposition *to, const struct metrics *metrics
     }
 }
 
-/* A counter of which there is one for every value of a label. */
+/* A counter with one value for each value of a label. */
 struct counters {
     const char *name, *help, *label;
     const char *const *values; /* the label's */
@@ -141,7 +140,8 @@ static void put_method(const struct exposition *to, const struct metrics *metric
     fputc('"', to->out);
 }
 
-/* OK is there from the start, so that rates begin at 0; other codes once seen. */
+/* OK is written from the start, so that rates begin at 0; another code is written
+ * once a call ended with it. */
 static void put_handled(const struct exposition *to, const struct metrics *metrics)
 {
     put_family(to, "tritd_rpc_handled_total", "counter",
@@ -168,7 +168,7 @@ static void put_bucket(const struct exposition *to, const struct metrics *metric
     fprintf(to->out, ",le=\"%s\"} %" PRIu64 "\n", le, count);
 }
 
-/* The count is the sum of the buckets read here, so that the two always agree. */
+/* The count is the sum of the buckets as read here, so that the two always agree. */
 static void put_histogram(const struct exposition *to, const struct metrics *metrics,
                           size_t method)
 {

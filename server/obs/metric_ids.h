@@ -10,7 +10,7 @@ enum metric_id {
     METRIC_COUNT
 };
 
-/* Bounds with a refusal counter; the label of tritd_limit_refusals_total. */
+/* Bounds whose refusals are counted: the label of tritd_limit_refusals_total. */
 enum limit_id {
 #define LIMIT(id, name) id,
 #include "obs/limits.def"
@@ -18,7 +18,7 @@ enum limit_id {
     LIMIT_COUNT
 };
 
-/* Products with held layers; the label of tritd_layer_products_total. */
+/* Kinds of products with held layers: the label of tritd_layer_products_total. */
 enum product_id {
 #define PRODUCT(id, name) id,
 #include "obs/products.def"
