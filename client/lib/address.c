@@ -34,12 +34,12 @@ static int parse_unix(const char *path, struct address *address, struct failure 
         return malformed(address->text, failure);
     address->kind = ADDRESS_UNIX;
     strcpy(address->host, path);
-    strcpy(address->authority, "localhost"); /* a path is no legal authority */
+    strcpy(address->authority, "localhost"); /* a path is not a legal authority */
     return 0;
 }
 
-/* A decimal number in 1 to 65535, written as the shortest text that says it.
- * getaddrinfo would take 65536 for 0. */
+/* Reads a decimal number from 1 to 65535 and writes it in its shortest form.
+ * getaddrinfo would read 65536 as 0. */
 static int parse_port(const char *port, struct address *address, struct failure *failure)
 {
     unsigned value = 0;
@@ -104,7 +104,7 @@ int address_parse(const char *text, struct address *address, struct failure *fai
 
 /* ---- connecting --------------------------------------------------------------- */
 
-/* Milliseconds one attempt may take; 0: the deadline has passed. */
+/* The milliseconds that one attempt may take; 0: the deadline has passed. */
 static int connect_budget_ms(uint64_t deadline_ns)
 {
     uint64_t now = clock_monotonic_ns(), left_ms;
@@ -127,8 +127,8 @@ static int unreachable(const struct address *address, uint64_t deadline_ns, int 
                 address->text, strerror(error));
 }
 
-/* A non-blocking connect(2) to a Unix socket fails at once when the backlog is
- * full, so this one blocks, bounded by the socket's send timeout. */
+/* A non-blocking connect(2) to a Unix socket fails immediately when the backlog is
+ * full. So this one blocks, at most for the socket's send timeout. */
 static int connect_unix(const struct address *address, uint64_t deadline_ns,
                         struct failure *failure)
 {
@@ -142,7 +142,7 @@ static int connect_unix(const struct address *address, uint64_t deadline_ns,
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return unreachable(address, deadline_ns, errno, failure);
-    strcpy(name.sun_path, address->host); /* fits: address_parse saw to it */
+    strcpy(name.sun_path, address->host); /* fits: address_parse has checked it */
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout, sizeof(send_timeout));
     do
         rc = connect(fd, (const struct sockaddr *)&name, sizeof(name));
@@ -174,8 +174,8 @@ static int await_connected(int fd, uint64_t deadline_ns)
     return error;
 }
 
-/* Small frames must not wait for a full segment; a peer that vanished without
- * a word must be noticed also by a call without a deadline. */
+/* TCP_NODELAY: a small frame must not wait for a full segment. Keepalive: a call
+ * without a deadline must notice a peer that vanished. */
 static void tune_tcp(int fd)
 {
     const int on = 1, idle_s = 30, interval_s = 10, probes = 3;
@@ -187,7 +187,7 @@ static void tune_tcp(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 }
 
-/* One candidate: a socket, or -1 with *error. */
+/* Tries one candidate: a socket, or -1 with *error. */
 static int connect_candidate(const struct addrinfo *candidate, uint64_t deadline_ns,
                              int *error)
 {

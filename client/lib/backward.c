@@ -1,7 +1,7 @@
 #include "client/lib/tensor.h"
 #include "client/lib/unary.h"
 
-/* A Tensor like the one that was sent. */
+/* The reply is a Tensor like the one that was sent. */
 static int backward_decode(void *result, const struct scan *reply,
                            struct failure *failure)
 {

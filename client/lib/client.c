@@ -55,7 +55,7 @@ enum trit_status trit_connect(struct trit_client **client,
     struct trit_client *made = malloc(sizeof(*made));
 
     if (!made) {
-        fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a client");
+        fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a client");
     } else if (client_init(made, options, &failure) < 0) {
         free(made);
     } else {

@@ -111,7 +111,7 @@ struct iovec exchange_take(struct exchange *exchange, size_t max)
 {
     struct iovec taken = current_slice(exchange);
 
-    while (exchange->slice_at == taken.iov_len) { /* empty slices are passed over */
+    while (exchange->slice_at == taken.iov_len) { /* skips empty slices */
         exchange->slice++;
         exchange->slice_at = 0;
         assert(exchange->slice <= exchange->message.count);
@@ -144,7 +144,7 @@ static int number(const char *text, size_t len)
     return value;
 }
 
-/* Header values come with a NUL behind them, but may hold others. */
+/* A NUL follows the value, but the value may contain other NULs. */
 static void keep_text(char *out, size_t bytes, const char *value, size_t value_len)
 {
     size_t len = value_len < bytes - 1 ? value_len : bytes - 1;
@@ -195,8 +195,9 @@ static int take_reply(struct exchange *exchange, const struct deframed *frame,
         return 0;
     case DEFRAME_MESSAGE:
         if (frame->compressed)
-            return fail(&exchange->failure, TRIT_INTERNAL, NULL,
-                        "the reply is compressed, which was not offered");
+            return fail(
+                &exchange->failure, TRIT_INTERNAL, NULL,
+                "the reply is compressed, but the request did not offer compression");
         return ops->message(exchange->owner, frame->length, &exchange->failure);
     case DEFRAME_BYTES:
         return ops->bytes(exchange->owner, frame->bytes, frame->count,
@@ -216,7 +217,7 @@ void exchange_data(struct exchange *exchange, const uint8_t *bytes, size_t count
         return;
     exchange->response_started = true;
     if (!exchange->is_grpc)
-        return; /* some proxy's page; its HTTP status will speak */
+        return; /* a proxy's page: its HTTP status gives the failure */
     do {
         event = deframe(&exchange->deframer, &bytes, &count, &frame);
         if (take_reply(exchange, &frame, event) != 0) {
@@ -226,7 +227,7 @@ void exchange_data(struct exchange *exchange, const uint8_t *bytes, size_t count
     } while (event != DEFRAME_MORE);
 }
 
-/* The field at fault stands in google.rpc details, where there are any. */
+/* Reads the field at fault from the google.rpc details, if the reply has any. */
 static void details_field(const struct exchange *exchange, char field[64])
 {
     uint8_t bytes[DETAILS_TEXT_BYTES_MAX];
@@ -263,7 +264,7 @@ void exchange_ended(struct exchange *exchange)
              "HTTP status %d without a gRPC status", exchange->http_status);
     else if (!exchange->is_grpc)
         fail(&exchange->failure, TRIT_UNKNOWN, NULL,
-             "the reply is no gRPC: its content-type is \"%s\"", exchange->content_type);
+             "the reply is not gRPC: its content-type is \"%s\"", exchange->content_type);
     else
         fail(&exchange->failure, status_from_http(HTTP_OK), NULL,
              "the reply ended without a gRPC status");

@@ -35,8 +35,7 @@ struct trit_layer_spec spec_of_wire(const struct wire_layer_spec *wire)
     return spec;
 }
 
-/* ---- tensors that arrive ------------------------------------------------------------
- */
+/* ---- tensors that arrive ------------------------------------------------------- */
 
 void arrival_init(struct arrival *arrival, const char *name)
 {

@@ -1,4 +1,4 @@
-/* Layers.Get: a layer as it is held, its weights in any encoding, or its latents. */
+/* Layers.Get: a layer's spec, its weights in any encoding, or its latents. */
 #include "client/lib/layer.h"
 
 #include <inttypes.h>
@@ -18,11 +18,11 @@ static int as_asked(const struct arrival *arrival, uint64_t bytes,
     if (arrival->output.size == bytes)
         return 0;
     return fail(failure, TRIT_DATA_LOSS, NULL,
-                "the reply holds %" PRIu64 " bytes of %s where the layer takes %" PRIu64,
+                "the reply holds %" PRIu64 " bytes of %s, but the layer needs %" PRIu64,
                 arrival->output.size, arrival->output.name, bytes);
 }
 
-/* What a tensor of the layer's shape takes, encoded as the reply says. */
+/* The bytes of a tensor of the layer's shape in the encoding of the reply. */
 static int got_size(const struct getting *get, struct encoded_size *size)
 {
     const struct wire_layer_spec *spec = &get->got.spec;
@@ -55,7 +55,7 @@ static int got_decode(void *result, const struct scan *reply, struct failure *fa
                     got->encoding, encoding);
     if (got_size(get, &size) != 0)
         return fail(failure, TRIT_INTERNAL, NULL,
-                    "malformed reply: its spec and dtype make no tensor");
+                    "malformed reply: its spec and dtype do not describe a tensor");
     return as_asked(&get->weight, size.data, failure) < 0 ||
                    as_asked(&get->scales, size.scales, failure) < 0 ||
                    as_asked(&get->bias,

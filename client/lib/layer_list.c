@@ -1,14 +1,13 @@
-/* Layers.List and Verify: what is said of many layers. */
+/* Layers.List and Verify: replies about many layers. */
 #include "client/lib/layer.h"
 #include "client/lib/page.h"
 #include "client/lib/tensor.h"
 
-/* ---- List -----------------------------------------------------------------------------
- */
+/* ---- List ---------------------------------------------------------------------- */
 
-enum { PAGE_LAYERS = 1000 }; /* the most a page holds */
+enum { PAGE_LAYERS = 1000 }; /* the daemon's maximum */
 
-/* Stops asking the visitor once it said stop. */
+/* Does not call the visitor again once it returned other than 0. */
 struct spec_visit {
     int (*visit)(void *arg, const struct trit_layer_spec *spec);
     void *arg;
@@ -61,10 +60,9 @@ enum trit_status trit_layer_list(struct trit_client *client, const char *prefix,
     return client_answer(&failure, error);
 }
 
-/* ---- Verify ---------------------------------------------------------------------------
- */
+/* ---- Verify -------------------------------------------------------------------- */
 
-/* The reply is a page of reports that has no next. */
+/* The reply is one page of reports; there is no next page. */
 static int layer_verify(const struct wire_layer_verify *request, const struct call *call,
                         struct report_visit *visit, struct failure *failure)
 {

@@ -1,10 +1,10 @@
-/* Layers.Create, Load, LoadStream and Delete: the methods that are never repeated
- * where the daemon may have begun. */
-#include "client/lib/chunks.h"
+/* Layers.Create, Load, LoadStream and Delete. A call of these is never repeated when
+ * the daemon may have begun it. */
+#include <inttypes.h>
 
+#include "client/lib/chunks.h"
 #include "client/lib/layer.h"
 #include "client/lib/tensor.h"
-#include <inttypes.h>
 
 static int made_decode(void *result, const struct scan *reply, struct failure *failure)
 {
@@ -21,8 +21,7 @@ static void give_made(const struct wire_layer_spec *from, struct trit_layer_spec
         *made = spec_of_wire(from);
 }
 
-/* ---- Create -------------------------------------------------------------------------
- */
+/* ---- Create -------------------------------------------------------------------- */
 
 enum trit_status trit_layer_create(struct trit_client *client,
                                    const struct trit_layer_spec *spec, uint64_t seed,
@@ -47,8 +46,7 @@ enum trit_status trit_layer_create(struct trit_client *client,
     return client_answer(&failure, error);
 }
 
-/* ---- Load: one message, or start and chunks -------------------------------------------
- */
+/* ---- Load: one message, or start and chunks ------------------------------------ */
 
 struct loading {
     struct call call;
@@ -126,7 +124,7 @@ static int load_stream(struct loading *load, struct failure *failure)
     return unary_run(&unary, "/trit.v1.Layers/LoadStream", &load->call, failure);
 }
 
-/* The stream has no shape of the weight: that of the spec holds. */
+/* A stream does not send the weight's shape: the daemon takes it from the spec. */
 static int load_prepare(struct loading *load, const struct trit_layer_spec *spec,
                         struct failure *failure)
 {
@@ -140,7 +138,7 @@ static int load_prepare(struct loading *load, const struct trit_layer_spec *spec
     if (weight->rank != 2 || weight->shape[0] != spec->out_features ||
         weight->shape[1] != spec->in_features)
         return fail(failure, TRIT_INVALID_ARGUMENT, "weight.shape",
-                    "weight.shape: not the [%" PRIu64 ", %" PRIu64 "] of the spec",
+                    "weight.shape: differs from the spec's [%" PRIu64 ", %" PRIu64 "]",
                     spec->out_features, spec->in_features);
     load->weight_wire = tensor_wire(weight);
     if (bias)
@@ -171,8 +169,7 @@ enum trit_status trit_layer_load(struct trit_client *client,
     return client_answer(&failure, error);
 }
 
-/* ---- Delete -------------------------------------------------------------------------
- */
+/* ---- Delete -------------------------------------------------------------------- */
 
 static int nothing_decode(void *result, const struct scan *reply, struct failure *failure)
 {

@@ -1,20 +1,19 @@
-/* Layers.Forward, AsLinear, Embed and Backward: tensors in, tensors out. */
+/* Layers.Forward, AsLinear, Embed and Backward. */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "client/lib/layer.h"
 #include "client/lib/tensor.h"
 
-/* ---- one tensor comes back ------------------------------------------------------------
- */
+/* ---- replies with one tensor ----------------------------------------------------- */
 
 struct product {
     struct call call;
-    const struct scan_field *reply; /* where its tensor stands */
+    const struct scan_field *reply; /* which field has the tensor */
     struct wire_layer_forward request;
-    struct wire_tensor expected; /* 0: an axis that the layer has */
+    struct wire_tensor expected; /* shape 0: an axis that the layer determines */
     struct arrival arrival;
-    struct trit_forward forward; /* its errors */
+    struct trit_forward forward; /* only its errors */
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 };
 
@@ -43,7 +42,7 @@ static int forward_decode(void *result, const struct scan *reply, struct failure
     return 0;
 }
 
-/* Sends the head and `bytes` of bulk. */
+/* Sends the head and `bytes` bytes of `bulk`. */
 static int product_run(struct product *product, const char *path, unary_decode decode,
                        size_t head_bytes, const void *bulk, uint64_t bytes,
                        struct failure *failure)
@@ -59,7 +58,7 @@ static int product_run(struct product *product, const char *path, unary_decode d
     return unary_run(&unary, path, &product->call, failure);
 }
 
-/* y of x, whose last axis is the layer's. */
+/* Prepares y of x: it has x's shape except for the last axis. */
 static int product_prepare(struct product *product, const char *name,
                            const struct trit_tensor *x, struct failure *failure)
 {
@@ -122,10 +121,9 @@ enum trit_status trit_layer_as_linear(struct trit_client *client, const char *na
     return client_answer(&failure, error);
 }
 
-/* ---- rows by id -----------------------------------------------------------------------
- */
+/* ---- rows by id ---------------------------------------------------------------- */
 
-/* The ids as they go over the wire. */
+/* Encodes the ids as the message has them. */
 static int pack_ids(const uint32_t *ids, uint64_t count, uint8_t **packed, size_t *bytes,
                     struct failure *failure)
 {
@@ -133,11 +131,11 @@ static int pack_ids(const uint32_t *ids, uint64_t count, uint8_t **packed, size_
 
     if (count > UINT32_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "ids",
-                    "ids: %" PRIu64 " are more than fit one message", count);
+                    "ids: %" PRIu64 " do not fit in one message", count);
     made = malloc((size_t)count * LAYER_ID_BYTES_MAX + 1);
     if (!made)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "no memory for %" PRIu64 " ids", count);
+                    "out of memory for %" PRIu64 " ids", count);
     *bytes = layer_ids_pack(ids, count, made);
     *packed = made;
     return 0;
@@ -170,8 +168,7 @@ enum trit_status trit_layer_embed(struct trit_client *client, const char *name,
     return client_answer(&failure, error);
 }
 
-/* ---- gradients ------------------------------------------------------------------------
- */
+/* ---- gradients ----------------------------------------------------------------- */
 
 struct gradients {
     struct call call;
@@ -181,7 +178,7 @@ struct gradients {
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 };
 
-/* All shapes follow from the request; a bias may be missing. */
+/* The request determines all shapes. The reply may have no bias. */
 static int gradients_decode(void *result, const struct scan *reply,
                             struct failure *failure)
 {

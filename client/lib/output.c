@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void output_init(struct output *output, const char *name, uint64_t size, void *room)
+void output_init(struct output *output, const char *name, uint64_t size, void *memory)
 {
-    *output = (struct output){.name = name, .bytes = room, .size = size};
+    *output = (struct output){.name = name, .bytes = memory, .size = size};
 }
 
 void output_init_open(struct output *output, const char *name)
@@ -33,7 +33,8 @@ static int output_allocate(struct output *output, struct failure *failure)
     output->bytes = malloc((size_t)output->size);
     if (!output->bytes)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "no memory for %" PRIu64 " bytes of %s", output->size, output->name);
+                    "out of memory for %" PRIu64 " bytes of %s", output->size,
+                    output->name);
     output->owned = true;
     return 0;
 }

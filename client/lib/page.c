@@ -53,7 +53,8 @@ static int page_bytes(void *owner, const uint8_t *bytes, size_t count,
     if (capacity > page->capacity) {
         grown = realloc(page->bytes, capacity);
         if (!grown)
-            return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a list");
+            return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                        "out of memory for a list");
         page->bytes = grown;
         page->capacity = capacity;
     }

@@ -8,7 +8,7 @@
 
 /* ---- unary ---------------------------------------------------------------------- */
 
-/* What a reply's elements are, by the encoding. */
+/* The dtype of a reply's elements, by the encoding. */
 static enum trit_dtype encoded_dtype(enum trit_encoding encoding, enum trit_dtype dtype)
 {
     switch (encoding) {
@@ -69,7 +69,7 @@ static int project_unary(struct projecting *project, struct failure *failure)
 
 /* ---- unary or streamed ------------------------------------------------------------ */
 
-/* How many connections share the work; see project_stream. */
+/* How many connections share the work (project_stream). */
 static uint32_t parts_of(const struct projecting *project)
 {
     const struct trit_client *client = project->call.client;
@@ -94,8 +94,8 @@ static int project_run(struct projecting *project, struct failure *failure)
         return project_unary(project, failure);
     rc = project_stream(project, parts, failure);
     if (rc != 0 && parts > 1 && failure->status == TRIT_INVALID_ARGUMENT) {
-        /* A part's message counts elements from its own first row: ask again
-         * for the whole, whose message is right. */
+        /* The message about a part counts elements from the part's first row. Send
+         * the whole tensor, which gets a message with the right index. */
         *failure = (struct failure){.status = TRIT_OK};
         rc = project_stream(project, 1, failure);
     }
@@ -122,7 +122,7 @@ static int project_prepare(struct projecting *project,
         return -1;
     if (o->out && o->out_bytes < size.data)
         return fail(failure, TRIT_INVALID_ARGUMENT, "out",
-                    "out: %" PRIu64 " bytes of room where the result takes %" PRIu64,
+                    "out: has %" PRIu64 " bytes, but the result needs %" PRIu64,
                     o->out_bytes, size.data);
     output_init(&project->data, "data", size.data, o->out);
     output_init(&project->scales, "scales", size.scales, NULL);

@@ -1,7 +1,7 @@
-/* A part of a tensor (mostly: all of it) on one stream: start, chunks; back come
- * chunks of scales and data, each checked for its place and its checksum and
- * put where it belongs, and at last the report. Replies arrive while the
- * upload runs. */
+/* Sends a part of a tensor, often all of it, on one stream: start, then chunks. The
+ * reply is chunks of scales and data, and at last the report. The offset and checksum
+ * of each chunk are checked, and its bytes go to their place in the outputs. The
+ * reply arrives while the upload runs. */
 #include "client/lib/project_stream.h"
 
 #include <inttypes.h>
@@ -21,7 +21,7 @@ struct part {
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 };
 
-/* ---- up --------------------------------------------------------------------------- */
+/* ---- request --------------------------------------------------------------------------- */
 
 static int part_next(void *owner, struct outgoing *message, struct failure *failure)
 {
@@ -41,7 +41,7 @@ static int part_next(void *owner, struct outgoing *message, struct failure *fail
     return 0;
 }
 
-/* ---- down ------------------------------------------------------------------------- */
+/* ---- reply ------------------------------------------------------------------------- */
 
 static int part_message(void *owner, uint32_t length, struct failure *failure)
 {
@@ -58,7 +58,7 @@ static int part_bytes(void *owner, const uint8_t *bytes, size_t count,
     return reply_bytes(&part->reply, bytes, count, failure);
 }
 
-/* The bytes are in their place already; were they meant for it? */
+/* The chunk's bytes are already in place: checks that they belong there. */
 static int chunk_check(const struct scan_part *fields, const struct piece *piece,
                        struct failure *failure)
 {
@@ -120,9 +120,10 @@ static void part_rewind(void *owner)
     reply_rewind(&part->reply);
 }
 
-/* ---- cutting ---------------------------------------------------------------------- */
+/* ---- parts ---------------------------------------------------------------------- */
 
-/* Rows [first, end) of the whole; every row takes as much of each output. */
+/* Rows [first, end) of the tensor. Every row needs the same number of bytes of an
+ * output. */
 static void part_init(struct part *part, struct projecting *project, uint64_t first,
                       uint64_t end)
 {
@@ -166,7 +167,7 @@ int project_stream(struct projecting *project, uint32_t count, struct failure *f
     int rc;
 
     if (!parts)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a call");
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a call");
     for (uint32_t i = 0; i < count; i++) {
         uint64_t each = rows / count, odd = rows % count;
 

@@ -57,7 +57,7 @@ int reply_message(struct reply *reply, uint32_t length, struct failure *failure)
     return 0;
 }
 
-/* NULL: the reply may not hold such bytes. */
+/* NULL: the reply must not have this blob. */
 static struct piece *piece_of(struct reply *reply, uint32_t blob)
 {
     struct piece *piece = blob == BLOB_DATA        ? &reply->data
@@ -85,7 +85,7 @@ static int take_blob_bytes(struct reply *reply, const struct scanned *found,
         return 0;
     if (!piece)
         return fail(failure, TRIT_INTERNAL, NULL,
-                    "the reply holds bytes that were not asked for");
+                    "the reply holds bytes that the request did not ask for");
     if (reply->checksums)
         piece->crc32c = crc32c(piece->crc32c, found->bytes, found->count);
     return sink_write(piece->sink, found->bytes, found->count, failure);

@@ -45,8 +45,7 @@ enum trit_status trit_report_get(struct trit_client *client, const char *run,
     return client_answer(&failure, error);
 }
 
-/* ---- many, page by page -------------------------------------------------------------
- */
+/* ---- many, page by page -------------------------------------------------------- */
 
 enum { PAGE_REPORTS = 100 };
 

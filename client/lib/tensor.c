@@ -138,7 +138,7 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
 {
     const struct encoding_layout *layout = encoding_layout(encoding);
     struct encoded_size found = {0, 0};
-    uint64_t row; /* of blocks */
+    uint64_t row; /* its elements are whole blocks */
 
     if (!layout)
         return invalid(failure, "options", "encoding", "%d is unknown", (int)encoding);

@@ -1,7 +1,7 @@
 #include "client/lib/tensor.h"
 #include "client/lib/unary.h"
 
-/* A Tensor comes back: of the dtype that was asked for. */
+/* The reply is a Tensor of the dtype that was asked for. */
 static int unpacked_decode(void *result, const struct scan *reply,
                            struct failure *failure)
 {

@@ -13,7 +13,7 @@ struct verifying {
     struct trit_report report;
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 
-    /* The stream's. */
+    /* Only of the stream. */
     struct chunks chunks, reference_chunks;
     bool started;
 };
@@ -60,7 +60,7 @@ static int verify_unary(struct verifying *verify, struct failure *failure)
     return unary_run(&unary, "/trit.v1.Ternary/Verify", &verify->call, failure);
 }
 
-/* ---- streamed: start, then chunks of both tensors in step -------------------------- */
+/* ---- streamed: start, then chunks of both tensors in turn -------------------------- */
 
 static int verify_start(struct verifying *verify, struct outgoing *message,
                         struct failure *failure)
@@ -118,8 +118,7 @@ static int verify_stream(struct verifying *verify, struct failure *failure)
     return unary_run(&unary, "/trit.v1.Ternary/VerifyStream", &verify->call, failure);
 }
 
-/* ---- unary or streamed --------------------------------------------------------------
- */
+/* ---- unary or streamed --------------------------------------------------------- */
 
 static int reference_check(const struct trit_tensor *tensor,
                            const struct trit_tensor *reference, struct failure *failure)
