@@ -1,4 +1,4 @@
-# tritd. `make help` lists the targets; the knobs come first, then the rooms, how
+# tritd. `make help` lists the targets; the knobs come first, then the modules, how
 # they are compiled and linked, the tests, and what is made of it all.
 
 # ---- knobs ------------------------------------------------------------------
@@ -7,8 +7,8 @@ VARIANT ?= release
 PREFIX  ?= /usr/local
 DESTDIR ?=
 WERROR  ?=
-# One room's unit tests: make unit ROOM=store.
-ROOM    ?= *
+# The unit tests of one module: make unit MODULE=store.
+MODULE    ?= *
 # Words for pytest: make e2e E2E='-k golden'.
 E2E     ?=
 FUZZ_SECONDS ?= 60
@@ -89,8 +89,8 @@ $(O)/kernels/linear/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl 
   -mavx512vnni -mf16c -mfma
 endif
 
-# ---- rooms: sources by wildcard; a room links with those it may see ----------
-ROOMS := kernels proto base async obs files checkpoint h2 work store layers grpc services web net app lib cli
+# ---- modules: sources by wildcard; a module links with those it may use ----------
+MODULES := kernels proto base async obs files checkpoint h2 work store layers grpc services web net app lib cli
 
 DIR_kernels := kernels kernels/ternary kernels/linear
 DIR_proto := proto proto/codec
@@ -116,7 +116,7 @@ USES_services := grpc h2 layers work store async obs base proto kernels
 USES_web := store async obs base proto kernels
 USES_net := h2 async obs base
 USES_app := net web services grpc h2 layers work store files async obs base proto kernels
-USES_lib := base proto kernels
+USES_lib := checkpoint files base proto kernels
 USES_cli := lib checkpoint files base proto kernels
 
 PKG_proto := jansson
@@ -126,7 +126,7 @@ PKG_async := libuv
 PKG_net := libuv
 PKG_app := libuv
 PKG_h2 := libnghttp2
-PKG_lib := libnghttp2
+PKG_lib := libnghttp2 jansson
 PKG_store := sqlite3
 PKG_web := libmicrohttpd jansson
 PKG_grpc := gnutls
@@ -137,7 +137,7 @@ LIBS_kernels := -lm
 
 pkg_libs = $(if $1,$(shell pkg-config --libs $1))
 
-define room
+define module
 SRC_$1 := $(foreach d,$(DIR_$1),$(wildcard $(d)/*.c))
 OBJ_$1 := $$(SRC_$1:%.c=$(O)/%.o)
 LINK_$1 := $(foreach u,$1 $(USES_$1),$(O)/$u.a)
@@ -151,7 +151,7 @@ endef
 .PHONY: all
 all: bins ## build tritd, trit and libtrit.so
 
-$(foreach r,$(ROOMS),$(eval $(call room,$r)))
+$(foreach r,$(MODULES),$(eval $(call module,$r)))
 
 # ---- dependencies: Debian packages by purpose, PyPI packages in build/venv ----
 # A stamp for each list, so that a satisfied list costs nothing.
@@ -237,7 +237,7 @@ install: bins ## copy binaries, library, headers and trit.pc under DESTDIR/PREFI
 	install -m 644 proto/trit/types.h $(D)/include/trit
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: trit' 'Description: Client of tritd, the ternary weight daemon' \
-	  'Version: $(VERSION)' 'Requires.private: libnghttp2' \
+	  'Version: $(VERSION)' 'Requires.private: libnghttp2 jansson' \
 	  'Libs: -L$${libdir} -ltrit' 'Cflags: -I$${includedir}' > $(D)/lib/pkgconfig/trit.pc
 
 # ---- run ------------------------------------------------------------------------
@@ -245,15 +245,15 @@ install: bins ## copy binaries, library, headers and trit.pc under DESTDIR/PREFI
 run: bins ## start tritd and ternarize a real checkpoint (CHECKPOINT=file for yours)
 	@bash tests/tools/demo.sh $(O) $(BUILD)/run $(if $(CHECKPOINT),'$(CHECKPOINT)')
 
-# ---- unit tests: tests/unit/<room>/test_*.c links with that room ------------------
+# ---- unit tests: tests/unit/<module>/test_*.c links with that module ------------------
 TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/*/test_*.c))
-TESTS_WANTED := $(filter $(O)/tests/unit/$(if $(filter *,$(ROOM)),%,$(ROOM)/%),$(TESTS))
+TESTS_WANTED := $(filter $(O)/tests/unit/$(if $(filter *,$(MODULE)),%,$(MODULE)/%),$(TESTS))
 $(TESTS:%=%.o): | $(BUILD)/deps/test
 TESTLIB := $(O)/testlib.a
 $(TESTLIB): $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
 	@$(AR) rcs $@ $^
 
-define room_tests
+define module_tests
 $(O)/tests/unit/$1/%: $(O)/tests/unit/$1/%.o $(TESTLIB) $(LINK_$1)
 	@echo "  LINK  $$@"
 	@$(CC) -o $$@ $$< -Wl,--start-group $(TESTLIB) $(LINK_$1) -Wl,--end-group $(LDFLAGS_ALL) \
@@ -263,10 +263,10 @@ $(O)/tests/fuzz/$1/%: $(O)/tests/fuzz/$1/%.o $(LINK_$1)
 	@$(CC) -fsanitize=fuzzer -o $$@ $$< -Wl,--start-group $(LINK_$1) -Wl,--end-group \
 	  $(LDFLAGS_ALL) $$(LIBS_ALL_$1)
 endef
-$(foreach r,$(ROOMS),$(eval $(call room_tests,$r)))
+$(foreach r,$(MODULES),$(eval $(call module_tests,$r)))
 
 .PHONY: unit
-unit: $(TESTS_WANTED) ## unit tests (ROOM=name for one room)
+unit: $(TESTS_WANTED) ## unit tests (MODULE=name for one module)
 	@for t in $^; do $(RUNNER) $$t || exit 1; done
 
 # ---- the whole suite ------------------------------------------------------------
@@ -282,7 +282,7 @@ RUN_TESTS = TRIT_O=$(abspath $(O)) TRIT_VARIANT=$(VARIANT) TRIT_RUNNER='$(RUNNER
   TRIT_STUBS=$(abspath $(BUILD)/stubs) $(BUILD)/venv/bin/python tests/run.py
 
 .PHONY: test e2e
-test: bins $(TESTS) $(STUBS) ## everything: unit tests of every room, then end to end
+test: bins $(TESTS) $(STUBS) ## everything: unit tests of every module, then end to end
 	@$(RUN_TESTS) $(TESTS) --e2e tests/e2e -- $(E2E)
 e2e: bins $(STUBS) ## the end-to-end suite alone (E2E='-k name')
 	@$(RUN_TESTS) --e2e tests/e2e -- $(E2E)
@@ -292,8 +292,8 @@ check: test lint ## test and lint
 check-asan check-ubsan check-tsan check-arm64: check-%: ## the suite under a sanitizer; arm64 under qemu
 	@$(MAKE) --no-print-directory VARIANT=$* test
 check-kernels: ## kernel checks, here and as aarch64
-	@$(MAKE) --no-print-directory unit ROOM=kernels
-	@$(MAKE) --no-print-directory unit ROOM=kernels VARIANT=arm64
+	@$(MAKE) --no-print-directory unit MODULE=kernels
+	@$(MAKE) --no-print-directory unit MODULE=kernels VARIANT=arm64
 
 # ---- Python ---------------------------------------------------------------------
 # The package is tested with Debian's PyTorch and NumPy 1.24, and with MLX and NumPy 2;
@@ -336,8 +336,6 @@ demo-train: wheel ## three workers train a small transformer through the daemon
 	@TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python tests/demo/train.py
 
 # ---- bench, fuzz, lint, coverage ---------------------------------------------------
-LINK_bench_kernels := $(O)/kernels.a $(O)/base.a
-LINK_bench_rpc := $(LINK_lib)
 BENCHES := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 $(O)/tests/bench/%: $(O)/tests/bench/%.o $(LINK_lib)
 	@echo "  LINK  $@"

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint/compare.h"
 #include "client/cli/file.h"
 #include "client/cli/verify.h"
 #include "kernels/kernels.h"
@@ -86,18 +87,11 @@ static int judge_all(struct verifying *v)
 
 static void find_nothing(struct verifying *v)
 {
-    struct trit_finding *added;
-
     for (size_t i = 0; i < v->claim.table->count; i++)
         v->kept += content_parameters(&v->claim, i);
     v->kept -= v->examined;
-    if (v->layers > 0)
-        return;
-    added = findings_add(&v->findings, TRIT_FINDING_NOTHING_EXAMINED, NULL, NULL);
-    if (added)
-        snprintf(added->hint, sizeof(added->hint),
-                 "no tensor of it is a layer that can "
-                 "be judged");
+    if (v->layers == 0)
+        findings_add_nothing(&v->findings);
 }
 
 /* ---- what came of it --------------------------------------------------------------- */

@@ -24,8 +24,8 @@ except ImportError:
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 HEADERS = [ROOT / "proto/trit/types.h", ROOT / "client/include/trit.h"]
-# Carried, because a machine that never saw a gRPC server may lack them.
-CARRIED = re.compile(r"libnghttp2\.so")
+# Carried, because a machine may lack them.
+CARRIED = re.compile(r"lib(nghttp2|jansson)\.so")
 
 
 def version():

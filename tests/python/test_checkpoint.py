@@ -11,71 +11,8 @@ import pytest
 
 import trit
 import trit.aio
-from daemon import BINARIES
-
-WIDTHS = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8, "I64": 8, "BOOL": 1, "F8_E4M3": 1, "I8": 1, "U8": 1}
-
-
-def write(path, tensors, metadata=None):
-    """A safetensors file as MLX writes one: neither header nor data aligned.
-    `tensors`: name to dtype, shape, bytes."""
-    header, end = {"__metadata__": metadata} if metadata else {}, 0
-    for name, (dtype, shape, data) in tensors.items():
-        assert len(data) == np.prod(shape, dtype=int) * WIDTHS[dtype], name
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [end, end + len(data)]}
-        end += len(data)
-    text = json.dumps(header).encode()
-    text += b" " * ((len(text) + 1) % 2)  # an odd length
-    path.write_bytes(len(text).to_bytes(8, "little") + text +
-                     b"".join(data for _, _, data in tensors.values()))
-
-
-def read(path):
-    """Name to dtype, shape, bytes; and the metadata."""
-    raw = path.read_bytes()
-    begin = 8 + int.from_bytes(raw[:8], "little")
-    header = json.loads(raw[8:begin])
-    metadata = header.pop("__metadata__", {})
-    return {name: (one["dtype"], tuple(one["shape"]),
-                   raw[slice(*(begin + at for at in one["data_offsets"]))])
-            for name, one in header.items()}, metadata
-
-
-def command(daemon, *words):
-    return subprocess.run([str(BINARIES / "trit"), *map(str, words), "--server", daemon.rpc],
-                          capture_output=True, text=True, timeout=60)
-
-
-def cut(floats):
-    """The upper halves: bfloat16."""
-    return (floats.view(np.uint32) >> 16).astype(np.uint16)
-
-
-@pytest.fixture
-def tensors(random):
-    """One of every kind: layers of three types, a short last group, what is no layer."""
-    def drawn(*shape):
-        return random.standard_normal(shape).astype(np.float32) * 0.02
-
-    return {"norm": ("F32", (3,), drawn(3).tobytes()),
-            "flag": ("BOOL", (1,), b"\1"),
-            "blk.0.q": ("F32", (48, 512), drawn(48, 512).tobytes()),
-            "blk.0.k": ("F16", (16, 256), drawn(16, 256).astype(np.float16).tobytes()),
-            "blk.0.v": ("BF16", (16, 256), cut(drawn(16, 256)).tobytes()),
-            "short": ("F32", (5, 200), drawn(5, 200).tobytes()),
-            "conv": ("F32", (8, 4, 32), drawn(8, 4, 32).tobytes()),
-            "empty": ("F32", (0, 128), b""),
-            "odd": ("F8_E4M3", (4, 128), bytes(range(256)) * 2),
-            "number": ("I64", (), (7).to_bytes(8, "little")),
-            "wide": ("F64", (2, 2), bytes(32))}
-
-
-@pytest.fixture
-def file(tmp_path, tensors):
-    path = tmp_path / "in.safetensors"
-    write(path, tensors, {"format": "pt", "trit": "of an earlier projection"})
-    return path
-
+from checkpoints import (FOREIGN, LAYERS, command, drawn, file, model, read,  # noqa: F401
+                         tensors, write)
 
 # A projected file is what `trit project` writes, to the last byte, in every encoding.
 @pytest.mark.parametrize("encoding, words, options", [
@@ -84,7 +21,7 @@ def file(tmp_path, tensors):
      {"convolutions": True, "partial_group": "exact"}),
     ("int8", ["--group-size", "64"], {"group_size": 64}),
     ("pq2_0", ["--exclude", "short"], {"exclude": "short"}),
-    ("q2_0", ["--include", "blk.*", "--include", "x"], {"include": ["blk.*", "x"]}),
+    ("q2_0", ["--include", "blk.*", "--include", "no*"], {"include": ["blk.*", "no*"]}),
     ("ptq1_0", ["--exclude", "short"], {"exclude": ["short"]}),
     ("tq1_0", ["--exclude", "short", "--group-size", "256"],
      {"exclude": "short", "group_size": 256}),
@@ -105,10 +42,26 @@ def test_a_file_is_projected_as_the_command_does(daemon, client, tmp_path, file,
     assert made.tensors is None and list(made.reports) == list(told)
     assert all(made.reports[name].digest == told[name]["digest"] for name in told)
     # Either verifies what the other wrote.
-    assert command(daemon, "verify", ours, "--against", file).returncode == 0
-    found = client.checkpoint.verify(theirs, against=file)
+    options = {name: value for name, value in options.items()
+               if name in ("include", "exclude", "convolutions")}
+    words = [word for word in words if word not in ("--partial", "exact", "--group-size", "64",
+                                                    "256")]
+    assert command(daemon, "verify", ours, "--against", file, *words).returncode == 0
+    found = client.checkpoint.verify(theirs, against=file, **options)
     assert found.passes and set(found.reports) == set(told)
     assert client.checkpoint.inspect(theirs).encoding == trit.Encoding[encoding.upper()]
+
+
+# Metadata under the record's name that is no record is replaced by the record.
+def test_what_is_no_record_is_replaced(daemon, client, tmp_path, tensors):
+    path, ours, theirs = (tmp_path / f"{name}.safetensors" for name in ("in", "ours", "theirs"))
+    write(path, tensors, {"trit": "something else", "format": "pt"})
+    assert command(daemon, "project", path, "-o", theirs).returncode == 0
+    client.checkpoint.project(path, ours)
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert json.loads(read(ours)[1]["trit"])["encoding"] == "dense"
+    with pytest.raises(trit.InvalidArgument, match="metadata"):
+        client.checkpoint.verify(path)
 
 
 # A state dict gives a state dict: the same values as the file's, the rest the very objects.
@@ -126,29 +79,6 @@ def test_a_state_dict_is_projected_like_a_file(client, tmp_path, random, encodin
     assert client.checkpoint.verify(path, against=state).passes
     if encoding == "dense":
         assert client.checkpoint.verify(made.tensors, against=state).passes
-
-
-# A file of transformers' bitnet has no record, and its scales in the model's type.
-@pytest.mark.parametrize("dtype", ["F32", "F16", "BF16"])
-def test_bitnet_files_of_others_are_verified(daemon, client, tmp_path, random, dtype):
-    w = random.standard_normal((8, 33)).astype(np.float32)
-    packed = client.project(w, encoding="hf_bitnet")
-    scale = packed.scales.astype(np.float16) if dtype == "F16" else \
-        cut(packed.scales) if dtype == "BF16" else packed.scales
-    path = tmp_path / "model.safetensors"
-    write(path, {"q.weight": ("U8", (2, 33), packed.data.tobytes()),
-                 "q.weight_scale": (dtype, (1,), scale.tobytes()),
-                 "lm_head.weight": ("F32", (8, 33), w.tobytes())})
-    found = client.checkpoint.verify(path, encoding="hf_bitnet")
-    assert found.passes and list(found.reports) == ["q.weight"]
-    assert found.reports["q.weight"].shape == w.shape
-    assert found.reports["q.weight"].scale_mean == pytest.approx(packed.report.scale_mean, rel=0.01)
-    assert command(daemon, "verify", path, "--encoding", "hf_bitnet").returncode == 0
-    write(path, {"q.weight": ("U8", (2, 33), packed.data.tobytes()),
-                 "q.weight_scale": ("F32", (2,), bytes(8))})
-    with pytest.raises(trit.InvalidArgument, match="not one F32") as refused:
-        client.checkpoint.verify(path, encoding="hf_bitnet")
-    assert refused.value.field == "scales"
 
 
 # torch's state dicts work, bfloat16 and strided ones too.
@@ -174,29 +104,6 @@ def test_mlx_arrays_are_taken(client):
     made = client.checkpoint.project(state, encoding="int8")
     assert made.tensors["w"].shape == (8, 256) and made.tensors["w"].dtype == mx.int8
     assert list(made.tensors) == ["w", "w.scales", "n"]
-
-
-# Latents are no ternary file; a flipped weight is found; so are layers that are not there.
-def test_verify_says_what_does_not_hold(client, tmp_path, file, tensors):
-    write(file, tensors)
-    found = client.checkpoint.verify(file)
-    assert not found.passes and set(found.reports) == {"blk.0.q", "blk.0.k", "blk.0.v", "short"}
-    assert client.checkpoint.verify(file, mode="latent").passes
-    out = tmp_path / "out.safetensors"
-    client.checkpoint.project(file, out)
-    made, metadata = read(out)
-    flat = np.frombuffer(made["blk.0.q"][2], np.float32).copy()
-    flat[np.flatnonzero(flat)[5]] *= -1
-    write(out, {**made, "blk.0.q": (*made["blk.0.q"][:2], flat.tobytes())}, metadata)
-    assert client.checkpoint.verify(out).passes  # still ternary
-    wrong = client.checkpoint.verify(out, against=file)
-    assert not wrong.passes and wrong.reports["blk.0.q"].reference_mismatches == 1
-    del made["blk.0.k"]
-    write(out, made, metadata)
-    assert client.checkpoint.verify(out).missing == ("blk.0.k",)
-    other = tmp_path / "other.safetensors"
-    write(other, {"blk.0.q": tensors["blk.0.v"]})
-    assert client.checkpoint.verify(out, against=other, include="blk.0.q").missing == ("blk.0.q",)
 
 
 # Reports are filed under the run and the tensors' names.
@@ -240,7 +147,7 @@ def test_a_failure_leaves_nothing_behind(client, tmp_path, file, tensors):
     out = tmp_path / "out.safetensors"
     out.write_bytes(b"as it was")
     with pytest.raises(trit.InvalidArgument, match="short: .*7"):
-        client.checkpoint.project(file, out)
+        client.checkpoint.project(file, out, force=True)
     assert out.read_bytes() == b"as it was"
     assert sorted(tmp_path.iterdir()) == [file, out]
 
@@ -255,21 +162,17 @@ def test_a_source_that_changes_is_told(client, tmp_path, file):
     assert list(tmp_path.iterdir()) == [file]
 
 
-# The source may be the output.
-def test_a_file_is_projected_in_place(client, tmp_path, file):
-    client.checkpoint.project(file, tmp_path / "o")
-    client.checkpoint.project(file, file)
-    assert file.read_bytes() == (tmp_path / "o").read_bytes()
-
-
 # What cannot be is refused before anything is written, naming the field.
 @pytest.mark.parametrize("options, field, words", [
-    (dict(encoding="pq2_0"), "encoding", "short: .*multiple of 128"),
-    (dict(encoding="i2_s"), "encoding", "no form in a safetensors file"),
-    (dict(encoding="hf_bitnet"), "encoding", "short: .*multiple of 4 rows.* 5"),
+    (dict(encoding="pq2_0"), "source", "short: .*multiple of 128"),
+    (dict(encoding="i2_s"), "source", "blk.0.q: .*no form in a safetensors.*blk.0.k: .*short: "),
+    (dict(encoding="hf_bitnet"), "source", "short: .*multiple of 4 rows.* 5"),
     (dict(encoding="hf_bitnet", group_size=128), "group_size", "one scale for the whole"),
     (dict(encoding="gold"), "encoding", "gold"),
-    (dict(include="nobody"), "path", "no tensor of it is a layer"),
+    (dict(include="nobody"), "include", '"nobody" matches no tensor'),
+    (dict(exclude=["conv", "bl.*"]), "exclude", '"bl.*" matches no tensor'),
+    (dict(include="number"), "source", "no tensor of it is a layer"),
+    (dict(include=[b"conv"]), "include", "b'conv' is no pattern"),
     (dict(group_size=-1, encoding="int8"), "group_size", "-1"),
 ])
 def test_what_cannot_be_is_refused(client, tmp_path, file, options, field, words):
@@ -311,7 +214,9 @@ def test_inspect_needs_no_daemon(file, tensors):
         found = nobody.checkpoint.inspect(file, exclude="short")
     assert list(found.tensors) == list(tensors) and found.metadata == {"format": "pt"}
     assert found.layers == ("blk.0.q", "blk.0.k", "blk.0.v") and found.encoding is None
-    assert found.tensors["odd"].dtype == "F8_E4M3" and found.tensors["odd"].shape == (4, 128)
+    assert found.what["norm"] == "a norm" and found.what["short"] == "excluded by a pattern"
+    assert found.tensors["odd.bias"].dtype == "F8_E4M3"
+    assert found.tensors["odd.bias"].shape == (4, 128)
 
 
 # asyncio has the same.
@@ -354,7 +259,7 @@ import resource, sys, trit
 with trit.Client(sys.argv[1], timeout=60) as client:
     client.checkpoint.project(sys.argv[2], sys.argv[4], encoding=sys.argv[5])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    client.checkpoint.project(sys.argv[3], sys.argv[4], encoding=sys.argv[5])
+    client.checkpoint.project(sys.argv[3], sys.argv[4], encoding=sys.argv[5], force=True)
     client.checkpoint.verify(sys.argv[4], against=sys.argv[3])
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
@@ -371,3 +276,185 @@ def test_memory_does_not_grow_with_the_file(daemon, tmp_path, random, encoding):
                            encoding], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) * 1024 < 3 * len(data), done.stdout
+
+
+# ---- which tensors are layers -----------------------------------------------------------
+
+# By the rules and not by rank alone: embeddings, head and linear layers.
+@pytest.mark.parametrize("encoding, kept", [("dense", ()), ("int8", ()),
+                                            ("hf_bitnet", (LAYERS[0], LAYERS[3]))])
+def test_layers_are_chosen_by_the_rules(daemon, client, tmp_path, model, encoding, kept):
+    path, ours, theirs = (tmp_path / f"{name}.safetensors" for name in ("in", "ours", "theirs"))
+    write(path, model)
+    made = client.checkpoint.project(path, ours, encoding=encoding)
+    assert list(made.reports) == [name for name in LAYERS if name not in kept]
+    assert command(daemon, "project", path, "-o", theirs, "-e", encoding).returncode == 0
+    assert ours.read_bytes() == theirs.read_bytes()
+    found, _ = read(ours)
+    assert all(found[name] == model[name] for name in model if name not in made.reports)
+    assert client.checkpoint.verify(ours, against=path).passes
+
+
+# A pattern takes what the rules keep.
+def test_a_pattern_overrides_the_rules(client, model, tmp_path):
+    path = tmp_path / "in.safetensors"
+    write(path, model)
+    made = client.checkpoint.project(path, tmp_path / "o", include=["lm_head.*", "*.mlp.gate.*"],
+                                     encoding="hf_bitnet")
+    assert list(made.reports) == ["model.layers.0.mlp.gate.weight", "lm_head.weight"]
+
+
+# State dicts follow the same rules, by names, types and shapes.
+def test_state_dicts_follow_the_rules(client, model):
+    state = {name: np.frombuffer(data, np.float32).reshape(shape)
+             for name, (_, shape, data) in model.items()}
+    assert list(client.checkpoint.project(state).reports) == LAYERS
+    state["mlx.weight"] = np.zeros((8, 8), np.uint32)
+    state["mlx.scales"] = np.zeros((8, 1), np.float16)
+    with pytest.raises(trit.InvalidArgument, match="mlx.weight: packed as MLX.*mlx.scales"):
+        client.checkpoint.project(state)
+    with pytest.raises(trit.InvalidArgument, match="z: complex128 is no dtype"):
+        client.checkpoint.project({"z": np.zeros(2, np.complex128)})
+    with pytest.raises(trit.InvalidArgument, match="extra: dict is no array"):
+        client.checkpoint.project({"extra": {}})
+    with pytest.raises(trit.InvalidArgument, match="0 is no name"):
+        client.checkpoint.project({0: np.zeros((2, 128), np.float32)})
+    with pytest.raises(trit.InvalidArgument, match=r"'a\\nb': .*control character"):
+        client.checkpoint.project({"a\nb": np.zeros((2, 128), np.float32)})
+
+
+# ---- what is refused --------------------------------------------------------------------
+
+# What other programs packed is refused with its tables, all of it, and nothing is written.
+def test_foreign_packings_are_refused(daemon, client, tmp_path, model):
+    path, out = tmp_path / "in.safetensors", tmp_path / "o.safetensors"
+    write(path, {**model, **{name: one for group in FOREIGN.values()
+                             for name, one in group.items()}})
+    with pytest.raises(trit.InvalidArgument) as refused:
+        client.checkpoint.project(path, out)
+    for weight, group in FOREIGN.items():
+        assert f"{weight}: packed as" in refused.value.message
+        assert all(name in refused.value.message for name in group)
+    assert refused.value.field == "source" and list(tmp_path.iterdir()) == [path]
+    assert command(daemon, "project", path, "-o", out).returncode == 1
+    kept = client.checkpoint.project(path, out, exclude=list(FOREIGN))
+    assert list(kept.reports) == LAYERS
+
+
+# A file that a projection wrote is refused, and so are layers that are ternary already.
+def test_what_is_ternary_already_is_refused(daemon, client, tmp_path, model):
+    path, once, twice = (tmp_path / f"{name}.safetensors" for name in ("in", "once", "twice"))
+    write(path, model)
+    client.checkpoint.project(path, once)
+    with pytest.raises(trit.InvalidArgument, match="record of a projection.*trit pack.*again=True"):
+        client.checkpoint.project(once, twice)
+    bare = tmp_path / "bare.safetensors"
+    write(bare, read(once)[0])
+    with pytest.raises(trit.InvalidArgument, match="again=True") as refused:
+        client.checkpoint.project(bare, twice)
+    assert all(f"{name}: it is ternary already" in refused.value.message for name in LAYERS)
+    assert not twice.exists()
+    assert command(daemon, "project", bare, "-o", twice).returncode == 1
+    for source in (once, bare):
+        made = client.checkpoint.project(source, twice, again=True, force=True)
+        assert list(made.reports) == LAYERS
+    state = client.checkpoint.project({"w": np.frombuffer(model[LAYERS[1]][2], np.float32)
+                                      .reshape(8, 256)}).tensors
+    with pytest.raises(trit.InvalidArgument, match="w: it is ternary already"):
+        client.checkpoint.project(state)
+    assert client.checkpoint.project(state, again=True).reports["w"].is_ternary
+
+
+# Zeros and layers that are their own projection are projected.
+def test_what_a_projection_leaves_is_projected(client):
+    state = {"zeros": np.zeros((2, 128), np.float32), "ones": np.full((2, 128), -3, np.float32)}
+    made = client.checkpoint.project(state)
+    assert (made.tensors["zeros"] == 0).all() and (made.tensors["ones"] == -3).all()
+
+
+# A scale that the output's type cannot hold is refused, layer by layer, unless allowed.
+@pytest.mark.parametrize("encoding", ["pq2_0", "dense"])
+def test_lost_scales_are_refused(client, tmp_path, drawn, encoding):
+    lost = drawn(2, 128)
+    lost[1] *= 1e-9 if encoding == "pq2_0" else 0
+    kind, size = ("F32", np.float32) if encoding == "pq2_0" else ("F16", np.float16)
+    lost[1, 5] = 1e-9 if encoding == "pq2_0" else 6e-8
+    tensors = {name: (kind, (2, 128), lost.astype(size).tobytes()) for name in "ab"}
+    path, out = tmp_path / "in.safetensors", tmp_path / "o.safetensors"
+    write(path, tensors)
+    with pytest.raises(trit.InvalidArgument, match="allow_lost=True") as refused:
+        client.checkpoint.project(path, out, encoding=encoding)
+    assert "a: 1 scales, the first of group 1" in refused.value.message
+    assert "b: 1 scales" in refused.value.message and list(tmp_path.iterdir()) == [path]
+    made = client.checkpoint.project(path, out, encoding=encoding, allow_lost=True)
+    assert [one.kind for one in made.reports["a"].findings][:1] == ["scale_lost"]
+    state = {"a": lost.astype(size)}
+    with pytest.raises(trit.InvalidArgument, match="a: 1 scales"):
+        client.checkpoint.project(state, encoding=encoding)
+    assert client.checkpoint.project(state, encoding=encoding, allow_lost=True).reports
+
+
+# ---- where it is written ------------------------------------------------------------------
+
+# What is there stays, a folder always, unless it is to be replaced.
+def test_an_existing_output_is_kept(client, tmp_path, file):
+    out = tmp_path / "o.safetensors"
+    out.write_bytes(b"as it was")
+    out.chmod(0o640)
+    with pytest.raises(trit.AlreadyExists, match="o.safetensors exists already; force=True") as why:
+        client.checkpoint.project(file, out)
+    assert why.value.field == "out" and out.read_bytes() == b"as it was"
+    client.checkpoint.project(file, out, force=True)
+    assert read(out)[1]["format"] == "pt" and out.stat().st_mode & 0o777 == 0o640
+    with pytest.raises(IsADirectoryError):
+        client.checkpoint.project(file, tmp_path, force=True)
+
+
+# A name that somebody takes meanwhile is theirs.
+def test_a_name_taken_meanwhile_is_kept(client, tmp_path, file):
+    out = tmp_path / "o.safetensors"
+    with pytest.raises(trit.AlreadyExists):
+        client.checkpoint.project(file, out, progress=lambda n: out.write_bytes(b"theirs"))
+    assert out.read_bytes() == b"theirs" and sorted(tmp_path.iterdir()) == [file, out]
+
+
+# The source is never the output, by no name of it, whatever is asked for; nothing is read.
+def test_the_source_is_not_replaced(client, tmp_path, file, monkeypatch):
+    before = file.read_bytes()
+    (tmp_path / "soft").symlink_to(file)
+    os.link(file, tmp_path / "hard")
+    monkeypatch.chdir(tmp_path)
+    for out in (file, "in.safetensors", f"{tmp_path}/../{tmp_path.name}/in.safetensors",
+                tmp_path / "soft", tmp_path / "hard"):
+        for source in (file, tmp_path / "soft"):
+            with pytest.raises(trit.InvalidArgument, match="the source itself"):
+                client.checkpoint.project(source, out, force=True)
+    assert file.read_bytes() == before and (tmp_path / "soft").is_symlink()
+    file.write_bytes(b"no checkpoint")
+    with pytest.raises(trit.InvalidArgument, match="the source itself"):
+        client.checkpoint.project(file, file, force=True)
+
+
+# A symbolic link is replaced, what it leads to stays.
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_replaced_and_not_followed(client, tmp_path, file, there):
+    blob, out = tmp_path / "blob", tmp_path / "o.safetensors"
+    if there:
+        blob.write_bytes(b"shared")
+    out.symlink_to(blob)
+    with pytest.raises(trit.AlreadyExists):
+        client.checkpoint.project(file, out)
+    client.checkpoint.project(file, out, force=True)
+    assert not out.is_symlink() and read(out)[1]["format"] == "pt"
+    assert blob.read_bytes() == b"shared" if there else not blob.exists()
+
+
+# A name that says another format is refused, and "-" names no file.
+@pytest.mark.parametrize("name, words", [
+    ("m.gguf", "GGUF"), ("M.GGUF", "GGUF"), ("m.bin", "PyTorch"), ("m.pt", "PyTorch"),
+    ("m.npz", "NumPy"), ("m.npy", "npy"), ("m.onnx", "ONNX"), ("-", "names no file")])
+def test_other_names_are_refused(client, tmp_path, file, monkeypatch, name, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(trit.InvalidArgument, match=words) as refused:
+        client.checkpoint.project(file, name)
+    assert refused.value.field == "out" and list(tmp_path.iterdir()) == [file]

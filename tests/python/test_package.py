@@ -92,6 +92,6 @@ def test_a_wheel_carries_its_library(tmp_path):
     wheel, = tmp_path.glob("*.whl")
     assert wheel.name.startswith(f"trit-{trit.__version__}-py3-none-linux_")
     inside = zipfile.ZipFile(wheel).namelist()
-    for name in ("libtrit.so", "libnghttp2.so.14"):
+    for name in ("libtrit.so", "libnghttp2.so.14", "libjansson.so.4"):
         assert f"trit/_lib/{name}" in inside
     assert "trit/py.typed" in inside and "trit/_ffi.py" in inside

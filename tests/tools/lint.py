@@ -3,8 +3,8 @@ last two lists, which are for reading.
 
     tests/tools/lint.py BUILD_FOLDER CC CFLAGS...
 
-- includes point down: a room sees itself and the rooms the Makefile lists in
-  USES_<room>;
+- includes point down: a module sees itself and the modules the Makefile lists in
+  USES_<module>;
 - a third-party header stays behind its fence;
 - every header compiles alone;
 - no writable data: the only statics are const tables (allow-list below);
@@ -34,7 +34,7 @@ FENCES = {
 }
 TESTED = r"tests/"  # tests may look behind every fence
 
-# Our headers that no folder name gives away, and the room they belong to.
+# Our headers that no folder name gives away, and the module they belong to.
 PUBLIC = {"trit/types.h": None, "trit.h": "lib"}
 
 WRITABLE_ALLOWED = set()  # "object symbol": why it must be
@@ -47,8 +47,8 @@ def sources():
             yield path
 
 
-def rooms_of_makefile():
-    """Room to the rooms it may see, as `make` links them."""
+def modules_of_makefile():
+    """Module to the modules it may see, as `make` links them."""
     uses = {}
     for line in open("Makefile"):
         found = re.match(r"USES_(\w+) :=(.*)", line)
@@ -57,7 +57,7 @@ def rooms_of_makefile():
     return uses
 
 
-def room_of(path):
+def module_of(path):
     parts = path.parts
     if parts[0] == "server":
         return parts[1]
@@ -66,7 +66,7 @@ def room_of(path):
     return parts[0]
 
 
-def room_of_include(name, uses):
+def module_of_include(name, uses):
     if name in PUBLIC:
         return PUBLIC[name]
     first = name.split("/")[0]
@@ -83,7 +83,7 @@ def room_of_include(name, uses):
 
 
 def includes(findings):
-    uses = rooms_of_makefile()
+    uses = modules_of_makefile()
     for path in sources():
         for number, line in enumerate(open(path), 1):
             found = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
@@ -93,9 +93,9 @@ def includes(findings):
             for header, fence in FENCES.items():
                 if re.fullmatch(header, name) and not re.match(f"{fence}|{TESTED}", str(path)):
                     findings.append(f"{where}: {name} belongs behind {fence}")
-            room, seen = room_of(path), room_of_include(name, uses)
-            if room in uses and seen and seen not in uses[room]:
-                findings.append(f"{where}: {room} does not see {seen} ({name})")
+            module, seen = module_of(path), module_of_include(name, uses)
+            if module in uses and seen and seen not in uses[module]:
+                findings.append(f"{where}: {module} does not see {seen} ({name})")
 
 
 def headers_alone(compiler, findings):

@@ -14,13 +14,14 @@ import os
 import pathlib
 import re
 import secrets
+import stat
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
 from ._arrays import View, view
 from ._native import ffi
-from .errors import Aborted, InvalidArgument
+from .errors import Aborted, AlreadyExists, InvalidArgument
 from .types import DType
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -34,7 +35,8 @@ _NAMES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F6
           "int8": "I8", "int16": "I16", "int32": "I32", "int64": "I64", "uint8": "U8",
           "uint16": "U16", "uint32": "U32", "uint64": "U64", "bool": "BOOL",
           "bool_": "BOOL", "complex64": "C64", "float8_e4m3fn": "F8_E4M3",
-          "float8_e5m2": "F8_E5M2"}
+          "float8_e5m2": "F8_E5M2", "float8_e8m0fnu": "F8_E8M0",
+          "float8_e4m3fnuz": "F8_E4M3FNUZ", "float8_e5m2fnuz": "F8_E5M2FNUZ"}
 
 
 class Tensor(NamedTuple):
@@ -69,9 +71,13 @@ class Arrays:
         self.arrays = arrays
         self.tensors: Dict[str, Tensor] = {}
         for name, array in arrays.items():
-            kind = str(getattr(array, "dtype", "?")).rpartition(".")[2]
+            if not isinstance(name, str):
+                raise InvalidArgument(f"source: {name!r} is no name of a tensor", "source")
+            if not hasattr(array, "dtype"):
+                raise InvalidArgument(f"{name}: {type(array).__name__} is no array", "source")
+            kind = str(array.dtype).rpartition(".")[2]
             if kind not in _NAMES:
-                raise InvalidArgument(f"{name}: {kind} is no dtype of safetensors", name)
+                raise InvalidArgument(f"{name}: {kind} is no dtype of safetensors", "source")
             seen = view(array, name)
             self.tensors[name] = Tensor(name, _NAMES[kind], tuple(seen.shape), seen.nbytes)
 
@@ -104,7 +110,8 @@ class File:
         found = [Tensor(name, one["dtype"], tuple(one["shape"]),
                         one["data_offsets"][1] - one["data_offsets"][0],
                         begin + one["data_offsets"][0]) for name, one in header.items()]
-        self.tensors = {one.name: one for one in sorted(found, key=lambda one: one.offset or 0)}
+        found.sort(key=lambda one: (one.offset, one.nbytes, one.name.encode()))
+        self.tensors = {one.name: one for one in found}
 
     def lend(self, name: str) -> View:
         tensor = self.tensors[name]
@@ -177,20 +184,25 @@ class Target:
     """A file that takes its name when it is complete: `with Target(...) as target:`
     fill each `room`, then `commit`. Without a commit nothing is left behind.
 
+    A name that is taken is AlreadyExists; with `replace` the file that has it is
+    replaced, and a symbolic link itself, never what it leads to.
+
     Its layout is that of `trit project`: the widest elements first, so that every
     tensor is aligned to its own.
     """
 
-    def __init__(self, path: PathLike, forms: List[Tensor], metadata: Dict[str, str]) -> None:
-        self.path = os.path.realpath(path)
-        if os.path.isdir(self.path):
-            raise IsADirectoryError(f"{self.path} is a folder")
+    def __init__(self, path: PathLike, forms: List[Tensor], metadata: Dict[str, str],
+                 replace: bool = False) -> None:
+        self._path, self._replace = pathlib.Path(os.fspath(path)), replace
+        mode = self._check()
         header, self._places = _header(forms, metadata)
         size = len(header) + sum(form.nbytes for form in forms)
-        whole = pathlib.Path(self.path)
-        self._unnamed = whole.with_name(f".{whole.name}.trit-{secrets.token_hex(4)}")
+        self._unnamed = self._path.with_name(
+            f".{self._path.name}.trit-{secrets.token_hex(4)}")
         self._file = open(self._unnamed, "x+b")
         try:
+            if mode is not None:
+                os.fchmod(self._file.fileno(), mode)
             os.posix_fallocate(self._file.fileno(), 0, size)  # a full disk is an error, no SIGBUS
             self._map = mmap.mmap(self._file.fileno(), size)
         except BaseException:
@@ -198,6 +210,20 @@ class Target:
             raise
         self._map[:len(header)] = header
         self._memory: Any = np.frombuffer(self._map, np.uint8)
+
+    def _check(self) -> Optional[int]:
+        """The permissions of the file that is replaced; None: there is none."""
+        try:
+            found = os.lstat(self._path)
+        except FileNotFoundError:
+            return None
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(f"{self._path} is a folder")
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
+            raise InvalidArgument(f"out: {self._path} is no regular file", "out")
+        if not self._replace:
+            raise AlreadyExists(f"out: {self._path} exists already; force=True replaces it", "out")
+        return stat.S_IMODE(found.st_mode) & 0o777 if stat.S_ISREG(found.st_mode) else None
 
     def __enter__(self) -> "Target":
         return self
@@ -220,13 +246,28 @@ class Target:
         """Flushed to the disk, then named."""
         self._unmap()
         os.fsync(self._file.fileno())
-        os.replace(self._unnamed, self.path)
+        if self._replace:
+            os.replace(self._unnamed, self._path)
+        else:
+            self._take_name()
         self._file.close()
-        folder = os.open(os.path.dirname(self.path), os.O_RDONLY)
+        folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def _take_name(self) -> None:
+        """A name that was taken meanwhile stays with whoever took it."""
+        try:
+            os.link(self._unnamed, self._path)
+            os.unlink(self._unnamed)
+        except FileExistsError:
+            self._check()
+            raise
+        except OSError:  # a file system without hard links
+            self._check()
+            os.replace(self._unnamed, self._path)
 
     def _unmap(self) -> None:
         self._memory = None

@@ -28,6 +28,22 @@ static void compiles_as_cxx(void)
               " -Iclient/include -Iproto -fsyntax-only -x c++ -") == 0);
 }
 
+/* The initializers too, under every standard from C99 and C++11 on. */
+static void compiles_under_every_standard(void)
+{
+    CHECK(
+        system("set -e; check='-Wall -Wextra -Wpedantic -Werror -Iclient/include -Iproto"
+               " -fsyntax-only';"
+               " program() { printf '%s\\n' '#include <trit.h>' 'int main(void) {"
+               " struct trit_checkpoint_options options = TRIT_CHECKPOINT_OPTIONS_INIT;"
+               " return options.size == 0; }'; };"
+               " for std in c99 c11 c17 c2x; do program | cc -std=$std $check -x c -;"
+               " done;"
+               " command -v c++ >/dev/null || exit 0;"
+               " for std in c++11 c++14 c++17 c++20 c++2b; do"
+               " program | c++ -std=$std $check -x c++ -; done") == 0);
+}
+
 /* Every function the header declares is in the version script, and no other. */
 static void is_exported(void)
 {
@@ -51,6 +67,8 @@ int main(int argc, char **argv)
     static const struct check_case cases[] = {
         {"trit.h compiles alone as C", compiles_as_c},
         {"trit.h compiles alone as C++", compiles_as_cxx},
+        {"the initializers compile as C99 to C23 and C++11 to C++23",
+         compiles_under_every_standard},
         {"the library exports what trit.h declares", is_exported},
         {"the enums have names", names},
     };

@@ -1,0 +1,22 @@
+/* Findings about tensors that should be equal byte for byte, and about a verification
+ * that examined nothing. */
+#ifndef CHECKPOINT_COMPARE_H
+#define CHECKPOINT_COMPARE_H
+
+#include "checkpoint/difference.h"
+#include "checkpoint/findings.h"
+
+/* Adds a finding and returns true where tensor `index` of the claim has another type or
+ * shape than `latents`; then its bytes need no comparison. */
+bool findings_add_form(struct file_findings *findings, const struct contents *claim,
+                       size_t index, const struct tensor_entry *latents);
+
+/* Adds a finding where the tensor differs from the latents. `difference` was fed with
+ * all of it. */
+void findings_add_difference(struct file_findings *findings, const struct contents *claim,
+                             size_t index, const struct difference *difference);
+
+/* Adds the finding that no layer was examined. */
+void findings_add_nothing(struct file_findings *findings);
+
+#endif

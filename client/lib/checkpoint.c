@@ -1,0 +1,289 @@
+#include "client/lib/checkpoint.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/lib/client.h"
+#include "files/writer.h"
+
+int fail_null(struct failure *failure, const char *name)
+{
+    return fail(failure, TRIT_INVALID_ARGUMENT, name, "%s: is NULL", name);
+}
+
+/* ---- the table ------------------------------------------------------------------ */
+
+enum trit_status trit_checkpoint_create(struct trit_checkpoint **checkpoint,
+                                        struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct trit_checkpoint *made = NULL;
+
+    if (!checkpoint) {
+        fail_null(&failure, "checkpoint");
+        return client_answer(&failure, error);
+    }
+    made = calloc(1, sizeof(*made));
+    if (made) {
+        table_init(&made->table);
+        *checkpoint = made;
+    } else {
+        fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    }
+    return client_answer(&failure, error);
+}
+
+void trit_checkpoint_free(struct trit_checkpoint *checkpoint)
+{
+    if (!checkpoint)
+        return;
+    table_fini(&checkpoint->table);
+    free(checkpoint);
+}
+
+static int check_open(const struct trit_checkpoint *checkpoint, struct failure *failure)
+{
+    if (!checkpoint)
+        return fail_null(failure, "checkpoint");
+    if (checkpoint->sealed)
+        return fail(failure, TRIT_FAILED_PRECONDITION, "checkpoint",
+                    "checkpoint: was used already; add everything before its first use");
+    return 0;
+}
+
+static int add_tensor(struct trit_checkpoint *checkpoint, const char *name,
+                      const char *dtype, uint32_t rank, const uint64_t *shape,
+                      struct failure *failure)
+{
+    struct tensor_entry entry = {.name = name, .rank = rank};
+
+    if (check_open(checkpoint, failure) < 0)
+        return -1;
+    if (!name || !dtype || (rank && !shape))
+        return fail_null(failure, !name ? "name" : !dtype ? "dtype" : "shape");
+    entry.type = element_type_by_name(dtype);
+    if (!entry.type)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "dtype",
+                    "dtype: \"%s\" is not a type of safetensors files", dtype);
+    if (rank > TRIT_RANK_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "rank", "rank: %u is above %d", rank,
+                    TRIT_RANK_MAX);
+    if (rank)
+        memcpy(entry.shape, shape, rank * sizeof(*shape));
+    entry.offset = checkpoint->table.count; /* keeps the order */
+    return table_add(&checkpoint->table, &entry, failure);
+}
+
+enum trit_status trit_checkpoint_add_tensor(struct trit_checkpoint *checkpoint,
+                                            const char *name, const char *dtype,
+                                            uint32_t rank, const uint64_t *shape,
+                                            struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+
+    add_tensor(checkpoint, name, dtype, rank, shape, &failure);
+    return client_answer(&failure, error);
+}
+
+static bool is_utf8(const char *text)
+{
+    json_t *json = json_string(text);
+
+    json_decref(json);
+    return json != NULL;
+}
+
+enum trit_status trit_checkpoint_add_metadata(struct trit_checkpoint *checkpoint,
+                                              const char *key, const char *value,
+                                              struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+
+    if (check_open(checkpoint, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!key || !value)
+        fail_null(&failure, !key ? "key" : "value");
+    else if (!is_utf8(key) || !is_utf8(value))
+        fail(&failure, TRIT_INVALID_ARGUMENT, is_utf8(key) ? "value" : "key",
+             "%s: is not UTF-8", is_utf8(key) ? "value" : "key");
+    else if (table_pair(&checkpoint->table, key))
+        fail(&failure, TRIT_INVALID_ARGUMENT, "key", "key: \"%s\" is there already", key);
+    else
+        table_add_pair(&checkpoint->table, key, value, &failure);
+    return client_answer(&failure, error);
+}
+
+int checkpoint_seal(struct trit_checkpoint *checkpoint, struct failure *failure)
+{
+    if (checkpoint->sealed)
+        return 0;
+    if (table_seal(&checkpoint->table, failure) < 0)
+        return -1;
+    checkpoint->sealed = true;
+    return 0;
+}
+
+int checkpoint_find(const struct tensor_table *table, const char *name, size_t *index,
+                    struct failure *failure)
+{
+    const struct tensor_entry *entry = table_find(table, name);
+
+    if (!entry)
+        return fail(failure, TRIT_NOT_FOUND, "tensor", "tensor: \"%s\" is not there",
+                    name);
+    *index = (size_t)(entry - table->entries);
+    return 0;
+}
+
+const char *trit_file_format(const char *path)
+{
+    const char *other = path ? writer_other_format(path) : NULL;
+
+    return !path ? NULL : other ? other : writer_format(path);
+}
+
+/* ---- options -------------------------------------------------------------------- */
+
+/* Of a caller with a newer header: what this library does not know must be unset. */
+static bool rest_is_zero(const struct trit_checkpoint_options *given)
+{
+    const unsigned char *bytes = (const unsigned char *)given;
+
+    for (size_t i = sizeof(*given); i < given->size; i++)
+        if (bytes[i])
+            return false;
+    return true;
+}
+
+static int check_values(const struct trit_checkpoint_options *o, struct failure *failure)
+{
+    if ((o->include_count && !o->include) || (o->exclude_count && !o->exclude))
+        return fail_null(failure, o->include_count && !o->include ? "options.include"
+                                                                  : "options.exclude");
+    for (size_t i = 0; i < o->include_count; i++)
+        if (!o->include[i])
+            return fail_null(failure, "options.include");
+    for (size_t i = 0; i < o->exclude_count; i++)
+        if (!o->exclude[i])
+            return fail_null(failure, "options.exclude");
+    if (o->has_encoding && o->encoding > TRIT_ENCODING_HF_BITNET)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                    "options.encoding: %u is unknown", (unsigned)o->encoding);
+    if (o->has_partial_group && o->partial_group > TRIT_PARTIAL_EXACT)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.partial_group",
+                    "options.partial_group: %u is unknown", (unsigned)o->partial_group);
+    if (o->mode > TRIT_VERIFY_LATENT)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.mode",
+                    "options.mode: %u is unknown", (unsigned)o->mode);
+    if (o->mode == TRIT_VERIFY_LATENT && o->has_encoding &&
+        o->encoding != TRIT_ENCODING_DENSE)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                    "options.encoding: latents are dense, not %s",
+                    trit_encoding_name(o->encoding));
+    return 0;
+}
+
+int options_take(const struct trit_checkpoint_options *given,
+                 struct options_given *options, struct failure *failure)
+{
+    struct trit_checkpoint_options *o = &options->all;
+
+    *o = (struct trit_checkpoint_options)TRIT_CHECKPOINT_OPTIONS_INIT;
+    if (given) {
+        if (given->size < sizeof(given->size))
+            return fail(failure, TRIT_INVALID_ARGUMENT, "options.size",
+                        "options.size: is %zu; begin with TRIT_CHECKPOINT_OPTIONS_INIT",
+                        given->size);
+        if (!rest_is_zero(given))
+            return fail(failure, TRIT_UNIMPLEMENTED, "options.size",
+                        "options: sets what libtrit %s does not know", trit_version());
+        memcpy(o, given, given->size < sizeof(*o) ? given->size : sizeof(*o));
+    }
+    if (check_values(o, failure) < 0)
+        return -1;
+    options->rules =
+        (struct checkpoint_options){.include = {o->include, o->include_count},
+                                    .exclude = {o->exclude, o->exclude_count},
+                                    .convolutions = o->convolutions,
+                                    .has_encoding = o->has_encoding,
+                                    .encoding = o->encoding,
+                                    .group_size = o->group_size,
+                                    .has_partial_group = o->has_partial_group,
+                                    .partial_group = o->partial_group};
+    return 0;
+}
+
+int options_check_patterns(const struct checkpoint_options *rules,
+                           const struct tensor_table *first,
+                           const struct tensor_table *second, struct failure *failure)
+{
+    const struct tensor_table *const tables[] = {first, second};
+    const char *unused = selection_unused(rules, tables, 2);
+    const char *field = "exclude";
+
+    if (!unused)
+        return 0;
+    for (size_t i = 0; i < rules->include.count; i++)
+        if (rules->include.patterns[i] == unused)
+            field = "include";
+    return fail(failure, TRIT_INVALID_ARGUMENT, field,
+                "%s: the pattern \"%s\" matches no tensor", field, unused);
+}
+
+/* ---- JSON ----------------------------------------------------------------------- */
+
+int json_give(json_t *json, char **text, struct failure *failure)
+{
+    char *given = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+    json_decref(json);
+    if (!given)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    *text = given;
+    return 0;
+}
+
+json_t *json_count(uint64_t value)
+{
+    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+}
+
+json_t *json_shape(uint32_t rank, const uint64_t *shape)
+{
+    json_t *array = json_array();
+
+    for (uint32_t i = 0; i < rank; i++)
+        if (json_array_append_new(array, json_count(shape[i])) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+bool json_put(json_t *object, const char *key, json_t *value)
+{
+    return json_object_set_new(object, key, value) == 0;
+}
+
+bool json_put_terms(json_t *object, const struct layer_terms *terms)
+{
+    const bool exact = terms->partial_group == TRIT_PARTIAL_EXACT;
+
+    return json_put(object, "encoding",
+                    json_string(trit_encoding_name(terms->encoding))) &&
+           json_put(object, "group_size", json_count(terms->group_size)) &&
+           json_put(object, "partial_group", json_string(exact ? "exact" : "padded"));
+}
+
+json_t *json_entry(const struct tensor_entry *entry)
+{
+    json_t *object = json_object();
+
+    if (json_put(object, "name", json_string(entry->name)) &&
+        json_put(object, "dtype", json_string(entry->type->name)) &&
+        json_put(object, "shape", json_shape(entry->rank, entry->shape)))
+        return object;
+    json_decref(object);
+    return NULL;
+}
