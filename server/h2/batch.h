@@ -23,9 +23,9 @@ enum batch_state { BATCH_NONE, BATCH_FILLING, BATCH_OUT };
 
 struct batch {
     enum batch_state state;
-    uint64_t serial;   /* a stream notes the serial of the batch that has its bytes */
-    struct iovec *iov; /* the caller's, in state FILLING */
-    size_t used, room; /* of iov */
+    uint64_t serial;       /* a stream notes the serial of the batch that has its bytes */
+    struct iovec *iov;     /* the caller's, in state FILLING */
+    size_t used, capacity; /* of iov */
     size_t bytes;
     struct list lent; /* slices whose last byte is in the batch */
     size_t staged;
@@ -33,7 +33,7 @@ struct batch {
 };
 
 void batch_init(struct batch *batch);
-void batch_open(struct batch *batch, struct iovec *iov, size_t room);
+void batch_open(struct batch *batch, struct iovec *iov, size_t capacity);
 bool batch_full(const struct batch *batch);
 
 /* Copies. False: the staging buffer is too small, and nothing was copied. */

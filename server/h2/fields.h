@@ -19,9 +19,9 @@ enum {
  * its pointers in header_block_seal, because `text` moves while it grows. */
 struct header_block {
     struct h2_header *fields;
-    size_t count, room;
+    size_t count, capacity;
     char *text;
-    size_t text_used, text_room;
+    size_t text_used, text_capacity;
     size_t seen;       /* fields, with those that were not kept */
     size_t bytes_seen; /* counted as MAX_HEADER_LIST_SIZE counts */
 };

@@ -79,7 +79,7 @@ struct h2_stream {
 
 /* ---- state.c ---- */
 
-extern const struct states session_states, stream_states;
+extern const struct states stream_states;
 
 /* Tells the carrier that there is output, unless it knows. */
 void session_wake(struct h2_session *session);

@@ -128,7 +128,7 @@ void h2_destroy(struct h2_session *session)
 {
     if (!session)
         return;
-    session->in_io = true; /* nobody takes output any more */
+    session->in_io = true; /* no h2_produce follows */
     batch_close(&session->batch);
     end_all(&session->dead);
     end_all(&session->streams);

@@ -25,7 +25,7 @@ static const struct state_row session_rows[SESSION_STATES] = {
     [SESSION_FAILED] = {"failed", STATE_TO(SESSION_BROKEN)},
     [SESSION_BROKEN] = {"broken", 0},
 };
-const struct states session_states = STATES("session", session_rows);
+static const struct states session_states = STATES("session", session_rows);
 
 static const struct state_row stream_rows[STREAM_STATES] = {
     [STREAM_OPENING] = {"opening", STATE_TO(STREAM_OPEN) | STATE_TO(STREAM_CLOSED)},

@@ -129,7 +129,7 @@ static int remove_stale(const struct address *address, const char *path, const c
         return errno == ENOENT ? 0 : failed(failure, text, "stat");
     if (!S_ISSOCK(status.st_mode))
         return fail(failure, TRIT_FAILED_PRECONDITION, "listen",
-                    "\"%.200s\": a file that is no socket is in the way", text);
+                    "\"%.200s\": a file that is not a socket is already there", text);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return failed(failure, text, "socket");

@@ -29,7 +29,7 @@ int reply_json(struct reply *reply, json_t *value, struct failure *failure)
     return 0;
 }
 
-unsigned http_status_of(enum trit_status status)
+static unsigned http_status_of(enum trit_status status)
 {
     switch (status) {
     case TRIT_OK:

@@ -11,6 +11,5 @@ int reply_json(struct reply *reply, struct json_t *value, struct failure *failur
 
 /* Writes the body of an error reply and sets its type. */
 void reply_error(struct reply *reply, const struct failure *failure);
-unsigned http_status_of(enum trit_status status);
 
 #endif

@@ -190,7 +190,7 @@ bool host_allowed(const char *host, const char *bound_name)
     name[length] = '\0';
     if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
         return true;
-    /* A name without a dot cannot be a domain name of somebody else. */
+    /* No public domain has a name without a dot. */
     return !strchr(name, '.') || ends_with(name, ".localhost") ||
            strcasecmp(name, bound_name) == 0;
 }
