@@ -30,16 +30,16 @@ static int parse_unix(const char *path, struct address *address, struct failure 
 {
     struct sockaddr_un name;
 
-    if (*path == '\0' || strlen(path) >= sizeof name.sun_path)
+    if (*path == '\0' || strlen(path) >= sizeof(name.sun_path))
         return malformed(address->text, failure);
     address->kind = ADDRESS_UNIX;
     strcpy(address->host, path);
-    strcpy(address->authority, "localhost"); /* a path is no legal authority */
+    strcpy(address->authority, "localhost"); /* a path is not a legal authority */
     return 0;
 }
 
-/* A decimal number in 1 to 65535, written as the shortest text that says it.
- * getaddrinfo would take 65536 for 0. */
+/* Reads a decimal number from 1 to 65535 and writes it in its shortest form.
+ * getaddrinfo would read 65536 as 0. */
 static int parse_port(const char *port, struct address *address, struct failure *failure)
 {
     unsigned value = 0;
@@ -80,7 +80,7 @@ static int parse_tcp(const char *text, struct address *address, struct failure *
     address->kind = ADDRESS_TCP;
     memcpy(address->host, host, host_len);
     address->host[host_len] = '\0';
-    snprintf(address->authority, sizeof address->authority,
+    snprintf(address->authority, sizeof(address->authority),
              *text == '[' ? "[%s]:%s" : "%s:%s", address->host, address->port);
     return 0;
 }
@@ -92,10 +92,10 @@ int address_parse(const char *text, struct address *address, struct failure *fai
     if (strlen(text) > ADDRESS_TEXT_BYTES_MAX)
         return malformed(text, failure);
     strcpy(parsed.text, text);
-    if (strncmp(text, unix_prefix, sizeof unix_prefix - 1) == 0) {
-        if (parse_unix(text + sizeof unix_prefix - 1, &parsed, failure) != 0)
+    if (strncmp(text, unix_prefix, sizeof(unix_prefix) - 1) == 0) {
+        if (parse_unix(text + sizeof(unix_prefix) - 1, &parsed, failure) < 0)
             return -1;
-    } else if (parse_tcp(text, &parsed, failure) != 0) {
+    } else if (parse_tcp(text, &parsed, failure) < 0) {
         return -1;
     }
     *address = parsed;
@@ -104,7 +104,7 @@ int address_parse(const char *text, struct address *address, struct failure *fai
 
 /* ---- connecting --------------------------------------------------------------- */
 
-/* Milliseconds one attempt may take; 0: the deadline has passed. */
+/* The milliseconds that one attempt may take; 0: the deadline has passed. */
 static int connect_budget_ms(uint64_t deadline_ns)
 {
     uint64_t now = clock_monotonic_ns(), left_ms;
@@ -127,25 +127,25 @@ static int unreachable(const struct address *address, uint64_t deadline_ns, int 
                 address->text, strerror(error));
 }
 
-/* A non-blocking connect(2) to a Unix socket fails at once when the backlog is
- * full, so this one blocks, bounded by the socket's send timeout. */
+/* A non-blocking connect(2) to a Unix socket fails immediately when the backlog is
+ * full. So this one blocks, at most for the socket's send timeout. */
 static int connect_unix(const struct address *address, uint64_t deadline_ns,
                         struct failure *failure)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     int budget_ms = connect_budget_ms(deadline_ns), fd, rc;
-    struct timeval patience = {.tv_sec = budget_ms / 1000,
-                               .tv_usec = (budget_ms % 1000) * 1000};
+    struct timeval send_timeout = {.tv_sec = budget_ms / 1000,
+                                   .tv_usec = (budget_ms % 1000) * 1000};
 
     if (budget_ms == 0)
         return unreachable(address, deadline_ns, ETIMEDOUT, failure);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return unreachable(address, deadline_ns, errno, failure);
-    strcpy(name.sun_path, address->host); /* fits: address_parse saw to it */
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    strcpy(name.sun_path, address->host); /* fits: address_parse has checked it */
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout, sizeof(send_timeout));
     do
-        rc = connect(fd, (const struct sockaddr *)&name, sizeof name);
+        rc = connect(fd, (const struct sockaddr *)&name, sizeof(name));
     while (rc != 0 && errno == EINTR);
     if (rc != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
         rc = errno == EAGAIN ? ETIMEDOUT : errno;
@@ -162,7 +162,7 @@ static int await_connected(int fd, uint64_t deadline_ns)
     uint64_t give_up =
         clock_monotonic_ns() + (uint64_t)connect_budget_ms(deadline_ns) * 1000000u;
     int rc, error = 0;
-    socklen_t size = sizeof error;
+    socklen_t size = sizeof(error);
 
     do {
         rc = poll(&wait, 1, connect_budget_ms(give_up));
@@ -174,20 +174,20 @@ static int await_connected(int fd, uint64_t deadline_ns)
     return error;
 }
 
-/* Small frames must not wait for a full segment; a peer that vanished without
- * a word must be noticed also by a call without a deadline. */
+/* TCP_NODELAY: a small frame must not wait for a full segment. Keepalive: a call
+ * without a deadline must notice a peer that vanished. */
 static void tune_tcp(int fd)
 {
     const int on = 1, idle_s = 30, interval_s = 10, probes = 3;
 
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 }
 
-/* One candidate: a socket, or -1 with *error. */
+/* Tries one candidate: a socket, or -1 with *error. */
 static int connect_candidate(const struct addrinfo *candidate, uint64_t deadline_ns,
                              int *error)
 {

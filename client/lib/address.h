@@ -1,4 +1,4 @@
-/* Where the daemon is, and a connected socket to it. */
+/* The address of a daemon, and connecting to it. */
 #ifndef LIB_ADDRESS_H
 #define LIB_ADDRESS_H
 
@@ -11,7 +11,7 @@ enum {
     ADDRESS_TEXT_BYTES_MAX = 300,
     PORT_MAX = 65535,
     PORT_DIGITS_MAX = 5,
-    CONNECT_MS_MAX = 20 * 1000, /* one attempt at one address */
+    CONNECT_MS_MAX = 20 * 1000, /* of one attempt at one address */
 };
 
 enum address_kind { ADDRESS_TCP, ADDRESS_UNIX };
@@ -24,13 +24,13 @@ struct address {
     char authority[ADDRESS_TEXT_BYTES_MAX + 1]; /* the :authority of requests */
 };
 
-/* Reads "host:port", "host", "[v6]:port" or "unix:/path". -1 with
- * INVALID_ARGUMENT naming the text, and the port where that is at fault. */
+/* Reads "host:port", "host", "[v6]:port" or "unix:/path". -1 (INVALID_ARGUMENT): the
+ * message has the text, and the port when the port is wrong. */
 int address_parse(const char *text, struct address *address, struct failure *failure);
 
 /* A connected non-blocking socket, or -1 with UNAVAILABLE or DEADLINE_EXCEEDED.
- * `deadline_ns` is monotonic, 0 = none. A name is resolved by getaddrinfo,
- * which no deadline interrupts. */
+ * `deadline_ns` is monotonic; 0: none. The deadline does not interrupt getaddrinfo,
+ * which resolves names. */
 int address_connect(const struct address *address, uint64_t deadline_ns,
                     struct failure *failure);
 

@@ -1,7 +1,7 @@
 #include "client/lib/tensor.h"
 #include "client/lib/unary.h"
 
-/* A Tensor like the one that was sent. */
+/* The reply is a Tensor like the one that was sent. */
 static int backward_decode(void *result, const struct scan *reply,
                            struct failure *failure)
 {
@@ -23,7 +23,7 @@ static int backward_run(const struct call *call, const struct trit_tensor *gradi
     struct wire_tensor wire = tensor_wire(gradient);
     struct unary unary = {.decode = backward_decode, .result = &wire};
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
-    size_t count = encode_backward_request(&wire, gradient->bytes, head, sizeof head);
+    size_t count = encode_backward_request(&wire, gradient->bytes, head, sizeof(head));
     struct output output;
     struct sink data = {&output, 0, gradient->bytes, 0};
 

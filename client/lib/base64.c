@@ -18,7 +18,7 @@ size_t base64_decode(const char *text, uint8_t *out, size_t capacity)
     size_t length = strcspn(text, "="), count = 0;
     uint32_t bits = 0, held = 0;
 
-    /* One sextet alone is less than a byte. */
+    /* A single sextet at the end is not a whole byte. */
     if (length % 4 == 1 || length / 4 * 3 + length % 4 * 3 / 4 > capacity)
         return 0;
     for (size_t i = 0; i < length; i++) {

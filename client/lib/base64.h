@@ -1,4 +1,4 @@
-/* Base64 as gRPC's -bin headers carry it: the standard alphabet, padded or not. */
+/* Base64 as in gRPC's -bin headers: the standard alphabet, with or without padding. */
 #ifndef LIB_BASE64_H
 #define LIB_BASE64_H
 

@@ -1,20 +1,21 @@
-/* A call with one exchange: take a channel, begin, then step and poll until the
- * exchange is done; settle the channel and put it back. With several, each has
- * its lane (a channel of its own); all are polled together, and an exchange
- * that found no channel free waits for a lane to end.
+/* A call with one exchange takes a channel, begins, then steps and polls until the
+ * exchange is DONE; it releases the channel and puts it back. With several exchanges,
+ * each has its lane with a channel of its own; all are polled together. An exchange for
+ * which no channel is free waits until a lane ends.
  *
- * Retry. An exchange that failed is begun again on a fresh connection where the
- * daemon vouches that it did nothing (REFUSED_STREAM, GOAWAY), at most
- * ATTEMPTS_MAX times in all; and where a connection from the pool turned out to
- * be dead before a word of the reply came, once: this kind is safe even if the
- * daemon had begun, for most methods may be repeated (a report filed twice is the
- * same report). Those that make or delete a layer may not (`once`).
+ * Retry. A failed exchange begins again on a new connection in two cases. The daemon
+ * says that it did nothing (REFUSED_STREAM, GOAWAY): at most ATTEMPTS_MAX attempts in
+ * all. Or a connection from the pool turns out to be dead before any byte of the reply:
+ * once. In the second case the daemon may have begun. That is safe for most methods,
+ * because a report that is filed twice is the same report; it is not safe for methods
+ * that make or delete a layer (`not_retriable`).
  *
- * Failures: the first one counts; what runs is cancelled with RST_STREAM. */
+ * Failures: the first one counts; the other exchanges are cancelled with RST_STREAM. */
 #include "client/lib/call.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 
@@ -22,12 +23,12 @@
 
 enum {
     ATTEMPTS_MAX = 3,
-    PROGRESS_MS = 100, /* the caller can cancel at least this often */
+    PROGRESS_MS = 100, /* at most this long between two progress callbacks */
 };
 
 struct lane {
     struct exchange *exchange;
-    struct channel *channel; /* NULL: not begun, or over */
+    struct channel *channel; /* NULL: not begun, or ended */
     bool reused;
     uint32_t attempts;
 };
@@ -51,7 +52,7 @@ void call_init(struct call *call, struct trit_client *client,
             call->timeout_ms = options->timeout_ms;
     }
     if (call->timeout_ms > UINT64_MAX / 4 / 1000000u)
-        call->timeout_ms = 0; /* a century is no deadline */
+        call->timeout_ms = 0; /* too long for nanoseconds: no deadline */
     if (call->timeout_ms)
         call->deadline_ns = clock_monotonic_ns() + call->timeout_ms * 1000000u;
 }
@@ -63,19 +64,19 @@ static bool past_deadline(const struct call *call)
 
 static int deadline_exceeded(const struct call *call, struct failure *failure)
 {
-    return fail(failure, TRIT_DEADLINE_EXCEEDED, NULL, "no complete reply within %llu ms",
-                (unsigned long long)call->timeout_ms);
+    return fail(failure, TRIT_DEADLINE_EXCEEDED, NULL,
+                "no complete reply within %" PRIu64 " ms", call->timeout_ms);
 }
 
 /* ---- one lane ------------------------------------------------------------------- */
 
-/* Begins an exchange if a channel is to be had; the first one waits for it. */
+/* Begins the exchange if a channel is free. When no lane is active, waits for one. */
 static int lane_begin(struct run *run, struct lane *lane)
 {
-    enum pool_patience patience = run->live == 0 ? POOL_WAIT : POOL_TRY;
+    enum pool_wait wait = run->live == 0 ? POOL_WAIT : POOL_TRY;
 
-    if (pool_take(&run->call->client->pool, patience, run->call->deadline_ns,
-                  &lane->channel, &lane->reused, run->failure) != 0)
+    if (pool_take(&run->call->client->pool, wait, run->call->deadline_ns, &lane->channel,
+                  &lane->reused, run->failure) < 0)
         return -1;
     if (lane->channel) {
         run->live++;
@@ -88,7 +89,8 @@ static int lane_begin(struct run *run, struct lane *lane)
 static bool may_retry(const struct run *run, const struct lane *lane)
 {
     const struct exchange *exchange = lane->exchange;
-    bool died_idle = lane->reused && !run->call->once && !exchange->heard &&
+    bool died_idle = lane->reused && !run->call->not_retriable &&
+                     !exchange->response_started &&
                      exchange->failure.status == TRIT_UNAVAILABLE;
 
     return exchange->failure.status != TRIT_OK && lane->attempts < ATTEMPTS_MAX &&
@@ -97,11 +99,11 @@ static bool may_retry(const struct run *run, const struct lane *lane)
 
 static int lane_retry(struct run *run, struct lane *lane)
 {
-    channel_settle(lane->channel);
+    channel_release(lane->channel);
     exchange_rewind(lane->exchange);
     lane->reused = false;
     if (pool_renew(&run->call->client->pool, run->call->deadline_ns, &lane->channel,
-                   run->failure) != 0) {
+                   run->failure) < 0) {
         run->live--;
         return -1;
     }
@@ -112,14 +114,14 @@ static int lane_retry(struct run *run, struct lane *lane)
 
 static void lane_end(struct run *run, struct lane *lane)
 {
-    bool clean = channel_settle(lane->channel);
+    bool clean = channel_release(lane->channel);
 
     pool_put(&run->call->client->pool, lane->channel, clean);
     lane->channel = NULL;
     run->live--;
 }
 
-/* The exchange is done: again, over, or failed. */
+/* The exchange is DONE: repeats it, or ends the lane. -1: it failed. */
 static int lane_done(struct run *run, struct lane *lane)
 {
     const struct failure *failure = &lane->exchange->failure;
@@ -129,7 +131,7 @@ static int lane_done(struct run *run, struct lane *lane)
     lane_end(run, lane);
     if (failure->status == TRIT_OK)
         return 0;
-    /* The daemon's clock may have struck before ours did. */
+    /* The daemon may have noticed the deadline before us. */
     if (failure->status == TRIT_CANCELLED && past_deadline(run->call))
         return deadline_exceeded(run->call, run->failure);
     if (run->failure->status == TRIT_OK)
@@ -196,7 +198,7 @@ static int wait_ms(const struct call *call)
     return left_ms == UINT64_MAX ? -1 : left_ms > INT32_MAX ? INT32_MAX : (int)left_ms;
 }
 
-/* Until a channel can move, the deadline strikes or progress is due. */
+/* Waits until a channel can move bytes, the deadline passes, or progress is due. */
 static int wait_for_channels(struct run *run)
 {
     struct pollfd waits[CONNECTIONS_MAX];

@@ -1,17 +1,17 @@
-/* One unary call: channel_begin submits the request; channel_step writes
- * HEADERS and DATA, reads HEADERS, DATA and trailers, and hands them to the
- * exchange; nghttp2 closes the stream; channel_settle finds nothing to do.
+/* A unary call: channel_begin submits the request; channel_step writes HEADERS and
+ * DATA, reads HEADERS, DATA and trailers, and gives them to the exchange; nghttp2
+ * closes the stream; channel_release has nothing to do.
  *
- * DATA is never copied by nghttp2: read_request_cb says how many bytes the next
- * frame holds, send_data_cb puts the frame's head and the exchange's slices into
- * the send queue. When the queue is full it answers WOULDBLOCK and is asked
- * again once the queue has been written.
+ * nghttp2 never copies DATA: read_request_cb returns how many bytes the next frame
+ * has, and send_data_cb puts the frame's head and the exchange's slices into the send
+ * queue. When the queue is full send_data_cb returns WOULDBLOCK, and nghttp2 calls it
+ * again after the queue has been written.
  *
- * Failures. The peer resets the stream, or its GOAWAY excludes it: the exchange
- * hears the code. The peer ends the reply before the request is complete: the
- * exchange is done, channel_settle resets the rest. The peer breaks HTTP/2, or
- * the socket fails: the channel is LOST and the exchange is aborted. The
- * exchange itself gives up (bad reply, deadline): channel_settle resets. */
+ * Failures. The peer resets the stream, or its GOAWAY excludes it: the exchange gets
+ * the code. The peer ends the reply before the request is complete: the exchange is
+ * DONE, and channel_release resets the stream. The peer breaks HTTP/2, or the socket
+ * fails: the channel is LOST, and the exchange is aborted. The exchange fails by itself
+ * (bad reply, deadline): channel_release resets the stream. */
 #include "client/lib/channel.h"
 
 #include <assert.h>
@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/states.h"
 #include "client/lib/sendq.h"
 
 enum {
@@ -33,35 +34,43 @@ enum {
     FRAME_BYTES_MAX = 256 << 10, /* the largest DATA frame we take */
     HEADER_LIST_BYTES_MAX = 16 << 10,
     READ_BYTES = 256 << 10,
-    STEP_ROUNDS_MAX = 8, /* writes and reads of one step, before others' turn */
+    STEP_ROUNDS_MAX =
+        8, /* writes and reads of one step, before other channels have their turn */
     REQUEST_HEADERS_MAX = 8,
 };
 
 enum channel_state {
     CHANNEL_OPEN,
-    CHANNEL_LEAVING, /* GOAWAY came: what runs may end, nothing may begin */
+    CHANNEL_LEAVING, /* GOAWAY came: the exchange may end, no other may begin */
     CHANNEL_LOST,
 };
+
+static const struct state_row rows[] = {
+    [CHANNEL_OPEN] = {"open", STATE_TO(CHANNEL_LEAVING) | STATE_TO(CHANNEL_LOST)},
+    [CHANNEL_LEAVING] = {"leaving", STATE_TO(CHANNEL_LOST)},
+    [CHANNEL_LOST] = {"lost", 0},
+};
+static const struct states channel_states = STATES("channel", rows);
 
 struct channel {
     int fd;
     enum channel_state state;
     nghttp2_session *session;
-    struct exchange *exchange; /* borrowed between begin and settle */
-    int32_t stream;            /* its id while HTTP/2 has it open; 0 = none */
+    struct exchange *exchange; /* borrowed from begin to release */
+    int32_t stream;            /* its id while it is open; 0: none */
     char authority[ADDRESS_TEXT_BYTES_MAX + 1];
     char text[ADDRESS_TEXT_BYTES_MAX + 1];
     struct sendq queue;
     uint8_t input[READ_BYTES];
 };
 
-/* The connection is of no more use; whatever runs on it fails. */
-static void lose(struct channel *channel, enum trit_status status, const char *why)
+/* The connection is lost: its exchange fails. */
+static void channel_fail(struct channel *channel, enum trit_status status,
+                         const char *why)
 {
     struct failure failure = {.status = TRIT_OK};
 
-    channel->state = CHANNEL_LOST;
-    if (!channel->exchange)
+    if (!state_try(&channel_states, &channel->state, CHANNEL_LOST) || !channel->exchange)
         return;
     fail(&failure, status, NULL, "connection to %s lost: %s", channel->text, why);
     exchange_abort(channel->exchange, &failure);
@@ -87,12 +96,12 @@ static ssize_t read_request_cb(nghttp2_session *session, int32_t stream, uint8_t
         return NGHTTP2_ERR_DEFERRED;
     count = exchange_available(channel->exchange, length, &last);
     if (count == 0 && !last)
-        return NGHTTP2_ERR_DEFERRED; /* it is over: channel_settle resets */
+        return NGHTTP2_ERR_DEFERRED; /* the exchange failed: channel_release resets */
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY | (last ? (uint32_t)NGHTTP2_DATA_FLAG_EOF : 0);
     return (ssize_t)count;
 }
 
-/* As large as the peer and its windows allow: nghttp2 alone stops at 16 KiB. */
+/* As large as the peer and its windows allow; without this, nghttp2 uses 16 KiB. */
 static ssize_t frame_bytes_cb(nghttp2_session *session, uint8_t frame_type,
                               int32_t stream, int32_t connection_window,
                               int32_t stream_window, uint32_t peer_frame_bytes_max,
@@ -115,7 +124,8 @@ static int send_data_cb(nghttp2_session *session, nghttp2_frame *frame,
     bool queued;
 
     (void)session, (void)source;
-    assert(is_ours(channel, frame->hd.stream_id)); /* nghttp2 drops DATA of closed ones */
+    assert(
+        is_ours(channel, frame->hd.stream_id)); /* nghttp2 drops DATA of closed streams */
     if (!sendq_has_room(&channel->queue))
         return NGHTTP2_ERR_WOULDBLOCK;
     queued = sendq_copy(&channel->queue, head, HEAD_BYTES);
@@ -158,7 +168,7 @@ static int frame_cb(nghttp2_session *session, const nghttp2_frame *frame, void *
 
     (void)session;
     if (frame->hd.type == NGHTTP2_GOAWAY && channel->state == CHANNEL_OPEN)
-        channel->state = CHANNEL_LEAVING;
+        state_move(&channel_states, &channel->state, CHANNEL_LEAVING);
     if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
         is_ours(channel, frame->hd.stream_id))
@@ -183,7 +193,7 @@ static int closed_cb(nghttp2_session *session, int32_t stream, uint32_t code, vo
 
     (void)session;
     if (is_ours(channel, stream)) {
-        exchange_reset(channel->exchange, code); /* nothing, where it is done */
+        exchange_reset(channel->exchange, code); /* does nothing when it is DONE */
         channel->stream = 0;
     }
     return 0;
@@ -214,7 +224,7 @@ static nghttp2_session *session_new(struct channel *channel)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, closed_cb);
     if (nghttp2_session_client_new(&session, callbacks, channel) == 0 &&
         (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings,
-                                 sizeof settings / sizeof settings[0]) != 0 ||
+                                 sizeof(settings) / sizeof(settings[0])) != 0 ||
          nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0,
                                                CONNECTION_WINDOW_BYTES) != 0)) {
         nghttp2_session_del(session);
@@ -227,7 +237,7 @@ static nghttp2_session *session_new(struct channel *channel)
 struct channel *channel_open(const struct address *address, uint64_t deadline_ns,
                              struct failure *failure)
 {
-    struct channel *channel = malloc(sizeof *channel);
+    struct channel *channel = malloc(sizeof(*channel));
 
     if (!channel)
         goto no_memory;
@@ -250,7 +260,7 @@ struct channel *channel_open(const struct address *address, uint64_t deadline_ns
 free_channel:
     free(channel);
 no_memory:
-    fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a connection");
+    fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a connection");
     return NULL;
 }
 
@@ -265,7 +275,7 @@ void channel_abandon(struct channel *channel)
 
 /* ---- moving bytes --------------------------------------------------------------- */
 
-/* Fills the queue from the session. */
+/* Fills the queue with the session's output. */
 static int produce(struct channel *channel)
 {
     const uint8_t *bytes;
@@ -287,7 +297,7 @@ static enum written write_out(struct channel *channel)
 {
     for (int round = 0; round < STEP_ROUNDS_MAX; round++) {
         if (produce(channel) != 0) {
-            lose(channel, TRIT_INTERNAL, "its HTTP/2 session failed");
+            channel_fail(channel, TRIT_INTERNAL, "its HTTP/2 session failed");
             return WRITE_BROKEN;
         }
         if (sendq_empty(&channel->queue))
@@ -304,25 +314,25 @@ static enum written write_out(struct channel *channel)
     return WROTE_SOME;
 }
 
-/* Returns once the socket is empty, the exchange done, or enough was read. */
+/* Reads until the socket is empty, the exchange is DONE, or the rounds are used up. */
 static void read_in(struct channel *channel)
 {
     for (int round = 0; round < STEP_ROUNDS_MAX; round++) {
         ssize_t got =
-            recv(channel->fd, channel->input, sizeof channel->input, MSG_DONTWAIT);
+            recv(channel->fd, channel->input, sizeof(channel->input), MSG_DONTWAIT);
 
         if (got > 0) {
             ssize_t used =
                 nghttp2_session_mem_recv(channel->session, channel->input, (size_t)got);
 
             if (used < 0)
-                lose(channel, TRIT_INTERNAL, nghttp2_strerror((int)used));
+                channel_fail(channel, TRIT_INTERNAL, nghttp2_strerror((int)used));
         } else if (got == 0) {
-            lose(channel, TRIT_UNAVAILABLE, "closed by the daemon");
+            channel_fail(channel, TRIT_UNAVAILABLE, "closed by the daemon");
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
         } else if (errno != EINTR) {
-            lose(channel, TRIT_UNAVAILABLE, strerror(errno));
+            channel_fail(channel, TRIT_UNAVAILABLE, strerror(errno));
         }
         if (channel->state == CHANNEL_LOST ||
             (channel->exchange && channel->exchange->state == EXCHANGE_DONE))
@@ -342,13 +352,14 @@ void channel_step(struct channel *channel)
     int error = errno;
 
     if (channel->state != CHANNEL_LOST)
-        read_in(channel); /* also where writing failed: why stands in what came */
+        read_in(
+            channel); /* even when writing failed: the peer may have sent the reason */
     if (channel->state == CHANNEL_LOST || channel->exchange->state == EXCHANGE_DONE)
         return;
     if (written == WRITE_BROKEN)
-        lose(channel, TRIT_UNAVAILABLE, strerror(error));
+        channel_fail(channel, TRIT_UNAVAILABLE, strerror(error));
     else if (session_over(channel))
-        lose(channel, TRIT_UNAVAILABLE, "the HTTP/2 session is over");
+        channel_fail(channel, TRIT_UNAVAILABLE, "the HTTP/2 session has ended");
 }
 
 int channel_fd(const struct channel *channel)
@@ -369,7 +380,7 @@ uint64_t channel_queued_bytes(const struct channel *channel)
     return channel->queue.bytes;
 }
 
-/* ---- an exchange's beginning and end --------------------------------------------- */
+/* ---- beginning and releasing an exchange --------------------------------------------- */
 
 static nghttp2_nv header(const char *name, const char *value)
 {
@@ -406,12 +417,12 @@ void channel_begin(struct channel *channel, struct exchange *exchange,
     stream =
         nghttp2_submit_request(channel->session, NULL, headers, count, &body, channel);
     if (stream < 0)
-        lose(channel, TRIT_UNAVAILABLE, nghttp2_strerror(stream));
+        channel_fail(channel, TRIT_UNAVAILABLE, nghttp2_strerror(stream));
     else
         channel->stream = stream;
 }
 
-bool channel_settle(struct channel *channel)
+bool channel_release(struct channel *channel)
 {
     const struct exchange *exchange = channel->exchange;
     bool clean = true;

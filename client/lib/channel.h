@@ -1,9 +1,9 @@
-/* One HTTP/2 connection to the daemon, carrying one exchange at a time. It
- * belongs to whoever took it from the pool; no two threads touch it at once.
- * The only part of libtrit that knows nghttp2. Never blocks: its owner polls.
+/* One HTTP/2 connection to the daemon, with one exchange at a time. It belongs to the
+ * call that took it from the pool; only one thread at a time uses it. No other part of
+ * libtrit uses nghttp2. It never blocks: its owner polls.
  *
- *     channel_open -> (channel_begin -> channel_step* -> channel_settle)* ->
- * channel_close */
+ *     channel_open -> (channel_begin -> channel_step* -> channel_release)* ->
+ *     channel_close */
 #ifndef LIB_CHANNEL_H
 #define LIB_CHANNEL_H
 
@@ -15,38 +15,39 @@
 
 struct channel;
 
-/* Connects. NULL with *failure filled: UNAVAILABLE, DEADLINE_EXCEEDED, or
- * RESOURCE_EXHAUSTED for lack of memory. */
+/* Connects. NULL: *failure has UNAVAILABLE, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED
+ * (out of memory). */
 struct channel *channel_open(const struct address *address, uint64_t deadline_ns,
                              struct failure *failure);
-/* Says good-bye where the socket takes it at once. NULL is harmless. */
+/* Sends GOAWAY if the socket takes it immediately, and closes. NULL is harmless. */
 void channel_close(struct channel *channel);
-/* Closes the socket without a word: in a forked child it is the parent's. */
+/* Closes the descriptor and sends nothing: in a forked child the connection is the
+ * parent's. */
 void channel_abandon(struct channel *channel);
 
-/* True while an idle channel can carry another exchange: reads what came since
- * (a GOAWAY, the connection's end) without waiting. */
+/* True when an idle channel can carry another exchange. Reads what arrived meanwhile
+ * (a GOAWAY, the end of the connection) without waiting. */
 bool channel_usable(struct channel *channel);
 
-/* Sends the request of *exchange (idle) with what is left until `deadline_ns`
- * as its grpc-timeout. Bytes move in channel_step. */
+/* Submits the request of an IDLE exchange, with the time left until `deadline_ns` as
+ * its grpc-timeout. channel_step moves the bytes. */
 void channel_begin(struct channel *channel, struct exchange *exchange,
                    uint64_t deadline_ns);
 
 int channel_fd(const struct channel *channel);
 short channel_events(const struct channel *channel); /* POLLIN, POLLOUT */
 
-/* Moves what can be moved now. The exchange may be DONE afterwards; a lost
- * connection ends it with UNAVAILABLE. */
+/* Writes and reads what the socket allows now. Afterwards the exchange may be DONE; a
+ * lost connection ends it with UNAVAILABLE. */
 void channel_step(struct channel *channel);
 
-/* Payload taken from the exchange that the kernel has not accepted yet. */
+/* Bytes taken from the exchange that the kernel has not accepted yet. */
 uint64_t channel_queued_bytes(const struct channel *channel);
 
-/* Lets go of the exchange, resetting the stream where it is still open
- * (CANCEL, or NO_ERROR where the reply came before the request's end). True:
- * clean, fit for the next exchange. False: close it; nothing of the caller's
- * memory may stay behind in its queue. */
-bool channel_settle(struct channel *channel);
+/* Gives the exchange back, and resets the stream when it is still open (CANCEL, or
+ * NO_ERROR when the reply came before the end of the request). True: the channel can
+ * carry another exchange. False: close it, because its queue may still point to the
+ * caller's memory. */
+bool channel_release(struct channel *channel);
 
 #endif

@@ -22,7 +22,7 @@ void chunks_next(struct chunks *chunks, struct outgoing *message)
     uint64_t count = left < UPLOAD_CHUNK_BYTES ? left : UPLOAD_CHUNK_BYTES;
     size_t head = encode_chunk_request(chunks->reference, chunks->sent,
                                        crc32c(0, data, (size_t)count), count,
-                                       chunks->head, sizeof chunks->head);
+                                       chunks->head, sizeof(chunks->head));
 
     assert(head > 0);
     outgoing_head(message, chunks->head, head);

@@ -1,5 +1,5 @@
-/* A tensor on its way up a stream: the next TensorChunk, and the next, each with
- * its checksum, its data lent from the caller's memory. */
+/* Cuts a tensor into TensorChunk messages, each with its checksum. Their data is
+ * borrowed from the caller's memory. */
 #ifndef LIB_CHUNKS_H
 #define LIB_CHUNKS_H
 
@@ -7,8 +7,8 @@
 
 #include "client/lib/exchange.h"
 
-/* A chunk and its envelope make up a little less than a mebibyte, so that it
- * goes in whole DATA frames with no crumb behind; pages stay whole. */
+/* A chunk with its envelope is a little less than a MiB, so that it fills whole DATA
+ * frames without a short one at the end; a chunk is a whole number of pages. */
 enum { UPLOAD_CHUNK_BYTES = (1 << 20) - 4096, CHUNK_HEAD_BYTES_MAX = 64 };
 
 struct chunks {
@@ -23,7 +23,7 @@ void chunks_init(struct chunks *chunks, const void *bytes, uint64_t total,
 bool chunks_done(const struct chunks *chunks);
 void chunks_next(struct chunks *chunks, struct outgoing *message);
 
-/* Sent bytes of a and b in proportion to their totals: which is behind? */
+/* True when a smaller share of a has been sent than of b. */
 bool chunks_behind(const struct chunks *a, const struct chunks *b);
 
 #endif

@@ -9,8 +9,8 @@ enum trit_status client_answer(const struct failure *failure, struct trit_error 
 {
     if (error) {
         error->status = failure->status;
-        snprintf(error->field, sizeof error->field, "%s", failure->field);
-        snprintf(error->message, sizeof error->message, "%s", failure->message);
+        snprintf(error->field, sizeof(error->field), "%s", failure->field);
+        snprintf(error->message, sizeof(error->message), "%s", failure->message);
     }
     return failure->status;
 }
@@ -42,7 +42,7 @@ static int client_init(struct trit_client *client,
         client->stream_bytes_min = UNARY_BYTES_MAX;
     client->message_bytes_max =
         o->message_bytes_max ? o->message_bytes_max : MESSAGE_BYTES_MAX_DEFAULT;
-    if (address_parse(address_text(options), &address, failure) != 0)
+    if (address_parse(address_text(options), &address, failure) < 0)
         return -1;
     return pool_init(&client->pool, &address, failure);
 }
@@ -52,11 +52,11 @@ enum trit_status trit_connect(struct trit_client **client,
                               struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
-    struct trit_client *made = malloc(sizeof *made);
+    struct trit_client *made = malloc(sizeof(*made));
 
     if (!made) {
-        fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a client");
-    } else if (client_init(made, options, &failure) != 0) {
+        fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a client");
+    } else if (client_init(made, options, &failure) < 0) {
         free(made);
     } else {
         *client = made;

@@ -1,4 +1,4 @@
-/* A client: where the daemon is, the options in force, the connections. */
+/* A client: the daemon's address, the options, the connections. */
 #ifndef LIB_CLIENT_H
 #define LIB_CLIENT_H
 
@@ -10,8 +10,8 @@ enum {
     CONNECTIONS_DEFAULT = 2,
     CONNECTIONS_MAX = 16, /* of one split transfer */
     STREAM_BYTES_MIN_DEFAULT = 4 << 20,
-    /* From here on a tensor is streamed whatever the options say: it would not
-     * fit one message. */
+    /* A tensor of this size is always streamed, because it does not fit in one
+     * message. */
     UNARY_BYTES_MAX = 1 << 30,
     MESSAGE_BYTES_MAX_DEFAULT = 1 << 30,
 };
@@ -24,7 +24,7 @@ struct trit_client {
     uint64_t message_bytes_max;
 };
 
-/* The failure (or its absence) as the caller sees it; `error` may be NULL. */
+/* Copies the failure, or success, to the caller's `error`, which may be NULL. */
 enum trit_status client_answer(const struct failure *failure, struct trit_error *error);
 
 #endif

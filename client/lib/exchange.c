@@ -1,14 +1,23 @@
 #include "client/lib/exchange.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/states.h"
 #include "client/lib/base64.h"
 #include "proto/codec/codec.h"
 
-enum { HTTP_OK = 200, H2_NO_ERROR = 0, H2_REFUSED_STREAM = 7 };
+enum { HTTP_OK = 200, H2_REFUSED_STREAM = 7 };
+
+static const struct state_row rows[] = {
+    [EXCHANGE_IDLE] = {"idle", STATE_TO(EXCHANGE_OPEN) | STATE_TO(EXCHANGE_DONE)},
+    [EXCHANGE_OPEN] = {"open", STATE_TO(EXCHANGE_DONE)},
+    [EXCHANGE_DONE] = {"done", 0},
+};
+static const struct states exchange_states = STATES("exchange", rows);
 
 void exchange_init(struct exchange *exchange, const char *path,
                    const struct exchange_ops *ops, void *owner)
@@ -25,13 +34,12 @@ void exchange_rewind(struct exchange *exchange)
 
 void exchange_start(struct exchange *exchange)
 {
-    assert(exchange->state == EXCHANGE_IDLE);
-    exchange->state = EXCHANGE_OPEN;
+    state_move(&exchange_states, &exchange->state, EXCHANGE_OPEN);
 }
 
 static void done(struct exchange *exchange)
 {
-    exchange->state = EXCHANGE_DONE;
+    state_move(&exchange_states, &exchange->state, EXCHANGE_DONE);
 }
 
 /* ---- request ------------------------------------------------------------------ */
@@ -60,14 +68,15 @@ static int next_message(struct exchange *exchange)
     uint64_t length = 0;
 
     *message = (struct outgoing){.count = 0};
-    if (exchange->ops->next(exchange->owner, message, &exchange->failure) != 0)
+    if (exchange->ops->next(exchange->owner, message, &exchange->failure) < 0)
         return -1;
     for (size_t i = 0; i < message->count; i++)
         length += message->slices[i].iov_len;
     if (length > UINT32_MAX)
         return fail(&exchange->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "the request's %llu bytes do not fit one gRPC message (4 GiB - 1)",
-                    (unsigned long long)length);
+                    "the request's %" PRIu64
+                    " bytes do not fit one gRPC message (4 GiB - 1)",
+                    length);
     frame_prefix(exchange->prefix, (uint32_t)length);
     exchange->message_left = GRPC_PREFIX_BYTES + length;
     exchange->slice = exchange->slice_at = 0;
@@ -102,7 +111,7 @@ struct iovec exchange_take(struct exchange *exchange, size_t max)
 {
     struct iovec taken = current_slice(exchange);
 
-    while (exchange->slice_at == taken.iov_len) { /* empty slices are passed over */
+    while (exchange->slice_at == taken.iov_len) { /* skips empty slices */
         exchange->slice++;
         exchange->slice_at = 0;
         assert(exchange->slice <= exchange->message.count);
@@ -135,7 +144,7 @@ static int number(const char *text, size_t len)
     return value;
 }
 
-/* Header values come with a NUL behind them, but may hold others. */
+/* A NUL follows the value, but the value may contain other NULs. */
 static void keep_text(char *out, size_t bytes, const char *value, size_t value_len)
 {
     size_t len = value_len < bytes - 1 ? value_len : bytes - 1;
@@ -151,14 +160,14 @@ void exchange_header(struct exchange *exchange, const char *name, const char *va
 
     if (exchange->state != EXCHANGE_OPEN)
         return;
-    exchange->heard = true;
+    exchange->response_started = true;
     if (strcmp(name, ":status") == 0) {
         exchange->http_status = number(value, value_len);
     } else if (strcmp(name, "content-type") == 0) {
-        keep_text(exchange->content_type, sizeof exchange->content_type, value,
+        keep_text(exchange->content_type, sizeof(exchange->content_type), value,
                   value_len);
         exchange->is_grpc =
-            strncasecmp(exchange->content_type, grpc_type, sizeof grpc_type - 1) == 0;
+            strncasecmp(exchange->content_type, grpc_type, sizeof(grpc_type) - 1) == 0;
     } else if (!final) {
         return;
     } else if (strcmp(name, "grpc-status") == 0) {
@@ -169,10 +178,10 @@ void exchange_header(struct exchange *exchange, const char *name, const char *va
                                     ? (uint32_t)status
                                     : TRIT_UNKNOWN;
     } else if (strcmp(name, "grpc-message") == 0) {
-        message_unescape(value, exchange->text, sizeof exchange->text);
+        message_unescape(value, exchange->text, sizeof(exchange->text));
     } else if (strcmp(name, "grpc-status-details-bin") == 0) {
         if (value_len <= DETAILS_TEXT_BYTES_MAX)
-            keep_text(exchange->details, sizeof exchange->details, value, value_len);
+            keep_text(exchange->details, sizeof(exchange->details), value, value_len);
     }
 }
 
@@ -186,8 +195,9 @@ static int take_reply(struct exchange *exchange, const struct deframed *frame,
         return 0;
     case DEFRAME_MESSAGE:
         if (frame->compressed)
-            return fail(&exchange->failure, TRIT_INTERNAL, NULL,
-                        "the reply is compressed, which was not offered");
+            return fail(
+                &exchange->failure, TRIT_INTERNAL, NULL,
+                "the reply is compressed, but the request did not offer compression");
         return ops->message(exchange->owner, frame->length, &exchange->failure);
     case DEFRAME_BYTES:
         return ops->bytes(exchange->owner, frame->bytes, frame->count,
@@ -205,9 +215,9 @@ void exchange_data(struct exchange *exchange, const uint8_t *bytes, size_t count
 
     if (exchange->state != EXCHANGE_OPEN)
         return;
-    exchange->heard = true;
+    exchange->response_started = true;
     if (!exchange->is_grpc)
-        return; /* some proxy's page; its HTTP status will speak */
+        return; /* a proxy's page: its HTTP status gives the failure */
     do {
         event = deframe(&exchange->deframer, &bytes, &count, &frame);
         if (take_reply(exchange, &frame, event) != 0) {
@@ -217,11 +227,11 @@ void exchange_data(struct exchange *exchange, const uint8_t *bytes, size_t count
     } while (event != DEFRAME_MORE);
 }
 
-/* The field at fault stands in google.rpc details, where there are any. */
+/* Reads the field at fault from the google.rpc details, if the reply has any. */
 static void details_field(const struct exchange *exchange, char field[64])
 {
     uint8_t bytes[DETAILS_TEXT_BYTES_MAX];
-    size_t count = base64_decode(exchange->details, bytes, sizeof bytes);
+    size_t count = base64_decode(exchange->details, bytes, sizeof(bytes));
 
     if (count > 0)
         decode_status_details(bytes, count, field);
@@ -254,7 +264,7 @@ void exchange_ended(struct exchange *exchange)
              "HTTP status %d without a gRPC status", exchange->http_status);
     else if (!exchange->is_grpc)
         fail(&exchange->failure, TRIT_UNKNOWN, NULL,
-             "the reply is no gRPC: its content-type is \"%s\"", exchange->content_type);
+             "the reply is not gRPC: its content-type is \"%s\"", exchange->content_type);
     else
         fail(&exchange->failure, status_from_http(HTTP_OK), NULL,
              "the reply ended without a gRPC status");
@@ -265,7 +275,7 @@ void exchange_reset(struct exchange *exchange, uint32_t h2_code)
 {
     if (exchange->state != EXCHANGE_OPEN)
         return;
-    exchange->unprocessed = h2_code == H2_REFUSED_STREAM && !exchange->heard;
+    exchange->unprocessed = h2_code == H2_REFUSED_STREAM && !exchange->response_started;
     fail(&exchange->failure, status_from_h2(h2_code), NULL,
          h2_code == H2_REFUSED_STREAM ? "the daemon refused the stream (HTTP/2 code %u)"
                                       : "the daemon reset the stream with HTTP/2 code %u",

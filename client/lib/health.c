@@ -22,7 +22,7 @@ static int health_run(const struct call *call, const char *service,
         return fail(failure, TRIT_INVALID_ARGUMENT, "service",
                     "service: %zu bytes are more than %d", strlen(service),
                     (int)HEALTH_SERVICE_BYTES_MAX);
-    outgoing_head(&unary.request, head, encode_health_check(service, head, sizeof head));
+    outgoing_head(&unary.request, head, encode_health_check(service, head, sizeof(head)));
     reply_init(&unary.reply, scan_plain, call->client->message_bytes_max, NULL, NULL);
     return unary_run(&unary, "/grpc.health.v1.Health/Check", call, failure);
 }

@@ -1,5 +1,6 @@
 #include "client/lib/layer.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -8,7 +9,7 @@
 int spec_wire(const struct trit_layer_spec *spec, struct wire_layer_spec *wire,
               struct failure *failure)
 {
-    if (!memchr(spec->name, '\0', sizeof spec->name))
+    if (!memchr(spec->name, '\0', sizeof(spec->name)))
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
                     "spec.name: longer than %d bytes", (int)TRIT_NAME_BYTES_MAX);
     *wire = (struct wire_layer_spec){.kind = (uint32_t)spec->kind,
@@ -17,7 +18,7 @@ int spec_wire(const struct trit_layer_spec *spec, struct wire_layer_spec *wire,
                                      .bias = spec->bias,
                                      .group_size = spec->group_size,
                                      .keep_latents = spec->keep_latents};
-    memcpy(wire->name, spec->name, sizeof wire->name);
+    memcpy(wire->name, spec->name, sizeof(wire->name));
     return 0;
 }
 
@@ -30,12 +31,11 @@ struct trit_layer_spec spec_of_wire(const struct wire_layer_spec *wire)
                                    .group_size = wire->group_size,
                                    .keep_latents = wire->keep_latents};
 
-    memcpy(spec.name, wire->name, sizeof spec.name);
+    memcpy(spec.name, wire->name, sizeof(spec.name));
     return spec;
 }
 
-/* ---- tensors that arrive ------------------------------------------------------------
- */
+/* ---- tensors that arrive ------------------------------------------------------- */
 
 void arrival_init(struct arrival *arrival, const char *name)
 {
@@ -88,12 +88,12 @@ int arrival_decode(struct arrival *arrival, const struct scan_part *part,
             return misshapen(arrival, failure);
     if (bytes != arrival->output.size)
         return fail(failure, TRIT_DATA_LOSS, NULL,
-                    "the reply holds %llu bytes of %s where its shape needs %llu",
-                    (unsigned long long)arrival->output.size, arrival->output.name,
-                    (unsigned long long)bytes);
+                    "the reply holds %" PRIu64
+                    " bytes of %s where its shape needs %" PRIu64,
+                    arrival->output.size, arrival->output.name, bytes);
     arrival->array = (struct trit_array){
         .dtype = (enum trit_dtype)tensor.dtype, .rank = tensor.rank, .bytes = bytes};
-    memcpy(arrival->array.shape, tensor.shape, sizeof tensor.shape);
+    memcpy(arrival->array.shape, tensor.shape, sizeof(tensor.shape));
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* What the methods of Layers share: specs, names, and tensors that a reply brings. */
+/* What the methods of Layers share: specs, and the tensors of a reply. */
 #ifndef LIB_LAYER_H
 #define LIB_LAYER_H
 
@@ -8,25 +8,25 @@
 #include "client/lib/unary.h"
 #include "proto/codec/layers.h"
 
-/* -1: a name that does not end (INVALID_ARGUMENT). */
+/* -1 (INVALID_ARGUMENT): the name has no NUL. */
 int spec_wire(const struct trit_layer_spec *spec, struct wire_layer_spec *wire,
               struct failure *failure);
 struct trit_layer_spec spec_of_wire(const struct wire_layer_spec *wire);
 
-/* A tensor of a reply on its way to the caller. */
+/* A tensor of a reply that is being received. */
 struct arrival {
     struct output output;
     struct sink sink;
-    struct trit_array array; /* all but its data */
+    struct trit_array array; /* without its data */
 };
 
 void arrival_init(struct arrival *arrival, const char *name);
-void arrival_fini(struct arrival *arrival); /* frees what was not given */
+void arrival_fini(struct arrival *arrival); /* frees the bytes unless they were given */
 /* Its bytes are there; what the reply says of it must agree with them, and with what
  * the request implies: an axis of 0 in `expected` may be of any length. */
 int arrival_decode(struct arrival *arrival, const struct scan_part *part,
                    const struct wire_tensor *expected, struct failure *failure);
-/* To the caller, whose it is then. */
+/* Gives the tensor to the caller, who owns it then. */
 struct trit_array arrival_give(struct arrival *arrival);
 
 #endif

@@ -1,5 +1,7 @@
-/* Layers.Get: a layer as it is held, its weights in any encoding, or its latents. */
+/* Layers.Get: a layer's spec, its weights in any encoding, or its latents. */
 #include "client/lib/layer.h"
+
+#include <inttypes.h>
 
 #include "client/lib/tensor.h"
 
@@ -16,12 +18,11 @@ static int as_asked(const struct arrival *arrival, uint64_t bytes,
     if (arrival->output.size == bytes)
         return 0;
     return fail(failure, TRIT_DATA_LOSS, NULL,
-                "the reply holds %llu bytes of %s where the layer takes %llu",
-                (unsigned long long)arrival->output.size, arrival->output.name,
-                (unsigned long long)bytes);
+                "the reply holds %" PRIu64 " bytes of %s, but the layer needs %" PRIu64,
+                arrival->output.size, arrival->output.name, bytes);
 }
 
-/* What a tensor of the layer's shape takes, encoded as the reply says. */
+/* The bytes of a tensor of the layer's shape in the encoding of the reply. */
 static int got_size(const struct getting *get, struct encoded_size *size)
 {
     const struct wire_layer_spec *spec = &get->got.spec;
@@ -54,12 +55,12 @@ static int got_decode(void *result, const struct scan *reply, struct failure *fa
                     got->encoding, encoding);
     if (got_size(get, &size) != 0)
         return fail(failure, TRIT_INTERNAL, NULL,
-                    "malformed reply: its spec and dtype make no tensor");
-    return as_asked(&get->weight, size.data, failure) != 0 ||
-                   as_asked(&get->scales, size.scales, failure) != 0 ||
+                    "malformed reply: its spec and dtype do not describe a tensor");
+    return as_asked(&get->weight, size.data, failure) < 0 ||
+                   as_asked(&get->scales, size.scales, failure) < 0 ||
                    as_asked(&get->bias,
                             ternary && got->spec.bias ? got->spec.out_features * 4 : 0,
-                            failure) != 0
+                            failure) < 0
                ? -1
                : 0;
 }
@@ -70,7 +71,7 @@ static int get_run(struct getting *get, struct failure *failure)
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 
     outgoing_head(&unary.request, head,
-                  encode_layer_get(&get->request, head, sizeof head));
+                  encode_layer_get(&get->request, head, sizeof(head)));
     reply_init(&unary.reply, scan_layer_got, get->call.client->message_bytes_max,
                &get->weight.sink, &get->scales.sink);
     unary.reply.reference.sink = &get->bias.sink;

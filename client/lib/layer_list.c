@@ -1,14 +1,13 @@
-/* Layers.List and Verify: what is said of many layers. */
+/* Layers.List and Verify: replies about many layers. */
 #include "client/lib/layer.h"
 #include "client/lib/page.h"
 #include "client/lib/tensor.h"
 
-/* ---- List -----------------------------------------------------------------------------
- */
+/* ---- List ---------------------------------------------------------------------- */
 
-enum { PAGE_LAYERS = 1000 }; /* the most a page holds */
+enum { PAGE_LAYERS = 1000 }; /* the daemon's maximum */
 
-/* Stops asking the visitor once it said stop. */
+/* Does not call the visitor again once it returned other than 0. */
 struct spec_visit {
     int (*visit)(void *arg, const struct trit_layer_spec *spec);
     void *arg;
@@ -35,7 +34,7 @@ static int layer_list(struct wire_layer_list *request, const struct call *call,
     page_init(&page, call->client);
     do {
         rc = page_fetch(&page, "/trit.v1.Layers/List", head,
-                        encode_layer_list(request, head, sizeof head), call, failure);
+                        encode_layer_list(request, head, sizeof(head)), call, failure);
         if (rc == 0 && decode_layers_page(page.bytes, page.count, visit_spec, visit,
                                           request->page_token, why) != 0)
             rc = fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
@@ -61,10 +60,9 @@ enum trit_status trit_layer_list(struct trit_client *client, const char *prefix,
     return client_answer(&failure, error);
 }
 
-/* ---- Verify ---------------------------------------------------------------------------
- */
+/* ---- Verify -------------------------------------------------------------------- */
 
-/* The reply is a page of reports that has no next. */
+/* The reply is one page of reports; there is no next page. */
 static int layer_verify(const struct wire_layer_verify *request, const struct call *call,
                         struct report_visit *visit, struct failure *failure)
 {
@@ -75,7 +73,7 @@ static int layer_verify(const struct wire_layer_verify *request, const struct ca
 
     page_init(&page, call->client);
     rc = page_fetch(&page, "/trit.v1.Layers/Verify", head,
-                    encode_layer_verify(request, head, sizeof head), call, failure);
+                    encode_layer_verify(request, head, sizeof(head)), call, failure);
     if (rc == 0 &&
         decode_reports_page(page.bytes, page.count, report_visit, visit, token, why) != 0)
         rc = fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);

@@ -1,5 +1,7 @@
-/* Layers.Create, Load, LoadStream and Delete: the methods that are never repeated
- * where the daemon may have begun. */
+/* Layers.Create, Load, LoadStream and Delete. A call of these is never repeated when
+ * the daemon may have begun it. */
+#include <inttypes.h>
+
 #include "client/lib/chunks.h"
 #include "client/lib/layer.h"
 #include "client/lib/tensor.h"
@@ -19,8 +21,7 @@ static void give_made(const struct wire_layer_spec *from, struct trit_layer_spec
         *made = spec_of_wire(from);
 }
 
-/* ---- Create -------------------------------------------------------------------------
- */
+/* ---- Create -------------------------------------------------------------------- */
 
 enum trit_status trit_layer_create(struct trit_client *client,
                                    const struct trit_layer_spec *spec, uint64_t seed,
@@ -34,10 +35,10 @@ enum trit_status trit_layer_create(struct trit_client *client,
     struct call call;
 
     call_init(&call, client, options, 0);
-    call.once = true;
+    call.not_retriable = true;
     if (spec_wire(spec, &wire, &failure) == 0) {
         outgoing_head(&unary.request, head,
-                      encode_layer_create(&wire, seed, head, sizeof head));
+                      encode_layer_create(&wire, seed, head, sizeof(head)));
         reply_init(&unary.reply, scan_plain, client->message_bytes_max, NULL, NULL);
         if (unary_run(&unary, "/trit.v1.Layers/Create", &call, &failure) == 0)
             give_made(&wire, made);
@@ -45,8 +46,7 @@ enum trit_status trit_layer_create(struct trit_client *client,
     return client_answer(&failure, error);
 }
 
-/* ---- Load: one message, or start and chunks -------------------------------------------
- */
+/* ---- Load: one message, or start and chunks ------------------------------------ */
 
 struct loading {
     struct call call;
@@ -62,9 +62,10 @@ static int load_unary(struct loading *load, struct failure *failure)
 {
     const struct trit_tensor *weight = load->weight, *bias = load->bias;
     struct unary unary = {.decode = made_decode, .result = &load->spec};
-    size_t at, count = encode_layer_load(
-                   &load->spec, bias ? &load->bias_wire : NULL, bias ? bias->bytes : 0,
-                   &load->weight_wire, weight->bytes, load->head, sizeof load->head, &at);
+    size_t at,
+        count = encode_layer_load(&load->spec, bias ? &load->bias_wire : NULL,
+                                  bias ? bias->bytes : 0, &load->weight_wire,
+                                  weight->bytes, load->head, sizeof(load->head), &at);
 
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
@@ -91,7 +92,7 @@ static int load_next(void *source, struct outgoing *message, struct failure *fai
     }
     count = encode_layer_load_start(
         &load->spec, load->weight_wire.dtype, bias ? &load->bias_wire : NULL,
-        bias ? bias->bytes : 0, load->head, sizeof load->head);
+        bias ? bias->bytes : 0, load->head, sizeof(load->head));
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
     outgoing_head(message, load->head, count);
@@ -123,23 +124,22 @@ static int load_stream(struct loading *load, struct failure *failure)
     return unary_run(&unary, "/trit.v1.Layers/LoadStream", &load->call, failure);
 }
 
-/* The stream has no shape of the weight: that of the spec holds. */
+/* A stream does not send the weight's shape: the daemon takes it from the spec. */
 static int load_prepare(struct loading *load, const struct trit_layer_spec *spec,
                         struct failure *failure)
 {
     const struct trit_tensor *weight = load->weight, *bias = load->bias;
     struct extent extent;
 
-    if (spec_wire(spec, &load->spec, failure) != 0 ||
-        tensor_check("weight", weight, &extent, failure) != 0 ||
-        (bias && tensor_check("bias", bias, &extent, failure) != 0))
+    if (spec_wire(spec, &load->spec, failure) < 0 ||
+        tensor_check("weight", weight, &extent, failure) < 0 ||
+        (bias && tensor_check("bias", bias, &extent, failure) < 0))
         return -1;
     if (weight->rank != 2 || weight->shape[0] != spec->out_features ||
         weight->shape[1] != spec->in_features)
         return fail(failure, TRIT_INVALID_ARGUMENT, "weight.shape",
-                    "weight.shape: not the [%llu, %llu] of the spec",
-                    (unsigned long long)spec->out_features,
-                    (unsigned long long)spec->in_features);
+                    "weight.shape: differs from the spec's [%" PRIu64 ", %" PRIu64 "]",
+                    spec->out_features, spec->in_features);
     load->weight_wire = tensor_wire(weight);
     if (bias)
         load->bias_wire = tensor_wire(bias);
@@ -159,7 +159,7 @@ enum trit_status trit_layer_load(struct trit_client *client,
     int rc;
 
     call_init(&load.call, client, options, total);
-    load.call.once = true;
+    load.call.not_retriable = true;
     rc = load_prepare(&load, spec, &failure);
     if (rc == 0)
         rc = total < client->stream_bytes_min ? load_unary(&load, &failure)
@@ -169,8 +169,7 @@ enum trit_status trit_layer_load(struct trit_client *client,
     return client_answer(&failure, error);
 }
 
-/* ---- Delete -------------------------------------------------------------------------
- */
+/* ---- Delete -------------------------------------------------------------------- */
 
 static int nothing_decode(void *result, const struct scan *reply, struct failure *failure)
 {
@@ -189,9 +188,10 @@ enum trit_status trit_layer_delete(struct trit_client *client, const char *name,
     struct call call;
 
     call_init(&call, client, options, 0);
-    call.once = true;
+    call.not_retriable = true;
     if (name_copy("name", name, copy, &failure) == 0) {
-        outgoing_head(&unary.request, head, encode_layer_delete(copy, head, sizeof head));
+        outgoing_head(&unary.request, head,
+                      encode_layer_delete(copy, head, sizeof(head)));
         reply_init(&unary.reply, scan_plain, client->message_bytes_max, NULL, NULL);
         unary_run(&unary, "/trit.v1.Layers/Delete", &call, &failure);
     }

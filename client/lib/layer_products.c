@@ -1,19 +1,19 @@
-/* Layers.Forward, AsLinear, Embed and Backward: tensors in, tensors out. */
+/* Layers.Forward, AsLinear, Embed and Backward. */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "client/lib/layer.h"
 #include "client/lib/tensor.h"
 
-/* ---- one tensor comes back ------------------------------------------------------------
- */
+/* ---- replies with one tensor ----------------------------------------------------- */
 
 struct product {
     struct call call;
-    const struct scan_field *reply; /* where its tensor stands */
+    const struct scan_field *reply; /* which field has the tensor */
     struct wire_layer_forward request;
-    struct wire_tensor expected; /* 0: an axis that the layer has */
+    struct wire_tensor expected; /* shape 0: an axis that the layer determines */
     struct arrival arrival;
-    struct trit_forward forward; /* its errors */
+    struct trit_forward forward; /* only its errors */
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 };
 
@@ -31,7 +31,7 @@ static int forward_decode(void *result, const struct scan *reply, struct failure
     struct trit_forward *forward = &product->forward;
     char why[CODEC_ERROR_BYTES];
 
-    if (product_decode(product, reply, failure) != 0)
+    if (product_decode(product, reply, failure) < 0)
         return -1;
     if (decode_layer_errors(&reply->parts[PART_ROOT], &forward->has_error,
                             &forward->max_error, &forward->relative_error, why) != 0)
@@ -42,7 +42,7 @@ static int forward_decode(void *result, const struct scan *reply, struct failure
     return 0;
 }
 
-/* Sends the head and `bytes` of bulk. */
+/* Sends the head and `bytes` bytes of `bulk`. */
 static int product_run(struct product *product, const char *path, unary_decode decode,
                        size_t head_bytes, const void *bulk, uint64_t bytes,
                        struct failure *failure)
@@ -58,14 +58,14 @@ static int product_run(struct product *product, const char *path, unary_decode d
     return unary_run(&unary, path, &product->call, failure);
 }
 
-/* y of x, whose last axis is the layer's. */
+/* Prepares y of x: it has x's shape except for the last axis. */
 static int product_prepare(struct product *product, const char *name,
                            const struct trit_tensor *x, struct failure *failure)
 {
     struct extent extent;
 
-    if (name_copy("name", name, product->request.name, failure) != 0 ||
-        tensor_check("x", x, &extent, failure) != 0)
+    if (name_copy("name", name, product->request.name, failure) < 0 ||
+        tensor_check("x", x, &extent, failure) < 0)
         return -1;
     product->expected = tensor_wire(x);
     product->expected.shape[x->rank - 1] = 0;
@@ -91,7 +91,7 @@ enum trit_status trit_layer_forward(struct trit_client *client, const char *name
     if (product_prepare(&product, name, x, &failure) == 0 &&
         product_run(&product, "/trit.v1.Layers/Forward", forward_decode,
                     encode_layer_forward(&product.request, &wire, x->bytes, product.head,
-                                         sizeof product.head),
+                                         sizeof(product.head)),
                     x->data, x->bytes, &failure) == 0) {
         *forward = product.forward;
         forward->y = arrival_give(&product.arrival);
@@ -114,17 +114,16 @@ enum trit_status trit_layer_as_linear(struct trit_client *client, const char *na
     if (product_prepare(&product, name, x, &failure) == 0 &&
         product_run(&product, "/trit.v1.Layers/AsLinear", product_decode,
                     encode_layer_as_linear(product.request.name, &wire, x->bytes,
-                                           product.head, sizeof product.head),
+                                           product.head, sizeof(product.head)),
                     x->data, x->bytes, &failure) == 0)
         *logits = arrival_give(&product.arrival);
     arrival_fini(&product.arrival);
     return client_answer(&failure, error);
 }
 
-/* ---- rows by id -----------------------------------------------------------------------
- */
+/* ---- rows by id ---------------------------------------------------------------- */
 
-/* The ids as they go over the wire. */
+/* Encodes the ids as the message has them. */
 static int pack_ids(const uint32_t *ids, uint64_t count, uint8_t **packed, size_t *bytes,
                     struct failure *failure)
 {
@@ -132,11 +131,11 @@ static int pack_ids(const uint32_t *ids, uint64_t count, uint8_t **packed, size_
 
     if (count > UINT32_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "ids",
-                    "ids: %llu are more than fit one message", (unsigned long long)count);
+                    "ids: %" PRIu64 " do not fit in one message", count);
     made = malloc((size_t)count * LAYER_ID_BYTES_MAX + 1);
     if (!made)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for %llu ids",
-                    (unsigned long long)count);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                    "out of memory for %" PRIu64 " ids", count);
     *bytes = layer_ids_pack(ids, count, made);
     *packed = made;
     return 0;
@@ -160,7 +159,7 @@ enum trit_status trit_layer_embed(struct trit_client *client, const char *name,
         call_init(&product.call, client, options, bytes);
         if (product_run(&product, "/trit.v1.Layers/Embed", product_decode,
                         encode_layer_embed(product.request.name, bytes, product.head,
-                                           sizeof product.head),
+                                           sizeof(product.head)),
                         packed, bytes, &failure) == 0)
             *rows = arrival_give(&product.arrival);
     }
@@ -169,8 +168,7 @@ enum trit_status trit_layer_embed(struct trit_client *client, const char *name,
     return client_answer(&failure, error);
 }
 
-/* ---- gradients ------------------------------------------------------------------------
- */
+/* ---- gradients ----------------------------------------------------------------- */
 
 struct gradients {
     struct call call;
@@ -180,7 +178,7 @@ struct gradients {
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 };
 
-/* All shapes follow from the request; a bias may be missing. */
+/* The request determines all shapes. The reply may have no bias. */
 static int gradients_decode(void *result, const struct scan *reply,
                             struct failure *failure)
 {
@@ -192,8 +190,8 @@ static int gradients_decode(void *result, const struct scan *reply,
                              weight = {.dtype = dtype, .rank = 2, .shape = {out, in}},
                              bias = {.dtype = dtype, .rank = 1, .shape = {out}};
 
-    if (arrival_decode(&g->input, &reply->parts[PART_TENSOR], &input, failure) != 0 ||
-        arrival_decode(&g->weight, &reply->parts[PART_REFERENCE], &weight, failure) != 0)
+    if (arrival_decode(&g->input, &reply->parts[PART_TENSOR], &input, failure) < 0 ||
+        arrival_decode(&g->weight, &reply->parts[PART_REFERENCE], &weight, failure) < 0)
         return -1;
     return reply->parts[PART_OPTIONS].seen
                ? arrival_decode(&g->bias, &reply->parts[PART_OPTIONS], &bias, failure)
@@ -208,11 +206,11 @@ static int gradients_run(struct gradients *g, struct failure *failure)
     struct extent extent;
     size_t at, count;
 
-    if (tensor_check("x", x, &extent, failure) != 0 ||
-        tensor_check("grad_output", grad_output, &extent, failure) != 0)
+    if (tensor_check("x", x, &extent, failure) < 0 ||
+        tensor_check("grad_output", grad_output, &extent, failure) < 0)
         return -1;
     count = encode_layer_backward(g->name, &x_wire, x->bytes, &grad_wire,
-                                  grad_output->bytes, g->head, sizeof g->head, &at);
+                                  grad_output->bytes, g->head, sizeof(g->head), &at);
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
     outgoing_head(&unary.request, g->head, at);

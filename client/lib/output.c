@@ -1,11 +1,12 @@
 #include "client/lib/output.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-void output_init(struct output *output, const char *name, uint64_t size, void *room)
+void output_init(struct output *output, const char *name, uint64_t size, void *memory)
 {
-    *output = (struct output){.name = name, .bytes = room, .size = size};
+    *output = (struct output){.name = name, .bytes = memory, .size = size};
 }
 
 void output_init_open(struct output *output, const char *name)
@@ -32,7 +33,7 @@ static int output_allocate(struct output *output, struct failure *failure)
     output->bytes = malloc((size_t)output->size);
     if (!output->bytes)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "no memory for %llu bytes of %s", (unsigned long long)output->size,
+                    "out of memory for %" PRIu64 " bytes of %s", output->size,
                     output->name);
     output->owned = true;
     return 0;
@@ -64,11 +65,11 @@ int sink_write(struct sink *sink, const uint8_t *bytes, size_t count,
     if (count == 0)
         return 0;
     if (count > sink->size - sink->filled)
-        return fail(
-            failure, TRIT_INTERNAL, NULL,
-            "the reply holds more than the %llu bytes of %s that the request implies",
-            (unsigned long long)sink->size, sink->output->name);
-    if (!sink->output->bytes && output_allocate(sink->output, failure) != 0)
+        return fail(failure, TRIT_INTERNAL, NULL,
+                    "the reply holds more than the %" PRIu64
+                    " bytes of %s that the request implies",
+                    sink->size, sink->output->name);
+    if (!sink->output->bytes && output_allocate(sink->output, failure) < 0)
         return -1;
     memcpy(sink->output->bytes + sink->from + sink->filled, bytes, count);
     sink->filled += count;
@@ -80,7 +81,7 @@ int sink_whole(const struct sink *sink, struct failure *failure)
     if (sink->filled == sink->size)
         return 0;
     return fail(failure, TRIT_DATA_LOSS, NULL,
-                "the reply holds %llu of the %llu bytes of %s that the request implies",
-                (unsigned long long)sink->filled, (unsigned long long)sink->size,
-                sink->output->name);
+                "the reply holds %" PRIu64 " of the %" PRIu64
+                " bytes of %s that the request implies",
+                sink->filled, sink->size, sink->output->name);
 }

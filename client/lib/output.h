@@ -1,7 +1,7 @@
-/* Where the bytes of a reply go: an output of known size, filled front to back
- * by one sink, or region by region by several. Sizes come from the request; those of
- * a layer, which it does not tell, from the reply, whose length is bounded. Memory is
- * taken when the first byte is there. */
+/* An output receives bytes of a reply. One sink fills it from front to back, or several
+ * sinks fill one region each. Its size follows from the request. Only the daemon knows
+ * the size of a layer: there the reply gives it, and the length of a reply is bounded.
+ * Memory is allocated when the first byte arrives. */
 #ifndef LIB_OUTPUT_H
 #define LIB_OUTPUT_H
 
@@ -13,36 +13,37 @@
 
 struct output {
     const char *name; /* "data", "scales" */
-    uint8_t *bytes;   /* the caller's, or allocated */
+    uint8_t *bytes;   /* the caller's memory, or allocated */
     uint64_t size;
     bool owned;
-    bool open; /* only the daemon knows the size: the reply tells it */
+    bool open; /* the reply gives the size */
 };
 
-/* `room` NULL: allocate `size` bytes when the first arrives. */
-void output_init(struct output *output, const char *name, uint64_t size, void *room);
-/* Filled by one sink of the whole; empty where the reply lacks it. */
+/* `memory` NULL: allocates `size` bytes when the first byte arrives. */
+void output_init(struct output *output, const char *name, uint64_t size, void *memory);
+/* An output whose size the reply gives. One sink fills it; it stays empty when the
+ * reply does not have it. */
 void output_init_open(struct output *output, const char *name);
-void output_fini(struct output *output); /* frees what was allocated */
-/* Gives the bytes to the caller. An empty output is NULL. */
+void output_fini(struct output *output); /* frees allocated memory */
+/* Gives the bytes to the caller; NULL when the output is empty. */
 void *output_give(struct output *output);
 
-/* One region of an output and how far it is filled. */
+/* One region of an output, and how many of its bytes are filled. */
 struct sink {
     struct output *output;
     uint64_t from, size; /* of the region */
     uint64_t filled;
 };
 
-/* As before the first byte. */
+/* Starts again before the first byte. */
 void sink_rewind(struct sink *sink);
-/* A field of that many bytes begins. -1 (INTERNAL): an open output had one. */
+/* A field of `length` bytes begins. -1 (INTERNAL): an open output gets a second one. */
 int sink_begin(struct sink *sink, uint64_t length, struct failure *failure);
-/* -1: more bytes than the region holds (INTERNAL), or no memory for it
+/* -1: the region has fewer bytes (INTERNAL), or out of memory
  * (RESOURCE_EXHAUSTED). */
 int sink_write(struct sink *sink, const uint8_t *bytes, size_t count,
                struct failure *failure);
-/* -1 (DATA_LOSS) where bytes are missing. */
+/* -1 (DATA_LOSS): bytes are missing. */
 int sink_whole(const struct sink *sink, struct failure *failure);
 
 #endif

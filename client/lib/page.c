@@ -1,5 +1,6 @@
 #include "client/lib/page.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,8 +36,8 @@ static int page_message(void *owner, uint32_t length, struct failure *failure)
                     "the reply holds more than one message");
     if (length > page->bytes_max)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "a reply message of %u bytes is above message_bytes_max %llu", length,
-                    (unsigned long long)page->bytes_max);
+                    "a reply message of %u bytes is above message_bytes_max %" PRIu64,
+                    length, page->bytes_max);
     return 0;
 }
 
@@ -52,7 +53,8 @@ static int page_bytes(void *owner, const uint8_t *bytes, size_t count,
     if (capacity > page->capacity) {
         grown = realloc(page->bytes, capacity);
         if (!grown)
-            return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a list");
+            return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                        "out of memory for a list");
         page->bytes = grown;
         page->capacity = capacity;
     }

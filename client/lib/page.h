@@ -1,12 +1,12 @@
-/* Replies that list: a message is kept whole until its last byte is there, for its
- * entries are decoded in one piece. */
+/* Replies that are lists. A message is kept until its last byte has arrived, because
+ * its entries are decoded together. */
 #ifndef LIB_PAGE_H
 #define LIB_PAGE_H
 
 #include "client/lib/call.h"
 
 struct page {
-    uint8_t *bytes; /* of the message that was fetched last */
+    uint8_t *bytes; /* of the last message */
     size_t count, capacity;
     const void *request; /* borrowed while page_fetch runs */
     size_t request_bytes;
@@ -22,7 +22,7 @@ void page_fini(struct page *page);
 int page_fetch(struct page *page, const char *path, const void *request,
                size_t request_bytes, const struct call *call, struct failure *failure);
 
-/* Shows reports to the caller until he says stop. */
+/* Calls the caller's function with reports until it returns other than 0. */
 struct report_visit {
     int (*visit)(void *arg, const struct trit_report *report);
     void *arg;

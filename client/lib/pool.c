@@ -24,7 +24,7 @@ destroy_attr:
 destroy_lock:
     pthread_mutex_destroy(&pool->lock);
 failed:
-    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no resources for a client");
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of resources for a client");
 }
 
 void pool_fini(struct pool *pool)
@@ -40,7 +40,7 @@ void pool_fini(struct pool *pool)
     pthread_mutex_destroy(&pool->lock);
 }
 
-/* Waits for a place; called with the lock held. False: the deadline passed. */
+/* Waits for a place; call it with the lock held. False: the deadline has passed. */
 static bool wait_for_place(struct pool *pool, uint64_t deadline_ns)
 {
     struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
@@ -69,17 +69,18 @@ static void give_place_back(struct pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-int pool_take(struct pool *pool, enum pool_patience patience, uint64_t deadline_ns,
+int pool_take(struct pool *pool, enum pool_wait wait, uint64_t deadline_ns,
               struct channel **channel, bool *reused, struct failure *failure)
 {
     struct channel *taken;
 
     *channel = NULL;
     if (pool->owner != getpid())
-        return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
-                    "this client belongs to the process that forked; connect anew");
+        return fail(
+            failure, TRIT_FAILED_PRECONDITION, NULL,
+            "this client belongs to the parent process; call trit_connect in this process");
     pthread_mutex_lock(&pool->lock);
-    if (pool->out == CHANNELS_MAX && patience == POOL_TRY) {
+    if (pool->out == CHANNELS_MAX && wait == POOL_TRY) {
         pthread_mutex_unlock(&pool->lock);
         return 0;
     }

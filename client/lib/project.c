@@ -1,5 +1,6 @@
-#include "client/lib/project.h"
+#include "client/lib/project_stream.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/lib/unary.h"
@@ -7,7 +8,7 @@
 
 /* ---- unary ---------------------------------------------------------------------- */
 
-/* What a reply's elements are, by the encoding. */
+/* The dtype of a reply's elements, by the encoding. */
 static enum trit_dtype encoded_dtype(enum trit_encoding encoding, enum trit_dtype dtype)
 {
     switch (encoding) {
@@ -47,7 +48,7 @@ static int projected_decode(void *result, const struct scan *reply,
     return 0;
 }
 
-int project_unary(struct projecting *project, struct failure *failure)
+static int project_unary(struct projecting *project, struct failure *failure)
 {
     const struct trit_tensor *tensor = project->tensor;
     struct sink data = {&project->data, 0, project->data.size, 0},
@@ -55,7 +56,7 @@ int project_unary(struct projecting *project, struct failure *failure)
     struct unary unary = {.decode = projected_decode, .result = project};
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     size_t count = encode_project(&project->request, &project->request.tensor,
-                                  tensor->bytes, head, sizeof head);
+                                  tensor->bytes, head, sizeof(head));
 
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
@@ -68,7 +69,7 @@ int project_unary(struct projecting *project, struct failure *failure)
 
 /* ---- unary or streamed ------------------------------------------------------------ */
 
-/* How many connections share the work; see project_stream. */
+/* How many connections share the work (project_stream). */
 static uint32_t parts_of(const struct projecting *project)
 {
     const struct trit_client *client = project->call.client;
@@ -93,8 +94,8 @@ static int project_run(struct projecting *project, struct failure *failure)
         return project_unary(project, failure);
     rc = project_stream(project, parts, failure);
     if (rc != 0 && parts > 1 && failure->status == TRIT_INVALID_ARGUMENT) {
-        /* A part's message counts elements from its own first row: ask again
-         * for the whole, whose message is right. */
+        /* The message about a part counts elements from the part's first row. Send
+         * the whole tensor, which gets a message with the right index. */
         *failure = (struct failure){.status = TRIT_OK};
         rc = project_stream(project, 1, failure);
     }
@@ -114,15 +115,15 @@ static int project_prepare(struct projecting *project,
         .allow_lost_scales = o->allow_lost_scales,
         .tensor = tensor_wire(project->tensor),
     };
-    if (tensor_check("tensor", project->tensor, &project->extent, failure) != 0 ||
-        layer_wire(&o->layer, &project->request.layer, failure) != 0 ||
+    if (tensor_check("tensor", project->tensor, &project->extent, failure) < 0 ||
+        layer_wire(&o->layer, &project->request.layer, failure) < 0 ||
         encoded_size(o->encoding, project->tensor->dtype, &project->extent, o->group_size,
-                     &size, failure) != 0)
+                     &size, failure) < 0)
         return -1;
     if (o->out && o->out_bytes < size.data)
         return fail(failure, TRIT_INVALID_ARGUMENT, "out",
-                    "out: %llu bytes of room where the result takes %llu",
-                    (unsigned long long)o->out_bytes, (unsigned long long)size.data);
+                    "out: has %" PRIu64 " bytes, but the result needs %" PRIu64,
+                    o->out_bytes, size.data);
     output_init(&project->data, "data", size.data, o->out);
     output_init(&project->scales, "scales", size.scales, NULL);
     return 0;

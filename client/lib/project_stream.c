@@ -1,11 +1,13 @@
-/* A part of a tensor (mostly: all of it) on one stream: start, chunks; back come
- * chunks of scales and data, each checked for its place and its checksum and
- * put where it belongs, and at last the report. Replies arrive while the
- * upload runs. */
+/* Sends a part of a tensor, often all of it, on one stream: start, then chunks. The
+ * reply is chunks of scales and data, and at last the report. The offset and checksum
+ * of each chunk are checked, and its bytes go to their place in the outputs. The
+ * reply arrives while the upload runs. */
+#include "client/lib/project_stream.h"
+
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "client/lib/chunks.h"
-#include "client/lib/project.h"
 #include "client/lib/reply.h"
 
 struct part {
@@ -19,7 +21,7 @@ struct part {
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 };
 
-/* ---- up --------------------------------------------------------------------------- */
+/* ---- request --------------------------------------------------------------------------- */
 
 static int part_next(void *owner, struct outgoing *message, struct failure *failure)
 {
@@ -31,7 +33,7 @@ static int part_next(void *owner, struct outgoing *message, struct failure *fail
         message->last = chunks_done(&part->chunks);
         return 0;
     }
-    count = encode_project_start(&part->start, part->head, sizeof part->head);
+    count = encode_project_start(&part->start, part->head, sizeof(part->head));
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
     outgoing_head(message, part->head, count);
@@ -39,7 +41,7 @@ static int part_next(void *owner, struct outgoing *message, struct failure *fail
     return 0;
 }
 
-/* ---- down ------------------------------------------------------------------------- */
+/* ---- reply ------------------------------------------------------------------------- */
 
 static int part_message(void *owner, uint32_t length, struct failure *failure)
 {
@@ -56,7 +58,7 @@ static int part_bytes(void *owner, const uint8_t *bytes, size_t count,
     return reply_bytes(&part->reply, bytes, count, failure);
 }
 
-/* The bytes are in their place already; were they meant for it? */
+/* The chunk's bytes are already in place: checks that they belong there. */
 static int chunk_check(const struct scan_part *fields, const struct piece *piece,
                        struct failure *failure)
 {
@@ -69,12 +71,14 @@ static int chunk_check(const struct scan_part *fields, const struct piece *piece
         return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
     if (chunk.offset != piece->start)
         return fail(failure, TRIT_DATA_LOSS, NULL,
-                    "a chunk of the reply is at offset %llu where %llu is next",
-                    (unsigned long long)chunk.offset, (unsigned long long)piece->start);
+                    "a chunk of the reply is at offset %" PRIu64 " where %" PRIu64
+                    " is next",
+                    chunk.offset, piece->start);
     if (chunk.has_crc32c && chunk.crc32c != piece->crc32c)
         return fail(failure, TRIT_DATA_LOSS, NULL,
-                    "the reply's chunk at offset %llu has crc32c %08x, its bytes %08x",
-                    (unsigned long long)chunk.offset, chunk.crc32c, piece->crc32c);
+                    "the reply's chunk at offset %" PRIu64
+                    " has crc32c %08x, its bytes %08x",
+                    chunk.offset, chunk.crc32c, piece->crc32c);
     return 0;
 }
 
@@ -85,9 +89,9 @@ static int part_end(void *owner, struct failure *failure)
     char why[CODEC_ERROR_BYTES];
     bool has_report = false;
 
-    if (reply_end(&part->reply, failure) != 0 ||
-        chunk_check(&parts[PART_CHUNK], &part->reply.data, failure) != 0 ||
-        chunk_check(&parts[PART_REFERENCE], &part->reply.scales, failure) != 0)
+    if (reply_end(&part->reply, failure) < 0 ||
+        chunk_check(&parts[PART_CHUNK], &part->reply.data, failure) < 0 ||
+        chunk_check(&parts[PART_REFERENCE], &part->reply.scales, failure) < 0)
         return -1;
     if (decode_stream_report(&parts[PART_ROOT], &has_report, &part->project->report,
                              why) != 0)
@@ -102,8 +106,7 @@ static int part_finish(void *owner, struct failure *failure)
 
     if (!part->has_report && part->start.report != TRIT_REPORT_NONE)
         return fail(failure, TRIT_INTERNAL, NULL, "the reply lacks its report");
-    return sink_whole(&part->data, failure) != 0 ||
-                   sink_whole(&part->scales, failure) != 0
+    return sink_whole(&part->data, failure) < 0 || sink_whole(&part->scales, failure) < 0
                ? -1
                : 0;
 }
@@ -117,9 +120,10 @@ static void part_rewind(void *owner)
     reply_rewind(&part->reply);
 }
 
-/* ---- cutting ---------------------------------------------------------------------- */
+/* ---- parts ---------------------------------------------------------------------- */
 
-/* Rows [first, end) of the whole; every row takes as much of each output. */
+/* Rows [first, end) of the tensor. Every row needs the same number of bytes of an
+ * output. */
 static void part_init(struct part *part, struct projecting *project, uint64_t first,
                       uint64_t end)
 {
@@ -157,13 +161,13 @@ static void part_init(struct part *part, struct projecting *project, uint64_t fi
 
 int project_stream(struct projecting *project, uint32_t count, struct failure *failure)
 {
-    struct part *parts = calloc(count, sizeof *parts);
+    struct part *parts = calloc(count, sizeof(*parts));
     struct exchange *exchanges[CONNECTIONS_MAX] = {NULL};
     uint64_t rows = project->extent.rows;
     int rc;
 
     if (!parts)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a call");
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a call");
     for (uint32_t i = 0; i < count; i++) {
         uint64_t each = rows / count, odd = rows % count;
 

@@ -1,5 +1,7 @@
 #include "client/lib/reply.h"
 
+#include <inttypes.h>
+
 #include "kernels/kernels.h"
 
 void reply_init(struct reply *reply, const struct scan_field *table,
@@ -43,8 +45,8 @@ int reply_message(struct reply *reply, uint32_t length, struct failure *failure)
 {
     if (length > reply->message_bytes_max)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "a reply message of %u bytes is above message_bytes_max %llu", length,
-                    (unsigned long long)reply->message_bytes_max);
+                    "a reply message of %u bytes is above message_bytes_max %" PRIu64,
+                    length, reply->message_bytes_max);
     reply_fini(reply);
     reply->messages++;
     piece_begin(&reply->data);
@@ -55,7 +57,7 @@ int reply_message(struct reply *reply, uint32_t length, struct failure *failure)
     return 0;
 }
 
-/* NULL: the reply may not hold such bytes. */
+/* NULL: the reply must not have this blob. */
 static struct piece *piece_of(struct reply *reply, uint32_t blob)
 {
     struct piece *piece = blob == BLOB_DATA        ? &reply->data
@@ -83,7 +85,7 @@ static int take_blob_bytes(struct reply *reply, const struct scanned *found,
         return 0;
     if (!piece)
         return fail(failure, TRIT_INTERNAL, NULL,
-                    "the reply holds bytes that were not asked for");
+                    "the reply holds bytes that the request did not ask for");
     if (reply->checksums)
         piece->crc32c = crc32c(piece->crc32c, found->bytes, found->count);
     return sink_write(piece->sink, found->bytes, found->count, failure);
@@ -104,13 +106,13 @@ int reply_bytes(struct reply *reply, const uint8_t *bytes, size_t count,
         case SCAN_MORE:
             return 0;
         case SCAN_BLOB:
-            if (begin_blob(reply, &found, failure) != 0)
+            if (begin_blob(reply, &found, failure) < 0)
                 return -1;
             break;
         case SCAN_BLOB_END:
             break;
         case SCAN_BLOB_BYTES:
-            if (take_blob_bytes(reply, &found, failure) != 0)
+            if (take_blob_bytes(reply, &found, failure) < 0)
                 return -1;
             break;
         case SCAN_ERROR:

@@ -22,10 +22,10 @@ static int report_get(const struct call *call, const char *run, const char *laye
     struct unary unary = {.decode = got_decode, .result = report};
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 
-    if (name_copy("run", run, request.run, failure) != 0 ||
-        name_copy("layer", layer, request.layer, failure) != 0)
+    if (name_copy("run", run, request.run, failure) < 0 ||
+        name_copy("layer", layer, request.layer, failure) < 0)
         return -1;
-    outgoing_head(&unary.request, head, encode_reports_get(&request, head, sizeof head));
+    outgoing_head(&unary.request, head, encode_reports_get(&request, head, sizeof(head)));
     reply_init(&unary.reply, scan_plain, call->client->message_bytes_max, NULL, NULL);
     return unary_run(&unary, "/trit.v1.Reports/Get", call, failure);
 }
@@ -45,8 +45,7 @@ enum trit_status trit_report_get(struct trit_client *client, const char *run,
     return client_answer(&failure, error);
 }
 
-/* ---- many, page by page -------------------------------------------------------------
- */
+/* ---- many, page by page -------------------------------------------------------- */
 
 enum { PAGE_REPORTS = 100 };
 
@@ -61,7 +60,7 @@ static int report_list(struct wire_reports_list *request, const struct call *cal
     page_init(&page, call->client);
     do {
         rc = page_fetch(&page, "/trit.v1.Reports/List", head,
-                        encode_reports_list(request, head, sizeof head), call, failure);
+                        encode_reports_list(request, head, sizeof(head)), call, failure);
         if (rc == 0 && decode_reports_page(page.bytes, page.count, report_visit, visit,
                                            request->page_token, why) != 0)
             rc = fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);

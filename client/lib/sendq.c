@@ -31,7 +31,7 @@ static bool append(struct sendq *queue, struct iovec slice)
         queue->count > queue->at ? &queue->slices[queue->count - 1] : NULL;
 
     if (last && (uint8_t *)last->iov_base + last->iov_len == slice.iov_base) {
-        last->iov_len += slice.iov_len; /* staged neighbours, or one tensor's */
+        last->iov_len += slice.iov_len; /* both lie side by side in memory */
     } else {
         if (queue->count == SENDQ_SLICES_MAX)
             return false;
@@ -45,7 +45,7 @@ bool sendq_copy(struct sendq *queue, const void *bytes, size_t count)
 {
     uint8_t *to = queue->stage + queue->staged;
 
-    if (count > sizeof queue->stage - queue->staged ||
+    if (count > sizeof(queue->stage) - queue->staged ||
         !append(queue, (struct iovec){to, count}))
         return false;
     memcpy(to, bytes, count);

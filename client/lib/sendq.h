@@ -1,6 +1,6 @@
-/* What waits to be written to one socket: small bytes copied, large ones
- * borrowed, sent together by one sendmsg(2). Bounded; filled in rounds: when
- * the queue is full its owner stops producing until it is empty again. */
+/* The bytes that wait to be written to one socket. Short slices are copied, long ones
+ * borrowed; one sendmsg(2) sends them together. The queue is bounded: when it is full
+ * its owner adds nothing until it is empty again. */
 #ifndef LIB_SENDQ_H
 #define LIB_SENDQ_H
 
@@ -11,27 +11,28 @@
 
 enum {
     SENDQ_SLICES_MAX = 128,
-    SENDQ_STAGE_BYTES = 64 * 1024,   /* copied bytes */
-    SENDQ_STAGE_RESERVE = 32 * 1024, /* a control frame, or one frame's small slices */
-    SENDQ_BYTES_MAX = 2 << 20,       /* soft: one more slice may exceed it */
+    SENDQ_STAGE_BYTES = 64 * 1024, /* copied bytes */
+    SENDQ_STAGE_RESERVE =
+        32 * 1024,             /* for a control frame, or the short slices of one frame */
+    SENDQ_BYTES_MAX = 2 << 20, /* one more slice may exceed it */
 };
 
 struct sendq {
     struct iovec slices[SENDQ_SLICES_MAX];
-    size_t count, at; /* slices[at, count) are to be sent */
+    size_t count, at; /* slices[at] up to slices[count - 1] are not sent yet */
     size_t staged;
-    size_t bytes; /* still to be sent */
+    size_t bytes; /* not sent yet */
     uint8_t stage[SENDQ_STAGE_BYTES];
 };
 
 void sendq_init(struct sendq *queue);
 bool sendq_empty(const struct sendq *queue);
-/* True while one more frame (head, up to 16 slices) is welcome. */
+/* True when one more frame fits: its head and up to 16 slices. */
 bool sendq_has_room(const struct sendq *queue);
 
-/* Copies; false where there is no room. */
+/* Copies. False: it does not fit. */
 bool sendq_copy(struct sendq *queue, const void *bytes, size_t count);
-/* Borrows until sent; copies what is small and fits. */
+/* Borrows the slice until it is sent; copies a short one. False: it does not fit. */
 bool sendq_borrow(struct sendq *queue, struct iovec slice);
 
 enum sendq_result { SENDQ_EMPTIED, SENDQ_BLOCKED, SENDQ_FAILED /* errno */ };

@@ -1,5 +1,6 @@
 #include "client/lib/tensor.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +9,6 @@
 #include "base/limits.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
-
-typedef unsigned long long ull; /* what printf wants */
 
 enum { SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 22 + 2 }; /* 20 digits and ", " an axis */
 
@@ -20,8 +19,8 @@ static const char *shape_text(uint32_t rank, const uint64_t *shape,
     size_t at = 0;
 
     for (uint32_t axis = 0; axis < rank; axis++)
-        at += (size_t)snprintf(text + at, SHAPE_TEXT_BYTES - at, "%s%llu",
-                               axis ? ", " : "[", (ull)shape[axis]);
+        at += (size_t)snprintf(text + at, SHAPE_TEXT_BYTES - at, "%s%" PRIu64,
+                               axis ? ", " : "[", shape[axis]);
     snprintf(text + at, SHAPE_TEXT_BYTES - at, "]");
     return text;
 }
@@ -32,12 +31,12 @@ static int invalid(struct failure *failure, const char *name, const char *part,
 static int invalid(struct failure *failure, const char *name, const char *part,
                    const char *format, ...)
 {
-    char field[sizeof failure->field], text[TRIT_MESSAGE_BYTES_MAX + 1];
+    char field[sizeof(failure->field)], text[TRIT_MESSAGE_BYTES_MAX + 1];
     va_list args;
 
-    snprintf(field, sizeof field, "%s.%s", name, part);
+    snprintf(field, sizeof(field), "%s.%s", name, part);
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     return fail(failure, TRIT_INVALID_ARGUMENT, field, "%s: %s", field, text);
 }
@@ -73,8 +72,8 @@ static int count_check(const char *name, uint64_t have, uint64_t want,
 {
     if (have == want)
         return 0;
-    return invalid(failure, name, "data", "%llu bytes, but the shape needs %llu",
-                   (ull)have, (ull)want);
+    return invalid(failure, name, "data",
+                   "%" PRIu64 " bytes, but the shape needs %" PRIu64, have, want);
 }
 
 static int dense_bytes(const char *name, enum trit_dtype dtype,
@@ -89,8 +88,8 @@ static int dense_bytes(const char *name, enum trit_dtype dtype,
                        TRIT_F32, TRIT_F16, TRIT_BF16);
     if (mul_overflows(extent->elements, element, bytes))
         return invalid(failure, name, "shape",
-                       "bytes of %llu elements as %s overflow 64 bits",
-                       (ull)extent->elements, dtype_name(dtype));
+                       "bytes of %" PRIu64 " elements as %s overflow 64 bits",
+                       extent->elements, dtype_name(dtype));
     return 0;
 }
 
@@ -100,9 +99,9 @@ int tensor_check(const char *name, const struct trit_tensor *tensor,
     struct extent found;
     uint64_t bytes = 0;
 
-    if (shape_check(name, tensor->rank, tensor->shape, &found, failure) != 0 ||
-        dense_bytes(name, tensor->dtype, &found, &bytes, failure) != 0 ||
-        count_check(name, tensor->bytes, bytes, failure) != 0)
+    if (shape_check(name, tensor->rank, tensor->shape, &found, failure) < 0 ||
+        dense_bytes(name, tensor->dtype, &found, &bytes, failure) < 0 ||
+        count_check(name, tensor->bytes, bytes, failure) < 0)
         return -1;
     *extent = found;
     return 0;
@@ -139,22 +138,23 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
 {
     const struct encoding_layout *layout = encoding_layout(encoding);
     struct encoded_size found = {0, 0};
-    uint64_t row; /* of blocks */
+    uint64_t row; /* its elements are whole blocks */
 
     if (!layout)
         return invalid(failure, "options", "encoding", "%d is unknown", (int)encoding);
     row = encoding_streams(encoding) ? extent->columns : extent->elements;
     if (layout->interleaved && extent->rows % INTERLEAVED != 0)
         return invalid(failure, "tensor", "shape",
-                       "%llu row%s, %s needs a multiple of %d", (ull)extent->rows,
+                       "%" PRIu64 " row%s, %s needs a multiple of %d", extent->rows,
                        extent->rows == 1 ? "" : "s", encoding_name(encoding),
                        INTERLEAVED);
     if (row % layout->block_elements != 0)
         return invalid(failure, "tensor", "shape",
-                       "rows of %llu elements are no multiple of the %u of a %s block",
-                       (ull)row, layout->block_elements, encoding_name(encoding));
+                       "rows of %" PRIu64
+                       " elements are no multiple of the %u of a %s block",
+                       row, layout->block_elements, encoding_name(encoding));
     if (layout->block_bytes == 0) {
-        if (dense_bytes("tensor", dtype, extent, &found.data, failure) != 0)
+        if (dense_bytes("tensor", dtype, extent, &found.data, failure) < 0)
             return -1;
     } else if (mul_overflows(extent->elements / layout->block_elements,
                              layout->block_bytes, &found.data) ||
@@ -197,8 +197,8 @@ static int scales_check(enum trit_encoding encoding, uint64_t natural_bytes,
     if (scales->bytes == wanted)
         return 0;
     return fail(failure, TRIT_INVALID_ARGUMENT, "scales",
-                "scales: %llu bytes, but the encoding needs %llu", (ull)scales->bytes,
-                (ull)wanted);
+                "scales: %" PRIu64 " bytes, but the encoding needs %" PRIu64,
+                scales->bytes, wanted);
 }
 
 int encoded_check(const char *name, const struct trit_tensor *tensor,
@@ -209,9 +209,9 @@ int encoded_check(const char *name, const struct trit_tensor *tensor,
     struct encoded_size size;
     struct extent found;
 
-    if (shape_check(name, tensor->rank, tensor->shape, &found, failure) != 0 ||
-        encoded_size(encoding, tensor->dtype, &found, group_size, &size, failure) != 0 ||
-        count_check(name, tensor->bytes, size.data, failure) != 0)
+    if (shape_check(name, tensor->rank, tensor->shape, &found, failure) < 0 ||
+        encoded_size(encoding, tensor->dtype, &found, group_size, &size, failure) < 0 ||
+        count_check(name, tensor->bytes, size.data, failure) < 0)
         return -1;
     if (scales_check(encoding, size.scales, scales, failure) < 0)
         return -1;
@@ -225,7 +225,7 @@ struct wire_tensor tensor_wire(const struct trit_tensor *tensor)
 {
     struct wire_tensor wire = {.dtype = (uint32_t)tensor->dtype, .rank = tensor->rank};
 
-    memcpy(wire.shape, tensor->shape, sizeof wire.shape);
+    memcpy(wire.shape, tensor->shape, sizeof(wire.shape));
     return wire;
 }
 
@@ -248,9 +248,8 @@ int layer_wire(const struct trit_layer_ref *layer, struct wire_layer_ref *wire,
     struct wire_layer_ref made = {.present = layer->run && *layer->run,
                                   .step = layer->step};
 
-    if (made.present &&
-        (name_copy("layer.run", layer->run, made.run, failure) != 0 ||
-         name_copy("layer.layer", layer->layer, made.layer, failure) != 0))
+    if (made.present && (name_copy("layer.run", layer->run, made.run, failure) < 0 ||
+                         name_copy("layer.layer", layer->layer, made.layer, failure) < 0))
         return -1;
     *wire = made;
     return 0;

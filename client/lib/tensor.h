@@ -1,5 +1,5 @@
-/* Tensors as the caller described them: checked without the daemon, and how
- * many bytes each encoding of them takes. */
+/* Checks the caller's tensors without the daemon, and computes how many bytes each
+ * encoding takes. */
 #ifndef LIB_TENSOR_H
 #define LIB_TENSOR_H
 
@@ -16,31 +16,33 @@ struct encoded_size {
     uint64_t data, scales;
 };
 
-/* Rank and axes; the count of elements fits. `name`: "tensor", for
- * messages, which are worded as the daemon's. */
+/* Checks rank and axes, and that the number of elements fits in 64 bits. `name` is for
+ * messages, which have the daemon's wording: "tensor". */
 int shape_check(const char *name, uint32_t rank, const uint64_t *shape,
                 struct extent *extent, struct failure *failure);
 
-/* As above, and the bytes of a dense tensor are as many as the shape says. */
+/* As shape_check; also checks that a dense tensor has as many bytes as its shape
+ * needs. */
 int tensor_check(const char *name, const struct trit_tensor *tensor,
                  struct extent *extent, struct failure *failure);
 
-/* The size of a tensor in an encoding; INVALID_ARGUMENT where it cannot hold it.
- * `group_size` 0 = the default; `dtype` counts for DENSE. */
+/* The size of a tensor in an encoding. -1 (INVALID_ARGUMENT): the encoding cannot hold
+ * it. `group_size` 0: the default. Only DENSE uses `dtype`. */
 int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
                  const struct extent *extent, uint32_t group_size,
                  struct encoded_size *size, struct failure *failure);
 
-/* Whether a tensor may come in pieces: not where one scale is that of all of it. */
+/* Whether a tensor can be streamed: not when the whole tensor has one scale. */
 bool encoding_streams(enum trit_encoding encoding);
 
-/* Scales that came beside encoded bytes. */
+/* Scales that the caller gives with encoded bytes. */
 struct scales_given {
     uint64_t bytes;
-    enum trit_dtype dtype; /* UNSPECIFIED: that of the encoding */
+    enum trit_dtype dtype; /* UNSPECIFIED: the one of the encoding */
 };
 
-/* Encoded bytes handed in: as many as the encoding takes, scales included. */
+/* Checks that the caller's encoded tensor has the bytes and scales that the encoding
+ * needs. */
 int encoded_check(const char *name, const struct trit_tensor *tensor,
                   enum trit_encoding encoding, uint32_t group_size,
                   const struct scales_given *scales, struct extent *extent,
@@ -48,7 +50,7 @@ int encoded_check(const char *name, const struct trit_tensor *tensor,
 
 struct wire_tensor tensor_wire(const struct trit_tensor *tensor);
 
-/* run NULL or "" = absent. -1: a name longer than TRIT_NAME_BYTES_MAX. */
+/* `run` NULL or "": no layer. -1: a name is longer than TRIT_NAME_BYTES_MAX. */
 int layer_wire(const struct trit_layer_ref *layer, struct wire_layer_ref *wire,
                struct failure *failure);
 

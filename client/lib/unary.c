@@ -49,9 +49,9 @@ static int unary_finish(void *owner, struct failure *failure)
     if (reply->messages == 0)
         return fail(failure, TRIT_INTERNAL, NULL,
                     "status OK, but the reply holds no message");
-    if (piece_whole(&reply->data, failure) != 0 ||
-        piece_whole(&reply->scales, failure) != 0 ||
-        piece_whole(&reply->reference, failure) != 0)
+    if (piece_whole(&reply->data, failure) < 0 ||
+        piece_whole(&reply->scales, failure) < 0 ||
+        piece_whole(&reply->reference, failure) < 0)
         return -1;
     return unary->decode(unary->result, &reply->scan, failure);
 }

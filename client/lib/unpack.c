@@ -1,7 +1,7 @@
 #include "client/lib/tensor.h"
 #include "client/lib/unary.h"
 
-/* A Tensor comes back: of the dtype that was asked for. */
+/* The reply is a Tensor of the dtype that was asked for. */
 static int unpacked_decode(void *result, const struct scan *reply,
                            struct failure *failure)
 {
@@ -36,7 +36,7 @@ static int unpack_run(const struct call *call, const struct trit_tensor *packed,
     for (uint32_t axis = 0; axis < dense.rank; axis++)
         request.shape[axis] = dense.shape[axis];
     count =
-        encode_unpack(&request, o->scale_bytes, packed->bytes, head, sizeof head, &at);
+        encode_unpack(&request, o->scale_bytes, packed->bytes, head, sizeof(head), &at);
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
     outgoing_head(&unary.request, head, at);

@@ -13,7 +13,7 @@ struct verifying {
     struct trit_report report;
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 
-    /* The stream's. */
+    /* Only of the stream. */
     struct chunks chunks, reference_chunks;
     bool started;
 };
@@ -44,7 +44,7 @@ static int verify_unary(struct verifying *verify, struct failure *failure)
     count = encode_verify(&verify->request, verify->options->scale_bytes,
                           reference ? &wire_reference : NULL,
                           reference ? reference->bytes : 0, &wire, tensor->bytes,
-                          verify->head, sizeof verify->head, cut);
+                          verify->head, sizeof(verify->head), cut);
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
     outgoing_head(&unary.request, head, cut[0]);
@@ -60,14 +60,14 @@ static int verify_unary(struct verifying *verify, struct failure *failure)
     return unary_run(&unary, "/trit.v1.Ternary/Verify", &verify->call, failure);
 }
 
-/* ---- streamed: start, then chunks of both tensors in step -------------------------- */
+/* ---- streamed: start, then chunks of both tensors in turn -------------------------- */
 
 static int verify_start(struct verifying *verify, struct outgoing *message,
                         struct failure *failure)
 {
     const struct trit_verify_options *o = verify->options;
     size_t at, count = encode_verify_start(&verify->request, o->scale_bytes, verify->head,
-                                           sizeof verify->head, &at);
+                                           sizeof(verify->head), &at);
 
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
@@ -118,8 +118,7 @@ static int verify_stream(struct verifying *verify, struct failure *failure)
     return unary_run(&unary, "/trit.v1.Ternary/VerifyStream", &verify->call, failure);
 }
 
-/* ---- unary or streamed --------------------------------------------------------------
- */
+/* ---- unary or streamed --------------------------------------------------------- */
 
 static int reference_check(const struct trit_tensor *tensor,
                            const struct trit_tensor *reference, struct failure *failure)
@@ -128,11 +127,11 @@ static int reference_check(const struct trit_tensor *tensor,
 
     if (!reference)
         return 0;
-    if (tensor_check("reference", reference, &extent, failure) != 0)
+    if (tensor_check("reference", reference, &extent, failure) < 0)
         return -1;
     if (reference->rank != tensor->rank ||
-        memcmp(reference->shape, tensor->shape, tensor->rank * sizeof tensor->shape[0]) !=
-            0)
+        memcmp(reference->shape, tensor->shape,
+               tensor->rank * sizeof(tensor->shape[0])) != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "reference.shape",
                     "reference.shape: differs from tensor.shape");
     return 0;
@@ -157,8 +156,8 @@ static int verify_prepare(struct verifying *verify, struct failure *failure)
     const struct scales_given scales = {o->scale_bytes, o->scales_dtype};
 
     if (encoded_check("tensor", verify->tensor, o->encoding, o->group_size, &scales,
-                      &extent, failure) != 0 ||
-        reference_check(verify->tensor, verify->reference, failure) != 0)
+                      &extent, failure) < 0 ||
+        reference_check(verify->tensor, verify->reference, failure) < 0)
         return -1;
     return layer_wire(&o->layer, &verify->request.layer, failure);
 }

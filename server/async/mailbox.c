@@ -1,16 +1,15 @@
 /* A post, on any thread:
- *   1. under the mutex, the letter joins `posted`;
- *   2. if it is the first there, the loop is woken.
+ *   1. under the mutex, the letter is appended to `posted`;
+ *   2. if it is the first one there, the loop is woken.
  * Then, on the loop:
- *   3. under the mutex, `posted` moves to `batch` in one piece;
- *   4. outside it, letters leave `batch` one by one and are delivered.
+ *   3. under the mutex, all of `posted` moves to `batch`;
+ *   4. without the mutex, the letters of `batch` are delivered one by one.
  *
- * The wake-up happens under the mutex, too: once the loop holds the mutex and
- * finds a letter, its poster needs the mailbox no more, and closing is safe.
+ * The wake-up is sent under the mutex too: once the loop holds the mutex and finds a
+ * letter, its poster does not use the mailbox any more, and closing is safe.
  *
- * `batch` belongs to the mailbox and not to the stack of step 4, so that a
- * deliver() that closes the mailbox still sees the letters behind its own
- * delivered in order. */
+ * `batch` is a field of the mailbox, not a variable of step 4, so that a deliver()
+ * that closes the mailbox delivers the remaining letters in order. */
 #include "async/loop.h"
 
 #include <assert.h>
@@ -23,7 +22,7 @@ struct mailbox {
     pthread_mutex_t mutex;
     struct list posted; /* under the mutex */
     bool closed;        /* under the mutex; only ever set */
-    struct list batch;  /* the loop's own */
+    struct list batch;  /* only the loop uses it */
 };
 
 static void mailbox_wake_cb(uv_async_t *wake);
@@ -81,7 +80,7 @@ static void mailbox_wake_cb(uv_async_t *wake)
     deliver_posted(LIST_OWNER(wake, struct mailbox, wake));
 }
 
-/* True when it is closed now; false when there is more to deliver. */
+/* False: there are more letters to deliver. */
 static bool close_if_empty(struct mailbox *mailbox)
 {
     pthread_mutex_lock(&mailbox->mutex);

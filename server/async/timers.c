@@ -1,15 +1,15 @@
-/* One uv_timer, programmed for a time no later than the earliest timer's, and a
- * pairing heap of the armed ones (Fredman, Sedgewick, Sleator, Tarjan 1986):
- * arming is O(1), disarming and firing O(log n) amortized, and its links live in
- * the timers themselves.
+/* One uv_timer, set to a time no later than that of the earliest timer, and a pairing
+ * heap of the armed timers (Fredman, Sedgewick, Sleator, Tarjan 1986): arming is O(1),
+ * disarming and firing are O(log n) amortized. The links of the heap are fields of the
+ * timers.
  *
- * The uv_timer is moved only when it would come too late; idle timeouts that are
- * pushed back at every byte cost no call into libuv. A wake-up that comes too
- * early finds nothing due and programs the next.
+ * The uv_timer moves only when it would fire too late: an idle timeout that moves with
+ * every byte makes no call into libuv. A wake-up that comes too early finds no timer
+ * due and sets the next one.
  *
- * A pass fires what is due when it begins. A timer that is armed during the pass
- * waits for the next, even when it is due at once: the loop gets to its sockets
- * in between. */
+ * A pass fires the timers that are due when it begins. A timer that is armed during the
+ * pass waits for the next pass, even when it is due now, so that the loop serves its
+ * sockets in between. */
 #include "async/loop.h"
 
 #include <assert.h>
@@ -22,7 +22,7 @@ struct timers {
     uv_timer_t wake;
     struct timer *root;
     uint64_t order;   /* of the next timer armed */
-    uint64_t wake_ns; /* `wake` is programmed for; 0 = stopped */
+    uint64_t wake_ns; /* the time that `wake` is set to; 0: stopped */
 };
 
 static bool earlier(const struct timer *a, const struct timer *b)
@@ -30,8 +30,8 @@ static bool earlier(const struct timer *a, const struct timer *b)
     return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->order < b->order;
 }
 
-/* Heap: `child` is a node's first child; siblings hang on `next`; `prev` is the
- * left sibling, or the parent of a first child. */
+/* In the heap, `child` is a node's first child, `next` its right sibling, and `prev`
+ * its left sibling or, for a first child, its parent. */
 static struct timer *meld(struct timer *a, struct timer *b)
 {
     struct timer *top, *under;
@@ -49,7 +49,7 @@ static struct timer *meld(struct timer *a, struct timer *b)
     return top;
 }
 
-/* The two passes: meld neighbours left to right, then the pairs right to left. */
+/* Melds neighbours from left to right, then the pairs from right to left. */
 static struct timer *meld_siblings(struct timer *first)
 {
     struct timer *pairs = NULL, *root = NULL;
@@ -112,7 +112,7 @@ void timer_init(struct timer *timer, void (*fire)(struct timer *timer))
 
 static void timers_wake_cb(uv_timer_t *wake);
 
-/* Makes sure the loop wakes in time for the earliest timer, or not at all. */
+/* Sets the uv_timer for the earliest timer, or stops it when there is none. */
 static void program(struct timers *timers)
 {
     uint64_t now, due, wait_ms;
@@ -128,8 +128,8 @@ static void program(struct timers *timers)
         return;
     now = clock_monotonic_ns();
     wait_ms = due > now ? (due - now) / 1000000 : 0;
-    /* Rounded up, and never 0: libuv 1.44 runs a timer that starts itself with 0
-     * again in the same pass, for ever. */
+    /* Rounded up, and never 0: libuv 1.44 runs a timer that starts itself with 0 again
+     * in the same pass, without end. */
     uv_timer_start(&timers->wake, timers_wake_cb, wait_ms + 1, 0);
     timers->wake_ns = due;
 }

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Blocks are what malloc gives; allocations are cut from the newest one. An
- * allocation that does not fit gets a new block; a large one gets a block of its
- * own behind the newest, so that the room left in that one is not lost. */
+/* malloc gives blocks; arena_alloc takes allocations from the newest block. When an
+ * allocation does not fit, it gets a new block. A large one gets a block of its own
+ * behind the newest, so that the space left in the newest is not lost. */
 struct arena_block {
     struct arena_block *next;
     size_t bytes_used, bytes_max;
@@ -15,7 +15,7 @@ struct arena_block {
 
 enum {
     ALIGNMENT = _Alignof(max_align_t),
-    /* A page with its header: small calls cost one malloc. */
+    /* With its header, one page: a small call needs one malloc. */
     BLOCK_BYTES = 4096 - sizeof(struct arena_block),
     OWN_BLOCK_BYTES = BLOCK_BYTES / 4, /* at most this share of a block is wasted */
 };
@@ -90,12 +90,12 @@ static void *alloc_shared(struct arena *arena, size_t bytes)
 
 void *arena_alloc(struct arena *arena, size_t bytes)
 {
-    size_t room = arena->bytes_max - arena->bytes_used;
+    size_t spare = arena->bytes_max - arena->bytes_used;
     size_t rounded = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     void *cut;
 
-    /* Charged rounded, so that the bound does not depend on the build. */
-    if (bytes > PTRDIFF_MAX / 2 || rounded > room)
+    /* Charges the rounded size, so that the bound does not depend on the build. */
+    if (bytes > PTRDIFF_MAX / 2 || rounded > spare)
         return NULL;
     if (every_allocation_apart)
         cut = alloc_own_block(arena, bytes);

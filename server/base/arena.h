@@ -1,6 +1,6 @@
-/* What lives as long as a call: allocations that all die together. One thread
- * at a time. Under AddressSanitizer every allocation is its own malloc, so that
- * overruns are seen. */
+/* Allocations that are freed together, such as those of a call. One thread at a time.
+ * Under AddressSanitizer every allocation is a malloc of its own, so that overruns are
+ * detected. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -15,10 +15,10 @@ struct arena {
 void arena_init(struct arena *arena, size_t bytes_max);
 void arena_fini(struct arena *arena);
 
-/* Zeroed, aligned for any type. NULL when memory or bytes_max is exhausted. */
+/* Zeroed and aligned for any type. NULL: out of memory, or above bytes_max. */
 void *arena_alloc(struct arena *arena, size_t bytes);
 
-/* A NUL-terminated copy. NULL as above. */
+/* A NUL-terminated copy of at most `bytes` bytes. NULL as above. */
 char *arena_strndup(struct arena *arena, const char *text, size_t bytes);
 
 #endif

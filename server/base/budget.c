@@ -2,8 +2,7 @@
 
 #include <assert.h>
 
-/* The counters order nothing but themselves: whoever reserved bytes hands over
- * what they hold by other means. Relaxed is enough everywhere. */
+/* No counter orders accesses to other memory, so relaxed order is enough. */
 
 void budget_init(struct budget *budget, uint64_t bytes_max)
 {

@@ -1,5 +1,5 @@
-/* The one byte budget from which everything that a peer can make the daemon
- * hold is granted. Thread-safe; shared by reference; never allocates. */
+/* The one byte budget for everything that a peer can make the daemon hold. Thread-safe;
+ * all modules share it by reference; it never allocates. */
 #ifndef BASE_BUDGET_H
 #define BASE_BUDGET_H
 
@@ -16,7 +16,7 @@ struct budget {
 
 void budget_init(struct budget *budget, uint64_t bytes_max);
 
-/* True when `bytes` are now reserved; false leaves the budget as it was. */
+/* True: `bytes` are reserved. False: they do not fit, and nothing changed. */
 bool budget_reserve(struct budget *budget, uint64_t bytes);
 
 void budget_release(struct budget *budget, uint64_t bytes);

@@ -1,5 +1,5 @@
-/* Arithmetic on numbers that a peer chose: true on overflow, as the compiler's
- * builtins, under names that say so. */
+/* Arithmetic on numbers that a peer chose. Like the compiler's builtins, the functions
+ * return true on overflow. */
 #ifndef BASE_CHECKED_H
 #define BASE_CHECKED_H
 

@@ -1,4 +1,4 @@
-/* Time: monotonic for deadlines and durations, wall only to be shown. */
+/* Monotonic time for deadlines and durations; wall time only to be shown. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

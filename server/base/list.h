@@ -1,5 +1,5 @@
-/* An intrusive doubly linked list: the node lives in its owner; the head is a
- * node too. No allocation, no ownership. */
+/* An intrusive doubly linked list: a node is a field of its owner, and the head is a
+ * node too. The list allocates nothing and owns nothing. */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 
@@ -31,7 +31,7 @@ static inline void list_push(struct list *head, struct list *node)
     head->prev = node;
 }
 
-/* Harmless on a node that is in no list, if it was list_init'ed. */
+/* Harmless on a node that is in no list after list_init or list_remove. */
 static inline void list_remove(struct list *node)
 {
     node->prev->next = node->next;
@@ -49,7 +49,7 @@ static inline struct list *list_pop(struct list *head)
     return node;
 }
 
-/* Moves all of `from`, in order, behind the last of `head`. */
+/* Moves all nodes of `from`, in order, to the end of `head`. */
 static inline void list_append(struct list *head, struct list *from)
 {
     if (list_empty(from))

@@ -31,14 +31,14 @@ const char *status_name(enum trit_status status)
     return number < sizeof(names) / sizeof(names[0]) ? names[number] : "UNKNOWN";
 }
 
-/* Bytes of a UTF-8 sequence by its first byte; 1 for what is none. */
+/* Bytes of a UTF-8 sequence by its first byte; 1 for any other byte. */
 static size_t sequence_bytes(unsigned char first)
 {
     return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
 }
 
-/* Messages travel in protobuf strings, which must be UTF-8: a text that was cut
- * at the buffer's end loses the character that was cut with it. */
+/* Removes a character that was cut at the end of the buffer. Messages are sent as
+ * protobuf strings, which must be UTF-8. */
 static void drop_cut_character(char *text, size_t length)
 {
     size_t back = 0;
@@ -51,7 +51,7 @@ static void drop_cut_character(char *text, size_t length)
         text[length - 1 - back] = '\0';
 }
 
-/* vsnprintf that cuts between characters. */
+/* As vsnprintf; cuts between characters. */
 static void format_text(char *text, size_t bytes, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
 static void format_text(char *text, size_t bytes, const char *format, va_list args)
@@ -83,7 +83,7 @@ int fail(struct failure *failure, enum trit_status status, const char *field,
 int fail_context(struct failure *failure, const char *format, ...)
 {
     char context[TRIT_MESSAGE_BYTES_MAX + 1];
-    size_t length, kept, room;
+    size_t length, kept, space;
     va_list args;
 
     if (!failure)
@@ -95,12 +95,12 @@ int fail_context(struct failure *failure, const char *format, ...)
     memcpy(context + length, ": ", 2);
     length += 2;
 
-    room = sizeof(failure->message) - 1 - length;
+    space = sizeof(failure->message) - 1 - length;
     kept = strlen(failure->message);
-    memmove(failure->message + length, failure->message, kept < room ? kept : room);
+    memmove(failure->message + length, failure->message, kept < space ? kept : space);
     memcpy(failure->message, context, length);
-    failure->message[length + (kept < room ? kept : room)] = '\0';
-    if (kept > room)
-        drop_cut_character(failure->message, length + room);
+    failure->message[length + (kept < space ? kept : space)] = '\0';
+    if (kept > space)
+        drop_cut_character(failure->message, length + space);
     return -1;
 }

@@ -1,6 +1,6 @@
-/* Failures and how they travel: functions that can fail return 0 or -1 and
- * describe the failure in a `struct failure` that the caller lends them. One
- * place, at the top of the room, logs it or answers the peer with it. */
+/* Failures. A function that can fail returns 0 or -1 and describes the failure in a
+ * `struct failure` that its caller gives. One place, at the top of the module, logs it
+ * or sends it to the peer. */
 #ifndef BASE_STATUS_H
 #define BASE_STATUS_H
 
@@ -9,16 +9,16 @@
 #include "trit/types.h"
 
 struct failure {
-    enum trit_status status;                  /* TRIT_OK while nothing failed */
+    enum trit_status status;                  /* TRIT_OK: nothing has failed */
     char field[64];                           /* request field at fault, or "" */
     char message[TRIT_MESSAGE_BYTES_MAX + 1]; /* names the field and the value */
 };
 
-/* "INVALID_ARGUMENT"; "UNKNOWN" for numbers outside the table. */
+/* "INVALID_ARGUMENT" and so on; "UNKNOWN" for a number outside the table. */
 const char *status_name(enum trit_status status);
 
-/* Fills *failure (unless it already holds one: the first failure is the cause)
- * and returns -1. A NULL failure is allowed. `field` may be NULL. */
+/* Fills *failure and returns -1. A failure that is already filled stays: the first one
+ * is the cause. `failure` and `field` may be NULL. */
 int fail(struct failure *failure, enum trit_status status, const char *field,
          const char *format, ...) __attribute__((format(printf, 4, 5)));
 

@@ -10,26 +10,26 @@ void batch_init(struct batch *batch)
     list_init(&batch->lent);
 }
 
-void batch_open(struct batch *batch, struct iovec *iov, size_t room)
+void batch_open(struct batch *batch, struct iovec *iov, size_t capacity)
 {
-    assert(batch->state == BATCH_NONE && room >= BATCH_IOVECS_SPARE);
+    assert(batch->state == BATCH_NONE && capacity >= BATCH_IOVECS_SPARE);
     batch->state = BATCH_FILLING;
     batch->serial++;
     batch->iov = iov;
-    batch->room = room;
+    batch->capacity = capacity;
     batch->used = batch->bytes = batch->staged = 0;
 }
 
 bool batch_full(const struct batch *batch)
 {
     return batch->bytes >= BATCH_BYTES_MAX ||
-           batch->room - batch->used < BATCH_IOVECS_SPARE ||
+           batch->capacity - batch->used < BATCH_IOVECS_SPARE ||
            STAGING_BYTES - batch->staged < FRAME_HEADER_BYTES;
 }
 
 void batch_point(struct batch *batch, const void *bytes, size_t count)
 {
-    assert(batch->used < batch->room);
+    assert(batch->used < batch->capacity);
     batch->iov[batch->used++] = (struct iovec){
         .iov_base = (void *)(uintptr_t)bytes, /* a writer only reads it */
         .iov_len = count,
@@ -37,7 +37,7 @@ void batch_point(struct batch *batch, const void *bytes, size_t count)
     batch->bytes += count;
 }
 
-/* Frames that follow each other in the staging buffer share an iovec. */
+/* Whether `at` follows the last iovec in the staging buffer: they become one. */
 static bool continues(const struct batch *batch, const uint8_t *at)
 {
     const struct iovec *last;
@@ -72,7 +72,7 @@ static struct h2_slice *slice_of(struct list *node)
 
 size_t batch_fits(const struct batch *batch, const struct list *queue, size_t bytes_max)
 {
-    size_t free_iovecs = batch->room - batch->used - 1; /* one for the frame header */
+    size_t free_iovecs = batch->capacity - batch->used - 1; /* one for the frame header */
     size_t bytes = 0;
 
     for (struct list *node = queue->next; node != queue; node = node->next) {

@@ -1,6 +1,6 @@
-/* Output on its way: the iovecs of one write. Frame headers and control frames
- * are copied into the staging buffer, because nghttp2 reuses its own with the
- * next frame; slices are pointed to. */
+/* A batch: the iovecs of one write. Frame headers and control frames are copied
+ * into the staging buffer, because nghttp2 reuses its own buffer for the next
+ * frame. An iovec points to a slice directly. */
 #ifndef H2_BATCH_H
 #define H2_BATCH_H
 
@@ -8,14 +8,14 @@
 
 enum {
     FRAME_HEADER_BYTES = 9,
-    /* About a hundred small responses' worth of frame headers. A longer frame
-     * is pointed to and ends its batch. */
+    /* The frame headers of about a hundred small responses. A control frame that
+     * does not fit is pointed to and ends its batch. */
     STAGING_BYTES = 8192,
-    /* Enough that the system call is noise, little enough that one turn of the
-     * loop stays below a millisecond. */
+    /* Large enough that the cost of the system call does not matter, small enough
+     * that one turn of the loop takes less than a millisecond. */
     BATCH_BYTES_MAX = 1 << 20,
-    /* What one DATA frame needs at least: its header, a slice, and one to spare
-     * for a frame that is pointed to. */
+    /* What a DATA frame needs at least: its header, one slice, and one iovec for
+     * a control frame that is pointed to. */
     BATCH_IOVECS_SPARE = 3,
 };
 
@@ -23,9 +23,9 @@ enum batch_state { BATCH_NONE, BATCH_FILLING, BATCH_OUT };
 
 struct batch {
     enum batch_state state;
-    uint64_t serial;   /* streams note it: "I have bytes in there" */
-    struct iovec *iov; /* the caller's, while filling */
-    size_t used, room; /* of iov */
+    uint64_t serial;       /* a stream notes the serial of the batch that has its bytes */
+    struct iovec *iov;     /* the caller's, in state FILLING */
+    size_t used, capacity; /* of iov */
     size_t bytes;
     struct list lent; /* slices whose last byte is in the batch */
     size_t staged;
@@ -33,22 +33,22 @@ struct batch {
 };
 
 void batch_init(struct batch *batch);
-void batch_open(struct batch *batch, struct iovec *iov, size_t room);
+void batch_open(struct batch *batch, struct iovec *iov, size_t capacity);
 bool batch_full(const struct batch *batch);
 
-/* Copies; false, with nothing done, when the staging buffer is too small. */
+/* Copies. False: the staging buffer is too small, and nothing was copied. */
 bool batch_copy(struct batch *batch, const uint8_t *bytes, size_t count);
 
-/* `bytes` must stay until the batch is over. */
+/* `bytes` must stay valid until batch_close. */
 void batch_point(struct batch *batch, const void *bytes, size_t count);
 
-/* Takes up to `count` bytes off the head of `queue`. */
+/* Takes up to `count` bytes from the head of `queue`. */
 void batch_take(struct batch *batch, struct list *queue, size_t count);
 
-/* How many bytes of `queue`, at most `bytes_max`, the free iovecs can hold. */
+/* How many bytes of `queue` the free iovecs can hold; at most `bytes_max`. */
 size_t batch_fits(const struct batch *batch, const struct list *queue, size_t bytes_max);
 
-/* Releases every slice that left whole. */
+/* Releases every slice whose last byte was in the batch. */
 void batch_close(struct batch *batch);
 
 #endif

@@ -12,35 +12,35 @@ void header_block_fini(struct header_block *block)
     free(block->text);
 }
 
-static int room_for_field(struct header_block *block)
+static int reserve_field(struct header_block *block)
 {
-    size_t room = block->room ? block->room * 2 : 16;
+    size_t capacity = block->capacity ? block->capacity * 2 : 16;
     struct h2_header *fields;
 
-    if (block->count < block->room)
+    if (block->count < block->capacity)
         return 0;
-    fields = realloc(block->fields, room * sizeof(*fields));
+    fields = realloc(block->fields, capacity * sizeof(*fields));
     if (!fields)
         return -1;
     block->fields = fields;
-    block->room = room;
+    block->capacity = capacity;
     return 0;
 }
 
-static int room_for_text(struct header_block *block, size_t bytes)
+static int reserve_text(struct header_block *block, size_t bytes)
 {
-    size_t room = block->text_room ? block->text_room : 512;
+    size_t capacity = block->text_capacity ? block->text_capacity : 512;
     char *text;
 
-    if (bytes <= block->text_room - block->text_used)
+    if (bytes <= block->text_capacity - block->text_used)
         return 0;
-    while (room - block->text_used < bytes)
-        room *= 2;
-    text = realloc(block->text, room);
+    while (capacity - block->text_used < bytes)
+        capacity *= 2;
+    text = realloc(block->text, capacity);
     if (!text)
         return -1;
     block->text = text;
-    block->text_room = room;
+    block->text_capacity = capacity;
     return 0;
 }
 
@@ -63,7 +63,7 @@ int header_block_add(struct header_block *block, const uint8_t *name, size_t nam
     block->bytes_seen += name_len + value_len + HEADER_FIELD_OVERHEAD;
     if (header_block_too_large(block))
         return 0;
-    if (room_for_field(block) != 0 || room_for_text(block, name_len + value_len + 2) != 0)
+    if (reserve_field(block) != 0 || reserve_text(block, name_len + value_len + 2) != 0)
         return -1;
     block->fields[block->count++] =
         (struct h2_header){.name_len = name_len, .value_len = value_len};

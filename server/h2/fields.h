@@ -1,5 +1,5 @@
-/* Header fields, in and out: those of a request as they arrive, bounded; and
- * trailers kept until the body before them has left. */
+/* Header fields: those of a request while they arrive, bounded; and trailers,
+ * kept until the body before them is written. */
 #ifndef H2_FIELDS_H
 #define H2_FIELDS_H
 
@@ -8,27 +8,27 @@
 #include "h2/session.h"
 
 enum {
-    /* A request with more fields than this is not a mistake: the connection
-     * ends. (h2o's and HAProxy's answer to the HPACK bomb.) */
+    /* A request with more fields than this is an attack (an HPACK bomb): the
+     * connection ends, as in h2o and HAProxy. */
     HEADER_FIELDS_HARD_MAX = 1000,
-    HEADER_FIELD_OVERHEAD = 32, /* RFC 9113, 6.5.2: how a list's size is counted */
-    RESPONSE_FIELDS_MAX = 64,   /* ours; more is a programming error */
+    HEADER_FIELD_OVERHEAD = 32, /* added to each field's size: RFC 9113, 6.5.2 */
+    RESPONSE_FIELDS_MAX = 64,   /* our own; more is an error in our code */
 };
 
-/* A request's fields. Text holds name NUL value NUL ... in order; `fields`
- * gets its pointers when the block is sealed, for text moves as it grows. */
+/* A request's fields. `text` holds name NUL value NUL ... in order. `fields` gets
+ * its pointers in header_block_seal, because `text` moves while it grows. */
 struct header_block {
     struct h2_header *fields;
-    size_t count, room;
+    size_t count, capacity;
     char *text;
-    size_t text_used, text_room;
-    size_t seen;       /* fields, also those not kept */
-    size_t bytes_seen; /* as MAX_HEADER_LIST_SIZE counts them */
+    size_t text_used, text_capacity;
+    size_t seen;       /* fields, with those that were not kept */
+    size_t bytes_seen; /* counted as MAX_HEADER_LIST_SIZE counts */
 };
 
 void header_block_fini(struct header_block *block);
 
-/* 0; -1 on lack of memory. Beyond the limits it only counts. */
+/* -1: out of memory. Beyond the limits it counts the field and does not keep it. */
 int header_block_add(struct header_block *block, const uint8_t *name, size_t name_len,
                      const uint8_t *value, size_t value_len);
 
@@ -36,10 +36,10 @@ bool header_block_too_large(const struct header_block *block);
 
 void header_block_seal(struct header_block *block);
 
-/* Points `nv` at the fields; the text is borrowed. */
+/* Points `nv` to the fields; borrows their text. */
 void fields_point(nghttp2_nv *nv, const struct h2_header *fields, size_t count);
 
-/* A copy in one allocation. NULL on lack of memory; free() it. */
+/* A copy in one allocation; the caller frees it with free(). NULL: out of memory. */
 struct fields {
     size_t count;
     nghttp2_nv nv[]; /* the text follows */

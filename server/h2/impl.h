@@ -1,10 +1,11 @@
-/* The inside of a session, for the files of this room: session.c (life and
- * input), output.c (batches), stream.c (what an owner does to a stream). */
+/* The inside of h2, for the files of this module: the structs, and what each file
+ * gives to those above it. A file uses those that stand before it here. */
 #ifndef H2_IMPL_H
 #define H2_IMPL_H
 
 #include <nghttp2/nghttp2.h>
 
+#include "base/states.h"
 #include "h2/batch.h"
 #include "h2/fields.h"
 #include "h2/meter.h"
@@ -12,17 +13,18 @@
 
 enum {
     /* nghttp2 ends the connection of a peer that opens more streams than it was
-     * told; RFC 9113, 5.1.2, wants the stream refused. So nghttp2 counts up to
-     * this many more than the peer is told, and on_begin_headers refuses. */
+     * told. RFC 9113, 5.1.2, wants only the stream refused. So nghttp2 is told a
+     * limit that is higher by this much than the peer's, and on_begin_headers
+     * refuses the streams in between. */
     STREAMS_SLACK = 1000,
 };
 
 enum session_state {
     SESSION_OPEN,
-    SESSION_DRAINING,  /* GOAWAY(2^31-1) submitted */
-    SESSION_DRAINED,   /* and the final GOAWAY */
-    SESSION_CONDEMNED, /* the peer broke the rules: a GOAWAY is all it still gets */
-    SESSION_BROKEN,    /* out of memory in the middle: nothing can be said any more */
+    SESSION_DRAINING, /* GOAWAY(2^31-1) is submitted */
+    SESSION_DRAINED,  /* the final GOAWAY is submitted */
+    SESSION_FAILED,   /* the peer broke the rules; only a GOAWAY is still sent */
+    SESSION_BROKEN,   /* memory ran out; nothing can be sent */
     SESSION_STATES
 };
 
@@ -33,28 +35,29 @@ struct h2_session {
     void (*wake)(void *waker);
     void *waker;
     enum session_state state;
-    bool greeted;      /* only ever set */
-    bool attended;     /* within receive or produce: the caller looks for output itself */
-    bool woken;        /* wake() was called and h2_produce not yet */
-    const char *blame; /* why it is condemned */
-    struct list streams, dead; /* the dead wait for the batch that has their bytes */
+    bool preface_received;   /* only ever set */
+    bool in_io;              /* within receive or produce: the caller looks for output */
+    bool output_notified;    /* wake() was called, h2_produce not yet */
+    const char *fail_reason; /* in state FAILED */
+    struct list streams;
+    struct list dead; /* closed streams that wait for the batch with their bytes */
     size_t stream_count, streams_max;
     struct batch batch;
-    struct meter glitches; /* what no honest peer does */
-    struct meter chatter;  /* frames that carry nothing, beside those that do */
+    struct meter glitches;       /* protocol errors: an honest peer makes none */
+    struct meter control_frames; /* those without HEADERS or DATA in between */
     struct h2_counters counters;
 };
 
-/* The response's side. What the peer still sends is `peer_done`'s. */
+/* The state of the response. `peer_done` is the state of the request. */
 enum stream_state {
-    STREAM_OPENING,    /* headers arrive; the owner does not know it */
+    STREAM_OPENING,    /* headers arrive; the owner does not know the stream */
     STREAM_OPEN,       /* request() was delivered */
-    STREAM_RESPONDING, /* response headers submitted */
-    STREAM_FINISHING,  /* h2_finish; trailers wait for the slices before them */
-    STREAM_ENDING,     /* trailers submitted */
+    STREAM_RESPONDING, /* response headers are submitted */
+    STREAM_FINISHING,  /* h2_finish was called; trailers wait for the slices */
+    STREAM_ENDING,     /* trailers are submitted */
     STREAM_ENDED,      /* trailers are in a batch */
-    STREAM_RESET,      /* h2_reset */
-    STREAM_CLOSED,     /* nghttp2 forgot it */
+    STREAM_RESET,      /* h2_reset was called */
+    STREAM_CLOSED,     /* nghttp2 has closed the stream */
     STREAM_STATES
 };
 
@@ -64,45 +67,57 @@ struct h2_stream {
     void *user;
     int32_t id;
     enum stream_state state;
-    bool announced; /* request() was delivered, so closed() is due */
+    bool announced; /* request() was delivered, so closed() must follow */
     bool peer_done; /* END_STREAM was received */
     uint32_t close_code;
     struct header_block headers;
-    struct fields *trailers; /* while FINISHING */
+    struct fields *trailers; /* in state FINISHING */
     struct list queue;       /* slices */
-    size_t queued;           /* bytes */
-    uint64_t batch_serial;   /* the last batch that took bytes of it */
+    size_t queued;           /* bytes in `queue` */
+    uint64_t batch_serial;   /* of the last batch with bytes of this stream */
 };
 
-/* session.c */
-bool session_moves(struct h2_session *session, enum session_state to);
-void session_wake(struct h2_session *session);
-/* Queues GOAWAY(`code`); a callback then stops the input. */
-void session_condemn(struct h2_session *session, uint32_t code, const char *blame);
-/* nghttp2 refuses a wish for lack of memory, which breaks the session, or
- * because the stream is gone, which is no error here. */
-void session_heed(struct h2_session *session, int nghttp2_code);
+/* ---- state.c ---- */
 
-/* The PING that follows the first GOAWAY: its answer says that the peer knows. */
+extern const struct states stream_states;
+
+/* Tells the carrier that there is output, unless it knows. */
+void session_wake(struct h2_session *session);
+/* Memory ran out inside nghttp2. Harmless on a broken session. */
+void session_break(struct h2_session *session);
+/* Handles the return code of nghttp2_submit_* and its like. NOMEM breaks the
+ * session; any other error means that the stream is already closed and is
+ * ignored. */
+void session_check(struct h2_session *session, int nghttp2_code);
+/* Queues GOAWAY(`code`) and takes no more input. `reason` is a literal. */
+void session_fail(struct h2_session *session, uint32_t code, const char *reason);
+/* Counts a protocol error; too many fail the session. */
+void session_glitch(struct h2_session *session);
+/* A frame was received or sent: HEADERS, and DATA with enough bytes, allow more
+ * control frames. */
+void session_useful(struct h2_session *session, uint8_t frame_type, size_t bytes);
+/* False: the session is failed or broken. */
+bool session_takes_input(const struct h2_session *session);
+
+/* The PING that follows the first GOAWAY. When the peer answers it, the peer has
+ * read the GOAWAY. */
 extern const uint8_t session_drain_ping[8];
 
-/* input.c: callbacks, and what they hold against a peer */
-void input_callbacks(nghttp2_session_callbacks *callbacks);
-void session_glitch(struct h2_session *session);
-void session_useful(struct h2_session *session, uint8_t frame_type, size_t bytes);
+/* ---- stream.c ---- */
 
-/* stream.c */
 struct h2_stream *stream_create(struct h2_session *session, int32_t id);
-bool stream_moves(struct h2_stream *stream, enum stream_state to);
-/* Notes what closed() will say. */
+/* Moves to CLOSED and notes the code for closed(). */
 void stream_close(struct h2_stream *stream, uint32_t code);
-/* nghttp2 closed it: ends it now or when its bytes have left. */
+/* nghttp2 has closed the stream: ends it now, or after the batch with its bytes. */
 void stream_retire(struct h2_stream *stream, uint32_t code);
-/* Releases its slices, delivers closed(), frees. */
+/* Releases the slices, delivers closed(), frees. */
 void stream_end(struct h2_stream *stream);
 
-/* output.c: callbacks */
+/* ---- input.c, output.c: nghttp2's callbacks ---- */
+
+void input_callbacks(nghttp2_session_callbacks *callbacks);
 void output_callbacks(nghttp2_session_callbacks *callbacks);
+/* Gives nghttp2 the slices of a stream. */
 nghttp2_data_provider output_of(struct h2_stream *stream);
 
 #endif

@@ -1,56 +1,32 @@
-/* Input: what nghttp2 finds in the bytes, turned into events.
+/* Input: turns what nghttp2 finds in the bytes into events.
  *
- *   on_begin_headers  a stream is born; its owner does not know it yet
- *   on_header         its fields are kept, up to the limits
+ *   on_begin_headers  creates a stream; its owner does not know it yet
+ *   on_header         keeps its fields, up to the limits
  *   on_frame          headers complete: request(); END_STREAM: end()
- *   on_data           connection credit goes back at once, so that one slow call
- *                     cannot stall the others; the stream's credit is the
- *                     owner's to give (h2_credit)
- *   on_stream_close   closed(), now or when the batch with its bytes has left
+ *   on_data           gives the connection's credit back at once, so that one
+ *                     slow call cannot stall the others; the owner gives the
+ *                     stream's credit back (h2_credit)
+ *   on_stream_close   closed(), now or after the batch with its bytes
  *
- * All of it happens within h2_receive, except on_stream_close, which also
- * happens within h2_produce. Owners may call anything but h2_receive,
- * h2_produce, h2_produced and h2_destroy from an event.
+ * All of this happens within h2_receive; on_stream_close also happens within
+ * h2_produce. An owner may call anything from an event except h2_receive,
+ * h2_produce, h2_produced and h2_destroy.
  *
- * What nghttp2 1.52 does not hold against a peer is held here: a frame without
- * use costs a token of `chatter`, and useful ones pay tokens back; what no
- * honest peer does costs one of `glitches`. With an empty meter, with too many
- * header fields, or with a queue that the peer fills faster than it reads, the
- * session is condemned: the callback returns CALLBACK_FAILURE, h2_receive
- * returns -1, and a GOAWAY(ENHANCE_YOUR_CALM) is left for h2_produce. */
+ * nghttp2 1.52 does not limit everything that a peer can do, so this file counts
+ * the rest: a control frame costs a token of `control_frames`, and a useful frame
+ * gives tokens back; a protocol error costs a token of `glitches`. When a meter
+ * is empty, when a request has too many header fields, or when the peer fills the
+ * queue faster than it reads, the session fails: the callback returns
+ * CALLBACK_FAILURE, h2_receive returns -1, and GOAWAY(ENHANCE_YOUR_CALM) waits
+ * for h2_produce. */
 #include "h2/impl.h"
 
 #include <string.h>
 
-enum {
-    /* A peer that acknowledges every DATA frame with two WINDOW_UPDATEs and
-     * probes with PINGs between them stays even. */
-    CHATTER_PER_USEFUL_FRAME = 4,
-    USEFUL_DATA_BYTES = 64, /* less looks like a dribble */
-};
-
-const uint8_t session_drain_ping[8] = "tritdend";
-
-void session_glitch(struct h2_session *session)
+/* What a callback returns: 0, or the code that makes nghttp2 stop. */
+static int callback_result(const struct h2_session *session)
 {
-    session->counters.glitches++;
-    if (!meter_take(&session->glitches))
-        session_condemn(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many protocol errors");
-}
-
-void session_useful(struct h2_session *session, uint8_t frame_type, size_t bytes)
-{
-    if (frame_type == NGHTTP2_HEADERS ||
-        (frame_type == NGHTTP2_DATA && bytes >= USEFUL_DATA_BYTES))
-        meter_give(&session->chatter, CHATTER_PER_USEFUL_FRAME);
-}
-
-/* 0, or what makes nghttp2 stop taking input. */
-static int verdict(const struct h2_session *session)
-{
-    return session->state == SESSION_CONDEMNED || session->state == SESSION_BROKEN
-               ? NGHTTP2_ERR_CALLBACK_FAILURE
-               : 0;
+    return session_takes_input(session) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
@@ -60,7 +36,7 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     (void)ng;
     switch (hd->type) {
     case NGHTTP2_HEADERS:
-    case NGHTTP2_CONTINUATION: /* nghttp2 counts these */
+    case NGHTTP2_CONTINUATION: /* nghttp2 limits these */
         session_useful(session, hd->type, hd->length);
         break;
     case NGHTTP2_DATA:
@@ -68,12 +44,11 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
         if (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM))
             session_glitch(session);
         break;
-    default: /* the types are the peer's choice: all others only talk */
-        if (!meter_take(&session->chatter))
-            session_condemn(session, NGHTTP2_ENHANCE_YOUR_CALM,
-                            "too many control frames");
+    default: /* any other type, known to us or not, is a control frame */
+        if (!meter_take(&session->control_frames))
+            session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many control frames");
     }
-    return verdict(session);
+    return callback_result(session);
 }
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
@@ -84,10 +59,10 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     if (session->stream_count >= session->streams_max) {
-        session_heed(session,
-                     nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-                                               NGHTTP2_REFUSED_STREAM));
-        return verdict(session);
+        session_check(session, nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE,
+                                                         frame->hd.stream_id,
+                                                         NGHTTP2_REFUSED_STREAM));
+        return callback_result(session);
     }
     stream = stream_create(session, frame->hd.stream_id);
     if (!stream)
@@ -108,14 +83,14 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     if (!stream)
         return 0;
     if (stream->headers.seen >= HEADER_FIELDS_HARD_MAX) {
-        session_condemn(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many header fields");
-        return verdict(session);
+        session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many header fields");
+        return callback_result(session);
     }
     if (stream->state == STREAM_OPENING)
         return header_block_add(&stream->headers, name, name_len, value, value_len) == 0
                    ? 0
                    : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    stream->headers.seen++; /* trailers: gRPC requests have none; not kept */
+    stream->headers.seen++; /* trailers, which are not kept: gRPC requests have none */
     return 0;
 }
 
@@ -124,7 +99,7 @@ static void announce(struct h2_stream *stream)
     struct h2_session *session = stream->session;
 
     header_block_seal(&stream->headers);
-    stream_moves(stream, STREAM_OPEN);
+    state_move(&stream_states, &stream->state, STREAM_OPEN);
     stream->announced = true;
     session->counters.streams_opened++;
     if (header_block_too_large(&stream->headers))
@@ -135,7 +110,7 @@ static void announce(struct h2_stream *stream)
 }
 
 /* Whether the owner still wants the request's body. */
-static bool listening(const struct h2_stream *stream)
+static bool wants_body(const struct h2_stream *stream)
 {
     return stream->state == STREAM_OPEN || stream->state == STREAM_RESPONDING;
 }
@@ -152,7 +127,7 @@ static void on_stream_frame(struct h2_session *session, const nghttp2_frame *fra
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return;
     stream->peer_done = true;
-    if (listening(stream))
+    if (wants_body(stream))
         session->events->end(stream);
 }
 
@@ -178,7 +153,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
         break;
     case NGHTTP2_SETTINGS:
         if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
-            session->greeted = true;
+            session->preface_received = true;
         break;
     case NGHTTP2_RST_STREAM:
         session->counters.resets_received++;
@@ -186,10 +161,10 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
     case NGHTTP2_PING:
         on_ping(session, &frame->ping);
         break;
-    default: /* nghttp2 deals with the rest */
+    default: /* nghttp2 handles the others */
         break;
     }
-    return verdict(session);
+    return callback_result(session);
 }
 
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t stream_id,
@@ -199,10 +174,10 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t stream_id,
     struct h2_stream *stream = nghttp2_session_get_stream_user_data(ng, stream_id);
 
     (void)flags;
-    session_heed(session, nghttp2_session_consume_connection(ng, count));
-    if (stream && listening(stream))
+    session_check(session, nghttp2_session_consume_connection(ng, count));
+    if (stream && wants_body(stream))
         session->events->data(stream, bytes, count);
-    return verdict(session);
+    return callback_result(session);
 }
 
 static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame,
@@ -212,7 +187,7 @@ static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame,
 
     (void)ng, (void)frame, (void)nghttp2_code;
     session_glitch(session);
-    return verdict(session);
+    return callback_result(session);
 }
 
 static int on_stream_close(nghttp2_session *ng, int32_t stream_id, uint32_t code,

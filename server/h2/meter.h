@@ -1,5 +1,5 @@
-/* A token bucket: how much of something dubious a peer may do. Refilled only
- * when it runs dry, so that an honest peer never costs a clock reading. */
+/* A token bucket: limits how often a peer may do something suspicious. It is
+ * refilled only when it is empty, so an honest peer costs no reading of the clock. */
 #ifndef H2_METER_H
 #define H2_METER_H
 
@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 enum {
-    /* nghttp2 1.67's glitch limiter: an accident-prone peer survives, a flood
-     * is over within 10 000 frames. Debian 12's nghttp2 has none. */
+    /* The figures of nghttp2 1.67's limit of glitches: a peer with a bug survives, a
+     * flood ends within 10 000 frames. nghttp2 1.52 (Debian 12) has no such limit. */
     METER_BURST = 10000,
     METER_PER_SECOND = 330,
 };
@@ -20,7 +20,7 @@ struct meter {
 
 void meter_init(struct meter *meter);
 
-/* False: the bucket is dry. */
+/* False: the bucket is empty. */
 bool meter_take(struct meter *meter);
 
 void meter_give(struct meter *meter, uint32_t tokens);

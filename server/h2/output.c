@@ -1,36 +1,36 @@
 /* Output. h2_produce asks nghttp2 for frame after frame until the batch is full
  * or there is nothing to send:
  *
- *   control frames   come back from mem_send and are copied to staging;
- *   DATA frames      never do. nghttp2 asks read_body how much there is, then
- *                    hands send_body the frame header; header and slices go
- *                    straight into the batch.
+ *   control frames   mem_send returns their bytes, which are copied to staging;
+ *   DATA frames      mem_send does not return them. nghttp2 asks read_body how
+ *                    many bytes there are and gives send_body the frame header;
+ *                    header and slices go straight into the batch.
  *
- * read_body and send_body run one after the other within one mem_send, so what
- * the first promised still fits when the second delivers. A full batch makes
- * send_body return PAUSE, which ends that mem_send after the frame.
+ * read_body and send_body run one after the other within one mem_send, so the
+ * bytes that read_body promised still fit when send_body adds them. When the
+ * batch is full, send_body returns PAUSE, and mem_send ends after the frame.
  *
- * The end of a response: read_body finds FINISHING and nothing left, submits
- * the trailers and says EOF without END_STREAM. When the trailers' HEADERS have
- * been taken while the peer is still sending, RST_STREAM(NO_ERROR) asks it to
- * stop (gRPC and RFC 9113, 8.1). nghttp2 then closes the stream, which may be
- * here, in the middle of h2_produce; stream_retire keeps it until the batch
- * that points to its slices has left.
+ * The end of a response: in state FINISHING, with no byte left, read_body
+ * submits the trailers and reports EOF without END_STREAM. If the peer is still
+ * sending when the trailers' HEADERS are in a batch, RST_STREAM(NO_ERROR) asks it
+ * to stop (gRPC and RFC 9113, 8.1). nghttp2 then closes the stream, possibly in
+ * the middle of h2_produce; stream_retire keeps the stream until the batch that
+ * points to its slices has been written.
  *
- * Failures: mem_send fails only for lack of memory; the session is beyond
- * repair, and h2_destroy releases what the batch and the streams hold. */
+ * Failures: mem_send fails only when memory runs out. The session is then
+ * broken, and h2_destroy releases the slices of the batch and of the streams. */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "h2/impl.h"
 
 enum {
-    /* nghttp2 sizes its frame buffer by the longest DATA frame, also when it
-     * copies nothing: this bounds that buffer. */
+    /* nghttp2 makes its frame buffer as large as the longest DATA frame, even
+     * though it copies nothing there: this bounds that buffer. */
     DATA_FRAME_BYTES_MAX = 256 << 10,
 };
 
-static size_t least(size_t a, size_t b)
+static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
@@ -40,16 +40,16 @@ static ssize_t frame_length_max(nghttp2_session *ng, uint8_t frame_type,
                                 int32_t stream_window, uint32_t peer_frame_bytes_max,
                                 void *user)
 {
-    size_t bytes = least(peer_frame_bytes_max, DATA_FRAME_BYTES_MAX);
+    size_t bytes = smaller(peer_frame_bytes_max, DATA_FRAME_BYTES_MAX);
 
     (void)ng, (void)frame_type, (void)stream_id, (void)user;
     assert(connection_window > 0 && stream_window > 0); /* or nghttp2 would not ask */
-    bytes = least(bytes, (size_t)connection_window);
-    return (ssize_t)least(bytes, (size_t)stream_window);
+    bytes = smaller(bytes, (size_t)connection_window);
+    return (ssize_t)smaller(bytes, (size_t)stream_window);
 }
 
-/* Ends the body: trailers will follow, or, where there are none, END_STREAM is
- * on its last DATA frame. */
+/* Ends the body. Trailers follow; without trailers the last DATA frame has
+ * END_STREAM. */
 static int end_body(struct h2_stream *stream, uint32_t *flags)
 {
     struct fields *trailers = stream->trailers;
@@ -63,7 +63,7 @@ static int end_body(struct h2_stream *stream, uint32_t *flags)
     }
     free(trailers);
     stream->trailers = NULL;
-    stream_moves(stream, STREAM_ENDING);
+    state_move(&stream_states, &stream->state, STREAM_ENDING);
     return code;
 }
 
@@ -98,7 +98,7 @@ static int send_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *h
     struct h2_session *session = user;
     bool copied = batch_copy(&session->batch, header, FRAME_HEADER_BYTES);
 
-    (void)ng, (void)frame; /* no padding: no select_padding callback is set */
+    (void)ng, (void)frame; /* no padding: we set no select_padding callback */
     assert(copied);
     (void)copied;
     batch_take(&session->batch, &stream->queue, bytes);
@@ -107,15 +107,16 @@ static int send_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *h
     return batch_full(&session->batch) ? NGHTTP2_ERR_PAUSE : 0;
 }
 
-/* A frame with END_STREAM was taken: the response is complete. */
+/* A frame with END_STREAM is in the batch: the response is complete. */
 static void ended(struct h2_stream *stream)
 {
     struct h2_session *session = stream->session;
 
-    stream_moves(stream, STREAM_ENDED);
+    if (!state_try(&stream_states, &stream->state, STREAM_ENDED))
+        return; /* h2_reset came first, and its RST_STREAM follows */
     if (!stream->peer_done)
-        session_heed(session, nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE,
-                                                        stream->id, NGHTTP2_NO_ERROR));
+        session_check(session, nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE,
+                                                         stream->id, NGHTTP2_NO_ERROR));
 }
 
 static void count_reset(struct h2_session *session, uint32_t code)
@@ -123,8 +124,9 @@ static void count_reset(struct h2_session *session, uint32_t code)
     session->counters.resets_sent++;
     if (code == NGHTTP2_REFUSED_STREAM)
         session->counters.refused_streams++;
-    /* NO_ERROR is ours, after an early finish. All others a peer can provoke at
-     * will, and each frees its stream slot: as many as resets received. */
+    /* We send NO_ERROR by ourselves, after an early finish. A peer can provoke
+     * every other code as often as it likes, and each one frees its stream's
+     * place: they count like the resets that we receive. */
     if (code != NGHTTP2_NO_ERROR)
         session_glitch(session);
 }
@@ -155,8 +157,8 @@ void output_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
 }
 
-/* Our one SETTINGS frame leaves: the peer is told the real limit. */
-static void take_slack_off(const struct h2_session *session, uint8_t *frame, size_t bytes)
+/* Writes the real limit into our one SETTINGS frame, without STREAMS_SLACK. */
+static void subtract_slack(const struct h2_session *session, uint8_t *frame, size_t bytes)
 {
     const uint32_t max = (uint32_t)session->streams_max;
 
@@ -187,7 +189,7 @@ static int fill(struct h2_session *session)
             return 0; /* nghttp2 keeps it until the next mem_send */
         }
         if (bytes[3] == NGHTTP2_SETTINGS)
-            take_slack_off(session, batch->staging + batch->staged - count,
+            subtract_slack(session, batch->staging + batch->staged - count,
                            (size_t)count);
     }
     return 0;
@@ -196,17 +198,15 @@ static int fill(struct h2_session *session)
 int h2_produce(struct h2_session *session, struct iovec *iov, size_t *count,
                struct failure *failure)
 {
-    int code;
-
-    session->woken = false;
+    session->output_notified = false;
     if (session->state == SESSION_BROKEN)
         return fail(failure, TRIT_UNAVAILABLE, NULL, "connection: out of memory");
     batch_open(&session->batch, iov, *count);
-    session->attended = true;
-    code = fill(session);
-    session->attended = false;
+    session->in_io = true;
+    int code = fill(session);
+    session->in_io = false;
     if (code < 0) {
-        session_moves(session, SESSION_BROKEN);
+        session_break(session);
         return fail(failure, TRIT_UNAVAILABLE, NULL, "connection: cannot send: %s",
                     nghttp2_strerror(code));
     }

@@ -1,17 +1,18 @@
-/* HTTP/2, server side: bytes in, stream events out; slices in, bytes out. No
- * sockets, no gRPC. One thread.
+/* HTTP/2, server side. A carrier gives it the bytes that it received and writes
+ * the bytes that it produces; an owner gets events of streams and answers with
+ * slices. It knows no sockets and no gRPC. A session belongs to one thread.
  *
  * Words. *Session*: one connection's protocol state. *Stream*: one request and
  * its response. *Slice*: response bytes that the owner lends until release().
  * *Credit*: receive window given back to the peer.
  *
- * A stream's life: request() -> data()* -> end() -> closed(). closed() comes
- * exactly once, also when the session dies; after it the pointer is gone and
- * all its slices have been released. It waits while a batch holds bytes of the
- * stream. After h2_finish or h2_reset nothing but closed() comes. Events are
- * never delivered from within h2_respond, h2_write, h2_finish or h2_reset; they
- * come from h2_receive and, closed() only, from h2_produce, h2_produced and
- * h2_destroy, none of which may be called from an event. */
+ * The events of a stream: request() -> data()* -> end() -> closed(). closed()
+ * comes exactly once, also when the session ends. Before it, all slices of the
+ * stream are released; after it, the stream is freed. It waits while a batch holds
+ * bytes of the stream. After h2_finish or h2_reset only closed() comes. h2_respond,
+ * h2_write, h2_finish and h2_reset deliver no events. h2_receive delivers all of
+ * them; h2_produce, h2_produced and h2_destroy deliver only closed(). None of these
+ * four may be called from an event. */
 #ifndef H2_SESSION_H
 #define H2_SESSION_H
 
@@ -33,27 +34,28 @@ struct h2_header {
 };
 
 struct h2_slice {
-    struct list link;  /* hands off while lent */
+    struct list link;  /* do not touch while lent */
     const void *bytes; /* borrowed */
     size_t count;
-    size_t sent;                             /* hands off */
-    void (*release)(struct h2_slice *slice); /* all bytes left, or stream gone */
+    size_t sent; /* do not touch */
+    void (*release)(
+        struct h2_slice *slice); /* all bytes are written, or the stream is closed */
 };
 
-/* What a server does with streams; `owner` is h2_create's. */
+/* What the owner does with streams; `owner` is the argument of h2_create. */
 struct h2_events {
-    /* Headers are complete (bounded by limits: HEADER_FIELDS_MAX,
-     * HEADER_BYTES_MAX). The array is borrowed until closed(). Store the
-     * call with h2_stream_set_user. */
+    /* The headers are complete, within HEADER_FIELDS_MAX and HEADER_BYTES_MAX.
+     * The owner borrows the array until closed(). h2_stream_set_user stores the
+     * owner's object. */
     void (*request)(void *owner, struct h2_stream *stream,
                     const struct h2_header *headers, size_t count);
-    /* Too many or too large headers; respond as your protocol does. */
+    /* The headers exceed these limits; the owner responds as its protocol does. */
     void (*request_too_large)(void *owner, struct h2_stream *stream);
     void (*data)(struct h2_stream *stream, const uint8_t *bytes, size_t count);
     void (*end)(struct h2_stream *stream); /* the peer half-closed */
-    /* error_code 0: finished in order, trailers handed out; else the HTTP/2
-     * code of the reset (CANCEL when the peer reset with 0), or CONNECT_ERROR
-     * when the connection ended. */
+    /* error_code 0: the whole response, with its trailers, was given to the
+     * carrier. Else the HTTP/2 code of the reset (CANCEL when the peer reset with
+     * 0), or CONNECT_ERROR when the connection ended. */
     void (*closed)(struct h2_stream *stream, uint32_t error_code);
 };
 
@@ -62,67 +64,70 @@ struct h2_counters { /* monotone; for metrics and abuse scoring */
     uint64_t pings_received, glitches, refused_streams;
 };
 
-/* `limits` are read now, `events` borrowed. `wake(waker)`: output became pending
- * outside h2_receive; call h2_produce soon, but not from there. It comes once
- * until the next h2_produce. Settings go out with the first h2_produce. NULL on
- * lack of memory. */
+/* Reads `limits` now and borrows `events`. wake(waker) says that there is output
+ * that arose outside h2_receive: call h2_produce soon, but not from wake(). It is
+ * called once until the next h2_produce. The first h2_produce yields SETTINGS.
+ * NULL: out of memory. */
 struct h2_session *h2_create(const struct limits *limits, const struct h2_events *events,
                              void *owner, void (*wake)(void *waker), void *waker);
 
-/* Closes every stream (closed() events), frees. NULL is harmless. */
+/* Closes every stream with closed(), frees the session. NULL is harmless. */
 void h2_destroy(struct h2_session *session);
 
-/* Feeds what the socket gave. -1: the connection is beyond repair; a GOAWAY may
- * still be pending for h2_produce. */
+/* Takes bytes that the socket gave. -1: the connection must end; h2_produce may
+ * still yield a GOAWAY. */
 int h2_receive(struct h2_session *session, const uint8_t *bytes, size_t count,
                struct failure *failure);
 
-/* Fills up to *count iovecs (3 at least; some tens are sensible) with bytes to
- * write, which stay valid until h2_produced. Slices are pointed to, not copied. *count =
- * 0: nothing to write now. -1: fatal. One batch at a time. */
+/* Fills up to *count iovecs (at least 3; some tens are sensible) with bytes to
+ * write, which stay valid until h2_produced. Slices are not copied. *count = 0:
+ * there is nothing to write now. -1: the connection must end. One batch at a time. */
 int h2_produce(struct h2_session *session, struct iovec *iov, size_t *count,
                struct failure *failure);
 
-/* The batch has been written whole: releases its slices. */
+/* The whole batch has been written: releases its slices. */
 void h2_produced(struct h2_session *session);
 
-bool h2_over(const struct h2_session *session);      /* nothing more to read or write */
-bool h2_greeted(const struct h2_session *session);   /* preface and SETTINGS seen */
-size_t h2_streams(const struct h2_session *session); /* open now */
+bool h2_over(
+    const struct h2_session *session); /* there is nothing left to read or write */
+bool h2_preface_received(const struct h2_session *session); /* and SETTINGS */
+size_t h2_streams(const struct h2_session *session);        /* open now */
 const struct h2_counters *h2_counters(const struct h2_session *session);
 
-/* Graceful end: GOAWAY(2^31-1) and a PING now; the final GOAWAY when the PING is
- * answered, or at h2_drain_finish if that comes first. */
+/* The orderly end: h2_drain sends GOAWAY(2^31-1) and a PING. The final GOAWAY
+ * follows when the peer answers the PING or when h2_drain_finish is called. */
 void h2_drain(struct h2_session *session);
 void h2_drain_finish(struct h2_session *session);
 
 void *h2_stream_user(const struct h2_stream *stream);
 void h2_stream_set_user(struct h2_stream *stream, void *user);
 
-/* What follows does nothing, and succeeds, on a stream that was reset or that
- * nghttp2 has closed while closed() is still due. -1 is lack of memory; the
+/* On a stream that was reset, or that is closed while closed() has not come yet,
+ * the functions below do nothing and return success. -1: out of memory; the
  * connection then ends by itself. At most 64 fields. */
 
-/* Response headers, once; `fields` are copied. :status is `http_status`. */
+/* Sends response headers, once. Copies `fields`; :status is `http_status`. */
 int h2_respond(struct h2_stream *stream, int http_status, const struct h2_header *fields,
                size_t count);
 
-/* Lends a slice; it follows all earlier ones. Only after h2_respond and before
- * h2_finish. Never fails: on a dead stream it is released by closed(). */
+/* Lends a slice, which follows all earlier ones. Only after h2_respond and before
+ * h2_finish. Never fails: the slice of a stream that is reset or closed is
+ * released before closed(). */
 void h2_write(struct h2_stream *stream, struct h2_slice *slice);
 
-/* Ends the response with trailers (copied; none: END_STREAM on the last DATA). Without an
- * earlier h2_respond this is Trailers-Only: one HEADERS with :status 200 and the fields.
- * If the peer has not half-closed by then, RST_STREAM(NO_ERROR) follows the trailers. */
+/* Ends the response with trailers, which it copies; without any, the last DATA has
+ * END_STREAM. Without an earlier h2_respond the response is Trailers-Only: one
+ * HEADERS with :status 200 and the fields. If the peer has not half-closed by
+ * then, RST_STREAM(NO_ERROR) follows the trailers. */
 int h2_finish(struct h2_stream *stream, const struct h2_header *fields, size_t count);
 
 void h2_reset(struct h2_stream *stream, uint32_t error_code);
 
-/* Gives back receive window of the stream for bytes taken from data(). The
- * connection's window is given back by the session itself on arrival. */
+/* Gives the stream's receive window back for bytes taken from data(). The session
+ * itself gives the connection's window back when bytes arrive. */
 void h2_credit(struct h2_stream *stream, size_t bytes);
 
-/* Bytes lent and not yet handed to h2_produce. */
+/* Bytes that are lent and that h2_produce has not taken yet. */
 size_t h2_stream_queued(const struct h2_stream *stream);
 
 #endif

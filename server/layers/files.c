@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +10,15 @@
 #include <unistd.h>
 
 #include "layers/impl.h"
+#include "layers/name.h"
 
-/* A layer's file, all little-endian: HEADER_BYTES of header, whose last four are
- * the CRC-32C of the rest; scales (f32), bias (f32, where there is one), codes as
- * linear_pack lays them out; CRC-32C of scales, bias and codes. */
+/* A layer's file, little-endian throughout: a header of HEADER_BYTES, whose last
+ * four bytes are the CRC-32C of the others; the scales (f32); the bias (f32, where
+ * the layer has one); the codes as linear_pack lays them out; the CRC-32C of
+ * scales, bias and codes. */
 enum {
     HEADER_BYTES = 384,
-    HEADER_VERSION = 1, /* one more when linear_pack's layout changes */
+    HEADER_VERSION = 1, /* increase it when linear_pack's layout changes */
     AT_VERSION = 8,
     AT_KIND = 12,
     AT_IN = 16,
@@ -31,38 +34,12 @@ enum {
     CRC_BYTES = 4,
     FLAG_BIAS = 1,
     FLAG_KEEP_LATENTS = 2,
-    PIECE_BYTES = 1 << 20, /* written and summed at once */
+    PIECE_BYTES = 1 << 20, /* of one write and one update of the CRC */
 };
 
 static const char magic[8] = {'T', 'R', 'I', 'T', 'L', 'A', 'Y', 'R'};
 
 _Static_assert((int)AT_NAME + TRIT_NAME_BYTES_MAX + 1 <= (int)AT_CRC, "the name fits");
-
-/* ---- names ----------------------------------------------------------------------- */
-
-int file_name(const char *name, char out[LAYER_FILE_NAME_BYTES_MAX + 1])
-{
-    static const char digits[] = "0123456789ABCDEF";
-    size_t length = 0;
-
-    for (size_t i = 0; name[i]; i++) {
-        unsigned char byte = (unsigned char)name[i];
-        bool plain = byte >= 0x20 && byte != '/' && byte != '%' && byte != 0x7f &&
-                     (i > 0 || byte != '.');
-
-        if (length + (plain ? 1 : 3) > LAYER_FILE_NAME_BYTES_MAX)
-            return -1;
-        if (plain) {
-            out[length++] = (char)byte;
-        } else {
-            out[length++] = '%';
-            out[length++] = digits[byte >> 4];
-            out[length++] = digits[byte & 15];
-        }
-    }
-    out[length] = '\0';
-    return 0;
-}
 
 /* ---- bytes ----------------------------------------------------------------------- */
 
@@ -105,7 +82,7 @@ static int write_at(int fd, uint64_t offset, const void *bytes, size_t count)
     return 0;
 }
 
-/* -1 with errno 0 when the file ends before. */
+/* -1; errno is 0 when the file ends too early. */
 static int read_at(int fd, uint64_t offset, void *bytes, size_t count)
 {
     uint8_t *into = bytes;
@@ -126,9 +103,9 @@ static int read_at(int fd, uint64_t offset, void *bytes, size_t count)
     return 0;
 }
 
-/* Writes or reads a run of bytes behind *offset, adding it to *crc. */
-static int write_run(int fd, uint64_t *offset, const void *bytes, size_t count,
-                     uint32_t *crc)
+/* Write or read bytes at *offset, move it behind them and add them to *crc. */
+static int write_summed(int fd, uint64_t *offset, const void *bytes, size_t count,
+                        uint32_t *crc)
 {
     for (size_t at = 0; at < count; at += PIECE_BYTES) {
         size_t part = count - at < PIECE_BYTES ? count - at : PIECE_BYTES;
@@ -141,7 +118,7 @@ static int write_run(int fd, uint64_t *offset, const void *bytes, size_t count,
     return 0;
 }
 
-static int read_run(int fd, uint64_t *offset, void *bytes, size_t count, uint32_t *crc)
+static int read_summed(int fd, uint64_t *offset, void *bytes, size_t count, uint32_t *crc)
 {
     for (size_t at = 0; at < count; at += PIECE_BYTES) {
         size_t part = count - at < PIECE_BYTES ? count - at : PIECE_BYTES;
@@ -154,8 +131,7 @@ static int read_run(int fd, uint64_t *offset, void *bytes, size_t count, uint32_
     return 0;
 }
 
-/* ---- files that are being written ---------------------------------------------------
- */
+/* ---- files that are being written ----------------------------------------------- */
 
 enum { NEW_PATH_BYTES = 32 };
 
@@ -164,14 +140,13 @@ static int new_create(struct layers *layers, char path[NEW_PATH_BYTES],
 {
     int fd;
 
-    snprintf(path, NEW_PATH_BYTES, "%llu",
-             (unsigned long long)atomic_fetch_add(&layers->files, 1));
+    snprintf(path, NEW_PATH_BYTES, "%" PRIu64, atomic_fetch_add(&layers->files, 1));
     fd = openat(layers->folders[FOLDER_NEW], path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
                 0600);
-    return fd < 0 ? fail_errno(failure, "make a file in layers/new,", path) : fd;
+    return fd < 0 ? fail_errno(failure, "create temporary file", path) : fd;
 }
 
-/* Whole and on disk, it gets its name, and the name goes to disk. */
+/* Syncs the file, gives it its name, and syncs the folder with the name. */
 static int new_name(const struct layers *layers, int fd, const char *path,
                     enum folder folder, const char *name, struct failure *failure)
 {
@@ -187,8 +162,7 @@ static int new_name(const struct layers *layers, int fd, const char *path,
     return 0;
 }
 
-/* ---- a layer -------------------------------------------------------------------------
- */
+/* ---- a layer -------------------------------------------------------------------- */
 
 static size_t bias_bytes(const struct layer *layer)
 {
@@ -258,9 +232,9 @@ static int write_layer(int fd, const struct layer *layer)
 
     header_write(layer, header);
     if (write_at(fd, 0, header, sizeof(header)) < 0 ||
-        write_run(fd, &offset, layer->scales, scale_bytes(layer), &crc) < 0 ||
-        write_run(fd, &offset, layer->bias, bias_bytes(layer), &crc) < 0 ||
-        write_run(fd, &offset, layer->codes, code_bytes(layer), &crc) < 0)
+        write_summed(fd, &offset, layer->scales, scale_bytes(layer), &crc) < 0 ||
+        write_summed(fd, &offset, layer->bias, bias_bytes(layer), &crc) < 0 ||
+        write_summed(fd, &offset, layer->codes, code_bytes(layer), &crc) < 0)
         return -1;
     put(tail, CRC_BYTES, crc);
     return write_at(fd, offset, tail, sizeof(tail));
@@ -274,7 +248,7 @@ int layer_save(const struct layer *layer, struct failure *failure)
 
     if (!layers->durable)
         return 0;
-    (void)file_name(layer->spec.name, name); /* layer_spec_check saw that it fits */
+    (void)file_name(layer->spec.name, name); /* fits: layer_spec_check has checked it */
     fd = new_create(layers, path, failure);
     if (fd < 0)
         return -1;
@@ -299,14 +273,13 @@ int layer_remove(const struct layer *layer, struct failure *failure)
         return fail_errno(failure, "remove the file of", name);
     if (fsync(layers->folders[FOLDER_HELD]))
         return fail_errno(failure, "sync the folder of", name);
-    /* What is left of it now is removed at the next start, if not here. */
+    /* If this fails, the next start removes the latents. */
     if (layer->latents == LATENTS_KEPT)
         unlinkat(layers->folders[FOLDER_LATENTS], name, 0);
     return 0;
 }
 
-/* ---- latents
- * --------------------------------------------------------------------------- */
+/* ---- latents -------------------------------------------------------------------- */
 
 int latents_create(struct latents_file *file, struct layers *layers,
                    struct failure *failure)
@@ -324,7 +297,7 @@ int latents_write(const struct latents_file *file, uint64_t offset, const void *
                   size_t count, struct failure *failure)
 {
     if (write_at(file->fd, offset, bytes, count) < 0)
-        return fail_errno(failure, "write latents in layers/new,", file->path);
+        return fail_errno(failure, "write latents to temporary file", file->path);
     return 0;
 }
 
@@ -367,20 +340,20 @@ int latents_read(const struct layer *layer, void *out, uint64_t bytes,
     if (fd < 0)
         return fail_errno(failure, "open the latents of", name);
     errno = 0;
-    if (read_run(fd, &offset, out, (size_t)bytes, &crc) < 0 ||
+    if (read_summed(fd, &offset, out, (size_t)bytes, &crc) < 0 ||
         read_at(fd, offset, tail, sizeof(tail)) < 0)
-        result = errno ? fail_errno(failure, "read the latents of", name)
-                       : fail(failure, TRIT_DATA_LOSS, NULL,
-                              "layers: the latents of %s are cut short", name);
+        result = errno
+                     ? fail_errno(failure, "read the latents of", name)
+                     : fail(failure, TRIT_DATA_LOSS, NULL,
+                            "layers: the file with the latents of %s is too short", name);
     else if (get(tail, CRC_BYTES) != crc)
         result = fail(failure, TRIT_DATA_LOSS, NULL,
-                      "layers: the latents of %s fail their CRC", name);
+                      "layers: the latents of %s do not match their CRC", name);
     close(fd);
     return result;
 }
 
-/* ---- finding them again
- * ------------------------------------------------------------------ */
+/* ---- loading -------------------------------------------------------------------- */
 
 int file_load(struct layers *layers, const char *name, struct failure *failure)
 {
@@ -405,12 +378,12 @@ int file_load(struct layers *layers, const char *name, struct failure *failure)
     layer->latents = found.latents;
     layer->latents_dtype = found.latents_dtype;
     layer->seed = found.seed;
-    if (read_run(fd, &offset, layer->scales, scale_bytes(layer), &crc) < 0 ||
-        read_run(fd, &offset, layer->bias, bias_bytes(layer), &crc) < 0 ||
-        read_run(fd, &offset, layer->codes, code_bytes(layer), &crc) < 0 ||
+    if (read_summed(fd, &offset, layer->scales, scale_bytes(layer), &crc) < 0 ||
+        read_summed(fd, &offset, layer->bias, bias_bytes(layer), &crc) < 0 ||
+        read_summed(fd, &offset, layer->codes, code_bytes(layer), &crc) < 0 ||
         read_at(fd, offset, tail, sizeof(tail)) < 0 || get(tail, CRC_BYTES) != crc) {
-        fail(failure, TRIT_DATA_LOSS, NULL, "layers: %s is cut short or fails its CRC",
-             name);
+        fail(failure, TRIT_DATA_LOSS, NULL,
+             "layers: %s is too short or does not match its CRC", name);
         goto destroy;
     }
     if (layers_insert(layers, layer, failure) < 0)

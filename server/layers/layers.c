@@ -1,5 +1,6 @@
 #include "layers/layers.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,10 +8,19 @@
 #include "base/budget.h"
 #include "base/checked.h"
 #include "base/limits.h"
+#include "base/states.h"
 #include "layers/impl.h"
+#include "layers/name.h"
 #include "obs/metrics.h"
 
 enum { CODES_ALIGN = 64 };
+
+static const struct state_row rows[LAYER_STATES] = {
+    [LAYER_BUILDING] = {"building", STATE_TO(LAYER_READY) | STATE_TO(LAYER_REMOVED)},
+    [LAYER_READY] = {"ready", STATE_TO(LAYER_REMOVED)},
+    [LAYER_REMOVED] = {"removed", 0},
+};
+static const struct states layer_states = STATES("layer", rows);
 
 /* ---- specs ---------------------------------------------------------------------- */
 
@@ -19,17 +29,19 @@ static int check_name(const char *name, struct metrics *metrics, struct failure 
     char file[LAYER_FILE_NAME_BYTES_MAX + 1];
 
     if (name[0] == '\0')
-        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name", "spec.name: empty");
+        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
+                    "spec.name: must not be empty");
     for (const char *at = name; *at; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
-                        "spec.name: has a control character");
+                        "spec.name: contains a control character");
     if (file_name(name, file) < 0) {
         metric_limit(metrics, L_LAYER_FILE_NAME);
-        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
-                    "spec.name: as a file name, with '/' and '%%' encoded, it would "
-                    "exceed %d bytes",
-                    LAYER_FILE_NAME_BYTES_MAX);
+        return fail(
+            failure, TRIT_INVALID_ARGUMENT, "spec.name",
+            "spec.name: its file name, with '/' and '%%' encoded, would be longer "
+            "than %d bytes",
+            LAYER_FILE_NAME_BYTES_MAX);
     }
     return 0;
 }
@@ -41,18 +53,17 @@ static int check_features(const struct layer_spec *spec, struct metrics *metrics
 
     if (spec->in_features == 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.in_features",
-                    "spec.in_features: 0");
+                    "spec.in_features: 0; must be at least 1");
     if (spec->out_features == 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.out_features",
-                    "spec.out_features: 0");
+                    "spec.out_features: 0; must be at least 1");
     if (mul_overflows(spec->in_features, spec->out_features, &elements) ||
         elements > layer_elements_max) {
         metric_limit(metrics, L_LAYER_ELEMENTS);
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.out_features",
-                    "spec.out_features: %llu rows of spec.in_features = %llu are more "
-                    "than 2^48 weights",
-                    (unsigned long long)spec->out_features,
-                    (unsigned long long)spec->in_features);
+                    "spec.out_features: %" PRIu64 " rows of spec.in_features = %" PRIu64
+                    " are more than 2^48 weights",
+                    spec->out_features, spec->in_features);
     }
     return 0;
 }
@@ -69,7 +80,7 @@ int layer_spec_check(struct layer_spec *spec, struct metrics *metrics,
         return -1;
     if (spec->bias && spec->kind == LAYER_EMBEDDING)
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.bias",
-                    "spec.bias: an embedding has none");
+                    "spec.bias: an embedding cannot have a bias");
     if (spec->group_size == 0)
         spec->group_size = GROUP_SIZE_DEFAULT;
     if (spec->group_size > GROUP_SIZE_MAX)
@@ -113,14 +124,14 @@ int layer_create(struct layers *layers, const struct layer_spec *spec, struct la
     struct layer *layer = calloc(1, sizeof(*layer));
 
     if (!layer)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "spec: no memory");
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "spec: out of memory");
     if (!budget_reserve(layers->budget, bytes)) {
         free(layer);
         metric_limit(layers->metrics, L_MEMORY);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
-                    "spec: the layer takes %llu bytes, which the memory budget has not "
-                    "left",
-                    (unsigned long long)bytes);
+                    "spec: the layer takes %" PRIu64
+                    " bytes; the memory budget has less than that left",
+                    bytes);
     }
     metric_add(layers->metrics, M_LAYERS_BYTES, bytes);
     *layer = (struct layer){.spec = *spec, .layers = layers, .bytes = bytes};
@@ -128,10 +139,9 @@ int layer_create(struct layers *layers, const struct layer_spec *spec, struct la
     if (!layer->codes) {
         layer_destroy(layer);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
-                    "spec: no memory for the layer's %llu bytes",
-                    (unsigned long long)bytes);
+                    "spec: out of memory: the layer takes %" PRIu64 " bytes", bytes);
     }
-    memset(layer->codes, 0, codes); /* padding goes to disk too */
+    memset(layer->codes, 0, codes); /* its padding is written to disk too */
     memset(layer->codes + codes + scales, 0, align_up(bias));
     layer->scales = (float *)(void *)(layer->codes + codes);
     layer->bias = bias ? (float *)(void *)(layer->codes + codes + scales) : NULL;
@@ -165,8 +175,8 @@ void layer_release(struct layer *layer)
 
 /* ---- the registry ------------------------------------------------------------------ */
 
-/* Where `name` is, or would be. */
-static size_t place_of(const struct layers *layers, const char *name, bool *found)
+/* The index of `name` in the registry, or the index where it belongs. */
+static size_t index_of(const struct layers *layers, const char *name, bool *found)
 {
     size_t low = 0, high = layers->count;
 
@@ -185,22 +195,23 @@ static size_t place_of(const struct layers *layers, const char *name, bool *foun
 int layers_insert(struct layers *layers, struct layer *layer, struct failure *failure)
 {
     bool found;
-    size_t at = place_of(layers, layer->spec.name, &found);
+    size_t at = index_of(layers, layer->spec.name, &found);
 
     if (found)
         return fail(failure, TRIT_ALREADY_EXISTS, "spec.name",
-                    "spec.name: there is a layer \"%s\" already", layer->spec.name);
+                    "spec.name: a layer named \"%s\" already exists", layer->spec.name);
     if (layers->count == LAYERS_MAX) {
         metric_limit(layers->metrics, L_LAYERS);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
-                    "spec: %u layers are held, which is the limit", (unsigned)LAYERS_MAX);
+                    "spec: the daemon holds %u layers, which is the limit",
+                    (unsigned)LAYERS_MAX);
     }
     if (layers->count == layers->capacity) {
         size_t capacity = layers->capacity ? layers->capacity * 2 : 16;
         struct layer **grown = realloc(layers->sorted, capacity * sizeof(*grown));
 
         if (!grown)
-            return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "spec: no memory");
+            return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "spec: out of memory");
         layers->sorted = grown;
         layers->capacity = capacity;
     }
@@ -218,10 +229,10 @@ int layers_reserve(struct layers *layers, const struct layer_spec *spec,
     struct layer *layer;
     bool found;
 
-    (void)place_of(layers, spec->name, &found);
+    (void)index_of(layers, spec->name, &found);
     if (found)
         return fail(failure, TRIT_ALREADY_EXISTS, "spec.name",
-                    "spec.name: there is a layer \"%s\" already", spec->name);
+                    "spec.name: a layer named \"%s\" already exists", spec->name);
     if (layer_create(layers, spec, &layer, failure) < 0)
         return -1;
     if (layers_insert(layers, layer, failure) < 0) {
@@ -233,7 +244,7 @@ int layers_reserve(struct layers *layers, const struct layer_spec *spec,
     return 0;
 }
 
-/* Bytes on disk beside the layer's own. */
+/* Bytes of the latents on disk. */
 static uint64_t latents_bytes(const struct layer *layer)
 {
     return layer->latents == LATENTS_KEPT
@@ -244,27 +255,24 @@ static uint64_t latents_bytes(const struct layer *layer)
 
 void layer_publish(struct layer *layer)
 {
-    if (layer->state != LAYER_MAKING)
+    if (!state_try(&layer_states, &layer->state, LAYER_READY))
         return;
-    layer->state = LAYER_READY;
     metric_up(layer->layers->metrics, M_LAYERS);
     metric_add(layer->layers->metrics, M_LATENTS_BYTES, latents_bytes(layer));
 }
 
-void layer_forget(struct layer *layer)
+void layer_unregister(struct layer *layer)
 {
     struct layers *layers = layer->layers;
-    bool found;
-    size_t at;
+    bool found, was_ready = layer->state == LAYER_READY;
 
-    if (layer->state == LAYER_GONE)
+    if (!state_try(&layer_states, &layer->state, LAYER_REMOVED))
         return;
-    if (layer->state == LAYER_READY) {
+    if (was_ready) {
         metric_down(layers->metrics, M_LAYERS);
         metric_sub(layers->metrics, M_LATENTS_BYTES, latents_bytes(layer));
     }
-    layer->state = LAYER_GONE;
-    at = place_of(layers, layer->spec.name, &found);
+    size_t at = index_of(layers, layer->spec.name, &found);
     layers->count--;
     memmove(layers->sorted + at, layers->sorted + at + 1,
             (layers->count - at) * sizeof(layers->sorted[0]));
@@ -275,12 +283,12 @@ int layers_find(struct layers *layers, const char *name, struct layer **layer,
                 struct failure *failure)
 {
     bool found;
-    size_t at = place_of(layers, name, &found);
+    size_t at = index_of(layers, name, &found);
 
     if (name[0] == '\0')
-        return fail(failure, TRIT_INVALID_ARGUMENT, "name", "name: empty");
+        return fail(failure, TRIT_INVALID_ARGUMENT, "name", "name: must not be empty");
     if (!found || layers->sorted[at]->state != LAYER_READY)
-        return fail(failure, TRIT_NOT_FOUND, "name", "name: no layer \"%s\" here", name);
+        return fail(failure, TRIT_NOT_FOUND, "name", "name: no layer \"%s\"", name);
     *layer = layers->sorted[at];
     layer_hold(*layer);
     return 0;
@@ -291,7 +299,7 @@ struct layer *layers_next(struct layers *layers, const char *prefix, const char 
     size_t length = strlen(prefix), at;
     bool found = false;
 
-    at = place_of(layers, after && strcmp(after, prefix) >= 0 ? after : prefix, &found);
+    at = index_of(layers, after && strcmp(after, prefix) >= 0 ? after : prefix, &found);
     if (found && after && strcmp(layers->sorted[at]->spec.name, after) == 0)
         at++;
     for (; at < layers->count; at++) {
@@ -308,35 +316,4 @@ struct layer *layers_next(struct layers *layers, const char *prefix, const char 
 bool layers_durable(const struct layers *layers)
 {
     return layers->durable;
-}
-
-int layers_open(struct layers **out, const struct layers_config *config,
-                struct failure *failure)
-{
-    struct layers *layers = calloc(1, sizeof(*layers));
-
-    if (!layers)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "layers: no memory");
-    layers->budget = config->budget;
-    layers->log = config->log;
-    layers->metrics = config->metrics;
-    for (size_t i = 0; i < FOLDER_COUNT; i++)
-        layers->folders[i] = -1;
-    if (config->directory && files_open(layers, config->directory, failure) < 0) {
-        layers_close(layers);
-        return -1;
-    }
-    *out = layers;
-    return 0;
-}
-
-void layers_close(struct layers *layers)
-{
-    if (!layers)
-        return;
-    while (layers->count > 0)
-        layer_forget(layers->sorted[layers->count - 1]);
-    files_close(layers);
-    free(layers->sorted);
-    free(layers);
 }

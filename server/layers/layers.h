@@ -1,16 +1,17 @@
-/* Layers held by the daemon: ternary matrices by name, packed, in memory and,
- * where there is a data directory, on disk.
+/* Layers held by the daemon: packed ternary matrices by name, in memory and, with
+ * a data directory, on disk.
  *
- * A layer is MAKING while its weights are computed (its name is taken then,
- * though nobody finds it), READY once it is published, GONE once it is
- * forgotten. Holders keep its memory; what they read never changes once it is
- * READY.
+ * A layer is BUILDING while its weights are computed: it has its name, but
+ * layers_find does not find it. It is READY once it is published and REMOVED once
+ * it is unregistered. Its memory stays while somebody holds it. A READY layer
+ * never changes.
  *
- *   layers_reserve -> MAKING -> layer_publish -> READY -> layer_forget -> GONE
- *                        \------------ layer_forget -------------------^
+ *   layers_reserve -> BUILDING -> layer_publish -> READY
+ *                        |                           |
+ *                        +----- layer_unregister ----+-> REMOVED
  *
- * The registry belongs to the loop's thread. What works on files (files.h) is
- * for workers. */
+ * Only the loop's thread uses the registry. Workers use the functions on files
+ * (files.h). */
 #ifndef LAYERS_H
 #define LAYERS_H
 
@@ -26,14 +27,14 @@ struct layers;
 struct log;
 struct metrics;
 
-/* As in proto/trit/v1/layers.proto, by their numbers. */
+/* Numbered as in proto/trit/v1/layers.proto. */
 enum layer_kind { LAYER_LINEAR = 0, LAYER_EMBEDDING = 1 };
 
-enum layer_state { LAYER_MAKING, LAYER_READY, LAYER_GONE };
+enum layer_state { LAYER_BUILDING, LAYER_READY, LAYER_REMOVED, LAYER_STATES };
 
 enum layer_latents {
     LATENTS_NONE = 0,
-    LATENTS_DRAWN = 1, /* linear_draw gives them again, from the seed */
+    LATENTS_DRAWN = 1, /* linear_draw computes them again from the seed */
     LATENTS_KEPT = 2,  /* in a file of their own */
 };
 
@@ -49,55 +50,61 @@ struct layer_spec {
 struct layer {
     struct layer_spec spec;
     enum layer_latents latents;
-    uint64_t seed;                 /* DRAWN */
-    enum trit_dtype latents_dtype; /* F32 where DRAWN; as they came where KEPT */
-    struct linear_matrix matrix;   /* what follows, for the kernels */
+    uint64_t seed;                 /* of DRAWN latents */
+    enum trit_dtype latents_dtype; /* DRAWN: F32; KEPT: the dtype that was sent */
+    struct linear_matrix matrix;   /* codes and scales, for the kernels */
     uint8_t *codes;
     float *scales;
     float *bias; /* NULL = none */
 
-    struct layers *layers; /* hands off, here and below */
+    struct layers *layers; /* do not touch this field and those below */
     enum layer_state state;
     uint32_t holds;
-    uint64_t bytes; /* charged */
+    uint64_t bytes; /* charged to the budget */
 };
 
 struct layers_config {
     const char *directory; /* the data directory; NULL: in memory only */
-    struct budget *budget; /* borrowed, as the next two */
-    struct log *log;       /* NULL: none, as of the metrics */
+    struct budget *budget; /* borrowed, as the next two are */
+    struct log *log;       /* may be NULL, as the metrics may */
     struct metrics *metrics;
 };
 
-/* Finds the layers on disk again. One whose file is damaged is logged, put aside
- * and left out. -1: UNAVAILABLE (the disk), RESOURCE_EXHAUSTED (they do not fit
- * in the budget). */
+/* Loads the layers on disk. A damaged file is logged, moved to damaged/ and left
+ * out. -1: UNAVAILABLE (the disk), RESOURCE_EXHAUSTED (the layers do not fit in the
+ * budget). */
 int layers_open(struct layers **layers, const struct layers_config *config,
                 struct failure *failure);
 
 /* Nobody may hold a layer. NULL is harmless. */
 void layers_close(struct layers *layers);
 
-/* Whether layers are on disk. */
+/* True when layers are kept on disk. */
 bool layers_durable(const struct layers *layers);
 
-/* Fills in the defaults and checks every field. -1: INVALID_ARGUMENT naming it; a
- * bound is counted among `metrics`, unless NULL. */
+/* Fills in the defaults and checks every field. -1: INVALID_ARGUMENT with the
+ * field's name. `metrics` (may be NULL) counts a refusal by a bound. */
 int layer_spec_check(struct layer_spec *spec, struct metrics *metrics,
                      struct failure *failure);
 
-/* Groups of a row and of the whole matrix; the sigma of latents that are drawn. */
 uint64_t layer_groups_per_row(const struct layer_spec *spec);
+/* The standard deviation of latents that are drawn. */
 double layer_deviation(const struct layer_spec *spec);
 
-/* A MAKING layer, held once for the caller, with a bias of zeros; codes and scales
- * are whatever was there. -1: ALREADY_EXISTS, RESOURCE_EXHAUSTED. */
+/* A BUILDING layer, held once for the caller. Its bias is zero; its codes and scales
+ * are uninitialized. -1: ALREADY_EXISTS, RESOURCE_EXHAUSTED. */
 int layers_reserve(struct layers *layers, const struct layer_spec *spec,
                    struct layer **layer, struct failure *failure);
+/* Makes it READY; harmless when it is not BUILDING. */
 void layer_publish(struct layer *layer);
 
-/* Its name is free again, and nobody finds it; harmless when GONE. */
-void layer_forget(struct layer *layer);
+/* Makes it REMOVED and frees its name; harmless when it is REMOVED. */
+void layer_unregister(struct layer *layer);
+
+/* The names of before, until server/services uses the new ones. */
+#define layer_forget layer_unregister
+#define LAYER_MAKING LAYER_BUILDING
+#define LAYER_GONE LAYER_REMOVED
 
 /* A READY layer, held for the caller. -1: NOT_FOUND. */
 int layers_find(struct layers *layers, const char *name, struct layer **layer,
@@ -105,8 +112,9 @@ int layers_find(struct layers *layers, const char *name, struct layer **layer,
 void layer_hold(struct layer *layer);
 void layer_release(struct layer *layer); /* NULL is harmless */
 
-/* The first READY layer by name whose name begins with `prefix` and comes after
- * `after` (NULL: from the start); not held. NULL: no more. */
+/* The first READY layer, in order of names, whose name begins with `prefix` and
+ * comes after `after` (NULL: from the start). The caller does not hold it. NULL:
+ * there is none. */
 struct layer *layers_next(struct layers *layers, const char *prefix, const char *after);
 
 #endif

@@ -1,4 +1,4 @@
-/* The start: folders are opened, layers found again. */
+/* Opening and closing the registry: opens the folders, loads the layers in them. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "layers/impl.h"
+#include "layers/layers.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 
@@ -24,8 +25,8 @@ static int open_folder(int at, const char *name, struct failure *failure)
     int fd;
 
     if (mkdirat(at, name, 0700) && errno != EEXIST)
-        return fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot make folder %s: %s",
-                    name, strerror(errno));
+        return fail(failure, TRIT_UNAVAILABLE, NULL,
+                    "layers: cannot create folder %s: %s", name, strerror(errno));
     fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot open folder %s: %s",
@@ -36,27 +37,27 @@ static int open_folder(int at, const char *name, struct failure *failure)
 static int open_folders(struct layers *layers, const char *directory,
                         struct failure *failure)
 {
-    int data = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), room;
+    int data = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int result = 0;
 
     if (data < 0)
         return fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot open %s: %s",
                     directory, strerror(errno));
-    room = open_folder(data, "layers", failure);
-    for (size_t i = 0; room >= 0 && i < FOLDER_COUNT && result == 0; i++) {
-        layers->folders[i] = open_folder(room, folder_names[i], failure);
+    int root = open_folder(data, "layers", failure);
+    for (size_t i = 0; root >= 0 && i < FOLDER_COUNT && result == 0; i++) {
+        layers->folders[i] = open_folder(root, folder_names[i], failure);
         result = layers->folders[i] < 0 ? -1 : 0;
     }
-    if (room >= 0 && result == 0 && (fsync(room) || fsync(data)))
+    if (root >= 0 && result == 0 && (fsync(root) || fsync(data)))
         result = fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot sync %s: %s",
                       directory, strerror(errno));
-    if (room >= 0)
-        close(room);
+    if (root >= 0)
+        close(root);
     close(data);
-    return room < 0 ? -1 : result;
+    return root < 0 ? -1 : result;
 }
 
-/* Calls visit with every file name of a folder. */
+/* Calls `visit` with the name of every file in a folder. */
 static int each_file(struct layers *layers, enum folder folder,
                      int (*visit)(struct layers *layers, const char *name,
                                   struct failure *failure),
@@ -87,7 +88,7 @@ static int remove_new(struct layers *layers, const char *name, struct failure *f
     return 0;
 }
 
-/* Latents whose layer was not finished, or was deleted. */
+/* Removes latents whose layer was not finished or was deleted. */
 static int remove_orphan(struct layers *layers, const char *name, struct failure *failure)
 {
     struct stat held;
@@ -117,12 +118,14 @@ static int load(struct layers *layers, const char *name, struct failure *failure
                          LOG_STR("kept_in", "layers/damaged")));
     if (renameat(layers->folders[FOLDER_HELD], name, layers->folders[FOLDER_DAMAGED],
                  name))
-        return fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot put %s aside: %s",
-                    name, strerror(errno));
+        return fail(failure, TRIT_UNAVAILABLE, NULL,
+                    "layers: cannot move %s to damaged/: %s", name, strerror(errno));
     return 0;
 }
 
-int files_open(struct layers *layers, const char *directory, struct failure *failure)
+/* Opens the folders, removes files that were being written, loads the layers. */
+static int files_open(struct layers *layers, const char *directory,
+                      struct failure *failure)
 {
     if (open_folders(layers, directory, failure) < 0)
         return -1;
@@ -137,11 +140,42 @@ int files_open(struct layers *layers, const char *directory, struct failure *fai
     return 0;
 }
 
-void files_close(struct layers *layers)
+static void files_close(struct layers *layers)
 {
     for (size_t i = 0; i < FOLDER_COUNT; i++) {
         if (layers->folders[i] >= 0)
             close(layers->folders[i]);
         layers->folders[i] = -1;
     }
+}
+
+int layers_open(struct layers **out, const struct layers_config *config,
+                struct failure *failure)
+{
+    struct layers *layers = calloc(1, sizeof(*layers));
+
+    if (!layers)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "layers: out of memory");
+    layers->budget = config->budget;
+    layers->log = config->log;
+    layers->metrics = config->metrics;
+    for (size_t i = 0; i < FOLDER_COUNT; i++)
+        layers->folders[i] = -1;
+    if (config->directory && files_open(layers, config->directory, failure) < 0) {
+        layers_close(layers);
+        return -1;
+    }
+    *out = layers;
+    return 0;
+}
+
+void layers_close(struct layers *layers)
+{
+    if (!layers)
+        return;
+    while (layers->count > 0)
+        layer_unregister(layers->sorted[layers->count - 1]);
+    files_close(layers);
+    free(layers->sorted);
+    free(layers);
 }

@@ -33,7 +33,7 @@ static int parse_unix(struct address *address, const char *path, struct failure 
     return 0;
 }
 
-/* Cuts "host:port" or "[host]:port" in two. */
+/* Splits "host:port" or "[host]:port". */
 static bool split(const char *text, char *host, size_t host_bytes, const char **port)
 {
     const char *colon = strrchr(text, ':');
@@ -47,7 +47,7 @@ static bool split(const char *text, char *host, size_t host_bytes, const char **
         if (end < start || *end != ']')
             return false;
     } else if (memchr(text, ':', (size_t)(colon - text))) {
-        return false; /* IPv6 without brackets: which colon is the port's? */
+        return false; /* IPv6 without brackets is ambiguous */
     }
     if ((size_t)(end - start) >= host_bytes)
         return false;
@@ -112,7 +112,7 @@ void address_format(const struct address *address, char *text, size_t bytes)
     } else {
         const struct sockaddr_un *un = (const struct sockaddr_un *)&address->socket;
 
-        /* A client's socket has no name; its peer's bytes end with the family. */
+        /* A client's Unix socket has no path: its address ends after the family. */
         snprintf(text, bytes, "unix:%s",
                  address->bytes > sizeof(sa_family_t) ? un->sun_path : "");
     }

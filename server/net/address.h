@@ -1,4 +1,4 @@
-/* Addresses as people write them, and as sockets want them. */
+/* Addresses: their text, and the structure that sockets take. */
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
 
@@ -14,14 +14,14 @@ struct address {
     socklen_t bytes;
 };
 
-/* "host:port", "[v6]:port", "unix:/path". An empty host or "*" is every
- * interface. A name is looked up, which blocks: for start only. */
+/* Reads "host:port", "[v6]:port" or "unix:/path". An empty host or "*" means every
+ * interface. Looks names up, which blocks: only for the start of the daemon. */
 int address_parse(struct address *address, const char *text, struct failure *failure);
 
-/* The address that a socket got, in the same notation. Cut to fit. */
+/* Writes a socket's address in the same notation, cut to `bytes`. */
 void address_format(const struct address *address, char *text, size_t bytes);
 
-/* Unix or loopback, without asking a name server ("localhost" counts). */
+/* True for Unix and loopback addresses and for "localhost"; asks no name server. */
 bool address_is_local(const char *text);
 
 #endif

@@ -2,9 +2,9 @@
  * into the socket.
  *
  * Happy path. conn_open takes an accepted socket, creates the session, starts
- * reading and arms the handshake timer. on_read hands bytes to h2_receive and
- * marks the connection dirty; net's turn calls conn_flush, which takes a batch,
- * tries to write it at once and leaves the rest to uv_write (write.c).
+ * reading and arms the handshake timer (read.c). on_read gives bytes to h2_receive
+ * and schedules a flush; net's turn calls conn_flush, which takes a batch, tries to
+ * write it at once and leaves the rest to uv_write (write.c).
  * Nothing is written before the client's preface is complete, so that a peer
  * that speaks HTTP/1 is answered in HTTP/1. When the session is over, and
  * nothing is being written, the connection closes: conn_close → on_closed, the
@@ -17,49 +17,15 @@
  *   peer reads nothing    the stall timer: idle_ms_max without a byte taken
  *   read or write error, end of input
  *
- * libuv calls on_written, with ECANCELED, before on_closed; the batch that it
- * was writing stays the session's until h2_destroy. The session may call
- * conn_wake at any time but while it is being destroyed. */
-#include "net/conn.h"
-
+ * libuv calls on_written, with ECANCELED, before on_closed; the batch that it was
+ * writing belongs to the session until h2_destroy. The session may call conn_wake
+ * at any time except while it is being destroyed. */
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/limits.h"
 #include "h2/session.h"
+#include "net/impl.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
-
-enum { TCP_KEEPALIVE_SECONDS = 60 };
-
-static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-static const char http1_answer[] = "HTTP/1.1 426 Upgrade Required\r\n"
-                                   "Upgrade: HTTP/2.0\r\n"
-                                   "Connection: Upgrade, close\r\n"
-                                   "Content-Type: text/plain\r\n"
-                                   "\r\n"
-                                   "This port speaks gRPC: HTTP/2 by prior knowledge. "
-                                   "Pages and metrics have their own port.\n";
-
-#define BIT(state) (1u << (state))
-
-static const unsigned moves[CONN_STATES] = {
-    [CONN_GREETING] = BIT(CONN_OPEN) | BIT(CONN_LAST_WORDS) | BIT(CONN_CLOSING),
-    [CONN_OPEN] = BIT(CONN_LAST_WORDS) | BIT(CONN_CLOSING),
-    [CONN_LAST_WORDS] = BIT(CONN_CLOSING),
-};
-
-static bool conn_moves(struct conn *conn, enum conn_state to)
-{
-    if (!(moves[conn->state] & BIT(to)))
-        return false;
-    conn->state = to;
-    return true;
-}
-
-#undef BIT
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -74,202 +40,20 @@ static void on_closed(uv_handle_t *handle)
     net->conn_count--;
     metric_down(net->config.metrics, M_CONNECTIONS);
     free(conn);
-    net_settle(net);
+    net_close_if_idle(net);
 }
 
 void conn_close(struct conn *conn, const char *reason)
 {
     struct timers *timers = conn->net->config.timers;
 
-    if (!conn_moves(conn, CONN_CLOSING))
+    if (!state_try(&conn_states, &conn->state, CONN_CLOSING))
         return;
     conn->reason = reason;
     timer_disarm(timers, &conn->handshake);
     timer_disarm(timers, &conn->stall);
-    list_remove(&conn->dirty);
+    list_remove(&conn->flush_link);
     uv_close(&conn->io.handle, on_closed);
-}
-
-static void on_handshake_timeout(struct timer *timer)
-{
-    struct conn *conn = LIST_OWNER(timer, struct conn, handshake);
-
-    metric_limit(conn->net->config.metrics, L_HANDSHAKE);
-    conn_close(conn, "handshake_timeout");
-}
-
-static void conn_wake(void *waker)
-{
-    struct conn *conn = waker;
-
-    if (conn->state != CONN_CLOSING)
-        conn_dirty(conn);
-}
-
-/* ---- input ---- */
-
-static void on_http1_written(uv_write_t *write, int status)
-{
-    struct conn *conn = LIST_OWNER(write, struct conn, write);
-
-    (void)status;
-    conn_close(conn, "http1");
-}
-
-/* Only letters begin a request line; a TLS hello, say, gets no answer. */
-static void refuse_other_protocol(struct conn *conn, uint8_t first)
-{
-    uv_buf_t answer =
-        uv_buf_init((char *)(uintptr_t)http1_answer, sizeof(http1_answer) - 1);
-
-    uv_read_stop(&conn->io.stream);
-    if ((first < 'A' || first > 'Z') ||
-        uv_write(&conn->write, &conn->io.stream, &answer, 1, on_http1_written) != 0)
-        conn_close(conn, "not_http2");
-    /* The handshake timer is still armed, and sees to a peer that reads nothing. */
-}
-
-/* False: this is not the preface. */
-static bool greet(struct conn *conn, const uint8_t *bytes, size_t count)
-{
-    const size_t left = sizeof(preface) - 1 - conn->preface_bytes;
-    const size_t compared = count < left ? count : left;
-
-    if (memcmp(bytes, preface + conn->preface_bytes, compared) != 0)
-        return false;
-    conn->preface_bytes += compared;
-    if (compared == left)
-        conn_moves(conn, CONN_OPEN);
-    return true;
-}
-
-static void last_words(struct conn *conn, const char *reason)
-{
-    if (!conn_moves(conn, CONN_LAST_WORDS))
-        return;
-    conn->reason = reason;
-    uv_read_stop(&conn->io.stream);
-    conn_dirty(conn);
-}
-
-static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
-{
-    struct net *net = conn->net;
-    struct failure failure = {0};
-
-    metric_add(net->config.metrics, M_RECEIVED_BYTES, count);
-    if (conn->state == CONN_GREETING && !greet(conn, bytes, count)) {
-        refuse_other_protocol(conn, conn->preface_bytes ? (uint8_t)preface[0] : bytes[0]);
-        return;
-    }
-    if (h2_receive(conn->session, bytes, count, &failure) != 0) {
-        log_event(
-            net->config.log, LOG_WARN, "conn_error",
-            LOG_FIELDS(LOG_STR("peer", conn->peer), LOG_STR("error", failure.message)));
-        last_words(conn, "protocol_error");
-        return;
-    }
-    if (h2_greeted(conn->session))
-        timer_disarm(net->config.timers, &conn->handshake);
-    conn_dirty(conn);
-}
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
-{
-    struct conn *conn = LIST_OWNER(handle, struct conn, io);
-
-    (void)suggested;
-    *buffer = uv_buf_init((char *)conn->net->read_buffer, READ_BYTES);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
-{
-    struct conn *conn = LIST_OWNER(stream, struct conn, io);
-
-    if (count > 0)
-        conn_receive(conn, (const uint8_t *)buffer->base, (size_t)count);
-    else if (count < 0)
-        conn_close(conn, count == UV_EOF ? "peer_closed" : uv_err_name((int)count));
-}
-
-/* ---- life ---- */
-
-static int open_tcp(struct conn *conn, int fd)
-{
-    int code = uv_tcp_open(&conn->io.tcp, fd);
-
-    if (code == 0) {
-        uv_tcp_nodelay(&conn->io.tcp, 1);
-        uv_tcp_keepalive(&conn->io.tcp, 1, TCP_KEEPALIVE_SECONDS);
-    }
-    return code;
-}
-
-/* After this the handle exists, also on failure. */
-static int attach(struct conn *conn, int fd, bool is_unix)
-{
-    int code;
-
-    if (is_unix) {
-        uv_pipe_init(conn->net->config.loop, &conn->io.pipe, 0);
-        code = uv_pipe_open(&conn->io.pipe, fd);
-    } else {
-        uv_tcp_init(conn->net->config.loop, &conn->io.tcp);
-        code = open_tcp(conn, fd);
-    }
-    if (code != 0) {
-        close(fd);
-        return code;
-    }
-    return uv_read_start(&conn->io.stream, on_alloc, on_read);
-}
-
-static struct conn *conn_create(struct net *net, const struct address *peer)
-{
-    struct conn *conn = calloc(1, sizeof(*conn));
-
-    if (!conn)
-        return NULL;
-    conn->session = h2_create(net->config.limits, net->config.events,
-                              net->config.events_owner, conn_wake, conn);
-    if (!conn->session) {
-        free(conn);
-        return NULL;
-    }
-    conn->net = net;
-    conn->state = CONN_GREETING;
-    list_init(&conn->dirty);
-    timer_init(&conn->handshake, on_handshake_timeout);
-    timer_init(&conn->stall, conn_on_stall);
-    address_format(peer, conn->peer, sizeof(conn->peer));
-    list_push(&net->conns, &conn->link);
-    net->conn_count++;
-    metric_up(net->config.metrics, M_CONNECTIONS);
-    metric_add(net->config.metrics, M_CONNECTIONS_TOTAL, 1);
-    return conn;
-}
-
-int conn_open(struct net *net, int fd, const struct address *peer,
-              struct failure *failure)
-{
-    struct conn *conn = conn_create(net, peer);
-    int code;
-
-    if (!conn) {
-        close(fd);
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    }
-    code = attach(conn, fd, peer->socket.ss_family == AF_UNIX);
-    if (code != 0) {
-        conn_close(conn, uv_err_name(code)); /* the handle exists, and ends as all do */
-        return fail(failure, TRIT_UNAVAILABLE, NULL, "%s: %s", conn->peer,
-                    uv_strerror(code));
-    }
-    timer_arm(net->config.timers, &conn->handshake,
-              after_ms(net->config.limits->handshake_ms_max));
-    log_event(net->config.log, LOG_DEBUG, "conn_open",
-              LOG_FIELDS(LOG_STR("peer", conn->peer)));
-    return 0;
 }
 
 void conn_drain(struct conn *conn)

@@ -1,5 +1,5 @@
-/* The inside of net, for the files of this room: net.c (the whole), listener.c
- * (sockets that accept), conn.c and write.c (sockets that were accepted). */
+/* The inside of net, for the files of this module: the structs, and what each file
+ * gives to those above it. A file uses those that stand before it here. */
 #ifndef NET_IMPL_H
 #define NET_IMPL_H
 
@@ -8,24 +8,25 @@
 #include "async/loop.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/states.h"
 #include "net/address.h"
 #include "net/listener.h"
 
 enum {
-    /* One buffer for all connections: h2 consumes what was read before the next
-     * read. As large as a socket's receive buffer usually gets. */
+    /* One buffer for all connections, because h2 takes what was read before the
+     * next read. A socket's receive buffer seldom holds more. */
     READ_BYTES = 256 << 10,
-    /* A MiB of 16 KiB frames, each a header and a slice, and some. */
+    /* A MiB in frames of 16 KiB, each a header and a slice, and some more. */
     WRITE_IOVECS = 192,
-    /* Batches written to one connection before the others have their turn. */
+    /* Batches that one connection writes before the others have their turn. */
     WRITE_BATCHES_PER_TURN = 4,
 };
 
 enum net_state {
     NET_SERVING,
     NET_DRAINING, /* accepts nothing; connections finish */
-    NET_ABORTING, /* everything is being closed */
-    NET_CLOSING,  /* nothing is left but the loop's handles */
+    NET_ABORTING, /* closes everything */
+    NET_CLOSING,  /* only the loop's handles are left */
     NET_DRAINED,
     NET_STATES
 };
@@ -36,15 +37,49 @@ struct net {
     struct list listeners;
     struct list conns;
     size_t conn_count;
-    struct list dirty; /* connections with output to look for */
-    uv_check_t flush;  /* after polling: looks */
-    uv_idle_t awake;   /* active while some are dirty, so that polling does not wait */
-    size_t handles;    /* of these two, still open */
+    struct list to_flush;   /* connections that may have output */
+    uv_check_t flush;       /* runs after polling: flushes them */
+    uv_idle_t keep_polling; /* active while to_flush holds some: polling does not wait */
+    size_t handles;         /* of these two, still open */
     uint8_t *read_buffer;
     struct timer drain_timer;
     uint64_t drain_until_ns;
     void (*drained)(void *arg);
     void *drained_arg;
+};
+
+enum conn_state {
+    CONN_GREETING,   /* the preface is still arriving; nothing is sent */
+    CONN_OPEN,       /* bytes go both ways */
+    CONN_LAST_WORDS, /* reads no more; closes when its output is written */
+    CONN_CLOSING,    /* waits for the close callback */
+    CONN_STATES
+};
+
+struct h2_session;
+
+/* A connection: one socket and its h2 session. It is in net's list from conn_open
+ * until its handle's close callback. */
+struct conn {
+    struct list link;       /* in net's conns */
+    struct list flush_link; /* in net's to_flush, or in no list */
+    struct net *net;
+    enum conn_state state;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } io;
+    struct h2_session *session;
+    size_t preface_bytes; /* of the preface, received */
+    uv_write_t write;
+    bool writing;            /* `write` is under way, with one batch of h2's */
+    size_t write_bytes_left; /* when the stall timer last fired or was armed */
+    struct timer handshake, stall;
+    uint64_t refused_streams; /* as many as the metrics have counted */
+    const char *reason;       /* why it closes, for the log */
+    char peer[ADDRESS_TEXT_MAX];
 };
 
 /* For timers. */
@@ -53,10 +88,40 @@ static inline uint64_t after_ms(uint64_t ms)
     return clock_monotonic_ns() + ms * 1000000;
 }
 
-/* net.c: a listener or connection has closed for good. */
-void net_settle(struct net *net);
+/* ---- state.c ---- */
 
-/* listener.c */
+extern const struct states net_states, conn_states;
+
+/* There may be output: net's next turn flushes the connection. */
+void conn_schedule_flush(struct conn *conn);
+
+/* A listener or connection is gone. When a net that ends has none left, closes the
+ * loop's handles; the last close callback calls `drained`. */
+void net_close_if_idle(struct net *net);
+
+/* ---- conn.c ---- */
+
+/* Closes now; harmless twice. `reason` is a literal. */
+void conn_close(struct conn *conn, const char *reason);
+
+/* The orderly end: no new streams; the session ends with its last stream. */
+void conn_drain(struct conn *conn);
+void conn_drain_finish(struct conn *conn);
+
+/* ---- write.c ---- */
+
+/* Writes what the session has, as far as the socket takes it. */
+void conn_flush(struct conn *conn);
+void conn_on_stall(struct timer *timer);
+
+/* ---- read.c ---- */
+
+/* Takes the socket; closes it on failure. */
+int conn_open(struct net *net, int fd, const struct address *peer,
+              struct failure *failure);
+
+/* ---- accept.c ---- */
+
 int listener_open(struct net *net, const char *text, char *bound, size_t bound_bytes,
                   struct failure *failure);
 void listeners_close(struct net *net);

@@ -1,5 +1,5 @@
-/* Sockets: listens on TCP and Unix addresses and moves bytes between them and
- * h2 sessions. What a request means is somebody else's. */
+/* Sockets: listens on TCP and Unix addresses and moves bytes between connections
+ * and h2 sessions. It knows nothing of what a request means. */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
 
@@ -31,20 +31,20 @@ int net_create(struct net **net, const struct net_config *config,
 
 /* `address`: "host:port" ("[::1]:0", port 0 = a free one) or "unix:/path" (a
  * stale socket file is replaced, a live one refused; mode 0660). On success
- * writes the address that was got to `bound`. */
+ * writes the address that the socket has to `bound`. */
 int net_listen(struct net *net, const char *address, char *bound, size_t bound_bytes,
                struct failure *failure);
 
 /* True for unix: and loopback addresses. */
 bool net_address_is_local(const char *address);
 
-/* Stops accepting, drains every connection (two GOAWAYs), closes what remains
- * after drain_ms_max; `drained` is called once, from the loop, when none is
- * left. Every net ends this way, also one that never listened. */
+/* Stops accepting, drains every connection (two GOAWAYs), and closes those that
+ * remain after drain_ms_max. Calls `drained` once, from the loop, when none is
+ * left. Every net ends this way, even one that never listened. */
 void net_drain(struct net *net, void (*drained)(void *arg), void *arg);
 
-/* Closes everything at once (second signal). `drained` still fires, if
- * net_drain named one. */
+/* Closes everything now (at a second signal). `drained` is still called, if
+ * net_drain gave one. */
 void net_abort(struct net *net);
 
 /* After `drained`. NULL is harmless. */

@@ -1,23 +1,23 @@
 /* The whole of it: listeners, connections, and the end.
  *
  * Flushing. Output arises anywhere: while a socket is read, when a letter from a
- * worker arrives, when a timer fires. conn_dirty() notes the connection; the
- * check handle, which libuv runs once after polling, writes what all of them
- * have, so that many small results leave in one system call. While something is
- * dirty the idle handle is active, which keeps polling from waiting.
+ * worker arrives, when a timer fires. conn_schedule_flush() notes the connection;
+ * the check handle, which libuv runs once after polling, writes what all of them
+ * have, so that many small results leave in one system call. While a connection is
+ * noted, the idle handle is active, so that polling does not wait.
  *
  * The end. net_drain closes the listeners and asks every session to drain. A
  * session says its second GOAWAY when the peer has answered its PING; those that
  * do not answer within DRAIN_PING_MS are made to. Connections close as their
  * last stream does. What is left at drain_ms_max, or at net_abort, is closed.
- * Whenever a listener or connection has gone, net_settle looks: with none left,
+ * Whenever a listener or connection has gone, net_close_if_idle looks: with none left,
  * the two handles are closed, and in the last close callback `drained` is
  * called. So it is never called from within net_drain or net_abort. */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
-#include "net/conn.h"
+#include "net/impl.h"
 #include "obs/log.h"
 
 enum {
@@ -25,46 +25,12 @@ enum {
     DRAIN_PING_MS = 1000,
 };
 
-#define BIT(state) (1u << (state))
-
-static const unsigned moves[NET_STATES] = {
-    [NET_SERVING] = BIT(NET_DRAINING) | BIT(NET_ABORTING),
-    [NET_DRAINING] = BIT(NET_ABORTING) | BIT(NET_CLOSING),
-    [NET_ABORTING] = BIT(NET_CLOSING),
-    [NET_CLOSING] = BIT(NET_DRAINED),
-};
-
-static bool net_moves(struct net *net, enum net_state to)
-{
-    if (!(moves[net->state] & BIT(to)))
-        return false;
-    net->state = to;
-    return true;
-}
-
-#undef BIT
-
 static struct conn *conn_of(struct list *node)
 {
     return LIST_OWNER(node, struct conn, link);
 }
 
-static void on_awake(uv_idle_t *idle)
-{
-    (void)idle; /* its being active is all */
-}
-
-void conn_dirty(struct conn *conn)
-{
-    struct net *net = conn->net;
-
-    if (!list_empty(&conn->dirty))
-        return;
-    list_push(&net->dirty, &conn->dirty);
-    uv_idle_start(&net->awake, on_awake);
-}
-
-/* Those that become dirty again meanwhile wait for the next turn. */
+/* A connection that is scheduled again meanwhile waits for the next turn. */
 static void on_flush(uv_check_t *check)
 {
     struct net *net = LIST_OWNER(check, struct net, flush);
@@ -72,12 +38,12 @@ static void on_flush(uv_check_t *check)
     struct list *node;
 
     list_init(&now);
-    while ((node = list_pop(&net->dirty)))
+    while ((node = list_pop(&net->to_flush)))
         list_push(&now, node);
     while ((node = list_pop(&now)))
-        conn_flush(LIST_OWNER(node, struct conn, dirty));
-    if (list_empty(&net->dirty))
-        uv_idle_stop(&net->awake);
+        conn_flush(LIST_OWNER(node, struct conn, flush_link));
+    if (list_empty(&net->to_flush))
+        uv_idle_stop(&net->keep_polling);
 }
 
 static void on_drain_timer(struct timer *timer)
@@ -111,11 +77,11 @@ int net_create(struct net **out, const struct net_config *config, struct failure
     net->state = NET_SERVING;
     list_init(&net->listeners);
     list_init(&net->conns);
-    list_init(&net->dirty);
+    list_init(&net->to_flush);
     timer_init(&net->drain_timer, on_drain_timer);
     uv_check_init(config->loop, &net->flush);
     uv_check_start(&net->flush, on_flush);
-    uv_idle_init(config->loop, &net->awake);
+    uv_idle_init(config->loop, &net->keep_polling);
     net->handles = 2;
     *out = net;
     return 0;
@@ -133,34 +99,6 @@ bool net_address_is_local(const char *address)
     return address_is_local(address);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
-{
-    struct net *net = handle->data;
-
-    if (--net->handles > 0)
-        return;
-    net_moves(net, NET_DRAINED);
-    if (net->drained)
-        net->drained(net->drained_arg);
-}
-
-static void close_handle(struct net *net, uv_handle_t *handle)
-{
-    handle->data = net;
-    uv_close(handle, on_handle_closed);
-}
-
-void net_settle(struct net *net)
-{
-    if (!list_empty(&net->listeners) || !list_empty(&net->conns))
-        return;
-    if (!net_moves(net, NET_CLOSING))
-        return; /* serving, and the last connection went */
-    timer_disarm(net->config.timers, &net->drain_timer);
-    close_handle(net, (uv_handle_t *)&net->flush);
-    close_handle(net, (uv_handle_t *)&net->awake);
-}
-
 void net_drain(struct net *net, void (*drained)(void *arg), void *arg)
 {
     const uint64_t drain_ms = net->config.limits->drain_ms_max;
@@ -168,7 +106,7 @@ void net_drain(struct net *net, void (*drained)(void *arg), void *arg)
 
     net->drained = drained;
     net->drained_arg = arg;
-    if (!net_moves(net, NET_DRAINING))
+    if (!state_try(&net_states, &net->state, NET_DRAINING))
         return;
     net->drain_until_ns = after_ms(drain_ms);
     timer_arm(net->config.timers, &net->drain_timer,
@@ -176,20 +114,20 @@ void net_drain(struct net *net, void (*drained)(void *arg), void *arg)
     listeners_close(net);
     for (node = net->conns.next; node != &net->conns; node = node->next)
         conn_drain(conn_of(node));
-    net_settle(net);
+    net_close_if_idle(net);
 }
 
 void net_abort(struct net *net)
 {
     struct list *node;
 
-    if (!net_moves(net, NET_ABORTING))
+    if (!state_try(&net_states, &net->state, NET_ABORTING))
         return;
     timer_disarm(net->config.timers, &net->drain_timer);
     listeners_close(net);
     for (node = net->conns.next; node != &net->conns; node = node->next)
         conn_close(conn_of(node), "abort");
-    net_settle(net);
+    net_close_if_idle(net);
 }
 
 void net_destroy(struct net *net)

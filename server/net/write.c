@@ -1,14 +1,14 @@
 /* A connection's output. conn_flush takes a batch from the session and tries to
- * write it at once; what the socket does not take goes on as conn->write, and
- * on_written flushes again. One batch at a time: while it is under way nothing
- * more is taken from the session, so what a slow peer does not read stays with
- * its owner. The stall timer runs exactly while a write is under way.
+ * write it at once. conn->write goes on with what the socket does not take, and
+ * on_written flushes again. While a write is under way conn_flush takes nothing
+ * more from the session, so bytes that a slow peer does not read stay with their
+ * owner. The stall timer runs exactly while a write is under way.
  *
- * Failures close the connection: a write error; no byte taken in idle_ms_max;
- * a session that is out of memory. */
+ * These failures close the connection: a write error; no byte written for
+ * idle_ms_max; a session that is out of memory. */
 #include "base/limits.h"
 #include "h2/session.h"
-#include "net/conn.h"
+#include "net/impl.h"
 #include "obs/metrics.h"
 
 static void stall_arm(struct conn *conn)
@@ -18,7 +18,8 @@ static void stall_arm(struct conn *conn)
               after_ms(conn->net->config.limits->idle_ms_max));
 }
 
-/* A slow reader is no stalled one: any byte taken since earns another term. */
+/* A peer that reads slowly is not stalled: if any byte was written since, the
+ * timer starts again. */
 void conn_on_stall(struct timer *timer)
 {
     struct conn *conn = LIST_OWNER(timer, struct conn, stall);
@@ -47,7 +48,7 @@ static void on_written(uv_write_t *write, int status)
     conn_flush(conn);
 }
 
-/* What uv_try_write left of a batch. */
+/* Goes on with what uv_try_write left of a batch. */
 static int write_rest(struct conn *conn, uv_buf_t *bufs, size_t count, size_t written)
 {
     int code;
@@ -67,8 +68,7 @@ static int write_rest(struct conn *conn, uv_buf_t *bufs, size_t count, size_t wr
     return 0;
 }
 
-/* Writes one batch; what does not leave at once goes on as conn->writing. 0, or
- * a libuv code. */
+/* Writes one batch, now or as conn->write. 0, or a libuv code. */
 static int write_batch(struct conn *conn, const struct iovec *iov, size_t count)
 {
     uv_buf_t bufs[WRITE_IOVECS];
@@ -111,10 +111,10 @@ void conn_flush(struct conn *conn)
         size_t count = WRITE_IOVECS;
 
         if (batches == WRITE_BATCHES_PER_TURN) {
-            conn_dirty(conn);
+            conn_schedule_flush(conn);
             return;
         }
-        if (h2_produce(conn->session, iov, &count, &failure) != 0) {
+        if (h2_produce(conn->session, iov, &count, &failure) < 0) {
             conn_close(conn, "out_of_memory");
             return;
         }

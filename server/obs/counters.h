@@ -1,19 +1,22 @@
-/* The inside of struct metrics, shared by those who count (metrics.c) and who
- * renders (exposition.c). */
+/* The inside of struct metrics: metrics.c counts, exposition.c renders. */
 #ifndef OBS_COUNTERS_H
 #define OBS_COUNTERS_H
 
 #include <stdatomic.h>
 
-#include "obs/metrics.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "obs/metric_ids.h"
 
 enum {
     STATUS_COUNT = TRIT_UNAUTHENTICATED + 1,
     SECONDS_BUCKETS = 16,
 };
 
-/* Upper bounds of tritd_rpc_seconds: from a small unary call over a Unix socket
- * to the upload of a large tensor, about three a decade. */
+/* Upper bounds of tritd_rpc_seconds, about three per decade: from a small unary call
+ * over a Unix socket to the upload of a large tensor. */
 struct seconds_bucket {
     uint64_t ns;
     const char *le; /* the label */
@@ -22,7 +25,8 @@ extern const struct seconds_bucket seconds_buckets[SECONDS_BUCKETS];
 
 struct call_counters {
     _Atomic uint64_t handled[STATUS_COUNT];
-    _Atomic uint64_t seconds[SECONDS_BUCKETS + 1]; /* each alone; the last: above all */
+    _Atomic uint64_t
+        seconds[SECONDS_BUCKETS + 1]; /* not cumulative; the last is above all bounds */
     _Atomic uint64_t seconds_sum_ns;
 };
 
@@ -34,7 +38,7 @@ struct metrics {
     _Atomic uint64_t values[METRIC_COUNT];
     _Atomic uint64_t limits[LIMIT_COUNT];
     _Atomic uint64_t rows[PRODUCT_COUNT], products[PRODUCT_COUNT];
-    struct call_counters calls[]; /* method_count, and one for unknown methods */
+    struct call_counters calls[]; /* method_count of them, and one for unknown methods */
 };
 
 #endif

@@ -1,22 +1,13 @@
-/* The two text formats: Prometheus 0.0.4 and OpenMetrics 1.0.0. They differ in
- * what a family is called (OpenMetrics: without the sample's _total or _info)
- * and in the end mark. */
+/* The two text formats: Prometheus 0.0.4 and OpenMetrics 1.0.0. They differ in the
+ * name of a family (in OpenMetrics without _total or _info) and in the end mark. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "obs/counters.h"
+#include "obs/metrics.h"
 #include "obs/process.h"
-
-#define MS 1000000ull
-const struct seconds_bucket seconds_buckets[SECONDS_BUCKETS] = {
-    {MS / 10, "0.0001"},    {MS / 4, "0.00025"}, {MS / 2, "0.0005"}, {MS, "0.001"},
-    {5 * MS / 2, "0.0025"}, {5 * MS, "0.005"},   {10 * MS, "0.01"},  {25 * MS, "0.025"},
-    {50 * MS, "0.05"},      {100 * MS, "0.1"},   {250 * MS, "0.25"}, {500 * MS, "0.5"},
-    {1000 * MS, "1.0"},     {2500 * MS, "2.5"},  {5000 * MS, "5.0"}, {10000 * MS, "10.0"},
-};
-#undef MS
 
 enum metric_type { GAUGE, COUNTER, COUNTER_NS };
 
@@ -26,7 +17,7 @@ static const struct {
     const char *help;
 } metric_table[] = {
 #define METRIC(id, name, type, help) [id] = {name, type, help},
-#include "obs/metrics.def"
+#include "obs/metric_ids.def"
 #undef METRIC
 };
 
@@ -54,7 +45,7 @@ static bool ends_in(const char *name, const char *suffix)
     return length > tail && strcmp(name + length - tail, suffix) == 0;
 }
 
-/* `name` as its samples have it. */
+/* `name` is that of the samples. */
 static void put_family(const struct exposition *to, const char *name, const char *type,
                        const char *help)
 {
@@ -73,13 +64,13 @@ static uint64_t load(const _Atomic uint64_t *value)
     return atomic_load_explicit(value, memory_order_relaxed);
 }
 
-/* Exact, where a double would round after 104 days of nanoseconds. */
+/* Exact: a double would round after 104 days of nanoseconds. */
 static void put_seconds(const struct exposition *to, uint64_t ns)
 {
     fprintf(to->out, " %" PRIu64 ".%09" PRIu64 "\n", ns / 1000000000, ns % 1000000000);
 }
 
-/* A label's value between its quotes. */
+/* Writes a label's value, without its quotes. */
 static void put_escaped(const struct exposition *to, const char *text)
 {
     for (; *text; text++) {
@@ -108,7 +99,7 @@ static void put_table(const struct exposition *to, const struct metrics *metrics
     }
 }
 
-/* A counter of which there is one for every value of a label. */
+/* A counter with one value for each value of a label. */
 struct counters {
     const char *name, *help, *label;
     const char *const *values; /* the label's */
@@ -149,7 +140,8 @@ static void put_method(const struct exposition *to, const struct metrics *metric
     fputc('"', to->out);
 }
 
-/* OK is there from the start, so that rates begin at 0; other codes once seen. */
+/* OK is written from the start, so that rates begin at 0; another code is written
+ * once a call ended with it. */
 static void put_handled(const struct exposition *to, const struct metrics *metrics)
 {
     put_family(to, "tritd_rpc_handled_total", "counter",
@@ -176,7 +168,7 @@ static void put_bucket(const struct exposition *to, const struct metrics *metric
     fprintf(to->out, ",le=\"%s\"} %" PRIu64 "\n", le, count);
 }
 
-/* The count is the sum of the buckets read here, so that the two always agree. */
+/* The count is the sum of the buckets as read here, so that the two always agree. */
 static void put_histogram(const struct exposition *to, const struct metrics *metrics,
                           size_t method)
 {

@@ -8,19 +8,19 @@
 #include <string.h>
 
 enum {
-    /* Kept free for line_end: `,"truncated":true}` and the newline. */
+    /* Reserved for line_end: `,"truncated":true}` and the newline. */
     END_BYTES = 24,
     FIELDS_BYTES_MAX = LINE_BYTES_MAX - END_BYTES,
-    /* One text, escaped: a long one leaves room for the fields behind it. */
+    /* Of one escaped text, so that the fields after a long one still fit. */
     VALUE_BYTES_MAX = 1536,
     ESCAPE_BYTES_MAX = 7, /* \u202e and its NUL */
 };
 
 /* ---- text, character by character ------------------------------------------ */
 
-/* One character of UTF-8 at `text`: its code point and how many bytes it takes.
- * Bytes that are no UTF-8 (also overlong forms and surrogates) count as one
- * U+FFFD each. `text` ends in NUL, which stops every sequence. */
+/* Reads one UTF-8 character at `text`: returns its code point and sets its length.
+ * A byte that is not UTF-8 (overlong forms and surrogates too) is read as U+FFFD.
+ * `text` ends in NUL, which stops every sequence. */
 static uint32_t read_character(const unsigned char *text, size_t *bytes)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -45,9 +45,9 @@ static uint32_t read_character(const unsigned char *text, size_t *bytes)
     return point;
 }
 
-/* Control characters end or overwrite lines on a terminal; bidirectional
- * controls reorder what is read. */
-static bool deceives(uint32_t point)
+/* Control characters end or overwrite lines on a terminal; bidirectional controls
+ * change the order of the text. */
+static bool is_deceptive(uint32_t point)
 {
     return point < 0x20 || (point >= 0x7f && point <= 0x9f) || /* C0, DEL, C1 */
            point == 0x061c ||                                  /* ALM */
@@ -56,8 +56,8 @@ static bool deceives(uint32_t point)
            (point >= 0x2066 && point <= 0x2069);               /* LRI ... PDI */
 }
 
-/* The character as it stands between quotes, in JSON and logfmt alike. Returns
- * the bytes of `text` that it stands for. */
+/* Escapes the character for a quoted text, in JSON and in logfmt. Returns how many
+ * bytes of `text` it has. */
 static size_t escape_character(const unsigned char *text, char escaped[ESCAPE_BYTES_MAX])
 {
     size_t bytes;
@@ -69,14 +69,14 @@ static size_t escape_character(const unsigned char *text, char escaped[ESCAPE_BY
         snprintf(escaped, ESCAPE_BYTES_MAX, "\\n");
     else if (point == '\t')
         snprintf(escaped, ESCAPE_BYTES_MAX, "\\t");
-    else if (deceives(point) || (point == 0xfffd && bytes == 1))
+    else if (is_deceptive(point) || (point == 0xfffd && bytes == 1))
         snprintf(escaped, ESCAPE_BYTES_MAX, "\\u%04x", (unsigned)point);
     else
         snprintf(escaped, ESCAPE_BYTES_MAX, "%.*s", (int)bytes, (const char *)text);
     return bytes;
 }
 
-/* True for what logfmt may leave without quotes, and fits. */
+/* True when logfmt needs no quotes for the text, and it is short enough. */
 static bool is_bare(const char *text)
 {
     const char *at = text;
@@ -106,7 +106,8 @@ static bool append_text(struct line *line, const char *text)
     return append(line, text, strlen(text), 0);
 }
 
-/* Cut between characters where it does not fit; the closing quote always does. */
+/* Cuts the text between characters when it does not fit; the closing quote always
+ * fits. */
 static bool append_quoted(struct line *line, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
@@ -135,7 +136,8 @@ static bool append_key(struct line *line, const char *key)
            append(line, ":", 1, 0);
 }
 
-/* The shortest that reads back as the same; JSON knows no NaN nor infinity. */
+/* The shortest text that reads back as the same value. JSON has no NaN and no
+ * infinity, so these become strings. */
 static bool append_f64(struct line *line, double value)
 {
     char text[32];

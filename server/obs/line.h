@@ -1,15 +1,14 @@
-/* One log line under construction: bounded, and whole whatever is put in. A
- * field that does not fit is cut inside its text or left out, and the line says
- * so at its end. */
+/* Builds one log line of bounded length. A field that does not fit is cut inside its
+ * text or left out, and the line ends with a note. */
 #ifndef OBS_LINE_H
 #define OBS_LINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "obs/log.h"
+#include "obs/field.h"
 
-/* PIPE_BUF: up to here a pipe takes a line in one piece, even among several
+/* PIPE_BUF: a pipe takes a line up to this size in one piece, even with several
  * writers. */
 enum { LINE_BYTES_MAX = 4096 };
 
@@ -26,7 +25,7 @@ void line_begin(struct line *line, enum log_format format, const char *prefix);
 
 void line_put(struct line *line, const struct log_field *field);
 
-/* Closes it, with its newline; bytes and used are what is to be written. */
+/* Ends the line with its newline. `bytes` then holds `used` bytes to write. */
 void line_end(struct line *line);
 
 #endif

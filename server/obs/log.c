@@ -1,8 +1,7 @@
-/* An event: its name is looked up in a bounded table; within one second the
- * first LOG_EVENTS_MAX of a name are written, the rest counted. The count is
- * written as an event of its own by whoever logs anything once that second is
- * over, or when the log is destroyed. The table is under the mutex; building and
- * writing a line is not. */
+/* log_event looks the event's name up in a bounded table. Of one name, the first
+ * LOG_EVENTS_MAX events in a second are written and the others counted. The first
+ * log_event after that second, or log_destroy, writes the count as an event of its
+ * own. The mutex guards the table; a line is built and written without it. */
 #include "obs/log.h"
 
 #include <errno.h>
@@ -20,10 +19,10 @@
 
 enum { WINDOW_NS = 1000000000 };
 
-/* Names come from our own code; should they outgrow the table, the last place
- * is shared by the rest. */
+/* The names come from our own code. If the table is full, all other names share the
+ * last place. */
 struct rate {
-    const char *event;         /* NULL = a free place */
+    const char *event;         /* NULL: the place is free */
     uint64_t window_ns;        /* when its second began */
     uint64_t seen, suppressed; /* within it */
 };
@@ -46,7 +45,7 @@ static const struct {
     [LOG_ERROR] = {"error", "<3>"},
 };
 
-/* systemd names the stream it gave us in $JOURNAL_STREAM, "device:inode"; it may
+/* $JOURNAL_STREAM has the "device:inode" of the stream that systemd opened; fd may
  * have been redirected since (systemd.exec(5)). */
 static bool is_journal(int fd)
 {
@@ -72,7 +71,7 @@ struct log *log_create(int fd, enum log_level level, enum log_format format)
     return log;
 }
 
-/* The event's place in the table; under the mutex. */
+/* The event's place in the table. Call it with the mutex held. */
 static struct rate *rate_of(struct log *log, const char *event)
 {
     size_t i = 0;
@@ -105,7 +104,7 @@ static bool admit(struct log *log, const char *event, uint64_t now)
     return admitted;
 }
 
-/* Takes one count of suppressed events whose second was over at `now`. */
+/* Takes one count of suppressed events whose second is over at `now`. */
 static bool take_suppressed(struct log *log, uint64_t now, const char **event,
                             uint64_t *count)
 {
@@ -139,8 +138,8 @@ static void time_text(char text[40])
     snprintf(text + at, 40 - at, ".%06dZ", (int)(now % 1000000000 / 1000));
 }
 
-/* One write for the line. What the other end does not take is lost: a log must
- * not stop the daemon. */
+/* Writes the line at once. Bytes that the descriptor does not take are lost: the log
+ * must not stop the daemon. */
 static void write_line(const struct log *log, const struct line *line)
 {
     size_t at = 0;

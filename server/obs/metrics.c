@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "obs/counters.h"
 
-/* The values order nothing but themselves, so relaxed is enough; a scrape sees
- * each as it was at some instant of the scrape. */
+/* No value orders accesses to other memory, so relaxed order is enough. A scrape
+ * reads each value at some instant of the scrape. */
 
 static void raise(_Atomic uint64_t *value, uint64_t amount)
 {

@@ -1,8 +1,7 @@
-/* What the daemon counts. Each metric is born in one entry of metrics.def with
- * its meaning in prose, and is rendered in the Prometheus text format or
- * OpenMetrics. Counters and gauges are atomics: any thread, no lock. Labels
- * come from closed sets (method, status code, limit, kind of product), never from a peer.
- */
+/* What the daemon counts. One entry of metric_ids.def defines a metric with its
+ * meaning in prose. metrics_render writes all as Prometheus text or OpenMetrics.
+ * Counters and gauges are atomics: any thread, no lock. Labels come from closed sets
+ * (method, status code, limit, kind of product), never from a peer. */
 #ifndef OBS_METRICS_H
 #define OBS_METRICS_H
 
@@ -11,35 +10,13 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "obs/metric_ids.h"
 
 struct metrics;
 
-enum metric_id {
-#define METRIC(id, name, type, help) id,
-#include "obs/metrics.def"
-#undef METRIC
-    METRIC_COUNT
-};
-
-/* Bounds with a refusal counter; the label of tritd_limit_refusals_total. */
-enum limit_id {
-#define LIMIT(id, name) id,
-#include "obs/limits.def"
-#undef LIMIT
-    LIMIT_COUNT
-};
-
-/* Products with held layers; the label of tritd_layer_products_total. */
-enum product_id {
-#define PRODUCT(id, name) id,
-#include "obs/products.def"
-#undef PRODUCT
-    PRODUCT_COUNT
-};
-
-/* NULL on lack of memory. `methods`, `version`, `isa` are kept. `methods` are the
- * rpc paths that get a label; their index is the method id; any other id counts
- * under the label "unknown". Every function below is harmless on NULL. */
+/* Keeps `methods`, `version` and `isa`. `methods` are the RPC paths that get a label;
+ * the index is the method id, and any other id counts as "unknown". Every function
+ * below is harmless on NULL. NULL: out of memory. */
 struct metrics *metrics_create(const char *const *methods, size_t method_count,
                                const char *version, const char *isa);
 void metrics_destroy(struct metrics *metrics);
@@ -53,18 +30,18 @@ uint64_t metric_get(const struct metrics *metrics, enum metric_id id);
 
 void metric_limit(struct metrics *metrics, enum limit_id id);
 
-/* Of one product: rows of the batch, and multiply-adds; tritd_layer_rows_total{kind}
- * and tritd_layer_products_total{kind}. */
+/* Counts one product: rows of the batch (tritd_layer_rows_total{kind}) and
+ * multiply-adds (tritd_layer_products_total{kind}). */
 void metric_product(struct metrics *metrics, enum product_id id, uint64_t rows,
                     uint64_t products);
 
-/* One finished call: tritd_rpc_handled_total{method,code} and the histogram
+/* Counts one finished call: tritd_rpc_handled_total{method,code} and the histogram
  * tritd_rpc_seconds{method}. */
 void metric_call(struct metrics *metrics, size_t method, enum trit_status status,
                  uint64_t duration_ns);
 
-/* The exposition, malloc'ed, NUL-terminated; the caller frees. NULL on lack of
- * memory. Content types: "text/plain; version=0.0.4; charset=utf-8", or
+/* The text of all metrics, NUL-terminated; the caller frees it with free(). NULL: out
+ * of memory. Content type: "text/plain; version=0.0.4; charset=utf-8", or
  * "application/openmetrics-text; version=1.0.0; charset=utf-8". */
 char *metrics_render(struct metrics *metrics, bool openmetrics, size_t *bytes);
 

@@ -39,7 +39,7 @@ static uint64_t fds_open(void)
     while ((entry = readdir(dir)))
         count += entry->d_name[0] != '.';
     closedir(dir);
-    return count - 1; /* the folder's own */
+    return count - 1; /* without the one that reads the folder */
 }
 
 void process_usage_read(struct process_usage *usage)

@@ -1,4 +1,4 @@
-/* What the kernel knows of this process, for the standard process_* metrics. */
+/* What the kernel knows about this process, for the standard process_* metrics. */
 #ifndef OBS_PROCESS_H
 #define OBS_PROCESS_H
 
@@ -10,7 +10,7 @@ struct process_usage {
     uint64_t fds_open, fds_max;
 };
 
-/* What cannot be read is 0. */
+/* A value that cannot be read is 0. */
 void process_usage_read(struct process_usage *usage);
 
 #endif

@@ -1,20 +1,19 @@
-/* For probes and Prometheus. */
+/* The handlers for probes and Prometheus. */
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
 #include "obs/metrics.h"
-#include "web/routes.h"
+#include "web/handlers.h"
+#include "web/reply.h"
 
 enum { WHY_BYTES = 256 };
 
 int serve_livez(const struct web_config *web, const struct request *request,
                 struct reply *reply, struct failure *failure)
 {
-    (void)web;
-    (void)request;
-    (void)failure;
+    (void)web, (void)request, (void)failure;
     text_put(&reply->body, "ok\n");
     return 0;
 }
@@ -30,8 +29,7 @@ int serve_readyz(const struct web_config *web, const struct request *request,
 {
     char why[WHY_BYTES];
 
-    (void)request;
-    (void)failure;
+    (void)request, (void)failure;
     if (not_ready(web, why) == 0) {
         text_put(&reply->body, "ok\n");
         return 0;
@@ -65,7 +63,7 @@ int serve_metrics(const struct web_config *web, const struct request *request,
     size_t bytes = 0;
     char *exposition = metrics_render(web->metrics, openmetrics, &bytes);
 
-    if (exposition == NULL)
+    if (!exposition)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     reply->type = openmetrics
                       ? "application/openmetrics-text; version=1.0.0; charset=utf-8"

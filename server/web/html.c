@@ -55,8 +55,7 @@ void html_real(struct text *text, double value)
         text_format(text, "%s%.4g", value < 0 ? MINUS : "", fabs(value));
 }
 
-/* Never rounds what is less than everything up to 100 %, nor something down to
- * 0 %. */
+/* Shows 0 % and 100 % only for exactly none and all. */
 void html_percent(struct text *text, double share)
 {
     double percent = share * 100;
@@ -76,7 +75,7 @@ void html_time(struct text *text, int64_t time_unix_ns)
     char words[32];
     struct tm utc;
 
-    if (gmtime_r(&seconds, &utc) == NULL ||
+    if (!gmtime_r(&seconds, &utc) ||
         strftime(words, sizeof(words), "%Y-%m-%d %H:%M:%S", &utc) == 0)
         return;
     text_format(text, "<time>%s</time>", words);
@@ -95,8 +94,8 @@ void html_finding_kind(struct text *text, enum trit_finding_kind kind)
         text_format(text, "%c", *name == '_' ? ' ' : *name);
 }
 
-/* Why a report fails, in two words: its worst finding, or, of a report without
- * findings, what its figures say. */
+/* Why a report fails, in two words: its worst finding; without findings, the reason
+ * that its figures give. */
 static void why_failed(struct text *text, const struct trit_report *report)
 {
     if (report->finding_count > 0)

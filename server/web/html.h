@@ -1,6 +1,5 @@
-/* The pages' vocabulary: the frame around every page, numbers as people read
- * them, the row of a layer. Everything that came from a peer passes text_html or
- * text_url. */
+/* The parts of pages: the frame around every page, numbers as people read them, the
+ * row of a layer. text_html or text_url escapes everything that came from a peer. */
 #ifndef WEB_HTML_H
 #define WEB_HTML_H
 
@@ -10,9 +9,9 @@
 void html_begin(struct reply *reply, const struct web_config *web, const char *title);
 void html_end(struct reply *reply);
 
-void html_count(struct text *text, uint64_t count);      /* 1 234 567 */
-void html_real(struct text *text, double value);         /* 4 digits; infinity as sign */
-void html_percent(struct text *text, double share);      /* of 1 */
+void html_count(struct text *text, uint64_t count); /* 1 234 567 */
+void html_real(struct text *text, double value);    /* 4 digits; infinity as its sign */
+void html_percent(struct text *text, double share); /* of 1 */
 void html_time(struct text *text, int64_t time_unix_ns); /* UTC, to the second */
 void html_shape(struct text *text, const struct trit_report *report);
 void html_finding_kind(struct text *text, enum trit_finding_kind kind);

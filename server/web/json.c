@@ -1,5 +1,5 @@
-/* Reports as JSON, for curl and programs. Lists are cut into pages of
- * PAGE_ROWS_MAX; `next` is the path of the page that follows, or null. */
+/* Reports as JSON, for curl and programs. A page of a list has at most PAGE_ROWS_MAX
+ * rows; `next` is the path of the next page, or null. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,52 +8,26 @@
 
 #include "report_json.h"
 #include "store/store.h"
-#include "web/routes.h"
+#include "web/handlers.h"
+#include "web/reply.h"
 
 /* A list while the store visits its rows. */
 struct listing {
     json_t *rows;
-    const char *after;       /* runs: those up to this name are of an earlier page */
-    bool more, failed;       /* there is a row behind the page; out of memory */
-    struct trit_report last; /* of the page */
+    const char *after;       /* of runs: an earlier page had those up to this name */
+    bool more, failed;       /* the list goes on after the page; out of memory */
+    struct trit_report last; /* the last one of the page */
 };
 
-static int out_of_memory(struct failure *failure)
-{
-    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-}
-
-static int write_json(const char *bytes, size_t count, void *arg)
-{
-    struct text *body = arg;
-
-    text_add(body, bytes, count);
-    return body->failed ? -1 : 0;
-}
-
-/* Written by a callback of ours: json_dumps drops words when memory is short. */
-int reply_json(struct reply *reply, json_t *value, struct failure *failure)
-{
-    bool written =
-        value && json_dump_callback(value, write_json, &reply->body, JSON_INDENT(2)) == 0;
-
-    json_decref(value);
-    text_put(&reply->body, "\n");
-    if (!written || reply->body.failed)
-        return out_of_memory(failure);
-    reply->type = "application/json";
-    return 0;
-}
-
-/* Takes `row`. False ends the visit. */
+/* Takes `row`, and NULL as: out of memory. False ends the visit. */
 static bool add(struct listing *listing, json_t *row)
 {
-    if (json_array_append_new(listing->rows, row)) /* also where row is NULL */
+    if (json_array_append_new(listing->rows, row)) /* fails when row is NULL */
         listing->failed = true;
     return !listing->failed;
 }
 
-/* Nothing was there to list; not: nothing could be kept of it. */
+/* There was nothing to list. False when memory ran out. */
 static bool empty(const struct listing *listing)
 {
     return !listing->failed && listing->rows && json_array_size(listing->rows) == 0;
@@ -71,7 +45,7 @@ static bool add_report(void *arg, const struct trit_report *report)
     return add(listing, report_json(report));
 }
 
-/* `next`: the path of the page behind the last row, written by `write`. */
+/* The path of the next page, written by `write`; null on the last page. */
 static json_t *next_path(const struct listing *listing,
                          void (*write)(struct text *text, const struct request *request,
                                        const struct listing *listing),
@@ -92,7 +66,7 @@ static json_t *next_path(const struct listing *listing,
 static int reply_list(struct reply *reply, json_t *object, const char *name,
                       struct listing *listing, json_t *next, struct failure *failure)
 {
-    if (listing->failed || object == NULL || next == NULL ||
+    if (listing->failed || !object || !next ||
         json_object_set(object, name, listing->rows) ||
         json_object_set(object, "next", next)) {
         json_decref(object);
@@ -138,7 +112,7 @@ int serve_runs_json(const struct web_config *web, const struct request *request,
     struct listing listing = {.rows = json_array(),
                               .after = request->has_after ? request->after : NULL};
 
-    if (store_read_runs(web->reader, add_run, &listing, failure)) {
+    if (store_read_runs(web->reader, add_run, &listing, failure) < 0) {
         json_decref(listing.rows);
         return -1;
     }
@@ -172,7 +146,7 @@ int serve_layers_json(const struct web_config *web, const struct request *reques
 
     strcpy(after.run, request->names[0]);
     strcpy(after.layer, request->after);
-    if (store_read_reports(web->reader, &query, add_report, &listing, failure)) {
+    if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0) {
         json_decref(listing.rows);
         return -1;
     }
@@ -211,10 +185,10 @@ static int serve_history(const struct web_config *web, const struct request *req
         .limit = PAGE_ROWS_MAX + 1,
     };
 
-    if (store_read_reports(web->reader, &query, add_report, &listing, failure) ||
-        /* An empty stretch of a layer is an empty list; an unknown layer is 404. */
+    if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0 ||
+        /* A range of steps without reports is an empty list; an unknown layer is 404. */
         (empty(&listing) && store_read_report(web->reader, query.run, query.layer, false,
-                                              0, &latest, failure))) {
+                                              0, &latest, failure) < 0)) {
         json_decref(listing.rows);
         return -1;
     }
@@ -231,61 +205,7 @@ int serve_layer_json(const struct web_config *web, const struct request *request
     if (request->has_from || request->has_to)
         return serve_history(web, request, reply, failure);
     if (store_read_report(web->reader, request->names[0], request->names[1],
-                          request->has_step, request->step, &report, failure))
+                          request->has_step, request->step, &report, failure) < 0)
         return -1;
     return reply_json(reply, report_json(&report), failure);
-}
-
-/* ---- errors ------------------------------------------------------------------ */
-
-unsigned http_status_of(enum trit_status status)
-{
-    switch (status) {
-    case TRIT_OK:
-        return 200;
-    case TRIT_INVALID_ARGUMENT:
-    case TRIT_OUT_OF_RANGE:
-    case TRIT_FAILED_PRECONDITION:
-        return 400;
-    case TRIT_UNAUTHENTICATED:
-        return 401;
-    case TRIT_PERMISSION_DENIED:
-        return 403;
-    case TRIT_NOT_FOUND:
-        return 404;
-    case TRIT_UNIMPLEMENTED:
-        return 405;
-    case TRIT_ALREADY_EXISTS:
-    case TRIT_ABORTED:
-        return 409;
-    case TRIT_RESOURCE_EXHAUSTED:
-    case TRIT_UNAVAILABLE:
-    case TRIT_CANCELLED:
-    case TRIT_DEADLINE_EXCEEDED:
-        return 503;
-    case TRIT_UNKNOWN:
-    case TRIT_INTERNAL:
-    case TRIT_DATA_LOSS:
-        break;
-    }
-    return 500;
-}
-
-void reply_error(struct reply *reply, const struct failure *failure)
-{
-    json_t *message = json_string(failure->message);
-    /* No text comes of a message that quotes a name cut in mid-character, nor
-     * where memory is short; the status stands all the same. */
-    json_t *error =
-        json_pack("{s:{s:s, s:o}}", "error", "status", status_name(failure->status),
-                  "message", message ? message : json_string("(cannot be shown)"));
-
-    text_fini(&reply->body);
-    reply->http_status = http_status_of(failure->status);
-    reply->type = "application/json";
-    if (reply_json(reply, error, NULL) == 0)
-        return;
-    text_fini(&reply->body);
-    text_put(&reply->body, "{\"error\":{\"status\":\"RESOURCE_EXHAUSTED\","
-                           "\"message\":\"out of memory\"}}\n");
 }

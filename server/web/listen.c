@@ -11,14 +11,14 @@
 
 enum { BACKLOG = 64 };
 
-/* Cuts "host:port"; brackets around an IPv6 address go. */
-static int cut(const char *address, char name[LISTEN_NAME_BYTES], char port[8],
-               struct failure *failure)
+/* Splits "host:port" and removes the brackets of an IPv6 address. */
+static int split(const char *address, char name[LISTEN_NAME_BYTES], char port[8],
+                 struct failure *failure)
 {
     const char *colon = strrchr(address, ':');
     size_t length = colon ? (size_t)(colon - address) : 0;
 
-    if (colon == NULL || strlen(colon + 1) == 0 || strlen(colon + 1) > 5 ||
+    if (!colon || strlen(colon + 1) == 0 || strlen(colon + 1) > 5 ||
         colon[1 + strspn(colon + 1, "0123456789")] != '\0' || atoi(colon + 1) > 65535 ||
         length >= LISTEN_NAME_BYTES)
         return fail(failure, TRIT_INVALID_ARGUMENT, "http",
@@ -51,7 +51,7 @@ static int open_socket(const struct addrinfo *info, const char *address,
     return fd;
 }
 
-/* Reads back what was bound. */
+/* Reads the address that the socket has. */
 static int describe(struct listening *listening, char *bound, size_t bound_bytes,
                     struct failure *failure)
 {
@@ -88,7 +88,7 @@ int listen_on(struct listening *listening, const char *address, char *bound,
     char port[8];
     int error;
 
-    if (cut(address, got.name, port, failure))
+    if (split(address, got.name, port, failure) < 0)
         return -1;
     error = getaddrinfo(got.name[0] ? got.name : NULL, port, &hints, &info);
     if (error)
@@ -98,7 +98,7 @@ int listen_on(struct listening *listening, const char *address, char *bound,
     freeaddrinfo(info);
     if (got.fd < 0)
         return -1;
-    if (describe(&got, bound, bound_bytes, failure)) {
+    if (describe(&got, bound, bound_bytes, failure) < 0) {
         close(got.fd);
         return -1;
     }

@@ -1,4 +1,4 @@
-/* From an address in words to a listening socket. */
+/* Opens the listening socket for an address given as text. */
 #ifndef WEB_LISTEN_H
 #define WEB_LISTEN_H
 
@@ -16,9 +16,9 @@ struct listening {
     char name[LISTEN_NAME_BYTES]; /* the host part of the address, as given */
 };
 
-/* `address`: "host:port", "[v6]:port", ":port" (every interface); port 0 takes a
- * free one. Writes the address it got to `bound`. -1: INVALID_ARGUMENT (no such
- * address), UNAVAILABLE (taken). */
+/* `address`: "host:port", "[v6]:port" or ":port" (every interface); port 0 means a
+ * free one. Writes the address that the socket has to `bound`. -1: INVALID_ARGUMENT
+ * (malformed or unknown address), UNAVAILABLE (the address is in use). */
 int listen_on(struct listening *listening, const char *address, char *bound,
               size_t bound_bytes, struct failure *failure);
 

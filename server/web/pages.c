@@ -6,17 +6,17 @@
 #include "kernels/kernels.h"
 #include "proto/finding.h"
 #include "store/store.h"
+#include "web/handlers.h"
 #include "web/html.h"
-#include "web/routes.h"
 
-/* A page while the store visits its reports. */
+/* A page while the store visits reports. */
 struct page {
     struct text *text;
-    bool by_run;  /* a heading wherever a run begins */
+    bool by_run;  /* a heading before each run */
     bool history; /* rows of one layer's steps */
     uint32_t rows;
-    bool more;               /* there is a row behind the page */
-    struct trit_report last; /* of the page */
+    bool more;               /* the list goes on after the page */
+    struct trit_report last; /* the last one of the page */
 };
 
 static void run_heading(struct text *text, const char *run)
@@ -69,7 +69,7 @@ int serve_index_page(const struct web_config *web, const struct request *request
     strcpy(after.layer, request->after);
     html_begin(reply, web, "tritd");
     text_put(&reply->body, "<h1>Runs</h1>\n<p>The newest report of every layer.</p>\n");
-    if (store_read_reports(web->reader, &query, add_row, &page, failure))
+    if (store_read_reports(web->reader, &query, add_row, &page, failure) < 0)
         return -1;
     if (page.rows > 0)
         html_table_end(&reply->body);
@@ -113,7 +113,7 @@ int serve_run_page(const struct web_config *web, const struct request *request,
     text_html(text, run);
     text_put(text, "</h1>\n<p>The newest report of every layer of this run.</p>\n");
     html_layers_begin(text);
-    if (store_read_reports(web->reader, &query, add_row, &page, failure))
+    if (store_read_reports(web->reader, &query, add_row, &page, failure) < 0)
         return -1;
     if (page.rows == 0 && !request->has_after)
         return fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", run);
@@ -336,7 +336,7 @@ static int history(const struct web_config *web, const struct request *request,
                    "<th class=\"num\">SQNR dB</th><th class=\"num\">Flips</th>"
                    "<th class=\"num\">Zero groups</th><th>Time (UTC)</th></tr></thead>"
                    "<tbody>\n");
-    if (store_read_reports(web->reader, &query, add_row, &page, failure))
+    if (store_read_reports(web->reader, &query, add_row, &page, failure) < 0)
         return -1;
     html_table_end(text);
     if (page.more)
@@ -353,7 +353,7 @@ int serve_layer_page(const struct web_config *web, const struct request *request
     struct trit_report report;
 
     if (store_read_report(web->reader, run, layer, request->has_step, request->step,
-                          &report, failure))
+                          &report, failure) < 0)
         return -1;
     html_begin(reply, web, layer);
     text_put(text, "<h1>");
@@ -370,7 +370,7 @@ int serve_layer_page(const struct web_config *web, const struct request *request
     facts(text, &report);
     findings(text, &report);
     flips(text, &report);
-    if (history(web, request, text, failure))
+    if (history(web, request, text, failure) < 0)
         return -1;
     html_end(reply);
     return 0;

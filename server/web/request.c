@@ -6,19 +6,19 @@
 #include <string.h>
 #include <strings.h>
 
-#include "web/routes.h"
+#include "web/text.h"
 
 /* ---- path ------------------------------------------------------------------ */
 
-/* Length of the segment at `at`, which follows a '/'. */
+/* Length of the path segment at `at`. */
 static size_t segment(const char *at)
 {
     return strcspn(at, "/");
 }
 
-/* 1: the path has the pattern's form, `names` point into it. 0: it has not. */
-static int match(const char *pattern, const char *path, const char *names[],
-                 size_t lengths[])
+/* Whether the path matches the pattern. `names` then point into the path. */
+static bool match(const char *pattern, const char *path, const char *names[],
+                  size_t lengths[])
 {
     size_t count = 0;
 
@@ -27,11 +27,11 @@ static int match(const char *pattern, const char *path, const char *names[],
 
         if (wanted == 1 && *pattern == '*') {
             if (got == 0)
-                return 0;
+                return false;
             names[count] = path;
             lengths[count++] = got;
         } else if (wanted != got || memcmp(pattern, path, got) != 0) {
-            return 0;
+            return false;
         }
         pattern += wanted;
         path += got;
@@ -45,12 +45,12 @@ static int decode_name(const char *bytes, size_t count, char *out,
     if (url_decode(bytes, count, out, TRIT_NAME_BYTES_MAX + 1) == 0)
         return 0;
     return fail(failure, TRIT_INVALID_ARGUMENT, "path",
-                "path: \"%.*s\" is no percent-encoded name of at most %d bytes",
+                "path: \"%.*s\" is not a percent-encoded name of at most %d bytes",
                 (int)(count < 300 ? count : 300), bytes, TRIT_NAME_BYTES_MAX);
 }
 
-const struct route *route_find(const char *path, struct request *request,
-                               struct failure *failure)
+const struct route *route_find(const struct route *routes, const char *path,
+                               struct request *request, struct failure *failure)
 {
     const char *names[REQUEST_NAMES_MAX] = {0};
     size_t lengths[REQUEST_NAMES_MAX] = {0};
@@ -60,7 +60,8 @@ const struct route *route_find(const char *path, struct request *request,
         if (!match(route->pattern, path, names, lengths))
             continue;
         for (int i = 0; i < REQUEST_NAMES_MAX; i++)
-            if (names[i] && decode_name(names[i], lengths[i], request->names[i], failure))
+            if (names[i] &&
+                decode_name(names[i], lengths[i], request->names[i], failure) < 0)
                 return NULL;
         return route;
     }
@@ -87,10 +88,11 @@ static int decode_number(const char *key, const char *value, uint64_t *number,
 
 bad:
     return fail(failure, TRIT_INVALID_ARGUMENT, key,
-                "%s: \"%.100s\" is no number from 0 to %" PRId64, key, value, INT64_MAX);
+                "%s: \"%.100s\" is not a number from 0 to %" PRId64, key, value,
+                INT64_MAX);
 }
 
-/* Whether `key` is a word of `words`. */
+/* Whether `key` is one of `words`. */
 static bool takes(const char *words, const char *key)
 {
     size_t length = strlen(key);
@@ -120,13 +122,13 @@ int request_parameter(struct request *request, const struct route *route, const 
         {"after", &r->has_after, NULL, r->after},
     };
 
-    if (route->parameters == NULL)
+    if (!route->parameters)
         return 0;
     if (!takes(route->parameters, key))
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "no such parameter: \"%.100s\"; there are: %s", key,
+                    "no such parameter: \"%.100s\"; this path takes: %s", key,
                     route->parameters[0] ? route->parameters : "none");
-    if (value == NULL)
+    if (!value)
         value = "";
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
         const struct parameter *p = &parameters[i];
@@ -147,11 +149,11 @@ int request_check(const struct request *request, struct failure *failure)
 {
     if (request->has_step && (request->has_from || request->has_to))
         return fail(failure, TRIT_INVALID_ARGUMENT, "step",
-                    "step: %" PRIu64 " goes neither with from nor with to",
+                    "step: %" PRIu64 " cannot be combined with from or to",
                     request->step);
     if (request->has_from && request->has_to && request->from > request->to)
         return fail(failure, TRIT_INVALID_ARGUMENT, "from",
-                    "from: %" PRIu64 " is beyond to: %" PRIu64, request->from,
+                    "from: %" PRIu64 " is greater than to: %" PRIu64, request->from,
                     request->to);
     return 0;
 }
@@ -172,7 +174,7 @@ bool host_allowed(const char *host, const char *bound_name)
     const char *port;
     size_t length;
 
-    if (host == NULL || host[0] == '\0')
+    if (!host || host[0] == '\0')
         return true;
     if (host[0] == '[') {
         length = strcspn(++host, "]");
@@ -188,7 +190,7 @@ bool host_allowed(const char *host, const char *bound_name)
     name[length] = '\0';
     if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
         return true;
-    /* Nobody outside can have a name without a dot resolve. */
-    return strchr(name, '.') == NULL || ends_with(name, ".localhost") ||
+    /* No public domain has a name without a dot. */
+    return !strchr(name, '.') || ends_with(name, ".localhost") ||
            strcasecmp(name, bound_name) == 0;
 }

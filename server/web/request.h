@@ -1,4 +1,4 @@
-/* A request as the routes see it, and the reply they fill. */
+/* A decoded request, the reply that a handler fills, and routes. */
 #ifndef WEB_REQUEST_H
 #define WEB_REQUEST_H
 
@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "web/config.h"
 #include "web/text.h"
-#include "web/web.h"
 
 enum { REQUEST_NAMES_MAX = 2, PAGE_ROWS_MAX = 200 };
 
@@ -18,45 +18,46 @@ struct request {
     /* The query, decoded. */
     bool has_step, has_from, has_to, has_after_run, has_after;
     uint64_t step, from, to;
-    char after_run[TRIT_NAME_BYTES_MAX + 1]; /* pages on behind these names */
+    char after_run[TRIT_NAME_BYTES_MAX + 1]; /* the page begins after these names */
     char after[TRIT_NAME_BYTES_MAX + 1];
 };
 
 struct reply {
     unsigned http_status; /* 200 unless a handler says otherwise */
     const char *type;     /* Content-Type */
-    bool lasting;         /* the same until the next version: may be cached */
+    bool cacheable;       /* it changes only with the version of the daemon */
     struct text body;
 };
 
-/* 0, or -1 with the failure that becomes the error reply. */
+/* -1: the failure becomes the error reply. */
 typedef int handler(const struct web_config *web, const struct request *request,
                     struct reply *reply, struct failure *failure);
 
 struct route {
     const char *pattern; /* "*" stands for one name */
     handler *handler;
-    const char *parameters; /* "step from to": the query keys it takes; NULL = any,
-                               ignored */
+    const char
+        *parameters; /* the query keys it takes, as "step from to"; NULL: ignores any */
 };
 
-/* The route whose pattern has the path's form; fills request->names. `path` is
- * as it came, still encoded. NULL with NOT_FOUND or INVALID_ARGUMENT. */
-const struct route *route_find(const char *path, struct request *request,
-                               struct failure *failure);
+/* Finds the route whose pattern matches the path, and fills request->names. `routes`
+ * ends with a NULL pattern. `path` is still percent-encoded. NULL: NOT_FOUND or
+ * INVALID_ARGUMENT. */
+const struct route *route_find(const struct route *routes, const char *path,
+                               struct request *request, struct failure *failure);
 
-/* One query parameter; `value` is still encoded, NULL where there is no '='. -1:
- * INVALID_ARGUMENT naming parameter and value. */
+/* Reads one query parameter. `value` is still percent-encoded, NULL without '='. -1:
+ * INVALID_ARGUMENT with the name and value of the parameter. */
 int request_parameter(struct request *request, const struct route *route, const char *key,
                       const char *value, struct failure *failure);
 
-/* Checks the parameters together. */
+/* Checks the parameters against each other. */
 int request_check(const struct request *request, struct failure *failure);
 
-/* Whether a Host header may be answered: a browser that was led here under
- * somebody's domain name (DNS rebinding) is not. Addresses, names without a dot,
- * *.localhost and the name that was bound are fine; so is no header, which no
- * browser sends. */
+/* Whether a request with this Host header is answered. A page under a domain name
+ * that points here (DNS rebinding) is refused: allowed are IP addresses, names without
+ * a dot, *.localhost and the name that was bound. A request without the header is
+ * allowed, because every browser sends it. */
 bool host_allowed(const char *host, const char *bound_name);
 
 #endif

@@ -1,5 +1,7 @@
 #include "web/routes.h"
 
+#include "web/handlers.h"
+
 const struct route routes[] = {
     {"/", serve_index_page, "after_run after"},
     {"/runs/*", serve_run_page, "after"},

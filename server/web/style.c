@@ -1,6 +1,6 @@
-/* What makes the pages calm to read. Served as files, because the pages' policy
- * allows no style of their own. */
-#include "web/routes.h"
+/* The style sheet and the icon. They are files of their own, because the pages'
+ * security policy forbids inline style. */
+#include "web/handlers.h"
 
 static const char style[] =
     ":root{color-scheme:light dark;--ink:#1d2327;--soft:#667079;--line:#e3e6e8;"
@@ -60,11 +60,9 @@ static const char icon[] =
 int serve_style(const struct web_config *web, const struct request *request,
                 struct reply *reply, struct failure *failure)
 {
-    (void)web;
-    (void)request;
-    (void)failure;
+    (void)web, (void)request, (void)failure;
     reply->type = "text/css; charset=utf-8";
-    reply->lasting = true;
+    reply->cacheable = true;
     text_put(&reply->body, style);
     return 0;
 }
@@ -72,11 +70,9 @@ int serve_style(const struct web_config *web, const struct request *request,
 int serve_icon(const struct web_config *web, const struct request *request,
                struct reply *reply, struct failure *failure)
 {
-    (void)web;
-    (void)request;
-    (void)failure;
+    (void)web, (void)request, (void)failure;
     reply->type = "image/svg+xml";
-    reply->lasting = true;
+    reply->cacheable = true;
     text_put(&reply->body, icon);
     return 0;
 }

@@ -25,7 +25,7 @@ static bool reserve(struct text *text, size_t count)
     if (capacity == text->capacity)
         return true;
     bytes = realloc(text->bytes, capacity);
-    if (bytes == NULL) {
+    if (!bytes) {
         text->failed = true;
         return false;
     }
@@ -62,8 +62,8 @@ void text_format(struct text *text, const char *format, ...)
         text_add(text, words, (size_t)count);
 }
 
-/* Bytes of the UTF-8 sequence at `at`, or 0 where there is none. Stops at NUL by
- * itself: it is no continuation byte. */
+/* Bytes of the UTF-8 sequence at `at`, or 0 when there is none. It stops at NUL, which
+ * is not a continuation byte. */
 static size_t utf8_length(const unsigned char *at)
 {
     size_t length = at[0] < 0x80   ? 1
@@ -125,8 +125,8 @@ static bool unreserved(char c)
 
 void text_url(struct text *text, const char *words)
 {
-    /* "." and ".." alone are path navigation, even when escaped: browsers fold
-     * %2E. Names like that are reachable by curl --path-as-is only. */
+    /* Browsers take "." and ".." as path navigation even when escaped (%2E), so
+     * only curl --path-as-is reaches such a name. */
     for (const char *at = words; *at; at++) {
         if (unreserved(*at))
             text_add(text, at, 1);

@@ -1,17 +1,17 @@
-/* A growing text: what a reply's body is written into. Lack of memory is
- * remembered, so that writers need not ask after each word. */
+/* A growing text, into which a reply's body is written. It remembers that memory ran
+ * out, so a writer checks once, at the end. */
 #ifndef WEB_TEXT_H
 #define WEB_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { TEXT_BYTES_MAX = 8 << 20 }; /* of one reply; a full page stays well below */
+enum { TEXT_BYTES_MAX = 8 << 20 }; /* of one reply; a full page is much smaller */
 
 struct text {
     char *bytes; /* malloc'ed; not NUL-terminated */
     size_t count, capacity;
-    bool failed; /* out of memory or beyond the bound: the text is cut short */
+    bool failed; /* out of memory or above the bound: the text is incomplete */
 };
 
 void text_fini(struct text *text);
@@ -21,16 +21,16 @@ void text_put(struct text *text, const char *words);
 void text_format(struct text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* As HTML text or inside a quoted attribute: & < > " ' become entities; control
- * characters and bytes that are no UTF-8 become U+FFFD. */
+/* For HTML text and quoted attributes: & < > " ' become entities; control characters
+ * and bytes that are not UTF-8 become U+FFFD. */
 void text_html(struct text *text, const char *words);
 
-/* As one path segment or query value: everything but letters, digits and -._~ is
- * percent-encoded. */
+/* For one path segment or query value: percent-encodes all bytes except letters,
+ * digits and -._~ */
 void text_url(struct text *text, const char *words);
 
-/* Decodes percent-encoding once. 0; -1 where an escape is malformed, a NUL byte
- * is meant, or `bytes` (with the NUL) do not hold it. */
+/* Decodes percent-encoding once. -1: an escape is malformed or stands for a NUL byte,
+ * or the result with its NUL is longer than `bytes`. */
 int url_decode(const char *words, size_t count, char *out, size_t bytes);
 
 #endif

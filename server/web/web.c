@@ -1,11 +1,10 @@
 /* One request, on the web's thread:
- *   1. the request line is there: method, Host and body are judged, before any
- *      of a body is read;
- *   2. the headers are complete: the route is found, its parameters are decoded,
- *      its handler writes the body;
+ *   1. the headers are complete: method, Host and length of the body are checked,
+ *      before a body is read;
+ *   2. the request is complete: the route is found, its parameters are decoded, its
+ *      handler writes the body;
  *   3. the reply is queued; microhttpd sends it and frees the body.
- * Any failure on the way becomes a JSON error. Bounds: microhttpd cuts off what
- * exceeds the constants below. */
+ * Any failure becomes a JSON error. microhttpd enforces the bounds below. */
 #include "web/web.h"
 
 #include <errno.h>
@@ -19,12 +18,13 @@
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "web/listen.h"
+#include "web/reply.h"
 #include "web/routes.h"
 
 enum {
     CONNECTIONS_MAX = 64,
     CONNECTIONS_PER_IP_MAX = 8,
-    CONNECTIONS_LOOPBACK_MAX = 48, /* there, every client has the same address */
+    CONNECTIONS_LOOPBACK_MAX = 48, /* every client there has the same address */
     IDLE_SECONDS = 10,
     REQUEST_BYTES_MAX = 16 << 10, /* request line and headers */
     PARAMETERS_MAX = 16,
@@ -56,9 +56,9 @@ static int add_headers(struct MHD_Response *response, const struct reply *reply)
     for (size_t i = 0; i < sizeof(reply_headers) / sizeof(reply_headers[0]); i++)
         good &= MHD_add_response_header(response, reply_headers[i].name,
                                         reply_headers[i].value) == MHD_YES;
-    good &=
-        MHD_add_response_header(response, "Cache-Control",
-                                reply->lasting ? "max-age=3600" : "no-store") == MHD_YES;
+    good &= MHD_add_response_header(response, "Cache-Control",
+                                    reply->cacheable ? "max-age=3600" : "no-store") ==
+            MHD_YES;
     if (reply->http_status == 405)
         good &= MHD_add_response_header(response, "Allow", "GET, HEAD") == MHD_YES;
     return good ? 0 : -1;
@@ -73,7 +73,7 @@ static enum MHD_Result send_reply(struct web *web, struct MHD_Connection *connec
 
     response = MHD_create_response_from_buffer(reply->body.count, reply->body.bytes,
                                                MHD_RESPMEM_MUST_FREE);
-    if (response == NULL) {
+    if (!response) {
         text_fini(&reply->body);
         return MHD_NO;
     }
@@ -100,7 +100,7 @@ static const char *header(struct MHD_Connection *connection, const char *name)
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* What is refused before its body, if any, is read. */
+/* The checks that come before a body is read. */
 static int admit(const struct web *web, struct MHD_Connection *connection,
                  const char *method, struct failure *failure)
 {
@@ -111,14 +111,15 @@ static int admit(const struct web *web, struct MHD_Connection *connection,
         return fail(failure, TRIT_UNIMPLEMENTED, NULL,
                     "method %.32s: only GET and HEAD are served", method);
     if (header(connection, "Transfer-Encoding") || (length && strcmp(length, "0") != 0))
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "a request here has no body");
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "a request must not have a body");
     if (!host_allowed(host, web->name))
         return fail(failure, TRIT_PERMISSION_DENIED, NULL,
-                    "host %.100s: not a name of this server; use its address", host);
+                    "host %.100s: not a name of this server; use its IP address", host);
     return 0;
 }
 
-/* The parameters while microhttpd walks over them. */
+/* What visit_parameter needs for each parameter. */
 struct parameters {
     struct request *request;
     const struct route *route;
@@ -146,25 +147,25 @@ static int handle(const struct web *web, struct MHD_Connection *connection,
 {
     struct request request = {0};
     const char *accept = header(connection, "Accept");
-    const struct route *route = route_find(path, &request, failure);
+    const struct route *route = route_find(routes, path, &request, failure);
     struct parameters parameters = {&request, route, failure, 0};
 
-    if (route == NULL)
+    if (!route)
         return -1;
     request.accept = accept ? accept : "";
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, visit_parameter,
                               &parameters);
-    if (failure->status != TRIT_OK || request_check(&request, failure))
+    if (failure->status != TRIT_OK || request_check(&request, failure) < 0)
         return -1;
-    if (route->handler(&web->config, &request, reply, failure))
+    if (route->handler(&web->config, &request, reply, failure) < 0)
         return -1;
     if (reply->body.failed)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     return 0;
 }
 
-/* microhttpd calls twice: when the headers are there, and when the request is
- * complete; `*seen` is its slot to remember that. */
+/* microhttpd calls this twice: when the headers are complete, and when the request
+ * is complete. `*seen` is NULL at the first call. */
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
                               const char *path, const char *method, const char *version,
                               const char *upload, size_t *upload_bytes, void **seen)
@@ -176,20 +177,20 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
     (void)version;
     (void)upload;
     (void)upload_bytes;
-    if (*seen == NULL) {
+    if (!*seen) {
         *seen = web;
         return admit(web, connection, method, &failure)
                    ? send_failure(web, connection, &failure)
                    : MHD_YES;
     }
-    if (handle(web, connection, path, &reply, &failure)) {
+    if (handle(web, connection, path, &reply, &failure) < 0) {
         text_fini(&reply.body);
         return send_failure(web, connection, &failure);
     }
     return send_reply(web, connection, &reply);
 }
 
-/* Leaves paths and parameters as they came: the routes decode names, once. */
+/* Keeps paths and parameters percent-encoded: the routes decode names, once. */
 static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *words)
 {
     (void)arg;
@@ -197,7 +198,7 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *w
     return strlen(words);
 }
 
-/* microhttpd's own words, mostly about peers that break off. */
+/* Logs microhttpd's messages, mostly about peers that break off. */
 static void log_words(void *arg, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 static void log_words(void *arg, const char *format, va_list arguments)
@@ -223,17 +224,17 @@ static struct MHD_Daemon *start_daemon(struct web *web, const struct listening *
 
     if (listening->ipv6)
         flags |= MHD_USE_IPv6;
-    return MHD_start_daemon(
-        flags, 0, NULL, NULL, answer, web,
-        /* first, because options that follow may have something to say */
-        MHD_OPTION_EXTERNAL_LOGGER, log_words, web, /**/
-        MHD_OPTION_LISTEN_SOCKET, listening->fd,    /**/
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_ip, /**/
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES_MAX,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, /**/
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, web, MHD_OPTION_END);
+    return MHD_start_daemon(flags, 0, NULL, NULL, answer, web,
+                            /* first, because the options that follow may log */
+                            MHD_OPTION_EXTERNAL_LOGGER, log_words, web, /**/
+                            MHD_OPTION_LISTEN_SOCKET, listening->fd,    /**/
+                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+                            MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_ip, /**/
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES_MAX,
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, /**/
+                            MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, web,
+                            MHD_OPTION_END);
 }
 
 int web_start(struct web **web, const struct web_config *config, char *bound,
@@ -242,18 +243,18 @@ int web_start(struct web **web, const struct web_config *config, char *bound,
     struct listening listening;
     struct web *w;
 
-    if (listen_on(&listening, config->address, bound, bound_bytes, failure))
+    if (listen_on(&listening, config->address, bound, bound_bytes, failure) < 0)
         return -1;
     w = calloc(1, sizeof(*w));
-    if (w == NULL) {
+    if (!w) {
         fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "http: out of memory");
         goto close_socket;
     }
     w->config = *config;
     memcpy(w->name, listening.name, sizeof(w->name));
     w->daemon = start_daemon(w, &listening);
-    if (w->daemon == NULL) {
-        fail(failure, TRIT_UNAVAILABLE, "http", "http: %s: the server does not start: %s",
+    if (!w->daemon) {
+        fail(failure, TRIT_UNAVAILABLE, "http", "http: %s: cannot start the server: %s",
              config->address, strerror(errno));
         goto free_web;
     }
@@ -269,8 +270,8 @@ close_socket:
 
 void web_stop(struct web *web)
 {
-    if (web == NULL)
+    if (!web)
         return;
-    MHD_stop_daemon(web->daemon); /* closes the socket, too */
+    MHD_stop_daemon(web->daemon); /* closes the socket too */
     free(web);
 }

@@ -288,7 +288,7 @@ static void not_http2(void)
     crowd->session = h2_create(&crowd->limits, &crowd->events, crowd, crowd_wake, NULL);
     crowd_feed(crowd, "GET / HTTP/1.1\r\n\r\n", 18);
     CHECK_EQ(crowd->result, -1);
-    CHECK(!h2_greeted(crowd->session));
+    CHECK(!h2_preface_received(crowd->session));
     CHECK_EQ(h2_receive(crowd->session, (const uint8_t *)"x", 1, NULL), -1);
     crowd_take(crowd);
     CHECK(h2_over(crowd->session));

@@ -19,7 +19,7 @@ static void answers(void)
     CHECK_EQ(call->header_count, 5);
     CHECK_EQ(call->body_bytes, 1000);
     CHECK(call->ended);
-    CHECK(h2_greeted(pair->server));
+    CHECK(h2_preface_received(pair->server));
     CHECK_EQ(h2_streams(pair->server), 1);
     call_respond(call);
     call_write(call, 300, 'x');

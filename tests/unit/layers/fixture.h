@@ -9,6 +9,7 @@
 
 #include "base/budget.h"
 #include "layers/files.h"
+#include "layers/name.h"
 #include "obs/metrics.h"
 #include "tests/lib/check.h"
 

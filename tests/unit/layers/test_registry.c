@@ -35,7 +35,7 @@ static void takes_a_name_once(void)
     CHECK(layers_reserve(fixture.layers, &spec, &layer, &fixture.failure) == 0);
     CHECK(layers_reserve(fixture.layers, &spec, &other, &fixture.failure) < 0);
     CHECK(fixture.failure.status == TRIT_ALREADY_EXISTS);
-    layer_forget(layer);
+    layer_unregister(layer);
     CHECK(layers_reserve(fixture.layers, &spec, &other, NULL) == 0);
     layer_release(layer);
     layer_release(other);
@@ -50,9 +50,9 @@ static void keeps_what_is_held(void)
     fixture_open(&fixture, false);
     fixture_make(&fixture, &spec, 1);
     CHECK(find("a", &held) == 0);
-    layer_forget(held);
-    layer_forget(held); /* harmless */
-    CHECK(held->state == LAYER_GONE && fixture.budget.bytes_used > 0);
+    layer_unregister(held);
+    layer_unregister(held); /* harmless */
+    CHECK(held->state == LAYER_REMOVED && fixture.budget.bytes_used > 0);
     CHECK(held->matrix.rows == 4 && held->scales[0] >= 0);
     layer_release(held);
     CHECK_EQ(fixture.budget.bytes_used, 0);
@@ -118,7 +118,7 @@ static void bounded_in_number(void)
     CHECK(layers_reserve(fixture.layers, &spec, &layer, &fixture.failure) < 0);
     CHECK_EQ(fixture.failure.status, TRIT_RESOURCE_EXHAUSTED);
     CHECK(strstr(fixture.failure.message, "65536"));
-    layer_forget(fixture.layers->sorted[LAYERS_MAX / 2]);
+    layer_unregister(fixture.layers->sorted[LAYERS_MAX / 2]);
     CHECK(layers_reserve(fixture.layers, &spec, &layer, NULL) == 0);
     layer_release(layer);
     fixture_close(&fixture);
@@ -148,13 +148,13 @@ static void gauges_what_is_held(void)
     layer_publish(kept);
     CHECK_EQ(gauge(M_LAYERS), 2);
     CHECK_EQ(gauge(M_LATENTS_BYTES), 2000);
-    layer_forget(kept);
-    layer_forget(kept); /* harmless */
+    layer_unregister(kept);
+    layer_unregister(kept); /* harmless */
     CHECK_EQ(gauge(M_LAYERS), 1);
     CHECK_EQ(gauge(M_LATENTS_BYTES), 0);
     CHECK_EQ(gauge(M_LAYERS_BYTES), fixture.budget.bytes_used);
     layer_release(kept);
-    layer_forget(made);
+    layer_unregister(made);
     layer_release(made);
     CHECK_EQ(gauge(M_LAYERS) + gauge(M_LAYERS_BYTES), 0);
     fixture_close(&fixture);

@@ -103,7 +103,7 @@ static void file_in_the_way(void)
 
     CHECK(file);
     fclose(file);
-    check_refused(unix_address(), "no socket");
+    check_refused(unix_address(), "a file that is not a socket is already there");
     CHECK_EQ(unlink(unix_address() + 5), 0);
 }
 

@@ -264,23 +264,23 @@ static void errors(void)
     check_error(&fixture, "/v1/runs/r/layers/l?step=2", 404, "NOT_FOUND",
                 "no report at step 2 of layer \"l\" in run \"r\"");
     check_error(&fixture, "/v1/runs/r/layers/l?step=-1", 400, "INVALID_ARGUMENT",
-                "step: \"-1\" is no number from 0 to 9223372036854775807");
+                "step: \"-1\" is not a number from 0 to 9223372036854775807");
     check_error(&fixture, "/v1/runs/r/layers/l?from=9223372036854775808", 400,
                 "INVALID_ARGUMENT",
-                "from: \"9223372036854775808\" is no number from 0 to "
+                "from: \"9223372036854775808\" is not a number from 0 to "
                 "9223372036854775807");
     check_error(&fixture, "/v1/runs/r/layers/l?to=", 400, "INVALID_ARGUMENT",
-                "to: \"\" is no number from 0 to 9223372036854775807");
+                "to: \"\" is not a number from 0 to 9223372036854775807");
     check_error(&fixture, "/v1/runs/r/layers/l?from=3&to=2", 400, "INVALID_ARGUMENT",
-                "from: 3 is beyond to: 2");
+                "from: 3 is greater than to: 2");
     check_error(&fixture, "/v1/runs/r/layers/l?step=3&to=4", 400, "INVALID_ARGUMENT",
-                "step: 3 goes neither with from nor with to");
+                "step: 3 cannot be combined with from or to");
     check_error(&fixture, "/v1/runs/r/layers/l?step=3&step=4", 400, "INVALID_ARGUMENT",
                 "step: given twice");
     check_error(&fixture, "/v1/runs/r/layers/l?stepp=3", 400, "INVALID_ARGUMENT",
-                "no such parameter: \"stepp\"; there are: step from to");
+                "no such parameter: \"stepp\"; this path takes: step from to");
     check_error(&fixture, "/v1/runs/%zz/layers", 400, "INVALID_ARGUMENT",
-                "path: \"%zz\" is no percent-encoded name of at most 255 bytes");
+                "path: \"%zz\" is not a percent-encoded name of at most 255 bytes");
     fixture_fini(&fixture);
 }
 
@@ -312,7 +312,7 @@ static void methods(void)
     send_raw(&fixture,
              "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
              "Content-Length: 5\r\n\r\n12345",
-             400, "no body");
+             400, "must not have a body");
     http_send(&reply, fixture.address,
               "HEAD /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     CHECK_EQ(reply.status, 200);

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "net/conn.h"
+#include "net/impl.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 
@@ -58,7 +58,7 @@ static void admit(struct net *net, int fd, const struct address *peer)
         reject(net, fd);
         return;
     }
-    if (conn_open(net, fd, peer, &failure) != 0)
+    if (conn_open(net, fd, peer, &failure) < 0)
         log_event(net->config.log, LOG_WARN, "conn_failed",
                   LOG_FIELDS(LOG_STR("error", failure.message)));
 }
@@ -91,7 +91,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct listener *listener = LIST_OWNER(poll, struct listener, poll);
 
-    (void)status, (void)events; /* accept says it better */
+    (void)status, (void)events; /* accept4 reports errors more precisely */
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         struct address peer = {.bytes = sizeof(peer.socket)};
         int fd = accept4(listener->fd, (struct sockaddr *)&peer.socket, &peer.bytes,
@@ -117,8 +117,8 @@ static int failed(struct failure *failure, const char *text, const char *what)
                 strerror(errno));
 }
 
-/* A socket file that nobody answers on is left over; one that somebody answers
- * on, or any other file, is not ours to remove. */
+/* Removes a socket file that no process listens on. Any other file, or a socket
+ * that a process listens on, is an error. */
 static int remove_stale(const struct address *address, const char *path, const char *text,
                         struct failure *failure)
 {
@@ -129,7 +129,7 @@ static int remove_stale(const struct address *address, const char *path, const c
         return errno == ENOENT ? 0 : failed(failure, text, "stat");
     if (!S_ISSOCK(status.st_mode))
         return fail(failure, TRIT_FAILED_PRECONDITION, "listen",
-                    "\"%.200s\": a file that is no socket is in the way", text);
+                    "\"%.200s\": a file that is not a socket is already there", text);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return failed(failure, text, "socket");
@@ -152,12 +152,13 @@ static int bind_socket(struct listener *listener, const struct address *address,
     if (any->sa_family == AF_UNIX) {
         const char *path = ((const struct sockaddr_un *)&address->socket)->sun_path;
 
-        if (remove_stale(address, path, text, failure) != 0)
+        if (remove_stale(address, path, text, failure) < 0)
             return -1;
         if (bind(listener->fd, any, address->bytes) != 0)
             return failed(failure, text, "bind");
         memcpy(listener->unix_path, path, sizeof(listener->unix_path));
-        if (chmod(path, UNIX_SOCKET_MODE) != 0) /* before listen: nobody is in yet */
+        if (chmod(path, UNIX_SOCKET_MODE) !=
+            0) /* before listen: no peer can connect yet */
             return failed(failure, text, "chmod");
         return 0;
     }
@@ -191,7 +192,7 @@ int listener_open(struct net *net, const char *text, char *bound, size_t bound_b
     struct listener *listener;
     struct address address;
 
-    if (address_parse(&address, text, failure) != 0)
+    if (address_parse(&address, text, failure) < 0)
         return -1;
     listener = calloc(1, sizeof(*listener));
     if (!listener)
@@ -204,13 +205,13 @@ int listener_open(struct net *net, const char *text, char *bound, size_t bound_b
         failed(failure, text, "socket");
         goto free_listener;
     }
-    if (bind_socket(listener, &address, text, failure) != 0)
+    if (bind_socket(listener, &address, text, failure) < 0)
         goto release;
     if (listen(listener->fd, BACKLOG) != 0) {
         failed(failure, text, "listen");
         goto release;
     }
-    if (watch(listener, text, failure) != 0)
+    if (watch(listener, text, failure) < 0)
         goto release;
     address.bytes = sizeof(address.socket);
     getsockname(listener->fd, (struct sockaddr *)&address.socket, &address.bytes);
@@ -232,10 +233,11 @@ static void on_closed(uv_handle_t *handle)
 
     list_remove(&listener->link);
     free(listener);
-    net_settle(net);
+    net_close_if_idle(net);
 }
 
-/* The socket goes now, so that a successor can bind; the memory when libuv says. */
+/* Closes the socket now, so that the next daemon can bind; libuv's close callback
+ * frees the memory. */
 void listeners_close(struct net *net)
 {
     for (struct list *node = net->listeners.next; node != &net->listeners;

@@ -1,10 +1,5 @@
-/* A session's life: create, receive, drain, destroy. input.c and output.c hold
- * nghttp2's callbacks, stream.c what owners do to streams.
- *
- * The states: open → draining → drained is the orderly end; condemned means
- * that the peer broke the rules and that one GOAWAY is still to be sent; broken
- * that memory ran out where nghttp2 cannot go back. Neither takes input any
- * more; both end in h2_destroy, which is where the owner's streams are closed. */
+/* The life of a session: create, receive, destroy. nghttp2's callbacks stand in
+ * input.c and output.c, the states in state.c. */
 #include "h2/impl.h"
 
 #include <assert.h>
@@ -14,59 +9,13 @@
 #include "base/limits.h"
 
 enum {
-    /* Frames waiting to be sent that a peer provoked and does not read; nghttp2
-     * caps acknowledgements only. Upstream's later default. */
+    /* Frames that a peer provoked and does not read. nghttp2 1.52 limits only
+     * acknowledgements; this is the default of later versions. */
     QUEUED_FRAMES_MAX = 5000,
 };
 
-#define BIT(state) (1u << (state))
-
-static const unsigned moves[SESSION_STATES] = {
-    [SESSION_OPEN] = BIT(SESSION_DRAINING) | BIT(SESSION_DRAINED) |
-                     BIT(SESSION_CONDEMNED) | BIT(SESSION_BROKEN),
-    [SESSION_DRAINING] =
-        BIT(SESSION_DRAINED) | BIT(SESSION_CONDEMNED) | BIT(SESSION_BROKEN),
-    [SESSION_DRAINED] = BIT(SESSION_CONDEMNED) | BIT(SESSION_BROKEN),
-    [SESSION_CONDEMNED] = BIT(SESSION_BROKEN),
-};
-
-bool session_moves(struct h2_session *session, enum session_state to)
-{
-    if (!(moves[session->state] & BIT(to)))
-        return false;
-    session->state = to;
-    return true;
-}
-
-#undef BIT
-
-void session_wake(struct h2_session *session)
-{
-    if (session->attended || session->woken)
-        return;
-    session->woken = true;
-    session->wake(session->waker);
-}
-
-void session_heed(struct h2_session *session, int nghttp2_code)
-{
-    if (nghttp2_is_fatal(nghttp2_code)) {
-        session_moves(session, SESSION_BROKEN);
-        session_wake(session); /* h2_produce says it */
-    }
-}
-
-void session_condemn(struct h2_session *session, uint32_t code, const char *blame)
-{
-    if (!session_moves(session, SESSION_CONDEMNED))
-        return;
-    session->blame = blame;
-    session_heed(session, nghttp2_session_terminate_session(session->ng, code));
-    session_wake(session);
-}
-
-/* nghttp2 allocates with our allocator, so that a test which lets ours fail
- * lets nghttp2's fail too. */
+/* nghttp2 allocates with our malloc, so that a test which makes our allocations
+ * fail makes nghttp2's fail too. */
 static void *mem_malloc(size_t bytes, void *user)
 {
     (void)user;
@@ -105,7 +54,7 @@ static int create_ng(struct h2_session *session)
     input_callbacks(callbacks);
     output_callbacks(callbacks);
     nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_no_closed_streams(option, 1); /* kept for priorities only */
+    nghttp2_option_set_no_closed_streams(option, 1); /* only priorities need them */
     code = nghttp2_session_server_new3(&session->ng, callbacks, session, option, &mem);
     nghttp2_option_del(option);
 del_callbacks:
@@ -113,9 +62,9 @@ del_callbacks:
     return code;
 }
 
-/* Queued now, sent with the first batch, where output.c takes the slack off
- * again: gRPC clients wait for our SETTINGS.
- * The connection's window is no setting and must be opened by WINDOW_UPDATE. */
+/* Queues SETTINGS, which leave with the first batch: gRPC clients wait for them.
+ * output.c then subtracts STREAMS_SLACK in the frame. The connection's window is
+ * not a setting: a WINDOW_UPDATE opens it. */
 static int submit_settings(struct h2_session *session, const struct limits *limits)
 {
     const nghttp2_settings_entry settings[] = {
@@ -151,7 +100,7 @@ struct h2_session *h2_create(const struct limits *limits, const struct h2_events
     list_init(&session->dead);
     batch_init(&session->batch);
     meter_init(&session->glitches);
-    meter_init(&session->chatter);
+    meter_init(&session->control_frames);
     if (create_ng(session) != 0)
         goto free_session;
     if (submit_settings(session, limits) != 0)
@@ -179,7 +128,7 @@ void h2_destroy(struct h2_session *session)
 {
     if (!session)
         return;
-    session->attended = true; /* nobody looks for output any more */
+    session->in_io = true; /* no h2_produce follows */
     batch_close(&session->batch);
     end_all(&session->dead);
     end_all(&session->streams);
@@ -190,31 +139,29 @@ void h2_destroy(struct h2_session *session)
 static int receive_failed(struct h2_session *session, int code, struct failure *failure)
 {
     if (code == NGHTTP2_ERR_NOMEM)
-        session_moves(session, SESSION_BROKEN);
+        session_break(session);
     else
-        session_condemn(session,
-                        code == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM
-                                                    : NGHTTP2_PROTOCOL_ERROR,
-                        nghttp2_strerror(code));
+        session_fail(session,
+                     code == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM
+                                                 : NGHTTP2_PROTOCOL_ERROR,
+                     nghttp2_strerror(code));
     return fail(failure, TRIT_UNAVAILABLE, NULL, "connection: %s",
-                session->blame ? session->blame : nghttp2_strerror(code));
+                session->fail_reason ? session->fail_reason : nghttp2_strerror(code));
 }
 
 int h2_receive(struct h2_session *session, const uint8_t *bytes, size_t count,
                struct failure *failure)
 {
-    ssize_t taken;
-
-    if (session->state == SESSION_CONDEMNED || session->state == SESSION_BROKEN)
+    if (!session_takes_input(session))
         return receive_failed(session, NGHTTP2_ERR_CALLBACK_FAILURE, failure);
-    session->attended = true;
-    taken = nghttp2_session_mem_recv(session->ng, bytes, count);
+    session->in_io = true;
+    ssize_t taken = nghttp2_session_mem_recv(session->ng, bytes, count);
     if (nghttp2_session_get_outbound_queue_size(session->ng) > QUEUED_FRAMES_MAX)
-        session_condemn(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames unsent");
-    session->attended = false;
+        session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames unsent");
+    session->in_io = false;
     if (taken < 0)
         return receive_failed(session, (int)taken, failure);
-    if (session->state == SESSION_CONDEMNED || session->state == SESSION_BROKEN)
+    if (!session_takes_input(session))
         return receive_failed(session, NGHTTP2_ERR_CALLBACK_FAILURE, failure);
     return 0;
 }
@@ -226,13 +173,12 @@ bool h2_over(const struct h2_session *session)
     if (session->state == SESSION_BROKEN)
         return true;
     return !nghttp2_session_want_write(session->ng) &&
-           (session->state == SESSION_CONDEMNED ||
-            !nghttp2_session_want_read(session->ng));
+           (session->state == SESSION_FAILED || !nghttp2_session_want_read(session->ng));
 }
 
-bool h2_greeted(const struct h2_session *session)
+bool h2_preface_received(const struct h2_session *session)
 {
-    return session->greeted;
+    return session->preface_received;
 }
 
 size_t h2_streams(const struct h2_session *session)
@@ -243,25 +189,4 @@ size_t h2_streams(const struct h2_session *session)
 const struct h2_counters *h2_counters(const struct h2_session *session)
 {
     return &session->counters;
-}
-
-void h2_drain(struct h2_session *session)
-{
-    if (!session_moves(session, SESSION_DRAINING))
-        return;
-    session_heed(session, nghttp2_submit_shutdown_notice(session->ng));
-    session_heed(session,
-                 nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, session_drain_ping));
-    session_wake(session);
-}
-
-void h2_drain_finish(struct h2_session *session)
-{
-    if (!session_moves(session, SESSION_DRAINED))
-        return;
-    session_heed(session, nghttp2_submit_goaway(
-                              session->ng, NGHTTP2_FLAG_NONE,
-                              nghttp2_session_get_last_proc_stream_id(session->ng),
-                              NGHTTP2_NO_ERROR, NULL, 0));
-    session_wake(session);
 }

@@ -1,0 +1,104 @@
+/* What an owner does to a stream: respond, write, finish, reset, credit. Each
+ * function queues a request with nghttp2, and the next h2_produce carries it out;
+ * none of them calls the owner back. On a stream that is reset or closed they do
+ * nothing: the owner gets closed() in any case. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "h2/impl.h"
+
+/* Sends :status and the fields; `body` NULL: nothing follows. */
+static int submit_response(struct h2_stream *stream, int http_status,
+                           const struct h2_header *fields, size_t count,
+                           const nghttp2_data_provider *body)
+{
+    struct h2_session *session = stream->session;
+    nghttp2_nv nv[RESPONSE_FIELDS_MAX + 1];
+    struct h2_header status = {.name = ":status", .name_len = 7};
+    char digits[4];
+    int code;
+
+    assert(http_status >= 100 && http_status <= 999);
+    snprintf(digits, sizeof(digits), "%d", http_status);
+    status.value = digits;
+    status.value_len = 3;
+    fields_point(nv, &status, 1);
+    fields_point(nv + 1, fields, count);
+    code = nghttp2_submit_response(session->ng, stream->id, nv, count + 1, body);
+    session_check(session, code);
+    session_wake(session);
+    return nghttp2_is_fatal(code) ? -1 : 0;
+}
+
+int h2_respond(struct h2_stream *stream, int http_status, const struct h2_header *fields,
+               size_t count)
+{
+    const nghttp2_data_provider body = output_of(stream);
+
+    assert(stream->state != STREAM_RESPONDING && stream->state != STREAM_FINISHING);
+    if (!state_try(&stream_states, &stream->state, STREAM_RESPONDING))
+        return 0;
+    return submit_response(stream, http_status, fields, count, &body);
+}
+
+/* nghttp2 defers a stream that has no bytes; this continues it. When the stream
+ * was not deferred nghttp2 returns an error, which session_check ignores. */
+static void resume_output(struct h2_stream *stream)
+{
+    session_check(stream->session,
+                  nghttp2_session_resume_data(stream->session->ng, stream->id));
+    session_wake(stream->session);
+}
+
+void h2_write(struct h2_stream *stream, struct h2_slice *slice)
+{
+    assert(stream->state != STREAM_OPEN && stream->state != STREAM_FINISHING);
+    slice->sent = 0;
+    list_push(&stream->queue, &slice->link);
+    stream->queued += slice->count;
+    if (stream->state == STREAM_RESPONDING)
+        resume_output(stream);
+}
+
+int h2_finish(struct h2_stream *stream, const struct h2_header *fields, size_t count)
+{
+    assert(stream->state != STREAM_FINISHING);
+    if (stream->state == STREAM_OPEN) {
+        state_move(&stream_states, &stream->state, STREAM_ENDING);
+        return submit_response(stream, 200, fields, count, NULL);
+    }
+    if (stream->state != STREAM_RESPONDING)
+        return 0;
+    struct fields *trailers = fields_copy(fields, count);
+    if (!trailers) {
+        session_check(stream->session, NGHTTP2_ERR_NOMEM);
+        return -1;
+    }
+    stream->trailers = trailers;
+    state_move(&stream_states, &stream->state, STREAM_FINISHING);
+    resume_output(stream);
+    return 0;
+}
+
+void h2_reset(struct h2_stream *stream, uint32_t error_code)
+{
+    struct h2_session *session = stream->session;
+
+    if (!state_try(&stream_states, &stream->state, STREAM_RESET))
+        return;
+    session_check(session, nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE,
+                                                     stream->id, error_code));
+    session_wake(session);
+}
+
+void h2_credit(struct h2_stream *stream, size_t bytes)
+{
+    struct h2_session *session = stream->session;
+
+    if (stream->state == STREAM_CLOSED || bytes == 0)
+        return;
+    session_check(session,
+                  nghttp2_session_consume_stream(session->ng, stream->id, bytes));
+    if (nghttp2_session_want_write(session->ng))
+        session_wake(session);
+}

@@ -1,0 +1,29 @@
+/* The numbers of metrics, limits and kinds of product, from the tables in the .def
+ * files. */
+#ifndef OBS_METRIC_IDS_H
+#define OBS_METRIC_IDS_H
+
+enum metric_id {
+#define METRIC(id, name, type, help) id,
+#include "obs/metric_ids.def"
+#undef METRIC
+    METRIC_COUNT
+};
+
+/* Bounds whose refusals are counted: the label of tritd_limit_refusals_total. */
+enum limit_id {
+#define LIMIT(id, name) id,
+#include "obs/limits.def"
+#undef LIMIT
+    LIMIT_COUNT
+};
+
+/* Kinds of products with held layers: the label of tritd_layer_products_total. */
+enum product_id {
+#define PRODUCT(id, name) id,
+#include "obs/products.def"
+#undef PRODUCT
+    PRODUCT_COUNT
+};
+
+#endif
