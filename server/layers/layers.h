@@ -102,9 +102,6 @@ void layer_publish(struct layer *layer);
 void layer_unregister(struct layer *layer);
 
 /* The names of before, until server/services uses the new ones. */
-#define layer_forget layer_unregister
-#define LAYER_MAKING LAYER_BUILDING
-#define LAYER_GONE LAYER_REMOVED
 
 /* A READY layer, held for the caller. -1: NOT_FOUND. */
 int layers_find(struct layers *layers, const char *name, struct layer **layer,

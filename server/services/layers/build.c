@@ -130,15 +130,15 @@ void layer_build_cancel(struct call *call)
     struct layer_build *build = build_of(call);
 
     if (build->layer && !build->saving)
-        layer_forget(build->layer);
+        layer_unregister(build->layer);
 }
 
 void layer_build_fini(struct layer_build *build, struct call *call)
 {
     parallel_for_fini(&build->pieces, call);
     latents_abort(&build->latents);
-    if (build->layer && build->layer->state == LAYER_MAKING)
-        layer_forget(build->layer);
+    if (build->layer && build->layer->state == LAYER_BUILDING)
+        layer_unregister(build->layer);
     layer_release(build->layer);
     build->layer = NULL;
 }

@@ -97,7 +97,7 @@ static void delete_done(struct call *call)
     struct deletion *deletion = call->method_state;
 
     if (deletion->pieces.finished == 1)
-        layer_forget(deletion->layer);
+        layer_unregister(deletion->layer);
     if (call->state != CALL_WORKING)
         return;
     if (call->failure.status == TRIT_OK)
