@@ -101,8 +101,6 @@ void layer_publish(struct layer *layer);
 /* Makes it REMOVED and frees its name; harmless when it is REMOVED. */
 void layer_unregister(struct layer *layer);
 
-/* The names of before, until server/services uses the new ones. */
-
 /* A READY layer, held for the caller. -1: NOT_FOUND. */
 int layers_find(struct layers *layers, const char *name, struct layer **layer,
                 struct failure *failure);
