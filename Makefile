@@ -66,7 +66,8 @@ WARN := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow \
   -Wcast-align -Wundef -Wpointer-arith -Wvla -Werror=missing-prototypes \
   -Werror=implicit-function-declaration -Werror=format-security $(if $(WERROR),-Werror)
 
-HARDEN := -fno-strict-aliasing -fno-math-errno
+# Paths in the objects do not depend on where the tree lies.
+HARDEN := -fno-strict-aliasing -fno-math-errno -ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(CURDIR)=.
 ifneq ($(filter release arm64,$(VARIANT)),)
 HARDEN += -fstack-protector-strong -D_FORTIFY_SOURCE=2
 endif
@@ -239,6 +240,12 @@ install: bins ## copy binaries, library, headers and trit.pc under DESTDIR/PREFI
 	  'Name: trit' 'Description: Client of tritd, the ternary weight daemon' \
 	  'Version: $(VERSION)' 'Requires.private: libnghttp2 jansson' \
 	  'Libs: -L$${libdir} -ltrit' 'Cflags: -I$${includedir}' > $(D)/lib/pkgconfig/trit.pc
+
+.PHONY: uninstall
+uninstall: ## remove what install copied
+	rm -f $(D)/bin/tritd $(D)/bin/trit $(D)/lib/libtrit.so $(D)/lib/libtrit.so.$(SOVERSION) \
+	  $(D)/lib/libtrit.so.$(VERSION) $(D)/include/trit.h $(D)/include/trit/types.h $(D)/lib/pkgconfig/trit.pc
+	-rmdir $(D)/include/trit 2>/dev/null
 
 # ---- run ------------------------------------------------------------------------
 .PHONY: run
