@@ -56,11 +56,11 @@ int codes_flush(struct codes *codes, struct db *db, int64_t *next_upload,
     insert = statement(db, ST_CODES_INSERT, failure);
     if (insert == NULL)
         return -1;
-    bound = db_bind_i64(insert, 1, upload) | db_bind_i64(insert, 2, codes->chunks) |
-            db_bind_blob(insert, 3, codes->buffer, codes->count) |
-            db_bind_i64(
-                insert, 4,
-                codes_row_crc(upload, codes->chunks, codes->buffer, codes->count));
+    bound =
+        db_bind_i64(insert, 1, upload) | db_bind_i64(insert, 2, codes->chunks) |
+        db_bind_blob(insert, 3, codes->buffer, codes->count) |
+        db_bind_i64(insert, 4,
+                    codes_row_crc(upload, codes->chunks, codes->buffer, codes->count));
     if (db_run_bound(db, insert, bound, failure))
         return -1;
     if (codes->upload == 0)

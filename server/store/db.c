@@ -18,7 +18,8 @@ static bool is_damage(int primary)
 int db_fail(struct db *db, int result, struct failure *failure)
 {
     int primary = result & 0xff;
-    enum trit_status status = is_damage(primary) ? TRIT_DATA_LOSS : TRIT_UNAVAILABLE;
+    bool damage = is_damage(primary);
+    enum trit_status status = damage ? TRIT_DATA_LOSS : TRIT_UNAVAILABLE;
     int cause = db->sqlite ? sqlite3_system_errno(db->sqlite) : 0;
     /* errmsg belongs to the connection's last call; after a bind or a reset it
      * may tell of success. */
@@ -26,6 +27,7 @@ int db_fail(struct db *db, int result, struct failure *failure)
                            ? sqlite3_errmsg(db->sqlite)
                            : sqlite3_errstr(result);
 
+    db->damaged = db->damaged || damage;
     if (primary == SQLITE_IOERR && cause != 0)
         return fail(failure, status, NULL, "%s: %s (%s)", text, strerror(cause),
                     sqlite3_errstr(result));

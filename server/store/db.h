@@ -11,7 +11,7 @@
 #include "base/status.h"
 
 enum {
-    DB_STATEMENTS_MAX = 40,
+    DB_STATEMENTS_MAX = 24,
     DB_BUSY_MS = 5000,
     DB_VALUE_BYTES_MAX = 4 << 20, /* of any row; the largest is a chunk of codes */
     DB_WAL_BYTES_KEPT = 64 << 20, /* the log is cut back to this after a checkpoint */
@@ -22,6 +22,7 @@ enum {
 struct db {
     sqlite3 *sqlite;
     sqlite3_stmt *statements[DB_STATEMENTS_MAX];
+    bool damaged; /* SQLite has found damage: it will not commit the transaction */
 };
 
 enum db_access { DB_WRITES, DB_READS };

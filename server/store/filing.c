@@ -9,8 +9,9 @@
  *   4. insert the report, which names the step before it, and link the step after it
  *      to it; put the layer's row, and link likewise where it is new; remove the
  *      codes that the layer had.
- * All that is read is checked before anything is written. Statements run inside one
- * transaction, so a later report of the same batch sees all of it. */
+ * All that is read is checked before rows are written, so that damage found by a
+ * checksum leaves nothing to undo but codes that no layer refers to. Statements run
+ * inside one transaction, so a later report of the same batch sees all of it. */
 #include "store/filing.h"
 
 #include <inttypes.h>
@@ -30,7 +31,8 @@ struct filing_state {
     uint8_t question[QUESTION_BYTES];
     struct layer_row layer; /* as it is; of a new one, only its key and neighbours */
     bool layer_is_new;
-    struct layer_row next_layer; /* of a new layer: the one after it */
+    struct layer_row next_layer; /* of a new layer: the one after it, */
+    struct totals_row totals;    /* and how many there were */
     int64_t previous;            /* the step before this report */
     bool has_next;               /* a later step is there, */
     int64_t next_step;
@@ -74,6 +76,8 @@ static int look_up_layer(struct filing_state *state, struct failure *failure)
         state->layer = row;
         return 0;
     }
+    if (totals_read(state->db, &state->totals, failure))
+        return -1;
     state->next_layer = row;
     state->layer = (struct layer_row){.key = key,
                                       .previous = row.previous,
@@ -297,19 +301,16 @@ static void advance(struct filing_state *state)
 static int link_next_layer(struct filing_state *state, struct failure *failure)
 {
     struct layer_row *next = &state->next_layer;
-    struct totals_row totals;
 
-    if (totals_read(state->db, &totals, failure))
-        return -1;
-    totals.layers++;
+    state->totals.layers++;
     if (next->key.run[0] == '\0') {
-        totals.last = state->layer.key;
+        state->totals.last = state->layer.key;
     } else {
         next->previous = state->layer.key;
         if (layer_row_update(state->db, next, failure))
             return -1;
     }
-    return totals_put(state->db, &totals, failure);
+    return totals_put(state->db, &state->totals, failure);
 }
 
 static int write_rows(struct filing_state *state, struct failure *failure)

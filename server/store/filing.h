@@ -10,8 +10,8 @@ enum filing { FILING_NEW, FILING_EXISTED, FILING_REFUSED };
 
 /* 0: put->report, put->existed and put->failure say what came of it, provided
  * that the transaction commits; the upload's codes are the layer's, or removed.
- * -1: what it wrote is to be undone; DATA_LOSS where this layer is damaged, which
- * concerns this put alone, else storage failed. */
+ * -1: DATA_LOSS where what is stored is damaged; it has written nothing but codes
+ * then, unless db->damaged is set: roll back. Else storage failed: roll back. */
 int filing_commit(struct db *db, const struct kernels *kernels, int64_t *next_upload,
                   struct store_put *put, struct codes *codes, enum filing *filing,
                   struct failure *failure);

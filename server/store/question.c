@@ -131,8 +131,8 @@ static bool same_findings(const struct trit_report *stored,
         snprintf(difference, DIFFERENCE_BYTES,
                  "; the findings differ: %s with another severity or hint", there);
     else
-        snprintf(difference, DIFFERENCE_BYTES,
-                 "; the findings differ: %s there, %s here", there, here);
+        snprintf(difference, DIFFERENCE_BYTES, "; the findings differ: %s there, %s here",
+                 there, here);
     return false;
 }
 
@@ -220,9 +220,8 @@ bool same_answer(const struct answer *stored, const struct answer *given,
     if (memcmp(stored->report->digest, given->report->digest, TRIT_DIGEST_BYTES) != 0)
         return false;
     if (there != here) {
-        snprintf(difference, DIFFERENCE_BYTES,
-                 "; the verdict differs: %s there, %s here", verdict_name(there),
-                 verdict_name(here));
+        snprintf(difference, DIFFERENCE_BYTES, "; the verdict differs: %s there, %s here",
+                 verdict_name(there), verdict_name(here));
         return false;
     }
     return same_findings(stored->report, given->report, difference) &&

@@ -64,8 +64,8 @@ static void end_look(struct db *db)
 static int layer_not_found(const struct layer_key *key, const struct layer_row *next,
                            struct failure *failure)
 {
-    bool run = strcmp(next->key.run, key->run) == 0 ||
-               strcmp(next->previous.run, key->run) == 0;
+    bool run =
+        strcmp(next->key.run, key->run) == 0 || strcmp(next->previous.run, key->run) == 0;
 
     return run ? fail(failure, TRIT_NOT_FOUND, "layer", "no layer \"%s\" in run \"%s\"",
                       key->layer, key->run)

@@ -29,60 +29,69 @@ void layer_key_set(struct layer_key *key, const char *run, const char *layer)
 /* What a row starts with, so that one kind never passes for another. */
 enum row_kind { ROW_LAYER = 1, ROW_REPORT, ROW_CODES, ROW_TOTALS };
 
-static uint32_t add_i64(uint32_t crc, int64_t value)
-{
-    uint8_t bytes[8];
+/* A row's numbers come first, among them the lengths of the texts and blobs that
+ * follow: no byte can move from one of those to the next. */
+enum { NUMBERS_MAX = 16 };
 
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (uint8_t)((uint64_t)value >> 8 * i);
-    return crc32c(crc, bytes, sizeof(bytes));
+static uint32_t crc_numbers(const int64_t *numbers, size_t count)
+{
+    uint8_t bytes[NUMBERS_MAX * 8];
+
+    for (size_t i = 0; i < count; i++)
+        for (size_t byte = 0; byte < 8; byte++)
+            bytes[8 * i + byte] = (uint8_t)((uint64_t)numbers[i] >> 8 * byte);
+    return crc32c(0, bytes, 8 * count);
 }
 
-/* The length goes first, so that bytes cannot move from one field to the next. */
-static uint32_t add_bytes(uint32_t crc, const void *bytes, size_t count)
-{
-    return crc32c(add_i64(crc, (int64_t)count), bytes, count);
-}
+#define CRC_NUMBERS(...)                                                                 \
+    crc_numbers((const int64_t[]){__VA_ARGS__},                                          \
+                sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
-static uint32_t add_text(uint32_t crc, const char *text)
+static int64_t length(const char *text)
 {
-    return add_bytes(crc, text, strlen(text));
+    return (int64_t)strlen(text);
 }
 
 static uint32_t add_key(uint32_t crc, const struct layer_key *key)
 {
-    return add_text(add_text(crc, key->run), key->layer);
+    return crc32c(crc32c(crc, key->run, strlen(key->run)), key->layer,
+                  strlen(key->layer));
 }
 
 uint32_t layer_row_crc(const struct layer_row *row)
 {
-    uint32_t crc = add_key(add_i64(0, ROW_LAYER), &row->key);
+    uint32_t crc =
+        CRC_NUMBERS(ROW_LAYER, row->step_min, row->step_max, row->reports,
+                    row->time_unix_ns, row->upload, row->group_size, row->partial,
+                    length(row->key.run), length(row->key.layer), length(row->shape),
+                    length(row->previous.run), length(row->previous.layer));
 
-    crc = add_i64(add_i64(add_i64(crc, row->step_min), row->step_max), row->reports);
-    crc = add_text(add_i64(add_i64(crc, row->time_unix_ns), row->upload), row->shape);
-    return add_key(add_i64(add_i64(crc, row->group_size), row->partial), &row->previous);
+    crc = crc32c(add_key(crc, &row->key), row->shape, strlen(row->shape));
+    return add_key(crc, &row->previous);
 }
 
 uint32_t report_row_crc(const struct report_row *row)
 {
-    uint32_t crc = add_key(add_i64(0, ROW_REPORT), row->key);
+    uint32_t crc = CRC_NUMBERS(ROW_REPORT, row->step, row->previous, row->time_unix_ns,
+                               length(row->key->run), length(row->key->layer),
+                               (int64_t)row->digest_bytes, (int64_t)row->question_bytes,
+                               (int64_t)row->report_bytes);
 
-    crc = add_i64(add_i64(add_i64(crc, row->step), row->previous), row->time_unix_ns);
-    crc = add_bytes(crc, row->digest, row->digest_bytes);
-    crc = add_bytes(crc, row->question, row->question_bytes);
-    return add_bytes(crc, row->report, row->report_bytes);
+    crc = crc32c(add_key(crc, row->key), row->digest, row->digest_bytes);
+    crc = crc32c(crc, row->question, row->question_bytes);
+    return crc32c(crc, row->report, row->report_bytes);
 }
 
 uint32_t codes_row_crc(int64_t upload, int64_t chunk, const void *bytes, size_t count)
 {
-    return add_bytes(add_i64(add_i64(add_i64(0, ROW_CODES), upload), chunk), bytes,
-                     count);
+    return crc32c(CRC_NUMBERS(ROW_CODES, upload, chunk, (int64_t)count), bytes, count);
 }
 
 static uint32_t totals_row_crc(const struct totals_row *row)
 {
-    return add_i64(add_key(add_i64(add_i64(0, ROW_TOTALS), row->layers), &row->last),
-                   row->schema_crc);
+    return add_key(CRC_NUMBERS(ROW_TOTALS, row->layers, row->schema_crc,
+                               length(row->last.run), length(row->last.layer)),
+                   &row->last);
 }
 
 /* ---- columns --------------------------------------------------------------- */
@@ -104,9 +113,9 @@ static bool is(struct columns *columns, int type)
 
 static int64_t next_i64(struct columns *columns)
 {
-    int64_t value =
-        is(columns, SQLITE_INTEGER) ? sqlite3_column_int64(columns->select, columns->at)
-                                    : 0;
+    int64_t value = is(columns, SQLITE_INTEGER)
+                        ? sqlite3_column_int64(columns->select, columns->at)
+                        : 0;
 
     columns->at++;
     return value;
@@ -238,10 +247,8 @@ int layer_row_update(struct db *db, const struct layer_row *row, struct failure 
 {
     if (layer_row_write(db, ST_LAYER_UPDATE, row, failure))
         return -1;
-    if (sqlite3_changes(db->sqlite) != 1)
-        return fail(failure, TRIT_DATA_LOSS, NULL,
-                    "the store is damaged: the layer's row cannot be written again");
-    return 0;
+    /* It was read a moment ago. */
+    return sqlite3_changes(db->sqlite) == 1 ? 0 : db_fail(db, SQLITE_CORRUPT, failure);
 }
 
 /* ---- reports --------------------------------------------------------------- */

@@ -41,7 +41,7 @@ struct layer_row {
 struct report_row {
     sqlite3_stmt *select;        /* stands on the row */
     const struct layer_key *key; /* borrowed too */
-    int64_t step, previous; /* previous: the step before, or STEP_NONE */
+    int64_t step, previous;      /* previous: the step before, or STEP_NONE */
     int64_t time_unix_ns;
     const uint8_t *digest, *question, *report; /* question NULL: not known */
     size_t digest_bytes, question_bytes, report_bytes;

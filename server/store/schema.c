@@ -29,30 +29,30 @@ static const struct step {
     int (*fill)(struct db *db, struct failure *failure);
 } steps[] = {
     {"CREATE TABLE reports ("
-    "  run TEXT NOT NULL,"
-    "  layer TEXT NOT NULL,"
-    "  step BIGINT NOT NULL,"
-    "  time_unix_ns BIGINT NOT NULL,"
-    "  digest BLOB NOT NULL,"
-    "  report BLOB NOT NULL,"
-    "  PRIMARY KEY (run, layer, step));"
-    "CREATE TABLE layers ("
-    "  run TEXT NOT NULL,"
-    "  layer TEXT NOT NULL,"
-    "  step_min BIGINT NOT NULL,"
-    "  step_max BIGINT NOT NULL,"
-    "  reports BIGINT NOT NULL,"
-    "  time_unix_ns BIGINT NOT NULL," /* of the newest report */
-    "  upload BIGINT,"
-    "  shape TEXT NOT NULL,"        /* "4096,11008": with group_size and partial, what */
-    "  group_size BIGINT NOT NULL," /* makes two steps' codes comparable */
-    "  partial BIGINT NOT NULL,"
-    "  PRIMARY KEY (run, layer));"
-    "CREATE TABLE codes ("
-    "  upload BIGINT NOT NULL,"
-    "  chunk BIGINT NOT NULL,"
-    "  data BLOB NOT NULL,"
-    "  PRIMARY KEY (upload, chunk));",
+     "  run TEXT NOT NULL,"
+     "  layer TEXT NOT NULL,"
+     "  step BIGINT NOT NULL,"
+     "  time_unix_ns BIGINT NOT NULL,"
+     "  digest BLOB NOT NULL,"
+     "  report BLOB NOT NULL,"
+     "  PRIMARY KEY (run, layer, step));"
+     "CREATE TABLE layers ("
+     "  run TEXT NOT NULL,"
+     "  layer TEXT NOT NULL,"
+     "  step_min BIGINT NOT NULL,"
+     "  step_max BIGINT NOT NULL,"
+     "  reports BIGINT NOT NULL,"
+     "  time_unix_ns BIGINT NOT NULL," /* of the newest report */
+     "  upload BIGINT,"
+     "  shape TEXT NOT NULL,"        /* "4096,11008": with group_size and partial, what */
+     "  group_size BIGINT NOT NULL," /* makes two steps' codes comparable */
+     "  partial BIGINT NOT NULL,"
+     "  PRIMARY KEY (run, layer));"
+     "CREATE TABLE codes ("
+     "  upload BIGINT NOT NULL,"
+     "  chunk BIGINT NOT NULL,"
+     "  data BLOB NOT NULL,"
+     "  PRIMARY KEY (upload, chunk));",
      NULL},
     {"ALTER TABLE reports ADD COLUMN previous BIGINT;"
      "ALTER TABLE reports ADD COLUMN question BLOB;"
@@ -113,9 +113,7 @@ static int settings(struct db *db, bool in_memory, struct failure *failure)
          * double what every step writes. FAST overwrites within pages that are
          * written anyway, so that no old version of a row stays beside the row. */
         db_exec(db, "PRAGMA secure_delete = FAST", failure) ||
-        db_exec(db, "PRAGMA cell_size_check = ON", failure) ||
-        /* What a savepoint keeps, a chunk of codes at most, needs no file. */
-        db_exec(db, "PRAGMA temp_store = MEMORY", failure))
+        db_exec(db, "PRAGMA cell_size_check = ON", failure))
         return -1;
     snprintf(sql, sizeof(sql),
              "PRAGMA journal_size_limit = %d; PRAGMA wal_autocheckpoint = %d",

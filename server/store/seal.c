@@ -93,13 +93,14 @@ static int seal_layers(struct db *db, struct totals_row *totals, struct failure 
     struct pass pass;
     int row = -1;
 
-    if (pass_begin(&pass, db,
-                   "SELECT run, layer, step_min, step_max, reports, time_unix_ns,"
-                   " COALESCE(upload, 0), shape, group_size, partial FROM layers"
-                   " ORDER BY run, layer",
-                   "UPDATE layers SET upload = ?3, previous_run = ?4, previous_layer = ?5,"
-                   " crc = ?6 WHERE run = ?1 AND layer = ?2",
-                   failure))
+    if (pass_begin(
+            &pass, db,
+            "SELECT run, layer, step_min, step_max, reports, time_unix_ns,"
+            " COALESCE(upload, 0), shape, group_size, partial FROM layers"
+            " ORDER BY run, layer",
+            "UPDATE layers SET upload = ?3, previous_run = ?4, previous_layer = ?5,"
+            " crc = ?6 WHERE run = ?1 AND layer = ?2",
+            failure))
         goto end;
     while ((row = db_step(db, pass.select, failure)) == 1) {
         struct layer_row layer = {

@@ -6,9 +6,6 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
-    [ST_SAVEPOINT] = "SAVEPOINT put",
-    [ST_UNDO] = "ROLLBACK TO put",
-    [ST_RELEASE] = "RELEASE put",
     [ST_LOOK] = "BEGIN",
     [ST_REPORTS_FROM] = "SELECT " REPORT_COLUMNS " FROM reports"
                         " WHERE run = ?1 AND layer = ?2 AND step >= ?3 ORDER BY step",

@@ -8,9 +8,6 @@ enum statement_id {
     ST_BEGIN, /* the writer's transaction */
     ST_COMMIT,
     ST_ROLLBACK,
-    ST_SAVEPOINT, /* around the writes of one put */
-    ST_UNDO,      /* back to it */
-    ST_RELEASE,
     ST_LOOK,          /* begins a reader's transaction: one state for all it reads */
     ST_REPORTS_FROM,  /* run, layer, step -> REPORT_COLUMNS, this step and later ones */
     ST_REPORTS_DOWN,  /* the same, this step and earlier ones */

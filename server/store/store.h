@@ -47,8 +47,8 @@ enum store_method {
 /* What a report answers. Unary and streamed calls ask the same. */
 struct store_question {
     enum store_method method;
-    enum trit_verify_mode mode;      /* of VERIFY */
-    float tolerance;                 /* of VERIFY: the one that was used, after defaults */
+    enum trit_verify_mode mode; /* of VERIFY */
+    float tolerance;            /* of VERIFY: the one that was used, after defaults */
     enum trit_partial_group partial; /* group_size and dtype stand in the report */
     bool has_latents;
     uint8_t latents[16]; /* XXH3-128 of the latents' bytes; zeros without */
@@ -61,8 +61,8 @@ struct store_put {
     struct store *store;
     struct store_upload *upload; /* writer thread's state */
     /* in */
-    struct trit_report report; /* run, layer, step, shape, group_size: from begin
-                                  on; everything else: from commit on */
+    struct trit_report report;      /* run, layer, step, shape, group_size: from begin
+                                       on; everything else: from commit on */
     struct store_question question; /* complete at commit */
     void (*done)(struct store_put *put);
     /* out, valid in done() */

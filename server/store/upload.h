@@ -39,7 +39,9 @@ struct store_upload {
     enum upload_state state;
     struct failure cause; /* of BROKEN */
     struct codes codes;
-    struct list touched; /* in the batch's list while it has rows in it */
+    struct codes before; /* as they were when the put was filed: to file it again */
+    bool repeatable;     /* `before` holds, with all bytes of its buffer */
+    struct list touched; /* in the writer's list while the transaction has rows of it */
 };
 
 #endif

@@ -234,7 +234,7 @@ static int reports_forward(struct db *db, sqlite3_stmt *select,
                            const struct report_walk *walk, int64_t *at,
                            struct failure *failure)
 {
-    struct report_row row;
+    struct report_row row = {.step = STEP_NONE};
     int64_t last = STEP_NONE;
     bool first = true;
     int found;
@@ -253,8 +253,10 @@ static int reports_forward(struct db *db, sqlite3_stmt *select,
         last = row.step;
         first = false;
     }
-    if (found < 0)
+    if (found < 0) {
+        *at = row.step > *at ? row.step : *at; /* as far as it could be read */
         return -1;
+    }
     if (first ? walk->layer->step_max >= walk->from : walk->layer->step_max != last)
         return lost(failure);
     return 1;

@@ -108,6 +108,7 @@ static void roll_back(struct writer *writer)
 static int need_transaction(struct writer *writer)
 {
     if (writer->state == BATCH_IDLE) {
+        writer->db.damaged = false;
         if (run(writer, ST_BEGIN, &writer->failure)) {
             roll_back(writer);
             return -1;
@@ -134,6 +135,12 @@ static void set_failure(struct writer *writer, struct store_upload *upload)
     fail_context(&put->failure, "%s: not stored", title);
 }
 
+static void free_buffer(struct writer *writer, struct store_upload *upload)
+{
+    writer->buffered -= upload->codes.count;
+    codes_free_buffer(&upload->codes);
+}
+
 /* COMMITs what is open. What finished in it has its result. */
 static void end_transaction(struct writer *writer)
 {
@@ -149,11 +156,13 @@ static void end_transaction(struct writer *writer)
         }
     }
     writer->filed = 0;
+    writer->kept = 0;
     while (list_pop(&writer->touched))
         ;
     while ((link = list_pop(&writer->finished))) {
         struct order *order = LIST_OWNER(link, struct order, link);
 
+        codes_free_buffer(&order->upload->codes);
         if (writer->state == BATCH_FAILED)
             remember_garbage(writer, order->upload->codes.upload);
         if (order->kind == ORDER_COMMIT)
@@ -162,52 +171,91 @@ static void end_transaction(struct writer *writer)
     }
 }
 
-/* ---- one put's writes --------------------------------------------------------- */
+/* ---- damage ------------------------------------------------------------------ */
 
-/* 0: they may begin. -1: the batch has failed. */
-static int begin_writes(struct writer *writer)
+static void note_damage(struct writer *writer, const struct failure *failure)
 {
-    if (need_transaction(writer))
-        return -1;
-    if (run(writer, ST_SAVEPOINT, &writer->failure)) {
+    if (writer->damage.status == TRIT_OK)
+        writer->damage = *failure;
+}
+
+/* The put has failed, alone. */
+static void refuse(struct writer *writer, struct store_upload *upload,
+                   const struct failure *failure)
+{
+    struct store_put *put = upload->put;
+    char title[REPORT_TITLE_BYTES];
+
+    note_damage(writer, failure);
+    report_title(&put->report, title);
+    put->existed = false;
+    put->failure = *failure;
+    fail_context(&put->failure, "%s: not stored", title);
+    remember_garbage(writer, upload->codes.upload);
+}
+
+/* Its codes, or a part, went with the transaction. */
+static void lose(struct store_upload *upload)
+{
+    struct failure failure = {0};
+
+    fail(&failure, TRIT_UNAVAILABLE, NULL,
+         "the store met damage while it filed another report; file this one again");
+    break_upload(upload, &failure);
+}
+
+static void file(struct writer *writer, struct store_upload *upload);
+
+/* SQLite has found damage in the open transaction, so everything in it is done again,
+ * order by order, each in a transaction of its own. What met the damage has its
+ * result, and is not in the list of finished orders. */
+static void start_over(struct writer *writer)
+{
+    struct list orders, *link;
+
+    list_init(&orders);
+    list_append(&orders, &writer->finished);
+    if (!sqlite3_get_autocommit(writer->db.sqlite))
+        run(writer, ST_ROLLBACK, NULL);
+    writer->state = BATCH_IDLE;
+    writer->careful = true;
+    writer->filed = writer->kept = 0;
+    while ((link = list_pop(&writer->touched)))
+        lose(LIST_OWNER(link, struct store_upload, touched));
+    while ((link = list_pop(&orders))) {
+        struct order *order = LIST_OWNER(link, struct order, link);
+        struct store_upload *upload = order->upload;
+
+        if (order->kind == ORDER_ABORT || upload->state == UPLOAD_BROKEN) {
+            remember_garbage(writer, upload->codes.upload);
+        } else if (!upload->repeatable) {
+            lose(upload);
+            remember_garbage(writer, upload->codes.upload);
+        } else {
+            upload->codes = upload->before;
+            upload->put->failure = (struct failure){0};
+            upload->put->existed = false;
+            if (need_transaction(writer) == 0)
+                file(writer, upload);
+        }
+        list_push(&writer->finished, link);
+        end_transaction(writer);
+    }
+}
+
+/* After writes that failed: 0 where the damage they met concerns them alone, and the
+ * rest of the batch stands or has been done again. -1: the batch has failed. */
+static int survive(struct writer *writer, const struct failure *failure)
+{
+    if (failure->status != TRIT_DATA_LOSS) {
+        writer->failure = *failure;
         roll_back(writer);
         return -1;
     }
+    note_damage(writer, failure);
+    if (writer->db.damaged)
+        start_over(writer);
     return 0;
-}
-
-/* After damage: the transaction without the writes since the savepoint, committed.
- * Until it has rolled back something, SQLite would then write nothing more. */
-static void undo_writes(struct writer *writer)
-{
-    struct failure ignored = {0};
-
-    if (run(writer, ST_UNDO, &writer->failure) ||
-        run(writer, ST_RELEASE, &writer->failure)) {
-        roll_back(writer);
-        return;
-    }
-    end_transaction(writer);
-    if (writer->state == BATCH_IDLE && run(writer, ST_LOOK, &ignored) == 0)
-        run(writer, ST_ROLLBACK, &ignored);
-}
-
-/* Ends what begin_writes began. `outcome` and `failure`: how the writes went. 0: they
- * stand. -1: they do not, for *failure; the batch has failed unless that is
- * DATA_LOSS. */
-static int end_writes(struct writer *writer, int outcome, struct failure *failure)
-{
-    if (outcome == 0 && run(writer, ST_RELEASE, failure) == 0)
-        return 0;
-    if (failure->status == TRIT_DATA_LOSS && !sqlite3_get_autocommit(writer->db.sqlite)) {
-        undo_writes(writer);
-        if (writer->damage.status == TRIT_OK)
-            writer->damage = *failure;
-        return -1;
-    }
-    writer->failure = *failure;
-    roll_back(writer);
-    return -1;
 }
 
 /* ---- orders ---------------------------------------------------------------- */
@@ -218,26 +266,18 @@ static void flush(struct writer *writer, struct store_upload *upload)
     size_t count = upload->codes.count;
     struct failure failure = {0};
 
-    if (begin_writes(writer)) {
+    if (need_transaction(writer)) {
         break_upload(upload, &writer->failure);
         return;
     }
-    int flushed =
-        codes_flush(&upload->codes, &writer->db, &writer->next_upload, &failure);
-
-    if (end_writes(writer, flushed, &failure)) {
+    if (codes_flush(&upload->codes, &writer->db, &writer->next_upload, &failure)) {
+        survive(writer, &failure);
         break_upload(upload, &failure);
         return;
     }
     writer->buffered -= count;
     if (list_empty(&upload->touched))
         list_push(&writer->touched, &upload->touched);
-}
-
-static void free_buffer(struct writer *writer, struct store_upload *upload)
-{
-    writer->buffered -= upload->codes.count;
-    codes_free_buffer(&upload->codes);
 }
 
 static void break_for_memory(struct store_upload *upload)
@@ -276,52 +316,48 @@ static void discard(struct writer *writer, struct store_upload *upload)
     struct failure failure = {0};
 
     free_buffer(writer, upload);
-    if (upload->codes.upload == 0 || begin_writes(writer))
-        return;
-    int deleted = codes_delete(&writer->db, upload->codes.upload, &failure);
-
-    end_writes(writer, deleted, &failure);
+    if (upload->codes.upload != 0 && need_transaction(writer) == 0 &&
+        codes_delete(&writer->db, upload->codes.upload, &failure))
+        survive(writer, &failure);
 }
 
-/* The put met damage: it has failed, alone. */
-static void refuse(struct writer *writer, struct store_upload *upload,
-                   const struct failure *failure)
+/* In the open transaction, from upload->codes. The buffer is kept until COMMIT. */
+static void file(struct writer *writer, struct store_upload *upload)
 {
-    struct store_put *put = upload->put;
-    char title[REPORT_TITLE_BYTES];
+    struct failure failure = {0};
+    enum filing filing = FILING_REFUSED;
 
-    report_title(&put->report, title);
-    put->existed = false;
-    put->failure = *failure;
-    fail_context(&put->failure, "%s: not stored", title);
-    remember_garbage(writer, upload->codes.upload);
+    if (filing_commit(&writer->db, writer->kernels, &writer->next_upload, upload->put,
+                      &upload->codes, &filing, &failure)) {
+        if (failure.status == TRIT_DATA_LOSS)
+            refuse(writer, upload, &failure);
+        survive(writer, &failure);
+    } else if (filing == FILING_NEW) {
+        writer->filed++;
+    } else if (filing == FILING_EXISTED) {
+        upload->put->existed = true;
+    }
 }
 
 static void take_commit(struct writer *writer, struct store_upload *upload)
 {
-    struct store_put *put = upload->put;
-    struct failure failure = {0};
-    enum filing filing = FILING_REFUSED;
+    size_t count = upload->codes.count;
 
     if (upload->end.count > 0 && upload->state == UPLOAD_OPEN)
         break_for_memory(upload);
-    if (upload->state == UPLOAD_BROKEN || begin_writes(writer)) {
+    if (upload->state == UPLOAD_BROKEN || need_transaction(writer)) {
         discard(writer, upload);
         return;
     }
-    writer->buffered -= upload->codes.count;
-    int filed = filing_commit(&writer->db, writer->kernels, &writer->next_upload, put,
-                              &upload->codes, &filing, &failure);
-
-    if (end_writes(writer, filed, &failure)) {
-        if (failure.status == TRIT_DATA_LOSS)
-            refuse(writer, upload, &failure);
-    } else if (filing == FILING_NEW) {
-        writer->filed++;
-    } else if (filing == FILING_EXISTED) {
-        put->existed = true;
-    }
-    codes_free_buffer(&upload->codes);
+    writer->buffered -= count;
+    upload->before = upload->codes;
+    upload->repeatable =
+        list_empty(&upload->touched) && writer->kept + count <= WRITER_KEPT_BYTES_MAX;
+    file(writer, upload);
+    if (upload->repeatable)
+        writer->kept += count;
+    else
+        codes_free_buffer(&upload->codes);
 }
 
 void writer_order(struct writer *writer, struct order *order)
@@ -329,6 +365,8 @@ void writer_order(struct writer *writer, struct order *order)
     switch (order->kind) {
     case ORDER_CODES:
         take_codes(writer, order);
+        if (writer->careful)
+            end_transaction(writer);
         return;
     case ORDER_COMMIT:
         take_commit(writer, order->upload);
@@ -338,9 +376,24 @@ void writer_order(struct writer *writer, struct order *order)
         break;
     }
     list_push(&writer->finished, &order->link);
+    if (writer->careful)
+        end_transaction(writer);
 }
 
 /* ---- the batch ------------------------------------------------------------- */
+
+static int set_flush(struct writer *writer, enum flush flush)
+{
+    if (writer->flush == flush)
+        return 0;
+    if (db_exec(&writer->db,
+                flush == FLUSH_FULL ? "PRAGMA synchronous = FULL"
+                                    : "PRAGMA synchronous = NORMAL",
+                &writer->failure))
+        return -1;
+    writer->flush = flush;
+    return 0;
+}
 
 void writer_begin(struct writer *writer, bool durable)
 {
@@ -348,10 +401,7 @@ void writer_begin(struct writer *writer, bool durable)
     writer->failure = writer->damage = (struct failure){0};
     writer->filed = writer->transactions = writer->reports = 0;
     remove_garbage(writer);
-    db_exec(&writer->db,
-            durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
-            &writer->failure);
-    if (writer->failure.status != TRIT_OK)
+    if (set_flush(writer, durable ? FLUSH_FULL : FLUSH_NORMAL))
         writer->state = BATCH_FAILED;
 }
 

@@ -9,17 +9,24 @@
  * of its open transaction is on disk. Uploads that had rows in it are broken and
  * fail at their commit; the next batch starts afresh.
  *
- * Damage is no such failure: it concerns one put. Each put's writes stand in a
- * savepoint. Where a put meets damage (DATA_LOSS) the writes are undone, what came
- * before them is committed at once, since SQLite writes nothing more in a transaction
- * that has met damage, and the batch goes on in a new transaction. Writer thread
- * only. */
+ * Damage is no such failure: it concerns the put that meets it. What a checksum
+ * tells leaves nothing to undo. What SQLite itself finds spoils the transaction,
+ * which SQLite will not commit then: it is rolled back, the puts in it are filed
+ * again one by one, and from then on every order has a transaction of its own. Only
+ * puts whose codes are gone, being too many to be kept until COMMIT, fail with
+ * UNAVAILABLE and have to be sent again. Writer thread only. */
 #ifndef STORE_WRITER_H
 #define STORE_WRITER_H
 
 #include "store/upload.h"
 
-enum { WRITER_GARBAGE_MAX = 64 };
+enum {
+    WRITER_GARBAGE_MAX = 64,
+    WRITER_KEPT_BYTES_MAX = 4 << 20, /* codes of filed puts, kept until COMMIT */
+};
+
+/* What COMMIT waits for; a setting of SQLite's, made where it changes. */
+enum flush { FLUSH_UNSET, FLUSH_NORMAL, FLUSH_FULL };
 
 enum batch_state { BATCH_IDLE, BATCH_OPEN, BATCH_FAILED };
 
@@ -27,18 +34,21 @@ struct writer {
     struct db db;
     const struct kernels *kernels;
     int64_t next_upload;
-    size_t buffered; /* bytes in the buffers of all uploads */
+    size_t buffered;  /* bytes in the buffers of all uploads */
+    enum flush flush; /* as SQLite is set */
     /* Uploads whose rows could not be removed with their batch. Beyond the
      * bound they wait for the next start. */
     int64_t garbage[WRITER_GARBAGE_MAX];
     size_t garbage_count;
+    bool careful; /* SQLite has found damage: a transaction an order */
     /* the batch */
     enum batch_state state;
-    struct failure failure; /* why it failed */
-    struct list touched;    /* uploads with rows in the open transaction */
-    struct list finished;   /* end orders whose letters wait for its COMMIT */
-    struct list settled;    /* those that wait for the end of the batch only */
-    uint64_t filed;         /* new reports in the transaction */
+    struct failure failure;         /* why it failed */
+    struct list touched;            /* uploads with rows in the open transaction */
+    struct list finished;           /* end orders whose letters wait for its COMMIT */
+    struct list settled;            /* those that wait for the end of the batch only */
+    size_t kept;                    /* bytes of codes that those filed puts still hold */
+    uint64_t filed;                 /* new reports in the transaction */
     uint64_t transactions, reports; /* committed by the batch */
     struct failure damage;          /* the first that a put of the batch met */
 };

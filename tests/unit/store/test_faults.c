@@ -2,7 +2,6 @@
  * somebody else's. */
 #include <fcntl.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,32 +14,10 @@
 #include "tests/lib/fault.h"
 #include "tests/lib/store_faults.h"
 #include "tests/lib/store_fixture.h"
+#include "tests/lib/store_sql.h"
 
 enum { CODES_BYTES = 600000 };
 static uint8_t codes[CODES_BYTES];
-
-static void database(const struct store_fixture *fixture, char path[128])
-{
-    snprintf(path, 128, "%s/reports.sqlite", fixture->directory);
-}
-
-/* Runs SQL on the closed or open database from outside; the first number. */
-static int64_t sql(const struct store_fixture *fixture, const char *text)
-{
-    sqlite3 *sqlite;
-    sqlite3_stmt *statement;
-    char path[128];
-    int64_t number = 0;
-
-    database(fixture, path);
-    CHECK(sqlite3_open(path, &sqlite) == SQLITE_OK);
-    CHECK(sqlite3_prepare_v2(sqlite, text, -1, &statement, NULL) == SQLITE_OK);
-    if (sqlite3_step(statement) == SQLITE_ROW)
-        number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    CHECK(sqlite3_close(sqlite) == SQLITE_OK);
-    return number;
-}
 
 static void must_open(struct store_fixture *fixture)
 {
@@ -112,7 +89,7 @@ static void disk_walk(bool sticky)
     must_open(&fixture);
     for (size_t i = 0; i < count; i++)
         CHECK(there(&fixture, acknowledged[i]));
-    CHECK_EQ(sql(&fixture, "SELECT COUNT(DISTINCT upload) FROM codes"), 1);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(DISTINCT upload) FROM codes"), 1);
     store_fixture_fini(&fixture);
 }
 
@@ -138,7 +115,7 @@ static void broken_upload_is_swept(void)
     CHECK_EQ(put_step(&fixture, 2, NULL), TRIT_UNAVAILABLE);
     CHECK(disk_disarm());
     CHECK_EQ(put_step(&fixture, 3, NULL), TRIT_OK);
-    CHECK_EQ(sql(&fixture, "SELECT COUNT(DISTINCT upload) FROM codes"), 1);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(DISTINCT upload) FROM codes"), 1);
     store_fixture_fini(&fixture);
 }
 
@@ -156,8 +133,8 @@ static void aborted_upload_is_gone(void)
     store_abort(&put.put);
     memset(&put, 0xee, sizeof(put)); /* the caller's again */
     CHECK_EQ(put_step(&fixture, 2, NULL), TRIT_OK);
-    CHECK_EQ(sql(&fixture, "SELECT COUNT(DISTINCT upload) FROM codes"), 1);
-    CHECK_EQ(sql(&fixture, "SELECT COUNT(*) FROM reports"), 1);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(DISTINCT upload) FROM codes"), 1);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM reports"), 1);
     store_fixture_fini(&fixture);
 }
 
@@ -171,10 +148,10 @@ static void leftovers_go_at_open(void)
     store_fixture_close_store(&fixture);
     snprintf(insert, sizeof(insert), "INSERT INTO codes VALUES (999, 0, x'00', %u)",
              (unsigned)codes_row_crc(999, 0, "", 1));
-    sql(&fixture, insert);
+    store_sql(&fixture, insert);
     must_open(&fixture);
-    CHECK_EQ(sql(&fixture, "SELECT COUNT(*) FROM codes WHERE upload = 999"), 0);
-    CHECK(sql(&fixture, "SELECT COUNT(*) FROM codes") > 0);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM codes WHERE upload = 999"), 0);
+    CHECK(store_sql(&fixture, "SELECT COUNT(*) FROM codes") > 0);
     store_fixture_fini(&fixture);
 }
 
@@ -236,17 +213,17 @@ static void check_refused(struct store_fixture *fixture, enum trit_status status
 static void wrong_files(void)
 {
     struct store_fixture fixture;
-    char path[128];
+    char path[STORE_PATH_BYTES];
     FILE *file;
 
     store_fixture_init(&fixture, false);
     store_fixture_close_store(&fixture);
-    sql(&fixture, "PRAGMA user_version = 77");
+    store_sql(&fixture, "PRAGMA user_version = 77");
     check_refused(&fixture, TRIT_FAILED_PRECONDITION, "newer tritd");
-    sql(&fixture, "PRAGMA user_version = 1");
-    sql(&fixture, "PRAGMA application_id = 4711");
+    store_sql(&fixture, "PRAGMA user_version = 1");
+    store_sql(&fixture, "PRAGMA application_id = 4711");
     check_refused(&fixture, TRIT_FAILED_PRECONDITION, "another program's");
-    database(&fixture, path);
+    store_file(&fixture, path);
     file = fopen(path, "w");
     CHECK(file);
     for (int i = 0; i < 10000; i++)
@@ -260,7 +237,7 @@ static void wrong_files(void)
 static void damaged(void)
 {
     struct store_fixture fixture;
-    char path[128], junk[4096];
+    char path[STORE_PATH_BYTES], junk[4096];
     int fd;
     off_t size;
 
@@ -273,7 +250,7 @@ static void damaged(void)
         fixture_put(&fixture, &put, &report, NULL, 0);
     }
     store_fixture_close_store(&fixture);
-    database(&fixture, path);
+    store_file(&fixture, path);
     memset(junk, 0x5a, sizeof(junk));
     fd = open(path, O_RDWR);
     size = lseek(fd, 0, SEEK_END);

@@ -7,111 +7,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proto/codec/codec.h"
 #include "tests/lib/check.h"
-#include "tests/lib/store_fixture.h"
+#include "tests/lib/store_answers.h"
+#include "tests/lib/store_sql.h"
 
-/* Bytes between two that are flipped; primes, so that all columns get their turn. */
+/* Bytes from one flip to the next: all of the small store, but of the room between
+ * its rows only so many; primes, so that every column gets its turn. */
 #if defined(TRIT_ASAN) || defined(__SANITIZE_THREAD__) || defined(__aarch64__)
-enum { STRIDE = 97 };
+enum { STRIDE = 97, ROOM_STRIDE = 997, LARGE_STRIDE = 499 };
 #else
-enum { STRIDE = 1 };
+enum { STRIDE = 1, ROOM_STRIDE = 31, LARGE_STRIDE = 29 };
 #endif
 
-enum { CODES_BYTES = 16, ANSWERS_MAX = 64, PUTS = 6 };
-
-/* ---- what is asked ------------------------------------------------------------- */
-
-/* One answer: OK with a fingerprint of all that was given, or a failure. */
-struct answer {
-    const char *question;
-    enum trit_status status;
-    uint64_t fingerprint;
+enum {
+    PAGE_BYTES = 4096,
+    ROOM_BYTES = 64, /* so many zeros on end are room that no row uses */
+    CODES_BYTES = 16,
+    PUTS = 6,
+    LAYERS = 40, /* of the large store */
+    STEPS = 12,
 };
-
-struct answers {
-    struct answer all[ANSWERS_MAX];
-    size_t count;
-};
-
-static void mix(uint64_t *fingerprint, const void *bytes, size_t count)
-{
-    const uint8_t *at = bytes;
-
-    for (size_t i = 0; i < count; i++)
-        *fingerprint = (*fingerprint ^ at[i]) * 0x100000001b3;
-}
-
-static bool mix_report(void *fingerprint, const struct trit_report *report)
-{
-    uint8_t bytes[REPORT_BYTES_MAX];
-    size_t count = encode_report(report, bytes, sizeof(bytes));
-
-    CHECK(count > 0);
-    mix(fingerprint, bytes, count);
-    return true;
-}
-
-static bool mix_run(void *fingerprint, const struct store_run_info *info)
-{
-    uint64_t numbers[] = {info->layers, info->reports, info->step_min, info->step_max,
-                          (uint64_t)info->time_unix_ns};
-
-    mix(fingerprint, info->run, strlen(info->run));
-    mix(fingerprint, numbers, sizeof(numbers));
-    return true;
-}
-
-/* A failure's message counts where it says that nothing is there. */
-static void answer(struct answers *answers, const char *question, int outcome,
-                   uint64_t fingerprint, const struct failure *failure)
-{
-    CHECK(answers->count < ANSWERS_MAX);
-    CHECK((outcome == 0) == (failure->status == TRIT_OK));
-    if (failure->status == TRIT_NOT_FOUND)
-        mix(&fingerprint, failure->message, strlen(failure->message));
-    answers->all[answers->count++] =
-        (struct answer){question, failure->status, fingerprint};
-}
-
-/* Step -1: the latest. */
-static void ask_report(struct answers *answers, struct store_reader *reader,
-                       const char *run, const char *layer, int64_t step)
-{
-    struct failure failure = {0};
-    struct trit_report report;
-    uint64_t fingerprint = 0;
-    int outcome = store_read_report(reader, run, layer, step >= 0, (uint64_t)step,
-                                    &report, &failure);
-
-    if (outcome == 0)
-        mix_report(&fingerprint, &report);
-    answer(answers, layer, outcome, fingerprint, &failure);
-}
-
-static void ask_list(struct answers *answers, struct store_reader *reader,
-                     const char *question, struct store_query query)
-{
-    struct failure failure = {0};
-    uint64_t fingerprint = 0;
-
-    if (query.limit == 0)
-        query.limit = 100;
-    if (query.step_to == 0)
-        query.step_to = UINT64_MAX;
-    int outcome = store_read_reports(reader, &query, mix_report, &fingerprint, &failure);
-
-    answer(answers, question, outcome, fingerprint, &failure);
-}
-
-static void ask_runs(struct answers *answers, struct store_reader *reader)
-{
-    struct failure failure = {0};
-    uint64_t fingerprint = 0;
-    int outcome = store_read_runs(reader, mix_run, &fingerprint, &failure);
-
-    answer(answers, "runs", outcome, fingerprint, &failure);
-}
+_Static_assert(LAYERS *(STEPS + 2) + 8 <= ANSWERS_MAX, "room for its answers");
 
 /* What build() filed. */
 static const struct {
@@ -119,17 +35,17 @@ static const struct {
     uint64_t step;
     bool codes;
 } filed[] = {
-    {"a", "x", 2, true},  {"a", "x", 4, true},  {"a", "x", 3, true}, {"a", "y", 7, false},
-    {"a", "y", 1, false}, {"a", "z", 5, true},  {"b", "x", 9, true}, {"b", "x", 10, true},
-    {"a", "x", 5, true},  {"aa", "w", 1, false}, {"b", "y", 1, true},
+    {"a", "x", 2, true},   {"a", "x", 4, true},  {"a", "x", 3, true},
+    {"a", "y", 7, false},  {"a", "y", 1, false}, {"a", "z", 5, true},
+    {"b", "x", 9, true},   {"b", "x", 10, true}, {"a", "x", 5, true},
+    {"aa", "w", 1, false}, {"b", "y", 1, true},
 };
 enum { FILED = sizeof(filed) / sizeof(filed[0]) };
 
 static void ask_reports(struct answers *answers, struct store_reader *reader)
 {
     for (size_t i = 0; i < FILED; i++)
-        ask_report(answers, reader, filed[i].run, filed[i].layer,
-                   (int64_t)filed[i].step);
+        ask_report(answers, reader, filed[i].run, filed[i].layer, (int64_t)filed[i].step);
     ask_report(answers, reader, "a", "x", 1);
     ask_report(answers, reader, "a", "x", 6);
     ask_report(answers, reader, "a", "y", 3);
@@ -157,18 +73,18 @@ static void ask(struct answers *answers, struct store_reader *reader)
     ask_list(answers, reader, "history", (struct store_query){.run = "a", .layer = "x"});
     ask_list(answers, reader, "history, newest first",
              (struct store_query){.run = "a", .layer = "x", .newest_first = true});
-    ask_list(answers, reader, "stretch",
-             (struct store_query){
-                 .run = "a", .layer = "x", .step_from = 3, .step_to = 4});
+    ask_list(
+        answers, reader, "stretch",
+        (struct store_query){.run = "a", .layer = "x", .step_from = 3, .step_to = 4});
     ask_list(answers, reader, "stretch, newest first",
              (struct store_query){.run = "a",
                                   .layer = "x",
                                   .step_from = 2,
                                   .step_to = 3,
                                   .newest_first = true});
-    ask_list(answers, reader, "empty stretch",
-             (struct store_query){
-                 .run = "a", .layer = "y", .step_from = 2, .step_to = 6});
+    ask_list(
+        answers, reader, "empty stretch",
+        (struct store_query){.run = "a", .layer = "y", .step_from = 2, .step_to = 6});
     ask_list(answers, reader, "latest", (struct store_query){.latest_only = true});
     ask_list(answers, reader, "latest of a run, newest first",
              (struct store_query){.run = "b", .latest_only = true, .newest_first = true});
@@ -217,13 +133,8 @@ static void file(struct answers *answers, struct store_fixture *fixture)
     start(fixture, &puts[4], "a", "y", 4, false);
     start(fixture, &puts[5], "aaa", "new", 1, true);
     for (size_t i = 0; i < PUTS; i++) {
-        uint64_t fingerprint = 0;
-
         fixture_put_wait(&puts[i]);
-        if (puts[i].put.failure.status == TRIT_OK)
-            mix_report(&fingerprint, &puts[i].put.report);
-        answer(answers, "put", puts[i].put.failure.status == TRIT_OK ? 0 : -1,
-               fingerprint, &puts[i].put.failure);
+        answer_put(answers, &puts[i]);
     }
 }
 
@@ -233,8 +144,8 @@ static void ask_again(struct answers *answers, struct store_reader *reader)
 {
     answers->count = 0;
     for (size_t i = 0; i < FILED; i++)
-        ask_report(answers, reader, filed[i].run, filed[i].layer,
-                   (int64_t)filed[i].step);
+        ask_report(answers, reader, filed[i].run, filed[i].layer, (int64_t)filed[i].step);
+    answers->old = answers->count;
     ask_report(answers, reader, "a", "x", 6);
     ask_report(answers, reader, "a", "y", 8);
     ask_report(answers, reader, "b", "x", 11);
@@ -266,26 +177,30 @@ static void live(struct store_fixture *fixture, struct life *life)
     store_fixture_close_store(fixture);
 }
 
-static uint8_t *build(struct store_fixture *fixture, char path[128], size_t *size)
+static void file_one(struct store_fixture *fixture, const char *run, const char *layer,
+                     uint64_t step, bool with_codes)
+{
+    struct fixture_put put;
+
+    start(fixture, &put, run, layer, step, with_codes);
+    fixture_put_wait(&put);
+    CHECK_EQ(put.put.failure.status, TRIT_OK);
+}
+
+/* Closes the store and gives the bytes of its file. */
+static uint8_t *close_and_read(struct store_fixture *fixture, char path[STORE_PATH_BYTES],
+                               size_t *size)
 {
     struct stat stat;
-    uint8_t *bytes;
 
-    store_fixture_init_fast(fixture);
-    for (size_t i = 0; i < FILED; i++) {
-        struct fixture_put put;
-
-        start(fixture, &put, filed[i].run, filed[i].layer, filed[i].step, filed[i].codes);
-        fixture_put_wait(&put);
-        CHECK_EQ(put.put.failure.status, TRIT_OK);
-    }
     store_fixture_close_store(fixture);
-    snprintf(path, 128, "%s/reports.sqlite", fixture->directory);
+    store_file(fixture, path);
     int fd = open(path, O_RDONLY);
 
     CHECK(fd >= 0 && fstat(fd, &stat) == 0);
     *size = (size_t)stat.st_size;
-    bytes = malloc(*size);
+    uint8_t *bytes = malloc(*size);
+
     CHECK(bytes && pread(fd, bytes, *size, 0) == (ssize_t)*size);
     close(fd);
     return bytes;
@@ -302,69 +217,188 @@ static void restore(const char *path, const uint8_t *bytes, size_t size, size_t 
     close(fd);
 }
 
-/* `given` may say DATA_LOSS, or what an undamaged store says. */
-static void check_answers(const struct answers *wanted, const struct answers *given,
-                          const struct answers *filing, size_t at, uint8_t flip)
+/* How far the next flip is: a stride, or more where nothing but room lies ahead. */
+static size_t stride(const uint8_t *bytes, size_t size, size_t at, size_t small)
 {
-    CHECK_EQ(wanted->count, given->count);
-    for (size_t i = 0; i < wanted->count; i++) {
-        const struct answer *want = &wanted->all[i], *got = &given->all[i];
-        bool refused = filing && i >= FILED &&
-                       filing->all[i - FILED].status == TRIT_DATA_LOSS;
+    static const uint8_t room[ROOM_BYTES];
 
-        if (got->status == TRIT_DATA_LOSS ||
-            (refused && got->status == TRIT_NOT_FOUND) ||
-            (got->status == want->status && got->fingerprint == want->fingerprint))
-            continue;
-        check_failed(__FILE__, __LINE__,
-                     "byte %zu (page %zu, at %zu) flipped by 0x%02x: answer %zu, %s: "
-                     "status %d, another than %d",
-                     at, at / 4096 + 1, at % 4096, flip, i, got->question, got->status,
-                     want->status);
+    if (at + ROOM_STRIDE + ROOM_BYTES < size && small < ROOM_STRIDE &&
+        memcmp(bytes + at, room, ROOM_BYTES) == 0 &&
+        memcmp(bytes + at + ROOM_STRIDE, room, ROOM_BYTES) == 0)
+        return ROOM_STRIDE;
+    return small;
+}
+
+/* What came of the flips. */
+struct tally {
+    size_t flips, refusals, losses;
+};
+
+/* One flip, one life. */
+static void flip_one(struct store_fixture *fixture, const char *path,
+                     const uint8_t *bytes, size_t size, size_t at, uint64_t *random,
+                     void (*again)(struct store_fixture *, struct life *),
+                     const struct life *sound, struct tally *tally)
+{
+    static struct life life;
+    char what[80];
+    uint8_t flip =
+        check_random(random) % 4 == 0 ? 0xff : (uint8_t)(1 << check_random(random) % 8);
+
+    restore(path, bytes, size, at, flip);
+    again(fixture, &life);
+    tally->flips++;
+    if (life.opening.status != TRIT_OK) {
+        tally->refusals++;
+        if (life.opening.status != TRIT_DATA_LOSS &&
+            life.opening.status != TRIT_FAILED_PRECONDITION)
+            check_failed(__FILE__, __LINE__, "byte %zu flipped by 0x%02x: %s", at, flip,
+                         life.opening.message);
+        return;
     }
+    snprintf(what, sizeof(what), "byte %zu (page %zu, at %zu) flipped by 0x%02x", at,
+             at / PAGE_BYTES + 1, at % PAGE_BYTES, flip);
+    check_answers(&sound->read, &life.read, NULL, what);
+    check_answers(&sound->filed, &life.filed, NULL, what);
+    check_answers(&sound->again, &life.again, &life.filed, what);
+    for (size_t i = 0; i < life.read.count; i++)
+        if (life.read.all[i].status == TRIT_DATA_LOSS) {
+            tally->losses++;
+            break;
+        }
+}
+
+static void show(const char *store, size_t size, const struct tally *tally)
+{
+    if (getenv("TEST_SHOW"))
+        printf("# %s: %zu bytes, %zu flips: %zu refused at open, %zu with losses\n",
+               store, size, tally->flips, tally->refusals, tally->losses);
+    /* Or the flips hit nothing, and the case says nothing. */
+    CHECK(tally->losses > tally->flips / 50 && tally->refusals > 0);
 }
 
 static void every_byte(void)
 {
-    static struct life sound, damaged;
+    static struct life sound;
     struct store_fixture fixture;
+    struct tally tally = {0};
     uint64_t random = check_seed();
-    size_t size, losses = 0, refusals = 0, trials = 0;
-    char path[128];
-    uint8_t *bytes = build(&fixture, path, &size);
+    size_t size;
+    char path[STORE_PATH_BYTES];
+
+    store_fixture_init_fast(&fixture);
+    for (size_t i = 0; i < FILED; i++)
+        file_one(&fixture, filed[i].run, filed[i].layer, filed[i].step, filed[i].codes);
+    uint8_t *bytes = close_and_read(&fixture, path, &size);
 
     live(&fixture, &sound);
     CHECK_EQ(sound.opening.status, TRIT_OK);
-    for (size_t at = check_random(&random) % STRIDE; at < size; at += STRIDE) {
-        uint8_t flip = check_random(&random) % 4 == 0
-                           ? 0xff
-                           : (uint8_t)(1 << check_random(&random) % 8);
+    for (size_t at = check_random(&random) % STRIDE; at < size;
+         at += stride(bytes, size, at, STRIDE))
+        flip_one(&fixture, path, bytes, size, at, &random, live, &sound, &tally);
+    show("small", size, &tally);
+    free(bytes);
+    store_fixture_fini(&fixture);
+}
 
-        restore(path, bytes, size, at, flip);
-        live(&fixture, &damaged);
-        trials++;
-        if (damaged.opening.status != TRIT_OK) {
-            refusals++;
-            if (damaged.opening.status != TRIT_DATA_LOSS &&
-                damaged.opening.status != TRIT_FAILED_PRECONDITION)
-                check_failed(__FILE__, __LINE__, "byte %zu flipped by 0x%02x: %s", at,
-                             flip, damaged.opening.message);
-            continue;
-        }
-        check_answers(&sound.read, &damaged.read, NULL, at, flip);
-        check_answers(&sound.filed, &damaged.filed, NULL, at, flip);
-        check_answers(&sound.again, &damaged.again, &damaged.filed, at, flip);
-        for (size_t i = 0; i < damaged.read.count; i++)
-            if (damaged.read.all[i].status == TRIT_DATA_LOSS) {
-                losses++;
-                break;
-            }
+/* ---- tables of several levels --------------------------------------------------------
+ */
+
+static void large_key(size_t layer, char name[16])
+{
+    snprintf(name, 16, "layer.%02zu", layer);
+}
+
+static void ask_large(struct answers *answers, struct store_reader *reader)
+{
+    char name[16];
+
+    for (size_t layer = 0; layer < LAYERS; layer++) {
+        large_key(layer, name);
+        for (int64_t step = 0; step < STEPS; step++)
+            ask_report(answers, reader, "run", name, 2 * step);
+        ask_report(answers, reader, "run", name, 5);
+        ask_report(answers, reader, "run", name, -1);
     }
-    if (getenv("TEST_SHOW"))
-        printf("# %zu bytes, %zu flipped: %zu refused at open, %zu with losses\n", size,
-               trials, refusals, losses);
-    /* Or the flips hit nothing, and the case says nothing. */
-    CHECK(losses > trials / 50 && refusals > 0);
+    ask_list(answers, reader, "all", (struct store_query){.limit = 10000});
+    ask_list(
+        answers, reader, "latest, newest first",
+        (struct store_query){.latest_only = true, .newest_first = true, .limit = 10000});
+    ask_runs(answers, reader);
+}
+
+/* Reads, then files a step of each fifth layer, some between two, and reads again what
+ * was there before. */
+static void live_large(struct store_fixture *fixture, struct life *life)
+{
+    static struct fixture_put puts[LAYERS / 5];
+    struct store_reader *reader;
+    char name[16];
+
+    life->opening = (struct failure){0};
+    life->read.count = life->filed.count = life->again.count = 0;
+    if (store_fixture_open_store(fixture, &life->opening))
+        return;
+    CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
+    ask_large(&life->read, reader);
+    for (size_t i = 0; i < LAYERS / 5; i++) {
+        large_key(5 * i, name);
+        start(fixture, &puts[i], "run", name, i % 2 ? 7 : 2 * STEPS, true);
+    }
+    for (size_t i = 0; i < LAYERS / 5; i++) {
+        fixture_put_wait(&puts[i]);
+        answer_put(&life->filed, &puts[i]);
+    }
+    for (size_t layer = 0; layer < LAYERS; layer++) {
+        large_key(layer, name);
+        for (int64_t step = 0; step < STEPS; step++)
+            ask_report(&life->again, reader, "run", name, 2 * step);
+    }
+    life->again.old = life->again.count;
+    store_reader_close(reader);
+    store_fixture_close_store(fixture);
+}
+
+/* Interior pages, whose entries lead to others. */
+static bool is_interior(const uint8_t *bytes, size_t at)
+{
+    size_t page = at / PAGE_BYTES * PAGE_BYTES;
+    uint8_t type = bytes[page + (page == 0 ? 100 : 0)];
+
+    return type == 2 || type == 5;
+}
+
+static void inner_pages(void)
+{
+    static struct life sound;
+    struct store_fixture fixture;
+    struct tally tally = {0};
+    uint64_t random = check_seed();
+    size_t size, interior = 0;
+    char path[STORE_PATH_BYTES], name[16];
+
+    store_fixture_init_fast(&fixture);
+    for (uint64_t step = 0; step < STEPS; step++)
+        for (size_t layer = 0; layer < LAYERS; layer++) {
+            large_key(layer, name);
+            file_one(&fixture, "run", name, 2 * step, true);
+        }
+    uint8_t *bytes = close_and_read(&fixture, path, &size);
+
+    live_large(&fixture, &sound);
+    CHECK_EQ(sound.opening.status, TRIT_OK);
+    for (size_t at = check_random(&random) % 7; at < size; at += 7) {
+        bool inner = is_interior(bytes, at);
+
+        if (inner ? interior++ % (STRIDE == 1 ? 1 : 7) != 0
+                  : check_random(&random) % LARGE_STRIDE != 0)
+            continue;
+        if (inner && stride(bytes, size, at, 1) != 1 && check_random(&random) % 31 != 0)
+            continue;
+        flip_one(&fixture, path, bytes, size, at, &random, live_large, &sound, &tally);
+    }
+    CHECK(interior > 0);
+    show("large", size, &tally);
     free(bytes);
     store_fixture_fini(&fixture);
 }
@@ -374,6 +408,8 @@ int main(int argc, char **argv)
     static const struct check_case cases[] = {
         {"whichever byte of a store is flipped, it answers what was filed, or DATA_LOSS",
          every_byte},
+        {"so it does where tables have inner pages, and bytes of those are flipped",
+         inner_pages},
     };
 
     return CHECK_RUN(cases, argc, argv);

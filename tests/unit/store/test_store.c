@@ -113,32 +113,6 @@ static void names_what_is_missing(void)
     store_fixture_fini(&fixture);
 }
 
-/* Same digest: the stored report; another: ALREADY_EXISTS. */
-static void second_report(void)
-{
-    struct store_fixture fixture;
-    struct fixture_put put;
-    struct trit_report report;
-
-    store_fixture_init(&fixture, false);
-    fixture_report(&report, "r", "l", 5, 0x11, 2, 8, 4);
-    report.time_unix_ns = 1000;
-    fixture_put(&fixture, &put, &report, NULL, 0);
-    report.time_unix_ns = 2000;
-    fixture_put(&fixture, &put, &report, NULL, 0);
-    CHECK_EQ(put.put.failure.status, TRIT_OK);
-    CHECK(put.put.existed);
-    CHECK_EQ(put.put.report.time_unix_ns, 1000);
-    fixture_report(&report, "r", "l", 5, 0x22, 2, 8, 4);
-    fixture_put(&fixture, &put, &report, NULL, 0);
-    CHECK_EQ(put.put.failure.status, TRIT_ALREADY_EXISTS);
-    CHECK_STR(put.put.failure.message, "report of run \"r\", layer \"l\", step 5: exists "
-                                       "with digest 110000000000; this one has "
-                                       "220000000000; file it under another step");
-    CHECK_EQ(metric_get(fixture.metrics, M_REPORTS), 1);
-    store_fixture_fini(&fixture);
-}
-
 enum { CROWD = 60 };
 
 /* A crowd that is queued while the writer is busy shares its transactions; among
@@ -341,8 +315,6 @@ int main(int argc, char **argv)
         {"reports are there after closing and opening, up to step 2^63-1",
          after_reopening},
         {"what is not found is named: run, layer or step", names_what_is_missing},
-        {"a second report gives the stored one, or a conflict with both digests",
-         second_report},
         {"reports that wait share a transaction, also two of the same key", group_commit},
         {"no more than queue_max puts are open", queue_is_bounded},
         {"a step beyond 2^63-1 is refused", step_is_bounded},

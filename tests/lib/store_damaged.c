@@ -1,0 +1,142 @@
+#include "tests/lib/store_damaged.h"
+
+#include <string.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/store_sql.h"
+
+void damaged_start(struct store_fixture *fixture, struct fixture_put *put,
+                   const char *run, const char *layer, uint64_t step, bool with_codes)
+{
+    uint8_t codes[DAMAGED_CODES_BYTES];
+    struct trit_report report;
+
+    memset(codes, step / 10 % 2 ? 0x55 : 0, sizeof(codes));
+    fixture_report(&report, run, layer, step, (unsigned)step, 1, 4 * DAMAGED_CODES_BYTES,
+                   128);
+    CHECK(fixture_put_start(fixture, put, &report, with_codes ? codes : NULL,
+                            sizeof(codes), sizeof(codes)) == 0);
+}
+
+enum trit_status damaged_file(struct store_fixture *fixture, const char *run,
+                              const char *layer, uint64_t step, bool with_codes,
+                              struct failure *failure)
+{
+    struct fixture_put put;
+
+    damaged_start(fixture, &put, run, layer, step, with_codes);
+    fixture_put_wait(&put);
+    if (failure)
+        *failure = put.put.failure;
+    return put.put.failure.status;
+}
+
+void damaged_open(struct store_fixture *fixture)
+{
+    struct failure failure = {0};
+
+    if (store_fixture_open_store(fixture, &failure))
+        check_failed(__FILE__, __LINE__, "%s", failure.message);
+}
+
+/* Filed, closed, damaged by SQL, and open again. */
+void damaged_build(struct store_fixture *fixture, const char *damage)
+{
+    static const char *const names[] = {"a", "b", "x", "y"};
+
+    store_fixture_init_fast(fixture);
+    for (uint64_t step = 10; step <= 30; step += 10)
+        for (int run = 0; run < 2; run++)
+            for (int layer = 2; layer < 4; layer++)
+                CHECK_EQ(
+                    damaged_file(fixture, names[run], names[layer], step, true, NULL),
+                    TRIT_OK);
+    store_fixture_close_store(fixture);
+    store_sql(fixture, damage);
+    damaged_open(fixture);
+}
+
+enum trit_status damaged_get(struct store_fixture *fixture, const char *run,
+                             const char *layer, int64_t step, struct failure *failure)
+{
+    struct failure unseen;
+    struct store_reader *reader;
+    struct trit_report report;
+
+    failure = failure ? failure : &unseen;
+    *failure = (struct failure){0};
+    CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
+    store_read_report(reader, run, layer, step >= 0, (uint64_t)step, &report, failure);
+    store_reader_close(reader);
+    if (failure->status == TRIT_OK && step >= 0)
+        CHECK_EQ(report.step, step);
+    return failure->status;
+}
+
+static bool count_report(void *arg, const struct trit_report *report)
+{
+    (void)report;
+    ++*(unsigned *)arg;
+    return true;
+}
+
+enum trit_status damaged_list(struct store_fixture *fixture, struct store_query query,
+                              unsigned *count, struct failure *failure)
+{
+    struct failure unseen;
+    struct store_reader *reader;
+
+    failure = failure ? failure : &unseen;
+    *failure = (struct failure){0};
+    *count = 0;
+    query.limit = query.limit ? query.limit : 100;
+    query.step_to = query.step_to ? query.step_to : UINT64_MAX;
+    CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
+    store_read_reports(reader, &query, count_report, count, failure);
+    store_reader_close(reader);
+    return failure->status;
+}
+
+static bool count_run(void *arg, const struct store_run_info *info)
+{
+    CHECK_EQ(info->reports, 6);
+    ++*(unsigned *)arg;
+    return true;
+}
+
+enum trit_status damaged_runs(struct store_fixture *fixture, unsigned *count)
+{
+    struct store_reader *reader;
+    struct failure failure = {0};
+
+    *count = 0;
+    CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
+    store_read_runs(reader, count_run, count, &failure);
+    store_reader_close(reader);
+    return failure.status;
+}
+
+void check_names(const struct failure *failure, const char *key)
+{
+    if (failure->status != TRIT_DATA_LOSS || !strstr(failure->message, key))
+        check_failed(__FILE__, __LINE__, "%d: %s", failure->status, failure->message);
+}
+
+/* All that concerns neither (a, x) nor what lists of everything need. */
+void check_others(struct store_fixture *fixture)
+{
+    unsigned count;
+
+    for (int64_t step = 10; step <= 30; step += 10) {
+        CHECK_EQ(damaged_get(fixture, "a", "y", step, NULL), TRIT_OK);
+        CHECK_EQ(damaged_get(fixture, "b", "x", step, NULL), TRIT_OK);
+    }
+    CHECK_EQ(damaged_get(fixture, "b", "y", -1, NULL), TRIT_OK);
+    CHECK_EQ(damaged_list(fixture, (struct store_query){.run = "b"}, &count, NULL),
+             TRIT_OK);
+    CHECK_EQ(count, 6);
+    CHECK_EQ(damaged_list(fixture, (struct store_query){.run = "a", .layer = "y"}, &count,
+                          NULL),
+             TRIT_OK);
+    CHECK_EQ(count, 3);
+}

@@ -1,0 +1,34 @@
+#include "tests/lib/store_sql.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+
+#include "tests/lib/check.h"
+
+void store_file(const struct store_fixture *fixture, char path[STORE_PATH_BYTES])
+{
+    snprintf(path, STORE_PATH_BYTES, "%s/reports.sqlite", fixture->directory);
+}
+
+int64_t store_sql(const struct store_fixture *fixture, const char *text)
+{
+    char path[STORE_PATH_BYTES];
+    sqlite3 *sqlite;
+    int64_t number = 0;
+
+    store_file(fixture, path);
+    CHECK(sqlite3_open(path, &sqlite) == SQLITE_OK);
+    while (text[0]) {
+        sqlite3_stmt *statement;
+
+        if (sqlite3_prepare_v2(sqlite, text, -1, &statement, &text) != SQLITE_OK)
+            check_failed(__FILE__, __LINE__, "%s", sqlite3_errmsg(sqlite));
+        number = sqlite3_step(statement) == SQLITE_ROW
+                     ? sqlite3_column_int64(statement, 0)
+                     : 0;
+        if (sqlite3_finalize(statement) != SQLITE_OK)
+            check_failed(__FILE__, __LINE__, "%s", sqlite3_errmsg(sqlite));
+    }
+    CHECK(sqlite3_close(sqlite) == SQLITE_OK);
+    return number;
+}

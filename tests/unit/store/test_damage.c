@@ -1,0 +1,301 @@
+/* Damage: what is damaged is DATA_LOSS naming the key, and whatever else is there
+ * stays readable. */
+#include <string.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/store_damaged.h"
+#include "tests/lib/store_sql.h"
+
+/* ---- reports ------------------------------------------------------------------------
+ */
+
+static void damaged_report(void)
+{
+    struct store_fixture fixture;
+    struct failure failure;
+    unsigned count;
+
+    damaged_build(&fixture, "UPDATE reports SET time_unix_ns = time_unix_ns + 1"
+                            " WHERE run = 'a' AND layer = 'x' AND step = 20");
+    damaged_get(&fixture, "a", "x", 20, &failure);
+    check_names(&failure, "report of run \"a\", layer \"x\", step 20: ");
+    damaged_list(&fixture, (struct store_query){.run = "a", .layer = "x"}, &count,
+                 &failure);
+    check_names(&failure, "report of run \"a\", layer \"x\", step 20: ");
+    damaged_list(&fixture, (struct store_query){.newest_first = true}, &count, &failure);
+    check_names(&failure, "report of run \"a\", layer \"x\", step 20: ");
+    /* What does not need it. */
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 10, NULL), TRIT_OK);
+    CHECK_EQ(damaged_get(&fixture, "a", "x", -1, NULL), TRIT_OK);
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 25, NULL), TRIT_NOT_FOUND);
+    CHECK_EQ(damaged_list(&fixture,
+                          (struct store_query){.run = "a", .layer = "x", .step_from = 21},
+                          &count, NULL),
+             TRIT_OK);
+    CHECK_EQ(count, 1);
+    CHECK_EQ(
+        damaged_list(&fixture, (struct store_query){.latest_only = true}, &count, NULL),
+        TRIT_OK);
+    CHECK_EQ(count, 4);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){.limit = 1}, &count, NULL),
+             TRIT_OK);
+    CHECK_EQ(damaged_runs(&fixture, &count), TRIT_OK);
+    CHECK_EQ(count, 2);
+    check_others(&fixture);
+    /* The same key again cannot be compared; a later step can be filed. */
+    damaged_file(&fixture, "a", "x", 20, true, &failure);
+    check_names(&failure, "report of run \"a\", layer \"x\", step 20: not stored: ");
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 40, true, NULL), TRIT_OK);
+    store_fixture_fini(&fixture);
+}
+
+static void lost_report(void)
+{
+    struct store_fixture fixture;
+    struct failure failure;
+    unsigned count;
+
+    damaged_build(&fixture,
+                  "DELETE FROM reports WHERE run = 'a' AND layer = 'x' AND step = 20");
+    damaged_get(&fixture, "a", "x", 20, &failure);
+    check_names(&failure, "report of run \"a\", layer \"x\", step 20: ");
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){0}, &count, NULL),
+             TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_list(&fixture,
+                          (struct store_query){.run = "a", .newest_first = true}, &count,
+                          NULL),
+             TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_list(&fixture,
+                          (struct store_query){
+                              .run = "a", .layer = "x", .step_from = 11, .step_to = 29},
+                          &count, NULL),
+             TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 5, NULL), TRIT_NOT_FOUND);
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 35, NULL), TRIT_NOT_FOUND);
+    check_others(&fixture);
+    damaged_file(&fixture, "a", "x", 20, true, &failure);
+    check_names(&failure, "report of run \"a\", layer \"x\", step 20: not stored: ");
+    store_fixture_fini(&fixture);
+}
+
+/* The newest and the first: no neighbour on one side. */
+static void lost_at_the_ends(void)
+{
+    struct store_fixture fixture;
+    unsigned count;
+
+    damaged_build(&fixture,
+                  "DELETE FROM reports WHERE run = 'a' AND layer = 'x' AND step = 30;"
+                  "DELETE FROM reports WHERE run = 'b' AND layer = 'x' AND step = 10");
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 30, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_get(&fixture, "a", "x", -1, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 31, NULL), TRIT_NOT_FOUND);
+    CHECK_EQ(damaged_get(&fixture, "b", "x", 10, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_get(&fixture, "b", "x", 30, NULL), TRIT_OK);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "a", .layer = "x"},
+                          &count, NULL),
+             TRIT_DATA_LOSS);
+    CHECK_EQ(
+        damaged_list(&fixture,
+                     (struct store_query){.run = "a", .layer = "x", .newest_first = true},
+                     &count, NULL),
+        TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "b", .layer = "x"},
+                          &count, NULL),
+             TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_list(&fixture,
+                          (struct store_query){.run = "b", .newest_first = true}, &count,
+                          NULL),
+             TRIT_DATA_LOSS);
+    CHECK_EQ(
+        damaged_list(&fixture, (struct store_query){.latest_only = true}, &count, NULL),
+        TRIT_DATA_LOSS);
+    store_fixture_fini(&fixture);
+}
+
+/* A key that damage made another: neither is believed. */
+static void moved_report(void)
+{
+    struct store_fixture fixture;
+    unsigned count;
+
+    damaged_build(&fixture, "UPDATE reports SET step = 25"
+                            " WHERE run = 'a' AND layer = 'x' AND step = 20");
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 20, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 25, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "a"}, &count, NULL),
+             TRIT_DATA_LOSS);
+    check_others(&fixture);
+    store_fixture_fini(&fixture);
+}
+
+/* A report that nobody filed, with the CRC of another. */
+static void forged_report(void)
+{
+    struct store_fixture fixture;
+    unsigned count;
+
+    damaged_build(
+        &fixture,
+        "INSERT INTO reports SELECT run, layer, 15, time_unix_ns, digest, report,"
+        " previous, question, crc FROM reports"
+        " WHERE run = 'a' AND layer = 'x' AND step = 20");
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 15, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "a"}, &count, NULL),
+             TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 20, NULL), TRIT_OK);
+    check_others(&fixture);
+    store_fixture_fini(&fixture);
+}
+
+/* Other types and NULLs, which SQLite lets stand in any column. */
+static void wrong_types(void)
+{
+    static const char *const damages[] = {
+        "UPDATE reports SET crc = NULL WHERE step = 20 AND run = 'a' AND layer = 'x'",
+        "UPDATE reports SET crc = 'crc' WHERE step = 20 AND run = 'a' AND layer = 'x'",
+        "UPDATE reports SET previous = NULL WHERE step = 20 AND run = 'a' AND layer = "
+        "'x'",
+        "UPDATE reports SET question = NULL WHERE step = 20 AND run = 'a' AND layer = "
+        "'x'",
+        "UPDATE reports SET report = 'text' WHERE step = 20 AND run = 'a' AND layer = "
+        "'x'",
+        "UPDATE reports SET digest = x'' WHERE step = 20 AND run = 'a' AND layer = 'x'",
+        "UPDATE reports SET time_unix_ns = 0.5 WHERE step = 20 AND run = 'a'"
+        " AND layer = 'x'",
+    };
+
+    for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+        struct store_fixture fixture;
+        struct failure failure;
+
+        damaged_build(&fixture, damages[i]);
+        damaged_get(&fixture, "a", "x", 20, &failure);
+        check_names(&failure, "report of run \"a\", layer \"x\", step 20: ");
+        check_others(&fixture);
+        store_fixture_fini(&fixture);
+    }
+}
+
+/* ---- layers -------------------------------------------------------------------------
+ */
+
+static void check_layer_lost(const char *damage)
+{
+    struct store_fixture fixture;
+    struct failure failure;
+    unsigned count;
+
+    damaged_build(&fixture, damage);
+    damaged_get(&fixture, "a", "x", 20, &failure);
+    check_names(&failure, "layer \"x\" of run \"a\": ");
+    CHECK_EQ(damaged_get(&fixture, "a", "x", -1, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "a", .layer = "x"},
+                          &count, NULL),
+             TRIT_DATA_LOSS);
+    damaged_list(&fixture, (struct store_query){.run = "a", .latest_only = true}, &count,
+                 &failure);
+    check_names(&failure, "layers of run \"a\"");
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){0}, &count, NULL),
+             TRIT_DATA_LOSS);
+    CHECK_EQ(
+        damaged_list(&fixture, (struct store_query){.newest_first = true}, &count, NULL),
+        TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_runs(&fixture, &count), TRIT_DATA_LOSS);
+    check_others(&fixture);
+    damaged_file(&fixture, "a", "x", 40, true, &failure);
+    check_names(&failure, "report of run \"a\", layer \"x\", step 40: not stored: ");
+    CHECK_EQ(damaged_file(&fixture, "a", "y", 40, true, NULL), TRIT_OK);
+    CHECK_EQ(damaged_file(&fixture, "c", "new", 1, true, NULL), TRIT_OK);
+    store_fixture_fini(&fixture);
+}
+
+static void damaged_layer(void)
+{
+    check_layer_lost("UPDATE layers SET reports = 2 WHERE run = 'a' AND layer = 'x'");
+    check_layer_lost("UPDATE layers SET upload = 1 WHERE run = 'a' AND layer = 'x'");
+    check_layer_lost("UPDATE layers SET step_max = 20 WHERE run = 'a' AND layer = 'x'");
+    check_layer_lost("UPDATE layers SET shape = NULL, crc = NULL"
+                     " WHERE run = 'a' AND layer = 'x' AND 0;"
+                     "UPDATE layers SET crc = NULL WHERE run = 'a' AND layer = 'x'");
+}
+
+static void lost_layer(void)
+{
+    check_layer_lost("DELETE FROM layers WHERE run = 'a' AND layer = 'x'");
+    check_layer_lost("UPDATE layers SET layer = 'w' WHERE run = 'a' AND layer = 'x'");
+}
+
+static void lost_last_layer(void)
+{
+    struct store_fixture fixture;
+    unsigned count;
+
+    damaged_build(&fixture, "DELETE FROM layers WHERE run = 'b'");
+    CHECK_EQ(damaged_get(&fixture, "b", "x", 10, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_get(&fixture, "b", "y", -1, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_get(&fixture, "c", "x", -1, NULL), TRIT_NOT_FOUND);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "b"}, &count, NULL),
+             TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_runs(&fixture, &count), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_get(&fixture, "a", "y", -1, NULL), TRIT_OK);
+    /* Nothing is swept on such grounds: the codes of b's layers are still there. */
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM codes"), 4);
+    store_fixture_fini(&fixture);
+}
+
+static void lost_totals(void)
+{
+    struct store_fixture fixture;
+    unsigned count;
+
+    damaged_build(&fixture, "UPDATE totals SET layers = 3");
+    CHECK_EQ(damaged_runs(&fixture, &count), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "a"}, &count, NULL),
+             TRIT_OK);
+    CHECK_EQ(count, 6);
+    CHECK_EQ(damaged_get(&fixture, "b", "y", -1, NULL), TRIT_OK);
+    CHECK_EQ(damaged_get(&fixture, "b", "z", -1, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_file(&fixture, "b", "y", 40, true, NULL), TRIT_OK);
+    CHECK_EQ(damaged_file(&fixture, "a", "new", 1, true, NULL), TRIT_DATA_LOSS);
+    store_fixture_fini(&fixture);
+}
+
+/* A column that another definition made a number would compare otherwise. */
+static void damaged_definitions(void)
+{
+    struct store_fixture fixture;
+    struct failure failure = {0};
+
+    damaged_build(&fixture, "SELECT 1");
+    store_fixture_close_store(&fixture);
+    store_sql(&fixture, "PRAGMA writable_schema = ON;"
+                        "UPDATE sqlite_master SET sql = replace(sql, 'TEXT', 'TEYT')"
+                        " WHERE name = 'reports'");
+    CHECK(store_fixture_open_store(&fixture, &failure) == -1);
+    check_names(&failure, "definitions");
+    store_fixture_fini(&fixture);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"a damaged report is DATA_LOSS naming its key, and spoils what needs it alone",
+         damaged_report},
+        {"a lost report is DATA_LOSS, never NOT_FOUND and never a shorter list",
+         lost_report},
+        {"so is a layer's first report, and its newest", lost_at_the_ends},
+        {"a report under another key than it was filed under is DATA_LOSS", moved_report},
+        {"a report that nobody filed is DATA_LOSS", forged_report},
+        {"values of other types and NULLs are DATA_LOSS", wrong_types},
+        {"a layer's damaged row is DATA_LOSS for its queries, lists and puts",
+         damaged_layer},
+        {"so is a layer's row that is lost, or moved", lost_layer},
+        {"so are the last layers' rows, whose codes are left alone", lost_last_layer},
+        {"damaged totals spoil lists of all and new layers, and nothing else",
+         lost_totals},
+        {"definitions that were changed are refused at open", damaged_definitions},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}

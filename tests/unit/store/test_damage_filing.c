@@ -1,0 +1,136 @@
+/* Filing on top of damage: the put that meets it is DATA_LOSS, and those beside it are
+ * filed. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "obs/metrics.h"
+#include "tests/lib/check.h"
+#include "tests/lib/store_damaged.h"
+#include "tests/lib/store_sql.h"
+
+/* ---- codes ----------------------------------------------------------------------------
+ */
+
+static void damaged_codes(void)
+{
+    struct store_fixture fixture;
+    struct failure failure;
+    struct fixture_put put;
+
+    damaged_build(&fixture,
+                  "UPDATE codes SET data = zeroblob(600) WHERE upload ="
+                  " (SELECT upload FROM layers WHERE run = 'a' AND layer = 'x')");
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 30, NULL), TRIT_OK);
+    damaged_file(&fixture, "a", "x", 40, true, &failure);
+    check_names(&failure, "report of run \"a\", layer \"x\", step 40: not stored: "
+                          "the codes kept of step 30: ");
+    /* Also where nothing would have been compared. */
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 40, false, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 40, NULL), TRIT_NOT_FOUND);
+    /* An older step needs no codes. */
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 15, true, NULL), TRIT_OK);
+    check_others(&fixture);
+    damaged_start(&fixture, &put, "b", "x", 40, true);
+    fixture_put_wait(&put);
+    CHECK_EQ(put.put.failure.status, TRIT_OK);
+    CHECK_EQ(put.put.report.flips, 4 * DAMAGED_CODES_BYTES);
+    store_fixture_fini(&fixture);
+}
+
+static void lost_codes(void)
+{
+    struct store_fixture fixture;
+
+    damaged_build(&fixture,
+                  "DELETE FROM codes WHERE upload ="
+                  " (SELECT upload FROM layers WHERE run = 'a' AND layer = 'x')");
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 40, true, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_file(&fixture, "a", "y", 40, true, NULL), TRIT_OK);
+    store_fixture_fini(&fixture);
+}
+
+/* ---- a batch
+ * ---------------------------------------------------------------------------- */
+
+enum { CROWD = 48 };
+
+/* Queued while the writer is busy with the first, every third put meets damage. */
+static void check_crowd(struct store_fixture *fixture, bool codes_are_broken)
+{
+    static struct fixture_put puts[CROWD];
+    uint64_t before = metric_get(fixture->metrics, M_REPORTS);
+    unsigned filed = 0;
+
+    for (unsigned i = 0; i < CROWD; i++) {
+        bool meets = i % 3 == 1;
+        char layer[16];
+
+        snprintf(layer, sizeof(layer), meets ? "x" : "new.%u", i);
+        damaged_start(fixture, &puts[i], meets ? "a" : "c", layer, 100 + i,
+                      meets && codes_are_broken);
+    }
+    for (unsigned i = 0; i < CROWD; i++) {
+        fixture_put_wait(&puts[i]);
+        if (puts[i].put.failure.status != (i % 3 == 1 ? TRIT_DATA_LOSS : TRIT_OK))
+            check_failed(__FILE__, __LINE__, "put %u: %d %s", i,
+                         puts[i].put.failure.status, puts[i].put.failure.message);
+        filed += i % 3 != 1;
+    }
+    CHECK_EQ(metric_get(fixture->metrics, M_REPORTS) - before, filed);
+    store_fixture_close_store(fixture);
+    damaged_open(fixture);
+    for (unsigned i = 0; i < CROWD; i++)
+        if (i % 3 != 1)
+            CHECK_EQ(damaged_get(fixture, "c", puts[i].put.report.layer, 100 + i, NULL),
+                     TRIT_OK);
+    check_others(fixture);
+}
+
+static void batch_beside_damaged_row(void)
+{
+    struct store_fixture fixture;
+
+    damaged_build(&fixture,
+                  "UPDATE layers SET reports = 2 WHERE run = 'a' AND layer = 'x'");
+    check_crowd(&fixture, false);
+    store_fixture_fini(&fixture);
+}
+
+/* Here SQLite itself finds the damage, within the transaction, as it writes. */
+static void batch_beside_broken_table(void)
+{
+    struct store_fixture fixture;
+    char path[STORE_PATH_BYTES], junk[4096];
+
+    damaged_build(&fixture, "SELECT 1");
+    int64_t page =
+        store_sql(&fixture, "SELECT rootpage FROM sqlite_master WHERE name = 'codes'");
+
+    store_fixture_close_store(&fixture);
+    store_file(&fixture, path);
+    memset(junk, 0x5a, sizeof(junk));
+    int fd = open(path, O_RDWR);
+
+    CHECK(fd >= 0 && page > 1);
+    CHECK(pwrite(fd, junk, sizeof(junk), (page - 1) * 4096) == sizeof(junk));
+    close(fd);
+    damaged_open(&fixture);
+    check_crowd(&fixture, true);
+    store_fixture_fini(&fixture);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"flips are never counted from damaged codes: the put is DATA_LOSS",
+         damaged_codes},
+        {"nor from codes that are lost", lost_codes},
+        {"puts that share a batch with one that meets a damaged row are filed",
+         batch_beside_damaged_row},
+        {"and with one that meets a broken table", batch_beside_broken_table},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}
