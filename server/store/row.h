@@ -9,6 +9,7 @@
 #define STORE_ROW_H
 
 #include "base/status.h"
+#include "store/columns.h"
 #include "store/db.h"
 
 enum {
@@ -60,11 +61,6 @@ uint32_t codes_row_crc(int64_t upload, int64_t chunk, const void *bytes, size_t 
 /* The row that `select` stands on, of statements that give LAYER_COLUMNS and
  * REPORT_COLUMNS. -1: DATA_LOSS (it is damaged), UNAVAILABLE (no memory). A report
  * must be of that run and layer. */
-#define LAYER_COLUMNS                                                                    \
-    "run, layer, step_min, step_max, reports, time_unix_ns, upload, shape, group_size,"  \
-    " partial, previous_run, previous_layer, crc"
-#define REPORT_COLUMNS                                                                   \
-    "run, layer, step, previous, time_unix_ns, digest, question, report, crc"
 int layer_row_read(struct db *db, sqlite3_stmt *select, struct layer_row *row,
                    struct failure *failure);
 int report_row_read(struct db *db, sqlite3_stmt *select, const struct layer_key *key,

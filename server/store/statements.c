@@ -1,6 +1,6 @@
 #include "store/statements.h"
 
-#include "store/row.h"
+#include "store/columns.h"
 
 static const char *const sql[STATEMENT_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",

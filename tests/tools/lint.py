@@ -8,6 +8,8 @@ last two lists, which are for reading.
 - a third-party header stays behind its fence;
 - every header compiles alone;
 - no writable data: the only statics are const tables (allow-list below);
+- no cycle of files, by includes and symbols (cycles.py);
+- files, vocabularies of one ISA and functions have a longest size;
 - printed for reading: the longest functions, and symbols one file alone uses.
 """
 import collections
@@ -17,6 +19,8 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+
+from cycles import cycles
 
 # Header, mostly a third party's: where it may be included.
 FENCES = {
@@ -170,12 +174,34 @@ def longest_functions(count):
         yield f"{lines:4d}  {path}: {name}{'  (more than a screen)' if lines > LONG_LINES else ''}"
 
 
+# One public header for C callers; the checkpoint part is to become a header of its own.
+LONGER_ALLOWED = ("client/include/trit.h",)
+
+
+def sizes(findings):
+    """A file is at most 500 lines, a vocabulary of one ISA 150, a function 60."""
+    for path in sources():
+        if path.parts[0] == "tests":
+            continue
+        lines = len(open(path).readlines())
+        most = 150 if re.search(r"(avx2|avx512|neon)\w*\.[ch]$", path.name) and \
+            path.parts[1] in ("simd", "ternary") else 500
+        if lines > most and str(path) not in LONGER_ALLOWED:
+            findings.append(f"{path}: {lines} lines, at most {most}")
+    for line in longest_functions(8):
+        lines, where = line.split(None, 1)
+        if int(lines) > 60 and not where.startswith("tests/"):
+            findings.append(f"{where}: {lines} lines, at most 60")
+
+
 def main():
     folder, compiler = sys.argv[1], sys.argv[2:]
     findings = []
     includes(findings)
     headers_alone(compiler, findings)
     writable_data(folder, findings)
+    sizes(findings)
+    findings += cycles(folder)
     print("longest functions:", *longest_functions(8), sep="\n  ")
     lonely = lonely_symbols(folder)
     print(f"global functions that one file alone uses: {len(lonely)}", *lonely[:20], sep="\n  ")

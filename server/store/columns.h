@@ -1,0 +1,11 @@
+/* The columns that statements give for a row, in the order in which row.c reads them. */
+#ifndef STORE_COLUMNS_H
+#define STORE_COLUMNS_H
+
+#define LAYER_COLUMNS                                                                    \
+    "run, layer, step_min, step_max, reports, time_unix_ns, upload, shape, group_size,"  \
+    " partial, previous_run, previous_layer, crc"
+#define REPORT_COLUMNS                                                                   \
+    "run, layer, step, previous, time_unix_ns, digest, question, report, crc"
+
+#endif
