@@ -189,8 +189,10 @@ static void refuse(struct writer *writer, struct store_upload *upload,
     note_damage(writer, failure);
     report_title(&put->report, title);
     put->existed = false;
-    put->failure = *failure;
-    fail_context(&put->failure, "%s: not stored", title);
+    put->failure = (struct failure){0};
+    fail(&put->failure, failure->status, NULL,
+         "%s: not stored: %s; file it under another run, or restore the data directory",
+         title, failure->message);
     remember_garbage(writer, upload->codes.upload);
 }
 
