@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Findings about tensors that should be equal byte for byte, and about a verification
  * that examined nothing. */
 #ifndef CHECKPOINT_COMPARE_H

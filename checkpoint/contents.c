@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* 1. Layers: those that the record names, or else those that the rules and patterns
  *    choose and whose type holds the encoding; with each its scales.
  * 2. Packed weights of other programs among the rest, and their tables.

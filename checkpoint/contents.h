@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What each tensor of a file is: a layer, the scales of one, or something else and
  * why. One classification for projecting, verifying and listing. Patterns come
  * first, then packings and their tables, then the record, then the rules of naming. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a tensor is, in words. */
 #include <stdio.h>
 #include <string.h>

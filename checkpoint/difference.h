@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How two tensors of one type and shape differ, byte for byte, fed in pieces. */
 #ifndef CHECKPOINT_DIFFERENCE_H
 #define CHECKPOINT_DIFFERENCE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The findings of a file: those of its layers' reports and those about tensors. */
 #ifndef CHECKPOINT_FINDINGS_H
 #define CHECKPOINT_FINDINGS_H

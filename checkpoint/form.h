@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How an encoding lays the matrix of a layer out in tensors of a file. */
 #ifndef CHECKPOINT_FORM_H
 #define CHECKPOINT_FORM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Both sides of a comparison: which tensor of the claim answers to which tensor of
  * the latents. Every tensor of either side is in exactly one pair. */
 #ifndef CHECKPOINT_MATCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Roles by name. A name is a path of parts with dots between them; the last part is
  * the parameter ("weight"), the one before it the module ("q_proj"). */
 #include "checkpoint/naming.h"

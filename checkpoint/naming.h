@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The role of a tensor, by its name, rank and type alone. The names are those of
  * the usual model families; letter case does not matter. */
 #ifndef CHECKPOINT_NAMING_H

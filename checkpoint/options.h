@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a caller may say about a checkpoint: which tensors are layers and how layers
  * are encoded. Zeroed, it says nothing: the rules and the file's record decide. */
 #ifndef CHECKPOINT_OPTIONS_H

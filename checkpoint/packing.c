@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A packing is found from a weight: its name says where the companions would stand,
  * and those that are there say which packing it is. */
 #include "checkpoint/packing.h"

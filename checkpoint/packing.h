@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Packed weights of other programs, known by names, types and companions. Their
  * tables (scales, zeros, shapes) are never layers. */
 #ifndef CHECKPOINT_PACKING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What becomes of each tensor of an input, decided before any of its data is read:
  * the tensors of the output, and every reason why it cannot be made. */
 #ifndef CHECKPOINT_PLAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a projection notes in the metadata of its output, under the key "trit", so
  * that a verification needs no options: encoding, group size, partial groups, and
  * each layer's dense type and shape. JSON in a string:

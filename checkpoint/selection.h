@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which names the patterns of the options choose. */
 #ifndef CHECKPOINT_SELECTION_H
 #define CHECKPOINT_SELECTION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Is a dense tensor exactly ternary already, and would projecting it change it?
  * Fed with the tensor's bytes in pieces; most latents are decided by the first row. */
 #ifndef CHECKPOINT_TERNARY_H

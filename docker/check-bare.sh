@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # make check-bare: a bare clone on a fresh, minimal Debian 12, where `make run`
 # and `make test` have to bring all they need. Nothing is left behind.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # make check-image: builds docker/Dockerfile without an engine, starts the daemon
 # from the image's root folder as the image's user, and calls it.
 #   docker/check-image.sh BUILD_FOLDER

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Makes a minimal Debian 12 in folder $1, as root: from the mirror this machine
 # uses, with its resolver, its settings of apt and pip, and its own certificates.
 set -euo pipefail

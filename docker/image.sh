@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Builds docker/Dockerfile as image $1 with docker, or with buildah where no
 # docker engine runs.
 set -eu

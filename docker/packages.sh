@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Sees to it that the Debian packages named in the given lists are installed:
 #   docker/packages.sh docker/packages/build docker/packages/test
 # Installs what is missing as root (or by a sudo that asks nothing); otherwise

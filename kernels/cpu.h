@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What this machine's processor can do. */
 #ifndef KERNELS_CPU_H
 #define KERNELS_CPU_H

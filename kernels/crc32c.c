@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CRC-32C: the processor's instruction where it has one, a table elsewhere. The
  * CRC is an exact integer, so no table of kernels is asked. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The 16-bit float formats, bit by bit. Widening is exact; narrowing rounds once,
  * to nearest even, in integers: the thread's rounding mode plays no part. */
 #ifndef KERNELS_HALF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* HF_BITNET: the one order whose block is the tensor. Of n elements, a multiple of 4,
  * element i stands in byte i % (n/4), bits 2 (i / (n/4)); of a matrix [out, in] the rows
  * r, r + out/4, r + out/2 and r + 3 out/4 share the bytes of row r. The kernels know

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Dispatch: which table, and the operations that need no vectors of their own. */
 #include "kernels/kernels.h"
 

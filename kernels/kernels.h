@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ternary kernels: pure functions over runs of groups. No I/O, no threads, no
  * allocation, no globals. The numeric contract and its reasons: README.md.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names and shapes of element types and encodings. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Known-answer test: a fixed input through every operation of a table, the results
  * folded into one CRC that the portable table defined. */
 #include <stdio.h>

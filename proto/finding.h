@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a verification can find, by name, and what follows from it. The kinds and
  * their severities: design, "The verdict"; listed in proto/README.md. */
 #ifndef PROTO_FINDING_H

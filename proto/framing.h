@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gRPC on top of HTTP/2, the part that is only text and bytes: message
  * prefixes, timeouts, status texts. Pure; no allocation. */
 #ifndef PROTO_FRAMING_H

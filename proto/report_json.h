@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* LayerReport as JSON: the names of the design, plus zero_fraction. One writer
  * for the daemon's HTTP pages and for `trit --json`. */
 #ifndef PROTO_REPORT_JSON_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a protobuf message while it arrives. Small fields are collected for
  * the codec; the few large `bytes` fields named in a table are handed through
  * as they come, so that work can start before the message ends and no tensor

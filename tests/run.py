@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs unit test programs and the end-to-end suite, shows what failed, and ends
 with `N passed, N failed`.
 

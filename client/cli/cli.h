@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The `trit` command: what its commands share. Standard output carries results
  * (a table or JSON), standard error one line a failure and the progress bar. */
 #ifndef CLI_H

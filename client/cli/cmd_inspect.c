@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trit inspect: what is in a file; needs no daemon. */
 #include <inttypes.h>
 #include <jansson.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trit layers: what the daemon holds: list, create, load, get, verify, delete. Those
  * that read or write files have a file each. */
 #include <inttypes.h>

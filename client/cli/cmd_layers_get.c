@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trit layers get: a layer's spec on the terminal, or its weights in a file, where
  * `trit verify` reads them as it reads what `trit project` wrote. */
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trit layers load: a tensor of a file becomes a layer of the daemon. */
 #include <stdlib.h>
 

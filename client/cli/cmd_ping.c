@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trit ping: is the daemon there, and does it serve? */
 #include <jansson.h>
 #include <stdio.h>

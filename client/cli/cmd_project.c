@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trit project: a checkpoint in, the same checkpoint out with its layers ternary.
  *
  * 1. The input's table is read and the output's planned; what cannot be is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trit reports: what the daemon keeps about runs and layers. */
 #include <inttypes.h>
 #include <jansson.h>

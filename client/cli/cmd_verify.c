@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trit verify: is every layer of a file ternary, and is it the projection of the
  * latents it is compared with?
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text from files and from the network, made harmless for a terminal: control
  * characters, bidirectional overrides, invisible characters and broken UTF-8
  * come out as \xNN or \u{NNNN}; the rest as it is. */

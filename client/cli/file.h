@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A checkpoint that a command reads: the file, its options, and what they say. */
 #ifndef CLI_FILE_H
 #define CLI_FILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A table for a terminal: rows of cells, columns as wide as their widest cell.
  * Cells are escaped as they come in. Rows are kept until grid_print. */
 #ifndef CLI_GRID_H

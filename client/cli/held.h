@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers that the daemon holds, as `trit layers` names and shows them. */
 #ifndef CLI_HELD_H
 #define CLI_HELD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trit: finds the command, parses its options, runs it, and sees to it that what
  * it printed arrived. */
 #include <errno.h>

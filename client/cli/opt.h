@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The command line, parsed: one table of options for all commands; a command
  * says by a bit mask which of them it takes. */
 #ifndef CLI_OPT_H

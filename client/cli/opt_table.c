@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The options of all commands and how their values are read. */
 #include "client/cli/opt_table.h"
 

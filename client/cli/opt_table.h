@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Internal to opt: every option there is, with what reads its value. */
 #ifndef CLI_OPT_TABLE_H
 #define CLI_OPT_TABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The options that a command was given. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H

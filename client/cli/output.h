@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rules of -o, the same for every command that writes a file. */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H

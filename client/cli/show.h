@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The layers of a file as a command shows them: a table and lines of findings, or
  * reports for JSON. */
 #ifndef CLI_SHOW_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reports of layers as a person reads them: one row each, one verdict each. */
 #ifndef CLI_SUMMARY_H
 #define CLI_SUMMARY_H

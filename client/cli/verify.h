@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Internal to `trit verify`: what its parts share. */
 #ifndef CLI_VERIFY_H
 #define CLI_VERIFY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One layer of a file that is verified. */
 #include <stdlib.h>
 

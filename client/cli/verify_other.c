@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A tensor that is no layer, beside that of the latents. */
 #include <stdlib.h>
 

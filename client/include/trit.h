@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* libtrit: the client of tritd, blocking calls with deadlines.
  *
  * A `trit_client` is thread-safe: any number of threads may call at once; each

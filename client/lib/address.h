@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The address of a daemon, and connecting to it. */
 #ifndef LIB_ADDRESS_H
 #define LIB_ADDRESS_H

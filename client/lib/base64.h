@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Base64 as in gRPC's -bin headers: the standard alphabet, with or without padding. */
 #ifndef LIB_BASE64_H
 #define LIB_BASE64_H

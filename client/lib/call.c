@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A call with one exchange takes a channel, begins, then steps and polls until the
  * exchange is DONE; it releases the channel and puts it back. With several exchanges,
  * each has its lane with a channel of its own; all are polled together. An exchange for

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs exchanges to their end in the calling thread: takes channels, polls them,
  * repeats a request that the daemon did not begin, and keeps the deadline. */
 #ifndef LIB_CALL_H

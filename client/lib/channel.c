@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A unary call: channel_begin submits the request; channel_step writes HEADERS and
  * DATA, reads HEADERS, DATA and trailers, and gives them to the exchange; nghttp2
  * closes the stream; channel_release has nothing to do.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One HTTP/2 connection to the daemon, with one exchange at a time. It belongs to the
  * call that took it from the pool; only one thread at a time uses it. No other part of
  * libtrit uses nghttp2. It never blocks: its owner polls.

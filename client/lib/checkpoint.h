@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the calls about checkpoints share: the table, options as the module checkpoint
  * takes them, results as JSON. */
 #ifndef LIB_CHECKPOINT_H

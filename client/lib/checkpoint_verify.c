@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A verification: what is to be examined, and what was found so far. */
 #include <inttypes.h>
 #include <jansson.h>

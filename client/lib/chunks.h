@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Cuts a tensor into TensorChunk messages, each with its checksum. Their data is
  * borrowed from the caller's memory. */
 #ifndef LIB_CHUNKS_H

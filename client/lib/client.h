@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A client: the daemon's address, the options, the connections. */
 #ifndef LIB_CLIENT_H
 #define LIB_CLIENT_H

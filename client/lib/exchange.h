@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The gRPC part of one stream: it gives out messages, takes headers, bytes and trailers,
  * and ends with a status. It knows no nghttp2 and no socket: a channel, or a test,
  * moves the bytes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the methods of Layers share: specs, and the tensors of a reply. */
 #ifndef LIB_LAYER_H
 #define LIB_LAYER_H

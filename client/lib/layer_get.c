@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Get: a layer's spec, its weights in any encoding, or its latents. */
 #include "client/lib/layer.h"
 

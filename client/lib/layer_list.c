@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.List and Verify: replies about many layers. */
 #include "client/lib/layer.h"
 #include "client/lib/page.h"

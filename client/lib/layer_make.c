@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Create, Load, LoadStream and Delete. A call of these is never repeated when
  * the daemon may have begun it. */
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Forward, AsLinear, Embed and Backward. */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An output receives bytes of a reply. One sink fills it from front to back, or several
  * sinks fill one region each. Its size follows from the request. Only the daemon knows
  * the size of a layer: there the reply gives it, and the length of a reply is bounded.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replies that are lists. A message is kept until its last byte has arrived, because
  * its entries are decoded together. */
 #ifndef LIB_PAGE_H

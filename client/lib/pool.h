@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The connections of one client. A thread takes a channel, uses it alone, and puts it
  * back. Thread-safe. At most CHANNELS_MAX channels are out at a time; further threads
  * wait. At most IDLE_CHANNELS_MAX idle channels are kept. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/lib/project_stream.h"
 
 #include <inttypes.h>

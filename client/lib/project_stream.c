@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sends a part of a tensor, often all of it, on one stream: start, then chunks. The
  * reply is chunks of scales and data, and at last the report. The offset and checksum
  * of each chunk are checked, and its bytes go to their place in the outputs. The

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One call of trit_project: what its two ways of sending share, and the way that
  * streams. */
 #ifndef LIB_PROJECT_STREAM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads reply messages while they arrive: tensor bytes go to their sinks, small
  * fields stay in the scan for the codec. */
 #ifndef LIB_REPLY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The bytes that wait to be written to one socket. Short slices are copied, long ones
  * borrowed; one sendmsg(2) sends them together. The queue is bounded: when it is full
  * its owner adds nothing until it is empty again. */

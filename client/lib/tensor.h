@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checks the caller's tensors without the daemon, and computes how many bytes each
  * encoding takes. */
 #ifndef LIB_TENSOR_H

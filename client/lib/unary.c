@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "client/lib/unary.h"
 
 static int unary_next(void *owner, struct outgoing *message, struct failure *failure)

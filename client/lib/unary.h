@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A call with one reply message. Its request is one message or a stream of messages. */
 #ifndef LIB_UNARY_H
 #define LIB_UNARY_H

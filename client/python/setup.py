@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Puts libtrit into the package.
 
 Two files are made while building: trit/_ffi.py, the C declarations taken from

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The vocabulary of products in AVX2 with FMA: each vector is two halves. */
 #if defined(__x86_64__)
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The vocabulary of products in AVX-512 (F, BW, DQ, VL, VNNI). */
 #if defined(__x86_64__)
 

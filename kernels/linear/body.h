@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The products with ternary matrices, written once for all ISAs. An ISA file defines the
  * vocabulary listed here, includes this file and exports linear_<isa>. The canonical
  * order of every sum stands in linear.h, its reasons in README.md.

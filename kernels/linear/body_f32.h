@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: f32 activations. For a pair of columns a table holds
  * t x + t' x' of all codes; it serves every row. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: dense rows, and the gradients. Both are sums of outer products:
  * c[i][j] += a[i][k] * b[k][j], k after k. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: int8 activations. i32x16_dot_i8(dots, codes, tile_bytes, q,
  * q_stride, units, tiles, many) adds to dots[tile * many + row of x] the products of
  * codes 0, 1, 2 with q. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* N(0, 1) from counters: element i is the quantile of a uniform number made of 52 bits
  * of its own. Philox gives 128 bits a block: elements 2n and 2n + 1 share block n. */
 #include "kernels/linear/draw.h"

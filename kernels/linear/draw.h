@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The counter-based generator behind linear_draw, apart for its known answers. */
 #ifndef KERNELS_LINEAR_DRAW_H
 #define KERNELS_LINEAR_DRAW_H

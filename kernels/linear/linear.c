@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Dispatch of the products: the table that goes with a table of kernels.h. */
 #include "kernels/linear/linear.h"
 

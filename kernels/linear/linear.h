@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products with ternary matrices, read from packed codes: the matrix is never
  * unpacked as a whole. Pure functions, as kernels.h; same environment.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The vocabulary of products in NEON, as every AArch64 has it. */
 #if defined(__aarch64__)
 

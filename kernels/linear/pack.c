@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From codes in sequence to tiles of 16 rows. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The vocabulary of products in plain C: what every other one must equal. */
 #include <math.h>
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What one ISA exports for products: linear_body.h in its vocabulary. */
 #ifndef KERNELS_LINEAR_TABLE_H
 #define KERNELS_LINEAR_TABLE_H

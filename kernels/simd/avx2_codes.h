@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AVX2: the codes of a unit, as bytes: made, packed and counted. */
 #ifndef KERNELS_AVX2_CODES_H
 #define KERNELS_AVX2_CODES_H

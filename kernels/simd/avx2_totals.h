@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AVX2: what several groups are brought to at once, their sums' totals and their unions.
  * Each step of the canonical tree joins two vectors of several groups' lanes into one. */
 #ifndef KERNELS_AVX2_TOTALS_H

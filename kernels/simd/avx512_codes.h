@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AVX-512: comparisons end in mask registers; the codes of a unit are two bits an
  * element in general ones: made, packed and counted. */
 #ifndef KERNELS_AVX512_CODES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AVX-512: what vector_masks.h is elsewhere, with outcomes in mask registers. */
 #ifndef KERNELS_AVX512_MASKS_H
 #define KERNELS_AVX512_MASKS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AVX-512: sums of 16-bit elements, which half a vector holds sixteen of; and what
  * several groups are brought to at once, their sums' totals and their unions: each step
  * of the canonical tree joins two vectors of several groups' lanes into one, so that a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a vocabulary and the body share: the measures of a block, and a block's sums and
  * thresholds as they stand in memory. */
 #ifndef KERNELS_BLOCK_H

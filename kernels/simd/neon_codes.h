@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* NEON: the codes of a unit, as bytes: made, packed and counted. */
 #ifndef KERNELS_NEON_CODES_H
 #define KERNELS_NEON_CODES_H

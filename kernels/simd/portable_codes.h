@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Plain C: the codes of a unit, as bytes: made, packed and counted. */
 #ifndef KERNELS_PORTABLE_CODES_H
 #define KERNELS_PORTABLE_CODES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Comparisons whose outcome is a vector, all ones or none in each element: every machine
  * but one with mask registers. The words are body.h's. */
 #ifndef KERNELS_VECTOR_MASKS_H

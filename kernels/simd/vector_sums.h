@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums of magnitudes without conversions. A float's bits without the sign, moved so that
  * its exponent's lowest bit meets that of an f64, are the f64 of the same magnitude
  * scaled by a power of two: 2^-896 for f32 and bf16, 2^-1008 for f16; subnormals too,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums of magnitudes where sixteen elements of any type fill whole vectors. */
 #ifndef KERNELS_VECTOR_SUMS_WHOLE_H
 #define KERNELS_VECTOR_SUMS_WHOLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the vocabularies have in common, in the compiler's own vectors of VECTOR_BYTES,
  * which the ISA file defines first: units, keys, f64 lanes. Wider vectors than the
  * machine's the compiler takes apart into scalars. The words are body.h's. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The vocabulary in AVX-512 (F, BW, DQ, VL, VBMI, VBMI2) and BMI2. Its shape differs from
  * the others' where comparisons end in mask registers, and codes in general ones. */
 #if defined(__x86_64__)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The ternary algorithms, written once for all ISAs. An ISA file defines the vocabulary
  * listed here, includes this file, and exports the table kernels_<isa>. The numeric
  * contract and its proofs are in README.md.

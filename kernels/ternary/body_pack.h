@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: codes of a block to the bytes of a format and back. Codes are bytes,
  * one an element, t + 1. The loops run over bytes only, which any compiler turns into
  * vectors; an ISA has nothing to add. */

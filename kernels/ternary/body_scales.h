@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: the scales of a block's groups, sixteen at a time. What is simple runs
  * in the compiler's own vectors, of VECTOR_BYTES: of loops over sixteen elements it would
  * make sixteen copies, and wider vectors than the machine's it takes apart. */

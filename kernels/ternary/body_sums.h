@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: what a report sums, of latents and what stands for them. */
 
 /* Of latents and what stands for them, lane by lane. */

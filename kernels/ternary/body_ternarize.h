@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: latents to ternary. */
 
 struct emitter {

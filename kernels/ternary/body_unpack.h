@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: packed codes back to dense elements. */
 
 /* Whether a type holds a finite scale as 0 or infinity. */

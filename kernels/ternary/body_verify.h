@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: does a tensor hold what it claims? */
 
 /* A block of groups on its way through a verification. */

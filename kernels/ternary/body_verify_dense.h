@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: does a dense tensor hold what it claims? A group's scale is its largest
  * magnitude. Nearly every group that is asked about holds 0 and one magnitude alone, and
  * then the bits of its elements together are that magnitude: so that is tried first. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: does a packed tensor hold what it claims? */
 
 /* Stored multiples of the scale, of `n` <= BLOCK_ELEMENTS_MAX elements: any int8, or

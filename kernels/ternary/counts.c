@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counts and checks of runs, and how those of several runs make one. */
 #include <string.h>
 

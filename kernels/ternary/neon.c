@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The vocabulary in AArch64's Advanced SIMD. Tests compile it on other machines
  * too, through SIMDe, which defines KERNELS_NEON. */
 #if defined(__aarch64__) && !defined(KERNELS_NEON)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/ternary/packing.h"
 
 static const struct packing packings[] = {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The packed formats: where codes and scale stand in a block, and in what order.
  * Byte layouts are drawn in README.md. */
 #ifndef KERNELS_PACKING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The vocabulary in plain C and the compiler's vectors of 16 bytes: what every other one
  * must equal, bit for bit. */
 #include <math.h>

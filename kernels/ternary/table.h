@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What one ISA exports: the operations as written in body.h, in its vocabulary. */
 #ifndef KERNELS_TABLE_H
 #define KERNELS_TABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Flips between two packed tensors: exact integers, the same everywhere. */
 #include <string.h>
 

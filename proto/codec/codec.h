@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The one place that knows nanopb: plain structs in and out, protobuf bytes on
  * the other side. Tensor bytes never pass through here: requests are read by
  * scan.h, whose parts these functions decode; replies are encoded up to and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* google.rpc.Status in grpc-status-details-bin. The messages are small and foreign
  * (google/rpc/status.proto, error_details.proto, protobuf/any.proto), so they are
  * written field by field:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The codec of the Layers service; as codec.h, whose parts, blobs and bounds hold
  * here too. */
 #ifndef CODEC_LAYERS_H

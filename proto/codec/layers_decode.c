@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Requests of the Layers service as the daemon reads them. */
 #include "layers_wire.h"
 

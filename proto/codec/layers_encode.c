@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replies of the Layers service, up to the bytes that are sent from elsewhere. */
 #include "layers_wire.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replies of the Layers service as libtrit reads them. Lists: page.c. */
 #include "layers_wire.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Requests of the Layers service as libtrit writes them. */
 #include "layers_wire.h"
 

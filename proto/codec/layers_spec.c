@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A layer's spec, to and from the wire. */
 #include "layers_wire.h"
 

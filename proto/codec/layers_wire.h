@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Internal to the codec: a layer's spec, in requests and in replies. */
 #ifndef CODEC_LAYERS_WIRE_H
 #define CODEC_LAYERS_WIRE_H

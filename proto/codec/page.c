@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replies that list: read whole, one entry at a time. */
 #include "layers_wire.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replies as libtrit reads them. Those that are a report: report.c. */
 #include "wire.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replies as the daemon writes them, up to the bytes it sends from elsewhere. */
 #include "wire.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* LayerReport, bytes and struct. */
 #include "wire.h"
 

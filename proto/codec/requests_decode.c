@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Requests as the daemon reads them: a scan's parts in, plain structs out. */
 #include "wire.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is what in each message: where the scanner finds the bulk, and how errors
  * name the fields. */
 #include "proto/codec/layers.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Internal to the codec: a message's descriptor with its fields' names, decoding
  * with errors that name the field, and the heads of fields whose bytes are not
  * encoded here. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The vocabulary of tritd: element types, encodings, status codes and the
  * report of one layer. Shared by the daemon, libtrit and the command line;
  * the enum values are those of proto/trit/v1, so no table translates them. */

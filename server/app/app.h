@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon: wires the rooms, starts and stops them in order. The only place
  * that sees all rooms. No globals: several apps can live in one process. */
 #ifndef APP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the operator decides: one plain struct, constant after config_read.
  * Precedence: command line, environment (TRITD_...), --config file, default. */
 #ifndef APP_CONFIG_H

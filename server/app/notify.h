@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tells systemd (or whoever set NOTIFY_SOCKET) how the service is doing. */
 #ifndef APP_NOTIFY_H
 #define APP_NOTIFY_H

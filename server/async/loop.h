@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The event loop for modules that may not include uv.h: mail from other threads, and
  * timers. Only the loop's thread may call these functions, except mailbox_post. */
 #ifndef ASYNC_LOOP_H

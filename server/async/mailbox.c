@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A post, on any thread:
  *   1. under the mutex, the letter is appended to `posted`;
  *   2. if it is the first one there, the loop is woken.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One uv_timer, set to a time no later than that of the earliest timer, and a pairing
  * heap of the armed timers (Fredman, Sedgewick, Sleator, Tarjan 1986): arming is O(1),
  * disarming and firing are O(log n) amortized. The links of the heap are fields of the

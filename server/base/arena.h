@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Allocations that are freed together, such as those of a call. One thread at a time.
  * Under AddressSanitizer every allocation is a malloc of its own, so that overruns are
  * detected. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The one byte budget for everything that a peer can make the daemon hold. Thread-safe;
  * all modules share it by reference; it never allocates. */
 #ifndef BASE_BUDGET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Arithmetic on numbers that a peer chose. Like the compiler's builtins, the functions
  * return true on overflow. */
 #ifndef BASE_CHECKED_H

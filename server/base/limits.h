@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every bound of the daemon: name, unit, default. Those in `struct limits` can
  * be configured; the constants are part of the contract. Each is refused with
  * the status given here and counted by the metric

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An intrusive doubly linked list: a node is a field of its owner, and the head is a
  * node too. The list allocates nothing and owns nothing. */
 #ifndef BASE_LIST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* State machines. A machine is an enum and a table that gives each state its
  * name and the states that may follow it. An object keeps the enum in a field;
  * the field changes through the two functions below and in no other way.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Failures. A function that can fail returns 0 or -1 and describes the failure in a
  * `struct failure` that its caller gives. One place, at the top of the module, logs it
  * or sends it to the peer. */

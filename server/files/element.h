@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Element types as files name them: more than the daemon computes with, because
  * what is not a layer passes through untouched. */
 #ifndef FILES_ELEMENT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The formats, each a set of operations: bytes to table, table to bytes. Only
  * reader.c and writer.c choose among them. */
 #ifndef FILES_FORMATS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* .npy, read: magic, version, header length, a Python dict literal padded with
  * spaces and a newline, the data. Only what numpy.save writes for the element
  * types below is taken; everything else is refused by name. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* .npy, written as numpy.save does: version 1.0, the data 64 bytes aligned. */
 #include <inttypes.h>
 #include <stdio.h>

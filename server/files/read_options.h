@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a caller may say about a file that is read. */
 #ifndef FILES_READ_OPTIONS_H
 #define FILES_READ_OPTIONS_H

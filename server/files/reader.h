@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads files of weights: a table of what is there, then any piece of any
  * tensor. The format is found by looking (the probe list in reader.c). A reader
  * is constant once open: several threads may read pieces at once. */

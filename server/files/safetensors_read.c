@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors, read: 8 bytes of header length, a JSON object of entries, the
  * data. Stricter than the reference reader in what it takes for a header: the
  * three known fields and nothing else, unsigned decimal integers, at most

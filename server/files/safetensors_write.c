@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors, written: 8 bytes of header length, the header padded with spaces
  * to a multiple of 8, the data with the widest elements first, so that every
  * tensor is aligned to its own elements. */

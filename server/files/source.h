@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes at an offset: a regular file, or memory in tests and fuzzers. Files are
  * read with pread into the caller's buffer and never mapped, so a file that
  * shrinks meanwhile is an error and not a SIGBUS. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A table of tensors: what a file of weights holds, without the weights. Readers
  * fill one from a file; writers take one and lay a file out by it. Not
  * thread-safe while it is being filled, constant once sealed. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A file that takes its name when it is complete. Happy path: target_open makes
  * a file without a name in the target's folder, target_write fills it,
  * target_commit flushes it, gives it the target's name (by way of a temporary one

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writes a file of weights so that its name never shows half of one: the bytes
  * go to a nameless or temporary file beside it, are flushed to the disk, and
  * take the name in one step. One thread. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One RPC on one stream: headers, messages, deadline, reply, end.
  *
  *   RECEIVING --half-close--> WORKING --reply--> ENDED --stream closed--> CLOSED

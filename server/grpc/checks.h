@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Refusals that the methods of every service make alike. */
 #ifndef GRPC_CHECKS_H
 #define GRPC_CHECKS_H

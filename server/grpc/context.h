@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What all calls share: the grpc behind grpc.h. */
 #ifndef GRPC_CONTEXT_H
 #define GRPC_CONTEXT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A gRPC server core over HTTP/2 streams. It is given a table of methods and serves
  * them; it knows nothing of what they mean. README.md shows how to put a service of
  * your own on it.

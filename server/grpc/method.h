@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a method of a service is to grpc: one row of the table that grpc is given. A
  * call pumps the bytes of its
  * request through the deframer and the method's scan table, and tells the

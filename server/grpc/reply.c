@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How a call answers: slices lent to its stream. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "grpc/request_reader.h"
 
 #include "grpc/call.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The request's bytes on their way to the method: deframed, scanned, told. */
 #ifndef GRPC_REQUEST_READER_H
 #define GRPC_REQUEST_READER_H

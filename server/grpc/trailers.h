@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The end of a call as header fields: grpc-status, grpc-message and the
  * google.rpc details. */
 #ifndef GRPC_TRAILERS_H

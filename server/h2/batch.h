@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A batch: the iovecs of one write. Frame headers and control frames are copied
  * into the staging buffer, because nghttp2 reuses its own buffer for the next
  * frame. An iovec points to a slice directly. */

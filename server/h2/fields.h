@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Header fields: those of a request while they arrive, bounded; and trailers,
  * kept until the body before them is written. */
 #ifndef H2_FIELDS_H

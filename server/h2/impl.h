@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inside of h2, for the files of this module: the structs, and what each file
  * gives to those above it. A file uses those that stand before it here. */
 #ifndef H2_IMPL_H

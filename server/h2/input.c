@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Input: turns what nghttp2 finds in the bytes into events.
  *
  *   on_begin_headers  creates a stream; its owner does not know it yet

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a session: create, receive, destroy. nghttp2's callbacks stand in
  * input.c and output.c, the states in state.c. */
 #include "h2/impl.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A token bucket: limits how often a peer may do something suspicious. It is
  * refilled only when it is empty, so an honest peer costs no reading of the clock. */
 #ifndef H2_METER_H

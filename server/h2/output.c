@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Output. h2_produce asks nghttp2 for frame after frame until the batch is full
  * or there is nothing to send:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What an owner does to a stream: respond, write, finish, reset, credit. Each
  * function queues a request with nghttp2, and the next h2_produce carries it out;
  * none of them calls the owner back. On a stream that is reset or closed they do

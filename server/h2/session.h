@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP/2, server side. A carrier gives it the bytes that it received and writes
  * the bytes that it produces; an owner gets events of streams and answers with
  * slices. It knows no sockets and no gRPC. A session belongs to one thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The states of sessions and streams, and what every other file of this module
  * does to a session: wake its carrier, fail it, drain it, count what its peer
  * does wrong.

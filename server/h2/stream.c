@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A stream's memory: its creation, and its end, which waits until no batch points
  * to its slices. */
 #include <stdlib.h>

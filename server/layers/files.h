@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers on disk. The data directory holds:
  *
  *   layers/held/NAME      one layer: header, scales, bias, codes, CRC-32C

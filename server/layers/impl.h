@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inside of layers, for the files of this module: the registry's struct, and
  * what layers.c and files.c give to those above them. */
 #ifndef LAYERS_IMPL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers held by the daemon: packed ternary matrices by name, in memory and, with
  * a data directory, on disk.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The name of a layer's file: the layer's name with '/', '%', control bytes and a
  * leading '.' percent-encoded. */
 #ifndef LAYERS_NAME_H

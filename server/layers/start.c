@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing the registry: opens the folders, loads the layers in them. */
 #include <dirent.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Listening sockets. They are plain sockets watched by uv_poll, not uv_tcp or
  * uv_pipe listeners, for one reason: when accept fails for want of descriptors,
  * libuv's loop accepts and drops, or, without its spare descriptor, spins.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Addresses: their text, and the structure that sockets take. */
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A connection: bytes from the socket into the session, batches from the session
  * into the socket.
  *

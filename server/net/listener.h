@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sockets: listens on TCP and Unix addresses and moves bytes between connections
  * and h2 sessions. It knows nothing of what a request means. */
 #ifndef NET_LISTENER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The whole of it: listeners, connections, and the end.
  *
  * Flushing. Output arises anywhere: while a socket is read, when a letter from a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A connection's beginning and its input: conn_open takes the socket, on_read gives
  * its bytes to the session. conn.c tells the whole story of a connection. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The states of a net and of its connections, and what every other file of this
  * module needs of them: a connection schedules its output, a listener or connection
  * that is gone lets the net close. */

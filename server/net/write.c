@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A connection's output. conn_flush takes a batch from the session and tries to
  * write it at once. conn->write goes on with what the socket does not take, and
  * on_written flushes again. While a write is under way conn_flush takes nothing

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "obs/counters.h"
 
 #define MS 1000000ull

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inside of struct metrics: metrics.c counts, exposition.c renders. */
 #ifndef OBS_COUNTERS_H
 #define OBS_COUNTERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The two text formats: Prometheus 0.0.4 and OpenMetrics 1.0.0. They differ in the
  * name of a family (in OpenMetrics without _total or _info) and in the end mark. */
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The fields of a log line, and the two formats. */
 #ifndef OBS_FIELD_H
 #define OBS_FIELD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Builds one log line of bounded length. A field that does not fit is cut inside its
  * text or left out, and the line ends with a note. */
 #ifndef OBS_LINE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* log_event looks the event's name up in a bounded table. Of one name, the first
  * LOG_EVENTS_MAX events in a second are written and the others counted. The first
  * log_event after that second, or log_destroy, writes the count as an event of its

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The log: one line per event, with a stable event name and fields, as logfmt or
  * JSON. Thread-safe; never fails; limited per event name. Values are escaped, so an
  * event is one line whatever a peer sent. */

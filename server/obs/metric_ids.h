@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The numbers of metrics, limits and kinds of product, from the tables in the .def
  * files. */
 #ifndef OBS_METRIC_IDS_H

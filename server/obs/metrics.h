@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the daemon counts. One entry of metric_ids.def defines a metric with its
  * meaning in prose. metrics_render writes all as Prometheus text or OpenMetrics.
  * Counters and gauges are atomics: any thread, no lock. Labels come from closed sets

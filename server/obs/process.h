@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the kernel knows about this process, for the standard process_* metrics. */
 #ifndef OBS_PROCESS_H
 #define OBS_PROCESS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the services stand on. */
 #ifndef SERVICES_CONFIG_H
 #define SERVICES_CONFIG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every method of the daemon, each defined in a file of its own. */
 #ifndef SERVICES_METHODS_H
 #define SERVICES_METHODS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reports.Get and Reports.List. A query is read and encoded on the pool, where
  * one at a time has the reader, and answered on the loop. */
 #include <gnutls/gnutls.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What tritd serves over gRPC: the table of methods, and what they share. grpc calls
  * them; they decode, plan, hand out work, merge, file and answer. They see no socket and
  * no SQL. Everything runs on the loop's thread, but the work that is handed to the pool.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the methods share: the service behind call->service. */
 #ifndef SERVICES_SHARED_H
 #define SERVICES_SHARED_H

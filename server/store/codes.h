@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The 2-bit codes of a tensor at rest: chunk rows under an upload id, written
  * while the tensor arrives and read back chunk by chunk to count what flipped.
  * Memory does not grow with the tensor. Writer thread only. */

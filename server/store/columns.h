@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The columns that statements give for a row, in the order in which row.c reads them. */
 #ifndef STORE_COLUMNS_H
 #define STORE_COLUMNS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One SQLite connection and the statements prepared on it. One thread at a
  * time. Values are bound, never written into SQL. */
 #ifndef STORE_DB_H

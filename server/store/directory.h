@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The data directory: made if missing, and this daemon's alone while it runs. */
 #ifndef STORE_DIRECTORY_H
 #define STORE_DIRECTORY_H

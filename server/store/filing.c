@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A report is filed:
  *   1. find the layer's row: its newest step, and whose codes are kept. Of a new
  *      layer, find its neighbours.

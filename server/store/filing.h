@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What one commit does to the tables, inside the batch's transaction. */
 #ifndef STORE_FILING_H
 #define STORE_FILING_H

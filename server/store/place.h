@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where a store's database is, for the readers of this room. */
 #ifndef STORE_PLACE_H
 #define STORE_PLACE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The loop's side. A put, step by step:
  *   1. begin makes an upload, if fewer than queue_max are open;
  *   2. codes copies bytes into an order and queues it; above the bounds the

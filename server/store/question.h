@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a report answers, at rest, and whether two reports under one key are the same
  * answer to the same question. */
 #ifndef STORE_QUESTION_H

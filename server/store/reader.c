@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading: a connection of its own that cannot write. Each function is one
  * transaction, and so sees one consistent state. What is read is checked, and that
  * nothing is missing (walk.h). */

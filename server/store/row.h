@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rows of the tables, each under a CRC-32C over its key and its content. Rows
  * are read through this page alone: what it gives is what was written.
  *

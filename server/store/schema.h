@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tables, as an append-only list of steps, and a database made ready for
  * the writer: settings, migrations, checks, leftovers removed. */
 #ifndef STORE_SCHEMA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Step 2 of the schema: rows of older daemons get their CRCs and neighbours. */
 #ifndef STORE_SEAL_H
 #define STORE_SEAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* All SQL on the tables: one entry per statement, prepared once per connection. */
 #ifndef STORE_STATEMENTS_H
 #define STORE_STATEMENTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reports, kept: SQLite under the data directory, one writer thread, group
  * commit. A put's done() comes after its transaction is on disk.
  *

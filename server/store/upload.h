@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One put between the loop and the writer. The loop makes it at begin and frees
  * it when its last letter arrives; between commit or abort and that letter it
  * is the writer's. */

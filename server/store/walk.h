@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finding rows, and proving that there are no others. Every answer rests on rows
  * whose CRC fits, and on the neighbours that they name: a row that damage has hidden
  * from a search is DATA_LOSS, never absent. One consistent state is the caller's

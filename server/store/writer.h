@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Group commit: a batch of orders becomes one transaction.
  *
  *   IDLE --first write--> OPEN --COMMIT--> IDLE

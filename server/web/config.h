@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the server and its handlers work with. */
 #ifndef WEB_CONFIG_H
 #define WEB_CONFIG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The handlers of the routes. */
 #ifndef WEB_HANDLERS_H
 #define WEB_HANDLERS_H

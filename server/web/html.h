@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of pages: the frame around every page, numbers as people read them, the
  * row of a layer. text_html or text_url escapes everything that came from a peer. */
 #ifndef WEB_HTML_H

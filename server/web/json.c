@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reports as JSON, for curl and programs. A page of a list has at most PAGE_ROWS_MAX
  * rows; `next` is the path of the next page, or null. */
 #include <inttypes.h>

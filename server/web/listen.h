@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Opens the listening socket for an address given as text. */
 #ifndef WEB_LISTEN_H
 #define WEB_LISTEN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pages for people: all runs with their layers, one run, one layer with its
  * history. A page ends after PAGE_ROWS_MAX rows with a link to the next. */
 #include <inttypes.h>

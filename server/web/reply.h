@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replies that handlers and the server share: JSON, and errors. */
 #ifndef WEB_REPLY_H
 #define WEB_REPLY_H

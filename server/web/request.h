@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A decoded request, the reply that a handler fills, and routes. */
 #ifndef WEB_REQUEST_H
 #define WEB_REQUEST_H

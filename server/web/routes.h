@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which handler serves which path. */
 #ifndef WEB_ROUTES_H
 #define WEB_ROUTES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The style sheet and the icon. They are files of their own, because the pages'
  * security policy forbids inline style. */
 #include "web/handlers.h"

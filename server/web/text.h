@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A growing text, into which a reply's body is written. It remembers that memory ran
  * out, so a writer checks once, at the end. */
 #ifndef WEB_TEXT_H

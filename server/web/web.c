@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One request, on the web's thread:
  *   1. the headers are complete: method, Host and length of the body are checked,
  *      before a body is read;

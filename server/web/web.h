@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP for people and Prometheus: libmicrohttpd on its own thread (epoll). It serves
  * GET and HEAD only, and every bound is set. README.md describes pages and JSON. */
 #ifndef WEB_H

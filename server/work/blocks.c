@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Blocks of one class are cut from slabs of 2 MiB, aligned to their size so that
  * a huge page can back each and a block finds its slab by its address.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pooled memory for tiles, so that the steady path never faults a page in. A few
  * size classes; every block handed out is charged to the budget; what is free
  * beyond a cap goes back to the system. Loop thread only; the bytes may be used

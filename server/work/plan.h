@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How a tensor is cut into tiles: pure arithmetic, no memory. A tile is a run
  * of whole groups in row-major order, possibly across rows, and depends on
  * nothing but the spec, so results do not depend on how bytes arrive. */

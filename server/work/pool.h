@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The worker pool: jobs in, completions out on the loop's thread. One mutex,
  * one condition; workers set the kernels' floating-point environment.
  *

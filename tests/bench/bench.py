@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """make bench: runs the benches and writes build/bench.json.
 
     tests/bench/bench.py OUTPUT PEERS_PYTHON BENCH_PROGRAM...

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Kernels beside the memory's limit, in one run: rounds interleaved, medians, pinned
  * threads, huge pages, every buffer touched first. Ratios are what counts; absolute
  * figures drift with the machine.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products beside OpenBLAS and ggml, in one run: rounds interleaved, medians, pinned
  * threads. Ratios are what counts; absolute figures drift with the machine.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a client sees of the daemon: throughput of a large projection and the
  * rate of small ones, by libtrit.
  *

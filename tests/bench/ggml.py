@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ggml's quantized dot products as a library, for bench_linear to be measured beside.
 
     ggml.py LIBRARY

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What kernels_peers.py sets beside NumPy and its kin: a file's f32 projected on one
  * pinned thread, into the same output each round.
  *

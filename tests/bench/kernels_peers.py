@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernels beside what people use today: one tensor of 64 MiB of f32.
 
     kernels_peers.py OUT KERNELS_PEER     appends JSON lines {measure, figure, unit, goal, holds, against}

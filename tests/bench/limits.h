@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the memory can do: the reads and copies that kernels are measured against. */
 #ifndef BENCH_LIMITS_H
 #define BENCH_LIMITS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What bench_linear is measured beside, looked for at run time: nothing is linked.
  * libopenblas.so.0, and the library that GGML_CPU_LIBRARY names (ggml.py makes it). */
 #ifndef BENCH_LINEAR_PEERS_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small transformer as its larger kin are: RMSNorm, rotary positions, grouped-
 query attention, SwiGLU; every linear layer and the embedding ternary."""
 import dataclasses

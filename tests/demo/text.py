@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The text every Debian machine has, cut in two, and what a model of three
 characters makes of it."""
 import collections

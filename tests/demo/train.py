@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Three workers train a ternary transformer through tritd.
 
 They are data-parallel over gloo; every projection of every layer in every

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """safetensors files of every type, written and read by hand."""
 import json
 from typing import NamedTuple

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Verifications of all kinds of claims, unary and streamed, as one call each."""
 import numpy as np
 

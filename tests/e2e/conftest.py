@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures: one daemon for the whole session, or as many as a test starts."""
 import numpy as np
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layers held by the daemon, as tests see them: the stub, specs, arrays in and out,
 and what a ternary layer is by NumPy."""
 import grpc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The numeric contract in NumPy, and messages made of arrays. Independent of
 the C kernels: what the suite compares with where no golden tensor says it."""
 import numpy as np

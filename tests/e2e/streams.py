@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A ProjectStream that a test keeps open while something else happens."""
 import functools
 import queue

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad input, each kind with its status and a message that names the field and
 the value, while another call on the same connection goes on undisturbed."""
 import grpc

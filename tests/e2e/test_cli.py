@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line against the daemon: what make run does, and the exit codes."""
 import json
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """trit layers against the daemon: each command, its JSON, its exit codes."""
 import json
 

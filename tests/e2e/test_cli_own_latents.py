@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A file that `trit project` wrote verifies against its latents: every encoding that has a
 form in files, every element type, partial group and group size."""
 import json

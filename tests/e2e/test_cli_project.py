@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """trit project: which tensors become ternary, what is refused before anything is written,
 and where the output may go. Every file is made here."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """trit verify: pass, fail, inconclusive, for files as people have them. Every file is
 made here."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A report under a key that is filed already: the answer comes from the request's own
 bytes, and only an equal question with an equal answer is the same report."""
 import grpc

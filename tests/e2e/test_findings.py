@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a report finds, where, and what digest such a claim gets."""
 import grpc
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every golden case, bit for bit, by every ISA, thread count and transport."""
 import numpy as np
 import pytest

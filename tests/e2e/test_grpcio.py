@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A stock grpcio client with stubs made from proto/ calls everything."""
 import concurrent.futures
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The HTTP side by curl: health, metrics, runs and layers as JSON, pages."""
 import json
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layers held by the daemon: made, got, listed, deleted, verified, found again after
 a restart."""
 import grpc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layers loaded by a stream of chunks."""
 import grpc
 import numpy as np

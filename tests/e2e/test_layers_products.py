@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Products with held layers, against MLX, NumPy and themselves."""
 import numpy as np
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each kind of wrong request to the Layers service, and what it is told."""
 import grpc
 import numpy as np

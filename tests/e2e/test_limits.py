@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bounds of server/base/limits.h, each reached and refused from outside."""
 import grpc
 import numpy as np

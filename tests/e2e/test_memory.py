@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The daemon's memory does not grow with the tensor."""
 import grpc
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A projection, verified against the latents it was made of, is a pass: every encoding,
 element type, partial group and group size, unary and streamed."""
 import numpy as np

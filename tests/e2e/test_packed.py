@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packed encodings whose groups span several blocks, or all of them, against NumPy."""
 import grpc
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reports: on disk before the reply, found again, compared with the step before."""
 import grpc
 import numpy as np

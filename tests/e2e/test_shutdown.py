@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starting and leaving: drains, exit codes, addresses, options."""
 import signal
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """VerifyStream against latents whose bytes are many times those of the tensor."""
 import numpy as np
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real daemon and command line as test subjects.
 
 TRIT_O is the folder with the binaries, TRIT_RUNNER the words before each of

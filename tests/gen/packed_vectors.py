@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packed blocks from implementations that are not ours: TQ1_0 and TQ2_0 by the gguf
 package's quantizers, the others straight from the formats' description.
 

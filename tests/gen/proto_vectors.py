@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes tests/unit/proto/vectors.h: messages as Google's protobuf encodes them.
 
     tests/gen/proto_vectors.py > tests/unit/proto/vectors.h
@@ -187,7 +188,7 @@ def array(name, message):
     return "\n".join(lines + ["};"])
 
 
-print("/* Written by tests/gen/proto_vectors.py: messages as Google's protobuf encodes\n"
+print("/* SPDX-License-Identifier: Apache-2.0 */\n/* Written by tests/gen/proto_vectors.py: messages as Google's protobuf encodes\n"
       " * them. */\n"
       "#ifndef TESTS_PROTO_VECTORS_H\n#define TESTS_PROTO_VECTORS_H\n\n"
       "#include <stdint.h>\n\n/* clang-format off */")

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The smallest test runner that serves: a table of cases, each named by one
  * sentence saying what is true. A failed check prints where and why, marks the
  * case failed and leaves it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a fuzz target over kept inputs, without a fuzzer. */
 #ifndef TESTS_CORPUS_H
 #define TESTS_CORPUS_H

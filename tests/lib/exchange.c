@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/exchange.h"
 
 #include <nghttp2/nghttp2.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gRPC calls over an h2 session of ours and a client session of nghttp2's, joined by
  * memory. */
 #ifndef TESTS_EXCHANGE_H

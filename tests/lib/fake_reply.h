@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes of gRPC replies, put together for fake_server. */
 #ifndef TESTS_FAKE_REPLY_H
 #define TESTS_FAKE_REPLY_H

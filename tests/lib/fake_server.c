@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One thread polls a listening socket, a pipe that says stop, and the
  * connections. A request meets its act when its headers are complete; what the
  * act does then, and at the request's first byte and end, is in obey(). */

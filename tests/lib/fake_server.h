@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A gRPC server that does what a script says, for tests of the client: one
  * thread, one port of loopback, nothing understood. The n-th request that
  * arrives, on whatever connection, gets the n-th act; the last act repeats. */

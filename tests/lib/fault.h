@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Failing on purpose: the nth allocation or system call from now on fails. Link
  * with -Wl,--wrap=<function> for each function that shall obey (one line in
  * tests/unit/<room>/LDFLAGS); those that can: malloc, calloc, realloc,

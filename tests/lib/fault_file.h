@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* File system calls that fail on purpose, as fault.h does for memory. Link with
  * -Wl,--wrap=<function> for pwrite, pread, openat, linkat, renameat, fchmod,
  * close. (fsync and write obey fault.h's FAULT_WRITE.)

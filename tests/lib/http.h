@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP over a raw socket, for tests: what is sent is exactly what the test says,
  * and what comes back is kept whole. */
 #ifndef TESTS_HTTP_H

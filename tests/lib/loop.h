@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An event loop for tests of rooms that may not see uv.h: runs to a condition,
  * never for a time. */
 #ifndef TESTS_LOOP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rpc service with all it stands on, and a client joined to it by memory:
  * what the daemon is, without sockets and processes. */
 #ifndef TESTS_SERVICE_H

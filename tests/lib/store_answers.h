@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a store answers, remembered as fingerprints, so that a damaged store can be
  * compared with a sound one. */
 #ifndef TESTS_STORE_ANSWERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A small store that a test has damaged, and what it still answers: runs a and b, of
  * layers x and y, of steps 10, 20 and 30, with codes. */
 #ifndef TESTS_STORE_DAMAGED_H

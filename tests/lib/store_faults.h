@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A disk that fails on purpose, underneath SQLite: the nth write, flush or cut
  * from now on gives "disk full" (writes) or an I/O error (flushes). And SQLite's
  * allocator, made to obey tests/lib/fault.h. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The database file of a fixture's store, seen from outside: for tests that damage
  * it, or look at what lies in it. */
 #ifndef TESTS_STORE_SQL_H

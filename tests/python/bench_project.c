@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The yardstick of bench_project.py: libtrit projects the same tensor from C.
  * Reads raw f32 from standard input, `rows` by `columns`; prints the seconds of
  * each call, one a line, after each line read from the descriptor 3. */

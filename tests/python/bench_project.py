@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much of libtrit's speed is left in Python: 256 MB of f32 to PQ2_0, the calls of
 both taking turns on one daemon, medians compared. Prints one entry of bench.json."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoint files for the tests of client.checkpoint, and the command `trit`."""
 import json
 import subprocess

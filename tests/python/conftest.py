@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One daemon for the session; tests file reports under runs of their own name."""
 import json
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """trit.aio.Client: what the blocking one gives, without blocking the loop."""
 import asyncio
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """client.checkpoint: files and state dicts, as the command `trit` treats them."""
 import asyncio
 import json

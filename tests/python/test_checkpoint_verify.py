@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """client.checkpoint.verify: the verdicts and findings of `trit verify`."""
 import json
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """trit.Client with NumPy arrays against the real daemon."""
 import copy
 import fractions

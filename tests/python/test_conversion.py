@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """trit.torch.convert: what it makes ternary, what it leaves, and who sees what of a
 converted layer's weight."""
 import copy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The training demo, shorter: what it claims is checked in full, but for the
 perplexity, which takes longer to reach."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Findings and verdicts of single tensors, and projections against their latents."""
 import numpy as np
 import pytest

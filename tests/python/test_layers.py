@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """client.layers against the real daemon: NumPy, torch where it is, MLX where it is."""
 import asyncio
 import socket

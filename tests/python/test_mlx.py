@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """trit.mlx against the real daemon, the golden file and itself without a daemon."""
 import logging
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training by RPC and without a daemon: the same bits, step by step, in PyTorch."""
 import hashlib
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cycles of files: a .c with its header is one. A file depends on another by what it
 includes and by the symbols that its object needs and the other's defines.
 

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The main job on real weights, for `make run`:
 #   tests/tools/demo.sh BINARIES WORK [CHECKPOINT]
 # Starts tritd on loopback, ternarizes the checkpoint through it, verifies the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks of form that a compiler leaves open. Fails on any finding but the
 last two lists, which are for reading.
 
@@ -179,7 +180,7 @@ LONGER_ALLOWED = ("client/include/trit.h",)
 
 
 def sizes(findings):
-    """A file is at most 500 lines, a vocabulary of one ISA 150, a function 60."""
+    """A file names its licence and is at most 500 lines, a vocabulary of one ISA 150, a function 60."""
     for path in sources():
         if path.parts[0] == "tests":
             continue
@@ -188,6 +189,8 @@ def sizes(findings):
             path.parts[1] in ("simd", "ternary") else 500
         if lines > most and str(path) not in LONGER_ALLOWED:
             findings.append(f"{path}: {lines} lines, at most {most}")
+        if "SPDX-License-Identifier: Apache-2.0" not in open(path).readline():
+            findings.append(f"{path}: the first line names no licence (SPDX)")
     for line in longest_functions(8):
         lines, where = line.split(None, 1)
         if int(lines) > 60 and not where.startswith("tests/"):

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The package under one Python after another, each with the newest NumPy it takes:
 #   tests/tools/python-versions.sh VENVS WHEEL PYTHON...
 # VENVS is the folder for their environments; TRIT_O names that of tritd. From the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Client of tritd: ternary weights for NumPy, PyTorch and MLX.
 
     import trit

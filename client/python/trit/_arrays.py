@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arrays of three families as what libtrit takes: an address, a dtype, a shape.
 
 A contiguous array in host memory is lent as it is; one that is strided or on

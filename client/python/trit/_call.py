@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One call into libtrit: options, progress, the exception of its status.
 
 libtrit tells its progress from the thread that calls, at least every 100 ms. A

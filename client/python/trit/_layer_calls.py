@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calls of one layer each, and the progress and the run that all of a checkpoint share."""
 from __future__ import annotations
 

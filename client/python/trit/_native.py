@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """libtrit, loaded: `ffi` and `lib`. Nothing else in the package knows where the
 library lies.
 

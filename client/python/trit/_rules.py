@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules of checkpoints, as libtrit has them: which tensors are layers, what becomes of
 each, what a verification comes to. Nothing of them is written a second time here; the
 results are libtrit's JSON, whose members client/include/trit.h lists."""

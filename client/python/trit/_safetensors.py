@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """safetensors files as memory: what a file holds is lent without a copy, and what a
 file shall hold is written where it will lie.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names chosen by patterns, as a shell has them."""
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tensors as libtrit's structs, and its results as arrays."""
 from __future__ import annotations
 

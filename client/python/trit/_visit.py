@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lists that libtrit shows one entry at a time."""
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the `weight` of a ternary layer is in torch.
 
 It is the layer's own Parameter, so that optimizers, initializers, checkpoints and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The same client for asyncio: each call runs on a thread of the client's own, so
 the loop is never blocked; cancelling the task cancels the call."""
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole checkpoints: `client.checkpoint`.
 
 A checkpoint is a safetensors file or a state dict (arrays of any family by name). Which of

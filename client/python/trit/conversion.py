@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `convert` of trit.torch and trit.mlx made of a model, and why."""
 from __future__ import annotations
 

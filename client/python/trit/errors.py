@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One exception class for each gRPC status; `field` names the part of the
 request at fault, or is empty."""
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layers held by the daemon: TernaryLinear and TernaryEmbedding, made, loaded, used
 and verified by their names."""
 from __future__ import annotations

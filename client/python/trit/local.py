@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The projection without a daemon, in NumPy: for tests, and to train where no
 daemon is at hand. Bit-equal to tritd's: the sum of a group in float64, divided,
 rounded once to float32; t = +1 where w + w > s, -1 where -(w + w) > s."""

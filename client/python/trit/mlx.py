@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ternary layers for MLX, projected by tritd; see trit.torch, of which this is the
 twin. Without a client the projection is trit.local's: the bits are the same.
 

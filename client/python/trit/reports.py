@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tritd knows about one layer at one step, and what it has filed."""
 from __future__ import annotations
 

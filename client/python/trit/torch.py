@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ternary layers for PyTorch (1.13 and later), projected by tritd.
 
     model = trit.torch.convert(model, exclude="head", client=client)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The vocabulary: element types, encodings, where a report is filed, and what a
 projection gives. Wherever an enum is taken, its name in any case is taken too
 ("pq2_0", "latent")."""

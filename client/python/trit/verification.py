@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Verification of a model's ternary layers by the daemon; trit.torch and trit.mlx
 say which those are."""
 from __future__ import annotations

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Backward: the gradients of y = x . Wt^T + bias. That of the latents is
  * that of the ternary weights: the straight-through estimator.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Create, and what it shares with Load. */
 #include "services/layers/build.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How a layer comes to be, whatever its latents come from: rows of latents are
  * projected and packed; the whole is saved; then it is there. */
 #ifndef SERVICES_LAYERS_BUILD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the methods of the Layers service share: tensors of a request held whole,
  * layers by name, tensors of a reply. */
 #ifndef SERVICES_LAYERS_CALL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Embed: rows of an embedding by id. */
 #include <string.h>
 

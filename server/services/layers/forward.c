@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Forward and Layers.AsLinear: x . Wt^T, and a bias.
  *
  *   x whole -> widened, or quantized, row by row -> products, rows of Wt by rows

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Get: the ternary weights in an encoding, or the latents. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How far products by int8 activations are from those by f32: the maximum over all
  * elements, so neither the order of the parts nor threads show in it. */
 #ifndef SERVICES_LAYERS_INT8_ERROR_H

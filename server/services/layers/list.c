@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.List and Layers.Delete. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Load, and what LoadStream (layers_load_stream.c) has in common with it:
  * latents in, a packed layer out. */
 #include "services/layers/load.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What Load and LoadStream share: the spec, the bias, the rows of the weight. */
 #ifndef SERVICES_LAYERS_LOAD_H
 #define SERVICES_LAYERS_LOAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.LoadStream: start, then chunks of the weight. */
 #include "base/limits.h"
 #include "obs/metrics.h"

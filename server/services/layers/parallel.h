@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A computation of a call, cut into pieces that workers take one by one. What a
  * piece computes depends on its number alone and goes to a place of its own, so
  * neither threads nor order show in the result.

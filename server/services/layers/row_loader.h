@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Latents of a layer on their way in, in memory that does not grow with them:
  *
  *   bytes -> a batch of rows -> pool: project, pack, write latents -> back

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Verify: is what the daemon holds ternary? Of each layer, what
  * Ternary.Verify would say of its ternary weights, digest included. A layer is
  * a piece; its rows are unpacked and verified some at a time, in order. */

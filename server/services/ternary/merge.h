@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tile results becoming a report: added up in tile order, so that sums and
  * digest have the same bits however the tensor was cut. */
 #ifndef TERNARY_MERGE_H

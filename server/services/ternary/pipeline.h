@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A tensor's way through a call: bytes -> tiles -> pool -> merge, in order.
  *
  * Arriving bytes are copied once, into the tile they belong to. A full tile

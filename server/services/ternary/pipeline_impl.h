@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inside a pipeline: what bytes that come, tiles that are merged and tiles that leave
  * ask of each other. */
 #ifndef TERNARY_PIPELINE_IMPL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes fill tiles; a full one goes to the pool. */
 #include <string.h>
 

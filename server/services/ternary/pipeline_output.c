@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Merged tiles leave: as chunks of a stream, or held for a reply. Slices point into
  * the tile; the release of the last one gives it back. */
 #include "obs/metrics.h"

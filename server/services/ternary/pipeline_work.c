@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ternary/pipeline_impl.h"
 #include "services/ternary/tile_run.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ternary.Project and Ternary.ProjectStream. */
 #include <math.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A report on its way to the store, for a call whose request carries a layer.
  *
  *   NONE -> WANTED -> OPEN -> COMMITTING -> NONE

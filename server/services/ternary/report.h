@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The report of a tensor whose tiles are all merged. */
 #ifndef TERNARY_REPORT_H
 #define TERNARY_REPORT_H

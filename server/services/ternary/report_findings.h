@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a verification or projection found, as the findings of its report. */
 #ifndef TERNARY_REPORT_FINDINGS_H
 #define TERNARY_REPORT_FINDINGS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ternary/task.h"
 
 bool task_in_place(const struct task *task)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What every tile of a tensor does. */
 #ifndef TERNARY_TASK_H
 #define TERNARY_TASK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the methods that take a tensor share: from the messages of their
  * request to a pipeline, unary or in chunks. A method adds how its small fields
  * make a task, and how its result is answered. */

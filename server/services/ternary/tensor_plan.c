@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A request's plan, with what the call itself forbids and counts. */
 #include "base/checked.h"
 #include "obs/metrics.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A tile: the unit of buffering and of work. Its input bytes are the one copy
  * that tensor bytes get; its output is lent to the stream as it is.
  *

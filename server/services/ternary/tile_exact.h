@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What makes a tile's groups exactly ternary or not, once its runs are done. Workers
  * call it; it sees nothing but the tile and its task. */
 #ifndef TERNARY_TILE_EXACT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tiles that are recycled, so that the steady path allocates none. */
 #ifndef TERNARY_TILES_H
 #define TERNARY_TILES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ternary.Unpack, and Ternary.Backward, the straight-through estimator: what
  * both have in common is that a dense tensor goes back. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ternary.Verify and Ternary.VerifyStream. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any header of tensors is classified, planned and compared: every tensor has its place,
  * and what was not examined is not passed. The first byte says which options are given.
  */

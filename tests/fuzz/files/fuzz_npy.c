@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* .npy: any bytes are refused or give one tensor whose bytes are all there. */
 #include <assert.h>
 

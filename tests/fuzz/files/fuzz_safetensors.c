@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors: any bytes are refused or give a table that adds up. The first
  * byte says which allocation fails, if any, so that those paths run too. */
 #include <assert.h>

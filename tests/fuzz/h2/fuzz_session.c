@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A session fed with anything after the preface. The first byte chooses how the
  * input is cut and how the owner answers; what is checked is that every request
  * closes once, every slice returns once, and output comes to an end. */

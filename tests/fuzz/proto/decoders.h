@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the fuzzers of decoders share: whatever a decoder accepts is encoded, and
  * decoded again gives the same bytes.
  *

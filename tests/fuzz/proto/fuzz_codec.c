@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every decoder but those of Layers: accepts or names what is wrong (decoders.h). */
 #include <jansson.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The deframer gives the same messages however the bytes are cut; what was escaped
  * comes back; a timeout never shrinks. */
 #include <assert.h>

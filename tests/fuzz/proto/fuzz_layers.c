@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The decoders of the Layers service: accept or name what is wrong (decoders.h). */
 #include "decoders.h"
 

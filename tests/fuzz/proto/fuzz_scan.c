@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The scanner never reads past its message, keeps its bounds and gives the same
  * parts, blobs and verdict however the bytes are cut.
  *

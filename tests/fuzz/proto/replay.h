@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A main() that replays files and folders, for compilers without libFuzzer:
  *
  *   gcc -DFUZZ_STANDALONE -I. -Iproto -Iserver tests/fuzz/proto/fuzz_scan.c \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tables of tensors, made by a line each. */
 #ifndef TESTS_CHECKPOINT_TABLES_H
 #define TESTS_CHECKPOINT_TABLES_H

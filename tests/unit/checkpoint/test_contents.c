@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What each tensor of a file is. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Both sides of a comparison, and the findings that need no data. */
 #include <stdio.h>
 #include <string.h>

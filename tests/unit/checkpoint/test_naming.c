@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The role of a tensor by its name, rank and neighbours. */
 #include <string.h>
 

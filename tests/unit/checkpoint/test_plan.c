@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What becomes of each tensor of an input, and the record that says so. */
 #include <stdio.h>
 #include <string.h>

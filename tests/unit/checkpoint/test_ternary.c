@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Values: what is ternary already, and where two tensors differ. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names from files and the network cannot drive a terminal. */
 #include <string.h>
 

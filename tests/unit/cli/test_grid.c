@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tables: columns line up, cells are harmless, lost rows are told. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The command line: what is accepted, what is refused and with which words. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a report comes to, in a cell of a table. */
 #include "client/cli/summary.h"
 #include "tests/lib/check.h"

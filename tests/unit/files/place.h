@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A folder of a test's own, with the name of a file in it. */
 #ifndef TESTS_FILES_PLACE_H
 #define TESTS_FILES_PLACE_H

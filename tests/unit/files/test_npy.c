@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* .npy: what numpy.save writes is read and written; the rest is refused. */
 #include <stdio.h>
 #include <stdlib.h>

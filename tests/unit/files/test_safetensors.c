@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors, read: every rule of the format, one hostile file each. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sources: files that change, shrink or are none. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Targets: the name shows the old file or the new one, never half of one, whatever
  * fails; nothing is left beside it. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writing whole files: what is written is read again, and nothing is left of what
  * fails. */
 #include <unistd.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The gRPC core with a service of its own: nothing of tritd is in here. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A server session of ours and a client session of nghttp2's, joined by
  * memory. The owner on the server side keeps one record per request, the client
  * one per stream; both are looked up by the order of the requests. */

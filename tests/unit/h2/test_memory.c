@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every allocation of a connection's life fails once, and then every one from
  * there on: ours and, through its allocator hooks, nghttp2's. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads safetensors that we ship under tests/data: names are looked
  * up as text in the header. */
 #ifndef TESTS_GOLDEN_H

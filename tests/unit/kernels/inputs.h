@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Input for the kernels' tests: kinds of numbers that have broken kernels before,
  * in each element type, and buffers whose edges are watched. */
 #ifndef TESTS_INPUTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Random matrices, activations and gradients for the products. */
 #ifndef TESTS_LINEAR_INPUTS_H
 #define TESTS_LINEAR_INPUTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products to be done: a matrix, activations, gradients; any product by its name, all of
  * it or a part. */
 #ifndef TESTS_LINEAR_WORK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The numeric contract, against a second writing of it with true division, rounding
  * and clipping, element by element. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The floating-point environment: workers may find it in any state; what kernels compute
  * between kernels_enter and kernels_leave has the same bits, and the state comes back.
  * Every combination of the bits that change results is set wrong on purpose. */

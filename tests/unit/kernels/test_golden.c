@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The MLX layer's golden cases, bit for bit, on every table of this machine. */
 #include "kernels/kernels.h"
 #include "tests/lib/check.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every table gives the portable table's bits, whatever it is fed. */
 #include <math.h>
 

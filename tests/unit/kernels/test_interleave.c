@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The order whose block is the tensor: against the description, and the whole way from
  * latents against vectors of an independent packer. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products: against f64, against the order of linear.h written out, bit for bit on
  * every ISA, for every split. */
 #include <math.h>

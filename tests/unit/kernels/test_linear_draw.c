@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Latents drawn: the generator's known answers, the distribution, any split. */
 #include <math.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Codes laid out for products, and int8 activations. */
 #include <math.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The NEON file on any machine: natively, or through SIMDe at x86's speed. */
 #if !defined(__aarch64__)
 #pragma GCC diagnostic push

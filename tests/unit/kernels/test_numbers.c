@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Conversions, CRC, names: the small things other rooms lean on. */
 #include <math.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Packed formats against blocks that other implementations wrote. */
 #include "kernels/kernels.h"
 #include "tests/lib/check.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a verification says about claims whose truth is known. */
 #include <math.h>
 

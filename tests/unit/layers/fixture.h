@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers in a folder of the test's own. */
 #ifndef TESTS_LAYERS_FIXTURE_H
 #define TESTS_LAYERS_FIXTURE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers on disk: what was acknowledged is there, whatever fails in between. */
 #include <dirent.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names, states, holders, memory. */
 #include "layers/impl.h"
 #include "tests/lib/fault.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the tests of checkpoints share: tables of tensors, and results as JSON. */
 #ifndef TESTS_LIB_CHECKPOINTS_H
 #define TESTS_LIB_CHECKPOINTS_H

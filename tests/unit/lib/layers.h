@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A client of Layers and a server that answers what it is told. */
 #ifndef TESTS_LIB_LAYERS_H
 #define TESTS_LIB_LAYERS_H

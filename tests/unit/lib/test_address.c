@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Addresses as a user writes them. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Unary calls against a server that does what it is told. */
 #include <stdio.h>
 #include <stdlib.h>

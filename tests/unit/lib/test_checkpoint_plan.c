@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The calls of trit.h about plans of checkpoints. */
 #include "tests/unit/lib/checkpoints.h"
 

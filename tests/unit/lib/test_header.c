@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trit.h alone: first here, so that it must bring all it needs. */
 #include <trit.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products of layers against a server that answers what it is told. */
 #include "layers.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layers made, got, listed and verified, against a server that answers what it is
  * told. Products: test_layer_products.c. */
 #include "layers.h"

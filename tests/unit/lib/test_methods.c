@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The methods that are not project or verify; threads; lack of memory; forks. */
 #include <pthread.h>
 #include <stdio.h>

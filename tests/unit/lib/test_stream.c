@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Large tensors: streams up and down at once. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A net on a loop of its own, an owner that answers every request, and clients
  * that are plain sockets speaking HTTP/2 from canned bytes. One thread: the
  * kernel's backlog and socket buffers let both ends take turns. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "net/address.h"
 #include "tests/lib/fault.h"
 #include "tests/unit/net/fixture.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A message read by the scanner, however its bytes are cut. */
 #ifndef TESTS_PROTO_READING_H
 #define TESTS_PROTO_READING_H

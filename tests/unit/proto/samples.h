@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the messages of vectors.h hold, as the codec's structs. */
 #ifndef TESTS_PROTO_SAMPLES_H
 #define TESTS_PROTO_SAMPLES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every encoder at every capacity: all or nothing, and nothing past the end. */
 #include "proto/codec/codec.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The fuzz target's kept inputs, so that every compiler and sanitizer of the suite
  * sees them. */
 #include "tests/fuzz/proto/fuzz_framing.c"

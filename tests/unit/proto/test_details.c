@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* google.rpc details of a status. */
 #include "proto/codec/codec.h"
 

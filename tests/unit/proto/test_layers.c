@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The Layers service: what each side encodes is what Google's protobuf encodes, and
  * the other side reads it back. */
 #include "proto/codec/layers.h"

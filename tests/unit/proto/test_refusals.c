@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What decoders make of unusual and of bad messages: protobuf's rules where they
  * are lenient, and an error that names the field where they are not. */
 #include "proto/codec/codec.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replies: what the daemon encodes is what Google's protobuf encodes, and libtrit
  * reads it back. */
 #include "proto/codec/codec.h"

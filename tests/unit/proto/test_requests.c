@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Requests: what libtrit encodes is what Google's protobuf encodes, and what the
  * daemon decodes is what was meant. */
 #include "proto/codec/codec.h"

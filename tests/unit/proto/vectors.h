@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Written by tests/gen/proto_vectors.py: messages as Google's protobuf encodes
  * them. */
 #ifndef TESTS_PROTO_VECTORS_H

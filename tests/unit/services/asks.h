@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Requests of the Ternary service, built as a client would. */
 #ifndef TESTS_RPC_ASKS_H
 #define TESTS_RPC_ASKS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every refusal has a status and a message that names the field and the value,
  * and the next call on the same connection is served. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The Layers service where transport, cancelling and memory matter; what the
  * methods compute is checked by tests/e2e/test_layers.py. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The error of products by int8 activations: found whatever the parts, and honest
  * about what is not finite. */
 #include "services/layers/int8_error.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Calls with a layer: filed before they are answered, found again, compared. */
 #include <stdlib.h>
 

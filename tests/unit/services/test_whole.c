@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tensors with one scale: held whole, in memory that grows as they come; what is
  * computed is checked by tests/e2e/test_packed.py. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kill -9 at any moment: what was acknowledged is there, and what was half
  * uploaded is not. */
 #include <signal.h>

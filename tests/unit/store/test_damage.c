@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Damage: what is damaged is DATA_LOSS naming the key, and whatever else is there
  * stays readable. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Filing on top of damage: the put that meets it is DATA_LOSS, and those beside it are
  * filed. */
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Disks that fill and fail, memory that runs out, files that are damaged or
  * somebody else's. */
 #include <fcntl.h>

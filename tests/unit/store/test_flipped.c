@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A store with one byte flipped: whatever is asked of it, the answer is the one that
  * was filed, or DATA_LOSS. */
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Flips: what changed between the codes of two steps, against counting one
  * element after another. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Stores of schema version 1, which knew no questions and no checksums. */
 #include <stdio.h>
 #include <stdlib.h>

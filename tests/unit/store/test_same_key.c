@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A second report under the key of a stored one: the same answer to the same question
  * again, or refused with what differs. */
 #include <stdio.h>

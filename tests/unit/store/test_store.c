@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reports go in and come out. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Escaping, decoding and the judging of hosts. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The server as a client sees it, over a real socket. */
 #include <stdio.h>
 #include <stdlib.h>

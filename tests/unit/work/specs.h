@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Specs of plans: a shape, and defaults for the rest. */
 #ifndef TESTS_WORK_SPECS_H
 #define TESTS_WORK_SPECS_H

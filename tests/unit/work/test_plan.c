@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is made of a spec, and that tiles and runs cover a tensor exactly once. */
 #include <string.h>
 

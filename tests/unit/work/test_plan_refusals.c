@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Specs that are refused, with which status, field and sentence. */
 #include <string.h>
 
