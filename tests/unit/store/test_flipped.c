@@ -275,7 +275,9 @@ static void show(const char *store, size_t size, const struct tally *tally)
         printf("# %s: %zu bytes, %zu flips: %zu refused at open, %zu with losses\n",
                store, size, tally->flips, tally->refusals, tally->losses);
     /* Or the flips hit nothing, and the case says nothing. */
-    CHECK(tally->losses > tally->flips / 50 && tally->refusals > 0);
+    CHECK(tally->losses > tally->flips / 50);
+    CHECK(tally->flips < 1000 ||
+          tally->refusals > 0); /* few flips may hit no page's head */
 }
 
 static void every_byte(void)
