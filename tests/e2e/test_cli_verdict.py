@@ -113,6 +113,29 @@ def test_a_layer_of_another_shape_is_missing(daemon, files):
     assert kinds["missing_layer"][0]["got"] == "F32 [8, 256]"
 
 
+# The same weights in the same order are another layer all the same: no model loads it.
+@pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0"])
+@pytest.mark.parametrize("shape", [(-1,), (16, -1), (8, 2, -1), (8, -1, 1)])
+def test_a_recorded_layer_in_another_shape_fails(daemon, files, encoding, shape):
+    tensors = files.project(daemon, "--encoding", encoding)
+    name = "layers.2.fc.weight"
+    files.save({**tensors, name: tensors[name].reshape(shape)})
+    for words in ([], ["--against", files.latents]):
+        code, _, kinds = verify(daemon, files.out, *words)
+        assert code == 1 and kinds["missing_layer"][0]["layer"] == name, words
+
+
+# Nor is it the layer of a record that tells the shape of the file and not of the latents.
+@pytest.mark.parametrize("encoding", ["dense", "int8"])
+def test_a_record_of_another_shape_fails(daemon, files, encoding):
+    tensors = files.project(daemon, "--encoding", encoding)
+    name, record = "layers.2.fc.weight", files.record()
+    record["layers"][name]["shape"] = [8, 256, 1]
+    files.save({**tensors, name: tensors[name].reshape(8, 256, 1)}, record)
+    code, _, kinds = verify(daemon, files.out, "--against", files.latents)
+    assert code == 1 and kinds["missing_layer"][0]["got"] == "F32 [8, 256, 1]"
+
+
 def test_another_tensor_that_differs_fails(daemon, files):
     tensors = files.project(daemon)
     norm = tensors["layers.0.norm.weight"].copy()
