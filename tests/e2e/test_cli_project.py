@@ -337,6 +337,15 @@ def test_standard_output_and_devices_are_refused(latents, tmp_path):
     assert os.path.exists("/dev/null") and not os.path.isfile("/dev/null")
 
 
+# /dev/stdout is a link: replacing it would take it from everyone.
+def test_a_link_to_a_device_or_a_folder_is_refused(latents, out, tmp_path):
+    for target in ("/dev/null", tmp_path):
+        out.symlink_to(target)
+        done = project(None, latents, out, "--force", code=2, env=NOBODY)
+        assert "not a regular file" in done.stderr and out.is_symlink()
+        out.unlink()
+
+
 # trit layers get writes files too.
 def test_the_rules_of_outputs_hold_for_every_command(daemon, name, out, tmp_path):
     made = cli(daemon, "layers", "create", name, "--in-features", 128, "--out-features", 4)
