@@ -172,6 +172,18 @@ def test_encoding_and_group_size_that_contradict_are_usage(source, out, normal):
     assert "one scale" in done.stderr
 
 
+@pytest.mark.parametrize("words, right", [
+    (["-e", "tq1_0"], 256), (["-e", "tq2_0", "-g", 128], 256), (["-e", "pq2_0", "-g", 64], 128),
+    (["-e", "ptq1_0", "-g", 64], 128), (["-e", "q2_0", "-g", 96], 64)])
+def test_groups_that_no_block_holds_are_refused_before_anything_is_sent(
+        daemon, source, out, normal, words, right):
+    save(source, {"a.weight": normal(4, 256)})
+    done = project(None, source, out, *words, code=2, env=NOBODY)
+    assert f"multiple of {right}" in done.stderr and not out.exists()
+    project(daemon, source, out, *words[:2], "-g", right)
+    assert cli(daemon, "verify", out, "--against", source).returncode == 0
+
+
 # ---- what is ternary already ----------------------------------------------------------------------
 
 def groups(random, rows, columns, size=128):

@@ -507,6 +507,24 @@ def test_code_3_is_named_by_its_position(daemon, files):
 
 # ---- patterns and files ----------------------------------------------------------------------
 
+# Every weight is ternary in a group of its own, so nothing may be said by such groups.
+def test_groups_of_one_weight_say_nothing(files):
+    done = plain(None, files.latents, "-g", 1, env=NOBODY)
+    assert done.returncode == 2 and "group of 1" in done.stderr
+    record = {"encoding": "dense", "group_size": 1, "partial_group": "padded", "layers": {
+        name: {"dtype": "F32", "shape": list(one.shape)}
+        for name, one in files.tensors.items() if one.ndim == 2}}
+    save(files.out, files.tensors, {"trit": json.dumps(record)})
+    done = plain(None, files.out, env=NOBODY)
+    assert done.returncode == 3 and "group_size makes no sense" in done.stderr
+
+
+@pytest.mark.parametrize("tolerance", ["0.5", "1", "-1", "nan"])
+def test_a_tolerance_that_accepts_everything_is_usage(files, tolerance):
+    done = plain(None, files.latents, "--tolerance", tolerance, env=NOBODY)
+    assert done.returncode == 2 and "below 0.5" in done.stderr
+
+
 def test_a_pattern_that_matches_nothing_is_usage(daemon, files):
     files.project(daemon)
     for command in (["project", files.latents, "-o", files.folder / "x.safetensors"],
