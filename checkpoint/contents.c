@@ -94,9 +94,10 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
     if (encoded_form(&item->terms, &item->dense, &form, &why) < 0)
         return make_unfit(c, item, why.message);
     if (!shape_elements(form.data.rank, form.data.shape, &elements) ||
-        entry->type != form.data.type ||
+        entry->type != form.data.type || entry->rank != form.data.rank ||
+        memcmp(entry->shape, form.data.shape, entry->rank * sizeof(entry->shape[0])) ||
         entry->bytes != elements * (form.data.type->bits / 8))
-        return make_unfit(c, item, "its type or size is not that of its encoding");
+        return make_unfit(c, item, "its type or shape is not that of its encoding");
     item->kind = CONTENT_LAYER;
     item->wants_scales = form.scales.type != NULL;
     if (!item->wants_scales)

@@ -109,7 +109,7 @@ void findings_add_report(struct file_findings *findings, const char *layer,
     if (report_verdict(report) == TRIT_VERDICT_FAIL && !has_error(report))
         add_fields(findings, layer, report);
     if (!report_finding(report, TRIT_FINDING_DEAD_LAYER) && report->elements > 0 &&
-        report->zeros == report->elements) {
+        report->zeros == report->elements && !report->non_finite) {
         added = findings_add(findings, TRIT_FINDING_DEAD_LAYER, layer, NULL);
         if (added)
             snprintf(added->hint, sizeof(added->hint),

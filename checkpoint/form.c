@@ -27,10 +27,23 @@ uint32_t group_size_default(enum trit_encoding encoding)
 
 int terms_check(const struct layer_terms *terms, struct failure *failure)
 {
+    const struct encoding_layout *layout = encoding_layout(terms->encoding);
+
     if (terms->group_size != 0 && group_size_default(terms->encoding) == 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
                     "%s has one scale for the whole tensor, not one for each %u weights",
                     encoding_name(terms->encoding), terms->group_size);
+    if (terms->group_size == 1)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
+                    "a group of 1 weight is ternary whatever it is; groups are of 2 or "
+                    "more");
+    if (layout && layout->scales == SCALES_IN_BLOCK &&
+        terms->group_size % layout->block_elements != 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
+                    "%s has one scale for each %u weights: its groups are of a multiple "
+                    "of %u, not of %u",
+                    encoding_name(terms->encoding), layout->block_elements,
+                    layout->block_elements, terms->group_size);
     return 0;
 }
 

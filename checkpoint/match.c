@@ -5,14 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The latents' tensor can be projected to the layer: a float of the same matrix. */
-static bool reference_fits(const struct tensor_entry *reference,
-                           const struct tensor_entry *dense)
+/* The latents' tensor can be projected to the layer: a float of the same shape, or of
+ * the same matrix where a packed layer without a record does not tell its shape. */
+static bool reference_fits(const struct contents *claim, const struct content *item,
+                           const struct tensor_entry *reference)
 {
+    const struct tensor_entry *dense = &item->dense;
+    const enum trit_encoding encoding = item->terms.encoding;
     uint64_t elements, wanted;
 
-    return type_holds(reference->type, TRIT_ENCODING_DENSE) && reference->rank >= 1 &&
-           reference->shape[0] == dense->shape[0] &&
+    if (!type_holds(reference->type, TRIT_ENCODING_DENSE) || reference->rank < 1)
+        return false;
+    if ((claim->record && claim->record->layers) || encoding == TRIT_ENCODING_DENSE ||
+        encoding == TRIT_ENCODING_INT8)
+        return reference->rank == dense->rank &&
+               memcmp(reference->shape, dense->shape,
+                      dense->rank * sizeof(dense->shape[0])) == 0;
+    return reference->shape[0] == dense->shape[0] &&
            shape_elements(reference->rank, reference->shape, &elements) &&
            shape_elements(dense->rank, dense->shape, &wanted) && elements == wanted;
 }
@@ -88,8 +97,8 @@ static enum match_kind kind_of_claim(const struct contents *claim, size_t index,
     case CONTENT_LAYER:
         if (!reference)
             return MATCH_EXTRA_LAYER;
-        return reference_fits(reference, &item->dense) ? MATCH_PROJECTION
-                                                       : MATCH_MISSING_LAYER;
+        return reference_fits(claim, item, reference) ? MATCH_PROJECTION
+                                                      : MATCH_MISSING_LAYER;
     case CONTENT_UNFIT:
     case CONTENT_FOREIGN_WEIGHT:
     case CONTENT_UNKNOWN_DTYPE:

@@ -34,7 +34,10 @@ static const char *const table_leaves[] = {
 
 static const char *const bias_leaves[] = {"bias", "*_bias", "bias_*", NULL};
 
-static const char *const lora_parts[] = {"lora_*", NULL};
+static const char *const lora_parts[] = {"lora_*", "hada_w[0-9]*", "lokr_w[0-9]*", NULL};
+/* diffusers' first ones: to_q_lora.down.weight */
+static const char *const lora_modules[] = {"lora", "*_lora", NULL};
+static const char *const lora_factors[] = {"down", "up", NULL};
 
 static const char *const rotary_parts[] = {"*rotary*", "rope", "rope_*", NULL};
 static const char *const rotary_leaves[] = {
@@ -213,6 +216,13 @@ static bool is_output(const struct name *name)
     return true;
 }
 
+static bool is_lora(const struct name *name)
+{
+    return any_part(name, lora_parts) ||
+           (matches(name->module, lora_factors) &&
+            matches(part_before(name, name->module), lora_modules));
+}
+
 /* Of a matrix or more, once the names of tables and vectors are ruled out. */
 static enum tensor_role weight_role(const struct tensor_table *table,
                                     const struct tensor_entry *entry,
@@ -238,7 +248,7 @@ enum tensor_role tensor_role(const struct tensor_table *table,
     struct name name;
 
     name_split(&name, entry->name);
-    if (any_part(&name, lora_parts))
+    if (is_lora(&name))
         return ROLE_LORA;
     if (name_is_packing_table(entry->name))
         return entry->rank < 2 ? ROLE_OTHER : ROLE_PACKING_TABLE;

@@ -56,6 +56,16 @@ static const struct {
     {"q_invperm", HAS_OTHER},
     {"q_perm", HAS_OTHER},
     {"codebooks", HAS_OTHER},
+    {"s", HAS_OTHER},   /* Marlin */
+    {"suh", HAS_OTHER}, /* EXL3 */
+    {"svh", HAS_OTHER},
+    {"SU", HAS_OTHER}, /* QuIP# */
+    {"SV", HAS_OTHER},
+    {"Wscale", HAS_OTHER},
+    {"codebook_id", HAS_OTHER},
+    {"centroids.weight", HAS_OTHER}, /* VPTQ */
+    {"res_centroids.weight", HAS_OTHER},
+    {"outlier_centroids.weight", HAS_OTHER},
 };
 
 enum { MODULE_TABLES = sizeof(module_tables) / sizeof(module_tables[0]) };

@@ -86,7 +86,7 @@ static int read_members(struct record *record, const json_t *json,
     if (!encoding || !encoding_by_name(encoding, &record->terms.encoding))
         return nonsense(failure, "encoding");
     bool one_scale = group_size_default(record->terms.encoding) == 0;
-    if (one_scale ? group_size != 0 : group_size < 1 || group_size > GROUP_SIZE_MAX)
+    if (one_scale ? group_size != 0 : group_size < 2 || group_size > GROUP_SIZE_MAX)
         return nonsense(failure, "group_size");
     if (!partial || (strcmp(partial, "padded") != 0 && strcmp(partial, "exact") != 0))
         return nonsense(failure, "partial_group");

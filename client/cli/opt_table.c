@@ -107,7 +107,8 @@ static bool set_tolerance(struct options *options, const char *value)
 {
     double number;
 
-    if (!parse_real(value, 1.0, &number))
+    /* From 0.5 on every weight would be as near to one ternary value as to another. */
+    if (!parse_real(value, 0.5, &number) || (float)number >= 0.5f)
         return false;
     options->tolerance = (float)number;
     return true;
@@ -242,7 +243,8 @@ const struct option_spec option_specs[OPTION_SPECS] = {
      "compare with the projection of the latents in FILE, and all else with it"},
     {OPTION_MODE, "mode", '\0', "MODE", set_mode, "ternary or latent",
      "ternary (default): it claims to be; latent: project it first"},
-    {OPTION_TOLERANCE, "tolerance", '\0', "T", set_tolerance, "a number from 0 to 1",
+    {OPTION_TOLERANCE, "tolerance", '\0', "T", set_tolerance,
+     "a number from 0 to below 0.5",
      "largest |w/s - t| of a ternary weight (default 1e-5; 0: equal bits)"},
     {OPTION_RUN, "run", 'r', "RUN", set_run, "a name of 1 to 255 bytes",
      "the run that reports are filed under"},

@@ -32,7 +32,10 @@ enum exit_code output_check(const char *command, const struct options *options,
                         command, path);
     if (lstat(path, &there) != 0)
         return DONE;
-    if (!S_ISREG(there.st_mode) && !S_ISLNK(there.st_mode))
+    /* A link to a device or a folder stands for that, not for a file. */
+    if (S_ISLNK(there.st_mode) && stat(path, &there) != 0)
+        there.st_mode = S_IFREG;
+    if (!S_ISREG(there.st_mode))
         return complain(USAGE, "%s: -o %s: it is not a regular file", command, path);
     if (!option_given(options, OPTION_FORCE))
         return complain(USAGE, "%s: -o %s: it exists already; --force replaces it",

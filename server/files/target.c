@@ -128,16 +128,20 @@ static int fail_exists(struct failure *failure)
     return fail(failure, TRIT_ALREADY_EXISTS, NULL, "it exists already");
 }
 
-/* What is there may be replaced only where it is a file or a link: a rename over
- * /dev/null would replace that. Keeps the permissions of a file that is replaced. */
+/* What is there may be replaced only where it is a file, or a link to one or to nothing:
+ * a rename over /dev/null or /dev/stdout would replace that. Keeps the permissions of a
+ * file that is replaced. */
 static int check_existing(struct target *target, struct failure *failure, mode_t *mode)
 {
-    struct stat there;
+    struct stat there, linked;
 
     *mode = 0;
     if (fstatat(target->folder, target->name, &there, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? 0 : fail_errno(failure, "look at it");
-    if (!S_ISREG(there.st_mode) && !S_ISLNK(there.st_mode))
+    if (!S_ISREG(there.st_mode) &&
+        !(S_ISLNK(there.st_mode) &&
+          (fstatat(target->folder, target->name, &linked, 0) != 0 ||
+           S_ISREG(linked.st_mode))))
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is not a regular file");
     if (target->mode == TARGET_NEW)
         return fail_exists(failure);

@@ -173,6 +173,18 @@ def test_encoding_and_group_size_that_contradict_are_usage(source, out, normal):
     assert "one scale" in done.stderr
 
 
+@pytest.mark.parametrize("words, right", [
+    (["-e", "tq1_0"], 256), (["-e", "tq2_0", "-g", 128], 256), (["-e", "pq2_0", "-g", 64], 128),
+    (["-e", "ptq1_0", "-g", 64], 128), (["-e", "q2_0", "-g", 96], 64)])
+def test_groups_that_no_block_holds_are_refused_before_anything_is_sent(
+        daemon, source, out, normal, words, right):
+    save(source, {"a.weight": normal(4, 256)})
+    done = project(None, source, out, *words, code=2, env=NOBODY)
+    assert f"multiple of {right}" in done.stderr and not out.exists()
+    project(daemon, source, out, *words[:2], "-g", right)
+    assert cli(daemon, "verify", out, "--against", source).returncode == 0
+
+
 # ---- what is ternary already ----------------------------------------------------------------------
 
 def groups(random, rows, columns, size=128):
@@ -336,6 +348,15 @@ def test_standard_output_and_devices_are_refused(latents, tmp_path):
             done = project(None, latents, name, *words, code=2, env=NOBODY)
             assert "not a regular file" in done.stderr
     assert os.path.exists("/dev/null") and not os.path.isfile("/dev/null")
+
+
+# /dev/stdout is a link: replacing it would take it from everyone.
+def test_a_link_to_a_device_or_a_folder_is_refused(latents, out, tmp_path):
+    for target in ("/dev/null", tmp_path):
+        out.symlink_to(target)
+        done = project(None, latents, out, "--force", code=2, env=NOBODY)
+        assert "not a regular file" in done.stderr and out.is_symlink()
+        out.unlink()
 
 
 # trit layers get writes files too.

@@ -114,6 +114,29 @@ def test_a_layer_of_another_shape_is_missing(daemon, files):
     assert kinds["missing_layer"][0]["got"] == "F32 [8, 256]"
 
 
+# The same weights in the same order are another layer all the same: no model loads it.
+@pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0"])
+@pytest.mark.parametrize("shape", [(-1,), (16, -1), (8, 2, -1), (8, -1, 1)])
+def test_a_recorded_layer_in_another_shape_fails(daemon, files, encoding, shape):
+    tensors = files.project(daemon, "--encoding", encoding)
+    name = "layers.2.fc.weight"
+    files.save({**tensors, name: tensors[name].reshape(shape)})
+    for words in ([], ["--against", files.latents]):
+        code, _, kinds = verify(daemon, files.out, *words)
+        assert code == 1 and kinds["missing_layer"][0]["layer"] == name, words
+
+
+# Nor is it the layer of a record that tells the shape of the file and not of the latents.
+@pytest.mark.parametrize("encoding", ["dense", "int8"])
+def test_a_record_of_another_shape_fails(daemon, files, encoding):
+    tensors = files.project(daemon, "--encoding", encoding)
+    name, record = "layers.2.fc.weight", files.record()
+    record["layers"][name]["shape"] = [8, 256, 1]
+    files.save({**tensors, name: tensors[name].reshape(8, 256, 1)}, record)
+    code, _, kinds = verify(daemon, files.out, "--against", files.latents)
+    assert code == 1 and kinds["missing_layer"][0]["got"] == "F32 [8, 256, 1]"
+
+
 def test_another_tensor_that_differs_fails(daemon, files):
     tensors = files.project(daemon)
     norm = tensors["layers.0.norm.weight"].copy()
@@ -318,6 +341,14 @@ def packings(random):
                      "experts.gate_up_proj_scales": u8[:16].reshape(4, 16, 16)}, "MXFP4",
                     ["experts.gate_up_proj_scales"]),
         "hf bitnet": ({"l.weight": u8, "l.weight_scale": one}, "hf_bitnet", ["l.weight_scale"]),
+        "marlin": ({"l.B": i32, "l.s": f16}, "unknown packing", ["l.s"]),
+        "exl3": ({"l.trellis": i32.astype(np.int16).reshape(4, 8, 64), "l.suh": f16[:, 0].copy(),
+                  "l.svh": f16[:, 1].copy()}, "unknown packing", ["l.suh", "l.svh"]),
+        "quip": ({"l.Qidxs": i32.astype(np.int16), "l.SU": f32[:, 0].copy(),
+                  "l.SV": f32[:, 1].copy(), "l.Wscale": one}, "unknown packing",
+                 ["l.SU", "l.SV", "l.Wscale"]),
+        "vptq": ({"l.indices": i32, "l.centroids.weight": f32}, "unknown packing",
+                 ["l.centroids.weight"]),
         "an unknown one": ({"l.weight": i8, "l.weight_scales": f32}, "unknown packing",
                            ["l.weight_scales"]),
     }
@@ -476,6 +507,24 @@ def test_code_3_is_named_by_its_position(daemon, files):
 
 
 # ---- patterns and files ----------------------------------------------------------------------
+
+# Every weight is ternary in a group of its own, so nothing may be said by such groups.
+def test_groups_of_one_weight_say_nothing(files):
+    done = plain(None, files.latents, "-g", 1, env=NOBODY)
+    assert done.returncode == 2 and "group of 1" in done.stderr
+    record = {"encoding": "dense", "group_size": 1, "partial_group": "padded", "layers": {
+        name: {"dtype": "F32", "shape": list(one.shape)}
+        for name, one in files.tensors.items() if one.ndim == 2}}
+    save(files.out, files.tensors, {"trit": json.dumps(record)})
+    done = plain(None, files.out, env=NOBODY)
+    assert done.returncode == 3 and "group_size makes no sense" in done.stderr
+
+
+@pytest.mark.parametrize("tolerance", ["0.5", "1", "-1", "nan"])
+def test_a_tolerance_that_accepts_everything_is_usage(files, tolerance):
+    done = plain(None, files.latents, "--tolerance", tolerance, env=NOBODY)
+    assert done.returncode == 2 and "below 0.5" in done.stderr
+
 
 def test_a_pattern_that_matches_nothing_is_usage(daemon, files):
     files.project(daemon)

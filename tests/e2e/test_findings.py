@@ -179,6 +179,18 @@ def test_a_layer_of_zeros_is_dead_and_one_of_mostly_zero_groups_is_warned(daemon
         "dead_layer"}
 
 
+# NaN is no zero, and weights whose means round to 0 are none in the projection.
+@STREAMED
+def test_a_layer_of_nan_is_not_dead_and_one_of_lost_means_is(daemon, verify):
+    found = claims.findings(verify(daemon, np.full((2, 256), np.nan, "<f4").tobytes(), [2, 256]))
+    assert set(found) == {"non_finite"} and found["non_finite"].count == 512
+    tiny = np.zeros((2, 256), np.float32)
+    tiny[:, ::5] = 1e-45
+    for made in (claims.project(daemon, tiny).report, claims.project_stream(daemon, tiny)[2]):
+        found = claims.findings(made)
+        assert set(found) == {"dead_layer"} and found["dead_layer"].count == 4
+
+
 # ---- lost scales ---------------------------------------------------------------------------
 
 def tiny_group(random, dtype, magnitude):

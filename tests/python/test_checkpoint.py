@@ -450,6 +450,16 @@ def test_a_link_is_replaced_and_not_followed(client, tmp_path, file, there):
     assert blob.read_bytes() == b"shared" if there else not blob.exists()
 
 
+# A link to a folder or a device stands for that, and is not replaced.
+@pytest.mark.parametrize("target", [".", "/dev/null"])
+def test_a_link_to_no_file_is_refused(client, tmp_path, file, target):
+    out = tmp_path / "o.safetensors"
+    out.symlink_to(target)
+    with pytest.raises((trit.InvalidArgument, IsADirectoryError)):
+        client.checkpoint.project(file, out, force=True)
+    assert out.is_symlink()
+
+
 # A name that says another format is refused, and "-" names no file.
 @pytest.mark.parametrize("name, words", [
     ("m.gguf", "GGUF"), ("M.GGUF", "GGUF"), ("m.bin", "PyTorch"), ("m.pt", "PyTorch"),

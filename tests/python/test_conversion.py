@@ -426,6 +426,26 @@ def test_what_is_left_is_told_by_name(caplog):
         told.converted = ()
 
 
+class Packed(nn.Module):
+    """As GPTQ's layers: the weight is a buffer of integers."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("qweight", torch.zeros(4, 8, dtype=torch.int32))
+        self.register_buffer("scales", torch.ones(8))
+
+
+# Quantized layers have no Parameter, and are told like all others.
+def test_quantized_layers_are_told(caplog):
+    quantized = torch.quantization.quantize_dynamic(
+        nn.Sequential(nn.Linear(128, 8)), {nn.Linear}, dtype=torch.qint8)
+    model = nn.Sequential(nn.Linear(128, 8), quantized, Packed(), nn.BatchNorm1d(8))
+    left = tt.convert(model).trit_conversion.left
+    assert set(left) == {"1.0", "2"}
+    assert all("quantized: convert the model before" in why for why in left.values())
+    assert "1.0 (" in caplog.text and "2 (" in caplog.text
+
+
 # What the patterns leave is told as INFO; a second conversion finds the first one's layers.
 def test_what_patterns_leave_is_no_warning(caplog):
     caplog.set_level(logging.INFO, "trit")

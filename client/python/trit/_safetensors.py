@@ -220,7 +220,9 @@ class Target:
             return None
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(f"{self._path} is a folder")
-        if not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
+        if not stat.S_ISREG(found.st_mode) and not (
+                stat.S_ISLNK(found.st_mode) and
+                (not self._path.exists() or self._path.is_file())):
             raise InvalidArgument(f"out: {self._path} is no regular file", "out")
         if not self._replace:
             raise AlreadyExists(f"out: {self._path} exists already; force=True replaces it", "out")

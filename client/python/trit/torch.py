@@ -219,6 +219,17 @@ def _find(model: nn.Module) -> Iterator[Found]:
         elif matrices:
             yield Found(name, f"{type(module).__name__} holds {', '.join(matrices)} itself: only "
                         "nn.Linear and nn.Embedding are converted")
+        elif _is_quantized(module):
+            yield Found(name, f"{type(module).__name__} holds its weight quantized: convert the "
+                        "model before that is done")
+
+
+def _is_quantized(module: nn.Module) -> bool:
+    """Whether its weight is no Parameter but a buffer (as GPTQ's layers have it), or is packed
+    and given by a method (as torch's own quantized layers do)."""
+    return callable(getattr(type(module), "weight", None)) or any(
+        "weight" in key and one is not None and one.ndim > 1
+        for key, one in module._buffers.items())
 
 
 def _is_vector(parameter: Tensor) -> bool:

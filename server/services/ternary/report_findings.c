@@ -115,23 +115,25 @@ static void find_scales(struct trit_report *report, const struct merge *merge)
         put_value(finding->got, merge->lost_scale);
 }
 
-/* All weights are zero, or more than half of the groups hold nothing else. */
+/* All weights are zero, or more than half of the groups hold nothing else. What is NaN
+ * or infinite is no zero, and was found already. A projection may be zeros where no group
+ * of the latents is: their means round to 0. */
 static void find_dead(struct trit_report *report)
 {
+    const bool dead =
+        report->zero_groups == report->groups || report->zeros == report->elements;
     struct trit_finding *finding;
 
-    if (report->zero_groups == 0 || report->zero_groups * 2 <= report->groups)
+    if (report->non_finite || (!dead && report->zero_groups * 2 <= report->groups))
         return;
-    finding = report_find(report, report->zero_groups == report->groups
-                                      ? TRIT_FINDING_DEAD_LAYER
-                                      : TRIT_FINDING_DEAD_GROUPS);
+    finding =
+        report_find(report, dead ? TRIT_FINDING_DEAD_LAYER : TRIT_FINDING_DEAD_GROUPS);
     if (!finding)
         return;
     finding->has_count = true;
-    finding->count = report->zero_groups;
-    put_hint(finding, report->zero_groups == report->groups
-                          ? "every weight is 0: the layer computes nothing"
-                          : "more than half of the groups hold only zeros");
+    finding->count = dead ? report->groups : report->zero_groups;
+    put_hint(finding, dead ? "every weight is 0: the layer computes nothing"
+                           : "more than half of the groups hold only zeros");
 }
 
 static void find_mismatches(struct trit_report *report, const struct merge *merge)

@@ -36,7 +36,8 @@ static void knows_layers(void)
     ALL(ROLE_LINEAR, "w", "weight", "model.layers.0.mlp.gate_proj.weight", "fc.kernel",
         "lstm.weight_ih_l0", "attn.in_proj_weight", "classifier.weight", "score.weight",
         "x.attention.output.dense.weight", "attn.output.weight", "blocks.0.mlp.w1",
-        "norm1.linear.weight", "europe.weight", "pos_proj.weight", "rotor.weight",
+        "norm1.linear.weight", "mlp.down.weight", "lora.base_layer.weight",
+        "europe.weight", "pos_proj.weight", "rotor.weight",
         "model.layers.0.experts.7.w2.weight", "decoder.bias_net.weight", "", ".", "a..b");
 }
 
@@ -61,7 +62,8 @@ static void knows_what_stays(void)
         "embed_positions.weight", "vit.pos_embed", "relative_attention_bias.weight",
         "attn.relative_position_bias_table", "positional_embedding");
     ALL(ROLE_LORA, "q.lora_A.weight", "q.lora_B.default.weight", "lora_embedding_A",
-        "x.lora_up.weight");
+        "x.lora_up.weight", "attn.to_q_lora.down.weight", "to_out.lora.up.weight",
+        "a.hada_w1_a", "a.lokr_w2");
     ALL(ROLE_ROUTER, "mlp.router.weight", "ffn.router.layer.weight",
         "mlp.shared_expert_gate.weight", "blk.0.ffn_gate_inp.weight",
         "model.layers.0.mlp.gate.weight", "deepspeed_moe.gate.wg.weight");

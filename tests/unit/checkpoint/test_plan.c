@@ -103,6 +103,7 @@ static void lists_all_that_does_not_fit(void)
 {
     struct checkpoint_options options = {.has_encoding = true,
                                          .encoding = TRIT_ENCODING_PQ2_0};
+    struct failure failure = {.status = TRIT_OK};
     struct tensor_table input;
     struct plan plan;
 
@@ -117,9 +118,15 @@ static void lists_all_that_does_not_fit(void)
     CHECK(item_of(&plan, &input, "c.weight")->data == PLAN_NONE);
     plan_destroy(&plan);
     options.encoding = TRIT_ENCODING_TQ2_0;
+    CHECK(plan_create(&plan, &options, false, &input, &failure) < 0);
+    CHECK_STR(failure.message, "tq2_0 has one scale for each 256 weights: its groups are "
+                               "of a multiple of 256, not of 128");
+    plan_destroy(&plan);
+    options.group_size = 256;
     CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
     CHECK_EQ(plan.refused, 1);
     plan_destroy(&plan);
+    options.group_size = 0;
     options.encoding = TRIT_ENCODING_MLX_2BIT;
     CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
     CHECK_EQ(plan.refused, 2);
@@ -274,14 +281,17 @@ static void refuses_a_senseless_record(void)
         "",
         "{}",
         "[]",
-        "{\"encoding\":\"x\",\"group_size\":1,\"partial_group\":\"exact\",\"layers\":{}}",
+        "{\"encoding\":\"x\",\"group_size\":2,\"partial_group\":\"exact\",\"layers\":{}}",
         "{\"encoding\":\"int8\",\"group_size\":0,\"partial_group\":\"exact\",\"layers\":{"
         "}}",
         "{\"encoding\":\"hf_bitnet\",\"group_size\":128,\"partial_group\":\"exact\","
         "\"layers\":{}}",
-        "{\"encoding\":\"int8\",\"group_size\":1,\"partial_group\":\"x\",\"layers\":{}}",
-        "{\"encoding\":\"int8\",\"group_size\":1,\"partial_group\":\"exact\",\"layers\":["
+        "{\"encoding\":\"int8\",\"group_size\":2,\"partial_group\":\"x\",\"layers\":{}}",
+        "{\"encoding\":\"int8\",\"group_size\":2,\"partial_group\":\"exact\",\"layers\":["
         "]}",
+        /* Groups of one weight are ternary whatever they are. */
+        "{\"encoding\":\"dense\",\"group_size\":1,\"partial_group\":\"padded\","
+        "\"layers\":{}}",
     };
     static const char *const notes[] = {
         "1",
@@ -312,7 +322,7 @@ static void refuses_a_senseless_record(void)
         struct record record;
 
         snprintf(text, sizeof(text),
-                 "{\"encoding\":\"int8\",\"group_size\":1,\"partial_group\":\"exact\","
+                 "{\"encoding\":\"int8\",\"group_size\":2,\"partial_group\":\"exact\","
                  "\"layers\":{\"w\":%s}}",
                  notes[i]);
         table_init(&table);

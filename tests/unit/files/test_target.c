@@ -98,6 +98,12 @@ static void replaces_a_link(void)
     CHECK(symlink("nowhere", link) == 0);
     CHECK(write_new(link, &failure) == 0);
     CHECK_STR(get_text(link, text), "new file");
+    /* One to a folder or a device stands for that. */
+    unlink(link);
+    CHECK(symlink(".", link) == 0);
+    CHECK(write_new(link, &failure) != 0);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    CHECK(lstat(link, &there) == 0 && S_ISLNK(there.st_mode));
     unlink(link);
     place_fini(&place);
 }
