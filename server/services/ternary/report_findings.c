@@ -115,16 +115,16 @@ static void find_scales(struct trit_report *report, const struct merge *merge)
         put_value(finding->got, merge->lost_scale);
 }
 
-/* All weights are zero, or more than half of the groups hold nothing else. What is NaN
- * or infinite is no zero, and was found already. A projection may be zeros where no group
- * of the latents is: their means round to 0. */
+/* All weights are zero, or more than half of the groups hold nothing else. A layer with
+ * NaN or infinity is not dead. A projection may be all zeros although no group of the
+ * latents is: their means round to 0. */
 static void find_dead(struct trit_report *report)
 {
-    const bool dead =
-        report->zero_groups == report->groups || report->zeros == report->elements;
+    const bool dead = !report->non_finite && (report->zero_groups == report->groups ||
+                                              report->zeros == report->elements);
     struct trit_finding *finding;
 
-    if (report->non_finite || (!dead && report->zero_groups * 2 <= report->groups))
+    if (!dead && report->zero_groups * 2 <= report->groups)
         return;
     finding =
         report_find(report, dead ? TRIT_FINDING_DEAD_LAYER : TRIT_FINDING_DEAD_GROUPS);
