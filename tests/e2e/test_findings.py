@@ -188,7 +188,7 @@ def test_a_layer_of_nan_is_not_dead_and_one_of_lost_means_is(daemon, verify):
     tiny[:, ::5] = 1e-45
     for made in (claims.project(daemon, tiny).report, claims.project_stream(daemon, tiny)[2]):
         found = claims.findings(made)
-        assert set(found) == {"dead_layer"} and found["dead_layer"].count == 4
+        assert set(found) == {"dead_layer", "scale_lost"} and found["dead_layer"].count == 4
 
 
 # ---- lost scales ---------------------------------------------------------------------------
@@ -224,6 +224,19 @@ def test_a_dense_output_that_loses_a_group_says_so_and_counts_it_as_zeros(daemon
     against = claims.verify(daemon, made.data, weight.shape, dtype=dtype,
                             reference=ref.tensor(weight, dtype))
     assert "scale_lost" in claims.kinds(against) and against.reference_mismatches == 3
+
+
+def test_a_group_whose_mean_f32_rounds_to_0_is_lost(daemon, random):
+    weight = random.standard_normal((4, 128)).astype(np.float32)
+    weight[0] = 0
+    weight[1] = 0
+    weight[1, 5] = 1e-45
+    report = claims.project(daemon, weight).report
+    found = claims.findings(report)
+    assert set(found) == {"scale_lost"} and not report.is_ternary
+    assert (found["scale_lost"].group, found["scale_lost"].count) == (1, 1)
+    assert report.zero_groups == 2
+    refused(lambda: claims.project(daemon, weight, encoding=claims.PQ2_0), INVALID, "group 1")
 
 
 @pytest.mark.parametrize("magnitude", [1e-10, 1e38], ids=["zero", "infinity"])

@@ -39,13 +39,28 @@ float scale_as_held(const struct task *task, float scale)
     return scale;
 }
 
+/* A group of latents that are not all 0, whose mean f32 rounds to 0. Only the sums of a
+ * full report tell. */
+static bool mean_lost(const struct tile *tile, uint64_t group)
+{
+    return tile->sums && tile->scales[group] == 0 && tile->sums[group].energy > 0;
+}
+
+static bool any_mean_lost(const struct tile *tile)
+{
+    for (uint64_t group = 0; group < tile->span.groups; group++)
+        if (mean_lost(tile, group))
+            return true;
+    return false;
+}
+
 /* Whether some group may be lost or not finite: mostly none is, and nothing is done. */
 static bool may_settle(const struct tile *tile, const struct task *task)
 {
     enum trit_dtype held = held_type(task);
 
     return tile->counts.non_finite > 0 || held == TRIT_BF16 ||
-           (held == TRIT_F16 && tile->counts.scales_lost > 0);
+           (held == TRIT_F16 && tile->counts.scales_lost > 0) || any_mean_lost(tile);
 }
 
 /* One group of a tile. */
@@ -95,7 +110,7 @@ static void settle_group(struct tile *tile, const struct task *task,
         tile->inexact[group] = 1;
         return;
     }
-    if (scale == 0 || (held != 0 && isfinite(held)))
+    if (!mean_lost(tile, group) && (scale == 0 || (held != 0 && isfinite(held))))
         return;
     if (occurrences_count(&tile->lost, group))
         tile->lost_scale = scale;
