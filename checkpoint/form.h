@@ -16,7 +16,7 @@ struct matrix {
 /* rank >= 1, product checked by the table */
 struct matrix matrix_of(uint32_t rank, const uint64_t *shape);
 
-/* Weights that share a scale, where nobody said: 128; 0 (the tensor) where the
+/* The default number of weights that share a scale: 128; 0 (the tensor) where the
  * encoding has one scale. */
 uint32_t group_size_default(enum trit_encoding encoding);
 

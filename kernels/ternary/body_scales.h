@@ -51,7 +51,8 @@ INLINE void find_means(struct scales *to, const double sums[BLOCK_GROUPS], size_
 INLINE void scale_rounded_toward(float to[LANES], const float s[LANES], double factor,
                                  bool up)
 {
-    const f64v large = f64v_splat(0x1p300); /* lest f32 lose an error */
+    /* keeps the error above what f32 rounds to 0 */
+    const f64v large = f64v_splat(0x1p300);
     for (size_t i = 0; i < LANES; i += STEP) {
         const f32v v = f32v_load(s + i);
         const f64v low = f64v_widen_low(v) * f64v_splat(factor),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ternary/pipeline_impl.h"
+#include "services/ternary/report.h"
 #include "services/ternary/tile_run.h"
 
 #include <stdlib.h>
@@ -46,16 +47,6 @@ int pipeline_take_scales(struct pipeline *pipeline, const uint8_t *bytes, size_t
     return 0;
 }
 
-static void identify(struct trit_report *report, const struct plan *plan)
-{
-    report->dtype = plan->spec.dtype;
-    report->rank = plan->spec.rank;
-    memcpy(report->shape, plan->spec.shape, sizeof(report->shape));
-    report->group_size = plan->spec.group_size;
-    report->groups = plan->groups;
-    report->elements = plan->elements;
-}
-
 const struct input *pipeline_latents(const struct pipeline *pipeline)
 {
     if (pipeline->task.op == TASK_TERNARIZE)
@@ -82,7 +73,7 @@ int pipeline_start(struct pipeline *pipeline)
             ? plan->elements * dtype_bytes(pipeline->task.reference_dtype)
             : 0;
     if (pipeline->record.state == RECORD_WANTED) {
-        identify(&pipeline->record.put.report, plan);
+        report_identify(&pipeline->record.put.report, plan);
         if (pipeline_latents(pipeline) && !pipeline->fingerprint &&
             !(pipeline->fingerprint = fingerprint_create()))
             return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
@@ -98,7 +89,7 @@ void pipeline_replan(struct pipeline *pipeline, const struct plan *plan)
 {
     pipeline->task.plan = *plan;
     pipeline->tensor.expected = plan->in_bytes;
-    identify(&pipeline->record.put.report, plan);
+    report_identify(&pipeline->record.put.report, plan);
     for (struct list *node = pipeline->tiles.next; node != &pipeline->tiles;
          node = node->next) {
         struct tile *tile = LIST_OWNER(node, struct tile, link);

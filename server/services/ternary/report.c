@@ -51,6 +51,16 @@ static void measure_error(const struct merge *merge, struct trit_report *report)
         report->sqnr_db = 10 * log10(sums->energy / sums->error);
 }
 
+void report_identify(struct trit_report *report, const struct plan *plan)
+{
+    report->dtype = plan->spec.dtype;
+    report->rank = plan->spec.rank;
+    memcpy(report->shape, plan->spec.shape, sizeof(report->shape));
+    report->group_size = plan->spec.group_size;
+    report->groups = plan->groups;
+    report->elements = plan->elements;
+}
+
 void report_of_merge(struct trit_report *report, struct merge *merge,
                      const struct task *task)
 {
@@ -61,12 +71,7 @@ void report_of_merge(struct trit_report *report, struct merge *merge,
     uint64_t valid = task->op == TASK_VERIFY ? merge->check.valid
                                              : plan->elements - counts->non_finite;
 
-    report->dtype = plan->spec.dtype;
-    report->rank = plan->spec.rank;
-    memcpy(report->shape, plan->spec.shape, sizeof(report->shape));
-    report->group_size = plan->spec.group_size;
-    report->groups = plan->groups;
-    report->elements = plan->elements;
+    report_identify(report, plan);
     report->is_ternary = valid == plan->elements && counts->non_finite == 0 &&
                          merge->lost.count == 0 && check->scales_negative.count == 0 &&
                          check->scales_zero.count == 0;
