@@ -236,7 +236,14 @@ def test_a_group_whose_mean_f32_rounds_to_0_is_lost(daemon, random):
     assert set(found) == {"scale_lost"} and not report.is_ternary
     assert (found["scale_lost"].group, found["scale_lost"].count) == (1, 1)
     assert report.zero_groups == 2
-    refused(lambda: claims.project(daemon, weight, encoding=claims.PQ2_0), INVALID, "group 1")
+    for encoding in (claims.PQ2_0, claims.INT8):
+        refused(lambda: claims.project(daemon, weight, encoding=encoding), INVALID, "group 1",
+                "in f32", claims.NAMES[encoding])
+        made = claims.project(daemon, weight, encoding=encoding, allow_lost_scales=True)
+        assert claims.kinds(made.report) == {"scale_lost"} and made.report.zero_groups == 2
+        check = claims.verify(daemon, made.data, weight.shape, encoding=encoding,
+                              scales=made.scales)
+        assert check.digest == made.report.digest and check.zero_groups == 2
 
 
 @pytest.mark.parametrize("magnitude", [1e-10, 1e38], ids=["zero", "infinity"])

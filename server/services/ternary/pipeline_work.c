@@ -121,6 +121,23 @@ static int refuse_element(struct pipeline *pipeline, const struct tile *tile)
                 (unsigned long long)tile->bad_element);
 }
 
+static int refuse_lost(struct pipeline *pipeline, const struct tile *tile)
+{
+    const char *field = pipeline->tensor.field;
+    const char *encoding = encoding_name(pipeline->task.plan.spec.out);
+    unsigned long long group = tile->span.first_group + tile->lost.first;
+
+    if (tile->lost_scale == 0)
+        return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
+                    "%s: the mean magnitude of group %llu is 0 in f32, so %s loses the "
+                    "group; scale the weights, or set allow_lost_scales",
+                    field, group, encoding);
+    return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
+                "%s: the scale %g of group %llu is 0 or infinite in f16, so %s loses "
+                "the group; use int8 or dense, or set allow_lost_scales",
+                field, (double)tile->lost_scale, group, encoding);
+}
+
 /* -1 when the tile's result fails the call. */
 static int check_tile(struct pipeline *pipeline, const struct tile *tile)
 {
@@ -141,12 +158,7 @@ static int check_tile(struct pipeline *pipeline, const struct tile *tile)
             (unsigned)pipeline->task.plan.spec.group_size,
             (unsigned)encoding_layout(pipeline->task.plan.spec.in)->block_elements);
     if (refuses_lost(&pipeline->task) && counts->non_finite == 0 && tile->lost.count)
-        return fail(failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
-                    "%s: the scale %g of group %llu is 0 or infinite in f16, so %s loses "
-                    "the group; use int8 or dense, or set allow_lost_scales",
-                    pipeline->tensor.field, (double)tile->lost_scale,
-                    (unsigned long long)(tile->span.first_group + tile->lost.first),
-                    encoding_name(pipeline->task.plan.spec.out));
+        return refuse_lost(pipeline, tile);
     return 0;
 }
 

@@ -114,9 +114,9 @@ static void settle_group(struct tile *tile, const struct task *task,
         return;
     if (occurrences_count(&tile->lost, group))
         tile->lost_scale = scale;
-    if (packed && tile->inexact)
+    if (packed && scale != 0 && tile->inexact)
         tile->inexact[group] = 1;
-    if (packed || !tile->codes)
+    if (!tile->codes || (packed && scale != 0))
         return;
     clear_codes(tile, at);
     tile->counts.zero_groups++;

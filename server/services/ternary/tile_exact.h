@@ -12,8 +12,9 @@ float scale_as_held(const struct task *task, float scale);
 
 /* Of a ternarization: finds the groups whose scale the output's type holds as 0 or
  * infinity. Where the output is dense, such a group holds zeros: its codes, counts and
- * sums become those of zeros. A packed group keeps its codes and is not exact. So is,
- * with its codes taken for 0, a group of latents that are not finite. */
+ * sums become those of zeros. A packed group keeps its codes and is not exact, unless
+ * its unrounded scale is 0 and its codes with it. A group of latents that are not finite
+ * is not exact either, with its codes taken for 0. */
 void tile_settle_lost(struct tile *tile, const struct task *task);
 
 /* Hashes the bytes of each group that is not exact; see "The digest" in README.md. */
