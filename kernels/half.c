@@ -22,3 +22,10 @@ uint16_t f32_to_bf16(float value)
 {
     return bf16_narrow(value);
 }
+
+float f32_rounded_to(enum trit_dtype dtype, float value)
+{
+    if (dtype == TRIT_F16)
+        return f16_to_f32(f32_to_f16(value));
+    return dtype == TRIT_BF16 ? bf16_to_f32(f32_to_bf16(value)) : value;
+}

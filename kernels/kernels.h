@@ -237,5 +237,7 @@ float f16_to_f32(uint16_t bits);
 uint16_t f32_to_f16(float value);
 float bf16_to_f32(uint16_t bits);
 uint16_t f32_to_bf16(float value);
+/* The value as an element of the dtype holds it; as it is where that is not f16 or bf16. */
+float f32_rounded_to(enum trit_dtype dtype, float value);
 
 #endif

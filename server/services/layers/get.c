@@ -197,13 +197,6 @@ static int encode_rows(struct call *call, uint64_t first, uint64_t rows,
     return 0;
 }
 
-static float scale_as(enum trit_dtype dtype, float scale)
-{
-    if (dtype == TRIT_F16)
-        return f16_to_f32(f32_to_f16(scale));
-    return dtype == TRIT_BF16 ? bf16_to_f32(f32_to_bf16(scale)) : scale;
-}
-
 /* Dense weights of a type that holds a group's scale as 0 or infinity are refused. */
 static int check_scales(const struct get *get, uint64_t first, uint64_t rows,
                         struct worker *worker)
@@ -213,7 +206,7 @@ static int check_scales(const struct get *get, uint64_t first, uint64_t rows,
     uint64_t end = (first + rows) * get->plan.groups_per_row;
 
     for (; group < end; group++) {
-        float scale = get->layer->scales[group], held = scale_as(dtype, scale);
+        float scale = get->layer->scales[group], held = f32_rounded_to(dtype, scale);
 
         if (scale != 0 && isfinite(scale) && (held == 0 || !isfinite(held)))
             return fail(

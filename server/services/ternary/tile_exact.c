@@ -25,18 +25,7 @@ static enum trit_dtype held_type(const struct task *task)
 
 float scale_as_held(const struct task *task, float scale)
 {
-    switch (held_type(task)) {
-    case TRIT_F16:
-        return f16_to_f32(f32_to_f16(scale));
-    case TRIT_BF16:
-        return bf16_to_f32(f32_to_bf16(scale));
-    case TRIT_F32:
-    case TRIT_I8:
-    case TRIT_U8:
-    case TRIT_DTYPE_UNSPECIFIED:
-        break;
-    }
-    return scale;
+    return f32_rounded_to(held_type(task), scale);
 }
 
 /* A group of latents that are not all 0, whose mean f32 rounds to 0. Only the sums of a
