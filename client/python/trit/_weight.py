@@ -48,49 +48,39 @@ _Disabled = getattr(torch._C, "DisableTorchFunctionSubclass", None) or \
 
 # ---- the tensors ----------------------------------------------------------------------
 
-class TernaryParameter(nn.Parameter):
+class _Latent:
+    """What both kinds of tensor below do: their operations go through _call, and a copy
+    or a pickle is an ordinary tensor."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (),
+                           kwargs: Optional[Dict[str, Any]] = None) -> Any:
+        return _call(func, args, kwargs or {})
+
+    def __deepcopy__(self, memo: Dict[int, Any]) -> Any:
+        return _copy(self, memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _ordinary(self).__reduce_ex__(protocol)
+
+    def __repr__(self) -> str:
+        return repr(_ordinary(self))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _set(self, name, value)
+
+
+class TernaryParameter(_Latent, nn.Parameter):
     """The latents of a ternary layer, whose projection products see. An nn.Parameter
     becomes one where it stands; a copy, a pickle or nn.Parameter() of it is an
     nn.Parameter again."""
 
-    @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (),
-                           kwargs: Optional[Dict[str, Any]] = None) -> Any:
-        return _call(func, args, kwargs or {})
 
-    def __deepcopy__(self, memo: Dict[int, Any]) -> Any:
-        return _copy(self, memo)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return _ordinary(self).__reduce_ex__(protocol)
-
-    def __repr__(self) -> str:
-        return repr(_ordinary(self))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        _set(self, name, value)
-
-
-class Derived(Tensor):
-    """What was made of latents and may yet come to a product. `_again` makes it of the
-    ternary weights; that it may only while the latents are what they were, `_made_at`."""
-
-    @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (),
-                           kwargs: Optional[Dict[str, Any]] = None) -> Any:
-        return _call(func, args, kwargs or {})
-
-    def __deepcopy__(self, memo: Dict[int, Any]) -> Any:
-        return _copy(self, memo)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return _ordinary(self).__reduce_ex__(protocol)
-
-    def __repr__(self) -> str:
-        return repr(_ordinary(self))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        _set(self, name, value)
+class Derived(_Latent, Tensor):
+    """A tensor made of latents that a product may still use. `_again` makes it from the
+    ternary weights instead. That is right only while the latents are those of `_made_at`."""
 
 
 def _ordinary(tensor: Tensor) -> Tensor:
