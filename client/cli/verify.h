@@ -29,7 +29,7 @@ struct verifying {
  * daemon verify it, and notes its report and findings. Counts it as examined. */
 int verify_layer(struct verifying *v, size_t index, const struct tensor_entry *reference);
 
-/* Compares a tensor that is no layer with that of the latents, byte for byte. */
+/* Compares a tensor that is not a layer byte for byte with the latents' tensor. */
 int verify_other(struct verifying *v, const struct match_pair *pair);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A tensor that is no layer, beside that of the latents. */
+/* Compares tensors that are not layers with those of the latents. */
 #include <stdlib.h>
 
 #include "checkpoint/compare.h"

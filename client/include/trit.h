@@ -474,7 +474,7 @@ trit_verification_create(struct trit_verification **verification,
 TRIT_API void
 trit_verification_free(struct trit_verification *verification); /* or NULL */
 
-/* What is to be examined, as {encoding, group_size, partial_group, steps: [{tensor,
+/* The steps of the verification, as {encoding, group_size, partial_group, steps: [{tensor,
  * check, ...}]}, in the order of the claim. `check` is
  *   "ternary"     verify the tensor (trit_verify) and give the report to
  *                 trit_verification_add_report; the step also has matrix [out, in], its

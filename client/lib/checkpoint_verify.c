@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A verification: what is to be examined, and what was found so far. */
+/* A verification: the steps to examine and the findings so far. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ struct trit_verification {
     struct difference difference;
 };
 
-/* ---- what is to be examined ----------------------------------------------------- */
+/* ---- the steps to examine -------------------------------------------------------- */
 
 /* A layer whose scales are not there cannot be judged; the findings say so. */
 static bool is_complete(const struct content *item)

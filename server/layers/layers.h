@@ -4,7 +4,7 @@
  *
  * A layer is BUILDING while its weights are computed: it has its name, but
  * layers_find does not find it. It is READY once it is published and REMOVED once
- * it is unregistered. Its memory stays while somebody holds it. A READY layer
+ * it is unregistered. Its memory stays until the last holder releases it. A READY layer
  * never changes.
  *
  *   layers_reserve -> BUILDING -> layer_publish -> READY

@@ -134,7 +134,7 @@ class Plan:
 
 
 class Verification:
-    """What is to be examined of `claim`, and what was found."""
+    """The steps that examine `claim`, and the findings so far."""
 
     def __init__(self, claim: Table, latents: Optional[Table], options: Options) -> None:
         c, kept = options.c()

@@ -266,7 +266,7 @@ class Checkpoint:
     Without patterns the rules decide: weights of linear layers and embeddings are layers;
     norms, biases, router gates, rotary and position tables, LoRA factors, convolutions and
     the tables of other packings are not, and with HF_BITNET neither are embeddings and the
-    head. What is no layer is kept byte for byte.
+    head. Other tensors are kept byte for byte.
     """
 
     def __init__(self, client: "Client") -> None:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A fast 128-bit fingerprint (XXH3) of bytes that come in pieces of any size: tells
- * whether two requests brought the same latents. It is no defence against somebody
- * who looks for two inputs with one fingerprint. */
+ * whether two requests brought the same latents. It does not resist a person
+ * who searches for two inputs with one fingerprint. */
 #ifndef TERNARY_FINGERPRINT_H
 #define TERNARY_FINGERPRINT_H
 
