@@ -2,62 +2,90 @@
 #include "files/reader.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "files/folder.h"
 #include "files/formats.h"
+#include "files/shards.h"
 
 struct reader {
     const struct reader_ops *ops;
-    struct source *source;
+    struct source **sources; /* one a shard; NULL: it is missing */
+    size_t source_count;
     struct tensor_table table;
+    struct shards shards; /* of a folder, else without any */
+    char *folder;
+    struct reader_note *notes;
+    size_t note_count, note_room;
 };
 
 /* Looked through in order. safetensors has no magic and comes last. */
 static const struct reader_ops *const probes[] = {&npy_reader, &safetensors_reader};
 
-static int find_format(struct reader *reader, struct failure *failure)
+static int no_memory(struct failure *failure)
 {
-    uint64_t bytes = source_bytes(reader->source);
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+static const struct reader_ops *find_format(struct source *source,
+                                            struct failure *failure)
+{
+    uint64_t bytes = source_bytes(source);
     uint8_t head[PROBE_BYTES];
     size_t count = bytes < PROBE_BYTES ? (size_t)bytes : PROBE_BYTES;
 
-    if (source_read(reader->source, 0, head, count, failure) != 0)
-        return -1;
+    if (source_read(source, 0, head, count, failure) < 0)
+        return NULL;
     for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
-        if (probes[i]->probe(head, count)) {
-            reader->ops = probes[i];
-            return 0;
-        }
-    return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                "it is neither safetensors nor .npy");
+        if (probes[i]->probe(head, count))
+            return probes[i];
+    fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is neither safetensors nor .npy");
+    return NULL;
 }
 
-int reader_open(struct reader **reader, const char *path,
-                const struct read_options *options, struct failure *failure)
+static struct read_options choose(const struct read_options *options)
 {
-    struct source *source;
+    struct read_options chosen = options ? *options : (struct read_options){0};
 
-    if (source_open(&source, path, failure) != 0)
-        return -1;
-    return reader_open_source(reader, source, options, failure);
+    if (!chosen.header_bytes_max || chosen.header_bytes_max > FILES_HEADER_BYTES_MAX)
+        chosen.header_bytes_max = FILES_HEADER_BYTES_MAX;
+    return chosen;
 }
+
+static struct reader *reader_create(size_t sources, struct failure *failure)
+{
+    struct reader *reader = calloc(1, sizeof(*reader));
+
+    if (reader) {
+        table_init(&reader->table);
+        reader->sources = calloc(sources + 1, sizeof(struct source *));
+        reader->source_count = sources;
+    }
+    if (reader && reader->sources)
+        return reader;
+    reader_close(reader);
+    no_memory(failure);
+    return NULL;
+}
+
+/* ---- one file --------------------------------------------------------------------- */
 
 int reader_open_source(struct reader **out, struct source *source,
                        const struct read_options *options, struct failure *failure)
 {
-    struct read_options chosen = options ? *options : (struct read_options){0};
-    struct reader *reader = calloc(1, sizeof(*reader));
+    struct read_options chosen = choose(options);
+    struct reader *reader = reader_create(1, failure);
 
     if (!reader) {
         source_close(source);
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+        return -1;
     }
-    if (!chosen.header_bytes_max || chosen.header_bytes_max > FILES_HEADER_BYTES_MAX)
-        chosen.header_bytes_max = FILES_HEADER_BYTES_MAX;
-    reader->source = source;
-    table_init(&reader->table);
-    if (find_format(reader, failure) != 0 ||
-        reader->ops->read_table(source, &chosen, &reader->table, failure) != 0) {
+    reader->sources[0] = source;
+    reader->ops = find_format(source, failure);
+    if (!reader->ops ||
+        reader->ops->read_table(source, &chosen, &reader->table, failure) < 0) {
         reader_close(reader);
         return -1;
     }
@@ -65,12 +93,242 @@ int reader_open_source(struct reader **out, struct source *source,
     return 0;
 }
 
+static int open_file(struct reader **out, const char *path,
+                     const struct read_options *options, struct failure *failure)
+{
+    struct source *source;
+
+    if (source_open(&source, path, failure) < 0 ||
+        reader_open_source(out, source, options, failure) < 0)
+        return -1;
+    (*out)->folder = folder_of(path);
+    if ((*out)->folder)
+        return 0;
+    reader_close(*out);
+    *out = NULL;
+    return no_memory(failure);
+}
+
+/* ---- the shards of a folder ------------------------------------------------------- */
+
+/* What merging the shards' tables needs. */
+struct merging {
+    struct reader *reader;
+    json_t *seen; /* name of each tensor: number of its shard */
+    struct failure *failure;
+};
+
+static int add_note(struct merging *m, struct reader_note note)
+{
+    struct reader *reader = m->reader;
+
+    if (reader->note_count == reader->note_room) {
+        size_t room = reader->note_room ? 2 * reader->note_room : 16;
+        struct reader_note *larger = realloc(reader->notes, room * sizeof(*larger));
+
+        if (!larger)
+            return no_memory(m->failure);
+        reader->notes = larger;
+        reader->note_room = room;
+    }
+    if (note.tensor) {
+        note.tensor =
+            arena_strndup(&reader->table.strings, note.tensor, strlen(note.tensor));
+        if (!note.tensor)
+            return no_memory(m->failure);
+    }
+    reader->notes[reader->note_count++] = note;
+    return 0;
+}
+
+static int merge_entry(struct merging *m, size_t shard, const struct tensor_entry *entry)
+{
+    const struct shards *shards = &m->reader->shards;
+    const char *name = shards->list[shard].name;
+    const char *promise = shards_promise(shards, entry->name);
+    const json_t *first = json_object_get(m->seen, entry->name);
+    struct tensor_entry merged = *entry;
+
+    if (first)
+        return add_note(m, (struct reader_note){
+                               .kind = READER_DUPLICATE,
+                               .tensor = entry->name,
+                               .shard = name,
+                               .other = shards->list[json_integer_value(first)].name});
+    if (json_object_set_new(m->seen, entry->name, json_integer((json_int_t)shard)) < 0)
+        return no_memory(m->failure);
+    merged.shard = (uint32_t)shard;
+    if (table_add(&m->reader->table, &merged, m->failure) < 0)
+        return -1;
+    if (!shards->weight_map || (promise && strcmp(promise, name) == 0))
+        return 0;
+    return add_note(m, (struct reader_note){.kind = promise ? READER_INDEX_DISAGREES
+                                                            : READER_NOT_IN_INDEX,
+                                            .tensor = entry->name,
+                                            .shard = promise ? promise : name});
+}
+
+static bool has_pair(const struct tensor_table *table, const struct tensor_pair *pair)
+{
+    for (size_t i = 0; i < table->pair_count; i++)
+        if (strcmp(table->pairs[i].key, pair->key) == 0 &&
+            strcmp(table->pairs[i].value, pair->value) == 0)
+            return true;
+    return false;
+}
+
+/* Metadata of all shards, each distinct pair once. */
+static int merge_table(struct merging *m, size_t shard, const struct tensor_table *table)
+{
+    for (size_t i = 0; i < table->pair_count; i++)
+        if (!has_pair(&m->reader->table, &table->pairs[i]) &&
+            table_add_pair(&m->reader->table, table->pairs[i].key, table->pairs[i].value,
+                           m->failure) < 0)
+            return -1;
+    for (size_t i = 0; i < table->count; i++)
+        if (merge_entry(m, shard, &table->entries[i]) < 0)
+            return -1;
+    return 0;
+}
+
+static int read_shard(struct merging *m, size_t number,
+                      const struct read_options *options)
+{
+    struct reader *reader = m->reader;
+    const struct shard *shard = &reader->shards.list[number];
+    char *path = folder_path(reader->shards.folder, shard->name);
+    struct tensor_table table;
+    int result = path ? 0 : no_memory(m->failure);
+
+    table_init(&table);
+    if (result == 0)
+        result = source_open(&reader->sources[number], path, m->failure);
+    free(path);
+    if (result == 0) {
+        reader->ops = find_format(reader->sources[number], m->failure);
+        result = reader->ops ? 0 : -1;
+    }
+    if (result == 0)
+        result =
+            reader->ops->read_table(reader->sources[number], options, &table, m->failure);
+    if (result < 0)
+        fail_context(m->failure, "%s", shard->name);
+    else
+        result = merge_table(m, number, &table);
+    table_fini(&table);
+    return result;
+}
+
+/* What the index promises and no shard holds. */
+static int note_promises(struct merging *m)
+{
+    const struct shards *shards = &m->reader->shards;
+    const char *tensor;
+    json_t *file;
+
+    for (size_t i = 0; i < shards->count; i++)
+        if (shards->list[i].missing &&
+            add_note(m, (struct reader_note){.kind = READER_INDEX_DISAGREES,
+                                             .shard = shards->list[i].name,
+                                             .count = shards->list[i].promised}) < 0)
+            return -1;
+    json_object_foreach(shards->weight_map, tensor, file)
+    {
+        const char *name = json_string_value(file);
+        bool missing = false;
+
+        if (json_object_get(m->seen, tensor))
+            continue;
+        for (size_t i = 0; i < shards->count && !missing; i++)
+            missing = shards->list[i].missing && strcmp(shards->list[i].name, name) == 0;
+        if (!missing && add_note(m, (struct reader_note){.kind = READER_INDEX_DISAGREES,
+                                                         .tensor = tensor,
+                                                         .shard = name}) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The index's own metadata, where it is text. */
+static int merge_index(struct merging *m)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(m->reader->shards.metadata, key, value)
+    {
+        if (json_is_string(value) &&
+            table_add_pair(&m->reader->table, key, json_string_value(value), m->failure) <
+                0)
+            return -1;
+    }
+    return note_promises(m);
+}
+
+static int merge_shards(struct reader *reader, const struct read_options *options,
+                        struct failure *failure)
+{
+    struct merging m = {.reader = reader, .seen = json_object(), .failure = failure};
+    int result = m.seen ? 0 : no_memory(failure);
+
+    for (size_t i = 0; result == 0 && i < reader->shards.count; i++)
+        if (!reader->shards.list[i].missing)
+            result = read_shard(&m, i, options);
+    if (result == 0)
+        result = merge_index(&m);
+    json_decref(m.seen);
+    return result < 0 ? -1 : table_seal(&reader->table, failure);
+}
+
+static int open_shards(struct reader **out, struct shards *shards,
+                       const struct read_options *options, struct failure *failure)
+{
+    struct read_options chosen = choose(options);
+    struct reader *reader = reader_create(shards->count, failure);
+
+    if (!reader)
+        return -1;
+    reader->shards = *shards;
+    *shards = (struct shards){.count = 0};
+    reader->folder = strdup(reader->shards.folder);
+    if ((reader->folder ? 0 : no_memory(failure)) < 0 ||
+        merge_shards(reader, &chosen, failure) < 0) {
+        reader_close(reader);
+        return -1;
+    }
+    if (!reader->ops) /* every shard is missing */
+        reader->ops = &safetensors_reader;
+    *out = reader;
+    return 0;
+}
+
+/* ---- the interface ---------------------------------------------------------------- */
+
+int reader_open(struct reader **reader, const char *path,
+                const struct read_options *options, struct failure *failure)
+{
+    struct shards shards;
+    int result = shards_find(&shards, path, failure);
+
+    if (result > 0)
+        result = open_shards(reader, &shards, options, failure);
+    else if (result == 0)
+        result = open_file(reader, path, options, failure);
+    shards_fini(&shards);
+    return result;
+}
+
 void reader_close(struct reader *reader)
 {
     if (!reader)
         return;
     table_fini(&reader->table);
-    source_close(reader->source);
+    for (size_t i = 0; reader->sources && i < reader->source_count; i++)
+        source_close(reader->sources[i]);
+    free(reader->sources);
+    shards_fini(&reader->shards);
+    free(reader->folder);
+    free(reader->notes);
     free(reader);
 }
 
@@ -84,13 +342,30 @@ const char *reader_format(const struct reader *reader)
     return reader->ops->format;
 }
 
+const struct reader_note *reader_notes(const struct reader *reader, size_t *count)
+{
+    *count = reader->note_count;
+    return reader->notes;
+}
+
+const char *reader_folder(const struct reader *reader)
+{
+    return reader->folder;
+}
+
+bool reader_is_folder(const struct reader *reader)
+{
+    return reader->shards.folder != NULL;
+}
+
 int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_t offset,
                 void *buffer, uint64_t count, struct failure *failure)
 {
     if (offset > entry->bytes || count > entry->bytes - offset)
         return fail(failure, TRIT_OUT_OF_RANGE, NULL, "read beyond the end of tensor %s",
                     entry->name);
-    return source_read(reader->source, entry->offset + offset, buffer, count, failure);
+    return source_read(reader->sources[entry->shard], entry->offset + offset, buffer,
+                       count, failure);
 }
 
 int reader_load(struct reader *reader, const struct tensor_entry *entry, void **data,
@@ -106,7 +381,7 @@ int reader_load(struct reader *reader, const struct tensor_entry *entry, void **
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "out of memory for tensor %s (%" PRIu64 " bytes)", entry->name,
                     entry->bytes);
-    if (reader_read(reader, entry, 0, bytes, entry->bytes, failure) != 0) {
+    if (reader_read(reader, entry, 0, bytes, entry->bytes, failure) < 0) {
         free(bytes);
         return -1;
     }
@@ -116,5 +391,8 @@ int reader_load(struct reader *reader, const struct tensor_entry *entry, void **
 
 int reader_unchanged(const struct reader *reader, struct failure *failure)
 {
-    return source_unchanged(reader->source, failure);
+    for (size_t i = 0; i < reader->source_count; i++)
+        if (reader->sources[i] && source_unchanged(reader->sources[i], failure) < 0)
+            return -1;
+    return 0;
 }

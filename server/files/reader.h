@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads files of weights: a table of what is there, then any piece of any
- * tensor. The format is found by looking (the probe list in reader.c). A reader
- * is constant once open: several threads may read pieces at once. */
+/* Reads checkpoints: a table of the tensors, then any piece of any tensor. A checkpoint
+ * is one file, whose format is found by looking, or the shards of a folder. A reader is
+ * constant once open: several threads may read pieces at the same time. */
 #ifndef FILES_READER_H
 #define FILES_READER_H
 
+#include "files/notes.h"
 #include "files/read_options.h"
 #include "files/source.h"
 #include "files/table.h"
 
 struct reader;
 
-/* Reads and checks the whole table; no tensor's bytes. INVALID_ARGUMENT says
- * which rule of the format the file breaks. Options NULL = defaults. */
+/* Reads and checks the whole table; no tensor's bytes. `path` names a file, a folder or
+ * the index in one. INVALID_ARGUMENT says which rule of the format the file breaks.
+ * Where index and shards of a folder contradict each other, the reader opens all the
+ * same, and reader_notes says so. Options NULL = defaults. */
 int reader_open(struct reader **reader, const char *path,
                 const struct read_options *options, struct failure *failure);
 
@@ -23,6 +26,14 @@ int reader_open_source(struct reader **reader, struct source *source,
 void reader_close(struct reader *reader); /* NULL is harmless */
 
 const struct tensor_table *reader_table(const struct reader *reader);
+
+/* How the index and the shards contradict each other; *count is 0 for one file. */
+const struct reader_note *reader_notes(const struct reader *reader, size_t *count);
+
+/* The folder of the checkpoint: that of its shards, or that which holds the file. NULL
+ * where the bytes came from memory. */
+const char *reader_folder(const struct reader *reader);
+bool reader_is_folder(const struct reader *reader);     /* or is it one file */
 const char *reader_format(const struct reader *reader); /* "safetensors" */
 
 /* `count` bytes of a tensor of this reader's table, from byte `offset` of it. */
@@ -33,7 +44,7 @@ int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_
 int reader_load(struct reader *reader, const struct tensor_entry *entry, void **data,
                 struct failure *failure);
 
-/* As source_unchanged: ask when the last byte was read. */
+/* As source_unchanged, for every file: ask when the last byte was read. */
 int reader_unchanged(const struct reader *reader, struct failure *failure);
 
 #endif

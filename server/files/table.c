@@ -169,6 +169,8 @@ static int compare_offset(const void *left, const void *right)
 {
     const struct tensor_entry *a = left, *b = right;
 
+    if (a->shard != b->shard)
+        return a->shard < b->shard ? -1 : 1;
     if (a->offset != b->offset)
         return a->offset < b->offset ? -1 : 1;
     if (a->bytes != b->bytes) /* an empty tensor before the one it touches */

@@ -24,6 +24,7 @@ struct tensor_entry {
     const struct element_type *type;
     uint32_t rank; /* 0 = one element */
     uint64_t shape[TRIT_RANK_MAX];
+    uint32_t shard;  /* which file of the checkpoint holds it; 0 where there is one */
     uint64_t offset; /* of the first byte, from the start of the file */
     uint64_t bytes;  /* what shape and type say; never more than the file has */
 };
@@ -33,7 +34,7 @@ struct tensor_pair {
 };
 
 struct tensor_table {
-    struct tensor_entry *entries; /* sealed: in order of offset */
+    struct tensor_entry *entries; /* sealed: in order of shard and offset */
     size_t count, room;
     struct tensor_pair *pairs; /* metadata of the file, in its order */
     size_t pair_count, pair_room;
@@ -54,7 +55,7 @@ int table_add(struct tensor_table *table, const struct tensor_entry *entry,
 int table_add_pair(struct tensor_table *table, const char *key, const char *value,
                    struct failure *failure);
 
-/* Sorts by offset, makes names findable, refuses two tensors of one name. */
+/* Sorts by shard and offset, makes names findable, refuses two tensors of one name. */
 int table_seal(struct tensor_table *table, struct failure *failure);
 
 /* Of a sealed table; NULL when the name is not there. */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How the index of a folder and its shards contradict each other. */
+#ifndef FILES_NOTES_H
+#define FILES_NOTES_H
+
+#include <stdint.h>
+
+enum reader_note_kind {
+    READER_INDEX_DISAGREES, /* the index promises what the shard does not hold */
+    READER_NOT_IN_INDEX,    /* a shard holds what the index does not list */
+    READER_DUPLICATE,       /* two shards hold a tensor of one name */
+};
+
+struct reader_note {
+    enum reader_note_kind kind;
+    const char *tensor; /* NULL: the whole shard is missing */
+    const char *shard;
+    const char *other; /* DUPLICATE: the shard whose tensor is in the table */
+    uint64_t count;    /* tensors promised in a missing shard; 0: not known */
+};
+
+#endif

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "files/shards.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "files/folder.h"
+
+static const char INDEX_SUFFIX[] = ".safetensors.index.json";
+static const char WEIGHTS_SUFFIX[] = ".safetensors";
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+    size_t length = strlen(name), bytes = strlen(suffix);
+
+    return length > bytes && strcmp(name + length - bytes, suffix) == 0;
+}
+
+static int no_memory(struct failure *failure)
+{
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+/* From the last one back: an index lists the tensors of one shard together. */
+static struct shard *find_shard(const struct shards *shards, const char *name)
+{
+    for (size_t i = shards->count; i > 0; i--)
+        if (strcmp(shards->list[i - 1].name, name) == 0)
+            return &shards->list[i - 1];
+    return NULL;
+}
+
+/* Returns the new shard, NULL on failure. */
+static struct shard *add_shard(struct shards *shards, const char *name,
+                               struct failure *failure)
+{
+    if (shards->count == SHARDS_MAX) {
+        fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "more than %d files of weights",
+             SHARDS_MAX);
+        return NULL;
+    }
+    if (shards->count == shards->room) {
+        size_t room = shards->room ? 2 * shards->room : 16;
+        struct shard *larger = realloc(shards->list, room * sizeof(*larger));
+
+        if (!larger) {
+            no_memory(failure);
+            return NULL;
+        }
+        shards->list = larger;
+        shards->room = room;
+    }
+    struct shard *shard = &shards->list[shards->count];
+    *shard = (struct shard){.name = strdup(name)};
+    if (!shard->name) {
+        no_memory(failure);
+        return NULL;
+    }
+    shards->count++;
+    return shard;
+}
+
+static bool is_there(const struct folder_names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int compare_shards(const void *left, const void *right)
+{
+    return strcmp(((const struct shard *)left)->name,
+                  ((const struct shard *)right)->name);
+}
+
+/* ---- with an index ---------------------------------------------------------------- */
+
+static int read_index(struct shards *shards, struct failure *failure)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    json_error_t error;
+    int found = folder_read_text(shards->folder, shards->index, &text, &bytes, failure);
+
+    if (found <= 0)
+        return found < 0 ? -1
+                         : fail(failure, TRIT_NOT_FOUND, NULL, "%s is not there",
+                                shards->index);
+    shards->root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    free(text);
+    if (!shards->root)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "%s, line %d: %s",
+                    shards->index, error.line, error.text);
+    shards->weight_map = json_object_get(shards->root, "weight_map");
+    shards->metadata = json_object_get(shards->root, "metadata");
+    if (!json_is_object(shards->weight_map))
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "%s has no object \"weight_map\"", shards->index);
+    return 0;
+}
+
+static int take_promise(struct shards *shards, const struct folder_names *names,
+                        const char *tensor, const json_t *value, struct failure *failure)
+{
+    const char *file = json_string_value(value);
+    struct shard *shard;
+
+    if (!file || strlen(file) != json_string_length(value) || !folder_name_is_plain(file))
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "%s: the file of tensor %s is %s; it must be a name in the folder",
+                    shards->index, tensor, file ? file : "no string");
+    shard = find_shard(shards, file);
+    if (!shard) {
+        shard = add_shard(shards, file, failure);
+        if (!shard)
+            return -1;
+        shard->missing = !is_there(names, file);
+    }
+    shard->promised++;
+    return 0;
+}
+
+static int take_index(struct shards *shards, const struct folder_names *names,
+                      struct failure *failure)
+{
+    const char *tensor;
+    json_t *value;
+
+    if (read_index(shards, failure) < 0)
+        return -1;
+    json_object_foreach(shards->weight_map, tensor, value)
+    {
+        if (take_promise(shards, names, tensor, value, failure) < 0)
+            return -1;
+    }
+    if (shards->count == 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "%s lists no tensor",
+                    shards->index);
+    return 0;
+}
+
+/* ---- without one ------------------------------------------------------------------ */
+
+/* Splits "model-00002-of-00003.safetensors" into the bytes before the first number and
+ * the two numbers. */
+static bool is_numbered(const char *name, size_t *stem, unsigned *number, unsigned *of)
+{
+    const char *dash = strstr(name, "-of-");
+    int end = 0;
+
+    if (!dash || dash - name < 6 || dash[-6] != '-' ||
+        sscanf(dash - 5, "%5u-of-%5u%n", number, of, &end) != 2 ||
+        strcmp(dash - 5 + end, WEIGHTS_SUFFIX) != 0 || end != 14)
+        return false;
+    *stem = (size_t)(dash - 6 - name);
+    return *of > 0 && *of <= SHARDS_MAX;
+}
+
+/* Adds the shards that the numbers of the first one promise and that are not there. */
+static int add_missing(struct shards *shards, size_t stem, unsigned of,
+                       struct failure *failure)
+{
+    for (unsigned number = 1; number <= of; number++) {
+        char *name;
+        int result = 0;
+
+        if (asprintf(&name, "%.*s-%05u-of-%05u%s", (int)stem, shards->list[0].name,
+                     number, of, WEIGHTS_SUFFIX) < 0)
+            return no_memory(failure);
+        if (!find_shard(shards, name)) {
+            struct shard *shard = add_shard(shards, name, failure);
+
+            if (shard)
+                shard->missing = true;
+            else
+                result = -1;
+        }
+        free(name);
+        if (result < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int take_numbered(struct shards *shards, struct failure *failure)
+{
+    const char *first = shards->list[0].name;
+    size_t stem = 0, other_stem = 0;
+    unsigned number, of, other_of;
+
+    for (size_t i = 0; i < shards->count; i++) {
+        const char *name = shards->list[i].name;
+
+        if (!is_numbered(name, i ? &other_stem : &stem, &number, i ? &other_of : &of) ||
+            (i &&
+             (other_of != of || other_stem != stem || strncmp(first, name, stem) != 0)))
+            return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                        "the folder holds several files of weights (%s, %s) and no "
+                        "index; name the file",
+                        first, shards->list[i ? i : 1].name);
+    }
+    return add_missing(shards, stem, of, failure);
+}
+
+static int fail_without_weights(const struct folder_names *names, struct failure *failure)
+{
+    static const char *const others[] = {".bin", ".pt",   ".pth",     ".ckpt", ".gguf",
+                                         ".npz", ".onnx", ".msgpack", ".h5",   NULL};
+
+    for (size_t i = 0; i < names->count; i++)
+        for (size_t k = 0; others[k]; k++)
+            if (has_suffix(names->names[i], others[k]))
+                return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                            "the folder holds no safetensors file; %s is not read, "
+                            "convert it to safetensors",
+                            names->names[i]);
+    return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                "the folder holds no safetensors file");
+}
+
+static int take_files(struct shards *shards, const struct folder_names *names,
+                      struct failure *failure)
+{
+    size_t stem;
+    unsigned number, of;
+
+    for (size_t i = 0; i < names->count; i++)
+        if (has_suffix(names->names[i], WEIGHTS_SUFFIX) && names->names[i][0] != '.' &&
+            !add_shard(shards, names->names[i], failure))
+            return -1;
+    if (shards->count == 0)
+        return fail_without_weights(names, failure);
+    if (shards->count == 1 && !is_numbered(shards->list[0].name, &stem, &number, &of))
+        return 0;
+    return take_numbered(shards, failure);
+}
+
+/* ---- the whole -------------------------------------------------------------------- */
+
+/* The folder's index: transformers' name, else the only one. */
+static int choose_index(struct shards *shards, const struct folder_names *names,
+                        struct failure *failure)
+{
+    const char *chosen = NULL;
+
+    for (size_t i = 0; i < names->count; i++) {
+        if (!has_suffix(names->names[i], INDEX_SUFFIX))
+            continue;
+        if (chosen && strcmp(names->names[i], "model.safetensors.index.json") != 0 &&
+            strcmp(chosen, "model.safetensors.index.json") != 0)
+            return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                        "the folder holds two indices, %s and %s; name one", chosen,
+                        names->names[i]);
+        if (!chosen || strcmp(names->names[i], "model.safetensors.index.json") == 0)
+            chosen = names->names[i];
+    }
+    if (!chosen)
+        return 0;
+    shards->index = strdup(chosen);
+    return shards->index ? 0 : no_memory(failure);
+}
+
+static int find_in_folder(struct shards *shards, struct failure *failure)
+{
+    struct folder_names names;
+    int result = folder_names_read(&names, shards->folder, failure);
+
+    if (result == 0 && !shards->index)
+        result = choose_index(shards, &names, failure);
+    if (result == 0)
+        result = (shards->index ? take_index : take_files)(shards, &names, failure);
+    folder_names_fini(&names);
+    if (result == 0)
+        qsort(shards->list, shards->count, sizeof(*shards->list), compare_shards);
+    return result;
+}
+
+int shards_find(struct shards *shards, const char *path, struct failure *failure)
+{
+    *shards = (struct shards){.count = 0};
+    if (folder_is(path)) {
+        shards->folder = strdup(path);
+        /* "model/" and "model" are one folder. */
+        for (size_t end = shards->folder ? strlen(path) : 0;
+             end > 1 && shards->folder[end - 1] == '/'; end--)
+            shards->folder[end - 1] = '\0';
+    } else if (has_suffix(path, INDEX_SUFFIX)) {
+        const char *slash = strrchr(path, '/');
+
+        shards->folder = folder_of(path);
+        shards->index = strdup(slash ? slash + 1 : path);
+        if (!shards->index)
+            return no_memory(failure);
+    } else {
+        return 0;
+    }
+    if (!shards->folder)
+        return no_memory(failure);
+    return find_in_folder(shards, failure) < 0 ? -1 : 1;
+}
+
+void shards_fini(struct shards *shards)
+{
+    for (size_t i = 0; i < shards->count; i++)
+        free(shards->list[i].name);
+    free(shards->list);
+    free(shards->folder);
+    free(shards->index);
+    json_decref(shards->root);
+    *shards = (struct shards){.count = 0};
+}
+
+const char *shards_promise(const struct shards *shards, const char *tensor)
+{
+    return json_string_value(json_object_get(shards->weight_map, tensor));
+}
