@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "checkpoint/config.h"
 
 static const size_t STRING_BYTES_MAX = 64u << 20;
 
@@ -45,6 +46,27 @@ static bool has_record(const struct contents *contents)
 
 /* ---- 1. layers ----------------------------------------------------------------- */
 
+static enum experts_layout experts_layout(const struct classifying *c)
+{
+    if (c->options->experts != EXPERTS_UNKNOWN || !c->options->config)
+        return c->options->experts;
+    return c->options->config->experts;
+}
+
+/* How a dense tensor holds the matrices of a layer. */
+static enum layer_layout layout_of(const struct classifying *c,
+                                   const struct tensor_entry *entry,
+                                   enum tensor_role role)
+{
+    if (role == ROLE_EXPERTS)
+        return experts_layout(c) == EXPERTS_IN_OUT ? LAYOUT_EXPERTS_IN_OUT
+                                                   : LAYOUT_EXPERTS_OUT_IN;
+    if (entry->rank == 2 && (patterns_match(&c->options->transposed, entry->name) ||
+                             config_transposes(c->options->config, entry->name)))
+        return LAYOUT_IN_OUT;
+    return LAYOUT_OUT_IN;
+}
+
 /* Do role, rank and patterns make it a layer, whatever its type? */
 static bool chosen(const struct classifying *c, const struct tensor_entry *entry,
                    enum tensor_role role, enum selection selection)
@@ -54,6 +76,9 @@ static bool chosen(const struct classifying *c, const struct tensor_entry *entry
     if (entry->bytes == 0 || entry->rank < 2 || entry->rank > 4 ||
         role == ROLE_PACKING_TABLE)
         return false;
+    if (role == ROLE_EXPERTS)
+        return experts_layout(c) != EXPERTS_UNKNOWN &&
+               !encoding_keeps_embeddings(encoding);
     if (entry->rank > 2)
         return c->options->convolutions && role == ROLE_CONVOLUTION;
     if (selection == SELECTION_INCLUDED)
@@ -91,7 +116,7 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
     const struct tensor_entry *scales;
     char name[SCALES_NAME_BYTES];
 
-    if (encoded_form(&item->terms, &item->dense, &form, &why) < 0)
+    if (encoded_form(&item->terms, &item->dense, item->layout, &form, &why) < 0)
         return make_unfit(c, item, why.message);
     if (!shape_elements(form.data.rank, form.data.shape, &elements) ||
         entry->type != form.data.type || entry->rank != form.data.rank ||
@@ -136,6 +161,10 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
         if (packing_of(table, entry) != PACKING_NONE && !table_find(table, name))
             return 0;
     }
+    if (encoding_keeps_layout(item->terms.encoding))
+        item->layout = layout_of(c, entry, item->role);
+    else if (item->role == ROLE_EXPERTS)
+        item->layout = LAYOUT_EXPERTS_OUT_IN;
     if (dense_form(item->terms.encoding, entry, &item->dense, &why) < 0)
         return make_unfit(c, item, why.message);
     return fit_layer(c, entry, item);
@@ -144,7 +173,8 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
 static int find_recorded(struct classifying *c, const struct tensor_entry *entry,
                          struct content *item)
 {
-    int found = record_find(c->contents->record, entry->name, &item->dense, c->failure);
+    int found = record_find(c->contents->record, entry->name, &item->dense, &item->layout,
+                            c->failure);
 
     if (found < 0)
         return fail_context(c->failure, "%s", entry->name);
@@ -158,9 +188,7 @@ static int find_recorded(struct classifying *c, const struct tensor_entry *entry
 
 static bool is_recorded(const struct contents *contents, const char *name)
 {
-    struct tensor_entry dense;
-
-    return has_record(contents) && record_find(contents->record, name, &dense, NULL) != 0;
+    return has_record(contents) && record_names(contents->record, name);
 }
 
 static int find_layer(struct classifying *c, size_t index)
@@ -187,6 +215,11 @@ static int find_layer(struct classifying *c, size_t index)
                      selection == SELECTION_INCLUDED;
     if (c->side == CONTENTS_CLAIM && recorded)
         return find_recorded(c, entry, item);
+    if (selection == SELECTION_INCLUDED && item->role == ROLE_EXPERTS && is_float &&
+        experts_layout(c) == EXPERTS_UNKNOWN)
+        return make_unfit(c, item,
+                          "experts of rank 3: --experts out_in or in_out says how their "
+                          "matrices lie");
     if (!by_rules && !chosen(c, entry, item->role, selection))
         return 0;
     if (c->side == CONTENTS_CLAIM && has_record(c->contents))
@@ -197,6 +230,7 @@ static int find_layer(struct classifying *c, size_t index)
         item->kind = CONTENT_LAYER;
         item->terms = c->contents->terms;
         item->dense = *entry;
+        item->layout = layout_of(c, entry, item->role);
     }
     return 0;
 }
@@ -326,6 +360,11 @@ void contents_destroy(struct contents *contents)
     free(contents->items);
     arena_fini(&contents->strings);
     *contents = (struct contents){.items = NULL};
+}
+
+struct matrices content_matrices(const struct content *layer)
+{
+    return matrices_of(layer->layout, layer->dense.rank, layer->dense.shape);
 }
 
 uint64_t content_parameters(const struct contents *contents, size_t index)

@@ -41,9 +41,13 @@ struct content {
     size_t scales;        /* of a layer: index of its scales, or CONTENT_NONE */
     bool wants_scales;    /* of a layer whose encoding has scales beside the data */
     struct layer_terms terms;  /* of a layer */
+    enum layer_layout layout;  /* of a layer: how `dense` holds its matrices */
     struct tensor_entry dense; /* of a layer: what it is or was before it was encoded */
     const char *unfit;         /* of CONTENT_UNFIT: why */
 };
+
+/* The matrices of a layer. */
+struct matrices content_matrices(const struct content *layer);
 
 struct contents {
     const struct tensor_table *table; /* borrowed */

@@ -50,7 +50,10 @@ static const char *role_text(const struct contents *contents, size_t index)
                    ? "the head, which readers of this encoding want as it is"
                    : "the head";
     case ROLE_EXPERTS:
-        return "experts of rank 3, which are not supported yet";
+        return encoding_keeps_embeddings(contents->terms.encoding)
+                   ? "experts of rank 3, which readers of this encoding want as they are"
+                   : "experts of rank 3, kept unless --experts out_in or in_out says how "
+                     "their matrices lie";
     case ROLE_CONVOLUTION:
         return "a convolution, kept unless --convolutions is given";
     case ROLE_NORM:

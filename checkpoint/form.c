@@ -9,13 +9,47 @@
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
 
-struct matrix matrix_of(uint32_t rank, const uint64_t *shape)
+bool layout_is_experts(enum layer_layout layout)
 {
-    struct matrix matrix = {.rows = shape[0], .columns = 1};
+    return layout == LAYOUT_EXPERTS_OUT_IN || layout == LAYOUT_EXPERTS_IN_OUT;
+}
 
-    for (uint32_t i = 1; i < rank; i++)
-        matrix.columns *= shape[i];
-    return matrix;
+struct matrices matrices_of(enum layer_layout layout, uint32_t rank,
+                            const uint64_t *shape)
+{
+    const uint32_t first = layout_is_experts(layout) ? 1 : 0;
+    struct matrices matrices = {
+        .count = first ? shape[0] : 1,
+        .rows = shape[first],
+        .columns = 1,
+        .transposed = layout == LAYOUT_IN_OUT || layout == LAYOUT_EXPERTS_IN_OUT,
+    };
+
+    for (uint32_t i = first + 1; i < rank; i++)
+        matrices.columns *= shape[i];
+    if (matrices.transposed) {
+        matrices.columns = shape[first];
+        matrices.rows = shape[first + 1];
+    }
+    return matrices;
+}
+
+bool encoding_keeps_layout(enum trit_encoding encoding)
+{
+    return encoding == TRIT_ENCODING_DENSE || encoding == TRIT_ENCODING_INT8;
+}
+
+/* [rows, columns], or [experts, rows, columns] */
+static struct tensor_entry stacked_form(enum trit_dtype dtype, enum layer_layout layout,
+                                        const struct matrices *matrices, uint64_t columns)
+{
+    if (!layout_is_experts(layout))
+        return (struct tensor_entry){.type = element_type_of(dtype),
+                                     .rank = 2,
+                                     .shape = {matrices->rows, columns}};
+    return (struct tensor_entry){.type = element_type_of(dtype),
+                                 .rank = 3,
+                                 .shape = {matrices->count, matrices->rows, columns}};
 }
 
 uint32_t group_size_default(enum trit_encoding encoding)
@@ -59,19 +93,8 @@ void scales_name(enum trit_encoding encoding, const char *layer,
              encoding == TRIT_ENCODING_HF_BITNET ? "_scale" : ".scales");
 }
 
-/* Scales beside the data, a row of them for each row of the matrix. */
-static void scales_form(const struct matrix *matrix, uint32_t group_size,
-                        enum trit_dtype dtype, struct tensor_entry *scales)
-{
-    *scales = (struct tensor_entry){
-        .type = element_type_of(dtype),
-        .rank = 2,
-        .shape = {matrix->rows, div_up(matrix->columns, group_size)},
-    };
-}
-
-/* [rows, bytes a row] */
-static int packed_form(enum trit_encoding encoding, const struct matrix *matrix,
+static int packed_form(enum trit_encoding encoding, enum layer_layout stacking,
+                       const struct matrices *matrix,
                        const struct encoding_layout *layout, struct tensor_entry *data,
                        struct failure *failure)
 {
@@ -84,15 +107,17 @@ static int packed_form(enum trit_encoding encoding, const struct matrix *matrix,
     if (mul_overflows(matrix->columns / layout->block_elements, layout->block_bytes,
                       &row_bytes))
         return fail(failure, TRIT_INVALID_ARGUMENT, "shape", "its rows are too long");
-    *data = (struct tensor_entry){
-        .type = element_type_of(TRIT_U8), .rank = 2, .shape = {matrix->rows, row_bytes}};
+    *data = stacked_form(TRIT_U8, stacking, matrix, row_bytes);
     return 0;
 }
 
 /* [rows / 4, columns], as transformers has a weight, and its weight_scale [1]. */
-static int bitnet_form(const struct matrix *matrix, struct encoded_form *form,
+static int bitnet_form(const struct matrices *matrix, struct encoded_form *form,
                        struct failure *failure)
 {
+    if (matrix->count > 1)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
+                    "hf_bitnet holds no experts of rank 3");
     if (matrix->rows % INTERLEAVED != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
                     "hf_bitnet holds a multiple of %d rows, these are %" PRIu64,
@@ -107,10 +132,11 @@ static int bitnet_form(const struct matrix *matrix, struct encoded_form *form,
 }
 
 int encoded_form(const struct layer_terms *terms, const struct tensor_entry *source,
-                 struct encoded_form *form, struct failure *failure)
+                 enum layer_layout stacking, struct encoded_form *form,
+                 struct failure *failure)
 {
     const struct encoding_layout *layout = encoding_layout(terms->encoding);
-    struct matrix matrix = matrix_of(source->rank, source->shape);
+    struct matrices matrix = matrices_of(stacking, source->rank, source->shape);
 
     *form = (struct encoded_form){.data = *source};
     if (terms_check(terms, failure) < 0)
@@ -120,8 +146,10 @@ int encoded_form(const struct layer_terms *terms, const struct tensor_entry *sou
         return 0;
     case TRIT_ENCODING_INT8:
         form->data.type = element_type_of(TRIT_I8);
-        scales_form(&matrix, terms->group_size ? terms->group_size : GROUP_SIZE_DEFAULT,
-                    TRIT_F32, &form->scales);
+        form->scales =
+            stacked_form(TRIT_F32, stacking, &matrix,
+                         div_up(matrix.columns, terms->group_size ? terms->group_size
+                                                                  : GROUP_SIZE_DEFAULT));
         return 0;
     case TRIT_ENCODING_PQ2_0:
     case TRIT_ENCODING_Q2_0:
@@ -129,7 +157,8 @@ int encoded_form(const struct layer_terms *terms, const struct tensor_entry *sou
     case TRIT_ENCODING_TQ1_0:
     case TRIT_ENCODING_TQ2_0:
         if (layout && layout->block_bytes)
-            return packed_form(terms->encoding, &matrix, layout, &form->data, failure);
+            return packed_form(terms->encoding, stacking, &matrix, layout, &form->data,
+                               failure);
         break;
     case TRIT_ENCODING_HF_BITNET:
         return bitnet_form(&matrix, form, failure);
@@ -163,9 +192,11 @@ int dense_form(enum trit_encoding encoding, const struct tensor_entry *entry,
     dense->type = element_type_of(TRIT_F32);
     if (layout && layout->interleaved && entry->rank == 2)
         dense->shape[0] *= INTERLEAVED; /* bytes that a file has: no overflow */
-    else if (layout && layout->block_bytes && !layout->interleaved && entry->rank == 2 &&
-             encoding != TRIT_ENCODING_INT8 && entry->shape[1] % layout->block_bytes == 0)
-        dense->shape[1] = entry->shape[1] / layout->block_bytes * layout->block_elements;
+    else if (layout && layout->block_bytes && !layout->interleaved &&
+             (entry->rank == 2 || entry->rank == 3) && encoding != TRIT_ENCODING_INT8 &&
+             entry->shape[entry->rank - 1] % layout->block_bytes == 0)
+        dense->shape[entry->rank - 1] =
+            entry->shape[entry->rank - 1] / layout->block_bytes * layout->block_elements;
     else if (encoding != TRIT_ENCODING_INT8)
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                     "its rows are no whole number of %s blocks", encoding_name(encoding));

@@ -8,13 +8,26 @@
 
 enum { SCALES_NAME_BYTES = FILES_NAME_BYTES_MAX + sizeof(".scales") };
 
-/* [out, in]: the last axis of rank 2; everything after the first of rank 3, 4. */
-struct matrix {
-    uint64_t rows, columns;
+/* How the matrices of a layer lie in its tensor. */
+enum layer_layout {
+    LAYOUT_OUT_IN,         /* [out, in]; of more axes, all after the first are in */
+    LAYOUT_IN_OUT,         /* [in, out] */
+    LAYOUT_EXPERTS_OUT_IN, /* [experts, out, in] */
+    LAYOUT_EXPERTS_IN_OUT, /* [experts, in, out] */
 };
 
-/* rank >= 1, product checked by the table */
-struct matrix matrix_of(uint32_t rank, const uint64_t *shape);
+/* The matrices [rows, columns] of a layer, rows = out, columns = in. */
+struct matrices {
+    uint64_t count; /* 1, or the number of experts; they lie one after the other */
+    uint64_t rows, columns;
+    bool transposed; /* each lies as [columns, rows] */
+};
+
+/* rank >= 1, of experts 3, of in_out 2; product checked by the table */
+struct matrices matrices_of(enum layer_layout layout, uint32_t rank,
+                            const uint64_t *shape);
+
+bool layout_is_experts(enum layer_layout layout);
 
 /* The default number of weights that share a scale: 128; 0 (the tensor) where the
  * encoding has one scale. */
@@ -38,10 +51,17 @@ struct encoded_form {
     struct tensor_entry data, scales;
 };
 
-/* `source`: the dense tensor (type, rank, shape). INVALID_ARGUMENT where the
- * encoding cannot hold it, UNIMPLEMENTED where it has no such form yet. */
+/* `source`: the dense tensor (type, rank, shape). Data of dense and int8 have its shape
+ * and layout; packed data are [out, bytes a row], of experts [experts, out, bytes a row],
+ * whatever the layout. Scales are [out, groups], or [experts, out, groups].
+ * INVALID_ARGUMENT where the encoding cannot hold it, UNIMPLEMENTED where it has no such
+ * form yet. */
 int encoded_form(const struct layer_terms *terms, const struct tensor_entry *source,
-                 struct encoded_form *form, struct failure *failure);
+                 enum layer_layout layout, struct encoded_form *form,
+                 struct failure *failure);
+
+/* Do the encoded data lie in the source's layout (dense, int8), or as [out, ...]? */
+bool encoding_keeps_layout(enum trit_encoding encoding);
 
 /* Can a tensor of this type hold the data of a layer in this encoding? */
 bool type_holds(const struct element_type *type, enum trit_encoding encoding);

@@ -5,25 +5,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Does the claim say which shape the layer had before it was encoded? */
+static bool tells_shape(const struct contents *claim, const struct content *item)
+{
+    return (claim->record && claim->record->layers) ||
+           encoding_keeps_layout(item->terms.encoding);
+}
+
+/* How the latents' tensor holds the matrices of the claim's layer. */
+static enum layer_layout reference_layout(const struct contents *claim,
+                                          const struct content *item,
+                                          const struct contents *latents, size_t index)
+{
+    return tells_shape(claim, item) || latents->items[index].kind != CONTENT_LAYER
+               ? item->layout
+               : latents->items[index].layout;
+}
+
 /* The latents' tensor can be projected to the layer: a float of the same shape, or of
- * the same matrix where a packed layer without a record does not tell its shape. */
+ * the same matrices where a packed layer without a record does not tell its shape. */
 static bool reference_fits(const struct contents *claim, const struct content *item,
-                           const struct tensor_entry *reference)
+                           const struct tensor_entry *reference, enum layer_layout layout)
 {
     const struct tensor_entry *dense = &item->dense;
-    const enum trit_encoding encoding = item->terms.encoding;
-    uint64_t elements, wanted;
 
     if (!type_holds(reference->type, TRIT_ENCODING_DENSE) || reference->rank < 1)
         return false;
-    if ((claim->record && claim->record->layers) || encoding == TRIT_ENCODING_DENSE ||
-        encoding == TRIT_ENCODING_INT8)
+    if (tells_shape(claim, item))
         return reference->rank == dense->rank &&
                memcmp(reference->shape, dense->shape,
                       dense->rank * sizeof(dense->shape[0])) == 0;
-    return reference->shape[0] == dense->shape[0] &&
-           shape_elements(reference->rank, reference->shape, &elements) &&
-           shape_elements(dense->rank, dense->shape, &wanted) && elements == wanted;
+    if (reference->rank < (layout_is_experts(layout) ? 3
+                           : layout == LAYOUT_IN_OUT ? 2
+                                                     : 1))
+        return false;
+    const struct matrices found = matrices_of(layout, reference->rank, reference->shape);
+    const struct matrices wanted = content_matrices(item);
+    return found.count == wanted.count && found.rows == wanted.rows &&
+           found.columns == wanted.columns;
 }
 
 /* The names under which packings keep the weight that models call "weight". */
@@ -87,9 +106,11 @@ static enum match_kind kind_of_undecided(const struct contents *claim, size_t in
                : MATCH_BYTES;
 }
 
+/* `layout`: how the latents' tensor holds the layer's matrices. */
 static enum match_kind kind_of_claim(const struct contents *claim, size_t index,
                                      const struct contents *latents,
-                                     const struct tensor_entry *reference)
+                                     const struct tensor_entry *reference,
+                                     enum layer_layout layout)
 {
     const struct content *item = &claim->items[index];
 
@@ -97,8 +118,8 @@ static enum match_kind kind_of_claim(const struct contents *claim, size_t index,
     case CONTENT_LAYER:
         if (!reference)
             return MATCH_EXTRA_LAYER;
-        return reference_fits(claim, item, reference) ? MATCH_PROJECTION
-                                                      : MATCH_MISSING_LAYER;
+        return reference_fits(claim, item, reference, layout) ? MATCH_PROJECTION
+                                                              : MATCH_MISSING_LAYER;
     case CONTENT_UNFIT:
     case CONTENT_FOREIGN_WEIGHT:
     case CONTENT_UNKNOWN_DTYPE:
@@ -123,13 +144,11 @@ static enum match_kind kind_of_missing(const struct contents *claim,
                                        const struct contents *latents, size_t index)
 {
     const char *name = latents->table->entries[index].name;
-    struct tensor_entry dense;
 
     if (is_packed_there(claim, name))
         return MATCH_JUDGED;
     if (latents->items[index].kind == CONTENT_LAYER ||
-        (claim->record && claim->record->layers &&
-         record_find(claim->record, name, &dense, NULL) > 0))
+        (claim->record && claim->record->layers && record_names(claim->record, name)))
         return MATCH_MISSING_LAYER;
     return MATCH_MISSING_TENSOR;
 }
@@ -142,6 +161,20 @@ counterpart(const struct contents *one, const struct contents *other, const char
         other->table->count == 1)
         return &other->table->entries[0];
     return table_find(other->table, name);
+}
+
+static struct match_pair pair_of(const struct contents *claim, size_t index,
+                                 const struct contents *latents, size_t answer)
+{
+    const struct content *item = &claim->items[index];
+    struct match_pair pair = {.claim = index, .latents = answer};
+
+    if (item->kind == CONTENT_LAYER && answer != CONTENT_NONE)
+        pair.layout = reference_layout(claim, item, latents, answer);
+    pair.kind = kind_of_claim(
+        claim, index, latents,
+        answer == CONTENT_NONE ? NULL : &latents->table->entries[answer], pair.layout);
+    return pair;
 }
 
 int match_create(struct match *match, const struct contents *claim,
@@ -157,14 +190,16 @@ int match_create(struct match *match, const struct contents *claim,
         const struct tensor_entry *reference =
             counterpart(claim, latents, left->entries[i].name);
 
-        match->pairs[match->count++] = (struct match_pair){
-            kind_of_claim(claim, i, latents, reference), i,
-            reference ? (size_t)(reference - right->entries) : CONTENT_NONE};
+        match->pairs[match->count++] =
+            pair_of(claim, i, latents,
+                    reference ? (size_t)(reference - right->entries) : CONTENT_NONE);
     }
     for (size_t i = 0; i < right->count; i++)
         if (!counterpart(latents, claim, right->entries[i].name))
             match->pairs[match->count++] =
-                (struct match_pair){kind_of_missing(claim, latents, i), CONTENT_NONE, i};
+                (struct match_pair){.kind = kind_of_missing(claim, latents, i),
+                                    .claim = CONTENT_NONE,
+                                    .latents = i};
     return 0;
 }
 

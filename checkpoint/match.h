@@ -19,7 +19,8 @@ enum match_kind {
 
 struct match_pair {
     enum match_kind kind;
-    size_t claim, latents; /* indices, or CONTENT_NONE */
+    size_t claim, latents;    /* indices, or CONTENT_NONE */
+    enum layer_layout layout; /* of PROJECTION: how the latents hold the matrices */
 };
 
 struct match {

@@ -10,6 +10,15 @@
 
 #include "trit/types.h"
 
+/* How the matrices of a rank-3 tensor of experts lie. */
+enum experts_layout {
+    EXPERTS_UNKNOWN,
+    EXPERTS_OUT_IN, /* [experts, out, in] */
+    EXPERTS_IN_OUT, /* [experts, in, out] */
+};
+
+struct model_config;
+
 /* Shell patterns (fnmatch without flags) of tensor names, borrowed. */
 struct name_patterns {
     const char *const *patterns;
@@ -21,7 +30,11 @@ struct checkpoint_options {
                                      where the rules keep the tensor */
     struct name_patterns exclude; /* never these; wins over include */
     bool convolutions;            /* convolutions are layers too */
-    bool has_encoding;            /* else: as the record says, else dense */
+    enum experts_layout experts;  /* EXPERTS_UNKNOWN: as the architecture has them; where
+                                     that is not known either, experts are kept */
+    struct name_patterns transposed;   /* these are stored [in, out] */
+    const struct model_config *config; /* of the model, borrowed; NULL: not known */
+    bool has_encoding;                 /* else: as the record says, else dense */
     enum trit_encoding encoding;
     uint32_t group_size;    /* 0: as the record says, else the encoding's default */
     bool has_partial_group; /* else: as the record says, else padded */

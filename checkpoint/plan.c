@@ -29,13 +29,14 @@ static int add_layer(struct plan *plan, const struct tensor_table *input, size_t
 {
     const struct tensor_entry *entry = &input->entries[index];
     const struct layer_terms *terms = &plan->contents.items[index].terms;
-    const struct matrix matrix = matrix_of(entry->rank, entry->shape);
+    const enum layer_layout layout = plan->contents.items[index].layout;
+    const struct matrices matrix = matrices_of(layout, entry->rank, entry->shape);
     struct plan_item *item = &plan->items[index];
     struct failure why = {.status = TRIT_OK};
     char name[SCALES_NAME_BYTES], reason[SCALES_NAME_BYTES + 64];
     struct encoded_form form;
 
-    if (encoded_form(terms, entry, &form, &why) < 0) {
+    if (encoded_form(terms, entry, layout, &form, &why) < 0) {
         refuse(plan, item, why.message);
         return 0;
     }
@@ -48,7 +49,8 @@ static int add_layer(struct plan *plan, const struct tensor_table *input, size_t
     }
     item->action = PLAN_TERNARIZE;
     item->groups =
-        terms->group_size ? matrix.rows * div_up(matrix.columns, terms->group_size) : 1;
+        matrix.count *
+        (terms->group_size ? matrix.rows * div_up(matrix.columns, terms->group_size) : 1);
     item->data = plan->table.count;
     form.data.name = entry->name;
     if (table_add(&plan->table, &form.data, failure) < 0)
@@ -75,10 +77,11 @@ static int add_item(struct plan *plan, const struct tensor_table *input, size_t 
                                .scales = PLAN_NONE};
     plan->bytes += input->entries[index].bytes;
     if (content->kind == CONTENT_LAYER) {
-        if (record_add(record, &input->entries[index], failure) < 0 ||
+        if (record_add(record, &input->entries[index], content->layout, failure) < 0 ||
             add_layer(plan, input, index, failure) < 0)
             return -1;
-    } else if (content->kind == CONTENT_FOREIGN_WEIGHT) {
+    } else if (content->kind == CONTENT_FOREIGN_WEIGHT ||
+               content->kind == CONTENT_UNFIT) {
         refuse(plan, item, content_text(text, &plan->contents, index));
     } else {
         item->reason = keep_text(plan, content_text(text, &plan->contents, index));
@@ -152,6 +155,19 @@ void plan_destroy(struct plan *plan)
     }
     free(plan->items);
     *plan = (struct plan){.items = NULL};
+}
+
+void plan_refuse_ternary(struct plan *plan, size_t index)
+{
+    const uint64_t parameters = content_parameters(&plan->contents, index);
+    struct plan_item *item = &plan->items[index];
+
+    item->action = PLAN_REFUSE;
+    item->reason = "it is ternary already, and projecting it would change it";
+    plan->refused++;
+    plan->layers--;
+    plan->parameters_ternary -= parameters;
+    plan->parameters_kept += parameters;
 }
 
 const char *plan_action_name(enum plan_action action)

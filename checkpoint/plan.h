@@ -41,6 +41,9 @@ int plan_create(struct plan *plan, const struct checkpoint_options *options, boo
                 const struct tensor_table *input, struct failure *failure);
 void plan_destroy(struct plan *plan); /* harmless on a zeroed one */
 
+/* A layer whose data turned out to be ternary already becomes a refusal. */
+void plan_refuse_ternary(struct plan *plan, size_t index);
+
 const char *plan_action_name(enum plan_action action); /* "ternarize" */
 
 #endif

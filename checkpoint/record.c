@@ -21,6 +21,15 @@ static const char *partial_group_name(enum trit_partial_group partial_group)
     return "?";
 }
 
+/* Of layouts that are noted; a layer without a note is LAYOUT_OUT_IN. */
+static const char *const layout_names[] = {
+    [LAYOUT_IN_OUT] = "in_out",
+    [LAYOUT_EXPERTS_OUT_IN] = "experts_out_in",
+    [LAYOUT_EXPERTS_IN_OUT] = "experts_in_out",
+};
+
+enum { LAYOUTS = sizeof(layout_names) / sizeof(layout_names[0]) };
+
 static int no_memory(struct failure *failure)
 {
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
@@ -46,14 +55,15 @@ void record_fini(struct record *record)
 }
 
 int record_add(struct record *record, const struct tensor_entry *entry,
-               struct failure *failure)
+               enum layer_layout layout, struct failure *failure)
 {
     json_t *shape = json_array(), *note;
     int result = shape ? 0 : -1;
 
     for (uint32_t i = 0; i < entry->rank; i++)
         result |= json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
-    note = json_pack("{s:s, s:o}", "dtype", entry->type->name, "shape", shape);
+    note = json_pack("{s:s, s:o, s:s*}", "dtype", entry->type->name, "shape", shape,
+                     "layout", layout_names[layout]);
     result |= json_object_set_new(record->layers, entry->name, note);
     return result == 0 ? 0 : no_memory(failure);
 }
@@ -99,20 +109,74 @@ static int read_members(struct record *record, const json_t *json,
     return 0;
 }
 
+static int read_text(struct record *record, const char *text, struct failure *failure)
+{
+    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    int result =
+        json ? read_members(record, json, failure) : nonsense(failure, "its JSON");
+
+    json_decref(json);
+    return result;
+}
+
+/* Takes the layers of another shard's record in. */
+static int merge(struct record *record, const struct record *other,
+                 struct failure *failure)
+{
+    json_t *whole;
+
+    if (other->terms.encoding != record->terms.encoding ||
+        other->terms.group_size != record->terms.group_size ||
+        other->terms.partial_group != record->terms.partial_group)
+        return nonsense(failure, "that its shards are encoded in different ways");
+    whole = json_copy(record->layers);
+    if (!whole || json_object_update(whole, other->layers) < 0) {
+        json_decref(whole);
+        return no_memory(failure);
+    }
+    json_decref(record->layers);
+    record->layers = whole;
+    return 0;
+}
+
 int record_read(struct record *record, const struct tensor_table *table,
                 struct failure *failure)
 {
-    const char *text = table_pair(table, RECORD_KEY);
-    json_t *json;
-    int result;
+    int result = 0;
 
     *record = (struct record){.layers = NULL};
-    if (!text)
-        return 0;
-    json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    result = json ? read_members(record, json, failure) : nonsense(failure, "its JSON");
-    json_decref(json);
+    for (size_t i = 0; i < table->pair_count && result == 0; i++) {
+        struct record one = {.layers = NULL};
+
+        if (strcmp(table->pairs[i].key, RECORD_KEY) != 0)
+            continue;
+        if (!record->layers) {
+            result = read_text(record, table->pairs[i].value, failure);
+            continue;
+        }
+        result = read_text(&one, table->pairs[i].value, failure);
+        if (result == 0)
+            result = merge(record, &one, failure);
+        record_fini(&one);
+    }
     return result;
+}
+
+/* The layout must go with the rank. */
+static int read_layout(const json_t *note, uint32_t rank, enum layer_layout *layout)
+{
+    const json_t *value = json_object_get(note, "layout");
+    const char *name = json_string_value(value);
+
+    *layout = LAYOUT_OUT_IN;
+    if (!value)
+        return 0;
+    for (size_t i = LAYOUT_IN_OUT; name && i < LAYOUTS; i++)
+        if (strcmp(layout_names[i], name) == 0) {
+            *layout = (enum layer_layout)i;
+            return rank == (layout_is_experts(*layout) ? 3 : 2) ? 0 : -1;
+        }
+    return -1;
 }
 
 static int read_note(const json_t *note, struct tensor_entry *dense)
@@ -139,15 +203,20 @@ static int read_note(const json_t *note, struct tensor_entry *dense)
                : -1;
 }
 
+bool record_names(const struct record *record, const char *name)
+{
+    return json_object_get(record->layers, name) != NULL;
+}
+
 int record_find(const struct record *record, const char *name, struct tensor_entry *dense,
-                struct failure *failure)
+                enum layer_layout *layout, struct failure *failure)
 {
     const json_t *note = json_object_get(record->layers, name);
 
     if (!note)
         return 0;
     *dense = (struct tensor_entry){.name = name};
-    if (read_note(note, dense) != 0) {
+    if (read_note(note, dense) < 0 || read_layout(note, dense->rank, layout) < 0) {
         nonsense(failure, "a layer's note");
         return -1;
     }

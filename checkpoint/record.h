@@ -7,10 +7,13 @@
  *    "version": "0.1.0", "layers": {"fc.weight": {"dtype": "F32",
  *    "shape": [512, 128]}}}
  *
- * group_size is 0 where the encoding has one scale for the tensor. */
+ * group_size is 0 where the encoding has one scale for the tensor. A layer that is not
+ * stored as [out, in] has "layout": "in_out", "experts_out_in" or "experts_in_out". Each
+ * shard of a folder may have a record of its own layers. */
 #ifndef CHECKPOINT_RECORD_H
 #define CHECKPOINT_RECORD_H
 
+#include "checkpoint/form.h"
 #include "checkpoint/options.h"
 #include "files/table.h"
 
@@ -27,22 +30,26 @@ int record_init(struct record *record, const struct layer_terms *terms,
                 struct failure *failure);
 void record_fini(struct record *record); /* harmless on a zeroed one */
 
-/* Notes a layer's dense type and shape. */
+/* Notes a layer's dense type, shape and layout. */
 int record_add(struct record *record, const struct tensor_entry *entry,
-               struct failure *failure);
+               enum layer_layout layout, struct failure *failure);
 
 /* Adds the record to the metadata of a table. */
 int record_write(const struct record *record, struct tensor_table *table,
                  struct failure *failure);
 
-/* From a table's metadata; a table without one gives a zeroed record. */
+/* From a table's metadata; a table without one gives a zeroed record. INVALID_ARGUMENT
+ * where the records of two shards contradict each other. */
 int record_read(struct record *record, const struct tensor_table *table,
                 struct failure *failure);
 
-/* Fills the type, rank, shape and bytes of the dense tensor of that name.
+/* Fills the type, rank, shape, bytes and layout of the dense tensor of that name.
  * Returns 1 when it is a layer, 0 when not, -1 when its note makes no sense. */
 int record_find(const struct record *record, const char *name, struct tensor_entry *dense,
-                struct failure *failure);
+                enum layer_layout *layout, struct failure *failure);
+
+/* Does the record name the layer? */
+bool record_names(const struct record *record, const char *name);
 
 size_t record_count(const struct record *record);
 

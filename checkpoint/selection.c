@@ -3,7 +3,7 @@
 
 #include <fnmatch.h>
 
-static bool any_matches(const struct name_patterns *patterns, const char *name)
+bool patterns_match(const struct name_patterns *patterns, const char *name)
 {
     for (size_t i = 0; i < patterns->count; i++)
         if (fnmatch(patterns->patterns[i], name, 0) == 0)
@@ -13,11 +13,12 @@ static bool any_matches(const struct name_patterns *patterns, const char *name)
 
 enum selection selection_of(const struct checkpoint_options *options, const char *name)
 {
-    if (any_matches(&options->exclude, name))
+    if (patterns_match(&options->exclude, name))
         return SELECTION_EXCLUDED;
     if (options->include.count == 0)
         return SELECTION_DEFAULT;
-    return any_matches(&options->include, name) ? SELECTION_INCLUDED : SELECTION_EXCLUDED;
+    return patterns_match(&options->include, name) ? SELECTION_INCLUDED
+                                                   : SELECTION_EXCLUDED;
 }
 
 static bool matches_some(const char *pattern, const struct tensor_table *table)
@@ -47,5 +48,7 @@ const char *selection_unused(const struct checkpoint_options *options,
 {
     const char *unused = unused_of(&options->include, tables, count);
 
-    return unused ? unused : unused_of(&options->exclude, tables, count);
+    if (!unused)
+        unused = unused_of(&options->exclude, tables, count);
+    return unused ? unused : unused_of(&options->transposed, tables, count);
 }

@@ -12,6 +12,9 @@ enum selection {
     SELECTION_EXCLUDED, /* by an exclude pattern, or matched by no include pattern */
 };
 
+/* Does one of the patterns match? */
+bool patterns_match(const struct name_patterns *patterns, const char *name);
+
 enum selection selection_of(const struct checkpoint_options *options, const char *name);
 
 /* The first pattern that matches no tensor of any of the tables (NULL entries are

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint/ternary.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -8,21 +9,32 @@
 /* Packings have groups of 32 weights or of multiples of it. */
 enum { FINE_GROUP = 32 };
 
-void ternary_probe_init(struct ternary_probe *probe, const struct layer_terms *terms,
-                        const struct tensor_entry *dense)
+int ternary_probe_create(struct ternary_probe *probe, const struct layer_terms *terms,
+                         const struct tensor_entry *dense, enum layer_layout layout,
+                         struct failure *failure)
 {
-    const struct matrix matrix = matrix_of(dense->rank, dense->shape);
-    uint64_t elements = matrix.rows * matrix.columns;
+    const struct matrices matrices = matrices_of(layout, dense->rank, dense->shape);
+    /* One weight a row has always one magnitude: that says nothing. */
+    const bool any = matrices.columns > 1 && matrices.rows > 0 && matrices.count > 0;
 
     *probe = (struct ternary_probe){
         .dtype = dense->type->dtype,
-        .columns = matrix.columns,
+        .columns = matrices.columns,
         .group_size = terms->group_size,
         .padded = terms->group_size != 0 && terms->partial_group == TRIT_PARTIAL_PADDED,
-        /* One weight a row has always one magnitude: that says nothing. */
-        .ternary = matrix.columns > 1 && elements > 0,
-        .ternary_fine = matrix.columns > 1 && elements > 0,
+        .ternary = any,
+        .ternary_fine = any,
+        .row_count = matrices.transposed ? matrices.rows : 1,
     };
+    probe->rows = calloc(probe->row_count + 1, sizeof(*probe->rows));
+    return probe->rows ? 0
+                       : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+void ternary_probe_destroy(struct ternary_probe *probe)
+{
+    free(probe->rows);
+    *probe = (struct ternary_probe){.rows = NULL};
 }
 
 /* Takes a magnitude in; false where the group has another one already. */
@@ -38,30 +50,35 @@ static bool group_take(struct probe_group *group, uint32_t magnitude)
 }
 
 /* Zeros beside a magnitude pull the mean below it. */
-static void group_end(struct ternary_probe *probe, bool is_short)
+static void group_end(struct ternary_probe *probe, struct probe_group *group,
+                      bool is_short)
 {
-    if (probe->group.magnitude != 0 &&
-        (probe->group.zeros || (is_short && probe->padded)))
+    if (group->magnitude != 0 && (group->zeros || (is_short && probe->padded)))
         probe->changes = true;
-    probe->group = (struct probe_group){.magnitude = 0};
+    *group = (struct probe_group){.magnitude = 0};
 }
 
 static void take(struct ternary_probe *probe, uint32_t magnitude, bool finite)
 {
+    struct probe_row *row = &probe->rows[probe->row];
+    struct probe_group *group = probe->group_size ? &row->group : &probe->rows[0].group;
+    const uint64_t end = probe->column + 1;
+    const bool row_ends = end == probe->columns;
+
     if (!finite)
         probe->ternary = probe->ternary_fine = false;
-    if (!group_take(&probe->group, magnitude))
+    if (!group_take(group, magnitude))
         probe->ternary = false;
-    if (!group_take(&probe->fine, magnitude))
+    if (!group_take(&row->fine, magnitude))
         probe->ternary_fine = false;
-    probe->column++;
-    const bool row_ends = probe->column == probe->columns;
-    if (probe->column % FINE_GROUP == 0 || row_ends)
-        probe->fine = (struct probe_group){.magnitude = 0};
-    if (probe->group_size && (probe->column % probe->group_size == 0 || row_ends))
-        group_end(probe, probe->column % probe->group_size != 0);
-    if (row_ends)
-        probe->column = 0;
+    if (end % FINE_GROUP == 0 || row_ends)
+        row->fine = (struct probe_group){.magnitude = 0};
+    if (probe->group_size && (end % probe->group_size == 0 || row_ends))
+        group_end(probe, group, end % probe->group_size != 0);
+    if (++probe->row == probe->row_count) {
+        probe->row = 0;
+        probe->column = row_ends ? 0 : end;
+    }
 }
 
 bool ternary_probe_feed(struct ternary_probe *probe, const void *data, uint64_t bytes)
@@ -91,7 +108,7 @@ bool ternary_probe_feed(struct ternary_probe *probe, const void *data, uint64_t 
 bool ternary_probe_refuses(struct ternary_probe *probe)
 {
     if (probe->group_size == 0)
-        group_end(probe, false);
+        group_end(probe, &probe->rows[0].group, false);
     if (probe->ternary)
         return probe->changes;
     return probe->ternary_fine; /* finer groups than the projection's: it mixes them */

@@ -83,10 +83,11 @@ static enum exit_code show_table(const struct reader *reader,
 }
 
 /* A file with a record is a claim; one without is latents, as far as headers tell. */
-static enum exit_code inspect(const struct options *options, const struct reader *reader,
+static enum exit_code inspect(const struct options *options, const struct input *input,
                               struct contents *contents, struct record *record)
 {
-    const struct checkpoint_options said = options_checkpoint(options);
+    const struct checkpoint_options said = input_options(input, options);
+    const struct reader *reader = input->reader;
     struct failure failure = {.status = TRIT_OK};
     struct layer_terms terms;
 
@@ -99,30 +100,39 @@ static enum exit_code inspect(const struct options *options, const struct reader
     if (contents_create(contents, &said, CONTENTS_CLAIM, &terms, reader_table(reader),
                         record, &failure) < 0)
         return complain(FAILED, "%s: %s", options->arguments[0], failure.message);
-    return option_given(options, OPTION_JSON) ? show_json(options, reader, contents)
-                                              : show_table(reader, contents);
+    code = input_check(input, options->arguments[0]);
+    if (code == FAILED)
+        return code;
+    enum exit_code shown = option_given(options, OPTION_JSON)
+                               ? show_json(options, reader, contents)
+                               : show_table(reader, contents);
+    return shown == DONE ? code : shown;
 }
 
 static enum exit_code run_inspect(const struct options *options)
 {
     struct contents contents = {.items = NULL};
     struct record record = {.layers = NULL};
-    struct reader *reader = NULL;
-    enum exit_code code = file_open(&reader, options->arguments[0], options);
+    struct input input;
+    enum exit_code code = input_open(&input, options->arguments[0], options);
 
     if (code == DONE)
-        code = inspect(options, reader, &contents, &record);
+        code = inspect(options, &input, &contents, &record);
     contents_destroy(&contents);
     record_fini(&record);
-    reader_close(reader);
+    input_close(&input);
     return code;
 }
 
 const struct command cmd_inspect = {
     .name = "inspect",
     .arguments = "FILE [--json]",
-    .summary = "list the tensors of a safetensors or .npy file (no daemon needed)",
-    .options = OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_INCLUDE) |
+    .summary = "list the tensors of a checkpoint (no daemon needed)",
+    .details =
+        "FILE is a safetensors or .npy file, a folder of safetensors files, or the\n"
+        "index.json of one. Exit code 1: the index and the files disagree.",
+    .options = OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_EXPERTS) |
+               OPTION_BIT(OPTION_TRANSPOSED) | OPTION_BIT(OPTION_INCLUDE) |
                OPTION_BIT(OPTION_EXCLUDE) | OPTION_BIT(OPTION_NPY_BF16) |
                OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),
     .arguments_min = 1,

@@ -61,7 +61,7 @@ static int add_record(struct getting *get, const struct tensor_entry *dense)
         return 0;
     result = record_init(&record, &terms, &get->failure);
     if (result == 0)
-        result = record_add(&record, dense, &get->failure);
+        result = record_add(&record, dense, LAYOUT_OUT_IN, &get->failure);
     if (result == 0)
         result = record_write(&record, &get->table, &get->failure);
     record_fini(&record);
@@ -80,7 +80,7 @@ static int plan_file(struct getting *get)
     const struct layer_terms terms = terms_of_layer(layer);
     struct encoded_form form;
 
-    if (encoded_form(&terms, &dense, &form, &get->failure) != 0)
+    if (encoded_form(&terms, &dense, LAYOUT_OUT_IN, &form, &get->failure) != 0)
         return -1;
     form.data.name = dense.name;
     if (table_add(&get->table, &form.data, &get->failure) != 0 ||

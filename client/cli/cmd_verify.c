@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "checkpoint/compare.h"
-#include "client/cli/file.h"
+#include "checkpoint/notes.h"
 #include "client/cli/verify.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
@@ -34,15 +34,10 @@ static bool can_examine(const struct verifying *v, size_t index)
 
 static int judge_pair(struct verifying *v, const struct match_pair *pair)
 {
-    const struct tensor_table *references = v->latents.table;
-
     switch (pair->kind) {
     case MATCH_PROJECTION:
-        return can_examine(v, pair->claim)
-                   ? verify_layer(v, pair->claim, &references->entries[pair->latents])
-                   : 0;
     case MATCH_EXTRA_LAYER:
-        return can_examine(v, pair->claim) ? verify_layer(v, pair->claim, NULL) : 0;
+        return can_examine(v, pair->claim) ? verify_layer(v, pair) : 0;
     case MATCH_BYTES:
         return verify_other(v, pair);
     case MATCH_JUDGED:
@@ -63,27 +58,25 @@ static int judge(struct verifying *v, const struct match_pair *pair)
         return 0;
     entry = &v->claim.table->entries[pair->claim];
     progress_piece(&v->progress, entry->name);
-    if (v->reference)
-        result = judge_pair(v, pair);
-    else
-        result = can_examine(v, pair->claim) ? verify_layer(v, pair->claim, NULL) : 0;
-    progress_piece_done(&v->progress, entry->bytes);
+    result = judge_pair(v, pair);
     return result == 0 ? 0 : fail_context(&v->failure, "%s", entry->name);
 }
 
 static int judge_all(struct verifying *v)
 {
-    const size_t count = v->reference ? v->match.count : v->claim.table->count;
+    const bool against = v->against.reader != NULL;
+    const size_t count = against ? v->match.count : v->claim.table->count;
 
     for (size_t i = 0; i < count; i++) {
-        const struct match_pair alone = {.kind = MATCH_PROJECTION, .claim = i};
+        const struct match_pair alone = {
+            .kind = MATCH_EXTRA_LAYER, .claim = i, .latents = CONTENT_NONE};
 
-        if (judge(v, v->reference ? &v->match.pairs[i] : &alone) < 0)
+        if (judge(v, against ? &v->match.pairs[i] : &alone) < 0)
             return -1;
     }
-    if (reader_unchanged(v->reader, &v->failure) != 0)
+    if (reader_unchanged(v->file.reader, &v->failure) < 0)
         return -1;
-    return v->reference ? reader_unchanged(v->reference, &v->failure) : 0;
+    return against ? reader_unchanged(v->against.reader, &v->failure) : 0;
 }
 
 static void find_nothing(struct verifying *v)
@@ -203,46 +196,70 @@ static bool is_array(const struct reader *reader)
 
 static int compare_contents(struct verifying *v, const struct layer_terms *terms)
 {
-    if (contents_create(&v->latents, &v->said, CONTENTS_LATENTS, terms,
-                        reader_table(v->reference), NULL, &v->failure) < 0)
+    if (contents_create(&v->latents, &v->said_latents, CONTENTS_LATENTS, terms,
+                        reader_table(v->against.reader), NULL, &v->failure) < 0)
         return -1;
-    v->latents.nameless = is_array(v->reference);
+    v->latents.nameless = is_array(v->against.reader);
     return match_create(&v->match, &v->claim, &v->latents, &v->failure);
+}
+
+static void add_notes(struct verifying *v, const struct input *input)
+{
+    size_t count;
+    const struct reader_note *notes = reader_notes(input->reader, &count);
+
+    findings_add_notes(&v->findings, notes, count);
 }
 
 /* A latent tensor is dense whatever its file says. */
 static int read_contents(struct verifying *v, const struct layer_terms *terms)
 {
     const bool latent = v->options->mode == TRIT_VERIFY_LATENT;
-    const struct contents *latents = v->reference ? &v->latents : NULL;
+    const bool against = v->against.reader != NULL;
 
     if (contents_create(&v->claim, &v->said, latent ? CONTENTS_LATENTS : CONTENTS_CLAIM,
-                        terms, reader_table(v->reader), &v->record, &v->failure) < 0)
+                        terms, reader_table(v->file.reader), &v->record, &v->failure) < 0)
         return -1;
-    v->claim.nameless = is_array(v->reader);
-    if (v->reference && compare_contents(v, terms) < 0)
+    v->claim.nameless = is_array(v->file.reader);
+    if (against && compare_contents(v, terms) < 0)
         return -1;
-    findings_add_contents(&v->findings, &v->said, &v->claim, latents,
+    add_notes(v, &v->file);
+    if (against)
+        add_notes(v, &v->against);
+    findings_add_contents(&v->findings, &v->said, &v->claim, against ? &v->latents : NULL,
                           option_given(v->options, OPTION_ACCEPT_RECORD));
-    if (v->reference)
+    if (against)
         findings_add_match(&v->findings, &v->match, &v->claim, &v->latents);
     return 0;
+}
+
+/* A side without a config.json is of the same model as the other. */
+static void take_configs(struct verifying *v)
+{
+    v->said = input_options(&v->file, v->options);
+    v->said_latents = input_options(&v->against, v->options);
+    if (!v->said.config)
+        v->said.config = v->said_latents.config;
+    if (!v->said_latents.config)
+        v->said_latents.config = v->said.config;
 }
 
 static enum exit_code run_steps(struct verifying *v)
 {
     const struct options *options = v->options;
-    enum exit_code code = file_open(&v->reader, options->arguments[0], options);
+    enum exit_code code = input_open(&v->file, options->arguments[0], options);
 
     if (code == DONE && options->against)
-        code = file_open(&v->reference, options->against, options);
+        code = input_open(&v->against, options->against, options);
     if (code != DONE)
         return code;
+    take_configs(v);
     if (options->mode == TRIT_VERIFY_TERNARY &&
-        record_read(&v->record, reader_table(v->reader), &v->failure) < 0)
+        record_read(&v->record, reader_table(v->file.reader), &v->failure) < 0)
         return complain(FAILED, "%s: %s", options->arguments[0], v->failure.message);
     const struct layer_terms terms = terms_of(&v->said, &v->record);
-    code = file_check_options("verify", options, &terms, v->reader, v->reference);
+    code =
+        file_check_options("verify", options, &terms, v->file.reader, v->against.reader);
     if (code != DONE)
         return code;
     if (read_contents(v, &terms) < 0)
@@ -252,7 +269,7 @@ static enum exit_code run_steps(struct verifying *v)
 
 static enum exit_code run_verify(const struct options *options)
 {
-    struct verifying v = {.options = options, .said = options_checkpoint(options)};
+    struct verifying v = {.options = options};
     enum exit_code code;
 
     if (option_given(options, OPTION_STEP) && !options->run)
@@ -266,8 +283,8 @@ static enum exit_code run_verify(const struct options *options)
     contents_destroy(&v.latents);
     findings_fini(&v.findings);
     record_fini(&v.record);
-    reader_close(v.reference);
-    reader_close(v.reader);
+    input_close(&v.against);
+    input_close(&v.file);
     return code;
 }
 

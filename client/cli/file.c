@@ -4,19 +4,76 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/notes.h"
 #include "client/cli/escape.h"
+#include "files/folder.h"
 
-enum exit_code file_open(struct reader **reader, const char *path,
-                         const struct options *options)
+static int read_config(struct input *input, struct failure *failure)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    int found = folder_read_text(reader_folder(input->reader), "config.json", &text,
+                                 &bytes, failure);
+
+    if (found <= 0)
+        return found;
+    found = config_read(&input->config, text, bytes, failure);
+    free(text);
+    input->has_config = found == 0;
+    return found < 0 ? fail_context(failure, "config.json") : 0;
+}
+
+enum exit_code input_open(struct input *input, const char *path,
+                          const struct options *options)
 {
     struct read_options read = {.void2_is_bf16 = option_given(options, OPTION_NPY_BF16)};
     struct failure failure = {.status = TRIT_OK};
 
-    if (reader_open(reader, path, &read, &failure) == 0)
-        return DONE;
-    return complain(FAILED, "%s: %s", path, failure.message);
+    *input = (struct input){.reader = NULL};
+    if (reader_open(&input->reader, path, &read, &failure) < 0)
+        return complain(FAILED, "%s: %s", path, failure.message);
+    if (read_config(input, &failure) < 0 && reader_is_folder(input->reader))
+        return complain(FAILED, "%s: %s", path, failure.message);
+    return DONE;
+}
+
+void input_close(struct input *input)
+{
+    reader_close(input->reader);
+    *input = (struct input){.reader = NULL};
+}
+
+struct checkpoint_options input_options(const struct input *input,
+                                        const struct options *options)
+{
+    struct checkpoint_options said = options_checkpoint(options);
+
+    said.config = input->has_config ? &input->config : NULL;
+    return said;
+}
+
+enum exit_code input_check(const struct input *input, const char *path)
+{
+    size_t count;
+    const struct reader_note *notes = reader_notes(input->reader, &count);
+    enum exit_code code = DONE;
+    struct file_findings findings;
+    char text[FINDING_TEXT_BYTES];
+
+    findings_init(&findings);
+    findings_add_notes(&findings, notes, count);
+    for (size_t i = 0; i < findings.count; i++) {
+        complain(DONE, "%s: %s", path, finding_text(text, &findings.list[i]));
+        if (findings.list[i].finding.severity == TRIT_SEVERITY_ERROR)
+            code = MISMATCH;
+    }
+    if (findings.lost)
+        code = complain(FAILED, "out of memory");
+    findings_fini(&findings);
+    return code;
 }
 
 enum exit_code file_check_options(const char *command, const struct options *options,

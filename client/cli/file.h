@@ -3,15 +3,34 @@
 #ifndef CLI_FILE_H
 #define CLI_FILE_H
 
+#include "checkpoint/config.h"
 #include "checkpoint/contents.h"
 #include "client/cli/cli.h"
 #include "files/reader.h"
 
 struct json_t;
 
-/* Opens a file by --npy-bf16; complains and returns FAILED where it cannot be read. */
-enum exit_code file_open(struct reader **reader, const char *path,
-                         const struct options *options);
+/* A checkpoint and the config.json beside its weights. */
+struct input {
+    struct reader *reader;
+    struct model_config config;
+    bool has_config;
+};
+
+/* Opens a file, a folder or an index by --npy-bf16; complains and returns FAILED where it
+ * cannot be read. A config.json that makes no sense is an error in a folder; beside a
+ * single file it may belong to something else and is left alone. */
+enum exit_code input_open(struct input *input, const char *path,
+                          const struct options *options);
+void input_close(struct input *input); /* harmless on a zeroed one */
+
+/* What the options and the config.json say of the checkpoint; borrows both. */
+struct checkpoint_options input_options(const struct input *input,
+                                        const struct options *options);
+
+/* Complains of each contradiction between index and shards. Returns MISMATCH where one of
+ * them is an error, else DONE. */
+enum exit_code input_check(const struct input *input, const char *path);
 
 /* USAGE, after complaining, where a pattern of the options matches no tensor of the
  * files (`second` NULL: there is one), or where encoding and group size contradict

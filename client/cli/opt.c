@@ -34,7 +34,8 @@ static const struct option_spec *spec_by_letter(uint64_t accepted, char letter)
 
 static bool may_repeat(enum option_id id)
 {
-    return id == OPTION_INCLUDE || id == OPTION_EXCLUDE;
+    return id == OPTION_INCLUDE || id == OPTION_EXCLUDE || id == OPTION_TRANSPOSED ||
+           id == OPTION_RENAME || id == OPTION_STRIP_PREFIX;
 }
 
 /* `value`: what came attached, or NULL: then it is the next argument. */
@@ -140,6 +141,8 @@ struct checkpoint_options options_checkpoint(const struct options *options)
         .include = {options->include.patterns, options->include.count},
         .exclude = {options->exclude.patterns, options->exclude.count},
         .convolutions = option_given(options, OPTION_CONVOLUTIONS),
+        .experts = options->experts,
+        .transposed = {options->transposed.patterns, options->transposed.count},
         .has_encoding = option_given(options, OPTION_ENCODING),
         .encoding = options->encoding,
         .group_size = options->group_size,

@@ -90,6 +90,55 @@ static bool set_exclude(struct options *options, const char *value)
     return globs_add(&options->exclude, value);
 }
 
+static bool set_transposed(struct options *options, const char *value)
+{
+    return globs_add(&options->transposed, value);
+}
+
+static bool set_experts(struct options *options, const char *value)
+{
+    options->experts = strcmp(value, "in_out") == 0 ? EXPERTS_IN_OUT : EXPERTS_OUT_IN;
+    return strcmp(value, "in_out") == 0 || strcmp(value, "out_in") == 0;
+}
+
+/* Exactly one '=' with something on its left. */
+static bool set_rename(struct options *options, const char *value)
+{
+    const char *equals = strchr(value, '=');
+
+    return equals && equals != value && !strchr(equals + 1, '=') &&
+           globs_add(&options->rename, value);
+}
+
+static bool set_strip_prefix(struct options *options, const char *value)
+{
+    return *value && globs_add(&options->strip_prefix, value);
+}
+
+/* A whole number, with or without a unit of 1000s: "5GB", "500MB", "4096". */
+static bool set_shard_size(struct options *options, const char *value)
+{
+    static const struct {
+        const char *unit;
+        uint64_t bytes;
+    } units[] = {{"", 1},          {"B", 1},           {"KB", 1000},
+                 {"MB", 1000000},  {"GB", 1000000000}, {"KiB", 1 << 10},
+                 {"MiB", 1 << 20}, {"GiB", 1 << 30}};
+    size_t digits = strspn(value, "0123456789");
+    char text[32];
+    uint64_t number;
+
+    if (digits == 0 || digits >= sizeof(text))
+        return false;
+    memcpy(text, value, digits);
+    text[digits] = '\0';
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+        if (strcmp(value + digits, units[i].unit) == 0)
+            return parse_number(text, UINT64_MAX, &number) && number > 0 &&
+                   !__builtin_mul_overflow(number, units[i].bytes, &options->shard_bytes);
+    return false;
+}
+
 static bool set_against(struct options *options, const char *value)
 {
     options->against = value;
@@ -228,6 +277,21 @@ const struct option_spec option_specs[OPTION_SPECS] = {
      "no tensor whose name matches; wins over --include; may be repeated"},
     {OPTION_CONVOLUTIONS, "convolutions", '\0', NULL, NULL, NULL,
      "convolutions of rank 3 and 4 are layers too, as [out, in*kernel]"},
+    {OPTION_EXPERTS, "experts", '\0', "HOW", set_experts, "out_in or in_out",
+     "how experts of rank 3 lie: out_in is [experts, out, in], in_out [experts, in, out] "
+     "(default: as config.json's architecture has them; else they are kept)"},
+    {OPTION_TRANSPOSED, "transposed", '\0', "GLOB", set_transposed,
+     "one of at most 64 patterns",
+     "layers whose name matches are stored [in, out], as GPT-2's Conv1D; may be repeated"},
+    {OPTION_DRY_RUN, "dry-run", 'n', NULL, NULL, NULL,
+     "print what would become of each tensor and why; write nothing"},
+    {OPTION_SHARD_SIZE, "shard-size", '\0', "SIZE", set_shard_size,
+     "a size such as 5GB, 500MB or 4096",
+     "bytes of tensors in one file of an output folder (default 5GB)"},
+    {OPTION_RENAME, "rename", '\0', "OLD=NEW", set_rename, "of the form OLD=NEW",
+     "a tensor OLD of the file answers to NEW; * stands for any text; may be repeated"},
+    {OPTION_STRIP_PREFIX, "strip-prefix", '\0', "P", set_strip_prefix, "a prefix",
+     "compare names without this prefix, on both sides; may be repeated"},
     {OPTION_NPY_BF16, "npy-bf16", '\0', NULL, NULL, NULL,
      "a .npy file's '|V2' elements are bf16"},
     {OPTION_FORCE, "force", 'f', NULL, NULL, NULL, "replace the output if it exists"},

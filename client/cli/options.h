@@ -24,6 +24,12 @@ enum option_id {
     OPTION_INCLUDE,
     OPTION_EXCLUDE,
     OPTION_CONVOLUTIONS,
+    OPTION_EXPERTS,
+    OPTION_TRANSPOSED,
+    OPTION_DRY_RUN,
+    OPTION_SHARD_SIZE,
+    OPTION_RENAME,
+    OPTION_STRIP_PREFIX,
     OPTION_NPY_BF16,
     OPTION_FORCE,
     OPTION_AGAIN,
@@ -70,7 +76,11 @@ struct options {
     enum trit_encoding encoding;
     uint32_t group_size;
     enum trit_partial_group partial_group;
-    struct globs include, exclude;
+    struct globs include, exclude, transposed;
+    struct globs rename;       /* "OLD=NEW", patterns */
+    struct globs strip_prefix; /* prefixes, not patterns */
+    enum experts_layout experts;
+    uint64_t shard_bytes; /* 0: the default */
     const char *against;
     enum trit_verify_mode mode;
     float tolerance;

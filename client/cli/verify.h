@@ -4,15 +4,15 @@
 #define CLI_VERIFY_H
 
 #include "checkpoint/findings.h"
+#include "client/cli/file.h"
 #include "client/cli/progress.h"
 #include "client/cli/show.h"
-#include "files/reader.h"
 
 struct verifying {
     const struct options *options;
-    struct checkpoint_options said;
+    struct checkpoint_options said, said_latents; /* of either side */
     struct trit_client *client;
-    struct reader *reader, *reference; /* reference: NULL without --against */
+    struct input file, against; /* against: zeroed without --against */
     struct record record;
     struct contents claim, latents; /* latents: zeroed without --against */
     struct match match;
@@ -25,9 +25,10 @@ struct verifying {
     struct failure failure;
 };
 
-/* Loads a layer of the claim with its scales and its reference (NULL: none), has the
- * daemon verify it, and notes its report and findings. Counts it as examined. */
-int verify_layer(struct verifying *v, size_t index, const struct tensor_entry *reference);
+/* Has the daemon verify a layer of the claim, matrix by matrix, with its scales and its
+ * reference (pair->latents CONTENT_NONE: none), and notes reports and findings. Counts it
+ * as examined. */
+int verify_layer(struct verifying *v, const struct match_pair *pair);
 
 /* Compares a tensor that is not a layer byte for byte with the latents' tensor. */
 int verify_other(struct verifying *v, const struct match_pair *pair);

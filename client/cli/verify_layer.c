@@ -1,35 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One layer of a file that is verified. */
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "client/cli/matrix.h"
 #include "client/cli/verify.h"
 
-/* One layer, with all that its call needs. */
+/* A layer, and of one of its matrices all that its call needs. */
 struct subject {
-    const struct tensor_entry *entry; /* its data in the file */
     const struct content *content;
+    const struct tensor_entry *entry;     /* its data in the file */
     const struct tensor_entry *scales;    /* or NULL */
     const struct tensor_entry *reference; /* or NULL */
+    struct matrices matrices;             /* as the claim has them */
+    struct matrices reference_matrices;   /* as the latents have them */
+    struct tensor_entry shown;            /* its shape as it is told */
+    const char *name;                     /* of the matrix */
     void *data, *scale_data, *reference_data;
+    uint64_t bytes, scale_bytes, reference_bytes;
 };
 
-static int load_parts(struct verifying *v, struct subject *subject)
+static void free_parts(struct subject *subject)
 {
-    if (reader_load(v->reader, subject->entry, &subject->data, &v->failure) != 0 ||
+    free(subject->data);
+    free(subject->scale_data);
+    free(subject->reference_data);
+    subject->data = subject->scale_data = subject->reference_data = NULL;
+}
+
+static int load_parts(struct verifying *v, struct subject *subject, uint64_t number)
+{
+    struct matrices data = subject->matrices, scales = subject->matrices;
+
+    data.transposed &= encoding_keeps_layout(subject->content->terms.encoding);
+    scales.transposed = false;
+    if (matrix_load(v->file.reader, subject->entry, &data, number, &subject->data,
+                    &subject->bytes, &v->failure) < 0 ||
         (subject->scales &&
-         reader_load(v->reader, subject->scales, &subject->scale_data, &v->failure) != 0))
+         matrix_load(v->file.reader, subject->scales, &scales, number,
+                     &subject->scale_data, &subject->scale_bytes, &v->failure) < 0))
         return -1;
-    return subject->reference ? reader_load(v->reference, subject->reference,
-                                            &subject->reference_data, &v->failure)
+    return subject->reference ? matrix_load(v->against.reader, subject->reference,
+                                            &subject->reference_matrices, number,
+                                            &subject->reference_data,
+                                            &subject->reference_bytes, &v->failure)
                               : 0;
 }
 
-static struct trit_tensor tensor_of(enum trit_dtype dtype, const struct matrix *matrix,
-                                    const void *data, uint64_t bytes)
+static struct trit_tensor tensor_of(enum trit_dtype dtype,
+                                    const struct matrices *matrices, const void *data,
+                                    uint64_t bytes)
 {
     return (struct trit_tensor){.dtype = dtype,
                                 .rank = 2,
-                                .shape = {matrix->rows, matrix->columns},
+                                .shape = {matrices->rows, matrices->columns},
                                 .data = data,
                                 .bytes = bytes};
 }
@@ -39,10 +63,8 @@ static int call_verify(struct verifying *v, const struct subject *subject,
 {
     const struct options *options = v->options;
     const struct layer_terms *terms = &subject->content->terms;
-    const struct tensor_entry *dense = &subject->content->dense;
-    struct matrix matrix = matrix_of(dense->rank, dense->shape);
-    struct trit_tensor tensor = tensor_of(subject->entry->type->dtype, &matrix,
-                                          subject->data, subject->entry->bytes);
+    struct trit_tensor tensor = tensor_of(subject->entry->type->dtype, &subject->matrices,
+                                          subject->data, subject->bytes);
     struct trit_tensor reference;
     struct trit_verify_options call = {
         .mode = options->mode,
@@ -57,58 +79,81 @@ static int call_verify(struct verifying *v, const struct subject *subject,
 
     if (subject->scales) {
         call.scales = subject->scale_data;
-        call.scale_bytes = subject->scales->bytes;
+        call.scale_bytes = subject->scale_bytes;
         call.scales_dtype = subject->scales->type->dtype;
     }
     if (subject->reference) {
-        reference = tensor_of(subject->reference->type->dtype, &matrix,
-                              subject->reference_data, subject->reference->bytes);
+        reference = tensor_of(subject->reference->type->dtype, &subject->matrices,
+                              subject->reference_data, subject->reference_bytes);
         call.reference = &reference;
     }
     if (options->run)
-        call.layer =
-            (struct trit_layer_ref){options->run, subject->entry->name, options->step};
+        call.layer = (struct trit_layer_ref){options->run, subject->name, options->step};
     status = trit_verify(v->client, &tensor, &call, report, &error);
     return status == TRIT_OK ? 0
                              : fail(&v->failure, status, error.field, "%s: %s",
                                     trit_status_name(status), error.message);
 }
 
-static int show_layer(struct verifying *v, const struct subject *subject,
-                      struct trit_report *report)
+static int show_part(struct verifying *v, const struct subject *subject,
+                     struct trit_report *report)
 {
     const size_t first = v->findings.count;
     bool failing = false;
 
-    findings_add_report(&v->findings, subject->entry->name, report,
+    findings_add_report(&v->findings, subject->name, report,
                         option_given(v->options, OPTION_ALLOW_DEAD));
     for (size_t i = first; i < v->findings.count; i++)
         failing |= v->findings.list[i].finding.severity == TRIT_SEVERITY_ERROR;
     v->layers++;
     v->failing += failing;
-    return showing_layer(&v->showing, subject->entry->name, &subject->content->dense,
-                         report, &v->failure);
+    return showing_layer(&v->showing, subject->name, &subject->shown, report,
+                         &v->failure);
 }
 
-int verify_layer(struct verifying *v, size_t index, const struct tensor_entry *reference)
+static int verify_part(struct verifying *v, struct subject *subject, uint64_t number)
 {
-    const struct content *content = &v->claim.items[index];
-    struct subject subject = {.entry = &v->claim.table->entries[index],
-                              .content = content,
-                              .reference = reference};
     struct trit_report report;
+    int result = load_parts(v, subject, number);
+
+    if (result == 0)
+        result = call_verify(v, subject, &report);
+    if (result == 0)
+        result = show_part(v, subject, &report);
+    free_parts(subject);
+    progress_piece_done(&v->progress, subject->bytes);
+    return result;
+}
+
+int verify_layer(struct verifying *v, const struct match_pair *pair)
+{
+    const struct content *content = &v->claim.items[pair->claim];
+    const struct tensor_entry *dense = &content->dense;
+    char name[MATRIX_NAME_BYTES];
+    struct subject subject = {.content = content,
+                              .entry = &v->claim.table->entries[pair->claim],
+                              .matrices = content_matrices(content),
+                              .shown = *dense,
+                              .name = name};
 
     if (content->scales != CONTENT_NONE)
         subject.scales = &v->claim.table->entries[content->scales];
-    int result = load_parts(v, &subject);
-    if (result == 0)
-        result = call_verify(v, &subject, &report);
-    if (result == 0)
-        result = show_layer(v, &subject, &report);
-    free(subject.data);
-    free(subject.scale_data);
-    free(subject.reference_data);
-    if (result == 0)
-        v->examined += content_parameters(&v->claim, index);
-    return result;
+    if (pair->latents != CONTENT_NONE) {
+        subject.reference = &v->latents.table->entries[pair->latents];
+        subject.reference_matrices =
+            matrices_of(pair->layout, subject.reference->rank, subject.reference->shape);
+    }
+    if (subject.matrices.count > 1)
+        subject.shown = (struct tensor_entry){
+            .type = dense->type, .rank = 2, .shape = {dense->shape[1], dense->shape[2]}};
+    for (uint64_t i = 0; i < subject.matrices.count; i++) {
+        matrix_name(name, subject.entry->name, &subject.matrices, i);
+        progress_piece(&v->progress, name);
+        if (verify_part(v, &subject, i) < 0)
+            return subject.matrices.count == 1
+                       ? -1
+                       : fail_context(&v->failure, "expert %" PRIu64, i);
+    }
+    v->examined += content_parameters(&v->claim, pair->claim);
+    return 0;
 }

@@ -18,9 +18,9 @@ static int read_both(struct verifying *v, const struct tensor_entry *wanted,
         uint64_t rest = entry->bytes - at;
         uint64_t piece = rest < COMPARE_BYTES ? rest : COMPARE_BYTES;
 
-        result = reader_read(v->reference, wanted, at, left, piece, &v->failure);
+        result = reader_read(v->against.reader, wanted, at, left, piece, &v->failure);
         if (result == 0)
-            result = reader_read(v->reader, entry, at, left + COMPARE_BYTES, piece,
+            result = reader_read(v->file.reader, entry, at, left + COMPARE_BYTES, piece,
                                  &v->failure);
         if (result == 0)
             difference_feed(difference, left, left + COMPARE_BYTES, piece);
@@ -36,6 +36,7 @@ int verify_other(struct verifying *v, const struct match_pair *pair)
     struct difference difference;
 
     v->compared++;
+    progress_piece_done(&v->progress, entry->bytes);
     if (findings_add_form(&v->findings, &v->claim, pair->claim, wanted))
         return 0;
     difference_init(&difference, entry->type);

@@ -7,6 +7,7 @@
 #include <trit.h>
 
 #include "checkpoint/contents.h"
+#include "checkpoint/json.h"
 
 struct json_t;
 
@@ -45,17 +46,5 @@ int fail_null(struct failure *failure, const char *name);
 
 /* Gives the text of `json` (NULL: memory ran out) and releases it. */
 int json_give(struct json_t *json, char **text, struct failure *failure);
-
-struct json_t *json_count(uint64_t value);
-struct json_t *json_shape(uint32_t rank, const uint64_t *shape);
-
-/* Sets a member and takes its value; false without memory. */
-bool json_put(struct json_t *object, const char *key, struct json_t *value);
-
-/* Sets encoding, group_size and partial_group. */
-bool json_put_terms(struct json_t *object, const struct layer_terms *terms);
-
-/* {name, dtype, shape}; NULL without memory. */
-struct json_t *json_entry(const struct tensor_entry *entry);
 
 #endif

@@ -171,7 +171,7 @@ static const char *check_name(enum check check)
 static bool put_layer(json_t *object, const struct contents *claim, size_t index)
 {
     const struct content *item = &claim->items[index];
-    const struct matrix matrix = matrix_of(item->dense.rank, item->dense.shape);
+    const struct matrices matrix = content_matrices(item);
     const uint64_t shape[] = {matrix.rows, matrix.columns};
     const struct tensor_entry *scales =
         item->scales == CONTENT_NONE ? NULL : &claim->table->entries[item->scales];

@@ -36,7 +36,7 @@ static const struct plan_item *item_of(const struct plan *plan,
 
 static void flattens_kernels(void)
 {
-    struct matrix matrix = matrix_of(4, (uint64_t[]){8, 3, 5, 7});
+    struct matrices matrix = matrices_of(LAYOUT_OUT_IN, 4, (uint64_t[]){8, 3, 5, 7});
     char text[SHAPE_TEXT_BYTES];
 
     CHECK_EQ(matrix.rows, 8);
@@ -255,6 +255,7 @@ static void reads_its_record_back(void)
                                          .partial_group = TRIT_PARTIAL_EXACT};
     struct tensor_table input;
     struct tensor_entry dense;
+    enum layer_layout layout;
     struct record record;
     struct plan plan;
 
@@ -265,11 +266,11 @@ static void reads_its_record_back(void)
     CHECK_EQ(record.terms.group_size, 32);
     CHECK_EQ(record.terms.partial_group, TRIT_PARTIAL_EXACT);
     CHECK_EQ(record_count(&record), 2);
-    CHECK(record_find(&record, "c.weight", &dense, NULL) == 1);
+    CHECK(record_find(&record, "c.weight", &dense, &layout, NULL) == 1);
     CHECK_EQ(dense.type->dtype, TRIT_F16);
     CHECK_EQ(dense.shape[1], 130);
     CHECK_EQ(dense.bytes, 520);
-    CHECK(record_find(&record, "a.bias", &dense, NULL) == 0);
+    CHECK(record_find(&record, "a.bias", &dense, &layout, NULL) == 0);
     record_fini(&record);
     plan_destroy(&plan);
     table_fini(&input);
@@ -319,6 +320,7 @@ static void refuses_a_senseless_record(void)
     for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
         struct tensor_table table;
         struct tensor_entry dense;
+        enum layer_layout layout;
         struct record record;
 
         snprintf(text, sizeof(text),
@@ -328,7 +330,7 @@ static void refuses_a_senseless_record(void)
         table_init(&table);
         CHECK(table_add_pair(&table, RECORD_KEY, text, NULL) == 0);
         CHECK(record_read(&record, &table, NULL) == 0);
-        CHECK(record_find(&record, "w", &dense, NULL) == -1);
+        CHECK(record_find(&record, "w", &dense, &layout, NULL) == -1);
         record_fini(&record);
         table_fini(&table);
     }

@@ -5,6 +5,7 @@
 
 #include "checkpoint/difference.h"
 #include "checkpoint/ternary.h"
+#include "checkpoint/transpose.h"
 #include "tests/lib/check.h"
 
 enum { ROWS = 3, COLUMNS_MAX = 300 };
@@ -18,15 +19,17 @@ static bool refuses(const float *values, uint64_t columns, uint32_t group_size,
     const struct tensor_entry dense = {
         .type = element_type_of(TRIT_F32), .rank = 2, .shape = {ROWS, columns}};
     struct ternary_probe probe;
+    bool may_be = true, found;
 
-    ternary_probe_init(&probe, &terms, &dense);
-    for (uint64_t at = 0; at < ROWS * columns; at += piece) {
+    CHECK(ternary_probe_create(&probe, &terms, &dense, LAYOUT_OUT_IN, NULL) == 0);
+    for (uint64_t at = 0; may_be && at < ROWS * columns; at += piece) {
         uint64_t left = ROWS * columns - at, count = left < piece ? left : piece;
 
-        if (!ternary_probe_feed(&probe, values + at, count * sizeof(*values)))
-            return false;
+        may_be = ternary_probe_feed(&probe, values + at, count * sizeof(*values));
     }
-    return ternary_probe_refuses(&probe);
+    found = may_be && ternary_probe_refuses(&probe);
+    ternary_probe_destroy(&probe);
+    return found;
 }
 
 /* A magnitude for each run of `group` in a row; every `zero_every`th is 0. */
@@ -58,6 +61,26 @@ static void refuses_ternary_groups_with_zeros(void)
         CHECK(refuses(values, 240, 48, TRIT_PARTIAL_PADDED, piece) == false);
         fill(values, 240, 48, 5);
         CHECK(refuses(values, 240, 48, TRIT_PARTIAL_PADDED, piece));
+    }
+}
+
+/* The same values, stored [in, out] and fed in that order. */
+static void sees_the_same_in_a_transposed_layer(void)
+{
+    enum { COLUMNS = 256 };
+    const struct layer_terms terms = {.group_size = 128};
+    const struct tensor_entry dense = {
+        .type = element_type_of(TRIT_F32), .rank = 2, .shape = {COLUMNS, ROWS}};
+    float values[ROWS * COLUMNS], turned[ROWS * COLUMNS];
+    struct ternary_probe probe;
+
+    for (int ternary = 0; ternary < 2; ternary++) {
+        fill(values, COLUMNS, ternary ? 128 : 100, 5);
+        transpose(turned, values, ROWS, COLUMNS, sizeof(float));
+        CHECK(ternary_probe_create(&probe, &terms, &dense, LAYOUT_IN_OUT, NULL) == 0);
+        CHECK(ternary_probe_feed(&probe, turned, sizeof(turned)) == (ternary == 1));
+        CHECK(!ternary || ternary_probe_refuses(&probe));
+        ternary_probe_destroy(&probe);
     }
 }
 
@@ -134,9 +157,10 @@ static void reads_16_bit_types(void)
                                        : infinite   ? types[t].infinity
                                        : i % 3 == 1 ? types[t].one
                                                     : types[t].one | 0x8000);
-            ternary_probe_init(&probe, &terms, &dense);
+            CHECK(ternary_probe_create(&probe, &terms, &dense, LAYOUT_OUT_IN, NULL) == 0);
             CHECK(ternary_probe_feed(&probe, values, sizeof(values)) == !infinite);
             CHECK(ternary_probe_refuses(&probe) == !infinite);
+            ternary_probe_destroy(&probe);
         }
 }
 
@@ -205,6 +229,8 @@ int main(int argc, char **argv)
         {"groups of one magnitude and zeros are refused",
          refuses_ternary_groups_with_zeros},
         {"so is one magnitude of the whole tensor", refuses_one_magnitude_of_the_tensor},
+        {"a layer stored [in, out] is seen in the order of its groups",
+         sees_the_same_in_a_transposed_layer},
         {"what projection leaves as it is is taken",
          takes_what_projection_leaves_as_it_is},
         {"padding counts as zeros where the scale divides by it", counts_padding},

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checkpoint/config.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Architectures whose experts are tensors of rank 3. In the first ones the expert is
+ * applied as linear(x, weight), in the others as x @ weight. */
+static const struct {
+    const char *model_type;
+    enum experts_layout layout;
+} expert_layouts[] = {
+    {"mixtral", EXPERTS_OUT_IN},
+    {"qwen2_moe", EXPERTS_OUT_IN},
+    {"qwen3_moe", EXPERTS_OUT_IN},
+    {"qwen3_next", EXPERTS_OUT_IN},
+    {"qwen3_5_moe", EXPERTS_OUT_IN},
+    {"qwen3_5_moe_text", EXPERTS_OUT_IN},
+    {"deepseek_v2", EXPERTS_OUT_IN},
+    {"deepseek_v3", EXPERTS_OUT_IN},
+    {"glm4_moe", EXPERTS_OUT_IN},
+    {"olmoe", EXPERTS_OUT_IN},
+    {"flex_olmo", EXPERTS_OUT_IN},
+    {"minimax", EXPERTS_OUT_IN},
+    {"minimax_m2", EXPERTS_OUT_IN},
+    {"phimoe", EXPERTS_OUT_IN},
+    {"ernie4_5_moe", EXPERTS_OUT_IN},
+    {"hunyuan_v1_moe", EXPERTS_OUT_IN},
+    {"dots1", EXPERTS_OUT_IN},
+    {"lfm2_moe", EXPERTS_OUT_IN},
+    {"granitemoe", EXPERTS_OUT_IN},
+    {"granitemoeshared", EXPERTS_OUT_IN},
+    {"granitemoehybrid", EXPERTS_OUT_IN},
+    {"jetmoe", EXPERTS_OUT_IN},
+    {"jamba", EXPERTS_OUT_IN},
+    {"llama4", EXPERTS_IN_OUT},
+    {"llama4_text", EXPERTS_IN_OUT},
+    {"gpt_oss", EXPERTS_IN_OUT},
+    {"qwen3_vl_moe", EXPERTS_IN_OUT},
+    {"qwen3_vl_moe_text", EXPERTS_IN_OUT},
+    {"aria", EXPERTS_IN_OUT},
+    {"aria_text", EXPERTS_IN_OUT},
+};
+
+/* Architectures built of transformers' Conv1D, whose weight is [in, out]. */
+static const char *const conv1d_types[] = {
+    "gpt2", "openai-gpt", "imagegpt", "decision_transformer", "ctrl",
+};
+
+static void copy_text(char text[CONFIG_TEXT_BYTES], const json_t *value)
+{
+    snprintf(text, CONFIG_TEXT_BYTES, "%s",
+             json_is_string(value) ? json_string_value(value) : "");
+}
+
+static unsigned small_number(const json_t *value)
+{
+    json_int_t number = json_integer_value(value);
+
+    return number > 0 && number <= 1 << 20 ? (unsigned)number : 0;
+}
+
+static void read_quantization(struct model_config *config, const json_t *root)
+{
+    const json_t *hf = json_object_get(root, "quantization_config");
+    const json_t *mlx = json_object_get(root, "quantization");
+
+    copy_text(config->quant_method, json_object_get(hf, "quant_method"));
+    copy_text(config->linear_class, json_object_get(hf, "linear_class"));
+    config->bits = small_number(json_object_get(mlx, "bits"));
+    config->group_size = small_number(json_object_get(mlx, "group_size"));
+}
+
+static void read_architecture(struct model_config *config)
+{
+    for (size_t i = 0; i < sizeof(expert_layouts) / sizeof(expert_layouts[0]); i++)
+        if (strcmp(expert_layouts[i].model_type, config->model_type) == 0)
+            config->experts = expert_layouts[i].layout;
+    for (size_t i = 0; i < sizeof(conv1d_types) / sizeof(conv1d_types[0]); i++)
+        config->conv1d |= strcmp(conv1d_types[i], config->model_type) == 0;
+}
+
+int config_read(struct model_config *config, const char *text, size_t bytes,
+                struct failure *failure)
+{
+    json_error_t error;
+    json_t *root = json_loadb(text, bytes, 0, &error);
+
+    *config = (struct model_config){.bits = 0};
+    if (!root)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "line %d: %s", error.line,
+                    error.text);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is no JSON object");
+    }
+    copy_text(config->model_type, json_object_get(root, "model_type"));
+    config->tied = json_is_true(json_object_get(root, "tie_word_embeddings"));
+    read_quantization(config, root);
+    read_architecture(config);
+    json_decref(root);
+    return 0;
+}
+
+/* PREFIX.MODULE.weight */
+static bool module_is(const char *name, const char *module)
+{
+    static const char leaf[] = ".weight";
+    const size_t length = strlen(name), tail = strlen(module) + sizeof(leaf) - 1;
+
+    return length >= tail && strcmp(name + length - (sizeof(leaf) - 1), leaf) == 0 &&
+           strncmp(name + length - tail, module, strlen(module)) == 0 &&
+           (length == tail || name[length - tail - 1] == '.');
+}
+
+bool name_is_conv1d(const char *name)
+{
+    static const char *const modules[] = {"c_attn", "c_proj", "c_fc", "q_attn"};
+
+    for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
+        if (module_is(name, modules[i]))
+            return true;
+    return false;
+}
+
+bool config_transposes(const struct model_config *config, const char *name)
+{
+    return config && config->conv1d && name_is_conv1d(name);
+}

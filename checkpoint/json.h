@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Values of this module as JSON. A function that gives a value gives NULL where memory ran
+ * out; json_put and what builds on it take NULL for a value and return false. */
+#ifndef CHECKPOINT_JSON_H
+#define CHECKPOINT_JSON_H
+
+#include "checkpoint/options.h"
+#include "files/table.h"
+
+struct json_t;
+
+struct json_t *json_count(uint64_t value);
+struct json_t *json_shape(uint32_t rank, const uint64_t *shape);
+
+/* Sets a member and takes its value; false without memory. */
+bool json_put(struct json_t *object, const char *key, struct json_t *value);
+
+/* Sets encoding, group_size and partial_group. */
+bool json_put_terms(struct json_t *object, const struct layer_terms *terms);
+
+/* {name, dtype, shape}; NULL without memory. */
+struct json_t *json_entry(const struct tensor_entry *entry);
+
+#endif

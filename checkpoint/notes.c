@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checkpoint/notes.h"
+
+#include <stdio.h>
+
+static enum trit_finding_kind kind_of(const struct reader_note *note)
+{
+    switch (note->kind) {
+    case READER_INDEX_DISAGREES:
+        return TRIT_FINDING_INDEX_DISAGREES;
+    case READER_NOT_IN_INDEX:
+        return TRIT_FINDING_NOT_IN_INDEX;
+    case READER_DUPLICATE:
+        break;
+    }
+    return TRIT_FINDING_DUPLICATE;
+}
+
+/* The names of shards are cut where they are longer than a hint. */
+static void write_hint(struct trit_finding *finding, const struct reader_note *note)
+{
+    char *hint = finding->hint;
+    const size_t bytes = sizeof(finding->hint);
+
+    switch (note->kind) {
+    case READER_INDEX_DISAGREES:
+        if (note->tensor)
+            snprintf(hint, bytes, "the index promises it in %.100s", note->shard);
+        else if (note->count)
+            snprintf(hint, bytes,
+                     "the file is missing; the index promises tensors in it");
+        else
+            snprintf(hint, bytes,
+                     "the file is missing; the names of the other shards promise it");
+        break;
+    case READER_NOT_IN_INDEX:
+        snprintf(hint, bytes,
+                 "%.64s holds it, the index does not list it; it is taken "
+                 "along",
+                 note->shard);
+        break;
+    case READER_DUPLICATE:
+        snprintf(hint, bytes, "%.64s and %.64s both hold it", note->other, note->shard);
+        break;
+    }
+}
+
+void findings_add_notes(struct file_findings *findings, const struct reader_note *notes,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *name = notes[i].tensor ? notes[i].tensor : notes[i].shard;
+        struct trit_finding *added =
+            findings_add(findings, kind_of(&notes[i]), NULL, name);
+
+        if (!added)
+            continue;
+        added->has_count = notes[i].count > 0;
+        added->count = notes[i].count;
+        write_hint(added, &notes[i]);
+    }
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checkpoint/plan_json.h"
+
+#include <jansson.h>
+
+#include "checkpoint/json.h"
+
+static bool put_outputs(json_t *object, const struct plan *plan,
+                        const struct plan_item *item)
+{
+    const size_t indices[] = {item->data, item->scales};
+    json_t *outputs = json_array();
+    bool good = true;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (item->action == PLAN_REFUSE || indices[i] == PLAN_NONE)
+            continue;
+        const struct tensor_entry *entry = &plan->table.entries[indices[i]];
+        json_t *output = json_entry(entry);
+
+        good = json_put(output, "bytes", json_count(entry->bytes)) && good;
+        good = json_array_append_new(outputs, output) == 0 && good;
+    }
+    return json_put(object, "outputs", outputs) && good;
+}
+
+static bool put_layer(json_t *object, const struct plan *plan, size_t index)
+{
+    const struct content *content = &plan->contents.items[index];
+    const struct matrices matrix = content_matrices(content);
+    const uint64_t shape[] = {matrix.rows, matrix.columns};
+
+    return json_put_terms(object, &content->terms) &&
+           json_put(object, "matrix", json_shape(2, shape)) &&
+           json_put(object, "matrices", json_count(matrix.count)) &&
+           json_put(object, "transposed", json_boolean(matrix.transposed)) &&
+           json_put(object, "groups", json_count(plan->items[index].groups));
+}
+
+static json_t *tensor_json(const struct plan *plan, size_t index)
+{
+    const struct plan_item *item = &plan->items[index];
+    json_t *object = json_entry(&plan->contents.table->entries[index]);
+    uint64_t parameters = content_parameters(&plan->contents, index);
+
+    if (json_put(object, "parameters", json_count(parameters)) &&
+        json_put(object, "action", json_string(plan_action_name(item->action))) &&
+        (!item->reason[0] || json_put(object, "reason", json_string(item->reason))) &&
+        (item->action != PLAN_TERNARIZE || put_layer(object, plan, index)) &&
+        put_outputs(object, plan, item))
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+struct plan_sizes plan_sizes(const struct plan *plan)
+{
+    struct plan_sizes sizes = {0, 0};
+
+    for (size_t i = 0; i < plan->contents.table->count; i++) {
+        const struct plan_item *item = &plan->items[i];
+        uint64_t bytes = 0;
+
+        if (item->action == PLAN_REFUSE)
+            continue;
+        bytes += plan->table.entries[item->data].bytes;
+        if (item->scales != PLAN_NONE)
+            bytes += plan->table.entries[item->scales].bytes;
+        sizes.all += bytes;
+        sizes.layers += item->action == PLAN_TERNARIZE ? bytes : 0;
+    }
+    return sizes;
+}
+
+static bool put_sums(json_t *object, const struct plan *plan)
+{
+    const struct plan_sizes sizes = plan_sizes(plan);
+    json_t *parameters =
+        json_pack("{s:o, s:o}", "ternary", json_count(plan->parameters_ternary), "kept",
+                  json_count(plan->parameters_kept));
+    json_t *bytes = json_pack("{s:o, s:o}", "before", json_count(plan->bytes), "after",
+                              json_count(sizes.all));
+    bool good = json_put(object, "parameters", parameters);
+
+    good = json_put(object, "bytes", bytes) && good;
+    return good && json_put(object, "refused", json_count(plan->refused)) &&
+           (!plan->refusal || json_put(object, "refusal", json_string(plan->refusal))) &&
+           (!plan->parameters_ternary ||
+            json_put(object, "bits_per_weight",
+                     json_real(8.0 * (double)sizes.layers /
+                               (double)plan->parameters_ternary)));
+}
+
+json_t *plan_json(const struct plan *plan)
+{
+    json_t *object = json_object(), *tensors = json_array(), *metadata = json_object();
+    bool good = json_put(object, "tensors", tensors);
+
+    good = json_put(object, "metadata", metadata) && good && put_sums(object, plan);
+    for (size_t i = 0; good && i < plan->contents.table->count; i++)
+        good = json_array_append_new(tensors, tensor_json(plan, i)) == 0;
+    for (size_t i = 0; good && i < plan->table.pair_count; i++) {
+        const struct tensor_pair *pair = &plan->table.pairs[i];
+
+        good = json_put(metadata, pair->key, json_string(pair->value));
+    }
+    if (good)
+        return object;
+    json_decref(object);
+    return NULL;
+}

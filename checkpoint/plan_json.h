@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A plan as JSON: {tensors: [{name, dtype, shape, parameters, action, reason, encoding,
+ * group_size, partial_group, matrix, matrices, transposed, groups, outputs: [{name, dtype,
+ * shape, bytes}]}], metadata, parameters: {ternary, kept}, bytes: {before, after},
+ * bits_per_weight, refused, refusal}. `matrix` is [out, in] and `matrices` how many there
+ * are; `transposed`: each is stored as [in, out]. Members that do not apply are absent. */
+#ifndef CHECKPOINT_PLAN_JSON_H
+#define CHECKPOINT_PLAN_JSON_H
+
+#include "checkpoint/plan.h"
+
+struct json_t;
+
+/* Bytes of the output's tensors, of all and of layers with their scales. */
+struct plan_sizes {
+    uint64_t all, layers;
+};
+
+struct plan_sizes plan_sizes(const struct plan *plan);
+
+struct json_t *plan_json(const struct plan *plan); /* NULL on lack of memory */
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Internal to `trit project`: what its parts share. */
+#ifndef CLI_PROJECT_H
+#define CLI_PROJECT_H
+
+#include "checkpoint/findings.h"
+#include "checkpoint/plan.h"
+#include "client/cli/file.h"
+#include "client/cli/output.h"
+#include "client/cli/progress.h"
+#include "client/cli/show.h"
+
+struct projecting {
+    const struct options *options;
+    struct trit_client *client;
+    struct input input;
+    struct plan plan;
+    struct writer *writer;
+    struct progress progress;
+    struct showing showing;
+    struct file_findings findings;
+    size_t not_ternary; /* layers whose projection is not ternary */
+    size_t lost;        /* layers that lose scales and may not */
+    struct failure failure;
+};
+
+/* Copies a tensor byte for byte to the output. */
+int project_copy(struct projecting *p, size_t index);
+
+/* Loads a layer matrix by matrix, has the daemon project each, puts what comes back to
+ * the output, and notes reports and findings. */
+int project_layer(struct projecting *p, size_t index);
+
+/* What the plan says, before anything is sent: DONE, or MISMATCH after naming all that is
+ * refused. Reads the layers' data to find those that are ternary already, unless
+ * --again. */
+enum exit_code project_check(struct projecting *p);
+
+/* Prints the plan: a table, or JSON. MISMATCH where something is refused. */
+enum exit_code project_show_plan(const struct projecting *p);
+
+#endif

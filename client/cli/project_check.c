@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a projection will do, and what it refuses, before anything is sent. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "checkpoint/plan_json.h"
+#include "checkpoint/ternary.h"
+#include "client/cli/escape.h"
+#include "client/cli/project.h"
+#include "kernels/kernels.h"
+
+enum { PROBE_BYTES = 1 << 16 };
+
+static const char PACK_INSTEAD[] =
+    "`trit pack` keeps trits and scales as they are; --again projects once more, which "
+    "shrinks the scales";
+
+/* ---- layers that are ternary already ------------------------------------------------ */
+
+static int feed(struct projecting *p, const struct tensor_entry *entry,
+                struct ternary_probe *probe, uint8_t *buffer)
+{
+    for (uint64_t at = 0; at < entry->bytes; at += PROBE_BYTES) {
+        uint64_t left = entry->bytes - at;
+        uint64_t piece = left < PROBE_BYTES ? left : PROBE_BYTES;
+
+        if (reader_read(p->input.reader, entry, at, buffer, piece, &p->failure) < 0)
+            return -1;
+        if (!ternary_probe_feed(probe, buffer, piece))
+            return 0;
+    }
+    return ternary_probe_refuses(probe);
+}
+
+/* Reads as much of a layer as it takes to tell. 1: it is ternary already and would
+ * change; 0: it is not or would not; -1: it cannot be read. */
+static int probe_layer(struct projecting *p, size_t index, uint8_t *buffer)
+{
+    const struct content *content = &p->plan.contents.items[index];
+    struct ternary_probe probe = {.rows = NULL};
+    int found = ternary_probe_create(&probe, &content->terms, &content->dense,
+                                     content->layout, &p->failure);
+
+    if (found == 0)
+        found = feed(p, &p->plan.contents.table->entries[index], &probe, buffer);
+    ternary_probe_destroy(&probe);
+    return found;
+}
+
+/* Refuses every layer that is ternary already; *count says how many. */
+static int probe_layers(struct projecting *p, size_t *count)
+{
+    uint8_t *buffer = malloc(PROBE_BYTES);
+    int found =
+        buffer ? 0 : fail(&p->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+
+    *count = 0;
+    for (size_t i = 0; i < p->plan.contents.table->count && found >= 0; i++) {
+        if (p->plan.items[i].action != PLAN_TERNARIZE)
+            continue;
+        found = probe_layer(p, i, buffer);
+        if (found > 0) {
+            plan_refuse_ternary(&p->plan, i);
+            ++*count;
+        }
+    }
+    free(buffer);
+    return found < 0 ? -1 : 0;
+}
+
+/* ---- what the plan says -------------------------------------------------------------- */
+
+/* Names what a pattern takes against the rules, and what may lie the other way. */
+static void warn(const struct projecting *p, size_t index)
+{
+    const struct content *item = &p->plan.contents.items[index];
+    const char *name = p->plan.contents.table->entries[index].name;
+
+    if (item->included)
+        complain(DONE, "%s: included by a pattern, although by the rules it is kept (%s)",
+                 name, role_name(item->role));
+    if (item->kind == CONTENT_LAYER && item->layout == LAYOUT_OUT_IN &&
+        !p->input.has_config && name_is_conv1d(name) &&
+        item->dense.shape[0] != item->dense.shape[1])
+        complain(
+            DONE,
+            "%s: taken as [out, in]; GPT-2 stores a layer of this name as [in, out], "
+            "which --transposed says",
+            name);
+}
+
+static enum exit_code refuse(const struct projecting *p, size_t ternary)
+{
+    const char *input = p->options->arguments[0];
+
+    for (size_t i = 0; i < p->plan.contents.table->count; i++)
+        if (p->plan.items[i].action == PLAN_REFUSE)
+            complain(MISMATCH, "%s: %s", p->plan.contents.table->entries[i].name,
+                     p->plan.items[i].reason);
+    if (ternary)
+        return complain(MISMATCH,
+                        "%s: nothing is written: %zu layers are ternary already. %s",
+                        input, ternary, PACK_INSTEAD);
+    return complain(MISMATCH,
+                    "%s: nothing is written: %zu tensors are refused (--exclude keeps "
+                    "them as they are)",
+                    input, p->plan.refused);
+}
+
+static enum exit_code refuse_without_layers(const struct projecting *p)
+{
+    file_print_others(&p->plan.contents);
+    return complain(
+        MISMATCH, "%s: no tensor of it is a layer (rank 2%s, f32, f16 or bf16%s)",
+        p->options->arguments[0],
+        option_given(p->options, OPTION_CONVOLUTIONS) ? " to 4" : "",
+        p->options->include.count + p->options->exclude.count ? ", selected by name"
+                                                              : "");
+}
+
+enum exit_code project_check(struct projecting *p)
+{
+    const char *path = p->options->arguments[0];
+    const bool dry = option_given(p->options, OPTION_DRY_RUN);
+    size_t ternary = 0;
+    enum exit_code code = input_check(&p->input, path);
+
+    if (code != DONE)
+        return code;
+    if (p->plan.refusal && !dry)
+        return complain(MISMATCH, "%s: %s. %s", path, p->plan.refusal, PACK_INSTEAD);
+    if (!option_given(p->options, OPTION_AGAIN) && !p->plan.refusal &&
+        probe_layers(p, &ternary) < 0)
+        return complain(FAILED, "%s: %s", path, p->failure.message);
+    for (size_t i = 0; i < p->plan.contents.table->count; i++)
+        warn(p, i);
+    if (dry)
+        return DONE;
+    if (p->plan.refused)
+        return refuse(p, ternary);
+    return p->plan.layers > 0 ? DONE : refuse_without_layers(p);
+}
+
+/* ---- the plan, shown ----------------------------------------------------------------- */
+
+static void plan_row(struct grid *grid, const struct plan *plan, size_t index)
+{
+    const struct tensor_entry *entry = &plan->contents.table->entries[index];
+    const struct plan_item *item = &plan->items[index];
+    const struct matrices matrices = content_matrices(&plan->contents.items[index]);
+    char shape[SHAPE_TEXT_BYTES];
+
+    grid_cell(grid, "%s", entry->name);
+    grid_cell(grid, "%s", entry->type->name);
+    grid_cell(grid, "%s", shape_text(shape, entry->rank, entry->shape));
+    grid_cell(grid, "%s", plan_action_name(item->action));
+    if (item->action != PLAN_TERNARIZE)
+        grid_cell(grid, "%s", item->reason);
+    else if (matrices.count > 1)
+        grid_cell(grid, "%" PRIu64 " experts of [%" PRIu64 ", %" PRIu64 "]%s",
+                  matrices.count, matrices.rows, matrices.columns,
+                  matrices.transposed ? ", stored [in, out]" : "");
+    else
+        grid_cell(grid, "%s", matrices.transposed ? "stored [in, out]" : "");
+}
+
+static int print_plan(const struct plan *plan)
+{
+    static const struct grid_column columns[] = {
+        {"tensor", GRID_LEFT}, {"dtype", GRID_LEFT}, {"shape", GRID_LEFT},
+        {"action", GRID_LEFT}, {"why", GRID_LEFT},
+    };
+    struct grid *grid = grid_create(columns, sizeof(columns) / sizeof(columns[0]));
+    int result;
+
+    for (size_t i = 0; grid && i < plan->contents.table->count; i++)
+        plan_row(grid, plan, i);
+    result = grid ? grid_print(grid, stdout) : -1;
+    grid_destroy(grid);
+    return result;
+}
+
+static void print_sums(const struct projecting *p)
+{
+    const struct plan *plan = &p->plan;
+    const struct plan_sizes sizes = plan_sizes(plan);
+    const uint64_t all = plan->parameters_ternary + plan->parameters_kept;
+
+    printf("%s: %zu layers become ternary (%s), %zu tensors are kept, %zu are refused\n"
+           "  %.1f %% of %" PRIu64 " parameters become ternary; %" PRIu64
+           " bytes become %" PRIu64,
+           p->options->arguments[0], plan->layers, encoding_name(p->options->encoding),
+           plan->contents.table->count - plan->layers - plan->refused, plan->refused,
+           all ? 100.0 * (double)plan->parameters_ternary / (double)all : 0.0, all,
+           plan->bytes, sizes.all);
+    if (plan->parameters_ternary)
+        printf("; %.3f bits a ternary weight",
+               8.0 * (double)sizes.layers / (double)plan->parameters_ternary);
+    putchar('\n');
+    if (plan->refusal)
+        printf("  refused as a whole: %s\n", plan->refusal);
+}
+
+enum exit_code project_show_plan(const struct projecting *p)
+{
+    const enum exit_code code =
+        p->plan.refused || p->plan.refusal || p->plan.layers == 0 ? MISMATCH : DONE;
+
+    if (option_given(p->options, OPTION_JSON))
+        return print_json(plan_json(&p->plan), code);
+    if (print_plan(&p->plan) < 0)
+        return complain(FAILED, "out of memory");
+    print_sums(p);
+    return code;
+}

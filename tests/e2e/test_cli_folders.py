@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints that are folders: shards, index, config.json."""
+import json
+
+import numpy as np
+import pytest
+
+from checkpoints import load, save
+from folders import INDEX, save_folder, shard_name
+from tritd import cli
+
+
+@pytest.fixture
+def shards(random):
+    """Three shards of two layers each."""
+    return [{f"model.layers.{s}.mlp.{name}.weight":
+             (random.standard_normal(shape) * .02).astype(np.float16)
+             for name, shape in (("up_proj", (32, 256)), ("down_proj", (64, 128)))}
+            for s in range(3)]
+
+
+def findings(done, kind):
+    return [one for one in json.loads(done.stdout)["findings"] if one["kind"] == kind]
+
+
+def whole(shards):
+    return {name: tensor for shard in shards for name, tensor in shard.items()}
+
+
+def test_folder_and_index_are_one_checkpoint(daemon, tmp_path, shards):
+    """A folder and its index give what one file with the same tensors gives."""
+    save_folder(tmp_path / "model", shards)
+    save(tmp_path / "one.safetensors", whole(shards), {"format": "pt"})
+    for path in ("model", f"model/{INDEX}", "model/", "one.safetensors"):
+        out = tmp_path / f"out{abs(hash(path))}.safetensors"
+        done = cli(daemon, "project", tmp_path / path if path[-1] != "/" else
+                   f"{tmp_path}/model/", "-o", out)
+        assert done.returncode == 0, done.stderr
+        if path == "model":
+            expected = load(out)
+        for name, tensor in load(out).items():
+            np.testing.assert_array_equal(tensor, expected[name])
+        done = cli(daemon, "verify", out, "--against", tmp_path / "model")
+        assert done.returncode == 0, done.stdout
+
+
+def test_shards_without_an_index(daemon, tmp_path, shards):
+    """Numbered shards need no index; one that the numbers promise and is missing is an error."""
+    save_folder(tmp_path / "model", shards, index=False)
+    done = cli(daemon, "inspect", tmp_path / "model", "--json")
+    assert done.returncode == 0 and len(json.loads(done.stdout)["tensors"]) == 6
+    (tmp_path / "model" / shard_name(2, 3)).unlink()
+    for words in (("inspect",), ("project", "-o", tmp_path / "out.safetensors")):
+        done = cli(daemon, words[0], tmp_path / "model", *words[1:])
+        assert done.returncode == 1 and shard_name(2, 3) in done.stderr
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_missing_shard(daemon, tmp_path, shards):
+    """A shard that the index promises and that is missing is named; nothing partial is made."""
+    save_folder(tmp_path / "model", shards)
+    (tmp_path / "model" / shard_name(2, 3)).unlink()
+    done = cli(daemon, "project", tmp_path / "model", "-o", tmp_path / "out.safetensors")
+    assert done.returncode == 1 and shard_name(2, 3) in done.stderr
+    assert not (tmp_path / "out.safetensors").exists()
+    done = cli(daemon, "verify", tmp_path / "model", "--json")
+    assert done.returncode == 1
+    found, = findings(done, "index_disagrees")
+    assert found["tensor"] == shard_name(2, 3) and int(found["count"]) == 2
+
+
+def test_missing_tensor(daemon, tmp_path, shards):
+    """A tensor that its shard does not hold is named with the shard that should hold it."""
+    save_folder(tmp_path / "model", shards, weight_map={"mtp.fc.weight": shard_name(3, 3)})
+    done = cli(daemon, "project", tmp_path / "model", "-o", tmp_path / "out.safetensors")
+    assert done.returncode == 1 and not (tmp_path / "out.safetensors").exists()
+    assert "mtp.fc.weight" in done.stderr and shard_name(3, 3) in done.stderr
+
+
+def test_lying_index(daemon, tmp_path, shards):
+    """A tensor that lies in another shard than the index says is an error that names it."""
+    name = "model.layers.0.mlp.up_proj.weight"
+    save_folder(tmp_path / "model", shards, weight_map={name: shard_name(2, 3)})
+    done = cli(daemon, "verify", tmp_path / "model", "--json")
+    assert done.returncode == 1
+    assert [one["tensor"] for one in findings(done, "index_disagrees")] == [name]
+
+
+def test_unlisted_tensor(daemon, tmp_path, shards):
+    """A tensor that the index does not list is a warning, and is taken along."""
+    name = "model.layers.2.mlp.up_proj.weight"
+    save_folder(tmp_path / "model", shards, weight_map={name: None})
+    done = cli(daemon, "project", tmp_path / "model", "-o", tmp_path / "out.safetensors")
+    assert done.returncode == 0 and "not_in_index" in done.stderr
+    assert name in load(tmp_path / "out.safetensors")
+
+
+def test_duplicate_tensor(daemon, tmp_path, shards):
+    """A tensor in two shards is an error that names both."""
+    name = "model.layers.0.mlp.up_proj.weight"
+    shards[1][name] = shards[0][name]
+    save_folder(tmp_path / "model", shards)
+    done = cli(daemon, "verify", tmp_path / "model", "--json")
+    assert done.returncode == 1
+    found, = findings(done, "duplicate")
+    assert found["tensor"] == name and shard_name(1, 3) in found["hint"]
+    assert shard_name(2, 3) in found["hint"]
+
+
+@pytest.mark.parametrize("file", ["../secret.safetensors", "/etc/passwd", "", ".."])
+def test_index_stays_in_its_folder(daemon, tmp_path, shards, file):
+    """An index that names a file outside its folder is refused."""
+    save(tmp_path / "secret.safetensors", shards[0])
+    save_folder(tmp_path / "model", shards, weight_map={"x.weight": file})
+    done = cli(daemon, "inspect", tmp_path / "model")
+    assert done.returncode == 3 and "x.weight" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"weight_map": 1}', '{"weight_map": {}}',
+                                  '{"weight_map": {"a": 1}}'])
+def test_broken_index(daemon, tmp_path, shards, text):
+    """An index that is none is refused by its name."""
+    save_folder(tmp_path / "model", shards)
+    (tmp_path / "model" / INDEX).write_text(text)
+    done = cli(daemon, "inspect", tmp_path / "model")
+    assert done.returncode == 3 and INDEX in done.stderr
+
+
+def test_broken_shard_is_named(daemon, tmp_path, shards):
+    """A shard that cannot be read ends the command, and the message names the shard."""
+    save_folder(tmp_path / "model", shards)
+    (tmp_path / "model" / shard_name(2, 3)).write_bytes(b"version https://git-lfs.github")
+    done = cli(daemon, "inspect", tmp_path / "model")
+    assert done.returncode == 3 and shard_name(2, 3) in done.stderr
+
+
+def test_folder_without_weights(daemon, tmp_path, shards):
+    """A folder without safetensors files is refused, and a file of pickles is named."""
+    (tmp_path / "pytorch_model.bin").write_bytes(b"PK\3\4")
+    done = cli(daemon, "inspect", tmp_path)
+    assert done.returncode == 3 and "pytorch_model.bin" in done.stderr
+    for name in ("a", "b"):
+        save(tmp_path / f"{name}.safetensors", shards[0])
+    done = cli(daemon, "inspect", tmp_path)
+    assert done.returncode == 3 and "a.safetensors" in done.stderr
