@@ -250,6 +250,21 @@ void findings_add_contents(struct file_findings *findings,
         record_visit(claim->record, add_missing, &missing);
 }
 
+static void add_renamed(struct file_findings *findings, const struct match_pair *pair,
+                        const struct contents *claim, const struct contents *latents)
+{
+    const char *expected = latents->table->entries[pair->latents].name;
+    const char *got = claim->table->entries[pair->claim].name;
+    const bool layer = latents->items[pair->latents].kind == CONTENT_LAYER;
+    char text[3 * FILES_NAME_BYTES_MAX];
+
+    if (!findings_add(findings, TRIT_FINDING_RENAMED, layer ? expected : NULL,
+                      layer ? NULL : expected))
+        return;
+    snprintf(text, sizeof(text), "the file has %s in its place; %s", got, pair->hint);
+    long_hint(findings, text);
+}
+
 static void add_pair(struct file_findings *findings, const struct match_pair *pair,
                      const struct contents *claim, const struct contents *latents)
 {
@@ -263,6 +278,9 @@ static void add_pair(struct file_findings *findings, const struct match_pair *pa
     case MATCH_PROJECTION:
     case MATCH_BYTES:
     case MATCH_JUDGED:
+        return;
+    case MATCH_RENAMED:
+        add_renamed(findings, pair, claim, latents);
         return;
     case MATCH_MISSING_LAYER:
         added = findings_add(findings, TRIT_FINDING_MISSING_LAYER, right->name, NULL);

@@ -5,6 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const size_t STRING_BYTES_MAX = 64u << 20; /* of hints */
+
+/* Both sides, by the names as they are compared. */
+struct sides {
+    const struct contents *claim, *latents;
+    const struct compared_names *claim_names, *latents_names;
+};
+
 /* Does the claim say which shape the layer had before it was encoded? */
 static bool tells_shape(const struct contents *claim, const struct content *item)
 {
@@ -50,9 +58,8 @@ static const char *const packed_leaves[] = {"qweight", "weight_packed", "_weight
 
 enum { PACKED_LEAVES = sizeof(packed_leaves) / sizeof(packed_leaves[0]) };
 
-/* STEM.qweight -> STEM.weight, or NULL where the name is no such. */
-static const struct tensor_entry *unpacked_of(const struct tensor_table *latents,
-                                              const char *name)
+/* Have the latents STEM.weight for the claim's STEM.qweight? */
+static bool is_unpacked_there(const struct sides *sides, const char *name)
 {
     const char *dot = strrchr(name, '.');
     const char *leaf = dot ? dot + 1 : name;
@@ -61,13 +68,13 @@ static const struct tensor_entry *unpacked_of(const struct tensor_table *latents
     for (size_t i = 0; i < PACKED_LEAVES; i++)
         if (strcmp(leaf, packed_leaves[i]) == 0) {
             snprintf(weight, sizeof(weight), "%.*sweight", (int)(leaf - name), name);
-            return table_find(latents, weight);
+            return compared_names_find(sides->latents_names, weight) != CONTENT_NONE;
         }
-    return NULL;
+    return false;
 }
 
 /* STEM.weight -> a packed weight of that stem in the claim? */
-static bool is_packed_there(const struct contents *claim, const char *name)
+static bool is_packed_there(const struct sides *sides, const char *name)
 {
     const char *dot = strrchr(name, '.');
     const char *leaf = dot ? dot + 1 : name;
@@ -76,10 +83,10 @@ static bool is_packed_there(const struct contents *claim, const char *name)
     for (size_t i = 0; i < PACKED_LEAVES && strcmp(leaf, "weight") == 0; i++) {
         snprintf(packed, sizeof(packed), "%.*s%s", (int)(leaf - name), name,
                  packed_leaves[i]);
-        const struct tensor_entry *entry = table_find(claim->table, packed);
+        size_t index = compared_names_find(sides->claim_names, packed);
 
-        if (entry &&
-            claim->items[entry - claim->table->entries].kind == CONTENT_FOREIGN_WEIGHT)
+        if (index != CONTENT_NONE &&
+            sides->claim->items[index].kind == CONTENT_FOREIGN_WEIGHT)
             return true;
     }
     return false;
@@ -87,124 +94,131 @@ static bool is_packed_there(const struct contents *claim, const char *name)
 
 /* Of a tensor that could not be judged: that was found already where the latents have
  * a layer in its place. Anything else should be equal. */
-static enum match_kind kind_of_undecided(const struct contents *claim, size_t index,
-                                         const struct contents *latents,
-                                         const struct tensor_entry *reference)
+static enum match_kind kind_of_undecided(const struct sides *sides, size_t index,
+                                         size_t reference)
 {
-    const char *name = claim->table->entries[index].name;
+    const struct contents *claim = sides->claim;
     const enum content_kind kind = claim->items[index].kind;
 
     if (claim->record && claim->record->layers && kind == CONTENT_UNFIT)
         return MATCH_JUDGED;
     /* No layer by the rules or the record: like any other tensor. */
     if (claim->record && claim->record->layers && kind == CONTENT_UNKNOWN_DTYPE)
-        return reference ? MATCH_BYTES : MATCH_EXTRA_TENSOR;
-    if (!reference)
-        return unpacked_of(latents->table, name) ? MATCH_JUDGED : MATCH_EXTRA_TENSOR;
-    return latents->items[reference - latents->table->entries].kind == CONTENT_LAYER
-               ? MATCH_JUDGED
-               : MATCH_BYTES;
+        return reference == CONTENT_NONE ? MATCH_EXTRA_TENSOR : MATCH_BYTES;
+    if (reference == CONTENT_NONE)
+        return is_unpacked_there(sides, sides->claim_names->names[index])
+                   ? MATCH_JUDGED
+                   : MATCH_EXTRA_TENSOR;
+    return sides->latents->items[reference].kind == CONTENT_LAYER ? MATCH_JUDGED
+                                                                  : MATCH_BYTES;
 }
 
 /* `layout`: how the latents' tensor holds the layer's matrices. */
-static enum match_kind kind_of_claim(const struct contents *claim, size_t index,
-                                     const struct contents *latents,
-                                     const struct tensor_entry *reference,
-                                     enum layer_layout layout)
+static enum match_kind kind_of_claim(const struct sides *sides, size_t index,
+                                     size_t reference, enum layer_layout layout)
 {
-    const struct content *item = &claim->items[index];
+    const struct content *item = &sides->claim->items[index];
+    const bool has = reference != CONTENT_NONE;
 
     switch (item->kind) {
     case CONTENT_LAYER:
-        if (!reference)
+        if (!has)
             return MATCH_EXTRA_LAYER;
-        return reference_fits(claim, item, reference, layout) ? MATCH_PROJECTION
-                                                              : MATCH_MISSING_LAYER;
+        return reference_fits(sides->claim, item,
+                              &sides->latents->table->entries[reference], layout)
+                   ? MATCH_PROJECTION
+                   : MATCH_MISSING_LAYER;
     case CONTENT_UNFIT:
     case CONTENT_FOREIGN_WEIGHT:
     case CONTENT_UNKNOWN_DTYPE:
-        return kind_of_undecided(claim, index, latents, reference);
+        return kind_of_undecided(sides, index, reference);
     case CONTENT_SCALES:
-        return reference ? MATCH_BYTES : MATCH_JUDGED;
+        return has ? MATCH_BYTES : MATCH_JUDGED;
     case CONTENT_FOREIGN_TABLE:
-        if (!reference && item->owner != CONTENT_NONE)
+        if (!has && item->owner != CONTENT_NONE)
             return MATCH_JUDGED;
         break;
     case CONTENT_KEPT_BY_RECORD:
-        return reference ? MATCH_BYTES : MATCH_EXTRA_LAYER;
+        return has ? MATCH_BYTES : MATCH_EXTRA_LAYER;
     case CONTENT_KEPT:
     case CONTENT_EXCLUDED:
         break;
     }
-    return reference ? MATCH_BYTES : MATCH_EXTRA_TENSOR;
+    return has ? MATCH_BYTES : MATCH_EXTRA_TENSOR;
 }
 
 /* A tensor of the latents that the claim does not have. */
-static enum match_kind kind_of_missing(const struct contents *claim,
-                                       const struct contents *latents, size_t index)
+static enum match_kind kind_of_missing(const struct sides *sides, size_t index)
 {
-    const char *name = latents->table->entries[index].name;
+    const struct record *record = sides->claim->record;
 
-    if (is_packed_there(claim, name))
+    if (is_packed_there(sides, sides->latents_names->names[index]))
         return MATCH_JUDGED;
-    if (latents->items[index].kind == CONTENT_LAYER ||
-        (claim->record && claim->record->layers && record_names(claim->record, name)))
+    if (sides->latents->items[index].kind == CONTENT_LAYER ||
+        (record && record->layers &&
+         record_names(record, sides->latents->table->entries[index].name)))
         return MATCH_MISSING_LAYER;
     return MATCH_MISSING_TENSOR;
 }
 
-/* The tensor of `other` that answers to the name. */
-static const struct tensor_entry *
-counterpart(const struct contents *one, const struct contents *other, const char *name)
+static struct match_pair pair_of(const struct sides *sides, size_t index, size_t answer)
 {
-    if ((one->nameless || other->nameless) && one->table->count == 1 &&
-        other->table->count == 1)
-        return &other->table->entries[0];
-    return table_find(other->table, name);
-}
-
-static struct match_pair pair_of(const struct contents *claim, size_t index,
-                                 const struct contents *latents, size_t answer)
-{
-    const struct content *item = &claim->items[index];
+    const struct content *item = &sides->claim->items[index];
     struct match_pair pair = {.claim = index, .latents = answer};
 
     if (item->kind == CONTENT_LAYER && answer != CONTENT_NONE)
-        pair.layout = reference_layout(claim, item, latents, answer);
-    pair.kind = kind_of_claim(
-        claim, index, latents,
-        answer == CONTENT_NONE ? NULL : &latents->table->entries[answer], pair.layout);
+        pair.layout = reference_layout(sides->claim, item, sides->latents, answer);
+    pair.kind = kind_of_claim(sides, index, answer, pair.layout);
     return pair;
 }
 
-int match_create(struct match *match, const struct contents *claim,
-                 const struct contents *latents, struct failure *failure)
+static void add_pairs(struct match *match, const struct sides *sides)
 {
-    const struct tensor_table *left = claim->table, *right = latents->table;
+    const size_t left = sides->claim->table->count, right = sides->latents->table->count;
+    const bool alone =
+        (sides->claim->nameless || sides->latents->nameless) && left == 1 && right == 1;
 
-    *match = (struct match){
-        .pairs = calloc(left->count + right->count + 1, sizeof(*match->pairs))};
+    for (size_t i = 0; i < left; i++)
+        match->pairs[match->count++] =
+            pair_of(sides, i,
+                    alone ? 0
+                          : compared_names_find(sides->latents_names,
+                                                sides->claim_names->names[i]));
+    for (size_t i = 0; i < right && !alone; i++)
+        if (compared_names_find(sides->claim_names, sides->latents_names->names[i]) ==
+            CONTENT_NONE)
+            match->pairs[match->count++] = (struct match_pair){
+                .kind = kind_of_missing(sides, i), .claim = CONTENT_NONE, .latents = i};
+}
+
+int match_create(struct match *match, const struct checkpoint_options *options,
+                 const struct contents *claim, const struct contents *latents,
+                 struct failure *failure)
+{
+    const struct sides sides = {claim, latents, &match->claim_names,
+                                &match->latents_names};
+
+    *match =
+        (struct match){.pairs = calloc(claim->table->count + latents->table->count + 1,
+                                       sizeof(*match->pairs))};
+    arena_init(&match->strings, STRING_BYTES_MAX);
     if (!match->pairs)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    for (size_t i = 0; i < left->count; i++) {
-        const struct tensor_entry *reference =
-            counterpart(claim, latents, left->entries[i].name);
-
-        match->pairs[match->count++] =
-            pair_of(claim, i, latents,
-                    reference ? (size_t)(reference - right->entries) : CONTENT_NONE);
-    }
-    for (size_t i = 0; i < right->count; i++)
-        if (!counterpart(latents, claim, right->entries[i].name))
-            match->pairs[match->count++] =
-                (struct match_pair){.kind = kind_of_missing(claim, latents, i),
-                                    .claim = CONTENT_NONE,
-                                    .latents = i};
+    if (compared_names_init(&match->claim_names, options, true, claim->table, failure) <
+            0 ||
+        compared_names_init(&match->latents_names, options, false, latents->table,
+                            failure) < 0)
+        return -1;
+    add_pairs(match, &sides);
     return 0;
 }
 
 void match_destroy(struct match *match)
 {
+    compared_names_fini(&match->claim_names);
+    compared_names_fini(&match->latents_names);
+    if (match->pairs)
+        arena_fini(&match->strings);
     free(match->pairs);
     *match = (struct match){.pairs = NULL};
 }

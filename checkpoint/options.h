@@ -32,9 +32,11 @@ struct checkpoint_options {
     bool convolutions;            /* convolutions are layers too */
     enum experts_layout experts;  /* EXPERTS_UNKNOWN: as the architecture has them; where
                                      that is not known either, experts are kept */
-    struct name_patterns transposed;   /* these are stored [in, out] */
-    const struct model_config *config; /* of the model, borrowed; NULL: not known */
-    bool has_encoding;                 /* else: as the record says, else dense */
+    struct name_patterns transposed; /* these are stored [in, out] */
+    struct name_patterns renames;    /* "OLD=NEW" of the claim's names, see rename.h */
+    struct name_patterns strip_prefixes; /* of the names of both sides */
+    const struct model_config *config;   /* of the model, borrowed; NULL: not known */
+    bool has_encoding;                   /* else: as the record says, else dense */
     enum trit_encoding encoding;
     uint32_t group_size;    /* 0: as the record says, else the encoding's default */
     bool has_partial_group; /* else: as the record says, else padded */

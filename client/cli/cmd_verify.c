@@ -17,6 +17,7 @@
 
 #include "checkpoint/compare.h"
 #include "checkpoint/notes.h"
+#include "checkpoint/renamed.h"
 #include "client/cli/verify.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
@@ -44,6 +45,7 @@ static int judge_pair(struct verifying *v, const struct match_pair *pair)
     case MATCH_MISSING_LAYER:
     case MATCH_MISSING_TENSOR:
     case MATCH_EXTRA_TENSOR:
+    case MATCH_RENAMED:
         break;
     }
     return 0;
@@ -200,7 +202,10 @@ static int compare_contents(struct verifying *v, const struct layer_terms *terms
                         reader_table(v->against.reader), NULL, &v->failure) < 0)
         return -1;
     v->latents.nameless = is_array(v->against.reader);
-    return match_create(&v->match, &v->claim, &v->latents, &v->failure);
+    if (match_create(&v->match, &v->said, &v->claim, &v->latents, &v->failure) < 0)
+        return -1;
+    match_find_renamed(&v->match, &v->claim, &v->latents);
+    return 0;
 }
 
 static void add_notes(struct verifying *v, const struct input *input)
@@ -274,6 +279,9 @@ static enum exit_code run_verify(const struct options *options)
 
     if (option_given(options, OPTION_STEP) && !options->run)
         return complain(USAGE, "verify: --step needs --run");
+    if (!options->against && (option_given(options, OPTION_RENAME) ||
+                              option_given(options, OPTION_STRIP_PREFIX)))
+        return complain(USAGE, "verify: --rename and --strip-prefix need --against");
     findings_init(&v.findings);
     code = run_steps(&v);
     showing_end(&v.showing);
@@ -305,7 +313,9 @@ const struct command cmd_verify = {
                OPTION_BIT(OPTION_TOLERANCE) | OPTION_BIT(OPTION_ENCODING) |
                OPTION_BIT(OPTION_GROUP_SIZE) | OPTION_BIT(OPTION_PARTIAL) |
                OPTION_BIT(OPTION_INCLUDE) | OPTION_BIT(OPTION_EXCLUDE) |
-               OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_ALLOW_DEAD) |
+               OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_EXPERTS) |
+               OPTION_BIT(OPTION_TRANSPOSED) | OPTION_BIT(OPTION_RENAME) |
+               OPTION_BIT(OPTION_STRIP_PREFIX) | OPTION_BIT(OPTION_ALLOW_DEAD) |
                OPTION_BIT(OPTION_ACCEPT_RECORD) | OPTION_BIT(OPTION_NPY_BF16) |
                OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) |
                OPTION_BIT(OPTION_SERVER) | OPTION_BIT(OPTION_TIMEOUT) |

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "checkpoint/notes.h"
+#include "checkpoint/rename.h"
 #include "client/cli/escape.h"
 #include "files/folder.h"
 
@@ -86,6 +87,8 @@ enum exit_code file_check_options(const char *command, const struct options *opt
     const char *unused = selection_unused(&said, tables, 2);
     struct failure failure = {.status = TRIT_OK};
 
+    if (!unused)
+        unused = rename_unused(&said, tables[0], tables[1]);
     if (unused)
         return complain(USAGE, "%s: the pattern '%s' matches no tensor of %s%s", command,
                         unused, options->arguments[0], second ? " and its latents" : "");

@@ -143,6 +143,8 @@ struct checkpoint_options options_checkpoint(const struct options *options)
         .convolutions = option_given(options, OPTION_CONVOLUTIONS),
         .experts = options->experts,
         .transposed = {options->transposed.patterns, options->transposed.count},
+        .renames = {options->rename.patterns, options->rename.count},
+        .strip_prefixes = {options->strip_prefix.patterns, options->strip_prefix.count},
         .has_encoding = option_given(options, OPTION_ENCODING),
         .encoding = options->encoding,
         .group_size = options->group_size,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "checkpoint/rename.h"
 #include "kernels/kernels.h"
 
 /* ---- values -------------------------------------------------------------- */
@@ -101,13 +102,9 @@ static bool set_experts(struct options *options, const char *value)
     return strcmp(value, "in_out") == 0 || strcmp(value, "out_in") == 0;
 }
 
-/* Exactly one '=' with something on its left. */
 static bool set_rename(struct options *options, const char *value)
 {
-    const char *equals = strchr(value, '=');
-
-    return equals && equals != value && !strchr(equals + 1, '=') &&
-           globs_add(&options->rename, value);
+    return rename_is_valid(value) && globs_add(&options->rename, value);
 }
 
 static bool set_strip_prefix(struct options *options, const char *value)
@@ -288,7 +285,8 @@ const struct option_spec option_specs[OPTION_SPECS] = {
     {OPTION_SHARD_SIZE, "shard-size", '\0', "SIZE", set_shard_size,
      "a size such as 5GB, 500MB or 4096",
      "bytes of tensors in one file of an output folder (default 5GB)"},
-    {OPTION_RENAME, "rename", '\0', "OLD=NEW", set_rename, "of the form OLD=NEW",
+    {OPTION_RENAME, "rename", '\0', "OLD=NEW", set_rename,
+     "of the form OLD=NEW, with no more * in NEW than in OLD",
      "a tensor OLD of the file answers to NEW; * stands for any text; may be repeated"},
     {OPTION_STRIP_PREFIX, "strip-prefix", '\0', "P", set_strip_prefix, "a prefix",
      "compare names without this prefix, on both sides; may be repeated"},

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "checkpoint/compare.h"
+#include "checkpoint/renamed.h"
 #include "client/lib/checkpoint.h"
 #include "client/lib/client.h"
 #include "proto/finding.h"
@@ -78,8 +79,9 @@ static int compare_contents(struct trit_verification *v,
 {
     if (contents_create(&v->of_latents, &options->rules, CONTENTS_LATENTS,
                         &v->claim.terms, v->latents, NULL, failure) < 0 ||
-        match_create(&v->match, &v->claim, &v->of_latents, failure) < 0)
+        match_create(&v->match, &options->rules, &v->claim, &v->of_latents, failure) < 0)
         return -1;
+    match_find_renamed(&v->match, &v->claim, &v->of_latents);
     return 0;
 }
 

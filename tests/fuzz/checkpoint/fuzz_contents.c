@@ -57,7 +57,7 @@ static void check_match(const struct checkpoint_options *options,
 
     findings_init(&findings);
     findings_add_contents(&findings, options, claim, latents, false);
-    if (match_create(&match, claim, latents, NULL) == 0) {
+    if (match_create(&match, options, claim, latents, NULL) == 0) {
         assert(match.count == claim->table->count);
         for (size_t i = 0; i < match.count; i++)
             assert(match.pairs[i].claim == i);

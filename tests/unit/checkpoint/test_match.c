@@ -42,8 +42,8 @@ static void compare(struct both *both)
 {
     classify(both, &both->claim, CONTENTS_CLAIM);
     classify(both, &both->latents, CONTENTS_LATENTS);
-    CHECK(match_create(&both->match, &both->claim.contents, &both->latents.contents,
-                       NULL) == 0);
+    CHECK(match_create(&both->match, &both->options, &both->claim.contents,
+                       &both->latents.contents, NULL) == 0);
     findings_add_contents(&both->findings, &both->options, &both->claim.contents,
                           &both->latents.contents, false);
     findings_add_match(&both->findings, &both->match, &both->claim.contents,
@@ -156,8 +156,8 @@ static void pairs_single_tensors_without_names(void)
         classify(&both, &both.claim, CONTENTS_CLAIM);
         classify(&both, &both.latents, CONTENTS_LATENTS);
         both.latents.contents.nameless = nameless;
-        CHECK(match_create(&both.match, &both.claim.contents, &both.latents.contents,
-                           NULL) == 0);
+        CHECK(match_create(&both.match, &both.options, &both.claim.contents,
+                           &both.latents.contents, NULL) == 0);
         CHECK_EQ(both.match.count, nameless ? 1 : 2);
         CHECK_EQ(kind_of(&both, "out"), nameless ? MATCH_PROJECTION : MATCH_EXTRA_LAYER);
         both_fini(&both);
