@@ -81,8 +81,8 @@ static void read_architecture(struct model_config *config)
         config->conv1d |= strcmp(conv1d_types[i], config->model_type) == 0;
 }
 
-int config_read(struct model_config *config, const char *text, size_t bytes,
-                struct failure *failure)
+int model_config_read(struct model_config *config, const char *text, size_t bytes,
+                      struct failure *failure)
 {
     json_error_t error;
     json_t *root = json_loadb(text, bytes, 0, &error);

@@ -24,8 +24,8 @@ struct model_config {
 };
 
 /* `text` is JSON. INVALID_ARGUMENT where it is none, or no object. */
-int config_read(struct model_config *config, const char *text, size_t bytes,
-                struct failure *failure);
+int model_config_read(struct model_config *config, const char *text, size_t bytes,
+                      struct failure *failure);
 
 /* Does the architecture store this layer as [in, out]? `config` may be NULL. */
 bool config_transposes(const struct model_config *config, const char *name);

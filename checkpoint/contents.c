@@ -158,7 +158,7 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
         return 0;
     if (type_is_packed(entry->type)) {
         scales_name(encoding, entry->name, name);
-        if (packing_of(table, entry) != PACKING_NONE && !table_find(table, name))
+        if (foreign_packing_of(table, entry) != PACKING_NONE && !table_find(table, name))
             return 0;
     }
     if (encoding_keeps_layout(item->terms.encoding))
@@ -309,7 +309,7 @@ static void find_foreign(struct classifying *c, size_t index)
         item->owner != CONTENT_NONE || entry->bytes == 0)
         return;
     if (item->kind == CONTENT_KEPT)
-        item->packing = packing_of(c->contents->table, entry);
+        item->packing = foreign_packing_of(c->contents->table, entry);
     if (item->packing != PACKING_NONE) {
         item->kind = CONTENT_FOREIGN_WEIGHT;
         packing_visit(c->contents->table, entry, own_table, &owning);

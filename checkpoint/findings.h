@@ -53,6 +53,10 @@ void findings_add_contents(struct file_findings *findings,
 void findings_add_match(struct file_findings *findings, const struct match *match,
                         const struct contents *claim, const struct contents *latents);
 
+/* Sets the hint of the newest finding of this kind about the layer, where there is one. */
+void findings_hint(struct file_findings *findings, enum trit_finding_kind kind,
+                   const char *layer, const char *hint);
+
 /* By the worst finding; fail where one was lost. */
 enum trit_verdict findings_verdict(const struct file_findings *findings);
 

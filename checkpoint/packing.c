@@ -279,8 +279,8 @@ static enum packing of_bytes(const struct tensor_entry *weight,
     return PACKING_OTHER;
 }
 
-enum packing packing_of(const struct tensor_table *table,
-                        const struct tensor_entry *entry)
+enum packing foreign_packing_of(const struct tensor_table *table,
+                                const struct tensor_entry *entry)
 {
     struct companions found = {.table = table};
 

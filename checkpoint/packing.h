@@ -30,8 +30,8 @@ bool type_is_packed(const struct element_type *type);
 
 /* Of a sealed table: the packing of an entry of packed type that has companion tables
  * in the same table; PACKING_NONE for all else. */
-enum packing packing_of(const struct tensor_table *table,
-                        const struct tensor_entry *entry);
+enum packing foreign_packing_of(const struct tensor_table *table,
+                                const struct tensor_entry *entry);
 
 /* Visits the companion tables of a packed weight, each once or more, by their index in
  * the table. */

@@ -21,7 +21,7 @@ static int read_config(struct input *input, struct failure *failure)
 
     if (found <= 0)
         return found;
-    found = config_read(&input->config, text, bytes, failure);
+    found = model_config_read(&input->config, text, bytes, failure);
     free(text);
     input->has_config = found == 0;
     return found < 0 ? fail_context(failure, "config.json") : 0;

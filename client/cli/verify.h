@@ -20,6 +20,7 @@ struct verifying {
     struct progress progress;
     struct showing showing;
     size_t layers, failing;  /* examined */
+    size_t explained;        /* matrices whose mismatch was looked into */
     size_t compared;         /* other tensors, byte for byte */
     uint64_t examined, kept; /* parameters */
     struct failure failure;

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "checkpoint/explain.h"
 #include "client/cli/matrix.h"
 #include "client/cli/verify.h"
 
@@ -95,6 +96,38 @@ static int call_verify(struct verifying *v, const struct subject *subject,
                                     trit_status_name(status), error.message);
 }
 
+/* A matrix that is not the projection of its latents. */
+static void explain(struct verifying *v, const struct subject *subject)
+{
+    enum { EXPLAINED_MAX = 16 }; /* each costs several projections */
+    const struct explained what = {
+        .rows = subject->matrices.rows,
+        .columns = subject->matrices.columns,
+        .terms = subject->content->terms,
+        .claim_dtype = subject->entry->type->dtype,
+        .claim = subject->data,
+        .scales = subject->scale_data,
+        .scales_dtype =
+            subject->scales ? subject->scales->type->dtype : TRIT_DTYPE_UNSPECIFIED,
+        .latents_dtype = subject->reference->type->dtype,
+        .latents = subject->reference_data,
+    };
+
+    if (v->explained < EXPLAINED_MAX) {
+        v->explained++;
+        findings_explain(&v->findings, subject->name, &what);
+    }
+}
+
+static bool has_mismatch(const struct file_findings *findings, size_t first)
+{
+    for (size_t i = first; i < findings->count; i++)
+        if (findings->list[i].finding.kind == TRIT_FINDING_CODES_DIFFER ||
+            findings->list[i].finding.kind == TRIT_FINDING_SCALES_DIFFER)
+            return true;
+    return false;
+}
+
 static int show_part(struct verifying *v, const struct subject *subject,
                      struct trit_report *report)
 {
@@ -105,6 +138,8 @@ static int show_part(struct verifying *v, const struct subject *subject,
                         option_given(v->options, OPTION_ALLOW_DEAD));
     for (size_t i = first; i < v->findings.count; i++)
         failing |= v->findings.list[i].finding.severity == TRIT_SEVERITY_ERROR;
+    if (subject->reference && has_mismatch(&v->findings, first))
+        explain(v, subject);
     v->layers++;
     v->failing += failing;
     return showing_layer(&v->showing, subject->name, &subject->shown, report,

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The matrix is walked in pieces of some rows. Each piece is decoded to t*s in f32 and
+ * compared with the projection of its latents by each candidate; a candidate that differs
+ * anywhere is out. What is left at the end explains the matrix. */
+#include "checkpoint/explain.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "kernels/kernels.h"
+
+enum { PIECE_ELEMENTS = 1 << 18, CANDIDATES_MAX = 12 };
+
+/* One way in which the latents could have been projected. */
+struct candidate {
+    uint64_t group_size;
+    bool exact; /* a short group divides by its own length */
+    bool alive;
+};
+
+/* How the claim's scales relate to those expected: what holds for all so far. */
+struct relation {
+    bool f16, bf16, reciprocal;
+    uint64_t groups; /* that are not zero on both sides */
+};
+
+struct explaining {
+    const struct explained *what;
+    const struct kernels *kernels;
+    struct candidate candidates[CANDIDATES_MAX];
+    size_t candidate_count;
+    float *values;        /* t*s of the piece */
+    float *scales;        /* expected */
+    float *claimed;       /* the claim's separate scales, widened */
+    uint8_t *codes;       /* expected, 2 bits each */
+    uint64_t moves[3][3]; /* codes from expected to found, by t + 1 */
+    uint64_t scales_differ;
+    double largest;                /* relative difference of scales */
+    double zero_max, non_zero_min; /* |w| by the group's mean magnitude */
+    struct relation relation;
+};
+
+/* The type that holds the claim's scales. */
+static enum trit_dtype held_type(const struct explained *what)
+{
+    if (what->terms.encoding == TRIT_ENCODING_DENSE)
+        return what->claim_dtype;
+    if (what->scales)
+        return what->scales_dtype;
+    return TRIT_F16; /* in blocks */
+}
+
+static void add_candidate(struct explaining *e, uint64_t group_size, bool exact)
+{
+    const struct layer_terms *terms = &e->what->terms;
+    const bool same = group_size == terms->group_size &&
+                      exact == (terms->partial_group == TRIT_PARTIAL_EXACT);
+
+    if (!same && group_size > 0 && group_size <= e->what->columns)
+        e->candidates[e->candidate_count++] = (struct candidate){group_size, exact, true};
+}
+
+static void add_candidates(struct explaining *e)
+{
+    static const uint64_t sizes[] = {32, 64, 128, 256};
+    const uint64_t columns = e->what->columns, own = e->what->terms.group_size;
+    const bool exact = e->what->terms.partial_group == TRIT_PARTIAL_EXACT;
+    bool has_row = own == columns;
+
+    if (own && columns % own)
+        add_candidate(e, own, !exact);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        has_row |= sizes[i] == columns;
+        if (sizes[i] == own)
+            continue;
+        add_candidate(e, sizes[i], exact);
+        if (columns % sizes[i])
+            add_candidate(e, sizes[i], !exact);
+    }
+    if (!has_row)
+        add_candidate(e, columns, true);
+}
+
+/* ---- a piece --------------------------------------------------------------------- */
+
+static float element(enum trit_dtype dtype, const void *data, uint64_t index)
+{
+    uint16_t half;
+    float value;
+
+    if (dtype == TRIT_F32) {
+        memcpy(&value, (const char *)data + 4 * index, sizeof(value));
+        return value;
+    }
+    memcpy(&half, (const char *)data + 2 * index, sizeof(half));
+    return dtype == TRIT_F16 ? f16_to_f32(half) : bf16_to_f32(half);
+}
+
+/* Rows are cut into groups of `size`; calls the kernel once for the whole groups of a row
+ * and once for a short one. */
+struct piece {
+    const char *latents;
+    const float *values;
+    uint64_t rows;
+};
+
+static int trit_of(const uint8_t *codes, uint64_t index)
+{
+    return (int)(codes[index / 4] >> 2 * (index % 4) & 3) - 1;
+}
+
+static int sign_of(float value)
+{
+    return value > 0 ? 1 : value < 0 ? -1 : 0;
+}
+
+/* The projection of one group of latents. */
+static float project(struct explaining *e, const char *latents, uint64_t length,
+                     uint64_t divisor)
+{
+    struct ternary_counts counts;
+    struct ternarize_job job = {
+        .dtype = e->what->latents_dtype,
+        .count = 1,
+        .group_len = (size_t)length,
+        .divisor = (size_t)divisor,
+        .in = latents,
+        .encoding = TRIT_ENCODING_DENSE,
+        .scales = e->scales,
+        .codes = e->codes,
+        .tally = TALLY_NONE,
+    };
+
+    ternary_counts_init(&counts);
+    ternarize(e->kernels, &job, &counts);
+    return e->scales[0];
+}
+
+/* Is the group what a projection with this scale and these codes gives? */
+static bool group_fits(const struct explaining *e, const float *values, uint64_t length,
+                       float scale)
+{
+    const float held = f32_rounded_to(held_type(e->what), scale);
+
+    for (uint64_t i = 0; i < length; i++) {
+        const int trit = trit_of(e->codes, i);
+
+        if (sign_of(values[i]) != trit || (trit != 0 && fabsf(values[i]) != held))
+            return false;
+    }
+    return true;
+}
+
+static bool piece_fits(struct explaining *e, const struct candidate *candidate,
+                       const struct piece *piece)
+{
+    const uint64_t columns = e->what->columns, size = candidate->group_size;
+    const size_t width = dtype_bytes(e->what->latents_dtype);
+
+    for (uint64_t row = 0; row < piece->rows; row++)
+        for (uint64_t at = 0; at < columns; at += size) {
+            const uint64_t left = columns - at, length = left < size ? left : size;
+            const uint64_t first = row * columns + at;
+            const float scale = project(e, piece->latents + first * width, length,
+                                        candidate->exact ? length : size);
+
+            if (!group_fits(e, piece->values + first, length, scale))
+                return false;
+        }
+    return true;
+}
+
+/* The scale of the claim's group: its largest magnitude. */
+static float claimed_scale(const float *values, uint64_t length)
+{
+    float largest = 0;
+
+    for (uint64_t i = 0; i < length; i++)
+        largest = fmaxf(largest, fabsf(values[i]));
+    return largest;
+}
+
+static void compare_scales(struct explaining *e, float expected, float found)
+{
+    const float held = f32_rounded_to(held_type(e->what), expected);
+    struct relation *relation = &e->relation;
+
+    if (expected == 0 || found == 0)
+        return;
+    relation->groups++;
+    if (found != held) {
+        e->scales_differ++;
+        e->largest = fmax(e->largest, fabs((double)found / (double)held - 1));
+    }
+    relation->f16 &= found == f32_rounded_to(TRIT_F16, expected);
+    relation->bf16 &= found == f32_rounded_to(TRIT_BF16, expected);
+    relation->reciprocal &= fabs((double)found * (double)expected - 1) < 0.01 &&
+                            fabs((double)expected - 1) > 0.02;
+}
+
+/* Counts of one group by the claim's own terms. */
+static void compare_group(struct explaining *e, const char *latents, const float *values,
+                          uint64_t length, uint64_t divisor)
+{
+    const float expected = project(e, latents, length, divisor);
+
+    for (uint64_t i = 0; i < length; i++) {
+        const float w = element(e->what->latents_dtype, latents, i);
+        const double ratio = expected > 0 ? fabs((double)w) / (double)expected : 0;
+
+        e->moves[trit_of(e->codes, i) + 1][sign_of(values[i]) + 1]++;
+        if (expected == 0)
+            continue;
+        if (values[i] == 0)
+            e->zero_max = fmax(e->zero_max, ratio);
+        else
+            e->non_zero_min = fmin(e->non_zero_min, ratio);
+    }
+    compare_scales(e, expected, claimed_scale(values, length));
+}
+
+static void compare_piece(struct explaining *e, const struct piece *piece)
+{
+    const uint64_t columns = e->what->columns, size = e->what->terms.group_size;
+    const bool exact = e->what->terms.partial_group == TRIT_PARTIAL_EXACT;
+    const size_t width = dtype_bytes(e->what->latents_dtype);
+
+    for (uint64_t row = 0; row < piece->rows; row++)
+        for (uint64_t at = 0; at < columns; at += size) {
+            const uint64_t left = columns - at, length = left < size ? left : size;
+            const uint64_t first = row * columns + at;
+
+            compare_group(e, piece->latents + first * width, piece->values + first,
+                          length, exact ? length : size);
+        }
+}
+
+/* ---- the claim, decoded ------------------------------------------------------------ */
+
+static bool unpack_rows(struct explaining *e, uint64_t first, uint64_t rows)
+{
+    const struct explained *what = e->what;
+    const struct encoding_layout *layout = encoding_layout(what->terms.encoding);
+    const uint64_t size = what->terms.group_size, columns = what->columns;
+    const uint64_t groups = div_up(columns, size);
+    const uint64_t row_bytes = columns / layout->block_elements * layout->block_bytes;
+    uint64_t bad;
+    bool lost;
+
+    for (uint64_t row = 0; row < rows; row++)
+        for (uint64_t group = 0; group < groups; group++) {
+            const uint64_t at = group * size, left = columns - at;
+            const uint64_t length = left < size ? left : size;
+            struct unpack_job job = {
+                .encoding = what->terms.encoding,
+                .dtype = TRIT_F32,
+                .count = 1,
+                .group_len = (size_t)length,
+                .in = (const char *)what->claim + (first + row) * row_bytes +
+                      at / layout->block_elements * layout->block_bytes,
+                .out = e->values + row * columns + at,
+            };
+
+            if (what->scales) {
+                e->claimed[0] = element(what->scales_dtype, what->scales,
+                                        (first + row) * groups + group);
+                job.in_scales = e->claimed;
+            }
+            if (unpack(e->kernels, &job, &bad, &lost) < 0)
+                return false;
+        }
+    return true;
+}
+
+static bool decode_rows(struct explaining *e, uint64_t first, uint64_t rows)
+{
+    const struct explained *what = e->what;
+    const uint64_t count = rows * what->columns;
+
+    if (what->terms.encoding != TRIT_ENCODING_DENSE)
+        return unpack_rows(e, first, rows);
+    for (uint64_t i = 0; i < count; i++)
+        e->values[i] = element(what->claim_dtype, what->claim, first * what->columns + i);
+    return true;
+}
+
+static bool walk(struct explaining *e)
+{
+    const struct explained *what = e->what;
+    const size_t width = dtype_bytes(what->latents_dtype);
+    uint64_t rows = PIECE_ELEMENTS / what->columns;
+
+    rows = rows ? rows : 1;
+    for (uint64_t first = 0; first < what->rows; first += rows) {
+        const uint64_t left = what->rows - first;
+        const struct piece piece = {(const char *)what->latents +
+                                        first * what->columns * width,
+                                    e->values, left < rows ? left : rows};
+
+        if (!decode_rows(e, first, piece.rows))
+            return false;
+        compare_piece(e, &piece);
+        for (size_t i = 0; i < e->candidate_count; i++)
+            if (e->candidates[i].alive)
+                e->candidates[i].alive = piece_fits(e, &e->candidates[i], &piece);
+    }
+    return true;
+}
+
+/* ---- what came of it --------------------------------------------------------------- */
+
+static void tell_moves(struct file_findings *findings, const char *layer,
+                       const struct explaining *e)
+{
+    static const char *const names[] = {"-1", "0", "+1"};
+    char text[256] = "";
+    size_t length = 0;
+
+    for (size_t from = 0; from < 3; from++)
+        for (size_t to = 0; to < 3; to++)
+            if (from != to && e->moves[from][to] && length < sizeof(text))
+                length += (size_t)snprintf(text + length, sizeof(text) - length,
+                                           "%s%s -> %s: %" PRIu64, length ? ", " : "",
+                                           names[from], names[to], e->moves[from][to]);
+    if (length)
+        findings_hint(findings, TRIT_FINDING_CODES_DIFFER, layer, text);
+    if (e->scales_differ) {
+        snprintf(text, sizeof(text),
+                 "%" PRIu64 " of %" PRIu64 " scales differ, by up to %.3g %%",
+                 e->scales_differ, e->relation.groups, 100 * e->largest);
+        findings_hint(findings, TRIT_FINDING_SCALES_DIFFER, layer, text);
+    }
+}
+
+static bool tell_groups(struct file_findings *findings, const char *layer,
+                        const struct explaining *e)
+{
+    const struct layer_terms *terms = &e->what->terms;
+
+    for (size_t i = 0; i < e->candidate_count; i++) {
+        const struct candidate *found = &e->candidates[i];
+        const bool size = found->group_size != terms->group_size;
+        struct trit_finding *added;
+
+        if (!found->alive)
+            continue;
+        added = findings_add(findings,
+                             size ? TRIT_FINDING_GRANULARITY_DIFFERS
+                                  : TRIT_FINDING_PARTIAL_GROUP_DIFFERS,
+                             layer, NULL);
+        if (!added)
+            return true;
+        if (size) {
+            snprintf(added->expected, sizeof(added->expected), "%u", terms->group_size);
+            snprintf(added->got, sizeof(added->got), "%" PRIu64 "%s", found->group_size,
+                     found->group_size == e->what->columns ? " (a row)" : "");
+            snprintf(added->hint, sizeof(added->hint),
+                     "it is the projection in groups of %" PRIu64
+                     "; say so with --group-size",
+                     found->group_size);
+        } else {
+            snprintf(added->expected, sizeof(added->expected), "%s",
+                     found->exact ? "padded" : "exact");
+            snprintf(added->got, sizeof(added->got), "%s",
+                     found->exact ? "exact" : "padded");
+            snprintf(added->hint, sizeof(added->hint),
+                     "a row's short last group is divided in another way; say so with "
+                     "--partial");
+        }
+        return true;
+    }
+    return false;
+}
+
+/* Every zero lies below every other weight, at another place than half the mean. */
+static void tell_threshold(struct file_findings *findings, const char *layer,
+                           const struct explaining *e)
+{
+    struct trit_finding *added;
+
+    if (e->zero_max > e->non_zero_min || isinf(e->non_zero_min) ||
+        (e->zero_max <= 0.5 && e->non_zero_min >= 0.5))
+        return;
+    added = findings_add(findings, TRIT_FINDING_THRESHOLD_DIFFERS, layer, NULL);
+    if (!added)
+        return;
+    snprintf(added->expected, sizeof(added->expected), "0.5");
+    snprintf(added->got, sizeof(added->got), "%.4f to %.4f", e->zero_max,
+             e->non_zero_min);
+    snprintf(added->hint, sizeof(added->hint),
+             "weights are 0 below this multiple of their group's mean magnitude");
+}
+
+static void tell_scales(struct file_findings *findings, const char *layer,
+                        const struct explaining *e)
+{
+    const struct relation *relation = &e->relation;
+    struct trit_finding *added;
+
+    if (relation->groups == 0 || e->scales_differ == 0)
+        return;
+    if (relation->reciprocal) {
+        added = findings_add(findings, TRIT_FINDING_SCALE_RECIPROCAL, layer, NULL);
+        if (added)
+            snprintf(added->hint, sizeof(added->hint),
+                     "every scale is one divided by the mean magnitude");
+    } else if (relation->f16 || relation->bf16) {
+        added = findings_add(findings, TRIT_FINDING_SCALE_ROUNDED, layer, NULL);
+        if (!added)
+            return;
+        snprintf(added->got, sizeof(added->got), "%s", relation->f16 ? "f16" : "bf16");
+        snprintf(added->hint, sizeof(added->hint),
+                 "every scale is the expected one, rounded to this type on its way");
+    }
+}
+
+static bool allocate(struct explaining *e)
+{
+    const uint64_t columns = e->what->columns;
+    const uint64_t count = columns > PIECE_ELEMENTS ? columns : PIECE_ELEMENTS;
+
+    e->values = calloc(count, sizeof(*e->values));
+    e->codes = calloc(columns / 4 + 1, 1);
+    e->scales = calloc(1, sizeof(*e->scales));
+    e->claimed = calloc(1, sizeof(*e->claimed));
+    return e->values && e->codes && e->scales && e->claimed;
+}
+
+void findings_explain(struct file_findings *findings, const char *layer,
+                      const struct explained *what)
+{
+    const struct encoding_layout *layout = encoding_layout(what->terms.encoding);
+    struct explaining e = {.what = what,
+                           .kernels = kernels_select(NULL),
+                           .non_zero_min = INFINITY,
+                           .relation = {.f16 = true, .bf16 = true, .reciprocal = true}};
+    struct kernels_env env;
+
+    if (!layout || layout->interleaved || layout->scales == SCALES_TENSOR ||
+        what->columns == 0 || what->terms.group_size == 0)
+        return;
+    add_candidates(&e);
+    kernels_enter(&env);
+    const bool walked = allocate(&e) && walk(&e);
+    kernels_leave(&env);
+    if (walked) {
+        tell_moves(findings, layer, &e);
+        if (!tell_groups(findings, layer, &e))
+            tell_threshold(findings, layer, &e);
+        tell_scales(findings, layer, &e);
+    }
+    free(e.values);
+    free(e.codes);
+    free(e.scales);
+    free(e.claimed);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Why a matrix of a file is not the projection of its latents, as far as the values tell:
+ * how many codes went from where to where, how far the scales are off, and whether another
+ * group size, another division of a row's last group, another threshold, another type of
+ * scale or its reciprocal explains it. For matrices that are known to differ: it costs
+ * several projections. */
+#ifndef CHECKPOINT_EXPLAIN_H
+#define CHECKPOINT_EXPLAIN_H
+
+#include "checkpoint/findings.h"
+
+struct explained {
+    uint64_t rows, columns;
+    struct layer_terms terms;     /* of the claim */
+    enum trit_dtype claim_dtype;  /* of a dense claim */
+    const void *claim;            /* [rows, columns] in its encoding */
+    const void *scales;           /* beside it, or NULL */
+    enum trit_dtype scales_dtype; /* of those */
+    enum trit_dtype latents_dtype;
+    const void *latents; /* [rows, columns] */
+};
+
+/* Puts what differs into the hints of the layer's findings codes_differ and scales_differ,
+ * and adds the reasons (threshold_differs, granularity_differs, partial_group_differs,
+ * scale_rounded, scale_reciprocal) that explain all of it. Encodings with one scale for
+ * the tensor are not explained. Without memory nothing is added. */
+void findings_explain(struct file_findings *findings, const char *layer,
+                      const struct explained *what);
+
+#endif

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""trit verify --against: what differs, and why. Each claim is made here by NumPy."""
+import json
+
+import numpy as np
+import pytest
+
+from checkpoints import bf16, save
+from tritd import cli
+
+ROWS, COLUMNS = 24, 640
+
+
+def means(latents, size, exact=False):
+    """The mean magnitude of each weight's group, in f32."""
+    scales = np.empty_like(latents)
+    for start in range(0, latents.shape[1], size):
+        group = np.abs(latents[:, start:start + size].astype(np.float64))
+        divisor = group.shape[1] if exact else size
+        scales[:, start:start + size] = (group.sum(1, keepdims=True) / divisor)
+    return scales.astype(np.float32)
+
+
+def ternary(latents, scales, threshold=.5):
+    return np.where(np.abs(latents) > threshold * scales, np.sign(latents), 0) * scales
+
+
+@pytest.fixture
+def judge(daemon, tmp_path, random):
+    """Verifies a claim about the latents; gives the findings by kind."""
+    def judge(claim, latents, *words, code=1):
+        save(tmp_path / "latents.safetensors", {"fc.weight": latents})
+        save(tmp_path / "claim.safetensors", {"fc.weight": claim})
+        done = cli(daemon, "verify", tmp_path / "claim.safetensors", "--against",
+                   tmp_path / "latents.safetensors", "--json", *words)
+        assert done.returncode == code, done.stdout + done.stderr
+        return {one["kind"]: one for one in json.loads(done.stdout)["findings"]}
+    return judge
+
+
+@pytest.fixture
+def latents(random):
+    return (random.standard_normal((ROWS, COLUMNS)) * .02).astype(np.float32)
+
+
+def test_equal(judge, latents):
+    """The projection itself has no reason to differ."""
+    assert judge(ternary(latents, means(latents, 128)), latents, code=0) == {}
+
+
+@pytest.mark.parametrize("size,told", [(32, "32"), (64, "64"), (256, "256"),
+                                       (COLUMNS, f"{COLUMNS} (a row)")])
+def test_granularity(judge, latents, size, told):
+    """The group size that explains all weights is found."""
+    found = judge(ternary(latents, means(latents, size)), latents, "--tolerance", "0.4")
+    assert found["granularity_differs"]["got"] == told
+    assert found["granularity_differs"]["expected"] == "128"
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_partial_group(judge, random, exact):
+    """The other division of a row's short last group is found."""
+    latents = (random.standard_normal((ROWS, 200)) * .02).astype(np.float32)
+    claim = ternary(latents, means(latents, 128, exact))
+    words = ("--partial", "padded" if exact else "exact")
+    found = judge(claim, latents, *words)
+    assert found["partial_group_differs"]["got"] == ("exact" if exact else "padded")
+
+
+@pytest.mark.parametrize("threshold", [.3, .7])
+def test_threshold(judge, latents, threshold):
+    """Another threshold is found between the largest zero and the smallest other weight."""
+    found = judge(ternary(latents, means(latents, 128), threshold), latents)
+    low, high = map(float, found["threshold_differs"]["got"].split(" to "))
+    assert low <= threshold + 1e-3 and high >= threshold - 1e-3 and high - low < .05
+    moves = found["codes_differ"]["hint"]
+    assert ("-1 -> 0" if threshold > .5 else "0 -> -1") in moves
+
+
+def test_scales_rounded_on_their_way(judge, latents):
+    """f32 weights whose scales went through f16 or bf16 are told as such."""
+    scales = means(latents, 128)
+    half = scales.astype(np.float16).astype(np.float32)
+    found = judge(ternary(latents, scales, .5) / scales * half, latents)
+    assert found["scale_rounded"]["got"] == "f16" and "codes_differ" not in found
+    assert "scales differ, by up to 0.0" in found["scales_differ"]["hint"]
+
+
+def test_reciprocal(judge, latents):
+    """Scales that are one divided by the mean are named."""
+    scales = means(latents, 128)
+    codes = ternary(latents, scales) / scales
+    found = judge((codes * (np.float32(1) / scales)).astype(np.float32), latents)
+    assert "scale_reciprocal" in found and "granularity_differs" not in found
+
+
+def test_one_flipped_code(judge, latents):
+    """A single wrong code is counted with where it went, and no reason is made up for it."""
+    claim = ternary(latents, means(latents, 128))
+    row, column = np.argwhere(claim > 0)[1000]
+    claim[row, column] *= -1
+    found = judge(claim, latents)
+    assert found["codes_differ"]["hint"] == "+1 -> -1: 1"
+    assert set(found) == {"codes_differ"}
+
+
+def test_narrow_types(judge, latents):
+    """A claim of bf16 is compared after its scales were rounded to bf16."""
+    def narrow(values):
+        bits = values.astype(np.float32).view(np.uint32)
+        return (((bits + 0x7fff + (bits >> 16 & 1)) >> 16) << 16).astype(np.uint32).view(np.float32)
+    scales = means(latents, 64)
+    claim = ternary(latents, scales) / scales * narrow(scales)
+    found = judge(bf16(claim.astype(np.float32)), latents, "--tolerance", "0.4")
+    assert found["granularity_differs"]["got"] == "64"
