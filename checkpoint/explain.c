@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/checked.h"
-#include "kernels/kernels.h"
-
 enum { PIECE_ELEMENTS = 1 << 18, CANDIDATES_MAX = 12 };
 
 /* One way in which the latents could have been projected. */
@@ -35,7 +32,6 @@ struct explaining {
     size_t candidate_count;
     float *values;        /* t*s of the piece */
     float *scales;        /* expected */
-    float *claimed;       /* the claim's separate scales, widened */
     uint8_t *codes;       /* expected, 2 bits each */
     uint64_t moves[3][3]; /* codes from expected to found, by t + 1 */
     uint64_t scales_differ;
@@ -44,31 +40,22 @@ struct explaining {
     struct relation relation;
 };
 
-/* The type that holds the claim's scales. */
-static enum trit_dtype held_type(const struct explained *what)
-{
-    if (what->terms.encoding == TRIT_ENCODING_DENSE)
-        return what->claim_dtype;
-    if (what->scales)
-        return what->scales_dtype;
-    return TRIT_F16; /* in blocks */
-}
-
 static void add_candidate(struct explaining *e, uint64_t group_size, bool exact)
 {
-    const struct layer_terms *terms = &e->what->terms;
+    const struct layer_terms *terms = &e->what->claim.terms;
     const bool same = group_size == terms->group_size &&
                       exact == (terms->partial_group == TRIT_PARTIAL_EXACT);
 
-    if (!same && group_size > 0 && group_size <= e->what->columns)
+    if (!same && group_size > 0 && group_size <= e->what->claim.columns)
         e->candidates[e->candidate_count++] = (struct candidate){group_size, exact, true};
 }
 
 static void add_candidates(struct explaining *e)
 {
     static const uint64_t sizes[] = {32, 64, 128, 256};
-    const uint64_t columns = e->what->columns, own = e->what->terms.group_size;
-    const bool exact = e->what->terms.partial_group == TRIT_PARTIAL_EXACT;
+    const uint64_t columns = e->what->claim.columns,
+                   own = e->what->claim.terms.group_size;
+    const bool exact = e->what->claim.terms.partial_group == TRIT_PARTIAL_EXACT;
     bool has_row = own == columns;
 
     if (own && columns % own)
@@ -87,21 +74,6 @@ static void add_candidates(struct explaining *e)
 
 /* ---- a piece --------------------------------------------------------------------- */
 
-static float element(enum trit_dtype dtype, const void *data, uint64_t index)
-{
-    uint16_t half;
-    float value;
-
-    if (dtype == TRIT_F32) {
-        memcpy(&value, (const char *)data + 4 * index, sizeof(value));
-        return value;
-    }
-    memcpy(&half, (const char *)data + 2 * index, sizeof(half));
-    return dtype == TRIT_F16 ? f16_to_f32(half) : bf16_to_f32(half);
-}
-
-/* Rows are cut into groups of `size`; calls the kernel once for the whole groups of a row
- * and once for a short one. */
 struct piece {
     const char *latents;
     const float *values;
@@ -144,7 +116,7 @@ static float project(struct explaining *e, const char *latents, uint64_t length,
 static bool group_fits(const struct explaining *e, const float *values, uint64_t length,
                        float scale)
 {
-    const float held = f32_rounded_to(held_type(e->what), scale);
+    const float held = f32_rounded_to(matrix_held_type(&e->what->claim), scale);
 
     for (uint64_t i = 0; i < length; i++) {
         const int trit = trit_of(e->codes, i);
@@ -158,7 +130,7 @@ static bool group_fits(const struct explaining *e, const float *values, uint64_t
 static bool piece_fits(struct explaining *e, const struct candidate *candidate,
                        const struct piece *piece)
 {
-    const uint64_t columns = e->what->columns, size = candidate->group_size;
+    const uint64_t columns = e->what->claim.columns, size = candidate->group_size;
     const size_t width = dtype_bytes(e->what->latents_dtype);
 
     for (uint64_t row = 0; row < piece->rows; row++)
@@ -186,7 +158,7 @@ static float claimed_scale(const float *values, uint64_t length)
 
 static void compare_scales(struct explaining *e, float expected, float found)
 {
-    const float held = f32_rounded_to(held_type(e->what), expected);
+    const float held = f32_rounded_to(matrix_held_type(&e->what->claim), expected);
     struct relation *relation = &e->relation;
 
     if (expected == 0 || found == 0)
@@ -209,7 +181,7 @@ static void compare_group(struct explaining *e, const char *latents, const float
     const float expected = project(e, latents, length, divisor);
 
     for (uint64_t i = 0; i < length; i++) {
-        const float w = element(e->what->latents_dtype, latents, i);
+        const float w = float_at(e->what->latents_dtype, latents, i);
         const double ratio = expected > 0 ? fabs((double)w) / (double)expected : 0;
 
         e->moves[trit_of(e->codes, i) + 1][sign_of(values[i]) + 1]++;
@@ -225,8 +197,9 @@ static void compare_group(struct explaining *e, const char *latents, const float
 
 static void compare_piece(struct explaining *e, const struct piece *piece)
 {
-    const uint64_t columns = e->what->columns, size = e->what->terms.group_size;
-    const bool exact = e->what->terms.partial_group == TRIT_PARTIAL_EXACT;
+    const uint64_t columns = e->what->claim.columns,
+                   size = e->what->claim.terms.group_size;
+    const bool exact = e->what->claim.terms.partial_group == TRIT_PARTIAL_EXACT;
     const size_t width = dtype_bytes(e->what->latents_dtype);
 
     for (uint64_t row = 0; row < piece->rows; row++)
@@ -239,69 +212,20 @@ static void compare_piece(struct explaining *e, const struct piece *piece)
         }
 }
 
-/* ---- the claim, decoded ------------------------------------------------------------ */
-
-static bool unpack_rows(struct explaining *e, uint64_t first, uint64_t rows)
-{
-    const struct explained *what = e->what;
-    const struct encoding_layout *layout = encoding_layout(what->terms.encoding);
-    const uint64_t size = what->terms.group_size, columns = what->columns;
-    const uint64_t groups = div_up(columns, size);
-    const uint64_t row_bytes = columns / layout->block_elements * layout->block_bytes;
-    uint64_t bad;
-    bool lost;
-
-    for (uint64_t row = 0; row < rows; row++)
-        for (uint64_t group = 0; group < groups; group++) {
-            const uint64_t at = group * size, left = columns - at;
-            const uint64_t length = left < size ? left : size;
-            struct unpack_job job = {
-                .encoding = what->terms.encoding,
-                .dtype = TRIT_F32,
-                .count = 1,
-                .group_len = (size_t)length,
-                .in = (const char *)what->claim + (first + row) * row_bytes +
-                      at / layout->block_elements * layout->block_bytes,
-                .out = e->values + row * columns + at,
-            };
-
-            if (what->scales) {
-                e->claimed[0] = element(what->scales_dtype, what->scales,
-                                        (first + row) * groups + group);
-                job.in_scales = e->claimed;
-            }
-            if (unpack(e->kernels, &job, &bad, &lost) < 0)
-                return false;
-        }
-    return true;
-}
-
-static bool decode_rows(struct explaining *e, uint64_t first, uint64_t rows)
-{
-    const struct explained *what = e->what;
-    const uint64_t count = rows * what->columns;
-
-    if (what->terms.encoding != TRIT_ENCODING_DENSE)
-        return unpack_rows(e, first, rows);
-    for (uint64_t i = 0; i < count; i++)
-        e->values[i] = element(what->claim_dtype, what->claim, first * what->columns + i);
-    return true;
-}
-
 static bool walk(struct explaining *e)
 {
     const struct explained *what = e->what;
     const size_t width = dtype_bytes(what->latents_dtype);
-    uint64_t rows = PIECE_ELEMENTS / what->columns;
+    uint64_t rows = PIECE_ELEMENTS / what->claim.columns;
 
     rows = rows ? rows : 1;
-    for (uint64_t first = 0; first < what->rows; first += rows) {
-        const uint64_t left = what->rows - first;
+    for (uint64_t first = 0; first < what->claim.rows; first += rows) {
+        const uint64_t left = what->claim.rows - first;
         const struct piece piece = {(const char *)what->latents +
-                                        first * what->columns * width,
+                                        first * what->claim.columns * width,
                                     e->values, left < rows ? left : rows};
 
-        if (!decode_rows(e, first, piece.rows))
+        if (!matrix_decode(e->kernels, &what->claim, first, piece.rows, e->values))
             return false;
         compare_piece(e, &piece);
         for (size_t i = 0; i < e->candidate_count; i++)
@@ -339,7 +263,7 @@ static void tell_moves(struct file_findings *findings, const char *layer,
 static bool tell_groups(struct file_findings *findings, const char *layer,
                         const struct explaining *e)
 {
-    const struct layer_terms *terms = &e->what->terms;
+    const struct layer_terms *terms = &e->what->claim.terms;
 
     for (size_t i = 0; i < e->candidate_count; i++) {
         const struct candidate *found = &e->candidates[i];
@@ -357,7 +281,7 @@ static bool tell_groups(struct file_findings *findings, const char *layer,
         if (size) {
             snprintf(added->expected, sizeof(added->expected), "%u", terms->group_size);
             snprintf(added->got, sizeof(added->got), "%" PRIu64 "%s", found->group_size,
-                     found->group_size == e->what->columns ? " (a row)" : "");
+                     found->group_size == e->what->claim.columns ? " (a row)" : "");
             snprintf(added->hint, sizeof(added->hint),
                      "it is the projection in groups of %" PRIu64
                      "; say so with --group-size",
@@ -420,20 +344,19 @@ static void tell_scales(struct file_findings *findings, const char *layer,
 
 static bool allocate(struct explaining *e)
 {
-    const uint64_t columns = e->what->columns;
+    const uint64_t columns = e->what->claim.columns;
     const uint64_t count = columns > PIECE_ELEMENTS ? columns : PIECE_ELEMENTS;
 
     e->values = calloc(count, sizeof(*e->values));
     e->codes = calloc(columns / 4 + 1, 1);
     e->scales = calloc(1, sizeof(*e->scales));
-    e->claimed = calloc(1, sizeof(*e->claimed));
-    return e->values && e->codes && e->scales && e->claimed;
+    return e->values && e->codes && e->scales;
 }
 
 void findings_explain(struct file_findings *findings, const char *layer,
                       const struct explained *what)
 {
-    const struct encoding_layout *layout = encoding_layout(what->terms.encoding);
+    const struct encoding_layout *layout = encoding_layout(what->claim.terms.encoding);
     struct explaining e = {.what = what,
                            .kernels = kernels_select(NULL),
                            .non_zero_min = INFINITY,
@@ -441,7 +364,7 @@ void findings_explain(struct file_findings *findings, const char *layer,
     struct kernels_env env;
 
     if (!layout || layout->interleaved || layout->scales == SCALES_TENSOR ||
-        what->columns == 0 || what->terms.group_size == 0)
+        what->claim.columns == 0 || what->claim.terms.group_size == 0)
         return;
     add_candidates(&e);
     kernels_enter(&env);
@@ -456,5 +379,4 @@ void findings_explain(struct file_findings *findings, const char *layer,
     free(e.values);
     free(e.codes);
     free(e.scales);
-    free(e.claimed);
 }

@@ -7,17 +7,13 @@
 #ifndef CHECKPOINT_EXPLAIN_H
 #define CHECKPOINT_EXPLAIN_H
 
+#include "checkpoint/decode.h"
 #include "checkpoint/findings.h"
 
 struct explained {
-    uint64_t rows, columns;
-    struct layer_terms terms;     /* of the claim */
-    enum trit_dtype claim_dtype;  /* of a dense claim */
-    const void *claim;            /* [rows, columns] in its encoding */
-    const void *scales;           /* beside it, or NULL */
-    enum trit_dtype scales_dtype; /* of those */
+    struct encoded_matrix claim;
     enum trit_dtype latents_dtype;
-    const void *latents; /* [rows, columns] */
+    const void *latents; /* [rows, columns] of the claim */
 };
 
 /* Puts what differs into the hints of the layer's findings codes_differ and scales_differ,

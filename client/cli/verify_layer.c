@@ -101,14 +101,14 @@ static void explain(struct verifying *v, const struct subject *subject)
 {
     enum { EXPLAINED_MAX = 16 }; /* each costs several projections */
     const struct explained what = {
-        .rows = subject->matrices.rows,
-        .columns = subject->matrices.columns,
-        .terms = subject->content->terms,
-        .claim_dtype = subject->entry->type->dtype,
-        .claim = subject->data,
-        .scales = subject->scale_data,
-        .scales_dtype =
-            subject->scales ? subject->scales->type->dtype : TRIT_DTYPE_UNSPECIFIED,
+        .claim = {.rows = subject->matrices.rows,
+                  .columns = subject->matrices.columns,
+                  .terms = subject->content->terms,
+                  .dtype = subject->entry->type->dtype,
+                  .data = subject->data,
+                  .scales = subject->scale_data,
+                  .scales_dtype = subject->scales ? subject->scales->type->dtype
+                                                  : TRIT_DTYPE_UNSPECIFIED},
         .latents_dtype = subject->reference->type->dtype,
         .latents = subject->reference_data,
     };

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checkpoint/decode.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+#include "kernels/interleave.h"
+
+float float_at(enum trit_dtype dtype, const void *array, uint64_t index)
+{
+    uint16_t half;
+    float value;
+
+    if (dtype == TRIT_F32) {
+        memcpy(&value, (const char *)array + 4 * index, sizeof(value));
+        return value;
+    }
+    memcpy(&half, (const char *)array + 2 * index, sizeof(half));
+    return dtype == TRIT_F16 ? f16_to_f32(half) : bf16_to_f32(half);
+}
+
+enum trit_dtype matrix_held_type(const struct encoded_matrix *matrix)
+{
+    if (matrix->terms.encoding == TRIT_ENCODING_DENSE)
+        return matrix->dtype;
+    return matrix->scales ? matrix->scales_dtype : TRIT_F16; /* in blocks */
+}
+
+static bool decode_row(const struct kernels *kernels, const struct encoded_matrix *matrix,
+                       uint64_t row, float *values)
+{
+    const struct encoding_layout *layout = encoding_layout(matrix->terms.encoding);
+    const uint64_t columns = matrix->columns;
+    const uint64_t size = matrix->terms.group_size ? matrix->terms.group_size : columns;
+    const uint64_t groups = div_up(columns, size);
+    const uint64_t row_bytes = columns / layout->block_elements * layout->block_bytes;
+    const char *data = (const char *)matrix->data + row * row_bytes;
+    float scale;
+    uint64_t bad;
+    bool lost;
+
+    for (uint64_t group = 0; group < groups; group++) {
+        const uint64_t at = group * size, left = columns - at;
+        struct unpack_job job = {
+            .encoding = matrix->terms.encoding,
+            .dtype = TRIT_F32,
+            .count = 1,
+            .group_len = (size_t)(left < size ? left : size),
+            .in = data + at / layout->block_elements * layout->block_bytes,
+            .out = values + at,
+        };
+
+        if (matrix->scales) {
+            scale = float_at(matrix->scales_dtype, matrix->scales, row * groups + group);
+            job.in_scales = &scale;
+        }
+        if (unpack(kernels, &job, &bad, &lost) < 0)
+            return false;
+    }
+    return true;
+}
+
+/* A byte holds rows that lie `rows / 4` apart, two bits each from the lowest. */
+static bool decode_interleaved(const struct encoded_matrix *matrix, uint64_t row,
+                               float *values)
+{
+    const uint64_t apart = matrix->rows / INTERLEAVED;
+    const uint8_t *bytes = (const uint8_t *)matrix->data + row % apart * matrix->columns;
+    const float scale = float_at(matrix->scales_dtype, matrix->scales, 0);
+    bool legal = true;
+
+    for (uint64_t i = 0; i < matrix->columns; i++) {
+        const int code = bytes[i] >> 2 * (row / apart) & 3;
+
+        legal &= code != 3;
+        values[i] = (float)(code - 1) * scale;
+    }
+    return legal;
+}
+
+bool matrix_decode(const struct kernels *kernels, const struct encoded_matrix *matrix,
+                   uint64_t first, uint64_t count, float *values)
+{
+    const struct encoding_layout *layout = encoding_layout(matrix->terms.encoding);
+    bool legal = true;
+
+    for (uint64_t row = first; row < first + count; row++, values += matrix->columns)
+        if (matrix->terms.encoding == TRIT_ENCODING_DENSE)
+            for (uint64_t i = 0; i < matrix->columns; i++)
+                values[i] =
+                    float_at(matrix->dtype, matrix->data, row * matrix->columns + i);
+        else if (layout->interleaved)
+            legal &= decode_interleaved(matrix, row, values);
+        else
+            legal &= decode_row(kernels, matrix, row, values);
+    return legal;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The values t*s of a matrix in any encoding, some rows at a time. */
+#ifndef CHECKPOINT_DECODE_H
+#define CHECKPOINT_DECODE_H
+
+#include "checkpoint/form.h"
+#include "kernels/kernels.h"
+
+/* A matrix [rows, columns] as a file holds it; all memory is borrowed. */
+struct encoded_matrix {
+    uint64_t rows, columns;
+    struct layer_terms terms;
+    enum trit_dtype dtype; /* of dense data */
+    const void *data;
+    const void *scales;           /* beside the data, or NULL */
+    enum trit_dtype scales_dtype; /* of those: F32, F16 or BF16 */
+};
+
+/* The type that holds the scales: they were rounded to it. */
+enum trit_dtype matrix_held_type(const struct encoded_matrix *matrix);
+
+/* Writes rows [first, first + count) to `values`. False where a code is none of a ternary
+ * tensor. Between kernels_enter and kernels_leave. */
+bool matrix_decode(const struct kernels *kernels, const struct encoded_matrix *matrix,
+                   uint64_t first, uint64_t count, float *values);
+
+/* Element `index` of an array of F32, F16 or BF16, widened. */
+float float_at(enum trit_dtype dtype, const void *array, uint64_t index);
+
+#endif

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trit diff: which layers of two checkpoints differ, and by how much; needs no daemon.
+ * Each file is read as its own record says, so that a packed file can be compared with a
+ * dense one. Layers are compared by codes and scales, all other tensors byte for byte. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkpoint/difference.h"
+#include "checkpoint/json.h"
+#include "checkpoint/layer_diff.h"
+#include "checkpoint/rename.h"
+#include "client/cli/grid.h"
+#include "client/cli/side.h"
+
+enum { COMPARE_BYTES = 1 << 20 };
+
+struct diffing {
+    const struct options *options;
+    struct side a, b;
+    struct compared_names a_names, b_names;
+    struct grid *grid;        /* what is shown: this, */
+    json_t *layers, *tensors; /* or these */
+    size_t layers_differing, layers_equal, others_differing, others_equal, only;
+    struct failure failure;
+};
+
+/* ---- one tensor -------------------------------------------------------------------- */
+
+static json_t *diff_json(const char *name, const struct layer_diff *diff)
+{
+    json_t *transitions = json_array();
+    json_t *json;
+
+    for (size_t i = 0; i < 9; i++)
+        json_array_append_new(transitions, json_count(diff->transitions[i / 3][i % 3]));
+    json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:f, s:b}", "layer", name, "elements",
+                     json_count(diff->elements), "codes_differing",
+                     json_count(diff->codes_differing), "transitions", transitions,
+                     "magnitudes_differing", json_count(diff->magnitudes_differing),
+                     "scale_ratio_max", diff->scale_ratio_max, "equal", !diff->has_first);
+    if (json && diff->has_first)
+        json_put(json, "first", json_count(diff->first));
+    return json;
+}
+
+static void layer_row(struct grid *grid, const char *name, const struct layer_diff *diff)
+{
+    grid_cell(grid, "%s", name);
+    grid_cell(grid, "%" PRIu64, diff->codes_differing);
+    grid_cell(grid, "%.4f %%",
+              diff->elements
+                  ? 100.0 * (double)diff->codes_differing / (double)diff->elements
+                  : 0.0);
+    grid_cell(grid, "%.6g", diff->scale_ratio_max);
+    if (diff->has_first)
+        grid_cell(grid, "at element %" PRIu64, diff->first);
+    else
+        grid_cell(grid, "equal");
+}
+
+static int show_layer(struct diffing *d, const char *name, const struct layer_diff *diff)
+{
+    *(diff->has_first ? &d->layers_differing : &d->layers_equal) += 1;
+    if (d->grid) {
+        if (diff->has_first)
+            layer_row(d->grid, name, diff);
+        return 0;
+    }
+    return json_array_append_new(d->layers, diff_json(name, diff)) == 0
+               ? 0
+               : fail(&d->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+/* A tensor that is not a layer on both sides: equal, or what differs. */
+static int show_other(struct diffing *d, const char *name, const char *what)
+{
+    json_t *json;
+
+    *(what ? &d->others_differing : &d->others_equal) += 1;
+    if (d->grid) {
+        if (!what)
+            return 0;
+        grid_cell(d->grid, "%s", name);
+        for (int i = 0; i < 3; i++)
+            grid_cell(d->grid, "-");
+        grid_cell(d->grid, "%s", what);
+        return 0;
+    }
+    json = json_pack("{s:s, s:b, s:s*}", "tensor", name, "equal", !what, "what", what);
+    return json_array_append_new(d->tensors, json) == 0
+               ? 0
+               : fail(&d->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+static int diff_matrix(struct diffing *d, size_t a, size_t b, uint64_t number,
+                       struct layer_diff *diff)
+{
+    struct side_matrix left = {.data = NULL}, right = {.data = NULL};
+    int result = side_load(&d->a, a, number, &left, &d->failure);
+
+    if (result == 0)
+        result = side_load(&d->b, b, number, &right, &d->failure);
+    if (result == 0)
+        result = layer_diff(diff, &left.matrix, &right.matrix, &d->failure);
+    side_unload(&left);
+    side_unload(&right);
+    return result;
+}
+
+static int diff_layer(struct diffing *d, const char *name, size_t a, size_t b)
+{
+    const struct matrices left = content_matrices(&d->a.contents.items[a]);
+    const struct matrices right = content_matrices(&d->b.contents.items[b]);
+    struct layer_diff whole = {.scale_ratio_max = 1}, part;
+
+    if (left.count != right.count || left.rows != right.rows ||
+        left.columns != right.columns)
+        return show_other(d, name, "another shape");
+    for (uint64_t i = 0; i < left.count; i++) {
+        if (diff_matrix(d, a, b, i, &part) < 0)
+            return fail_context(&d->failure, "%s", name);
+        layer_diff_add(&whole, &part);
+    }
+    return show_layer(d, name, &whole);
+}
+
+static int diff_bytes(struct diffing *d, const struct tensor_entry *a,
+                      const struct tensor_entry *b, struct difference *difference)
+{
+    uint8_t *left = malloc(2 * (size_t)COMPARE_BYTES);
+    int result =
+        left ? 0 : fail(&d->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+
+    for (uint64_t at = 0; result == 0 && at < a->bytes; at += COMPARE_BYTES) {
+        const uint64_t rest = a->bytes - at;
+        const uint64_t piece = rest < COMPARE_BYTES ? rest : COMPARE_BYTES;
+
+        result = reader_read(d->a.input.reader, a, at, left, piece, &d->failure);
+        if (result == 0)
+            result = reader_read(d->b.input.reader, b, at, left + COMPARE_BYTES, piece,
+                                 &d->failure);
+        if (result == 0)
+            difference_feed(difference, left, left + COMPARE_BYTES, piece);
+    }
+    free(left);
+    return result;
+}
+
+static int diff_other(struct diffing *d, const char *name, size_t a, size_t b)
+{
+    const struct tensor_entry *left = &d->a.contents.table->entries[a];
+    const struct tensor_entry *right = &d->b.contents.table->entries[b];
+    struct difference difference;
+    char what[64];
+
+    if (left->type != right->type || left->rank != right->rank ||
+        memcmp(left->shape, right->shape, left->rank * sizeof(left->shape[0])) != 0)
+        return show_other(d, name, "another type or shape");
+    difference_init(&difference, left->type);
+    if (diff_bytes(d, left, right, &difference) < 0)
+        return -1;
+    if (difference.count == 0)
+        return show_other(d, name, NULL);
+    snprintf(what, sizeof(what), "%" PRIu64 " elements differ", difference.count);
+    return show_other(d, name, what);
+}
+
+/* ---- all of them ------------------------------------------------------------------- */
+
+static bool is_layer(const struct side *side, size_t index)
+{
+    const struct content *item = &side->contents.items[index];
+
+    return item->kind == CONTENT_LAYER &&
+           (!item->wants_scales || item->scales != CONTENT_NONE);
+}
+
+/* The scales of a layer go with it. */
+static bool goes_along(const struct side *side, size_t index)
+{
+    return side->contents.items[index].kind == CONTENT_SCALES;
+}
+
+static int diff_tensor(struct diffing *d, size_t index)
+{
+    const char *name = d->a_names.names[index];
+    const size_t other = compared_names_find(&d->b_names, name);
+
+    if (goes_along(&d->a, index))
+        return 0;
+    if (other == CONTENT_NONE) {
+        d->only++;
+        return show_other(d, name, "only in the first");
+    }
+    if (is_layer(&d->a, index) && is_layer(&d->b, other))
+        return diff_layer(d, name, index, other);
+    return diff_other(d, name, index, other);
+}
+
+static int diff_all(struct diffing *d)
+{
+    const struct tensor_table *left = d->a.contents.table, *right = d->b.contents.table;
+
+    for (size_t i = 0; i < left->count; i++)
+        if (diff_tensor(d, i) < 0)
+            return -1;
+    for (size_t i = 0; i < right->count; i++)
+        if (!goes_along(&d->b, i) &&
+            compared_names_find(&d->a_names, d->b_names.names[i]) == CONTENT_NONE) {
+            d->only++;
+            if (show_other(d, d->b_names.names[i], "only in the second") < 0)
+                return -1;
+        }
+    if (reader_unchanged(d->a.input.reader, &d->failure) < 0)
+        return -1;
+    return reader_unchanged(d->b.input.reader, &d->failure);
+}
+
+static enum exit_code show_result(struct diffing *d)
+{
+    const enum exit_code code =
+        d->layers_differing || d->others_differing ? MISMATCH : DONE;
+
+    if (!d->grid)
+        return print_json(json_pack("{s:s, s:s, s:b, s:O, s:O}", "a",
+                                    d->options->arguments[0], "b",
+                                    d->options->arguments[1], "equal", code == DONE,
+                                    "layers", d->layers, "tensors", d->tensors),
+                          code);
+    if (code != DONE && grid_print(d->grid, stdout) < 0)
+        return complain(FAILED, "out of memory");
+    printf("%zu layers differ, %zu are equal; %zu other tensors differ, %zu are equal\n",
+           d->layers_differing, d->layers_equal, d->others_differing, d->others_equal);
+    return code;
+}
+
+static int start(struct diffing *d)
+{
+    static const struct grid_column columns[] = {
+        {"tensor", GRID_LEFT},       {"codes", GRID_RIGHT}, {"share", GRID_RIGHT},
+        {"scale ratio", GRID_RIGHT}, {"what", GRID_LEFT},
+    };
+
+    if (option_given(d->options, OPTION_JSON)) {
+        d->layers = json_array();
+        d->tensors = json_array();
+    } else {
+        d->grid = grid_create(columns, sizeof(columns) / sizeof(columns[0]));
+    }
+    return d->grid || (d->layers && d->tensors)
+               ? 0
+               : fail(&d->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+static enum exit_code run_steps(struct diffing *d)
+{
+    const struct options *options = d->options;
+    enum exit_code code = side_open(&d->a, "diff", options->arguments[0], options);
+    const char *unused;
+
+    if (code == DONE)
+        code = side_open(&d->b, "diff", options->arguments[1], options);
+    if (code != DONE)
+        return code;
+    unused = rename_unused(&d->a.said, d->a.contents.table, d->b.contents.table);
+    if (unused)
+        return complain(USAGE, "diff: the pattern '%s' matches no tensor", unused);
+    if (compared_names_init(&d->a_names, &d->a.said, true, d->a.contents.table,
+                            &d->failure) < 0 ||
+        compared_names_init(&d->b_names, &d->b.said, false, d->b.contents.table,
+                            &d->failure) < 0)
+        return complain(USAGE, "diff: %s", d->failure.message);
+    if (start(d) < 0 || diff_all(d) < 0)
+        return complain(FAILED, "%s", d->failure.message);
+    return show_result(d);
+}
+
+static enum exit_code run_diff(const struct options *options)
+{
+    struct diffing d = {.options = options};
+    enum exit_code code = run_steps(&d);
+
+    compared_names_fini(&d.a_names);
+    compared_names_fini(&d.b_names);
+    grid_destroy(d.grid);
+    json_decref(d.layers);
+    json_decref(d.tensors);
+    side_close(&d.a);
+    side_close(&d.b);
+    return code;
+}
+
+const struct command cmd_diff = {
+    .name = "diff",
+    .arguments = "A B [OPTION...]",
+    .summary = "compare the layers of two checkpoints (no daemon needed)",
+    .details =
+        "Each file is read as its own record says, so that a packed file can be compared\n"
+        "with a dense one. Of layers the codes that differ are counted, and the largest\n"
+        "ratio of two scales; other tensors are compared byte for byte. --rename applies\n"
+        "to the names of A.\n"
+        "Exit code 0: equal; 1: something differs.",
+    .options = OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |
+               OPTION_BIT(OPTION_PARTIAL) | OPTION_BIT(OPTION_CONVOLUTIONS) |
+               OPTION_BIT(OPTION_EXPERTS) | OPTION_BIT(OPTION_TRANSPOSED) |
+               OPTION_BIT(OPTION_RENAME) | OPTION_BIT(OPTION_STRIP_PREFIX) |
+               OPTION_BIT(OPTION_NPY_BF16) | OPTION_BIT(OPTION_JSON) |
+               OPTION_BIT(OPTION_HELP),
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .run = run_diff,
+};

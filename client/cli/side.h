@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A checkpoint whose layers are read as its own record and the options say. */
+#ifndef CLI_SIDE_H
+#define CLI_SIDE_H
+
+#include "checkpoint/decode.h"
+#include "client/cli/file.h"
+
+struct side {
+    struct input input;
+    struct checkpoint_options said;
+    struct record record;
+    struct contents contents;
+};
+
+/* Complains and returns another code than DONE where the file cannot be read or the
+ * options do not go with it. side_close is due in either case. */
+enum exit_code side_open(struct side *side, const char *command, const char *path,
+                         const struct options *options);
+void side_close(struct side *side); /* harmless on a zeroed one */
+
+/* One matrix of a layer, loaded. */
+struct side_matrix {
+    struct encoded_matrix matrix;
+    void *data, *scales;
+};
+
+int side_load(struct side *side, size_t index, uint64_t number,
+              struct side_matrix *loaded, struct failure *failure);
+void side_unload(struct side_matrix *loaded);
+
+#endif

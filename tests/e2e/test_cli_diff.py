@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""trit diff: two checkpoints in any two encodings; no daemon."""
+import json
+
+import numpy as np
+import pytest
+
+from checkpoints import load, save
+from tritd import cli
+
+ENCODINGS = ["int8", "pq2_0", "q2_0", "ptq1_0", "tq1_0", "tq2_0"]
+
+
+@pytest.fixture
+def latents(tmp_path, random):
+    """Two layers whose scales f16 holds, and a norm."""
+    tensors = {f"layers.{i}.fc.weight": (random.standard_normal((16, 512)) * .02)
+               .astype(np.float32) for i in range(2)}
+    tensors["norm.weight"] = np.ones(512, np.float32)
+    save(tmp_path / "latents.safetensors", tensors)
+    return tensors
+
+
+def project(daemon, folder, encoding, *words, source="latents"):
+    out = folder / f"{source}-{encoding}.safetensors"
+    done = cli(daemon, "project", folder / f"{source}.safetensors", "-o", out, "-e", encoding,
+               *words)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def diff(a, b, *words):
+    done = cli(None, "diff", a, b, "--json", *words, env={"TRITD_ADDRESS": "127.0.0.1:1"})
+    assert done.returncode in (0, 1), done.stderr
+    found = json.loads(done.stdout)
+    assert found["equal"] == (done.returncode == 0)
+    return found
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_encodings_have_equal_codes(daemon, tmp_path, latents, encoding):
+    """The same projection in any encoding has the codes of the dense one; its scales differ by no
+    more than the rounding of their type."""
+    group = ("-g", "256") if encoding.startswith("tq") else ()
+    found = diff(project(daemon, tmp_path, "dense", *group),
+                 project(daemon, tmp_path, encoding, *group))
+    assert [one["codes_differing"] for one in found["layers"]] == [0, 0]
+    assert all(one["scale_ratio_max"] <= 1 + 2 ** -11 for one in found["layers"])
+    assert all(one["equal"] for one in found["tensors"])
+
+
+def test_hf_bitnet(daemon, tmp_path, latents):
+    """hf_bitnet's rows, which lie four to a byte, are read in their order."""
+    packed = project(daemon, tmp_path, "hf_bitnet")
+    tensors = load(packed)
+    rows = tensors["layers.0.fc.weight"].shape[0]
+    codes = np.concatenate([tensors["layers.0.fc.weight"] >> 2 * k & 3 for k in range(4)])
+    scale = np.float32(tensors["layers.0.fc.weight_scale"][0])
+    assert rows * 4 == 16
+    save(tmp_path / "dense.safetensors",
+         {**latents, "layers.0.fc.weight": (codes.astype(np.float32) - 1) * scale})
+    found = diff(packed, tmp_path / "dense.safetensors")
+    first = [one for one in found["layers"] if one["layer"] == "layers.0.fc.weight"]
+    assert first[0]["equal"]
+
+
+def test_counts(daemon, tmp_path, latents):
+    """Flipped codes and a scaled group are counted, with where they went and the ratio."""
+    out = project(daemon, tmp_path, "dense")
+    tensors = load(out)
+    weight = tensors["layers.1.fc.weight"]
+    places = np.argwhere(weight[3] > 0)[:3, 0]
+    weight[3, places] = 0
+    weight[5, 128:256] *= 2
+    save(tmp_path / "other.safetensors", tensors)
+    found = diff(out, tmp_path / "other.safetensors")
+    equal, other = found["layers"]
+    assert equal["equal"] and not other["equal"] and not found["equal"]
+    assert other["codes_differing"] == 3 and other["first"] == 3 * 512 + places[0]
+    assert other["transitions"][2 * 3 + 1] == 3 and sum(other["transitions"]) == 16 * 512
+    assert other["scale_ratio_max"] == 2
+    done = cli(None, "diff", out, tmp_path / "other.safetensors")
+    assert done.returncode == 1 and "layers.1.fc.weight" in done.stdout
+    assert "layers.0.fc.weight" not in done.stdout
+
+
+def test_missing_and_other_tensors(daemon, tmp_path, latents):
+    """A tensor that one side lacks, and one that is no layer and differs, are named; renames and
+    prefixes apply."""
+    out = project(daemon, tmp_path, "dense")
+    tensors = load(out)
+    tensors["norm.weight"][7] = 2
+    tensors["extra.bias"] = np.zeros(4, np.float32)
+    prefixed = {"module." + name: tensor for name, tensor in tensors.items()}
+    save(tmp_path / "other.safetensors", prefixed)
+    found = diff(tmp_path / "other.safetensors", out, "--strip-prefix", "module.")
+    what = {one["tensor"]: one.get("what") for one in found["tensors"]}
+    assert what == {"norm.weight": "1 elements differ", "extra.bias": "only in the first"}
+    assert all(one["equal"] for one in found["layers"])
+    found = diff(tmp_path / "other.safetensors", out, "--rename", "module.*=*")
+    assert all(one["equal"] for one in found["layers"])
+
+
+def test_another_shape(tmp_path, random):
+    """A layer of another shape is named as such."""
+    weight = random.standard_normal((8, 256)).astype(np.float32)
+    save(tmp_path / "a.safetensors", {"fc.weight": weight})
+    save(tmp_path / "b.safetensors", {"fc.weight": weight.reshape(16, 128)})
+    found = diff(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+    assert found["tensors"] == [{"tensor": "fc.weight", "equal": False, "what": "another shape"}]
