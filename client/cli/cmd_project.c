@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "client/cli/project.h"
+#include "client/cli/report_file.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
 
@@ -61,10 +62,17 @@ static enum exit_code show_result(struct projecting *p)
         verdict == TRIT_VERDICT_PASS && p->not_ternary == 0 ? DONE : MISMATCH;
     const uint64_t all = p->plan.parameters_ternary + p->plan.parameters_kept;
 
+    const char *said = verdict_name(code == DONE ? TRIT_VERDICT_PASS : TRIT_VERDICT_FAIL);
+    if (p->options->report) {
+        json_t *result = result_json(p, said);
+        const enum exit_code written = report_file_write("project", p->options, result);
+
+        json_decref(result);
+        if (written != DONE)
+            return written;
+    }
     if (!p->showing.grid)
-        return print_json(result_json(p, verdict_name(code == DONE ? TRIT_VERDICT_PASS
-                                                                   : TRIT_VERDICT_FAIL)),
-                          code);
+        return print_json(result_json(p, said), code);
     if (showing_print(&p->showing, &p->findings) < 0)
         return complain(FAILED, "out of memory");
     printf("%s: %zu layers ternary (%s), %zu tensors as they were; %.1f %% of the "
@@ -135,7 +143,8 @@ static enum exit_code check_usage(const struct options *options)
                         "project: a .npy file has no place for %s; name the output "
                         ".safetensors",
                         encoding_name(options->encoding));
-    return output_check("project", options, options->arguments[0]);
+    const enum exit_code code = report_file_check("project", options);
+    return code == DONE ? output_check("project", options, options->arguments[0]) : code;
 }
 
 static enum exit_code run_steps(struct projecting *p)
@@ -203,11 +212,12 @@ const struct command cmd_project = {
                OPTION_BIT(OPTION_PARTIAL) | OPTION_BIT(OPTION_INCLUDE) |
                OPTION_BIT(OPTION_EXCLUDE) | OPTION_BIT(OPTION_CONVOLUTIONS) |
                OPTION_BIT(OPTION_EXPERTS) | OPTION_BIT(OPTION_TRANSPOSED) |
-               OPTION_BIT(OPTION_DRY_RUN) | OPTION_BIT(OPTION_AGAIN) |
-               OPTION_BIT(OPTION_ALLOW_LOST) | OPTION_BIT(OPTION_NPY_BF16) |
-               OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) |
-               OPTION_BIT(OPTION_SERVER) | OPTION_BIT(OPTION_TIMEOUT) |
-               OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),
+               OPTION_BIT(OPTION_DRY_RUN) | OPTION_BIT(OPTION_REPORT) |
+               OPTION_BIT(OPTION_AGAIN) | OPTION_BIT(OPTION_ALLOW_LOST) |
+               OPTION_BIT(OPTION_NPY_BF16) | OPTION_BIT(OPTION_RUN) |
+               OPTION_BIT(OPTION_STEP) | OPTION_BIT(OPTION_SERVER) |
+               OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_JSON) |
+               OPTION_BIT(OPTION_HELP),
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run_project,

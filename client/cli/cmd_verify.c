@@ -18,6 +18,7 @@
 #include "checkpoint/compare.h"
 #include "checkpoint/notes.h"
 #include "checkpoint/renamed.h"
+#include "client/cli/report_file.h"
 #include "client/cli/verify.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
@@ -152,6 +153,14 @@ static enum exit_code show_result(struct verifying *v)
                                 : verdict == TRIT_VERDICT_FAIL ? MISMATCH
                                                                : INCONCLUSIVE;
 
+    if (v->options->report) {
+        json_t *result = result_json(v, verdict);
+        const enum exit_code written = report_file_write("verify", v->options, result);
+
+        json_decref(result);
+        if (written != DONE)
+            return written;
+    }
     if (!v->showing.grid)
         return print_json(result_json(v, verdict), code);
     if (v->layers == 0)
@@ -282,6 +291,9 @@ static enum exit_code run_verify(const struct options *options)
     if (!options->against && (option_given(options, OPTION_RENAME) ||
                               option_given(options, OPTION_STRIP_PREFIX)))
         return complain(USAGE, "verify: --rename and --strip-prefix need --against");
+    code = report_file_check("verify", options);
+    if (code != DONE)
+        return code;
     findings_init(&v.findings);
     code = run_steps(&v);
     showing_end(&v.showing);
@@ -314,7 +326,8 @@ const struct command cmd_verify = {
                OPTION_BIT(OPTION_GROUP_SIZE) | OPTION_BIT(OPTION_PARTIAL) |
                OPTION_BIT(OPTION_INCLUDE) | OPTION_BIT(OPTION_EXCLUDE) |
                OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_EXPERTS) |
-               OPTION_BIT(OPTION_TRANSPOSED) | OPTION_BIT(OPTION_RENAME) |
+               OPTION_BIT(OPTION_TRANSPOSED) | OPTION_BIT(OPTION_REPORT) |
+               OPTION_BIT(OPTION_FORCE) | OPTION_BIT(OPTION_RENAME) |
                OPTION_BIT(OPTION_STRIP_PREFIX) | OPTION_BIT(OPTION_ALLOW_DEAD) |
                OPTION_BIT(OPTION_ACCEPT_RECORD) | OPTION_BIT(OPTION_NPY_BF16) |
                OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) |

@@ -51,6 +51,12 @@ static bool set_output(struct options *options, const char *value)
     return *value != '\0';
 }
 
+static bool set_report(struct options *options, const char *value)
+{
+    options->report = value;
+    return *value != '\0';
+}
+
 static bool set_encoding(struct options *options, const char *value)
 {
     return encoding_by_name(value, &options->encoding);
@@ -285,6 +291,8 @@ const struct option_spec option_specs[OPTION_SPECS] = {
     {OPTION_SHARD_SIZE, "shard-size", '\0', "SIZE", set_shard_size,
      "a size such as 5GB, 500MB or 4096",
      "bytes of tensors in one file of an output folder (default 5GB)"},
+    {OPTION_REPORT, "report", '\0', "FILE", set_report, "a file name",
+     "also write verdict, findings and layers to FILE (.md, .csv or .json)"},
     {OPTION_RENAME, "rename", '\0', "OLD=NEW", set_rename,
      "of the form OLD=NEW, with no more * in NEW than in OLD",
      "a tensor OLD of the file answers to NEW; * stands for any text; may be repeated"},

@@ -28,6 +28,7 @@ enum option_id {
     OPTION_TRANSPOSED,
     OPTION_DRY_RUN,
     OPTION_SHARD_SIZE,
+    OPTION_REPORT,
     OPTION_RENAME,
     OPTION_STRIP_PREFIX,
     OPTION_NPY_BF16,
@@ -73,6 +74,7 @@ struct globs {
 struct options {
     uint64_t given; /* bits OPTION_BIT(id) */
     const char *output;
+    const char *report;
     enum trit_encoding encoding;
     uint32_t group_size;
     enum trit_partial_group partial_group;

@@ -5,16 +5,21 @@
 #include <stdio.h>
 
 #include "client/cli/escape.h"
+#include "proto/finding.h"
 #include "proto/report_json.h"
 
 int showing_start(struct showing *showing, const struct options *options)
 {
+    const bool json = option_given(options, OPTION_JSON);
+
     *showing = (struct showing){.grid = NULL};
-    if (option_given(options, OPTION_JSON))
+    if (json || options->report)
         showing->reports = json_array();
-    else
+    if (!json)
         showing->grid = summary_create();
-    return showing->reports || showing->grid ? 0 : -1;
+    return (showing->reports || !(json || options->report)) && (showing->grid || json)
+               ? 0
+               : -1;
 }
 
 void showing_end(struct showing *showing)
@@ -36,9 +41,14 @@ int showing_layer(struct showing *showing, const char *name,
     if (showing->grid)
         summary_row(showing->grid, name, shape_text(shape, dense->rank, dense->shape),
                     report);
-    else if (json_array_append_new(showing->reports, report_json(report)) != 0)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    return 0;
+    if (!showing->reports)
+        return 0;
+    json_t *json = report_json(report);
+    json_object_set_new(json, "verdict",
+                        json_string(verdict_name(report_verdict(report))));
+    return json_array_append_new(showing->reports, json) == 0
+               ? 0
+               : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
 int showing_print(const struct showing *showing, const struct file_findings *findings)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The layers of a file as a command shows them: a table and lines of findings, or
- * reports for JSON. */
+ * reports for JSON and for --report. */
 #ifndef CLI_SHOW_H
 #define CLI_SHOW_H
 
@@ -11,8 +11,8 @@
 struct json_t;
 
 struct showing {
-    struct grid *grid;      /* what is shown: this, */
-    struct json_t *reports; /* or this */
+    struct grid *grid;      /* NULL with --json */
+    struct json_t *reports; /* NULL without --json and --report */
     size_t layers;
 };
 

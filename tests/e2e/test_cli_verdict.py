@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit verify: pass, fail, inconclusive, for files as people have them. Every file is
 made here."""
+import csv
+import io
 import json
 
 import numpy as np
@@ -564,3 +566,55 @@ def test_findings_are_lines_that_name_layer_kind_and_hint(daemon, files):
     assert any(line.startswith("error: layers.0.fc.bias: missing_tensor") and
                "the latents have it" in line for line in lines), lines
     assert "fail:" in done.stdout.splitlines()[-1]
+
+
+# ---- --report ------------------------------------------------------------------------
+
+
+def test_report_files(daemon, files):
+    """--report writes verdict, findings and every layer as Markdown, CSV and JSON."""
+    files.project(daemon)
+    tensors = load(files.out)
+    tensors["layers.1.fc.weight"][0, 0] += 1
+    files.save(tensors)
+    for ending in ("md", "csv", "json"):
+        path = files.folder / f"report.{ending}"
+        done = cli(daemon, "verify", files.out, "--report", path)
+        assert done.returncode == 1, done.stderr
+        text = path.read_text()
+        if ending == "json":
+            found = json.loads(text)
+            assert found["verdict"] == "fail" and len(found["layers"]) == 3
+        elif ending == "csv":
+            rows = list(csv.DictReader(io.StringIO(text)))
+            assert [row["layer_verdict"] for row in rows] == ["pass", "fail", "pass"]
+            assert {row["verdict"] for row in rows} == {"fail"}
+        else:
+            assert text.startswith("# fail\n") and "layers.2.fc.weight" in text
+            assert "not_ternary" in text
+        done = cli(daemon, "verify", files.out, "--report", path)
+        assert done.returncode == 2 and "--force" in done.stderr
+        assert cli(daemon, "verify", files.out, "--report", path, "--force").returncode == 1
+
+
+def test_report_of_deceptive_names(daemon, files):
+    """A name cannot break a table's row, nor become a formula of a spreadsheet."""
+    name = '=1|"x\u202e`.weight'
+    save(files.latents, {name: files.normal(8, 256)})
+    files.project(daemon)
+    for ending in ("md", "csv"):
+        path = files.folder / f"report.{ending}"
+        assert cli(daemon, "verify", files.out, "--report", path).returncode == 0
+        text = path.read_text()
+        if ending == "csv":
+            row, = csv.DictReader(io.StringIO(text))
+            assert row["layer"] == "'" + name
+        else:
+            assert "\u202e" not in text and '=1\\|' in text
+
+
+@pytest.mark.parametrize("name", ["report", "report.txt", "report.MD"])
+def test_report_of_another_ending(daemon, files, name):
+    """Another ending is refused before anything is done."""
+    done = cli(None, "verify", files.latents, "--report", files.folder / name, env=NOBODY)
+    assert done.returncode == 2 and ".csv" in done.stderr
