@@ -28,6 +28,9 @@ struct layer_terms terms_of(const struct checkpoint_options *options,
 
     if (record && record->layers)
         terms = record->terms;
+    else if (record && options->config && options->config->bits == 2)
+        terms = (struct layer_terms){.encoding = TRIT_ENCODING_MLX_2BIT,
+                                     .group_size = options->config->group_size};
     if (options->has_encoding)
         terms.encoding = options->encoding;
     if (options->has_partial_group)
@@ -98,6 +101,20 @@ static bool scales_fit(const struct tensor_entry *scales, const struct encoded_f
            shape_elements(scales->rank, scales->shape, &found) && wanted == found;
 }
 
+/* The scales or biases of a name, where they are there; -1: in another form. */
+static int find_table(const struct classifying *c, const char *name,
+                      const struct encoded_form *form, size_t *index)
+{
+    const struct tensor_entry *found = table_find(c->contents->table, name);
+
+    if (!found)
+        return 0;
+    if (!scales_fit(found, form))
+        return -1;
+    *index = (size_t)(found - c->contents->table->entries);
+    return 0;
+}
+
 static int make_unfit(struct classifying *c, struct content *item, const char *why)
 {
     item->kind = CONTENT_UNFIT;
@@ -113,7 +130,6 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
     struct failure why = {.status = TRIT_OK};
     struct encoded_form form;
     uint64_t elements;
-    const struct tensor_entry *scales;
     char name[SCALES_NAME_BYTES];
 
     if (encoded_form(&item->terms, &item->dense, item->layout, &form, &why) < 0)
@@ -125,18 +141,23 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
         return make_unfit(c, item, "its type or shape is not that of its encoding");
     item->kind = CONTENT_LAYER;
     item->wants_scales = form.scales.type != NULL;
+    item->wants_biases = form.biases.type != NULL;
     if (!item->wants_scales)
         return 0;
     scales_name(item->terms.encoding, entry->name, name);
-    scales = table_find(c->contents->table, name);
-    if (!scales)
-        return 0;
-    if (!scales_fit(scales, &form))
+    if (find_table(c, name, &form, &item->scales) < 0)
         return make_unfit(c, item,
                           item->terms.group_size
                               ? "its scales are not one F32, F16 or BF16 a group"
                               : "its scale is not one F32, F16 or BF16");
-    item->scales = (size_t)(scales - c->contents->table->entries);
+    if (!item->wants_biases)
+        return 0;
+    biases_name(entry->name, name);
+    if (find_table(c, name, &form, &item->biases) < 0 ||
+        (item->scales != CONTENT_NONE && item->biases != CONTENT_NONE &&
+         c->contents->table->entries[item->scales].type !=
+             c->contents->table->entries[item->biases].type))
+        return make_unfit(c, item, "its biases are not of the form of its scales");
     return 0;
 }
 
@@ -235,6 +256,14 @@ static int find_layer(struct classifying *c, size_t index)
     return 0;
 }
 
+static void own_part(struct contents *contents, size_t part, size_t layer)
+{
+    if (part == CONTENT_NONE)
+        return;
+    contents->items[part].kind = CONTENT_SCALES;
+    contents->items[part].owner = layer;
+}
+
 static int find_layers(struct classifying *c)
 {
     struct contents *contents = c->contents;
@@ -244,7 +273,8 @@ static int find_layers(struct classifying *c)
             .kind = CONTENT_KEPT,
             .role = tensor_role(contents->table, &contents->table->entries[i]),
             .owner = CONTENT_NONE,
-            .scales = CONTENT_NONE};
+            .scales = CONTENT_NONE,
+            .biases = CONTENT_NONE};
         if (find_layer(c, i) < 0)
             return -1;
     }
@@ -254,10 +284,8 @@ static int find_layers(struct classifying *c)
         if (item->kind != CONTENT_LAYER)
             continue;
         contents->layers++;
-        if (item->scales != CONTENT_NONE) {
-            contents->items[item->scales].kind = CONTENT_SCALES;
-            contents->items[item->scales].owner = i;
-        }
+        own_part(contents, item->scales, i);
+        own_part(contents, item->biases, i);
     }
     return 0;
 }
@@ -360,6 +388,13 @@ void contents_destroy(struct contents *contents)
     free(contents->items);
     arena_fini(&contents->strings);
     *contents = (struct contents){.items = NULL};
+}
+
+bool content_is_complete(const struct content *content)
+{
+    return content->kind == CONTENT_LAYER &&
+           (!content->wants_scales || content->scales != CONTENT_NONE) &&
+           (!content->wants_biases || content->biases != CONTENT_NONE);
 }
 
 struct matrices content_matrices(const struct content *layer)

@@ -22,7 +22,7 @@ enum contents_side {
 
 enum content_kind {
     CONTENT_LAYER,
-    CONTENT_SCALES,         /* of the layer `owner` */
+    CONTENT_SCALES,         /* scales or biases of the layer `owner` */
     CONTENT_KEPT,           /* by the rules; `role` says why */
     CONTENT_EXCLUDED,       /* would be a layer or foreign, but for the patterns */
     CONTENT_KEPT_BY_RECORD, /* a layer by the rules that the record does not name */
@@ -38,13 +38,18 @@ struct content {
     bool included;        /* a layer by a pattern, against the rules */
     enum packing packing; /* of foreign weights */
     size_t owner;         /* of scales and tables: index of the weight, or CONTENT_NONE */
-    size_t scales;        /* of a layer: index of its scales, or CONTENT_NONE */
-    bool wants_scales;    /* of a layer whose encoding has scales beside the data */
+    size_t scales,
+        biases;        /* of a layer: index of its scales and biases, or CONTENT_NONE */
+    bool wants_scales; /* of a layer whose encoding has scales beside the data */
+    bool wants_biases; /* likewise biases, which are -scales */
     struct layer_terms terms;  /* of a layer */
     enum layer_layout layout;  /* of a layer: how `dense` holds its matrices */
     struct tensor_entry dense; /* of a layer: what it is or was before it was encoded */
     const char *unfit;         /* of CONTENT_UNFIT: why */
 };
+
+/* Is it a layer with all the tensors that its encoding has? */
+bool content_is_complete(const struct content *content);
 
 /* The matrices of a layer. */
 struct matrices content_matrices(const struct content *layer);
@@ -60,7 +65,8 @@ struct contents {
     struct arena strings;
 };
 
-/* The terms that options and record (NULL: none) together say. */
+/* The terms that options and record together say; where the file has no record, what
+ * config.json says of MLX's quantization. `record` NULL: those of a projection. */
 struct layer_terms terms_of(const struct checkpoint_options *options,
                             const struct record *record);
 

@@ -130,8 +130,9 @@ const char *content_text(char text[CONTENT_TEXT_BYTES], const struct contents *c
                  contents->table->entries[item->owner].name);
         return text;
     case CONTENT_SCALES:
-        snprintf(text, CONTENT_TEXT_BYTES, "the scales of %.*s", CONTENT_TEXT_BYTES - 32,
-                 contents->table->entries[item->owner].name);
+        snprintf(text, CONTENT_TEXT_BYTES, "the %s of %.*s",
+                 contents->items[item->owner].biases == index ? "biases" : "scales",
+                 CONTENT_TEXT_BYTES - 32, contents->table->entries[item->owner].name);
         return text;
     case CONTENT_UNKNOWN_DTYPE:
         snprintf(text, CONTENT_TEXT_BYTES, "a weight of %s, which is not supported",

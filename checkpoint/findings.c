@@ -189,10 +189,14 @@ static void add_without_scales(struct file_findings *findings,
 {
     const char *layer = claim->table->entries[index].name;
     char name[SCALES_NAME_BYTES];
+    const bool biases = claim->items[index].scales != CONTENT_NONE;
 
     scales_name(claim->items[index].terms.encoding, layer, name);
+    if (biases)
+        biases_name(layer, name);
     hint(findings_add(findings, TRIT_FINDING_MISSING_TENSOR, layer, name),
-         "the scales of the layer are not in the file");
+         biases ? "the biases of the layer are not in the file"
+                : "the scales of the layer are not in the file");
 }
 
 struct missing {
@@ -230,8 +234,7 @@ void findings_add_contents(struct file_findings *findings,
             add_foreign(findings, claim, i, has_record);
         } else if (item->kind == CONTENT_UNFIT) {
             add_unfit(findings, claim, i);
-        } else if (item->kind == CONTENT_LAYER && item->wants_scales &&
-                   item->scales == CONTENT_NONE) {
+        } else if (item->kind == CONTENT_LAYER && !content_is_complete(item)) {
             add_without_scales(findings, claim, i);
         } else if (item->kind == CONTENT_UNKNOWN_DTYPE &&
                    !(has_record && (latents || accept_record))) {

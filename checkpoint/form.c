@@ -3,11 +3,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "base/limits.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
+
+enum { MLX_CODES_A_WORD = 16 }; /* of 2 bits in a U32, the first one lowest */
 
 bool layout_is_experts(enum layer_layout layout)
 {
@@ -78,6 +81,13 @@ int terms_check(const struct layer_terms *terms, struct failure *failure)
                     "of %u, not of %u",
                     encoding_name(terms->encoding), layout->block_elements,
                     layout->block_elements, terms->group_size);
+    if (layout && layout->scales == SCALES_F16 &&
+        (layout->group_size % terms->group_size != 0 ||
+         terms->group_size % layout->block_elements != 0))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
+                    "%s holds groups of %u or %u weights, not of %u",
+                    encoding_name(terms->encoding), layout->block_elements,
+                    layout->group_size, terms->group_size);
     return 0;
 }
 
@@ -86,11 +96,36 @@ bool encoding_keeps_embeddings(enum trit_encoding encoding)
     return encoding == TRIT_ENCODING_HF_BITNET;
 }
 
+/* Of "STEM.weight": the bytes of "STEM."; those of the whole name where it ends in
+ * something else. */
+static int stem_bytes(const char *layer)
+{
+    const size_t length = strlen(layer), leaf = sizeof("weight") - 1;
+    const bool ends = length >= leaf && strcmp(layer + length - leaf, "weight") == 0 &&
+                      (length == leaf || layer[length - leaf - 1] == '.');
+
+    return (int)(ends ? length - leaf : length);
+}
+
+bool name_suits(enum trit_encoding encoding, const char *layer)
+{
+    return encoding != TRIT_ENCODING_MLX_2BIT ||
+           (size_t)stem_bytes(layer) != strlen(layer);
+}
+
 void scales_name(enum trit_encoding encoding, const char *layer,
                  char name[SCALES_NAME_BYTES])
 {
-    snprintf(name, SCALES_NAME_BYTES, "%s%s", layer,
-             encoding == TRIT_ENCODING_HF_BITNET ? "_scale" : ".scales");
+    if (encoding == TRIT_ENCODING_MLX_2BIT && name_suits(encoding, layer))
+        snprintf(name, SCALES_NAME_BYTES, "%.*sscales", stem_bytes(layer), layer);
+    else
+        snprintf(name, SCALES_NAME_BYTES, "%s%s", layer,
+                 encoding == TRIT_ENCODING_HF_BITNET ? "_scale" : ".scales");
+}
+
+void biases_name(const char *layer, char name[SCALES_NAME_BYTES])
+{
+    snprintf(name, SCALES_NAME_BYTES, "%.*sbiases", stem_bytes(layer), layer);
 }
 
 static int packed_form(enum trit_encoding encoding, enum layer_layout stacking,
@@ -131,6 +166,25 @@ static int bitnet_form(const struct matrices *matrix, struct encoded_form *form,
     return 0;
 }
 
+/* U32 [rows, columns / 16] of 16 codes each, F16 scales and biases [rows, groups]. */
+static int mlx_form(const struct layer_terms *terms, enum layer_layout stacking,
+                    const struct matrices *matrix, struct encoded_form *form,
+                    struct failure *failure)
+{
+    if (matrix->columns % terms->group_size != 0)
+        return fail(
+            failure, TRIT_INVALID_ARGUMENT, "encoding",
+            "mlx_2bit holds rows of whole groups of %u weights, these have %" PRIu64,
+            terms->group_size, matrix->columns);
+    form->data =
+        stacked_form(TRIT_U8, stacking, matrix, matrix->columns / MLX_CODES_A_WORD);
+    form->data.type = element_type_by_name("U32");
+    form->scales =
+        stacked_form(TRIT_F16, stacking, matrix, matrix->columns / terms->group_size);
+    form->biases = form->scales;
+    return 0;
+}
+
 int encoded_form(const struct layer_terms *terms, const struct tensor_entry *source,
                  enum layer_layout stacking, struct encoded_form *form,
                  struct failure *failure)
@@ -163,6 +217,7 @@ int encoded_form(const struct layer_terms *terms, const struct tensor_entry *sou
     case TRIT_ENCODING_HF_BITNET:
         return bitnet_form(&matrix, form, failure);
     case TRIT_ENCODING_MLX_2BIT:
+        return mlx_form(terms, stacking, &matrix, form, failure);
     case TRIT_ENCODING_I2_S:
         break;
     }
@@ -177,6 +232,8 @@ bool type_holds(const struct element_type *type, enum trit_encoding encoding)
 
     if (encoding == TRIT_ENCODING_DENSE)
         return dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16;
+    if (encoding == TRIT_ENCODING_MLX_2BIT)
+        return type == element_type_by_name("U32");
     return dtype == (encoding == TRIT_ENCODING_INT8 ? TRIT_I8 : TRIT_U8);
 }
 
@@ -190,7 +247,9 @@ int dense_form(enum trit_encoding encoding, const struct tensor_entry *entry,
     if (encoding == TRIT_ENCODING_DENSE)
         return 0;
     dense->type = element_type_of(TRIT_F32);
-    if (layout && layout->interleaved && entry->rank == 2)
+    if (encoding == TRIT_ENCODING_MLX_2BIT && (entry->rank == 2 || entry->rank == 3))
+        dense->shape[entry->rank - 1] *= MLX_CODES_A_WORD; /* bytes that a file has */
+    else if (layout && layout->interleaved && entry->rank == 2)
         dense->shape[0] *= INTERLEAVED; /* bytes that a file has: no overflow */
     else if (layout && layout->block_bytes && !layout->interleaved &&
              (entry->rank == 2 || entry->rank == 3) && encoding != TRIT_ENCODING_INT8 &&

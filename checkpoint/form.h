@@ -40,15 +40,21 @@ int terms_check(const struct layer_terms *terms, struct failure *failure);
 bool encoding_keeps_embeddings(enum trit_encoding encoding);
 
 /* What a layer's scales are called: NAME.scales; NAME_scale of HF_BITNET, since
- * transformers has weight_scale beside weight. */
+ * transformers has weight_scale beside weight; STEM.scales of MLX_2BIT's STEM.weight. */
 void scales_name(enum trit_encoding encoding, const char *layer,
                  char name[SCALES_NAME_BYTES]);
 
+/* What MLX_2BIT's STEM.weight has beside its scales: STEM.biases, which are -scales. */
+void biases_name(const char *layer, char name[SCALES_NAME_BYTES]);
+
+/* Can a layer of this encoding have this name? MLX_2BIT's end in "weight". */
+bool name_suits(enum trit_encoding encoding, const char *layer);
+
 /* How a matrix looks in a file once encoded: the tensor under the layer's own
- * name, and that of its scales (type NULL: there is none). Names are not set; bytes
+ * name, and those of its scales and biases (type NULL: there are none). Names are not set; bytes
  * are not computed. */
 struct encoded_form {
-    struct tensor_entry data, scales;
+    struct tensor_entry data, scales, biases;
 };
 
 /* `source`: the dense tensor (type, rank, shape). Data of dense and int8 have its shape

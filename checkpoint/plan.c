@@ -18,7 +18,7 @@ static void refuse(struct plan *plan, struct plan_item *item, const char *reason
 {
     item->action = PLAN_REFUSE;
     item->reason = keep_text(plan, reason);
-    item->data = item->scales = PLAN_NONE;
+    item->data = item->scales = item->biases = PLAN_NONE;
     plan->refused++;
 }
 
@@ -40,10 +40,16 @@ static int add_layer(struct plan *plan, const struct tensor_table *input, size_t
         refuse(plan, item, why.message);
         return 0;
     }
+    if (!name_suits(terms->encoding, entry->name)) {
+        refuse(plan, item, "mlx_2bit holds layers whose names end in .weight");
+        return 0;
+    }
     scales_name(terms->encoding, entry->name, name);
+    if (form.biases.type && !table_find(input, name))
+        biases_name(entry->name, name);
     if (form.scales.type && table_find(input, name)) {
         snprintf(reason, sizeof(reason),
-                 "its scales would be called %s, which is there already", name);
+                 "its scales or biases would be called %s, which is there already", name);
         refuse(plan, item, reason);
         return 0;
     }
@@ -58,9 +64,17 @@ static int add_layer(struct plan *plan, const struct tensor_table *input, size_t
     plan->layers++;
     if (!form.scales.type)
         return 0;
+    scales_name(terms->encoding, entry->name, name);
     item->scales = plan->table.count;
     form.scales.name = name;
-    return table_add(&plan->table, &form.scales, failure);
+    if (table_add(&plan->table, &form.scales, failure) < 0)
+        return -1;
+    if (!form.biases.type)
+        return 0;
+    biases_name(entry->name, name);
+    item->biases = plan->table.count;
+    form.biases.name = name;
+    return table_add(&plan->table, &form.biases, failure);
 }
 
 static int add_item(struct plan *plan, const struct tensor_table *input, size_t index,
@@ -74,7 +88,8 @@ static int add_item(struct plan *plan, const struct tensor_table *input, size_t 
     *item = (struct plan_item){.action = PLAN_KEEP,
                                .reason = "",
                                .data = plan->table.count,
-                               .scales = PLAN_NONE};
+                               .scales = PLAN_NONE,
+                               .biases = PLAN_NONE};
     plan->bytes += input->entries[index].bytes;
     if (content->kind == CONTENT_LAYER) {
         if (record_add(record, &input->entries[index], content->layout, failure) < 0 ||

@@ -17,10 +17,10 @@ enum plan_action {
 
 struct plan_item {
     enum plan_action action;
-    const char *reason; /* of keep and refuse: a sentence without a full stop */
-    uint64_t groups;    /* of a layer */
-    size_t data;        /* index in the output's table; PLAN_NONE: refused */
-    size_t scales;      /* likewise, or PLAN_NONE */
+    const char *reason;    /* of keep and refuse: a sentence without a full stop */
+    uint64_t groups;       /* of a layer */
+    size_t data;           /* index in the output's table; PLAN_NONE: refused */
+    size_t scales, biases; /* likewise, or PLAN_NONE */
 };
 
 struct plan {

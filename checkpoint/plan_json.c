@@ -8,11 +8,11 @@
 static bool put_outputs(json_t *object, const struct plan *plan,
                         const struct plan_item *item)
 {
-    const size_t indices[] = {item->data, item->scales};
+    const size_t indices[] = {item->data, item->scales, item->biases};
     json_t *outputs = json_array();
     bool good = true;
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         if (item->action == PLAN_REFUSE || indices[i] == PLAN_NONE)
             continue;
         const struct tensor_entry *entry = &plan->table.entries[indices[i]];
@@ -66,6 +66,8 @@ struct plan_sizes plan_sizes(const struct plan *plan)
         bytes += plan->table.entries[item->data].bytes;
         if (item->scales != PLAN_NONE)
             bytes += plan->table.entries[item->scales].bytes;
+        if (item->biases != PLAN_NONE)
+            bytes += plan->table.entries[item->biases].bytes;
         sizes.all += bytes;
         sizes.layers += item->action == PLAN_TERNARIZE ? bytes : 0;
     }

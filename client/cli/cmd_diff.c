@@ -172,10 +172,7 @@ static int diff_other(struct diffing *d, const char *name, size_t a, size_t b)
 
 static bool is_layer(const struct side *side, size_t index)
 {
-    const struct content *item = &side->contents.items[index];
-
-    return item->kind == CONTENT_LAYER &&
-           (!item->wants_scales || item->scales != CONTENT_NONE);
+    return content_is_complete(&side->contents.items[index]);
 }
 
 /* The scales of a layer go with it. */

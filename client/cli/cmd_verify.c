@@ -28,10 +28,7 @@
 /* A layer whose scales are missing cannot be sent; that was found already. */
 static bool can_examine(const struct verifying *v, size_t index)
 {
-    const struct content *item = &v->claim.items[index];
-
-    return item->kind == CONTENT_LAYER &&
-           (!item->wants_scales || item->scales != CONTENT_NONE);
+    return content_is_complete(&v->claim.items[index]);
 }
 
 static int judge_pair(struct verifying *v, const struct match_pair *pair)

@@ -2,6 +2,7 @@
 /* One tensor of a file that is projected. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/cli/matrix.h"
 #include "client/cli/project.h"
@@ -83,6 +84,25 @@ static int put_data(struct projecting *p, const struct part *part,
     return result;
 }
 
+/* MLX's biases: every scale with its sign turned. */
+static int put_biases(struct projecting *p, const struct plan_item *item,
+                      const void *scales, uint64_t bytes)
+{
+    uint16_t piece[512];
+
+    for (uint64_t at = 0; at < bytes; at += sizeof(piece)) {
+        const uint64_t left = bytes - at;
+        const size_t count = left < sizeof(piece) ? (size_t)left : sizeof(piece);
+
+        memcpy(piece, (const char *)scales + at, count);
+        for (size_t i = 0; i < count / sizeof(*piece); i++)
+            piece[i] ^= 0x8000;
+        if (writer_put(p->writer, item->biases, piece, count, &p->failure) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* The daemon's answer must have the sizes that the output's header promised. */
 static int put_projection(struct projecting *p, const struct part *part,
                           const struct trit_projection *projection)
@@ -104,8 +124,12 @@ static int put_projection(struct projecting *p, const struct part *part,
         return -1;
     if (item->scales == PLAN_NONE)
         return 0;
-    return writer_put(p->writer, item->scales, projection->scales, scale_bytes,
-                      &p->failure);
+    if (writer_put(p->writer, item->scales, projection->scales, scale_bytes,
+                   &p->failure) < 0)
+        return -1;
+    return item->biases == PLAN_NONE
+               ? 0
+               : put_biases(p, item, projection->scales, scale_bytes);
 }
 
 static int call_project(struct projecting *p, const struct part *part, const void *data,

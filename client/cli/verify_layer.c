@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One layer of a file that is verified. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "checkpoint/biases.h"
 #include "checkpoint/explain.h"
 #include "client/cli/matrix.h"
 #include "client/cli/verify.h"
@@ -12,21 +14,24 @@ struct subject {
     const struct content *content;
     const struct tensor_entry *entry;     /* its data in the file */
     const struct tensor_entry *scales;    /* or NULL */
+    const struct tensor_entry *biases;    /* or NULL */
     const struct tensor_entry *reference; /* or NULL */
     struct matrices matrices;             /* as the claim has them */
     struct matrices reference_matrices;   /* as the latents have them */
     struct tensor_entry shown;            /* its shape as it is told */
     const char *name;                     /* of the matrix */
-    void *data, *scale_data, *reference_data;
-    uint64_t bytes, scale_bytes, reference_bytes;
+    void *data, *scale_data, *bias_data, *reference_data;
+    uint64_t bytes, scale_bytes, bias_bytes, reference_bytes;
 };
 
 static void free_parts(struct subject *subject)
 {
     free(subject->data);
     free(subject->scale_data);
+    free(subject->bias_data);
     free(subject->reference_data);
-    subject->data = subject->scale_data = subject->reference_data = NULL;
+    subject->data = subject->scale_data = NULL;
+    subject->bias_data = subject->reference_data = NULL;
 }
 
 static int load_parts(struct verifying *v, struct subject *subject, uint64_t number)
@@ -39,7 +44,10 @@ static int load_parts(struct verifying *v, struct subject *subject, uint64_t num
                     &subject->bytes, &v->failure) < 0 ||
         (subject->scales &&
          matrix_load(v->file.reader, subject->scales, &scales, number,
-                     &subject->scale_data, &subject->scale_bytes, &v->failure) < 0))
+                     &subject->scale_data, &subject->scale_bytes, &v->failure) < 0) ||
+        (subject->biases &&
+         matrix_load(v->file.reader, subject->biases, &scales, number,
+                     &subject->bias_data, &subject->bias_bytes, &v->failure) < 0))
         return -1;
     return subject->reference ? matrix_load(v->against.reader, subject->reference,
                                             &subject->reference_matrices, number,
@@ -119,6 +127,30 @@ static void explain(struct verifying *v, const struct subject *subject)
     }
 }
 
+/* MLX reads scale * code + bias, which is ternary where the bias is -scale. */
+static void check_biases(struct verifying *v, const struct subject *subject)
+{
+    struct bias_check found;
+    struct trit_finding *added;
+
+    if (!subject->biases)
+        return;
+    found = bias_check(subject->biases->type->dtype, subject->scale_data,
+                       subject->bias_data, subject->bias_bytes);
+    added = found.count ? findings_add(&v->findings, TRIT_FINDING_NOT_TERNARY,
+                                       subject->name, NULL)
+                        : NULL;
+    if (!added)
+        return;
+    added->has_group = added->has_count = true;
+    added->group = found.first;
+    added->count = found.count;
+    snprintf(added->expected, sizeof(added->expected), "bias %.9g", -found.scale);
+    snprintf(added->got, sizeof(added->got), "bias %.9g", found.bias);
+    snprintf(added->hint, sizeof(added->hint),
+             "a weight is scale * code + bias: it is ternary where the bias is -scale");
+}
+
 static bool has_mismatch(const struct file_findings *findings, size_t first)
 {
     for (size_t i = first; i < findings->count; i++)
@@ -136,6 +168,7 @@ static int show_part(struct verifying *v, const struct subject *subject,
 
     findings_add_report(&v->findings, subject->name, report,
                         option_given(v->options, OPTION_ALLOW_DEAD));
+    check_biases(v, subject);
     for (size_t i = first; i < v->findings.count; i++)
         failing |= v->findings.list[i].finding.severity == TRIT_SEVERITY_ERROR;
     if (subject->reference && has_mismatch(&v->findings, first))
@@ -173,6 +206,8 @@ int verify_layer(struct verifying *v, const struct match_pair *pair)
 
     if (content->scales != CONTENT_NONE)
         subject.scales = &v->claim.table->entries[content->scales];
+    if (content->biases != CONTENT_NONE)
+        subject.biases = &v->claim.table->entries[content->biases];
     if (pair->latents != CONTENT_NONE) {
         subject.reference = &v->latents.table->entries[pair->latents];
         subject.reference_matrices =

@@ -39,13 +39,6 @@ struct trit_verification {
 
 /* ---- the steps to examine -------------------------------------------------------- */
 
-/* A layer whose scales are not there cannot be judged; the findings say so. */
-static bool is_complete(const struct content *item)
-{
-    return item->kind == CONTENT_LAYER &&
-           (!item->wants_scales || item->scales != CONTENT_NONE);
-}
-
 static void plan_bytes(struct trit_verification *v, const struct match_pair *pair)
 {
     const struct tensor_entry *latents = &v->latents->entries[pair->latents];
@@ -58,7 +51,7 @@ static void plan_bytes(struct trit_verification *v, const struct match_pair *pai
 static void plan_checks(struct trit_verification *v)
 {
     for (size_t i = 0; i < v->table->count && !v->latents; i++)
-        if (is_complete(&v->claim.items[i]))
+        if (content_is_complete(&v->claim.items[i]))
             v->checks[i] = CHECK_TERNARY;
     for (size_t i = 0; i < v->match.count; i++) {
         const struct match_pair *pair = &v->match.pairs[i];
@@ -66,10 +59,10 @@ static void plan_checks(struct trit_verification *v)
         if (pair->kind == MATCH_BYTES)
             plan_bytes(v, pair);
         else if (pair->kind == MATCH_PROJECTION &&
-                 is_complete(&v->claim.items[pair->claim]))
+                 content_is_complete(&v->claim.items[pair->claim]))
             v->checks[pair->claim] = CHECK_PROJECTION;
         else if (pair->kind == MATCH_EXTRA_LAYER &&
-                 is_complete(&v->claim.items[pair->claim]))
+                 content_is_complete(&v->claim.items[pair->claim]))
             v->checks[pair->claim] = CHECK_TERNARY;
     }
 }

@@ -129,6 +129,13 @@ static void lists_all_that_does_not_fit(void)
     options.group_size = 0;
     options.encoding = TRIT_ENCODING_MLX_2BIT;
     CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
+    CHECK_EQ(plan.refused, 1);
+    CHECK_STR(item_of(&plan, &input, "c.weight")->reason,
+              "mlx_2bit holds rows of whole groups of 128 weights, these have 130");
+    CHECK_EQ(plan.layers, 1);
+    plan_destroy(&plan);
+    options.encoding = TRIT_ENCODING_I2_S;
+    CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
     CHECK_EQ(plan.refused, 2);
     CHECK_EQ(plan.layers, 0);
     plan_destroy(&plan);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MLX's layers have a scale and a bias a group; they are ternary where the bias is
+ * -scale (mlx, mlx/ops.cpp, affine_quantize). */
+#ifndef CHECKPOINT_BIASES_H
+#define CHECKPOINT_BIASES_H
+
+#include "files/table.h"
+
+struct bias_check {
+    uint64_t count, first; /* groups whose bias is not -scale */
+    double scale, bias;    /* of the first */
+};
+
+/* `bytes` of scales and of biases, both F32, F16 or BF16. */
+struct bias_check bias_check(enum trit_dtype dtype, const void *scales,
+                             const void *biases, uint64_t bytes);
+
+#endif
