@@ -8,6 +8,7 @@
 
 #include "files/folder.h"
 #include "files/formats.h"
+#include "files/identify.h"
 #include "files/shards.h"
 
 struct reader {
@@ -41,7 +42,7 @@ static const struct reader_ops *find_format(struct source *source,
     for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
         if (probes[i]->probe(head, count))
             return probes[i];
-    fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is neither safetensors nor .npy");
+    fail_unknown_format(source, failure);
     return NULL;
 }
 

@@ -10,12 +10,14 @@
  * 3. Each member is handed to jansson alone (two values: name, entry), turned
  *    into a table entry and freed, so memory follows the table and not the text.
  * 4. With all entries known, they must cover the data: check_coverage. */
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "files/formats.h"
+#include "files/identify.h"
 
 enum {
     LENGTH_BYTES = 8,
@@ -62,6 +64,9 @@ static int header_scan(const char *text, size_t bytes, struct failure *failure)
     for (size_t at = 0; at < bytes; at++) {
         char c = text[at];
 
+        if (c == '\0')
+            return malformed(failure, "a zero byte, as an interrupted download leaves,",
+                             at);
         if (!allowed_outside_strings(c))
             return malformed(failure, "a character that JSON of tensors does not need",
                              at);
@@ -271,6 +276,30 @@ static int take_object(struct header *header, struct tensor_table *table,
                : malformed(failure, "text after the object", header->at);
 }
 
+static const char *bytes_are(uint64_t count)
+{
+    return count == 1 ? "byte is" : "bytes are";
+}
+
+/* Says how much of the file is missing, by the tensor that ends last. */
+static int fail_truncated(const struct tensor_table *table, const char *name,
+                          uint64_t data_bytes, struct failure *failure)
+{
+    uint64_t end = data_bytes;
+
+    for (size_t i = 0; i < table->count; i++) {
+        const struct tensor_entry *entry = &table->entries[i];
+        uint64_t entry_end;
+
+        if (!add_overflows(entry->offset, entry->bytes, &entry_end) && entry_end > end)
+            end = entry_end;
+    }
+    return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
+                "tensor %s goes beyond the end of the file: the file is truncated, "
+                "%" PRIu64 " %s missing",
+                name, end - data_bytes, bytes_are(end - data_bytes));
+}
+
 /* Neither hole nor overlap nor a trailing byte; then offsets count from the
  * start of the file. */
 static int check_coverage(struct tensor_table *table, uint64_t data_start,
@@ -290,14 +319,14 @@ static int check_coverage(struct tensor_table *table, uint64_t data_start,
                 "%llu",
                 entry->name, (unsigned long long)entry->offset, (unsigned long long)end);
         if (add_overflows(end, entry->bytes, &end) || end > data_bytes)
-            return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
-                        "tensor %s goes beyond the end of the file", entry->name);
-        entry->offset += data_start;
+            return fail_truncated(table, entry->name, data_bytes, failure);
     }
     if (end != data_bytes)
         return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
-                    "%llu bytes of data belong to no tensor",
-                    (unsigned long long)(data_bytes - end));
+                    "%" PRIu64 " %s the last tensor", data_bytes - end,
+                    data_bytes - end == 1 ? "byte follows" : "bytes follow");
+    for (size_t i = 0; i < table->count; i++)
+        table->entries[i].offset += data_start;
     return 0;
 }
 
@@ -326,6 +355,34 @@ static int read_length(struct source *source, uint64_t *length, struct failure *
     return 0;
 }
 
+/* The length of the header is impossible. Where no header has such a length, the file
+ * may be of another kind, whose ninth byte is '{' by chance: a GGUF file with 123
+ * tensors, say. */
+static int fail_length(struct source *source, uint64_t bytes, uint64_t bytes_max,
+                       struct failure *failure)
+{
+    const uint64_t left = source_bytes(source) - LENGTH_BYTES;
+    char text[IDENTITY_BYTES];
+    int known = bytes == 0 || bytes > FILES_HEADER_BYTES_MAX
+                    ? identify_source(source, text, failure)
+                    : 0;
+
+    if (known < 0)
+        return -1;
+    if (known)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it %s", text);
+    if (bytes > bytes_max)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "safetensors header of %" PRIu64 " bytes, at most %" PRIu64
+                    " are allowed",
+                    bytes, bytes_max);
+    return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                "safetensors header of %" PRIu64
+                " bytes goes beyond the end of the file: "
+                "the file is truncated, %" PRIu64 " %s missing",
+                bytes, bytes - left, bytes_are(bytes - left));
+}
+
 static int read_safetensors(struct source *source, const struct read_options *options,
                             struct tensor_table *table, struct failure *failure)
 {
@@ -335,15 +392,9 @@ static int read_safetensors(struct source *source, const struct read_options *op
 
     if (read_length(source, &bytes, failure) != 0)
         return -1;
-    if (bytes > options->header_bytes_max)
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "safetensors header of %llu bytes, at most %llu are allowed",
-                    (unsigned long long)bytes,
-                    (unsigned long long)options->header_bytes_max);
-    if (bytes > source_bytes(source) - LENGTH_BYTES)
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "safetensors header of %llu bytes goes beyond the end of the file",
-                    (unsigned long long)bytes);
+    if (bytes == 0 || bytes > options->header_bytes_max ||
+        bytes > source_bytes(source) - LENGTH_BYTES)
+        return fail_length(source, bytes, options->header_bytes_max, failure);
     text = malloc((size_t)bytes + 1);
     if (!text)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a header");

@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "files/formats.h"
+#include "files/json_text.h"
 
 enum { LENGTH_BYTES = 8 };
 
@@ -44,7 +45,10 @@ static json_t *entry_json(const struct tensor_entry *entry)
     json_t *shape = json_array();
 
     for (uint32_t i = 0; i < entry->rank; i++)
-        json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
+        if (json_array_append_new(shape, json_integer((json_int_t)entry->shape[i])) < 0) {
+            json_decref(shape);
+            return NULL;
+        }
     return json_pack("{s:s, s:o, s:[I,I]}", "dtype", entry->type->name, "shape", shape,
                      "data_offsets", (json_int_t)entry->offset,
                      (json_int_t)(entry->offset + entry->bytes));
@@ -77,8 +81,8 @@ static int header_bytes(const struct tensor_table *table, uint8_t **out, uint64_
                         struct failure *failure)
 {
     json_t *json = header_json(table);
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    size_t length = text ? strlen(text) : 0;
+    size_t length = 0;
+    char *text = json ? json_text(json, JSON_COMPACT, &length) : NULL;
     size_t padded = (length + 7) & ~(size_t)7;
     uint8_t *bytes = text ? malloc(LENGTH_BYTES + padded) : NULL;
     int result = 0;

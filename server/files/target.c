@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "files/system.h"
 
 struct target {
     int folder; /* descriptor of the folder that holds the target */
@@ -24,34 +25,10 @@ enum { TEMPORARY_TRIES = 64 };
 
 static const uint64_t PIECE_BYTES_MAX = 64u << 20;
 
-static int fail_errno(struct failure *failure, const char *what)
-{
-    enum trit_status status =
-        errno == ENOSPC || errno == EDQUOT || errno == EFBIG  ? TRIT_RESOURCE_EXHAUSTED
-        : errno == EACCES || errno == EPERM || errno == EROFS ? TRIT_PERMISSION_DENIED
-        : errno == ENOENT || errno == ENOTDIR                 ? TRIT_NOT_FOUND
-                                                              : TRIT_UNAVAILABLE;
-
-    return fail(failure, status, NULL, "cannot %s: %s", what, strerror(errno));
-}
-
-/* `.NAME.trit-XXXXXXXX`, unlikely to be there; EEXIST tells when it is. */
-static int temporary_name(struct target *target)
-{
-    uint32_t random;
-
-    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
-        return -1;
-    /* A long name is cut: the temporary one must fit a directory entry. */
-    snprintf(target->temporary, sizeof(target->temporary), ".%.*s.trit-%08x",
-             NAME_MAX - 20, target->name, random);
-    return 0;
-}
-
 static int open_named(struct target *target)
 {
     for (int i = 0; i < TEMPORARY_TRIES; i++) {
-        if (temporary_name(target) != 0)
+        if (temporary_name(target->temporary, target->name) != 0)
             break;
         target->fd = openat(target->folder, target->temporary,
                             O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
@@ -82,7 +59,7 @@ static int link_as(struct target *target, const char *name)
 static int link_nameless(struct target *target)
 {
     for (int i = 0; i < TEMPORARY_TRIES; i++) {
-        if (temporary_name(target) != 0)
+        if (temporary_name(target->temporary, target->name) != 0)
             break;
         if (link_as(target, target->temporary) == 0)
             return 0;

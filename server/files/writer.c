@@ -6,11 +6,13 @@
 #include <strings.h>
 
 #include "files/formats.h"
+#include "files/writer_folder.h"
 
 struct writer {
     struct tensor_table *table;
-    struct target *target;
-    uint64_t *filled; /* bytes put so far, a tensor each */
+    struct target *target;        /* of a file, or NULL */
+    struct writer_folder *folder; /* of a folder, or NULL */
+    uint64_t *filled;             /* bytes put so far, a tensor each */
 };
 
 /* The first one takes what no suffix claims. */
@@ -86,39 +88,65 @@ const char *writer_other_format(const char *path)
     return NULL;
 }
 
+static int fail_other_format(const char *path, struct failure *failure)
+{
+    return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                "its name says %s; safetensors and .npy are written",
+                writer_other_format(path));
+}
+
+static struct writer *create(struct tensor_table *table, struct failure *failure)
+{
+    struct writer *writer = calloc(1, sizeof(*writer));
+
+    if (!writer || !(writer->filled = calloc(table->count + 1, sizeof(uint64_t)))) {
+        free(writer);
+        fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+        return NULL;
+    }
+    writer->table = table;
+    return writer;
+}
+
 int writer_create(struct writer **out, const char *path, enum target_mode mode,
                   struct tensor_table *table, struct failure *failure)
 {
     struct writer *writer;
     uint8_t *header;
     uint64_t header_bytes;
-    int result;
 
     if (writer_other_format(path))
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "its name says %s; safetensors and .npy are written",
-                    writer_other_format(path));
+        return fail_other_format(path, failure);
     if (format_of(path)->plan(table, &header, &header_bytes, failure) != 0)
         return -1;
-    writer = calloc(1, sizeof(*writer));
-    if (!writer || !(writer->filled = calloc(table->count + 1, sizeof(uint64_t)))) {
-        fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-        goto free_header;
+    writer = create(table, failure);
+    if (!writer || target_open(&writer->target, path, mode, failure) < 0 ||
+        target_write(writer->target, 0, header, header_bytes, failure) < 0) {
+        free(header);
+        writer_destroy(writer);
+        return -1;
     }
-    writer->table = table;
-    if (target_open(&writer->target, path, mode, failure) != 0)
-        goto free_header;
-    result = target_write(writer->target, 0, header, header_bytes, failure);
-    if (result != 0)
-        goto free_header;
     free(header);
     *out = writer;
     return 0;
+}
 
-free_header:
-    free(header);
-    writer_destroy(writer);
-    return -1;
+int writer_create_folder(struct writer **out, const char *path, enum target_mode mode,
+                         struct tensor_table *table, const struct folder_options *options,
+                         struct failure *failure)
+{
+    struct writer *writer;
+
+    if (writer_other_format(path))
+        return fail_other_format(path, failure);
+    writer = create(table, failure);
+    if (!writer ||
+        writer_folder_create(&writer->folder, path, mode, table, options, failure) < 0) {
+        writer_destroy(writer);
+        return -1;
+    }
+    *out = writer;
+    return 0;
 }
 
 int writer_put(struct writer *writer, size_t index, const void *data, uint64_t count,
@@ -130,8 +158,11 @@ int writer_put(struct writer *writer, size_t index, const void *data, uint64_t c
         return fail(failure, TRIT_INTERNAL, NULL,
                     "tensor %s got more than its %llu bytes", entry->name,
                     (unsigned long long)entry->bytes);
-    if (target_write(writer->target, entry->offset + writer->filled[index], data, count,
-                     failure) != 0)
+    uint64_t filled = writer->filled[index];
+    if ((writer->folder
+             ? writer_folder_write(writer->folder, index, filled, data, count, failure)
+             : target_write(writer->target, entry->offset + filled, data, count,
+                            failure)) < 0)
         return -1;
     writer->filled[index] += count;
     return 0;
@@ -145,7 +176,8 @@ int writer_commit(struct writer *writer, struct failure *failure)
                 failure, TRIT_INTERNAL, NULL, "tensor %s got %llu of its %llu bytes",
                 writer->table->entries[i].name, (unsigned long long)writer->filled[i],
                 (unsigned long long)writer->table->entries[i].bytes);
-    return target_commit(writer->target, failure);
+    return writer->folder ? writer_folder_commit(writer->folder, failure)
+                          : target_commit(writer->target, failure);
 }
 
 void writer_destroy(struct writer *writer)
@@ -153,6 +185,7 @@ void writer_destroy(struct writer *writer)
     if (!writer)
         return;
     target_close(writer->target);
+    writer_folder_destroy(writer->folder);
     free(writer->filled);
     free(writer);
 }

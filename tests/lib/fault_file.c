@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/fault_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -33,9 +35,13 @@ bool fault_file_disarm(void)
 
 static bool fails(enum fault_file_call call)
 {
-    if (!(armed.calls & (unsigned)call) || armed.mode != FAULT_FILE_FAIL ||
+    if (!(armed.calls & (unsigned)call) || armed.mode == FAULT_FILE_SHORT ||
         armed.left == 0 || --armed.left > 0)
         return false;
+    if (armed.mode == FAULT_FILE_KILL)
+        raise(SIGKILL);
+    if (armed.mode == FAULT_FILE_EVERY)
+        armed.left = 1;
     armed.fired = true;
     errno = armed.code;
     return true;
@@ -58,6 +64,12 @@ WEAK int __real_linkat(int from, const char *path, int to, const char *name, int
 WEAK int __real_renameat(int from, const char *path, int to, const char *name);
 WEAK int __real_fchmod(int fd, mode_t mode);
 WEAK int __real_close(int fd);
+WEAK int __real_renameat2(int from, const char *path, int to, const char *name,
+                          unsigned flags);
+WEAK int __real_mkdirat(int folder, const char *name, mode_t mode);
+WEAK int __real_unlinkat(int folder, const char *name, int flags);
+WEAK int __real_fstatat(int folder, const char *name, struct stat *out, int flags);
+WEAK DIR *__real_fdopendir(int fd);
 #undef WEAK
 
 ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t offset);
@@ -67,6 +79,12 @@ int __wrap_linkat(int from, const char *path, int to, const char *name, int flag
 int __wrap_renameat(int from, const char *path, int to, const char *name);
 int __wrap_fchmod(int fd, mode_t mode);
 int __wrap_close(int fd);
+int __wrap_renameat2(int from, const char *path, int to, const char *name,
+                     unsigned flags);
+int __wrap_mkdirat(int folder, const char *name, mode_t mode);
+int __wrap_unlinkat(int folder, const char *name, int flags);
+int __wrap_fstatat(int folder, const char *name, struct stat *out, int flags);
+DIR *__wrap_fdopendir(int fd);
 
 ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t offset)
 {
@@ -114,4 +132,30 @@ int __wrap_close(int fd)
         return result;
     errno = code;
     return -1;
+}
+
+int __wrap_renameat2(int from, const char *path, int to, const char *name, unsigned flags)
+{
+    return fails(FAULT_FILE_RENAMEAT2) ? -1
+                                       : __real_renameat2(from, path, to, name, flags);
+}
+
+int __wrap_mkdirat(int folder, const char *name, mode_t mode)
+{
+    return fails(FAULT_FILE_MKDIRAT) ? -1 : __real_mkdirat(folder, name, mode);
+}
+
+int __wrap_unlinkat(int folder, const char *name, int flags)
+{
+    return fails(FAULT_FILE_UNLINKAT) ? -1 : __real_unlinkat(folder, name, flags);
+}
+
+int __wrap_fstatat(int folder, const char *name, struct stat *out, int flags)
+{
+    return fails(FAULT_FILE_FSTATAT) ? -1 : __real_fstatat(folder, name, out, flags);
+}
+
+DIR *__wrap_fdopendir(int fd)
+{
+    return fails(FAULT_FILE_FDOPENDIR) ? NULL : __real_fdopendir(fd);
 }

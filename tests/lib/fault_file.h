@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* File system calls that fail on purpose, as fault.h does for memory. Link with
  * -Wl,--wrap=<function> for pwrite, pread, openat, linkat, renameat, fchmod,
- * close. (fsync and write obey fault.h's FAULT_WRITE.)
+ * close, renameat2, mkdirat, unlinkat, fstatat, fdopendir. (fsync and write obey fault.h's FAULT_WRITE.)
  *
  *   fault_file_arm(FAULT_FILE_PWRITE, 2, ENOSPC, FAULT_FILE_FAIL);
  *   ...
@@ -22,11 +22,18 @@ enum fault_file_call {
     FAULT_FILE_RENAMEAT = 16,
     FAULT_FILE_FCHMOD = 32,
     FAULT_FILE_CLOSE = 64,
-    FAULT_FILE_ALL = 127,
+    FAULT_FILE_RENAMEAT2 = 128,
+    FAULT_FILE_MKDIRAT = 256,
+    FAULT_FILE_UNLINKAT = 512,
+    FAULT_FILE_FSTATAT = 1024,
+    FAULT_FILE_FDOPENDIR = 2048,
+    FAULT_FILE_ALL = 4095,
 };
 
 enum fault_file_mode {
     FAULT_FILE_FAIL,  /* the nth use returns -1 and sets errno */
+    FAULT_FILE_EVERY, /* so do all later ones */
+    FAULT_FILE_KILL,  /* the process dies by SIGKILL before the nth use */
     FAULT_FILE_SHORT, /* pwrite, pread: every use moves one byte at most */
 };
 

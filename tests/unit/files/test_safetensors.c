@@ -186,11 +186,14 @@ static void refuses_bad_lengths(void)
     struct failure failure;
 
     image_make(&image, "{}", 0);
-    for (image.count = 0; image.count < 9; image.count++)
+    image.count = 0;
+    refused_image(&image, "it is empty");
+    for (image.count = 1; image.count < 9; image.count++)
         refused_image(&image, "neither");
     image_make(&image, "{}", 0);
     image.count = 9;
-    refused_image(&image, "beyond the end");
+    refused_image(&image, "beyond the end of the file: the file is truncated, 1 byte is "
+                          "missing");
     image.bytes[7] = 0x80; /* 2^63 and a bit */
     refused_image(&image, "at most 100000000");
     memset(image.bytes, 0xff, 8);
@@ -240,6 +243,7 @@ static void refuses_bad_json(void)
         {"{\"a\":nul}", "invalid JSON"},
         {"{\"a\":true}", "does not need"},
         {"{/**/}", "does not need"},
+        {"{\"a\":\001", "does not need"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -312,10 +316,13 @@ static void refuses_sizes_that_overflow(void)
 
 static void refuses_data_not_covered(void)
 {
-    refused("{}", 1, "belong to no tensor");
-    refused("{" ENTRY("a", "U8", "4", "0", "4") "}", 5,
-            "1 bytes of data belong to no tensor");
-    refused("{" ENTRY("a", "U8", "4", "0", "4") "}", 3, "beyond the end");
+    refused("{}", 1, "1 byte follows the last tensor");
+    refused("{" ENTRY("a", "U8", "4", "0", "4") "}", 20,
+            "16 bytes follow the last tensor");
+    refused("{" ENTRY("a", "U8", "4", "0", "4") "}", 3,
+            "beyond the end of the file: the file is truncated, 1 byte is missing");
+    refused("{" ENTRY("a", "U8", "4", "0", "4") "," ENTRY("b", "U8", "8", "4", "12") "}",
+            3, "9 bytes are missing");
     refused("{" ENTRY("a", "U8", "4", "1", "5") "}", 5, "begins at byte 1");
     refused("{" ENTRY("a", "U8", "4", "0", "4") "," ENTRY("b", "U8", "4", "5", "9") "}",
             9, "begins at byte 5");

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One file inside a folder that is being written. Failures name the file. */
+#ifndef FILES_FOLDER_FILE_H
+#define FILES_FOLDER_FILE_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* `folder` is a descriptor. The name must be free. Returns the file's descriptor, or
+ * -1. Permissions follow the umask. */
+int folder_file_create(int folder, const char *name, struct failure *failure);
+
+int folder_file_write(int fd, const char *name, uint64_t offset, const void *data,
+                      uint64_t count, struct failure *failure);
+
+/* Flushes the file to the disk and closes it, in any case. */
+int folder_file_finish(int fd, const char *name, struct failure *failure);
+
+/* A whole file of these bytes. */
+int folder_file_put(int folder, const char *name, const void *bytes, uint64_t count,
+                    struct failure *failure);
+
+/* A whole file, copied from the path `from`, which may be a link to a regular file. */
+int folder_file_copy(int folder, const char *name, const char *from,
+                     struct failure *failure);
+
+#endif

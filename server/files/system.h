@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What files and folders that take their name at the end have in common. */
+#ifndef FILES_SYSTEM_H
+#define FILES_SYSTEM_H
+
+#include <limits.h>
+
+#include "base/status.h"
+
+/* Fails with "cannot WHAT: ..." and the status that errno stands for. Returns -1. */
+int fail_errno(struct failure *failure, const char *what);
+
+/* Fills in `.NAME.trit-XXXXXXXX`, which is unlikely to be taken. A long name is cut to
+ * fit a directory entry. Returns -1 and errno without random bytes. */
+int temporary_name(char temporary[NAME_MAX], const char *name);
+
+#endif

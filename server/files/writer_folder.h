@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The part of a writer that lays a table out over the shards of a folder; writer.h is
+ * the interface. One thread. */
+#ifndef FILES_WRITER_FOLDER_H
+#define FILES_WRITER_FOLDER_H
+
+#include "files/folder_options.h"
+#include "files/table.h"
+#include "files/target.h"
+
+struct writer_folder;
+
+/* As writer_create_folder. The offsets of the table become those in the shards. */
+int writer_folder_create(struct writer_folder **folder, const char *path,
+                         enum target_mode mode, struct tensor_table *table,
+                         const struct folder_options *options, struct failure *failure);
+
+/* Bytes of tensor `index`, from byte `offset` of it. No byte may be written twice: a
+ * shard is closed when it has all its bytes. */
+int writer_folder_write(struct writer_folder *folder, size_t index, uint64_t offset,
+                        const void *data, uint64_t count, struct failure *failure);
+
+/* Every byte of every tensor must be there. */
+int writer_folder_commit(struct writer_folder *folder, struct failure *failure);
+
+void writer_folder_destroy(struct writer_folder *folder); /* NULL is harmless */
+
+#endif

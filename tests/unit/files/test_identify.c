@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that are neither safetensors nor .npy are refused as what they are. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "files/identify.h"
+#include "files/reader.h"
+#include "tests/lib/check.h"
+#include "tests/lib/fault_file.h"
+
+/* The reader refuses the bytes as INVALID_ARGUMENT, with exactly this message. */
+static void refused_as(const char *name, const void *bytes, size_t count,
+                       const char *message)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct source *source;
+    struct reader *reader;
+
+    CHECK(source_memory(&source, bytes, count, name, &failure) == 0);
+    if (reader_open_source(&reader, source, NULL, &failure) == 0) {
+        reader_close(reader);
+        check_failed(__FILE__, __LINE__, "taken, \"%s\" was due", message);
+    }
+    CHECK_STR(failure.message, message);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+}
+
+/* The same with `count` bytes that begin with `start`; `filler` follows. */
+static void refused_start(const char *start, size_t length, char filler, size_t count,
+                          const char *message)
+{
+    char *bytes = malloc(count);
+
+    memset(bytes, filler, count);
+    memcpy(bytes, start, length);
+    refused_as("file", bytes, count, message);
+    free(bytes);
+}
+
+static void refused_text(const char *text, const char *message)
+{
+    refused_as("file", text, strlen(text), message);
+}
+
+static void names_an_empty_file(void)
+{
+    refused_as("model.safetensors", "", 0, "it is empty");
+}
+
+static void names_lfs_pointers(void)
+{
+    char large[2048];
+
+    refused_text("version https://git-lfs.github.com/spec/v1\n"
+                 "oid sha256:abababab\nsize 988097824\n",
+                 "it is a Git LFS pointer to 988097824 bytes: run git lfs pull");
+    refused_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\n",
+                 "it is a Git LFS pointer: run git lfs pull");
+    refused_text("version https://git-lfs.github.com/spec/v1\nsize x\n",
+                 "it is a Git LFS pointer: run git lfs pull");
+    /* A larger text that begins so is none. */
+    memset(large, 'x', sizeof(large));
+    memcpy(large, "version https://git-lfs.github.com/spec/v1\n", 43);
+    refused_as(
+        "file", large, sizeof(large),
+        "it is text that begins with \"version https://git-lfs.github.com/spec/v1\""
+        "; only safetensors and .npy are read");
+}
+
+static void names_what_servers_send(void)
+{
+    static const char html[] =
+        "it is an HTML page, such as a server sends instead of a file; fetch it again";
+
+    refused_text("<!DOCTYPE html><html><title>401</title></html>", html);
+    refused_text("\xef\xbb\xbf\r\n  <HTML lang=\"en\">{}", html);
+    refused_text("<head><meta>", html);
+    /* The ninth byte is a brace, as in safetensors. */
+    refused_text("<html>  {}</html>", html);
+    refused_text("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>",
+                 "it is XML text, such as a server sends instead of a file; fetch it "
+                 "again");
+    refused_text("Entry not found\nor so",
+                 "it is text that begins with \"Entry not found\"; only safetensors and "
+                 ".npy are read");
+    refused_text("caf\xc3\xa9",
+                 "it is text that begins with \"caf\"; only safetensors and .npy are "
+                 "read");
+    refused_text("\xc3\xa9t\xc3\xa9", "it is neither safetensors nor .npy");
+    refused_text("plain\xff", "it is neither safetensors nor .npy");
+    refused_text("a line of more than forty-eight characters is cut there, before this",
+                 "it is text that begins with \"a line of more than forty-eight "
+                 "characters is cu\"; only safetensors and .npy are read");
+}
+
+static void names_json(void)
+{
+    refused_text("{\n  \"metadata\": {\"total_size\": 1},\n  \"weight_map\": {}\n}",
+                 "it is the index of a checkpoint with shards, not its weights; name its "
+                 "folder");
+    refused_text("{\"architectures\": [\"LlamaForCausalLM\"]}",
+                 "it is the configuration of a model, not its weights");
+    refused_text(" [1, 2, 3, 4]", "it is JSON text; only safetensors and .npy are read");
+    refused_text("{\"error\":{\"code\":401}}",
+                 "it is JSON text; only safetensors and .npy are read");
+    /* The ninth byte is a brace. */
+    refused_text("{\"abcd\":{\"code\":401}}",
+                 "it is JSON text; only safetensors and .npy are read");
+}
+
+/* A zip archive of one empty member: its header, its entry in the directory. */
+static size_t make_zip(char *bytes, const char *member, bool directory)
+{
+    size_t count = strlen(member), header = directory ? 46 : 30;
+
+    memset(bytes, 0, header);
+    memcpy(bytes, directory ? "PK\1\2" : "PK\3\4", 4);
+    bytes[directory ? 28 : 26] = (char)count;
+    memcpy(bytes + header, member, count);
+    return header + count;
+}
+
+static void names_zip_archives(void)
+{
+    static const struct {
+        const char *name, *member, *message;
+    } cases[] = {
+        {"model.bin", "archive/data.pkl",
+         "it is PyTorch's pickle archive, which is not opened because unpickling can run "
+         "code; convert it to safetensors"},
+        {"x", "w.npy", "it is NumPy's archive (.npz); save each array as .npy"},
+        {"x.NPZ", "w", "it is NumPy's archive (.npz); save each array as .npy"},
+        {"x", "model.weights.h5",
+         "it is a Keras archive; only safetensors and .npy are read"},
+        {"x", "a/model.safetensors",
+         "it is a zip archive that holds safetensors: unpack it first"},
+        {"x", "data.pkl.txt", "it is a zip archive: unpack it first"},
+    };
+    static char bytes[10000];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t count = make_zip(bytes, cases[i].member, false);
+
+        memset(bytes + count, 'x', 40);
+        refused_as(cases[i].name, bytes, count + 40, cases[i].message);
+        /* The same member, told of at the end of a large file. */
+        memset(bytes, 'x', sizeof(bytes));
+        make_zip(bytes, "version", false);
+        make_zip(bytes + sizeof(bytes) - 100, cases[i].member, true);
+        refused_as(cases[i].name, bytes, sizeof(bytes), cases[i].message);
+    }
+    memset(bytes, 0, sizeof(bytes));
+    memcpy(bytes, "PK\5\6", 4);
+    refused_as("x", bytes, 22, "it is a zip archive: unpack it first");
+    /* A length of a name that goes beyond the file. */
+    memcpy(bytes, "PK\3\4", 4);
+    memset(bytes + 26, 0xff, 2);
+    refused_as("x", bytes, 60, "it is a zip archive: unpack it first");
+    refused_as("x", bytes, 5, "it is a zip archive: unpack it first");
+}
+
+static void names_pickles(void)
+{
+    refused_start("\x80\x02}q\0.", 6, '.', 20,
+                  "it is a Python pickle, which is not opened because unpickling can run "
+                  "code; convert it to safetensors");
+    refused_start("\x80\x05\x95", 3, 'x', 20,
+                  "it is a Python pickle, which is not opened because unpickling can run "
+                  "code; convert it to safetensors");
+    refused_start(
+        "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 14, '.', 20,
+        "it is PyTorch's pickle file of before version 1.6, which is not opened "
+        "because unpickling can run code; convert it to safetensors");
+    refused_start("\x80\x06", 2, 'x', 20, "it is neither safetensors nor .npy");
+}
+
+static void names_other_formats(void)
+{
+    static const struct {
+        const char *start;
+        size_t count;
+        const char *message;
+    } cases[] = {
+        {"GGUF\3\0\0\0\1", 9, "it is a GGUF file; only safetensors and .npy are read"},
+        /* 123 tensors: the ninth byte is a brace. */
+        {"GGUF\3\0\0\0{", 9, "it is a GGUF file; only safetensors and .npy are read"},
+        {"tjgg\3\0\0\0", 8,
+         "it is a GGML file, the forerunner of GGUF; only safetensors and .npy are read"},
+        {"\x89HDF\r\n\x1a\n", 8,
+         "it is an HDF5 file, as Keras and TensorFlow write; only safetensors and .npy "
+         "are read"},
+        {"\x1f\x8b\x08", 3, "it is compressed by gzip: unpack it first"},
+        {"\xfd\x37\x7aXZ\0", 6, "it is compressed by xz: unpack it first"},
+        {"\x28\xb5\x2f\xfd", 4, "it is compressed by zstd: unpack it first"},
+        {"BZh9", 4, "it is compressed by bzip2: unpack it first"},
+        {"xxxxTFL3", 8,
+         "it is a TensorFlow Lite model; only safetensors and .npy are read"},
+    };
+    char tar[512] = "model.safetensors";
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        refused_start(cases[i].start, cases[i].count, '\0', 64, cases[i].message);
+    memcpy(tar + 257, "ustar", 5);
+    refused_as("x.tar", tar, sizeof(tar), "it is a tar archive: unpack it first");
+    refused_start("\x93NUMP", 5, '\1', 64, "it is neither safetensors nor .npy");
+}
+
+static void counts_zeros_at_the_start(void)
+{
+    static const char large[(1 << 20) + 5000];
+
+    refused_start("", 0, '\0', 4096,
+                  "it holds 4096 zero bytes and nothing else: an interrupted or sparse "
+                  "download; fetch it again");
+    for (size_t zeros = 8; zeros < 10000; zeros = 3 * zeros + 8) {
+        char *bytes = calloc(1, zeros + 100), message[128];
+
+        /* After eight zeros a brace looks like an empty header. */
+        memset(bytes + zeros, '{', 100);
+        snprintf(message, sizeof(message),
+                 "it starts with %zu zero bytes: an interrupted or sparse download; "
+                 "fetch it again",
+                 zeros);
+        refused_as("x", bytes, zeros + 100, message);
+        free(bytes);
+    }
+    refused_as("x", large, sizeof(large),
+               "it starts with at least 1048576 zero bytes: an interrupted or sparse "
+               "download; fetch it again");
+    refused_start("", 0, '\0', 7, "it is neither safetensors nor .npy");
+    refused_start(
+        "\2\0\0\0\0\0\0\0{\0}", 11, '\0', 20,
+        "safetensors header: a zero byte, as an interrupted download leaves, at "
+        "byte 1");
+}
+
+/* The length of a header may begin as a pickle does, or as gzip's output. */
+static void takes_a_cut_header_for_safetensors(void)
+{
+    refused_start("\x80\x02\0\0\0\0\0\0{", 9, ' ', 20,
+                  "safetensors header of 640 bytes goes beyond the end of the file: the "
+                  "file is truncated, 628 bytes are missing");
+    refused_start("\x1f\x8b\x08\0\0\0\0\0{", 9, ' ', 20,
+                  "safetensors header of 559903 bytes goes beyond the end of the file: "
+                  "the file is truncated, 559891 bytes are missing");
+}
+
+static void tells_of_a_failed_read(void)
+{
+    char path[] = "/tmp/test_identify_XXXXXX";
+    static const char bytes[9000] = "\0";
+    int fd = mkstemp(path);
+
+    CHECK(fd >= 0 && write(fd, bytes, sizeof(bytes)) == (ssize_t)sizeof(bytes));
+    close(fd);
+    for (uint64_t n = 1;; n++) {
+        struct failure failure = {.status = TRIT_OK};
+        struct reader *reader;
+        bool hit;
+
+        fault_file_arm(FAULT_FILE_PREAD, n, EIO, FAULT_FILE_FAIL);
+        CHECK(reader_open(&reader, path, NULL, &failure) != 0);
+        hit = fault_file_disarm();
+        CHECK_EQ(failure.status, hit ? TRIT_UNAVAILABLE : TRIT_INVALID_ARGUMENT);
+        if (!hit) {
+            CHECK(n == 5); /* the probe, and three pieces */
+            break;
+        }
+    }
+    unlink(path);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_case cases[] = {
+        {"an empty file is called empty", names_an_empty_file},
+        {"a Git LFS pointer is named with the size that it stands for",
+         names_lfs_pointers},
+        {"HTML, XML and text in place of weights are named", names_what_servers_send},
+        {"an index, a configuration and other JSON are named", names_json},
+        {"zip archives are named by what they hold", names_zip_archives},
+        {"pickles are named, and why they stay closed", names_pickles},
+        {"other formats are named by their magic", names_other_formats},
+        {"zeros at the start are counted", counts_zeros_at_the_start},
+        {"a truncated header is safetensors, whatever its length looks like",
+         takes_a_cut_header_for_safetensors},
+        {"a read that fails is told", tells_of_a_failed_read},
+    };
+
+    return CHECK_RUN(cases, argc, argv);
+}
