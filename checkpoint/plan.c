@@ -115,9 +115,17 @@ static int add_metadata(struct plan *plan, const struct tensor_table *input,
 {
     for (size_t i = 0; i < input->pair_count; i++)
         if (strcmp(input->pairs[i].key, RECORD_KEY) != 0 &&
+            !table_pair(&plan->table, input->pairs[i].key) &&
             table_add_pair(&plan->table, input->pairs[i].key, input->pairs[i].value,
                            failure) < 0)
             return -1;
+    /* Where there is metadata, transformers before 5 wants a format in it. */
+    if (!table_pair(&plan->table, "format") &&
+        table_add_pair(&plan->table, "format",
+                       plan->contents.terms.encoding == TRIT_ENCODING_MLX_2BIT ? "mlx"
+                                                                               : "pt",
+                       failure) < 0)
+        return -1;
     return record_write(record, &plan->table, failure);
 }
 

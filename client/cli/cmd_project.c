@@ -102,8 +102,7 @@ static enum exit_code refuse_lost(struct projecting *p)
 
 static int write_output(struct projecting *p)
 {
-    if (writer_create(&p->writer, p->options->output, output_mode(p->options),
-                      &p->plan.table, &p->failure) != 0)
+    if (output_open(&p->writer, p->options, &p->input, &p->plan, &p->failure) < 0)
         return fail_context(&p->failure, "%s", p->options->output);
     progress_start(&p->progress, p->plan.bytes);
     int result = project_all(p);
@@ -198,6 +197,8 @@ const struct command cmd_project = {
         "and, but for --convolutions, convolutions are kept byte for byte; --include and\n"
         "--exclude override that by name. Experts of rank 3 are layers, one matrix after\n"
         "another, where config.json's architecture or --experts says how they lie.\n"
+        "IN may be a folder or the index in one; OUT is a folder then, with IN's\n"
+        "config.json and tokenizer, unless its name ends in .safetensors.\n"
         "--dry-run prints the plan; exit code 1: something is refused.\n"
         "dense keeps name, type and shape; int8 writes the codes under the layer's\n"
         "name and f32 scales under NAME.scales; packed encodings write u8 [rows, bytes\n"
@@ -212,12 +213,12 @@ const struct command cmd_project = {
                OPTION_BIT(OPTION_PARTIAL) | OPTION_BIT(OPTION_INCLUDE) |
                OPTION_BIT(OPTION_EXCLUDE) | OPTION_BIT(OPTION_CONVOLUTIONS) |
                OPTION_BIT(OPTION_EXPERTS) | OPTION_BIT(OPTION_TRANSPOSED) |
-               OPTION_BIT(OPTION_DRY_RUN) | OPTION_BIT(OPTION_REPORT) |
-               OPTION_BIT(OPTION_AGAIN) | OPTION_BIT(OPTION_ALLOW_LOST) |
-               OPTION_BIT(OPTION_NPY_BF16) | OPTION_BIT(OPTION_RUN) |
-               OPTION_BIT(OPTION_STEP) | OPTION_BIT(OPTION_SERVER) |
-               OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_JSON) |
-               OPTION_BIT(OPTION_HELP),
+               OPTION_BIT(OPTION_DRY_RUN) | OPTION_BIT(OPTION_SHARD_SIZE) |
+               OPTION_BIT(OPTION_REPORT) | OPTION_BIT(OPTION_AGAIN) |
+               OPTION_BIT(OPTION_ALLOW_LOST) | OPTION_BIT(OPTION_NPY_BF16) |
+               OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) |
+               OPTION_BIT(OPTION_SERVER) | OPTION_BIT(OPTION_TIMEOUT) |
+               OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run_project,

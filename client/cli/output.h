@@ -3,7 +3,8 @@
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
-#include "client/cli/cli.h"
+#include "checkpoint/plan.h"
+#include "client/cli/file.h"
 #include "files/writer.h"
 
 /* DONE, or USAGE after complaining: of "-", of a name that says another format, of an
@@ -11,6 +12,14 @@
  * there is none). Reads and writes nothing. */
 enum exit_code output_check(const char *command, const struct options *options,
                             const char *input);
+
+/* Is the output a folder? One of a folder is, unless its name ends as a file's. */
+bool output_is_folder(const char *path, const struct input *input);
+
+/* Opens the output of a plan: a file, or a folder that gets the input's config.json and
+ * its other small files, tokenizer and all. */
+int output_open(struct writer **writer, const struct options *options,
+                const struct input *input, struct plan *plan, struct failure *failure);
 
 /* With --force what is there is replaced. */
 enum target_mode output_mode(const struct options *options);

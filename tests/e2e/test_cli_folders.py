@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from checkpoints import load, save
-from folders import INDEX, save_folder, shard_name
+from checkpoints import header_of, load, save
+from folders import INDEX, load_folder, save_folder, shard_name
 from tritd import cli
 
 
@@ -143,3 +143,116 @@ def test_folder_without_weights(daemon, tmp_path, shards):
         save(tmp_path / f"{name}.safetensors", shards[0])
     done = cli(daemon, "inspect", tmp_path)
     assert done.returncode == 3 and "a.safetensors" in done.stderr
+
+
+# ---- folders that are written ---------------------------------------------------------
+
+
+def model(folder, shards, config=None):
+    """A folder as a hub has it, tokenizer and all."""
+    save_folder(folder, shards, config or {"model_type": "llama", "rope_theta": 1e4})
+    (folder / "tokenizer.json").write_text('{"version": "1.0"}')
+    (folder / "merges.txt").write_text("a b\n")
+    (folder / "pytorch_model.bin").write_bytes(b"PK\3\4")
+    (folder / ".gitattributes").write_text("*.bin")
+    return folder
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_folder_becomes_a_folder(daemon, tmp_path, shards):
+    """Output of a folder is a folder: one file or shards and an index, config.json and tokenizer
+    carried over, the tensors those of a single file."""
+    source, out = model(tmp_path / "model", shards), tmp_path / "out"
+    done = cli(daemon, "project", source, "-o", out, "-e", "int8")
+    assert done.returncode == 0, done.stderr
+    assert names(out) == ["config.json", "merges.txt", "model.safetensors", "tokenizer.json"]
+    assert json.loads((out / "config.json").read_text()) == {"model_type": "llama",
+                                                             "rope_theta": 1e4}
+    done = cli(daemon, "project", source, "-o", tmp_path / "one.safetensors", "-e", "int8")
+    assert done.returncode == 0, done.stderr
+    expected = load(tmp_path / "one.safetensors")
+    small = tmp_path / "small"
+    done = cli(daemon, "project", source, "-o", small, "-e", "int8", "--shard-size", "20KB")
+    assert done.returncode == 0, done.stderr
+    index = json.loads((small / INDEX).read_text())
+    assert set(index["weight_map"]) == set(expected)
+    assert index["metadata"]["total_size"] == sum(one.nbytes for one in expected.values())
+    for folder in (out, small):
+        found = load_folder(folder)
+        assert set(found) == set(expected)
+        for name, tensor in expected.items():
+            np.testing.assert_array_equal(found[name], tensor)
+        for words in ((), ("--against", source)):
+            done = cli(daemon, "verify", folder, *words)
+            assert done.returncode == 0, done.stdout + done.stderr
+    done = cli(None, "diff", out, small)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["mlx_2bit", "hf_bitnet"])
+def test_config_gets_its_quantization_block(daemon, tmp_path, shards, encoding):
+    """config.json says how the layers are packed where a reader of the encoding looks there."""
+    shards[0]["lm_head.weight"] = shards[0]["model.layers.0.mlp.up_proj.weight"]
+    source, out = model(tmp_path / "model", shards), tmp_path / "out"
+    done = cli(daemon, "project", source, "-o", out, "-e", encoding)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((out / "config.json").read_text())
+    assert config["rope_theta"] == 1e4
+    if encoding == "mlx_2bit":
+        assert config["quantization"] == config["quantization_config"] == {"group_size": 128,
+                                                                           "bits": 2}
+    else:
+        block = config["quantization_config"]
+        assert block["quant_method"] == "bitnet" and block["linear_class"] == "autobitlinear"
+        assert block["modules_to_not_convert"] == ["lm_head"]
+    done = cli(daemon, "verify", out, "--against", source)
+    assert done.returncode == 0, done.stdout
+
+
+def test_existing_folder(daemon, tmp_path, shards):
+    """A folder that is there is refused without --force, replaced as a whole with it, and never
+    the input itself; a folder of other things is left alone."""
+    source, out = model(tmp_path / "model", shards), tmp_path / "out"
+    assert cli(daemon, "project", source, "-o", out).returncode == 0
+    (out / "old.json").write_text("{}")
+    before = names(out)
+    done = cli(daemon, "project", source, "-o", out)
+    assert done.returncode == 2 and "--force" in done.stderr and names(out) == before
+    assert cli(daemon, "project", source, "-o", out, "--force").returncode == 0
+    assert "old.json" not in names(out)
+    for path in (source, f"{source}/", tmp_path / "link"):
+        if path == tmp_path / "link":
+            path.symlink_to(source)
+        before = load_folder(source)
+        done = cli(daemon, "project", source, "-o", path, "--force")
+        assert done.returncode == 2 and load_folder(source).keys() == before.keys()
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years")
+    done = cli(daemon, "project", source, "-o", precious, "--force")
+    assert done.returncode == 3 and (precious / "thesis.txt").read_text() == "years"
+    assert not [name for name in names(tmp_path) if name.startswith(".")]
+
+
+def test_nothing_half_written(daemon, tmp_path, shards):
+    """A projection that is refused on its way leaves no folder and nothing temporary."""
+    shards[2]["model.layers.2.mlp.up_proj.weight"][3, 5] = np.nan
+    source = model(tmp_path / "model", shards)
+    done = cli(daemon, "project", source, "-o", tmp_path / "out")
+    assert done.returncode == 3 and "up_proj" in done.stderr
+    assert names(tmp_path) == ["model"]
+
+
+def test_metadata_has_a_format(daemon, tmp_path, shards):
+    """A file without "format" gets one beside the record, as transformers before 5 needs it."""
+    for metadata in (None, {"note": "x"}, {"format": "np"}):
+        save(tmp_path / "in.safetensors", shards[0], metadata)
+        done = cli(daemon, "project", tmp_path / "in.safetensors", "-o",
+                   tmp_path / "out.safetensors", "--force")
+        assert done.returncode == 0, done.stderr
+        written = header_of(tmp_path / "out.safetensors")["__metadata__"]
+        assert written["format"] == (metadata or {}).get("format", "pt")
+        assert written.get("note") == (metadata or {}).get("note")

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checkpoint/config_write.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int no_memory(struct failure *failure)
+{
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+/* Modules of linear layers that stay as they are: "lm_head" of "lm_head.weight". */
+static json_t *kept_modules(const struct plan *plan)
+{
+    const struct tensor_table *table = plan->contents.table;
+    static const char leaf[] = ".weight";
+    json_t *modules = json_array();
+
+    for (size_t i = 0; modules && i < table->count; i++) {
+        const enum tensor_role role = plan->contents.items[i].role;
+        const char *name = table->entries[i].name;
+        const size_t length = strlen(name);
+
+        if (plan->items[i].action == PLAN_KEEP && table->entries[i].rank == 2 &&
+            (role == ROLE_LINEAR || role == ROLE_HEAD || role == ROLE_ROUTER) &&
+            length > sizeof(leaf) - 1 &&
+            strcmp(name + length - (sizeof(leaf) - 1), leaf) == 0)
+            json_array_append_new(modules,
+                                  json_stringn(name, length - (sizeof(leaf) - 1)));
+    }
+    return modules;
+}
+
+static json_t *bitnet_block(const struct plan *plan)
+{
+    return json_pack("{s:s, s:s, s:s, s:b, s:o}", "quant_method", "bitnet",
+                     "linear_class", "autobitlinear", "quantization_mode", "offline",
+                     "use_rms_norm", 0, "modules_to_not_convert", kept_modules(plan));
+}
+
+static json_t *mlx_block(const struct plan *plan)
+{
+    return json_pack("{s:i, s:i}", "group_size", (int)plan->contents.terms.group_size,
+                     "bits", 2);
+}
+
+static int put_blocks(json_t *config, const struct plan *plan)
+{
+    switch (plan->contents.terms.encoding) {
+    case TRIT_ENCODING_HF_BITNET:
+        return json_object_set_new(config, "quantization_config", bitnet_block(plan));
+    case TRIT_ENCODING_MLX_2BIT:
+        return json_object_set_new(config, "quantization", mlx_block(plan)) |
+               json_object_set_new(config, "quantization_config", mlx_block(plan));
+    case TRIT_ENCODING_DENSE:
+    case TRIT_ENCODING_INT8:
+    case TRIT_ENCODING_PQ2_0:
+    case TRIT_ENCODING_Q2_0:
+    case TRIT_ENCODING_PTQ1_0:
+    case TRIT_ENCODING_TQ1_0:
+    case TRIT_ENCODING_TQ2_0:
+    case TRIT_ENCODING_I2_S:
+        break;
+    }
+    return 0;
+}
+
+int config_write(const struct plan *plan, const char *text, size_t bytes, char **out,
+                 struct failure *failure)
+{
+    json_error_t error;
+    json_t *config = json_loadb(text, bytes, 0, &error);
+
+    if (!json_is_object(config)) {
+        json_decref(config);
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "config.json, line %d: %s",
+                    error.line, config ? "it is no object" : error.text);
+    }
+    *out = put_blocks(config, plan) == 0
+               ? json_dumps(config, JSON_INDENT(2) | JSON_REAL_PRECISION(17))
+               : NULL;
+    json_decref(config);
+    return *out ? 0 : no_memory(failure);
+}
