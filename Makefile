@@ -16,8 +16,9 @@ FUZZ_SECONDS ?= 60
 TORCH ?=
 # make run CHECKPOINT=model.safetensors
 CHECKPOINT ?=
-VERSION := 0.1.0
-SOVERSION := 0
+VERSION := 0.2.0
+# Of libtrit. docs/abi.md says when it changes.
+SOVERSION := 1
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -235,7 +236,7 @@ install: bins ## copy binaries, library, headers and trit.pc under DESTDIR/PREFI
 	ln -sf libtrit.so.$(VERSION) $(D)/lib/libtrit.so.$(SOVERSION)
 	ln -sf libtrit.so.$(SOVERSION) $(D)/lib/libtrit.so
 	install -m 644 client/include/trit.h $(D)/include
-	install -m 644 proto/trit/types.h $(D)/include/trit
+	install -m 644 $(wildcard client/include/trit/*.h) proto/trit/types.h $(D)/include/trit
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: trit' 'Description: Client of tritd, the ternary weight daemon' \
 	  'Version: $(VERSION)' 'Requires.private: libnghttp2 jansson' \
@@ -244,7 +245,8 @@ install: bins ## copy binaries, library, headers and trit.pc under DESTDIR/PREFI
 .PHONY: uninstall
 uninstall: ## remove what install copied
 	rm -f $(D)/bin/tritd $(D)/bin/trit $(D)/lib/libtrit.so $(D)/lib/libtrit.so.$(SOVERSION) \
-	  $(D)/lib/libtrit.so.$(VERSION) $(D)/include/trit.h $(D)/include/trit/types.h $(D)/lib/pkgconfig/trit.pc
+	  $(D)/lib/libtrit.so.$(VERSION) $(D)/include/trit.h $(D)/lib/pkgconfig/trit.pc \
+	  $(patsubst client/include/%,$(D)/include/%,$(wildcard client/include/trit/*.h)) $(D)/include/trit/types.h
 	-rmdir $(D)/include/trit 2>/dev/null
 
 # ---- run ------------------------------------------------------------------------

@@ -29,10 +29,11 @@ enum exit_code complain_of_call(const struct trit_error *error)
 
 struct trit_client *cli_connect(const struct options *options)
 {
-    struct trit_connect_options connect = {.address = options->server,
+    struct trit_connect_options connect = {.size = sizeof(connect),
+                                           .address = options->server,
                                            .timeout_ms = options->timeout_ms};
     struct trit_client *client;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
 
     if (trit_connect(&client, &connect, &error) == TRIT_OK)
         return client;

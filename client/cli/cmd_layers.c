@@ -83,11 +83,12 @@ static int visit_spec(void *arg, const struct trit_layer_spec *spec)
 static enum exit_code list(struct trit_client *client, const struct options *options)
 {
     struct listing listing;
-    struct trit_error error;
+    struct trit_layer_spec spec = TRIT_LAYER_SPEC_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
     enum exit_code code = listing_start(&listing, options, specs_grid());
 
-    if (code == DONE && trit_layer_list(client, options->arguments[0], NULL, visit_spec,
-                                        &listing, &error) != TRIT_OK)
+    if (code == DONE && trit_layer_list(client, options->arguments[0], NULL, &spec,
+                                        visit_spec, &listing, &error) != TRIT_OK)
         code = complain_of_call(&error);
     else if (code == DONE && !whole(&listing))
         code = complain(FAILED, "out of memory");
@@ -128,16 +129,18 @@ static enum exit_code show_reports(const struct listing *listing)
 
 static enum exit_code verify(struct trit_client *client, const struct options *options)
 {
-    struct trit_layer_verify_options call = {.prefix = options->arguments[0],
+    struct trit_layer_verify_options call = {.size = sizeof(call),
+                                             .prefix = options->arguments[0],
                                              .has_tolerance =
                                                  option_given(options, OPTION_TOLERANCE),
                                              .tolerance = options->tolerance};
     struct listing listing;
-    struct trit_error error;
+    struct trit_report report = TRIT_REPORT_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
     enum exit_code code = listing_start(&listing, options, summary_create());
 
-    if (code == DONE &&
-        trit_layer_verify(client, &call, visit_report, &listing, &error) != TRIT_OK)
+    if (code == DONE && trit_layer_verify(client, &call, &report, visit_report, &listing,
+                                          &error) != TRIT_OK)
         code = complain_of_call(&error);
     else if (code == DONE && !whole(&listing))
         code = complain(FAILED, "out of memory");
@@ -152,7 +155,7 @@ static enum exit_code verify(struct trit_client *client, const struct options *o
 static enum exit_code create(struct trit_client *client, const struct options *options)
 {
     struct trit_layer_spec spec;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
 
     if (held_spec(options, options->arguments[0], &spec) != 0)
         return USAGE;
@@ -167,7 +170,7 @@ static enum exit_code remove_layer(struct trit_client *client,
                                    const struct options *options)
 {
     const char *name = options->arguments[0];
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
 
     if (trit_layer_delete(client, name, NULL, &error) != TRIT_OK)
         return complain_of_call(&error);

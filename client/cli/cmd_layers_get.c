@@ -17,7 +17,9 @@ enum { BESIDE_NAME_BYTES = TRIT_NAME_BYTES_MAX + sizeof(".scales") };
 
 struct getting {
     const struct options *options;
-    struct trit_layer layer;
+    struct trit_layer layer; /* points to the next three */
+    struct trit_layer_spec spec;
+    struct trit_array weight, bias;
     struct tensor_table table; /* weights, scales, bias: those that there are */
     struct writer *writer;
     struct failure failure;
@@ -29,31 +31,30 @@ static int add_beside(struct getting *get, const char *suffix, struct tensor_ent
 {
     char name[BESIDE_NAME_BYTES];
 
-    snprintf(name, sizeof(name), "%s%s", get->layer.spec.name, suffix);
+    snprintf(name, sizeof(name), "%s%s", get->spec.name, suffix);
     entry->name = name;
     return table_add(&get->table, entry, &get->failure);
 }
 
 static int add_bias(struct getting *get)
 {
-    struct tensor_entry bias = {.type = element_type_of(TRIT_F32),
-                                .rank = 1,
-                                .shape = {get->layer.spec.out_features}};
+    struct tensor_entry bias = {
+        .type = element_type_of(TRIT_F32), .rank = 1, .shape = {get->spec.out_features}};
 
-    return get->layer.bias.data ? add_beside(get, ".bias", &bias) : 0;
+    return get->bias.data ? add_beside(get, ".bias", &bias) : 0;
 }
 
-static struct layer_terms terms_of_layer(const struct trit_layer *layer)
+static struct layer_terms terms_of_layer(const struct getting *get)
 {
-    return (struct layer_terms){.encoding = layer->encoding,
-                                .group_size = layer->spec.group_size,
+    return (struct layer_terms){.encoding = get->layer.encoding,
+                                .group_size = get->spec.group_size,
                                 .partial_group = TRIT_PARTIAL_PADDED};
 }
 
 /* Notes how the ternary weights are encoded; latents need no note. */
 static int add_record(struct getting *get, const struct tensor_entry *dense)
 {
-    const struct layer_terms terms = terms_of_layer(&get->layer);
+    const struct layer_terms terms = terms_of_layer(get);
     struct record record;
     int result;
 
@@ -70,14 +71,13 @@ static int add_record(struct getting *get, const struct tensor_entry *dense)
 
 static int plan_file(struct getting *get)
 {
-    const struct trit_layer *layer = &get->layer;
-    bool is_dense = layer->encoding == TRIT_ENCODING_DENSE;
+    bool is_dense = get->layer.encoding == TRIT_ENCODING_DENSE;
     struct tensor_entry dense = {
-        .name = layer->spec.name,
-        .type = element_type_of(is_dense ? layer->weight.dtype : TRIT_F32),
+        .name = get->spec.name,
+        .type = element_type_of(is_dense ? get->weight.dtype : TRIT_F32),
         .rank = 2,
-        .shape = {layer->spec.out_features, layer->spec.in_features}};
-    const struct layer_terms terms = terms_of_layer(layer);
+        .shape = {get->spec.out_features, get->spec.in_features}};
+    const struct layer_terms terms = terms_of_layer(get);
     struct encoded_form form;
 
     if (encoded_form(&terms, &dense, LAYOUT_OUT_IN, &form, &get->failure) != 0)
@@ -104,9 +104,9 @@ static int write_file(struct getting *get)
         writer_create(&get->writer, get->options->output, output_mode(get->options),
                       &get->table, &get->failure) != 0)
         return -1;
-    if (put_next(get, &index, layer->weight.data, layer->weight.bytes) != 0 ||
+    if (put_next(get, &index, get->weight.data, get->weight.bytes) != 0 ||
         put_next(get, &index, layer->scales, layer->scale_bytes) != 0 ||
-        put_next(get, &index, layer->bias.data, layer->bias.bytes) != 0)
+        put_next(get, &index, get->bias.data, get->bias.bytes) != 0)
         return -1;
     return writer_commit(get->writer, &get->failure);
 }
@@ -116,7 +116,7 @@ static int write_file(struct getting *get)
 /* Seeds are of 64 bits, more than JSON's integers hold everywhere: decimal text. */
 static json_t *layer_json(const struct getting *get)
 {
-    json_t *json = held_json(&get->layer.spec);
+    json_t *json = held_json(&get->spec);
     char seed[24];
 
     snprintf(seed, sizeof(seed), "%" PRIu64, get->layer.seed);
@@ -136,8 +136,7 @@ static enum exit_code show(const struct getting *get)
 {
     if (option_given(get->options, OPTION_JSON))
         return print_json(layer_json(get), DONE);
-    return held_show(get->options, get->options->output ? "wrote" : "layer",
-                     &get->layer.spec);
+    return held_show(get->options, get->options->output ? "wrote" : "layer", &get->spec);
 }
 
 /* ---- the command ------------------------------------------------------------------ */
@@ -145,12 +144,13 @@ static enum exit_code show(const struct getting *get)
 static enum exit_code get_layer(struct getting *get)
 {
     const struct options *options = get->options;
-    const struct trit_layer_get_options call = {.part = options->output ? options->part
+    const struct trit_layer_get_options call = {.size = sizeof(call),
+                                                .part = options->output ? options->part
                                                                         : TRIT_LAYER_SPEC,
                                                 .encoding = options->encoding,
                                                 .dtype = options->dtype};
     struct trit_client *client = cli_connect(options);
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
     enum trit_status status;
 
     if (!client)
@@ -176,9 +176,16 @@ static enum exit_code check_usage(const struct options *options)
 
 static enum exit_code run_get(const struct options *options)
 {
-    struct getting get = {.options = options};
+    struct getting get = {.options = options,
+                          .layer = TRIT_LAYER_INIT,
+                          .spec = TRIT_LAYER_SPEC_INIT,
+                          .weight = TRIT_ARRAY_INIT,
+                          .bias = TRIT_ARRAY_INIT};
     enum exit_code code = check_usage(options);
 
+    get.layer.spec = &get.spec;
+    get.layer.weight = &get.weight;
+    get.layer.bias = &get.bias;
     table_init(&get.table);
     if (code == DONE)
         code = get_layer(&get);

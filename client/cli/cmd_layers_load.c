@@ -21,7 +21,8 @@ static int read_tensor(struct loading *load, const struct tensor_entry *entry,
 {
     if (reader_load(load->reader, entry, data, &load->failure) != 0)
         return -1;
-    *tensor = (struct trit_tensor){.dtype = entry->type->dtype,
+    *tensor = (struct trit_tensor){.size = sizeof(*tensor),
+                                   .dtype = entry->type->dtype,
                                    .rank = entry->rank,
                                    .data = *data,
                                    .bytes = entry->bytes};
@@ -81,9 +82,9 @@ static int read_file(struct loading *load)
 static enum exit_code send(struct loading *load)
 {
     struct progress progress;
-    const struct trit_call_options call = {.progress = progress_update,
-                                           .progress_arg = &progress};
-    struct trit_error error;
+    const struct trit_call_options call = {
+        .size = sizeof(call), .progress = progress_update, .progress_arg = &progress};
+    struct trit_error error = TRIT_ERROR_INIT;
     enum trit_status status;
 
     load->client = cli_connect(load->options);

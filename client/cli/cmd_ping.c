@@ -27,7 +27,7 @@ static enum exit_code show(const struct options *options, bool serving, double m
 static enum exit_code run_ping(const struct options *options)
 {
     struct trit_client *client = cli_connect(options);
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
     uint64_t start = clock_monotonic_ns();
     enum trit_status status;
     bool serving = false;

@@ -96,6 +96,7 @@ static enum trit_status fetch(struct trit_client *client, const struct options *
 {
     bool one_step = option_given(options, OPTION_STEP);
     struct trit_report_query query = {
+        .size = sizeof(query),
         .run = options->run ? options->run : options->arguments[0],
         .layer = options->arguments[options->run ? 0 : 1],
         .has_from = one_step || option_given(options, OPTION_FROM),
@@ -104,12 +105,12 @@ static enum trit_status fetch(struct trit_client *client, const struct options *
         .step_to = one_step ? options->step : options->step_to,
         .latest_only = option_given(options, OPTION_LATEST),
     };
-    struct trit_report report;
+    struct trit_report report = TRIT_REPORT_INIT;
     enum trit_status status;
 
     if (!query.layer || !(one_step || query.latest_only) ||
         (query.latest_only && (query.has_from || query.has_to)))
-        return trit_report_list(client, &query, visit_report, listing, error);
+        return trit_report_list(client, &query, &report, visit_report, listing, error);
     status = trit_report_get(client, query.run, query.layer,
                              one_step ? &options->step : NULL, NULL, &report, error);
     if (status == TRIT_OK)
@@ -121,7 +122,7 @@ static enum exit_code run_reports(const struct options *options)
 {
     struct listing listing = {.count = 0};
     struct trit_client *client;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
     enum exit_code code;
 
     if (option_given(options, OPTION_STEP) &&

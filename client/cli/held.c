@@ -22,7 +22,8 @@ const char *held_kind(enum trit_layer_kind kind)
 int held_spec(const struct options *options, const char *name,
               struct trit_layer_spec *spec)
 {
-    *spec = (struct trit_layer_spec){.kind = options->kind,
+    *spec = (struct trit_layer_spec){.size = sizeof(*spec),
+                                     .kind = options->kind,
                                      .bias = option_given(options, OPTION_BIAS),
                                      .group_size = options->group_size,
                                      .keep_latents =

@@ -136,23 +136,30 @@ static int call_project(struct projecting *p, const struct part *part, const voi
                         uint64_t bytes, struct trit_projection *projection)
 {
     const struct options *options = p->options;
-    struct trit_tensor tensor = {.dtype = part->entry->type->dtype,
+    struct trit_tensor tensor = {.size = sizeof(tensor),
+                                 .dtype = part->entry->type->dtype,
                                  .rank = 2,
                                  .shape = {part->matrices.rows, part->matrices.columns},
                                  .data = data,
                                  .bytes = bytes};
-    struct trit_project_options call = {
+    const struct trit_layer_ref layer = {.size = sizeof(layer),
+                                         .run = options->run,
+                                         .layer = part->name,
+                                         .step = options->step};
+    const struct trit_call_options call = {
+        .size = sizeof(call), .progress = progress_update, .progress_arg = &p->progress};
+    const struct trit_project_options how = {
+        .size = sizeof(how),
         .group_size = options->group_size,
         .partial_group = options->partial_group,
         .encoding = options->encoding,
         .allow_lost_scales = true, /* the finding says so, and names the layer */
-        .call = {.progress = progress_update, .progress_arg = &p->progress}};
-    struct trit_error error;
-    enum trit_status status;
+        .layer = &layer,
+        .call = &call};
+    struct trit_error error = TRIT_ERROR_INIT;
+    const enum trit_status status =
+        trit_project(p->client, &tensor, &how, projection, &error);
 
-    if (options->run)
-        call.layer = (struct trit_layer_ref){options->run, part->name, options->step};
-    status = trit_project(p->client, &tensor, &call, projection, &error);
     return status == TRIT_OK ? 0
                              : fail(&p->failure, status, error.field, "%s: %s",
                                     trit_status_name(status), error.message);
@@ -160,7 +167,8 @@ static int call_project(struct projecting *p, const struct part *part, const voi
 
 static int project_part(struct projecting *p, const struct part *part, uint64_t number)
 {
-    struct trit_projection projection = TRIT_PROJECTION_INIT;
+    struct trit_report report = TRIT_REPORT_INIT;
+    struct trit_projection projection = {.size = sizeof(projection), .report = &report};
     void *data = NULL;
     uint64_t bytes = 0;
     int result = matrix_load(p->input.reader, part->entry, &part->matrices, number, &data,
@@ -172,7 +180,7 @@ static int project_part(struct projecting *p, const struct part *part, uint64_t 
     if (result == 0)
         result = put_projection(p, part, &projection);
     if (result == 0)
-        result = show_part(p, part, &projection.report);
+        result = show_part(p, part, &report);
     trit_projection_free(&projection);
     progress_piece_done(&p->progress, bytes);
     return result;

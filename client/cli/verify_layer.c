@@ -60,7 +60,8 @@ static struct trit_tensor tensor_of(enum trit_dtype dtype,
                                     const struct matrices *matrices, const void *data,
                                     uint64_t bytes)
 {
-    return (struct trit_tensor){.dtype = dtype,
+    return (struct trit_tensor){.size = sizeof(struct trit_tensor),
+                                .dtype = dtype,
                                 .rank = 2,
                                 .shape = {matrices->rows, matrices->columns},
                                 .data = data,
@@ -75,30 +76,36 @@ static int call_verify(struct verifying *v, const struct subject *subject,
     struct trit_tensor tensor = tensor_of(subject->entry->type->dtype, &subject->matrices,
                                           subject->data, subject->bytes);
     struct trit_tensor reference;
-    struct trit_verify_options call = {
-        .mode = options->mode,
-        .group_size = terms->group_size,
-        .partial_group = terms->partial_group,
-        .tolerance = options->tolerance,
-        .has_tolerance = option_given(options, OPTION_TOLERANCE),
-        .encoding = terms->encoding,
-        .call = {.progress = progress_update, .progress_arg = &v->progress}};
-    struct trit_error error;
+    const struct trit_layer_ref layer = {.size = sizeof(layer),
+                                         .run = options->run,
+                                         .layer = subject->name,
+                                         .step = options->step};
+    const struct trit_call_options call = {
+        .size = sizeof(call), .progress = progress_update, .progress_arg = &v->progress};
+    struct trit_verify_options how = {.size = sizeof(how),
+                                      .mode = options->mode,
+                                      .group_size = terms->group_size,
+                                      .partial_group = terms->partial_group,
+                                      .tolerance = options->tolerance,
+                                      .has_tolerance =
+                                          option_given(options, OPTION_TOLERANCE),
+                                      .encoding = terms->encoding,
+                                      .layer = &layer,
+                                      .call = &call};
+    struct trit_error error = TRIT_ERROR_INIT;
     enum trit_status status;
 
     if (subject->scales) {
-        call.scales = subject->scale_data;
-        call.scale_bytes = subject->scale_bytes;
-        call.scales_dtype = subject->scales->type->dtype;
+        how.scales = subject->scale_data;
+        how.scale_bytes = subject->scale_bytes;
+        how.scales_dtype = subject->scales->type->dtype;
     }
     if (subject->reference) {
         reference = tensor_of(subject->reference->type->dtype, &subject->matrices,
                               subject->reference_data, subject->reference_bytes);
-        call.reference = &reference;
+        how.reference = &reference;
     }
-    if (options->run)
-        call.layer = (struct trit_layer_ref){options->run, subject->name, options->step};
-    status = trit_verify(v->client, &tensor, &call, report, &error);
+    status = trit_verify(v->client, &tensor, &how, report, &error);
     return status == TRIT_OK ? 0
                              : fail(&v->failure, status, error.field, "%s: %s",
                                     trit_status_name(status), error.message);
@@ -181,7 +188,7 @@ static int show_part(struct verifying *v, const struct subject *subject,
 
 static int verify_part(struct verifying *v, struct subject *subject, uint64_t number)
 {
-    struct trit_report report;
+    struct trit_report report = TRIT_REPORT_INIT;
     int result = load_parts(v, subject, number);
 
     if (result == 0)

@@ -44,11 +44,15 @@ enum trit_status trit_backward(struct trit_client *client,
                                struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
+    struct trit_tensor gradient;
     struct extent extent;
     struct call call;
 
-    call_init(&call, client, options, grad_ternary->bytes);
-    if (tensor_check("grad_ternary", grad_ternary, &extent, &failure) == 0)
-        backward_run(&call, grad_ternary, grad_latent, &failure);
+    if (client_check(client, error, &failure) == 0 &&
+        tensor_take("grad_ternary", grad_ternary, &gradient, &failure) == 0 &&
+        (grad_latent || fail_null(&failure, "grad_latent") == 0) &&
+        call_init(&call, client, "options", options, gradient.bytes, &failure) == 0 &&
+        tensor_check("grad_ternary", &gradient, &extent, &failure) == 0)
+        backward_run(&call, &gradient, grad_latent, &failure);
     return client_answer(&failure, error);
 }

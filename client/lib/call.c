@@ -41,21 +41,24 @@ struct run {
     struct failure *failure;
 };
 
-void call_init(struct call *call, struct trit_client *client,
-               const struct trit_call_options *options, uint64_t bytes_total)
+int call_init(struct call *call, struct trit_client *client, const char *field,
+              const struct trit_call_options *options, uint64_t bytes_total,
+              struct failure *failure)
 {
-    *call = (struct call){
-        .client = client, .timeout_ms = client->timeout_ms, .bytes_total = bytes_total};
-    if (options) {
-        call->progress = options->progress;
-        call->progress_arg = options->progress_arg;
-        if (options->timeout_ms)
-            call->timeout_ms = options->timeout_ms;
-    }
+    struct trit_call_options o;
+
+    if (sized_take_optional(&sized_call_options, field, options, &o, failure) < 0)
+        return -1;
+    *call = (struct call){.client = client,
+                          .timeout_ms = o.timeout_ms ? o.timeout_ms : client->timeout_ms,
+                          .progress = o.progress,
+                          .progress_arg = o.progress_arg,
+                          .bytes_total = bytes_total};
     if (call->timeout_ms > UINT64_MAX / 4 / 1000000u)
         call->timeout_ms = 0; /* too long for nanoseconds: no deadline */
     if (call->timeout_ms)
         call->deadline_ns = clock_monotonic_ns() + call->timeout_ms * 1000000u;
+    return 0;
 }
 
 static bool past_deadline(const struct call *call)

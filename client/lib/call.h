@@ -17,9 +17,10 @@ struct call {
     bool not_retriable;   /* when the daemon may have begun; set it after call_init */
 };
 
-/* `options` may be NULL. */
-void call_init(struct call *call, struct trit_client *client,
-               const struct trit_call_options *options, uint64_t bytes_total);
+/* `options` is the caller's struct, or NULL; `field` names it. */
+int call_init(struct call *call, struct trit_client *client, const char *field,
+              const struct trit_call_options *options, uint64_t bytes_total,
+              struct failure *failure);
 
 /* Runs `count` exchanges (at most CONNECTIONS_MAX), as many at a time as there are
  * channels. 0: each succeeded. -1: one failed, with *failure, and the others are

@@ -8,11 +8,6 @@
 #include "client/lib/client.h"
 #include "files/writer.h"
 
-int fail_null(struct failure *failure, const char *name)
-{
-    return fail(failure, TRIT_INVALID_ARGUMENT, name, "%s: is NULL", name);
-}
-
 /* ---- the table ------------------------------------------------------------------ */
 
 enum trit_status trit_checkpoint_create(struct trit_checkpoint **checkpoint,
@@ -21,10 +16,9 @@ enum trit_status trit_checkpoint_create(struct trit_checkpoint **checkpoint,
     struct failure failure = {.status = TRIT_OK};
     struct trit_checkpoint *made = NULL;
 
-    if (!checkpoint) {
-        fail_null(&failure, "checkpoint");
+    if (error_check(error, &failure) < 0 ||
+        (!checkpoint && fail_null(&failure, "checkpoint") < 0))
         return client_answer(&failure, error);
-    }
     made = calloc(1, sizeof(*made));
     if (made) {
         table_init(&made->table);
@@ -83,7 +77,8 @@ enum trit_status trit_checkpoint_add_tensor(struct trit_checkpoint *checkpoint,
 {
     struct failure failure = {.status = TRIT_OK};
 
-    add_tensor(checkpoint, name, dtype, rank, shape, &failure);
+    if (error_check(error, &failure) == 0)
+        add_tensor(checkpoint, name, dtype, rank, shape, &failure);
     return client_answer(&failure, error);
 }
 
@@ -101,7 +96,7 @@ enum trit_status trit_checkpoint_add_metadata(struct trit_checkpoint *checkpoint
 {
     struct failure failure = {.status = TRIT_OK};
 
-    if (check_open(checkpoint, &failure) < 0)
+    if (error_check(error, &failure) < 0 || check_open(checkpoint, &failure) < 0)
         return client_answer(&failure, error);
     if (!key || !value)
         fail_null(&failure, !key ? "key" : "value");
@@ -146,17 +141,6 @@ const char *trit_file_format(const char *path)
 
 /* ---- options -------------------------------------------------------------------- */
 
-/* Of a caller with a newer header: what this library does not know must be unset. */
-static bool rest_is_zero(const struct trit_checkpoint_options *given)
-{
-    const unsigned char *bytes = (const unsigned char *)given;
-
-    for (size_t i = sizeof(*given); i < given->size; i++)
-        if (bytes[i])
-            return false;
-    return true;
-}
-
 static int check_values(const struct trit_checkpoint_options *o, struct failure *failure)
 {
     if ((o->include_count && !o->include) || (o->exclude_count && !o->exclude))
@@ -190,17 +174,8 @@ int options_take(const struct trit_checkpoint_options *given,
 {
     struct trit_checkpoint_options *o = &options->all;
 
-    *o = (struct trit_checkpoint_options)TRIT_CHECKPOINT_OPTIONS_INIT;
-    if (given) {
-        if (given->size < sizeof(given->size))
-            return fail(failure, TRIT_INVALID_ARGUMENT, "options.size",
-                        "options.size: is %zu; begin with TRIT_CHECKPOINT_OPTIONS_INIT",
-                        given->size);
-        if (!rest_is_zero(given))
-            return fail(failure, TRIT_UNIMPLEMENTED, "options.size",
-                        "options: sets what libtrit %s does not know", trit_version());
-        memcpy(o, given, given->size < sizeof(*o) ? given->size : sizeof(*o));
-    }
+    if (sized_take_optional(&sized_checkpoint_options, "options", given, o, failure) < 0)
+        return -1;
     if (check_values(o, failure) < 0)
         return -1;
     options->rules =

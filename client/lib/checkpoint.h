@@ -8,6 +8,7 @@
 
 #include "checkpoint/contents.h"
 #include "checkpoint/json.h"
+#include "client/lib/sized.h"
 
 struct json_t;
 
@@ -38,9 +39,6 @@ int checkpoint_seal(struct trit_checkpoint *checkpoint, struct failure *failure)
 /* Index of a tensor, or NOT_FOUND. */
 int checkpoint_find(const struct tensor_table *table, const char *name, size_t *index,
                     struct failure *failure);
-
-/* INVALID_ARGUMENT: the argument of that name is NULL. */
-int fail_null(struct failure *failure, const char *name);
 
 /* ---- JSON ----------------------------------------------------------------------- */
 

@@ -81,6 +81,8 @@ enum trit_status trit_checkpoint_contents(struct trit_checkpoint *checkpoint,
     struct failure failure = {.status = TRIT_OK};
     struct options_given given;
 
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
     if (!checkpoint || !json)
         fail_null(&failure, !checkpoint ? "checkpoint" : "json");
     else if (options_take(options, &given, &failure) == 0 &&

@@ -27,6 +27,8 @@ enum trit_status trit_plan_create(struct trit_plan **plan,
     struct options_given given;
     struct trit_plan *made = NULL;
 
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
     if (!plan || !checkpoint) {
         fail_null(&failure, !plan ? "plan" : "checkpoint");
     } else if (options_take(options, &given, &failure) == 0 &&
@@ -96,6 +98,8 @@ enum trit_status trit_plan_examine(struct trit_plan *plan, const char *tensor,
     struct failure failure = {.status = TRIT_OK};
     size_t index;
 
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
     if (!plan || !tensor || (!data && bytes) || !done)
         fail_null(&failure, !plan     ? "plan"
                             : !tensor ? "tensor"
@@ -117,6 +121,8 @@ enum trit_status trit_plan_json(const struct trit_plan *plan, char **json,
 {
     struct failure failure = {.status = TRIT_OK};
 
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
     if (!plan || !json)
         fail_null(&failure, !plan ? "plan" : "json");
     else

@@ -119,6 +119,8 @@ enum trit_status trit_verification_create(struct trit_verification **verificatio
     struct trit_verification *made = NULL;
     struct options_given given;
 
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
     if (!verification || !claim) {
         fail_null(&failure, !verification ? "verification" : "claim");
     } else if (options_take(options, &given, &failure) == 0 &&
@@ -211,6 +213,8 @@ enum trit_status trit_verification_steps(const struct trit_verification *verific
 {
     struct failure failure = {.status = TRIT_OK};
 
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
     if (!verification || !json)
         fail_null(&failure, !verification ? "verification" : "json");
     else
@@ -264,13 +268,14 @@ enum trit_status trit_verification_add_report(struct trit_verification *verifica
                                               struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
+    struct trit_report full;
 
-    if (!verification || !tensor || !report)
-        fail_null(&failure, !verification ? "verification"
-                            : !tensor     ? "tensor"
-                                          : "report");
-    else
-        add_report(verification, tensor, report, &failure);
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!verification || !tensor)
+        fail_null(&failure, !verification ? "verification" : "tensor");
+    else if (sized_read(&sized_report, "report", report, &full, &failure) == 0)
+        add_report(verification, tensor, &full, &failure);
     return client_answer(&failure, error);
 }
 
@@ -314,6 +319,8 @@ enum trit_status trit_verification_compare(struct trit_verification *verificatio
 {
     struct failure failure = {.status = TRIT_OK};
 
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
     if (!verification || !tensor || ((!latents || !claim) && bytes))
         fail_null(&failure, !verification ? "verification"
                             : !tensor     ? "tensor"
@@ -364,6 +371,8 @@ enum trit_status trit_verification_result(struct trit_verification *verification
 {
     struct failure failure = {.status = TRIT_OK};
 
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
     if (!verification)
         fail_null(&failure, "verification");
     else if (conclude(verification, &failure) == 0 &&

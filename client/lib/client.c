@@ -8,29 +8,41 @@ static const char address_default[] = "127.0.0.1:6561";
 
 enum trit_status client_answer(const struct failure *failure, struct trit_error *error)
 {
-    if (error) {
-        error->status = failure->status;
-        snprintf(error->field, sizeof(error->field), "%s", failure->field);
-        snprintf(error->message, sizeof(error->message), "%s", failure->message);
+    struct trit_error full = {.status = failure->status};
+
+    if (error && error_check(error, NULL) == 0) {
+        snprintf(full.field, sizeof(full.field), "%s", failure->field);
+        snprintf(full.message, sizeof(full.message), "%s", failure->message);
+        sized_give(&sized_error, error, &full);
     }
     return failure->status;
+}
+
+int error_check(const struct trit_error *error, struct failure *failure)
+{
+    return error ? sized_check(&sized_error, "error", error, failure) : 0;
+}
+
+int client_check(const struct trit_client *client, const struct trit_error *error,
+                 struct failure *failure)
+{
+    if (error_check(error, failure) < 0)
+        return -1;
+    return client ? 0 : fail_null(failure, "client");
 }
 
 static const char *address_text(const struct trit_connect_options *options)
 {
     const char *environment = getenv("TRITD_ADDRESS");
 
-    if (options && options->address)
+    if (options->address)
         return options->address;
     return environment && *environment ? environment : address_default;
 }
 
-static int client_init(struct trit_client *client,
-                       const struct trit_connect_options *options,
+static int client_init(struct trit_client *client, const struct trit_connect_options *o,
                        struct failure *failure)
 {
-    static const struct trit_connect_options defaults = {.address = NULL};
-    const struct trit_connect_options *o = options ? options : &defaults;
     struct address address;
 
     client->timeout_ms = o->timeout_ms;
@@ -43,7 +55,7 @@ static int client_init(struct trit_client *client,
         client->stream_bytes_min = UNARY_BYTES_MAX;
     client->message_bytes_max =
         o->message_bytes_max ? o->message_bytes_max : MESSAGE_BYTES_MAX_DEFAULT;
-    if (address_parse(address_text(options), &address, failure) < 0)
+    if (address_parse(address_text(o), &address, failure) < 0)
         return -1;
     return pool_init(&client->pool, &address, failure);
 }
@@ -53,11 +65,17 @@ enum trit_status trit_connect(struct trit_client **client,
                               struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
-    struct trit_client *made = malloc(sizeof(*made));
+    struct trit_connect_options o;
+    struct trit_client *made;
 
+    if (error_check(error, &failure) < 0 ||
+        (!client && fail_null(&failure, "client") < 0) ||
+        sized_take_optional(&sized_connect_options, "options", options, &o, &failure) < 0)
+        return client_answer(&failure, error);
+    made = malloc(sizeof(*made));
     if (!made) {
         fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a client");
-    } else if (client_init(made, options, &failure) < 0) {
+    } else if (client_init(made, &o, &failure) < 0) {
         free(made);
     } else {
         *client = made;

@@ -6,6 +6,7 @@
 #include <trit.h>
 
 #include "client/lib/pool.h"
+#include "client/lib/sized.h"
 
 enum {
     CONNECTIONS_DEFAULT = 2,
@@ -25,7 +26,14 @@ struct trit_client {
     uint64_t message_bytes_max;
 };
 
-/* Copies the failure, or success, to the caller's `error`, which may be NULL. */
+/* The first check of a call: the client is there, and `error` (or NULL) can be written
+ * to. */
+int client_check(const struct trit_client *client, const struct trit_error *error,
+                 struct failure *failure);
+int error_check(const struct trit_error *error, struct failure *failure);
+
+/* Copies the failure, or success, to the caller's `error`, which may be NULL. Leaves an
+ * error of an impossible size alone. */
 enum trit_status client_answer(const struct failure *failure, struct trit_error *error);
 
 #endif

@@ -36,8 +36,10 @@ enum trit_status trit_ping(struct trit_client *client, const char *service,
     enum health_status status = HEALTH_UNKNOWN;
     struct call call;
 
-    call_init(&call, client, options, 0);
-    if (health_run(&call, service ? service : "", &status, &failure) == 0)
+    if (client_check(client, error, &failure) == 0 &&
+        (serving || fail_null(&failure, "serving") == 0) &&
+        call_init(&call, client, "options", options, 0, &failure) == 0 &&
+        health_run(&call, service ? service : "", &status, &failure) == 0)
         *serving = status == HEALTH_SERVING;
     return client_answer(&failure, error);
 }

@@ -7,9 +7,13 @@
 #include "base/checked.h"
 #include "kernels/kernels.h"
 
-int spec_wire(const struct trit_layer_spec *spec, struct wire_layer_spec *wire,
+int spec_wire(const struct trit_layer_spec *given, struct wire_layer_spec *wire,
               struct failure *failure)
 {
+    struct trit_layer_spec taken, *spec = &taken;
+
+    if (sized_take(&sized_layer_spec, "spec", given, spec, failure) < 0)
+        return -1;
     if (!memchr(spec->name, '\0', sizeof(spec->name)))
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
                     "spec.name: longer than %d bytes", (int)TRIT_NAME_BYTES_MAX);
@@ -98,18 +102,28 @@ int arrival_decode(struct arrival *arrival, const struct scan_part *part,
     return 0;
 }
 
-struct trit_array arrival_give(struct arrival *arrival)
+void arrival_give(struct arrival *arrival, struct trit_array *array)
 {
-    struct trit_array array = arrival->array;
+    struct trit_array full = arrival->array;
 
-    array.data = output_give(&arrival->output);
-    return array;
+    if (!array)
+        return;
+    full.data = output_give(&arrival->output);
+    sized_give(&sized_array, array, &full);
+}
+
+int array_check(const char *field, const struct trit_array *array,
+                struct failure *failure)
+{
+    return array ? sized_check(&sized_array, field, array, failure) : 0;
 }
 
 void trit_array_free(struct trit_array *array)
 {
-    if (!array)
+    struct trit_array in, empty = TRIT_ARRAY_INIT;
+
+    if (sized_read(&sized_array, "array", array, &in, NULL) < 0)
         return;
-    trit_free(array->data);
-    *array = (struct trit_array)TRIT_ARRAY_INIT;
+    trit_free(in.data);
+    sized_give(&sized_array, array, &empty);
 }

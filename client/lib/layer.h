@@ -9,7 +9,7 @@
 #include "client/lib/unary.h"
 #include "proto/codec/layers.h"
 
-/* -1 (INVALID_ARGUMENT): the name has no NUL. */
+/* Reads the caller's spec. -1 (INVALID_ARGUMENT): the name has no NUL. */
 int spec_wire(const struct trit_layer_spec *spec, struct wire_layer_spec *wire,
               struct failure *failure);
 struct trit_layer_spec spec_of_wire(const struct wire_layer_spec *wire);
@@ -27,7 +27,12 @@ void arrival_fini(struct arrival *arrival); /* frees the bytes unless they were 
  * the request implies: an axis of 0 in `expected` may be of any length. */
 int arrival_decode(struct arrival *arrival, const struct scan_part *part,
                    const struct wire_tensor *expected, struct failure *failure);
-/* Gives the tensor to the caller, who owns it then. */
-struct trit_array arrival_give(struct arrival *arrival);
+/* Gives the tensor to the caller, who owns it then. `array` NULL: the caller does not
+ * want it. */
+void arrival_give(struct arrival *arrival, struct trit_array *array);
+
+/* Checks the caller's array; NULL is accepted. */
+int array_check(const char *field, const struct trit_array *array,
+                struct failure *failure);
 
 #endif

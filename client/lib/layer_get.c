@@ -79,53 +79,79 @@ static int get_run(struct getting *get, struct failure *failure)
     return unary_run(&unary, "/trit.v1.Layers/Get", &get->call, failure);
 }
 
-static struct trit_array give(struct arrival *arrival, enum trit_dtype dtype,
-                              uint32_t rank, uint64_t rows, uint64_t columns)
+static void give(struct arrival *arrival, enum trit_dtype dtype, uint32_t rank,
+                 uint64_t rows, uint64_t columns, struct trit_array *array)
 {
-    if (arrival->output.size == 0)
-        return (struct trit_array)TRIT_ARRAY_INIT;
-    arrival->array = (struct trit_array){.dtype = dtype,
-                                         .rank = rank,
-                                         .shape = {rows, columns},
-                                         .bytes = arrival->output.size};
-    return arrival_give(arrival);
+    if (arrival->output.size > 0)
+        arrival->array = (struct trit_array){.dtype = dtype,
+                                             .rank = rank,
+                                             .shape = {rows, columns},
+                                             .bytes = arrival->output.size};
+    arrival_give(arrival, array);
 }
 
-static void get_give(struct getting *get, struct trit_layer *layer)
+/* Reads which structs of the caller the layer points to, and checks them. */
+static int layer_check(const struct trit_layer *layer, struct trit_layer *in,
+                       struct failure *failure)
+{
+    if (sized_read(&sized_layer, "layer", layer, in, failure) < 0)
+        return -1;
+    if (in->spec && sized_check(&sized_layer_spec, "layer.spec", in->spec, failure) < 0)
+        return -1;
+    return array_check("layer.weight", in->weight, failure) < 0
+               ? -1
+               : array_check("layer.bias", in->bias, failure);
+}
+
+/* `in` has the pointers that the caller set. */
+static void get_give(struct getting *get, const struct trit_layer *in,
+                     struct trit_layer *layer)
 {
     const struct wire_layer_got *got = &get->got;
-    uint64_t out = got->spec.out_features, in = got->spec.in_features;
-
-    *layer = (struct trit_layer){
-        .spec = spec_of_wire(&got->spec),
+    const uint64_t rows = got->spec.out_features, columns = got->spec.in_features;
+    struct trit_layer full = {
+        .spec = in->spec,
+        .weight = in->weight,
+        .bias = in->bias,
         .has_seed = got->has_seed,
         .seed = got->seed,
         .encoding = (enum trit_encoding)got->encoding,
-        .weight = give(&get->weight, (enum trit_dtype)got->dtype, 2, out, in),
-        .bias = give(&get->bias, TRIT_F32, 1, out, 0),
         .scale_bytes = get->scales.output.size,
     };
-    layer->scales = output_give(&get->scales.output);
+    const struct trit_layer_spec spec = spec_of_wire(&got->spec);
+
+    if (in->spec)
+        sized_give(&sized_layer_spec, in->spec, &spec);
+    give(&get->weight, (enum trit_dtype)got->dtype, 2, rows, columns, in->weight);
+    give(&get->bias, TRIT_F32, 1, rows, 0, in->bias);
+    full.scales = output_give(&get->scales.output);
+    sized_give(&sized_layer, layer, &full);
 }
 
 enum trit_status trit_layer_get(struct trit_client *client, const char *name,
                                 const struct trit_layer_get_options *options,
                                 struct trit_layer *layer, struct trit_error *error)
 {
-    static const struct trit_layer_get_options defaults = {.part = TRIT_LAYER_TERNARY};
-    const struct trit_layer_get_options *o = options ? options : &defaults;
     struct failure failure = {.status = TRIT_OK};
-    struct getting get = {.request = {.part = (uint32_t)o->part,
-                                      .encoding = (uint32_t)o->encoding,
-                                      .dtype = (uint32_t)o->dtype}};
+    struct trit_layer_get_options o;
+    struct trit_layer in;
+    struct getting get;
 
-    call_init(&get.call, client, &o->call, 0);
+    if (client_check(client, error, &failure) < 0 ||
+        sized_take_optional(&sized_layer_get_options, "options", options, &o, &failure) <
+            0 ||
+        layer_check(layer, &in, &failure) < 0 ||
+        call_init(&get.call, client, "options.call", o.call, 0, &failure) < 0)
+        return client_answer(&failure, error);
+    get.request = (struct wire_layer_get){.part = (uint32_t)o.part,
+                                          .encoding = (uint32_t)o.encoding,
+                                          .dtype = (uint32_t)o.dtype};
     arrival_init(&get.weight, "weight");
     arrival_init(&get.bias, "bias");
     arrival_init(&get.scales, "scales");
-    if (name_copy("name", name, get.request.name, &failure) == 0 &&
+    if (name_take("name", name, get.request.name, &failure) == 0 &&
         get_run(&get, &failure) == 0)
-        get_give(&get, layer);
+        get_give(&get, &in, layer);
     arrival_fini(&get.weight);
     arrival_fini(&get.bias);
     arrival_fini(&get.scales);
@@ -134,11 +160,14 @@ enum trit_status trit_layer_get(struct trit_client *client, const char *name,
 
 void trit_layer_free(struct trit_layer *layer)
 {
-    if (!layer)
+    struct trit_layer in;
+
+    if (sized_read(&sized_layer, "layer", layer, &in, NULL) < 0)
         return;
-    trit_array_free(&layer->weight);
-    trit_array_free(&layer->bias);
-    trit_free(layer->scales);
-    layer->scales = NULL;
-    layer->scale_bytes = 0;
+    trit_array_free(in.weight);
+    trit_array_free(in.bias);
+    trit_free(in.scales);
+    in.scales = NULL;
+    in.scale_bytes = 0;
+    sized_give(&sized_layer, layer, &in);
 }

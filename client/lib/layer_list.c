@@ -8,8 +8,10 @@
 
 enum { PAGE_LAYERS = 1000 }; /* the daemon's maximum */
 
-/* Does not call the visitor again once it returned other than 0. */
+/* Writes specs to the caller's struct. Does not call the visitor again once it returned
+ * other than 0. */
 struct spec_visit {
+    struct trit_layer_spec *spec;
     int (*visit)(void *arg, const struct trit_layer_spec *spec);
     void *arg;
     bool stopped;
@@ -18,10 +20,12 @@ struct spec_visit {
 static void visit_spec(void *arg, const struct wire_layer_spec *wire)
 {
     struct spec_visit *visit = arg;
-    struct trit_layer_spec spec = spec_of_wire(wire);
+    const struct trit_layer_spec spec = spec_of_wire(wire);
 
-    if (!visit->stopped)
-        visit->stopped = visit->visit(visit->arg, &spec) != 0;
+    if (visit->stopped)
+        return;
+    sized_give(&sized_layer_spec, visit->spec, &spec);
+    visit->stopped = visit->visit(visit->arg, visit->spec) != 0;
 }
 
 static int layer_list(struct wire_layer_list *request, const struct call *call,
@@ -44,19 +48,22 @@ static int layer_list(struct wire_layer_list *request, const struct call *call,
     return rc;
 }
 
-enum trit_status trit_layer_list(struct trit_client *client, const char *prefix,
-                                 const struct trit_call_options *options,
-                                 int (*visit)(void *arg,
-                                              const struct trit_layer_spec *spec),
-                                 void *arg, struct trit_error *error)
+enum trit_status
+trit_layer_list(struct trit_client *client, const char *prefix,
+                const struct trit_call_options *options, struct trit_layer_spec *spec,
+                int (*visit)(void *arg, const struct trit_layer_spec *spec), void *arg,
+                struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
     struct wire_layer_list request = {.page_size = PAGE_LAYERS};
-    struct spec_visit visiting = {.visit = visit, .arg = arg};
+    struct spec_visit visiting = {.spec = spec, .visit = visit, .arg = arg};
     struct call call;
 
-    call_init(&call, client, options, 0);
-    if (name_copy("prefix", prefix, request.prefix, &failure) == 0)
+    if (client_check(client, error, &failure) == 0 &&
+        sized_check(&sized_layer_spec, "spec", spec, &failure) == 0 &&
+        (visit || fail_null(&failure, "visit") == 0) &&
+        call_init(&call, client, "options", options, 0, &failure) == 0 &&
+        name_copy("prefix", prefix, request.prefix, &failure) == 0)
         layer_list(&request, &call, &visiting, &failure);
     return client_answer(&failure, error);
 }
@@ -82,22 +89,26 @@ static int layer_verify(const struct wire_layer_verify *request, const struct ca
     return rc;
 }
 
-enum trit_status trit_layer_verify(struct trit_client *client,
-                                   const struct trit_layer_verify_options *options,
-                                   int (*visit)(void *arg,
-                                                const struct trit_report *report),
-                                   void *arg, struct trit_error *error)
+enum trit_status trit_layer_verify(
+    struct trit_client *client, const struct trit_layer_verify_options *options,
+    struct trit_report *report, int (*visit)(void *arg, const struct trit_report *report),
+    void *arg, struct trit_error *error)
 {
-    static const struct trit_layer_verify_options everything = {.prefix = NULL};
-    const struct trit_layer_verify_options *o = options ? options : &everything;
     struct failure failure = {.status = TRIT_OK};
-    struct wire_layer_verify request = {.has_tolerance = o->has_tolerance,
-                                        .tolerance = o->tolerance};
-    struct report_visit visiting = {.visit = visit, .arg = arg};
+    struct report_visit visiting = {.report = report, .visit = visit, .arg = arg};
+    struct trit_layer_verify_options o;
+    struct wire_layer_verify request;
     struct call call;
 
-    call_init(&call, client, &o->call, 0);
-    if (name_copy("prefix", o->prefix, request.prefix, &failure) == 0)
+    if (client_check(client, error, &failure) < 0 ||
+        sized_take_optional(&sized_layer_verify_options, "options", options, &o,
+                            &failure) < 0 ||
+        report_visit_check(&visiting, &failure) < 0 ||
+        call_init(&call, client, "options.call", o.call, 0, &failure) < 0)
+        return client_answer(&failure, error);
+    request = (struct wire_layer_verify){.has_tolerance = o.has_tolerance,
+                                         .tolerance = o.tolerance};
+    if (name_copy("prefix", o.prefix, request.prefix, &failure) == 0)
         layer_verify(&request, &call, &visiting, &failure);
     return client_answer(&failure, error);
 }

@@ -16,10 +16,18 @@ static int made_decode(void *result, const struct scan *reply, struct failure *f
     return 0;
 }
 
+/* `made` is the caller's spec for the answer, or NULL. */
+static int made_check(const struct trit_layer_spec *made, struct failure *failure)
+{
+    return made ? sized_check(&sized_layer_spec, "made", made, failure) : 0;
+}
+
 static void give_made(const struct wire_layer_spec *from, struct trit_layer_spec *made)
 {
+    const struct trit_layer_spec full = spec_of_wire(from);
+
     if (made)
-        *made = spec_of_wire(from);
+        sized_give(&sized_layer_spec, made, &full);
 }
 
 /* ---- Create -------------------------------------------------------------------- */
@@ -35,9 +43,10 @@ enum trit_status trit_layer_create(struct trit_client *client,
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     struct call call;
 
-    call_init(&call, client, options, 0);
-    call.not_retriable = true;
-    if (spec_wire(spec, &wire, &failure) == 0) {
+    if (client_check(client, error, &failure) == 0 && made_check(made, &failure) == 0 &&
+        call_init(&call, client, "options", options, 0, &failure) == 0 &&
+        spec_wire(spec, &wire, &failure) == 0) {
+        call.not_retriable = true;
         outgoing_head(&unary.request, head,
                       encode_layer_create(&wire, seed, head, sizeof(head)));
         reply_init(&unary.reply, scan_plain, client->message_bytes_max, NULL, NULL);
@@ -52,7 +61,8 @@ enum trit_status trit_layer_create(struct trit_client *client,
 struct loading {
     struct call call;
     const struct trit_tensor *weight, *bias; /* bias may be NULL */
-    struct wire_layer_spec spec;             /* of the request, then of the reply */
+    struct trit_tensor weight_taken, bias_taken;
+    struct wire_layer_spec spec; /* of the request, then of the reply */
     struct wire_tensor weight_wire, bias_wire;
     struct chunks chunks;
     bool started;
@@ -136,14 +146,33 @@ static int load_prepare(struct loading *load, const struct trit_layer_spec *spec
         tensor_check("weight", weight, &extent, failure) < 0 ||
         (bias && tensor_check("bias", bias, &extent, failure) < 0))
         return -1;
-    if (weight->rank != 2 || weight->shape[0] != spec->out_features ||
-        weight->shape[1] != spec->in_features)
+    if (weight->rank != 2 || weight->shape[0] != load->spec.out_features ||
+        weight->shape[1] != load->spec.in_features)
         return fail(failure, TRIT_INVALID_ARGUMENT, "weight.shape",
                     "weight.shape: differs from the spec's [%" PRIu64 ", %" PRIu64 "]",
-                    spec->out_features, spec->in_features);
+                    load->spec.out_features, load->spec.in_features);
     load->weight_wire = tensor_wire(weight);
     if (bias)
         load->bias_wire = tensor_wire(bias);
+    return 0;
+}
+
+/* Reads both tensors and begins the call. */
+static int load_take(struct loading *load, struct trit_client *client,
+                     const struct trit_tensor *weight, const struct trit_tensor *bias,
+                     const struct trit_call_options *options, struct failure *failure)
+{
+    uint64_t total;
+
+    if (tensor_take("weight", weight, &load->weight_taken, failure) < 0 ||
+        (bias && tensor_take("bias", bias, &load->bias_taken, failure) < 0))
+        return -1;
+    load->weight = &load->weight_taken;
+    load->bias = bias ? &load->bias_taken : NULL;
+    total = load->weight->bytes + (bias ? load->bias->bytes : 0);
+    if (call_init(&load->call, client, "options", options, total, failure) < 0)
+        return -1;
+    load->call.not_retriable = true;
     return 0;
 }
 
@@ -155,17 +184,14 @@ enum trit_status trit_layer_load(struct trit_client *client,
                                  struct trit_layer_spec *made, struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
-    struct loading load = {.weight = weight, .bias = bias};
-    uint64_t total = weight->bytes + (bias ? bias->bytes : 0);
-    int rc;
+    struct loading load = {.started = false};
 
-    call_init(&load.call, client, options, total);
-    load.call.not_retriable = true;
-    rc = load_prepare(&load, spec, &failure);
-    if (rc == 0)
-        rc = total < client->stream_bytes_min ? load_unary(&load, &failure)
-                                              : load_stream(&load, &failure);
-    if (rc == 0)
+    if (client_check(client, error, &failure) == 0 && made_check(made, &failure) == 0 &&
+        load_take(&load, client, weight, bias, options, &failure) == 0 &&
+        load_prepare(&load, spec, &failure) == 0 &&
+        (load.call.bytes_total < client->stream_bytes_min
+             ? load_unary(&load, &failure)
+             : load_stream(&load, &failure)) == 0)
         give_made(&load.spec, made);
     return client_answer(&failure, error);
 }
@@ -188,9 +214,10 @@ enum trit_status trit_layer_delete(struct trit_client *client, const char *name,
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     struct call call;
 
-    call_init(&call, client, options, 0);
-    call.not_retriable = true;
-    if (name_copy("name", name, copy, &failure) == 0) {
+    if (client_check(client, error, &failure) == 0 &&
+        call_init(&call, client, "options", options, 0, &failure) == 0 &&
+        name_take("name", name, copy, &failure) == 0) {
+        call.not_retriable = true;
         outgoing_head(&unary.request, head,
                       encode_layer_delete(copy, head, sizeof(head)));
         reply_init(&unary.reply, scan_plain, client->message_bytes_max, NULL, NULL);

@@ -14,7 +14,7 @@ struct product {
     struct wire_layer_forward request;
     struct wire_tensor expected; /* shape 0: an axis that the layer determines */
     struct arrival arrival;
-    struct trit_forward forward; /* only its errors */
+    struct trit_forward forward; /* y is the caller's */
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 };
 
@@ -65,11 +65,24 @@ static int product_prepare(struct product *product, const char *name,
 {
     struct extent extent;
 
-    if (name_copy("name", name, product->request.name, failure) < 0 ||
+    if (name_take("name", name, product->request.name, failure) < 0 ||
         tensor_check("x", x, &extent, failure) < 0)
         return -1;
     product->expected = tensor_wire(x);
     product->expected.shape[x->rank - 1] = 0;
+    return 0;
+}
+
+/* The caller's array for y, in *y. */
+static int forward_check(const struct trit_forward *forward, struct trit_array **y,
+                         struct failure *failure)
+{
+    struct trit_forward in;
+
+    if (sized_read(&sized_forward, "forward", forward, &in, failure) < 0 ||
+        sized_check(&sized_array, "forward.y", in.y, failure) < 0)
+        return -1;
+    *y = in.y;
     return 0;
 }
 
@@ -79,23 +92,31 @@ enum trit_status trit_layer_forward(struct trit_client *client, const char *name
                                     struct trit_forward *forward,
                                     struct trit_error *error)
 {
-    static const struct trit_forward_options defaults = {.report_error = false};
-    const struct trit_forward_options *o = options ? options : &defaults;
     struct failure failure = {.status = TRIT_OK};
-    struct wire_tensor wire = tensor_wire(x);
-    struct product product = {.reply = scan_layer_tensor,
-                              .request = {.activations = (uint32_t)o->activations,
-                                          .report_error = o->report_error}};
+    struct product product = {.reply = scan_layer_tensor};
+    struct trit_forward_options o;
+    struct trit_tensor taken;
+    struct wire_tensor wire;
 
-    call_init(&product.call, client, &o->call, x->bytes);
+    if (client_check(client, error, &failure) < 0 ||
+        sized_take_optional(&sized_forward_options, "options", options, &o, &failure) <
+            0 ||
+        tensor_take("x", x, &taken, &failure) < 0 ||
+        forward_check(forward, &product.forward.y, &failure) < 0 ||
+        call_init(&product.call, client, "options.call", o.call, taken.bytes, &failure) <
+            0)
+        return client_answer(&failure, error);
+    product.request.activations = (uint32_t)o.activations;
+    product.request.report_error = o.report_error;
+    wire = tensor_wire(&taken);
     arrival_init(&product.arrival, "y");
-    if (product_prepare(&product, name, x, &failure) == 0 &&
+    if (product_prepare(&product, name, &taken, &failure) == 0 &&
         product_run(&product, "/trit.v1.Layers/Forward", forward_decode,
-                    encode_layer_forward(&product.request, &wire, x->bytes, product.head,
-                                         sizeof(product.head)),
-                    x->data, x->bytes, &failure) == 0) {
-        *forward = product.forward;
-        forward->y = arrival_give(&product.arrival);
+                    encode_layer_forward(&product.request, &wire, taken.bytes,
+                                         product.head, sizeof(product.head)),
+                    taken.data, taken.bytes, &failure) == 0) {
+        arrival_give(&product.arrival, product.forward.y);
+        sized_give(&sized_forward, forward, &product.forward);
     }
     arrival_fini(&product.arrival);
     return client_answer(&failure, error);
@@ -107,17 +128,23 @@ enum trit_status trit_layer_as_linear(struct trit_client *client, const char *na
                                       struct trit_array *logits, struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
-    struct wire_tensor wire = tensor_wire(x);
     struct product product = {.reply = scan_backward_reply};
+    struct trit_tensor taken;
+    struct wire_tensor wire;
 
-    call_init(&product.call, client, options, x->bytes);
+    if (client_check(client, error, &failure) < 0 ||
+        tensor_take("x", x, &taken, &failure) < 0 ||
+        sized_check(&sized_array, "logits", logits, &failure) < 0 ||
+        call_init(&product.call, client, "options", options, taken.bytes, &failure) < 0)
+        return client_answer(&failure, error);
+    wire = tensor_wire(&taken);
     arrival_init(&product.arrival, "logits");
-    if (product_prepare(&product, name, x, &failure) == 0 &&
+    if (product_prepare(&product, name, &taken, &failure) == 0 &&
         product_run(&product, "/trit.v1.Layers/AsLinear", product_decode,
-                    encode_layer_as_linear(product.request.name, &wire, x->bytes,
+                    encode_layer_as_linear(product.request.name, &wire, taken.bytes,
                                            product.head, sizeof(product.head)),
-                    x->data, x->bytes, &failure) == 0)
-        *logits = arrival_give(&product.arrival);
+                    taken.data, taken.bytes, &failure) == 0)
+        arrival_give(&product.arrival, logits);
     arrival_fini(&product.arrival);
     return client_answer(&failure, error);
 }
@@ -130,6 +157,8 @@ static int pack_ids(const uint32_t *ids, uint64_t count, uint8_t **packed, size_
 {
     uint8_t *made;
 
+    if (count && !ids)
+        return fail_null(failure, "ids");
     if (count > UINT32_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "ids",
                     "ids: %" PRIu64 " do not fit in one message", count);
@@ -155,15 +184,16 @@ enum trit_status trit_layer_embed(struct trit_client *client, const char *name,
     size_t bytes = 0;
 
     arrival_init(&product.arrival, "rows");
-    if (name_copy("name", name, product.request.name, &failure) == 0 &&
-        pack_ids(ids, count, &packed, &bytes, &failure) == 0) {
-        call_init(&product.call, client, options, bytes);
-        if (product_run(&product, "/trit.v1.Layers/Embed", product_decode,
-                        encode_layer_embed(product.request.name, bytes, product.head,
-                                           sizeof(product.head)),
-                        packed, bytes, &failure) == 0)
-            *rows = arrival_give(&product.arrival);
-    }
+    if (client_check(client, error, &failure) == 0 &&
+        sized_check(&sized_array, "rows", rows, &failure) == 0 &&
+        name_take("name", name, product.request.name, &failure) == 0 &&
+        pack_ids(ids, count, &packed, &bytes, &failure) == 0 &&
+        call_init(&product.call, client, "options", options, bytes, &failure) == 0 &&
+        product_run(&product, "/trit.v1.Layers/Embed", product_decode,
+                    encode_layer_embed(product.request.name, bytes, product.head,
+                                       sizeof(product.head)),
+                    packed, bytes, &failure) == 0)
+        arrival_give(&product.arrival, rows);
     free(packed);
     arrival_fini(&product.arrival);
     return client_answer(&failure, error);
@@ -175,6 +205,8 @@ struct gradients {
     struct call call;
     char name[TRIT_NAME_BYTES_MAX + 1];
     const struct trit_tensor *x, *grad_output;
+    struct trit_tensor x_taken, grad_output_taken;
+    struct trit_gradients into; /* the caller's arrays */
     struct arrival input, weight, bias;
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 };
@@ -224,6 +256,32 @@ static int gradients_run(struct gradients *g, struct failure *failure)
     return unary_run(&unary, "/trit.v1.Layers/Backward", &g->call, failure);
 }
 
+static int gradients_check(const struct trit_gradients *gradients,
+                           struct trit_gradients *in, struct failure *failure)
+{
+    if (sized_read(&sized_gradients, "gradients", gradients, in, failure) < 0 ||
+        array_check("gradients.input", in->input, failure) < 0 ||
+        array_check("gradients.weight", in->weight, failure) < 0)
+        return -1;
+    return array_check("gradients.bias", in->bias, failure);
+}
+
+/* Reads the arguments and begins the call. */
+static int gradients_take(struct gradients *g, struct trit_client *client,
+                          const struct trit_tensor *x,
+                          const struct trit_tensor *grad_output,
+                          const struct trit_call_options *options,
+                          struct failure *failure)
+{
+    if (tensor_take("x", x, &g->x_taken, failure) < 0 ||
+        tensor_take("grad_output", grad_output, &g->grad_output_taken, failure) < 0)
+        return -1;
+    g->x = &g->x_taken;
+    g->grad_output = &g->grad_output_taken;
+    return call_init(&g->call, client, "options", options,
+                     g->x->bytes + g->grad_output->bytes, failure);
+}
+
 enum trit_status trit_layer_backward(struct trit_client *client, const char *name,
                                      const struct trit_tensor *x,
                                      const struct trit_tensor *grad_output,
@@ -232,17 +290,21 @@ enum trit_status trit_layer_backward(struct trit_client *client, const char *nam
                                      struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
-    struct gradients g = {.x = x, .grad_output = grad_output};
+    struct gradients g = {.x = NULL};
 
-    call_init(&g.call, client, options, x->bytes + grad_output->bytes);
+    if (client_check(client, error, &failure) < 0 ||
+        gradients_check(gradients, &g.into, &failure) < 0 ||
+        gradients_take(&g, client, x, grad_output, options, &failure) < 0)
+        return client_answer(&failure, error);
     arrival_init(&g.input, "grad_input");
     arrival_init(&g.weight, "grad_weight");
     arrival_init(&g.bias, "grad_bias");
-    if (name_copy("name", name, g.name, &failure) == 0 &&
-        gradients_run(&g, &failure) == 0)
-        *gradients = (struct trit_gradients){.input = arrival_give(&g.input),
-                                             .weight = arrival_give(&g.weight),
-                                             .bias = arrival_give(&g.bias)};
+    if (name_take("name", name, g.name, &failure) == 0 &&
+        gradients_run(&g, &failure) == 0) {
+        arrival_give(&g.input, g.into.input);
+        arrival_give(&g.weight, g.into.weight);
+        arrival_give(&g.bias, g.into.bias);
+    }
     arrival_fini(&g.input);
     arrival_fini(&g.weight);
     arrival_fini(&g.bias);
@@ -251,9 +313,11 @@ enum trit_status trit_layer_backward(struct trit_client *client, const char *nam
 
 void trit_gradients_free(struct trit_gradients *gradients)
 {
-    if (!gradients)
+    struct trit_gradients in;
+
+    if (sized_read(&sized_gradients, "gradients", gradients, &in, NULL) < 0)
         return;
-    trit_array_free(&gradients->input);
-    trit_array_free(&gradients->weight);
-    trit_array_free(&gradients->bias);
+    trit_array_free(in.input);
+    trit_array_free(in.weight);
+    trit_array_free(in.bias);
 }

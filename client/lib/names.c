@@ -2,6 +2,7 @@
 #include <trit.h>
 
 #include "base/status.h"
+#include "client/lib/sized.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
 
@@ -42,7 +43,13 @@ const char *trit_verdict_name(enum trit_verdict verdict)
 
 enum trit_verdict trit_report_verdict(const struct trit_report *report)
 {
-    return report_verdict(report);
+    struct trit_report full;
+
+    if (sized_read(&sized_report, "report", report, &full, NULL) < 0)
+        return TRIT_VERDICT_INCONCLUSIVE;
+    if (full.finding_count > TRIT_FINDINGS_MAX)
+        return TRIT_VERDICT_INCONCLUSIVE;
+    return report_verdict(&full);
 }
 
 const char *trit_version(void)

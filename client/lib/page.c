@@ -108,10 +108,19 @@ int page_fetch(struct page *page, const char *path, const void *request,
     return call_run(call, exchanges, 1, failure);
 }
 
+int report_visit_check(const struct report_visit *visit, struct failure *failure)
+{
+    if (sized_check(&sized_report, "report", visit->report, failure) < 0)
+        return -1;
+    return visit->visit ? 0 : fail_null(failure, "visit");
+}
+
 void report_visit(void *visit, const struct trit_report *report)
 {
     struct report_visit *visiting = visit;
 
-    if (!visiting->stopped)
-        visiting->stopped = visiting->visit(visiting->arg, report) != 0;
+    if (visiting->stopped)
+        return;
+    sized_give(&sized_report, visiting->report, report);
+    visiting->stopped = visiting->visit(visiting->arg, visiting->report) != 0;
 }

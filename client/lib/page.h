@@ -23,12 +23,16 @@ void page_fini(struct page *page);
 int page_fetch(struct page *page, const char *path, const void *request,
                size_t request_bytes, const struct call *call, struct failure *failure);
 
-/* Calls the caller's function with reports until it returns other than 0. */
+/* Writes reports to the caller's struct and calls the caller's function with it, until
+ * that returns other than 0. */
 struct report_visit {
+    struct trit_report *report;
     int (*visit)(void *arg, const struct trit_report *report);
     void *arg;
     bool stopped;
 };
+/* INVALID_ARGUMENT: the caller gave no report or no function. */
+int report_visit_check(const struct report_visit *visit, struct failure *failure);
 void report_visit(void *visit, const struct trit_report *report);
 
 #endif

@@ -117,7 +117,7 @@ static int project_prepare(struct projecting *project,
         .tensor = tensor_wire(project->tensor),
     };
     if (tensor_check("tensor", project->tensor, &project->extent, failure) < 0 ||
-        layer_wire(&o->layer, &project->request.layer, failure) < 0 ||
+        layer_wire(o->layer, &project->request.layer, failure) < 0 ||
         encoded_size(o->encoding, project->tensor->dtype, &project->extent, o->group_size,
                      &size, failure) < 0)
         return -1;
@@ -130,20 +130,38 @@ static int project_prepare(struct projecting *project,
     return 0;
 }
 
-static void project_give(struct projecting *project, struct trit_projection *out)
+/* `report` is the caller's, or NULL. */
+static void project_give(struct projecting *project, struct trit_report *report,
+                         struct trit_projection *projection)
 {
     const enum trit_encoding encoding = (enum trit_encoding)project->request.encoding;
-
-    *out = (struct trit_projection){
-        .report = project->report,
+    struct trit_projection out = {
+        .report = report,
         .encoding = encoding,
         .dtype = encoded_dtype(encoding, project->tensor->dtype),
         .data_bytes = project->data.size,
         .scale_bytes = project->scales.size,
         .data_owned = project->data.owned,
     };
-    out->data = output_give(&project->data);
-    out->scales = output_give(&project->scales);
+
+    out.data = output_give(&project->data);
+    out.scales = output_give(&project->scales);
+    if (report)
+        sized_give(&sized_report, report, &project->report);
+    sized_give(&sized_projection, projection, &out);
+}
+
+/* The caller's report to fill, in *report, or NULL. */
+static int check_projection(const struct trit_projection *projection,
+                            struct trit_report **report, struct failure *failure)
+{
+    struct trit_projection in;
+
+    if (sized_read(&sized_projection, "projection", projection, &in, failure) < 0)
+        return -1;
+    *report = in.report;
+    return in.report ? sized_check(&sized_report, "projection.report", in.report, failure)
+                     : 0;
 }
 
 enum trit_status trit_project(struct trit_client *client,
@@ -152,15 +170,22 @@ enum trit_status trit_project(struct trit_client *client,
                               struct trit_projection *projection,
                               struct trit_error *error)
 {
-    static const struct trit_project_options defaults = {.group_size = 0};
-    const struct trit_project_options *o = options ? options : &defaults;
     struct failure failure = {.status = TRIT_OK};
-    struct projecting project = {.tensor = tensor};
+    struct trit_report *report = NULL;
+    struct trit_project_options o;
+    struct trit_tensor taken;
+    struct projecting project = {.tensor = &taken};
 
-    call_init(&project.call, client, &o->call, tensor->bytes);
-    if (project_prepare(&project, o, &failure) == 0 &&
+    if (client_check(client, error, &failure) == 0 &&
+        tensor_take("tensor", tensor, &taken, &failure) == 0 &&
+        sized_take_optional(&sized_project_options, "options", options, &o, &failure) ==
+            0 &&
+        check_projection(projection, &report, &failure) == 0 &&
+        call_init(&project.call, client, "options.call", o.call, taken.bytes, &failure) ==
+            0 &&
+        project_prepare(&project, &o, &failure) == 0 &&
         project_run(&project, &failure) == 0)
-        project_give(&project, projection);
+        project_give(&project, report, projection);
     output_fini(&project.data);
     output_fini(&project.scales);
     return client_answer(&failure, error);
@@ -168,10 +193,13 @@ enum trit_status trit_project(struct trit_client *client,
 
 void trit_projection_free(struct trit_projection *projection)
 {
-    if (!projection)
+    struct trit_projection in, empty = TRIT_PROJECTION_INIT;
+
+    if (sized_read(&sized_projection, "projection", projection, &in, NULL) < 0)
         return;
-    if (projection->data_owned)
-        trit_free(projection->data);
-    trit_free(projection->scales);
-    *projection = (struct trit_projection)TRIT_PROJECTION_INIT;
+    if (in.data_owned)
+        trit_free(in.data);
+    trit_free(in.scales);
+    empty.report = in.report;
+    sized_give(&sized_projection, projection, &empty);
 }

@@ -23,8 +23,8 @@ static int report_get(const struct call *call, const char *run, const char *laye
     struct unary unary = {.decode = got_decode, .result = report};
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 
-    if (name_copy("run", run, request.run, failure) < 0 ||
-        name_copy("layer", layer, request.layer, failure) < 0)
+    if (name_take("run", run, request.run, failure) < 0 ||
+        name_take("layer", layer, request.layer, failure) < 0)
         return -1;
     outgoing_head(&unary.request, head, encode_reports_get(&request, head, sizeof(head)));
     reply_init(&unary.reply, scan_plain, call->client->message_bytes_max, NULL, NULL);
@@ -40,9 +40,11 @@ enum trit_status trit_report_get(struct trit_client *client, const char *run,
     struct trit_report got;
     struct call call;
 
-    call_init(&call, client, options, 0);
-    if (report_get(&call, run, layer, step, &got, &failure) == 0)
-        *report = got;
+    if (client_check(client, error, &failure) == 0 &&
+        sized_check(&sized_report, "report", report, &failure) == 0 &&
+        call_init(&call, client, "options", options, 0, &failure) == 0 &&
+        report_get(&call, run, layer, step, &got, &failure) == 0)
+        sized_give(&sized_report, report, &got);
     return client_answer(&failure, error);
 }
 
@@ -70,26 +72,38 @@ static int report_list(struct wire_reports_list *request, const struct call *cal
     return rc;
 }
 
+static int query_wire(const struct trit_report_query *query,
+                      struct wire_reports_list *request, struct failure *failure)
+{
+    *request = (struct wire_reports_list){.has_from = query->has_from,
+                                          .has_to = query->has_to,
+                                          .step_from = query->step_from,
+                                          .step_to = query->step_to,
+                                          .latest_only = query->latest_only,
+                                          .page_size = PAGE_REPORTS};
+    if (name_copy("run", query->run, request->run, failure) < 0 ||
+        name_copy("layer", query->layer, request->layer, failure) < 0)
+        return -1;
+    return 0;
+}
+
 enum trit_status
 trit_report_list(struct trit_client *client, const struct trit_report_query *query,
+                 struct trit_report *report,
                  int (*visit)(void *arg, const struct trit_report *report), void *arg,
                  struct trit_error *error)
 {
-    static const struct trit_report_query everything = {.run = NULL};
-    const struct trit_report_query *q = query ? query : &everything;
     struct failure failure = {.status = TRIT_OK};
-    struct report_visit visiting = {.visit = visit, .arg = arg};
-    struct wire_reports_list request = {.has_from = q->has_from,
-                                        .has_to = q->has_to,
-                                        .step_from = q->step_from,
-                                        .step_to = q->step_to,
-                                        .latest_only = q->latest_only,
-                                        .page_size = PAGE_REPORTS};
+    struct report_visit visiting = {.report = report, .visit = visit, .arg = arg};
+    struct wire_reports_list request;
+    struct trit_report_query q;
     struct call call;
 
-    call_init(&call, client, &q->call, 0);
-    if (name_copy("run", q->run, request.run, &failure) == 0 &&
-        name_copy("layer", q->layer, request.layer, &failure) == 0)
+    if (client_check(client, error, &failure) == 0 &&
+        sized_take_optional(&sized_report_query, "query", query, &q, &failure) == 0 &&
+        report_visit_check(&visiting, &failure) == 0 &&
+        call_init(&call, client, "query.call", q.call, 0, &failure) == 0 &&
+        query_wire(&q, &request, &failure) == 0)
         report_list(&request, &call, &visiting, &failure);
     return client_answer(&failure, error);
 }

@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "base/limits.h"
+#include "client/lib/sized.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
 
@@ -91,6 +92,16 @@ static int dense_bytes(const char *name, enum trit_dtype dtype,
         return invalid(failure, name, "shape",
                        "bytes of %" PRIu64 " elements as %s overflow 64 bits",
                        extent->elements, dtype_name(dtype));
+    return 0;
+}
+
+int tensor_take(const char *name, const struct trit_tensor *given,
+                struct trit_tensor *tensor, struct failure *failure)
+{
+    if (sized_take(&sized_tensor, name, given, tensor, failure) < 0)
+        return -1;
+    if (tensor->bytes && !tensor->data)
+        return invalid(failure, name, "data", "is NULL");
     return 0;
 }
 
@@ -183,6 +194,8 @@ static int scales_check(enum trit_encoding encoding, uint64_t natural_bytes,
     enum trit_dtype natural = encoding_scales_dtype(encoding);
     uint64_t wanted = natural_bytes;
 
+    if (scales->bytes && !scales->data)
+        return fail_null(failure, "options.scales");
     if (scales->dtype != TRIT_DTYPE_UNSPECIFIED) {
         if (natural == TRIT_DTYPE_UNSPECIFIED)
             return invalid(failure, "options", "scales_dtype",
@@ -243,14 +256,24 @@ int name_copy(const char *field, const char *name, char out[TRIT_NAME_BYTES_MAX 
     return 0;
 }
 
+int name_take(const char *field, const char *name, char out[TRIT_NAME_BYTES_MAX + 1],
+              struct failure *failure)
+{
+    return name ? name_copy(field, name, out, failure) : fail_null(failure, field);
+}
+
 int layer_wire(const struct trit_layer_ref *layer, struct wire_layer_ref *wire,
                struct failure *failure)
 {
-    struct wire_layer_ref made = {.present = layer->run && *layer->run,
-                                  .step = layer->step};
+    struct wire_layer_ref made = {.present = false};
+    struct trit_layer_ref ref;
 
-    if (made.present && (name_copy("layer.run", layer->run, made.run, failure) < 0 ||
-                         name_copy("layer.layer", layer->layer, made.layer, failure) < 0))
+    if (sized_take_optional(&sized_layer_ref, "options.layer", layer, &ref, failure) < 0)
+        return -1;
+    made.present = ref.run && *ref.run;
+    made.step = ref.step;
+    if (made.present && (name_copy("layer.run", ref.run, made.run, failure) < 0 ||
+                         name_copy("layer.layer", ref.layer, made.layer, failure) < 0))
         return -1;
     *wire = made;
     return 0;

@@ -22,6 +22,10 @@ struct encoded_size {
 int shape_check(const char *name, uint32_t rank, const uint64_t *shape,
                 struct extent *extent, struct failure *failure);
 
+/* Reads a tensor of the caller. Also INVALID_ARGUMENT: it has bytes, but no data. */
+int tensor_take(const char *name, const struct trit_tensor *given,
+                struct trit_tensor *tensor, struct failure *failure);
+
 /* As shape_check; also checks that a dense tensor has as many bytes as its shape
  * needs. */
 int tensor_check(const char *name, const struct trit_tensor *tensor,
@@ -38,6 +42,7 @@ bool encoding_streams(enum trit_encoding encoding);
 
 /* Scales that the caller gives with encoded bytes. */
 struct scales_given {
+    const void *data;
     uint64_t bytes;
     enum trit_dtype dtype; /* UNSPECIFIED: the one of the encoding */
 };
@@ -51,12 +56,16 @@ int encoded_check(const char *name, const struct trit_tensor *tensor,
 
 struct wire_tensor tensor_wire(const struct trit_tensor *tensor);
 
-/* `run` NULL or "": no layer. -1: a name is longer than TRIT_NAME_BYTES_MAX. */
+/* `layer` is options.layer. NULL, or a run NULL or "": no layer. -1: a name is longer
+ * than TRIT_NAME_BYTES_MAX. */
 int layer_wire(const struct trit_layer_ref *layer, struct wire_layer_ref *wire,
                struct failure *failure);
 
-/* Copies a name into a bounded field of a request. */
+/* Copies a name into a bounded field of a request. NULL is "". */
 int name_copy(const char *field, const char *name, char out[TRIT_NAME_BYTES_MAX + 1],
+              struct failure *failure);
+/* The same for a name that must be there: NULL is INVALID_ARGUMENT. */
+int name_take(const char *field, const char *name, char out[TRIT_NAME_BYTES_MAX + 1],
               struct failure *failure);
 
 #endif

@@ -49,30 +49,47 @@ static int unpack_run(const struct call *call, const struct trit_tensor *packed,
     return unary_run(&unary, "/trit.v1.Ternary/Unpack", call, failure);
 }
 
+/* Checks the request, and prepares the dense tensor for the reply. */
+static int unpack_prepare(const struct trit_tensor *packed, struct trit_unpack_options *o,
+                          struct output *output, struct failure *failure)
+{
+    const struct scales_given scales = {o->scales, o->scale_bytes, o->scales_dtype};
+    struct encoded_size dense;
+    struct extent extent;
+
+    if (o->dtype == TRIT_DTYPE_UNSPECIFIED)
+        o->dtype = TRIT_F32;
+    if (encoded_check("tensor", packed, o->encoding, o->group_size, &scales, &extent,
+                      failure) < 0 ||
+        encoded_size(TRIT_ENCODING_DENSE, o->dtype, &extent, o->group_size, &dense,
+                     failure) < 0)
+        return -1;
+    output_init(output, "data", dense.data, NULL);
+    return 0;
+}
+
 enum trit_status trit_unpack(struct trit_client *client, const struct trit_tensor *packed,
                              const struct trit_unpack_options *options, void **data,
                              uint64_t *data_bytes, struct trit_error *error)
 {
-    static const struct trit_unpack_options defaults = {.dtype = TRIT_F32};
-    const struct trit_unpack_options *o = options ? options : &defaults;
     struct failure failure = {.status = TRIT_OK};
     struct output output = {.bytes = NULL};
-    struct encoded_size dense;
-    struct extent extent;
+    struct trit_unpack_options o;
+    struct trit_tensor tensor;
     struct call call;
 
-    call_init(&call, client, &o->call, packed->bytes + o->scale_bytes);
-    const struct scales_given scales = {o->scale_bytes, o->scales_dtype};
-
-    if (encoded_check("tensor", packed, o->encoding, o->group_size, &scales, &extent,
-                      &failure) == 0 &&
-        encoded_size(TRIT_ENCODING_DENSE, o->dtype, &extent, o->group_size, &dense,
-                     &failure) == 0) {
-        output_init(&output, "data", dense.data, NULL);
-        if (unpack_run(&call, packed, o, &output, &failure) == 0) {
-            *data_bytes = output.size;
-            *data = output_give(&output);
-        }
+    if (client_check(client, error, &failure) == 0 &&
+        tensor_take("packed", packed, &tensor, &failure) == 0 &&
+        sized_take_optional(&sized_unpack_options, "options", options, &o, &failure) ==
+            0 &&
+        (data || fail_null(&failure, "data") == 0) &&
+        (data_bytes || fail_null(&failure, "data_bytes") == 0) &&
+        call_init(&call, client, "options.call", o.call, tensor.bytes + o.scale_bytes,
+                  &failure) == 0 &&
+        unpack_prepare(&tensor, &o, &output, &failure) == 0 &&
+        unpack_run(&call, &tensor, &o, &output, &failure) == 0) {
+        *data_bytes = output.size;
+        *data = output_give(&output);
     }
     output_fini(&output);
     return client_answer(&failure, error);

@@ -10,6 +10,7 @@ struct verifying {
     const struct trit_tensor *tensor;
     const struct trit_tensor *reference; /* or NULL */
     const struct trit_verify_options *options;
+    struct trit_tensor tensor_taken, reference_taken;
     struct wire_verify request;
     struct trit_report report;
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
@@ -154,37 +155,55 @@ static int verify_prepare(struct verifying *verify, struct failure *failure)
         .tensor = tensor_wire(verify->tensor),
         .reference_dtype = verify->reference ? (uint32_t)verify->reference->dtype : 0,
     };
-    const struct scales_given scales = {o->scale_bytes, o->scales_dtype};
+    const struct scales_given scales = {o->scales, o->scale_bytes, o->scales_dtype};
 
     if (encoded_check("tensor", verify->tensor, o->encoding, o->group_size, &scales,
                       &extent, failure) < 0 ||
         reference_check(verify->tensor, verify->reference, failure) < 0)
         return -1;
-    return layer_wire(&o->layer, &verify->request.layer, failure);
+    return layer_wire(o->layer, &verify->request.layer, failure);
+}
+
+/* Reads both tensors and begins the call. */
+static int verify_take(struct verifying *verify, struct trit_client *client,
+                       const struct trit_tensor *tensor, struct failure *failure)
+{
+    const struct trit_verify_options *o = verify->options;
+    uint64_t total;
+
+    if (tensor_take("tensor", tensor, &verify->tensor_taken, failure) < 0 ||
+        (o->reference &&
+         tensor_take("reference", o->reference, &verify->reference_taken, failure) < 0))
+        return -1;
+    verify->tensor = &verify->tensor_taken;
+    verify->reference = o->reference ? &verify->reference_taken : NULL;
+    total = verify->tensor->bytes + o->scale_bytes +
+            (verify->reference ? verify->reference->bytes : 0);
+    return call_init(&verify->call, client, "options.call", o->call, total, failure);
+}
+
+static int verify_run(struct verifying *verify, struct failure *failure)
+{
+    return verify->call.bytes_total < verify->call.client->stream_bytes_min ||
+                   !encoding_streams(verify->options->encoding)
+               ? verify_unary(verify, failure)
+               : verify_stream(verify, failure);
 }
 
 enum trit_status trit_verify(struct trit_client *client, const struct trit_tensor *tensor,
                              const struct trit_verify_options *options,
                              struct trit_report *report, struct trit_error *error)
 {
-    static const struct trit_verify_options defaults = {.group_size = 0};
     struct failure failure = {.status = TRIT_OK};
-    struct verifying verify = {.tensor = tensor,
-                               .options = options ? options : &defaults};
-    uint64_t total;
-    int rc;
+    struct trit_verify_options o;
+    struct verifying verify = {.options = &o};
 
-    verify.reference = verify.options->reference;
-    total = tensor->bytes + verify.options->scale_bytes +
-            (verify.reference ? verify.reference->bytes : 0);
-    call_init(&verify.call, client, &verify.options->call, total);
-    rc = verify_prepare(&verify, &failure);
-    if (rc == 0)
-        rc = total < client->stream_bytes_min ||
-                     !encoding_streams(verify.options->encoding)
-                 ? verify_unary(&verify, &failure)
-                 : verify_stream(&verify, &failure);
-    if (rc == 0)
-        *report = verify.report;
+    if (client_check(client, error, &failure) == 0 &&
+        sized_take_optional(&sized_verify_options, "options", options, &o, &failure) ==
+            0 &&
+        sized_check(&sized_report, "report", report, &failure) == 0 &&
+        verify_take(&verify, client, tensor, &failure) == 0 &&
+        verify_prepare(&verify, &failure) == 0 && verify_run(&verify, &failure) == 0)
+        sized_give(&sized_report, report, &verify.report);
     return client_answer(&failure, error);
 }

@@ -24,7 +24,11 @@ except ImportError:
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-HEADERS = [ROOT / "proto/trit/types.h", ROOT / "client/include/trit.h"]
+# In the order in which they need each other.
+HEADERS = [ROOT / "proto/trit/types.h", *(
+    ROOT / "client/include/trit" / name for name in (
+        "version.h", "base.h", "client.h", "tensor.h", "report.h", "ternary.h", "layers.h",
+        "checkpoint.h"))]
 # Carried, because a machine may lack them.
 CARRIED = re.compile(r"lib(nghttp2|jansson)\.so")
 

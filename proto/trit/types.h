@@ -101,13 +101,6 @@ enum trit_activations {
     TRIT_ACTIVATIONS_INT8 = 1, /* each row by its largest magnitude */
 };
 
-/* Where a report is filed. The strings are borrowed. An empty run means: none. */
-struct trit_layer_ref {
-    const char *run;
-    const char *layer;
-    uint64_t step;
-};
-
 /* How a verification ends. Exit codes of `trit`: 0, 1, 4. */
 enum trit_verdict {
     TRIT_VERDICT_PASS = 0,
@@ -164,7 +157,8 @@ enum trit_finding_kind {
     TRIT_FINDING_KINDS, /* how many there are */
 };
 
-/* One thing that a verification found about one tensor. */
+/* One thing that a verification found about one tensor. Reports hold an array of these,
+ * so the size is fixed: members are added in place of `reserved`. */
 struct trit_finding {
     enum trit_finding_kind kind;
     enum trit_severity severity;
@@ -175,12 +169,14 @@ struct trit_finding {
     char expected[TRIT_FINDING_VALUE_BYTES_MAX + 1]; /* at the first; "" = absent */
     char got[TRIT_FINDING_VALUE_BYTES_MAX + 1];      /* likewise */
     char hint[TRIT_FINDING_HINT_BYTES_MAX + 1];      /* what to do */
+    uint64_t reserved[4];                            /* 0 */
 };
 
 /* Everything known about one verified or projected layer. The meaning and the
  * formula of each field stand in proto/trit/v1/report.proto. Self-contained:
  * copying the struct copies the report. */
 struct trit_report {
+    size_t size; /* for callers of libtrit (TRIT_REPORT_INIT); 0 inside the daemon */
     char run[TRIT_NAME_BYTES_MAX + 1];
     char layer[TRIT_NAME_BYTES_MAX + 1];
     uint64_t step;

@@ -79,18 +79,19 @@ static void large(struct trit_client *client, const void *values, void *out, siz
                   enum trit_encoding encoding)
 {
     struct trit_tensor tensor = {
+        .size = sizeof(tensor),
         .dtype = TRIT_F32,
         .rank = 2,
         .shape = {bytes / sizeof(float) / ROW_ELEMENTS, ROW_ELEMENTS},
         .data = values,
         .bytes = bytes};
     struct trit_project_options options = {
-        .encoding = encoding, .out = out, .out_bytes = bytes};
+        .size = sizeof(options), .encoding = encoding, .out = out, .out_bytes = bytes};
     double best = 0;
 
     for (int round = 0; round < ROUNDS; round++) {
         struct trit_projection projection = TRIT_PROJECTION_INIT;
-        struct trit_error error;
+        struct trit_error error = TRIT_ERROR_INIT;
         double begun = now(), rate;
 
         if (trit_project(client, &tensor, &options, &projection, &error) != TRIT_OK)
@@ -117,17 +118,19 @@ static void *call_until(void *arg)
 {
     struct caller *caller = arg;
     float values[SMALL_ROWS * SMALL_COLUMNS];
-    struct trit_tensor tensor = {.dtype = TRIT_F32,
+    struct trit_tensor tensor = {.size = sizeof(tensor),
+                                 .dtype = TRIT_F32,
                                  .rank = 2,
                                  .shape = {SMALL_ROWS, SMALL_COLUMNS},
                                  .data = values,
                                  .bytes = sizeof(values)};
-    struct trit_project_options options = {.encoding = TRIT_ENCODING_PQ2_0};
+    struct trit_project_options options = {.size = sizeof(options),
+                                           .encoding = TRIT_ENCODING_PQ2_0};
 
     fill(values, sizeof(values) / sizeof(values[0]));
     while (now() < caller->until) {
         struct trit_projection projection = TRIT_PROJECTION_INIT;
-        struct trit_error error;
+        struct trit_error error = TRIT_ERROR_INIT;
 
         if (trit_project(caller->client, &tensor, &options, &projection, &error) !=
             TRIT_OK)
@@ -163,8 +166,9 @@ static void small(struct trit_client *client, size_t threads)
 int main(int argc, char **argv)
 {
     size_t bytes = argc == 3 ? strtoul(argv[2], NULL, 10) << 20 : 0;
+    struct trit_connect_options options = {.size = sizeof(options), .address = argv[1]};
     struct trit_client *client;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
     float *values;
     void *out;
 
@@ -173,8 +177,7 @@ int main(int argc, char **argv)
                 BLOCK_BYTES >> 20);
         return 2;
     }
-    if (trit_connect(&client, &(struct trit_connect_options){.address = argv[1]},
-                     &error) != TRIT_OK)
+    if (trit_connect(&client, &options, &error) != TRIT_OK)
         die("connect", &error);
     values = mirror(bytes);
     fill(values, BLOCK_BYTES / sizeof(float));

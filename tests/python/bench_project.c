@@ -18,9 +18,10 @@ static double now(void)
 
 static int project_once(struct trit_client *client, const struct trit_tensor *tensor)
 {
-    struct trit_project_options options = {.encoding = TRIT_ENCODING_PQ2_0};
+    struct trit_project_options options = {.size = sizeof(options),
+                                           .encoding = TRIT_ENCODING_PQ2_0};
     struct trit_projection projection = TRIT_PROJECTION_INIT;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
     double began = now();
 
     if (trit_project(client, tensor, &options, &projection, &error) != TRIT_OK) {
@@ -35,8 +36,8 @@ static int project_once(struct trit_client *client, const struct trit_tensor *te
 
 int main(int argc, char **argv)
 {
-    struct trit_connect_options options = {.address = argv[1]};
-    struct trit_tensor tensor = {.dtype = TRIT_F32, .rank = 2};
+    struct trit_connect_options options = {.size = sizeof(options), .address = argv[1]};
+    struct trit_tensor tensor = {.size = sizeof(tensor), .dtype = TRIT_F32, .rank = 2};
     struct trit_client *client;
     FILE *turns = fdopen(3, "r");
     char line[8];

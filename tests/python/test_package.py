@@ -69,18 +69,21 @@ def test_stubs_beside_the_package(tmp_path):
                   "print(ternary_pb2.NAME, trit.Client.__name__)") == ["stub", "Client"]
 
 
-# The library of another version is refused, for its structs may be others.
-def test_a_library_of_another_version_is_refused():
-    assert python("""
+# A library older than the package is refused, for it may lack functions; a newer one serves.
+@pytest.mark.parametrize("version, outcome", [("999.0.0", "refused"), ("0.0.1", "imported")])
+def test_a_library_older_than_the_package_is_refused(version, outcome):
+    assert python(f"""
 import sys, types
 other = types.ModuleType("trit._version")
-other.VERSION = "0.0.0"
+other.VERSION = {version!r}
 sys.modules["trit._version"] = other
 try:
     import trit
+    trit.Client("127.0.0.1:1").close()
+    print("imported")
 except ImportError as refused:
-    print("refused" if "0.0.0" in str(refused) else refused)
-""") == ["refused"]
+    print("refused" if {version!r} in str(refused) else refused)
+""") == [outcome]
 
 
 # A wheel serves every Python of the platform and brings its library along.

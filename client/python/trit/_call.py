@@ -12,7 +12,7 @@ import numbers
 import threading
 from typing import Any, Callable, Optional, Protocol, Union
 
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from .errors import InvalidArgument, error_of
 
 
@@ -75,7 +75,7 @@ class Call:
         self.watch: Optional[Watch] = None
         self._handle = None
         self._timeout_ms = timeout_ms(timeout)
-        self.error = ffi.new("struct trit_error *")
+        self.error = new("struct trit_error *")
         main = threading.current_thread() is threading.main_thread()
         if progress is not None or cancelled is not None or main:
             self.watch = Watch(progress, cancelled)

@@ -8,7 +8,7 @@ import weakref
 from typing import Any, Optional
 
 from ._call import text, timeout_ms
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from .errors import FailedPrecondition, error_of
 
 
@@ -24,7 +24,7 @@ class Handle:
     def __init__(self, address: Optional[str], timeout: Optional[float], connections: int,
                  stream_bytes_min: int, message_bytes_max: int) -> None:
         self._address = None if address is None else text(address, "address")
-        self._options = ffi.new("struct trit_connect_options *", {
+        self._options = new("struct trit_connect_options *", {
             "address": ffi.NULL if self._address is None else self._address,
             "timeout_ms": timeout_ms(timeout), "connections": connections,
             "stream_bytes_min": stream_bytes_min, "message_bytes_max": message_bytes_max})
@@ -39,7 +39,7 @@ class Handle:
         self._client = ffi.NULL
 
     def _connect(self) -> None:
-        made, error = ffi.new("struct trit_client **"), ffi.new("struct trit_error *")
+        made, error = ffi.new("struct trit_client **"), new("struct trit_error *")
         status = lib.trit_connect(made, self._options, error)
         if status != lib.TRIT_OK:
             raise error_of(status, ffi.string(error.message).decode(),

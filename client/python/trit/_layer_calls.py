@@ -10,7 +10,7 @@ import numpy as np
 
 from ._arrays import View
 from ._call import Call, Progress, text, unsigned
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from ._safetensors import ELEMENTS, Tensor
 from ._tensors import c_tensor, take
 from .errors import Cancelled, Error, Internal, InvalidArgument
@@ -91,14 +91,14 @@ class Calls:
         """Ternarizes a layer into `out`. Its report, and scales as bytes where they stand
         beside the data. Lost scales are no error here: the report tells."""
         call = Call(self._timeout, self._steps, self._steps.cancelled)
-        options = ffi.new("struct trit_project_options *", {
+        options = new("struct trit_project_options *", {
             "group_size": planned["group_size"], "encoding": encoding_of(planned),
             "partial_group": partial_group_of(planned), "allow_lost_scales": True,
             "out": ffi.cast("void *", out.__array_interface__["data"][0]),
             "out_bytes": out.nbytes})
         kept = self.filed_under.fill(options.layer, name)
         call.fill(options.call)
-        made = ffi.new("struct trit_projection *")
+        made = new("struct trit_projection *")
         tensor = c_tensor(seen, planned["matrix"], seen.element, "tensor")
         with self._client._handle as client:
             call.check(lib.trit_project(client, tensor, options, made, call.error))
@@ -112,7 +112,7 @@ class Calls:
                reference: Optional[View], mode: VerifyMode, tolerance: Optional[float]) -> Any:
         """A `struct trit_report *` of a layer."""
         call = Call(self._timeout, self._steps, self._steps.cancelled)
-        options = ffi.new("struct trit_verify_options *", {
+        options = new("struct trit_verify_options *", {
             "mode": mode, "group_size": step["group_size"], "encoding": encoding_of(step),
             "partial_group": partial_group_of(step),
             "has_tolerance": tolerance is not None, "tolerance": tolerance or 0.0})
@@ -126,7 +126,7 @@ class Calls:
             kept.append(c_tensor(reference, step["matrix"], reference.element, "reference"))
             options.reference = kept[-1]
         tensor = c_tensor(seen, step["matrix"], seen.element, "tensor")
-        made = ffi.new("struct trit_report *")
+        made = new("struct trit_report *")
         with self._client._handle as client:
             call.check(lib.trit_verify(client, tensor, options, made, call.error))
         del kept

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tup
 
 from ._arrays import View
 from ._call import text, unsigned
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from ._safetensors import Tensor
 from ._selection import Patterns
 from .errors import Error, InvalidArgument, error_of
@@ -19,7 +19,7 @@ from .types import Encoding, PartialGroup, VerifyMode
 
 def _answer(function: Any, *arguments: Any) -> None:
     """Calls a function of libtrit; its status as an exception."""
-    error = ffi.new("struct trit_error *")
+    error = new("struct trit_error *")
     status = function(*arguments, error)
     if status != lib.TRIT_OK:
         raise error_of(status, ffi.string(error.message).decode("utf-8", "replace"),
@@ -64,8 +64,7 @@ class Options(NamedTuple):
         kept: List[Any] = []
         include = _strings(self.include, "include", kept)
         exclude = _strings(self.exclude, "exclude", kept)
-        made = ffi.new("struct trit_checkpoint_options *", {
-            "size": ffi.sizeof("struct trit_checkpoint_options"),
+        made = new("struct trit_checkpoint_options *", {
             "include": include, "include_count": len(include),
             "exclude": exclude, "exclude_count": len(exclude),
             "convolutions": self.convolutions,

@@ -7,7 +7,7 @@ from typing import Any, Sequence, Tuple
 import numpy as np
 
 from ._arrays import View
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from .errors import InvalidArgument
 from .types import Encoding
 
@@ -18,7 +18,7 @@ def c_tensor(seen: View, shape: Sequence[int], dtype: int, field: str) -> Any:
     if len(shape) > limit:
         raise InvalidArgument(f"{field}.shape: rank {len(shape)} is above {limit}",
                               f"{field}.shape")
-    return ffi.new("struct trit_tensor *", {
+    return new("struct trit_tensor *", {
         "dtype": dtype, "rank": len(shape), "shape": list(shape),
         "data": ffi.cast("void *", seen.address), "bytes": seen.nbytes})
 

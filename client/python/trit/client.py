@@ -10,7 +10,7 @@ import numpy as np
 from ._arrays import STORAGE, View, view, view_elements
 from ._call import Call, Progress, text, unsigned
 from ._handle import Handle
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from ._tensors import c_tensor, shaped, shaped_scales, take
 from .checkpoint import Checkpoint
 from .errors import InvalidArgument
@@ -158,7 +158,7 @@ class Client:
              _cancelled: Any = None) -> bool:
         """Whether the daemon, or one of its services, serves."""
         call = Call(timeout, None, _cancelled)
-        options, serving = ffi.new("struct trit_call_options *"), ffi.new("bool *")
+        options, serving = new("struct trit_call_options *"), ffi.new("bool *")
         call.fill(options)
         with self._handle as client:
             call.check(lib.trit_ping(client, text(service, "service"), options, serving, call.error))
@@ -187,7 +187,7 @@ class Client:
         seen = view_elements(tensor, "tensor")
         kind = member(Encoding, encoding, "options.encoding")
         call = Call(timeout, progress, _cancelled)
-        options = ffi.new("struct trit_project_options *", {
+        options = new("struct trit_project_options *", {
             "group_size": _group_size(group_size, kind), "encoding": kind,
             "partial_group": member(PartialGroup, partial_group, "options.partial_group"),
             "report": member(ReportDetail, report, "options.report")})
@@ -200,7 +200,7 @@ class Client:
         if dense is not None:
             options.out = ffi.cast("void *", dense.__array_interface__["data"][0])
             options.out_bytes = dense.nbytes
-        made = ffi.new("struct trit_projection *")
+        made = new("struct trit_projection *")
         borrowed = c_tensor(seen, seen.shape, seen.element, "tensor")
         with self._handle as client:
             call.check(lib.trit_project(client, borrowed, options, made, call.error))
@@ -242,7 +242,7 @@ class Client:
         """
         packed = _Packed(tensor, encoding, scales, shape, group_size, partial_group)
         call = Call(timeout, progress, _cancelled)
-        options = ffi.new("struct trit_verify_options *", {
+        options = new("struct trit_verify_options *", {
             "mode": member(VerifyMode, mode, "options.mode"),
             "partial_group": packed.partial_group,
             "has_tolerance": tolerance is not None, "tolerance": tolerance or 0.0})
@@ -253,7 +253,7 @@ class Client:
             latents = view_elements(reference, "reference")
             kept += [latents, c_tensor(latents, latents.shape, latents.element, "reference")]
             options.reference = kept[-1]
-        made = ffi.new("struct trit_report *")
+        made = new("struct trit_report *")
         with self._handle as client:
             call.check(lib.trit_verify(client, packed.tensor, options, made, call.error))
         del kept
@@ -270,7 +270,7 @@ class Client:
         source = _Packed(packed, encoding, scales, shape, group_size)
         kind = member(DType, dtype, "dtype")
         call = Call(timeout, progress, _cancelled)
-        options = ffi.new("struct trit_unpack_options *", {"dtype": kind})
+        options = new("struct trit_unpack_options *", {"dtype": kind})
         source.fill(options)
         call.fill(options.call)
         data, count = ffi.new("void **"), ffi.new("uint64_t *")
@@ -286,7 +286,7 @@ class Client:
         estimator: same shape, dtype and values as `grad_ternary`."""
         seen = view_elements(grad_ternary, "grad_ternary")
         call = Call(timeout, progress, _cancelled)
-        options = ffi.new("struct trit_call_options *")
+        options = new("struct trit_call_options *")
         call.fill(options)
         out = np.empty(seen.shape, STORAGE[seen.element])
         borrowed = c_tensor(seen, seen.shape, seen.element, "grad_ternary")

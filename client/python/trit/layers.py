@@ -11,7 +11,7 @@ import numpy as np
 from ._arrays import STORAGE, Give, View, give_numpy, view, view_elements, view_integers
 from ._call import Call, Progress, text, unsigned
 from ._handle import Handle
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from ._tensors import c_tensor, shaped, shaped_scales, take
 from ._visit import Visit, on_layer_spec, on_report
 from .errors import InvalidArgument
@@ -87,7 +87,7 @@ def _spec(name: str, kind: Union[LayerKind, str], in_features: int, out_features
     if "\0" in name or len(encoded) > lib.TRIT_NAME_BYTES_MAX:
         raise InvalidArgument(f"spec.name: {name!r} has a NUL or more than "
                               f"{lib.TRIT_NAME_BYTES_MAX} bytes", "spec.name")
-    return ffi.new("struct trit_layer_spec *", {
+    return new("struct trit_layer_spec *", {
         "name": encoded, "kind": member(LayerKind, kind, "spec.kind"),
         "in_features": unsigned(in_features, 2**64, "spec.in_features"),
         "out_features": unsigned(out_features, 2**64, "spec.out_features"),
@@ -146,7 +146,7 @@ class Layers:
         zero; the same seed gives the same bits everywhere. AlreadyExists where the
         name is taken."""
         call = Call(timeout, None, _cancelled)
-        options, made = ffi.new("struct trit_call_options *"), ffi.new("struct trit_layer_spec *")
+        options, made = new("struct trit_call_options *"), new("struct trit_layer_spec *")
         spec = _spec(name, kind, in_features, out_features, bias, group_size, keep_latents)
         call.fill(options)
         with self._handle as client:
@@ -173,7 +173,7 @@ class Layers:
                                   "weight.shape")
         seen_bias, lent_bias = (None, ffi.NULL) if bias is None else _lend(bias, "bias")
         call = Call(timeout, progress, _cancelled)
-        options, made = ffi.new("struct trit_call_options *"), ffi.new("struct trit_layer_spec *")
+        options, made = new("struct trit_call_options *"), new("struct trit_layer_spec *")
         spec = _spec(name, kind, seen.shape[1], seen.shape[0], bias is not None, group_size,
                      keep_latents)
         call.fill(options)
@@ -212,11 +212,11 @@ class Layers:
     def _forward(self, name: str, x: Any, activations: Union[Activations, str],
                  report_error: bool, call: Call) -> Tuple[View, Any]:
         seen, lent = _lend(x, "x")
-        options = ffi.new("struct trit_forward_options *", {
+        options = new("struct trit_forward_options *", {
             "activations": member(Activations, activations, "activations"),
             "report_error": report_error})
         call.fill(options.call)
-        made = ffi.new("struct trit_forward *")
+        made = new("struct trit_forward *")
         with self._handle as client:
             call.check(lib.trit_layer_forward(client, text(name, "name"), lent, options, made,
                                               call.error))
@@ -233,7 +233,7 @@ class Layers:
         seen, lent = _lend(x, "x")
         seen_grad, lent_grad = _lend(grad_output, "grad_output")
         call = Call(timeout, progress, _cancelled)
-        options, made = ffi.new("struct trit_call_options *"), ffi.new("struct trit_gradients *")
+        options, made = new("struct trit_call_options *"), new("struct trit_gradients *")
         call.fill(options)
         with self._handle as client:
             call.check(lib.trit_layer_backward(client, text(name, "name"), lent, lent_grad,
@@ -252,7 +252,7 @@ class Layers:
                                   "is out of range", "ids")
         flat = np.ascontiguousarray(found.reshape(-1), np.uint32)
         call = Call(timeout, None, _cancelled)
-        options, made = ffi.new("struct trit_call_options *"), ffi.new("struct trit_array *")
+        options, made = new("struct trit_call_options *"), new("struct trit_array *")
         call.fill(options)
         with self._handle as client:
             call.check(lib.trit_layer_embed(client, text(name, "name"),
@@ -267,7 +267,7 @@ class Layers:
         f16 or bf16 [..., in_features] to logits [..., out_features] of x's dtype."""
         seen, lent = _lend(x, "x")
         call = Call(timeout, progress, _cancelled)
-        options, made = ffi.new("struct trit_call_options *"), ffi.new("struct trit_array *")
+        options, made = new("struct trit_call_options *"), new("struct trit_array *")
         call.fill(options)
         with self._handle as client:
             call.check(lib.trit_layer_as_linear(client, text(name, "name"), lent, options,
@@ -286,12 +286,12 @@ class Layers:
         """
         give = give_numpy if like is None else view(like, "like").give
         call = Call(timeout, None, _cancelled)
-        options = ffi.new("struct trit_layer_get_options *", {
+        options = new("struct trit_layer_get_options *", {
             "part": member(LayerPart, part, "part"),
             "encoding": member(Encoding, encoding, "encoding"),
             "dtype": member(DType, dtype, "dtype")})
         call.fill(options.call)
-        made = ffi.new("struct trit_layer *")
+        made = new("struct trit_layer *")
         with self._handle as client:
             call.check(lib.trit_layer_get(client, text(name, "name"), options, made,
                                           call.error))
@@ -308,19 +308,20 @@ class Layers:
              _cancelled: Any = None) -> List[LayerSpec]:
         """The specs of all layers whose names begin with `prefix`, by name."""
         call = Call(timeout, None, _cancelled)
-        options = ffi.new("struct trit_call_options *")
+        options = new("struct trit_call_options *")
         call.fill(options)
         visit = Visit(_spec_of)
         with self._handle as client:
             call.check(lib.trit_layer_list(client, text(prefix, "prefix"), options,
-                                           on_layer_spec, visit.handle, call.error))
+                                           new("struct trit_layer_spec *"), on_layer_spec,
+                                           visit.handle, call.error))
         return visit.all()
 
     def delete(self, name: str, *, timeout: Optional[float] = None,
                _cancelled: Any = None) -> None:
         """Removes a layer; calls that use it end as if it were there."""
         call = Call(timeout, None, _cancelled)
-        options = ffi.new("struct trit_call_options *")
+        options = new("struct trit_call_options *")
         call.fill(options)
         with self._handle as client:
             call.check(lib.trit_layer_delete(client, text(name, "name"), options, call.error))
@@ -331,12 +332,12 @@ class Layers:
         ternary: a report for each, by its name. `tolerance` as in Client.verify."""
         call = Call(timeout, None, _cancelled)
         kept = text(prefix, "prefix")
-        options = ffi.new("struct trit_layer_verify_options *", {
+        options = new("struct trit_layer_verify_options *", {
             "prefix": kept, "has_tolerance": tolerance is not None,
             "tolerance": tolerance or 0.0})
         call.fill(options.call)
         visit = Visit(report_of)
         with self._handle as client:
-            call.check(lib.trit_layer_verify(client, options, on_report, visit.handle,
-                                             call.error))
+            call.check(lib.trit_layer_verify(client, options, new("struct trit_report *"),
+                                             on_report, visit.handle, call.error))
         return {report.layer: report for report in visit.all()}

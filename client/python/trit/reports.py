@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ._call import Call, text, unsigned
 from ._handle import Handle
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from ._visit import Visit, on_report
 
 
@@ -166,12 +166,12 @@ class Reports:
         """The report of (run, layer) at `step`, or the latest. NotFound says
         what is missing."""
         call = Call(timeout, None, _cancelled)
-        options = ffi.new("struct trit_call_options *")
+        options = new("struct trit_call_options *")
         call.fill(options)
         at = ffi.NULL
         if step is not None:
             at = ffi.new("uint64_t *", unsigned(step, 2**64, "step"))
-        out = ffi.new("struct trit_report *")
+        out = new("struct trit_report *")
         with self._handle as client:
             call.check(lib.trit_report_get(client, text(run, "run"), text(layer, "layer"),
                                            at, options, out, call.error))
@@ -184,7 +184,7 @@ class Reports:
         one, the steps are inclusive."""
         call = Call(timeout, None, _cancelled)
         kept = text(run, "run"), text(layer, "layer")
-        query = ffi.new("struct trit_report_query *", {
+        query = new("struct trit_report_query *", {
             "run": kept[0], "layer": kept[1], "latest_only": latest_only,
             "has_from": from_step is not None,
             "step_from": unsigned(from_step or 0, 2**64, "step_from"),
@@ -193,7 +193,8 @@ class Reports:
         call.fill(query.call)
         visit = Visit(report_of)
         with self._handle as client:
-            call.check(lib.trit_report_list(client, query, on_report, visit.handle, call.error))
+            call.check(lib.trit_report_list(client, query, new("struct trit_report *"), on_report,
+                                            visit.handle, call.error))
         return visit.all()
 
     def latest(self, run: str = "", layer: str = "", *, timeout: Optional[float] = None,

@@ -24,21 +24,38 @@ struct fixture {
 };
 
 static const float values[6] = {1, -2, 3, -4, 5, -6};
-static const struct trit_tensor x = {
-    .dtype = TRIT_F32, .rank = 2, .shape = {1, IN}, .data = values, .bytes = 12};
-static const struct trit_tensor weight = {
-    .dtype = TRIT_F32, .rank = 2, .shape = {OUT, IN}, .data = values, .bytes = 24};
-static const struct trit_tensor two = {
-    .dtype = TRIT_F32, .rank = 1, .shape = {OUT}, .data = values, .bytes = 8};
-static const struct trit_layer_spec spec = {
-    .name = "l", .in_features = IN, .out_features = OUT, .bias = true};
+static const struct trit_tensor x = {.size = sizeof(x),
+                                     .dtype = TRIT_F32,
+                                     .rank = 2,
+                                     .shape = {1, IN},
+                                     .data = values,
+                                     .bytes = 12};
+static const struct trit_tensor weight = {.size = sizeof(weight),
+                                          .dtype = TRIT_F32,
+                                          .rank = 2,
+                                          .shape = {OUT, IN},
+                                          .data = values,
+                                          .bytes = 24};
+static const struct trit_tensor two = {.size = sizeof(two),
+                                       .dtype = TRIT_F32,
+                                       .rank = 1,
+                                       .shape = {OUT},
+                                       .data = values,
+                                       .bytes = 8};
+static const struct trit_layer_spec spec = {.size = sizeof(spec),
+                                            .name = "l",
+                                            .in_features = IN,
+                                            .out_features = OUT,
+                                            .bias = true};
 
 /* The n-th reply answers the n-th request; the last one all that follow. */
 static inline void start(struct fixture *f)
 {
-    struct trit_connect_options options = {.timeout_ms = 20000, .stream_bytes_min = 32};
+    struct trit_connect_options options = {
+        .size = sizeof(options), .timeout_ms = 20000, .stream_bytes_min = 32};
     size_t count = 0;
 
+    f->error = (struct trit_error)TRIT_ERROR_INIT;
     while (count < REPLIES && (count == 0 || f->replies[count].count > 0)) {
         f->acts[count].body = f->replies[count].bytes;
         f->acts[count].body_bytes = f->replies[count].count;

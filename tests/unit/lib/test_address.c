@@ -100,9 +100,10 @@ static void refuses_others(void)
 
 static void connects_to_no_other_port(void)
 {
-    struct trit_connect_options options = {.address = "127.0.0.1:72097"};
+    struct trit_connect_options options = {.size = sizeof(options),
+                                           .address = "127.0.0.1:72097"};
     struct trit_client *client = NULL;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
 
     CHECK_EQ(trit_connect(&client, &options, &error), TRIT_INVALID_ARGUMENT);
     CHECK_STR(error.field, "address");

@@ -34,9 +34,10 @@ static void fill(float *values, size_t count, uint64_t seed)
 static void start(struct fixture *f, struct fake_act *acts, size_t count)
 {
     const struct trit_report report = fake_report(ELEMENTS);
-    struct trit_connect_options options = {.timeout_ms = 20000};
+    struct trit_connect_options options = {.size = sizeof(options), .timeout_ms = 20000};
 
     memset(f, 0, sizeof *f);
+    f->error = (struct trit_error)TRIT_ERROR_INIT;
     fill(f->weights, ELEMENTS, 1);
     fill(f->expected, ELEMENTS, 2);
     fake_reply_projected(&f->reply, &report, TRIT_ENCODING_DENSE, shape, NULL, 0,
@@ -62,7 +63,8 @@ static enum trit_status project(struct fixture *f,
                                 const struct trit_project_options *options,
                                 struct trit_projection *projection)
 {
-    const struct trit_tensor tensor = {.dtype = TRIT_F32,
+    const struct trit_tensor tensor = {.size = sizeof(tensor),
+                                       .dtype = TRIT_F32,
                                        .rank = 2,
                                        .shape = {ROWS, COLUMNS},
                                        .data = f->weights,
@@ -74,17 +76,19 @@ static enum trit_status project(struct fixture *f,
 /* Projects and checks that all is as the server said. */
 static void project_ok(struct fixture *f)
 {
-    struct trit_projection projection = TRIT_PROJECTION_INIT;
+    struct trit_report report = TRIT_REPORT_INIT;
+    struct trit_projection projection = {.size = sizeof(projection), .report = &report};
 
     if (project(f, NULL, &projection) != TRIT_OK)
         check_failed(__FILE__, __LINE__, "%s: %s", trit_status_name(f->error.status),
                      f->error.message);
     CHECK_EQ(projection.data_bytes, sizeof f->expected);
     CHECK_MEM(projection.data, f->expected, sizeof f->expected);
-    CHECK_EQ(projection.report.elements, ELEMENTS);
+    CHECK_EQ(report.elements, ELEMENTS);
     CHECK_EQ(projection.dtype, TRIT_F32);
     CHECK(projection.scales == NULL);
     trit_projection_free(&projection);
+    CHECK(projection.data == NULL && projection.report == &report);
 }
 
 /* Projects, expects `status`, and that nothing was given. */
@@ -159,7 +163,8 @@ static void into_own_room(void)
     struct fake_act act = {.deed = FAKE_ANSWER};
     struct trit_projection projection = TRIT_PROJECTION_INIT;
     float room[ELEMENTS];
-    struct trit_project_options options = {.out = room, .out_bytes = sizeof room};
+    struct trit_project_options options = {
+        .size = sizeof(options), .out = room, .out_bytes = sizeof room};
     struct fixture f;
 
     start(&f, &act, 1);
@@ -402,9 +407,10 @@ static void fresh_loss(void)
 
 static void refused(void)
 {
-    struct trit_connect_options options = {.address = "127.0.0.1:1"};
+    struct trit_connect_options options = {.size = sizeof(options),
+                                           .address = "127.0.0.1:1"};
     struct trit_client *client;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
     bool serving = true;
 
     CHECK_EQ(trit_connect(&client, &options, &error), TRIT_OK);
@@ -425,7 +431,8 @@ static void refused(void)
 static void deadline(void)
 {
     struct fake_act acts[2] = {{.deed = FAKE_STALL}, {.deed = FAKE_ANSWER}};
-    struct trit_project_options options = {.call = {.timeout_ms = 50}};
+    const struct trit_call_options call = {.size = sizeof(call), .timeout_ms = 50};
+    struct trit_project_options options = {.size = sizeof(options), .call = &call};
     struct trit_projection projection = TRIT_PROJECTION_INIT;
     struct fake_request request;
     struct fixture f;
@@ -461,8 +468,9 @@ static void cancels(void)
 {
     struct fake_act acts[2] = {{.deed = FAKE_STALL}, {.deed = FAKE_ANSWER}};
     uint64_t calls = 0;
-    struct trit_project_options options = {
-        .call = {.progress = stop_at_once, .progress_arg = &calls}};
+    const struct trit_call_options call = {
+        .size = sizeof(call), .progress = stop_at_once, .progress_arg = &calls};
+    struct trit_project_options options = {.size = sizeof(options), .call = &call};
     struct trit_projection projection = TRIT_PROJECTION_INIT;
     struct fake_request request;
     struct fixture f;
@@ -496,23 +504,33 @@ static void checks_locally(void)
          "dtype"},
         {{.dtype = (enum trit_dtype)77, .rank = 1, .shape = {4}, .bytes = 16}, "77"},
     };
-    struct trit_connect_options options = {.address = "127.0.0.1:1"};
+    struct trit_connect_options options = {.size = sizeof(options),
+                                           .address = "127.0.0.1:1"};
     struct trit_projection projection = TRIT_PROJECTION_INIT;
-    struct trit_project_options packed = {.encoding = TRIT_ENCODING_PQ2_0};
+    struct trit_project_options packed = {.size = sizeof(packed),
+                                          .encoding = TRIT_ENCODING_PQ2_0};
     struct trit_client *client;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
 
     CHECK_EQ(trit_connect(&client, &options, &error), TRIT_OK);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        CHECK_EQ(trit_project(client, &bad[i].tensor, NULL, &projection, &error),
+        struct trit_tensor tensor = bad[i].tensor;
+
+        tensor.size = sizeof(tensor);
+        tensor.data = "sixteen bytes...";
+        CHECK_EQ(trit_project(client, &tensor, NULL, &projection, &error),
                  TRIT_INVALID_ARGUMENT);
         if (!strstr(error.message, bad[i].message))
             check_failed(__FILE__, __LINE__, "\"%s\" lacks \"%s\"", error.message,
                          bad[i].message);
     }
     CHECK_EQ(trit_project(client,
-                          &(struct trit_tensor){
-                              .dtype = TRIT_F32, .rank = 1, .shape = {130}, .bytes = 520},
+                          &(struct trit_tensor){.size = sizeof(struct trit_tensor),
+                                                .dtype = TRIT_F32,
+                                                .rank = 1,
+                                                .shape = {130},
+                                                .data = "",
+                                                .bytes = 520},
                           &packed, &projection, &error),
              TRIT_INVALID_ARGUMENT);
     trit_close(client);
@@ -523,10 +541,11 @@ static void bad_addresses(void)
     static const char *const bad[] = {"",       ":1",    "host:", "unix:",        "[::1",
                                       "[::1]x", "::1:2", "a b:1", "http://host:1"};
     struct trit_client *client = NULL;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct trit_connect_options options = {.address = bad[i]};
+        struct trit_connect_options options = {.size = sizeof(options),
+                                               .address = bad[i]};
 
         CHECK_EQ(trit_connect(&client, &options, &error), TRIT_INVALID_ARGUMENT);
         CHECK_STR(error.field, "address");

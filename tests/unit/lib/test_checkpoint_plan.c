@@ -161,7 +161,7 @@ CASE(examines_no_more_than_there_is,
     struct trit_checkpoint *table = model_create();
     struct trit_plan *plan = plan_of(table, NULL);
     float weights[8 * 256 + 1];
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
     bool done;
 
     fill_ternary(weights, 8 * 256 + 1);

@@ -52,7 +52,8 @@ static const json_t *finding_at(const json_t *json, size_t index)
 /* What the daemon says of a layer that is as it should be. */
 static struct trit_report report_create(bool reference)
 {
-    return (struct trit_report){.is_ternary = true,
+    return (struct trit_report){.size = sizeof(struct trit_report),
+                                .is_ternary = true,
                                 .elements = 1024,
                                 .zeros = 24,
                                 .positives = 1000,
@@ -103,7 +104,7 @@ CASE(no_verdict_before_the_end, "there is no verdict before every step is done")
     struct trit_verification *v = begun(claim, latents, NULL);
     const float bias[8] = {1, 2, 3};
     enum trit_verdict verdict = TRIT_VERDICT_FAIL;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
 
     CHECK(trit_verification_result(v, &verdict, NULL, &error) ==
           TRIT_FAILED_PRECONDITION);
@@ -272,7 +273,7 @@ CASE(misuse_is_refused, "reports and bytes that no step asks for are refused")
     const struct trit_report report = report_create(false),
                              compared = report_create(true);
     const float bytes[9] = {0};
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
 
     add(claim, "norm.weight", "F32", 4, 0);
     add(latents, "norm.weight", "F32", 4, 0);
@@ -305,7 +306,7 @@ CASE(null_is_invalid, "a NULL argument gives INVALID_ARGUMENT naming it")
     struct trit_checkpoint *claim = pair_create();
     struct trit_verification *v = begun(claim, NULL, NULL);
     const struct trit_report report = report_create(false);
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
 
     CHECK(trit_verification_create(NULL, claim, NULL, NULL, &error) ==
           TRIT_INVALID_ARGUMENT);

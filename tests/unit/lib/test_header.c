@@ -29,29 +29,64 @@ static void compiles_as_cxx(void)
               " -Iclient/include -Iproto -fsyntax-only -x c++ -") == 0);
 }
 
-/* The initializers too, under every standard from C99 and C++11 on. */
+/* A program with one struct of each type, also where trit.h stands in extern "C". */
 static void compiles_under_every_standard(void)
 {
-    CHECK(
-        system("set -e; check='-Wall -Wextra -Wpedantic -Werror -Iclient/include -Iproto"
-               " -fsyntax-only';"
-               " program() { printf '%s\\n' '#include <trit.h>' 'int main(void) {"
-               " struct trit_checkpoint_options options = TRIT_CHECKPOINT_OPTIONS_INIT;"
-               " return options.size == 0; }'; };"
-               " for std in c99 c11 c17 c2x; do program | cc -std=$std $check -x c -;"
-               " done;"
-               " command -v c++ >/dev/null || exit 0;"
-               " for std in c++11 c++14 c++17 c++20 c++2b; do"
-               " program | c++ -std=$std $check -x c++ -; done") == 0);
+    CHECK(system(
+              "set -e; check='-O1 -Wall -Wextra -Wpedantic -Werror -Iclient/include"
+              " -Iproto -c -o /dev/null';"
+              " initializers() { sed -n 's/^#define \\(TRIT_[A-Z_]*_INIT\\)"
+              " TRIT_INIT(\\(.*\\))/struct \\2 \\2 = \\1; sum += \\2.size;/p'"
+              " client/include/trit/*.h; };"
+              " test $(initializers | wc -l) -ge 20;"
+              " program() { echo '#ifdef WRAP'; echo 'extern \"C\" {'; echo '#endif';"
+              " echo '#include <trit.h>'; echo '#ifdef WRAP'; echo '}'; echo '#endif';"
+              " echo '#if !TRIT_VERSION_AT_LEAST(0, 2, 0)'; echo '#error'; echo '#endif';"
+              " echo 'int main(void) { size_t sum = 0;'; initializers;"
+              " echo 'return sum == 0; }'; };"
+              " for cc in gcc clang; do command -v $cc >/dev/null || continue;"
+              " for std in c99 c11 c17 c2x; do"
+              " program | $cc -std=$std $check -x c -; done; done;"
+              " for cxx in g++ clang++; do command -v $cxx >/dev/null || continue;"
+              " for std in c++11 c++14 c++17 c++20 c++2b; do"
+              " program | $cxx -std=$std $check -x c++ -;"
+              " program | $cxx -std=$std $check -DWRAP -x c++ -; done; done") == 0);
 }
 
-/* Every function the header declares is in the version script, and no other. */
+/* Every struct with an initializer is in the table of sized structs, and no other. */
+static void every_struct_has_its_size(void)
+{
+    CHECK(system("bash -c 'diff"
+                 " <(sed -n \"s/^#define TRIT_\\([A-Z_]*\\)_INIT TRIT_INIT(trit_\\(.*\\))"
+                 "/\\2, \\1/p\" client/include/trit/*.h | sort)"
+                 " <(sed -n \"s/^    X(\\([a-z_]*, [A-Z_]*\\), .*/\\1/p\""
+                 " client/lib/sized.h | sort)'") == 0);
+}
+
+/* Every function that the headers declare is in the version script, and no other. */
 static void is_exported(void)
 {
-    CHECK(system("bash -c 'diff <(grep -o \"trit_[a-z_]*(\" client/include/trit.h | tr "
-                 "-d \"(\""
-                 " | sort -u) <(grep -o \"trit_[a-z_]*\" client/lib/libtrit.map | sort "
-                 "-u)'") == 0);
+    CHECK(
+        system("bash -c 'diff <(cat client/include/trit/*.h | tr \"\\n\" \" \""
+               " | grep -o \"TRIT_API [^(]*(\" | grep -o \"trit_[a-z_]*(\" | tr -d \"(\""
+               " | sort -u) <(grep -o \"trit_[a-z_]*\" client/lib/libtrit.map | sort "
+               "-u)'") == 0);
+}
+
+static void has_one_version(void)
+{
+    char version[32];
+
+    snprintf(version, sizeof(version), "%d.%d.%d", TRIT_VERSION_MAJOR, TRIT_VERSION_MINOR,
+             TRIT_VERSION_PATCH);
+    CHECK_STR(TRIT_VERSION_STRING, version);
+    CHECK_STR(trit_version(), TRIT_VERSION_STRING);
+    CHECK_STR(trit_version(), TRITD_VERSION);
+    CHECK(TRIT_VERSION_AT_LEAST(0, 2, 0) && TRIT_VERSION_AT_LEAST(0, 1, 9));
+    CHECK(!TRIT_VERSION_AT_LEAST(TRIT_VERSION_MAJOR, TRIT_VERSION_MINOR,
+                                 TRIT_VERSION_PATCH + 1));
+    CHECK(!TRIT_VERSION_AT_LEAST(TRIT_VERSION_MAJOR, TRIT_VERSION_MINOR + 1, 0));
+    CHECK(!TRIT_VERSION_AT_LEAST(TRIT_VERSION_MAJOR + 1, 0, 0));
 }
 
 static void names(void)
@@ -60,7 +95,6 @@ static void names(void)
     CHECK_STR(trit_dtype_name(TRIT_BF16), "bf16");
     CHECK_STR(trit_encoding_name(TRIT_ENCODING_PQ2_0), "pq2_0");
     CHECK_EQ(trit_dtype_bytes(TRIT_BF16), 2);
-    CHECK_STR(trit_version(), TRITD_VERSION);
 }
 
 int main(int argc, char **argv)
@@ -70,7 +104,10 @@ int main(int argc, char **argv)
         {"trit.h compiles alone as C++", compiles_as_cxx},
         {"the initializers compile as C99 to C23 and C++11 to C++23",
          compiles_under_every_standard},
+        {"each struct with an initializer is known by its size",
+         every_struct_has_its_size},
         {"the library exports what trit.h declares", is_exported},
+        {"headers, library and Makefile have one version", has_one_version},
         {"the enums have names", names},
     };
     return CHECK_RUN(cases, argc, argv);

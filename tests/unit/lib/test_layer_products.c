@@ -10,7 +10,8 @@
 static void forwards(void)
 {
     struct fixture f = {.client = NULL};
-    struct trit_forward forward = {.y = TRIT_ARRAY_INIT};
+    struct trit_array y = TRIT_ARRAY_INIT;
+    struct trit_forward forward = {.size = sizeof(forward), .y = &y};
     struct trit_array logits = TRIT_ARRAY_INIT;
     struct fake_request request;
 
@@ -18,15 +19,15 @@ static void forwards(void)
     reply_tensor(&f.replies[1], 1, 2, (uint64_t[]){1, OUT}, OUT);
     start(&f);
     CHECK_EQ(trit_layer_forward(f.client, "l", &x, NULL, &forward, &f.error), TRIT_OK);
-    CHECK_EQ(forward.y.dtype, TRIT_F32);
-    CHECK_EQ(forward.y.rank, 2);
-    CHECK_EQ(forward.y.shape[0], 1);
-    CHECK_EQ(forward.y.shape[1], OUT);
-    CHECK_EQ(forward.y.bytes, 8);
-    CHECK_MEM(forward.y.data, values, 8);
+    CHECK_EQ(y.dtype, TRIT_F32);
+    CHECK_EQ(y.rank, 2);
+    CHECK_EQ(y.shape[0], 1);
+    CHECK_EQ(y.shape[1], OUT);
+    CHECK_EQ(y.bytes, 8);
+    CHECK_MEM(y.data, values, 8);
     CHECK(!forward.has_error);
-    trit_array_free(&forward.y);
-    CHECK(forward.y.data == NULL);
+    trit_array_free(&y);
+    CHECK(y.data == NULL);
     CHECK_EQ(trit_layer_as_linear(f.client, "l", &x, NULL, &logits, &f.error), TRIT_OK);
     CHECK_MEM(logits.data, values, 8);
     trit_array_free(&logits);
@@ -37,10 +38,12 @@ static void forwards(void)
 
 static void reports_errors(void)
 {
-    struct trit_forward_options options = {.activations = TRIT_ACTIVATIONS_INT8,
+    struct trit_forward_options options = {.size = sizeof(options),
+                                           .activations = TRIT_ACTIVATIONS_INT8,
                                            .report_error = true};
     struct fixture f = {.client = NULL};
-    struct trit_forward forward = {.y = TRIT_ARRAY_INIT};
+    struct trit_array y = TRIT_ARRAY_INIT;
+    struct trit_forward forward = {.size = sizeof(forward), .y = &y};
     uint8_t bytes[512];
     size_t at = encode_layer_errors(0.5f, 0.25f, bytes, sizeof bytes);
 
@@ -52,11 +55,11 @@ static void reports_errors(void)
              TRIT_OK);
     CHECK(forward.has_error && forward.max_error == 0.5f);
     CHECK(forward.relative_error == 0.25f);
-    trit_array_free(&forward.y);
+    trit_array_free(&y);
     CHECK_EQ(trit_layer_forward(f.client, "l", &x, &options, &forward, &f.error),
              TRIT_INTERNAL);
     CHECK_STR(f.error.message, "the reply lacks errors");
-    CHECK(forward.y.data == NULL);
+    CHECK(y.data == NULL);
     stop(&f);
 }
 
@@ -99,13 +102,14 @@ static void mistrusts(void)
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct fixture f = {.client = NULL};
-        struct trit_forward forward = {.y = TRIT_ARRAY_INIT};
+        struct trit_array y = TRIT_ARRAY_INIT;
+        struct trit_forward forward = {.size = sizeof(forward), .y = &y};
 
         reply_tensor(&f.replies[0], 15, wrong[i].rank, wrong[i].shape, wrong[i].count);
         start(&f);
         CHECK_EQ(trit_layer_forward(f.client, "l", &x, NULL, &forward, &f.error),
                  wrong[i].status);
-        CHECK(forward.y.data == NULL);
+        CHECK(y.data == NULL);
         stop(&f);
     }
 }
@@ -113,7 +117,8 @@ static void mistrusts(void)
 static void twice(void)
 {
     struct fixture f = {.client = NULL};
-    struct trit_forward forward = {.y = TRIT_ARRAY_INIT};
+    struct trit_array y = TRIT_ARRAY_INIT;
+    struct trit_forward forward = {.size = sizeof(forward), .y = &y};
     uint8_t bytes[512];
     size_t at = put_tensor(bytes, 15, 2, (uint64_t[]){1, OUT}, OUT);
 
@@ -128,9 +133,16 @@ static void twice(void)
 
 static void goes_backward(void)
 {
-    struct trit_tensor gradient = {
-        .dtype = TRIT_F32, .rank = 2, .shape = {1, OUT}, .data = values, .bytes = 8};
-    struct trit_gradients g = {.input = TRIT_ARRAY_INIT};
+    struct trit_tensor gradient = {.size = sizeof(gradient),
+                                   .dtype = TRIT_F32,
+                                   .rank = 2,
+                                   .shape = {1, OUT},
+                                   .data = values,
+                                   .bytes = 8};
+    struct trit_array input = TRIT_ARRAY_INIT, weights = TRIT_ARRAY_INIT,
+                      bias = TRIT_ARRAY_INIT;
+    struct trit_gradients g = {
+        .size = sizeof(g), .input = &input, .weight = &weights, .bias = &bias};
     struct fixture f = {.client = NULL};
     uint8_t bytes[512];
     size_t at = put_tensor(bytes, 1, 2, (uint64_t[]){1, IN}, IN);
@@ -142,15 +154,15 @@ static void goes_backward(void)
     start(&f);
     CHECK_EQ(trit_layer_backward(f.client, "l", &x, &gradient, NULL, &g, &f.error),
              TRIT_OK);
-    CHECK_EQ(g.input.bytes, 12);
-    CHECK_EQ(g.weight.shape[0], OUT);
-    CHECK_MEM(g.weight.data, values, 24);
-    CHECK(g.bias.data == NULL);
+    CHECK_EQ(input.bytes, 12);
+    CHECK_EQ(weights.shape[0], OUT);
+    CHECK_MEM(weights.data, values, 24);
+    CHECK(bias.data == NULL);
     trit_gradients_free(&g);
     CHECK_EQ(trit_layer_backward(f.client, "l", &x, &gradient, NULL, &g, &f.error),
              TRIT_OK);
-    CHECK_EQ(g.bias.rank, 1);
-    CHECK_MEM(g.bias.data, values, 8);
+    CHECK_EQ(bias.rank, 1);
+    CHECK_MEM(bias.data, values, 8);
     trit_gradients_free(&g);
     trit_gradients_free(NULL);
     stop(&f);
@@ -164,7 +176,7 @@ static void lacks_memory(void)
 {
     static const uint32_t id = 1;
     struct fixture f = {.client = NULL};
-    struct trit_connect_options options = {.timeout_ms = 20000};
+    struct trit_connect_options options = {.size = sizeof(options), .timeout_ms = 20000};
     bool faulted = true;
 
     reply_tensor(&f.replies[0], 1, 2, (uint64_t[]){1, OUT}, OUT);

@@ -9,7 +9,8 @@
 static void creates(void)
 {
     struct fixture f = {.client = NULL};
-    struct trit_layer_spec made = {.in_features = 0}, endless = spec;
+    struct trit_layer_spec made = {.size = sizeof(made), .in_features = 0},
+                           endless = spec;
     struct fake_request request;
 
     reply_made(&f.replies[0]);
@@ -32,7 +33,7 @@ static void creates(void)
 static void loads(void)
 {
     struct fixture f = {.client = NULL};
-    struct trit_layer_spec made = {.in_features = 0}, other = spec;
+    struct trit_layer_spec made = {.size = sizeof(made), .in_features = 0}, other = spec;
     struct fake_request request;
 
     reply_made(&f.replies[0]);
@@ -105,29 +106,33 @@ static void reply_got(struct fake_reply *reply, uint64_t data_bytes)
 
 static void gets(void)
 {
-    struct trit_layer_get_options options = {.encoding = TRIT_ENCODING_INT8};
-    struct trit_layer layer = {.scale_bytes = 0};
+    struct trit_layer_get_options options = {.size = sizeof(options),
+                                             .encoding = TRIT_ENCODING_INT8};
+    struct trit_layer_spec got = TRIT_LAYER_SPEC_INIT;
+    struct trit_array weights = TRIT_ARRAY_INIT, bias = TRIT_ARRAY_INIT;
+    struct trit_layer layer = {
+        .size = sizeof(layer), .spec = &got, .weight = &weights, .bias = &bias};
     struct fixture f = {.client = NULL};
 
     reply_got(&f.replies[0], 6);
     reply_got(&f.replies[1], 5);
     start(&f);
     CHECK_EQ(trit_layer_get(f.client, "l", &options, &layer, &f.error), TRIT_OK);
-    CHECK_STR(layer.spec.name, "l");
+    CHECK_STR(got.name, "l");
     CHECK(layer.has_seed && layer.seed == 7);
     CHECK_EQ(layer.encoding, TRIT_ENCODING_INT8);
-    CHECK_EQ(layer.weight.dtype, TRIT_I8);
-    CHECK_EQ(layer.weight.shape[0], OUT);
-    CHECK_EQ(layer.weight.bytes, 6);
-    CHECK_MEM(layer.weight.data, "\1\0\377\1\1\0", 6);
-    CHECK_MEM(layer.bias.data, values, 8);
+    CHECK_EQ(weights.dtype, TRIT_I8);
+    CHECK_EQ(weights.shape[0], OUT);
+    CHECK_EQ(weights.bytes, 6);
+    CHECK_MEM(weights.data, "\1\0\377\1\1\0", 6);
+    CHECK_MEM(bias.data, values, 8);
     CHECK_EQ(layer.scale_bytes, 8);
     CHECK_MEM(layer.scales, values, 8);
     trit_layer_free(&layer);
-    CHECK(layer.weight.data == NULL && layer.scales == NULL);
+    CHECK(weights.data == NULL && layer.scales == NULL);
     trit_layer_free(NULL);
     CHECK_EQ(trit_layer_get(f.client, "l", &options, &layer, &f.error), TRIT_DATA_LOSS);
-    CHECK(layer.weight.data == NULL);
+    CHECK(weights.data == NULL);
     options.encoding = TRIT_ENCODING_PQ2_0;
     CHECK_EQ(trit_layer_get(f.client, "l", &options, &layer, &f.error), TRIT_INTERNAL);
     stop(&f);
@@ -165,19 +170,21 @@ static void lists(void)
 {
     struct fixture f = {.client = NULL};
     struct names names = {.stop_at = 0}, few = {.stop_at = 1};
+    struct trit_layer_spec found = TRIT_LAYER_SPEC_INIT;
     struct fake_request request;
 
     page(&f.replies[0], "a", "b");
     page(&f.replies[1], "c", NULL);
     page(&f.replies[2], "a", "b");
     start(&f);
-    CHECK_EQ(trit_layer_list(f.client, "p/", NULL, visit_spec, &names, &f.error),
+    CHECK_EQ(trit_layer_list(f.client, "p/", NULL, &found, visit_spec, &names, &f.error),
              TRIT_OK);
     CHECK_EQ(names.count, 4);
     CHECK_MEM(names.seen, "abcd", 4);
     CHECK(fake_request(f.server, 1, &request));
     CHECK(memmem(request.body, request.body_bytes, "p/", 2) != NULL);
-    CHECK_EQ(trit_layer_list(f.client, NULL, NULL, visit_spec, &few, &f.error), TRIT_OK);
+    CHECK_EQ(trit_layer_list(f.client, NULL, NULL, &found, visit_spec, &few, &f.error),
+             TRIT_OK);
     CHECK_EQ(few.count, 1);
     CHECK(!fake_request(f.server, 3, &request));
     stop(&f);
@@ -194,9 +201,11 @@ static int visit_report(void *arg, const struct trit_report *report)
 
 static void verifies(void)
 {
-    struct trit_layer_verify_options options = {.prefix = "p/", .has_tolerance = true};
+    struct trit_layer_verify_options options = {
+        .size = sizeof(options), .prefix = "p/", .has_tolerance = true};
     struct fixture f = {.client = NULL};
     struct names names = {.stop_at = 0}, few = {.stop_at = 1};
+    struct trit_report found = TRIT_REPORT_INIT;
     uint8_t bytes[2 * REPORT_BYTES_MAX];
     size_t at = 0;
 
@@ -208,24 +217,30 @@ static void verifies(void)
     }
     fake_reply_message(&f.replies[0], bytes, at, NULL, 0);
     start(&f);
-    CHECK_EQ(trit_layer_verify(f.client, &options, visit_report, &names, &f.error),
-             TRIT_OK);
+    CHECK_EQ(
+        trit_layer_verify(f.client, &options, &found, visit_report, &names, &f.error),
+        TRIT_OK);
     CHECK_EQ(names.count, 2);
     CHECK_MEM(names.seen, "ab", 2);
-    CHECK_EQ(trit_layer_verify(f.client, NULL, visit_report, &few, &f.error), TRIT_OK);
+    CHECK_EQ(trit_layer_verify(f.client, NULL, &found, visit_report, &few, &f.error),
+             TRIT_OK);
     CHECK_EQ(few.count, 1);
     stop(&f);
 }
 
 static void long_names(void)
 {
-    struct trit_connect_options options = {.address = "127.0.0.1:1"};
-    struct trit_layer_verify_options verify = {.prefix = NULL};
+    struct trit_connect_options options = {.size = sizeof(options),
+                                           .address = "127.0.0.1:1"};
+    struct trit_layer_verify_options verify = {.size = sizeof(verify), .prefix = NULL};
     char name[TRIT_NAME_BYTES_MAX + 2] = "";
-    struct trit_forward forward;
-    struct trit_layer layer;
+    struct trit_array y = TRIT_ARRAY_INIT;
+    struct trit_forward forward = {.size = sizeof(forward), .y = &y};
+    struct trit_layer_spec found = TRIT_LAYER_SPEC_INIT;
+    struct trit_report report = TRIT_REPORT_INIT;
+    struct trit_layer layer = TRIT_LAYER_INIT;
     struct trit_client *client;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
 
     memset(name, 'n', sizeof name - 1);
     verify.prefix = name;
@@ -235,10 +250,10 @@ static void long_names(void)
     CHECK_EQ(trit_layer_get(client, name, NULL, &layer, NULL), TRIT_INVALID_ARGUMENT);
     CHECK_EQ(trit_layer_forward(client, name, &x, NULL, &forward, NULL),
              TRIT_INVALID_ARGUMENT);
-    CHECK_EQ(trit_layer_list(client, name, NULL, visit_spec, NULL, &error),
+    CHECK_EQ(trit_layer_list(client, name, NULL, &found, visit_spec, NULL, &error),
              TRIT_INVALID_ARGUMENT);
     CHECK_STR(error.field, "prefix");
-    CHECK_EQ(trit_layer_verify(client, &verify, visit_report, NULL, NULL),
+    CHECK_EQ(trit_layer_verify(client, &verify, &report, visit_report, NULL, NULL),
              TRIT_INVALID_ARGUMENT);
     trit_close(client);
 }

@@ -29,9 +29,10 @@ struct fixture {
 /* Every reply that was put into f->replies is answered in its turn. */
 static void start(struct fixture *f)
 {
-    struct trit_connect_options options = {.timeout_ms = 20000};
+    struct trit_connect_options options = {.size = sizeof(options), .timeout_ms = 20000};
     size_t count = 0;
 
+    f->error = (struct trit_error)TRIT_ERROR_INIT;
     while (count < 2 && (count == 0 || f->replies[count].count > 0)) {
         f->acts[count].body = f->replies[count].bytes;
         f->acts[count].body_bytes = f->replies[count].count;
@@ -113,12 +114,14 @@ static void lists(void)
 {
     struct fixture f = {.client = NULL};
     struct visits visits = {.stop_at = 0};
+    struct trit_report report = TRIT_REPORT_INIT;
     struct fake_request request;
 
     page(&f.replies[0], (uint64_t[]){1, 2}, "next");
     page(&f.replies[1], (uint64_t[]){3, 4}, NULL);
     start(&f);
-    CHECK_EQ(trit_report_list(f.client, NULL, visit, &visits, &f.error), TRIT_OK);
+    CHECK_EQ(trit_report_list(f.client, NULL, &report, visit, &visits, &f.error),
+             TRIT_OK);
     CHECK_EQ(visits.count, 4);
     for (size_t i = 0; i < 4; i++)
         CHECK_EQ(visits.steps[i], i + 1);
@@ -131,11 +134,13 @@ static void list_stops(void)
 {
     struct fixture f = {.client = NULL};
     struct visits visits = {.stop_at = 1};
+    struct trit_report report = TRIT_REPORT_INIT;
     struct fake_request request;
 
     page(&f.replies[0], (uint64_t[]){1, 2}, "next");
     start(&f);
-    CHECK_EQ(trit_report_list(f.client, NULL, visit, &visits, &f.error), TRIT_OK);
+    CHECK_EQ(trit_report_list(f.client, NULL, &report, visit, &visits, &f.error),
+             TRIT_OK);
     CHECK_EQ(visits.count, 1);
     CHECK(!fake_request(f.server, 1, &request));
     stop(&f);
@@ -143,7 +148,7 @@ static void list_stops(void)
 
 static void gets(void)
 {
-    struct trit_report report = fake_report(256), got = {.elements = 0};
+    struct trit_report report = fake_report(256), got = TRIT_REPORT_INIT;
     const uint64_t step = 9;
     char long_name[300];
     struct fixture f = {.client = NULL};
@@ -170,12 +175,13 @@ static void gets(void)
 static void unpacks(void)
 {
     const struct wire_tensor dense = {.dtype = TRIT_F32, .rank = 1, .shape = {128}};
-    const struct trit_tensor packed = {.rank = 1,
+    const struct trit_tensor packed = {.size = sizeof(packed),
+                                       .rank = 1,
                                        .shape = {128},
                                        .data = "0123456789012345678901234567890123",
                                        .bytes = 34};
-    struct trit_unpack_options options = {.encoding = TRIT_ENCODING_PQ2_0,
-                                          .dtype = TRIT_F32};
+    struct trit_unpack_options options = {
+        .size = sizeof(options), .encoding = TRIT_ENCODING_PQ2_0, .dtype = TRIT_F32};
     struct fixture f = {.client = NULL};
     uint8_t head[REPLY_HEAD_BYTES_MAX];
     float values[128];
@@ -197,6 +203,7 @@ static void unpacks(void)
     CHECK_EQ(trit_unpack(f.client, &packed, &options, &data, &bytes, &f.error),
              TRIT_INTERNAL);
     CHECK(data == NULL);
+    options.scales = values;
     options.scale_bytes = 4;
     CHECK_EQ(trit_unpack(f.client, &packed, &options, &data, &bytes, &f.error),
              TRIT_INVALID_ARGUMENT);
@@ -208,8 +215,12 @@ static void goes_backward(void)
 {
     const struct wire_tensor wire = {.dtype = TRIT_F32, .rank = 1, .shape = {4}};
     const float gradient[4] = {1, -2, 3, -4};
-    const struct trit_tensor tensor = {
-        .dtype = TRIT_F32, .rank = 1, .shape = {4}, .data = gradient, .bytes = 16};
+    const struct trit_tensor tensor = {.size = sizeof(tensor),
+                                       .dtype = TRIT_F32,
+                                       .rank = 1,
+                                       .shape = {4},
+                                       .data = gradient,
+                                       .bytes = 16};
     struct fixture f = {.client = NULL};
     uint8_t head[REPLY_HEAD_BYTES_MAX];
     float latent[4];
@@ -302,9 +313,9 @@ static void shares(void)
 static void lacks_memory(void)
 {
     struct fixture f = {.client = NULL};
-    struct trit_connect_options options = {.timeout_ms = 20000};
+    struct trit_connect_options options = {.size = sizeof(options), .timeout_ms = 20000};
     struct trit_client *client;
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
     enum trit_status status;
     bool faulted = true, serving;
 
@@ -331,7 +342,7 @@ static void lacks_memory(void)
 static void forks(void)
 {
     struct fixture f = {.client = NULL};
-    struct trit_error error;
+    struct trit_error error = TRIT_ERROR_INIT;
     bool serving = false;
     int status = -1;
     pid_t child;

@@ -22,6 +22,7 @@ struct fixture {
     struct fake_server *server;
     struct trit_client *client;
     struct trit_error error;
+    struct trit_report report;
     struct trit_projection projection;
 };
 
@@ -30,6 +31,10 @@ static void prepare(struct fixture *f, uint64_t rows)
     uint64_t seed = 7;
 
     memset(f, 0, sizeof *f);
+    f->error = (struct trit_error)TRIT_ERROR_INIT;
+    f->report = (struct trit_report)TRIT_REPORT_INIT;
+    f->projection = (struct trit_projection)TRIT_PROJECTION_INIT;
+    f->projection.report = &f->report;
     f->rows = rows;
     f->bytes = rows * COLUMNS * 4;
     f->weights = malloc(f->bytes);
@@ -52,7 +57,8 @@ static void good_reply(struct fixture *f)
 
 static void start(struct fixture *f, size_t acts)
 {
-    struct trit_connect_options options = {.timeout_ms = 20000,
+    struct trit_connect_options options = {.size = sizeof(options),
+                                           .timeout_ms = 20000,
                                            .stream_bytes_min = f->stream_bytes_min};
 
     for (size_t i = 0; i < acts; i++) {
@@ -67,7 +73,8 @@ static void start(struct fixture *f, size_t acts)
 static enum trit_status project(struct fixture *f,
                                 const struct trit_project_options *options)
 {
-    const struct trit_tensor tensor = {.dtype = TRIT_F32,
+    const struct trit_tensor tensor = {.size = sizeof(tensor),
+                                       .dtype = TRIT_F32,
                                        .rank = 2,
                                        .shape = {f->rows, COLUMNS},
                                        .data = f->weights,
@@ -83,7 +90,7 @@ static void project_ok(struct fixture *f)
                      f->error.message);
     CHECK_EQ(f->projection.data_bytes, f->bytes);
     CHECK_MEM(f->projection.data, f->expected, f->bytes);
-    CHECK_EQ(f->projection.report.elements, f->bytes / 4);
+    CHECK_EQ(f->report.elements, f->bytes / 4);
 }
 
 static void project_fails(struct fixture *f, enum trit_status status, const char *message)
@@ -189,7 +196,8 @@ static void ends_early(void)
 
 static void deadline_while_sending(void)
 {
-    struct trit_project_options options = {.call = {.timeout_ms = 100}};
+    const struct trit_call_options call = {.size = sizeof(call), .timeout_ms = 100};
+    struct trit_project_options options = {.size = sizeof(options), .call = &call};
     struct fixture f;
 
     prepare(&f, 16384);
@@ -213,8 +221,9 @@ static int watch(void *arg, uint64_t done, uint64_t total)
 static void progress(void)
 {
     uint64_t last = 0;
-    struct trit_project_options options = {
-        .call = {.progress = watch, .progress_arg = &last}};
+    const struct trit_call_options call = {
+        .size = sizeof(call), .progress = watch, .progress_arg = &last};
+    struct trit_project_options options = {.size = sizeof(options), .call = &call};
     struct fixture f;
 
     prepare(&f, 4096);
@@ -292,7 +301,8 @@ static void unasked_scales(void)
 /* The server answers every part the same, so rows of the halves are equal. */
 static void splits(void)
 {
-    struct trit_project_options options = {.report = TRIT_REPORT_NONE,
+    struct trit_project_options options = {.size = sizeof(options),
+                                           .report = TRIT_REPORT_NONE,
                                            .encoding = TRIT_ENCODING_INT8};
     struct fake_request requests[2];
     struct fixture f;
@@ -323,7 +333,8 @@ static void splits(void)
 
 static void split_asks_again(void)
 {
-    struct trit_project_options options = {.report = TRIT_REPORT_NONE};
+    struct trit_project_options options = {.size = sizeof(options),
+                                           .report = TRIT_REPORT_NONE};
     struct fake_request request;
     struct fixture f;
 
@@ -344,7 +355,7 @@ static void verifies(void)
 {
     const struct trit_report report = fake_report(42);
     struct fake_request request;
-    struct trit_report got = {.elements = 0};
+    struct trit_report got = TRIT_REPORT_INIT;
     struct fixture f;
 
     prepare(&f, 2048);
@@ -352,17 +363,20 @@ static void verifies(void)
     f.acts[0].deed = FAKE_ANSWER;
     start(&f, 1);
     {
-        const struct trit_tensor latents = {.dtype = TRIT_F32,
+        const struct trit_tensor latents = {.size = sizeof(latents),
+                                            .dtype = TRIT_F32,
                                             .rank = 2,
                                             .shape = {f.rows, COLUMNS},
                                             .data = f.weights,
                                             .bytes = f.bytes};
-        const struct trit_tensor tensor = {.dtype = TRIT_BF16,
+        const struct trit_tensor tensor = {.size = sizeof(tensor),
+                                           .dtype = TRIT_BF16,
                                            .rank = 2,
                                            .shape = {f.rows, COLUMNS},
                                            .data = f.weights,
                                            .bytes = f.bytes / 2};
-        const struct trit_verify_options options = {.reference = &latents};
+        const struct trit_verify_options options = {.size = sizeof(options),
+                                                    .reference = &latents};
 
         CHECK_EQ(trit_verify(f.client, &tensor, &options, &got, &f.error), TRIT_OK);
     }

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tensors that the caller gives, and tensors that a call gives. Row-major,
+ * little-endian; the last axis is the one that groups lie along. */
+#ifndef TRIT_TENSOR_H
+#define TRIT_TENSOR_H
+
+#include <trit/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A tensor of the caller, borrowed until the call returns. */
+struct trit_tensor {
+    size_t size;
+    enum trit_dtype dtype;
+    uint32_t rank; /* axes, 1 to TRIT_RANK_MAX */
+    uint64_t shape[TRIT_RANK_MAX];
+    const void *data; /* any alignment */
+    uint64_t bytes;   /* of data */
+};
+#define TRIT_TENSOR_INIT TRIT_INIT(trit_tensor)
+
+/* A tensor that a call gives. The caller owns `data` and releases it with
+ * trit_array_free, or with trit_free. data NULL: there is none. */
+struct trit_array {
+    size_t size;
+    enum trit_dtype dtype;
+    uint32_t rank;
+    uint64_t shape[TRIT_RANK_MAX];
+    void *data;
+    uint64_t bytes;
+};
+#define TRIT_ARRAY_INIT TRIT_INIT(trit_array)
+
+/* Releases the data and makes the array empty. NULL is harmless. */
+TRIT_API void trit_array_free(struct trit_array *array);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

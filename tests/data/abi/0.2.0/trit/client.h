@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A client of one daemon, and the options that every call has. */
+#ifndef TRIT_CLIENT_H
+#define TRIT_CLIENT_H
+
+#include <trit/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct trit_client;
+
+struct trit_connect_options {
+    size_t size;
+    /* "host:port" or "unix:/path". NULL: the environment variable TRITD_ADDRESS, or
+     * 127.0.0.1:6561 where that is unset. */
+    const char *address;
+    /* Milliseconds that a call may take, unless its own options say otherwise. 0: no
+     * limit. The time that the resolution of a host name takes is not limited. */
+    uint64_t timeout_ms;
+    /* Connections that share the rows of one streamed projection without a report, 1 to
+     * 16; 0: 2. Every other call uses one connection. */
+    uint32_t connections;
+    /* Requests with at least so many bytes of tensors are streamed. 0: 4 MiB. */
+    uint64_t stream_bytes_min;
+    /* Largest reply message accepted, in bytes; a larger one is RESOURCE_EXHAUSTED.
+     * 0: 1 GiB. */
+    uint64_t message_bytes_max;
+};
+#define TRIT_CONNECT_OPTIONS_INIT TRIT_INIT(trit_connect_options)
+
+/* Creates a client; release it with trit_close. Strings are copied. No connection is
+ * made yet: a daemon that cannot be reached is UNAVAILABLE at the first call. `options`
+ * may be NULL. INVALID_ARGUMENT: the address is malformed. */
+TRIT_API enum trit_status trit_connect(struct trit_client **client,
+                                       const struct trit_connect_options *options,
+                                       struct trit_error *error);
+
+/* Closes the connections and releases the client. No call may be running. NULL is
+ * harmless. */
+TRIT_API void trit_close(struct trit_client *client);
+
+/* Called from the thread that made the call, at least ten times a second, with the bytes
+ * sent so far. Other than 0 cancels the call (CANCELLED). A call that is tried again
+ * starts from 0. */
+typedef int (*trit_progress)(void *arg, uint64_t bytes_done, uint64_t bytes_total);
+
+/* Options of one call. NULL in place of a pointer to this struct means the defaults. */
+struct trit_call_options {
+    size_t size;
+    uint64_t timeout_ms;    /* milliseconds; 0: that of the client */
+    trit_progress progress; /* may be NULL */
+    void *progress_arg;     /* first argument of `progress` */
+};
+#define TRIT_CALL_OPTIONS_INIT TRIT_INIT(trit_call_options)
+
+/* Asks whether the daemon (`service` NULL or ""), or one of its services, takes calls.
+ * NOT_FOUND: there is no such service. `options` may be NULL. */
+TRIT_API enum trit_status trit_ping(struct trit_client *client, const char *service,
+                                    const struct trit_call_options *options,
+                                    bool *serving, struct trit_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Projects, verifies and unpacks tensors that the caller holds.
+ *
+ * A group is `group_size` weights that lie along a row and share one scale. Requests are
+ * one message or a stream, by their size; the result is the same, bit for bit. */
+#ifndef TRIT_TERNARY_H
+#define TRIT_TERNARY_H
+
+#include <trit/client.h>
+#include <trit/report.h>
+#include <trit/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct trit_project_options {
+    size_t size;
+    /* Weights per scale. 0: 128, or the whole tensor for I2_S and HF_BITNET, which accept
+     * only 0. */
+    uint32_t group_size;
+    enum trit_partial_group partial_group;
+    enum trit_encoding encoding;    /* of the result */
+    enum trit_report_detail report; /* how much is measured */
+    /* Packed encodings only: give the result although the scale of a group rounds to 0 or
+     * infinity in the encoding's type. The report then has the finding scale_lost.
+     * false: such a tensor is INVALID_ARGUMENT. Dense results are given either way. */
+    bool allow_lost_scales;
+    const struct trit_layer_ref *layer; /* NULL: the report is not stored */
+    /* Memory of the caller for the encoded tensor, `out_bytes` long. NULL: allocated.
+     * After a failure its content is unspecified. */
+    void *out;
+    uint64_t out_bytes;
+    const struct trit_call_options *call; /* may be NULL */
+};
+#define TRIT_PROJECT_OPTIONS_INIT TRIT_INIT(trit_project_options)
+
+struct trit_projection {
+    size_t size;
+    /* Set it before the call to a report of the caller, initialized with
+     * TRIT_REPORT_INIT, or leave it NULL. The call fills that report. */
+    struct trit_report *report;
+    enum trit_encoding encoding;
+    enum trit_dtype dtype; /* of the elements of data: U8 for packed encodings */
+    bool data_owned;       /* data was allocated, is not options.out */
+    void *data;            /* the encoded tensor */
+    uint64_t data_bytes;
+    void *scales; /* allocated; NULL for encodings without separate scales */
+    uint64_t scale_bytes;
+};
+#define TRIT_PROJECTION_INIT TRIT_INIT(trit_projection)
+
+/* Ternarizes latents of dtype F32, F16 or BF16. `options` may be NULL. Release the
+ * projection with trit_projection_free. INVALID_ARGUMENT: a NaN or an infinity (the
+ * message has the count and the first flat index), a shape that the encoding cannot
+ * hold, a lost scale. */
+TRIT_API enum trit_status trit_project(struct trit_client *client,
+                                       const struct trit_tensor *tensor,
+                                       const struct trit_project_options *options,
+                                       struct trit_projection *projection,
+                                       struct trit_error *error);
+
+/* Releases data and scales and makes the projection empty; its report stays. NULL is
+ * harmless. */
+TRIT_API void trit_projection_free(struct trit_projection *projection);
+
+struct trit_verify_options {
+    size_t size;
+    enum trit_verify_mode mode;
+    uint32_t group_size; /* as in trit_project_options */
+    enum trit_partial_group partial_group;
+    enum trit_encoding encoding; /* of tensor.data */
+    bool has_tolerance;
+    float tolerance;              /* relative; 0: bit-equal. Not has_tolerance: 1e-5 */
+    enum trit_dtype scales_dtype; /* F32, F16 or BF16; 0: that of the encoding. Scales of
+                                     the reference are rounded to it before they are
+                                     compared */
+    const void *scales;           /* encodings with separate scales, else NULL */
+    uint64_t scale_bytes;
+    const struct trit_tensor *reference;  /* latents of tensor's shape, or NULL */
+    const struct trit_layer_ref *layer;   /* NULL: the report is not stored */
+    const struct trit_call_options *call; /* may be NULL */
+};
+#define TRIT_VERIFY_OPTIONS_INIT TRIT_INIT(trit_verify_options)
+
+/* Verifies that a tensor is ternary, and with a reference that it is the projection of
+ * those latents. `tensor` has the logical shape; its data are encoded. TRIT_OK also
+ * where it is not: see trit_report_verdict. `options` may be NULL. */
+TRIT_API enum trit_status trit_verify(struct trit_client *client,
+                                      const struct trit_tensor *tensor,
+                                      const struct trit_verify_options *options,
+                                      struct trit_report *report,
+                                      struct trit_error *error);
+
+struct trit_unpack_options {
+    size_t size;
+    enum trit_encoding encoding;  /* of packed.data */
+    enum trit_dtype dtype;        /* of the result: F32 (also 0), F16 or BF16 */
+    uint32_t group_size;          /* as in trit_project_options */
+    enum trit_dtype scales_dtype; /* as in trit_verify_options */
+    const void *scales;
+    uint64_t scale_bytes;
+    const struct trit_call_options *call; /* may be NULL */
+};
+#define TRIT_UNPACK_OPTIONS_INIT TRIT_INIT(trit_unpack_options)
+
+/* Computes the dense tensor of an encoded one. `packed` has the logical shape. `options`
+ * may be NULL. *data is allocated; release it with trit_free. */
+TRIT_API enum trit_status trit_unpack(struct trit_client *client,
+                                      const struct trit_tensor *packed,
+                                      const struct trit_unpack_options *options,
+                                      void **data, uint64_t *data_bytes,
+                                      struct trit_error *error);
+
+/* Straight-through estimator: writes the gradient with respect to the latents to
+ * `grad_latent`, which has grad_ternary.bytes bytes. `options` may be NULL. */
+TRIT_API enum trit_status trit_backward(struct trit_client *client,
+                                        const struct trit_tensor *grad_ternary,
+                                        const struct trit_call_options *options,
+                                        void *grad_latent, struct trit_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
