@@ -7,15 +7,14 @@
 #include <string.h>
 
 #include "proto/codec/codec.h"
+#include "services/call_job.h"
 #include "services/shared.h"
 #include "store/store.h"
-#include "work/pool.h"
 
 enum { PAGE_DEFAULT = 100 };
 
 struct query {
-    struct job job;
-    struct call *call;
+    struct call_job job;
     struct failure failure;
     struct wire_reports_get get;
     struct wire_reports_list list;
@@ -45,29 +44,25 @@ static uint8_t *reply_room(struct query *query, size_t bytes)
     return query->reply + query->count;
 }
 
-static void answered(struct job *job)
+static void answer(struct call_job *job)
 {
     struct query *query = LIST_OWNER(job, struct query, job);
-    struct call *call = query->call;
+    struct call *call = job->call;
 
-    if (call->state == CALL_WORKING) {
-        call->failure = query->failure;
-        if (call->failure.status == TRIT_OK)
-            call_write_message(call, query->reply, query->count);
-        call_end(call);
-    }
-    call_release(call);
+    if (call->state != CALL_WORKING)
+        return;
+    call->failure = query->failure;
+    if (call->failure.status == TRIT_OK)
+        call_write_message(call, query->reply, query->count);
+    call_end(call);
 }
 
-static int submit(struct call *call, void (*run)(struct job *job))
+static int submit(struct call *call, void (*run)(struct call_job *job))
 {
     struct query *query = call->method_state;
 
-    query->call = call;
-    query->job =
-        (struct job){.run = run, .done = answered, .cancelled = &call->cancelled};
-    call_hold(call);
-    pool_submit(services_of(call)->config.pool, &query->job);
+    query->job = (struct call_job){.call = call, .run = run, .done = answer};
+    call_submit(&query->job, services_of(call)->config.pool);
     return 0;
 }
 
@@ -94,10 +89,10 @@ static int get_message(struct call *call)
     return 0;
 }
 
-static void get_run(struct job *job)
+static void get_run(struct call_job *job)
 {
     struct query *query = LIST_OWNER(job, struct query, job);
-    struct services *services = services_of(query->call);
+    struct services *services = services_of(job->call);
     const struct wire_reports_get *get = &query->get;
     struct trit_report report;
     uint8_t *room;
@@ -207,11 +202,11 @@ static bool list_visit(void *arg, const struct trit_report *report)
     return true;
 }
 
-static void list_run(struct job *job)
+static void list_run(struct call_job *job)
 {
     struct query *query = LIST_OWNER(job, struct query, job);
     const struct wire_reports_list *list = &query->list;
-    struct services *services = services_of(query->call);
+    struct services *services = services_of(job->call);
     struct store_query store_query = {
         .run = list->run,
         .layer = list->layer,

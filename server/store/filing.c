@@ -67,7 +67,7 @@ static int look_up_layer(struct filing_state *state, struct failure *failure)
     struct layer_row row;
     struct layer_key key;
 
-    layer_key_set(&key, state->put->report.run, state->put->report.layer);
+    layer_key_set(&key, state->put->report->run, state->put->report->layer);
     int found = find_layer(state->db, &key, &row, failure);
 
     if (found < 0)
@@ -103,9 +103,9 @@ static void refuse(struct store_put *put, const struct trit_report *stored,
     char title[REPORT_TITLE_BYTES];
     char there[2 * DIGEST_SHOWN_BYTES + 1], given[2 * DIGEST_SHOWN_BYTES + 1];
 
-    report_title(&put->report, title);
+    report_title(put->report, title);
     digest_text(stored->digest, there);
-    digest_text(put->report.digest, given);
+    digest_text(put->report->digest, given);
     fail(&put->failure, TRIT_ALREADY_EXISTS, "layer.step",
          "%s: exists with digest %s; this one has %s%s; file it under another step",
          title, there, given, difference);
@@ -133,10 +133,10 @@ static int compare(struct filing_state *state, const struct report_row *row,
     if (report_row_decode(row, &report, failure))
         return -1;
     const struct answer stored = {&report, row->question, row->question_bytes};
-    const struct answer given = {&put->report, state->question, QUESTION_BYTES};
+    const struct answer given = {put->report, state->question, QUESTION_BYTES};
 
     if (same_answer(&stored, &given, difference)) {
-        take_history(&put->report, &report);
+        take_history(put->report, &report);
         *filing = FILING_EXISTED;
     } else {
         refuse(put, &report, difference);
@@ -152,7 +152,7 @@ static int look_up_report(struct filing_state *state, enum filing *filing,
     const struct layer_row *layer = &state->layer;
     struct report_row row;
     /* Of a new layer any step at all would be damage. */
-    int64_t step = state->layer_is_new ? 0 : (int64_t)state->put->report.step;
+    int64_t step = state->layer_is_new ? 0 : (int64_t)state->put->report->step;
     int found = find_report(state->db, layer, step, &row, failure);
     int outcome = 0;
 
@@ -178,7 +178,7 @@ static int look_up_report(struct filing_state *state, enum filing *filing,
 
 static bool is_newest(const struct filing_state *state)
 {
-    return (int64_t)state->put->report.step > state->layer.step_max;
+    return (int64_t)state->put->report->step > state->layer.step_max;
 }
 
 static bool comparable(const struct filing_state *state)
@@ -186,16 +186,16 @@ static bool comparable(const struct filing_state *state)
     const struct layer_row *layer = &state->layer;
     char shape[SHAPE_TEXT_BYTES];
 
-    shape_text(&state->put->report, shape);
+    shape_text(state->put->report, shape);
     return layer->upload != 0 && strcmp(layer->shape, shape) == 0 &&
-           layer->group_size == state->put->report.group_size &&
+           layer->group_size == state->put->report->group_size &&
            layer->partial == (int64_t)state->put->question.partial;
 }
 
 static int count_flips(struct filing_state *state, const struct kernels *kernels,
                        const struct codes_layout *layout, struct failure *failure)
 {
-    struct trit_report *report = &state->put->report;
+    struct trit_report *report = state->put->report;
     const struct layer_row *layer = &state->layer;
     uint64_t table[9] = {0}, flips = 0, all = 0;
 
@@ -239,7 +239,7 @@ static int settle_codes(struct filing_state *state, const struct kernels *kernel
 
 static int insert_report(struct filing_state *state, struct failure *failure)
 {
-    const struct trit_report *report = &state->put->report;
+    const struct trit_report *report = state->put->report;
     uint8_t bytes[REPORT_BYTES_MAX];
     size_t count = encode_report(report, bytes, sizeof(bytes));
     const struct report_row row = {
@@ -263,7 +263,7 @@ static int insert_report(struct filing_state *state, struct failure *failure)
 /* The later step names this report as the one before it. */
 static int link_next_report(struct filing_state *state, struct failure *failure)
 {
-    const struct trit_report *report = &state->put->report;
+    const struct trit_report *report = state->put->report;
     sqlite3_stmt *link = statement(state->db, ST_REPORT_LINK, failure);
 
     if (!link)
@@ -280,7 +280,7 @@ static int link_next_report(struct filing_state *state, struct failure *failure)
 /* The layer's row as it is with this report. */
 static void advance(struct filing_state *state)
 {
-    const struct trit_report *report = &state->put->report;
+    const struct trit_report *report = state->put->report;
     struct layer_row *layer = &state->layer;
     int64_t step = (int64_t)report->step;
 
@@ -340,8 +340,8 @@ static int check_codes(struct store_put *put, const struct codes *codes,
 {
     char title[REPORT_TITLE_BYTES];
 
-    report_title(&put->report, title);
-    if (codes_layout_init(layout, &put->report))
+    report_title(put->report, title);
+    if (codes_layout_init(layout, put->report))
         return fail(&put->failure, TRIT_INTERNAL, NULL, "%s: no shape", title);
     if (codes->bytes != 0 && codes->bytes != layout->bytes)
         return fail(&put->failure, TRIT_INTERNAL, NULL,
@@ -372,7 +372,7 @@ int filing_commit(struct db *db, const struct kernels *kernels, int64_t *next_up
         *filing = FILING_REFUSED;
     if (*filing != FILING_NEW)
         return codes_delete(db, codes->upload, failure);
-    forget_flips(&put->report);
+    forget_flips(put->report);
     if (settle_codes(&state, kernels, next_upload, &layout, failure))
         return -1;
     return write_rows(&state, failure);

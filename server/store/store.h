@@ -62,8 +62,8 @@ struct store_put {
     struct store *store;
     struct store_upload *upload; /* writer thread's state */
     /* in */
-    struct trit_report report;      /* run, layer, step, shape, group_size: from begin
-                                       on; everything else: from commit on */
+    struct trit_report *report;     /* borrowed until done(); read and filled between
+                                       commit and done(); step valid at begin */
     struct store_question question; /* complete at commit */
     void (*done)(struct store_put *put);
     /* out, valid in done() */

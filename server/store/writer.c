@@ -132,7 +132,7 @@ static void set_failure(struct writer *writer, struct store_upload *upload)
     else
         return;
     put->existed = false;
-    report_title(&put->report, title);
+    report_title(put->report, title);
     fail_context(&put->failure, "%s: not stored", title);
 }
 
@@ -188,7 +188,7 @@ static void refuse(struct writer *writer, struct store_upload *upload,
     char title[REPORT_TITLE_BYTES];
 
     note_damage(writer, failure);
-    report_title(&put->report, title);
+    report_title(put->report, title);
     put->existed = false;
     put->failure = (struct failure){0};
     fail(&put->failure, failure->status, NULL,

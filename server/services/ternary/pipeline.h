@@ -27,13 +27,26 @@ struct input {
     uint64_t received, expected;
 };
 
+/*   PLANNING --pipeline_start--> FILLING --pipeline_request_done--> MERGING
+ *                                                                    |
+ *                                         COMPLETE <--last tile merged
+ *
+ * From FILLING on the task and its plan are constant, with one exception: where a
+ * reference comes first they describe the reference until pipeline_replan. */
+enum pipeline_state {
+    PIPELINE_PLANNING,
+    PIPELINE_FILLING,
+    PIPELINE_MERGING, /* all bytes have come */
+    PIPELINE_COMPLETE,
+    PIPELINE_STATES
+};
+extern const struct states pipeline_states;
+
 struct pipeline {
     struct call *call;
     struct task task;
-    bool started;      /* task and plan are final or, until the tensor's own
-                          header came, those of its reference */
+    enum pipeline_state state;
     bool emits_chunks; /* each merged tile leaves as messages of its own */
-    bool request_done;
     struct list tiles; /* in order, not yet merged */
     struct list held;  /* merged; their output waits for the reply */
     struct input tensor, reference;
@@ -59,8 +72,8 @@ int pipeline_take_scales(struct pipeline *pipeline, const uint8_t *bytes, size_t
  * where neither comes. */
 const struct input *pipeline_latents(const struct pipeline *pipeline);
 
-/* With pipeline->task filled: readies merge, inputs and record (where record.put's
- * run is set). */
+/* With pipeline->task filled: prepares the merge and the inputs, and opens the record
+ * where it is WANTED. */
 int pipeline_start(struct pipeline *pipeline);
 
 /* The tensor's own header came after its reference began: same geometry, other

@@ -51,7 +51,7 @@ void pipeline_emit(struct pipeline *pipeline, struct tile *tile)
 {
     size_t head;
 
-    tile->state = TILE_SENDING;
+    state_move(&tile_states, &tile->state, TILE_SENDING);
     tile->lent = tile->scales_out ? 4 : 2;
     if (tile->scales_out) {
         head = encode_stream_chunk(
@@ -77,7 +77,7 @@ void pipeline_emit(struct pipeline *pipeline, struct tile *tile)
 
 void pipeline_hold(struct pipeline *pipeline, struct tile *tile)
 {
-    tile->state = TILE_HELD;
+    state_move(&tile_states, &tile->state, TILE_HELD);
     list_push(&pipeline->held, &tile->link);
     if (--pipeline->in_flight < TILES_IN_FLIGHT_MAX)
         call_throttle(pipeline->call, THROTTLE_TILES, false);
@@ -102,7 +102,7 @@ void pipeline_lend_outputs(struct pipeline *pipeline)
     while ((node = list_pop(&pipeline->held))) {
         struct tile *tile = LIST_OWNER(node, struct tile, link);
 
-        tile->state = TILE_SENDING;
+        state_move(&tile_states, &tile->state, TILE_SENDING);
         pipeline->in_flight++;
         tile->lent += tile->scales_out ? 0 : 1;
         metric_add(pipeline->call->config->metrics, M_TENSOR_OUT_BYTES,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ternary/pipeline_impl.h"
-#include "services/ternary/report.h"
 #include "services/ternary/tile_run.h"
 
 #include <stdlib.h>
@@ -16,6 +15,14 @@
  * Failures. No memory for a tile: RESOURCE_EXHAUSTED. A tile's result that the
  * method refuses: INVALID_ARGUMENT, from the merge. A cancelled call: tiles that
  * come back are given back, nothing is merged any more. */
+
+static const struct state_row rows[PIPELINE_STATES] = {
+    [PIPELINE_PLANNING] = {"planning", STATE_TO(PIPELINE_FILLING)},
+    [PIPELINE_FILLING] = {"filling", STATE_TO(PIPELINE_MERGING)},
+    [PIPELINE_MERGING] = {"merging", STATE_TO(PIPELINE_COMPLETE)},
+    [PIPELINE_COMPLETE] = {"complete", 0},
+};
+const struct states pipeline_states = STATES("pipeline", rows);
 
 void pipeline_init(struct pipeline *pipeline, struct call *call,
                    void (*complete)(struct call *call))
@@ -73,7 +80,6 @@ int pipeline_start(struct pipeline *pipeline)
             ? plan->elements * dtype_bytes(pipeline->task.reference_dtype)
             : 0;
     if (pipeline->record.state == RECORD_WANTED) {
-        report_identify(&pipeline->record.put.report, plan);
         if (pipeline_latents(pipeline) && !pipeline->fingerprint &&
             !(pipeline->fingerprint = fingerprint_create()))
             return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
@@ -81,7 +87,7 @@ int pipeline_start(struct pipeline *pipeline)
         if (record_open(&pipeline->record, call) < 0)
             return -1;
     }
-    pipeline->started = true;
+    state_move(&pipeline_states, &pipeline->state, PIPELINE_FILLING);
     return 0;
 }
 
@@ -89,7 +95,6 @@ void pipeline_replan(struct pipeline *pipeline, const struct plan *plan)
 {
     pipeline->task.plan = *plan;
     pipeline->tensor.expected = plan->in_bytes;
-    report_identify(&pipeline->record.put.report, plan);
     for (struct list *node = pipeline->tiles.next; node != &pipeline->tiles;
          node = node->next) {
         struct tile *tile = LIST_OWNER(node, struct tile, link);
@@ -206,32 +211,34 @@ static void merge_ready(struct pipeline *pipeline)
             return;
         }
     }
-    if (pipeline->request_done && pipeline->merged == pipeline->task.plan.tiles)
-        pipeline->complete(pipeline->call);
+    if (pipeline->state != PIPELINE_MERGING ||
+        pipeline->merged < pipeline->task.plan.tiles)
+        return;
+    state_move(&pipeline_states, &pipeline->state, PIPELINE_COMPLETE);
+    pipeline->complete(pipeline->call);
 }
 
-static void tile_worked(struct job *job)
+static void tile_worked(struct call_job *job)
 {
     struct tile *tile = LIST_OWNER(job, struct tile, job);
 
     tile_run(tile, &tile->pipeline->task);
 }
 
-static void tile_worked_cb(struct job *job)
+static void tile_worked_cb(struct call_job *job)
 {
     struct tile *tile = LIST_OWNER(job, struct tile, job);
     struct pipeline *pipeline = tile->pipeline;
     struct call *call = pipeline->call;
 
-    tile->state = TILE_DONE;
+    state_move(&tile_states, &tile->state, TILE_DONE);
     if (atomic_load(&call->cancelled)) {
-        metric_add(call->config->metrics, M_TILES_CANCELLED, job->skipped ? 1 : 0);
+        metric_add(call->config->metrics, M_TILES_CANCELLED, job->job.skipped ? 1 : 0);
         list_remove(&tile->link);
         pipeline_tile_back(pipeline, tile);
     } else {
         merge_ready(pipeline);
     }
-    call_release(call);
 }
 
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
@@ -243,27 +250,20 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
         return memory_spent(call);
     if (++pipeline->in_flight >= TILES_IN_FLIGHT_MAX)
         call_throttle(call, THROTTLE_TILES, true);
-    tile->state = TILE_RUNNING;
-    call_hold(call);
-    tile->job = (struct job){
-        .run = tile_worked, .done = tile_worked_cb, .cancelled = &call->cancelled};
+    state_move(&tile_states, &tile->state, TILE_RUNNING);
+    tile->job =
+        (struct call_job){.call = call, .run = tile_worked, .done = tile_worked_cb};
     if (pipeline->task.op == TASK_PASS ||
-        (pipeline->task.plan.tiles == 1 && tile->span.in_bytes <= INLINE_BYTES_MAX)) {
-        struct kernels_env env;
-
-        kernels_enter(&env);
-        tile_worked(&tile->job);
-        kernels_leave(&env);
-        tile_worked_cb(&tile->job);
-    } else {
-        pool_submit(config->pool, &tile->job);
-    }
+        (pipeline->task.plan.tiles == 1 && tile->span.in_bytes <= INLINE_BYTES_MAX))
+        call_submit_inline(&tile->job);
+    else
+        call_submit(&tile->job, config->pool);
     return 0;
 }
 
 void pipeline_request_done(struct pipeline *pipeline)
 {
-    pipeline->request_done = true;
+    state_move(&pipeline_states, &pipeline->state, PIPELINE_MERGING);
     merge_ready(pipeline);
 }
 

@@ -25,7 +25,7 @@ static int project_task(struct call *call, struct pipeline *pipeline,
                    TRIT_REPORT_NONE) < 0 ||
         check_enum(call, "options.partial_group", "PartialGroup", wire->partial_group,
                    TRIT_PARTIAL_EXACT) < 0 ||
-        tensor_call_layer(pipeline, &wire->layer) < 0)
+        tensor_call_layer(call, &wire->layer) < 0)
         return -1;
     if (wire->layer.present && wire->report == TRIT_REPORT_NONE)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.report",

@@ -1,8 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ternary/record.h"
 
+#include <string.h>
+
 #include "proto/codec/codec.h"
 #include "services/shared.h"
+
+static const struct state_row rows[RECORD_STATES] = {
+    [RECORD_NONE] = {"none", STATE_TO(RECORD_WANTED)},
+    [RECORD_WANTED] = {"wanted", STATE_TO(RECORD_OPEN)},
+    [RECORD_OPEN] = {"open", STATE_TO(RECORD_COMMITTING) | STATE_TO(RECORD_CLOSED)},
+    [RECORD_COMMITTING] = {"committing", STATE_TO(RECORD_CLOSED)},
+    [RECORD_CLOSED] = {"closed", 0},
+};
+const struct states record_states = STATES("record", rows);
 
 /* Names are shown on terminals and pages and travel in URLs. */
 static bool has_control(const char *name)
@@ -13,7 +24,7 @@ static bool has_control(const char *name)
     return false;
 }
 
-int record_check(const struct wire_layer_ref *layer, struct failure *failure)
+static int check_layer(const struct wire_layer_ref *layer, struct failure *failure)
 {
     if (layer->run[0] == '\0')
         return fail(failure, TRIT_INVALID_ARGUMENT, "layer.run", "layer.run: empty");
@@ -30,6 +41,20 @@ int record_check(const struct wire_layer_ref *layer, struct failure *failure)
     return 0;
 }
 
+int record_want(struct record *record, const struct wire_layer_ref *layer,
+                struct failure *failure)
+{
+    struct trit_report *report = record->put.report;
+
+    if (check_layer(layer, failure) < 0)
+        return -1;
+    memcpy(report->run, layer->run, sizeof(report->run));
+    memcpy(report->layer, layer->layer, sizeof(report->layer));
+    report->step = layer->step;
+    state_move(&record_states, &record->state, RECORD_WANTED);
+    return 0;
+}
+
 static void drained(struct store_put *put)
 {
     struct record *record = LIST_OWNER(put, struct record, put);
@@ -43,7 +68,7 @@ int record_open(struct record *record, struct call *call)
     if (store_begin(&record->put, services_of(call)->config.store, &call->failure) < 0)
         return -1;
     store_on_drained(&record->put, drained);
-    record->state = RECORD_OPEN;
+    state_move(&record_states, &record->state, RECORD_OPEN);
     return 0;
 }
 
@@ -60,7 +85,7 @@ static void done(struct store_put *put)
     struct record *record = LIST_OWNER(put, struct record, put);
     struct call *call = record->call;
 
-    record->state = RECORD_NONE;
+    state_move(&record_states, &record->state, RECORD_CLOSED);
     if (call->state == CALL_WORKING)
         record->filed(call);
     call_release(call);
@@ -68,7 +93,7 @@ static void done(struct store_put *put)
 
 void record_commit(struct record *record, void (*filed)(struct call *call))
 {
-    record->state = RECORD_COMMITTING;
+    state_move(&record_states, &record->state, RECORD_COMMITTING);
     record->filed = filed;
     record->put.done = done;
     call_hold(record->call);
@@ -79,6 +104,6 @@ void record_drop(struct record *record)
 {
     if (record->state != RECORD_OPEN)
         return;
-    record->state = RECORD_NONE;
+    state_move(&record_states, &record->state, RECORD_CLOSED);
     store_abort(&record->put);
 }

@@ -8,6 +8,14 @@
 #include "obs/metrics.h"
 #include "services/ternary/report.h"
 
+static const struct state_row rows[TENSOR_CALL_STATES] = {
+    [TENSOR_CALL_HEADERS] = {"headers", STATE_TO(TENSOR_CALL_REFERENCE) |
+                                            STATE_TO(TENSOR_CALL_DATA)},
+    [TENSOR_CALL_REFERENCE] = {"reference", STATE_TO(TENSOR_CALL_DATA)},
+    [TENSOR_CALL_DATA] = {"data", 0},
+};
+const struct states tensor_call_states = STATES("tensor call", rows);
+
 static struct tensor_call *state_of(struct call *call)
 {
     return call->method_state;
@@ -20,7 +28,7 @@ struct pipeline *tensor_call_pipeline(struct call *call)
 
 struct trit_report *tensor_call_report_of(struct call *call)
 {
-    return &state_of(call)->pipeline.record.put.report;
+    return &state_of(call)->report;
 }
 
 void tensor_begin(struct call *call)
@@ -32,21 +40,14 @@ void tensor_begin(struct call *call)
     state->pipeline.emits_chunks = state->ops->stream;
     state->pipeline.tensor.field = state->ops->data_field;
     state->pipeline.reference.field = "reference.data";
+    state->pipeline.record.put.report = &state->report;
 }
 
-int tensor_call_layer(struct pipeline *pipeline, const struct wire_layer_ref *layer)
+int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer)
 {
-    struct trit_report *report = &pipeline->record.put.report;
-
     if (!layer->present && layer->layer[0] == '\0' && layer->step == 0)
         return 0;
-    if (record_check(layer, &pipeline->call->failure) < 0)
-        return -1;
-    memcpy(report->run, layer->run, sizeof(report->run));
-    memcpy(report->layer, layer->layer, sizeof(report->layer));
-    report->step = layer->step;
-    pipeline->record.state = RECORD_WANTED;
-    return 0;
+    return record_want(&tensor_call_pipeline(call)->record, layer, &call->failure);
 }
 
 /* ---- starting ---------------------------------------------------------------- */
@@ -68,7 +69,10 @@ static int start(struct call *call)
     if (state->ops->task(call, &state->pipeline) < 0)
         return -1;
     state->small_bytes = small_bytes(&call->scan);
-    return state->pipeline.started ? 0 : pipeline_start(&state->pipeline);
+    report_identify(&state->report, &state->pipeline.task.plan);
+    if (state->pipeline.state != PIPELINE_PLANNING)
+        return 0;
+    return pipeline_start(&state->pipeline);
 }
 
 static int wrong_length(struct call *call, const struct input *input, uint64_t length)
@@ -82,10 +86,9 @@ static int unary_data_begin(struct call *call, uint64_t length)
 {
     struct tensor_call *state = state_of(call);
 
-    if (state->data_seen)
+    if (!state_try(&tensor_call_states, &state->state, TENSOR_CALL_DATA))
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, state->ops->data_field,
                     "%s: given twice", state->ops->data_field);
-    state->data_seen = true;
     if (start(call) < 0)
         return -1;
     if (length != state->pipeline.tensor.expected)
@@ -97,12 +100,13 @@ static int unary_reference_begin(struct call *call, uint64_t length)
 {
     struct tensor_call *state = state_of(call);
 
-    if (state->reference_seen || state->data_seen)
+    if (!state_try(&tensor_call_states, &state->state, TENSOR_CALL_REFERENCE))
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
                     "reference.data: given twice, or after tensor.data");
-    state->reference_seen = true;
-    if (state->ops->reference_task(call, &state->pipeline) < 0 ||
-        pipeline_start(&state->pipeline) < 0)
+    if (state->ops->reference_task(call, &state->pipeline) < 0)
+        return -1;
+    report_identify(&state->report, &state->pipeline.task.plan);
+    if (pipeline_start(&state->pipeline) < 0)
         return -1;
     if (length != state->pipeline.reference.expected)
         return wrong_length(call, &state->pipeline.reference, length);
@@ -118,7 +122,7 @@ static int chunk_begin(struct call *call, struct input *input,
     const char *name = input == &state->pipeline.tensor ? "chunk" : "reference";
     char error[CODEC_ERROR_BYTES];
 
-    if (!state->pipeline.started)
+    if (state->pipeline.state == PIPELINE_PLANNING)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
                     "start: must be the first message, before any %s", name);
     if (state->chunk_seen)
@@ -219,7 +223,7 @@ int tensor_blob_begin(struct call *call, uint32_t blob, uint64_t length)
     struct scan_part *parts = call->scan.parts;
 
     if (blob == BLOB_SCALES)
-        return state->pipeline.started ? refuse_blob(call, blob) : 0;
+        return state->pipeline.state == PIPELINE_PLANNING ? 0 : refuse_blob(call, blob);
     if (state->ops->stream)
         return blob == BLOB_DATA ? chunk_begin(call, &state->pipeline.tensor,
                                                &parts[PART_CHUNK], length)
@@ -271,7 +275,7 @@ static int stream_message(struct call *call)
 
     state->chunk_seen = false;
     if (parts[PART_START].seen) {
-        if (state->pipeline.started)
+        if (state->pipeline.state != PIPELINE_PLANNING)
             return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
                         "start: sent twice");
         return start(call);
@@ -297,8 +301,7 @@ int tensor_message(struct call *call)
         state->chunk_seen = false;
         return result;
     }
-    if (!state->data_seen) {
-        state->data_seen = true;
+    if (state_try(&tensor_call_states, &state->state, TENSOR_CALL_DATA)) {
         if (start(call) < 0)
             return -1;
         return wrong_length(call, &state->pipeline.tensor, 0);
@@ -317,7 +320,7 @@ int tensor_request(struct call *call)
 {
     struct pipeline *pipeline = tensor_call_pipeline(call);
 
-    if (!pipeline->started)
+    if (pipeline->state == PIPELINE_PLANNING)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
                     "start: the stream ended without it");
     if (pipeline->tensor.received != pipeline->tensor.expected)

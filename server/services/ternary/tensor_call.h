@@ -13,23 +13,38 @@ struct tensor_ops {
     const char *data_field; /* "tensor.data" */
     bool stream;
     bool verifies; /* makes a verification's report, not a projection's */
-    /* Decodes the small fields that have come and fills pipeline->task (plan last)
-     * and record.put's run, layer, step. For a unary request this is when its
-     * tensor's data begins, for a stream when `start` is complete. */
+    /* Decodes the small fields, fills pipeline->task (the plan last), and takes the
+     * request's layer (tensor_call_layer). Called when the tensor's data begins, in a
+     * stream when `start` is complete. */
     int (*task)(struct call *call, struct pipeline *pipeline);
-    /* As task, when only the reference's header has come. NULL: no reference. */
+    /* The same, called when the reference's data begins: the tensor's own header has
+     * not come yet. NULL: the method takes no reference. */
     int (*reference_task)(struct call *call, struct pipeline *pipeline);
     /* All tiles are merged: answer and end the call. */
     void (*complete)(struct call *call);
 };
 
+/* Which tensor of a unary request came last. A stream has chunks of both instead.
+ *
+ *   HEADERS --reference.data--> REFERENCE --data--> DATA
+ *      |                                             ^
+ *      +--------------------data---------------------+
+ */
+enum tensor_call_state {
+    TENSOR_CALL_HEADERS,
+    TENSOR_CALL_REFERENCE,
+    TENSOR_CALL_DATA,
+    TENSOR_CALL_STATES
+};
+extern const struct states tensor_call_states;
+
 struct tensor_call {
     struct pipeline pipeline;
+    struct trit_report report; /* the call's only one; the record's put borrows it */
     const struct tensor_ops *ops;
-    size_t small_bytes; /* of the scan's parts when the data began */
-    bool data_seen;     /* unary: the data field has come */
-    bool reference_seen;
-    bool chunk_seen; /* stream: this message held chunk data */
+    enum tensor_call_state state; /* unary */
+    size_t small_bytes;           /* of the scan's parts when the data began */
+    bool chunk_seen;              /* stream: this message held chunk data */
     struct wire_chunk chunk;
     uint32_t crc;                     /* of the chunk's data so far */
     void (*reply)(struct call *call); /* once the report is final */
@@ -37,7 +52,6 @@ struct tensor_call {
 
 struct pipeline *tensor_call_pipeline(struct call *call);
 
-/* The call's only report. */
 struct trit_report *tensor_call_report_of(struct call *call);
 
 /* The rows of struct method. */
@@ -61,8 +75,8 @@ void tensor_fini(struct call *call);
  * stream, and where its codes would be too much for the store at once. */
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan);
 
-/* Takes a request's layer into the record; harmless when absent. */
-int tensor_call_layer(struct pipeline *pipeline, const struct wire_layer_ref *layer);
+/* Where the request carries a layer: takes it into report and record. */
+int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer);
 
 /* Makes the report of a merged pipeline; then files it, if the request carried a
  * layer; then calls `reply` with the call's report final. */

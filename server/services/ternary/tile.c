@@ -3,6 +3,15 @@
 
 #include <string.h>
 
+static const struct state_row rows[TILE_STATES] = {
+    [TILE_FILLING] = {"filling", STATE_TO(TILE_RUNNING)},
+    [TILE_RUNNING] = {"running", STATE_TO(TILE_DONE)},
+    [TILE_DONE] = {"done", STATE_TO(TILE_HELD) | STATE_TO(TILE_SENDING)},
+    [TILE_HELD] = {"held", STATE_TO(TILE_SENDING)},
+    [TILE_SENDING] = {"sending", 0},
+};
+const struct states tile_states = STATES("tile", rows);
+
 static size_t align_up(size_t bytes)
 {
     return (bytes + 63) & ~(size_t)63;

@@ -2,25 +2,39 @@
 /* A tile: the unit of buffering and of work. Its input bytes are the one copy
  * that tensor bytes get; its output is lent to the stream as it is.
  *
- *   FILLING -> RUNNING -> DONE -> (merged, in order) -> SENDING or HELD -> pool
+ *   FILLING --full--> RUNNING --job is back--> DONE --merged, in a stream--> SENDING
+ *                                               |                              ^
+ *                                               +--merged, unary--> HELD --reply
  *
- * The worker sees nothing but the tile and its pipeline's constant `task`. */
+ * A tile without output is recycled when it is merged; any other, when its last slice
+ * is released. Recycling makes it FILLING again. A cancelled call recycles its tiles in
+ * every state but RUNNING. The worker sees only the tile and the constant `task` of its
+ * pipeline. */
 #ifndef TERNARY_TILE_H
 #define TERNARY_TILE_H
 
+#include "base/states.h"
 #include "h2/session.h"
+#include "services/call_job.h"
 #include "services/ternary/task.h"
 #include "work/blocks.h"
-#include "work/pool.h"
 
 struct pipeline;
 
 enum { TILE_HASH_BYTES = 32 }; /* SHA-256 */
 
-enum tile_state { TILE_FILLING, TILE_RUNNING, TILE_DONE, TILE_SENDING, TILE_HELD };
+enum tile_state {
+    TILE_FILLING,
+    TILE_RUNNING,
+    TILE_DONE,
+    TILE_HELD,
+    TILE_SENDING,
+    TILE_STATES
+};
+extern const struct states tile_states;
 
 struct tile {
-    struct job job;
+    struct call_job job;
     struct list link; /* in its pipeline's tiles, or the spare ones of `tiles` */
     struct pipeline *pipeline;
     enum tile_state state;

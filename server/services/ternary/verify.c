@@ -105,7 +105,7 @@ static int unary_reference_task(struct call *call, struct pipeline *pipeline)
         decode_header(call, "reference.", &call->scan.parts[PART_REFERENCE], &reference) <
             0 ||
         check_options(call, &wire, true) < 0 || check_reference(call, &reference) < 0 ||
-        tensor_call_layer(pipeline, &wire.layer) < 0 ||
+        tensor_call_layer(call, &wire.layer) < 0 ||
         make_plan(call, &wire, &reference, &pipeline->task.plan) < 0)
         return -1;
     pipeline->task.has_reference = true;
@@ -122,22 +122,22 @@ static bool same_shape(const struct plan_spec *a, const struct plan_spec *b)
 
 static int unary_task(struct call *call, struct pipeline *pipeline)
 {
-    struct tensor_call *state = call->method_state;
     struct scan_part *parts = call->scan.parts;
+    bool has_reference = pipeline->task.has_reference;
     struct wire_verify wire = {0};
     struct wire_tensor tensor = {0};
     struct plan plan;
 
-    if (parts[PART_REFERENCE].seen && !state->reference_seen)
+    if (parts[PART_REFERENCE].seen && !has_reference)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
                     "reference.data: missing, or after tensor.data");
     if (decode_unary(call, &wire) < 0 ||
         decode_header(call, "tensor.", &parts[PART_TENSOR], &tensor) < 0 ||
-        check_options(call, &wire, state->reference_seen) < 0 ||
-        (!state->reference_seen && tensor_call_layer(pipeline, &wire.layer) < 0) ||
+        check_options(call, &wire, has_reference) < 0 ||
+        (!has_reference && tensor_call_layer(call, &wire.layer) < 0) ||
         make_plan(call, &wire, &tensor, &plan) < 0)
         return -1;
-    if (state->reference_seen) {
+    if (has_reference) {
         if (!same_shape(&plan.spec, &pipeline->task.plan.spec))
             return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.shape",
                         "reference.shape: differs from tensor.shape");
@@ -161,7 +161,7 @@ static int stream_task(struct call *call, struct pipeline *pipeline)
     reference = (struct wire_tensor){.dtype = wire.reference_dtype};
     if (check_options(call, &wire, wire.reference_dtype != 0) < 0 ||
         (wire.reference_dtype && check_reference(call, &reference) < 0) ||
-        tensor_call_layer(pipeline, &wire.layer) < 0 ||
+        tensor_call_layer(call, &wire.layer) < 0 ||
         make_plan(call, &wire, &wire.tensor, &pipeline->task.plan) < 0)
         return -1;
     pipeline->task.has_reference = wire.reference_dtype != 0;

@@ -127,8 +127,8 @@ static void aborted_upload_is_gone(void)
     struct failure failure = {0};
 
     store_fixture_init(&fixture, false);
-    fixture_report(&put.put.report, "run", "layer", 1, 1, 1, 4 * (uint64_t)CODES_BYTES,
-                   128);
+    fixture_report(&put.report, "run", "layer", 1, 1, 1, 4 * (uint64_t)CODES_BYTES, 128);
+    put.put.report = &put.report;
     CHECK(store_begin(&put.put, fixture.store, &failure) == 0);
     store_codes(&put.put, codes, CODES_BYTES);
     store_abort(&put.put);

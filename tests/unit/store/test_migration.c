@@ -186,12 +186,12 @@ static void goes_on(void)
     report_of(&report, 0, STEPS + 1);
     fixture_put(&fixture, &put, &report, codes, sizeof(codes));
     CHECK_EQ(put.put.failure.status, TRIT_OK);
-    CHECK_EQ(put.put.report.previous_step, STEPS);
-    CHECK_EQ(put.put.report.flips, 4 * CODES_BYTES);
+    CHECK_EQ(put.report.previous_step, STEPS);
+    CHECK_EQ(put.report.flips, 4 * CODES_BYTES);
     report_of(&report, 2, STEPS + 1);
     fixture_put(&fixture, &put, &report, codes, sizeof(codes));
     CHECK_EQ(put.put.failure.status, TRIT_OK);
-    CHECK(!put.put.report.has_previous);
+    CHECK(!put.report.has_previous);
     store_fixture_fini(&fixture);
 }
 
