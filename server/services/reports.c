@@ -18,10 +18,10 @@ struct query {
     struct failure failure;
     struct wire_reports_get get;
     struct wire_reports_list list;
-    struct trit_report after; /* the last report of the page before */
+    struct store_key after; /* the last report of the page before */
     uint32_t limit, seen;
-    struct trit_report last;
-    uint8_t *reply; /* grown */
+    struct store_key last; /* the last report of this page */
+    uint8_t *reply;        /* grown */
     size_t count, capacity;
 };
 
@@ -126,7 +126,7 @@ const struct method method_reports_get = {
 /* ---- List -------------------------------------------------------------------------- */
 
 /* A page token is base64 of "run NUL layer NUL step" of the last report seen. */
-static int token_parse(const char *token, struct trit_report *after)
+static int token_parse(const char *token, struct store_key *after)
 {
     gnutls_datum_t text = {.data = (unsigned char *)(uintptr_t)token,
                            .size = (unsigned)strlen(token)},
@@ -151,8 +151,7 @@ static int token_parse(const char *token, struct trit_report *after)
     return result;
 }
 
-static int token_format(const struct trit_report *last,
-                        char out[PAGE_TOKEN_BYTES_MAX + 1])
+static int token_format(const struct store_key *last, char out[PAGE_TOKEN_BYTES_MAX + 1])
 {
     char bytes[2 * (TRIT_NAME_BYTES_MAX + 1) + 24];
     size_t run = strlen(last->run) + 1, layer = strlen(last->layer) + 1;
@@ -198,7 +197,9 @@ static bool list_visit(void *arg, const struct trit_report *report)
     if (!room)
         return false;
     query->count += encode_report_entry(report, room, REPORT_BYTES_MAX + 16);
-    query->last = *report;
+    memcpy(query->last.run, report->run, sizeof(report->run));
+    memcpy(query->last.layer, report->layer, sizeof(report->layer));
+    query->last.step = report->step;
     return true;
 }
 

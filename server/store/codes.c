@@ -212,9 +212,9 @@ int codes_check(struct db *db, int64_t upload, struct failure *failure)
 }
 
 /* The next upload above *upload that no layer refers to: 1, 0 or -1. */
-static int next_leftover(struct db *db, int64_t *upload, struct failure *failure)
+static int next_orphan(struct db *db, int64_t *upload, struct failure *failure)
 {
-    sqlite3_stmt *select = statement(db, ST_CODES_LEFTOVER, failure);
+    sqlite3_stmt *select = statement(db, ST_CODES_ORPHAN, failure);
 
     if (!select)
         return -1;
@@ -232,12 +232,12 @@ static int next_leftover(struct db *db, int64_t *upload, struct failure *failure
     return found;
 }
 
-int codes_remove_leftovers(struct db *db, struct failure *failure)
+int codes_remove_orphans(struct db *db, struct failure *failure)
 {
     int64_t upload = 0;
     int found;
 
-    while ((found = next_leftover(db, &upload, failure)) == 1) {
+    while ((found = next_orphan(db, &upload, failure)) == 1) {
         struct failure damage = {0};
 
         if ((codes_check(db, upload, &damage) || codes_delete(db, upload, &damage)) &&
@@ -248,7 +248,7 @@ int codes_remove_leftovers(struct db *db, struct failure *failure)
 }
 
 /* Where in the tensor the next byte lies. */
-struct place {
+struct code_position {
     uint64_t group; /* within the row */
     uint64_t byte;  /* within the group */
 };
@@ -256,37 +256,37 @@ struct place {
 /* Counts `count` bytes of codes. A group that a chunk cuts is counted in two
  * parts, which is exact because a byte holds four whole codes. */
 static void count_bytes(const struct kernels *kernels, const struct codes_layout *layout,
-                        struct place *place, const uint8_t *from, const uint8_t *to,
-                        size_t count, uint64_t table[9])
+                        struct code_position *position, const uint8_t *from,
+                        const uint8_t *to, size_t count, uint64_t table[9])
 {
     while (count > 0) {
-        bool tail = place->group == layout->groups_per_row;
+        bool tail = position->group == layout->groups_per_row;
         uint64_t len = tail ? layout->tail_len : layout->group_len;
         uint64_t bytes = code_bytes(len), groups = 1, used;
 
-        if (place->byte == 0 && count >= bytes) {
+        if (position->byte == 0 && count >= bytes) {
             /* Without tails every group is alike, whichever its row. */
             uint64_t alike = tail ? 1
                              : layout->tail_len > 0
-                                 ? layout->groups_per_row - place->group
+                                 ? layout->groups_per_row - position->group
                                  : UINT64_MAX;
 
             groups = count / bytes < alike ? count / bytes : alike;
             used = groups * bytes;
             transitions(kernels, from, to, (size_t)groups, (size_t)len, table);
         } else {
-            uint64_t left = len - 4 * place->byte;
+            uint64_t left = len - 4 * position->byte;
 
-            used = bytes - place->byte < count ? bytes - place->byte : count;
+            used = bytes - position->byte < count ? bytes - position->byte : count;
             transitions(kernels, from, to, 1, (size_t)(left < 4 * used ? left : 4 * used),
                         table);
-            place->byte += used;
-            groups = place->byte == bytes;
+            position->byte += used;
+            groups = position->byte == bytes;
             if (groups)
-                place->byte = 0;
+                position->byte = 0;
         }
         if (layout->tail_len > 0)
-            place->group = tail && groups ? 0 : place->group + groups;
+            position->group = tail && groups ? 0 : position->group + groups;
         from += used;
         to += used;
         count -= (size_t)used;
@@ -298,7 +298,7 @@ int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from
                       struct failure *failure)
 {
     struct stream old = {0}, new = {0};
-    struct place place = {0};
+    struct code_position position = {0};
     uint64_t left = layout->bytes;
     int outcome = -1;
 
@@ -313,7 +313,7 @@ int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from
         count = old.count < new.count ? old.count : new.count;
         if (count > left)
             count = (size_t)left;
-        count_bytes(kernels, layout, &place, old.bytes, new.bytes, count, table);
+        count_bytes(kernels, layout, &position, old.bytes, new.bytes, count, table);
         old.bytes += count;
         new.bytes += count;
         old.count -= count;

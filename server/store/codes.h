@@ -45,7 +45,7 @@ int codes_delete(struct db *db, int64_t upload, struct failure *failure);
 
 /* Removes the uploads that no layer refers to, in transactions of its own; damaged
  * ones stay. */
-int codes_remove_leftovers(struct db *db, struct failure *failure);
+int codes_remove_orphans(struct db *db, struct failure *failure);
 
 /* How codes lie in a tensor: groups, byte by byte, row after row. Rows of
  * groups that fill their bytes are one long group. A group of several rows is one row. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/place.h"
+#include "store/path.h"
 #include "store/statements.h"
 #include "store/store.h"
 #include "store/walk.h"
@@ -39,24 +39,17 @@ void store_reader_close(struct store_reader *reader)
     free(reader);
 }
 
-static int run(struct db *db, enum statement_id id, struct failure *failure)
-{
-    sqlite3_stmt *prepared = statement(db, id, failure);
-
-    return prepared ? db_run(db, prepared, failure) : -1;
-}
-
 /* The state as it is now, until end_look. */
 static int begin_look(struct db *db, struct failure *failure)
 {
-    return run(db, ST_LOOK, failure);
+    return statement_run(db, ST_LOOK, failure);
 }
 
 static void end_look(struct db *db)
 {
     struct failure ignored = {0};
 
-    run(db, ST_ROLLBACK, &ignored);
+    statement_run(db, ST_ROLLBACK, &ignored);
 }
 
 /* ---- one report ------------------------------------------------------------ */
@@ -168,7 +161,7 @@ static int list_report(void *arg, const struct report_row *row, struct failure *
 static bool steps_of(const struct store_query *query, const struct layer_row *layer,
                      int64_t *from, int64_t *to)
 {
-    const struct trit_report *after = query->after;
+    const struct store_key *after = query->after;
     uint64_t first = query->step_from;
     uint64_t last = query->step_to < INT64_MAX ? query->step_to : INT64_MAX;
     bool resumes = after && strcmp(after->run, layer->key.run) == 0 &&
@@ -217,7 +210,7 @@ static int list_layer(void *arg, const struct layer_row *layer, struct failure *
 static int list_one_layer(struct listing *listing, const struct layer_key *key,
                           struct failure *failure)
 {
-    const struct trit_report *after = listing->query->after;
+    const struct store_key *after = listing->query->after;
     struct layer_key last;
     struct layer_row layer;
 

@@ -292,14 +292,13 @@ static int check(struct db *db, struct failure *failure)
 }
 
 /* Damage is a reason to leave things as they are: a leftover may be no such thing. */
-static int remove_leftovers(struct db *db, struct failure *damage,
-                            struct failure *failure)
+static int remove_orphans(struct db *db, struct failure *damage, struct failure *failure)
 {
     struct failure reason = {0};
 
     if (damage->status != TRIT_OK)
         return 0;
-    if (check_layers(db, &reason) == 0 && codes_remove_leftovers(db, &reason) == 0)
+    if (check_layers(db, &reason) == 0 && codes_remove_orphans(db, &reason) == 0)
         return 0;
     return tolerate(&reason, damage, failure);
 }
@@ -312,7 +311,7 @@ int schema_prepare(struct db *db, bool in_memory, struct failure *damage,
     if (identify(db, &version, failure) || settings(db, in_memory, failure) ||
         schema_migrate(db, version, schema_version(), failure) ||
         check_definitions(db, damage, failure) || check(db, failure) ||
-        remove_leftovers(db, damage, failure))
+        remove_orphans(db, damage, failure))
         return -1;
     return 0;
 }

@@ -24,13 +24,16 @@ enum statement_id {
     ST_CODES_DELETE,     /* upload */
     ST_CODES_SELECT_OLD, /* upload -> chunk, data, crc; two: both are open at once */
     ST_CODES_SELECT_NEW,
-    ST_CODES_LEFTOVER, /* upload -> the next one that no layer refers to */
+    ST_CODES_ORPHAN, /* upload -> the next one that no layer refers to */
     STATEMENT_COUNT
 };
 _Static_assert((int)STATEMENT_COUNT <= (int)DB_STATEMENTS_MAX,
                "a slot for each statement");
 
-/* NULL on failure. */
+/* Prepares it at its first use. The caller resets it (db_reset). NULL on failure. */
 sqlite3_stmt *statement(struct db *db, enum statement_id id, struct failure *failure);
+
+/* Runs a statement that has no parameters and gives no rows. */
+int statement_run(struct db *db, enum statement_id id, struct failure *failure);
 
 #endif

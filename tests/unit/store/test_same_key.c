@@ -64,7 +64,7 @@ static void file_first(struct store_fixture *fixture)
 static void check_refused(const struct fixture_put *second, const char *wanted)
 {
     static const char title[] = "report of run \"r\", layer \"l\", step 5: ";
-    static const char advice[] = "; file it under another step";
+    static const char advice[] = "; use another step";
     char message[TRIT_MESSAGE_BYTES_MAX + 1];
 
     CHECK_EQ(second->put.failure.status, TRIT_ALREADY_EXISTS);
@@ -74,7 +74,8 @@ static void check_refused(const struct fixture_put *second, const char *wanted)
     CHECK_STR(second->put.failure.message, message);
 }
 
-#define SAME_DIGESTS "exists with digest 110000000000; this one has 110000000000; "
+#define SAME_DIGESTS                                                                     \
+    "already exists with digest 110000000000; this one has digest 110000000000; "
 
 /* ---- equal ------------------------------------------------------------------------ */
 
@@ -241,40 +242,46 @@ static void another_answer(void)
         void (*change)(struct trit_report *);
         const char *message; /* NULL: equal */
     } cases[] = {
-        {another_digest, "exists with digest 110000000000; this one has 220000000000"},
-        {another_verdict, SAME_DIGESTS "the verdict differs: fail there, pass here"},
+        {another_digest,
+         "already exists with digest 110000000000; this one has digest 220000000000"},
+        {another_verdict, SAME_DIGESTS "the verdict differs: stored fail, new pass"},
         {not_ternary, NULL},
-        {no_last_finding, SAME_DIGESTS "the findings differ: dead_groups (group 1, "
-                                       "expected 0.5, got 0) there, none here"},
+        {no_last_finding,
+         SAME_DIGESTS "the findings differ: stored dead_groups (group 1, "
+                      "expected 0.5, got 0), new none"},
         {one_more_finding,
-         SAME_DIGESTS "the findings differ: none there, scale_rounded here"},
-        {another_kind, SAME_DIGESTS "the findings differ: non_finite (count 3, index 17) "
-                                    "there, not_ternary (count 3, index 17) here"},
-        {another_count, SAME_DIGESTS "the findings differ: non_finite (count 3, index "
-                                     "17) there, non_finite (count 4, index 17) here"},
-        {another_index, SAME_DIGESTS "the findings differ: non_finite (count 3, index "
-                                     "17) there, non_finite (count 3, index 18) here"},
-        {no_index, SAME_DIGESTS "the findings differ: non_finite (count 3, index 17) "
-                                "there, non_finite (count 3) here"},
-        {another_group,
-         SAME_DIGESTS "the findings differ: dead_groups (group 1, expected 0.5, got 0) "
-                      "there, dead_groups (group 2, expected 0.5, got 0) here"},
-        {another_expected,
-         SAME_DIGESTS "the findings differ: dead_groups (group 1, expected 0.5, got 0) "
-                      "there, dead_groups (group 1, expected 1.5, got 0) here"},
-        {another_got,
-         SAME_DIGESTS "the findings differ: dead_groups (group 1, expected 0.5, got 0) "
-                      "there, dead_groups (group 1, expected 0.5, got 1) here"},
+         SAME_DIGESTS "the findings differ: stored none, new scale_rounded"},
+        {another_kind,
+         SAME_DIGESTS "the findings differ: stored non_finite (count 3, index 17), "
+                      "new not_ternary (count 3, index 17)"},
+        {another_count,
+         SAME_DIGESTS "the findings differ: stored non_finite (count 3, index "
+                      "17), new non_finite (count 4, index 17)"},
+        {another_index,
+         SAME_DIGESTS "the findings differ: stored non_finite (count 3, index "
+                      "17), new non_finite (count 3, index 18)"},
+        {no_index,
+         SAME_DIGESTS "the findings differ: stored non_finite (count 3, index 17), "
+                      "new non_finite (count 3)"},
+        {another_group, SAME_DIGESTS
+         "the findings differ: stored dead_groups (group 1, expected 0.5, got 0), "
+         "new dead_groups (group 2, expected 0.5, got 0)"},
+        {another_expected, SAME_DIGESTS
+         "the findings differ: stored dead_groups (group 1, expected 0.5, got 0), "
+         "new dead_groups (group 1, expected 1.5, got 0)"},
+        {another_got, SAME_DIGESTS
+         "the findings differ: stored dead_groups (group 1, expected 0.5, got 0), "
+         "new dead_groups (group 1, expected 0.5, got 1)"},
         {another_hint,
          SAME_DIGESTS "the findings differ: dead_groups (group 1, expected 0.5, got 0) "
-                      "with another severity or hint"},
+                      "has another severity or hint"},
         {another_severity,
          SAME_DIGESTS "the findings differ: dead_groups (group 1, expected 0.5, got 0) "
-                      "with another severity or hint"},
+                      "has another severity or hint"},
         {another_group_size,
-         SAME_DIGESTS "it answers another question: group_size 4 there, 8 here"},
+         SAME_DIGESTS "it answers another question: stored group_size 4, new 8"},
         {another_dtype,
-         SAME_DIGESTS "it answers another question: dtype f32 there, bf16 here"},
+         SAME_DIGESTS "it answers another question: stored dtype f32, new bf16"},
     };
     struct store_fixture fixture;
     struct fixture_put second;
@@ -304,14 +311,14 @@ static void another_question(void)
 {
     struct store_question asked[7];
     static const char *const messages[] = {
-        "method Verify there, Project here",
-        "mode VERIFY_LATENT there, VERIFY_TERNARY here",
-        "tolerance 9.99999975e-06 there, 9.99999884e-06 here",
-        "partial_group PARTIAL_PADDED there, PARTIAL_EXACT here",
-        "latents abcd0000000000000000000000000000 there, none here",
-        "latents abcd0000000000000000000000000000 there, "
-        "abcd0000000000000000000000000001 here",
-        "method Verify there, unknown here",
+        "stored method Verify, new Project",
+        "stored mode VERIFY_LATENT, new VERIFY_TERNARY",
+        "stored tolerance 9.99999975e-06, new 9.99999884e-06",
+        "stored partial_group PARTIAL_PADDED, new PARTIAL_EXACT",
+        "stored latents abcd0000000000000000000000000000, new none",
+        "stored latents abcd0000000000000000000000000000, "
+        "new abcd0000000000000000000000000001",
+        "stored method Verify, new unknown",
     };
     struct store_fixture fixture;
     struct fixture_put second;

@@ -202,7 +202,7 @@ static void directory_is_locked(void)
 
 struct listing {
     char text[1024];
-    struct trit_report last;
+    struct store_key last;
     unsigned seen, stop_after;
 };
 
@@ -213,7 +213,9 @@ static bool list_report(void *arg, const struct trit_report *report)
 
     snprintf(listing->text + at, sizeof(listing->text) - at, "%s/%s/%llu ", report->run,
              report->layer, (unsigned long long)report->step);
-    listing->last = *report;
+    listing->last = (struct store_key){.step = report->step};
+    strcpy(listing->last.run, report->run);
+    strcpy(listing->last.layer, report->layer);
     return ++listing->seen != listing->stop_after;
 }
 
