@@ -385,8 +385,8 @@ static uint64_t equal_groups(const struct plan *plan, uint64_t group, uint64_t l
     return full < left ? full : left;
 }
 
-bool plan_next_run(const struct plan *plan, const struct tile_span *span, uint64_t *at,
-                   struct group_run *run)
+bool plan_next_range(const struct plan *plan, const struct tile_span *span, uint64_t *at,
+                     struct group_range *run)
 {
     uint64_t group = span->first_group + *at;
     struct position begin, tile;
@@ -397,7 +397,7 @@ bool plan_next_run(const struct plan *plan, const struct tile_span *span, uint64
     begin = locate(plan, group);
     tile = locate(plan, span->first_group);
     tail = group % plan->groups_per_row == plan->groups_per_row - 1;
-    *run = (struct group_run){
+    *run = (struct group_range){
         .first_group = *at,
         .count = equal_groups(plan, group, span->groups - *at),
         .group_len = tail ? plan->tail_len : plan->spec.group_size,

@@ -69,14 +69,14 @@ void plan_tile(const struct plan *plan, uint64_t index, struct tile_span *span);
 
 /* Walks a tile's runs of equally long groups: call with *at = 0 until it
  * returns false. */
-struct group_run {
+struct group_range {
     uint64_t first_group; /* within the tile */
     uint64_t count;
     uint32_t group_len, divisor;
     uint64_t element;                            /* offset within the tile */
     uint64_t in_offset, out_offset, code_offset; /* bytes within the tile */
 };
-bool plan_next_run(const struct plan *plan, const struct tile_span *span, uint64_t *at,
-                   struct group_run *run);
+bool plan_next_range(const struct plan *plan, const struct tile_span *span, uint64_t *at,
+                     struct group_range *run);
 
 #endif

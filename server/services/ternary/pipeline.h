@@ -9,9 +9,9 @@
 #define TERNARY_PIPELINE_H
 
 #include "services/shared.h"
+#include "services/ternary/filing.h"
 #include "services/ternary/fingerprint.h"
 #include "services/ternary/merge.h"
-#include "services/ternary/record.h"
 
 enum {
     TILES_IN_FLIGHT_MAX = 32,
@@ -57,7 +57,7 @@ struct pipeline {
     struct merge merge;
     uint64_t merged;    /* tiles */
     uint32_t in_flight; /* submitted and not yet back */
-    struct record record;
+    struct filing filing;
     /* All tiles are merged and the request is complete. */
     void (*complete)(struct call *call);
 };
@@ -72,7 +72,7 @@ int pipeline_take_scales(struct pipeline *pipeline, const uint8_t *bytes, size_t
  * where neither comes. */
 const struct input *pipeline_latents(const struct pipeline *pipeline);
 
-/* With pipeline->task filled: prepares the merge and the inputs, and opens the record
+/* With pipeline->task filled: prepares the merge and the inputs, and opens the filing
  * where it is WANTED. */
 int pipeline_start(struct pipeline *pipeline);
 

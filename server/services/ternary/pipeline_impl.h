@@ -17,6 +17,6 @@ void pipeline_emit(struct pipeline *pipeline, struct tile *tile);
 void pipeline_hold(struct pipeline *pipeline, struct tile *tile);
 
 /* Gives a tile that was in flight back. */
-void pipeline_tile_back(struct pipeline *pipeline, struct tile *tile);
+void pipeline_recycle(struct pipeline *pipeline, struct tile *tile);
 
 #endif

@@ -6,7 +6,7 @@
 #include "services/ternary/pipeline_impl.h"
 
 /* The tile at `index`, if the other input has made it. */
-static struct tile *made_tile(struct pipeline *pipeline, uint64_t index)
+static struct tile *find_tile(struct pipeline *pipeline, uint64_t index)
 {
     for (struct list *node = pipeline->tiles.next; node != &pipeline->tiles;
          node = node->next) {
@@ -23,7 +23,7 @@ static struct tile *next_tile(struct pipeline *pipeline, struct input *input)
     struct tile *tile;
 
     if (!input->tile && pipeline->task.has_reference)
-        input->tile = made_tile(pipeline, input->next);
+        input->tile = find_tile(pipeline, input->next);
     if (input->tile)
         return input->tile;
     tile = tiles_get(&services_of(pipeline->call)->tiles);

@@ -5,7 +5,7 @@
 #include "proto/codec/codec.h"
 #include "services/ternary/pipeline_impl.h"
 
-void pipeline_tile_back(struct pipeline *pipeline, struct tile *tile)
+void pipeline_recycle(struct pipeline *pipeline, struct tile *tile)
 {
     struct services *services = services_of(pipeline->call);
 
@@ -14,30 +14,30 @@ void pipeline_tile_back(struct pipeline *pipeline, struct tile *tile)
         call_throttle(pipeline->call, THROTTLE_TILES, false);
 }
 
-static void tile_unlent(struct tile *tile)
+static void tile_slice_released(struct tile *tile)
 {
     if (--tile->lent == 0)
-        pipeline_tile_back(tile->pipeline, tile);
+        pipeline_recycle(tile->pipeline, tile);
 }
 
 static void head_released(struct h2_slice *slice)
 {
-    tile_unlent(LIST_OWNER(slice, struct tile, head_slice));
+    tile_slice_released(LIST_OWNER(slice, struct tile, head_slice));
 }
 
 static void out_released(struct h2_slice *slice)
 {
-    tile_unlent(LIST_OWNER(slice, struct tile, out_slice));
+    tile_slice_released(LIST_OWNER(slice, struct tile, out_slice));
 }
 
 static void scale_head_released(struct h2_slice *slice)
 {
-    tile_unlent(LIST_OWNER(slice, struct tile, scale_head_slice));
+    tile_slice_released(LIST_OWNER(slice, struct tile, scale_head_slice));
 }
 
 static void scale_released(struct h2_slice *slice)
 {
-    tile_unlent(LIST_OWNER(slice, struct tile, scale_slice));
+    tile_slice_released(LIST_OWNER(slice, struct tile, scale_slice));
 }
 
 static void lend(struct tile *tile, struct h2_slice *slice, const void *bytes,

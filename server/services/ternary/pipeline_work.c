@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ternary/pipeline_impl.h"
-#include "services/ternary/tile_run.h"
+#include "services/ternary/tile_compute.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,12 +79,12 @@ int pipeline_start(struct pipeline *pipeline)
         pipeline->task.has_reference
             ? plan->elements * dtype_bytes(pipeline->task.reference_dtype)
             : 0;
-    if (pipeline->record.state == RECORD_WANTED) {
+    if (pipeline->filing.state == FILING_WANTED) {
         if (pipeline_latents(pipeline) && !pipeline->fingerprint &&
             !(pipeline->fingerprint = fingerprint_create()))
             return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                         "no memory for the latents' fingerprint");
-        if (record_open(&pipeline->record, call) < 0)
+        if (filing_open(&pipeline->filing, call) < 0)
             return -1;
     }
     state_move(&pipeline_states, &pipeline->state, PIPELINE_FILLING);
@@ -153,13 +153,13 @@ static int check_tile(struct pipeline *pipeline, const struct tile *tile)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a digest");
     if (tile->bad_element != UINT64_MAX)
         return refuse_element(pipeline, tile);
-    if (tile->unlike_group != UINT64_MAX)
+    if (tile->mixed_group != UINT64_MAX)
         return fail(
             failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
             "%s: the %s blocks of group %llu differ in scale, a group of %u has "
             "one; each block alone is a group of %u",
             pipeline->tensor.field, encoding_name(pipeline->task.plan.spec.in),
-            (unsigned long long)tile->unlike_group,
+            (unsigned long long)tile->mixed_group,
             (unsigned)pipeline->task.plan.spec.group_size,
             (unsigned)encoding_layout(pipeline->task.plan.spec.in)->block_elements);
     if (refuses_lost(&pipeline->task) && counts->non_finite == 0 && tile->lost.count)
@@ -182,16 +182,16 @@ static int merge_next(struct pipeline *pipeline, struct tile *tile)
     list_remove(&tile->link);
     pipeline->merged++;
     if (check_tile(pipeline, tile) < 0) {
-        pipeline_tile_back(pipeline, tile);
+        pipeline_recycle(pipeline, tile);
         return -1;
     }
     if (has_report(pipeline))
         merge_tile(&pipeline->merge, &pipeline->task, tile);
     if (tile->codes)
-        record_codes(&pipeline->record, tile->codes, (size_t)tile->span.code_bytes);
+        filing_codes(&pipeline->filing, tile->codes, (size_t)tile->span.code_bytes);
     tile_trim(tile, &pipeline->task, services_of(pipeline->call)->config.blocks);
     if (!pipeline->task.plan.spec.has_out || pipeline->merge.counts.non_finite)
-        pipeline_tile_back(pipeline, tile);
+        pipeline_recycle(pipeline, tile);
     else if (pipeline->emits_chunks)
         pipeline_emit(pipeline, tile);
     else
@@ -222,7 +222,7 @@ static void tile_worked(struct call_job *job)
 {
     struct tile *tile = LIST_OWNER(job, struct tile, job);
 
-    tile_run(tile, &tile->pipeline->task);
+    tile_compute(tile, &tile->pipeline->task);
 }
 
 static void tile_worked_cb(struct call_job *job)
@@ -235,7 +235,7 @@ static void tile_worked_cb(struct call_job *job)
     if (atomic_load(&call->cancelled)) {
         metric_add(call->config->metrics, M_TILES_CANCELLED, job->job.skipped ? 1 : 0);
         list_remove(&tile->link);
-        pipeline_tile_back(pipeline, tile);
+        pipeline_recycle(pipeline, tile);
     } else {
         merge_ready(pipeline);
     }
@@ -290,7 +290,7 @@ void pipeline_cancel(struct pipeline *pipeline)
         tiles_put(&services->tiles, LIST_OWNER(node, struct tile, link),
                   services->config.blocks);
     pipeline->tensor.tile = pipeline->reference.tile = NULL;
-    record_drop(&pipeline->record);
+    filing_drop(&pipeline->filing);
 }
 
 void pipeline_fini(struct pipeline *pipeline)

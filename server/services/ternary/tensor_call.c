@@ -40,14 +40,14 @@ void tensor_begin(struct call *call)
     state->pipeline.emits_chunks = state->ops->stream;
     state->pipeline.tensor.field = state->ops->data_field;
     state->pipeline.reference.field = "reference.data";
-    state->pipeline.record.put.report = &state->report;
+    state->pipeline.filing.put.report = &state->report;
 }
 
 int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer)
 {
     if (!layer->present && layer->layer[0] == '\0' && layer->step == 0)
         return 0;
-    return record_want(&tensor_call_pipeline(call)->record, layer, &call->failure);
+    return filing_want(&tensor_call_pipeline(call)->filing, layer, &call->failure);
 }
 
 /* ---- starting ---------------------------------------------------------------- */
@@ -347,7 +347,7 @@ void tensor_fini(struct call *call)
 static void filed(struct call *call)
 {
     struct tensor_call *state = state_of(call);
-    struct store_put *put = &state->pipeline.record.put;
+    struct store_put *put = &state->pipeline.filing.put;
 
     if (put->failure.status != TRIT_OK) {
         call->failure = put->failure;
@@ -388,11 +388,11 @@ void tensor_call_report(struct call *call, void (*reply)(struct call *call))
         metric_add(call->config->metrics, M_NOT_TERNARY, 1);
     if (report->non_finite)
         metric_add(call->config->metrics, M_NON_FINITE, 1);
-    if (pipeline->record.state != RECORD_OPEN) {
+    if (pipeline->filing.state != FILING_OPEN) {
         reply(call);
         return;
     }
     state->reply = reply;
-    pipeline->record.put.question = question(pipeline, state->ops->verifies);
-    record_commit(&pipeline->record, filed);
+    pipeline->filing.put.question = question(pipeline, state->ops->verifies);
+    filing_commit(&pipeline->filing, filed);
 }

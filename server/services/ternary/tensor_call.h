@@ -40,7 +40,7 @@ extern const struct states tensor_call_states;
 
 struct tensor_call {
     struct pipeline pipeline;
-    struct trit_report report; /* the call's only one; the record's put borrows it */
+    struct trit_report report; /* the call's only one; the filing's put borrows it */
     const struct tensor_ops *ops;
     enum tensor_call_state state; /* unary */
     size_t small_bytes;           /* of the scan's parts when the data began */
@@ -75,7 +75,7 @@ void tensor_fini(struct call *call);
  * stream, and where its codes would be too much for the store at once. */
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan);
 
-/* Where the request carries a layer: takes it into report and record. */
+/* Where the request carries a layer: takes it into report and filing. */
 int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer);
 
 /* Makes the report of a merged pipeline; then files it, if the request carried a

@@ -17,9 +17,9 @@ static uint64_t elements_of(const struct plan_spec *spec)
 /* The codes of a tensor in one tile reach the store all at once. */
 static int check_filed(struct call *call, const struct plan *plan)
 {
-    const struct record *record = &tensor_call_pipeline(call)->record;
+    const struct filing *filing = &tensor_call_pipeline(call)->filing;
 
-    if (!plan->whole || record->state != RECORD_WANTED ||
+    if (!plan->whole || filing->state != FILING_WANTED ||
         plan->elements / 4 <= STORE_CODES_PENDING_MAX)
         return 0;
     metric_limit(call->config->metrics, L_WHOLE_ELEMENTS);

@@ -15,9 +15,9 @@ static void pipeline_moves(void)
     check_moves(&pipeline_states, "planning>filling filling>merging merging>complete");
 }
 
-static void record_moves(void)
+static void filing_moves(void)
 {
-    check_moves(&record_states,
+    check_moves(&filing_states,
                 "none>wanted wanted>open open>committing open>closed committing>closed");
 }
 
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     static const struct check_case cases[] = {
         {"a tile is filled, computed, then held or sent", tile_moves},
         {"a pipeline completes once, after its last tile is merged", pipeline_moves},
-        {"a record is committed or dropped, once", record_moves},
+        {"a filing is committed or dropped, once", filing_moves},
         {"a reference comes before the tensor, each once", tensor_call_moves},
     };
 

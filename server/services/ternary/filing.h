@@ -5,8 +5,8 @@
  *                                             |                                      ^
  *                                             +-----------------drop-----------------+
  */
-#ifndef TERNARY_RECORD_H
-#define TERNARY_RECORD_H
+#ifndef TERNARY_FILING_H
+#define TERNARY_FILING_H
 
 #include "base/states.h"
 #include "store/store.h"
@@ -14,40 +14,40 @@
 struct call;
 struct wire_layer_ref;
 
-enum record_state {
-    RECORD_NONE,
-    RECORD_WANTED, /* the request carries a layer */
-    RECORD_OPEN,
-    RECORD_COMMITTING,
-    RECORD_CLOSED, /* filed, refused or dropped */
-    RECORD_STATES
+enum filing_state {
+    FILING_NONE,
+    FILING_WANTED, /* the request carries a layer */
+    FILING_OPEN,
+    FILING_COMMITTING,
+    FILING_CLOSED, /* filed, refused or dropped */
+    FILING_STATES
 };
-extern const struct states record_states;
+extern const struct states filing_states;
 
-struct record {
+struct filing {
     struct store_put put; /* put.report is the call's */
     struct call *call;
-    enum record_state state;
-    void (*filed)(struct call *call); /* of record_commit */
+    enum filing_state state;
+    void (*filed)(struct call *call); /* of filing_commit */
 };
 
-/* Takes run, layer and step into put.report and makes the record WANTED. The store is
+/* Takes run, layer and step into put.report and makes the filing WANTED. The store is
  * not asked. INVALID_ARGUMENT: a name or the step is not valid. */
-int record_want(struct record *record, const struct wire_layer_ref *layer,
+int filing_want(struct filing *filing, const struct wire_layer_ref *layer,
                 struct failure *failure);
 
 /* Begins the put. RESOURCE_EXHAUSTED: the store's queue is full. */
-int record_open(struct record *record, struct call *call);
+int filing_open(struct filing *filing, struct call *call);
 
 /* The next 2-bit codes of the tensor; throttles the call while the store has
  * enough to write. */
-void record_codes(struct record *record, const void *bytes, size_t count);
+void filing_codes(struct filing *filing, const void *bytes, size_t count);
 
 /* Files put.report. `filed` follows on the loop, unless the call has ended by then;
  * put.failure and put.report say what came of it. */
-void record_commit(struct record *record, void (*filed)(struct call *call));
+void filing_commit(struct filing *filing, void (*filed)(struct call *call));
 
-/* Aborts the put of an OPEN record; does nothing in another state. */
-void record_drop(struct record *record);
+/* Aborts the put of an OPEN filing; does nothing in another state. */
+void filing_drop(struct filing *filing);
 
 #endif
