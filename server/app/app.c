@@ -157,7 +157,7 @@ void app_stop(struct app *app)
         mailbox_post(app->mailbox, &app->stop);
 }
 
-/* ---- starting ---------------------------------------------------------------------- */
+/* ---- starting ------------------------------------------------------------------ */
 
 static int start_log(struct app *app, struct failure *failure)
 {

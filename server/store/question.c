@@ -8,7 +8,7 @@
 #include "finding.h"
 #include "kernels/kernels.h"
 
-/* ---- at rest --------------------------------------------------------------- */
+/* ---- encoding --------------------------------------------------------------- */
 
 /* One byte each: layout (1), method, mode, partial, has_latents. Then the bits of the
  * f32 tolerance, little-endian, and 16 bytes of latents. */
@@ -209,7 +209,7 @@ static bool same_question(const struct answer *stored, const struct answer *give
     return false;
 }
 
-/* ---- the whole ------------------------------------------------------------- */
+/* ---- all together ------------------------------------------------------------- */
 
 bool same_answer(const struct answer *stored, const struct answer *given,
                  char difference[DIFFERENCE_BYTES])

@@ -7,7 +7,7 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
-    [ST_LOOK] = "BEGIN",
+    [ST_BEGIN_READ] = "BEGIN",
     [ST_REPORTS_FROM] = "SELECT " REPORT_COLUMNS " FROM reports"
                         " WHERE run = ?1 AND layer = ?2 AND step >= ?3 ORDER BY step",
     [ST_REPORTS_DOWN] = "SELECT " REPORT_COLUMNS " FROM reports"

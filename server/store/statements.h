@@ -9,7 +9,7 @@ enum statement_id {
     ST_BEGIN, /* the writer's transaction */
     ST_COMMIT,
     ST_ROLLBACK,
-    ST_LOOK,          /* begins a reader's transaction: one state for all it reads */
+    ST_BEGIN_READ,    /* a reader's transaction: all it reads is one state */
     ST_REPORTS_FROM,  /* run, layer, step -> REPORT_COLUMNS, this step and later ones */
     ST_REPORTS_DOWN,  /* the same, this step and earlier ones */
     ST_REPORT_INSERT, /* REPORT_COLUMNS */
@@ -22,7 +22,7 @@ enum statement_id {
     ST_TOTALS_PUT,
     ST_CODES_INSERT,     /* upload, chunk, data, crc */
     ST_CODES_DELETE,     /* upload */
-    ST_CODES_SELECT_OLD, /* upload -> chunk, data, crc; two: both are open at once */
+    ST_CODES_SELECT_OLD, /* upload -> chunk, data, crc; two, as both are open together */
     ST_CODES_SELECT_NEW,
     ST_CODES_ORPHAN, /* upload -> the next one that no layer refers to */
     STATEMENT_COUNT

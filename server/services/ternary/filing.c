@@ -15,7 +15,7 @@ static const struct state_row rows[FILING_STATES] = {
 };
 const struct states filing_states = STATES("filing", rows);
 
-/* Names are shown on terminals and pages and travel in URLs. */
+/* Names are shown on terminals and pages, and are parts of URLs. */
 static bool has_control(const char *name)
 {
     for (; *name; name++)
@@ -27,13 +27,15 @@ static bool has_control(const char *name)
 static int check_layer(const struct wire_layer_ref *layer, struct failure *failure)
 {
     if (layer->run[0] == '\0')
-        return fail(failure, TRIT_INVALID_ARGUMENT, "layer.run", "layer.run: empty");
+        return fail(failure, TRIT_INVALID_ARGUMENT, "layer.run",
+                    "layer.run: must not be empty");
     if (layer->layer[0] == '\0')
-        return fail(failure, TRIT_INVALID_ARGUMENT, "layer.layer", "layer.layer: empty");
+        return fail(failure, TRIT_INVALID_ARGUMENT, "layer.layer",
+                    "layer.layer: must not be empty");
     if (has_control(layer->run) || has_control(layer->layer))
         return fail(failure, TRIT_INVALID_ARGUMENT,
                     has_control(layer->run) ? "layer.run" : "layer.layer",
-                    "%s: has a control character",
+                    "%s: contains a control character",
                     has_control(layer->run) ? "layer.run" : "layer.layer");
     if (layer->step > INT64_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "layer.step",

@@ -25,7 +25,7 @@ enum filing_state {
 extern const struct states filing_states;
 
 struct filing {
-    struct store_put put; /* put.report is the call's */
+    struct store_put put; /* put.report is the report of the call */
     struct call *call;
     enum filing_state state;
     void (*filed)(struct call *call); /* of filing_commit */
@@ -39,8 +39,8 @@ int filing_want(struct filing *filing, const struct wire_layer_ref *layer,
 /* Begins the put. RESOURCE_EXHAUSTED: the store's queue is full. */
 int filing_open(struct filing *filing, struct call *call);
 
-/* The next 2-bit codes of the tensor; throttles the call while the store has
- * enough to write. */
+/* Gives the next 2-bit codes of the tensor to the store, if the filing is OPEN.
+ * Throttles the call while the store has too much to write. */
 void filing_codes(struct filing *filing, const void *bytes, size_t count);
 
 /* Files put.report. `filed` follows on the loop, unless the call has ended by then;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Merged tiles leave: as chunks of a stream, or held for a reply. Slices point into
- * the tile; the release of the last one gives it back. */
+/* Merged tiles are sent as chunks of a stream, or held for a unary reply. Slices point
+ * into the tile; when the stream releases the last one, the tile is recycled. */
 #include "obs/metrics.h"
 #include "proto/codec/codec.h"
 #include "services/ternary/pipeline_impl.h"
@@ -89,7 +89,7 @@ void pipeline_lend_scales(struct pipeline *pipeline)
          node = node->next) {
         struct tile *tile = LIST_OWNER(node, struct tile, link);
 
-        tile->lent = 2; /* scales now, output soon */
+        tile->lent = 2; /* the scales now and the output later */
         lend(tile, &tile->scale_slice, tile->scales_out, tile->scale_out_bytes,
              scale_released);
     }

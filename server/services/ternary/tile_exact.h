@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which groups of a tile are exactly ternary, found after their kernels have run. Workers
- * call these functions; they use only the tile and its task. */
+/* Which groups of a tile are exactly ternary, found after their kernels have run.
+ * Workers call these functions; they use only the tile and its task. */
 #ifndef TERNARY_TILE_EXACT_H
 #define TERNARY_TILE_EXACT_H
 

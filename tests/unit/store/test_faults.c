@@ -223,7 +223,7 @@ static void wrong_files(void)
     check_refused(&fixture, TRIT_FAILED_PRECONDITION, "newer tritd");
     store_sql(&fixture, "PRAGMA user_version = 1");
     store_sql(&fixture, "PRAGMA application_id = 4711");
-    check_refused(&fixture, TRIT_FAILED_PRECONDITION, "another program's");
+    check_refused(&fixture, TRIT_FAILED_PRECONDITION, "another program");
     store_file(&fixture, path);
     file = fopen(path, "w");
     CHECK(file);
