@@ -156,9 +156,10 @@ static int check_tile(struct pipeline *pipeline, const struct tile *tile)
     if (tile->mixed_group != UINT64_MAX)
         return fail(
             failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
-            "%s: group %llu: its %s blocks have different scales; use group_size %u to "
-            "verify each block on its own",
+            "%s: group %llu of %u elements: its %s blocks have different scales; use "
+            "group_size %u to verify each block on its own",
             pipeline->tensor.field, (unsigned long long)tile->mixed_group,
+            (unsigned)pipeline->task.plan.spec.group_size,
             encoding_name(pipeline->task.plan.spec.in),
             (unsigned)encoding_layout(pipeline->task.plan.spec.in)->block_elements);
     if (refuses_lost(&pipeline->task) && counts->non_finite == 0 && tile->lost.count)

@@ -191,9 +191,10 @@ static int check_ahead(struct call *call, const struct pipeline *pipeline)
 
     if (!pipeline->task.has_reference || (!is_tensor && !is_reference))
         return 0;
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, is_tensor ? "chunk" : "reference",
-                "%s: more than %u bytes ahead of the other tensor; send both alternately",
-                is_tensor ? "chunk" : "reference", (unsigned)AHEAD_BYTES_MAX);
+    return fail(
+        &call->failure, TRIT_INVALID_ARGUMENT, is_tensor ? "chunk" : "reference",
+        "%s: more than %u bytes ahead of the other tensor; interleave their chunks",
+        is_tensor ? "chunk" : "reference", (unsigned)AHEAD_BYTES_MAX);
 }
 
 static int chunk_end(struct call *call)
