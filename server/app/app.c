@@ -11,6 +11,7 @@
 
 #include "app/config.h"
 #include "app/notify.h"
+#include "app/state.h"
 #include "async/loop.h"
 #include "base/budget.h"
 #include "base/clock.h"
@@ -27,24 +28,23 @@
 #include "work/blocks.h"
 #include "work/pool.h"
 
-/* The happy path: app_start builds the rooms from the bottom up; app_run turns
- * the loop. A signal or app_stop begins the drain: health and readiness say no,
- * net sends GOAWAY and waits for its connections; drained() waits for the rpc's
- * last call; idle() closes the rooms from the top down; the loop runs out.
+/* app_start creates the modules from the bottom up; app_run runs the loop. A signal or
+ * app_stop begins the drain: health and readiness say no, and net sends GOAWAY and waits
+ * for its connections. Then drained() waits for the last call of grpc, and idle()
+ * destroys the modules from the top down. The loop ends when it has no handle left.
  *
- * A second stop aborts the connections; the rest is the same. */
+ * A second stop closes the connections immediately; the rest is the same. */
 
-enum app_state { APP_SERVING, APP_DRAINING, APP_CLOSED };
 enum { METHODS_MAX = 64 };
 
 struct app {
     const struct config *config;
-    _Atomic enum app_state state;
+    _Atomic unsigned state; /* enum app_state; the loop moves it, the web reads it */
     uv_loop_t loop;
     bool loop_open;
     uv_signal_t signals[2];
     struct letter stop;
-    _Atomic unsigned stops; /* asked for, not yet seen by the loop */
+    _Atomic unsigned stops; /* calls of app_stop that the loop has not handled yet */
     const char *methods[METHODS_MAX];
 
     struct log *log;
@@ -65,10 +65,19 @@ struct app {
     char addresses[1024];
 };
 
+/* Only the loop's thread moves. */
+static void move(struct app *app, enum app_state to)
+{
+    unsigned state = atomic_load(&app->state);
+
+    state_move(&app_states, &state, to);
+    atomic_store(&app->state, state);
+}
+
 /* ---- stopping -------------------------------------------------------------------- */
 
-/* Top down; every step is harmless where its start was never reached. */
-static void close_rooms(struct app *app)
+/* From the top down. Each step is harmless for a module that was not started. */
+static void close_modules(struct app *app)
 {
     web_stop(app->web);
     net_destroy(app->net);
@@ -86,7 +95,7 @@ static void close_rooms(struct app *app)
     for (size_t i = 0; i < 2; i++)
         if (app->signals[i].loop && !uv_is_closing((uv_handle_t *)&app->signals[i]))
             uv_close((uv_handle_t *)&app->signals[i], NULL);
-    atomic_store(&app->state, APP_CLOSED);
+    move(app, APP_CLOSED);
 }
 
 static void idle(void *arg)
@@ -94,7 +103,7 @@ static void idle(void *arg)
     struct app *app = arg;
 
     log_event(app->log, LOG_INFO, "drained", LOG_FIELDS(LOG_STR("next", "exit")));
-    close_rooms(app);
+    close_modules(app);
 }
 
 static void drained(void *arg)
@@ -106,9 +115,9 @@ static void drained(void *arg)
 
 static void stop(struct app *app)
 {
-    switch (atomic_load(&app->state)) {
+    switch ((enum app_state)atomic_load(&app->state)) {
     case APP_SERVING:
-        atomic_store(&app->state, APP_DRAINING);
+        move(app, APP_DRAINING);
         notify("STOPPING=1");
         log_event(app->log, LOG_INFO, "draining",
                   LOG_FIELDS(LOG_U64("drain_ms_max", app->config->limits.drain_ms_max)));
@@ -120,7 +129,10 @@ static void stop(struct app *app)
                   LOG_FIELDS(LOG_STR("why", "stopped a second time")));
         net_abort(app->net);
         break;
+    case APP_STARTING:
+    case APP_FAILED:
     case APP_CLOSED:
+    case APP_STATES:
         break;
     }
 }
@@ -145,7 +157,7 @@ void app_stop(struct app *app)
         mailbox_post(app->mailbox, &app->stop);
 }
 
-/* ---- starting ---------------------------------------------------------------------- */
+/* ---- starting ------------------------------------------------------------------ */
 
 static int start_log(struct app *app, struct failure *failure)
 {
@@ -226,9 +238,8 @@ static int start_store(struct app *app, struct failure *failure)
     };
 
     if (!config.directory)
-        log_event(
-            app->log, LOG_WARN, "reports_in_memory",
-            LOG_FIELDS(LOG_STR("why", "no --data-dir: reports die with the process")));
+        log_event(app->log, LOG_WARN, "reports_in_memory",
+                  LOG_FIELDS(LOG_STR("why", "no --data-dir: reports are lost at exit")));
     if (store_open(&app->store, &config, failure) < 0 ||
         store_reader_open(&app->services_reader, app->store, failure) < 0)
         return -1;
@@ -305,7 +316,7 @@ static int start_net(struct app *app, struct failure *failure)
                              "%s%s", i ? "," : "rpc=", bound);
         if (length >= sizeof(app->addresses))
             return fail(failure, TRIT_INVALID_ARGUMENT, "listen",
-                        "listen: too many addresses");
+                        "listen: too many addresses, or too long ones");
     }
     return 0;
 }
@@ -315,10 +326,16 @@ static int ready(void *arg, char *why, size_t bytes)
 {
     struct app *app = arg;
 
-    if (atomic_load(&app->state) == APP_SERVING)
+    switch ((enum app_state)atomic_load(&app->state)) {
+    case APP_SERVING:
         return 0;
-    snprintf(why, bytes, "draining");
-    return -1;
+    case APP_STARTING:
+        snprintf(why, bytes, "starting");
+        return -1;
+    default:
+        snprintf(why, bytes, "draining");
+        return -1;
+    }
 }
 
 static int start_web(struct app *app, struct failure *failure)
@@ -342,7 +359,7 @@ static int start_web(struct app *app, struct failure *failure)
     return 0;
 }
 
-/* Turns the loop until the closed handles are gone. */
+/* Runs the loop until all of its handles are closed. */
 static void finish_loop(struct app *app)
 {
     if (!app->loop_open)
@@ -355,7 +372,17 @@ static void finish_loop(struct app *app)
 
 static void start_failed_drained(void *arg)
 {
-    close_rooms(arg);
+    close_modules(arg);
+}
+
+static void start_failed(struct app *app)
+{
+    move(app, APP_FAILED);
+    if (app->net)
+        net_drain(app->net, start_failed_drained, app);
+    else
+        close_modules(app);
+    app_destroy(app);
 }
 
 int app_start(struct app **out, const struct config *config, struct failure *failure)
@@ -370,13 +397,10 @@ int app_start(struct app **out, const struct config *config, struct failure *fai
         start_store(app, failure) < 0 || start_layers(app, failure) < 0 ||
         start_services(app, failure) < 0 || start_grpc(app, failure) < 0 ||
         start_net(app, failure) < 0 || start_web(app, failure) < 0) {
-        if (app->net)
-            net_drain(app->net, start_failed_drained, app);
-        else
-            close_rooms(app);
-        app_destroy(app);
+        start_failed(app);
         return -1;
     }
+    move(app, APP_SERVING);
     *out = app;
     return 0;
 }

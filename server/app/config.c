@@ -30,7 +30,7 @@ struct option_row {
     const char *name; /* --name, TRITD_NAME, name = ... */
     enum option_kind kind;
     size_t offset;     /* in struct config */
-    const char *value; /* as the help shows it; NULL = takes none */
+    const char *value; /* as the help shows it; NULL: the option takes none */
     const char *help;
 };
 
@@ -38,41 +38,42 @@ struct option_row {
 
 static const struct option_row rows[] = {
     {"listen", OPTION_LISTEN, 0, "ADDRESS",
-     "serve RPC here: host:port (port 0: a free one) or unix:/path; repeatable "
+     "serve gRPC here: host:port (port 0: any free port) or unix:/path; may be repeated "
      "[127.0.0.1:6561]"},
     {"http", OPTION_TEXT, AT(http), "ADDRESS",
-     "serve metrics, health and reports here; off: not at all [127.0.0.1:6562]"},
+     "serve metrics, health and reports here; off: do not [127.0.0.1:6562]"},
     {"data-dir", OPTION_TEXT, AT(data_dir), "DIR",
-     "keep reports here; without it they die with the process"},
-    {"threads", OPTION_COUNT, AT(threads), "N", "worker threads [one a core]"},
+     "keep reports and layers here; without it they are lost at exit"},
+    {"threads", OPTION_COUNT, AT(threads), "N", "worker threads [one per core]"},
     {"isa", OPTION_TEXT, AT(isa), "NAME",
      "kernels: auto, portable, avx2, avx512, neon [auto]"},
     {"memory-max", OPTION_BYTES, AT(limits.memory_bytes_max), "BYTES",
-     "budget for all tensors in flight; K, M, G, T [1G]"},
+     "memory for all tensors together; K, M, G, T [1G]"},
     {"message-max", OPTION_BYTES, AT(limits.message_bytes_max), "BYTES",
-     "largest gRPC message, either way [256M]"},
+     "largest gRPC message, request or reply [256M]"},
     {"connections-max", OPTION_COUNT32, AT(limits.connections_max), "N",
-     "RPC connections [4096]"},
+     "largest number of gRPC connections [4096]"},
     {"streams-max", OPTION_COUNT32, AT(limits.streams_per_connection_max), "N",
-     "calls at once on one connection [128]"},
+     "largest number of concurrent calls per connection [128]"},
     {"store-queue-max", OPTION_COUNT32, AT(limits.store_queue_max), "N",
-     "reports waiting for the disk [4096]"},
+     "largest number of reports that wait for the disk [4096]"},
     {"handshake-ms", OPTION_NUMBER, AT(limits.handshake_ms_max), "MS",
-     "time for a connection's first frames [10000]"},
+     "time limit for a connection's first frames [10000]"},
     {"idle-ms", OPTION_NUMBER, AT(limits.idle_ms_max), "MS",
-     "a call on which no byte moves for so long is ended [120000]"},
+     "end a call after this time without a byte sent or received [120000]"},
     {"drain-ms", OPTION_NUMBER, AT(limits.drain_ms_max), "MS",
-     "time for running calls after SIGTERM [30000]"},
+     "time limit for running calls after SIGTERM [30000]"},
     {"log-level", OPTION_LEVEL, AT(log_level), "LEVEL",
      "debug, info, warn, error [info]"},
     {"log-format", OPTION_FORMAT, AT(log_format), "FORMAT", "logfmt, json [logfmt]"},
     {"insecure", OPTION_FLAG, AT(insecure), NULL,
-     "allow addresses beyond this machine without TLS and authentication"},
-    {"config", OPTION_CONFIG, 0, "FILE", "read name = value lines, names as above"},
+     "allow addresses that other machines can reach, without TLS and authentication"},
+    {"config", OPTION_CONFIG, 0, "FILE",
+     "read lines of name = value, with the names above"},
     {"check-config", OPTION_ACTION, CONFIG_CHECK, NULL,
      "validate the configuration and exit"},
     {"version", OPTION_ACTION, CONFIG_VERSION, NULL, "print the version and exit"},
-    {"help", OPTION_ACTION, CONFIG_HELP, NULL, "print this and exit"},
+    {"help", OPTION_ACTION, CONFIG_HELP, NULL, "print this help and exit"},
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
@@ -229,7 +230,7 @@ static int read_line(struct config *config, char *line, const char *path, unsign
     equals = strchr(line, '=');
     if (!equals)
         return fail(failure, TRIT_INVALID_ARGUMENT, "config",
-                    "%s: \"%s\" is not name = value", source, line);
+                    "%s: \"%s\" is not a line of name = value", source, line);
     *equals = '\0';
     name = trimmed(line);
     for (size_t i = 0; i < ROW_COUNT; i++)
@@ -279,12 +280,13 @@ struct arguments {
     struct option options[ROW_COUNT + 1];
     enum config_action action;
     const char *file;
-    bool listens; /* --listen replaces what file and environment said */
+    bool listens; /* --listen is given: it replaces addresses set elsewhere */
 };
 
-/* The arguments are walked twice: for --config, and to have the last word. */
-static int walk(struct config *config, struct arguments *arguments, int argc, char **argv,
-                struct failure *failure)
+/* Runs twice: without `config` it looks for --config and --listen; then, after the file
+ * and the environment, it sets the values. */
+static int read_arguments(struct config *config, struct arguments *arguments, int argc,
+                          char **argv, struct failure *failure)
 {
     int index = 0, c;
 
@@ -313,8 +315,7 @@ static int walk(struct config *config, struct arguments *arguments, int argc, ch
     return 0;
 }
 
-/* ---- the whole -----------------------------------------------------------------------
- */
+/* ---- all together ---------------------------------------------------------------- */
 
 static int validate(const struct config *config, struct failure *failure)
 {
@@ -332,11 +333,11 @@ static int validate(const struct config *config, struct failure *failure)
     }
     if (config->limits.memory_bytes_max < 16u << 20)
         return fail(failure, TRIT_INVALID_ARGUMENT, "memory-max",
-                    "memory-max: %llu bytes, at least 16M are needed",
+                    "memory-max: %llu bytes; must be at least 16M",
                     (unsigned long long)config->limits.memory_bytes_max);
     if (config->limits.message_bytes_max > UINT32_MAX - 65536)
         return fail(failure, TRIT_INVALID_ARGUMENT, "message-max",
-                    "message-max: %llu bytes, a gRPC message has at most 4294901759 here",
+                    "message-max: %llu bytes; must be at most 4294901759",
                     (unsigned long long)config->limits.message_bytes_max);
     return 0;
 }
@@ -366,7 +367,7 @@ int config_read(struct config *config, enum config_action *action, int argc, cha
             .has_arg = rows[i].value ? required_argument : no_argument,
         };
     defaults(&fresh);
-    if (walk(NULL, &arguments, argc, argv, failure) < 0)
+    if (read_arguments(NULL, &arguments, argc, argv, failure) < 0)
         return -1;
     if ((arguments.file && read_file(&fresh, arguments.file, failure) < 0) ||
         read_environment(&fresh, failure) < 0) {
@@ -377,7 +378,7 @@ int config_read(struct config *config, enum config_action *action, int argc, cha
         fresh.listen_count = 0;
     if (fresh.listen_count == 0 && !arguments.listens)
         fresh.listen[fresh.listen_count++] = "127.0.0.1:6561";
-    if (walk(&fresh, &arguments, argc, argv, failure) < 0 ||
+    if (read_arguments(&fresh, &arguments, argc, argv, failure) < 0 ||
         validate(&fresh, failure) < 0) {
         config_fini(&fresh);
         return -1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the operator decides: one plain struct, constant after config_read.
- * Precedence: command line, environment (TRITD_...), --config file, default. */
+/* The operator's settings: one plain struct, constant after config_read. The command
+ * line overrides the environment (TRITD_...), which overrides the --config file, which
+ * overrides the defaults. */
 #ifndef APP_CONFIG_H
 #define APP_CONFIG_H
 
@@ -17,25 +18,25 @@ struct config {
     const char *listen[LISTEN_MAX]; /* "host:port" or "unix:/path" */
     size_t listen_count;
     const char *http;     /* "host:port", or "off" */
-    const char *data_dir; /* NULL: reports in memory only */
+    const char *data_dir; /* NULL: reports are in memory only */
     const char *isa;      /* kernels: "auto", "portable", "avx2", ... */
-    unsigned threads;     /* workers; 0 = one a core */
+    unsigned threads;     /* workers; 0: one per core */
     enum log_level log_level;
     enum log_format log_format;
-    bool insecure; /* non-loopback without TLS and authentication */
+    bool insecure; /* allow non-loopback addresses without TLS and authentication */
     struct limits limits;
-    char *file_text; /* owned: the strings of the --config file */
+    char *file_text; /* owned: the strings above may point into it */
 };
 
 enum config_action { CONFIG_SERVE, CONFIG_CHECK, CONFIG_VERSION, CONFIG_HELP };
 
-/* Fills *config from defaults, file, environment and arguments, and validates
- * it once. -1 with INVALID_ARGUMENT naming the option, its source and the value. */
+/* Fills *config from defaults, file, environment and arguments, and validates it.
+ * INVALID_ARGUMENT names the option, where it was set, and the value. */
 int config_read(struct config *config, enum config_action *action, int argc, char **argv,
                 struct failure *failure);
 void config_fini(struct config *config);
 
-/* The help text, from the option table. */
+/* Writes the help text, made from the table of options. */
 void config_help(int fd);
 
 #endif

@@ -7,8 +7,8 @@
 #include "app/config.h"
 #include "app/notify.h"
 
-/* Exit codes: 0 served and drained, or asked a question; 1 could not start;
- * 2 usage. */
+/* Exit codes: 0 served and drained, or --version and the like; 1 could not start;
+ * 2 the options are not valid. */
 
 static int complain(const struct failure *failure, int code)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tells systemd (or whoever set NOTIFY_SOCKET) how the service is doing. */
+/* Tells systemd, or whatever set NOTIFY_SOCKET, the state of the service. */
 #ifndef APP_NOTIFY_H
 #define APP_NOTIFY_H
 
-/* "READY=1", "STOPPING=1". Silent without NOTIFY_SOCKET. sd_notify(3)'s protocol. */
+/* `state`: "READY=1", "STOPPING=1"; the protocol is that of sd_notify(3). Does nothing
+ * without NOTIFY_SOCKET. */
 void notify(const char *state);
 
 #endif

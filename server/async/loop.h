@@ -41,7 +41,7 @@ struct timers;
 struct timer {
     uint64_t due_ns; /* monotonic; 0: not armed */
     void (*fire)(struct timer *timer);
-    uint64_t order; /* do not touch this field and those below */
+    uint64_t sequence; /* do not touch this field and those below */
     struct timer *child, *next, *prev;
 };
 int timers_create(struct timers **timers, struct uv_loop_s *loop,

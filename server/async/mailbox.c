@@ -3,13 +3,13 @@
  *   1. under the mutex, the letter is appended to `posted`;
  *   2. if it is the first one there, the loop is woken.
  * Then, on the loop:
- *   3. under the mutex, all of `posted` moves to `batch`;
- *   4. without the mutex, the letters of `batch` are delivered one by one.
+ *   3. under the mutex, all of `posted` moves to `taken`;
+ *   4. without the mutex, the letters of `taken` are delivered one by one.
  *
  * The wake-up is sent under the mutex too: once the loop holds the mutex and finds a
  * letter, its poster does not use the mailbox any more, and closing is safe.
  *
- * `batch` is a field of the mailbox, not a variable of step 4, so that a deliver()
+ * `taken` is a field of the mailbox, not a variable of step 4, so that a deliver()
  * that closes the mailbox delivers the remaining letters in order. */
 #include "async/loop.h"
 
@@ -23,7 +23,7 @@ struct mailbox {
     pthread_mutex_t mutex;
     struct list posted; /* under the mutex */
     bool closed;        /* under the mutex; only ever set */
-    struct list batch;  /* only the loop uses it */
+    struct list taken;  /* only the loop uses it */
 };
 
 static void mailbox_wake_cb(uv_async_t *wake);
@@ -43,7 +43,7 @@ int mailbox_create(struct mailbox **mailbox, struct uv_loop_s *loop,
     }
     pthread_mutex_init(&m->mutex, NULL);
     list_init(&m->posted);
-    list_init(&m->batch);
+    list_init(&m->taken);
     *mailbox = m;
     return 0;
 }
@@ -61,15 +61,15 @@ void mailbox_post(struct mailbox *mailbox, struct letter *letter)
     pthread_mutex_unlock(&mailbox->mutex);
 }
 
-/* Delivers one batch. */
+/* Delivers the letters that are there now. */
 static void deliver_posted(struct mailbox *mailbox)
 {
     struct list *link;
 
     pthread_mutex_lock(&mailbox->mutex);
-    list_append(&mailbox->batch, &mailbox->posted);
+    list_append(&mailbox->taken, &mailbox->posted);
     pthread_mutex_unlock(&mailbox->mutex);
-    while ((link = list_pop(&mailbox->batch))) {
+    while ((link = list_pop(&mailbox->taken))) {
         struct letter *letter = LIST_OWNER(link, struct letter, link);
 
         letter->deliver(letter);

@@ -22,13 +22,13 @@
 struct timers {
     uv_timer_t wake;
     struct timer *root;
-    uint64_t order;   /* of the next timer armed */
-    uint64_t wake_ns; /* the time that `wake` is set to; 0: stopped */
+    uint64_t sequence; /* of the next timer armed */
+    uint64_t wake_ns;  /* the time that `wake` is set to; 0: stopped */
 };
 
 static bool earlier(const struct timer *a, const struct timer *b)
 {
-    return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->order < b->order;
+    return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->sequence < b->sequence;
 }
 
 /* In the heap, `child` is a node's first child, `next` its right sibling, and `prev`
@@ -140,7 +140,7 @@ void timer_arm(struct timers *timers, struct timer *timer, uint64_t due_ns)
     if (timer->due_ns != 0)
         heap_remove(timers, timer);
     timer->due_ns = due_ns > 0 ? due_ns : 1;
-    timer->order = timers->order++;
+    timer->sequence = timers->sequence++;
     timers->root = meld(timers->root, timer);
     program(timers);
 }
@@ -158,11 +158,11 @@ static void timers_wake_cb(uv_timer_t *wake)
 {
     struct timers *timers = LIST_OWNER(wake, struct timers, wake);
     uint64_t now = clock_monotonic_ns();
-    uint64_t pass = timers->order;
+    uint64_t pass = timers->sequence;
     struct timer *timer;
 
     timers->wake_ns = 0;
-    while ((timer = timers->root) && timer->due_ns <= now && timer->order < pass) {
+    while ((timer = timers->root) && timer->due_ns <= now && timer->sequence < pass) {
         heap_remove(timers, timer);
         timer->fire(timer);
     }

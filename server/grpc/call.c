@@ -8,6 +8,15 @@
 #include "obs/log.h"
 #include "obs/metrics.h"
 
+static const struct state_row rows[CALL_STATES] = {
+    [CALL_RECEIVING] = {"receiving", STATE_TO(CALL_WORKING) | STATE_TO(CALL_ENDED) |
+                                         STATE_TO(CALL_CLOSED)},
+    [CALL_WORKING] = {"working", STATE_TO(CALL_ENDED) | STATE_TO(CALL_CLOSED)},
+    [CALL_ENDED] = {"ended", STATE_TO(CALL_CLOSED)},
+    [CALL_CLOSED] = {"closed", 0},
+};
+const struct states call_states = STATES("call", rows);
+
 /* ---- the end of a call --------------------------------------------------- */
 
 void call_free_if_done(struct call *call)
@@ -64,9 +73,8 @@ void call_end(struct call *call)
 {
     struct trailers trailers;
 
-    if (call->state == CALL_ENDED || call->state == CALL_CLOSED)
+    if (!state_try(&call_states, &call->state, CALL_ENDED))
         return;
-    call->state = CALL_ENDED;
     if (call->failure.status != TRIT_OK)
         call_cancel(call);
     trailers_build(&trailers, &call->failure, !call->responded, false);

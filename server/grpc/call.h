@@ -2,25 +2,28 @@
 /* One RPC on one stream: headers, messages, deadline, reply, end.
  *
  *   RECEIVING --half-close--> WORKING --reply--> ENDED --stream closed--> CLOSED
- *       |                        |                                        ^
- *       +------- failure --------+-------------> ENDED                    |
- *       +------- reset, disconnect, at any time --------------------------+
+ *       |                        |                 ^                        ^
+ *       +--------- failure or early reply ---------+                        |
+ *       +------------ reset or disconnect, from any state ------------------+
  *
- * `cancelled` is orthogonal: set once by failure, deadline or reset, read by
- * workers. A CLOSED call without holds is freed, and nowhere else. */
+ * `cancelled` is independent of the state. A failure, the deadline or a reset sets it
+ * once; workers read it. A call is freed in one place: when it is CLOSED and has no
+ * holds. */
 #ifndef GRPC_CALL_H
 #define GRPC_CALL_H
 
 #include <stdatomic.h>
 
 #include "async/loop.h"
+#include "base/states.h"
 #include "grpc/context.h"
 #include "grpc/method.h"
 #include "h2/session.h"
 #include "proto/framing.h"
 #include "proto/scan.h"
 
-enum call_state { CALL_RECEIVING, CALL_WORKING, CALL_ENDED, CALL_CLOSED };
+enum call_state { CALL_RECEIVING, CALL_WORKING, CALL_ENDED, CALL_CLOSED, CALL_STATES };
+extern const struct states call_states;
 
 /* Why the peer gets no further credit for now. */
 enum call_throttle { THROTTLE_TILES = 1, THROTTLE_STORE = 2 };

@@ -32,7 +32,7 @@ static void closed(struct h2_stream *stream, uint32_t error_code)
         call_log_end(call, TRIT_CANCELLED);
         call_cancel(call);
     }
-    call->state = CALL_CLOSED;
+    state_move(&call_states, &call->state, CALL_CLOSED);
     call->stream = NULL;
     timer_disarm(call->config->timers, &call->timer);
     call_free_if_done(call);
@@ -233,7 +233,7 @@ static void end(struct h2_stream *stream)
         fail(&call->failure, TRIT_UNIMPLEMENTED, NULL,
              "a unary request without a message");
     } else {
-        call->state = CALL_WORKING;
+        state_move(&call_states, &call->state, CALL_WORKING);
         if (call->method->request(call) == 0)
             return;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the services stand on. */
+/* What the services use. */
 #ifndef SERVICES_CONFIG_H
 #define SERVICES_CONFIG_H
 
@@ -19,7 +19,7 @@ struct services_config { /* everything is borrowed for the life of the services 
     struct budget *budget;
     struct store *store;
     struct layers *layers;
-    struct store_reader *reader; /* used by queries on the pool, one at a time */
+    struct store_reader *reader; /* jobs on the pool use it, one at a time */
     struct metrics *metrics;
     const char *version;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every method of the daemon, each defined in a file of its own. */
+/* All methods of the daemon. */
 #ifndef SERVICES_METHODS_H
 #define SERVICES_METHODS_H
 

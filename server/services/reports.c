@@ -1,34 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reports.Get and Reports.List. A query is read and encoded on the pool, where
- * one at a time has the reader, and answered on the loop. */
+/* Reports.Get and Reports.List. A job on the pool reads the reports and encodes the
+ * reply; the loop sends it. One job at a time uses the reader. */
 #include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/codec/codec.h"
+#include "services/call_job.h"
 #include "services/shared.h"
 #include "store/store.h"
-#include "work/pool.h"
 
 enum { PAGE_DEFAULT = 100 };
 
 struct query {
-    struct job job;
-    struct call *call;
+    struct call_job job;
     struct failure failure;
     struct wire_reports_get get;
     struct wire_reports_list list;
-    struct trit_report after; /* the last report of the page before */
+    struct store_key after; /* the last report of the page before */
     uint32_t limit, seen;
-    struct trit_report last;
-    uint8_t *reply; /* grown */
+    struct store_key last; /* the last report of this page */
+    uint8_t *reply;        /* grown */
     size_t count, capacity;
 };
 
-/* ---- both ----------------------------------------------------------------------- */
+/* ---- both methods --------------------------------------------------------------- */
 
-static uint8_t *reply_room(struct query *query, size_t bytes)
+static uint8_t *reply_space(struct query *query, size_t bytes)
 {
     if (query->capacity - query->count < bytes) {
         size_t capacity = (query->capacity + bytes) * 2;
@@ -45,29 +44,25 @@ static uint8_t *reply_room(struct query *query, size_t bytes)
     return query->reply + query->count;
 }
 
-static void answered(struct job *job)
+static void answer(struct call_job *job)
 {
     struct query *query = LIST_OWNER(job, struct query, job);
-    struct call *call = query->call;
+    struct call *call = job->call;
 
-    if (call->state == CALL_WORKING) {
-        call->failure = query->failure;
-        if (call->failure.status == TRIT_OK)
-            call_write_message(call, query->reply, query->count);
-        call_end(call);
-    }
-    call_release(call);
+    if (call->state != CALL_WORKING)
+        return;
+    call->failure = query->failure;
+    if (call->failure.status == TRIT_OK)
+        call_write_message(call, query->reply, query->count);
+    call_end(call);
 }
 
-static int submit(struct call *call, void (*run)(struct job *job))
+static int submit(struct call *call, void (*run)(struct call_job *job))
 {
     struct query *query = call->method_state;
 
-    query->call = call;
-    query->job =
-        (struct job){.run = run, .done = answered, .cancelled = &call->cancelled};
-    call_hold(call);
-    pool_submit(services_of(call)->config.pool, &query->job);
+    query->job = (struct call_job){.call = call, .run = run, .done = answer};
+    call_submit(&query->job, services_of(call)->config.pool);
     return 0;
 }
 
@@ -78,7 +73,7 @@ static void fini(struct call *call)
     free(query->reply);
 }
 
-/* ---- Get --------------------------------------------------------------------------- */
+/* ---- Get ----------------------------------------------------------------------- */
 
 static int get_message(struct call *call)
 {
@@ -88,19 +83,21 @@ static int get_message(struct call *call)
     if (decode_reports_get(&call->scan.parts[PART_ROOT], &query->get, error) < 0)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
     if (query->get.run[0] == '\0')
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "run", "run: empty");
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "run",
+                    "run: must not be empty");
     if (query->get.layer[0] == '\0')
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "layer", "layer: empty");
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "layer",
+                    "layer: must not be empty");
     return 0;
 }
 
-static void get_run(struct job *job)
+static void get_run(struct call_job *job)
 {
     struct query *query = LIST_OWNER(job, struct query, job);
-    struct services *services = services_of(query->call);
+    struct services *services = services_of(job->call);
     const struct wire_reports_get *get = &query->get;
     struct trit_report report;
-    uint8_t *room;
+    uint8_t *space;
     int result;
 
     pthread_mutex_lock(&services->reader_lock);
@@ -109,9 +106,9 @@ static void get_run(struct job *job)
     pthread_mutex_unlock(&services->reader_lock);
     if (result < 0)
         return;
-    room = reply_room(query, REPORT_BYTES_MAX + 16);
-    if (room)
-        query->count = encode_report_got(&report, room, REPORT_BYTES_MAX + 16);
+    space = reply_space(query, REPORT_BYTES_MAX + 16);
+    if (space)
+        query->count = encode_report_got(&report, space, REPORT_BYTES_MAX + 16);
 }
 
 static int get_request(struct call *call)
@@ -128,10 +125,10 @@ const struct method method_reports_get = {
     .fini = fini,
 };
 
-/* ---- List -------------------------------------------------------------------------- */
+/* ---- List ---------------------------------------------------------------------- */
 
-/* A page token is base64 of "run NUL layer NUL step" of the last report seen. */
-static int token_parse(const char *token, struct trit_report *after)
+/* A page token is base64 of "run NUL layer NUL step NUL" of the page's last report. */
+static int token_parse(const char *token, struct store_key *after)
 {
     gnutls_datum_t text = {.data = (unsigned char *)(uintptr_t)token,
                            .size = (unsigned)strlen(token)},
@@ -156,8 +153,7 @@ static int token_parse(const char *token, struct trit_report *after)
     return result;
 }
 
-static int token_format(const struct trit_report *last,
-                        char out[PAGE_TOKEN_BYTES_MAX + 1])
+static int token_format(const struct store_key *last, char out[PAGE_TOKEN_BYTES_MAX + 1])
 {
     char bytes[2 * (TRIT_NAME_BYTES_MAX + 1) + 24];
     size_t run = strlen(last->run) + 1, layer = strlen(last->layer) + 1;
@@ -186,7 +182,7 @@ static int list_message(struct call *call)
     if (query->list.page_token[0] &&
         token_parse(query->list.page_token, &query->after) < 0)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",
-                    "page_token: not one that this service gave");
+                    "page_token: not valid; use a next_page_token of this service");
     query->limit = query->list.page_size ? query->list.page_size : PAGE_DEFAULT;
     query->limit = query->limit < LIST_PAGE_MAX ? query->limit : LIST_PAGE_MAX;
     return 0;
@@ -195,23 +191,25 @@ static int list_message(struct call *call)
 static bool list_visit(void *arg, const struct trit_report *report)
 {
     struct query *query = arg;
-    uint8_t *room;
+    uint8_t *space;
 
-    if (query->seen++ == query->limit) /* one more than asked for: there is a next page */
+    if (query->seen++ == query->limit) /* one more than requested: there is a next page */
         return false;
-    room = reply_room(query, REPORT_BYTES_MAX + 16);
-    if (!room)
+    space = reply_space(query, REPORT_BYTES_MAX + 16);
+    if (!space)
         return false;
-    query->count += encode_report_entry(report, room, REPORT_BYTES_MAX + 16);
-    query->last = *report;
+    query->count += encode_report_entry(report, space, REPORT_BYTES_MAX + 16);
+    memcpy(query->last.run, report->run, sizeof(report->run));
+    memcpy(query->last.layer, report->layer, sizeof(report->layer));
+    query->last.step = report->step;
     return true;
 }
 
-static void list_run(struct job *job)
+static void list_run(struct call_job *job)
 {
     struct query *query = LIST_OWNER(job, struct query, job);
     const struct wire_reports_list *list = &query->list;
-    struct services *services = services_of(query->call);
+    struct services *services = services_of(job->call);
     struct store_query store_query = {
         .run = list->run,
         .layer = list->layer,
@@ -222,7 +220,7 @@ static void list_run(struct job *job)
         .after = list->page_token[0] ? &query->after : NULL,
     };
     char token[PAGE_TOKEN_BYTES_MAX + 1];
-    uint8_t *room;
+    uint8_t *space;
     int result;
 
     pthread_mutex_lock(&services->reader_lock);
@@ -231,9 +229,9 @@ static void list_run(struct job *job)
     pthread_mutex_unlock(&services->reader_lock);
     if (result < 0 || query->seen <= query->limit)
         return;
-    room = reply_room(query, sizeof(token) + 16);
-    if (room && token_format(&query->last, token) == 0)
-        query->count += encode_page_token(token, room, sizeof(token) + 16);
+    space = reply_space(query, sizeof(token) + 16);
+    if (space && token_format(&query->last, token) == 0)
+        query->count += encode_page_token(token, space, sizeof(token) + 16);
 }
 
 static int list_request(struct call *call)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tritd serves over gRPC: the table of methods, and what they share. grpc calls
- * them; they decode, plan, hand out work, merge, file and answer. They see no socket and
- * no SQL. Everything runs on the loop's thread, but the work that is handed to the pool.
- */
+/* The gRPC services of tritd: a table of methods, and the state that they share. grpc
+ * calls the methods on the loop's thread. They decode requests, give work to the pool,
+ * merge results, store reports and reply. */
 #ifndef SERVICES_SERVICES_H
 #define SERVICES_SERVICES_H
 
@@ -20,10 +19,10 @@ int services_create(struct services **services, const struct services_config *co
 /* After grpc is idle. NULL is harmless. */
 void services_destroy(struct services *services);
 
-/* The table of methods, for grpc_config and as the labels of metrics. */
+/* The table of methods, for grpc_config and for the labels of metrics. */
 const struct method *const *services_methods(size_t *count);
 
-/* For grpc_config.observe: brings the gauges of budget and pool up to date. */
+/* For grpc_config.observe: updates the metrics of budget and pool. */
 void services_observe(void *services);
 
 #endif

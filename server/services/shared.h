@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the methods share: the service behind call->service. */
+/* What the methods share: the object behind call->service. */
 #ifndef SERVICES_SHARED_H
 #define SERVICES_SHARED_H
 
@@ -11,8 +11,8 @@
 
 struct services {
     struct services_config config;
-    struct tiles tiles;          /* recycled */
-    pthread_mutex_t reader_lock; /* config.reader, between queries on the pool */
+    struct tiles tiles;          /* free list */
+    pthread_mutex_t reader_lock; /* of config.reader, for jobs on the pool */
 };
 
 static inline struct services *services_of(const struct call *call)
@@ -20,7 +20,7 @@ static inline struct services *services_of(const struct call *call)
     return call->service;
 }
 
-/* Fills call->failure with RESOURCE_EXHAUSTED, the memory budget is spent; -1. */
+/* Fails the call with RESOURCE_EXHAUSTED for lack of memory. Returns -1. */
 int memory_spent(struct call *call);
 
 #endif

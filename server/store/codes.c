@@ -33,10 +33,10 @@ static int grow(struct codes *codes, size_t count)
 
 size_t codes_take(struct codes *codes, const uint8_t *bytes, size_t count)
 {
-    size_t room = CODES_CHUNK_BYTES - codes->count;
+    size_t space = CODES_CHUNK_BYTES - codes->count;
 
-    if (count > room)
-        count = room;
+    if (count > space)
+        count = space;
     if (count == 0 || grow(codes, codes->count + count))
         return 0;
     memcpy(codes->buffer + codes->count, bytes, count);
@@ -140,7 +140,7 @@ int codes_layout_init(struct codes_layout *layout, const struct trit_report *rep
 struct stream {
     sqlite3_stmt *select;
     int64_t upload, chunk; /* of the next row */
-    const uint8_t *bytes;  /* what is left of the current row; SQLite's */
+    const uint8_t *bytes;  /* the rest of the current row; SQLite owns it */
     size_t count;
 };
 
@@ -160,7 +160,7 @@ static void stream_close(struct stream *stream)
         db_reset(stream->select);
 }
 
-/* The next row, if its CRC fits: 1. 0: no more. -1. */
+/* Reads the next row and checks its CRC. 1: a row. 0: no more. -1: failure. */
 static int stream_step(struct stream *stream, struct db *db, struct failure *failure)
 {
     sqlite3_stmt *select = stream->select;
@@ -176,13 +176,13 @@ static int stream_step(struct stream *stream, struct db *db, struct failure *fai
         sqlite3_column_type(select, 2) != SQLITE_INTEGER ||
         sqlite3_column_int64(select, 2) !=
             codes_row_crc(stream->upload, stream->chunk, stream->bytes, stream->count))
-        return fail(failure, TRIT_DATA_LOSS, NULL, "row %" PRId64 " of them is damaged",
-                    stream->chunk);
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "row %" PRId64 " of the codes is damaged", stream->chunk);
     stream->chunk++;
     return 1;
 }
 
-/* Makes sure that at least one byte is there. */
+/* Reads on until there is at least one byte. */
 static int stream_fill(struct stream *stream, struct db *db, struct failure *failure)
 {
     while (stream->count == 0) {
@@ -191,7 +191,7 @@ static int stream_fill(struct stream *stream, struct db *db, struct failure *fai
         if (row < 0)
             return -1;
         if (row == 0)
-            return fail(failure, TRIT_DATA_LOSS, NULL, "they end too early");
+            return fail(failure, TRIT_DATA_LOSS, NULL, "the codes end too early");
     }
     return 0;
 }
@@ -211,10 +211,10 @@ int codes_check(struct db *db, int64_t upload, struct failure *failure)
     return row;
 }
 
-/* The next upload above *upload that no layer refers to: 1, 0 or -1. */
-static int next_leftover(struct db *db, int64_t *upload, struct failure *failure)
+/* Finds the next upload above *upload that no layer refers to. 1: found. 0: no more. */
+static int next_orphan(struct db *db, int64_t *upload, struct failure *failure)
 {
-    sqlite3_stmt *select = statement(db, ST_CODES_LEFTOVER, failure);
+    sqlite3_stmt *select = statement(db, ST_CODES_ORPHAN, failure);
 
     if (!select)
         return -1;
@@ -224,7 +224,7 @@ static int next_leftover(struct db *db, int64_t *upload, struct failure *failure
     if (found == 1) {
         int64_t next = sqlite3_column_int64(select, 0);
 
-        /* Damage can make a number a text, which sorts behind all numbers. */
+        /* Damage can turn a number into a text. A text sorts behind all numbers. */
         found = next > *upload;
         *upload = next;
     }
@@ -232,12 +232,12 @@ static int next_leftover(struct db *db, int64_t *upload, struct failure *failure
     return found;
 }
 
-int codes_remove_leftovers(struct db *db, struct failure *failure)
+int codes_remove_orphans(struct db *db, struct failure *failure)
 {
     int64_t upload = 0;
     int found;
 
-    while ((found = next_leftover(db, &upload, failure)) == 1) {
+    while ((found = next_orphan(db, &upload, failure)) == 1) {
         struct failure damage = {0};
 
         if ((codes_check(db, upload, &damage) || codes_delete(db, upload, &damage)) &&
@@ -247,46 +247,46 @@ int codes_remove_leftovers(struct db *db, struct failure *failure)
     return found;
 }
 
-/* Where in the tensor the next byte lies. */
-struct place {
+/* The position of the next byte in the tensor. */
+struct code_position {
     uint64_t group; /* within the row */
     uint64_t byte;  /* within the group */
 };
 
-/* Counts `count` bytes of codes. A group that a chunk cuts is counted in two
- * parts, which is exact because a byte holds four whole codes. */
+/* Counts the transitions of `count` bytes of codes. Where a chunk ends inside a group,
+ * the group is counted in two pieces. That is exact: a byte has four whole codes. */
 static void count_bytes(const struct kernels *kernels, const struct codes_layout *layout,
-                        struct place *place, const uint8_t *from, const uint8_t *to,
-                        size_t count, uint64_t table[9])
+                        struct code_position *position, const uint8_t *from,
+                        const uint8_t *to, size_t count, uint64_t table[9])
 {
     while (count > 0) {
-        bool tail = place->group == layout->groups_per_row;
+        bool tail = position->group == layout->groups_per_row;
         uint64_t len = tail ? layout->tail_len : layout->group_len;
         uint64_t bytes = code_bytes(len), groups = 1, used;
 
-        if (place->byte == 0 && count >= bytes) {
-            /* Without tails every group is alike, whichever its row. */
+        if (position->byte == 0 && count >= bytes) {
+            /* Without tails all groups have the same length, in every row. */
             uint64_t alike = tail ? 1
                              : layout->tail_len > 0
-                                 ? layout->groups_per_row - place->group
+                                 ? layout->groups_per_row - position->group
                                  : UINT64_MAX;
 
             groups = count / bytes < alike ? count / bytes : alike;
             used = groups * bytes;
             transitions(kernels, from, to, (size_t)groups, (size_t)len, table);
         } else {
-            uint64_t left = len - 4 * place->byte;
+            uint64_t left = len - 4 * position->byte;
 
-            used = bytes - place->byte < count ? bytes - place->byte : count;
+            used = bytes - position->byte < count ? bytes - position->byte : count;
             transitions(kernels, from, to, 1, (size_t)(left < 4 * used ? left : 4 * used),
                         table);
-            place->byte += used;
-            groups = place->byte == bytes;
+            position->byte += used;
+            groups = position->byte == bytes;
             if (groups)
-                place->byte = 0;
+                position->byte = 0;
         }
         if (layout->tail_len > 0)
-            place->group = tail && groups ? 0 : place->group + groups;
+            position->group = tail && groups ? 0 : position->group + groups;
         from += used;
         to += used;
         count -= (size_t)used;
@@ -298,7 +298,7 @@ int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from
                       struct failure *failure)
 {
     struct stream old = {0}, new = {0};
-    struct place place = {0};
+    struct code_position position = {0};
     uint64_t left = layout->bytes;
     int outcome = -1;
 
@@ -313,7 +313,7 @@ int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from
         count = old.count < new.count ? old.count : new.count;
         if (count > left)
             count = (size_t)left;
-        count_bytes(kernels, layout, &place, old.bytes, new.bytes, count, table);
+        count_bytes(kernels, layout, &position, old.bytes, new.bytes, count, table);
         old.bytes += count;
         new.bytes += count;
         old.count -= count;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The columns that statements give for a row, in the order in which row.c reads them. */
+/* The columns that statements give for a row. row.c reads them in this order. */
 #ifndef STORE_COLUMNS_H
 #define STORE_COLUMNS_H
 

@@ -4,10 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-/* Codes that can only mean that the file is not what was written. The SQL here is
- * constant and was right when the tables were made, so an error in it (ERROR), a key
- * that is there twice (CONSTRAINT) or a value beyond every bound (TOOBIG) comes of
- * damage as well. */
+/* Codes that mean that the file was changed. All SQL is constant and valid for the
+ * tables, so an error in it (ERROR), a duplicate key (CONSTRAINT) or a value that is too
+ * large (TOOBIG) can only come from damage, too. */
 static bool is_damage(int primary)
 {
     return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ||
@@ -22,8 +21,8 @@ int db_fail(struct db *db, int result, struct failure *failure)
     bool damage = is_damage(primary);
     enum trit_status status = damage ? TRIT_DATA_LOSS : TRIT_UNAVAILABLE;
     int cause = db->sqlite ? sqlite3_system_errno(db->sqlite) : 0;
-    /* errmsg belongs to the connection's last call; after a bind or a reset it
-     * may tell of success. */
+    /* errmsg is about the connection's last call, which after a bind or a reset may have
+     * succeeded. */
     const char *text = db->sqlite && sqlite3_errcode(db->sqlite) == primary
                            ? sqlite3_errmsg(db->sqlite)
                            : sqlite3_errstr(result);
@@ -35,7 +34,7 @@ int db_fail(struct db *db, int result, struct failure *failure)
     return fail(failure, status, NULL, "%s", text);
 }
 
-/* What a database file cannot be trusted with, and what no query here needs. */
+/* Turns off features that a manipulated file could abuse; no query here needs them. */
 static int harden(sqlite3 *sqlite)
 {
     int result = sqlite3_db_config(sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -59,8 +58,8 @@ int db_open(struct db *db, const char *path, enum db_access access,
     int flags = SQLITE_OPEN_NOMUTEX | (memory ? SQLITE_OPEN_URI : 0);
     int result;
 
-    /* A reader of an in-memory store shares its one buffer, which has no
-     * read-only mode; query_only keeps it from writing either way. */
+    /* A database in memory has no read-only mode. query_only keeps any reader from
+     * writing. */
     flags |= access == DB_READS && !memory ? SQLITE_OPEN_READONLY
                                            : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     *db = (struct db){0};

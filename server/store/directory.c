@@ -16,7 +16,7 @@ static int fail_errno(struct failure *failure, const char *what, const char *pat
                 strerror(errno));
 }
 
-/* Who holds the lock, as its owner wrote it; for the message only. */
+/* The process that holds the lock, for the message. It has written its id there. */
 static long holder(int fd)
 {
     char text[24] = {0};
@@ -50,8 +50,8 @@ static int lock(int at, const char *path, struct failure *failure)
     return fd;
 }
 
-/* So that the file has our mode and its name is on disk before the first
- * report is. */
+/* Creates the database file with our mode, and makes sure that its name is on disk
+ * before the first report. */
 static int touch_database(int at, const char *path, struct failure *failure)
 {
     int fd =
@@ -69,7 +69,7 @@ int directory_open(struct directory *directory, const char *path, struct failure
     int at, lock_fd;
 
     if (mkdir(path, 0700) && errno != EEXIST)
-        return fail_errno(failure, "cannot make data directory", path);
+        return fail_errno(failure, "cannot create data directory", path);
     at = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (at < 0)
         return fail_errno(failure, "cannot open data directory", path);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The data directory: made if missing, and this daemon's alone while it runs. */
+/* The data directory. One process at a time may use it. */
 #ifndef STORE_DIRECTORY_H
 #define STORE_DIRECTORY_H
 
 #include "base/status.h"
 
 struct directory {
-    int lock_fd;    /* holds the lock; the kernel drops it with the process */
+    int lock_fd;    /* holds the lock; the kernel releases it when the process ends */
     char *database; /* path of the database file */
 };
 
-/* Makes the directory (mode 0700, not its parents) and the database file (mode
- * 0600) where they are missing, and locks. -1: FAILED_PRECONDITION where another
- * process has it, naming that process; else UNAVAILABLE. */
+/* Creates the directory (mode 0700, not its parents) and the database file (mode 0600)
+ * if they are missing, and locks the directory. FAILED_PRECONDITION: another process
+ * uses it; the message names that process. UNAVAILABLE: any other failure. */
 int directory_open(struct directory *directory, const char *path,
                    struct failure *failure);
 
-/* Harmless on one that did not open. */
+/* Harmless if it did not open. */
 void directory_close(struct directory *directory);
 
 #endif

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loop's side. A put, step by step:
- *   1. begin makes an upload, if fewer than queue_max are open;
- *   2. codes copies bytes into an order and queues it; above the bounds the
- *      upload joins the waiting list;
- *   3. the writer takes the whole queue as one batch, and after each order of
- *      codes tells the uploads of the waiting list that fit again: drained();
- *   4. commit queues the order that ends the put; the batch it lands in is one
- *      transaction, shared by everything that queued up while the one before it
- *      ran;
- *   5. after COMMIT (or its failure) the put's letter goes out: done() on the
- *      loop, which frees the upload first.
- * An abort goes the way of 4 and 5 with a letter of the upload's own: the put is
- * the caller's again at once. Letters touch no store, so those still in the
- * mailbox when the store closes are harmless. */
+/* The loop's side of a put:
+ *   1. store_begin creates an upload, if fewer than queue_max are open.
+ *   2. store_codes copies bytes into a command and queues it. Above the bounds the
+ *      upload joins the waiting list.
+ *   3. The writer takes the whole queue as one batch. After each command of codes it
+ *      posts drained() for the uploads of the waiting list that fit again.
+ *   4. store_commit queues the command that ends the put. Its batch is one transaction,
+ *      which it shares with everything that queued up while the batch before ran.
+ *   5. After COMMIT, or after it failed, the writer posts the put's letter. The loop
+ *      frees the upload and calls done().
+ * An abort is queued like a commit, but the put is the caller's again immediately, and
+ * the letter is the upload's own. Letters do not touch the store, so letters that are
+ * still in the mailbox when the store closes do no harm. */
 #include "store/store.h"
 
 #include <errno.h>
@@ -26,26 +25,26 @@
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "store/directory.h"
-#include "store/place.h"
+#include "store/path.h"
 #include "store/schema.h"
 #include "store/writer.h"
 
-enum { STORE_CODES_TOTAL_MAX = 64 << 20 }; /* queued by all puts together */
+enum { STORE_CODES_TOTAL_MAX = 64 << 20 }; /* pending, of all puts together */
 
 struct store {
-    struct store_config config; /* its directory is not kept */
+    struct store_config config; /* without its directory */
     struct directory directory;
-    char *path; /* file name or URI, as db_open takes it */
+    char *path; /* a file name or URI for db_open */
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t work;
     /* under the mutex */
-    struct list queue;   /* orders */
-    struct list waiting; /* uploads that want drained() */
-    uint32_t open;       /* puts begun and not finished */
+    struct list queue;   /* commands */
+    struct list waiting; /* uploads that wait for drained() */
+    uint32_t open;       /* puts between begin and their last letter */
     size_t pending;      /* bytes of codes in the queue */
     bool stopping;
-    /* the writer's thread */
+    /* the writer's thread only */
     struct writer writer;
 };
 
@@ -55,8 +54,8 @@ static void deliver_drained(struct letter *letter)
 {
     struct store_upload *upload = LIST_OWNER(letter, struct store_upload, drained_letter);
 
-    upload->drain = DRAIN_NONE;
-    if (upload->put && upload->drained)
+    state_move(&drain_states, &upload->drain, DRAIN_IDLE);
+    if (upload->put_state == PUT_OPEN && upload->drained)
         upload->drained(upload->put);
 }
 
@@ -88,7 +87,9 @@ static int admit(struct store *store, struct failure *failure)
         return 0;
     metric_limit(store->config.metrics, L_STORE_QUEUE);
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                "%" PRIu32 " reports wait for the disk already", store->config.queue_max);
+                "the store's queue is full: store_queue_max is %" PRIu32
+                "; try again later",
+                store->config.queue_max);
 }
 
 static void leave(struct store *store)
@@ -102,9 +103,9 @@ int store_begin(struct store_put *put, struct store *store, struct failure *fail
 {
     struct store_upload *upload;
 
-    if (put->report.step > INT64_MAX)
+    if (put->report->step > INT64_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "layer.step",
-                    "layer.step: %" PRIu64 " exceeds %" PRId64, put->report.step,
+                    "layer.step: %" PRIu64 " is above %" PRId64, put->report->step,
                     INT64_MAX);
     if (admit(store, failure))
         return -1;
@@ -132,24 +133,23 @@ void store_on_drained(struct store_put *put, void (*drained)(struct store_put *)
 }
 
 /* Under the mutex. */
-static void queue_order(struct store *store, struct order *order)
+static void queue_command(struct store *store, struct command *command)
 {
     bool first = list_empty(&store->queue);
 
-    list_push(&store->queue, &order->link);
+    list_push(&store->queue, &command->link);
     if (first)
         pthread_cond_signal(&store->work);
 }
 
-/* Under the mutex. What the caller is told is pending: all of it where all puts
- * together are too much. */
-static size_t pressure(struct store *store, struct store_upload *upload)
+/* Under the mutex. What store_codes returns. */
+static size_t report_pending(struct store *store, struct store_upload *upload)
 {
     size_t pending =
         store->pending > STORE_CODES_TOTAL_MAX ? store->pending : upload->pending;
 
-    if (pending > STORE_CODES_PENDING_MAX && upload->drain == DRAIN_NONE) {
-        upload->drain = DRAIN_WANTED;
+    if (pending > STORE_CODES_PENDING_MAX && upload->drain == DRAIN_IDLE) {
+        state_move(&drain_states, &upload->drain, DRAIN_WAITING);
         list_push(&store->waiting, &upload->waiting);
     }
     return pending;
@@ -159,61 +159,61 @@ size_t store_codes(struct store_put *put, const void *bytes, size_t count)
 {
     struct store *store = put->store;
     struct store_upload *upload = put->upload;
-    struct order *order = count ? malloc(sizeof(*order) + count) : NULL;
+    struct command *command = count ? malloc(sizeof(*command) + count) : NULL;
     size_t pending;
 
-    if (order) {
-        memcpy(order + 1, bytes, count);
-        *order = (struct order){.kind = ORDER_CODES,
-                                .upload = upload,
-                                .bytes = (const uint8_t *)(order + 1),
-                                .count = count};
+    if (command) {
+        memcpy(command + 1, bytes, count);
+        *command = (struct command){.kind = COMMAND_CODES,
+                                    .upload = upload,
+                                    .bytes = (const uint8_t *)(command + 1),
+                                    .count = count};
     }
     pthread_mutex_lock(&store->mutex);
-    if (order) {
+    if (command) {
         upload->pending += count;
         store->pending += count;
-        queue_order(store, order);
+        queue_command(store, command);
     } else if (count) {
-        upload->end.count += count; /* lost: the commit will say so */
+        upload->end.count += count; /* no memory: the commit fails */
     }
-    pending = pressure(store, upload);
+    pending = report_pending(store, upload);
     pthread_mutex_unlock(&store->mutex);
     return pending;
 }
 
-static void queue_end(struct store_put *put, enum order_kind kind)
+static void queue_end(struct store_put *put, enum command_kind kind)
 {
     struct store *store = put->store;
     struct store_upload *upload = put->upload;
 
     pthread_mutex_lock(&store->mutex);
-    if (upload->drain == DRAIN_WANTED) {
+    if (upload->drain == DRAIN_WAITING) {
         list_remove(&upload->waiting);
-        upload->drain = DRAIN_NONE;
+        state_move(&drain_states, &upload->drain, DRAIN_IDLE);
     }
     upload->end.kind = kind;
-    queue_order(store, &upload->end);
+    queue_command(store, &upload->end);
     pthread_mutex_unlock(&store->mutex);
 }
 
 void store_commit(struct store_put *put)
 {
     put->letter.deliver = deliver_done;
-    put->upload->drained = NULL;
-    queue_end(put, ORDER_COMMIT);
+    state_move(&put_states, &put->upload->put_state, PUT_COMMITTING);
+    queue_end(put, COMMAND_COMMIT);
 }
 
 void store_abort(struct store_put *put)
 {
-    put->upload->put = NULL;
-    queue_end(put, ORDER_ABORT);
+    state_move(&put_states, &put->upload->put_state, PUT_ABORTING);
+    queue_end(put, COMMAND_ABORT);
     put->upload = NULL;
 }
 
 /* ---- the writer's thread ---------------------------------------------------- */
 
-/* Waits for orders and moves them all. False: stopping, and none are left. */
+/* Waits for commands and takes all of them. False: the store stops and none are left. */
 static bool take_queue(struct store *store, struct list *batch)
 {
     bool some;
@@ -230,19 +230,19 @@ static bool take_queue(struct store *store, struct list *batch)
 static bool holds_commit(const struct list *batch)
 {
     for (struct list *link = batch->next; link != batch; link = link->next)
-        if (LIST_OWNER(link, struct order, link)->kind == ORDER_COMMIT)
+        if (LIST_OWNER(link, struct command, link)->kind == COMMAND_COMMIT)
             return true;
     return false;
 }
 
-/* Bytes of codes left the queue: those who waited for that are told. */
-static void settle_codes_order(struct store *store, struct order *order)
+/* The command's bytes have left the queue. Posts drained() for uploads that waited. */
+static void release_pending(struct store *store, struct command *command)
 {
     struct list *link, *next;
 
     pthread_mutex_lock(&store->mutex);
-    order->upload->pending -= order->count;
-    store->pending -= order->count;
+    command->upload->pending -= command->count;
+    store->pending -= command->count;
     for (link = store->waiting.next; link != &store->waiting; link = next) {
         struct store_upload *upload = LIST_OWNER(link, struct store_upload, waiting);
 
@@ -251,11 +251,11 @@ static void settle_codes_order(struct store *store, struct order *order)
             store->pending >= STORE_CODES_TOTAL_MAX / 2)
             continue;
         list_remove(link);
-        upload->drain = DRAIN_POSTED;
+        state_move(&drain_states, &upload->drain, DRAIN_POSTED);
         mailbox_post(store->config.mailbox, &upload->drained_letter);
     }
     pthread_mutex_unlock(&store->mutex);
-    free(order);
+    free(command);
 }
 
 static void log_damage(struct store *store, const struct failure *damage)
@@ -267,7 +267,7 @@ static void log_damage(struct store *store, const struct failure *damage)
 static void report_batch(struct store *store, const struct batch_result *result)
 {
     metric_add(store->config.metrics, M_STORE_TRANSACTIONS, result->transactions);
-    metric_add(store->config.metrics, M_REPORTS, result->filed);
+    metric_add(store->config.metrics, M_REPORTS, result->reports);
     if (result->failure.status != TRIT_OK) {
         metric_add(store->config.metrics, M_STORE_FAILURES, 1);
         log_event(store->config.log, LOG_ERROR, "store_failed",
@@ -284,11 +284,11 @@ static void finish(struct store *store, struct list *finished)
     struct list *link;
 
     while ((link = list_pop(finished))) {
-        struct order *order = LIST_OWNER(link, struct order, link);
-        struct store_upload *upload = order->upload;
+        struct command *command = LIST_OWNER(link, struct command, link);
+        struct store_upload *upload = command->upload;
 
         leave(store);
-        mailbox_post(store->config.mailbox, order->kind == ORDER_COMMIT
+        mailbox_post(store->config.mailbox, command->kind == COMMAND_COMMIT
                                                 ? &upload->put->letter
                                                 : &upload->aborted_letter);
     }
@@ -307,12 +307,12 @@ static void *write_batches(void *arg)
     while (take_queue(store, &batch)) {
         writer_begin(&store->writer, holds_commit(&batch));
         while ((link = list_pop(&batch))) {
-            struct order *order = LIST_OWNER(link, struct order, link);
-            enum order_kind kind = order->kind;
+            struct command *command = LIST_OWNER(link, struct command, link);
+            enum command_kind kind = command->kind;
 
-            writer_order(&store->writer, order);
-            if (kind == ORDER_CODES)
-                settle_codes_order(store, order);
+            writer_execute(&store->writer, command);
+            if (kind == COMMAND_CODES)
+                release_pending(store, command);
         }
         writer_end(&store->writer, &finished, &result);
         report_batch(store, &result);
@@ -324,9 +324,9 @@ static void *write_batches(void *arg)
 
 /* ---- open and close --------------------------------------------------------- */
 
-static int find_place(struct store *store, const char *directory, struct failure *failure)
+static int make_path(struct store *store, const char *directory, struct failure *failure)
 {
-    /* The address is unique in this process while the store lives. */
+    /* The store's address makes the name unique in this process. */
     if (directory == NULL) {
         if (asprintf(&store->path, "file:/tritd-%p?vfs=memdb", (void *)store) < 0) {
             store->path = NULL;
@@ -359,7 +359,8 @@ static int start_writer(struct store *store, struct failure *failure)
     if (error == 0)
         return 0;
     writer_close(&store->writer);
-    return fail(failure, TRIT_UNAVAILABLE, NULL, "store: no thread: %s", strerror(error));
+    return fail(failure, TRIT_UNAVAILABLE, NULL, "store: cannot start its thread: %s",
+                strerror(error));
 }
 
 int store_open(struct store **store, const struct store_config *config,
@@ -373,19 +374,19 @@ int store_open(struct store **store, const struct store_config *config,
     s->config.directory = NULL;
     list_init(&s->queue);
     list_init(&s->waiting);
-    if (find_place(s, config->directory, failure))
+    if (make_path(s, config->directory, failure))
         goto free_store;
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->work, NULL);
     if (start_writer(s, failure))
-        goto leave_place;
+        goto close_directory;
     log_event(s->config.log, LOG_INFO, "store_open",
               LOG_FIELDS(LOG_STR("path", s->directory.database ? s->path : "memory"),
                          LOG_I64("schema", schema_version())));
     *store = s;
     return 0;
 
-leave_place:
+close_directory:
     pthread_cond_destroy(&s->work);
     pthread_mutex_destroy(&s->mutex);
     free(s->path);

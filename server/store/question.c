@@ -8,10 +8,10 @@
 #include "finding.h"
 #include "kernels/kernels.h"
 
-/* ---- at rest --------------------------------------------------------------- */
+/* ---- encoding --------------------------------------------------------------- */
 
-/* layout (1), method, mode, partial, has_latents: a byte each; tolerance: the f32's
- * bits, little-endian; latents: 16 bytes. */
+/* One byte each: layout (1), method, mode, partial, has_latents. Then the bits of the
+ * f32 tolerance, little-endian, and 16 bytes of latents. */
 enum { QUESTION_LAYOUT = 1, AT_TOLERANCE = 5, AT_LATENTS = 9, LATENTS_BYTES = 16 };
 _Static_assert(AT_LATENTS + LATENTS_BYTES == QUESTION_BYTES, "the last field");
 
@@ -84,7 +84,7 @@ static void finding_text(const struct trit_finding *finding,
     at = (size_t)snprintf(text, FINDING_TEXT_BYTES, "%s",
                           finding_kind_name(finding->kind));
     const struct {
-        bool there;
+        bool present;
         const char *name;
         uint64_t value;
     } numbers[] = {
@@ -97,7 +97,7 @@ static void finding_text(const struct trit_finding *finding,
     } texts[] = {{"expected", finding->expected}, {"got", finding->got}};
 
     for (size_t i = 0; i < 3; i++) {
-        if (!numbers[i].there)
+        if (!numbers[i].present)
             continue;
         at += (size_t)snprintf(text + at, FINDING_TEXT_BYTES - at, "%s%s %" PRIu64,
                                separator, numbers[i].name, numbers[i].value);
@@ -118,7 +118,7 @@ static bool same_findings(const struct trit_report *stored,
                           const struct trit_report *given,
                           char difference[DIFFERENCE_BYTES])
 {
-    char there[FINDING_TEXT_BYTES], here[FINDING_TEXT_BYTES];
+    char old[FINDING_TEXT_BYTES], new[FINDING_TEXT_BYTES];
     uint32_t i = 0;
 
     while (i < stored->finding_count && i < given->finding_count &&
@@ -126,14 +126,14 @@ static bool same_findings(const struct trit_report *stored,
         i++;
     if (i == stored->finding_count && i == given->finding_count)
         return true;
-    finding_text(i < stored->finding_count ? &stored->findings[i] : NULL, there);
-    finding_text(i < given->finding_count ? &given->findings[i] : NULL, here);
-    if (strcmp(there, here) == 0)
+    finding_text(i < stored->finding_count ? &stored->findings[i] : NULL, old);
+    finding_text(i < given->finding_count ? &given->findings[i] : NULL, new);
+    if (strcmp(old, new) == 0)
         snprintf(difference, DIFFERENCE_BYTES,
-                 "; the findings differ: %s with another severity or hint", there);
+                 "; the findings differ: %s has another severity or hint", old);
     else
-        snprintf(difference, DIFFERENCE_BYTES, "; the findings differ: %s there, %s here",
-                 there, here);
+        snprintf(difference, DIFFERENCE_BYTES, "; the findings differ: stored %s, new %s",
+                 old, new);
     return false;
 }
 
@@ -141,9 +141,9 @@ static bool same_findings(const struct trit_report *stored,
 
 enum { VALUE_BYTES = 48 };
 
-/* The parts of a question, in words. */
-enum part { METHOD, MODE, TOLERANCE, GROUP_SIZE, PARTIAL, DTYPE, LATENTS, PARTS };
-static const char *const part_names[PARTS] = {
+/* What makes up a question; messages name it. */
+enum aspect { METHOD, MODE, TOLERANCE, GROUP_SIZE, PARTIAL, DTYPE, LATENTS, ASPECTS };
+static const char *const aspect_names[ASPECTS] = {
     [METHOD] = "method",         [MODE] = "mode",
     [TOLERANCE] = "tolerance",   [GROUP_SIZE] = "group_size",
     [PARTIAL] = "partial_group", [DTYPE] = "dtype",
@@ -159,7 +159,7 @@ static const char *method_name(enum store_method method)
 
 static void describe(const struct trit_report *report,
                      const struct store_question *question,
-                     char values[PARTS][VALUE_BYTES])
+                     char values[ASPECTS][VALUE_BYTES])
 {
     size_t at = 0;
 
@@ -181,14 +181,14 @@ static void describe(const struct trit_report *report,
 static bool same_question(const struct answer *stored, const struct answer *given,
                           char difference[DIFFERENCE_BYTES])
 {
-    char there[PARTS][VALUE_BYTES], here[PARTS][VALUE_BYTES];
+    char old[ASPECTS][VALUE_BYTES], new[ASPECTS][VALUE_BYTES];
     struct store_question asked, asks;
-    int part = 0;
+    int aspect = 0;
 
     if (question_decode(stored->question, stored->question_bytes, &asked) ||
         question_decode(given->question, given->question_bytes, &asks)) {
         snprintf(difference, DIFFERENCE_BYTES,
-                 "; it was filed by an older tritd, which did not keep the question that"
+                 "; it was stored by an older tritd, which did not keep the question that"
                  " it answers");
         return false;
     }
@@ -196,33 +196,33 @@ static bool same_question(const struct answer *stored, const struct answer *give
         stored->report->group_size == given->report->group_size &&
         stored->report->dtype == given->report->dtype)
         return true;
-    describe(stored->report, &asked, there);
-    describe(given->report, &asks, here);
-    while (part < PARTS && strcmp(there[part], here[part]) == 0)
-        part++;
-    if (part == PARTS)
+    describe(stored->report, &asked, old);
+    describe(given->report, &asks, new);
+    while (aspect < ASPECTS && strcmp(old[aspect], new[aspect]) == 0)
+        aspect++;
+    if (aspect == ASPECTS)
         snprintf(difference, DIFFERENCE_BYTES, "; it answers another question");
     else
         snprintf(difference, DIFFERENCE_BYTES,
-                 "; it answers another question: %s %s there, %s here", part_names[part],
-                 there[part], here[part]);
+                 "; it answers another question: stored %s %s, new %s",
+                 aspect_names[aspect], old[aspect], new[aspect]);
     return false;
 }
 
-/* ---- the whole ------------------------------------------------------------- */
+/* ---- all together ------------------------------------------------------------- */
 
 bool same_answer(const struct answer *stored, const struct answer *given,
                  char difference[DIFFERENCE_BYTES])
 {
-    enum trit_verdict there = report_verdict(stored->report);
-    enum trit_verdict here = report_verdict(given->report);
+    enum trit_verdict old = report_verdict(stored->report);
+    enum trit_verdict new = report_verdict(given->report);
 
     difference[0] = '\0';
     if (memcmp(stored->report->digest, given->report->digest, TRIT_DIGEST_BYTES) != 0)
         return false;
-    if (there != here) {
-        snprintf(difference, DIFFERENCE_BYTES, "; the verdict differs: %s there, %s here",
-                 verdict_name(there), verdict_name(here));
+    if (old != new) {
+        snprintf(difference, DIFFERENCE_BYTES, "; the verdict differs: stored %s, new %s",
+                 verdict_name(old), verdict_name(new));
         return false;
     }
     return same_findings(stored->report, given->report, difference) &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a report answers, at rest, and whether two reports under one key are the same
- * answer to the same question. */
+/* How the question of a report is stored, and whether two reports with one key are the
+ * same answer to the same question. */
 #ifndef STORE_QUESTION_H
 #define STORE_QUESTION_H
 
@@ -11,19 +11,20 @@ enum {
     DIFFERENCE_BYTES = 640,
 };
 
-/* What does not count (a projection's mode, absent latents) is left out. */
+/* Fields that do not apply (a projection's mode, absent latents) are encoded as 0. */
 void question_encode(const struct store_question *question,
                      uint8_t bytes[QUESTION_BYTES]);
 
 /* One side of a comparison. */
 struct answer {
     const struct trit_report *report;
-    const uint8_t *question; /* encoded; NULL: an older tritd did not keep it */
+    const uint8_t *question; /* encoded; NULL: an older tritd did not store it */
     size_t question_bytes;
 };
 
-/* True where digest, verdict, findings and question are equal. Else `difference` says
- * what differs where the digests do not, as "; the verdict differs: ...", or is empty. */
+/* True: digest, verdict, findings and question are equal. Else, if the digests are
+ * equal, `difference` tells what differs, as "; the verdict differs: ..."; if not, it is
+ * empty. */
 bool same_answer(const struct answer *stored, const struct answer *given,
                  char difference[DIFFERENCE_BYTES]);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading: a connection of its own that cannot write. Each function is one
- * transaction, and so sees one consistent state. What is read is checked, and that
- * nothing is missing (walk.h). */
+/* A reader has its own connection, which cannot write. Each function is one transaction,
+ * so it sees one consistent state. walk.h checks that rows are intact and that none is
+ * missing. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/place.h"
+#include "store/path.h"
 #include "store/statements.h"
 #include "store/store.h"
 #include "store/walk.h"
@@ -39,29 +39,23 @@ void store_reader_close(struct store_reader *reader)
     free(reader);
 }
 
-static int run(struct db *db, enum statement_id id, struct failure *failure)
+/* Until end_read, all reads see the state as it is now. */
+static int begin_read(struct db *db, struct failure *failure)
 {
-    sqlite3_stmt *prepared = statement(db, id, failure);
-
-    return prepared ? db_run(db, prepared, failure) : -1;
+    return statement_run(db, ST_BEGIN_READ, failure);
 }
 
-/* The state as it is now, until end_look. */
-static int begin_look(struct db *db, struct failure *failure)
-{
-    return run(db, ST_LOOK, failure);
-}
-
-static void end_look(struct db *db)
+static void end_read(struct db *db)
 {
     struct failure ignored = {0};
 
-    run(db, ST_ROLLBACK, &ignored);
+    statement_run(db, ST_ROLLBACK, &ignored);
 }
 
 /* ---- one report ------------------------------------------------------------ */
 
-/* Says which of run and layer is missing. `next` stands where the layer would. */
+/* Tells whether the run or the layer is missing. `next` is the layer after the missing
+ * one. */
 static int layer_not_found(const struct layer_key *key, const struct layer_row *next,
                            struct failure *failure)
 {
@@ -129,7 +123,7 @@ int store_read_report(struct store_reader *reader, const char *run_name,
     int outcome;
 
     layer_key_set(&key, run_name, layer_name);
-    if (begin_look(db, failure))
+    if (begin_read(db, failure))
         return -1;
     int found = find_layer(db, &key, &layer, failure);
 
@@ -138,19 +132,19 @@ int store_read_report(struct store_reader *reader, const char *run_name,
                            : read_latest(db, &layer, report, failure);
     else
         outcome = found < 0 ? -1 : layer_not_found(&key, &layer, failure);
-    end_look(db);
+    end_read(db);
     return outcome;
 }
 
 /* ---- many reports ---------------------------------------------------------- */
 
-/* A query under way. */
+/* A query that is being answered. */
 struct listing {
     struct db *db;
     const struct store_query *query;
     bool (*visit)(void *arg, const struct trit_report *report);
     void *arg;
-    uint32_t left; /* of the limit */
+    uint32_t left; /* reports until the limit */
 };
 
 static int list_report(void *arg, const struct report_row *row, struct failure *failure)
@@ -164,11 +158,11 @@ static int list_report(void *arg, const struct report_row *row, struct failure *
     return listing->visit(listing->arg, &report) && listing->left > 0;
 }
 
-/* The steps that are asked of this layer: false where there are none. */
+/* The range of steps that the query wants of this layer. False: none. */
 static bool steps_of(const struct store_query *query, const struct layer_row *layer,
                      int64_t *from, int64_t *to)
 {
-    const struct trit_report *after = query->after;
+    const struct store_key *after = query->after;
     uint64_t first = query->step_from;
     uint64_t last = query->step_to < INT64_MAX ? query->step_to : INT64_MAX;
     bool resumes = after && strcmp(after->run, layer->key.run) == 0 &&
@@ -213,11 +207,11 @@ static int list_layer(void *arg, const struct layer_row *layer, struct failure *
     return walk_reports(listing->db, &walk, failure);
 }
 
-/* One layer, if it is there and not behind `after`. */
+/* Lists one layer, if it exists and comes after `after`. */
 static int list_one_layer(struct listing *listing, const struct layer_key *key,
                           struct failure *failure)
 {
-    const struct trit_report *after = listing->query->after;
+    const struct store_key *after = listing->query->after;
     struct layer_key last;
     struct layer_row layer;
 
@@ -233,10 +227,10 @@ static int list_one_layer(struct listing *listing, const struct layer_key *key,
     return found == 1 ? list_layer(listing, &layer, failure) : found;
 }
 
-/* Sorts behind every name: no UTF-8 has this byte. */
+/* Sorts behind every name, as no UTF-8 text has this byte. */
 static const char behind_all[] = "\xff";
 
-/* From the layer that `after` is in, or from the first of the run or of all. */
+/* Begins with the layer of `after`, or with the first layer of the run, or of all. */
 static int list_layers(struct listing *listing, const char *run_name,
                        struct failure *failure)
 {
@@ -278,7 +272,7 @@ int store_read_reports(struct store_reader *reader, const struct store_query *qu
 
     if (query->limit == 0)
         return 0;
-    if (begin_look(&reader->db, failure))
+    if (begin_read(&reader->db, failure))
         return -1;
     if (one_run && query->layer && query->layer[0]) {
         layer_key_set(&key, query->run, query->layer);
@@ -286,13 +280,13 @@ int store_read_reports(struct store_reader *reader, const struct store_query *qu
     } else {
         outcome = list_layers(&listing, one_run ? query->run : NULL, failure);
     }
-    end_look(&reader->db);
+    end_read(&reader->db);
     return outcome < 0 ? -1 : 0;
 }
 
 /* ---- runs ------------------------------------------------------------------ */
 
-/* The run whose layers are being visited, summed up so far. */
+/* The run whose layers are being visited, with sums so far. */
 struct summary {
     struct store_run_info info; /* run NULL before the first */
     char run[TRIT_NAME_BYTES_MAX + 2];
@@ -336,11 +330,11 @@ int store_read_runs(struct store_reader *reader,
     struct summary summary = {.visit = visit, .arg = arg};
     const struct layer_walk walk = {.visit = sum_layer, .arg = &summary};
 
-    if (begin_look(&reader->db, failure))
+    if (begin_read(&reader->db, failure))
         return -1;
     int outcome = walk_layers(&reader->db, &walk, failure);
 
-    end_look(&reader->db);
+    end_read(&reader->db);
     if (outcome > 0 && summary.info.run)
         visit(arg, &summary.info);
     return outcome < 0 ? -1 : 0;

@@ -27,11 +27,11 @@ void layer_key_set(struct layer_key *key, const char *run, const char *layer)
 
 /* ---- CRCs ------------------------------------------------------------------ */
 
-/* What a row starts with, so that one kind never passes for another. */
+/* The CRC covers the kind, so that a row cannot pass for one of another table. */
 enum row_kind { ROW_LAYER = 1, ROW_REPORT, ROW_CODES, ROW_TOTALS };
 
-/* A row's numbers come first, among them the lengths of the texts and blobs that
- * follow: no byte can move from one of those to the next. */
+/* The CRC covers the numbers of a row first, among them the lengths of the texts and
+ * blobs that follow. So no byte can move from one text to the next unnoticed. */
 enum { NUMBERS_MAX = 16 };
 
 static uint32_t crc_numbers(const int64_t *numbers, size_t count)
@@ -97,8 +97,8 @@ static uint32_t totals_row_crc(const struct totals_row *row)
 
 /* ---- columns --------------------------------------------------------------- */
 
-/* The columns of one row, read one by one. `sound` goes at the first that has
- * another type or size than what is written there. */
+/* Reads the columns of one row one after another. `sound` becomes false at the first
+ * that has an unexpected type, size or value. */
 struct columns {
     sqlite3_stmt *select;
     int at;
@@ -122,9 +122,9 @@ static int64_t next_i64(struct columns *columns)
     return value;
 }
 
-/* Copies a text of less than `room` bytes. As a blob, since SQLite would copy it once
- * more to end it with a NUL. */
-static void next_text(struct columns *columns, char *text, size_t room)
+/* Copies a text of less than `space` bytes. Reads it as a blob, because SQLite would
+ * copy a text to add a NUL. */
+static void next_text(struct columns *columns, char *text, size_t space)
 {
     size_t bytes = 0;
 
@@ -132,7 +132,7 @@ static void next_text(struct columns *columns, char *text, size_t room)
         const void *value = sqlite3_column_blob(columns->select, columns->at);
 
         bytes = (size_t)sqlite3_column_bytes(columns->select, columns->at);
-        if (bytes >= room || (bytes > 0 && (!value || memchr(value, '\0', bytes)))) {
+        if (bytes >= space || (bytes > 0 && (!value || memchr(value, '\0', bytes)))) {
             columns->sound = false;
             bytes = 0;
         }
@@ -143,7 +143,7 @@ static void next_text(struct columns *columns, char *text, size_t room)
     columns->at++;
 }
 
-/* A text that must be this one. */
+/* Checks that the next text is this one. */
 static void next_is(struct columns *columns, const char *text)
 {
     size_t bytes = strlen(text);
@@ -248,7 +248,7 @@ int layer_row_update(struct db *db, const struct layer_row *row, struct failure 
 {
     if (layer_row_write(db, ST_LAYER_UPDATE, row, failure))
         return -1;
-    /* It was read a moment ago. */
+    /* The row exists: it was read before. */
     return sqlite3_changes(db->sqlite) == 1 ? 0 : db_fail(db, SQLITE_CORRUPT, failure);
 }
 
@@ -323,7 +323,7 @@ int totals_read(struct db *db, struct totals_row *totals, struct failure *failur
         row.schema_crc = (uint32_t)next_i64(&columns);
         outcome = check(db, &columns, totals_row_crc(&row), failure);
     } else if (outcome == 0) {
-        outcome = fail(failure, TRIT_DATA_LOSS, NULL, "the store's totals are lost");
+        outcome = fail(failure, TRIT_DATA_LOSS, NULL, "the store's totals are missing");
     }
     if (select)
         db_reset(select);

@@ -10,21 +10,21 @@
 #include "store/seal.h"
 #include "store/walk.h"
 
-/* Each step leads from user_version i to i + 1. Append only: files out there
- * remember how many they have seen. Plain SQL that PostgreSQL takes too, with
- * BYTEA for BLOB; `fill` completes the rows that are there already.
+/* Step i leads from user_version i to i + 1. Only append: existing files record how many
+ * steps they have had. The SQL is plain; PostgreSQL accepts it with BYTEA for BLOB.
+ * `fill` fills the new columns of rows that exist already.
  *
- * reports: every report, whole, as LayerReport bytes; what is searched by
- *   stands beside it; `question` is what it answers (question.h; NULL: filed by a
- *   daemon that did not keep it), `previous` the step before it or -1.
- * layers: one row per (run, layer): what lists need without reading reports,
- *   the upload that holds the codes of step_max (0: none are kept), and the layer
- *   before it in order ('': none).
- * codes: 2-bit codes, cut into chunks of at most CODES_CHUNK_BYTES. An upload
- *   that no layer refers to is on its way in, or left over from a crash.
- * totals: one row: how many layers there are, the last of them in order, and a CRC
- *   of the definitions of these tables.
- * crc: row.h. The last column of each. */
+ * reports: each report as LayerReport bytes, with the columns that are searched.
+ *   `question` is what it answers (question.h); NULL: an older tritd did not store it.
+ *   `previous` is the step before it, or -1.
+ * layers: one row per (run, layer). It has what lists need without reading reports, the
+ *   upload with the codes of step_max (0: none are kept), and the layer before it in the
+ *   order of (run, layer) ('': none).
+ * codes: 2-bit codes in chunks of at most CODES_CHUNK_BYTES. An upload that no layer
+ *   refers to is still arriving, or was left by a crash.
+ * totals: one row: the number of layers, the last of them in order, and a CRC of the
+ *   definitions of these tables.
+ * crc: the last column of each table; see row.h. */
 static const struct step {
     const char *sql;
     int (*fill)(struct db *db, struct failure *failure);
@@ -76,7 +76,7 @@ int schema_version(void)
     return (int)(sizeof(steps) / sizeof(steps[0]));
 }
 
-/* SQLite's answer to `sql` must be the text `wanted`. */
+/* Fails unless SQLite answers `sql` with the text `wanted`. */
 static int expect(struct db *db, const char *sql, const char *wanted,
                   enum trit_status status, struct failure *failure)
 {
@@ -110,9 +110,9 @@ static int settings(struct db *db, bool in_memory, struct failure *failure)
     }
     if (expect(db, "PRAGMA journal_mode = WAL", "wal", TRIT_UNAVAILABLE, failure) ||
         db_exec(db, "PRAGMA synchronous = FULL", failure) ||
-        /* Debian's SQLite overwrites what it deletes; for codes that would
-         * double what every step writes. FAST overwrites within pages that are
-         * written anyway, so that no old version of a row stays beside the row. */
+        /* By default Debian's SQLite overwrites all that it deletes, which for codes
+         * would double the bytes written per step. FAST overwrites only in pages that
+         * are written anyway. That is enough that no old version of a row stays. */
         db_exec(db, "PRAGMA secure_delete = FAST", failure) ||
         db_exec(db, "PRAGMA cell_size_check = ON", failure))
         return -1;
@@ -122,7 +122,7 @@ static int settings(struct db *db, bool in_memory, struct failure *failure)
     return db_exec(db, sql, failure);
 }
 
-/* Refuses files that are not ours before anything is written to them. */
+/* Refuses files of other programs before anything is written to them. */
 static int identify(struct db *db, int64_t *version, struct failure *failure)
 {
     int64_t application = 0, tables = 0, vacuum = 0;
@@ -132,33 +132,34 @@ static int identify(struct db *db, int64_t *version, struct failure *failure)
         db_number(db, "PRAGMA user_version", version, failure) ||
         db_number(db, "SELECT COUNT(*) FROM sqlite_master", &tables, failure))
         return -1;
-    /* The directory has opened the file for writing, so this is the header's word. */
+    /* directory_open could open the file for writing. So if SQLite says that it is
+     * read-only, the header says so. */
     if (db_number(db, "PRAGMA auto_vacuum", &vacuum, failure))
         return -1;
     if (sqlite3_db_readonly(db->sqlite, "main") == 1 || vacuum != 0)
         return fail(failure, TRIT_DATA_LOSS, NULL,
-                    "its header says that it is %s, which no store is",
+                    "its header says that it is %s, but a store never is",
                     vacuum ? "an auto_vacuum database" : "read-only");
     if (application != STORE_APPLICATION_ID && (application != 0 || tables != 0))
         return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
-                    "another program's database (application_id %" PRId64 ")",
+                    "it belongs to another program (application_id %" PRId64 ")",
                     application);
     if (*version < 0)
-        return fail(failure, TRIT_DATA_LOSS, NULL, "its schema version reads %" PRId64,
+        return fail(failure, TRIT_DATA_LOSS, NULL, "its schema version is %" PRId64,
                     *version);
     if (*version > schema_version())
         return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
-                    "written by a newer tritd (schema %" PRId64
-                    ", this one knows up to %d)",
+                    "it was written by a newer tritd (schema %" PRId64
+                    "; this one supports up to %d)",
                     *version, schema_version());
     return 0;
 }
 
 /* ---- the tables' definitions -------------------------------------------------- */
 
-enum { SEALED_VERSION = 2 }; /* from which on there are totals */
+enum { SEALED_VERSION = 2 }; /* the first version that has totals */
 
-/* Text that damage has changed may still be SQL, of another meaning. */
+/* A damaged definition may still be valid SQL, with another meaning. */
 static int definitions_crc(struct db *db, uint32_t *crc, struct failure *failure)
 {
     sqlite3_stmt *select = NULL;
@@ -198,7 +199,7 @@ static int seal_definitions(struct db *db, struct failure *failure)
                : 0;
 }
 
-/* Damage to rows does not keep a store from opening; other failures do. */
+/* A store opens in spite of damaged rows, but not after any other failure. */
 static int tolerate(const struct failure *reason, struct failure *damage,
                     struct failure *failure)
 {
@@ -208,7 +209,8 @@ static int tolerate(const struct failure *reason, struct failure *damage,
     return 0;
 }
 
-/* Where the totals are damaged nobody knows, and nothing else is. */
+/* Compares the definitions with the CRC in the totals. If the totals are damaged, this
+ * cannot be done, and the store opens without it. */
 static int check_definitions(struct db *db, struct failure *damage,
                              struct failure *failure)
 {
@@ -222,7 +224,7 @@ static int check_definitions(struct db *db, struct failure *damage,
         return -1;
     if (crc != totals.schema_crc)
         return fail(failure, TRIT_DATA_LOSS, NULL,
-                    "the definitions of its tables are not those that were written");
+                    "the definitions of its tables were changed");
     return 0;
 }
 
@@ -257,7 +259,7 @@ int schema_migrate(struct db *db, int64_t version, int64_t to, struct failure *f
 
 /* ---- checks at open ------------------------------------------------------------ */
 
-static int see_layer(void *arg, const struct layer_row *row, struct failure *failure)
+static int count_layer(void *arg, const struct layer_row *row, struct failure *failure)
 {
     (void)row;
     (void)failure;
@@ -265,24 +267,24 @@ static int see_layer(void *arg, const struct layer_row *row, struct failure *fai
     return 1;
 }
 
-/* That each layer's row is there, and as it was written. */
+/* Checks that no layer's row is missing or damaged. */
 static int check_layers(struct db *db, struct failure *failure)
 {
     int64_t seen = 0;
-    const struct layer_walk walk = {.visit = see_layer, .arg = &seen};
+    const struct layer_walk walk = {.visit = count_layer, .arg = &seen};
     struct totals_row totals;
 
     if (walk_layers(db, &walk, failure) < 0 || totals_read(db, &totals, failure))
         return -1;
     if (seen != totals.layers)
         return fail(failure, TRIT_DATA_LOSS, NULL,
-                    "the store is damaged: it has %" PRId64 " layers of %" PRId64, seen,
-                    totals.layers);
+                    "the store is damaged: it has %" PRId64 " of %" PRId64 " layers",
+                    seen, totals.layers);
     return 0;
 }
 
-/* The reports' own tables, as far as SQLite can tell; the rows are checked as they
- * are read, and so are the codes, which may be gigabytes. */
+/* Lets SQLite check the structure of the tables of reports. Rows are checked when they
+ * are read; so are codes, which may be gigabytes. */
 static int check(struct db *db, struct failure *failure)
 {
     if (expect(db, "PRAGMA quick_check('reports')", "ok", TRIT_DATA_LOSS, failure) ||
@@ -291,15 +293,14 @@ static int check(struct db *db, struct failure *failure)
     return 0;
 }
 
-/* Damage is a reason to leave things as they are: a leftover may be no such thing. */
-static int remove_leftovers(struct db *db, struct failure *damage,
-                            struct failure *failure)
+/* If anything is damaged, all uploads stay: one that looks like an orphan may not be. */
+static int remove_orphans(struct db *db, struct failure *damage, struct failure *failure)
 {
     struct failure reason = {0};
 
     if (damage->status != TRIT_OK)
         return 0;
-    if (check_layers(db, &reason) == 0 && codes_remove_leftovers(db, &reason) == 0)
+    if (check_layers(db, &reason) == 0 && codes_remove_orphans(db, &reason) == 0)
         return 0;
     return tolerate(&reason, damage, failure);
 }
@@ -312,7 +313,7 @@ int schema_prepare(struct db *db, bool in_memory, struct failure *damage,
     if (identify(db, &version, failure) || settings(db, in_memory, failure) ||
         schema_migrate(db, version, schema_version(), failure) ||
         check_definitions(db, damage, failure) || check(db, failure) ||
-        remove_leftovers(db, damage, failure))
+        remove_orphans(db, damage, failure))
         return -1;
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tables, as an append-only list of steps, and a database made ready for
- * the writer: settings, migrations, checks, leftovers removed. */
+/* Prepares a database for the writer: settings, migrations, checks, removal of orphans.
+ * The tables are defined by an append-only list of steps. */
 #ifndef STORE_SCHEMA_H
 #define STORE_SCHEMA_H
 
@@ -9,22 +9,22 @@
 struct db;
 
 enum {
-    STORE_APPLICATION_ID = 0x74726974,  /* "trit", in the file's header */
+    STORE_APPLICATION_ID = 0x74726974,  /* "trit", in the header of the file */
     STORE_MEMORY_BYTES_MAX = 256 << 20, /* of a store without a directory */
 };
 
-/* On a fresh or an older database; `in_memory` where no file is behind it. -1:
- * UNAVAILABLE; DATA_LOSS (damaged); FAILED_PRECONDITION (somebody else's, or a
- * newer daemon's). 0 with `damage` set: rows are damaged that only some queries
- * need; no leftovers were removed then. */
+/* For a new database or one of an older tritd. `in_memory`: it has no file. UNAVAILABLE:
+ * storage. DATA_LOSS: the tables are damaged. FAILED_PRECONDITION: the file belongs to
+ * another program or to a newer tritd. 0 with `damage` set: some rows are damaged, the
+ * store can be used, and no orphans were removed. */
 int schema_prepare(struct db *db, bool in_memory, struct failure *damage,
                    struct failure *failure);
 
-/* The version that the steps of this daemon lead to. */
+/* The version after all steps. */
 int schema_version(void);
 
-/* Runs the steps from `version` to `to`, each in a transaction; for tests, which make
- * stores of older daemons. */
+/* Runs the steps from `version` to `to`, each in a transaction. Tests use it to create
+ * stores of older versions. */
 int schema_migrate(struct db *db, int64_t version, int64_t to, struct failure *failure);
 
 #endif

@@ -6,8 +6,7 @@
 #include "store/row.h"
 #include "store/statements.h"
 
-/* A loop over all rows of one table, which sets columns of each. Both statements
- * live as long as the loop. */
+/* A loop over all rows of one table that sets columns of each. */
 struct pass {
     struct db *db;
     sqlite3_stmt *select, *update;
@@ -45,7 +44,7 @@ static const uint8_t *blob(struct pass *pass, int at, size_t *count)
     return bytes;
 }
 
-/* By key, so that each report comes right after the one before it. */
+/* In the order of the key, so that each report follows the one before it. */
 static int seal_reports(struct db *db, struct failure *failure)
 {
     struct layer_key key = {0};

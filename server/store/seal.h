@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Step 2 of the schema: rows of older daemons get their CRCs and neighbours. */
+/* Step 2 of the schema: rows of version 1 get their CRCs and neighbours. */
 #ifndef STORE_SEAL_H
 #define STORE_SEAL_H
 
@@ -7,8 +7,8 @@
 
 struct db;
 
-/* In the step's transaction, once its columns are there. What the rows hold is taken
- * as it is. */
+/* Runs in the step's transaction, after its columns were added. The content of the rows
+ * is taken as it is. */
 int seal_rows(struct db *db, struct failure *failure);
 
 #endif

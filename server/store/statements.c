@@ -7,7 +7,7 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
-    [ST_LOOK] = "BEGIN",
+    [ST_BEGIN_READ] = "BEGIN",
     [ST_REPORTS_FROM] = "SELECT " REPORT_COLUMNS " FROM reports"
                         " WHERE run = ?1 AND layer = ?2 AND step >= ?3 ORDER BY step",
     [ST_REPORTS_DOWN] = "SELECT " REPORT_COLUMNS " FROM reports"
@@ -39,12 +39,19 @@ static const char *const sql[STATEMENT_COUNT] = {
                             " ORDER BY chunk",
     [ST_CODES_SELECT_NEW] = "SELECT chunk, data, crc FROM codes WHERE upload = ?1"
                             " ORDER BY chunk",
-    [ST_CODES_LEFTOVER] = "SELECT upload FROM codes WHERE upload > ?1"
-                          " AND upload NOT IN (SELECT upload FROM layers)"
-                          " ORDER BY upload LIMIT 1",
+    [ST_CODES_ORPHAN] = "SELECT upload FROM codes WHERE upload > ?1"
+                        " AND upload NOT IN (SELECT upload FROM layers)"
+                        " ORDER BY upload LIMIT 1",
 };
 
 sqlite3_stmt *statement(struct db *db, enum statement_id id, struct failure *failure)
 {
     return db_statement(db, (unsigned)id, sql[id], failure);
+}
+
+int statement_run(struct db *db, enum statement_id id, struct failure *failure)
+{
+    sqlite3_stmt *prepared = statement(db, id, failure);
+
+    return prepared ? db_run(db, prepared, failure) : -1;
 }

@@ -9,7 +9,7 @@ enum statement_id {
     ST_BEGIN, /* the writer's transaction */
     ST_COMMIT,
     ST_ROLLBACK,
-    ST_LOOK,          /* begins a reader's transaction: one state for all it reads */
+    ST_BEGIN_READ,    /* a reader's transaction: all it reads is one state */
     ST_REPORTS_FROM,  /* run, layer, step -> REPORT_COLUMNS, this step and later ones */
     ST_REPORTS_DOWN,  /* the same, this step and earlier ones */
     ST_REPORT_INSERT, /* REPORT_COLUMNS */
@@ -22,15 +22,18 @@ enum statement_id {
     ST_TOTALS_PUT,
     ST_CODES_INSERT,     /* upload, chunk, data, crc */
     ST_CODES_DELETE,     /* upload */
-    ST_CODES_SELECT_OLD, /* upload -> chunk, data, crc; two: both are open at once */
+    ST_CODES_SELECT_OLD, /* upload -> chunk, data, crc; two, as both are open together */
     ST_CODES_SELECT_NEW,
-    ST_CODES_LEFTOVER, /* upload -> the next one that no layer refers to */
+    ST_CODES_ORPHAN, /* upload -> the next one that no layer refers to */
     STATEMENT_COUNT
 };
 _Static_assert((int)STATEMENT_COUNT <= (int)DB_STATEMENTS_MAX,
                "a slot for each statement");
 
-/* NULL on failure. */
+/* Prepares it at its first use. The caller resets it (db_reset). NULL on failure. */
 sqlite3_stmt *statement(struct db *db, enum statement_id id, struct failure *failure);
+
+/* Runs a statement that has no parameters and gives no rows. */
+int statement_run(struct db *db, enum statement_id id, struct failure *failure);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reports, kept: SQLite under the data directory, one writer thread, group
- * commit. A put's done() comes after its transaction is on disk.
+/* Keeps reports in SQLite, under the data directory or in memory. One thread writes;
+ * it commits what has queued up as one transaction. A put's done() comes after its
+ * transaction is on disk.
  *
- * The interface is that of a service elsewhere, so that PostgreSQL can stand
- * behind it: everything is asynchronous, letters return through the mailbox,
- * no SQL type shows.
+ * The interface is asynchronous and shows no SQL type, so that another database can
+ * replace SQLite. Results return to the loop through the mailbox.
  *
- * A put:  begin -> codes()* -> commit -> done()     or   begin -> abort
- * The codes of the newest step of each layer are kept, to count flips. */
+ * A put:  begin -> codes()* -> commit -> done()     or   begin -> codes()* -> abort
+ * Only the newest step of each layer keeps its codes. They serve to count flips. */
 #ifndef STORE_H
 #define STORE_H
 
@@ -21,120 +21,130 @@ struct metrics;
 struct store;
 
 struct store_config {
-    const char *directory; /* made if missing, mode 0700; NULL = in memory only:
-                              reports live as long as the process */
+    const char *directory; /* created with mode 0700 if missing. NULL: in memory, and
+                              the reports are lost when the process ends */
     struct mailbox *mailbox;
-    const struct kernels *kernels; /* for counting transitions */
+    const struct kernels *kernels; /* they count transitions */
     struct log *log;
     struct metrics *metrics;
     uint32_t queue_max;
 };
 
+/* Opens the store and starts its writer. `directory` is copied, the rest is borrowed.
+ * UNAVAILABLE: storage or memory. DATA_LOSS: the database is damaged.
+ * FAILED_PRECONDITION: another process holds the directory, or the file belongs to
+ * another program or to a newer tritd. */
 int store_open(struct store **store, const struct store_config *config,
                struct failure *failure);
 
-/* Finishes what is queued, closes, frees. Every put has been committed or
- * aborted and every reader closed before; letters may still be in the mailbox.
- * NULL is harmless. */
+/* Finishes what is queued, closes and frees. Before: commit or abort every put, and
+ * close every reader. Letters may still be in the mailbox. NULL is harmless. */
 void store_close(struct store *store);
 
-/* Which method made a report. Numbers are kept on disk. */
+/* Which method made a report. The numbers are on disk. */
 enum store_method {
     STORE_METHOD_UNKNOWN = 0,
     STORE_METHOD_PROJECT = 1,
     STORE_METHOD_VERIFY = 2,
 };
 
-/* What a report answers. Unary and streamed calls ask the same. */
+/* The question that a report answers. A unary call and a stream ask the same one. */
 struct store_question {
     enum store_method method;
-    enum trit_verify_mode mode; /* of VERIFY */
-    float tolerance;            /* of VERIFY: the one that was used, after defaults */
-    enum trit_partial_group partial; /* group_size and dtype stand in the report */
+    enum trit_verify_mode mode;      /* VERIFY only */
+    float tolerance;                 /* VERIFY only: the value used, after defaults */
+    enum trit_partial_group partial; /* group_size and dtype are in the report */
     bool has_latents;
-    uint8_t latents[16]; /* XXH3-128 of the latents' bytes; zeros without */
+    uint8_t latents[16]; /* XXH3-128 of the latents' bytes; zeros without latents */
 };
 
-/* One report on its way to disk. Lives in the caller; hands off between begin
- * and done()/aborted. */
+/* One report on its way to disk. The caller owns it and must not touch it between
+ * begin and done(), except the fields that commit takes. */
 struct store_put {
     struct letter letter;
     struct store *store;
-    struct store_upload *upload; /* writer thread's state */
+    struct store_upload *upload; /* the writer's state */
     /* in */
-    struct trit_report report;      /* run, layer, step, shape, group_size: from begin
-                                       on; everything else: from commit on */
-    struct store_question question; /* complete at commit */
+    struct trit_report *report;     /* borrowed until done(). Its step is valid at begin,
+                                       all else at commit; commit fills some fields */
+    struct store_question question; /* valid at commit */
     void (*done)(struct store_put *put);
     /* out, valid in done() */
-    struct failure failure; /* OK; ALREADY_EXISTS; RESOURCE_EXHAUSTED (queue);
-                               UNAVAILABLE (disk); DATA_LOSS (what is stored of this
-                               layer is damaged: nothing was filed) */
-    bool existed;           /* an equal report was there (store_commit) */
+    struct failure failure; /* OK; ALREADY_EXISTS; RESOURCE_EXHAUSTED (memory);
+                               UNAVAILABLE (storage); DATA_LOSS (a stored row of this
+                               layer is damaged, and nothing was stored) */
+    bool existed;           /* the same answer was stored before; see store_commit */
 };
 
-/* 0, or -1 with nothing to abort: RESOURCE_EXHAUSTED (queue full);
- * INVALID_ARGUMENT (step above 2^63-1). Cheap conflicts are only found at
- * commit. */
+/* -1: there is nothing to abort. RESOURCE_EXHAUSTED: the queue is full, or no memory.
+ * INVALID_ARGUMENT: the step is above 2^63-1. A taken key is found at commit only. */
 int store_begin(struct store_put *put, struct store *store, struct failure *failure);
 
-/* The next bytes of the tensor's 2-bit codes, in order, any size up to 1 MiB;
- * copied. All of them or none: a part fails the commit with INTERNAL. `pending`
- * (letters not yet written) bounds memory: above STORE_CODES_PENDING_MAX bytes
- * wait for drained(). Returns bytes pending: of this put, or of all puts where
- * those together are too many. */
+/* Copies the next bytes of the tensor's 2-bit codes, at most 1 MiB. A put brings all of
+ * its codes or none; with a part, its commit fails with INTERNAL. Returns how many
+ * bytes wait for the writer: those of this put, or those of all puts where these are
+ * too many. Above STORE_CODES_PENDING_MAX, wait for drained(). */
 enum { STORE_CODES_PENDING_MAX = 4 << 20 };
 size_t store_codes(struct store_put *put, const void *bytes, size_t count);
 
-/* Called on the loop when pending falls below half, once for each time that it
- * was above the bound; not after commit or abort; may be NULL. */
+/* `drained` is called on the loop when the waiting bytes fall below half of the bound,
+ * once each time that they were above it. Not called after commit or abort. May be
+ * NULL. */
 void store_on_drained(struct store_put *put, void (*drained)(struct store_put *));
 
-/* Files the report: fills previous_step, flips, flip_fraction, transitions
- * where the latest earlier step is the layer's newest and its codes are kept
- * with the same shape, group size and partial. time_unix_ns is the caller's.
- * done() follows, after the transaction is on disk.
+/* Stores the report; done() follows on the loop after the transaction is on disk. Fills
+ * previous_step, flips, flip_fraction and transitions, if the step before is the
+ * layer's newest and its codes have the same shape, group size and partial-group rule.
+ * The caller fills time_unix_ns.
  *
- * Where the key (run, layer, step) is taken, nothing is filed. A stored report that
- * is equal in digest, verdict, findings and question (dtype and group size included)
- * makes `existed` true: `report` stays the caller's, but for has_previous,
- * previous_step, flips, flip_fraction, transitions and time_unix_ns, which are the
- * stored ones. Any other is ALREADY_EXISTS, with both digests and what differs; so
- * is one of an older tritd, which kept no question. */
+ * If the key (run, layer, step) is taken, nothing is stored. If the stored report has
+ * the same digest, verdict, findings and question (with dtype and group size), the put
+ * `existed`: the caller's report stays as it is, except that has_previous,
+ * previous_step, flips, flip_fraction, transitions and time_unix_ns become the stored
+ * ones. If not, the put fails with ALREADY_EXISTS, and the message names both digests
+ * and what differs. A report of an older tritd that kept no question also makes it
+ * ALREADY_EXISTS. */
 void store_commit(struct store_put *put);
 
-/* Forgets the upload; the struct is free again on return. Not after commit. */
+/* Drops the upload. The put is the caller's again on return. Not after commit. */
 void store_abort(struct store_put *put);
 
-/* A report that is read is the one that was filed: each row is checked, and that no
- * row is missing. What damage has touched is DATA_LOSS naming the key, never NOT_FOUND
- * and never a shorter list; whatever does not need the damaged row stays readable.
- * Visits that came before a failure are to be dropped.
+/* Reading. A reader has its own connection; any one thread at a time may use it, and
+ * each call waits for its answer. The web has one reader, the services another.
  *
- * Reading: synchronous, its own connection, for any one thread at a time. The
- * web has one, the services' queries run on the pool with another. */
+ * Every row that is read is checked, and so is that no row is missing. Damage is
+ * DATA_LOSS naming the key, never NOT_FOUND and never a shorter list. What does not
+ * depend on a damaged row stays readable. If a read fails, discard what it visited. */
 struct store_reader;
 int store_reader_open(struct store_reader **reader, struct store *store,
                       struct failure *failure);
 void store_reader_close(struct store_reader *reader);
 
-/* The report of (run, layer, step), or the latest step where has_step is
- * false. NOT_FOUND names what is missing; DATA_LOSS. */
+/* Reads the report of (run, layer, step), without has_step that of the newest step.
+ * NOT_FOUND names what is missing. DATA_LOSS. */
 int store_read_report(struct store_reader *reader, const char *run, const char *layer,
                       bool has_step, uint64_t step, struct trit_report *report,
                       struct failure *failure);
 
-/* Visits reports in (run, layer, step) order; empty run or layer = all. Stops
- * when visit returns false or `limit` were seen. `after` (exclusive) pages on:
- * NULL, or the last report of the page before. */
-struct store_query {
-    const char *run, *layer;
-    uint64_t step_from, step_to; /* inclusive; 0 and UINT64_MAX = all */
-    bool latest_only;            /* the newest step of each layer, if in range */
-    bool newest_first;           /* reverses the order (and the sense of `after`) */
-    uint32_t limit;
-    const struct trit_report *after; /* its run, layer and step count */
+/* Names one report. */
+struct store_key {
+    char run[TRIT_NAME_BYTES_MAX + 1];
+    char layer[TRIT_NAME_BYTES_MAX + 1];
+    uint64_t step;
 };
+
+struct store_query {
+    const char *run, *layer;     /* NULL or empty: all */
+    uint64_t step_from, step_to; /* inclusive; 0 and UINT64_MAX: all */
+    bool latest_only;            /* only the newest step of each layer, if in range */
+    bool newest_first;           /* reverses the order */
+    uint32_t limit;
+    const struct store_key
+        *after; /* the last report of the page before; NULL: first page */
+};
+
+/* Visits reports sorted by run, layer and step. Stops when `visit` returns false, or
+ * after `limit` reports. */
 int store_read_reports(struct store_reader *reader, const struct store_query *query,
                        bool (*visit)(void *arg, const struct trit_report *report),
                        void *arg, struct failure *failure);

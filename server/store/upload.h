@@ -1,48 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One put between the loop and the writer. The loop makes it at begin and frees
- * it when its last letter arrives; between commit or abort and that letter it
- * is the writer's. */
+/* A put as the loop and the writer see it. store_begin creates it; the delivery of its
+ * last letter frees it. Between commit or abort and that letter it belongs to the
+ * writer. */
 #ifndef STORE_UPLOAD_H
 #define STORE_UPLOAD_H
 
+#include "base/states.h"
 #include "store/codes.h"
 #include "store/store.h"
 
-/* What the loop asks of the writer, in order. */
-enum order_kind { ORDER_CODES, ORDER_COMMIT, ORDER_ABORT };
-struct order {
+/* What the loop asks of the writer. The writer executes commands in the order in which
+ * they were queued. */
+enum command_kind { COMMAND_CODES, COMMAND_COMMIT, COMMAND_ABORT };
+struct command {
     struct list link;
-    enum order_kind kind;
+    enum command_kind kind;
     struct store_upload *upload;
     const uint8_t *bytes; /* CODES: they follow the struct in its allocation */
-    size_t count;         /* of them; COMMIT: bytes that no memory was there for */
+    size_t count;         /* CODES: of bytes. COMMIT: bytes lost for lack of memory */
 };
 
-/* NONE -> WANTED (above a bound, in the waiting list) -> POSTED (letter on its
- * way to the loop) -> NONE. The loop makes the first and the last move. */
-enum drain_state { DRAIN_NONE, DRAIN_WANTED, DRAIN_POSTED };
+/* The put, on the loop.
+ *
+ *   OPEN --store_commit--> COMMITTING
+ *    |
+ *    +-----store_abort---> ABORTING
+ */
+enum put_state { PUT_OPEN, PUT_COMMITTING, PUT_ABORTING, PUT_STATES };
+extern const struct states put_states;
 
-/* OPEN -> BROKEN: rows or bytes of its codes were lost. */
-enum upload_state { UPLOAD_OPEN, UPLOAD_BROKEN };
+/* Whether an upload waits for drained(). The writer makes the move to POSTED, the loop
+ * makes the others.
+ *
+ *   IDLE --too much is pending--> WAITING --fits again--> POSTED --delivered--> IDLE
+ *                                    |                                           ^
+ *                                    +--------------commit or abort--------------+
+ */
+enum drain_state { DRAIN_IDLE, DRAIN_WAITING, DRAIN_POSTED, DRAIN_STATES };
+extern const struct states drain_states;
+
+/* The upload, on the writer's thread. BROKEN: rows or bytes of its codes were lost. It
+ * may break again; its commit then tells the last cause.
+ *
+ *   SOUND --loss--> BROKEN --loss--> BROKEN
+ */
+enum upload_state { UPLOAD_SOUND, UPLOAD_BROKEN, UPLOAD_STATES };
+extern const struct states upload_states;
 
 struct store_upload {
-    /* loop */
-    struct store_put *put; /* NULL once aborted */
+    /* the loop's */
+    enum put_state put_state;
+    struct store_put *put; /* not valid when ABORTING */
     void (*drained)(struct store_put *put);
     /* under the store's mutex */
-    size_t pending;
+    size_t pending; /* bytes of codes in the queue */
     enum drain_state drain;
-    struct list waiting;
-    /* letters from the writer; a commit's is the put's own */
+    struct list waiting; /* in the store's list, while WAITING */
+    /* letters from the writer; the letter of a commit is a field of the put */
     struct letter drained_letter, aborted_letter;
-    struct order end; /* ORDER_COMMIT or ORDER_ABORT: cannot fail for memory */
-    /* writer */
+    struct command end; /* COMMIT or ABORT: here, so that it needs no memory */
+    /* the writer's */
     enum upload_state state;
-    struct failure cause; /* of BROKEN */
+    struct failure cause; /* why it is BROKEN */
     struct codes codes;
-    struct codes before; /* as they were when the put was filed: to file it again */
-    bool repeatable;     /* `before` holds, with all bytes of its buffer */
-    struct list touched; /* in the writer's list while the transaction has rows of it */
+    struct codes before; /* `codes` when its commit began, to be able to repeat it */
+    bool repeatable;     /* `before` is valid, and its buffer holds all bytes */
+    struct list touched; /* in the writer's list while the transaction has its rows */
 };
 
 #endif

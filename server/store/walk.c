@@ -11,13 +11,13 @@ static const struct layer_key no_layer;
 static int lost(struct failure *failure)
 {
     return fail(failure, TRIT_DATA_LOSS, NULL,
-                "the store is damaged: the rows on either side do not agree on what"
-                " lies between them");
+                "the store is damaged: neighbouring rows do not agree on what is between "
+                "them");
 }
 
 /* ---- layers ---------------------------------------------------------------- */
 
-/* The next row of a statement that gives LAYER_COLUMNS: 1, 0 or -1. */
+/* Reads the next row of a statement that gives LAYER_COLUMNS: 1, 0 or -1. */
 static int step_layer(struct db *db, sqlite3_stmt *select, struct layer_row *row,
                       struct failure *failure)
 {
@@ -34,7 +34,7 @@ static int seek_layer(struct db *db, sqlite3_stmt *select, const struct layer_ke
     return bound ? db_fail(db, bound, failure) : step_layer(db, select, row, failure);
 }
 
-/* Makes *row what stands after the last layer: no layer, whose previous is that. */
+/* Makes *row the end: it has no key, and its previous is the last layer. */
 static int end_of_layers(struct db *db, struct layer_row *row, struct failure *failure)
 {
     struct totals_row totals;
@@ -50,7 +50,7 @@ static bool is_end(const struct layer_row *row)
     return row->key.run[0] == '\0';
 }
 
-/* Whether the layer named as the one before may be so: nothing precedes all. */
+/* Whether `previous` may be the layer before `key`. No layer comes before all. */
 static bool precedes(const struct layer_key *previous, const struct layer_key *key)
 {
     return previous->run[0] == '\0' || layer_key_compare(previous, key) < 0;
@@ -85,7 +85,7 @@ int find_layer(struct db *db, const struct layer_key *key, struct layer_row *row
     return fail_context(failure, "layer \"%s\" of run \"%s\"", key->layer, key->run);
 }
 
-/* What the walks answer where a visit failed: it has said on what. */
+/* A visit failed; its failure needs no context. */
 enum { VISIT_FAILED = -2 };
 
 static int walk_forward(struct db *db, sqlite3_stmt *select,
@@ -174,8 +174,8 @@ static int bind_reports(sqlite3_stmt *select, const struct layer_row *layer, int
            db_bind_text(select, 2, layer->key.layer) | db_bind_i64(select, 3, step);
 }
 
-/* The next row of a statement that gives REPORT_COLUMNS: 1, 0 or -1. No report is
- * newer than the layer says. */
+/* Reads the next row of a statement that gives REPORT_COLUMNS: 1, 0 or -1. A report
+ * newer than the layer's newest step is damage. */
 static int step_report(struct db *db, sqlite3_stmt *select, const struct layer_row *layer,
                        struct report_row *row, struct failure *failure)
 {
@@ -186,7 +186,7 @@ static int step_report(struct db *db, sqlite3_stmt *select, const struct layer_r
     return found == 1 && row->step > layer->step_max ? lost(failure) : found;
 }
 
-/* find_report, whose failures name no key yet. */
+/* find_report without the key in its failures. */
 static int seek_report(struct db *db, const struct layer_row *layer, int64_t step,
                        struct report_row *row, struct failure *failure)
 {
@@ -229,8 +229,8 @@ void report_row_release(struct report_row *row)
     row->select = NULL;
 }
 
-/* Rows from `from` on, each naming the one before it; the first beyond `to`, or the
- * layer's newest step, says that the last one was the last. */
+/* Visits rows from `from` on. Each must name the one before it. The first row beyond
+ * `to`, or the layer's newest step, proves that the end is reached. */
 static int reports_forward(struct db *db, sqlite3_stmt *select,
                            const struct report_walk *walk, int64_t *at,
                            struct failure *failure)
@@ -255,7 +255,7 @@ static int reports_forward(struct db *db, sqlite3_stmt *select,
         first = false;
     }
     if (found < 0) {
-        *at = row.step > *at ? row.step : *at; /* as far as it could be read */
+        *at = row.step > *at ? row.step : *at; /* the last one that could be read */
         return -1;
     }
     if (first ? walk->layer->step_max >= walk->from : walk->layer->step_max != last)
@@ -263,7 +263,7 @@ static int reports_forward(struct db *db, sqlite3_stmt *select,
     return 1;
 }
 
-/* The newest step at or before `to`. */
+/* Finds the newest step at or before `to`. */
 static int newest_until(struct db *db, const struct layer_row *layer, int64_t to,
                         int64_t *step, struct failure *failure)
 {
@@ -282,7 +282,7 @@ static int newest_until(struct db *db, const struct layer_row *layer, int64_t to
     return 0;
 }
 
-/* Rows from `to` down: each must be the one that the row before it named. */
+/* Visits rows from `to` downwards. Each must be the one that the last row named. */
 static int reports_backward(struct db *db, sqlite3_stmt *select,
                             const struct report_walk *walk, int64_t *at,
                             struct failure *failure)

@@ -1,32 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding rows, and proving that there are no others. Every answer rests on rows
- * whose CRC fits, and on the neighbours that they name: a row that damage has hidden
- * from a search is DATA_LOSS, never absent. One consistent state is the caller's
- * affair: a transaction around it. */
+/* Finds rows, and proves that none is missing. Every answer depends on rows with a
+ * correct CRC and on the neighbours that they name. A row that damage has hidden from a
+ * search is DATA_LOSS, never absent. The caller begins and ends the transaction. */
 #ifndef STORE_WALK_H
 #define STORE_WALK_H
 
 #include "store/row.h"
 
-/* 1: *row is the layer's. 0: there is none; *row is the one that comes after it, and
- * row->previous the one before; empty keys where there is no such layer. -1. */
+/* 1: *row is the layer. 0: it does not exist; *row is the next layer and row->previous
+ * the one before, each with empty strings if there is none. -1: failure. */
 int find_layer(struct db *db, const struct layer_key *key, struct layer_row *row,
                struct failure *failure);
 
-/* A report of a layer whose row is `layer`. 1: *row is it. 0: there is none; *row is
- * the next later one, or row->select is NULL. Either way the caller ends with
- * report_row_release. -1: nothing to release. */
+/* Finds a report of a layer. 1: *row is the report. 0: it does not exist; *row is the
+ * next later one, or row->select is NULL. In both cases call report_row_release
+ * afterwards. -1: failure; do not release. */
 int find_report(struct db *db, const struct layer_row *layer, int64_t step,
                 struct report_row *row, struct failure *failure);
 void report_row_release(struct report_row *row);
 
-/* Walks visit row after row. Visits answer 1: go on, 0: enough, -1: failed; walks
- * answer 1: to the end, 0: a visit had enough, -1. That nothing is missing is proved
- * as far as the visits went. */
+/* Visits row after row. A visit returns 1 to go on, 0 to stop, -1 for failure. A walk
+ * returns 1 at the end, 0 if a visit stopped it, -1 for failure. It proves that no row
+ * is missing among those that it visited. */
 struct layer_walk {
-    struct layer_key start; /* the first one visited is this one or beyond it */
+    struct layer_key start; /* visit this one and those beyond */
     bool backwards;
-    const char *run; /* ends where another run begins; NULL: never */
+    const char *run; /* end where another run begins; NULL: visit all runs */
     int (*visit)(void *arg, const struct layer_row *row, struct failure *failure);
     void *arg;
 };

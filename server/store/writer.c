@@ -3,12 +3,12 @@
 
 #include <stdlib.h>
 
-#include "store/filing.h"
+#include "store/commit.h"
 #include "store/schema.h"
 #include "store/statements.h"
 
-/* The next upload's number, above those of all rows: they count up from 1, and
- * what is beyond 2^48 is damage. */
+/* Upload numbers count up from 1. The next one is above those of all rows; a number
+ * beyond 2^48 can only be damage. */
 static int find_next_upload(struct writer *writer, struct failure *failure)
 {
     int64_t codes = 0, layers = 0;
@@ -32,14 +32,14 @@ int writer_open(struct writer *writer, const char *path, bool in_memory,
 {
     *writer = (struct writer){.kernels = kernels};
     list_init(&writer->touched);
+    list_init(&writer->in_commit);
     list_init(&writer->finished);
-    list_init(&writer->settled);
     if (db_open(&writer->db, path, DB_WRITES, failure))
         return -1;
     if (schema_prepare(&writer->db, in_memory, damage, failure) ||
         find_next_upload(writer, failure))
         goto close;
-    /* All at once: a rollback must not lack memory for its own statement. */
+    /* Prepare all now: a rollback must not fail for lack of memory. */
     for (unsigned id = 0; id < STATEMENT_COUNT; id++)
         if (statement(&writer->db, (enum statement_id)id, failure) == NULL)
             goto close;
@@ -55,52 +55,52 @@ void writer_close(struct writer *writer)
     db_close(&writer->db);
 }
 
-/* ---- garbage --------------------------------------------------------------- */
+/* ---- orphans: uploads that no layer refers to ------------------------------ */
 
-static void remember_garbage(struct writer *writer, int64_t upload)
+static void remember_orphan(struct writer *writer, int64_t upload)
 {
-    if (upload != 0 && writer->garbage_count < WRITER_GARBAGE_MAX)
-        writer->garbage[writer->garbage_count++] = upload;
+    if (upload != 0 && writer->orphan_count < WRITER_ORPHANS_MAX)
+        writer->orphans[writer->orphan_count++] = upload;
 }
 
-/* In transactions of their own: a full disk may refuse them, and then they stay
- * for the next batch. Where the rows are damaged they wait for the next start. */
-static void remove_garbage(struct writer *writer)
+/* Each in its own transaction. If a full disk refuses, they stay for the next batch; if
+ * their rows are damaged, for the next start. */
+static void remove_orphans(struct writer *writer)
 {
-    while (writer->garbage_count > 0) {
+    while (writer->orphan_count > 0) {
         struct failure failure = {0};
 
-        if (codes_delete(&writer->db, writer->garbage[writer->garbage_count - 1],
+        if (codes_delete(&writer->db, writer->orphans[writer->orphan_count - 1],
                          &failure) &&
             failure.status != TRIT_DATA_LOSS)
             return;
-        writer->garbage_count--;
+        writer->orphan_count--;
     }
 }
 
+static const struct state_row rows[BATCH_STATES] = {
+    [BATCH_IDLE] = {"idle", STATE_TO(BATCH_OPEN) | STATE_TO(BATCH_FAILED)},
+    [BATCH_OPEN] = {"open", STATE_TO(BATCH_IDLE) | STATE_TO(BATCH_FAILED)},
+    [BATCH_FAILED] = {"failed", STATE_TO(BATCH_IDLE)},
+};
+const struct states batch_states = STATES("batch", rows);
+
 /* ---- the transaction ------------------------------------------------------- */
-
-static int run(struct writer *writer, enum statement_id id, struct failure *failure)
-{
-    sqlite3_stmt *prepared = statement(&writer->db, id, failure);
-
-    return prepared ? db_run(&writer->db, prepared, failure) : -1;
-}
 
 static void break_upload(struct store_upload *upload, const struct failure *cause)
 {
-    upload->state = UPLOAD_BROKEN;
+    state_move(&upload_states, &upload->state, UPLOAD_BROKEN);
     upload->cause = *cause;
 }
 
-/* Nothing of the batch is on disk; writer->failure says why. */
+/* Nothing of the open transaction gets to disk; writer->failure says why. */
 static void roll_back(struct writer *writer)
 {
     struct list *link;
 
     if (writer->state == BATCH_OPEN && !sqlite3_get_autocommit(writer->db.sqlite))
-        run(writer, ST_ROLLBACK, NULL);
-    writer->state = BATCH_FAILED;
+        statement_run(&writer->db, ST_ROLLBACK, NULL);
+    state_move(&batch_states, &writer->state, BATCH_FAILED);
     while ((link = list_pop(&writer->touched)))
         break_upload(LIST_OWNER(link, struct store_upload, touched), &writer->failure);
 }
@@ -110,16 +110,16 @@ static int need_transaction(struct writer *writer)
 {
     if (writer->state == BATCH_IDLE) {
         writer->db.damaged = false;
-        if (run(writer, ST_BEGIN, &writer->failure)) {
+        if (statement_run(&writer->db, ST_BEGIN, &writer->failure)) {
             roll_back(writer);
             return -1;
         }
-        writer->state = BATCH_OPEN;
+        state_move(&batch_states, &writer->state, BATCH_OPEN);
     }
     return writer->state == BATCH_OPEN ? 0 : -1;
 }
 
-/* In a failed batch no commit has succeeded, whatever it looked like. */
+/* In a failed batch no commit succeeds, also where its own statements did. */
 static void set_failure(struct writer *writer, struct store_upload *upload)
 {
     struct store_put *put = upload->put;
@@ -132,7 +132,7 @@ static void set_failure(struct writer *writer, struct store_upload *upload)
     else
         return;
     put->existed = false;
-    report_title(&put->report, title);
+    report_title(put->report, title);
     fail_context(&put->failure, "%s: not stored", title);
 }
 
@@ -142,33 +142,33 @@ static void free_buffer(struct writer *writer, struct store_upload *upload)
     codes_free_buffer(&upload->codes);
 }
 
-/* COMMITs what is open. What finished in it has its result. */
+/* COMMITs the open transaction and gives its puts their results. */
 static void end_transaction(struct writer *writer)
 {
     struct list *link;
 
     if (writer->state == BATCH_OPEN) {
-        if (run(writer, ST_COMMIT, &writer->failure)) {
+        if (statement_run(&writer->db, ST_COMMIT, &writer->failure)) {
             roll_back(writer);
         } else {
-            writer->state = BATCH_IDLE;
+            state_move(&batch_states, &writer->state, BATCH_IDLE);
             writer->transactions++;
-            writer->reports += writer->filed;
+            writer->reports += writer->added;
         }
     }
-    writer->filed = 0;
+    writer->added = 0;
     writer->kept = 0;
     while (list_pop(&writer->touched))
         ;
-    while ((link = list_pop(&writer->finished))) {
-        struct order *order = LIST_OWNER(link, struct order, link);
+    while ((link = list_pop(&writer->in_commit))) {
+        struct command *command = LIST_OWNER(link, struct command, link);
 
-        codes_free_buffer(&order->upload->codes);
+        codes_free_buffer(&command->upload->codes);
         if (writer->state == BATCH_FAILED)
-            remember_garbage(writer, order->upload->codes.upload);
-        if (order->kind == ORDER_COMMIT)
-            set_failure(writer, order->upload);
-        list_push(&writer->settled, link);
+            remember_orphan(writer, command->upload->codes.upload);
+        if (command->kind == COMMAND_COMMIT)
+            set_failure(writer, command->upload);
+        list_push(&writer->finished, link);
     }
 }
 
@@ -180,7 +180,7 @@ static void note_damage(struct writer *writer, const struct failure *failure)
         writer->damage = *failure;
 }
 
-/* The put has failed, alone. */
+/* Fails this put alone. */
 static void refuse(struct writer *writer, struct store_upload *upload,
                    const struct failure *failure)
 {
@@ -188,67 +188,67 @@ static void refuse(struct writer *writer, struct store_upload *upload,
     char title[REPORT_TITLE_BYTES];
 
     note_damage(writer, failure);
-    report_title(&put->report, title);
+    report_title(put->report, title);
     put->existed = false;
     put->failure = (struct failure){0};
     fail(&put->failure, failure->status, NULL,
-         "%s: not stored: %s; file it under another run, or restore the data directory",
-         title, failure->message);
-    remember_garbage(writer, upload->codes.upload);
+         "%s: not stored: %s; use another run, or restore the data directory", title,
+         failure->message);
+    remember_orphan(writer, upload->codes.upload);
 }
 
-/* Its codes, or a part, went with the transaction. */
-static void lose(struct store_upload *upload)
+/* The rollback lost codes of this upload. */
+static void break_by_rollback(struct store_upload *upload)
 {
     struct failure failure = {0};
 
     fail(&failure, TRIT_UNAVAILABLE, NULL,
-         "the store met damage while it filed another report; file this one again");
+         "the store found damage while it stored another report; send this one again");
     break_upload(upload, &failure);
 }
 
-static void file(struct writer *writer, struct store_upload *upload);
+static void write_report(struct writer *writer, struct store_upload *upload);
 
-/* SQLite has found damage in the open transaction, so everything in it is done again,
- * order by order, each in a transaction of its own. What met the damage has its
- * result, and is not in the list of finished orders. */
+/* SQLite has found damage in the open transaction. Rolls back and repeats its end
+ * commands, each in its own transaction. The one that met the damage has its result
+ * already and is not in the list. */
 static void start_over(struct writer *writer)
 {
-    struct list orders, *link;
+    struct list commands, *link;
 
-    list_init(&orders);
-    list_append(&orders, &writer->finished);
+    list_init(&commands);
+    list_append(&commands, &writer->in_commit);
     if (!sqlite3_get_autocommit(writer->db.sqlite))
-        run(writer, ST_ROLLBACK, NULL);
-    writer->state = BATCH_IDLE;
+        statement_run(&writer->db, ST_ROLLBACK, NULL);
+    state_move(&batch_states, &writer->state, BATCH_IDLE);
     writer->careful = true;
-    writer->filed = writer->kept = 0;
+    writer->added = writer->kept = 0;
     while ((link = list_pop(&writer->touched)))
-        lose(LIST_OWNER(link, struct store_upload, touched));
-    while ((link = list_pop(&orders))) {
-        struct order *order = LIST_OWNER(link, struct order, link);
-        struct store_upload *upload = order->upload;
+        break_by_rollback(LIST_OWNER(link, struct store_upload, touched));
+    while ((link = list_pop(&commands))) {
+        struct command *command = LIST_OWNER(link, struct command, link);
+        struct store_upload *upload = command->upload;
 
-        if (order->kind == ORDER_ABORT || upload->state == UPLOAD_BROKEN) {
-            remember_garbage(writer, upload->codes.upload);
+        if (command->kind == COMMAND_ABORT || upload->state == UPLOAD_BROKEN) {
+            remember_orphan(writer, upload->codes.upload);
         } else if (!upload->repeatable) {
-            lose(upload);
-            remember_garbage(writer, upload->codes.upload);
+            break_by_rollback(upload);
+            remember_orphan(writer, upload->codes.upload);
         } else {
             upload->codes = upload->before;
             upload->put->failure = (struct failure){0};
             upload->put->existed = false;
             if (need_transaction(writer) == 0)
-                file(writer, upload);
+                write_report(writer, upload);
         }
-        list_push(&writer->finished, link);
+        list_push(&writer->in_commit, link);
         end_transaction(writer);
     }
 }
 
-/* After writes that failed: 0 where the damage they met concerns them alone, and the
- * rest of the batch stands or has been done again. -1: the batch has failed. */
-static int survive(struct writer *writer, const struct failure *failure)
+/* Handles writes that failed. 0: they met damage, and the rest of the batch is intact or
+ * has been repeated. -1: the batch has failed. */
+static int recover(struct writer *writer, const struct failure *failure)
 {
     if (failure->status != TRIT_DATA_LOSS) {
         writer->failure = *failure;
@@ -261,9 +261,9 @@ static int survive(struct writer *writer, const struct failure *failure)
     return 0;
 }
 
-/* ---- orders ---------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------- */
 
-/* Where it fails the upload is broken, and perhaps the batch. */
+/* Writes the buffer. On failure the upload is broken, and perhaps the batch failed. */
 static void flush(struct writer *writer, struct store_upload *upload)
 {
     size_t count = upload->codes.count;
@@ -274,7 +274,7 @@ static void flush(struct writer *writer, struct store_upload *upload)
         return;
     }
     if (codes_flush(&upload->codes, &writer->db, &writer->next_upload, &failure)) {
-        survive(writer, &failure);
+        recover(writer, &failure);
         break_upload(upload, &failure);
         return;
     }
@@ -287,17 +287,17 @@ static void break_for_memory(struct store_upload *upload)
 {
     struct failure failure = {0};
 
-    fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for codes");
+    fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the codes");
     break_upload(upload, &failure);
 }
 
-static void take_codes(struct writer *writer, struct order *order)
+static void take_codes(struct writer *writer, struct command *command)
 {
-    struct store_upload *upload = order->upload;
-    const uint8_t *bytes = order->bytes;
-    size_t left = order->count;
+    struct store_upload *upload = command->upload;
+    const uint8_t *bytes = command->bytes;
+    size_t left = command->count;
 
-    while (left > 0 && upload->state == UPLOAD_OPEN) {
+    while (left > 0 && upload->state == UPLOAD_SOUND) {
         size_t taken = codes_take(&upload->codes, bytes, left);
 
         writer->buffered += taken;
@@ -313,7 +313,7 @@ static void take_codes(struct writer *writer, struct order *order)
         free_buffer(writer, upload);
 }
 
-/* An upload whose codes will not be used: its rows go. */
+/* Deletes the rows of an upload whose codes will not be used. */
 static void discard(struct writer *writer, struct store_upload *upload)
 {
     struct failure failure = {0};
@@ -321,23 +321,23 @@ static void discard(struct writer *writer, struct store_upload *upload)
     free_buffer(writer, upload);
     if (upload->codes.upload != 0 && need_transaction(writer) == 0 &&
         codes_delete(&writer->db, upload->codes.upload, &failure))
-        survive(writer, &failure);
+        recover(writer, &failure);
 }
 
-/* In the open transaction, from upload->codes. The buffer is kept until COMMIT. */
-static void file(struct writer *writer, struct store_upload *upload)
+/* Commits the report of an upload, in the open transaction. Keeps the buffer. */
+static void write_report(struct writer *writer, struct store_upload *upload)
 {
     struct failure failure = {0};
-    enum filing filing = FILING_REFUSED;
+    enum commit_outcome outcome = COMMIT_REFUSED;
 
-    if (filing_commit(&writer->db, writer->kernels, &writer->next_upload, upload->put,
-                      &upload->codes, &filing, &failure)) {
+    if (commit_report(&writer->db, writer->kernels, &writer->next_upload, upload->put,
+                      &upload->codes, &outcome, &failure)) {
         if (failure.status == TRIT_DATA_LOSS)
             refuse(writer, upload, &failure);
-        survive(writer, &failure);
-    } else if (filing == FILING_NEW) {
-        writer->filed++;
-    } else if (filing == FILING_EXISTED) {
+        recover(writer, &failure);
+    } else if (outcome == COMMIT_NEW) {
+        writer->added++;
+    } else if (outcome == COMMIT_EXISTED) {
         upload->put->existed = true;
     }
 }
@@ -346,7 +346,7 @@ static void take_commit(struct writer *writer, struct store_upload *upload)
 {
     size_t count = upload->codes.count;
 
-    if (upload->end.count > 0 && upload->state == UPLOAD_OPEN)
+    if (upload->end.count > 0 && upload->state == UPLOAD_SOUND)
         break_for_memory(upload);
     if (upload->state == UPLOAD_BROKEN || need_transaction(writer)) {
         discard(writer, upload);
@@ -356,29 +356,29 @@ static void take_commit(struct writer *writer, struct store_upload *upload)
     upload->before = upload->codes;
     upload->repeatable =
         list_empty(&upload->touched) && writer->kept + count <= WRITER_KEPT_BYTES_MAX;
-    file(writer, upload);
+    write_report(writer, upload);
     if (upload->repeatable)
         writer->kept += count;
     else
         codes_free_buffer(&upload->codes);
 }
 
-void writer_order(struct writer *writer, struct order *order)
+void writer_execute(struct writer *writer, struct command *command)
 {
-    switch (order->kind) {
-    case ORDER_CODES:
-        take_codes(writer, order);
+    switch (command->kind) {
+    case COMMAND_CODES:
+        take_codes(writer, command);
         if (writer->careful)
             end_transaction(writer);
         return;
-    case ORDER_COMMIT:
-        take_commit(writer, order->upload);
+    case COMMAND_COMMIT:
+        take_commit(writer, command->upload);
         break;
-    case ORDER_ABORT:
-        discard(writer, order->upload);
+    case COMMAND_ABORT:
+        discard(writer, command->upload);
         break;
     }
-    list_push(&writer->finished, &order->link);
+    list_push(&writer->in_commit, &command->link);
     if (writer->careful)
         end_transaction(writer);
 }
@@ -400,20 +400,21 @@ static int set_flush(struct writer *writer, enum flush flush)
 
 void writer_begin(struct writer *writer, bool durable)
 {
-    writer->state = BATCH_IDLE;
     writer->failure = writer->damage = (struct failure){0};
-    writer->filed = writer->transactions = writer->reports = 0;
-    remove_garbage(writer);
+    writer->added = writer->transactions = writer->reports = 0;
+    remove_orphans(writer);
     if (set_flush(writer, durable ? FLUSH_FULL : FLUSH_NORMAL))
-        writer->state = BATCH_FAILED;
+        state_move(&batch_states, &writer->state, BATCH_FAILED);
 }
 
 void writer_end(struct writer *writer, struct list *finished, struct batch_result *result)
 {
     end_transaction(writer);
-    list_append(finished, &writer->settled);
+    list_append(finished, &writer->finished);
+    if (writer->state == BATCH_FAILED)
+        state_move(&batch_states, &writer->state, BATCH_IDLE);
     *result = (struct batch_result){.transactions = writer->transactions,
-                                    .filed = writer->reports,
+                                    .reports = writer->reports,
                                     .failure = writer->failure,
                                     .damage = writer->damage};
 }

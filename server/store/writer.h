@@ -1,77 +1,82 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Group commit: a batch of orders becomes one transaction.
+/* Group commit: a batch of commands becomes one transaction.
  *
  *   IDLE --first write--> OPEN --COMMIT--> IDLE
- *                          |  failure: ROLLBACK
- *                          v
- *                        FAILED --end of batch--> IDLE
+ *     |                    |
+ *     |                    +--SQLite finds damage: ROLLBACK--> IDLE, and start over
+ *     |                    |
+ *     +--------------------+--storage fails: ROLLBACK--> FAILED --end of batch--> IDLE
  *
- * In a failed batch every commit fails, also the ones that were fine: nothing
- * of its open transaction is on disk. Uploads that had rows in it are broken and
- * fail at their commit; the next batch starts afresh.
+ * In a failed batch every commit fails, because nothing of its open transaction is on
+ * disk. Uploads that had rows in it are broken and fail at their commit. The next batch
+ * starts afresh.
  *
- * Damage is no such failure: it concerns the put that meets it. What a checksum
- * tells leaves nothing to undo. What SQLite itself finds spoils the transaction,
- * which SQLite will not commit then: it is rolled back, the puts in it are filed
- * again one by one, and from then on every order has a transaction of its own. Only
- * puts whose codes are gone, being too many to be kept until COMMIT, fail with
- * UNAVAILABLE and have to be sent again. Writer thread only. */
+ * Damage fails only the put that meets it. Damage that a checksum finds leaves nothing
+ * to undo. Damage that SQLite finds makes SQLite refuse to commit the transaction. The
+ * writer then rolls back, repeats the commits one by one, and from then on is *careful*:
+ * it gives each command its own transaction. A put whose codes were too many to be kept
+ * until COMMIT cannot be repeated. It fails with UNAVAILABLE and must be sent again.
+ *
+ * Only the writer's thread calls these functions. */
 #ifndef STORE_WRITER_H
 #define STORE_WRITER_H
 
 #include "store/upload.h"
 
 enum {
-    WRITER_GARBAGE_MAX = 64,
-    WRITER_KEPT_BYTES_MAX = 4 << 20, /* codes of filed puts, kept until COMMIT */
+    WRITER_ORPHANS_MAX = 64,
+    WRITER_KEPT_BYTES_MAX = 4 << 20, /* codes of committed puts, kept until COMMIT */
 };
 
-/* What COMMIT waits for; a setting of SQLite's, made where it changes. */
+/* Whether COMMIT waits for the disk: SQLite's setting `synchronous`. */
 enum flush { FLUSH_UNSET, FLUSH_NORMAL, FLUSH_FULL };
 
-enum batch_state { BATCH_IDLE, BATCH_OPEN, BATCH_FAILED };
+enum batch_state { BATCH_IDLE, BATCH_OPEN, BATCH_FAILED, BATCH_STATES };
+extern const struct states batch_states;
 
 struct writer {
     struct db db;
     const struct kernels *kernels;
     int64_t next_upload;
     size_t buffered;  /* bytes in the buffers of all uploads */
-    enum flush flush; /* as SQLite is set */
-    /* Uploads whose rows could not be removed with their batch. Beyond the
-     * bound they wait for the next start. */
-    int64_t garbage[WRITER_GARBAGE_MAX];
-    size_t garbage_count;
-    bool careful; /* SQLite has found damage: a transaction an order */
+    enum flush flush; /* SQLite's present setting */
+    /* Uploads whose rows no layer refers to and which could not be deleted with their
+     * batch. What exceeds the bound is deleted at the next start. */
+    int64_t orphans[WRITER_ORPHANS_MAX];
+    size_t orphan_count;
+    bool careful; /* SQLite has found damage: each command has its own transaction */
     /* the batch */
     enum batch_state state;
-    struct failure failure;         /* why it failed */
-    struct list touched;            /* uploads with rows in the open transaction */
-    struct list finished;           /* end orders whose letters wait for its COMMIT */
-    struct list settled;            /* those that wait for the end of the batch only */
-    size_t kept;                    /* bytes of codes that those filed puts still hold */
-    uint64_t filed;                 /* new reports in the transaction */
-    uint64_t transactions, reports; /* committed by the batch */
-    struct failure damage;          /* the first that a put of the batch met */
+    struct failure failure; /* why it FAILED */
+    struct list touched;    /* uploads with rows in the open transaction */
+    struct list in_commit;  /* end commands of the open transaction */
+    struct list finished;   /* end commands that have their result */
+    size_t kept;            /* bytes of codes that puts of the transaction still hold */
+    uint64_t added;         /* new reports in the transaction */
+    uint64_t transactions;  /* committed by the batch */
+    uint64_t reports;       /* new ones in them */
+    struct failure damage;  /* the first that a put of the batch met */
 };
 
-/* `damage`: what the store opened in spite of, or left alone. */
+/* 0 with `damage` set: the store opened, but some rows are damaged. */
 int writer_open(struct writer *writer, const char *path, bool in_memory,
                 const struct kernels *kernels, struct failure *damage,
                 struct failure *failure);
 void writer_close(struct writer *writer);
 
-/* `durable`: an end order is among what comes; else only codes do, whose loss
- * in a crash costs nothing, and the disk need not be waited for. */
+/* Begins a batch. `durable`: it has a commit. A batch of nothing but codes and aborts
+ * need not wait for the disk: losing it in a crash loses nothing acknowledged. */
 void writer_begin(struct writer *writer, bool durable);
-void writer_order(struct writer *writer, struct order *order);
+void writer_execute(struct writer *writer, struct command *command);
 
 struct batch_result {
-    uint64_t transactions;  /* that reached the disk */
-    uint64_t filed;         /* new reports in them */
-    struct failure failure; /* why one did not */
-    struct failure damage;  /* what a put could not be filed for; the first */
+    uint64_t transactions;  /* committed */
+    uint64_t reports;       /* new ones in them */
+    struct failure failure; /* why the batch failed, or OK */
+    struct failure damage;  /* the first damage that a put met, or OK */
 };
-/* Ends the batch and gives the finished end orders, their puts' results set. */
+/* Ends the batch. Appends its end commands to `finished`; the results of their puts
+ * are set. */
 void writer_end(struct writer *writer, struct list *finished,
                 struct batch_result *result);
 

@@ -136,7 +136,7 @@ int serve_layers_json(const struct web_config *web, const struct request *reques
                       struct reply *reply, struct failure *failure)
 {
     struct listing listing = {.rows = json_array()};
-    struct trit_report after = {0};
+    struct store_key after = {0};
     struct store_query query = {
         .run = request->names[0],
         .step_to = UINT64_MAX,

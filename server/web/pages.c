@@ -58,7 +58,7 @@ int serve_index_page(const struct web_config *web, const struct request *request
                      struct reply *reply, struct failure *failure)
 {
     struct page page = {.text = &reply->body, .by_run = true};
-    struct trit_report after = {0};
+    struct store_key after = {0};
     struct store_query query = {
         .step_to = UINT64_MAX,
         .latest_only = true,
@@ -98,7 +98,7 @@ int serve_run_page(const struct web_config *web, const struct request *request,
     const char *run = request->names[0];
     struct text *text = &reply->body;
     struct page page = {.text = text};
-    struct trit_report after = {0};
+    struct store_key after = {0};
     struct store_query query = {
         .run = run,
         .step_to = UINT64_MAX,

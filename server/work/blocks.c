@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks of one class are cut from slabs of 2 MiB, aligned to their size so that
- * a huge page can back each and a block finds its slab by its address.
+/* Blocks of one size class are cut from slabs of 2 MiB. A slab is aligned to its size,
+ * so that one huge page can back it and the address of a block tells its slab.
  *
- * A slab is in its class's `open` list while it has both free and used blocks,
- * in `kept` while all are free (then it belongs to no class), and in no list
- * while none is. Blocks come from open slabs first, so that slabs run empty and
- * can go. What is mapped is therefore never more than the most that was handed
- * out at once, rounded to slabs, plus BLOCKS_KEPT_BYTES_MAX. */
+ * A slab with both free and used blocks is in the `open` list of its class. A slab with
+ * only free blocks is in `kept` and belongs to no class. A slab with only used blocks is
+ * in no list. Blocks come from open slabs first, so that other slabs become empty and
+ * can be unmapped. So the mapped memory never exceeds the largest amount that was handed
+ * out at one time, rounded up to slabs, plus BLOCKS_KEPT_BYTES_MAX. */
 #include "work/blocks.h"
 
 #include <assert.h>
@@ -24,7 +24,7 @@
 #include "base/list.h"
 #include "work/plan.h"
 
-/* Small messages; HTTP/2 chunks; a tile with room for scales and codes. */
+/* For small messages; for HTTP/2 chunks; for a tile with its scales and codes. */
 static const size_t class_bytes[] = {
     8 << 10,
     64 << 10,
@@ -40,12 +40,12 @@ enum {
     UNUSED_END = UINT16_MAX,
 };
 
-/* At the slab's start, below SLAB_HEAD_BYTES. */
+/* At the start of the slab, within SLAB_HEAD_BYTES. */
 struct slab {
     struct list link;
     unsigned size_class;
     uint16_t blocks, used;
-    uint16_t first_free; /* index of a block, UNUSED_END = none */
+    uint16_t first_free; /* index of a block; UNUSED_END: none */
     uint16_t next_free[(SLAB_BYTES - SLAB_HEAD_BYTES) / (8 << 10)];
 };
 _Static_assert(sizeof(struct slab) <= SLAB_HEAD_BYTES, "a slab's head fits its page");
@@ -80,7 +80,7 @@ static void *map(size_t bytes)
     return at == MAP_FAILED ? NULL : at;
 }
 
-/* Maps twice the size and gives back what sticks out on both sides. */
+/* Maps twice the size and unmaps what is outside the aligned slab. */
 static struct slab *slab_map(void)
 {
     uint8_t *at = map(2 * SLAB_BYTES);
@@ -92,7 +92,7 @@ static struct slab *slab_map(void)
     if (before > 0)
         munmap(at, before);
     munmap(at + before + SLAB_BYTES, SLAB_BYTES - before);
-    madvise(at + before, SLAB_BYTES, MADV_HUGEPAGE); /* a wish */
+    madvise(at + before, SLAB_BYTES, MADV_HUGEPAGE); /* may fail */
     return (struct slab *)(void *)(at + before);
 }
 
@@ -108,7 +108,7 @@ static uint8_t *slab_block(struct slab *slab, uint16_t index)
     return (uint8_t *)slab + SLAB_HEAD_BYTES + index * class_bytes[slab->size_class];
 }
 
-/* A wholly free slab becomes one of the class. */
+/* Cuts an empty slab into blocks of the class. */
 static void slab_cut(struct slab *slab, unsigned size_class)
 {
     slab->size_class = size_class;
@@ -121,7 +121,7 @@ static void slab_cut(struct slab *slab, unsigned size_class)
                               SLAB_BYTES - SLAB_HEAD_BYTES);
 }
 
-/* A slab of the class with a free block, at the front of its list. */
+/* A slab of the class with a free block, from the front of the list. NULL: no memory. */
 static struct slab *slab_open(struct blocks *blocks, unsigned size_class)
 {
     struct list *link;
@@ -184,7 +184,7 @@ static void put_pooled(struct blocks *blocks, uint8_t *bytes)
     blocks->kept_slabs++;
 }
 
-/* The smallest class that holds `size`; CLASSES when none does. */
+/* The smallest class that fits `size`; CLASSES if none does. */
 static unsigned class_of(size_t size)
 {
     unsigned size_class = 0;
@@ -204,7 +204,7 @@ static uint8_t *take_unpooled(size_t size)
     uint8_t *bytes = map(page_round(size));
 
     if (bytes && size >= 2 * SLAB_BYTES)
-        madvise(bytes, page_round(size), MADV_HUGEPAGE); /* a wish */
+        madvise(bytes, page_round(size), MADV_HUGEPAGE); /* may fail */
     return bytes;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pooled memory for tiles, so that the steady path never faults a page in. A few
- * size classes; every block handed out is charged to the budget; what is free
- * beyond a cap goes back to the system. Loop thread only; the bytes may be used
- * from any. */
+/* Pooled memory, so that a running daemon does not fault in a page for each tile. There
+ * are a few size classes. Every block that is handed out is charged to the budget. Free
+ * memory above BLOCKS_KEPT_BYTES_MAX goes back to the system. Only the loop's thread
+ * calls these functions; any thread may use the bytes. */
 #ifndef WORK_BLOCKS_H
 #define WORK_BLOCKS_H
 
@@ -12,28 +12,27 @@
 struct blocks;
 struct budget;
 
-enum { BLOCKS_KEPT_BYTES_MAX = 64 << 20 }; /* mapped though wholly free */
+enum { BLOCKS_KEPT_BYTES_MAX = 64 << 20 }; /* of slabs without a used block */
 
 struct block {
-    uint8_t *bytes; /* 64-byte aligned; NULL = none */
-    size_t size;    /* usable bytes, at least what was asked for; charged */
+    uint8_t *bytes; /* 64-byte aligned; NULL: no memory */
+    size_t size;    /* usable bytes, at least the requested ones; the charge */
 };
 
-/* Returns NULL on lack of memory. Borrows the budget. */
+/* Borrows the budget. NULL: no memory. */
 struct blocks *blocks_create(struct budget *budget);
 
-/* Every block must be back. NULL is harmless. */
+/* After every block was put back. NULL is harmless. */
 void blocks_destroy(struct blocks *blocks);
 
-/* 0, or -1 when the budget or memory is exhausted (*block untouched). The bytes
- * are whatever was there. Asks for more than the largest class are served
- * exactly, unpooled. */
+/* -1: the budget or memory is exhausted, and *block is unchanged. The bytes are not
+ * initialized. A request above the largest class gets a mapping of its own. */
 int blocks_get(struct blocks *blocks, size_t size, struct block *block);
 
-/* Gives it back and clears *block. Harmless on an empty block. */
+/* Gives the memory back and clears *block. Harmless on an empty block. */
 void blocks_put(struct blocks *blocks, struct block *block);
 
-/* Bytes mapped now for pooled blocks, handed out or kept. */
+/* Bytes of all slabs, used or kept. */
 size_t blocks_mapped_bytes(const struct blocks *blocks);
 
 #endif

@@ -32,21 +32,21 @@ static int check_shape(struct plan *plan, struct failure *failure)
 
     if (spec->rank == 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: rank 0, at least 1 is needed");
+                    "tensor.shape: rank 0; must be at least 1");
     if (spec->rank > TRIT_RANK_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: rank %" PRIu32 " is above %d", spec->rank,
+                    "tensor.shape: rank %" PRIu32 "; must be at most %d", spec->rank,
                     TRIT_RANK_MAX);
     for (uint32_t i = 0; i < spec->rank; i++)
         if (spec->shape[i] == 0)
             return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                        "tensor.shape: %s is an empty tensor, axis %" PRIu32 " is 0",
-                        shape_text(spec, text), i);
+                        "tensor.shape: axis %" PRIu32 " of %s is 0; must be at least 1",
+                        i, shape_text(spec, text));
     plan->elements = 1;
     for (uint32_t i = 0; i < spec->rank; i++)
         if (mul_overflows(plan->elements, spec->shape[i], &plan->elements))
             return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                        "tensor.shape: product of %s overflows 64 bits",
+                        "tensor.shape: element count of %s overflows 64 bits",
                         shape_text(spec, text));
     plan->row_len = spec->shape[spec->rank - 1];
     plan->rows = plan->elements / plan->row_len;
@@ -62,7 +62,7 @@ static int check_dtype(const struct plan_spec *spec, struct failure *failure)
         spec->dtype == TRIT_BF16)
         return 0;
     return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.dtype",
-                "tensor.dtype: %d is none of f32 (%d), f16 (%d), bf16 (%d)",
+                "tensor.dtype: %d; must be f32 (%d), f16 (%d) or bf16 (%d)",
                 (int)spec->dtype, TRIT_F32, TRIT_F16, TRIT_BF16);
 }
 
@@ -78,7 +78,7 @@ bool plan_is_whole(const struct plan_spec *spec)
     return has_one_scale(spec->in) || (spec->has_out && has_one_scale(spec->out));
 }
 
-/* What the blocks of a flattened tensor demand of its shape. */
+/* A tensor with one scale is packed in blocks across its rows: are they whole? */
 static int check_whole_shape(const struct plan *plan, enum trit_encoding encoding,
                              struct failure *failure)
 {
@@ -89,20 +89,20 @@ static int check_whole_shape(const struct plan *plan, enum trit_encoding encodin
         if (plan->rows % INTERLEAVED == 0)
             return 0;
         return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: %s has %" PRIu64 " row%s, %s needs a multiple of %d",
+                    "tensor.shape: %s has %" PRIu64 " row%s; %s needs a multiple of %d",
                     text, plan->rows, plan->rows == 1 ? "" : "s", encoding_name(encoding),
                     INTERLEAVED);
     }
     if (plan->elements % WHOLE_ALIGN != 0 || plan->row_len % 4 != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
                     "tensor.shape: %s has %" PRIu64 " elements in rows of %" PRIu64
-                    ", %s needs multiples of %d and 4",
+                    "; %s needs a multiple of %d elements in rows of a multiple of 4",
                     text, plan->elements, plan->row_len, encoding_name(encoding),
                     WHOLE_ALIGN);
     return 0;
 }
 
-/* The flattened tensor is one row of one group. */
+/* Makes a tensor with one scale one row with one group. */
 static int check_whole(struct plan *plan, struct failure *failure)
 {
     struct plan_spec *spec = &plan->spec;
@@ -112,15 +112,15 @@ static int check_whole(struct plan *plan, struct failure *failure)
     if (spec->group_size != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
                     "options.group_size: %" PRIu32
-                    ", but %s has one scale for the whole tensor; leave it 0",
+                    ", but %s has one scale for the whole tensor; use 0",
                     spec->group_size, encoding_name(encoding));
     if (check_whole_shape(plan, encoding, failure) < 0)
         return -1;
     if (plan->elements > WHOLE_ELEMENTS_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: %s has %" PRIu64
-                    " elements, one scale is found for up to %d",
-                    shape_text(spec, text), plan->elements, WHOLE_ELEMENTS_MAX);
+                    "tensor.shape: %s has %" PRIu64 " elements; %s supports at most %d",
+                    shape_text(spec, text), plan->elements, encoding_name(encoding),
+                    WHOLE_ELEMENTS_MAX);
     plan->whole = true;
     plan->rows = 1;
     plan->row_len = plan->elements;
@@ -138,11 +138,11 @@ static int check_groups(struct plan *plan, struct failure *failure)
         spec->group_size = GROUP_SIZE_DEFAULT;
     if (spec->group_size > GROUP_SIZE_MAX && !plan->whole)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
-                    "options.group_size: %" PRIu32 " is above %d", spec->group_size,
-                    GROUP_SIZE_MAX);
+                    "options.group_size: %" PRIu32 "; must be at most %d",
+                    spec->group_size, GROUP_SIZE_MAX);
     if (spec->partial != TRIT_PARTIAL_PADDED && spec->partial != TRIT_PARTIAL_EXACT)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.partial_group",
-                    "options.partial_group: %d is neither padded (%d) nor exact (%d)",
+                    "options.partial_group: %d; must be padded (%d) or exact (%d)",
                     (int)spec->partial, TRIT_PARTIAL_PADDED, TRIT_PARTIAL_EXACT);
 
     plan->groups_per_row = div_up(plan->row_len, spec->group_size);
@@ -154,7 +154,7 @@ static int check_groups(struct plan *plan, struct failure *failure)
     return 0;
 }
 
-/* What an encoding demands of the rows and groups. */
+/* Checks group size and row length against the blocks of an encoding. */
 static int check_encoding(const struct plan *plan, enum trit_encoding encoding,
                           struct failure *failure)
 {
@@ -167,37 +167,38 @@ static int check_encoding(const struct plan *plan, enum trit_encoding encoding,
     if (layout->group_size != 0 && (layout->group_size % group_size != 0 ||
                                     group_size % layout->block_elements != 0))
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
-                    "options.group_size: %" PRIu32 ", %s holds groups of %" PRIu32
-                    " to %" PRIu32 " that divide the latter",
+                    "options.group_size: %" PRIu32 " is not supported by %s; use %" PRIu32
+                    " or %" PRIu32,
                     group_size, encoding_name(encoding), layout->block_elements,
                     layout->group_size);
     if (layout->group_size != 0 && plan->row_len % group_size != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: rows of %" PRIu64
-                    " elements are no multiple of the %" PRIu32 " of a group, as %s asks",
-                    plan->row_len, group_size, encoding_name(encoding));
+                    "tensor.shape: rows have %" PRIu64
+                    " elements; %s needs a multiple of group_size, which is %" PRIu32,
+                    plan->row_len, encoding_name(encoding), group_size);
     if (layout->scales == SCALES_IN_BLOCK && group_size % layout->block_elements != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
-                    "options.group_size: %" PRIu32 " is no multiple of %" PRIu32
-                    ": a %s block of that many elements has one scale",
-                    group_size, layout->block_elements, encoding_name(encoding));
+                    "options.group_size: %" PRIu32 "; %s needs a multiple of %" PRIu32
+                    ", the elements of a block",
+                    group_size, encoding_name(encoding), layout->block_elements);
     if (plan->row_len % layout->block_elements != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: rows of %" PRIu64
-                    " elements are no multiple of the %" PRIu32 " of a %s block",
-                    plan->row_len, layout->block_elements, encoding_name(encoding));
+                    "tensor.shape: rows have %" PRIu64
+                    " elements; %s needs a multiple of %" PRIu32
+                    ", the elements of a block",
+                    plan->row_len, encoding_name(encoding), layout->block_elements);
     if (layout->block_elements % group_size != 0 &&
         group_size % layout->block_elements != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
                     "options.group_size: %" PRIu32
-                    " neither divides nor is a multiple of the %" PRIu32
-                    " elements of a %s block",
-                    group_size, layout->block_elements, encoding_name(encoding));
+                    "; %s needs a multiple or a divisor of %" PRIu32
+                    ", the elements of a block",
+                    group_size, encoding_name(encoding), layout->block_elements);
     return 0;
 }
 
-/* Bytes of the first `elements` elements, which end a block; what follows the last
- * block belongs to it. `true` on overflow. */
+/* Bytes of the first `elements` elements, which end at a block. For all elements, with
+ * what follows the last block. True: overflow. */
 static bool encoded_overflows(const struct plan *plan, enum trit_encoding encoding,
                               uint64_t elements, uint64_t *bytes)
 {
@@ -210,7 +211,7 @@ static bool encoded_overflows(const struct plan *plan, enum trit_encoding encodi
                          bytes);
 }
 
-/* `dtype`: of the scales beside the data; UNSPECIFIED where there are none. */
+/* `dtype` of the separate scales; UNSPECIFIED: there are none. True: overflow. */
 static bool scales_overflow(const struct plan *plan, enum trit_dtype dtype,
                             uint64_t *bytes)
 {
@@ -227,16 +228,16 @@ static int check_scales_dtype(const struct plan_spec *spec, struct failure *fail
     case TRIT_BF16:
         if (encoding_scales_dtype(spec->in) != TRIT_DTYPE_UNSPECIFIED)
             return 0;
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.scales_dtype",
-                    "options.scales_dtype: %s, but %s has no scales beside its data; "
-                    "leave it out",
-                    dtype_name(spec->in_scales_dtype), encoding_name(spec->in));
+        return fail(
+            failure, TRIT_INVALID_ARGUMENT, "options.scales_dtype",
+            "options.scales_dtype: %s, but %s has no separate scales; leave it out",
+            dtype_name(spec->in_scales_dtype), encoding_name(spec->in));
     case TRIT_I8:
     case TRIT_U8:
         break;
     }
     return fail(failure, TRIT_INVALID_ARGUMENT, "options.scales_dtype",
-                "options.scales_dtype: %d is not F32 (%d), F16 (%d) or BF16 (%d)",
+                "options.scales_dtype: %d; must be F32 (%d), F16 (%d) or BF16 (%d)",
                 (int)spec->in_scales_dtype, TRIT_F32, TRIT_F16, TRIT_BF16);
 }
 
@@ -249,12 +250,12 @@ static int measure(const struct plan *plan, enum trit_encoding encoding,
     if (encoded_overflows(plan, encoding, plan->elements, bytes) ||
         scales_overflow(plan, scales_dtype, scale_bytes))
         return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: bytes of %s as %s overflow 64 bits",
+                    "tensor.shape: byte count of %s as %s overflows 64 bits",
                     shape_text(&plan->spec, text), encoding_name(encoding));
     return 0;
 }
 
-/* Groups that share a block of the encoding: a tile must not part them. */
+/* Number of groups in a block of the encoding. A tile must hold all of them. */
 static uint64_t groups_bound(const struct plan *plan, enum trit_encoding encoding)
 {
     uint32_t block = encoding_layout(encoding)->block_elements;
@@ -273,8 +274,8 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
-/* As many groups as fit, but none of a block's without the others. The longest
- * group is what counts: where rows are shorter than group_size, that is a row. */
+/* A tile has as many groups as fit, but always whole blocks. What fits depends on the
+ * longest group: where rows are shorter than group_size, that is a row. */
 static void cut_tiles(struct plan *plan)
 {
     const struct plan_spec *spec = &plan->spec;
@@ -319,8 +320,8 @@ int plan_init(struct plan *plan, const struct plan_spec *spec, struct failure *f
     return 0;
 }
 
-/* Where the group at `group` begins in the tensor; `group` may be the count of
- * all, for the end. */
+/* Where a group begins in the tensor. The index may be one past the last, for the
+ * end. */
 struct position {
     uint64_t element, in, out, code;
 };
@@ -342,7 +343,7 @@ static struct position locate(const struct plan *plan, uint64_t group)
         .code = row * row_code + column * group_code,
     };
 
-    /* None overflows: it did not for the whole tensor. */
+    /* Cannot overflow: plan_init has checked the whole tensor. */
     (void)encoded_overflows(plan, plan->spec.in, at.element, &at.in);
     if (plan->spec.has_out)
         (void)encoded_overflows(plan, plan->spec.out, at.element, &at.out);
@@ -372,7 +373,7 @@ void plan_tile(const struct plan *plan, uint64_t index, struct tile_span *span)
     };
 }
 
-/* How many groups from `group` on are equally long; at most `left`. */
+/* How many groups from `group` on have the same length; at most `left`. */
 static uint64_t equal_groups(const struct plan *plan, uint64_t group, uint64_t left)
 {
     uint64_t column = group % plan->groups_per_row;
@@ -385,8 +386,8 @@ static uint64_t equal_groups(const struct plan *plan, uint64_t group, uint64_t l
     return full < left ? full : left;
 }
 
-bool plan_next_run(const struct plan *plan, const struct tile_span *span, uint64_t *at,
-                   struct group_run *run)
+bool plan_next_range(const struct plan *plan, const struct tile_span *span, uint64_t *at,
+                     struct group_range *range)
 {
     uint64_t group = span->first_group + *at;
     struct position begin, tile;
@@ -397,7 +398,7 @@ bool plan_next_run(const struct plan *plan, const struct tile_span *span, uint64
     begin = locate(plan, group);
     tile = locate(plan, span->first_group);
     tail = group % plan->groups_per_row == plan->groups_per_row - 1;
-    *run = (struct group_run){
+    *range = (struct group_range){
         .first_group = *at,
         .count = equal_groups(plan, group, span->groups - *at),
         .group_len = tail ? plan->tail_len : plan->spec.group_size,
@@ -407,6 +408,6 @@ bool plan_next_run(const struct plan *plan, const struct tile_span *span, uint64
         .out_offset = begin.out - tile.out,
         .code_offset = begin.code - tile.code,
     };
-    *at += run->count;
+    *at += range->count;
     return true;
 }

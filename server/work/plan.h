@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a tensor is cut into tiles: pure arithmetic, no memory. A tile is a run
- * of whole groups in row-major order, possibly across rows, and depends on
- * nothing but the spec, so results do not depend on how bytes arrive. */
+/* How a tensor is cut into tiles: pure arithmetic, no memory. A tile is a sequence of
+ * whole groups in row-major order, possibly across rows. The cut depends only on the
+ * spec, so results do not depend on how bytes arrive. */
 #ifndef WORK_PLAN_H
 #define WORK_PLAN_H
 
@@ -9,30 +9,30 @@
 #include "trit/types.h"
 
 enum {
-    TILE_ELEMENTS_MAX = 65536, /* = GROUP_SIZE_MAX: one group always fits */
+    TILE_ELEMENTS_MAX = 65536, /* = GROUP_SIZE_MAX, so that a group always fits */
     TILE_GROUPS_MAX = 4096,
     TILE_IN_BYTES_MAX = TILE_ELEMENTS_MAX * 4,
 };
 
 struct plan_spec {
-    enum trit_dtype dtype; /* of dense elements, in or out */
+    enum trit_dtype dtype; /* of dense elements, input or output */
     uint32_t rank;
     uint64_t shape[TRIT_RANK_MAX];
     uint32_t group_size; /* 0 = GROUP_SIZE_DEFAULT */
     enum trit_partial_group partial;
-    enum trit_encoding in;           /* how the bytes arrive */
-    enum trit_dtype in_scales_dtype; /* of the separate scales that arrive: F32, F16 or
+    enum trit_encoding in;
+    enum trit_dtype in_scales_dtype; /* of separate scales of the input: F32, F16 or
                                         BF16; UNSPECIFIED: that of the encoding */
-    enum trit_encoding out;          /* how they leave; ignored without has_out */
+    enum trit_encoding out;          /* ignored without has_out */
     bool has_out;
 };
 
 struct plan {
     struct plan_spec spec; /* group_size filled in */
-    bool whole; /* one scale for the tensor: it is one row, one group, one tile */
+    bool whole; /* the tensor has one scale: it is one row, one group and one tile */
     uint64_t elements, rows, row_len;
     uint64_t groups, groups_per_row;
-    uint32_t tail_len; /* last group of a row; group_size when full */
+    uint32_t tail_len; /* of a row's last group; group_size if that is full */
     uint32_t tail_divisor;
     uint64_t tile_groups; /* groups of every tile but the last */
     uint64_t tiles;
@@ -42,24 +42,22 @@ struct plan {
     uint64_t out_scale_bytes; /* of the separate scales produced, or 0 */
 };
 
-/* Whether the tensor has one scale, in or out: then all of it is one group of at most
- * WHOLE_ELEMENTS_MAX elements, and group_size must be 0. */
+/* Whether the input's or the output's encoding has one scale for the tensor. Then the
+ * tensor is one group of at most WHOLE_ELEMENTS_MAX elements; group_size must be 0. */
 bool plan_is_whole(const struct plan_spec *spec);
 
-/* What the separate scales that arrive are; UNSPECIFIED: there are none. */
+/* The type of the separate scales of the input; UNSPECIFIED: there are none. */
 enum trit_dtype plan_in_scales_dtype(const struct plan_spec *spec);
 
-/* Validates every field of the spec (overflow, rank 0, empty, dtype, encoding,
- * group size, row multiple of the block, rows where a byte holds far ones) and fills the
- * plan. -1 with INVALID_ARGUMENT; the message names field and value. *plan is untouched
- * on failure. */
+/* Validates the spec and fills the plan. INVALID_ARGUMENT: the message names the field
+ * and its value. *plan is unchanged on failure. */
 int plan_init(struct plan *plan, const struct plan_spec *spec, struct failure *failure);
 
 struct tile_span {
     uint64_t index;
     uint64_t first_group, groups;
     uint64_t first_element, elements;
-    uint64_t in_offset, in_bytes; /* in the tensor's data */
+    uint64_t in_offset, in_bytes; /* of the tensor's data */
     uint64_t out_offset, out_bytes;
     uint64_t code_bytes; /* of the groups' 2-bit codes */
 };
@@ -67,16 +65,16 @@ struct tile_span {
 /* The tile at `index` < plan->tiles. */
 void plan_tile(const struct plan *plan, uint64_t index, struct tile_span *span);
 
-/* Walks a tile's runs of equally long groups: call with *at = 0 until it
- * returns false. */
-struct group_run {
+/* Gives the ranges of equally long groups of a tile, one after another. Call it first
+ * with *at = 0, then until it returns false. */
+struct group_range {
     uint64_t first_group; /* within the tile */
     uint64_t count;
     uint32_t group_len, divisor;
     uint64_t element;                            /* offset within the tile */
     uint64_t in_offset, out_offset, code_offset; /* bytes within the tile */
 };
-bool plan_next_run(const struct plan *plan, const struct tile_span *span, uint64_t *at,
-                   struct group_run *run);
+bool plan_next_range(const struct plan *plan, const struct tile_span *span, uint64_t *at,
+                     struct group_range *range);
 
 #endif

@@ -15,15 +15,15 @@
 struct pool {
     struct mailbox *mailbox; /* borrowed */
     pthread_mutex_t mutex;
-    pthread_cond_t work;    /* the queue is not empty, or stopping */
-    struct list queue;      /* of jobs; under the mutex, as the next two */
+    pthread_cond_t work;    /* the queue is not empty, or the pool stops */
+    struct list queue;      /* of jobs; this and the next two are under the mutex */
     uint64_t queued;        /* length of the queue */
     bool stopping;          /* only ever set */
     unsigned threads_count; /* running; constant once started */
     pthread_t threads[];
 };
 
-/* The next job, or NULL when the queue has run out and the pool stops. */
+/* Waits for the next job. NULL: the pool stops and the queue is empty. */
 static struct job *take_job(struct pool *pool)
 {
     struct list *link;
@@ -53,13 +53,13 @@ static void *worker(void *arg)
 
     kernels_enter(&env);
     while ((job = take_job(pool))) {
-        /* Relaxed: the flag publishes nothing, and a late look only costs the
-         * work that was asked for anyway. */
+        /* Relaxed: the flag guards no other data. If a worker sees it late, it only
+         * does a job that nobody needs any more. */
         job->skipped =
             job->cancelled && atomic_load_explicit(job->cancelled, memory_order_relaxed);
         if (!job->skipped)
             job->run(job);
-        mailbox_post(pool->mailbox, &job->letter); /* the loop's from here on */
+        mailbox_post(pool->mailbox, &job->letter); /* now the job is the loop's */
     }
     kernels_leave(&env);
     return NULL;
@@ -72,12 +72,12 @@ static unsigned cores(void)
 
     if (sched_getaffinity(0, sizeof(set), &set) == 0)
         return (unsigned)CPU_COUNT(&set);
-    online = sysconf(_SC_NPROCESSORS_ONLN); /* more cores than the set can hold */
+    online = sysconf(_SC_NPROCESSORS_ONLN); /* the set is too small for this machine */
     return online > 0 ? (unsigned)online : 1;
 }
 
-/* Signals belong to the loop's thread: workers are born with all of them
- * blocked, so that there is no instant at which one could take a signal. */
+/* Only the loop's thread handles signals. A new thread inherits the mask, so blocking
+ * all signals before its creation makes sure that a worker never takes one. */
 static int start_worker(struct pool *pool, unsigned index)
 {
     sigset_t all, before;
@@ -103,8 +103,8 @@ int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
     struct pool *p;
 
     if (threads > POOL_THREADS_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "threads", "threads: %u is above %d",
-                    threads, POOL_THREADS_MAX);
+        return fail(failure, TRIT_INVALID_ARGUMENT, "threads",
+                    "threads: %u; must be at most %d", threads, POOL_THREADS_MAX);
     if (wanted > POOL_THREADS_MAX)
         wanted = POOL_THREADS_MAX;
     p = calloc(1, sizeof(*p) + wanted * sizeof(p->threads[0]));
@@ -121,7 +121,8 @@ int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
         if (rc != 0) {
             pool_stop(p);
             return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                        "pool: thread %u of %u: %s", i + 1, wanted, strerror(rc));
+                        "pool: cannot start thread %u of %u: %s", i + 1, wanted,
+                        strerror(rc));
         }
     }
     *pool = p;

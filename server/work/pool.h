@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The worker pool: jobs in, completions out on the loop's thread. One mutex,
- * one condition; workers set the kernels' floating-point environment.
+/* The worker pool. Jobs run on workers, in the kernels' floating-point environment; their
+ * completions are called on the loop.
  *
- *   submit -> QUEUED -> RUNNING -> DONE -> done() on the loop
+ *   submit -> queue -> run() on a worker -> mailbox -> done() on the loop
  *
- * A job whose `cancelled` is set when its turn comes is not run, but its done()
- * is still called: exactly once for every submitted job, from the loop and never
- * from within submit, also when the pool stops. Jobs start in the order they
- * were submitted; with several workers they may be done in another. */
+ * done() is called exactly once for every submitted job, never from within submit, also
+ * when the pool stops. A job that is cancelled before its turn does not run, but its
+ * done() is called. Jobs start in the order of their submission; with several workers
+ * they may finish in another order. */
 #ifndef WORK_POOL_H
 #define WORK_POOL_H
 
@@ -21,30 +21,30 @@ struct pool;
 enum { POOL_THREADS_MAX = 1024 };
 
 struct job {
-    struct list link;              /* hands off, here and below: the queue */
-    struct letter letter;          /* the way back */
+    struct list link; /* the pool's, as the next field: do not touch */
+    struct letter letter;
     void (*run)(struct job *job);  /* on a worker */
     void (*done)(struct job *job); /* on the loop's thread */
-    const _Atomic bool *cancelled; /* borrowed; NULL = never */
-    bool skipped;                  /* out, valid in done(): cancelled, never ran */
+    const _Atomic bool *cancelled; /* borrowed; NULL: never cancelled */
+    bool skipped;                  /* valid in done(): cancelled, so it did not run */
 };
 
-/* `threads` 0 = one for each core this process may run on; above
- * POOL_THREADS_MAX: INVALID_ARGUMENT. Completions travel through `mailbox`
- * (borrowed). RESOURCE_EXHAUSTED when a thread cannot be had. */
+/* `threads` 0: one for each core that this process may use. Borrows the mailbox, which
+ * carries the completions. INVALID_ARGUMENT: more than POOL_THREADS_MAX threads.
+ * RESOURCE_EXHAUSTED: no memory, or a thread cannot be created. */
 int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
                struct failure *failure);
 
-/* Borrows the job until done(). From any thread, before pool_stop is called; a
- * done() may submit its job again. */
+/* Borrows the job until done(). Any thread, before pool_stop is called. A done() may
+ * submit its job again. */
 void pool_submit(struct pool *pool, struct job *job);
 
 unsigned pool_threads(const struct pool *pool);
-uint64_t pool_queued(struct pool *pool); /* jobs waiting now, for metrics */
+uint64_t pool_queued(struct pool *pool); /* jobs in the queue, for metrics */
 
-/* Runs out the queue (skipping what is cancelled), joins the workers, frees.
- * The last done()s are in the mailbox then: deliver or close it afterwards. NULL
- * is harmless. */
+/* Runs the jobs that are left in the queue, except cancelled ones, joins the workers and
+ * frees the pool. The last done()s are in the mailbox then: deliver or close it
+ * afterwards. NULL is harmless. */
 void pool_stop(struct pool *pool);
 
 #endif

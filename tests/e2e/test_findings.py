@@ -238,7 +238,7 @@ def test_a_group_whose_mean_f32_rounds_to_0_is_lost(daemon, random):
     assert report.zero_groups == 2
     for encoding in (claims.PQ2_0, claims.INT8):
         refused(lambda: claims.project(daemon, weight, encoding=encoding), INVALID, "group 1",
-                "in f32", claims.NAMES[encoding])
+                "f32 rounds", claims.NAMES[encoding])
         made = claims.project(daemon, weight, encoding=encoding, allow_lost_scales=True)
         assert claims.kinds(made.report) == {"scale_lost"} and made.report.zero_groups == 2
         check = claims.verify(daemon, made.data, weight.shape, encoding=encoding,

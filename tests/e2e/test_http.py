@@ -132,7 +132,7 @@ def test_page_and_json_name_what_was_found(daemon, run, random):
     _, _, body = curl(daemon, f"/v1/runs/{run}/layers/dead")
     assert json.loads(body)["findings"] == [{
         "kind": "dead_layer", "severity": "error", "count": 8,
-        "hint": "every weight is 0: the layer computes nothing"}]
+        "hint": "all weights are 0, so the layer computes nothing"}]
     assert json.loads(curl(daemon, f"/v1/runs/{run}/layers/sound")[2])["findings"] == []
     page = curl(daemon, f"/runs/{run}/layers/dead")[2]
     assert "✗ dead layer" in page and "Findings" in page and "✓ ternary" not in page

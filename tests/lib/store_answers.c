@@ -91,7 +91,7 @@ void answer_put(struct answers *answers, const struct fixture_put *put)
     uint64_t fingerprint = put->put.existed;
 
     if (failure->status == TRIT_OK)
-        mix_report(&fingerprint, &put->put.report);
+        mix_report(&fingerprint, &put->report);
     answer(answers, "put", failure->status == TRIT_OK ? 0 : -1, fingerprint, failure);
 }
 

@@ -144,7 +144,8 @@ int fixture_put_start(struct store_fixture *fixture, struct fixture_put *put,
     struct failure failure = {0};
 
     *put = (struct fixture_put){.fixture = fixture};
-    put->put.report = *report;
+    put->report = *report;
+    put->put.report = &put->report;
     put->put.done = fixture_done;
     put->put.question.partial = fixture->partial;
     if (store_begin(&put->put, fixture->store, &failure)) {

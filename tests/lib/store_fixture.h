@@ -38,6 +38,7 @@ int store_fixture_open_store(struct store_fixture *fixture, struct failure *fail
 /* One put and what came of it. */
 struct fixture_put {
     struct store_put put;
+    struct trit_report report; /* put.report points here */
     struct store_fixture *fixture;
     bool done;
     unsigned drained; /* times drained() came since the last codes */

@@ -178,9 +178,9 @@ static int encode_rows(struct call *call, uint64_t first, uint64_t rows,
     struct tile_span span = rows_span(get, first, rows);
     const struct encoding_layout *layout = encoding_layout(get->plan.spec.out);
     uint64_t at = 0, row_bytes = get->plan.out_bytes / get->plan.rows;
-    struct group_run run;
+    struct group_range run;
 
-    while (plan_next_run(&get->plan, &span, &at, &run)) {
+    while (plan_next_range(&get->plan, &span, &at, &run)) {
         for (uint64_t i = 0; i < run.count; i++) {
             uint64_t element = run.element + i * run.group_len;
             uint64_t group = span.first_group + run.first_group + i;

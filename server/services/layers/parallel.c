@@ -37,7 +37,7 @@ static void take_pieces(struct parallel_for *pieces, struct worker *worker,
     }
 }
 
-static void worker_ran(struct job *job)
+static void worker_ran(struct call_job *job)
 {
     struct worker *worker = LIST_OWNER(job, struct worker, job);
     uint64_t begin_ns = clock_monotonic_ns();
@@ -63,14 +63,14 @@ static void gather_failure(struct parallel_for *pieces)
         pieces->call->failure = first->failure;
 }
 
-static void worker_ran_cb(struct job *job)
+static void worker_ran_cb(struct call_job *job)
 {
     struct worker *worker = LIST_OWNER(job, struct worker, job);
     struct parallel_for *pieces = worker->pieces;
     struct call *call = pieces->call;
 
     if (worker->failure.status == TRIT_OK && pieces_left(pieces)) {
-        pool_submit(services_of(call)->config.pool, job);
+        call_submit(job, services_of(call)->config.pool);
         return;
     }
     if (--pieces->running == 0) {
@@ -78,7 +78,6 @@ static void worker_ran_cb(struct job *job)
         pieces->finished = atomic_load(&pieces->completed);
         pieces->spec.done(call);
     }
-    call_release(call);
 }
 
 static size_t align_up(size_t bytes)
@@ -107,21 +106,19 @@ static int make_lanes(struct parallel_for *pieces, uint32_t wanted)
 
         worker->pieces = pieces;
         worker->scratch = scratch ? pieces->scratch.bytes + i * scratch : NULL;
-        worker->job = (struct job){
-            .run = worker_ran, .done = worker_ran_cb, .cancelled = &call->cancelled};
+        worker->job =
+            (struct call_job){.call = call, .run = worker_ran, .done = worker_ran_cb};
     }
     return 0;
 }
 
-static void run_here(struct worker *worker)
+/* Takes all pieces, on the loop. */
+static void worker_ran_inline(struct call_job *job)
 {
-    struct kernels_env env;
+    struct worker *worker = LIST_OWNER(job, struct worker, job);
 
-    kernels_enter(&env);
     while (worker->failure.status == TRIT_OK && pieces_left(worker->pieces))
-        worker_ran(&worker->job);
-    kernels_leave(&env);
-    worker_ran_cb(&worker->job);
+        worker_ran(job);
 }
 
 int parallel_for_start(struct parallel_for *pieces, struct call *call,
@@ -139,14 +136,13 @@ int parallel_for_start(struct parallel_for *pieces, struct call *call,
     if (make_lanes(pieces, wanted ? wanted : 1) < 0)
         return -1;
     pieces->running = wanted = pieces->worker_count;
-    for (uint32_t i = 0; i < wanted; i++)
-        call_hold(call);
     if (here) {
-        run_here(&pieces->workers[0]);
+        pieces->workers[0].job.run = worker_ran_inline;
+        call_submit_inline(&pieces->workers[0].job);
         return 0;
     }
     for (uint32_t i = 0; i < wanted; i++)
-        pool_submit(services_of(call)->config.pool, &pieces->workers[i].job);
+        call_submit(&pieces->workers[i].job, services_of(call)->config.pool);
     return 0;
 }
 

@@ -10,9 +10,9 @@
 #ifndef SERVICES_LAYERS_PARALLEL_H
 #define SERVICES_LAYERS_PARALLEL_H
 
+#include "services/call_job.h"
 #include "services/shared.h"
 #include "work/blocks.h"
-#include "work/pool.h"
 
 enum {
     PIECE_COST = 1 << 20,               /* products; what a piece should take about */
@@ -23,7 +23,7 @@ enum {
 struct parallel_for;
 
 struct worker {
-    struct job job;
+    struct call_job job;
     struct parallel_for *pieces;
     uint8_t *scratch; /* of parallel_for_spec.scratch_bytes */
     struct failure failure;

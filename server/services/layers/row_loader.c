@@ -6,12 +6,13 @@
 
 #include "base/clock.h"
 #include "obs/metrics.h"
+#include "services/call_job.h"
 #include "services/ternary/tensor_call.h"
 
 enum { BATCHES_MAX = 16, BATCH_ELEMENTS = TILE_ELEMENTS_MAX };
 
 struct batch { /* of rows */
-    struct job job;
+    struct call_job job;
     struct rows *rows;
     struct block in; /* latents, then scratch for codes */
     uint64_t first, count;
@@ -74,7 +75,7 @@ static struct batch *batch_create(struct rows *rows)
     return batch;
 }
 
-static void batch_worked(struct job *job)
+static void batch_worked(struct call_job *job)
 {
     struct batch *batch = LIST_OWNER(job, struct batch, job);
     struct rows *rows = batch->rows;
@@ -120,13 +121,13 @@ static void count(struct rows *rows, const struct batch *batch)
         rows->first_non_finite = first;
 }
 
-static void batch_worked_cb(struct job *job)
+static void batch_worked_cb(struct call_job *job)
 {
     struct batch *batch = LIST_OWNER(job, struct batch, job);
     struct rows *rows = batch->rows;
     struct call *call = rows->call;
 
-    if (!job->skipped)
+    if (!job->job.skipped)
         count(rows, batch);
     if (--rows->in_flight < BATCHES_MAX)
         call_throttle(call, THROTTLE_TILES, false);
@@ -139,7 +140,6 @@ static void batch_worked_cb(struct job *job)
         }
     }
     batch_free(rows, batch);
-    call_release(call);
 }
 
 static void submit(struct rows *rows)
@@ -151,10 +151,9 @@ static void submit(struct rows *rows)
     rows->filled = 0;
     if (++rows->in_flight >= BATCHES_MAX)
         call_throttle(call, THROTTLE_TILES, true);
-    call_hold(call);
-    batch->job = (struct job){
-        .run = batch_worked, .done = batch_worked_cb, .cancelled = &call->cancelled};
-    pool_submit(services_of(call)->config.pool, &batch->job);
+    batch->job =
+        (struct call_job){.call = call, .run = batch_worked, .done = batch_worked_cb};
+    call_submit(&batch->job, services_of(call)->config.pool);
 }
 
 /* ---- bytes come -------------------------------------------------------------------- */

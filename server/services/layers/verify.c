@@ -12,7 +12,7 @@
 #include "services/layers/call.h"
 #include "services/ternary/report.h"
 #include "services/ternary/tensor_call.h"
-#include "services/ternary/tile_run.h"
+#include "services/ternary/tile_compute.h"
 
 static const float tolerance_default = 1e-5F;
 
@@ -125,7 +125,7 @@ static int verify_run(struct call *call, uint64_t piece, struct worker *worker)
         rows_tile(verified, first, rows, worker->scratch, &tile);
         linear_rows(verified->task.kernels, &verified->layer->matrix, first, rows,
                     (float *)(void *)worker->scratch);
-        tile_run(&tile, &verified->task);
+        tile_compute(&tile, &verified->task);
         if (tile.hash_failed) {
             merge_fini(&merge);
             return fail(&worker->failure, TRIT_RESOURCE_EXHAUSTED, NULL,

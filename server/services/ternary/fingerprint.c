@@ -6,7 +6,7 @@
 
 #include <xxhash.h>
 
-/* The library's state, which it allocates. */
+/* XXH3 allocates its own state. */
 struct fingerprint {
     XXH3_state_t *state;
 };
@@ -27,7 +27,7 @@ struct fingerprint *fingerprint_create(void)
 
 void fingerprint_update(struct fingerprint *fingerprint, const void *bytes, size_t count)
 {
-    /* Fails only where bytes is NULL. */
+    /* Fails only if bytes is NULL. */
     (void)XXH3_128bits_update(fingerprint->state, bytes, count);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A fast 128-bit fingerprint (XXH3) of bytes that come in pieces of any size: tells
- * whether two requests brought the same latents. It does not resist a person
- * who searches for two inputs with one fingerprint. */
+/* A fast 128-bit hash (XXH3) of bytes that come in pieces of any size. It tells whether
+ * two requests have the same latents. It is not cryptographic: a person can construct
+ * two inputs with the same hash. */
 #ifndef TERNARY_FINGERPRINT_H
 #define TERNARY_FINGERPRINT_H
 
@@ -12,7 +12,7 @@ enum { FINGERPRINT_BYTES = 16 };
 
 struct fingerprint;
 
-struct fingerprint *fingerprint_create(void); /* NULL on lack of memory */
+struct fingerprint *fingerprint_create(void); /* NULL: no memory */
 void fingerprint_update(struct fingerprint *fingerprint, const void *bytes, size_t count);
 
 /* Of all bytes so far. */

@@ -52,7 +52,7 @@ void merge_fini(struct merge *merge)
     hash_drop(&merge->inexact_hash);
 }
 
-/* Scales as the output holds them: what a reader of the output would find. */
+/* Hashes the scales as a reader of the output finds them. */
 static void hash_scales(struct merge *merge, const struct task *task,
                         const struct tile *tile)
 {
@@ -129,7 +129,8 @@ void merge_tile(struct merge *merge, const struct task *task, const struct tile 
     merge->elements += tile->span.elements;
 }
 
-/* See "The digest" in README.md. Inner hashes, so that no tile boundary shows. */
+/* See "The digest" in README.md. The digest hashes hashes, each over all tiles, so that
+ * it does not depend on where tiles begin. */
 void merge_digest(struct merge *merge, const struct task *task,
                   uint8_t out[TRIT_DIGEST_BYTES])
 {

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside a pipeline: what bytes that come, tiles that are merged and tiles that leave
- * ask of each other. */
+/* What the files of the pipeline need of each other. */
 #ifndef TERNARY_PIPELINE_IMPL_H
 #define TERNARY_PIPELINE_IMPL_H
 
 #include "services/ternary/pipeline.h"
 
-/* A full tile goes to the pool, or is computed here. -1: no memory. */
+/* Gives a full tile to the pool, or computes it here. -1: no memory. */
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile);
 
-/* A stream's reply: [scales as one message][the output as one message]. */
+/* Sends a merged tile in a stream: one message with the separate scales, if there are
+ * any, and one with the output. */
 void pipeline_emit(struct pipeline *pipeline, struct tile *tile);
 
-/* The tile waits for a unary reply. It no longer counts as in flight: the reply needs
- * all of them. */
+/* Keeps a merged tile for a unary reply. It no longer counts as in flight, because the
+ * reply needs all tiles. */
 void pipeline_hold(struct pipeline *pipeline, struct tile *tile);
 
-/* Gives a tile that was in flight back. */
-void pipeline_tile_back(struct pipeline *pipeline, struct tile *tile);
+/* Recycles a tile that was in flight. */
+void pipeline_recycle(struct pipeline *pipeline, struct tile *tile);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes fill tiles; a full one goes to the pool. */
+/* Bytes fill tiles; a full tile goes to the pool. */
 #include <string.h>
 
 #include "obs/metrics.h"
 #include "services/ternary/pipeline_impl.h"
 
-/* The tile at `index`, if the other input has made it. */
-static struct tile *made_tile(struct pipeline *pipeline, uint64_t index)
+/* The tile at `index`, if the other input has created it. */
+static struct tile *find_tile(struct pipeline *pipeline, uint64_t index)
 {
     for (struct list *node = pipeline->tiles.next; node != &pipeline->tiles;
          node = node->next) {
@@ -23,7 +23,7 @@ static struct tile *next_tile(struct pipeline *pipeline, struct input *input)
     struct tile *tile;
 
     if (!input->tile && pipeline->task.has_reference)
-        input->tile = made_tile(pipeline, input->next);
+        input->tile = find_tile(pipeline, input->next);
     if (input->tile)
         return input->tile;
     tile = tiles_get(&services_of(pipeline->call)->tiles);
@@ -36,7 +36,7 @@ static struct tile *next_tile(struct pipeline *pipeline, struct input *input)
     return tile;
 }
 
-struct fill_target { /* the part of a tile that a input fills */
+struct fill_target { /* the buffer of a tile that an input fills */
     struct block *block;
     size_t *filled;
     size_t bytes;
@@ -62,7 +62,7 @@ static bool tile_full(struct pipeline *pipeline, struct tile *tile)
            (!pipeline->task.has_reference || *reference.filled == reference.bytes);
 }
 
-/* The input goes on with the tile that the other input has made already, if any. */
+/* The next tile is the one that the other input has created, if it has. */
 static void advance(struct pipeline *pipeline, struct input *input)
 {
     struct list *next = input->tile->link.next;
@@ -71,8 +71,9 @@ static void advance(struct pipeline *pipeline, struct input *input)
     input->tile = next == &pipeline->tiles ? NULL : LIST_OWNER(next, struct tile, link);
 }
 
-/* Room for the next byte. A tile is one block; what comes whole, however large, gets
- * its memory as it comes. -1: no memory. */
+/* Makes space for at least one byte. The buffer of a tile is one block. Where one tile
+ * is the whole tensor, the block doubles as bytes arrive, so that no memory is reserved
+ * for bytes that only the header promises. -1: no memory. */
 static int fill_target_grow(struct blocks *blocks, const struct fill_target *fill_target)
 {
     struct block *block = fill_target->block, grown;
@@ -90,7 +91,7 @@ static int fill_target_grow(struct blocks *blocks, const struct fill_target *fil
     return 0;
 }
 
-static size_t fill_target_room(const struct fill_target *fill_target)
+static size_t fill_target_space(const struct fill_target *fill_target)
 {
     size_t size = fill_target->block->size;
 
@@ -109,18 +110,18 @@ int pipeline_feed(struct pipeline *pipeline, struct input *input, const uint8_t 
     while (count > 0) {
         struct tile *tile = next_tile(pipeline, input);
         struct fill_target fill_target = {0};
-        size_t part;
+        size_t taken;
 
         if (tile)
             fill_target = fill_target_of(pipeline, input, tile);
         if (!tile || fill_target_grow(services_of(call)->config.blocks, &fill_target) < 0)
             return memory_spent(call);
-        part = fill_target_room(&fill_target);
-        part = part < count ? part : count;
-        memcpy(fill_target.block->bytes + *fill_target.filled, bytes, part);
-        *fill_target.filled += part;
-        bytes += part;
-        count -= part;
+        taken = fill_target_space(&fill_target);
+        taken = taken < count ? taken : count;
+        memcpy(fill_target.block->bytes + *fill_target.filled, bytes, taken);
+        *fill_target.filled += taken;
+        bytes += taken;
+        count -= taken;
         if (*fill_target.filled == fill_target.bytes) {
             advance(pipeline, input);
             if (tile_full(pipeline, tile) && pipeline_submit(pipeline, tile) < 0)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Merged tiles leave: as chunks of a stream, or held for a reply. Slices point into
- * the tile; the release of the last one gives it back. */
+/* Merged tiles are sent as chunks of a stream, or held for a unary reply. Slices point
+ * into the tile; when the stream releases the last one, the tile is recycled. */
 #include "obs/metrics.h"
 #include "proto/codec/codec.h"
 #include "services/ternary/pipeline_impl.h"
 
-void pipeline_tile_back(struct pipeline *pipeline, struct tile *tile)
+void pipeline_recycle(struct pipeline *pipeline, struct tile *tile)
 {
     struct services *services = services_of(pipeline->call);
 
@@ -14,30 +14,30 @@ void pipeline_tile_back(struct pipeline *pipeline, struct tile *tile)
         call_throttle(pipeline->call, THROTTLE_TILES, false);
 }
 
-static void tile_unlent(struct tile *tile)
+static void tile_slice_released(struct tile *tile)
 {
     if (--tile->lent == 0)
-        pipeline_tile_back(tile->pipeline, tile);
+        pipeline_recycle(tile->pipeline, tile);
 }
 
 static void head_released(struct h2_slice *slice)
 {
-    tile_unlent(LIST_OWNER(slice, struct tile, head_slice));
+    tile_slice_released(LIST_OWNER(slice, struct tile, head_slice));
 }
 
 static void out_released(struct h2_slice *slice)
 {
-    tile_unlent(LIST_OWNER(slice, struct tile, out_slice));
+    tile_slice_released(LIST_OWNER(slice, struct tile, out_slice));
 }
 
 static void scale_head_released(struct h2_slice *slice)
 {
-    tile_unlent(LIST_OWNER(slice, struct tile, scale_head_slice));
+    tile_slice_released(LIST_OWNER(slice, struct tile, scale_head_slice));
 }
 
 static void scale_released(struct h2_slice *slice)
 {
-    tile_unlent(LIST_OWNER(slice, struct tile, scale_slice));
+    tile_slice_released(LIST_OWNER(slice, struct tile, scale_slice));
 }
 
 static void lend(struct tile *tile, struct h2_slice *slice, const void *bytes,
@@ -51,7 +51,7 @@ void pipeline_emit(struct pipeline *pipeline, struct tile *tile)
 {
     size_t head;
 
-    tile->state = TILE_SENDING;
+    state_move(&tile_states, &tile->state, TILE_SENDING);
     tile->lent = tile->scales_out ? 4 : 2;
     if (tile->scales_out) {
         head = encode_stream_chunk(
@@ -77,7 +77,7 @@ void pipeline_emit(struct pipeline *pipeline, struct tile *tile)
 
 void pipeline_hold(struct pipeline *pipeline, struct tile *tile)
 {
-    tile->state = TILE_HELD;
+    state_move(&tile_states, &tile->state, TILE_HELD);
     list_push(&pipeline->held, &tile->link);
     if (--pipeline->in_flight < TILES_IN_FLIGHT_MAX)
         call_throttle(pipeline->call, THROTTLE_TILES, false);
@@ -89,7 +89,7 @@ void pipeline_lend_scales(struct pipeline *pipeline)
          node = node->next) {
         struct tile *tile = LIST_OWNER(node, struct tile, link);
 
-        tile->lent = 2; /* scales now, output soon */
+        tile->lent = 2; /* the scales now and the output later */
         lend(tile, &tile->scale_slice, tile->scales_out, tile->scale_out_bytes,
              scale_released);
     }
@@ -102,7 +102,7 @@ void pipeline_lend_outputs(struct pipeline *pipeline)
     while ((node = list_pop(&pipeline->held))) {
         struct tile *tile = LIST_OWNER(node, struct tile, link);
 
-        tile->state = TILE_SENDING;
+        state_move(&tile_states, &tile->state, TILE_SENDING);
         pipeline->in_flight++;
         tile->lent += tile->scales_out ? 0 : 1;
         metric_add(pipeline->call->config->metrics, M_TENSOR_OUT_BYTES,

@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ternary/pipeline_impl.h"
-#include "services/ternary/report.h"
-#include "services/ternary/tile_run.h"
+#include "services/ternary/tile_compute.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "obs/metrics.h"
 
-/* The happy path: pipeline_feed fills a tile and submits it; tile_worked runs it on
- * a worker; tile_worked_cb marks it DONE on the loop and merges every tile whose
- * turn has come; a merged tile is emitted as chunks or held for the reply; the
- * release of its last slice gives it back.
+/* pipeline_feed fills a tile and submits it. compute_tile runs on a worker; then
+ * tile_computed, on the loop, marks the tile DONE and merges every tile whose turn has
+ * come. A merged tile is sent as chunks, held for the reply, or recycled.
  *
- * Failures. No memory for a tile: RESOURCE_EXHAUSTED. A tile's result that the
- * method refuses: INVALID_ARGUMENT, from the merge. A cancelled call: tiles that
- * come back are given back, nothing is merged any more. */
+ * Failures. No memory for a tile: RESOURCE_EXHAUSTED. The merge refuses a tile's result:
+ * INVALID_ARGUMENT. If the call is cancelled, tiles that come back are recycled and
+ * nothing more is merged. */
+
+static const struct state_row rows[PIPELINE_STATES] = {
+    [PIPELINE_PLANNING] = {"planning", STATE_TO(PIPELINE_FILLING)},
+    [PIPELINE_FILLING] = {"filling", STATE_TO(PIPELINE_MERGING)},
+    [PIPELINE_MERGING] = {"merging", STATE_TO(PIPELINE_COMPLETE)},
+    [PIPELINE_COMPLETE] = {"complete", 0},
+};
+const struct states pipeline_states = STATES("pipeline", rows);
 
 void pipeline_init(struct pipeline *pipeline, struct call *call,
                    void (*complete)(struct call *call))
@@ -61,7 +67,7 @@ int pipeline_start(struct pipeline *pipeline)
 
     if (pipeline->in_scales_count != plan->in_scale_bytes)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "scales",
-                    "scales: %zu bytes, but %llu groups need %llu",
+                    "scales: %zu bytes, but %llu groups need %llu bytes",
                     pipeline->in_scales_count, (unsigned long long)plan->groups,
                     (unsigned long long)plan->in_scale_bytes);
     if (merge_init(&pipeline->merge, pipeline->task.wants_codes, &call->failure) < 0)
@@ -72,16 +78,15 @@ int pipeline_start(struct pipeline *pipeline)
         pipeline->task.has_reference
             ? plan->elements * dtype_bytes(pipeline->task.reference_dtype)
             : 0;
-    if (pipeline->record.state == RECORD_WANTED) {
-        report_identify(&pipeline->record.put.report, plan);
+    if (pipeline->filing.state == FILING_WANTED) {
         if (pipeline_latents(pipeline) && !pipeline->fingerprint &&
             !(pipeline->fingerprint = fingerprint_create()))
             return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                        "no memory for the latents' fingerprint");
-        if (record_open(&pipeline->record, call) < 0)
+                        "no memory for a hash of the latents");
+        if (filing_open(&pipeline->filing, call) < 0)
             return -1;
     }
-    pipeline->started = true;
+    state_move(&pipeline_states, &pipeline->state, PIPELINE_FILLING);
     return 0;
 }
 
@@ -89,7 +94,6 @@ void pipeline_replan(struct pipeline *pipeline, const struct plan *plan)
 {
     pipeline->task.plan = *plan;
     pipeline->tensor.expected = plan->in_bytes;
-    report_identify(&pipeline->record.put.report, plan);
     for (struct list *node = pipeline->tiles.next; node != &pipeline->tiles;
          node = node->next) {
         struct tile *tile = LIST_OWNER(node, struct tile, link);
@@ -100,7 +104,7 @@ void pipeline_replan(struct pipeline *pipeline, const struct plan *plan)
 
 /* ---- tiles come back from the pool ----------------------------------------------- */
 
-/* Whether a lost scale fails the call: not in a dense output, whose report tells it. */
+/* Whether a lost scale fails the call. In a dense output the report tells it instead. */
 static bool refuses_lost(const struct task *task)
 {
     return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&
@@ -113,11 +117,11 @@ static int refuse_element(struct pipeline *pipeline, const struct tile *tile)
 
     if (tile->bad_is_lost)
         return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, "dtype",
-                    "dtype: %s holds element %llu as 0 or infinity; use f32",
+                    "dtype: %s rounds element %llu to 0 or infinity; use f32",
                     dtype_name(pipeline->task.plan.spec.dtype),
                     (unsigned long long)tile->bad_element);
     return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: element %llu holds a code that is not ternary", field,
+                "%s: the code of element %llu is not ternary", field,
                 (unsigned long long)tile->bad_element);
 }
 
@@ -128,17 +132,18 @@ static int refuse_lost(struct pipeline *pipeline, const struct tile *tile)
     unsigned long long group = tile->span.first_group + tile->lost.first;
 
     if (tile->lost_scale == 0)
-        return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-                    "%s: the mean magnitude of group %llu is 0 in f32, so %s loses the "
-                    "group; scale the weights, or set allow_lost_scales",
-                    field, group, encoding);
+        return fail(
+            &pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
+            "%s: f32 rounds the mean magnitude of group %llu to 0, so %s would lose "
+            "the group; scale the weights, or set allow_lost_scales",
+            field, group, encoding);
     return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: the scale %g of group %llu is 0 or infinite in f16, so %s loses "
-                "the group; use int8 or dense, or set allow_lost_scales",
+                "%s: f16 rounds the scale %g of group %llu to 0 or infinity, so %s would "
+                "lose the group; use int8 or dense, or set allow_lost_scales",
                 field, (double)tile->lost_scale, group, encoding);
 }
 
-/* -1 when the tile's result fails the call. */
+/* -1: the result of the tile fails the call. */
 static int check_tile(struct pipeline *pipeline, const struct tile *tile)
 {
     const struct ternary_counts *counts = &tile->counts;
@@ -148,14 +153,14 @@ static int check_tile(struct pipeline *pipeline, const struct tile *tile)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a digest");
     if (tile->bad_element != UINT64_MAX)
         return refuse_element(pipeline, tile);
-    if (tile->unlike_group != UINT64_MAX)
+    if (tile->mixed_group != UINT64_MAX)
         return fail(
             failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
-            "%s: the %s blocks of group %llu differ in scale, a group of %u has "
-            "one; each block alone is a group of %u",
-            pipeline->tensor.field, encoding_name(pipeline->task.plan.spec.in),
-            (unsigned long long)tile->unlike_group,
+            "%s: group %llu of %u elements: its %s blocks have different scales; use "
+            "group_size %u to verify each block on its own",
+            pipeline->tensor.field, (unsigned long long)tile->mixed_group,
             (unsigned)pipeline->task.plan.spec.group_size,
+            encoding_name(pipeline->task.plan.spec.in),
             (unsigned)encoding_layout(pipeline->task.plan.spec.in)->block_elements);
     if (refuses_lost(&pipeline->task) && counts->non_finite == 0 && tile->lost.count)
         return refuse_lost(pipeline, tile);
@@ -177,16 +182,16 @@ static int merge_next(struct pipeline *pipeline, struct tile *tile)
     list_remove(&tile->link);
     pipeline->merged++;
     if (check_tile(pipeline, tile) < 0) {
-        pipeline_tile_back(pipeline, tile);
+        pipeline_recycle(pipeline, tile);
         return -1;
     }
     if (has_report(pipeline))
         merge_tile(&pipeline->merge, &pipeline->task, tile);
     if (tile->codes)
-        record_codes(&pipeline->record, tile->codes, (size_t)tile->span.code_bytes);
+        filing_codes(&pipeline->filing, tile->codes, (size_t)tile->span.code_bytes);
     tile_trim(tile, &pipeline->task, services_of(pipeline->call)->config.blocks);
     if (!pipeline->task.plan.spec.has_out || pipeline->merge.counts.non_finite)
-        pipeline_tile_back(pipeline, tile);
+        pipeline_recycle(pipeline, tile);
     else if (pipeline->emits_chunks)
         pipeline_emit(pipeline, tile);
     else
@@ -206,32 +211,34 @@ static void merge_ready(struct pipeline *pipeline)
             return;
         }
     }
-    if (pipeline->request_done && pipeline->merged == pipeline->task.plan.tiles)
-        pipeline->complete(pipeline->call);
+    if (pipeline->state != PIPELINE_MERGING ||
+        pipeline->merged < pipeline->task.plan.tiles)
+        return;
+    state_move(&pipeline_states, &pipeline->state, PIPELINE_COMPLETE);
+    pipeline->complete(pipeline->call);
 }
 
-static void tile_worked(struct job *job)
+static void compute_tile(struct call_job *job)
 {
     struct tile *tile = LIST_OWNER(job, struct tile, job);
 
-    tile_run(tile, &tile->pipeline->task);
+    tile_compute(tile, &tile->pipeline->task);
 }
 
-static void tile_worked_cb(struct job *job)
+static void tile_computed(struct call_job *job)
 {
     struct tile *tile = LIST_OWNER(job, struct tile, job);
     struct pipeline *pipeline = tile->pipeline;
     struct call *call = pipeline->call;
 
-    tile->state = TILE_DONE;
+    state_move(&tile_states, &tile->state, TILE_DONE);
     if (atomic_load(&call->cancelled)) {
-        metric_add(call->config->metrics, M_TILES_CANCELLED, job->skipped ? 1 : 0);
+        metric_add(call->config->metrics, M_TILES_CANCELLED, job->job.skipped ? 1 : 0);
         list_remove(&tile->link);
-        pipeline_tile_back(pipeline, tile);
+        pipeline_recycle(pipeline, tile);
     } else {
         merge_ready(pipeline);
     }
-    call_release(call);
 }
 
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
@@ -243,33 +250,26 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
         return memory_spent(call);
     if (++pipeline->in_flight >= TILES_IN_FLIGHT_MAX)
         call_throttle(call, THROTTLE_TILES, true);
-    tile->state = TILE_RUNNING;
-    call_hold(call);
-    tile->job = (struct job){
-        .run = tile_worked, .done = tile_worked_cb, .cancelled = &call->cancelled};
+    state_move(&tile_states, &tile->state, TILE_RUNNING);
+    tile->job =
+        (struct call_job){.call = call, .run = compute_tile, .done = tile_computed};
     if (pipeline->task.op == TASK_PASS ||
-        (pipeline->task.plan.tiles == 1 && tile->span.in_bytes <= INLINE_BYTES_MAX)) {
-        struct kernels_env env;
-
-        kernels_enter(&env);
-        tile_worked(&tile->job);
-        kernels_leave(&env);
-        tile_worked_cb(&tile->job);
-    } else {
-        pool_submit(config->pool, &tile->job);
-    }
+        (pipeline->task.plan.tiles == 1 && tile->span.in_bytes <= INLINE_BYTES_MAX))
+        call_submit_inline(&tile->job);
+    else
+        call_submit(&tile->job, config->pool);
     return 0;
 }
 
 void pipeline_request_done(struct pipeline *pipeline)
 {
-    pipeline->request_done = true;
+    state_move(&pipeline_states, &pipeline->state, PIPELINE_MERGING);
     merge_ready(pipeline);
 }
 
-/* ---- the end ----------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------- */
 
-/* Tiles that run come back by themselves; all others are given back now. */
+/* Recycles all tiles that are not running. Those come back to tile_computed. */
 void pipeline_cancel(struct pipeline *pipeline)
 {
     struct services *services = services_of(pipeline->call);
@@ -290,7 +290,7 @@ void pipeline_cancel(struct pipeline *pipeline)
         tiles_put(&services->tiles, LIST_OWNER(node, struct tile, link),
                   services->config.blocks);
     pipeline->tensor.tile = pipeline->reference.tile = NULL;
-    record_drop(&pipeline->record);
+    filing_drop(&pipeline->filing);
 }
 
 void pipeline_fini(struct pipeline *pipeline)

@@ -25,11 +25,13 @@ static int project_task(struct call *call, struct pipeline *pipeline,
                    TRIT_REPORT_NONE) < 0 ||
         check_enum(call, "options.partial_group", "PartialGroup", wire->partial_group,
                    TRIT_PARTIAL_EXACT) < 0 ||
-        tensor_call_layer(pipeline, &wire->layer) < 0)
+        tensor_call_layer(call, &wire->layer) < 0)
         return -1;
     if (wire->layer.present && wire->report == TRIT_REPORT_NONE)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.report",
-                    "options.report: REPORT_DETAIL_NONE (2) together with a layer");
+        return fail(
+            &call->failure, TRIT_INVALID_ARGUMENT, "options.report",
+            "options.report: REPORT_DETAIL_NONE (2), but a request with a layer needs a "
+            "report");
     if (tensor_call_plan(call, &spec, &task->plan) < 0)
         return -1;
     task->op = TASK_TERNARIZE;
@@ -62,8 +64,8 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
     metric_limit(call->config->metrics, L_MESSAGE);
     return fail(
         &call->failure, TRIT_RESOURCE_EXHAUSTED, "tensor.shape",
-        "tensor.shape: the reply would have %llu bytes, message_bytes_max is %llu; use "
-        "ProjectStream",
+        "tensor.shape: the reply would have %llu bytes, but message_bytes_max is %llu; "
+        "use ProjectStream",
         (unsigned long long)reply, (unsigned long long)limit);
 }
 
@@ -77,7 +79,7 @@ static int stream_task(struct call *call, struct pipeline *pipeline)
     return project_task(call, pipeline, &wire, &wire.tensor);
 }
 
-/* DENSE keeps the dtype; codes are I8; what is packed is bytes. */
+/* DENSE keeps the dtype, INT8 is I8, and packed encodings are bytes. */
 static enum trit_dtype reply_dtype(const struct plan *plan)
 {
     if (plan->spec.out == TRIT_ENCODING_DENSE)

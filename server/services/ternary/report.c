@@ -6,8 +6,8 @@
 
 #include "services/ternary/report_findings.h"
 
-/* The values that occur: invalid ones first, then -1, 0, +1, then those that only the
- * tolerance makes valid. */
+/* Values that occur, divided by their scale: invalid ones first, then -1, 0, +1, then
+ * those that are valid within the tolerance only. */
 static void samples(const struct merge *merge, const struct task *task,
                     struct trit_report *report)
 {
@@ -28,7 +28,7 @@ static void samples(const struct merge *merge, const struct task *task,
     report->sample_count = n;
 }
 
-/* sqrt(a * b), of equal numbers exactly that number. */
+/* sqrt(a * b); exactly a where a == b. */
 static double geometric_mean(double a, double b)
 {
     return isnormal(a * b) ? sqrt(a * b) : sqrt(a) * sqrt(b);

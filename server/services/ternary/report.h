@@ -5,11 +5,11 @@
 
 #include "services/ternary/merge.h"
 
-/* What the plan alone determines: dtype, shape, groups. */
+/* Fills what the plan determines: dtype, shape, group size, counts. */
 void report_identify(struct trit_report *report, const struct plan *plan);
 
-/* Fills all that the tiles determine, findings included; run, layer, step, version and
- * the fields of earlier steps are the caller's. Ends the digest. */
+/* Fills what the tiles determine, findings and digest included. The caller fills run,
+ * layer, step, version and time; the store fills the fields of earlier steps. */
 void report_of_merge(struct trit_report *report, struct merge *merge,
                      const struct task *task);
 

@@ -7,7 +7,7 @@
 
 #include "proto/finding.h"
 
-/* "expected" and "got" as text; the shortest digits that say the float apart. */
+/* Writes a float with as many digits as are needed to read back the same value. */
 static void put_value(char out[TRIT_FINDING_VALUE_BYTES_MAX + 1], float value)
 {
     for (int digits = 6; digits <= 9; digits++) {
@@ -24,7 +24,7 @@ static void put_hint(struct trit_finding *finding, const char *hint)
     snprintf(finding->hint, sizeof(finding->hint), "%s", hint);
 }
 
-/* A finding about elements, the first of which stands at occurrences->first. */
+/* Adds a finding about elements, if there are any. The first is occurrences->first. */
 static struct trit_finding *find_elements(struct trit_report *report,
                                           enum trit_finding_kind kind,
                                           const struct occurrences *occurrences,
@@ -44,7 +44,7 @@ static struct trit_finding *find_elements(struct trit_report *report,
     return finding;
 }
 
-/* The same about groups. */
+/* The same, about groups. */
 static struct trit_finding *find_groups(struct trit_report *report,
                                         enum trit_finding_kind kind,
                                         const struct occurrences *occurrences,
@@ -76,14 +76,14 @@ static void find_values(struct trit_report *report, const struct merge *merge,
 
     if (is_packed(task)) {
         finding = find_elements(report, TRIT_FINDING_CODE_OUT_OF_RANGE, &check->invalid,
-                                "a ternary code is -1, 0 or +1; pack the weights again");
+                                "a code must be -1, 0 or +1; pack the weights again");
     } else {
         find_elements(report, TRIT_FINDING_NON_FINITE, &non_finite,
-                      "weights must be finite; look for the step that made them NaN or "
-                      "infinite");
+                      "weights must be finite; find the training step that made them NaN "
+                      "or infinite");
         finding = find_elements(report, TRIT_FINDING_NOT_TERNARY, &check->invalid,
-                                "a group's weights must be 0 or one magnitude; project "
-                                "the latents, or check group_size");
+                                "the weights of a group must be 0 or plus or minus one "
+                                "magnitude; project the latents, or check group_size");
     }
     if (!finding)
         return;
@@ -102,12 +102,12 @@ static void find_scales(struct trit_report *report, const struct merge *merge)
     if (finding)
         put_value(finding->got, check->first_non_finite_scale);
     finding = find_groups(report, TRIT_FINDING_SCALE_NEGATIVE, &check->scales_negative,
-                          "a scale must be positive: a reader would flip every sign of "
-                          "the group");
+                          "a scale must be positive; this one flips every sign of its "
+                          "group; pack the weights again");
     if (finding)
         put_value(finding->got, check->first_negative_scale);
     find_groups(report, TRIT_FINDING_SCALE_ZERO_UNDER_CODES, &check->scales_zero,
-                "nonzero codes under a scale of 0 read as zeros; pack the weights again");
+                "a scale of 0 turns nonzero codes into zeros; pack the weights again");
     finding = find_groups(report, TRIT_FINDING_SCALE_LOST, &merge->lost,
                           "the output's type rounds this scale to 0 or infinity; use f32 "
                           "or int8, or scale the weights");
@@ -115,9 +115,9 @@ static void find_scales(struct trit_report *report, const struct merge *merge)
         put_value(finding->got, merge->lost_scale);
 }
 
-/* All weights are zero, or more than half of the groups hold nothing else. A layer with
- * NaN or infinity is not dead. A projection may be all zeros although no group of the
- * latents is: their means round to 0. */
+/* A layer is dead if all weights are zero and none is NaN or infinite. Groups are dead
+ * if more than half of all groups are zeros only. A projection may be all zeros although
+ * its latents are not: their means may round to 0. */
 static void find_dead(struct trit_report *report)
 {
     const bool dead = !report->non_finite && (report->zero_groups == report->groups ||
@@ -132,8 +132,8 @@ static void find_dead(struct trit_report *report)
         return;
     finding->has_count = true;
     finding->count = dead ? report->groups : report->zero_groups;
-    put_hint(finding, dead ? "every weight is 0: the layer computes nothing"
-                           : "more than half of the groups hold only zeros");
+    put_hint(finding, dead ? "all weights are 0, so the layer computes nothing"
+                           : "more than half of the groups have only zeros");
 }
 
 static void find_mismatches(struct trit_report *report, const struct merge *merge)
@@ -143,7 +143,7 @@ static void find_mismatches(struct trit_report *report, const struct merge *merg
 
     finding =
         find_elements(report, TRIT_FINDING_CODES_DIFFER, &check->code_mismatches,
-                      "the codes are not those of the latents' projection; check "
+                      "the codes differ from those of the latents' projection; check "
                       "group_size, partial_group and that the latents are the same");
     if (finding) {
         snprintf(finding->expected, sizeof(finding->expected), "%d",
@@ -152,15 +152,15 @@ static void find_mismatches(struct trit_report *report, const struct merge *merg
     }
     finding =
         find_groups(report, TRIT_FINDING_SCALES_DIFFER, &check->scale_mismatches,
-                    "the scales are not the mean magnitudes of the latents' groups, "
-                    "rounded to the type that holds them");
+                    "the scales differ from the mean magnitudes of the latents' groups, "
+                    "rounded to the type of the scales");
     if (finding) {
         put_value(finding->expected, check->expected_scale);
         put_value(finding->got, check->found_scale);
     }
     finding = find_groups(report, TRIT_FINDING_SCALE_LOST, &check->reference_lost,
-                          "the type that holds the scales rounds this one of the "
-                          "latents' projection to 0 or infinity");
+                          "the type of the scales rounds this scale of the latents' "
+                          "projection to 0 or infinity");
     if (finding)
         put_value(finding->got, check->lost_scale);
     if (check->mismatches == 0 || report_verdict_by_findings(report) == TRIT_VERDICT_FAIL)
@@ -171,18 +171,16 @@ static void find_mismatches(struct trit_report *report, const struct merge *merg
     finding->has_index = finding->has_count = true;
     finding->index = check->first_mismatch;
     finding->count = check->mismatches;
-    put_hint(finding,
-             "weights that the tolerance takes for ternary are not exactly their "
-             "group's magnitude");
+    put_hint(finding, "some weights are ternary only within the tolerance, not exactly");
 }
 
-/* Latents that are NaN or infinite have no projection. */
+/* NaN and infinite latents have no projection. */
 static void find_reference(struct trit_report *report, const struct merge *merge)
 {
     const struct occurrences *infinite = &merge->check.reference_infinite;
-    struct trit_finding *finding =
-        find_elements(report, TRIT_FINDING_NON_FINITE, infinite,
-                      "the reference holds NaN or infinity, which has no projection");
+    struct trit_finding *finding = find_elements(
+        report, TRIT_FINDING_NON_FINITE, infinite,
+        "the reference has NaN or infinity; a projection needs finite latents");
 
     if (finding)
         snprintf(finding->got, sizeof(finding->got), "in the reference");

@@ -34,14 +34,12 @@ bool task_has_tail(const struct task *task)
            encoding_layout(task->plan.spec.out)->tail_bytes > 0;
 }
 
-/* No run gives such an output: it is made of the tensor's codes, once they are there. */
 bool task_interleaves(const struct task *task)
 {
     return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&
            encoding_layout(task->plan.spec.out)->interleaved;
 }
 
-/* No run reads such an input: it is parted into INT8's codes before. */
 bool task_deinterleaves(const struct task *task)
 {
     return task->op != TASK_TERNARIZE && encoding_layout(task->plan.spec.in)->interleaved;

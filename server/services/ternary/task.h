@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every tile of a tensor does. */
+/* What is computed for a tensor: the same for each of its tiles. */
 #ifndef TERNARY_TASK_H
 #define TERNARY_TASK_H
 
@@ -10,41 +10,41 @@ enum task_op {
     TASK_TERNARIZE,
     TASK_VERIFY,
     TASK_UNPACK,
-    TASK_PASS, /* the bytes go back as they came */
+    TASK_PASS, /* the output is the input */
 };
 
-/* What every tile of a pipeline does: constant once the first tile runs. */
+/* Constant once the first tile runs. */
 struct task {
     enum task_op op;
     const struct kernels *kernels;
     struct plan plan;
     bool wants_sums;  /* mse, cosine */
     bool wants_codes; /* digest, flips */
-    bool wants_crc;   /* of the output, for stream chunks */
-    bool allows_lost; /* a packed output may lose scales */
+    bool wants_crc;   /* CRCs of the output, for the chunks of a stream */
+    bool allows_lost; /* do not refuse a packed output that loses scales */
     float tolerance;
     bool has_reference;
     enum trit_dtype reference_dtype;
-    const uint8_t *in_scales; /* separate scales as they came, or NULL */
+    const uint8_t *in_scales; /* separate scales of the input, or NULL */
 };
 
-/* The output takes the place of the input's bytes. */
+/* The output overwrites the input's bytes. */
 bool task_in_place(const struct task *task);
 
-/* Bytes of a scale that goes out beside the data: 4, 2, or 0 where none does. */
+/* Bytes per separate scale of the output: 4, 2, or 0 if there are none. */
 size_t task_scale_out_bytes(const struct task *task);
 
-/* The tensor's scale goes out behind its codes. */
+/* The output has the tensor's scale behind its codes. */
 bool task_has_tail(const struct task *task);
 
-/* The output puts rows that are far apart into one byte: it is made of the tensor's
- * codes, once they are there. */
+/* Each byte of the output holds elements of several rows that are far apart. It is made
+ * from the 2-bit codes after all ranges are computed. */
 bool task_interleaves(const struct task *task);
 
-/* The input does: it is taken apart into INT8's codes first. */
+/* Each byte of the input does. It is turned into INT8 codes first. */
 bool task_deinterleaves(const struct task *task);
 
-/* The input's scales came as f16 or bf16. */
+/* The input has separate scales in f16 or bf16. */
 bool task_widens_scales(const struct task *task);
 
 #endif

@@ -8,6 +8,14 @@
 #include "obs/metrics.h"
 #include "services/ternary/report.h"
 
+static const struct state_row rows[TENSOR_CALL_STATES] = {
+    [TENSOR_CALL_HEADERS] = {"headers", STATE_TO(TENSOR_CALL_REFERENCE) |
+                                            STATE_TO(TENSOR_CALL_DATA)},
+    [TENSOR_CALL_REFERENCE] = {"reference", STATE_TO(TENSOR_CALL_DATA)},
+    [TENSOR_CALL_DATA] = {"data", 0},
+};
+const struct states tensor_call_states = STATES("tensor call", rows);
+
 static struct tensor_call *state_of(struct call *call)
 {
     return call->method_state;
@@ -20,7 +28,7 @@ struct pipeline *tensor_call_pipeline(struct call *call)
 
 struct trit_report *tensor_call_report_of(struct call *call)
 {
-    return &state_of(call)->pipeline.record.put.report;
+    return &state_of(call)->report;
 }
 
 void tensor_begin(struct call *call)
@@ -32,26 +40,19 @@ void tensor_begin(struct call *call)
     state->pipeline.emits_chunks = state->ops->stream;
     state->pipeline.tensor.field = state->ops->data_field;
     state->pipeline.reference.field = "reference.data";
+    state->pipeline.filing.put.report = &state->report;
 }
 
-int tensor_call_layer(struct pipeline *pipeline, const struct wire_layer_ref *layer)
+int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer)
 {
-    struct trit_report *report = &pipeline->record.put.report;
-
     if (!layer->present && layer->layer[0] == '\0' && layer->step == 0)
         return 0;
-    if (record_check(layer, &pipeline->call->failure) < 0)
-        return -1;
-    memcpy(report->run, layer->run, sizeof(report->run));
-    memcpy(report->layer, layer->layer, sizeof(report->layer));
-    report->step = layer->step;
-    pipeline->record.state = RECORD_WANTED;
-    return 0;
+    return filing_want(&tensor_call_pipeline(call)->filing, layer, &call->failure);
 }
 
 /* ---- starting ---------------------------------------------------------------- */
 
-/* Fields that come after the data they should have shaped are told by growth. */
+/* If this grows after the data began, a small field came too late. */
 static size_t small_bytes(const struct scan *scan)
 {
     size_t total = 0;
@@ -68,13 +69,16 @@ static int start(struct call *call)
     if (state->ops->task(call, &state->pipeline) < 0)
         return -1;
     state->small_bytes = small_bytes(&call->scan);
-    return state->pipeline.started ? 0 : pipeline_start(&state->pipeline);
+    report_identify(&state->report, &state->pipeline.task.plan);
+    if (state->pipeline.state != PIPELINE_PLANNING)
+        return 0;
+    return pipeline_start(&state->pipeline);
 }
 
 static int wrong_length(struct call *call, const struct input *input, uint64_t length)
 {
     return fail(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
-                "%s: %llu bytes, but the shape needs %llu", input->field,
+                "%s: %llu bytes, but the shape needs %llu bytes", input->field,
                 (unsigned long long)length, (unsigned long long)input->expected);
 }
 
@@ -82,10 +86,9 @@ static int unary_data_begin(struct call *call, uint64_t length)
 {
     struct tensor_call *state = state_of(call);
 
-    if (state->data_seen)
+    if (!state_try(&tensor_call_states, &state->state, TENSOR_CALL_DATA))
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, state->ops->data_field,
-                    "%s: given twice", state->ops->data_field);
-    state->data_seen = true;
+                    "%s: sent twice", state->ops->data_field);
     if (start(call) < 0)
         return -1;
     if (length != state->pipeline.tensor.expected)
@@ -97,12 +100,14 @@ static int unary_reference_begin(struct call *call, uint64_t length)
 {
     struct tensor_call *state = state_of(call);
 
-    if (state->reference_seen || state->data_seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
-                    "reference.data: given twice, or after tensor.data");
-    state->reference_seen = true;
-    if (state->ops->reference_task(call, &state->pipeline) < 0 ||
-        pipeline_start(&state->pipeline) < 0)
+    if (!state_try(&tensor_call_states, &state->state, TENSOR_CALL_REFERENCE))
+        return fail(
+            &call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
+            "reference.data: sent twice, or after tensor.data; send it once, before");
+    if (state->ops->reference_task(call, &state->pipeline) < 0)
+        return -1;
+    report_identify(&state->report, &state->pipeline.task.plan);
+    if (pipeline_start(&state->pipeline) < 0)
         return -1;
     if (length != state->pipeline.reference.expected)
         return wrong_length(call, &state->pipeline.reference, length);
@@ -118,15 +123,15 @@ static int chunk_begin(struct call *call, struct input *input,
     const char *name = input == &state->pipeline.tensor ? "chunk" : "reference";
     char error[CODEC_ERROR_BYTES];
 
-    if (!state->pipeline.started)
+    if (state->pipeline.state == PIPELINE_PLANNING)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
                     "start: must be the first message, before any %s", name);
     if (state->chunk_seen)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
-                    "%s: given twice in a message", name);
+                    "%s: sent twice in one message", name);
     if (input == &state->pipeline.reference && !state->pipeline.task.has_reference)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
-                    "reference: a chunk, but start.reference_dtype is not set");
+                    "reference: sent, but start.reference_dtype is not set");
     if (decode_chunk(part, &state->chunk, error) < 0)
         return decode_failed(
             call, input == &state->pipeline.tensor ? "chunk." : "reference.", error);
@@ -135,19 +140,20 @@ static int chunk_begin(struct call *call, struct input *input,
     state->small_bytes = small_bytes(&call->scan);
     if (state->chunk.offset != input->received)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
-                    "%s.offset: %llu, but the next byte is %llu (%s)", name,
+                    "%s.offset: %llu, but the next byte expected is %llu (%s)", name,
                     (unsigned long long)state->chunk.offset,
                     (unsigned long long)input->received,
-                    state->chunk.offset < input->received ? "chunks overlap" : "a hole");
+                    state->chunk.offset < input->received ? "chunks overlap"
+                                                          : "bytes are missing");
     if (length > CHUNK_BYTES_MAX) {
         metric_limit(call->config->metrics, L_CHUNK);
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
-                    "%s.data: %llu bytes, the limit is %u", name,
+                    "%s.data: %llu bytes, but the limit is %u bytes", name,
                     (unsigned long long)length, (unsigned)CHUNK_BYTES_MAX);
     }
     if (length > input->expected - input->received)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
-                    "%s.data: %llu bytes at offset %llu go beyond the tensor's %llu",
+                    "%s.data: %llu bytes at offset %llu exceed the tensor's %llu bytes",
                     name, (unsigned long long)length, (unsigned long long)input->received,
                     (unsigned long long)input->expected);
     return 0;
@@ -174,8 +180,8 @@ static uint64_t reference_bytes_before(const struct pipeline *pipeline, uint64_t
     return span.first_element * dtype_bytes(pipeline->task.reference_dtype);
 }
 
-/* In a stream neither tensor may run far ahead of the other: what has come of
- * it beyond the other's whole tiles has to be held. */
+/* In a stream neither tensor may be far ahead of the other: its bytes beyond the other's
+ * tiles must be kept in memory. */
 static int check_ahead(struct call *call, const struct pipeline *pipeline)
 {
     uint64_t tensor = tensor_bytes_before(&pipeline->task.plan, pipeline->reference.next);
@@ -185,9 +191,10 @@ static int check_ahead(struct call *call, const struct pipeline *pipeline)
 
     if (!pipeline->task.has_reference || (!is_tensor && !is_reference))
         return 0;
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, is_tensor ? "chunk" : "reference",
-                "%s: more than %u bytes ahead of the other tensor: interleave them",
-                is_tensor ? "chunk" : "reference", (unsigned)AHEAD_BYTES_MAX);
+    return fail(
+        &call->failure, TRIT_INVALID_ARGUMENT, is_tensor ? "chunk" : "reference",
+        "%s: more than %u bytes ahead of the other tensor; interleave their chunks",
+        is_tensor ? "chunk" : "reference", (unsigned)AHEAD_BYTES_MAX);
 }
 
 static int chunk_end(struct call *call)
@@ -197,20 +204,21 @@ static int chunk_end(struct call *call)
     if (state->chunk.has_crc32c && state->chunk.crc32c != state->crc)
         return fail(
             &call->failure, TRIT_DATA_LOSS, "chunk.crc32c",
-            "chunk.crc32c: 0x%08x, but the %llu bytes at offset %llu have 0x%08x",
+            "chunk.crc32c: 0x%08x, but that of the %llu bytes at offset %llu is 0x%08x",
             (unsigned)state->chunk.crc32c,
             (unsigned long long)(state->pipeline.tensor.received - state->chunk.offset),
             (unsigned long long)state->chunk.offset, (unsigned)state->crc);
     return 0;
 }
 
-/* ---- what the call found in a message ---------------------------------------------- */
+/* ---- messages of the request ---------------------------------------------- */
 
 static int refuse_blob(struct call *call, uint32_t blob)
 {
     const char *field = blob == BLOB_SCALES ? "scales" : "data";
 
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: out of place", field);
+    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: not expected here",
+                field);
 }
 
 int tensor_blob_begin(struct call *call, uint32_t blob, uint64_t length)
@@ -219,7 +227,7 @@ int tensor_blob_begin(struct call *call, uint32_t blob, uint64_t length)
     struct scan_part *parts = call->scan.parts;
 
     if (blob == BLOB_SCALES)
-        return state->pipeline.started ? refuse_blob(call, blob) : 0;
+        return state->pipeline.state == PIPELINE_PLANNING ? 0 : refuse_blob(call, blob);
     if (state->ops->stream)
         return blob == BLOB_DATA ? chunk_begin(call, &state->pipeline.tensor,
                                                &parts[PART_CHUNK], length)
@@ -260,7 +268,7 @@ static int late_fields(struct call *call)
     const char *field = state_of(call)->ops->data_field;
 
     return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: must come after all other fields", field);
+                "%s: must come after all other fields of the message", field);
 }
 
 static int stream_message(struct call *call)
@@ -271,7 +279,7 @@ static int stream_message(struct call *call)
 
     state->chunk_seen = false;
     if (parts[PART_START].seen) {
-        if (state->pipeline.started)
+        if (state->pipeline.state != PIPELINE_PLANNING)
             return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
                         "start: sent twice");
         return start(call);
@@ -283,7 +291,7 @@ static int stream_message(struct call *call)
     if (parts[PART_REFERENCE].seen)
         return chunk_begin(call, &state->pipeline.reference, &parts[PART_REFERENCE], 0);
     return fail(&call->failure, TRIT_INVALID_ARGUMENT, "message",
-                "message: number %u is neither start nor chunk",
+                "message: message %u has neither start nor chunk",
                 (unsigned)call->messages);
 }
 
@@ -297,8 +305,7 @@ int tensor_message(struct call *call)
         state->chunk_seen = false;
         return result;
     }
-    if (!state->data_seen) {
-        state->data_seen = true;
+    if (state_try(&tensor_call_states, &state->state, TENSOR_CALL_DATA)) {
         if (start(call) < 0)
             return -1;
         return wrong_length(call, &state->pipeline.tensor, 0);
@@ -317,9 +324,9 @@ int tensor_request(struct call *call)
 {
     struct pipeline *pipeline = tensor_call_pipeline(call);
 
-    if (!pipeline->started)
+    if (pipeline->state == PIPELINE_PLANNING)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                    "start: the stream ended without it");
+                    "start: missing; the stream ended without it");
     if (pipeline->tensor.received != pipeline->tensor.expected)
         return incomplete(call, &pipeline->tensor);
     if (pipeline->task.has_reference &&
@@ -339,12 +346,12 @@ void tensor_fini(struct call *call)
     pipeline_fini(tensor_call_pipeline(call));
 }
 
-/* ---- reports ----------------------------------------------------------------------- */
+/* ---- reports ------------------------------------------------------------------- */
 
 static void filed(struct call *call)
 {
     struct tensor_call *state = state_of(call);
-    struct store_put *put = &state->pipeline.record.put;
+    struct store_put *put = &state->pipeline.filing.put;
 
     if (put->failure.status != TRIT_OK) {
         call->failure = put->failure;
@@ -354,7 +361,7 @@ static void filed(struct call *call)
     state->reply(call);
 }
 
-/* What the report answers: equal for requests that must get equal answers. */
+/* Two requests with the same question must get the same report. */
 static struct store_question question(const struct pipeline *pipeline, bool verifies)
 {
     struct store_question asked = {
@@ -385,11 +392,11 @@ void tensor_call_report(struct call *call, void (*reply)(struct call *call))
         metric_add(call->config->metrics, M_NOT_TERNARY, 1);
     if (report->non_finite)
         metric_add(call->config->metrics, M_NON_FINITE, 1);
-    if (pipeline->record.state != RECORD_OPEN) {
+    if (pipeline->filing.state != FILING_OPEN) {
         reply(call);
         return;
     }
     state->reply = reply;
-    pipeline->record.put.question = question(pipeline, state->ops->verifies);
-    record_commit(&pipeline->record, filed);
+    pipeline->filing.put.question = question(pipeline, state->ops->verifies);
+    filing_commit(&pipeline->filing, filed);
 }

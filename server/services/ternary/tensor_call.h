@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the methods that take a tensor share: from the messages of their
- * request to a pipeline, unary or in chunks. A method adds how its small fields
- * make a task, and how its result is answered. */
+/* What the methods that take a tensor share: they feed the messages of a request, unary
+ * or in chunks, to a pipeline. A method adds how its small fields make a task and how it
+ * replies. */
 #ifndef TERNARY_TENSOR_CALL_H
 #define TERNARY_TENSOR_CALL_H
 
@@ -12,35 +12,49 @@
 struct tensor_ops {
     const char *data_field; /* "tensor.data" */
     bool stream;
-    bool verifies; /* makes a verification's report, not a projection's */
-    /* Decodes the small fields that have come and fills pipeline->task (plan last)
-     * and record.put's run, layer, step. For a unary request this is when its
-     * tensor's data begins, for a stream when `start` is complete. */
+    bool verifies; /* its report is a verification's, not a projection's */
+    /* Decodes the small fields, fills pipeline->task (the plan last), and takes the
+     * request's layer (tensor_call_layer). Called when the tensor's data begins, in a
+     * stream when `start` is complete. */
     int (*task)(struct call *call, struct pipeline *pipeline);
-    /* As task, when only the reference's header has come. NULL: no reference. */
+    /* The same, called when the reference's data begins: the tensor's own header has
+     * not come yet. NULL: the method takes no reference. */
     int (*reference_task)(struct call *call, struct pipeline *pipeline);
-    /* All tiles are merged: answer and end the call. */
+    /* All tiles are merged: reply and end the call. */
     void (*complete)(struct call *call);
 };
 
+/* Which tensor of a unary request came last. A stream has chunks of both instead.
+ *
+ *   HEADERS --reference.data--> REFERENCE --data--> DATA
+ *      |                                             ^
+ *      +--------------------data---------------------+
+ */
+enum tensor_call_state {
+    TENSOR_CALL_HEADERS,
+    TENSOR_CALL_REFERENCE,
+    TENSOR_CALL_DATA,
+    TENSOR_CALL_STATES
+};
+extern const struct states tensor_call_states;
+
 struct tensor_call {
     struct pipeline pipeline;
+    struct trit_report report; /* the call's only one; the filing's put borrows it */
     const struct tensor_ops *ops;
-    size_t small_bytes; /* of the scan's parts when the data began */
-    bool data_seen;     /* unary: the data field has come */
-    bool reference_seen;
-    bool chunk_seen; /* stream: this message held chunk data */
+    enum tensor_call_state state; /* unary */
+    size_t small_bytes;           /* of the scan's parts when the data began */
+    bool chunk_seen;              /* stream: this message had a chunk */
     struct wire_chunk chunk;
     uint32_t crc;                     /* of the chunk's data so far */
-    void (*reply)(struct call *call); /* once the report is final */
+    void (*reply)(struct call *call); /* of tensor_call_report */
 };
 
 struct pipeline *tensor_call_pipeline(struct call *call);
 
-/* The call's only report. */
 struct trit_report *tensor_call_report_of(struct call *call);
 
-/* The rows of struct method. */
+/* The callbacks of struct method. */
 void tensor_begin(struct call *call);
 int tensor_blob_begin(struct call *call, uint32_t blob, uint64_t length);
 int tensor_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
@@ -57,15 +71,15 @@ void tensor_fini(struct call *call);
     .blob_end = tensor_blob_end, .message = tensor_message, .request = tensor_request,   \
     .cancel = tensor_cancel, .fini = tensor_fini
 
-/* plan_init, counting what the bounds refuse; a tensor with one scale is refused in a
- * stream, and where its codes would be too much for the store at once. */
+/* plan_init, with metrics for refusals at a limit. Also refuses a tensor with one scale
+ * in a stream, and one whose codes are too many for the store. */
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan);
 
-/* Takes a request's layer into the record; harmless when absent. */
-int tensor_call_layer(struct pipeline *pipeline, const struct wire_layer_ref *layer);
+/* Where the request carries a layer: takes it into report and filing. */
+int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer);
 
-/* Makes the report of a merged pipeline; then files it, if the request carried a
- * layer; then calls `reply` with the call's report final. */
+/* Makes the report from the merged tiles, files it if the request carries a layer, and
+ * then calls `reply`. */
 void tensor_call_report(struct call *call, void (*reply)(struct call *call));
 
 #endif

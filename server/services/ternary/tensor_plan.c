@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A request's plan, with what the call itself forbids and counts. */
+/* The plan of a request, with the refusals that depend on the call. */
 #include "base/checked.h"
 #include "obs/metrics.h"
 #include "services/ternary/tensor_call.h"
@@ -14,20 +14,21 @@ static uint64_t elements_of(const struct plan_spec *spec)
     return elements;
 }
 
-/* The codes of a tensor in one tile reach the store all at once. */
+/* The codes of a tensor that is one tile reach the store in one piece. */
 static int check_filed(struct call *call, const struct plan *plan)
 {
-    const struct record *record = &tensor_call_pipeline(call)->record;
+    const struct filing *filing = &tensor_call_pipeline(call)->filing;
 
-    if (!plan->whole || record->state != RECORD_WANTED ||
+    if (!plan->whole || filing->state != FILING_WANTED ||
         plan->elements / 4 <= STORE_CODES_PENDING_MAX)
         return 0;
     metric_limit(call->config->metrics, L_WHOLE_ELEMENTS);
-    return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, "layer",
-                "layer: a report of a tensor with one scale is kept for up to %llu "
-                "elements, this has %llu",
-                (unsigned long long)STORE_CODES_PENDING_MAX * 4,
-                (unsigned long long)plan->elements);
+    return fail(
+        &call->failure, TRIT_RESOURCE_EXHAUSTED, "layer",
+        "layer: the tensor has one scale and %llu elements; its report can be stored "
+        "for at most %llu elements; leave the layer out",
+        (unsigned long long)plan->elements,
+        (unsigned long long)STORE_CODES_PENDING_MAX * 4);
 }
 
 static int refuse_stream(struct call *call, const struct plan_spec *spec)
@@ -37,12 +38,9 @@ static int refuse_stream(struct call *call, const struct plan_spec *spec)
         in && in->scales == SCALES_TENSOR ? spec->in : spec->out;
 
     return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                "options.encoding: %s has one scale for the whole tensor, which is known "
-                "at its end%s: not in a stream; use the unary method",
-                encoding_name(encoding),
-                encoding_layout(encoding)->interleaved
-                    ? ", and a byte holds rows far apart"
-                    : "");
+                "options.encoding: %s needs the whole tensor (one scale); use the unary "
+                "method instead of the stream",
+                encoding_name(encoding));
 }
 
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan)

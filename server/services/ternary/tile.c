@@ -3,29 +3,38 @@
 
 #include <string.h>
 
+static const struct state_row rows[TILE_STATES] = {
+    [TILE_FILLING] = {"filling", STATE_TO(TILE_RUNNING)},
+    [TILE_RUNNING] = {"running", STATE_TO(TILE_DONE)},
+    [TILE_DONE] = {"done", STATE_TO(TILE_HELD) | STATE_TO(TILE_SENDING)},
+    [TILE_HELD] = {"held", STATE_TO(TILE_SENDING)},
+    [TILE_SENDING] = {"sending", 0},
+};
+const struct states tile_states = STATES("tile", rows);
+
 static size_t align_up(size_t bytes)
 {
     return (bytes + 63) & ~(size_t)63;
 }
 
-/* What the side block holds, in this order. */
-enum side_part {
+/* The arrays of the side block, in this order. */
+enum side_array {
     SIDE_SCALES,
     SIDE_SUMS,
     SIDE_CODES,
-    SIDE_NARROW_SCALES, /* f16, as they go out */
-    SIDE_WIDE_SCALES,   /* as they came, widened to f32 */
+    SIDE_NARROW_SCALES, /* f16 scales of the output */
+    SIDE_WIDE_SCALES,   /* f16 or bf16 scales of the input, as f32 */
     SIDE_TRITS,
     SIDE_INEXACT,
     SIDE_HASHES,
-    SIDE_PARTS,
+    SIDE_ARRAYS,
 };
 
 static size_t side_bytes(const struct tile *tile, const struct task *task,
-                         enum side_part part)
+                         enum side_array part)
 {
     size_t groups = (size_t)tile->span.groups;
-    bool judges = task->wants_codes && task->op != TASK_UNPACK;
+    bool has_digest = task->wants_codes && task->op != TASK_UNPACK;
 
     switch (part) {
     case SIDE_SCALES:
@@ -42,16 +51,16 @@ static size_t side_bytes(const struct tile *tile, const struct task *task,
     case SIDE_TRITS:
         return task_deinterleaves(task) ? (size_t)tile->span.elements : 0;
     case SIDE_INEXACT:
-        return judges ? groups : 0;
+        return has_digest ? groups : 0;
     case SIDE_HASHES:
-        return judges ? groups * TILE_HASH_BYTES : 0;
-    case SIDE_PARTS:
+        return has_digest ? groups * TILE_HASH_BYTES : 0;
+    case SIDE_ARRAYS:
         break;
     }
     return 0;
 }
 
-static void place_side(struct tile *tile, uint8_t *const part[SIDE_PARTS], size_t width)
+static void place_side(struct tile *tile, uint8_t *const part[SIDE_ARRAYS], size_t width)
 {
     tile->scales = (float *)(void *)part[SIDE_SCALES];
     tile->sums = (struct group_sums *)(void *)part[SIDE_SUMS];
@@ -67,14 +76,14 @@ static void place_side(struct tile *tile, uint8_t *const part[SIDE_PARTS], size_
 
 static int prepare_side(struct tile *tile, const struct task *task, struct blocks *blocks)
 {
-    size_t at[SIDE_PARTS + 1] = {0};
-    uint8_t *parts_at[SIDE_PARTS];
+    size_t at[SIDE_ARRAYS + 1] = {0};
+    uint8_t *parts_at[SIDE_ARRAYS];
 
-    for (int part = 0; part < SIDE_PARTS; part++)
-        at[part + 1] = at[part] + align_up(side_bytes(tile, task, (enum side_part)part));
-    if (blocks_get(blocks, at[SIDE_PARTS], &tile->side) < 0)
+    for (int part = 0; part < SIDE_ARRAYS; part++)
+        at[part + 1] = at[part] + align_up(side_bytes(tile, task, (enum side_array)part));
+    if (blocks_get(blocks, at[SIDE_ARRAYS], &tile->side) < 0)
         return -1;
-    for (int part = 0; part < SIDE_PARTS; part++)
+    for (int part = 0; part < SIDE_ARRAYS; part++)
         parts_at[part] = at[part + 1] > at[part] ? tile->side.bytes + at[part] : NULL;
     place_side(tile, parts_at, task_scale_out_bytes(task));
     if (tile->inexact)
@@ -106,7 +115,7 @@ void tile_results_init(struct tile *tile)
 {
     ternary_counts_init(&tile->counts);
     ternary_check_init(&tile->check);
-    tile->bad_element = tile->unlike_group = UINT64_MAX;
+    tile->bad_element = tile->mixed_group = UINT64_MAX;
     tile->bad_is_lost = tile->hash_failed = false;
     tile->lost = (struct occurrences){0, UINT64_MAX};
     tile->lost_scale = 0;

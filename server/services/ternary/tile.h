@@ -1,72 +1,87 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A tile: the unit of buffering and of work. Its input bytes are the one copy
- * that tensor bytes get; its output is lent to the stream as it is.
+/* A tile: the unit of buffering and of work. Its input is the only copy that is made of
+ * the request's bytes; its output is lent to the stream without a copy.
  *
- *   FILLING -> RUNNING -> DONE -> (merged, in order) -> SENDING or HELD -> pool
+ *   FILLING --full--> RUNNING --job is back--> DONE --merged, in a stream--> SENDING
+ *                                               |                              ^
+ *                                               +--merged, unary--> HELD --reply
  *
- * The worker sees nothing but the tile and its pipeline's constant `task`. */
+ * A tile without output is recycled when it is merged; any other, when its last slice
+ * is released. Recycling makes it FILLING again. A cancelled call recycles its tiles in
+ * every state but RUNNING. The worker sees only the tile and the constant `task` of its
+ * pipeline. */
 #ifndef TERNARY_TILE_H
 #define TERNARY_TILE_H
 
+#include "base/states.h"
 #include "h2/session.h"
+#include "services/call_job.h"
 #include "services/ternary/task.h"
 #include "work/blocks.h"
-#include "work/pool.h"
 
 struct pipeline;
 
 enum { TILE_HASH_BYTES = 32 }; /* SHA-256 */
 
-enum tile_state { TILE_FILLING, TILE_RUNNING, TILE_DONE, TILE_SENDING, TILE_HELD };
+enum tile_state {
+    TILE_FILLING,
+    TILE_RUNNING,
+    TILE_DONE,
+    TILE_HELD,
+    TILE_SENDING,
+    TILE_STATES
+};
+extern const struct states tile_states;
 
 struct tile {
-    struct job job;
-    struct list link; /* in its pipeline's tiles, or the spare ones of `tiles` */
+    struct call_job job;
+    struct list link; /* in its pipeline, or in the free list (tiles.h) */
     struct pipeline *pipeline;
     enum tile_state state;
     struct tile_span span;
 
     struct block in, reference, out, side;
     size_t in_filled, reference_filled;
-    const uint8_t *out_bytes; /* in `in` or in `out`; NULL = none */
-    /* inside `side` */
+    const uint8_t *out_bytes; /* in `in` or in `out`; NULL: no output */
+    /* in `side`; NULL where the task does not need it */
     float *scales;
-    float *wide_scales;  /* f16 scales that came separately, widened */
-    uint8_t *scales_out; /* as they go out: f32 or f16; NULL = none */
+    float *wide_scales;  /* separate scales that came as f16 or bf16, as f32 */
+    uint8_t *scales_out; /* separate scales of the output: f32 or f16 */
     size_t scale_out_bytes;
     uint8_t *codes;
-    int8_t *trits; /* of an input whose bytes hold rows far apart, parted */
+    int8_t *trits; /* codes of an interleaved input, one per byte */
     struct group_sums *sums;
-    uint8_t *inexact; /* a byte a group: 1 where it is not exactly ternary */
-    uint8_t (*inexact_hashes)[TILE_HASH_BYTES]; /* of those groups' bytes, in order */
+    uint8_t *inexact; /* one byte per group: 1 if it is not exactly ternary */
+    uint8_t (*inexact_hashes)[TILE_HASH_BYTES]; /* of the inexact groups' bytes */
 
     /* results */
     struct ternary_counts counts;
     struct ternary_check check;
     uint32_t out_crc, scales_crc;
-    uint64_t bad_element;    /* unpack: flat index of what it refuses; UINT64_MAX */
-    bool bad_is_lost;        /* unpack: the dtype cannot hold its value; else its code */
-    uint64_t unlike_group;   /* verify: whose blocks differ in scale; UINT64_MAX */
-    struct occurrences lost; /* ternarize: groups whose scale the output's type loses */
-    float lost_scale;        /* the first of them */
+    uint64_t bad_element;    /* unpack: the first element refused; UINT64_MAX: none */
+    bool bad_is_lost;        /* it is refused as dtype cannot hold it, not for its code */
+    uint64_t mixed_group;    /* verify: the first whose blocks have different scales;
+                                UINT64_MAX: none */
+    struct occurrences lost; /* ternarize: groups whose scale the output loses */
+    float lost_scale;        /* of the first of them */
     uint64_t inexact_count;
-    bool hash_failed; /* no memory for a hash */
+    bool hash_failed; /* for lack of memory */
     uint64_t kernel_ns;
 
     /* on the way out */
     struct h2_slice head_slice, out_slice, scale_head_slice, scale_slice;
     uint8_t head[64], scale_head[64];
-    uint32_t lent; /* slices not yet released */
+    uint32_t lent; /* slices that the stream has not released yet */
 };
 
-/* Memory for the results of span; the input blocks are the pipeline's affair. -1:
- * budget or memory exhausted, the tile is as before. */
+/* Gets memory for output and results. The pipeline gets the memory of the input. -1: the
+ * budget or memory is exhausted, and the tile is unchanged. */
 int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks);
 
-/* Results of nothing yet; tile_prepare calls it. */
+/* Resets the results. tile_prepare calls it. */
 void tile_results_init(struct tile *tile);
 
-/* Gives back what a merged tile no longer needs: all but out and scales_out. */
+/* Gives back the memory that a merged tile no longer needs: all but its output. */
 void tile_trim(struct tile *tile, const struct task *task, struct blocks *blocks);
 void tile_release_blocks(struct tile *tile, struct blocks *blocks);
 

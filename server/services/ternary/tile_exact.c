@@ -7,7 +7,7 @@
 
 enum { CODE_ZERO_BYTE = 0x55 }; /* four codes of t = 0 */
 
-/* The type that holds the scales of a ternarization's output. */
+/* The type in which the output of a ternarization stores its scales. */
 static enum trit_dtype held_type(const struct task *task)
 {
     switch (encoding_layout(task->plan.spec.out)->scales) {
@@ -28,8 +28,8 @@ float scale_as_held(const struct task *task, float scale)
     return f32_rounded_to(held_type(task), scale);
 }
 
-/* A group of latents that are not all 0, whose mean f32 rounds to 0. Only the sums of a
- * full report tell. */
+/* The group has a latent other than 0, but f32 rounds its mean magnitude to 0. Known
+ * only where the tile has sums. */
 static bool mean_lost(const struct tile *tile, uint64_t group)
 {
     return tile->sums && tile->scales[group] == 0 && tile->sums[group].energy > 0;
@@ -43,8 +43,9 @@ static bool any_mean_lost(const struct tile *tile)
     return false;
 }
 
-/* Whether some group may be lost or not finite: mostly none is, and nothing is done. */
-static bool may_settle(const struct tile *tile, const struct task *task)
+/* Quick check, so that a usual tile is not walked group by group: false if no scale is
+ * lost and every latent is finite. */
+static bool may_have_lost(const struct tile *tile, const struct task *task)
 {
     enum trit_dtype held = held_type(task);
 
@@ -53,19 +54,19 @@ static bool may_settle(const struct tile *tile, const struct task *task)
 }
 
 /* One group of a tile. */
-struct place {
-    const struct group_run *run;
-    uint64_t group; /* in the run */
+struct group_ref {
+    const struct group_range *range;
+    uint64_t group; /* in the range */
 };
 
-/* Codes t + 1 of a group become 0 + 1; the tile's counts follow. */
-static void clear_codes(struct tile *tile, const struct place *at)
+/* Makes all codes of a group those of zeros and adjusts the tile's counts. */
+static void clear_codes(struct tile *tile, const struct group_ref *at)
 {
-    size_t bytes = (at->run->group_len + 3) / 4;
-    uint8_t *codes = tile->codes + at->run->code_offset + at->group * bytes;
+    size_t bytes = (at->range->group_len + 3) / 4;
+    uint8_t *codes = tile->codes + at->range->code_offset + at->group * bytes;
     uint64_t negatives = 0, positives = 0;
 
-    for (uint32_t i = 0; i < at->run->group_len; i++) {
+    for (uint32_t i = 0; i < at->range->group_len; i++) {
         unsigned code = codes[i / 4] >> 2 * (i % 4) & 3;
 
         negatives += code == 0;
@@ -85,14 +86,14 @@ static void clear_sums(struct tile *tile, uint64_t group)
     sums->dot = sums->norm = 0;
 }
 
-static void settle_group(struct tile *tile, const struct task *task,
-                         const struct place *at)
+static void mark_group(struct tile *tile, const struct task *task,
+                       const struct group_ref *at)
 {
-    uint64_t group = at->run->first_group + at->group;
+    uint64_t group = at->range->first_group + at->group;
     float scale = tile->scales[group], held = scale_as_held(task, scale);
     bool packed = task->plan.spec.has_out && task->plan.spec.out != TRIT_ENCODING_DENSE;
 
-    if (!isfinite(scale)) { /* some latent is not */
+    if (!isfinite(scale)) { /* the group has a NaN or infinity */
         if (!tile->codes)
             return;
         clear_codes(tile, at);
@@ -113,50 +114,50 @@ static void settle_group(struct tile *tile, const struct task *task,
         clear_sums(tile, group);
 }
 
-void tile_settle_lost(struct tile *tile, const struct task *task)
+void tile_mark_lost(struct tile *tile, const struct task *task)
 {
-    struct group_run run;
+    struct group_range range;
     uint64_t at = 0;
 
-    if (task->op != TASK_TERNARIZE || !may_settle(tile, task))
+    if (task->op != TASK_TERNARIZE || !may_have_lost(tile, task))
         return;
-    while (plan_next_run(&task->plan, &tile->span, &at, &run))
-        for (uint64_t group = 0; group < run.count; group++)
-            settle_group(tile, task, &(struct place){&run, group});
+    while (plan_next_range(&task->plan, &tile->span, &at, &range))
+        for (uint64_t group = 0; group < range.count; group++)
+            mark_group(tile, task, &(struct group_ref){&range, group});
 }
 
-/* The bytes that hold a group: of a ternarization without output, its latents. */
+/* The bytes of a group in the output or, without output, in the input. */
 static const uint8_t *group_bytes(const struct tile *tile, const struct task *task,
-                                  const struct place *at, size_t *count)
+                                  const struct group_ref *at, size_t *count)
 {
     const struct plan_spec *spec = &task->plan.spec;
     bool is_output = task->op == TASK_TERNARIZE && spec->has_out;
     const struct encoding_layout *layout =
         encoding_layout(is_output ? spec->out : spec->in);
-    const uint8_t *bytes = is_output ? tile->out_bytes + at->run->out_offset
-                                     : tile->in.bytes + at->run->in_offset;
+    const uint8_t *bytes = is_output ? tile->out_bytes + at->range->out_offset
+                                     : tile->in.bytes + at->range->in_offset;
 
-    *count = layout->block_bytes ? at->run->group_len / layout->block_elements *
+    *count = layout->block_bytes ? at->range->group_len / layout->block_elements *
                                        (size_t)layout->block_bytes
-                                 : at->run->group_len * dtype_bytes(spec->dtype);
+                                 : at->range->group_len * dtype_bytes(spec->dtype);
     return bytes + at->group * *count;
 }
 
 void tile_hash_inexact(struct tile *tile, const struct task *task)
 {
-    struct group_run run;
+    struct group_range range;
     uint64_t at = 0;
 
     if (!tile->inexact)
         return;
-    while (plan_next_run(&task->plan, &tile->span, &at, &run))
-        for (uint64_t group = 0; group < run.count; group++) {
+    while (plan_next_range(&task->plan, &tile->span, &at, &range))
+        for (uint64_t group = 0; group < range.count; group++) {
             const uint8_t *bytes;
             size_t count;
 
-            if (!tile->inexact[run.first_group + group])
+            if (!tile->inexact[range.first_group + group])
                 continue;
-            bytes = group_bytes(tile, task, &(struct place){&run, group}, &count);
+            bytes = group_bytes(tile, task, &(struct group_ref){&range, group}, &count);
             if (gnutls_hash_fast(GNUTLS_DIG_SHA256, bytes, count,
                                  tile->inexact_hashes[tile->inexact_count++]) < 0)
                 tile->hash_failed = true;

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What makes a tile's groups exactly ternary or not, once its runs are done. Workers
- * call it; it sees nothing but the tile and its task. */
+/* Which groups of a tile are exactly ternary, found after their kernels have run.
+ * Workers call these functions; they use only the tile and its task. */
 #ifndef TERNARY_TILE_EXACT_H
 #define TERNARY_TILE_EXACT_H
 
 #include "services/ternary/tile.h"
 
-/* A scale as the output of a ternarization holds it: rounded to the element type in a
- * dense tensor, to f16 where the encoding keeps f16. */
+/* A scale as the output of a ternarization stores it: rounded to the element type in a
+ * dense tensor, to f16 where the encoding has f16 scales. */
 float scale_as_held(const struct task *task, float scale);
 
-/* Of a ternarization: finds the groups whose scale the output's type holds as 0 or
- * infinity. Where the output is dense, such a group holds zeros: its codes, counts and
- * sums become those of zeros. A packed group keeps its codes and is not exact, unless
- * its unrounded scale is 0 and its codes with it. A group of latents that are not finite
- * is not exact either, with its codes taken for 0. */
-void tile_settle_lost(struct tile *tile, const struct task *task);
+/* For a ternarization. Finds the groups whose scale the output stores as 0 or infinity,
+ * and counts them as lost.
+ * - In a dense output such a group is stored as zeros, so its codes, counts and sums
+ *   become those of zeros.
+ * - In a packed output it keeps its codes and is marked inexact. If its scale is 0 in f32
+ *   already, it is stored as zeros, which is exact.
+ * Groups with a NaN or infinity are marked inexact, and their codes become zeros. */
+void tile_mark_lost(struct tile *tile, const struct task *task);
 
-/* Hashes the bytes of each group that is not exact; see "The digest" in README.md. */
+/* Hashes the bytes of each inexact group; see "The digest" in README.md. */
 void tile_hash_inexact(struct tile *tile, const struct task *task);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tiles that are recycled, so that the steady path allocates none. */
+/* A free list of tiles, so that a running daemon does not allocate one per tile. */
 #ifndef TERNARY_TILES_H
 #define TERNARY_TILES_H
 
@@ -11,17 +11,17 @@ struct blocks;
 struct tile;
 
 struct tiles {
-    struct list spare; /* without blocks */
+    struct list spare; /* they hold no blocks */
     size_t count;
 };
 
 void tiles_init(struct tiles *tiles);
-void tiles_fini(struct tiles *tiles); /* every tile is back */
+void tiles_fini(struct tiles *tiles); /* after every tile was put back */
 
-/* A zeroed tile; NULL on lack of memory. */
+/* A zeroed tile, or NULL for lack of memory. */
 struct tile *tiles_get(struct tiles *tiles);
 
-/* Its blocks go back to `blocks`. */
+/* Takes the tile back and gives its blocks to `blocks`. */
 void tiles_put(struct tiles *tiles, struct tile *tile, struct blocks *blocks);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ternary.Unpack, and Ternary.Backward, the straight-through estimator: what
- * both have in common is that a dense tensor goes back. */
+/* Ternary.Unpack, and Ternary.Backward, the straight-through estimator. Both reply with
+ * a dense tensor. */
 #include <string.h>
 
 #include "obs/metrics.h"
@@ -35,7 +35,7 @@ static int check_reply(struct call *call, const struct pipeline *pipeline)
         return 0;
     metric_limit(call->config->metrics, L_MESSAGE);
     return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, "shape",
-                "shape: the reply would have %llu bytes, message_bytes_max is %llu",
+                "shape: the reply would have %llu bytes, but message_bytes_max is %llu",
                 (unsigned long long)pipeline->task.plan.out_bytes,
                 (unsigned long long)limit);
 }
@@ -87,8 +87,8 @@ const struct method method_unpack = {
 
 /* ---- Backward ------------------------------------------------------------------ */
 
-/* The scale is a constant and rounding's derivative is taken as 1: the gradient
- * with respect to the latents is the gradient that came. Bengio et al., 2013,
+/* The scale counts as a constant, and the derivative of rounding as 1. So the gradient
+ * with respect to the latents equals the gradient of the request. Bengio et al., 2013,
  * "Estimating or Propagating Gradients Through Stochastic Neurons". */
 static int backward_task(struct call *call, struct pipeline *pipeline)
 {

@@ -17,19 +17,21 @@ static int check_options(struct call *call, const struct wire_verify *wire,
         return -1;
     if (wire->has_tolerance && !(wire->tolerance >= 0 && wire->tolerance < 0.5F))
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.tolerance",
-                    "options.tolerance: %g is not in [0, 0.5)", (double)wire->tolerance);
+                    "options.tolerance: %g; must be at least 0 and less than 0.5",
+                    (double)wire->tolerance);
     if (wire->mode == TRIT_VERIFY_LATENT && wire->encoding != TRIT_ENCODING_DENSE)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                    "options.encoding: %u, but latents (VERIFY_LATENT) are dense",
+                    "options.encoding: %u, but VERIFY_LATENT needs dense latents",
                     (unsigned)wire->encoding);
     if (wire->mode == TRIT_VERIFY_LATENT && has_reference)
         return fail(
             &call->failure, TRIT_INVALID_ARGUMENT, "reference",
-            "reference: not together with VERIFY_LATENT, whose tensor is the latents");
+            "reference: not allowed with VERIFY_LATENT; the tensor is the latents");
     return 0;
 }
 
-/* The plan of `tensor`; a packed tensor's dtype says nothing of its bytes. */
+/* Makes the plan of `tensor`. The dtype of a packed tensor does not describe its bytes;
+ * it is only for the report. */
 static int make_plan(struct call *call, const struct wire_verify *wire,
                      const struct wire_tensor *tensor, struct plan *plan)
 {
@@ -48,7 +50,7 @@ static int make_plan(struct call *call, const struct wire_verify *wire,
     if (tensor_call_plan(call, &spec, plan) < 0)
         return -1;
     if (packed && dtype_bytes((enum trit_dtype)tensor->dtype))
-        plan->spec.dtype = (enum trit_dtype)tensor->dtype; /* for the report */
+        plan->spec.dtype = (enum trit_dtype)tensor->dtype;
     return 0;
 }
 
@@ -61,7 +63,7 @@ static int check_reference(struct call *call, const struct wire_tensor *referenc
         return 0;
     }
     return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.dtype",
-                "reference.dtype: %u is not F32 (1), F16 (2) or BF16 (3)",
+                "reference.dtype: %u; must be F32 (1), F16 (2) or BF16 (3)",
                 (unsigned)reference->dtype);
 }
 
@@ -95,7 +97,7 @@ static int decode_header(struct call *call, const char *path,
     return decode_tensor(part, tensor, error) < 0 ? decode_failed(call, path, error) : 0;
 }
 
-/* The reference comes first: plan by its shape, which the tensor must share. */
+/* The reference comes first. The plan has its shape; the tensor's must be equal. */
 static int unary_reference_task(struct call *call, struct pipeline *pipeline)
 {
     struct wire_verify wire = {0};
@@ -105,7 +107,7 @@ static int unary_reference_task(struct call *call, struct pipeline *pipeline)
         decode_header(call, "reference.", &call->scan.parts[PART_REFERENCE], &reference) <
             0 ||
         check_options(call, &wire, true) < 0 || check_reference(call, &reference) < 0 ||
-        tensor_call_layer(pipeline, &wire.layer) < 0 ||
+        tensor_call_layer(call, &wire.layer) < 0 ||
         make_plan(call, &wire, &reference, &pipeline->task.plan) < 0)
         return -1;
     pipeline->task.has_reference = true;
@@ -122,25 +124,25 @@ static bool same_shape(const struct plan_spec *a, const struct plan_spec *b)
 
 static int unary_task(struct call *call, struct pipeline *pipeline)
 {
-    struct tensor_call *state = call->method_state;
     struct scan_part *parts = call->scan.parts;
+    bool has_reference = pipeline->task.has_reference;
     struct wire_verify wire = {0};
     struct wire_tensor tensor = {0};
     struct plan plan;
 
-    if (parts[PART_REFERENCE].seen && !state->reference_seen)
+    if (parts[PART_REFERENCE].seen && !has_reference)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
-                    "reference.data: missing, or after tensor.data");
+                    "reference.data: missing, or after tensor.data; send it before");
     if (decode_unary(call, &wire) < 0 ||
         decode_header(call, "tensor.", &parts[PART_TENSOR], &tensor) < 0 ||
-        check_options(call, &wire, state->reference_seen) < 0 ||
-        (!state->reference_seen && tensor_call_layer(pipeline, &wire.layer) < 0) ||
+        check_options(call, &wire, has_reference) < 0 ||
+        (!has_reference && tensor_call_layer(call, &wire.layer) < 0) ||
         make_plan(call, &wire, &tensor, &plan) < 0)
         return -1;
-    if (state->reference_seen) {
+    if (has_reference) {
         if (!same_shape(&plan.spec, &pipeline->task.plan.spec))
             return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.shape",
-                        "reference.shape: differs from tensor.shape");
+                        "reference.shape: must equal tensor.shape");
         pipeline_replan(pipeline, &plan);
         return 0;
     }
@@ -161,7 +163,7 @@ static int stream_task(struct call *call, struct pipeline *pipeline)
     reference = (struct wire_tensor){.dtype = wire.reference_dtype};
     if (check_options(call, &wire, wire.reference_dtype != 0) < 0 ||
         (wire.reference_dtype && check_reference(call, &reference) < 0) ||
-        tensor_call_layer(pipeline, &wire.layer) < 0 ||
+        tensor_call_layer(call, &wire.layer) < 0 ||
         make_plan(call, &wire, &wire.tensor, &pipeline->task.plan) < 0)
         return -1;
     pipeline->task.has_reference = wire.reference_dtype != 0;

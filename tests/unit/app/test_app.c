@@ -7,7 +7,9 @@
 
 #include "app/app.h"
 #include "app/config.h"
+#include "app/state.h"
 #include "tests/lib/check.h"
+#include "tests/lib/moves.h"
 
 /* ---- helpers ---------------------------------------------------------------------- */
 
@@ -210,6 +212,12 @@ static void helps(void)
     CHECK(!strstr(text, "checkpoint"));
 }
 
+static void app_moves(void)
+{
+    check_moves(&app_states, "starting>serving starting>failed failed>closed "
+                             "serving>draining draining>closed");
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -219,6 +227,7 @@ int main(int argc, char **argv)
         {"an option that cannot be is refused by name and value", values},
         {"a file that names an option the daemon does not have is refused, by line",
          files_name_known_options},
+        {"a daemon starts, serves, drains and closes, or fails to start", app_moves},
         {"the help lists what the daemon has: no checkpoint root", helps},
         {"arguments go before environment before file before defaults", precedence},
     };

@@ -9,6 +9,7 @@
 #include "tests/lib/check.h"
 #include "tests/lib/exchange.h"
 #include "tests/lib/loop.h"
+#include "tests/lib/moves.h"
 
 /* ---- a toy service: one method echoes, one waits, one takes many messages ---------- */
 
@@ -363,6 +364,13 @@ static void too_large(void)
     server_close(&server);
 }
 
+static void call_moves(void)
+{
+    check_moves(&call_states,
+                "receiving>working receiving>ended receiving>closed working>ended "
+                "working>closed ended>closed");
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
@@ -374,6 +382,7 @@ int main(int argc, char **argv)
         {"a call whose connection is lost lives while it is held", lost_connection},
         {"draining is told, and calls are still served", draining},
         {"a message above the limit is refused", too_large},
+        {"a call moves only forwards, and nothing follows its close", call_moves},
     };
     return CHECK_RUN(cases, argc, argv);
 }

@@ -159,8 +159,7 @@ static void lost_scales(void)
     for (size_t i = 0; i < 512; i++)
         weights[i] = i >= 384 ? 1e-9F : 1;
     request = ask_project(&packed, &tensor, weights, sizeof(weights));
-    refused(project_path, &request, TRIT_INVALID_ARGUMENT,
-            "of group 3 is 0 or infinite in f16");
+    refused(project_path, &request, TRIT_INVALID_ARGUMENT, "of group 3 to 0 or infinity");
     service_close(service);
 }
 
@@ -239,10 +238,10 @@ static void chunks(void)
     open_service();
     request = chunked((struct cut[]){{0, 32, false}, {16, 32, false}}, 2);
     refused(project_stream_path, &request, TRIT_INVALID_ARGUMENT,
-            "chunk.offset: 16, but the next byte is 32 (chunks overlap)");
+            "chunk.offset: 16, but the next byte expected is 32 (chunks overlap)");
     request = chunked((struct cut[]){{0, 16, false}, {32, 32, false}}, 2);
     refused(project_stream_path, &request, TRIT_INVALID_ARGUMENT,
-            "chunk.offset: 32, but the next byte is 16 (a hole)");
+            "chunk.offset: 32, but the next byte expected is 16 (bytes are missing)");
     request = chunked((struct cut[]){{0, 16, false}, {16, 48, true}}, 2);
     refused(project_stream_path, &request, TRIT_DATA_LOSS, "chunk.crc32c");
     request = chunked((struct cut[]){{0, 48, false}, {48, 16, false}, {64, 0, false}}, 3);
@@ -266,7 +265,7 @@ static void beyond_the_end(void)
     length = encode_chunk_request(false, 64, crc32c(0, more, 80), 80, head, sizeof(head));
     request_message(&request, head, length, more, 80);
     refused(project_stream_path, &request, TRIT_INVALID_ARGUMENT,
-            "80 bytes at offset 64 go beyond the tensor's 64");
+            "80 bytes at offset 64 exceed the tensor's 64");
     service_close(service);
 }
 

@@ -36,7 +36,7 @@ static void damaged_codes(void)
     damaged_start(&fixture, &put, "b", "x", 40, true);
     fixture_put_wait(&put);
     CHECK_EQ(put.put.failure.status, TRIT_OK);
-    CHECK_EQ(put.put.report.flips, 4 * DAMAGED_CODES_BYTES);
+    CHECK_EQ(put.report.flips, 4 * DAMAGED_CODES_BYTES);
     store_fixture_fini(&fixture);
 }
 
@@ -84,7 +84,7 @@ static void check_crowd(struct store_fixture *fixture, bool codes_are_broken)
     damaged_open(fixture);
     for (unsigned i = 0; i < CROWD; i++)
         if (i % 3 != 1)
-            CHECK_EQ(damaged_get(fixture, "c", puts[i].put.report.layer, 100 + i, NULL),
+            CHECK_EQ(damaged_get(fixture, "c", puts[i].report.layer, 100 + i, NULL),
                      TRIT_OK);
     check_others(fixture);
 }

@@ -127,8 +127,8 @@ static void aborted_upload_is_gone(void)
     struct failure failure = {0};
 
     store_fixture_init(&fixture, false);
-    fixture_report(&put.put.report, "run", "layer", 1, 1, 1, 4 * (uint64_t)CODES_BYTES,
-                   128);
+    fixture_report(&put.report, "run", "layer", 1, 1, 1, 4 * (uint64_t)CODES_BYTES, 128);
+    put.put.report = &put.report;
     CHECK(store_begin(&put.put, fixture.store, &failure) == 0);
     store_codes(&put.put, codes, CODES_BYTES);
     store_abort(&put.put);
@@ -223,7 +223,7 @@ static void wrong_files(void)
     check_refused(&fixture, TRIT_FAILED_PRECONDITION, "newer tritd");
     store_sql(&fixture, "PRAGMA user_version = 1");
     store_sql(&fixture, "PRAGMA application_id = 4711");
-    check_refused(&fixture, TRIT_FAILED_PRECONDITION, "another program's");
+    check_refused(&fixture, TRIT_FAILED_PRECONDITION, "another program");
     store_file(&fixture, path);
     file = fopen(path, "w");
     CHECK(file);

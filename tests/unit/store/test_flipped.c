@@ -60,7 +60,7 @@ static void ask_reports(struct answers *answers, struct store_reader *reader)
 
 static void ask(struct answers *answers, struct store_reader *reader)
 {
-    struct trit_report after = {.run = "a", .layer = "x", .step = 3};
+    struct store_key after = {.run = "a", .layer = "x", .step = 3};
 
     answers->count = 0;
     ask_reports(answers, reader);

@@ -127,11 +127,11 @@ static void oracle(void)
         tensor_init(&to, shapes[i].rows, shapes[i].row_len, shapes[i].group_size,
                     &random);
         put_tensor(&fixture, &put, &from, 10, true, 65536);
-        CHECK(!put.put.report.has_previous);
+        CHECK(!put.report.has_previous);
         put_tensor(&fixture, &put, &to, 20, true, 1 + check_random(&random) % 99999);
-        CHECK(put.put.report.has_previous);
-        CHECK_EQ(put.put.report.previous_step, 10);
-        check_table(&put.put.report, &from, &to);
+        CHECK(put.report.has_previous);
+        CHECK_EQ(put.report.previous_step, 10);
+        check_table(&put.report, &from, &to);
         tensor_fini(&from);
         tensor_fini(&to);
         store_fixture_fini(&fixture);
@@ -150,22 +150,22 @@ static void against_the_latest(void)
     tensor_init(&b, 4, 256, 128, &random);
     put_tensor(&fixture, &put, &a, 10, true, 64);
     put_tensor(&fixture, &put, &b, 30, true, 64);
-    check_table(&put.put.report, &a, &b);
+    check_table(&put.report, &a, &b);
     /* An older step: its latest earlier step's codes are gone. */
     put_tensor(&fixture, &put, &a, 20, true, 64);
-    CHECK(!put.put.report.has_previous);
-    CHECK_EQ(put.put.report.flips, 0);
+    CHECK(!put.report.has_previous);
+    CHECK_EQ(put.report.flips, 0);
     /* And it changed nothing for the newest. */
     put_tensor(&fixture, &put, &a, 40, true, 64);
-    CHECK_EQ(put.put.report.previous_step, 30);
-    check_table(&put.put.report, &b, &a);
+    CHECK_EQ(put.report.previous_step, 30);
+    check_table(&put.report, &b, &a);
     /* A step without codes: nothing to compare, then or after. */
     put_tensor(&fixture, &put, &a, 50, false, 64);
-    CHECK(!put.put.report.has_previous);
+    CHECK(!put.report.has_previous);
     put_tensor(&fixture, &put, &b, 60, true, 64);
-    CHECK(!put.put.report.has_previous);
+    CHECK(!put.report.has_previous);
     put_tensor(&fixture, &put, &a, 70, true, 64);
-    check_table(&put.put.report, &b, &a);
+    check_table(&put.report, &b, &a);
     tensor_fini(&a);
     tensor_fini(&b);
     store_fixture_fini(&fixture);
@@ -188,7 +188,7 @@ static bool comparable(struct store_fixture *fixture, const struct tensor *tenso
     fixture_put(fixture, &put, &report, tensor->packed, tensor->packed_bytes);
     fixture->partial = TRIT_PARTIAL_PADDED;
     CHECK_EQ(put.put.failure.status, TRIT_OK);
-    return put.put.report.has_previous;
+    return put.report.has_previous;
 }
 
 /* Rows of 3 and one group of all of them: a byte has codes of two rows. */
@@ -209,12 +209,12 @@ static void one_group_of_rows(void)
                     tensors[step].packed_bytes);
         CHECK_EQ(put.put.failure.status, TRIT_OK);
     }
-    CHECK(put.put.report.has_previous);
-    check_table(&put.put.report, &tensors[0], &tensors[1]);
+    CHECK(put.report.has_previous);
+    check_table(&put.report, &tensors[0], &tensors[1]);
     /* Of the same shape and group size, but each row a group of its own. */
     tensor_init(&rows, 400, 3, 400 * 3, &random);
     put_tensor(&fixture, &put, &rows, 2, true, 64);
-    CHECK(!put.put.report.has_previous);
+    CHECK(!put.report.has_previous);
     tensor_fini(&tensors[0]);
     tensor_fini(&tensors[1]);
     tensor_fini(&rows);
@@ -254,9 +254,10 @@ static void interleaved(void)
             char layer[16] = {'l', (char)('0' + i)};
 
             puts[i] = (struct fixture_put){.fixture = &fixture};
-            fixture_report(&puts[i].put.report, "run", layer, (uint64_t)step, 0, 3,
-                           700001, 3);
+            fixture_report(&puts[i].report, "run", layer, (uint64_t)step, 0, 3, 700001,
+                           3);
             puts[i].put.done = fixture_done;
+            puts[i].put.report = &puts[i].report;
             CHECK(store_begin(&puts[i].put, fixture.store, NULL) == 0);
         }
         for (size_t at = 0; at < tensors[step].packed_bytes; at += 30000)
@@ -272,7 +273,7 @@ static void interleaved(void)
             fixture_put_wait(&puts[i]);
             CHECK_EQ(puts[i].put.failure.status, TRIT_OK);
             if (step > 0)
-                check_table(&puts[i].put.report, &tensors[step - 1], &tensors[step]);
+                check_table(&puts[i].report, &tensors[step - 1], &tensors[step]);
         }
     }
     for (int step = 0; step < STEPS; step++)
@@ -351,9 +352,10 @@ static void constant_memory(void)
         struct fixture_put put = {.fixture = &fixture};
 
         memset(piece, step == 1 ? 0x00 : 0x55, sizeof(piece));
-        fixture_report(&put.put.report, "run", "layer", step, (unsigned)step, 1,
+        fixture_report(&put.report, "run", "layer", step, (unsigned)step, 1,
                        4 * (uint64_t)BYTES, 128);
         put.put.done = fixture_done;
+        put.put.report = &put.report;
         CHECK(store_begin(&put.put, fixture.store, NULL) == 0);
         store_on_drained(&put.put, fixture_drained);
         for (size_t at = 0; at < BYTES; at += PIECE) {
@@ -364,7 +366,7 @@ static void constant_memory(void)
         store_commit(&put.put);
         fixture_put_wait(&put);
         CHECK_EQ(put.put.failure.status, TRIT_OK);
-        CHECK_EQ(put.put.report.flips, step == 1 ? 0 : 4 * (uint64_t)BYTES);
+        CHECK_EQ(put.report.flips, step == 1 ? 0 : 4 * (uint64_t)BYTES);
     }
     if (!SANITIZED)
         CHECK(peak_kib() - before < 24 << 10);

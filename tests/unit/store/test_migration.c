@@ -186,12 +186,12 @@ static void goes_on(void)
     report_of(&report, 0, STEPS + 1);
     fixture_put(&fixture, &put, &report, codes, sizeof(codes));
     CHECK_EQ(put.put.failure.status, TRIT_OK);
-    CHECK_EQ(put.put.report.previous_step, STEPS);
-    CHECK_EQ(put.put.report.flips, 4 * CODES_BYTES);
+    CHECK_EQ(put.report.previous_step, STEPS);
+    CHECK_EQ(put.report.flips, 4 * CODES_BYTES);
     report_of(&report, 2, STEPS + 1);
     fixture_put(&fixture, &put, &report, codes, sizeof(codes));
     CHECK_EQ(put.put.failure.status, TRIT_OK);
-    CHECK(!put.put.report.has_previous);
+    CHECK(!put.report.has_previous);
     store_fixture_fini(&fixture);
 }
 
@@ -209,9 +209,9 @@ static void never_equal(void)
     CHECK_EQ(put.put.failure.status, TRIT_ALREADY_EXISTS);
     CHECK_STR(
         put.put.failure.message,
-        "report of run \"a\", layer \"y\", step 2: exists with digest 0c0000000000; "
-        "this one has 0c0000000000; it was filed by an older tritd, which did not "
-        "keep the question that it answers; file it under another step");
+        "report of run \"a\", layer \"y\", step 2: already exists with digest "
+        "0c0000000000; this one has digest 0c0000000000; it was stored by an older tritd, "
+        "which did not keep the question that it answers; use another step");
     store_fixture_fini(&fixture);
 }
 

@@ -40,7 +40,8 @@ static void put(struct store_fixture *fixture, struct fixture_put *put,
                 const struct trit_report *report, const struct store_question *asked)
 {
     *put = (struct fixture_put){.fixture = fixture};
-    put->put.report = *report;
+    put->report = *report;
+    put->put.report = &put->report;
     put->put.question = *asked;
     put->put.done = fixture_done;
     CHECK(store_begin(&put->put, fixture->store, NULL) == 0);
@@ -63,7 +64,7 @@ static void file_first(struct store_fixture *fixture)
 static void check_refused(const struct fixture_put *second, const char *wanted)
 {
     static const char title[] = "report of run \"r\", layer \"l\", step 5: ";
-    static const char advice[] = "; file it under another step";
+    static const char advice[] = "; use another step";
     char message[TRIT_MESSAGE_BYTES_MAX + 1];
 
     CHECK_EQ(second->put.failure.status, TRIT_ALREADY_EXISTS);
@@ -73,7 +74,8 @@ static void check_refused(const struct fixture_put *second, const char *wanted)
     CHECK_STR(second->put.failure.message, message);
 }
 
-#define SAME_DIGESTS "exists with digest 110000000000; this one has 110000000000; "
+#define SAME_DIGESTS                                                                     \
+    "already exists with digest 110000000000; this one has digest 110000000000; "
 
 /* ---- equal ------------------------------------------------------------------------ */
 
@@ -93,20 +95,20 @@ static void equal(void)
         fixture_put(&fixture, &step, &report, codes[at - 4], CODES);
         CHECK_EQ(step.put.failure.status, TRIT_OK);
     }
-    CHECK_EQ(step.put.report.flips, 16);
+    CHECK_EQ(step.report.flips, 16);
     report.time_unix_ns = 2000;
     snprintf(report.kernel, sizeof(report.kernel), "avx512");
     fixture_put(&fixture, &again, &report, codes[0], CODES);
     CHECK_EQ(again.put.failure.status, TRIT_OK);
     CHECK(again.put.existed);
-    CHECK_STR(again.put.report.kernel, "avx512");
-    CHECK_EQ(again.put.report.time_unix_ns, 1000);
-    CHECK(again.put.report.has_previous);
-    CHECK_EQ(again.put.report.previous_step, 4);
-    CHECK_EQ(again.put.report.flips, 16);
-    CHECK(again.put.report.flip_fraction == 1);
-    CHECK_MEM(again.put.report.transitions, step.put.report.transitions,
-              sizeof(step.put.report.transitions));
+    CHECK_STR(again.report.kernel, "avx512");
+    CHECK_EQ(again.report.time_unix_ns, 1000);
+    CHECK(again.report.has_previous);
+    CHECK_EQ(again.report.previous_step, 4);
+    CHECK_EQ(again.report.flips, 16);
+    CHECK(again.report.flip_fraction == 1);
+    CHECK_MEM(again.report.transitions, step.report.transitions,
+              sizeof(step.report.transitions));
     CHECK_EQ(metric_get(fixture.metrics, M_REPORTS), 2);
     store_fixture_fini(&fixture);
 }
@@ -125,7 +127,7 @@ static void equal_with_all(void)
     put(&fixture, &second, &report, &question);
     CHECK_EQ(second.put.failure.status, TRIT_OK);
     CHECK(second.put.existed);
-    CHECK_EQ(second.put.report.finding_count, 2);
+    CHECK_EQ(second.report.finding_count, 2);
     store_fixture_fini(&fixture);
 }
 
@@ -240,40 +242,46 @@ static void another_answer(void)
         void (*change)(struct trit_report *);
         const char *message; /* NULL: equal */
     } cases[] = {
-        {another_digest, "exists with digest 110000000000; this one has 220000000000"},
-        {another_verdict, SAME_DIGESTS "the verdict differs: fail there, pass here"},
+        {another_digest,
+         "already exists with digest 110000000000; this one has digest 220000000000"},
+        {another_verdict, SAME_DIGESTS "the verdict differs: stored fail, new pass"},
         {not_ternary, NULL},
-        {no_last_finding, SAME_DIGESTS "the findings differ: dead_groups (group 1, "
-                                       "expected 0.5, got 0) there, none here"},
+        {no_last_finding,
+         SAME_DIGESTS "the findings differ: stored dead_groups (group 1, "
+                      "expected 0.5, got 0), new none"},
         {one_more_finding,
-         SAME_DIGESTS "the findings differ: none there, scale_rounded here"},
-        {another_kind, SAME_DIGESTS "the findings differ: non_finite (count 3, index 17) "
-                                    "there, not_ternary (count 3, index 17) here"},
-        {another_count, SAME_DIGESTS "the findings differ: non_finite (count 3, index "
-                                     "17) there, non_finite (count 4, index 17) here"},
-        {another_index, SAME_DIGESTS "the findings differ: non_finite (count 3, index "
-                                     "17) there, non_finite (count 3, index 18) here"},
-        {no_index, SAME_DIGESTS "the findings differ: non_finite (count 3, index 17) "
-                                "there, non_finite (count 3) here"},
-        {another_group,
-         SAME_DIGESTS "the findings differ: dead_groups (group 1, expected 0.5, got 0) "
-                      "there, dead_groups (group 2, expected 0.5, got 0) here"},
-        {another_expected,
-         SAME_DIGESTS "the findings differ: dead_groups (group 1, expected 0.5, got 0) "
-                      "there, dead_groups (group 1, expected 1.5, got 0) here"},
-        {another_got,
-         SAME_DIGESTS "the findings differ: dead_groups (group 1, expected 0.5, got 0) "
-                      "there, dead_groups (group 1, expected 0.5, got 1) here"},
+         SAME_DIGESTS "the findings differ: stored none, new scale_rounded"},
+        {another_kind,
+         SAME_DIGESTS "the findings differ: stored non_finite (count 3, index 17), "
+                      "new not_ternary (count 3, index 17)"},
+        {another_count,
+         SAME_DIGESTS "the findings differ: stored non_finite (count 3, index "
+                      "17), new non_finite (count 4, index 17)"},
+        {another_index,
+         SAME_DIGESTS "the findings differ: stored non_finite (count 3, index "
+                      "17), new non_finite (count 3, index 18)"},
+        {no_index,
+         SAME_DIGESTS "the findings differ: stored non_finite (count 3, index 17), "
+                      "new non_finite (count 3)"},
+        {another_group, SAME_DIGESTS
+         "the findings differ: stored dead_groups (group 1, expected 0.5, got 0), "
+         "new dead_groups (group 2, expected 0.5, got 0)"},
+        {another_expected, SAME_DIGESTS
+         "the findings differ: stored dead_groups (group 1, expected 0.5, got 0), "
+         "new dead_groups (group 1, expected 1.5, got 0)"},
+        {another_got, SAME_DIGESTS
+         "the findings differ: stored dead_groups (group 1, expected 0.5, got 0), "
+         "new dead_groups (group 1, expected 0.5, got 1)"},
         {another_hint,
          SAME_DIGESTS "the findings differ: dead_groups (group 1, expected 0.5, got 0) "
-                      "with another severity or hint"},
+                      "has another severity or hint"},
         {another_severity,
          SAME_DIGESTS "the findings differ: dead_groups (group 1, expected 0.5, got 0) "
-                      "with another severity or hint"},
+                      "has another severity or hint"},
         {another_group_size,
-         SAME_DIGESTS "it answers another question: group_size 4 there, 8 here"},
+         SAME_DIGESTS "it answers another question: stored group_size 4, new 8"},
         {another_dtype,
-         SAME_DIGESTS "it answers another question: dtype f32 there, bf16 here"},
+         SAME_DIGESTS "it answers another question: stored dtype f32, new bf16"},
     };
     struct store_fixture fixture;
     struct fixture_put second;
@@ -303,14 +311,14 @@ static void another_question(void)
 {
     struct store_question asked[7];
     static const char *const messages[] = {
-        "method Verify there, Project here",
-        "mode VERIFY_LATENT there, VERIFY_TERNARY here",
-        "tolerance 9.99999975e-06 there, 9.99999884e-06 here",
-        "partial_group PARTIAL_PADDED there, PARTIAL_EXACT here",
-        "latents abcd0000000000000000000000000000 there, none here",
-        "latents abcd0000000000000000000000000000 there, "
-        "abcd0000000000000000000000000001 here",
-        "method Verify there, unknown here",
+        "stored method Verify, new Project",
+        "stored mode VERIFY_LATENT, new VERIFY_TERNARY",
+        "stored tolerance 9.99999975e-06, new 9.99999884e-06",
+        "stored partial_group PARTIAL_PADDED, new PARTIAL_EXACT",
+        "stored latents abcd0000000000000000000000000000, new none",
+        "stored latents abcd0000000000000000000000000000, "
+        "new abcd0000000000000000000000000001",
+        "stored method Verify, new unknown",
     };
     struct store_fixture fixture;
     struct fixture_put second;
@@ -353,11 +361,12 @@ static void one_batch(void)
     store_fixture_init(&fixture, false);
     for (unsigned i = 0; i < PUTS; i++) {
         puts[i] = (struct fixture_put){.fixture = &fixture};
-        make_report(&puts[i].put.report);
+        make_report(&puts[i].report);
         puts[i].put.question = question;
         if (i % 2)
             puts[i].put.question.tolerance = 0.5F;
         puts[i].put.done = fixture_done;
+        puts[i].put.report = &puts[i].report;
         CHECK(store_begin(&puts[i].put, fixture.store, NULL) == 0);
         store_commit(&puts[i].put);
     }

@@ -149,12 +149,15 @@ static void queue_is_bounded(void)
 {
     struct store_fixture fixture;
     static struct store_put puts[64];
-    struct store_put more = {0};
+    struct trit_report report = {0};
+    struct store_put more = {.report = &report};
     struct failure failure = {0};
 
     store_fixture_init(&fixture, true);
-    for (unsigned i = 0; i < 64; i++)
+    for (unsigned i = 0; i < 64; i++) {
+        puts[i].report = &report;
         CHECK(store_begin(&puts[i], fixture.store, &failure) == 0);
+    }
     CHECK(store_begin(&more, fixture.store, &failure) == -1);
     CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
     for (unsigned i = 0; i < 64; i++)
@@ -165,7 +168,8 @@ static void queue_is_bounded(void)
 static void step_is_bounded(void)
 {
     struct store_fixture fixture;
-    struct store_put put = {.report.step = 1ull << 63};
+    struct trit_report report = {.step = 1ull << 63};
+    struct store_put put = {.report = &report};
     struct failure failure = {0};
 
     store_fixture_init(&fixture, true);
@@ -198,7 +202,7 @@ static void directory_is_locked(void)
 
 struct listing {
     char text[1024];
-    struct trit_report last;
+    struct store_key last;
     unsigned seen, stop_after;
 };
 
@@ -209,7 +213,9 @@ static bool list_report(void *arg, const struct trit_report *report)
 
     snprintf(listing->text + at, sizeof(listing->text) - at, "%s/%s/%llu ", report->run,
              report->layer, (unsigned long long)report->step);
-    listing->last = *report;
+    listing->last = (struct store_key){.step = report->step};
+    strcpy(listing->last.run, report->run);
+    strcpy(listing->last.layer, report->layer);
     return ++listing->seen != listing->stop_after;
 }
 

@@ -77,7 +77,7 @@ static void one_scale_is_one_tile(void)
     struct plan_spec spec = matrix(1000, 2560);
     struct plan plan;
     struct tile_span span;
-    struct group_run run;
+    struct group_range run;
     uint64_t at = 0;
 
     spec.out = TRIT_ENCODING_I2_S;
@@ -93,11 +93,11 @@ static void one_scale_is_one_tile(void)
     CHECK_EQ(span.elements, 2560000);
     CHECK_EQ(span.out_bytes, 640032);
     CHECK_EQ(span.code_bytes, 640000);
-    CHECK(plan_next_run(&plan, &span, &at, &run));
+    CHECK(plan_next_range(&plan, &span, &at, &run));
     CHECK_EQ(run.count, 1);
     CHECK_EQ(run.group_len, 2560000);
     CHECK_EQ(run.divisor, 2560000);
-    CHECK(!plan_next_run(&plan, &span, &at, &run));
+    CHECK(!plan_next_range(&plan, &span, &at, &run));
 
     spec.in = TRIT_ENCODING_I2_S;
     spec.out = TRIT_ENCODING_DENSE;
@@ -193,7 +193,7 @@ static uint64_t bytes_of(enum trit_encoding encoding, enum trit_dtype dtype,
 
 static void oracle_group(struct oracle *oracle, const struct plan_spec *spec,
                          const struct tile_span *span, const struct oracle *tile,
-                         const struct group_run *run, uint64_t nth)
+                         const struct group_range *run, uint64_t nth)
 {
     uint64_t row_len = spec->shape[spec->rank - 1];
     uint64_t left = row_len - oracle->column;
@@ -225,7 +225,7 @@ static void oracle_tile(struct oracle *oracle, const struct plan *plan, uint64_t
 {
     struct oracle tile = *oracle;
     struct tile_span span;
-    struct group_run run;
+    struct group_range run;
     uint64_t at = 0;
 
     plan_tile(plan, index, &span);
@@ -237,7 +237,7 @@ static void oracle_tile(struct oracle *oracle, const struct plan *plan, uint64_t
     CHECK(span.groups > 0 && span.groups <= TILE_GROUPS_MAX);
     CHECK(span.elements <= TILE_ELEMENTS_MAX && span.in_bytes <= TILE_IN_BYTES_MAX);
     CHECK(span.groups == plan->tile_groups || index == plan->tiles - 1);
-    while (plan_next_run(plan, &span, &at, &run)) {
+    while (plan_next_range(plan, &span, &at, &run)) {
         CHECK(run.count > 0);
         for (uint64_t nth = 0; nth < run.count; nth++)
             oracle_group(oracle, &plan->spec, &span, &tile, &run, nth);

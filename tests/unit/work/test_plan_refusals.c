@@ -27,22 +27,22 @@ static void bad_shapes(void)
     const uint64_t big = 1ull << 32;
 
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: rank 0, at least 1 is needed");
+                  "tensor.shape: rank 0; must be at least 1");
     spec.rank = 9;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: rank 9 is above 8");
+                  "tensor.shape: rank 9; must be at most 8");
     spec = spec_of(3, (const uint64_t[]){big, big, 4});
     check_refused(
         &spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-        "tensor.shape: product of [4294967296, 4294967296, 4] overflows 64 bits");
+        "tensor.shape: element count of [4294967296, 4294967296, 4] overflows 64 bits");
     spec = spec_of(3, (const uint64_t[]){big, 0, big});
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: [4294967296, 0, 4294967296] is an empty tensor, "
-                  "axis 1 is 0");
+                  "tensor.shape: axis 1 of [4294967296, 0, 4294967296] is 0; must be at "
+                  "least 1");
     spec = spec_of(2, (const uint64_t[]){big, big / 4});
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: bytes of [4294967296, 1073741824] as dense overflow "
-                  "64 bits");
+                  "tensor.shape: byte count of [4294967296, 1073741824] as dense "
+                  "overflows 64 bits");
 }
 
 static void longest_shape_fits_its_message(void)
@@ -85,11 +85,11 @@ static void bad_groups(void)
 
     spec.group_size = GROUP_SIZE_MAX + 1;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
-                  "options.group_size: 65537 is above 65536");
+                  "options.group_size: 65537; must be at most 65536");
     spec.group_size = 64;
     spec.partial = (enum trit_partial_group)2;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.partial_group",
-                  "options.partial_group: 2 is neither padded (0) nor exact (1)");
+                  "options.partial_group: 2; must be padded (0) or exact (1)");
 }
 
 static void bad_encodings(void)
@@ -102,34 +102,30 @@ static void bad_encodings(void)
     spec.out = TRIT_ENCODING_PQ2_0;
     spec.group_size = 64;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
-                  "options.group_size: 64 is no multiple of 128: a pq2_0 block of that "
-                  "many elements has one scale");
+                  "options.group_size: 64; pq2_0 needs a multiple of 128, the elements "
+                  "of a block");
     spec.out = TRIT_ENCODING_TQ2_0;
     spec.group_size = 0;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
-                  "options.group_size: 128 is no multiple of 256: a tq2_0 block of that "
-                  "many elements has one scale");
+                  "options.group_size: 128; tq2_0 needs a multiple of 256, the elements "
+                  "of a block");
     spec.out = TRIT_ENCODING_MLX_2BIT;
     spec.group_size = 256;
-    check_refused(
-        &spec, TRIT_INVALID_ARGUMENT, "options.group_size",
-        "options.group_size: 256, mlx_2bit holds groups of 64 to 128 that divide the "
-        "latter");
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+                  "options.group_size: 256 is not supported by mlx_2bit; use 64 or 128");
     spec.group_size = 32;
-    check_refused(
-        &spec, TRIT_INVALID_ARGUMENT, "options.group_size",
-        "options.group_size: 32, mlx_2bit holds groups of 64 to 128 that divide "
-        "the latter");
+    check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
+                  "options.group_size: 32 is not supported by mlx_2bit; use 64 or 128");
     spec = matrix(2, 192);
     spec.out = TRIT_ENCODING_MLX_2BIT;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: rows of 192 elements are no multiple of the 128 of a "
-                  "group, as mlx_2bit asks");
+                  "tensor.shape: rows have 192 elements; mlx_2bit needs a multiple of "
+                  "group_size, which is 128");
     spec = matrix(2, 200);
     spec.out = TRIT_ENCODING_PQ2_0;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: rows of 200 elements are no multiple of the 128 of a "
-                  "pq2_0 block");
+                  "tensor.shape: rows have 200 elements; pq2_0 needs a multiple of 128, "
+                  "the elements of a block");
     spec.out = TRIT_ENCODING_DENSE;
     spec.in = TRIT_ENCODING_PQ2_0;
     CHECK(plan_init(&(struct plan){0}, &spec, NULL) == -1);
@@ -141,24 +137,24 @@ static void bad_wholes(void)
 
     spec.out = TRIT_ENCODING_I2_S;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: [3, 100] has 300 elements in rows of 100, i2_s needs "
-                  "multiples of 128 and 4");
+                  "tensor.shape: [3, 100] has 300 elements in rows of 100; i2_s needs a "
+                  "multiple of 128 elements in rows of a multiple of 4");
     spec = matrix(128, 3);
     spec.out = TRIT_ENCODING_I2_S;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: [128, 3] has 384 elements in rows of 3, i2_s needs "
-                  "multiples of 128 and 4");
+                  "tensor.shape: [128, 3] has 384 elements in rows of 3; i2_s needs a "
+                  "multiple of 128 elements in rows of a multiple of 4");
     spec = matrix(2, 128);
     spec.out = TRIT_ENCODING_I2_S;
     spec.group_size = 128;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
                   "options.group_size: 128, but i2_s has one scale for the whole tensor; "
-                  "leave it 0");
+                  "use 0");
     spec = matrix(WHOLE_ELEMENTS_MAX / 128 + 1, 128);
     spec.out = TRIT_ENCODING_I2_S;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: [2097153, 128] has 268435584 elements, one scale is "
-                  "found for up to 268435456");
+                  "tensor.shape: [2097153, 128] has 268435584 elements; i2_s supports "
+                  "at most 268435456");
 }
 
 static void bad_interleaved(void)
@@ -167,21 +163,21 @@ static void bad_interleaved(void)
 
     spec.out = TRIT_ENCODING_HF_BITNET;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: [6, 128] has 6 rows, hf_bitnet needs a multiple of 4");
+                  "tensor.shape: [6, 128] has 6 rows; hf_bitnet needs a multiple of 4");
     spec = spec_of(1, (const uint64_t[]){128});
     spec.out = TRIT_ENCODING_HF_BITNET;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: [128] has 1 row, hf_bitnet needs a multiple of 4");
+                  "tensor.shape: [128] has 1 row; hf_bitnet needs a multiple of 4");
     spec = spec_of(3, (const uint64_t[]){3, 3, 4});
     spec.in = TRIT_ENCODING_HF_BITNET;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                  "tensor.shape: [3, 3, 4] has 9 rows, hf_bitnet needs a multiple of 4");
+                  "tensor.shape: [3, 3, 4] has 9 rows; hf_bitnet needs a multiple of 4");
     spec = matrix(4, 128);
     spec.out = TRIT_ENCODING_HF_BITNET;
     spec.group_size = 512;
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
                   "options.group_size: 512, but hf_bitnet has one scale for the whole "
-                  "tensor; leave it 0");
+                  "tensor; use 0");
 }
 
 int main(int argc, char **argv)

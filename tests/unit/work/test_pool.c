@@ -239,7 +239,7 @@ static void zero_is_one_a_core(void)
     CHECK(pool_threads(f.pool) <= (unsigned)sysconf(_SC_NPROCESSORS_CONF));
     CHECK(pool_start(&f.pool, POOL_THREADS_MAX + 1, f.mailbox, &failure) == -1);
     CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
-    CHECK_STR(failure.message, "threads: 1025 is above 1024");
+    CHECK_STR(failure.message, "threads: 1025; must be at most 1024");
     fixture_close(&f);
 }
 
@@ -263,8 +263,9 @@ static void start_fails_cleanly(void)
         CHECK(failure.status == (failed ? TRIT_RESOURCE_EXHAUSTED : TRIT_OK));
         CHECK((pool == NULL) == failed);
         if (n == 3)
-            CHECK_STR(failure.message,
-                      "pool: thread 2 of 3: Resource temporarily unavailable");
+            CHECK_STR(
+                failure.message,
+                "pool: cannot start thread 2 of 3: Resource temporarily unavailable");
     } while (failed);
     CHECK_EQ(n, 5);
     pool_stop(pool);
