@@ -106,7 +106,7 @@ INLINE void pack_block(uint8_t *out, const uint8_t *codes, const struct packing 
 INLINE void store_block_scale(uint8_t *block, const struct packing *packing, uint16_t s)
 {
     if (packing->scale_at >= 0)
-        memcpy(block + packing->scale_at, &s, sizeof s);
+        memcpy(block + packing->scale_at, &s, sizeof(s));
 }
 
 INLINE float block_scale(const uint8_t *block, const struct packing *packing,
@@ -115,6 +115,42 @@ INLINE float block_scale(const uint8_t *block, const struct packing *packing,
     uint16_t s;
     if (packing->scale_at < 0)
         return elsewhere;
-    memcpy(&s, block + packing->scale_at, sizeof s);
+    memcpy(&s, block + packing->scale_at, sizeof(s));
     return f16_widen(s);
+}
+
+/* Stored multiples of the scale, of `n` <= BLOCK_ELEMENTS_MAX elements: any int8, or
+ * -1..2. 0 beyond n up to whole units. */
+static void unpack_codes(int8_t t[BLOCK_ELEMENTS_MAX], const uint8_t *in, size_t n,
+                         const struct packing *packing)
+{
+    uint8_t codes[BLOCK_ELEMENTS_MAX];
+    if (packing->order == ORDER_BYTES) {
+        memset(t, 0, (n + UNIT - 1) / UNIT * UNIT);
+        memcpy(t, in, n);
+        return;
+    }
+    if (packing->order == ORDER_LSB)
+        unpack_lsb(codes, in, n);
+    else if (packing->order == ORDER_BASE3)
+        unpack_base3(codes, in, n);
+    else
+        for (size_t i = 0; i < n; i += PLANE_ELEMENTS)
+            unpack_planes(codes + i, in + i / 4, packing->order == ORDER_PLANES);
+    for (size_t i = 0; i < n; i++)
+        t[i] = (int8_t)(codes[i] - 1);
+}
+
+/* Elements that one unpack_codes handles. */
+INLINE size_t stretch_of(const struct packing *packing)
+{
+    return packing->order == ORDER_BYTES ? BLOCK_ELEMENTS_MAX : packing->elements;
+}
+
+static bool beyond_trits(const int8_t *t, size_t n)
+{
+    uint32_t beyond = 0;
+    for (size_t k = 0; k < n; k++)
+        beyond |= (uint8_t)(t[k] + 1) > 2;
+    return beyond;
 }

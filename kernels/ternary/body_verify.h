@@ -6,13 +6,15 @@ struct claims {
     const struct verify_job *job;
     struct ternary_counts *counts;
     struct ternary_check *check;
-    size_t begin, end;               /* groups */
-    bool far;                        /* the run may not be in L2 */
-    struct scales scales;            /* of the claim */
-    bool near_found;                 /* scales.low and high are: few blocks need them */
-    bool tainted[BLOCK_GROUPS];      /* holds something that is not finite */
-    struct scales projection;        /* of the reference */
-    bool latents_lost[BLOCK_GROUPS]; /* the reference is not finite */
+    size_t begin, end;          /* groups */
+    bool far;                   /* the run may not be in L2 */
+    struct scales scales;       /* of the claim */
+    bool near_found;            /* scales.low and high are: few blocks need them */
+    bool tainted[BLOCK_GROUPS]; /* holds something that is not finite */
+    const struct element_type *elements; /* of the claim: dense ones, else its scales */
+    const struct element_type *latents;  /* the reference's elements; NULL without one */
+    struct scales projection;            /* of the reference */
+    bool latents_lost[BLOCK_GROUPS];     /* the reference is not finite */
 };
 
 /* What a group holds beside units that are exact. */
@@ -155,18 +157,19 @@ static int trit_of(float value, float half)
  * the claim, `finite` the same with 0 for what is not finite; both f32. `trits` are the
  * claim's stored codes, NULL where it has none. */
 static __attribute__((noinline)) void
-check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit raw,
-                unit finite, const int8_t *trits, struct tally *tally, struct sums *sums)
+check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit_f32 raw,
+                unit_f32 finite, const int8_t *trits, struct tally *tally,
+                struct sums *sums)
 {
     const struct verify_job *job = claims->job;
     const size_t element = (claims->begin + g) * job->group_len + i;
     const uint8_t *in =
-        (const uint8_t *)job->reference + element * bytes_of(job->reference_dtype);
-    const unit r = load_any(in, n, job->reference_dtype);
-    const thresholds keys = thresholds_of(&claims->projection.keys, g, TRIT_F32);
-    const unit want = unit_dequantize(r, keys, TRIT_F32);
+        (const uint8_t *)job->reference + element * claims->latents->bytes;
+    const unit_f32 r = claims->latents->load(in, n);
+    const thresholds_f32 keys = thresholds_of_f32(&claims->projection.keys, g);
+    const unit_f32 want = unit_dequantize_f32(r, keys);
     float is[UNIT], expected[UNIT];
-    tally->near = near_count_add(tally->near, r, keys, TRIT_F32);
+    tally->near = near_count_add_f32(tally->near, r, keys);
     if (job->sums)
         sums_add(sums, r, finite);
     floats_of(is, raw);
@@ -199,7 +202,7 @@ static void check_reference_scale(const struct claims *claims, size_t g, bool no
 }
 
 /* The thresholds of a block's group for elements widened to f32. */
-static thresholds wide_keys(struct claims *claims, size_t g)
+static thresholds_f32 wide_keys(struct claims *claims, size_t g)
 {
     struct scales *scales = &claims->scales;
     if (!claims->near_found)
@@ -209,7 +212,7 @@ static thresholds wide_keys(struct claims *claims, size_t g)
                               .low = {float_bits(scales->low[g])},
                               .high = {float_bits(scales->high[g])},
                               .s = {float_bits(scales->s[g])}};
-    return thresholds_of(&keys, 0, TRIT_F32);
+    return thresholds_of_f32(&keys, 0);
 }
 
 /* No claim can hold a scale that its type rounds to 0 or infinity: the unrounded one
@@ -229,56 +232,45 @@ static void keep_lost_scales(struct claims *claims)
 }
 
 /* The reference's scales, as the claim's format would hold them. */
-static void project_reference(struct claims *claims, enum trit_dtype dtype)
+static void project_reference(struct claims *claims)
 {
     const struct verify_job *job = claims->job;
-    const size_t bytes = job->group_len * bytes_of(job->reference_dtype);
+    const size_t bytes = job->group_len * claims->latents->bytes;
     const size_t count = claims->end - claims->begin;
     const uint8_t *in = (const uint8_t *)job->reference + claims->begin * bytes;
-    struct partial partials[BLOCK_GROUPS] = {{{0}}};
     double sums[BLOCK_GROUPS];
-    sum_groups(partials, in, count, job->group_len, in_l2, job->reference_dtype);
-    if (job->reference_dtype == TRIT_F32)
-        total_groups(sums, partials, in, count, job->group_len, TRIT_F32);
-    else if (job->reference_dtype == TRIT_F16)
-        total_groups(sums, partials, in, count, job->group_len, TRIT_F16);
-    else
-        total_groups(sums, partials, in, count, job->group_len, TRIT_BF16);
+    claims->latents->sum(sums, in, count, job->group_len);
     for (size_t i = 0; i < count; i++) {
         claims->latents_lost[i] = !(sums[i] < INFINITY);
         if (claims->latents_lost[i])
-            find_non_finite(in + i * bytes, job->group_len,
-                            (claims->begin + i) * job->group_len,
-                            &claims->check->reference_infinite, job->reference_dtype);
+            claims->latents->list_non_finite(in + i * bytes, job->group_len,
+                                             (claims->begin + i) * job->group_len,
+                                             &claims->check->reference_infinite);
     }
     find_means(&claims->projection, sums, job->divisor);
     find_halves(&claims->projection);
     find_near(&claims->projection);
-    find_f16(&claims->projection);
-    scales_as_stored(&claims->projection, dtype);
+    claims->elements->round_scales(&claims->projection);
     keep_lost_scales(claims);
-    find_keys(&claims->projection, TRIT_F32, true);
+    find_keys_f32(&claims->projection, true);
 }
 
-/* The claim's scales are found: what they say, and what the reference says. `of_elements`
- * is what the claim is made of, `dtype` what holds its scales. */
-static void begin_claims(struct claims *claims, enum trit_dtype of_elements,
-                         enum trit_dtype dtype)
+/* Begins a block once the claim's scales are found. The caller finds their keys. */
+static void begin_claims(struct claims *claims)
 {
     const size_t count = claims->end - claims->begin;
     memcpy(claims->job->scales + claims->begin, claims->scales.s,
-           count * sizeof claims->scales.s[0]);
+           count * sizeof(claims->scales.s[0]));
     for (size_t i = 0; i < LANES; i += STEP) { /* what is not finite judges nothing */
         const f32v s = f32v_load(claims->scales.s + i);
         f32v_store(claims->scales.s + i,
                    f32v_select(((i32v)s & INT32_MAX) < INFINITE, s, (f32v){0}));
     }
     find_halves(&claims->scales);
-    scales_as_stored(&claims->scales, TRIT_F32);
-    find_keys(&claims->scales, of_elements, false);
+    scales_as_stored_f32(&claims->scales);
     claims->near_found = false;
-    if (claims->job->reference)
-        project_reference(claims, dtype);
+    if (claims->latents)
+        project_reference(claims);
 }
 
 /* Where a group's claim ends. `inexact` says which of its codes are not of exact
@@ -303,8 +295,8 @@ static void end_claim(const struct claims *claims, size_t g, const struct tally 
         claims->job->sums[claims->begin + g] = sums_total(sums);
 }
 
-INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, size_t n,
-                        codes64 codes, struct tally *tally)
+ALWAYS_INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, size_t n,
+                               codes64 codes, struct tally *tally)
 {
     const struct verify_job *job = claims->job;
     tally->codes = sign_tally_add(tally->codes, codes);
@@ -313,4 +305,92 @@ INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, size_t 
     if (job->codes)
         store_codes(job->codes + (claims->begin + g) * code_bytes(job->group_len) + i / 4,
                     codes, n);
+}
+
+/* ---- dense claims ------------------------------------------------------------------ */
+
+/* Values that are not finite become 0; returns how many. */
+static size_t make_finite(float w[UNIT])
+{
+    size_t lost = 0;
+    for (size_t i = 0; i < UNIT; i++)
+        if (!isfinite(w[i])) {
+            w[i] = 0.0f;
+            lost++;
+        }
+    return lost;
+}
+
+INLINE bool is_exact(unit_f32 w, thresholds_f32 keys)
+{
+    return residue_none(
+        residue_add_f32(residue_zero(), w, unit_equals_scale_f32(w, keys), keys));
+}
+
+/* A group with a reference, or one that does not hold 0 and one magnitude alone. */
+static void verify_inexact_group(struct claims *claims, size_t g)
+{
+    const struct verify_job *job = claims->job;
+    const size_t len = job->group_len, first = (claims->begin + g) * len;
+    const uint8_t *in = (const uint8_t *)job->in + first * claims->elements->bytes;
+    const thresholds_f32 keys = wide_keys(claims, g);
+    struct tally tally = tally_zero();
+    struct sums sums = sums_zero();
+    struct inexact_tally inexact = {.found = claims->tainted[g]};
+    for (size_t i = 0; i < len; i += UNIT) {
+        const size_t n = size_min(len - i, UNIT);
+        const unit_f32 raw = claims->elements->load(in + i * claims->elements->bytes, n);
+        struct dense_unit dense_unit = {.element = first + i, .n = n};
+        unit_f32 w = raw;
+        claims->check->valid += n;
+        floats_of(dense_unit.w, raw);
+        if (claims->tainted[g]) {
+            const size_t lost = make_finite(dense_unit.w);
+            claims->check->valid -= lost;
+            inexact.zeros += lost;
+            w = of_floats(dense_unit.w);
+        }
+        claim_codes(claims, g, i, n,
+                    unit_encode_f32(w, unit_above_half_scale_f32(w, keys), keys), &tally);
+        if (!is_exact(w, keys)) {
+            check_inexact(claims, &dense_unit, claims->scales.s[g],
+                          claims->scales.half[g], &inexact);
+            if (!job->reference)
+                tally.near = near_count_add_f32(tally.near, w, keys);
+        }
+        if (job->reference)
+            check_reference(claims, g, i, n, raw, w, NULL, &tally, &sums);
+    }
+    end_claim(claims, g, &tally, &sums, &inexact);
+}
+
+/* Where a pass over a group finds what to prefetch: each of two passes over a block
+ * brings half of the block after it. */
+INLINE const uint8_t *half_ahead(const struct claims *claims, size_t g, bool second,
+                                 size_t bytes)
+{
+    const size_t count = claims->end - claims->begin;
+    const uint8_t *next = (const uint8_t *)claims->job->in + claims->end * bytes;
+    return next + (second ? count * bytes / 2 : 0) + g * bytes / 2;
+}
+
+/* ---- a run ------------------------------------------------------------------------ */
+
+static const struct element_type *const element_types[ELEMENT_TYPES] = {
+    [TRIT_F32] = &element_type_f32,
+    [TRIT_F16] = &element_type_f16,
+    [TRIT_BF16] = &element_type_bf16,
+};
+
+static struct claims claims_of(const struct verify_job *job,
+                               struct ternary_counts *counts, struct ternary_check *check,
+                               enum trit_dtype elements)
+{
+    return (struct claims){
+        .job = job,
+        .counts = counts,
+        .check = check,
+        .elements = element_types[elements],
+        .latents = job->reference ? element_types[job->reference_dtype] : NULL,
+    };
 }
