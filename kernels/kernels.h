@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ternary kernels: pure functions over runs of groups. No I/O, no threads, no
- * allocation, no globals. The numeric contract and its reasons: README.md.
+ * allocation, no globals. The numeric contract and its reasons: NUMERICS.md.
  *
  * Words. A *group* is `group_len` consecutive elements of one row. A *run* is
  * `count` groups of one length, one after another in memory. `divisor` is what

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The packed formats: where codes and scale stand in a block, and in what order.
- * Byte layouts are drawn in README.md. */
+ * Byte layouts are drawn in FORMATS.md. */
 #ifndef KERNELS_PACKING_H
 #define KERNELS_PACKING_H
 
