@@ -89,7 +89,7 @@ static inline void codes64_pack_2bit(uint8_t *p, codes64 c)
         _pdep_u64(zeros, low) | _pdep_u64(c.positive, high),
         _pdep_u64(zeros >> 32, low) | _pdep_u64(c.positive >> 32, high),
     };
-    memcpy(p, words, sizeof words);
+    memcpy(p, words, sizeof(words));
 }
 
 static inline sign_tally sign_tally_zero(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vocabulary in AVX-512 (F, BW, DQ, VL, VBMI, VBMI2) and BMI2. Its shape differs from
- * the others' where comparisons end in mask registers, and codes in general ones. */
+/* The vocabulary in AVX-512 (F, BW, DQ, VL, VBMI, VBMI2) and BMI2. Unlike the other ISAs,
+ * it compares into mask registers and keeps codes in general registers. */
 #if defined(__x86_64__)
 
 #include <immintrin.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: the scales of a block's groups, sixteen at a time. What is simple runs
- * in the compiler's own vectors, of VECTOR_BYTES: of loops over sixteen elements it would
- * make sixteen copies, and wider vectors than the machine's it takes apart. */
+/* Part of body.h: the scales of a block's groups, sixteen at a time, in compiler vectors of
+ * VECTOR_BYTES. The compiler would unroll loops over sixteen elements into sixteen scalar
+ * copies, and split vectors wider than the machine's. */
 
 enum { INFINITE = 0x7f800000 };
 
-/* Of a block's groups; what stands beyond them means nothing. */
+/* The scales of a block's groups. Values from `count` on are meaningless. */
 struct scales {
     size_t count;
     _Alignas(64) float s[LANES];
@@ -14,7 +14,7 @@ struct scales {
     float high[LANES]; /* the largest f32 <= 0.525 s */
     float kept[LANES]; /* s as the output's type holds it */
     uint16_t f16[LANES];
-    struct keys keys; /* the same to compare elements with */
+    struct keys keys; /* the same as keys of the element type */
 };
 
 INLINE f32v f32v_load(const float *from)
@@ -46,7 +46,7 @@ INLINE f32v f32v_select(i32v where, f32v a, f32v b)
     return (f32v)(((i32v)a & where) | ((i32v)b & ~where));
 }
 
-/* sum / divisor, rounded to f32 once. Dividing by a power of two is multiplying. */
+/* sum / divisor, rounded to f32 once. To divide by a power of two, multiply. */
 INLINE void find_means(struct scales *to, const double sums[BLOCK_GROUPS], size_t divisor)
 {
     const bool exact = (divisor & (divisor - 1)) == 0;
@@ -59,11 +59,11 @@ INLINE void find_means(struct scales *to, const double sums[BLOCK_GROUPS], size_
     }
 }
 
-/* factor * s, the product in f64, as f32: the next one up, or the next one down. */
+/* factor * s, the product in f64, rounded to f32 upwards or downwards. */
 INLINE void scale_rounded_toward(float to[LANES], const float s[LANES], double factor,
                                  bool up)
 {
-    /* keeps the error above what f32 rounds to 0 */
+    /* without it, f32 would round a small error to 0 */
     const f64v large = f64v_splat(0x1p300);
     for (size_t i = 0; i < LANES; i += STEP) {
         const f32v v = f32v_load(s + i);
@@ -78,8 +78,8 @@ INLINE void scale_rounded_toward(float to[LANES], const float s[LANES], double f
     }
 }
 
-/* Half of s, rounded down: |w| > half is then |w|+|w| > s for every s, also where
- * half of a subnormal is no f32. Nothing exceeds the half of s = 0. */
+/* Half of s, rounded down: |w| > half is then the same as |w|+|w| > s, even where half of
+ * a subnormal is not an f32. No element exceeds the half of s = 0. */
 INLINE void find_halves(struct scales *to)
 {
     const f32v never = (f32v)((i32v){0} + INFINITE);
@@ -90,7 +90,7 @@ INLINE void find_halves(struct scales *to)
     }
 }
 
-/* What is near the threshold: from low to high. */
+/* The range of magnitudes near the threshold, from low to high. */
 INLINE void find_near(struct scales *to)
 {
     const f32v never = (f32v)((i32v){0} + INFINITE);
@@ -99,7 +99,7 @@ INLINE void find_near(struct scales *to)
     for (size_t i = 0; i < LANES; i += STEP) {
         const f32v low = f32v_load(to->low + i), high = f32v_load(to->high + i);
         const i32v some =
-            (f32v_load(to->s + i) > 0.0f) & (low <= high); /* not for 2^-149 */
+            (f32v_load(to->s + i) > 0.0f) & (low <= high); /* false for 2^-149 */
         f32v_store(to->low + i, f32v_select(some, low, never));
         f32v_store(to->high + i, f32v_select(some, high, never));
     }
@@ -164,8 +164,8 @@ INLINE void bound_bf16(uint32_t to[LANES], const float from[LANES], bool up)
     }
 }
 
-/* Scales that f16 does not give back exactly, as all ones; in *lost, of which it keeps
- * nothing. Scales that are not finite are passed over. */
+/* All ones where f16 does not represent a scale exactly; *lost is all ones where f16
+ * rounds it to 0 or infinity. Scales that are not finite are skipped. */
 INLINE i32v find_lossy(f32v scales, i32v *lost)
 {
     const f32v s = f32v_select(((i32v)scales & INT32_MAX) < INFINITE, scales, (f32v){0});
@@ -186,10 +186,11 @@ static void count_lost_scales(const float *scales, size_t count,
     }
 }
 
-/* How a run's scales fare as f16. */
+/* Counts the scales of a run that f16 rounds or loses. */
 static void count_scales(const float *scales, size_t count, struct ternary_counts *counts)
 {
-    i32v minus = {0}, any = {0}; /* a lane holds 2^31 groups: more than memory does */
+    i32v minus = {0},
+         any = {0}; /* a lane counts to 2^31 groups, more than memory holds */
     uint32_t lanes[STEP], some[STEP], lossy = 0, lost = 0;
     size_t at = 0;
     for (; at < count; at += STEP) {

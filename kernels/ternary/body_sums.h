@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: what a report sums, of latents and what stands for them. */
+/* Part of body.h: the sums of a report, over latents w and the values v that represent
+ * them. */
 
-/* Of latents and what stands for them, lane by lane. */
+/* Running sums, lane by lane. */
 struct sums {
     f64x16 energy, error, dot, norm;
 };
@@ -36,22 +37,22 @@ INLINE struct group_sums sums_total(const struct sums *sums)
                                f64x16_total(sums->dot), f64x16_total(sums->norm)};
 }
 
-/* ---- of a projection -------------------------------------------------------------- */
+/* ---- a projection ----------------------------------------------------------------- */
 
-/* Of a group's energy: a smaller error would lose more than ten of its bits where terms
- * cancel, and is summed by itself. */
+/* If the error is a smaller part of a group's energy, more than ten of its bits are lost
+ * where terms cancel; it is then summed directly. */
 #define ERROR_LEAST 0x1p-10
 
-/* Of a group: sums of w*w and, beyond the threshold, of |w|, and how many are, as far as
- * whole vectors add them. */
+/* For a group, in vectors that are not totalled yet: the sum of w*w, the sum of |w| beyond
+ * the threshold, and the number of elements beyond it. */
 struct moments {
     f64v energy, beyond;
     u64v count;
 };
 
-/* The report's sums. What stands for a group is s times 0 or 1, so its products with the
- * latents need but the sum and the number of those beyond the threshold; their error,
- * too, unless so little is left of it that the digits would be lost. */
+/* The report's sums. |v| is s beyond the threshold and 0 elsewhere, so its products with
+ * the latents follow from the sum and the number of elements beyond the threshold. The
+ * error follows too, unless it is so small that its digits are lost. */
 INLINE struct group_sums sums_of(const struct moments *moments, float s)
 {
     const double scale = (double)s;

@@ -17,13 +17,14 @@ INLINE float scale_rounded_bf16(float stored)
     return bf16_widen(bf16_narrow(stored));
 }
 
-/* Whether a type holds a finite scale as 0 or infinity. */
+/* True if a type rounds a finite scale to 0 or infinity. */
 INLINE bool scale_lost_as(float stored, float held)
 {
     return stored != 0.0f && isfinite(stored) && (held == 0.0f || !isfinite(held));
 }
 
-/* The first of n codes that is no -1, 0 or +1, or, where the scale is lost, not 0. */
+/* The first of n codes that is not -1, 0 or +1; if the scale is lost, the first that is
+ * not 0. */
 static size_t first_refused(const int8_t *t, size_t n, bool lost)
 {
     size_t k = 0;

@@ -9,19 +9,19 @@ struct claims {
     size_t begin, end;          /* groups */
     bool far;                   /* the run may not be in L2 */
     struct scales scales;       /* of the claim */
-    bool near_found;            /* scales.low and high are: few blocks need them */
+    bool near_found;            /* scales.low and high are set: few blocks need them */
     bool tainted[BLOCK_GROUPS]; /* holds something that is not finite */
-    const struct element_type *elements; /* of the claim: dense ones, else its scales */
+    const struct element_type *elements; /* of a dense claim; of a packed one's scales */
     const struct element_type *latents;  /* the reference's elements; NULL without one */
     struct scales projection;            /* of the reference */
-    bool latents_lost[BLOCK_GROUPS];     /* the reference is not finite */
+    bool latents_lost[BLOCK_GROUPS];     /* the reference has elements not finite */
 };
 
-/* What a group holds beside units that are exact. */
+/* What a group holds apart from exact units. */
 struct inexact_tally {
     bool found;                           /* some element is not exactly t*s */
-    uint64_t negatives, zeros, positives; /* codes counted of other elements than those
-                                             that are exactly t*s */
+    uint64_t negatives, zeros, positives; /* codes of the elements that are not exactly
+                                             t*s */
 };
 
 static void add_sample(float samples[TRIT_SAMPLES_MAX], uint32_t *count, float sample)
@@ -34,7 +34,7 @@ static void add_sample(float samples[TRIT_SAMPLES_MAX], uint32_t *count, float s
     samples[(*count)++] = sample;
 }
 
-/* Which of -1, 0, +1 occur among as many exact elements of each. */
+/* Records which of -1, 0, +1 occur, by how many exact elements have each. */
 static void see_trits(struct ternary_check *check, uint64_t negatives, uint64_t zeros,
                       uint64_t positives)
 {
@@ -57,14 +57,14 @@ static void add_code_mismatch(struct ternary_check *check, size_t element, int e
     check->found_trit = (int8_t)found;
 }
 
-/* A unit of a dense claim: the values, with 0 for those that are not finite, and which
- * elements they are. */
+/* A unit of a dense claim: its values, with 0 for those that are not finite, the index of
+ * its first element, and how many it has. */
 struct dense_unit {
     float w[UNIT];
     size_t element, n;
 };
 
-/* Tells samples and the first invalid element of a unit that holds inexact ones. */
+/* Adds samples and the first invalid element of a unit that is not exact. */
 static void report_inexact(struct ternary_check *check,
                            const struct dense_unit *dense_unit,
                            const float quotients[UNIT], const uint32_t wrong[UNIT],
@@ -98,8 +98,8 @@ static uint64_t tally_inexact(struct inexact_tally *inexact,
     return inexact->negatives + inexact->zeros + inexact->positives - before;
 }
 
-/* 64 values that are not all 0 or +-s, by true division. Values that are not finite
- * come here as 0; the caller has taken them off the valid ones. */
+/* Checks 64 values that are not all 0 or +-s, by true division. Values that are not
+ * finite are passed as 0; the caller has subtracted them from the valid ones. */
 static __attribute__((noinline)) void check_inexact(const struct claims *claims,
                                                     const struct dense_unit *dense_unit,
                                                     float s, float half,
@@ -118,7 +118,7 @@ static __attribute__((noinline)) void check_inexact(const struct claims *claims,
         const uint32_t exact = (uint32_t)(a == s) | (uint32_t)(a == 0.0f);
         const uint32_t near =
             (uint32_t)(error <= tolerance) & (uint32_t)(tolerance > 0.0f);
-        const uint32_t bits = float_bits(error); /* orders as errors do: none is < 0 */
+        const uint32_t bits = float_bits(error); /* ordered as errors are: none is < 0 */
         worst = bits > worst ? bits : worst;
         quotients[i] = quotient;
         wrong[i] = !(exact | near);
@@ -147,15 +147,15 @@ static int sign_of(float value)
     return (value > 0.0f) - (value < 0.0f);
 }
 
-/* The t that a claim's value comes to. */
+/* The t of a claim's value. */
 static int trit_of(float value, float half)
 {
     return fabsf(value) > half ? sign_of(value) : 0;
 }
 
-/* The reference's share of a unit: mismatches, sums, nearness to the threshold. `raw` is
- * the claim, `finite` the same with 0 for what is not finite; both f32. `trits` are the
- * claim's stored codes, NULL where it has none. */
+/* Compares a unit with the reference: mismatches, sums, elements near the threshold. `raw`
+ * is the claim as f32, `finite` the same with 0 for values that are not finite. `trits`
+ * are the claim's stored codes; NULL if it has none. */
 static __attribute__((noinline)) void
 check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit_f32 raw,
                 unit_f32 finite, const int8_t *trits, struct tally *tally,
@@ -187,7 +187,7 @@ check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit_
     }
 }
 
-/* Whether the claim's scale is the reference's, where both sides have nonzeros. */
+/* Compares the claim's scale with the reference's if both sides have nonzeros. */
 static void check_reference_scale(const struct claims *claims, size_t g, bool nonzeros)
 {
     struct ternary_check *check = claims->check;
@@ -215,8 +215,8 @@ static thresholds_f32 wide_keys(struct claims *claims, size_t g)
     return thresholds_of_f32(&keys, 0);
 }
 
-/* No claim can hold a scale that its type rounds to 0 or infinity: the unrounded one
- * stands for it, so that every nonzero of such a group is a mismatch. */
+/* No claim can hold a scale that its type rounds to 0 or infinity. The unrounded scale is
+ * compared instead, so that every nonzero of such a group is a mismatch. */
 static void keep_lost_scales(struct claims *claims)
 {
     struct ternary_check *check = claims->check;
@@ -231,7 +231,7 @@ static void keep_lost_scales(struct claims *claims)
     }
 }
 
-/* The reference's scales, as the claim's format would hold them. */
+/* Computes the reference's scales as the claim's format would hold them. */
 static void project_reference(struct claims *claims)
 {
     const struct verify_job *job = claims->job;
@@ -261,7 +261,8 @@ static void begin_claims(struct claims *claims)
     const size_t count = claims->end - claims->begin;
     memcpy(claims->job->scales + claims->begin, claims->scales.s,
            count * sizeof(claims->scales.s[0]));
-    for (size_t i = 0; i < LANES; i += STEP) { /* what is not finite judges nothing */
+    for (size_t i = 0; i < LANES;
+         i += STEP) { /* no element is judged by a scale that is not finite */
         const f32v s = f32v_load(claims->scales.s + i);
         f32v_store(claims->scales.s + i,
                    f32v_select(((i32v)s & INT32_MAX) < INFINITE, s, (f32v){0}));
@@ -273,8 +274,8 @@ static void begin_claims(struct claims *claims)
         project_reference(claims);
 }
 
-/* Where a group's claim ends. `inexact` says which of its codes are not of exact
- * elements; of a tainted packed group, all. */
+/* Ends the check of a group. `inexact` counts the codes of elements that are not exact:
+ * all codes of a tainted packed group. */
 static void end_claim(const struct claims *claims, size_t g, const struct tally *tally,
                       const struct sums *sums, const struct inexact_tally *inexact)
 {
@@ -309,7 +310,7 @@ ALWAYS_INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, 
 
 /* ---- dense claims ------------------------------------------------------------------ */
 
-/* Values that are not finite become 0; returns how many. */
+/* Sets values that are not finite to 0; returns how many. */
 static size_t make_finite(float w[UNIT])
 {
     size_t lost = 0;
@@ -327,7 +328,7 @@ INLINE bool is_exact(unit_f32 w, thresholds_f32 keys)
         residue_add_f32(residue_zero(), w, unit_equals_scale_f32(w, keys), keys));
 }
 
-/* A group with a reference, or one that does not hold 0 and one magnitude alone. */
+/* Checks a group that has a reference, or that does not hold only 0 and one magnitude. */
 static void verify_inexact_group(struct claims *claims, size_t g)
 {
     const struct verify_job *job = claims->job;
@@ -364,8 +365,8 @@ static void verify_inexact_group(struct claims *claims, size_t g)
     end_claim(claims, g, &tally, &sums, &inexact);
 }
 
-/* Where a pass over a group finds what to prefetch: each of two passes over a block
- * brings half of the block after it. */
+/* What a pass over a group prefetches: each of the two passes over a block loads half of
+ * the next block. */
 INLINE const uint8_t *half_ahead(const struct claims *claims, size_t g, bool second,
                                  size_t bytes)
 {

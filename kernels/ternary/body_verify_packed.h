@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: does a packed tensor hold what it claims? */
 
-/* Codes beyond -1..+1, of a unit whose first element is at `element`. */
+/* Checks the codes beyond -1..+1 of a unit whose first element is `element`. */
 static void check_multiples(const struct claims *claims, size_t element,
                             const int8_t t[UNIT], struct inexact_tally *inexact)
 {
@@ -48,7 +48,7 @@ static void verify_packed_unit(const struct claims *claims, size_t g, size_t i, 
     check_reference(claims, g, i, n, of_floats(raw), of_floats(finite), t, tally, sums);
 }
 
-/* What a packed group's stored scale says for itself. */
+/* Checks a packed group's stored scale on its own. */
 static void check_stored_scale(const struct claims *claims, size_t g,
                                const struct tally *tally, struct inexact_tally *inexact)
 {
@@ -97,7 +97,7 @@ INLINE void verify_packed_group(const struct claims *claims, size_t g,
     end_claim(claims, g, &tally, &sums, &inexact);
 }
 
-/* What holds a packed claim's scales. */
+/* The type that holds a packed claim's scales. */
 static enum trit_dtype stored_scale_type(const struct verify_job *job,
                                          const struct packing *packing)
 {
@@ -108,7 +108,7 @@ static enum trit_dtype stored_scale_type(const struct verify_job *job,
     return encoding_scales_dtype(job->encoding) == TRIT_F16 ? TRIT_F16 : TRIT_F32;
 }
 
-/* A group's scale is its first block's; all its blocks' are, in a sound file. */
+/* A group's scale is that of its first block; in a sound file all its blocks have it. */
 INLINE void verify_packed(struct claims *claims, const struct packing *packing)
 {
     const struct verify_job *job = claims->job;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h, a template (simd/typed.h): what a report sums over a projection. */
 
-/* Magnitudes of 16 elements, 0 beyond n. */
+/* Loads the magnitudes of 16 elements; those from n on are 0. */
 INLINE f32x16 load_magnitudes(const uint8_t *in, size_t n)
 {
     uint8_t padded[LANES * ELEMENT_BYTES];

@@ -3,7 +3,7 @@
 
 #include "kernels/ternary/typed_report.h"
 
-/* All that is known of a group when its units are emitted. */
+/* A group whose units are being emitted. */
 struct emission {
     const struct packing *packing; /* NULL: dense */
     size_t len;
@@ -12,12 +12,12 @@ struct emission {
     uint8_t *out, *codes;
     thresholds keys;
     uint16_t s;
-    uint8_t *block;    /* where in the output the next codes go */
-    size_t within;     /* elements before them in their block */
-    uint8_t *gathered; /* codes of a block whose order wants all of them first */
+    uint8_t *block;    /* where the next codes go in the output */
+    size_t within;     /* how many elements of that block are done */
+    uint8_t *gathered; /* codes of a block whose order needs all of them first */
 };
 
-/* Codes of the next unit of a group, into its blocks. */
+/* Writes the codes of a group's next unit into its blocks. */
 INLINE void emit_block(struct emission *to, codes64 codes)
 {
     const struct packing *packing = to->packing;
@@ -63,7 +63,7 @@ ALWAYS_INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tal
     }
 }
 
-/* The second pass: everything that is asked of a group but its sums, unit by unit. */
+/* The second pass: everything that is asked of a group except sums, unit by unit. */
 ALWAYS_INLINE void emit_group(struct emission *to, struct tally *tally, enum form form,
                               enum tally_detail detail)
 {
@@ -79,8 +79,8 @@ ALWAYS_INLINE void emit_group(struct emission *to, struct tally *tally, enum for
     }
 }
 
-/* Once a block's groups are summed: their scales, and the report's sums, before the
- * outputs take the input's place. */
+/* Computes the scales of a block whose groups are summed, and the report's sums. These
+ * come before the outputs, which may overwrite the input. */
 static void finish_block(const struct emitter *emitter, const struct partial *partials,
                          size_t begin, struct scales *scales,
                          struct ternary_counts *counts)
@@ -108,7 +108,7 @@ static void finish_block(const struct emitter *emitter, const struct partial *pa
         sum_block(job->sums + begin, in, len, scales);
 }
 
-/* Groups begin..end of a run; `key` is the first one's place in its block. */
+/* Emits groups begin..end of a run; `key` is the place of the first one in its block. */
 ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scales *scales,
                                size_t begin, size_t end, size_t key,
                                struct tally *tallied, enum form form,
@@ -126,8 +126,7 @@ ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scale
         .codes = job->codes ? job->codes + begin * code_bytes(job->group_len) : NULL,
         .gathered = gathered,
     };
-    struct tally tally =
-        tally_zero(); /* a copy of its own: stores might be to *tallied */
+    struct tally tally = tally_zero(); /* a local copy: stores may alias *tallied */
     if (detail != TALLY_NONE)
         tally.codes = tallied->codes;
     if (detail == TALLY_ALL)
@@ -181,7 +180,7 @@ static emit_fn *const emitters[3][3] = {EMITTERS(DENSE), EMITTERS(LSB), EMITTERS
 #undef DEFINE_EMIT_FORM
 #undef EMITTERS
 
-/* A run that is in the caches: of each block scales first, then the outputs. */
+/* A run that is in the caches: the scales of each block, then its outputs. */
 static void ternarize_cached(const struct emitter *emitter, emit_fn *emit,
                              struct tally *tally, struct ternary_counts *counts)
 {
@@ -200,9 +199,9 @@ static void ternarize_cached(const struct emitter *emitter, emit_fn *emit,
     }
 }
 
-/* A run that comes from memory: the sums go two blocks ahead of the outputs and in turn
- * with them. What is emitted is in L1 still, its scales are long known, and what is read
- * from memory mixes with what is streamed to it. */
+/* A run that comes from memory: the sums go two blocks ahead of the outputs and alternate
+ * with them. The elements of an output are still in L1, its scales are known long before,
+ * and reads from memory mix with streaming stores to it. */
 static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
                                 struct tally *tally, struct ternary_counts *counts)
 {
@@ -216,7 +215,7 @@ static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
     for (size_t begin = 0, turn = 0; begin < count + 2 * block;
          begin += block, turn ^= 1) {
         const size_t end = size_min(begin + block, count);
-        const size_t back = begin - 2 * block; /* what is to be emitted begins here */
+        const size_t back = begin - 2 * block; /* the first group to emit */
         for (size_t k = 0; k < block; k += reach.turn_groups) {
             const size_t stop = size_min(k + reach.turn_groups, block);
             if (begin >= 2 * block)

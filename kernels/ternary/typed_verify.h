@@ -41,7 +41,7 @@ ALWAYS_INLINE void keep_union(struct partial *to, const struct claims *claims, s
     unit_store_keys(to, bits);
 }
 
-/* The scales that a block's groups have if they hold 0 and one magnitude. */
+/* Computes the scales that the groups of a block have if they are exact. */
 ALWAYS_INLINE void infer_scales(struct claims *claims)
 {
     const size_t count = claims->end - claims->begin;
@@ -67,7 +67,7 @@ ALWAYS_INLINE residue tally_unit(const struct claims *claims, size_t g, size_t i
                                  struct tally *tally)
 {
     const mask64 is = unit_equals_scale(w, keys);
-    off = residue_add(off, w, is, keys); /* first: the keys are at hand */
+    off = residue_add(off, w, is, keys); /* first, while the keys are in registers */
     if (claims->job->codes) {
         claim_codes(claims, g, i, n, unit_encode(w, is, keys), tally);
     } else {
@@ -78,7 +78,7 @@ ALWAYS_INLINE residue tally_unit(const struct claims *claims, size_t g, size_t i
     return off;
 }
 
-/* Tallies a group as if it held 0 and s alone. Returns whether it does. */
+/* Tallies a group as if it held only 0 and s. Returns whether it does. */
 ALWAYS_INLINE bool tally_exact(const struct claims *claims, size_t g, struct tally *tally)
 {
     const size_t len = claims->job->group_len, bytes = len * ELEMENT_BYTES;
@@ -99,7 +99,7 @@ ALWAYS_INLINE bool tally_exact(const struct claims *claims, size_t g, struct tal
     return residue_none(off);
 }
 
-/* What tally_exact counted of a group that is not exact. */
+/* Subtracts what tally_exact counted for a group that is not exact. */
 static __attribute__((noinline)) void undo_tally(const struct claims *claims, size_t g)
 {
     struct tally tally = tally_zero();
@@ -111,9 +111,7 @@ static __attribute__((noinline)) void undo_tally(const struct claims *claims, si
     claims->counts->positives -= less.positives;
 }
 
-/* The groups of a block whose bits are set in `inexact`: their scales are to be looked
- * for.
- */
+/* Checks the groups of a block whose bits are set in `inexact`, and finds their scales. */
 static __attribute__((noinline)) void verify_inexact_groups(struct claims *claims,
                                                             uint32_t inexact)
 {
@@ -145,7 +143,7 @@ ALWAYS_INLINE void verify_alone(struct claims *claims)
     infer_scales(claims);
     begin_claims(claims);
     find_keys(&claims->scales, false);
-    /* Nothing is to equal the s of all zeros. */
+    /* If all elements are 0, none may equal s. */
     for (size_t i = 0; i < LANES; i += STEP) {
         const u32v zero = (u32v)(f32v_load(claims->scales.s + i) == 0.0f);
         u32v_store(claims->scales.keys.s + i,
