@@ -73,7 +73,7 @@ ifneq ($(filter release arm64,$(VARIANT)),)
 HARDEN += -fstack-protector-strong -D_FORTIFY_SOURCE=2
 endif
 
-# No contraction: the numeric contract (kernels/README.md) depends on it.
+# No contraction: the numeric contract (kernels/NUMERICS.md) depends on it.
 CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -fPIC -ffp-contract=off $(CFLAGS_$(VARIANT)) \
   $(WARN) $(HARDEN) -I. -Iproto -Iserver -Iclient/include -I$(GEN) \
   -DTRITD_VERSION='"$(VERSION)"' $(CFLAGS)

@@ -9,7 +9,7 @@
 
 #include <cpuid.h>
 
-/* Not among the names that clang's __builtin_cpu_supports knows. */
+/* clang's __builtin_cpu_supports does not know the name "f16c". */
 static bool cpu_has_f16c(void)
 {
     unsigned a, b, c, d;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CRC-32C: the processor's instruction where it has one, a table elsewhere. The
- * CRC is an exact integer, so no table of kernels is asked. */
+/* CRC-32C: by the processor's instruction if it has one, else by a table. The CRC is an
+ * exact integer, so it needs no table of kernels. */
 #include <string.h>
 
 #include "kernels/cpu.h"
 #include "kernels/kernels.h"
 
-/* Of byte b: b times x^32 modulo the polynomial 0x1edc6f41, bits reflected. */
+/* For byte b: b times x^32 modulo the polynomial 0x1edc6f41, bits reflected. */
 static const uint32_t remainders[256] = {
     0x00000000, 0xf26b8303, 0xe13b70f7, 0x1350f3f4, 0xc79a971f, 0x35f1141c, 0x26a1e7e8,
     0xd4ca64eb, 0x8ad958cf, 0x78b2dbcc, 0x6be22838, 0x9989ab3b, 0x4d43cfd0, 0xbf284cd3,
@@ -56,8 +56,8 @@ static uint32_t crc_table(uint32_t crc, const uint8_t *bytes, size_t count)
 
 #if defined(__x86_64__)
 
-/* One chain of the instruction waits three cycles a word. Three chains over
- * neighbouring lanes of LANE_BYTES fill them; then they become one, since the CRC
+/* One chain of the instruction waits three cycles for each word. Three chains over
+ * neighbouring lanes of LANE_BYTES fill these cycles. Then they are joined, since the CRC
  * of a piece followed by n bytes is the piece's CRC times x^(8n) mod P:
  *
  *   crc = a * x^(16 L) + b * x^(8 L) + c
@@ -87,7 +87,7 @@ __attribute__((target("sse4.2"))) static inline uint64_t word_at(const uint8_t *
 {
     uint64_t word;
 
-    memcpy(&word, bytes, sizeof word);
+    memcpy(&word, bytes, sizeof(word));
     return word;
 }
 
@@ -120,8 +120,8 @@ __attribute__((target("+crc"))) static uint32_t
 crc_instruction(uint32_t crc, const uint8_t *bytes, size_t count)
 {
     uint64_t word;
-    for (; count >= sizeof word; bytes += sizeof word, count -= sizeof word) {
-        memcpy(&word, bytes, sizeof word);
+    for (; count >= sizeof(word); bytes += sizeof(word), count -= sizeof(word)) {
+        memcpy(&word, bytes, sizeof(word));
         __asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(word));
     }
     for (; count; bytes++, count--)

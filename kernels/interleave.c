@@ -6,12 +6,11 @@
 
 enum {
     CODES_BYTE = 4,
-    STRETCH =
-        256, /* bytes of each plane at a time, so that all that is touched is in L1 */
+    STRETCH = 256, /* bytes of each plane at a time, so that everything stays in L1 */
 };
 
-/* `bytes` <= STRETCH bytes of codes from code `first` on, which stands anywhere in a
- * byte; beyond the end, at `end` bytes, all are 0. */
+/* Copies `bytes` <= STRETCH bytes of codes that begin with code `first`, which may be
+ * anywhere in a byte. Codes beyond `end` bytes are 0. */
 static void align_plane(const uint8_t *codes, size_t end, size_t first, size_t bytes,
                         uint8_t *out)
 {
@@ -25,7 +24,7 @@ static void align_plane(const uint8_t *codes, size_t end, size_t first, size_t b
         out[bytes - 1] = (uint8_t)(out[bytes - 1] | codes[at + bytes] << (8 - skip));
 }
 
-/* Four codes of each plane to four bytes with one code of each. */
+/* Makes four bytes, with one code of each plane, from four codes of each plane. */
 static void mix_planes(uint8_t planes[INTERLEAVED][STRETCH], size_t bytes, uint8_t *out)
 {
     for (size_t m = 0; m < bytes; m++)
@@ -43,9 +42,9 @@ void interleave(const uint8_t *codes, size_t elements, uint8_t *out)
     uint8_t planes[INTERLEAVED][STRETCH], mixed[CODES_BYTE * STRETCH];
 
     assert(elements % INTERLEAVED == 0);
-    for (size_t at = 0; at < bytes; at += sizeof mixed) {
+    for (size_t at = 0; at < bytes; at += sizeof(mixed)) {
         const size_t left = bytes - at;
-        const size_t count = left < sizeof mixed ? left : sizeof mixed;
+        const size_t count = left < sizeof(mixed) ? left : sizeof(mixed);
         const size_t many = (count + CODES_BYTE - 1) / CODES_BYTE;
 
         for (unsigned plane = 0; plane < INTERLEAVED; plane++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dispatch: which table, and the operations that need no vectors of their own. */
+/* Dispatch: which table, and which of its functions for an element type. */
 #include "kernels/kernels.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "kernels/cpu.h"
@@ -41,20 +42,33 @@ const char *kernels_name(const struct kernels *kernels)
     return kernels->name;
 }
 
+static bool is_element_type(enum trit_dtype dtype)
+{
+    return dtype >= TRIT_F32 && dtype <= TRIT_BF16;
+}
+
 void ternarize(const struct kernels *kernels, const struct ternarize_job *job,
                struct ternary_counts *counts)
 {
-    kernels->ternarize(job, counts);
+    assert(is_element_type(job->dtype));
+    kernels->ternarize[job->dtype](job, counts);
 }
 
 void verify(const struct kernels *kernels, const struct verify_job *job,
             struct ternary_counts *counts, struct ternary_check *check)
 {
-    kernels->verify(job, counts, check);
+    assert(!job->reference || is_element_type(job->reference_dtype));
+    if (job->encoding != TRIT_ENCODING_DENSE) {
+        kernels->verify_packed(job, counts, check);
+        return;
+    }
+    assert(is_element_type(job->dtype));
+    kernels->verify_dense[job->dtype](job, counts, check);
 }
 
 int unpack(const struct kernels *kernels, const struct unpack_job *job, uint64_t *bad,
            bool *lost)
 {
-    return kernels->unpack(job, bad, lost);
+    assert(is_element_type(job->dtype));
+    return kernels->unpack[job->dtype](job, bad, lost);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ternary kernels: pure functions over runs of groups. No I/O, no threads, no
- * allocation, no globals. The numeric contract and its reasons: README.md.
+ * allocation, no globals. The numeric contract and its reasons: NUMERICS.md.
  *
- * Words. A *group* is `group_len` consecutive elements of one row. A *run* is
- * `count` groups of one length, one after another in memory. `divisor` is what
- * the sum of magnitudes is divided by: group_len, or group_size where a short
- * group is padded. t in {-1, 0, +1}; s is the group's scale; code = t + 1.
+ * Terms. A *group* is `group_len` consecutive elements of one row. A *run* is
+ * `count` groups of one length, one after another in memory. The sum of magnitudes
+ * is divided by `divisor`: group_len, or group_size where a short group is padded.
+ * t in {-1, 0, +1}; s is the group's scale; code = t + 1.
  *
  * Every function gives the same bits on every ISA, at every alignment, and
  * however a tensor is cut into runs. Call them between kernels_enter and
@@ -22,7 +22,7 @@
 struct kernels; /* the operations of one ISA: a const table */
 
 /* The table by name: "portable", "avx2", "avx512", "neon"; "auto" or NULL is
- * the best this machine has. NULL when unknown or not to be had here. */
+ * the best this machine has. NULL if unknown or not supported by this CPU. */
 const struct kernels *kernels_select(const char *name);
 const char *kernels_name(const struct kernels *kernels);
 
@@ -30,8 +30,8 @@ const char *kernels_name(const struct kernels *kernels);
 enum { KERNELS_TABLES_MAX = 8 };
 size_t kernels_available(const struct kernels *tables[KERNELS_TABLES_MAX]);
 
-/* Known-answer test of a table: 0, or -1 with a sentence in `message`. A few
- * milliseconds; for the daemon's start. */
+/* Known-answer test of a table, for the daemon's start: 0, or -1 with a sentence in
+ * `message`. It takes a few milliseconds. */
 int kernels_selftest(const struct kernels *kernels, char *message, size_t bytes);
 
 /* The floating-point environment the contract needs (round to nearest, no
@@ -51,30 +51,30 @@ bool encoding_by_name(const char *name, enum trit_encoding *encoding);
 /* Where an encoding keeps its scales. */
 enum scale_place {
     SCALES_FOLDED,   /* dense: t*s in the element type */
-    SCALES_F32,      /* beside the data, f32 each */
-    SCALES_F16,      /* beside the data, f16 each */
+    SCALES_F32,      /* apart from the data, f32 each */
+    SCALES_F16,      /* apart from the data, f16 each */
     SCALES_IN_BLOCK, /* f16, inside each block */
-    SCALES_TENSOR,   /* one for the tensor: f32, in its tail or beside the data */
+    SCALES_TENSOR,   /* one for the tensor: f32, in its tail or apart from the data */
 };
 
 struct encoding_layout {
     uint32_t block_elements; /* rows must be a multiple; 1 = any row */
     uint32_t block_bytes;    /* of one block; 0 = dense (element size) */
     enum scale_place scales;
-    uint32_t group_size; /* of its longest groups; shorter ones divide it and are whole
-                            blocks, rows are whole groups. 0 = any, but where scales
-                            stand in blocks a multiple of a block: each repeats d */
-    uint32_t scale_at;   /* of d in a block, where it stands there */
+    uint32_t group_size; /* the longest group; shorter ones divide it and are whole
+                            blocks, and rows are whole groups. 0 = any; if blocks
+                            have scales, a multiple of a block: each repeats d */
+    uint32_t scale_at;   /* offset of d, if the block has it */
     uint32_t tail_bytes; /* after the last block: the tensor's scale in f32, zeros */
-    bool interleaved;    /* a byte holds rows far apart, whose count is a multiple of 4:
-                            no run gives it, interleave.h does */
+    bool interleaved;    /* a byte holds rows far apart, and the count of rows is a
+                            multiple of 4: made by interleave.h, not by a run */
 };
 
 /* NULL for a number outside the enum. */
 const struct encoding_layout *encoding_layout(enum trit_encoding encoding);
 
-/* The type of the scales that stand beside the data, F32 or F16; UNSPECIFIED where none
- * do, and for a number outside the enum. */
+/* The type of the scales that are apart from the data, F32 or F16; UNSPECIFIED if there
+ * are none, and for a number outside the enum. */
 enum trit_dtype encoding_scales_dtype(enum trit_encoding encoding);
 
 /* Counts over a run; exact integers, so they add up in any order. */
@@ -85,14 +85,14 @@ struct ternary_counts {
     uint64_t first_non_finite;  /* element index in the run; UINT64_MAX: none */
     uint64_t near_threshold;    /* 0.475 s <= |w| <= 0.525 s, s > 0; in verify with a
                                    reference: of its latents */
-    uint64_t scales_lossy_fp16; /* scales that f16 does not give back exactly */
-    uint64_t scales_lost;       /* scales that are inf or 0 in f16, s > 0 itself */
+    uint64_t scales_lossy_fp16; /* scales that f16 does not represent exactly */
+    uint64_t scales_lost;       /* scales s > 0 that are infinite or 0 in f16 */
     uint64_t first_scale_lost;  /* group index in the run; UINT64_MAX: none */
 };
 
-/* Per group sums in f64, each in the canonical order. To total a tensor, add
- * them group after group in f64. s is the unrounded scale in ternarize; in verify the
- * claim's own values stand for t*s. */
+/* Sums over a group in f64, each in the canonical order. To total a tensor, add them
+ * group after group in f64. In ternarize s is the unrounded scale; in verify t*s is the
+ * claim's own value. */
 struct group_sums {
     double energy; /* sum of w*w over the latents */
     double error;  /* sum of (w - t*s)^2 */
@@ -100,11 +100,11 @@ struct group_sums {
     double norm;   /* sum of (t*s)^2 */
 };
 
-/* Which counts a ternarization is to make: those per element cost time. What can fail a
- * projection (non_finite, scales_lost) and what is per group is counted always. */
+/* Which counts a ternarization makes: those per element cost time. Counts that can fail a
+ * projection (non_finite, scales_lost) and counts per group are always made. */
 enum tally_detail {
     TALLY_ALL,   /* everything */
-    TALLY_SIGNS, /* all but near_threshold */
+    TALLY_SIGNS, /* everything except near_threshold */
     TALLY_NONE,  /* neither negatives, zeros, positives nor near_threshold */
 };
 
@@ -114,90 +114,91 @@ struct ternarize_job {
     size_t count, group_len;
     size_t divisor;
     const void *in;              /* count * group_len elements, any alignment */
-    enum trit_encoding encoding; /* of `out`; none that is interleaved, here and below */
+    enum trit_encoding encoding; /* of `out`; here and below, not an interleaved one */
     void *out;      /* the run in that encoding; for DENSE it may be `in` itself */
     float *scales;  /* count; unrounded f32; 0 for an all-zero group */
     uint8_t *codes; /* count * ceil(group_len/4): 2-bit, least significant first; the
                        last byte's unused codes are 1 */
     struct group_sums *sums; /* count */
     enum tally_detail tally;
-    bool stream_stores; /* out will not be read soon and is large: bypass caches */
+    bool stream_stores; /* `out` is large and not read soon: bypass the caches */
 };
 
-/* Adds to *counts. Where non_finite > 0 the outputs are meaningless. Indices in
- * *counts are offset by nothing: the caller adds where the run begins. */
+/* Adds to *counts. If non_finite > 0, the outputs are meaningless. Indices in *counts
+ * are relative to the run: ternary_counts_add adds where it begins. */
 void ternarize(const struct kernels *kernels, const struct ternarize_job *job,
                struct ternary_counts *counts);
 
-/* How often something occurs in a run, and where first. */
+/* How often something occurs in a run, and where it occurs first. */
 struct occurrences {
     uint64_t count;
     uint64_t first; /* index of an element or group in the run; UINT64_MAX: none */
 };
 
-/* What a verification sees beyond the counts. Merge in run order. A group whose scale
- * is not finite is counted as such, and its elements are neither valid nor invalid. */
+/* What a verification finds in addition to the counts. Merge in run order. If the scale of
+ * a group is not finite, it is counted as such, and its elements are neither valid nor
+ * invalid. */
 struct ternary_check {
     uint64_t valid;             /* elements within tolerance of {-1, 0, +1} */
     struct occurrences invalid; /* elements that are finite and not valid */
     float first_invalid;        /* w/s of the first of them */
     float max_round_error;      /* largest |w/s - t| */
-    uint32_t sample_count;      /* distinct w/s of invalid elements, as they appear */
+    uint32_t sample_count;      /* distinct w/s of invalid elements, in their order */
     float samples[TRIT_SAMPLES_MAX];
-    uint32_t near_count; /* the same of elements that only the tolerance makes valid */
+    uint32_t near_count; /* the same for elements that only the tolerance makes valid */
     float near[TRIT_SAMPLES_MAX];
     uint32_t trits_seen; /* bit t + 1: some element is exactly t*s */
     /* groups of packed claims, by their stored scale */
     struct occurrences scales_non_finite, scales_negative;
-    struct occurrences scales_zero; /* 0 under codes that are not */
+    struct occurrences scales_zero; /* 0, but not all codes are 0 */
     float first_non_finite_scale, first_negative_scale;
-    /* Against a reference: elements unlike its projection, by value. Where the
-     * projection's scale is lost in the claim's type, the unrounded one counts. */
+    /* Against a reference: elements that differ in value from its projection. If the
+     * claim's type loses the projection's scale, the unrounded one counts. */
     uint64_t mismatches;
     uint64_t first_mismatch;             /* element index in the run; UINT64_MAX: none */
     struct occurrences code_mismatches;  /* elements whose t differs */
     struct occurrences scale_mismatches; /* groups, nonzero on both sides */
     struct occurrences reference_lost;   /* groups whose scale the claim's type loses */
-    struct occurrences reference_infinite; /* elements of it that are not finite */
+    struct occurrences reference_infinite; /* its elements that are not finite */
     int8_t expected_trit, found_trit;      /* of the first code mismatch */
     float expected_scale, found_scale;     /* of the first scale mismatch */
-    float lost_scale;                      /* the first that is lost, unrounded */
+    float lost_scale;                      /* the first lost scale, unrounded */
 };
 
 void ternary_counts_init(struct ternary_counts *counts);
 void ternary_check_init(struct ternary_check *check);
 
-/* One more at `index`, to be called in ascending order; true for the first. */
+/* Counts one at `index`; call it in ascending order. Returns true for the first. */
 bool occurrences_count(struct occurrences *occurrences, uint64_t index);
 void occurrences_add(struct occurrences *occurrences, const struct occurrences *more,
                      uint64_t offset);
 
-/* Adds `more`, whose run begins `elements` and `groups` after the origin of
- * *counts, so that first_* come out right. */
+/* Adds `more`, whose run begins `elements` and `groups` after the origin of *counts;
+ * first_* count from that origin. */
 void ternary_counts_add(struct ternary_counts *counts, const struct ternary_counts *more,
                         uint64_t elements, uint64_t groups);
 void ternary_check_add(struct ternary_check *check, const struct ternary_check *more,
                        uint64_t elements, uint64_t groups);
 
 /* Verify a run that claims to be ternary. The group's scale is its largest
- * magnitude (DENSE) or the stored one. An element is valid when |w/s - t| <=
+ * magnitude (DENSE) or the stored one. An element is valid if |w/s - t| <=
  * tolerance, by true f32 division; tolerance 0 means bit-equal magnitudes. A code 3 of a
- * 2-bit format is the value +2 and a violation. NaN and infinities are invalid, enter
- * neither max_round_error nor samples, and leave the rest of their group judged; a
- * stored scale that is not finite makes its whole group so. Mismatches compare values
+ * 2-bit format is the value +2 and a violation. NaN and infinities are invalid and enter
+ * neither max_round_error nor samples; the rest of their group is still judged. A stored
+ * scale that is not finite makes its whole group not finite. Mismatches compare values
  * (-0 is +0) with the reference's projection in the claim's own format.
  *
- * A group is exact where it is ternary to the bit: DENSE, every element is 0 or the one
- * magnitude; packed, every code is -1, 0 or +1 and the scale is finite, not negative,
- * and not 0 under other codes than 0. */
+ * A group is exact if it is ternary to the bit. DENSE: every element is 0 or has the one
+ * magnitude. Packed: every code is -1, 0 or +1, and the scale is finite, not negative,
+ * and 0 only if all codes are 0. */
 struct verify_job {
     enum trit_encoding encoding; /* of `in` */
     enum trit_dtype dtype;       /* DENSE: F32, F16, BF16; else ignored */
     size_t count, group_len;
     float tolerance;
     const void *in;
-    const float *in_scales;       /* encodings with scales beside the data (widened) */
-    enum trit_dtype scales_dtype; /* what held them, for rounding the reference's;
+    const float *in_scales;       /* if they are apart from the data (widened) */
+    enum trit_dtype scales_dtype; /* their type, for rounding the reference's;
                                      UNSPECIFIED: the encoding's own */
     const void *reference;        /* latents, count * group_len, or NULL */
     enum trit_dtype reference_dtype;
@@ -210,9 +211,9 @@ struct verify_job {
 void verify(const struct kernels *kernels, const struct verify_job *job,
             struct ternary_counts *counts, struct ternary_check *check);
 
-/* Decode a run to dense elements t*s of `dtype`. Returns 0, or -1 with the index of the
- * first element in *bad whose code is illegal for a ternary tensor, or whose t*s is
- * finite and not 0 while `dtype` holds it as 0 or infinity (*lost is true). */
+/* Decode a run to dense elements t*s of `dtype`. Returns 0, or -1 with an index in *bad:
+ * of the first element whose code is illegal for a ternary tensor, or (*lost is true)
+ * whose t*s is finite and not 0 but 0 or infinite in `dtype`. */
 struct unpack_job {
     enum trit_encoding encoding;
     enum trit_dtype dtype;
@@ -224,8 +225,8 @@ struct unpack_job {
 int unpack(const struct kernels *kernels, const struct unpack_job *job, uint64_t *bad,
            bool *lost);
 
-/* Adds the 3x3 table of `elements` 2-bit codes going from -> to; both packed as
- * in ternarize_job.codes with `group_len`-element groups byte-aligned. */
+/* Adds to the 3x3 table how often each code of `from` became each code of `to`. Both are
+ * `count` groups, packed as in ternarize_job.codes. */
 void transitions(const struct kernels *kernels, const uint8_t *from, const uint8_t *to,
                  size_t count, size_t group_len, uint64_t table[9]);
 
@@ -237,7 +238,7 @@ float f16_to_f32(uint16_t bits);
 uint16_t f32_to_f16(float value);
 float bf16_to_f32(uint16_t bits);
 uint16_t f32_to_bf16(float value);
-/* The value as an element of the dtype holds it; as it is where that is not f16 or bf16. */
+/* The value rounded to f16 or bf16; unchanged for other dtypes. */
 float f32_rounded_to(enum trit_dtype dtype, float value);
 
 #endif

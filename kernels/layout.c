@@ -56,7 +56,7 @@ static const struct {
     [TRIT_ENCODING_HF_BITNET] = {"hf_bitnet", {4, 1, SCALES_TENSOR, 0, 0, 0, true}},
 };
 
-enum { ENCODINGS = sizeof encodings / sizeof encodings[0] };
+enum { ENCODINGS = sizeof(encodings) / sizeof(encodings[0]) };
 
 const struct encoding_layout *encoding_layout(enum trit_encoding encoding)
 {

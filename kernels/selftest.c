@@ -11,12 +11,12 @@ enum {
     GROUPS = 8,
     GROUP_LEN = 128,
     ELEMENTS = GROUPS * GROUP_LEN,
-    SHORT_LEN = 77, /* no multiple of anything the kernels step by */
+    SHORT_LEN = 77, /* not a multiple of any step of the kernels */
     SHORT_GROUPS = ELEMENTS / SHORT_LEN,
     PQ2_0_BYTES = 34,
 };
 
-/* Both halves of the project agree on this number: see test_identity.c. */
+/* From the portable table; test_identity.c checks every table against it. */
 static const uint32_t known_answer = 0x2870d342;
 
 static float input(uint32_t i)
@@ -40,13 +40,13 @@ struct scratch {
 static uint32_t fold_counts(uint32_t crc, const struct ternary_counts *counts,
                             const struct ternary_check *check)
 {
-    crc = crc32c(crc, counts, sizeof *counts);
+    crc = crc32c(crc, counts, sizeof(*counts));
     if (!check)
         return crc;
-    crc = crc32c(crc, &check->valid, sizeof check->valid);
-    crc = crc32c(crc, &check->max_round_error, sizeof check->max_round_error);
-    crc = crc32c(crc, check->samples, check->sample_count * sizeof check->samples[0]);
-    return crc32c(crc, &check->first_mismatch, sizeof check->first_mismatch);
+    crc = crc32c(crc, &check->valid, sizeof(check->valid));
+    crc = crc32c(crc, &check->max_round_error, sizeof(check->max_round_error));
+    crc = crc32c(crc, check->samples, check->sample_count * sizeof(check->samples[0]));
+    return crc32c(crc, &check->first_mismatch, sizeof(check->first_mismatch));
 }
 
 static uint32_t fold_project(const struct kernels *table, struct scratch *s, uint32_t crc,
@@ -70,9 +70,9 @@ static uint32_t fold_project(const struct kernels *table, struct scratch *s, uin
     ternarize(table, &job, &counts);
     crc = fold_counts(crc, &counts, NULL);
     crc = crc32c(crc, s->out, count * group_len * dtype_bytes(dtype));
-    crc = crc32c(crc, s->scales, count * sizeof s->scales[0]);
+    crc = crc32c(crc, s->scales, count * sizeof(s->scales[0]));
     crc = crc32c(crc, s->codes, count * ((group_len + 3) / 4));
-    return crc32c(crc, s->sums, count * sizeof s->sums[0]);
+    return crc32c(crc, s->sums, count * sizeof(s->sums[0]));
 }
 
 static uint32_t fold_packed(const struct kernels *table, struct scratch *s, uint32_t crc)
@@ -92,7 +92,7 @@ static uint32_t fold_packed(const struct kernels *table, struct scratch *s, uint
         .scales = s->scales,
     };
     ternarize(table, &pack, &counts);
-    crc = crc32c(crc, s->packed, sizeof s->packed);
+    crc = crc32c(crc, s->packed, sizeof(s->packed));
     const struct verify_job job = {
         .encoding = TRIT_ENCODING_PQ2_0,
         .count = GROUPS,
@@ -107,7 +107,7 @@ static uint32_t fold_packed(const struct kernels *table, struct scratch *s, uint
     };
     verify(table, &job, &counts, &check);
     crc = fold_counts(crc, &counts, &check);
-    crc = crc32c(crc, s->sums, GROUPS * sizeof s->sums[0]);
+    crc = crc32c(crc, s->sums, GROUPS * sizeof(s->sums[0]));
     const struct unpack_job dense = {
         .encoding = TRIT_ENCODING_PQ2_0,
         .dtype = TRIT_F32,
@@ -120,7 +120,7 @@ static uint32_t fold_packed(const struct kernels *table, struct scratch *s, uint
     bool lost = false;
     if (unpack(table, &dense, &bad, &lost) != 0)
         return ~crc;
-    return crc32c(crc, s->out, sizeof s->out);
+    return crc32c(crc, s->out, sizeof(s->out));
 }
 
 static uint32_t fold_verify(const struct kernels *table, struct scratch *s, uint32_t crc)
@@ -146,7 +146,7 @@ static uint32_t fold_verify(const struct kernels *table, struct scratch *s, uint
 static uint32_t answer(const struct kernels *table)
 {
     struct scratch s;
-    memset(&s, 0, sizeof s);
+    memset(&s, 0, sizeof(s));
     for (uint32_t i = 0; i < ELEMENTS; i++)
         s.in[i] = input(i);
     uint32_t crc = fold_project(table, &s, 0, s.in, TRIT_F32, GROUP_LEN);

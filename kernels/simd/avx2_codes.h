@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AVX2: the codes of a unit, as bytes: made, packed and counted. */
+/* AVX2: codes as bytes, packed and counted, and how the sums of several groups are joined.
+ * What depends on the element type is in avx2_typed.h. */
 #ifndef KERNELS_AVX2_CODES_H
 #define KERNELS_AVX2_CODES_H
 
-#include "kernels/simd/avx2_totals.h"
+#include <immintrin.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { VECTOR_BYTES = 32 };
+
 #include "kernels/simd/vector_masks.h"
 
 typedef struct {
@@ -13,38 +19,22 @@ typedef struct {
     uint64_t negatives, positives;
 } sign_tally;
 
-/* -t: beyond is -1, and psign negates where the element is negative. */
-static inline __m256i minus_trits(unit u, mask64 m, size_t i, enum trit_dtype dtype)
+static inline __m256i load256(const void *p)
 {
-    const __m256i bits = (__m256i)u.r[i], beyond = (__m256i)m.m[i];
-    return dtype == TRIT_F32 ? _mm256_sign_epi32(beyond, bits)
-                             : _mm256_sign_epi16(beyond, bits);
+    return _mm256_loadu_si256((const __m256i *)p);
 }
+
+static inline void store256(void *p, __m256i v)
+{
+    _mm256_storeu_si256((__m256i *)p, v);
+}
+
+/* ---- codes ------------------------------------------------------------------------- */
 
 /* Undoes what two packs do to the order of 32-bit pieces. */
 static inline __m256i unscramble(__m256i v)
 {
     return _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-}
-
-static inline __m256i codes256(unit u, mask64 m, size_t i, enum trit_dtype dtype)
-{
-    __m256i t[4];
-    for (size_t k = 0; k < vectors_of(dtype) / 2; k++)
-        t[k] = minus_trits(u, m, i + k, dtype);
-    const __m256i bytes =
-        dtype == TRIT_F32
-            ? unscramble(_mm256_packs_epi16(_mm256_packs_epi32(t[0], t[1]),
-                                            _mm256_packs_epi32(t[2], t[3])))
-            : _mm256_permute4x64_epi64(_mm256_packs_epi16(t[0], t[1]), 0xd8);
-    return _mm256_sub_epi8(_mm256_set1_epi8(1), bytes);
-}
-
-static inline codes64 unit_encode(unit u, mask64 m, thresholds k, enum trit_dtype dtype)
-{
-    (void)k;
-    return (codes64){codes256(u, m, 0, dtype),
-                     codes256(u, m, vectors_of(dtype) / 2, dtype)};
 }
 
 static inline codes64 codes64_load(const uint8_t *p)
@@ -84,7 +74,7 @@ static inline sign_tally sign_tally_zero(void)
     return (sign_tally){0, 0};
 }
 
-/* A bit for each byte's highest. */
+/* The highest bit of each byte. */
 static inline uint64_t top_bits(__m256i a, __m256i b)
 {
     return (uint32_t)_mm256_movemask_epi8(a) | (uint64_t)(uint32_t)_mm256_movemask_epi8(b)
@@ -103,34 +93,48 @@ static inline sign_tally sign_tally_add(sign_tally tally, codes64 c)
     return tally;
 }
 
-/* Half a unit's elements as bytes in some order, their signs kept. */
-static inline __m256i narrowed(const i32v *r, enum trit_dtype dtype)
-{
-    const __m256i a = (__m256i)r[0], b = (__m256i)r[1];
-    if (dtype != TRIT_F32)
-        return _mm256_packs_epi16(a, b);
-    return _mm256_packs_epi16(_mm256_packs_epi32(a, b),
-                              _mm256_packs_epi32((__m256i)r[2], (__m256i)r[3]));
-}
-
-static inline sign_tally sign_tally_add_unit(sign_tally tally, unit u, mask64 m,
-                                             thresholds k, enum trit_dtype dtype)
-{
-    const size_t half = vectors_of(dtype) / 2;
-    const uint64_t beyond = top_bits(narrowed(m.m, dtype), narrowed(m.m + half, dtype));
-    const uint64_t minus = top_bits(narrowed(u.r, dtype), narrowed(u.r + half, dtype));
-    (void)k;
-    tally.negatives += (uint64_t)__builtin_popcountll(beyond & minus);
-    tally.positives += (uint64_t)__builtin_popcountll(beyond & ~minus);
-    return tally;
-}
-
 static inline void sign_tally_counts(sign_tally tally, size_t seen, uint64_t *negatives,
                                      uint64_t *positives)
 {
     (void)seen;
     *positives = tally.positives;
     *negatives = tally.negatives;
+}
+
+/* ---- several groups ---------------------------------------------------------------- */
+
+/* Adds the halves of x, in the lower half, and those of y, in the upper half. */
+static inline __m256d join_halves(__m256d x, __m256d y)
+{
+    return _mm256_add_pd(_mm256_permute2f128_pd(x, y, 0x20),
+                         _mm256_permute2f128_pd(x, y, 0x31));
+}
+
+/* Adds neighbouring lanes; the results of x and y alternate. */
+static inline __m256d join_lanes(__m256d x, __m256d y)
+{
+    return _mm256_add_pd(_mm256_unpacklo_pd(x, y), _mm256_unpackhi_pd(x, y));
+}
+
+static inline __m256d four_lanes(const struct partial *from, size_t k)
+{
+    return _mm256_load_pd(from->lane + 4 * k);
+}
+
+/* Joins the halves of two groups' unions, then the quarters of four, as sums are joined. */
+static inline __m256i union_halves(const struct partial *from, size_t x, size_t y)
+{
+    const __m256i a = _mm256_castpd_si256(_mm256_load_pd(from[x].lane)),
+                  b = _mm256_castpd_si256(_mm256_load_pd(from[y].lane));
+    return _mm256_or_si256(_mm256_permute2x128_si256(a, b, 0x20),
+                           _mm256_permute2x128_si256(a, b, 0x31));
+}
+
+static inline __m256 union_quarters(const struct partial *from, size_t g)
+{
+    const __m256i x = union_halves(from, g, g + 4), y = union_halves(from, g + 1, g + 5);
+    return _mm256_castsi256_ps(
+        _mm256_or_si256(_mm256_unpacklo_epi64(x, y), _mm256_unpackhi_epi64(x, y)));
 }
 
 #endif

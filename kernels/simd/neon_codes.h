@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NEON: the codes of a unit, as bytes: made, packed and counted. */
+/* NEON: codes as bytes, packed and counted. What depends on the element type is in
+ * neon_typed.h. */
 #ifndef KERNELS_NEON_CODES_H
 #define KERNELS_NEON_CODES_H
 
 #if defined(KERNELS_NEON)
+
+#include <stdbool.h>
 
 enum { VECTOR_BYTES = 16 };
 
@@ -15,35 +18,6 @@ typedef uint8x16x4_t codes64;
 typedef struct {
     uint32x4_t sum, positives;
 } sign_tally;
-
-/* Trits of eight elements as 16 bits each: 1, or -1 by the sign, where they are beyond.
- */
-static inline int16x8_t trits8(unit u, mask64 m, size_t i, enum trit_dtype dtype)
-{
-    if (dtype != TRIT_F32) {
-        const int16x8_t sign = vshrq_n_s16((int16x8_t)u.r[i], 15); /* 0, -1 */
-        return vandq_s16(vorrq_s16(sign, vdupq_n_s16(1)), (int16x8_t)m.m[i]);
-    }
-    int16x4_t t[2];
-    for (size_t k = 0; k < 2; k++) {
-        const int32x4_t sign = vshrq_n_s32((int32x4_t)u.r[2 * i + k], 31);
-        t[k] = vmovn_s32(
-            vandq_s32(vorrq_s32(sign, vdupq_n_s32(1)), (int32x4_t)m.m[2 * i + k]));
-    }
-    return vcombine_s16(t[0], t[1]);
-}
-
-static inline codes64 unit_encode(unit u, mask64 m, thresholds k, enum trit_dtype dtype)
-{
-    codes64 c;
-    (void)k;
-    for (size_t i = 0; i < 4; i++) {
-        const int8x16_t trits = vcombine_s8(vmovn_s16(trits8(u, m, 2 * i, dtype)),
-                                            vmovn_s16(trits8(u, m, 2 * i + 1, dtype)));
-        c.val[i] = vaddq_u8(vreinterpretq_u8_s8(trits), vdupq_n_u8(1));
-    }
-    return c;
-}
 
 static inline codes64 codes64_load(const uint8_t *p)
 {
@@ -92,12 +66,6 @@ static inline sign_tally sign_tally_add(sign_tally tally, codes64 c)
     tally.sum = vpadalq_u16(tally.sum, vpaddlq_u8(sum));
     tally.positives = vpadalq_u16(tally.positives, vpaddlq_u8(positives));
     return tally;
-}
-
-static inline sign_tally sign_tally_add_unit(sign_tally tally, unit u, mask64 m,
-                                             thresholds k, enum trit_dtype dtype)
-{
-    return sign_tally_add(tally, unit_encode(u, m, k, dtype));
 }
 
 /* The codes' sum is seen + positives - negatives. */

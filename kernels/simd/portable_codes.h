@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plain C: the codes of a unit, as bytes: made, packed and counted. */
+/* Plain C: codes as bytes, packed and counted. What depends on the element type is in
+ * portable_typed.h. */
 #ifndef KERNELS_PORTABLE_CODES_H
 #define KERNELS_PORTABLE_CODES_H
 
@@ -18,43 +19,16 @@ typedef struct {
     uint64_t sum, positives;
 } sign_tally;
 
-/* 1, or by the sign -1, where m: as wide as the elements. */
-static inline i32v trits(i32v bits, i32v m, enum trit_dtype dtype)
-{
-    return dtype == TRIT_F32 ? ((bits >> 31) | 1) & m
-                             : (i32v)(((i16v)bits >> 15) | 1) & m;
-}
-
-static inline codes64 unit_encode(unit u, mask64 m, thresholds k, enum trit_dtype dtype)
-{
-    codes64 c;
-    (void)k;
-    for (size_t i = 0; i < vectors_of(dtype); i++)
-        u.r[i] = trits(u.r[i], m.m[i], dtype);
-    if (dtype == TRIT_F32) {
-        int32_t t[UNIT];
-        memcpy(t, u.r, sizeof t);
-        for (size_t i = 0; i < UNIT; i++)
-            c.lane[i] = (uint8_t)(t[i] + 1);
-    } else {
-        int16_t t[UNIT];
-        memcpy(t, u.r, sizeof t);
-        for (size_t i = 0; i < UNIT; i++)
-            c.lane[i] = (uint8_t)(t[i] + 1);
-    }
-    return c;
-}
-
 static inline codes64 codes64_load(const uint8_t *p)
 {
     codes64 c;
-    memcpy(&c, p, sizeof c);
+    memcpy(&c, p, sizeof(c));
     return c;
 }
 
 static inline void codes64_store(uint8_t *p, codes64 c)
 {
-    memcpy(p, &c, sizeof c);
+    memcpy(p, &c, sizeof(c));
 }
 
 static inline void codes64_store_trits(uint8_t *p, codes64 c)
@@ -85,12 +59,6 @@ static inline sign_tally sign_tally_add(sign_tally tally, codes64 c)
     tally.sum += sum;
     tally.positives += positives;
     return tally;
-}
-
-static inline sign_tally sign_tally_add_unit(sign_tally tally, unit u, mask64 m,
-                                             thresholds k, enum trit_dtype dtype)
-{
-    return sign_tally_add(tally, unit_encode(u, m, k, dtype));
 }
 
 /* The codes' sum is seen + positives - negatives. */

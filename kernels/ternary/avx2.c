@@ -12,48 +12,50 @@
 #include "kernels/simd/avx2_codes.h"
 #include "kernels/ternary/table.h"
 
-static inline __m256 bf16_to_ps(const uint8_t *p)
+static inline f32x16 f32x16_load_f32(const uint8_t *p)
 {
-    __m128i half = _mm_loadu_si128((const __m128i *)(const void *)p);
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
-}
-
-static inline __m256 f16_to_ps(const uint8_t *p)
-{
-    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
-}
-
-static inline f32x16 f32x16_load(const uint8_t *p, enum trit_dtype dtype)
-{
-    if (dtype == TRIT_F16)
-        return (f32x16){{f16_to_ps(p), f16_to_ps(p + 16)}};
-    if (dtype == TRIT_BF16)
-        return (f32x16){{bf16_to_ps(p), bf16_to_ps(p + 16)}};
     return (f32x16){
         {_mm256_castsi256_ps(load256(p)), _mm256_castsi256_ps(load256(p + 32))}};
 }
 
-static inline void f32x16_store(uint8_t *p, f32x16 v, enum trit_dtype dtype)
+static inline __m128i load128(const uint8_t *p)
 {
-    __m256i a = _mm256_castps_si256(v.v[0]), b = _mm256_castps_si256(v.v[1]);
-    if (dtype == TRIT_F16) {
-        __m128i low = _mm256_cvtps_ph(v.v[0], _MM_FROUND_TO_NEAREST_INT);
-        __m128i high = _mm256_cvtps_ph(v.v[1], _MM_FROUND_TO_NEAREST_INT);
-        store256(p, _mm256_set_m128i(high, low));
-    } else if (dtype == TRIT_BF16) {
-        __m256i top =
-            _mm256_packus_epi32(_mm256_srli_epi32(a, 16), _mm256_srli_epi32(b, 16));
-        store256(p, _mm256_permute4x64_epi64(top, 0xd8));
-    } else {
-        store256(p, a);
-        store256(p + 32, b);
-    }
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
-static inline void unit_stream(uint8_t *p, unit u, enum trit_dtype dtype)
+static inline f32x16 f32x16_load_f16(const uint8_t *p)
 {
-    for (size_t i = 0; i < vectors_of(dtype); i++)
-        _mm256_stream_si256((__m256i *)(void *)(p + 32 * i), (__m256i)u.r[i]);
+    return (f32x16){{_mm256_cvtph_ps(load128(p)), _mm256_cvtph_ps(load128(p + 16))}};
+}
+
+static inline __m256 bf16_to_ps(const uint8_t *p)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load128(p)), 16));
+}
+
+static inline f32x16 f32x16_load_bf16(const uint8_t *p)
+{
+    return (f32x16){{bf16_to_ps(p), bf16_to_ps(p + 16)}};
+}
+
+static inline void f32x16_store_f32(uint8_t *p, f32x16 v)
+{
+    store256(p, _mm256_castps_si256(v.v[0]));
+    store256(p + 32, _mm256_castps_si256(v.v[1]));
+}
+
+static inline void f32x16_store_f16(uint8_t *p, f32x16 v)
+{
+    __m128i low = _mm256_cvtps_ph(v.v[0], _MM_FROUND_TO_NEAREST_INT);
+    __m128i high = _mm256_cvtps_ph(v.v[1], _MM_FROUND_TO_NEAREST_INT);
+    store256(p, _mm256_set_m128i(high, low));
+}
+
+static inline void f32x16_store_bf16(uint8_t *p, f32x16 v)
+{
+    __m256i a = _mm256_castps_si256(v.v[0]), b = _mm256_castps_si256(v.v[1]);
+    __m256i top = _mm256_packus_epi32(_mm256_srli_epi32(a, 16), _mm256_srli_epi32(b, 16));
+    store256(p, _mm256_permute4x64_epi64(top, 0xd8));
 }
 
 static inline void unit_stream_fence(void)
@@ -86,14 +88,10 @@ static inline f32v f32v_round_to_f16(f32v v)
     return _mm256_cvtph_ps(_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+#define VOCABULARY "kernels/simd/avx2_typed.h"
 #include "kernels/ternary/body.h"
 
-const struct kernels kernels_avx2 = {
-    "avx2",
-    ternarize_groups,
-    verify_groups,
-    unpack_groups,
-};
+const struct kernels kernels_avx2 = KERNELS_TABLE("avx2");
 
 #else
 typedef int kernels_no_avx2_here;

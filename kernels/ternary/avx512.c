@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vocabulary in AVX-512 (F, BW, DQ, VL, VBMI, VBMI2) and BMI2. Its shape differs from
- * the others' where comparisons end in mask registers, and codes in general ones. */
+/* The vocabulary in AVX-512 (F, BW, DQ, VL, VBMI, VBMI2) and BMI2. Unlike the other ISAs,
+ * it compares into mask registers and keeps codes in general registers. */
 #if defined(__x86_64__)
 
 #include <immintrin.h>
@@ -10,36 +10,49 @@
 #include <string.h>
 
 #include "kernels/half.h"
-#include "kernels/simd/avx512_codes.h"
+#include "kernels/simd/avx512_totals.h"
 #include "kernels/ternary/table.h"
 
-static inline f32x16 f32x16_load(const uint8_t *p, enum trit_dtype dtype)
+static inline f32x16 f32x16_load_f32(const uint8_t *p)
 {
-    if (dtype == TRIT_F32)
-        return (f32x16){{_mm512_loadu_ps(p)}};
-    const __m256i half = _mm256_loadu_si256((const __m256i *)(const void *)p);
-    if (dtype == TRIT_F16)
-        return (f32x16){{_mm512_cvtph_ps(half)}};
-    return (f32x16){
-        {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))}};
+    return (f32x16){{_mm512_loadu_ps(p)}};
 }
 
-static inline void f32x16_store(uint8_t *p, f32x16 v, enum trit_dtype dtype)
+static inline __m256i load256(const uint8_t *p)
 {
-    __m256i *half = (__m256i *)(void *)p;
-    if (dtype == TRIT_F16)
-        _mm256_storeu_si256(half, _mm512_cvtps_ph(v.v[0], _MM_FROUND_TO_NEAREST_INT));
-    else if (dtype == TRIT_BF16)
-        _mm256_storeu_si256(half, _mm512_cvtepi32_epi16(_mm512_srli_epi32(
-                                      _mm512_castps_si512(v.v[0]), 16)));
-    else
-        _mm512_storeu_ps(p, v.v[0]);
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
-static inline void unit_stream(uint8_t *p, unit u, enum trit_dtype dtype)
+static inline void store256(uint8_t *p, __m256i v)
 {
-    for (size_t k = 0; k < vectors_of(dtype); k++)
-        _mm512_stream_si512((__m512i *)(void *)(p + 64 * k), (__m512i)u.r[k]);
+    _mm256_storeu_si256((__m256i *)(void *)p, v);
+}
+
+static inline f32x16 f32x16_load_f16(const uint8_t *p)
+{
+    return (f32x16){{_mm512_cvtph_ps(load256(p))}};
+}
+
+static inline f32x16 f32x16_load_bf16(const uint8_t *p)
+{
+    const __m512i wide = _mm512_cvtepu16_epi32(load256(p));
+    return (f32x16){{_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))}};
+}
+
+static inline void f32x16_store_f32(uint8_t *p, f32x16 v)
+{
+    _mm512_storeu_ps(p, v.v[0]);
+}
+
+static inline void f32x16_store_f16(uint8_t *p, f32x16 v)
+{
+    store256(p, _mm512_cvtps_ph(v.v[0], _MM_FROUND_TO_NEAREST_INT));
+}
+
+static inline void f32x16_store_bf16(uint8_t *p, f32x16 v)
+{
+    const __m512i bits = _mm512_castps_si512(v.v[0]);
+    store256(p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
 }
 
 static inline void unit_stream_fence(void)
@@ -68,14 +81,10 @@ static inline f32v f32v_round_to_f16(f32v v)
     return _mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+#define VOCABULARY "kernels/simd/avx512_typed.h"
 #include "kernels/ternary/body.h"
 
-const struct kernels kernels_avx512 = {
-    "avx512",
-    ternarize_groups,
-    verify_groups,
-    unpack_groups,
-};
+const struct kernels kernels_avx512 = KERNELS_TABLE("avx512");
 
 #else
 typedef int kernels_no_avx512_here;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: codes of a block to the bytes of a format and back. Codes are bytes,
- * one an element, t + 1. The loops run over bytes only, which any compiler turns into
- * vectors; an ISA has nothing to add. */
+/* Part of body.h: the codes of a block to the bytes of a format and back. A code is one
+ * byte, t + 1. These are loops over bytes, which any compiler turns into vectors, so no
+ * ISA has its own. */
 
 /* ceil(256 q / 243) for q <= 242: the byte whose leading base-3 digits are q's. */
 INLINE uint8_t base3_byte(uint8_t q)
@@ -26,14 +26,14 @@ INLINE void unpack_stage(uint8_t *codes, const uint8_t *in, size_t bytes, unsign
 {
     for (size_t m = 0; m < bytes; m++) {
         uint8_t rest = in[m];
-        for (unsigned n = 0; n < digits; n++) { /* (3 rest) >> 8, in bytes */
+        for (unsigned n = 0; n < digits; n++) { /* (3 rest) >> 8, without leaving bytes */
             codes[n * bytes + m] = (uint8_t)((rest > 85) + (rest > 170));
             rest = (uint8_t)(rest + rest + rest);
         }
     }
 }
 
-/* The stages of both formats, as constants, so that the loops unroll. */
+/* The stages of both formats are constants, so that the loops unroll. */
 INLINE void pack_base3(uint8_t *out, const uint8_t *codes, size_t elements)
 {
     if (elements == 128) {
@@ -62,7 +62,7 @@ INLINE void unpack_base3(uint8_t *codes, const uint8_t *in, size_t elements)
 
 enum { PLANE = PLANE_ELEMENTS / 4 };
 
-/* Four planes of 32 codes share 32 bytes; `first` is in the lowest bits. */
+/* Four planes of 32 codes share 32 bytes; the first or the last is in the lowest bits. */
 INLINE void pack_planes(uint8_t *out, const uint8_t *codes, bool lowest_first)
 {
     const uint8_t *a = codes + (lowest_first ? 3 * PLANE : 0);
@@ -93,7 +93,7 @@ INLINE void unpack_lsb(uint8_t *codes, const uint8_t *in, size_t n)
             codes[4 * m + k] = (uint8_t)(in[m] >> 2 * k & 3);
 }
 
-/* One block of a format whose order is not that of its elements. */
+/* Packs one block of a format whose codes are not in sequence. */
 INLINE void pack_block(uint8_t *out, const uint8_t *codes, const struct packing *packing)
 {
     if (packing->order == ORDER_BASE3)
@@ -106,7 +106,7 @@ INLINE void pack_block(uint8_t *out, const uint8_t *codes, const struct packing 
 INLINE void store_block_scale(uint8_t *block, const struct packing *packing, uint16_t s)
 {
     if (packing->scale_at >= 0)
-        memcpy(block + packing->scale_at, &s, sizeof s);
+        memcpy(block + packing->scale_at, &s, sizeof(s));
 }
 
 INLINE float block_scale(const uint8_t *block, const struct packing *packing,
@@ -115,6 +115,42 @@ INLINE float block_scale(const uint8_t *block, const struct packing *packing,
     uint16_t s;
     if (packing->scale_at < 0)
         return elsewhere;
-    memcpy(&s, block + packing->scale_at, sizeof s);
+    memcpy(&s, block + packing->scale_at, sizeof(s));
     return f16_widen(s);
+}
+
+/* Decodes the stored multiples of the scale of `n` <= BLOCK_ELEMENTS_MAX elements: any
+ * int8, or -1..2. Those from n on are 0, up to whole units. */
+static void unpack_codes(int8_t t[BLOCK_ELEMENTS_MAX], const uint8_t *in, size_t n,
+                         const struct packing *packing)
+{
+    uint8_t codes[BLOCK_ELEMENTS_MAX];
+    if (packing->order == ORDER_BYTES) {
+        memset(t, 0, (n + UNIT - 1) / UNIT * UNIT);
+        memcpy(t, in, n);
+        return;
+    }
+    if (packing->order == ORDER_LSB)
+        unpack_lsb(codes, in, n);
+    else if (packing->order == ORDER_BASE3)
+        unpack_base3(codes, in, n);
+    else
+        for (size_t i = 0; i < n; i += PLANE_ELEMENTS)
+            unpack_planes(codes + i, in + i / 4, packing->order == ORDER_PLANES);
+    for (size_t i = 0; i < n; i++)
+        t[i] = (int8_t)(codes[i] - 1);
+}
+
+/* How many elements one call of unpack_codes handles. */
+INLINE size_t stretch_of(const struct packing *packing)
+{
+    return packing->order == ORDER_BYTES ? BLOCK_ELEMENTS_MAX : packing->elements;
+}
+
+static bool beyond_trits(const int8_t *t, size_t n)
+{
+    uint32_t beyond = 0;
+    for (size_t k = 0; k < n; k++)
+        beyond |= (uint8_t)(t[k] + 1) > 2;
+    return beyond;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: the scales of a block's groups, sixteen at a time. What is simple runs
- * in the compiler's own vectors, of VECTOR_BYTES: of loops over sixteen elements it would
- * make sixteen copies, and wider vectors than the machine's it takes apart. */
+/* Part of body.h: the scales of a block's groups, sixteen at a time, in compiler vectors of
+ * VECTOR_BYTES. The compiler would unroll loops over sixteen elements into sixteen scalar
+ * copies, and split vectors wider than the machine's. */
 
 enum { INFINITE = 0x7f800000 };
 
-/* Of a block's groups; what stands beyond them means nothing. */
+/* The scales of a block's groups. Values from `count` on are meaningless. */
 struct scales {
     size_t count;
     _Alignas(64) float s[LANES];
@@ -14,19 +14,31 @@ struct scales {
     float high[LANES]; /* the largest f32 <= 0.525 s */
     float kept[LANES]; /* s as the output's type holds it */
     uint16_t f16[LANES];
-    struct keys keys; /* the same to compare elements with */
+    struct keys keys; /* the same as keys of the element type */
 };
 
 INLINE f32v f32v_load(const float *from)
 {
     f32v v;
-    memcpy(&v, from, sizeof v);
+    memcpy(&v, from, sizeof(v));
     return v;
 }
 
 INLINE void f32v_store(float *to, f32v v)
 {
-    memcpy(to, &v, sizeof v);
+    memcpy(to, &v, sizeof(v));
+}
+
+INLINE u32v u32v_load(const uint32_t *from)
+{
+    u32v v;
+    memcpy(&v, from, sizeof(v));
+    return v;
+}
+
+INLINE void u32v_store(uint32_t *to, u32v v)
+{
+    memcpy(to, &v, sizeof(v));
 }
 
 INLINE f32v f32v_select(i32v where, f32v a, f32v b)
@@ -34,7 +46,7 @@ INLINE f32v f32v_select(i32v where, f32v a, f32v b)
     return (f32v)(((i32v)a & where) | ((i32v)b & ~where));
 }
 
-/* sum / divisor, rounded to f32 once. Dividing by a power of two is multiplying. */
+/* sum / divisor, rounded to f32 once. To divide by a power of two, multiply. */
 INLINE void find_means(struct scales *to, const double sums[BLOCK_GROUPS], size_t divisor)
 {
     const bool exact = (divisor & (divisor - 1)) == 0;
@@ -47,11 +59,11 @@ INLINE void find_means(struct scales *to, const double sums[BLOCK_GROUPS], size_
     }
 }
 
-/* factor * s, the product in f64, as f32: the next one up, or the next one down. */
+/* factor * s, the product in f64, rounded to f32 upwards or downwards. */
 INLINE void scale_rounded_toward(float to[LANES], const float s[LANES], double factor,
                                  bool up)
 {
-    /* keeps the error above what f32 rounds to 0 */
+    /* without it, f32 would round a small error to 0 */
     const f64v large = f64v_splat(0x1p300);
     for (size_t i = 0; i < LANES; i += STEP) {
         const f32v v = f32v_load(s + i);
@@ -66,8 +78,8 @@ INLINE void scale_rounded_toward(float to[LANES], const float s[LANES], double f
     }
 }
 
-/* Half of s, rounded down: |w| > half is then |w|+|w| > s for every s, also where
- * half of a subnormal is no f32. Nothing exceeds the half of s = 0. */
+/* Half of s, rounded down: |w| > half is then the same as |w|+|w| > s, even where half of
+ * a subnormal is not an f32. No element exceeds the half of s = 0. */
 INLINE void find_halves(struct scales *to)
 {
     const f32v never = (f32v)((i32v){0} + INFINITE);
@@ -78,7 +90,7 @@ INLINE void find_halves(struct scales *to)
     }
 }
 
-/* What is near the threshold: from low to high. */
+/* The range of magnitudes near the threshold, from low to high. */
 INLINE void find_near(struct scales *to)
 {
     const f32v never = (f32v)((i32v){0} + INFINITE);
@@ -87,7 +99,7 @@ INLINE void find_near(struct scales *to)
     for (size_t i = 0; i < LANES; i += STEP) {
         const f32v low = f32v_load(to->low + i), high = f32v_load(to->high + i);
         const i32v some =
-            (f32v_load(to->s + i) > 0.0f) & (low <= high); /* not for 2^-149 */
+            (f32v_load(to->s + i) > 0.0f) & (low <= high); /* false for 2^-149 */
         f32v_store(to->low + i, f32v_select(some, low, never));
         f32v_store(to->high + i, f32v_select(some, high, never));
     }
@@ -96,102 +108,64 @@ INLINE void find_near(struct scales *to)
 /* The scales as f16, rounded once. */
 INLINE void find_f16(struct scales *to)
 {
-    f32x16_store((uint8_t *)to->f16, f32x16_load((const uint8_t *)to->s, TRIT_F32),
-                 TRIT_F16);
+    f32x16_store_f16((uint8_t *)to->f16, f32x16_load_f32((const uint8_t *)to->s));
 }
 
-/* The scales as `dtype` holds them, rounded once; for F16 after find_f16. */
-INLINE void scales_as_stored(struct scales *to, enum trit_dtype dtype)
+/* The scales as an element type holds them, rounded once. */
+INLINE void scales_as_stored_f32(struct scales *to)
 {
-    if (dtype == TRIT_F32)
-        memcpy(to->kept, to->s, sizeof to->kept);
-    else if (dtype == TRIT_F16)
-        f32x16_store((uint8_t *)to->kept, f32x16_load((const uint8_t *)to->f16, TRIT_F16),
-                     TRIT_F32);
-    for (size_t i = 0; dtype == TRIT_BF16 && i < LANES; i += STEP) {
+    memcpy(to->kept, to->s, sizeof(to->kept));
+}
+
+INLINE void scales_as_stored_f16(struct scales *to)
+{
+    find_f16(to);
+    f32x16_store_f32((uint8_t *)to->kept, f32x16_load_f16((const uint8_t *)to->f16));
+}
+
+INLINE void scales_as_stored_bf16(struct scales *to)
+{
+    for (size_t i = 0; i < LANES; i += STEP) {
         const u32v bits = (u32v)f32v_load(to->s + i); /* no scale is a NaN */
         f32v_store(to->kept + i,
                    (f32v)((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u));
     }
 }
 
-/* The largest f16 that is no larger, or the smallest that is no smaller. */
+/* The keys of the largest values that are no larger or, `up`, of the smallest that are no
+ * smaller. */
+INLINE void bound_f32(uint32_t to[LANES], const float from[LANES], bool up)
+{
+    (void)up;
+    memcpy(to, from, LANES * sizeof(to[0]));
+}
+
 INLINE void bound_f16(uint32_t to[LANES], const float from[LANES], bool up)
 {
     uint16_t nearest[LANES];
     uint32_t bits[LANES];
     float back[LANES];
-    f32x16_store((uint8_t *)nearest, f32x16_load((const uint8_t *)from, TRIT_F32),
-                 TRIT_F16);
-    f32x16_store((uint8_t *)back, f32x16_load((const uint8_t *)nearest, TRIT_F16),
-                 TRIT_F32);
+    f32x16_store_f16((uint8_t *)nearest, f32x16_load_f32((const uint8_t *)from));
+    f32x16_store_f32((uint8_t *)back, f32x16_load_f16((const uint8_t *)nearest));
     for (size_t i = 0; i < LANES; i++)
         bits[i] = nearest[i];
     for (size_t i = 0; i < LANES; i += STEP) {
         const f32v exact = f32v_load(from + i), rounded = f32v_load(back + i);
-        i32v v;
-        memcpy(&v, bits + i, sizeof v);
-        v = up ? v - (rounded < exact) : v + (rounded > exact);
-        memcpy(to + i, &v, sizeof v);
+        const i32v v = (i32v)u32v_load(bits + i);
+        u32v_store(to + i, (u32v)(up ? v - (rounded < exact) : v + (rounded > exact)));
     }
 }
 
-/* The same of bf16, whose bits are the upper half of an f32's. */
+/* The bits of a bf16 are the upper half of an f32's. */
 INLINE void bound_bf16(uint32_t to[LANES], const float from[LANES], bool up)
 {
     for (size_t i = 0; i < LANES; i += STEP) {
-        const u32v v = ((u32v)f32v_load(from + i) + (up ? 0xffffu : 0)) >> 16;
-        memcpy(to + i, &v, sizeof v);
+        u32v_store(to + i, ((u32v)f32v_load(from + i) + (up ? 0xffffu : 0)) >> 16);
     }
 }
 
-INLINE void bound(uint32_t to[LANES], const float from[LANES], bool up,
-                  enum trit_dtype dtype)
-{
-    if (dtype == TRIT_F32)
-        memcpy(to, from, LANES * sizeof to[0]);
-    else if (dtype == TRIT_F16)
-        bound_f16(to, from, up);
-    else
-        bound_bf16(to, from, up);
-}
-
-/* Thresholds and kept scales as keys; 16-bit keys stand twice. An element of the type
- * exceeds a threshold where it exceeds the threshold rounded down. */
-INLINE void find_keys(struct scales *to, enum trit_dtype dtype, bool near)
-{
-    const u32v never = (u32v){0} + (dtype == TRIT_F16 ? 0x7c00u : 0x7f80u); /* infinity */
-    struct keys *keys = &to->keys;
-    bound(keys->half, to->half, false, dtype);
-    bound(keys->s, to->kept, false, dtype);
-    if (near) {
-        bound(keys->low, to->low, true, dtype);
-        bound(keys->high, to->high, false, dtype);
-    }
-    for (size_t i = 0; dtype != TRIT_F32 && i < LANES; i += STEP) {
-        u32v half, s, low, high;
-        memcpy(&half, keys->half + i, sizeof half);
-        memcpy(&s, keys->s + i, sizeof s);
-        half |= half << 16;
-        s |= s << 16;
-        memcpy(keys->half + i, &half, sizeof half);
-        memcpy(keys->s + i, &s, sizeof s);
-        if (!near)
-            continue;
-        memcpy(&low, keys->low + i, sizeof low);
-        memcpy(&high, keys->high + i, sizeof high);
-        const u32v some = (u32v)(low <= high);
-        low = (low & some) | (never & ~some);
-        high = (high & some) | (never & ~some);
-        low |= low << 16;
-        high |= high << 16;
-        memcpy(keys->low + i, &low, sizeof low);
-        memcpy(keys->high + i, &high, sizeof high);
-    }
-}
-
-/* Scales that f16 does not give back exactly, as all ones; in *lost, of which it keeps
- * nothing. Scales that are not finite are passed over. */
+/* All ones where f16 does not represent a scale exactly; *lost is all ones where f16
+ * rounds it to 0 or infinity. Scales that are not finite are skipped. */
 INLINE i32v find_lossy(f32v scales, i32v *lost)
 {
     const f32v s = f32v_select(((i32v)scales & INT32_MAX) < INFINITE, scales, (f32v){0});
@@ -212,22 +186,23 @@ static void count_lost_scales(const float *scales, size_t count,
     }
 }
 
-/* How a run's scales fare as f16. */
+/* Counts the scales of a run that f16 rounds or loses. */
 static void count_scales(const float *scales, size_t count, struct ternary_counts *counts)
 {
-    i32v minus = {0}, any = {0}; /* a lane holds 2^31 groups: more than memory does */
+    i32v minus = {0},
+         any = {0}; /* a lane counts to 2^31 groups, more than memory holds */
     uint32_t lanes[STEP], some[STEP], lossy = 0, lost = 0;
     size_t at = 0;
     for (; at < count; at += STEP) {
         float last[STEP] = {0};
         i32v more;
         if (count - at < STEP)
-            memcpy(last, scales + at, (count - at) * sizeof last[0]);
+            memcpy(last, scales + at, (count - at) * sizeof(last[0]));
         minus += find_lossy(f32v_load(count - at < STEP ? last : scales + at), &more);
         any |= more;
     }
-    memcpy(lanes, &minus, sizeof lanes);
-    memcpy(some, &any, sizeof some);
+    memcpy(lanes, &minus, sizeof(lanes));
+    memcpy(some, &any, sizeof(some));
     for (size_t i = 0; i < STEP; i++) {
         lossy -= lanes[i];
         lost |= some[i];

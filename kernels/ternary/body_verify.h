@@ -6,20 +6,22 @@ struct claims {
     const struct verify_job *job;
     struct ternary_counts *counts;
     struct ternary_check *check;
-    size_t begin, end;               /* groups */
-    bool far;                        /* the run may not be in L2 */
-    struct scales scales;            /* of the claim */
-    bool near_found;                 /* scales.low and high are: few blocks need them */
-    bool tainted[BLOCK_GROUPS];      /* holds something that is not finite */
-    struct scales projection;        /* of the reference */
-    bool latents_lost[BLOCK_GROUPS]; /* the reference is not finite */
+    size_t begin, end;          /* groups */
+    bool far;                   /* the run may not be in L2 */
+    struct scales scales;       /* of the claim */
+    bool near_found;            /* scales.low and high are set: few blocks need them */
+    bool tainted[BLOCK_GROUPS]; /* holds something that is not finite */
+    const struct element_type *elements; /* of a dense claim; of a packed one's scales */
+    const struct element_type *latents;  /* the reference's elements; NULL without one */
+    struct scales projection;            /* of the reference */
+    bool latents_lost[BLOCK_GROUPS];     /* the reference has elements not finite */
 };
 
-/* What a group holds beside units that are exact. */
+/* What a group holds apart from exact units. */
 struct inexact_tally {
     bool found;                           /* some element is not exactly t*s */
-    uint64_t negatives, zeros, positives; /* codes counted of other elements than those
-                                             that are exactly t*s */
+    uint64_t negatives, zeros, positives; /* codes of the elements that are not exactly
+                                             t*s */
 };
 
 static void add_sample(float samples[TRIT_SAMPLES_MAX], uint32_t *count, float sample)
@@ -32,7 +34,7 @@ static void add_sample(float samples[TRIT_SAMPLES_MAX], uint32_t *count, float s
     samples[(*count)++] = sample;
 }
 
-/* Which of -1, 0, +1 occur among as many exact elements of each. */
+/* Records which of -1, 0, +1 occur, by how many exact elements have each. */
 static void see_trits(struct ternary_check *check, uint64_t negatives, uint64_t zeros,
                       uint64_t positives)
 {
@@ -55,14 +57,14 @@ static void add_code_mismatch(struct ternary_check *check, size_t element, int e
     check->found_trit = (int8_t)found;
 }
 
-/* A unit of a dense claim: the values, with 0 for those that are not finite, and which
- * elements they are. */
+/* A unit of a dense claim: its values, with 0 for those that are not finite, the index of
+ * its first element, and how many it has. */
 struct dense_unit {
     float w[UNIT];
     size_t element, n;
 };
 
-/* Tells samples and the first invalid element of a unit that holds inexact ones. */
+/* Adds samples and the first invalid element of a unit that is not exact. */
 static void report_inexact(struct ternary_check *check,
                            const struct dense_unit *dense_unit,
                            const float quotients[UNIT], const uint32_t wrong[UNIT],
@@ -96,8 +98,8 @@ static uint64_t tally_inexact(struct inexact_tally *inexact,
     return inexact->negatives + inexact->zeros + inexact->positives - before;
 }
 
-/* 64 values that are not all 0 or +-s, by true division. Values that are not finite
- * come here as 0; the caller has taken them off the valid ones. */
+/* Checks 64 values that are not all 0 or +-s, by true division. Values that are not
+ * finite are passed as 0; the caller has subtracted them from the valid ones. */
 static __attribute__((noinline)) void check_inexact(const struct claims *claims,
                                                     const struct dense_unit *dense_unit,
                                                     float s, float half,
@@ -116,7 +118,7 @@ static __attribute__((noinline)) void check_inexact(const struct claims *claims,
         const uint32_t exact = (uint32_t)(a == s) | (uint32_t)(a == 0.0f);
         const uint32_t near =
             (uint32_t)(error <= tolerance) & (uint32_t)(tolerance > 0.0f);
-        const uint32_t bits = float_bits(error); /* orders as errors do: none is < 0 */
+        const uint32_t bits = float_bits(error); /* ordered as errors are: none is < 0 */
         worst = bits > worst ? bits : worst;
         quotients[i] = quotient;
         wrong[i] = !(exact | near);
@@ -145,28 +147,29 @@ static int sign_of(float value)
     return (value > 0.0f) - (value < 0.0f);
 }
 
-/* The t that a claim's value comes to. */
+/* The t of a claim's value. */
 static int trit_of(float value, float half)
 {
     return fabsf(value) > half ? sign_of(value) : 0;
 }
 
-/* The reference's share of a unit: mismatches, sums, nearness to the threshold. `raw` is
- * the claim, `finite` the same with 0 for what is not finite; both f32. `trits` are the
- * claim's stored codes, NULL where it has none. */
+/* Compares a unit with the reference: mismatches, sums, elements near the threshold. `raw`
+ * is the claim as f32, `finite` the same with 0 for values that are not finite. `trits`
+ * are the claim's stored codes; NULL if it has none. */
 static __attribute__((noinline)) void
-check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit raw,
-                unit finite, const int8_t *trits, struct tally *tally, struct sums *sums)
+check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit_f32 raw,
+                unit_f32 finite, const int8_t *trits, struct tally *tally,
+                struct sums *sums)
 {
     const struct verify_job *job = claims->job;
     const size_t element = (claims->begin + g) * job->group_len + i;
     const uint8_t *in =
-        (const uint8_t *)job->reference + element * bytes_of(job->reference_dtype);
-    const unit r = load_any(in, n, job->reference_dtype);
-    const thresholds keys = thresholds_of(&claims->projection.keys, g, TRIT_F32);
-    const unit want = unit_dequantize(r, keys, TRIT_F32);
+        (const uint8_t *)job->reference + element * claims->latents->bytes;
+    const unit_f32 r = claims->latents->load(in, n);
+    const thresholds_f32 keys = thresholds_of_f32(&claims->projection.keys, g);
+    const unit_f32 want = unit_dequantize_f32(r, keys);
     float is[UNIT], expected[UNIT];
-    tally->near = near_count_add(tally->near, r, keys, TRIT_F32);
+    tally->near = near_count_add_f32(tally->near, r, keys);
     if (job->sums)
         sums_add(sums, r, finite);
     floats_of(is, raw);
@@ -184,7 +187,7 @@ check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit 
     }
 }
 
-/* Whether the claim's scale is the reference's, where both sides have nonzeros. */
+/* Compares the claim's scale with the reference's if both sides have nonzeros. */
 static void check_reference_scale(const struct claims *claims, size_t g, bool nonzeros)
 {
     struct ternary_check *check = claims->check;
@@ -199,7 +202,7 @@ static void check_reference_scale(const struct claims *claims, size_t g, bool no
 }
 
 /* The thresholds of a block's group for elements widened to f32. */
-static thresholds wide_keys(struct claims *claims, size_t g)
+static thresholds_f32 wide_keys(struct claims *claims, size_t g)
 {
     struct scales *scales = &claims->scales;
     if (!claims->near_found)
@@ -209,11 +212,11 @@ static thresholds wide_keys(struct claims *claims, size_t g)
                               .low = {float_bits(scales->low[g])},
                               .high = {float_bits(scales->high[g])},
                               .s = {float_bits(scales->s[g])}};
-    return thresholds_of(&keys, 0, TRIT_F32);
+    return thresholds_of_f32(&keys, 0);
 }
 
-/* No claim can hold a scale that its type rounds to 0 or infinity: the unrounded one
- * stands for it, so that every nonzero of such a group is a mismatch. */
+/* No claim can hold a scale that its type rounds to 0 or infinity. The unrounded scale is
+ * compared instead, so that every nonzero of such a group is a mismatch. */
 static void keep_lost_scales(struct claims *claims)
 {
     struct ternary_check *check = claims->check;
@@ -228,61 +231,51 @@ static void keep_lost_scales(struct claims *claims)
     }
 }
 
-/* The reference's scales, as the claim's format would hold them. */
-static void project_reference(struct claims *claims, enum trit_dtype dtype)
+/* Computes the reference's scales as the claim's format would hold them. */
+static void project_reference(struct claims *claims)
 {
     const struct verify_job *job = claims->job;
-    const size_t bytes = job->group_len * bytes_of(job->reference_dtype);
+    const size_t bytes = job->group_len * claims->latents->bytes;
     const size_t count = claims->end - claims->begin;
     const uint8_t *in = (const uint8_t *)job->reference + claims->begin * bytes;
-    struct partial partials[BLOCK_GROUPS] = {{{0}}};
     double sums[BLOCK_GROUPS];
-    sum_groups(partials, in, count, job->group_len, in_l2, job->reference_dtype);
-    if (job->reference_dtype == TRIT_F32)
-        total_groups(sums, partials, in, count, job->group_len, TRIT_F32);
-    else if (job->reference_dtype == TRIT_F16)
-        total_groups(sums, partials, in, count, job->group_len, TRIT_F16);
-    else
-        total_groups(sums, partials, in, count, job->group_len, TRIT_BF16);
+    claims->latents->sum(sums, in, count, job->group_len);
     for (size_t i = 0; i < count; i++) {
         claims->latents_lost[i] = !(sums[i] < INFINITY);
         if (claims->latents_lost[i])
-            find_non_finite(in + i * bytes, job->group_len,
-                            (claims->begin + i) * job->group_len,
-                            &claims->check->reference_infinite, job->reference_dtype);
+            claims->latents->list_non_finite(in + i * bytes, job->group_len,
+                                             (claims->begin + i) * job->group_len,
+                                             &claims->check->reference_infinite);
     }
     find_means(&claims->projection, sums, job->divisor);
     find_halves(&claims->projection);
     find_near(&claims->projection);
-    find_f16(&claims->projection);
-    scales_as_stored(&claims->projection, dtype);
+    claims->elements->round_scales(&claims->projection);
     keep_lost_scales(claims);
-    find_keys(&claims->projection, TRIT_F32, true);
+    find_keys_f32(&claims->projection, true);
 }
 
-/* The claim's scales are found: what they say, and what the reference says. `of_elements`
- * is what the claim is made of, `dtype` what holds its scales. */
-static void begin_claims(struct claims *claims, enum trit_dtype of_elements,
-                         enum trit_dtype dtype)
+/* Begins a block once the claim's scales are found. The caller finds their keys. */
+static void begin_claims(struct claims *claims)
 {
     const size_t count = claims->end - claims->begin;
     memcpy(claims->job->scales + claims->begin, claims->scales.s,
-           count * sizeof claims->scales.s[0]);
-    for (size_t i = 0; i < LANES; i += STEP) { /* what is not finite judges nothing */
+           count * sizeof(claims->scales.s[0]));
+    for (size_t i = 0; i < LANES;
+         i += STEP) { /* no element is judged by a scale that is not finite */
         const f32v s = f32v_load(claims->scales.s + i);
         f32v_store(claims->scales.s + i,
                    f32v_select(((i32v)s & INT32_MAX) < INFINITE, s, (f32v){0}));
     }
     find_halves(&claims->scales);
-    scales_as_stored(&claims->scales, TRIT_F32);
-    find_keys(&claims->scales, of_elements, false);
+    scales_as_stored_f32(&claims->scales);
     claims->near_found = false;
-    if (claims->job->reference)
-        project_reference(claims, dtype);
+    if (claims->latents)
+        project_reference(claims);
 }
 
-/* Where a group's claim ends. `inexact` says which of its codes are not of exact
- * elements; of a tainted packed group, all. */
+/* Ends the check of a group. `inexact` counts the codes of elements that are not exact:
+ * all codes of a tainted packed group. */
 static void end_claim(const struct claims *claims, size_t g, const struct tally *tally,
                       const struct sums *sums, const struct inexact_tally *inexact)
 {
@@ -303,8 +296,8 @@ static void end_claim(const struct claims *claims, size_t g, const struct tally 
         claims->job->sums[claims->begin + g] = sums_total(sums);
 }
 
-INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, size_t n,
-                        codes64 codes, struct tally *tally)
+ALWAYS_INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, size_t n,
+                               codes64 codes, struct tally *tally)
 {
     const struct verify_job *job = claims->job;
     tally->codes = sign_tally_add(tally->codes, codes);
@@ -313,4 +306,92 @@ INLINE void claim_codes(const struct claims *claims, size_t g, size_t i, size_t 
     if (job->codes)
         store_codes(job->codes + (claims->begin + g) * code_bytes(job->group_len) + i / 4,
                     codes, n);
+}
+
+/* ---- dense claims ------------------------------------------------------------------ */
+
+/* Sets values that are not finite to 0; returns how many. */
+static size_t make_finite(float w[UNIT])
+{
+    size_t lost = 0;
+    for (size_t i = 0; i < UNIT; i++)
+        if (!isfinite(w[i])) {
+            w[i] = 0.0f;
+            lost++;
+        }
+    return lost;
+}
+
+INLINE bool is_exact(unit_f32 w, thresholds_f32 keys)
+{
+    return residue_none(
+        residue_add_f32(residue_zero(), w, unit_equals_scale_f32(w, keys), keys));
+}
+
+/* Checks a group that has a reference, or that does not hold only 0 and one magnitude. */
+static void verify_inexact_group(struct claims *claims, size_t g)
+{
+    const struct verify_job *job = claims->job;
+    const size_t len = job->group_len, first = (claims->begin + g) * len;
+    const uint8_t *in = (const uint8_t *)job->in + first * claims->elements->bytes;
+    const thresholds_f32 keys = wide_keys(claims, g);
+    struct tally tally = tally_zero();
+    struct sums sums = sums_zero();
+    struct inexact_tally inexact = {.found = claims->tainted[g]};
+    for (size_t i = 0; i < len; i += UNIT) {
+        const size_t n = size_min(len - i, UNIT);
+        const unit_f32 raw = claims->elements->load(in + i * claims->elements->bytes, n);
+        struct dense_unit dense_unit = {.element = first + i, .n = n};
+        unit_f32 w = raw;
+        claims->check->valid += n;
+        floats_of(dense_unit.w, raw);
+        if (claims->tainted[g]) {
+            const size_t lost = make_finite(dense_unit.w);
+            claims->check->valid -= lost;
+            inexact.zeros += lost;
+            w = of_floats(dense_unit.w);
+        }
+        claim_codes(claims, g, i, n,
+                    unit_encode_f32(w, unit_above_half_scale_f32(w, keys), keys), &tally);
+        if (!is_exact(w, keys)) {
+            check_inexact(claims, &dense_unit, claims->scales.s[g],
+                          claims->scales.half[g], &inexact);
+            if (!job->reference)
+                tally.near = near_count_add_f32(tally.near, w, keys);
+        }
+        if (job->reference)
+            check_reference(claims, g, i, n, raw, w, NULL, &tally, &sums);
+    }
+    end_claim(claims, g, &tally, &sums, &inexact);
+}
+
+/* What a pass over a group prefetches: each of the two passes over a block loads half of
+ * the next block. */
+INLINE const uint8_t *half_ahead(const struct claims *claims, size_t g, bool second,
+                                 size_t bytes)
+{
+    const size_t count = claims->end - claims->begin;
+    const uint8_t *next = (const uint8_t *)claims->job->in + claims->end * bytes;
+    return next + (second ? count * bytes / 2 : 0) + g * bytes / 2;
+}
+
+/* ---- a run ------------------------------------------------------------------------ */
+
+static const struct element_type *const element_types[ELEMENT_TYPES] = {
+    [TRIT_F32] = &element_type_f32,
+    [TRIT_F16] = &element_type_f16,
+    [TRIT_BF16] = &element_type_bf16,
+};
+
+static struct claims claims_of(const struct verify_job *job,
+                               struct ternary_counts *counts, struct ternary_check *check,
+                               enum trit_dtype elements)
+{
+    return (struct claims){
+        .job = job,
+        .counts = counts,
+        .check = check,
+        .elements = element_types[elements],
+        .latents = job->reference ? element_types[job->reference_dtype] : NULL,
+    };
 }

@@ -1,43 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: does a packed tensor hold what it claims? */
 
-/* Stored multiples of the scale, of `n` <= BLOCK_ELEMENTS_MAX elements: any int8, or
- * -1..2. 0 beyond n up to whole units. */
-static void unpack_codes(int8_t t[BLOCK_ELEMENTS_MAX], const uint8_t *in, size_t n,
-                         const struct packing *packing)
-{
-    uint8_t codes[BLOCK_ELEMENTS_MAX];
-    if (packing->order == ORDER_BYTES) {
-        memset(t, 0, (n + UNIT - 1) / UNIT * UNIT);
-        memcpy(t, in, n);
-        return;
-    }
-    if (packing->order == ORDER_LSB)
-        unpack_lsb(codes, in, n);
-    else if (packing->order == ORDER_BASE3)
-        unpack_base3(codes, in, n);
-    else
-        for (size_t i = 0; i < n; i += PLANE_ELEMENTS)
-            unpack_planes(codes + i, in + i / 4, packing->order == ORDER_PLANES);
-    for (size_t i = 0; i < n; i++)
-        t[i] = (int8_t)(codes[i] - 1);
-}
-
-/* Elements that one unpack_codes handles. */
-INLINE size_t stretch_of(const struct packing *packing)
-{
-    return packing->order == ORDER_BYTES ? BLOCK_ELEMENTS_MAX : packing->elements;
-}
-
-static bool beyond_trits(const int8_t *t, size_t n)
-{
-    uint32_t beyond = 0;
-    for (size_t k = 0; k < n; k++)
-        beyond |= (uint8_t)(t[k] + 1) > 2;
-    return beyond;
-}
-
-/* Codes beyond -1..+1, of a unit whose first element is at `element`. */
+/* Checks the codes beyond -1..+1 of a unit whose first element is `element`. */
 static void check_multiples(const struct claims *claims, size_t element,
                             const int8_t t[UNIT], struct inexact_tally *inexact)
 {
@@ -84,7 +48,7 @@ static void verify_packed_unit(const struct claims *claims, size_t g, size_t i, 
     check_reference(claims, g, i, n, of_floats(raw), of_floats(finite), t, tally, sums);
 }
 
-/* What a packed group's stored scale says for itself. */
+/* Checks a packed group's stored scale on its own. */
 static void check_stored_scale(const struct claims *claims, size_t g,
                                const struct tally *tally, struct inexact_tally *inexact)
 {
@@ -133,7 +97,7 @@ INLINE void verify_packed_group(const struct claims *claims, size_t g,
     end_claim(claims, g, &tally, &sums, &inexact);
 }
 
-/* What holds a packed claim's scales. */
+/* The type that holds a packed claim's scales. */
 static enum trit_dtype stored_scale_type(const struct verify_job *job,
                                          const struct packing *packing)
 {
@@ -144,7 +108,7 @@ static enum trit_dtype stored_scale_type(const struct verify_job *job,
     return encoding_scales_dtype(job->encoding) == TRIT_F16 ? TRIT_F16 : TRIT_F32;
 }
 
-/* A group's scale is its first block's; all its blocks' are, in a sound file. */
+/* A group's scale is that of its first block; in a sound file all its blocks have it. */
 INLINE void verify_packed(struct claims *claims, const struct packing *packing)
 {
     const struct verify_job *job = claims->job;
@@ -160,30 +124,24 @@ INLINE void verify_packed(struct claims *claims, const struct packing *packing)
             claims->counts->first_non_finite = g * job->group_len;
         claims->counts->non_finite += job->group_len;
     }
-    begin_claims(claims, TRIT_F32, stored_scale_type(job, packing));
+    begin_claims(claims);
     for (size_t g = claims->begin; g < claims->end; g++)
         verify_packed_group(claims, g - claims->begin, packing);
 }
 
-static void verify_groups(const struct verify_job *job, struct ternary_counts *counts,
-                          struct ternary_check *check)
+static void verify_packed_groups(const struct verify_job *job,
+                                 struct ternary_counts *counts,
+                                 struct ternary_check *check)
 {
     const struct packing *packing = packing_of(job->encoding);
-    assert(packing || job->encoding == TRIT_ENCODING_DENSE);
-    assert(!packing || job->group_len % packing->elements == 0);
-    const size_t bytes = job->group_len * (packing ? 1 : bytes_of(job->dtype));
-    const size_t block = groups_per_block(bytes);
-    struct claims claims = {.job = job,
-                            .counts = counts,
-                            .check = check,
-                            .far = job->count * bytes > DRAM_RUN_BYTES};
+    assert(packing);
+    assert(job->group_len % packing->elements == 0);
+    const size_t block = groups_per_block(job->group_len);
+    struct claims claims = claims_of(job, counts, check, stored_scale_type(job, packing));
     for (size_t begin = 0; begin < job->count; begin += block) {
         claims.begin = begin;
         claims.end = size_min(begin + block, job->count);
-        if (packing)
-            verify_packed(&claims, packing);
-        else
-            verify_dense(&claims);
+        verify_packed(&claims, packing);
     }
     count_scales(job->scales, job->count, counts);
 }

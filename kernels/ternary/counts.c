@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counts and checks of runs, and how those of several runs make one. */
+/* Counts and checks of runs, and how those of several runs are added. */
 #include <string.h>
 
 #include "kernels/kernels.h"
@@ -81,7 +81,7 @@ static void add_samples(float *samples, uint32_t *count, const float *more,
             samples[(*count)++] = more[i];
 }
 
-/* The values that are told of the first occurrence, where it is `more`'s. */
+/* Takes over the values that describe a first occurrence, if it is in `more`. */
 static void add_first_values(struct ternary_check *check,
                              const struct ternary_check *more)
 {

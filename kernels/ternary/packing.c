@@ -12,7 +12,7 @@ static const struct packing packings[] = {
     [TRIT_ENCODING_I2_S] = {ORDER_PLANES_R, 128, 32, 0, -1},
 };
 
-enum { PACKINGS = sizeof packings / sizeof packings[0] };
+enum { PACKINGS = sizeof(packings) / sizeof(packings[0]) };
 
 const struct packing *packing_of(enum trit_encoding encoding)
 {

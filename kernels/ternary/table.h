@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one ISA exports: the operations as written in body.h, in its vocabulary. */
+/* What one ISA exports: the operations of body.h, one for each element type. */
 #ifndef KERNELS_TABLE_H
 #define KERNELS_TABLE_H
 
 #include "kernels/kernels.h"
 
+typedef void ternarize_fn(const struct ternarize_job *job, struct ternary_counts *counts);
+typedef void verify_fn(const struct verify_job *job, struct ternary_counts *counts,
+                       struct ternary_check *check);
+typedef int unpack_fn(const struct unpack_job *job, uint64_t *bad, bool *lost);
+
+enum { ELEMENT_TYPES = TRIT_BF16 + 1 }; /* entries of a table indexed by dtype */
+
 struct kernels {
     const char *name;
-    void (*ternarize)(const struct ternarize_job *job, struct ternary_counts *counts);
-    void (*verify)(const struct verify_job *job, struct ternary_counts *counts,
-                   struct ternary_check *check);
-    int (*unpack)(const struct unpack_job *job, uint64_t *bad, bool *lost);
+    ternarize_fn *ternarize[ELEMENT_TYPES]; /* latents of the dtype */
+    verify_fn *verify_dense[ELEMENT_TYPES]; /* dense claims of the dtype */
+    verify_fn *verify_packed;
+    unpack_fn *unpack[ELEMENT_TYPES]; /* to the dtype */
 };
 
 extern const struct kernels kernels_portable;

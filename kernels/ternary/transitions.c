@@ -6,7 +6,7 @@
 
 enum {
     CODES_BYTE = 4,
-    WORD_CODES = 32, /* in 64 bits */
+    WORD_CODES = 32, /* in a word of 64 bits */
 };
 
 static void add_codes(unsigned from, unsigned to, size_t count, uint64_t table[9])
@@ -18,7 +18,7 @@ static void add_codes(unsigned from, unsigned to, size_t count, uint64_t table[9
     }
 }
 
-/* Bit 0 of each code of `word` that equals `code`. */
+/* Sets bit 0 of each code of `word` that equals `code`. */
 static uint64_t equal_codes(uint64_t word, unsigned code)
 {
     const uint64_t low = 0x5555555555555555u;
@@ -56,8 +56,8 @@ void transitions(const struct kernels *kernels, const uint8_t *from, const uint8
         size_t i = 0;
         for (; i + WORD_CODES / CODES_BYTE <= whole; i += WORD_CODES / CODES_BYTE) {
             uint64_t f, t;
-            memcpy(&f, from + i, sizeof f);
-            memcpy(&t, to + i, sizeof t);
+            memcpy(&f, from + i, sizeof(f));
+            memcpy(&t, to + i, sizeof(t));
             add_word(f, t, table);
         }
         for (; i < whole; i++)

@@ -51,7 +51,7 @@ enum trit_dtype {
     TRIT_U8 = 5,
 };
 
-/* How ternary weights are laid out. Byte layouts: kernels/README.md. */
+/* How ternary weights are laid out. Byte layouts: kernels/FORMATS.md. */
 enum trit_encoding {
     TRIT_ENCODING_DENSE = 0,
     TRIT_ENCODING_INT8 = 1,

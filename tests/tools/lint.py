@@ -112,7 +112,7 @@ def headers_alone(compiler, findings):
         done = subprocess.run([*compiler, *isa, "-Werror", "-Wno-unused-function", "-Wno-pedantic", "-fsyntax-only", "-x",
                                "c", str(path)], capture_output=True, text=True)
         return [] if done.returncode == 0 else [f"{path} does not compile alone:\n{done.stderr}"]
-    headers = [p for p in sources() if p.suffix == ".h" and not re.search(r"(body|vector)\w*\.h$",
+    headers = [p for p in sources() if p.suffix == ".h" and not re.search(r"(body|vector|typed|each_type)\w*\.h$",
                                                                           p.name)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for found in pool.map(alone, headers):

@@ -1,39 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: latents to ternary. */
+/* Part of body.h, a template (simd/typed.h): latents to ternary. */
 
-struct emitter {
-    const struct ternarize_job *job;
-    const struct packing *packing; /* NULL: dense */
-    size_t in_bytes, out_bytes;    /* of a group */
-    bool stream;
-};
+#include "kernels/ternary/typed_report.h"
 
-INLINE void emit_trits(uint8_t *out, codes64 codes, size_t n)
-{
-    uint8_t bytes[UNIT];
-    if (n >= UNIT) {
-        codes64_store_trits(out, codes);
-        return;
-    }
-    codes64_store_trits(bytes, codes);
-    memcpy(out, bytes, n);
-}
-
-/* What leaves the second pass; the frequent forms are compiled on their own. */
-enum form {
-    FORM_DENSE, /* dense alone */
-    FORM_LSB,   /* 2-bit codes in sequence alone */
-    FORM_ANY,
-};
-
-INLINE enum form form_of(const struct ternarize_job *job, const struct packing *packing)
-{
-    if (job->codes || !job->out)
-        return FORM_ANY;
-    return !packing ? FORM_DENSE : packing->order == ORDER_LSB ? FORM_LSB : FORM_ANY;
-}
-
-/* All that is known of a group when its units are emitted. */
+/* A group whose units are being emitted. */
 struct emission {
     const struct packing *packing; /* NULL: dense */
     size_t len;
@@ -42,12 +12,12 @@ struct emission {
     uint8_t *out, *codes;
     thresholds keys;
     uint16_t s;
-    uint8_t *block;    /* where in the output the next codes go */
-    size_t within;     /* elements before them in their block */
-    uint8_t *gathered; /* codes of a block whose order wants all of them first */
+    uint8_t *block;    /* where the next codes go in the output */
+    size_t within;     /* how many elements of that block are done */
+    uint8_t *gathered; /* codes of a block whose order needs all of them first */
 };
 
-/* Codes of the next unit of a group, into its blocks. */
+/* Writes the codes of a group's next unit into its blocks. */
 INLINE void emit_block(struct emission *to, codes64 codes)
 {
     const struct packing *packing = to->packing;
@@ -66,27 +36,26 @@ INLINE void emit_block(struct emission *to, codes64 codes)
 }
 
 ALWAYS_INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tally *tally,
-                             enum trit_dtype dtype, enum form form,
-                             enum tally_detail detail)
+                             enum form form, enum tally_detail detail)
 {
-    const size_t at = i * bytes_of(dtype);
-    const unit w = load_unit(to->in + at, n, dtype);
-    const mask64 beyond = unit_above_half_scale(w, to->keys, dtype);
-    const codes64 codes = unit_encode(w, beyond, to->keys, dtype);
+    const size_t at = i * ELEMENT_BYTES;
+    const unit w = load_unit(to->in + at, n);
+    const mask64 beyond = unit_above_half_scale(w, to->keys);
+    const codes64 codes = unit_encode(w, beyond, to->keys);
     if (detail != TALLY_NONE && form == FORM_DENSE)
-        tally->codes = sign_tally_add_unit(tally->codes, w, beyond, to->keys, dtype);
+        tally->codes = sign_tally_add_unit(tally->codes, w, beyond, to->keys);
     else if (detail != TALLY_NONE)
         tally->codes = sign_tally_add(tally->codes, codes);
     if (detail == TALLY_ALL)
-        tally->near = near_count_add(tally->near, w, to->keys, dtype);
+        tally->near = near_count_add(tally->near, w, to->keys);
     if (form == FORM_ANY && to->codes)
         store_codes(to->codes + i / 4, codes, n);
     if (form == FORM_DENSE || (form == FORM_ANY && to->out && !to->packing)) {
-        const unit dense = unit_dequantize(w, to->keys, dtype);
+        const unit dense = unit_dequantize(w, to->keys);
         if (to->stream)
-            unit_stream(to->out + at, dense, dtype);
+            unit_stream(to->out + at, dense);
         else
-            store_unit(to->out + at, dense, n, dtype);
+            store_unit(to->out + at, dense, n);
     } else if (form == FORM_ANY && to->out && to->packing->order == ORDER_BYTES) {
         emit_trits(to->out + i, codes, n);
     } else if (form == FORM_LSB || to->out) {
@@ -94,70 +63,56 @@ ALWAYS_INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tal
     }
 }
 
-/* The second pass: everything that is asked of a group but its sums, unit by unit. */
-ALWAYS_INLINE void emit_group(struct emission *to, struct tally *tally,
-                              enum trit_dtype dtype, enum form form,
+/* The second pass: everything that is asked of a group except sums, unit by unit. */
+ALWAYS_INLINE void emit_group(struct emission *to, struct tally *tally, enum form form,
                               enum tally_detail detail)
 {
     const size_t len = to->len;
     size_t i = 0;
     for (; i + UNIT <= len; i += UNIT)
-        emit_unit(to, i, UNIT, tally, dtype, form, detail);
+        emit_unit(to, i, UNIT, tally, form, detail);
     if (i < len)
-        emit_unit(to, i, len - i, tally, dtype, form, detail);
+        emit_unit(to, i, len - i, tally, form, detail);
     if (detail != TALLY_NONE) {
         tally->seen += (len + UNIT - 1) / UNIT * UNIT;
         tally->elements += len;
     }
 }
 
-/* Once a block's groups are summed: their scales, and the report's sums, before the
- * outputs take the input's place. */
-INLINE void finish_block_as(const struct emitter *emitter, const struct partial *partials,
-                            size_t begin, struct scales *scales,
-                            struct ternary_counts *counts, enum trit_dtype dtype)
+/* Computes the scales of a block whose groups are summed, and the report's sums. These
+ * come before the outputs, which may overwrite the input. */
+static void finish_block(const struct emitter *emitter, const struct partial *partials,
+                         size_t begin, struct scales *scales,
+                         struct ternary_counts *counts)
 {
     const struct ternarize_job *job = emitter->job;
     const uint8_t *in = (const uint8_t *)job->in + begin * emitter->in_bytes;
     const size_t count = scales->count, len = job->group_len;
     const bool near = job->tally == TALLY_ALL;
     double sums[BLOCK_GROUPS];
-    const struct totals totals = total_groups(sums, partials, in, count, len, dtype);
+    const struct totals totals = total_groups(sums, partials, in, count, len);
     for (size_t g = 0; !totals.below && g < count; g++)
         if (!(sums[g] < INFINITY))
-            count_non_finite(in + g * emitter->in_bytes, len, (begin + g) * len, counts,
-                             dtype);
+            count_non_finite(in + g * emitter->in_bytes, len, (begin + g) * len, counts);
     counts->zero_groups += (uint32_t)__builtin_popcount(totals.zeros);
     find_means(scales, sums, job->divisor);
-    memcpy(job->scales + begin, scales->s, count * sizeof scales->s[0]);
+    memcpy(job->scales + begin, scales->s, count * sizeof(scales->s[0]));
     find_halves(scales);
     if (near)
         find_near(scales);
-    if (dtype == TRIT_F16 || emitter->packing)
+    if (emitter->packing)
         find_f16(scales);
-    scales_as_stored(scales, dtype);
-    find_keys(scales, dtype, near);
+    scales_as_stored(scales);
+    find_keys(scales, near);
     if (job->sums)
-        sum_block(job->sums + begin, in, len, scales, dtype);
+        sum_block(job->sums + begin, in, len, scales);
 }
 
-static void finish_block(const struct emitter *emitter, const struct partial *partials,
-                         size_t begin, struct scales *scales,
-                         struct ternary_counts *counts)
-{
-    if (emitter->job->dtype == TRIT_F32)
-        finish_block_as(emitter, partials, begin, scales, counts, TRIT_F32);
-    else if (emitter->job->dtype == TRIT_F16)
-        finish_block_as(emitter, partials, begin, scales, counts, TRIT_F16);
-    else
-        finish_block_as(emitter, partials, begin, scales, counts, TRIT_BF16);
-}
-
-/* Groups begin..end of a run; `key` is the first one's place in its block. */
+/* Emits groups begin..end of a run; `key` is the place of the first one in its block. */
 ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scales *scales,
                                size_t begin, size_t end, size_t key,
-                               struct tally *tallied, enum trit_dtype dtype,
-                               enum form form, enum tally_detail detail)
+                               struct tally *tallied, enum form form,
+                               enum tally_detail detail)
 {
     const struct ternarize_job *job = emitter->job;
     const size_t in_bytes = emitter->in_bytes, out_bytes = emitter->out_bytes;
@@ -171,17 +126,16 @@ ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scale
         .codes = job->codes ? job->codes + begin * code_bytes(job->group_len) : NULL,
         .gathered = gathered,
     };
-    struct tally tally =
-        tally_zero(); /* a copy of its own: stores might be to *tallied */
+    struct tally tally = tally_zero(); /* a local copy: stores may alias *tallied */
     if (detail != TALLY_NONE)
         tally.codes = tallied->codes;
     if (detail == TALLY_ALL)
         tally.near = tallied->near;
     to.block = to.out;
     for (size_t g = begin; g < end; g++, key++) {
-        to.keys = thresholds_of(&scales->keys, key, dtype);
+        to.keys = thresholds_of(&scales->keys, key);
         to.s = scales->f16[key];
-        emit_group(&to, &tally, dtype, form, detail);
+        emit_group(&to, &tally, form, detail);
         to.in += in_bytes;
         to.out = to.out ? to.out + out_bytes : NULL;
         to.codes = to.codes ? to.codes + code_bytes(to.len) : NULL;
@@ -195,41 +149,38 @@ ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scale
         tallied->near = tally.near;
 }
 
-typedef void emit_fn(const struct emitter *emitter, const struct scales *scales,
-                     size_t begin, size_t end, size_t key, struct tally *tally);
-
-/* Each combination as a function of its own. */
-#define EMIT(type, what, detail)                                                         \
-    static void emit_##type##_##what##_##detail(                                         \
-        const struct emitter *emitter, const struct scales *scales, size_t begin,        \
-        size_t end, size_t key, struct tally *tally)                                     \
+/* Each combination is a function of its own: emit_f32_DENSE_ALL and so on. */
+#define EMIT(form, detail) TYPED_EXPAND(emit_##form##_##detail, ELEMENT)
+#define DEFINE_EMIT(form, detail)                                                        \
+    static void EMIT(form, detail)(const struct emitter *emitter,                        \
+                                   const struct scales *scales, size_t begin,            \
+                                   size_t end, size_t key, struct tally *tally)          \
     {                                                                                    \
-        emit_groups(emitter, scales, begin, end, key, tally, TRIT_##type, FORM_##what,   \
+        emit_groups(emitter, scales, begin, end, key, tally, FORM_##form,                \
                     TALLY_##detail);                                                     \
     }
-#define EMIT_FORM(type, what)                                                            \
-    EMIT(type, what, ALL)                                                                \
-    EMIT(type, what, SIGNS)                                                              \
-    EMIT(type, what, NONE)
-#define EMIT_TYPE(type)                                                                  \
-    EMIT_FORM(type, DENSE)                                                               \
-    EMIT_FORM(type, LSB)                                                                 \
-    EMIT_FORM(type, ANY)
-EMIT_TYPE(F32)
-EMIT_TYPE(F16)
-EMIT_TYPE(BF16)
+#define DEFINE_EMIT_FORM(form)                                                           \
+    DEFINE_EMIT(form, ALL)                                                               \
+    DEFINE_EMIT(form, SIGNS)                                                             \
+    DEFINE_EMIT(form, NONE)
 
-#define EMITTERS_FORM(type, what)                                                        \
-    [FORM_##what] = {[TALLY_ALL] = emit_##type##_##what##_ALL,                           \
-                     [TALLY_SIGNS] = emit_##type##_##what##_SIGNS,                       \
-                     [TALLY_NONE] = emit_##type##_##what##_NONE}
-#define EMITTERS(type)                                                                   \
-    [TRIT_##type] = {EMITTERS_FORM(type, DENSE), EMITTERS_FORM(type, LSB),               \
-                     EMITTERS_FORM(type, ANY)}
+DEFINE_EMIT_FORM(DENSE)
+DEFINE_EMIT_FORM(LSB)
+DEFINE_EMIT_FORM(ANY)
 
-static emit_fn *const emitters[][3][3] = {EMITTERS(F32), EMITTERS(F16), EMITTERS(BF16)};
+#define EMITTERS(form)                                                                   \
+    [FORM_##form] = {[TALLY_ALL] = EMIT(form, ALL),                                      \
+                     [TALLY_SIGNS] = EMIT(form, SIGNS),                                  \
+                     [TALLY_NONE] = EMIT(form, NONE)}
 
-/* A run that is in the caches: of each block scales first, then the outputs. */
+static emit_fn *const emitters[3][3] = {EMITTERS(DENSE), EMITTERS(LSB), EMITTERS(ANY)};
+
+#undef EMIT
+#undef DEFINE_EMIT
+#undef DEFINE_EMIT_FORM
+#undef EMITTERS
+
+/* A run that is in the caches: the scales of each block, then its outputs. */
 static void ternarize_cached(const struct emitter *emitter, emit_fn *emit,
                              struct tally *tally, struct ternary_counts *counts)
 {
@@ -237,20 +188,20 @@ static void ternarize_cached(const struct emitter *emitter, emit_fn *emit,
     const size_t block = groups_per_block(emitter->in_bytes);
     struct scales scales;
     struct partial partials[BLOCK_GROUPS];
-    memset(partials, 0, sizeof partials);
+    memset(partials, 0, sizeof(partials));
     for (size_t begin = 0; begin < job->count; begin += block) {
         const size_t end = size_min(begin + block, job->count);
         scales.count = end - begin;
         sum_groups(partials, (const uint8_t *)job->in + begin * emitter->in_bytes,
-                   end - begin, job->group_len, in_l2, job->dtype);
+                   end - begin, job->group_len, in_l2);
         finish_block(emitter, partials, begin, &scales, counts);
         emit(emitter, &scales, begin, end, 0, tally);
     }
 }
 
-/* A run that comes from memory: the sums go two blocks ahead of the outputs and in turn
- * with them. What is emitted is in L1 still, its scales are long known, and what is read
- * from memory mixes with what is streamed to it. */
+/* A run that comes from memory: the sums go two blocks ahead of the outputs and alternate
+ * with them. The elements of an output are still in L1, its scales are known long before,
+ * and reads from memory mix with streaming stores to it. */
 static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
                                 struct tally *tally, struct ternary_counts *counts)
 {
@@ -260,11 +211,11 @@ static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
     const struct prefetch_policy reach = prefetch_policy(VECTOR_BYTES);
     struct scales ring[2];
     struct partial partials[BLOCK_GROUPS];
-    memset(partials, 0, sizeof partials);
+    memset(partials, 0, sizeof(partials));
     for (size_t begin = 0, turn = 0; begin < count + 2 * block;
          begin += block, turn ^= 1) {
         const size_t end = size_min(begin + block, count);
-        const size_t back = begin - 2 * block; /* what is to be emitted begins here */
+        const size_t back = begin - 2 * block; /* the first group to emit */
         for (size_t k = 0; k < block; k += reach.turn_groups) {
             const size_t stop = size_min(k + reach.turn_groups, block);
             if (begin >= 2 * block)
@@ -273,7 +224,7 @@ static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
             if (begin + k < end)
                 sum_groups(&partials[k], in + (begin + k) * emitter->in_bytes,
                            size_min(begin + stop, end) - (begin + k), job->group_len,
-                           reach, job->dtype);
+                           reach);
         }
         if (begin < end) {
             ring[turn].count = end - begin;
@@ -285,9 +236,8 @@ static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
 static void ternarize_groups(const struct ternarize_job *job,
                              struct ternary_counts *counts)
 {
-    assert(job->dtype == TRIT_F32 || job->dtype == TRIT_F16 || job->dtype == TRIT_BF16);
     const struct packing *packing = packing_of(job->encoding);
-    const size_t in_bytes = job->group_len * bytes_of(job->dtype);
+    const size_t in_bytes = job->group_len * ELEMENT_BYTES;
     assert(packing || job->encoding == TRIT_ENCODING_DENSE || !job->out);
     assert(!packing || job->group_len % packing->elements == 0);
     const struct emitter emitter = {
@@ -298,7 +248,7 @@ static void ternarize_groups(const struct ternarize_job *job,
             packing ? job->group_len / packing->elements * packing->bytes : in_bytes,
         .stream = job->stream_stores && ((uintptr_t)job->out | in_bytes) % 256 == 0,
     };
-    emit_fn *emit = emitters[job->dtype][form_of(job, packing)][job->tally];
+    emit_fn *emit = emitters[form_of(job, packing)][job->tally];
     struct tally tally = tally_zero();
     if (job->count * in_bytes > DRAM_RUN_BYTES)
         ternarize_streaming(&emitter, emit, &tally, counts);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Part of body.h: what a projection emits. The passes over a run are in
+ * typed_ternarize.h. */
+
+struct emitter {
+    const struct ternarize_job *job;
+    const struct packing *packing; /* NULL: dense */
+    size_t in_bytes, out_bytes;    /* of a group */
+    bool stream;
+};
+
+INLINE void emit_trits(uint8_t *out, codes64 codes, size_t n)
+{
+    uint8_t bytes[UNIT];
+    if (n >= UNIT) {
+        codes64_store_trits(out, codes);
+        return;
+    }
+    codes64_store_trits(bytes, codes);
+    memcpy(out, bytes, n);
+}
+
+/* What the second pass emits. The frequent forms are compiled on their own. */
+enum form {
+    FORM_DENSE, /* only dense */
+    FORM_LSB,   /* only 2-bit codes in sequence */
+    FORM_ANY,
+};
+
+INLINE enum form form_of(const struct ternarize_job *job, const struct packing *packing)
+{
+    if (job->codes || !job->out)
+        return FORM_ANY;
+    return !packing ? FORM_DENSE : packing->order == ORDER_LSB ? FORM_LSB : FORM_ANY;
+}
+
+typedef void emit_fn(const struct emitter *emitter, const struct scales *scales,
+                     size_t begin, size_t end, size_t key, struct tally *tally);
