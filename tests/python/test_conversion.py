@@ -104,12 +104,12 @@ def test_attention_is_left_by_name(caplog):
         expected = model[1](x, x, x)[0]
         tt.convert(model)
         assert same(model[1](x, x, x)[0], expected)
-    left = model.trit_conversion.left
+    left = model.trit_conversion.skipped
     assert set(left) == {"1", "1.out_proj", "2", "2.out_proj"}
     assert "in_proj_weight" in left["1"] and "q_proj_weight, k_proj_weight" in left["2"]
     assert "nn.MultiheadAttention" in left["1.out_proj"] and "nn.Linear" in left["1.out_proj"]
     warned, = [one for one in caplog.records if one.levelno == logging.WARNING]
-    assert "left 4 modules" in warned.getMessage() and "1.out_proj (" in warned.getMessage()
+    assert "skipped 4 modules" in warned.getMessage() and "1.out_proj (" in warned.getMessage()
 
 
 # ---- others that read the weight ----------------------------------------------------------
@@ -312,7 +312,7 @@ def test_a_shared_weight_is_ternary_for_all(caplog):
     x = drawn(3, 128)
     assert type(model.head) is nn.Linear and model.head.weight is model.embed.weight
     assert same(model.head(x), model.embed.as_linear(x))
-    assert model.trit_conversion.left["head"] == (
+    assert model.trit_conversion.skipped["head"] == (
         "excluded by pattern 'head'; its weight is that of embed, so it multiplies by the ternary "
         "weights")
     assert any(one.levelno == logging.WARNING and "that of embed" in one.getMessage()
@@ -393,14 +393,14 @@ def zoo():
 # Nothing is left in silence: each module with a matrix of weights is converted or has a
 # reason that says what to do; and what is left computes as it did.
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
-def test_what_is_left_is_told_by_name(caplog):
+def test_what_is_skipped_is_listed_by_name(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = zoo().eval()
     before = {name: getattr(model, name)(drawn(2, 128)) for name in ("mine", "normed", "spectral",
                                                                     "parametrized", "replaced")}
     assert tt.convert(model) is model
-    told = model.trit_conversion
-    assert told.converted == ("linear", "embedding", "lora.base_layer")
+    record = model.trit_conversion
+    assert record.converted == ("linear", "embedding", "lora.base_layer")
     reasons = {
         "mine": "Mine is a subclass of nn.Linear", "conv": "Conv1d holds weight itself",
         "bilinear": "Bilinear holds weight itself", "bag": "EmbeddingBag holds weight itself",
@@ -409,9 +409,9 @@ def test_what_is_left_is_told_by_name(caplog):
         "normed": "remove that first", "spectral": "remove that first",
         "parametrized": "remove that first", "lora.lora_A.default": "LoRA factor",
         "lora.lora_B.default": "LoRA factor"}
-    assert set(told.left) == set(reasons)
+    assert set(record.skipped) == set(reasons)
     for name, reason in reasons.items():
-        assert reason in told.left[name], name
+        assert reason in record.skipped[name], name
     for name, expected in before.items():
         assert torch.equal(getattr(model, name)(drawn(2, 128)), expected), name
     converted, warned = caplog.records
@@ -419,11 +419,11 @@ def test_what_is_left_is_told_by_name(caplog):
     assert "3 layers" in converted.getMessage() and "lora.base_layer" in converted.getMessage()
     assert warned.levelno == logging.WARNING
     assert all(f"{name} (" in warned.getMessage() for name in reasons)
-    shown = repr(told)
-    assert shown.startswith("Conversion: 3 converted, 14 left\n")
-    assert "linear, embedding, lora.base_layer" in shown and "left       conv: Conv1d" in shown
+    shown = repr(record)
+    assert shown.startswith("Conversion: 3 converted, 14 skipped\n")
+    assert "linear, embedding, lora.base_layer" in shown and "skipped    conv: Conv1d" in shown
     with pytest.raises(AttributeError):
-        told.converted = ()
+        record.converted = ()
 
 
 class Packed(nn.Module):
@@ -435,18 +435,18 @@ class Packed(nn.Module):
         self.register_buffer("scales", torch.ones(8))
 
 
-# Quantized layers have no Parameter, and are told like all others.
-def test_quantized_layers_are_told(caplog):
+# Quantized layers have no Parameter, and are listed like all others.
+def test_quantized_layers_are_listed(caplog):
     quantized = torch.quantization.quantize_dynamic(
         nn.Sequential(nn.Linear(128, 8)), {nn.Linear}, dtype=torch.qint8)
     model = nn.Sequential(nn.Linear(128, 8), quantized, Packed(), nn.BatchNorm1d(8))
-    left = tt.convert(model).trit_conversion.left
+    left = tt.convert(model).trit_conversion.skipped
     assert set(left) == {"1.0", "2"}
     assert all("quantized: convert the model before" in why for why in left.values())
     assert "1.0 (" in caplog.text and "2 (" in caplog.text
 
 
-# What the patterns leave is told as INFO; a second conversion finds the first one's layers.
+# What the patterns skip is logged as INFO; a second conversion finds the first one's layers.
 def test_what_patterns_leave_is_no_warning(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = nn.Sequential(nn.Linear(128, 8), nn.ReLU(), nn.Linear(8, 8), nn.Conv1d(8, 8, 1))
@@ -456,7 +456,7 @@ def test_what_patterns_leave_is_no_warning(caplog):
     assert [one.levelno for one in caplog.records] == [logging.INFO] * 2
     tt.convert(model, include=["0", "2"], group_size=64)
     assert model.trit_conversion.converted == ("2",)
-    assert model.trit_conversion.left["0"] == "it is ternary already"
+    assert model.trit_conversion.skipped["0"] == "it is ternary already"
     assert (model[0].group_size, model[2].group_size) == (128, 64)
     assert all(one.levelno == logging.INFO for one in caplog.records)
 

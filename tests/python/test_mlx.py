@@ -179,23 +179,23 @@ def test_a_conversion_accounts_for_itself(caplog):
     linear.note = "mine"
     assert tm.convert(model, exclude="attention.*_proj") is model
     assert model.linear is linear and isinstance(linear, tm.TernaryLinear) and linear.note == "mine"
-    told = model.trit_conversion
-    assert told.converted == ("linear", "lora.linear")
+    record = model.trit_conversion
+    assert record.converted == ("linear", "lora.linear")
     reasons = {"mine": "Mine is a subclass", "conv": "Conv1d holds weight itself",
                "lora": "LoRA factor", "packed": "QuantizedLinear",
                **{f"attention.{one}_proj": "excluded by pattern 'attention.*_proj'"
                   for one in ("query", "key", "value", "out")}}
-    assert set(told.left) == set(reasons)
+    assert set(record.skipped) == set(reasons)
     for name, reason in reasons.items():
-        assert reason in told.left[name], name
+        assert reason in record.skipped[name], name
     levels = [(one.name, one.levelno) for one in caplog.records]
     assert levels == [("trit", logging.INFO), ("trit", logging.INFO), ("trit", logging.WARNING)]
     assert "conv (" in caplog.records[2].getMessage()
     assert "attention.key_proj (" in caplog.records[1].getMessage()
-    assert repr(told).startswith("Conversion: 2 converted, 8 left\n")
+    assert repr(record).startswith("Conversion: 2 converted, 8 skipped\n")
     tm.convert(model)
     assert len(model.trit_conversion.converted) == 4
-    assert model.trit_conversion.left["linear"] == "it is ternary already"
+    assert model.trit_conversion.skipped["linear"] == "it is ternary already"
 
 
 # A pattern that matches no module is an error that names it, and nothing is converted.

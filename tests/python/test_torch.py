@@ -212,7 +212,7 @@ def test_verify_every_refuses_what_is_no_number_of_steps(every):
 def test_verify_every_files_reports(client, run):
     model = tt.convert(Model(), client=client)
     seen = []
-    after_step = tt.verify_every(model, run, every=2, told=lambda step, _: seen.append(step))
+    after_step = tt.verify_every(model, run, every=2, callback=lambda step, _: seen.append(step))
     for step in range(5):
         assert (after_step(step) is None) == bool(step % 2)
         with torch.no_grad():

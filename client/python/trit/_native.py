@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libtrit, loaded: `ffi` and `lib`. Nothing else in the package knows where the
-library lies.
+"""libtrit, loaded: `ffi` and `lib`.
 
-The order: the file TRIT_LIBRARY names, the one carried in the package, the
-system's. A carried library's own needs are loaded before it, by their names:
-the loader then takes those instead of looking for the system's.
+It is the file that TRIT_LIBRARY names, else the one in the package, else the system's. The
+libraries that the one in the package needs are loaded before it, so that the loader does not
+look for the system's.
 """
+
 from __future__ import annotations
 
 import ctypes
 import os
 import pathlib
+from typing import Any
 
 from ._ffi import ffi
 from ._version import VERSION
 
+__all__ = ["ffi", "lib"]
+
 _CARRIED = pathlib.Path(__file__).parent / "_lib"
 
 
-def _load():
+def _load() -> Any:
     named = os.environ.get("TRIT_LIBRARY")
     if named:
         return ffi.dlopen(named)
@@ -35,8 +38,8 @@ def _load():
 
 lib = _load()
 
-# The declarations have no way to see the structs the library was built with; a
-# library of another version may have others.
+# A library of another version may have other structs, which cffi cannot notice.
 if ffi.string(lib.trit_version()).decode() != VERSION:
-    raise ImportError(f"libtrit is {ffi.string(lib.trit_version()).decode()}, "
-                      f"the package trit is {VERSION}")
+    raise ImportError(
+        f"libtrit is {ffi.string(lib.trit_version()).decode()}, the package trit is {VERSION}"
+    )
