@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit.aio.Client: what the blocking one gives, without blocking the loop."""
+
 import asyncio
 import contextlib
 import inspect
@@ -16,11 +17,14 @@ import trit.aio
 
 def asynchronous(test):
     """Runs an async test with a client and a deadline."""
+
     def run(daemon, random):
         async def inside():
             async with trit.aio.Client(daemon.rpc, timeout=30) as client:
                 await test(client, random)
+
         asyncio.run(asyncio.wait_for(inside(), 60))
+
     return run
 
 
@@ -45,15 +49,17 @@ async def test_all_calls_can_be_awaited(client, random):
 async def test_what_is_no_timeout_is_refused(client, random):
     w = np.ones((2, 128), np.float32)
     for timeout in ("5", math.nan, -1, True):
-        for call in (lambda **options: client.ping(**options),
-                     lambda **options: client.project(w, **options),
-                     lambda **options: client.verify(w, **options),
-                     lambda **options: client.unpack(w, **options),
-                     lambda **options: client.backward(w, **options),
-                     lambda **options: client.reports.list(**options),
-                     lambda **options: client.layers.list(**options),
-                     lambda **options: client.layers.forward("x", w, **options),
-                     lambda **options: client.checkpoint.verify({"w": w}, **options)):
+        for call in (
+            lambda **options: client.ping(**options),
+            lambda **options: client.project(w, **options),
+            lambda **options: client.verify(w, **options),
+            lambda **options: client.unpack(w, **options),
+            lambda **options: client.backward(w, **options),
+            lambda **options: client.reports.list(**options),
+            lambda **options: client.layers.list(**options),
+            lambda **options: client.layers.forward("x", w, **options),
+            lambda **options: client.checkpoint.verify({"w": w}, **options),
+        ):
             with pytest.raises(trit.InvalidArgument) as refused:
                 await call(timeout=timeout)
             assert refused.value.field == "timeout"
@@ -64,6 +70,7 @@ async def test_what_is_no_timeout_is_refused(client, random):
 
 
 # ---- the loop runs on -----------------------------------------------------------------
+
 
 @contextlib.asynccontextmanager
 async def relay(address):
@@ -94,11 +101,18 @@ async def relay(address):
 
 def methods(client):
     """The public methods of a client and of what hangs on it, by path."""
-    rooms = {"": client, "reports.": client.reports, "layers.": client.layers,
-             "checkpoint.": client.checkpoint}
-    return {prefix + name for prefix, room in rooms.items()
-            for name, _ in inspect.getmembers(type(room), inspect.iscoroutinefunction)
-            if not name.startswith("_")}
+    rooms = {
+        "": client,
+        "reports.": client.reports,
+        "layers.": client.layers,
+        "checkpoint.": client.checkpoint,
+    }
+    return {
+        prefix + name
+        for prefix, room in rooms.items()
+        for name, _ in inspect.getmembers(type(room), inspect.iscoroutinefunction)
+        if not name.startswith("_")
+    }
 
 
 # The loop that awaits each call is the one that carries its bytes, and those of the
@@ -150,11 +164,13 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
                     async with trit.aio.Client(address, timeout=30) as again:
                         await again.layers.delete(name)
         assert sum(bar) == 2 * w.nbytes
+
     pytest.importorskip("safetensors.numpy").save_file({"w": w}, path)
     asyncio.run(asyncio.wait_for(inside(), 120))
 
 
 # ---- cancellation ---------------------------------------------------------------------
+
 
 class Mute:
     """A peer that takes connections and never says a word."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """client.checkpoint: files and state dicts, as the command `trit` treats them."""
+
 import asyncio
 import json
 import os
@@ -12,27 +13,53 @@ import pytest
 
 import trit
 import trit.aio
-from checkpoints import (FOREIGN, LAYERS, command, drawn, file, model, read,  # noqa: F401
-                         tensors, write)
+from checkpoints import (  # noqa: F401 (fixtures)
+    FOREIGN,
+    LAYERS,
+    command,
+    drawn,
+    file,
+    model,
+    read,
+    tensors,
+    write,
+)
+
 
 # A projected file is what `trit project` writes, to the last byte, in every encoding.
-@pytest.mark.parametrize("encoding, words, options", [
-    ("dense", [], {}),
-    ("dense", ["--convolutions", "--partial", "exact"],
-     {"convolutions": True, "partial_group": "exact"}),
-    ("int8", ["--group-size", "64"], {"group_size": 64}),
-    ("pq2_0", ["--exclude", "short"], {"exclude": "short"}),
-    ("q2_0", ["--include", "blk.*", "--include", "no*"], {"include": ["blk.*", "no*"]}),
-    ("ptq1_0", ["--exclude", "short"], {"exclude": ["short"]}),
-    ("tq1_0", ["--exclude", "short", "--group-size", "256"],
-     {"exclude": "short", "group_size": 256}),
-    ("tq2_0", ["--include", "blk.*", "--exclude", "*.q", "--group-size", "256"],
-     {"include": "blk.*", "exclude": "*.q", "group_size": 256}),
-    ("hf_bitnet", ["--exclude", "short", "--convolutions"],
-     {"exclude": "short", "convolutions": True}),
-])
-def test_a_file_is_projected_as_the_command_does(daemon, client, tmp_path, file, encoding, words,
-                                                 options):
+@pytest.mark.parametrize(
+    "encoding, words, options",
+    [
+        ("dense", [], {}),
+        (
+            "dense",
+            ["--convolutions", "--partial", "exact"],
+            {"convolutions": True, "partial_group": "exact"},
+        ),
+        ("int8", ["--group-size", "64"], {"group_size": 64}),
+        ("pq2_0", ["--exclude", "short"], {"exclude": "short"}),
+        ("q2_0", ["--include", "blk.*", "--include", "no*"], {"include": ["blk.*", "no*"]}),
+        ("ptq1_0", ["--exclude", "short"], {"exclude": ["short"]}),
+        (
+            "tq1_0",
+            ["--exclude", "short", "--group-size", "256"],
+            {"exclude": "short", "group_size": 256},
+        ),
+        (
+            "tq2_0",
+            ["--include", "blk.*", "--exclude", "*.q", "--group-size", "256"],
+            {"include": "blk.*", "exclude": "*.q", "group_size": 256},
+        ),
+        (
+            "hf_bitnet",
+            ["--exclude", "short", "--convolutions"],
+            {"exclude": "short", "convolutions": True},
+        ),
+    ],
+)
+def test_a_file_is_projected_as_the_command_does(
+    daemon, client, tmp_path, file, encoding, words, options
+):
     theirs, ours = tmp_path / "theirs.safetensors", tmp_path / "ours.safetensors"
     done = command(daemon, "project", file, "-o", theirs, "--encoding", encoding, *words, "--json")
     assert done.returncode == 0, done.stderr
@@ -43,10 +70,14 @@ def test_a_file_is_projected_as_the_command_does(daemon, client, tmp_path, file,
     assert made.tensors is None and list(made.reports) == list(told)
     assert all(made.reports[name].digest == told[name]["digest"] for name in told)
     # Either verifies what the other wrote.
-    options = {name: value for name, value in options.items()
-               if name in ("include", "exclude", "convolutions")}
-    words = [word for word in words if word not in ("--partial", "exact", "--group-size", "64",
-                                                    "256")]
+    options = {
+        name: value
+        for name, value in options.items()
+        if name in ("include", "exclude", "convolutions")
+    }
+    words = [
+        word for word in words if word not in ("--partial", "exact", "--group-size", "64", "256")
+    ]
     assert command(daemon, "verify", ours, "--against", file, *words).returncode == 0
     found = client.checkpoint.verify(theirs, against=file, **options)
     assert found.passes and set(found.reports) == set(told)
@@ -68,8 +99,11 @@ def test_what_is_no_record_is_replaced(daemon, client, tmp_path, tensors):
 # A state dict gives a state dict: the same values as the file's, the rest the very objects.
 @pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0", "hf_bitnet"])
 def test_a_state_dict_is_projected_like_a_file(client, tmp_path, random, encoding):
-    state = {"a": random.standard_normal((8, 256)).astype(np.float32),
-             "bias": np.arange(3.0), "b": random.standard_normal((4, 128)).astype(np.float16)}
+    state = {
+        "a": random.standard_normal((8, 256)).astype(np.float32),
+        "bias": np.arange(3.0),
+        "b": random.standard_normal((4, 128)).astype(np.float16),
+    }
     made = client.checkpoint.project(state, encoding=encoding)
     path = tmp_path / "out.safetensors"
     client.checkpoint.project(state, path, encoding=encoding)
@@ -86,8 +120,11 @@ def test_a_state_dict_is_projected_like_a_file(client, tmp_path, random, encodin
 def test_torch_tensors_are_taken(client, tmp_path):
     torch = pytest.importorskip("torch")
     torch.manual_seed(1)
-    state = {"w": torch.randn(8, 256).bfloat16(), "t": torch.randn(256, 8).t(),
-             "ids": torch.arange(4)}
+    state = {
+        "w": torch.randn(8, 256).bfloat16(),
+        "t": torch.randn(256, 8).t(),
+        "ids": torch.arange(4),
+    }
     made = client.checkpoint.project(state)
     assert made.tensors["w"].dtype == torch.bfloat16 and made.tensors["ids"] is state["ids"]
     path = tmp_path / "out.safetensors"
@@ -112,8 +149,9 @@ def test_reports_are_filed(client, tmp_path, file, run):
     made = client.checkpoint.project(file, tmp_path / "o", run=run, step=3, include="blk.*")
     client.checkpoint.verify(tmp_path / "o", against=file, run=run, step=4)
     filed = client.reports.list(run)
-    assert [(one.layer, one.step) for one in filed] == \
-        [(name, step) for name in sorted(made.reports) for step in (3, 4)]
+    assert [(one.layer, one.step) for one in filed] == [
+        (name, step) for name in sorted(made.reports) for step in (3, 4)
+    ]
     with pytest.raises(trit.InvalidArgument, match="step"):
         client.checkpoint.project(file, tmp_path / "o", step=3)
 
@@ -164,18 +202,25 @@ def test_a_source_that_changes_is_told(client, tmp_path, file):
 
 
 # What cannot be is refused before anything is written, naming the field.
-@pytest.mark.parametrize("options, field, words", [
-    (dict(encoding="pq2_0"), "source", "short: .*multiple of 128"),
-    (dict(encoding="i2_s"), "source", "blk.0.q: .*no form in a safetensors.*blk.0.k: .*short: "),
-    (dict(encoding="hf_bitnet"), "source", "short: .*multiple of 4 rows.* 5"),
-    (dict(encoding="hf_bitnet", group_size=128), "group_size", "one scale for the whole"),
-    (dict(encoding="gold"), "encoding", "gold"),
-    (dict(include="nobody"), "include", '"nobody" matches no tensor'),
-    (dict(exclude=["conv", "bl.*"]), "exclude", '"bl.*" matches no tensor'),
-    (dict(include="number"), "source", "none of its tensors is a layer"),
-    (dict(include=[b"conv"]), "include", "must be a pattern.*not bytes"),
-    (dict(group_size=-1, encoding="int8"), "group_size", "-1"),
-])
+@pytest.mark.parametrize(
+    "options, field, words",
+    [
+        (dict(encoding="pq2_0"), "source", "short: .*multiple of 128"),
+        (
+            dict(encoding="i2_s"),
+            "source",
+            "blk.0.q: .*no form in a safetensors.*blk.0.k: .*short: ",
+        ),
+        (dict(encoding="hf_bitnet"), "source", "short: .*multiple of 4 rows.* 5"),
+        (dict(encoding="hf_bitnet", group_size=128), "group_size", "one scale for the whole"),
+        (dict(encoding="gold"), "encoding", "gold"),
+        (dict(include="nobody"), "include", '"nobody" matches no tensor'),
+        (dict(exclude=["conv", "bl.*"]), "exclude", '"bl.*" matches no tensor'),
+        (dict(include="number"), "source", "none of its tensors is a layer"),
+        (dict(include=[b"conv"]), "include", "must be a pattern.*not bytes"),
+        (dict(group_size=-1, encoding="int8"), "group_size", "-1"),
+    ],
+)
 def test_what_cannot_be_is_refused(client, tmp_path, file, options, field, words):
     with pytest.raises(trit.Error, match=words) as raised:
         client.checkpoint.project(file, tmp_path / "o", **options)
@@ -215,7 +260,10 @@ def test_inspect_needs_no_daemon(file, tensors):
         found = nobody.checkpoint.inspect(file, exclude="short")
     assert list(found.tensors) == list(tensors) and found.metadata == {"format": "pt"}
     assert found.layers == ("blk.0.q", "blk.0.k", "blk.0.v") and found.encoding is None
-    assert found.descriptions["norm"] == "a norm" and found.descriptions["short"] == "excluded by a pattern"
+    assert (
+        found.descriptions["norm"] == "a norm"
+        and found.descriptions["short"] == "excluded by a pattern"
+    )
     assert found.tensors["odd.bias"].dtype == "F8_E4M3"
     assert found.tensors["odd.bias"].shape == (4, 128)
 
@@ -225,7 +273,9 @@ def test_checkpoints_can_be_awaited(daemon, tmp_path, file):
     async def inside():
         async with trit.aio.Client(daemon.rpc, timeout=30) as client:
             made = await client.checkpoint.project(file, tmp_path / "o")
-            assert set((await client.checkpoint.inspect(tmp_path / "o")).layers) == set(made.reports)
+            assert set((await client.checkpoint.inspect(tmp_path / "o")).layers) == set(
+                made.reports
+            )
             assert (await client.checkpoint.verify(tmp_path / "o", against=file)).passes
 
     asyncio.run(asyncio.wait_for(inside(), 60))
@@ -243,8 +293,9 @@ def test_a_cancelled_projection_leaves_nothing(daemon, tmp_path, file):
 
         held = threading.Event()
         async with trit.aio.Client(daemon.rpc, timeout=30) as client:
-            task = asyncio.ensure_future(client.checkpoint.project(file, tmp_path / "o",
-                                                                   progress=progress))
+            task = asyncio.ensure_future(
+                client.checkpoint.project(file, tmp_path / "o", progress=progress)
+            )
             await begun.wait()
             task.cancel()
             loop.call_soon(held.set)
@@ -273,17 +324,23 @@ def test_memory_does_not_grow_with_the_file(daemon, tmp_path, random, encoding):
     small, large = tmp_path / "small", tmp_path / "large"
     write(small, {"0": ("F32", (2048, 2048), data)})
     write(large, {str(i): ("F32", (2048, 2048), data) for i in range(12)})
-    done = subprocess.run([sys.executable, "-c", PEAK, daemon.rpc, small, large, tmp_path / "o",
-                           encoding], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, daemon.rpc, small, large, tmp_path / "o", encoding],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) * 1024 < 3 * len(data), done.stdout
 
 
 # ---- which tensors are layers -----------------------------------------------------------
 
+
 # By the rules and not by rank alone: embeddings, head and linear layers.
-@pytest.mark.parametrize("encoding, kept", [("dense", ()), ("int8", ()),
-                                            ("hf_bitnet", (LAYERS[0], LAYERS[3]))])
+@pytest.mark.parametrize(
+    "encoding, kept", [("dense", ()), ("int8", ()), ("hf_bitnet", (LAYERS[0], LAYERS[3]))]
+)
 def test_layers_are_chosen_by_the_rules(daemon, client, tmp_path, model, encoding, kept):
     path, ours, theirs = (tmp_path / f"{name}.safetensors" for name in ("in", "ours", "theirs"))
     write(path, model)
@@ -300,15 +357,18 @@ def test_layers_are_chosen_by_the_rules(daemon, client, tmp_path, model, encodin
 def test_a_pattern_overrides_the_rules(client, model, tmp_path):
     path = tmp_path / "in.safetensors"
     write(path, model)
-    made = client.checkpoint.project(path, tmp_path / "o", include=["lm_head.*", "*.mlp.gate.*"],
-                                     encoding="hf_bitnet")
+    made = client.checkpoint.project(
+        path, tmp_path / "o", include=["lm_head.*", "*.mlp.gate.*"], encoding="hf_bitnet"
+    )
     assert list(made.reports) == ["model.layers.0.mlp.gate.weight", "lm_head.weight"]
 
 
 # State dicts follow the same rules, by names, types and shapes.
 def test_state_dicts_follow_the_rules(client, model):
-    state = {name: np.frombuffer(data, np.float32).reshape(shape)
-             for name, (_, shape, data) in model.items()}
+    state = {
+        name: np.frombuffer(data, np.float32).reshape(shape)
+        for name, (_, shape, data) in model.items()
+    }
     assert list(client.checkpoint.project(state).reports) == LAYERS
     state["mlx.weight"] = np.zeros((8, 8), np.uint32)
     state["mlx.scales"] = np.zeros((8, 1), np.float16)
@@ -326,11 +386,13 @@ def test_state_dicts_follow_the_rules(client, model):
 
 # ---- what is refused --------------------------------------------------------------------
 
+
 # What other programs packed is refused with its tables, all of it, and nothing is written.
 def test_foreign_packings_are_refused(daemon, client, tmp_path, model):
     path, out = tmp_path / "in.safetensors", tmp_path / "o.safetensors"
-    write(path, {**model, **{name: one for group in FOREIGN.values()
-                             for name, one in group.items()}})
+    write(
+        path, {**model, **{name: one for group in FOREIGN.values() for name, one in group.items()}}
+    )
     with pytest.raises(trit.InvalidArgument) as refused:
         client.checkpoint.project(path, out)
     for weight, group in FOREIGN.items():
@@ -347,7 +409,9 @@ def test_what_is_ternary_already_is_refused(daemon, client, tmp_path, model):
     path, once, twice = (tmp_path / f"{name}.safetensors" for name in ("in", "once", "twice"))
     write(path, model)
     client.checkpoint.project(path, once)
-    with pytest.raises(trit.InvalidArgument, match="record of a projection.*trit pack.*again=True"):
+    with pytest.raises(
+        trit.InvalidArgument, match="record of a projection.*trit pack.*again=True"
+    ):
         client.checkpoint.project(once, twice)
     bare = tmp_path / "bare.safetensors"
     write(bare, read(once)[0])
@@ -359,8 +423,9 @@ def test_what_is_ternary_already_is_refused(daemon, client, tmp_path, model):
     for source in (once, bare):
         made = client.checkpoint.project(source, twice, again=True, force=True)
         assert list(made.reports) == LAYERS
-    state = client.checkpoint.project({"w": np.frombuffer(model[LAYERS[1]][2], np.float32)
-                                      .reshape(8, 256)}).tensors
+    state = client.checkpoint.project(
+        {"w": np.frombuffer(model[LAYERS[1]][2], np.float32).reshape(8, 256)}
+    ).tensors
     with pytest.raises(trit.InvalidArgument, match="w: it is ternary already"):
         client.checkpoint.project(state)
     assert client.checkpoint.project(state, again=True).reports["w"].is_ternary
@@ -397,12 +462,15 @@ def test_lost_scales_are_refused(client, tmp_path, drawn, encoding):
 
 # ---- where it is written ------------------------------------------------------------------
 
+
 # What is there stays, a folder always, unless it is to be replaced.
 def test_an_existing_output_is_kept(client, tmp_path, file):
     out = tmp_path / "o.safetensors"
     out.write_bytes(b"as it was")
     out.chmod(0o640)
-    with pytest.raises(trit.AlreadyExists, match="o.safetensors exists already; force=True") as why:
+    with pytest.raises(
+        trit.AlreadyExists, match="o.safetensors exists already; force=True"
+    ) as why:
         client.checkpoint.project(file, out)
     assert why.value.field == "out" and out.read_bytes() == b"as it was"
     client.checkpoint.project(file, out, force=True)
@@ -425,8 +493,13 @@ def test_the_source_is_not_replaced(client, tmp_path, file, monkeypatch):
     (tmp_path / "soft").symlink_to(file)
     os.link(file, tmp_path / "hard")
     monkeypatch.chdir(tmp_path)
-    for out in (file, "in.safetensors", f"{tmp_path}/../{tmp_path.name}/in.safetensors",
-                tmp_path / "soft", tmp_path / "hard"):
+    for out in (
+        file,
+        "in.safetensors",
+        f"{tmp_path}/../{tmp_path.name}/in.safetensors",
+        tmp_path / "soft",
+        tmp_path / "hard",
+    ):
         for source in (file, tmp_path / "soft"):
             with pytest.raises(trit.InvalidArgument, match="the source itself"):
                 client.checkpoint.project(source, out, force=True)
@@ -461,9 +534,19 @@ def test_a_link_to_no_file_is_refused(client, tmp_path, file, target):
 
 
 # A name that says another format is refused, and "-" names no file.
-@pytest.mark.parametrize("name, words", [
-    ("m.gguf", "GGUF"), ("M.GGUF", "GGUF"), ("m.bin", "PyTorch"), ("m.pt", "PyTorch"),
-    ("m.npz", "NumPy"), ("m.npy", "npy"), ("m.onnx", "ONNX"), ("-", "names no file")])
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("m.gguf", "GGUF"),
+        ("M.GGUF", "GGUF"),
+        ("m.bin", "PyTorch"),
+        ("m.pt", "PyTorch"),
+        ("m.npz", "NumPy"),
+        ("m.npy", "npy"),
+        ("m.onnx", "ONNX"),
+        ("-", "names no file"),
+    ],
+)
 def test_other_names_are_refused(client, tmp_path, file, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(trit.InvalidArgument, match=words) as refused:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit.Client with NumPy arrays against the real daemon."""
+
 import copy
 import fractions
 import gc
@@ -57,8 +58,7 @@ def test_golden_cases_with_exact_groups(client, golden):
     cases = [name[:-13] for name in golden if name.endswith(".scales_exact")]
     assert cases
     for case in cases:
-        packed = client.project(golden[case + ".input"], encoding="int8",
-                                partial_group="exact")
+        packed = client.project(golden[case + ".input"], encoding="int8", partial_group="exact")
         assert bits(packed.data) == bits(golden[case + ".codes_exact"]), case
         assert bits(packed.scales) == bits(golden[case + ".scales_exact"]), case
 
@@ -69,16 +69,18 @@ def test_local_projection_has_the_daemons_bits(client, random, columns, group_si
     w = random.standard_normal((33, columns)).astype(np.float32)
     w[3] = 0
     w[4, ::2] = -0.0
-    for partial in ("padded", "exact"):
-        dense = client.project(w, group_size=group_size, partial_group=partial).data
-        assert bits(dense) == bits(local.project(w, group_size, partial)), partial
+    for rule in ("padded", "exact"):
+        dense = client.project(w, group_size=group_size, partial_group=rule).data
+        assert bits(dense) == bits(local.project(w, group_size, rule)), rule
 
 
 # f16 stays f16, and a tensor above the stream's threshold gives the same bits.
 def test_streams_and_unary_calls_agree(daemon, random):
     w = random.standard_normal((512, 1024)).astype(np.float16)
-    with trit.Client(daemon.rpc) as unary, \
-            trit.Client(daemon.rpc, stream_bytes_min=65536) as streamed:
+    with (
+        trit.Client(daemon.rpc) as unary,
+        trit.Client(daemon.rpc, stream_bytes_min=65536) as streamed,
+    ):
         one, other = unary.project(w), streamed.project(w)
         assert one.data.dtype == np.float16
         assert bits(one.data) == bits(other.data)
@@ -92,14 +94,19 @@ def test_streams_and_unary_calls_agree(daemon, random):
 def test_streams_are_chosen_by_size(daemon, client):
     def calls(method):
         with urllib.request.urlopen(f"http://{daemon.http}/metrics", timeout=30) as page:
-            found = re.search(rf'tritd_rpc_handled_total{{method="/trit.v1.{method}",code="OK"}} (\d+)',
-                              page.read().decode())
+            found = re.search(
+                rf'tritd_rpc_handled_total{{method="/trit.v1.{method}",code="OK"}} (\d+)',
+                page.read().decode(),
+            )
         return int(found.group(1)) if found else 0
 
     for rows, streamed in [(1023, 0), (1024, 1)]:  # 4 MiB
         w = np.ones((rows, 1024), np.float32)
-        for method, call in [("Ternary/Project", client.project), ("Ternary/Verify", client.verify),
-                             ("Layers/Load", lambda w: client.layers.load(f"sized/{len(w)}", w))]:
+        for method, call in [
+            ("Ternary/Project", client.project),
+            ("Ternary/Verify", client.verify),
+            ("Layers/Load", lambda w: client.layers.load(f"sized/{len(w)}", w)),
+        ]:
             before = calls(method), calls(method + "Stream")
             call(w)
             assert calls(method) - before[0] == 1 - streamed, method
@@ -133,6 +140,7 @@ def test_arrays_of_any_kind(client, random):
 # torch gets back is the memory that was made for it.
 def test_arrays_are_lent_and_not_copied(client, random):
     from trit._arrays import view_of
+
     w = random.standard_normal((4, 256)).astype(np.float32)
     at = w.__array_interface__["data"][0]
 
@@ -144,6 +152,7 @@ def test_arrays_are_lent_and_not_copied(client, random):
 def test_torch_tensors_are_lent_and_not_copied(client, random):
     torch = pytest.importorskip("torch")
     from trit._arrays import view_of
+
     raw = np.zeros(4, np.float32)
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
         w = torch.ones(4, 256, dtype=dtype, requires_grad=True)
@@ -155,12 +164,15 @@ def test_torch_tensors_are_lent_and_not_copied(client, random):
 def test_mlx_arrays_are_lent_and_not_copied(client):
     mx = pytest.importorskip("mlx.core")
     from trit._arrays import view_of
+
     for dtype in (mx.float32, mx.float16, mx.bfloat16):
         w = mx.ones((4, 256), dtype)
         mx.eval(w)
         same = w.view(mx.uint16) if dtype == mx.bfloat16 else w
-        assert view_of(w, "tensor").address == \
-            np.asarray(memoryview(same)).__array_interface__["data"][0]
+        assert (
+            view_of(w, "tensor").address
+            == np.asarray(memoryview(same)).__array_interface__["data"][0]
+        )
 
 
 # The result goes where it is wanted, but not onto its own input.
@@ -188,10 +200,12 @@ def test_out_is_refused_for_packed_results(client, encoding):
 # A projection knows what it was made with: its own verification and unpacking use that.
 @pytest.mark.parametrize("encoding", ["dense", "int8"])
 @pytest.mark.parametrize("partial_group", ["padded", "exact"])
-@pytest.mark.parametrize("columns,group_size", [(200, 128), (200, 64), (100, 128), (96, 96),
-                                                (1, 128), (130, 100)])
-def test_a_projection_remembers_how_it_was_made(client, random, encoding, partial_group, columns,
-                                                group_size):
+@pytest.mark.parametrize(
+    "columns,group_size", [(200, 128), (200, 64), (100, 128), (96, 96), (1, 128), (130, 100)]
+)
+def test_a_projection_remembers_how_it_was_made(
+    client, random, encoding, partial_group, columns, group_size
+):
     w = random.standard_normal((5, columns)).astype(np.float32)
     made = client.project(w, encoding=encoding, group_size=group_size, partial_group=partial_group)
     assert made.partial_group == trit.PartialGroup[partial_group.upper()]
@@ -200,8 +214,15 @@ def test_a_projection_remembers_how_it_was_made(client, random, encoding, partia
         report = client.verify(again, reference=w)
         assert report.is_ternary and report.reference_mismatches == 0
         assert report.digest == made.report.digest and report.group_size == group_size
-    same = client.verify(made, reference=w, encoding=encoding, group_size=group_size,
-                         partial_group=partial_group, shape=w.shape, scales=made.scales)
+    same = client.verify(
+        made,
+        reference=w,
+        encoding=encoding,
+        group_size=group_size,
+        partial_group=partial_group,
+        shape=w.shape,
+        scales=made.scales,
+    )
     assert same.digest == made.report.digest and same.reference_mismatches == 0
     back = local.project(w, group_size, partial_group)
     assert bits(client.unpack(made) + 0.0) == bits(back + 0.0)
@@ -212,11 +233,14 @@ def test_a_projection_remembers_how_it_was_made(client, random, encoding, partia
 def test_a_projection_is_not_contradicted(client, random):
     w = random.standard_normal((4, 200)).astype(np.float32)
     made = client.project(w, encoding="int8", partial_group="exact")
-    for field, options in [("options.partial_group", {"partial_group": "padded"}),
-                           ("options.partial_group", {"partial_group": trit.PartialGroup.PADDED}),
-                           ("options.group_size", {"group_size": 64}),
-                           ("encoding", {"encoding": "dense"}), ("shape", {"shape": (8, 100)}),
-                           ("scales", {"scales": made.scales.copy()})]:
+    for field, options in [
+        ("options.partial_group", {"partial_group": "padded"}),
+        ("options.partial_group", {"partial_group": trit.PartialGroup.PADDED}),
+        ("options.group_size", {"group_size": 64}),
+        ("encoding", {"encoding": "dense"}),
+        ("shape", {"shape": (8, 100)}),
+        ("scales", {"scales": made.scales.copy()}),
+    ]:
         with pytest.raises(trit.InvalidArgument, match=field) as refused:
             client.verify(made, **options)
         assert refused.value.field == field
@@ -228,8 +252,9 @@ def test_a_projection_is_not_contradicted(client, random):
     with pytest.raises(trit.InvalidArgument, match="not one of padded, exact"):
         client.verify(made, partial_group="")
     # Its data alone say nothing, and are asked about as anybody likes.
-    padded = client.verify(made.data, encoding="int8", scales=made.scales, partial_group="padded",
-                           reference=w)
+    padded = client.verify(
+        made.data, encoding="int8", scales=made.scales, partial_group="padded", reference=w
+    )
     assert padded.reference_mismatches > 0
     # Those who made one by hand, by position, have what there was before.
     by_hand = trit.Projection(made.data, made.scales, None, trit.Encoding.INT8, (4, 200), 128)
@@ -250,11 +275,16 @@ def test_results_outlive_the_client(daemon, random):
 
 
 # Every encoding of this build unpacks to the dense projection and verifies.
-@pytest.mark.parametrize("encoding", [one for one in trit.Encoding])
+@pytest.mark.parametrize("encoding", list(trit.Encoding))
 def test_encodings_unpack_and_verify(client, random, encoding):
     w = (random.standard_normal((8, 512)) * 0.02).astype(np.float32)
-    group_size = {trit.Encoding.Q2_0: 64, trit.Encoding.TQ1_0: 256, trit.Encoding.TQ2_0: 256,
-                  trit.Encoding.I2_S: 0, trit.Encoding.HF_BITNET: 0}.get(encoding, 128)
+    group_size = {
+        trit.Encoding.Q2_0: 64,
+        trit.Encoding.TQ1_0: 256,
+        trit.Encoding.TQ2_0: 256,
+        trit.Encoding.I2_S: 0,
+        trit.Encoding.HF_BITNET: 0,
+    }.get(encoding, 128)
     packed = client.project(w, encoding=encoding, group_size=group_size)
     assert packed.encoding == encoding and packed.shape == w.shape
     back = client.unpack(packed)
@@ -364,19 +394,20 @@ def test_reports_come_over_pages(client, random, run):
 def test_errors_name_their_field(client):
     w = np.zeros((2, 4), np.float32)
     for refused, field in [
-            (lambda: client.project(w.astype(np.float64)), "tensor.dtype"),
-            (lambda: client.project("words"), "tensor"),
-            (lambda: client.project(np.zeros((0, 4), np.float32)), "tensor.shape"),
-            (lambda: client.project(np.zeros((1,) * 9, np.float32)), "tensor.shape"),
-            (lambda: client.project(w, encoding="zip"), "options.encoding"),
-            (lambda: client.project(w, group_size=70000), "options.group_size"),
-            (lambda: client.project(w, group_size=-1), "options.group_size"),
-            (lambda: client.project(w, layer=("r\0", "l", 0)), "layer.run"),
-            (lambda: client.reports.get("r", "l", -1), "step"),
-            (lambda: client.verify(w, reference=w[:1]), "reference.shape"),
-            (lambda: client.project(w, layer=("r" * 256, "l", 0)), "layer.run"),
-            (lambda: client.project(w, layer=("r", "l", -1)), "layer.step"),
-            (lambda: client.unpack(w.view(np.uint8), encoding="pq2_0"), "shape")]:
+        (lambda: client.project(w.astype(np.float64)), "tensor.dtype"),
+        (lambda: client.project("words"), "tensor"),
+        (lambda: client.project(np.zeros((0, 4), np.float32)), "tensor.shape"),
+        (lambda: client.project(np.zeros((1,) * 9, np.float32)), "tensor.shape"),
+        (lambda: client.project(w, encoding="zip"), "options.encoding"),
+        (lambda: client.project(w, group_size=70000), "options.group_size"),
+        (lambda: client.project(w, group_size=-1), "options.group_size"),
+        (lambda: client.project(w, layer=("r\0", "l", 0)), "layer.run"),
+        (lambda: client.reports.get("r", "l", -1), "step"),
+        (lambda: client.verify(w, reference=w[:1]), "reference.shape"),
+        (lambda: client.project(w, layer=("r" * 256, "l", 0)), "layer.run"),
+        (lambda: client.project(w, layer=("r", "l", -1)), "layer.step"),
+        (lambda: client.unpack(w.view(np.uint8), encoding="pq2_0"), "shape"),
+    ]:
         with pytest.raises(trit.InvalidArgument) as error:
             refused()
         assert error.value.field == field, error.value
@@ -396,9 +427,12 @@ def test_nan_is_refused_with_its_place(client):
 # Each status of gRPC but OK has its class, of its name.
 def test_every_status_has_its_exception():
     from trit.errors import error_of
-    names = ("CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS "
-             "PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE "
-             "UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED").split()
+
+    names = (
+        "CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS "
+        "PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE "
+        "UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
+    ).split()
     for status, name in enumerate(names, 1):
         raised = error_of(status, f"step: {name}", "step")
         assert type(raised) is getattr(trit, name.title().replace("_", ""))
@@ -432,8 +466,24 @@ def test_an_address_that_is_none_is_refused():
 
 
 # So is a port that is none, by its name and the range, instead of taken for another.
-@pytest.mark.parametrize("port", ["", "0", "65536", "72097", "-1", "+80", " 80", "80 ", "80x",
-                                  "6.5", "http", "4294967377", "18446744073709551697"])
+@pytest.mark.parametrize(
+    "port",
+    [
+        "",
+        "0",
+        "65536",
+        "72097",
+        "-1",
+        "+80",
+        " 80",
+        "80 ",
+        "80x",
+        "6.5",
+        "http",
+        "4294967377",
+        "18446744073709551697",
+    ],
+)
 def test_a_port_that_is_none_is_refused(port, monkeypatch):
     told = re.escape(f'port "{port}" is not a number from 1 to 65535')
     for address in (f"127.0.0.1:{port}", f"[::1]:{port}"):
@@ -470,11 +520,18 @@ def test_deadlines_end_calls(mute):
 def test_every_call_has_a_deadline(mute):
     w = np.ones((2, 128), np.float32)
     with trit.Client(mute) as client:
-        for call in (client.ping, partial(client.project, w), partial(client.verify, w),
-                     partial(client.unpack, w), partial(client.backward, w),
-                     partial(client.reports.get, "r", "l"), client.reports.list,
-                     client.reports.latest, partial(client.checkpoint.project, {"w": w}),
-                     partial(client.checkpoint.verify, {"w": w})):
+        for call in (
+            client.ping,
+            partial(client.project, w),
+            partial(client.verify, w),
+            partial(client.unpack, w),
+            partial(client.backward, w),
+            partial(client.reports.get, "r", "l"),
+            client.reports.list,
+            client.reports.latest,
+            partial(client.checkpoint.project, {"w": w}),
+            partial(client.checkpoint.verify, {"w": w}),
+        ):
             began = time.monotonic()
             with pytest.raises(trit.DeadlineExceeded):
                 call(timeout=0.05)
@@ -487,31 +544,78 @@ def test_every_call_has_a_deadline(mute):
 
 # A timeout is a number of seconds from 0 on: anything else is refused by name, wherever
 # one is taken.
-@pytest.mark.parametrize("timeout", ["5", "", b"5", math.nan, -1, -0.001, -math.inf, True, False,
-                                     [5], 1j, np.array(5.0), np.bool_(True), np.float32("nan")],
-                         ids=repr)
+@pytest.mark.parametrize(
+    "timeout",
+    [
+        "5",
+        "",
+        b"5",
+        math.nan,
+        -1,
+        -0.001,
+        -math.inf,
+        True,
+        False,
+        [5],
+        1j,
+        np.array(5.0),
+        np.bool_(True),
+        np.float32("nan"),
+    ],
+    ids=repr,
+)
 def test_what_is_no_timeout_is_refused(client, daemon, timeout):
     w, ids = np.ones((2, 128), np.float32), np.array([0])
     layers = client.layers
-    for call in (partial(trit.Client, daemon.rpc), client.ping, partial(client.project, w),
-                 partial(client.verify, w), partial(client.unpack, w),
-                 partial(client.backward, w), partial(client.reports.get, "r", "l"),
-                 client.reports.list, client.reports.latest,
-                 partial(client.checkpoint.project, {"w": w}),
-                 partial(client.checkpoint.verify, {"w": w}), partial(layers.create, "x", 8, 8),
-                 partial(layers.load, "x", w), partial(layers.forward, "x", w),
-                 partial(layers.forward_with_error, "x", w), partial(layers.backward, "x", w, w),
-                 partial(layers.embed, "x", ids), partial(layers.as_linear, "x", w),
-                 partial(layers.get, "x"), layers.list, partial(layers.delete, "x"), layers.verify):
-        with pytest.raises(trit.InvalidArgument, match="timeout: .*(not a number|must be a number)") as refused:
+    for call in (
+        partial(trit.Client, daemon.rpc),
+        client.ping,
+        partial(client.project, w),
+        partial(client.verify, w),
+        partial(client.unpack, w),
+        partial(client.backward, w),
+        partial(client.reports.get, "r", "l"),
+        client.reports.list,
+        client.reports.latest,
+        partial(client.checkpoint.project, {"w": w}),
+        partial(client.checkpoint.verify, {"w": w}),
+        partial(layers.create, "x", 8, 8),
+        partial(layers.load, "x", w),
+        partial(layers.forward, "x", w),
+        partial(layers.forward_with_error, "x", w),
+        partial(layers.backward, "x", w, w),
+        partial(layers.embed, "x", ids),
+        partial(layers.as_linear, "x", w),
+        partial(layers.get, "x"),
+        layers.list,
+        partial(layers.delete, "x"),
+        layers.verify,
+    ):
+        with pytest.raises(
+            trit.InvalidArgument, match="timeout: .*(not a number|must be a number)"
+        ) as refused:
             call(timeout=timeout)
         assert refused.value.field == "timeout" and repr(timeout) in str(refused.value)
 
 
 # Whatever else is a number is taken, however large; infinity is no limit.
-@pytest.mark.parametrize("timeout", [5, 5.0, np.float32(5), np.float64(5), np.int64(5),
-                                     fractions.Fraction(11, 2), 10**400, 1e300, math.inf,
-                                     np.float32("inf"), None], ids=lambda one: repr(one)[:20])
+@pytest.mark.parametrize(
+    "timeout",
+    [
+        5,
+        5.0,
+        np.float32(5),
+        np.float64(5),
+        np.int64(5),
+        fractions.Fraction(11, 2),
+        10**400,
+        1e300,
+        math.inf,
+        np.float32("inf"),
+        None,
+    ],
+    ids=lambda one: repr(one)[:20],
+)
 def test_numbers_are_timeouts(client, daemon, timeout):
     assert client.ping(timeout=timeout)
     with trit.Client(daemon.rpc, timeout=timeout) as own:
@@ -570,6 +674,7 @@ def test_progress_is_told_as_to_tqdm(daemon, random):
 
         def stop(n):
             raise ZeroDivisionError
+
         with pytest.raises(ZeroDivisionError):
             client.project(w, progress=stop)
         assert client.ping()
@@ -583,10 +688,15 @@ def test_tqdm_shows_progress(daemon, random, stream_bytes_min):
     with trit.Client(daemon.rpc, stream_bytes_min=stream_bytes_min) as client:
         name = f"tqdm/{stream_bytes_min}"
         client.layers.load(name, w)
-        for call in (client.project, client.verify, client.unpack, client.backward,
-                     partial(client.layers.load, name + "/again"),
-                     partial(client.layers.forward, name),
-                     lambda w, progress: client.checkpoint.project({"w": w}, progress=progress)):
+        for call in (
+            client.project,
+            client.verify,
+            client.unpack,
+            client.backward,
+            partial(client.layers.load, name + "/again"),
+            partial(client.layers.forward, name),
+            lambda w, progress: client.checkpoint.project({"w": w}, progress=progress),
+        ):
             screen = io.StringIO()
             with tqdm(unit="B", unit_scale=True, file=screen, mininterval=0) as bar:
                 call(w, progress=bar)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit.torch.convert: what it makes ternary, what it leaves, and who sees what of a
 converted layer's weight."""
+
 import copy
 import io
 import logging
@@ -32,7 +33,9 @@ def materialized(model):
             if isinstance(module, (tt.TernaryLinear, tt.TernaryEmbedding)):
                 module.weight.copy_(tt.project_local(module.weight, module.group_size))
                 module.__class__ = type(module).__mro__[2]
-                module._parameters["weight"] = nn.Parameter(module._parameters["weight"].detach().clone())
+                module._parameters["weight"] = nn.Parameter(
+                    module._parameters["weight"].detach().clone()
+                )
     assert not any("Ternary" in type(one).__name__ for one in made.modules())
     return made
 
@@ -45,6 +48,7 @@ def slowly(encoder, *args, **options):
 
 # ---- torch's own readers ----------------------------------------------------------------
 
+
 # In eval without gradients, where torch's fast path would read linear1.weight itself, an
 # encoder layer computes with ternary weights, as a layer that holds them does slowly.
 @pytest.mark.parametrize("by_rpc", [False, True])
@@ -52,8 +56,9 @@ def slowly(encoder, *args, **options):
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_an_encoder_layer_in_eval_is_ternary(client, by_rpc, norm_first, activation):
     torch.manual_seed(3)
-    plain = nn.TransformerEncoderLayer(128, 4, 200, batch_first=True, norm_first=norm_first,
-                                       activation=activation).eval()
+    plain = nn.TransformerEncoderLayer(
+        128, 4, 200, batch_first=True, norm_first=norm_first, activation=activation
+    ).eval()
     layer = tt.convert(copy.deepcopy(plain), client=client if by_rpc else None)
     assert layer.trit_conversion.converted == ("linear1", "linear2")
     expected, x = slowly(materialized(layer), drawn(2, 7, 128)), drawn(2, 7, 128)
@@ -90,15 +95,19 @@ def test_a_transformer_is_ternary():
     assert len(model.trit_conversion.converted) == 4
     source, target = drawn(2, 4, 64), drawn(2, 3, 64, seed=2)
     with torch.no_grad():
-        assert torch.allclose(model(source, target), slowly(materialized(model), source, target),
-                              atol=1e-5)
+        assert torch.allclose(
+            model(source, target), slowly(materialized(model), source, target), atol=1e-5
+        )
 
 
 # Attention is left, by name, and computes as it did, fast path and all.
 def test_attention_is_left_by_name(caplog):
     caplog.set_level(logging.INFO, "trit")
-    model = nn.Sequential(nn.Linear(64, 64), nn.MultiheadAttention(64, 2, batch_first=True),
-                          nn.MultiheadAttention(64, 2, kdim=32, vdim=32)).eval()
+    model = nn.Sequential(
+        nn.Linear(64, 64),
+        nn.MultiheadAttention(64, 2, batch_first=True),
+        nn.MultiheadAttention(64, 2, kdim=32, vdim=32),
+    ).eval()
     x = drawn(2, 3, 64)
     with torch.no_grad():
         expected = model[1](x, x, x)[0]
@@ -108,7 +117,7 @@ def test_attention_is_left_by_name(caplog):
     assert set(left) == {"1", "1.out_proj", "2", "2.out_proj"}
     assert "in_proj_weight" in left["1"] and "q_proj_weight, k_proj_weight" in left["2"]
     assert "nn.MultiheadAttention" in left["1.out_proj"] and "nn.Linear" in left["1.out_proj"]
-    warned, = [one for one in caplog.records if one.levelno == logging.WARNING]
+    (warned,) = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert "skipped 4 modules" in warned.getMessage() and "1.out_proj (" in warned.getMessage()
 
 
@@ -209,18 +218,24 @@ def test_everything_else_sees_latents():
 # Copies are ordinary: state dicts, pickles, deep copies, nn.Parameter() of the weight.
 def test_copies_of_the_weight_are_ordinary():
     layer = tt.convert(nn.Linear(192, 4))
-    for one in (layer.state_dict()["weight"],
-                pickle.loads(pickle.dumps(layer.weight.detach().T)).T,
-                pickle.loads(pickle.dumps(layer.weight.data))):
+    for one in (
+        layer.state_dict()["weight"],
+        pickle.loads(pickle.dumps(layer.weight.detach().T)).T,
+        pickle.loads(pickle.dumps(layer.weight.data)),
+    ):
         assert same(one, layer.weight) and not hasattr(one, "_again")
     stored = io.BytesIO()
     torch.save(layer.state_dict(), stored)
     back = torch.load(io.BytesIO(stored.getvalue()))
     assert type(back["weight"]) is torch.Tensor and same(back["weight"], layer.weight)
     x = drawn(3, 192)
-    for one in (nn.Parameter(layer.weight), nn.Parameter(layer.weight.data),
-                nn.Parameter(layer.weight.clone()), copy.deepcopy(layer.weight),
-                pickle.loads(pickle.dumps(layer.weight))):
+    for one in (
+        nn.Parameter(layer.weight),
+        nn.Parameter(layer.weight.data),
+        nn.Parameter(layer.weight.clone()),
+        copy.deepcopy(layer.weight),
+        pickle.loads(pickle.dumps(layer.weight)),
+    ):
         assert type(one) is nn.Parameter and one.is_leaf and same(one, layer.weight)
         assert same(F.linear(x, one), F.linear(x, torch.tensor(layer.weight.tolist())))
     again = copy.deepcopy(layer)
@@ -246,10 +261,16 @@ def test_a_snapshot_stays_what_it_was():
 
 
 # Optimizers change the latents as they change any parameter, to the bit.
-@pytest.mark.parametrize("make", [
-    lambda these: torch.optim.SGD(these, 0.1, momentum=0.9, weight_decay=0.1),
-    lambda these: torch.optim.AdamW(these, 0.1), lambda these: torch.optim.Adam(these, 0.1),
-    lambda these: torch.optim.RMSprop(these, 0.01)], ids=["sgd", "adamw", "adam", "rmsprop"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda these: torch.optim.SGD(these, 0.1, momentum=0.9, weight_decay=0.1),
+        lambda these: torch.optim.AdamW(these, 0.1),
+        lambda these: torch.optim.Adam(these, 0.1),
+        lambda these: torch.optim.RMSprop(these, 0.01),
+    ],
+    ids=["sgd", "adamw", "adam", "rmsprop"],
+)
 def test_optimizers_step_as_ever(make):
     layer = tt.convert(nn.Linear(192, 4, bias=False))
     plain = nn.Parameter(torch.tensor(layer.weight.tolist()))
@@ -314,9 +335,12 @@ def test_a_shared_weight_is_ternary_for_all(caplog):
     assert same(model.head(x), model.embed.as_linear(x))
     assert model.trit_conversion.skipped["head"] == (
         "excluded by pattern 'head'; its weight is that of embed, so it multiplies by the ternary "
-        "weights")
-    assert any(one.levelno == logging.WARNING and "that of embed" in one.getMessage()
-               for one in caplog.records)
+        "weights"
+    )
+    assert any(
+        one.levelno == logging.WARNING and "that of embed" in one.getMessage()
+        for one in caplog.records
+    )
 
 
 # torch.compile and torch.func see the same, where torch has them.
@@ -324,8 +348,10 @@ def test_a_shared_weight_is_ternary_for_all(caplog):
 @pytest.mark.parametrize("gradients", [True, False])
 def test_compiled_readers_are_ternary(gradients):
     encoder = nn.TransformerEncoderLayer(64, 2, 96, batch_first=True).eval()
-    for model, x in ((tt.convert(Tied()), torch.arange(6)[None]),
-                     (tt.convert(encoder), drawn(2, 5, 64))):
+    for model, x in (
+        (tt.convert(Tied()), torch.arange(6)[None]),
+        (tt.convert(encoder), drawn(2, 5, 64)),
+    ):
         torch._dynamo.reset()
         with torch.set_grad_enabled(gradients):
             expected = model(x)
@@ -333,14 +359,16 @@ def test_compiled_readers_are_ternary(gradients):
             assert torch.allclose(made, expected, atol=1e-6)
     tied = tt.convert(Tied())
     ids, these = torch.arange(6)[None], dict(tied.named_parameters())
-    found = torch.func.grad(lambda some: torch.func.functional_call(tied, some, (ids,))
-                            .square().sum())(these)
+    found = torch.func.grad(
+        lambda some: torch.func.functional_call(tied, some, (ids,)).square().sum()
+    )(these)
     tied(ids).square().sum().backward()
     for name, one in these.items():
         assert torch.allclose(found[name], one.grad, rtol=1e-5, atol=1e-6), name
 
 
 # ---- what is converted, and what is left ----------------------------------------------------
+
 
 # Hooks, attributes and the module itself survive.
 def test_hooks_and_attributes_survive():
@@ -372,22 +400,39 @@ class Raw(nn.Module):
 
 def zoo():
     """All that has a matrix of weights, and what has none."""
+
     def replaced():
         layer = nn.Linear(128, 8)
         layer.forward = lambda x: x
         return layer
 
-    return nn.ModuleDict({
-        "linear": nn.Linear(128, 8), "embedding": nn.Embedding(8, 128), "norm": nn.LayerNorm(128),
-        "drop": nn.Dropout(), "mine": Mine(128, 8), "conv": nn.Conv1d(128, 8, 3),
-        "bilinear": nn.Bilinear(4, 4, 4), "bag": nn.EmbeddingBag(8, 128), "raw": Raw(),
-        "rnn": nn.GRU(128, 8), "lazy": nn.LazyLinear(8), "wide": nn.Linear(128, 8).double(),
-        "replaced": replaced(), "normed": nn.utils.weight_norm(nn.Linear(128, 8)),
-        "spectral": nn.utils.spectral_norm(nn.Linear(128, 8)),
-        "parametrized": nn.utils.parametrizations.orthogonal(nn.Linear(128, 8)),
-        "lora": nn.ModuleDict({"base_layer": nn.Linear(128, 8),
-                               "lora_A": nn.ModuleDict({"default": nn.Linear(128, 2)}),
-                               "lora_B": nn.ModuleDict({"default": nn.Linear(2, 8)})})})
+    return nn.ModuleDict(
+        {
+            "linear": nn.Linear(128, 8),
+            "embedding": nn.Embedding(8, 128),
+            "norm": nn.LayerNorm(128),
+            "drop": nn.Dropout(),
+            "mine": Mine(128, 8),
+            "conv": nn.Conv1d(128, 8, 3),
+            "bilinear": nn.Bilinear(4, 4, 4),
+            "bag": nn.EmbeddingBag(8, 128),
+            "raw": Raw(),
+            "rnn": nn.GRU(128, 8),
+            "lazy": nn.LazyLinear(8),
+            "wide": nn.Linear(128, 8).double(),
+            "replaced": replaced(),
+            "normed": nn.utils.weight_norm(nn.Linear(128, 8)),
+            "spectral": nn.utils.spectral_norm(nn.Linear(128, 8)),
+            "parametrized": nn.utils.parametrizations.orthogonal(nn.Linear(128, 8)),
+            "lora": nn.ModuleDict(
+                {
+                    "base_layer": nn.Linear(128, 8),
+                    "lora_A": nn.ModuleDict({"default": nn.Linear(128, 2)}),
+                    "lora_B": nn.ModuleDict({"default": nn.Linear(2, 8)}),
+                }
+            ),
+        }
+    )
 
 
 # Nothing is left in silence: each module with a matrix of weights is converted or has a
@@ -396,19 +441,29 @@ def zoo():
 def test_what_is_skipped_is_listed_by_name(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = zoo().eval()
-    before = {name: getattr(model, name)(drawn(2, 128)) for name in ("mine", "normed", "spectral",
-                                                                    "parametrized", "replaced")}
+    before = {
+        name: getattr(model, name)(drawn(2, 128))
+        for name in ("mine", "normed", "spectral", "parametrized", "replaced")
+    }
     assert tt.convert(model) is model
     record = model.trit_conversion
     assert record.converted == ("linear", "embedding", "lora.base_layer")
     reasons = {
-        "mine": "Mine is a subclass of nn.Linear", "conv": "Conv1d holds weight itself",
-        "bilinear": "Bilinear holds weight itself", "bag": "EmbeddingBag holds weight itself",
-        "raw": "Raw holds table itself", "rnn": "GRU holds weight_ih_l0, weight_hh_l0 itself",
-        "lazy": "run the model once", "wide": "torch.float64", "replaced": "forward was replaced",
-        "normed": "remove that first", "spectral": "remove that first",
-        "parametrized": "remove that first", "lora.lora_A.default": "LoRA factor",
-        "lora.lora_B.default": "LoRA factor"}
+        "mine": "Mine is a subclass of nn.Linear",
+        "conv": "Conv1d holds weight itself",
+        "bilinear": "Bilinear holds weight itself",
+        "bag": "EmbeddingBag holds weight itself",
+        "raw": "Raw holds table itself",
+        "rnn": "GRU holds weight_ih_l0, weight_hh_l0 itself",
+        "lazy": "run the model once",
+        "wide": "torch.float64",
+        "replaced": "forward was replaced",
+        "normed": "remove that first",
+        "spectral": "remove that first",
+        "parametrized": "remove that first",
+        "lora.lora_A.default": "LoRA factor",
+        "lora.lora_B.default": "LoRA factor",
+    }
     assert set(record.skipped) == set(reasons)
     for name, reason in reasons.items():
         assert reason in record.skipped[name], name
@@ -438,7 +493,8 @@ class Packed(nn.Module):
 # Quantized layers have no Parameter, and are listed like all others.
 def test_quantized_layers_are_listed(caplog):
     quantized = torch.quantization.quantize_dynamic(
-        nn.Sequential(nn.Linear(128, 8)), {nn.Linear}, dtype=torch.qint8)
+        nn.Sequential(nn.Linear(128, 8)), {nn.Linear}, dtype=torch.qint8
+    )
     model = nn.Sequential(nn.Linear(128, 8), quantized, Packed(), nn.BatchNorm1d(8))
     left = tt.convert(model).trit_conversion.skipped
     assert set(left) == {"1.0", "2"}
@@ -452,7 +508,8 @@ def test_what_patterns_leave_is_no_warning(caplog):
     model = nn.Sequential(nn.Linear(128, 8), nn.ReLU(), nn.Linear(8, 8), nn.Conv1d(8, 8, 1))
     tt.convert(model, include=(one for one in ["0", "2"]), exclude=["2"])
     assert model.trit_conversion == tt.Conversion(
-        ("0",), {"2": "excluded by pattern '2'", "3": "no include pattern matches it"})
+        ("0",), {"2": "excluded by pattern '2'", "3": "no include pattern matches it"}
+    )
     assert [one.levelno for one in caplog.records] == [logging.INFO] * 2
     tt.convert(model, include=["0", "2"], group_size=64)
     assert model.trit_conversion.converted == ("2",)
@@ -462,9 +519,16 @@ def test_what_patterns_leave_is_no_warning(caplog):
 
 
 # A pattern that matches no module is an error that names it, and nothing is converted.
-@pytest.mark.parametrize("field,pattern", [
-    ("include", "blocks.*"), ("exclude", "head"), ("include", ["0", "7"]), ("exclude", ("0", "")),
-    ("exclude", "0.weight")])
+@pytest.mark.parametrize(
+    "field,pattern",
+    [
+        ("include", "blocks.*"),
+        ("exclude", "head"),
+        ("include", ["0", "7"]),
+        ("exclude", ("0", "")),
+        ("exclude", "0.weight"),
+    ],
+)
 def test_a_pattern_that_matches_nothing_is_refused(field, pattern):
     model = nn.Sequential(nn.Linear(128, 8), nn.Linear(8, 8))
     with pytest.raises(trit.InvalidArgument) as refused:
@@ -493,13 +557,16 @@ def test_the_account_goes_with_the_model():
     model = tt.convert(nn.Sequential(nn.Linear(128, 8), nn.Conv1d(8, 8, 1)))
     for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert again.trit_conversion == model.trit_conversion
-        assert same(F.linear(drawn(2, 128), again[0].weight), F.linear(drawn(2, 128), model[0].weight))
+        assert same(
+            F.linear(drawn(2, 128), again[0].weight), F.linear(drawn(2, 128), model[0].weight)
+        )
 
 
 # What is put on a layer after its conversion works on its latents: pruning masks them,
 # a parametrization computes them, and both are projected after that.
 def test_pruning_and_parametrizing_come_before_the_projection():
     from torch.nn.utils import parametrize, prune
+
     x = drawn(3, 128)
     layer = tt.convert(nn.Linear(128, 8, bias=False))
     latent = torch.tensor(layer.weight.tolist())
@@ -516,5 +583,6 @@ def test_pruning_and_parametrizing_come_before_the_projection():
     layer = tt.convert(nn.Linear(128, 8, bias=False))
     latent = torch.tensor(layer.weight.tolist())
     parametrize.register_parametrization(layer, "weight", Centred())
-    assert same(layer(x).detach(),
-                F.linear(x, tt.project_local(latent - latent.mean(1, keepdim=True))))
+    assert same(
+        layer(x).detach(), F.linear(x, tt.project_local(latent - latent.mean(1, keepdim=True)))
+    )

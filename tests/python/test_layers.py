@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """client.layers against the real daemon: NumPy, torch where it is, MLX where it is."""
+
 import asyncio
 import socket
 import sys
@@ -40,11 +41,13 @@ def normal(random, *shape, dtype=np.float32):
 
 
 def of(golden, case):
-    return {key[len(case) + 1:]: value for key, value in golden.items()
-            if key.startswith(case + ".")}
+    return {
+        key[len(case) + 1 :]: value for key, value in golden.items() if key.startswith(case + ".")
+    }
 
 
 # ---- the golden file ------------------------------------------------------------------
+
 
 # y and all gradients are the MLX layer's, and those of the ternary weights in float64.
 @pytest.mark.parametrize("case", ["linear_256_96", "linear_200_40"])
@@ -52,8 +55,9 @@ def test_linear_layers_of_the_golden_file(layers, name, golden, case):
     case = of(golden, case)
     w, x, g = case["weight"], case["x"], case["grad_output"]
     spec = layers.load(name, w, case.get("bias"))
-    assert spec == trit.LayerSpec(name, trit.LayerKind.LINEAR, w.shape[1], w.shape[0],
-                                  "bias" in case, 128, False)
+    assert spec == trit.LayerSpec(
+        name, trit.LayerKind.LINEAR, w.shape[1], w.shape[0], "bias" in case, 128, False
+    )
     wide = local.project(w).astype(np.float64)
     y = layers.forward(name, x)
     close(y, x @ wide.T + case.get("bias", 0))
@@ -92,6 +96,7 @@ def test_a_model_of_the_golden_file_verifies(client, name, golden):
 
 
 # ---- arrays in and out -----------------------------------------------------------------
+
 
 # x has any rank; y is of its dtype; INT8 activations are near.
 @pytest.mark.parametrize("shape", [(96,), (1, 96), (2, 3, 96)], ids=str)
@@ -200,6 +205,7 @@ def test_mlx_arrays_in_and_out(layers, name, random):
 
 # ---- making, getting, listing ------------------------------------------------------------
 
+
 # The same seed draws the same latents; they can be had again, and verify and unpack
 # take what get gives.
 def test_create_and_get(layers, name):
@@ -217,12 +223,16 @@ def test_create_and_get(layers, name):
     assert bare.weight is None and bare.bias is None and bare.spec == spec
 
 
-@pytest.mark.parametrize("encoding", [one for one in trit.Encoding if one not in (
-    trit.Encoding.I2_S, trit.Encoding.HF_BITNET)], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "encoding",
+    [one for one in trit.Encoding if one not in (trit.Encoding.I2_S, trit.Encoding.HF_BITNET)],
+    ids=lambda one: one.name,
+)
 def test_get_in_every_encoding_unpacks_and_verifies(client, layers, name, random, encoding):
     w = normal(random, 8, 512) * 0.02
-    group_size = {trit.Encoding.Q2_0: 64, trit.Encoding.TQ1_0: 256,
-                  trit.Encoding.TQ2_0: 256}.get(encoding, 128)
+    group_size = {trit.Encoding.Q2_0: 64, trit.Encoding.TQ1_0: 256, trit.Encoding.TQ2_0: 256}.get(
+        encoding, 128
+    )
     layers.load(name, w, group_size=group_size)
     held = layers.get(name, encoding=encoding)
     packed = client.project(w, encoding=encoding, group_size=group_size)
@@ -263,10 +273,12 @@ def test_layers_survive_a_restart(tmp_path, random):
     w, x = normal(random, 12, 96), normal(random, 2, 96)
 
     def answers(client):
-        return [bits(client.layers.forward("loaded", x)),
-                bits(client.layers.get("loaded", "latents").weight),
-                bits(client.layers.get("drawn", "latents").weight),
-                [one.name for one in client.layers.list()]]
+        return [
+            bits(client.layers.forward("loaded", x)),
+            bits(client.layers.get("loaded", "latents").weight),
+            bits(client.layers.get("drawn", "latents").weight),
+            [one.name for one in client.layers.list()],
+        ]
 
     first = Daemon(tmp_path)
     with trit.Client(first.rpc) as client:
@@ -285,17 +297,25 @@ def test_layers_survive_a_restart(tmp_path, random):
 
 # ---- what is refused -----------------------------------------------------------------
 
+
 def test_names_are_taken_once_and_missed_when_unknown(layers, name):
     layers.create(name, 64, 2)
-    for again in (lambda: layers.create(name, 64, 2),
-                  lambda: layers.load(name, np.ones((2, 64), np.float32))):
+    for again in (
+        lambda: layers.create(name, 64, 2),
+        lambda: layers.load(name, np.ones((2, 64), np.float32)),
+    ):
         with pytest.raises(trit.AlreadyExists) as taken:
             again()
         assert name in str(taken.value)
     x = np.ones((1, 64), np.float32)
-    for call in (lambda: layers.forward("none", x), lambda: layers.as_linear("none", x),
-                 lambda: layers.backward("none", x, x), lambda: layers.embed("none", [0]),
-                 lambda: layers.get("none"), lambda: layers.delete("none")):
+    for call in (
+        lambda: layers.forward("none", x),
+        lambda: layers.as_linear("none", x),
+        lambda: layers.backward("none", x, x),
+        lambda: layers.embed("none", [0]),
+        lambda: layers.get("none"),
+        lambda: layers.delete("none"),
+    ):
         with pytest.raises(trit.NotFound) as unknown:
             call()
         assert unknown.value.field == "name"
@@ -305,8 +325,11 @@ def test_the_other_kind_is_a_failed_precondition(layers, name):
     layers.create(name, 64, 2)
     layers.create(name + "e", 64, 2, kind="embedding")
     x = np.ones((1, 64), np.float32)
-    for call in (lambda: layers.forward(name + "e", x), lambda: layers.as_linear(name, x),
-                 lambda: layers.embed(name, [0])):
+    for call in (
+        lambda: layers.forward(name + "e", x),
+        lambda: layers.as_linear(name, x),
+        lambda: layers.embed(name, [0]),
+    ):
         with pytest.raises(trit.FailedPrecondition):
             call()
     layers.load(name + "l", np.ones((2, 64), np.float32))
@@ -321,34 +344,35 @@ def test_errors_name_their_field(layers, name):
     layers.create(name + "e", 64, 2, kind="embedding")
     x, w = np.ones((1, 64), np.float32), np.ones((2, 64), np.float32)
     for refused, field in [
-            (lambda: layers.create("", 64, 2), "spec.name"),
-            (lambda: layers.create("a\0b", 64, 2), "spec.name"),
-            (lambda: layers.create("ä" * 128, 64, 2), "spec.name"),
-            (lambda: layers.create("x", 0, 2), "spec.in_features"),
-            (lambda: layers.create("x", 64, -2), "spec.out_features"),
-            (lambda: layers.create("x", 64, 2, group_size=17), "spec.group_size"),
-            (lambda: layers.create("x", 64, 2, kind="conv"), "spec.kind"),
-            (lambda: layers.create("x", 64, 2, seed=-1), "seed"),
-            (lambda: layers.create("x", 64, 2, kind="embedding", bias=True), "spec.bias"),
-            (lambda: layers.load("x", w[0]), "weight.shape"),
-            (lambda: layers.load("x", w.astype(np.float64)), "weight.dtype"),
-            (lambda: layers.load("x", w, w), "bias.shape"),
-            (lambda: layers.load("x", w * np.nan), "weight.data"),
-            (lambda: layers.forward(name, x[:, :63]), "x.shape"),
-            (lambda: layers.forward(name, x.astype(int)), "x.dtype"),
-            (lambda: layers.forward(name, x, activations="int4"), "activations"),
-            (lambda: layers.forward("n" * 256, x), "name"),
-            (lambda: layers.backward(name, x, np.ones((2, 2), np.float32)), "grad_output.shape"),
-            (lambda: layers.embed(name + "e", [0, 2]), "ids"),
-            (lambda: layers.embed(name + "e", [-1]), "ids"),
-            (lambda: layers.embed(name + "e", [2**32]), "ids"),
-            (lambda: layers.embed(name + "e", []), "ids"),
-            (lambda: layers.embed(name + "e", [0.5]), "ids"),
-            (lambda: layers.get(name, "weights"), "part"),
-            (lambda: layers.get(name, encoding="zip"), "encoding"),
-            (lambda: layers.get(name, dtype="i8"), "dtype"),
-            (lambda: layers.verify(tolerance=-1), "tolerance"),
-            (lambda: layers.list("p\0"), "prefix")]:
+        (lambda: layers.create("", 64, 2), "spec.name"),
+        (lambda: layers.create("a\0b", 64, 2), "spec.name"),
+        (lambda: layers.create("ä" * 128, 64, 2), "spec.name"),
+        (lambda: layers.create("x", 0, 2), "spec.in_features"),
+        (lambda: layers.create("x", 64, -2), "spec.out_features"),
+        (lambda: layers.create("x", 64, 2, group_size=17), "spec.group_size"),
+        (lambda: layers.create("x", 64, 2, kind="conv"), "spec.kind"),
+        (lambda: layers.create("x", 64, 2, seed=-1), "seed"),
+        (lambda: layers.create("x", 64, 2, kind="embedding", bias=True), "spec.bias"),
+        (lambda: layers.load("x", w[0]), "weight.shape"),
+        (lambda: layers.load("x", w.astype(np.float64)), "weight.dtype"),
+        (lambda: layers.load("x", w, w), "bias.shape"),
+        (lambda: layers.load("x", w * np.nan), "weight.data"),
+        (lambda: layers.forward(name, x[:, :63]), "x.shape"),
+        (lambda: layers.forward(name, x.astype(int)), "x.dtype"),
+        (lambda: layers.forward(name, x, activations="int4"), "activations"),
+        (lambda: layers.forward("n" * 256, x), "name"),
+        (lambda: layers.backward(name, x, np.ones((2, 2), np.float32)), "grad_output.shape"),
+        (lambda: layers.embed(name + "e", [0, 2]), "ids"),
+        (lambda: layers.embed(name + "e", [-1]), "ids"),
+        (lambda: layers.embed(name + "e", [2**32]), "ids"),
+        (lambda: layers.embed(name + "e", []), "ids"),
+        (lambda: layers.embed(name + "e", [0.5]), "ids"),
+        (lambda: layers.get(name, "weights"), "part"),
+        (lambda: layers.get(name, encoding="zip"), "encoding"),
+        (lambda: layers.get(name, dtype="i8"), "dtype"),
+        (lambda: layers.verify(tolerance=-1), "tolerance"),
+        (lambda: layers.list("p\0"), "prefix"),
+    ]:
         with pytest.raises(trit.InvalidArgument) as error:
             refused()
         assert error.value.field == field, error.value
@@ -370,12 +394,19 @@ def test_every_call_has_a_deadline():
         listener.listen()
         with trit.Client("127.0.0.1:%d" % listener.getsockname()[1]) as mute:
             layers = mute.layers
-            for call in (partial(layers.create, "l", 64, 2), partial(layers.load, "l", x),
-                         partial(layers.forward, "l", x), partial(layers.backward, "l", x, x),
-                         partial(layers.forward_with_error, "l", x),
-                         partial(layers.embed, "l", [0]), partial(layers.as_linear, "l", x),
-                         partial(layers.get, "l"), layers.list, partial(layers.delete, "l"),
-                         layers.verify):
+            for call in (
+                partial(layers.create, "l", 64, 2),
+                partial(layers.load, "l", x),
+                partial(layers.forward, "l", x),
+                partial(layers.backward, "l", x, x),
+                partial(layers.forward_with_error, "l", x),
+                partial(layers.embed, "l", [0]),
+                partial(layers.as_linear, "l", x),
+                partial(layers.get, "l"),
+                layers.list,
+                partial(layers.delete, "l"),
+                layers.verify,
+            ):
                 began = time.monotonic()
                 with pytest.raises(trit.DeadlineExceeded):
                     call(timeout=0.05)
@@ -384,14 +415,18 @@ def test_every_call_has_a_deadline():
 
 # ---- asyncio -------------------------------------------------------------------------
 
+
 def test_all_calls_can_be_awaited(daemon, name, random):
     w, x = normal(random, 24, 64), normal(random, 3, 64)
 
     async def inside():
         async with trit.aio.Client(daemon.rpc, timeout=30) as client:
             layers = client.layers
-            await asyncio.gather(layers.load(name + "l", w), layers.create(name + "c", 64, 9),
-                                 layers.load(name + "e", w, kind="embedding"))
+            await asyncio.gather(
+                layers.load(name + "l", w),
+                layers.create(name + "c", 64, 9),
+                layers.load(name + "e", w, kind="embedding"),
+            )
             y, same = await asyncio.gather(*(layers.forward(name + "l", x) for _ in range(2)))
             assert bits(y) == bits(same)
             assert (await layers.forward_with_error(name + "l", x)).relative_error < 0.05
@@ -403,4 +438,5 @@ def test_all_calls_can_be_awaited(daemon, name, random):
             await layers.delete(name + "c")
             with pytest.raises(trit.NotFound):
                 await layers.get(name + "c")
+
     asyncio.run(asyncio.wait_for(inside(), 60))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit.mlx against the real daemon, the golden file and itself without a daemon."""
+
 import logging
 
 import numpy as np
@@ -63,8 +64,9 @@ def test_mlx_encoding_is_mlx_own(client, group_size):
 @pytest.mark.parametrize("case", ["linear_256_96", "linear_200_40"])
 def test_linear_layers_of_the_golden_file(client, golden, case, by_rpc):
     out_features, in_features = golden[case + ".weight"].shape
-    layer = tm.TernaryLinear(in_features, out_features, case + ".bias" in golden,
-                             client=client if by_rpc else None)
+    layer = tm.TernaryLinear(
+        in_features, out_features, case + ".bias" in golden, client=client if by_rpc else None
+    )
     layer.weight = mx.array(golden[case + ".weight"])
     if "bias" in layer:
         layer.bias = mx.array(golden[case + ".bias"])
@@ -94,8 +96,10 @@ class Model(nn.Module):
     def __init__(self):
         super().__init__()
         self.embed = nn.Embedding(64, 128)
-        self.blocks = [nn.Sequential(nn.Linear(128, 96), nn.ReLU(),
-                                     nn.Linear(96, 128, bias=False)) for _ in range(2)]
+        self.blocks = [
+            nn.Sequential(nn.Linear(128, 96), nn.ReLU(), nn.Linear(96, 128, bias=False))
+            for _ in range(2)
+        ]
         self.head = nn.Linear(128, 64, bias=False)
 
     def __call__(self, ids):
@@ -178,13 +182,21 @@ def test_a_conversion_accounts_for_itself(caplog):
     linear = model.linear
     linear.note = "mine"
     assert tm.convert(model, exclude="attention.*_proj") is model
-    assert model.linear is linear and isinstance(linear, tm.TernaryLinear) and linear.note == "mine"
+    assert (
+        model.linear is linear and isinstance(linear, tm.TernaryLinear) and linear.note == "mine"
+    )
     record = model.trit_conversion
     assert record.converted == ("linear", "lora.linear")
-    reasons = {"mine": "Mine is a subclass", "conv": "Conv1d holds weight itself",
-               "lora": "LoRA factor", "packed": "QuantizedLinear",
-               **{f"attention.{one}_proj": "excluded by pattern 'attention.*_proj'"
-                  for one in ("query", "key", "value", "out")}}
+    reasons = {
+        "mine": "Mine is a subclass",
+        "conv": "Conv1d holds weight itself",
+        "lora": "LoRA factor",
+        "packed": "QuantizedLinear",
+        **{
+            f"attention.{one}_proj": "excluded by pattern 'attention.*_proj'"
+            for one in ("query", "key", "value", "out")
+        },
+    }
     assert set(record.skipped) == set(reasons)
     for name, reason in reasons.items():
         assert reason in record.skipped[name], name
@@ -199,8 +211,9 @@ def test_a_conversion_accounts_for_itself(caplog):
 
 
 # A pattern that matches no module is an error that names it, and nothing is converted.
-@pytest.mark.parametrize("field,pattern", [("include", "layers.*"), ("exclude", ["head", "heads"]),
-                                           ("exclude", "")])
+@pytest.mark.parametrize(
+    "field,pattern", [("include", "layers.*"), ("exclude", ["head", "heads"]), ("exclude", "")]
+)
 def test_a_pattern_that_matches_nothing_is_refused(field, pattern):
     model = Model()
     with pytest.raises(trit.InvalidArgument) as refused:
@@ -217,13 +230,22 @@ def test_a_pattern_that_matches_nothing_is_refused(field, pattern):
 def test_rpc_and_local_train_to_the_same_bits(client, width, group_size, dtype):
     def trained(client):
         mx.random.seed(width)
-        model = nn.Sequential(nn.Embedding(40, width), nn.Linear(width, 150), nn.ReLU(),
-                              nn.Linear(150, width, bias=False), nn.Linear(width, 40))
+        model = nn.Sequential(
+            nn.Embedding(40, width),
+            nn.Linear(width, 150),
+            nn.ReLU(),
+            nn.Linear(150, width, bias=False),
+            nn.Linear(width, 40),
+        )
         model.set_dtype(dtype)
         tm.convert(model, group_size=group_size, client=client)
         optimizer, seen = optim.AdamW(0.01), []
-        step = nn.value_and_grad(model, lambda ids: nn.losses.cross_entropy(
-            model(ids).astype(mx.float32), ids, reduction="mean"))
+        step = nn.value_and_grad(
+            model,
+            lambda ids: nn.losses.cross_entropy(
+                model(ids).astype(mx.float32), ids, reduction="mean"
+            ),
+        )
         for i in range(4):
             loss, gradients = step(mx.arange(12).reshape(3, 4) + i)
             optimizer.update(model, gradients)

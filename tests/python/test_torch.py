@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit.torch against the real daemon, the golden file and itself without a daemon."""
+
 import copy
 import io
 
@@ -114,8 +115,9 @@ class Model(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.embed = torch.nn.Embedding(64, 128, padding_idx=0)
-        self.block = torch.nn.Sequential(torch.nn.Linear(128, 96), torch.nn.ReLU(),
-                                         torch.nn.Linear(96, 128, bias=False))
+        self.block = torch.nn.Sequential(
+            torch.nn.Linear(128, 96), torch.nn.ReLU(), torch.nn.Linear(96, 128, bias=False)
+        )
         self.norm = torch.nn.LayerNorm(128)
         self.head = torch.nn.Linear(128, 64, bias=False)
         self.head.weight = self.embed.weight
@@ -145,7 +147,8 @@ def test_compiled_models_and_functional_gradients(client, by_rpc):
 
     parameters = dict(model.named_parameters())
     functional = torch.func.grad(
-        lambda these: torch.func.functional_call(model, these, (ids,)).square().sum())(parameters)
+        lambda these: torch.func.functional_call(model, these, (ids,)).square().sum()
+    )(parameters)
     for name, one in functional.items():
         assert torch.allclose(one, gradients[name], rtol=1e-5, atol=1e-6), name
 
@@ -155,8 +158,10 @@ def test_convert_keeps_parameters(client):
     model = Model().eval()
     kept = dict(model.named_parameters())
     state = torch.random.get_rng_state()
-    assert tt.convert(model, include=["block.*", "embed", "head"], exclude="block.2",
-                      client=client) is model
+    assert (
+        tt.convert(model, include=["block.*", "embed", "head"], exclude="block.2", client=client)
+        is model
+    )
     assert torch.equal(state, torch.random.get_rng_state())
     assert isinstance(model.block[0], tt.TernaryLinear) and not model.block[0].training
     assert type(model.block[2]) is torch.nn.Linear

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training by RPC and without a daemon: the same bits, step by step, in PyTorch."""
+
 import hashlib
 import os
 
@@ -76,8 +77,9 @@ def test_rpc_and_local_train_to_the_same_bits(client, width, group_size, dtype):
 # The local projection lies in memory as a result of the daemon's does: a product may choose
 # its kernel by strides and alignment.
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("shape", [(3, 100), (1, 100), (100,), (2, 3, 100), (1, 1), (5, 128)],
-                         ids=str)
+@pytest.mark.parametrize(
+    "shape", [(3, 100), (1, 100), (100,), (2, 3, 100), (1, 1), (5, 128)], ids=str
+)
 def test_local_and_rpc_results_lie_alike(client, shape, dtype):
     w = torch.randn(shape).to(dtype)
     for one in (w, w.transpose(0, -1)):
@@ -96,8 +98,9 @@ def work(rank, ranks, address, meeting, told):
             for width in (100, 192):
                 model = nn.parallel.DistributedDataParallel(made(width, torch.float32, 128, one))
                 both.append(trained(model, seed=rank))
-    weights = [[bits for name, bits in seen if "." in name and "grad" not in name]
-               for seen in both]
+    weights = [
+        [bits for name, bits in seen if "." in name and "grad" not in name] for seen in both
+    ]
     everyone = [None] * ranks
     torch.distributed.all_gather_object(everyone, weights)
     if both[:2] == both[2:] and all(one == weights for one in everyone):

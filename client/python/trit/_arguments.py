@@ -93,12 +93,14 @@ def path_of(value: PathLike, field: str) -> str:
 
 def shape_of(value: Any, field: str) -> Tuple[int, ...]:
     """A tensor's shape: a sequence of integers."""
+    expected = "a sequence of int"
     if isinstance(value, (str, bytes)):
-        raise wrong_type(field, "a sequence of int", value)
+        raise wrong_type(field, expected, value)
     try:
-        return tuple(unsigned(axis, 2**64, field) for axis in value)
+        axes = tuple(value)
     except TypeError:
-        raise wrong_type(field, "a sequence of int", value) from None
+        raise wrong_type(field, expected, value) from None
+    return tuple(unsigned(axis, 2**64, field) for axis in axes)
 
 
 def positive(value: int, field: str) -> int:

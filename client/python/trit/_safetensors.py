@@ -186,11 +186,14 @@ Source = Union[File, Arrays]
 
 def open_source(source: Union[PathLike, Mapping[str, Any]], field: str) -> Source:
     """A file by its path, or a state dict."""
-    if isinstance(source, Mapping):
-        return Arrays(source, field)
-    if not isinstance(source, (str, os.PathLike)):
+    check_source(source, field)
+    return Arrays(source, field) if isinstance(source, Mapping) else File(source, field)
+
+
+def check_source(source: Union[PathLike, Mapping[str, Any]], field: str) -> None:
+    """Refuses an object that is neither a path nor a state dict."""
+    if not isinstance(source, (str, os.PathLike, Mapping)):
         raise wrong_type(field, "a path (str or os.PathLike) or a state dict", source)
-    return File(source, field)
 
 
 def _check_header(path: str) -> None:

@@ -27,7 +27,7 @@ from ._checkpoint_project import (
 )
 from ._rules import Options, Table, Verification
 from ._safetensors import Source as _Source
-from ._safetensors import Target, Tensor, open_source
+from ._safetensors import Target, Tensor, check_source, open_source
 from ._selection import Patterns
 from .errors import InvalidArgument
 from .reports import Finding, Report, Verdict, report_of
@@ -262,6 +262,7 @@ class Checkpoint:
         options = Options(include, exclude, convolutions, kind, group_size, partial, again=again)
         flag(allow_lost, "allow_lost")
         flag(force, "force")
+        check_source(source, "source")
         if out is not None:
             check_out(out, source, force)
         elif not isinstance(source, Mapping):

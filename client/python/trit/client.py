@@ -218,7 +218,7 @@ class Client:
             AlreadyExists: Another report is stored under that run, layer and step.
 
         Example:
-            >>> made = client.project(weights, encoding="pq2_0", layer=("run-7", "fc", 20))
+            >>> made = client.project(weights, encoding="pq2_0", layer=("packed", "fc", 20))
             >>> made.data.shape, made.data.dtype.name, made.group_size
             ((256, 68), 'uint8', 128)
         """

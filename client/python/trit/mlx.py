@@ -88,8 +88,8 @@ def project_local(
 
     Example:
         >>> import mlx.core as mx
-        >>> trit.mlx.project_local(mx.array([[0.5, -0.1, 1.0, 0.8]]), group_size=4)
-        array([[0.6, -0, 0.6, 0.6]], dtype=float32)
+        >>> trit.mlx.project_local(mx.array([[0.5, 0.1, 1.0, 0.8]]), group_size=4)
+        array([[0.6, 0, 0.6, 0.6]], dtype=float32)
     """
     if not isinstance(latent, mx.array):
         raise wrong_type("latent", "an mlx.core.array", latent)

@@ -81,8 +81,8 @@ def project_local(
 
     Example:
         >>> import torch
-        >>> trit.torch.project_local(torch.tensor([[0.5, -0.1, 1.0, 0.8]]), group_size=4)
-        tensor([[ 0.6000, -0.0000,  0.6000,  0.6000]])
+        >>> trit.torch.project_local(torch.tensor([[0.5, 0.1, 1.0, 0.8]]), group_size=4)
+        tensor([[0.6000, 0.0000, 0.6000, 0.6000]])
     """
     if not isinstance(latent, Tensor):
         raise wrong_type("latent", "a torch.Tensor", latent)
