@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much of libtrit's speed is left in Python: 256 MB of f32 to PQ2_0, the calls of
+"""How much of libtrit's speed Python keeps: 256 MB of f32 to PQ2_0, the calls of
 both taking turns on one daemon, medians compared. Prints one entry of bench.json."""
 
 import json
@@ -21,7 +21,7 @@ GOAL = 0.9
 
 
 def compiled(folder):
-    """The yardstick, linked with the very library that the package carries."""
+    """The C program to compare with, linked with the library of the package."""
     program = pathlib.Path(folder) / "bench_project"
     subprocess.run(
         [
@@ -46,7 +46,7 @@ def compiled(folder):
 
 def measure(address, program, w):
     """The median call of each, in seconds: C, Python. A first one of each is not counted."""
-    turn, told = os.pipe()
+    turn, wakeup = os.pipe()
     yardstick = subprocess.Popen(
         ["sh", "-c", f'exec "$@" 3<&{turn}', "sh", str(program), address, str(ROWS), str(COLUMNS)],
         stdin=subprocess.PIPE,
@@ -59,12 +59,12 @@ def measure(address, program, w):
     in_c, in_python = [], []
     with trit.Client(address) as client:
         for _ in range(TURNS + 1):
-            os.write(told, b"\n")
+            os.write(wakeup, b"\n")
             in_c.append(float(yardstick.stdout.readline()))
             began = time.perf_counter()
             client.project(w, encoding="pq2_0")
             in_python.append(time.perf_counter() - began)
-    os.close(told)
+    os.close(wakeup)
     assert yardstick.wait() == 0
     yardstick.stdout.close()
     return statistics.median(in_c[1:]), statistics.median(in_python[1:])

@@ -87,7 +87,7 @@ def drawn(random):
 
 @pytest.fixture
 def tensors(drawn):
-    """One of every kind: layers of three types, a short last group, what is no layer."""
+    """One of every kind: layers of three types, a short last group, other tensors."""
     return {
         "norm": ("F32", (3,), drawn(3).tobytes()),
         "flag": ("BOOL", (1,), b"\1"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One daemon for the session; tests file reports under runs of their own name."""
+"""One daemon for the session; tests store reports under runs of their own names."""
 
 import json
 import pathlib

@@ -60,7 +60,7 @@ class Daemon:
         return (self.folder / "tritd.log").read_text(errors="replace")[-4000:]
 
     def stop(self):
-        """Asks it to leave; its exit code."""
+        """Stops it; returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(40)
         self.process.stdout.close()

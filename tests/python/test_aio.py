@@ -44,7 +44,7 @@ async def test_all_calls_can_be_awaited(client, random):
         await client.project(w.astype(np.int32))
 
 
-# A timeout is a number here, too, for the client and for each call.
+# The asyncio client checks timeouts too, its own and those of each call.
 @asynchronous
 async def test_what_is_no_timeout_is_refused(client, random):
     w = np.ones((2, 128), np.float32)
@@ -69,7 +69,7 @@ async def test_what_is_no_timeout_is_refused(client, random):
     assert await client.ping(timeout=math.inf)
 
 
-# ---- the loop runs on -----------------------------------------------------------------
+# ---- the loop is not blocked -----------------------------------------------------------
 
 
 @contextlib.asynccontextmanager
@@ -100,8 +100,8 @@ async def relay(address):
 
 
 def methods(client):
-    """The public methods of a client and of what hangs on it, by path."""
-    rooms = {
+    """The public methods of a client and of its parts, by path."""
+    parts = {
         "": client,
         "reports.": client.reports,
         "layers.": client.layers,
@@ -109,8 +109,8 @@ def methods(client):
     }
     return {
         prefix + name
-        for prefix, room in rooms.items()
-        for name, _ in inspect.getmembers(type(room), inspect.iscoroutinefunction)
+        for prefix, part in parts.items()
+        for name, _ in inspect.getmembers(type(part), inspect.iscoroutinefunction)
         if not name.startswith("_")
     }
 
@@ -169,18 +169,18 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
     asyncio.run(asyncio.wait_for(inside(), 120))
 
 
-# ---- cancellation ---------------------------------------------------------------------
+# ---- cancellation ----------------------------------------------------------------------
 
 
 class Mute:
-    """A peer that takes connections and never says a word."""
+    """A peer that accepts connections and sends nothing."""
 
     def __init__(self, listener):
         self.listener = listener
         self.address = "127.0.0.1:%d" % listener.getsockname()[1]
 
     async def called(self):
-        """Somebody has called; the connection."""
+        """Waits for a connection and returns it."""
         connection, _ = await asyncio.get_running_loop().sock_accept(self.listener)
         return connection
 
@@ -209,7 +209,7 @@ def test_cancelling_a_task_cancels_its_call(mute):
     assert time.monotonic() - began < 10
 
 
-# A call that waits for a thread is never made: its cancellation waits for no other call.
+# A cancelled call that still waits for a thread is not made, and ends at once.
 def test_cancelling_a_task_that_waits_for_its_turn(mute):
     async def inside():
         async with trit.aio.Client(mute.address, threads=1) as client:

@@ -26,7 +26,7 @@ from checkpoints import (  # noqa: F401 (fixtures)
 )
 
 
-# A projected file is what `trit project` writes, to the last byte, in every encoding.
+# A projected file equals that of `trit project` byte for byte, in every encoding.
 @pytest.mark.parametrize(
     "encoding, words, options",
     [
@@ -66,9 +66,9 @@ def test_a_file_is_projected_as_the_command_does(
     made = client.checkpoint.project(file, ours, encoding=encoding, **options)
     assert read(ours) == read(theirs)
     assert ours.read_bytes() == theirs.read_bytes()
-    told = {one["layer"]: one for one in json.loads(done.stdout)["layers"]}
-    assert made.tensors is None and list(made.reports) == list(told)
-    assert all(made.reports[name].digest == told[name]["digest"] for name in told)
+    printed = {one["layer"]: one for one in json.loads(done.stdout)["layers"]}
+    assert made.tensors is None and list(made.reports) == list(printed)
+    assert all(made.reports[name].digest == printed[name]["digest"] for name in printed)
     # Either verifies what the other wrote.
     options = {
         name: value
@@ -80,11 +80,11 @@ def test_a_file_is_projected_as_the_command_does(
     ]
     assert command(daemon, "verify", ours, "--against", file, *words).returncode == 0
     found = client.checkpoint.verify(theirs, against=file, **options)
-    assert found.passes and set(found.reports) == set(told)
+    assert found.passes and set(found.reports) == set(printed)
     assert client.checkpoint.inspect(theirs).encoding == trit.Encoding[encoding.upper()]
 
 
-# Metadata under the record's name that is no record is replaced by the record.
+# Metadata with the record's name that is not a record is replaced by the record.
 def test_what_is_no_record_is_replaced(daemon, client, tmp_path, tensors):
     path, ours, theirs = (tmp_path / f"{name}.safetensors" for name in ("in", "ours", "theirs"))
     write(path, tensors, {"trit": "something else", "format": "pt"})
@@ -96,7 +96,8 @@ def test_what_is_no_record_is_replaced(daemon, client, tmp_path, tensors):
         client.checkpoint.verify(path)
 
 
-# A state dict gives a state dict: the same values as the file's, the rest the very objects.
+# A state dict gives a state dict: layers have the file's values, other tensors are the
+# same objects.
 @pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0", "hf_bitnet"])
 def test_a_state_dict_is_projected_like_a_file(client, tmp_path, random, encoding):
     state = {
@@ -116,7 +117,7 @@ def test_a_state_dict_is_projected_like_a_file(client, tmp_path, random, encodin
         assert client.checkpoint.verify(made.tensors, against=state).passes
 
 
-# torch's state dicts work, bfloat16 and strided ones too.
+# State dicts of torch work, with bfloat16 and strided tensors.
 def test_torch_tensors_are_taken(client, tmp_path):
     torch = pytest.importorskip("torch")
     torch.manual_seed(1)
@@ -135,7 +136,7 @@ def test_torch_tensors_are_taken(client, tmp_path):
     assert found["ids"] == ("I64", (4,), state["ids"].numpy().tobytes())
 
 
-# mlx's too.
+# State dicts of mlx work.
 def test_mlx_arrays_are_taken(client):
     mx = pytest.importorskip("mlx.core")
     state = {"w": mx.random.normal((8, 256)).astype(mx.bfloat16), "n": mx.arange(3)}
@@ -144,7 +145,7 @@ def test_mlx_arrays_are_taken(client):
     assert list(made.tensors) == ["w", "w.scales", "n"]
 
 
-# Reports are filed under the run and the tensors' names.
+# Reports are stored under the run and the tensors' names.
 def test_reports_are_filed(client, tmp_path, file, run):
     made = client.checkpoint.project(file, tmp_path / "o", run=run, step=3, include="blk.*")
     client.checkpoint.verify(tmp_path / "o", against=file, run=run, step=4)
@@ -156,7 +157,7 @@ def test_reports_are_filed(client, tmp_path, file, run):
         client.checkpoint.project(file, tmp_path / "o", step=3)
 
 
-# The progress tells every byte of the file once; a bar gets its total.
+# Progress counts every byte of the file once; a bar gets its total.
 def test_progress_adds_up_to_the_file(client, tmp_path, file, tensors):
     class Bar:
         total, done = None, 0
@@ -178,7 +179,8 @@ def test_progress_adds_up_to_the_file(client, tmp_path, file, tensors):
         client.checkpoint.project(file, tmp_path / "stopped", progress=stop)
 
 
-# What fails leaves the output's name as it was and nothing beside it, and names the tensor.
+# A failed projection leaves an existing output as it was and no other file; the error
+# names the tensor.
 def test_a_failure_leaves_nothing_behind(client, tmp_path, file, tensors):
     q = np.frombuffer(tensors["short"][2], np.float32).copy()
     q[7] = np.nan
@@ -191,7 +193,7 @@ def test_a_failure_leaves_nothing_behind(client, tmp_path, file, tensors):
     assert sorted(tmp_path.iterdir()) == [file, out]
 
 
-# A source that changes meanwhile is told, and its projection thrown away.
+# A source that changes meanwhile raises Aborted, and nothing is written.
 def test_a_source_that_changes_is_told(client, tmp_path, file):
     def touch(n):
         os.utime(file, ns=(0, 0))
@@ -201,7 +203,7 @@ def test_a_source_that_changes_is_told(client, tmp_path, file):
     assert list(tmp_path.iterdir()) == [file]
 
 
-# What cannot be is refused before anything is written, naming the field.
+# Impossible requests are refused before anything is written; the error names the field.
 @pytest.mark.parametrize(
     "options, field, words",
     [
@@ -228,7 +230,7 @@ def test_what_cannot_be_is_refused(client, tmp_path, file, options, field, words
     assert list(tmp_path.iterdir()) == [file]
 
 
-# Files that are none, and outputs that cannot be, are errors of their own.
+# Missing or broken files and impossible outputs have their own errors.
 def test_files_that_are_none(client, tmp_path, file):
     broken = tmp_path / "broken"
     broken.write_bytes(b"\x10\0\0\0\0\0\0\0{}")
@@ -245,7 +247,7 @@ def test_files_that_are_none(client, tmp_path, file):
         client.checkpoint.verify(broken)
 
 
-# Without the package safetensors a file is refused in words, a state dict is taken.
+# Without the package safetensors a file raises ImportError; a state dict works.
 def test_state_dicts_need_no_safetensors(client, file, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(ImportError, match="safetensors"):
@@ -253,7 +255,7 @@ def test_state_dicts_need_no_safetensors(client, file, monkeypatch):
     assert client.checkpoint.project({"w": np.ones((2, 128), np.float32)}).reports["w"].is_ternary
 
 
-# inspect lists tensors and layers without a daemon.
+# `inspect` lists tensors and layers without a daemon.
 def test_inspect_needs_no_daemon(file, tensors):
     write(file, tensors, {"format": "pt"})
     with trit.Client("127.0.0.1:1") as nobody:
@@ -268,7 +270,7 @@ def test_inspect_needs_no_daemon(file, tensors):
     assert found.tensors["odd.bias"].shape == (4, 128)
 
 
-# asyncio has the same.
+# The asyncio client has the same calls.
 def test_checkpoints_can_be_awaited(daemon, tmp_path, file):
     async def inside():
         async with trit.aio.Client(daemon.rpc, timeout=30) as client:
@@ -281,7 +283,7 @@ def test_checkpoints_can_be_awaited(daemon, tmp_path, file):
     asyncio.run(asyncio.wait_for(inside(), 60))
 
 
-# A task that is cancelled between or in calls leaves nothing behind.
+# A task that is cancelled during or between calls leaves no file.
 def test_a_cancelled_projection_leaves_nothing(daemon, tmp_path, file):
     async def inside():
         begun = asyncio.Event()
@@ -317,7 +319,7 @@ with trit.Client(sys.argv[1], timeout=60) as client:
 """
 
 
-# Memory does not grow with the file: twelve layers take no more than one does, by far.
+# Memory does not grow with the file: twelve layers need about as much as one.
 @pytest.mark.parametrize("encoding", ["dense", "pq2_0"])
 def test_memory_does_not_grow_with_the_file(daemon, tmp_path, random, encoding):
     data = random.standard_normal((2048, 2048)).astype(np.float32).tobytes()
@@ -334,10 +336,10 @@ def test_memory_does_not_grow_with_the_file(daemon, tmp_path, random, encoding):
     assert int(done.stdout) * 1024 < 3 * len(data), done.stdout
 
 
-# ---- which tensors are layers -----------------------------------------------------------
+# ---- which tensors are layers ----------------------------------------------------------
 
 
-# By the rules and not by rank alone: embeddings, head and linear layers.
+# The rules choose embeddings, head and linear layers, not every tensor of rank 2.
 @pytest.mark.parametrize(
     "encoding, kept", [("dense", ()), ("int8", ()), ("hf_bitnet", (LAYERS[0], LAYERS[3]))]
 )
@@ -353,7 +355,7 @@ def test_layers_are_chosen_by_the_rules(daemon, client, tmp_path, model, encodin
     assert client.checkpoint.verify(ours, against=path).passes
 
 
-# A pattern takes what the rules keep.
+# A pattern makes a layer of a tensor that the rules keep.
 def test_a_pattern_overrides_the_rules(client, model, tmp_path):
     path = tmp_path / "in.safetensors"
     write(path, model)
@@ -384,10 +386,10 @@ def test_state_dicts_follow_the_rules(client, model):
         client.checkpoint.project({"a\nb": np.zeros((2, 128), np.float32)})
 
 
-# ---- what is refused --------------------------------------------------------------------
+# ---- what is refused -------------------------------------------------------------------
 
 
-# What other programs packed is refused with its tables, all of it, and nothing is written.
+# Weights that another program packed are refused, all by name, and nothing is written.
 def test_foreign_packings_are_refused(daemon, client, tmp_path, model):
     path, out = tmp_path / "in.safetensors", tmp_path / "o.safetensors"
     write(
@@ -438,7 +440,7 @@ def test_what_a_projection_leaves_is_projected(client):
     assert (made.tensors["zeros"] == 0).all() and (made.tensors["ones"] == -3).all()
 
 
-# A scale that the output's type cannot hold is refused, layer by layer, unless allowed.
+# Scales that the output's type cannot hold are refused, by layer, unless allowed.
 @pytest.mark.parametrize("encoding", ["pq2_0", "dense"])
 def test_lost_scales_are_refused(client, tmp_path, drawn, encoding):
     lost = drawn(2, 128)
@@ -460,10 +462,10 @@ def test_lost_scales_are_refused(client, tmp_path, drawn, encoding):
     assert client.checkpoint.project(state, encoding=encoding, allow_lost=True).reports
 
 
-# ---- where it is written ------------------------------------------------------------------
+# ---- where it is written ---------------------------------------------------------------
 
 
-# What is there stays, a folder always, unless it is to be replaced.
+# An existing output stays, unless it is to be replaced; a folder always stays.
 def test_an_existing_output_is_kept(client, tmp_path, file):
     out = tmp_path / "o.safetensors"
     out.write_bytes(b"as it was")
@@ -479,7 +481,7 @@ def test_an_existing_output_is_kept(client, tmp_path, file):
         client.checkpoint.project(file, tmp_path, force=True)
 
 
-# A name that somebody takes meanwhile is theirs.
+# A file that another process creates meanwhile is not replaced.
 def test_a_name_taken_meanwhile_is_kept(client, tmp_path, file):
     out = tmp_path / "o.safetensors"
     with pytest.raises(trit.AlreadyExists):
@@ -487,7 +489,7 @@ def test_a_name_taken_meanwhile_is_kept(client, tmp_path, file):
     assert out.read_bytes() == b"theirs" and sorted(tmp_path.iterdir()) == [file, out]
 
 
-# The source is never the output, by no name of it, whatever is asked for; nothing is read.
+# The source is never the output, under any of its names and options; nothing is read.
 def test_the_source_is_not_replaced(client, tmp_path, file, monkeypatch):
     before = file.read_bytes()
     (tmp_path / "soft").symlink_to(file)
@@ -509,7 +511,7 @@ def test_the_source_is_not_replaced(client, tmp_path, file, monkeypatch):
         client.checkpoint.project(file, file, force=True)
 
 
-# A symbolic link is replaced, what it leads to stays.
+# A symbolic link is replaced; the file that it points to stays.
 @pytest.mark.parametrize("there", [True, False])
 def test_a_link_is_replaced_and_not_followed(client, tmp_path, file, there):
     blob, out = tmp_path / "blob", tmp_path / "o.safetensors"
@@ -523,7 +525,7 @@ def test_a_link_is_replaced_and_not_followed(client, tmp_path, file, there):
     assert blob.read_bytes() == b"shared" if there else not blob.exists()
 
 
-# A link to a folder or a device stands for that, and is not replaced.
+# A link to a folder or a device is not replaced.
 @pytest.mark.parametrize("target", [".", "/dev/null"])
 def test_a_link_to_no_file_is_refused(client, tmp_path, file, target):
     out = tmp_path / "o.safetensors"

@@ -28,7 +28,7 @@ def bits(array):
 
 
 class OnlyDlpack:
-    """An array of a family that trit does not know."""
+    """An array of a library that trit does not know."""
 
     def __init__(self, array):
         self.array = array
@@ -63,7 +63,7 @@ def test_golden_cases_with_exact_groups(client, golden):
         assert bits(packed.scales) == bits(golden[case + ".scales_exact"]), case
 
 
-# The local projection has the daemon's bits, whatever the columns and groups.
+# The local projection has the daemon's bits, for any columns and groups.
 @pytest.mark.parametrize("columns,group_size", [(512, 128), (200, 128), (96, 32), (1, 128)])
 def test_local_projection_has_the_daemons_bits(client, random, columns, group_size):
     w = random.standard_normal((33, columns)).astype(np.float32)
@@ -90,7 +90,7 @@ def test_streams_and_unary_calls_agree(daemon, random):
         assert bits(packed.data) == bits(unary.project(w, encoding="pq2_0").data)
 
 
-# What is large is streamed, what is not is one message, without anybody asking for it.
+# Large tensors are streamed and small ones are one message, without any option.
 def test_streams_are_chosen_by_size(daemon, client):
     def calls(method):
         with urllib.request.urlopen(f"http://{daemon.http}/metrics", timeout=30) as page:
@@ -123,7 +123,7 @@ def test_bfloat16_in_and_out(client, random):
     assert bits(made.data) == bits(wide.astype(ml_dtypes.bfloat16))
 
 
-# Whatever has a buffer is taken; what is strided is taken too.
+# Objects with a buffer are taken, and so are strided arrays.
 def test_arrays_of_any_kind(client, random):
     w = random.standard_normal((16, 256)).astype(np.float32)
     expected = bits(client.project(w).data)
@@ -136,8 +136,8 @@ def test_arrays_of_any_kind(client, random):
     assert bits(client.project(w.astype(">f4")).data) == expected
 
 
-# What libtrit is given is the memory of the array itself, whatever the family; and what
-# torch gets back is the memory that was made for it.
+# libtrit gets the memory of the array itself, of any library, and torch gets the memory
+# of the result.
 def test_arrays_are_lent_and_not_copied(client, random):
     from trit._arrays import view_of
 
@@ -175,7 +175,7 @@ def test_mlx_arrays_are_lent_and_not_copied(client):
         )
 
 
-# The result goes where it is wanted, but not onto its own input.
+# `out` receives the result, but must not overlap the input.
 def test_out_receives_the_result(client, random):
     w = random.standard_normal((16, 256)).astype(np.float32)
     expected = bits(client.project(w).data)
@@ -187,7 +187,7 @@ def test_out_receives_the_result(client, random):
         assert refused.value.field == "out"
 
 
-# A packed result goes nowhere but into its own array: `out` is refused, and untouched.
+# `out` is refused for packed results, and stays untouched.
 @pytest.mark.parametrize("encoding", [one for one in trit.Encoding if one.name != "DENSE"])
 def test_out_is_refused_for_packed_results(client, encoding):
     w, out = np.ones((4, 256), np.float32), np.full((4, 256), 7, np.float32)
@@ -197,7 +197,7 @@ def test_out_is_refused_for_packed_results(client, encoding):
     assert client.project(w, encoding="dense", out=out).data is out
 
 
-# A projection knows what it was made with: its own verification and unpacking use that.
+# A projection knows how it was made; verify and unpack use that.
 @pytest.mark.parametrize("encoding", ["dense", "int8"])
 @pytest.mark.parametrize("partial_group", ["padded", "exact"])
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_projection_remembers_how_it_was_made(
     assert bits(client.unpack(made, group_size=group_size) + 0.0) == bits(back + 0.0)
 
 
-# What is said beside a projection must be what it was made with.
+# Arguments that contradict a projection are refused.
 def test_a_projection_is_not_contradicted(client, random):
     w = random.standard_normal((4, 200)).astype(np.float32)
     made = client.project(w, encoding="int8", partial_group="exact")
@@ -261,7 +261,7 @@ def test_a_projection_is_not_contradicted(client, random):
     assert by_hand.partial_group == trit.PartialGroup.PADDED
 
 
-# What a call gave outlives the client.
+# Results outlive the client.
 def test_results_outlive_the_client(daemon, random):
     w = random.standard_normal((64, 512)).astype(np.float32)
     with trit.Client(daemon.rpc) as client:
@@ -304,7 +304,7 @@ def test_encodings_unpack_and_verify(client, random, encoding):
         assert np.array_equal(packed.biases, -packed.scales)
 
 
-# Where the encoding has one scale, a group size need not be said, and no other will do.
+# Encodings with one scale need no group size, and refuse any.
 @pytest.mark.parametrize("encoding", ["i2_s", "hf_bitnet"])
 def test_one_scale_needs_no_group_size(client, random, encoding):
     w = random.standard_normal((8, 64)).astype(np.float32)
@@ -316,7 +316,8 @@ def test_one_scale_needs_no_group_size(client, random, encoding):
     assert refused.value.field == "options.group_size"
 
 
-# What transformers' unpack_weights would make of it, rows of any length; fours of rows.
+# The bytes are what transformers' unpack_weights expects: any number of columns, a multiple
+# of 4 rows.
 def test_hf_bitnet_unpacks_as_transformers_does(client, random):
     w = random.standard_normal((12, 33)).astype(np.float32)
     packed = client.project(w, encoding="hf_bitnet")
@@ -336,7 +337,7 @@ def test_hf_bitnet_unpacks_as_transformers_does(client, random):
     assert not client.verify(packed).is_ternary
 
 
-# A verification says what is ternary and what is not, and why not.
+# A verification distinguishes ternary weights from latents, and says why.
 def test_verify_tells_ternary_from_latent(client, random):
     w = random.standard_normal((8, 256)).astype(np.float32)
     assert not client.verify(w).is_ternary
@@ -353,7 +354,7 @@ def test_verify_tells_ternary_from_latent(client, random):
     assert set(bad.to_dict()) > {"zero_fraction", "digest", "transitions"}
 
 
-# The gradient comes back as it went.
+# `backward` returns the gradient unchanged.
 def test_backward_is_the_identity(client, random):
     for dtype in (np.float32, np.float16):
         g = random.standard_normal((5, 33)).astype(dtype)
@@ -361,7 +362,7 @@ def test_backward_is_the_identity(client, random):
         assert back.dtype == g.dtype and bits(back) == bits(g)
 
 
-# Reports are filed, found, listed by step and by what is newest, with flips.
+# Reports are stored, found, and listed by step and by the newest, with flips.
 def test_reports_are_filed_and_found(client, random, run):
     w = random.standard_normal((4, 256)).astype(np.float32)
     for step in range(3):
@@ -382,7 +383,7 @@ def test_reports_are_filed_and_found(client, random, run):
         client.project(w * 2, layer=(run, "layer.0", 0))
 
 
-# More reports than a page of the daemon's come in one list.
+# `list` gives more reports than a page of the daemon has.
 def test_reports_come_over_pages(client, random, run):
     w = random.standard_normal((1, 8)).astype(np.float32)
     for step in range(120):
@@ -390,7 +391,7 @@ def test_reports_come_over_pages(client, random, run):
     assert [one.step for one in client.reports.list(run)] == list(range(120))
 
 
-# What is refused has the class of its status and names its field.
+# Errors have the class of their status and name their field.
 def test_errors_name_their_field(client):
     w = np.zeros((2, 4), np.float32)
     for refused, field in [
@@ -414,7 +415,7 @@ def test_errors_name_their_field(client):
         assert isinstance(error.value, ValueError) and error.value.status == 3
 
 
-# A NaN fails the projection, naming how many and where the first one is.
+# A NaN fails the projection; the error has their number and the index of the first.
 def test_nan_is_refused_with_its_place(client):
     w = np.ones((4, 128), np.float32)
     w[1, 3] = np.nan
@@ -424,7 +425,7 @@ def test_nan_is_refused_with_its_place(client):
     assert client.verify(w).non_finite == 2
 
 
-# Each status of gRPC but OK has its class, of its name.
+# Each gRPC status but OK has a class of its name.
 def test_every_status_has_its_exception():
     from trit.errors import error_of
 
@@ -449,7 +450,7 @@ def test_exceptions_survive_pickling():
     assert isinstance(trit.DeadlineExceeded("late"), TimeoutError)
 
 
-# Nobody listens: UNAVAILABLE at the first call, not at the constructor.
+# Without a daemon the first call raises Unavailable, not the constructor.
 def test_unreachable_daemon_is_unavailable():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -465,7 +466,7 @@ def test_an_address_that_is_none_is_refused():
         assert refused.value.field == "address", address
 
 
-# So is a port that is none, by its name and the range, instead of taken for another.
+# An invalid port is refused; the error has the port and the range.
 @pytest.mark.parametrize(
     "port",
     [
@@ -485,13 +486,13 @@ def test_an_address_that_is_none_is_refused():
     ],
 )
 def test_a_port_that_is_none_is_refused(port, monkeypatch):
-    told = re.escape(f'port "{port}" is not a number from 1 to 65535')
+    refusal = re.escape(f'port "{port}" is not a number from 1 to 65535')
     for address in (f"127.0.0.1:{port}", f"[::1]:{port}"):
-        with pytest.raises(trit.InvalidArgument, match=told) as refused:
+        with pytest.raises(trit.InvalidArgument, match=refusal) as refused:
             trit.Client(address)
         assert refused.value.field == "address"
     monkeypatch.setenv("TRITD_ADDRESS", f"localhost:{port}")
-    with pytest.raises(trit.InvalidArgument, match=told):
+    with pytest.raises(trit.InvalidArgument, match=refusal):
         trit.Client()
     trit.Client("127.0.0.1:65535").close()
 
@@ -505,7 +506,7 @@ def mute():
         yield "127.0.0.1:%d" % listener.getsockname()[1]
 
 
-# A deadline ends a call that nobody answers, whether the client's or its own.
+# A deadline ends a call without an answer, the client's as well as its own.
 def test_deadlines_end_calls(mute):
     with trit.Client(mute, timeout=0.2) as client:
         began = time.monotonic()
@@ -516,7 +517,7 @@ def test_deadlines_end_calls(mute):
         assert time.monotonic() - began < 5
 
 
-# So does every other call; the layers' are in test_layers.py.
+# Every other call has a deadline too; those of layers are in test_layers.py.
 def test_every_call_has_a_deadline(mute):
     w = np.ones((2, 128), np.float32)
     with trit.Client(mute) as client:
@@ -542,8 +543,8 @@ def test_every_call_has_a_deadline(mute):
                 call(w, timeout=0.05)
 
 
-# A timeout is a number of seconds from 0 on: anything else is refused by name, wherever
-# one is taken.
+# A timeout is a number of seconds from 0 on. All calls refuse anything else, and the
+# error names it.
 @pytest.mark.parametrize(
     "timeout",
     [
@@ -598,7 +599,7 @@ def test_what_is_no_timeout_is_refused(client, daemon, timeout):
         assert refused.value.field == "timeout" and repr(timeout) in str(refused.value)
 
 
-# Whatever else is a number is taken, however large; infinity is no limit.
+# Any other number is taken, however large; infinity is no limit.
 @pytest.mark.parametrize(
     "timeout",
     [
@@ -622,7 +623,7 @@ def test_numbers_are_timeouts(client, daemon, timeout):
         assert own.ping()
 
 
-# A call's infinity is stronger than the client's own limit, and 0 is at once.
+# A call's infinity overrides the client's limit; 0 ends the call immediately.
 def test_infinity_is_no_limit(mute):
     def strike(signum, frame):
         raise KeyboardInterrupt
@@ -708,7 +709,7 @@ def test_tqdm_shows_progress(daemon, random, stream_bytes_min):
                     assert bar.n == w.nbytes, call
 
 
-# Threads share a client, and the interpreter runs on while a call is under way.
+# Threads share a client, and other threads run during a call.
 def test_threads_share_a_client(client, random):
     w = random.standard_normal((64, 512)).astype(np.float32)
     expected, wrong = bits(client.project(w).data), []
@@ -743,7 +744,7 @@ def test_the_gil_is_released_during_a_call(mute):
         assert refused and turns > 1000
 
 
-# A closed client says so; closing twice is harmless; a copy is a client of its own.
+# A closed client refuses calls; a second close does nothing; a copy is a client of its own.
 def test_closing_copying_pickling(daemon):
     client = trit.Client(daemon.rpc)
     others = [copy.deepcopy(client), pickle.loads(pickle.dumps(client))]

@@ -41,12 +41,12 @@ def materialized(model):
 
 
 def slowly(encoder, *args, **options):
-    """An encoder's output by none of torch's fast paths, which stand back from gradients."""
+    """An encoder's output without torch's fast paths, which do not run with gradients."""
     with torch.enable_grad():
         return encoder(*args, **options).detach()
 
 
-# ---- torch's own readers ----------------------------------------------------------------
+# ---- functions of torch that read the weight -------------------------------------------
 
 
 # In eval without gradients, where torch's fast path would read linear1.weight itself, an
@@ -100,7 +100,7 @@ def test_a_transformer_is_ternary():
         )
 
 
-# Attention is left, by name, and computes as it did, fast path and all.
+# nn.MultiheadAttention is skipped by name and computes as before, also on its fast path.
 def test_attention_is_left_by_name(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = nn.Sequential(
@@ -121,7 +121,7 @@ def test_attention_is_left_by_name(caplog):
     assert "skipped 4 modules" in warned.getMessage() and "1.out_proj (" in warned.getMessage()
 
 
-# ---- others that read the weight ----------------------------------------------------------
+# ---- other readers of the weight -------------------------------------------------------
 
 READERS = {
     "linear": lambda x, w: F.linear(x, w),
@@ -180,7 +180,7 @@ def test_products_see_ternary_weights(name):
         assert same(layer.weight.grad, ternary.grad) and type(layer.weight.grad) is torch.Tensor
 
 
-# By RPC as without, and with the layer's own groups.
+# The same by RPC, and with the layer's own group size.
 def test_products_project_as_the_layer_does(client):
     layer = tt.convert(nn.Linear(192, 4, bias=False), group_size=64, client=client)
     x = drawn(3, 192)
@@ -188,7 +188,7 @@ def test_products_project_as_the_layer_does(client):
     assert same(F.linear(x, layer.weight), F.linear(x, tt.project_local(layer.weight, 64)))
 
 
-# All else sees latents: what changes them in place, measures or copies them.
+# All other functions see latents: those that change, measure or copy them.
 def test_everything_else_sees_latents():
     layer = nn.Linear(192, 4, bias=False)
     latent, before = layer.weight, layer.weight.detach().clone()
@@ -247,7 +247,7 @@ def test_copies_of_the_weight_are_ordinary():
     assert same(fresh(x), layer(x))
 
 
-# What was made of the latents before they changed is what it was.
+# A tensor made of the latents before they changed keeps its values.
 def test_a_snapshot_stays_what_it_was():
     layer = tt.convert(nn.Linear(192, 4, bias=False))
     before, x = layer.weight.detach().clone(), drawn(3, 192)
@@ -310,7 +310,7 @@ def test_a_head_tied_by_hand_is_ternary():
         assert same(model(ids), expected)
 
 
-# A weight that is set, or tied, after the conversion is ternary as the first one was.
+# A weight that is set or tied after the conversion is ternary, too.
 def test_a_weight_set_later_is_ternary():
     layer, head, x = tt.convert(nn.Linear(128, 8, bias=False)), nn.Linear(128, 8), drawn(3, 128)
     layer.weight = nn.Parameter(drawn(8, 128, seed=7))
@@ -320,7 +320,7 @@ def test_a_weight_set_later_is_ternary():
     assert head.weight is layer.weight and same(head(x), layer(x))
     assert len(list(nn.ModuleList([layer, head]).parameters())) == 1
     layer.weight = nn.Parameter(drawn(8, 128, seed=8))
-    assert same(head(x), F.linear(x, drawn(8, 128, seed=7)))  # no layer's any more
+    assert same(head(x), F.linear(x, drawn(8, 128, seed=7)))  # its layer has another weight now
 
 
 # A module that shares a converted layer's weight multiplies by the ternary one, and the
@@ -343,7 +343,7 @@ def test_a_shared_weight_is_ternary_for_all(caplog):
     )
 
 
-# torch.compile and torch.func see the same, where torch has them.
+# torch.compile and torch.func see the same, if torch has them.
 @pytest.mark.skipif(not hasattr(torch, "compiler"), reason="torch before 2.1")
 @pytest.mark.parametrize("gradients", [True, False])
 def test_compiled_readers_are_ternary(gradients):
@@ -367,7 +367,7 @@ def test_compiled_readers_are_ternary(gradients):
         assert torch.allclose(found[name], one.grad, rtol=1e-5, atol=1e-6), name
 
 
-# ---- what is converted, and what is left ----------------------------------------------------
+# ---- what is converted, and what is skipped --------------------------------------------
 
 
 # Hooks, attributes and the module itself survive.
@@ -399,7 +399,7 @@ class Raw(nn.Module):
 
 
 def zoo():
-    """All that has a matrix of weights, and what has none."""
+    """Modules with a matrix of weights, and modules without one."""
 
     def replaced():
         layer = nn.Linear(128, 8)
@@ -435,8 +435,8 @@ def zoo():
     )
 
 
-# Nothing is left in silence: each module with a matrix of weights is converted or has a
-# reason that says what to do; and what is left computes as it did.
+# Each module with a matrix of weights is converted, or listed with a reason that says what
+# to do; skipped modules compute as before.
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 def test_what_is_skipped_is_listed_by_name(caplog):
     caplog.set_level(logging.INFO, "trit")
@@ -482,7 +482,7 @@ def test_what_is_skipped_is_listed_by_name(caplog):
 
 
 class Packed(nn.Module):
-    """As GPTQ's layers: the weight is a buffer of integers."""
+    """Like a layer of GPTQ: the weight is a buffer of integers."""
 
     def __init__(self):
         super().__init__()
@@ -538,8 +538,8 @@ def test_a_pattern_that_matches_nothing_is_refused(field, pattern):
     assert type(model[0]) is nn.Linear and not hasattr(model, "trit_conversion")
 
 
-# A model that is one layer is named ""; what has no ternary equal is refused by name,
-# before anything is converted, unless it is excluded.
+# A model that is one layer has the name "". A module without a ternary form is refused by
+# name before anything is converted, unless it is excluded.
 def test_single_layers_and_refusals():
     layer = nn.Linear(128, 8)
     assert tt.convert(layer) is layer and isinstance(layer, tt.TernaryLinear)
@@ -552,7 +552,7 @@ def test_single_layers_and_refusals():
     assert model.trit_conversion.converted == ("0",) and type(model[1]) is nn.Embedding
 
 
-# The conversion's account goes with copies and pickles of the model.
+# Copies and pickles of a model keep the record of its conversion.
 def test_the_account_goes_with_the_model():
     model = tt.convert(nn.Sequential(nn.Linear(128, 8), nn.Conv1d(8, 8, 1)))
     for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
@@ -562,7 +562,7 @@ def test_the_account_goes_with_the_model():
         )
 
 
-# What is put on a layer after its conversion works on its latents: pruning masks them,
+# Changes of a layer after its conversion work on its latents: pruning masks them,
 # a parametrization computes them, and both are projected after that.
 def test_pruning_and_parametrizing_come_before_the_projection():
     from torch.nn.utils import parametrize, prune

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training demo, shorter: what it claims is checked in full, but for the
+"""The training demo, shorter: its claims are checked in full, except for the
 perplexity, which takes longer to reach."""
 
 import json
@@ -51,7 +51,7 @@ def test_a_cluster_trains_by_rpc_as_it_does_alone(tmp_path):
     assert len(verified) > 5 and re.search(r"step time \d+ ms, \d+\.\d% of it in RPC", done.stdout)
 
 
-# The model to beat is one: its probabilities add up to 1, seen context or not.
+# The baseline is a probability model: its probabilities add up to 1, for seen and unseen contexts.
 def test_the_order_two_model_is_a_distribution():
     sys.path.insert(0, str(DEMO.parent))
     from text import OrderTwo

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Docstrings of everything public: their sections are complete, their examples run."""
+"""All public docstrings have their sections, and their examples run."""
 
 import ast
 import asyncio
@@ -61,7 +61,7 @@ def members(owner):
 
 
 def everything():
-    """All that is public, once, by its name."""
+    """Everything public by its name, each once."""
     found = {}
     for module in MODULES:
         found.setdefault(module.__name__, module)
@@ -100,7 +100,7 @@ def test_all_that_is_public_is_found():
     assert "trit.aio.Layers.forward" in FUNCTIONS and "trit.client.Client.project" in FUNCTIONS
 
 
-# Each parameter is described, by its name and in order; so is what comes back.
+# Docstrings describe each parameter, in order, and the result.
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_describe_what_they_take_and_give(name):
     function = FUNCTIONS[name]
@@ -133,7 +133,7 @@ def test_properties_describe_what_they_give(name):
     assert {"Returns", "Example"} <= set(sections(PUBLIC[name]))
 
 
-# ---- examples -------------------------------------------------------------------------------
+# ---- examples --------------------------------------------------------------------------
 
 
 def run_example(text, names):
@@ -190,7 +190,7 @@ def test_examples_run(names, name):
         names["loop"].run_until_complete(names["client"].close())
 
 
-# ---- names of enums -------------------------------------------------------------------------
+# ---- names of enums --------------------------------------------------------------------
 
 
 # The names that type checkers know are those of the members.

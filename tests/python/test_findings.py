@@ -7,7 +7,7 @@ import pytest
 import trit
 
 
-# ---- a projection against its own latents ------------------------------------------------
+# ---- a projection against its own latents ----------------------------------------------
 
 OWN = [
     ("dense", 128, 320),

@@ -46,7 +46,7 @@ def of(golden, case):
     }
 
 
-# ---- the golden file ------------------------------------------------------------------
+# ---- the golden file -------------------------------------------------------------------
 
 
 # y and all gradients are the MLX layer's, and those of the ternary weights in float64.
@@ -113,7 +113,7 @@ def test_forward_of_any_rank_and_dtype(layers, name, random, shape, dtype):
     assert np.linalg.norm(near - exact) < 0.03 * np.linalg.norm(exact)
 
 
-# How far int8 activations are from f32 is told where it is asked for.
+# The error of int8 activations is reported on request.
 def test_forward_tells_its_error(layers, name, random):
     layers.load(name, normal(random, 40, 96))
     x = normal(random, 7, 96)
@@ -203,7 +203,7 @@ def test_mlx_arrays_in_and_out(layers, name, random):
     assert held.weight.dtype == mx.uint32 and held.scales.shape == (24, 1)
 
 
-# ---- making, getting, listing ------------------------------------------------------------
+# ---- making, getting, listing ----------------------------------------------------------
 
 
 # The same seed draws the same latents; they can be had again, and verify and unpack
@@ -245,16 +245,16 @@ def test_get_in_every_encoding_unpacks_and_verifies(client, layers, name, random
     assert report.is_ternary and report.digest == packed.report.digest
 
 
-# A load above stream_bytes_min goes in chunks, tells its progress, and makes the same layer.
+# A load above stream_bytes_min is streamed, reports progress, and makes the same layer.
 def test_a_streamed_load_makes_the_same_layer(daemon, layers, name, random):
-    w, bias, told = normal(random, 1024, 1024), normal(random, 1024), []
+    w, bias, progress_steps = normal(random, 1024, 1024), normal(random, 1024), []
     layers.load(name, w[:512], bias[:512])
     with trit.Client(daemon.rpc, stream_bytes_min=65536) as streaming:
         streaming.layers.load(name + "s", w[:512], bias[:512])
-        streaming.layers.load(name + "p", w, progress=told.append)
+        streaming.layers.load(name + "p", w, progress=progress_steps.append)
     one, other = layers.get(name), layers.get(name + "s")
     assert bits(one.weight) == bits(other.weight) and bits(other.bias) == bits(bias[:512])
-    assert sum(told) == w.nbytes
+    assert sum(progress_steps) == w.nbytes
 
 
 def test_list_and_delete(layers, name):
@@ -295,7 +295,7 @@ def test_layers_survive_a_restart(tmp_path, random):
     assert second.stop() == 0
 
 
-# ---- what is refused -----------------------------------------------------------------
+# ---- what is refused -------------------------------------------------------------------
 
 
 def test_names_are_taken_once_and_missed_when_unknown(layers, name):
@@ -338,7 +338,7 @@ def test_the_other_kind_is_a_failed_precondition(layers, name):
     assert refused.value.field == "part"
 
 
-# What is wrong names its field, whether the package, libtrit or the daemon finds it.
+# Errors name their field, whether the package, libtrit or the daemon finds them.
 def test_errors_name_their_field(layers, name):
     layers.create(name, 64, 2)
     layers.create(name + "e", 64, 2, kind="embedding")
@@ -378,7 +378,7 @@ def test_errors_name_their_field(layers, name):
         assert error.value.field == field, error.value
 
 
-# An id out of range is named with its place.
+# The error of an id out of range has the id and its index.
 def test_an_id_out_of_range_is_named(layers, name):
     layers.create(name, 16, 50, kind="embedding")
     for ids, words in [([1, 50], "50.*index 1"), ([[0], [-3]], "-3.*index 1")]:
@@ -386,7 +386,7 @@ def test_an_id_out_of_range_is_named(layers, name):
             layers.embed(name, ids)
 
 
-# Every method ends at its deadline, also where nobody answers.
+# Every method ends at its deadline if nothing answers.
 def test_every_call_has_a_deadline():
     x = np.ones((1, 64), np.float32)
     with socket.socket() as listener:
@@ -413,7 +413,7 @@ def test_every_call_has_a_deadline():
                 assert time.monotonic() - began < 5
 
 
-# ---- asyncio -------------------------------------------------------------------------
+# ---- asyncio ---------------------------------------------------------------------------
 
 
 def test_all_calls_can_be_awaited(daemon, name, random):

@@ -109,7 +109,7 @@ class Model(nn.Module):
         return self.head(x)
 
 
-# Layers are replaced by name; value_and_grad goes through the RPC; all verify.
+# Layers are converted by name, value_and_grad works by RPC, and all verify.
 def test_a_model_is_converted_trained_and_verified(client, run):
     model = tm.convert(Model(), exclude="blocks.1.*", client=client)
     assert isinstance(model.blocks[0].layers[0], tm.TernaryLinear)
@@ -137,7 +137,7 @@ def test_a_model_is_converted_trained_and_verified(client, run):
         tm.verify_ternary_weights(model)
 
 
-# What is frozen stays frozen, what is shared shared; a layer alone is a model too.
+# Frozen layers stay frozen and shared ones shared; a single layer is a model too.
 def test_convert_keeps_what_layers_are(client):
     model = Model().eval()
     model.blocks[1] = model.blocks[0]
@@ -174,8 +174,8 @@ class Zoo(nn.Module):
         self.attention = nn.MultiHeadAttention(128, 2)
 
 
-# What is converted, what is left and why stands on the model and is logged once; a module
-# and its attributes stay what they were.
+# The model has what was converted, what was skipped and why, and it is logged once; a module
+# and its attributes stay the same.
 def test_a_conversion_accounts_for_itself(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = Zoo()
@@ -223,7 +223,7 @@ def test_a_pattern_that_matches_nothing_is_refused(field, pattern):
     assert type(model.head) is nn.Linear
 
 
-# Training by RPC and without a daemon has the same bits, whatever the width.
+# Training by RPC and without a daemon has the same bits, for any width.
 @pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16], ids=str)
 @pytest.mark.parametrize("group_size", [128, 64, 96])
 @pytest.mark.parametrize("width", [64, 100, 128, 192, 300])
@@ -285,7 +285,7 @@ def test_straight_through_estimator(client, by_rpc):
         assert abs(slope - gradient[at].item()) < 1e-4
 
 
-# The golden model is ternary through and through.
+# All layers of the golden model are ternary.
 def test_the_golden_model_is_ternary(client, golden):
     for name in ("embed", "block.up", "block.down", "head"):
         report = client.verify(mx.array(golden[f"model.{name}.weight"]), mode="latent")

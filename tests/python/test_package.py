@@ -19,7 +19,7 @@ def python(program):
     return done.stdout.split()
 
 
-# torch and mlx are loaded by those who ask for them only.
+# Importing trit does not import torch and mlx.
 def test_importing_trit_imports_no_framework():
     loaded = python("import sys, trit, trit.aio, trit.local; print(*sys.modules)")
     assert "numpy" in loaded and not {"torch", "mlx", "ml_dtypes"} & set(loaded)
@@ -54,7 +54,7 @@ def test_the_asyncio_twin_has_the_same_signatures():
     assert count > 20
 
 
-# What is asked for by attribute is imported then; a client nobody closed is no noise.
+# Modules are imported when they are first used; a client that is not closed prints nothing.
 def test_modules_come_on_demand_and_leaving_is_quiet(daemon):
     assert python(
         f"import trit; client = trit.Client({daemon.rpc!r}); "
@@ -62,7 +62,7 @@ def test_modules_come_on_demand_and_leaving_is_quiet(daemon):
     ) == ["True", "Client", "False"]
 
 
-# The stubs made of proto/ are in a package trit too, and both can be had.
+# The stubs of proto/ are in a package trit too, and both can be imported.
 def test_stubs_beside_the_package(tmp_path):
     (tmp_path / "trit" / "v1").mkdir(parents=True)
     (tmp_path / "trit" / "v1" / "ternary_pb2.py").write_text("NAME = 'stub'\n")
@@ -73,7 +73,7 @@ def test_stubs_beside_the_package(tmp_path):
     ) == ["stub", "Client"]
 
 
-# The library of another version is refused, for its structs may be others.
+# A library of another version is refused, because its structs may differ.
 def test_a_library_of_another_version_is_refused():
     assert python("""
 import sys, types

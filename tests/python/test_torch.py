@@ -50,7 +50,7 @@ def test_golden_cases_in_torch(golden):
             assert bits(made) == golden[name[:-6] + ".projected"].tobytes(), name
 
 
-# What is lent is not copied; what is strided or a slice is taken as it reads.
+# Tensors are borrowed without a copy; strided ones and slices have their values.
 def test_strided_tensors_and_packed_ones(client):
     w = normal(256, 16).t()
     assert bits(client.project(w).data) == bits(tt.project_local(w))
@@ -126,7 +126,7 @@ class Model(torch.nn.Module):
         return self.head(self.norm(self.block(self.embed(ids))))
 
 
-# What torch has had since 2: a compiled model does what it did, and so do functional
+# In torch 2 a compiled model computes the same, and so do functional
 # gradients; by RPC as without.
 @pytest.mark.skipif(not hasattr(torch, "compiler"), reason="torch before 2.1")
 @pytest.mark.parametrize("by_rpc", [True, False])
@@ -204,7 +204,7 @@ def test_verify_ternary_weights(client, golden):
         tt.verify_ternary_weights(model)
 
 
-# How often is a number of steps.
+# `every` is a number of steps.
 @pytest.mark.parametrize("every", [0, -1, 1.5, "2", True, None, float("nan")])
 def test_verify_every_refuses_what_is_no_number_of_steps(every):
     with pytest.raises(trit.InvalidArgument, match="every: ") as refused:
@@ -213,7 +213,7 @@ def test_verify_every_refuses_what_is_no_number_of_steps(every):
     assert tt.verify_every(tt.convert(Model()), "run", every=np.int64(2))(1) is None
 
 
-# Every N-th step is filed under its run, with flips; a replica that went astray is told.
+# Every N-th step is stored under its run, with flips; a replica that differs raises AlreadyExists.
 def test_verify_every_files_reports(client, run):
     model = tt.convert(Model(), client=client)
     seen = []

@@ -35,7 +35,7 @@ Progress = Union[Callable[[int], Any], Bar]
 
 
 def check_progress(progress: Optional[Progress]) -> None:
-    """Refuses an object that cannot be told of progress."""
+    """Refuses an object that cannot show progress."""
     if progress is not None and not callable(getattr(progress, "update", progress)):
         raise wrong_type("progress", "a function or a tqdm bar", progress)
 

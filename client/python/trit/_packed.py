@@ -51,20 +51,28 @@ class Packed:
         )
         shape = None if shape is None else shape_of(shape, "shape")
         if isinstance(data, Projection):
-            made = data
-            _check_same("encoding", encoding, self.encoding, made.encoding)
-            _check_same("shape", shape, shape, tuple(made.shape))
-            _check_same("options.group_size", group_size, group_size, made.group_size)
+            projection = data
+            _check_same("encoding", encoding, self.encoding, projection.encoding)
+            _check_same("shape", shape, shape, tuple(projection.shape))
+            _check_same("options.group_size", group_size, group_size, projection.group_size)
             _check_same(
-                "options.partial_group", partial_group, self.partial_group, made.partial_group
+                "options.partial_group",
+                partial_group,
+                self.partial_group,
+                projection.partial_group,
             )
-            if scales is not None and scales is not made.scales:
+            if scales is not None and scales is not projection.scales:
                 raise InvalidArgument(
                     "scales: the projection brings its own; verify its data to use others",
                     "scales",
                 )
-            self.encoding, self.partial_group = made.encoding, made.partial_group
-            data, scales, shape, group_size = made.data, made.scales, made.shape, made.group_size
+            self.encoding, self.partial_group = projection.encoding, projection.partial_group
+            data, scales, shape, group_size = (
+                projection.data,
+                projection.scales,
+                projection.shape,
+                projection.group_size,
+            )
         self.group_size = c_group_size(group_size, self.encoding)
         dense = self.encoding == Encoding.DENSE
         self.view = view_elements(data, "tensor") if dense else view_of(data, "tensor")

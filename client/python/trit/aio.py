@@ -102,7 +102,7 @@ class Reports(_Twin):
     """`client.reports`: `trit.reports.Reports`, awaited.
 
     Example:
-        >>> made = await client.project(weights, layer=("run-7", "fc", 20))
+        >>> projection = await client.project(weights, layer=("run-7", "fc", 20))
         >>> (await client.reports.get("run-7", "fc")).step
         20
     """
@@ -162,8 +162,8 @@ class Client(_Twin):
 
     Example:
         >>> async with trit.aio.Client(address, timeout=30) as client:
-        ...     made = await client.project(weights, encoding="pq2_0")
-        ...     report = await client.verify(made)
+        ...     projection = await client.project(weights, encoding="pq2_0")
+        ...     report = await client.verify(projection)
         >>> report.is_ternary
         True
     """

@@ -67,8 +67,8 @@ class Client:
 
     Example:
         >>> with trit.Client(address, timeout=30) as client:
-        ...     made = client.project(weights, encoding="pq2_0")
-        ...     report = client.verify(made)
+        ...     projection = client.project(weights, encoding="pq2_0")
+        ...     report = client.verify(projection)
         >>> report.is_ternary
         True
     """
@@ -218,8 +218,8 @@ class Client:
             AlreadyExists: Another report is stored under that run, layer and step.
 
         Example:
-            >>> made = client.project(weights, encoding="pq2_0", layer=("packed", "fc", 20))
-            >>> made.data.shape, made.data.dtype.name, made.group_size
+            >>> projection = client.project(weights, encoding="pq2_0", layer=("packed", "fc", 20))
+            >>> projection.data.shape, projection.data.dtype.name, projection.group_size
             ((256, 68), 'uint8', 128)
         """
         view = view_elements(tensor, "tensor")
@@ -321,8 +321,8 @@ class Client:
             AlreadyExists: Another report is stored under that run, layer and step.
 
         Example:
-            >>> made = client.project(weights, encoding="int8")
-            >>> report = client.verify(made, reference=weights)
+            >>> projection = client.project(weights, encoding="int8")
+            >>> report = client.verify(projection, reference=weights)
             >>> report.verdict, report.reference_mismatches
             ('pass', 0)
         """
@@ -385,8 +385,8 @@ class Client:
                 a code is invalid, or `dtype` cannot hold a scale.
 
         Example:
-            >>> made = client.project(weights, encoding="int8")
-            >>> dense = client.unpack(made)
+            >>> projection = client.project(weights, encoding="int8")
+            >>> dense = client.unpack(projection)
             >>> dense.shape, bool((dense == client.project(weights).data).all())
             ((256, 256), True)
         """

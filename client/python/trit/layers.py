@@ -102,13 +102,16 @@ class Layers:
             >>> client.layers.delete("fc")
         """
         call = Call(timeout)
-        options, made = ffi.new("struct trit_call_options *"), ffi.new("struct trit_layer_spec *")
+        options, result = (
+            ffi.new("struct trit_call_options *"),
+            ffi.new("struct trit_layer_spec *"),
+        )
         spec = c_spec(name, kind, in_features, out_features, bias, group_size, keep_latents)
         call.fill(options)
         number = unsigned(seed, 2**64, "seed")
         with self._handle as client:
-            call.check(lib.trit_layer_create(client, spec, number, options, made, call.error))
-        return spec_of(made)
+            call.check(lib.trit_layer_create(client, spec, number, options, result, call.error))
+        return spec_of(result)
 
     def load(
         self,
@@ -153,18 +156,21 @@ class Layers:
             raise InvalidArgument(f"weight.shape: rank {len(view.shape)} is not 2", "weight.shape")
         bias_view, borrowed_bias = (None, ffi.NULL) if bias is None else borrow(bias, "bias")
         call = Call(timeout, progress)
-        options, made = ffi.new("struct trit_call_options *"), ffi.new("struct trit_layer_spec *")
+        options, result = (
+            ffi.new("struct trit_call_options *"),
+            ffi.new("struct trit_layer_spec *"),
+        )
         rows, columns = view.shape
         spec = c_spec(name, kind, columns, rows, bias is not None, group_size, keep_latents)
         call.fill(options)
         with self._handle as client:
             call.check(
                 lib.trit_layer_load(
-                    client, spec, borrowed, borrowed_bias, options, made, call.error
+                    client, spec, borrowed, borrowed_bias, options, result, call.error
                 )
             )
         del view, bias_view
-        return spec_of(made)
+        return spec_of(result)
 
     def forward(
         self,

@@ -269,7 +269,7 @@ class Reports:
     """`client.reports`: the reports that calls with a `layer` or a `run` have stored.
 
     Example:
-        >>> made = client.project(weights, layer=("run-7", "fc", 20))
+        >>> projection = client.project(weights, layer=("run-7", "fc", 20))
         >>> [report.step for report in client.reports.list("run-7", "fc")]
         [20]
     """
@@ -295,7 +295,7 @@ class Reports:
             NotFound: There is no such run, layer or step; the message says which.
 
         Example:
-            >>> made = client.project(weights, layer=("run-7", "fc", 20))
+            >>> projection = client.project(weights, layer=("run-7", "fc", 20))
             >>> client.reports.get("run-7", "fc", 20).is_ternary
             True
         """
@@ -339,7 +339,7 @@ class Reports:
 
         Example:
             >>> for step in (0, 10, 20):
-            ...     made = client.project(weights, layer=("run-8", "fc", step))
+            ...     projection = client.project(weights, layer=("run-8", "fc", step))
             >>> reports = client.reports.list("run-8", from_step=10)
             >>> [(report.step, report.flips) for report in reports]
             [(10, 0), (20, 0)]
@@ -382,7 +382,7 @@ class Reports:
 
         Example:
             >>> for step in (0, 10, 20):
-            ...     made = client.project(weights, layer=("run-8", "fc", step))
+            ...     projection = client.project(weights, layer=("run-8", "fc", step))
             >>> reports = client.reports.latest("run-8")
             >>> [(report.layer, report.step) for report in reports]
             [('fc', 20)]

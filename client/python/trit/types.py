@@ -182,7 +182,7 @@ class LayerRef(NamedTuple):
         step: Training step, 0 or more.
 
     Example:
-        >>> made = client.project(weights, layer=trit.LayerRef("run-7", "fc", 20))
+        >>> projection = client.project(weights, layer=trit.LayerRef("run-7", "fc", 20))
         >>> client.reports.get("run-7", "fc").step
         20
     """
@@ -229,8 +229,8 @@ class Projection:
         partial_group: What the scale of a row's short last group divides by.
 
     Example:
-        >>> made = client.project(weights, encoding="int8")
-        >>> made.data.shape, made.scales.shape, made.report.is_ternary
+        >>> projection = client.project(weights, encoding="int8")
+        >>> projection.data.shape, projection.scales.shape, projection.report.is_ternary
         ((256, 256), (256, 2), True)
     """
 
@@ -250,8 +250,8 @@ class Projection:
             f16 [..., groups]; None without scales.
 
         Example:
-            >>> made = client.project(weights, encoding="mlx_2bit")
-            >>> bool((made.biases == -made.scales).all())
+            >>> projection = client.project(weights, encoding="mlx_2bit")
+            >>> bool((projection.biases == -projection.scales).all())
             True
         """
         return None if self.scales is None else -self.scales
