@@ -131,7 +131,10 @@ DAMAGES = [
 
 
 def comparable(findings):
-    """Findings in one order, without hints on differing codes and scales: the command's say more."""
+    """Findings in one order, without hints on differing codes and scales.
+
+    Those of the command say more.
+    """
     return sorted(
         json.dumps(
             {**one, "hint": None} if one["kind"] in ("codes_differ", "scales_differ") else one,

@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterator, Optional, Protocol, Union
 import numpy as np
 
 from ._arguments import wrong_type
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from .errors import InvalidArgument, error_of
 
 
@@ -111,7 +111,7 @@ class Call:
         check_progress(progress)
         self.watch: Optional[Watch] = None
         self._handle: Any = None
-        self.error = ffi.new("struct trit_error *")
+        self.error = new("struct trit_error *")
         cancelled = cancellation()
         main = threading.current_thread() is threading.main_thread()
         if progress is not None or cancelled is not None or main:

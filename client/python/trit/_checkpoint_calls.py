@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optiona
 from ._arguments import c_text, real, unsigned
 from ._arrays import Array, View
 from ._call import Call, Progress, cancellation, check_progress
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from ._safetensors import ELEMENTS, Tensor
 from ._tensors import address_of, c_tensor, take
 from .errors import Cancelled, Error, Internal, InvalidArgument
@@ -105,7 +105,7 @@ class LayerCalls:
         scales raise nothing here; the report has them.
         """
         call = Call(self._timeout, self._progress)
-        options = ffi.new(
+        options = new(
             "struct trit_project_options *",
             {
                 "group_size": planned["group_size"],
@@ -118,7 +118,7 @@ class LayerCalls:
         )
         names = self._run.fill(options.layer, name)
         call.fill(options.call)
-        result = ffi.new("struct trit_projection *")
+        result = new("struct trit_projection *")
         tensor = c_tensor(view, planned["matrix"], view.element, "tensor")
         with self._client._handle as client:
             call.check(lib.trit_project(client, tensor, options, result, call.error))
@@ -142,7 +142,7 @@ class LayerCalls:
     ) -> Any:
         """Verifies a layer; returns its `struct trit_report *`."""
         call = Call(self._timeout, self._progress)
-        options = ffi.new(
+        options = new(
             "struct trit_verify_options *",
             {
                 "mode": mode,
@@ -164,7 +164,7 @@ class LayerCalls:
             options.reference = latents
             borrowed.append(latents)
         tensor = c_tensor(view, step["matrix"], view.element, "tensor")
-        report = ffi.new("struct trit_report *")
+        report = new("struct trit_report *")
         with self._client._handle as client:
             call.check(lib.trit_verify(client, tensor, options, report, call.error))
         del borrowed

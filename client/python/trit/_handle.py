@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from ._arguments import c_text, unsigned
 from ._call import timeout_ms
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from .errors import FailedPrecondition, error_of
 
 
@@ -31,7 +31,7 @@ class Handle:
         message_bytes_max: int,
     ) -> None:
         self._address = ffi.NULL if address is None else c_text(address, "address")
-        self._options = ffi.new(
+        self._options = new(
             "struct trit_connect_options *",
             {
                 "address": self._address,
@@ -52,7 +52,7 @@ class Handle:
         self._client = ffi.NULL
 
     def _connect(self) -> None:
-        client, error = ffi.new("struct trit_client **"), ffi.new("struct trit_error *")
+        client, error = ffi.new("struct trit_client **"), new("struct trit_error *")
         status = lib.trit_connect(client, self._options, error)
         if status != lib.TRIT_OK:
             raise error_of(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional, Tuple
 
 from ._arguments import c_text, flag, member, unsigned
 from ._arrays import STORAGE, View, Wrap, view_elements
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from ._tensors import c_tensor, shaped, take
 from .errors import InvalidArgument
 from .types import AnyLayerKind, DType, Encoding, LayerKind, Projection
@@ -154,7 +154,7 @@ def c_spec(
         raise InvalidArgument(
             f"spec.name: {name!r} has more than {lib.TRIT_NAME_BYTES_MAX} bytes", "spec.name"
         )
-    return ffi.new(
+    return new(
         "struct trit_layer_spec *",
         {
             "name": encoded,

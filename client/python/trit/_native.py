@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libtrit, loaded: `ffi` and `lib`.
+"""libtrit, loaded: `ffi`, `lib` and `new`.
 
 It is the file that TRIT_LIBRARY names, else the one in the package, else the system's. The
 libraries that the one in the package needs are loaded before it, so that the loader does not
@@ -16,7 +16,7 @@ from typing import Any
 from ._ffi import ffi
 from ._version import VERSION
 
-__all__ = ["ffi", "lib"]
+__all__ = ["ffi", "lib", "new"]
 
 _CARRIED = pathlib.Path(__file__).parent / "_lib"
 
@@ -43,3 +43,8 @@ if ffi.string(lib.trit_version()).decode() != VERSION:
     raise ImportError(
         f"libtrit is {ffi.string(lib.trit_version()).decode()}, the package trit is {VERSION}"
     )
+
+
+def new(kind: str, values: Any = None) -> Any:
+    """A struct of libtrit."""
+    return ffi.new(kind, values)

@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tup
 
 from ._arguments import c_text, flag, unsigned
 from ._arrays import View
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from ._safetensors import Tensor
 from ._selection import Patterns, patterns_of
 from .errors import Error, error_of
@@ -22,7 +22,7 @@ from .types import Encoding, PartialGroup, VerifyMode
 
 def _check(function: Any, *arguments: Any) -> None:
     """Calls a function of libtrit; raises the exception of its status."""
-    error = ffi.new("struct trit_error *")
+    error = new("struct trit_error *")
     status = function(*arguments, error)
     if status != lib.TRIT_OK:
         raise error_of(
@@ -73,7 +73,7 @@ class Options(NamedTuple):
         include, include_texts = _strings(self.include, "include")
         exclude, exclude_texts = _strings(self.exclude, "exclude")
         group_size = 0 if self.group_size is None else self.group_size
-        options = ffi.new(
+        options = new(
             "struct trit_checkpoint_options *",
             {
                 "size": ffi.sizeof("struct trit_checkpoint_options"),

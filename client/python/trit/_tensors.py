@@ -8,7 +8,7 @@ from typing import Any, Sequence, Tuple
 import numpy as np
 
 from ._arrays import Array, View
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from .errors import InvalidArgument
 from .types import Encoding
 
@@ -20,7 +20,7 @@ def c_tensor(view: View, shape: Sequence[int], dtype: int, field: str) -> Any:
         raise InvalidArgument(
             f"{field}.shape: rank {len(shape)} is above {limit}", f"{field}.shape"
         )
-    return ffi.new(
+    return new(
         "struct trit_tensor *",
         {
             "dtype": dtype,

@@ -11,7 +11,7 @@ from ._arguments import c_text, member, real, unsigned, wrong_type
 from ._arrays import STORAGE, Array, View, view_elements
 from ._call import Call, Progress
 from ._handle import Handle
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from ._packed import Packed, c_group_size
 from ._tensors import address_of, c_tensor, shaped, shaped_scales, take
 from .checkpoint import Checkpoint
@@ -170,7 +170,7 @@ class Client:
             True
         """
         call = Call(timeout)
-        options, serving = ffi.new("struct trit_call_options *"), ffi.new("bool *")
+        options, serving = new("struct trit_call_options *"), ffi.new("bool *")
         call.fill(options)
         name = c_text(service, "service")
         with self._handle as client:
@@ -225,7 +225,7 @@ class Client:
         view = view_elements(tensor, "tensor")
         kind = member(Encoding, encoding, "options.encoding")
         call = Call(timeout, progress)
-        options = ffi.new(
+        options = new(
             "struct trit_project_options *",
             {
                 "group_size": c_group_size(group_size, kind),
@@ -246,7 +246,7 @@ class Client:
                 "of its own; leave it out",
                 "out",
             )
-        result = ffi.new("struct trit_projection *")
+        result = new("struct trit_projection *")
         borrowed = c_tensor(view, view.shape, view.element, "tensor")
         with self._handle as client:
             call.check(lib.trit_project(client, borrowed, options, result, call.error))
@@ -328,7 +328,7 @@ class Client:
         """
         packed = Packed(tensor, encoding, scales, shape, group_size, partial_group)
         call = Call(timeout, progress)
-        options = ffi.new(
+        options = new(
             "struct trit_verify_options *",
             {
                 "mode": member(VerifyMode, mode, "options.mode"),
@@ -345,7 +345,7 @@ class Client:
             latents = c_tensor(view, view.shape, view.element, "reference")
             options.reference = latents
             borrowed += [view, latents]
-        report = ffi.new("struct trit_report *")
+        report = new("struct trit_report *")
         with self._handle as client:
             call.check(lib.trit_verify(client, packed.tensor, options, report, call.error))
         del borrowed
@@ -393,7 +393,7 @@ class Client:
         source = Packed(packed, encoding, scales, shape, group_size)
         kind = member(DType, dtype, "dtype")
         call = Call(timeout, progress)
-        options = ffi.new("struct trit_unpack_options *", {"dtype": kind})
+        options = new("struct trit_unpack_options *", {"dtype": kind})
         source.fill(options)
         call.fill(options.call)
         data, count = ffi.new("void **"), ffi.new("uint64_t *")
@@ -431,7 +431,7 @@ class Client:
         """
         view = view_elements(grad_ternary, "grad_ternary")
         call = Call(timeout, progress)
-        options = ffi.new("struct trit_call_options *")
+        options = new("struct trit_call_options *")
         call.fill(options)
         grad = np.empty(view.shape, STORAGE[view.element])
         borrowed = c_tensor(view, view.shape, view.element, "grad_ternary")

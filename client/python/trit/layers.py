@@ -22,7 +22,7 @@ from ._held import (
     encoded_weight,
     spec_of,
 )
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from ._tensors import shaped_scales, take
 from ._visit import Visit, on_layer_spec, on_report
 from .errors import InvalidArgument
@@ -103,8 +103,8 @@ class Layers:
         """
         call = Call(timeout)
         options, result = (
-            ffi.new("struct trit_call_options *"),
-            ffi.new("struct trit_layer_spec *"),
+            new("struct trit_call_options *"),
+            new("struct trit_layer_spec *"),
         )
         spec = c_spec(name, kind, in_features, out_features, bias, group_size, keep_latents)
         call.fill(options)
@@ -157,8 +157,8 @@ class Layers:
         bias_view, borrowed_bias = (None, ffi.NULL) if bias is None else borrow(bias, "bias")
         call = Call(timeout, progress)
         options, result = (
-            ffi.new("struct trit_call_options *"),
-            ffi.new("struct trit_layer_spec *"),
+            new("struct trit_call_options *"),
+            new("struct trit_layer_spec *"),
         )
         rows, columns = view.shape
         spec = c_spec(name, kind, columns, rows, bias is not None, group_size, keep_latents)
@@ -247,7 +247,7 @@ class Layers:
         self, name: str, x: Any, activations: AnyActivations, report_error: bool, call: Call
     ) -> Tuple[View, Any]:
         view, borrowed = borrow(x, "x")
-        options = ffi.new(
+        options = new(
             "struct trit_forward_options *",
             {
                 "activations": member(Activations, activations, "activations"),
@@ -255,7 +255,7 @@ class Layers:
             },
         )
         call.fill(options.call)
-        result = ffi.new("struct trit_forward *")
+        result = new("struct trit_forward *")
         layer = c_text(name, "name")
         with self._handle as client:
             call.check(
@@ -300,7 +300,7 @@ class Layers:
         view, borrowed = borrow(x, "x")
         grad_view, borrowed_grad = borrow(grad_output, "grad_output")
         call = Call(timeout, progress)
-        options, result = ffi.new("struct trit_call_options *"), ffi.new("struct trit_gradients *")
+        options, result = new("struct trit_call_options *"), new("struct trit_gradients *")
         call.fill(options)
         layer = c_text(name, "name")
         with self._handle as client:
@@ -344,7 +344,7 @@ class Layers:
             )
         flat = np.ascontiguousarray(numbers.reshape(-1), np.uint32)
         call = Call(timeout)
-        options, result = ffi.new("struct trit_call_options *"), ffi.new("struct trit_array *")
+        options, result = new("struct trit_call_options *"), new("struct trit_array *")
         call.fill(options)
         layer, borrowed = c_text(name, "name"), ffi.from_buffer("uint32_t[]", flat)
         with self._handle as client:
@@ -389,7 +389,7 @@ class Layers:
         """
         view, borrowed = borrow(x, "x")
         call = Call(timeout, progress)
-        options, result = ffi.new("struct trit_call_options *"), ffi.new("struct trit_array *")
+        options, result = new("struct trit_call_options *"), new("struct trit_array *")
         call.fill(options)
         layer = c_text(name, "name")
         with self._handle as client:
@@ -433,7 +433,7 @@ class Layers:
         """
         wrap = wrap_numpy if like is None else view_of(like, "like").wrap
         call = Call(timeout)
-        options = ffi.new(
+        options = new(
             "struct trit_layer_get_options *",
             {
                 "part": member(LayerPart, part, "part"),
@@ -442,7 +442,7 @@ class Layers:
             },
         )
         call.fill(options.call)
-        result = ffi.new("struct trit_layer *")
+        result = new("struct trit_layer *")
         layer = c_text(name, "name")
         with self._handle as client:
             call.check(lib.trit_layer_get(client, layer, options, result, call.error))
@@ -480,7 +480,7 @@ class Layers:
             >>> client.layers.delete("list/fc")
         """
         call = Call(timeout)
-        options = ffi.new("struct trit_call_options *")
+        options = new("struct trit_call_options *")
         call.fill(options)
         visit = Visit(spec_of)
         start = c_text(prefix, "prefix")
@@ -507,7 +507,7 @@ class Layers:
             >>> client.layers.delete("fc")
         """
         call = Call(timeout)
-        options = ffi.new("struct trit_call_options *")
+        options = new("struct trit_call_options *")
         call.fill(options)
         layer = c_text(name, "name")
         with self._handle as client:
@@ -542,7 +542,7 @@ class Layers:
         """
         call = Call(timeout)
         start = c_text(prefix, "prefix")
-        options = ffi.new(
+        options = new(
             "struct trit_layer_verify_options *",
             {
                 "prefix": start,

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Literal, Optional, Tuple
 from ._arguments import c_text, flag, unsigned
 from ._call import Call
 from ._handle import Handle
-from ._native import ffi, lib
+from ._native import ffi, lib, new
 from ._visit import Visit, on_report
 
 __all__ = ["Finding", "Report", "Reports", "Severity", "Verdict"]
@@ -300,13 +300,13 @@ class Reports:
             True
         """
         call = Call(timeout)
-        options = ffi.new("struct trit_call_options *")
+        options = new("struct trit_call_options *")
         call.fill(options)
         at = ffi.NULL
         if step is not None:
             at = ffi.new("uint64_t *", unsigned(step, 2**64, "step"))
         names = c_text(run, "run"), c_text(layer, "layer")
-        report = ffi.new("struct trit_report *")
+        report = new("struct trit_report *")
         with self._handle as client:
             call.check(lib.trit_report_get(client, *names, at, options, report, call.error))
         return report_of(report)
@@ -346,7 +346,7 @@ class Reports:
         """
         call = Call(timeout)
         names = c_text(run, "run"), c_text(layer, "layer")
-        query = ffi.new(
+        query = new(
             "struct trit_report_query *",
             {
                 "run": names[0],
