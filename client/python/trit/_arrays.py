@@ -2,8 +2,8 @@
 """Arrays of NumPy, torch and mlx as what libtrit takes: an address, a dtype, a shape.
 
 A contiguous array in host memory is borrowed without a copy; a strided one, or one on
-another device, is copied once. This module never imports torch or mlx: whoever has an array
-of theirs has imported the library. Results are made in NumPy memory; torch shares it, mlx
+another device, is copied once. This module never imports torch or mlx: whoever passes an
+array of theirs has imported them. Results are made in NumPy memory; torch shares it, mlx
 copies it.
 """
 
