@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts libtrit into the package.
 
-Two files are made while building: trit/_ffi.py, the C declarations taken from
-the headers of this tree (so that they are those of the library beside them),
-and trit/_lib/, libtrit with the libraries it needs that a machine may lack.
-No compiler is needed where libtrit.so is built already. TRIT_O names the folder
-that has it; without, it is build/release of this checkout, where make builds it.
+The build makes trit/_ffi.py, the C declarations from the headers of this tree, trit/_version.py,
+and trit/_lib/, libtrit with the libraries that a machine may lack. No compiler is needed if
+libtrit.so is built already. TRIT_O names the folder that has it; without TRIT_O it is
+build/release of this checkout, where make builds it.
 """
+
 import os
 import pathlib
 import re
@@ -24,21 +24,23 @@ except ImportError:
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+TOPICS = ("version", "base", "client", "tensor", "report", "ternary", "layers", "checkpoint")
 # In the order in which they need each other.
-HEADERS = [ROOT / "proto/trit/types.h", *(
-    ROOT / "client/include/trit" / name for name in (
-        "version.h", "base.h", "client.h", "tensor.h", "report.h", "ternary.h", "layers.h",
-        "checkpoint.h"))]
-# Carried, because a machine may lack them.
+HEADERS = [
+    ROOT / "proto/trit/types.h",
+    *(ROOT / f"client/include/trit/{topic}.h" for topic in TOPICS),
+]
+# Libraries that a machine may lack; the wheel has them.
 CARRIED = re.compile(r"lib(nghttp2|jansson)\.so")
 
 
 def version():
+    """The version that the Makefile has."""
     return re.search(r"^VERSION := (\S+)", (ROOT / "Makefile").read_text(), re.M).group(1)
 
 
 def declarations():
-    """The headers as cffi reads them: no preprocessor, no comments, no visibility."""
+    """The headers as cffi reads them: without preprocessor, comments and visibility."""
     text = "\n".join(path.read_text() for path in HEADERS)
     text = text.replace("\\\n", " ")
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
@@ -48,7 +50,9 @@ def declarations():
 
 
 def ffi_module():
+    """The cffi module of the declarations."""
     import cffi
+
     ffi = cffi.FFI()
     ffi.set_source("trit._ffi", None)
     ffi.cdef(declarations())
@@ -56,29 +60,36 @@ def ffi_module():
 
 
 def library():
+    """The path of libtrit.so; builds it if it is missing."""
     folder = os.environ.get("TRIT_O")
     path = pathlib.Path(folder or ROOT / "build/release") / "libtrit.so"
     if not path.exists() and not folder:
         subprocess.run(["make", "-C", str(ROOT), "build/release/libtrit.so"], check=True)
     if not path.exists():
-        sys.exit(f"{path} is not there: `make bins` builds it")
+        sys.exit(f"{path} does not exist; `make bins` builds it")
     return path.resolve()
 
 
 def needed(path):
-    """The carried libraries: soname and file."""
+    """Soname and file of the libraries that the wheel takes along."""
     listed = subprocess.run(["ldd", str(path)], check=True, capture_output=True, text=True)
     found = re.findall(r"^\s*(\S+) => (/\S+)", listed.stdout, re.M)
     return [(name, file) for name, file in found if CARRIED.match(name)]
 
 
 class BuildWithLibrary(build_py):
+    """Adds libtrit and the generated modules to the package."""
+
     def run(self):
+        """Builds the package."""
         if not self.editable_mode:
-            shutil.rmtree(self.build_lib, ignore_errors=True)  # modules that are no more
+            shutil.rmtree(self.build_lib, ignore_errors=True)  # modules that were removed
         super().run()
-        package = pathlib.Path(self.get_package_dir("trit") if self.editable_mode
-                               else pathlib.Path(self.build_lib) / "trit")
+        package = pathlib.Path(
+            self.get_package_dir("trit")
+            if self.editable_mode
+            else pathlib.Path(self.build_lib) / "trit"
+        )
         folder = package / "_lib"
         folder.mkdir(parents=True, exist_ok=True)
         ffi_module().emit_python_code(str(package / "_ffi.py"))
@@ -92,20 +103,27 @@ class BuildWithLibrary(build_py):
 
 
 class PlatformWheel(bdist_wheel):
-    """One wheel for every Python of one platform: the library is not Python's."""
+    """Makes one wheel for every Python of a platform: libtrit does not depend on Python."""
 
     def get_tag(self):
+        """Python 3, no ABI, this platform."""
         return "py3", "none", super().get_tag()[2]
 
 
 class WithLibrary(Distribution):
+    """Says that the package has binaries."""
+
     def has_ext_modules(self):
+        """Always true: it has libtrit."""
         return True
 
 
-SCRATCH = ROOT / "build" / "python"  # where everything made of this tree goes
+SCRATCH = ROOT / "build" / "python"  # where all build products go
 SCRATCH.mkdir(parents=True, exist_ok=True)
 
-setup(version=version(), distclass=WithLibrary,
-      cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel},
-      options={"build": {"build_base": str(SCRATCH)}, "egg_info": {"egg_base": str(SCRATCH)}})
+setup(
+    version=version(),
+    distclass=WithLibrary,
+    cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel},
+    options={"build": {"build_base": str(SCRATCH)}, "egg_info": {"egg_base": str(SCRATCH)}},
+)

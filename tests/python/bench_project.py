@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much of libtrit's speed is left in Python: 256 MB of f32 to PQ2_0, the calls of
+"""How much of libtrit's speed Python keeps: 256 MB of f32 to PQ2_0, the calls of
 both taking turns on one daemon, medians compared. Prints one entry of bench.json."""
+
 import json
 import os
 import pathlib
@@ -20,33 +21,50 @@ GOAL = 0.9
 
 
 def compiled(folder):
-    """The yardstick, linked with the very library that the package carries."""
+    """The C program to compare with, linked with the library of the package."""
     program = pathlib.Path(folder) / "bench_project"
-    subprocess.run([os.environ.get("CC", "cc"), "-std=c17", "-D_GNU_SOURCE", "-O2",
-                    "-I", str(ROOT / "client/include"), "-I", str(ROOT / "proto"),
-                    str(ROOT / "tests/python/bench_project.c"), "-o", str(program),
-                    str(BINARIES / "libtrit.so"), f"-Wl,-rpath,{BINARIES.resolve()}"], check=True)
+    subprocess.run(
+        [
+            os.environ.get("CC", "cc"),
+            "-std=c17",
+            "-D_GNU_SOURCE",
+            "-O2",
+            "-I",
+            str(ROOT / "client/include"),
+            "-I",
+            str(ROOT / "proto"),
+            str(ROOT / "tests/python/bench_project.c"),
+            "-o",
+            str(program),
+            str(BINARIES / "libtrit.so"),
+            f"-Wl,-rpath,{BINARIES.resolve()}",
+        ],
+        check=True,
+    )
     return program
 
 
 def measure(address, program, w):
     """The median call of each, in seconds: C, Python. A first one of each is not counted."""
-    turn, told = os.pipe()
+    turn, wakeup = os.pipe()
     yardstick = subprocess.Popen(
-        ["sh", "-c", f'exec "$@" 3<&{turn}', "sh", str(program), address, str(ROWS),
-         str(COLUMNS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[turn])
+        ["sh", "-c", f'exec "$@" 3<&{turn}', "sh", str(program), address, str(ROWS), str(COLUMNS)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=[turn],
+    )
     os.close(turn)
     yardstick.stdin.write(memoryview(w).cast("B"))
     yardstick.stdin.close()
     in_c, in_python = [], []
     with trit.Client(address) as client:
         for _ in range(TURNS + 1):
-            os.write(told, b"\n")
+            os.write(wakeup, b"\n")
             in_c.append(float(yardstick.stdout.readline()))
             began = time.perf_counter()
             client.project(w, encoding="pq2_0")
             in_python.append(time.perf_counter() - began)
-    os.close(told)
+    os.close(wakeup)
     assert yardstick.wait() == 0
     yardstick.stdout.close()
     return statistics.median(in_c[1:]), statistics.median(in_python[1:])
@@ -61,9 +79,18 @@ def main():
         finally:
             daemon.stop()
     ratio = in_c / in_python
-    print(json.dumps({"measure": "Python project 256 MB f32 to PQ2_0", "figure": round(ratio, 3),
-                      "unit": "x", "goal": f">= {GOAL}", "holds": ratio >= GOAL,
-                      "against": f"libtrit from C, {w.nbytes / in_c / 1e9:.2f} GB/s"}))
+    print(
+        json.dumps(
+            {
+                "measure": "Python project 256 MB f32 to PQ2_0",
+                "figure": round(ratio, 3),
+                "unit": "x",
+                "goal": f">= {GOAL}",
+                "holds": ratio >= GOAL,
+                "against": f"libtrit from C, {w.nbytes / in_c / 1e9:.2f} GB/s",
+            }
+        )
+    )
     return 0
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One daemon for the session; tests file reports under runs of their own name."""
+"""One daemon for the session; tests store reports under runs of their own names."""
+
 import json
 import pathlib
 import struct
@@ -44,6 +45,9 @@ def golden():
     head = 8 + struct.unpack("<Q", raw[:8])[0]
     table = json.loads(raw[8:head])
     table.pop("__metadata__")
-    return {name: np.frombuffer(raw[head + one["data_offsets"][0]:head + one["data_offsets"][1]],
-                                kinds[one["dtype"]]).reshape(one["shape"])
-            for name, one in table.items()}
+    return {
+        name: np.frombuffer(
+            raw[head + one["data_offsets"][0] : head + one["data_offsets"][1]], kinds[one["dtype"]]
+        ).reshape(one["shape"])
+        for name, one in table.items()
+    }

@@ -2,6 +2,7 @@
 """The real daemon as the package's users meet it: started by hand, spoken to
 through libtrit alone. (tests/e2e/tritd.py needs grpcio and the stubs, which the
 environments of torch and MLX do not have.) TRIT_O is the folder of tritd."""
+
 import os
 import pathlib
 import re
@@ -23,9 +24,20 @@ class Daemon:
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / "tritd.log", "ab") as log:
             self.process = subprocess.Popen(
-                [str(BINARIES / "tritd"), "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0",
-                 "--data-dir", str(self.folder / "data"), *words],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+                [
+                    str(BINARIES / "tritd"),
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--http",
+                    "127.0.0.1:0",
+                    "--data-dir",
+                    str(self.folder / "data"),
+                    *words,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
         try:
             self.rpc, self.http = self._ready()
         except BaseException:
@@ -48,7 +60,7 @@ class Daemon:
         return (self.folder / "tritd.log").read_text(errors="replace")[-4000:]
 
     def stop(self):
-        """Asks it to leave; its exit code."""
+        """Stops it; returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(40)
         self.process.stdout.close()

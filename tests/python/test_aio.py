@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit.aio.Client: what the blocking one gives, without blocking the loop."""
+
 import asyncio
 import contextlib
 import inspect
@@ -16,11 +17,14 @@ import trit.aio
 
 def asynchronous(test):
     """Runs an async test with a client and a deadline."""
+
     def run(daemon, random):
         async def inside():
             async with trit.aio.Client(daemon.rpc, timeout=30) as client:
                 await test(client, random)
+
         asyncio.run(asyncio.wait_for(inside(), 60))
+
     return run
 
 
@@ -40,20 +44,22 @@ async def test_all_calls_can_be_awaited(client, random):
         await client.project(w.astype(np.int32))
 
 
-# A timeout is a number here, too, for the client and for each call.
+# The asyncio client checks timeouts too, its own and those of each call.
 @asynchronous
 async def test_what_is_no_timeout_is_refused(client, random):
     w = np.ones((2, 128), np.float32)
     for timeout in ("5", math.nan, -1, True):
-        for call in (lambda **options: client.ping(**options),
-                     lambda **options: client.project(w, **options),
-                     lambda **options: client.verify(w, **options),
-                     lambda **options: client.unpack(w, **options),
-                     lambda **options: client.backward(w, **options),
-                     lambda **options: client.reports.list(**options),
-                     lambda **options: client.layers.list(**options),
-                     lambda **options: client.layers.forward("x", w, **options),
-                     lambda **options: client.checkpoint.verify({"w": w}, **options)):
+        for call in (
+            lambda **options: client.ping(**options),
+            lambda **options: client.project(w, **options),
+            lambda **options: client.verify(w, **options),
+            lambda **options: client.unpack(w, **options),
+            lambda **options: client.backward(w, **options),
+            lambda **options: client.reports.list(**options),
+            lambda **options: client.layers.list(**options),
+            lambda **options: client.layers.forward("x", w, **options),
+            lambda **options: client.checkpoint.verify({"w": w}, **options),
+        ):
             with pytest.raises(trit.InvalidArgument) as refused:
                 await call(timeout=timeout)
             assert refused.value.field == "timeout"
@@ -63,7 +69,8 @@ async def test_what_is_no_timeout_is_refused(client, random):
     assert await client.ping(timeout=math.inf)
 
 
-# ---- the loop runs on -----------------------------------------------------------------
+# ---- the loop is not blocked -----------------------------------------------------------
+
 
 @contextlib.asynccontextmanager
 async def relay(address):
@@ -93,12 +100,19 @@ async def relay(address):
 
 
 def methods(client):
-    """The public methods of a client and of what hangs on it, by path."""
-    rooms = {"": client, "reports.": client.reports, "layers.": client.layers,
-             "checkpoint.": client.checkpoint}
-    return {prefix + name for prefix, room in rooms.items()
-            for name, _ in inspect.getmembers(type(room), inspect.iscoroutinefunction)
-            if not name.startswith("_")}
+    """The public methods of a client and of its parts, by path."""
+    parts = {
+        "": client,
+        "reports.": client.reports,
+        "layers.": client.layers,
+        "checkpoint.": client.checkpoint,
+    }
+    return {
+        prefix + name
+        for prefix, part in parts.items()
+        for name, _ in inspect.getmembers(type(part), inspect.iscoroutinefunction)
+        if not name.startswith("_")
+    }
 
 
 # The loop that awaits each call is the one that carries its bytes, and those of the
@@ -150,21 +164,23 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
                     async with trit.aio.Client(address, timeout=30) as again:
                         await again.layers.delete(name)
         assert sum(bar) == 2 * w.nbytes
+
     pytest.importorskip("safetensors.numpy").save_file({"w": w}, path)
     asyncio.run(asyncio.wait_for(inside(), 120))
 
 
-# ---- cancellation ---------------------------------------------------------------------
+# ---- cancellation ----------------------------------------------------------------------
+
 
 class Mute:
-    """A peer that takes connections and never says a word."""
+    """A peer that accepts connections and sends nothing."""
 
     def __init__(self, listener):
         self.listener = listener
         self.address = "127.0.0.1:%d" % listener.getsockname()[1]
 
     async def called(self):
-        """Somebody has called; the connection."""
+        """Waits for a connection and returns it."""
         connection, _ = await asyncio.get_running_loop().sock_accept(self.listener)
         return connection
 
@@ -193,7 +209,7 @@ def test_cancelling_a_task_cancels_its_call(mute):
     assert time.monotonic() - began < 10
 
 
-# A call that waits for a thread is never made: its cancellation waits for no other call.
+# A cancelled call that still waits for a thread is not made, and ends at once.
 def test_cancelling_a_task_that_waits_for_its_turn(mute):
     async def inside():
         async with trit.aio.Client(mute.address, threads=1) as client:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """client.checkpoint: files and state dicts, as the command `trit` treats them."""
+
 import asyncio
 import json
 import os
@@ -12,48 +13,78 @@ import pytest
 
 import trit
 import trit.aio
-from checkpoints import (FOREIGN, LAYERS, command, drawn, file, model, read,  # noqa: F401
-                         tensors, write)
+from checkpoints import (  # noqa: F401 (fixtures)
+    FOREIGN,
+    LAYERS,
+    command,
+    drawn,
+    file,
+    model,
+    read,
+    tensors,
+    write,
+)
 
-# A projected file is what `trit project` writes, to the last byte, in every encoding.
-@pytest.mark.parametrize("encoding, words, options", [
-    ("dense", [], {}),
-    ("dense", ["--convolutions", "--partial", "exact"],
-     {"convolutions": True, "partial_group": "exact"}),
-    ("int8", ["--group-size", "64"], {"group_size": 64}),
-    ("pq2_0", ["--exclude", "short"], {"exclude": "short"}),
-    ("q2_0", ["--include", "blk.*", "--include", "no*"], {"include": ["blk.*", "no*"]}),
-    ("ptq1_0", ["--exclude", "short"], {"exclude": ["short"]}),
-    ("tq1_0", ["--exclude", "short", "--group-size", "256"],
-     {"exclude": "short", "group_size": 256}),
-    ("tq2_0", ["--include", "blk.*", "--exclude", "*.q", "--group-size", "256"],
-     {"include": "blk.*", "exclude": "*.q", "group_size": 256}),
-    ("hf_bitnet", ["--exclude", "short", "--convolutions"],
-     {"exclude": "short", "convolutions": True}),
-])
-def test_a_file_is_projected_as_the_command_does(daemon, client, tmp_path, file, encoding, words,
-                                                 options):
+
+# A projected file equals that of `trit project` byte for byte, in every encoding.
+@pytest.mark.parametrize(
+    "encoding, words, options",
+    [
+        ("dense", [], {}),
+        (
+            "dense",
+            ["--convolutions", "--partial", "exact"],
+            {"convolutions": True, "partial_group": "exact"},
+        ),
+        ("int8", ["--group-size", "64"], {"group_size": 64}),
+        ("pq2_0", ["--exclude", "short"], {"exclude": "short"}),
+        ("q2_0", ["--include", "blk.*", "--include", "no*"], {"include": ["blk.*", "no*"]}),
+        ("ptq1_0", ["--exclude", "short"], {"exclude": ["short"]}),
+        (
+            "tq1_0",
+            ["--exclude", "short", "--group-size", "256"],
+            {"exclude": "short", "group_size": 256},
+        ),
+        (
+            "tq2_0",
+            ["--include", "blk.*", "--exclude", "*.q", "--group-size", "256"],
+            {"include": "blk.*", "exclude": "*.q", "group_size": 256},
+        ),
+        (
+            "hf_bitnet",
+            ["--exclude", "short", "--convolutions"],
+            {"exclude": "short", "convolutions": True},
+        ),
+    ],
+)
+def test_a_file_is_projected_as_the_command_does(
+    daemon, client, tmp_path, file, encoding, words, options
+):
     theirs, ours = tmp_path / "theirs.safetensors", tmp_path / "ours.safetensors"
     done = command(daemon, "project", file, "-o", theirs, "--encoding", encoding, *words, "--json")
     assert done.returncode == 0, done.stderr
     made = client.checkpoint.project(file, ours, encoding=encoding, **options)
     assert read(ours) == read(theirs)
     assert ours.read_bytes() == theirs.read_bytes()
-    told = {one["layer"]: one for one in json.loads(done.stdout)["layers"]}
-    assert made.tensors is None and list(made.reports) == list(told)
-    assert all(made.reports[name].digest == told[name]["digest"] for name in told)
+    printed = {one["layer"]: one for one in json.loads(done.stdout)["layers"]}
+    assert made.tensors is None and list(made.reports) == list(printed)
+    assert all(made.reports[name].digest == printed[name]["digest"] for name in printed)
     # Either verifies what the other wrote.
-    options = {name: value for name, value in options.items()
-               if name in ("include", "exclude", "convolutions")}
-    words = [word for word in words if word not in ("--partial", "exact", "--group-size", "64",
-                                                    "256")]
+    options = {
+        name: value
+        for name, value in options.items()
+        if name in ("include", "exclude", "convolutions")
+    }
+    words = [
+        word for word in words if word not in ("--partial", "exact", "--group-size", "64", "256")
+    ]
     assert command(daemon, "verify", ours, "--against", file, *words).returncode == 0
     found = client.checkpoint.verify(theirs, against=file, **options)
-    assert found.passes and set(found.reports) == set(told)
+    assert found.passes and set(found.reports) == set(printed)
     assert client.checkpoint.inspect(theirs).encoding == trit.Encoding[encoding.upper()]
 
 
-# Metadata under the record's name that is no record is replaced by the record.
+# Metadata with the record's name that is not a record is replaced by the record.
 def test_what_is_no_record_is_replaced(daemon, client, tmp_path, tensors):
     path, ours, theirs = (tmp_path / f"{name}.safetensors" for name in ("in", "ours", "theirs"))
     write(path, tensors, {"trit": "something else", "format": "pt"})
@@ -65,11 +96,15 @@ def test_what_is_no_record_is_replaced(daemon, client, tmp_path, tensors):
         client.checkpoint.verify(path)
 
 
-# A state dict gives a state dict: the same values as the file's, the rest the very objects.
+# A state dict gives a state dict: layers have the file's values, other tensors are the
+# same objects.
 @pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0", "hf_bitnet"])
 def test_a_state_dict_is_projected_like_a_file(client, tmp_path, random, encoding):
-    state = {"a": random.standard_normal((8, 256)).astype(np.float32),
-             "bias": np.arange(3.0), "b": random.standard_normal((4, 128)).astype(np.float16)}
+    state = {
+        "a": random.standard_normal((8, 256)).astype(np.float32),
+        "bias": np.arange(3.0),
+        "b": random.standard_normal((4, 128)).astype(np.float16),
+    }
     made = client.checkpoint.project(state, encoding=encoding)
     path = tmp_path / "out.safetensors"
     client.checkpoint.project(state, path, encoding=encoding)
@@ -82,12 +117,15 @@ def test_a_state_dict_is_projected_like_a_file(client, tmp_path, random, encodin
         assert client.checkpoint.verify(made.tensors, against=state).passes
 
 
-# torch's state dicts work, bfloat16 and strided ones too.
+# State dicts of torch work, with bfloat16 and strided tensors.
 def test_torch_tensors_are_taken(client, tmp_path):
     torch = pytest.importorskip("torch")
     torch.manual_seed(1)
-    state = {"w": torch.randn(8, 256).bfloat16(), "t": torch.randn(256, 8).t(),
-             "ids": torch.arange(4)}
+    state = {
+        "w": torch.randn(8, 256).bfloat16(),
+        "t": torch.randn(256, 8).t(),
+        "ids": torch.arange(4),
+    }
     made = client.checkpoint.project(state)
     assert made.tensors["w"].dtype == torch.bfloat16 and made.tensors["ids"] is state["ids"]
     path = tmp_path / "out.safetensors"
@@ -98,7 +136,7 @@ def test_torch_tensors_are_taken(client, tmp_path):
     assert found["ids"] == ("I64", (4,), state["ids"].numpy().tobytes())
 
 
-# mlx's too.
+# State dicts of mlx work.
 def test_mlx_arrays_are_taken(client):
     mx = pytest.importorskip("mlx.core")
     state = {"w": mx.random.normal((8, 256)).astype(mx.bfloat16), "n": mx.arange(3)}
@@ -107,18 +145,19 @@ def test_mlx_arrays_are_taken(client):
     assert list(made.tensors) == ["w", "w.scales", "n"]
 
 
-# Reports are filed under the run and the tensors' names.
+# Reports are stored under the run and the tensors' names.
 def test_reports_are_filed(client, tmp_path, file, run):
     made = client.checkpoint.project(file, tmp_path / "o", run=run, step=3, include="blk.*")
     client.checkpoint.verify(tmp_path / "o", against=file, run=run, step=4)
     filed = client.reports.list(run)
-    assert [(one.layer, one.step) for one in filed] == \
-        [(name, step) for name in sorted(made.reports) for step in (3, 4)]
+    assert [(one.layer, one.step) for one in filed] == [
+        (name, step) for name in sorted(made.reports) for step in (3, 4)
+    ]
     with pytest.raises(trit.InvalidArgument, match="step"):
         client.checkpoint.project(file, tmp_path / "o", step=3)
 
 
-# The progress tells every byte of the file once; a bar gets its total.
+# Progress counts every byte of the file once; a bar gets its total.
 def test_progress_adds_up_to_the_file(client, tmp_path, file, tensors):
     class Bar:
         total, done = None, 0
@@ -140,7 +179,8 @@ def test_progress_adds_up_to_the_file(client, tmp_path, file, tensors):
         client.checkpoint.project(file, tmp_path / "stopped", progress=stop)
 
 
-# What fails leaves the output's name as it was and nothing beside it, and names the tensor.
+# A failed projection leaves an existing output as it was and no other file; the error
+# names the tensor.
 def test_a_failure_leaves_nothing_behind(client, tmp_path, file, tensors):
     q = np.frombuffer(tensors["short"][2], np.float32).copy()
     q[7] = np.nan
@@ -153,7 +193,7 @@ def test_a_failure_leaves_nothing_behind(client, tmp_path, file, tensors):
     assert sorted(tmp_path.iterdir()) == [file, out]
 
 
-# A source that changes meanwhile is told, and its projection thrown away.
+# A source that changes meanwhile raises Aborted, and nothing is written.
 def test_a_source_that_changes_is_told(client, tmp_path, file):
     def touch(n):
         os.utime(file, ns=(0, 0))
@@ -163,19 +203,26 @@ def test_a_source_that_changes_is_told(client, tmp_path, file):
     assert list(tmp_path.iterdir()) == [file]
 
 
-# What cannot be is refused before anything is written, naming the field.
-@pytest.mark.parametrize("options, field, words", [
-    (dict(encoding="pq2_0"), "source", "short: .*multiple of 128"),
-    (dict(encoding="i2_s"), "source", "blk.0.q: .*no form in a safetensors.*blk.0.k: .*short: "),
-    (dict(encoding="hf_bitnet"), "source", "short: .*multiple of 4 rows.* 5"),
-    (dict(encoding="hf_bitnet", group_size=128), "group_size", "one scale for the whole"),
-    (dict(encoding="gold"), "encoding", "gold"),
-    (dict(include="nobody"), "include", '"nobody" matches no tensor'),
-    (dict(exclude=["conv", "bl.*"]), "exclude", '"bl.*" matches no tensor'),
-    (dict(include="number"), "source", "no tensor of it is a layer"),
-    (dict(include=[b"conv"]), "include", "b'conv' is no pattern"),
-    (dict(group_size=-1, encoding="int8"), "group_size", "-1"),
-])
+# Impossible requests are refused before anything is written; the error names the field.
+@pytest.mark.parametrize(
+    "options, field, words",
+    [
+        (dict(encoding="pq2_0"), "source", "short: .*multiple of 128"),
+        (
+            dict(encoding="i2_s"),
+            "source",
+            "blk.0.q: .*no form in a safetensors.*blk.0.k: .*short: ",
+        ),
+        (dict(encoding="hf_bitnet"), "source", "short: .*multiple of 4 rows.* 5"),
+        (dict(encoding="hf_bitnet", group_size=128), "group_size", "one scale for the whole"),
+        (dict(encoding="gold"), "encoding", "gold"),
+        (dict(include="nobody"), "include", '"nobody" matches no tensor'),
+        (dict(exclude=["conv", "bl.*"]), "exclude", '"bl.*" matches no tensor'),
+        (dict(include="number"), "source", "none of its tensors is a layer"),
+        (dict(include=[b"conv"]), "include", "must be a pattern.*not bytes"),
+        (dict(group_size=-1, encoding="int8"), "group_size", "-1"),
+    ],
+)
 def test_what_cannot_be_is_refused(client, tmp_path, file, options, field, words):
     with pytest.raises(trit.Error, match=words) as raised:
         client.checkpoint.project(file, tmp_path / "o", **options)
@@ -183,7 +230,7 @@ def test_what_cannot_be_is_refused(client, tmp_path, file, options, field, words
     assert list(tmp_path.iterdir()) == [file]
 
 
-# Files that are none, and outputs that cannot be, are errors of their own.
+# Missing or broken files and impossible outputs have their own errors.
 def test_files_that_are_none(client, tmp_path, file):
     broken = tmp_path / "broken"
     broken.write_bytes(b"\x10\0\0\0\0\0\0\0{}")
@@ -200,7 +247,7 @@ def test_files_that_are_none(client, tmp_path, file):
         client.checkpoint.verify(broken)
 
 
-# Without the package safetensors a file is refused in words, a state dict is taken.
+# Without the package safetensors a file raises ImportError; a state dict works.
 def test_state_dicts_need_no_safetensors(client, file, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(ImportError, match="safetensors"):
@@ -208,30 +255,35 @@ def test_state_dicts_need_no_safetensors(client, file, monkeypatch):
     assert client.checkpoint.project({"w": np.ones((2, 128), np.float32)}).reports["w"].is_ternary
 
 
-# inspect lists tensors and layers without a daemon.
+# `inspect` lists tensors and layers without a daemon.
 def test_inspect_needs_no_daemon(file, tensors):
     write(file, tensors, {"format": "pt"})
     with trit.Client("127.0.0.1:1") as nobody:
         found = nobody.checkpoint.inspect(file, exclude="short")
     assert list(found.tensors) == list(tensors) and found.metadata == {"format": "pt"}
     assert found.layers == ("blk.0.q", "blk.0.k", "blk.0.v") and found.encoding is None
-    assert found.what["norm"] == "a norm" and found.what["short"] == "excluded by a pattern"
+    assert (
+        found.descriptions["norm"] == "a norm"
+        and found.descriptions["short"] == "excluded by a pattern"
+    )
     assert found.tensors["odd.bias"].dtype == "F8_E4M3"
     assert found.tensors["odd.bias"].shape == (4, 128)
 
 
-# asyncio has the same.
+# The asyncio client has the same calls.
 def test_checkpoints_can_be_awaited(daemon, tmp_path, file):
     async def inside():
         async with trit.aio.Client(daemon.rpc, timeout=30) as client:
             made = await client.checkpoint.project(file, tmp_path / "o")
-            assert set((await client.checkpoint.inspect(tmp_path / "o")).layers) == set(made.reports)
+            assert set((await client.checkpoint.inspect(tmp_path / "o")).layers) == set(
+                made.reports
+            )
             assert (await client.checkpoint.verify(tmp_path / "o", against=file)).passes
 
     asyncio.run(asyncio.wait_for(inside(), 60))
 
 
-# A task that is cancelled between or in calls leaves nothing behind.
+# A task that is cancelled during or between calls leaves no file.
 def test_a_cancelled_projection_leaves_nothing(daemon, tmp_path, file):
     async def inside():
         begun = asyncio.Event()
@@ -243,8 +295,9 @@ def test_a_cancelled_projection_leaves_nothing(daemon, tmp_path, file):
 
         held = threading.Event()
         async with trit.aio.Client(daemon.rpc, timeout=30) as client:
-            task = asyncio.ensure_future(client.checkpoint.project(file, tmp_path / "o",
-                                                                   progress=progress))
+            task = asyncio.ensure_future(
+                client.checkpoint.project(file, tmp_path / "o", progress=progress)
+            )
             await begun.wait()
             task.cancel()
             loop.call_soon(held.set)
@@ -266,24 +319,30 @@ with trit.Client(sys.argv[1], timeout=60) as client:
 """
 
 
-# Memory does not grow with the file: twelve layers take no more than one does, by far.
+# Memory does not grow with the file: twelve layers need about as much as one.
 @pytest.mark.parametrize("encoding", ["dense", "pq2_0"])
 def test_memory_does_not_grow_with_the_file(daemon, tmp_path, random, encoding):
     data = random.standard_normal((2048, 2048)).astype(np.float32).tobytes()
     small, large = tmp_path / "small", tmp_path / "large"
     write(small, {"0": ("F32", (2048, 2048), data)})
     write(large, {str(i): ("F32", (2048, 2048), data) for i in range(12)})
-    done = subprocess.run([sys.executable, "-c", PEAK, daemon.rpc, small, large, tmp_path / "o",
-                           encoding], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, daemon.rpc, small, large, tmp_path / "o", encoding],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) * 1024 < 3 * len(data), done.stdout
 
 
-# ---- which tensors are layers -----------------------------------------------------------
+# ---- which tensors are layers ----------------------------------------------------------
 
-# By the rules and not by rank alone: embeddings, head and linear layers.
-@pytest.mark.parametrize("encoding, kept", [("dense", ()), ("int8", ()),
-                                            ("hf_bitnet", (LAYERS[0], LAYERS[3]))])
+
+# The rules choose embeddings, head and linear layers, not every tensor of rank 2.
+@pytest.mark.parametrize(
+    "encoding, kept", [("dense", ()), ("int8", ()), ("hf_bitnet", (LAYERS[0], LAYERS[3]))]
+)
 def test_layers_are_chosen_by_the_rules(daemon, client, tmp_path, model, encoding, kept):
     path, ours, theirs = (tmp_path / f"{name}.safetensors" for name in ("in", "ours", "theirs"))
     write(path, model)
@@ -296,41 +355,46 @@ def test_layers_are_chosen_by_the_rules(daemon, client, tmp_path, model, encodin
     assert client.checkpoint.verify(ours, against=path).passes
 
 
-# A pattern takes what the rules keep.
+# A pattern makes a layer of a tensor that the rules keep.
 def test_a_pattern_overrides_the_rules(client, model, tmp_path):
     path = tmp_path / "in.safetensors"
     write(path, model)
-    made = client.checkpoint.project(path, tmp_path / "o", include=["lm_head.*", "*.mlp.gate.*"],
-                                     encoding="hf_bitnet")
+    made = client.checkpoint.project(
+        path, tmp_path / "o", include=["lm_head.*", "*.mlp.gate.*"], encoding="hf_bitnet"
+    )
     assert list(made.reports) == ["model.layers.0.mlp.gate.weight", "lm_head.weight"]
 
 
 # State dicts follow the same rules, by names, types and shapes.
 def test_state_dicts_follow_the_rules(client, model):
-    state = {name: np.frombuffer(data, np.float32).reshape(shape)
-             for name, (_, shape, data) in model.items()}
+    state = {
+        name: np.frombuffer(data, np.float32).reshape(shape)
+        for name, (_, shape, data) in model.items()
+    }
     assert list(client.checkpoint.project(state).reports) == LAYERS
     state["mlx.weight"] = np.zeros((8, 8), np.uint32)
     state["mlx.scales"] = np.zeros((8, 1), np.float16)
     with pytest.raises(trit.InvalidArgument, match="mlx.weight: packed as MLX.*mlx.scales"):
         client.checkpoint.project(state)
-    with pytest.raises(trit.InvalidArgument, match="z: complex128 is no dtype"):
+    with pytest.raises(trit.InvalidArgument, match="z: safetensors has no dtype complex128"):
         client.checkpoint.project({"z": np.zeros(2, np.complex128)})
-    with pytest.raises(trit.InvalidArgument, match="extra: dict is no array"):
+    with pytest.raises(trit.InvalidArgument, match="extra: dict is not an array"):
         client.checkpoint.project({"extra": {}})
-    with pytest.raises(trit.InvalidArgument, match="0 is no name"):
+    with pytest.raises(trit.InvalidArgument, match="names .*not int"):
         client.checkpoint.project({0: np.zeros((2, 128), np.float32)})
     with pytest.raises(trit.InvalidArgument, match=r"'a\\nb': .*control character"):
         client.checkpoint.project({"a\nb": np.zeros((2, 128), np.float32)})
 
 
-# ---- what is refused --------------------------------------------------------------------
+# ---- what is refused -------------------------------------------------------------------
 
-# What other programs packed is refused with its tables, all of it, and nothing is written.
+
+# Weights that another program packed are refused, all by name, and nothing is written.
 def test_foreign_packings_are_refused(daemon, client, tmp_path, model):
     path, out = tmp_path / "in.safetensors", tmp_path / "o.safetensors"
-    write(path, {**model, **{name: one for group in FOREIGN.values()
-                             for name, one in group.items()}})
+    write(
+        path, {**model, **{name: one for group in FOREIGN.values() for name, one in group.items()}}
+    )
     with pytest.raises(trit.InvalidArgument) as refused:
         client.checkpoint.project(path, out)
     for weight, group in FOREIGN.items():
@@ -347,7 +411,9 @@ def test_what_is_ternary_already_is_refused(daemon, client, tmp_path, model):
     path, once, twice = (tmp_path / f"{name}.safetensors" for name in ("in", "once", "twice"))
     write(path, model)
     client.checkpoint.project(path, once)
-    with pytest.raises(trit.InvalidArgument, match="record of a projection.*trit pack.*again=True"):
+    with pytest.raises(
+        trit.InvalidArgument, match="record of a projection.*trit pack.*again=True"
+    ):
         client.checkpoint.project(once, twice)
     bare = tmp_path / "bare.safetensors"
     write(bare, read(once)[0])
@@ -359,8 +425,9 @@ def test_what_is_ternary_already_is_refused(daemon, client, tmp_path, model):
     for source in (once, bare):
         made = client.checkpoint.project(source, twice, again=True, force=True)
         assert list(made.reports) == LAYERS
-    state = client.checkpoint.project({"w": np.frombuffer(model[LAYERS[1]][2], np.float32)
-                                      .reshape(8, 256)}).tensors
+    state = client.checkpoint.project(
+        {"w": np.frombuffer(model[LAYERS[1]][2], np.float32).reshape(8, 256)}
+    ).tensors
     with pytest.raises(trit.InvalidArgument, match="w: it is ternary already"):
         client.checkpoint.project(state)
     assert client.checkpoint.project(state, again=True).reports["w"].is_ternary
@@ -373,7 +440,7 @@ def test_what_a_projection_leaves_is_projected(client):
     assert (made.tensors["zeros"] == 0).all() and (made.tensors["ones"] == -3).all()
 
 
-# A scale that the output's type cannot hold is refused, layer by layer, unless allowed.
+# Scales that the output's type cannot hold are refused, by layer, unless allowed.
 @pytest.mark.parametrize("encoding", ["pq2_0", "dense"])
 def test_lost_scales_are_refused(client, tmp_path, drawn, encoding):
     lost = drawn(2, 128)
@@ -395,14 +462,17 @@ def test_lost_scales_are_refused(client, tmp_path, drawn, encoding):
     assert client.checkpoint.project(state, encoding=encoding, allow_lost=True).reports
 
 
-# ---- where it is written ------------------------------------------------------------------
+# ---- where it is written ---------------------------------------------------------------
 
-# What is there stays, a folder always, unless it is to be replaced.
+
+# An existing output stays, unless it is to be replaced; a folder always stays.
 def test_an_existing_output_is_kept(client, tmp_path, file):
     out = tmp_path / "o.safetensors"
     out.write_bytes(b"as it was")
     out.chmod(0o640)
-    with pytest.raises(trit.AlreadyExists, match="o.safetensors exists already; force=True") as why:
+    with pytest.raises(
+        trit.AlreadyExists, match="o.safetensors exists already; force=True"
+    ) as why:
         client.checkpoint.project(file, out)
     assert why.value.field == "out" and out.read_bytes() == b"as it was"
     client.checkpoint.project(file, out, force=True)
@@ -411,7 +481,7 @@ def test_an_existing_output_is_kept(client, tmp_path, file):
         client.checkpoint.project(file, tmp_path, force=True)
 
 
-# A name that somebody takes meanwhile is theirs.
+# A file that another process creates meanwhile is not replaced.
 def test_a_name_taken_meanwhile_is_kept(client, tmp_path, file):
     out = tmp_path / "o.safetensors"
     with pytest.raises(trit.AlreadyExists):
@@ -419,14 +489,19 @@ def test_a_name_taken_meanwhile_is_kept(client, tmp_path, file):
     assert out.read_bytes() == b"theirs" and sorted(tmp_path.iterdir()) == [file, out]
 
 
-# The source is never the output, by no name of it, whatever is asked for; nothing is read.
+# The source is never the output, under any of its names and options; nothing is read.
 def test_the_source_is_not_replaced(client, tmp_path, file, monkeypatch):
     before = file.read_bytes()
     (tmp_path / "soft").symlink_to(file)
     os.link(file, tmp_path / "hard")
     monkeypatch.chdir(tmp_path)
-    for out in (file, "in.safetensors", f"{tmp_path}/../{tmp_path.name}/in.safetensors",
-                tmp_path / "soft", tmp_path / "hard"):
+    for out in (
+        file,
+        "in.safetensors",
+        f"{tmp_path}/../{tmp_path.name}/in.safetensors",
+        tmp_path / "soft",
+        tmp_path / "hard",
+    ):
         for source in (file, tmp_path / "soft"):
             with pytest.raises(trit.InvalidArgument, match="the source itself"):
                 client.checkpoint.project(source, out, force=True)
@@ -436,7 +511,7 @@ def test_the_source_is_not_replaced(client, tmp_path, file, monkeypatch):
         client.checkpoint.project(file, file, force=True)
 
 
-# A symbolic link is replaced, what it leads to stays.
+# A symbolic link is replaced; the file that it points to stays.
 @pytest.mark.parametrize("there", [True, False])
 def test_a_link_is_replaced_and_not_followed(client, tmp_path, file, there):
     blob, out = tmp_path / "blob", tmp_path / "o.safetensors"
@@ -450,7 +525,7 @@ def test_a_link_is_replaced_and_not_followed(client, tmp_path, file, there):
     assert blob.read_bytes() == b"shared" if there else not blob.exists()
 
 
-# A link to a folder or a device stands for that, and is not replaced.
+# A link to a folder or a device is not replaced.
 @pytest.mark.parametrize("target", [".", "/dev/null"])
 def test_a_link_to_no_file_is_refused(client, tmp_path, file, target):
     out = tmp_path / "o.safetensors"
@@ -461,9 +536,19 @@ def test_a_link_to_no_file_is_refused(client, tmp_path, file, target):
 
 
 # A name that says another format is refused, and "-" names no file.
-@pytest.mark.parametrize("name, words", [
-    ("m.gguf", "GGUF"), ("M.GGUF", "GGUF"), ("m.bin", "PyTorch"), ("m.pt", "PyTorch"),
-    ("m.npz", "NumPy"), ("m.npy", "npy"), ("m.onnx", "ONNX"), ("-", "names no file")])
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("m.gguf", "GGUF"),
+        ("M.GGUF", "GGUF"),
+        ("m.bin", "PyTorch"),
+        ("m.pt", "PyTorch"),
+        ("m.npz", "NumPy"),
+        ("m.npy", "npy"),
+        ("m.onnx", "ONNX"),
+        ("-", "names no file"),
+    ],
+)
 def test_other_names_are_refused(client, tmp_path, file, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(trit.InvalidArgument, match=words) as refused:

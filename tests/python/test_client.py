@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit.Client with NumPy arrays against the real daemon."""
+
 import copy
 import fractions
 import gc
@@ -27,7 +28,7 @@ def bits(array):
 
 
 class OnlyDlpack:
-    """An array of a family that trit does not know."""
+    """An array of a library that trit does not know."""
 
     def __init__(self, array):
         self.array = array
@@ -57,28 +58,29 @@ def test_golden_cases_with_exact_groups(client, golden):
     cases = [name[:-13] for name in golden if name.endswith(".scales_exact")]
     assert cases
     for case in cases:
-        packed = client.project(golden[case + ".input"], encoding="int8",
-                                partial_group="exact")
+        packed = client.project(golden[case + ".input"], encoding="int8", partial_group="exact")
         assert bits(packed.data) == bits(golden[case + ".codes_exact"]), case
         assert bits(packed.scales) == bits(golden[case + ".scales_exact"]), case
 
 
-# The local projection has the daemon's bits, whatever the columns and groups.
+# The local projection has the daemon's bits, for any columns and groups.
 @pytest.mark.parametrize("columns,group_size", [(512, 128), (200, 128), (96, 32), (1, 128)])
 def test_local_projection_has_the_daemons_bits(client, random, columns, group_size):
     w = random.standard_normal((33, columns)).astype(np.float32)
     w[3] = 0
     w[4, ::2] = -0.0
-    for partial in ("padded", "exact"):
-        dense = client.project(w, group_size=group_size, partial_group=partial).data
-        assert bits(dense) == bits(local.project(w, group_size, partial)), partial
+    for rule in ("padded", "exact"):
+        dense = client.project(w, group_size=group_size, partial_group=rule).data
+        assert bits(dense) == bits(local.project(w, group_size, rule)), rule
 
 
 # f16 stays f16, and a tensor above the stream's threshold gives the same bits.
 def test_streams_and_unary_calls_agree(daemon, random):
     w = random.standard_normal((512, 1024)).astype(np.float16)
-    with trit.Client(daemon.rpc) as unary, \
-            trit.Client(daemon.rpc, stream_bytes_min=65536) as streamed:
+    with (
+        trit.Client(daemon.rpc) as unary,
+        trit.Client(daemon.rpc, stream_bytes_min=65536) as streamed,
+    ):
         one, other = unary.project(w), streamed.project(w)
         assert one.data.dtype == np.float16
         assert bits(one.data) == bits(other.data)
@@ -88,18 +90,23 @@ def test_streams_and_unary_calls_agree(daemon, random):
         assert bits(packed.data) == bits(unary.project(w, encoding="pq2_0").data)
 
 
-# What is large is streamed, what is not is one message, without anybody asking for it.
+# Large tensors are streamed and small ones are one message, without any option.
 def test_streams_are_chosen_by_size(daemon, client):
     def calls(method):
         with urllib.request.urlopen(f"http://{daemon.http}/metrics", timeout=30) as page:
-            found = re.search(rf'tritd_rpc_handled_total{{method="/trit.v1.{method}",code="OK"}} (\d+)',
-                              page.read().decode())
+            found = re.search(
+                rf'tritd_rpc_handled_total{{method="/trit.v1.{method}",code="OK"}} (\d+)',
+                page.read().decode(),
+            )
         return int(found.group(1)) if found else 0
 
     for rows, streamed in [(1023, 0), (1024, 1)]:  # 4 MiB
         w = np.ones((rows, 1024), np.float32)
-        for method, call in [("Ternary/Project", client.project), ("Ternary/Verify", client.verify),
-                             ("Layers/Load", lambda w: client.layers.load(f"sized/{len(w)}", w))]:
+        for method, call in [
+            ("Ternary/Project", client.project),
+            ("Ternary/Verify", client.verify),
+            ("Layers/Load", lambda w: client.layers.load(f"sized/{len(w)}", w)),
+        ]:
             before = calls(method), calls(method + "Stream")
             call(w)
             assert calls(method) - before[0] == 1 - streamed, method
@@ -116,7 +123,7 @@ def test_bfloat16_in_and_out(client, random):
     assert bits(made.data) == bits(wide.astype(ml_dtypes.bfloat16))
 
 
-# Whatever has a buffer is taken; what is strided is taken too.
+# Objects with a buffer are taken, and so are strided arrays.
 def test_arrays_of_any_kind(client, random):
     w = random.standard_normal((16, 256)).astype(np.float32)
     expected = bits(client.project(w).data)
@@ -129,41 +136,46 @@ def test_arrays_of_any_kind(client, random):
     assert bits(client.project(w.astype(">f4")).data) == expected
 
 
-# What libtrit is given is the memory of the array itself, whatever the family; and what
-# torch gets back is the memory that was made for it.
+# libtrit gets the memory of the array itself, of any library, and torch gets the memory
+# of the result.
 def test_arrays_are_lent_and_not_copied(client, random):
-    from trit._arrays import view
+    from trit._arrays import view_of
+
     w = random.standard_normal((4, 256)).astype(np.float32)
     at = w.__array_interface__["data"][0]
 
     for array in (w, w[1:], memoryview(w), OnlyDlpack(w)):
-        seen = view(array, "tensor")
-        assert seen.address == at + (w.nbytes - seen.nbytes)
+        view = view_of(array, "tensor")
+        assert view.address == at + (w.nbytes - view.nbytes)
 
 
 def test_torch_tensors_are_lent_and_not_copied(client, random):
     torch = pytest.importorskip("torch")
-    from trit._arrays import view
+    from trit._arrays import view_of
+
     raw = np.zeros(4, np.float32)
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
         w = torch.ones(4, 256, dtype=dtype, requires_grad=True)
-        seen = view(w, "tensor")
-        assert seen.address == w.data_ptr()
-        assert seen.give(raw, None).data_ptr() == raw.__array_interface__["data"][0]
+        view = view_of(w, "tensor")
+        assert view.address == w.data_ptr()
+        assert view.wrap(raw, None).data_ptr() == raw.__array_interface__["data"][0]
 
 
 def test_mlx_arrays_are_lent_and_not_copied(client):
     mx = pytest.importorskip("mlx.core")
-    from trit._arrays import view
+    from trit._arrays import view_of
+
     for dtype in (mx.float32, mx.float16, mx.bfloat16):
         w = mx.ones((4, 256), dtype)
         mx.eval(w)
         same = w.view(mx.uint16) if dtype == mx.bfloat16 else w
-        assert view(w, "tensor").address == \
-            np.asarray(memoryview(same)).__array_interface__["data"][0]
+        assert (
+            view_of(w, "tensor").address
+            == np.asarray(memoryview(same)).__array_interface__["data"][0]
+        )
 
 
-# The result goes where it is wanted, but not onto its own input.
+# `out` receives the result, but must not overlap the input.
 def test_out_receives_the_result(client, random):
     w = random.standard_normal((16, 256)).astype(np.float32)
     expected = bits(client.project(w).data)
@@ -175,7 +187,7 @@ def test_out_receives_the_result(client, random):
         assert refused.value.field == "out"
 
 
-# A packed result goes nowhere but into its own array: `out` is refused, and untouched.
+# `out` is refused for packed results, and stays untouched.
 @pytest.mark.parametrize("encoding", [one for one in trit.Encoding if one.name != "DENSE"])
 def test_out_is_refused_for_packed_results(client, encoding):
     w, out = np.ones((4, 256), np.float32), np.full((4, 256), 7, np.float32)
@@ -185,13 +197,15 @@ def test_out_is_refused_for_packed_results(client, encoding):
     assert client.project(w, encoding="dense", out=out).data is out
 
 
-# A projection knows what it was made with: its own verification and unpacking use that.
+# A projection knows how it was made; verify and unpack use that.
 @pytest.mark.parametrize("encoding", ["dense", "int8"])
 @pytest.mark.parametrize("partial_group", ["padded", "exact"])
-@pytest.mark.parametrize("columns,group_size", [(200, 128), (200, 64), (100, 128), (96, 96),
-                                                (1, 128), (130, 100)])
-def test_a_projection_remembers_how_it_was_made(client, random, encoding, partial_group, columns,
-                                                group_size):
+@pytest.mark.parametrize(
+    "columns,group_size", [(200, 128), (200, 64), (100, 128), (96, 96), (1, 128), (130, 100)]
+)
+def test_a_projection_remembers_how_it_was_made(
+    client, random, encoding, partial_group, columns, group_size
+):
     w = random.standard_normal((5, columns)).astype(np.float32)
     made = client.project(w, encoding=encoding, group_size=group_size, partial_group=partial_group)
     assert made.partial_group == trit.PartialGroup[partial_group.upper()]
@@ -200,23 +214,33 @@ def test_a_projection_remembers_how_it_was_made(client, random, encoding, partia
         report = client.verify(again, reference=w)
         assert report.is_ternary and report.reference_mismatches == 0
         assert report.digest == made.report.digest and report.group_size == group_size
-    same = client.verify(made, reference=w, encoding=encoding, group_size=group_size,
-                         partial_group=partial_group, shape=w.shape, scales=made.scales)
+    same = client.verify(
+        made,
+        reference=w,
+        encoding=encoding,
+        group_size=group_size,
+        partial_group=partial_group,
+        shape=w.shape,
+        scales=made.scales,
+    )
     assert same.digest == made.report.digest and same.reference_mismatches == 0
     back = local.project(w, group_size, partial_group)
     assert bits(client.unpack(made) + 0.0) == bits(back + 0.0)
     assert bits(client.unpack(made, group_size=group_size) + 0.0) == bits(back + 0.0)
 
 
-# What is said beside a projection must be what it was made with.
+# Arguments that contradict a projection are refused.
 def test_a_projection_is_not_contradicted(client, random):
     w = random.standard_normal((4, 200)).astype(np.float32)
     made = client.project(w, encoding="int8", partial_group="exact")
-    for field, options in [("options.partial_group", {"partial_group": "padded"}),
-                           ("options.partial_group", {"partial_group": trit.PartialGroup.PADDED}),
-                           ("options.group_size", {"group_size": 64}),
-                           ("encoding", {"encoding": "dense"}), ("shape", {"shape": (8, 100)}),
-                           ("scales", {"scales": made.scales.copy()})]:
+    for field, options in [
+        ("options.partial_group", {"partial_group": "padded"}),
+        ("options.partial_group", {"partial_group": trit.PartialGroup.PADDED}),
+        ("options.group_size", {"group_size": 64}),
+        ("encoding", {"encoding": "dense"}),
+        ("shape", {"shape": (8, 100)}),
+        ("scales", {"scales": made.scales.copy()}),
+    ]:
         with pytest.raises(trit.InvalidArgument, match=field) as refused:
             client.verify(made, **options)
         assert refused.value.field == field
@@ -225,18 +249,19 @@ def test_a_projection_is_not_contradicted(client, random):
                 client.unpack(made, **options)
     with pytest.raises(trit.InvalidArgument, match="padded was given.*made with exact"):
         client.verify(made, partial_group="padded")
-    with pytest.raises(trit.InvalidArgument, match="none of padded, exact"):
+    with pytest.raises(trit.InvalidArgument, match="not one of padded, exact"):
         client.verify(made, partial_group="")
     # Its data alone say nothing, and are asked about as anybody likes.
-    padded = client.verify(made.data, encoding="int8", scales=made.scales, partial_group="padded",
-                           reference=w)
+    padded = client.verify(
+        made.data, encoding="int8", scales=made.scales, partial_group="padded", reference=w
+    )
     assert padded.reference_mismatches > 0
     # Those who made one by hand, by position, have what there was before.
     by_hand = trit.Projection(made.data, made.scales, None, trit.Encoding.INT8, (4, 200), 128)
     assert by_hand.partial_group == trit.PartialGroup.PADDED
 
 
-# What a call gave outlives the client.
+# Results outlive the client.
 def test_results_outlive_the_client(daemon, random):
     w = random.standard_normal((64, 512)).astype(np.float32)
     with trit.Client(daemon.rpc) as client:
@@ -250,11 +275,16 @@ def test_results_outlive_the_client(daemon, random):
 
 
 # Every encoding of this build unpacks to the dense projection and verifies.
-@pytest.mark.parametrize("encoding", [one for one in trit.Encoding])
+@pytest.mark.parametrize("encoding", list(trit.Encoding))
 def test_encodings_unpack_and_verify(client, random, encoding):
     w = (random.standard_normal((8, 512)) * 0.02).astype(np.float32)
-    group_size = {trit.Encoding.Q2_0: 64, trit.Encoding.TQ1_0: 256, trit.Encoding.TQ2_0: 256,
-                  trit.Encoding.I2_S: 0, trit.Encoding.HF_BITNET: 0}.get(encoding, 128)
+    group_size = {
+        trit.Encoding.Q2_0: 64,
+        trit.Encoding.TQ1_0: 256,
+        trit.Encoding.TQ2_0: 256,
+        trit.Encoding.I2_S: 0,
+        trit.Encoding.HF_BITNET: 0,
+    }.get(encoding, 128)
     packed = client.project(w, encoding=encoding, group_size=group_size)
     assert packed.encoding == encoding and packed.shape == w.shape
     back = client.unpack(packed)
@@ -274,7 +304,7 @@ def test_encodings_unpack_and_verify(client, random, encoding):
         assert np.array_equal(packed.biases, -packed.scales)
 
 
-# Where the encoding has one scale, a group size need not be said, and no other will do.
+# Encodings with one scale need no group size, and refuse any.
 @pytest.mark.parametrize("encoding", ["i2_s", "hf_bitnet"])
 def test_one_scale_needs_no_group_size(client, random, encoding):
     w = random.standard_normal((8, 64)).astype(np.float32)
@@ -286,7 +316,8 @@ def test_one_scale_needs_no_group_size(client, random, encoding):
     assert refused.value.field == "options.group_size"
 
 
-# What transformers' unpack_weights would make of it, rows of any length; fours of rows.
+# The bytes are what transformers' unpack_weights expects: any number of columns, a multiple
+# of 4 rows.
 def test_hf_bitnet_unpacks_as_transformers_does(client, random):
     w = random.standard_normal((12, 33)).astype(np.float32)
     packed = client.project(w, encoding="hf_bitnet")
@@ -306,7 +337,7 @@ def test_hf_bitnet_unpacks_as_transformers_does(client, random):
     assert not client.verify(packed).is_ternary
 
 
-# A verification says what is ternary and what is not, and why not.
+# A verification distinguishes ternary weights from latents, and says why.
 def test_verify_tells_ternary_from_latent(client, random):
     w = random.standard_normal((8, 256)).astype(np.float32)
     assert not client.verify(w).is_ternary
@@ -323,7 +354,7 @@ def test_verify_tells_ternary_from_latent(client, random):
     assert set(bad.to_dict()) > {"zero_fraction", "digest", "transitions"}
 
 
-# The gradient comes back as it went.
+# `backward` returns the gradient unchanged.
 def test_backward_is_the_identity(client, random):
     for dtype in (np.float32, np.float16):
         g = random.standard_normal((5, 33)).astype(dtype)
@@ -331,7 +362,7 @@ def test_backward_is_the_identity(client, random):
         assert back.dtype == g.dtype and bits(back) == bits(g)
 
 
-# Reports are filed, found, listed by step and by what is newest, with flips.
+# Reports are stored, found, and listed by step and by the newest, with flips.
 def test_reports_are_filed_and_found(client, random, run):
     w = random.standard_normal((4, 256)).astype(np.float32)
     for step in range(3):
@@ -352,7 +383,7 @@ def test_reports_are_filed_and_found(client, random, run):
         client.project(w * 2, layer=(run, "layer.0", 0))
 
 
-# More reports than a page of the daemon's come in one list.
+# `list` gives more reports than a page of the daemon has.
 def test_reports_come_over_pages(client, random, run):
     w = random.standard_normal((1, 8)).astype(np.float32)
     for step in range(120):
@@ -360,30 +391,31 @@ def test_reports_come_over_pages(client, random, run):
     assert [one.step for one in client.reports.list(run)] == list(range(120))
 
 
-# What is refused has the class of its status and names its field.
+# Errors have the class of their status and name their field.
 def test_errors_name_their_field(client):
     w = np.zeros((2, 4), np.float32)
     for refused, field in [
-            (lambda: client.project(w.astype(np.float64)), "tensor.dtype"),
-            (lambda: client.project("words"), "tensor"),
-            (lambda: client.project(np.zeros((0, 4), np.float32)), "tensor.shape"),
-            (lambda: client.project(np.zeros((1,) * 9, np.float32)), "tensor.shape"),
-            (lambda: client.project(w, encoding="zip"), "options.encoding"),
-            (lambda: client.project(w, group_size=70000), "options.group_size"),
-            (lambda: client.project(w, group_size=-1), "options.group_size"),
-            (lambda: client.project(w, layer=("r\0", "l", 0)), "layer.run"),
-            (lambda: client.reports.get("r", "l", -1), "step"),
-            (lambda: client.verify(w, reference=w[:1]), "reference.shape"),
-            (lambda: client.project(w, layer=("r" * 256, "l", 0)), "layer.run"),
-            (lambda: client.project(w, layer=("r", "l", -1)), "layer.step"),
-            (lambda: client.unpack(w.view(np.uint8), encoding="pq2_0"), "shape")]:
+        (lambda: client.project(w.astype(np.float64)), "tensor.dtype"),
+        (lambda: client.project("words"), "tensor"),
+        (lambda: client.project(np.zeros((0, 4), np.float32)), "tensor.shape"),
+        (lambda: client.project(np.zeros((1,) * 9, np.float32)), "tensor.shape"),
+        (lambda: client.project(w, encoding="zip"), "options.encoding"),
+        (lambda: client.project(w, group_size=70000), "options.group_size"),
+        (lambda: client.project(w, group_size=-1), "options.group_size"),
+        (lambda: client.project(w, layer=("r\0", "l", 0)), "layer.run"),
+        (lambda: client.reports.get("r", "l", -1), "step"),
+        (lambda: client.verify(w, reference=w[:1]), "reference.shape"),
+        (lambda: client.project(w, layer=("r" * 256, "l", 0)), "layer.run"),
+        (lambda: client.project(w, layer=("r", "l", -1)), "layer.step"),
+        (lambda: client.unpack(w.view(np.uint8), encoding="pq2_0"), "shape"),
+    ]:
         with pytest.raises(trit.InvalidArgument) as error:
             refused()
         assert error.value.field == field, error.value
         assert isinstance(error.value, ValueError) and error.value.status == 3
 
 
-# A NaN fails the projection, naming how many and where the first one is.
+# A NaN fails the projection; the error has their number and the index of the first.
 def test_nan_is_refused_with_its_place(client):
     w = np.ones((4, 128), np.float32)
     w[1, 3] = np.nan
@@ -393,12 +425,15 @@ def test_nan_is_refused_with_its_place(client):
     assert client.verify(w).non_finite == 2
 
 
-# Each status of gRPC but OK has its class, of its name.
+# Each gRPC status but OK has a class of its name.
 def test_every_status_has_its_exception():
     from trit.errors import error_of
-    names = ("CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS "
-             "PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE "
-             "UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED").split()
+
+    names = (
+        "CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS "
+        "PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE "
+        "UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
+    ).split()
     for status, name in enumerate(names, 1):
         raised = error_of(status, f"step: {name}", "step")
         assert type(raised) is getattr(trit, name.title().replace("_", ""))
@@ -415,7 +450,7 @@ def test_exceptions_survive_pickling():
     assert isinstance(trit.DeadlineExceeded("late"), TimeoutError)
 
 
-# Nobody listens: UNAVAILABLE at the first call, not at the constructor.
+# Without a daemon the first call raises Unavailable, not the constructor.
 def test_unreachable_daemon_is_unavailable():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -431,17 +466,33 @@ def test_an_address_that_is_none_is_refused():
         assert refused.value.field == "address", address
 
 
-# So is a port that is none, by its name and the range, instead of taken for another.
-@pytest.mark.parametrize("port", ["", "0", "65536", "72097", "-1", "+80", " 80", "80 ", "80x",
-                                  "6.5", "http", "4294967377", "18446744073709551697"])
+# An invalid port is refused; the error has the port and the range.
+@pytest.mark.parametrize(
+    "port",
+    [
+        "",
+        "0",
+        "65536",
+        "72097",
+        "-1",
+        "+80",
+        " 80",
+        "80 ",
+        "80x",
+        "6.5",
+        "http",
+        "4294967377",
+        "18446744073709551697",
+    ],
+)
 def test_a_port_that_is_none_is_refused(port, monkeypatch):
-    told = re.escape(f'port "{port}" is not a number from 1 to 65535')
+    refusal = re.escape(f'port "{port}" is not a number from 1 to 65535')
     for address in (f"127.0.0.1:{port}", f"[::1]:{port}"):
-        with pytest.raises(trit.InvalidArgument, match=told) as refused:
+        with pytest.raises(trit.InvalidArgument, match=refusal) as refused:
             trit.Client(address)
         assert refused.value.field == "address"
     monkeypatch.setenv("TRITD_ADDRESS", f"localhost:{port}")
-    with pytest.raises(trit.InvalidArgument, match=told):
+    with pytest.raises(trit.InvalidArgument, match=refusal):
         trit.Client()
     trit.Client("127.0.0.1:65535").close()
 
@@ -455,7 +506,7 @@ def mute():
         yield "127.0.0.1:%d" % listener.getsockname()[1]
 
 
-# A deadline ends a call that nobody answers, whether the client's or its own.
+# A deadline ends a call without an answer, the client's as well as its own.
 def test_deadlines_end_calls(mute):
     with trit.Client(mute, timeout=0.2) as client:
         began = time.monotonic()
@@ -466,15 +517,22 @@ def test_deadlines_end_calls(mute):
         assert time.monotonic() - began < 5
 
 
-# So does every other call; the layers' are in test_layers.py.
+# Every other call has a deadline too; those of layers are in test_layers.py.
 def test_every_call_has_a_deadline(mute):
     w = np.ones((2, 128), np.float32)
     with trit.Client(mute) as client:
-        for call in (client.ping, partial(client.project, w), partial(client.verify, w),
-                     partial(client.unpack, w), partial(client.backward, w),
-                     partial(client.reports.get, "r", "l"), client.reports.list,
-                     client.reports.latest, partial(client.checkpoint.project, {"w": w}),
-                     partial(client.checkpoint.verify, {"w": w})):
+        for call in (
+            client.ping,
+            partial(client.project, w),
+            partial(client.verify, w),
+            partial(client.unpack, w),
+            partial(client.backward, w),
+            partial(client.reports.get, "r", "l"),
+            client.reports.list,
+            client.reports.latest,
+            partial(client.checkpoint.project, {"w": w}),
+            partial(client.checkpoint.verify, {"w": w}),
+        ):
             began = time.monotonic()
             with pytest.raises(trit.DeadlineExceeded):
                 call(timeout=0.05)
@@ -485,40 +543,87 @@ def test_every_call_has_a_deadline(mute):
                 call(w, timeout=0.05)
 
 
-# A timeout is a number of seconds from 0 on: anything else is refused by name, wherever
-# one is taken.
-@pytest.mark.parametrize("timeout", ["5", "", b"5", math.nan, -1, -0.001, -math.inf, True, False,
-                                     [5], 1j, np.array(5.0), np.bool_(True), np.float32("nan")],
-                         ids=repr)
+# A timeout is a number of seconds from 0 on. All calls refuse anything else, and the
+# error names it.
+@pytest.mark.parametrize(
+    "timeout",
+    [
+        "5",
+        "",
+        b"5",
+        math.nan,
+        -1,
+        -0.001,
+        -math.inf,
+        True,
+        False,
+        [5],
+        1j,
+        np.array(5.0),
+        np.bool_(True),
+        np.float32("nan"),
+    ],
+    ids=repr,
+)
 def test_what_is_no_timeout_is_refused(client, daemon, timeout):
     w, ids = np.ones((2, 128), np.float32), np.array([0])
     layers = client.layers
-    for call in (partial(trit.Client, daemon.rpc), client.ping, partial(client.project, w),
-                 partial(client.verify, w), partial(client.unpack, w),
-                 partial(client.backward, w), partial(client.reports.get, "r", "l"),
-                 client.reports.list, client.reports.latest,
-                 partial(client.checkpoint.project, {"w": w}),
-                 partial(client.checkpoint.verify, {"w": w}), partial(layers.create, "x", 8, 8),
-                 partial(layers.load, "x", w), partial(layers.forward, "x", w),
-                 partial(layers.forward_with_error, "x", w), partial(layers.backward, "x", w, w),
-                 partial(layers.embed, "x", ids), partial(layers.as_linear, "x", w),
-                 partial(layers.get, "x"), layers.list, partial(layers.delete, "x"), layers.verify):
-        with pytest.raises(trit.InvalidArgument, match="timeout: .* is no number") as refused:
+    for call in (
+        partial(trit.Client, daemon.rpc),
+        client.ping,
+        partial(client.project, w),
+        partial(client.verify, w),
+        partial(client.unpack, w),
+        partial(client.backward, w),
+        partial(client.reports.get, "r", "l"),
+        client.reports.list,
+        client.reports.latest,
+        partial(client.checkpoint.project, {"w": w}),
+        partial(client.checkpoint.verify, {"w": w}),
+        partial(layers.create, "x", 8, 8),
+        partial(layers.load, "x", w),
+        partial(layers.forward, "x", w),
+        partial(layers.forward_with_error, "x", w),
+        partial(layers.backward, "x", w, w),
+        partial(layers.embed, "x", ids),
+        partial(layers.as_linear, "x", w),
+        partial(layers.get, "x"),
+        layers.list,
+        partial(layers.delete, "x"),
+        layers.verify,
+    ):
+        with pytest.raises(
+            trit.InvalidArgument, match="timeout: .*(not a number|must be a number)"
+        ) as refused:
             call(timeout=timeout)
         assert refused.value.field == "timeout" and repr(timeout) in str(refused.value)
 
 
-# Whatever else is a number is taken, however large; infinity is no limit.
-@pytest.mark.parametrize("timeout", [5, 5.0, np.float32(5), np.float64(5), np.int64(5),
-                                     fractions.Fraction(11, 2), 10**400, 1e300, math.inf,
-                                     np.float32("inf"), None], ids=lambda one: repr(one)[:20])
+# Any other number is taken, however large; infinity is no limit.
+@pytest.mark.parametrize(
+    "timeout",
+    [
+        5,
+        5.0,
+        np.float32(5),
+        np.float64(5),
+        np.int64(5),
+        fractions.Fraction(11, 2),
+        10**400,
+        1e300,
+        math.inf,
+        np.float32("inf"),
+        None,
+    ],
+    ids=lambda one: repr(one)[:20],
+)
 def test_numbers_are_timeouts(client, daemon, timeout):
     assert client.ping(timeout=timeout)
     with trit.Client(daemon.rpc, timeout=timeout) as own:
         assert own.ping()
 
 
-# A call's infinity is stronger than the client's own limit, and 0 is at once.
+# A call's infinity overrides the client's limit; 0 ends the call immediately.
 def test_infinity_is_no_limit(mute):
     def strike(signum, frame):
         raise KeyboardInterrupt
@@ -570,6 +675,7 @@ def test_progress_is_told_as_to_tqdm(daemon, random):
 
         def stop(n):
             raise ZeroDivisionError
+
         with pytest.raises(ZeroDivisionError):
             client.project(w, progress=stop)
         assert client.ping()
@@ -583,10 +689,15 @@ def test_tqdm_shows_progress(daemon, random, stream_bytes_min):
     with trit.Client(daemon.rpc, stream_bytes_min=stream_bytes_min) as client:
         name = f"tqdm/{stream_bytes_min}"
         client.layers.load(name, w)
-        for call in (client.project, client.verify, client.unpack, client.backward,
-                     partial(client.layers.load, name + "/again"),
-                     partial(client.layers.forward, name),
-                     lambda w, progress: client.checkpoint.project({"w": w}, progress=progress)):
+        for call in (
+            client.project,
+            client.verify,
+            client.unpack,
+            client.backward,
+            partial(client.layers.load, name + "/again"),
+            partial(client.layers.forward, name),
+            lambda w, progress: client.checkpoint.project({"w": w}, progress=progress),
+        ):
             screen = io.StringIO()
             with tqdm(unit="B", unit_scale=True, file=screen, mininterval=0) as bar:
                 call(w, progress=bar)
@@ -598,7 +709,7 @@ def test_tqdm_shows_progress(daemon, random, stream_bytes_min):
                     assert bar.n == w.nbytes, call
 
 
-# Threads share a client, and the interpreter runs on while a call is under way.
+# Threads share a client, and other threads run during a call.
 def test_threads_share_a_client(client, random):
     w = random.standard_normal((64, 512)).astype(np.float32)
     expected, wrong = bits(client.project(w).data), []
@@ -633,7 +744,7 @@ def test_the_gil_is_released_during_a_call(mute):
         assert refused and turns > 1000
 
 
-# A closed client says so; closing twice is harmless; a copy is a client of its own.
+# A closed client refuses calls; a second close does nothing; a copy is a client of its own.
 def test_closing_copying_pickling(daemon):
     client = trit.Client(daemon.rpc)
     others = [copy.deepcopy(client), pickle.loads(pickle.dumps(client))]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit.torch.convert: what it makes ternary, what it leaves, and who sees what of a
 converted layer's weight."""
+
 import copy
 import io
 import logging
@@ -32,18 +33,21 @@ def materialized(model):
             if isinstance(module, (tt.TernaryLinear, tt.TernaryEmbedding)):
                 module.weight.copy_(tt.project_local(module.weight, module.group_size))
                 module.__class__ = type(module).__mro__[2]
-                module._parameters["weight"] = nn.Parameter(module._parameters["weight"].detach().clone())
+                module._parameters["weight"] = nn.Parameter(
+                    module._parameters["weight"].detach().clone()
+                )
     assert not any("Ternary" in type(one).__name__ for one in made.modules())
     return made
 
 
 def slowly(encoder, *args, **options):
-    """An encoder's output by none of torch's fast paths, which stand back from gradients."""
+    """An encoder's output without torch's fast paths, which do not run with gradients."""
     with torch.enable_grad():
         return encoder(*args, **options).detach()
 
 
-# ---- torch's own readers ----------------------------------------------------------------
+# ---- functions of torch that read the weight -------------------------------------------
+
 
 # In eval without gradients, where torch's fast path would read linear1.weight itself, an
 # encoder layer computes with ternary weights, as a layer that holds them does slowly.
@@ -52,8 +56,9 @@ def slowly(encoder, *args, **options):
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_an_encoder_layer_in_eval_is_ternary(client, by_rpc, norm_first, activation):
     torch.manual_seed(3)
-    plain = nn.TransformerEncoderLayer(128, 4, 200, batch_first=True, norm_first=norm_first,
-                                       activation=activation).eval()
+    plain = nn.TransformerEncoderLayer(
+        128, 4, 200, batch_first=True, norm_first=norm_first, activation=activation
+    ).eval()
     layer = tt.convert(copy.deepcopy(plain), client=client if by_rpc else None)
     assert layer.trit_conversion.converted == ("linear1", "linear2")
     expected, x = slowly(materialized(layer), drawn(2, 7, 128)), drawn(2, 7, 128)
@@ -90,29 +95,33 @@ def test_a_transformer_is_ternary():
     assert len(model.trit_conversion.converted) == 4
     source, target = drawn(2, 4, 64), drawn(2, 3, 64, seed=2)
     with torch.no_grad():
-        assert torch.allclose(model(source, target), slowly(materialized(model), source, target),
-                              atol=1e-5)
+        assert torch.allclose(
+            model(source, target), slowly(materialized(model), source, target), atol=1e-5
+        )
 
 
-# Attention is left, by name, and computes as it did, fast path and all.
+# nn.MultiheadAttention is skipped by name and computes as before, also on its fast path.
 def test_attention_is_left_by_name(caplog):
     caplog.set_level(logging.INFO, "trit")
-    model = nn.Sequential(nn.Linear(64, 64), nn.MultiheadAttention(64, 2, batch_first=True),
-                          nn.MultiheadAttention(64, 2, kdim=32, vdim=32)).eval()
+    model = nn.Sequential(
+        nn.Linear(64, 64),
+        nn.MultiheadAttention(64, 2, batch_first=True),
+        nn.MultiheadAttention(64, 2, kdim=32, vdim=32),
+    ).eval()
     x = drawn(2, 3, 64)
     with torch.no_grad():
         expected = model[1](x, x, x)[0]
         tt.convert(model)
         assert same(model[1](x, x, x)[0], expected)
-    left = model.trit_conversion.left
+    left = model.trit_conversion.skipped
     assert set(left) == {"1", "1.out_proj", "2", "2.out_proj"}
     assert "in_proj_weight" in left["1"] and "q_proj_weight, k_proj_weight" in left["2"]
     assert "nn.MultiheadAttention" in left["1.out_proj"] and "nn.Linear" in left["1.out_proj"]
-    warned, = [one for one in caplog.records if one.levelno == logging.WARNING]
-    assert "left 4 modules" in warned.getMessage() and "1.out_proj (" in warned.getMessage()
+    (warned,) = [one for one in caplog.records if one.levelno == logging.WARNING]
+    assert "skipped 4 modules" in warned.getMessage() and "1.out_proj (" in warned.getMessage()
 
 
-# ---- others that read the weight ----------------------------------------------------------
+# ---- other readers of the weight -------------------------------------------------------
 
 READERS = {
     "linear": lambda x, w: F.linear(x, w),
@@ -171,7 +180,7 @@ def test_products_see_ternary_weights(name):
         assert same(layer.weight.grad, ternary.grad) and type(layer.weight.grad) is torch.Tensor
 
 
-# By RPC as without, and with the layer's own groups.
+# The same by RPC, and with the layer's own group size.
 def test_products_project_as_the_layer_does(client):
     layer = tt.convert(nn.Linear(192, 4, bias=False), group_size=64, client=client)
     x = drawn(3, 192)
@@ -179,7 +188,7 @@ def test_products_project_as_the_layer_does(client):
     assert same(F.linear(x, layer.weight), F.linear(x, tt.project_local(layer.weight, 64)))
 
 
-# All else sees latents: what changes them in place, measures or copies them.
+# All other functions see latents: those that change, measure or copy them.
 def test_everything_else_sees_latents():
     layer = nn.Linear(192, 4, bias=False)
     latent, before = layer.weight, layer.weight.detach().clone()
@@ -209,18 +218,24 @@ def test_everything_else_sees_latents():
 # Copies are ordinary: state dicts, pickles, deep copies, nn.Parameter() of the weight.
 def test_copies_of_the_weight_are_ordinary():
     layer = tt.convert(nn.Linear(192, 4))
-    for one in (layer.state_dict()["weight"],
-                pickle.loads(pickle.dumps(layer.weight.detach().T)).T,
-                pickle.loads(pickle.dumps(layer.weight.data))):
+    for one in (
+        layer.state_dict()["weight"],
+        pickle.loads(pickle.dumps(layer.weight.detach().T)).T,
+        pickle.loads(pickle.dumps(layer.weight.data)),
+    ):
         assert same(one, layer.weight) and not hasattr(one, "_again")
     stored = io.BytesIO()
     torch.save(layer.state_dict(), stored)
     back = torch.load(io.BytesIO(stored.getvalue()))
     assert type(back["weight"]) is torch.Tensor and same(back["weight"], layer.weight)
     x = drawn(3, 192)
-    for one in (nn.Parameter(layer.weight), nn.Parameter(layer.weight.data),
-                nn.Parameter(layer.weight.clone()), copy.deepcopy(layer.weight),
-                pickle.loads(pickle.dumps(layer.weight))):
+    for one in (
+        nn.Parameter(layer.weight),
+        nn.Parameter(layer.weight.data),
+        nn.Parameter(layer.weight.clone()),
+        copy.deepcopy(layer.weight),
+        pickle.loads(pickle.dumps(layer.weight)),
+    ):
         assert type(one) is nn.Parameter and one.is_leaf and same(one, layer.weight)
         assert same(F.linear(x, one), F.linear(x, torch.tensor(layer.weight.tolist())))
     again = copy.deepcopy(layer)
@@ -232,7 +247,7 @@ def test_copies_of_the_weight_are_ordinary():
     assert same(fresh(x), layer(x))
 
 
-# What was made of the latents before they changed is what it was.
+# A tensor made of the latents before they changed keeps its values.
 def test_a_snapshot_stays_what_it_was():
     layer = tt.convert(nn.Linear(192, 4, bias=False))
     before, x = layer.weight.detach().clone(), drawn(3, 192)
@@ -246,10 +261,16 @@ def test_a_snapshot_stays_what_it_was():
 
 
 # Optimizers change the latents as they change any parameter, to the bit.
-@pytest.mark.parametrize("make", [
-    lambda these: torch.optim.SGD(these, 0.1, momentum=0.9, weight_decay=0.1),
-    lambda these: torch.optim.AdamW(these, 0.1), lambda these: torch.optim.Adam(these, 0.1),
-    lambda these: torch.optim.RMSprop(these, 0.01)], ids=["sgd", "adamw", "adam", "rmsprop"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda these: torch.optim.SGD(these, 0.1, momentum=0.9, weight_decay=0.1),
+        lambda these: torch.optim.AdamW(these, 0.1),
+        lambda these: torch.optim.Adam(these, 0.1),
+        lambda these: torch.optim.RMSprop(these, 0.01),
+    ],
+    ids=["sgd", "adamw", "adam", "rmsprop"],
+)
 def test_optimizers_step_as_ever(make):
     layer = tt.convert(nn.Linear(192, 4, bias=False))
     plain = nn.Parameter(torch.tensor(layer.weight.tolist()))
@@ -289,7 +310,7 @@ def test_a_head_tied_by_hand_is_ternary():
         assert same(model(ids), expected)
 
 
-# A weight that is set, or tied, after the conversion is ternary as the first one was.
+# A weight that is set or tied after the conversion is ternary, too.
 def test_a_weight_set_later_is_ternary():
     layer, head, x = tt.convert(nn.Linear(128, 8, bias=False)), nn.Linear(128, 8), drawn(3, 128)
     layer.weight = nn.Parameter(drawn(8, 128, seed=7))
@@ -299,7 +320,7 @@ def test_a_weight_set_later_is_ternary():
     assert head.weight is layer.weight and same(head(x), layer(x))
     assert len(list(nn.ModuleList([layer, head]).parameters())) == 1
     layer.weight = nn.Parameter(drawn(8, 128, seed=8))
-    assert same(head(x), F.linear(x, drawn(8, 128, seed=7)))  # no layer's any more
+    assert same(head(x), F.linear(x, drawn(8, 128, seed=7)))  # its layer has another weight now
 
 
 # A module that shares a converted layer's weight multiplies by the ternary one, and the
@@ -312,20 +333,25 @@ def test_a_shared_weight_is_ternary_for_all(caplog):
     x = drawn(3, 128)
     assert type(model.head) is nn.Linear and model.head.weight is model.embed.weight
     assert same(model.head(x), model.embed.as_linear(x))
-    assert model.trit_conversion.left["head"] == (
+    assert model.trit_conversion.skipped["head"] == (
         "excluded by pattern 'head'; its weight is that of embed, so it multiplies by the ternary "
-        "weights")
-    assert any(one.levelno == logging.WARNING and "that of embed" in one.getMessage()
-               for one in caplog.records)
+        "weights"
+    )
+    assert any(
+        one.levelno == logging.WARNING and "that of embed" in one.getMessage()
+        for one in caplog.records
+    )
 
 
-# torch.compile and torch.func see the same, where torch has them.
+# torch.compile and torch.func see the same, if torch has them.
 @pytest.mark.skipif(not hasattr(torch, "compiler"), reason="torch before 2.1")
 @pytest.mark.parametrize("gradients", [True, False])
 def test_compiled_readers_are_ternary(gradients):
     encoder = nn.TransformerEncoderLayer(64, 2, 96, batch_first=True).eval()
-    for model, x in ((tt.convert(Tied()), torch.arange(6)[None]),
-                     (tt.convert(encoder), drawn(2, 5, 64))):
+    for model, x in (
+        (tt.convert(Tied()), torch.arange(6)[None]),
+        (tt.convert(encoder), drawn(2, 5, 64)),
+    ):
         torch._dynamo.reset()
         with torch.set_grad_enabled(gradients):
             expected = model(x)
@@ -333,14 +359,16 @@ def test_compiled_readers_are_ternary(gradients):
             assert torch.allclose(made, expected, atol=1e-6)
     tied = tt.convert(Tied())
     ids, these = torch.arange(6)[None], dict(tied.named_parameters())
-    found = torch.func.grad(lambda some: torch.func.functional_call(tied, some, (ids,))
-                            .square().sum())(these)
+    found = torch.func.grad(
+        lambda some: torch.func.functional_call(tied, some, (ids,)).square().sum()
+    )(these)
     tied(ids).square().sum().backward()
     for name, one in these.items():
         assert torch.allclose(found[name], one.grad, rtol=1e-5, atol=1e-6), name
 
 
-# ---- what is converted, and what is left ----------------------------------------------------
+# ---- what is converted, and what is skipped --------------------------------------------
+
 
 # Hooks, attributes and the module itself survive.
 def test_hooks_and_attributes_survive():
@@ -371,47 +399,74 @@ class Raw(nn.Module):
 
 
 def zoo():
-    """All that has a matrix of weights, and what has none."""
+    """Modules with a matrix of weights, and modules without one."""
+
     def replaced():
         layer = nn.Linear(128, 8)
         layer.forward = lambda x: x
         return layer
 
-    return nn.ModuleDict({
-        "linear": nn.Linear(128, 8), "embedding": nn.Embedding(8, 128), "norm": nn.LayerNorm(128),
-        "drop": nn.Dropout(), "mine": Mine(128, 8), "conv": nn.Conv1d(128, 8, 3),
-        "bilinear": nn.Bilinear(4, 4, 4), "bag": nn.EmbeddingBag(8, 128), "raw": Raw(),
-        "rnn": nn.GRU(128, 8), "lazy": nn.LazyLinear(8), "wide": nn.Linear(128, 8).double(),
-        "replaced": replaced(), "normed": nn.utils.weight_norm(nn.Linear(128, 8)),
-        "spectral": nn.utils.spectral_norm(nn.Linear(128, 8)),
-        "parametrized": nn.utils.parametrizations.orthogonal(nn.Linear(128, 8)),
-        "lora": nn.ModuleDict({"base_layer": nn.Linear(128, 8),
-                               "lora_A": nn.ModuleDict({"default": nn.Linear(128, 2)}),
-                               "lora_B": nn.ModuleDict({"default": nn.Linear(2, 8)})})})
+    return nn.ModuleDict(
+        {
+            "linear": nn.Linear(128, 8),
+            "embedding": nn.Embedding(8, 128),
+            "norm": nn.LayerNorm(128),
+            "drop": nn.Dropout(),
+            "mine": Mine(128, 8),
+            "conv": nn.Conv1d(128, 8, 3),
+            "bilinear": nn.Bilinear(4, 4, 4),
+            "bag": nn.EmbeddingBag(8, 128),
+            "raw": Raw(),
+            "rnn": nn.GRU(128, 8),
+            "lazy": nn.LazyLinear(8),
+            "wide": nn.Linear(128, 8).double(),
+            "replaced": replaced(),
+            "normed": nn.utils.weight_norm(nn.Linear(128, 8)),
+            "spectral": nn.utils.spectral_norm(nn.Linear(128, 8)),
+            "parametrized": nn.utils.parametrizations.orthogonal(nn.Linear(128, 8)),
+            "lora": nn.ModuleDict(
+                {
+                    "base_layer": nn.Linear(128, 8),
+                    "lora_A": nn.ModuleDict({"default": nn.Linear(128, 2)}),
+                    "lora_B": nn.ModuleDict({"default": nn.Linear(2, 8)}),
+                }
+            ),
+        }
+    )
 
 
-# Nothing is left in silence: each module with a matrix of weights is converted or has a
-# reason that says what to do; and what is left computes as it did.
+# Each module with a matrix of weights is converted, or listed with a reason that says what
+# to do; skipped modules compute as before.
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
-def test_what_is_left_is_told_by_name(caplog):
+def test_what_is_skipped_is_listed_by_name(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = zoo().eval()
-    before = {name: getattr(model, name)(drawn(2, 128)) for name in ("mine", "normed", "spectral",
-                                                                    "parametrized", "replaced")}
+    before = {
+        name: getattr(model, name)(drawn(2, 128))
+        for name in ("mine", "normed", "spectral", "parametrized", "replaced")
+    }
     assert tt.convert(model) is model
-    told = model.trit_conversion
-    assert told.converted == ("linear", "embedding", "lora.base_layer")
+    record = model.trit_conversion
+    assert record.converted == ("linear", "embedding", "lora.base_layer")
     reasons = {
-        "mine": "Mine is a subclass of nn.Linear", "conv": "Conv1d holds weight itself",
-        "bilinear": "Bilinear holds weight itself", "bag": "EmbeddingBag holds weight itself",
-        "raw": "Raw holds table itself", "rnn": "GRU holds weight_ih_l0, weight_hh_l0 itself",
-        "lazy": "run the model once", "wide": "torch.float64", "replaced": "forward was replaced",
-        "normed": "remove that first", "spectral": "remove that first",
-        "parametrized": "remove that first", "lora.lora_A.default": "LoRA factor",
-        "lora.lora_B.default": "LoRA factor"}
-    assert set(told.left) == set(reasons)
+        "mine": "Mine is a subclass of nn.Linear",
+        "conv": "Conv1d holds weight itself",
+        "bilinear": "Bilinear holds weight itself",
+        "bag": "EmbeddingBag holds weight itself",
+        "raw": "Raw holds table itself",
+        "rnn": "GRU holds weight_ih_l0, weight_hh_l0 itself",
+        "lazy": "run the model once",
+        "wide": "torch.float64",
+        "replaced": "forward was replaced",
+        "normed": "remove that first",
+        "spectral": "remove that first",
+        "parametrized": "remove that first",
+        "lora.lora_A.default": "LoRA factor",
+        "lora.lora_B.default": "LoRA factor",
+    }
+    assert set(record.skipped) == set(reasons)
     for name, reason in reasons.items():
-        assert reason in told.left[name], name
+        assert reason in record.skipped[name], name
     for name, expected in before.items():
         assert torch.equal(getattr(model, name)(drawn(2, 128)), expected), name
     converted, warned = caplog.records
@@ -419,15 +474,15 @@ def test_what_is_left_is_told_by_name(caplog):
     assert "3 layers" in converted.getMessage() and "lora.base_layer" in converted.getMessage()
     assert warned.levelno == logging.WARNING
     assert all(f"{name} (" in warned.getMessage() for name in reasons)
-    shown = repr(told)
-    assert shown.startswith("Conversion: 3 converted, 14 left\n")
-    assert "linear, embedding, lora.base_layer" in shown and "left       conv: Conv1d" in shown
+    shown = repr(record)
+    assert shown.startswith("Conversion: 3 converted, 14 skipped\n")
+    assert "linear, embedding, lora.base_layer" in shown and "skipped    conv: Conv1d" in shown
     with pytest.raises(AttributeError):
-        told.converted = ()
+        record.converted = ()
 
 
 class Packed(nn.Module):
-    """As GPTQ's layers: the weight is a buffer of integers."""
+    """Like a layer of GPTQ: the weight is a buffer of integers."""
 
     def __init__(self):
         super().__init__()
@@ -435,36 +490,45 @@ class Packed(nn.Module):
         self.register_buffer("scales", torch.ones(8))
 
 
-# Quantized layers have no Parameter, and are told like all others.
-def test_quantized_layers_are_told(caplog):
+# Quantized layers have no Parameter, and are listed like all others.
+def test_quantized_layers_are_listed(caplog):
     quantized = torch.quantization.quantize_dynamic(
-        nn.Sequential(nn.Linear(128, 8)), {nn.Linear}, dtype=torch.qint8)
+        nn.Sequential(nn.Linear(128, 8)), {nn.Linear}, dtype=torch.qint8
+    )
     model = nn.Sequential(nn.Linear(128, 8), quantized, Packed(), nn.BatchNorm1d(8))
-    left = tt.convert(model).trit_conversion.left
+    left = tt.convert(model).trit_conversion.skipped
     assert set(left) == {"1.0", "2"}
     assert all("quantized: convert the model before" in why for why in left.values())
     assert "1.0 (" in caplog.text and "2 (" in caplog.text
 
 
-# What the patterns leave is told as INFO; a second conversion finds the first one's layers.
+# What the patterns skip is logged as INFO; a second conversion finds the first one's layers.
 def test_what_patterns_leave_is_no_warning(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = nn.Sequential(nn.Linear(128, 8), nn.ReLU(), nn.Linear(8, 8), nn.Conv1d(8, 8, 1))
     tt.convert(model, include=(one for one in ["0", "2"]), exclude=["2"])
     assert model.trit_conversion == tt.Conversion(
-        ("0",), {"2": "excluded by pattern '2'", "3": "no include pattern matches it"})
+        ("0",), {"2": "excluded by pattern '2'", "3": "no include pattern matches it"}
+    )
     assert [one.levelno for one in caplog.records] == [logging.INFO] * 2
     tt.convert(model, include=["0", "2"], group_size=64)
     assert model.trit_conversion.converted == ("2",)
-    assert model.trit_conversion.left["0"] == "it is ternary already"
+    assert model.trit_conversion.skipped["0"] == "it is ternary already"
     assert (model[0].group_size, model[2].group_size) == (128, 64)
     assert all(one.levelno == logging.INFO for one in caplog.records)
 
 
 # A pattern that matches no module is an error that names it, and nothing is converted.
-@pytest.mark.parametrize("field,pattern", [
-    ("include", "blocks.*"), ("exclude", "head"), ("include", ["0", "7"]), ("exclude", ("0", "")),
-    ("exclude", "0.weight")])
+@pytest.mark.parametrize(
+    "field,pattern",
+    [
+        ("include", "blocks.*"),
+        ("exclude", "head"),
+        ("include", ["0", "7"]),
+        ("exclude", ("0", "")),
+        ("exclude", "0.weight"),
+    ],
+)
 def test_a_pattern_that_matches_nothing_is_refused(field, pattern):
     model = nn.Sequential(nn.Linear(128, 8), nn.Linear(8, 8))
     with pytest.raises(trit.InvalidArgument) as refused:
@@ -474,8 +538,8 @@ def test_a_pattern_that_matches_nothing_is_refused(field, pattern):
     assert type(model[0]) is nn.Linear and not hasattr(model, "trit_conversion")
 
 
-# A model that is one layer is named ""; what has no ternary equal is refused by name,
-# before anything is converted, unless it is excluded.
+# A model that is one layer has the name "". A module without a ternary form is refused by
+# name before anything is converted, unless it is excluded.
 def test_single_layers_and_refusals():
     layer = nn.Linear(128, 8)
     assert tt.convert(layer) is layer and isinstance(layer, tt.TernaryLinear)
@@ -488,18 +552,21 @@ def test_single_layers_and_refusals():
     assert model.trit_conversion.converted == ("0",) and type(model[1]) is nn.Embedding
 
 
-# The conversion's account goes with copies and pickles of the model.
+# Copies and pickles of a model keep the record of its conversion.
 def test_the_account_goes_with_the_model():
     model = tt.convert(nn.Sequential(nn.Linear(128, 8), nn.Conv1d(8, 8, 1)))
     for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert again.trit_conversion == model.trit_conversion
-        assert same(F.linear(drawn(2, 128), again[0].weight), F.linear(drawn(2, 128), model[0].weight))
+        assert same(
+            F.linear(drawn(2, 128), again[0].weight), F.linear(drawn(2, 128), model[0].weight)
+        )
 
 
-# What is put on a layer after its conversion works on its latents: pruning masks them,
+# Changes of a layer after its conversion work on its latents: pruning masks them,
 # a parametrization computes them, and both are projected after that.
 def test_pruning_and_parametrizing_come_before_the_projection():
     from torch.nn.utils import parametrize, prune
+
     x = drawn(3, 128)
     layer = tt.convert(nn.Linear(128, 8, bias=False))
     latent = torch.tensor(layer.weight.tolist())
@@ -516,5 +583,6 @@ def test_pruning_and_parametrizing_come_before_the_projection():
     layer = tt.convert(nn.Linear(128, 8, bias=False))
     latent = torch.tensor(layer.weight.tolist())
     parametrize.register_parametrization(layer, "weight", Centred())
-    assert same(layer(x).detach(),
-                F.linear(x, tt.project_local(latent - latent.mean(1, keepdim=True))))
+    assert same(
+        layer(x).detach(), F.linear(x, tt.project_local(latent - latent.mean(1, keepdim=True)))
+    )

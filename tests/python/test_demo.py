@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training demo, shorter: what it claims is checked in full, but for the
+"""The training demo, shorter: its claims are checked in full, except for the
 perplexity, which takes longer to reach."""
+
 import json
 import os
 import pathlib
@@ -19,9 +20,26 @@ DEMO = pathlib.Path(__file__).resolve().parents[1] / "demo" / "train.py"
 @pytest.mark.skipif(not os.path.isdir("/usr/share/common-licenses"), reason="no text to learn")
 def test_a_cluster_trains_by_rpc_as_it_does_alone(tmp_path):
     figures = tmp_path / "figures.json"
-    done = subprocess.run([sys.executable, str(DEMO), "--steps", "40", "--every", "10",
-                           "--layers", "1", "--batch", "2", "--short", "--json", str(figures)],
-                          capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(DEMO),
+            "--steps",
+            "40",
+            "--every",
+            "10",
+            "--layers",
+            "1",
+            "--batch",
+            "2",
+            "--short",
+            "--json",
+            str(figures),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     found = json.loads(figures.read_text())
     assert len(found["losses"]) == 40 and all(found["claims"].values())
@@ -33,10 +51,11 @@ def test_a_cluster_trains_by_rpc_as_it_does_alone(tmp_path):
     assert len(verified) > 5 and re.search(r"step time \d+ ms, \d+\.\d% of it in RPC", done.stdout)
 
 
-# The model to beat is one: its probabilities add up to 1, seen context or not.
+# The baseline is a probability model: its probabilities add up to 1, for seen and unseen contexts.
 def test_the_order_two_model_is_a_distribution():
     sys.path.insert(0, str(DEMO.parent))
     from text import OrderTwo
+
     model = OrderTwo([0, 1, 2, 0, 1, 3, 0, 1, 2], 5)
     for context in ([], [0], [0, 1], [3, 3], [4, 1], [4, 4]):
         total = sum(model.probability(context, symbol) for symbol in range(5))

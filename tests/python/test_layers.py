@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """client.layers against the real daemon: NumPy, torch where it is, MLX where it is."""
+
 import asyncio
 import socket
 import sys
@@ -40,11 +41,13 @@ def normal(random, *shape, dtype=np.float32):
 
 
 def of(golden, case):
-    return {key[len(case) + 1:]: value for key, value in golden.items()
-            if key.startswith(case + ".")}
+    return {
+        key[len(case) + 1 :]: value for key, value in golden.items() if key.startswith(case + ".")
+    }
 
 
-# ---- the golden file ------------------------------------------------------------------
+# ---- the golden file -------------------------------------------------------------------
+
 
 # y and all gradients are the MLX layer's, and those of the ternary weights in float64.
 @pytest.mark.parametrize("case", ["linear_256_96", "linear_200_40"])
@@ -52,8 +55,9 @@ def test_linear_layers_of_the_golden_file(layers, name, golden, case):
     case = of(golden, case)
     w, x, g = case["weight"], case["x"], case["grad_output"]
     spec = layers.load(name, w, case.get("bias"))
-    assert spec == trit.LayerSpec(name, trit.LayerKind.LINEAR, w.shape[1], w.shape[0],
-                                  "bias" in case, 128, False)
+    assert spec == trit.LayerSpec(
+        name, trit.LayerKind.LINEAR, w.shape[1], w.shape[0], "bias" in case, 128, False
+    )
     wide = local.project(w).astype(np.float64)
     y = layers.forward(name, x)
     close(y, x @ wide.T + case.get("bias", 0))
@@ -93,6 +97,7 @@ def test_a_model_of_the_golden_file_verifies(client, name, golden):
 
 # ---- arrays in and out -----------------------------------------------------------------
 
+
 # x has any rank; y is of its dtype; INT8 activations are near.
 @pytest.mark.parametrize("shape", [(96,), (1, 96), (2, 3, 96)], ids=str)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -108,7 +113,7 @@ def test_forward_of_any_rank_and_dtype(layers, name, random, shape, dtype):
     assert np.linalg.norm(near - exact) < 0.03 * np.linalg.norm(exact)
 
 
-# How far int8 activations are from f32 is told where it is asked for.
+# The error of int8 activations is reported on request.
 def test_forward_tells_its_error(layers, name, random):
     layers.load(name, normal(random, 40, 96))
     x = normal(random, 7, 96)
@@ -198,7 +203,8 @@ def test_mlx_arrays_in_and_out(layers, name, random):
     assert held.weight.dtype == mx.uint32 and held.scales.shape == (24, 1)
 
 
-# ---- making, getting, listing ------------------------------------------------------------
+# ---- making, getting, listing ----------------------------------------------------------
+
 
 # The same seed draws the same latents; they can be had again, and verify and unpack
 # take what get gives.
@@ -217,12 +223,16 @@ def test_create_and_get(layers, name):
     assert bare.weight is None and bare.bias is None and bare.spec == spec
 
 
-@pytest.mark.parametrize("encoding", [one for one in trit.Encoding if one not in (
-    trit.Encoding.I2_S, trit.Encoding.HF_BITNET)], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "encoding",
+    [one for one in trit.Encoding if one not in (trit.Encoding.I2_S, trit.Encoding.HF_BITNET)],
+    ids=lambda one: one.name,
+)
 def test_get_in_every_encoding_unpacks_and_verifies(client, layers, name, random, encoding):
     w = normal(random, 8, 512) * 0.02
-    group_size = {trit.Encoding.Q2_0: 64, trit.Encoding.TQ1_0: 256,
-                  trit.Encoding.TQ2_0: 256}.get(encoding, 128)
+    group_size = {trit.Encoding.Q2_0: 64, trit.Encoding.TQ1_0: 256, trit.Encoding.TQ2_0: 256}.get(
+        encoding, 128
+    )
     layers.load(name, w, group_size=group_size)
     held = layers.get(name, encoding=encoding)
     packed = client.project(w, encoding=encoding, group_size=group_size)
@@ -235,16 +245,16 @@ def test_get_in_every_encoding_unpacks_and_verifies(client, layers, name, random
     assert report.is_ternary and report.digest == packed.report.digest
 
 
-# A load above stream_bytes_min goes in chunks, tells its progress, and makes the same layer.
+# A load above stream_bytes_min is streamed, reports progress, and makes the same layer.
 def test_a_streamed_load_makes_the_same_layer(daemon, layers, name, random):
-    w, bias, told = normal(random, 1024, 1024), normal(random, 1024), []
+    w, bias, progress_steps = normal(random, 1024, 1024), normal(random, 1024), []
     layers.load(name, w[:512], bias[:512])
     with trit.Client(daemon.rpc, stream_bytes_min=65536) as streaming:
         streaming.layers.load(name + "s", w[:512], bias[:512])
-        streaming.layers.load(name + "p", w, progress=told.append)
+        streaming.layers.load(name + "p", w, progress=progress_steps.append)
     one, other = layers.get(name), layers.get(name + "s")
     assert bits(one.weight) == bits(other.weight) and bits(other.bias) == bits(bias[:512])
-    assert sum(told) == w.nbytes
+    assert sum(progress_steps) == w.nbytes
 
 
 def test_list_and_delete(layers, name):
@@ -263,10 +273,12 @@ def test_layers_survive_a_restart(tmp_path, random):
     w, x = normal(random, 12, 96), normal(random, 2, 96)
 
     def answers(client):
-        return [bits(client.layers.forward("loaded", x)),
-                bits(client.layers.get("loaded", "latents").weight),
-                bits(client.layers.get("drawn", "latents").weight),
-                [one.name for one in client.layers.list()]]
+        return [
+            bits(client.layers.forward("loaded", x)),
+            bits(client.layers.get("loaded", "latents").weight),
+            bits(client.layers.get("drawn", "latents").weight),
+            [one.name for one in client.layers.list()],
+        ]
 
     first = Daemon(tmp_path)
     with trit.Client(first.rpc) as client:
@@ -283,19 +295,27 @@ def test_layers_survive_a_restart(tmp_path, random):
     assert second.stop() == 0
 
 
-# ---- what is refused -----------------------------------------------------------------
+# ---- what is refused -------------------------------------------------------------------
+
 
 def test_names_are_taken_once_and_missed_when_unknown(layers, name):
     layers.create(name, 64, 2)
-    for again in (lambda: layers.create(name, 64, 2),
-                  lambda: layers.load(name, np.ones((2, 64), np.float32))):
+    for again in (
+        lambda: layers.create(name, 64, 2),
+        lambda: layers.load(name, np.ones((2, 64), np.float32)),
+    ):
         with pytest.raises(trit.AlreadyExists) as taken:
             again()
         assert name in str(taken.value)
     x = np.ones((1, 64), np.float32)
-    for call in (lambda: layers.forward("none", x), lambda: layers.as_linear("none", x),
-                 lambda: layers.backward("none", x, x), lambda: layers.embed("none", [0]),
-                 lambda: layers.get("none"), lambda: layers.delete("none")):
+    for call in (
+        lambda: layers.forward("none", x),
+        lambda: layers.as_linear("none", x),
+        lambda: layers.backward("none", x, x),
+        lambda: layers.embed("none", [0]),
+        lambda: layers.get("none"),
+        lambda: layers.delete("none"),
+    ):
         with pytest.raises(trit.NotFound) as unknown:
             call()
         assert unknown.value.field == "name"
@@ -305,8 +325,11 @@ def test_the_other_kind_is_a_failed_precondition(layers, name):
     layers.create(name, 64, 2)
     layers.create(name + "e", 64, 2, kind="embedding")
     x = np.ones((1, 64), np.float32)
-    for call in (lambda: layers.forward(name + "e", x), lambda: layers.as_linear(name, x),
-                 lambda: layers.embed(name, [0])):
+    for call in (
+        lambda: layers.forward(name + "e", x),
+        lambda: layers.as_linear(name, x),
+        lambda: layers.embed(name, [0]),
+    ):
         with pytest.raises(trit.FailedPrecondition):
             call()
     layers.load(name + "l", np.ones((2, 64), np.float32))
@@ -315,46 +338,47 @@ def test_the_other_kind_is_a_failed_precondition(layers, name):
     assert refused.value.field == "part"
 
 
-# What is wrong names its field, whether the package, libtrit or the daemon finds it.
+# Errors name their field, whether the package, libtrit or the daemon finds them.
 def test_errors_name_their_field(layers, name):
     layers.create(name, 64, 2)
     layers.create(name + "e", 64, 2, kind="embedding")
     x, w = np.ones((1, 64), np.float32), np.ones((2, 64), np.float32)
     for refused, field in [
-            (lambda: layers.create("", 64, 2), "spec.name"),
-            (lambda: layers.create("a\0b", 64, 2), "spec.name"),
-            (lambda: layers.create("ä" * 128, 64, 2), "spec.name"),
-            (lambda: layers.create("x", 0, 2), "spec.in_features"),
-            (lambda: layers.create("x", 64, -2), "spec.out_features"),
-            (lambda: layers.create("x", 64, 2, group_size=17), "spec.group_size"),
-            (lambda: layers.create("x", 64, 2, kind="conv"), "spec.kind"),
-            (lambda: layers.create("x", 64, 2, seed=-1), "seed"),
-            (lambda: layers.create("x", 64, 2, kind="embedding", bias=True), "spec.bias"),
-            (lambda: layers.load("x", w[0]), "weight.shape"),
-            (lambda: layers.load("x", w.astype(np.float64)), "weight.dtype"),
-            (lambda: layers.load("x", w, w), "bias.shape"),
-            (lambda: layers.load("x", w * np.nan), "weight.data"),
-            (lambda: layers.forward(name, x[:, :63]), "x.shape"),
-            (lambda: layers.forward(name, x.astype(int)), "x.dtype"),
-            (lambda: layers.forward(name, x, activations="int4"), "activations"),
-            (lambda: layers.forward("n" * 256, x), "name"),
-            (lambda: layers.backward(name, x, np.ones((2, 2), np.float32)), "grad_output.shape"),
-            (lambda: layers.embed(name + "e", [0, 2]), "ids"),
-            (lambda: layers.embed(name + "e", [-1]), "ids"),
-            (lambda: layers.embed(name + "e", [2**32]), "ids"),
-            (lambda: layers.embed(name + "e", []), "ids"),
-            (lambda: layers.embed(name + "e", [0.5]), "ids"),
-            (lambda: layers.get(name, "weights"), "part"),
-            (lambda: layers.get(name, encoding="zip"), "encoding"),
-            (lambda: layers.get(name, dtype="i8"), "dtype"),
-            (lambda: layers.verify(tolerance=-1), "tolerance"),
-            (lambda: layers.list("p\0"), "prefix")]:
+        (lambda: layers.create("", 64, 2), "spec.name"),
+        (lambda: layers.create("a\0b", 64, 2), "spec.name"),
+        (lambda: layers.create("ä" * 128, 64, 2), "spec.name"),
+        (lambda: layers.create("x", 0, 2), "spec.in_features"),
+        (lambda: layers.create("x", 64, -2), "spec.out_features"),
+        (lambda: layers.create("x", 64, 2, group_size=17), "spec.group_size"),
+        (lambda: layers.create("x", 64, 2, kind="conv"), "spec.kind"),
+        (lambda: layers.create("x", 64, 2, seed=-1), "seed"),
+        (lambda: layers.create("x", 64, 2, kind="embedding", bias=True), "spec.bias"),
+        (lambda: layers.load("x", w[0]), "weight.shape"),
+        (lambda: layers.load("x", w.astype(np.float64)), "weight.dtype"),
+        (lambda: layers.load("x", w, w), "bias.shape"),
+        (lambda: layers.load("x", w * np.nan), "weight.data"),
+        (lambda: layers.forward(name, x[:, :63]), "x.shape"),
+        (lambda: layers.forward(name, x.astype(int)), "x.dtype"),
+        (lambda: layers.forward(name, x, activations="int4"), "activations"),
+        (lambda: layers.forward("n" * 256, x), "name"),
+        (lambda: layers.backward(name, x, np.ones((2, 2), np.float32)), "grad_output.shape"),
+        (lambda: layers.embed(name + "e", [0, 2]), "ids"),
+        (lambda: layers.embed(name + "e", [-1]), "ids"),
+        (lambda: layers.embed(name + "e", [2**32]), "ids"),
+        (lambda: layers.embed(name + "e", []), "ids"),
+        (lambda: layers.embed(name + "e", [0.5]), "ids"),
+        (lambda: layers.get(name, "weights"), "part"),
+        (lambda: layers.get(name, encoding="zip"), "encoding"),
+        (lambda: layers.get(name, dtype="i8"), "dtype"),
+        (lambda: layers.verify(tolerance=-1), "tolerance"),
+        (lambda: layers.list("p\0"), "prefix"),
+    ]:
         with pytest.raises(trit.InvalidArgument) as error:
             refused()
         assert error.value.field == field, error.value
 
 
-# An id out of range is named with its place.
+# The error of an id out of range has the id and its index.
 def test_an_id_out_of_range_is_named(layers, name):
     layers.create(name, 16, 50, kind="embedding")
     for ids, words in [([1, 50], "50.*index 1"), ([[0], [-3]], "-3.*index 1")]:
@@ -362,7 +386,7 @@ def test_an_id_out_of_range_is_named(layers, name):
             layers.embed(name, ids)
 
 
-# Every method ends at its deadline, also where nobody answers.
+# Every method ends at its deadline if nothing answers.
 def test_every_call_has_a_deadline():
     x = np.ones((1, 64), np.float32)
     with socket.socket() as listener:
@@ -370,19 +394,27 @@ def test_every_call_has_a_deadline():
         listener.listen()
         with trit.Client("127.0.0.1:%d" % listener.getsockname()[1]) as mute:
             layers = mute.layers
-            for call in (partial(layers.create, "l", 64, 2), partial(layers.load, "l", x),
-                         partial(layers.forward, "l", x), partial(layers.backward, "l", x, x),
-                         partial(layers.forward_with_error, "l", x),
-                         partial(layers.embed, "l", [0]), partial(layers.as_linear, "l", x),
-                         partial(layers.get, "l"), layers.list, partial(layers.delete, "l"),
-                         layers.verify):
+            for call in (
+                partial(layers.create, "l", 64, 2),
+                partial(layers.load, "l", x),
+                partial(layers.forward, "l", x),
+                partial(layers.backward, "l", x, x),
+                partial(layers.forward_with_error, "l", x),
+                partial(layers.embed, "l", [0]),
+                partial(layers.as_linear, "l", x),
+                partial(layers.get, "l"),
+                layers.list,
+                partial(layers.delete, "l"),
+                layers.verify,
+            ):
                 began = time.monotonic()
                 with pytest.raises(trit.DeadlineExceeded):
                     call(timeout=0.05)
                 assert time.monotonic() - began < 5
 
 
-# ---- asyncio -------------------------------------------------------------------------
+# ---- asyncio ---------------------------------------------------------------------------
+
 
 def test_all_calls_can_be_awaited(daemon, name, random):
     w, x = normal(random, 24, 64), normal(random, 3, 64)
@@ -390,8 +422,11 @@ def test_all_calls_can_be_awaited(daemon, name, random):
     async def inside():
         async with trit.aio.Client(daemon.rpc, timeout=30) as client:
             layers = client.layers
-            await asyncio.gather(layers.load(name + "l", w), layers.create(name + "c", 64, 9),
-                                 layers.load(name + "e", w, kind="embedding"))
+            await asyncio.gather(
+                layers.load(name + "l", w),
+                layers.create(name + "c", 64, 9),
+                layers.load(name + "e", w, kind="embedding"),
+            )
             y, same = await asyncio.gather(*(layers.forward(name + "l", x) for _ in range(2)))
             assert bits(y) == bits(same)
             assert (await layers.forward_with_error(name + "l", x)).relative_error < 0.05
@@ -403,4 +438,5 @@ def test_all_calls_can_be_awaited(daemon, name, random):
             await layers.delete(name + "c")
             with pytest.raises(trit.NotFound):
                 await layers.get(name + "c")
+
     asyncio.run(asyncio.wait_for(inside(), 60))

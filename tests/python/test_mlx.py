@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit.mlx against the real daemon, the golden file and itself without a daemon."""
+
 import logging
 
 import numpy as np
@@ -63,8 +64,9 @@ def test_mlx_encoding_is_mlx_own(client, group_size):
 @pytest.mark.parametrize("case", ["linear_256_96", "linear_200_40"])
 def test_linear_layers_of_the_golden_file(client, golden, case, by_rpc):
     out_features, in_features = golden[case + ".weight"].shape
-    layer = tm.TernaryLinear(in_features, out_features, case + ".bias" in golden,
-                             client=client if by_rpc else None)
+    layer = tm.TernaryLinear(
+        in_features, out_features, case + ".bias" in golden, client=client if by_rpc else None
+    )
     layer.weight = mx.array(golden[case + ".weight"])
     if "bias" in layer:
         layer.bias = mx.array(golden[case + ".bias"])
@@ -94,8 +96,10 @@ class Model(nn.Module):
     def __init__(self):
         super().__init__()
         self.embed = nn.Embedding(64, 128)
-        self.blocks = [nn.Sequential(nn.Linear(128, 96), nn.ReLU(),
-                                     nn.Linear(96, 128, bias=False)) for _ in range(2)]
+        self.blocks = [
+            nn.Sequential(nn.Linear(128, 96), nn.ReLU(), nn.Linear(96, 128, bias=False))
+            for _ in range(2)
+        ]
         self.head = nn.Linear(128, 64, bias=False)
 
     def __call__(self, ids):
@@ -105,7 +109,7 @@ class Model(nn.Module):
         return self.head(x)
 
 
-# Layers are replaced by name; value_and_grad goes through the RPC; all verify.
+# Layers are converted by name, value_and_grad works by RPC, and all verify.
 def test_a_model_is_converted_trained_and_verified(client, run):
     model = tm.convert(Model(), exclude="blocks.1.*", client=client)
     assert isinstance(model.blocks[0].layers[0], tm.TernaryLinear)
@@ -133,7 +137,7 @@ def test_a_model_is_converted_trained_and_verified(client, run):
         tm.verify_ternary_weights(model)
 
 
-# What is frozen stays frozen, what is shared shared; a layer alone is a model too.
+# Frozen layers stay frozen and shared ones shared; a single layer is a model too.
 def test_convert_keeps_what_layers_are(client):
     model = Model().eval()
     model.blocks[1] = model.blocks[0]
@@ -170,37 +174,46 @@ class Zoo(nn.Module):
         self.attention = nn.MultiHeadAttention(128, 2)
 
 
-# What is converted, what is left and why stands on the model and is logged once; a module
-# and its attributes stay what they were.
+# The model has what was converted, what was skipped and why, and it is logged once; a module
+# and its attributes stay the same.
 def test_a_conversion_accounts_for_itself(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = Zoo()
     linear = model.linear
     linear.note = "mine"
     assert tm.convert(model, exclude="attention.*_proj") is model
-    assert model.linear is linear and isinstance(linear, tm.TernaryLinear) and linear.note == "mine"
-    told = model.trit_conversion
-    assert told.converted == ("linear", "lora.linear")
-    reasons = {"mine": "Mine is a subclass", "conv": "Conv1d holds weight itself",
-               "lora": "LoRA factor", "packed": "QuantizedLinear",
-               **{f"attention.{one}_proj": "excluded by pattern 'attention.*_proj'"
-                  for one in ("query", "key", "value", "out")}}
-    assert set(told.left) == set(reasons)
+    assert (
+        model.linear is linear and isinstance(linear, tm.TernaryLinear) and linear.note == "mine"
+    )
+    record = model.trit_conversion
+    assert record.converted == ("linear", "lora.linear")
+    reasons = {
+        "mine": "Mine is a subclass",
+        "conv": "Conv1d holds weight itself",
+        "lora": "LoRA factor",
+        "packed": "QuantizedLinear",
+        **{
+            f"attention.{one}_proj": "excluded by pattern 'attention.*_proj'"
+            for one in ("query", "key", "value", "out")
+        },
+    }
+    assert set(record.skipped) == set(reasons)
     for name, reason in reasons.items():
-        assert reason in told.left[name], name
+        assert reason in record.skipped[name], name
     levels = [(one.name, one.levelno) for one in caplog.records]
     assert levels == [("trit", logging.INFO), ("trit", logging.INFO), ("trit", logging.WARNING)]
     assert "conv (" in caplog.records[2].getMessage()
     assert "attention.key_proj (" in caplog.records[1].getMessage()
-    assert repr(told).startswith("Conversion: 2 converted, 8 left\n")
+    assert repr(record).startswith("Conversion: 2 converted, 8 skipped\n")
     tm.convert(model)
     assert len(model.trit_conversion.converted) == 4
-    assert model.trit_conversion.left["linear"] == "it is ternary already"
+    assert model.trit_conversion.skipped["linear"] == "it is ternary already"
 
 
 # A pattern that matches no module is an error that names it, and nothing is converted.
-@pytest.mark.parametrize("field,pattern", [("include", "layers.*"), ("exclude", ["head", "heads"]),
-                                           ("exclude", "")])
+@pytest.mark.parametrize(
+    "field,pattern", [("include", "layers.*"), ("exclude", ["head", "heads"]), ("exclude", "")]
+)
 def test_a_pattern_that_matches_nothing_is_refused(field, pattern):
     model = Model()
     with pytest.raises(trit.InvalidArgument) as refused:
@@ -210,20 +223,29 @@ def test_a_pattern_that_matches_nothing_is_refused(field, pattern):
     assert type(model.head) is nn.Linear
 
 
-# Training by RPC and without a daemon has the same bits, whatever the width.
+# Training by RPC and without a daemon has the same bits, for any width.
 @pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16], ids=str)
 @pytest.mark.parametrize("group_size", [128, 64, 96])
 @pytest.mark.parametrize("width", [64, 100, 128, 192, 300])
 def test_rpc_and_local_train_to_the_same_bits(client, width, group_size, dtype):
     def trained(client):
         mx.random.seed(width)
-        model = nn.Sequential(nn.Embedding(40, width), nn.Linear(width, 150), nn.ReLU(),
-                              nn.Linear(150, width, bias=False), nn.Linear(width, 40))
+        model = nn.Sequential(
+            nn.Embedding(40, width),
+            nn.Linear(width, 150),
+            nn.ReLU(),
+            nn.Linear(150, width, bias=False),
+            nn.Linear(width, 40),
+        )
         model.set_dtype(dtype)
         tm.convert(model, group_size=group_size, client=client)
         optimizer, seen = optim.AdamW(0.01), []
-        step = nn.value_and_grad(model, lambda ids: nn.losses.cross_entropy(
-            model(ids).astype(mx.float32), ids, reduction="mean"))
+        step = nn.value_and_grad(
+            model,
+            lambda ids: nn.losses.cross_entropy(
+                model(ids).astype(mx.float32), ids, reduction="mean"
+            ),
+        )
         for i in range(4):
             loss, gradients = step(mx.arange(12).reshape(3, 4) + i)
             optimizer.update(model, gradients)
@@ -263,7 +285,7 @@ def test_straight_through_estimator(client, by_rpc):
         assert abs(slope - gradient[at].item()) < 1e-4
 
 
-# The golden model is ternary through and through.
+# All layers of the golden model are ternary.
 def test_the_golden_model_is_ternary(client, golden):
     for name in ("embed", "block.up", "block.down", "head"):
         report = client.verify(mx.array(golden[f"model.{name}.weight"]), mode="latent")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The package as it is installed and shipped."""
-import importlib
+
 import inspect
 import os
 import subprocess
@@ -19,58 +19,64 @@ def python(program):
     return done.stdout.split()
 
 
-# torch and mlx are loaded by those who ask for them only.
+# Importing trit does not import torch and mlx.
 def test_importing_trit_imports_no_framework():
     loaded = python("import sys, trit, trit.aio, trit.local; print(*sys.modules)")
     assert "numpy" in loaded and not {"torch", "mlx", "ml_dtypes"} & set(loaded)
 
 
-# Whatever is public says what it takes and gives, and in words what it does.
-def test_all_that_is_public_has_hints_and_docstrings():
+# The asyncio twin has the methods of the blocking client, with the same parameters.
+def test_the_asyncio_twin_has_the_same_signatures():
     import trit.aio
     import trit.checkpoint
     import trit.layers
-    import trit.local
     import trit.reports
-    rooms = [trit.Client, trit.reports.Reports, trit.layers.Layers, trit.checkpoint.Checkpoint,
-             trit.aio.Client, trit.aio.Reports, trit.aio.Layers, trit.aio.Checkpoint, trit.local]
-    for module in ("torch", "mlx"):
-        try:
-            rooms.append(importlib.import_module("trit." + module))
-        except ImportError:
-            pass
-    seen = 0
-    for room in rooms:
-        names = getattr(room, "__all__", None) or [one for one in vars(room) if one[0] != "_"]
-        for public in (getattr(room, name) for name in names):
-            if not inspect.isroutine(public) or not public.__module__.startswith("trit"):
+
+    count = 0
+    for blocking, twin in [
+        (trit.Client, trit.aio.Client),
+        (trit.reports.Reports, trit.aio.Reports),
+        (trit.layers.Layers, trit.aio.Layers),
+        (trit.checkpoint.Checkpoint, trit.aio.Checkpoint),
+    ]:
+        for name, method in vars(blocking).items():
+            if name.startswith("_") or not inspect.isfunction(method):
                 continue
-            seen += 1
-            assert public.__doc__, public
-            for name, one in inspect.signature(public).parameters.items():
-                assert name == "self" or one.annotation is not one.empty, (public, name)
-            assert inspect.signature(public).return_annotation is not inspect.Signature.empty
-    assert seen > 40
+            awaited = getattr(twin, name)
+            assert inspect.iscoroutinefunction(awaited)
+            assert inspect.signature(awaited) == inspect.signature(method), name
+            hints = inspect.signature(method)
+            assert all(
+                one.annotation is not one.empty for one in list(hints.parameters.values())[1:]
+            ), name
+            assert hints.return_annotation is not hints.empty, name
+            count += 1
+    assert count > 20
 
 
-# What is asked for by attribute is imported then; a client nobody closed is no noise.
+# Modules are imported when they are first used; a client that is not closed prints nothing.
 def test_modules_come_on_demand_and_leaving_is_quiet(daemon):
-    assert python(f"import trit; client = trit.Client({daemon.rpc!r}); "
-                  "print(client.ping(), trit.aio.Client.__name__, hasattr(trit, 'zip'))"
-                  ) == ["True", "Client", "False"]
+    assert python(
+        f"import trit; client = trit.Client({daemon.rpc!r}); "
+        "print(client.ping(), trit.aio.Client.__name__, hasattr(trit, 'zip'))"
+    ) == ["True", "Client", "False"]
 
 
-# The stubs made of proto/ are in a package trit too, and both can be had.
+# The stubs of proto/ are in a package trit too, and both can be imported.
 def test_stubs_beside_the_package(tmp_path):
     (tmp_path / "trit" / "v1").mkdir(parents=True)
     (tmp_path / "trit" / "v1" / "ternary_pb2.py").write_text("NAME = 'stub'\n")
-    assert python(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-                  "import trit\nfrom trit.v1 import ternary_pb2\n"
-                  "print(ternary_pb2.NAME, trit.Client.__name__)") == ["stub", "Client"]
+    assert python(
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import trit\nfrom trit.v1 import ternary_pb2\n"
+        "print(ternary_pb2.NAME, trit.Client.__name__)"
+    ) == ["stub", "Client"]
 
 
 # A library older than the package is refused, for it may lack functions; a newer one serves.
-@pytest.mark.parametrize("version, outcome", [("999.0.0", "refused"), ("0.0.1", "imported")])
+@pytest.mark.parametrize(
+    ("version", "outcome"), [("999.0.0", "refused"), ("0.0.1", "imported")]
+)
 def test_a_library_older_than_the_package_is_refused(version, outcome):
     assert python(f"""
 import sys, types
@@ -90,10 +96,23 @@ except ImportError as refused:
 def test_a_wheel_carries_its_library(tmp_path):
     for needed in ("setuptools", "wheel", "pip"):
         pytest.importorskip(needed)
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps",
-                    "--no-build-isolation", "-w", str(tmp_path), str(ROOT / "client/python")],
-                   check=True, env=dict(os.environ, TRIT_O=str(BINARIES)))
-    wheel, = tmp_path.glob("*.whl")
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "-q",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            str(tmp_path),
+            str(ROOT / "client/python"),
+        ],
+        check=True,
+        env=dict(os.environ, TRIT_O=str(BINARIES)),
+    )
+    (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.startswith(f"trit-{trit.__version__}-py3-none-linux_")
     inside = zipfile.ZipFile(wheel).namelist()
     for name in ("libtrit.so", "libnghttp2.so.14", "libjansson.so.4"):

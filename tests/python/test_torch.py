@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit.torch against the real daemon, the golden file and itself without a daemon."""
+
 import copy
 import io
 
@@ -49,7 +50,7 @@ def test_golden_cases_in_torch(golden):
             assert bits(made) == golden[name[:-6] + ".projected"].tobytes(), name
 
 
-# What is lent is not copied; what is strided or a slice is taken as it reads.
+# Tensors are borrowed without a copy; strided ones and slices have their values.
 def test_strided_tensors_and_packed_ones(client):
     w = normal(256, 16).t()
     assert bits(client.project(w).data) == bits(tt.project_local(w))
@@ -114,8 +115,9 @@ class Model(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.embed = torch.nn.Embedding(64, 128, padding_idx=0)
-        self.block = torch.nn.Sequential(torch.nn.Linear(128, 96), torch.nn.ReLU(),
-                                         torch.nn.Linear(96, 128, bias=False))
+        self.block = torch.nn.Sequential(
+            torch.nn.Linear(128, 96), torch.nn.ReLU(), torch.nn.Linear(96, 128, bias=False)
+        )
         self.norm = torch.nn.LayerNorm(128)
         self.head = torch.nn.Linear(128, 64, bias=False)
         self.head.weight = self.embed.weight
@@ -124,7 +126,7 @@ class Model(torch.nn.Module):
         return self.head(self.norm(self.block(self.embed(ids))))
 
 
-# What torch has had since 2: a compiled model does what it did, and so do functional
+# In torch 2 a compiled model computes the same, and so do functional
 # gradients; by RPC as without.
 @pytest.mark.skipif(not hasattr(torch, "compiler"), reason="torch before 2.1")
 @pytest.mark.parametrize("by_rpc", [True, False])
@@ -145,7 +147,8 @@ def test_compiled_models_and_functional_gradients(client, by_rpc):
 
     parameters = dict(model.named_parameters())
     functional = torch.func.grad(
-        lambda these: torch.func.functional_call(model, these, (ids,)).square().sum())(parameters)
+        lambda these: torch.func.functional_call(model, these, (ids,)).square().sum()
+    )(parameters)
     for name, one in functional.items():
         assert torch.allclose(one, gradients[name], rtol=1e-5, atol=1e-6), name
 
@@ -155,8 +158,10 @@ def test_convert_keeps_parameters(client):
     model = Model().eval()
     kept = dict(model.named_parameters())
     state = torch.random.get_rng_state()
-    assert tt.convert(model, include=["block.*", "embed", "head"], exclude="block.2",
-                      client=client) is model
+    assert (
+        tt.convert(model, include=["block.*", "embed", "head"], exclude="block.2", client=client)
+        is model
+    )
     assert torch.equal(state, torch.random.get_rng_state())
     assert isinstance(model.block[0], tt.TernaryLinear) and not model.block[0].training
     assert type(model.block[2]) is torch.nn.Linear
@@ -199,7 +204,7 @@ def test_verify_ternary_weights(client, golden):
         tt.verify_ternary_weights(model)
 
 
-# How often is a number of steps.
+# `every` is a number of steps.
 @pytest.mark.parametrize("every", [0, -1, 1.5, "2", True, None, float("nan")])
 def test_verify_every_refuses_what_is_no_number_of_steps(every):
     with pytest.raises(trit.InvalidArgument, match="every: ") as refused:
@@ -208,11 +213,11 @@ def test_verify_every_refuses_what_is_no_number_of_steps(every):
     assert tt.verify_every(tt.convert(Model()), "run", every=np.int64(2))(1) is None
 
 
-# Every N-th step is filed under its run, with flips; a replica that went astray is told.
+# Every N-th step is stored under its run, with flips; a replica that differs raises AlreadyExists.
 def test_verify_every_files_reports(client, run):
     model = tt.convert(Model(), client=client)
     seen = []
-    after_step = tt.verify_every(model, run, every=2, told=lambda step, _: seen.append(step))
+    after_step = tt.verify_every(model, run, every=2, callback=lambda step, _: seen.append(step))
     for step in range(5):
         assert (after_step(step) is None) == bool(step % 2)
         with torch.no_grad():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training by RPC and without a daemon: the same bits, step by step, in PyTorch."""
+
 import hashlib
 import os
 
@@ -16,7 +17,7 @@ STEPS = 4
 
 
 class Model(nn.Module):
-    """A width that need be no multiple of a group's, a head tied by hand, rows of one."""
+    """Any width, also no multiple of the group size; a head tied by hand; rows of one element."""
 
     def __init__(self, width):
         super().__init__()
@@ -55,7 +56,7 @@ def trained(model, seed=0):
 
 
 def bits(tensor):
-    """A digest; taken now, for an optimizer changes weights in place."""
+    """A digest, taken now because an optimizer changes weights in place."""
     tensor = tensor.detach().contiguous()
     wide = tensor.view(torch.int16) if tensor.element_size() == 2 else tensor
     return hashlib.sha256(wide.numpy().tobytes()).hexdigest()
@@ -73,11 +74,12 @@ def test_rpc_and_local_train_to_the_same_bits(client, width, group_size, dtype):
         assert one == other
 
 
-# The local projection lies in memory as a result of the daemon's does: a product may choose
-# its kernel by strides and alignment.
+# A local projection has the strides and alignment of the daemon's result, because a product
+# may choose its kernel by them.
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("shape", [(3, 100), (1, 100), (100,), (2, 3, 100), (1, 1), (5, 128)],
-                         ids=str)
+@pytest.mark.parametrize(
+    "shape", [(3, 100), (1, 100), (100,), (2, 3, 100), (1, 1), (5, 128)], ids=str
+)
 def test_local_and_rpc_results_lie_alike(client, shape, dtype):
     w = torch.randn(shape).to(dtype)
     for one in (w, w.transpose(0, -1)):
@@ -87,7 +89,7 @@ def test_local_and_rpc_results_lie_alike(client, shape, dtype):
         assert by_rpc.data_ptr() % 64 == local.data_ptr() % 64 == 0
 
 
-def work(rank, ranks, address, meeting, told):
+def work(rank, ranks, address, meeting, done):
     """One rank of data-parallel training, by RPC and then locally."""
     torch.distributed.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=ranks)
     with trit.Client(address, timeout=60) as client:
@@ -96,12 +98,13 @@ def work(rank, ranks, address, meeting, told):
             for width in (100, 192):
                 model = nn.parallel.DistributedDataParallel(made(width, torch.float32, 128, one))
                 both.append(trained(model, seed=rank))
-    weights = [[bits for name, bits in seen if "." in name and "grad" not in name]
-               for seen in both]
+    weights = [
+        [bits for name, bits in seen if "." in name and "grad" not in name] for seen in both
+    ]
     everyone = [None] * ranks
     torch.distributed.all_gather_object(everyone, weights)
     if both[:2] == both[2:] and all(one == weights for one in everyone):
-        told.put(rank)
+        done.put(rank)
     torch.distributed.barrier()
     os._exit(0)  # torch 1.13 may wait for itself where it takes the process group down
 
@@ -114,6 +117,6 @@ def test_data_parallel_training_has_the_same_bits(daemon, tmp_path, monkeypatch,
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
     spawn = torch.multiprocessing.get_context("spawn")
-    told = spawn.SimpleQueue()
-    torch.multiprocessing.spawn(work, (ranks, daemon.rpc, str(tmp_path / "meeting"), told), ranks)
-    assert {told.get() for _ in range(ranks) if not told.empty()} == set(range(ranks))
+    done = spawn.SimpleQueue()
+    torch.multiprocessing.spawn(work, (ranks, daemon.rpc, str(tmp_path / "meeting"), done), ranks)
+    assert {done.get() for _ in range(ranks) if not done.empty()} == set(range(ranks))

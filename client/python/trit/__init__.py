@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Client of tritd: ternary weights for NumPy, PyTorch and MLX.
 
-    import trit
-    with trit.Client("127.0.0.1:6561") as client:
-        projection = client.project(weights, encoding="pq2_0")
-        print(projection.report.zero_fraction, client.verify(projection).is_ternary)
+`trit.Client` blocks, `trit.aio.Client` is the same for asyncio. `trit.torch` and `trit.mlx`
+have layers that train with ternary weights, `trit.local` has the projection without a daemon.
+These modules are imported when they are first used, and so are torch and mlx.
 
-trit.aio has the same for asyncio, trit.torch and trit.mlx have layers that train
-through it, trit.local the projection without a daemon. Those are imported when
-they are asked for, and so are torch and mlx.
+Example:
+    >>> with trit.Client(address) as client:
+    ...     projection = client.project(weights, encoding="pq2_0")
+    ...     print(projection.report.verdict, client.verify(projection).is_ternary)
+    pass True
 """
+
 from __future__ import annotations
 
 import importlib
@@ -17,21 +19,87 @@ from pkgutil import extend_path
 from typing import Any
 
 from ._version import VERSION as __version__
+from .checkpoint import CheckpointInfo, ProjectResult, VerifyResult
 from .client import Client
-from .errors import *  # noqa: F401,F403
-from .errors import __all__ as _errors
-from .layers import Gradients, HeldLayer, LayerSpec, Product
+from .errors import (
+    Aborted,
+    AlreadyExists,
+    Cancelled,
+    DataLoss,
+    DeadlineExceeded,
+    Error,
+    FailedPrecondition,
+    Internal,
+    InvalidArgument,
+    InvalidType,
+    NotFound,
+    OutOfRange,
+    PermissionDenied,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+    Unknown,
+)
+from .layers import ForwardResult, Gradients, HeldLayer, LayerSpec
 from .reports import Finding, Report
-from .types import (Activations, DType, Encoding, LayerKind, LayerPart, LayerRef,
-                    PartialGroup, Projection, ReportDetail, VerifyMode)
+from .types import (
+    Activations,
+    DType,
+    Encoding,
+    LayerKind,
+    LayerPart,
+    LayerRef,
+    PartialGroup,
+    Projection,
+    ReportDetail,
+    VerifyMode,
+)
 
-# Stubs made of proto/ are in the package trit.v1, wherever they lie on the path.
+# The stubs that protoc makes of proto/ are the package trit.v1, wherever it is on the path.
 __path__ = extend_path(__path__, __name__)
 
-__all__ = ["Activations", "Client", "DType", "Encoding", "Finding", "Gradients", "HeldLayer", "LayerKind",
-           "LayerPart", "LayerRef", "LayerSpec", "PartialGroup", "Product", "Projection",
-           "Report", "ReportDetail", "VerifyMode", "__version__",
-           *(name for name in _errors if name != "error_of")]
+__all__ = [
+    "Aborted",
+    "Activations",
+    "AlreadyExists",
+    "Cancelled",
+    "CheckpointInfo",
+    "Client",
+    "DType",
+    "DataLoss",
+    "DeadlineExceeded",
+    "Encoding",
+    "Error",
+    "FailedPrecondition",
+    "Finding",
+    "ForwardResult",
+    "Gradients",
+    "HeldLayer",
+    "Internal",
+    "InvalidArgument",
+    "InvalidType",
+    "LayerKind",
+    "LayerPart",
+    "LayerRef",
+    "LayerSpec",
+    "NotFound",
+    "OutOfRange",
+    "PartialGroup",
+    "PermissionDenied",
+    "ProjectResult",
+    "Projection",
+    "Report",
+    "ReportDetail",
+    "ResourceExhausted",
+    "Unauthenticated",
+    "Unavailable",
+    "Unimplemented",
+    "Unknown",
+    "VerifyMode",
+    "VerifyResult",
+    "__version__",
+]
 
 _ON_DEMAND = ("aio", "local", "mlx", "torch")
 

@@ -1,54 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays of three families as what libtrit takes: an address, a dtype, a shape.
+"""Arrays of NumPy, torch and mlx as what libtrit takes: an address, a dtype, a shape.
 
-A contiguous array in host memory is lent as it is; one that is strided or on
-another device is copied once. torch and mlx are never imported here: an array
-of theirs proves that its library is loaded already. Results are made as NumPy
-memory and handed over: torch shares it, mlx copies it into its own.
+A contiguous array in host memory is borrowed without a copy; a strided one, or one on
+another device, is copied once. This module never imports torch or mlx: whoever passes an
+array of theirs has imported them. Results are made in NumPy memory; torch shares it, mlx
+copies it.
 """
+
 from __future__ import annotations
 
 import sys
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
+import numpy.typing as npt
 
+from ._arguments import wrong_type
 from .errors import InvalidArgument
 from .types import DType
 
-# How results lie in NumPy, which has no bfloat16 of its own.
-STORAGE: Dict[DType, "np.dtype[Any]"] = {
-    DType.F32: np.dtype("<f4"), DType.F16: np.dtype("<f2"), DType.BF16: np.dtype("<u2"),
-    DType.I8: np.dtype("i1"), DType.U8: np.dtype("u1")}
+Array = npt.NDArray[Any]
 
-_NUMPY = {"float32": DType.F32, "float16": DType.F16, "bfloat16": DType.BF16,
-          "int8": DType.I8, "uint8": DType.U8}
+# The NumPy dtype of results. NumPy has no bfloat16 of its own.
+STORAGE: Dict[DType, np.dtype[Any]] = {
+    DType.F32: np.dtype("<f4"),
+    DType.F16: np.dtype("<f2"),
+    DType.BF16: np.dtype("<u2"),
+    DType.I8: np.dtype("i1"),
+    DType.U8: np.dtype("u1"),
+}
 
-Give = Callable[[np.ndarray, Optional[DType]], Any]
+_NUMPY = {
+    "float32": DType.F32,
+    "float16": DType.F16,
+    "bfloat16": DType.BF16,
+    "int8": DType.I8,
+    "uint8": DType.U8,
+}
+
+Wrap = Callable[[Array, Optional[DType]], Any]
 
 
 class View(NamedTuple):
-    """An array as libtrit sees it. `owner` keeps the memory; `give` makes an
-    array of the same family (and device) of a result; a dtype of BF16 says that
-    its uint16 are bfloat16."""
+    """An array as libtrit sees it.
 
-    dtype: Optional[DType]  # None: not an element type (uint32 codes, say)
+    `owner` keeps the memory. `wrap` makes an array of the same library (and device) from a
+    result; its dtype BF16 says that the result's uint16 are bfloat16.
+    """
+
+    dtype: Optional[DType]  # None: not an element type, such as uint32 codes
     shape: Tuple[int, ...]
     address: int
     nbytes: int
     owner: Any
-    give: Give
+    wrap: Wrap
 
     @property
     def element(self) -> DType:
-        """The dtype where it is known to be one."""
+        """The dtype, where it is known to be an element type."""
         assert self.dtype is not None
         return self.dtype
 
 
-# ---- NumPy ------------------------------------------------------------------------
+# ---- NumPy -------------------------------------------------------------------------------
 
-def give_numpy(array: np.ndarray, dtype: Optional[DType]) -> np.ndarray:
+
+def wrap_numpy(array: Array, dtype: Optional[DType]) -> Array:
+    """A result as NumPy's array."""
     if dtype != DType.BF16:
         return array
     try:
@@ -58,54 +76,71 @@ def give_numpy(array: np.ndarray, dtype: Optional[DType]) -> np.ndarray:
     return array.view(ml_dtypes.bfloat16)
 
 
-def _view_numpy(array: np.ndarray, give: Give = give_numpy) -> View:
+def _view_numpy(array: Array, wrap: Wrap = wrap_numpy) -> View:
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.c_contiguous:
         array = np.ascontiguousarray(array)
-    return View(_NUMPY.get(array.dtype.name), array.shape,
-                array.__array_interface__["data"][0], array.nbytes, array, give)
+    address = array.__array_interface__["data"][0]
+    return View(_NUMPY.get(array.dtype.name), array.shape, address, array.nbytes, array, wrap)
 
 
-# ---- torch ------------------------------------------------------------------------
+# ---- torch -------------------------------------------------------------------------------
+
 
 def _view_torch(tensor: Any, torch: Any) -> View:
-    dtypes = {torch.float32: DType.F32, torch.float16: DType.F16,
-              torch.bfloat16: DType.BF16, torch.int8: DType.I8, torch.uint8: DType.U8}
+    dtypes = {
+        torch.float32: DType.F32,
+        torch.float16: DType.F16,
+        torch.bfloat16: DType.BF16,
+        torch.int8: DType.I8,
+        torch.uint8: DType.U8,
+    }
     device = tensor.device
 
-    def give(array: np.ndarray, dtype: Optional[DType]) -> Any:
-        # Unsigned ones are new in torch 2.3, and few of its functions take them.
+    def wrap(array: Array, dtype: Optional[DType]) -> Any:
+        # torch before 2.3 has no unsigned integers above 8 bits, and later ones can do
+        # little with them.
         if array.dtype.kind == "u" and array.dtype.itemsize > 1:
             array = array.view(f"i{array.dtype.itemsize}")
-        made = torch.from_numpy(array)
+        result = torch.from_numpy(array)
         if dtype == DType.BF16:
-            made = made.view(torch.bfloat16)
-        return made if device.type == "cpu" else made.to(device)
+            result = result.view(torch.bfloat16)
+        return result if device.type == "cpu" else result.to(device)
 
-    lent = tensor.detach().cpu().contiguous()
-    return View(dtypes.get(tensor.dtype), tuple(tensor.shape), lent.data_ptr(),
-                lent.numel() * lent.element_size(), lent, give)
+    host = tensor.detach().cpu().contiguous()
+    return View(
+        dtypes.get(tensor.dtype),
+        tuple(tensor.shape),
+        host.data_ptr(),
+        host.numel() * host.element_size(),
+        host,
+        wrap,
+    )
 
 
-# ---- mlx --------------------------------------------------------------------------
+# ---- mlx ---------------------------------------------------------------------------------
+
 
 def _view_mlx(array: Any, mx: Any) -> View:
-    def give(made: np.ndarray, dtype: Optional[DType]) -> Any:
-        out = mx.array(made)
-        return out.view(mx.bfloat16) if dtype == DType.BF16 else out
+    def wrap(result: Array, dtype: Optional[DType]) -> Any:
+        copy = mx.array(result)
+        return copy.view(mx.bfloat16) if dtype == DType.BF16 else copy
 
     if array.dtype != mx.bfloat16:
-        return _view_numpy(np.asarray(memoryview(array)), give)
-    bits = np.asarray(memoryview(array.view(mx.uint16)))
-    return _view_numpy(bits, give)._replace(dtype=DType.BF16)
+        return _view_numpy(np.asarray(memoryview(array)), wrap)
+    bits: Array = np.asarray(memoryview(array.view(mx.uint16)))
+    return _view_numpy(bits, wrap)._replace(dtype=DType.BF16)
 
 
-# ---- all --------------------------------------------------------------------------
+# ---- all ---------------------------------------------------------------------------------
 
-def view(array: Any, field: str) -> View:
-    """Lends an array: NumPy, torch, mlx, or anything with DLPack or a buffer
-    (results are NumPy then). A view is what it is."""
+
+def view_of(array: Any, field: str) -> View:
+    """Borrows an array of NumPy, torch, mlx, or any object with DLPack or a buffer.
+
+    Results for the latter are NumPy's. A View is returned as it is.
+    """
     if isinstance(array, View):
         return array
     if isinstance(array, np.ndarray):
@@ -121,31 +156,39 @@ def view(array: Any, field: str) -> View:
     if hasattr(array, "__array_interface__") or hasattr(array, "__array__"):
         return _view_numpy(np.asarray(array))
     try:
-        return _view_numpy(np.asarray(memoryview(array)))
+        buffer = memoryview(array)
     except TypeError:
-        raise InvalidArgument(f"{field}: {type(array).__name__} is no array", field) from None
+        raise wrong_type(field, "an array (NumPy, torch, mlx, DLPack, buffer)", array) from None
+    return _view_numpy(np.asarray(buffer))
 
 
 def view_elements(array: Any, field: str) -> View:
-    """A view of f32, f16 or bf16."""
-    found = view(array, field)
-    if found.dtype not in (DType.F32, DType.F16, DType.BF16):
+    """Borrows an array of f32, f16 or bf16."""
+    view = view_of(array, field)
+    if view.dtype not in (DType.F32, DType.F16, DType.BF16):
+        dtype = array.dtype if hasattr(array, "dtype") else "bytes"
         raise InvalidArgument(
-            f"{field}.dtype: {array.dtype if hasattr(array, 'dtype') else 'bytes'} "
-            "is none of f32, f16, bf16", f"{field}.dtype")
-    return found
+            f"{field}.dtype: {dtype} is not one of f32, f16, bf16", f"{field}.dtype"
+        )
+    return view
 
 
-def view_integers(array: Any, field: str) -> Tuple[np.ndarray, Give]:
-    """Integers of any kind as NumPy's, and what gives results of their family. A
-    sequence of Python's numbers is taken too."""
+def view_integers(array: Any, field: str) -> Tuple[Array, Wrap]:
+    """Integers as a NumPy array, and the function that wraps results.
+
+    Python's own numbers and sequences are taken too.
+    """
     if isinstance(array, (int, list, tuple, range)):
         array = np.asarray(array, None if np.size(array) else np.uint32)
-    seen = view(array, field)
+    view = view_of(array, field)
     try:
-        found = seen.owner if isinstance(seen.owner, np.ndarray) else seen.owner.numpy()
+        numbers = view.owner if isinstance(view.owner, np.ndarray) else view.owner.numpy()
     except TypeError:  # torch.bfloat16
-        raise InvalidArgument(f"{field}.dtype: {array.dtype} is no integer", field) from None
-    if found.dtype.kind not in "iu":
-        raise InvalidArgument(f"{field}.dtype: {found.dtype} is no integer", field)
-    return found, seen.give
+        raise _not_integers(array.dtype, field) from None
+    if numbers.dtype.kind not in "iu":
+        raise _not_integers(numbers.dtype, field)
+    return numbers, view.wrap
+
+
+def _not_integers(dtype: Any, field: str) -> InvalidArgument:
+    return InvalidArgument(f"{field}.dtype: {dtype} is not an integer type", field)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libtrit's client, owned."""
+"""libtrit's client, owned by a Python object."""
+
 from __future__ import annotations
 
 import os
@@ -7,27 +8,39 @@ import threading
 import weakref
 from typing import Any, Optional
 
-from ._call import text, timeout_ms
+from ._arguments import c_text, unsigned
+from ._call import timeout_ms
 from ._native import ffi, lib, new
 from .errors import FailedPrecondition, error_of
 
 
 class Handle:
-    """A `struct trit_client`, closed once and never under a running call.
+    """A `struct trit_client` that is closed once and never under a running call.
 
-    A forked child shares the parent's sockets, and perhaps a lock that some
-    thread of the parent held: it starts with a lock of its own, connects anew
-    and leaves the copy alone, for to close it would say goodbye on the parent's
-    connections.
+    A forked child shares the parent's sockets, and perhaps a lock that a thread of the
+    parent held. The child therefore starts with a new lock, connects again and does not
+    close the parent's client, because that would end the parent's connections.
     """
 
-    def __init__(self, address: Optional[str], timeout: Optional[float], connections: int,
-                 stream_bytes_min: int, message_bytes_max: int) -> None:
-        self._address = None if address is None else text(address, "address")
-        self._options = new("struct trit_connect_options *", {
-            "address": ffi.NULL if self._address is None else self._address,
-            "timeout_ms": timeout_ms(timeout), "connections": connections,
-            "stream_bytes_min": stream_bytes_min, "message_bytes_max": message_bytes_max})
+    def __init__(
+        self,
+        address: Optional[str],
+        timeout: Optional[float],
+        connections: int,
+        stream_bytes_min: int,
+        message_bytes_max: int,
+    ) -> None:
+        self._address = ffi.NULL if address is None else c_text(address, "address")
+        self._options = new(
+            "struct trit_connect_options *",
+            {
+                "address": self._address,
+                "timeout_ms": timeout_ms(timeout),
+                "connections": unsigned(connections, 2**32, "connections"),
+                "stream_bytes_min": unsigned(stream_bytes_min, 2**64, "stream_bytes_min"),
+                "message_bytes_max": unsigned(message_bytes_max, 2**64, "message_bytes_max"),
+            },
+        )
         self._open = True
         self._forked()
         self._connect()
@@ -39,12 +52,13 @@ class Handle:
         self._client = ffi.NULL
 
     def _connect(self) -> None:
-        made, error = ffi.new("struct trit_client **"), new("struct trit_error *")
-        status = lib.trit_connect(made, self._options, error)
+        client, error = ffi.new("struct trit_client **"), new("struct trit_error *")
+        status = lib.trit_connect(client, self._options, error)
         if status != lib.TRIT_OK:
-            raise error_of(status, ffi.string(error.message).decode(),
-                           ffi.string(error.field).decode())
-        self._client = made[0]
+            raise error_of(
+                status, ffi.string(error.message).decode(), ffi.string(error.field).decode()
+            )
+        self._client = client[0]
 
     def __enter__(self) -> Any:
         with self._changed:
@@ -55,13 +69,13 @@ class Handle:
             self._running += 1
             return self._client
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._changed:
             self._running -= 1
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Waits for running calls. Twice is harmless."""
+        """Waits for running calls, then closes. A second close does nothing."""
         with self._changed:
             self._open = False
             while self._running:
@@ -70,7 +84,7 @@ class Handle:
             self._client = ffi.NULL
 
 
-_handles: "weakref.WeakSet[Handle]" = weakref.WeakSet()
+_handles: weakref.WeakSet[Handle] = weakref.WeakSet()
 
 
 def _after_fork() -> None:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libtrit, loaded: `ffi`, `lib` and `new`. Nothing else in the package knows where the
-library lies.
+"""libtrit, loaded: `ffi`, `lib` and `new`.
 
-The order: the file TRIT_LIBRARY names, the one carried in the package, the
-system's. A carried library's own needs are loaded before it, by their names:
-the loader then takes those instead of looking for the system's.
+It is the file that TRIT_LIBRARY names, else the one in the package, else the system's. The
+libraries that the one in the package needs are loaded before it, so that the loader does not
+look for the system's.
 """
+
 from __future__ import annotations
 
 import ctypes
@@ -18,10 +18,12 @@ from typing import Any
 from ._ffi import ffi
 from ._version import VERSION
 
+__all__ = ["ffi", "lib", "new"]
+
 _CARRIED = pathlib.Path(__file__).parent / "_lib"
 
 
-def _load():
+def _load() -> Any:
     named = os.environ.get("TRIT_LIBRARY")
     if named:
         return ffi.dlopen(named)
@@ -38,7 +40,7 @@ def _load():
 
 lib = _load()
 
-def _numbers(version: str) -> tuple:
+def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", version)))
 
 
@@ -61,18 +63,16 @@ _POINTED = {
     "struct trit_layer *": {"spec": "layer_spec", "weight": "array", "bias": "array"},
     "struct trit_layer_verify_options *": {"call": "call_options"},
 }
-_kept: "weakref.WeakKeyDictionary[Any, list]" = weakref.WeakKeyDictionary()
+# What a struct points to lives as long as the struct.
+_parts: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 
 
 def new(kind: str, values: Any = None) -> Any:
-    """`ffi.new` of a struct of libtrit that begins with its size.
-
-    Makes the structs that it points to as well, which live as long as it does.
-    """
-    made = ffi.new(kind, values)
-    made.size = ffi.sizeof(made[0])
+    """A struct of libtrit with its size, and the structs that it points to."""
+    struct = ffi.new(kind, values)
+    struct.size = ffi.sizeof(struct[0])
     for member, pointed in _POINTED.get(kind, {}).items():
         part = new(f"struct trit_{pointed} *")
-        setattr(made, member, part)
-        _kept.setdefault(made, []).append(part)
-    return made
+        setattr(struct, member, part)
+        _parts.setdefault(struct, []).append(part)
+    return struct

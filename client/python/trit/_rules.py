@@ -1,52 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules of checkpoints, as libtrit has them: which tensors are layers, what becomes of
-each, what a verification comes to. Nothing of them is written a second time here; the
-results are libtrit's JSON, whose members client/include/trit.h lists."""
+"""The rules of checkpoints, asked of libtrit.
+
+They say which tensors are layers, what becomes of each, and what a verification comes to.
+Results are libtrit's JSON; client/include/trit.h lists its members.
+"""
+
 from __future__ import annotations
 
 import json
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
+from ._arguments import c_text, flag, unsigned
 from ._arrays import View
-from ._call import text, unsigned
 from ._native import ffi, lib, new
 from ._safetensors import Tensor
-from ._selection import Patterns
-from .errors import Error, InvalidArgument, error_of
+from ._selection import Patterns, patterns_of
+from .errors import Error, error_of
 from .reports import Finding
 from .types import Encoding, PartialGroup, VerifyMode
 
 
-def _answer(function: Any, *arguments: Any) -> None:
-    """Calls a function of libtrit; its status as an exception."""
+def _check(function: Any, *arguments: Any) -> None:
+    """Calls a function of libtrit; raises the exception of its status."""
     error = new("struct trit_error *")
     status = function(*arguments, error)
     if status != lib.TRIT_OK:
-        raise error_of(status, ffi.string(error.message).decode("utf-8", "replace"),
-                       ffi.string(error.field).decode().replace("options.", ""))
+        raise error_of(
+            status,
+            ffi.string(error.message).decode("utf-8", "replace"),
+            ffi.string(error.field).decode().replace("options.", ""),
+        )
 
 
-def _made(kind: str, function: Any, free: Any, *arguments: Any) -> Any:
+def _create(kind: str, function: Any, free: Any, *arguments: Any) -> Any:
     """An object of libtrit that frees itself."""
     out = ffi.new(f"struct {kind} **")
-    _answer(function, out, *arguments)
+    _check(function, out, *arguments)
     return ffi.gc(out[0], free)
 
 
 def _json(function: Any, *arguments: Any) -> Any:
     out = ffi.new("char **")
-    _answer(function, *arguments, out)
+    _check(function, *arguments, out)
     try:
         return json.loads(ffi.string(out[0]))
     finally:
         lib.trit_free(out[0])
 
 
-# ---- options ------------------------------------------------------------------------------
+# ---- options -----------------------------------------------------------------------------
+
 
 class Options(NamedTuple):
-    """A `struct trit_checkpoint_options`; None leaves a choice to the rules and to the
-    record of the file."""
+    """A `struct trit_checkpoint_options`.
+
+    None leaves a choice to the rules and to the record of the file.
+    """
 
     include: Patterns = None
     exclude: Patterns = None
@@ -60,75 +69,86 @@ class Options(NamedTuple):
     accept_record: bool = False
 
     def c(self) -> Tuple[Any, List[Any]]:
-        """The struct, and what must outlive the call that it goes to."""
-        kept: List[Any] = []
-        include = _strings(self.include, "include", kept)
-        exclude = _strings(self.exclude, "exclude", kept)
-        made = new("struct trit_checkpoint_options *", {
-            "include": include, "include_count": len(include),
-            "exclude": exclude, "exclude_count": len(exclude),
-            "convolutions": self.convolutions,
-            "has_encoding": self.encoding is not None, "encoding": self.encoding or 0,
-            "group_size": unsigned(self.group_size or 0, 2**32, "group_size"),
-            "has_partial_group": self.partial_group is not None,
-            "partial_group": self.partial_group or 0,
-            "mode": self.mode, "again": self.again, "allow_dead": self.allow_dead,
-            "accept_record": self.accept_record})
-        return made, [include, exclude, *kept]
+        """The struct, and what must outlive the call that takes it."""
+        include, include_texts = _strings(self.include, "include")
+        exclude, exclude_texts = _strings(self.exclude, "exclude")
+        group_size = 0 if self.group_size is None else self.group_size
+        options = new(
+            "struct trit_checkpoint_options *",
+            {
+                "include": include,
+                "include_count": len(include),
+                "exclude": exclude,
+                "exclude_count": len(exclude),
+                "convolutions": flag(self.convolutions, "convolutions"),
+                "has_encoding": self.encoding is not None,
+                "encoding": self.encoding or 0,
+                "group_size": unsigned(group_size, 2**32, "group_size"),
+                "has_partial_group": self.partial_group is not None,
+                "partial_group": self.partial_group or 0,
+                "mode": self.mode,
+                "again": flag(self.again, "again"),
+                "allow_dead": flag(self.allow_dead, "allow_dead"),
+                "accept_record": flag(self.accept_record, "accept_record"),
+            },
+        )
+        return options, [include, exclude, include_texts, exclude_texts]
 
 
-def _strings(patterns: Patterns, field: str, kept: List[Any]) -> Any:
-    given = [patterns] if isinstance(patterns, str) else list(patterns or ())
-    for one in given:
-        if not isinstance(one, str):
-            raise InvalidArgument(f"{field}: {one!r} is no pattern", field)
-    kept += [text(one, field) for one in given]
-    return ffi.new("char *[]", kept[len(kept) - len(given):])
+def _strings(patterns: Patterns, field: str) -> Tuple[Any, List[Any]]:
+    """Patterns as an array of C strings, and the strings, which must outlive it."""
+    texts = [c_text(pattern, field) for pattern in patterns_of(patterns, field)]
+    return ffi.new("char *[]", texts), texts
 
 
-# ---- what libtrit knows ---------------------------------------------------------------------
+# ---- tables, plans and verifications -----------------------------------------------------
+
 
 class Table:
     """The tensors of a checkpoint, in its order, by name, type and shape."""
 
     def __init__(self, tensors: Iterable[Tensor], metadata: Mapping[str, str]) -> None:
-        self.c = _made("trit_checkpoint", lib.trit_checkpoint_create, lib.trit_checkpoint_free)
+        self.c = _create("trit_checkpoint", lib.trit_checkpoint_create, lib.trit_checkpoint_free)
         for one in tensors:
+            name, dtype = c_text(one.name, "source"), c_text(one.dtype, "source")
+            shape = list(one.shape)
             try:
-                _answer(lib.trit_checkpoint_add_tensor, self.c, text(one.name, "source"),
-                        text(one.dtype, "source"), len(one.shape), list(one.shape))
+                _check(lib.trit_checkpoint_add_tensor, self.c, name, dtype, len(shape), shape)
             except Error as error:
                 raise type(error)(f"{one.name!r}: {error.message}", error.field) from None
         for key, value in metadata.items():
-            _answer(lib.trit_checkpoint_add_metadata, self.c, text(key, "metadata"),
-                    text(value, "metadata"))
+            texts = c_text(key, "metadata"), c_text(value, "metadata")
+            _check(lib.trit_checkpoint_add_metadata, self.c, *texts)
 
-    def contents(self, options: Options) -> Dict[str, Any]:
+    def contents(self, options: Options) -> Any:
         """What each tensor is."""
-        c, kept = options.c()
-        found = _json(lib.trit_checkpoint_contents, self.c, c)
-        del kept
-        return found
+        c, borrowed = options.c()
+        contents = _json(lib.trit_checkpoint_contents, self.c, c)
+        del borrowed
+        return contents
 
 
 class Plan:
-    """What becomes of each tensor of `table` in a projection."""
+    """What a projection makes of each tensor of `table`."""
 
     def __init__(self, table: Table, options: Options) -> None:
-        c, kept = options.c()
+        c, borrowed = options.c()
         self._table = table  # must outlive the plan
-        self._c = _made("trit_plan", lib.trit_plan_create, lib.trit_plan_free, table.c, c)
-        del kept
+        self._c = _create("trit_plan", lib.trit_plan_create, lib.trit_plan_free, table.c, c)
+        del borrowed
 
     def examine(self, name: str, data: View, at: int, count: int) -> bool:
-        """The bytes of a layer from `at` on; whether they were enough to know that it is
-        no ternary one, or the last."""
+        """Gives the plan bytes of a layer, from `at` on.
+
+        Returns whether the plan knows by now if the layer is ternary already.
+        """
         done = ffi.new("bool *")
-        _answer(lib.trit_plan_examine, self._c, text(name, "source"),
-                ffi.cast("char *", data.address) + at, count, done)
+        address = ffi.cast("char *", data.address) + at
+        _check(lib.trit_plan_examine, self._c, c_text(name, "source"), address, count, done)
         return bool(done[0])
 
-    def read(self) -> Dict[str, Any]:
+    def read(self) -> Any:
+        """The plan as it is now."""
         return _json(lib.trit_plan_json, self._c)
 
 
@@ -136,34 +156,46 @@ class Verification:
     """The steps that examine `claim`, and the findings so far."""
 
     def __init__(self, claim: Table, latents: Optional[Table], options: Options) -> None:
-        c, kept = options.c()
+        c, borrowed = options.c()
         self._tables = claim, latents  # must outlive the verification
-        self._c = _made("trit_verification", lib.trit_verification_create,
-                        lib.trit_verification_free, claim.c,
-                        ffi.NULL if latents is None else latents.c, c)
-        del kept
+        self._c = _create(
+            "trit_verification",
+            lib.trit_verification_create,
+            lib.trit_verification_free,
+            claim.c,
+            ffi.NULL if latents is None else latents.c,
+            c,
+        )
+        del borrowed
 
-    def steps(self) -> Dict[str, Dict[str, Any]]:
-        """By tensor."""
-        return {step["tensor"]: step
-                for step in _json(lib.trit_verification_steps, self._c)["steps"]}
+    def steps(self) -> Dict[str, Any]:
+        """The steps by tensor."""
+        steps = _json(lib.trit_verification_steps, self._c)["steps"]
+        return {step["tensor"]: step for step in steps}
 
     def add_report(self, name: str, report: Any) -> None:
-        """A `struct trit_report *` of a layer."""
-        _answer(lib.trit_verification_add_report, self._c, text(name, "source"), report)
+        """Gives the `struct trit_report *` of a layer."""
+        _check(lib.trit_verification_add_report, self._c, c_text(name, "source"), report)
 
     def compare(self, name: str, latents: View, claim: View, at: int, count: int) -> None:
-        """Bytes of a tensor that should be equal, from `at` on."""
-        _answer(lib.trit_verification_compare, self._c, text(name, "source"),
-                ffi.cast("char *", latents.address) + at, ffi.cast("char *", claim.address) + at,
-                count)
+        """Gives bytes of a tensor that must be equal on both sides, from `at` on."""
+        _check(
+            lib.trit_verification_compare,
+            self._c,
+            c_text(name, "source"),
+            ffi.cast("char *", latents.address) + at,
+            ffi.cast("char *", claim.address) + at,
+            count,
+        )
 
-    def result(self) -> Dict[str, Any]:
-        found = _json(lib.trit_verification_result, self._c, ffi.NULL)
-        found["findings"] = tuple(Finding(**one) for one in found["findings"])
-        return found
+    def result(self) -> Any:
+        """The verdict and the findings, once every step is done."""
+        result = _json(lib.trit_verification_result, self._c, ffi.NULL)
+        result["findings"] = tuple(Finding(**one) for one in result["findings"])
+        return result
 
 
 def format_of(path: str) -> str:
-    """What a file's name says: "safetensors", "npy", "GGUF"."""
-    return ffi.string(lib.trit_file_format(text(path, "out"))).decode()
+    """The format that a file's name says: "safetensors", "npy", "GGUF"."""
+    name: str = ffi.string(lib.trit_file_format(c_text(path, "out"))).decode()
+    return name

@@ -1,17 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names chosen by patterns, as a shell has them."""
+"""Names chosen by shell patterns."""
+
 from __future__ import annotations
 
 import fnmatch
-from typing import Iterable, Union
+from typing import Iterable, Optional, Tuple, Union
+
+from ._arguments import wrong_type
 
 Patterns = Union[None, str, Iterable[str]]
 
 
-def selected(name: str, include: Patterns, exclude: Patterns) -> bool:
-    """Whether a name is meant: any of `include` (None: all), none of `exclude`."""
-    def among(patterns: Patterns) -> bool:
-        every = [patterns] if isinstance(patterns, str) else patterns or ()
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in every)
+def patterns_of(patterns: Patterns, field: str) -> Tuple[str, ...]:
+    """Patterns as a tuple; one string is one pattern, None is none."""
+    if patterns is None:
+        return ()
+    if isinstance(patterns, str):
+        return (patterns,)
+    expected = "a pattern (str) or an iterable of patterns"
+    if isinstance(patterns, bytes):
+        raise wrong_type(field, expected, patterns)
+    try:
+        given = tuple(patterns)
+    except TypeError:
+        raise wrong_type(field, expected, patterns) from None
+    for pattern in given:
+        if not isinstance(pattern, str):
+            raise wrong_type(field, expected, pattern)
+    return given
 
-    return (include is None or among(include)) and not among(exclude)
+
+def matches(name: str, patterns: Tuple[str, ...]) -> Optional[str]:
+    """The first pattern that matches a name; None if none does."""
+    return next((one for one in patterns if fnmatch.fnmatchcase(name, one)), None)

@@ -1,35 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tensors as libtrit's structs, and its results as arrays."""
+
 from __future__ import annotations
 
 from typing import Any, Sequence, Tuple
 
 import numpy as np
 
-from ._arrays import View
+from ._arrays import Array, View
 from ._native import ffi, lib, new
 from .errors import InvalidArgument
 from .types import Encoding
 
 
-def c_tensor(seen: View, shape: Sequence[int], dtype: int, field: str) -> Any:
-    """A `struct trit_tensor *` of lent memory."""
+def c_tensor(view: View, shape: Sequence[int], dtype: int, field: str) -> Any:
+    """A `struct trit_tensor *` of borrowed memory."""
     limit = lib.TRIT_RANK_MAX
     if len(shape) > limit:
-        raise InvalidArgument(f"{field}.shape: rank {len(shape)} is above {limit}",
-                              f"{field}.shape")
-    return new("struct trit_tensor *", {
-        "dtype": dtype, "rank": len(shape), "shape": list(shape),
-        "data": ffi.cast("void *", seen.address), "bytes": seen.nbytes})
+        raise InvalidArgument(
+            f"{field}.shape: rank {len(shape)} is above {limit}", f"{field}.shape"
+        )
+    return new(
+        "struct trit_tensor *",
+        {
+            "dtype": dtype,
+            "rank": len(shape),
+            "shape": list(shape),
+            "data": ffi.cast("void *", view.address),
+            "bytes": view.nbytes,
+        },
+    )
 
 
-def take(pointer: Any, count: int) -> np.ndarray:
-    """Memory the library gave, as bytes that free themselves."""
+def address_of(array: Array) -> Any:
+    """An array's memory as a `void *`."""
+    return ffi.cast("void *", array.__array_interface__["data"][0])
+
+
+def take(pointer: Any, count: int) -> Array:
+    """Memory that the library allocated, as bytes that free themselves."""
     return np.frombuffer(ffi.buffer(ffi.gc(pointer, lib.trit_free, count), count), np.uint8)
 
 
-def shaped(raw: np.ndarray, encoding: Encoding, shape: Tuple[int, ...]) -> np.ndarray:
-    """The bytes of an encoding in the shape that Projection promises."""
+def shaped(raw: Array, encoding: Encoding, shape: Tuple[int, ...]) -> Array:
+    """Encoded bytes in the shape that `Projection` documents."""
     if encoding == Encoding.INT8:
         return raw.view(np.int8).reshape(shape)
     if encoding == Encoding.MLX_2BIT:
@@ -41,8 +55,8 @@ def shaped(raw: np.ndarray, encoding: Encoding, shape: Tuple[int, ...]) -> np.nd
     return raw.reshape(*shape[:-1], -1)
 
 
-def shaped_scales(raw: np.ndarray, encoding: Encoding,
-                   shape: Tuple[int, ...]) -> np.ndarray:
+def shaped_scales(raw: Array, encoding: Encoding, shape: Tuple[int, ...]) -> Array:
+    """The bytes of scales in the shape that `Projection` documents."""
     if encoding == Encoding.INT8:
         return raw.view("<f4").reshape(*shape[:-1], -1)
     if encoding == Encoding.MLX_2BIT:

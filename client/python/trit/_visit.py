@@ -1,40 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists that libtrit shows one entry at a time."""
+"""Lists that libtrit gives one entry at a time."""
+
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Generic, List, Optional, TypeVar
 
 from ._native import ffi
 
+_Entry = TypeVar("_Entry")
 
-class Visit:
-    """What a list has shown so far, each entry as `read` makes it, and what went wrong."""
 
-    def __init__(self, read: Callable[[Any], Any]) -> None:
-        self._found: List[Any] = []
+class Visit(Generic[_Entry]):
+    """Collects the entries of a list as `read` gives them; keeps an exception of `read`."""
+
+    def __init__(self, read: Callable[[Any], _Entry]) -> None:
+        self._entries: List[_Entry] = []
         self._raised: Optional[BaseException] = None
         self._read = read
         self.handle = ffi.new_handle(self)
 
     def __call__(self, entry: Any) -> int:
         try:
-            self._found.append(self._read(entry))
+            self._entries.append(self._read(entry))
         except BaseException as raised:
             self._raised = raised
         return int(self._raised is not None)
 
-    def all(self) -> List[Any]:
-        """Once the call is over."""
+    def all(self) -> List[_Entry]:
+        """The entries, once the call is over."""
         if self._raised is not None:
             raise self._raised
-        return self._found
+        return self._entries
 
 
-@ffi.callback("int(void *, const struct trit_report *)", error=1)
-def on_report(arg, report):
+@ffi.callback("int(void *, const struct trit_report *)", error=1)  # type: ignore[untyped-decorator]
+def on_report(arg: Any, report: Any) -> Any:
+    """Visits a report for libtrit."""
     return ffi.from_handle(arg)(report)
 
 
-@ffi.callback("int(void *, const struct trit_layer_spec *)", error=1)
-def on_layer_spec(arg, spec):
+@ffi.callback("int(void *, const struct trit_layer_spec *)", error=1)  # type: ignore[untyped-decorator]
+def on_layer_spec(arg: Any, spec: Any) -> Any:
+    """Visits a layer for libtrit."""
     return ffi.from_handle(arg)(spec)

@@ -1,62 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the `weight` of a ternary layer is in torch.
+"""The `weight` of a ternary layer in torch.
 
 It is the layer's own Parameter, so that optimizers, initializers, checkpoints and
-`weight.grad` reach the latents. A product is another matter: whoever multiplies by the
-weight (F.linear(x, layer.weight), x @ layer.weight.T, rows by index, a fused kernel of
-torch's) computes with the ternary weights, as the layer itself does. That holds for what
-is made of the weight on the way to a product, too: views, casts, concatenations, sums and
-multiples are made again, of the ternary weights. All else (in-place changes, norms,
-copies to elsewhere) reads and writes latents.
+`weight.grad` reach the latents. Products are different: whoever multiplies by the weight
+(F.linear(x, layer.weight), x @ layer.weight.T, rows by index, a fused kernel of torch)
+computes with the ternary weights, as the layer itself does. That is also true of tensors that
+are made of the weight on the way to a product: views, casts, concatenations, sums and
+multiples are made again from the ternary weights. All other functions (in-place changes,
+norms, copies) read and write latents.
 
-torch asks `__torch_function__` before each of its functions; the fast paths of
-nn.TransformerEncoder and nn.MultiheadAttention stand back from such tensors.
+torch calls `__torch_function__` before each of its functions. The fast paths of
+nn.TransformerEncoder and nn.MultiheadAttention do not run on such tensors.
 """
+
 from __future__ import annotations
 
+import functools
 import weakref
 from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
 
-# The names of torch's functions and methods, as f, f_ and __f__.
-_PRODUCTS = frozenset("""
+# Names of torch's functions and methods, without the underscores of f_ and __f__.
+_PRODUCTS = frozenset(
+    """
     linear bilinear embedding embedding_bag matmul rmatmul imatmul mm bmm mv addmm addmv addbmm
     baddbmm dot vdot vecdot inner outer ger kron einsum tensordot chain_matmul multi_dot cdist
     linalg_matmul linalg_multi_dot linalg_vecdot
     conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
     multi_head_attention_forward scaled_dot_product_attention
     _native_multi_head_attention _transformer_encoder_layer_fwd
-    index_select gather take take_along_dim""".split())
-_DERIVED = frozenset("""
+    index_select gather take take_along_dim""".split()
+)
+_DERIVED = frozenset(
+    """
     getitem t T mT H mH adjoint transpose swapaxes swapdims permute movedim moveaxis view reshape
     view_as reshape_as flatten unflatten ravel squeeze unsqueeze expand expand_as broadcast_to
     repeat tile narrow select chunk split tensor_split unbind diagonal flip roll pad
     data detach clone contiguous to type type_as float double half bfloat16 cpu cuda
     cat concat concatenate stack hstack vstack
     add radd sub rsub subtract mul rmul multiply div truediv true_divide divide neg negative
-    where masked_fill lerp addcmul""".split())
+    where masked_fill lerp addcmul""".split()
+)
 
-_WRITES = frozenset("""
+_WRITES = frozenset(
+    """
     __setitem__ __set__ __delete__ __iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__
-    __imod__ __ipow__ __iand__ __ior__ __ixor__ __ilshift__ __irshift__ __imatmul__""".split())
+    __imod__ __ipow__ __iand__ __ior__ __ixor__ __ilshift__ __irshift__ __imatmul__""".split()
+)
 
-_Disabled = getattr(torch._C, "DisableTorchFunctionSubclass", None) or \
-    torch._C.DisableTorchFunction
+_Disabled = (
+    getattr(torch._C, "DisableTorchFunctionSubclass", None) or torch._C.DisableTorchFunction
+)
 
 
 # ---- the tensors ----------------------------------------------------------------------
 
+
 class _Latent:
-    """What both kinds of tensor below do: their operations go through _call, and a copy
-    or a pickle is an ordinary tensor."""
+    """What both kinds of tensor below share.
+
+    Their operations go through _call; a copy or a pickle is an ordinary tensor.
+    """
 
     __slots__ = ()
 
     @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (),
-                           kwargs: Optional[Dict[str, Any]] = None) -> Any:
+    def __torch_function__(
+        cls, func: Any, types: Any, args: Any = (), kwargs: Optional[Dict[str, Any]] = None
+    ) -> Any:
         return _call(func, args, kwargs or {})
 
     def __deepcopy__(self, memo: Dict[int, Any]) -> Any:
@@ -73,32 +86,37 @@ class _Latent:
 
 
 class TernaryParameter(_Latent, nn.Parameter):
-    """The latents of a ternary layer, whose projection products see. An nn.Parameter
-    becomes one where it stands; a copy, a pickle or nn.Parameter() of it is an
-    nn.Parameter again."""
+    """The latents of a ternary layer. Products use their projection.
+
+    An nn.Parameter becomes one in place; a copy, a pickle or nn.Parameter() of it is an
+    nn.Parameter again.
+    """
 
 
 class Derived(_Latent, Tensor):
-    """A tensor made of latents that a product may still use. `_again` makes it from the
-    ternary weights instead. That is right only while the latents are those of `_made_at`."""
+    """A tensor made of latents that a product may use later.
+
+    `_remake` makes it from the ternary weights instead. It is valid only while the latents
+    have the versions of `_sources`.
+    """
 
 
 def _ordinary(tensor: Tensor) -> Tensor:
     """A Parameter or a Tensor of the same memory."""
-    made = plain(tensor)
-    if isinstance(tensor, TernaryParameter) and "_again" not in tensor.__dict__:
-        return nn.Parameter(made.detach(), tensor.requires_grad)
-    return made
+    ordinary = plain(tensor)
+    if isinstance(tensor, TernaryParameter) and "_remake" not in tensor.__dict__:
+        return nn.Parameter(ordinary.detach(), tensor.requires_grad)
+    return ordinary
 
 
 def _copy(tensor: Tensor, memo: Dict[int, Any]) -> Tensor:
-    made = _ordinary(tensor).__deepcopy__(memo)
-    memo[id(tensor)] = made
-    return made
+    copy: Tensor = _ordinary(tensor).__deepcopy__(memo)
+    memo[id(tensor)] = copy
+    return copy
 
 
 def _set(tensor: Tensor, name: str, value: Any) -> None:
-    if name == "_is_param":  # nn.Parameter(tensor) makes one of what detach() gave it
+    if name == "_is_param":  # nn.Parameter(tensor) sets it on the result of detach()
         tensor.__dict__.clear()
         tensor.__class__ = nn.Parameter
     else:
@@ -114,7 +132,7 @@ def plain(tensor: Tensor) -> Tensor:
 
 
 def adopt(latent: Tensor, layer: nn.Module) -> Tensor:
-    """The layer's latents as what a reader of its `weight` gets."""
+    """What a reader of the layer's `weight` gets for its latents."""
     if type(latent) is nn.Parameter:
         latent.__class__ = TernaryParameter
     if type(latent) is TernaryParameter:
@@ -122,23 +140,24 @@ def adopt(latent: Tensor, layer: nn.Module) -> Tensor:
         if owner is None or owner() is not layer:
             latent.__dict__["_owner"] = weakref.ref(layer)
         return latent
-    # torch.func's functional_call and hooks that compute a weight put tensors in its place.
+    # torch.func.functional_call and hooks that compute a weight replace it by tensors.
     if type(latent) not in (Tensor, Derived):
         return latent
     return _derive(plain(latent).view_as(latent), layer.ternary_weight, ())
 
 
-# ---- what a function of torch's sees ----------------------------------------------------
+# ---- functions of torch --------------------------------------------------------------------
+
 
 def _name(func: Any) -> str:
-    """Of a function, a method (f, f_, __f__) or a property."""
+    """The name of a function, a method (f, f_, __f__) or a property."""
     name = getattr(func, "__name__", "")
     if name == "__get__":
         name = getattr(func.__self__, "__name__", "")
     return name
 
 
-# What torch.compile must not look into; torch before 2.1 has no such word.
+# Keeps torch.compile out of a function; torch before 2.1 cannot.
 uncompiled = getattr(getattr(torch, "compiler", None), "disable", lambda function: function)
 
 
@@ -146,39 +165,41 @@ uncompiled = getattr(getattr(torch, "compiler", None), "disable", lambda functio
 def _call(func: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> Any:
     name = _name(func)
     base = name.strip("_") if name.startswith("__") else name.rstrip("_")
-    in_place = name in _WRITES or name.endswith("_") and not name.startswith("__")
-    if base in _PRODUCTS or base == "getitem" and _picks(args[1]):
+    in_place = name in _WRITES or (name.endswith("_") and not name.startswith("__"))
+    if base in _PRODUCTS or (base == "getitem" and _picks(args[1])):
         skipped = args[:1] if in_place else ()
         out = {"out": kwargs["out"]} if "out" in kwargs else {}
-        args, kwargs = skipped + _ternary(args[len(skipped):]), {**_ternary(kwargs), **out}
+        args, kwargs = skipped + _ternary(args[len(skipped) :]), {**_ternary(kwargs), **out}
         with _Disabled():
             return func(*args, **kwargs)
     with _Disabled():
-        made = func(*args, **kwargs)
+        result = func(*args, **kwargs)
     if in_place:
         written = args[0] if args else next(iter(kwargs.values()), None)
         if name != "requires_grad_" and isinstance(written, (TernaryParameter, Derived)):
-            written.__dict__.pop("_again", None)
+            written.__dict__.pop("_remake", None)
     elif base in _DERIVED:
         sources = _sources((args, tuple(kwargs.values())))
         if sources:
-            _follow(made, lambda: func(*_ternary(args), **_ternary(kwargs)), sources)
+            _follow(result, lambda: func(*_ternary(args), **_ternary(kwargs)), sources)
             if base == "detach" and type(args[0]) is TernaryParameter:
-                made.__class__ = TernaryParameter  # nn.Parameter(tensor) insists on that
-    return made
+                result.__class__ = TernaryParameter  # nn.Parameter(tensor) requires it
+    return result
 
 
 def _picks(index: Any) -> bool:
-    """Whether an index gathers rows, as an embedding does, and makes no view."""
-    return any(isinstance(one, (Tensor, list)) or hasattr(one, "__array__")
-               for one in (index if isinstance(index, tuple) else (index,)))
+    """Whether an index gathers rows, as an embedding does, instead of making a view."""
+    return any(
+        isinstance(one, (Tensor, list)) or hasattr(one, "__array__")
+        for one in (index if isinstance(index, tuple) else (index,))
+    )
 
 
 def _ternary(value: Any) -> Any:
-    """Arguments, with the ternary weights for latents and for what was made of them."""
+    """Arguments, with latents and tensors made of them replaced by ternary weights."""
     if isinstance(value, (TernaryParameter, Derived)):
         if _is_fresh(value):
-            return value.__dict__["_again"]()
+            return value.__dict__["_remake"]()
         layer = _layer_of(value)
         return plain(value) if layer is None else layer.ternary_weight()
     if type(value) in (list, tuple):
@@ -189,13 +210,13 @@ def _ternary(value: Any) -> Any:
 
 
 def _layer_of(value: Tensor) -> Optional[nn.Module]:
-    """The layer whose latents they are, if it lives and has no others by now."""
+    """The layer whose latents they are, if it still exists and still has them."""
     layer = value.__dict__["_owner"]() if "_owner" in value.__dict__ else None
     return layer if layer is not None and layer._parameters.get("weight") is value else None
 
 
 def _sources(value: Any) -> Tuple[Tensor, ...]:
-    """The latents, or what was made of them, among arguments."""
+    """The latents, and tensors made of them, among arguments."""
     if isinstance(value, (TernaryParameter, Derived)):
         return (value,) if _is_fresh(value) or _layer_of(value) is not None else ()
     if type(value) in (list, tuple):
@@ -205,32 +226,41 @@ def _sources(value: Any) -> Tuple[Tensor, ...]:
 
 def _version(tensor: Tensor) -> int:
     with _Disabled():
-        return tensor._version
+        version: int = tensor._version
+        return version
 
 
 def _is_fresh(derived: Tensor) -> bool:
-    return "_again" in derived.__dict__ and all(
-        _version(source) == version for source, version in derived.__dict__["_made_at"])
+    return "_remake" in derived.__dict__ and all(
+        _version(source) == version for source, version in derived.__dict__["_sources"]
+    )
 
 
-def _follow(made: Any, again: Callable[[], Any], sources: Sequence[Tensor]) -> None:
-    """Makes the result of a function, or its several, remember how it was made."""
-    if type(made) in (list, tuple):
-        for i, one in enumerate(made):
-            _follow(one, lambda i=i: again()[i], sources)
-    elif type(made) is Tensor:
-        _derive(made, again, sources)
+def _follow(result: Any, remake: Callable[[], Any], sources: Sequence[Tensor]) -> None:
+    """Makes the result or results of a function remember how to make them again."""
+    if type(result) in (list, tuple):
+        for i, one in enumerate(result):
+            _follow(one, functools.partial(_item, remake, i), sources)
+    elif type(result) is Tensor:
+        _derive(result, remake, sources)
 
 
-def _derive(made: Tensor, again: Callable[[], Tensor], sources: Sequence[Tensor]) -> Tensor:
+def _item(remake: Callable[[], Any], index: int) -> Any:
+    return remake()[index]
+
+
+def _derive(result: Tensor, remake: Callable[[], Tensor], sources: Sequence[Tensor]) -> Tensor:
     grad = torch.is_grad_enabled()
 
     def in_its_mode() -> Tensor:
         with torch.set_grad_enabled(grad), _Disabled():
-            return again()
+            return remake()
 
-    made.__class__ = Derived
-    made.__dict__.update(_again=in_its_mode, _made_at=[
-        (root, version) for source in sources for root, version in
-        source.__dict__.get("_made_at", [(source, _version(source))])])
-    return made
+    versions = [
+        known
+        for source in sources
+        for known in source.__dict__.get("_sources", [(source, _version(source))])
+    ]
+    result.__class__ = Derived
+    result.__dict__.update(_remake=in_its_mode, _sources=versions)
+    return result

@@ -1,193 +1,242 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same client for asyncio: each call runs on a thread of the client's own, so
-the loop is never blocked; cancelling the task cancels the call."""
+"""The same client for asyncio.
+
+Each call runs on a thread of the client's own, so the loop is never blocked. Cancelling the
+task cancels the call. Methods have the parameters of their blocking twins, and type checkers
+see them.
+"""
+
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
 import functools
+import re
 import threading
-from typing import Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Coroutine, Optional, TypeVar
 
-from . import checkpoint as whole
-from . import client as blocking
-from . import layers as held
-from . import reports as filed
-from ._safetensors import PathLike
-from .checkpoint import Contents, Projected, Source, Verified
-from .layers import Gradients, HeldLayer, LayerSpec, Product
-from .reports import Report
-from .types import Projection
+from . import checkpoint as _checkpoint
+from . import client as _client
+from . import layers as _layers
+from . import reports as _reports
+from ._arguments import unsigned
+from ._call import cancelled_by
+
+if TYPE_CHECKING:
+    from typing_extensions import Concatenate, ParamSpec
+
+    _Parameters = ParamSpec("_Parameters")
 
 __all__ = ["Checkpoint", "Client", "Layers", "Reports"]
 
 THREADS = 8
 
+_Result = TypeVar("_Result")
 
-async def _on_thread(executor: concurrent.futures.Executor, call: Callable[..., Any],
-                     *args: Any, **named: Any) -> Any:
-    cancelled = threading.Event()
-    submitted = executor.submit(functools.partial(call, *args, _cancelled=cancelled, **named))
-    running = asyncio.wrap_future(submitted)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        if submitted.cancel():  # it waited for a thread
+
+class _Twin:
+    """An object whose blocking twin does the work, on threads of an executor."""
+
+    def __init__(self, twin: Any, executor: concurrent.futures.Executor) -> None:
+        self._twin, self._executor = twin, executor
+
+    async def _run(self, call: Callable[[], Any]) -> Any:
+        cancelled = threading.Event()
+
+        def on_thread() -> Any:
+            with cancelled_by(cancelled):
+                return call()
+
+        submitted = self._executor.submit(on_thread)
+        running = asyncio.wrap_future(submitted)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            if submitted.cancel():  # it was still waiting for a thread
+                raise
+            # The arrays are borrowed until the call is over: wait for that, at most a tenth
+            # of a second, then leave.
+            cancelled.set()
+            await asyncio.wait([running])
+            running.exception()
             raise
-        # The arrays are lent until the call is over: wait for that, at most a
-        # tenth of a second, then leave.
-        cancelled.set()
-        await asyncio.wait([running])
-        running.exception()
-        raise
 
 
-class Reports:
-    """trit.Reports, awaited."""
+def _awaited(
+    method: Callable[Concatenate[Any, _Parameters], _Result],
+) -> Callable[Concatenate[_Twin, _Parameters], Coroutine[Any, Any, _Result]]:
+    """A method of a twin class that runs a blocking method on a thread."""
 
-    def __init__(self, reports: filed.Reports, executor: concurrent.futures.Executor):
-        self._reports, self._executor = reports, executor
+    @functools.wraps(method)
+    async def awaited(
+        self: _Twin, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
+    ) -> _Result:
+        result: _Result = await self._run(functools.partial(method, self._twin, *args, **kwargs))
+        return result
 
-    async def get(self, run: str, layer: str, step: Optional[int] = None,
-                  **options: Any) -> Report:
-        """See trit.reports.Reports.get."""
-        return await _on_thread(self._executor, self._reports.get, run, layer, step,
-                                **options)
-
-    async def list(self, run: str = "", layer: str = "", **options: Any) -> List[Report]:
-        """See trit.reports.Reports.list."""
-        return await _on_thread(self._executor, self._reports.list, run, layer, **options)
-
-    async def latest(self, run: str = "", layer: str = "", **options: Any) -> List[Report]:
-        """See trit.reports.Reports.latest."""
-        return await _on_thread(self._executor, self._reports.latest, run, layer, **options)
+    awaited.__doc__ = _with_await(method.__doc__ or "")
+    awaited.__module__ = __name__
+    return awaited
 
 
-class Checkpoint:
-    """trit.checkpoint.Checkpoint, awaited; the whole of a checkpoint on one thread."""
-
-    def __init__(self, checkpoint: whole.Checkpoint, executor: concurrent.futures.Executor):
-        self._checkpoint, self._executor = checkpoint, executor
-
-    async def project(self, source: Source, out: Optional[PathLike] = None,
-                      **options: Any) -> Projected:
-        """See trit.checkpoint.Checkpoint.project."""
-        return await _on_thread(self._executor, self._checkpoint.project, source, out, **options)
-
-    async def verify(self, source: Source, **options: Any) -> Verified:
-        """See trit.checkpoint.Checkpoint.verify."""
-        return await _on_thread(self._executor, self._checkpoint.verify, source, **options)
-
-    async def inspect(self, source: Source, **options: Any) -> Contents:
-        """See trit.checkpoint.Checkpoint.inspect."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._executor, functools.partial(self._checkpoint.inspect, source, **options))
+def _with_await(doc: str) -> str:
+    """A docstring whose example awaits each call of `client`."""
+    text, example, code = doc.partition("Example:\n")
+    begin = 0
+    while True:
+        call = re.compile(r"\bclient\.(?:\w+\.)?\w+\(").search(code, begin)
+        if call is None:
+            return text + example + code
+        end, depth = call.end(), 1
+        while depth:
+            depth += {"(": 1, ")": -1}.get(code[end], 0)
+            end += 1
+        awaited = f"await {code[call.start() : end]}"
+        if code[end : end + 1] in (".", "["):
+            awaited = f"({awaited})"
+        code = code[: call.start()] + awaited + code[end:]
+        begin = call.start() + len("(await client.")
 
 
-class Layers:
-    """trit.layers.Layers, awaited."""
+class Reports(_Twin):
+    """`client.reports`: `trit.reports.Reports`, awaited.
 
-    def __init__(self, layers: held.Layers, executor: concurrent.futures.Executor):
-        self._layers, self._executor = layers, executor
-
-    async def create(self, name: str, in_features: int, out_features: int,
-                     **options: Any) -> LayerSpec:
-        """See trit.layers.Layers.create."""
-        return await _on_thread(self._executor, self._layers.create, name, in_features,
-                                out_features, **options)
-
-    async def load(self, name: str, weight: Any, bias: Any = None,
-                   **options: Any) -> LayerSpec:
-        """See trit.layers.Layers.load."""
-        return await _on_thread(self._executor, self._layers.load, name, weight, bias,
-                                **options)
-
-    async def forward(self, name: str, x: Any, **options: Any) -> Any:
-        """See trit.layers.Layers.forward."""
-        return await _on_thread(self._executor, self._layers.forward, name, x, **options)
-
-    async def forward_with_error(self, name: str, x: Any, **options: Any) -> Product:
-        """See trit.layers.Layers.forward_with_error."""
-        return await _on_thread(self._executor, self._layers.forward_with_error, name, x,
-                                **options)
-
-    async def backward(self, name: str, x: Any, grad_output: Any,
-                       **options: Any) -> Gradients:
-        """See trit.layers.Layers.backward."""
-        return await _on_thread(self._executor, self._layers.backward, name, x, grad_output,
-                                **options)
-
-    async def embed(self, name: str, ids: Any, **options: Any) -> Any:
-        """See trit.layers.Layers.embed."""
-        return await _on_thread(self._executor, self._layers.embed, name, ids, **options)
-
-    async def as_linear(self, name: str, x: Any, **options: Any) -> Any:
-        """See trit.layers.Layers.as_linear."""
-        return await _on_thread(self._executor, self._layers.as_linear, name, x, **options)
-
-    async def get(self, name: str, *args: Any, **options: Any) -> HeldLayer:
-        """See trit.layers.Layers.get."""
-        return await _on_thread(self._executor, self._layers.get, name, *args, **options)
-
-    async def list(self, prefix: str = "", **options: Any) -> List[LayerSpec]:
-        """See trit.layers.Layers.list."""
-        return await _on_thread(self._executor, self._layers.list, prefix, **options)
-
-    async def delete(self, name: str, **options: Any) -> None:
-        """See trit.layers.Layers.delete."""
-        return await _on_thread(self._executor, self._layers.delete, name, **options)
-
-    async def verify(self, prefix: str = "", **options: Any) -> Dict[str, Report]:
-        """See trit.layers.Layers.verify."""
-        return await _on_thread(self._executor, self._layers.verify, prefix, **options)
-
-
-class Client:
-    """trit.Client, awaited: `async with trit.aio.Client(address) as client: ...`
-
-    Up to `threads` calls run at once, the others wait their turn. A progress
-    callback is called on the call's thread.
+    Example:
+        >>> projection = await client.project(weights, layer=("run-7", "fc", 20))
+        >>> (await client.reports.get("run-7", "fc")).step
+        20
     """
 
-    def __init__(self, address: Optional[str] = None, *, threads: int = THREADS,
-                 **options: Any) -> None:
-        self._client = blocking.Client(address, **options)
-        self._executor = concurrent.futures.ThreadPoolExecutor(threads, "trit")
-        self.reports = Reports(self._client.reports, self._executor)
-        self.checkpoint = Checkpoint(self._client.checkpoint, self._executor)
-        self.layers = Layers(self._client.layers, self._executor)
+    get = _awaited(_reports.Reports.get)
+    list = _awaited(_reports.Reports.list)
+    latest = _awaited(_reports.Reports.latest)
 
-    async def __aenter__(self) -> "Client":
+
+class Checkpoint(_Twin):
+    """`client.checkpoint`: `trit.checkpoint.Checkpoint`, awaited; each call on one thread.
+
+    Example:
+        >>> result = await client.checkpoint.project({"fc.weight": weights})
+        >>> list(result.tensors)
+        ['fc.weight']
+    """
+
+    project = _awaited(_checkpoint.Checkpoint.project)
+    verify = _awaited(_checkpoint.Checkpoint.verify)
+    inspect = _awaited(_checkpoint.Checkpoint.inspect)
+
+
+class Layers(_Twin):
+    """`client.layers`: `trit.layers.Layers`, awaited.
+
+    Example:
+        >>> spec = await client.layers.load("fc", weights)
+        >>> (await client.layers.forward("fc", weights)).shape
+        (256, 256)
+        >>> await client.layers.delete("fc")
+    """
+
+    create = _awaited(_layers.Layers.create)
+    load = _awaited(_layers.Layers.load)
+    forward = _awaited(_layers.Layers.forward)
+    forward_with_error = _awaited(_layers.Layers.forward_with_error)
+    backward = _awaited(_layers.Layers.backward)
+    embed = _awaited(_layers.Layers.embed)
+    as_linear = _awaited(_layers.Layers.as_linear)
+    get = _awaited(_layers.Layers.get)
+    list = _awaited(_layers.Layers.list)
+    delete = _awaited(_layers.Layers.delete)
+    verify = _awaited(_layers.Layers.verify)
+
+
+class Client(_Twin):
+    """`trit.Client`, awaited.
+
+    Up to `threads` calls run at once; more wait for their turn. A progress callback runs on
+    its call's thread.
+
+    Attributes:
+        reports: The stored reports.
+        checkpoint: Calls over whole checkpoints.
+        layers: The layers that the daemon holds.
+
+    Example:
+        >>> async with trit.aio.Client(address, timeout=30) as client:
+        ...     projection = await client.project(weights, encoding="pq2_0")
+        ...     report = await client.verify(projection)
+        >>> report.is_ternary
+        True
+    """
+
+    def __init__(
+        self,
+        address: Optional[str] = None,
+        *,
+        threads: int = THREADS,
+        timeout: Optional[float] = None,
+        connections: int = 0,
+        stream_bytes_min: int = 0,
+        message_bytes_max: int = 0,
+    ) -> None:
+        """Makes a client; it connects at its first call.
+
+        Args:
+            address: "host:port" or "unix:/path"; None for the environment variable
+                TRITD_ADDRESS, else 127.0.0.1:6561.
+            threads: How many calls may run at once.
+            timeout: Seconds for each call that brings no timeout of its own; None or
+                math.inf for no limit.
+            connections: Connections, 1 to 16, that one streamed projection without a report
+                is spread over; 0 for 2.
+            stream_bytes_min: Tensors of this many bytes and more are streamed; 0 for 4 MiB.
+            message_bytes_max: Largest reply message accepted, in bytes; 0 for 1 GiB.
+
+        Raises:
+            InvalidArgument: The address or another argument has no valid value.
+            InvalidType: An argument has the wrong type.
+
+        Example:
+            >>> client = trit.aio.Client(address)
+            >>> await client.ping()
+            True
+            >>> await client.close()
+        """
+        client = _client.Client(
+            address,
+            timeout=timeout,
+            connections=connections,
+            stream_bytes_min=stream_bytes_min,
+            message_bytes_max=message_bytes_max,
+        )
+        executor = concurrent.futures.ThreadPoolExecutor(
+            unsigned(threads, 2**31, "threads"), "trit"
+        )
+        super().__init__(client, executor)
+        self.reports = Reports(client.reports, executor)
+        self.checkpoint = Checkpoint(client.checkpoint, executor)
+        self.layers = Layers(client.layers, executor)
+
+    async def __aenter__(self) -> Client:
         return self
 
-    async def __aexit__(self, *_: Any) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
-        """Waits for running calls, then disconnects."""
+        """Waits for running calls, then disconnects.
+
+        Example:
+            >>> client = trit.aio.Client(address)
+            >>> await client.close()
+        """
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _close(self) -> None:
         self._executor.shutdown()
-        self._client.close()
+        self._twin.close()
 
-    async def ping(self, service: str = "", **options: Any) -> bool:
-        """See trit.Client.ping."""
-        return await _on_thread(self._executor, self._client.ping, service, **options)
-
-    async def project(self, tensor: Any, **options: Any) -> Projection:
-        """See trit.Client.project."""
-        return await _on_thread(self._executor, self._client.project, tensor, **options)
-
-    async def verify(self, tensor: Any, **options: Any) -> Report:
-        """See trit.Client.verify."""
-        return await _on_thread(self._executor, self._client.verify, tensor, **options)
-
-    async def unpack(self, packed: Any, **options: Any) -> Any:
-        """See trit.Client.unpack."""
-        return await _on_thread(self._executor, self._client.unpack, packed, **options)
-
-    async def backward(self, grad_ternary: Any, **options: Any) -> Any:
-        """See trit.Client.backward."""
-        return await _on_thread(self._executor, self._client.backward, grad_ternary,
-                                **options)
+    ping = _awaited(_client.Client.ping)
+    project = _awaited(_client.Client.project)
+    verify = _awaited(_client.Client.verify)
+    unpack = _awaited(_client.Client.unpack)
+    backward = _awaited(_client.Client.backward)

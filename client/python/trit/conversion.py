@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `convert` of trit.torch and trit.mlx made of a model, and why."""
+"""Which layers `convert` of trit.torch and trit.mlx makes ternary, and the record of it."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -7,40 +8,62 @@ import logging
 import textwrap
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
-from ._selection import Patterns, selected
+from ._selection import Patterns, matches, patterns_of
 from .errors import InvalidArgument
 
 __all__ = ["Conversion"]
 
 _logger = logging.getLogger("trit")
 
-# What a dotted name contains where a module is a factor of a low-rank update.
+# Parts of a dotted name that say that a module is a factor of a low-rank update.
 _LORA = ("lora_a", "lora_b", "lora_embedding_a", "lora_embedding_b")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Conversion:
-    """`model.trit_conversion`: which layers the last `convert` made ternary, by dotted
-    name, and which modules with a matrix of weights it left as they are, with the reason.
+    """What the last `convert` did to a model: `model.trit_conversion`.
 
-    A model that is itself one layer has the name ""."""
+    A model that is itself one layer has the name "".
+
+    Attributes:
+        converted: Dotted names of the layers that are ternary now.
+        skipped: Modules with a matrix of weights that were not converted, with the reason.
+
+    Example:
+        >>> from trit.conversion import Conversion
+        >>> print(Conversion(("fc",), {"head": "excluded by pattern 'head'"}))
+        Conversion: 1 converted, 1 skipped
+          converted  fc
+          skipped    head: excluded by pattern 'head'
+    """
 
     converted: Tuple[str, ...]
-    left: Mapping[str, str]
+    skipped: Mapping[str, str]
 
     def __repr__(self) -> str:
-        lines = [f"Conversion: {len(self.converted)} converted, {len(self.left)} left"]
-        names = ", ".join(name or '""' for name in self.converted)
-        lines += textwrap.wrap(names, 99, initial_indent="  converted  ",
-                               subsequent_indent=" " * 13, break_on_hyphens=False)
-        lines += [f"  left       {name or repr(name)}: {why}" for name, why in self.left.items()]
+        lines = [f"Conversion: {len(self.converted)} converted, {len(self.skipped)} skipped"]
+        lines += textwrap.wrap(
+            ", ".join(_shown(name) for name in self.converted),
+            99,
+            initial_indent="  converted  ",
+            subsequent_indent=" " * 13,
+            break_on_hyphens=False,
+        )
+        lines += [f"  skipped    {_shown(name)}: {why}" for name, why in self.skipped.items()]
         return "\n".join(lines)
 
 
-class Found(NamedTuple):
-    """A module that holds a matrix of weights. `why_not`: why it is not converted; None:
-    it can be. `quiet`: that is what the user would expect. `refused`: no conversion goes
-    on unless a pattern leaves it out."""
+def _shown(name: str) -> str:
+    return name or '""'
+
+
+class Candidate(NamedTuple):
+    """A module that holds a matrix of weights.
+
+    `why_not` is the reason not to convert it; None if it can be converted. With `quiet` the
+    user expects that reason. With `refused` the conversion fails unless a pattern excludes
+    the module.
+    """
 
     name: str
     why_not: Optional[str] = None
@@ -49,6 +72,7 @@ class Found(NamedTuple):
 
 
 def is_lora(name: str) -> bool:
+    """Whether a dotted name is that of a LoRA factor."""
     return any(part.lower() in _LORA for part in name.split("."))
 
 
@@ -57,60 +81,74 @@ ALREADY = "it is ternary already"
 
 
 class Plan:
-    """Which modules are converted: `chosen`, by name."""
+    """Which modules to convert: `chosen`, by name."""
 
-    def __init__(self, found: Iterable[Found], modules: Iterable[str], include: Patterns,
-                 exclude: Patterns) -> None:
+    def __init__(
+        self,
+        candidates: Iterable[Candidate],
+        modules: Iterable[str],
+        include: Patterns,
+        exclude: Patterns,
+    ) -> None:
         self.chosen: List[str] = []
-        self._left: Dict[str, str] = {}
-        self._loud: List[str] = []
-        # Patterns may come from a generator, and are asked for more than once.
-        include = None if include is None else _patterns(include)
-        excluded = _patterns(exclude)
+        self._skipped: Dict[str, str] = {}
+        self._warned: List[str] = []
+        included = None if include is None else patterns_of(include, "include")
+        excluded = patterns_of(exclude, "exclude")
         names = [name for name in modules if name] or [""]
-        for field, patterns in (("include", include or ()), ("exclude", excluded)):
-            for pattern in patterns:
-                if not any(selected(name, pattern, None) for name in names):
-                    raise InvalidArgument(
-                        f"{field}: pattern {pattern!r} matches no module of the model; "
-                        "patterns are compared with whole dotted names, as "
-                        "model.named_modules() has them", field)
-        for one in found:
-            by_user = _left_by(one.name, include, excluded)
+        _check_patterns("include", included or (), names)
+        _check_patterns("exclude", excluded, names)
+        for one in candidates:
+            by_user = _skipped_by(one.name, included, excluded)
             if by_user is None and one.refused:
-                raise InvalidArgument(f"{one.name or 'model'}: {one.why_not}: exclude it", "exclude")
+                raise InvalidArgument(
+                    f"{one.name or 'model'}: {one.why_not}: exclude it", "exclude"
+                )
             if by_user is None and one.why_not is None:
                 self.chosen.append(one.name)
             else:
-                self.leave(one.name, by_user or one.why_not or "",
-                           loud=by_user is None and not one.quiet)
+                warn = by_user is None and not one.quiet
+                self.skip(one.name, by_user or one.why_not or "", warn)
 
-    def leave(self, name: str, why: str, loud: bool = True) -> None:
-        """Notes a module that is not converted; again, with one more reason."""
-        self._left[name] = f"{self._left[name]}; {why}" if name in self._left else why
-        if loud and name not in self._loud:
-            self._loud.append(name)
+    def skip(self, name: str, why: str, warn: bool = True) -> None:
+        """Notes a module that is not converted, or one more reason for it."""
+        known = self._skipped.get(name)
+        self._skipped[name] = why if known is None else f"{known}; {why}"
+        if warn and name not in self._warned:
+            self._warned.append(name)
 
-    def told(self, model: Any) -> None:
-        """Writes down on the model what was done, and logs it once."""
-        model.trit_conversion = Conversion(tuple(self.chosen), dict(self._left))
-        _logger.info("converted %d layers to ternary: %s", len(self.chosen),
-                     ", ".join(name or '""' for name in self.chosen) or "none")
-        for level, names in (
-                (logging.INFO, [name for name in self._left if name not in self._loud]),
-                (logging.WARNING, self._loud)):
+    def record(self, model: Any) -> None:
+        """Stores on the model what was done, and logs it."""
+        model.trit_conversion = Conversion(tuple(self.chosen), dict(self._skipped))
+        _logger.info(
+            "converted %d layers to ternary: %s",
+            len(self.chosen),
+            ", ".join(_shown(name) for name in self.chosen) or "none",
+        )
+        expected = [name for name in self._skipped if name not in self._warned]
+        for level, names in ((logging.INFO, expected), (logging.WARNING, self._warned)):
             if names:
-                _logger.log(level, "left %d modules as they are: %s", len(names), "; ".join(
-                    f"{name or repr(name)} ({self._left[name]})" for name in names))
+                reasons = (f"{_shown(name)} ({self._skipped[name]})" for name in names)
+                _logger.log(level, "skipped %d modules: %s", len(names), "; ".join(reasons))
 
 
-def _patterns(patterns: Patterns) -> Tuple[str, ...]:
-    return (patterns,) if isinstance(patterns, str) else tuple(patterns or ())
+def _check_patterns(field: str, patterns: Tuple[str, ...], names: List[str]) -> None:
+    for pattern in patterns:
+        if not any(matches(name, (pattern,)) is not None for name in names):
+            raise InvalidArgument(
+                f"{field}: pattern {pattern!r} matches no module of the model; patterns are "
+                "compared with whole dotted names, as model.named_modules() has them",
+                field,
+            )
 
 
-def _left_by(name: str, include: Optional[Tuple[str, ...]],
-             exclude: Tuple[str, ...]) -> Optional[str]:
-    for pattern in exclude:
-        if selected(name, pattern, None):
-            return f"excluded by pattern {pattern!r}"
-    return None if selected(name, include, None) else "no include pattern matches it"
+def _skipped_by(
+    name: str, included: Optional[Tuple[str, ...]], excluded: Tuple[str, ...]
+) -> Optional[str]:
+    """Why the user's patterns skip a module; None if they do not."""
+    pattern = matches(name, excluded)
+    if pattern is not None:
+        return f"excluded by pattern {pattern!r}"
+    if included is not None and matches(name, included) is None:
+        return "no include pattern matches it"
+    return None

@@ -1,343 +1,568 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers held by the daemon: TernaryLinear and TernaryEmbedding, made, loaded, used
-and verified by their names."""
+"""Layers that the daemon holds: created or loaded, multiplied by, verified, by name."""
+
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
-from ._arrays import STORAGE, Give, View, give_numpy, view, view_elements, view_integers
-from ._call import Call, Progress, text, unsigned
+from ._arguments import c_text, member, real, unsigned
+from ._arrays import View, view_integers, view_of, wrap_numpy
+from ._call import Call, Progress
 from ._handle import Handle
+from ._held import (
+    ForwardResult,
+    Gradients,
+    HeldLayer,
+    LayerSpec,
+    array_of,
+    borrow,
+    c_spec,
+    encoded_weight,
+    spec_of,
+)
 from ._native import ffi, lib, new
-from ._tensors import c_tensor, shaped, shaped_scales, take
+from ._tensors import shaped_scales, take
 from ._visit import Visit, on_layer_spec, on_report
 from .errors import InvalidArgument
 from .reports import Report, report_of
-from .types import (GROUP_SIZE, Activations, DType, Encoding, LayerKind, LayerPart,
-                    Projection, member)
+from .types import (
+    GROUP_SIZE,
+    Activations,
+    AnyActivations,
+    AnyEncoding,
+    AnyLayerKind,
+    AnyLayerPart,
+    DType,
+    Encoding,
+    FloatName,
+    LayerKind,
+    LayerPart,
+)
 
-__all__ = ["Gradients", "HeldLayer", "LayerSpec", "Layers", "Product"]
+__all__ = ["ForwardResult", "Gradients", "HeldLayer", "LayerSpec", "Layers"]
 
-
-@dataclasses.dataclass(frozen=True)
-class LayerSpec:
-    """A layer of ternary weights [out_features, in_features]; an embedding has
-    out_features ids of in_features numbers each."""
-
-    name: str
-    kind: LayerKind
-    in_features: int
-    out_features: int
-    bias: bool
-    group_size: int
-    keep_latents: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class HeldLayer:
-    """What the daemon holds of a layer.
-
-    weight  the ternary weights as `encoding` lays them out (see Projection), or the
-            dense latents [out_features, in_features]; None where only the spec was asked
-    scales  as Projection has them
-    bias    f32 [out_features] with the ternary weights; None without
-    seed    of a layer that was made by `create`
-    """
-
-    spec: LayerSpec
-    weight: Optional[Any]
-    scales: Optional[Any]
-    bias: Optional[Any]
-    encoding: Encoding
-    seed: Optional[int]
-
-    @property
-    def projection(self) -> Projection:
-        """The weights as `client.verify` and `client.unpack` take them."""
-        return Projection(self.weight, self.scales, None, self.encoding,
-                          (self.spec.out_features, self.spec.in_features),
-                          self.spec.group_size)
-
-
-class Product(NamedTuple):
-    """y, and how far it is from y by f32 activations, before it is rounded to its
-    dtype. The errors are NaN where a product is."""
-
-    y: Any
-    max_error: float  # the largest |y - y by f32|
-    relative_error: float  # the same, by the largest |y by f32|
-
-
-class Gradients(NamedTuple):
-    """Of y = x . Wt^T + bias, by the straight-through estimator."""
-
-    input: Any  # x's shape and dtype
-    weight: Any  # [out_features, in_features], grad_output's dtype
-    bias: Optional[Any]  # [out_features]; None where the layer has none
-
-
-# ---- to C and back --------------------------------------------------------------------
-
-def _spec(name: str, kind: Union[LayerKind, str], in_features: int, out_features: int,
-          bias: bool, group_size: int, keep_latents: bool) -> Any:
-    encoded = name.encode()
-    if "\0" in name or len(encoded) > lib.TRIT_NAME_BYTES_MAX:
-        raise InvalidArgument(f"spec.name: {name!r} has a NUL or more than "
-                              f"{lib.TRIT_NAME_BYTES_MAX} bytes", "spec.name")
-    return new("struct trit_layer_spec *", {
-        "name": encoded, "kind": member(LayerKind, kind, "spec.kind"),
-        "in_features": unsigned(in_features, 2**64, "spec.in_features"),
-        "out_features": unsigned(out_features, 2**64, "spec.out_features"),
-        "bias": bias, "group_size": unsigned(group_size, 2**32, "spec.group_size"),
-        "keep_latents": keep_latents})
-
-
-def _spec_of(c: Any) -> LayerSpec:
-    return LayerSpec(ffi.string(c.name).decode("utf-8", "replace"), LayerKind(c.kind),
-                     c.in_features, c.out_features, bool(c.bias), c.group_size,
-                     bool(c.keep_latents))
-
-
-def _lend(array: Any, field: str) -> Tuple[View, Any]:
-    """An array of f32, f16 or bf16, and its struct."""
-    seen = view_elements(array, field)
-    return seen, c_tensor(seen, seen.shape, seen.element, field)
-
-
-def _array(c: Any, give: Give) -> Optional[Any]:
-    """A struct trit_array that was given, as an array; None where it has no data."""
-    if c.data == ffi.NULL:
-        return None
-    dtype, shape = DType(c.dtype), tuple(c.shape[0:c.rank])
-    return give(take(c.data, c.bytes).view(STORAGE[dtype]).reshape(shape), dtype)
-
-
-def _encoded(c: Any, give: Give) -> Optional[Any]:
-    """A struct trit_layer's weight in its encoding."""
-    encoding = Encoding(c.encoding)
-    if c.weight.data == ffi.NULL or encoding == Encoding.DENSE:
-        return _array(c.weight, give)
-    raw = take(c.weight.data, c.weight.bytes)
-    return give(shaped(raw, encoding, (c.spec.out_features, c.spec.in_features)), None)
-
-
-# ---- the methods ----------------------------------------------------------------------
 
 class Layers:
-    """The layers of a daemon. Where it has a data directory they survive its restart.
+    """`client.layers`: the layers of a daemon. With a data directory they survive a restart.
 
-    Arrays are NumPy's, torch's or mlx's; results are of the family of what went in.
-    All methods take `timeout` in seconds (None: the client's) and release the GIL.
-    They raise NotFound for a name that is unknown, FailedPrecondition for a layer of
-    the other kind or without what is asked for, InvalidArgument with the field.
+    Arrays are of NumPy, torch or mlx; results are of the library of the input. Besides what
+    each method lists, all raise NotFound for an unknown name and FailedPrecondition for a
+    layer of the other kind.
+
+    Example:
+        >>> spec = client.layers.load("fc", weights)
+        >>> client.layers.forward("fc", weights).shape
+        (256, 256)
+        >>> client.layers.delete("fc")
     """
 
-    def __init__(self, handle: Handle):
+    def __init__(self, handle: Handle) -> None:
         self._handle = handle
 
-    def create(self, name: str, in_features: int, out_features: int, *,
-               kind: Union[LayerKind, str] = LayerKind.LINEAR, bias: bool = False,
-               seed: int = 0, group_size: int = GROUP_SIZE, keep_latents: bool = False,
-               timeout: Optional[float] = None, _cancelled: Any = None) -> LayerSpec:
-        """Makes a layer of latents drawn from N(0, 1) * in_features^-0.5, the bias
-        zero; the same seed gives the same bits everywhere. AlreadyExists where the
-        name is taken."""
-        call = Call(timeout, None, _cancelled)
-        options, made = new("struct trit_call_options *"), new("struct trit_layer_spec *")
-        spec = _spec(name, kind, in_features, out_features, bias, group_size, keep_latents)
+    def create(
+        self,
+        name: str,
+        in_features: int,
+        out_features: int,
+        *,
+        kind: AnyLayerKind = LayerKind.LINEAR,
+        bias: bool = False,
+        seed: int = 0,
+        group_size: int = GROUP_SIZE,
+        keep_latents: bool = False,
+        timeout: Optional[float] = None,
+    ) -> LayerSpec:
+        """Makes a layer from random latents, drawn from N(0, 1) * in_features^-0.5.
+
+        The bias is zero. The same seed gives the same bits on every machine.
+
+        Args:
+            name: Its name, 1 to 255 bytes of UTF-8.
+            in_features: Columns of the weights; the length of an embedding's rows.
+            out_features: Rows of the weights; the number of an embedding's ids.
+            kind: LINEAR or EMBEDDING.
+            bias: Whether it has a bias; linear layers only.
+            seed: 0 to 2^64 - 1.
+            group_size: Weights of a row that share a scale; a multiple of 16.
+            keep_latents: Whether the daemon keeps the latents on its disk.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            The layer's spec.
+
+        Raises:
+            AlreadyExists: The name is taken.
+            InvalidArgument: A size is out of its range, or an embedding has a bias.
+
+        Example:
+            >>> client.layers.create("fc", 64, 10, seed=7).out_features
+            10
+            >>> client.layers.delete("fc")
+        """
+        call = Call(timeout)
+        options, result = (
+            new("struct trit_call_options *"),
+            new("struct trit_layer_spec *"),
+        )
+        spec = c_spec(name, kind, in_features, out_features, bias, group_size, keep_latents)
+        call.fill(options)
+        number = unsigned(seed, 2**64, "seed")
+        with self._handle as client:
+            call.check(lib.trit_layer_create(client, spec, number, options, result, call.error))
+        return spec_of(result)
+
+    def load(
+        self,
+        name: str,
+        weight: Any,
+        bias: Any = None,
+        *,
+        kind: AnyLayerKind = LayerKind.LINEAR,
+        group_size: int = GROUP_SIZE,
+        keep_latents: bool = False,
+        timeout: Optional[float] = None,
+        progress: Optional[Progress] = None,
+    ) -> LayerSpec:
+        """Makes a layer from latents, projected as by `Client.project`.
+
+        Args:
+            name: Its name, 1 to 255 bytes of UTF-8.
+            weight: The latents: f32, f16 or bf16 [out_features, in_features].
+            bias: f32, f16 or bf16 [out_features], linear layers only; None for none.
+            kind: LINEAR or EMBEDDING.
+            group_size: Weights of a row that share a scale; a multiple of 16.
+            keep_latents: Whether the daemon keeps the latents on its disk.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+            progress: A function that is called with the bytes sent since its last call, or a
+                tqdm bar.
+
+        Returns:
+            The layer's spec.
+
+        Raises:
+            AlreadyExists: The name is taken.
+            InvalidArgument: `weight` has a NaN or infinity, or a shape does not fit.
+
+        Example:
+            >>> spec = client.layers.load("fc", weights, np.zeros(256, np.float32))
+            >>> spec.bias
+            True
+            >>> client.layers.delete("fc")
+        """
+        view, borrowed = borrow(weight, "weight")
+        if len(view.shape) != 2:
+            raise InvalidArgument(f"weight.shape: rank {len(view.shape)} is not 2", "weight.shape")
+        bias_view, borrowed_bias = (None, ffi.NULL) if bias is None else borrow(bias, "bias")
+        call = Call(timeout, progress)
+        options, result = (
+            new("struct trit_call_options *"),
+            new("struct trit_layer_spec *"),
+        )
+        rows, columns = view.shape
+        spec = c_spec(name, kind, columns, rows, bias is not None, group_size, keep_latents)
         call.fill(options)
         with self._handle as client:
-            call.check(lib.trit_layer_create(client, spec, unsigned(seed, 2**64, "seed"),
-                                             options, made, call.error))
-        return _spec_of(made)
+            call.check(
+                lib.trit_layer_load(
+                    client, spec, borrowed, borrowed_bias, options, result, call.error
+                )
+            )
+        del view, bias_view
+        return spec_of(result)
 
-    def load(self, name: str, weight: Any, bias: Any = None, *,
-             kind: Union[LayerKind, str] = LayerKind.LINEAR, group_size: int = GROUP_SIZE,
-             keep_latents: bool = False, timeout: Optional[float] = None,
-             progress: Optional[Progress] = None, _cancelled: Any = None) -> LayerSpec:
-        """Makes a layer of latents that are given, projected as by Client.project.
+    def forward(
+        self,
+        name: str,
+        x: Any,
+        *,
+        activations: AnyActivations = Activations.F32,
+        timeout: Optional[float] = None,
+        progress: Optional[Progress] = None,
+    ) -> Any:
+        """Computes y = x @ Wt.T + bias of a linear layer, in f32, rounded once.
 
-        weight        f32, f16 or bf16 [out_features, in_features]; streamed from the
-                      client's `stream_bytes_min` on
-        bias          f32, f16 or bf16 [out_features], linear layers only
-        keep_latents  they stay on the daemon's disk, for `get(part="latents")`
+        Args:
+            name: The layer's name.
+            x: f32, f16 or bf16 [..., in_features], rank 1 to 8.
+            activations: How x enters the product.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+            progress: A function that is called with the bytes sent since its last call, or a
+                tqdm bar.
 
-        InvalidArgument for a NaN or infinity; AlreadyExists where the name is taken.
+        Returns:
+            y [..., out_features], of x's dtype.
+
+        Raises:
+            InvalidArgument: x has another dtype or number of columns.
+
+        Example:
+            >>> spec = client.layers.create("fc", 256, 10)
+            >>> client.layers.forward("fc", weights).shape
+            (256, 10)
+            >>> client.layers.delete("fc")
         """
-        seen, lent = _lend(weight, "weight")
-        if len(seen.shape) != 2:
-            raise InvalidArgument(f"weight.shape: rank {len(seen.shape)} is not 2",
-                                  "weight.shape")
-        seen_bias, lent_bias = (None, ffi.NULL) if bias is None else _lend(bias, "bias")
-        call = Call(timeout, progress, _cancelled)
-        options, made = new("struct trit_call_options *"), new("struct trit_layer_spec *")
-        spec = _spec(name, kind, seen.shape[1], seen.shape[0], bias is not None, group_size,
-                     keep_latents)
-        call.fill(options)
-        with self._handle as client:
-            call.check(lib.trit_layer_load(client, spec, lent, lent_bias, options, made,
-                                           call.error))
-        del seen, seen_bias
-        return _spec_of(made)
+        view, result = self._forward(name, x, activations, False, Call(timeout, progress))
+        return array_of(result.y, view.wrap)
 
-    def forward(self, name: str, x: Any, *,
-                activations: Union[Activations, str] = Activations.F32,
-                timeout: Optional[float] = None, progress: Optional[Progress] = None,
-                _cancelled: Any = None) -> Any:
-        """y = x . Wt^T + bias of a linear layer.
+    def forward_with_error(
+        self,
+        name: str,
+        x: Any,
+        *,
+        activations: AnyActivations = Activations.INT8,
+        timeout: Optional[float] = None,
+        progress: Optional[Progress] = None,
+    ) -> ForwardResult:
+        """Computes `forward`, and how far its y is from y with f32 activations.
 
-        x            f32, f16 or bf16 [..., in_features], rank 1 to 8
-        activations  INT8: each row of x as int8 by its largest magnitude
+        Args:
+            name: The layer's name.
+            x: f32, f16 or bf16 [..., in_features], rank 1 to 8.
+            activations: How x enters the product.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+            progress: A function that is called with the bytes sent since its last call, or a
+                tqdm bar.
 
-        Gives [..., out_features] of x's dtype, computed in f32 and rounded once.
+        Returns:
+            y and its errors.
+
+        Raises:
+            InvalidArgument: x has another dtype or number of columns.
+
+        Example:
+            >>> spec = client.layers.create("fc", 256, 10)
+            >>> result = client.layers.forward_with_error("fc", weights)
+            >>> result.relative_error < 0.05
+            True
+            >>> client.layers.delete("fc")
         """
-        seen, made = self._forward(name, x, activations, False,
-                                   Call(timeout, progress, _cancelled))
-        return _array(made.y, seen.give)
+        view, result = self._forward(name, x, activations, True, Call(timeout, progress))
+        return ForwardResult(
+            array_of(result.y, view.wrap), result.max_error, result.relative_error
+        )
 
-    def forward_with_error(self, name: str, x: Any, *,
-                           activations: Union[Activations, str] = Activations.INT8,
-                           timeout: Optional[float] = None,
-                           progress: Optional[Progress] = None,
-                           _cancelled: Any = None) -> Product:
-        """`forward`, and how far its y is from that of f32 activations, which the
-        daemon computes besides."""
-        seen, made = self._forward(name, x, activations, True,
-                                   Call(timeout, progress, _cancelled))
-        return Product(_array(made.y, seen.give), made.max_error, made.relative_error)
-
-    def _forward(self, name: str, x: Any, activations: Union[Activations, str],
-                 report_error: bool, call: Call) -> Tuple[View, Any]:
-        seen, lent = _lend(x, "x")
-        options = new("struct trit_forward_options *", {
-            "activations": member(Activations, activations, "activations"),
-            "report_error": report_error})
+    def _forward(
+        self, name: str, x: Any, activations: AnyActivations, report_error: bool, call: Call
+    ) -> Tuple[View, Any]:
+        view, borrowed = borrow(x, "x")
+        options = new(
+            "struct trit_forward_options *",
+            {
+                "activations": member(Activations, activations, "activations"),
+                "report_error": report_error,
+            },
+        )
         call.fill(options.call)
-        made = new("struct trit_forward *")
+        result = new("struct trit_forward *")
+        layer = c_text(name, "name")
         with self._handle as client:
-            call.check(lib.trit_layer_forward(client, text(name, "name"), lent, options, made,
-                                              call.error))
-        return seen, made
+            call.check(
+                lib.trit_layer_forward(client, layer, borrowed, options, result, call.error)
+            )
+        return view, result
 
-    def backward(self, name: str, x: Any, grad_output: Any, *,
-                 timeout: Optional[float] = None, progress: Optional[Progress] = None,
-                 _cancelled: Any = None) -> Gradients:
-        """The gradients of `forward` (of an embedding: of `as_linear`).
+    def backward(
+        self,
+        name: str,
+        x: Any,
+        grad_output: Any,
+        *,
+        timeout: Optional[float] = None,
+        progress: Optional[Progress] = None,
+    ) -> Gradients:
+        """Computes the gradients of `forward`, or of an embedding's `as_linear`.
 
-        x            f32, f16 or bf16 [..., in_features]
-        grad_output  f32, f16 or bf16 [..., out_features], the other axes as x's
+        Args:
+            name: The layer's name.
+            x: f32, f16 or bf16 [..., in_features].
+            grad_output: The gradient with respect to y: f32, f16 or bf16
+                [..., out_features], with the other axes of x.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+            progress: A function that is called with the bytes sent since its last call, or a
+                tqdm bar.
+
+        Returns:
+            The gradients with respect to x, the latents and the bias.
+
+        Raises:
+            InvalidArgument: A dtype or shape does not fit.
+
+        Example:
+            >>> spec = client.layers.create("fc", 256, 10)
+            >>> y = client.layers.forward("fc", weights)
+            >>> gradients = client.layers.backward("fc", weights, y)
+            >>> gradients.weight.shape
+            (10, 256)
+            >>> client.layers.delete("fc")
         """
-        seen, lent = _lend(x, "x")
-        seen_grad, lent_grad = _lend(grad_output, "grad_output")
-        call = Call(timeout, progress, _cancelled)
-        options, made = new("struct trit_call_options *"), new("struct trit_gradients *")
+        view, borrowed = borrow(x, "x")
+        grad_view, borrowed_grad = borrow(grad_output, "grad_output")
+        call = Call(timeout, progress)
+        options, result = new("struct trit_call_options *"), new("struct trit_gradients *")
         call.fill(options)
+        layer = c_text(name, "name")
         with self._handle as client:
-            call.check(lib.trit_layer_backward(client, text(name, "name"), lent, lent_grad,
-                                               options, made, call.error))
-        return Gradients(_array(made.input, seen.give), _array(made.weight, seen_grad.give),
-                         _array(made.bias, seen_grad.give))
+            call.check(
+                lib.trit_layer_backward(
+                    client, layer, borrowed, borrowed_grad, options, result, call.error
+                )
+            )
+        return Gradients(
+            array_of(result.input, view.wrap),
+            array_of(result.weight, grad_view.wrap),
+            array_of(result.bias, grad_view.wrap),
+        )
 
-    def embed(self, name: str, ids: Any, *, timeout: Optional[float] = None,
-              _cancelled: Any = None) -> Any:
-        """Rows of an embedding: ids, integers of any shape and family (or a list), to
-        f32 [*ids.shape, in_features]. InvalidArgument names an id out of range."""
-        found, give = view_integers(ids, "ids")
-        wrong = np.flatnonzero((found < 0) | (found >= 2**32))
+    def embed(self, name: str, ids: Any, *, timeout: Optional[float] = None) -> Any:
+        """Gives rows of an embedding.
+
+        Args:
+            name: The layer's name.
+            ids: Integers of any shape, below out_features; an array or a list.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            f32 [*ids.shape, in_features].
+
+        Raises:
+            InvalidArgument: An id is out of range; the message has the id and its index.
+
+        Example:
+            >>> spec = client.layers.create("embed", 64, 10, kind="embedding")
+            >>> client.layers.embed("embed", [[1, 2, 3]]).shape
+            (1, 3, 64)
+            >>> client.layers.delete("embed")
+        """
+        numbers, wrap = view_integers(ids, "ids")
+        wrong = np.flatnonzero((numbers < 0) | (numbers >= 2**32))
         if wrong.size:
-            raise InvalidArgument(f"ids: {found.reshape(-1)[wrong[0]]} (at index {wrong[0]}) "
-                                  "is out of range", "ids")
-        flat = np.ascontiguousarray(found.reshape(-1), np.uint32)
-        call = Call(timeout, None, _cancelled)
-        options, made = new("struct trit_call_options *"), new("struct trit_array *")
+            raise InvalidArgument(
+                f"ids: {numbers.reshape(-1)[wrong[0]]} (at index {wrong[0]}) is out of range",
+                "ids",
+            )
+        flat = np.ascontiguousarray(numbers.reshape(-1), np.uint32)
+        call = Call(timeout)
+        options, result = new("struct trit_call_options *"), new("struct trit_array *")
         call.fill(options)
+        layer, borrowed = c_text(name, "name"), ffi.from_buffer("uint32_t[]", flat)
         with self._handle as client:
-            call.check(lib.trit_layer_embed(client, text(name, "name"),
-                                            ffi.from_buffer("uint32_t[]", flat), flat.size,
-                                            options, made, call.error))
-        return _array(made, lambda rows, dtype: give(
-            rows.reshape(*found.shape, rows.shape[-1]), dtype))
+            call.check(
+                lib.trit_layer_embed(
+                    client, layer, borrowed, flat.size, options, result, call.error
+                )
+            )
+        return array_of(
+            result,
+            lambda rows, dtype: wrap(rows.reshape(*numbers.shape, rows.shape[-1]), dtype),
+        )
 
-    def as_linear(self, name: str, x: Any, *, timeout: Optional[float] = None,
-                  progress: Optional[Progress] = None, _cancelled: Any = None) -> Any:
-        """x . Wt^T of an embedding, the output layer that shares its weights: x f32,
-        f16 or bf16 [..., in_features] to logits [..., out_features] of x's dtype."""
-        seen, lent = _lend(x, "x")
-        call = Call(timeout, progress, _cancelled)
-        options, made = new("struct trit_call_options *"), new("struct trit_array *")
-        call.fill(options)
-        with self._handle as client:
-            call.check(lib.trit_layer_as_linear(client, text(name, "name"), lent, options,
-                                                made, call.error))
-        return _array(made, seen.give)
+    def as_linear(
+        self,
+        name: str,
+        x: Any,
+        *,
+        timeout: Optional[float] = None,
+        progress: Optional[Progress] = None,
+    ) -> Any:
+        """Computes x @ Wt.T of an embedding: the output layer that shares its weights.
 
-    def get(self, name: str, part: Union[LayerPart, str] = LayerPart.TERNARY, *,
-            encoding: Union[Encoding, str] = Encoding.DENSE,
-            dtype: Union[DType, str] = DType.F32, like: Any = None,
-            timeout: Optional[float] = None, _cancelled: Any = None) -> HeldLayer:
-        """The spec with the ternary weights and the bias, with the latents, or alone.
+        Args:
+            name: The layer's name.
+            x: f32, f16 or bf16 [..., in_features], rank 1 to 8.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+            progress: A function that is called with the bytes sent since its last call, or a
+                tqdm bar.
 
-        encoding  of the ternary weights
-        dtype     of dense ones: F32, F16, BF16
-        like      an array whose family (and device) the results are of; None: NumPy
+        Returns:
+            Logits [..., out_features], of x's dtype.
+
+        Raises:
+            InvalidArgument: x has another dtype or number of columns.
+
+        Example:
+            >>> spec = client.layers.create("embed", 256, 10, kind="embedding")
+            >>> client.layers.as_linear("embed", weights).shape
+            (256, 10)
+            >>> client.layers.delete("embed")
         """
-        give = give_numpy if like is None else view(like, "like").give
-        call = Call(timeout, None, _cancelled)
-        options = new("struct trit_layer_get_options *", {
-            "part": member(LayerPart, part, "part"),
-            "encoding": member(Encoding, encoding, "encoding"),
-            "dtype": member(DType, dtype, "dtype")})
-        call.fill(options.call)
-        made = new("struct trit_layer *")
+        view, borrowed = borrow(x, "x")
+        call = Call(timeout, progress)
+        options, result = new("struct trit_call_options *"), new("struct trit_array *")
+        call.fill(options)
+        layer = c_text(name, "name")
         with self._handle as client:
-            call.check(lib.trit_layer_get(client, text(name, "name"), options, made,
-                                          call.error))
-        scales = None
-        if made.scales != ffi.NULL:
-            raw = take(made.scales, made.scale_bytes)
-            scales = give(shaped_scales(raw, Encoding(made.encoding),
-                                        (made.spec.out_features, made.spec.in_features)), None)
-        return HeldLayer(_spec_of(made.spec), _encoded(made, give), scales,
-                         _array(made.bias, give), Encoding(made.encoding),
-                         made.seed if made.has_seed else None)
+            call.check(
+                lib.trit_layer_as_linear(client, layer, borrowed, options, result, call.error)
+            )
+        return array_of(result, view.wrap)
 
-    def list(self, prefix: str = "", *, timeout: Optional[float] = None,
-             _cancelled: Any = None) -> List[LayerSpec]:
-        """The specs of all layers whose names begin with `prefix`, by name."""
-        call = Call(timeout, None, _cancelled)
+    def get(
+        self,
+        name: str,
+        part: AnyLayerPart = LayerPart.TERNARY,
+        *,
+        encoding: AnyEncoding = Encoding.DENSE,
+        dtype: Union[DType, FloatName] = DType.F32,
+        like: Any = None,
+        timeout: Optional[float] = None,
+    ) -> HeldLayer:
+        """Gives a layer's spec with its ternary weights, with its latents, or alone.
+
+        Args:
+            name: The layer's name.
+            part: TERNARY, LATENTS or SPEC.
+            encoding: How the ternary weights are to lie in memory.
+            dtype: Of dense weights: F32, F16 or BF16.
+            like: An array; the results are of its library and on its device. None for NumPy.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            The layer.
+
+        Raises:
+            FailedPrecondition: The daemon does not have the latents.
+            InvalidArgument: The encoding or the dtype cannot hold the weights.
+
+        Example:
+            >>> spec = client.layers.create("fc", 256, 10, seed=7)
+            >>> client.layers.get("fc", "latents").weight.shape
+            (10, 256)
+            >>> client.layers.delete("fc")
+        """
+        wrap = wrap_numpy if like is None else view_of(like, "like").wrap
+        call = Call(timeout)
+        options = new(
+            "struct trit_layer_get_options *",
+            {
+                "part": member(LayerPart, part, "part"),
+                "encoding": member(Encoding, encoding, "encoding"),
+                "dtype": member(DType, dtype, "dtype"),
+            },
+        )
+        call.fill(options.call)
+        result = new("struct trit_layer *")
+        layer = c_text(name, "name")
+        with self._handle as client:
+            call.check(lib.trit_layer_get(client, layer, options, result, call.error))
+        kind, scales = Encoding(result.encoding), None
+        if result.scales != ffi.NULL:
+            raw = take(result.scales, result.scale_bytes)
+            shape = (result.spec.out_features, result.spec.in_features)
+            scales = wrap(shaped_scales(raw, kind, shape), None)
+        return HeldLayer(
+            spec_of(result.spec),
+            encoded_weight(result, wrap),
+            scales,
+            array_of(result.bias, wrap),
+            kind,
+            result.seed if result.has_seed else None,
+        )
+
+    def list(self, prefix: str = "", *, timeout: Optional[float] = None) -> List[LayerSpec]:
+        """Lists layers.
+
+        Args:
+            prefix: What their names begin with; "" for all.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            Their specs in the order of their names.
+
+        Raises:
+            InvalidArgument: The prefix is too long.
+
+        Example:
+            >>> spec = client.layers.create("list/fc", 64, 10)
+            >>> [spec.name for spec in client.layers.list("list/")]
+            ['list/fc']
+            >>> client.layers.delete("list/fc")
+        """
+        call = Call(timeout)
         options = new("struct trit_call_options *")
         call.fill(options)
-        visit = Visit(_spec_of)
+        visit = Visit(spec_of)
+        start = c_text(prefix, "prefix")
         with self._handle as client:
-            call.check(lib.trit_layer_list(client, text(prefix, "prefix"), options,
-                                           new("struct trit_layer_spec *"), on_layer_spec,
-                                           visit.handle, call.error))
+            call.check(
+                lib.trit_layer_list(
+                    client,
+                    start,
+                    options,
+                    new("struct trit_layer_spec *"),
+                    on_layer_spec,
+                    visit.handle,
+                    call.error,
+                )
+            )
         return visit.all()
 
-    def delete(self, name: str, *, timeout: Optional[float] = None,
-               _cancelled: Any = None) -> None:
-        """Removes a layer; calls that use it end as if it were there."""
-        call = Call(timeout, None, _cancelled)
+    def delete(self, name: str, *, timeout: Optional[float] = None) -> None:
+        """Removes a layer. Running calls that use it are not disturbed.
+
+        Args:
+            name: The layer's name.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Raises:
+            NotFound: There is no such layer.
+
+        Example:
+            >>> spec = client.layers.create("fc", 64, 10)
+            >>> client.layers.delete("fc")
+        """
+        call = Call(timeout)
         options = new("struct trit_call_options *")
         call.fill(options)
+        layer = c_text(name, "name")
         with self._handle as client:
-            call.check(lib.trit_layer_delete(client, text(name, "name"), options, call.error))
+            call.check(lib.trit_layer_delete(client, layer, options, call.error))
 
-    def verify(self, prefix: str = "", *, tolerance: Optional[float] = None,
-               timeout: Optional[float] = None, _cancelled: Any = None) -> Dict[str, Report]:
-        """Whether the ternary weights of all layers whose names begin with `prefix` are
-        ternary: a report for each, by its name. `tolerance` as in Client.verify."""
-        call = Call(timeout, None, _cancelled)
-        kept = text(prefix, "prefix")
-        options = new("struct trit_layer_verify_options *", {
-            "prefix": kept, "has_tolerance": tolerance is not None,
-            "tolerance": tolerance or 0.0})
+    def verify(
+        self,
+        prefix: str = "",
+        *,
+        tolerance: Optional[float] = None,
+        timeout: Optional[float] = None,
+    ) -> Dict[str, Report]:
+        """Verifies the ternary weights of layers.
+
+        Args:
+            prefix: What their names begin with; "" for all.
+            tolerance: The largest |w/s - t| of a ternary weight; None for 1e-5. With 0 all
+                magnitudes of a group must be bit-equal.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            A report for each layer, by its name.
+
+        Raises:
+            InvalidArgument: The tolerance is negative or NaN.
+
+        Example:
+            >>> spec = client.layers.create("verify/fc", 64, 10)
+            >>> client.layers.verify("verify/")["verify/fc"].is_ternary
+            True
+            >>> client.layers.delete("verify/fc")
+        """
+        call = Call(timeout)
+        start = c_text(prefix, "prefix")
+        options = new(
+            "struct trit_layer_verify_options *",
+            {
+                "prefix": start,
+                "has_tolerance": tolerance is not None,
+                "tolerance": real(tolerance, "tolerance"),
+            },
+        )
         call.fill(options.call)
         visit = Visit(report_of)
         with self._handle as client:
-            call.check(lib.trit_layer_verify(client, options, new("struct trit_report *"),
-                                             on_report, visit.handle, call.error))
+            report = new("struct trit_report *")
+            call.check(
+                lib.trit_layer_verify(
+                    client, options, report, on_report, visit.handle, call.error
+                )
+            )
         return {report.layer: report for report in visit.all()}

@@ -1,43 +1,93 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The projection without a daemon, in NumPy: for tests, and to train where no
-daemon is at hand. Bit-equal to tritd's: the sum of a group in float64, divided,
-rounded once to float32; t = +1 where w + w > s, -1 where -(w + w) > s."""
+"""The projection in NumPy, without a daemon, for tests and for training.
+
+Its bits are those of tritd: the sum of a group in f64 is divided and rounded once to f32;
+t is +1 where w + w > s, and -1 where -(w + w) > s.
+"""
+
 from __future__ import annotations
 
-from typing import Tuple, Union
+from typing import Tuple
 
 import numpy as np
 
-from .types import GROUP_SIZE, PartialGroup, member
+from ._arguments import member, positive, wrong_type
+from ._arrays import Array
+from .types import GROUP_SIZE, AnyPartialGroup, PartialGroup
+
+__all__ = ["codes_and_scales", "project"]
 
 
-def codes_and_scales(w: np.ndarray, group_size: int = GROUP_SIZE,
-                     partial_group: Union[PartialGroup, str] = PartialGroup.PADDED,
-                     ) -> Tuple[np.ndarray, np.ndarray]:
-    """int8 codes of w's shape and float32 scales [rows, groups] of a float32
-    array [..., columns]."""
+def codes_and_scales(
+    w: Array,
+    group_size: int = GROUP_SIZE,
+    partial_group: AnyPartialGroup = PartialGroup.PADDED,
+) -> Tuple[Array, Array]:
+    """The codes t and the scales s of a projection.
+
+    Args:
+        w: f32 [..., columns].
+        group_size: Weights of a row that share a scale.
+        partial_group: What the scale of a row's short last group divides by.
+
+    Returns:
+        int8 codes of w's shape, and f32 scales [rows, groups].
+
+    Raises:
+        InvalidArgument: An argument has no valid value.
+        InvalidType: `w` is not a NumPy array.
+
+    Example:
+        >>> codes, scales = trit.local.codes_and_scales(weights)
+        >>> codes.dtype.name, scales.shape
+        ('int8', (256, 2))
+    """
+    if not isinstance(w, np.ndarray):
+        raise wrong_type("w", "a NumPy array", w)
+    group_size = positive(group_size, "group_size")
     columns = w.shape[-1]
     rows = np.ascontiguousarray(w, np.float32).reshape(-1, columns)
     groups = -(-columns // group_size)
     padded = np.zeros((rows.shape[0], groups * group_size))
     padded[:, :columns] = np.abs(rows)
     divisor = np.full(groups, float(group_size))
-    if member(PartialGroup, partial_group, "partial_group") == PartialGroup.EXACT \
-            and columns % group_size:
+    partial = member(PartialGroup, partial_group, "partial_group")
+    if partial == PartialGroup.EXACT and columns % group_size:
         divisor[-1] = columns % group_size
     sums = padded.reshape(-1, groups, group_size).sum(axis=2)
     scales = (sums / divisor).astype(np.float32)
     s = np.repeat(scales, group_size, axis=1)[:, :columns]
-    # In float64: twice a float32 above 2^127 is no float32.
+    # In f64, because f32 cannot hold twice a value above 2^127.
     twice = rows.astype(np.float64) * 2
     codes = (twice > s).astype(np.int8) - (-twice > s).astype(np.int8)
     return codes.reshape(w.shape), scales
 
 
-def project(w: np.ndarray, group_size: int = GROUP_SIZE,
-            partial_group: Union[PartialGroup, str] = PartialGroup.PADDED) -> np.ndarray:
-    """t*s in float32; a zero keeps the sign of its weight."""
+def project(
+    w: Array,
+    group_size: int = GROUP_SIZE,
+    partial_group: AnyPartialGroup = PartialGroup.PADDED,
+) -> Array:
+    """The ternary weights t*s. A zero keeps the sign of its weight.
+
+    Args:
+        w: f32 [..., columns].
+        group_size: Weights of a row that share a scale.
+        partial_group: What the scale of a row's short last group divides by.
+
+    Returns:
+        f32 of w's shape.
+
+    Raises:
+        InvalidArgument: An argument has no valid value.
+        InvalidType: `w` is not a NumPy array.
+
+    Example:
+        >>> ternary = trit.local.project(weights)
+        >>> bool((ternary == client.project(weights).data).all())
+        True
+    """
     codes, scales = codes_and_scales(w, group_size, partial_group)
-    s = np.repeat(scales, group_size, axis=1)[:, :w.shape[-1]].reshape(w.shape)
-    t = np.copysign(np.abs(codes).astype(np.float32), w)
-    return t * s
+    s = np.repeat(scales, group_size, axis=1)[:, : w.shape[-1]].reshape(w.shape)
+    ternary: Array = np.copysign(np.abs(codes).astype(np.float32), w) * s
+    return ternary

@@ -1,32 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tritd knows about one layer at one step, and what it has filed."""
+"""Reports: what tritd knows about one layer at one step, and the stored ones."""
+
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Literal, Optional, Tuple
 
-from ._call import Call, text, unsigned
+from ._arguments import c_text, flag, unsigned
+from ._call import Call
 from ._handle import Handle
 from ._native import ffi, lib, new
 from ._visit import Visit, on_report
 
+__all__ = ["Finding", "Report", "Reports", "Severity", "Verdict"]
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+Severity = Literal["error", "undecided", "warning", "note"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that a verification found. Fields that do not apply are None.
+    """One thing that a verification found. Attributes that do not apply are None.
 
-    kind      "not_ternary", "scale_lost", ...; see proto/README.md
-    severity  "error" (the verdict is fail), "undecided" (inconclusive), "warning", "note"
-    layer, tensor  names, of findings about a file; None in a report of one layer
-    index     flat index of the first element concerned
-    group     flat index of the first group concerned
-    expected, got  values at the first element or group
-    count     elements or groups concerned
-    hint      what to do
+    Attributes:
+        kind: "not_ternary", "scale_lost", ...; proto/README.md lists all kinds.
+        severity: "error" makes the verdict "fail", "undecided" makes it "inconclusive";
+            "warning" and "note" leave it as it is.
+        layer: The layer's name, in findings about a file.
+        tensor: The tensor's name, in findings about a file.
+        index: Flat index of the first element concerned.
+        group: Flat index of the first group concerned.
+        expected: The value expected at the first element or group.
+        got: The value found there.
+        count: Number of elements or groups concerned.
+        hint: What to do.
+
+    Example:
+        >>> client.verify(weights).findings[0].kind
+        'not_ternary'
     """
 
     kind: str
-    severity: str
+    severity: Severity
     layer: Optional[str] = None
     tensor: Optional[str] = None
     index: Optional[int] = None
@@ -37,22 +52,72 @@ class Finding:
     hint: Optional[str] = None
 
     def to_dict(self) -> Dict[str, Any]:
-        """The fields that apply."""
-        return {name: value for name, value in dataclasses.asdict(self).items()
-                if value is not None}
+        """The attributes that apply.
+
+        Returns:
+            Their values by name, as JSON has them.
+
+        Example:
+            >>> client.verify(weights).findings[0].to_dict()["severity"]
+            'error'
+        """
+        fields = dataclasses.asdict(self)
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The fields carry the names, units and meanings of proto/trit/v1/report.proto.
+    """What a projection or a verification measured.
 
-    `mse`, `cosine`, `sqnr_db` are None where no latents were there to compare
-    with, and where they say nothing (`cosine` of all zeros, `sqnr_db` without an
-    error, all three where a NaN or infinity stands on either side); the scales are
-    None where none is finite; `previous_step` is None where no earlier step was, and flips count
-    nothing then. `findings` are the worst first; `verdict` is "pass", "fail" or
-    "inconclusive". `transitions[3*f + t]` counts weights that went from f to t,
-    both 0, 1, 2 for -1, 0, +1.
+    Below, w is an element, s the scale of its group and t its ternary value.
+
+    Attributes:
+        run: Name of the run that it is stored under, or "".
+        layer: Name of the layer, or "".
+        step: Training step.
+        time_unix_ns: When it was made, in nanoseconds since 1970.
+        dtype: Element type of the tensor: "f32", "f16", "bf16", "i8" or "u8".
+        shape: Shape of the tensor.
+        group_size: Weights that share a scale.
+        groups: Number of groups: rows * ceil(columns / group_size).
+        elements: Number of elements.
+        is_ternary: Whether every element is ternary and every scale is sound.
+        fraction_valid: Share of elements with |w/s - t| within the tolerance, 0 to 1.
+        max_round_error: The largest |w/s - t|.
+        sample_values: Up to 8 distinct values of w/s that occur, invalid ones first.
+        negatives: Number of elements with t = -1.
+        zeros: Number of elements with t = 0.
+        positives: Number of elements with t = +1.
+        zero_groups: Number of groups without a nonzero element.
+        non_finite: Number of NaN and infinities.
+        scale_min: Smallest finite scale; None if no scale is finite.
+        scale_mean: Mean of the finite scales, or None.
+        scale_max: Largest finite scale, or None.
+        scales_lossy_fp16: Number of scales that f16 does not hold exactly.
+        mse: Mean of (w - t*s)^2 against the latents. None without latents, and where a NaN
+            or infinity is on either side.
+        cosine: Cosine of latents and t*s. None as `mse`, and where either is all zero.
+        sqnr_db: 10 log10(sum w^2 / sum (w - t*s)^2) in decibels. None as `mse`, and where
+            `mse` is 0.
+        previous_step: The latest earlier step of the layer, or None.
+        flips: Number of elements whose t changed since `previous_step`.
+        flip_fraction: flips / elements.
+        transitions: transitions[3*f + t] counts elements that went from f to t, where 0, 1
+            and 2 stand for -1, 0 and +1.
+        near_threshold_fraction: Share of elements with |w| within 5 % of s/2.
+        digest: SHA-256 in hexadecimal; equal digests mean equal ternary tensors.
+        kernel: Instruction set that computed it: "portable", "avx2", "avx512" or "neon".
+        version: Version of the daemon.
+        reference_mismatches: Elements that differ from the reference's projection; None
+            without a reference.
+        first_mismatch: Flat index of the first of them, or None.
+        findings: What was found, the worst first; at most 16.
+        verdict: "pass", "fail" or "inconclusive".
+
+    Example:
+        >>> report = client.project(weights).report
+        >>> report.is_ternary, report.shape, report.groups, report.verdict
+        (True, (256, 256), 512, 'pass')
     """
 
     run: str
@@ -91,49 +156,90 @@ class Report:
     reference_mismatches: Optional[int]
     first_mismatch: Optional[int]
     findings: Tuple[Finding, ...] = ()
-    verdict: str = "pass"
+    verdict: Verdict = "pass"
 
     @property
     def zero_fraction(self) -> float:
+        """Share of elements with t = 0.
+
+        Returns:
+            zeros / elements, 0 to 1; 0 for an empty tensor.
+
+        Example:
+            >>> 0.2 < client.project(weights).report.zero_fraction < 0.4
+            True
+        """
         return self.zeros / self.elements if self.elements else 0.0
 
     def to_dict(self) -> Dict[str, Any]:
-        """The fields as JSON has them."""
+        """The attributes, `zero_fraction` and the findings.
+
+        Returns:
+            Their values by name, as JSON has them.
+
+        Example:
+            >>> client.verify(weights).to_dict()["verdict"]
+            'fail'
+        """
         fields = dataclasses.asdict(self)
         fields["zero_fraction"] = self.zero_fraction
         fields["findings"] = [finding.to_dict() for finding in self.findings]
         return fields
 
 
-def _text(chars) -> str:
-    return ffi.string(chars).decode("utf-8", "replace")
+# ---- from C ------------------------------------------------------------------------------
 
 
-_SAME = ("step", "time_unix_ns", "group_size", "groups", "elements", "is_ternary",
-         "fraction_valid", "max_round_error", "negatives", "zeros", "positives",
-         "zero_groups", "non_finite",
-         "scales_lossy_fp16", "flips", "flip_fraction", "near_threshold_fraction")
+def _text(chars: Any) -> str:
+    decoded: str = ffi.string(chars).decode("utf-8", "replace")
+    return decoded
 
 
-def _finding_of(c) -> Finding:
+# Fields that have the same name and type in C.
+_PLAIN = (
+    "step",
+    "time_unix_ns",
+    "group_size",
+    "groups",
+    "elements",
+    "is_ternary",
+    "fraction_valid",
+    "max_round_error",
+    "negatives",
+    "zeros",
+    "positives",
+    "zero_groups",
+    "non_finite",
+    "scales_lossy_fp16",
+    "flips",
+    "flip_fraction",
+    "near_threshold_fraction",
+)
+
+
+def _finding_of(c: Any) -> Finding:
+    severity: Any = _text(lib.trit_severity_name(c.severity))
     return Finding(
         kind=_text(lib.trit_finding_kind_name(c.kind)),
-        severity=_text(lib.trit_severity_name(c.severity)),
+        severity=severity,
         index=c.index if c.has_index else None,
         group=c.group if c.has_group else None,
         expected=_text(c.expected) or None,
         got=_text(c.got) or None,
         count=c.count if c.has_count else None,
-        hint=_text(c.hint) or None)
+        hint=_text(c.hint) or None,
+    )
 
 
-def report_of(c) -> Report:
-    """A `struct trit_report`, or a pointer to one, as a Report."""
+def report_of(c: Any) -> Report:
+    """The Report of a `struct trit_report` or of a pointer to one."""
     if ffi.typeof(c).kind == "pointer":
         c = c[0]
     compared = bool(c.has_reference)
+    verdict: Any = _text(lib.trit_verdict_name(lib.trit_report_verdict(ffi.addressof(c))))
     return Report(
-        run=_text(c.run), layer=_text(c.layer),
+        run=_text(c.run),
+        layer=_text(c.layer),
         dtype=_text(lib.trit_dtype_name(c.dtype)),
         shape=tuple(c.shape[axis] for axis in range(c.rank)),
         sample_values=tuple(c.sample_values[i] for i in range(c.sample_count)),
@@ -145,60 +251,143 @@ def report_of(c) -> Report:
         scale_max=c.scale_max if c.has_scales else None,
         previous_step=c.previous_step if c.has_previous else None,
         transitions=tuple(c.transitions),
-        digest=bytes(c.digest).hex(), kernel=_text(c.kernel), version=_text(c.version),
+        digest=bytes(c.digest).hex(),
+        kernel=_text(c.kernel),
+        version=_text(c.version),
         reference_mismatches=c.reference_mismatches if compared else None,
         first_mismatch=c.first_mismatch if compared and c.reference_mismatches else None,
         findings=tuple(_finding_of(c.findings[i]) for i in range(c.finding_count)),
-        verdict=_text(lib.trit_verdict_name(lib.trit_report_verdict(ffi.addressof(c)))),
-        **{name: getattr(c, name) for name in _SAME})
+        verdict=verdict,
+        **{name: getattr(c, name) for name in _PLAIN},
+    )
 
 
-# ---- what is filed -------------------------------------------------------------------
+# ---- the stored reports ------------------------------------------------------------------
+
 
 class Reports:
-    """The reports that calls with a `layer` have filed."""
+    """`client.reports`: the reports that calls with a `layer` or a `run` have stored.
 
-    def __init__(self, handle: Handle):
+    Example:
+        >>> projection = client.project(weights, layer=("run-7", "fc", 20))
+        >>> [report.step for report in client.reports.list("run-7", "fc")]
+        [20]
+    """
+
+    def __init__(self, handle: Handle) -> None:
         self._handle = handle
 
-    def get(self, run: str, layer: str, step: Optional[int] = None, *,
-            timeout: Optional[float] = None, _cancelled: Any = None) -> Report:
-        """The report of (run, layer) at `step`, or the latest. NotFound says
-        what is missing."""
-        call = Call(timeout, None, _cancelled)
+    def get(
+        self, run: str, layer: str, step: Optional[int] = None, *, timeout: Optional[float] = None
+    ) -> Report:
+        """One stored report.
+
+        Args:
+            run: Name of the run.
+            layer: Name of the layer.
+            step: Training step; None for the latest.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            The report.
+
+        Raises:
+            NotFound: There is no such run, layer or step; the message says which.
+
+        Example:
+            >>> projection = client.project(weights, layer=("run-7", "fc", 20))
+            >>> client.reports.get("run-7", "fc", 20).is_ternary
+            True
+        """
+        call = Call(timeout)
         options = new("struct trit_call_options *")
         call.fill(options)
         at = ffi.NULL
         if step is not None:
             at = ffi.new("uint64_t *", unsigned(step, 2**64, "step"))
-        out = new("struct trit_report *")
+        names = c_text(run, "run"), c_text(layer, "layer")
+        report = new("struct trit_report *")
         with self._handle as client:
-            call.check(lib.trit_report_get(client, text(run, "run"), text(layer, "layer"),
-                                           at, options, out, call.error))
-        return report_of(out)
+            call.check(lib.trit_report_get(client, *names, at, options, report, call.error))
+        return report_of(report)
 
-    def list(self, run: str = "", layer: str = "", *, from_step: Optional[int] = None,
-             to_step: Optional[int] = None, latest_only: bool = False,
-             timeout: Optional[float] = None, _cancelled: Any = None) -> List[Report]:
-        """All matches in (run, layer, step) order; an empty name matches every
-        one, the steps are inclusive."""
-        call = Call(timeout, None, _cancelled)
-        kept = text(run, "run"), text(layer, "layer")
-        query = new("struct trit_report_query *", {
-            "run": kept[0], "layer": kept[1], "latest_only": latest_only,
-            "has_from": from_step is not None,
-            "step_from": unsigned(from_step or 0, 2**64, "step_from"),
-            "has_to": to_step is not None,
-            "step_to": unsigned(to_step or 0, 2**64, "step_to")})
+    def list(
+        self,
+        run: str = "",
+        layer: str = "",
+        *,
+        from_step: Optional[int] = None,
+        to_step: Optional[int] = None,
+        latest_only: bool = False,
+        timeout: Optional[float] = None,
+    ) -> List[Report]:
+        """All matching reports.
+
+        Args:
+            run: Name of the run; "" for all.
+            layer: Name of the layer; "" for all.
+            from_step: First step, inclusive; None for no bound.
+            to_step: Last step, inclusive; None for no bound.
+            latest_only: Only the newest step of each layer.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            The reports in the order of run, layer and step.
+
+        Raises:
+            InvalidArgument: A name or step is out of its range.
+
+        Example:
+            >>> for step in (0, 10, 20):
+            ...     projection = client.project(weights, layer=("run-8", "fc", step))
+            >>> reports = client.reports.list("run-8", from_step=10)
+            >>> [(report.step, report.flips) for report in reports]
+            [(10, 0), (20, 0)]
+        """
+        call = Call(timeout)
+        names = c_text(run, "run"), c_text(layer, "layer")
+        query = new(
+            "struct trit_report_query *",
+            {
+                "run": names[0],
+                "layer": names[1],
+                "latest_only": flag(latest_only, "latest_only"),
+                "has_from": from_step is not None,
+                "step_from": unsigned(0 if from_step is None else from_step, 2**64, "from_step"),
+                "has_to": to_step is not None,
+                "step_to": unsigned(0 if to_step is None else to_step, 2**64, "to_step"),
+            },
+        )
         call.fill(query.call)
         visit = Visit(report_of)
         with self._handle as client:
-            call.check(lib.trit_report_list(client, query, new("struct trit_report *"), on_report,
-                                            visit.handle, call.error))
+            report = new("struct trit_report *")
+            call.check(
+                lib.trit_report_list(client, query, report, on_report, visit.handle, call.error)
+            )
         return visit.all()
 
-    def latest(self, run: str = "", layer: str = "", *, timeout: Optional[float] = None,
-               _cancelled: Any = None) -> List[Report]:
-        """The newest step of each matching layer."""
-        return self.list(run, layer, latest_only=True, timeout=timeout,
-                         _cancelled=_cancelled)
+    def latest(
+        self, run: str = "", layer: str = "", *, timeout: Optional[float] = None
+    ) -> List[Report]:
+        """The newest report of each matching layer.
+
+        Args:
+            run: Name of the run; "" for all.
+            layer: Name of the layer; "" for all.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            The reports in the order of run and layer.
+
+        Raises:
+            InvalidArgument: A name is too long.
+
+        Example:
+            >>> for step in (0, 10, 20):
+            ...     projection = client.project(weights, layer=("run-8", "fc", step))
+            >>> reports = client.reports.latest("run-8")
+            >>> [(report.layer, report.step) for report in reports]
+            [('fc', 20)]
+        """
+        return self.list(run, layer, latest_only=True, timeout=timeout)

@@ -1,49 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ternary layers for PyTorch (1.13 and later), projected by tritd.
 
-    model = trit.torch.convert(model, exclude="head", client=client)
-    after_step = trit.torch.verify_every(model, run="run-7", every=20, client=client)
+Each forward pass projects the latent weights: by RPC if the layer has a client, else in
+torch. The bits are the same. The gradient goes through the projection unchanged
+(straight-through estimator).
 
-Each forward pass projects the latent weights, by RPC where the layer has a
-client and in torch where it has none: the bits are the same. The gradient goes
-through the projection unchanged (straight-through estimator).
+torch.compile breaks its graph for a projection by RPC and compiles projections in torch.
+grad and vjp of torch.func go through both.
 
-torch.compile leaves its graph for a projection by RPC and goes on after it;
-projections in torch are compiled. torch.func's grad and vjp go through both.
+Example:
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(256, 64), torch.nn.Linear(64, 10))
+    >>> model = trit.torch.convert(model, exclude="1", client=client)
+    >>> after_step = trit.torch.verify_every(model, run="run-7", every=20, client=client)
+    >>> model(torch.ones(2, 256)).shape
+    torch.Size([2, 10])
+    >>> after_step(20)["0"].is_ternary
+    True
 """
+
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, Optional, Union
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._arguments import member, positive, wrong_type
 from ._selection import Patterns
 from ._weight import TernaryParameter, adopt, plain, uncompiled
 from .client import Client
-from .conversion import ALREADY, LORA_STAYS, Conversion, Found, Plan, is_lora
+from .conversion import ALREADY, LORA_STAYS, Candidate, Conversion, Plan, is_lora
 from .reports import Report
-from .types import GROUP_SIZE, PartialGroup, ReportDetail, VerifyMode, member
-from .verification import Layer, VerifyEvery, verify_layers
+from .types import (
+    GROUP_SIZE,
+    AnyPartialGroup,
+    AnyVerifyMode,
+    PartialGroup,
+    ReportDetail,
+    VerifyMode,
+)
+from .verification import Latents, VerifyEvery, check_client, verify_layers
 
-__all__ = ["Conversion", "TernaryEmbedding", "TernaryLinear", "convert", "project_local", "set_client",
-           "ternary_projection", "verify_every", "verify_ternary_weights"]
+__all__ = [
+    "Conversion",
+    "TernaryEmbedding",
+    "TernaryLinear",
+    "VerifyEvery",
+    "convert",
+    "project_local",
+    "set_client",
+    "ternary_projection",
+    "verify_every",
+    "verify_ternary_weights",
+]
 
 
 # ---- the projection -------------------------------------------------------------------
 
-def project_local(latent: Tensor, group_size: int = GROUP_SIZE,
-                  partial_group: Union[PartialGroup, str] = PartialGroup.PADDED) -> Tensor:
-    """t*s of a f32, f16 or bf16 tensor [..., columns], without a daemon and without
-    a gradient; the daemon's bits."""
+
+def project_local(
+    latent: Tensor,
+    group_size: int = GROUP_SIZE,
+    partial_group: AnyPartialGroup = PartialGroup.PADDED,
+) -> Tensor:
+    """Projects in torch, without a daemon and without a gradient, to the daemon's bits.
+
+    Args:
+        latent: f32, f16 or bf16 [..., columns].
+        group_size: Weights of a row that share a scale.
+        partial_group: What the scale of a row's short last group divides by.
+
+    Returns:
+        t*s, of the shape, dtype and device of `latent`.
+
+    Raises:
+        InvalidArgument: `group_size` or `partial_group` has no valid value.
+        InvalidType: An argument has the wrong type.
+
+    Example:
+        >>> import torch
+        >>> trit.torch.project_local(torch.tensor([[0.5, 0.1, 1.0, 0.8]]), group_size=4)
+        tensor([[0.6000, 0.0000, 0.6000, 0.6000]])
+    """
+    if not isinstance(latent, Tensor):
+        raise wrong_type("latent", "a torch.Tensor", latent)
+    group_size = positive(group_size, "group_size")
+    exact = member(PartialGroup, partial_group, "partial_group") == PartialGroup.EXACT
     columns = latent.shape[-1]
     rows = plain(latent).detach().reshape(-1, columns).double()
     short = -columns % group_size
     padded = F.pad(rows, (0, short)).reshape(rows.shape[0], -1, group_size)
-    divisor = torch.full(padded.shape[1:2], float(group_size), dtype=torch.float64,
-                         device=rows.device)
-    if short and member(PartialGroup, partial_group, "partial_group") == PartialGroup.EXACT:
+    divisor = torch.full(
+        padded.shape[1:2], float(group_size), dtype=torch.float64, device=rows.device
+    )
+    if short and exact:
         divisor[-1] = group_size - short
     scales = (padded.abs().sum(-1) / divisor).float()
     s = scales.double().unsqueeze(-1)
@@ -52,55 +104,89 @@ def project_local(latent: Tensor, group_size: int = GROUP_SIZE,
     rounded = scales.to(latent.dtype).float().unsqueeze(-1)
     dense = torch.copysign(nonzero * rounded, padded.float()).reshape(rows.shape[0], -1)
     if short:
-        # Without a clone the rows would lie padded, a stride that matrix products may
-        # meet with another kernel, and so with other bits than the daemon's result.
+        # Without a clone the rows would keep their padding. For such a stride a matrix
+        # product may use another kernel, whose last bits differ.
         dense = dense[:, :columns].clone(memory_format=torch.contiguous_format)
     return dense.to(latent.dtype).reshape(latent.shape)
 
 
 class _Projection(torch.autograd.Function):
-    """Forward: the projection. Backward: the gradient as it is."""
+    """Forward is the projection. Backward returns the gradient unchanged."""
 
     @staticmethod
     def forward(*args: Any) -> Tensor:
-        latent, project = args[-2:]  # torch 1.13 has the context before them
-        return project(latent)
+        latent, project = args[-2:]  # torch 1.13 passes the context before them
+        ternary: Tensor = project(latent)
+        return ternary
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """torch.func asks for one."""
+        """Does nothing, but torch.func requires it."""
 
     @staticmethod
-    def backward(ctx: Any, grad_ternary: Tensor):
+    def backward(ctx: Any, grad_ternary: Tensor) -> Tuple[Tensor, None]:
         return grad_ternary, None
 
 
 @uncompiled
 def _apply_uncompiled(latent: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
-    return _Projection.apply(latent, project)
+    ternary: Tensor = _Projection.apply(latent, project)
+    return ternary
 
 
-def ternary_projection(latent: Tensor, client: Optional[Client] = None, *,
-                       group_size: int = GROUP_SIZE,
-                       partial_group: Union[PartialGroup, str] = PartialGroup.PADDED,
-                       ) -> Tensor:
-    """t*s of `latent` (f32, f16, bf16 [..., columns]), differentiable by the
-    straight-through estimator; by RPC where a client is given."""
+def ternary_projection(
+    latent: Tensor,
+    client: Optional[Client] = None,
+    *,
+    group_size: int = GROUP_SIZE,
+    partial_group: AnyPartialGroup = PartialGroup.PADDED,
+) -> Tensor:
+    """Projects latents, with the straight-through estimator as gradient.
+
+    Args:
+        latent: f32, f16 or bf16 [..., columns].
+        client: The client to project with; None to project in torch.
+        group_size: Weights of a row that share a scale.
+        partial_group: What the scale of a row's short last group divides by.
+
+    Returns:
+        t*s, of the shape, dtype and device of `latent`.
+
+    Raises:
+        Error: The call to the daemon failed.
+        InvalidArgument: `group_size` or `partial_group` has no valid value.
+
+    Example:
+        >>> import torch
+        >>> latent = torch.ones(2, 128, requires_grad=True)
+        >>> trit.torch.ternary_projection(latent, client).sum().backward()
+        >>> bool((latent.grad == 1).all())
+        True
+    """
+    check_client(client)
+
     def project(w: Tensor) -> Tensor:
         if client is None:
             return project_local(w, group_size, partial_group)
-        return client.project(w, group_size=group_size, partial_group=partial_group,
-                              report=ReportDetail.NONE).data
+        ternary: Tensor = client.project(
+            w, group_size=group_size, partial_group=partial_group, report=ReportDetail.NONE
+        ).data
+        return ternary
 
     apply = _Projection.apply if client is None else _apply_uncompiled
-    return apply(plain(latent), project)
+    result: Tensor = apply(plain(latent), project)
+    return result
 
 
 # ---- layers ---------------------------------------------------------------------------
 
+
 class _Ternary(nn.Module):
-    """What both layers are. `weight` is the latent Parameter, and a product with it is
-    one with the ternary weights, whoever multiplies: see trit._weight."""
+    """What both layers share.
+
+    `weight` is the latent Parameter. A product with it uses the ternary weights, whoever
+    multiplies; see trit._weight.
+    """
 
     group_size: int
     client: Optional[Client]
@@ -112,14 +198,36 @@ class _Ternary(nn.Module):
         return self.weight if latent is None else latent  # None: a parametrization's
 
     def ternary_weight(self) -> Tensor:
+        """Projects the latents, as each forward pass does.
+
+        Returns:
+            The ternary weights, of the shape and dtype of `weight`.
+
+        Raises:
+            Error: The call to the daemon failed.
+
+        Example:
+            >>> layer = trit.torch.TernaryLinear(256, 10, client=client)
+            >>> client.verify(layer.ternary_weight()).is_ternary
+            True
+        """
         return ternary_projection(self._latent(), self.client, group_size=self.group_size)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[misc]
+        super()._save_to_state_dict(destination, prefix, keep_vars)
         if not keep_vars and f"{prefix}weight" in destination:
             destination[f"{prefix}weight"] = plain(destination[f"{prefix}weight"])
 
     def extra_repr(self) -> str:
+        """The line that torch shows for the layer.
+
+        Returns:
+            The sizes and the group size.
+
+        Example:
+            >>> trit.torch.TernaryLinear(256, 10).extra_repr()
+            'in_features=256, out_features=10, bias=True, group_size=128'
+        """
         return f"{super().extra_repr()}, group_size={self.group_size}"
 
 
@@ -133,7 +241,7 @@ def _read(self: _Ternary) -> Tensor:
 
 
 def _write(self: _Ternary, computed: Tensor) -> None:
-    """A Parameter does not come here; what a hook computes does."""
+    """Stores what a hook computes; torch stores a Parameter itself."""
     self.__dict__["weight"] = computed
 
 
@@ -142,52 +250,181 @@ def _remove(self: _Ternary) -> None:
 
 
 class TernaryLinear(_Ternary, nn.Linear):
-    """y = x Wt^T + b, Wt the projection of the latent `weight` [out, in].
+    """Computes y = x @ Wt.T + bias, where Wt is the projection of the latent `weight`.
 
-    x is [..., in_features]. Latents are drawn from N(0, 1) * in_features^-0.5,
-    the bias is zero."""
+    Attributes:
+        weight: The latents [out_features, in_features].
+        bias: [out_features], or None.
+        group_size: Weights of a row that share a scale.
+        client: The client to project with; None to project in torch.
 
-    weight = property(_read, _write, _remove)  # type: ignore[assignment]
+    Example:
+        >>> import torch
+        >>> layer = trit.torch.TernaryLinear(256, 10, client=client)
+        >>> layer(torch.ones(2, 256)).shape
+        torch.Size([2, 10])
+    """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, *,
-                 group_size: int = GROUP_SIZE, client: Optional[Client] = None,
-                 device: Any = None, dtype: Any = None) -> None:
+    weight = property(_read, _write, _remove)
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        group_size: int = GROUP_SIZE,
+        client: Optional[Client] = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        """Makes a layer with random latents.
+
+        Args:
+            in_features: Length of x's last axis.
+            out_features: Length of y's last axis.
+            bias: Whether it has a bias.
+            group_size: Weights of a row that share a scale.
+            client: The client to project with; None to project in torch.
+            device: torch's device of the parameters.
+            dtype: torch's dtype of the parameters: float32, float16 or bfloat16.
+
+        Raises:
+            InvalidType: `client` is not a trit.Client.
+
+        Example:
+            >>> trit.torch.TernaryLinear(256, 10, bias=False).weight.shape
+            torch.Size([10, 256])
+        """
         super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
-        self.group_size, self.client = group_size, client
+        check_client(client)
+        self.group_size, self.client = positive(group_size, "group_size"), client
 
     def reset_parameters(self) -> None:
-        nn.init.normal_(self.weight, std=self.in_features ** -0.5)
+        """Draws the latents from N(0, 1) * in_features^-0.5 and sets the bias to zero.
+
+        Example:
+            >>> trit.torch.TernaryLinear(256, 10).reset_parameters()
+        """
+        nn.init.normal_(self.weight, std=self.in_features**-0.5)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Computes y.
+
+        Args:
+            x: [..., in_features].
+
+        Returns:
+            [..., out_features].
+
+        Raises:
+            Error: The call to the daemon failed.
+
+        Example:
+            >>> import torch
+            >>> trit.torch.TernaryLinear(256, 10).forward(torch.ones(2, 256)).shape
+            torch.Size([2, 10])
+        """
         return F.linear(x, self.ternary_weight(), self.bias)
 
 
 class TernaryEmbedding(_Ternary, nn.Embedding):
-    """Rows of the projection of the latent `weight` [num_embeddings,
-    embedding_dim]; latents are drawn from N(0, 1) * embedding_dim^-0.5."""
+    """Gives rows of the projection of the latent `weight` by id.
 
-    weight = property(_read, _write, _remove)  # type: ignore[assignment]
+    Attributes:
+        weight: The latents [num_embeddings, embedding_dim].
+        group_size: Weights of a row that share a scale.
+        client: The client to project with; None to project in torch.
 
-    def __init__(self, num_embeddings: int, embedding_dim: int,
-                 padding_idx: Optional[int] = None, *, group_size: int = GROUP_SIZE,
-                 client: Optional[Client] = None, device: Any = None,
-                 dtype: Any = None) -> None:
-        super().__init__(num_embeddings, embedding_dim, padding_idx, device=device,
-                         dtype=dtype)
-        self.group_size, self.client = group_size, client
+    Example:
+        >>> import torch
+        >>> layer = trit.torch.TernaryEmbedding(10, 256, client=client)
+        >>> layer(torch.tensor([1, 2, 3])).shape
+        torch.Size([3, 256])
+    """
+
+    weight = property(_read, _write, _remove)
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: Optional[int] = None,
+        *,
+        group_size: int = GROUP_SIZE,
+        client: Optional[Client] = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        """Makes a layer with random latents.
+
+        Args:
+            num_embeddings: Number of ids.
+            embedding_dim: Length of a row.
+            padding_idx: The id of padding, whose row is zero; None for none.
+            group_size: Weights of a row that share a scale.
+            client: The client to project with; None to project in torch.
+            device: torch's device of the weights.
+            dtype: torch's dtype of the weights: float32, float16 or bfloat16.
+
+        Raises:
+            InvalidType: `client` is not a trit.Client.
+
+        Example:
+            >>> trit.torch.TernaryEmbedding(10, 256).weight.shape
+            torch.Size([10, 256])
+        """
+        super().__init__(num_embeddings, embedding_dim, padding_idx, device=device, dtype=dtype)
+        check_client(client)
+        self.group_size, self.client = positive(group_size, "group_size"), client
 
     def reset_parameters(self) -> None:
-        nn.init.normal_(self.weight, std=self.embedding_dim ** -0.5)
+        """Draws the latents from N(0, 1) * embedding_dim^-0.5; the row of padding is zero.
+
+        Example:
+            >>> trit.torch.TernaryEmbedding(10, 256).reset_parameters()
+        """
+        nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
         self._fill_padding_idx_with_zero()
 
     def forward(self, ids: Tensor) -> Tensor:
-        """ids: integers [...]; gives [..., embedding_dim]."""
+        """Gives rows.
+
+        Args:
+            ids: Integers [...].
+
+        Returns:
+            [..., embedding_dim].
+
+        Raises:
+            Error: The call to the daemon failed.
+
+        Example:
+            >>> import torch
+            >>> trit.torch.TernaryEmbedding(10, 256).forward(torch.tensor([[1, 2]])).shape
+            torch.Size([1, 2, 256])
+        """
         return F.embedding(ids, self.ternary_weight(), self.padding_idx)
 
     def as_linear(self, x: Tensor) -> Tensor:
-        """Logits [..., num_embeddings] of x [..., embedding_dim], weights tied."""
+        """Computes x @ Wt.T: the output layer that shares the embedding's weights.
+
+        Args:
+            x: [..., embedding_dim].
+
+        Returns:
+            Logits [..., num_embeddings].
+
+        Raises:
+            Error: The call to the daemon failed.
+
+        Example:
+            >>> import torch
+            >>> trit.torch.TernaryEmbedding(10, 256).as_linear(torch.ones(2, 256)).shape
+            torch.Size([2, 10])
+        """
         return F.linear(x, self.ternary_weight())
 
 
@@ -196,40 +433,59 @@ class TernaryEmbedding(_Ternary, nn.Embedding):
 _KINDS: Dict[type, type] = {nn.Linear: TernaryLinear, nn.Embedding: TernaryEmbedding}
 
 
-def _find(model: nn.Module) -> Iterator[Found]:
+def _find(model: nn.Module) -> Iterator[Candidate]:
     """The modules that hold a matrix of weights."""
     for name, module in model.named_modules(remove_duplicate=False):
         if isinstance(module, nn.utils.parametrize.ParametrizationList):
-            continue  # told with the layer whose weight it computes
-        matrices = [key for key, one in module._parameters.items()
-                    if one is not None and not _is_vector(one)]
+            continue  # the layer whose weight it computes is reported instead
+        matrices = [
+            key
+            for key, one in module._parameters.items()
+            if one is not None and not _is_vector(one)
+        ]
         if isinstance(module, _Ternary):
-            yield Found(name, ALREADY, quiet=True)
+            yield Candidate(name, ALREADY, quiet=True)
         elif is_lora(name) and matrices:
-            yield Found(name, LORA_STAYS)
-        elif type(module) is nn.Embedding and \
-                (module.max_norm is not None or module.scale_grad_by_freq or module.sparse):
-            yield Found(name, "an embedding with max_norm, scale_grad_by_freq or sparse has no "
-                        "ternary equal", refused=True)
+            yield Candidate(name, LORA_STAYS)
+        elif type(module) is nn.Embedding and (
+            module.max_norm is not None or module.scale_grad_by_freq or module.sparse
+        ):
+            yield Candidate(
+                name,
+                "an embedding with max_norm, scale_grad_by_freq or sparse has no ternary equal",
+                refused=True,
+            )
         elif isinstance(module, (nn.Linear, nn.Embedding)):
-            yield Found(name, _why_not(module))
+            yield Candidate(name, _why_not(module))
         elif isinstance(module, nn.MultiheadAttention):
-            yield Found(name, f"nn.MultiheadAttention multiplies by its own {', '.join(matrices)}: "
-                        "to have it ternary, write it with nn.Linear layers")
+            yield Candidate(
+                name,
+                f"nn.MultiheadAttention multiplies by its own {', '.join(matrices)}: "
+                "to have it ternary, write it with nn.Linear layers",
+            )
         elif matrices:
-            yield Found(name, f"{type(module).__name__} holds {', '.join(matrices)} itself: only "
-                        "nn.Linear and nn.Embedding are converted")
+            yield Candidate(
+                name,
+                f"{type(module).__name__} holds {', '.join(matrices)} itself: only "
+                "nn.Linear and nn.Embedding are converted",
+            )
         elif _is_quantized(module):
-            yield Found(name, f"{type(module).__name__} holds its weight quantized: convert the "
-                        "model before that is done")
+            yield Candidate(
+                name,
+                f"{type(module).__name__} holds its weight quantized: convert the "
+                "model before that is done",
+            )
 
 
 def _is_quantized(module: nn.Module) -> bool:
-    """Whether its weight is no Parameter but a buffer (as GPTQ's layers have it), or is packed
-    and given by a method (as torch's own quantized layers do)."""
+    """Whether its weight is a buffer, as in GPTQ's layers, or packed behind a method.
+
+    The latter is what torch's own quantized layers have.
+    """
     return callable(getattr(type(module), "weight", None)) or any(
         "weight" in key and one is not None and one.ndim > 1
-        for key, one in module._buffers.items())
+        for key, one in module._buffers.items()
+    )
 
 
 def _is_vector(parameter: Tensor) -> bool:
@@ -237,98 +493,207 @@ def _is_vector(parameter: Tensor) -> bool:
 
 
 def _why_not(module: nn.Module) -> Optional[str]:
-    """Why a linear layer or an embedding has no ternary equal; None: it has."""
+    """Why a linear layer or an embedding cannot be converted; None if it can."""
     kind, weight = type(module), module._parameters.get("weight")
     if nn.utils.parametrize.is_parametrized(module) or weight is None:
-        return ("its weight is computed by a parametrization, weight_norm or the like: remove "
-                "that first, or make its factors nn.Linear layers")
+        return (
+            "its weight is computed by a parametrization, weight_norm or the like: remove "
+            "that first, or make its factors nn.Linear layers"
+        )
     if isinstance(module, nn.modules.linear.NonDynamicallyQuantizableLinear):
-        return ("it belongs to nn.MultiheadAttention, which multiplies by its weight itself: to "
-                "have it ternary, write the attention with nn.Linear layers")
+        return (
+            "it belongs to nn.MultiheadAttention, which multiplies by its weight itself: to "
+            "have it ternary, write the attention with nn.Linear layers"
+        )
     if isinstance(weight, nn.parameter.UninitializedParameter):
         return f"{kind.__name__} has no weight yet: run the model once, then convert"
     if kind not in _KINDS:
         base = "nn.Linear" if isinstance(module, nn.Linear) else "nn.Embedding"
-        return (f"{kind.__name__} is a subclass of {base} and may use its weight in its own way: "
-                f"replace it by {base}, or by trit.torch.Ternary{base[3:]}")
+        return (
+            f"{kind.__name__} is a subclass of {base} and may use its weight in its own way: "
+            f"replace it by {base}, or by trit.torch.Ternary{base[3:]}"
+        )
     if type(weight) not in (nn.Parameter, TernaryParameter):
-        return f"its weight is a {type(weight).__name__}, no nn.Parameter"
+        return f"its weight is a {type(weight).__name__}, not an nn.Parameter"
     if weight.dtype not in (torch.float32, torch.float16, torch.bfloat16):
         return f"its weight is {weight.dtype}: only float32, float16 and bfloat16 are projected"
     if "forward" in module.__dict__:
-        return ("its forward was replaced on the object, and would go on using the latents: "
-                "convert before that is done")
+        return (
+            "its forward was replaced on the object, and would go on using the latents: "
+            "convert before that is done"
+        )
     return None
 
 
-def convert(model: nn.Module, include: Patterns = None, exclude: Patterns = None, *,
-            group_size: int = GROUP_SIZE, client: Optional[Client] = None) -> nn.Module:
-    """Makes nn.Linear and nn.Embedding layers ternary, in place; gives the model.
+def convert(
+    model: nn.Module,
+    include: Patterns = None,
+    exclude: Patterns = None,
+    *,
+    group_size: int = GROUP_SIZE,
+    client: Optional[Client] = None,
+) -> nn.Module:
+    """Makes the nn.Linear and nn.Embedding layers of a model ternary, in place.
 
-    include, exclude: shell patterns of dotted module names ("blocks.*.attn.*"); one that
-    matches no module is InvalidArgument.
     Modules and parameters stay the same objects, so hooks, attributes, optimizers and tied
-    weights go on. A weight that a converted layer shares with another module is ternary
-    there, too.
+    weights keep working. A weight that a converted layer shares with another module is
+    ternary there, too.
 
-    What was converted, what was left and why stands in `model.trit_conversion` and is
-    logged once by the logger "trit": layers as INFO, what the patterns left as INFO, what
-    else holds a matrix of weights (subclasses of the two, parametrized layers,
-    nn.MultiheadAttention, convolutions, LoRA factors) as WARNING."""
+    `model.trit_conversion` says what was converted, what was skipped and why. The logger
+    "trit" logs the same: converted layers and what the patterns skip as INFO; other modules
+    with a matrix of weights (subclasses of the two, parametrized layers,
+    nn.MultiheadAttention, convolutions, LoRA factors) as WARNING.
+
+    Args:
+        model: The model.
+        include: Shell pattern(s) of dotted module names, such as "blocks.*.attn.*": only
+            these are converted.
+        exclude: Shell pattern(s) of dotted module names that are not converted; stronger
+            than `include`.
+        group_size: Weights of a row that share a scale.
+        client: The client to project with; None to project in torch.
+
+    Returns:
+        The model.
+
+    Raises:
+        InvalidArgument: A pattern matches no module, or an embedding uses an option that has
+            no ternary form (max_norm, scale_grad_by_freq, sparse) and is not excluded.
+        InvalidType: An argument has the wrong type.
+
+    Example:
+        >>> import torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(256, 64), torch.nn.Linear(64, 10))
+        >>> trit.torch.convert(model, exclude="1", client=client).trit_conversion
+        Conversion: 1 converted, 1 skipped
+          converted  0
+          skipped    1: excluded by pattern '1'
+    """
+    if not isinstance(model, nn.Module):
+        raise wrong_type("model", "a torch.nn.Module", model)
+    check_client(client)
+    group_size = positive(group_size, "group_size")
     modules = dict(model.named_modules(remove_duplicate=False))
     plan = Plan(_find(model), modules, include, exclude)
     owners: Dict[int, str] = {}
     for name in plan.chosen:
         module = modules[name]
-        if not isinstance(module, _Ternary):  # else it is in two places
+        if not isinstance(module, _Ternary):  # else it occurs twice in the model
             module.__class__ = _KINDS[type(module)]
             module.group_size, module.client = group_size, client
         owners.setdefault(id(module.weight), name)
     for module in modules.values():
-        if isinstance(module, nn.TransformerEncoder) and \
-                any(isinstance(one, _Ternary) for one in module.modules()):
-            # Nested tensors need torch's fast path in all its layers.
+        if isinstance(module, nn.TransformerEncoder) and any(
+            isinstance(one, _Ternary) for one in module.modules()
+        ):
+            # Nested tensors need torch's fast path in all layers of the encoder.
             module.enable_nested_tensor = module.use_nested_tensor = False
     for name, module in modules.items():
         shared = {owners[id(one)] for one in module._parameters.values() if id(one) in owners}
         if shared and name not in plan.chosen:
-            plan.leave(name, f"its weight is that of {shared.pop()}, so it multiplies by the "
-                       "ternary weights")
-    plan.told(model)
+            plan.skip(
+                name,
+                f"its weight is that of {shared.pop()}, so it multiplies by the ternary weights",
+            )
+    plan.record(model)
     return model
 
 
-def _ternary_layers(model: nn.Module) -> Iterator[Layer]:
+def _ternary_layers(model: nn.Module) -> Iterator[Latents]:
     for name, module in model.named_modules():
         if isinstance(module, (TernaryLinear, TernaryEmbedding)):
-            yield Layer(name, plain(module.weight).detach(), module.group_size, module.client)
+            yield Latents(name, plain(module.weight).detach(), module.group_size, module.client)
 
 
 def set_client(model: nn.Module, client: Optional[Client]) -> None:
-    """All ternary layers of the model project by this client; None: in torch."""
+    """Sets the client of all ternary layers of a model.
+
+    Args:
+        model: The model.
+        client: The client to project with; None to project in torch.
+
+    Raises:
+        InvalidType: `client` is not a trit.Client.
+
+    Example:
+        >>> import torch
+        >>> model = trit.torch.convert(torch.nn.Linear(256, 10))
+        >>> trit.torch.set_client(model, client)
+    """
+    check_client(client)
     for module in model.modules():
         if isinstance(module, (TernaryLinear, TernaryEmbedding)):
             module.client = client
 
 
-def verify_ternary_weights(model: nn.Module, client: Optional[Client] = None, *,
-                           mode: Union[VerifyMode, str] = VerifyMode.LATENT,
-                           tolerance: Optional[float] = None, run: str = "",
-                           step: int = 0) -> Dict[str, Dict[str, Any]]:
-    """For each ternary layer by name what the daemon finds: is_ternary,
-    fraction_valid, max_round_error, sample_values, shape and every other field of
-    a Report.
+def verify_ternary_weights(
+    model: nn.Module,
+    client: Optional[Client] = None,
+    *,
+    mode: AnyVerifyMode = VerifyMode.LATENT,
+    tolerance: Optional[float] = None,
+    run: str = "",
+    step: int = 0,
+) -> Dict[str, Dict[str, Any]]:
+    """Verifies all ternary layers of a model by the daemon.
 
-    mode LATENT projects the weights first; TERNARY asks whether the weights
-    themselves are ternary. `client` None: each layer's own. With `run` the
-    reports are filed there under `step`."""
-    reports = verify_layers(_ternary_layers(model), client, mode=mode, run=run, step=step,
-                            tolerance=tolerance)
+    Args:
+        model: The model.
+        client: The client to verify with; None for each layer's own.
+        mode: LATENT: project the weights, then verify the projection. TERNARY: the weights
+            themselves claim to be ternary.
+        tolerance: The largest |w/s - t| of a ternary weight; None for 1e-5. With 0 all
+            magnitudes of a group must be bit-equal.
+        run: The run that the reports are stored under; "" to store nothing.
+        step: The training step of the reports, 0 or more.
+
+    Returns:
+        For each layer, by its name, the fields of its `trit.Report`.
+
+    Raises:
+        FailedPrecondition: There is no client.
+        AlreadyExists: Another report is stored under that run, layer and step.
+
+    Example:
+        >>> import torch
+        >>> model = trit.torch.convert(torch.nn.Sequential(torch.nn.Linear(256, 10)))
+        >>> trit.torch.verify_ternary_weights(model, client)["0"]["is_ternary"]
+        True
+    """
+    reports = verify_layers(
+        _ternary_layers(model), client, mode=mode, run=run, step=step, tolerance=tolerance
+    )
     return {name: report.to_dict() for name, report in reports.items()}
 
 
-def verify_every(model: nn.Module, run: str, every: int = 100,
-                 client: Optional[Client] = None,
-                 told: Optional[Callable[[int, Dict[str, Report]], Any]] = None) -> VerifyEvery:
-    """A training callback; see VerifyEvery."""
-    return VerifyEvery(lambda: _ternary_layers(model), client, run, every, told)
+def verify_every(
+    model: nn.Module,
+    run: str,
+    every: int = 100,
+    client: Optional[Client] = None,
+    callback: Optional[Callable[[int, Dict[str, Report]], Any]] = None,
+) -> VerifyEvery:
+    """Makes a training callback that verifies the model every N-th step.
+
+    Args:
+        model: The model.
+        run: The run that the reports are stored under.
+        every: Steps between two verifications, 1 or more.
+        client: The client to verify with; None for each layer's own.
+        callback: Called with the step and the reports by layer after each verification.
+
+    Returns:
+        The callback; call it with each step that is done.
+
+    Raises:
+        InvalidArgument: `every` is below 1.
+        InvalidType: An argument has the wrong type.
+
+    Example:
+        >>> import torch
+        >>> model = trit.torch.convert(torch.nn.Sequential(torch.nn.Linear(256, 10)))
+        >>> after_step = trit.torch.verify_every(model, "run-7", every=20, client=client)
+        >>> after_step(19), after_step(40)["0"].is_ternary
+        (None, True)
+    """
+    return VerifyEvery(lambda: _ternary_layers(model), client, run, every, callback)

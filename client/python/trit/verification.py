@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verification of a model's ternary layers by the daemon; trit.torch and trit.mlx
-say which those are."""
+"""Verification of a model's ternary layers by the daemon, for trit.torch and trit.mlx."""
+
 from __future__ import annotations
 
-import numbers
-from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Union
+from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional
 
+from ._arguments import c_text, member, positive, wrong_type
 from .client import Client
-from .errors import FailedPrecondition, InvalidArgument
+from .errors import FailedPrecondition
 from .reports import Report
-from .types import VerifyMode, member
+from .types import AnyVerifyMode, VerifyMode
+
+__all__ = ["VerifyEvery"]
 
 
-class Layer(NamedTuple):
-    """A ternary layer's latents, as arrays of any family."""
+class Latents(NamedTuple):
+    """The latents of a ternary layer, as an array of any library."""
 
     name: str
     weight: Any
@@ -21,49 +23,114 @@ class Layer(NamedTuple):
     client: Optional[Client]
 
 
-def verify_layers(layers: Iterable[Layer], client: Optional[Client], *,
-                  mode: Union[VerifyMode, str] = VerifyMode.LATENT, run: str = "",
-                  step: int = 0, tolerance: Optional[float] = None,
-                  timeout: Optional[float] = None) -> Dict[str, Report]:
-    """A report for each layer, by its name; filed where `run` is given."""
+def check_client(client: Optional[Client]) -> None:
+    """Refuses an object that is not a blocking client."""
+    if client is not None and not isinstance(client, Client):
+        raise wrong_type("client", "a trit.Client or None", client)
+
+
+def verify_layers(
+    layers: Iterable[Latents],
+    client: Optional[Client],
+    *,
+    mode: AnyVerifyMode = VerifyMode.LATENT,
+    run: str = "",
+    step: int = 0,
+    tolerance: Optional[float] = None,
+) -> Dict[str, Report]:
+    """A report for each layer, by its name; stored if there is a `run`."""
+    check_client(client)
+    c_text(run, "run")
     kind = member(VerifyMode, mode, "mode")
-    found = {}
+    reports = {}
     for layer in layers:
         daemon = client or layer.client
         if daemon is None:
-            raise FailedPrecondition(f"{layer.name}: no client to verify with", "client")
-        found[layer.name] = daemon.verify(
-            layer.weight, mode=kind, group_size=layer.group_size, tolerance=tolerance,
-            layer=(run, layer.name, step) if run else None, timeout=timeout)
-    return found
+            raise FailedPrecondition(f"{layer.name}: there is no client to verify with", "client")
+        reports[layer.name] = daemon.verify(
+            layer.weight,
+            mode=kind,
+            group_size=layer.group_size,
+            tolerance=tolerance,
+            layer=(run, layer.name, step) if run else None,
+        )
+    return reports
 
 
 class VerifyEvery:
-    """A training callback: `after_step(step)` verifies every `every`-th step (1
-    or more) and files the reports under `run`.
+    """A training callback that verifies every N-th step and stores the reports.
 
-    Call it on every rank: a report filed twice is one report, and ranks whose
-    weights differ get AlreadyExists instead.
+    `verify_every` of trit.torch and trit.mlx makes one. Call it on every rank: a report that
+    is stored twice is one report, and ranks whose weights differ raise AlreadyExists.
 
-    `layers` gives the layers, `told` (if any) is called with step and reports;
-    `history[step][layer]` keeps what was seen.
+    Attributes:
+        run: The run that the reports are stored under.
+        every: Steps between two verifications.
+        history: The reports so far: history[step][layer].
+
+    Example:
+        >>> from trit.verification import VerifyEvery
+        >>> after_step = VerifyEvery(lambda: [], client, "run-7", every=10)
+        >>> after_step(10), after_step(11)
+        ({}, None)
     """
 
-    def __init__(self, layers: Callable[[], Iterable[Layer]], client: Optional[Client],
-                 run: str, every: int = 100,
-                 told: Optional[Callable[[int, Dict[str, Report]], Any]] = None) -> None:
-        if isinstance(every, bool) or not isinstance(every, numbers.Integral) or every < 1:
-            raise InvalidArgument(f"every: {every!r} is no number of steps from 1 on", "every")
-        self.run, self.every = run, int(every)
+    def __init__(
+        self,
+        layers: Callable[[], Iterable[Latents]],
+        client: Optional[Client],
+        run: str,
+        every: int = 100,
+        callback: Optional[Callable[[int, Dict[str, Report]], Any]] = None,
+    ) -> None:
+        """Makes the callback.
+
+        Args:
+            layers: Gives the layers' latents.
+            client: The client to verify with; None for each layer's own.
+            run: The run that the reports are stored under.
+            every: Steps between two verifications, 1 or more.
+            callback: Called with the step and the reports by layer after each verification.
+
+        Raises:
+            InvalidArgument: `every` is below 1.
+            InvalidType: An argument has the wrong type.
+
+        Example:
+            >>> from trit.verification import VerifyEvery
+            >>> VerifyEvery(lambda: [], client, "run-7").every
+            100
+        """
+        check_client(client)
+        c_text(run, "run")
+        if callback is not None and not callable(callback):
+            raise wrong_type("callback", "a function", callback)
+        self.run, self.every = run, positive(every, "every")
         self.history: Dict[int, Dict[str, Report]] = {}
-        self._layers, self._client, self._told = layers, client, told
+        self._layers, self._client, self._callback = layers, client, callback
 
     def __call__(self, step: int) -> Optional[Dict[str, Report]]:
-        """The reports where this step is one to verify, else None."""
+        """Verifies the layers if it is their turn.
+
+        Args:
+            step: The training step that is done.
+
+        Returns:
+            The reports by layer; None if this step is not verified.
+
+        Raises:
+            AlreadyExists: Another rank has stored a different report for this step.
+            FailedPrecondition: There is no client.
+
+        Example:
+            >>> from trit.verification import VerifyEvery
+            >>> VerifyEvery(lambda: [], client, "run-7", every=10)(20)
+            {}
+        """
         if step % self.every:
             return None
         reports = verify_layers(self._layers(), self._client, run=self.run, step=step)
         self.history[step] = reports
-        if self._told is not None:
-            self._told(step, reports)
+        if self._callback is not None:
+            self._callback(step, reports)
         return reports

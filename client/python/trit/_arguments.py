@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of arguments.
+
+The exception names the argument, and the type of a value that has the wrong one.
+"""
+
+from __future__ import annotations
+
+import enum
+import numbers
+import operator
+import os
+from typing import Any, Optional, Tuple, Type, TypeVar, Union
+
+import numpy as np
+
+from ._native import ffi
+from .errors import InvalidArgument, InvalidType
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+_Enum = TypeVar("_Enum", bound=enum.IntEnum)
+
+
+def wrong_type(field: str, expected: str, value: Any) -> InvalidType:
+    """The exception for a value of the wrong type; the caller raises it."""
+    shown = repr(value)
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return InvalidType(f"{field}: must be {expected}, not {type(value).__name__} ({shown})", field)
+
+
+def check_text(value: str, field: str) -> str:
+    """A string that C can hold: it has no NUL character."""
+    if not isinstance(value, str):
+        raise wrong_type(field, "a str", value)
+    if "\0" in value:
+        raise InvalidArgument(f"{field}: {value!r} has a NUL character", field)
+    return value
+
+
+def c_text(value: str, field: str) -> Any:
+    """A string as C memory."""
+    return ffi.new("char[]", check_text(value, field).encode())
+
+
+def unsigned(value: int, limit: int, field: str) -> int:
+    """An integer from 0 to `limit` - 1."""
+    if isinstance(value, (bool, np.bool_)):
+        raise wrong_type(field, "an int", value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise wrong_type(field, "an int", value) from None
+    if not 0 <= number < limit:
+        raise InvalidArgument(f"{field}: {value} is not in 0 to {limit - 1}", field)
+    return number
+
+
+def flag(value: bool, field: str) -> bool:
+    """A truth value."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise wrong_type(field, "a bool", value)
+    return bool(value)
+
+
+def real(value: Optional[float], field: str) -> float:
+    """A real number; 0 for None."""
+    if value is None:
+        return 0.0
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise wrong_type(field, "a number", value)
+    return float(value)
+
+
+def member(kind: Type[_Enum], value: Union[_Enum, int, str], field: str) -> _Enum:
+    """A member of an enum, given as the member, its number or its name in any case."""
+    names = ", ".join(one.name.lower() for one in kind)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (str, int, np.integer)):
+        raise wrong_type(field, f"a trit.{kind.__name__} or its name", value)
+    try:
+        return kind[value.upper()] if isinstance(value, str) else kind(value)
+    except (KeyError, ValueError):
+        raise InvalidArgument(f"{field}: {value!r} is not one of {names}", field) from None
+
+
+def path_of(value: PathLike, field: str) -> str:
+    """A file's path."""
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else value
+    if not isinstance(path, str):
+        raise wrong_type(field, "a path (str or os.PathLike)", value)
+    return path
+
+
+def shape_of(value: Any, field: str) -> Tuple[int, ...]:
+    """A tensor's shape: a sequence of integers."""
+    expected = "a sequence of int"
+    if isinstance(value, (str, bytes)):
+        raise wrong_type(field, expected, value)
+    try:
+        axes = tuple(value)
+    except TypeError:
+        raise wrong_type(field, expected, value) from None
+    return tuple(unsigned(axis, 2**64, field) for axis in axes)
+
+
+def positive(value: int, field: str) -> int:
+    """An integer of 1 or more."""
+    count = unsigned(value, 2**63, field)
+    if count < 1:
+        raise InvalidArgument(f"{field}: {value} is not in 1 to {2**63 - 1}", field)
+    return count

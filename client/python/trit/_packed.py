@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encoded weights as `verify` and `unpack` take them."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Optional, Sequence
+
+from ._arguments import member, shape_of, unsigned
+from ._arrays import View, view_elements, view_of
+from ._native import ffi
+from ._tensors import c_tensor
+from .errors import InvalidArgument
+from .types import (
+    AnyEncoding,
+    AnyPartialGroup,
+    DType,
+    Encoding,
+    PartialGroup,
+    Projection,
+    group_size_of,
+)
+
+
+def c_group_size(count: Optional[int], encoding: Encoding) -> int:
+    """The group size of a call, checked."""
+    field = "options.group_size"
+    return group_size_of(None if count is None else unsigned(count, 2**32, field), encoding)
+
+
+class Packed:
+    """An array with its encoding, or a Projection, which brings its own.
+
+    A Projection also brings shape, group size, partial group and scales.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        encoding: Optional[AnyEncoding],
+        scales: Any,
+        shape: Optional[Sequence[int]],
+        group_size: Optional[int],
+        partial_group: Optional[AnyPartialGroup] = None,
+    ) -> None:
+        self.encoding = member(Encoding, "dense" if encoding is None else encoding, "encoding")
+        self.partial_group = member(
+            PartialGroup,
+            "padded" if partial_group is None else partial_group,
+            "options.partial_group",
+        )
+        shape = None if shape is None else shape_of(shape, "shape")
+        if isinstance(data, Projection):
+            projection = data
+            _check_same("encoding", encoding, self.encoding, projection.encoding)
+            _check_same("shape", shape, shape, tuple(projection.shape))
+            _check_same("options.group_size", group_size, group_size, projection.group_size)
+            _check_same(
+                "options.partial_group",
+                partial_group,
+                self.partial_group,
+                projection.partial_group,
+            )
+            if scales is not None and scales is not projection.scales:
+                raise InvalidArgument(
+                    "scales: the projection brings its own; verify its data to use others",
+                    "scales",
+                )
+            self.encoding, self.partial_group = projection.encoding, projection.partial_group
+            data, scales, shape, group_size = (
+                projection.data,
+                projection.scales,
+                projection.shape,
+                projection.group_size,
+            )
+        self.group_size = c_group_size(group_size, self.encoding)
+        dense = self.encoding == Encoding.DENSE
+        self.view = view_elements(data, "tensor") if dense else view_of(data, "tensor")
+        if shape is None and self.encoding not in (Encoding.DENSE, Encoding.INT8):
+            raise InvalidArgument(
+                "shape: packed bytes need the shape of the dense tensor", "shape"
+            )
+        self.shape = tuple(self.view.shape if shape is None else shape)
+        self.scales = None if scales is None else view_of(scales, "scales")
+        if dense:
+            dtype = self.view.element
+        else:
+            dtype = DType.I8 if self.encoding == Encoding.INT8 else DType.U8
+        self.tensor = c_tensor(self.view, self.shape, dtype, "tensor")
+
+    def fill(self, options: Any) -> None:
+        """Fills the fields that trit_verify_options and trit_unpack_options share."""
+        options.encoding = self.encoding
+        options.group_size = self.group_size
+        if self.scales is not None:
+            options.scales = ffi.cast("void *", self.scales.address)
+            options.scale_bytes = self.scales.nbytes
+            options.scales_dtype = _scales_dtype(self.scales)
+
+
+def _scales_dtype(scales: View) -> int:
+    """The dtype of the scales; 0, which is that of the encoding, for bytes."""
+    if scales.dtype in (DType.F32, DType.F16, DType.BF16):
+        return scales.element
+    if scales.dtype == DType.U8:
+        return 0
+    raise InvalidArgument("scales.dtype: is not one of f32, f16, bf16, nor bytes", "scales.dtype")
+
+
+def _check_same(field: str, given: Any, value: Any, own: Any) -> None:
+    """Refuses an argument that contradicts a Projection's own."""
+    if given is not None and value != own:
+        raise InvalidArgument(
+            f"{field}: {_shown(value)} was given, but the projection was made with "
+            f"{_shown(own)}; leave it out, or give the projection's data",
+            field,
+        )
+
+
+def _shown(value: Any) -> str:
+    return value.name.lower() if isinstance(value, enum.Enum) else str(value)
