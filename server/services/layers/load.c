@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.Load, and what LoadStream (layers_load_stream.c) has in common with it:
- * latents in, a packed layer out. */
+/* Layers.Load, and the parts that LoadStream (load_stream.c) shares with it. Latents
+ * come in; they become a packed layer. */
 #include "services/layers/load.h"
 
 #include "services/ternary/tensor_call.h"
@@ -87,8 +87,8 @@ int load_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes, size
 {
     struct load *load = call->method_state;
 
-    if (blob == BLOB_DATA && load->chunk.has_crc32c)
-        load->crc = crc32c(load->crc, bytes, count);
+    if (blob == BLOB_DATA)
+        chunk_bytes(&load->chunk, bytes, count);
     return blob == BLOB_DATA ? rows_feed(&load->rows, bytes, count)
                              : bulk_put(&load->bias, call, bytes, count);
 }

@@ -3,6 +3,7 @@
 #ifndef SERVICES_LAYERS_LOAD_H
 #define SERVICES_LAYERS_LOAD_H
 
+#include "services/chunk.h"
 #include "services/layers/row_loader.h"
 
 struct load {
@@ -11,10 +12,8 @@ struct load {
     struct wire_tensor weight;
     bool weight_seen;
     struct bulk bias;
-    struct rows rows;        /* once the layer is reserved */
-    struct wire_chunk chunk; /* of a stream: the one that comes; else zeros */
-    bool chunk_seen;         /* in this message */
-    uint32_t crc;            /* of its data so far */
+    struct rows rows;          /* valid once the layer is reserved */
+    struct chunk_reader chunk; /* LoadStream only */
 };
 
 /* Spec and load->weight are known, the weight's bytes have not come: reserves the

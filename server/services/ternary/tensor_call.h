@@ -7,6 +7,7 @@
 
 #include "grpc/checks.h"
 #include "proto/codec/codec.h"
+#include "services/chunk.h"
 #include "services/ternary/pipeline.h"
 
 struct tensor_ops {
@@ -26,12 +27,10 @@ struct tensor_ops {
 struct tensor_call {
     struct pipeline pipeline;
     const struct tensor_ops *ops;
-    size_t small_bytes; /* of the scan's parts when the data began */
+    size_t small_bytes; /* unary: when the data began */
     bool data_seen;     /* unary: the data field has come */
     bool reference_seen;
-    bool chunk_seen; /* stream: this message held chunk data */
-    struct wire_chunk chunk;
-    uint32_t crc;                     /* of the chunk's data so far */
+    struct chunk_reader chunk;        /* stream */
     void (*reply)(struct call *call); /* once the report is final */
 };
 
