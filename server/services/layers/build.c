@@ -171,8 +171,8 @@ static int draw_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct create *create = call->method_state;
     struct layer *layer = create->build.layer;
-    uint64_t first = piece * create->rows, left = create->spec.out_features - first;
-    uint64_t rows = left < create->rows ? left : create->rows;
+    uint64_t first = piece * create->rows;
+    uint64_t rows = piece_length(create->spec.out_features, first, create->rows);
     uint64_t columns = create->spec.in_features;
     float *latents = (float *)(void *)worker->scratch;
     struct ternary_counts counts;
@@ -194,15 +194,6 @@ static void draw_done(struct call *call)
         call_end(call);
 }
 
-/* Whole rows, about 64 Ki weights of them. */
-static uint64_t rows_at_once(const struct layer_spec *spec)
-{
-    uint64_t rows = TILE_ELEMENTS_MAX / spec->in_features;
-
-    rows = rows ? rows : 1;
-    return rows < spec->out_features ? rows : spec->out_features;
-}
-
 static int request(struct call *call)
 {
     struct create *create = call->method_state;
@@ -215,7 +206,7 @@ static int request(struct call *call)
     build->layer->latents = LATENTS_DRAWN;
     build->layer->latents_dtype = TRIT_F32;
     build->layer->seed = create->seed;
-    create->rows = rows_at_once(&create->spec);
+    create->rows = tile_rows(create->spec.out_features, create->spec.in_features);
     pieces.count = div_up(create->spec.out_features, create->rows);
     pieces.scratch_bytes =
         (size_t)(create->rows * create->spec.in_features * sizeof(float) +

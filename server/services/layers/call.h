@@ -18,6 +18,8 @@ struct bulk {
 /* A blob begins; `field` for the message when it is the second of its kind. */
 int bulk_begin(struct bulk *bulk, struct call *call, const char *field);
 int bulk_put(struct bulk *bulk, struct call *call, const uint8_t *bytes, size_t count);
+/* The row `blob_end` of a method that checks nothing there. */
+int bulk_end(struct call *call, uint32_t blob);
 void bulk_fini(struct bulk *bulk, struct call *call);
 
 /* A tensor of a request. */
@@ -64,6 +66,13 @@ void result_fini(struct result *result, struct call *call);
 
 /* Fails when a reply of that many bytes would exceed message_bytes_max. */
 int check_reply_bytes(struct call *call, const char *field, uint64_t bytes);
+
+/* Sends bytes of a reply, none where count is 0, from memory that the call frees. */
+void reply_lend(struct call *call, struct h2_slice *slice, const void *bytes,
+                uint64_t count);
+/* A part of a message is sent and the rest cannot follow: resets the stream, as a status
+ * could not be read any more. */
+void reply_broken(struct call *call);
 
 /* Sends a message that begins with small fields already encoded (at most
  * REPLY_FIELDS_BYTES_MAX, or none), then `count` results as the fields `first`,

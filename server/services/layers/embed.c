@@ -89,8 +89,7 @@ static int rows_run(struct call *call, uint64_t piece, struct worker *worker)
     uint64_t columns = embed->layer->spec.in_features;
     uint64_t count = embed->ids.count / sizeof(uint32_t);
     uint64_t first = piece * embed->ids_at_once;
-    uint64_t end =
-        count - first < embed->ids_at_once ? count : first + embed->ids_at_once;
+    uint64_t end = first + piece_length(count, first, embed->ids_at_once);
 
     (void)worker;
     for (uint64_t i = first; i < end; i++) {
@@ -157,8 +156,7 @@ static int request(struct call *call)
         return -1;
     embed->rows.tensor =
         (struct wire_tensor){.dtype = TRIT_F32, .rank = 2, .shape = {count, columns}};
-    embed->ids_at_once = TILE_ELEMENTS_MAX / columns;
-    embed->ids_at_once = embed->ids_at_once ? embed->ids_at_once : 1;
+    embed->ids_at_once = tile_rows(count, columns);
     pieces.count = div_up(count, embed->ids_at_once);
     pieces.cost = elements;
     return parallel_for_start(&embed->pieces, call, &pieces);

@@ -61,12 +61,6 @@ static int blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
     return bulk_put(&forward->x.data, call, bytes, count);
 }
 
-static int blob_end(struct call *call, uint32_t blob)
-{
-    (void)call, (void)blob;
-    return 0;
-}
-
 /* ---- the computation --------------------------------------------------------------- */
 
 static void narrow_done(struct call *call)
@@ -137,10 +131,8 @@ static int multiply_run(struct call *call, uint64_t piece, struct worker *worker
     uint64_t out = layer->spec.out_features, in = layer->spec.in_features;
     uint64_t first = piece % forward->row_pieces * forward->rows_at_once;
     uint64_t batch = piece / forward->row_pieces * BATCH_ROWS;
-    uint64_t rows =
-        out - first < forward->rows_at_once ? out - first : forward->rows_at_once;
-    uint64_t batches =
-        forward->x.rows - batch < BATCH_ROWS ? forward->x.rows - batch : BATCH_ROWS;
+    uint64_t rows = piece_length(out, first, forward->rows_at_once);
+    uint64_t batches = piece_length(forward->x.rows, batch, BATCH_ROWS);
     const float *x = forward->x.values + batch * in;
     float *y = result_values(&forward->y) + batch * out;
     struct product_part part = {&layer->matrix, x, batches, layer->bias, first, rows, y};
@@ -162,8 +154,7 @@ static int multiply(struct call *call)
 {
     struct forward *forward = call->method_state;
     const struct layer_spec *spec = &forward->layer->spec;
-    uint64_t batches =
-        forward->x.rows < BATCH_ROWS ? forward->x.rows : (uint64_t)BATCH_ROWS;
+    uint64_t batches = piece_length(forward->x.rows, 0, BATCH_ROWS);
     struct parallel_for_spec pieces = {.run = multiply_run, .done = multiply_done};
 
     forward->rows_at_once = piece_rows(spec->in_features * batches);
@@ -172,8 +163,7 @@ static int multiply(struct call *call)
     pieces.cost = spec->out_features * spec->in_features * batches;
     if (compares(forward))
         pieces.scratch_bytes = product_error_scratch_bytes(
-            forward->rows_at_once < spec->out_features ? forward->rows_at_once
-                                                       : spec->out_features);
+            piece_length(spec->out_features, 0, forward->rows_at_once));
     return parallel_for_start(&forward->pieces, call, &pieces);
 }
 
@@ -329,7 +319,7 @@ const struct method method_layers_forward = {
     .state_bytes = sizeof(struct forward),
     .blob_begin = blob_begin,
     .blob_bytes = blob_bytes,
-    .blob_end = blob_end,
+    .blob_end = bulk_end,
     .message = forward_message,
     .request = forward_request,
     .fini = fini,
@@ -341,7 +331,7 @@ const struct method method_layers_as_linear = {
     .state_bytes = sizeof(struct forward),
     .blob_begin = blob_begin,
     .blob_bytes = blob_bytes,
-    .blob_end = blob_end,
+    .blob_end = bulk_end,
     .message = as_linear_message,
     .request = as_linear_request,
     .fini = fini,

@@ -36,21 +36,6 @@ static int message(struct call *call)
 
 /* ---- the reply --------------------------------------------------------------------- */
 
-static void released(struct h2_slice *slice)
-{
-    (void)slice; /* the memory goes with the call */
-}
-
-static void lend(struct call *call, struct h2_slice *slice, const void *bytes,
-                 uint64_t count)
-{
-    if (count == 0)
-        return;
-    *slice =
-        (struct h2_slice){.bytes = bytes, .count = (size_t)count, .release = released};
-    call_write(call, slice);
-}
-
 static enum trit_dtype reply_dtype(const struct get *get)
 {
     if (get->wire.part == GET_SPEC)
@@ -86,14 +71,13 @@ static void reply(struct call *call)
     cut[1] += GRPC_PREFIX_BYTES;
     count += GRPC_PREFIX_BYTES;
     if (call_write_copy(call, head, cut[0]) == 0) {
-        lend(call, &get->bias_slice, layer->bias, got.bias_bytes);
-        if ((cut[1] > cut[0] &&
-             call_write_copy(call, head + cut[0], cut[1] - cut[0]) < 0))
-            h2_reset(call->stream, 2);
-        lend(call, &get->scale_slice, get->scales.bytes, got.scale_bytes);
+        reply_lend(call, &get->bias_slice, layer->bias, got.bias_bytes);
+        if (cut[1] > cut[0] && call_write_copy(call, head + cut[0], cut[1] - cut[0]) < 0)
+            reply_broken(call);
+        reply_lend(call, &get->scale_slice, get->scales.bytes, got.scale_bytes);
         if (count > cut[1] && call_write_copy(call, head + cut[1], count - cut[1]) < 0)
-            h2_reset(call->stream, 2);
-        lend(call, &get->data_slice, get->data.bytes, got.data_bytes);
+            reply_broken(call);
+        reply_lend(call, &get->data_slice, get->data.bytes, got.data_bytes);
         metric_add(call->config->metrics, M_TENSOR_OUT_BYTES, got.data_bytes);
     }
     call_end(call);
@@ -222,8 +206,8 @@ static int ternary_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct get *get = call->method_state;
     const struct layer_spec *spec = &get->layer->spec;
-    uint64_t first = piece * get->rows, left = spec->out_features - first;
-    uint64_t rows = left < get->rows ? left : get->rows;
+    uint64_t first = piece * get->rows;
+    uint64_t rows = piece_length(spec->out_features, first, get->rows);
     float *values = (float *)(void *)worker->scratch;
     size_t width = dtype_bytes((enum trit_dtype)get->wire.dtype);
 
@@ -278,8 +262,8 @@ static int draw_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct get *get = call->method_state;
     const struct layer_spec *spec = &get->layer->spec;
-    uint64_t first = piece * get->rows, left = spec->out_features - first;
-    uint64_t rows = left < get->rows ? left : get->rows;
+    uint64_t first = piece * get->rows;
+    uint64_t rows = piece_length(spec->out_features, first, get->rows);
 
     (void)worker;
     linear_draw(get->layer->seed, layer_deviation(spec), first * spec->in_features,
@@ -315,8 +299,7 @@ static int work(struct call *call, struct get *get)
     const struct layer_spec *spec = &get->layer->spec;
     struct parallel_for_spec pieces = {.done = done};
 
-    get->rows = TILE_ELEMENTS_MAX / spec->in_features;
-    get->rows = get->rows ? get->rows : 1;
+    get->rows = tile_rows(spec->out_features, spec->in_features);
     pieces.count = div_up(spec->out_features, get->rows);
     pieces.cost = spec->out_features * spec->in_features;
     if (get->wire.part == GET_TERNARY) {

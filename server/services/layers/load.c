@@ -93,12 +93,6 @@ int load_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes, size
                              : bulk_put(&load->bias, call, bytes, count);
 }
 
-static int blob_end(struct call *call, uint32_t blob)
-{
-    (void)call, (void)blob;
-    return 0;
-}
-
 int load_take_bias(struct call *call, struct load *load)
 {
     struct operand bias = {.data = load->bias};
@@ -154,7 +148,7 @@ const struct method method_layers_load = {
     .state_bytes = sizeof(struct load),
     .blob_begin = blob_begin,
     .blob_bytes = load_blob_bytes,
-    .blob_end = blob_end,
+    .blob_end = bulk_end,
     .message = message,
     .request = request,
     .cancel = layer_build_cancel,

@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 #include "obs/metrics.h"
 #include "services/layers/call.h"
+#include "work/plan.h"
 
 enum { LANE_NS_MAX = 2000000 }; /* then a worker queues again */
 
@@ -81,16 +82,11 @@ static void worker_ran_cb(struct job *job)
     call_release(call);
 }
 
-static size_t align_up(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
-
 /* Lanes with scratch memory: as many as the budget has room for, one at least. */
 static int make_lanes(struct parallel_for *pieces, uint32_t wanted)
 {
     struct call *call = pieces->call;
-    size_t scratch = align_up(pieces->spec.scratch_bytes);
+    size_t scratch = scratch_align(pieces->spec.scratch_bytes);
 
     while (scratch && blocks_get(services_of(call)->config.blocks, scratch * wanted,
                                  &pieces->scratch) < 0) {
@@ -163,4 +159,12 @@ uint64_t piece_rows(uint64_t row_cost)
     uint64_t rows = row_cost ? PIECE_COST / row_cost : PIECE_COST;
 
     return rows < 16 ? 16 : rows / 16 * 16;
+}
+
+uint64_t tile_rows(uint64_t rows, uint64_t columns)
+{
+    uint64_t count = TILE_ELEMENTS_MAX / columns;
+
+    count = count ? count : 1;
+    return count < rows ? count : rows;
 }

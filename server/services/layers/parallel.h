@@ -63,4 +63,19 @@ void parallel_for_fini(struct parallel_for *pieces, struct call *call);
 /* How many rows a piece has when each row costs `row_cost`: a multiple of 16. */
 uint64_t piece_rows(uint64_t row_cost);
 
+/* How many of `rows` rows make up about TILE_ELEMENTS_MAX weights: at least one. */
+uint64_t tile_rows(uint64_t rows, uint64_t columns);
+
+/* The length of a piece that begins at `first`: `at_once`, or what is left of `whole`. */
+static inline uint64_t piece_length(uint64_t whole, uint64_t first, uint64_t at_once)
+{
+    return whole - first < at_once ? whole - first : at_once;
+}
+
+/* A part of a worker's memory begins at a multiple of 64 bytes. */
+static inline size_t scratch_align(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
 #endif
