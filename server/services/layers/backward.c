@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.Backward: the gradients of y = x . Wt^T + bias. That of the latents is
- * that of the ternary weights: the straight-through estimator.
+/* Layers.Backward: the gradients of y = x . Wt^T + bias. The gradient of the latents is
+ * that of the ternary weights (straight-through estimator).
  *
- *   x, grad_output whole -> widened -> grad_input by columns, grad_weight by
- *   rows, grad_bias -> rounded -> reply */
+ *   x and grad_output arrive -> widen -> grad_input by columns, grad_weight by rows,
+ *   grad_bias -> round -> reply */
 #include <string.h>
 
 #include "base/checked.h"
@@ -118,7 +118,7 @@ static void grad_bias(const struct backward *backward, float *out)
             out[i] += backward->grad_output.values[row * count + i];
 }
 
-/* Pieces are numbered grad_input's first, then grad_weight's, then the bias. */
+/* The pieces of grad_input come first, then those of grad_weight, then grad_bias. */
 static int multiply_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct backward *backward = call->method_state;

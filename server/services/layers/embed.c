@@ -8,14 +8,14 @@
 #include "services/layers/parallel.h"
 #include "services/ternary/tensor_call.h"
 
-/* An id that arrives: a varint of up to five bytes. */
+/* An id is a varint of up to five bytes. */
 enum { ID_BYTES_MAX = 5 };
 
 struct embed {
     char name[TRIT_NAME_BYTES_MAX + 1];
     struct layer *layer;
     struct bulk ids; /* u32 each */
-    uint64_t id;     /* being read */
+    uint64_t id;     /* the one being read */
     uint32_t id_bytes;
     struct result rows;
     struct parallel_for pieces;
@@ -24,7 +24,7 @@ struct embed {
 
 static int blob_begin(struct call *call, uint32_t blob, uint64_t length)
 {
-    (void)call, (void)blob, (void)length; /* a packed field may come in parts */
+    (void)call, (void)blob, (void)length; /* a packed field may come in several parts */
     return 0;
 }
 
@@ -34,7 +34,7 @@ static int put_id(struct call *call, struct embed *embed)
 
     if (embed->id > UINT32_MAX)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                    "ids: %llu (at index %zu) is no uint32",
+                    "ids: %llu (at index %zu) is not a uint32",
                     (unsigned long long)embed->id, embed->ids.count / sizeof(id));
     embed->id = 0;
     embed->id_bytes = 0;
@@ -50,7 +50,7 @@ static int blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
     for (size_t i = 0; i < count; i++) {
         if (embed->id_bytes == ID_BYTES_MAX)
             return fail(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                        "ids: the varint at index %zu is no uint32",
+                        "ids: the varint at index %zu is not a uint32",
                         embed->ids.count / sizeof(uint32_t));
         embed->id |= (uint64_t)(bytes[i] & 0x7f) << (7 * embed->id_bytes++);
         if (!(bytes[i] & 0x80) && put_id(call, embed) < 0)
@@ -66,7 +66,7 @@ static int blob_end(struct call *call, uint32_t blob)
     (void)blob;
     if (embed->id_bytes)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                    "ids: end inside an id");
+                    "ids: the field ends inside an id");
     return 0;
 }
 

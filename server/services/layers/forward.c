@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.Forward and Layers.AsLinear: x . Wt^T, and a bias.
+/* Layers.Forward and Layers.AsLinear: x . Wt^T plus the bias.
  *
- *   x whole -> widened, or quantized, row by row -> products, rows of Wt by rows
- *   of x, compared with those by f32 if asked to -> rounded to x's dtype -> reply
+ *   x arrives -> widen, and quantize for int8, row by row -> multiply: some rows of Wt
+ *   with some rows of x; where asked, compare with the product by f32 -> round to x's
+ *   dtype -> reply
  *
- * Each arrow is a computation in pieces; none of them shows in the bits. */
+ * Each step is computed in pieces. The bits do not depend on how it is cut. */
 #include <math.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@
 enum activations { ACTIVATIONS_F32 = 0, ACTIVATIONS_INT8 = 1 };
 
 enum {
-    BATCH_ROWS = 64, /* of x, in a piece */
+    BATCH_ROWS = 64, /* rows of x in a piece */
     /* As in layers.proto. */
     FIELD_Y = 15,
     FIELD_LOGITS = 1,
@@ -31,15 +32,15 @@ struct forward {
     struct operand x;
     struct result y;
     struct parallel_for pieces;
-    uint64_t rows_at_once; /* of Wt in a piece */
+    uint64_t rows_at_once; /* rows of Wt in a piece */
     uint64_t row_pieces;
-    /* INT8: each row of x as int8, the sums of its groups, its largest magnitude */
+    /* INT8: each row of x as int8, the sums of its groups, and its largest magnitude */
     struct block quantized;
     uint64_t q_stride, groups;
     int8_t *q;
     int32_t *sums;
     float *absmax;
-    struct product_error error; /* where it is asked for */
+    struct product_error error; /* if report_error is set */
 };
 
 /* ---- the request's bytes --------------------------------------------------------- */
@@ -88,7 +89,7 @@ static int narrow_run(struct call *call, uint64_t piece, struct worker *worker)
     return 0;
 }
 
-/* By f32 there is nothing to compare with: the errors stay 0. */
+/* With f32 activations there is nothing to compare with, so the errors are 0. */
 static bool compares(const struct forward *forward)
 {
     return forward->asked.report_error && forward->asked.activations == ACTIVATIONS_INT8;
@@ -167,7 +168,7 @@ static int multiply(struct call *call)
     return parallel_for_start(&forward->pieces, call, &pieces);
 }
 
-/* A row of x as f32 and, for int8 activations, quantized. */
+/* Widens a row of x to f32 and, for int8 activations, quantizes it. */
 static int prepare_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct forward *forward = call->method_state;

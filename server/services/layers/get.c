@@ -16,9 +16,9 @@ enum get_part { GET_TERNARY = 0, GET_LATENTS = 1, GET_SPEC = 2 };
 struct get {
     struct wire_layer_get wire;
     struct layer *layer;
-    struct plan plan; /* of the matrix, in: dense f32, out: what was asked for */
+    struct plan plan; /* from dense f32 to the encoding that was asked for */
     struct parallel_for pieces;
-    uint64_t rows; /* of a piece */
+    uint64_t rows; /* in a piece */
     struct block data, scales;
     uint64_t data_bytes, scale_bytes, bias_bytes;
     struct h2_slice bias_slice, scale_slice, data_slice;
@@ -104,9 +104,9 @@ static uint64_t nonzeros(const float *values, uint64_t count)
     return found;
 }
 
-/* A group of t*s in another encoding. The sum of its magnitudes divided by how
- * many are not zero is s itself, exactly, so ternarizing it again changes nothing;
- * where it is not, the layer holds what is no t. */
+/* Encodes a group of t*s. The sum of its magnitudes divided by the number of nonzeros is
+ * exactly s, so ternarizing the group again changes nothing. Where the result is not s, the
+ * layer holds a code that is not a t. */
 static int encode_group(struct call *call, const float *values, uint32_t group_len,
                         uint64_t group, uint8_t *out, float *scale, struct worker *worker)
 {
@@ -148,7 +148,7 @@ static void put_scale(struct get *get, uint64_t group, float scale)
         memcpy(get->scales.bytes + group * 2, &bits, 2);
 }
 
-/* A piece's rows as a span of the plan, as tiles are. */
+/* Rows as a span of the plan. */
 static struct tile_span rows_span(const struct get *get, uint64_t first, uint64_t rows)
 {
     return (struct tile_span){.first_group = first * get->plan.groups_per_row,
@@ -181,7 +181,7 @@ static int encode_rows(struct call *call, uint64_t first, uint64_t rows,
     return 0;
 }
 
-/* Dense weights of a type that holds a group's scale as 0 or infinity are refused. */
+/* Refuses a dtype that would round a group's scale to 0 or infinity. */
 static int check_scales(const struct get *get, uint64_t first, uint64_t rows,
                         struct worker *worker)
 {
@@ -243,7 +243,7 @@ static int plan_ternary(struct call *call, struct get *get)
         return -1;
     if (layout && layout->scales == SCALES_TENSOR)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "encoding",
-                    "encoding: %s has one scale a tensor, the layer one a group",
+                    "encoding: %s has one scale per tensor, the layer one per group",
                     encoding_name((enum trit_encoding)get->wire.encoding));
     if (plan_init(&get->plan, &plan, &call->failure) < 0)
         return -1;

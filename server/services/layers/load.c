@@ -25,7 +25,7 @@ static int check_weight(struct call *call, const struct load *load)
     return 0;
 }
 
-/* The layer is made; where its latents are to be kept, they get a file. */
+/* Reserves the layer, and creates a file for the latents where they are to be kept. */
 static int reserve(struct call *call, struct load *load)
 {
     struct layers *layers = services_of(call)->config.layers;

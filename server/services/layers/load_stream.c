@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.LoadStream: start, then chunks of the weight. */
+/* Layers.LoadStream: a start message, then chunks of the weight. */
 #include "services/layers/load.h"
 #include "services/ternary/tensor_call.h"
 

@@ -9,7 +9,7 @@
 #include "services/layers/call.h"
 #include "work/plan.h"
 
-enum { LANE_NS_MAX = 2000000 }; /* then a worker queues again */
+enum { WORKER_NS_MAX = 2000000 }; /* after that, a worker queues again */
 
 static bool cancelled(const struct parallel_for *pieces)
 {
@@ -24,7 +24,7 @@ static bool pieces_left(struct parallel_for *pieces)
 static void take_pieces(struct parallel_for *pieces, struct worker *worker,
                         uint64_t begin_ns)
 {
-    while (!cancelled(pieces) && clock_monotonic_ns() - begin_ns < LANE_NS_MAX) {
+    while (!cancelled(pieces) && clock_monotonic_ns() - begin_ns < WORKER_NS_MAX) {
         uint64_t piece = atomic_fetch_add(&pieces->next, 1);
 
         if (piece >= pieces->spec.count)
@@ -82,8 +82,8 @@ static void worker_ran_cb(struct job *job)
     call_release(call);
 }
 
-/* Lanes with scratch memory: as many as the budget has room for, one at least. */
-static int make_lanes(struct parallel_for *pieces, uint32_t wanted)
+/* Workers with scratch memory: as many as the budget allows, at least one. */
+static int make_workers(struct parallel_for *pieces, uint32_t wanted)
 {
     struct call *call = pieces->call;
     size_t scratch = scratch_align(pieces->spec.scratch_bytes);
@@ -132,7 +132,7 @@ int parallel_for_start(struct parallel_for *pieces, struct call *call,
     pieces->spec = *spec;
     atomic_store(&pieces->next, 0);
     atomic_store(&pieces->completed, 0);
-    if (make_lanes(pieces, wanted ? wanted : 1) < 0)
+    if (make_workers(pieces, wanted ? wanted : 1) < 0)
         return -1;
     pieces->running = wanted = pieces->worker_count;
     for (uint32_t i = 0; i < wanted; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.Verify: is what the daemon holds ternary? Of each layer, what
- * Ternary.Verify would say of its ternary weights, digest included. A layer is
- * a piece; its rows are unpacked and verified some at a time, in order. */
+/* Layers.Verify: checks that the layers in memory are ternary. Its report of a layer says
+ * what Ternary.Verify would say of the layer's ternary weights, with the same digest. A
+ * piece is a layer; its rows are unpacked and verified some at a time, in order. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static const float tolerance_default = 1e-5F;
 struct verified {
     struct layer *layer; /* held */
     struct task task;
-    uint64_t rows; /* at once */
+    uint64_t rows; /* verified at a time */
     size_t report_bytes;
     uint8_t report[REPORT_BYTES_MAX + 16]; /* an entry of the reply */
 };
@@ -48,8 +48,8 @@ static int message(struct call *call)
 
 /* ---- a layer ----------------------------------------------------------------------- */
 
-/* Scratch: dense rows, their scales, which groups are inexact and the hashes of those,
- * their codes. */
+/* The scratch memory holds dense rows, their scales, a flag and a hash for each group that
+ * is not exact, and their codes. */
 static size_t scratch_bytes(const struct verified *verified)
 {
     const struct plan *plan = &verified->task.plan;
@@ -61,7 +61,7 @@ static size_t scratch_bytes(const struct verified *verified)
            (size_t)layer_code_bytes(&verified->layer->spec, rows);
 }
 
-/* Rows [first, first + rows) as a tile, which need not be one of the plan's. */
+/* Rows [first, first + rows) as a tile. It need not be a tile of the plan. */
 static void rows_tile(const struct verified *verified, uint64_t first, uint64_t rows,
                       uint8_t *scratch, struct tile *tile)
 {
