@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The products with ternary matrices, written once for all ISAs. An ISA file defines the
- * vocabulary listed here, includes this file and exports linear_<isa>. linear.h states the
- * order of every sum; README.md gives the reasons.
+ * vocabulary listed here, includes this file and exports linear_<isa>. linear.h states
+ * the order of every sum; README.md gives the reasons.
  *
  * For every ISA, in simd/vector_f32x16.h and simd/vector_transpose.h:
  *   f32x16                      16 f32

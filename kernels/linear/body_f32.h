@@ -2,7 +2,7 @@
 /* Part of body.h: f32 activations. For a pair of columns, a table holds t x + t' x' for
  * all values of the two codes. Every row of W uses it. */
 
-/* Of 16 rows of W and one row of x: the sum of the current group, and the result so far. */
+/* Sums for 16 rows of W and one row of x: of the current group, and of all groups. */
 struct sums {
     float p[LANES], acc[LANES];
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products with ternary matrices, computed from packed codes. The matrix is never unpacked
- * as a whole. The functions are pure and need the environment of kernels_enter, as those
+/* Products with ternary matrices, computed from packed codes. The matrix is never
+ * unpacked as a whole. The functions are pure and need the environment of kernels_enter, as those
  * of kernels.h do.
  *
  * W is [rows, columns] = [out_features, in_features], groups of group_size
@@ -26,9 +26,9 @@
 
 #include "kernels/kernels.h"
 
-/* Codes laid out for the products, in the same way on every ISA: 64 bytes hold 16 columns of
- * 16 rows; rows and columns are padded to 16. README.md, "The layout of codes", has the
- * details. A weight takes 2 bits, besides the scales. */
+/* Codes laid out for the products, in the same way on every ISA: 64 bytes hold 16
+ * columns of 16 rows; rows and columns are padded to 16. README.md, "The layout of
+ * codes", has the details. A weight takes 2 bits, besides the scales. */
 struct linear_matrix {
     uint64_t rows, columns;
     uint32_t group_size;  /* see linear_supports */
@@ -73,8 +73,8 @@ static inline uint64_t linear_quantized(uint64_t columns)
 void linear_quantize(const struct kernels *kernels, const struct linear_matrix *matrix,
                      const float *x, int8_t *q, int32_t *sums, float *absmax);
 
-/* As linear_forward, for `batch` quantized rows: q, sums and absmax of one row follow those
- * of the row before. */
+/* As linear_forward, for `batch` quantized rows: q, sums and absmax of one row follow
+ * those of the row before. */
 void linear_forward_int8(const struct kernels *kernels,
                          const struct linear_matrix *matrix, const int8_t *q,
                          const int32_t *sums, const float *absmax, uint64_t batch,

@@ -28,7 +28,7 @@ static inline f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
     return c;
 }
 
-/* One instruction looks bytes up in a table of 64: byte b of a float is at 4 * index + b. */
+/* vqtbl4q looks bytes up in a table of 64: byte b of a float is at 4 * index + b. */
 static inline f32x16 f32x16_lookup(f32x16 table, i32x16 words)
 {
     const uint8x16x4_t bytes = {{(uint8x16_t)table.v[0], (uint8x16_t)table.v[1],

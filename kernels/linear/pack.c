@@ -44,8 +44,9 @@ static uint32_t word_of(const uint8_t *codes, uint64_t columns)
     return transposed(word);
 }
 
-/* A group is a whole number of words, except the last one of a row, which is a whole number
- * of bytes. So the codes of a row have no holes, and the group size does not matter. */
+/* A group is a whole number of words, except the last one of a row, which is a whole
+ * number of bytes. So the codes of a row have no holes, and the group size does not
+ * matter. */
 void linear_pack(uint64_t columns, uint32_t group_size, const uint8_t *codes,
                  uint64_t first, uint64_t count, uint8_t *out)
 {

@@ -6,8 +6,8 @@
 #include "kernels/linear/linear.h"
 
 /* The layout of the codes. A *tile* is 16 rows. A *unit* is 16 columns of a tile, in 64
- * bytes: its 32-bit word r belongs to row r of the tile, and bits 2k of byte m of the word
- * are the code of column 4k + m. The units of a tile follow each other. */
+ * bytes: its 32-bit word r belongs to row r of the tile, and bits 2k of byte m of the
+ * word are the code of column 4k + m. The units of a tile follow each other. */
 enum {
     TILE_ROWS = 16,
     UNIT_COLUMNS = 16,

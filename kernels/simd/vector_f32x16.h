@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The words of linear/body.h that are the same for every ISA: 16 floats and 16 integers in
- * the compiler's vectors. The ISA file first defines the macro VECTOR_BYTES as the width of
- * its registers. The compiler splits wider vectors into scalars, so the width matters. */
+/* The words of linear/body.h that are the same for every ISA: 16 floats and 16 integers
+ * in the compiler's vectors. The ISA file first defines the macro VECTOR_BYTES as the
+ * width of its registers. The compiler splits wider vectors into scalars, so the width
+ * matters. */
 #ifndef KERNELS_VECTOR_F32X16_H
 #define KERNELS_VECTOR_F32X16_H
 
@@ -19,8 +20,8 @@ typedef uint32_t u32v __attribute__((vector_size(VECTOR_BYTES)));
 typedef f32v f32v_unaligned __attribute__((aligned(4), may_alias));
 typedef i32v i32v_aligned __attribute__((may_alias));
 
-/* Runs a statement for each vector i. gcc 12 keeps arrays of vectors in memory where a loop
- * indexes them. */
+/* Runs a statement for each vector i. gcc 12 keeps arrays of vectors in memory where a
+ * loop indexes them. */
 #define FOR_VECTOR(n, ...)                                                               \
     {                                                                                    \
         enum { i = n };                                                                  \

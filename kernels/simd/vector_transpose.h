@@ -7,8 +7,8 @@
 #include "kernels/simd/vector_f32x16.h"
 
 /* EACH_128: the same choice of four lanes in each 128 bits of two vectors; lanes of the
- * second one are numbered from F32V_LANES. f32v_even and f32v_odd take every other 128 bits
- * of a, then of b. */
+ * second one are numbered from F32V_LANES. f32v_even and f32v_odd take every other 128
+ * bits of a, then of b. */
 #if VECTOR_BYTES == 16
 #define EACH_128(i, j, k, l) i, j, k, l
 #elif VECTOR_BYTES == 32

@@ -20,8 +20,8 @@ struct layer_build {     /* the first member of the state of a method that build
 /* The size of the codes of `rows` rows as ternarize writes them. */
 uint64_t layer_code_bytes(const struct layer_spec *spec, uint64_t rows);
 
-/* Projects and packs rows [first, first + rows), on a worker. `codes` is scratch memory of
- * layer_code_bytes. counts->first_non_finite is an index into `latents`. */
+/* Projects and packs rows [first, first + rows), on a worker. `codes` is scratch memory
+ * of layer_code_bytes. counts->first_non_finite is an index into `latents`. */
 void layer_build_rows(const struct kernels *kernels, struct layer *layer,
                       enum trit_dtype dtype, const void *latents, uint64_t first,
                       uint64_t rows, uint8_t *codes, struct ternary_counts *counts);

@@ -35,8 +35,8 @@ struct operand {
 /* Decodes the tensor's part. Call it before its message goes away. */
 int operand_decode(struct operand *operand, struct call *call, const char *path,
                    const struct scan_part *part);
-/* Checks that the dtype is F32, F16 or BF16, that the last axis is `columns`, and that the
- * data has as many bytes as the shape needs. */
+/* Checks that the dtype is F32, F16 or BF16, that the last axis is `columns`, and that
+ * the data has as many bytes as the shape needs. */
 int operand_check(struct operand *operand, struct call *call, uint64_t columns);
 uint64_t operand_elements(const struct operand *operand);
 /* Allocates memory for the values as f32, unless they came as f32. */

@@ -104,9 +104,9 @@ static uint64_t nonzeros(const float *values, uint64_t count)
     return found;
 }
 
-/* Encodes a group of t*s. The sum of its magnitudes divided by the number of nonzeros is
- * exactly s, so ternarizing the group again changes nothing. Where the result is not s, the
- * layer holds a code that is not a t. */
+/* Encodes a group of t*s. The sum of its magnitudes divided by the number of nonzeros
+ * is exactly s, so ternarizing the group again changes nothing. Where the result is not
+ * s, the layer holds a code that is not a t. */
 static int encode_group(struct call *call, const float *values, uint32_t group_len,
                         uint64_t group, uint8_t *out, float *scale, struct worker *worker)
 {

@@ -32,8 +32,8 @@ size_t product_error_scratch_bytes(uint64_t rows);
 void product_error_add(struct product_error *error, const struct kernels *kernels,
                        const struct product_part *part, float *scratch);
 
-/* The largest |y - y by f32|, and that divided by the largest |y by f32| (0 where both are
- * 0). Not finite where an element is not. */
+/* The largest |y - y by f32|, and that divided by the largest |y by f32| (0 where both
+ * are 0). Not finite where an element is not. */
 float product_error_max(const struct product_error *error);
 float product_error_relative(const struct product_error *error);
 

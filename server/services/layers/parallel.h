@@ -52,8 +52,8 @@ struct parallel_for { /* zeroed = IDLE */
     _Atomic uint64_t completed;
 };
 
-/* Starts the pieces. If one fails, call->failure holds its failure when done() runs. -1: no
- * memory, with call->failure. */
+/* Starts the pieces. If one fails, call->failure holds its failure when done() runs. -1:
+ * no memory, with call->failure. */
 int parallel_for_start(struct parallel_for *pieces, struct call *call,
                        const struct parallel_for_spec *spec);
 
@@ -73,7 +73,8 @@ static inline uint64_t piece_length(uint64_t whole, uint64_t first, uint64_t at_
     return whole - first < at_once ? whole - first : at_once;
 }
 
-/* Rounds up to a multiple of 64, so that the next part of the scratch memory is aligned. */
+/* Rounds up to a multiple of 64, so that the next part of the scratch memory is
+ * aligned. */
 static inline size_t scratch_align(size_t bytes)
 {
     return (bytes + 63) & ~(size_t)63;

@@ -48,8 +48,8 @@ static int message(struct call *call)
 
 /* ---- a layer ----------------------------------------------------------------------- */
 
-/* The scratch memory holds dense rows, their scales, a flag and a hash for each group that
- * is not exact, and their codes. */
+/* The scratch memory holds dense rows, their scales, a flag and a hash for each group
+ * that is not exact, and their codes. */
 static size_t scratch_bytes(const struct verified *verified)
 {
     const struct plan *plan = &verified->task.plan;
