@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The products with ternary matrices, written once for all ISAs. An ISA file defines the
- * vocabulary listed here, includes this file and exports linear_<isa>. The canonical
- * order of every sum stands in linear.h, its reasons in README.md.
+ * vocabulary listed here, includes this file and exports linear_<isa>. linear.h states
+ * the order of every sum; README.md gives the reasons.
  *
+ * For every ISA, in simd/vector_f32x16.h and simd/vector_transpose.h:
  *   f32x16                      16 f32
- *   i32x16                      16 words of 32 bits
- *   f32x16_load(p), f32x16_store(p, v)   16 floats, any alignment
- *   f32x16_zero(), f32x16_splat(x), f32x16_add(a, b), f32x16_mul(a, b)
+ *   i32x16                      16 integers of 32 bits
+ *   f32x16_load(p), f32x16_store(p, x)   16 floats, any alignment
+ *   f32x16_zero(), f32x16_splat(value), f32x16_add(a, b), f32x16_mul(a, b)
+ *   f32x16_of_i32(words)        signed integers, rounded to nearest even
+ *   f32x16_transpose(v)         transposes the 16x16 table v[0..16)
+ *   i32x16_load(p)              64 bytes, aligned to a vector
+ *   i32x16_splat(value)
+ *   i32x16_shr(words, n)        each word >> n, unsigned
+ *   i32x16_unpack_row(word)     lane c: the code of column c of a unit, in the low 2 bits
+ *
+ * Each ISA defines on its own:
  *   f32x16_fma(a, b, c)         a * b + c, rounded once
- *   f32x16_of_i32(words)        signed words, rounded to nearest even
- *   f32x16_transpose(v)         v[0..16), a 16x16 table, transposed
- *   f32x16_lookup(table, words) lane by lane table[word & 15]
- *   i32x16_load(p)              64 aligned bytes
- *   i32x16_shr(words, n)        lane by lane word >> n
- *   i32x16_unpack_row(word)     lane c: the code of column c of a unit in its low 2 bits
- *   i32x16_dot_i8(...)          exact dot products; see linear_body_int8.h
- *   F32_TILES                   tiles computed side by side for one row of x
- *   F32_MANY_TILES, F32_MANY    the same for many rows, and how many rows of x
- *   INT8_TILES, INT8_MANY_TILES, INT8_MANY   the same for int8 */
+ *   f32x16_lookup(table, words) table[word & 15] for each word
+ *   i32x16_dot_i8(...)          exact dot products; see body_int8.h
+ *   F32_TILES                   tiles computed together for one row of x
+ *   F32_MANY_TILES, F32_MANY    tiles computed together for many rows of x; those rows
+ *   INT8_TILES, INT8_MANY_TILES, INT8_MANY   the same for int8 activations */
 #include <assert.h>
 #include <math.h>
 #include <stdbool.h>
@@ -30,16 +34,15 @@
 
 enum {
     LANES = 16,
-    TABLES = 8,           /* of pairs of columns, in a unit */
-    TABLE_FLOATS = 16,    /* of two codes of two bits */
-    CACHED_FLOATS = 4096, /* of tables: 16 KiB, half of the smallest L1 */
-    BLOCK_TILES = 64,     /* share the tables once they are built */
-    TURNED_GROUPS = 32,   /* scales of which stand by lanes */
-    BATCH_MAX = 64,       /* rows of x that share codes while these are in L2 */
-    AHEAD_UNITS = 16,     /* software prefetch distance in a tile */
-    OUTER_ROWS = 4,       /* of a block of an outer product */
+    TABLES = 8,           /* in a unit: one for each pair of columns */
+    TABLE_FLOATS = 16,    /* one for each value of two codes of two bits */
+    CACHED_FLOATS = 4096, /* size of all tables: 16 KiB, half of the smallest L1 */
+    BLOCK_TILES = 64,     /* tiles that use the tables before new ones are built */
+    SCALE_GROUPS = 32,    /* groups whose scales are transposed at a time */
+    BATCH_MAX = 64,       /* rows of x that share codes while the codes are in L2 */
+    OUTER_ROWS = 4,       /* of the block of an outer product that is in registers */
     OUTER_VECTORS = 4,
-    DENSE_ROWS = 32, /* of a tile of W unpacked for grad_input: 32 KiB */
+    DENSE_ROWS = 32, /* of the part of W made dense for grad_input: 32 KiB */
     DENSE_COLUMNS = 256,
 };
 
@@ -55,7 +58,7 @@ INLINE uint64_t units_of(uint64_t columns)
     return (columns + UNIT_COLUMNS - 1) / UNIT_COLUMNS;
 }
 
-/* t of the low and of the high of two codes. */
+/* For the four bits of two codes: t of the low one, t of the high one. */
 static const float low_trits[TABLE_FLOATS] = {-1, 0, 1, 2, -1, 0, 1, 2,
                                               -1, 0, 1, 2, -1, 0, 1, 2};
 static const float high_trits[TABLE_FLOATS] = {-1, -1, -1, -1, 0, 0, 0, 0,
@@ -63,7 +66,7 @@ static const float high_trits[TABLE_FLOATS] = {-1, -1, -1, -1, 0, 0, 0, 0,
 
 /* ---- tiles ---- */
 
-/* Some tiles, side by side: `tiles` of them, or fewer where rows end. */
+/* Tiles that are computed together. */
 struct strip {
     const struct linear_matrix *matrix;
     const uint8_t *codes;
@@ -77,8 +80,9 @@ INLINE struct strip strip_of(const struct linear_matrix *matrix, uint64_t tile)
                           linear_groups(matrix), tile * TILE_ROWS};
 }
 
-/* 16 rows of 16 floats, `from_row` apart, to 16 columns. */
-INLINE void turn_block(float *to, uint64_t to_row, const float *from, uint64_t from_row)
+/* Transposes 16 rows of 16 floats. Rows are from_row and to_row floats apart. */
+INLINE void transpose_block(float *to, uint64_t to_row, const float *from,
+                            uint64_t from_row)
 {
     f32x16 block[LANES];
     for (size_t i = 0; i < LANES; i++)
@@ -88,9 +92,10 @@ INLINE void turn_block(float *to, uint64_t to_row, const float *from, uint64_t f
         f32x16_store(to + i * to_row, block[i]);
 }
 
-/* Scales of `count` groups, from [row][group] to [group][row]; 0 where rows end. */
-INLINE void turn_scales(float *to, const struct strip *strip, uint64_t group,
-                        uint64_t count, const size_t tiles)
+/* Scales of `count` groups, from [row][group] to [group][row]. Scales of rows that do not
+ * exist are 0. */
+INLINE void transpose_scales(float *to, const struct strip *strip, uint64_t group,
+                             uint64_t count, const size_t tiles)
 {
     const uint64_t known = least(strip->matrix->rows - strip->first_row, tiles * LANES);
     const uint64_t to_row = tiles * LANES, from_row = strip->groups;
@@ -98,16 +103,16 @@ INLINE void turn_scales(float *to, const struct strip *strip, uint64_t group,
     uint64_t done = 0; /* groups */
     for (; known == to_row && done + LANES <= count; done += LANES)
         for (uint64_t row = 0; row < to_row; row += LANES)
-            turn_block(to + done * to_row + row, to_row, from + row * from_row + done,
-                       from_row);
+            transpose_block(to + done * to_row + row, to_row,
+                            from + row * from_row + done, from_row);
     for (uint64_t row = 0; row < to_row; row++)
         for (uint64_t g = done; g < count; g++)
             to[g * to_row + row] = row < known ? from[row * from_row + g] : 0.0f;
 }
 
-/* The rows of a tile that are in the part, plus bias. */
-INLINE void put_tile(const struct linear_part *part, uint64_t rows, uint64_t batch_row,
-                     uint64_t tile, f32x16 sums)
+/* Adds the bias to the sums of a tile and stores those of rows in the part. */
+INLINE void store_tile(const struct linear_part *part, uint64_t rows, uint64_t batch_row,
+                       uint64_t tile, f32x16 sums)
 {
     const uint64_t row = tile * TILE_ROWS, end = part->first + part->count;
     float *y = part->y + batch_row * rows;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: f32 activations. For a pair of columns a table holds
- * t x + t' x' of all codes; it serves every row. */
+/* Part of body.h: f32 activations. For a pair of columns, a table holds t x + t' x' for
+ * all values of the two codes. Every row of W uses it. */
 
-/* What is summed of a row of W and one of x, so far. */
+/* Sums for 16 rows of W and one row of x: of the current group, and of all groups. */
 struct sums {
     float p[LANES], acc[LANES];
 };
 
-/* The tables of a chunk of columns; zeros beyond its end. */
+/* Builds the tables of some columns. Columns beyond the last count as zeros. */
 INLINE void build_tables(float *tables, const float *x, uint64_t columns)
 {
     const f32x16 low = f32x16_load(low_trits), high = f32x16_load(high_trits);
@@ -15,9 +15,9 @@ INLINE void build_tables(float *tables, const float *x, uint64_t columns)
         float padded[UNIT_COLUMNS] = {0};
         const float *at = x + c;
         if (columns - c < UNIT_COLUMNS)
-            at = memcpy(padded, at, (columns - c) * sizeof *at);
+            at = memcpy(padded, at, (columns - c) * sizeof(*at));
         for (size_t i = 0; i < TABLES; i++, tables += TABLE_FLOATS) {
-            const size_t column = i / 4 * 8 + i % 4; /* and the one 4 after it */
+            const size_t column = i / 4 * 8 + i % 4; /* paired with column + 4 */
             f32x16_store(tables,
                          f32x16_add(f32x16_mul(low, f32x16_splat(at[column])),
                                     f32x16_mul(high, f32x16_splat(at[column + 4]))));
@@ -25,7 +25,7 @@ INLINE void build_tables(float *tables, const float *x, uint64_t columns)
     }
 }
 
-/* Adds `units` units to p[tile * many + row of x]. */
+/* Adds the shares of `units` units to p[tile * many + row of x]. */
 INLINE void add_units(f32x16 *p, const uint8_t *codes, uint64_t tile_bytes,
                       const float *tables, uint64_t table_stride, uint64_t units,
                       const size_t tiles, const size_t many)
@@ -66,14 +66,14 @@ struct chunk {
     uint64_t table_stride; /* from one row of x to the next */
 };
 
-/* A chunk of columns for a strip, group by group. */
+/* Adds the shares of a chunk of columns, group by group. */
 INLINE void add_chunk(struct sums *sums, const struct strip *strip,
                       const struct chunk *chunk, const size_t tiles, const size_t many)
 {
     const uint64_t size = strip->matrix->group_size, first_group = chunk->begin / size;
     const uint64_t last_group = (chunk->end - 1) / size;
-    float scales[TURNED_GROUPS * 8 * LANES];
-    turn_scales(scales, strip, first_group, last_group - first_group + 1, tiles);
+    float scales[SCALE_GROUPS * 8 * LANES];
+    transpose_scales(scales, strip, first_group, last_group - first_group + 1, tiles);
     for (uint64_t column = chunk->begin; column < chunk->end;) {
         const uint64_t group = column / size;
         const uint64_t group_end = least((group + 1) * size, strip->matrix->columns);
@@ -96,7 +96,7 @@ INLINE void add_chunk(struct sums *sums, const struct strip *strip,
     }
 }
 
-/* Tiles [begin, end), at most BLOCK_TILES, for `many` rows of x. */
+/* Computes tiles [begin, end), at most BLOCK_TILES, for `many` rows of x. */
 INLINE void forward_block(const struct linear_matrix *matrix, const float *x,
                           const struct linear_part *part, uint64_t batch_row,
                           uint64_t begin, uint64_t end, const size_t tiles,
@@ -106,7 +106,7 @@ INLINE void forward_block(const struct linear_matrix *matrix, const float *x,
     const uint64_t width = CACHED_FLOATS / many / (TABLES * TABLE_FLOATS) * UNIT_COLUMNS;
     float tables[CACHED_FLOATS] __attribute__((aligned(64)));
     struct sums sums[BLOCK_TILES * 4] __attribute__((aligned(64)));
-    memset(sums, 0, (end - begin) * many * sizeof sums[0]);
+    memset(sums, 0, (end - begin) * many * sizeof(sums[0]));
     struct chunk chunk = {.tables = tables, .table_stride = CACHED_FLOATS / many};
     for (chunk.begin = 0; chunk.begin < columns; chunk.begin = chunk.end) {
         chunk.end = least(chunk.begin + width, columns);
@@ -125,8 +125,8 @@ INLINE void forward_block(const struct linear_matrix *matrix, const float *x,
         }
     }
     for (uint64_t i = 0; i < (end - begin) * many; i++)
-        put_tile(part, matrix->rows, batch_row + i % many, begin + i / many,
-                 f32x16_load(sums[i].acc));
+        store_tile(part, matrix->rows, batch_row + i % many, begin + i / many,
+                   f32x16_load(sums[i].acc));
 }
 
 static void forward(const struct linear_matrix *matrix, const float *x,

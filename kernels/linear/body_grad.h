@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: dense rows, and the gradients. Both are sums of outer products:
- * c[i][j] += a[i][k] * b[k][j], k after k. */
+/* Part of body.h: dense rows, and the gradients. Both gradients are sums of outer
+ * products: c[i][j] += a[i][k] * b[k][j], in the order of k. */
 
-/* Columns [first, stop) of a row, first a multiple of 16. Writes whole units where
- * `padded`. */
+/* Writes columns [first, stop) of a row; first is a multiple of 16. Where `padded`, the
+ * last unit is written whole. */
 INLINE void dense_row(float *out, const struct linear_matrix *matrix, uint64_t row,
                       uint64_t first, uint64_t stop, bool padded)
 {
@@ -18,14 +18,14 @@ INLINE void dense_row(float *out, const struct linear_matrix *matrix, uint64_t r
         const f32x16 values = f32x16_mul(trits, f32x16_splat(scales[group]));
         for (; c < end; c += UNIT_COLUMNS, out += UNIT_COLUMNS) {
             uint32_t word;
-            memcpy(&word, codes + c / UNIT_COLUMNS * UNIT_BYTES, sizeof word);
+            memcpy(&word, codes + c / UNIT_COLUMNS * UNIT_BYTES, sizeof(word));
             const f32x16 dense = f32x16_lookup(values, i32x16_unpack_row(word));
             if (padded || end - c >= UNIT_COLUMNS) {
                 f32x16_store(out, dense);
             } else {
                 float unit[UNIT_COLUMNS];
                 f32x16_store(unit, dense);
-                memcpy(out, unit, (end - c) * sizeof unit[0]);
+                memcpy(out, unit, (end - c) * sizeof(unit[0]));
             }
         }
     }
@@ -42,10 +42,10 @@ static void rows(const struct linear_matrix *matrix, uint64_t first, uint64_t co
 struct outer {
     const float *a, *b;
     float *c;
-    uint64_t a_row, a_step; /* floats from one i, one k to the next */
+    uint64_t a_row, a_step; /* floats from one i to the next, from one k to the next */
     uint64_t b_step, c_row;
     uint64_t steps;
-    bool more; /* c goes on; else it begins at 0 */
+    bool more; /* adds to c; otherwise c begins at 0 */
 };
 
 INLINE f32x16 load_some(const float *from, uint64_t count)
@@ -53,7 +53,7 @@ INLINE f32x16 load_some(const float *from, uint64_t count)
     float lanes[LANES] = {0};
     if (count >= LANES)
         return f32x16_load(from);
-    memcpy(lanes, from, count * sizeof lanes[0]);
+    memcpy(lanes, from, count * sizeof(lanes[0]));
     return f32x16_load(lanes);
 }
 
@@ -65,10 +65,10 @@ INLINE void store_some(float *to, f32x16 v, uint64_t count)
         return;
     }
     f32x16_store(lanes, v);
-    memcpy(to, lanes, count * sizeof lanes[0]);
+    memcpy(to, lanes, count * sizeof(lanes[0]));
 }
 
-/* `last` columns are in the last vector. */
+/* The last vector has `last` columns. */
 INLINE void outer_block(const struct outer *o, uint64_t i, uint64_t j, uint64_t last,
                         const size_t height, const size_t vectors)
 {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: int8 activations. i32x16_dot_i8(dots, codes, tile_bytes, q,
- * q_stride, units, tiles, many) adds to dots[tile * many + row of x] the products of
- * codes 0, 1, 2 with q. */
+/* Part of body.h: int8 activations.
+ *
+ * i32x16_dot_i8(dots, codes, tile_bytes, q, q_stride, units, tiles, many) multiplies the
+ * codes (0, 1, 2) of `units` units with q and adds the products to dots[tile * many + row
+ * of x]. */
 
-/* Largest magnitude by bits: a NaN is larger than any number. */
+/* The largest magnitude. Compares bits, so that a NaN is larger than any number. */
 INLINE float largest(const float *x, uint64_t count)
 {
     uint32_t top[LANES] = {0}, all = 0;
@@ -28,13 +30,14 @@ static void quantize(const struct linear_matrix *matrix, const float *x, int8_t 
     const uint64_t columns = matrix->columns;
     const float top = largest(x, columns), scale = 127.0f / top;
     memset(q, 0, linear_quantized(columns));
-    memset(sums, 0, linear_groups(matrix) * sizeof *sums);
+    memset(sums, 0, linear_groups(matrix) * sizeof(*sums));
     *absmax = isinf(scale) ? 0.0f : top;
     if (isinf(scale))
         return;
     for (uint64_t i = 0; i < columns; i++) {
         const float value = rintf(x[i] * scale);
-        const float bounded = value >= -127.0f ? value : -127.0f; /* and for NaN */
+        const float bounded =
+            value >= -127.0f ? value : -127.0f; /* also where it is NaN */
         q[i] = (int8_t)(int)(bounded <= 127.0f ? bounded : 127.0f);
     }
     for (uint64_t i = 0, group = 0; i < columns; group++) {
@@ -48,11 +51,11 @@ static void quantize(const struct linear_matrix *matrix, const float *x, int8_t 
 
 struct int8_part {
     const struct linear_int8 *x;
-    uint64_t row, stride; /* of x; from one row of q to the next */
-    uint64_t group, stop; /* groups */
+    uint64_t row, stride; /* row of x; bytes from one row of q to the next */
+    uint64_t group, stop; /* groups [group, stop) */
 };
 
-/* Groups [group, stop) of a strip. */
+/* Adds the products of the part's groups. */
 INLINE void add_groups(float (*acc)[LANES], const struct strip *strip,
                        const struct int8_part *part, const float *scales,
                        const size_t tiles, const size_t many)
@@ -75,7 +78,7 @@ INLINE void add_groups(float (*acc)[LANES], const struct strip *strip,
     }
 }
 
-/* A strip for rows [batch_row, batch_row + batch) of x, at most BATCH_MAX. */
+/* Computes a strip for rows [batch_row, batch_row + batch) of x, at most BATCH_MAX. */
 INLINE void forward_strip(const struct linear_matrix *matrix, const struct linear_int8 *x,
                           const struct linear_part *part, uint64_t batch_row,
                           uint64_t batch, uint64_t tile, const size_t tiles,
@@ -83,12 +86,12 @@ INLINE void forward_strip(const struct linear_matrix *matrix, const struct linea
 {
     const struct strip strip = strip_of(matrix, tile);
     float acc[BATCH_MAX * 8][LANES] __attribute__((aligned(64)));
-    float scales[TURNED_GROUPS * 8 * LANES] __attribute__((aligned(64)));
-    memset(acc, 0, batch * tiles * sizeof acc[0]);
+    float scales[SCALE_GROUPS * 8 * LANES] __attribute__((aligned(64)));
+    memset(acc, 0, batch * tiles * sizeof(acc[0]));
     struct int8_part some = {.x = x, .stride = linear_quantized(matrix->columns)};
     for (; some.group < strip.groups; some.group = some.stop) {
-        some.stop = least(some.group + TURNED_GROUPS, strip.groups);
-        turn_scales(scales, &strip, some.group, some.stop - some.group, tiles);
+        some.stop = least(some.group + SCALE_GROUPS, strip.groups);
+        transpose_scales(scales, &strip, some.group, some.stop - some.group, tiles);
         uint64_t b = 0;
         for (; b + many <= batch; b += many) {
             some.row = batch_row + b;
@@ -105,8 +108,8 @@ INLINE void forward_strip(const struct linear_matrix *matrix, const struct linea
             const uint64_t at =
                 b < whole ? (b / many * tiles + t) * many + b % many : b * tiles + t;
             const f32x16 unit = f32x16_splat(x->absmax[batch_row + b] / 127.0f);
-            put_tile(part, matrix->rows, batch_row + b, tile + t,
-                     f32x16_mul(f32x16_load(acc[at]), unit));
+            store_tile(part, matrix->rows, batch_row + b, tile + t,
+                       f32x16_mul(f32x16_load(acc[at]), unit));
         }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* N(0, 1) from counters: element i is the quantile of a uniform number made of 52 bits
- * of its own. Philox gives 128 bits a block: elements 2n and 2n + 1 share block n. */
+/* Draws from N(0, 1) by counter: element i is the quantile of a uniform number, which is
+ * made of 52 bits that belong to i. Philox gives 128 bits for a block; elements 2n and
+ * 2n + 1 use block n. */
 #include "kernels/linear/draw.h"
 
 #include <math.h>
@@ -27,7 +28,8 @@ void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
 }
 
 /* ln x for normal x > 0. x = 2^e m with m in [1/sqrt 2, sqrt 2); ln m = 2 atanh f with
- * f = (m - 1) / (m + 1), |f| < 0.1716, whose series is cut after f^23: below 2^-60. */
+ * f = (m - 1) / (m + 1), |f| < 0.1716. The series of atanh is cut after f^23; the rest is
+ * below 2^-60. */
 static double natural_log(double x)
 {
     int exponent;
@@ -44,7 +46,7 @@ static double natural_log(double x)
     return (double)exponent * 0x1.62e42fefa39efp-1 + 2.0 * (f + tail);
 }
 
-/* Horner, highest power first. */
+/* Horner's rule. The coefficient of the highest power comes first. */
 static double polynomial(const double coefficients[8], double x)
 {
     double sum = coefficients[0];
@@ -92,7 +94,7 @@ double normal_quantile(double p)
     return q < 0.0 ? -z : z;
 }
 
-/* (n + 1/2) / 2^52, n < 2^52: exact, never 0 nor 1. */
+/* (n + 1/2) / 2^52 for n < 2^52: exact, and neither 0 nor 1. */
 static double uniform(uint32_t low, uint32_t high)
 {
     const uint64_t n = ((uint64_t)high << 32 | low) >> 12;

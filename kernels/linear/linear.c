@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dispatch of the products: the table that goes with a table of kernels.h. */
+/* Calls the products of the table that belongs to a table of kernels.h. */
 #include "kernels/linear/linear.h"
 
 #include "kernels/linear/table.h"
@@ -7,8 +7,8 @@
 
 #if defined(__x86_64__)
 
-/* Products need more than their namesakes: FMA, and VNNI for AVX-512's. Without it
- * AVX2's serve; the bits are the same. */
+/* Products need FMA besides AVX2, and VNNI besides AVX-512. A processor without them gets
+ * the next lower table. The bits are the same. */
 static const struct linear_table *table_of(const struct kernels *kernels)
 {
     if (kernels == &kernels_portable || !__builtin_cpu_supports("fma"))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From codes in sequence to tiles of 16 rows. */
+/* Lays codes in sequence out as tiles of 16 rows. */
 #include <string.h>
 
 #include "kernels/linear/linear.h"
@@ -18,8 +18,8 @@ uint64_t linear_code_bytes(uint64_t rows, uint64_t columns)
     return (rows + TILE_ROWS - 1) / TILE_ROWS * linear_tile_bytes(columns);
 }
 
-/* The 4x4 table of 2-bit codes in a word, transposed: first the odd places of each 2x2
- * block, 6 bits apart, then the blocks themselves, 12 bits apart. */
+/* Transposes the 4x4 table of 2-bit codes in a word: first swaps the codes off the
+ * diagonal of each 2x2 block, 6 bits apart, then the blocks themselves, 12 bits apart. */
 static uint32_t transposed(uint32_t word)
 {
     uint32_t swap = (word ^ word >> 6) & 0x00cc00ccu;
@@ -28,12 +28,13 @@ static uint32_t transposed(uint32_t word)
     return word ^ swap ^ swap << 12;
 }
 
-/* Up to 16 codes; t = 0 beyond them. */
+/* Up to 16 codes as a word. Missing ones have t = 0. */
 static uint32_t word_of(const uint8_t *codes, uint64_t columns)
 {
     const uint32_t zeros = 0x55555555u;
     uint32_t word = 0;
-    const size_t bytes = columns < UNIT_COLUMNS ? (size_t)(columns + 3) / 4 : sizeof word;
+    const size_t bytes =
+        columns < UNIT_COLUMNS ? (size_t)(columns + 3) / 4 : sizeof(word);
     for (size_t i = 0; i < bytes; i++)
         word |= (uint32_t)codes[i] << 8 * i;
     if (columns < UNIT_COLUMNS) {
@@ -43,8 +44,9 @@ static uint32_t word_of(const uint8_t *codes, uint64_t columns)
     return transposed(word);
 }
 
-/* Groups are whole bytes, and but for the last whole words: a row's codes have no
- * holes. */
+/* A group is a whole number of words, except the last one of a row, which is a whole
+ * number of bytes. So the codes of a row have no holes, and the group size does not
+ * matter. */
 void linear_pack(uint64_t columns, uint32_t group_size, const uint8_t *codes,
                  uint64_t first, uint64_t count, uint8_t *out)
 {
@@ -54,7 +56,7 @@ void linear_pack(uint64_t columns, uint32_t group_size, const uint8_t *codes,
         uint8_t *to = out + row / TILE_ROWS * tile_bytes + row % TILE_ROWS * 4;
         for (uint64_t c = 0; c < columns; c += UNIT_COLUMNS, to += UNIT_BYTES) {
             const uint32_t word = word_of(codes + c / 4, columns - c);
-            memcpy(to, &word, sizeof word);
+            memcpy(to, &word, sizeof(word));
         }
     }
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one ISA exports for products: linear_body.h in its vocabulary. */
+/* The products that one ISA exports: body.h compiled with its vocabulary. */
 #ifndef KERNELS_LINEAR_TABLE_H
 #define KERNELS_LINEAR_TABLE_H
 
 #include "kernels/linear/linear.h"
 
-/* Where the codes stand. A *tile* is 16 rows; a *unit* is 64 bytes, 16 columns of a
- * tile: 32-bit word r belongs to row r of the tile, and bits 2k of its byte m hold the
- * code of column 4k + m. The units of a tile follow each other. */
+/* The layout of the codes. A *tile* is 16 rows. A *unit* is 16 columns of a tile, in 64
+ * bytes: its 32-bit word r belongs to row r of the tile, and bits 2k of byte m of the
+ * word are the code of column 4k + m. The units of a tile follow each other. */
 enum {
     TILE_ROWS = 16,
     UNIT_COLUMNS = 16,
     UNIT_BYTES = 64,
-    QUANTIZED_COLUMNS = 256, /* a row of int8 activations is padded to a multiple */
+    QUANTIZED_COLUMNS = 256, /* a row of int8 activations is padded to a multiple of it */
 };
 
 static inline uint64_t linear_tile_bytes(uint64_t columns)

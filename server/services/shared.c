@@ -10,3 +10,18 @@ int memory_spent(struct call *call)
                 "the memory budget memory_bytes_max = %llu is used up; try again later",
                 (unsigned long long)call->config->limits->memory_bytes_max);
 }
+
+size_t small_bytes(const struct scan *scan)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < SCAN_PARTS_MAX; i++)
+        total += scan->parts[i].count;
+    return total;
+}
+
+int late_fields(struct call *call, const char *field)
+{
+    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                "%s: must come after all other fields", field);
+}

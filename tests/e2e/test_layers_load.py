@@ -81,3 +81,16 @@ def test_a_streamed_load_refuses(layers, name, wrong):
     refused(lambda: load_stream(layers, messages(name)), status, *words)
     refused(lambda: layers.Get(name=name), NOT_FOUND)
     load_stream(layers, [begin(name), chunk(0, bytes(512))])
+
+
+def test_a_chunk_whose_crc_comes_after_its_data_is_refused(daemon, layers, name):
+    """The CRC could not have been checked while the data came."""
+    data, crc = bytes(512), (1).to_bytes(4, "little")
+    late = b"\x7a\x80\x04" + data + b"\x15" + crc  # data = 15, crc32c = 2
+    raw = b"\x7a" + bytes([len(late) % 128 | 128, len(late) // 128]) + late  # chunk = 15
+    stream = daemon.channel.stream_unary(
+        "/trit.v1.Layers/LoadStream", request_serializer=bytes,
+        response_deserializer=layers_pb2.LayerLoadStreamResponse.FromString)
+    refused(lambda: stream(iter([begin(name).SerializeToString(), raw]), timeout=CALL_SECONDS),
+            INVALID, "chunk.data", "after all other fields")
+    refused(lambda: layers.Get(name=name), NOT_FOUND)

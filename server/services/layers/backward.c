@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.Backward: the gradients of y = x . Wt^T + bias. That of the latents is
- * that of the ternary weights: the straight-through estimator.
+/* Layers.Backward: the gradients of y = x . Wt^T + bias. The gradient of the latents is
+ * that of the ternary weights (straight-through estimator).
  *
- *   x, grad_output whole -> widened -> grad_input by columns, grad_weight by
- *   rows, grad_bias -> rounded -> reply */
+ *   x and grad_output arrive -> widen -> grad_input by columns, grad_weight by rows,
+ *   grad_bias -> round -> reply */
 #include <string.h>
 
 #include "base/checked.h"
@@ -44,12 +44,6 @@ static int blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
                       size_t count)
 {
     return bulk_put(&operand_of(call, blob)->data, call, bytes, count);
-}
-
-static int blob_end(struct call *call, uint32_t blob)
-{
-    (void)call, (void)blob;
-    return 0;
 }
 
 static int message(struct call *call)
@@ -124,12 +118,7 @@ static void grad_bias(const struct backward *backward, float *out)
             out[i] += backward->grad_output.values[row * count + i];
 }
 
-static uint64_t part(uint64_t whole, uint64_t first, uint64_t at_once)
-{
-    return whole - first < at_once ? whole - first : at_once;
-}
-
-/* Pieces are numbered grad_input's first, then grad_weight's, then the bias. */
+/* The pieces of grad_input come first, then those of grad_weight, then grad_bias. */
 static int multiply_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct backward *backward = call->method_state;
@@ -142,13 +131,13 @@ static int multiply_run(struct call *call, uint64_t piece, struct worker *worker
         first = piece * backward->columns_at_once;
         linear_grad_input(kernels, &layer->matrix, backward->grad_output.values,
                           backward->x.rows, first,
-                          part(in, first, backward->columns_at_once),
+                          piece_length(in, first, backward->columns_at_once),
                           result_values(&backward->results[GRAD_INPUT]));
     } else if (piece < backward->column_pieces + backward->row_pieces) {
         first = (piece - backward->column_pieces) * backward->rows_at_once;
         linear_grad_weight(kernels, backward->grad_output.values, backward->x.values,
                            backward->x.rows, out, in, first,
-                           part(out, first, backward->rows_at_once),
+                           piece_length(out, first, backward->rows_at_once),
                            result_values(&backward->results[GRAD_WEIGHT]));
     } else {
         grad_bias(backward, result_values(&backward->results[GRAD_BIAS]));
@@ -181,7 +170,7 @@ static void widen_run_of(struct operand *operand, uint64_t piece)
     uint64_t first = piece * WIDEN_ELEMENTS, elements = operand_elements(operand);
 
     if (first < elements)
-        operand_widen(operand, first, part(elements, first, WIDEN_ELEMENTS));
+        operand_widen(operand, first, piece_length(elements, first, WIDEN_ELEMENTS));
 }
 
 static int widen_run(struct call *call, uint64_t piece, struct worker *worker)
@@ -289,7 +278,7 @@ const struct method method_layers_backward = {
     .state_bytes = sizeof(struct backward),
     .blob_begin = blob_begin,
     .blob_bytes = blob_bytes,
-    .blob_end = blob_end,
+    .blob_end = bulk_end,
     .message = message,
     .request = request,
     .fini = fini,

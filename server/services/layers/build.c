@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.Create, and what it shares with Load. */
+/* Layers.Create, and the steps that it shares with Load. */
 #include "services/layers/build.h"
 
 #include "base/checked.h"
@@ -69,7 +69,7 @@ void layer_build_rows(const struct kernels *kernels, struct layer *layer,
             continue;
         job.in = from + full * spec->group_size * dtype_bytes(dtype);
         job.count = 1;
-        job.group_len = tail; /* padded: the divisor stays */
+        job.group_len = tail; /* padded with zeros: the divisor stays */
         job.scales = scales + full;
         job.codes = row_codes + full * group_code_bytes(spec->group_size);
         add_run(kernels, &job, row * in + full * spec->group_size, counts);
@@ -96,7 +96,7 @@ static int save_run(struct call *call, uint64_t piece, struct worker *worker)
     return layer_save(build->layer, &worker->failure);
 }
 
-/* What is on disk is there, also when nobody waits for the answer any more. */
+/* A layer that is on disk is published even if the call was cancelled meanwhile. */
 static void save_done(struct call *call)
 {
     struct layer_build *build = build_of(call);
@@ -166,13 +166,13 @@ static int message(struct call *call)
     return layer_spec_check(&create->spec, call->config->metrics, &call->failure);
 }
 
-/* Rows of latents are drawn, projected, packed and forgotten. */
+/* Draws, projects and packs some rows. Their latents are not kept. */
 static int draw_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct create *create = call->method_state;
     struct layer *layer = create->build.layer;
-    uint64_t first = piece * create->rows, left = create->spec.out_features - first;
-    uint64_t rows = left < create->rows ? left : create->rows;
+    uint64_t first = piece * create->rows;
+    uint64_t rows = piece_length(create->spec.out_features, first, create->rows);
     uint64_t columns = create->spec.in_features;
     float *latents = (float *)(void *)worker->scratch;
     struct ternary_counts counts;
@@ -194,15 +194,6 @@ static void draw_done(struct call *call)
         call_end(call);
 }
 
-/* Whole rows, about 64 Ki weights of them. */
-static uint64_t rows_at_once(const struct layer_spec *spec)
-{
-    uint64_t rows = TILE_ELEMENTS_MAX / spec->in_features;
-
-    rows = rows ? rows : 1;
-    return rows < spec->out_features ? rows : spec->out_features;
-}
-
 static int request(struct call *call)
 {
     struct create *create = call->method_state;
@@ -215,7 +206,7 @@ static int request(struct call *call)
     build->layer->latents = LATENTS_DRAWN;
     build->layer->latents_dtype = TRIT_F32;
     build->layer->seed = create->seed;
-    create->rows = rows_at_once(&create->spec);
+    create->rows = tile_rows(create->spec.out_features, create->spec.in_features);
     pieces.count = div_up(create->spec.out_features, create->rows);
     pieces.scratch_bytes =
         (size_t)(create->rows * create->spec.in_features * sizeof(float) +

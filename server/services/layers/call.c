@@ -26,6 +26,12 @@ int bulk_begin(struct bulk *bulk, struct call *call, const char *field)
     return 0;
 }
 
+int bulk_end(struct call *call, uint32_t blob)
+{
+    (void)call, (void)blob;
+    return 0;
+}
+
 int bulk_put(struct bulk *bulk, struct call *call, const uint8_t *bytes, size_t count)
 {
     struct budget *budget = services_of(call)->config.budget;
@@ -247,10 +253,25 @@ int check_reply_bytes(struct call *call, const char *field, uint64_t bytes)
                 (unsigned long long)bytes, (unsigned long long)limit);
 }
 
-/* The result's memory goes with the call, which outlives its slices. */
-static void result_released(struct h2_slice *slice)
+/* The call frees the memory; it outlives its slices. */
+static void slice_released(struct h2_slice *slice)
 {
     (void)slice;
+}
+
+void reply_lend(struct call *call, struct h2_slice *slice, const void *bytes,
+                uint64_t count)
+{
+    if (count == 0)
+        return;
+    *slice = (struct h2_slice){
+        .bytes = bytes, .count = (size_t)count, .release = slice_released};
+    call_write(call, slice);
+}
+
+void reply_broken(struct call *call)
+{
+    h2_reset(call->stream, HTTP2_INTERNAL_ERROR);
 }
 
 void reply_tensors(struct call *call, const struct reply_fields *fields,
@@ -278,14 +299,11 @@ void reply_tensors(struct call *call, const struct reply_fields *fields,
         at += encode_layer_tensor(first + i, &result->tensor, result_bytes(result),
                                   head + at, sizeof(head) - at);
         if (call_write_copy(call, head, at) < 0) {
-            if (i > 0) /* the message is cut short: no status can mend it */
-                h2_reset(call->stream, HTTP2_INTERNAL_ERROR);
+            if (i > 0)
+                reply_broken(call);
             break;
         }
-        result->slice = (struct h2_slice){.bytes = result->block.bytes,
-                                          .count = (size_t)result_bytes(result),
-                                          .release = result_released};
-        call_write(call, &result->slice);
+        reply_lend(call, &result->slice, result->block.bytes, result_bytes(result));
         metric_add(call->config->metrics, M_TENSOR_OUT_BYTES, result_bytes(result));
     }
     call_end(call);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the methods of the Layers service share: tensors of a request held whole,
- * layers by name, tensors of a reply. */
+/* What the methods of the Layers service share: tensors of a request, held whole; tensors
+ * of a reply; conversion of specs. */
 #ifndef SERVICES_LAYERS_CALL_H
 #define SERVICES_LAYERS_CALL_H
 
@@ -9,15 +9,18 @@
 #include "services/shared.h"
 #include "work/blocks.h"
 
-/* Bytes of a request, held whole: grown and charged as they come. */
+/* Bytes of a request, held whole. The memory grows, and is charged to the budget, as they
+ * come. */
 struct bulk {
     uint8_t *bytes;
     size_t count, capacity;
     bool seen;
 };
-/* A blob begins; `field` for the message when it is the second of its kind. */
+/* A blob begins. Fails if it is the second one; the message names `field`. */
 int bulk_begin(struct bulk *bulk, struct call *call, const char *field);
 int bulk_put(struct bulk *bulk, struct call *call, const uint8_t *bytes, size_t count);
+/* `blob_end` of a method that has nothing to check there. */
+int bulk_end(struct call *call, uint32_t blob);
 void bulk_fini(struct bulk *bulk, struct call *call);
 
 /* A tensor of a request. */
@@ -25,35 +28,35 @@ struct operand {
     const char *path; /* "x." */
     struct wire_tensor tensor;
     struct bulk data;
-    uint64_t rows;       /* product of all axes but the last */
-    struct block wide;   /* f16, bf16: the elements as f32 */
-    const float *values; /* rows * last axis; NULL until widened */
+    uint64_t rows;       /* product of all axes except the last */
+    struct block wide;   /* for f16 and bf16: the elements as f32 */
+    const float *values; /* rows * last axis; NULL until operand_prepare */
 };
-/* While the message is there: decodes the tensor's part. */
+/* Decodes the tensor's part. Call it before its message goes away. */
 int operand_decode(struct operand *operand, struct call *call, const char *path,
                    const struct scan_part *part);
-/* A dtype of weights, a rank, `columns` as the last axis, as many bytes as the shape
- * says. */
+/* Checks that the dtype is F32, F16 or BF16, that the last axis is `columns`, and that
+ * the data has as many bytes as the shape needs. */
 int operand_check(struct operand *operand, struct call *call, uint64_t columns);
 uint64_t operand_elements(const struct operand *operand);
-/* Memory for the wide values, or none where they are f32 as they came. */
+/* Allocates memory for the values as f32, unless they came as f32. */
 int operand_prepare(struct operand *operand, struct call *call);
 void operand_widen(struct operand *operand, uint64_t first,
                    uint64_t count); /* any thread */
 void operand_fini(struct operand *operand, struct call *call);
 
-/* Elements of a dtype as f32, and back with one rounding; in place where both
- * pointers are equal. */
+/* Convert elements of a dtype to f32, and back with one rounding. `narrow` may convert in
+ * place. */
 void widen(enum trit_dtype dtype, const void *in, uint64_t count, float *out);
 void narrow(enum trit_dtype dtype, const float *in, uint64_t count, void *out);
-/* F32, F16 or BF16. */
+/* Fails unless the dtype is F32, F16 or BF16. */
 int check_dtype(struct call *call, const char *field, uint32_t dtype);
 
-/* A tensor of the reply: f32 values that become what is sent. */
+/* A tensor of the reply: computed as f32, then narrowed to its dtype. */
 struct result {
     struct wire_tensor tensor;
     uint64_t elements;
-    struct block block; /* f32; narrowed in place */
+    struct block block; /* the values; narrowed in place */
     struct h2_slice slice;
 };
 /* Memory for `elements` f32 values, or -1. */
@@ -64,6 +67,13 @@ void result_fini(struct result *result, struct call *call);
 
 /* Fails when a reply of that many bytes would exceed message_bytes_max. */
 int check_reply_bytes(struct call *call, const char *field, uint64_t bytes);
+
+/* Sends bytes of a reply, none where count is 0, from memory that the call frees. */
+void reply_lend(struct call *call, struct h2_slice *slice, const void *bytes,
+                uint64_t count);
+/* A part of a message is sent and the rest cannot follow: resets the stream, as a status
+ * could not be read any more. */
+void reply_broken(struct call *call);
 
 /* Sends a message that begins with small fields already encoded (at most
  * REPLY_FIELDS_BYTES_MAX, or none), then `count` results as the fields `first`,

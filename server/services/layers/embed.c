@@ -8,14 +8,14 @@
 #include "services/layers/parallel.h"
 #include "services/ternary/tensor_call.h"
 
-/* An id that arrives: a varint of up to five bytes. */
+/* An id is a varint of up to five bytes. */
 enum { ID_BYTES_MAX = 5 };
 
 struct embed {
     char name[TRIT_NAME_BYTES_MAX + 1];
     struct layer *layer;
     struct bulk ids; /* u32 each */
-    uint64_t id;     /* being read */
+    uint64_t id;     /* the one being read */
     uint32_t id_bytes;
     struct result rows;
     struct parallel_for pieces;
@@ -24,7 +24,7 @@ struct embed {
 
 static int blob_begin(struct call *call, uint32_t blob, uint64_t length)
 {
-    (void)call, (void)blob, (void)length; /* a packed field may come in parts */
+    (void)call, (void)blob, (void)length; /* a packed field may come in several parts */
     return 0;
 }
 
@@ -34,7 +34,7 @@ static int put_id(struct call *call, struct embed *embed)
 
     if (embed->id > UINT32_MAX)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                    "ids: %llu (at index %zu) is no uint32",
+                    "ids: %llu (at index %zu) is not a uint32",
                     (unsigned long long)embed->id, embed->ids.count / sizeof(id));
     embed->id = 0;
     embed->id_bytes = 0;
@@ -50,7 +50,7 @@ static int blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
     for (size_t i = 0; i < count; i++) {
         if (embed->id_bytes == ID_BYTES_MAX)
             return fail(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                        "ids: the varint at index %zu is no uint32",
+                        "ids: the varint at index %zu is not a uint32",
                         embed->ids.count / sizeof(uint32_t));
         embed->id |= (uint64_t)(bytes[i] & 0x7f) << (7 * embed->id_bytes++);
         if (!(bytes[i] & 0x80) && put_id(call, embed) < 0)
@@ -66,7 +66,7 @@ static int blob_end(struct call *call, uint32_t blob)
     (void)blob;
     if (embed->id_bytes)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                    "ids: end inside an id");
+                    "ids: the field ends inside an id");
     return 0;
 }
 
@@ -89,8 +89,7 @@ static int rows_run(struct call *call, uint64_t piece, struct worker *worker)
     uint64_t columns = embed->layer->spec.in_features;
     uint64_t count = embed->ids.count / sizeof(uint32_t);
     uint64_t first = piece * embed->ids_at_once;
-    uint64_t end =
-        count - first < embed->ids_at_once ? count : first + embed->ids_at_once;
+    uint64_t end = first + piece_length(count, first, embed->ids_at_once);
 
     (void)worker;
     for (uint64_t i = first; i < end; i++) {
@@ -157,8 +156,7 @@ static int request(struct call *call)
         return -1;
     embed->rows.tensor =
         (struct wire_tensor){.dtype = TRIT_F32, .rank = 2, .shape = {count, columns}};
-    embed->ids_at_once = TILE_ELEMENTS_MAX / columns;
-    embed->ids_at_once = embed->ids_at_once ? embed->ids_at_once : 1;
+    embed->ids_at_once = tile_rows(count, columns);
     pieces.count = div_up(count, embed->ids_at_once);
     pieces.cost = elements;
     return parallel_for_start(&embed->pieces, call, &pieces);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.Forward and Layers.AsLinear: x . Wt^T, and a bias.
+/* Layers.Forward and Layers.AsLinear: x . Wt^T plus the bias.
  *
- *   x whole -> widened, or quantized, row by row -> products, rows of Wt by rows
- *   of x, compared with those by f32 if asked to -> rounded to x's dtype -> reply
+ *   x arrives -> widen, and quantize for int8, row by row -> multiply: some rows of Wt
+ *   with some rows of x; where asked, compare with the product by f32 -> round to x's
+ *   dtype -> reply
  *
- * Each arrow is a computation in pieces; none of them shows in the bits. */
+ * Each step is computed in pieces. The bits do not depend on how it is cut. */
 #include <math.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@
 enum activations { ACTIVATIONS_F32 = 0, ACTIVATIONS_INT8 = 1 };
 
 enum {
-    BATCH_ROWS = 64, /* of x, in a piece */
+    BATCH_ROWS = 64, /* rows of x in a piece */
     /* As in layers.proto. */
     FIELD_Y = 15,
     FIELD_LOGITS = 1,
@@ -31,15 +32,15 @@ struct forward {
     struct operand x;
     struct result y;
     struct parallel_for pieces;
-    uint64_t rows_at_once; /* of Wt in a piece */
+    uint64_t rows_at_once; /* rows of Wt in a piece */
     uint64_t row_pieces;
-    /* INT8: each row of x as int8, the sums of its groups, its largest magnitude */
+    /* INT8: each row of x as int8, the sums of its groups, and its largest magnitude */
     struct block quantized;
     uint64_t q_stride, groups;
     int8_t *q;
     int32_t *sums;
     float *absmax;
-    struct product_error error; /* where it is asked for */
+    struct product_error error; /* if report_error is set */
 };
 
 /* ---- the request's bytes --------------------------------------------------------- */
@@ -59,12 +60,6 @@ static int blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
 
     (void)blob;
     return bulk_put(&forward->x.data, call, bytes, count);
-}
-
-static int blob_end(struct call *call, uint32_t blob)
-{
-    (void)call, (void)blob;
-    return 0;
 }
 
 /* ---- the computation --------------------------------------------------------------- */
@@ -94,7 +89,7 @@ static int narrow_run(struct call *call, uint64_t piece, struct worker *worker)
     return 0;
 }
 
-/* By f32 there is nothing to compare with: the errors stay 0. */
+/* With f32 activations there is nothing to compare with, so the errors are 0. */
 static bool compares(const struct forward *forward)
 {
     return forward->asked.report_error && forward->asked.activations == ACTIVATIONS_INT8;
@@ -137,10 +132,8 @@ static int multiply_run(struct call *call, uint64_t piece, struct worker *worker
     uint64_t out = layer->spec.out_features, in = layer->spec.in_features;
     uint64_t first = piece % forward->row_pieces * forward->rows_at_once;
     uint64_t batch = piece / forward->row_pieces * BATCH_ROWS;
-    uint64_t rows =
-        out - first < forward->rows_at_once ? out - first : forward->rows_at_once;
-    uint64_t batches =
-        forward->x.rows - batch < BATCH_ROWS ? forward->x.rows - batch : BATCH_ROWS;
+    uint64_t rows = piece_length(out, first, forward->rows_at_once);
+    uint64_t batches = piece_length(forward->x.rows, batch, BATCH_ROWS);
     const float *x = forward->x.values + batch * in;
     float *y = result_values(&forward->y) + batch * out;
     struct product_part part = {&layer->matrix, x, batches, layer->bias, first, rows, y};
@@ -162,8 +155,7 @@ static int multiply(struct call *call)
 {
     struct forward *forward = call->method_state;
     const struct layer_spec *spec = &forward->layer->spec;
-    uint64_t batches =
-        forward->x.rows < BATCH_ROWS ? forward->x.rows : (uint64_t)BATCH_ROWS;
+    uint64_t batches = piece_length(forward->x.rows, 0, BATCH_ROWS);
     struct parallel_for_spec pieces = {.run = multiply_run, .done = multiply_done};
 
     forward->rows_at_once = piece_rows(spec->in_features * batches);
@@ -172,12 +164,11 @@ static int multiply(struct call *call)
     pieces.cost = spec->out_features * spec->in_features * batches;
     if (compares(forward))
         pieces.scratch_bytes = product_error_scratch_bytes(
-            forward->rows_at_once < spec->out_features ? forward->rows_at_once
-                                                       : spec->out_features);
+            piece_length(spec->out_features, 0, forward->rows_at_once));
     return parallel_for_start(&forward->pieces, call, &pieces);
 }
 
-/* A row of x as f32 and, for int8 activations, quantized. */
+/* Widens a row of x to f32 and, for int8 activations, quantizes it. */
 static int prepare_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct forward *forward = call->method_state;
@@ -329,7 +320,7 @@ const struct method method_layers_forward = {
     .state_bytes = sizeof(struct forward),
     .blob_begin = blob_begin,
     .blob_bytes = blob_bytes,
-    .blob_end = blob_end,
+    .blob_end = bulk_end,
     .message = forward_message,
     .request = forward_request,
     .fini = fini,
@@ -341,7 +332,7 @@ const struct method method_layers_as_linear = {
     .state_bytes = sizeof(struct forward),
     .blob_begin = blob_begin,
     .blob_bytes = blob_bytes,
-    .blob_end = blob_end,
+    .blob_end = bulk_end,
     .message = as_linear_message,
     .request = as_linear_request,
     .fini = fini,

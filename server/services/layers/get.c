@@ -16,9 +16,9 @@ enum get_part { GET_TERNARY = 0, GET_LATENTS = 1, GET_SPEC = 2 };
 struct get {
     struct wire_layer_get wire;
     struct layer *layer;
-    struct plan plan; /* of the matrix, in: dense f32, out: what was asked for */
+    struct plan plan; /* from dense f32 to the encoding that was asked for */
     struct parallel_for pieces;
-    uint64_t rows; /* of a piece */
+    uint64_t rows; /* in a piece */
     struct block data, scales;
     uint64_t data_bytes, scale_bytes, bias_bytes;
     struct h2_slice bias_slice, scale_slice, data_slice;
@@ -35,21 +35,6 @@ static int message(struct call *call)
 }
 
 /* ---- the reply --------------------------------------------------------------------- */
-
-static void released(struct h2_slice *slice)
-{
-    (void)slice; /* the memory goes with the call */
-}
-
-static void lend(struct call *call, struct h2_slice *slice, const void *bytes,
-                 uint64_t count)
-{
-    if (count == 0)
-        return;
-    *slice =
-        (struct h2_slice){.bytes = bytes, .count = (size_t)count, .release = released};
-    call_write(call, slice);
-}
 
 static enum trit_dtype reply_dtype(const struct get *get)
 {
@@ -86,14 +71,13 @@ static void reply(struct call *call)
     cut[1] += GRPC_PREFIX_BYTES;
     count += GRPC_PREFIX_BYTES;
     if (call_write_copy(call, head, cut[0]) == 0) {
-        lend(call, &get->bias_slice, layer->bias, got.bias_bytes);
-        if ((cut[1] > cut[0] &&
-             call_write_copy(call, head + cut[0], cut[1] - cut[0]) < 0))
-            h2_reset(call->stream, 2);
-        lend(call, &get->scale_slice, get->scales.bytes, got.scale_bytes);
+        reply_lend(call, &get->bias_slice, layer->bias, got.bias_bytes);
+        if (cut[1] > cut[0] && call_write_copy(call, head + cut[0], cut[1] - cut[0]) < 0)
+            reply_broken(call);
+        reply_lend(call, &get->scale_slice, get->scales.bytes, got.scale_bytes);
         if (count > cut[1] && call_write_copy(call, head + cut[1], count - cut[1]) < 0)
-            h2_reset(call->stream, 2);
-        lend(call, &get->data_slice, get->data.bytes, got.data_bytes);
+            reply_broken(call);
+        reply_lend(call, &get->data_slice, get->data.bytes, got.data_bytes);
         metric_add(call->config->metrics, M_TENSOR_OUT_BYTES, got.data_bytes);
     }
     call_end(call);
@@ -120,9 +104,9 @@ static uint64_t nonzeros(const float *values, uint64_t count)
     return found;
 }
 
-/* A group of t*s in another encoding. The sum of its magnitudes divided by how
- * many are not zero is s itself, exactly, so ternarizing it again changes nothing;
- * where it is not, the layer holds what is no t. */
+/* Encodes a group of t*s. The sum of its magnitudes divided by the number of nonzeros
+ * is exactly s, so ternarizing the group again changes nothing. Where the result is not
+ * s, the layer holds a code that is not a t. */
 static int encode_group(struct call *call, const float *values, uint32_t group_len,
                         uint64_t group, uint8_t *out, float *scale, struct worker *worker)
 {
@@ -164,7 +148,7 @@ static void put_scale(struct get *get, uint64_t group, float scale)
         memcpy(get->scales.bytes + group * 2, &bits, 2);
 }
 
-/* A piece's rows as a span of the plan, as tiles are. */
+/* Rows as a span of the plan. */
 static struct tile_span rows_span(const struct get *get, uint64_t first, uint64_t rows)
 {
     return (struct tile_span){.first_group = first * get->plan.groups_per_row,
@@ -197,7 +181,7 @@ static int encode_rows(struct call *call, uint64_t first, uint64_t rows,
     return 0;
 }
 
-/* Dense weights of a type that holds a group's scale as 0 or infinity are refused. */
+/* Refuses a dtype that would round a group's scale to 0 or infinity. */
 static int check_scales(const struct get *get, uint64_t first, uint64_t rows,
                         struct worker *worker)
 {
@@ -222,8 +206,8 @@ static int ternary_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct get *get = call->method_state;
     const struct layer_spec *spec = &get->layer->spec;
-    uint64_t first = piece * get->rows, left = spec->out_features - first;
-    uint64_t rows = left < get->rows ? left : get->rows;
+    uint64_t first = piece * get->rows;
+    uint64_t rows = piece_length(spec->out_features, first, get->rows);
     float *values = (float *)(void *)worker->scratch;
     size_t width = dtype_bytes((enum trit_dtype)get->wire.dtype);
 
@@ -259,7 +243,7 @@ static int plan_ternary(struct call *call, struct get *get)
         return -1;
     if (layout && layout->scales == SCALES_TENSOR)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "encoding",
-                    "encoding: %s has one scale a tensor, the layer one a group",
+                    "encoding: %s has one scale per tensor, the layer one per group",
                     encoding_name((enum trit_encoding)get->wire.encoding));
     if (plan_init(&get->plan, &plan, &call->failure) < 0)
         return -1;
@@ -278,8 +262,8 @@ static int draw_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct get *get = call->method_state;
     const struct layer_spec *spec = &get->layer->spec;
-    uint64_t first = piece * get->rows, left = spec->out_features - first;
-    uint64_t rows = left < get->rows ? left : get->rows;
+    uint64_t first = piece * get->rows;
+    uint64_t rows = piece_length(spec->out_features, first, get->rows);
 
     (void)worker;
     linear_draw(get->layer->seed, layer_deviation(spec), first * spec->in_features,
@@ -315,8 +299,7 @@ static int work(struct call *call, struct get *get)
     const struct layer_spec *spec = &get->layer->spec;
     struct parallel_for_spec pieces = {.done = done};
 
-    get->rows = TILE_ELEMENTS_MAX / spec->in_features;
-    get->rows = get->rows ? get->rows : 1;
+    get->rows = tile_rows(spec->out_features, spec->in_features);
     pieces.count = div_up(spec->out_features, get->rows);
     pieces.cost = spec->out_features * spec->in_features;
     if (get->wire.part == GET_TERNARY) {

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { COMPARED_ROWS = 4 /* of x at a time; what the f32 kernels take at once */ };
+enum { COMPARED_ROWS = 4 /* rows of x at a time: as many as the f32 kernels take */ };
 
 size_t product_error_scratch_bytes(uint64_t rows)
 {
@@ -37,7 +37,7 @@ static void raise(_Atomic uint64_t *most, uint64_t bits)
         ;
 }
 
-/* The rows of a matrix from `first` on, which stand together, tile after tile. */
+/* Rows [first, first + rows) as a matrix. Tiles are adjacent, so its codes are too. */
 static struct linear_matrix rows_from(const struct linear_matrix *matrix, uint64_t first,
                                       uint64_t rows)
 {

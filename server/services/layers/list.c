@@ -92,7 +92,7 @@ static int delete_run(struct call *call, uint64_t piece, struct worker *worker)
     return layer_remove(deletion->layer, &worker->failure);
 }
 
-/* Calls that hold the layer go on with it. */
+/* Calls that hold the layer can still use it. */
 static void delete_done(struct call *call)
 {
     struct deletion *deletion = call->method_state;

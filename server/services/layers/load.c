@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.Load, and what LoadStream (layers_load_stream.c) has in common with it:
- * latents in, a packed layer out. */
+/* Layers.Load, and the parts that LoadStream (load_stream.c) shares with it. Latents
+ * come in; they become a packed layer. */
 #include "services/layers/load.h"
 
 #include "services/ternary/tensor_call.h"
@@ -25,7 +25,7 @@ static int check_weight(struct call *call, const struct load *load)
     return 0;
 }
 
-/* The layer is made; where its latents are to be kept, they get a file. */
+/* Reserves the layer, and creates a file for the latents where they are to be kept. */
 static int reserve(struct call *call, struct load *load)
 {
     struct layers *layers = services_of(call)->config.layers;
@@ -87,16 +87,10 @@ int load_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes, size
 {
     struct load *load = call->method_state;
 
-    if (blob == BLOB_DATA && load->chunk.has_crc32c)
-        load->crc = crc32c(load->crc, bytes, count);
+    if (blob == BLOB_DATA)
+        chunk_bytes(&load->chunk, bytes, count);
     return blob == BLOB_DATA ? rows_feed(&load->rows, bytes, count)
                              : bulk_put(&load->bias, call, bytes, count);
-}
-
-static int blob_end(struct call *call, uint32_t blob)
-{
-    (void)call, (void)blob;
-    return 0;
 }
 
 int load_take_bias(struct call *call, struct load *load)
@@ -154,7 +148,7 @@ const struct method method_layers_load = {
     .state_bytes = sizeof(struct load),
     .blob_begin = blob_begin,
     .blob_bytes = load_blob_bytes,
-    .blob_end = blob_end,
+    .blob_end = bulk_end,
     .message = message,
     .request = request,
     .cancel = layer_build_cancel,

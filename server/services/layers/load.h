@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Load and LoadStream share: the spec, the bias, the rows of the weight. */
+/* What Load and LoadStream share: the spec, the bias and the rows of the weight. */
 #ifndef SERVICES_LAYERS_LOAD_H
 #define SERVICES_LAYERS_LOAD_H
 
+#include "services/chunk.h"
 #include "services/layers/row_loader.h"
 
 struct load {
@@ -11,20 +12,18 @@ struct load {
     struct wire_tensor weight;
     bool weight_seen;
     struct bulk bias;
-    struct rows rows;        /* once the layer is reserved */
-    struct wire_chunk chunk; /* of a stream: the one that comes; else zeros */
-    bool chunk_seen;         /* in this message */
-    uint32_t crc;            /* of its data so far */
+    struct rows rows;          /* valid once the layer is reserved */
+    struct chunk_reader chunk; /* LoadStream only */
 };
 
-/* Spec and load->weight are known, the weight's bytes have not come: reserves the
- * layer and readies the rows. */
+/* Checks the spec and load->weight, reserves the layer and prepares for its rows. Call it
+ * before the weight's first byte. */
 int load_start(struct call *call, struct load *load, const struct wire_layer_spec *wire);
 
-/* While the message that has it is there: the bias that the spec asks for. */
+/* Reads the bias that the spec asks for. Call it before its message goes away. */
 int load_take_bias(struct call *call, struct load *load);
 
-/* The rows `blob_bytes` and `fini` of both methods. */
+/* blob_bytes and fini of both methods. */
 int load_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes, size_t count);
 void load_fini(struct call *call);
 

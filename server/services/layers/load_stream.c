@@ -1,49 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.LoadStream: start, then chunks of the weight. */
-#include "base/limits.h"
-#include "obs/metrics.h"
+/* Layers.LoadStream: a start message, then chunks of the weight. */
 #include "services/layers/load.h"
 #include "services/ternary/tensor_call.h"
 
-static int chunk_begin(struct call *call, uint64_t length)
+static int weight_begin(struct call *call, uint64_t length)
 {
     struct load *load = call->method_state;
-    char error[CODEC_ERROR_BYTES];
+    const struct chunk_target target = {"chunk", &call->scan.parts[PART_CHUNK],
+                                        load->rows.received, load->rows.expected};
 
     if (!load->build.layer)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
                     "start: must be the first message, before any chunk");
-    if (load->chunk_seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk",
-                    "chunk: given twice in a message");
-    if (decode_chunk(&call->scan.parts[PART_CHUNK], &load->chunk, error) < 0)
-        return decode_failed(call, "chunk.", error);
-    load->chunk_seen = true;
-    load->crc = 0;
-    if (load->chunk.offset != load->rows.received)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.offset",
-                    "chunk.offset: %llu, but the next byte is %llu",
-                    (unsigned long long)load->chunk.offset,
-                    (unsigned long long)load->rows.received);
-    if (length > CHUNK_BYTES_MAX) {
-        metric_limit(call->config->metrics, L_CHUNK);
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
-                    "chunk.data: %llu bytes, the limit is %u", (unsigned long long)length,
-                    (unsigned)CHUNK_BYTES_MAX);
-    }
-    if (length > load->rows.expected - load->rows.received)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
-                    "chunk.data: %llu bytes at offset %llu go beyond the weight's %llu",
-                    (unsigned long long)length, (unsigned long long)load->rows.received,
-                    (unsigned long long)load->rows.expected);
-    return 0;
+    return chunk_begin(&load->chunk, call, &target, length);
 }
 
 static int blob_begin(struct call *call, uint32_t blob, uint64_t length)
 {
     struct load *load = call->method_state;
 
-    return blob == BLOB_DATA ? chunk_begin(call, length)
+    return blob == BLOB_DATA ? weight_begin(call, length)
                              : bulk_begin(&load->bias, call, "start.bias.data");
 }
 
@@ -51,12 +27,7 @@ static int blob_end(struct call *call, uint32_t blob)
 {
     struct load *load = call->method_state;
 
-    if (blob != BLOB_DATA || !load->chunk.has_crc32c || load->chunk.crc32c == load->crc)
-        return 0;
-    return fail(&call->failure, TRIT_DATA_LOSS, "chunk.crc32c",
-                "chunk.crc32c: 0x%08x, but the bytes at offset %llu have 0x%08x",
-                (unsigned)load->chunk.crc32c, (unsigned long long)load->chunk.offset,
-                (unsigned)load->crc);
+    return blob == BLOB_DATA ? chunk_end(&load->chunk, call) : 0;
 }
 
 static int start(struct call *call)
@@ -81,15 +52,16 @@ static int message(struct call *call)
 {
     struct load *load = call->method_state;
     const struct scan_part *parts = call->scan.parts;
-    bool chunk_seen = load->chunk_seen;
+    bool chunk_seen = load->chunk.seen;
 
-    load->chunk_seen = false;
+    load->chunk.seen = false;
     if (parts[PART_START].seen && !chunk_seen)
         return start(call);
     if (parts[PART_CHUNK].seen && !parts[PART_START].seen) {
-        int result = chunk_seen ? 0 : chunk_begin(call, 0);
+        int result =
+            chunk_seen ? chunk_check_order(&load->chunk, call) : weight_begin(call, 0);
 
-        load->chunk_seen = false;
+        load->chunk.seen = false;
         return result;
     }
     return fail(&call->failure, TRIT_INVALID_ARGUMENT, "message",

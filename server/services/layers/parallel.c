@@ -7,8 +7,9 @@
 #include "kernels/kernels.h"
 #include "obs/metrics.h"
 #include "services/layers/call.h"
+#include "work/plan.h"
 
-enum { LANE_NS_MAX = 2000000 }; /* then a worker queues again */
+enum { WORKER_NS_MAX = 2000000 }; /* after that, a worker queues again */
 
 static bool cancelled(const struct parallel_for *pieces)
 {
@@ -23,7 +24,7 @@ static bool pieces_left(struct parallel_for *pieces)
 static void take_pieces(struct parallel_for *pieces, struct worker *worker,
                         uint64_t begin_ns)
 {
-    while (!cancelled(pieces) && clock_monotonic_ns() - begin_ns < LANE_NS_MAX) {
+    while (!cancelled(pieces) && clock_monotonic_ns() - begin_ns < WORKER_NS_MAX) {
         uint64_t piece = atomic_fetch_add(&pieces->next, 1);
 
         if (piece >= pieces->spec.count)
@@ -80,16 +81,11 @@ static void worker_ran_cb(struct call_job *job)
     }
 }
 
-static size_t align_up(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
-
-/* Lanes with scratch memory: as many as the budget has room for, one at least. */
-static int make_lanes(struct parallel_for *pieces, uint32_t wanted)
+/* Workers with scratch memory: as many as the budget allows, at least one. */
+static int make_workers(struct parallel_for *pieces, uint32_t wanted)
 {
     struct call *call = pieces->call;
-    size_t scratch = align_up(pieces->spec.scratch_bytes);
+    size_t scratch = scratch_align(pieces->spec.scratch_bytes);
 
     while (scratch && blocks_get(services_of(call)->config.blocks, scratch * wanted,
                                  &pieces->scratch) < 0) {
@@ -133,7 +129,7 @@ int parallel_for_start(struct parallel_for *pieces, struct call *call,
     pieces->spec = *spec;
     atomic_store(&pieces->next, 0);
     atomic_store(&pieces->completed, 0);
-    if (make_lanes(pieces, wanted ? wanted : 1) < 0)
+    if (make_workers(pieces, wanted ? wanted : 1) < 0)
         return -1;
     pieces->running = wanted = pieces->worker_count;
     if (here) {
@@ -159,4 +155,12 @@ uint64_t piece_rows(uint64_t row_cost)
     uint64_t rows = row_cost ? PIECE_COST / row_cost : PIECE_COST;
 
     return rows < 16 ? 16 : rows / 16 * 16;
+}
+
+uint64_t tile_rows(uint64_t rows, uint64_t columns)
+{
+    uint64_t count = TILE_ELEMENTS_MAX / columns;
+
+    count = count ? count : 1;
+    return count < rows ? count : rows;
 }

@@ -9,7 +9,7 @@
 #include "services/call_job.h"
 #include "services/ternary/tensor_call.h"
 
-enum { BATCHES_MAX = 16, BATCH_ELEMENTS = TILE_ELEMENTS_MAX };
+enum { BATCHES_MAX = 16 };
 
 struct batch { /* of rows */
     struct call_job job;
@@ -32,15 +32,6 @@ static uint64_t row_bytes(const struct rows *rows)
 
 /* ---- batches ----------------------------------------------------------------------- */
 
-static uint64_t batch_rows(const struct rows *rows)
-{
-    uint64_t count = BATCH_ELEMENTS / spec_of(rows)->in_features;
-    uint64_t left = spec_of(rows)->out_features - rows->next_row;
-
-    count = count ? count : 1;
-    return count < left ? count : left;
-}
-
 static void batch_free(struct rows *rows, struct batch *batch)
 {
     if (!batch)
@@ -49,20 +40,16 @@ static void batch_free(struct rows *rows, struct batch *batch)
     free(batch);
 }
 
-static uint64_t align_up(uint64_t bytes)
-{
-    return (bytes + 63) & ~(uint64_t)63;
-}
-
 static struct batch *batch_create(struct rows *rows)
 {
     struct batch *batch = calloc(1, sizeof(*batch));
-    uint64_t count = batch_rows(rows);
+    uint64_t count = tile_rows(spec_of(rows)->out_features - rows->next_row,
+                               spec_of(rows)->in_features);
 
     if (!batch)
         return NULL;
     if (blocks_get(services_of(rows->call)->config.blocks,
-                   (size_t)(align_up(count * row_bytes(rows)) +
+                   (size_t)(scratch_align((size_t)(count * row_bytes(rows))) +
                             layer_code_bytes(spec_of(rows), count)),
                    &batch->in) < 0) {
         free(batch);
@@ -85,7 +72,7 @@ static void batch_worked(struct call_job *job)
 
     layer_build_rows(services_of(rows->call)->config.kernels, build->layer, rows->dtype,
                      batch->in.bytes, batch->first, batch->count,
-                     batch->in.bytes + align_up(bytes), &batch->counts);
+                     batch->in.bytes + scratch_align((size_t)bytes), &batch->counts);
     if (build->latents.layers)
         (void)latents_write(&build->latents, batch->first * row_bytes(rows),
                             batch->in.bytes, (size_t)bytes, &batch->failure);

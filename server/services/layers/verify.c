@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.Verify: is what the daemon holds ternary? Of each layer, what
- * Ternary.Verify would say of its ternary weights, digest included. A layer is
- * a piece; its rows are unpacked and verified some at a time, in order. */
+/* Layers.Verify: checks that the layers in memory are ternary. Its report of a layer says
+ * what Ternary.Verify would say of the layer's ternary weights, with the same digest. A
+ * piece is a layer; its rows are unpacked and verified some at a time, in order. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static const float tolerance_default = 1e-5F;
 struct verified {
     struct layer *layer; /* held */
     struct task task;
-    uint64_t rows; /* at once */
+    uint64_t rows; /* verified at a time */
     size_t report_bytes;
     uint8_t report[REPORT_BYTES_MAX + 16]; /* an entry of the reply */
 };
@@ -48,34 +48,30 @@ static int message(struct call *call)
 
 /* ---- a layer ----------------------------------------------------------------------- */
 
-static size_t align_up(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
-
-/* Scratch: dense rows, their scales, which groups are inexact and the hashes of those,
- * their codes. */
+/* The scratch memory holds dense rows, their scales, a flag and a hash for each group
+ * that is not exact, and their codes. */
 static size_t scratch_bytes(const struct verified *verified)
 {
     const struct plan *plan = &verified->task.plan;
     size_t rows = (size_t)verified->rows, groups = rows * (size_t)plan->groups_per_row;
 
-    return align_up(rows * (size_t)plan->row_len * sizeof(float)) +
-           align_up(groups * sizeof(float)) + align_up(groups) +
-           align_up(groups * TILE_HASH_BYTES) +
+    return scratch_align(rows * (size_t)plan->row_len * sizeof(float)) +
+           scratch_align(groups * sizeof(float)) + scratch_align(groups) +
+           scratch_align(groups * TILE_HASH_BYTES) +
            (size_t)layer_code_bytes(&verified->layer->spec, rows);
 }
 
-/* Rows [first, first + rows) as a tile, which need not be one of the plan's. */
+/* Rows [first, first + rows) as a tile. It need not be a tile of the plan. */
 static void rows_tile(const struct verified *verified, uint64_t first, uint64_t rows,
                       uint8_t *scratch, struct tile *tile)
 {
     const struct plan *plan = &verified->task.plan;
-    size_t dense = align_up((size_t)(verified->rows * plan->row_len) * sizeof(float));
+    size_t dense =
+        scratch_align((size_t)(verified->rows * plan->row_len) * sizeof(float));
     size_t groups = (size_t)(verified->rows * plan->groups_per_row);
     uint8_t *scales = scratch + dense;
-    uint8_t *inexact = scales + align_up(groups * sizeof(float));
-    uint8_t *hashes = inexact + align_up(groups);
+    uint8_t *inexact = scales + scratch_align(groups * sizeof(float));
+    uint8_t *hashes = inexact + scratch_align(groups);
 
     *tile = (struct tile){
         .span = {.first_group = first * plan->groups_per_row,
@@ -85,7 +81,7 @@ static void rows_tile(const struct verified *verified, uint64_t first, uint64_t 
                  .code_bytes = layer_code_bytes(&verified->layer->spec, rows)},
         .in = {.bytes = scratch},
         .scales = (float *)(void *)scales,
-        .codes = hashes + align_up(groups * TILE_HASH_BYTES),
+        .codes = hashes + scratch_align(groups * TILE_HASH_BYTES),
         .inexact = inexact,
         .inexact_hashes = (uint8_t(*)[TILE_HASH_BYTES])hashes,
     };
@@ -117,8 +113,7 @@ static int verify_run(struct call *call, uint64_t piece, struct worker *worker)
     if (merge_init(&merge, true, &worker->failure) < 0)
         return -1;
     for (uint64_t first = 0; first < plan->rows; first += verified->rows) {
-        uint64_t left = plan->rows - first;
-        uint64_t rows = left < verified->rows ? left : verified->rows;
+        uint64_t rows = piece_length(plan->rows, first, verified->rows);
 
         if (atomic_load_explicit(&call->cancelled, memory_order_relaxed))
             break;
@@ -197,10 +192,7 @@ static int take_layer(struct call *call, struct verified *verified, struct layer
             state->wire.has_tolerance ? state->wire.tolerance : tolerance_default,
     };
     verified->report_bytes = 0;
-    verified->rows = TILE_ELEMENTS_MAX / layer->spec.in_features;
-    verified->rows = verified->rows ? verified->rows : 1;
-    verified->rows = verified->rows < layer->spec.out_features ? verified->rows
-                                                               : layer->spec.out_features;
+    verified->rows = tile_rows(layer->spec.out_features, layer->spec.in_features);
     return plan_init(&verified->task.plan, &spec, &call->failure);
 }
 

@@ -52,16 +52,6 @@ int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer)
 
 /* ---- starting ---------------------------------------------------------------- */
 
-/* If this grows after the data began, a small field came too late. */
-static size_t small_bytes(const struct scan *scan)
-{
-    size_t total = 0;
-
-    for (size_t i = 0; i < SCAN_PARTS_MAX; i++)
-        total += scan->parts[i].count;
-    return total;
-}
-
 static int start(struct call *call)
 {
     struct tensor_call *state = state_of(call);
@@ -116,47 +106,24 @@ static int unary_reference_begin(struct call *call, uint64_t length)
 
 /* ---- chunks of a stream ---------------------------------------------------------- */
 
-static int chunk_begin(struct call *call, struct input *input,
-                       const struct scan_part *part, uint64_t length)
+static int input_begin(struct call *call, const struct input *input, uint64_t length)
 {
     struct tensor_call *state = state_of(call);
-    const char *name = input == &state->pipeline.tensor ? "chunk" : "reference";
-    char error[CODEC_ERROR_BYTES];
+    bool is_tensor = input == &state->pipeline.tensor;
+    const struct chunk_target target = {
+        .field = is_tensor ? "chunk" : "reference",
+        .part = &call->scan.parts[is_tensor ? PART_CHUNK : PART_REFERENCE],
+        .received = input->received,
+        .expected = input->expected,
+    };
 
     if (state->pipeline.state == PIPELINE_PLANNING)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                    "start: must be the first message, before any %s", name);
-    if (state->chunk_seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
-                    "%s: sent twice in one message", name);
-    if (input == &state->pipeline.reference && !state->pipeline.task.has_reference)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
-                    "reference: sent, but start.reference_dtype is not set");
-    if (decode_chunk(part, &state->chunk, error) < 0)
-        return decode_failed(
-            call, input == &state->pipeline.tensor ? "chunk." : "reference.", error);
-    state->chunk_seen = true;
-    state->crc = 0;
-    state->small_bytes = small_bytes(&call->scan);
-    if (state->chunk.offset != input->received)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
-                    "%s.offset: %llu, but the next byte expected is %llu (%s)", name,
-                    (unsigned long long)state->chunk.offset,
-                    (unsigned long long)input->received,
-                    state->chunk.offset < input->received ? "chunks overlap"
-                                                          : "bytes are missing");
-    if (length > CHUNK_BYTES_MAX) {
-        metric_limit(call->config->metrics, L_CHUNK);
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
-                    "%s.data: %llu bytes, but the limit is %u bytes", name,
-                    (unsigned long long)length, (unsigned)CHUNK_BYTES_MAX);
-    }
-    if (length > input->expected - input->received)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
-                    "%s.data: %llu bytes at offset %llu exceed the tensor's %llu bytes",
-                    name, (unsigned long long)length, (unsigned long long)input->received,
-                    (unsigned long long)input->expected);
-    return 0;
+                    "start: must be the first message, before any %s", target.field);
+    if (!is_tensor && !state->chunk.seen && !state->pipeline.task.has_reference)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, target.field,
+                    "reference: a chunk, but start.reference_dtype is not set");
+    return chunk_begin(&state->chunk, call, &target, length);
 }
 
 /* Bytes of the tensor before tile `index`. */
@@ -197,21 +164,7 @@ static int check_ahead(struct call *call, const struct pipeline *pipeline)
         is_tensor ? "chunk" : "reference", (unsigned)AHEAD_BYTES_MAX);
 }
 
-static int chunk_end(struct call *call)
-{
-    struct tensor_call *state = state_of(call);
-
-    if (state->chunk.has_crc32c && state->chunk.crc32c != state->crc)
-        return fail(
-            &call->failure, TRIT_DATA_LOSS, "chunk.crc32c",
-            "chunk.crc32c: 0x%08x, but that of the %llu bytes at offset %llu is 0x%08x",
-            (unsigned)state->chunk.crc32c,
-            (unsigned long long)(state->pipeline.tensor.received - state->chunk.offset),
-            (unsigned long long)state->chunk.offset, (unsigned)state->crc);
-    return 0;
-}
-
-/* ---- messages of the request ---------------------------------------------- */
+/* ---- what the call found in a message ---------------------------------------------- */
 
 static int refuse_blob(struct call *call, uint32_t blob)
 {
@@ -224,15 +177,14 @@ static int refuse_blob(struct call *call, uint32_t blob)
 int tensor_blob_begin(struct call *call, uint32_t blob, uint64_t length)
 {
     struct tensor_call *state = state_of(call);
-    struct scan_part *parts = call->scan.parts;
 
     if (blob == BLOB_SCALES)
         return state->pipeline.state == PIPELINE_PLANNING ? 0 : refuse_blob(call, blob);
     if (state->ops->stream)
-        return blob == BLOB_DATA ? chunk_begin(call, &state->pipeline.tensor,
-                                               &parts[PART_CHUNK], length)
-                                 : chunk_begin(call, &state->pipeline.reference,
-                                               &parts[PART_REFERENCE], length);
+        return input_begin(call,
+                           blob == BLOB_DATA ? &state->pipeline.tensor
+                                             : &state->pipeline.reference,
+                           length);
     if (blob == BLOB_DATA)
         return unary_data_begin(call, length);
     return state->ops->reference_task ? unary_reference_begin(call, length)
@@ -247,8 +199,8 @@ int tensor_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
 
     if (blob == BLOB_SCALES)
         return pipeline_take_scales(pipeline, bytes, count);
-    if (state->ops->stream && state->chunk.has_crc32c)
-        state->crc = crc32c(state->crc, bytes, count);
+    if (state->ops->stream)
+        chunk_bytes(&state->chunk, bytes, count);
     if (pipeline_feed(pipeline,
                       blob == BLOB_DATA ? &pipeline->tensor : &pipeline->reference, bytes,
                       count) < 0)
@@ -260,24 +212,16 @@ int tensor_blob_end(struct call *call, uint32_t blob)
 {
     struct tensor_call *state = state_of(call);
 
-    return blob != BLOB_SCALES && state->ops->stream ? chunk_end(call) : 0;
-}
-
-static int late_fields(struct call *call)
-{
-    const char *field = state_of(call)->ops->data_field;
-
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: must come after all other fields of the message", field);
+    return blob != BLOB_SCALES && state->ops->stream ? chunk_end(&state->chunk, call) : 0;
 }
 
 static int stream_message(struct call *call)
 {
     struct tensor_call *state = state_of(call);
     struct scan_part *parts = call->scan.parts;
-    bool chunk_seen = state->chunk_seen;
+    bool chunk_seen = state->chunk.seen;
 
-    state->chunk_seen = false;
+    state->chunk.seen = false;
     if (parts[PART_START].seen) {
         if (state->pipeline.state != PIPELINE_PLANNING)
             return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
@@ -285,11 +229,11 @@ static int stream_message(struct call *call)
         return start(call);
     }
     if (chunk_seen)
-        return small_bytes(&call->scan) == state->small_bytes ? 0 : late_fields(call);
+        return chunk_check_order(&state->chunk, call);
     if (parts[PART_CHUNK].seen)
-        return chunk_begin(call, &state->pipeline.tensor, &parts[PART_CHUNK], 0);
+        return input_begin(call, &state->pipeline.tensor, 0);
     if (parts[PART_REFERENCE].seen)
-        return chunk_begin(call, &state->pipeline.reference, &parts[PART_REFERENCE], 0);
+        return input_begin(call, &state->pipeline.reference, 0);
     return fail(&call->failure, TRIT_INVALID_ARGUMENT, "message",
                 "message: message %u has neither start nor chunk",
                 (unsigned)call->messages);
@@ -302,7 +246,7 @@ int tensor_message(struct call *call)
 
     if (state->ops->stream) {
         result = stream_message(call);
-        state->chunk_seen = false;
+        state->chunk.seen = false;
         return result;
     }
     if (state_try(&tensor_call_states, &state->state, TENSOR_CALL_DATA)) {
@@ -310,7 +254,9 @@ int tensor_message(struct call *call)
             return -1;
         return wrong_length(call, &state->pipeline.tensor, 0);
     }
-    return small_bytes(&call->scan) == state->small_bytes ? 0 : late_fields(call);
+    if (small_bytes(&call->scan) != state->small_bytes)
+        return late_fields(call, state->ops->data_field);
+    return 0;
 }
 
 static int incomplete(struct call *call, const struct input *input)

@@ -7,6 +7,7 @@
 
 #include "grpc/checks.h"
 #include "proto/codec/codec.h"
+#include "services/chunk.h"
 #include "services/ternary/pipeline.h"
 
 struct tensor_ops {
@@ -43,11 +44,9 @@ struct tensor_call {
     struct trit_report report; /* the call's only one; the filing's put borrows it */
     const struct tensor_ops *ops;
     enum tensor_call_state state; /* unary */
-    size_t small_bytes;           /* of the scan's parts when the data began */
-    bool chunk_seen;              /* stream: this message had a chunk */
-    struct wire_chunk chunk;
-    uint32_t crc;                     /* of the chunk's data so far */
-    void (*reply)(struct call *call); /* of tensor_call_report */
+    size_t small_bytes;           /* unary: when the data began */
+    struct chunk_reader chunk;    /* stream */
+    void (*reply)(struct call *call); /* once the report is final */
 };
 
 struct pipeline *tensor_call_pipeline(struct call *call);

@@ -24,10 +24,10 @@ static inline float linear_number(uint64_t *state)
     return (float)sum * 0x1p-15f;
 }
 
-/* Floats in memory of their own, and one more; without memory the case fails. */
+/* Allocates `count` floats and one more. The case fails where there is no memory. */
 static inline float *linear_floats(uint64_t count)
 {
-    float *floats = malloc((size_t)(count + 1) * sizeof *floats);
+    float *floats = malloc((size_t)(count + 1) * sizeof(*floats));
     CHECK(floats);
     return floats;
 }
@@ -40,7 +40,7 @@ static inline float *linear_numbers(uint64_t count, uint64_t *state)
     return floats;
 }
 
-/* A matrix and, beside it, what it stands for. */
+/* A matrix, and the same weights unpacked. */
 struct linear_case {
     struct linear_matrix matrix;
     int8_t *trits; /* [rows][columns] */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products to be done: a matrix, activations, gradients; any product by its name, all of
- * it or a part. */
+/* The inputs of all products: a matrix, activations, gradients. Runs any product by its
+ * name, all of it or a part. */
 #ifndef TESTS_LINEAR_WORK_H
 #define TESTS_LINEAR_WORK_H
 
@@ -28,14 +28,14 @@ static inline void work_init(struct work *work, uint64_t rows, uint64_t columns,
     work->g = linear_numbers(batch * rows, state);
     work->bias = linear_any(state, 0, 1) ? linear_numbers(rows, state) : NULL;
     work->q = malloc((size_t)(batch * linear_quantized(columns)));
-    work->sums = malloc((size_t)(batch * work->c.groups) * sizeof *work->sums);
+    work->sums = malloc((size_t)(batch * work->c.groups) * sizeof(*work->sums));
     work->absmax = linear_floats(batch);
     CHECK(work->q && work->sums);
 }
 
 static inline void work_random(struct work *work, uint64_t *state)
 {
-    const size_t kinds = sizeof group_sizes / sizeof group_sizes[0];
+    const size_t kinds = sizeof(group_sizes) / sizeof(group_sizes[0]);
     const uint64_t rows = linear_any(state, 1, linear_any(state, 0, 9) ? 40 : 200);
     const uint64_t columns = linear_any(state, 1, linear_any(state, 0, 9) ? 600 : 3000);
     work_init(work, rows, columns, group_sizes[linear_any(state, 0, kinds - 1)],
@@ -62,7 +62,8 @@ static inline void quantize_all(const struct kernels *kernels, struct work *work
                         work->sums + b * work->c.groups, work->absmax + b);
 }
 
-/* How many rows or columns there are to split, and how many floats come out. */
+/* The number of rows or columns that a split divides, and the number of floats in the
+ * result. */
 static inline uint64_t extent_of(const struct work *work, enum product product)
 {
     return product == GRAD_INPUT ? work->c.matrix.columns : work->c.matrix.rows;
@@ -106,7 +107,7 @@ static inline void run_part(const struct kernels *kernels, const struct work *wo
     }
 }
 
-/* Everything, with a float behind it that stays as it was; the caller frees it. */
+/* The whole product; the caller frees it. The float behind it must not change. */
 static inline float *run_all(const struct kernels *kernels, const struct work *work,
                              enum product product)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products: against f64, against the order of linear.h written out, bit for bit on
- * every ISA, for every split. */
+/* Products: near the f64 result; with the bits of the order that linear.h states, on
+ * every ISA and for every split. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 /* ---- in f64 ---- */
 
-/* The sum of products and of their magnitudes: what an error is relative to. */
+/* The sum of products, and the sum of their magnitudes, which errors are relative to. */
 struct exact {
     double sum, size;
 };
@@ -57,7 +57,7 @@ static void near_f64(void)
     for (int round = 0; round < 40; round++) {
         struct work work;
         work_random(&work, &state);
-        for (size_t p = 0; p < sizeof products / sizeof products[0]; p++) {
+        for (size_t p = 0; p < sizeof(products) / sizeof(products[0]); p++) {
             float *out = run_all(portable, &work, products[p]);
             for (uint64_t i = 0; i < floats_of(&work, products[p]); i++) {
                 const struct exact exact = exact_of(&work, products[p], i);
@@ -156,8 +156,9 @@ static void check_order(const struct work *work, const struct kernels *kernels)
         const uint64_t floats = floats_of(work, product);
         float *out = run_all(kernels, work, product);
         for (uint64_t i = 0; i < floats; i++) {
-            const float value = written_out(work, product, i) + 0.0f; /* -0 of rows */
-            CHECK(memcmp(&out[i], &value, sizeof value) == 0);
+            const float value =
+                written_out(work, product, i) + 0.0f; /* turns -0 of rows into +0 */
+            CHECK(memcmp(&out[i], &value, sizeof(value)) == 0);
         }
         free(out);
     }
@@ -186,8 +187,8 @@ static void check_same(const struct work *work, const struct kernels *kernels,
     const uint64_t extent = extent_of(work, product), floats = floats_of(work, product);
     float *want = run_all(kernels_select("portable"), work, product);
     float *got = run_all(kernels, work, product);
-    CHECK_MEM(got, want, (size_t)floats * sizeof *got);
-    memset(got, 0xee, (size_t)floats * sizeof *got);
+    CHECK_MEM(got, want, (size_t)floats * sizeof(*got));
+    memset(got, 0xee, (size_t)floats * sizeof(*got));
     for (uint64_t first = 0; first < extent;) {
         uint64_t count = linear_any(state, 1, extent);
         if (product == GRAD_INPUT)
@@ -197,7 +198,7 @@ static void check_same(const struct work *work, const struct kernels *kernels,
         run_part(kernels, work, product, first, count, got);
         first += count;
     }
-    CHECK_MEM(got, want, (size_t)floats * sizeof *got);
+    CHECK_MEM(got, want, (size_t)floats * sizeof(*got));
     free(want);
     free(got);
 }
@@ -218,7 +219,7 @@ static void same_everywhere(void)
     }
 }
 
-/* Many tiles, many groups, batches past every block: what random shapes seldom meet. */
+/* Many tiles, many groups, batches larger than every block: rare in random shapes. */
 static void same_when_large(void)
 {
     static const struct {
@@ -229,7 +230,7 @@ static void same_when_large(void)
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
     const size_t count = kernels_available(tables);
-    for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
+    for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++) {
         struct work work;
         work_init(&work, shapes[s].rows, shapes[s].columns, shapes[s].group_size,
                   shapes[s].batch, &state);
@@ -241,7 +242,7 @@ static void same_when_large(void)
     }
 }
 
-/* As protocol buffers deliver them: floats aligned to floats, to no vector. */
+/* Protocol buffers deliver floats that are aligned to 4 bytes only. */
 static void misaligned(void)
 {
     uint64_t state = check_seed();
@@ -264,7 +265,7 @@ static void misaligned(void)
     work_fini(&work);
 }
 
-/* All codes 2 and all q 127 or -127: the largest sums there are. */
+/* All codes are 2 and all q are 127 or -127, which gives the largest sums. */
 static void largest_sums(void)
 {
     uint64_t state = check_seed();

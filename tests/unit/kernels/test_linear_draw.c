@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Latents drawn: the generator's known answers, the distribution, any split. */
+/* Draws: known answers of the generator, the distribution, every split. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static void known_answers(void)
     }
 }
 
-/* Quantiles and erfc undo each other; AS 241's own test values. */
+/* The quantile inverts erfc. The other values are the test values of AS 241. */
 static void quantiles(void)
 {
     CHECK(fabs(normal_quantile(0.25) + 0.6744897501960817) < 1e-15);

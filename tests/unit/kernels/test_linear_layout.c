@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Codes laid out for products, and int8 activations. */
+/* The layout of codes, and the quantization of activations to int8. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +81,7 @@ static void quantizes_zeros_and_worse(void)
     struct work work;
     work_init(&work, 3, 100, 16, 1, &state);
     for (size_t i = 0; i < count; i++) {
-        for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) {
+        for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
             for (uint64_t c = 0; c < 100; c++)
                 work.x[c] = values[v];
             quantize_all(tables[i], &work);

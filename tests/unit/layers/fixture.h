@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers in a folder of the test's own. */
+/* A registry in memory, or in a temporary folder. */
 #ifndef TESTS_LAYERS_FIXTURE_H
 #define TESTS_LAYERS_FIXTURE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers on disk: what was acknowledged is there, whatever fails in between. */
+/* Layers on disk: a layer that was acknowledged is there after any failure. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -93,7 +93,7 @@ static void finds_layers_again(void)
     fixture_close(&fixture);
 }
 
-/* Files of this layout must stay readable: its change is a new HEADER_VERSION. */
+/* A change of the layout needs a new HEADER_VERSION, or old files would be misread. */
 static void knows_its_layout(void)
 {
     struct layer_spec spec = spec_of("layout", 20, 48);
@@ -185,8 +185,8 @@ static void keeps_latents(void)
     fixture_close(&fixture);
 }
 
-/* One call of the file system after the other fails: the layer is not there, and
- * nothing of it is left but what the next start removes. */
+/* Each call of the file system fails in turn. The layer is not there then, and the next
+ * start removes every file that is left. */
 static void survives_a_failing_disk(void)
 {
     struct layer_spec spec = spec_of("x", 16, 64);
@@ -254,12 +254,13 @@ int main(int argc, char **argv)
         {"a layer is found again as it was saved, until it is removed",
          finds_layers_again},
         {"codes on disk have the layout of version 1", knows_its_layout},
-        {"a file with any byte changed, or cut short, is put aside", puts_damage_aside},
-        {"unfinished files and latents without a layer go at a start",
+        {"a file that is changed in any byte or cut short is moved to damaged/",
+         puts_damage_aside},
+        {"a start removes unfinished files and latents without a layer",
          removes_what_a_crash_leaves},
         {"latents come back as they were written, in any order", keeps_latents},
         {"a save that fails leaves nothing", survives_a_failing_disk},
-        {"a save that cannot be synced has failed", is_sure_only_when_synced},
+        {"a save fails if it cannot be synced", is_sure_only_when_synced},
         {"layers that do not fit in the budget fail the start",
          says_when_the_budget_is_too_small},
     };

@@ -196,16 +196,17 @@ int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
         {"a layer is found once it is published", finds_published_alone},
-        {"a name is taken once, from the reservation on", takes_a_name_once},
+        {"a name is taken as soon as it is reserved", takes_a_name_once},
         {"a layer that is held outlives its name", keeps_what_is_held},
-        {"layers are walked by name, those of a prefix", walks_by_name},
-        {"a layer's memory counts against the budget, and no more than it takes",
+        {"layers with a prefix are listed in order of names", walks_by_name},
+        {"exactly the memory of a layer is charged to the budget",
          counts_against_the_budget},
-        {"no more than LAYERS_MAX layers are held", bounded_in_number},
-        {"layers, their memory and kept latents are gauged while they are there",
+        {"at most LAYERS_MAX layers are held", bounded_in_number},
+        {"gauges show layers, their memory and kept latents while they are held",
          gauges_what_is_held},
-        {"whichever allocation fails, nothing is left", survives_lack_of_memory},
-        {"a spec gets its group size", fills_in_defaults},
+        {"after any failed allocation, no layer and no charge is left",
+         survives_lack_of_memory},
+        {"a spec gets the default group size", fills_in_defaults},
     };
 
     return CHECK_RUN(cases, argc, argv);
