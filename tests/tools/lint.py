@@ -159,8 +159,8 @@ def functions(path):
     name, begun = None, 0
     for number, line in enumerate(open(path), 1):
         if line == "{\n" and begun == 0:
-            found = re.findall(r"(\w+)\(", name or "")
-            begun, title = number, found[0] if found else "?"
+            found = re.findall(r"CASE\((\w+)|(\w+)\(", name or "")
+            begun, title = number, "".join(found[0]) if found else "?"
         elif line.startswith("}") and begun:
             yield number - begun - 1, title
             begun = 0

@@ -210,7 +210,7 @@ static void start(struct server *server, struct exchange *exchange, const char *
 static const char hello[] = "\x0a\x05hello";
 
 /* A unary method gets its message and answers with one. */
-static void echoes(void)
+CASE(echoes, "a unary method gets its message and answers with one")
 {
     struct server server;
     struct exchange exchange;
@@ -231,7 +231,7 @@ static void echoes(void)
 }
 
 /* A method's refusal is the call's status and message. */
-static void refuses(void)
+CASE(refuses, "a method's refusal is the call's status and message")
 {
     char text[103];
     struct server server;
@@ -251,7 +251,7 @@ static void refuses(void)
 }
 
 /* A path that no method has is UNIMPLEMENTED and names the path. */
-static void unknown_path(void)
+CASE(unknown_path, "a path that no method has is UNIMPLEMENTED")
 {
     struct server server;
     struct exchange exchange;
@@ -266,7 +266,7 @@ static void unknown_path(void)
 }
 
 /* A streaming method gets each message of its request; a unary one refuses a second. */
-static void many_messages(void)
+CASE(many_messages, "a streaming method gets each message of its request")
 {
     static const char *const texts[] = {hello, hello, hello};
     struct server server;
@@ -292,7 +292,7 @@ static void many_messages(void)
 
 /* A call whose deadline passes ends with DEADLINE_EXCEEDED and is cancelled once; it is
  * freed when the service lets go of it. */
-static void deadline(void)
+CASE(deadline, "a deadline ends and cancels a call, which lives while it is held")
 {
     struct server server;
     struct exchange exchange;
@@ -311,7 +311,7 @@ static void deadline(void)
 }
 
 /* A call whose connection is lost lives on until the service lets go of it. */
-static void lost_connection(void)
+CASE(lost_connection, "a call whose connection is lost lives while it is held")
 {
     struct server server;
     struct exchange exchange;
@@ -331,7 +331,7 @@ static void lost_connection(void)
 }
 
 /* Draining is a word for health services to tell; calls are still served. */
-static void draining(void)
+CASE(draining, "draining is told, and calls are still served")
 {
     struct server server;
     struct exchange exchange;
@@ -348,7 +348,7 @@ static void draining(void)
 }
 
 /* A message above message_bytes_max is refused before its bytes are taken. */
-static void too_large(void)
+CASE(too_large, "a message above the limit is refused")
 {
     struct server server;
     struct exchange exchange;
@@ -361,19 +361,4 @@ static void too_large(void)
     CHECK(strstr(exchange.message, "message_bytes_max is 4"));
     exchange_free(&exchange);
     server_close(&server);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a unary method gets its message and answers with one", echoes},
-        {"a method's refusal is the call's status and message", refuses},
-        {"a path that no method has is UNIMPLEMENTED", unknown_path},
-        {"a streaming method gets each message of its request", many_messages},
-        {"a deadline ends and cancels a call, which lives while it is held", deadline},
-        {"a call whose connection is lost lives while it is held", lost_connection},
-        {"draining is told, and calls are still served", draining},
-        {"a message above the limit is refused", too_large},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -26,7 +26,7 @@ static void request_with_fields(struct pair *pair, size_t count, size_t value_by
 
 /* ---- cases ---- */
 
-static void header_count(void)
+CASE(header_count, "a hundred fields pass, one more is too large")
 {
     struct pair *pair = pair_create();
 
@@ -42,7 +42,7 @@ static void header_count(void)
     pair_destroy(pair);
 }
 
-static void header_bytes(void)
+CASE(header_bytes, "header bytes are counted as the RFC does")
 {
     /* :method POST, :scheme http, :path /x, :authority x, and x's name. */
     const size_t others = 11 + 11 + 7 + 11 + 1 + 5 * 32;
@@ -58,7 +58,7 @@ static void header_bytes(void)
     pair_destroy(pair);
 }
 
-static void header_bomb(void)
+CASE(header_bomb, "a thousand fields end the connection")
 {
     struct pair *pair = pair_create();
 
@@ -70,7 +70,7 @@ static void header_bomb(void)
     pair_destroy(pair);
 }
 
-static void stream_limit(void)
+CASE(stream_limit, "streams above the limit are refused")
 {
     struct limits limits = limits_default();
     struct pair *pair;
@@ -92,7 +92,7 @@ static void stream_limit(void)
     pair_destroy(pair);
 }
 
-static void opening_words(void)
+CASE(opening_words, "the first frames are our SETTINGS and the connection's window")
 {
     struct pair *pair = pair_create();
     const struct limits *limits = &pair->limits;
@@ -115,7 +115,7 @@ static void opening_words(void)
     pair_destroy(pair);
 }
 
-static void drains(void)
+CASE(drains, "a drain sends GOAWAY twice and serves requests that crossed it")
 {
     struct pair *pair = pair_create();
 
@@ -145,7 +145,7 @@ static void drains(void)
     pair_destroy(pair);
 }
 
-static void drains_the_deaf(void)
+CASE(drains_the_deaf, "a drain need not wait for the peer")
 {
     struct pair *pair = pair_create();
 
@@ -164,7 +164,7 @@ static void drains_the_deaf(void)
     pair_destroy(pair);
 }
 
-static void goodbye(void)
+CASE(goodbye, "a peer that sends GOAWAY still gets its answers")
 {
     struct pair *pair = pair_create();
 
@@ -178,19 +178,4 @@ static void goodbye(void)
     CHECK_STR(pair->replies[0].grpc_status, "0");
     CHECK(h2_over(pair->server));
     pair_destroy(pair);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"the first words are our SETTINGS and the connection's window", opening_words},
-        {"a hundred fields pass, one more is too large", header_count},
-        {"header bytes are counted as the RFC does", header_bytes},
-        {"a thousand fields end the connection", header_bomb},
-        {"streams above the limit are refused", stream_limit},
-        {"a drain says GOAWAY twice and serves what crossed it", drains},
-        {"a drain need not wait for the peer", drains_the_deaf},
-        {"a peer that says GOAWAY still gets its answers", goodbye},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -22,7 +22,7 @@ static void client_takes(struct pair *pair, const struct iovec *iov, size_t coun
 
 /* ---- cases ---- */
 
-static void peer_resets(void)
+CASE(peer_resets, "a reset by the peer releases what is left")
 {
     struct pair *pair = pair_create_windowed(50);
     struct call *call = one_call(pair, true);
@@ -41,7 +41,7 @@ static void peer_resets(void)
     pair_destroy(pair);
 }
 
-static void peer_resets_politely(void)
+CASE(peer_resets_politely, "a reset with NO_ERROR before the end is a cancellation")
 {
     struct pair *pair = pair_create();
     struct call *call = one_call(pair, true);
@@ -52,7 +52,7 @@ static void peer_resets_politely(void)
     pair_destroy(pair);
 }
 
-static void own_reset(void)
+CASE(own_reset, "our own reset releases and closes, but not inside the call")
 {
     struct pair *pair = pair_create_windowed(50);
     struct call *call = one_call(pair, true);
@@ -74,7 +74,7 @@ static void own_reset(void)
     pair_destroy(pair);
 }
 
-static void reset_mid_batch(void)
+CASE(reset_mid_batch, "slices in a batch outlive their stream until it is written")
 {
     struct pair *pair = pair_create_windowed(50);
     struct call *call = one_call(pair, true);
@@ -100,7 +100,7 @@ static void reset_mid_batch(void)
     pair_destroy(pair);
 }
 
-static void end_in_batch(void)
+CASE(end_in_batch, "a stream whose end is in a batch closes when it is written")
 {
     struct pair *pair = pair_create();
     struct call *call = one_call(pair, false);
@@ -120,7 +120,7 @@ static void end_in_batch(void)
     pair_destroy(pair);
 }
 
-static void destroy_mid_batch(void)
+CASE(destroy_mid_batch, "destroying with a batch out releases everything once")
 {
     for (int with_trailers = 0; with_trailers < 2; with_trailers++) {
         struct pair *pair = pair_create_windowed(50);
@@ -156,7 +156,7 @@ static void closed_calls_others(struct call *call)
     }
 }
 
-static void destroy_is_loud(void)
+CASE(destroy_is_loud, "owners may call from closed() while the session is destroyed")
 {
     struct pair *pair = pair_create();
 
@@ -175,7 +175,7 @@ static void keep(struct h2_slice *slice)
     slice->bytes = NULL;
 }
 
-static void points(void)
+CASE(points, "slices are pointed to, not copied")
 {
     struct pair *pair = pair_create_windowed(1 << 20);
     struct call *call = one_call(pair, false);
@@ -204,7 +204,7 @@ static void points(void)
     CHECK(slice.bytes == NULL);
 }
 
-static void many_slices(void)
+CASE(many_slices, "many small slices, some empty, keep their order")
 {
     struct pair *pair = pair_create();
     struct call *call = one_call(pair, false);
@@ -274,27 +274,10 @@ static void random_life(uint64_t *random)
     pair_destroy(pair);
 }
 
-static void random_lives(void)
+CASE(random_lives, "random streams end once, with every slice released once")
 {
     uint64_t random = check_seed();
 
     for (int round = 0; round < 50; round++)
         random_life(&random);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a reset by the peer releases what is left", peer_resets},
-        {"a reset with NO_ERROR before the end is a cancellation", peer_resets_politely},
-        {"an own reset releases and closes, but not from within", own_reset},
-        {"slices in a batch outlive their stream until it is written", reset_mid_batch},
-        {"a stream whose end is in a batch closes when it is written", end_in_batch},
-        {"destroying with a batch out releases everything once", destroy_mid_batch},
-        {"owners may call from closed() while the session is destroyed", destroy_is_loud},
-        {"slices are pointed to, not copied", points},
-        {"many small slices, some empty, keep their order", many_slices},
-        {"random lives end once, with every slice released once", random_lives},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -10,7 +10,7 @@ static void window(struct pair *pair, int32_t id, int32_t bytes)
 
 /* ---- cases ---- */
 
-static void answers(void)
+CASE(answers, "a request is delivered and answered")
 {
     struct pair *pair = pair_create();
     struct call *call = one_call(pair, false);
@@ -50,7 +50,7 @@ static void answers_from_request(struct call *call)
     call_finish(call);
 }
 
-static void answers_at_once(void)
+CASE(answers_at_once, "an answer from within request() needs no wake")
 {
     struct pair *pair = pair_create();
 
@@ -63,7 +63,7 @@ static void answers_at_once(void)
     pair_destroy(pair);
 }
 
-static void no_body(void)
+CASE(no_body, "a response without body ends in trailers")
 {
     struct pair *pair = pair_create();
     struct call *call = one_call(pair, false);
@@ -78,7 +78,7 @@ static void no_body(void)
     pair_destroy(pair);
 }
 
-static void trailers_only(void)
+CASE(trailers_only, "finish without respond is one HEADERS frame")
 {
     struct pair *pair = pair_create();
     struct call *call = one_call(pair, false);
@@ -92,7 +92,7 @@ static void trailers_only(void)
     pair_destroy(pair);
 }
 
-static void no_trailers(void)
+CASE(no_trailers, "a response without trailers ends in DATA")
 {
     for (size_t bytes = 0; bytes <= 10; bytes += 10) {
         struct pair *pair = pair_create();
@@ -111,7 +111,7 @@ static void no_trailers(void)
     }
 }
 
-static void early_finish(void)
+CASE(early_finish, "finishing before the peer half-closes ends in RST_STREAM(NO_ERROR)")
 {
     struct pair *pair = pair_create();
     struct call *call = one_call(pair, true);
@@ -132,7 +132,7 @@ static void early_finish(void)
 }
 
 /* The peer's last bytes cross our trailers. */
-static void nothing_after_finish(void)
+CASE(nothing_after_finish, "after finish only closed() comes")
 {
     struct pair *pair = pair_create();
     struct call *call = one_call(pair, true);
@@ -152,7 +152,7 @@ static void nothing_after_finish(void)
     pair_destroy(pair);
 }
 
-static void interleaves(void)
+CASE(interleaves, "replies of several streams interleave and stay intact")
 {
     struct pair *pair = pair_create();
     size_t halfway = 0;
@@ -183,7 +183,7 @@ static void interleaves(void)
     pair_destroy(pair);
 }
 
-static void byte_by_byte(void)
+CASE(byte_by_byte, "input may come byte by byte, output leave three iovecs at a time")
 {
     struct pair *pair = pair_create();
 
@@ -200,7 +200,7 @@ static void byte_by_byte(void)
     pair_destroy(pair);
 }
 
-static void window_of_nothing(void)
+CASE(window_of_nothing, "a window of 0, then of single bytes, delays and loses nothing")
 {
     struct pair *pair = pair_create_windowed(0);
     struct call *call = one_call(pair, false);
@@ -229,7 +229,7 @@ static void window_of_nothing(void)
     pair_destroy(pair);
 }
 
-static void stall_of_one(void)
+CASE(stall_of_one, "a stream without credit stalls alone")
 {
     struct pair *pair = pair_create();
     const struct limits *limits = &pair->limits;
@@ -248,7 +248,7 @@ static void stall_of_one(void)
     pair_destroy(pair);
 }
 
-static void connection_credit(void)
+CASE(connection_credit, "credit of dead streams returns to the connection")
 {
     struct limits limits = limits_default();
     struct pair *pair;
@@ -269,7 +269,7 @@ static void connection_credit(void)
     pair_destroy(pair);
 }
 
-static void discarded_upload(void)
+CASE(discarded_upload, "data for streams that were reset returns to the connection")
 {
     struct pair *pair = pair_create();
     struct reply *reply = pair_request(pair, "/x", 0, true);
@@ -294,7 +294,7 @@ static void discarded_upload(void)
 }
 
 /* Longer than the staging buffer, and than a frame. */
-static void long_trailers(void)
+CASE(long_trailers, "trailers longer than staging and frame arrive")
 {
     static char text[30000];
     const struct h2_header trailers[] = {{"grpc-status", "3", 11, 1},
@@ -310,28 +310,4 @@ static void long_trailers(void)
     CHECK_STR(pair->replies[0].grpc_status, "3");
     CHECK_EQ(call->close_code, 0);
     pair_destroy(pair);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a request is delivered and answered", answers},
-        {"an answer from within request() needs no wake", answers_at_once},
-        {"a response without body ends in trailers", no_body},
-        {"finish without respond is one HEADERS frame", trailers_only},
-        {"a response without trailers ends in DATA", no_trailers},
-        {"finishing before the peer half-closes ends in RST_STREAM(NO_ERROR)",
-         early_finish},
-        {"after finish only closed() comes", nothing_after_finish},
-        {"replies of several streams interleave and stay intact", interleaves},
-        {"input may come byte by byte, output leave three iovecs at a time",
-         byte_by_byte},
-        {"a window of 0, then of single bytes, delays and loses nothing",
-         window_of_nothing},
-        {"a stream without credit stalls alone", stall_of_one},
-        {"credit of dead streams returns to the connection", connection_credit},
-        {"data for streams that were reset returns to the connection", discarded_upload},
-        {"trailers longer than staging and frame arrive", long_trailers},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -140,7 +140,9 @@ static uint32_t compute(const struct kernels *table, struct inputs *inputs)
 
 /* ---- cases ------------------------------------------------------------------------- */
 
-static void same_bits(void)
+CASE(same_bits,
+     "projections and products have the same bits whatever rounding, flushing and "
+     "NaN bits the thread had, and give them back")
 {
     static struct inputs inputs;
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -164,7 +166,8 @@ static void same_bits(void)
     inputs_fini(&inputs);
 }
 
-static void same_answers(void)
+CASE(same_answers,
+     "the self-test passes under any FP mode of the thread, and restores it")
 {
     const struct kernels *tables[KERNELS_TABLES_MAX];
     const size_t count = kernels_available(tables);
@@ -183,7 +186,8 @@ static void same_answers(void)
 }
 
 /* Without this the cases above would prove nothing. */
-static void wrong_bits_matter(void)
+CASE(wrong_bits_matter,
+     "outside kernels_enter and kernels_leave the FP mode changes results")
 {
     static struct inputs inputs;
     const struct kernels *portable = kernels_select("portable");
@@ -197,17 +201,4 @@ static void wrong_bits_matter(void)
         CHECK(found != expected);
     }
     inputs_fini(&inputs);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"projections and products have the same bits whatever rounding, flushing and "
-         "NaN bits the thread had, and give them back",
-         same_bits},
-        {"the self-test passes whatever the thread had, and gives it back", same_answers},
-        {"outside kernels_enter and kernels_leave those bits change results",
-         wrong_bits_matter},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

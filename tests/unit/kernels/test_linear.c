@@ -49,7 +49,7 @@ static struct exact exact_of(const struct work *work, enum product product, uint
     return exact;
 }
 
-static void near_f64(void)
+CASE(near_f64, "products are within 1e-6 of the f64 result")
 {
     uint64_t state = check_seed();
     const struct kernels *portable = kernels_select("portable");
@@ -163,7 +163,7 @@ static void check_order(const struct work *work, const struct kernels *kernels)
     }
 }
 
-static void in_order(void)
+CASE(in_order, "products sum in the order that linear.h states")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -202,7 +202,7 @@ static void check_same(const struct work *work, const struct kernels *kernels,
     free(got);
 }
 
-static void same_everywhere(void)
+CASE(same_everywhere, "products have the same bits on every ISA and for every split")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -219,7 +219,7 @@ static void same_everywhere(void)
 }
 
 /* Many tiles, many groups, batches past every block: what random shapes seldom meet. */
-static void same_when_large(void)
+CASE(same_when_large, "large shapes have the same bits on every ISA and for every split")
 {
     static const struct {
         uint64_t rows, columns, batch;
@@ -242,7 +242,7 @@ static void same_when_large(void)
 }
 
 /* As protocol buffers deliver them: floats aligned to floats, to no vector. */
-static void misaligned(void)
+CASE(misaligned, "activations and results may lie anywhere")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -265,7 +265,7 @@ static void misaligned(void)
 }
 
 /* All codes 2 and all q 127 or -127: the largest sums there are. */
-static void largest_sums(void)
+CASE(largest_sums, "int8 products are exact at their largest")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -289,7 +289,7 @@ static void largest_sums(void)
     work_fini(&work);
 }
 
-static void int8_near_f32(void)
+CASE(int8_near_f32, "int8 activations cost little precision")
 {
     uint64_t state = check_seed();
     const struct kernels *kernels = kernels_select(NULL);
@@ -307,19 +307,4 @@ static void int8_near_f32(void)
     free(exact);
     free(rough);
     work_fini(&work);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"products are within 1e-6 of the f64 result", near_f64},
-        {"products sum in the order that linear.h states", in_order},
-        {"products have the same bits on every ISA and for every split", same_everywhere},
-        {"large shapes have the same bits on every ISA and for every split",
-         same_when_large},
-        {"activations and results may lie anywhere", misaligned},
-        {"int8 products are exact at their largest", largest_sums},
-        {"int8 activations cost little precision", int8_near_f32},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

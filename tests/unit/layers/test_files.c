@@ -43,7 +43,7 @@ static struct layer *found(const char *name)
     return layer;
 }
 
-static void encodes_names(void)
+CASE(encodes_names, "names become file names that cannot leave the folder")
 {
     char out[LAYER_FILE_NAME_BYTES_MAX + 1], name[256] = "";
 
@@ -59,7 +59,7 @@ static void encodes_names(void)
     CHECK(file_name(name, out) < 0);
 }
 
-static void finds_layers_again(void)
+CASE(finds_layers_again, "a layer is found again as it was saved, until it is removed")
 {
     struct layer_spec spec = spec_of("a/b", 33, 200);
     struct layer *layer;
@@ -94,7 +94,7 @@ static void finds_layers_again(void)
 }
 
 /* Files of this layout must stay readable: its change is a new HEADER_VERSION. */
-static void knows_its_layout(void)
+CASE(knows_its_layout, "codes on disk have the layout of version 1")
 {
     struct layer_spec spec = spec_of("layout", 20, 48);
     struct layer *layer;
@@ -105,7 +105,7 @@ static void knows_its_layout(void)
     fixture_close(&fixture);
 }
 
-static void puts_damage_aside(void)
+CASE(puts_damage_aside, "a file with any byte changed, or cut short, is put aside")
 {
     struct layer_spec spec = spec_of("x", 16, 64);
     struct stat info;
@@ -137,7 +137,8 @@ static void puts_damage_aside(void)
     fixture_close(&fixture);
 }
 
-static void removes_what_a_crash_leaves(void)
+CASE(removes_what_a_crash_leaves,
+     "unfinished files and latents without a layer go at a start")
 {
     struct layer_spec spec = spec_of("x", 16, 64);
     struct latents_file latents;
@@ -156,7 +157,7 @@ static void removes_what_a_crash_leaves(void)
     fixture_close(&fixture);
 }
 
-static void keeps_latents(void)
+CASE(keeps_latents, "latents come back as they were written, in any order")
 {
     struct layer_spec spec = spec_of("x", 16, 64);
     static float values[16 * 64], back[16 * 64];
@@ -187,7 +188,7 @@ static void keeps_latents(void)
 
 /* One call of the file system after the other fails: the layer is not there, and
  * nothing of it is left but what the next start removes. */
-static void survives_a_failing_disk(void)
+CASE(survives_a_failing_disk, "a save that fails leaves nothing")
 {
     struct layer_spec spec = spec_of("x", 16, 64);
     struct layer *layer;
@@ -216,7 +217,7 @@ static void survives_a_failing_disk(void)
     fixture_close(&fixture);
 }
 
-static void is_sure_only_when_synced(void)
+CASE(is_sure_only_when_synced, "a save that cannot be synced has failed")
 {
     struct layer_spec spec = spec_of("x", 16, 64);
     struct layer *layer;
@@ -232,7 +233,8 @@ static void is_sure_only_when_synced(void)
     fixture_close(&fixture);
 }
 
-static void says_when_the_budget_is_too_small(void)
+CASE(says_when_the_budget_is_too_small,
+     "layers that do not fit in the budget fail the start")
 {
     struct layer_spec spec = spec_of("x", 512, 512);
 
@@ -245,24 +247,4 @@ static void says_when_the_budget_is_too_small(void)
     CHECK(fixture.failure.status == TRIT_RESOURCE_EXHAUSTED);
     CHECK_EQ(files_in("held"), 1);
     fixture_close(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"names become file names that cannot leave the folder", encodes_names},
-        {"a layer is found again as it was saved, until it is removed",
-         finds_layers_again},
-        {"codes on disk have the layout of version 1", knows_its_layout},
-        {"a file with any byte changed, or cut short, is put aside", puts_damage_aside},
-        {"unfinished files and latents without a layer go at a start",
-         removes_what_a_crash_leaves},
-        {"latents come back as they were written, in any order", keeps_latents},
-        {"a save that fails leaves nothing", survives_a_failing_disk},
-        {"a save that cannot be synced has failed", is_sure_only_when_synced},
-        {"layers that do not fit in the budget fail the start",
-         says_when_the_budget_is_too_small},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -12,7 +12,7 @@ static int find(const char *name, struct layer **layer)
     return layers_find(fixture.layers, name, layer, &fixture.failure);
 }
 
-static void finds_published_alone(void)
+CASE(finds_published_alone, "a layer is found once it is published")
 {
     struct layer_spec spec = spec_of("a", 4, 16);
     struct layer *layer, *found;
@@ -27,7 +27,7 @@ static void finds_published_alone(void)
     fixture_close(&fixture);
 }
 
-static void takes_a_name_once(void)
+CASE(takes_a_name_once, "a name is taken once, from the reservation on")
 {
     struct layer_spec spec = spec_of("a", 4, 16);
     struct layer *layer, *other;
@@ -43,7 +43,7 @@ static void takes_a_name_once(void)
     fixture_close(&fixture);
 }
 
-static void keeps_what_is_held(void)
+CASE(keeps_what_is_held, "a layer that is held outlives its name")
 {
     struct layer_spec spec = spec_of("a", 4, 16);
     struct layer *held;
@@ -60,7 +60,7 @@ static void keeps_what_is_held(void)
     fixture_close(&fixture);
 }
 
-static void walks_by_name(void)
+CASE(walks_by_name, "layers are walked by name, those of a prefix")
 {
     static const char *const names[] = {"b", "a/2", "c", "a/1", "a", "a/10"};
     static const char *const expected[] = {"a/1", "a/10", "a/2"};
@@ -83,7 +83,8 @@ static void walks_by_name(void)
     fixture_close(&fixture);
 }
 
-static void counts_against_the_budget(void)
+CASE(counts_against_the_budget,
+     "a layer's memory counts against the budget, and no more than it takes")
 {
     struct layer_spec spec = spec_of("a", 1024, 768);
     struct layer *layer;
@@ -103,7 +104,7 @@ static void counts_against_the_budget(void)
     fixture_close(&fixture);
 }
 
-static void bounded_in_number(void)
+CASE(bounded_in_number, "no more than LAYERS_MAX layers are held")
 {
     struct layer_spec spec = spec_of("", 1, 16);
     struct layer *layer;
@@ -130,7 +131,8 @@ static uint64_t gauge(enum metric_id id)
     return metric_get(fixture.metrics, id);
 }
 
-static void gauges_what_is_held(void)
+CASE(gauges_what_is_held,
+     "layers, their memory and kept latents are gauged while they are there")
 {
     struct layer_spec spec = spec_of("a", 10, 100);
     struct layer *made, *kept;
@@ -161,7 +163,7 @@ static void gauges_what_is_held(void)
     fixture_close(&fixture);
 }
 
-static void survives_lack_of_memory(void)
+CASE(survives_lack_of_memory, "whichever allocation fails, nothing is left")
 {
     struct layer_spec spec = spec_of("a", 4, 16);
     struct layer *layer;
@@ -182,7 +184,7 @@ static void survives_lack_of_memory(void)
     fixture_close(&fixture);
 }
 
-static void fills_in_defaults(void)
+CASE(fills_in_defaults, "a spec gets its group size")
 {
     struct layer_spec spec = spec_of("a", 4, 100);
 
@@ -190,23 +192,4 @@ static void fills_in_defaults(void)
     CHECK(layer_spec_check(&spec, NULL, NULL) == 0 && spec.group_size == 128);
     CHECK_EQ(layer_groups_per_row(&spec), 1);
     CHECK(layer_deviation(&spec) == 0.1);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a layer is found once it is published", finds_published_alone},
-        {"a name is taken once, from the reservation on", takes_a_name_once},
-        {"a layer that is held outlives its name", keeps_what_is_held},
-        {"layers are walked by name, those of a prefix", walks_by_name},
-        {"a layer's memory counts against the budget, and no more than it takes",
-         counts_against_the_budget},
-        {"no more than LAYERS_MAX layers are held", bounded_in_number},
-        {"layers, their memory and kept latents are gauged while they are there",
-         gauges_what_is_held},
-        {"whichever allocation fails, nothing is left", survives_lack_of_memory},
-        {"a spec gets its group size", fills_in_defaults},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -24,7 +24,7 @@ static bool no_connection(void *arg)
 
 /* ---- cases ---- */
 
-static void http1(void)
+CASE(http1, "an HTTP/1 request is answered with what this port speaks")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -40,7 +40,7 @@ static void http1(void)
     bench_destroy(bench);
 }
 
-static void http1_in_pieces(void)
+CASE(http1_in_pieces, "an HTTP/1 request is recognized when its first letter comes alone")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -56,7 +56,7 @@ static void http1_in_pieces(void)
     bench_destroy(bench);
 }
 
-static void tls_hello(void)
+CASE(tls_hello, "a TLS hello gets no answer")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -78,7 +78,7 @@ static bool received(void *arg)
     return metric_get(inbox->bench->metrics, M_RECEIVED_BYTES) == inbox->wanted;
 }
 
-static void byte_by_byte(void)
+CASE(byte_by_byte, "nothing is sent before the client's preface is complete")
 {
     static const char hello[] = CLIENT_PREFACE "\0\0\0\4\0\0\0\0\0";
     const struct limits limits = limits_default();
@@ -99,7 +99,7 @@ static void byte_by_byte(void)
     bench_destroy(bench);
 }
 
-static void silent_peer(void)
+CASE(silent_peer, "a peer that sends no SETTINGS in time is closed")
 {
     struct limits limits = limits_default();
     struct bench *bench;
@@ -115,7 +115,7 @@ static void silent_peer(void)
     bench_destroy(bench);
 }
 
-static void large_reply(void)
+CASE(large_reply, "a large reply arrives whole")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -132,7 +132,7 @@ static void large_reply(void)
     bench_destroy(bench);
 }
 
-static void many_requests(void)
+CASE(many_requests, "the answers of one turn leave in one write")
 {
     uint8_t requests[60][REQUEST_BYTES];
     const struct limits limits = limits_default();
@@ -151,7 +151,7 @@ static void many_requests(void)
     bench_destroy(bench);
 }
 
-static void reads_nothing(void)
+CASE(reads_nothing, "a peer that reads nothing is closed")
 {
     struct limits limits = limits_default();
     struct bench *bench;
@@ -171,7 +171,7 @@ static void reads_nothing(void)
     bench_destroy(bench);
 }
 
-static void breaks_the_rules(void)
+CASE(breaks_the_rules, "a peer that breaks the rules gets a GOAWAY, then the end")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -186,7 +186,7 @@ static void breaks_the_rules(void)
     bench_destroy(bench);
 }
 
-static void floods(void)
+CASE(floods, "a flood ends the connection")
 {
     static const char ping[] = "\0\0\x08\6\0\0\0\0\0ping-ing";
     const struct limits limits = limits_default();
@@ -212,7 +212,7 @@ static void floods(void)
     bench_destroy(bench);
 }
 
-static void peer_leaves(void)
+CASE(peer_leaves, "when the peer leaves, its calls close")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -230,7 +230,7 @@ static void peer_leaves(void)
     bench_destroy(bench);
 }
 
-static void late_answer(void)
+CASE(late_answer, "an answer from outside of a read leaves too")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -272,31 +272,11 @@ static bool survives(uint64_t nth)
     return failed;
 }
 
-static void without_memory(void)
+CASE(without_memory, "any one allocation of a connection may fail")
 {
     uint64_t nth = 1;
 
     while (survives(nth))
         nth++;
     CHECK(nth > 10);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"HTTP/1 is told what this port is", http1},
-        {"HTTP/1 is told so when its first letter comes alone", http1_in_pieces},
-        {"a TLS hello gets no answer", tls_hello},
-        {"nothing is said before the client's preface is complete", byte_by_byte},
-        {"a peer that says no SETTINGS in time is closed", silent_peer},
-        {"a large reply arrives whole", large_reply},
-        {"the answers of one turn leave in one write", many_requests},
-        {"a peer that reads nothing is closed", reads_nothing},
-        {"a peer that breaks the rules gets a GOAWAY, then the end", breaks_the_rules},
-        {"a flood ends the connection", floods},
-        {"when the peer leaves, its calls close", peer_leaves},
-        {"an answer from outside of a read leaves too", late_answer},
-        {"any one allocation of a connection may fail", without_memory},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

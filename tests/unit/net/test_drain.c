@@ -25,7 +25,7 @@ static bool two_goaways(void *arg)
 
 /* ---- cases ---- */
 
-static void drains_idle(void)
+CASE(drains_idle, "an idle net drains")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
@@ -37,7 +37,7 @@ static void drains_idle(void)
     bench_destroy(bench);
 }
 
-static void drains_nothing(void)
+CASE(drains_nothing, "a net that never listened drains")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
@@ -48,7 +48,7 @@ static void drains_nothing(void)
     bench_destroy(bench);
 }
 
-static void drains_busy(void)
+CASE(drains_busy, "a busy net says GOAWAY, PING, GOAWAY, and ends with its calls")
 {
     const struct limits limits = limits_default();
     struct inbox inbox;
@@ -80,7 +80,7 @@ static void drains_busy(void)
     bench_destroy(bench);
 }
 
-static void accepts_no_more(void)
+CASE(accepts_no_more, "a draining net accepts no connections")
 {
     const struct limits limits = limits_default();
     struct inbox inbox;
@@ -99,7 +99,7 @@ static void accepts_no_more(void)
     bench_destroy(bench);
 }
 
-static void drains_the_greeting(void)
+CASE(drains_the_greeting, "a drain closes a connection without a preface immediately")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
@@ -117,7 +117,7 @@ static void drains_the_greeting(void)
     bench_destroy(bench);
 }
 
-static void gives_up(void)
+CASE(gives_up, "connections that are left at drain_ms_max are closed")
 {
     struct limits limits = limits_default();
     struct inbox inbox;
@@ -132,7 +132,7 @@ static void gives_up(void)
     bench_destroy(bench);
 }
 
-static void aborts(void)
+CASE(aborts, "an abort ends during a write")
 {
     const struct limits limits = limits_default();
     struct inbox inbox;
@@ -152,7 +152,7 @@ static void aborts(void)
     bench_destroy(bench);
 }
 
-static void again_and_again(void)
+CASE(again_and_again, "a net starts and stops a hundred times, at any point")
 {
     const struct limits limits = limits_default();
 
@@ -173,19 +173,4 @@ static void again_and_again(void)
         if (i % 3 == 0)
             inbox_fini(&inbox);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"an idle net drains", drains_idle},
-        {"a net that never listened drains", drains_nothing},
-        {"a busy net says GOAWAY, PING, GOAWAY, and ends with its calls", drains_busy},
-        {"a draining net accepts no more", accepts_no_more},
-        {"a connection that has not said its preface ends at once", drains_the_greeting},
-        {"what is left at drain_ms_max is closed", gives_up},
-        {"an abort ends in the midst of a write", aborts},
-        {"a net starts and stops a hundred times, at any point", again_and_again},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -90,7 +90,7 @@ static const char group[] = "a group, or an unknown wire type";
 
 /* ---- well-formed messages ------------------------------------------------------- */
 
-static void parts_and_blobs(void)
+CASE(parts_and_blobs, "small fields go to their message's part, blobs pass through")
 {
     reading_message(&one, scan_verify, vector_verify, sizeof vector_verify);
     CHECK_EQ(one.scan.parts[PART_ROOT].seen, 1);
@@ -107,7 +107,7 @@ static void parts_and_blobs(void)
     reading_fini(&one);
 }
 
-static void byte_by_byte(void)
+CASE(byte_by_byte, "a message fed byte by byte gives the same events")
 {
     for (size_t i = 0; i < VECTORS; i++) {
         const struct message_vector *v = &vectors[i];
@@ -120,7 +120,7 @@ static void byte_by_byte(void)
     }
 }
 
-static void random_cuts(void)
+CASE(random_cuts, "a message cut at random gives the same events")
 {
     uint64_t seed = check_seed();
     for (size_t i = 0; i < VECTORS; i++) {
@@ -137,7 +137,7 @@ static void random_cuts(void)
     }
 }
 
-static void never_complete_early(void)
+CASE(never_complete_early, "a message is not complete before its last byte")
 {
     for (size_t i = 0; i < VECTORS; i++) {
         const struct message_vector *v = &vectors[i];
@@ -150,14 +150,14 @@ static void never_complete_early(void)
     }
 }
 
-static void empty_message(void)
+CASE(empty_message, "an empty message is complete at once")
 {
     reading_message(&one, scan_project, NULL, 0);
     CHECK_EQ(one.scan.parts[PART_TENSOR].seen, 0);
     reading_fini(&one);
 }
 
-static void empty_inside(void)
+CASE(empty_inside, "empty inner messages and empty blobs are seen")
 {
     /* tensor {}, then tensor { data = "" } */
     static const uint8_t bytes[] = {0x1a, 0, 0x1a, 2, 0x7a, 0};
@@ -171,7 +171,7 @@ static void empty_inside(void)
     reading_fini(&one);
 }
 
-static void any_order(void)
+CASE(any_order, "fields may come in any order")
 {
     /* tensor { data, shape, dtype } before options; the data in front. */
     static const uint8_t bytes[] = {0x1a, 8,    0x7a, 1,    0xaa, 0x12, 1,    4,   0x08,
@@ -183,7 +183,7 @@ static void any_order(void)
     reading_fini(&one);
 }
 
-static void repeated_messages(void)
+CASE(repeated_messages, "a message that appears twice is joined and counted")
 {
     /* Two tensors: their small fields are joined, as protobuf merges them. */
     static const uint8_t bytes[] = {0x1a, 5,    0x08, 1, 0x7a, 1, 0xaa, 0x1a,
@@ -196,7 +196,7 @@ static void repeated_messages(void)
     reading_fini(&one);
 }
 
-static void unknown_fields(void)
+CASE(unknown_fields, "unknown fields of every wire type go to the part unchanged")
 {
     /* In the tensor: fixed64 (field 9), fixed32 (10), bytes (2000), varint (11). */
     static const uint8_t bytes[] = {0x1a, 25,  0x49, 1,    2,    3,    4,    5,    6,
@@ -209,7 +209,7 @@ static void unknown_fields(void)
     reading_fini(&one);
 }
 
-static void blob_of_another_type(void)
+CASE(blob_of_another_type, "a blob's number with another wire type is a small field")
 {
     /* Field 3 as a varint, and data (15) as fixed32: unknown fields by protobuf's
      * rules, left to the codec. */
@@ -221,7 +221,7 @@ static void blob_of_another_type(void)
     reading_fini(&one);
 }
 
-static void long_tags(void)
+CASE(long_tags, "tags and values in more bytes than needed are kept as they are")
 {
     /* dtype = 1 with its tag and value in more bytes than they need. */
     static const uint8_t bytes[] = {0x1a, 6, 0x88, 0x80, 0x00, 0x81, 0x80, 0x00};
@@ -230,7 +230,7 @@ static void long_tags(void)
     reading_fini(&one);
 }
 
-static void largest_blob(void)
+CASE(largest_blob, "a blob of nearly 2^32 bytes is announced")
 {
     /* A message of 2^32-1 bytes that is one blob: 6 bytes of tag and length. */
     static const uint8_t head[] = {0x7a, 0xf9, 0xff, 0xff, 0xff, 0x0f};
@@ -248,7 +248,7 @@ static void largest_blob(void)
 
 /* ---- malformed messages ------------------------------------------------------------ */
 
-static void truncated(void)
+CASE(truncated, "a message that ends inside a field is refused at its last byte")
 {
     REFUSED(scan_project, ends_inside, 0x08);             /* tag alone */
     REFUSED(scan_project, ends_inside, 0x08, 0x80);       /* half a varint */
@@ -263,7 +263,7 @@ static void truncated(void)
 }
 
 /* An inner message ends where its length says, also when more follows. */
-static void truncated_inside(void)
+CASE(truncated_inside, "an inner message that ends inside a field is refused")
 {
     REFUSED(scan_project, ends_inside, 0x1a, 1, 0x08, 0x08, 1);
     REFUSED(scan_project, ends_inside, 0x1a, 2, 0x08, 0x80, 1);
@@ -273,7 +273,7 @@ static void truncated_inside(void)
     REFUSED(scan_verify_stream, past_end, 0x0a, 4, 0x0a, 3, 0x08, 1, 1, 1);
 }
 
-static void overlong(void)
+CASE(overlong, "varints beyond 64 bits, tags beyond 32 and huge lengths are refused")
 {
     /* 10 bytes hold 64 bits: the tenth may be 1 at most. */
     REFUSED(scan_project, "a varint exceeds 64 bits", 0x08, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -290,7 +290,7 @@ static void overlong(void)
     reading_fini(&one);
 }
 
-static void numbers(void)
+CASE(numbers, "field number 0 is refused, 2^29-1 is not")
 {
     REFUSED(scan_project, bad_number, 0x00, 1);
     REFUSED(scan_project, bad_number, 0x02, 0);
@@ -300,7 +300,7 @@ static void numbers(void)
     reading_fini(&one);
 }
 
-static void groups(void)
+CASE(groups, "groups and unknown wire types are refused at every level")
 {
     REFUSED(scan_project, group, 0x0b, 0x0c);
     REFUSED(scan_project, group, 0x0c, 0);
@@ -310,7 +310,7 @@ static void groups(void)
     REFUSED(scan_project, group, 0x1a, 2, 0x7b, 0x7c);
 }
 
-static void bytes_after(void)
+CASE(bytes_after, "bytes after the end of the message are refused")
 {
     static const uint8_t bytes[] = {0x08, 1, 0x08};
     check_refused(scan_project, bytes, sizeof bytes, 2,
@@ -319,7 +319,7 @@ static void bytes_after(void)
                   "bytes after the end of the message");
 }
 
-static void too_deep(void)
+CASE(too_deep, "a fifth level of messages is refused")
 {
     static const struct scan_field leaf[] = {{0}};
     static const struct scan_field third[] = {{1, 4, leaf}, {0}};
@@ -335,7 +335,7 @@ static void too_deep(void)
 
 /* ---- bounds ------------------------------------------------------------------------ */
 
-static void part_bound(void)
+CASE(part_bound, "a part holds 16384 bytes and refuses one more")
 {
     static uint8_t bytes[SCAN_PART_BYTES_MAX + 2];
     for (size_t i = 0; i < sizeof bytes; i += 2) {
@@ -359,7 +359,7 @@ static void part_bound(void)
     }
 }
 
-static void declared_length(void)
+CASE(declared_length, "nothing is allocated from a declared length")
 {
     /* 16381 bytes of field 1 are announced, 16384 with tag and length; then one
      * more. Neither is allocated before it arrives. */
@@ -373,7 +373,7 @@ static void declared_length(void)
     check_refused(scan_project, huge, sizeof huge, UINT64_C(1) << 40, too_large);
 }
 
-static void without_memory(void)
+CASE(without_memory, "without memory the scan fails, says so and leaks nothing")
 {
     uint64_t n = 1;
     for (;; n++) {
@@ -394,7 +394,7 @@ static void without_memory(void)
 
 /* Whatever the bytes, the scanner takes no more of them than the message has and
  * says the same however they are cut. */
-static void noise(void)
+CASE(noise, "damaged messages give the same verdict however they are cut")
 {
     uint64_t seed = check_seed();
     for (int round = 0; round < 3000; round++) {
@@ -416,34 +416,4 @@ static void noise(void)
         reading_fini(&one);
         reading_fini(&other);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"small fields go to their message's part, blobs pass through", parts_and_blobs},
-        {"a message fed byte by byte gives the same events", byte_by_byte},
-        {"a message cut at random gives the same events", random_cuts},
-        {"a message is not complete before its last byte", never_complete_early},
-        {"an empty message is complete at once", empty_message},
-        {"empty inner messages and empty blobs are seen", empty_inside},
-        {"fields may come in any order", any_order},
-        {"a message that appears twice is joined and counted", repeated_messages},
-        {"unknown fields of every wire type go to the part unchanged", unknown_fields},
-        {"a blob's number with another wire type is a small field", blob_of_another_type},
-        {"tags and values in more bytes than needed are kept as they are", long_tags},
-        {"a blob of nearly 2^32 bytes is announced", largest_blob},
-        {"a message that ends inside a field is refused at its last byte", truncated},
-        {"an inner message that ends inside a field is refused", truncated_inside},
-        {"varints beyond 64 bits, tags beyond 32 and huge lengths are refused", overlong},
-        {"field number 0 is refused, 2^29-1 is not", numbers},
-        {"groups and unknown wire types are refused at every level", groups},
-        {"bytes after the end of the message are refused", bytes_after},
-        {"a fifth level of messages is refused", too_deep},
-        {"a part holds 16384 bytes and refuses one more", part_bound},
-        {"nothing is allocated from a declared length", declared_length},
-        {"without memory the scan fails, says so and leaks nothing", without_memory},
-        {"damaged messages give the same verdict however they are cut", noise},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -98,7 +98,8 @@ static void check_acks(struct store_fixture *fixture, const struct ack *acks,
     store_reader_close(reader);
 }
 
-static void acknowledged_is_there(void)
+CASE(acknowledged_is_there,
+     "after kill -9 at any moment every acknowledged report is there")
 {
     struct store_fixture fixture;
     size_t room = (size_t)ROUNDS * (ACKS_MAX + 2 * ALIVE + 8192), seen = 0;
@@ -132,14 +133,4 @@ static void acknowledged_is_there(void)
     CHECK(seen >= ROUNDS);
     free(acks);
     store_fixture_fini(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"after kill -9 at any moment every acknowledged report is there",
-         acknowledged_is_there},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -280,7 +280,8 @@ static void show(const char *store, size_t size, const struct tally *tally)
           tally->refusals > 0); /* few flips may hit no page's head */
 }
 
-static void every_byte(void)
+CASE(every_byte,
+     "whichever byte of a store is flipped, it answers what was filed, or DATA_LOSS")
 {
     static struct life sound;
     struct store_fixture fixture;
@@ -371,7 +372,8 @@ static bool is_interior(const uint8_t *bytes, size_t at)
     return type == 2 || type == 5;
 }
 
-static void inner_pages(void)
+CASE(inner_pages,
+     "a store whose tables have inner pages survives flipped bytes in them too")
 {
     static struct life sound;
     struct store_fixture fixture;
@@ -404,16 +406,4 @@ static void inner_pages(void)
     show("large", size, &tally);
     free(bytes);
     store_fixture_fini(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"whichever byte of a store is flipped, it answers what was filed, or DATA_LOSS",
-         every_byte},
-        {"so it does where tables have inner pages, and bytes of those are flipped",
-         inner_pages},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }
