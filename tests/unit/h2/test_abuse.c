@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/h2/pair.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/h2_pair.h"
 
 /* ---- fixture: a server that counts, fed with raw frames ---- */
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
 #include "h2/fields.h"
-#include "tests/unit/h2/pair.h"
+#include "tests/lib/check.h"
+#include "tests/lib/h2_pair.h"
 
 /* ---- helpers ---- */
 
@@ -124,8 +128,8 @@ CASE(drains, "a drain sends GOAWAY twice and serves requests that crossed it")
     h2_drain(pair->server);
     CHECK_EQ(pair->wakes, 1);
     pair_request(pair, "/crossing", 0, false); /* before the client hears of it */
-    client_to_server(pair);
-    server_to_client(pair);
+    pair_client_to_server(pair);
+    pair_server_to_client(pair);
     CHECK_EQ(pair->goaways, 1);
     CHECK_EQ(pair->goaway_last, INT32_MAX);
     CHECK_EQ(pair->call_count, 2);
@@ -135,9 +139,9 @@ CASE(drains, "a drain sends GOAWAY twice and serves requests that crossed it")
     CHECK_EQ(pair->goaway_code, NGHTTP2_NO_ERROR);
     CHECK(!h2_over(pair->server));
     for (size_t i = 0; i < 2; i++) {
-        call_respond(&pair->calls[i]);
-        call_write(&pair->calls[i], 10, 'x');
-        call_finish(&pair->calls[i]);
+        pair_call_respond(&pair->calls[i]);
+        pair_call_write(&pair->calls[i], 10, 'x');
+        pair_call_finish(&pair->calls[i]);
         pair_pump(pair);
         CHECK_STR(pair->replies[i].grpc_status, "0");
         CHECK_EQ(h2_over(pair->server), i == 1);
@@ -173,7 +177,7 @@ CASE(goodbye, "a peer that sends GOAWAY still gets its answers")
     nghttp2_submit_goaway(pair->client, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0);
     pair_pump(pair);
     CHECK(!h2_over(pair->server));
-    call_finish(&pair->calls[0]);
+    pair_call_finish(&pair->calls[0]);
     pair_pump(pair);
     CHECK_STR(pair->replies[0].grpc_status, "0");
     CHECK(h2_over(pair->server));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/h2/pair.h"
+#include <string.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/h2_pair.h"
 
 /* ---- helpers ---- */
 
@@ -13,7 +16,7 @@ static void window(struct pair *pair, int32_t id, int32_t bytes)
 CASE(answers, "a request is delivered and answered")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
     struct reply *reply = &pair->replies[0];
 
     CHECK_STR(call->path, "/a/b");
@@ -22,12 +25,12 @@ CASE(answers, "a request is delivered and answered")
     CHECK(call->ended);
     CHECK(h2_preface_received(pair->server));
     CHECK_EQ(h2_streams(pair->server), 1);
-    call_respond(call);
-    call_write(call, 300, 'x');
-    call_write(call, 0, 'x');
-    call_write(call, 400, 'y');
+    pair_call_respond(call);
+    pair_call_write(call, 300, 'x');
+    pair_call_write(call, 0, 'x');
+    pair_call_write(call, 400, 'y');
     CHECK_EQ(h2_stream_queued(call->stream), 700);
-    call_finish(call);
+    pair_call_finish(call);
     CHECK_EQ(pair->wakes, 1);
     pair_pump(pair);
     CHECK_STR(reply->status, "200");
@@ -45,9 +48,9 @@ CASE(answers, "a request is delivered and answered")
 
 static void answers_from_request(struct call *call)
 {
-    call_respond(call);
-    call_write(call, 50, 'x');
-    call_finish(call);
+    pair_call_respond(call);
+    pair_call_write(call, 50, 'x');
+    pair_call_finish(call);
 }
 
 CASE(answers_at_once, "an answer from within request() needs no wake")
@@ -66,11 +69,11 @@ CASE(answers_at_once, "an answer from within request() needs no wake")
 CASE(no_body, "a response without body ends in trailers")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
 
-    call_respond(call);
+    pair_call_respond(call);
     pair_pump(pair);
-    call_finish(call);
+    pair_call_finish(call);
     pair_pump(pair);
     CHECK_STR(pair->replies[0].grpc_status, "0");
     CHECK_EQ(pair->replies[0].data_frames, 0);
@@ -81,9 +84,9 @@ CASE(no_body, "a response without body ends in trailers")
 CASE(trailers_only, "finish without respond is one HEADERS frame")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
 
-    call_finish(call);
+    pair_call_finish(call);
     pair_pump(pair);
     CHECK_STR(pair->replies[0].status, "200");
     CHECK_STR(pair->replies[0].grpc_status, "0");
@@ -96,11 +99,11 @@ CASE(no_trailers, "a response without trailers ends in DATA")
 {
     for (size_t bytes = 0; bytes <= 10; bytes += 10) {
         struct pair *pair = pair_create();
-        struct call *call = one_call(pair, bytes > 0);
+        struct call *call = pair_one_call(pair, bytes > 0);
 
         CHECK_EQ(h2_respond(call->stream, 415, NULL, 0), 0);
         if (bytes)
-            call_write(call, bytes, 'x');
+            pair_call_write(call, bytes, 'x');
         CHECK_EQ(h2_finish(call->stream, NULL, 0), 0);
         pair_pump(pair);
         CHECK_STR(pair->replies[0].status, "415");
@@ -114,13 +117,13 @@ CASE(no_trailers, "a response without trailers ends in DATA")
 CASE(early_finish, "finishing before the peer half-closes ends in RST_STREAM(NO_ERROR)")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, true);
+    struct call *call = pair_one_call(pair, true);
     struct reply *reply = &pair->replies[0];
 
     CHECK(!call->ended);
-    call_respond(call);
-    call_write(call, 10, 'x');
-    call_finish(call);
+    pair_call_respond(call);
+    pair_call_write(call, 10, 'x');
+    pair_call_finish(call);
     pair_pump(pair);
     CHECK_STR(reply->grpc_status, "0");
     CHECK_EQ(reply->reset_code, NGHTTP2_NO_ERROR);
@@ -135,10 +138,10 @@ CASE(early_finish, "finishing before the peer half-closes ends in RST_STREAM(NO_
 CASE(nothing_after_finish, "after finish only closed() comes")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, true);
+    struct call *call = pair_one_call(pair, true);
     struct reply *reply = &pair->replies[0];
 
-    call_finish(call);
+    pair_call_finish(call);
     reply->upload_left = 500;
     pair_half_close(pair, reply);
     pair->hold = true;
@@ -162,12 +165,12 @@ CASE(interleaves, "replies of several streams interleave and stay intact")
     pair_pump(pair);
     for (size_t i = 0; i < 20; i++) {
         CHECK(pair->calls[i].ended);
-        call_respond(&pair->calls[i]);
+        pair_call_respond(&pair->calls[i]);
         for (size_t j = 0; j < 100; j++)
-            call_write(&pair->calls[i], 1000 + i, (uint8_t)i);
-        call_finish(&pair->calls[i]);
+            pair_call_write(&pair->calls[i], 1000 + i, (uint8_t)i);
+        pair_call_finish(&pair->calls[i]);
     }
-    server_to_client(pair);
+    pair_server_to_client(pair);
     for (size_t i = 0; i < 20; i++)
         halfway += pair->replies[i].body_bytes > 0 && !pair->replies[i].closed;
     CHECK(halfway > 1); /* a long reply does not hold up the others */
@@ -203,13 +206,13 @@ CASE(byte_by_byte, "input may come byte by byte, output leave three iovecs at a 
 CASE(window_of_nothing, "a window of 0, then of single bytes, delays and loses nothing")
 {
     struct pair *pair = pair_create_windowed(0);
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
     struct reply *reply = &pair->replies[0];
 
-    call_respond(call);
-    call_write(call, 60, 'x');
-    call_write(call, 40, 'y');
-    call_finish(call);
+    pair_call_respond(call);
+    pair_call_write(call, 60, 'x');
+    pair_call_write(call, 40, 'y');
+    pair_call_finish(call);
     pair_pump(pair);
     CHECK_STR(reply->status, "200");
     CHECK_EQ(reply->body_bytes, 0);
@@ -300,11 +303,11 @@ CASE(long_trailers, "trailers longer than staging and frame arrive")
     const struct h2_header trailers[] = {{"grpc-status", "3", 11, 1},
                                          {"grpc-message", text, 12, sizeof(text)}};
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
 
     memset(text, '~', sizeof(text)); /* no shorter in HPACK's Huffman code */
-    call_respond(call);
-    call_write(call, 10, 'x');
+    pair_call_respond(call);
+    pair_call_write(call, 10, 'x');
     CHECK_EQ(h2_finish(call->stream, trailers, 2), 0);
     pair_pump(pair);
     CHECK_STR(pair->replies[0].grpc_status, "3");

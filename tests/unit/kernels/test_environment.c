@@ -3,12 +3,13 @@
  * between kernels_enter and kernels_leave has the same bits, and the state comes back.
  * Every combination of the bits that change results is set wrong on purpose. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/kernels.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/inputs.h"
-#include "tests/unit/kernels/linear_work.h"
+#include "tests/lib/kernel_inputs.h"
+#include "tests/lib/linear_work.h"
 
 /* ---- the control register ------------------------------------------------------- */
 
@@ -118,10 +119,10 @@ static uint32_t project(const struct kernels *table, const uint8_t *weights,
 
 static uint32_t multiply(const struct kernels *table, struct work *work, uint32_t crc)
 {
-    quantize_all(table, work);
+    work_quantize(table, work);
     for (unsigned product = 0; product < PRODUCTS; product++) {
-        float *out = run_all(table, work, (enum product)product);
-        crc = crc32c(crc, out, floats_of(work, (enum product)product) * sizeof *out);
+        float *out = work_run(table, work, (enum product)product);
+        crc = crc32c(crc, out, work_floats(work, (enum product)product) * sizeof *out);
         free(out);
     }
     return crc;

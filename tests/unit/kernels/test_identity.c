@@ -4,7 +4,7 @@
 
 #include "kernels/kernels.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/inputs.h"
+#include "tests/lib/kernel_inputs.h"
 
 enum { LEN_MAX = 1025 };
 

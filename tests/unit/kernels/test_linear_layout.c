@@ -6,7 +6,7 @@
 
 #include "kernels/linear/linear.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/linear_work.h"
+#include "tests/lib/linear_work.h"
 
 CASE(packs_by_parts, "rows may be laid out one by one, in any order")
 {
@@ -65,7 +65,7 @@ CASE(quantizes, "int8 activations are rounded to nearest even")
         struct work work;
         work_init(&work, 1, linear_any(&state, 1, 700), 32, 1, &state);
         for (size_t i = 0; i < count; i++) {
-            quantize_all(tables[i], &work);
+            work_quantize(tables[i], &work);
             check_quantized(&work);
         }
         work_fini(&work);
@@ -84,16 +84,16 @@ CASE(quantizes_zeros_and_worse, "rows without a scale are zeros, infinite ones a
         for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) {
             for (uint64_t c = 0; c < 100; c++)
                 work.x[c] = values[v];
-            quantize_all(tables[i], &work);
+            work_quantize(tables[i], &work);
             CHECK(work.absmax[0] == 0.0f);
             for (uint64_t c = 0; c < linear_quantized(100); c++)
                 CHECK(work.q[c] == 0);
         }
         work.x[7] = INFINITY;
-        quantize_all(tables[i], &work);
+        work_quantize(tables[i], &work);
         CHECK(isinf(work.absmax[0]));
         work.x[8] = NAN;
-        quantize_all(tables[i], &work);
+        work_quantize(tables[i], &work);
         CHECK(isnan(work.absmax[0]));
     }
     work_fini(&work);

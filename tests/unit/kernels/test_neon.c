@@ -30,7 +30,7 @@ extern const struct kernels kernels_neon;
 #endif
 
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/inputs.h"
+#include "tests/lib/kernel_inputs.h"
 
 CASE(known_answer, "the NEON table passes its known-answer test")
 {

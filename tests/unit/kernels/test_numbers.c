@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conversions, CRC, names: the small things other rooms lean on. */
 #include <math.h>
+#include <string.h>
 
 #include "kernels/kernels.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/inputs.h"
+#include "tests/lib/kernel_inputs.h"
 
 /* The value of 16 bits, by the definition of the format. */
 static double f16_value(uint16_t bits)

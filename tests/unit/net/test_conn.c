@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/unit/net/fixture.h"
+#include "tests/lib/loop.h"
+#include "tests/lib/net_bench.h"
 
 /* ---- helpers ---- */
 
@@ -110,7 +117,7 @@ CASE(silent_peer, "a peer that sends no SETTINGS in time is closed")
     inbox_init(&inbox, bench, client_connect(bench));
     client_send(inbox.fd, CLIENT_PREFACE, sizeof(CLIENT_PREFACE) - 1); /* no SETTINGS */
     loop_run_until(bench->loop, inbox_is_over, &inbox);
-    check_refusals(bench, "handshake_ms", 1);
+    bench_check_refusals(bench, "handshake_ms", 1);
     inbox_fini(&inbox);
     bench_destroy(bench);
 }
@@ -143,7 +150,7 @@ CASE(many_requests, "the answers of one turn leave in one write")
     inbox_init(&inbox, bench, client_connect(bench));
     client_greet_wide(inbox.fd);
     for (uint32_t i = 0; i < 60; i++)
-        request_frame(requests[i], 2 * i + 1);
+        client_request_frame(requests[i], 2 * i + 1);
     client_send(inbox.fd, requests, sizeof(requests));
     loop_run_until(bench->loop, inbox_has_trailers, &inbox);
     CHECK_EQ(inbox_frames(&inbox, 1, 1), 60); /* the first piece that arrives has all */
@@ -165,7 +172,7 @@ CASE(reads_nothing, "a peer that reads nothing is closed")
     client_request(fd, 1);
     loop_run_until(bench->loop, bench_has_request, bench);
     loop_run_until(bench->loop, no_connection, bench);
-    check_refusals(bench, "idle_ms", 1);
+    bench_check_refusals(bench, "idle_ms", 1);
     CHECK_EQ(bench->closed, 1);
     close(fd);
     bench_destroy(bench);

@@ -1,5 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/net/fixture.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/loop.h"
+#include "tests/lib/net_bench.h"
 
 /* ---- helpers ---- */
 
@@ -31,9 +42,9 @@ CASE(drains_idle, "an idle net drains")
     struct bench *bench = bench_create(&limits);
 
     bench_listen(bench, "127.0.0.1:0");
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     CHECK(!bench->drained); /* never from within */
-    loop_run_until(bench->loop, is_drained, bench);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     bench_destroy(bench);
 }
 
@@ -42,9 +53,9 @@ CASE(drains_nothing, "a net that never listened drains")
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
 
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     CHECK(!bench->drained);
-    loop_run_until(bench->loop, is_drained, bench);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     bench_destroy(bench);
 }
 
@@ -55,7 +66,7 @@ CASE(drains_busy, "a busy net says GOAWAY, PING, GOAWAY, and ends with its calls
     struct bench *bench = bench_holding(&limits, &inbox);
     uint8_t ack[17];
 
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     loop_run_until(bench->loop, inbox_has_goaway, &inbox);
     CHECK_EQ(inbox_frames(&inbox, 7, 0), 1);
     CHECK_EQ(inbox_frames(&inbox, 6, 0), 1);
@@ -72,7 +83,7 @@ CASE(drains_busy, "a busy net says GOAWAY, PING, GOAWAY, and ends with its calls
     loop_run_until(bench->loop, two_goaways, &inbox);
     CHECK(!bench->drained);
     bench_answer(bench, bench->held[0]);
-    loop_run_until(bench->loop, is_drained, bench);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     inbox_read(&inbox);
     CHECK_EQ(inbox_frames(&inbox, 1, 1), 1);
     CHECK(inbox.over);
@@ -88,14 +99,14 @@ CASE(accepts_no_more, "a draining net accepts no connections")
     struct sockaddr_in in = {.sin_family = AF_INET};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     in.sin_port = htons((uint16_t)atoi(strrchr(bench->bound, ':') + 1));
     in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     CHECK_EQ(connect(fd, (struct sockaddr *)&in, sizeof(in)), -1);
     CHECK_EQ(errno, ECONNREFUSED);
     close(fd);
     inbox_fini(&inbox);
-    loop_run_until(bench->loop, is_drained, bench); /* its peer left */
+    loop_run_until(bench->loop, bench_is_drained, bench); /* its peer left */
     bench_destroy(bench);
 }
 
@@ -110,9 +121,9 @@ CASE(drains_the_greeting, "a drain closes a connection without a preface immedia
     for (int turn = 0; turn < 10; turn++)
         uv_run(bench->loop, UV_RUN_NOWAIT);
     CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 1);
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     loop_run_until(bench->loop, inbox_is_over, &inbox);
-    loop_run_until(bench->loop, is_drained, bench);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     inbox_fini(&inbox);
     bench_destroy(bench);
 }
@@ -125,8 +136,8 @@ CASE(gives_up, "connections that are left at drain_ms_max are closed")
 
     limits.drain_ms_max = 50;
     bench = bench_holding(&limits, &inbox);
-    net_drain(bench->net, on_drained, bench); /* the request is never answered */
-    loop_run_until(bench->loop, is_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench); /* the request is never answered */
+    loop_run_until(bench->loop, bench_is_drained, bench);
     CHECK_EQ(bench->closed, 1);
     inbox_fini(&inbox);
     bench_destroy(bench);
@@ -142,11 +153,11 @@ CASE(aborts, "an abort ends during a write")
     bench_answer(bench, bench->held[0]);
     for (int turn = 0; turn < 10; turn++)
         uv_run(bench->loop, UV_RUN_NOWAIT); /* a write is under way, unread */
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     net_abort(bench->net);
     CHECK(!bench->drained);
     CHECK_EQ(bench->closed, 0);
-    loop_run_until(bench->loop, is_drained, bench);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     CHECK_EQ(bench->closed, 1);
     inbox_fini(&inbox);
     bench_destroy(bench);

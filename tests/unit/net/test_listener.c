@@ -1,7 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+
 #include "net/address.h"
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/unit/net/fixture.h"
+#include "tests/lib/loop.h"
+#include "tests/lib/net_bench.h"
 
 /* ---- helpers ---- */
 
@@ -174,7 +185,7 @@ CASE(connection_limit, "connections above the limit are closed at once")
     for (int i = 0; i < 3; i++)
         inbox_init(&inboxes[i], bench, client_connect(bench));
     loop_run_until(bench->loop, inbox_is_over, &inboxes[2]);
-    check_refusals(bench, "connections", 1);
+    bench_check_refusals(bench, "connections", 1);
     CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 2);
     for (int i = 0; i < 2; i++) {
         client_greet(inboxes[i].fd);
@@ -245,8 +256,8 @@ static bool starts(uint64_t nth)
     failed = fault_disarm();
     CHECK_EQ(failed, failure.status == TRIT_RESOURCE_EXHAUSTED);
     if (net) {
-        net_drain(net, on_drained, bench);
-        loop_run_until(bench->loop, is_drained, bench);
+        net_drain(net, bench_on_drained, bench);
+        loop_run_until(bench->loop, bench_is_drained, bench);
         bench->drained = false;
         net_destroy(net);
     }

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "samples.h"
 #include "tests/lib/check.h"
+#include "tests/lib/proto_samples.h"
 
 /* Two positions that some encoders give beside the size. */
 typedef size_t encoder(uint8_t *out, size_t capacity, size_t cut[2]);

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "samples.h"
 #include "tests/lib/check.h"
+#include "tests/lib/proto_samples.h"
 #include "vectors.h"
 
 /* ---- helpers -------------------------------------------------------------------- */

@@ -2,12 +2,13 @@
 #include "proto/report_json.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "samples.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
+#include "tests/lib/proto_samples.h"
 
 CASE(whole_report, "a report becomes JSON with the design's names, in order")
 {

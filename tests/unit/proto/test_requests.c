@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "reading.h"
-#include "samples.h"
 #include "tests/lib/check.h"
+#include "tests/lib/proto_samples.h"
+#include "tests/lib/reading.h"
 #include "vectors.h"
 
 static struct reading reading;

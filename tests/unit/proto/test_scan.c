@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reading.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
+#include "tests/lib/reading.h"
 #include "vectors.h"
 
 /* ---- helpers -------------------------------------------------------------------- */
@@ -63,7 +63,7 @@ static const char too_large[] = "a message's small fields exceed 16384 bytes";
 static void check_refused(const struct scan_field *table, const uint8_t *bytes,
                           size_t count, uint64_t message_bytes, const char *words)
 {
-    reading_cut *const cuts[] = {cut_whole, cut_byte};
+    reading_cut *const cuts[] = {reading_cut_whole, reading_cut_byte};
     for (size_t i = 0; i < 2; i++) {
         reading_run(&one, table, bytes, count, message_bytes, cuts[i], NULL);
         CHECK(one.failed);
@@ -112,7 +112,8 @@ CASE(byte_by_byte, "a message fed byte by byte gives the same events")
     for (size_t i = 0; i < VECTORS; i++) {
         const struct message_vector *v = &vectors[i];
         reading_message(&one, v->table, v->bytes, v->count);
-        reading_run(&other, v->table, v->bytes, v->count, v->count, cut_byte, NULL);
+        reading_run(&other, v->table, v->bytes, v->count, v->count, reading_cut_byte,
+                    NULL);
         CHECK(scan_complete(&other.scan));
         check_same(&one, &other);
         reading_fini(&one);
@@ -127,8 +128,8 @@ CASE(random_cuts, "a message cut at random gives the same events")
         const struct message_vector *v = &vectors[i];
         reading_message(&one, v->table, v->bytes, v->count);
         for (int round = 0; round < 20; round++) {
-            reading_run(&other, v->table, v->bytes, v->count, v->count, cut_random,
-                        &seed);
+            reading_run(&other, v->table, v->bytes, v->count, v->count,
+                        reading_cut_random, &seed);
             CHECK(scan_complete(&other.scan));
             check_same(&one, &other);
             reading_fini(&other);
@@ -142,7 +143,8 @@ CASE(never_complete_early, "a message is not complete before its last byte")
     for (size_t i = 0; i < VECTORS; i++) {
         const struct message_vector *v = &vectors[i];
         for (size_t count = 0; count < v->count; count++) {
-            reading_run(&one, v->table, v->bytes, count, v->count, cut_whole, NULL);
+            reading_run(&one, v->table, v->bytes, count, v->count, reading_cut_whole,
+                        NULL);
             CHECK(!one.failed);
             CHECK(!scan_complete(&one.scan));
             reading_fini(&one);
@@ -161,7 +163,8 @@ CASE(empty_inside, "empty inner messages and empty blobs are seen")
 {
     /* tensor {}, then tensor { data = "" } */
     static const uint8_t bytes[] = {0x1a, 0, 0x1a, 2, 0x7a, 0};
-    reading_run(&one, scan_project, bytes, sizeof bytes, sizeof bytes, cut_byte, NULL);
+    reading_run(&one, scan_project, bytes, sizeof bytes, sizeof bytes, reading_cut_byte,
+                NULL);
     CHECK(scan_complete(&one.scan));
     CHECK_EQ(one.scan.parts[PART_TENSOR].seen, 2);
     CHECK_EQ(one.scan.parts[PART_TENSOR].count, 0);
@@ -202,7 +205,8 @@ CASE(unknown_fields, "unknown fields of every wire type go to the part unchanged
     static const uint8_t bytes[] = {0x1a, 25,  0x49, 1,    2,    3,    4,    5,    6,
                                     7,    8,   0x55, 1,    2,    3,    4,    0x82, 0x7d,
                                     2,    'h', 'i',  0x58, 0xff, 0xff, 0x03, 0x7a, 0};
-    reading_run(&one, scan_project, bytes, sizeof bytes, sizeof bytes, cut_byte, NULL);
+    reading_run(&one, scan_project, bytes, sizeof bytes, sizeof bytes, reading_cut_byte,
+                NULL);
     CHECK(scan_complete(&one.scan));
     CHECK_EQ(one.scan.parts[PART_TENSOR].count, 23);
     CHECK_MEM(one.scan.parts[PART_TENSOR].bytes, bytes + 2, 23);
@@ -364,7 +368,7 @@ CASE(declared_length, "nothing is allocated from a declared length")
     /* 16381 bytes of field 1 are announced, 16384 with tag and length; then one
      * more. Neither is allocated before it arrives. */
     static const uint8_t fits[] = {0x0a, 0xfd, 0x7f}, exceeds[] = {0x0a, 0xfe, 0x7f};
-    reading_run(&one, scan_project, fits, sizeof fits, 1 << 20, cut_whole, NULL);
+    reading_run(&one, scan_project, fits, sizeof fits, 1 << 20, reading_cut_whole, NULL);
     CHECK(!one.failed);
     CHECK(one.scan.parts[PART_ROOT].capacity <= 256);
     reading_fini(&one);
@@ -379,7 +383,7 @@ CASE(without_memory, "without memory the scan fails, says so and leaks nothing")
     for (;; n++) {
         fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
         reading_run(&one, scan_verify, vector_verify, sizeof vector_verify,
-                    sizeof vector_verify, cut_byte, NULL);
+                    sizeof vector_verify, reading_cut_byte, NULL);
         if (!fault_disarm())
             break;
         CHECK(one.failed);
@@ -404,8 +408,8 @@ CASE(noise, "damaged messages give the same verdict however they are cut")
         memcpy(bytes, v->bytes, count);
         for (uint64_t flips = 1 + check_random(&seed) % 3; flips > 0; flips--)
             bytes[check_random(&seed) % count] = (uint8_t)check_random(&seed);
-        reading_run(&one, v->table, bytes, count, count, cut_whole, NULL);
-        reading_run(&other, v->table, bytes, count, count, cut_random, &seed);
+        reading_run(&one, v->table, bytes, count, count, reading_cut_whole, NULL);
+        reading_run(&other, v->table, bytes, count, count, reading_cut_random, &seed);
         CHECK_EQ(one.failed, other.failed);
         CHECK_EQ(scan_complete(&one.scan), scan_complete(&other.scan));
         CHECK(one.failed || scan_complete(&one.scan));

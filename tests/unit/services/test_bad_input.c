@@ -3,10 +3,12 @@
  * and the next call on the same connection is served. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/kernels.h"
 #include "proto/framing.h"
-#include "tests/unit/services/asks.h"
+#include "tests/lib/asks.h"
+#include "tests/lib/check.h"
 
 static struct service *service;
 

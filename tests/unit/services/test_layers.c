@@ -3,13 +3,15 @@
  * methods compute is checked by tests/e2e/test_layers.py. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "kernels/kernels.h"
 #include "proto/codec/layers.h"
 #include "proto/framing.h"
+#include "tests/lib/asks.h"
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/unit/services/asks.h"
 
 enum { ROWS = 70, COLUMNS = 300, BATCH = 5 };
 

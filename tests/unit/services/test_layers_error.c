@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/services/asks.h"
+#include "tests/lib/asks.h"
+#include "tests/lib/check.h"
 
 enum { ROWS = 70, COLUMNS = 200, BATCH = 11, GROUP = 128, GROUPS = 2 };
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls with a layer: filed before they are answered, found again, compared. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/kernels.h"
 #include "proto/framing.h"
 #include "proto/scan.h"
+#include "tests/lib/asks.h"
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/unit/services/asks.h"
 
 enum { ROWS = 6, COLUMNS = 300 };
 

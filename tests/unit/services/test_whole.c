@@ -2,9 +2,12 @@
 /* Tensors with one scale: held whole, in memory that grows as they come; what is
  * computed is checked by tests/e2e/test_packed.py. */
 #include <stdlib.h>
+#include <string.h>
 
+#include "proto/framing.h"
+#include "tests/lib/asks.h"
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/unit/services/asks.h"
 
 enum { ROWS = 1024, COLUMNS = 384, BYTES = ROWS * COLUMNS * 4 };
 
