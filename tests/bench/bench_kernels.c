@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernels beside the memory's limit, in one run: rounds interleaved, medians, pinned
- * threads, huge pages, every buffer touched first. Ratios are what counts; absolute
- * figures drift with the machine.
+/* Compares kernels with the speed of memory in one run: interleaved rounds, medians,
+ * pinned threads, huge pages, every buffer touched first. Only ratios are comparable
+ * between machines.
  *
  *   bench_kernels OUT    appends JSON lines {measure, figure, unit, goal, holds, against}
  */

@@ -131,7 +131,7 @@ def test_list_page_is_clamped(daemon):
 
 
 def test_streams_wait_their_turn(daemon):
-    """More calls at once than a connection has streams: the client queues them."""
+    """With more concurrent calls than a connection has streams the client queues them."""
     calls = [daemon.ternary.Project.future(ref.project_request(ROW), timeout=CALL_SECONDS)
              for _ in range(400)]
     assert all(call.result().report.elements == 128 for call in calls)

@@ -52,7 +52,7 @@ struct pair {
     bool credit;           /* data() gives it */
     bool hold;             /* the client reads nothing */
     unsigned wakes;
-    size_t step; /* bytes per h2_receive; 0 = all at once */
+    size_t step; /* bytes per h2_receive; 0 = all that there are */
     size_t iovecs;
     int64_t goaway_code;
     int32_t goaway_last;

@@ -76,7 +76,8 @@ CASE(keeps_everything_dense, "dense output has the tensors and metadata of the i
     table_fini(&input);
 }
 
-CASE(puts_scales_beside_codes, "int8 output has scales beside the codes")
+CASE(puts_scales_beside_codes,
+     "int8 output has a tensor of scales for each tensor of codes")
 {
     struct checkpoint_options options = {
         .has_encoding = true, .encoding = TRIT_ENCODING_INT8, .convolutions = true};

@@ -49,19 +49,19 @@ CASE(escapes_broken_utf8, "bytes that are not UTF-8 are spelled out")
     escapes_to("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80", 16);
 }
 
-/* Whatever the room, the text ends in NUL and in a whole character. */
+/* At any capacity the text ends in NUL and in a complete character. */
 CASE(cuts_between_characters, "a text too long is cut between characters")
 {
     static const char text[] = "a\xe2\x82\xac\n\xe2\x80\xaez";
     char out[OUT_BYTES];
 
-    for (size_t room = 1; room < sizeof(out); room++) {
+    for (size_t capacity = 1; capacity < sizeof(out); capacity++) {
         memset(out, '#', sizeof(out));
-        escape_text(out, room, text);
-        CHECK(strlen(out) < room);
+        escape_text(out, capacity, text);
+        CHECK(strlen(out) < capacity);
         CHECK(strncmp(out, "a\xe2\x82\xac\\x0a\\u{202e}z", strlen(out)) == 0);
         CHECK(strlen(out) != 2 && strlen(out) != 3 && strlen(out) != 5);
-        CHECK(out[room] == '#');
+        CHECK(out[capacity] == '#');
     }
 }
 

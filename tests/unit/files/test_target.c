@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Targets: the name shows the old file or the new one, never half of one, whatever
- * fails; nothing is left beside it. */
+/* Targets: whatever fails, the name refers to the complete old file or the complete new
+ * one, and no temporary file is left. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -69,8 +69,8 @@ static void crowd_take(struct crowd *crowd)
         if (count == 0)
             return;
         for (size_t i = 0; i < count; i++) {
-            size_t room = sizeof(crowd->output) - crowd->output_bytes;
-            size_t kept = iov[i].iov_len < room ? iov[i].iov_len : room;
+            size_t left = sizeof(crowd->output) - crowd->output_bytes;
+            size_t kept = iov[i].iov_len < left ? iov[i].iov_len : left;
 
             memcpy(crowd->output + crowd->output_bytes, iov[i].iov_base, kept);
             crowd->output_bytes += kept;

@@ -8,7 +8,7 @@
 
 /* ---- helpers ---- */
 
-/* A request with `count` more fields, of `value_bytes` each, beside the five. */
+/* A request with five fields and `count` more of `value_bytes` each. */
 static void request_with_fields(struct pair *pair, size_t count, size_t value_bytes)
 {
     static char value[20000];

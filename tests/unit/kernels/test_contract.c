@@ -186,8 +186,8 @@ CASE(lost_scales, "scales that f16 rounds, drops or overflows are counted")
     CHECK_EQ(counts.first_scale_lost, 0);
 }
 
-/* The sums that a report is made of, beside those of the definition; returns the
- * largest error of `error`, relative to itself. */
+/* Compares the sums of a report with the definition. Returns the largest relative
+ * error of `error`. */
 static double expect_sums(const float in[LEN])
 {
     float out[LEN], scale;

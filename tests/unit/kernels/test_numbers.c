@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Conversions, CRC, names: the small things other rooms lean on. */
+/* Conversions of 16-bit floats, the CRC, and names: what other modules use of kernels. */
 #include <math.h>
 #include <string.h>
 

@@ -268,7 +268,7 @@ CASE(by_definition, "counts, trits seen and exactness are those of the definitio
     }
 }
 
-/* A scale that is negative, 0 under codes, or not finite, beside int8 codes. */
+/* Scales of int8 codes that are negative, not finite, or 0 with codes that are not. */
 CASE(stored_scales, "bad stored scales are found, and their groups are not exact")
 {
     static const float scales[] = {0.5f, -0.5f, 0, NAN, 0};

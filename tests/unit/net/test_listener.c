@@ -173,7 +173,7 @@ static bool one_is_left(void *arg)
     return metric_get(((struct bench *)arg)->metrics, M_CONNECTIONS) == 1;
 }
 
-CASE(connection_limit, "connections above the limit are closed at once")
+CASE(connection_limit, "connections above the limit are closed immediately")
 {
     struct limits limits = limits_default();
     struct bench *bench;

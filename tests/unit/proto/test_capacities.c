@@ -7,7 +7,7 @@
 #include "tests/lib/check.h"
 #include "tests/lib/proto_samples.h"
 
-/* Two positions that some encoders give beside the size. */
+/* Some encoders return two positions besides the size. */
 typedef size_t encoder(uint8_t *out, size_t capacity, size_t cut[2]);
 
 static const uint64_t shape[] = {300, 1};

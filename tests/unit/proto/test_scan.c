@@ -152,7 +152,7 @@ CASE(never_complete_early, "a message is not complete before its last byte")
     }
 }
 
-CASE(empty_message, "an empty message is complete at once")
+CASE(empty_message, "an empty message is complete immediately")
 {
     reading_message(&one, scan_project, NULL, 0);
     CHECK_EQ(one.scan.parts[PART_TENSOR].seen, 0);

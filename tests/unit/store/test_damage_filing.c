@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Filing on top of damage: the put that meets it is DATA_LOSS, and those beside it are
- * filed. */
+/* Puts into a damaged store: a put that reads a damaged row is DATA_LOSS; the others in
+ * its batch are stored. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -323,7 +323,7 @@ CASE(methods, "only GET and HEAD are served, and no bodies are taken")
     fixture_fini(&fixture);
 }
 
-/* Three requests sent at once on one connection, the middle one wrong. */
+/* Three requests in one write; the second is wrong. */
 CASE(keep_alive, "requests follow each other on one connection")
 {
     struct fixture fixture;

@@ -107,7 +107,7 @@ CASE(one_scale_is_one_tile, "a tensor with one scale is one group and one tile")
 }
 
 CASE(one_scale_beside_the_data,
-     "a scale beside the data is counted, and rows may be of any length")
+     "a separate scale is counted, and rows may be of any length")
 {
     struct plan_spec spec = spec_of(3, (const uint64_t[]){2, 2, 129});
     struct plan plan;
