@@ -4,8 +4,8 @@ last two lists, which are for reading.
 
     tests/tools/lint.py BUILD_FOLDER CC CFLAGS...
 
-- includes point down: a module sees itself and the modules the Makefile lists in
-  USES_<module>;
+- includes point down: a module sees itself and the modules that make/modules.mk
+  lists in USES_<module>;
 - a third-party header stays behind its fence;
 - every header compiles alone;
 - no writable data: the only statics are const tables (allow-list below);
@@ -53,9 +53,9 @@ def sources():
 
 
 def modules_of_makefile():
-    """Module to the modules it may see, as `make` links them."""
+    """Each module with the modules that it may use and is linked with."""
     uses = {}
-    for line in open("Makefile"):
+    for line in open("make/modules.mk"):
         found = re.match(r"USES_(\w+) :=(.*)", line)
         if found:
             uses[found.group(1)] = set(found.group(2).split()) | {found.group(1)}
