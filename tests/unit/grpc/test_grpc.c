@@ -119,8 +119,7 @@ static const struct method count_method = {
 
 static const struct method *const methods[] = {&echo_method, &wait_method, &count_method};
 
-/* ---- fixture ------------------------------------------------------------------------
- */
+/* ---- fixture ----------------------------------------------------------------------- */
 
 struct server {
     struct toy toy;
@@ -203,8 +202,7 @@ static void start(struct server *server, struct exchange *exchange, const char *
     request_free(&request);
 }
 
-/* ---- cases --------------------------------------------------------------------------
- */
+/* ---- cases ------------------------------------------------------------------------- */
 
 /* A field 1 of bytes, "hello": what the scanner lets through unchanged. */
 static const char hello[] = "\x0a\x05hello";

@@ -80,8 +80,7 @@ static void fixture_close(struct fixture *f)
 
 static struct fixture fixture;
 
-/* ---- one line ------------------------------------------------------------------------
- */
+/* ---- one line ---------------------------------------------------------------------- */
 
 CASE(writes_logfmt, "an event is one line of logfmt")
 {
@@ -173,8 +172,7 @@ CASE(lower_levels_are_silent, "events below the level, and without a log, are si
     log_destroy(NULL);
 }
 
-/* ---- bounds
- * ---------------------------------------------------------------------------- */
+/* ---- bounds ------------------------------------------------------------------------ */
 
 /* A flat JSON object on one line, no control byte in it. */
 static void check_json_line(const char *bytes, size_t count)
@@ -306,8 +304,7 @@ CASE(many_names_share_the_last_place, "event names beyond the table share one pl
     fixture_close(f);
 }
 
-/* ---- the world
- * ---------------------------------------------------------------------------- */
+/* ---- the world --------------------------------------------------------------------- */
 
 CASE(failing_descriptor_is_ignored, "a descriptor that cannot be written is no failure")
 {

@@ -7,8 +7,7 @@
 #include "tests/lib/store_damaged.h"
 #include "tests/lib/store_sql.h"
 
-/* ---- reports ------------------------------------------------------------------------
- */
+/* ---- reports ----------------------------------------------------------------------- */
 
 CASE(damaged_report,
      "a damaged report is DATA_LOSS naming its key; queries without it succeed")
@@ -179,8 +178,7 @@ CASE(wrong_types, "values of other types and NULLs are DATA_LOSS")
     }
 }
 
-/* ---- layers -------------------------------------------------------------------------
- */
+/* ---- layers ------------------------------------------------------------------------ */
 
 static void check_layer_lost(const char *damage)
 {

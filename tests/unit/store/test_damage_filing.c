@@ -11,8 +11,7 @@
 #include "tests/lib/store_damaged.h"
 #include "tests/lib/store_sql.h"
 
-/* ---- codes ----------------------------------------------------------------------------
- */
+/* ---- codes ------------------------------------------------------------------------- */
 
 CASE(damaged_codes, "flips are never counted from damaged codes: the put is DATA_LOSS")
 {
@@ -52,8 +51,7 @@ CASE(lost_codes, "flips are never counted from lost codes")
     store_fixture_fini(&fixture);
 }
 
-/* ---- a batch
- * ---------------------------------------------------------------------------- */
+/* ---- a batch ----------------------------------------------------------------------- */
 
 enum { CROWD = 48 };
 

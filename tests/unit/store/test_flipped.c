@@ -305,8 +305,7 @@ CASE(every_byte,
     store_fixture_fini(&fixture);
 }
 
-/* ---- tables of several levels --------------------------------------------------------
- */
+/* ---- tables of several levels ------------------------------------------------------ */
 
 static void large_key(size_t layer, char name[16])
 {

@@ -17,8 +17,7 @@
 enum { CODES_BYTES = 600, LAYERS = 3, STEPS = 4 };
 static const char *const layer_names[LAYERS] = {"x", "y", "z"};
 
-/* ---- as a daemon of that version wrote it -------------------------------------------
- */
+/* ---- as a daemon of that version wrote it ------------------------------------------ */
 
 static void report_of(struct trit_report *report, size_t layer, uint64_t step)
 {
@@ -156,8 +155,7 @@ static void check_all(struct store_fixture *fixture)
     store_reader_close(reader);
 }
 
-/* ---- cases ----------------------------------------------------------------------------
- */
+/* ---- cases ------------------------------------------------------------------------- */
 
 CASE(reads_back, "a store of schema version 1 is read completely and migrated")
 {

@@ -152,8 +152,7 @@ CASE(what_does_not_count,
     store_fixture_fini(&fixture);
 }
 
-/* ---- another answer -----------------------------------------------------------------
- */
+/* ---- another answer ---------------------------------------------------------------- */
 
 static void another_digest(struct trit_report *report)
 {
@@ -298,8 +297,7 @@ CASE(another_answer, "another digest, verdict or finding is refused, with both v
     store_fixture_fini(&fixture);
 }
 
-/* ---- another question -----------------------------------------------------------------
- */
+/* ---- another question -------------------------------------------------------------- */
 
 CASE(another_question,
      "another question is refused, with the part that differs and both values")
@@ -342,8 +340,7 @@ CASE(another_question,
     store_fixture_fini(&fixture);
 }
 
-/* ---- in one batch
- * ------------------------------------------------------------------------ */
+/* ---- in one batch ------------------------------------------------------------------ */
 
 /* The second statement sees what the first one wrote. */
 CASE(one_batch, "reports of one key in one batch see each other")

@@ -170,8 +170,7 @@ CASE(largest_groups_fit_a_tile,
     CHECK_EQ(plan.tile_groups, TILE_GROUPS_MAX);
 }
 
-/* ---- the property: tiles and runs cover everything once
- * -------------------------------- */
+/* ---- the property: tiles and runs cover everything once ---------------------------- */
 
 /* The plain way: one group after another. */
 struct oracle {

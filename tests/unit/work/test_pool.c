@@ -11,8 +11,7 @@
 #include "tests/lib/loop.h"
 #include "work/pool.h"
 
-/* ---- fixture ------------------------------------------------------------------------
- */
+/* ---- fixture ----------------------------------------------------------------------- */
 
 enum { JOBS = 2000 };
 
@@ -108,8 +107,7 @@ static void run_until_done(struct fixture *f, int wanted)
     loop_run_until(f->loop, all_done, f);
 }
 
-/* ---- cases ----------------------------------------------------------------------------
- */
+/* ---- cases ------------------------------------------------------------------------- */
 
 CASE(runs_every_job_once,
      "every job runs once on a worker, signals blocked, and is done once on the loop")
