@@ -259,6 +259,6 @@ def test_make_run_does_the_main_job(tmp_path):
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
-    for word in (*LAYERS, "curl", "left with 0"):
+    for word in (*LAYERS, "curl", "exited with 0"):
         assert word in done.stdout
     assert not RUNNER

@@ -10,6 +10,7 @@ last two lists, which are for reading.
 - every header compiles alone;
 - no writable data: the only statics are const tables (allow-list below);
 - no cycle of files, by includes and symbols (cycles.py);
+- links and file names in documents exist (documents.py);
 - files, vocabularies of one ISA and functions have a longest size;
 - printed for reading: the longest functions, and symbols one file alone uses.
 """
@@ -22,6 +23,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from cycles import cycles
+from documents import document_findings
 
 # Header, mostly a third party's: where it may be included.
 FENCES = {
@@ -205,6 +207,7 @@ def main():
     writable_data(folder, findings)
     sizes(findings)
     findings += cycles(folder)
+    findings += document_findings()
     print("longest functions:", *longest_functions(8), sep="\n  ")
     lonely = lonely_symbols(folder)
     print(f"global functions that one file alone uses: {len(lonely)}", *lonely[:20], sep="\n  ")
