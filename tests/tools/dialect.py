@@ -124,7 +124,8 @@ def main():
     paths = [word for word in sys.argv[1:] if word != "--fix"]
     if "--fix" not in sys.argv:
         found = list(findings(paths))
-        print(*found, sep="\n" if found else "")
+        for line in found:
+            print(line)
         return 1 if found else 0
     for path in map(pathlib.Path, paths):
         text = path.read_text()

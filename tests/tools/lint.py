@@ -11,6 +11,7 @@ last two lists, which are for reading.
 - no writable data: the only statics are const tables (allow-list below);
 - no cycle of files, by includes and symbols (cycles.py);
 - links and file names in documents exist (documents.py);
+- one C dialect (dialect.py);
 - files, vocabularies of one ISA and functions have a longest size;
 - printed for reading: the longest functions, and symbols one file alone uses.
 """
@@ -22,6 +23,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import dialect
 from cycles import cycles
 from documents import document_findings
 
@@ -44,6 +46,8 @@ TESTED = r"tests/"  # tests may look behind every fence
 # Our headers that no folder name gives away, and the module they belong to.
 PUBLIC = {"trit/types.h": None, "trit.h": "lib"}
 
+# True once `dialect.py --fix` has been run over the tree.
+DIALECT = False
 WRITABLE_ALLOWED = set()  # "object symbol": why it must be
 LONG_LINES = 60
 
@@ -208,6 +212,8 @@ def main():
     sizes(findings)
     findings += cycles(folder)
     findings += document_findings()
+    if DIALECT:
+        findings += dialect.findings(sources())
     print("longest functions:", *longest_functions(8), sep="\n  ")
     lonely = lonely_symbols(folder)
     print(f"global functions that one file alone uses: {len(lonely)}", *lonely[:20], sep="\n  ")
