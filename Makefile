@@ -1,7 +1,7 @@
-# tritd. `make help` lists the targets; the knobs come first, then the modules, how
-# they are compiled and linked, the tests, and what is made of it all.
+# tritd. `make help` lists the targets. First the variables that a caller may set, then
+# building, installing and testing. make/ holds the variants, the modules and Python.
 
-# ---- knobs ------------------------------------------------------------------
+# ---- variables of the caller ------------------------------------------------------------------
 BUILD   ?= build
 VARIANT ?= release
 PREFIX  ?= /usr/local
@@ -12,7 +12,7 @@ MODULE    ?= *
 # Words for pytest: make e2e E2E='-k golden'.
 E2E     ?=
 FUZZ_SECONDS ?= 60
-# make test-python-torch TORCH=2.4.1 (before 2.3 torch knows NumPy 1 alone)
+# make test-python-torch TORCH=2.4.1 (PyTorch before 2.3 supports only NumPy 1)
 TORCH ?=
 # make run CHECKPOINT=model.safetensors
 CHECKPOINT ?=
@@ -34,122 +34,8 @@ ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += --jobs=$(shell nproc)
 endif
 
-# ---- variants: build/<variant>/ ---------------------------------------------
-CFLAGS_release := -O3 -g
-CFLAGS_asan := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DTRIT_ASAN=1
-CFLAGS_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
-CFLAGS_tsan := -O1 -g -fsanitize=thread
-CFLAGS_cov := -O0 -g --coverage
-CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -DTRIT_ASAN=1
-CFLAGS_arm64 := -O3 -g
-
-# The sanitizers' shadow wants the address space where it was without ASLR.
-RUNNER_asan := setarch -R
-RUNNER_tsan := setarch -R
-RUNNER_arm64 := qemu-aarch64-static
-RUNNER := $(RUNNER_$(VARIANT))
-
-DEPS_arm64 := cross
-DEPS_fuzz := lint
-DEPS_cov := lint
-
-ifeq ($(VARIANT),arm64)
-CC := aarch64-linux-gnu-gcc
-AR := aarch64-linux-gnu-ar
-export PKG_CONFIG_LIBDIR := /usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig
-endif
-ifeq ($(VARIANT),fuzz)
-CC := clang
-endif
-
-WARN := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow \
-  -Wstrict-prototypes -Wold-style-definition -Wformat=2 -Wimplicit-fallthrough \
-  -Wcast-align -Wundef -Wpointer-arith -Wvla -Werror=missing-prototypes \
-  -Werror=implicit-function-declaration -Werror=format-security $(if $(WERROR),-Werror)
-
-# Paths in the objects do not depend on where the tree lies.
-HARDEN := -fno-strict-aliasing -fno-math-errno -ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(CURDIR)=.
-ifneq ($(filter release arm64,$(VARIANT)),)
-HARDEN += -fstack-protector-strong -D_FORTIFY_SOURCE=2
-endif
-
-# No contraction: the numeric contract (kernels/NUMERICS.md) depends on it.
-CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -fPIC -ffp-contract=off $(CFLAGS_$(VARIANT)) \
-  $(WARN) $(HARDEN) -I. -Iproto -Iserver -Iclient/include -I$(GEN) \
-  -DTRITD_VERSION='"$(VERSION)"' $(CFLAGS)
-LDFLAGS_ALL = $(filter -fsanitize=% --coverage,$(CFLAGS_$(VARIANT))) -pthread \
-  -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
-
-# ISA flags: on exactly one object each.
-ifneq ($(VARIANT),arm64)
-$(O)/kernels/ternary/avx2.o: ISA := -mavx2 -mf16c
-$(O)/kernels/ternary/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
-  -mavx512vbmi2 -mf16c -mbmi2
-# Products name their fused multiply-adds; contraction stays off. Their inner loops are
-# aligned: their speed would change by a tenth with unrelated edits.
-$(O)/kernels/linear/avx2.o: ISA := -mavx2 -mf16c -mfma -falign-loops=64
-$(O)/kernels/linear/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
-  -mavx512vnni -mf16c -mfma -falign-loops=64
-endif
-
-# ---- modules: sources by wildcard; a module links with those it may use ----------
-MODULES := kernels proto base async obs files checkpoint h2 work store layers grpc services web net app lib cli
-
-DIR_kernels := kernels kernels/ternary kernels/linear
-DIR_proto := proto proto/codec
-$(foreach r,base async obs files h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
-DIR_checkpoint := checkpoint
-DIR_services := server/services server/services/ternary server/services/layers
-DIR_lib := client/lib
-DIR_cli := client/cli
-
-USES_kernels :=
-USES_proto :=
-USES_base :=
-USES_async := base
-USES_obs := base
-USES_files := base
-USES_checkpoint := files base proto kernels
-USES_h2 := base
-USES_work := async base kernels
-USES_store := async obs base proto kernels
-USES_layers := obs base kernels proto
-USES_grpc := h2 async obs base proto
-USES_services := grpc h2 layers work store async obs base proto kernels
-USES_web := store async obs base proto kernels
-USES_net := h2 async obs base
-USES_app := net web services grpc h2 layers work store files async obs base proto kernels
-USES_lib := checkpoint files base proto kernels
-USES_cli := lib checkpoint files base proto kernels
-
-PKG_proto := jansson
-PKG_files := jansson
-PKG_checkpoint := jansson
-PKG_async := libuv
-PKG_net := libuv
-PKG_app := libuv
-PKG_h2 := libnghttp2
-PKG_lib := libnghttp2 jansson
-PKG_store := sqlite3
-PKG_web := libmicrohttpd jansson
-PKG_grpc := gnutls
-PKG_services := gnutls libxxhash
-PKG_cli := jansson
-LIBS_proto := -lprotobuf-nanopb
-LIBS_kernels := -lm
-
-pkg_libs = $(if $1,$(shell pkg-config --libs $1))
-
-define module
-SRC_$1 := $(foreach d,$(DIR_$1),$(wildcard $(d)/*.c))
-OBJ_$1 := $$(SRC_$1:%.c=$(O)/%.o)
-LINK_$1 := $(foreach u,$1 $(USES_$1),$(O)/$u.a)
-PKGS_$1 := $(sort $(foreach u,$1 $(USES_$1),$(PKG_$u)))
-LIBS_ALL_$1 = $$(call pkg_libs,$$(PKGS_$1)) $(foreach u,$1 $(USES_$1),$(LIBS_$u))
-$(O)/$1.a: $$(OBJ_$1)
-	@rm -f $$@
-	@$(AR) qcs $$@ $$^
-endef
+include make/variants.mk
+include make/modules.mk
 
 .PHONY: all
 all: bins ## build tritd, trit and libtrit.so
@@ -187,8 +73,7 @@ $(GEN)/%.pb.c: proto/%.proto $(wildcard proto/*/*/*.options) | $(DEPS)
 	@echo "  PROTO $<"
 	@cd proto && $(PYTHON) /usr/bin/nanopb_generator.py -q -I . -D $(abspath $(GEN)) $*.proto
 
-# Written only when the flags differ, so that an edit of this page recompiles
-# what it changes and no more.
+# Written only when the flags differ, so that other edits of this file compile nothing.
 $(O)/flags: force
 	@mkdir -p $(@D)
 	@echo '$(subst ','\'',$(CC) $(CFLAGS_ALL))' | cmp -s - $@ || \
@@ -280,7 +165,7 @@ unit: $(TESTS_WANTED) ## unit tests (MODULE=name for one module)
 	@for t in $^; do $(RUNNER) $$t || exit 1; done
 
 # ---- the whole suite ------------------------------------------------------------
-# Python stubs of our services, for tests that use stock grpcio.
+# Python stubs of the services, for tests with grpcio.
 STUBS := $(BUILD)/stubs/stamp
 $(STUBS): $(wildcard proto/trit/v1/*.proto) $(VENV)
 	@mkdir -p $(@D)
@@ -305,55 +190,7 @@ check-kernels: ## kernel checks, here and as aarch64
 	@$(MAKE) --no-print-directory unit MODULE=kernels
 	@$(MAKE) --no-print-directory unit MODULE=kernels VARIANT=arm64
 
-# ---- Python ---------------------------------------------------------------------
-# The package is tested with Debian's PyTorch and NumPy 1.24, and with MLX and NumPy 2;
-# by hand also with PyPI's PyTorch, which brings CUDA along, and under other Pythons.
-PYTORCH := $(BUILD)/venv-torch
-$(PYTORCH)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
-	@$(PYTHON) -m venv --system-site-packages $(PYTORCH)
-	@$(PYTORCH)/bin/pip install -q -r $<
-	@touch $@
-PYMLX := $(BUILD)/venv-mlx
-$(PYMLX)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
-	@$(PYTHON) -m venv $(PYMLX)
-	@$(PYMLX)/bin/pip install -q 'mlx[cpu]' ml_dtypes 'numpy>=2' -r $<
-	@touch $@
-PYTORCH2 := $(BUILD)/venv-torch2$(TORCH:%=-%)
-$(PYTORCH2)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
-	@$(PYTHON) -m venv $(PYTORCH2)
-	@$(PYTORCH2)/bin/pip install -q --no-cache-dir torch$(TORCH:%===%) ml_dtypes 'numpy>=2' -r $<
-	@touch $@
-PYLINT := $(BUILD)/venv-lint
-$(PYLINT)/stamp: tests/python/lint-requirements.txt $(BUILD)/deps/python
-	@$(PYTHON) -m venv $(PYLINT)
-	@$(PYLINT)/bin/pip install -q -r $<
-	@touch $@
-PYTHONS ?= $(sort $(wildcard $(foreach v,3.9 3.10 3.11 3.12 3.13 3.14,/usr/bin/python$v \
-  /usr/local/bin/python$v $(HOME)/.pyenv/versions/$v.*/bin/python)))
-
-.PHONY: wheel test-python lint-python test-python-torch test-python-versions demo-train
-wheel: bins $(PYTORCH)/stamp ## the Python package as a wheel, in build/dist/
-	@rm -rf $(BUILD)/dist
-	@TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/pip wheel -q --no-deps --no-build-isolation -w $(BUILD)/dist ./client/python
-	@$(PYTORCH)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
-test-python: wheel $(PYMLX)/stamp ## the Python package against the daemon
-	@$(PYMLX)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
-	TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python -m pytest -q -p no:cacheprovider tests/python
-	TRIT_O=$(abspath $(O)) $(PYMLX)/bin/python -m pytest -q -p no:cacheprovider tests/python
-lint-python: wheel $(PYLINT)/stamp ## ruff and mypy over the package, twine over its wheel
-	@cd client/python && for l in 'ruff check . ../../tests/python' 'ruff format --check . ../../tests/python' \
-	  'mypy --cache-dir $(abspath $(BUILD))/mypy trit ../../tests/python/typed_calls.py' \
-	  'twine check --strict $(abspath $(BUILD))/dist/*.whl'; do \
-	  $(abspath $(PYLINT))/bin/$$l || exit 1; done
-test-python-torch: wheel $(PYTORCH2)/stamp ## the same with PyPI's PyTorch and NumPy 2, 5 GB (TORCH=version)
-	@$(PYTORCH2)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
-	@$(PYTORCH2)/bin/python -c 'import numpy, torch; print("torch", torch.__version__, "numpy", numpy.__version__)'
-	TRIT_O=$(abspath $(O)) $(PYTORCH2)/bin/python -m pytest -q -p no:cacheprovider tests/python
-test-python-versions: wheel ## the same under every Python at hand (PYTHONS='python3.9 ...')
-	@TRIT_O=$(abspath $(O)) bash tests/tools/python-versions.sh $(BUILD)/venv-python \
-	  $(BUILD)/dist/trit-*.whl $(PYTHONS)
-demo-train: wheel ## three workers train a small transformer through the daemon
-	@TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python tests/demo/train.py
+include make/python.mk
 
 # ---- bench, fuzz, lint, coverage ---------------------------------------------------
 BENCHES := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
@@ -375,11 +212,7 @@ FUZZERS := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/*/fuzz_*.c))
 fuzz: ## every fuzzer for FUZZ_SECONDS
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzzers
 fuzzers: $(FUZZERS)
-	@for f in $^; do n=$$(basename $$f); mkdir -p $(BUILD)/corpus/$$n tests/fuzz/corpus/$$n; \
-	  echo "  FUZZ  $$n"; $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 \
-	    -artifact_prefix=$(BUILD)/corpus/$$n- $(BUILD)/corpus/$$n tests/fuzz/corpus/$$n 2>$(BUILD)/corpus/$$n.log \
-	  || { tail -40 $(BUILD)/corpus/$$n.log; exit 1; }; \
-	  grep -E 'stat::number_of_executed|DONE' $(BUILD)/corpus/$$n.log; done
+	@sh tests/tools/fuzz.sh $(BUILD)/corpus $(FUZZ_SECONDS) $^
 
 FORMATTED := $(shell find kernels proto server checkpoint client tests -name '*.[ch]' 2>/dev/null)
 .PHONY: lint format
@@ -407,7 +240,7 @@ check-bare: $(BUILD)/deps/image ## make run and make test on a minimal Debian 12
 # ---- the rest ----------------------------------------------------------------------
 .PHONY: help clean
 help: ## this list
-	@sed -n 's/^\([a-z0-9% -]*\):[^=]*## \(.*\)/\1\t\2/p' Makefile | \
+	@sed -n 's/^\([a-z0-9% -]*\):[^=]*## \(.*\)/\1\t\2/p' Makefile make/*.mk | \
 	  awk -F '\t' '{ printf "  %-50s %s\n", $$1, $$2 }'
 clean: ## remove build/
 	rm -rf $(BUILD)

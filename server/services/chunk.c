@@ -13,33 +13,28 @@ enum { FIELD_BYTES = 32 };
 static int check_offset(struct call *call, const struct chunk_target *target,
                         uint64_t offset)
 {
-    char field[FIELD_BYTES];
-
     if (offset == target->received)
         return 0;
-    snprintf(field, sizeof(field), "%s.offset", target->field);
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: %llu, but the next byte is %llu (%s)", field,
+    return fail(&call->failure, TRIT_INVALID_ARGUMENT, target->field,
+                "%s.offset: %llu, but the next byte expected is %llu (%s)", target->field,
                 (unsigned long long)offset, (unsigned long long)target->received,
-                offset < target->received ? "chunks overlap" : "a hole");
+                offset < target->received ? "chunks overlap" : "bytes are missing");
 }
 
 static int check_length(struct call *call, const struct chunk_target *target,
                         uint64_t length)
 {
-    char field[FIELD_BYTES];
-
-    snprintf(field, sizeof(field), "%s.data", target->field);
     if (length > CHUNK_BYTES_MAX) {
         metric_limit(call->config->metrics, L_CHUNK);
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                    "%s: %llu bytes, the limit is %u", field, (unsigned long long)length,
-                    (unsigned)CHUNK_BYTES_MAX);
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, target->field,
+                    "%s.data: %llu bytes, but the limit is %u bytes", target->field,
+                    (unsigned long long)length, (unsigned)CHUNK_BYTES_MAX);
     }
     if (length > target->expected - target->received)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                    "%s: %llu bytes at offset %llu go beyond the tensor's %llu", field,
-                    (unsigned long long)length, (unsigned long long)target->received,
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, target->field,
+                    "%s.data: %llu bytes at offset %llu exceed the tensor's %llu bytes",
+                    target->field, (unsigned long long)length,
+                    (unsigned long long)target->received,
                     (unsigned long long)target->expected);
     return 0;
 }
@@ -51,7 +46,7 @@ int chunk_begin(struct chunk_reader *reader, struct call *call,
 
     if (reader->seen)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, target->field,
-                    "%s: given twice in a message", target->field);
+                    "%s: sent twice in one message", target->field);
     if (decode_chunk(target->part, &reader->chunk, error) < 0) {
         snprintf(path, sizeof(path), "%s.", target->field);
         return decode_failed(call, path, error);

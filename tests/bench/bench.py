@@ -46,8 +46,8 @@ def kernels(program, folder):
     return appended(folder, program)
 
 
-# The kernels OpenBLAS is to use beside each of ours, and the flag of a processor that has
-# them: Debian's takes processors newer than itself for a Prescott.
+# Which kernels OpenBLAS uses in the comparison with each ISA of ours, and the CPU flag
+# that they need. Debian's OpenBLAS does not recognize newer processors by itself.
 OPENBLAS_CORES = {"avx512": ("avx512vbmi", "SkylakeX"), "avx2": ("avx2", "Haswell")}
 
 

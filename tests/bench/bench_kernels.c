@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernels beside the memory's limit, in one run: rounds interleaved, medians, pinned
- * threads, huge pages, every buffer touched first. Ratios are what counts; absolute
- * figures drift with the machine.
+/* Compares kernels with the speed of memory in one run: interleaved rounds, medians,
+ * pinned threads, huge pages, every buffer touched first. Only ratios are comparable
+ * between machines.
  *
  *   bench_kernels OUT    appends JSON lines {measure, figure, unit, goal, holds, against}
  */
@@ -28,8 +28,7 @@ enum {
 
 static const size_t large_bytes = (size_t)1 << 30, small_bytes = 256 << 10;
 
-/* ---- what is measured ---------------------------------------------------------------
- */
+/* ---- what is measured -------------------------------------------------------------- */
 
 struct buffers {
     uint8_t *in, *half, *dense, *out; /* latents f32, bf16; ternary f32; results */
@@ -177,8 +176,7 @@ static void read_plain(const struct kernels *kernels, const struct slice *slice)
         limit_read(slice->buffers->in + slice->begin, slice->bytes, false);
 }
 
-/* ---- threads ------------------------------------------------------------------------
- */
+/* ---- threads ----------------------------------------------------------------------- */
 
 struct crew {
     pthread_t threads[THREADS_MAX];
@@ -241,8 +239,7 @@ static double crew_rate(struct crew *crew, const struct buffers *buffers,
     }
 }
 
-/* ---- the list ------------------------------------------------------------------------
- */
+/* ---- the list ---------------------------------------------------------------------- */
 
 struct bench {
     struct measure measures[MEASURES_MAX];
@@ -298,8 +295,7 @@ static void bench_run(struct bench *bench, struct crew *crew,
     }
 }
 
-/* ---- goals ----------------------------------------------------------------------------
- */
+/* ---- goals ------------------------------------------------------------------------- */
 
 static void bench_ratio(struct bench *bench, const struct measure *measure, double limit,
                         double goal, const char *against)
@@ -370,8 +366,7 @@ static void check_goals(struct bench *bench, const char *isa)
         bench_ratio(bench, bench_find(bench, name), two_bit->median, 0.5, "2-bit");
 }
 
-/* ---- set-up
- * ---------------------------------------------------------------------------- */
+/* ---- set-up ------------------------------------------------------------------------ */
 
 static void *map(size_t bytes)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products beside OpenBLAS and ggml, in one run: rounds interleaved, medians, pinned
- * threads. Ratios are what counts; absolute figures drift with the machine.
+/* Compares products with OpenBLAS and ggml in one run: interleaved rounds, medians,
+ * pinned threads. Only ratios are comparable between machines.
  *
  *   bench_linear OUT [ISA]    appends JSON lines {measure, figure, unit, goal, holds,
  *                             against}
  *
- * ggml multiplies the same rows and activations, quantized by its own functions; that
- * its answer is ours but for the rounding of both is checked. Where a library cannot be
- * had a line says so. */
+ * ggml multiplies the same rows and activations, quantized by its own functions. Its
+ * result is checked to equal ours within the rounding of both. A line says when a
+ * library is missing. */
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>

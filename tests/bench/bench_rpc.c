@@ -157,9 +157,10 @@ static void small(struct trit_client *client, size_t threads)
         pthread_join(callers[i].thread, NULL);
         calls += callers[i].calls;
     }
-    printf("{\"measure\": \"project unary, %d x %d f32, %zu at once\", \"figure\": %.0f, "
-           "\"unit\": \"requests/s\"}\n",
-           SMALL_ROWS, SMALL_COLUMNS, threads, (double)calls / (now() - begun));
+    printf(
+        "{\"measure\": \"project unary, %d x %d f32, %zu concurrent\", \"figure\": %.0f, "
+        "\"unit\": \"requests/s\"}\n",
+        SMALL_ROWS, SMALL_COLUMNS, threads, (double)calls / (now() - begun));
     fflush(stdout);
 }
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ggml's quantized dot products as a library, for bench_linear to be measured beside.
+"""Builds ggml's quantized dot products as a library that bench_linear compares with.
 
     ggml.py LIBRARY
 
 ggml is not packaged; the source package of llama-cpp-python on PyPI carries it. The
 version below is fetched by pip, which checks its hash, and what the dot product needs
-is compiled for this machine, beside LIBRARY. Nothing is done where LIBRARY is of this
-version already. Where it cannot be had, that is said and bench_linear goes without.
+is compiled for this machine, in LIBRARY's folder. Nothing is done if LIBRARY has this
+version already. If it cannot be built, a line says so and bench_linear runs without it.
 """
 import os
 import pathlib
@@ -79,9 +79,9 @@ def main():
         compile_library(fetch(folder), library)
         stamp.write_text(VERSION)
     except subprocess.CalledProcessError as error:
-        print(f"  PEER  ggml is not to be had here: {error.cmd[0]} left with {error.returncode}")
+        print(f"  PEER  ggml cannot be built here: {error.cmd[0]} exited with {error.returncode}")
     except (OSError, KeyError, subprocess.TimeoutExpired, tarfile.TarError) as error:
-        print(f"  PEER  ggml is not to be had here: {error}")
+        print(f"  PEER  ggml cannot be built here: {error}")
     finally:
         shutil.rmtree(folder)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What kernels_peers.py sets beside NumPy and its kin: a file's f32 projected on one
- * pinned thread, into the same output each round.
+/* Our side of kernels_peers.py: projects the f32 values of a file on one pinned thread,
+ * into the same output each round.
  *
  *   kernels_peer FILE ENCODING
  *
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
         .encoding = encoding,
         .out = out,
         .scales = scales,
-        .tally = TALLY_NONE, /* nor does anything that it stands beside */
+        .tally = TALLY_NONE, /* the peers do not count either */
         .stream_stores = true,
     };
     struct kernels_env env;

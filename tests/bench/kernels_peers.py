@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernels beside what people use today: one tensor of 64 MiB of f32.
+"""Compares the kernels with NumPy, PyTorch, MLX and gguf: one tensor of 64 MiB of f32.
 
     kernels_peers.py OUT KERNELS_PEER     appends JSON lines {measure, figure, unit, goal, holds, against}
 
-Everybody is a process that has the tensor in memory and has projected it once: ours
-(KERNELS_PEER, one pinned thread) and the peers (peer.py). They take turns, round after
-round, so that what the machine does besides falls on all of them; medians are compared.
-NumPy, MLX and gguf-py are those of this Python's environment, PyTorch this one's or that
-of Debian's python3. What cannot be had is said, not skipped in silence.
+Each is a process that has the tensor in memory and has projected it once: ours
+(KERNELS_PEER, one pinned thread) and the peers (peer.py). They take turns in rounds, so
+that other load on the machine affects all of them; medians are compared. NumPy, MLX and
+gguf-py come from this Python's environment, PyTorch from it or from Debian's python3.
+A missing library is reported.
 """
 import json
 import pathlib
@@ -86,7 +86,7 @@ def entries(program, path):
     for name, _, encoding, goal, rounds in PEERS:
         entry = dict(measure=f"64 MiB f32, one thread, against {name}", figure=None,
                      unit="times as fast", goal=goal and f">= {goal}", holds=None,
-                     against=f"{name}: not to be had here ({missing.get(name)})")
+                     against=f"{name}: missing here ({missing.get(name)})")
         if name in present:
             theirs, our = present[name].median(), ours[encoding].median()
             entry.update(figure=round(theirs / our, 1), holds=goal and theirs / our >= goal,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What bench_linear is measured beside, looked for at run time: nothing is linked.
- * libopenblas.so.0, and the library that GGML_CPU_LIBRARY names (ggml.py makes it). */
+/* The libraries that bench_linear compares with, loaded at run time: libopenblas.so.0,
+ * and the one that GGML_CPU_LIBRARY names (built by ggml.py). */
 #ifndef BENCH_LINEAR_PEERS_H
 #define BENCH_LINEAR_PEERS_H
 
@@ -43,10 +43,11 @@ static inline void peers_look_up(void *library, const char *name, void *function
 
 static inline void peers_missing(FILE *out, const char *library)
 {
-    fprintf(out,
-            "{\"measure\": \"against %s\", \"figure\": null, \"unit\": \"ratio\", "
-            "\"goal\": null, \"holds\": null, \"against\": \"%s: not to be had here\"}\n",
-            library, library);
+    fprintf(
+        out,
+        "{\"measure\": \"against %s\", \"figure\": null, \"unit\": \"ratio\", "
+        "\"goal\": null, \"holds\": null, \"against\": \"%s: missing on this machine\"}\n",
+        library, library);
 }
 
 static inline void peers_find(struct linear_peers *peers, FILE *out)

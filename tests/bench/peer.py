@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One of what people use today, as kernels_peers.py sets it beside ours.
+"""One library's side of kernels_peers.py.
 
     peer.py NAME FILE     NAME: numpy, torch, numpy_steps, torch_steps, mlx, gguf
 

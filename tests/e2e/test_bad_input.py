@@ -73,12 +73,14 @@ TENSORS = {
 
 @pytest.mark.parametrize("name", TENSORS)
 def test_refuses(daemon, bystander, name):
+    """Project refuses a bad tensor or option, with its field and value in the message."""
     tensor, options, status, words = TENSORS[name]
     refused(lambda: project(daemon, tensor, **options), status, *words)
 
 
 @pytest.mark.parametrize("name", [n for n in TENSORS if "data" not in n])
 def test_refuses_in_a_stream(daemon, bystander, name):
+    """ProjectStream refuses the same as Project."""
     tensor, options, status, words = TENSORS[name]
     start = ternary_pb2.ProjectStreamRequest(start=ternary_pb2.ProjectStart(
         options=ref.options(**options), dtype=tensor.dtype, shape=tensor.shape))
@@ -148,6 +150,7 @@ CHUNKS = {
 
 @pytest.mark.parametrize("name", CHUNKS)
 def test_refuses_a_stream_with(daemon, bystander, name):
+    """A stream with bad chunks is refused, with the offset or size in the message."""
     messages, status, words = CHUNKS[name]
     refused(lambda: stream(daemon, *messages), status, *words)
 
@@ -217,6 +220,7 @@ LAYERS = {
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_refuses_a_layer_ref_with(daemon, bystander, name):
+    """A bad LayerRef is refused, with its field in the message."""
     fields, words = LAYERS[name]
     layer = tensor_pb2.LayerRef(**fields)
     refused(lambda: daemon.ternary.Project(ref.project_request(ROW, layer=layer),

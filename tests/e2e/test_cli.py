@@ -192,11 +192,13 @@ def test_reports_lists_what_was_filed(daemon, out, run):
 
 
 def test_ping(daemon):
+    """ping succeeds with the address from the environment or from --server."""
     assert cli(daemon, "ping").returncode == 0
     assert cli(None, "ping", "--server", daemon.rpc).returncode == 0
 
 
 def test_usage_is_2(daemon):
+    """Wrong usage exits 2 and says why on standard error."""
     for words in ([], ["no-such-command"], ["project"], ["project", SAMPLE],
                   ["project", SAMPLE, "-o", "x", "--encoding", "nonsense"],
                   ["project", SAMPLE, "-o", "x", "--group-size", "many"], ["ping", "--nonsense"]):
@@ -206,6 +208,7 @@ def test_usage_is_2(daemon):
 
 
 def test_help_is_0():
+    """--help and --version exit 0 and need no daemon."""
     for words in (["--help"], ["project", "--help"], ["verify", "--help"], ["reports", "--help"],
                   ["inspect", "--help"], ["ping", "--help"], ["--version"]):
         done = cli(None, *words)
@@ -256,6 +259,6 @@ def test_make_run_does_the_main_job(tmp_path):
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
-    for word in (*LAYERS, "curl", "left with 0"):
+    for word in (*LAYERS, "curl", "exited with 0"):
         assert word in done.stdout
     assert not RUNNER

@@ -21,6 +21,7 @@ def values(random):
 
 
 def test_project(daemon, values):
+    """The projection, its counts, scales and errors equal NumPy's."""
     reply = daemon.ternary.Project(ref.project_request(values), timeout=CALL_SECONDS)
     codes, scales = ref.project(values)
     report = reply.report
@@ -90,6 +91,7 @@ def test_project_stream_answers_before_the_upload_ends(daemon):
 
 
 def test_verify_stream(daemon, values):
+    """A streamed verification is the same with and without its latents."""
     dense = ref.dense(values, *ref.project(values))
 
     def upload(with_reference):
@@ -119,6 +121,7 @@ def test_backward_is_the_identity(daemon, values):
 
 
 def test_health(daemon):
+    """The standard health service answers for each service, and NOT_FOUND for others."""
     health = health_pb2_grpc.HealthStub(daemon.channel)
     for service in ("", "trit.v1.Ternary", "trit.v1.Reports"):
         reply = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=CALL_SECONDS)

@@ -44,10 +44,12 @@ def get_json(daemon, path):
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
 def test_health(daemon, path):
+    """A running daemon answers the health paths with 200."""
     assert curl(daemon, path)[0] == 200
 
 
 def test_the_latest_report_of_a_layer(daemon, run, filed):
+    """A layer's path gives its latest report, with the fields of the reply."""
     report = get_json(daemon, layer_path(run))
     last = filed[-1]
     assert (report["run"], report["layer"], report["step"]) == (run, LAYER, 3)
@@ -62,12 +64,14 @@ def test_the_latest_report_of_a_layer(daemon, run, filed):
 
 
 def test_one_step_and_a_history(daemon, run, filed):
+    """step= selects one report, from= and to= a range."""
     assert get_json(daemon, layer_path(run) + "?step=2")["step"] == 2
     history = get_json(daemon, layer_path(run) + "?from=2&to=3")
     assert [report["step"] for report in history["reports"]] == [2, 3]
 
 
 def test_runs_and_layers(daemon, run, filed):
+    """Runs, and the layers of a run, are listed."""
     assert run in json.dumps(get_json(daemon, "/v1/runs"))
     assert LAYER in json.dumps(get_json(daemon, f"/v1/runs/{urllib.parse.quote(run, '')}/layers"))
 
@@ -87,6 +91,7 @@ def test_a_step_that_is_no_number_is_refused(daemon, run, filed):
 
 
 def test_only_get_and_head(daemon):
+    """Methods other than GET and HEAD are refused with 405."""
     assert curl(daemon, "/livez", "-X", "POST", "-d", "x")[0] == 405
     assert curl(daemon, "/livez", "-I")[0] == 200
 
@@ -115,6 +120,7 @@ def test_metrics_count_what_happened(daemon, random):
 
 
 def test_openmetrics_where_asked(daemon):
+    """The metrics are OpenMetrics text where the Accept header asks for it."""
     status, kind, body = curl(daemon, "/metrics", "-H",
                               "Accept: application/openmetrics-text; version=1.0.0")
     assert status == 200 and kind.startswith("application/openmetrics-text")

@@ -77,6 +77,7 @@ STREAMS = {
 
 @pytest.mark.parametrize("wrong", STREAMS)
 def test_a_streamed_load_refuses(layers, name, wrong):
+    """A bad stream is refused, leaves no layer, and its name can be loaded afterwards."""
     messages, status, words = STREAMS[wrong]
     refused(lambda: load_stream(layers, messages(name)), status, *words)
     refused(lambda: layers.Get(name=name), NOT_FOUND)

@@ -30,6 +30,7 @@ CREATES = {
 
 @pytest.mark.parametrize("wrong", CREATES)
 def test_create_refuses(layers, name, wrong):
+    """Create refuses a bad spec, with its field in the message."""
     fields, words = CREATES[wrong]
     fields = {**dict(name=name, in_features=64, out_features=2), **fields}
     refused(lambda: layers.Create(spec=layers_pb2.LayerSpec(**fields)), INVALID, *words)
@@ -63,6 +64,7 @@ LOADS = {
 
 @pytest.mark.parametrize("wrong", LOADS)
 def test_load_refuses(layers, name, wrong):
+    """Load refuses a weight or bias that does not fit the spec, and leaves no layer."""
     fields, words = LOADS[wrong]
     refused(lambda: layers.Load(spec=spec(name, 2, 64), **fields), INVALID, *words)
     refused(lambda: layers.Get(name=name), NOT_FOUND)
@@ -71,6 +73,7 @@ def test_load_refuses(layers, name, wrong):
 @pytest.mark.parametrize("bias", [None, tensor([3]), tensor([1, 2]), tensor([2], count=4)],
                          ids=["missing", "long", "of rank 2", "short"])
 def test_load_refuses_a_bias_that_is(layers, name, bias):
+    """Load refuses a missing bias and one of another shape."""
     refused(lambda: layers.Load(spec=spec(name, 2, 64, bias=True), weight=tensor([2, 64]),
                                 bias=bias), INVALID, "bias")
     refused(lambda: layers.Get(name=name), NOT_FOUND)
@@ -90,6 +93,7 @@ def test_latents_that_were_not_kept_cannot_be_had(layers, name, random):
 
 @pytest.mark.parametrize("shape", [[2], [1, 2, 64], [2, 64, 1], [64, 2]], ids=str)
 def test_load_refuses_a_weight_of_the_shape(layers, name, shape):
+    """Load refuses a weight whose shape is not that of the spec."""
     refused(lambda: layers.Load(spec=spec(name, 2, 64), weight=tensor(shape)), INVALID,
             "weight.shape", f"rank {len(shape)}")
 
@@ -108,6 +112,7 @@ XS = {
 
 @pytest.mark.parametrize("wrong", XS)
 def test_products_refuse_an_x_of(layers, name, wrong):
+    """Forward, AsLinear and Backward refuse a bad x, with its field and value in the message."""
     x, words = XS[wrong]
     load(layers, name, ROWS)
     load(layers, name + "e", ROWS, kind=EMBEDDING)

@@ -28,12 +28,14 @@ def project(daemon, **more):
 
 
 def test_group_size(daemon):
+    """A group size above the bound is refused."""
     counted(daemon, "group_size", lambda: refused(
         lambda: project(daemon, fields={"group_size": 1 << 17}),
         grpc.StatusCode.INVALID_ARGUMENT, 1 << 17))
 
 
 def test_whole_elements(daemon):
+    """A tensor with one scale and too many elements for a packed output is refused."""
     request = ternary_pb2.ProjectRequest(
         options=ref.options(encoding=tensor_pb2.ENCODING_I2_S),
         tensor=tensor_pb2.Tensor(dtype=ref.F32, shape=[(1 << 21) + 1, 128], data=bytes(512)))
@@ -43,6 +45,7 @@ def test_whole_elements(daemon):
 
 
 def test_whole_elements_of_a_report_that_is_filed(daemon, run):
+    """The bound is lower where a report is filed; without a layer the same tensor is verified."""
     layer = tensor_pb2.LayerRef(run=run, layer="l", step=1)
     request = ternary_pb2.VerifyRequest(
         options=ternary_pb2.VerifyOptions(encoding=tensor_pb2.ENCODING_I2_S), layer=layer,
@@ -56,18 +59,21 @@ def test_whole_elements_of_a_report_that_is_filed(daemon, run):
 
 
 def test_group_size_of_a_layer(daemon, layers, name):
+    """A layer with a group size above the bound is refused."""
     counted(daemon, "group_size", lambda: refused(
         lambda: layers.Create(spec=spec(name, 2, 64, group_size=1 << 17)),
         grpc.StatusCode.INVALID_ARGUMENT, "spec.group_size", 1 << 17))
 
 
 def test_layer_elements(daemon, layers, name):
+    """A layer with too many elements is refused."""
     counted(daemon, "layer_elements", lambda: refused(
         lambda: layers.Create(spec=spec(name, 1 << 24, (1 << 24) + 1)),
         grpc.StatusCode.INVALID_ARGUMENT, "spec.out_features", "2^48"))
 
 
 def test_layer_file_name_bytes(daemon, layers):
+    """A layer whose escaped name is longer than a file name may be is refused."""
     counted(daemon, "layer_file_name_bytes", lambda: refused(
         lambda: layers.Create(spec=spec("/" * 86, 2, 64)),
         grpc.StatusCode.INVALID_ARGUMENT, "spec.name", 255))
@@ -75,17 +81,20 @@ def test_layer_file_name_bytes(daemon, layers):
 
 
 def test_memory_bytes_of_a_layer(daemon, layers, name):
+    """A layer that does not fit the memory budget is refused."""
     counted(daemon, "memory_bytes", lambda: refused(
         lambda: layers.Create(spec=spec(name, 1 << 20, 1 << 20)), EXHAUSTED, "budget"))
 
 
 def test_header_fields(daemon):
+    """A request with too many header fields is refused."""
     counted(daemon, "header_bytes", lambda: refused(
         lambda: project(daemon, metadata=[(f"x-{i}", "v") for i in range(120)]), EXHAUSTED))
     project(daemon, metadata=[(f"x-{i}", "v") for i in range(50)])
 
 
 def test_header_bytes(daemon):
+    """A request with a header field that is too long is refused."""
     counted(daemon, "header_bytes", lambda: refused(
         lambda: project(daemon, metadata=[("x-long", "v" * 20000)]), EXHAUSTED))
     project(daemon, metadata=[("x-long", "v" * 8000)])
@@ -99,6 +108,7 @@ def test_envelope_bytes(daemon):
 
 
 def test_chunk_bytes(daemon):
+    """A chunk above 4 MiB is refused."""
     big = bytes((4 << 20) + 4)
     requests = [ternary_pb2.ProjectStreamRequest(start=ternary_pb2.ProjectStart(
         dtype=ref.F32, shape=[8192, 128])), ternary_pb2.ProjectStreamRequest(
@@ -109,6 +119,7 @@ def test_chunk_bytes(daemon):
 
 
 def test_message_bytes(daemon):
+    """A message above 256 MiB is refused."""
     call = daemon.channel.unary_unary("/trit.v1.Ternary/Project")
     counted(daemon, "message_bytes", lambda: refused(
         lambda: call(bytes((256 << 20) + 1), timeout=CALL_SECONDS), EXHAUSTED, 256 << 20))
@@ -124,6 +135,7 @@ def test_memory_bytes(start):
 
 
 def test_list_page_is_clamped(daemon):
+    """A page of reports has at most 1000, whatever is asked for."""
     from tritd import report_pb2
     page = daemon.reports.List(report_pb2.ReportsListRequest(page_size=1 << 31),
                                timeout=CALL_SECONDS)
@@ -131,7 +143,7 @@ def test_list_page_is_clamped(daemon):
 
 
 def test_streams_wait_their_turn(daemon):
-    """More calls at once than a connection has streams: the client queues them."""
+    """With more concurrent calls than a connection has streams the client queues them."""
     calls = [daemon.ternary.Project.future(ref.project_request(ROW), timeout=CALL_SECONDS)
              for _ in range(400)]
     assert all(call.result().report.elements == 128 for call in calls)

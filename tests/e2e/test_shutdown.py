@@ -67,6 +67,7 @@ def run_tritd(*words):
 
 
 def test_version_and_help():
+    """--version and --help exit 0."""
     for word in ("--version", "--help"):
         done = run_tritd(word)
         assert done.returncode == 0 and done.stdout, word

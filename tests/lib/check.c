@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/check.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 static jmp_buf leave;
 static uint64_t seed;
+static struct check_entry *cases;
 
 uint64_t check_seed(void)
 {
@@ -70,24 +72,49 @@ static bool wanted(const char *sentence, int argc, char **argv)
     return true;
 }
 
-int check_run(const struct check_case *cases, size_t count, int argc, char **argv)
+static bool passes(const struct check_case *entry)
 {
-    volatile int failures = 0;
+    if (setjmp(leave) == 0) {
+        entry->run();
+        printf("ok %s\n", entry->sentence);
+        return true;
+    }
+    printf("FAIL %s", entry->sentence);
+    if (seed)
+        printf(" (TEST_SEED=%" PRIu64 ")", seed);
+    printf("\n");
+    return false;
+}
+
+/* Sorted by line: a compiler may emit the constructors of a file in any order. */
+void check_register(struct check_entry *entry)
+{
+    struct check_entry **at = &cases;
+
+    while (*at && (*at)->line < entry->line)
+        at = &(*at)->next;
+    entry->next = *at;
+    *at = entry;
+}
+
+int check_main(int argc, char **argv)
+{
+    int failures = 0;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (volatile size_t i = 0; i < count; i++) {
-        if (!wanted(cases[i].sentence, argc, argv))
-            continue;
-        if (setjmp(leave) == 0) {
-            cases[i].run();
-            printf("ok %s\n", cases[i].sentence);
-        } else {
+    for (const struct check_entry *at = cases; at; at = at->next)
+        if (wanted(at->self.sentence, argc, argv) && !passes(&at->self))
             failures++;
-            printf("FAIL %s", cases[i].sentence);
-            if (seed)
-                printf(" (TEST_SEED=%llu)", (unsigned long long)seed);
-            printf("\n");
-        }
-    }
+    return failures != 0;
+}
+
+int check_run(const struct check_case *table, size_t count, int argc, char **argv)
+{
+    int failures = 0;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (size_t i = 0; i < count; i++)
+        if (wanted(table[i].sentence, argc, argv) && !passes(&table[i]))
+            failures++;
     return failures != 0;
 }

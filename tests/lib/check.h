@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The smallest test runner that serves: a table of cases, each named by one
- * sentence saying what is true. A failed check prints where and why, marks the
- * case failed and leaves it.
+/* A small test runner. A test program is a file of cases; a case is a function
+ * with one sentence that says what is true:
  *
- *   static void adds(void) { CHECK(1 + 1 == 2); }
- *   int main(int argc, char **argv)
+ *   CASE(adds, "one and one is two")
  *   {
- *       static const struct check_case cases[] = {
- *           { "one and one is two", adds },
- *       };
- *       return CHECK_RUN(cases, argc, argv);
+ *       CHECK(1 + 1 == 2);
  *   }
+ *
+ * Cases run in the order of the file. A failed check prints where and why, marks
+ * the case failed and leaves it. main() is check_main.c's, unless a test program
+ * has its own, which ends with check_main().
  *
  * Arguments: words that a case's sentence must contain. Each case prints
  * `ok <sentence>` or `FAIL <sentence>`; tests/run.py counts these lines. */
@@ -26,7 +25,26 @@ struct check_case {
     void (*run)(void);
 };
 
-int check_run(const struct check_case *cases, size_t count, int argc, char **argv);
+struct check_entry {
+    struct check_case self;
+    int line;
+    struct check_entry *next;
+};
+
+/* A constructor registers the case before main() starts. */
+#define CASE(name, says)                                                                 \
+    static void name(void);                                                              \
+    __attribute__((constructor)) static void name##_register(void)                       \
+    {                                                                                    \
+        static struct check_entry entry = {{says, name}, __LINE__, NULL};                \
+        check_register(&entry);                                                          \
+    }                                                                                    \
+    static void name(void)
+
+void check_register(struct check_entry *entry);
+
+/* Runs the registered cases that the arguments name. Returns main()'s exit code. */
+int check_main(int argc, char **argv);
 
 /* Leaves the case. */
 void check_failed(const char *file, int line, const char *format, ...)
@@ -36,6 +54,9 @@ void check_failed(const char *file, int line, const char *format, ...)
 uint64_t check_seed(void);
 /* The next number of a splitmix64 sequence. */
 uint64_t check_random(uint64_t *state);
+
+/* The older form: a table of cases in main(). */
+int check_run(const struct check_case *cases, size_t count, int argc, char **argv);
 
 #define CHECK_RUN(cases, argc, argv)                                                     \
     check_run((cases), sizeof(cases) / sizeof((cases)[0]), (argc), (argv))

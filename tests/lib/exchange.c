@@ -264,7 +264,7 @@ void exchange_start(struct connection *connection, struct exchange *exchange,
             return;
         }
     }
-    check_failed(__FILE__, __LINE__, "too many exchanges at once");
+    check_failed(__FILE__, __LINE__, "too many concurrent exchanges");
 }
 
 void exchange_reset(struct exchange *exchange)

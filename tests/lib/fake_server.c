@@ -275,9 +275,9 @@ static int data_cb(nghttp2_session *session, uint8_t flags, int32_t id,
     if (seen) {
         pthread_mutex_lock(&conn->server->lock);
         if (seen->body_bytes < sizeof seen->body) {
-            size_t room = sizeof seen->body - (size_t)seen->body_bytes;
+            size_t left = sizeof seen->body - (size_t)seen->body_bytes;
 
-            memcpy(seen->body + seen->body_bytes, bytes, count < room ? count : room);
+            memcpy(seen->body + seen->body_bytes, bytes, count < left ? count : left);
         }
         seen->body_bytes += count;
         pthread_mutex_unlock(&conn->server->lock);

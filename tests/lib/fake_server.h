@@ -11,8 +11,8 @@
 
 enum fake_deed {
     FAKE_ANSWER,        /* headers, body, trailers, once the request is complete */
-    FAKE_ANSWER_DUPLEX, /* headers and body at once, reading nothing until the body
-                           is written; trailers once the request is complete */
+    FAKE_ANSWER_DUPLEX, /* headers and body immediately, reading nothing until the
+                           body is written; trailers once the request is complete */
     FAKE_ANSWER_EARLY,  /* all of it at the first byte of the request, then
                            RST_STREAM(NO_ERROR) */
     FAKE_FAIL,          /* Trailers-Only */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Failing on purpose: the nth allocation or system call from now on fails. Link
- * with -Wl,--wrap=<function> for each function that shall obey (one line in
- * tests/unit/<room>/LDFLAGS); those that can: malloc, calloc, realloc,
+/* Injects failures: the nth allocation or system call from now on fails. Link
+ * with -Wl,--wrap=<function> for each function that should fail (one line in
+ * tests/unit/<module>/LDFLAGS); possible are: malloc, calloc, realloc,
  * aligned_alloc, posix_memalign, strdup, strndup, open_memstream, mmap,
  * pthread_create, write, fsync, fdatasync. Only calls from statically linked
- * objects are seen. Add -Wl,-u,fault_arm, or a test that arms nothing lacks the
- * wrappers when libgcov calls them.
+ * objects are seen. Add -Wl,-u,fault_arm, so that a test without faults has the
+ * wrappers that libgcov calls.
  *
  *   for (uint64_t n = 1;; n++) {
  *       fault_arm(FAULT_MEMORY, n, FAULT_ONCE);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An event loop for tests of rooms that may not see uv.h: runs to a condition,
- * never for a time. */
+/* An event loop for tests of modules that may not include uv.h. It runs until a
+ * condition holds, never for a time. */
 #ifndef TESTS_LOOP_H
 #define TESTS_LOOP_H
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store with its loop, mailbox and metrics, for the tests of the rooms that
- * stand on one; and puts that are waited for. */
+/* A store with its loop, mailbox and metrics, and puts that can be waited for. */
 #ifndef TESTS_STORE_FIXTURE_H
 #define TESTS_STORE_FIXTURE_H
 

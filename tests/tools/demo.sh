@@ -3,13 +3,13 @@
 # The main job on real weights, for `make run`:
 #   tests/tools/demo.sh BINARIES WORK [CHECKPOINT]
 # Starts tritd on loopback, ternarizes the checkpoint through it, verifies the
-# result against the latents by a second call, and says where to look. On a
-# terminal it serves until Ctrl-C, else it stops the daemon and leaves.
+# result against the latents by a second call, and prints commands to try. On a
+# terminal it serves until Ctrl-C, otherwise it stops the daemon.
 set -euo pipefail
 
 binaries=$1 work=$2
 checkpoint=${3:-tests/data/silero_vad_16k.safetensors}
-# The sample's fixed Fourier basis is no weight.
+# The sample's fixed Fourier basis is not a trained weight.
 select=(--convolutions)
 [ $# -ge 3 ] || select+=(--exclude stft_conv.weight)
 
@@ -46,10 +46,10 @@ export TRITD_ADDRESS=${rpc%%,*}
 run=demo-$(date +%Y%m%d-%H%M%S)
 echo "tritd serves rpc on $rpc, http on $http (log: $work/tritd.log)"
 echo
-# The output of an earlier run is in the way.
+# Replaces the output of an earlier run.
 force=()
 [ ! -e "$out" ] || force=(--force)
-echo "\$ trit project $checkpoint -o $out ${select[*]} ${force[*]} --run $run --step 0"
+echo "\$ trit project $checkpoint -o $out ${select[*]}${force:+ --force} --run $run --step 0"
 "$binaries/trit" project "$checkpoint" -o "$out" "${select[@]}" "${force[@]}" --run "$run" --step 0
 echo
 echo "\$ trit verify $out --against $checkpoint ${select[*]}"
@@ -77,5 +77,5 @@ trap 'interrupted=1; kill -TERM "$daemon" 2>/dev/null || true' TERM
 code=0
 wait "$daemon" || code=$?
 [ -z "$interrupted" ] || { code=0; wait "$daemon" || code=$?; }
-echo "tritd has drained and left with $code."
+echo "tritd has drained and exited with $code."
 exit "$code"

@@ -4,12 +4,14 @@ last two lists, which are for reading.
 
     tests/tools/lint.py BUILD_FOLDER CC CFLAGS...
 
-- includes point down: a module sees itself and the modules the Makefile lists in
-  USES_<module>;
+- includes point down: a module sees itself and the modules that make/modules.mk
+  lists in USES_<module>;
 - a third-party header stays behind its fence;
 - every header compiles alone;
 - no writable data: the only statics are const tables (allow-list below);
 - no cycle of files, by includes and symbols (cycles.py);
+- links and file names in documents exist (documents.py);
+- one C dialect (dialect.py);
 - files, vocabularies of one ISA and functions have a longest size;
 - printed for reading: the longest functions, and symbols one file alone uses.
 """
@@ -21,7 +23,9 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import dialect
 from cycles import cycles
+from documents import document_findings
 
 # Header, mostly a third party's: where it may be included.
 FENCES = {
@@ -43,6 +47,8 @@ TESTED = r"tests/"  # tests may look behind every fence
 PUBLIC = {"trit/types.h": None, "trit.h": "lib"}
 PUBLIC.update({f"trit/{path.name}": "lib" for path in pathlib.Path("client/include/trit").glob("*.h")})
 
+# True once `dialect.py --fix` has been run over the tree.
+DIALECT = False
 WRITABLE_ALLOWED = set()  # "object symbol": why it must be
 LONG_LINES = 60
 
@@ -55,9 +61,9 @@ def sources():
 
 
 def modules_of_makefile():
-    """Module to the modules it may see, as `make` links them."""
+    """Each module with the modules that it may use and is linked with."""
     uses = {}
-    for line in open("Makefile"):
+    for line in open("make/modules.mk"):
         found = re.match(r"USES_(\w+) :=(.*)", line)
         if found:
             uses[found.group(1)] = set(found.group(2).split()) | {found.group(1)}
@@ -161,8 +167,8 @@ def functions(path):
     name, begun = None, 0
     for number, line in enumerate(open(path), 1):
         if line == "{\n" and begun == 0:
-            found = re.findall(r"(\w+)\(", name or "")
-            begun, title = number, found[0] if found else "?"
+            found = re.findall(r"CASE\((\w+)|(\w+)\(", name or "")
+            begun, title = number, "".join(found[0]) if found else "?"
         elif line.startswith("}") and begun:
             yield number - begun - 1, title
             begun = 0
@@ -203,6 +209,9 @@ def main():
     writable_data(folder, findings)
     sizes(findings)
     findings += cycles(folder)
+    findings += document_findings()
+    if DIALECT:
+        findings += dialect.findings(sources())
     print("longest functions:", *longest_functions(8), sep="\n  ")
     lonely = lonely_symbols(folder)
     print(f"global functions that one file alone uses: {len(lonely)}", *lonely[:20], sep="\n  ")

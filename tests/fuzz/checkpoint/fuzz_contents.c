@@ -47,7 +47,7 @@ static void check_plan(const struct checkpoint_options *options,
     plan_destroy(&plan);
 }
 
-/* Beside itself a file has no tensor too many or too few. */
+/* A file that is compared with itself has no missing and no further tensor. */
 static void check_match(const struct checkpoint_options *options,
                         const struct contents *claim, const struct contents *latents)
 {

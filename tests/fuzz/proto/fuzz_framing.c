@@ -49,7 +49,7 @@ static void feed(struct deframer *deframer, const uint8_t *bytes, size_t count,
     }
 }
 
-/* Pieces of 1 to `piece` bytes; 0: all at once. */
+/* Pieces of 1 to `piece` bytes; 0: one piece. */
 static struct outcome deframe_all(const uint8_t *data, size_t size, size_t piece)
 {
     struct deframer deframer;

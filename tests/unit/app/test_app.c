@@ -50,7 +50,7 @@ static void *run(void *app)
 
 /* ---- cases ------------------------------------------------------------------------ */
 
-static void starts_and_stops(void)
+CASE(starts_and_stops, "a daemon starts and stops twenty times in one process")
 {
     struct config config;
     struct failure failure;
@@ -76,7 +76,7 @@ static void starts_and_stops(void)
     config_fini(&config);
 }
 
-static void side_by_side(void)
+CASE(side_by_side, "three daemons live side by side in one process")
 {
     struct app *apps[3];
     struct config config;
@@ -96,7 +96,7 @@ static void side_by_side(void)
     config_fini(&config);
 }
 
-static void start_fails_clean(void)
+CASE(start_fails_clean, "a start that fails says why and leaves nothing")
 {
     struct config config;
     struct failure failure;
@@ -127,7 +127,7 @@ static void start_fails_clean(void)
     config_fini(&config);
 }
 
-static void values(void)
+CASE(values, "an invalid option is refused by name and value")
 {
     struct config config;
     struct failure failure;
@@ -152,7 +152,7 @@ static void values(void)
     check_refused(WORDS((char *)"--http=192.168.1.1:1"), "192.168.1.1:1");
 }
 
-static void precedence(void)
+CASE(precedence, "arguments go before environment before file before defaults")
 {
     char path[] = "/tmp/test_app_XXXXXX";
     static const char text[] =
@@ -183,7 +183,8 @@ static void precedence(void)
     check_refused(WORDS((char *)"--config=/no/such/file"), "/no/such/file");
 }
 
-static void files_name_known_options(void)
+CASE(files_name_known_options,
+     "a file that names an option the daemon does not have is refused, by line")
 {
     char path[] = "/tmp/test_app_XXXXXX";
     static const char text[] = "checkpoint-root = /tmp\n";
@@ -196,7 +197,7 @@ static void files_name_known_options(void)
     unlink(path);
 }
 
-static void helps(void)
+CASE(helps, "the help lists what the daemon has: no checkpoint root")
 {
     char text[8192];
     FILE *file = tmpfile();
@@ -212,25 +213,8 @@ static void helps(void)
     CHECK(!strstr(text, "checkpoint"));
 }
 
-static void app_moves(void)
+CASE(app_moves, "a daemon starts, serves, drains and closes, or fails to start")
 {
     check_moves(&app_states, "starting>serving starting>failed failed>closed "
                              "serving>draining draining>closed");
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a daemon starts and stops twenty times in one process", starts_and_stops},
-        {"three daemons live side by side in one process", side_by_side},
-        {"a start that fails says why and leaves nothing", start_fails_clean},
-        {"an option that cannot be is refused by name and value", values},
-        {"a file that names an option the daemon does not have is refused, by line",
-         files_name_known_options},
-        {"a daemon starts, serves, drains and closes, or fails to start", app_moves},
-        {"the help lists what the daemon has: no checkpoint root", helps},
-        {"arguments go before environment before file before defaults", precedence},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

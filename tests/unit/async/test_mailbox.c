@@ -74,7 +74,7 @@ static void check_order(const struct record *record)
 
 /* ---- cases --------------------------------------------------------------------- */
 
-static void delivers_in_order(void)
+CASE(delivers_in_order, "messages are delivered from the loop, in order")
 {
     struct fixture f;
     struct record record = {.fixture = &f, .wanted = 5};
@@ -92,7 +92,7 @@ static void delivers_in_order(void)
     loop_destroy(f.loop);
 }
 
-static void delivery_may_post(void)
+CASE(delivery_may_post, "a delivery may post")
 {
     struct fixture f;
     struct record record = {.fixture = &f, .wanted = 3};
@@ -110,7 +110,8 @@ static void delivery_may_post(void)
     loop_destroy(f.loop);
 }
 
-static void close_delivers_first(void)
+CASE(close_delivers_first,
+     "closing a mailbox delivers what it holds and what those deliveries post")
 {
     struct fixture f;
     struct record record = {.fixture = &f, .wanted = 3};
@@ -128,7 +129,8 @@ static void close_delivers_first(void)
     CHECK_EQ(record.count, 3);
 }
 
-static void close_within_delivery(void)
+CASE(close_within_delivery,
+     "a delivery may close the mailbox; later messages still come in order")
 {
     struct fixture f;
     struct record record = {.fixture = &f, .wanted = 4, .close_at = 2};
@@ -190,7 +192,7 @@ static bool all_sent(void *arg)
     return true;
 }
 
-static void many_threads(void)
+CASE(many_threads, "messages of every thread come once and in its order")
 {
     struct fixture f;
     struct sender *senders = calloc(SENDERS, sizeof(*senders));
@@ -226,7 +228,8 @@ static bool first_arrived(void *arg)
 }
 
 /* Its poster may still be on the way out of post then. */
-static void closes_behind_the_last_post(void)
+CASE(closes_behind_the_last_post,
+     "a mailbox may close as soon as the last message is delivered")
 {
     struct sender *sender = calloc(1, sizeof(*sender));
 
@@ -249,13 +252,13 @@ static void closes_behind_the_last_post(void)
     free(sender);
 }
 
-static void null_close_is_harmless(void)
+CASE(null_close_is_harmless, "closing nothing is harmless")
 {
     mailbox_close(NULL);
     timers_close(NULL);
 }
 
-static void creation_fails_cleanly(void)
+CASE(creation_fails_cleanly, "a mailbox whose creation fails leaves nothing")
 {
     struct uv_loop_s *loop = loop_create();
     struct mailbox *mailbox = NULL;
@@ -268,22 +271,4 @@ static void creation_fails_cleanly(void)
     CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
     CHECK_STR(failure.message, "mailbox: out of memory");
     loop_destroy(loop);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"letters are delivered from the loop, in order", delivers_in_order},
-        {"a delivery may post", delivery_may_post},
-        {"closing a mailbox delivers what is there and what that posts",
-         close_delivers_first},
-        {"a delivery may close the mailbox; the letters behind it come in order",
-         close_within_delivery},
-        {"letters of every thread come once and in its order", many_threads},
-        {"a mailbox may close as soon as the last letter is delivered",
-         closes_behind_the_last_post},
-        {"closing nothing is harmless", null_close_is_harmless},
-        {"a mailbox that cannot be made leaves nothing", creation_fails_cleanly},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

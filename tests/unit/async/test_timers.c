@@ -95,7 +95,7 @@ static void run(struct fixture *f, size_t wanted)
 
 /* ---- cases ------------------------------------------------------------------------ */
 
-static void fires_once_and_not_early(void)
+CASE(fires_once_and_not_early, "a timer fires once, from the loop, and not early")
 {
     struct fixture f;
     struct alarm alarm;
@@ -111,7 +111,7 @@ static void fires_once_and_not_early(void)
     fixture_close(&f);
 }
 
-static void past_times_fire_from_the_loop(void)
+CASE(past_times_fire_from_the_loop, "a timer armed for the past fires from the loop")
 {
     struct fixture f;
     struct alarm alarms[2];
@@ -127,7 +127,7 @@ static void past_times_fire_from_the_loop(void)
     fixture_close(&f);
 }
 
-static void arming_again_moves(void)
+CASE(arming_again_moves, "arming an armed timer moves it")
 {
     struct fixture f;
     struct alarm alarms[2];
@@ -148,7 +148,7 @@ static void arming_again_moves(void)
     fixture_close(&f);
 }
 
-static void disarmed_never_fires(void)
+CASE(disarmed_never_fires, "a disarmed timer never fires")
 {
     struct fixture f;
     struct alarm alarms[3];
@@ -169,7 +169,7 @@ static void disarmed_never_fires(void)
 }
 
 /* A disarmed heap must let the loop end. */
-static void idle_timers_hold_no_loop(void)
+CASE(idle_timers_hold_no_loop, "timers that are not armed do not keep the loop")
 {
     struct fixture f;
     struct alarm alarm;
@@ -203,7 +203,8 @@ static void busy_check_cb(uv_check_t *check)
     LIST_OWNER(check, struct busy, check)->checks++;
 }
 
-static void rearming_lets_the_loop_breathe(void)
+CASE(rearming_lets_the_loop_breathe,
+     "a timer that arms itself for the past does not starve the loop")
 {
     struct fixture f;
     struct busy busy = {0};
@@ -224,7 +225,7 @@ static void rearming_lets_the_loop_breathe(void)
 
 /* Random arming, moving and disarming against the plain rule: what is armed
  * fires, ordered by due time and then by arming. */
-static void random_heap_is_ordered(void)
+CASE(random_heap_is_ordered, "timers fire in order of due time, then of arming")
 {
     struct alarm *alarms = calloc(ALARMS, sizeof(*alarms));
     uint64_t random = check_seed(), past = clock_monotonic_ns() - 1000000;
@@ -258,7 +259,7 @@ static void random_heap_is_ordered(void)
     free(alarms);
 }
 
-static void arming_allocates_nothing(void)
+CASE(arming_allocates_nothing, "arming and firing allocate nothing")
 {
     struct fixture f;
     struct alarm alarms[20];
@@ -275,7 +276,7 @@ static void arming_allocates_nothing(void)
     fixture_close(&f);
 }
 
-static void creation_fails_cleanly(void)
+CASE(creation_fails_cleanly, "timers whose creation fails leave nothing")
 {
     struct uv_loop_s *loop = loop_create();
     struct timers *timers = NULL;
@@ -287,21 +288,4 @@ static void creation_fails_cleanly(void)
     CHECK(timers == NULL);
     CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
     loop_destroy(loop);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a timer fires once, from the loop, and not early", fires_once_and_not_early},
-        {"a timer armed for the past fires from the loop", past_times_fire_from_the_loop},
-        {"arming an armed timer moves it", arming_again_moves},
-        {"a disarmed timer never fires", disarmed_never_fires},
-        {"timers that are not armed do not keep the loop", idle_timers_hold_no_loop},
-        {"a timer that arms itself for the past does not starve the loop",
-         rearming_lets_the_loop_breathe},
-        {"timers fire in order of due time, then of arming", random_heap_is_ordered},
-        {"arming and firing allocate nothing", arming_allocates_nothing},
-        {"timers that cannot be made leave nothing", creation_fails_cleanly},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -6,7 +6,7 @@
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
 
-static void is_zeroed_and_aligned(void)
+CASE(is_zeroed_and_aligned, "an arena's memory is zeroed and aligned for any type")
 {
     struct arena arena;
 
@@ -22,7 +22,7 @@ static void is_zeroed_and_aligned(void)
     arena_fini(&arena);
 }
 
-static void allocations_are_apart(void)
+CASE(allocations_are_apart, "an arena's allocations do not overlap")
 {
     struct arena arena;
     unsigned char *all[200];
@@ -42,7 +42,7 @@ static void allocations_are_apart(void)
     arena_fini(&arena);
 }
 
-static void bound_holds(void)
+CASE(bound_holds, "an arena never gives more than its bound")
 {
     struct arena arena;
     size_t total = 0;
@@ -66,7 +66,7 @@ static void bound_holds(void)
     arena_fini(&arena);
 }
 
-static void copies_text(void)
+CASE(copies_text, "an arena copies text with its NUL")
 {
     struct arena arena;
 
@@ -87,7 +87,7 @@ static bool fill(struct arena *arena)
            arena_strndup(arena, "text", 4);
 }
 
-static void survives_lack_of_memory(void)
+CASE(survives_lack_of_memory, "an arena survives a failure of any allocation")
 {
     uint64_t n = 0;
     bool filled, failed;
@@ -104,16 +104,4 @@ static void survives_lack_of_memory(void)
         arena_fini(&arena);
     } while (failed);
     CHECK(n >= 3);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"an arena's memory is zeroed and aligned for any type", is_zeroed_and_aligned},
-        {"an arena's allocations do not overlap", allocations_are_apart},
-        {"an arena never gives more than its bound", bound_holds},
-        {"an arena copies text with its NUL", copies_text},
-        {"an arena survives every single lack of memory", survives_lack_of_memory},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -4,7 +4,7 @@
 #include "base/budget.h"
 #include "tests/lib/check.h"
 
-static void grants_up_to_its_bound(void)
+CASE(grants_up_to_its_bound, "a budget grants up to its bound and counts refusals")
 {
     struct budget budget;
 
@@ -21,7 +21,7 @@ static void grants_up_to_its_bound(void)
     CHECK_EQ(budget.bytes_peak, 100);
 }
 
-static void huge_requests_do_not_wrap(void)
+CASE(huge_requests_do_not_wrap, "a budget is not fooled by sums that wrap")
 {
     struct budget budget;
 
@@ -64,7 +64,7 @@ static void *contend(void *arg)
     return NULL;
 }
 
-static void holds_under_threads(void)
+CASE(holds_under_threads, "a budget's bound holds with threads contending")
 {
     struct contender contenders[THREADS];
     struct budget budget;
@@ -84,14 +84,4 @@ static void holds_under_threads(void)
     CHECK_EQ(budget.bytes_used, 0);
     CHECK_EQ(budget.refusals, refused);
     CHECK(budget.bytes_peak <= BYTES_MAX && budget.bytes_peak > 0);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a budget grants up to its bound and counts refusals", grants_up_to_its_bound},
-        {"a budget is not fooled by sums that wrap", huge_requests_do_not_wrap},
-        {"a budget's bound holds with threads contending", holds_under_threads},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -17,7 +17,8 @@ static int pop_number(struct list *head)
     return link ? LIST_OWNER(link, struct item, link)->number : -1;
 }
 
-static void first_in_first_out(void)
+CASE(first_in_first_out,
+     "a list returns items in the order they came, without removed ones")
 {
     struct item items[3] = {{.number = 0}, {.number = 1}, {.number = 2}};
     struct list head;
@@ -33,7 +34,7 @@ static void first_in_first_out(void)
     CHECK(pop_number(&head) == -1 && list_empty(&head));
 }
 
-static void append_keeps_order(void)
+CASE(append_keeps_order, "appending a list moves all of it in order")
 {
     struct item items[6];
     struct list head, more;
@@ -54,7 +55,7 @@ static void append_keeps_order(void)
     CHECK(list_empty(&more));
 }
 
-static void overflow_is_told(void)
+CASE(overflow_is_told, "checked arithmetic reports overflow")
 {
     uint64_t result;
 
@@ -67,7 +68,7 @@ static void overflow_is_told(void)
     CHECK_EQ(div_up(UINT64_MAX, 2), 1ull << 63);
 }
 
-static void time_goes_on(void)
+CASE(time_goes_on, "the clocks advance")
 {
     uint64_t before = clock_monotonic_ns();
 
@@ -75,7 +76,7 @@ static void time_goes_on(void)
     CHECK(clock_unix_ns() > 1700000000ll * 1000000000ll);
 }
 
-static void limits_fit_together(void)
+CASE(limits_fit_together, "the default limits agree with each other")
 {
     struct limits limits = limits_default();
 
@@ -84,17 +85,4 @@ static void limits_fit_together(void)
     CHECK(limits.connection_window_bytes <= limits.memory_bytes_max);
     CHECK(limits.frame_bytes_max >= 16384 && limits.frame_bytes_max < 1 << 24);
     CHECK(CHUNK_BYTES_MAX <= (int)limits.message_bytes_max);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a list gives back in the order it took, and forgets the removed",
-         first_in_first_out},
-        {"appending a list moves all of it in order", append_keeps_order},
-        {"checked arithmetic tells overflow", overflow_is_told},
-        {"the clocks run", time_goes_on},
-        {"the default limits agree with each other", limits_fit_together},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -21,7 +21,7 @@ struct door {
     enum door_state state;
 };
 
-static void allowed_moves_succeed(void)
+CASE(allowed_moves_succeed, "state_try and state_move make a move that the table allows")
 {
     struct door door = {.state = DOOR_OPEN};
 
@@ -31,7 +31,8 @@ static void allowed_moves_succeed(void)
     CHECK_EQ(door.state, DOOR_LOCKED);
 }
 
-static void other_moves_change_nothing(void)
+CASE(other_moves_change_nothing,
+     "state_try refuses every other move and leaves the state unchanged")
 {
     struct door door = {.state = DOOR_OPEN};
 
@@ -42,7 +43,7 @@ static void other_moves_change_nothing(void)
     CHECK_EQ(door.state, DOOR_OPEN);
 }
 
-static void a_final_state_stays(void)
+CASE(a_final_state_stays, "no state follows a final state")
 {
     struct door door = {.state = DOOR_LOCKED};
 
@@ -74,7 +75,8 @@ static int lock_an_open_door(char *text, size_t bytes)
     return status;
 }
 
-static void a_wrong_move_aborts(void)
+CASE(a_wrong_move_aborts,
+     "state_move aborts on a move that the table does not allow, and names it")
 {
     char text[200];
     int status = lock_an_open_door(text, sizeof(text));
@@ -83,25 +85,9 @@ static void a_wrong_move_aborts(void)
     CHECK_STR(text, "door: state locked cannot follow state open\n");
 }
 
-static void states_have_names(void)
+CASE(states_have_names,
+     "each state has a name, and a number outside the table is unknown")
 {
     CHECK_STR(state_name(&door_states, DOOR_SHUT), "shut");
     CHECK_STR(state_name(&door_states, 3), "unknown");
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"state_try and state_move make a move that the table allows",
-         allowed_moves_succeed},
-        {"state_try refuses every other move and leaves the state unchanged",
-         other_moves_change_nothing},
-        {"no state follows a final state", a_final_state_stays},
-        {"state_move aborts on a move that the table does not allow, and names it",
-         a_wrong_move_aborts},
-        {"each state has a name, and a number outside the table is unknown",
-         states_have_names},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -4,7 +4,7 @@
 #include "base/status.h"
 #include "tests/lib/check.h"
 
-static void first_failure_wins(void)
+CASE(first_failure_wins, "the first failure is kept as the cause")
 {
     struct failure failure = {0};
 
@@ -15,13 +15,13 @@ static void first_failure_wins(void)
     CHECK_STR(failure.message, "run 7 is unknown");
 }
 
-static void null_is_allowed(void)
+CASE(null_is_allowed, "a NULL failure is allowed")
 {
     CHECK(fail(NULL, TRIT_INTERNAL, NULL, "nobody hears this") == -1);
     CHECK(fail_context(NULL, "nor this") == -1);
 }
 
-static void no_field_is_empty(void)
+CASE(no_field_is_empty, "a failure without a field has an empty one")
 {
     struct failure failure = {0};
 
@@ -29,7 +29,7 @@ static void no_field_is_empty(void)
     CHECK_STR(failure.field, "");
 }
 
-static void context_climbs(void)
+CASE(context_climbs, "context is put before the message on the way up")
 {
     struct failure failure = {0};
 
@@ -40,7 +40,7 @@ static void context_climbs(void)
     CHECK_EQ(failure.status, TRIT_UNAVAILABLE);
 }
 
-static void long_message_is_cut(void)
+CASE(long_message_is_cut, "a message beyond the bound is cut to it")
 {
     struct failure failure = {0};
     char text[3000];
@@ -58,7 +58,7 @@ static void long_message_is_cut(void)
 }
 
 /* Every way in which the cut can hit a character of 1 to 4 bytes. */
-static void cut_leaves_whole_characters(void)
+CASE(cut_leaves_whole_characters, "a cut message ends in a whole UTF-8 character")
 {
     static const char *const characters[] = {"a", "\xc3\xa4", "\xe2\x82\xac",
                                              "\xf0\x9f\x98\x80"};
@@ -85,7 +85,7 @@ static void cut_leaves_whole_characters(void)
     }
 }
 
-static void names_are_grpc(void)
+CASE(names_are_grpc, "status codes have their gRPC names")
 {
     CHECK_STR(status_name(TRIT_OK), "OK");
     CHECK_STR(status_name(TRIT_INVALID_ARGUMENT), "INVALID_ARGUMENT");
@@ -94,18 +94,4 @@ static void names_are_grpc(void)
     CHECK_STR(status_name((enum trit_status) - 1), "UNKNOWN");
     for (int i = 0; i <= 16; i++)
         CHECK(status_name((enum trit_status)i) != NULL);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"the first failure is kept as the cause", first_failure_wins},
-        {"a NULL failure is allowed", null_is_allowed},
-        {"a failure without a field has an empty one", no_field_is_empty},
-        {"context is put before the message on the way up", context_climbs},
-        {"a message beyond the bound is cut to it", long_message_is_cut},
-        {"a cut message ends in a whole UTF-8 character", cut_leaves_whole_characters},
-        {"status codes have their gRPC names", names_are_grpc},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

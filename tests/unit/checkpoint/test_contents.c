@@ -58,7 +58,7 @@ static const char *text_of(const struct file *file, const char *name,
 
 /* ---- latents ----------------------------------------------------------------------- */
 
-static void finds_layers_by_role_rank_and_type(void)
+CASE(finds_layers_by_role_rank_and_type, "layers are found by role, rank and type")
 {
     struct file file;
 
@@ -88,7 +88,7 @@ static void finds_layers_by_role_rank_and_type(void)
     file_fini(&file);
 }
 
-static void lets_patterns_override(void)
+CASE(lets_patterns_override, "patterns override the rules for what they match")
 {
     const char *const include[] = {"*.weight"}, *const exclude[] = {"a.*", "f.*"};
     struct file file;
@@ -114,7 +114,8 @@ static void lets_patterns_override(void)
     file_fini(&file);
 }
 
-static void keeps_embeddings_for_the_readers_that_want_it(void)
+CASE(keeps_embeddings_for_the_readers_that_want_it,
+     "embeddings and head stay dense for readers that need them dense")
 {
     const char *const include[] = {"lm_head.weight"};
     struct file file;
@@ -139,7 +140,8 @@ static void keeps_embeddings_for_the_readers_that_want_it(void)
 
 /* ---- packings of others ----------------------------------------------------------- */
 
-static void knows_foreign_weights_and_their_tables(void)
+CASE(knows_foreign_weights_and_their_tables,
+     "weights that other tools packed are recognized by their tables")
 {
     char text[CONTENT_TEXT_BYTES];
     struct file file;
@@ -167,7 +169,8 @@ static void knows_foreign_weights_and_their_tables(void)
 }
 
 /* Whose tables are which where one module has several weights. */
-static void keeps_the_tables_of_neighbours_apart(void)
+CASE(keeps_the_tables_of_neighbours_apart,
+     "tables belong to the weight whose name they carry")
 {
     struct file file;
 
@@ -186,7 +189,7 @@ static void keeps_the_tables_of_neighbours_apart(void)
 
 /* ---- claims ----------------------------------------------------------------------- */
 
-static void reads_an_encoding_as_told(void)
+CASE(reads_an_encoding_as_told, "a claim is read in the encoding that the caller names")
 {
     struct file file;
 
@@ -217,7 +220,7 @@ static void reads_an_encoding_as_told(void)
     file_fini(&file);
 }
 
-static void refuses_forms_that_do_not_fit(void)
+CASE(refuses_forms_that_do_not_fit, "a tensor in another form is no layer, and says why")
 {
     char text[CONTENT_TEXT_BYTES];
     struct file file;
@@ -248,7 +251,8 @@ static void add_record(struct file *file, const char *layers)
     CHECK(table_add_pair(&file->table, RECORD_KEY, text, NULL) == 0);
 }
 
-static void holds_the_record_against_the_rules(void)
+CASE(holds_the_record_against_the_rules,
+     "the record names layers, and never shortens their list")
 {
     const char *const exclude[] = {"d.weight"};
     struct file file;
@@ -283,7 +287,8 @@ static void holds_the_record_against_the_rules(void)
     file_fini(&file);
 }
 
-static void refuses_a_record_that_makes_no_sense(void)
+CASE(refuses_a_record_that_makes_no_sense,
+     "a record that makes no sense is refused, naming the layer")
 {
     struct file file;
 
@@ -295,7 +300,7 @@ static void refuses_a_record_that_makes_no_sense(void)
     file_fini(&file);
 }
 
-static void refuses_terms_that_contradict(void)
+CASE(refuses_terms_that_contradict, "an encoding of one scale takes no group size")
 {
     struct file file;
 
@@ -307,28 +312,4 @@ static void refuses_terms_that_contradict(void)
     CHECK(classify(&file, CONTENTS_LATENTS) < 0);
     CHECK(strstr(file.failure.message, "one scale for the whole tensor") != NULL);
     file_fini(&file);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"layers are found by role, rank and type", finds_layers_by_role_rank_and_type},
-        {"patterns override the rules for what they match", lets_patterns_override},
-        {"embeddings and head stay for readers that want them so",
-         keeps_embeddings_for_the_readers_that_want_it},
-        {"packed weights of others are known by their tables",
-         knows_foreign_weights_and_their_tables},
-        {"tables belong to the weight whose name they carry",
-         keeps_the_tables_of_neighbours_apart},
-        {"a claim is read in the encoding that was told", reads_an_encoding_as_told},
-        {"a tensor in another form is no layer, and says why",
-         refuses_forms_that_do_not_fit},
-        {"the record names layers, and never shortens their list",
-         holds_the_record_against_the_rules},
-        {"a record that makes no sense is refused, naming the layer",
-         refuses_a_record_that_makes_no_sense},
-        {"an encoding of one scale takes no group size", refuses_terms_that_contradict},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

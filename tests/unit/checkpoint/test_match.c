@@ -91,7 +91,7 @@ static void says(const struct both *both, size_t index, const char *wanted)
     CHECK_STR(finding_text(text, &both->findings.list[index]), wanted);
 }
 
-static void accounts_for_every_tensor(void)
+CASE(accounts_for_every_tensor, "every tensor of either side is in one pair")
 {
     struct both both;
 
@@ -145,7 +145,8 @@ static void add_record(struct both *both, const char *names)
 #define NOTE(name) "\"" name "\":{\"dtype\":\"F32\",\"shape\":[4,256]}"
 
 /* Of a file that has no names there is one tensor. */
-static void pairs_single_tensors_without_names(void)
+CASE(pairs_single_tensors_without_names,
+     "single tensors without names of their own are a pair")
 {
     for (int nameless = 0; nameless < 2; nameless++) {
         struct both both;
@@ -164,7 +165,7 @@ static void pairs_single_tensors_without_names(void)
     }
 }
 
-static void judges_scales_with_their_layer(void)
+CASE(judges_scales_with_their_layer, "scales are judged with their layer")
 {
     struct both both;
 
@@ -181,7 +182,8 @@ static void judges_scales_with_their_layer(void)
     both_fini(&both);
 }
 
-static void compares_what_the_record_leaves_out(void)
+CASE(compares_what_the_record_leaves_out,
+     "layers that the record leaves out are compared like any tensor")
 {
     for (int compared = 0; compared < 2; compared++) {
         struct both both;
@@ -208,7 +210,8 @@ static void compares_what_the_record_leaves_out(void)
     }
 }
 
-static void accepts_the_record_where_told(void)
+CASE(accepts_the_record_where_told,
+     "an incomplete record is accepted where the options say so")
 {
     for (int accept = 0; accept < 2; accept++) {
         struct both both;
@@ -223,7 +226,7 @@ static void accepts_the_record_where_told(void)
     }
 }
 
-static void finds_what_cannot_be_judged(void)
+CASE(finds_what_cannot_be_judged, "foreign packings and unknown types are undecided")
 {
     struct both both;
 
@@ -242,7 +245,7 @@ static void finds_what_cannot_be_judged(void)
 }
 
 /* A layer of the latents that somebody packed is there, if unread. */
-static void leaves_foreign_weights_undecided(void)
+CASE(leaves_foreign_weights_undecided, "a packed weight in a layer's place is undecided")
 {
     struct both both;
 
@@ -265,7 +268,8 @@ static void leaves_foreign_weights_undecided(void)
 }
 
 /* With a record, what is no layer by the rules is no claim either. */
-static void compares_unknown_types_beside_a_record(void)
+CASE(compares_unknown_types_beside_a_record,
+     "in a file with a record unknown types are compared like any tensor")
 {
     for (int latents = 0; latents < 2; latents++)
         for (int accept = 0; accept < 2; accept++) {
@@ -287,7 +291,8 @@ static void compares_unknown_types_beside_a_record(void)
         }
 }
 
-static void compares_packed_weights_with_packed_weights(void)
+CASE(compares_packed_weights_with_packed_weights,
+     "packed weights of both sides are compared byte for byte")
 {
     struct both both;
 
@@ -308,7 +313,7 @@ static void compares_packed_weights_with_packed_weights(void)
     both_fini(&both);
 }
 
-static void keeps_long_hints_whole(void)
+CASE(keeps_long_hints_whole, "a hint names every table, however long their names")
 {
     char stem[200], name[256], text[FINDING_TEXT_BYTES];
     struct both both;
@@ -331,7 +336,7 @@ static void keeps_long_hints_whole(void)
 
 /* ---- reports ---------------------------------------------------------------------- */
 
-static void takes_a_reports_findings(void)
+CASE(takes_a_reports_findings, "a report's findings are the file's")
 {
     struct trit_report report = {.is_ternary = true, .elements = 4, .zeros = 1};
     struct file_findings findings;
@@ -353,7 +358,8 @@ static void takes_a_reports_findings(void)
 }
 
 /* A daemon of an earlier version sends reports without findings. */
-static void finds_by_the_fields_of_a_report_without_findings(void)
+CASE(finds_by_the_fields_of_a_report_without_findings,
+     "a report without findings is judged by its fields")
 {
     struct trit_report report = {.is_ternary = false, .elements = 4, .zeros = 1};
     struct file_findings findings;
@@ -375,7 +381,7 @@ static void finds_by_the_fields_of_a_report_without_findings(void)
     findings_fini(&findings);
 }
 
-static void allows_dead_layers_where_told(void)
+CASE(allows_dead_layers_where_told, "a dead layer fails unless the options allow it")
 {
     struct trit_report report = {.is_ternary = true, .elements = 4, .zeros = 4};
 
@@ -392,7 +398,7 @@ static void allows_dead_layers_where_told(void)
     }
 }
 
-static void never_passes_what_it_lost(void)
+CASE(never_passes_what_it_lost, "a file with a lost finding does not pass")
 {
     struct file_findings findings;
 
@@ -403,32 +409,4 @@ static void never_passes_what_it_lost(void)
     CHECK(findings.lost);
     CHECK_EQ(findings_verdict(&findings), TRIT_VERDICT_FAIL);
     findings_fini(&findings);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"every tensor of either side is in one pair", accounts_for_every_tensor},
-        {"single tensors without names of their own are a pair",
-         pairs_single_tensors_without_names},
-        {"scales are judged with their layer", judges_scales_with_their_layer},
-        {"layers that the record leaves out are compared like any tensor",
-         compares_what_the_record_leaves_out},
-        {"a record is accepted where that is told", accepts_the_record_where_told},
-        {"foreign packings and unknown types are undecided", finds_what_cannot_be_judged},
-        {"a packed weight in a layer's place is undecided",
-         leaves_foreign_weights_undecided},
-        {"beside a record unknown types are compared like any tensor",
-         compares_unknown_types_beside_a_record},
-        {"packed weights of both sides are compared byte for byte",
-         compares_packed_weights_with_packed_weights},
-        {"a hint names every table, however long their names", keeps_long_hints_whole},
-        {"a report's findings are the file's", takes_a_reports_findings},
-        {"a report without findings is judged by its fields",
-         finds_by_the_fields_of_a_report_without_findings},
-        {"a dead layer fails unless that is allowed", allows_dead_layers_where_told},
-        {"a finding that was lost is no pass", never_passes_what_it_lost},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

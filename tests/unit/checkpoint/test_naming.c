@@ -31,7 +31,7 @@ static void all(enum tensor_role role, const char *const *names)
 
 #define ALL(role, ...) all((role), (const char *const[]){__VA_ARGS__, NULL})
 
-static void knows_layers(void)
+CASE(knows_layers, "a matrix that no rule names is the weight of a linear layer")
 {
     ALL(ROLE_LINEAR, "w", "weight", "model.layers.0.mlp.gate_proj.weight", "fc.kernel",
         "lstm.weight_ih_l0", "attn.in_proj_weight", "classifier.weight", "score.weight",
@@ -41,7 +41,7 @@ static void knows_layers(void)
         "model.layers.0.experts.7.w2.weight", "decoder.bias_net.weight", "", ".", "a..b");
 }
 
-static void knows_embeddings_and_heads(void)
+CASE(knows_embeddings_and_heads, "embeddings and heads are known by name")
 {
     ALL(ROLE_EMBEDDING, "model.embed_tokens.weight", "transformer.wte.weight",
         "bert.embeddings.word_embeddings.weight", "tok_embeddings.weight",
@@ -52,7 +52,8 @@ static void knows_embeddings_and_heads(void)
         "model.output.weight", "_orig_mod.output.weight", "embed_out.weight");
 }
 
-static void knows_what_stays(void)
+CASE(knows_what_stays,
+     "norms, biases, tables, routers and LoRA factors are known by name")
 {
     ALL(ROLE_NORM, "model.norm.weight", "a.q_norm.weight", "ln_1.weight",
         "input_layernorm.weight", "x.LayerNorm.weight", "bn1.weight", "l.weight_g");
@@ -75,7 +76,8 @@ static void knows_what_stays(void)
     expect(ROLE_BIAS, "a.bias", 8, 0, 0);
 }
 
-static void tells_experts_from_convolutions(void)
+CASE(tells_experts_from_convolutions,
+     "tensors of rank 3 are experts by name, else convolutions")
 {
     expect(ROLE_EXPERTS, "mlp.experts.gate_up_proj", 4, 8, 16);
     expect(ROLE_EXPERTS, "blk.0.ffn_up_exps.weight", 4, 8, 16);
@@ -87,7 +89,8 @@ static void tells_experts_from_convolutions(void)
     expect(ROLE_ROUTER, "mlp.experts.router.weight", 4, 8, 16);
 }
 
-static void asks_neighbours_about_a_gate(void)
+CASE(asks_neighbours_about_a_gate,
+     "a gate next to experts is a router; alone it is one only if it is wide")
 {
     struct tensor_table table;
 
@@ -106,7 +109,7 @@ static void asks_neighbours_about_a_gate(void)
     table_fini(&table);
 }
 
-static void takes_the_longest_names(void)
+CASE(takes_the_longest_names, "a name of the greatest length has a role")
 {
     char name[FILES_NAME_BYTES_MAX + 1];
 
@@ -119,7 +122,7 @@ static void takes_the_longest_names(void)
     expect(ROLE_ROUTER, name, 8, 64, 0);
 }
 
-static void selects_by_pattern(void)
+CASE(selects_by_pattern, "include selects and excludes the rest; exclude wins")
 {
     const char *const include[] = {"a.*", "c.*"}, *const exclude[] = {"*.bias",
                                                                       "c.?eight"};
@@ -136,7 +139,8 @@ static void selects_by_pattern(void)
     CHECK_EQ(selection_of(&options, "c.weight"), SELECTION_EXCLUDED);
 }
 
-static void names_a_pattern_without_a_match(void)
+CASE(names_a_pattern_without_a_match,
+     "a pattern that matches nothing in any table is named")
 {
     const char *const include[] = {"a.*"}, *const exclude[] = {"*.bias", "none"};
     struct checkpoint_options options = {.include = {include, 1},
@@ -155,24 +159,4 @@ static void names_a_pattern_without_a_match(void)
     CHECK_STR(selection_unused(&options, tables, 2), "none");
     table_fini(&one);
     table_fini(&two);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a matrix that no rule names is the weight of a linear layer", knows_layers},
-        {"embeddings and heads are known by name", knows_embeddings_and_heads},
-        {"norms, biases, tables, routers and LoRA factors are known by name",
-         knows_what_stays},
-        {"of rank 3, experts are known by name, the rest are convolutions",
-         tells_experts_from_convolutions},
-        {"a gate beside experts is a router, alone it is one where it is wide",
-         asks_neighbours_about_a_gate},
-        {"names of the greatest length have a role", takes_the_longest_names},
-        {"include narrows and excludes the rest, exclude wins", selects_by_pattern},
-        {"a pattern that matches nothing in any table is named",
-         names_a_pattern_without_a_match},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -34,7 +34,7 @@ static const struct plan_item *item_of(const struct plan *plan,
     return &plan->items[index_of(input, name)];
 }
 
-static void flattens_kernels(void)
+CASE(flattens_kernels, "a kernel is the matrix [out, in*kernel]")
 {
     struct matrices matrix = matrices_of(LAYOUT_OUT_IN, 4, (uint64_t[]){8, 3, 5, 7});
     char text[SHAPE_TEXT_BYTES];
@@ -45,7 +45,7 @@ static void flattens_kernels(void)
     CHECK_STR(shape_text(text, 0, NULL), "[]");
 }
 
-static void keeps_everything_dense(void)
+CASE(keeps_everything_dense, "dense output has the tensors and metadata of the input")
 {
     struct checkpoint_options options = {.group_size = 0};
     struct tensor_table input;
@@ -76,7 +76,8 @@ static void keeps_everything_dense(void)
     table_fini(&input);
 }
 
-static void puts_scales_beside_codes(void)
+CASE(puts_scales_beside_codes,
+     "int8 output has a tensor of scales for each tensor of codes")
 {
     struct checkpoint_options options = {
         .has_encoding = true, .encoding = TRIT_ENCODING_INT8, .convolutions = true};
@@ -99,7 +100,8 @@ static void puts_scales_beside_codes(void)
     table_fini(&input);
 }
 
-static void lists_all_that_does_not_fit(void)
+CASE(lists_all_that_does_not_fit,
+     "every layer that does not fit is refused with its width")
 {
     struct checkpoint_options options = {.has_encoding = true,
                                          .encoding = TRIT_ENCODING_PQ2_0};
@@ -142,7 +144,8 @@ static void lists_all_that_does_not_fit(void)
     table_fini(&input);
 }
 
-static void packs_far_rows(void)
+CASE(packs_far_rows,
+     "rows that share bytes come in fours, with the one scale transformers reads")
 {
     const char *const exclude[] = {"c.*"};
     struct checkpoint_options options = {.has_encoding = true,
@@ -180,7 +183,7 @@ static void packs_far_rows(void)
     table_fini(&input);
 }
 
-static void refuses_a_name_that_is_taken(void)
+CASE(refuses_a_name_that_is_taken, "scales never take a name that is there")
 {
     struct checkpoint_options options = {.has_encoding = true,
                                          .encoding = TRIT_ENCODING_INT8};
@@ -199,7 +202,8 @@ static void refuses_a_name_that_is_taken(void)
     table_fini(&input);
 }
 
-static void refuses_what_others_packed(void)
+CASE(refuses_what_others_packed,
+     "weights that other tools packed are refused, naming their tables")
 {
     struct checkpoint_options options = {.group_size = 0};
     struct tensor_table input;
@@ -225,7 +229,7 @@ static void refuses_what_others_packed(void)
     table_fini(&input);
 }
 
-static void refuses_a_file_with_a_record(void)
+CASE(refuses_a_file_with_a_record, "a file with a record is refused without --again")
 {
     static const char *const records[] = {
         "old", "{\"encoding\":\"dense\",\"group_size\":128,\"partial_group\":\"padded\","
@@ -253,7 +257,7 @@ static void refuses_a_file_with_a_record(void)
     }
 }
 
-static void reads_its_record_back(void)
+CASE(reads_its_record_back, "the record is read back as it was written")
 {
     struct checkpoint_options options = {.has_encoding = true,
                                          .encoding = TRIT_ENCODING_INT8,
@@ -283,7 +287,7 @@ static void reads_its_record_back(void)
     table_fini(&input);
 }
 
-static void refuses_a_senseless_record(void)
+CASE(refuses_a_senseless_record, "a record that makes no sense is refused")
 {
     static const char *const records[] = {
         "",
@@ -343,7 +347,7 @@ static void refuses_a_senseless_record(void)
     }
 }
 
-static void survives_lack_of_memory(void)
+CASE(survives_lack_of_memory, "lack of memory at any allocation leaves nothing")
 {
     for (uint64_t n = 1;; n++) {
         struct checkpoint_options options = {.has_encoding = true,
@@ -365,26 +369,4 @@ static void survives_lack_of_memory(void)
             return;
         }
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a kernel is the matrix [out, in*kernel]", flattens_kernels},
-        {"dense output has the tensors and metadata of the input",
-         keeps_everything_dense},
-        {"int8 output has scales beside the codes", puts_scales_beside_codes},
-        {"every layer that does not fit is refused with its width",
-         lists_all_that_does_not_fit},
-        {"rows that share bytes come in fours, with the one scale transformers reads",
-         packs_far_rows},
-        {"scales never take a name that is there", refuses_a_name_that_is_taken},
-        {"what others packed is refused, naming the tables", refuses_what_others_packed},
-        {"a file with a record is refused but for again", refuses_a_file_with_a_record},
-        {"the record is read back as it was written", reads_its_record_back},
-        {"a record that makes no sense is refused", refuses_a_senseless_record},
-        {"lack of memory at any allocation leaves nothing", survives_lack_of_memory},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

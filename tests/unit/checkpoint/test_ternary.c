@@ -45,7 +45,7 @@ static void fill(float *values, uint64_t columns, uint64_t group, uint64_t zero_
     }
 }
 
-static void refuses_ternary_groups_with_zeros(void)
+CASE(refuses_ternary_groups_with_zeros, "groups of one magnitude and zeros are refused")
 {
     float values[ROWS * COLUMNS_MAX];
 
@@ -65,7 +65,8 @@ static void refuses_ternary_groups_with_zeros(void)
 }
 
 /* The same values, stored [in, out] and fed in that order. */
-static void sees_the_same_in_a_transposed_layer(void)
+CASE(sees_the_same_in_a_transposed_layer,
+     "a layer stored [in, out] is seen in the order of its groups")
 {
     enum { COLUMNS = 256 };
     const struct layer_terms terms = {.group_size = 128};
@@ -84,7 +85,8 @@ static void sees_the_same_in_a_transposed_layer(void)
     }
 }
 
-static void refuses_one_magnitude_of_the_tensor(void)
+CASE(refuses_one_magnitude_of_the_tensor,
+     "one magnitude of the whole tensor with zeros is refused")
 {
     float values[ROWS * COLUMNS_MAX];
 
@@ -96,7 +98,8 @@ static void refuses_one_magnitude_of_the_tensor(void)
     CHECK(!refuses(values, 100, 0, TRIT_PARTIAL_PADDED, 64));
 }
 
-static void takes_what_projection_leaves_as_it_is(void)
+CASE(takes_what_projection_leaves_as_it_is,
+     "groups that a projection leaves unchanged are accepted")
 {
     float values[ROWS * COLUMNS_MAX] = {0};
 
@@ -109,7 +112,7 @@ static void takes_what_projection_leaves_as_it_is(void)
 }
 
 /* The padding of a short group counts as zeros, where it counts. */
-static void counts_padding(void)
+CASE(counts_padding, "padding counts as zeros where the scale divides by it")
 {
     float values[ROWS * COLUMNS_MAX];
 
@@ -118,7 +121,7 @@ static void counts_padding(void)
     CHECK(!refuses(values, 200, 128, TRIT_PARTIAL_EXACT, 100));
 }
 
-static void takes_what_is_not_ternary(void)
+CASE(takes_what_is_not_ternary, "weights that are not ternary are accepted")
 {
     float values[ROWS * COLUMNS_MAX];
 
@@ -137,7 +140,7 @@ static void takes_what_is_not_ternary(void)
     CHECK(!refuses(values, 1, 128, TRIT_PARTIAL_PADDED, 100));
 }
 
-static void reads_16_bit_types(void)
+CASE(reads_16_bit_types, "f16 and bf16 are read by their own bits")
 {
     static const struct {
         enum trit_dtype dtype;
@@ -181,7 +184,8 @@ static void differ(const char *type, const void *left, const void *right, uint64
     CHECK_STR(difference.got, got);
 }
 
-static void names_the_first_difference_by_value(void)
+CASE(names_the_first_difference_by_value,
+     "a difference is named by its place and its values")
 {
     float a[3] = {1, 2, 3}, b[3] = {1, 0.1f, 4};
     const uint16_t half[2] = {0x3c00, 0x3c00}, other[2] = {0x3c00, 0xc000};
@@ -202,14 +206,15 @@ static void names_the_first_difference_by_value(void)
     differ("F4", f, g, sizeof(f), 1, 1, "0x20", "0xab");
 }
 
-static void tells_bits_apart_where_values_are_equal(void)
+CASE(tells_bits_apart_where_values_are_equal,
+     "values that print alike are compared by their bits")
 {
     const uint32_t a[1] = {0x7fc00000}, b[1] = {0x7fc00001};
 
     differ("F32", a, b, sizeof(a), 1, 0, "0x7fc00000", "0x7fc00001");
 }
 
-static void counts_over_pieces(void)
+CASE(counts_over_pieces, "places count over pieces")
 {
     struct difference difference;
     float a[8] = {0}, b[8] = {0};
@@ -221,27 +226,4 @@ static void counts_over_pieces(void)
         difference_feed(&difference, a + i, b + i, 2 * sizeof(float));
     CHECK_EQ(difference.count, 2);
     CHECK_EQ(difference.first, 5);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"groups of one magnitude and zeros are refused",
-         refuses_ternary_groups_with_zeros},
-        {"so is one magnitude of the whole tensor", refuses_one_magnitude_of_the_tensor},
-        {"a layer stored [in, out] is seen in the order of its groups",
-         sees_the_same_in_a_transposed_layer},
-        {"what projection leaves as it is is taken",
-         takes_what_projection_leaves_as_it_is},
-        {"padding counts as zeros where the scale divides by it", counts_padding},
-        {"what is not ternary is taken", takes_what_is_not_ternary},
-        {"f16 and bf16 are read by their own bits", reads_16_bit_types},
-        {"a difference is named by its place and its values",
-         names_the_first_difference_by_value},
-        {"values that print alike are told apart by their bits",
-         tells_bits_apart_where_values_are_equal},
-        {"places count over pieces", counts_over_pieces},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

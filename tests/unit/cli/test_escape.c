@@ -15,7 +15,7 @@ static void escapes_to(const char *text, const char *wanted, size_t columns)
     CHECK_STR(out, wanted);
 }
 
-static void leaves_plain_text(void)
+CASE(leaves_plain_text, "plain text and letters of any script stay")
 {
     escapes_to("", "", 0);
     escapes_to("model.layers.0.weight", "model.layers.0.weight", 21);
@@ -23,7 +23,7 @@ static void leaves_plain_text(void)
                "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 3);
 }
 
-static void escapes_controls(void)
+CASE(escapes_controls, "control characters are spelled out")
 {
     escapes_to("a\nb\x1b[31m\x7f", "a\\x0ab\\x1b[31m\\x7f", 18);
     escapes_to("\xc2\x9b"
@@ -31,7 +31,8 @@ static void escapes_controls(void)
                "\\u{9b}31m", 9);
 }
 
-static void escapes_what_reorders_or_hides(void)
+CASE(escapes_what_reorders_or_hides,
+     "characters that reorder or hide text are spelled out")
 {
     escapes_to("a\xe2\x80\xae"
                "b",
@@ -40,7 +41,7 @@ static void escapes_what_reorders_or_hides(void)
     escapes_to("\xf3\xa0\x80\xa1", "\\u{e0021}", 9);
 }
 
-static void escapes_broken_utf8(void)
+CASE(escapes_broken_utf8, "bytes that are not UTF-8 are spelled out")
 {
     escapes_to("\xff\xc0\x80", "\\xff\\xc0\\x80", 12);
     escapes_to("\xe2\x82", "\\xe2\\x82", 8);
@@ -48,24 +49,24 @@ static void escapes_broken_utf8(void)
     escapes_to("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80", 16);
 }
 
-/* Whatever the room, the text ends in NUL and in a whole character. */
-static void cuts_between_characters(void)
+/* At any capacity the text ends in NUL and in a complete character. */
+CASE(cuts_between_characters, "a text too long is cut between characters")
 {
     static const char text[] = "a\xe2\x82\xac\n\xe2\x80\xaez";
     char out[OUT_BYTES];
 
-    for (size_t room = 1; room < sizeof(out); room++) {
+    for (size_t capacity = 1; capacity < sizeof(out); capacity++) {
         memset(out, '#', sizeof(out));
-        escape_text(out, room, text);
-        CHECK(strlen(out) < room);
+        escape_text(out, capacity, text);
+        CHECK(strlen(out) < capacity);
         CHECK(strncmp(out, "a\xe2\x82\xac\\x0a\\u{202e}z", strlen(out)) == 0);
         CHECK(strlen(out) != 2 && strlen(out) != 3 && strlen(out) != 5);
-        CHECK(out[room] == '#');
+        CHECK(out[capacity] == '#');
     }
 }
 
 /* No byte string yields a byte that a terminal obeys. */
-static void never_lets_a_control_through(void)
+CASE(never_lets_a_control_through, "no input yields a control character")
 {
     uint64_t state = check_seed();
 
@@ -79,19 +80,4 @@ static void never_lets_a_control_through(void)
         for (const unsigned char *at = (const unsigned char *)out; *at; at++)
             CHECK(*at >= 0x20 && *at != 0x7f && !(*at == 0xc2 && at[1] < 0xa0));
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"plain text and letters of any script stay", leaves_plain_text},
-        {"control characters are spelled out", escapes_controls},
-        {"characters that reorder or hide text are spelled out",
-         escapes_what_reorders_or_hides},
-        {"bytes that are not UTF-8 are spelled out", escapes_broken_utf8},
-        {"a text too long is cut between characters", cuts_between_characters},
-        {"no input yields a control character", never_lets_a_control_through},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

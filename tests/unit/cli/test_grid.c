@@ -24,7 +24,7 @@ static char *printed(const struct grid *grid)
     return text;
 }
 
-static void lines_up(void)
+CASE(lines_up, "columns are as wide as their widest cell, counted in characters")
 {
     struct grid *grid = grid_create(COLUMNS, 3);
     char *text;
@@ -44,7 +44,7 @@ static void lines_up(void)
     grid_destroy(NULL);
 }
 
-static void cuts_long_cells(void)
+CASE(cuts_long_cells, "a long cell is cut")
 {
     struct grid *grid = grid_create(COLUMNS, 1);
     char *text;
@@ -56,7 +56,7 @@ static void cuts_long_cells(void)
     grid_destroy(grid);
 }
 
-static void tells_of_lost_rows(void)
+CASE(tells_of_lost_rows, "a table that lost a cell for lack of memory is not printed")
 {
     for (uint64_t n = 1;; n++) {
         struct grid *grid;
@@ -75,16 +75,4 @@ static void tells_of_lost_rows(void)
             return;
         }
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"columns are as wide as their widest cell, counted in characters", lines_up},
-        {"a long cell is cut", cuts_long_cells},
-        {"a table that lost a cell for lack of memory is not printed",
-         tells_of_lost_rows},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

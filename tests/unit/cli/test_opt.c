@@ -36,7 +36,7 @@ static void refused(const char *const *words, const char *part)
 
 #define REFUSED(part, ...) refused((const char *const[]){__VA_ARGS__, NULL}, (part))
 
-static void takes_every_form(void)
+CASE(takes_every_form, "values come attached, after an equals sign, or as the next word")
 {
     static const char *const words[] = {"in.safetensors",
                                         "-oout.npy",
@@ -84,7 +84,7 @@ static void takes_every_form(void)
     CHECK_EQ(options.timeout_ms, 1);
 }
 
-static void ends_options_at_two_dashes(void)
+CASE(ends_options_at_two_dashes, "two dashes end the options, one dash is an argument")
 {
     static const char *const words[] = {"-", "--", "--json", "-x", NULL};
     struct options options;
@@ -97,7 +97,7 @@ static void ends_options_at_two_dashes(void)
     CHECK_EQ(options.given, 0);
 }
 
-static void refuses_by_name_and_value(void)
+CASE(refuses_by_name_and_value, "a refused option is named with its value")
 {
     REFUSED("unknown option --nonsense", "--nonsense");
     REFUSED("unknown option --", "--=");
@@ -130,7 +130,7 @@ static void refuses_by_name_and_value(void)
     REFUSED("unexpected argument 'e'", "a", "b", "c", "d", "e");
 }
 
-static void refuses_options_of_other_commands(void)
+CASE(refuses_options_of_other_commands, "a command does not take another's option")
 {
     static const char *const words[] = {"--convolutions", NULL};
     struct options options;
@@ -140,7 +140,7 @@ static void refuses_options_of_other_commands(void)
     CHECK_STR(error, "unknown option --convolutions");
 }
 
-static void bounds_patterns(void)
+CASE(bounds_patterns, "more than 64 patterns are refused")
 {
     const char *words[WORDS_MAX];
     struct options options;
@@ -156,7 +156,7 @@ static void bounds_patterns(void)
     CHECK(strstr(error, "at most 64") != NULL);
 }
 
-static void helps_with_what_is_accepted(void)
+CASE(helps_with_what_is_accepted, "help lists what the command takes")
 {
     char *text = NULL;
     size_t bytes = 0;
@@ -171,7 +171,7 @@ static void helps_with_what_is_accepted(void)
     free(text);
 }
 
-static void says_what_it_knows_of_a_checkpoint(void)
+CASE(says_what_it_knows_of_a_checkpoint, "options say what they know of a checkpoint")
 {
     static const char *const words[] = {
         "in", "--again", "--allow-lost", "--allow-dead",   "-f",   "-i", "a*", "-x",
@@ -193,22 +193,4 @@ static void says_what_it_knows_of_a_checkpoint(void)
     said = options_checkpoint(&options);
     CHECK(!said.convolutions && !said.has_encoding && said.include.count == 0);
     CHECK_EQ(said.group_size, 0);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"options say what they know of a checkpoint",
-         says_what_it_knows_of_a_checkpoint},
-        {"values come attached, after an equals sign, or as the next word",
-         takes_every_form},
-        {"two dashes end the options, one dash is an argument",
-         ends_options_at_two_dashes},
-        {"what is refused is named with its value", refuses_by_name_and_value},
-        {"a command does not take another's option", refuses_options_of_other_commands},
-        {"patterns are bounded", bounds_patterns},
-        {"help lists what the command takes", helps_with_what_is_accepted},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

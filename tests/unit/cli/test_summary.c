@@ -3,7 +3,7 @@
 #include "client/cli/summary.h"
 #include "tests/lib/check.h"
 
-static void says_why_a_layer_fails(void)
+CASE(says_why_a_layer_fails, "a verdict says why a layer fails")
 {
     struct trit_report report = {.is_ternary = true, .fraction_valid = 1};
     char text[VERDICT_BYTES];
@@ -23,7 +23,7 @@ static void says_why_a_layer_fails(void)
     CHECK_STR(verdict_text(text, &report), "NOT TERNARY: 2 not finite");
 }
 
-static void names_the_worst_finding(void)
+CASE(names_the_worst_finding, "a verdict names the worst finding")
 {
     struct trit_report report = {
         .is_ternary = true,
@@ -39,14 +39,4 @@ static void names_the_worst_finding(void)
     CHECK(report_passes(&report));
     report = (struct trit_report){.is_ternary = true, .elements = 9, .zeros = 9};
     CHECK_STR(verdict_text(text, &report), "FAIL: dead_layer");
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a verdict says why a layer fails", says_why_a_layer_fails},
-        {"a verdict names the worst finding", names_the_worst_finding},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -45,12 +45,12 @@ static void refused_text(const char *text, const char *message)
     refused_as("file", text, strlen(text), message);
 }
 
-static void names_an_empty_file(void)
+CASE(names_an_empty_file, "an empty file is called empty")
 {
     refused_as("model.safetensors", "", 0, "it is empty");
 }
 
-static void names_lfs_pointers(void)
+CASE(names_lfs_pointers, "a Git LFS pointer is named with the size that it stands for")
 {
     char large[2048];
 
@@ -70,7 +70,7 @@ static void names_lfs_pointers(void)
         "; only safetensors and .npy are read");
 }
 
-static void names_what_servers_send(void)
+CASE(names_what_servers_send, "HTML, XML and text in place of weights are named")
 {
     static const char html[] =
         "it is an HTML page, such as a server sends instead of a file; fetch it again";
@@ -96,7 +96,7 @@ static void names_what_servers_send(void)
                  "characters is cu\"; only safetensors and .npy are read");
 }
 
-static void names_json(void)
+CASE(names_json, "an index, a configuration and other JSON are named")
 {
     refused_text("{\n  \"metadata\": {\"total_size\": 1},\n  \"weight_map\": {}\n}",
                  "it is the index of a checkpoint with shards, not its weights; name its "
@@ -123,7 +123,7 @@ static size_t make_zip(char *bytes, const char *member, bool directory)
     return header + count;
 }
 
-static void names_zip_archives(void)
+CASE(names_zip_archives, "zip archives are named by what they hold")
 {
     static const struct {
         const char *name, *member, *message;
@@ -162,7 +162,7 @@ static void names_zip_archives(void)
     refused_as("x", bytes, 5, "it is a zip archive: unpack it first");
 }
 
-static void names_pickles(void)
+CASE(names_pickles, "pickles are named, and why they stay closed")
 {
     refused_start("\x80\x02}q\0.", 6, '.', 20,
                   "it is a Python pickle, which is not opened because unpickling can run "
@@ -177,7 +177,7 @@ static void names_pickles(void)
     refused_start("\x80\x06", 2, 'x', 20, "it is neither safetensors nor .npy");
 }
 
-static void names_other_formats(void)
+CASE(names_other_formats, "other formats are named by their magic")
 {
     static const struct {
         const char *start;
@@ -208,7 +208,7 @@ static void names_other_formats(void)
     refused_start("\x93NUMP", 5, '\1', 64, "it is neither safetensors nor .npy");
 }
 
-static void counts_zeros_at_the_start(void)
+CASE(counts_zeros_at_the_start, "zeros at the start are counted")
 {
     static const char large[(1 << 20) + 5000];
 
@@ -238,7 +238,8 @@ static void counts_zeros_at_the_start(void)
 }
 
 /* The length of a header may begin as a pickle does, or as gzip's output. */
-static void takes_a_cut_header_for_safetensors(void)
+CASE(takes_a_cut_header_for_safetensors,
+     "a truncated header is safetensors, whatever its length looks like")
 {
     refused_start("\x80\x02\0\0\0\0\0\0{", 9, ' ', 20,
                   "safetensors header of 640 bytes goes beyond the end of the file: the "
@@ -248,7 +249,7 @@ static void takes_a_cut_header_for_safetensors(void)
                   "the file is truncated, 559891 bytes are missing");
 }
 
-static void tells_of_a_failed_read(void)
+CASE(tells_of_a_failed_read, "a read that fails is told")
 {
     char path[] = "/tmp/test_identify_XXXXXX";
     static const char bytes[9000] = "\0";
@@ -271,24 +272,4 @@ static void tells_of_a_failed_read(void)
         }
     }
     unlink(path);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"an empty file is called empty", names_an_empty_file},
-        {"a Git LFS pointer is named with the size that it stands for",
-         names_lfs_pointers},
-        {"HTML, XML and text in place of weights are named", names_what_servers_send},
-        {"an index, a configuration and other JSON are named", names_json},
-        {"zip archives are named by what they hold", names_zip_archives},
-        {"pickles are named, and why they stay closed", names_pickles},
-        {"other formats are named by their magic", names_other_formats},
-        {"zeros at the start are counted", counts_zeros_at_the_start},
-        {"a truncated header is safetensors, whatever its length looks like",
-         takes_a_cut_header_for_safetensors},
-        {"a read that fails is told", tells_of_a_failed_read},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -81,7 +81,8 @@ static void refused(const char *dict, uint64_t data, const char *word)
     refused_image(&image, word);
 }
 
-static void takes_what_numpy_writes(void)
+CASE(takes_what_numpy_writes,
+     "files that numpy.save writes are read, in all three versions")
 {
     taken(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n", 48,
           TRIT_F32, 2);
@@ -95,7 +96,7 @@ static void takes_what_numpy_writes(void)
           1);
 }
 
-static void refuses_other_types(void)
+CASE(refuses_other_types, "other element types are refused by name")
 {
     refused("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }", 8,
             "'<f8' is none");
@@ -106,7 +107,7 @@ static void refuses_other_types(void)
             "no plain element type");
 }
 
-static void takes_bf16_only_when_told(void)
+CASE(takes_bf16_only_when_told, "two void bytes are bf16 only where that was asked for")
 {
     static const char dict[] =
         "{'descr': '|V2', 'fortran_order': False, 'shape': (1,), }";
@@ -122,13 +123,13 @@ static void takes_bf16_only_when_told(void)
     reader_close(reader);
 }
 
-static void refuses_fortran_order(void)
+CASE(refuses_fortran_order, "Fortran order is refused with the remedy")
 {
     refused("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 4), }", 48,
             "ascontiguousarray");
 }
 
-static void refuses_bad_dicts(void)
+CASE(refuses_bad_dicts, "a dict that numpy would not write is refused")
 {
     static const struct {
         const char *dict, *word;
@@ -165,7 +166,7 @@ static void refuses_bad_dicts(void)
         refused(cases[i].dict, 4, cases[i].word);
 }
 
-static void refuses_data_of_another_size(void)
+CASE(refuses_data_of_another_size, "data shorter or longer than the shape is refused")
 {
     refused("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 7,
             "needs 8 bytes");
@@ -173,7 +174,7 @@ static void refuses_data_of_another_size(void)
             "needs 8 bytes");
 }
 
-static void refuses_bad_prefixes(void)
+CASE(refuses_bad_prefixes, "other versions and headers beyond the file are refused")
 {
     static const char dict[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (), }";
     struct image image;
@@ -193,7 +194,7 @@ static void refuses_bad_prefixes(void)
 }
 
 /* What is written is read again, the data on a multiple of 64 bytes. */
-static void writes_what_it_reads(void)
+CASE(writes_what_it_reads, "a file is written aligned to 64 bytes and read back")
 {
     static const float values[6] = {1, 2, 3, 4, 5, 6};
     struct tensor_entry entry = {
@@ -225,7 +226,7 @@ static void writes_what_it_reads(void)
     unlink(path);
 }
 
-static void writes_no_more_than_one_tensor(void)
+CASE(writes_no_more_than_one_tensor, "a .npy file takes one tensor of a type numpy knows")
 {
     struct tensor_entry entry = {
         .name = "x", .type = element_type_by_name("F64"), .rank = 0};
@@ -240,25 +241,4 @@ static void writes_no_more_than_one_tensor(void)
     CHECK(writer_create(&writer, "/tmp/x.npy", TARGET_REPLACE, &table, &failure) != 0);
     CHECK(strstr(failure.message, "cannot hold F64") != NULL);
     table_fini(&table);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"what numpy.save writes is taken, in all three versions",
-         takes_what_numpy_writes},
-        {"other element types are refused by name", refuses_other_types},
-        {"two void bytes are bf16 only where that was asked for",
-         takes_bf16_only_when_told},
-        {"Fortran order is refused with the remedy", refuses_fortran_order},
-        {"a dict that numpy would not write is refused", refuses_bad_dicts},
-        {"data shorter or longer than the shape is refused",
-         refuses_data_of_another_size},
-        {"other versions and headers beyond the file are refused", refuses_bad_prefixes},
-        {"what is written is read again, aligned to 64 bytes", writes_what_it_reads},
-        {"a .npy file takes one tensor of a type numpy knows",
-         writes_no_more_than_one_tensor},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -88,7 +88,7 @@ static void refused(const char *header, uint64_t data, const char *word)
 
 /* ---- what is taken ----------------------------------------------------------------- */
 
-static void reads_a_table(void)
+CASE(reads_a_table, "a table comes with its names, types, shapes, bytes and metadata")
 {
     struct reader *reader = taken(
         "{\"__metadata__\":{\"format\":\"pt\",\"\\u00e9\":\"x\"}," ENTRY(
@@ -116,7 +116,7 @@ static void reads_a_table(void)
     reader_close(reader);
 }
 
-static void takes_what_others_write(void)
+CASE(takes_what_others_write, "files of other writers are read")
 {
     reader_close(taken("{}", 0));
     reader_close(taken("{\"__metadata__\":null," ENTRY("a", "U8", "", "0", "1") "}", 1));
@@ -134,7 +134,7 @@ static void takes_what_others_write(void)
         taken("{\"a\":{\"data_offsets\":[0,2],\"shape\":[2],\"dtype\":\"U8\"}}", 2));
 }
 
-static void knows_every_type(void)
+CASE(knows_every_type, "every element type of the format is known")
 {
     static const struct {
         const char *name;
@@ -155,7 +155,7 @@ static void knows_every_type(void)
     CHECK_STR(element_type_of(TRIT_BF16)->name, "BF16");
 }
 
-static void reads_the_sample(void)
+CASE(reads_the_sample, "the sample checkpoint is read")
 {
     struct reader *reader = NULL;
     struct failure failure = {.status = TRIT_OK};
@@ -179,7 +179,7 @@ static void reads_the_sample(void)
 
 /* ---- what is refused -------------------------------------------------------------- */
 
-static void refuses_bad_lengths(void)
+CASE(refuses_bad_lengths, "header lengths beyond the bound or the file are refused")
 {
     static struct image image;
     struct reader *reader;
@@ -207,7 +207,7 @@ static void refuses_bad_lengths(void)
     CHECK(image_open(&reader, &image, &failure) != 0);
 }
 
-static void refuses_bad_json(void)
+CASE(refuses_bad_json, "a header that is not the JSON of tensors is refused")
 {
     static const struct {
         const char *header, *word;
@@ -250,7 +250,7 @@ static void refuses_bad_json(void)
         refused(cases[i].header, 0, cases[i].word);
 }
 
-static void refuses_bad_entries(void)
+CASE(refuses_bad_entries, "an entry with a wrong, missing or further field is refused")
 {
     refused("{" ENTRY("a", "F31", "1", "0", "4") "}", 4, "unknown dtype \"F31\"");
     refused("{" ENTRY("a", "f32", "1", "0", "4") "}", 4, "unknown dtype");
@@ -280,7 +280,7 @@ static void refuses_bad_entries(void)
 }
 
 /* Integers have digits and nothing else. */
-static void refuses_bad_numbers(void)
+CASE(refuses_bad_numbers, "signs, fractions, exponents and leading zeros are refused")
 {
     static const char *const numbers[] = {"-1",  "-0", "+1",  "1.0",
                                           "1e0", "01", "0x1", "1 1"};
@@ -300,7 +300,7 @@ static void refuses_bad_numbers(void)
             "above 2^63-1");
 }
 
-static void refuses_sizes_that_overflow(void)
+CASE(refuses_sizes_that_overflow, "sizes whose product overflows are refused")
 {
     refused("{" ENTRY("a", "U8", "4294967296,4294967296,2", "0", "0") "}", 0,
             "overflows");
@@ -314,7 +314,7 @@ static void refuses_sizes_that_overflow(void)
             1, "overflows");
 }
 
-static void refuses_data_not_covered(void)
+CASE(refuses_data_not_covered, "holes, overlaps, trailing and missing bytes are refused")
 {
     refused("{}", 1, "1 byte follows the last tensor");
     refused("{" ENTRY("a", "U8", "4", "0", "4") "}", 20,
@@ -337,7 +337,7 @@ static void refuses_data_not_covered(void)
             4, "begins at byte");
 }
 
-static void refuses_a_long_name(void)
+CASE(refuses_a_long_name, "a name above the bound is refused, at the bound taken")
 {
     static char header[4096];
     char name[FILES_NAME_BYTES_MAX + 2];
@@ -354,7 +354,7 @@ static void refuses_a_long_name(void)
 }
 
 /* Every file that is a beginning of a good one is refused. */
-static void refuses_every_beginning(void)
+CASE(refuses_every_beginning, "every beginning of a good file is refused")
 {
     static struct image image;
     struct reader *reader;
@@ -374,7 +374,7 @@ static void refuses_every_beginning(void)
 }
 
 /* Flipping any bit of the header is survived; what is still taken adds up. */
-static void survives_flipped_bits(void)
+CASE(survives_flipped_bits, "a header with any flipped bit is read or refused")
 {
     static struct image image;
     struct reader *reader;
@@ -396,7 +396,7 @@ static void survives_flipped_bits(void)
     }
 }
 
-static void obeys_the_header_bound(void)
+CASE(obeys_the_header_bound, "a smaller header bound is respected")
 {
     static struct image image;
     struct read_options options = {.header_bytes_max = 64};
@@ -411,7 +411,8 @@ static void obeys_the_header_bound(void)
 }
 
 /* Any allocation, jansson's included, may fail: a status and no leak. */
-static void survives_lack_of_memory(void)
+CASE(survives_lack_of_memory,
+     "lack of memory at any allocation gives a status and no leak")
 {
     static struct image image;
     struct reader *reader;
@@ -441,32 +442,4 @@ static void survives_lack_of_memory(void)
     json_set_alloc_funcs(malloc, free);
     reader_close(reader);
     CHECK(n > 10);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a table comes with its names, types, shapes, bytes and metadata",
-         reads_a_table},
-        {"what other writers write is taken", takes_what_others_write},
-        {"every element type of the format is known", knows_every_type},
-        {"the sample checkpoint is read", reads_the_sample},
-        {"header lengths beyond the bound or the file are refused", refuses_bad_lengths},
-        {"a header that is not the JSON of tensors is refused", refuses_bad_json},
-        {"an entry with a wrong, missing or further field is refused",
-         refuses_bad_entries},
-        {"signs, fractions, exponents and leading zeros are refused",
-         refuses_bad_numbers},
-        {"sizes whose product overflows are refused", refuses_sizes_that_overflow},
-        {"holes, overlaps, trailing and missing bytes are refused",
-         refuses_data_not_covered},
-        {"a name above the bound is refused, at the bound taken", refuses_a_long_name},
-        {"every beginning of a good file is refused", refuses_every_beginning},
-        {"any flipped bit of a header is survived", survives_flipped_bits},
-        {"a smaller header bound is obeyed", obeys_the_header_bound},
-        {"lack of memory at any allocation gives a status and no leak",
-         survives_lack_of_memory},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

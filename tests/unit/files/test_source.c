@@ -28,7 +28,7 @@ static struct source *eight_bytes(void)
     return source;
 }
 
-static void reads_pieces(void)
+CASE(reads_pieces, "any piece is read, none beyond the end")
 {
     struct source *source = eight_bytes();
     struct failure failure = {.status = TRIT_OK};
@@ -47,7 +47,7 @@ static void reads_pieces(void)
     unlink(path);
 }
 
-static void reads_through_short_reads_and_signals(void)
+CASE(reads_through_short_reads_and_signals, "short and interrupted reads are continued")
 {
     struct source *source = eight_bytes();
     char text[8];
@@ -63,7 +63,7 @@ static void reads_through_short_reads_and_signals(void)
     unlink(path);
 }
 
-static void tells_of_a_failed_read(void)
+CASE(tells_of_a_failed_read, "a read that fails is reported")
 {
     struct source *source = eight_bytes();
     struct failure failure = {.status = TRIT_OK};
@@ -77,7 +77,7 @@ static void tells_of_a_failed_read(void)
     unlink(path);
 }
 
-static void aborts_when_the_file_shrinks(void)
+CASE(aborts_when_the_file_shrinks, "a file that shrinks aborts the reading")
 {
     struct source *source = eight_bytes();
     struct failure failure = {.status = TRIT_OK};
@@ -93,7 +93,7 @@ static void aborts_when_the_file_shrinks(void)
     unlink(path);
 }
 
-static void sees_a_write(void)
+CASE(sees_a_write, "a file that changes while it is read is noticed at the end")
 {
     struct source *source = eight_bytes();
     struct failure failure = {.status = TRIT_OK};
@@ -108,7 +108,7 @@ static void sees_a_write(void)
     unlink(path);
 }
 
-static void refuses_what_is_no_file(void)
+CASE(refuses_what_is_no_file, "folders, devices, pipes and missing files are refused")
 {
     struct failure failure = {.status = TRIT_OK};
     struct source *source;
@@ -131,20 +131,4 @@ static void refuses_what_is_no_file(void)
     CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
     unlink(path);
     source_close(NULL);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"any piece is read, none beyond the end", reads_pieces},
-        {"short and interrupted reads are continued",
-         reads_through_short_reads_and_signals},
-        {"a read that fails is told", tells_of_a_failed_read},
-        {"a file that shrinks aborts the reading", aborts_when_the_file_shrinks},
-        {"a file that was written to is seen at the end", sees_a_write},
-        {"folders, devices, pipes and missing files are refused",
-         refuses_what_is_no_file},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

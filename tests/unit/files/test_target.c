@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Targets: the name shows the old file or the new one, never half of one, whatever
- * fails; nothing is left beside it. */
+/* Targets: whatever fails, the name refers to the complete old file or the complete new
+ * one, and no temporary file is left. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static int write_new(const char *path, struct failure *failure)
     return result;
 }
 
-static void takes_its_name_at_the_end(void)
+CASE(takes_its_name_at_the_end, "a target has its name only after the commit")
 {
     struct place place;
     struct failure failure = {.status = TRIT_OK};
@@ -48,7 +48,7 @@ static void takes_its_name_at_the_end(void)
     place_fini(&place);
 }
 
-static void leaves_nothing_without_commit(void)
+CASE(leaves_nothing_without_commit, "a target that is not committed leaves nothing")
 {
     struct place place;
     struct failure failure = {.status = TRIT_OK};
@@ -63,7 +63,7 @@ static void leaves_nothing_without_commit(void)
     place_fini(&place);
 }
 
-static void keeps_permissions(void)
+CASE(keeps_permissions, "a replaced file's permissions stay")
 {
     struct place place;
     struct failure failure;
@@ -78,7 +78,7 @@ static void keeps_permissions(void)
     place_fini(&place);
 }
 
-static void replaces_a_link(void)
+CASE(replaces_a_link, "a symbolic link is replaced, never followed")
 {
     struct place place;
     struct failure failure;
@@ -126,7 +126,7 @@ static int write_where_free(const char *path, bool meanwhile, struct failure *fa
     return result;
 }
 
-static void takes_a_free_name_only(void)
+CASE(takes_a_free_name_only, "a new target takes a free name only")
 {
     struct place place;
     struct failure failure;
@@ -153,7 +153,8 @@ static void takes_a_free_name_only(void)
 }
 
 /* Whichever call fails, there is the whole file or none. */
-static void takes_a_name_whole_or_not(void)
+CASE(takes_a_name_whole_or_not,
+     "whichever call fails, a new target is whole or not there")
 {
     static const int codes[] = {EIO, ENOSPC, EEXIST, EOPNOTSUPP};
 
@@ -181,7 +182,7 @@ static void takes_a_name_whole_or_not(void)
         }
 }
 
-static void refuses_what_is_no_file(void)
+CASE(refuses_what_is_no_file, "devices, folders and missing folders are refused")
 {
     struct failure failure;
     struct stat there;
@@ -196,7 +197,8 @@ static void refuses_what_is_no_file(void)
 }
 
 /* Every call that can fail does, in turn, with and without nameless files. */
-static void survives_every_failing_call(void)
+CASE(survives_every_failing_call,
+     "whichever call fails, the target is the old file or the new one")
 {
     static const int codes[] = {EIO, ENOSPC, EEXIST, EOPNOTSUPP};
 
@@ -227,7 +229,7 @@ static void survives_every_failing_call(void)
 
 /* The first fsync is the file's: it fails, the old file stays. The second is the
  * folder's: the name may show either, and the caller is told. */
-static void tells_of_a_failed_flush(void)
+CASE(tells_of_a_failed_flush, "a failed fsync is reported and never retried")
 {
     for (uint64_t n = 1; n <= 2; n++) {
         struct place place;
@@ -246,7 +248,7 @@ static void tells_of_a_failed_flush(void)
     }
 }
 
-static void writes_through_short_writes(void)
+CASE(writes_through_short_writes, "short writes are continued")
 {
     struct place place;
     struct failure failure;
@@ -262,7 +264,7 @@ static void writes_through_short_writes(void)
     place_fini(&place);
 }
 
-static void says_when_the_disk_is_full(void)
+CASE(says_when_the_disk_is_full, "a full disk is named and leaves nothing")
 {
     struct place place;
     struct failure failure;
@@ -275,25 +277,4 @@ static void says_when_the_disk_is_full(void)
     CHECK(strstr(failure.message, "No space left") != NULL);
     CHECK_EQ(files_in(place.folder), 0);
     place_fini(&place);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a target has its name only after the commit", takes_its_name_at_the_end},
-        {"a target that is not committed leaves nothing", leaves_nothing_without_commit},
-        {"a replaced file's permissions stay", keeps_permissions},
-        {"a symbolic link is replaced, never followed", replaces_a_link},
-        {"a new target takes a free name only", takes_a_free_name_only},
-        {"whichever call fails, a new target is whole or not there",
-         takes_a_name_whole_or_not},
-        {"devices, folders and missing folders are refused", refuses_what_is_no_file},
-        {"whichever call fails, the target is the old file or the new one",
-         survives_every_failing_call},
-        {"a failed fsync is told and never retried", tells_of_a_failed_flush},
-        {"short writes are continued", writes_through_short_writes},
-        {"a full disk is named and leaves nothing", says_when_the_disk_is_full},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

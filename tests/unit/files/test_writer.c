@@ -76,7 +76,7 @@ static void check_table(const char *path)
     reader_close(reader);
 }
 
-static void writes_what_it_reads(void)
+CASE(writes_what_it_reads, "a written checkpoint is read again, tensor by tensor")
 {
     struct place place;
     struct failure failure;
@@ -89,7 +89,7 @@ static void writes_what_it_reads(void)
     place_fini(&place);
 }
 
-static void knows_the_names_of_other_formats(void)
+CASE(knows_the_names_of_other_formats, "names of other formats are refused")
 {
     static const char *const others[] = {"y.gguf", "y.GGUF", "a/b.bin",
                                          "y.pt",   "y.json", "model.safetensors.gz"};
@@ -112,7 +112,7 @@ static void knows_the_names_of_other_formats(void)
     table_fini(&table);
 }
 
-static void refuses_to_commit_holes(void)
+CASE(refuses_to_commit_holes, "a file with a hole is not committed")
 {
     struct place place;
     struct failure failure = {.status = TRIT_OK};
@@ -135,7 +135,7 @@ static void refuses_to_commit_holes(void)
     place_fini(&place);
 }
 
-static void survives_lack_of_memory(void)
+CASE(survives_lack_of_memory, "lack of memory at any allocation leaves nothing")
 {
     for (uint64_t n = 1;; n++) {
         struct place place;
@@ -162,16 +162,4 @@ static void survives_lack_of_memory(void)
         table_fini(&table);
         place_fini(&place);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a written checkpoint is read again, tensor by tensor", writes_what_it_reads},
-        {"names of other formats are refused", knows_the_names_of_other_formats},
-        {"a file with a hole is not committed", refuses_to_commit_holes},
-        {"lack of memory at any allocation leaves nothing", survives_lack_of_memory},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

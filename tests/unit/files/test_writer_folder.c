@@ -188,7 +188,7 @@ static bool is_new(const struct stage *stage)
 
 /* ---- the layout --------------------------------------------------------------------- */
 
-static void writes_shards_and_an_index(void)
+CASE(writes_shards_and_an_index, "tensors go into shards, and the index lists them")
 {
     static const char index[] = "{\n"
                                 "  \"metadata\": {\n"
@@ -221,7 +221,7 @@ static void writes_shards_and_an_index(void)
     stage_fini(&stage);
 }
 
-static void writes_one_shard_without_an_index(void)
+CASE(writes_one_shard_without_an_index, "one shard has all metadata and no index")
 {
     struct stage stage;
     struct failure failure;
@@ -240,7 +240,7 @@ static void writes_one_shard_without_an_index(void)
     stage_fini(&stage);
 }
 
-static void writes_a_table_without_bytes(void)
+CASE(writes_a_table_without_bytes, "a table without bytes is a folder too")
 {
     struct stage stage;
     struct failure failure = {.status = TRIT_OK};
@@ -285,7 +285,7 @@ static void refused_options(const struct stage *stage,
     CHECK_EQ(files_in(stage->place.folder), 1);
 }
 
-static void refuses_bad_names(void)
+CASE(refuses_bad_names, "names of small files are plain and free")
 {
     static const char *const names[] = {"",
                                         ".",
@@ -319,7 +319,7 @@ static void refuses_bad_names(void)
     stage_fini(&stage);
 }
 
-static void refuses_too_many_shards(void)
+CASE(refuses_too_many_shards, "more than 4096 shards are refused")
 {
     struct stage stage;
     struct failure failure = {.status = TRIT_OK};
@@ -343,7 +343,7 @@ static void refuses_too_many_shards(void)
     stage_fini(&stage);
 }
 
-static void follows_links_of_copies_only_to_files(void)
+CASE(follows_links_of_copies_only_to_files, "a copy follows links, to regular files only")
 {
     struct stage stage;
     struct failure failure;
@@ -370,7 +370,7 @@ static void follows_links_of_copies_only_to_files(void)
 }
 
 /* More bytes than one piece of a copy. */
-static void copies_large_files(void)
+CASE(copies_large_files, "a copy has every byte")
 {
     enum { COUNT = (1 << 20) + 12345 };
     struct stage stage;
@@ -395,7 +395,7 @@ static void copies_large_files(void)
 
 /* ---- what is replaced --------------------------------------------------------------- */
 
-static void takes_a_free_name_only(void)
+CASE(takes_a_free_name_only, "a new folder takes a free name only")
 {
     struct stage stage;
     struct failure failure;
@@ -413,7 +413,7 @@ static void takes_a_free_name_only(void)
     stage_fini(&stage);
 }
 
-static void replaces_a_checkpoint(void)
+CASE(replaces_a_checkpoint, "a checkpoint, an empty folder and nothing are replaced")
 {
     struct stage stage;
     struct failure failure;
@@ -438,7 +438,7 @@ static void replaces_a_checkpoint(void)
     stage_fini(&stage);
 }
 
-static void replaces_a_link_itself(void)
+CASE(replaces_a_link_itself, "a link is replaced, what it leads to stays")
 {
     struct stage stage;
     struct failure failure;
@@ -473,7 +473,7 @@ static void refused_target(const struct stage *stage, const char *word)
     CHECK_EQ(files_in(stage->place.folder), before);
 }
 
-static void refuses_what_is_no_checkpoint(void)
+CASE(refuses_what_is_no_checkpoint, "what is no checkpoint is never replaced")
 {
     struct stage stage;
 
@@ -505,7 +505,7 @@ static void refuses_what_is_no_checkpoint(void)
 }
 
 /* Someone else takes the name, or puts something into the folder, before the commit. */
-static void sees_what_changed_meanwhile(void)
+CASE(sees_what_changed_meanwhile, "what others did before the commit stays")
 {
     for (int replace = 0; replace < 2; replace++) {
         struct stage stage;
@@ -534,7 +534,8 @@ static void sees_what_changed_meanwhile(void)
     }
 }
 
-static void leaves_nothing_without_commit(void)
+CASE(leaves_nothing_without_commit,
+     "without a commit nothing is left and the old folder stays")
 {
     struct stage stage;
     struct failure failure = {.status = TRIT_OK};
@@ -566,7 +567,8 @@ static bool is_whole(const struct stage *stage, bool had_old)
 }
 
 /* Every call fails once, in both modes; nothing is left beside the target. */
-static void survives_every_failing_call(void)
+CASE(survives_every_failing_call,
+     "whichever call fails, the folder is the old one or the new one")
 {
     static const int codes[] = {EIO, ENOSPC, EINVAL};
 
@@ -600,7 +602,7 @@ static void survives_every_failing_call(void)
 }
 
 /* Each call says what could not be done; the old folder stays. */
-static void names_the_call_that_failed(void)
+CASE(names_the_call_that_failed, "a failure names the file and the cause")
 {
     static const struct {
         enum fault_file_call call;
@@ -645,7 +647,7 @@ static void names_the_call_that_failed(void)
 
 /* Each file's fsync, the folder's own, then the parent's. After the last one the new
  * folder has the name, and the old one is kept. */
-static void tells_of_a_failed_flush(void)
+CASE(tells_of_a_failed_flush, "a failed fsync is told")
 {
     enum { FLUSHES = 8 };
 
@@ -671,7 +673,7 @@ static void tells_of_a_failed_flush(void)
 }
 
 /* Files are closed five times: two small ones read and written, the index, the shards. */
-static void tells_of_a_failed_close(void)
+CASE(tells_of_a_failed_close, "a failed close is told")
 {
     unsigned told = 0;
 
@@ -700,7 +702,7 @@ static void tells_of_a_failed_close(void)
 }
 
 /* A file system without renameat2's flags, as NFS. */
-static void replaces_without_an_exchange(void)
+CASE(replaces_without_an_exchange, "a folder is replaced where names cannot be exchanged")
 {
     for (int replace = 0; replace < 2; replace++) {
         struct stage stage;
@@ -727,7 +729,7 @@ static void replaces_without_an_exchange(void)
 
 /* SIGKILL before any call leaves the old folder or the new one; a temporary one may
  * stay. */
-static void survives_kill_at_any_call(void)
+CASE(survives_kill_at_any_call, "SIGKILL at any call leaves a whole folder")
 {
     for (uint64_t n = 1;; n++) {
         struct stage stage;
@@ -755,7 +757,7 @@ static void survives_kill_at_any_call(void)
     }
 }
 
-static void survives_lack_of_memory(void)
+CASE(survives_lack_of_memory, "lack of memory at any allocation leaves nothing")
 {
     json_set_alloc_funcs(fault_malloc, free);
     for (uint64_t n = 1;; n++) {
@@ -790,36 +792,4 @@ static void survives_lack_of_memory(void)
             break;
     }
     json_set_alloc_funcs(malloc, free);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"tensors go into shards, and the index lists them", writes_shards_and_an_index},
-        {"one shard has all metadata and no index", writes_one_shard_without_an_index},
-        {"a table without bytes is a folder too", writes_a_table_without_bytes},
-        {"names of small files are plain and free", refuses_bad_names},
-        {"more than 4096 shards are refused", refuses_too_many_shards},
-        {"a copy follows links, to regular files only",
-         follows_links_of_copies_only_to_files},
-        {"a copy has every byte", copies_large_files},
-        {"a new folder takes a free name only", takes_a_free_name_only},
-        {"a checkpoint, an empty folder and nothing are replaced", replaces_a_checkpoint},
-        {"a link is replaced, what it leads to stays", replaces_a_link_itself},
-        {"what is no checkpoint is never replaced", refuses_what_is_no_checkpoint},
-        {"what others did before the commit stays", sees_what_changed_meanwhile},
-        {"without a commit nothing is left and the old folder stays",
-         leaves_nothing_without_commit},
-        {"whichever call fails, the folder is the old one or the new one",
-         survives_every_failing_call},
-        {"a failure names the file and the cause", names_the_call_that_failed},
-        {"a failed fsync is told", tells_of_a_failed_flush},
-        {"a failed close is told", tells_of_a_failed_close},
-        {"a folder is replaced where names cannot be exchanged",
-         replaces_without_an_exchange},
-        {"SIGKILL at any call leaves a whole folder", survives_kill_at_any_call},
-        {"lack of memory at any allocation leaves nothing", survives_lack_of_memory},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

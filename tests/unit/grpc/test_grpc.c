@@ -120,8 +120,7 @@ static const struct method count_method = {
 
 static const struct method *const methods[] = {&echo_method, &wait_method, &count_method};
 
-/* ---- fixture ------------------------------------------------------------------------
- */
+/* ---- fixture ----------------------------------------------------------------------- */
 
 struct server {
     struct toy toy;
@@ -204,14 +203,13 @@ static void start(struct server *server, struct exchange *exchange, const char *
     request_free(&request);
 }
 
-/* ---- cases --------------------------------------------------------------------------
- */
+/* ---- cases ------------------------------------------------------------------------- */
 
 /* A field 1 of bytes, "hello": what the scanner lets through unchanged. */
 static const char hello[] = "\x0a\x05hello";
 
 /* A unary method gets its message and answers with one. */
-static void echoes(void)
+CASE(echoes, "a unary method gets its message and answers with one")
 {
     struct server server;
     struct exchange exchange;
@@ -232,7 +230,7 @@ static void echoes(void)
 }
 
 /* A method's refusal is the call's status and message. */
-static void refuses(void)
+CASE(refuses, "a method's refusal is the call's status and message")
 {
     char text[103];
     struct server server;
@@ -252,7 +250,7 @@ static void refuses(void)
 }
 
 /* A path that no method has is UNIMPLEMENTED and names the path. */
-static void unknown_path(void)
+CASE(unknown_path, "a path that no method has is UNIMPLEMENTED")
 {
     struct server server;
     struct exchange exchange;
@@ -267,7 +265,7 @@ static void unknown_path(void)
 }
 
 /* A streaming method gets each message of its request; a unary one refuses a second. */
-static void many_messages(void)
+CASE(many_messages, "a streaming method gets each message of its request")
 {
     static const char *const texts[] = {hello, hello, hello};
     struct server server;
@@ -293,7 +291,7 @@ static void many_messages(void)
 
 /* A call whose deadline passes ends with DEADLINE_EXCEEDED and is cancelled once; it is
  * freed when the service lets go of it. */
-static void deadline(void)
+CASE(deadline, "a deadline ends and cancels a call, which lives while it is held")
 {
     struct server server;
     struct exchange exchange;
@@ -312,7 +310,7 @@ static void deadline(void)
 }
 
 /* A call whose connection is lost lives on until the service lets go of it. */
-static void lost_connection(void)
+CASE(lost_connection, "a call whose connection is lost lives while it is held")
 {
     struct server server;
     struct exchange exchange;
@@ -332,7 +330,7 @@ static void lost_connection(void)
 }
 
 /* Draining is a word for health services to tell; calls are still served. */
-static void draining(void)
+CASE(draining, "draining is told, and calls are still served")
 {
     struct server server;
     struct exchange exchange;
@@ -349,7 +347,7 @@ static void draining(void)
 }
 
 /* A message above message_bytes_max is refused before its bytes are taken. */
-static void too_large(void)
+CASE(too_large, "a message above the limit is refused")
 {
     struct server server;
     struct exchange exchange;
@@ -364,25 +362,9 @@ static void too_large(void)
     server_close(&server);
 }
 
-static void call_moves(void)
+CASE(call_moves, "a call moves only forwards, and nothing follows its close")
 {
     check_moves(&call_states,
                 "receiving>working receiving>ended receiving>closed working>ended "
                 "working>closed ended>closed");
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a unary method gets its message and answers with one", echoes},
-        {"a method's refusal is the call's status and message", refuses},
-        {"a path that no method has is UNIMPLEMENTED", unknown_path},
-        {"a streaming method gets each message of its request", many_messages},
-        {"a deadline ends and cancels a call, which lives while it is held", deadline},
-        {"a call whose connection is lost lives while it is held", lost_connection},
-        {"draining is told, and calls are still served", draining},
-        {"a message above the limit is refused", too_large},
-        {"a call moves only forwards, and nothing follows its close", call_moves},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

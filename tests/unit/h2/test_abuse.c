@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/h2/pair.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/h2_pair.h"
 
 /* ---- fixture: a server that counts, fed with raw frames ---- */
 
@@ -65,8 +69,8 @@ static void crowd_take(struct crowd *crowd)
         if (count == 0)
             return;
         for (size_t i = 0; i < count; i++) {
-            size_t room = sizeof(crowd->output) - crowd->output_bytes;
-            size_t kept = iov[i].iov_len < room ? iov[i].iov_len : room;
+            size_t left = sizeof(crowd->output) - crowd->output_bytes;
+            size_t kept = iov[i].iov_len < left ? iov[i].iov_len : left;
 
             memcpy(crowd->output + crowd->output_bytes, iov[i].iov_base, kept);
             crowd->output_bytes += kept;
@@ -170,27 +174,27 @@ static void flood(uint8_t type, uint8_t flags, uint32_t stream, const char *payl
 
 /* ---- cases ---- */
 
-static void pings(void)
+CASE(pings, "a flood of PINGs is cut off")
 {
     flood(NGHTTP2_PING, 0, 0, "12345678", 8, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-static void settings(void)
+CASE(settings, "a flood of SETTINGS is cut off")
 {
     flood(NGHTTP2_SETTINGS, 0, 0, "", 0, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-static void priorities(void)
+CASE(priorities, "a flood of PRIORITY frames is cut off")
 {
     flood(NGHTTP2_PRIORITY, 0, 3, "\0\0\0\0\7", 5, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-static void window_updates(void)
+CASE(window_updates, "a flood of WINDOW_UPDATEs is cut off")
 {
     flood(NGHTTP2_WINDOW_UPDATE, 0, 1, "\0\0\0\1", 4, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-static void empty_data(void)
+CASE(empty_data, "a flood of empty DATA frames is cut off")
 {
     flood(NGHTTP2_DATA, 0, 1, "", 0, NGHTTP2_ENHANCE_YOUR_CALM);
 }
@@ -214,17 +218,17 @@ static void reset_flood(uint8_t type, const char *payload, size_t bytes)
     crowd_destroy(crowd);
 }
 
-static void rapid_reset(void)
+CASE(rapid_reset, "a flood of streams that the peer resets is cut off")
 {
     reset_flood(NGHTTP2_RST_STREAM, "\0\0\0\10", 4);
 }
 
-static void made_you_reset(void)
+CASE(made_you_reset, "a flood of streams that we are made to reset is cut off")
 {
     reset_flood(NGHTTP2_WINDOW_UPDATE, "\0\0\0\0", 4); /* an increment of 0 */
 }
 
-static void queue_unread(void)
+CASE(queue_unread, "answers that pile up unread are bounded")
 {
     struct crowd *crowd = crowd_create();
     uint8_t buffer[100];
@@ -239,7 +243,7 @@ static void queue_unread(void)
     crowd_destroy(crowd);
 }
 
-static void honest_chatter(void)
+CASE(honest_chatter, "an upload with PINGs and WINDOW_UPDATEs in it is no flood")
 {
     struct crowd *crowd = crowd_create();
     static uint8_t buffer[1000];
@@ -260,7 +264,8 @@ static void honest_chatter(void)
     crowd_destroy(crowd);
 }
 
-static void stream_limit_known(void)
+CASE(stream_limit_known,
+     "streams above a limit that the peer has acknowledged are refused")
 {
     struct crowd *crowd = crowd_create();
     uint8_t buffer[100];
@@ -280,7 +285,7 @@ static void stream_limit_known(void)
     crowd_destroy(crowd);
 }
 
-static void not_http2(void)
+CASE(not_http2, "input that is not HTTP/2 ends the session")
 {
     struct crowd *crowd = calloc(1, sizeof(*crowd));
 
@@ -296,7 +301,7 @@ static void not_http2(void)
     crowd_destroy(crowd);
 }
 
-static void survives_bad_streams(void)
+CASE(survives_bad_streams, "a malformed request costs its stream, not the connection")
 {
     struct crowd *crowd = crowd_create();
     uint8_t buffer[200];
@@ -316,26 +321,4 @@ static void survives_bad_streams(void)
     CHECK(h2_counters(crowd->session)->glitches >= 2);
     CHECK_EQ(h2_counters(crowd->session)->resets_sent, 2);
     crowd_destroy(crowd);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a flood of PINGs is cut off", pings},
-        {"a flood of SETTINGS is cut off", settings},
-        {"a flood of PRIORITY frames is cut off", priorities},
-        {"a flood of WINDOW_UPDATEs is cut off", window_updates},
-        {"a flood of empty DATA frames is cut off", empty_data},
-        {"a flood of streams that the peer resets is cut off", rapid_reset},
-        {"a flood of streams that we are made to reset is cut off", made_you_reset},
-        {"answers that pile up unread are bounded", queue_unread},
-        {"an upload with PINGs and WINDOW_UPDATEs between is none of these",
-         honest_chatter},
-        {"streams above a limit that the peer has acknowledged are refused",
-         stream_limit_known},
-        {"what is not HTTP/2 is beyond repair", not_http2},
-        {"a malformed request costs its stream, not the connection",
-         survives_bad_streams},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

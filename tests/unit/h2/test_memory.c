@@ -162,21 +162,12 @@ static void life_is_orderly(enum fault_mode mode)
 
 /* ---- cases ---- */
 
-static void once(void)
+CASE(once, "any one allocation may fail: every stream closes, every slice returns")
 {
     life_is_orderly(FAULT_ONCE);
 }
 
-static void sticky(void)
+CASE(sticky, "all allocations from any point may fail")
 {
     life_is_orderly(FAULT_STICKY);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"any one allocation may fail: every stream closes, every slice returns", once},
-        {"all allocations from any point may fail", sticky},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

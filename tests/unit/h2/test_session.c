@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
 #include "h2/fields.h"
-#include "tests/unit/h2/pair.h"
+#include "tests/lib/check.h"
+#include "tests/lib/h2_pair.h"
 
 /* ---- helpers ---- */
 
-/* A request with `count` more fields, of `value_bytes` each, beside the five. */
+/* A request with five fields and `count` more of `value_bytes` each. */
 static void request_with_fields(struct pair *pair, size_t count, size_t value_bytes)
 {
     static char value[20000];
@@ -26,7 +30,7 @@ static void request_with_fields(struct pair *pair, size_t count, size_t value_by
 
 /* ---- cases ---- */
 
-static void header_count(void)
+CASE(header_count, "a hundred fields pass, one more is too large")
 {
     struct pair *pair = pair_create();
 
@@ -42,7 +46,7 @@ static void header_count(void)
     pair_destroy(pair);
 }
 
-static void header_bytes(void)
+CASE(header_bytes, "header bytes are counted as the RFC does")
 {
     /* :method POST, :scheme http, :path /x, :authority x, and x's name. */
     const size_t others = 11 + 11 + 7 + 11 + 1 + 5 * 32;
@@ -58,7 +62,7 @@ static void header_bytes(void)
     pair_destroy(pair);
 }
 
-static void header_bomb(void)
+CASE(header_bomb, "a thousand fields end the connection")
 {
     struct pair *pair = pair_create();
 
@@ -70,7 +74,7 @@ static void header_bomb(void)
     pair_destroy(pair);
 }
 
-static void stream_limit(void)
+CASE(stream_limit, "streams above the limit are refused")
 {
     struct limits limits = limits_default();
     struct pair *pair;
@@ -92,7 +96,7 @@ static void stream_limit(void)
     pair_destroy(pair);
 }
 
-static void opening_words(void)
+CASE(opening_words, "the first frames are our SETTINGS and the connection's window")
 {
     struct pair *pair = pair_create();
     const struct limits *limits = &pair->limits;
@@ -115,7 +119,7 @@ static void opening_words(void)
     pair_destroy(pair);
 }
 
-static void drains(void)
+CASE(drains, "a drain sends GOAWAY twice and serves requests that crossed it")
 {
     struct pair *pair = pair_create();
 
@@ -124,8 +128,8 @@ static void drains(void)
     h2_drain(pair->server);
     CHECK_EQ(pair->wakes, 1);
     pair_request(pair, "/crossing", 0, false); /* before the client hears of it */
-    client_to_server(pair);
-    server_to_client(pair);
+    pair_client_to_server(pair);
+    pair_server_to_client(pair);
     CHECK_EQ(pair->goaways, 1);
     CHECK_EQ(pair->goaway_last, INT32_MAX);
     CHECK_EQ(pair->call_count, 2);
@@ -135,9 +139,9 @@ static void drains(void)
     CHECK_EQ(pair->goaway_code, NGHTTP2_NO_ERROR);
     CHECK(!h2_over(pair->server));
     for (size_t i = 0; i < 2; i++) {
-        call_respond(&pair->calls[i]);
-        call_write(&pair->calls[i], 10, 'x');
-        call_finish(&pair->calls[i]);
+        pair_call_respond(&pair->calls[i]);
+        pair_call_write(&pair->calls[i], 10, 'x');
+        pair_call_finish(&pair->calls[i]);
         pair_pump(pair);
         CHECK_STR(pair->replies[i].grpc_status, "0");
         CHECK_EQ(h2_over(pair->server), i == 1);
@@ -145,7 +149,7 @@ static void drains(void)
     pair_destroy(pair);
 }
 
-static void drains_the_deaf(void)
+CASE(drains_the_deaf, "a drain need not wait for the peer")
 {
     struct pair *pair = pair_create();
 
@@ -164,7 +168,7 @@ static void drains_the_deaf(void)
     pair_destroy(pair);
 }
 
-static void goodbye(void)
+CASE(goodbye, "a peer that sends GOAWAY still gets its answers")
 {
     struct pair *pair = pair_create();
 
@@ -173,24 +177,9 @@ static void goodbye(void)
     nghttp2_submit_goaway(pair->client, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0);
     pair_pump(pair);
     CHECK(!h2_over(pair->server));
-    call_finish(&pair->calls[0]);
+    pair_call_finish(&pair->calls[0]);
     pair_pump(pair);
     CHECK_STR(pair->replies[0].grpc_status, "0");
     CHECK(h2_over(pair->server));
     pair_destroy(pair);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"the first words are our SETTINGS and the connection's window", opening_words},
-        {"a hundred fields pass, one more is too large", header_count},
-        {"header bytes are counted as the RFC does", header_bytes},
-        {"a thousand fields end the connection", header_bomb},
-        {"streams above the limit are refused", stream_limit},
-        {"a drain says GOAWAY twice and serves what crossed it", drains},
-        {"a drain need not wait for the peer", drains_the_deaf},
-        {"a peer that says GOAWAY still gets its answers", goodbye},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/h2/pair.h"
+#include "tests/lib/check.h"
+#include "tests/lib/h2_pair.h"
 
 /* ---- helpers ---- */
 
@@ -22,14 +23,14 @@ static void client_takes(struct pair *pair, const struct iovec *iov, size_t coun
 
 /* ---- cases ---- */
 
-static void peer_resets(void)
+CASE(peer_resets, "a reset by the peer releases what is left")
 {
     struct pair *pair = pair_create_windowed(50);
-    struct call *call = one_call(pair, true);
+    struct call *call = pair_one_call(pair, true);
 
-    call_respond(call);
-    call_write(call, 40, 'x');
-    call_write(call, 40, 'y');
+    pair_call_respond(call);
+    pair_call_write(call, 40, 'x');
+    pair_call_write(call, 40, 'y');
     pair_pump(pair);
     CHECK_EQ(pair->released, 1);
     nghttp2_submit_rst_stream(pair->client, NGHTTP2_FLAG_NONE, 1, NGHTTP2_CANCEL);
@@ -41,10 +42,10 @@ static void peer_resets(void)
     pair_destroy(pair);
 }
 
-static void peer_resets_politely(void)
+CASE(peer_resets_politely, "a reset with NO_ERROR before the end is a cancellation")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, true);
+    struct call *call = pair_one_call(pair, true);
 
     nghttp2_submit_rst_stream(pair->client, NGHTTP2_FLAG_NONE, 1, NGHTTP2_NO_ERROR);
     pair_pump(pair);
@@ -52,18 +53,18 @@ static void peer_resets_politely(void)
     pair_destroy(pair);
 }
 
-static void own_reset(void)
+CASE(own_reset, "our own reset releases and closes, but not inside the call")
 {
     struct pair *pair = pair_create_windowed(50);
-    struct call *call = one_call(pair, true);
+    struct call *call = pair_one_call(pair, true);
 
-    call_respond(call);
-    call_write(call, 40, 'x');
-    call_write(call, 40, 'y');
+    pair_call_respond(call);
+    pair_call_write(call, 40, 'x');
+    pair_call_write(call, 40, 'y');
     h2_reset(call->stream, NGHTTP2_CANCEL);
     h2_reset(call->stream, NGHTTP2_INTERNAL_ERROR); /* the first one counts */
-    call_write(call, 40, 'z');
-    call_finish(call);
+    pair_call_write(call, 40, 'z');
+    pair_call_finish(call);
     CHECK_EQ(call->closed, 0); /* never from within */
     CHECK_EQ(pair->released, 0);
     pair_pump(pair);
@@ -74,16 +75,16 @@ static void own_reset(void)
     pair_destroy(pair);
 }
 
-static void reset_mid_batch(void)
+CASE(reset_mid_batch, "slices in a batch outlive their stream until it is written")
 {
     struct pair *pair = pair_create_windowed(50);
-    struct call *call = one_call(pair, true);
+    struct call *call = pair_one_call(pair, true);
     struct iovec iov[64];
     size_t count;
 
-    call_respond(call);
-    call_write(call, 40, 'x');
-    call_write(call, 40, 'y'); /* a quarter of it in the batch */
+    pair_call_respond(call);
+    pair_call_write(call, 40, 'x');
+    pair_call_write(call, 40, 'y'); /* a quarter of it in the batch */
     count = take_batch(pair, iov);
     nghttp2_submit_rst_stream(pair->client, NGHTTP2_FLAG_NONE, 1, NGHTTP2_CANCEL);
     pair->hold = true;
@@ -92,7 +93,7 @@ static void reset_mid_batch(void)
     CHECK_EQ(call->closed, 0);
     h2_credit(call->stream, 1);
     h2_reset(call->stream, NGHTTP2_CANCEL);
-    call_write(call, 5, 'z');
+    pair_call_write(call, 5, 'z');
     client_takes(pair, iov, count);
     CHECK_EQ(pair->released, 3);
     CHECK_EQ(call->closed, 1);
@@ -100,16 +101,16 @@ static void reset_mid_batch(void)
     pair_destroy(pair);
 }
 
-static void end_in_batch(void)
+CASE(end_in_batch, "a stream whose end is in a batch closes when it is written")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
     struct iovec iov[64];
     size_t count;
 
-    call_respond(call);
-    call_write(call, 40, 'x');
-    call_finish(call);
+    pair_call_respond(call);
+    pair_call_write(call, 40, 'x');
+    pair_call_finish(call);
     count = take_batch(pair, iov);
     CHECK_EQ(call->closed, 0); /* nghttp2 is done with it, the socket is not */
     CHECK_EQ(pair->released, 0);
@@ -120,19 +121,19 @@ static void end_in_batch(void)
     pair_destroy(pair);
 }
 
-static void destroy_mid_batch(void)
+CASE(destroy_mid_batch, "destroying with a batch out releases everything once")
 {
     for (int with_trailers = 0; with_trailers < 2; with_trailers++) {
         struct pair *pair = pair_create_windowed(50);
-        struct call *call = one_call(pair, false);
+        struct call *call = pair_one_call(pair, false);
         struct iovec iov[64];
 
-        call_respond(call);
-        call_write(call, 40, 'x');
+        pair_call_respond(call);
+        pair_call_write(call, 40, 'x');
         if (with_trailers)
-            call_finish(call);
+            pair_call_finish(call);
         else
-            call_write(call, 40, 'y');
+            pair_call_write(call, 40, 'y');
         take_batch(pair, iov);
         CHECK_EQ(pair->released, 0);
         pair_destroy(pair);
@@ -149,14 +150,14 @@ static void closed_calls_others(struct call *call)
         if (!other->stream)
             continue;
         h2_credit(other->stream, 1);
-        call_respond(other);
-        call_write(other, 3, 'x');
-        call_finish(other);
+        pair_call_respond(other);
+        pair_call_write(other, 3, 'x');
+        pair_call_finish(other);
         h2_reset(other->stream, NGHTTP2_CANCEL);
     }
 }
 
-static void destroy_is_loud(void)
+CASE(destroy_is_loud, "owners may call from closed() while the session is destroyed")
 {
     struct pair *pair = pair_create();
 
@@ -175,16 +176,16 @@ static void keep(struct h2_slice *slice)
     slice->bytes = NULL;
 }
 
-static void points(void)
+CASE(points, "slices are pointed to, not copied")
 {
     struct pair *pair = pair_create_windowed(1 << 20);
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
     static uint8_t body[100000];
     struct h2_slice slice = {.bytes = body, .count = sizeof(body), .release = keep};
     struct iovec iov[64];
     size_t count, bytes = 0;
 
-    call_respond(call);
+    pair_call_respond(call);
     h2_write(call->stream, &slice);
     count = take_batch(pair, iov);
     for (size_t i = 0; i < count; i++) {
@@ -204,17 +205,17 @@ static void points(void)
     CHECK(slice.bytes == NULL);
 }
 
-static void many_slices(void)
+CASE(many_slices, "many small slices, some empty, keep their order")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
     struct reply *reply = &pair->replies[0];
 
     pair->iovecs = 5;
-    call_respond(call);
+    pair_call_respond(call);
     for (size_t i = 0; i < 5000; i++)
-        call_write(call, i % 3, (uint8_t)i);
-    call_finish(call);
+        pair_call_write(call, i % 3, (uint8_t)i);
+    pair_call_finish(call);
     pair_pump(pair);
     CHECK_EQ(reply->body_bytes, 4999);
     for (size_t i = 0, at = 0; i < 5000; i++)
@@ -237,7 +238,7 @@ static void random_step(struct pair *pair, uint64_t *random)
         h2_reset(call->stream, NGHTTP2_CANCEL);
         break;
     case 1:
-        call_finish(call);
+        pair_call_finish(call);
         break;
     case 2:
         nghttp2_submit_rst_stream(pair->client, NGHTTP2_FLAG_NONE, pair->replies[i].id,
@@ -245,8 +246,8 @@ static void random_step(struct pair *pair, uint64_t *random)
         break;
     default:
         if (!call->responded)
-            call_respond(call);
-        call_write(call, check_random(random) % 40000, (uint8_t)i);
+            pair_call_respond(call);
+        pair_call_write(call, check_random(random) % 40000, (uint8_t)i);
     }
 }
 
@@ -262,9 +263,9 @@ static void random_life(uint64_t *random)
     for (size_t i = 0; i < 300; i++) {
         random_step(pair, random);
         if (check_random(random) % 8 == 0)
-            client_to_server(pair);
+            pair_client_to_server(pair);
         if (check_random(random) % 8 == 0)
-            server_to_client(pair);
+            pair_server_to_client(pair);
     }
     if (check_random(random) % 2)
         pair_pump(pair);
@@ -274,27 +275,10 @@ static void random_life(uint64_t *random)
     pair_destroy(pair);
 }
 
-static void random_lives(void)
+CASE(random_lives, "random streams end once, with every slice released once")
 {
     uint64_t random = check_seed();
 
     for (int round = 0; round < 50; round++)
         random_life(&random);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a reset by the peer releases what is left", peer_resets},
-        {"a reset with NO_ERROR before the end is a cancellation", peer_resets_politely},
-        {"an own reset releases and closes, but not from within", own_reset},
-        {"slices in a batch outlive their stream until it is written", reset_mid_batch},
-        {"a stream whose end is in a batch closes when it is written", end_in_batch},
-        {"destroying with a batch out releases everything once", destroy_mid_batch},
-        {"owners may call from closed() while the session is destroyed", destroy_is_loud},
-        {"slices are pointed to, not copied", points},
-        {"many small slices, some empty, keep their order", many_slices},
-        {"random lives end once, with every slice released once", random_lives},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

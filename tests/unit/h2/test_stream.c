@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/h2/pair.h"
+#include <string.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/h2_pair.h"
 
 /* ---- helpers ---- */
 
@@ -10,10 +13,10 @@ static void window(struct pair *pair, int32_t id, int32_t bytes)
 
 /* ---- cases ---- */
 
-static void answers(void)
+CASE(answers, "a request is delivered and answered")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
     struct reply *reply = &pair->replies[0];
 
     CHECK_STR(call->path, "/a/b");
@@ -22,12 +25,12 @@ static void answers(void)
     CHECK(call->ended);
     CHECK(h2_preface_received(pair->server));
     CHECK_EQ(h2_streams(pair->server), 1);
-    call_respond(call);
-    call_write(call, 300, 'x');
-    call_write(call, 0, 'x');
-    call_write(call, 400, 'y');
+    pair_call_respond(call);
+    pair_call_write(call, 300, 'x');
+    pair_call_write(call, 0, 'x');
+    pair_call_write(call, 400, 'y');
     CHECK_EQ(h2_stream_queued(call->stream), 700);
-    call_finish(call);
+    pair_call_finish(call);
     CHECK_EQ(pair->wakes, 1);
     pair_pump(pair);
     CHECK_STR(reply->status, "200");
@@ -45,12 +48,12 @@ static void answers(void)
 
 static void answers_from_request(struct call *call)
 {
-    call_respond(call);
-    call_write(call, 50, 'x');
-    call_finish(call);
+    pair_call_respond(call);
+    pair_call_write(call, 50, 'x');
+    pair_call_finish(call);
 }
 
-static void answers_at_once(void)
+CASE(answers_at_once, "an answer from within request() needs no wake")
 {
     struct pair *pair = pair_create();
 
@@ -63,14 +66,14 @@ static void answers_at_once(void)
     pair_destroy(pair);
 }
 
-static void no_body(void)
+CASE(no_body, "a response without body ends in trailers")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
 
-    call_respond(call);
+    pair_call_respond(call);
     pair_pump(pair);
-    call_finish(call);
+    pair_call_finish(call);
     pair_pump(pair);
     CHECK_STR(pair->replies[0].grpc_status, "0");
     CHECK_EQ(pair->replies[0].data_frames, 0);
@@ -78,12 +81,12 @@ static void no_body(void)
     pair_destroy(pair);
 }
 
-static void trailers_only(void)
+CASE(trailers_only, "finish without respond is one HEADERS frame")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
 
-    call_finish(call);
+    pair_call_finish(call);
     pair_pump(pair);
     CHECK_STR(pair->replies[0].status, "200");
     CHECK_STR(pair->replies[0].grpc_status, "0");
@@ -92,15 +95,15 @@ static void trailers_only(void)
     pair_destroy(pair);
 }
 
-static void no_trailers(void)
+CASE(no_trailers, "a response without trailers ends in DATA")
 {
     for (size_t bytes = 0; bytes <= 10; bytes += 10) {
         struct pair *pair = pair_create();
-        struct call *call = one_call(pair, bytes > 0);
+        struct call *call = pair_one_call(pair, bytes > 0);
 
         CHECK_EQ(h2_respond(call->stream, 415, NULL, 0), 0);
         if (bytes)
-            call_write(call, bytes, 'x');
+            pair_call_write(call, bytes, 'x');
         CHECK_EQ(h2_finish(call->stream, NULL, 0), 0);
         pair_pump(pair);
         CHECK_STR(pair->replies[0].status, "415");
@@ -111,16 +114,16 @@ static void no_trailers(void)
     }
 }
 
-static void early_finish(void)
+CASE(early_finish, "finishing before the peer half-closes ends in RST_STREAM(NO_ERROR)")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, true);
+    struct call *call = pair_one_call(pair, true);
     struct reply *reply = &pair->replies[0];
 
     CHECK(!call->ended);
-    call_respond(call);
-    call_write(call, 10, 'x');
-    call_finish(call);
+    pair_call_respond(call);
+    pair_call_write(call, 10, 'x');
+    pair_call_finish(call);
     pair_pump(pair);
     CHECK_STR(reply->grpc_status, "0");
     CHECK_EQ(reply->reset_code, NGHTTP2_NO_ERROR);
@@ -132,13 +135,13 @@ static void early_finish(void)
 }
 
 /* The peer's last bytes cross our trailers. */
-static void nothing_after_finish(void)
+CASE(nothing_after_finish, "after finish only closed() comes")
 {
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, true);
+    struct call *call = pair_one_call(pair, true);
     struct reply *reply = &pair->replies[0];
 
-    call_finish(call);
+    pair_call_finish(call);
     reply->upload_left = 500;
     pair_half_close(pair, reply);
     pair->hold = true;
@@ -152,7 +155,7 @@ static void nothing_after_finish(void)
     pair_destroy(pair);
 }
 
-static void interleaves(void)
+CASE(interleaves, "replies of several streams interleave and stay intact")
 {
     struct pair *pair = pair_create();
     size_t halfway = 0;
@@ -162,12 +165,12 @@ static void interleaves(void)
     pair_pump(pair);
     for (size_t i = 0; i < 20; i++) {
         CHECK(pair->calls[i].ended);
-        call_respond(&pair->calls[i]);
+        pair_call_respond(&pair->calls[i]);
         for (size_t j = 0; j < 100; j++)
-            call_write(&pair->calls[i], 1000 + i, (uint8_t)i);
-        call_finish(&pair->calls[i]);
+            pair_call_write(&pair->calls[i], 1000 + i, (uint8_t)i);
+        pair_call_finish(&pair->calls[i]);
     }
-    server_to_client(pair);
+    pair_server_to_client(pair);
     for (size_t i = 0; i < 20; i++)
         halfway += pair->replies[i].body_bytes > 0 && !pair->replies[i].closed;
     CHECK(halfway > 1); /* a long reply does not hold up the others */
@@ -183,7 +186,7 @@ static void interleaves(void)
     pair_destroy(pair);
 }
 
-static void byte_by_byte(void)
+CASE(byte_by_byte, "input may come byte by byte, output leave three iovecs at a time")
 {
     struct pair *pair = pair_create();
 
@@ -200,16 +203,16 @@ static void byte_by_byte(void)
     pair_destroy(pair);
 }
 
-static void window_of_nothing(void)
+CASE(window_of_nothing, "a window of 0, then of single bytes, delays and loses nothing")
 {
     struct pair *pair = pair_create_windowed(0);
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
     struct reply *reply = &pair->replies[0];
 
-    call_respond(call);
-    call_write(call, 60, 'x');
-    call_write(call, 40, 'y');
-    call_finish(call);
+    pair_call_respond(call);
+    pair_call_write(call, 60, 'x');
+    pair_call_write(call, 40, 'y');
+    pair_call_finish(call);
     pair_pump(pair);
     CHECK_STR(reply->status, "200");
     CHECK_EQ(reply->body_bytes, 0);
@@ -229,7 +232,7 @@ static void window_of_nothing(void)
     pair_destroy(pair);
 }
 
-static void stall_of_one(void)
+CASE(stall_of_one, "a stream without credit stalls alone")
 {
     struct pair *pair = pair_create();
     const struct limits *limits = &pair->limits;
@@ -248,7 +251,7 @@ static void stall_of_one(void)
     pair_destroy(pair);
 }
 
-static void connection_credit(void)
+CASE(connection_credit, "credit of dead streams returns to the connection")
 {
     struct limits limits = limits_default();
     struct pair *pair;
@@ -269,7 +272,7 @@ static void connection_credit(void)
     pair_destroy(pair);
 }
 
-static void discarded_upload(void)
+CASE(discarded_upload, "data for streams that were reset returns to the connection")
 {
     struct pair *pair = pair_create();
     struct reply *reply = pair_request(pair, "/x", 0, true);
@@ -294,44 +297,20 @@ static void discarded_upload(void)
 }
 
 /* Longer than the staging buffer, and than a frame. */
-static void long_trailers(void)
+CASE(long_trailers, "trailers longer than staging and frame arrive")
 {
     static char text[30000];
     const struct h2_header trailers[] = {{"grpc-status", "3", 11, 1},
                                          {"grpc-message", text, 12, sizeof(text)}};
     struct pair *pair = pair_create();
-    struct call *call = one_call(pair, false);
+    struct call *call = pair_one_call(pair, false);
 
     memset(text, '~', sizeof(text)); /* no shorter in HPACK's Huffman code */
-    call_respond(call);
-    call_write(call, 10, 'x');
+    pair_call_respond(call);
+    pair_call_write(call, 10, 'x');
     CHECK_EQ(h2_finish(call->stream, trailers, 2), 0);
     pair_pump(pair);
     CHECK_STR(pair->replies[0].grpc_status, "3");
     CHECK_EQ(call->close_code, 0);
     pair_destroy(pair);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a request is delivered and answered", answers},
-        {"an answer from within request() needs no wake", answers_at_once},
-        {"a response without body ends in trailers", no_body},
-        {"finish without respond is one HEADERS frame", trailers_only},
-        {"a response without trailers ends in DATA", no_trailers},
-        {"finishing before the peer half-closes ends in RST_STREAM(NO_ERROR)",
-         early_finish},
-        {"after finish only closed() comes", nothing_after_finish},
-        {"replies of several streams interleave and stay intact", interleaves},
-        {"input may come byte by byte, output leave three iovecs at a time",
-         byte_by_byte},
-        {"a window of 0, then of single bytes, delays and loses nothing",
-         window_of_nothing},
-        {"a stream without credit stalls alone", stall_of_one},
-        {"credit of dead streams returns to the connection", connection_credit},
-        {"data for streams that were reset returns to the connection", discarded_upload},
-        {"trailers longer than staging and frame arrive", long_trailers},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -5,7 +5,7 @@
 
 #include "kernels/kernels.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/inputs.h"
+#include "tests/lib/kernel_inputs.h"
 
 enum { LEN = 200, GROUPS = 40 };
 
@@ -41,7 +41,8 @@ static struct ternarize_job job_for(const float *in, size_t len, size_t divisor,
     };
 }
 
-static void by_definition(void)
+CASE(by_definition,
+     "scales and elements are those of divide, round to even, clip, multiply")
 {
     uint64_t seed = check_seed();
     const struct kernels *kernels = kernels_select(NULL);
@@ -73,7 +74,8 @@ static void by_definition(void)
 
 /* The weight is exactly half of the scale, but its product with the rounded
  * reciprocal lies above one half. */
-static void reciprocal_is_wrong(void)
+CASE(reciprocal_is_wrong,
+     "a reciprocal multiply rounds some weight the wrong way; division never does")
 {
     uint32_t wrong = 0;
     for (uint32_t mantissa = 1; mantissa < 1u << 23; mantissa += 997) {
@@ -87,7 +89,8 @@ static void reciprocal_is_wrong(void)
     CHECK(w + w > s && rintf(w / s) == 1.0f);
 }
 
-static void doubling_is_division(void)
+CASE(doubling_is_division,
+     "rounding the quotient away from 0 is doubling beyond s, for every s")
 {
     uint64_t seed = check_seed();
     for (int i = 0; i < 2000000; i++) {
@@ -101,7 +104,7 @@ static void doubling_is_division(void)
 }
 
 /* A subnormal scale whose half is no f32: rounding that half would move a tie. */
-static void odd_subnormal_scale(void)
+CASE(odd_subnormal_scale, "an odd subnormal scale has its ties where division has them")
 {
     const float in[3] = {0x1p-149f, -0x1p-149f, 0x7p-149f}; /* s = 3 units */
     float out[3], scale;
@@ -115,7 +118,7 @@ static void odd_subnormal_scale(void)
     CHECK(out[2] == scale);
 }
 
-static void vanishing_scale(void)
+CASE(vanishing_scale, "a mean that rounds to 0 gives zeros that keep their signs")
 {
     float in[128] = {0x1p-149f, -0x1p-149f}, out[128], scale;
     struct ternary_counts counts;
@@ -129,7 +132,7 @@ static void vanishing_scale(void)
     CHECK_EQ(input_bits(out[1]), 0x80000000u);
 }
 
-static void one_magnitude(void)
+CASE(one_magnitude, "16-bit output has the scale rounded once, so one magnitude a group")
 {
     uint64_t seed = check_seed();
     for (int dtype = TRIT_F16; dtype <= TRIT_BF16; dtype++) {
@@ -152,7 +155,7 @@ static void one_magnitude(void)
     }
 }
 
-static void non_finite(void)
+CASE(non_finite, "NaN and infinities are counted and the first is named")
 {
     float in[3 * LEN], out[3 * LEN], scales[3];
     for (size_t i = 0; i < 3 * LEN; i++)
@@ -169,7 +172,7 @@ static void non_finite(void)
     CHECK_EQ(counts.first_non_finite, LEN + 7);
 }
 
-static void lost_scales(void)
+CASE(lost_scales, "scales that f16 rounds, drops or overflows are counted")
 {
     const float in[4] = {70000.0f, 1.0f, 0x1p-26f, 1.0f / 3.0f};
     float out[4], scales[4];
@@ -183,8 +186,8 @@ static void lost_scales(void)
     CHECK_EQ(counts.first_scale_lost, 0);
 }
 
-/* The sums that a report is made of, beside those of the definition; returns the
- * largest error of `error`, relative to itself. */
+/* Compares the sums of a report with the definition. Returns the largest relative
+ * error of `error`. */
 static double expect_sums(const float in[LEN])
 {
     float out[LEN], scale;
@@ -209,7 +212,7 @@ static double expect_sums(const float in[LEN])
     return fabs(sums.error - error) / error;
 }
 
-static void sums(void)
+CASE(sums, "the report's sums are those of the definition")
 {
     uint64_t seed = check_seed();
     float in[LEN];
@@ -217,7 +220,7 @@ static void sums(void)
     CHECK(expect_sums(in) <= 1e-11);
 }
 
-static void small_error(void)
+CASE(small_error, "an error that is small relative to its weights keeps its digits")
 {
     uint64_t seed = check_seed();
     for (int exponent = -1; exponent >= -20; exponent--) {
@@ -228,26 +231,4 @@ static void small_error(void)
         }
         CHECK(expect_sums(in) <= 1e-11);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"scales and elements are those of divide, round to even, clip, multiply",
-         by_definition},
-        {"a reciprocal multiply rounds some weight the wrong way; division never does",
-         reciprocal_is_wrong},
-        {"rounding the quotient away from 0 is doubling beyond s, for every s",
-         doubling_is_division},
-        {"an odd subnormal scale has its ties where division has them",
-         odd_subnormal_scale},
-        {"a mean that rounds to 0 gives zeros that keep their signs", vanishing_scale},
-        {"16-bit output has the scale rounded once, so one magnitude a group",
-         one_magnitude},
-        {"NaN and infinities are counted and the first is named", non_finite},
-        {"scales that f16 rounds, drops or overflows are counted", lost_scales},
-        {"the report's sums are those of the definition", sums},
-        {"an error keeps its digits however little is left of it", small_error},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -3,12 +3,13 @@
  * between kernels_enter and kernels_leave has the same bits, and the state comes back.
  * Every combination of the bits that change results is set wrong on purpose. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/kernels.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/inputs.h"
-#include "tests/unit/kernels/linear_work.h"
+#include "tests/lib/kernel_inputs.h"
+#include "tests/lib/linear_work.h"
 
 /* ---- the control register ------------------------------------------------------- */
 
@@ -118,10 +119,10 @@ static uint32_t project(const struct kernels *table, const uint8_t *weights,
 
 static uint32_t multiply(const struct kernels *table, struct work *work, uint32_t crc)
 {
-    quantize_all(table, work);
+    work_quantize(table, work);
     for (unsigned product = 0; product < PRODUCTS; product++) {
-        float *out = run_all(table, work, (enum product)product);
-        crc = crc32c(crc, out, floats_of(work, (enum product)product) * sizeof *out);
+        float *out = work_run(table, work, (enum product)product);
+        crc = crc32c(crc, out, work_floats(work, (enum product)product) * sizeof *out);
         free(out);
     }
     return crc;
@@ -140,7 +141,9 @@ static uint32_t compute(const struct kernels *table, struct inputs *inputs)
 
 /* ---- cases ------------------------------------------------------------------------- */
 
-static void same_bits(void)
+CASE(same_bits,
+     "projections and products have the same bits whatever rounding, flushing and "
+     "NaN bits the thread had, and give them back")
 {
     static struct inputs inputs;
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -164,7 +167,8 @@ static void same_bits(void)
     inputs_fini(&inputs);
 }
 
-static void same_answers(void)
+CASE(same_answers,
+     "the self-test passes under any FP mode of the thread, and restores it")
 {
     const struct kernels *tables[KERNELS_TABLES_MAX];
     const size_t count = kernels_available(tables);
@@ -183,7 +187,8 @@ static void same_answers(void)
 }
 
 /* Without this the cases above would prove nothing. */
-static void wrong_bits_matter(void)
+CASE(wrong_bits_matter,
+     "outside kernels_enter and kernels_leave the FP mode changes results")
 {
     static struct inputs inputs;
     const struct kernels *portable = kernels_select("portable");
@@ -197,17 +202,4 @@ static void wrong_bits_matter(void)
         CHECK(found != expected);
     }
     inputs_fini(&inputs);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"projections and products have the same bits whatever rounding, flushing and "
-         "NaN bits the thread had, and give them back",
-         same_bits},
-        {"the self-test passes whatever the thread had, and gives it back", same_answers},
-        {"outside kernels_enter and kernels_leave those bits change results",
-         wrong_bits_matter},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -83,18 +83,18 @@ static size_t check_all(bool exact)
     return cases;
 }
 
-static void padded(void)
+CASE(padded, "every golden case comes out bit for bit, signs of zero included")
 {
     CHECK(check_all(false) >= 15);
 }
 
-static void exact(void)
+CASE(exact, "a short group divided by its real length gives the golden codes and scales")
 {
     CHECK(check_all(true) >= 15);
 }
 
 /* A projected tensor is ternary, and is the projection of its latents. */
-static void verified(void)
+CASE(verified, "a golden projection verifies against its latents without a mismatch")
 {
     struct golden golden = golden_open("tests/data/mlx_ternary_golden.safetensors");
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -132,15 +132,4 @@ static void verified(void)
                   groups * sizeof scales[0]);
     }
     golden_close(&golden);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"every golden case comes out bit for bit, signs of zero included", padded},
-        {"a short group divided by its real length gives the golden codes and scales",
-         exact},
-        {"a golden projection verifies against its latents without a mismatch", verified},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -4,7 +4,7 @@
 
 #include "kernels/kernels.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/inputs.h"
+#include "tests/lib/kernel_inputs.h"
 
 enum { LEN_MAX = 1025 };
 
@@ -133,7 +133,8 @@ static void compare_ternarize(const struct shape *shape, uint64_t *seed)
     guarded_destroy(&in);
 }
 
-static void every_length(void)
+CASE(every_length,
+     "tables agree for every length from 1 to 1025, any alignment, edges untouched")
 {
     uint64_t seed = check_seed();
     for (size_t len = 1; len <= LEN_MAX; len++)
@@ -151,7 +152,7 @@ static void every_length(void)
         }
 }
 
-static void every_kind(void)
+CASE(every_kind, "tables agree on every kind of input")
 {
     static const size_t lengths[] = {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 256, 4096};
     uint64_t seed = check_seed();
@@ -174,7 +175,7 @@ static size_t any_length(const struct encoding_layout *layout, uint64_t *seed)
                                       : 1 + random % 300;
 }
 
-static void every_encoding(void)
+CASE(every_encoding, "tables agree on every encoding of a run")
 {
     uint64_t seed = check_seed();
     for (unsigned e = TRIT_ENCODING_INT8; e <= TRIT_ENCODING_HF_BITNET; e++) {
@@ -243,7 +244,7 @@ static void compare_long(const struct shape *shape, enum tally_detail tally,
 }
 
 /* Runs too long for L2, of groups that divide a block and that do not. */
-static void long_runs(void)
+CASE(long_runs, "a long run has the bits of its pieces, whatever is counted")
 {
     static const enum trit_encoding encodings[] = {
         TRIT_ENCODING_DENSE, TRIT_ENCODING_INT8, TRIT_ENCODING_PQ2_0,
@@ -317,7 +318,7 @@ static void compare_verify(const struct shape *shape, const void *in, const floa
     outputs_destroy(&want);
 }
 
-static void dense_verification(void)
+CASE(dense_verification, "tables agree on what they find in dense claims")
 {
     uint64_t seed = check_seed();
     for (size_t len = 1; len <= 300; len++)
@@ -388,7 +389,7 @@ static void packed_round(const struct shape *shape, uint64_t *seed)
     guarded_destroy(&latents);
 }
 
-static void packed_verification(void)
+CASE(packed_verification, "tables agree on packed claims and on what they unpack to")
 {
     uint64_t seed = check_seed();
     for (unsigned e = TRIT_ENCODING_INT8; e <= TRIT_ENCODING_HF_BITNET; e++) {
@@ -402,7 +403,7 @@ static void packed_verification(void)
     }
 }
 
-static void self_test(void)
+CASE(self_test, "every table passes its known-answer test")
 {
     const struct kernels *tables[KERNELS_TABLES_MAX];
     const size_t count = kernels_available(tables);
@@ -411,19 +412,4 @@ static void self_test(void)
         kernels_selftest(tables[i], message, sizeof message);
         CHECK_STR(message, "");
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"every table passes its known-answer test", self_test},
-        {"tables agree for every length from 1 to 1025, any alignment, edges untouched",
-         every_length},
-        {"tables agree on every kind of input", every_kind},
-        {"tables agree on every encoding of a run", every_encoding},
-        {"a long run has the bits of its pieces, whatever is counted", long_runs},
-        {"tables agree on what they find in dense claims", dense_verification},
-        {"tables agree on packed claims and on what they unpack to", packed_verification},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -36,7 +36,8 @@ static void check_one(size_t elements, uint64_t *seed)
         CHECK(out[bytes + i] == 0xa5 && t[elements + i] == 0x5a);
 }
 
-static void as_described(void)
+CASE(as_described,
+     "every element stands where the order says, and nothing beyond is touched")
 {
     uint64_t seed = check_seed();
 
@@ -77,7 +78,8 @@ static void compare_vector(const struct kernels *table, const struct golden *fil
     CHECK_MEM(t, trits.data, trits.elements);
 }
 
-static void as_packed_elsewhere(void)
+CASE(as_packed_elsewhere,
+     "latents become the bytes of an independent packer, and come back")
 {
     static const char *const names[] = {"hf_bitnet_4x1",    "hf_bitnet_4x3",
                                         "hf_bitnet_12x128", "hf_bitnet_8x129",
@@ -90,16 +92,4 @@ static void as_packed_elsewhere(void)
         for (size_t n = 0; n < sizeof names / sizeof names[0]; n++)
             compare_vector(tables[i], &file, names[n]);
     golden_close(&file);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"every element stands where the order says, and nothing beyond is touched",
-         as_described},
-        {"latents become the bytes of an independent packer, and come back",
-         as_packed_elsewhere},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

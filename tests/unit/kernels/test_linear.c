@@ -7,7 +7,7 @@
 
 #include "kernels/linear/linear.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/linear_work.h"
+#include "tests/lib/linear_work.h"
 
 /* ---- in f64 ---- */
 
@@ -49,7 +49,7 @@ static struct exact exact_of(const struct work *work, enum product product, uint
     return exact;
 }
 
-static void near_f64(void)
+CASE(near_f64, "products are within 1e-6 of the f64 result")
 {
     uint64_t state = check_seed();
     const struct kernels *portable = kernels_select("portable");
@@ -58,8 +58,8 @@ static void near_f64(void)
         struct work work;
         work_random(&work, &state);
         for (size_t p = 0; p < sizeof(products) / sizeof(products[0]); p++) {
-            float *out = run_all(portable, &work, products[p]);
-            for (uint64_t i = 0; i < floats_of(&work, products[p]); i++) {
+            float *out = work_run(portable, &work, products[p]);
+            for (uint64_t i = 0; i < work_floats(&work, products[p]); i++) {
                 const struct exact exact = exact_of(&work, products[p], i);
                 CHECK(fabs((double)out[i] - exact.sum) <= 1e-6 * exact.size);
             }
@@ -153,8 +153,8 @@ static float written_out(const struct work *work, enum product product, uint64_t
 static void check_order(const struct work *work, const struct kernels *kernels)
 {
     for (enum product product = FORWARD; product < PRODUCTS; product++) {
-        const uint64_t floats = floats_of(work, product);
-        float *out = run_all(kernels, work, product);
+        const uint64_t floats = work_floats(work, product);
+        float *out = work_run(kernels, work, product);
         for (uint64_t i = 0; i < floats; i++) {
             const float value =
                 written_out(work, product, i) + 0.0f; /* turns -0 of rows into +0 */
@@ -164,7 +164,7 @@ static void check_order(const struct work *work, const struct kernels *kernels)
     }
 }
 
-static void in_order(void)
+CASE(in_order, "products sum in the order that linear.h states")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -172,7 +172,7 @@ static void in_order(void)
     for (int round = 0; round < 30; round++) {
         struct work work;
         work_random(&work, &state);
-        quantize_all(tables[0], &work);
+        work_quantize(tables[0], &work);
         for (size_t i = 0; i < count; i++)
             check_order(&work, tables[i]);
         work_fini(&work);
@@ -184,9 +184,10 @@ static void in_order(void)
 static void check_same(const struct work *work, const struct kernels *kernels,
                        enum product product, uint64_t *state)
 {
-    const uint64_t extent = extent_of(work, product), floats = floats_of(work, product);
-    float *want = run_all(kernels_select("portable"), work, product);
-    float *got = run_all(kernels, work, product);
+    const uint64_t extent = work_extent(work, product),
+                   floats = work_floats(work, product);
+    float *want = work_run(kernels_select("portable"), work, product);
+    float *got = work_run(kernels, work, product);
     CHECK_MEM(got, want, (size_t)floats * sizeof(*got));
     memset(got, 0xee, (size_t)floats * sizeof(*got));
     for (uint64_t first = 0; first < extent;) {
@@ -195,7 +196,7 @@ static void check_same(const struct work *work, const struct kernels *kernels,
             count = (count + 15) / 16 * 16;
         if (count > extent - first)
             count = extent - first;
-        run_part(kernels, work, product, first, count, got);
+        work_run_part(kernels, work, product, first, count, got);
         first += count;
     }
     CHECK_MEM(got, want, (size_t)floats * sizeof(*got));
@@ -203,7 +204,7 @@ static void check_same(const struct work *work, const struct kernels *kernels,
     free(got);
 }
 
-static void same_everywhere(void)
+CASE(same_everywhere, "products have the same bits on every ISA and for every split")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -211,7 +212,7 @@ static void same_everywhere(void)
     for (int round = 0; round < 100; round++) {
         struct work work;
         work_random(&work, &state);
-        quantize_all(tables[count - 1], &work);
+        work_quantize(tables[count - 1], &work);
         for (size_t i = 0; i < count; i++)
             for (enum product product = FORWARD; product < PRODUCTS; product++)
                 check_same(&work, tables[i], product, &state);
@@ -220,7 +221,7 @@ static void same_everywhere(void)
 }
 
 /* Many tiles, many groups, batches larger than every block: rare in random shapes. */
-static void same_when_large(void)
+CASE(same_when_large, "large shapes have the same bits on every ISA and for every split")
 {
     static const struct {
         uint64_t rows, columns, batch;
@@ -234,7 +235,7 @@ static void same_when_large(void)
         struct work work;
         work_init(&work, shapes[s].rows, shapes[s].columns, shapes[s].group_size,
                   shapes[s].batch, &state);
-        quantize_all(tables[0], &work);
+        work_quantize(tables[0], &work);
         for (size_t i = 0; i < count; i++)
             for (enum product product = FORWARD; product < PRODUCTS; product++)
                 check_same(&work, tables[i], product, &state);
@@ -243,7 +244,7 @@ static void same_when_large(void)
 }
 
 /* Protocol buffers deliver floats that are aligned to 4 bytes only. */
-static void misaligned(void)
+CASE(misaligned, "activations and results may lie anywhere")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -253,7 +254,7 @@ static void misaligned(void)
     const size_t x_bytes = 5 * 333 * sizeof(float), y_bytes = 5 * 50 * sizeof(float);
     float *x = linear_floats(5 * 333 + 1), *y = linear_floats(5 * 50 + 1);
     for (size_t i = 0; i < count; i++) {
-        float *want = run_all(tables[i], &work, FORWARD);
+        float *want = work_run(tables[i], &work, FORWARD);
         float *moved = x + 1, *into = y + 1;
         memcpy(moved, work.x, x_bytes);
         linear_forward(tables[i], &work.c.matrix, moved, 5, work.bias, 0, 50, into);
@@ -266,7 +267,7 @@ static void misaligned(void)
 }
 
 /* All codes are 2 and all q are 127 or -127, which gives the largest sums. */
-static void largest_sums(void)
+CASE(largest_sums, "int8 products are exact at their largest")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -279,9 +280,9 @@ static void largest_sums(void)
     for (int sign = -1; sign <= 1; sign += 2) {
         for (uint64_t i = 0; i < 65536; i++)
             work.x[i] = (float)sign;
-        quantize_all(tables[0], &work);
+        work_quantize(tables[0], &work);
         for (size_t i = 0; i < count; i++) {
-            float *out = run_all(tables[i], &work, FORWARD_INT8);
+            float *out = work_run(tables[i], &work, FORWARD_INT8);
             for (uint64_t r = 0; r < 80; r++)
                 CHECK(out[r] == int8_written_out(&work, 0, r));
             free(out);
@@ -290,15 +291,15 @@ static void largest_sums(void)
     work_fini(&work);
 }
 
-static void int8_near_f32(void)
+CASE(int8_near_f32, "int8 activations cost little precision")
 {
     uint64_t state = check_seed();
     const struct kernels *kernels = kernels_select(NULL);
     struct work work;
     work_init(&work, 64, 2048, 128, 4, &state);
-    quantize_all(kernels, &work);
-    float *exact = run_all(kernels, &work, FORWARD);
-    float *rough = run_all(kernels, &work, FORWARD_INT8);
+    work_quantize(kernels, &work);
+    float *exact = work_run(kernels, &work, FORWARD);
+    float *rough = work_run(kernels, &work, FORWARD_INT8);
     double error = 0, size = 0;
     for (uint64_t i = 0; i < 4 * 64; i++) {
         error += pow((double)(exact[i] - rough[i]), 2);
@@ -308,19 +309,4 @@ static void int8_near_f32(void)
     free(exact);
     free(rough);
     work_fini(&work);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"products are within 1e-6 of the f64 result", near_f64},
-        {"products sum in the order that linear.h states", in_order},
-        {"products have the same bits on every ISA and for every split", same_everywhere},
-        {"large shapes have the same bits on every ISA and for every split",
-         same_when_large},
-        {"activations and results may lie anywhere", misaligned},
-        {"int8 products are exact at their largest", largest_sums},
-        {"int8 activations cost little precision", int8_near_f32},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -9,7 +9,7 @@
 #include "tests/lib/check.h"
 
 /* From Random123's kat_vectors, philox4x32 with 10 rounds. */
-static void known_answers(void)
+CASE(known_answers, "Philox 4x32-10 gives its known answers")
 {
     static const struct {
         uint32_t counter[4], key[2], out[4];
@@ -30,7 +30,7 @@ static void known_answers(void)
 }
 
 /* The quantile inverts erfc. The other values are the test values of AS 241. */
-static void quantiles(void)
+CASE(quantiles, "the quantile inverts the distribution")
 {
     CHECK(fabs(normal_quantile(0.25) + 0.6744897501960817) < 1e-15);
     CHECK(fabs(normal_quantile(0.001) + 3.090232306167814) < 1e-14);
@@ -47,7 +47,7 @@ static void quantiles(void)
     }
 }
 
-static void normal(void)
+CASE(normal, "a million draws have the moments of N(0, 1)")
 {
     enum { COUNT = 1 << 20 };
     float *z = malloc(COUNT * sizeof *z);
@@ -71,7 +71,7 @@ static void normal(void)
     free(z);
 }
 
-static void any_split(void)
+CASE(any_split, "draws are the same for every split")
 {
     enum { COUNT = 1000 };
     uint64_t state = check_seed();
@@ -88,7 +88,7 @@ static void any_split(void)
     CHECK_MEM(parts, whole, sizeof whole);
 }
 
-static void seeds_differ(void)
+CASE(seeds_differ, "draws depend on the seed and the deviation")
 {
     float a[8], b[8], c[8];
     linear_draw(1, 1.0, 0, 8, a);
@@ -101,7 +101,7 @@ static void seeds_differ(void)
 }
 
 /* FNV-1a of the bits, the same on every machine. */
-static void same_bits(void)
+CASE(same_bits, "draws have the same bits on every machine")
 {
     enum { COUNT = 100000 };
     float *z = malloc(COUNT * sizeof *z);
@@ -112,17 +112,4 @@ static void same_bits(void)
         hash = (hash ^ ((const uint8_t *)z)[i]) * 0x100000001b3u;
     free(z);
     CHECK_EQ(hash, 10724750445382782739u);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"Philox 4x32-10 gives its known answers", known_answers},
-        {"the quantile inverts the distribution", quantiles},
-        {"a million draws have the moments of N(0, 1)", normal},
-        {"draws are the same for every split", any_split},
-        {"seeds and deviations matter as they should", seeds_differ},
-        {"draws have the same bits on every machine", same_bits},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -6,9 +6,9 @@
 
 #include "kernels/linear/linear.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/linear_work.h"
+#include "tests/lib/linear_work.h"
 
-static void packs_by_parts(void)
+CASE(packs_by_parts, "rows may be laid out one by one, in any order")
 {
     uint64_t state = check_seed();
     for (int round = 0; round < 50; round++) {
@@ -30,7 +30,7 @@ static void packs_by_parts(void)
     }
 }
 
-static void group_sizes_held(void)
+CASE(group_sizes_held, "group sizes are multiples of 16 up to 65536")
 {
     CHECK(linear_supports(16) && linear_supports(48) && linear_supports(128));
     CHECK(linear_supports(65536));
@@ -56,7 +56,7 @@ static void check_quantized(const struct work *work)
     CHECK(sums == all);
 }
 
-static void quantizes(void)
+CASE(quantizes, "int8 activations are rounded to nearest even")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -65,14 +65,14 @@ static void quantizes(void)
         struct work work;
         work_init(&work, 1, linear_any(&state, 1, 700), 32, 1, &state);
         for (size_t i = 0; i < count; i++) {
-            quantize_all(tables[i], &work);
+            work_quantize(tables[i], &work);
             check_quantized(&work);
         }
         work_fini(&work);
     }
 }
 
-static void quantizes_zeros_and_worse(void)
+CASE(quantizes_zeros_and_worse, "rows without a scale are zeros, infinite ones are seen")
 {
     static const float values[] = {0.0f, -0.0f, 0x1p-149f, -0x1p-122f};
     uint64_t state = check_seed();
@@ -84,29 +84,17 @@ static void quantizes_zeros_and_worse(void)
         for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
             for (uint64_t c = 0; c < 100; c++)
                 work.x[c] = values[v];
-            quantize_all(tables[i], &work);
+            work_quantize(tables[i], &work);
             CHECK(work.absmax[0] == 0.0f);
             for (uint64_t c = 0; c < linear_quantized(100); c++)
                 CHECK(work.q[c] == 0);
         }
         work.x[7] = INFINITY;
-        quantize_all(tables[i], &work);
+        work_quantize(tables[i], &work);
         CHECK(isinf(work.absmax[0]));
         work.x[8] = NAN;
-        quantize_all(tables[i], &work);
+        work_quantize(tables[i], &work);
         CHECK(isnan(work.absmax[0]));
     }
     work_fini(&work);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"rows may be laid out one by one, in any order", packs_by_parts},
-        {"group sizes are multiples of 16 up to 65536", group_sizes_held},
-        {"int8 activations are rounded to nearest even", quantizes},
-        {"rows without a scale are zeros, infinite ones are seen",
-         quantizes_zeros_and_worse},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

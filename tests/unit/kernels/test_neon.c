@@ -30,9 +30,9 @@ extern const struct kernels kernels_neon;
 #endif
 
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/inputs.h"
+#include "tests/lib/kernel_inputs.h"
 
-static void known_answer(void)
+CASE(known_answer, "the NEON table passes its known-answer test")
 {
     char message[256] = "";
     kernels_selftest(&kernels_neon, message, sizeof message);
@@ -59,7 +59,7 @@ static void run(const struct kernels *table, enum trit_dtype dtype, size_t len,
     ternarize(table, &job, counts);
 }
 
-static void same_as_portable(void)
+CASE(same_as_portable, "the NEON table gives the portable table's bits")
 {
     uint64_t seed = check_seed();
     const struct kernels *portable = kernels_select("portable");
@@ -81,13 +81,4 @@ static void same_as_portable(void)
             CHECK_MEM(&sums[1], &sums[0], sizeof sums[0]);
             CHECK_MEM(&counts[1], &counts[0], sizeof counts[0]);
         }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"the NEON table passes its known-answer test", known_answer},
-        {"the NEON table gives the portable table's bits", same_as_portable},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

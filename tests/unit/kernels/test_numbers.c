@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Conversions, CRC, names: the small things other rooms lean on. */
+/* Conversions of 16-bit floats, the CRC, and names: what other modules use of kernels. */
 #include <math.h>
+#include <string.h>
 
 #include "kernels/kernels.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/inputs.h"
+#include "tests/lib/kernel_inputs.h"
 
 /* The value of 16 bits, by the definition of the format. */
 static double f16_value(uint16_t bits)
@@ -15,7 +16,7 @@ static double f16_value(uint16_t bits)
     return bits & 0x8000 ? -value : value;
 }
 
-static void widening(void)
+CASE(widening, "16-bit floats widen exactly, and narrow back to themselves")
 {
     for (uint32_t bits = 0; bits < 0x10000; bits++) {
         const float value = f16_to_f32((uint16_t)bits);
@@ -31,7 +32,7 @@ static void widening(void)
 }
 
 /* Between two neighbours: the nearer, and the even one from the middle. */
-static void narrowing(void)
+CASE(narrowing, "narrowing rounds to the nearest, ties to even")
 {
     uint64_t seed = check_seed();
     for (uint32_t bits = 0; bits < 0x7bff; bits++) {
@@ -56,7 +57,7 @@ static void narrowing(void)
     }
 }
 
-static void crc(void)
+CASE(crc, "CRC-32C is RFC 3720's, cut anywhere")
 {
     uint8_t bytes[64] = {0};
     CHECK_EQ(crc32c(0, "123456789", 9), 0xe3069283u);
@@ -70,7 +71,7 @@ static void crc(void)
         CHECK_EQ(crc32c(crc32c(0, bytes, cut), bytes + cut, 32 - cut), 0x46dd794eu);
 }
 
-static void dispatch(void)
+CASE(dispatch, "every table is found by its name, auto is the last")
 {
     const struct kernels *tables[KERNELS_TABLES_MAX];
     const size_t count = kernels_available(tables);
@@ -83,7 +84,7 @@ static void dispatch(void)
     CHECK(kernels_select("sse9") == NULL);
 }
 
-static void names(void)
+CASE(names, "encodings and element types have names that lead back")
 {
     for (unsigned e = 0; encoding_layout(e); e++) {
         enum trit_encoding found;
@@ -97,7 +98,7 @@ static void names(void)
     CHECK_STR(dtype_name(TRIT_F16), "f16");
 }
 
-static void flips(void)
+CASE(flips, "transitions count every element once, padding never")
 {
     uint64_t seed = check_seed();
     for (size_t len = 1; len < 300; len++) {
@@ -115,17 +116,4 @@ static void flips(void)
         transitions(kernels_select(NULL), from, to, count, len, got);
         CHECK_MEM(got, want, sizeof want);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"16-bit floats widen exactly, and narrow back to themselves", widening},
-        {"narrowing rounds to the nearest, ties to even", narrowing},
-        {"CRC-32C is RFC 3720's, cut anywhere", crc},
-        {"every table is found by its name, auto is the last", dispatch},
-        {"encodings and element types have names that lead back", names},
-        {"transitions count every element once, padding never", flips},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -97,18 +97,18 @@ static void each(void (*check)(const struct kernels *, enum trit_encoding,
     golden_close(&file);
 }
 
-static void packs(void)
+CASE(packs, "packing writes the blocks that gguf and the formats' text write")
 {
     each(pack_one);
 }
 
-static void unpacks(void)
+CASE(unpacks, "blocks of gguf unpack to codes times the stored scale")
 {
     each(unpack_one);
 }
 
 /* Groups of several blocks: the codes of the blocks alone, and d in each of them. */
-static void repeats_scales(void)
+CASE(repeats_scales, "the blocks of a longer group hold its codes, and its scale each")
 {
     static const struct {
         enum trit_encoding encoding;
@@ -160,7 +160,7 @@ static void repeats_scales(void)
 }
 
 /* Every byte of base 3 decodes to digits 0..2; 13 of them no encoder writes. */
-static void every_byte(void)
+CASE(every_byte, "every base-3 byte decodes by the formula and 243 of them are written")
 {
     uint32_t canonical = 0;
     for (unsigned byte = 0; byte < 256; byte++) {
@@ -201,17 +201,4 @@ static void every_byte(void)
         canonical += again[0] == byte;
     }
     CHECK_EQ(canonical, 243);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"packing writes the blocks that gguf and the formats' text write", packs},
-        {"their blocks unpack to codes times the stored scale", unpacks},
-        {"the blocks of a longer group hold its codes, and its scale each",
-         repeats_scales},
-        {"every base-3 byte decodes by the formula and 243 of them are written",
-         every_byte},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a verification says about claims whose truth is known. */
 #include <math.h>
+#include <string.h>
 
 #include "kernels/kernels.h"
 #include "tests/lib/check.h"
-#include "tests/unit/kernels/inputs.h"
+#include "tests/lib/kernel_inputs.h"
 
 enum { LEN = 100 };
 
@@ -43,7 +44,7 @@ static struct verify_job dense(const float *in, size_t count, size_t len, float 
     };
 }
 
-static void ternary(void)
+CASE(ternary, "equal magnitudes and zeros are ternary, whatever their scale")
 {
     float in[2 * LEN] = {0};
     for (size_t i = 0; i < LEN; i++)
@@ -60,7 +61,7 @@ static void ternary(void)
     CHECK_EQ(found.codes[0], 1 | 2 << 2 | 0 << 4 | 1 << 6);
 }
 
-static void tolerance(void)
+CASE(tolerance, "tolerance 0 wants bit-equal magnitudes; above 0 the quotient decides")
 {
     const float in[3] = {1.0f, -0x1.fffffep-1f, 0.75f};
     struct finding found = find(dense(in, 1, 3, 0.0f));
@@ -74,14 +75,14 @@ static void tolerance(void)
 }
 
 /* w/s underflows to 0, yet w is not 0. */
-static void underflow(void)
+CASE(underflow, "a quotient that underflows is exact only by tolerance")
 {
     const float in[2] = {0x1p127f, 0x1p-149f};
     CHECK_EQ(find(dense(in, 1, 2, 0.0f)).check.valid, 1);
     CHECK_EQ(find(dense(in, 1, 2, 1e-5f)).check.valid, 2);
 }
 
-static void distinct_samples(void)
+CASE(distinct_samples, "samples are the distinct offenders in order of appearance")
 {
     float in[LEN];
     for (size_t i = 0; i < LEN; i++)
@@ -92,7 +93,7 @@ static void distinct_samples(void)
         CHECK(found.check.samples[i] == (float)(i + 1) / 16.0f);
 }
 
-static void non_finite(void)
+CASE(non_finite, "NaN and infinities are invalid and leave the rest of the group judged")
 {
     float in[LEN];
     for (size_t i = 0; i < LEN; i++)
@@ -107,7 +108,7 @@ static void non_finite(void)
     CHECK_EQ(found.check.sample_count, 0);
 }
 
-static void mismatches(void)
+CASE(mismatches, "a claim is compared with its latents' projection by value")
 {
     uint64_t seed = check_seed();
     float latents[2 * LEN], claim[2 * LEN], scales[2];
@@ -142,7 +143,7 @@ static void mismatches(void)
     CHECK_EQ(find(job).check.mismatches, LEN + 1);
 }
 
-static void int8_claim(void)
+CASE(int8_claim, "int8 codes beyond -1..1 are offenders")
 {
     const int8_t in[5] = {-1, 0, 1, 2, -128};
     const float scale = 0.5f;
@@ -158,7 +159,7 @@ static void int8_claim(void)
     CHECK_EQ(found.counts.negatives, 2);
 }
 
-static void code_three(void)
+CASE(code_three, "code 3 is +2: a violation to verify and illegal to unpack")
 {
     uint8_t block[34] = {0x00, 0x38}; /* d = 0.5 */
     memset(block + 2, 0x55, 32);      /* zeros */
@@ -184,7 +185,7 @@ static void code_three(void)
     CHECK_EQ(bad, 38);
 }
 
-static void stored_scale_not_finite(void)
+CASE(stored_scale_not_finite, "a stored scale that is not finite taints its whole group")
 {
     uint8_t blocks[2 * 34];
     memset(blocks, 0x55, sizeof blocks);
@@ -242,7 +243,7 @@ static float any_value(uint64_t *seed)
     return random % 8 < 7 ? values[random / 8 % 4] : values[random / 8 % 12];
 }
 
-static void by_definition(void)
+CASE(by_definition, "counts, trits seen and exactness are those of the definition")
 {
     uint64_t seed = check_seed();
 
@@ -267,8 +268,8 @@ static void by_definition(void)
     }
 }
 
-/* A scale that is negative, 0 under codes, or not finite, beside int8 codes. */
-static void stored_scales(void)
+/* Scales of int8 codes that are negative, not finite, or 0 with codes that are not. */
+CASE(stored_scales, "bad stored scales are found, and their groups are not exact")
 {
     static const float scales[] = {0.5f, -0.5f, 0, NAN, 0};
     const int8_t codes[5 * 4] = {1, 0, -1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1};
@@ -293,7 +294,7 @@ static void stored_scales(void)
 }
 
 /* The reference's scales are rounded to the type that holds the claim's. */
-static void reference_scales(void)
+CASE(reference_scales, "a reference's scales are rounded to the type of the claim's")
 {
     float latents[4] = {0.3f, -0.2f, 0.1f, 0.0f}; /* mean 0.15 */
     const int8_t codes[4] = {1, -1, 1, 0};
@@ -327,7 +328,7 @@ static void reference_scales(void)
     CHECK_EQ(find(job).check.mismatches, 3);
 }
 
-static void merging(void)
+CASE(merging, "findings of runs merge with their offsets")
 {
     struct ternary_check all, more;
     struct ternary_counts counts, part;
@@ -354,27 +355,4 @@ static void merging(void)
     CHECK_EQ(all.first_mismatch, 57);
     CHECK_EQ(all.sample_count, 2);
     CHECK_EQ(all.mismatches, 4);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"equal magnitudes and zeros are ternary, whatever their scale", ternary},
-        {"tolerance 0 wants bit-equal magnitudes; above 0 the quotient decides",
-         tolerance},
-        {"a quotient that underflows is exact only by tolerance", underflow},
-        {"samples are the distinct offenders in order of appearance", distinct_samples},
-        {"NaN and infinities are invalid and leave the rest of the group judged",
-         non_finite},
-        {"a claim is compared with its latents' projection by value", mismatches},
-        {"int8 codes beyond -1..1 are offenders", int8_claim},
-        {"code 3 is +2: a violation to verify and illegal to unpack", code_three},
-        {"a stored scale that is not finite taints its whole group",
-         stored_scale_not_finite},
-        {"counts, trits seen and exactness are those of the definition", by_definition},
-        {"bad stored scales are found, and their groups are not exact", stored_scales},
-        {"a reference's scales are rounded to the type of the claim's", reference_scales},
-        {"findings of runs merge with their offsets", merging},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -3,12 +3,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernels/kernels.h"
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
 #include "tests/lib/fault_file.h"
-#include "tests/unit/layers/fixture.h"
+#include "tests/lib/layers_fixture.h"
 
 static struct fixture fixture;
 
@@ -43,7 +48,7 @@ static struct layer *found(const char *name)
     return layer;
 }
 
-static void encodes_names(void)
+CASE(encodes_names, "names become file names that cannot leave the folder")
 {
     char out[LAYER_FILE_NAME_BYTES_MAX + 1], name[256] = "";
 
@@ -59,26 +64,26 @@ static void encodes_names(void)
     CHECK(file_name(name, out) < 0);
 }
 
-static void finds_layers_again(void)
+CASE(finds_layers_again, "a layer is found again as it was saved, until it is removed")
 {
-    struct layer_spec spec = spec_of("a/b", 33, 200);
+    struct layer_spec spec = layers_fixture_spec("a/b", 33, 200);
     struct layer *layer;
     uint8_t *codes;
     size_t bytes = (size_t)linear_code_bytes(33, 200);
     float scales[33 * 13];
     uint64_t seed;
 
-    fixture_open(&fixture, true);
+    layers_fixture_open(&fixture, true);
     spec.bias = true;
     spec.keep_latents = true;
-    layer = fixture_make(&fixture, &spec, 3);
+    layer = layers_fixture_make(&fixture, &spec, 3);
     seed = layer->seed;
     CHECK(layer_save(layer, NULL) == 0);
     codes = malloc(bytes);
     CHECK(codes);
     memcpy(codes, layer->codes, bytes);
     memcpy(scales, layer->scales, sizeof(scales));
-    CHECK(fixture_reopen(&fixture) == 0);
+    CHECK(layers_fixture_reopen(&fixture) == 0);
     layer = found("a/b");
     CHECK(layer);
     CHECK(memcmp(&layer->spec, &spec, sizeof(spec)) == 0);
@@ -87,32 +92,32 @@ static void finds_layers_again(void)
     CHECK(layer->bias[32] == 32);
     CHECK(layer->latents == LATENTS_DRAWN && layer->seed == seed);
     CHECK(layer_remove(layer, NULL) == 0);
-    CHECK(fixture_reopen(&fixture) == 0);
+    CHECK(layers_fixture_reopen(&fixture) == 0);
     CHECK(!found("a/b"));
     free(codes);
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
 /* A change of the layout needs a new HEADER_VERSION, or old files would be misread. */
-static void knows_its_layout(void)
+CASE(knows_its_layout, "codes on disk have the layout of version 1")
 {
-    struct layer_spec spec = spec_of("layout", 20, 48);
+    struct layer_spec spec = layers_fixture_spec("layout", 20, 48);
     struct layer *layer;
 
-    fixture_open(&fixture, false);
-    layer = fixture_make(&fixture, &spec, 7);
+    layers_fixture_open(&fixture, false);
+    layer = layers_fixture_make(&fixture, &spec, 7);
     CHECK_EQ(crc32c(0, layer->codes, (size_t)linear_code_bytes(20, 48)), 1081919468);
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
-static void puts_damage_aside(void)
+CASE(puts_damage_aside, "a file with any byte changed, or cut short, is put aside")
 {
-    struct layer_spec spec = spec_of("x", 16, 64);
+    struct layer_spec spec = layers_fixture_spec("x", 16, 64);
     struct stat info;
     off_t size;
 
-    fixture_open(&fixture, true);
-    CHECK(layer_save(fixture_make(&fixture, &spec, 1), NULL) == 0);
+    layers_fixture_open(&fixture, true);
+    CHECK(layer_save(layers_fixture_make(&fixture, &spec, 1), NULL) == 0);
     CHECK(stat(path("held", "x"), &info) == 0);
     size = info.st_size;
     for (off_t at = 0; at < size; at += 23) { /* any byte, flipped */
@@ -122,7 +127,7 @@ static void puts_damage_aside(void)
         CHECK(fd >= 0 && pread(fd, &byte, 1, at) == 1);
         byte ^= 0x40;
         CHECK(pwrite(fd, &byte, 1, at) == 1);
-        CHECK(fixture_reopen(&fixture) == 0);
+        CHECK(layers_fixture_reopen(&fixture) == 0);
         CHECK(!found("x"));
         CHECK_EQ(files_in("damaged"), 1);
         byte ^= 0x40;
@@ -131,34 +136,35 @@ static void puts_damage_aside(void)
         CHECK(rename(path("damaged", "x"), "/tmp/test-layers-x") == 0);
         CHECK(rename("/tmp/test-layers-x", path("held", "x")) == 0);
     }
-    CHECK(fixture_reopen(&fixture) == 0 && found("x"));
+    CHECK(layers_fixture_reopen(&fixture) == 0 && found("x"));
     CHECK(truncate(path("held", "x"), size - 1) == 0);
-    CHECK(fixture_reopen(&fixture) == 0 && !found("x"));
-    fixture_close(&fixture);
+    CHECK(layers_fixture_reopen(&fixture) == 0 && !found("x"));
+    layers_fixture_close(&fixture);
 }
 
-static void removes_what_a_crash_leaves(void)
+CASE(removes_what_a_crash_leaves,
+     "unfinished files and latents without a layer go at a start")
 {
-    struct layer_spec spec = spec_of("x", 16, 64);
+    struct layer_spec spec = layers_fixture_spec("x", 16, 64);
     struct latents_file latents;
 
-    fixture_open(&fixture, true);
-    CHECK(layer_save(fixture_make(&fixture, &spec, 1), NULL) == 0);
+    layers_fixture_open(&fixture, true);
+    CHECK(layer_save(layers_fixture_make(&fixture, &spec, 1), NULL) == 0);
     CHECK(latents_create(&latents, fixture.layers, NULL) == 0);
     CHECK(latents_write(&latents, 0, "data", 4, NULL) == 0);
     close(latents.fd); /* neither finished nor aborted */
     CHECK_EQ(files_in("new"), 1);
     CHECK(close(open(path("latents", "orphan"), O_CREAT | O_WRONLY, 0600)) == 0);
     CHECK(close(open(path("latents", "x"), O_CREAT | O_WRONLY, 0600)) == 0);
-    CHECK(fixture_reopen(&fixture) == 0 && found("x"));
+    CHECK(layers_fixture_reopen(&fixture) == 0 && found("x"));
     CHECK_EQ(files_in("new"), 0);
     CHECK_EQ(files_in("latents"), 1);
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
-static void keeps_latents(void)
+CASE(keeps_latents, "latents come back as they were written, in any order")
 {
-    struct layer_spec spec = spec_of("x", 16, 64);
+    struct layer_spec spec = layers_fixture_spec("x", 16, 64);
     static float values[16 * 64], back[16 * 64];
     struct latents_file latents;
     struct failure failure = {.status = TRIT_OK};
@@ -168,8 +174,8 @@ static void keeps_latents(void)
     for (size_t i = 0; i < 16 * 64; i++)
         values[i] = (float)i;
     crc = crc32c(0, values, sizeof(values));
-    fixture_open(&fixture, true);
-    layer = fixture_make(&fixture, &spec, 1);
+    layers_fixture_open(&fixture, true);
+    layer = layers_fixture_make(&fixture, &spec, 1);
     layer->latents = LATENTS_KEPT;
     CHECK(latents_create(&latents, fixture.layers, NULL) == 0);
     CHECK(latents_write(&latents, 2048, (uint8_t *)values + 2048, sizeof(values) - 2048,
@@ -182,18 +188,18 @@ static void keeps_latents(void)
     CHECK(truncate(path("latents", "x"), 1000) == 0);
     CHECK(latents_read(layer, back, sizeof(back), &failure) < 0);
     CHECK(failure.status == TRIT_DATA_LOSS);
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
 /* Each call of the file system fails in turn. The layer is not there then, and the next
  * start removes every file that is left. */
-static void survives_a_failing_disk(void)
+CASE(survives_a_failing_disk, "a save that fails leaves nothing")
 {
-    struct layer_spec spec = spec_of("x", 16, 64);
+    struct layer_spec spec = layers_fixture_spec("x", 16, 64);
     struct layer *layer;
 
-    fixture_open(&fixture, true);
-    layer = fixture_make(&fixture, &spec, 1);
+    layers_fixture_open(&fixture, true);
+    layer = layers_fixture_make(&fixture, &spec, 1);
     for (uint64_t n = 1;; n++) {
         struct failure failure = {.status = TRIT_OK};
         int result;
@@ -212,58 +218,38 @@ static void survives_a_failing_disk(void)
     fault_file_arm(FAULT_FILE_PWRITE, 1, 0, FAULT_FILE_SHORT);
     CHECK(layer_save(layer, NULL) == 0);
     CHECK(fault_file_disarm());
-    CHECK(fixture_reopen(&fixture) == 0 && found("x"));
-    fixture_close(&fixture);
+    CHECK(layers_fixture_reopen(&fixture) == 0 && found("x"));
+    layers_fixture_close(&fixture);
 }
 
-static void is_sure_only_when_synced(void)
+CASE(is_sure_only_when_synced, "a save that cannot be synced has failed")
 {
-    struct layer_spec spec = spec_of("x", 16, 64);
+    struct layer_spec spec = layers_fixture_spec("x", 16, 64);
     struct layer *layer;
 
-    fixture_open(&fixture, true);
-    layer = fixture_make(&fixture, &spec, 1);
+    layers_fixture_open(&fixture, true);
+    layer = layers_fixture_make(&fixture, &spec, 1);
     for (uint64_t n = 1; n <= 2; n++) {
         fault_arm(FAULT_WRITE, n, FAULT_ONCE);
         CHECK(layer_save(layer, NULL) < 0);
         CHECK(fault_disarm());
         CHECK_EQ(files_in("held") + files_in("new"), 0);
     }
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
-static void says_when_the_budget_is_too_small(void)
+CASE(says_when_the_budget_is_too_small,
+     "layers that do not fit in the budget fail the start")
 {
-    struct layer_spec spec = spec_of("x", 512, 512);
+    struct layer_spec spec = layers_fixture_spec("x", 512, 512);
 
-    fixture_open(&fixture, true);
-    CHECK(layer_save(fixture_make(&fixture, &spec, 1), NULL) == 0);
+    layers_fixture_open(&fixture, true);
+    CHECK(layer_save(layers_fixture_make(&fixture, &spec, 1), NULL) == 0);
     layers_close(fixture.layers);
     fixture.layers = NULL;
     budget_init(&fixture.budget, 1000);
-    CHECK(fixture_reopen(&fixture) < 0);
+    CHECK(layers_fixture_reopen(&fixture) < 0);
     CHECK(fixture.failure.status == TRIT_RESOURCE_EXHAUSTED);
     CHECK_EQ(files_in("held"), 1);
-    fixture_close(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"names become file names that cannot leave the folder", encodes_names},
-        {"a layer is found again as it was saved, until it is removed",
-         finds_layers_again},
-        {"codes on disk have the layout of version 1", knows_its_layout},
-        {"a file that is changed in any byte or cut short is moved to damaged/",
-         puts_damage_aside},
-        {"a start removes unfinished files and latents without a layer",
-         removes_what_a_crash_leaves},
-        {"latents come back as they were written, in any order", keeps_latents},
-        {"a save that fails leaves nothing", survives_a_failing_disk},
-        {"a save fails if it cannot be synced", is_sure_only_when_synced},
-        {"layers that do not fit in the budget fail the start",
-         says_when_the_budget_is_too_small},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
+    layers_fixture_close(&fixture);
 }

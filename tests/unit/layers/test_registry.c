@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names, states, holders, memory. */
+#include <stdio.h>
+#include <string.h>
+
 #include "layers/impl.h"
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/unit/layers/fixture.h"
+#include "tests/lib/layers_fixture.h"
 
 static struct fixture fixture;
 
@@ -12,27 +16,27 @@ static int find(const char *name, struct layer **layer)
     return layers_find(fixture.layers, name, layer, &fixture.failure);
 }
 
-static void finds_published_alone(void)
+CASE(finds_published_alone, "a layer is found once it is published")
 {
-    struct layer_spec spec = spec_of("a", 4, 16);
+    struct layer_spec spec = layers_fixture_spec("a", 4, 16);
     struct layer *layer, *found;
 
-    fixture_open(&fixture, false);
+    layers_fixture_open(&fixture, false);
     CHECK(layers_reserve(fixture.layers, &spec, &layer, &fixture.failure) == 0);
     CHECK(find("a", &found) < 0 && fixture.failure.status == TRIT_NOT_FOUND);
     layer_publish(layer);
     CHECK(find("a", &found) == 0 && found == layer);
     layer_release(found);
     layer_release(layer);
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
-static void takes_a_name_once(void)
+CASE(takes_a_name_once, "a name is taken once, from the reservation on")
 {
-    struct layer_spec spec = spec_of("a", 4, 16);
+    struct layer_spec spec = layers_fixture_spec("a", 4, 16);
     struct layer *layer, *other;
 
-    fixture_open(&fixture, false);
+    layers_fixture_open(&fixture, false);
     CHECK(layers_reserve(fixture.layers, &spec, &layer, &fixture.failure) == 0);
     CHECK(layers_reserve(fixture.layers, &spec, &other, &fixture.failure) < 0);
     CHECK(fixture.failure.status == TRIT_ALREADY_EXISTS);
@@ -40,16 +44,16 @@ static void takes_a_name_once(void)
     CHECK(layers_reserve(fixture.layers, &spec, &other, NULL) == 0);
     layer_release(layer);
     layer_release(other);
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
-static void keeps_what_is_held(void)
+CASE(keeps_what_is_held, "a layer that is held outlives its name")
 {
-    struct layer_spec spec = spec_of("a", 4, 16);
+    struct layer_spec spec = layers_fixture_spec("a", 4, 16);
     struct layer *held;
 
-    fixture_open(&fixture, false);
-    fixture_make(&fixture, &spec, 1);
+    layers_fixture_open(&fixture, false);
+    layers_fixture_make(&fixture, &spec, 1);
     CHECK(find("a", &held) == 0);
     layer_unregister(held);
     layer_unregister(held); /* harmless */
@@ -57,20 +61,20 @@ static void keeps_what_is_held(void)
     CHECK(held->matrix.rows == 4 && held->scales[0] >= 0);
     layer_release(held);
     CHECK_EQ(fixture.budget.bytes_used, 0);
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
-static void walks_by_name(void)
+CASE(walks_by_name, "layers are walked by name, those of a prefix")
 {
     static const char *const names[] = {"b", "a/2", "c", "a/1", "a", "a/10"};
     static const char *const expected[] = {"a/1", "a/10", "a/2"};
     struct layer *layer = NULL;
 
-    fixture_open(&fixture, false);
+    layers_fixture_open(&fixture, false);
     for (size_t i = 0; i < 6; i++) {
-        struct layer_spec spec = spec_of(names[i], 1, 16);
+        struct layer_spec spec = layers_fixture_spec(names[i], 1, 16);
 
-        fixture_make(&fixture, &spec, i);
+        layers_fixture_make(&fixture, &spec, i);
     }
     for (size_t i = 0; i < 3; i++) {
         layer = layers_next(fixture.layers, "a/", layer ? layer->spec.name : NULL);
@@ -80,35 +84,36 @@ static void walks_by_name(void)
     CHECK(!layers_next(fixture.layers, "a/", "a/2"));
     CHECK_STR(layers_next(fixture.layers, "", "a/9")->spec.name, "b");
     CHECK_STR(layers_next(fixture.layers, "", NULL)->spec.name, "a");
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
-static void counts_against_the_budget(void)
+CASE(counts_against_the_budget,
+     "a layer's memory counts against the budget, and no more than it takes")
 {
-    struct layer_spec spec = spec_of("a", 1024, 768);
+    struct layer_spec spec = layers_fixture_spec("a", 1024, 768);
     struct layer *layer;
     uint64_t one;
 
-    fixture_open(&fixture, false);
-    fixture_make(&fixture, &spec, 1);
+    layers_fixture_open(&fixture, false);
+    layers_fixture_make(&fixture, &spec, 1);
     one = fixture.budget.bytes_used;
     CHECK(one >= linear_code_bytes(1024, 768) + 1024 * 48 * 4);
     CHECK(one < linear_code_bytes(1024, 768) + 1024 * 48 * 4 + 4096);
     strcpy(spec.name, "b");
-    fixture_make(&fixture, &spec, 1);
+    layers_fixture_make(&fixture, &spec, 1);
     strcpy(spec.name, "c");
     CHECK(layers_reserve(fixture.layers, &spec, &layer, &fixture.failure) < 0);
     CHECK(fixture.failure.status == TRIT_RESOURCE_EXHAUSTED);
     CHECK_EQ(fixture.budget.bytes_used, 2 * one);
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
-static void bounded_in_number(void)
+CASE(bounded_in_number, "no more than LAYERS_MAX layers are held")
 {
-    struct layer_spec spec = spec_of("", 1, 16);
+    struct layer_spec spec = layers_fixture_spec("", 1, 16);
     struct layer *layer;
 
-    fixture_open(&fixture, false);
+    layers_fixture_open(&fixture, false);
     budget_init(&fixture.budget, 1 << 30);
     for (unsigned i = 0; i < LAYERS_MAX; i++) {
         snprintf(spec.name, sizeof(spec.name), "%05u", i);
@@ -122,7 +127,7 @@ static void bounded_in_number(void)
     layer_unregister(fixture.layers->sorted[LAYERS_MAX / 2]);
     CHECK(layers_reserve(fixture.layers, &spec, &layer, NULL) == 0);
     layer_release(layer);
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
 static uint64_t gauge(enum metric_id id)
@@ -130,12 +135,13 @@ static uint64_t gauge(enum metric_id id)
     return metric_get(fixture.metrics, id);
 }
 
-static void gauges_what_is_held(void)
+CASE(gauges_what_is_held,
+     "layers, their memory and kept latents are gauged while they are there")
 {
-    struct layer_spec spec = spec_of("a", 10, 100);
+    struct layer_spec spec = layers_fixture_spec("a", 10, 100);
     struct layer *made, *kept;
 
-    fixture_open(&fixture, false);
+    layers_fixture_open(&fixture, false);
     CHECK(layers_reserve(fixture.layers, &spec, &made, &fixture.failure) == 0);
     CHECK_EQ(gauge(M_LAYERS), 0);
     CHECK_EQ(gauge(M_LAYERS_BYTES), fixture.budget.bytes_used);
@@ -158,15 +164,15 @@ static void gauges_what_is_held(void)
     layer_unregister(made);
     layer_release(made);
     CHECK_EQ(gauge(M_LAYERS) + gauge(M_LAYERS_BYTES), 0);
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
-static void survives_lack_of_memory(void)
+CASE(survives_lack_of_memory, "whichever allocation fails, nothing is left")
 {
-    struct layer_spec spec = spec_of("a", 4, 16);
+    struct layer_spec spec = layers_fixture_spec("a", 4, 16);
     struct layer *layer;
 
-    fixture_open(&fixture, false);
+    layers_fixture_open(&fixture, false);
     for (uint64_t n = 1;; n++) {
         int result;
 
@@ -179,35 +185,15 @@ static void survives_lack_of_memory(void)
         fixture.failure = (struct failure){.status = TRIT_OK};
     }
     layer_release(layer);
-    fixture_close(&fixture);
+    layers_fixture_close(&fixture);
 }
 
-static void fills_in_defaults(void)
+CASE(fills_in_defaults, "a spec gets its group size")
 {
-    struct layer_spec spec = spec_of("a", 4, 100);
+    struct layer_spec spec = layers_fixture_spec("a", 4, 100);
 
     spec.group_size = 0;
     CHECK(layer_spec_check(&spec, NULL, NULL) == 0 && spec.group_size == 128);
     CHECK_EQ(layer_groups_per_row(&spec), 1);
     CHECK(layer_deviation(&spec) == 0.1);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a layer is found once it is published", finds_published_alone},
-        {"a name is taken as soon as it is reserved", takes_a_name_once},
-        {"a layer that is held outlives its name", keeps_what_is_held},
-        {"layers with a prefix are listed in order of names", walks_by_name},
-        {"exactly the memory of a layer is charged to the budget",
-         counts_against_the_budget},
-        {"at most LAYERS_MAX layers are held", bounded_in_number},
-        {"gauges show layers, their memory and kept latents while they are held",
-         gauges_what_is_held},
-        {"after any failed allocation, no layer and no charge is left",
-         survives_lack_of_memory},
-        {"a spec gets the default group size", fills_in_defaults},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -10,6 +10,7 @@
 
 #include "tests/lib/check.h"
 
+#undef CASE
 #define CASE(name, sentence)                                                             \
     static const char says_##name[] = sentence;                                          \
     static void name(void)

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/unit/net/fixture.h"
+#include "tests/lib/loop.h"
+#include "tests/lib/net_bench.h"
 
 /* ---- helpers ---- */
 
@@ -24,7 +31,7 @@ static bool no_connection(void *arg)
 
 /* ---- cases ---- */
 
-static void http1(void)
+CASE(http1, "an HTTP/1 request is answered with what this port speaks")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -40,7 +47,7 @@ static void http1(void)
     bench_destroy(bench);
 }
 
-static void http1_in_pieces(void)
+CASE(http1_in_pieces, "an HTTP/1 request is recognized when its first letter comes alone")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -56,7 +63,7 @@ static void http1_in_pieces(void)
     bench_destroy(bench);
 }
 
-static void tls_hello(void)
+CASE(tls_hello, "a TLS hello gets no answer")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -78,7 +85,7 @@ static bool received(void *arg)
     return metric_get(inbox->bench->metrics, M_RECEIVED_BYTES) == inbox->wanted;
 }
 
-static void byte_by_byte(void)
+CASE(byte_by_byte, "nothing is sent before the client's preface is complete")
 {
     static const char hello[] = CLIENT_PREFACE "\0\0\0\4\0\0\0\0\0";
     const struct limits limits = limits_default();
@@ -99,7 +106,7 @@ static void byte_by_byte(void)
     bench_destroy(bench);
 }
 
-static void silent_peer(void)
+CASE(silent_peer, "a peer that sends no SETTINGS in time is closed")
 {
     struct limits limits = limits_default();
     struct bench *bench;
@@ -110,12 +117,12 @@ static void silent_peer(void)
     inbox_init(&inbox, bench, client_connect(bench));
     client_send(inbox.fd, CLIENT_PREFACE, sizeof(CLIENT_PREFACE) - 1); /* no SETTINGS */
     loop_run_until(bench->loop, inbox_is_over, &inbox);
-    check_refusals(bench, "handshake_ms", 1);
+    bench_check_refusals(bench, "handshake_ms", 1);
     inbox_fini(&inbox);
     bench_destroy(bench);
 }
 
-static void large_reply(void)
+CASE(large_reply, "a large reply arrives whole")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -132,7 +139,7 @@ static void large_reply(void)
     bench_destroy(bench);
 }
 
-static void many_requests(void)
+CASE(many_requests, "the answers of one turn leave in one write")
 {
     uint8_t requests[60][REQUEST_BYTES];
     const struct limits limits = limits_default();
@@ -143,7 +150,7 @@ static void many_requests(void)
     inbox_init(&inbox, bench, client_connect(bench));
     client_greet_wide(inbox.fd);
     for (uint32_t i = 0; i < 60; i++)
-        request_frame(requests[i], 2 * i + 1);
+        client_request_frame(requests[i], 2 * i + 1);
     client_send(inbox.fd, requests, sizeof(requests));
     loop_run_until(bench->loop, inbox_has_trailers, &inbox);
     CHECK_EQ(inbox_frames(&inbox, 1, 1), 60); /* the first piece that arrives has all */
@@ -151,7 +158,7 @@ static void many_requests(void)
     bench_destroy(bench);
 }
 
-static void reads_nothing(void)
+CASE(reads_nothing, "a peer that reads nothing is closed")
 {
     struct limits limits = limits_default();
     struct bench *bench;
@@ -165,13 +172,13 @@ static void reads_nothing(void)
     client_request(fd, 1);
     loop_run_until(bench->loop, bench_has_request, bench);
     loop_run_until(bench->loop, no_connection, bench);
-    check_refusals(bench, "idle_ms", 1);
+    bench_check_refusals(bench, "idle_ms", 1);
     CHECK_EQ(bench->closed, 1);
     close(fd);
     bench_destroy(bench);
 }
 
-static void breaks_the_rules(void)
+CASE(breaks_the_rules, "a peer that breaks the rules gets a GOAWAY, then the end")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -186,7 +193,7 @@ static void breaks_the_rules(void)
     bench_destroy(bench);
 }
 
-static void floods(void)
+CASE(floods, "a flood ends the connection")
 {
     static const char ping[] = "\0\0\x08\6\0\0\0\0\0ping-ing";
     const struct limits limits = limits_default();
@@ -212,7 +219,7 @@ static void floods(void)
     bench_destroy(bench);
 }
 
-static void peer_leaves(void)
+CASE(peer_leaves, "when the peer leaves, its calls close")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -230,7 +237,7 @@ static void peer_leaves(void)
     bench_destroy(bench);
 }
 
-static void late_answer(void)
+CASE(late_answer, "an answer from outside of a read leaves too")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -272,31 +279,11 @@ static bool survives(uint64_t nth)
     return failed;
 }
 
-static void without_memory(void)
+CASE(without_memory, "any one allocation of a connection may fail")
 {
     uint64_t nth = 1;
 
     while (survives(nth))
         nth++;
     CHECK(nth > 10);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"HTTP/1 is told what this port is", http1},
-        {"HTTP/1 is told so when its first letter comes alone", http1_in_pieces},
-        {"a TLS hello gets no answer", tls_hello},
-        {"nothing is said before the client's preface is complete", byte_by_byte},
-        {"a peer that says no SETTINGS in time is closed", silent_peer},
-        {"a large reply arrives whole", large_reply},
-        {"the answers of one turn leave in one write", many_requests},
-        {"a peer that reads nothing is closed", reads_nothing},
-        {"a peer that breaks the rules gets a GOAWAY, then the end", breaks_the_rules},
-        {"a flood ends the connection", floods},
-        {"when the peer leaves, its calls close", peer_leaves},
-        {"an answer from outside of a read leaves too", late_answer},
-        {"any one allocation of a connection may fail", without_memory},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -1,5 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/net/fixture.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/loop.h"
+#include "tests/lib/net_bench.h"
 
 /* ---- helpers ---- */
 
@@ -25,37 +36,37 @@ static bool two_goaways(void *arg)
 
 /* ---- cases ---- */
 
-static void drains_idle(void)
+CASE(drains_idle, "an idle net drains")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
 
     bench_listen(bench, "127.0.0.1:0");
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     CHECK(!bench->drained); /* never from within */
-    loop_run_until(bench->loop, is_drained, bench);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     bench_destroy(bench);
 }
 
-static void drains_nothing(void)
+CASE(drains_nothing, "a net that never listened drains")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
 
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     CHECK(!bench->drained);
-    loop_run_until(bench->loop, is_drained, bench);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     bench_destroy(bench);
 }
 
-static void drains_busy(void)
+CASE(drains_busy, "a busy net says GOAWAY, PING, GOAWAY, and ends with its calls")
 {
     const struct limits limits = limits_default();
     struct inbox inbox;
     struct bench *bench = bench_holding(&limits, &inbox);
     uint8_t ack[17];
 
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     loop_run_until(bench->loop, inbox_has_goaway, &inbox);
     CHECK_EQ(inbox_frames(&inbox, 7, 0), 1);
     CHECK_EQ(inbox_frames(&inbox, 6, 0), 1);
@@ -72,7 +83,7 @@ static void drains_busy(void)
     loop_run_until(bench->loop, two_goaways, &inbox);
     CHECK(!bench->drained);
     bench_answer(bench, bench->held[0]);
-    loop_run_until(bench->loop, is_drained, bench);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     inbox_read(&inbox);
     CHECK_EQ(inbox_frames(&inbox, 1, 1), 1);
     CHECK(inbox.over);
@@ -80,7 +91,7 @@ static void drains_busy(void)
     bench_destroy(bench);
 }
 
-static void accepts_no_more(void)
+CASE(accepts_no_more, "a draining net accepts no connections")
 {
     const struct limits limits = limits_default();
     struct inbox inbox;
@@ -88,18 +99,18 @@ static void accepts_no_more(void)
     struct sockaddr_in in = {.sin_family = AF_INET};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     in.sin_port = htons((uint16_t)atoi(strrchr(bench->bound, ':') + 1));
     in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     CHECK_EQ(connect(fd, (struct sockaddr *)&in, sizeof(in)), -1);
     CHECK_EQ(errno, ECONNREFUSED);
     close(fd);
     inbox_fini(&inbox);
-    loop_run_until(bench->loop, is_drained, bench); /* its peer left */
+    loop_run_until(bench->loop, bench_is_drained, bench); /* its peer left */
     bench_destroy(bench);
 }
 
-static void drains_the_greeting(void)
+CASE(drains_the_greeting, "a drain closes a connection without a preface immediately")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
@@ -110,14 +121,14 @@ static void drains_the_greeting(void)
     for (int turn = 0; turn < 10; turn++)
         uv_run(bench->loop, UV_RUN_NOWAIT);
     CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 1);
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     loop_run_until(bench->loop, inbox_is_over, &inbox);
-    loop_run_until(bench->loop, is_drained, bench);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     inbox_fini(&inbox);
     bench_destroy(bench);
 }
 
-static void gives_up(void)
+CASE(gives_up, "connections that are left at drain_ms_max are closed")
 {
     struct limits limits = limits_default();
     struct inbox inbox;
@@ -125,14 +136,14 @@ static void gives_up(void)
 
     limits.drain_ms_max = 50;
     bench = bench_holding(&limits, &inbox);
-    net_drain(bench->net, on_drained, bench); /* the request is never answered */
-    loop_run_until(bench->loop, is_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench); /* the request is never answered */
+    loop_run_until(bench->loop, bench_is_drained, bench);
     CHECK_EQ(bench->closed, 1);
     inbox_fini(&inbox);
     bench_destroy(bench);
 }
 
-static void aborts(void)
+CASE(aborts, "an abort ends during a write")
 {
     const struct limits limits = limits_default();
     struct inbox inbox;
@@ -142,17 +153,17 @@ static void aborts(void)
     bench_answer(bench, bench->held[0]);
     for (int turn = 0; turn < 10; turn++)
         uv_run(bench->loop, UV_RUN_NOWAIT); /* a write is under way, unread */
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     net_abort(bench->net);
     CHECK(!bench->drained);
     CHECK_EQ(bench->closed, 0);
-    loop_run_until(bench->loop, is_drained, bench);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     CHECK_EQ(bench->closed, 1);
     inbox_fini(&inbox);
     bench_destroy(bench);
 }
 
-static void again_and_again(void)
+CASE(again_and_again, "a net starts and stops a hundred times, at any point")
 {
     const struct limits limits = limits_default();
 
@@ -173,19 +184,4 @@ static void again_and_again(void)
         if (i % 3 == 0)
             inbox_fini(&inbox);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"an idle net drains", drains_idle},
-        {"a net that never listened drains", drains_nothing},
-        {"a busy net says GOAWAY, PING, GOAWAY, and ends with its calls", drains_busy},
-        {"a draining net accepts no more", accepts_no_more},
-        {"a connection that has not said its preface ends at once", drains_the_greeting},
-        {"what is left at drain_ms_max is closed", gives_up},
-        {"an abort ends in the midst of a write", aborts},
-        {"a net starts and stops a hundred times, at any point", again_and_again},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

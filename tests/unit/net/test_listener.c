@@ -1,7 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+
 #include "net/address.h"
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/unit/net/fixture.h"
+#include "tests/lib/loop.h"
+#include "tests/lib/net_bench.h"
 
 /* ---- helpers ---- */
 
@@ -49,18 +60,18 @@ static void check_refused(const char *address, const char *reason)
 
 /* ---- cases ---- */
 
-static void serves_tcp(void)
+CASE(serves_tcp, "a request over TCP is answered")
 {
     serves_on("127.0.0.1:0");
 }
 
-static void serves_unix(void)
+CASE(serves_unix, "a request over a Unix socket is answered, and its file goes")
 {
     serves_on(unix_address());
     CHECK(access(unix_address() + 5, F_OK) != 0);
 }
 
-static void serves_everywhere(void)
+CASE(serves_everywhere, "one net listens on several addresses")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
@@ -73,7 +84,7 @@ static void serves_everywhere(void)
     bench_destroy(bench);
 }
 
-static void socket_mode(void)
+CASE(socket_mode, "a Unix socket has mode 0660, and a live one is not taken over")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
@@ -87,7 +98,7 @@ static void socket_mode(void)
     bench_destroy(bench);
 }
 
-static void stale_socket(void)
+CASE(stale_socket, "a socket file that was left behind is replaced")
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -98,7 +109,7 @@ static void stale_socket(void)
     serves_on(unix_address());
 }
 
-static void file_in_the_way(void)
+CASE(file_in_the_way, "a file that is no socket is not replaced")
 {
     FILE *file = fopen(unix_address() + 5, "w");
 
@@ -108,7 +119,7 @@ static void file_in_the_way(void)
     CHECK_EQ(unlink(unix_address() + 5), 0);
 }
 
-static void bad_addresses(void)
+CASE(bad_addresses, "a bad address is refused by name")
 {
     static char long_path[200] = "unix:/";
 
@@ -130,7 +141,7 @@ static void bad_addresses(void)
     check_refused(long_path, "at most 107 bytes");
 }
 
-static void local_addresses(void)
+CASE(local_addresses, "local addresses are recognized without a name server")
 {
     CHECK(net_address_is_local("127.0.0.1:1"));
     CHECK(net_address_is_local("127.9.9.9:1"));
@@ -147,7 +158,7 @@ static void local_addresses(void)
     CHECK(!net_address_is_local("localhost.example.org:1"));
 }
 
-static void port_taken(void)
+CASE(port_taken, "a port in use is refused")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
@@ -162,7 +173,7 @@ static bool one_is_left(void *arg)
     return metric_get(((struct bench *)arg)->metrics, M_CONNECTIONS) == 1;
 }
 
-static void connection_limit(void)
+CASE(connection_limit, "connections above the limit are closed immediately")
 {
     struct limits limits = limits_default();
     struct bench *bench;
@@ -174,7 +185,7 @@ static void connection_limit(void)
     for (int i = 0; i < 3; i++)
         inbox_init(&inboxes[i], bench, client_connect(bench));
     loop_run_until(bench->loop, inbox_is_over, &inboxes[2]);
-    check_refusals(bench, "connections", 1);
+    bench_check_refusals(bench, "connections", 1);
     CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 2);
     for (int i = 0; i < 2; i++) {
         client_greet(inboxes[i].fd);
@@ -206,7 +217,7 @@ static bool enough_turns(void *arg)
     return uv_hrtime() >= turns->until_ns;
 }
 
-static void no_descriptors(void)
+CASE(no_descriptors, "accepting waits while descriptors run out, then recovers")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
@@ -245,8 +256,8 @@ static bool starts(uint64_t nth)
     failed = fault_disarm();
     CHECK_EQ(failed, failure.status == TRIT_RESOURCE_EXHAUSTED);
     if (net) {
-        net_drain(net, on_drained, bench);
-        loop_run_until(bench->loop, is_drained, bench);
+        net_drain(net, bench_on_drained, bench);
+        loop_run_until(bench->loop, bench_is_drained, bench);
         bench->drained = false;
         net_destroy(net);
     }
@@ -254,30 +265,11 @@ static bool starts(uint64_t nth)
     return !failed;
 }
 
-static void start_without_memory(void)
+CASE(start_without_memory, "a start without memory fails and leaves nothing")
 {
     uint64_t nth = 1;
 
     while (!starts(nth))
         nth++;
     CHECK_EQ(nth, 4); /* the net, its buffer, the listener */
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a request over TCP is answered", serves_tcp},
-        {"a request over a Unix socket is answered, and its file goes", serves_unix},
-        {"one net listens on several addresses", serves_everywhere},
-        {"a Unix socket has mode 0660, and a live one is not taken over", socket_mode},
-        {"a socket file that was left behind is replaced", stale_socket},
-        {"any other file in the way is not", file_in_the_way},
-        {"a bad address is refused by name", bad_addresses},
-        {"local addresses are told without a name server", local_addresses},
-        {"a port in use is refused", port_taken},
-        {"connections above the limit are closed at once", connection_limit},
-        {"without descriptors accept waits, and recovers", no_descriptors},
-        {"a start without memory fails and leaves nothing", start_without_memory},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

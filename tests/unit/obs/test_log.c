@@ -80,10 +80,9 @@ static void fixture_close(struct fixture *f)
 
 static struct fixture fixture;
 
-/* ---- one line ------------------------------------------------------------------------
- */
+/* ---- one line ---------------------------------------------------------------------- */
 
-static void writes_logfmt(void)
+CASE(writes_logfmt, "an event is one line of logfmt")
 {
     struct fixture *f = &fixture;
 
@@ -106,7 +105,7 @@ static void writes_logfmt(void)
     fixture_close(f);
 }
 
-static void writes_json(void)
+CASE(writes_json, "an event is one line of JSON")
 {
     struct fixture *f = &fixture;
 
@@ -122,7 +121,7 @@ static void writes_json(void)
     fixture_close(f);
 }
 
-static void escapes_what_deceives(void)
+CASE(escapes_what_deceives, "control bytes, bidi controls and broken UTF-8 are escaped")
 {
     static const struct {
         const char *text, *escaped;
@@ -158,7 +157,7 @@ static void escapes_what_deceives(void)
     }
 }
 
-static void lower_levels_are_silent(void)
+CASE(lower_levels_are_silent, "events below the level, and without a log, are silent")
 {
     struct fixture *f = &fixture;
 
@@ -173,8 +172,7 @@ static void lower_levels_are_silent(void)
     log_destroy(NULL);
 }
 
-/* ---- bounds
- * ---------------------------------------------------------------------------- */
+/* ---- bounds ------------------------------------------------------------------------ */
 
 /* A flat JSON object on one line, no control byte in it. */
 static void check_json_line(const char *bytes, size_t count)
@@ -196,7 +194,7 @@ static void check_json_line(const char *bytes, size_t count)
     CHECK_EQ(at, count - 2);
 }
 
-static void long_values_leave_room(void)
+CASE(long_values_leave_room, "a long value is cut and leaves room for the next")
 {
     static char text[100000];
     static const char end[] = "a\" after=5 truncated=true\n";
@@ -212,7 +210,7 @@ static void long_values_leave_room(void)
     CHECK_MEM(line.bytes + line.used - (sizeof(end) - 1), end, sizeof(end) - 1);
 }
 
-static void lines_stay_whole_at_every_length(void)
+CASE(lines_stay_whole_at_every_length, "a line is whole and bounded whatever its values")
 {
     static char text[LINE_BYTES_MAX];
     uint64_t random = check_seed();
@@ -247,7 +245,7 @@ static size_t count_events(struct fixture *f, const char *event)
     return count;
 }
 
-static void busy_names_are_counted(void)
+CASE(busy_names_are_counted, "a busy event is limited and its rest counted")
 {
     struct fixture *f = &fixture;
     const char *line;
@@ -275,7 +273,8 @@ static void busy_names_are_counted(void)
     fixture_close(f);
 }
 
-static void destroying_tells_what_was_kept_back(void)
+CASE(destroying_tells_what_was_kept_back,
+     "destroying the log reports what was suppressed")
 {
     struct fixture *f = &fixture;
 
@@ -288,7 +287,7 @@ static void destroying_tells_what_was_kept_back(void)
     fixture_close(f);
 }
 
-static void many_names_share_the_last_place(void)
+CASE(many_names_share_the_last_place, "event names beyond the table share one place")
 {
     static char names[LOG_NAMES_MAX + 50][16];
     struct fixture *f = &fixture;
@@ -305,10 +304,9 @@ static void many_names_share_the_last_place(void)
     fixture_close(f);
 }
 
-/* ---- the world
- * ---------------------------------------------------------------------------- */
+/* ---- the world --------------------------------------------------------------------- */
 
-static void failing_descriptor_is_ignored(void)
+CASE(failing_descriptor_is_ignored, "a descriptor that cannot be written is no failure")
 {
     struct log *log = log_create(-1, LOG_DEBUG, LOG_JSON);
 
@@ -318,7 +316,7 @@ static void failing_descriptor_is_ignored(void)
     log_destroy(log);
 }
 
-static void full_disk_is_ignored(void)
+CASE(full_disk_is_ignored, "a failed write loses its line only")
 {
     struct fixture *f = &fixture;
 
@@ -332,7 +330,7 @@ static void full_disk_is_ignored(void)
     fixture_close(f);
 }
 
-static void journal_gets_priorities(void)
+CASE(journal_gets_priorities, "lines to the journal carry their priority")
 {
     struct fixture *f = &fixture;
     struct stat here;
@@ -371,7 +369,7 @@ static void *chatter(void *arg)
     return NULL;
 }
 
-static void threads_write_whole_lines(void)
+CASE(threads_write_whole_lines, "threads write whole lines")
 {
     struct fixture *f = &fixture;
     pthread_t threads[THREADS];
@@ -390,35 +388,9 @@ static void threads_write_whole_lines(void)
     fixture_close(f);
 }
 
-static void creation_fails_cleanly(void)
+CASE(creation_fails_cleanly, "a log whose creation fails is NULL")
 {
     fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
     CHECK(log_create(2, LOG_INFO, LOG_LOGFMT) == NULL);
     CHECK(fault_disarm());
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"an event is one line of logfmt", writes_logfmt},
-        {"an event is one line of JSON", writes_json},
-        {"control bytes, bidi controls and broken UTF-8 are escaped",
-         escapes_what_deceives},
-        {"events below the level, and without a log, are silent",
-         lower_levels_are_silent},
-        {"a long value is cut and leaves room for the next", long_values_leave_room},
-        {"a line is whole and bounded whatever its values",
-         lines_stay_whole_at_every_length},
-        {"a busy event is limited and its rest counted", busy_names_are_counted},
-        {"destroying the log tells what was kept back",
-         destroying_tells_what_was_kept_back},
-        {"event names beyond the table share one place", many_names_share_the_last_place},
-        {"a descriptor that cannot be written is no failure",
-         failing_descriptor_is_ignored},
-        {"a failed write loses its line only", full_disk_is_ignored},
-        {"lines to the journal carry their priority", journal_gets_priorities},
-        {"threads write whole lines", threads_write_whole_lines},
-        {"a log that cannot be made is NULL", creation_fails_cleanly},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

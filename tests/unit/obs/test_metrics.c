@@ -42,7 +42,7 @@ static bool has_line(const char *text, const char *line)
     return false;
 }
 
-static void counts_and_gauges(void)
+CASE(counts_and_gauges, "counters count and gauges go both ways")
 {
     struct metrics *metrics = create();
     char *text;
@@ -84,7 +84,8 @@ static void counts_and_gauges(void)
     metrics_destroy(metrics);
 }
 
-static void openmetrics_names_families(void)
+CASE(openmetrics_names_families,
+     "OpenMetrics families lack the sample's suffix and the text ends in EOF")
 {
     struct metrics *metrics = create();
     char *text = render(metrics, true);
@@ -125,7 +126,7 @@ static void check_families(char *text, bool openmetrics)
     CHECK(count >= METRIC_COUNT);
 }
 
-static void families_are_whole(void)
+CASE(families_are_whole, "every family is declared once, with help, before its samples")
 {
     for (int openmetrics = 0; openmetrics <= 1; openmetrics++) {
         struct metrics *metrics = create();
@@ -137,7 +138,7 @@ static void families_are_whole(void)
     }
 }
 
-static void calls_have_method_and_code(void)
+CASE(calls_have_method_and_code, "calls are counted by method and code, and timed")
 {
     struct metrics *metrics = create();
     char *text;
@@ -175,7 +176,7 @@ static uint64_t sample(const char *text, const char *name)
     return strtoull(at + strlen(name), NULL, 10);
 }
 
-static void knows_its_process(void)
+CASE(knows_its_process, "the process reports its memory, files and age")
 {
     struct metrics *metrics = create();
     char *text = render(metrics, false);
@@ -209,7 +210,7 @@ static void *count(void *arg)
     return NULL;
 }
 
-static void threads_lose_nothing(void)
+CASE(threads_lose_nothing, "counts from many threads lose nothing")
 {
     struct metrics *metrics = create();
     pthread_t threads[THREADS];
@@ -229,7 +230,7 @@ static void threads_lose_nothing(void)
     metrics_destroy(metrics);
 }
 
-static void null_is_harmless(void)
+CASE(null_is_harmless, "without metrics counting is harmless")
 {
     size_t bytes = 0;
 
@@ -244,7 +245,7 @@ static void null_is_harmless(void)
     metrics_destroy(NULL);
 }
 
-static void lack_of_memory_is_null(void)
+CASE(lack_of_memory_is_null, "lack of memory gives NULL")
 {
     struct metrics *metrics;
     size_t bytes = 7;
@@ -258,21 +259,4 @@ static void lack_of_memory_is_null(void)
     CHECK(fault_disarm());
     CHECK_EQ(bytes, 7);
     metrics_destroy(metrics);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"counters count and gauges go both ways", counts_and_gauges},
-        {"OpenMetrics families lack the sample's suffix and the text ends in EOF",
-         openmetrics_names_families},
-        {"every family is declared once, with help, before its samples",
-         families_are_whole},
-        {"calls are counted by method and code, and timed", calls_have_method_and_code},
-        {"the process knows its memory, files and age", knows_its_process},
-        {"counts from many threads lose nothing", threads_lose_nothing},
-        {"without metrics counting is harmless", null_is_harmless},
-        {"lack of memory gives NULL", lack_of_memory_is_null},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-#include "samples.h"
 #include "tests/lib/check.h"
+#include "tests/lib/proto_samples.h"
 
-/* Two positions that some encoders give beside the size. */
+/* Some encoders return two positions besides the size. */
 typedef size_t encoder(uint8_t *out, size_t capacity, size_t cut[2]);
 
 static const uint64_t shape[] = {300, 1};
@@ -130,7 +130,7 @@ static encoder *const encoders[] = {
     verified, page_token,    health,       details,
 };
 
-static void all_or_nothing(void)
+CASE(all_or_nothing, "every encoder writes all or nothing, and nothing past its capacity")
 {
     for (size_t i = 0; i < sizeof encoders / sizeof encoders[0]; i++) {
         uint8_t whole[REPLY_HEAD_BYTES_MAX], bytes[REPLY_HEAD_BYTES_MAX];
@@ -149,13 +149,4 @@ static void all_or_nothing(void)
         }
         CHECK_MEM(bytes, whole, full);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"every encoder writes all or nothing, and nothing past its capacity",
-         all_or_nothing},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -6,15 +6,7 @@
 #include "tests/lib/check.h"
 #include "tests/lib/corpus.h"
 
-static void kept_inputs(void)
+CASE(kept_inputs, "fuzz_scan holds on its kept inputs")
 {
     CHECK(corpus_replay("tests/fuzz/corpus/fuzz_scan", LLVMFuzzerTestOneInput) > 0);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"fuzz_scan holds on its kept inputs", kept_inputs},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -8,7 +8,7 @@
 #include "tests/lib/check.h"
 #include "vectors.h"
 
-static void details(void)
+CASE(details, "status details are protobuf's bytes and give the field back")
 {
     static const char message[] = "tensor.shape: rank 0";
     uint8_t bytes[STATUS_DETAILS_BYTES_MAX];
@@ -25,7 +25,7 @@ static void details(void)
                  0);
 }
 
-static void details_without_field(void)
+CASE(details_without_field, "details without a field violation give an empty field")
 {
     uint8_t bytes[STATUS_DETAILS_BYTES_MAX];
     char field[64] = "before", long_field[201];
@@ -45,7 +45,7 @@ static void details_without_field(void)
     CHECK_EQ(strlen(field), 63);
 }
 
-static void longest_details(void)
+CASE(longest_details, "the longest message's details fit")
 {
     char message[TRIT_MESSAGE_BYTES_MAX + 1], field[64], back[64];
     uint8_t bytes[STATUS_DETAILS_BYTES_MAX];
@@ -59,7 +59,7 @@ static void longest_details(void)
     CHECK_STR(back, field);
 }
 
-static void damaged_details(void)
+CASE(damaged_details, "damaged details are refused")
 {
     /* Only cuts between fields of the outermost message leave it well-formed. */
     char field[64];
@@ -72,15 +72,4 @@ static void damaged_details(void)
         free(copy);
         CHECK_EQ(got, expected);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"status details are protobuf's bytes and give the field back", details},
-        {"details without a field violation give an empty field", details_without_field},
-        {"the longest message's details fit", longest_details},
-        {"damaged details are refused", damaged_details},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

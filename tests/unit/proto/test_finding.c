@@ -6,7 +6,7 @@
 #include "tests/lib/check.h"
 
 /* Every kind has a name of its own, and the name leads back to it. */
-static void names(void)
+CASE(names, "every kind has a name that leads back to it")
 {
     for (int kind = 1; kind < TRIT_FINDING_KINDS; kind++) {
         const char *name = finding_kind_name((enum trit_finding_kind)kind);
@@ -20,7 +20,7 @@ static void names(void)
 }
 
 /* A kind or severity that this build does not know is an error, never a pass. */
-static void unknown(void)
+CASE(unknown, "a finding of a kind unknown to this build is an error")
 {
     CHECK_EQ(finding_severity(TRIT_FINDING_UNKNOWN), TRIT_SEVERITY_ERROR);
     CHECK_EQ(finding_severity((enum trit_finding_kind)1000), TRIT_SEVERITY_ERROR);
@@ -29,7 +29,7 @@ static void unknown(void)
 }
 
 /* The worst finding decides the verdict. */
-static void verdicts(void)
+CASE(verdicts, "the worst finding decides the verdict")
 {
     struct trit_report report = {.is_ternary = true};
 
@@ -44,7 +44,7 @@ static void verdicts(void)
 }
 
 /* A report without findings fails where its figures say so. */
-static void figures(void)
+CASE(figures, "figures decide where there are no findings")
 {
     struct trit_report report = {.is_ternary = false};
 
@@ -57,7 +57,7 @@ static void figures(void)
 }
 
 /* Findings stand in order of severity, those of one severity as they were found. */
-static void order(void)
+CASE(order, "findings stand in order of severity")
 {
     static const enum trit_finding_kind expected[] = {
         TRIT_FINDING_NOT_TERNARY, TRIT_FINDING_DEAD_LAYER, TRIT_FINDING_DEAD_GROUPS,
@@ -77,7 +77,7 @@ static void order(void)
 }
 
 /* A report holds TRIT_FINDINGS_MAX findings and no more. */
-static void full(void)
+CASE(full, "a report holds no more findings than its bound")
 {
     struct trit_report report = {0};
 
@@ -85,17 +85,4 @@ static void full(void)
         CHECK(report_find(&report, TRIT_FINDING_NOT_TERNARY) != NULL);
     CHECK(report_find(&report, TRIT_FINDING_NOT_TERNARY) == NULL);
     CHECK_EQ(report.finding_count, TRIT_FINDINGS_MAX);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"every kind has a name that leads back to it", names},
-        {"what this build does not know is an error", unknown},
-        {"the worst finding decides the verdict", verdicts},
-        {"figures decide where there are no findings", figures},
-        {"findings stand in order of severity", order},
-        {"a report holds no more findings than its bound", full},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -42,7 +42,7 @@ static const char three_transcript[] = "M5abcdeEM0EC2xyE";
 
 /* ---- messages ------------------------------------------------------------------- */
 
-static void splits_anywhere(void)
+CASE(splits_anywhere, "messages come out the same wherever the stream is cut in three")
 {
     for (size_t a = 0; a <= sizeof three_messages; a++) {
         for (size_t b = a; b <= sizeof three_messages; b++) {
@@ -60,7 +60,7 @@ static void splits_anywhere(void)
     }
 }
 
-static void idle_only_between(void)
+CASE(idle_only_between, "a deframer is idle exactly between messages")
 {
     static const size_t idle_at[] = {0, 10, 15, 22};
     for (size_t n = 0; n <= sizeof three_messages; n++) {
@@ -76,7 +76,7 @@ static void idle_only_between(void)
     }
 }
 
-static void longest_message(void)
+CASE(longest_message, "a message of 2^32-1 bytes is announced as such")
 {
     uint8_t prefix[GRPC_PREFIX_BYTES];
     const uint8_t *bytes = prefix;
@@ -91,7 +91,7 @@ static void longest_message(void)
     CHECK(!found.compressed);
 }
 
-static void prefix_round_trip(void)
+CASE(prefix_round_trip, "a prefix that was written is read back")
 {
     uint64_t seed = check_seed();
     for (int i = 0; i < 1000; i++) {
@@ -110,7 +110,7 @@ static void prefix_round_trip(void)
 
 /* ---- timeouts ------------------------------------------------------------------- */
 
-static void timeouts_parse(void)
+CASE(timeouts_parse, "grpc-timeout values are read, beyond 2^64 ns as the most there is")
 {
     static const struct {
         const char *text;
@@ -137,7 +137,8 @@ static void timeouts_parse(void)
     }
 }
 
-static void timeouts_malformed(void)
+CASE(timeouts_malformed,
+     "a malformed grpc-timeout is refused and leaves the output alone")
 {
     static const char *const cases[] = {"",    "S",   "1",    "123456789n", "1s",
                                         "1x",  "-1S", "+1S",  " 1S",        "1 S",
@@ -149,7 +150,7 @@ static void timeouts_malformed(void)
     }
 }
 
-static void timeouts_format(void)
+CASE(timeouts_format, "a timeout is written in the finest unit that holds it")
 {
     static const struct {
         uint64_t ns;
@@ -170,7 +171,7 @@ static void timeouts_format(void)
     }
 }
 
-static void timeouts_never_shrink(void)
+CASE(timeouts_never_shrink, "a timeout that was written is never shorter when read")
 {
     uint64_t seed = check_seed();
     for (int i = 0; i < 20000; i++) {
@@ -185,7 +186,7 @@ static void timeouts_never_shrink(void)
 
 /* ---- status texts ------------------------------------------------------------------ */
 
-static void escapes(void)
+CASE(escapes, "a status message is escaped as gRPC wants it")
 {
     char out[64];
     message_escape("plain text: ~!", out, sizeof out);
@@ -196,7 +197,7 @@ static void escapes(void)
     CHECK_STR(out, "");
 }
 
-static void escapes_whole(void)
+CASE(escapes_whole, "an escaped message is never cut inside an escape")
 {
     for (size_t bytes = 1; bytes < 16; bytes++) {
         char out[16];
@@ -213,7 +214,7 @@ static void escapes_whole(void)
     message_escape("a", NULL, 0);
 }
 
-static void unescapes(void)
+CASE(unescapes, "invalid escapes are kept as they are")
 {
     static const char *const cases[][2] = {
         {"plain", "plain"},     {"100%25", "100%"}, {"%0a%0A", "\n\n"},
@@ -231,7 +232,7 @@ static void unescapes(void)
     message_unescape("a", NULL, 0);
 }
 
-static void escape_round_trip(void)
+CASE(escape_round_trip, "any text survives escaping")
 {
     uint64_t seed = check_seed();
     for (int i = 0; i < 1000; i++) {
@@ -250,7 +251,7 @@ static void escape_round_trip(void)
 
 /* ---- statuses ---------------------------------------------------------------------- */
 
-static void http_statuses(void)
+CASE(http_statuses, "HTTP statuses map as gRPC's document says")
 {
     CHECK_EQ(status_from_http(400), TRIT_INTERNAL);
     CHECK_EQ(status_from_http(401), TRIT_UNAUTHENTICATED);
@@ -262,7 +263,7 @@ static void http_statuses(void)
     CHECK_EQ(status_from_http(500), TRIT_UNKNOWN);
 }
 
-static void h2_codes(void)
+CASE(h2_codes, "HTTP/2 error codes map as gRPC's document says")
 {
     CHECK_EQ(status_from_h2(0), TRIT_INTERNAL);
     CHECK_EQ(status_from_h2(2), TRIT_INTERNAL);
@@ -271,28 +272,4 @@ static void h2_codes(void)
     CHECK_EQ(status_from_h2(11), TRIT_RESOURCE_EXHAUSTED);
     CHECK_EQ(status_from_h2(12), TRIT_PERMISSION_DENIED);
     CHECK_EQ(status_from_h2(99), TRIT_UNKNOWN);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"messages come out the same wherever the stream is cut in three",
-         splits_anywhere},
-        {"a deframer is idle exactly between messages", idle_only_between},
-        {"a message of 2^32-1 bytes is announced as such", longest_message},
-        {"a prefix that was written is read back", prefix_round_trip},
-        {"grpc-timeout values are read, beyond 2^64 ns as the most there is",
-         timeouts_parse},
-        {"a malformed grpc-timeout is refused and leaves the output alone",
-         timeouts_malformed},
-        {"a timeout is written in the finest unit that holds it", timeouts_format},
-        {"a timeout that was written is never shorter when read", timeouts_never_shrink},
-        {"a status message is escaped as gRPC wants it", escapes},
-        {"an escaped message is never cut inside an escape", escapes_whole},
-        {"invalid escapes are kept as they are", unescapes},
-        {"any text survives escaping", escape_round_trip},
-        {"HTTP statuses map as gRPC's document says", http_statuses},
-        {"HTTP/2 error codes map as gRPC's document says", h2_codes},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "reading.h"
-#include "samples.h"
 #include "tests/lib/check.h"
+#include "tests/lib/proto_samples.h"
+#include "tests/lib/reading.h"
 #include "vectors.h"
 
 static struct reading reading;
@@ -76,7 +76,7 @@ static void check_part_tensor(uint32_t id, uint32_t dtype)
 
 /* ---- requests ---------------------------------------------------------------------- */
 
-static void create(void)
+CASE(create, "Create")
 {
     struct wire_layer_spec sample = sample_spec(false), spec;
     uint64_t seed;
@@ -90,7 +90,7 @@ static void create(void)
     reading_fini(&reading);
 }
 
-static void load(void)
+CASE(load, "Load, the bias before the weight")
 {
     struct wire_layer_spec sample = sample_spec(true), spec;
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
@@ -108,7 +108,7 @@ static void load(void)
     reading_fini(&reading);
 }
 
-static void load_start(void)
+CASE(load_start, "LoadStream's start, with and without a bias")
 {
     struct wire_layer_spec sample = sample_spec(true), bare = sample_spec(false), spec;
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
@@ -129,7 +129,7 @@ static void load_start(void)
                vector_layer_load_bare, sizeof vector_layer_load_bare);
 }
 
-static void products(void)
+CASE(products, "Forward and AsLinear")
 {
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
     struct assembled forward = {0}, as_linear = {0};
@@ -154,7 +154,7 @@ static void products(void)
     check_assembled(&as_linear, vector_layer_as_linear, sizeof vector_layer_as_linear);
 }
 
-static void backward(void)
+CASE(backward, "Backward, x before grad_output")
 {
     struct wire_tensor x = sample_tensor(TRIT_BF16), gradient = sample_tensor(TRIT_F32);
     size_t at,
@@ -168,7 +168,7 @@ static void backward(void)
     reading_fini(&reading);
 }
 
-static void embed(void)
+CASE(embed, "Embed packs its ids")
 {
     static const uint32_t ids[] = {0, 127, 128, 16384, UINT32_MAX};
     uint8_t packed[5 * LAYER_ID_BYTES_MAX];
@@ -182,7 +182,7 @@ static void embed(void)
     reading_fini(&reading);
 }
 
-static void without_bulk(void)
+CASE(without_bulk, "Get, List, Delete, Verify")
 {
     struct wire_layer_get get = {.name = "l", .part = 1, .encoding = 2, .dtype = 3};
     struct wire_layer_list list = {
@@ -203,7 +203,7 @@ static void without_bulk(void)
     reading_fini(&reading);
 }
 
-static void longest_heads(void)
+CASE(longest_heads, "the longest heads fit, and what does not fit is not written")
 {
     struct wire_layer_spec spec = sample_spec(true);
     struct wire_tensor tensor = {.dtype = UINT32_MAX, .rank = TRIT_RANK_MAX};
@@ -225,7 +225,7 @@ static void longest_heads(void)
 
 /* ---- replies ----------------------------------------------------------------------- */
 
-static void made(void)
+CASE(made, "a spec that was created comes back; a missing one is refused")
 {
     struct wire_layer_spec sample = sample_spec(false), spec = {.group_size = 1};
     check_head(encode_layer_spec(&sample, head, sizeof head), vector_layer_made,
@@ -240,7 +240,7 @@ static void made(void)
     reading_fini(&reading);
 }
 
-static void got(void)
+CASE(got, "a layer that was got comes back, of the shape of its spec")
 {
     struct wire_layer_got sample = {.spec = sample_spec(false),
                                     .has_seed = true,
@@ -275,7 +275,7 @@ static void got(void)
     reading_fini(&reading);
 }
 
-static void errors(void)
+CASE(errors, "Forward's errors come before y where they are asked for")
 {
     struct wire_tensor sample = sample_tensor(TRIT_F32);
     struct assembled message = {0};
@@ -300,7 +300,7 @@ static void errors(void)
     reading_fini(&reading);
 }
 
-static void gradients(void)
+CASE(gradients, "gradients lie apart")
 {
     reading_message(&reading, scan_layer_gradients, vector_layer_gradients,
                     sizeof vector_layer_gradients);
@@ -325,7 +325,7 @@ static void see(void *arg, const struct wire_layer_spec *spec)
     seen->specs[seen->count++] = *spec;
 }
 
-static void pages(void)
+CASE(pages, "a page of specs is read to its token, and a cut one leaves the token alone")
 {
     struct wire_layer_spec sample = sample_spec(false);
     char token[TRIT_NAME_BYTES_MAX + 1] = "as it was";
@@ -343,25 +343,4 @@ static void pages(void)
         if (decode_layers_page(vector_layer_page, count, see, &seen, token, error) != 0)
             CHECK_STR(token, "as it was");
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"Create", create},
-        {"Load, the bias before the weight", load},
-        {"LoadStream's start, with and without a bias", load_start},
-        {"Forward and AsLinear", products},
-        {"Backward, x before grad_output", backward},
-        {"Embed packs its ids", embed},
-        {"Get, List, Delete, Verify", without_bulk},
-        {"the longest heads fit, and what does not fit is not written", longest_heads},
-        {"a spec that was made comes back, and one that is missing is missed", made},
-        {"a layer that was got comes back, of the shape of its spec", got},
-        {"Forward's errors come before y, or not at all", errors},
-        {"gradients lie apart", gradients},
-        {"a page of specs is read to its token, and a cut one leaves the token alone",
-         pages},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

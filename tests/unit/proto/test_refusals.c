@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "samples.h"
 #include "tests/lib/check.h"
+#include "tests/lib/proto_samples.h"
 #include "vectors.h"
 
 /* ---- helpers -------------------------------------------------------------------- */
@@ -66,14 +66,14 @@ static void tensor_refused(const char *words, const void *bytes, size_t count)
 
 /* ---- lenient -------------------------------------------------------------------- */
 
-static void last_wins(void)
+CASE(last_wins, "the last value of a scalar that occurs twice counts")
 {
     struct wire_tensor out;
     CHECK_EQ(tensor(BYTES(0x08, 1, 0x08, 2, 0x08, 3), &out), 0);
     CHECK_EQ(out.dtype, 3);
 }
 
-static void submessages_merge(void)
+CASE(submessages_merge, "a message that occurs twice is merged")
 {
     /* layer { run "a" step 5 } options { group_size 3 } layer { layer "b" run "c" } */
     struct wire_project out;
@@ -87,7 +87,7 @@ static void submessages_merge(void)
     CHECK_EQ(out.group_size, 3);
 }
 
-static void packed_or_not(void)
+CASE(packed_or_not, "repeated numbers are read packed, unpacked and mixed")
 {
     struct wire_tensor packed, unpacked, mixed;
     CHECK_EQ(tensor(BYTES(0x12, 3, 2, 3, 4), &packed), 0);
@@ -99,7 +99,7 @@ static void packed_or_not(void)
     check_tensor(&packed, &mixed);
 }
 
-static void unknown_enums(void)
+CASE(unknown_enums, "an unknown enum value is kept as a number, a negative one too")
 {
     struct wire_tensor out;
     CHECK_EQ(tensor(BYTES(0x08, 77), &out), 0);
@@ -110,7 +110,7 @@ static void unknown_enums(void)
     CHECK_EQ(out.dtype, UINT32_MAX); /* -1 */
 }
 
-static void unknown_fields(void)
+CASE(unknown_fields, "unknown fields are skipped at every level")
 {
     struct wire_project out;
     CHECK_EQ(project(BYTES(0x12, 14, 0x0a, 1, 'a', 0x49, 1, 2, 3, 4, 5, 6, 7, 8, 0x18, 7,
@@ -121,7 +121,7 @@ static void unknown_fields(void)
     CHECK_EQ(out.layer.step, 7);
 }
 
-static void empty_layers(void)
+CASE(empty_layers, "a layer without a run is no layer")
 {
     struct wire_project out;
     CHECK_EQ(project(BYTES(0x12, 0), &out), 0);
@@ -131,7 +131,7 @@ static void empty_layers(void)
     CHECK_STR(out.layer.layer, "l");
 }
 
-static void absent_or_zero(void)
+CASE(absent_or_zero, "an optional field tells 0 from absent")
 {
     struct scan_part with = part_of("\x15\0\0\0\0", 5), without = part_of("", 0);
     struct wire_chunk chunk;
@@ -162,7 +162,7 @@ static size_t run_message(uint8_t *out, const void *text, size_t count)
     return at + 3;
 }
 
-static void name_lengths(void)
+CASE(name_lengths, "a name has 255 bytes and not 256")
 {
     uint8_t bytes[512], text[300];
     struct wire_project out;
@@ -174,7 +174,7 @@ static void name_lengths(void)
                         run_message(bytes, text, count));
 }
 
-static void good_names(void)
+CASE(good_names, "names are any UTF-8")
 {
     static const char *const names[] = {
         "a",
@@ -197,7 +197,7 @@ static void good_names(void)
     }
 }
 
-static void bad_names(void)
+CASE(bad_names, "a name with a NUL or with what is not UTF-8 is refused by its path")
 {
     static const struct {
         const char *text;
@@ -227,7 +227,7 @@ static void bad_names(void)
     }
 }
 
-static void bad_query_names(void)
+CASE(bad_query_names, "names in queries obey the rules of names")
 {
     struct scan_part run = part_of("\x0a\x01\xff", 3), layer = part_of("\x12\x01\0", 3);
     struct scan_part token = part_of("\x3a\x01\xff", 3);
@@ -250,7 +250,7 @@ static void bad_query_names(void)
     free(token.bytes);
 }
 
-static void bad_starts(void)
+CASE(bad_starts, "stream starts and verify requests obey the rules of names")
 {
     struct scan_part start = part_of("\x12\x03\x12\x01\xff", 5), none = part_of("", 0);
     struct scan_part options = part_of("\x20\x01", 2);
@@ -271,7 +271,7 @@ static void bad_starts(void)
 
 /* ---- the rest ---------------------------------------------------------------------- */
 
-static void rank_bound(void)
+CASE(rank_bound, "a shape has 8 axes and not 9, however it is written")
 {
     struct wire_tensor out;
     CHECK_EQ(tensor(BYTES(0x12, 8, 1, 2, 3, 4, 5, 6, 7, 8), &out), 0);
@@ -284,13 +284,13 @@ static void rank_bound(void)
                    BYTES(0x12, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0x12, 1, 9));
 }
 
-static void numbers_out_of_range(void)
+CASE(numbers_out_of_range, "a number that does not fit its field is refused")
 {
     project_refused("options.group_size: out of range",
                     BYTES(0x0a, 6, 0x08, 0x80, 0x80, 0x80, 0x80, 0x10));
 }
 
-static void wrong_wire_types(void)
+CASE(wrong_wire_types, "a field with another wire type is refused by its path")
 {
     tensor_refused("dtype: wrong wire type", BYTES(0x0a, 1, 1));
     tensor_refused("shape: wrong wire type", BYTES(0x15, 1, 2, 3, 4));
@@ -300,7 +300,8 @@ static void wrong_wire_types(void)
                     BYTES(0x12, 3, 0x0a, 1, 'r', 0x0a, 6, 0x08, 1, 0x1a, 2, 1, 1));
 }
 
-static void truncated_inside(void)
+CASE(truncated_inside,
+     "a message that ends inside a field is refused by the field's path")
 {
     project_refused("layer.run: truncated", BYTES(0x12, 3, 0x0a, 2, 'a'));
     project_refused("layer: truncated", BYTES(0x12, 1, 0x88));
@@ -310,7 +311,7 @@ static void truncated_inside(void)
     tensor_refused("field 9: truncated", BYTES(0x49, 1, 2, 3));
 }
 
-static void groups_inside(void)
+CASE(groups_inside, "groups and field number 0 are refused inside messages")
 {
     project_refused("layer.field 9: a group, or an unknown wire type",
                     BYTES(0x12, 2, 0x4b, 0x4c));
@@ -318,14 +319,14 @@ static void groups_inside(void)
     tensor_refused("field 2000: a group, or an unknown wire type", BYTES(0x87, 0x7d));
 }
 
-static void long_varints(void)
+CASE(long_varints, "a varint of more than 10 bytes is refused")
 {
     tensor_refused("shape: varint overflow",
                    BYTES(0x10, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
                          0x80, 0x00));
 }
 
-static void bad_reports(void)
+CASE(bad_reports, "an impossible report is refused by its field")
 {
     static const struct {
         uint8_t bytes[48];
@@ -357,7 +358,7 @@ static void bad_reports(void)
     }
 }
 
-static void bad_replies(void)
+CASE(bad_replies, "bad replies are refused by their fields")
 {
     struct scan_part part = part_of("\x0a\x05\x52\x03zzz", 7);
     struct scan_part health = part_of("\x0d\0\0\0\0", 5);
@@ -376,7 +377,7 @@ static void bad_replies(void)
 }
 
 /* Whatever happens to the bytes: no crash, and an error where there is none. */
-static void noise(void)
+CASE(noise, "a damaged report is read or refused with a reason")
 {
     uint64_t seed = check_seed();
     for (int round = 0; round < 20000; round++) {
@@ -391,32 +392,4 @@ static void noise(void)
         CHECK_EQ(result != 0, error[0] != '\0');
         free(part.bytes);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"of a scalar that occurs twice the last one counts", last_wins},
-        {"a message that occurs twice is merged", submessages_merge},
-        {"repeated numbers are read packed, unpacked and mixed", packed_or_not},
-        {"an unknown enum value is kept as a number, a negative one too", unknown_enums},
-        {"unknown fields are skipped at every level", unknown_fields},
-        {"a layer without a run is no layer", empty_layers},
-        {"an optional field tells 0 from absent", absent_or_zero},
-        {"a name has 255 bytes and not 256", name_lengths},
-        {"names are any UTF-8", good_names},
-        {"a name with a NUL or with what is not UTF-8 is refused by its path", bad_names},
-        {"names in queries are held to the same", bad_query_names},
-        {"starts and verify requests are held to the same", bad_starts},
-        {"a shape has 8 axes and not 9, however it is written", rank_bound},
-        {"a number that does not fit its field is refused", numbers_out_of_range},
-        {"a field with another wire type is refused by its path", wrong_wire_types},
-        {"what ends inside a field is refused by its path", truncated_inside},
-        {"groups and field number 0 are refused inside messages", groups_inside},
-        {"a varint of more than 10 bytes is refused", long_varints},
-        {"a report that cannot be is refused by its field", bad_reports},
-        {"bad replies are refused by their fields", bad_replies},
-        {"a damaged report is read or refused with a reason", noise},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

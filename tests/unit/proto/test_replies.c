@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "reading.h"
-#include "samples.h"
 #include "tests/lib/check.h"
+#include "tests/lib/proto_samples.h"
+#include "tests/lib/reading.h"
 #include "vectors.h"
 
 static struct reading reading;
@@ -28,7 +28,7 @@ static void check_blob(uint32_t id, const void *bytes, size_t count)
 
 /* ---- project ---------------------------------------------------------------------- */
 
-static void projected(void)
+CASE(projected, "a ProjectResponse goes through, as protobuf encodes it")
 {
     struct trit_report report = sample_report();
     struct wire_tensor tensor = sample_tensor(TRIT_I8);
@@ -61,7 +61,7 @@ static void projected(void)
     reading_fini(&reading);
 }
 
-static void projected_bare(void)
+CASE(projected_bare, "a ProjectResponse without report and scales encodes neither")
 {
     static const uint64_t shape[] = {24};
     struct wire_projected reply = {
@@ -83,7 +83,7 @@ static void projected_bare(void)
     reading_fini(&reading);
 }
 
-static void stream_chunks(void)
+CASE(stream_chunks, "reply chunks and scales go through, as protobuf encodes them")
 {
     uint8_t head[REPLY_HEAD_BYTES_MAX];
     struct assembled chunk = {0}, scales = {0};
@@ -112,7 +112,7 @@ static void stream_chunks(void)
 
 /* ---- tensors ---------------------------------------------------------------------- */
 
-static void tensors(void)
+CASE(tensors, "tensors go through, bare and wrapped, as protobuf encodes them")
 {
     struct wire_tensor sample = sample_tensor(TRIT_F32), back;
     uint8_t head[REPLY_HEAD_BYTES_MAX];
@@ -146,7 +146,7 @@ static void check_wrapped(size_t count, const uint8_t *bytes, const uint8_t *exp
     CHECK_MEM(bytes, expected, count);
 }
 
-static void wrapped_reports(void)
+CASE(wrapped_reports, "a wrapped report goes through, as protobuf encodes it")
 {
     struct trit_report report = sample_report(), back;
     uint8_t bytes[REPORT_BYTES_MAX];
@@ -170,7 +170,7 @@ static void wrapped_reports(void)
     reading_fini(&reading);
 }
 
-static void missing_reports(void)
+CASE(missing_reports, "a reply without its report is refused, a stream's message is not")
 {
     struct trit_report back;
     bool has_report = true;
@@ -183,7 +183,7 @@ static void missing_reports(void)
     reading_fini(&reading);
 }
 
-static void report_at_rest(void)
+CASE(report_at_rest, "a report at rest is protobuf's bytes")
 {
     struct trit_report report = sample_report(), back;
     uint8_t bytes[REPORT_BYTES_MAX];
@@ -290,7 +290,7 @@ static void some_report(uint64_t *seed, struct trit_report *out)
     }
 }
 
-static void any_report(void)
+CASE(any_report, "any report comes back bit for bit and is never cut short")
 {
     uint64_t seed = check_seed();
     for (int round = 0; round < 2000; round++) {
@@ -320,7 +320,7 @@ static void longest_finding(struct trit_finding *finding)
     finding->hint[TRIT_FINDING_HINT_BYTES_MAX] = '\0';
 }
 
-static void longest_report(void)
+CASE(longest_report, "the longest report and the longest head fit their bounds")
 {
     struct trit_report report;
     memset(&report, 0xff, sizeof report);
@@ -367,7 +367,7 @@ static void page_visit(void *arg, const struct trit_report *report)
     page->reports[page->count++] = *report;
 }
 
-static void reports_page(void)
+CASE(reports_page, "a page of reports is read in order with its token")
 {
     struct trit_report first = sample_report(), second = {.run = "r", .layer = "l"};
     char token[PAGE_TOKEN_BYTES_MAX + 1];
@@ -382,7 +382,7 @@ static void reports_page(void)
     CHECK_STR(token, "r/l/8");
 }
 
-static void reports_page_encodes(void)
+CASE(reports_page_encodes, "a page put together from entries and token is read back")
 {
     struct trit_report report = sample_report(), second = {.run = "r", .layer = "l"};
     struct assembled message = {0};
@@ -404,7 +404,7 @@ static void reports_page_encodes(void)
               vector_reports_page + sizeof vector_reports_page - 7, 7);
 }
 
-static void last_page(void)
+CASE(last_page, "the last page has no token")
 {
     char token[PAGE_TOKEN_BYTES_MAX + 1] = "before";
     struct page page = {0};
@@ -415,7 +415,7 @@ static void last_page(void)
     CHECK_STR(token, "");
 }
 
-static void bad_pages(void)
+CASE(bad_pages, "a damaged page names the field and leaves the token alone")
 {
     static const uint8_t cut[] = {0x0a, 5, 0x0a, 1, 'r'};
     static const uint8_t bad_report[] = {0x0a, 2, 0x0a, 1};
@@ -446,7 +446,7 @@ static void bad_pages(void)
 
 /* ---- health and details ------------------------------------------------------------ */
 
-static void health(void)
+CASE(health, "every health status goes through")
 {
     uint8_t bytes[8];
     enum health_status status;
@@ -461,27 +461,4 @@ static void health(void)
         CHECK_EQ(status, s);
         reading_fini(&reading);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a ProjectResponse goes through, as protobuf encodes it", projected},
-        {"a ProjectResponse without report and scales has no trace of them",
-         projected_bare},
-        {"reply chunks and scales go through, as protobuf encodes them", stream_chunks},
-        {"tensors go through, bare and wrapped, as protobuf encodes them", tensors},
-        {"a wrapped report goes through, as protobuf encodes it", wrapped_reports},
-        {"a reply without its report is refused, a stream's message is not",
-         missing_reports},
-        {"a report at rest is protobuf's bytes", report_at_rest},
-        {"any report comes back bit for bit and is never cut short", any_report},
-        {"the longest report fits its bound, the longest head its", longest_report},
-        {"a page of reports is read in order with its token", reports_page},
-        {"a page put together from entries and token is read back", reports_page_encodes},
-        {"the last page has no token", last_page},
-        {"a damaged page names the field and leaves the token alone", bad_pages},
-        {"every health status goes through", health},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

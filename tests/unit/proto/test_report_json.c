@@ -2,14 +2,15 @@
 #include "proto/report_json.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "samples.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
+#include "tests/lib/proto_samples.h"
 
-static void whole_report(void)
+CASE(whole_report, "a report becomes JSON with the design's names, in order")
 {
     static const char expected[] =
         "{\"run\":\"l\xc3\xa4uft-1\",\"layer\":\"blk.0.ffn_up\",\"step\":1099511627776,"
@@ -40,7 +41,7 @@ static void whole_report(void)
     free(text);
 }
 
-static void absent_fields(void)
+CASE(absent_fields, "an absent value is null")
 {
     static const char *const absent[] = {
         "mse",           "cosine",        "sqnr_db",        "previous_step",
@@ -56,7 +57,7 @@ static void absent_fields(void)
     json_decref(json);
 }
 
-static void no_mismatch(void)
+CASE(no_mismatch, "without mismatches there is no first one")
 {
     struct trit_report report = sample_report();
     report.reference_mismatches = 0;
@@ -67,7 +68,7 @@ static void no_mismatch(void)
     json_decref(json);
 }
 
-static void not_numbers(void)
+CASE(not_numbers, "infinities and NaN are null")
 {
     struct trit_report report = sample_report();
     report.sqnr_db = -INFINITY;
@@ -78,7 +79,7 @@ static void not_numbers(void)
     json_decref(json);
 }
 
-static void dtype_names(void)
+CASE(dtype_names, "dtypes have their short names, an unknown one is null")
 {
     static const char *const names[] = {"f32", "f16", "bf16", "i8", "u8"};
     struct trit_report report = {0};
@@ -94,7 +95,7 @@ static void dtype_names(void)
     json_decref(json);
 }
 
-static void without_memory(void)
+CASE(without_memory, "without memory there is NULL and no leak")
 {
     struct trit_report report = sample_report();
     uint64_t n = 1;
@@ -110,17 +111,4 @@ static void without_memory(void)
     }
     json_set_alloc_funcs(malloc, free);
     CHECK(n > 40);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a report becomes JSON with the design's names, in order", whole_report},
-        {"what is absent is null", absent_fields},
-        {"without mismatches there is no first one", no_mismatch},
-        {"infinities and NaN are null", not_numbers},
-        {"dtypes have their short names, an unknown one is null", dtype_names},
-        {"without memory there is NULL and no leak", without_memory},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

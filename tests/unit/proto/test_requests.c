@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "reading.h"
-#include "samples.h"
 #include "tests/lib/check.h"
+#include "tests/lib/proto_samples.h"
+#include "tests/lib/reading.h"
 #include "vectors.h"
 
 static struct reading reading;
@@ -37,7 +37,7 @@ static struct wire_project project_sample(void)
                                  .layer = sample_layer()};
 }
 
-static void project_encodes(void)
+CASE(project_encodes, "a ProjectRequest is encoded as protobuf does")
 {
     struct wire_project request = project_sample();
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
@@ -56,7 +56,7 @@ static void project_encodes(void)
     check_assembled(&message, vector_project_bare, sizeof vector_project_bare);
 }
 
-static void project_decodes(void)
+CASE(project_decodes, "a ProjectRequest is decoded in parts")
 {
     struct wire_project expected = project_sample(), request;
     struct wire_tensor expected_tensor = sample_tensor(TRIT_F32), tensor;
@@ -80,7 +80,7 @@ static void project_decodes(void)
     reading_fini(&reading);
 }
 
-static void project_stream(void)
+CASE(project_stream, "a ProjectStreamRequest goes through, start and chunk")
 {
     struct wire_project start = {.group_size = 64,
                                  .tensor = {.dtype = TRIT_F16,
@@ -120,7 +120,7 @@ static void project_stream(void)
 
 /* ---- verify ----------------------------------------------------------------------- */
 
-static void verify_encodes(void)
+CASE(verify_encodes, "a VerifyRequest is encoded in three pieces as protobuf does")
 {
     struct wire_verify request = {.group_size = 64,
                                   .encoding = TRIT_ENCODING_INT8,
@@ -143,7 +143,7 @@ static void verify_encodes(void)
     check_assembled(&message, vector_verify, sizeof vector_verify);
 }
 
-static void verify_decodes(void)
+CASE(verify_decodes, "a VerifyRequest is decoded in parts")
 {
     struct wire_layer_ref layer = sample_layer();
     struct wire_tensor bf16 = sample_tensor(TRIT_BF16), f32 = sample_tensor(TRIT_F32);
@@ -167,7 +167,8 @@ static void verify_decodes(void)
     reading_fini(&reading);
 }
 
-static void verify_without_extras(void)
+CASE(verify_without_extras,
+     "a VerifyRequest without options, layer and reference encodes none of them")
 {
     struct wire_verify request = {0}, back;
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
@@ -188,7 +189,7 @@ static void verify_without_extras(void)
     reading_fini(&reading);
 }
 
-static void verify_stream(void)
+CASE(verify_stream, "a VerifyStart with scales in its middle goes through")
 {
     struct wire_verify start = {.mode = TRIT_VERIFY_LATENT,
                                 .has_tolerance = true,
@@ -219,7 +220,7 @@ static void verify_stream(void)
     reading_fini(&reading);
 }
 
-static void verify_chunks(void)
+CASE(verify_chunks, "chunks of tensor and reference are told apart")
 {
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     struct assembled reference = {0}, tensor = {0};
@@ -249,7 +250,7 @@ static void verify_chunks(void)
 
 /* ---- the others -------------------------------------------------------------------- */
 
-static void unpack(void)
+CASE(unpack, "an UnpackRequest goes through")
 {
     struct wire_unpack sample = {.encoding = TRIT_ENCODING_INT8,
                                  .dtype = TRIT_F32,
@@ -278,7 +279,7 @@ static void unpack(void)
     reading_fini(&reading);
 }
 
-static void backward(void)
+CASE(backward, "a BackwardRequest goes through")
 {
     struct wire_tensor sample = sample_tensor(TRIT_F32), tensor;
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
@@ -294,7 +295,7 @@ static void backward(void)
     reading_fini(&reading);
 }
 
-static void reports_get(void)
+CASE(reports_get, "a ReportsGetRequest goes through, step 0 included")
 {
     struct wire_reports_get sample = {.run = "r", .layer = "l", .has_step = true},
                             request;
@@ -311,7 +312,7 @@ static void reports_get(void)
     reading_fini(&reading);
 }
 
-static void reports_list(void)
+CASE(reports_list, "a ReportsListRequest goes through")
 {
     struct wire_reports_list sample = {.run = "r",
                                        .layer = "l",
@@ -341,7 +342,7 @@ static void reports_list(void)
     CHECK_EQ(encode_reports_list(&sample, bytes, sizeof bytes), 0);
 }
 
-static void health_check(void)
+CASE(health_check, "a HealthCheckRequest goes through, the empty one included")
 {
     char service[HEALTH_SERVICE_BYTES_MAX + 1];
     uint8_t bytes[REQUEST_HEAD_BYTES_MAX];
@@ -376,7 +377,7 @@ static struct wire_tensor longest_tensor(void)
     return tensor;
 }
 
-static void longest_heads(void)
+CASE(longest_heads, "the longest heads fit and come back")
 {
     struct wire_verify verify = {.mode = UINT32_MAX,
                                  .group_size = UINT32_MAX,
@@ -413,7 +414,7 @@ static void longest_heads(void)
 }
 
 /* The lengths in a head count the bytes that are not in it, in 64 bits. */
-static void bulk_lengths(void)
+CASE(bulk_lengths, "lengths count bulk bytes beyond 4 GiB")
 {
     struct wire_tensor sample = sample_tensor(TRIT_F32);
     uint64_t bulk = UINT64_C(5) << 32;
@@ -430,27 +431,4 @@ static void bulk_lengths(void)
     CHECK_EQ(scan_.levels[0].left, 0);
     CHECK_EQ(scan_.levels[1].left, 0);
     scan_fini(&scan_);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a ProjectRequest is encoded as protobuf does", project_encodes},
-        {"a ProjectRequest is decoded in parts", project_decodes},
-        {"a ProjectStreamRequest goes through, start and chunk", project_stream},
-        {"a VerifyRequest is encoded in three pieces as protobuf does", verify_encodes},
-        {"a VerifyRequest is decoded in parts", verify_decodes},
-        {"a VerifyRequest without options, layer and reference has no trace of them",
-         verify_without_extras},
-        {"a VerifyStart goes through with scales in its midst", verify_stream},
-        {"chunks of tensor and reference are told apart", verify_chunks},
-        {"an UnpackRequest goes through", unpack},
-        {"a BackwardRequest goes through", backward},
-        {"a ReportsGetRequest goes through, step 0 included", reports_get},
-        {"a ReportsListRequest goes through", reports_list},
-        {"a HealthCheckRequest goes through, the empty one included", health_check},
-        {"the longest heads fit and come back", longest_heads},
-        {"lengths count bulk bytes beyond 4 GiB", bulk_lengths},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reading.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
+#include "tests/lib/reading.h"
 #include "vectors.h"
 
 /* ---- helpers -------------------------------------------------------------------- */
@@ -63,7 +63,7 @@ static const char too_large[] = "a message's small fields exceed 16384 bytes";
 static void check_refused(const struct scan_field *table, const uint8_t *bytes,
                           size_t count, uint64_t message_bytes, const char *words)
 {
-    reading_cut *const cuts[] = {cut_whole, cut_byte};
+    reading_cut *const cuts[] = {reading_cut_whole, reading_cut_byte};
     for (size_t i = 0; i < 2; i++) {
         reading_run(&one, table, bytes, count, message_bytes, cuts[i], NULL);
         CHECK(one.failed);
@@ -90,7 +90,7 @@ static const char group[] = "a group, or an unknown wire type";
 
 /* ---- well-formed messages ------------------------------------------------------- */
 
-static void parts_and_blobs(void)
+CASE(parts_and_blobs, "small fields go to their message's part, blobs pass through")
 {
     reading_message(&one, scan_verify, vector_verify, sizeof vector_verify);
     CHECK_EQ(one.scan.parts[PART_ROOT].seen, 1);
@@ -107,12 +107,13 @@ static void parts_and_blobs(void)
     reading_fini(&one);
 }
 
-static void byte_by_byte(void)
+CASE(byte_by_byte, "a message fed byte by byte gives the same events")
 {
     for (size_t i = 0; i < VECTORS; i++) {
         const struct message_vector *v = &vectors[i];
         reading_message(&one, v->table, v->bytes, v->count);
-        reading_run(&other, v->table, v->bytes, v->count, v->count, cut_byte, NULL);
+        reading_run(&other, v->table, v->bytes, v->count, v->count, reading_cut_byte,
+                    NULL);
         CHECK(scan_complete(&other.scan));
         check_same(&one, &other);
         reading_fini(&one);
@@ -120,15 +121,15 @@ static void byte_by_byte(void)
     }
 }
 
-static void random_cuts(void)
+CASE(random_cuts, "a message cut at random gives the same events")
 {
     uint64_t seed = check_seed();
     for (size_t i = 0; i < VECTORS; i++) {
         const struct message_vector *v = &vectors[i];
         reading_message(&one, v->table, v->bytes, v->count);
         for (int round = 0; round < 20; round++) {
-            reading_run(&other, v->table, v->bytes, v->count, v->count, cut_random,
-                        &seed);
+            reading_run(&other, v->table, v->bytes, v->count, v->count,
+                        reading_cut_random, &seed);
             CHECK(scan_complete(&other.scan));
             check_same(&one, &other);
             reading_fini(&other);
@@ -137,12 +138,13 @@ static void random_cuts(void)
     }
 }
 
-static void never_complete_early(void)
+CASE(never_complete_early, "a message is not complete before its last byte")
 {
     for (size_t i = 0; i < VECTORS; i++) {
         const struct message_vector *v = &vectors[i];
         for (size_t count = 0; count < v->count; count++) {
-            reading_run(&one, v->table, v->bytes, count, v->count, cut_whole, NULL);
+            reading_run(&one, v->table, v->bytes, count, v->count, reading_cut_whole,
+                        NULL);
             CHECK(!one.failed);
             CHECK(!scan_complete(&one.scan));
             reading_fini(&one);
@@ -150,18 +152,19 @@ static void never_complete_early(void)
     }
 }
 
-static void empty_message(void)
+CASE(empty_message, "an empty message is complete immediately")
 {
     reading_message(&one, scan_project, NULL, 0);
     CHECK_EQ(one.scan.parts[PART_TENSOR].seen, 0);
     reading_fini(&one);
 }
 
-static void empty_inside(void)
+CASE(empty_inside, "empty inner messages and empty blobs are seen")
 {
     /* tensor {}, then tensor { data = "" } */
     static const uint8_t bytes[] = {0x1a, 0, 0x1a, 2, 0x7a, 0};
-    reading_run(&one, scan_project, bytes, sizeof bytes, sizeof bytes, cut_byte, NULL);
+    reading_run(&one, scan_project, bytes, sizeof bytes, sizeof bytes, reading_cut_byte,
+                NULL);
     CHECK(scan_complete(&one.scan));
     CHECK_EQ(one.scan.parts[PART_TENSOR].seen, 2);
     CHECK_EQ(one.scan.parts[PART_TENSOR].count, 0);
@@ -171,7 +174,7 @@ static void empty_inside(void)
     reading_fini(&one);
 }
 
-static void any_order(void)
+CASE(any_order, "fields may come in any order")
 {
     /* tensor { data, shape, dtype } before options; the data in front. */
     static const uint8_t bytes[] = {0x1a, 8,    0x7a, 1,    0xaa, 0x12, 1,    4,   0x08,
@@ -183,7 +186,7 @@ static void any_order(void)
     reading_fini(&one);
 }
 
-static void repeated_messages(void)
+CASE(repeated_messages, "a message that appears twice is joined and counted")
 {
     /* Two tensors: their small fields are joined, as protobuf merges them. */
     static const uint8_t bytes[] = {0x1a, 5,    0x08, 1, 0x7a, 1, 0xaa, 0x1a,
@@ -196,20 +199,21 @@ static void repeated_messages(void)
     reading_fini(&one);
 }
 
-static void unknown_fields(void)
+CASE(unknown_fields, "unknown fields of every wire type go to the part unchanged")
 {
     /* In the tensor: fixed64 (field 9), fixed32 (10), bytes (2000), varint (11). */
     static const uint8_t bytes[] = {0x1a, 25,  0x49, 1,    2,    3,    4,    5,    6,
                                     7,    8,   0x55, 1,    2,    3,    4,    0x82, 0x7d,
                                     2,    'h', 'i',  0x58, 0xff, 0xff, 0x03, 0x7a, 0};
-    reading_run(&one, scan_project, bytes, sizeof bytes, sizeof bytes, cut_byte, NULL);
+    reading_run(&one, scan_project, bytes, sizeof bytes, sizeof bytes, reading_cut_byte,
+                NULL);
     CHECK(scan_complete(&one.scan));
     CHECK_EQ(one.scan.parts[PART_TENSOR].count, 23);
     CHECK_MEM(one.scan.parts[PART_TENSOR].bytes, bytes + 2, 23);
     reading_fini(&one);
 }
 
-static void blob_of_another_type(void)
+CASE(blob_of_another_type, "a blob's number with another wire type is a small field")
 {
     /* Field 3 as a varint, and data (15) as fixed32: unknown fields by protobuf's
      * rules, left to the codec. */
@@ -221,7 +225,7 @@ static void blob_of_another_type(void)
     reading_fini(&one);
 }
 
-static void long_tags(void)
+CASE(long_tags, "tags and values in more bytes than needed are kept as they are")
 {
     /* dtype = 1 with its tag and value in more bytes than they need. */
     static const uint8_t bytes[] = {0x1a, 6, 0x88, 0x80, 0x00, 0x81, 0x80, 0x00};
@@ -230,7 +234,7 @@ static void long_tags(void)
     reading_fini(&one);
 }
 
-static void largest_blob(void)
+CASE(largest_blob, "a blob of nearly 2^32 bytes is announced")
 {
     /* A message of 2^32-1 bytes that is one blob: 6 bytes of tag and length. */
     static const uint8_t head[] = {0x7a, 0xf9, 0xff, 0xff, 0xff, 0x0f};
@@ -248,7 +252,7 @@ static void largest_blob(void)
 
 /* ---- malformed messages ------------------------------------------------------------ */
 
-static void truncated(void)
+CASE(truncated, "a message that ends inside a field is refused at its last byte")
 {
     REFUSED(scan_project, ends_inside, 0x08);             /* tag alone */
     REFUSED(scan_project, ends_inside, 0x08, 0x80);       /* half a varint */
@@ -263,7 +267,7 @@ static void truncated(void)
 }
 
 /* An inner message ends where its length says, also when more follows. */
-static void truncated_inside(void)
+CASE(truncated_inside, "an inner message that ends inside a field is refused")
 {
     REFUSED(scan_project, ends_inside, 0x1a, 1, 0x08, 0x08, 1);
     REFUSED(scan_project, ends_inside, 0x1a, 2, 0x08, 0x80, 1);
@@ -273,7 +277,7 @@ static void truncated_inside(void)
     REFUSED(scan_verify_stream, past_end, 0x0a, 4, 0x0a, 3, 0x08, 1, 1, 1);
 }
 
-static void overlong(void)
+CASE(overlong, "varints beyond 64 bits, tags beyond 32 and huge lengths are refused")
 {
     /* 10 bytes hold 64 bits: the tenth may be 1 at most. */
     REFUSED(scan_project, "a varint exceeds 64 bits", 0x08, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -290,7 +294,7 @@ static void overlong(void)
     reading_fini(&one);
 }
 
-static void numbers(void)
+CASE(numbers, "field number 0 is refused, 2^29-1 is not")
 {
     REFUSED(scan_project, bad_number, 0x00, 1);
     REFUSED(scan_project, bad_number, 0x02, 0);
@@ -300,7 +304,7 @@ static void numbers(void)
     reading_fini(&one);
 }
 
-static void groups(void)
+CASE(groups, "groups and unknown wire types are refused at every level")
 {
     REFUSED(scan_project, group, 0x0b, 0x0c);
     REFUSED(scan_project, group, 0x0c, 0);
@@ -310,7 +314,7 @@ static void groups(void)
     REFUSED(scan_project, group, 0x1a, 2, 0x7b, 0x7c);
 }
 
-static void bytes_after(void)
+CASE(bytes_after, "bytes after the end of the message are refused")
 {
     static const uint8_t bytes[] = {0x08, 1, 0x08};
     check_refused(scan_project, bytes, sizeof bytes, 2,
@@ -319,7 +323,7 @@ static void bytes_after(void)
                   "bytes after the end of the message");
 }
 
-static void too_deep(void)
+CASE(too_deep, "a fifth level of messages is refused")
 {
     static const struct scan_field leaf[] = {{0}};
     static const struct scan_field third[] = {{1, 4, leaf}, {0}};
@@ -335,7 +339,7 @@ static void too_deep(void)
 
 /* ---- bounds ------------------------------------------------------------------------ */
 
-static void part_bound(void)
+CASE(part_bound, "a part holds 16384 bytes and refuses one more")
 {
     static uint8_t bytes[SCAN_PART_BYTES_MAX + 2];
     for (size_t i = 0; i < sizeof bytes; i += 2) {
@@ -359,12 +363,12 @@ static void part_bound(void)
     }
 }
 
-static void declared_length(void)
+CASE(declared_length, "nothing is allocated from a declared length")
 {
     /* 16381 bytes of field 1 are announced, 16384 with tag and length; then one
      * more. Neither is allocated before it arrives. */
     static const uint8_t fits[] = {0x0a, 0xfd, 0x7f}, exceeds[] = {0x0a, 0xfe, 0x7f};
-    reading_run(&one, scan_project, fits, sizeof fits, 1 << 20, cut_whole, NULL);
+    reading_run(&one, scan_project, fits, sizeof fits, 1 << 20, reading_cut_whole, NULL);
     CHECK(!one.failed);
     CHECK(one.scan.parts[PART_ROOT].capacity <= 256);
     reading_fini(&one);
@@ -373,13 +377,13 @@ static void declared_length(void)
     check_refused(scan_project, huge, sizeof huge, UINT64_C(1) << 40, too_large);
 }
 
-static void without_memory(void)
+CASE(without_memory, "without memory the scan fails, says so and leaks nothing")
 {
     uint64_t n = 1;
     for (;; n++) {
         fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
         reading_run(&one, scan_verify, vector_verify, sizeof vector_verify,
-                    sizeof vector_verify, cut_byte, NULL);
+                    sizeof vector_verify, reading_cut_byte, NULL);
         if (!fault_disarm())
             break;
         CHECK(one.failed);
@@ -394,7 +398,7 @@ static void without_memory(void)
 
 /* Whatever the bytes, the scanner takes no more of them than the message has and
  * says the same however they are cut. */
-static void noise(void)
+CASE(noise, "damaged messages give the same verdict however they are cut")
 {
     uint64_t seed = check_seed();
     for (int round = 0; round < 3000; round++) {
@@ -404,8 +408,8 @@ static void noise(void)
         memcpy(bytes, v->bytes, count);
         for (uint64_t flips = 1 + check_random(&seed) % 3; flips > 0; flips--)
             bytes[check_random(&seed) % count] = (uint8_t)check_random(&seed);
-        reading_run(&one, v->table, bytes, count, count, cut_whole, NULL);
-        reading_run(&other, v->table, bytes, count, count, cut_random, &seed);
+        reading_run(&one, v->table, bytes, count, count, reading_cut_whole, NULL);
+        reading_run(&other, v->table, bytes, count, count, reading_cut_random, &seed);
         CHECK_EQ(one.failed, other.failed);
         CHECK_EQ(scan_complete(&one.scan), scan_complete(&other.scan));
         CHECK(one.failed || scan_complete(&one.scan));
@@ -416,34 +420,4 @@ static void noise(void)
         reading_fini(&one);
         reading_fini(&other);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"small fields go to their message's part, blobs pass through", parts_and_blobs},
-        {"a message fed byte by byte gives the same events", byte_by_byte},
-        {"a message cut at random gives the same events", random_cuts},
-        {"a message is not complete before its last byte", never_complete_early},
-        {"an empty message is complete at once", empty_message},
-        {"empty inner messages and empty blobs are seen", empty_inside},
-        {"fields may come in any order", any_order},
-        {"a message that appears twice is joined and counted", repeated_messages},
-        {"unknown fields of every wire type go to the part unchanged", unknown_fields},
-        {"a blob's number with another wire type is a small field", blob_of_another_type},
-        {"tags and values in more bytes than needed are kept as they are", long_tags},
-        {"a blob of nearly 2^32 bytes is announced", largest_blob},
-        {"a message that ends inside a field is refused at its last byte", truncated},
-        {"an inner message that ends inside a field is refused", truncated_inside},
-        {"varints beyond 64 bits, tags beyond 32 and huge lengths are refused", overlong},
-        {"field number 0 is refused, 2^29-1 is not", numbers},
-        {"groups and unknown wire types are refused at every level", groups},
-        {"bytes after the end of the message are refused", bytes_after},
-        {"a fifth level of messages is refused", too_deep},
-        {"a part holds 16384 bytes and refuses one more", part_bound},
-        {"nothing is allocated from a declared length", declared_length},
-        {"without memory the scan fails, says so and leaks nothing", without_memory},
-        {"damaged messages give the same verdict however they are cut", noise},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -3,10 +3,12 @@
  * and the next call on the same connection is served. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/kernels.h"
 #include "proto/framing.h"
-#include "tests/unit/services/asks.h"
+#include "tests/lib/asks.h"
+#include "tests/lib/check.h"
 
 static struct service *service;
 
@@ -60,7 +62,7 @@ static void refused_project(struct wire_project project, struct wire_tensor tens
 
 /* ---- shapes, dtypes, options ------------------------------------------------------ */
 
-static void shapes(void)
+CASE(shapes, "an invalid shape, length or dtype is refused by name")
 {
     struct wire_tensor tensor = tensor_2d(TRIT_F32, 2, 2);
     const struct wire_project plain = {0};
@@ -81,7 +83,7 @@ static void shapes(void)
     service_close(service);
 }
 
-static void options(void)
+CASE(options, "an invalid option is refused by name")
 {
     const struct wire_tensor tensor = tensor_2d(TRIT_F32, 2, 2);
 
@@ -106,7 +108,7 @@ static void options(void)
     service_close(service);
 }
 
-static void group_sizes(void)
+CASE(group_sizes, "group sizes 0, 1, 3, above the row and the largest are served")
 {
     static const uint32_t sizes[] = {0, 1, 3, 100, 65536};
     static const float weights[12] = {1, -2, 3, 0, 0, 0, -1, 1, 2, 5, 6, 7};
@@ -126,7 +128,7 @@ static void group_sizes(void)
     service_close(service);
 }
 
-static void non_finite(void)
+CASE(non_finite, "NaN and infinity fail a projection with their count and first index")
 {
     const struct wire_project plain = {0};
     struct wire_tensor tensor = tensor_2d(TRIT_F32, 700, 200);
@@ -148,7 +150,7 @@ static void non_finite(void)
     service_close(service);
 }
 
-static void lost_scales(void)
+CASE(lost_scales, "a scale that f16 loses fails a packed projection, naming the group")
 {
     const struct wire_project packed = {.encoding = TRIT_ENCODING_PQ2_0};
     struct wire_tensor tensor = tensor_2d(TRIT_F32, 2, 256);
@@ -165,7 +167,7 @@ static void lost_scales(void)
 
 /* ---- messages ---------------------------------------------------------------------- */
 
-static void messages(void)
+CASE(messages, "a malformed, oversized or compressed message is refused")
 {
     static const uint8_t truncated[] = {0x1a, 0x05, 0x08};
     static const uint8_t huge[] = {0, 0xff, 0xff, 0xff, 0xff};
@@ -187,7 +189,7 @@ static void messages(void)
     service_close(service);
 }
 
-static void second_message(void)
+CASE(second_message, "a second message in a unary request is refused")
 {
     const struct wire_project plain = {0};
     struct wire_tensor tensor = tensor_2d(TRIT_F32, 1, 4);
@@ -231,7 +233,7 @@ static struct request chunked(const struct cut *cuts, size_t count)
     return request;
 }
 
-static void chunks(void)
+CASE(chunks, "chunks that overlap, leave a hole, are damaged or end early are refused")
 {
     struct request request;
 
@@ -253,7 +255,7 @@ static void chunks(void)
     service_close(service);
 }
 
-static void beyond_the_end(void)
+CASE(beyond_the_end, "a chunk beyond the tensor's end is refused")
 {
     static const uint8_t more[80];
     struct request request;
@@ -269,7 +271,7 @@ static void beyond_the_end(void)
     service_close(service);
 }
 
-static void start_out_of_place(void)
+CASE(start_out_of_place, "start must come first and once")
 {
     const struct wire_project start = {.tensor = tensor_2d(TRIT_F32, 4, 4)};
     struct request request = {0};
@@ -286,25 +288,4 @@ static void start_out_of_place(void)
     request_message(&request, head, length, NULL, 0);
     refused(project_stream_path, &request, TRIT_INVALID_ARGUMENT, "sent twice");
     service_close(service);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a shape, length or dtype that cannot be is refused by name", shapes},
-        {"an option that cannot be is refused by name", options},
-        {"group sizes 0, 1, 3, above the row and the largest are served", group_sizes},
-        {"NaN and infinity fail a projection with their count and first index",
-         non_finite},
-        {"a scale that f16 loses fails a packed projection, naming the group",
-         lost_scales},
-        {"a malformed, oversized or compressed message is refused", messages},
-        {"a second message in a unary request is refused", second_message},
-        {"chunks that overlap, leave a hole, are damaged or end early are refused",
-         chunks},
-        {"a chunk beyond the tensor's end is refused", beyond_the_end},
-        {"start must come first and once", start_out_of_place},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -3,13 +3,15 @@
  * methods compute is checked by tests/e2e/test_layers.py. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "kernels/kernels.h"
 #include "proto/codec/layers.h"
 #include "proto/framing.h"
+#include "tests/lib/asks.h"
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/unit/services/asks.h"
 
 enum { ROWS = 70, COLUMNS = 300, BATCH = 5 };
 
@@ -171,7 +173,7 @@ static void same_reply(const char *path, struct request whole, struct request cu
     exchange_free(&other);
 }
 
-static void cut_anywhere(void)
+CASE(cut_anywhere, "requests cut anywhere make the same layers and products")
 {
     static const size_t cuts[] = {1, 7, 1000};
 
@@ -194,7 +196,7 @@ static void cut_anywhere(void)
     }
 }
 
-static void reset_while_it_comes(void)
+CASE(reset_while_it_comes, "a Load that is reset leaves neither its name nor memory")
 {
     struct request load;
     struct exchange exchange;
@@ -216,7 +218,7 @@ static void reset_while_it_comes(void)
     service_close(service);
 }
 
-static void reset_while_it_is_made(void)
+CASE(reset_while_it_is_made, "a Create that is reset leaves neither its name nor memory")
 {
     struct request create = ask_create("a", 4096, 4096);
     struct exchange exchange;
@@ -233,7 +235,7 @@ static void reset_while_it_is_made(void)
     service_close(service);
 }
 
-static void deadline_while_it_is_made(void)
+CASE(deadline_while_it_is_made, "a Create beyond its deadline leaves no layer")
 {
     struct request create = ask_create("a", 8192, 8192);
     struct exchange exchange;
@@ -250,7 +252,7 @@ static void deadline_while_it_is_made(void)
     service_close(service);
 }
 
-static void deleted_while_in_use(void)
+CASE(deleted_while_in_use, "a layer deleted while it multiplies finishes the product")
 {
     enum { LARGE = 1024, MANY = 256 };
     float *x = malloc(LARGE * MANY * sizeof(*x));
@@ -282,7 +284,8 @@ static void deleted_while_in_use(void)
     service_close(service);
 }
 
-static void bounded_by_the_budget(void)
+CASE(bounded_by_the_budget,
+     "layers and tensors are refused above the budget, and the rest goes on")
 {
     float *x = calloc(1024, COLUMNS * sizeof(*x));
 
@@ -298,7 +301,7 @@ static void bounded_by_the_budget(void)
     service_close(service);
 }
 
-static void malformed(void)
+CASE(malformed, "ids that are no packed uint32 are refused")
 {
     static const uint8_t open_id[] = {0x0a, 1, 'e', 0x12, 2, 0x80, 0x80};
     static const uint8_t long_id[] = {0x0a, 1,    'e',  0x12, 6,   0xff,
@@ -321,7 +324,7 @@ static void malformed(void)
 }
 
 /* A page of List as large as the peer asks. */
-static void pages_are_bounded(void)
+CASE(pages_are_bounded, "a page of List holds no more than LIST_PAGE_MAX layers")
 {
     static const uint8_t fields[] = {0x10, 0xff, 0xff, 0xff, 0xff, 0x0f};
     struct request message = {0}, list;
@@ -382,7 +385,7 @@ static struct request ask_forward_of(const char *name)
     return ask_forward(name, BATCH, COLUMNS, xs);
 }
 
-static void memory_fails_in_each(void)
+CASE(memory_fails_in_each, "whichever allocation fails, calls end and nothing is left")
 {
     memory_fails(load_path, ask_load, "b");
     memory_fails(get_path, ask_name, "a");
@@ -391,25 +394,4 @@ static void memory_fails_in_each(void)
     memory_fails(layer_backward_path, ask_layer_backward, "a");
     memory_fails(layers_verify_path, ask_name, "a");
     memory_fails(delete_path, ask_name, "a");
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"requests cut anywhere make the same layers and products", cut_anywhere},
-        {"a Load that is reset leaves neither its name nor memory", reset_while_it_comes},
-        {"a Create that is reset leaves neither its name nor memory",
-         reset_while_it_is_made},
-        {"a Create beyond its deadline leaves no layer", deadline_while_it_is_made},
-        {"a layer deleted while it multiplies finishes the product",
-         deleted_while_in_use},
-        {"layers and tensors are refused above the budget, and the rest goes on",
-         bounded_by_the_budget},
-        {"a page of List holds no more than LIST_PAGE_MAX layers", pages_are_bounded},
-        {"ids that are no packed uint32 are refused", malformed},
-        {"whichever allocation fails, calls end and nothing is left",
-         memory_fails_in_each},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

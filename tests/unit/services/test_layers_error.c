@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/services/asks.h"
+#include "tests/lib/asks.h"
+#include "tests/lib/check.h"
 
 enum { ROWS = 70, COLUMNS = 200, BATCH = 11, GROUP = 128, GROUPS = 2 };
 
@@ -77,7 +78,7 @@ static struct product_error compared(struct product *product, uint64_t rows,
     return error;
 }
 
-static void same_for_every_cut(void)
+CASE(same_for_every_cut, "the error is the largest of all elements, however they are cut")
 {
     static const uint64_t rows[] = {16, 32, 48, 80}, batches[] = {1, 3, 4, 9, 11};
     struct product *product = product_make();
@@ -98,7 +99,7 @@ static void same_for_every_cut(void)
     product_free(product);
 }
 
-static void none_where_equal(void)
+CASE(none_where_equal, "equal products have no error, and wrong zeros an infinite one")
 {
     struct product *product = product_make();
     struct product_error error = compared(product, ROWS, BATCH);
@@ -115,7 +116,7 @@ static void none_where_equal(void)
     product_free(product);
 }
 
-static void not_finite(void)
+CASE(not_finite, "an element that is not finite makes the error not finite")
 {
     static const float wrong[] = {INFINITY, -INFINITY, NAN};
 
@@ -129,17 +130,4 @@ static void not_finite(void)
         CHECK(!isfinite(product_error_relative(&error)));
         product_free(product);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"the error is the largest of all elements, however they are cut",
-         same_for_every_cut},
-        {"equal products have no error, and wrong zeros an infinite one",
-         none_where_equal},
-        {"an element that is not finite makes the error so", not_finite},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/kernels.h"
 #include "proto/framing.h"
 #include "proto/scan.h"
-#include "tests/unit/services/asks.h"
+#include "tests/lib/asks.h"
+#include "tests/lib/check.h"
 
 /* ---- helpers -------------------------------------------------------------------- */
 
@@ -160,7 +162,7 @@ static void by_hand(const float *row, size_t count, float *out)
     }
 }
 
-static void dense_is_by_hand(void)
+CASE(dense_is_by_hand, "a dense projection is the definition, computed by hand")
 {
     const struct service_options options = service_defaults();
     struct service *service = service_open(&options);
@@ -209,7 +211,8 @@ static void every_cut(struct service *service, enum trit_encoding encoding,
     }
 }
 
-static void same_bits(void)
+CASE(same_bits,
+     "replies and reports have the same bits on every ISA, thread count and cut")
 {
     static const enum trit_encoding encodings[] = {TRIT_ENCODING_DENSE,
                                                    TRIT_ENCODING_INT8};
@@ -234,7 +237,7 @@ static void same_bits(void)
     }
 }
 
-static void replies_before_the_end(void)
+CASE(replies_before_the_end, "a stream's replies come before its upload ends")
 {
     const struct service_options options = service_defaults();
     struct service *service = service_open(&options);
@@ -259,7 +262,7 @@ static void replies_before_the_end(void)
     service_close(service);
 }
 
-static void no_report(void)
+CASE(no_report, "REPORT_DETAIL_NONE gives the tensor without a report")
 {
     const struct service_options options = service_defaults();
     struct service *service = service_open(&options);
@@ -278,7 +281,7 @@ static void no_report(void)
     service_close(service);
 }
 
-static void side_by_side(void)
+CASE(side_by_side, "many calls on one connection run side by side")
 {
     enum { CALLS = 24 };
     const struct service_options options = service_defaults();
@@ -315,7 +318,7 @@ static void side_by_side(void)
     service_close(service);
 }
 
-static void reset_anywhere(void)
+CASE(reset_anywhere, "a call reset anywhere gives all its memory back")
 {
     const struct service_options options = service_defaults();
     struct service *service = service_open(&options);
@@ -342,7 +345,7 @@ static void reset_anywhere(void)
     service_close(service); /* checks the budget */
 }
 
-static void deadline(void)
+CASE(deadline, "a deadline ends a call that still uploads")
 {
     const struct service_options options = service_defaults();
     struct service *service = service_open(&options);
@@ -362,7 +365,7 @@ static void deadline(void)
     service_close(service);
 }
 
-static void budget(void)
+CASE(budget, "a tensor beyond the memory budget is refused, and the next call has it all")
 {
     struct service_options options = service_defaults();
     struct wire_tensor tensor = tensor_2d(TRIT_F32, 1024, 4096);
@@ -385,22 +388,4 @@ static void budget(void)
     answer_free(&answer);
     free(large);
     service_close(service);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a dense projection is the definition, computed by hand", dense_is_by_hand},
-        {"replies and reports have the same bits on every ISA, thread count and cut",
-         same_bits},
-        {"a stream's replies come before its upload ends", replies_before_the_end},
-        {"REPORT_DETAIL_NONE gives the tensor without a report", no_report},
-        {"many calls on one connection run side by side", side_by_side},
-        {"a call reset anywhere gives all its memory back", reset_anywhere},
-        {"a deadline ends a call that still uploads", deadline},
-        {"a tensor beyond the memory budget is refused, and the next call has it all",
-         budget},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

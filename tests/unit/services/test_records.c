@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls with a layer: filed before they are answered, found again, compared. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/kernels.h"
 #include "proto/framing.h"
 #include "proto/scan.h"
+#include "tests/lib/asks.h"
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/unit/services/asks.h"
 
 enum { ROWS = 6, COLUMNS = 300 };
 
@@ -77,7 +79,7 @@ static enum trit_status get(uint64_t step, struct trit_report *report)
     return status;
 }
 
-static void filed_and_found(void)
+CASE(filed_and_found, "a report is filed before it is answered, and found again")
 {
     struct trit_report answered, found;
 
@@ -92,7 +94,8 @@ static void filed_and_found(void)
     service_close(service);
 }
 
-static void filed_twice(void)
+CASE(filed_twice,
+     "a second report with the same digest is accepted, with another it is refused")
 {
     struct trit_report first, second;
 
@@ -105,7 +108,7 @@ static void filed_twice(void)
     service_close(service);
 }
 
-static void flips(void)
+CASE(flips, "flips are counted against the step before")
 {
     struct trit_report first, second;
 
@@ -126,7 +129,7 @@ static void flips(void)
 }
 
 /* Projecting files the same digest as verifying what it wrote. */
-static void digests_agree(void)
+CASE(digests_agree, "projecting and verifying what was written give the same digest")
 {
     static const enum trit_dtype dtypes[] = {TRIT_F32, TRIT_BF16, TRIT_F16};
     const struct wire_verify plain = {0};
@@ -171,7 +174,8 @@ static void digests_agree(void)
     service_close(service);
 }
 
-static void against_reference(void)
+CASE(against_reference,
+     "a verification against latents finds each difference from their projection")
 {
     const struct wire_project project = {0};
     const struct wire_verify plain = {0};
@@ -208,7 +212,7 @@ static void against_reference(void)
 /* Each allocation fails once, from the first to past the last: the call ends
  * with a status or with its connection, and the service is closed with every
  * byte of its budget back. */
-static void failing_memory(void)
+CASE(failing_memory, "every allocation may fail")
 {
     const struct wire_project project = {.layer = layer_ref("run", "layer", 1)};
     struct wire_tensor tensor = tensor_2d(TRIT_F32, ROWS, COLUMNS);
@@ -238,20 +242,4 @@ static void failing_memory(void)
         }
     }
     check_failed(__FILE__, __LINE__, "more allocations than one call can need");
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a report is filed before it is answered, and found again", filed_and_found},
-        {"a second report with the same digest is the first, with another it is refused",
-         filed_twice},
-        {"flips are counted against the step before", flips},
-        {"projecting and verifying what was written give the same digest", digests_agree},
-        {"a verification against latents finds what is unlike their projection",
-         against_reference},
-        {"every allocation may fail", failing_memory},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

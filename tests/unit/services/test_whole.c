@@ -2,9 +2,12 @@
 /* Tensors with one scale: held whole, in memory that grows as they come; what is
  * computed is checked by tests/e2e/test_packed.py. */
 #include <stdlib.h>
+#include <string.h>
 
+#include "proto/framing.h"
+#include "tests/lib/asks.h"
+#include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-#include "tests/unit/services/asks.h"
 
 enum { ROWS = 1024, COLUMNS = 384, BYTES = ROWS * COLUMNS * 4 };
 
@@ -54,7 +57,7 @@ static void cut_one(enum trit_encoding encoding)
     service_close(service);
 }
 
-static void cut_anywhere(void)
+CASE(cut_anywhere, "a tensor with one scale gives the same bytes however it is cut")
 {
     for (size_t i = 0; i < ENCODINGS; i++)
         cut_one(encodings[i]);
@@ -87,7 +90,8 @@ static void one_grows(enum trit_encoding encoding)
     service_close(service);
 }
 
-static void grows_as_it_comes(void)
+CASE(grows_as_it_comes,
+     "the memory of a tensor with one scale grows as it arrives, up to the budget")
 {
     for (size_t i = 0; i < ENCODINGS; i++)
         one_grows(encodings[i]);
@@ -134,8 +138,9 @@ static struct request ask_nth(size_t nth, const char **path)
     return nth < ENCODINGS ? ask_whole(encodings[nth], ROWS) : ask_packed(*path);
 }
 
-/* Parted, it takes four times the bytes that came: of the budget, or not at all. */
-static void parted_within_the_budget(void)
+/* Separated, the rows take four times the bytes of the input. */
+CASE(parted_within_the_budget,
+     "separating the rows of an hf_bitnet input is charged to the budget")
 {
     for (int fits = 0; fits < 2; fits++) {
         struct exchange exchange;
@@ -177,20 +182,8 @@ static void memory_fails_of(size_t nth)
     check_failed(__FILE__, __LINE__, "more allocations than one call can need");
 }
 
-static void memory_fails(void)
+CASE(memory_fails, "whichever allocation fails, the call ends and nothing is left")
 {
     for (size_t nth = 0; nth < ENCODINGS + 2; nth++)
         memory_fails_of(nth);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a tensor with one scale gives the same bytes however it is cut", cut_anywhere},
-        {"its memory grows as it comes, up to the budget", grows_as_it_comes},
-        {"an input that is parted is charged for it", parted_within_the_budget},
-        {"whichever allocation fails, the call ends and nothing is left", memory_fails},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

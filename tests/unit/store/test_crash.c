@@ -71,11 +71,11 @@ static _Noreturn void live(struct store_fixture *fixture, int pipe, uint64_t ste
 
 /* Reads acknowledgements until `count` came, kills, and takes the rest. */
 static size_t kill_after(pid_t child, int pipe, size_t count, struct ack *acks,
-                         size_t room)
+                         size_t capacity)
 {
     size_t seen = 0;
 
-    while (seen < room && read(pipe, &acks[seen], sizeof(acks[0])) == sizeof(acks[0]))
+    while (seen < capacity && read(pipe, &acks[seen], sizeof(acks[0])) == sizeof(acks[0]))
         if (++seen == count)
             kill(child, SIGKILL);
     return seen;
@@ -98,11 +98,12 @@ static void check_acks(struct store_fixture *fixture, const struct ack *acks,
     store_reader_close(reader);
 }
 
-static void acknowledged_is_there(void)
+CASE(acknowledged_is_there,
+     "after kill -9 at any moment every acknowledged report is there")
 {
     struct store_fixture fixture;
-    size_t room = (size_t)ROUNDS * (ACKS_MAX + 2 * ALIVE + 8192), seen = 0;
-    struct ack *acks = calloc(room, sizeof(*acks));
+    size_t capacity = (size_t)ROUNDS * (ACKS_MAX + 2 * ALIVE + 8192), seen = 0;
+    struct ack *acks = calloc(capacity, sizeof(*acks));
     uint64_t random = check_seed();
 
     CHECK(acks);
@@ -122,7 +123,7 @@ static void acknowledged_is_there(void)
         }
         close(ends[1]);
         seen += kill_after(child, ends[0], 1 + check_random(&random) % ACKS_MAX,
-                           acks + seen, room - seen);
+                           acks + seen, capacity - seen);
         close(ends[0]);
         CHECK(waitpid(child, &status, 0) == child);
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -132,14 +133,4 @@ static void acknowledged_is_there(void)
     CHECK(seen >= ROUNDS);
     free(acks);
     store_fixture_fini(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"after kill -9 at any moment every acknowledged report is there",
-         acknowledged_is_there},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

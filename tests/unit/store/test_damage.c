@@ -7,10 +7,10 @@
 #include "tests/lib/store_damaged.h"
 #include "tests/lib/store_sql.h"
 
-/* ---- reports ------------------------------------------------------------------------
- */
+/* ---- reports ----------------------------------------------------------------------- */
 
-static void damaged_report(void)
+CASE(damaged_report,
+     "a damaged report is DATA_LOSS naming its key; queries without it succeed")
 {
     struct store_fixture fixture;
     struct failure failure;
@@ -50,7 +50,7 @@ static void damaged_report(void)
     store_fixture_fini(&fixture);
 }
 
-static void lost_report(void)
+CASE(lost_report, "a lost report is DATA_LOSS, never NOT_FOUND and never a shorter list")
 {
     struct store_fixture fixture;
     struct failure failure;
@@ -80,7 +80,7 @@ static void lost_report(void)
 }
 
 /* The newest and the first: no neighbour on one side. */
-static void lost_at_the_ends(void)
+CASE(lost_at_the_ends, "a lost first or newest report of a layer is DATA_LOSS")
 {
     struct store_fixture fixture;
     unsigned count;
@@ -115,7 +115,7 @@ static void lost_at_the_ends(void)
 }
 
 /* A key that damage made another: neither is believed. */
-static void moved_report(void)
+CASE(moved_report, "a report under another key than it was filed under is DATA_LOSS")
 {
     struct store_fixture fixture;
     unsigned count;
@@ -131,7 +131,7 @@ static void moved_report(void)
 }
 
 /* A report that nobody filed, with the CRC of another. */
-static void forged_report(void)
+CASE(forged_report, "a report that nobody filed is DATA_LOSS")
 {
     struct store_fixture fixture;
     unsigned count;
@@ -150,7 +150,7 @@ static void forged_report(void)
 }
 
 /* Other types and NULLs, which SQLite lets stand in any column. */
-static void wrong_types(void)
+CASE(wrong_types, "values of other types and NULLs are DATA_LOSS")
 {
     static const char *const damages[] = {
         "UPDATE reports SET crc = NULL WHERE step = 20 AND run = 'a' AND layer = 'x'",
@@ -178,8 +178,7 @@ static void wrong_types(void)
     }
 }
 
-/* ---- layers -------------------------------------------------------------------------
- */
+/* ---- layers ------------------------------------------------------------------------ */
 
 static void check_layer_lost(const char *damage)
 {
@@ -211,7 +210,7 @@ static void check_layer_lost(const char *damage)
     store_fixture_fini(&fixture);
 }
 
-static void damaged_layer(void)
+CASE(damaged_layer, "a layer's damaged row is DATA_LOSS for its queries, lists and puts")
 {
     check_layer_lost("UPDATE layers SET reports = 2 WHERE run = 'a' AND layer = 'x'");
     check_layer_lost("UPDATE layers SET upload = 1 WHERE run = 'a' AND layer = 'x'");
@@ -221,13 +220,14 @@ static void damaged_layer(void)
                      "UPDATE layers SET crc = NULL WHERE run = 'a' AND layer = 'x'");
 }
 
-static void lost_layer(void)
+CASE(lost_layer, "a layer's row that is lost or moved is DATA_LOSS")
 {
     check_layer_lost("DELETE FROM layers WHERE run = 'a' AND layer = 'x'");
     check_layer_lost("UPDATE layers SET layer = 'w' WHERE run = 'a' AND layer = 'x'");
 }
 
-static void lost_last_layer(void)
+CASE(lost_last_layer,
+     "lost rows of the last layers are DATA_LOSS, and their codes are kept")
 {
     struct store_fixture fixture;
     unsigned count;
@@ -245,7 +245,8 @@ static void lost_last_layer(void)
     store_fixture_fini(&fixture);
 }
 
-static void lost_totals(void)
+CASE(lost_totals,
+     "damaged totals fail lists of all layers and new layers, and nothing else")
 {
     struct store_fixture fixture;
     unsigned count;
@@ -263,7 +264,7 @@ static void lost_totals(void)
 }
 
 /* A column that another definition made a number would compare otherwise. */
-static void damaged_definitions(void)
+CASE(damaged_definitions, "definitions that were changed are refused at open")
 {
     struct store_fixture fixture;
     struct failure failure = {0};
@@ -276,27 +277,4 @@ static void damaged_definitions(void)
     CHECK(store_fixture_open_store(&fixture, &failure) == -1);
     check_names(&failure, "definitions");
     store_fixture_fini(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a damaged report is DATA_LOSS naming its key, and spoils what needs it alone",
-         damaged_report},
-        {"a lost report is DATA_LOSS, never NOT_FOUND and never a shorter list",
-         lost_report},
-        {"so is a layer's first report, and its newest", lost_at_the_ends},
-        {"a report under another key than it was filed under is DATA_LOSS", moved_report},
-        {"a report that nobody filed is DATA_LOSS", forged_report},
-        {"values of other types and NULLs are DATA_LOSS", wrong_types},
-        {"a layer's damaged row is DATA_LOSS for its queries, lists and puts",
-         damaged_layer},
-        {"so is a layer's row that is lost, or moved", lost_layer},
-        {"so are the last layers' rows, whose codes are left alone", lost_last_layer},
-        {"damaged totals spoil lists of all and new layers, and nothing else",
-         lost_totals},
-        {"definitions that were changed are refused at open", damaged_definitions},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Filing on top of damage: the put that meets it is DATA_LOSS, and those beside it are
- * filed. */
+/* Puts into a damaged store: a put that reads a damaged row is DATA_LOSS; the others in
+ * its batch are stored. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,10 +11,9 @@
 #include "tests/lib/store_damaged.h"
 #include "tests/lib/store_sql.h"
 
-/* ---- codes ----------------------------------------------------------------------------
- */
+/* ---- codes ------------------------------------------------------------------------- */
 
-static void damaged_codes(void)
+CASE(damaged_codes, "flips are never counted from damaged codes: the put is DATA_LOSS")
 {
     struct store_fixture fixture;
     struct failure failure;
@@ -40,7 +39,7 @@ static void damaged_codes(void)
     store_fixture_fini(&fixture);
 }
 
-static void lost_codes(void)
+CASE(lost_codes, "flips are never counted from lost codes")
 {
     struct store_fixture fixture;
 
@@ -52,8 +51,7 @@ static void lost_codes(void)
     store_fixture_fini(&fixture);
 }
 
-/* ---- a batch
- * ---------------------------------------------------------------------------- */
+/* ---- a batch ----------------------------------------------------------------------- */
 
 enum { CROWD = 48 };
 
@@ -89,7 +87,8 @@ static void check_crowd(struct store_fixture *fixture, bool codes_are_broken)
     check_others(fixture);
 }
 
-static void batch_beside_damaged_row(void)
+CASE(batch_beside_damaged_row,
+     "puts that share a batch with one that meets a damaged row are filed")
 {
     struct store_fixture fixture;
 
@@ -100,7 +99,8 @@ static void batch_beside_damaged_row(void)
 }
 
 /* Here SQLite itself finds the damage, within the transaction, as it writes. */
-static void batch_beside_broken_table(void)
+CASE(batch_beside_broken_table,
+     "puts that share a batch with one that meets a broken table are filed")
 {
     struct store_fixture fixture;
     char path[STORE_PATH_BYTES], junk[4096];
@@ -120,18 +120,4 @@ static void batch_beside_broken_table(void)
     damaged_open(&fixture);
     check_crowd(&fixture, true);
     store_fixture_fini(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"flips are never counted from damaged codes: the put is DATA_LOSS",
-         damaged_codes},
-        {"nor from codes that are lost", lost_codes},
-        {"puts that share a batch with one that meets a damaged row are filed",
-         batch_beside_damaged_row},
-        {"and with one that meets a broken table", batch_beside_broken_table},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

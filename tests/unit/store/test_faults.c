@@ -94,19 +94,20 @@ static void disk_walk(bool sticky)
     store_fixture_fini(&fixture);
 }
 
-static void disk_fails_once(void)
+CASE(disk_fails_once,
+     "whichever write or flush fails once, only stored reports are acknowledged")
 {
     disk_walk(false);
 }
 
-static void disk_stays_bad(void)
+CASE(disk_stays_bad, "puts fail while the disk fails, and work again afterwards")
 {
     disk_walk(true);
 }
 
 /* The disk fills in the middle of an upload: its rows go when it is well again,
  * without a restart. */
-static void broken_upload_is_swept(void)
+CASE(broken_upload_is_swept, "an upload that the disk broke is swept without a restart")
 {
     struct store_fixture fixture;
 
@@ -120,7 +121,7 @@ static void broken_upload_is_swept(void)
     store_fixture_fini(&fixture);
 }
 
-static void aborted_upload_is_gone(void)
+CASE(aborted_upload_is_gone, "an aborted upload leaves nothing")
 {
     struct store_fixture fixture;
     struct fixture_put put = {.fixture = &fixture};
@@ -139,7 +140,7 @@ static void aborted_upload_is_gone(void)
     store_fixture_fini(&fixture);
 }
 
-static void leftovers_go_at_open(void)
+CASE(leftovers_go_at_open, "uploads left over from a crash go at the next open")
 {
     struct store_fixture fixture;
     char insert[128];
@@ -188,12 +189,14 @@ static void memory_walk(bool in_memory)
     store_fixture_fini(&fixture);
 }
 
-static void memory_on_disk(void)
+CASE(memory_on_disk,
+     "whichever allocation fails, on disk, the store fails cleanly and recovers")
 {
     memory_walk(false);
 }
 
-static void memory_in_memory(void)
+CASE(memory_in_memory,
+     "whichever allocation fails, in memory, the store fails cleanly and recovers")
 {
     memory_walk(true);
 }
@@ -211,7 +214,7 @@ static void check_refused(struct store_fixture *fixture, enum trit_status status
         check_failed(__FILE__, __LINE__, "%s", failure.message);
 }
 
-static void wrong_files(void)
+CASE(wrong_files, "files of a newer daemon, of others, or of nobody are refused")
 {
     struct store_fixture fixture;
     char path[STORE_PATH_BYTES];
@@ -235,7 +238,7 @@ static void wrong_files(void)
 }
 
 /* A page in the middle of the reports is overwritten. */
-static void damaged(void)
+CASE(damaged, "a damaged database is refused at open")
 {
     struct store_fixture fixture;
     char path[STORE_PATH_BYTES], junk[4096];
@@ -263,7 +266,7 @@ static void damaged(void)
     store_fixture_fini(&fixture);
 }
 
-static void no_directory(void)
+CASE(no_directory, "a data directory that cannot be opened is named")
 {
     struct store_fixture fixture, other;
 
@@ -322,38 +325,18 @@ static void read_while_writing(bool in_memory)
     store_fixture_fini(&fixture);
 }
 
-static void read_on_disk(void)
+CASE(read_on_disk, "readers are not disturbed by the writer, on disk")
 {
     read_while_writing(false);
 }
 
-static void read_in_memory(void)
+CASE(read_in_memory, "readers are not disturbed by the writer, in memory")
 {
     read_while_writing(true);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct check_case cases[] = {
-        {"whichever write or flush fails once, nothing unstored is acknowledged",
-         disk_fails_once},
-        {"while the disk stays bad puts fail, and work again when it is well",
-         disk_stays_bad},
-        {"an upload that the disk broke is swept without a restart",
-         broken_upload_is_swept},
-        {"an aborted upload leaves nothing", aborted_upload_is_gone},
-        {"uploads left over from a crash go at the next open", leftovers_go_at_open},
-        {"whichever allocation fails, on disk, the store fails cleanly and recovers",
-         memory_on_disk},
-        {"whichever allocation fails, in memory, the store fails cleanly and recovers",
-         memory_in_memory},
-        {"files of a newer daemon, of others, or of nobody are refused", wrong_files},
-        {"a damaged database is refused at open", damaged},
-        {"a directory that cannot be is named", no_directory},
-        {"readers are not disturbed by the writer, on disk", read_on_disk},
-        {"readers are not disturbed by the writer, in memory", read_in_memory},
-    };
-
     store_faults_init();
-    return CHECK_RUN(cases, argc, argv);
+    return check_main(argc, argv);
 }

@@ -12,23 +12,23 @@
 #include "tests/lib/store_answers.h"
 #include "tests/lib/store_sql.h"
 
-/* Bytes from one flip to the next: all of the small store, but of the room between
- * its rows only so many; primes, so that every column gets its turn. */
+/* Bytes from one flip to the next. In the small store every byte is flipped, except in
+ * the gaps between its rows. Primes, so that every column is reached. */
 #if defined(TRIT_ASAN) || defined(__SANITIZE_THREAD__) || defined(__aarch64__)
-enum { STRIDE = 97, ROOM_STRIDE = 997, LARGE_STRIDE = 499 };
+enum { STRIDE = 97, GAP_STRIDE = 997, LARGE_STRIDE = 499 };
 #else
-enum { STRIDE = 1, ROOM_STRIDE = 31, LARGE_STRIDE = 29 };
+enum { STRIDE = 1, GAP_STRIDE = 31, LARGE_STRIDE = 29 };
 #endif
 
 enum {
     PAGE_BYTES = 4096,
-    ROOM_BYTES = 64, /* so many zeros on end are room that no row uses */
+    GAP_BYTES = 64, /* this many zeros in a row are a gap between rows */
     CODES_BYTES = 16,
     PUTS = 6,
     LAYERS = 40, /* of the large store */
     STEPS = 12,
 };
-_Static_assert(LAYERS *(STEPS + 2) + 8 <= ANSWERS_MAX, "room for its answers");
+_Static_assert(LAYERS *(STEPS + 2) + 8 <= ANSWERS_MAX, "the answers fit");
 
 /* What build() filed. */
 static const struct {
@@ -218,15 +218,15 @@ static void restore(const char *path, const uint8_t *bytes, size_t size, size_t 
     close(fd);
 }
 
-/* How far the next flip is: a stride, or more where nothing but room lies ahead. */
+/* The distance to the next flip: larger inside a gap. */
 static size_t stride(const uint8_t *bytes, size_t size, size_t at, size_t small)
 {
-    static const uint8_t room[ROOM_BYTES];
+    static const uint8_t gap[GAP_BYTES];
 
-    if (at + ROOM_STRIDE + ROOM_BYTES < size && small < ROOM_STRIDE &&
-        memcmp(bytes + at, room, ROOM_BYTES) == 0 &&
-        memcmp(bytes + at + ROOM_STRIDE, room, ROOM_BYTES) == 0)
-        return ROOM_STRIDE;
+    if (at + GAP_STRIDE + GAP_BYTES < size && small < GAP_STRIDE &&
+        memcmp(bytes + at, gap, GAP_BYTES) == 0 &&
+        memcmp(bytes + at + GAP_STRIDE, gap, GAP_BYTES) == 0)
+        return GAP_STRIDE;
     return small;
 }
 
@@ -280,7 +280,8 @@ static void show(const char *store, size_t size, const struct tally *tally)
           tally->refusals > 0); /* few flips may hit no page's head */
 }
 
-static void every_byte(void)
+CASE(every_byte,
+     "whichever byte of a store is flipped, it answers what was filed, or DATA_LOSS")
 {
     static struct life sound;
     struct store_fixture fixture;
@@ -304,8 +305,7 @@ static void every_byte(void)
     store_fixture_fini(&fixture);
 }
 
-/* ---- tables of several levels --------------------------------------------------------
- */
+/* ---- tables of several levels ------------------------------------------------------ */
 
 static void large_key(size_t layer, char name[16])
 {
@@ -371,7 +371,8 @@ static bool is_interior(const uint8_t *bytes, size_t at)
     return type == 2 || type == 5;
 }
 
-static void inner_pages(void)
+CASE(inner_pages,
+     "a store whose tables have inner pages survives flipped bytes in them too")
 {
     static struct life sound;
     struct store_fixture fixture;
@@ -404,16 +405,4 @@ static void inner_pages(void)
     show("large", size, &tally);
     free(bytes);
     store_fixture_fini(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"whichever byte of a store is flipped, it answers what was filed, or DATA_LOSS",
-         every_byte},
-        {"so it does where tables have inner pages, and bytes of those are flipped",
-         inner_pages},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

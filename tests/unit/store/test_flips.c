@@ -103,7 +103,7 @@ static void check_table(const struct trit_report *report, const struct tensor *f
 
 /* Around the edges: one element, partial bytes, tails, groups that a chunk of
  * 256 KiB cuts, rows longer than a chunk. */
-static void oracle(void)
+CASE(oracle, "the table of flips equals counting element by element")
 {
     static const struct {
         uint64_t rows, row_len;
@@ -138,7 +138,8 @@ static void oracle(void)
     }
 }
 
-static void against_the_latest(void)
+CASE(against_the_latest,
+     "flips are counted against the latest earlier step, where its codes are kept")
 {
     struct store_fixture fixture;
     struct tensor a, b;
@@ -192,7 +193,8 @@ static bool comparable(struct store_fixture *fixture, const struct tensor *tenso
 }
 
 /* Rows of 3 and one group of all of them: a byte has codes of two rows. */
-static void one_group_of_rows(void)
+CASE(one_group_of_rows,
+     "codes of one group over all rows are compared only with codes of the same form")
 {
     struct store_fixture fixture;
     struct fixture_put put;
@@ -221,7 +223,7 @@ static void one_group_of_rows(void)
     store_fixture_fini(&fixture);
 }
 
-static void only_alike(void)
+CASE(only_alike, "only steps of the same shape, group size and partial rule are compared")
 {
     struct store_fixture fixture;
     struct tensor tensor;
@@ -238,7 +240,7 @@ static void only_alike(void)
 }
 
 /* Uploads side by side, each in pieces, interleaved. */
-static void interleaved(void)
+CASE(interleaved, "concurrent uploads do not mix")
 {
     enum { UPLOADS = 8, STEPS = 3 };
     struct store_fixture fixture;
@@ -281,7 +283,7 @@ static void interleaved(void)
     store_fixture_fini(&fixture);
 }
 
-static void wrong_length(void)
+CASE(wrong_length, "codes of the wrong length are refused, and nothing is stored")
 {
     struct store_fixture fixture;
     struct fixture_put put;
@@ -300,7 +302,7 @@ static void wrong_length(void)
 
 /* 24 MB of codes, faster than the disk: the store asks for pauses and gets by
  * with what it promised to hold. */
-static void pauses(void)
+CASE(pauses, "an upload faster than the disk is told to pause, and resumes")
 {
     struct store_fixture fixture;
     struct fixture_put put;
@@ -339,7 +341,7 @@ static bool was_drained(void *arg)
 }
 
 /* A tensor of 1 GiB in f32 has 64 MiB of codes; they are never held. */
-static void constant_memory(void)
+CASE(constant_memory, "codes of a large tensor pass in constant memory")
 {
     enum { PIECE = 16 << 10, BYTES = 64 << 20 };
     static uint8_t piece[PIECE];
@@ -371,23 +373,4 @@ static void constant_memory(void)
     if (!SANITIZED)
         CHECK(peak_kib() - before < 24 << 10);
     store_fixture_fini(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"the table of flips equals counting element by element", oracle},
-        {"flips are counted against the latest earlier step, where its codes are kept",
-         against_the_latest},
-        {"only steps of the same shape, group size and partial rule are compared",
-         only_alike},
-        {"codes of one group over all rows lie as one row, and compare with such alone",
-         one_group_of_rows},
-        {"uploads side by side keep apart", interleaved},
-        {"codes of the wrong length are refused, and nothing is stored", wrong_length},
-        {"codes of a large tensor pass in constant memory", constant_memory},
-        {"an upload faster than the disk is told to pause, and resumes", pauses},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -17,8 +17,7 @@
 enum { CODES_BYTES = 600, LAYERS = 3, STEPS = 4 };
 static const char *const layer_names[LAYERS] = {"x", "y", "z"};
 
-/* ---- as a daemon of that version wrote it -------------------------------------------
- */
+/* ---- as a daemon of that version wrote it ------------------------------------------ */
 
 static void report_of(struct trit_report *report, size_t layer, uint64_t step)
 {
@@ -156,10 +155,9 @@ static void check_all(struct store_fixture *fixture)
     store_reader_close(reader);
 }
 
-/* ---- cases ----------------------------------------------------------------------------
- */
+/* ---- cases ------------------------------------------------------------------------- */
 
-static void reads_back(void)
+CASE(reads_back, "a store of schema version 1 is read completely and migrated")
 {
     struct store_fixture fixture;
 
@@ -173,7 +171,7 @@ static void reads_back(void)
     store_fixture_fini(&fixture);
 }
 
-static void goes_on(void)
+CASE(goes_on, "after a migration flips are counted from the codes in the old store")
 {
     static uint8_t codes[CODES_BYTES];
     struct store_fixture fixture;
@@ -196,7 +194,7 @@ static void goes_on(void)
 }
 
 /* What was asked is not known, so nothing equals it. */
-static void never_equal(void)
+CASE(never_equal, "migrated reports equal none, since their questions are not known")
 {
     struct store_fixture fixture;
     struct fixture_put put;
@@ -215,7 +213,7 @@ static void never_equal(void)
     store_fixture_fini(&fixture);
 }
 
-static void guarded_from_then_on(void)
+CASE(guarded_from_then_on, "migrated rows carry a CRC")
 {
     struct store_fixture fixture;
     struct store_reader *reader;
@@ -241,7 +239,7 @@ static void guarded_from_then_on(void)
     store_fixture_fini(&fixture);
 }
 
-static void empty_store(void)
+CASE(empty_store, "an empty store of version 1 takes reports after its migration")
 {
     struct store_fixture fixture;
     struct fixture_put put;
@@ -256,7 +254,7 @@ static void empty_store(void)
 }
 
 /* Whatever allocation fails: the store stays as it was, or has moved on whole. */
-static void interrupted(void)
+CASE(interrupted, "a migration that fails midway leaves the store as it was")
 {
     struct store_fixture fixture;
     bool fired = true;
@@ -282,16 +280,6 @@ static void interrupted(void)
 
 int main(int argc, char **argv)
 {
-    static const struct check_case cases[] = {
-        {"a store of schema version 1 reads back whole, and is of this version then",
-         reads_back},
-        {"its layers go on: flips are counted from the codes that it kept", goes_on},
-        {"its reports equal none, since their questions are not known", never_equal},
-        {"its rows are guarded from then on", guarded_from_then_on},
-        {"an empty one takes reports", empty_store},
-        {"a migration that fails half-way leaves the store as it was", interrupted},
-    };
-
     store_faults_init();
-    return CHECK_RUN(cases, argc, argv);
+    return check_main(argc, argv);
 }

@@ -80,7 +80,7 @@ static void check_refused(const struct fixture_put *second, const char *wanted)
 /* ---- equal ------------------------------------------------------------------------ */
 
 /* What the request measured stays; what only the store knows is the stored one. */
-static void equal(void)
+CASE(equal, "an equal report keeps its own fields, with flips and time of the stored one")
 {
     enum { CODES = 4 };
     static const uint8_t codes[2][CODES] = {{0x00}, {0x55, 0x55, 0x55, 0x55}};
@@ -113,7 +113,8 @@ static void equal(void)
     store_fixture_fini(&fixture);
 }
 
-static void equal_with_all(void)
+CASE(equal_with_all,
+     "reports with equal findings and questions are equal, also after opening again")
 {
     struct store_fixture fixture;
     struct fixture_put second;
@@ -132,7 +133,8 @@ static void equal_with_all(void)
 }
 
 /* A projection has no mode and no tolerance, and no latents have no fingerprint. */
-static void what_does_not_count(void)
+CASE(what_does_not_count,
+     "values outside of the question and the findings make no difference")
 {
     struct store_question asked = {.method = STORE_METHOD_PROJECT};
     struct store_fixture fixture;
@@ -152,8 +154,7 @@ static void what_does_not_count(void)
     store_fixture_fini(&fixture);
 }
 
-/* ---- another answer -----------------------------------------------------------------
- */
+/* ---- another answer ---------------------------------------------------------------- */
 
 static void another_digest(struct trit_report *report)
 {
@@ -236,7 +237,7 @@ static void another_dtype(struct trit_report *report)
     report->dtype = TRIT_BF16;
 }
 
-static void another_answer(void)
+CASE(another_answer, "another digest, verdict or finding is refused, with both values")
 {
     static const struct {
         void (*change)(struct trit_report *);
@@ -304,10 +305,10 @@ static void another_answer(void)
     store_fixture_fini(&fixture);
 }
 
-/* ---- another question -----------------------------------------------------------------
- */
+/* ---- another question -------------------------------------------------------------- */
 
-static void another_question(void)
+CASE(another_question,
+     "another question is refused, with the part that differs and both values")
 {
     struct store_question asked[7];
     static const char *const messages[] = {
@@ -347,11 +348,10 @@ static void another_question(void)
     store_fixture_fini(&fixture);
 }
 
-/* ---- in one batch
- * ------------------------------------------------------------------------ */
+/* ---- in one batch ------------------------------------------------------------------ */
 
 /* The second statement sees what the first one wrote. */
-static void one_batch(void)
+CASE(one_batch, "reports of one key in one batch see each other")
 {
     enum { PUTS = 32 };
     static struct fixture_put puts[PUTS];
@@ -378,23 +378,4 @@ static void one_batch(void)
     CHECK_EQ(existed, PUTS / 2 - 1);
     CHECK_EQ(refused, PUTS / 2);
     store_fixture_fini(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"an equal report exists: flips and time are the stored ones, the rest its own",
-         equal},
-        {"reports with equal findings and questions are equal, also after opening again",
-         equal_with_all},
-        {"what does not belong to a question or a finding makes no difference",
-         what_does_not_count},
-        {"another digest, verdict or finding is refused, with both values",
-         another_answer},
-        {"another question is refused, with the part that differs and both values",
-         another_question},
-        {"reports of one key in one batch see each other", one_batch},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -58,17 +58,17 @@ static void read_back(bool in_memory)
     store_fixture_fini(&fixture);
 }
 
-static void on_disk(void)
+CASE(on_disk, "a report in a data directory reads back as it was put")
 {
     read_back(false);
 }
 
-static void in_memory(void)
+CASE(in_memory, "a report in memory reads back as it was put")
 {
     read_back(true);
 }
 
-static void after_reopening(void)
+CASE(after_reopening, "reports are there after closing and opening, up to step 2^63-1")
 {
     struct store_fixture fixture;
     struct store_reader *reader;
@@ -88,7 +88,7 @@ static void after_reopening(void)
     store_fixture_fini(&fixture);
 }
 
-static void names_what_is_missing(void)
+CASE(names_what_is_missing, "NOT_FOUND names what is missing: run, layer or step")
 {
     struct store_fixture fixture;
     struct store_reader *reader;
@@ -118,7 +118,7 @@ enum { CROWD = 60 };
 
 /* A crowd that is queued while the writer is busy shares its transactions; among
  * them are two pairs with the same key. */
-static void group_commit(void)
+CASE(group_commit, "reports that wait share a transaction, also two of the same key")
 {
     static struct fixture_put puts[CROWD];
     struct store_fixture fixture;
@@ -145,7 +145,7 @@ static void group_commit(void)
     store_fixture_fini(&fixture);
 }
 
-static void queue_is_bounded(void)
+CASE(queue_is_bounded, "no more than queue_max puts are open")
 {
     struct store_fixture fixture;
     static struct store_put puts[64];
@@ -165,7 +165,7 @@ static void queue_is_bounded(void)
     store_fixture_fini(&fixture);
 }
 
-static void step_is_bounded(void)
+CASE(step_is_bounded, "a step beyond 2^63-1 is refused")
 {
     struct store_fixture fixture;
     struct trit_report report = {.step = 1ull << 63};
@@ -180,7 +180,7 @@ static void step_is_bounded(void)
 }
 
 /* The lock outlives no process, so a second open in this one stands for that. */
-static void directory_is_locked(void)
+CASE(directory_is_locked, "a data directory is one daemon's alone")
 {
     struct store_fixture fixture, second;
     struct failure failure = {0};
@@ -246,7 +246,7 @@ static bool list_run(void *arg, const struct store_run_info *info)
     return true;
 }
 
-static void lists(void)
+CASE(lists, "lists are ordered, filtered, limited and paged")
 {
     struct store_fixture fixture;
     struct store_reader *reader;
@@ -312,22 +312,4 @@ static void lists(void)
     CHECK_STR(got.text, "a:2,4,1-9 b:1,3,1-3 ");
     store_reader_close(reader);
     store_fixture_fini(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a report in a data directory reads back as it was put", on_disk},
-        {"a report in memory reads back as it was put", in_memory},
-        {"reports are there after closing and opening, up to step 2^63-1",
-         after_reopening},
-        {"what is not found is named: run, layer or step", names_what_is_missing},
-        {"reports that wait share a transaction, also two of the same key", group_commit},
-        {"no more than queue_max puts are open", queue_is_bounded},
-        {"a step beyond 2^63-1 is refused", step_is_bounded},
-        {"a data directory is one daemon's alone", directory_is_locked},
-        {"lists are ordered, filtered, limited and paged", lists},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

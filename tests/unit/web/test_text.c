@@ -15,7 +15,7 @@ static void check_html(const char *words, const char *wanted)
     text_fini(&text);
 }
 
-static void html(void)
+CASE(html, "HTML text holds no markup, no control characters and only UTF-8")
 {
     check_html("<a href=\"x\" title='y'>&",
                "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;"
@@ -30,7 +30,7 @@ static void html(void)
                                        "\xef\xbf\xbd");
 }
 
-static void urls(void)
+CASE(urls, "an encoded name decodes to itself and holds nothing that URLs reserve")
 {
     struct text text = {0};
     char all[256], back[256];
@@ -46,7 +46,8 @@ static void urls(void)
     text_fini(&text);
 }
 
-static void decoding(void)
+CASE(decoding,
+     "names are decoded once; broken escapes, NUL and too long ones are refused")
 {
     char out[8] = "";
 
@@ -63,7 +64,7 @@ static void decoding(void)
     CHECK(url_decode("%00", 3, out, sizeof(out)) == -1);
 }
 
-static void hosts(void)
+CASE(hosts, "a host is answered by address, local name or its own name, else refused")
 {
     static const char *const good[] = {
         "127.0.0.1",
@@ -99,7 +100,7 @@ static void hosts(void)
             check_failed(__FILE__, __LINE__, "%s should be refused", bad[i]);
 }
 
-static void bounded(void)
+CASE(bounded, "a text stops at its bound and remembers that it was cut")
 {
     struct text text = {0};
     static const char block[4096];
@@ -111,19 +112,4 @@ static void bounded(void)
     CHECK(text.failed);
     CHECK_EQ(text.count, TEXT_BYTES_MAX);
     text_fini(&text);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"HTML text holds no markup, no control characters and only UTF-8", html},
-        {"an encoded name decodes to itself and holds nothing that URLs reserve", urls},
-        {"names are decoded once; broken escapes, NUL and too long ones are refused",
-         decoding},
-        {"a host is answered by address, local name or its own name, else refused",
-         hosts},
-        {"a text stops at its bound and remembers", bounded},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -119,7 +119,7 @@ static void check_contains(struct fixture *fixture, const char *path, const char
 
 /* ---- cases ------------------------------------------------------------------ */
 
-static void probes(void)
+CASE(probes, "livez, readyz and healthz tell life, readiness and the reason")
 {
     struct fixture fixture;
     struct http_reply reply;
@@ -143,7 +143,7 @@ static void probes(void)
     fixture_fini(&fixture);
 }
 
-static void metrics(void)
+CASE(metrics, "metrics come as Prometheus text, as OpenMetrics when asked")
 {
     struct fixture fixture;
     struct http_reply reply;
@@ -163,7 +163,7 @@ static void metrics(void)
     fixture_fini(&fixture);
 }
 
-static void json_lists(void)
+CASE(json_lists, "runs and layers are listed as JSON under percent-encoded names")
 {
     struct fixture fixture;
     json_t *json, *row;
@@ -192,7 +192,7 @@ static void json_lists(void)
     fixture_fini(&fixture);
 }
 
-static void json_layer(void)
+CASE(json_layer, "a layer gives its latest report, one step, or a stretch of history")
 {
     struct fixture fixture;
     json_t *json;
@@ -219,7 +219,7 @@ static void json_layer(void)
 }
 
 /* 450 steps: pages of 200, 200 and 50 that follow each other's `next`. */
-static void pages_follow(void)
+CASE(pages_follow, "long histories come in pages that lead to the next")
 {
     enum { STEPS = 450 };
     struct fixture fixture;
@@ -249,7 +249,7 @@ static void pages_follow(void)
     fixture_fini(&fixture);
 }
 
-static void errors(void)
+CASE(errors, "what is wrong is said as JSON with the status, the name and the value")
 {
     struct fixture fixture;
 
@@ -297,7 +297,7 @@ static void send_raw(struct fixture *fixture, const char *request, int status,
     http_free(&reply);
 }
 
-static void methods(void)
+CASE(methods, "only GET and HEAD are served, and no bodies are taken")
 {
     struct fixture fixture;
     struct http_reply reply;
@@ -323,8 +323,8 @@ static void methods(void)
     fixture_fini(&fixture);
 }
 
-/* Three requests sent at once on one connection, the middle one wrong. */
-static void keep_alive(void)
+/* Three requests in one write; the second is wrong. */
+CASE(keep_alive, "requests follow each other on one connection")
 {
     struct fixture fixture;
     struct http_reply reply;
@@ -346,7 +346,7 @@ static void keep_alive(void)
     fixture_fini(&fixture);
 }
 
-static void rebinding(void)
+CASE(rebinding, "a request under a foreign host name is refused")
 {
     struct fixture fixture;
 
@@ -360,7 +360,7 @@ static void rebinding(void)
     fixture_fini(&fixture);
 }
 
-static void headers(void)
+CASE(headers, "every reply carries the policy against scripts, framing and sniffing")
 {
     struct fixture fixture;
     struct http_reply reply;
@@ -377,7 +377,7 @@ static void headers(void)
     fixture_fini(&fixture);
 }
 
-static void html_pages(void)
+CASE(html_pages, "pages show runs, layers and verdicts, with everything escaped")
 {
     struct fixture fixture;
     const char *run = "<script>alert(1)</script>", *layer = "a/b \"&' \xc3\xb6";
@@ -406,7 +406,7 @@ static void html_pages(void)
 }
 
 /* Garbage, giant headers, a client that says nothing: the others are served. */
-static void rude_clients(void)
+CASE(rude_clients, "clients that break the protocol do not disturb the others")
 {
     struct fixture fixture;
     struct http_reply reply;
@@ -446,7 +446,7 @@ static void check_honest(const struct http_reply *reply, const struct http_reply
 
 /* Each allocation of ours and of jansson in turn, while pages are asked for: a
  * reply that says so, or a closed connection; never half a page. */
-static void memory(void)
+CASE(memory, "whichever allocation fails, a reply is whole, or says so, or is not there")
 {
     static const char *const paths[] = {"/",
                                         "/runs/r/layers/l",
@@ -486,7 +486,7 @@ static void memory(void)
     fixture_fini(&fixture);
 }
 
-static void start_fails(void)
+CASE(start_fails, "a server that lacks memory does not start, and says so")
 {
     struct fixture fixture;
     struct web_config config = {.address = "127.0.0.1:0"};
@@ -503,7 +503,7 @@ static void start_fails(void)
     fixture_fini(&fixture);
 }
 
-static void addresses(void)
+CASE(addresses, "a start with a wrong or taken address names it")
 {
     struct fixture fixture;
     struct web_config config = {.address = "127.0.0.1:0"};
@@ -528,29 +528,4 @@ static void addresses(void)
     }
     web_stop(NULL);
     fixture_fini(&fixture);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"livez, readyz and healthz tell life, readiness and the reason", probes},
-        {"metrics come as Prometheus text, as OpenMetrics when asked", metrics},
-        {"runs and layers are listed as JSON under percent-encoded names", json_lists},
-        {"a layer gives its latest report, one step, or a stretch of history",
-         json_layer},
-        {"long histories come in pages that lead to the next", pages_follow},
-        {"what is wrong is said as JSON with the status, the name and the value", errors},
-        {"only GET and HEAD are served, and no bodies are taken", methods},
-        {"requests follow each other on one connection", keep_alive},
-        {"a request under a foreign host name is refused", rebinding},
-        {"every reply carries the policy against scripts, framing and sniffing", headers},
-        {"pages show runs, layers and verdicts, with everything escaped", html_pages},
-        {"rude clients leave the others undisturbed", rude_clients},
-        {"whichever allocation fails, a reply is whole, or says so, or is not there",
-         memory},
-        {"a server that lacks memory does not start, and says so", start_fails},
-        {"an address that is wrong or taken is named", addresses},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -11,7 +11,7 @@ static const size_t sizes[] = {0,     1,      8192,   8193,    65536,
                                65537, 266240, 266241, 1 << 20, 5 << 20};
 enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
 
-static void gives_what_is_asked(void)
+CASE(gives_what_is_asked, "a block has the size asked for, aligned, and is charged")
 {
     struct budget budget;
     struct blocks *blocks;
@@ -34,7 +34,7 @@ static void gives_what_is_asked(void)
     blocks_destroy(NULL);
 }
 
-static void large_blocks_are_exact(void)
+CASE(large_blocks_are_exact, "a block above the classes is served exactly")
 {
     struct budget budget;
     struct blocks *blocks;
@@ -49,7 +49,7 @@ static void large_blocks_are_exact(void)
     blocks_destroy(blocks);
 }
 
-static void budget_bounds_blocks(void)
+CASE(budget_bounds_blocks, "blocks stop where the budget does")
 {
     struct budget budget;
     struct blocks *blocks;
@@ -70,7 +70,7 @@ static void budget_bounds_blocks(void)
 }
 
 /* Random traffic: every block keeps what was written in it. */
-static void blocks_are_apart(void)
+CASE(blocks_are_apart, "blocks do not overlap, and the charge is what is held")
 {
     enum { HELD = 300, STEPS = 6000 };
     struct block held[HELD] = {{0}};
@@ -101,7 +101,7 @@ static void blocks_are_apart(void)
     blocks_destroy(blocks);
 }
 
-static void free_memory_is_kept_to_a_cap(void)
+CASE(free_memory_is_kept_to_a_cap, "free memory is kept up to a cap, for every class")
 {
     enum { HELD = 600 };
     static struct block held[HELD];
@@ -128,7 +128,7 @@ static void free_memory_is_kept_to_a_cap(void)
     blocks_destroy(blocks);
 }
 
-static void survives_lack_of_memory(void)
+CASE(survives_lack_of_memory, "blocks survive a refused mapping")
 {
     struct budget budget;
     struct blocks *blocks;
@@ -149,18 +149,4 @@ static void survives_lack_of_memory(void)
         blocks_put(blocks, &block);
     }
     blocks_destroy(blocks);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a block has the size asked for, aligned, and is charged", gives_what_is_asked},
-        {"a block above the classes is served exactly", large_blocks_are_exact},
-        {"blocks stop where the budget does", budget_bounds_blocks},
-        {"blocks do not overlap, and the charge is what is held", blocks_are_apart},
-        {"free memory is kept up to a cap, for every class",
-         free_memory_is_kept_to_a_cap},
-        {"blocks survive a refused mapping", survives_lack_of_memory},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -6,7 +6,7 @@
 #include "kernels/kernels.h"
 #include "tests/unit/work/specs.h"
 
-static void zero_means_default(void)
+CASE(zero_means_default, "group size 0 means 128, and a short group pads or not as asked")
 {
     struct plan_spec spec = matrix(3, 1000);
     struct plan plan;
@@ -22,7 +22,7 @@ static void zero_means_default(void)
     CHECK_EQ(plan.tail_divisor, 104);
 }
 
-static void packed_bytes(void)
+CASE(packed_bytes, "packed tensors have the bytes of their blocks and scales")
 {
     struct plan_spec spec = matrix(4096, 4096);
     struct plan plan;
@@ -43,7 +43,7 @@ static void packed_bytes(void)
 }
 
 /* Group sizes, and the rows they come in. */
-static void groups_of_several_blocks(void)
+CASE(groups_of_several_blocks, "a group may span several blocks that hold its scale each")
 {
     static const struct {
         enum trit_encoding encoding;
@@ -72,7 +72,7 @@ static void groups_of_several_blocks(void)
     }
 }
 
-static void one_scale_is_one_tile(void)
+CASE(one_scale_is_one_tile, "a tensor with one scale is one group and one tile")
 {
     struct plan_spec spec = matrix(1000, 2560);
     struct plan plan;
@@ -106,7 +106,8 @@ static void one_scale_is_one_tile(void)
     CHECK_EQ(plan.out_bytes, 10240000);
 }
 
-static void one_scale_beside_the_data(void)
+CASE(one_scale_beside_the_data,
+     "a separate scale is counted, and rows may be of any length")
 {
     struct plan_spec spec = spec_of(3, (const uint64_t[]){2, 2, 129});
     struct plan plan;
@@ -131,7 +132,7 @@ static void one_scale_beside_the_data(void)
     CHECK_EQ(plan.out_bytes, 2064);
 }
 
-static void huge_tensors_are_planned(void)
+CASE(huge_tensors_are_planned, "a tensor of 4 EiB is planned without overflow")
 {
     struct plan_spec spec = matrix(1ull << 40, 1 << 20);
     struct tile_span last;
@@ -152,7 +153,8 @@ static void huge_tensors_are_planned(void)
     CHECK_EQ(last.first_group + last.groups, plan.groups);
 }
 
-static void largest_groups_fit_a_tile(void)
+CASE(largest_groups_fit_a_tile,
+     "one group of the largest size fits a tile, and short rows share one")
 {
     struct plan_spec spec = matrix(3, 200000);
     struct plan plan;
@@ -168,8 +170,7 @@ static void largest_groups_fit_a_tile(void)
     CHECK_EQ(plan.tile_groups, TILE_GROUPS_MAX);
 }
 
-/* ---- the property: tiles and runs cover everything once
- * -------------------------------- */
+/* ---- the property: tiles and runs cover everything once ---------------------------- */
 
 /* The plain way: one group after another. */
 struct oracle {
@@ -281,7 +282,7 @@ static struct plan_spec random_spec(uint64_t *random)
     return spec;
 }
 
-static void tiles_cover_once(void)
+CASE(tiles_cover_once, "tiles and runs cover every element, byte and group exactly once")
 {
     uint64_t random = check_seed();
 
@@ -302,24 +303,4 @@ static void tiles_cover_once(void)
         CHECK_EQ(oracle.in, plan.in_bytes);
         CHECK_EQ(oracle.out, plan.out_bytes);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a tensor with one scale is one group and one tile", one_scale_is_one_tile},
-        {"a scale beside the data is counted, and rows may be of any length",
-         one_scale_beside_the_data},
-        {"group size 0 means 128, and a short group pads or not as asked",
-         zero_means_default},
-        {"packed tensors have the bytes of their blocks and scales", packed_bytes},
-        {"a group may span several blocks that hold its scale each",
-         groups_of_several_blocks},
-        {"a tensor of 4 EiB is planned without overflow", huge_tensors_are_planned},
-        {"one group of the largest size fits a tile, and short rows share one",
-         largest_groups_fit_a_tile},
-        {"tiles and runs cover every element, byte and group exactly once",
-         tiles_cover_once},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

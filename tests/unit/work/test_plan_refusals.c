@@ -21,7 +21,8 @@ static void check_refused(const struct plan_spec *spec, enum trit_status status,
     CHECK_MEM(&plan, &before, sizeof(plan));
 }
 
-static void bad_shapes(void)
+CASE(bad_shapes,
+     "a shape that overflows, is empty or has no rank is refused by name and value")
 {
     struct plan_spec spec = spec_of(0, NULL);
     const uint64_t big = 1ull << 32;
@@ -45,7 +46,7 @@ static void bad_shapes(void)
                   "overflows 64 bits");
 }
 
-static void longest_shape_fits_its_message(void)
+CASE(longest_shape_fits_its_message, "the longest shape fits its message")
 {
     struct plan_spec spec = {.dtype = TRIT_F32, .rank = TRIT_RANK_MAX};
     struct failure failure = {0};
@@ -57,7 +58,7 @@ static void longest_shape_fits_its_message(void)
     CHECK(strstr(failure.message, "18446744073709551615] overflows") != NULL);
 }
 
-static void bad_dtypes(void)
+CASE(bad_dtypes, "dense elements are f32, f16 or bf16; codes need no type")
 {
     static const int dtypes[] = {0, TRIT_I8, TRIT_U8, 6, -1};
 
@@ -79,7 +80,7 @@ static void bad_dtypes(void)
     }
 }
 
-static void bad_groups(void)
+CASE(bad_groups, "a group size above the bound and an unknown partial group are refused")
 {
     struct plan_spec spec = matrix(2, 256);
 
@@ -92,7 +93,7 @@ static void bad_groups(void)
                   "options.partial_group: 2; must be padded (0) or exact (1)");
 }
 
-static void bad_encodings(void)
+CASE(bad_encodings, "an encoding refuses groups and rows it cannot hold")
 {
     struct plan_spec spec = matrix(2, 256);
 
@@ -131,7 +132,7 @@ static void bad_encodings(void)
     CHECK(plan_init(&(struct plan){0}, &spec, NULL) == -1);
 }
 
-static void bad_wholes(void)
+CASE(bad_wholes, "a tensor with one scale refuses groups, odd rows and too many elements")
 {
     struct plan_spec spec = matrix(3, 100);
 
@@ -157,7 +158,7 @@ static void bad_wholes(void)
                   "at most 268435456");
 }
 
-static void bad_interleaved(void)
+CASE(bad_interleaved, "rows that share bytes come in fours")
 {
     struct plan_spec spec = matrix(6, 128);
 
@@ -178,21 +179,4 @@ static void bad_interleaved(void)
     check_refused(&spec, TRIT_INVALID_ARGUMENT, "options.group_size",
                   "options.group_size: 512, but hf_bitnet has one scale for the whole "
                   "tensor; use 0");
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a shape that overflows, is empty or has no rank is refused by name and value",
-         bad_shapes},
-        {"the longest shape fits its message", longest_shape_fits_its_message},
-        {"dense elements are f32, f16 or bf16; codes need no type", bad_dtypes},
-        {"a group size above the bound and an unknown partial group are refused",
-         bad_groups},
-        {"an encoding refuses groups and rows it cannot hold", bad_encodings},
-        {"a tensor with one scale refuses groups, odd rows and too many elements",
-         bad_wholes},
-        {"rows that share bytes come in fours", bad_interleaved},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -11,8 +11,7 @@
 #include "tests/lib/loop.h"
 #include "work/pool.h"
 
-/* ---- fixture ------------------------------------------------------------------------
- */
+/* ---- fixture ----------------------------------------------------------------------- */
 
 enum { JOBS = 2000 };
 
@@ -108,10 +107,10 @@ static void run_until_done(struct fixture *f, int wanted)
     loop_run_until(f->loop, all_done, f);
 }
 
-/* ---- cases ----------------------------------------------------------------------------
- */
+/* ---- cases ------------------------------------------------------------------------- */
 
-static void runs_every_job_once(void)
+CASE(runs_every_job_once,
+     "every job runs once on a worker, signals blocked, and is done once on the loop")
 {
     static struct task tasks[JOBS];
     struct fixture f;
@@ -132,7 +131,7 @@ static void runs_every_job_once(void)
     fixture_close(&f);
 }
 
-static void keeps_order_with_one_worker(void)
+CASE(keeps_order_with_one_worker, "one worker runs jobs in the order they came")
 {
     static struct task tasks[100];
     struct fixture f;
@@ -150,7 +149,7 @@ static void keeps_order_with_one_worker(void)
     fixture_close(&f);
 }
 
-static void skips_the_cancelled(void)
+CASE(skips_the_cancelled, "a job cancelled before its turn is skipped and still done")
 {
     _Atomic bool cancelled = false;
     pthread_barrier_t gate;
@@ -183,7 +182,7 @@ static void skips_the_cancelled(void)
     pthread_barrier_destroy(&gate);
 }
 
-static void done_may_submit_again(void)
+CASE(done_may_submit_again, "a job may be submitted again from its done")
 {
     struct task task;
     struct fixture f;
@@ -197,7 +196,7 @@ static void done_may_submit_again(void)
     fixture_close(&f);
 }
 
-static void stop_runs_out_the_queue(void)
+CASE(stop_runs_out_the_queue, "stopping runs out the queue; every job is still done")
 {
     static struct task tasks[200];
     _Atomic bool cancelled = true;
@@ -219,7 +218,7 @@ static void stop_runs_out_the_queue(void)
     pool_stop(NULL);
 }
 
-static void starts_and_stops_idle(void)
+CASE(starts_and_stops_idle, "a pool that has nothing to do starts and stops")
 {
     for (int i = 0; i < 50; i++) {
         struct fixture f;
@@ -229,7 +228,7 @@ static void starts_and_stops_idle(void)
     }
 }
 
-static void zero_is_one_a_core(void)
+CASE(zero_is_one_a_core, "0 threads is one a core, and too many are refused")
 {
     struct fixture f;
     struct failure failure = {0};
@@ -243,7 +242,7 @@ static void zero_is_one_a_core(void)
     fixture_close(&f);
 }
 
-static void start_fails_cleanly(void)
+CASE(start_fails_cleanly, "a pool that cannot start leaves nothing")
 {
     struct uv_loop_s *loop = loop_create();
     struct mailbox *mailbox;
@@ -271,21 +270,4 @@ static void start_fails_cleanly(void)
     pool_stop(pool);
     mailbox_close(mailbox);
     loop_destroy(loop);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"every job runs once on a worker, signals blocked, and is done once on the loop",
-         runs_every_job_once},
-        {"one worker runs jobs in the order they came", keeps_order_with_one_worker},
-        {"a job cancelled before its turn is skipped and still done",
-         skips_the_cancelled},
-        {"a job may be submitted again from its done", done_may_submit_again},
-        {"stopping runs out the queue; every job is still done", stop_runs_out_the_queue},
-        {"a pool that has nothing to do starts and stops", starts_and_stops_idle},
-        {"0 threads is one a core, and too many are refused", zero_is_one_a_core},
-        {"a pool that cannot start leaves nothing", start_fails_cleanly},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -1,81 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server session of ours and a client session of nghttp2's, joined by
- * memory. The owner on the server side keeps one record per request, the client
- * one per stream; both are looked up by the order of the requests. */
-#ifndef TESTS_H2_PAIR_H
-#define TESTS_H2_PAIR_H
+#include "tests/lib/h2_pair.h"
 
-#include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
-#include "h2/session.h"
 #include "tests/lib/check.h"
 
-enum { CALLS_MAX = 256, BODY_MAX = 4 << 20, PUMP_ROUNDS_MAX = 200000, NEVER = -1 };
+enum { BODY_MAX = 4 << 20, PUMP_ROUNDS_MAX = 200000 };
 
-struct pair;
-
-/* A lent slice that knows how often it was given back. */
+/* A slice that counts its releases. */
 struct lent {
     struct h2_slice slice;
     struct pair *pair;
     unsigned released;
 };
 
-/* The server's side of a request. */
-struct call {
-    struct pair *pair;
-    struct h2_stream *stream;
-    char path[64];
-    size_t header_count;
-    size_t body_bytes;
-    bool too_large, responded, finished, ended;
-    unsigned closed;
-    uint32_t close_code;
-};
-
-/* The client's side. */
-struct reply {
-    int32_t id;
-    char status[4], grpc_status[8];
-    uint8_t *body;
-    size_t body_bytes;
-    size_t data_frames;
-    size_t upload_left; /* bytes the client still wants to send */
-    bool upload_open;   /* no END_STREAM yet, whatever is left */
-    bool closed;
-    uint32_t close_code;
-    int64_t reset_code; /* of a RST_STREAM frame; NEVER */
-};
-
-struct pair {
-    struct h2_session *server;
-    nghttp2_session *client;
-    struct h2_events events;
-    struct limits limits;
-    struct call calls[CALLS_MAX];
-    struct reply replies[CALLS_MAX];
-    size_t call_count, reply_count;
-    size_t lent, released; /* slices */
-    bool credit;           /* given in data() */
-    bool hold;             /* the client takes nothing */
-    unsigned wakes;
-    size_t step; /* bytes per h2_receive; 0 = all at once */
-    size_t iovecs;
-    int64_t goaway_code;
-    int32_t goaway_last;
-    unsigned goaways;
-    void (*on_request)(struct call *call);
-    void (*on_closed)(struct call *call);
-    struct failure failure;
-    int receive_result;
-};
-
-static inline void owner_request(void *owner, struct h2_stream *stream,
-                                 const struct h2_header *headers, size_t count)
+static void owner_request(void *owner, struct h2_stream *stream,
+                          const struct h2_header *headers, size_t count)
 {
     struct pair *pair = owner;
     struct call *call = &pair->calls[pair->call_count++];
@@ -95,7 +37,7 @@ static inline void owner_request(void *owner, struct h2_stream *stream,
         pair->on_request(call);
 }
 
-static inline void owner_too_large(void *owner, struct h2_stream *stream)
+static void owner_too_large(void *owner, struct h2_stream *stream)
 {
     struct pair *pair = owner;
     struct call *call = &pair->calls[pair->call_count++];
@@ -108,8 +50,7 @@ static inline void owner_too_large(void *owner, struct h2_stream *stream)
     CHECK_EQ(h2_finish(stream, &status, 1), 0);
 }
 
-static inline void owner_data(struct h2_stream *stream, const uint8_t *bytes,
-                              size_t count)
+static void owner_data(struct h2_stream *stream, const uint8_t *bytes, size_t count)
 {
     struct call *call = h2_stream_user(stream);
 
@@ -121,7 +62,7 @@ static inline void owner_data(struct h2_stream *stream, const uint8_t *bytes,
         h2_credit(stream, count);
 }
 
-static inline void owner_end(struct h2_stream *stream)
+static void owner_end(struct h2_stream *stream)
 {
     struct call *call = h2_stream_user(stream);
 
@@ -129,7 +70,7 @@ static inline void owner_end(struct h2_stream *stream)
     call->ended = true;
 }
 
-static inline void owner_closed(struct h2_stream *stream, uint32_t code)
+static void owner_closed(struct h2_stream *stream, uint32_t code)
 {
     struct call *call = h2_stream_user(stream);
 
@@ -140,12 +81,12 @@ static inline void owner_closed(struct h2_stream *stream, uint32_t code)
         call->pair->on_closed(call);
 }
 
-static inline void owner_wake(void *waker)
+static void owner_wake(void *waker)
 {
     ((struct pair *)waker)->wakes++;
 }
 
-static inline void lent_release(struct h2_slice *slice)
+static void lent_release(struct h2_slice *slice)
 {
     struct lent *lent = (struct lent *)(void *)slice;
 
@@ -155,9 +96,7 @@ static inline void lent_release(struct h2_slice *slice)
     free(lent);
 }
 
-/* Writes `count` bytes of `fill` as one slice of exactly that size, so that a
- * sanitizer sees a byte read after its release. */
-static inline void call_write(struct call *call, size_t count, uint8_t fill)
+void pair_call_write(struct call *call, size_t count, uint8_t fill)
 {
     struct lent *lent = calloc(1, sizeof(*lent) + count);
 
@@ -171,7 +110,7 @@ static inline void call_write(struct call *call, size_t count, uint8_t fill)
     h2_write(call->stream, &lent->slice);
 }
 
-static inline void call_respond(struct call *call)
+void pair_call_respond(struct call *call)
 {
     const struct h2_header type = {"content-type", "application/grpc", 12, 16};
 
@@ -179,7 +118,7 @@ static inline void call_respond(struct call *call)
     call->responded = true;
 }
 
-static inline void call_finish(struct call *call)
+void pair_call_finish(struct call *call)
 {
     const struct h2_header status = {"grpc-status", "0", 11, 1};
 
@@ -187,7 +126,7 @@ static inline void call_finish(struct call *call)
     call->finished = true;
 }
 
-static inline struct reply *reply_of(struct pair *pair, int32_t id)
+static struct reply *reply_of(struct pair *pair, int32_t id)
 {
     for (size_t i = 0; i < pair->reply_count; i++)
         if (pair->replies[i].id == id)
@@ -195,10 +134,9 @@ static inline struct reply *reply_of(struct pair *pair, int32_t id)
     return NULL;
 }
 
-static inline int client_header(nghttp2_session *ng, const nghttp2_frame *frame,
-                                const uint8_t *name, size_t name_len,
-                                const uint8_t *value, size_t value_len, uint8_t flags,
-                                void *user)
+static int client_header(nghttp2_session *ng, const nghttp2_frame *frame,
+                         const uint8_t *name, size_t name_len, const uint8_t *value,
+                         size_t value_len, uint8_t flags, void *user)
 {
     struct reply *reply = reply_of(user, frame->hd.stream_id);
 
@@ -211,8 +149,8 @@ static inline int client_header(nghttp2_session *ng, const nghttp2_frame *frame,
     return 0;
 }
 
-static inline int client_data(nghttp2_session *ng, uint8_t flags, int32_t id,
-                              const uint8_t *bytes, size_t count, void *user)
+static int client_data(nghttp2_session *ng, uint8_t flags, int32_t id,
+                       const uint8_t *bytes, size_t count, void *user)
 {
     struct reply *reply = reply_of(user, id);
 
@@ -225,8 +163,7 @@ static inline int client_data(nghttp2_session *ng, uint8_t flags, int32_t id,
     return 0;
 }
 
-static inline int client_frame(nghttp2_session *ng, const nghttp2_frame *frame,
-                               void *user)
+static int client_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     struct pair *pair = user;
     struct reply *reply = reply_of(pair, frame->hd.stream_id);
@@ -244,7 +181,7 @@ static inline int client_frame(nghttp2_session *ng, const nghttp2_frame *frame,
     return 0;
 }
 
-static inline int client_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
+static int client_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
 {
     struct reply *reply = reply_of(user, id);
 
@@ -254,9 +191,9 @@ static inline int client_close(nghttp2_session *ng, int32_t id, uint32_t code, v
     return 0;
 }
 
-static inline ssize_t client_upload(nghttp2_session *ng, int32_t id, uint8_t *buffer,
-                                    size_t bytes_max, uint32_t *flags,
-                                    nghttp2_data_source *source, void *user)
+static ssize_t client_upload(nghttp2_session *ng, int32_t id, uint8_t *buffer,
+                             size_t bytes_max, uint32_t *flags,
+                             nghttp2_data_source *source, void *user)
 {
     struct reply *reply = reply_of(user, id);
     size_t bytes = reply->upload_left < bytes_max ? reply->upload_left : bytes_max;
@@ -271,8 +208,7 @@ static inline ssize_t client_upload(nghttp2_session *ng, int32_t id, uint8_t *bu
     return (ssize_t)bytes;
 }
 
-/* `manual`: the client gives window only when the test says so. */
-static inline struct pair *pair_create_with(const struct limits *limits, bool manual)
+struct pair *pair_create_with(const struct limits *limits, bool manual)
 {
     struct pair *pair = calloc(1, sizeof(*pair));
     nghttp2_session_callbacks *callbacks;
@@ -300,7 +236,7 @@ static inline struct pair *pair_create_with(const struct limits *limits, bool ma
     return pair;
 }
 
-static inline struct pair *pair_create(void)
+struct pair *pair_create(void)
 {
     const struct limits limits = limits_default();
     struct pair *pair = pair_create_with(&limits, false);
@@ -309,9 +245,7 @@ static inline struct pair *pair_create(void)
     return pair;
 }
 
-/* The client's streams begin with a window of `bytes`, and get no more by
- * themselves. */
-static inline struct pair *pair_create_windowed(uint32_t bytes)
+struct pair *pair_create_windowed(uint32_t bytes)
 {
     const struct limits limits = limits_default();
     const nghttp2_settings_entry window = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, bytes};
@@ -321,8 +255,7 @@ static inline struct pair *pair_create_windowed(uint32_t bytes)
     return pair;
 }
 
-/* Every request heard of its end once, every slice came back once. */
-static inline void pair_destroy(struct pair *pair)
+void pair_destroy(struct pair *pair)
 {
     h2_destroy(pair->server);
     nghttp2_session_del(pair->client);
@@ -335,7 +268,7 @@ static inline void pair_destroy(struct pair *pair)
 }
 
 /* Bytes for the server, in steps. */
-static inline int pair_feed(struct pair *pair, const uint8_t *bytes, size_t count)
+static int pair_feed(struct pair *pair, const uint8_t *bytes, size_t count)
 {
     size_t step = pair->step ? pair->step : count;
 
@@ -347,7 +280,7 @@ static inline int pair_feed(struct pair *pair, const uint8_t *bytes, size_t coun
     return pair->receive_result;
 }
 
-static inline bool client_to_server(struct pair *pair)
+bool pair_client_to_server(struct pair *pair)
 {
     const uint8_t *bytes;
     ssize_t count = nghttp2_session_mem_send(pair->client, &bytes);
@@ -358,7 +291,7 @@ static inline bool client_to_server(struct pair *pair)
     return count > 0;
 }
 
-static inline bool server_to_client(struct pair *pair)
+bool pair_server_to_client(struct pair *pair)
 {
     struct iovec iov[256];
     size_t count = pair->iovecs;
@@ -374,29 +307,20 @@ static inline bool server_to_client(struct pair *pair)
     return true;
 }
 
-/* Until neither side has anything to say. */
-static inline void pair_pump(struct pair *pair)
+void pair_pump(struct pair *pair)
 {
     for (unsigned i = 0; i < PUMP_ROUNDS_MAX; i++) {
-        bool moved = client_to_server(pair);
+        bool moved = pair_client_to_server(pair);
 
         if (!pair->hold)
-            moved |= server_to_client(pair);
+            moved |= pair_server_to_client(pair);
         if (!moved)
             return;
     }
     check_failed(__FILE__, __LINE__, "the sessions talk for ever");
 }
 
-#define NV(n, v)                                                                         \
-    {                                                                                    \
-        (uint8_t *)(uintptr_t)(n), (uint8_t *)(uintptr_t)(v), sizeof(n) - 1,             \
-            sizeof(v) - 1, 0                                                             \
-    }
-
-/* A request with `upload` bytes; `open`: END_STREAM waits for pair_half_close. */
-static inline struct reply *pair_request(struct pair *pair, const char *path,
-                                         size_t upload, bool open)
+struct reply *pair_request(struct pair *pair, const char *path, size_t upload, bool open)
 {
     nghttp2_nv nv[] = {NV(":method", "POST"), NV(":scheme", "http"), NV(":path", ""),
                        NV(":authority", "x"), NV("te", "trailers")};
@@ -415,19 +339,16 @@ static inline struct reply *pair_request(struct pair *pair, const char *path,
     return reply;
 }
 
-static inline void pair_half_close(struct pair *pair, struct reply *reply)
+void pair_half_close(struct pair *pair, struct reply *reply)
 {
     reply->upload_open = false;
     nghttp2_session_resume_data(pair->client, reply->id);
 }
 
-/* A pair with one request delivered: 1000 bytes, half-closed unless `open`. */
-static inline struct call *one_call(struct pair *pair, bool open)
+struct call *pair_one_call(struct pair *pair, bool open)
 {
     pair_request(pair, "/a/b", 1000, open);
     pair_pump(pair);
     CHECK_EQ(pair->call_count, 1);
     return &pair->calls[0];
 }
-
-#endif

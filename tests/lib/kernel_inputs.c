@@ -1,53 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Input for the kernels' tests: kinds of numbers that have broken kernels before,
- * in each element type, and buffers whose edges are watched. */
-#ifndef TESTS_INPUTS_H
-#define TESTS_INPUTS_H
+#include "tests/lib/kernel_inputs.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/kernels.h"
 #include "tests/lib/check.h"
 
-enum input_kind {
-    INPUT_PLAIN,
-    INPUT_THRESHOLD, /* within 3 ulp of s/2, either side */
-    INPUT_LOW,       /* the smallest magnitude there is */
-    INPUT_HIGH,      /* the largest */
-    INPUT_SUBNORMAL,
-    INPUT_HUGE,
-    INPUT_ZEROS, /* of both signs, a few others among them */
-    INPUT_MIXED, /* any finite bits */
-    INPUT_TERNARY,
-    INPUT_NEARLY_TERNARY,
-    INPUT_NON_FINITE, /* plain, with some NaN and infinities */
-    INPUT_KINDS,
-};
-
-static inline float input_uniform(uint64_t *seed)
+float input_uniform(uint64_t *seed)
 {
     return (float)(int32_t)(check_random(seed) >> 32) * 0x1p-31f;
 }
 
-static inline uint32_t input_bits(float value)
+uint32_t input_bits(float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
 }
 
-static inline float input_float(uint32_t bits)
+float input_float(uint32_t bits)
 {
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-static inline float input_value(enum input_kind kind, size_t i, size_t len, float base,
-                                uint64_t *seed)
+static float input_value(enum input_kind kind, size_t i, size_t len, float base,
+                         uint64_t *seed)
 {
     const float u = input_uniform(seed), sign = u < 0 ? -1.0f : 1.0f;
     const uint64_t r = check_random(seed);
@@ -83,13 +63,13 @@ static inline float input_value(enum input_kind kind, size_t i, size_t len, floa
 }
 
 /* Up to 3 ulp up or down, for the threshold's kind. */
-static inline uint32_t input_nudge(enum input_kind kind, uint64_t *seed)
+static uint32_t input_nudge(enum input_kind kind, uint64_t *seed)
 {
     return kind == INPUT_THRESHOLD ? (uint32_t)(check_random(seed) % 7) - 3 : 0;
 }
 
-static inline void input_fill(void *to, enum trit_dtype dtype, enum input_kind kind,
-                              size_t count, size_t len, uint64_t *seed)
+void input_fill(void *to, enum trit_dtype dtype, enum input_kind kind, size_t count,
+                size_t len, uint64_t *seed)
 {
     uint8_t *bytes = to;
     for (size_t g = 0; g < count; g++) {
@@ -113,16 +93,7 @@ static inline void input_fill(void *to, enum trit_dtype dtype, enum input_kind k
     }
 }
 
-/* Bytes at any misalignment, with watched bytes before and after. */
-enum { EDGE_BYTES = 64, EDGE_VALUE = 0xa5 };
-
-struct guarded {
-    uint8_t *block;
-    uint8_t *bytes;
-    size_t count;
-};
-
-static inline struct guarded guarded_create(size_t count, size_t misalignment)
+struct guarded guarded_create(size_t count, size_t misalignment)
 {
     CHECK(misalignment < EDGE_BYTES);
     struct guarded buffer = {aligned_alloc(64, (count + 3 * EDGE_BYTES + 63) / 64 * 64),
@@ -133,8 +104,7 @@ static inline struct guarded guarded_create(size_t count, size_t misalignment)
     return buffer;
 }
 
-/* Frees the buffer; the case fails where its edges were written to. */
-static inline void guarded_destroy(struct guarded *buffer)
+void guarded_destroy(struct guarded *buffer)
 {
     for (size_t i = 0; i < EDGE_BYTES; i++) {
         CHECK_EQ(buffer->bytes[-1 - (ptrdiff_t)i], EDGE_VALUE);
@@ -142,5 +112,3 @@ static inline void guarded_destroy(struct guarded *buffer)
     }
     free(buffer->block);
 }
-
-#endif

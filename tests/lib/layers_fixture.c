@@ -1,28 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A registry in memory, or in a temporary folder. */
-#ifndef TESTS_LAYERS_FIXTURE_H
-#define TESTS_LAYERS_FIXTURE_H
+#include "tests/lib/layers_fixture.h"
 
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/budget.h"
-#include "layers/files.h"
-#include "layers/name.h"
-#include "obs/metrics.h"
 #include "tests/lib/check.h"
 
-struct fixture {
-    char folder[64]; /* "" = in memory only */
-    struct budget budget;
-    struct metrics *metrics;
-    struct layers *layers;
-    struct failure failure;
-};
-
-static inline int fixture_reopen(struct fixture *fixture)
+int layers_fixture_reopen(struct fixture *fixture)
 {
     const struct layers_config config = {.directory =
                                              fixture->folder[0] ? fixture->folder : NULL,
@@ -35,7 +21,7 @@ static inline int fixture_reopen(struct fixture *fixture)
     return layers_open(&fixture->layers, &config, &fixture->failure);
 }
 
-static inline void fixture_open(struct fixture *fixture, bool on_disk)
+void layers_fixture_open(struct fixture *fixture, bool on_disk)
 {
     *fixture = (struct fixture){.folder = ""};
     if (on_disk) {
@@ -45,26 +31,26 @@ static inline void fixture_open(struct fixture *fixture, bool on_disk)
     budget_init(&fixture->budget, 1 << 20);
     fixture->metrics = metrics_create(NULL, 0, "", "");
     CHECK(fixture->metrics);
-    CHECK(fixture_reopen(fixture) == 0);
+    CHECK(layers_fixture_reopen(fixture) == 0);
 }
 
-static inline int fixture_remove(const char *path, const struct stat *info, int kind,
-                                 struct FTW *walk)
+static int remove_entry(const char *path, const struct stat *info, int kind,
+                        struct FTW *walk)
 {
     (void)info, (void)kind, (void)walk;
     return remove(path);
 }
 
-static inline void fixture_close(struct fixture *fixture)
+void layers_fixture_close(struct fixture *fixture)
 {
     layers_close(fixture->layers);
     metrics_destroy(fixture->metrics);
     CHECK_EQ(fixture->budget.bytes_used, 0);
     if (fixture->folder[0])
-        nftw(fixture->folder, fixture_remove, 8, FTW_DEPTH | FTW_PHYS);
+        nftw(fixture->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static inline struct layer_spec spec_of(const char *name, uint64_t rows, uint64_t columns)
+struct layer_spec layers_fixture_spec(const char *name, uint64_t rows, uint64_t columns)
 {
     struct layer_spec spec = {
         .in_features = columns, .out_features = rows, .group_size = 16};
@@ -73,9 +59,8 @@ static inline struct layer_spec spec_of(const char *name, uint64_t rows, uint64_
     return spec;
 }
 
-/* A published layer with weights that depend on `seed`; held by nobody. */
-static inline struct layer *fixture_make(struct fixture *fixture,
-                                         const struct layer_spec *spec, uint64_t seed)
+struct layer *layers_fixture_make(struct fixture *fixture, const struct layer_spec *spec,
+                                  uint64_t seed)
 {
     uint64_t groups = layer_groups_per_row(spec);
     size_t row = (size_t)(spec->in_features + 3) / 4;
@@ -100,5 +85,3 @@ static inline struct layer *fixture_make(struct fixture *fixture,
     layer_release(layer);
     return layer;
 }
-
-#endif

@@ -1,22 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the messages of vectors.h hold, as the codec's structs. */
-#ifndef TESTS_PROTO_SAMPLES_H
-#define TESTS_PROTO_SAMPLES_H
+#include "tests/lib/proto_samples.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "proto/codec/codec.h"
 #include "tests/lib/check.h"
 
-static const uint8_t sample_data[24] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,
-                                        12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23};
-static const uint8_t sample_latents[12] = {255, 254, 253, 252, 251, 250,
-                                           249, 248, 247, 246, 245, 244};
-static const float sample_scales[3] = {0.5f, 0.25f, 1.5f};
-static const uint32_t sample_crc = 0x01020304;
-
-static inline struct wire_layer_ref sample_layer(void)
+struct wire_layer_ref sample_layer(void)
 {
     return (struct wire_layer_ref){.present = true,
                                    .run = "l\xc3\xa4uft-1",
@@ -24,12 +14,12 @@ static inline struct wire_layer_ref sample_layer(void)
                                    .step = UINT64_C(1) << 40};
 }
 
-static inline struct wire_tensor sample_tensor(uint32_t dtype)
+struct wire_tensor sample_tensor(uint32_t dtype)
 {
     return (struct wire_tensor){.dtype = dtype, .rank = 2, .shape = {2, 3}};
 }
 
-static inline struct trit_report sample_report(void)
+struct trit_report sample_report(void)
 {
     struct trit_report report = {
         .run = "l\xc3\xa4uft-1",
@@ -93,8 +83,7 @@ static inline struct trit_report sample_report(void)
     return report;
 }
 
-static inline void check_layer(const struct wire_layer_ref *a,
-                               const struct wire_layer_ref *b)
+void check_layer(const struct wire_layer_ref *a, const struct wire_layer_ref *b)
 {
     CHECK_EQ(a->present, b->present);
     CHECK_STR(a->run, b->run);
@@ -102,7 +91,7 @@ static inline void check_layer(const struct wire_layer_ref *a,
     CHECK_EQ(a->step, b->step);
 }
 
-static inline void check_tensor(const struct wire_tensor *a, const struct wire_tensor *b)
+void check_tensor(const struct wire_tensor *a, const struct wire_tensor *b)
 {
     CHECK_EQ(a->dtype, b->dtype);
     CHECK_EQ(a->rank, b->rank);
@@ -110,13 +99,12 @@ static inline void check_tensor(const struct wire_tensor *a, const struct wire_t
 }
 
 /* Bit for bit: signed zeros and NaNs too. */
-static inline void check_double(double a, double b)
+static void check_double(double a, double b)
 {
     CHECK_MEM(&a, &b, sizeof a);
 }
 
-static inline void check_finding(const struct trit_finding *a,
-                                 const struct trit_finding *b)
+static void check_finding(const struct trit_finding *a, const struct trit_finding *b)
 {
     CHECK_EQ(a->kind, b->kind);
     CHECK_EQ(a->severity, b->severity);
@@ -131,7 +119,7 @@ static inline void check_finding(const struct trit_finding *a,
     CHECK_STR(a->hint, b->hint);
 }
 
-static inline void check_report(const struct trit_report *a, const struct trit_report *b)
+void check_report(const struct trit_report *a, const struct trit_report *b)
 {
     CHECK_STR(a->run, b->run);
     CHECK_STR(a->layer, b->layer);
@@ -181,25 +169,16 @@ static inline void check_report(const struct trit_report *a, const struct trit_r
         check_finding(&a->findings[i], &b->findings[i]);
 }
 
-/* ---- a message put together: heads from the encoders, bytes from elsewhere --------- */
-
-struct assembled {
-    size_t count;
-    uint8_t bytes[16384];
-};
-
-static inline void assemble(struct assembled *message, const void *bytes, size_t count)
+void assemble(struct assembled *message, const void *bytes, size_t count)
 {
     CHECK(message->count + count <= sizeof message->bytes);
     memcpy(message->bytes + message->count, bytes, count);
     message->count += count;
 }
 
-static inline void check_assembled(const struct assembled *message,
-                                   const uint8_t *expected, size_t count)
+void check_assembled(const struct assembled *message, const uint8_t *expected,
+                     size_t count)
 {
     CHECK_EQ(message->count, count);
     CHECK_MEM(message->bytes, expected, count);
 }
-
-#endif

@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests of the Ternary service, built as a client would. */
-#ifndef TESTS_RPC_ASKS_H
-#define TESTS_RPC_ASKS_H
+#include "tests/lib/asks.h"
 
 #include <string.h>
 
 #include "kernels/kernels.h"
-#include "proto/codec/codec.h"
 #include "proto/framing.h"
 #include "tests/lib/check.h"
-#include "tests/lib/service.h"
 
-static inline struct wire_tensor tensor_2d(enum trit_dtype dtype, uint64_t rows,
-                                           uint64_t columns)
+struct wire_tensor tensor_2d(enum trit_dtype dtype, uint64_t rows, uint64_t columns)
 {
     return (struct wire_tensor){.dtype = dtype, .rank = 2, .shape = {rows, columns}};
 }
 
-static inline struct wire_layer_ref layer_ref(const char *run, const char *layer,
-                                              uint64_t step)
+struct wire_layer_ref layer_ref(const char *run, const char *layer, uint64_t step)
 {
     struct wire_layer_ref ref = {.present = true, .step = step};
 
@@ -27,9 +21,9 @@ static inline struct wire_layer_ref layer_ref(const char *run, const char *layer
     return ref;
 }
 
-static inline struct request ask_project(const struct wire_project *project,
-                                         const struct wire_tensor *tensor,
-                                         const void *data, size_t bytes)
+struct request ask_project(const struct wire_project *project,
+                           const struct wire_tensor *tensor, const void *data,
+                           size_t bytes)
 {
     struct request request = {0};
     uint8_t head[2048];
@@ -40,10 +34,8 @@ static inline struct request ask_project(const struct wire_project *project,
     return request;
 }
 
-/* `chunk` bytes a chunk message. */
-static inline struct request ask_project_stream(const struct wire_project *start,
-                                                const void *data, size_t bytes,
-                                                size_t chunk)
+struct request ask_project_stream(const struct wire_project *start, const void *data,
+                                  size_t bytes, size_t chunk)
 {
     struct request request = {0};
     uint8_t head[2048];
@@ -61,11 +53,10 @@ static inline struct request ask_project_stream(const struct wire_project *start
     return request;
 }
 
-static inline struct request ask_verify(const struct wire_verify *verify,
-                                        const struct wire_tensor *reference,
-                                        const void *reference_data,
-                                        const struct wire_tensor *tensor,
-                                        const void *data, size_t bytes)
+struct request ask_verify(const struct wire_verify *verify,
+                          const struct wire_tensor *reference, const void *reference_data,
+                          const struct wire_tensor *tensor, const void *data,
+                          size_t bytes)
 {
     struct request request = {0};
     size_t reference_bytes = reference ? bytes : 0, cut[2];
@@ -83,9 +74,8 @@ static inline struct request ask_verify(const struct wire_verify *verify,
     return request;
 }
 
-/* One call from start to end; the reply stays in *exchange. */
-static inline void ask(struct service *service, struct exchange *exchange,
-                       const char *path, struct request *request, size_t cut)
+void ask(struct service *service, struct exchange *exchange, const char *path,
+         struct request *request, size_t cut)
 {
     exchange_start(service_connection(service), exchange, path, request, cut, false,
                    NULL);
@@ -93,7 +83,7 @@ static inline void ask(struct service *service, struct exchange *exchange,
     request_free(request);
 }
 
-static inline void random_weights(float *weights, size_t count, uint64_t seed)
+void random_weights(float *weights, size_t count, uint64_t seed)
 {
     for (size_t i = 0; i < count; i++) {
         uint64_t r = check_random(&seed);
@@ -103,11 +93,3 @@ static inline void random_weights(float *weights, size_t count, uint64_t seed)
             weights[i] = 0;
     }
 }
-
-static const char project_path[] = "/trit.v1.Ternary/Project";
-static const char project_stream_path[] = "/trit.v1.Ternary/ProjectStream";
-static const char verify_path[] = "/trit.v1.Ternary/Verify";
-static const char unpack_path[] = "/trit.v1.Ternary/Unpack";
-static const char backward_path[] = "/trit.v1.Ternary/Backward";
-
-#endif

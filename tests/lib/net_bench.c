@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A net on a loop of its own, an owner that answers every request, and clients
- * that are plain sockets speaking HTTP/2 from canned bytes. One thread: the
- * kernel's backlog and socket buffers let both ends take turns. */
-#ifndef TESTS_NET_FIXTURE_H
-#define TESTS_NET_FIXTURE_H
+#include "tests/lib/net_bench.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,44 +13,24 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
 #include <uv.h>
 
 #include "async/loop.h"
-#include "base/limits.h"
-#include "h2/session.h"
-#include "net/listener.h"
-#include "obs/metrics.h"
 #include "tests/lib/check.h"
 #include "tests/lib/loop.h"
 
-struct bench {
-    struct uv_loop_s *loop;
-    struct timers *timers;
-    struct limits limits;
-    struct metrics *metrics;
-    struct h2_events events;
-    struct net_config config;
-    struct net *net;
-    char bound[128];
-    size_t requests, closed, reply_bytes;
-    bool hold; /* requests are kept unanswered */
-    bool drained;
-    struct h2_stream *held[16];
-    size_t held_count;
-};
-
-struct body { /* a slice of its own memory */
+/* A slice with its bytes behind it. */
+struct body {
     struct h2_slice slice;
     char bytes[];
 };
 
-static inline void body_release(struct h2_slice *slice)
+static void body_release(struct h2_slice *slice)
 {
     free(slice);
 }
 
-static inline void bench_answer(struct bench *bench, struct h2_stream *stream)
+void bench_answer(struct bench *bench, struct h2_stream *stream)
 {
     const struct h2_header status = {"grpc-status", "0", 11, 1};
 
@@ -71,8 +47,8 @@ static inline void bench_answer(struct bench *bench, struct h2_stream *stream)
     CHECK_EQ(h2_finish(stream, &status, 1), 0);
 }
 
-static inline void bench_request(void *owner, struct h2_stream *stream,
-                                 const struct h2_header *headers, size_t count)
+static void bench_request(void *owner, struct h2_stream *stream,
+                          const struct h2_header *headers, size_t count)
 {
     struct bench *bench = owner;
 
@@ -83,14 +59,13 @@ static inline void bench_request(void *owner, struct h2_stream *stream,
         bench->held[bench->held_count++] = stream;
 }
 
-static inline void bench_data(struct h2_stream *stream, const uint8_t *bytes,
-                              size_t count)
+static void bench_data(struct h2_stream *stream, const uint8_t *bytes, size_t count)
 {
     (void)bytes;
     h2_credit(stream, count);
 }
 
-static inline void bench_end(struct h2_stream *stream)
+static void bench_end(struct h2_stream *stream)
 {
     struct bench *bench = h2_stream_user(stream);
 
@@ -98,7 +73,7 @@ static inline void bench_end(struct h2_stream *stream)
         bench_answer(bench, stream);
 }
 
-static inline void bench_closed(struct h2_stream *stream, uint32_t code)
+static void bench_closed(struct h2_stream *stream, uint32_t code)
 {
     struct bench *bench = h2_stream_user(stream);
 
@@ -106,7 +81,7 @@ static inline void bench_closed(struct h2_stream *stream, uint32_t code)
     bench->closed++;
 }
 
-static inline struct bench *bench_create(const struct limits *limits)
+struct bench *bench_create(const struct limits *limits)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     struct failure failure = {0};
@@ -129,7 +104,7 @@ static inline struct bench *bench_create(const struct limits *limits)
     return bench;
 }
 
-static inline void bench_listen(struct bench *bench, const char *address)
+void bench_listen(struct bench *bench, const char *address)
 {
     struct failure failure = {0};
 
@@ -138,7 +113,7 @@ static inline void bench_listen(struct bench *bench, const char *address)
         check_failed(__FILE__, __LINE__, "%s", failure.message);
 }
 
-static inline void on_drained(void *arg)
+void bench_on_drained(void *arg)
 {
     struct bench *bench = arg;
 
@@ -146,17 +121,16 @@ static inline void on_drained(void *arg)
     bench->drained = true;
 }
 
-static inline bool is_drained(void *arg)
+bool bench_is_drained(void *arg)
 {
     return ((struct bench *)arg)->drained;
 }
 
-/* Ends a net that was drained or aborted, or aborts it. */
-static inline void bench_destroy(struct bench *bench)
+void bench_destroy(struct bench *bench)
 {
-    net_drain(bench->net, on_drained, bench);
+    net_drain(bench->net, bench_on_drained, bench);
     net_abort(bench->net);
-    loop_run_until(bench->loop, is_drained, bench);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     net_destroy(bench->net);
     timers_close(bench->timers);
     loop_destroy(bench->loop);
@@ -165,9 +139,7 @@ static inline void bench_destroy(struct bench *bench)
     free(bench);
 }
 
-/* ---- clients ---- */
-
-static inline int client_connect(const struct bench *bench)
+int client_connect(const struct bench *bench)
 {
     struct sockaddr_in in = {.sin_family = AF_INET};
     struct sockaddr_un un = {.sun_family = AF_UNIX};
@@ -188,14 +160,12 @@ static inline int client_connect(const struct bench *bench)
     return fd;
 }
 
-static inline void client_send(int fd, const void *bytes, size_t count)
+void client_send(int fd, const void *bytes, size_t count)
 {
     CHECK_EQ(send(fd, bytes, count, MSG_NOSIGNAL), count);
 }
 
-#define CLIENT_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-static inline void client_greet(int fd)
+void client_greet(int fd)
 {
     static const char hello[] =
         CLIENT_PREFACE "\0\0\0\4\0\0\0\0\0"; /* and empty SETTINGS */
@@ -203,10 +173,7 @@ static inline void client_greet(int fd)
     client_send(fd, hello, sizeof(hello) - 1);
 }
 
-enum { REQUEST_BYTES = 18 };
-
-/* POST http://h/x on stream `id`, END_STREAM set. */
-static inline void request_frame(uint8_t at[REQUEST_BYTES], uint32_t id)
+void client_request_frame(uint8_t at[REQUEST_BYTES], uint32_t id)
 {
     const uint8_t frame[REQUEST_BYTES] = {
         0,    0,    9,    1, 5,   0,   0,    0, (uint8_t)id, /* HEADERS, both ENDs */
@@ -215,16 +182,15 @@ static inline void request_frame(uint8_t at[REQUEST_BYTES], uint32_t id)
     memcpy(at, frame, sizeof(frame));
 }
 
-static inline void client_request(int fd, uint32_t id)
+void client_request(int fd, uint32_t id)
 {
     uint8_t frame[REQUEST_BYTES];
 
-    request_frame(frame, id);
+    client_request_frame(frame, id);
     client_send(fd, frame, sizeof(frame));
 }
 
-/* An empty SETTINGS is not enough for a large answer: windows of 2^31-1. */
-static inline void client_greet_wide(int fd)
+void client_greet_wide(int fd)
 {
     static const char hello[] = CLIENT_PREFACE "\0\0\6\4\0\0\0\0\0\0\4\x7f\xff\xff\xff"
                                                "\0\0\4\10\0\0\0\0\0\x7f\xff\0\0";
@@ -232,42 +198,31 @@ static inline void client_greet_wide(int fd)
     client_send(fd, hello, sizeof(hello) - 1);
 }
 
-/* What a client has read; frames are counted by type. */
-struct inbox {
-    struct bench *bench;
-    int fd;
-    size_t wanted; /* see inbox_has_data */
-    uint8_t *bytes;
-    size_t count, room;
-    bool over; /* end of input, or a reset */
-};
-
-static inline void inbox_init(struct inbox *inbox, struct bench *bench, int fd)
+void inbox_init(struct inbox *inbox, struct bench *bench, int fd)
 {
-    *inbox = (struct inbox){.bench = bench, .fd = fd, .room = 20 << 20};
-    inbox->bytes = malloc(inbox->room);
+    *inbox = (struct inbox){.bench = bench, .fd = fd, .capacity = 20 << 20};
+    inbox->bytes = malloc(inbox->capacity);
     CHECK(inbox->bytes);
 }
 
-static inline void inbox_fini(struct inbox *inbox)
+void inbox_fini(struct inbox *inbox)
 {
     close(inbox->fd);
     free(inbox->bytes);
 }
 
-static inline void inbox_read(struct inbox *inbox)
+void inbox_read(struct inbox *inbox)
 {
     ssize_t count;
 
     while ((count = recv(inbox->fd, inbox->bytes + inbox->count,
-                         inbox->room - inbox->count, 0)) > 0)
+                         inbox->capacity - inbox->count, 0)) > 0)
         inbox->count += (size_t)count;
     if (count == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
         inbox->over = true;
 }
 
-/* Whole frames of `type` (and, unless 0, with one of `flags`). */
-static inline size_t inbox_frames(const struct inbox *inbox, uint8_t type, uint8_t flags)
+size_t inbox_frames(const struct inbox *inbox, uint8_t type, uint8_t flags)
 {
     size_t frames = 0;
 
@@ -281,8 +236,7 @@ static inline size_t inbox_frames(const struct inbox *inbox, uint8_t type, uint8
     return frames;
 }
 
-/* Bytes of DATA, of whole frames. */
-static inline size_t inbox_data(const struct inbox *inbox)
+size_t inbox_data(const struct inbox *inbox)
 {
     size_t bytes = 0;
 
@@ -297,32 +251,30 @@ static inline size_t inbox_data(const struct inbox *inbox)
     return bytes;
 }
 
-static inline bool inbox_is_over(void *arg)
+bool inbox_is_over(void *arg)
 {
     inbox_read(arg);
     return ((struct inbox *)arg)->over;
 }
 
-/* HEADERS with END_STREAM. */
-static inline bool inbox_has_trailers(void *arg)
+bool inbox_has_trailers(void *arg)
 {
     inbox_read(arg);
     return inbox_frames(arg, 1, 1) > 0;
 }
 
-static inline bool inbox_has_goaway(void *arg)
+bool inbox_has_goaway(void *arg)
 {
     inbox_read(arg);
     return inbox_frames(arg, 7, 0) > 0;
 }
 
-static inline bool bench_has_request(void *arg)
+bool bench_has_request(void *arg)
 {
     return ((struct bench *)arg)->requests > 0;
 }
 
-/* How often a limit was hit. */
-static inline void check_refusals(struct bench *bench, const char *limit, unsigned count)
+void bench_check_refusals(struct bench *bench, const char *limit, unsigned count)
 {
     char line[128];
     size_t bytes;
@@ -336,5 +288,3 @@ static inline void check_refusals(struct bench *bench, const char *limit, unsign
     free(text);
     CHECK(found);
 }
-
-#endif

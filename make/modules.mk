@@ -1,0 +1,60 @@
+# The modules: their folders, the modules that each may use, and their libraries.
+# A module links with exactly those; tests/tools/lint.py compares includes with USES_.
+
+MODULES := kernels proto base async obs files checkpoint h2 work store layers grpc services web net app lib cli
+
+DIR_kernels := kernels kernels/ternary kernels/linear
+DIR_proto := proto proto/codec
+$(foreach r,base async obs files h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
+DIR_checkpoint := checkpoint
+DIR_services := server/services server/services/ternary server/services/layers
+DIR_lib := client/lib
+DIR_cli := client/cli
+
+USES_kernels :=
+USES_proto :=
+USES_base :=
+USES_async := base
+USES_obs := base
+USES_files := base
+USES_checkpoint := files base proto kernels
+USES_h2 := base
+USES_work := async base kernels
+USES_store := async obs base proto kernels
+USES_layers := obs base kernels proto
+USES_grpc := h2 async obs base proto
+USES_services := grpc h2 layers work store async obs base proto kernels
+USES_web := store async obs base proto kernels
+USES_net := h2 async obs base
+USES_app := net web services grpc h2 layers work store files async obs base proto kernels
+USES_lib := checkpoint files base proto kernels
+USES_cli := lib checkpoint files base proto kernels
+
+PKG_proto := jansson
+PKG_files := jansson
+PKG_checkpoint := jansson
+PKG_async := libuv
+PKG_net := libuv
+PKG_app := libuv
+PKG_h2 := libnghttp2
+PKG_lib := libnghttp2 jansson
+PKG_store := sqlite3
+PKG_web := libmicrohttpd jansson
+PKG_grpc := gnutls
+PKG_services := gnutls libxxhash
+PKG_cli := jansson
+LIBS_proto := -lprotobuf-nanopb
+LIBS_kernels := -lm
+
+pkg_libs = $(if $1,$(shell pkg-config --libs $1))
+
+define module
+SRC_$1 := $(foreach d,$(DIR_$1),$(wildcard $(d)/*.c))
+OBJ_$1 := $$(SRC_$1:%.c=$(O)/%.o)
+LINK_$1 := $(foreach u,$1 $(USES_$1),$(O)/$u.a)
+PKGS_$1 := $(sort $(foreach u,$1 $(USES_$1),$(PKG_$u)))
+LIBS_ALL_$1 = $$(call pkg_libs,$$(PKGS_$1)) $(foreach u,$1 $(USES_$1),$(LIBS_$u))
+$(O)/$1.a: $$(OBJ_$1)
+	@rm -f $$@
+	@$(AR) qcs $$@ $$^
+endef

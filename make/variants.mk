@@ -1,0 +1,58 @@
+# How each variant is compiled: build/<variant>/ holds its objects and binaries.
+
+CFLAGS_release := -O3 -g
+CFLAGS_asan := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DTRIT_ASAN=1
+CFLAGS_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
+CFLAGS_tsan := -O1 -g -fsanitize=thread
+CFLAGS_cov := -O0 -g --coverage
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -DTRIT_ASAN=1
+CFLAGS_arm64 := -O3 -g
+
+# Sanitizers reserve fixed addresses, which ASLR may have taken.
+RUNNER_asan := setarch -R
+RUNNER_tsan := setarch -R
+RUNNER_arm64 := qemu-aarch64-static
+RUNNER := $(RUNNER_$(VARIANT))
+
+DEPS_arm64 := cross
+DEPS_fuzz := lint
+DEPS_cov := lint
+
+ifeq ($(VARIANT),arm64)
+CC := aarch64-linux-gnu-gcc
+AR := aarch64-linux-gnu-ar
+export PKG_CONFIG_LIBDIR := /usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig
+endif
+ifeq ($(VARIANT),fuzz)
+CC := clang
+endif
+
+WARN := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow \
+  -Wstrict-prototypes -Wold-style-definition -Wformat=2 -Wimplicit-fallthrough \
+  -Wcast-align -Wundef -Wpointer-arith -Wvla -Werror=missing-prototypes \
+  -Werror=implicit-function-declaration -Werror=format-security $(if $(WERROR),-Werror)
+
+# Builds in different folders give the same bytes.
+HARDEN := -fno-strict-aliasing -fno-math-errno -ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(CURDIR)=.
+ifneq ($(filter release arm64,$(VARIANT)),)
+HARDEN += -fstack-protector-strong -D_FORTIFY_SOURCE=2
+endif
+
+# No contraction: the numeric contract (kernels/NUMERICS.md) depends on it.
+CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -fPIC -ffp-contract=off $(CFLAGS_$(VARIANT)) \
+  $(WARN) $(HARDEN) -I. -Iproto -Iserver -Iclient/include -I$(GEN) \
+  -DTRITD_VERSION='"$(VERSION)"' $(CFLAGS)
+LDFLAGS_ALL = $(filter -fsanitize=% --coverage,$(CFLAGS_$(VARIANT))) -pthread \
+  -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+
+# ISA flags: on exactly one object each.
+ifneq ($(VARIANT),arm64)
+$(O)/kernels/ternary/avx2.o: ISA := -mavx2 -mf16c
+$(O)/kernels/ternary/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
+  -mavx512vbmi2 -mf16c -mbmi2
+# Products name their fused multiply-adds; contraction stays off. Their inner loops are
+# aligned.
+$(O)/kernels/linear/avx2.o: ISA := -mavx2 -mf16c -mfma -falign-loops=64
+$(O)/kernels/linear/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
+  -mavx512vnni -mf16c -mfma -falign-loops=64
+endif
