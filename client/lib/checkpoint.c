@@ -7,6 +7,7 @@
 
 #include "client/lib/client.h"
 #include "files/writer.h"
+#include "proto/utf8.h"
 
 int fail_null(struct failure *failure, const char *name)
 {
@@ -87,14 +88,6 @@ enum trit_status trit_checkpoint_add_tensor(struct trit_checkpoint *checkpoint,
     return client_answer(&failure, error);
 }
 
-static bool is_utf8(const char *text)
-{
-    json_t *json = json_string(text);
-
-    json_decref(json);
-    return json != NULL;
-}
-
 enum trit_status trit_checkpoint_add_metadata(struct trit_checkpoint *checkpoint,
                                               const char *key, const char *value,
                                               struct trit_error *error)
@@ -105,9 +98,9 @@ enum trit_status trit_checkpoint_add_metadata(struct trit_checkpoint *checkpoint
         return client_answer(&failure, error);
     if (!key || !value)
         fail_null(&failure, !key ? "key" : "value");
-    else if (!is_utf8(key) || !is_utf8(value))
-        fail(&failure, TRIT_INVALID_ARGUMENT, is_utf8(key) ? "value" : "key",
-             "%s: is not UTF-8", is_utf8(key) ? "value" : "key");
+    else if (!utf8_is_valid(key) || !utf8_is_valid(value))
+        fail(&failure, TRIT_INVALID_ARGUMENT, utf8_is_valid(key) ? "value" : "key",
+             "%s: is not UTF-8", utf8_is_valid(key) ? "value" : "key");
     else if (table_pair(&checkpoint->table, key))
         fail(&failure, TRIT_INVALID_ARGUMENT, "key", "key: \"%s\" is there already", key);
     else

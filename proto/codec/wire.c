@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/utf8.h"
+
 /* ---- decoding ------------------------------------------------------------------ */
 
 /* Room for any message while its errors are looked for. */
@@ -144,24 +146,6 @@ int wire_decode(const struct message *message, const uint8_t *bytes, size_t coun
 
 /* ---- text ------------------------------------------------------------------------ */
 
-/* Length of the UTF-8 sequence at `bytes`, 0 where there is none: overlong forms,
- * surrogates and what lies beyond U+10FFFF are none. */
-static size_t utf8_sequence(const pb_byte_t *bytes, size_t count)
-{
-    pb_byte_t first = bytes[0];
-    if (first < 0x80)
-        return 1;
-    size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || count < length)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((bytes[i] & 0xc0) != 0x80)
-            return 0;
-    bool below = (first == 0xe0 && bytes[1] < 0xa0) || (first == 0xf0 && bytes[1] < 0x90);
-    bool above = (first == 0xed && bytes[1] > 0x9f) || (first == 0xf4 && bytes[1] > 0x8f);
-    return below || above ? 0 : length;
-}
-
 int wire_text(const char *name, const pb_byte_t *bytes, size_t size, size_t max,
               char *out, char error[CODEC_ERROR_BYTES])
 {
@@ -170,7 +154,9 @@ int wire_text(const char *name, const pb_byte_t *bytes, size_t size, size_t max,
         return -1;
     }
     for (size_t at = 0; at < size;) {
-        size_t length = bytes[at] == 0 ? 0 : utf8_sequence(bytes + at, size - at);
+        uint32_t point;
+        size_t length =
+            bytes[at] == 0 ? 0 : utf8_decode((const char *)bytes + at, size - at, &point);
         if (length == 0) {
             snprintf(error, CODEC_ERROR_BYTES, "%s: %s at byte %zu", name,
                      bytes[at] == 0 ? "a NUL" : "not UTF-8", at);

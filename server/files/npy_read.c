@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "files/formats.h"
+#include "proto/utf8.h"
 
 enum {
     MAGIC_BYTES = 6,
@@ -221,7 +222,7 @@ static int add_tensor(struct tensor_table *table, struct source *source,
 
     if (length > 4 && strcmp(name + length - 4, ".npy") == 0)
         length -= 4;
-    stem = length > FILES_NAME_BYTES_MAX || !name_is_text(name) ? strdup("tensor")
+    stem = length > FILES_NAME_BYTES_MAX || !utf8_is_name(name) ? strdup("tensor")
                                                                 : strndup(name, length);
     if (!stem)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "proto/utf8.h"
 
 /* Strings of the largest header: 5 bytes of table for each of its bytes, the
  * worst case of one-letter names rounded up to the arena's alignment. */
@@ -36,47 +37,13 @@ bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements)
     return true;
 }
 
-/* Bytes of the UTF-8 character at `text`, 0 for what is none or is a control
- * character (C0, DEL, C1): what a terminal or a log would obey. */
-static size_t character_bytes(const unsigned char *text)
-{
-    size_t length = text[0] < 0xc2 ? 1 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-
-    if (length == 1)
-        return text[0] >= 0x20 && text[0] < 0x7f ? 1 : 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if ((text[0] == 0xc2 && text[1] < 0xa0) ||                  /* C1 */
-        (text[0] == 0xe0 && text[1] < 0xa0) ||                  /* overlong */
-        (text[0] == 0xed && text[1] >= 0xa0) ||                 /* surrogates */
-        (text[0] == 0xf0 && text[1] < 0x90) ||                  /* overlong */
-        text[0] > 0xf4 || (text[0] == 0xf4 && text[1] >= 0x90)) /* above U+10FFFF */
-        return 0;
-    return length;
-}
-
-bool name_is_text(const char *name)
-{
-    const unsigned char *at = (const unsigned char *)name;
-
-    while (*at) {
-        size_t length = character_bytes(at);
-
-        if (length == 0)
-            return false;
-        at += length;
-    }
-    return true;
-}
-
 static int check_name(const char *name, struct failure *failure)
 {
     if (strlen(name) > FILES_NAME_BYTES_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "name",
                     "a tensor's name has %zu bytes, at most %d are allowed", strlen(name),
                     FILES_NAME_BYTES_MAX);
-    if (!name_is_text(name))
+    if (!utf8_is_name(name))
         return fail(failure, TRIT_INVALID_ARGUMENT, "name",
                     "a tensor's name holds a control character or is not UTF-8");
     return 0;

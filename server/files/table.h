@@ -20,7 +20,7 @@ enum {
 };
 
 struct tensor_entry {
-    const char *name; /* UTF-8 without control characters */
+    const char *name; /* utf8_is_name */
     const struct element_type *type;
     uint32_t rank; /* 0 = one element */
     uint64_t shape[TRIT_RANK_MAX];
@@ -63,9 +63,6 @@ const struct tensor_entry *table_find(const struct tensor_table *table, const ch
 
 /* The value under a metadata key, or NULL. */
 const char *table_pair(const struct tensor_table *table, const char *key);
-
-/* UTF-8 without control characters? */
-bool name_is_text(const char *name);
 
 /* Elements of a shape (1 for rank 0); false where the product overflows. */
 bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements);

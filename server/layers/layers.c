@@ -13,6 +13,7 @@
 #include "layers/impl.h"
 #include "layers/name.h"
 #include "obs/metrics.h"
+#include "proto/utf8.h"
 
 enum { CODES_ALIGN = 64 };
 
@@ -32,10 +33,9 @@ static int check_name(const char *name, struct metrics *metrics, struct failure 
     if (name[0] == '\0')
         return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
                     "spec.name: must not be empty");
-    for (const char *at = name; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
-                        "spec.name: contains a control character");
+    if (!utf8_is_name(name))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
+                    "spec.name: contains a control character");
     if (file_name(name, file) < 0) {
         metric_limit(metrics, L_LAYER_FILE_NAME);
         return fail(

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proto/utf8.h"
 #include "web/text.h"
 
 /* ---- path ------------------------------------------------------------------ */
@@ -43,7 +44,7 @@ static bool match(const char *pattern, const char *path, const char *names[],
 static int decode_name(const char *bytes, size_t count, char *out,
                        struct failure *failure)
 {
-    if (url_decode(bytes, count, out, TRIT_NAME_BYTES_MAX + 1) == 0)
+    if (url_decode(bytes, count, out, TRIT_NAME_BYTES_MAX + 1) == 0 && utf8_is_valid(out))
         return 0;
     return fail(failure, TRIT_INVALID_ARGUMENT, "path",
                 "path: \"%.*s\" is not a percent-encoded name of at most %d bytes",

@@ -40,7 +40,7 @@ FENCES = {
 TESTED = r"tests/"  # tests may look behind every fence
 
 # Our headers that no folder name gives away, and the module they belong to.
-PUBLIC = {"trit/types.h": None, "trit.h": "lib"}
+PUBLIC = {"trit/types.h": None, "proto/utf8.h": None, "trit.h": "lib"}
 
 WRITABLE_ALLOWED = set()  # "object symbol": why it must be
 LONG_LINES = 60

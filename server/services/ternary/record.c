@@ -2,16 +2,8 @@
 #include "services/ternary/record.h"
 
 #include "proto/codec/codec.h"
+#include "proto/utf8.h"
 #include "services/shared.h"
-
-/* Names are shown on terminals and pages and travel in URLs. */
-static bool has_control(const char *name)
-{
-    for (; *name; name++)
-        if ((unsigned char)*name < 0x20 || *name == 0x7f)
-            return true;
-    return false;
-}
 
 int record_check(const struct wire_layer_ref *layer, struct failure *failure)
 {
@@ -19,11 +11,11 @@ int record_check(const struct wire_layer_ref *layer, struct failure *failure)
         return fail(failure, TRIT_INVALID_ARGUMENT, "layer.run", "layer.run: empty");
     if (layer->layer[0] == '\0')
         return fail(failure, TRIT_INVALID_ARGUMENT, "layer.layer", "layer.layer: empty");
-    if (has_control(layer->run) || has_control(layer->layer))
+    if (!utf8_is_name(layer->run) || !utf8_is_name(layer->layer))
         return fail(failure, TRIT_INVALID_ARGUMENT,
-                    has_control(layer->run) ? "layer.run" : "layer.layer",
+                    !utf8_is_name(layer->run) ? "layer.run" : "layer.layer",
                     "%s: has a control character",
-                    has_control(layer->run) ? "layer.run" : "layer.layer");
+                    !utf8_is_name(layer->run) ? "layer.run" : "layer.layer");
     if (layer->step > INT64_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "layer.step",
                     "layer.step: %llu is above 2^63-1", (unsigned long long)layer->step);
