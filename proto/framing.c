@@ -193,28 +193,28 @@ enum trit_status status_from_http(int http_status)
     }
 }
 
-/* gRPC's doc/PROTOCOL-HTTP2.md, "Errors"; the codes by their numbers in RFC 9113. */
+/* gRPC's doc/PROTOCOL-HTTP2.md, "Errors". */
 enum trit_status status_from_h2(uint32_t error_code)
 {
     switch (error_code) {
-    case 0x0: /* NO_ERROR */
-    case 0x1: /* PROTOCOL_ERROR */
-    case 0x2: /* INTERNAL_ERROR */
-    case 0x3: /* FLOW_CONTROL_ERROR */
-    case 0x4: /* SETTINGS_TIMEOUT */
-    case 0x5: /* STREAM_CLOSED: the document maps it to nothing, grpc-go to this */
-    case 0x6: /* FRAME_SIZE_ERROR */
-    case 0x9: /* COMPRESSION_ERROR */
-    case 0xa: /* CONNECT_ERROR */
-    case 0xd: /* HTTP_1_1_REQUIRED: likewise grpc-go */
+    case HTTP2_NO_ERROR:
+    case HTTP2_PROTOCOL_ERROR:
+    case HTTP2_INTERNAL_ERROR:
+    case HTTP2_FLOW_CONTROL_ERROR:
+    case HTTP2_SETTINGS_TIMEOUT:
+    case HTTP2_STREAM_CLOSED: /* the document maps it to nothing, grpc-go to this */
+    case HTTP2_FRAME_SIZE_ERROR:
+    case HTTP2_COMPRESSION_ERROR:
+    case HTTP2_CONNECT_ERROR:
+    case HTTP2_HTTP_1_1_REQUIRED: /* likewise grpc-go */
         return TRIT_INTERNAL;
-    case 0x7: /* REFUSED_STREAM: not processed, safe to retry */
+    case HTTP2_REFUSED_STREAM: /* not processed, safe to retry */
         return TRIT_UNAVAILABLE;
-    case 0x8: /* CANCEL */
+    case HTTP2_CANCEL:
         return TRIT_CANCELLED;
-    case 0xb: /* ENHANCE_YOUR_CALM */
+    case HTTP2_ENHANCE_YOUR_CALM:
         return TRIT_RESOURCE_EXHAUSTED;
-    case 0xc: /* INADEQUATE_SECURITY */
+    case HTTP2_INADEQUATE_SECURITY:
         return TRIT_PERMISSION_DENIED;
     default:
         return TRIT_UNKNOWN;

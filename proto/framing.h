@@ -58,6 +58,24 @@ void message_escape(const char *text, char *out, size_t bytes);
 /* Tolerates invalid escapes (kept as they are). */
 void message_unescape(const char *text, char *out, size_t bytes);
 
+/* HTTP/2's error codes (RFC 9113, 7), for modules that do not see nghttp2. */
+enum http2_code {
+    HTTP2_NO_ERROR = 0x0,
+    HTTP2_PROTOCOL_ERROR = 0x1,
+    HTTP2_INTERNAL_ERROR = 0x2,
+    HTTP2_FLOW_CONTROL_ERROR = 0x3,
+    HTTP2_SETTINGS_TIMEOUT = 0x4,
+    HTTP2_STREAM_CLOSED = 0x5,
+    HTTP2_FRAME_SIZE_ERROR = 0x6,
+    HTTP2_REFUSED_STREAM = 0x7,
+    HTTP2_CANCEL = 0x8,
+    HTTP2_COMPRESSION_ERROR = 0x9,
+    HTTP2_CONNECT_ERROR = 0xa,
+    HTTP2_ENHANCE_YOUR_CALM = 0xb,
+    HTTP2_INADEQUATE_SECURITY = 0xc,
+    HTTP2_HTTP_1_1_REQUIRED = 0xd,
+};
+
 /* What a client makes of an HTTP status without grpc-status, and of an HTTP/2
  * error code that ended a stream. */
 enum trit_status status_from_http(int http_status);

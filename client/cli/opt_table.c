@@ -8,27 +8,11 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/number.h"
 #include "checkpoint/rename.h"
 #include "kernels/kernels.h"
 
 /* ---- values -------------------------------------------------------------- */
-
-/* Decimal digits and nothing else; strtoull alone takes signs and spaces. */
-static bool parse_number(const char *text, uint64_t max, uint64_t *number)
-{
-    uint64_t value = 0;
-
-    if (!*text)
-        return false;
-    for (; *text; text++)
-        if (*text < '0' || *text > '9' || __builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
-            return false;
-    if (value > max)
-        return false;
-    *number = value;
-    return true;
-}
 
 static bool parse_real(const char *text, double max, double *number)
 {
@@ -66,7 +50,7 @@ static bool set_group_size(struct options *options, const char *value)
 {
     uint64_t number;
 
-    if (!parse_number(value, GROUP_SIZE_MAX, &number) || number == 0)
+    if (!parse_u64(value, GROUP_SIZE_MAX, &number) || number == 0)
         return false;
     options->group_size = (uint32_t)number;
     return true;
@@ -174,17 +158,17 @@ static bool set_run(struct options *options, const char *value)
 
 static bool set_step(struct options *options, const char *value)
 {
-    return parse_number(value, INT64_MAX, &options->step);
+    return parse_u64(value, INT64_MAX, &options->step);
 }
 
 static bool set_from(struct options *options, const char *value)
 {
-    return parse_number(value, INT64_MAX, &options->step_from);
+    return parse_u64(value, INT64_MAX, &options->step_from);
 }
 
 static bool set_to(struct options *options, const char *value)
 {
-    return parse_number(value, INT64_MAX, &options->step_to);
+    return parse_u64(value, INT64_MAX, &options->step_to);
 }
 
 static bool set_service(struct options *options, const char *value)
@@ -231,17 +215,17 @@ static bool set_kind(struct options *options, const char *value)
 
 static bool set_in_features(struct options *options, const char *value)
 {
-    return parse_number(value, UINT64_MAX, &options->in_features);
+    return parse_u64(value, UINT64_MAX, &options->in_features);
 }
 
 static bool set_out_features(struct options *options, const char *value)
 {
-    return parse_number(value, UINT64_MAX, &options->out_features);
+    return parse_u64(value, UINT64_MAX, &options->out_features);
 }
 
 static bool set_seed(struct options *options, const char *value)
 {
-    return parse_number(value, UINT64_MAX, &options->seed);
+    return parse_u64(value, UINT64_MAX, &options->seed);
 }
 
 static bool set_part(struct options *options, const char *value)

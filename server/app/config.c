@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "net/listener.h"
 
 enum option_kind {
@@ -89,13 +90,11 @@ static int bad_value(struct failure *failure, const struct option_row *row,
 static int parse_number(const char *text, bool suffix, uint64_t max, uint64_t *number)
 {
     static const char units[] = "KMGT";
-    unsigned long long value;
-    const char *unit;
-    char *end;
+    uint64_t value;
+    size_t digits = parse_digits(text, SIZE_MAX, &value);
+    const char *end = text + digits, *unit;
 
-    errno = 0;
-    value = strtoull(text, &end, 10);
-    if (end == text || *text == '-' || errno)
+    if (digits == 0)
         return -1;
     unit = suffix && *end ? strchr(units, *end) : NULL;
     if (unit) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "files/formats.h"
 #include "proto/utf8.h"
 
@@ -83,22 +84,13 @@ static bool take_text(struct literal *literal, char text[TEXT_BYTES_MAX])
 
 static bool take_number(struct literal *literal, uint64_t *number)
 {
-    uint64_t value = 0;
-    const char *start;
+    size_t digits;
 
     skip_space(literal);
-    for (start = literal->at; literal->at < literal->end; literal->at++) {
-        char c = *literal->at;
-
-        if (c < '0' || c > '9')
-            break;
-        if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(c - '0'), &value))
-            return false;
-    }
-    if (literal->at == start || (*start == '0' && literal->at - start > 1))
+    digits = parse_digits(literal->at, (size_t)(literal->end - literal->at), number);
+    if (digits == 0 || (*literal->at == '0' && digits > 1))
         return false;
-    *number = value;
+    literal->at += digits;
     return true;
 }
 
@@ -269,8 +261,7 @@ static int read_prefix(struct source *source, uint64_t *start, uint64_t *bytes,
     uint64_t there = source_bytes(source);
     size_t length_bytes;
 
-    if (source_read(source, 0, prefix, there < sizeof(prefix) ? there : sizeof(prefix),
-                    failure) != 0)
+    if (source_read(source, 0, prefix, u64_min(there, sizeof(prefix)), failure) != 0)
         return -1;
     if (prefix[6] < 1 || prefix[6] > 3 || prefix[7] != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,

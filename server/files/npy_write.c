@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "files/formats.h"
 
 enum {
@@ -66,7 +67,7 @@ static int plan_npy(struct tensor_table *table, uint8_t **header, uint64_t *coun
         return fail(failure, TRIT_INVALID_ARGUMENT, "dtype", "a .npy file cannot hold %s",
                     table->entries[0].type->name);
     length = print_dict(text, &table->entries[0], descr);
-    total = (PREFIX_BYTES + length + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    total = align_up(PREFIX_BYTES + length + 1, ALIGNMENT);
     bytes = malloc(HEADER_BYTES_MAX_NPY);
     if (!bytes)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a header");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "files/folder.h"
 #include "files/formats.h"
 #include "files/identify.h"
@@ -35,7 +36,7 @@ static const struct reader_ops *find_format(struct source *source,
 {
     uint64_t bytes = source_bytes(source);
     uint8_t head[PROBE_BYTES];
-    size_t count = bytes < PROBE_BYTES ? (size_t)bytes : PROBE_BYTES;
+    size_t count = u64_min(bytes, PROBE_BYTES);
 
     if (source_read(source, 0, head, count, failure) < 0)
         return NULL;

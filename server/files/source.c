@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/number.h"
+
 struct source {
     int fd; /* -1: memory */
     const uint8_t *memory;
@@ -150,7 +152,7 @@ int source_read(struct source *source, uint64_t offset, void *buffer, uint64_t c
         return 0;
     }
     while (count) {
-        size_t piece = (size_t)(count < PIECE_BYTES_MAX ? count : PIECE_BYTES_MAX);
+        size_t piece = u64_min(count, PIECE_BYTES_MAX);
         ssize_t got = pread(source->fd, at, piece, (off_t)offset);
 
         if (got < 0 && errno == EINTR)

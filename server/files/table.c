@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/checked.h"
 #include "proto/utf8.h"
 
@@ -68,21 +69,6 @@ static int compute_bytes(struct tensor_entry *entry, struct failure *failure)
     return 0;
 }
 
-/* Room for one more; doubles, so that the table follows what arrived. */
-static void *grown(void *array, size_t count, size_t *room, size_t element_bytes)
-{
-    size_t wanted = *room ? *room * 2 : 16;
-    void *larger;
-
-    if (count < *room)
-        return array;
-    /* Bounded by the two maxima above, times at most a hundred bytes. */
-    larger = realloc(array, wanted * element_bytes);
-    if (larger)
-        *room = wanted;
-    return larger;
-}
-
 static int no_memory(struct failure *failure)
 {
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
@@ -100,7 +86,8 @@ int table_add(struct tensor_table *table, const struct tensor_entry *entry,
                     FILES_TENSORS_MAX);
     if (check_name(entry->name, failure) != 0 || compute_bytes(&added, failure) != 0)
         return -1;
-    entries = grown(table->entries, table->count, &table->room, sizeof(*entries));
+    entries =
+        array_grow(table->entries, &table->room, table->count + 1, sizeof(*entries));
     if (!entries)
         return no_memory(failure);
     table->entries = entries;
@@ -120,7 +107,8 @@ int table_add_pair(struct tensor_table *table, const char *key, const char *valu
     if (table->pair_count >= FILES_PAIRS_MAX)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "more than %d metadata entries", FILES_PAIRS_MAX);
-    pairs = grown(table->pairs, table->pair_count, &table->pair_room, sizeof(*pairs));
+    pairs = array_grow(table->pairs, &table->pair_room, table->pair_count + 1,
+                       sizeof(*pairs));
     if (!pairs)
         return no_memory(failure);
     table->pairs = pairs;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "files/system.h"
 
 struct target {
@@ -165,7 +166,7 @@ int target_write(struct target *target, uint64_t offset, const void *data, uint6
     const uint8_t *at = data;
 
     while (count) {
-        size_t piece = (size_t)(count < PIECE_BYTES_MAX ? count : PIECE_BYTES_MAX);
+        size_t piece = u64_min(count, PIECE_BYTES_MAX);
         ssize_t put = pwrite(target->fd, at, piece, (off_t)offset);
 
         if (put < 0 && errno == EINTR)

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/budget.h"
 #include "base/checked.h"
 #include "base/limits.h"
+#include "base/number.h"
 #include "base/states.h"
 #include "layers/impl.h"
 #include "layers/name.h"
@@ -110,18 +112,14 @@ double layer_deviation(const struct layer_spec *spec)
 
 /* ---- one layer -------------------------------------------------------------------- */
 
-static uint64_t align_up(uint64_t bytes)
-{
-    return (bytes + CODES_ALIGN - 1) / CODES_ALIGN * CODES_ALIGN;
-}
-
 int layer_create(struct layers *layers, const struct layer_spec *spec, struct layer **out,
                  struct failure *failure)
 {
-    uint64_t codes = align_up(linear_code_bytes(spec->out_features, spec->in_features));
-    uint64_t scales = align_up(layer_scale_count(spec) * sizeof(float));
+    uint64_t codes =
+        align_up(linear_code_bytes(spec->out_features, spec->in_features), CODES_ALIGN);
+    uint64_t scales = align_up(layer_scale_count(spec) * sizeof(float), CODES_ALIGN);
     uint64_t bias = spec->bias ? spec->out_features * sizeof(float) : 0;
-    uint64_t bytes = align_up(sizeof(struct layer) + codes + scales + bias);
+    uint64_t bytes = align_up(sizeof(struct layer) + codes + scales + bias, CODES_ALIGN);
     struct layer *layer = calloc(1, sizeof(*layer));
 
     if (!layer)
@@ -136,14 +134,15 @@ int layer_create(struct layers *layers, const struct layer_spec *spec, struct la
     }
     metric_add(layers->metrics, M_LAYERS_BYTES, bytes);
     *layer = (struct layer){.spec = *spec, .layers = layers, .bytes = bytes};
-    layer->codes = aligned_alloc(CODES_ALIGN, codes + scales + align_up(bias));
+    layer->codes =
+        aligned_alloc(CODES_ALIGN, codes + scales + align_up(bias, CODES_ALIGN));
     if (!layer->codes) {
         layer_destroy(layer);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
                     "spec: out of memory: the layer takes %" PRIu64 " bytes", bytes);
     }
     memset(layer->codes, 0, codes); /* its padding is written to disk too */
-    memset(layer->codes + codes + scales, 0, align_up(bias));
+    memset(layer->codes + codes + scales, 0, align_up(bias, CODES_ALIGN));
     layer->scales = (float *)(void *)(layer->codes + codes);
     layer->bias = bias ? (float *)(void *)(layer->codes + codes + scales) : NULL;
     layer->matrix = (struct linear_matrix){.rows = spec->out_features,
@@ -197,6 +196,7 @@ int layers_insert(struct layers *layers, struct layer *layer, struct failure *fa
 {
     bool found;
     size_t at = index_of(layers, layer->spec.name, &found);
+    struct layer **sorted;
 
     if (found)
         return fail(failure, TRIT_ALREADY_EXISTS, "spec.name",
@@ -207,15 +207,11 @@ int layers_insert(struct layers *layers, struct layer *layer, struct failure *fa
                     "spec: the daemon holds %u layers, which is the limit",
                     (unsigned)LAYERS_MAX);
     }
-    if (layers->count == layers->capacity) {
-        size_t capacity = layers->capacity ? layers->capacity * 2 : 16;
-        struct layer **grown = realloc(layers->sorted, capacity * sizeof(*grown));
-
-        if (!grown)
-            return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "spec: out of memory");
-        layers->sorted = grown;
-        layers->capacity = capacity;
-    }
+    sorted =
+        array_grow(layers->sorted, &layers->capacity, layers->count + 1, sizeof(*sorted));
+    if (!sorted)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "spec: out of memory");
+    layers->sorted = sorted;
     memmove(layers->sorted + at + 1, layers->sorted + at,
             (layers->count - at) * sizeof(layers->sorted[0]));
     layers->sorted[at] = layer;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "proto/codec/codec.h"
 #include "services/shared.h"
 #include "store/store.h"
@@ -30,18 +31,13 @@ struct query {
 
 static uint8_t *reply_room(struct query *query, size_t bytes)
 {
-    if (query->capacity - query->count < bytes) {
-        size_t capacity = (query->capacity + bytes) * 2;
-        uint8_t *grown = realloc(query->reply, capacity);
+    uint8_t *grown = array_grow(query->reply, &query->capacity, query->count + bytes, 1);
 
-        if (!grown) {
-            fail(&query->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                 "no memory for the reply");
-            return NULL;
-        }
-        query->reply = grown;
-        query->capacity = capacity;
+    if (!grown) {
+        fail(&query->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the reply");
+        return NULL;
     }
+    query->reply = grown;
     return query->reply + query->count;
 }
 

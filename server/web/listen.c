@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/number.h"
+
 enum { BACKLOG = 64 };
 
 /* Splits "host:port" and removes the brackets of an IPv6 address. */
@@ -18,13 +20,12 @@ static int split(const char *address, char name[LISTEN_NAME_BYTES], char port[8]
 {
     const char *colon = strrchr(address, ':');
     size_t length = colon ? (size_t)(colon - address) : 0;
+    uint64_t number;
 
-    if (!colon || strlen(colon + 1) == 0 || strlen(colon + 1) > 5 ||
-        colon[1 + strspn(colon + 1, "0123456789")] != '\0' || atoi(colon + 1) > 65535 ||
-        length >= LISTEN_NAME_BYTES)
+    if (!colon || !parse_u64(colon + 1, 65535, &number) || length >= LISTEN_NAME_BYTES)
         return fail(failure, TRIT_INVALID_ARGUMENT, "http",
                     "http: \"%s\" is not host:port", address);
-    snprintf(port, 8, "%s", colon + 1);
+    snprintf(port, 8, "%u", (unsigned)number);
     if (length > 2 && address[0] == '[' && address[length - 1] == ']') {
         address++;
         length -= 2;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
 #include "proto/utf8.h"
 #include "web/text.h"
 
@@ -76,19 +77,8 @@ const struct route *route_find(const struct route *routes, const char *path,
 static int decode_number(const char *key, const char *value, uint64_t *number,
                          struct failure *failure)
 {
-    uint64_t n = 0;
-
-    for (const char *at = value; *at; at++) {
-        if (*at < '0' || *at > '9' || __builtin_mul_overflow(n, 10U, &n) ||
-            __builtin_add_overflow(n, (uint64_t)(*at - '0'), &n))
-            goto bad;
-    }
-    if (*value == '\0' || n > INT64_MAX)
-        goto bad;
-    *number = n;
-    return 0;
-
-bad:
+    if (parse_u64(value, INT64_MAX, number))
+        return 0;
     return fail(failure, TRIT_INVALID_ARGUMENT, key,
                 "%s: \"%.100s\" is not a number from 0 to %" PRId64, key, value,
                 INT64_MAX);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "proto/utf8.h"
 
 void text_fini(struct text *text)
@@ -16,24 +17,15 @@ void text_fini(struct text *text)
 
 static bool reserve(struct text *text, size_t count)
 {
-    size_t capacity = text->capacity ? text->capacity : 4096;
-    char *bytes;
+    char *bytes = NULL;
 
-    if (text->failed || count > TEXT_BYTES_MAX - text->count) {
-        text->failed = true;
-        return false;
-    }
-    while (capacity < text->count + count)
-        capacity *= 2;
-    if (capacity == text->capacity)
-        return true;
-    bytes = realloc(text->bytes, capacity);
+    if (!text->failed && count <= TEXT_BYTES_MAX - text->count)
+        bytes = array_grow(text->bytes, &text->capacity, text->count + count, 1);
     if (!bytes) {
         text->failed = true;
         return false;
     }
     text->bytes = bytes;
-    text->capacity = capacity;
     return true;
 }
 

@@ -12,10 +12,13 @@
 struct blocks;
 struct budget;
 
-enum { BLOCKS_KEPT_BYTES_MAX = 64 << 20 }; /* mapped though wholly free */
+enum {
+    BLOCKS_KEPT_BYTES_MAX = 64 << 20, /* mapped though wholly free */
+    BLOCK_ALIGN = 64,                 /* of a block, and of the parts that share one */
+};
 
 struct block {
-    uint8_t *bytes; /* 64-byte aligned; NULL = none */
+    uint8_t *bytes; /* aligned to BLOCK_ALIGN; NULL = none */
     size_t size;    /* usable bytes, at least what was asked for; charged */
 };
 

@@ -12,7 +12,6 @@
 
 enum {
     BULK_BYTES_FIRST = 4096,
-    HTTP2_INTERNAL_ERROR = 2, /* RFC 9113, 7 */
 };
 
 /* ---- bytes of a request ---------------------------------------------------------- */

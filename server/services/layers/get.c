@@ -89,10 +89,10 @@ static void reply(struct call *call)
         lend(call, &get->bias_slice, layer->bias, got.bias_bytes);
         if ((cut[1] > cut[0] &&
              call_write_copy(call, head + cut[0], cut[1] - cut[0]) < 0))
-            h2_reset(call->stream, 2);
+            h2_reset(call->stream, HTTP2_INTERNAL_ERROR);
         lend(call, &get->scale_slice, get->scales.bytes, got.scale_bytes);
         if (count > cut[1] && call_write_copy(call, head + cut[1], count - cut[1]) < 0)
-            h2_reset(call->stream, 2);
+            h2_reset(call->stream, HTTP2_INTERNAL_ERROR);
         lend(call, &get->data_slice, get->data.bytes, got.data_bytes);
         metric_add(call->config->metrics, M_TENSOR_OUT_BYTES, got.data_bytes);
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "kernels/kernels.h"
 #include "obs/metrics.h"
 #include "services/layers/call.h"
@@ -81,16 +82,11 @@ static void worker_ran_cb(struct job *job)
     call_release(call);
 }
 
-static size_t align_up(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
-
 /* Lanes with scratch memory: as many as the budget has room for, one at least. */
 static int make_lanes(struct parallel_for *pieces, uint32_t wanted)
 {
     struct call *call = pieces->call;
-    size_t scratch = align_up(pieces->spec.scratch_bytes);
+    size_t scratch = align_up(pieces->spec.scratch_bytes, BLOCK_ALIGN);
 
     while (scratch && blocks_get(services_of(call)->config.blocks, scratch * wanted,
                                  &pieces->scratch) < 0) {

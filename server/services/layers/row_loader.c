@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "obs/metrics.h"
 #include "services/ternary/tensor_call.h"
 
@@ -48,11 +49,6 @@ static void batch_free(struct rows *rows, struct batch *batch)
     free(batch);
 }
 
-static uint64_t align_up(uint64_t bytes)
-{
-    return (bytes + 63) & ~(uint64_t)63;
-}
-
 static struct batch *batch_create(struct rows *rows)
 {
     struct batch *batch = calloc(1, sizeof(*batch));
@@ -61,7 +57,7 @@ static struct batch *batch_create(struct rows *rows)
     if (!batch)
         return NULL;
     if (blocks_get(services_of(rows->call)->config.blocks,
-                   (size_t)(align_up(count * row_bytes(rows)) +
+                   (size_t)(align_up(count * row_bytes(rows), BLOCK_ALIGN) +
                             layer_code_bytes(spec_of(rows), count)),
                    &batch->in) < 0) {
         free(batch);
@@ -84,7 +80,7 @@ static void batch_worked(struct job *job)
 
     layer_build_rows(services_of(rows->call)->config.kernels, build->layer, rows->dtype,
                      batch->in.bytes, batch->first, batch->count,
-                     batch->in.bytes + align_up(bytes), &batch->counts);
+                     batch->in.bytes + align_up(bytes, BLOCK_ALIGN), &batch->counts);
     if (build->latents.layers)
         (void)latents_write(&build->latents, batch->first * row_bytes(rows),
                             batch->in.bytes, (size_t)bytes, &batch->failure);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "obs/metrics.h"
 #include "services/layers/build.h"
 #include "services/layers/call.h"
@@ -48,11 +49,6 @@ static int message(struct call *call)
 
 /* ---- a layer ----------------------------------------------------------------------- */
 
-static size_t align_up(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
-
 /* Scratch: dense rows, their scales, which groups are inexact and the hashes of those,
  * their codes. */
 static size_t scratch_bytes(const struct verified *verified)
@@ -60,9 +56,9 @@ static size_t scratch_bytes(const struct verified *verified)
     const struct plan *plan = &verified->task.plan;
     size_t rows = (size_t)verified->rows, groups = rows * (size_t)plan->groups_per_row;
 
-    return align_up(rows * (size_t)plan->row_len * sizeof(float)) +
-           align_up(groups * sizeof(float)) + align_up(groups) +
-           align_up(groups * TILE_HASH_BYTES) +
+    return align_up(rows * (size_t)plan->row_len * sizeof(float), BLOCK_ALIGN) +
+           align_up(groups * sizeof(float), BLOCK_ALIGN) + align_up(groups, BLOCK_ALIGN) +
+           align_up(groups * TILE_HASH_BYTES, BLOCK_ALIGN) +
            (size_t)layer_code_bytes(&verified->layer->spec, rows);
 }
 
@@ -71,11 +67,12 @@ static void rows_tile(const struct verified *verified, uint64_t first, uint64_t 
                       uint8_t *scratch, struct tile *tile)
 {
     const struct plan *plan = &verified->task.plan;
-    size_t dense = align_up((size_t)(verified->rows * plan->row_len) * sizeof(float));
+    size_t dense =
+        align_up((size_t)(verified->rows * plan->row_len) * sizeof(float), BLOCK_ALIGN);
     size_t groups = (size_t)(verified->rows * plan->groups_per_row);
     uint8_t *scales = scratch + dense;
-    uint8_t *inexact = scales + align_up(groups * sizeof(float));
-    uint8_t *hashes = inexact + align_up(groups);
+    uint8_t *inexact = scales + align_up(groups * sizeof(float), BLOCK_ALIGN);
+    uint8_t *hashes = inexact + align_up(groups, BLOCK_ALIGN);
 
     *tile = (struct tile){
         .span = {.first_group = first * plan->groups_per_row,
@@ -85,7 +82,7 @@ static void rows_tile(const struct verified *verified, uint64_t first, uint64_t 
                  .code_bytes = layer_code_bytes(&verified->layer->spec, rows)},
         .in = {.bytes = scratch},
         .scales = (float *)(void *)scales,
-        .codes = hashes + align_up(groups * TILE_HASH_BYTES),
+        .codes = hashes + align_up(groups * TILE_HASH_BYTES, BLOCK_ALIGN),
         .inexact = inexact,
         .inexact_hashes = (uint8_t(*)[TILE_HASH_BYTES])hashes,
     };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "obs/metrics.h"
 
 /* The happy path: pipeline_feed fills a tile and submits it; tile_worked runs it on
@@ -31,17 +32,13 @@ void pipeline_init(struct pipeline *pipeline, struct call *call,
 int pipeline_take_scales(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
 {
     size_t needed = pipeline->in_scales_count + count;
+    uint8_t *grown =
+        array_grow(pipeline->in_scales, &pipeline->in_scales_capacity, needed, 1);
 
-    if (needed > pipeline->in_scales_capacity) {
-        size_t capacity = needed < 4096 ? 4096 : needed * 2;
-        uint8_t *grown = realloc(pipeline->in_scales, capacity);
-
-        if (!grown)
-            return fail(&pipeline->call->failure, TRIT_RESOURCE_EXHAUSTED, "scales",
-                        "scales: no memory for %zu bytes", needed);
-        pipeline->in_scales = grown;
-        pipeline->in_scales_capacity = capacity;
-    }
+    if (!grown)
+        return fail(&pipeline->call->failure, TRIT_RESOURCE_EXHAUSTED, "scales",
+                    "scales: no memory for %zu bytes", needed);
+    pipeline->in_scales = grown;
     memcpy(pipeline->in_scales + pipeline->in_scales_count, bytes, count);
     pipeline->in_scales_count = needed;
     return 0;

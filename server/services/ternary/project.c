@@ -116,7 +116,7 @@ static void reply_unary(struct call *call)
         if (plan->out_scale_bytes) {
             pipeline_lend_scales(pipeline);
             if (call_write_copy(call, head + scales_at, count - scales_at) < 0)
-                h2_reset(call->stream, 2);
+                h2_reset(call->stream, HTTP2_INTERNAL_ERROR);
         }
         pipeline_lend_outputs(pipeline);
     }

@@ -3,10 +3,7 @@
 
 #include <string.h>
 
-static size_t align_up(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
+#include "base/number.h"
 
 /* What the side block holds, in this order. */
 enum side_part {
@@ -71,7 +68,8 @@ static int prepare_side(struct tile *tile, const struct task *task, struct block
     uint8_t *parts_at[SIDE_PARTS];
 
     for (int part = 0; part < SIDE_PARTS; part++)
-        at[part + 1] = at[part] + align_up(side_bytes(tile, task, (enum side_part)part));
+        at[part + 1] = at[part] + align_up(side_bytes(tile, task, (enum side_part)part),
+                                           BLOCK_ALIGN);
     if (blocks_get(blocks, at[SIDE_PARTS], &tile->side) < 0)
         return -1;
     for (int part = 0; part < SIDE_PARTS; part++)
