@@ -5,26 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "finding.h"
-
-static const char *dtype_name(enum trit_dtype dtype)
-{
-    switch (dtype) {
-    case TRIT_F32:
-        return "f32";
-    case TRIT_F16:
-        return "f16";
-    case TRIT_BF16:
-        return "bf16";
-    case TRIT_I8:
-        return "i8";
-    case TRIT_U8:
-        return "u8";
-    case TRIT_DTYPE_UNSPECIFIED:
-        break;
-    }
-    return NULL; /* also a number that a newer daemon stored */
-}
+#include "proto/finding.h"
+#include "proto/names.h"
 
 /* JSON has no infinities and no NaN. */
 static json_t *real(double value)
@@ -94,7 +76,7 @@ static bool put_identity(json_t *o, const struct trit_report *r)
     return put(o, "run", json_string(r->run)) && put(o, "layer", json_string(r->layer)) &&
            put(o, "step", count(r->step)) &&
            put(o, "time_unix_ns", json_integer(r->time_unix_ns)) &&
-           put(o, "dtype", text_or_null(dtype_name(r->dtype))) &&
+           put(o, "dtype", text_or_null(enum_name(&dtype_names, r->dtype))) &&
            put(o, "shape", counts(r->shape, r->rank)) &&
            put(o, "group_size", count(r->group_size)) &&
            put(o, "groups", count(r->groups)) && put(o, "elements", count(r->elements));

@@ -4,6 +4,7 @@
 #include "base/status.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
+#include "proto/names.h"
 
 const char *trit_status_name(enum trit_status status)
 {

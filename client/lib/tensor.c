@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
+#include "proto/names.h"
 
 enum { SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 22 + 2 }; /* 20 digits and ", " an axis */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Part of body.h: packed codes back to dense elements. */
 
-/* Whether a type holds a finite scale as 0 or infinity. */
+/* The rule of scale_lost (kernels/half.c), of a scale and what the type holds. */
 INLINE bool scale_lost_as(float stored, float held)
 {
     return stored != 0.0f && isfinite(stored) && (held == 0.0f || !isfinite(held));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/number.h"
 #include "files/folder.h"
 #include "files/formats.h"
@@ -123,16 +124,12 @@ struct merging {
 static int add_note(struct merging *m, struct reader_note note)
 {
     struct reader *reader = m->reader;
+    struct reader_note *larger = array_grow(reader->notes, &reader->note_room,
+                                            reader->note_count + 1, sizeof(*larger));
 
-    if (reader->note_count == reader->note_room) {
-        size_t room = reader->note_room ? 2 * reader->note_room : 16;
-        struct reader_note *larger = realloc(reader->notes, room * sizeof(*larger));
-
-        if (!larger)
-            return no_memory(m->failure);
-        reader->notes = larger;
-        reader->note_room = room;
-    }
+    if (!larger)
+        return no_memory(m->failure);
+    reader->notes = larger;
     if (note.tensor) {
         note.tensor =
             arena_strndup(&reader->table.strings, note.tensor, strlen(note.tensor));

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
+#include "proto/names.h"
 
 enum { WHOLE_ALIGN = 128 /* elements of an I2_S block */ };
 enum { SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 22 + 3 };

@@ -6,12 +6,10 @@
 #include "base/checked.h"
 #include "layers/files.h"
 #include "obs/metrics.h"
+#include "proto/names.h"
 #include "services/layers/call.h"
 #include "services/layers/parallel.h"
 #include "services/ternary/tensor_call.h"
-
-/* As in layers.proto. */
-enum get_part { GET_TERNARY = 0, GET_LATENTS = 1, GET_SPEC = 2 };
 
 struct get {
     struct wire_layer_get wire;
@@ -31,7 +29,7 @@ static int message(struct call *call)
 
     if (decode_layer_get(&call->scan.parts[PART_ROOT], &get->wire, error) < 0)
         return decode_failed(call, "", error);
-    return check_enum(call, "part", "LayerPart", get->wire.part, GET_SPEC);
+    return check_enum(call, "part", &layer_part_names, get->wire.part);
 }
 
 /* ---- the reply --------------------------------------------------------------------- */
@@ -53,9 +51,9 @@ static void lend(struct call *call, struct h2_slice *slice, const void *bytes,
 
 static enum trit_dtype reply_dtype(const struct get *get)
 {
-    if (get->wire.part == GET_SPEC)
+    if (get->wire.part == TRIT_LAYER_SPEC)
         return TRIT_DTYPE_UNSPECIFIED;
-    if (get->wire.part == GET_LATENTS)
+    if (get->wire.part == TRIT_LAYER_LATENTS)
         return get->layer->latents_dtype;
     if (get->wire.encoding == TRIT_ENCODING_DENSE)
         return (enum trit_dtype)get->wire.dtype;
@@ -206,9 +204,9 @@ static int check_scales(const struct get *get, uint64_t first, uint64_t rows,
     uint64_t end = (first + rows) * get->plan.groups_per_row;
 
     for (; group < end; group++) {
-        float scale = get->layer->scales[group], held = f32_rounded_to(dtype, scale);
+        float scale = get->layer->scales[group];
 
-        if (scale != 0 && isfinite(scale) && (held == 0 || !isfinite(held)))
+        if (scale_lost(dtype, scale))
             return fail(
                 &worker->failure, TRIT_INVALID_ARGUMENT, "dtype",
                 "dtype: %s holds the scale %g of group %llu as 0 or infinity; use "
@@ -319,7 +317,7 @@ static int work(struct call *call, struct get *get)
     get->rows = get->rows ? get->rows : 1;
     pieces.count = div_up(spec->out_features, get->rows);
     pieces.cost = spec->out_features * spec->in_features;
-    if (get->wire.part == GET_TERNARY) {
+    if (get->wire.part == TRIT_LAYER_TERNARY) {
         pieces.run = ternary_run;
         pieces.scratch_bytes = (size_t)(get->rows * spec->in_features) * sizeof(float);
     } else if (get->layer->latents == LATENTS_DRAWN) {
@@ -340,15 +338,15 @@ static int request(struct call *call)
     if (layers_find(services_of(call)->config.layers, get->wire.name, &get->layer,
                     &call->failure) < 0)
         return -1;
-    if (get->wire.part == GET_SPEC) {
+    if (get->wire.part == TRIT_LAYER_SPEC) {
         get->wire.encoding = TRIT_ENCODING_DENSE;
         reply(call);
         return 0;
     }
-    if (get->wire.part == GET_LATENTS)
+    if (get->wire.part == TRIT_LAYER_LATENTS)
         get->wire.encoding = TRIT_ENCODING_DENSE;
-    if ((get->wire.part == GET_TERNARY ? plan_ternary(call, get)
-                                       : plan_latents(call, get)) < 0 ||
+    if ((get->wire.part == TRIT_LAYER_TERNARY ? plan_ternary(call, get)
+                                              : plan_latents(call, get)) < 0 ||
         check_reply_bytes(call, "name",
                           get->data_bytes + get->scale_bytes + get->bias_bytes) < 0)
         return -1;

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "obs/metrics.h"
+#include "proto/names.h"
 
 /* The happy path: pipeline_feed fills a tile and submits it; tile_worked runs it on
  * a worker; tile_worked_cb marks it DONE on the loop and merges every tile whose

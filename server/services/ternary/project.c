@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "obs/metrics.h"
+#include "proto/names.h"
 #include "services/ternary/tensor_call.h"
 
 static int project_task(struct call *call, struct pipeline *pipeline,
@@ -21,10 +22,9 @@ static int project_task(struct call *call, struct pipeline *pipeline,
 
     for (uint32_t i = 0; i < tensor->rank; i++)
         spec.shape[i] = tensor->shape[i];
-    if (check_enum(call, "options.report", "ReportDetail", wire->report,
-                   TRIT_REPORT_NONE) < 0 ||
-        check_enum(call, "options.partial_group", "PartialGroup", wire->partial_group,
-                   TRIT_PARTIAL_EXACT) < 0 ||
+    if (check_enum(call, "options.report", &report_detail_names, wire->report) < 0 ||
+        check_enum(call, "options.partial_group", &partial_group_names,
+                   wire->partial_group) < 0 ||
         tensor_call_layer(pipeline, &wire->layer) < 0)
         return -1;
     if (wire->layer.present && wire->report == TRIT_REPORT_NONE)

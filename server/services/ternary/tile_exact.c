@@ -89,7 +89,7 @@ static void settle_group(struct tile *tile, const struct task *task,
                          const struct place *at)
 {
     uint64_t group = at->run->first_group + at->group;
-    float scale = tile->scales[group], held = scale_as_held(task, scale);
+    float scale = tile->scales[group];
     bool packed = task->plan.spec.has_out && task->plan.spec.out != TRIT_ENCODING_DENSE;
 
     if (!isfinite(scale)) { /* some latent is not */
@@ -99,7 +99,7 @@ static void settle_group(struct tile *tile, const struct task *task,
         tile->inexact[group] = 1;
         return;
     }
-    if (!mean_lost(tile, group) && (scale == 0 || (held != 0 && isfinite(held))))
+    if (!mean_lost(tile, group) && !scale_lost(held_type(task), scale))
         return;
     if (occurrences_count(&tile->lost, group))
         tile->lost_scale = scale;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "proto/names.h"
 #include "services/ternary/tensor_call.h"
 
 static const float tolerance_default = 1e-5F;
@@ -10,10 +11,9 @@ static const float tolerance_default = 1e-5F;
 static int check_options(struct call *call, const struct wire_verify *wire,
                          bool has_reference)
 {
-    if (check_enum(call, "options.mode", "VerifyMode", wire->mode, TRIT_VERIFY_LATENT) <
-            0 ||
-        check_enum(call, "options.partial_group", "PartialGroup", wire->partial_group,
-                   TRIT_PARTIAL_EXACT) < 0)
+    if (check_enum(call, "options.mode", &verify_mode_names, wire->mode) < 0 ||
+        check_enum(call, "options.partial_group", &partial_group_names,
+                   wire->partial_group) < 0)
         return -1;
     if (wire->has_tolerance && !(wire->tolerance >= 0 && wire->tolerance < 0.5F))
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.tolerance",
