@@ -48,18 +48,43 @@ static void format_text(char *text, size_t bytes, const char *format, va_list ar
         text[utf8_cut(text, bytes - 1)] = '\0';
 }
 
-int fail(struct failure *failure, enum trit_status status, const char *field,
-         const char *format, ...)
+static int fill(struct failure *failure, enum trit_status status, const char *field,
+                const char *prefix, const char *format, va_list args)
+    __attribute__((format(printf, 5, 0)));
+static int fill(struct failure *failure, enum trit_status status, const char *field,
+                const char *prefix, const char *format, va_list args)
 {
-    va_list args;
+    size_t used;
 
     assert(status != TRIT_OK);
     if (!failure || failure->status != TRIT_OK)
         return -1;
     failure->status = status;
     snprintf(failure->field, sizeof(failure->field), "%s", field ? field : "");
+    used = (size_t)snprintf(failure->message, sizeof(failure->message), "%s%s",
+                            *prefix ? failure->field : "", prefix);
+    format_text(failure->message + used, sizeof(failure->message) - used, format, args);
+    return -1;
+}
+
+int fail(struct failure *failure, enum trit_status status, const char *field,
+         const char *format, ...)
+{
+    va_list args;
+
     va_start(args, format);
-    format_text(failure->message, sizeof(failure->message), format, args);
+    fill(failure, status, field, "", format, args);
+    va_end(args);
+    return -1;
+}
+
+int fail_field(struct failure *failure, enum trit_status status, const char *field,
+               const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fill(failure, status, field, ": ", format, args);
     va_end(args);
     return -1;
 }
