@@ -14,7 +14,8 @@ static json_t *real(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-/* Counts and steps stay below 2^63: the wire's limit for steps, memory's for counts. */
+/* Counts and steps stay below 2^63: the daemon refuses larger steps, and no tensor has
+ * that many elements. */
 static json_t *count(uint64_t value)
 {
     return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
@@ -65,7 +66,7 @@ static json_t *digest_hex(const uint8_t digest[TRIT_DIGEST_BYTES])
     return json_string(hex);
 }
 
-/* Takes the value, also when it fails; false without memory. */
+/* Takes the value, also when it fails. False: out of memory. */
 static bool put(json_t *object, const char *name, json_t *value)
 {
     return json_object_set_new(object, name, value) == 0;

@@ -9,7 +9,7 @@
 
 /* ---- decoding ------------------------------------------------------------------ */
 
-/* Room for any message while its errors are looked for. */
+/* Memory for any message while find_culprit looks for the field in error. */
 union any_message {
     trit_v1_Tensor tensor;
     trit_v1_TensorChunk chunk;
@@ -26,13 +26,13 @@ union any_message {
     trit_v1_ProjectResponse projected;
 };
 
-/* A field in which decoding failed. */
+/* The field in which decoding failed. */
 struct culprit {
-    uint32_t number;      /* 0: not even the tag could be read */
+    uint32_t number;      /* 0: the tag could not be read */
     const uint8_t *value; /* after the tag */
     size_t value_bytes;   /* up to the end of the message */
     pb_wire_type_t wire;
-    const char *why; /* nanopb's words */
+    const char *why; /* as nanopb says it */
 };
 
 /* Decodes field by field until one fails. */
@@ -100,8 +100,8 @@ static void reason(const struct field_name *field, const char *why, char *out,
         snprintf(out, bytes, "%s", why);
 }
 
-/* Decoding failed: finds the field by going down into the message that holds it,
- * as deep as the tables go. */
+/* Called when decoding failed. Finds the field: goes down into the message that holds
+ * it, as deep as the tables go. */
 static void blame(const struct message *message, const uint8_t *bytes, size_t count,
                   char error[CODEC_ERROR_BYTES])
 {
@@ -203,7 +203,7 @@ uint64_t wire_size(const pb_msgdesc_t *fields, const void *message)
 {
     size_t size = 0;
     bool sized = pb_get_encoded_size(&size, fields, message);
-    assert(sized); /* fails only for structs that break their own bounds */
+    assert(sized); /* fails only for a struct that exceeds its own bounds */
     (void)sized;
     return size;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* .npy, written as numpy.save does: version 1.0, the data 64 bytes aligned. */
+/* Writes .npy as numpy.save does: version 1.0, data aligned to 64 bytes. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ enum {
         (PREFIX_BYTES + TEXT_BYTES_MAX + ALIGNMENT) / ALIGNMENT * ALIGNMENT,
 };
 
-/* NULL for what NumPy has no name for. bf16 is saved as ml_dtypes does. */
+/* NULL: NumPy has no such type. bf16 is written as ml_dtypes writes it. */
 static const char *descr_of(const struct element_type *type)
 {
     switch (type->dtype) {

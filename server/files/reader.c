@@ -24,7 +24,7 @@ struct reader {
     size_t note_count, note_room;
 };
 
-/* Looked through in order. safetensors has no magic and comes last. */
+/* Tried in order. safetensors has no magic number, so it comes last. */
 static const struct reader_ops *const probes[] = {&npy_reader, &safetensors_reader};
 
 static int no_memory(struct failure *failure)

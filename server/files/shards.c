@@ -108,7 +108,7 @@ static int take_promise(struct shards *shards, const struct folder_names *names,
     if (!file || strlen(file) != json_string_length(value) || !folder_name_is_plain(file))
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                     "%s: the file of tensor %s is %s; it must be a name in the folder",
-                    shards->index, tensor, file ? file : "no string");
+                    shards->index, tensor, file ? file : "not a string");
     shard = find_shard(shards, file);
     if (!shard) {
         shard = add_shard(shards, file, failure);

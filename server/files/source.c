@@ -19,7 +19,8 @@ struct source {
     char *name;
 };
 
-/* pread takes at most this much a call on Linux; smaller keeps EINTR cheap. */
+/* Linux reads at most 2 GiB in one call; with smaller pieces less is read again after
+ * EINTR. */
 static const uint64_t PIECE_BYTES_MAX = 64u << 20;
 
 static const char *last_part(const char *path)
@@ -57,7 +58,7 @@ static enum trit_status status_of(int code)
     case ENFILE:
     case ENOMEM:
         return TRIT_RESOURCE_EXHAUSTED;
-    default: /* errno is the system's enum, not ours */
+    default: /* these are values of errno */
         return TRIT_UNAVAILABLE;
     }
 }

@@ -8,8 +8,8 @@
 #include "base/checked.h"
 #include "proto/utf8.h"
 
-/* Strings of the largest header: 5 bytes of table for each of its bytes, the
- * worst case of one-letter names rounded up to the arena's alignment. */
+/* Bound of the strings of the largest header. The worst case are names of one letter,
+ * which the arena rounds up: 5 bytes for each byte of the header. */
 static const size_t STRING_BYTES_MAX = 5 * (size_t)FILES_HEADER_BYTES_MAX;
 
 void table_init(struct tensor_table *table)
@@ -64,7 +64,7 @@ static int compute_bytes(struct tensor_entry *entry, struct failure *failure)
                     "tensor %s: the product of its shape overflows", entry->name);
     if (bits % 8 != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
-                    "tensor %s: its elements end inside a byte", entry->name);
+                    "tensor %s: its size is not a whole number of bytes", entry->name);
     entry->bytes = bits / 8;
     return 0;
 }
@@ -157,7 +157,7 @@ int table_seal(struct tensor_table *table, struct failure *failure)
         if (strcmp(table->entries[by_name[i - 1]].name, name) == 0) {
             free(by_name);
             return fail(failure, TRIT_INVALID_ARGUMENT, "name",
-                        "tensor %s is there twice", name);
+                        "two tensors have the name %s", name);
         }
     }
     free(table->by_name);

@@ -45,20 +45,20 @@ struct tensor_table {
 void table_init(struct tensor_table *table);
 void table_fini(struct tensor_table *table);
 
-/* Copies the entry and its name; bytes is computed, offset kept. Refuses
- * (INVALID_ARGUMENT) names and shapes outside the bounds above and sizes that
- * overflow or are no whole bytes; RESOURCE_EXHAUSTED for the table's own bounds. */
+/* Copies the entry and its name, and computes its bytes. INVALID_ARGUMENT: name or
+ * shape exceeds a bound above, or the size overflows or is not a whole number of
+ * bytes. RESOURCE_EXHAUSTED: the table is full. */
 int table_add(struct tensor_table *table, const struct tensor_entry *entry,
               struct failure *failure);
 
-/* Copies both strings. That keys are distinct is the caller's business. */
+/* Copies both strings. The caller makes sure that keys are distinct. */
 int table_add_pair(struct tensor_table *table, const char *key, const char *value,
                    struct failure *failure);
 
-/* Sorts by shard and offset, makes names findable, refuses two tensors of one name. */
+/* Sorts by shard and offset, and indexes the names. Refuses two tensors with one name. */
 int table_seal(struct tensor_table *table, struct failure *failure);
 
-/* Of a sealed table; NULL when the name is not there. */
+/* The table must be sealed. NULL: no tensor has this name. */
 const struct tensor_entry *table_find(const struct tensor_table *table, const char *name);
 
 /* The value under a metadata key, or NULL. */
