@@ -322,21 +322,21 @@ static int validate(const struct config *config, struct failure *failure)
 
         if (!config->insecure && strcmp(address, "off") != 0 &&
             !net_address_is_local(address))
-            return fail(
+            return fail_field(
                 failure, TRIT_INVALID_ARGUMENT,
                 i < config->listen_count ? "listen" : "http",
-                "%s: \"%s\" is reachable from other machines, and neither TLS nor "
+                "\"%s\" is reachable from other machines, and neither TLS nor "
                 "authentication is set; --insecure allows it",
-                i < config->listen_count ? "listen" : "http", address);
+                address);
     }
     if (config->limits.memory_bytes_max < 16u << 20)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "memory-max",
-                    "memory-max: %llu bytes, at least 16M are needed",
-                    (unsigned long long)config->limits.memory_bytes_max);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "memory-max",
+                          "%llu bytes, at least 16M are needed",
+                          (unsigned long long)config->limits.memory_bytes_max);
     if (config->limits.message_bytes_max > UINT32_MAX - 65536)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "message-max",
-                    "message-max: %llu bytes, a gRPC message has at most 4294901759 here",
-                    (unsigned long long)config->limits.message_bytes_max);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "message-max",
+                          "%llu bytes, a gRPC message has at most 4294901759 here",
+                          (unsigned long long)config->limits.message_bytes_max);
     return 0;
 }
 

@@ -23,6 +23,6 @@ int check_enum(struct call *call, const char *field, const struct enum_names *na
 {
     if (enum_name(names, value))
         return 0;
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: %u is not a %s", field,
-                (unsigned)value, names->type);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field, "%u is not a %s",
+                      (unsigned)value, names->type);
 }

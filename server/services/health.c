@@ -36,8 +36,8 @@ static int request(struct call *call)
     uint8_t reply[16];
 
     if (!known(state->service))
-        return fail(&call->failure, TRIT_NOT_FOUND, "service", "service: no \"%s\" here",
-                    state->service);
+        return fail_field(&call->failure, TRIT_NOT_FOUND, "service", "no \"%s\" here",
+                          state->service);
     call_write_message(
         call, reply,
         encode_health(grpc_draining(call->grpc) ? HEALTH_NOT_SERVING : HEALTH_SERVING,

@@ -84,9 +84,9 @@ static int get_message(struct call *call)
     if (decode_reports_get(&call->scan.parts[PART_ROOT], &query->get, error) < 0)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
     if (query->get.run[0] == '\0')
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "run", "run: empty");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "run", "empty");
     if (query->get.layer[0] == '\0')
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "layer", "layer: empty");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "layer", "empty");
     return 0;
 }
 
@@ -181,8 +181,8 @@ static int list_message(struct call *call)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
     if (query->list.page_token[0] &&
         token_parse(query->list.page_token, &query->after) < 0)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",
-                    "page_token: not one that this service gave");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",
+                          "not one that this service gave");
     query->limit = query->list.page_size ? query->list.page_size : PAGE_DEFAULT;
     query->limit = query->limit < LIST_PAGE_MAX ? query->limit : LIST_PAGE_MAX;
     return 0;

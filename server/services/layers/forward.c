@@ -190,10 +190,10 @@ static int prepare_run(struct call *call, uint64_t piece, struct worker *worker)
                     forward->q + piece * forward->q_stride,
                     forward->sums + piece * forward->groups, forward->absmax + piece);
     if (!isfinite(forward->absmax[piece]))
-        return fail(&worker->failure, TRIT_INVALID_ARGUMENT, "x.data",
-                    "x.data: row %llu has a NaN or infinity, which ACTIVATIONS_INT8 "
-                    "cannot hold",
-                    (unsigned long long)piece);
+        return fail_field(&worker->failure, TRIT_INVALID_ARGUMENT, "x.data",
+                          "row %llu has a NaN or infinity, which ACTIVATIONS_INT8 "
+                          "cannot hold",
+                          (unsigned long long)piece);
     return 0;
 }
 

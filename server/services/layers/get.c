@@ -145,10 +145,10 @@ static int encode_group(struct call *call, const float *values, uint32_t group_l
                     "group %llu of the layer \"%s\" is not ternary",
                     (unsigned long long)group, get->layer->spec.name);
     if (counts.scales_lost && encoding_layout(get->plan.spec.out)->scales != SCALES_F32)
-        return fail(&worker->failure, TRIT_INVALID_ARGUMENT, "encoding",
-                    "encoding: the scale %g of group %llu is 0 or infinite in f16; use "
-                    "int8 or dense",
-                    (double)*scale, (unsigned long long)group);
+        return fail_field(&worker->failure, TRIT_INVALID_ARGUMENT, "encoding",
+                          "the scale %g of group %llu is 0 or infinite in f16; use "
+                          "int8 or dense",
+                          (double)*scale, (unsigned long long)group);
     return 0;
 }
 
@@ -207,11 +207,11 @@ static int check_scales(const struct get *get, uint64_t first, uint64_t rows,
         float scale = get->layer->scales[group];
 
         if (scale_lost(dtype, scale))
-            return fail(
-                &worker->failure, TRIT_INVALID_ARGUMENT, "dtype",
-                "dtype: %s holds the scale %g of group %llu as 0 or infinity; use "
-                "f32",
-                dtype_name(dtype), (double)scale, (unsigned long long)group);
+            return fail_field(&worker->failure, TRIT_INVALID_ARGUMENT, "dtype",
+                              "%s holds the scale %g of group %llu as 0 or infinity; use "
+                              "f32",
+                              dtype_name(dtype), (double)scale,
+                              (unsigned long long)group);
     }
     return 0;
 }
@@ -256,9 +256,9 @@ static int plan_ternary(struct call *call, struct get *get)
     if (check_dtype(call, "dtype", get->wire.dtype) < 0)
         return -1;
     if (layout && layout->scales == SCALES_TENSOR)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "encoding",
-                    "encoding: %s has one scale a tensor, the layer one a group",
-                    encoding_name((enum trit_encoding)get->wire.encoding));
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "encoding",
+                          "%s has one scale a tensor, the layer one a group",
+                          encoding_name((enum trit_encoding)get->wire.encoding));
     if (plan_init(&get->plan, &plan, &call->failure) < 0)
         return -1;
     get->data_bytes = get->plan.out_bytes;
@@ -299,8 +299,8 @@ static int plan_latents(struct call *call, struct get *get)
     const struct layer_spec *spec = &get->layer->spec;
 
     if (get->layer->latents == LATENTS_NONE)
-        return fail(&call->failure, TRIT_FAILED_PRECONDITION, "part",
-                    "part: the layer \"%s\" was loaded without keep_latents", spec->name);
+        return fail_field(&call->failure, TRIT_FAILED_PRECONDITION, "part",
+                          "the layer \"%s\" was loaded without keep_latents", spec->name);
     get->data_bytes =
         spec->in_features * spec->out_features * dtype_bytes(get->layer->latents_dtype);
     return 0;

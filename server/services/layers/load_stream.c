@@ -11,31 +11,32 @@ static int chunk_begin(struct call *call, uint64_t length)
     char error[CODEC_ERROR_BYTES];
 
     if (!load->build.layer)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                    "start: must be the first message, before any chunk");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                          "must be the first message, before any chunk");
     if (load->chunk_seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk",
-                    "chunk: given twice in a message");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "chunk",
+                          "given twice in a message");
     if (decode_chunk(&call->scan.parts[PART_CHUNK], &load->chunk, error) < 0)
         return decode_failed(call, "chunk.", error);
     load->chunk_seen = true;
     load->crc = 0;
     if (load->chunk.offset != load->rows.received)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.offset",
-                    "chunk.offset: %llu, but the next byte is %llu",
-                    (unsigned long long)load->chunk.offset,
-                    (unsigned long long)load->rows.received);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.offset",
+                          "%llu, but the next byte is %llu",
+                          (unsigned long long)load->chunk.offset,
+                          (unsigned long long)load->rows.received);
     if (length > CHUNK_BYTES_MAX) {
         metric_limit(call->config->metrics, L_CHUNK);
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
-                    "chunk.data: %llu bytes, the limit is %u", (unsigned long long)length,
-                    (unsigned)CHUNK_BYTES_MAX);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
+                          "%llu bytes, the limit is %u", (unsigned long long)length,
+                          (unsigned)CHUNK_BYTES_MAX);
     }
     if (length > load->rows.expected - load->rows.received)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
-                    "chunk.data: %llu bytes at offset %llu go beyond the weight's %llu",
-                    (unsigned long long)length, (unsigned long long)load->rows.received,
-                    (unsigned long long)load->rows.expected);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
+                          "%llu bytes at offset %llu go beyond the weight's %llu",
+                          (unsigned long long)length,
+                          (unsigned long long)load->rows.received,
+                          (unsigned long long)load->rows.expected);
     return 0;
 }
 
@@ -53,10 +54,10 @@ static int blob_end(struct call *call, uint32_t blob)
 
     if (blob != BLOB_DATA || !load->chunk.has_crc32c || load->chunk.crc32c == load->crc)
         return 0;
-    return fail(&call->failure, TRIT_DATA_LOSS, "chunk.crc32c",
-                "chunk.crc32c: 0x%08x, but the bytes at offset %llu have 0x%08x",
-                (unsigned)load->chunk.crc32c, (unsigned long long)load->chunk.offset,
-                (unsigned)load->crc);
+    return fail_field(&call->failure, TRIT_DATA_LOSS, "chunk.crc32c",
+                      "0x%08x, but the bytes at offset %llu have 0x%08x",
+                      (unsigned)load->chunk.crc32c,
+                      (unsigned long long)load->chunk.offset, (unsigned)load->crc);
 }
 
 static int start(struct call *call)
@@ -67,7 +68,7 @@ static int start(struct call *call)
     uint32_t dtype;
 
     if (load->build.layer)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start", "start: sent twice");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start", "sent twice");
     if (decode_layer_load_start(&call->scan.parts[PART_START], &wire, &dtype, error) < 0)
         return decode_failed(call, "start.", error);
     load->weight = (struct wire_tensor){
@@ -92,9 +93,8 @@ static int message(struct call *call)
         load->chunk_seen = false;
         return result;
     }
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, "message",
-                "message: number %u is neither start nor chunk",
-                (unsigned)call->messages);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "message",
+                      "number %u is neither start nor chunk", (unsigned)call->messages);
 }
 
 static int request(struct call *call)
@@ -102,13 +102,13 @@ static int request(struct call *call)
     struct load *load = call->method_state;
 
     if (!load->build.layer)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                    "start: the stream ended without it");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                          "the stream ended without it");
     if (load->rows.received != load->rows.expected)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
-                    "chunk.data: the stream ended after %llu of %llu bytes",
-                    (unsigned long long)load->rows.received,
-                    (unsigned long long)load->rows.expected);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
+                          "the stream ended after %llu of %llu bytes",
+                          (unsigned long long)load->rows.received,
+                          (unsigned long long)load->rows.expected);
     return rows_complete(&load->rows);
 }
 

@@ -37,8 +37,8 @@ int pipeline_take_scales(struct pipeline *pipeline, const uint8_t *bytes, size_t
         array_grow(pipeline->in_scales, &pipeline->in_scales_capacity, needed, 1);
 
     if (!grown)
-        return fail(&pipeline->call->failure, TRIT_RESOURCE_EXHAUSTED, "scales",
-                    "scales: no memory for %zu bytes", needed);
+        return fail_field(&pipeline->call->failure, TRIT_RESOURCE_EXHAUSTED, "scales",
+                          "no memory for %zu bytes", needed);
     pipeline->in_scales = grown;
     memcpy(pipeline->in_scales + pipeline->in_scales_count, bytes, count);
     pipeline->in_scales_count = needed;
@@ -58,10 +58,10 @@ int pipeline_start(struct pipeline *pipeline)
     const struct plan *plan = &pipeline->task.plan;
 
     if (pipeline->in_scales_count != plan->in_scale_bytes)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "scales",
-                    "scales: %zu bytes, but %llu groups need %llu",
-                    pipeline->in_scales_count, (unsigned long long)plan->groups,
-                    (unsigned long long)plan->in_scale_bytes);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "scales",
+                          "%zu bytes, but %llu groups need %llu",
+                          pipeline->in_scales_count, (unsigned long long)plan->groups,
+                          (unsigned long long)plan->in_scale_bytes);
     if (merge_init(&pipeline->merge, pipeline->task.wants_codes, &call->failure) < 0)
         return -1;
     pipeline->task.in_scales = pipeline->in_scales;
@@ -110,13 +110,13 @@ static int refuse_element(struct pipeline *pipeline, const struct tile *tile)
     const char *field = pipeline->tensor.field;
 
     if (tile->bad_is_lost)
-        return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, "dtype",
-                    "dtype: %s holds element %llu as 0 or infinity; use f32",
-                    dtype_name(pipeline->task.plan.spec.dtype),
-                    (unsigned long long)tile->bad_element);
-    return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: element %llu holds a code that is not ternary", field,
-                (unsigned long long)tile->bad_element);
+        return fail_field(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, "dtype",
+                          "%s holds element %llu as 0 or infinity; use f32",
+                          dtype_name(pipeline->task.plan.spec.dtype),
+                          (unsigned long long)tile->bad_element);
+    return fail_field(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
+                      "element %llu holds a code that is not ternary",
+                      (unsigned long long)tile->bad_element);
 }
 
 static int refuse_lost(struct pipeline *pipeline, const struct tile *tile)
@@ -126,14 +126,14 @@ static int refuse_lost(struct pipeline *pipeline, const struct tile *tile)
     unsigned long long group = tile->span.first_group + tile->lost.first;
 
     if (tile->lost_scale == 0)
-        return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-                    "%s: the mean magnitude of group %llu is 0 in f32, so %s loses the "
-                    "group; scale the weights, or set allow_lost_scales",
-                    field, group, encoding);
-    return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: the scale %g of group %llu is 0 or infinite in f16, so %s loses "
-                "the group; use int8 or dense, or set allow_lost_scales",
-                field, (double)tile->lost_scale, group, encoding);
+        return fail_field(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
+                          "the mean magnitude of group %llu is 0 in f32, so %s loses the "
+                          "group; scale the weights, or set allow_lost_scales",
+                          group, encoding);
+    return fail_field(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
+                      "the scale %g of group %llu is 0 or infinite in f16, so %s loses "
+                      "the group; use int8 or dense, or set allow_lost_scales",
+                      (double)tile->lost_scale, group, encoding);
 }
 
 /* -1 when the tile's result fails the call. */
@@ -147,11 +147,11 @@ static int check_tile(struct pipeline *pipeline, const struct tile *tile)
     if (tile->bad_element != UINT64_MAX)
         return refuse_element(pipeline, tile);
     if (tile->unlike_group != UINT64_MAX)
-        return fail(
+        return fail_field(
             failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
-            "%s: the %s blocks of group %llu differ in scale, a group of %u has "
+            "the %s blocks of group %llu differ in scale, a group of %u has "
             "one; each block alone is a group of %u",
-            pipeline->tensor.field, encoding_name(pipeline->task.plan.spec.in),
+            encoding_name(pipeline->task.plan.spec.in),
             (unsigned long long)tile->unlike_group,
             (unsigned)pipeline->task.plan.spec.group_size,
             (unsigned)encoding_layout(pipeline->task.plan.spec.in)->block_elements);

@@ -28,8 +28,8 @@ static int project_task(struct call *call, struct pipeline *pipeline,
         tensor_call_layer(pipeline, &wire->layer) < 0)
         return -1;
     if (wire->layer.present && wire->report == TRIT_REPORT_NONE)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.report",
-                    "options.report: REPORT_DETAIL_NONE (2) together with a layer");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.report",
+                          "REPORT_DETAIL_NONE (2) together with a layer");
     if (tensor_call_plan(call, &spec, &task->plan) < 0)
         return -1;
     task->op = TASK_TERNARIZE;
@@ -60,11 +60,10 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
     if (reply <= limit + REPLY_HEAD_BYTES_MAX)
         return 0;
     metric_limit(call->config->metrics, L_MESSAGE);
-    return fail(
-        &call->failure, TRIT_RESOURCE_EXHAUSTED, "tensor.shape",
-        "tensor.shape: the reply would have %llu bytes, message_bytes_max is %llu; use "
-        "ProjectStream",
-        (unsigned long long)reply, (unsigned long long)limit);
+    return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "tensor.shape",
+                      "the reply would have %llu bytes, message_bytes_max is %llu; use "
+                      "ProjectStream",
+                      (unsigned long long)reply, (unsigned long long)limit);
 }
 
 static int stream_task(struct call *call, struct pipeline *pipeline)
@@ -142,10 +141,10 @@ static int refuse_non_finite(struct call *call, const struct pipeline *pipeline)
     if (counts->non_finite == 0)
         return 0;
     metric_add(call->config->metrics, M_NON_FINITE, 1);
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
-                "%s: %llu values are NaN or infinite, the first at index %llu",
-                pipeline->tensor.field, (unsigned long long)counts->non_finite,
-                (unsigned long long)counts->first_non_finite);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
+                      "%llu values are NaN or infinite, the first at index %llu",
+                      (unsigned long long)counts->non_finite,
+                      (unsigned long long)counts->first_non_finite);
 }
 
 static void complete(struct call *call)

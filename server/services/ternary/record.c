@@ -8,17 +8,16 @@
 int record_check(const struct wire_layer_ref *layer, struct failure *failure)
 {
     if (layer->run[0] == '\0')
-        return fail(failure, TRIT_INVALID_ARGUMENT, "layer.run", "layer.run: empty");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "layer.run", "empty");
     if (layer->layer[0] == '\0')
-        return fail(failure, TRIT_INVALID_ARGUMENT, "layer.layer", "layer.layer: empty");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "layer.layer", "empty");
     if (!utf8_is_name(layer->run) || !utf8_is_name(layer->layer))
-        return fail(failure, TRIT_INVALID_ARGUMENT,
-                    !utf8_is_name(layer->run) ? "layer.run" : "layer.layer",
-                    "%s: has a control character",
-                    !utf8_is_name(layer->run) ? "layer.run" : "layer.layer");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT,
+                          utf8_is_name(layer->run) ? "layer.layer" : "layer.run",
+                          "has a control character");
     if (layer->step > INT64_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "layer.step",
-                    "layer.step: %llu is above 2^63-1", (unsigned long long)layer->step);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "layer.step",
+                          "%llu is above 2^63-1", (unsigned long long)layer->step);
     return 0;
 }
 

@@ -73,9 +73,9 @@ static int start(struct call *call)
 
 static int wrong_length(struct call *call, const struct input *input, uint64_t length)
 {
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
-                "%s: %llu bytes, but the shape needs %llu", input->field,
-                (unsigned long long)length, (unsigned long long)input->expected);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
+                      "%llu bytes, but the shape needs %llu", (unsigned long long)length,
+                      (unsigned long long)input->expected);
 }
 
 static int unary_data_begin(struct call *call, uint64_t length)
@@ -83,8 +83,8 @@ static int unary_data_begin(struct call *call, uint64_t length)
     struct tensor_call *state = state_of(call);
 
     if (state->data_seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, state->ops->data_field,
-                    "%s: given twice", state->ops->data_field);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, state->ops->data_field,
+                          "given twice");
     state->data_seen = true;
     if (start(call) < 0)
         return -1;
@@ -98,8 +98,8 @@ static int unary_reference_begin(struct call *call, uint64_t length)
     struct tensor_call *state = state_of(call);
 
     if (state->reference_seen || state->data_seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
-                    "reference.data: given twice, or after tensor.data");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
+                          "given twice, or after tensor.data");
     state->reference_seen = true;
     if (state->ops->reference_task(call, &state->pipeline) < 0 ||
         pipeline_start(&state->pipeline) < 0)
@@ -119,11 +119,11 @@ static int chunk_begin(struct call *call, struct input *input,
     char error[CODEC_ERROR_BYTES];
 
     if (!state->pipeline.started)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                    "start: must be the first message, before any %s", name);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                          "must be the first message, before any %s", name);
     if (state->chunk_seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
-                    "%s: given twice in a message", name);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, name,
+                          "given twice in a message");
     if (input == &state->pipeline.reference && !state->pipeline.task.has_reference)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, name,
                     "reference: a chunk, but start.reference_dtype is not set");
@@ -185,9 +185,10 @@ static int check_ahead(struct call *call, const struct pipeline *pipeline)
 
     if (!pipeline->task.has_reference || (!is_tensor && !is_reference))
         return 0;
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, is_tensor ? "chunk" : "reference",
-                "%s: more than %u bytes ahead of the other tensor: interleave them",
-                is_tensor ? "chunk" : "reference", (unsigned)AHEAD_BYTES_MAX);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT,
+                      is_tensor ? "chunk" : "reference",
+                      "more than %u bytes ahead of the other tensor: interleave them",
+                      (unsigned)AHEAD_BYTES_MAX);
 }
 
 static int chunk_end(struct call *call)
@@ -195,9 +196,9 @@ static int chunk_end(struct call *call)
     struct tensor_call *state = state_of(call);
 
     if (state->chunk.has_crc32c && state->chunk.crc32c != state->crc)
-        return fail(
+        return fail_field(
             &call->failure, TRIT_DATA_LOSS, "chunk.crc32c",
-            "chunk.crc32c: 0x%08x, but the %llu bytes at offset %llu have 0x%08x",
+            "0x%08x, but the %llu bytes at offset %llu have 0x%08x",
             (unsigned)state->chunk.crc32c,
             (unsigned long long)(state->pipeline.tensor.received - state->chunk.offset),
             (unsigned long long)state->chunk.offset, (unsigned)state->crc);
@@ -210,7 +211,7 @@ static int refuse_blob(struct call *call, uint32_t blob)
 {
     const char *field = blob == BLOB_SCALES ? "scales" : "data";
 
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: out of place", field);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field, "out of place");
 }
 
 int tensor_blob_begin(struct call *call, uint32_t blob, uint64_t length)
@@ -259,8 +260,8 @@ static int late_fields(struct call *call)
 {
     const char *field = state_of(call)->ops->data_field;
 
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: must come after all other fields", field);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                      "must come after all other fields");
 }
 
 static int stream_message(struct call *call)
@@ -272,8 +273,8 @@ static int stream_message(struct call *call)
     state->chunk_seen = false;
     if (parts[PART_START].seen) {
         if (state->pipeline.started)
-            return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                        "start: sent twice");
+            return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                              "sent twice");
         return start(call);
     }
     if (chunk_seen)
@@ -282,9 +283,8 @@ static int stream_message(struct call *call)
         return chunk_begin(call, &state->pipeline.tensor, &parts[PART_CHUNK], 0);
     if (parts[PART_REFERENCE].seen)
         return chunk_begin(call, &state->pipeline.reference, &parts[PART_REFERENCE], 0);
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, "message",
-                "message: number %u is neither start nor chunk",
-                (unsigned)call->messages);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "message",
+                      "number %u is neither start nor chunk", (unsigned)call->messages);
 }
 
 int tensor_message(struct call *call)
@@ -308,9 +308,10 @@ int tensor_message(struct call *call)
 
 static int incomplete(struct call *call, const struct input *input)
 {
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
-                "%s: the stream ended after %llu of %llu bytes", input->field,
-                (unsigned long long)input->received, (unsigned long long)input->expected);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
+                      "the stream ended after %llu of %llu bytes",
+                      (unsigned long long)input->received,
+                      (unsigned long long)input->expected);
 }
 
 int tensor_request(struct call *call)
@@ -318,8 +319,8 @@ int tensor_request(struct call *call)
     struct pipeline *pipeline = tensor_call_pipeline(call);
 
     if (!pipeline->started)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                    "start: the stream ended without it");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                          "the stream ended without it");
     if (pipeline->tensor.received != pipeline->tensor.expected)
         return incomplete(call, &pipeline->tensor);
     if (pipeline->task.has_reference &&

@@ -23,11 +23,11 @@ static int check_filed(struct call *call, const struct plan *plan)
         plan->elements / 4 <= STORE_CODES_PENDING_MAX)
         return 0;
     metric_limit(call->config->metrics, L_WHOLE_ELEMENTS);
-    return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, "layer",
-                "layer: a report of a tensor with one scale is kept for up to %llu "
-                "elements, this has %llu",
-                (unsigned long long)STORE_CODES_PENDING_MAX * 4,
-                (unsigned long long)plan->elements);
+    return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "layer",
+                      "a report of a tensor with one scale is kept for up to %llu "
+                      "elements, this has %llu",
+                      (unsigned long long)STORE_CODES_PENDING_MAX * 4,
+                      (unsigned long long)plan->elements);
 }
 
 static int refuse_stream(struct call *call, const struct plan_spec *spec)
@@ -36,13 +36,13 @@ static int refuse_stream(struct call *call, const struct plan_spec *spec)
     enum trit_encoding encoding =
         in && in->scales == SCALES_TENSOR ? spec->in : spec->out;
 
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                "options.encoding: %s has one scale for the whole tensor, which is known "
-                "at its end%s: not in a stream; use the unary method",
-                encoding_name(encoding),
-                encoding_layout(encoding)->interleaved
-                    ? ", and a byte holds rows far apart"
-                    : "");
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                      "%s has one scale for the whole tensor, which is known "
+                      "at its end%s: not in a stream; use the unary method",
+                      encoding_name(encoding),
+                      encoding_layout(encoding)->interleaved
+                          ? ", and a byte holds rows far apart"
+                          : "");
 }
 
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan)

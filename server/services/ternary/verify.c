@@ -16,16 +16,15 @@ static int check_options(struct call *call, const struct wire_verify *wire,
                    wire->partial_group) < 0)
         return -1;
     if (wire->has_tolerance && !(wire->tolerance >= 0 && wire->tolerance < 0.5F))
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.tolerance",
-                    "options.tolerance: %g is not in [0, 0.5)", (double)wire->tolerance);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.tolerance",
+                          "%g is not in [0, 0.5)", (double)wire->tolerance);
     if (wire->mode == TRIT_VERIFY_LATENT && wire->encoding != TRIT_ENCODING_DENSE)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                    "options.encoding: %u, but latents (VERIFY_LATENT) are dense",
-                    (unsigned)wire->encoding);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                          "%u, but latents (VERIFY_LATENT) are dense",
+                          (unsigned)wire->encoding);
     if (wire->mode == TRIT_VERIFY_LATENT && has_reference)
-        return fail(
-            &call->failure, TRIT_INVALID_ARGUMENT, "reference",
-            "reference: not together with VERIFY_LATENT, whose tensor is the latents");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "reference",
+                          "not together with VERIFY_LATENT, whose tensor is the latents");
     return 0;
 }
 
@@ -60,9 +59,9 @@ static int check_reference(struct call *call, const struct wire_tensor *referenc
     case TRIT_BF16:
         return 0;
     }
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.dtype",
-                "reference.dtype: %u is not F32 (1), F16 (2) or BF16 (3)",
-                (unsigned)reference->dtype);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "reference.dtype",
+                      "%u is not F32 (1), F16 (2) or BF16 (3)",
+                      (unsigned)reference->dtype);
 }
 
 static void make_task(struct call *call, struct pipeline *pipeline,
@@ -129,8 +128,8 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
     struct plan plan;
 
     if (parts[PART_REFERENCE].seen && !state->reference_seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
-                    "reference.data: missing, or after tensor.data");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
+                          "missing, or after tensor.data");
     if (decode_unary(call, &wire) < 0 ||
         decode_header(call, "tensor.", &parts[PART_TENSOR], &tensor) < 0 ||
         check_options(call, &wire, state->reference_seen) < 0 ||
@@ -139,8 +138,8 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
         return -1;
     if (state->reference_seen) {
         if (!same_shape(&plan.spec, &pipeline->task.plan.spec))
-            return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.shape",
-                        "reference.shape: differs from tensor.shape");
+            return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "reference.shape",
+                              "differs from tensor.shape");
         pipeline_replan(pipeline, &plan);
         return 0;
     }
