@@ -11,8 +11,8 @@ int spec_wire(const struct trit_layer_spec *spec, struct wire_layer_spec *wire,
               struct failure *failure)
 {
     if (!memchr(spec->name, '\0', sizeof(spec->name)))
-        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
-                    "spec.name: longer than %d bytes", (int)TRIT_NAME_BYTES_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "spec.name",
+                          "longer than %d bytes", (int)TRIT_NAME_BYTES_MAX);
     *wire = (struct wire_layer_spec){.kind = (uint32_t)spec->kind,
                                      .in_features = spec->in_features,
                                      .out_features = spec->out_features,
