@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "proto/finding.h"
 #include "proto/report_json.h"
 
@@ -37,18 +38,14 @@ struct trit_finding *findings_add(struct file_findings *findings,
 {
     struct file_finding added = {
         .finding = {.kind = kind, .severity = finding_severity(kind)}};
+    struct file_finding *list =
+        array_grow(findings->list, &findings->room, findings->count + 1, sizeof(*list));
 
-    if (findings->count == findings->room) {
-        size_t room = findings->room ? findings->room * 2 : 16;
-        struct file_finding *list = realloc(findings->list, room * sizeof(*list));
-
-        if (!list) {
-            findings->lost = true;
-            return NULL;
-        }
-        findings->list = list;
-        findings->room = room;
+    if (!list) {
+        findings->lost = true;
+        return NULL;
     }
+    findings->list = list;
     if (!copy_name(findings, layer, &added.layer) ||
         !copy_name(findings, tensor, &added.tensor)) {
         findings->lost = true;

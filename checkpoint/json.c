@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "kernels/kernels.h"
+#include "proto/names.h"
 
 json_t *json_count(uint64_t value)
 {
@@ -29,11 +30,10 @@ bool json_put(json_t *object, const char *key, json_t *value)
 
 bool json_put_terms(json_t *object, const struct layer_terms *terms)
 {
-    const bool exact = terms->partial_group == TRIT_PARTIAL_EXACT;
-
     return json_put(object, "encoding", json_string(encoding_name(terms->encoding))) &&
            json_put(object, "group_size", json_count(terms->group_size)) &&
-           json_put(object, "partial_group", json_string(exact ? "exact" : "padded"));
+           json_put(object, "partial_group",
+                    json_string(enum_name(&partial_group_names, terms->partial_group)));
 }
 
 json_t *json_entry(const struct tensor_entry *entry)

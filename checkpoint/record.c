@@ -9,17 +9,7 @@
 #include "base/limits.h"
 #include "checkpoint/form.h"
 #include "kernels/kernels.h"
-
-static const char *partial_group_name(enum trit_partial_group partial_group)
-{
-    switch (partial_group) {
-    case TRIT_PARTIAL_PADDED:
-        return "padded";
-    case TRIT_PARTIAL_EXACT:
-        return "exact";
-    }
-    return "?";
-}
+#include "proto/names.h"
 
 /* Of layouts that are noted; a layer without a note is LAYOUT_OUT_IN. */
 static const char *const layout_names[] = {
@@ -74,8 +64,8 @@ int record_write(const struct record *record, struct tensor_table *table,
     json_t *json = json_pack("{s:s, s:I, s:s, s:s, s:O}", "encoding",
                              encoding_name(record->terms.encoding), "group_size",
                              (json_int_t)record->terms.group_size, "partial_group",
-                             partial_group_name(record->terms.partial_group), "version",
-                             TRITD_VERSION, "layers", record->layers);
+                             enum_name(&partial_group_names, record->terms.partial_group),
+                             "version", TRITD_VERSION, "layers", record->layers);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     int result =
         text ? table_add_pair(table, RECORD_KEY, text, failure) : no_memory(failure);
@@ -92,19 +82,19 @@ static int read_members(struct record *record, const json_t *json,
     const char *partial = json_string_value(json_object_get(json, "partial_group"));
     json_int_t group_size = json_integer_value(json_object_get(json, "group_size"));
     json_t *layers = json_object_get(json, "layers");
+    unsigned partial_group;
 
     if (!encoding || !encoding_by_name(encoding, &record->terms.encoding))
         return nonsense(failure, "encoding");
     bool one_scale = group_size_default(record->terms.encoding) == 0;
     if (one_scale ? group_size != 0 : group_size < 2 || group_size > GROUP_SIZE_MAX)
         return nonsense(failure, "group_size");
-    if (!partial || (strcmp(partial, "padded") != 0 && strcmp(partial, "exact") != 0))
+    if (!partial || !enum_by_name(&partial_group_names, partial, &partial_group))
         return nonsense(failure, "partial_group");
     if (!json_is_object(layers))
         return nonsense(failure, "layers");
     record->terms.group_size = (uint32_t)group_size;
-    record->terms.partial_group =
-        strcmp(partial, "exact") == 0 ? TRIT_PARTIAL_EXACT : TRIT_PARTIAL_PADDED;
+    record->terms.partial_group = (enum trit_partial_group)partial_group;
     record->layers = json_incref(layers);
     return 0;
 }

@@ -44,7 +44,6 @@ void kernels_leave(const struct kernels_env *env);
 
 /* Bytes of one element; 0 for a dtype that is not an element type. */
 size_t dtype_bytes(enum trit_dtype dtype);
-const char *dtype_name(enum trit_dtype dtype);          /* "bf16" */
 const char *encoding_name(enum trit_encoding encoding); /* "pq2_0" */
 bool encoding_by_name(const char *name, enum trit_encoding *encoding);
 
@@ -240,5 +239,7 @@ float bf16_to_f32(uint16_t bits);
 uint16_t f32_to_bf16(float value);
 /* The value rounded to f16 or bf16; unchanged for other dtypes. */
 float f32_rounded_to(enum trit_dtype dtype, float value);
+/* Whether the dtype holds a finite scale other than 0 as 0 or infinity. */
+bool scale_lost(enum trit_dtype dtype, float scale);
 
 #endif

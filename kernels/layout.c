@@ -21,25 +21,6 @@ size_t dtype_bytes(enum trit_dtype dtype)
     return 0;
 }
 
-const char *dtype_name(enum trit_dtype dtype)
-{
-    switch (dtype) {
-    case TRIT_F32:
-        return "f32";
-    case TRIT_F16:
-        return "f16";
-    case TRIT_BF16:
-        return "bf16";
-    case TRIT_I8:
-        return "i8";
-    case TRIT_U8:
-        return "u8";
-    case TRIT_DTYPE_UNSPECIFIED:
-        break;
-    }
-    return "unspecified";
-}
-
 static const struct {
     const char *name;
     struct encoding_layout layout;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a verification can find, by name, and what follows from it. The kinds and
- * their severities: design, "The verdict"; listed in proto/README.md. */
+/* The kinds of findings of a verification, their names and severities, and the verdict
+ * that follows from them. proto/README.md lists them. */
 #ifndef PROTO_FINDING_H
 #define PROTO_FINDING_H
 
@@ -20,20 +20,20 @@ enum trit_severity severity_by_name(const char *name);
 
 const char *verdict_name(enum trit_verdict verdict); /* "pass" */
 
-/* The verdict that findings whose worst severity is `worst` lead to. */
+/* The verdict of findings whose worst severity is `worst`. */
 enum trit_verdict verdict_of(enum trit_severity worst);
 
-/* fail where a finding is an error, or where the report is not ternary or has
- * mismatches (reports of a daemon that knew no findings); else inconclusive where
- * one is undecided; else pass. */
+/* Fail if a finding is an error; else inconclusive if one is undecided; else pass. A
+ * report of a daemon that did not know findings fails if it is not ternary or has
+ * mismatches. */
 enum trit_verdict report_verdict(const struct trit_report *report);
 
-/* The same from the findings alone. */
+/* The same, but looks only at the findings. */
 enum trit_verdict report_verdict_by_findings(const struct trit_report *report);
 
-/* Adds a finding of this kind with its own severity to the report, in order of
- * severity, and returns it for its other fields to be filled in; NULL where the
- * report holds TRIT_FINDINGS_MAX already. */
+/* Adds a finding of this kind to the report, in order of severity. The caller fills
+ * the other fields of the finding that it returns. NULL: the report already holds
+ * TRIT_FINDINGS_MAX findings. */
 struct trit_finding *report_find(struct trit_report *report, enum trit_finding_kind kind);
 
 /* The report's finding of this kind, or NULL. */

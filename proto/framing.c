@@ -96,7 +96,7 @@ int timeout_parse(const char *text, uint64_t *timeout_ns)
         uint64_t ns = timeout_units[i].ns;
         if (timeout_units[i].letter != text[digits])
             continue;
-        /* 99999999 hours pass 2^64 ns; five centuries are as good as that. */
+        /* 99999999 hours exceed 2^64 ns, which are 584 years. Both mean: no deadline. */
         *timeout_ns = number > UINT64_MAX / ns ? UINT64_MAX : number * ns;
         return 0;
     }
@@ -107,7 +107,7 @@ void timeout_format(uint64_t timeout_ns, char text[TIMEOUT_TEXT_BYTES])
 {
     const struct timeout_unit *unit = timeout_units;
     uint64_t number = timeout_ns;
-    while (number > 99999999) { /* ends: 2^64 ns are 5124096 hours */
+    while (number > 99999999) { /* ends, because 2^64 ns are 5124096 hours */
         unit++;
         number = timeout_ns / unit->ns + (timeout_ns % unit->ns != 0);
     }
@@ -158,7 +158,7 @@ void message_unescape(const char *text, char *out, size_t bytes)
     while (*text != '\0' && at < bytes - 1) {
         int high = *text == '%' ? hex_value(text[1]) : -1;
         int low = high >= 0 ? hex_value(text[2]) : -1;
-        if (low >= 0 && (high | low) != 0) { /* %00 would cut the text: kept */
+        if (low >= 0 && (high | low) != 0) { /* keeps %00, which would end the text */
             out[at++] = (char)(high << 4 | low);
             text += 3;
         } else {
@@ -193,28 +193,28 @@ enum trit_status status_from_http(int http_status)
     }
 }
 
-/* gRPC's doc/PROTOCOL-HTTP2.md, "Errors"; the codes by their numbers in RFC 9113. */
+/* gRPC's doc/PROTOCOL-HTTP2.md, "Errors". */
 enum trit_status status_from_h2(uint32_t error_code)
 {
     switch (error_code) {
-    case 0x0: /* NO_ERROR */
-    case 0x1: /* PROTOCOL_ERROR */
-    case 0x2: /* INTERNAL_ERROR */
-    case 0x3: /* FLOW_CONTROL_ERROR */
-    case 0x4: /* SETTINGS_TIMEOUT */
-    case 0x5: /* STREAM_CLOSED: the document maps it to nothing, grpc-go to this */
-    case 0x6: /* FRAME_SIZE_ERROR */
-    case 0x9: /* COMPRESSION_ERROR */
-    case 0xa: /* CONNECT_ERROR */
-    case 0xd: /* HTTP_1_1_REQUIRED: likewise grpc-go */
+    case HTTP2_NO_ERROR:
+    case HTTP2_PROTOCOL_ERROR:
+    case HTTP2_INTERNAL_ERROR:
+    case HTTP2_FLOW_CONTROL_ERROR:
+    case HTTP2_SETTINGS_TIMEOUT:
+    case HTTP2_STREAM_CLOSED: /* not in the document; as grpc-go maps it */
+    case HTTP2_FRAME_SIZE_ERROR:
+    case HTTP2_COMPRESSION_ERROR:
+    case HTTP2_CONNECT_ERROR:
+    case HTTP2_HTTP_1_1_REQUIRED: /* likewise */
         return TRIT_INTERNAL;
-    case 0x7: /* REFUSED_STREAM: not processed, safe to retry */
+    case HTTP2_REFUSED_STREAM: /* not processed, safe to retry */
         return TRIT_UNAVAILABLE;
-    case 0x8: /* CANCEL */
+    case HTTP2_CANCEL:
         return TRIT_CANCELLED;
-    case 0xb: /* ENHANCE_YOUR_CALM */
+    case HTTP2_ENHANCE_YOUR_CALM:
         return TRIT_RESOURCE_EXHAUSTED;
-    case 0xc: /* INADEQUATE_SECURITY */
+    case HTTP2_INADEQUATE_SECURITY:
         return TRIT_PERMISSION_DENIED;
     default:
         return TRIT_UNKNOWN;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gRPC on top of HTTP/2, the part that is only text and bytes: message
- * prefixes, timeouts, status texts. Pure; no allocation. */
+/* The parts of gRPC over HTTP/2 that are only text and bytes: message prefixes,
+ * timeouts, status texts. The functions are pure and do not allocate. */
 #ifndef PROTO_FRAMING_H
 #define PROTO_FRAMING_H
 
@@ -36,30 +36,49 @@ struct deframed {
 
 void deframer_init(struct deframer *deframer);
 
-/* Takes what it can of *bytes and *count (advancing both) and says what it found.
- * Call until DEFRAME_MORE. A message of length 0 gives MESSAGE then END. */
+/* Consumes bytes, advances *bytes and *count, and returns what it found. Call it until
+ * it returns DEFRAME_MORE. A message of length 0 gives DEFRAME_MESSAGE, then
+ * DEFRAME_END. */
 enum deframe_event deframe(struct deframer *deframer, const uint8_t **bytes,
                            size_t *count, struct deframed *out);
 
-/* True between messages: a stream may end here. */
+/* True between two messages, where a stream may end. */
 bool deframer_idle(const struct deframer *deframer);
 
 void frame_prefix(uint8_t prefix[GRPC_PREFIX_BYTES], uint32_t length);
 
 /* grpc-timeout: at most 8 digits and a unit (H M S m u n). -1: malformed. */
 int timeout_parse(const char *text, uint64_t *timeout_ns);
-/* Rounds up to what 8 digits hold. */
+/* Rounds up to a value that 8 digits can hold. */
 enum { TIMEOUT_TEXT_BYTES = 10 };
 void timeout_format(uint64_t timeout_ns, char text[TIMEOUT_TEXT_BYTES]);
 
-/* grpc-message: percent-encoding of everything but 0x20-0x24 and 0x26-0x7E.
- * Writes at most `bytes` - 1 and a NUL, never half an escape. */
+/* For grpc-message: percent-encodes all bytes except 0x20-0x24 and 0x26-0x7E. Writes
+ * at most `bytes` - 1 bytes and a NUL, and never half an escape. */
 void message_escape(const char *text, char *out, size_t bytes);
-/* Tolerates invalid escapes (kept as they are). */
+/* Keeps invalid escapes as they are. */
 void message_unescape(const char *text, char *out, size_t bytes);
 
-/* What a client makes of an HTTP status without grpc-status, and of an HTTP/2
- * error code that ended a stream. */
+/* HTTP/2's error codes (RFC 9113, 7), for modules that do not see nghttp2. */
+enum http2_code {
+    HTTP2_NO_ERROR = 0x0,
+    HTTP2_PROTOCOL_ERROR = 0x1,
+    HTTP2_INTERNAL_ERROR = 0x2,
+    HTTP2_FLOW_CONTROL_ERROR = 0x3,
+    HTTP2_SETTINGS_TIMEOUT = 0x4,
+    HTTP2_STREAM_CLOSED = 0x5,
+    HTTP2_FRAME_SIZE_ERROR = 0x6,
+    HTTP2_REFUSED_STREAM = 0x7,
+    HTTP2_CANCEL = 0x8,
+    HTTP2_COMPRESSION_ERROR = 0x9,
+    HTTP2_CONNECT_ERROR = 0xa,
+    HTTP2_ENHANCE_YOUR_CALM = 0xb,
+    HTTP2_INADEQUATE_SECURITY = 0xc,
+    HTTP2_HTTP_1_1_REQUIRED = 0xd,
+};
+
+/* The gRPC status that a client derives from an HTTP status without grpc-status, and
+ * from the HTTP/2 error code that ended a stream. */
 enum trit_status status_from_http(int http_status);
 enum trit_status status_from_h2(uint32_t error_code);
 

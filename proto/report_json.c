@@ -5,26 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "finding.h"
-
-static const char *dtype_name(enum trit_dtype dtype)
-{
-    switch (dtype) {
-    case TRIT_F32:
-        return "f32";
-    case TRIT_F16:
-        return "f16";
-    case TRIT_BF16:
-        return "bf16";
-    case TRIT_I8:
-        return "i8";
-    case TRIT_U8:
-        return "u8";
-    case TRIT_DTYPE_UNSPECIFIED:
-        break;
-    }
-    return NULL; /* also a number that a newer daemon stored */
-}
+#include "proto/finding.h"
+#include "proto/names.h"
 
 /* JSON has no infinities and no NaN. */
 static json_t *real(double value)
@@ -32,7 +14,8 @@ static json_t *real(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-/* Counts and steps stay below 2^63: the wire's limit for steps, memory's for counts. */
+/* Counts and steps stay below 2^63: the daemon refuses larger steps, and no tensor has
+ * that many elements. */
 static json_t *count(uint64_t value)
 {
     return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
@@ -83,7 +66,7 @@ static json_t *digest_hex(const uint8_t digest[TRIT_DIGEST_BYTES])
     return json_string(hex);
 }
 
-/* Takes the value, also when it fails; false without memory. */
+/* Takes the value, also when it fails. False: out of memory. */
 static bool put(json_t *object, const char *name, json_t *value)
 {
     return json_object_set_new(object, name, value) == 0;
@@ -94,7 +77,7 @@ static bool put_identity(json_t *o, const struct trit_report *r)
     return put(o, "run", json_string(r->run)) && put(o, "layer", json_string(r->layer)) &&
            put(o, "step", count(r->step)) &&
            put(o, "time_unix_ns", json_integer(r->time_unix_ns)) &&
-           put(o, "dtype", text_or_null(dtype_name(r->dtype))) &&
+           put(o, "dtype", text_or_null(enum_name(&dtype_names, r->dtype))) &&
            put(o, "shape", counts(r->shape, r->rank)) &&
            put(o, "group_size", count(r->group_size)) &&
            put(o, "groups", count(r->groups)) && put(o, "elements", count(r->elements));

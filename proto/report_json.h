@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LayerReport as JSON: the names of the design, plus zero_fraction. One writer
- * for the daemon's HTTP pages and for `trit --json`. */
+/* LayerReport as JSON, with the field names of report.proto and zero_fraction in
+ * addition. The daemon's HTTP pages and `trit --json` both use it. */
 #ifndef PROTO_REPORT_JSON_H
 #define PROTO_REPORT_JSON_H
 
@@ -8,13 +8,13 @@
 
 struct json_t;
 
-/* A new jansson object (the caller decrefs), NULL on lack of memory. shape is
- * an array, digest lower-case hex, dtype a name ("f32"); fields that are absent
- * are null, and so are numbers that are not finite. */
+/* A new jansson object, which the caller decrefs. NULL: out of memory. shape is an
+ * array, digest is lower-case hex, dtype is a name ("f32"). Absent fields and numbers
+ * that are not finite are null. */
 struct json_t *report_json(const struct trit_report *report);
 
-/* The same of one finding, with kind and severity as names; a field that does not
- * apply is left out. */
+/* The same for one finding. kind and severity are names. A field that does not apply
+ * is left out. */
 struct json_t *finding_json(const struct trit_finding *finding);
 
 #endif

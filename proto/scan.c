@@ -37,7 +37,7 @@ enum {
     PART_BYTES_FIRST = 128,
 };
 
-/* What a step found: an event, or nothing yet. */
+/* A step returns an enum scan_event, or GO_ON when it found nothing yet. */
 enum { GO_ON = -1 };
 
 void scan_init(struct scan *scan, const struct scan_field *root, uint64_t message_bytes)
@@ -90,7 +90,7 @@ static int part_append(struct scan *scan, const uint8_t *bytes, size_t count)
     return GO_ON;
 }
 
-/* Collects a varint in scan->varint. GO_ON: it is complete. */
+/* Collects the bytes of a varint in scan->varint. GO_ON: it is complete. */
 static int take_varint(struct scan *scan, const uint8_t **bytes, size_t *count)
 {
     struct scan_level *level = &scan->levels[scan->depth];
@@ -117,7 +117,7 @@ static uint64_t varint_value(const struct scan *scan)
     return value;
 }
 
-/* The table's entry for the open field, or NULL for a small one. */
+/* The table's entry for the open field. NULL: it is a small field. */
 static const struct scan_field *field_entry(const struct scan *scan)
 {
     for (const struct scan_field *f = scan->levels[scan->depth].fields; f->number; f++)

@@ -25,21 +25,22 @@ enum { SCAN_DEPTH_MAX = 4, SCAN_PARTS_MAX = 6, SCAN_PART_BYTES_MAX = 16384 };
 
 struct scan_field {
     uint32_t number; /* 0 ends the table */
-    uint32_t id;     /* the caller's: part (1..SCAN_PARTS_MAX-1) or blob */
+    uint32_t id;     /* chosen by the caller: a part (1..SCAN_PARTS_MAX-1) or a blob */
     const struct scan_field *sub;
 };
 
-/* Small fields of one message, encoded as they came: food for the codec. The
- * bytes live in the scan. */
+/* The small fields of one message, encoded as they came. The codec decodes them. The
+ * scan owns the bytes. */
 struct scan_part {
     uint8_t *bytes; /* grown as bytes arrive, up to SCAN_PART_BYTES_MAX */
     size_t count, capacity;
-    uint32_t seen; /* how often the message appeared */
+    uint32_t seen; /* how often the message occurred */
 };
 
 struct scan_level {
     const struct scan_field *fields;
-    uint64_t left; /* bytes of this message still to come, an open field's not counted */
+    uint64_t
+        left; /* bytes of this message still to come, without those of an open field */
     uint32_t part;
 };
 
@@ -47,13 +48,13 @@ struct scan {
     struct scan_part parts[SCAN_PARTS_MAX]; /* [0]: the root's small fields */
     struct scan_level levels[SCAN_DEPTH_MAX];
     uint32_t depth;
-    uint32_t state; /* hands off */
+    uint32_t state; /* enum scan_state, private */
     uint8_t varint[10];
     uint32_t varint_len;
     uint64_t tag, value_left;
     uint32_t blob;
-    const char *error;       /* why SCAN_ERROR, a static sentence */
-    enum trit_status status; /* the same: INVALID_ARGUMENT, or RESOURCE_EXHAUSTED */
+    const char *error;       /* the reason for SCAN_ERROR, a literal */
+    enum trit_status status; /* of that error: INVALID_ARGUMENT or RESOURCE_EXHAUSTED */
 };
 
 enum scan_event {
@@ -71,16 +72,16 @@ struct scanned {
     size_t count;
 };
 
-/* `message_bytes`: the gRPC message's length; bounds every inner length. */
+/* `message_bytes` is the length of the gRPC message. It bounds every inner length. */
 void scan_init(struct scan *scan, const struct scan_field *root, uint64_t message_bytes);
 void scan_fini(struct scan *scan); /* frees the parts */
 
-/* Takes what it can of *bytes and *count and says what it found. Call until
- * SCAN_MORE or SCAN_ERROR. */
+/* Consumes bytes, advances *bytes and *count, and returns what it found. Call it until
+ * it returns SCAN_MORE or SCAN_ERROR. */
 enum scan_event scan(struct scan *scan, const uint8_t **bytes, size_t *count,
                      struct scanned *out);
 
-/* True when the whole message has been read and nothing is left open. */
+/* True when the whole message was read and no field is open. */
 bool scan_complete(const struct scan *scan);
 
 #endif

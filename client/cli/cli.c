@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "client/cli/escape.h"
+#include "proto/utf8.h"
 
 enum { COMPLAINT_BYTES = 8192 };
 
@@ -41,9 +42,28 @@ struct trit_client *cli_connect(const struct options *options)
     return NULL;
 }
 
+static int write_json(const char *json, size_t count, void *arg)
+{
+    (void)arg;
+    for (size_t at = 0; at < count;) {
+        size_t safe = utf8_json_safe(json + at, count - at);
+        char shown[UTF8_SHOWN_BYTES];
+
+        if (fwrite(json + at, 1, safe, stdout) != safe)
+            return -1;
+        at += safe;
+        if (at == count)
+            break;
+        at += utf8_show_json(json + at, shown);
+        if (fputs(shown, stdout) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 enum exit_code print_json(json_t *json, enum exit_code code)
 {
-    if (!json || json_dumpf(json, stdout, JSON_INDENT(2)) != 0)
+    if (!json || json_dump_callback(json, write_json, NULL, JSON_INDENT(2)) != 0)
         code = complain(FAILED, json ? "cannot write JSON" : "out of memory");
     putchar('\n');
     json_decref(json);

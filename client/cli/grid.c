@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "client/cli/escape.h"
 
 struct cell {
@@ -47,15 +48,12 @@ void grid_destroy(struct grid *grid)
 
 static struct cell *grid_next(struct grid *grid)
 {
-    if (grid->count == grid->room) {
-        size_t room = grid->room ? grid->room * 2 : 64;
-        struct cell *cells = realloc(grid->cells, room * sizeof(*cells));
+    struct cell *cells =
+        array_grow(grid->cells, &grid->room, grid->count + 1, sizeof(*cells));
 
-        if (!cells)
-            return NULL;
-        grid->cells = cells;
-        grid->room = room;
-    }
+    if (!cells)
+        return NULL;
+    grid->cells = cells;
     return &grid->cells[grid->count];
 }
 

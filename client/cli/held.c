@@ -7,16 +7,13 @@
 #include <string.h>
 
 #include "client/cli/escape.h"
+#include "proto/names.h"
 
 const char *held_kind(enum trit_layer_kind kind)
 {
-    switch (kind) {
-    case TRIT_LAYER_LINEAR:
-        return "linear";
-    case TRIT_LAYER_EMBEDDING:
-        return "embedding";
-    }
-    return "?";
+    const char *name = enum_name(&layer_kind_names, kind);
+
+    return name ? name : "?";
 }
 
 int held_spec(const struct options *options, const char *name,

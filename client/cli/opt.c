@@ -32,17 +32,16 @@ static const struct option_spec *spec_by_letter(uint64_t accepted, char letter)
     return NULL;
 }
 
-static bool may_repeat(enum option_id id)
+static bool may_repeat(enum value_kind kind)
 {
-    return id == OPTION_INCLUDE || id == OPTION_EXCLUDE || id == OPTION_TRANSPOSED ||
-           id == OPTION_RENAME || id == OPTION_STRIP_PREFIX;
+    return kind == VALUE_GLOB || kind == VALUE_PREFIX || kind == VALUE_RENAME;
 }
 
 /* `value`: what came attached, or NULL: then it is the next argument. */
 static int apply(struct options *options, const struct option_spec *spec,
                  const char *value, struct cursor *cursor, char *error)
 {
-    if (option_given(options, spec->id) && !may_repeat(spec->id)) {
+    if (option_given(options, spec->id) && !may_repeat(spec->kind)) {
         snprintf(error, OPTION_ERROR_BYTES, "--%s is given twice", spec->name);
         return -1;
     }
@@ -59,7 +58,7 @@ static int apply(struct options *options, const struct option_spec *spec,
                  spec->wants);
         return -1;
     }
-    if (spec->set(options, value))
+    if (option_set(options, spec, value))
         return 0;
     snprintf(error, OPTION_ERROR_BYTES, "--%s: '%.64s' is not %s", spec->name, value,
              spec->wants);

@@ -8,27 +8,12 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/number.h"
 #include "checkpoint/rename.h"
 #include "kernels/kernels.h"
+#include "proto/names.h"
 
 /* ---- values -------------------------------------------------------------- */
-
-/* Decimal digits and nothing else; strtoull alone takes signs and spaces. */
-static bool parse_number(const char *text, uint64_t max, uint64_t *number)
-{
-    uint64_t value = 0;
-
-    if (!*text)
-        return false;
-    for (; *text; text++)
-        if (*text < '0' || *text > '9' || __builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
-            return false;
-    if (value > max)
-        return false;
-    *number = value;
-    return true;
-}
 
 static bool parse_real(const char *text, double max, double *number)
 {
@@ -43,40 +28,43 @@ static bool parse_real(const char *text, double max, double *number)
     return true;
 }
 
-/* ---- one setter an option that has a value -------------------------------- */
-
-static bool set_output(struct options *options, const char *value)
+static bool read_seconds(const char *text, uint64_t *ms)
 {
-    options->output = value;
-    return *value != '\0';
-}
+    double seconds;
 
-static bool set_report(struct options *options, const char *value)
-{
-    options->report = value;
-    return *value != '\0';
-}
-
-static bool set_encoding(struct options *options, const char *value)
-{
-    return encoding_by_name(value, &options->encoding);
-}
-
-static bool set_group_size(struct options *options, const char *value)
-{
-    uint64_t number;
-
-    if (!parse_number(value, GROUP_SIZE_MAX, &number) || number == 0)
+    if (!parse_real(text, 1e9, &seconds))
         return false;
-    options->group_size = (uint32_t)number;
+    *ms = (uint64_t)ceil(seconds * 1000); /* a deadline, however short */
     return true;
 }
 
-static bool set_partial(struct options *options, const char *value)
+/* From 0.5 on every weight would be as near to one ternary value as to another. */
+static bool read_tolerance(const char *text, float *tolerance)
 {
-    options->partial_group =
-        strcmp(value, "exact") == 0 ? TRIT_PARTIAL_EXACT : TRIT_PARTIAL_PADDED;
-    return strcmp(value, "exact") == 0 || strcmp(value, "padded") == 0;
+    double number;
+
+    if (!parse_real(text, 0.5, &number) || (float)number >= 0.5f)
+        return false;
+    *tolerance = (float)number;
+    return true;
+}
+
+static bool read_count(const char *text, uint64_t max, uint32_t *count)
+{
+    uint64_t number;
+
+    if (!parse_u64(text, max, &number) || number == 0)
+        return false;
+    *count = (uint32_t)number;
+    return true;
+}
+
+static bool read_text(const char *text, uint64_t max, const char **out)
+{
+    if (!*text || (max && strlen(text) > max))
+        return false;
+    *out = text;
+    return true;
 }
 
 static bool globs_add(struct globs *globs, const char *pattern)
@@ -87,39 +75,8 @@ static bool globs_add(struct globs *globs, const char *pattern)
     return true;
 }
 
-static bool set_include(struct options *options, const char *value)
-{
-    return globs_add(&options->include, value);
-}
-
-static bool set_exclude(struct options *options, const char *value)
-{
-    return globs_add(&options->exclude, value);
-}
-
-static bool set_transposed(struct options *options, const char *value)
-{
-    return globs_add(&options->transposed, value);
-}
-
-static bool set_experts(struct options *options, const char *value)
-{
-    options->experts = strcmp(value, "in_out") == 0 ? EXPERTS_IN_OUT : EXPERTS_OUT_IN;
-    return strcmp(value, "in_out") == 0 || strcmp(value, "out_in") == 0;
-}
-
-static bool set_rename(struct options *options, const char *value)
-{
-    return rename_is_valid(value) && globs_add(&options->rename, value);
-}
-
-static bool set_strip_prefix(struct options *options, const char *value)
-{
-    return *value && globs_add(&options->strip_prefix, value);
-}
-
-/* A whole number, with or without a unit of 1000s: "5GB", "500MB", "4096". */
-static bool set_shard_size(struct options *options, const char *value)
+/* A whole number above 0, with or without a unit: "5GB", "500MB", "4096". */
+static bool read_size(const char *text, uint64_t *bytes)
 {
     static const struct {
         const char *unit;
@@ -127,230 +84,179 @@ static bool set_shard_size(struct options *options, const char *value)
     } units[] = {{"", 1},          {"B", 1},           {"KB", 1000},
                  {"MB", 1000000},  {"GB", 1000000000}, {"KiB", 1 << 10},
                  {"MiB", 1 << 20}, {"GiB", 1 << 30}};
-    size_t digits = strspn(value, "0123456789");
-    char text[32];
-    uint64_t number;
+    uint64_t number = 0;
+    size_t digits = parse_digits(text, SIZE_MAX, &number);
 
-    if (digits == 0 || digits >= sizeof(text))
-        return false;
-    memcpy(text, value, digits);
-    text[digits] = '\0';
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-        if (strcmp(value + digits, units[i].unit) == 0)
-            return parse_number(text, UINT64_MAX, &number) && number > 0 &&
-                   !__builtin_mul_overflow(number, units[i].bytes, &options->shard_bytes);
+    for (size_t i = 0; number && i < sizeof(units) / sizeof(units[0]); i++)
+        if (strcmp(text + digits, units[i].unit) == 0 &&
+            !__builtin_mul_overflow(number, units[i].bytes, &number)) {
+            *bytes = number;
+            return true;
+        }
     return false;
 }
 
-static bool set_against(struct options *options, const char *value)
+static bool read_enum(const char *text, const struct option_spec *spec, unsigned *out)
 {
-    options->against = value;
-    return *value != '\0';
-}
+    unsigned value;
 
-static bool set_mode(struct options *options, const char *value)
-{
-    options->mode =
-        strcmp(value, "latent") == 0 ? TRIT_VERIFY_LATENT : TRIT_VERIFY_TERNARY;
-    return strcmp(value, "latent") == 0 || strcmp(value, "ternary") == 0;
-}
-
-static bool set_tolerance(struct options *options, const char *value)
-{
-    double number;
-
-    /* From 0.5 on every weight would be as near to one ternary value as to another. */
-    if (!parse_real(value, 0.5, &number) || (float)number >= 0.5f)
+    if (!enum_by_name(spec->names, text, &value) || value > spec->max)
         return false;
-    options->tolerance = (float)number;
+    *out = value;
     return true;
 }
 
-static bool set_run(struct options *options, const char *value)
+_Static_assert(sizeof(enum trit_partial_group) == sizeof(unsigned) &&
+                   sizeof(enum trit_verify_mode) == sizeof(unsigned) &&
+                   sizeof(enum trit_dtype) == sizeof(unsigned) &&
+                   sizeof(enum experts_layout) == sizeof(unsigned) &&
+                   sizeof(enum trit_layer_kind) == sizeof(unsigned) &&
+                   sizeof(enum trit_layer_part) == sizeof(unsigned),
+               "VALUE_ENUM writes an unsigned");
+
+bool option_set(struct options *options, const struct option_spec *spec,
+                const char *value)
 {
-    options->run = value;
-    return *value != '\0' && strlen(value) <= TRIT_NAME_BYTES_MAX;
-}
+    void *at = (char *)options + spec->offset;
 
-static bool set_step(struct options *options, const char *value)
-{
-    return parse_number(value, INT64_MAX, &options->step);
-}
-
-static bool set_from(struct options *options, const char *value)
-{
-    return parse_number(value, INT64_MAX, &options->step_from);
-}
-
-static bool set_to(struct options *options, const char *value)
-{
-    return parse_number(value, INT64_MAX, &options->step_to);
-}
-
-static bool set_service(struct options *options, const char *value)
-{
-    options->service = value;
-    return true;
-}
-
-static bool set_server(struct options *options, const char *value)
-{
-    options->server = value;
-    return *value != '\0';
-}
-
-static bool set_timeout(struct options *options, const char *value)
-{
-    double seconds;
-
-    if (!parse_real(value, 1e9, &seconds))
-        return false;
-    /* A wish for less than a millisecond is still one for a deadline. */
-    options->timeout_ms = (uint64_t)ceil(seconds * 1000);
-    return true;
-}
-
-static bool set_tensor(struct options *options, const char *value)
-{
-    options->tensor = value;
-    return *value != '\0';
-}
-
-static bool set_bias_tensor(struct options *options, const char *value)
-{
-    options->bias_tensor = value;
-    return *value != '\0';
-}
-
-static bool set_kind(struct options *options, const char *value)
-{
-    options->kind =
-        strcmp(value, "embedding") == 0 ? TRIT_LAYER_EMBEDDING : TRIT_LAYER_LINEAR;
-    return strcmp(value, "embedding") == 0 || strcmp(value, "linear") == 0;
-}
-
-static bool set_in_features(struct options *options, const char *value)
-{
-    return parse_number(value, UINT64_MAX, &options->in_features);
-}
-
-static bool set_out_features(struct options *options, const char *value)
-{
-    return parse_number(value, UINT64_MAX, &options->out_features);
-}
-
-static bool set_seed(struct options *options, const char *value)
-{
-    return parse_number(value, UINT64_MAX, &options->seed);
-}
-
-static bool set_part(struct options *options, const char *value)
-{
-    options->part =
-        strcmp(value, "latents") == 0 ? TRIT_LAYER_LATENTS : TRIT_LAYER_TERNARY;
-    return strcmp(value, "latents") == 0 || strcmp(value, "ternary") == 0;
-}
-
-static bool set_dtype(struct options *options, const char *value)
-{
-    static const enum trit_dtype dtypes[] = {TRIT_F32, TRIT_F16, TRIT_BF16};
-
-    for (size_t i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); i++)
-        if (strcmp(dtype_name(dtypes[i]), value) == 0)
-            options->dtype = dtypes[i];
-    return options->dtype != TRIT_DTYPE_UNSPECIFIED;
+    switch (spec->kind) {
+    case VALUE_NONE:
+        break;
+    case VALUE_TEXT:
+        return read_text(value, spec->max, at);
+    case VALUE_ANY_TEXT:
+        *(const char **)at = value;
+        return true;
+    case VALUE_GLOB:
+        return globs_add(at, value);
+    case VALUE_PREFIX:
+        return *value && globs_add(at, value);
+    case VALUE_RENAME:
+        return rename_is_valid(value) && globs_add(at, value);
+    case VALUE_NUMBER:
+        return parse_u64(value, spec->max, at);
+    case VALUE_SIZE:
+        return read_size(value, at);
+    case VALUE_COUNT:
+        return read_count(value, spec->max, at);
+    case VALUE_TOLERANCE:
+        return read_tolerance(value, at);
+    case VALUE_SECONDS:
+        return read_seconds(value, at);
+    case VALUE_ENUM:
+        return read_enum(value, spec, at);
+    case VALUE_ENCODING:
+        return encoding_by_name(value, at);
+    }
+    return false;
 }
 
 /* ---- the table ------------------------------------------------------------- */
 
+static const struct enum_names experts_names = {
+    "Experts", (const struct enum_name[]){
+                   {EXPERTS_OUT_IN, "out_in"}, {EXPERTS_IN_OUT, "in_out"}, {0, NULL}}};
+
+#define AT(member) offsetof(struct options, member)
+/* The columns of an option without a value. */
+#define FLAG NULL, VALUE_NONE, 0, 0, NULL, NULL
+
 const struct option_spec option_specs[OPTION_SPECS] = {
-    {OPTION_OUTPUT, "output", 'o', "FILE", set_output, "a file name",
+    {OPTION_OUTPUT, "output", 'o', "FILE", VALUE_TEXT, AT(output), 0, NULL, "a file name",
      "write the result here (.npy, or else safetensors); not to an existing file"},
-    {OPTION_ENCODING, "encoding", 'e', "NAME", set_encoding,
+    {OPTION_ENCODING, "encoding", 'e', "NAME", VALUE_ENCODING, AT(encoding), 0, NULL,
      "one of dense, int8, pq2_0, q2_0, ptq1_0, tq1_0, tq2_0, mlx_2bit, i2_s, hf_bitnet",
      "how ternary weights are laid out (default dense)"},
-    {OPTION_GROUP_SIZE, "group-size", 'g', "N", set_group_size,
-     "a whole number from 1 to 65536",
+    {OPTION_GROUP_SIZE, "group-size", 'g', "N", VALUE_COUNT, AT(group_size),
+     GROUP_SIZE_MAX, NULL, "a whole number from 1 to 65536",
      "weights that share a scale (default 128; hf_bitnet: all)"},
-    {OPTION_PARTIAL, "partial", '\0', "HOW", set_partial, "padded or exact",
+    {OPTION_PARTIAL, "partial", '\0', "HOW", VALUE_ENUM, AT(partial_group),
+     TRIT_PARTIAL_EXACT, &partial_group_names, "padded or exact",
      "a row's short last group: padded (default) or exact"},
-    {OPTION_INCLUDE, "include", 'i', "GLOB", set_include, "one of at most 64 patterns",
+    {OPTION_INCLUDE, "include", 'i', "GLOB", VALUE_GLOB, AT(include), 0, NULL,
+     "one of at most 64 patterns",
      "only tensors whose name matches, also those that the rules keep; may be repeated"},
-    {OPTION_EXCLUDE, "exclude", 'x', "GLOB", set_exclude, "one of at most 64 patterns",
+    {OPTION_EXCLUDE, "exclude", 'x', "GLOB", VALUE_GLOB, AT(exclude), 0, NULL,
+     "one of at most 64 patterns",
      "no tensor whose name matches; wins over --include; may be repeated"},
-    {OPTION_CONVOLUTIONS, "convolutions", '\0', NULL, NULL, NULL,
+    {OPTION_CONVOLUTIONS, "convolutions", '\0', FLAG,
      "convolutions of rank 3 and 4 are layers too, as [out, in*kernel]"},
-    {OPTION_EXPERTS, "experts", '\0', "HOW", set_experts, "out_in or in_out",
+    {OPTION_EXPERTS, "experts", '\0', "HOW", VALUE_ENUM, AT(experts), EXPERTS_IN_OUT,
+     &experts_names, "out_in or in_out",
      "how experts of rank 3 lie: out_in is [experts, out, in], in_out [experts, in, out] "
      "(default: as config.json's architecture has them; else they are kept)"},
-    {OPTION_TRANSPOSED, "transposed", '\0', "GLOB", set_transposed,
+    {OPTION_TRANSPOSED, "transposed", '\0', "GLOB", VALUE_GLOB, AT(transposed), 0, NULL,
      "one of at most 64 patterns",
      "layers whose name matches are stored [in, out], as GPT-2's Conv1D; may be repeated"},
-    {OPTION_DRY_RUN, "dry-run", 'n', NULL, NULL, NULL,
+    {OPTION_DRY_RUN, "dry-run", 'n', FLAG,
      "print what would become of each tensor and why; write nothing"},
-    {OPTION_SHARD_SIZE, "shard-size", '\0', "SIZE", set_shard_size,
+    {OPTION_SHARD_SIZE, "shard-size", '\0', "SIZE", VALUE_SIZE, AT(shard_bytes), 0, NULL,
      "a size such as 5GB, 500MB or 4096",
      "bytes of tensors in one file of an output folder (default 5GB)"},
-    {OPTION_REPORT, "report", '\0', "FILE", set_report, "a file name",
+    {OPTION_REPORT, "report", '\0', "FILE", VALUE_TEXT, AT(report), 0, NULL,
+     "a file name",
      "also write verdict, findings and layers to FILE (.md, .csv or .json)"},
-    {OPTION_RENAME, "rename", '\0', "OLD=NEW", set_rename,
+    {OPTION_RENAME, "rename", '\0', "OLD=NEW", VALUE_RENAME, AT(rename), 0, NULL,
      "of the form OLD=NEW, with no more * in NEW than in OLD",
      "a tensor OLD of the file answers to NEW; * stands for any text; may be repeated"},
-    {OPTION_STRIP_PREFIX, "strip-prefix", '\0', "P", set_strip_prefix, "a prefix",
+    {OPTION_STRIP_PREFIX, "strip-prefix", '\0', "P", VALUE_PREFIX, AT(strip_prefix), 0,
+     NULL, "a prefix",
      "compare names without this prefix, on both sides; may be repeated"},
-    {OPTION_NPY_BF16, "npy-bf16", '\0', NULL, NULL, NULL,
-     "a .npy file's '|V2' elements are bf16"},
-    {OPTION_FORCE, "force", 'f', NULL, NULL, NULL, "replace the output if it exists"},
-    {OPTION_AGAIN, "again", '\0', NULL, NULL, NULL,
+    {OPTION_NPY_BF16, "npy-bf16", '\0', FLAG, "a .npy file's '|V2' elements are bf16"},
+    {OPTION_FORCE, "force", 'f', FLAG, "replace the output if it exists"},
+    {OPTION_AGAIN, "again", '\0', FLAG,
      "project layers that are ternary already; their scales shrink"},
-    {OPTION_ALLOW_LOST, "allow-lost", '\0', NULL, NULL, NULL,
+    {OPTION_ALLOW_LOST, "allow-lost", '\0', FLAG,
      "write groups whose scale rounds to 0 or infinity"},
-    {OPTION_ALLOW_DEAD, "allow-dead", '\0', NULL, NULL, NULL,
-     "a layer of zeros does not fail"},
-    {OPTION_ACCEPT_RECORD, "accept-record", '\0', NULL, NULL, NULL,
+    {OPTION_ALLOW_DEAD, "allow-dead", '\0', FLAG, "a layer of zeros does not fail"},
+    {OPTION_ACCEPT_RECORD, "accept-record", '\0', FLAG,
      "accept the layers that the file's own record leaves out"},
-    {OPTION_AGAINST, "against", 'a', "FILE", set_against, "a file name",
+    {OPTION_AGAINST, "against", 'a', "FILE", VALUE_TEXT, AT(against), 0, NULL,
+     "a file name",
      "compare with the projection of the latents in FILE, and all else with it"},
-    {OPTION_MODE, "mode", '\0', "MODE", set_mode, "ternary or latent",
+    {OPTION_MODE, "mode", '\0', "MODE", VALUE_ENUM, AT(mode), TRIT_VERIFY_LATENT,
+     &verify_mode_names, "ternary or latent",
      "ternary (default): it claims to be; latent: project it first"},
-    {OPTION_TOLERANCE, "tolerance", '\0', "T", set_tolerance,
+    {OPTION_TOLERANCE, "tolerance", '\0', "T", VALUE_TOLERANCE, AT(tolerance), 0, NULL,
      "a number from 0 to below 0.5",
      "largest |w/s - t| of a ternary weight (default 1e-5; 0: equal bits)"},
-    {OPTION_RUN, "run", 'r', "RUN", set_run, "a name of 1 to 255 bytes",
-     "the run that reports are filed under"},
-    {OPTION_STEP, "step", 's', "N", set_step, "a whole number from 0 to 2^63-1",
-     "training step of the reports (default 0)"},
-    {OPTION_FROM, "from", '\0', "N", set_from, "a whole number from 0 to 2^63-1",
-     "reports from this step on"},
-    {OPTION_TO, "to", '\0', "N", set_to, "a whole number from 0 to 2^63-1",
-     "reports up to this step, inclusive"},
-    {OPTION_LATEST, "latest", 'l', NULL, NULL, NULL,
-     "only the newest step of each layer"},
-    {OPTION_TENSOR, "tensor", '\0', "NAME", set_tensor, "a tensor's name",
+    {OPTION_RUN, "run", 'r', "RUN", VALUE_TEXT, AT(run), TRIT_NAME_BYTES_MAX, NULL,
+     "a name of 1 to 255 bytes", "the run that reports are filed under"},
+    {OPTION_STEP, "step", 's', "N", VALUE_NUMBER, AT(step), INT64_MAX, NULL,
+     "a whole number from 0 to 2^63-1", "training step of the reports (default 0)"},
+    {OPTION_FROM, "from", '\0', "N", VALUE_NUMBER, AT(step_from), INT64_MAX, NULL,
+     "a whole number from 0 to 2^63-1", "reports from this step on"},
+    {OPTION_TO, "to", '\0', "N", VALUE_NUMBER, AT(step_to), INT64_MAX, NULL,
+     "a whole number from 0 to 2^63-1", "reports up to this step, inclusive"},
+    {OPTION_LATEST, "latest", 'l', FLAG, "only the newest step of each layer"},
+    {OPTION_TENSOR, "tensor", '\0', "NAME", VALUE_TEXT, AT(tensor), 0, NULL,
+     "a tensor's name",
      "the weights (default: the tensor called as the layer, or the only one)"},
-    {OPTION_BIAS_TENSOR, "bias-tensor", '\0', "NAME", set_bias_tensor, "a tensor's name",
-     "the bias (default: none)"},
-    {OPTION_KIND, "kind", '\0', "KIND", set_kind, "linear or embedding",
-     "linear (default) or embedding"},
-    {OPTION_IN_FEATURES, "in-features", '\0', "N", set_in_features, "a whole number",
-     "numbers of a row; of an embedding, its dim"},
-    {OPTION_OUT_FEATURES, "out-features", '\0', "N", set_out_features, "a whole number",
-     "rows; of an embedding, its ids"},
-    {OPTION_BIAS, "bias", '\0', NULL, NULL, NULL, "with a bias, which is zero"},
-    {OPTION_SEED, "seed", '\0', "N", set_seed, "a whole number below 2^64",
-     "draws the latents (default 0)"},
-    {OPTION_KEEP_LATENTS, "keep-latents", '\0', NULL, NULL, NULL,
+    {OPTION_BIAS_TENSOR, "bias-tensor", '\0', "NAME", VALUE_TEXT, AT(bias_tensor), 0,
+     NULL, "a tensor's name", "the bias (default: none)"},
+    {OPTION_KIND, "kind", '\0', "KIND", VALUE_ENUM, AT(kind), TRIT_LAYER_EMBEDDING,
+     &layer_kind_names, "linear or embedding", "linear (default) or embedding"},
+    {OPTION_IN_FEATURES, "in-features", '\0', "N", VALUE_NUMBER, AT(in_features),
+     UINT64_MAX, NULL, "a whole number", "numbers of a row; of an embedding, its dim"},
+    {OPTION_OUT_FEATURES, "out-features", '\0', "N", VALUE_NUMBER, AT(out_features),
+     UINT64_MAX, NULL, "a whole number", "rows; of an embedding, its ids"},
+    {OPTION_BIAS, "bias", '\0', FLAG, "with a bias, which is zero"},
+    {OPTION_SEED, "seed", '\0', "N", VALUE_NUMBER, AT(seed), UINT64_MAX, NULL,
+     "a whole number below 2^64", "draws the latents (default 0)"},
+    {OPTION_KEEP_LATENTS, "keep-latents", '\0', FLAG,
      "keep the latents on the daemon's disk"},
-    {OPTION_PART, "part", '\0', "PART", set_part, "ternary or latents",
+    {OPTION_PART, "part", '\0', "PART", VALUE_ENUM, AT(part), TRIT_LAYER_LATENTS,
+     &layer_part_names, "ternary or latents",
      "ternary (default): the ternary weights; latents: the latents"},
-    {OPTION_DTYPE, "dtype", '\0', "TYPE", set_dtype, "one of f32, f16, bf16",
-     "of dense ternary weights (default f32)"},
-    {OPTION_SERVICE, "service", '\0', "NAME", set_service, "a name",
-     "ask for the health of one service"},
-    {OPTION_SERVER, "server", '\0', "ADDRESS", set_server, "an address",
+    {OPTION_DTYPE, "dtype", '\0', "TYPE", VALUE_ENUM, AT(dtype), TRIT_BF16, &dtype_names,
+     "one of f32, f16, bf16", "of dense ternary weights (default f32)"},
+    {OPTION_SERVICE, "service", '\0', "NAME", VALUE_ANY_TEXT, AT(service), 0, NULL,
+     "a name", "ask for the health of one service"},
+    {OPTION_SERVER, "server", '\0', "ADDRESS", VALUE_TEXT, AT(server), 0, NULL,
+     "an address",
      "host:port or unix:/path (default TRITD_ADDRESS, else 127.0.0.1:6561)"},
-    {OPTION_TIMEOUT, "timeout", 't', "S", set_timeout, "a number of seconds",
-     "give up a call after so many seconds (default: never)"},
-    {OPTION_JSON, "json", 'j', NULL, NULL, NULL, "print JSON instead of a table"},
-    {OPTION_HELP, "help", 'h', NULL, NULL, NULL, "show this help"},
+    {OPTION_TIMEOUT, "timeout", 't', "S", VALUE_SECONDS, AT(timeout_ms), 0, NULL,
+     "a number of seconds", "give up a call after so many seconds (default: never)"},
+    {OPTION_JSON, "json", 'j', FLAG, "print JSON instead of a table"},
+    {OPTION_HELP, "help", 'h', FLAG, "show this help"},
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "checkpoint/plan_json.h"
 #include "checkpoint/ternary.h"
 #include "client/cli/escape.h"
@@ -24,7 +25,7 @@ static int feed(struct projecting *p, const struct tensor_entry *entry,
 {
     for (uint64_t at = 0; at < entry->bytes; at += PROBE_BYTES) {
         uint64_t left = entry->bytes - at;
-        uint64_t piece = left < PROBE_BYTES ? left : PROBE_BYTES;
+        uint64_t piece = u64_min(left, PROBE_BYTES);
 
         if (reader_read(p->input.reader, entry, at, buffer, piece, &p->failure) < 0)
             return -1;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "client/cli/matrix.h"
 #include "client/cli/project.h"
 
@@ -19,7 +20,7 @@ int project_copy(struct projecting *p, size_t index)
 
     for (uint64_t at = 0; result == 0 && at < entry->bytes; at += COPY_BYTES) {
         uint64_t left = entry->bytes - at;
-        uint64_t piece = left < COPY_BYTES ? left : COPY_BYTES;
+        uint64_t piece = u64_min(left, COPY_BYTES);
 
         result = reader_read(p->input.reader, entry, at, buffer, piece, &p->failure);
         if (result == 0)

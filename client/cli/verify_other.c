@@ -2,6 +2,7 @@
 /* Compares tensors that are not layers with those of the latents. */
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "checkpoint/compare.h"
 #include "client/cli/verify.h"
 
@@ -16,7 +17,7 @@ static int read_both(struct verifying *v, const struct tensor_entry *wanted,
 
     for (uint64_t at = 0; result == 0 && at < entry->bytes; at += COMPARE_BYTES) {
         uint64_t rest = entry->bytes - at;
-        uint64_t piece = rest < COMPARE_BYTES ? rest : COMPARE_BYTES;
+        uint64_t piece = u64_min(rest, COMPARE_BYTES);
 
         result = reader_read(v->against.reader, wanted, at, left, piece, &v->failure);
         if (result == 0)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 
 static const char port_default[] = "6561";
 static const char unix_prefix[] = "unix:";
@@ -43,16 +44,13 @@ static int parse_unix(const char *path, struct address *address, struct failure 
  * getaddrinfo would read 65536 as 0. */
 static int parse_port(const char *port, struct address *address, struct failure *failure)
 {
-    unsigned value = 0;
-    const char *c = port;
+    uint64_t value;
 
-    while (*c >= '0' && *c <= '9' && value <= PORT_MAX)
-        value = value * 10 + (unsigned)(*c++ - '0');
-    if (*c || value == 0 || value > PORT_MAX)
+    if (!parse_u64(port, PORT_MAX, &value) || value == 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "address",
                     "address \"%.300s\": port \"%.40s\" is not a number from 1 to %d",
                     address->text, port, PORT_MAX);
-    snprintf(address->port, sizeof(address->port), "%u", value);
+    snprintf(address->port, sizeof(address->port), "%u", (unsigned)value);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "client/lib/client.h"
 #include "files/writer.h"
+#include "proto/utf8.h"
 
 /* ---- the table ------------------------------------------------------------------ */
 
@@ -42,8 +43,8 @@ static int check_open(const struct trit_checkpoint *checkpoint, struct failure *
     if (!checkpoint)
         return fail_null(failure, "checkpoint");
     if (checkpoint->sealed)
-        return fail(failure, TRIT_FAILED_PRECONDITION, "checkpoint",
-                    "checkpoint: was used already; add everything before its first use");
+        return fail_field(failure, TRIT_FAILED_PRECONDITION, "checkpoint",
+                          "was used already; add everything before its first use");
     return 0;
 }
 
@@ -59,11 +60,11 @@ static int add_tensor(struct trit_checkpoint *checkpoint, const char *name,
         return fail_null(failure, !name ? "name" : !dtype ? "dtype" : "shape");
     entry.type = element_type_by_name(dtype);
     if (!entry.type)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "dtype",
-                    "dtype: \"%s\" is not a type of safetensors files", dtype);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "dtype",
+                          "\"%s\" is not a type of safetensors files", dtype);
     if (rank > TRIT_RANK_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "rank", "rank: %u is above %d", rank,
-                    TRIT_RANK_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "rank", "%u is above %d", rank,
+                          TRIT_RANK_MAX);
     if (rank)
         memcpy(entry.shape, shape, rank * sizeof(*shape));
     entry.offset = checkpoint->table.count; /* keeps the order */
@@ -82,14 +83,6 @@ enum trit_status trit_checkpoint_add_tensor(struct trit_checkpoint *checkpoint,
     return client_answer(&failure, error);
 }
 
-static bool is_utf8(const char *text)
-{
-    json_t *json = json_string(text);
-
-    json_decref(json);
-    return json != NULL;
-}
-
 enum trit_status trit_checkpoint_add_metadata(struct trit_checkpoint *checkpoint,
                                               const char *key, const char *value,
                                               struct trit_error *error)
@@ -100,11 +93,12 @@ enum trit_status trit_checkpoint_add_metadata(struct trit_checkpoint *checkpoint
         return client_answer(&failure, error);
     if (!key || !value)
         fail_null(&failure, !key ? "key" : "value");
-    else if (!is_utf8(key) || !is_utf8(value))
-        fail(&failure, TRIT_INVALID_ARGUMENT, is_utf8(key) ? "value" : "key",
-             "%s: is not UTF-8", is_utf8(key) ? "value" : "key");
+    else if (!utf8_is_valid(key) || !utf8_is_valid(value))
+        fail(&failure, TRIT_INVALID_ARGUMENT, utf8_is_valid(key) ? "value" : "key",
+             "%s: is not UTF-8", utf8_is_valid(key) ? "value" : "key");
     else if (table_pair(&checkpoint->table, key))
-        fail(&failure, TRIT_INVALID_ARGUMENT, "key", "key: \"%s\" is there already", key);
+        fail_field(&failure, TRIT_INVALID_ARGUMENT, "key", "\"%s\" is there already",
+                   key);
     else
         table_add_pair(&checkpoint->table, key, value, &failure);
     return client_answer(&failure, error);
@@ -126,8 +120,7 @@ int checkpoint_find(const struct tensor_table *table, const char *name, size_t *
     const struct tensor_entry *entry = table_find(table, name);
 
     if (!entry)
-        return fail(failure, TRIT_NOT_FOUND, "tensor", "tensor: \"%s\" is not there",
-                    name);
+        return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" is not there", name);
     *index = (size_t)(entry - table->entries);
     return 0;
 }
@@ -153,19 +146,18 @@ static int check_values(const struct trit_checkpoint_options *o, struct failure 
         if (!o->exclude[i])
             return fail_null(failure, "options.exclude");
     if (o->has_encoding && o->encoding > TRIT_ENCODING_HF_BITNET)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                    "options.encoding: %u is unknown", (unsigned)o->encoding);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                          "%u is unknown", (unsigned)o->encoding);
     if (o->has_partial_group && o->partial_group > TRIT_PARTIAL_EXACT)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.partial_group",
-                    "options.partial_group: %u is unknown", (unsigned)o->partial_group);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.partial_group",
+                          "%u is unknown", (unsigned)o->partial_group);
     if (o->mode > TRIT_VERIFY_LATENT)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.mode",
-                    "options.mode: %u is unknown", (unsigned)o->mode);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.mode", "%u is unknown",
+                          (unsigned)o->mode);
     if (o->mode == TRIT_VERIFY_LATENT && o->has_encoding &&
         o->encoding != TRIT_ENCODING_DENSE)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                    "options.encoding: latents are dense, not %s",
-                    trit_encoding_name(o->encoding));
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                          "latents are dense, not %s", trit_encoding_name(o->encoding));
     return 0;
 }
 
@@ -203,8 +195,8 @@ int options_check_patterns(const struct checkpoint_options *rules,
     for (size_t i = 0; i < rules->include.count; i++)
         if (rules->include.patterns[i] == unused)
             field = "include";
-    return fail(failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: the pattern \"%s\" matches no tensor", field, unused);
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, field,
+                      "the pattern \"%s\" matches no tensor", unused);
 }
 
 /* ---- JSON ----------------------------------------------------------------------- */

@@ -78,9 +78,9 @@ static int examine(struct trit_plan *plan, size_t index, const void *data, uint6
         plan->fed = 0;
     }
     if (bytes % (entry->type->bits / 8) || bytes > entry->bytes - plan->fed)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "bytes",
-                    "bytes: %" PRIu64 " after %" PRIu64 " of %s, which has %" PRIu64,
-                    bytes, plan->fed, entry->name, entry->bytes);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "bytes",
+                          "%" PRIu64 " after %" PRIu64 " of %s, which has %" PRIu64,
+                          bytes, plan->fed, entry->name, entry->bytes);
     plan->fed += bytes;
     const bool may_be = ternary_probe_feed(&plan->probe, data, bytes);
     *done = !may_be || plan->fed == entry->bytes;

@@ -231,11 +231,11 @@ static int find_step(const struct trit_verification *v, const char *tensor, bool
     if (checkpoint_find(v->table, tensor, index, failure) < 0)
         return -1;
     if (v->checks[*index] == CHECK_NOTHING || (v->checks[*index] == CHECK_BYTES) != bytes)
-        return fail(failure, TRIT_NOT_FOUND, "tensor", "tensor: \"%s\" is not to be %s",
-                    tensor, bytes ? "compared" : "verified");
+        return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" is not to be %s",
+                          tensor, bytes ? "compared" : "verified");
     if (v->done[*index])
-        return fail(failure, TRIT_FAILED_PRECONDITION, "tensor",
-                    "tensor: \"%s\" was examined already", tensor);
+        return fail_field(failure, TRIT_FAILED_PRECONDITION, "tensor",
+                          "\"%s\" was examined already", tensor);
     return 0;
 }
 
@@ -247,14 +247,14 @@ static int add_report(struct trit_verification *v, const char *tensor,
     if (find_step(v, tensor, false, &index, failure) < 0)
         return -1;
     if (report->finding_count > TRIT_FINDINGS_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "report",
-                    "report: has %u findings, at most %d are possible",
-                    report->finding_count, TRIT_FINDINGS_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "report",
+                          "has %u findings, at most %d are possible",
+                          report->finding_count, TRIT_FINDINGS_MAX);
     if (v->checks[index] == CHECK_PROJECTION && !report->has_reference)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "report",
-                    "report: of \"%s\" compares with no reference; verify it with its "
-                    "latents",
-                    tensor);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "report",
+                          "of \"%s\" compares with no reference; verify it with its "
+                          "latents",
+                          tensor);
     findings_add_report(&v->findings, tensor, report, v->allow_dead);
     v->done[index] = true;
     v->reports++;
@@ -290,18 +290,18 @@ static int compare(struct trit_verification *v, const char *tensor, const void *
     const uint32_t width = entry->type->bits < 8 ? 1 : entry->type->bits / 8;
 
     if (v->compared != CONTENT_NONE && v->compared != index)
-        return fail(failure, TRIT_FAILED_PRECONDITION, "tensor",
-                    "tensor: \"%s\" comes before \"%s\" is complete", tensor,
-                    v->table->entries[v->compared].name);
+        return fail_field(failure, TRIT_FAILED_PRECONDITION, "tensor",
+                          "\"%s\" comes before \"%s\" is complete", tensor,
+                          v->table->entries[v->compared].name);
     if (v->compared == CONTENT_NONE) {
         v->compared = index;
         v->fed = 0;
         difference_init(&v->difference, entry->type);
     }
     if (bytes % width || bytes > entry->bytes - v->fed)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "bytes",
-                    "bytes: %" PRIu64 " after %" PRIu64 " of %s, which has %" PRIu64,
-                    bytes, v->fed, tensor, entry->bytes);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "bytes",
+                          "%" PRIu64 " after %" PRIu64 " of %s, which has %" PRIu64,
+                          bytes, v->fed, tensor, entry->bytes);
     difference_feed(&v->difference, latents, claim, bytes);
     v->fed += bytes;
     if (v->fed < entry->bytes)
@@ -337,9 +337,8 @@ static int conclude(struct trit_verification *v, struct failure *failure)
 {
     for (size_t i = 0; i < v->table->count; i++)
         if (v->checks[i] != CHECK_NOTHING && !v->done[i])
-            return fail(failure, TRIT_FAILED_PRECONDITION, "tensor",
-                        "tensor: \"%s\" has not been examined",
-                        v->table->entries[i].name);
+            return fail_field(failure, TRIT_FAILED_PRECONDITION, "tensor",
+                              "\"%s\" has not been examined", v->table->entries[i].name);
     if (!v->concluded && v->reports == 0)
         findings_add_nothing(&v->findings);
     v->concluded = true;

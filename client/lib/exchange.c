@@ -7,11 +7,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
 #include "base/states.h"
 #include "client/lib/base64.h"
 #include "proto/codec/codec.h"
 
-enum { HTTP_OK = 200, H2_REFUSED_STREAM = 7 };
+enum { HTTP_OK = 200 };
 
 static const struct state_row rows[] = {
     [EXCHANGE_IDLE] = {"idle", STATE_TO(EXCHANGE_OPEN) | STATE_TO(EXCHANGE_DONE)},
@@ -133,16 +134,10 @@ struct iovec exchange_take(struct exchange *exchange, size_t max)
 
 static int number(const char *text, size_t len)
 {
-    int value = 0;
+    uint64_t value;
 
-    if (len == 0 || len > 3)
-        return -1;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return -1;
-        value = value * 10 + (text[i] - '0');
-    }
-    return value;
+    return len > 0 && len <= 3 && parse_digits(text, len, &value) == len ? (int)value
+                                                                         : -1;
 }
 
 /* A NUL follows the value, but the value may contain other NULs. */
@@ -276,10 +271,12 @@ void exchange_reset(struct exchange *exchange, uint32_t h2_code)
 {
     if (exchange->state != EXCHANGE_OPEN)
         return;
-    exchange->unprocessed = h2_code == H2_REFUSED_STREAM && !exchange->response_started;
+    exchange->unprocessed =
+        h2_code == HTTP2_REFUSED_STREAM && !exchange->response_started;
     fail(&exchange->failure, status_from_h2(h2_code), NULL,
-         h2_code == H2_REFUSED_STREAM ? "the daemon refused the stream (HTTP/2 code %u)"
-                                      : "the daemon reset the stream with HTTP/2 code %u",
+         h2_code == HTTP2_REFUSED_STREAM
+             ? "the daemon refused the stream (HTTP/2 code %u)"
+             : "the daemon reset the stream with HTTP/2 code %u",
          h2_code);
     done(exchange);
 }

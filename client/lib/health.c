@@ -20,9 +20,9 @@ static int health_run(const struct call *call, const char *service,
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 
     if (strlen(service) > HEALTH_SERVICE_BYTES_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "service",
-                    "service: %zu bytes are more than %d", strlen(service),
-                    (int)HEALTH_SERVICE_BYTES_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "service",
+                          "%zu bytes are more than %d", strlen(service),
+                          (int)HEALTH_SERVICE_BYTES_MAX);
     outgoing_head(&unary.request, head, encode_health_check(service, head, sizeof(head)));
     reply_init(&unary.reply, scan_plain, call->client->message_bytes_max, NULL, NULL);
     return unary_run(&unary, "/grpc.health.v1.Health/Check", call, failure);

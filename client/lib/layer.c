@@ -15,8 +15,8 @@ int spec_wire(const struct trit_layer_spec *given, struct wire_layer_spec *wire,
     if (sized_take(&sized_layer_spec, "spec", given, spec, failure) < 0)
         return -1;
     if (!memchr(spec->name, '\0', sizeof(spec->name)))
-        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
-                    "spec.name: longer than %d bytes", (int)TRIT_NAME_BYTES_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "spec.name",
+                          "longer than %d bytes", (int)TRIT_NAME_BYTES_MAX);
     *wire = (struct wire_layer_spec){.kind = (uint32_t)spec->kind,
                                      .in_features = spec->in_features,
                                      .out_features = spec->out_features,

@@ -148,9 +148,9 @@ static int load_prepare(struct loading *load, const struct trit_layer_spec *spec
         return -1;
     if (weight->rank != 2 || weight->shape[0] != load->spec.out_features ||
         weight->shape[1] != load->spec.in_features)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "weight.shape",
-                    "weight.shape: differs from the spec's [%" PRIu64 ", %" PRIu64 "]",
-                    load->spec.out_features, load->spec.in_features);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "weight.shape",
+                          "differs from the spec's [%" PRIu64 ", %" PRIu64 "]",
+                          load->spec.out_features, load->spec.in_features);
     load->weight_wire = tensor_wire(weight);
     if (bias)
         load->bias_wire = tensor_wire(bias);

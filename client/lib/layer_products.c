@@ -160,8 +160,8 @@ static int pack_ids(const uint32_t *ids, uint64_t count, uint8_t **packed, size_
     if (count && !ids)
         return fail_null(failure, "ids");
     if (count > UINT32_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "ids",
-                    "ids: %" PRIu64 " do not fit in one message", count);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "ids",
+                          "%" PRIu64 " do not fit in one message", count);
     made = malloc((size_t)count * LAYER_ID_BYTES_MAX + 1);
     if (!made)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,

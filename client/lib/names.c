@@ -5,6 +5,7 @@
 #include "client/lib/sized.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
+#include "proto/names.h"
 
 const char *trit_status_name(enum trit_status status)
 {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_BYTES_FIRST = 4096 };
+#include "base/array.h"
 
 void page_init(struct page *page, const struct trit_client *client)
 {
@@ -46,19 +46,11 @@ static int page_bytes(void *owner, const uint8_t *bytes, size_t count,
                       struct failure *failure)
 {
     struct page *page = owner;
-    size_t capacity = page->capacity ? page->capacity : PAGE_BYTES_FIRST;
-    uint8_t *grown;
+    uint8_t *grown = array_grow(page->bytes, &page->capacity, page->count + count, 1);
 
-    while (capacity - page->count < count)
-        capacity *= 2;
-    if (capacity > page->capacity) {
-        grown = realloc(page->bytes, capacity);
-        if (!grown)
-            return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                        "out of memory for a list");
-        page->bytes = grown;
-        page->capacity = capacity;
-    }
+    if (!grown)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a list");
+    page->bytes = grown;
     memcpy(page->bytes + page->count, bytes, count);
     page->count += count;
     return 0;

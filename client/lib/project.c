@@ -122,9 +122,9 @@ static int project_prepare(struct projecting *project,
                      &size, failure) < 0)
         return -1;
     if (o->out && o->out_bytes < size.data)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "out",
-                    "out: has %" PRIu64 " bytes, but the result needs %" PRIu64,
-                    o->out_bytes, size.data);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "out",
+                          "has %" PRIu64 " bytes, but the result needs %" PRIu64,
+                          o->out_bytes, size.data);
     output_init(&project->data, "data", size.data, o->out);
     output_init(&project->scales, "scales", size.scales, NULL);
     return 0;

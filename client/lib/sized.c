@@ -25,7 +25,7 @@ static size_t size_of(const void *given)
 
 int fail_null(struct failure *failure, const char *name)
 {
-    return fail(failure, TRIT_INVALID_ARGUMENT, name, "%s: is NULL", name);
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, name, "is NULL");
 }
 
 int sized_check(const struct sized *type, const char *field, const void *given,
@@ -34,9 +34,9 @@ int sized_check(const struct sized *type, const char *field, const void *given,
     if (!given)
         return fail_null(failure, field);
     if (size_of(given) < type->bytes_first || size_of(given) > STRUCT_BYTES_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, field,
-                    "%s: struct %s has size %zu; initialize it with %s", field,
-                    type->name, size_of(given), type->init);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, field,
+                          "struct %s has size %zu; initialize it with %s", type->name,
+                          size_of(given), type->init);
     return 0;
 }
 
@@ -60,11 +60,11 @@ int sized_take(const struct sized *type, const char *field, const void *given, v
         return -1;
     for (size_t i = type->bytes; i < size_of(given); i++)
         if (bytes[i])
-            return fail(
+            return fail_field(
                 failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: sets a member of struct %s, at byte %zu, that libtrit " TRIT_VERSION_STRING
+                "sets a member of struct %s, at byte %zu, that libtrit " TRIT_VERSION_STRING
                 " does not know",
-                field, type->name, i);
+                type->name, i);
     return 0;
 }
 

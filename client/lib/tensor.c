@@ -11,6 +11,7 @@
 #include "client/lib/sized.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
+#include "proto/names.h"
 
 enum { SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 22 + 2 }; /* 20 digits and ", " an axis */
 
@@ -40,7 +41,7 @@ static int invalid(struct failure *failure, const char *name, const char *part,
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    return fail(failure, TRIT_INVALID_ARGUMENT, field, "%s: %s", field, text);
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, field, "%s", text);
 }
 
 int shape_check(const char *name, uint32_t rank, const uint64_t *shape,
@@ -210,9 +211,9 @@ static int scales_check(enum trit_encoding encoding, uint64_t natural_bytes,
     }
     if (scales->bytes == wanted)
         return 0;
-    return fail(failure, TRIT_INVALID_ARGUMENT, "scales",
-                "scales: %" PRIu64 " bytes, but the encoding needs %" PRIu64,
-                scales->bytes, wanted);
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, "scales",
+                      "%" PRIu64 " bytes, but the encoding needs %" PRIu64, scales->bytes,
+                      wanted);
 }
 
 int encoded_check(const char *name, const struct trit_tensor *tensor,
@@ -249,9 +250,8 @@ int name_copy(const char *field, const char *name, char out[TRIT_NAME_BYTES_MAX 
     size_t length = name ? strlen(name) : 0;
 
     if (length > TRIT_NAME_BYTES_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, field,
-                    "%s: %zu bytes are more than %d", field, length,
-                    (int)TRIT_NAME_BYTES_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, field,
+                          "%zu bytes are more than %d", length, (int)TRIT_NAME_BYTES_MAX);
     memcpy(out, name ? name : "", length + 1);
     return 0;
 }

@@ -134,8 +134,8 @@ static int reference_check(const struct trit_tensor *tensor,
     if (reference->rank != tensor->rank ||
         memcmp(reference->shape, tensor->shape,
                tensor->rank * sizeof(tensor->shape[0])) != 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "reference.shape",
-                    "reference.shape: differs from tensor.shape");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "reference.shape",
+                          "differs from tensor.shape");
     return 0;
 }
 

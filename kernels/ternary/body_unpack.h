@@ -17,7 +17,7 @@ INLINE float scale_rounded_bf16(float stored)
     return bf16_widen(bf16_narrow(stored));
 }
 
-/* True if a type rounds a finite scale to 0 or infinity. */
+/* The rule of scale_lost (kernels/half.c), of a scale and what the type holds. */
 INLINE bool scale_lost_as(float stored, float held)
 {
     return stored != 0.0f && isfinite(stored) && (held == 0.0f || !isfinite(held));

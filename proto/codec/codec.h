@@ -22,11 +22,11 @@
 
 enum { CODEC_ERROR_BYTES = 256 };
 
-/* Error messages read "layer.run: longer than 255 bytes". The path starts at the
- * part that was decoded: for a tensor's or chunk's part the caller, who knows
- * which of them it is, puts "tensor." or the like in front. */
+/* Error messages begin with a path: "layer.run: longer than 255 bytes". The path
+ * starts at the part that was decoded. For the part of a tensor or a chunk the caller
+ * prepends "tensor." or the like, because only the caller knows which tensor it is. */
 
-struct wire_tensor { /* all of a Tensor but its data */
+struct wire_tensor { /* a Tensor without its data */
     uint32_t dtype;
     uint32_t rank;
     uint64_t shape[TRIT_RANK_MAX];
@@ -109,10 +109,10 @@ enum { /* parts and blobs of the tables below */
 
 extern const struct scan_field scan_project[], scan_verify[], scan_unpack[],
     scan_backward[], scan_project_stream[], scan_verify_stream[], scan_plain[];
-/* scan_plain: no blobs; everything goes to PART_ROOT. In the stream tables a
- * start message is PART_START, where VerifyStart's options.scales stay a blob
- * (their other fields go to PART_OPTIONS). A reference chunk's small fields go
- * to PART_REFERENCE, a tensor chunk's to PART_CHUNK. */
+/* scan_plain has no blobs: everything goes to PART_ROOT. In the stream tables a start
+ * message goes to PART_START. The options of VerifyStart go to PART_OPTIONS, and their
+ * scales are BLOB_SCALES. The small fields of a reference chunk go to PART_REFERENCE,
+ * those of a tensor chunk to PART_CHUNK. */
 
 /* ---- the daemon's side ---------------------------------------------------- */
 
@@ -138,15 +138,15 @@ int decode_health_check(const struct scan_part *root,
                         char service[HEALTH_SERVICE_BYTES_MAX + 1],
                         char error[CODEC_ERROR_BYTES]);
 
-/* A head whose data_bytes (or scale_bytes) is 0 leaves that field out, as proto3
- * does: no tag, no length. Encoders write at most `capacity` bytes to `out` and return
- * how many, or 0 when they do not fit (REPLY_HEAD_BYTES_MAX always fits a head). The
- * bytes of the last field are the caller's to send; `data_bytes` is their count. */
+/* Encoders write at most `capacity` bytes to `out` and return how many, or 0 when they
+ * do not fit. REPLY_HEAD_BYTES_MAX bytes hold every head. A head ends with the length
+ * of its last field, `data_bytes`; the caller sends the bytes of that field. When
+ * data_bytes (or scale_bytes) is 0, the field has no tag and no length, as in proto3. */
 enum { REPLY_HEAD_BYTES_MAX = 8192, REPORT_BYTES_MAX = 7168 };
 
-/* ProjectResponse up to the bytes of `data`. `scales` (scale_bytes of them, in
- * front of data) are the caller's to send too: they go between *scales_at and
- * the rest of the head. With scale_bytes 0, *scales_at = the returned size. */
+/* ProjectResponse up to the bytes of `data`. The caller also sends the scale_bytes
+ * bytes of `scales`, after the first *scales_at bytes of the head. With scale_bytes 0,
+ * *scales_at is the returned size. */
 struct wire_projected {
     const struct trit_report *report; /* NULL = none */
     uint32_t encoding, dtype, rank;
@@ -158,7 +158,7 @@ size_t encode_projected(const struct wire_projected *reply, uint8_t *out, size_t
 
 /* VerifyResponse and VerifyStreamResponse, whole. */
 size_t encode_verified(const struct trit_report *report, uint8_t *out, size_t capacity);
-/* ProjectStreamResponse: the head of a chunk, or of scales; a report, whole. */
+/* ProjectStreamResponse: the head of a chunk of data or of scales; or a whole report. */
 size_t encode_stream_chunk(bool scales, uint64_t offset, uint32_t crc32c,
                            uint64_t data_bytes, uint8_t *out, size_t capacity);
 size_t encode_stream_report(const struct trit_report *report, uint8_t *out,
@@ -169,15 +169,15 @@ size_t encode_tensor(const struct wire_tensor *tensor, uint64_t data_bytes, uint
 size_t encode_backward(const struct wire_tensor *tensor, uint64_t data_bytes,
                        uint8_t *out, size_t capacity);
 size_t encode_report_got(const struct trit_report *report, uint8_t *out, size_t capacity);
-/* One `reports` entry of ReportsListResponse; concatenate them, then the token
- * (an empty one is 0 bytes). */
+/* One `reports` entry of ReportsListResponse. The reply is all entries, then the
+ * token. An empty token is 0 bytes long. */
 size_t encode_report_entry(const struct trit_report *report, uint8_t *out,
                            size_t capacity);
 size_t encode_page_token(const char *token, uint8_t *out, size_t capacity);
 size_t encode_health(enum health_status status, uint8_t *out, size_t capacity);
 
-/* google.rpc.Status with one BadRequest field violation, for
- * grpc-status-details-bin; `field` NULL or empty: none. */
+/* google.rpc.Status for grpc-status-details-bin, with one BadRequest field violation,
+ * or with none when `field` is NULL or empty. */
 enum { STATUS_DETAILS_BYTES_MAX = 2304 }; /* a field of 63 bytes, the longest message */
 size_t encode_status_details(enum trit_status status, const char *message,
                              const char *field, uint8_t *out, size_t capacity);
@@ -201,7 +201,8 @@ size_t encode_verify(const struct wire_verify *request, uint64_t scale_bytes,
                      const struct wire_tensor *reference, uint64_t reference_bytes,
                      const struct wire_tensor *tensor, uint64_t data_bytes, uint8_t *out,
                      size_t capacity, size_t cut[2]);
-/* As ProjectStart; scales (VerifyOptions.scales) go in at *scales_at. */
+/* As encode_project_start. The caller sends VerifyOptions.scales after the first
+ * *scales_at bytes. */
 size_t encode_verify_start(const struct wire_verify *request, uint64_t scale_bytes,
                            uint8_t *out, size_t capacity, size_t *scales_at);
 size_t encode_unpack(const struct wire_unpack *request, uint64_t scale_bytes,
@@ -215,7 +216,7 @@ size_t encode_reports_list(const struct wire_reports_list *request, uint8_t *out
                            size_t capacity);
 size_t encode_health_check(const char *service, uint8_t *out, size_t capacity);
 
-/* Scan tables and decoders for replies; parts and blobs as above. */
+/* Scan tables and decoders for replies, with the same parts and blobs. */
 extern const struct scan_field scan_projected[], /* BLOB_SCALES, BLOB_DATA */
     scan_stream_reply[], /* PART_CHUNK/BLOB_DATA; PART_REFERENCE/BLOB_SCALES for
                             scales; a report stays in PART_ROOT */
@@ -242,7 +243,7 @@ int decode_reports_page(const uint8_t *bytes, size_t count,
                         char error[CODEC_ERROR_BYTES]);
 int decode_health(const struct scan_part *root, enum health_status *status,
                   char error[CODEC_ERROR_BYTES]);
-/* The first field violation of a google.rpc.Status, or an empty field. */
+/* The field of the first violation in a google.rpc.Status; empty when there is none. */
 int decode_status_details(const uint8_t *bytes, size_t count, char field[64]);
 
 /* ---- reports at rest: LayerReport bytes, as the store keeps them ---------- */

@@ -50,7 +50,8 @@ struct span {
     size_t count;
 };
 
-/* The first field `number` with a length; 0: found, 1: none, -1: malformed. */
+/* Finds the first length-delimited field `number`. 0: found, 1: not there, -1:
+ * malformed. */
 static int find_span(struct span in, uint32_t wanted, struct span *out)
 {
     pb_istream_t stream = pb_istream_from_buffer(in.bytes, in.count);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The codec of the Layers service; as codec.h, whose parts, blobs and bounds hold
- * here too. */
+/* The codec of the Layers service. The parts, blobs and bounds of codec.h apply here
+ * too. */
 #ifndef CODEC_LAYERS_H
 #define CODEC_LAYERS_H
 
@@ -38,11 +38,11 @@ struct wire_layer_forward {
     bool report_error;
 };
 
-/* x of Forward and AsLinear: PART_TENSOR, BLOB_DATA. Two tensors (Load: bias and
- * weight; Backward: x and grad_output): PART_REFERENCE, BLOB_REFERENCE, then
- * PART_TENSOR, BLOB_DATA. LoadStream: PART_START with the bias as PART_REFERENCE,
- * BLOB_REFERENCE; chunks as PART_CHUNK, BLOB_DATA. The ids of Embed: BLOB_DATA,
- * packed varints. */
+/* Where the tensors of a request go. Forward and AsLinear: x is PART_TENSOR and
+ * BLOB_DATA. Load and Backward: the first tensor (bias, x) is PART_REFERENCE and
+ * BLOB_REFERENCE, the second (weight, grad_output) is PART_TENSOR and BLOB_DATA.
+ * LoadStream: the start is PART_START, its bias is PART_REFERENCE and BLOB_REFERENCE,
+ * a chunk is PART_CHUNK and BLOB_DATA. Embed: the ids are BLOB_DATA, packed varints. */
 extern const struct scan_field scan_layer_tensor[], scan_layer_tensors[],
     scan_layer_load_stream[], scan_layer_ids[];
 
@@ -54,7 +54,7 @@ int decode_layer_load(const struct scan_part *root, struct wire_layer_spec *spec
                       char error[CODEC_ERROR_BYTES]);
 int decode_layer_load_start(const struct scan_part *start, struct wire_layer_spec *spec,
                             uint32_t *dtype, char error[CODEC_ERROR_BYTES]);
-/* Delete, Embed, AsLinear and Backward: but for bulk, a name. */
+/* For Delete, Embed, AsLinear and Backward, whose only small field is a name. */
 int decode_layer_name(const struct scan_part *root, char name[TRIT_NAME_BYTES_MAX + 1],
                       char error[CODEC_ERROR_BYTES]);
 int decode_layer_forward(const struct scan_part *root, struct wire_layer_forward *out,
@@ -66,7 +66,7 @@ int decode_layer_list(const struct scan_part *root, struct wire_layer_list *out,
 int decode_layer_verify(const struct scan_part *root, struct wire_layer_verify *out,
                         char error[CODEC_ERROR_BYTES]);
 
-/* Ids that came one by one, not packed: how many the root holds. */
+/* How many ids the root holds. Ids are there when the peer did not pack them. */
 size_t layer_loose_ids(const struct scan_part *root);
 
 /* Create's, Load's and LoadStream's response, whole; also one `layers` entry of List's.
@@ -75,8 +75,9 @@ enum { LAYER_SPEC_BYTES_MAX = 384 };
 size_t encode_layer_spec(const struct wire_layer_spec *spec, uint8_t *out,
                          size_t capacity);
 
-/* LayerGetResponse up to the bytes of `data`: bias goes in at cut[0], scales at
- * cut[1]; those that are 0 bytes long leave their field out. */
+/* LayerGetResponse up to the bytes of `data`. The caller sends the bias after the
+ * first cut[0] bytes and the scales after cut[1] bytes. A field of 0 bytes is left
+ * out. */
 struct wire_layer_got {
     struct wire_layer_spec spec;
     bool has_seed;
@@ -97,8 +98,9 @@ size_t encode_layer_tensor(uint32_t number, const struct wire_tensor *tensor,
 
 /* ---- libtrit's side -------------------------------------------------------- */
 
-/* Heads as in codec.h, up to the bytes of the last field; REQUEST_HEAD_BYTES_MAX is
- * always enough. Of two tensors, the first one's bytes go in at *first_at. */
+/* Heads as in codec.h, up to the bytes of the last field. REQUEST_HEAD_BYTES_MAX bytes
+ * hold every head. In a request with two tensors the caller sends the bytes of the
+ * first one after the first *first_at bytes. */
 size_t encode_layer_create(const struct wire_layer_spec *spec, uint64_t seed,
                            uint8_t *out, size_t capacity);
 /* `bias` may be NULL. */
@@ -119,12 +121,13 @@ size_t encode_layer_backward(const char *name, const struct wire_tensor *x,
                              uint64_t x_bytes, const struct wire_tensor *grad_output,
                              uint64_t grad_bytes, uint8_t *out, size_t capacity,
                              size_t *first_at);
-/* Followed by `id_bytes` that layer_ids_pack wrote; it returns how many. */
+/* The caller sends the `id_bytes` bytes that layer_ids_pack wrote; it returns their
+ * count. */
 enum { LAYER_ID_BYTES_MAX = 5 };
 size_t encode_layer_embed(const char *name, uint64_t id_bytes, uint8_t *out,
                           size_t capacity);
 size_t layer_ids_pack(const uint32_t *ids, uint64_t count, uint8_t *out);
-/* Whole; one whose fields all have their defaults is 0 bytes long. */
+/* Whole messages. A message whose fields all have their defaults is 0 bytes long. */
 size_t encode_layer_get(const struct wire_layer_get *request, uint8_t *out,
                         size_t capacity);
 size_t encode_layer_list(const struct wire_layer_list *request, uint8_t *out,
@@ -133,19 +136,20 @@ size_t encode_layer_delete(const char *name, uint8_t *out, size_t capacity);
 size_t encode_layer_verify(const struct wire_layer_verify *request, uint8_t *out,
                            size_t capacity);
 
-/* Get: bias BLOB_REFERENCE, BLOB_SCALES, BLOB_DATA. Backward: grad_input PART_TENSOR,
- * BLOB_DATA; grad_weight PART_REFERENCE, BLOB_REFERENCE; grad_bias PART_OPTIONS,
- * BLOB_SCALES. Embed and AsLinear answer as scan_backward_reply, Forward as
+/* Where the tensors of a reply go. Get: the bias is BLOB_REFERENCE; scales and data
+ * are BLOB_SCALES and BLOB_DATA. Backward: grad_input is PART_TENSOR and BLOB_DATA,
+ * grad_weight is PART_REFERENCE and BLOB_REFERENCE, grad_bias is PART_OPTIONS and
+ * BLOB_SCALES. Embed and AsLinear use scan_backward_reply, Forward uses
  * scan_layer_tensor. */
 extern const struct scan_field scan_layer_got[], scan_layer_gradients[];
 
 /* Create, Load, LoadStream. */
 int decode_layer_made(const struct scan_part *root, struct wire_layer_spec *spec,
                       char error[CODEC_ERROR_BYTES]);
-/* The counts of bytes are not decoded: they are the blobs'. */
+/* Leaves the counts of bytes alone: the blobs give them. */
 int decode_layer_got(const struct scan_part *root, struct wire_layer_got *out,
                      char error[CODEC_ERROR_BYTES]);
-/* *found: the errors of LayerForwardResponse are there. */
+/* *found says whether LayerForwardResponse has errors. */
 int decode_layer_errors(const struct scan_part *root, bool *found, float *max_error,
                         float *relative_error, char error[CODEC_ERROR_BYTES]);
 /* Calls visit for each spec of a whole LayerListResponse. */

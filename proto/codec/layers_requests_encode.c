@@ -15,7 +15,7 @@ static size_t encoded(const pb_msgdesc_t *fields, const void *message, uint8_t *
     return pb_encode(&stream, fields, message) ? stream.bytes_written : 0;
 }
 
-/* What a request begins with, then a tensor. */
+/* Small fields, then a tensor. */
 static size_t then_tensor(size_t at, uint32_t number, const struct wire_tensor *tensor,
                           uint64_t bytes, uint8_t *out, size_t capacity)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Replies that list: read whole, one entry at a time. */
+/* Replies with lists, which are read when they are complete, entry by entry. */
 #include "layers_wire.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Takes a length and as many bytes off the stream. */
+/* Reads a length and skips that many bytes. */
 static bool take_bytes(pb_istream_t *in, size_t *count)
 {
     uint64_t length;

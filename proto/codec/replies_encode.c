@@ -115,7 +115,7 @@ size_t encode_page_token(const char *token, uint8_t *out, size_t capacity)
                : 0;
 }
 
-/* UNKNOWN is written too, so that 0 keeps its meaning of no room. */
+/* Writes UNKNOWN too, because a return of 0 means that the message did not fit. */
 size_t encode_health(enum health_status status, uint8_t *out, size_t capacity)
 {
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);

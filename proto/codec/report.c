@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LayerReport, bytes and struct. */
+/* LayerReport: from bytes to struct and back. */
 #include "wire.h"
 
 #include <assert.h>
@@ -118,7 +118,7 @@ static void get_measures(const trit_v1_LayerReport *from, struct trit_report *ou
     out->positives = from->positives;
     out->zero_groups = from->zero_groups;
     out->non_finite = from->non_finite;
-    /* A report that an older daemon stored leaves out those that are 0. */
+    /* A report that an older daemon stored has no field for a count of 0. */
     out->has_scales = from->has_scale_min || from->has_scale_mean || from->has_scale_max;
     out->scale_min = from->has_scale_min ? from->scale_min : 0;
     out->scale_mean = from->has_scale_mean ? from->scale_mean : 0;
@@ -149,7 +149,7 @@ static void get_comparisons(const trit_v1_LayerReport *from, struct trit_report 
     }
 }
 
-/* Counts that are all or nothing. */
+/* transitions and digest have all their values or none. */
 static int check_counts(const trit_v1_LayerReport *from, char error[CODEC_ERROR_BYTES])
 {
     if (from->transitions_count != TRANSITIONS &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests as the daemon reads them: a scan's parts in, plain structs out. */
+/* Requests as the daemon reads them: from the parts of a scan to plain structs. */
 #include "wire.h"
 
 #include <string.h>

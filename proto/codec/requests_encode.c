@@ -75,7 +75,7 @@ size_t encode_project_start(const struct wire_project *request, uint8_t *out,
 
 /* ---- verify ------------------------------------------------------------------------ */
 
-/* True where the options are worth writing. */
+/* False: all options have their defaults, so the field is left out. */
 static bool verify_options(trit_v1_VerifyOptions *out, const struct wire_verify *from,
                            uint64_t scale_bytes)
 {
@@ -135,8 +135,8 @@ size_t encode_verify(const struct wire_verify *request, uint64_t scale_bytes,
     return stream.bytes_written;
 }
 
-/* The start's length counts its options, whose scales are not written here: it is
- * taken apart by hand. */
+/* The lengths of the start and of its options count the scales, which the caller
+ * sends. nanopb cannot do that, so the fields are written one by one. */
 size_t encode_verify_start(const struct wire_verify *request, uint64_t scale_bytes,
                            uint8_t *out, size_t capacity, size_t *scales_at)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is what in each message: where the scanner finds the bulk, and how errors
- * name the fields. */
+/* For each message: where the scanner finds bulk bytes, and what errors call the
+ * fields. */
 #include "proto/codec/layers.h"
 #include "wire.h"
 
@@ -135,7 +135,7 @@ static const struct field_name names_reports_list[] = {
 const struct message message_reports_list = {trit_v1_ReportsListRequest_fields,
                                              names_reports_list};
 
-/* Only the daemon writes reports: those of their fields that have bounds. */
+/* Only the daemon writes reports, so only the fields with bounds are listed. */
 static const struct field_name names_finding[] = {
     {1, "kind", 31, NULL},
     {2, "severity", 15, NULL},

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/utf8.h"
+
 /* ---- decoding ------------------------------------------------------------------ */
 
-/* Room for any message while its errors are looked for. */
+/* Memory for any message while find_culprit looks for the field in error. */
 union any_message {
     trit_v1_Tensor tensor;
     trit_v1_TensorChunk chunk;
@@ -24,13 +26,13 @@ union any_message {
     trit_v1_ProjectResponse projected;
 };
 
-/* A field in which decoding failed. */
+/* The field in which decoding failed. */
 struct culprit {
-    uint32_t number;      /* 0: not even the tag could be read */
+    uint32_t number;      /* 0: the tag could not be read */
     const uint8_t *value; /* after the tag */
     size_t value_bytes;   /* up to the end of the message */
     pb_wire_type_t wire;
-    const char *why; /* nanopb's words */
+    const char *why; /* as nanopb says it */
 };
 
 /* Decodes field by field until one fails. */
@@ -98,8 +100,8 @@ static void reason(const struct field_name *field, const char *why, char *out,
         snprintf(out, bytes, "%s", why);
 }
 
-/* Decoding failed: finds the field by going down into the message that holds it,
- * as deep as the tables go. */
+/* Called when decoding failed. Finds the field: goes down into the message that holds
+ * it, as deep as the tables go. */
 static void blame(const struct message *message, const uint8_t *bytes, size_t count,
                   char error[CODEC_ERROR_BYTES])
 {
@@ -144,24 +146,6 @@ int wire_decode(const struct message *message, const uint8_t *bytes, size_t coun
 
 /* ---- text ------------------------------------------------------------------------ */
 
-/* Length of the UTF-8 sequence at `bytes`, 0 where there is none: overlong forms,
- * surrogates and what lies beyond U+10FFFF are none. */
-static size_t utf8_sequence(const pb_byte_t *bytes, size_t count)
-{
-    pb_byte_t first = bytes[0];
-    if (first < 0x80)
-        return 1;
-    size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || count < length)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((bytes[i] & 0xc0) != 0x80)
-            return 0;
-    bool below = (first == 0xe0 && bytes[1] < 0xa0) || (first == 0xf0 && bytes[1] < 0x90);
-    bool above = (first == 0xed && bytes[1] > 0x9f) || (first == 0xf4 && bytes[1] > 0x8f);
-    return below || above ? 0 : length;
-}
-
 int wire_text(const char *name, const pb_byte_t *bytes, size_t size, size_t max,
               char *out, char error[CODEC_ERROR_BYTES])
 {
@@ -170,7 +154,9 @@ int wire_text(const char *name, const pb_byte_t *bytes, size_t size, size_t max,
         return -1;
     }
     for (size_t at = 0; at < size;) {
-        size_t length = bytes[at] == 0 ? 0 : utf8_sequence(bytes + at, size - at);
+        uint32_t point;
+        size_t length =
+            bytes[at] == 0 ? 0 : utf8_decode((const char *)bytes + at, size - at, &point);
         if (length == 0) {
             snprintf(error, CODEC_ERROR_BYTES, "%s: %s at byte %zu", name,
                      bytes[at] == 0 ? "a NUL" : "not UTF-8", at);
@@ -217,7 +203,7 @@ uint64_t wire_size(const pb_msgdesc_t *fields, const void *message)
 {
     size_t size = 0;
     bool sized = pb_get_encoded_size(&size, fields, message);
-    assert(sized); /* fails only for structs that break their own bounds */
+    assert(sized); /* fails only for a struct that exceeds its own bounds */
     (void)sized;
     return size;
 }

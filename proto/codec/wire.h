@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Internal to the codec: a message's descriptor with its fields' names, decoding
- * with errors that name the field, and the heads of fields whose bytes are not
- * encoded here. */
+/* Internal to the codec: message descriptors with field names, decoding whose errors
+ * name the field, and the heads of fields whose bytes the caller sends. */
 #ifndef CODEC_WIRE_H
 #define CODEC_WIRE_H
 
@@ -18,7 +17,7 @@ struct message;
 struct field_name {
     uint32_t number; /* 0 ends the table */
     const char *name;
-    uint32_t max; /* bytes or values it holds; 0: not bounded by the codec */
+    uint32_t max; /* largest count of bytes or values; 0: the codec sets no bound */
     const struct message *sub;
 };
 
@@ -36,8 +35,8 @@ extern const struct message message_tensor, message_chunk, message_project,
 int wire_decode(const struct message *message, const uint8_t *bytes, size_t count,
                 void *out, char error[CODEC_ERROR_BYTES]);
 
-/* `size` bytes as a C string in out, which holds `max` and a NUL; refuses longer
- * ones, NULs inside and what is not UTF-8. */
+/* Copies `size` bytes as a C string to `out`, which holds `max` bytes and a NUL.
+ * Refuses longer texts, a NUL inside, and bytes that are not UTF-8. */
 int wire_text(const char *name, const pb_byte_t *bytes, size_t size, size_t max,
               char *out, char error[CODEC_ERROR_BYTES]);
 /* The reverse; returns the length. `capacity` is that of out. */
@@ -47,13 +46,13 @@ void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from);
 int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
                 char error[CODEC_ERROR_BYTES]);
 
-/* Bytes a `bytes` field of that many takes, tag and length included; 0 where it
- * is empty, for then it is not written. */
+/* The size of a `bytes` field with that many bytes, with tag and length. 0 for an
+ * empty field, which is not written. */
 uint64_t wire_blob_size(uint32_t number, uint64_t bytes);
-/* The tag and length of such a field; nothing where it is empty. */
+/* Writes the tag and the length of such a field; nothing for an empty one. */
 bool wire_blob_head(pb_ostream_t *out, uint32_t number, uint64_t bytes);
-/* Tag, length and small fields of an inner message, `tail_bytes` of which are
- * written by the caller afterwards. */
+/* Writes tag, length and small fields of an inner message. The caller then writes its
+ * last `tail_bytes` bytes. */
 bool wire_message_head(pb_ostream_t *out, uint32_t number, const pb_msgdesc_t *fields,
                        const void *message, uint64_t tail_bytes);
 /* Encoded size of the small fields. */

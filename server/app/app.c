@@ -168,9 +168,9 @@ static int start_log(struct app *app, struct failure *failure)
     app->log = log_create(2, app->config->log_level, app->config->log_format);
     app->kernels = kernels_select(app->config->isa);
     if (!app->kernels)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "isa",
-                    "isa: \"%s\" is unknown or not supported by this CPU",
-                    app->config->isa);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "isa",
+                          "\"%s\" is unknown or not supported by this CPU",
+                          app->config->isa);
     isa = kernels_name(app->kernels);
     methods = services_methods(&count);
     assert(count <= METHODS_MAX);
@@ -315,8 +315,8 @@ static int start_net(struct app *app, struct failure *failure)
             (size_t)snprintf(app->addresses + length, sizeof(app->addresses) - length,
                              "%s%s", i ? "," : "rpc=", bound);
         if (length >= sizeof(app->addresses))
-            return fail(failure, TRIT_INVALID_ARGUMENT, "listen",
-                        "listen: too many addresses, or too long ones");
+            return fail_field(failure, TRIT_INVALID_ARGUMENT, "listen",
+                              "too many addresses, or too long ones");
     }
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "net/listener.h"
 
 enum option_kind {
@@ -90,13 +91,11 @@ static int bad_value(struct failure *failure, const struct option_row *row,
 static int parse_number(const char *text, bool suffix, uint64_t max, uint64_t *number)
 {
     static const char units[] = "KMGT";
-    unsigned long long value;
-    const char *unit;
-    char *end;
+    uint64_t value;
+    size_t digits = parse_digits(text, SIZE_MAX, &value);
+    const char *end = text + digits, *unit;
 
-    errno = 0;
-    value = strtoull(text, &end, 10);
-    if (end == text || *text == '-' || errno)
+    if (digits == 0)
         return -1;
     unit = suffix && *end ? strchr(units, *end) : NULL;
     if (unit) {
@@ -324,21 +323,21 @@ static int validate(const struct config *config, struct failure *failure)
 
         if (!config->insecure && strcmp(address, "off") != 0 &&
             !net_address_is_local(address))
-            return fail(
+            return fail_field(
                 failure, TRIT_INVALID_ARGUMENT,
                 i < config->listen_count ? "listen" : "http",
-                "%s: \"%s\" is reachable from other machines, and neither TLS nor "
+                "\"%s\" is reachable from other machines, and neither TLS nor "
                 "authentication is set; --insecure allows it",
-                i < config->listen_count ? "listen" : "http", address);
+                address);
     }
     if (config->limits.memory_bytes_max < 16u << 20)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "memory-max",
-                    "memory-max: %llu bytes; must be at least 16M",
-                    (unsigned long long)config->limits.memory_bytes_max);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "memory-max",
+                          "%llu bytes; must be at least 16M",
+                          (unsigned long long)config->limits.memory_bytes_max);
     if (config->limits.message_bytes_max > UINT32_MAX - 65536)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "message-max",
-                    "message-max: %llu bytes; must be at most 4294901759",
-                    (unsigned long long)config->limits.message_bytes_max);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "message-max",
+                          "%llu bytes; must be at most 4294901759",
+                          (unsigned long long)config->limits.message_bytes_max);
     return 0;
 }
 

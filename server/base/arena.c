@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
+
 /* malloc gives blocks; arena_alloc takes allocations from the newest block. When an
  * allocation does not fit, it gets a new block. A large one gets a block of its own
  * behind the newest, so that the space left in the newest is not lost. */
@@ -92,7 +94,7 @@ static void *alloc_shared(struct arena *arena, size_t bytes)
 void *arena_alloc(struct arena *arena, size_t bytes)
 {
     size_t spare = arena->bytes_max - arena->bytes_used;
-    size_t rounded = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    size_t rounded = align_up(bytes, ALIGNMENT);
     void *cut;
 
     /* Charges the rounded size, so that the bound does not depend on the build. */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/utf8.h"
+
 static const char *const names[] = {
     [TRIT_OK] = "OK",
     [TRIT_CANCELLED] = "CANCELLED",
@@ -32,27 +34,8 @@ const char *status_name(enum trit_status status)
     return number < sizeof(names) / sizeof(names[0]) ? names[number] : "UNKNOWN";
 }
 
-/* Bytes of a UTF-8 sequence by its first byte; 1 for any other byte. */
-static size_t sequence_bytes(unsigned char first)
-{
-    return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
-}
-
-/* Removes a character that was cut at the end of the buffer. Messages are sent as
- * protobuf strings, which must be UTF-8. */
-static void drop_cut_character(char *text, size_t length)
-{
-    size_t back = 0;
-
-    while (back < 3 && back + 1 < length &&
-           ((unsigned char)text[length - 1 - back] & 0xc0) == 0x80)
-        back++;
-    if (length > back &&
-        sequence_bytes((unsigned char)text[length - 1 - back]) > back + 1)
-        text[length - 1 - back] = '\0';
-}
-
-/* As vsnprintf; cuts between characters. */
+/* As vsnprintf; cuts between characters, because messages are sent as protobuf strings,
+ * which must be UTF-8. */
 static void format_text(char *text, size_t bytes, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
 static void format_text(char *text, size_t bytes, const char *format, va_list args)
@@ -62,7 +45,26 @@ static void format_text(char *text, size_t bytes, const char *format, va_list ar
     if (wanted < 0)
         text[0] = '\0';
     else if ((size_t)wanted >= bytes)
-        drop_cut_character(text, bytes - 1);
+        text[utf8_cut(text, bytes - 1)] = '\0';
+}
+
+static int fill(struct failure *failure, enum trit_status status, const char *field,
+                const char *prefix, const char *format, va_list args)
+    __attribute__((format(printf, 5, 0)));
+static int fill(struct failure *failure, enum trit_status status, const char *field,
+                const char *prefix, const char *format, va_list args)
+{
+    size_t used;
+
+    assert(status != TRIT_OK);
+    if (!failure || failure->status != TRIT_OK)
+        return -1;
+    failure->status = status;
+    snprintf(failure->field, sizeof(failure->field), "%s", field ? field : "");
+    used = (size_t)snprintf(failure->message, sizeof(failure->message), "%s%s",
+                            *prefix ? failure->field : "", prefix);
+    format_text(failure->message + used, sizeof(failure->message) - used, format, args);
+    return -1;
 }
 
 int fail(struct failure *failure, enum trit_status status, const char *field,
@@ -70,13 +72,19 @@ int fail(struct failure *failure, enum trit_status status, const char *field,
 {
     va_list args;
 
-    assert(status != TRIT_OK);
-    if (!failure || failure->status != TRIT_OK)
-        return -1;
-    failure->status = status;
-    snprintf(failure->field, sizeof(failure->field), "%s", field ? field : "");
     va_start(args, format);
-    format_text(failure->message, sizeof(failure->message), format, args);
+    fill(failure, status, field, "", format, args);
+    va_end(args);
+    return -1;
+}
+
+int fail_field(struct failure *failure, enum trit_status status, const char *field,
+               const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fill(failure, status, field, ": ", format, args);
     va_end(args);
     return -1;
 }
@@ -100,8 +108,7 @@ int fail_context(struct failure *failure, const char *format, ...)
     kept = strlen(failure->message);
     memmove(failure->message + length, failure->message, kept < space ? kept : space);
     memcpy(failure->message, context, length);
-    failure->message[length + (kept < space ? kept : space)] = '\0';
-    if (kept > space)
-        drop_cut_character(failure->message, length + space);
+    failure->message[kept <= space ? length + kept
+                                   : utf8_cut(failure->message, length + space)] = '\0';
     return -1;
 }

@@ -23,6 +23,10 @@ const char *status_name(enum trit_status status);
 int fail(struct failure *failure, enum trit_status status, const char *field,
          const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* As fail, and the message begins with the field: "spec.name: must not be empty". */
+int fail_field(struct failure *failure, enum trit_status status, const char *field,
+               const char *format, ...) __attribute__((format(printf, 4, 5)));
+
 /* Puts "context: " before the message. Returns -1. */
 int fail_context(struct failure *failure, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

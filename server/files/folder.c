@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
 #include "files/source.h"
 
 bool folder_is(const char *path)
@@ -46,15 +47,11 @@ static int names_add(struct folder_names *names, const char *name,
     if (names->count == FOLDER_NAMES_MAX)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "the folder holds more than %d files", FOLDER_NAMES_MAX);
-    if (names->count == names->room) {
-        size_t room = names->room ? 2 * names->room : 32;
-        char **larger = realloc(names->names, room * sizeof(*larger));
-
-        if (!larger)
-            return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-        names->names = larger;
-        names->room = room;
-    }
+    char **larger =
+        array_grow(names->names, &names->room, names->count + 1, sizeof(*larger));
+    if (!larger)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    names->names = larger;
     names->names[names->count] = strdup(name);
     if (!names->names[names->count])
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");

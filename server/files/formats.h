@@ -8,13 +8,13 @@
 #include "files/source.h"
 #include "files/table.h"
 
-enum { PROBE_BYTES = 16 }; /* what a probe sees of the file's start */
+enum { PROBE_BYTES = 16 }; /* bytes of the file that a probe gets */
 
 struct reader_ops {
     const char *format;
-    /* Could this be one? Cheap and total; `count` is at most PROBE_BYTES. */
+    /* Whether the file may have this format. `count` is at most PROBE_BYTES. */
     bool (*probe)(const uint8_t *head, size_t count);
-    /* Fills the table and seals it; on failure the caller finishes it. */
+    /* Fills and seals the table. On failure the caller calls table_fini. */
     int (*read_table)(struct source *source, const struct read_options *options,
                       struct tensor_table *table, struct failure *failure);
 };
@@ -22,8 +22,8 @@ struct reader_ops {
 struct writer_ops {
     const char *format;
     const char *suffix; /* of file names, ".npy" */
-    /* Sets every entry's offset and gives the bytes that come before the first
-     * tensor (the caller frees them). The table stays unsealed. */
+    /* Sets the offset of every entry. Returns the bytes before the first tensor, which
+     * the caller frees. Does not seal the table. */
     int (*plan)(struct tensor_table *table, uint8_t **header, uint64_t *header_bytes,
                 struct failure *failure);
 };

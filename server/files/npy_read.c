@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* .npy, read: magic, version, header length, a Python dict literal padded with
- * spaces and a newline, the data. Only what numpy.save writes for the element
- * types below is taken; everything else is refused by name. */
+/* Reads .npy: magic, version, header length, a Python dict literal padded with spaces
+ * and a newline, the data. Accepts only what numpy.save writes for the element types
+ * below; a refusal names what it found. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "files/formats.h"
+#include "proto/utf8.h"
 
 enum {
     MAGIC_BYTES = 6,
@@ -82,22 +84,13 @@ static bool take_text(struct literal *literal, char text[TEXT_BYTES_MAX])
 
 static bool take_number(struct literal *literal, uint64_t *number)
 {
-    uint64_t value = 0;
-    const char *start;
+    size_t digits;
 
     skip_space(literal);
-    for (start = literal->at; literal->at < literal->end; literal->at++) {
-        char c = *literal->at;
-
-        if (c < '0' || c > '9')
-            break;
-        if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(c - '0'), &value))
-            return false;
-    }
-    if (literal->at == start || (*start == '0' && literal->at - start > 1))
+    digits = parse_digits(literal->at, (size_t)(literal->end - literal->at), number);
+    if (digits == 0 || (*literal->at == '0' && digits > 1))
         return false;
-    *number = value;
+    literal->at += digits;
     return true;
 }
 
@@ -107,17 +100,17 @@ static int take_shape(struct literal *literal, struct npy *npy, struct failure *
     bool comma = true;
 
     if (!take(literal, '('))
-        return malformed(failure, "shape is no tuple");
+        return malformed(failure, "shape is not a tuple");
     while (!take(literal, ')')) {
         if (npy->rank == TRIT_RANK_MAX)
             return malformed(failure, "shape has more than 8 axes");
         if (!comma || !take_number(literal, &npy->shape[npy->rank]))
-            return malformed(failure, "shape holds what is no size");
+            return malformed(failure, "shape holds something that is not a size");
         npy->rank++;
         comma = take(literal, ',');
     }
     if (npy->rank == 1 && !comma)
-        return malformed(failure, "shape is no tuple");
+        return malformed(failure, "shape is not a tuple");
     return 0;
 }
 
@@ -135,7 +128,7 @@ static int take_order(struct literal *literal, struct npy *npy, struct failure *
 static int claim(bool *has, struct failure *failure)
 {
     if (*has)
-        return malformed(failure, "a key for the second time");
+        return malformed(failure, "it has a key twice");
     *has = true;
     return 0;
 }
@@ -145,13 +138,13 @@ static int take_member(struct literal *literal, struct npy *npy, struct failure 
     char key[TEXT_BYTES_MAX];
 
     if (!take_text(literal, key) || !take(literal, ':'))
-        return malformed(failure, "it is no dict of strings");
+        return malformed(failure, "it is not a dict with string keys");
     if (strcmp(key, "descr") == 0) {
         if (claim(&npy->has_descr, failure) != 0)
             return -1;
         return take_text(literal, npy->descr)
                    ? 0
-                   : malformed(failure, "descr is no plain element type");
+                   : malformed(failure, "descr is not a plain element type");
     }
     if (strcmp(key, "fortran_order") == 0)
         return claim(&npy->has_order, failure) ? -1 : take_order(literal, npy, failure);
@@ -165,7 +158,7 @@ static int take_dict(struct literal *literal, struct npy *npy, struct failure *f
     bool comma = true;
 
     if (!take(literal, '{'))
-        return malformed(failure, "it is no dict");
+        return malformed(failure, "it is not a dict");
     while (!take(literal, '}')) {
         if (!comma)
             return malformed(failure, "no comma between members");
@@ -203,13 +196,13 @@ static const struct element_type *type_of(const struct npy *npy,
         return NULL;
     }
     fail(failure, TRIT_INVALID_ARGUMENT, "descr",
-         "descr '%s' is none of '<f4', '<f2', '|i1', '|u1'%s", npy->descr,
+         "descr '%s' is not one of '<f4', '<f2', '|i1', '|u1'%s", npy->descr,
          npy->descr[0] == '>' ? ": it is big-endian" : "");
     return NULL;
 }
 
-/* The file's name without its ending: a .npy has no other name for its tensor.
- * One that is no text or too long becomes "tensor". */
+/* A .npy file does not name its tensor, so the tensor gets the file's name without its
+ * ending; or "tensor" where that is not a valid name. */
 static int add_tensor(struct tensor_table *table, struct source *source,
                       const struct tensor_entry *entry, struct failure *failure)
 {
@@ -221,7 +214,7 @@ static int add_tensor(struct tensor_table *table, struct source *source,
 
     if (length > 4 && strcmp(name + length - 4, ".npy") == 0)
         length -= 4;
-    stem = length > FILES_NAME_BYTES_MAX || !name_is_text(name) ? strdup("tensor")
+    stem = length > FILES_NAME_BYTES_MAX || !utf8_is_name(name) ? strdup("tensor")
                                                                 : strndup(name, length);
     if (!stem)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
@@ -247,7 +240,7 @@ static int read_dict(struct source *source, const struct read_options *options,
         return -1;
     if (npy.fortran_order && npy.rank > 1)
         return fail(failure, TRIT_INVALID_ARGUMENT, "fortran_order",
-                    "it is in Fortran order; save numpy.ascontiguousarray of it");
+                    "it is in Fortran order; save numpy.ascontiguousarray(x) instead");
     entry.rank = npy.rank;
     memcpy(entry.shape, npy.shape, sizeof(entry.shape));
     if (add_tensor(table, source, &entry, failure) != 0 ||
@@ -255,12 +248,12 @@ static int read_dict(struct source *source, const struct read_options *options,
         return -1;
     if (table->entries[0].bytes != data_bytes)
         return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
-                    "its shape needs %" PRIu64 " bytes, the file holds %" PRIu64,
+                    "its shape needs %" PRIu64 " bytes, but the file holds %" PRIu64,
                     table->entries[0].bytes, data_bytes);
     return 0;
 }
 
-/* Where the dict begins and how long it says it is. */
+/* Reads where the dict begins and how long it is. */
 static int read_prefix(struct source *source, uint64_t *start, uint64_t *bytes,
                        struct failure *failure)
 {
@@ -268,12 +261,11 @@ static int read_prefix(struct source *source, uint64_t *start, uint64_t *bytes,
     uint64_t there = source_bytes(source);
     size_t length_bytes;
 
-    if (source_read(source, 0, prefix, there < sizeof(prefix) ? there : sizeof(prefix),
-                    failure) != 0)
+    if (source_read(source, 0, prefix, u64_min(there, sizeof(prefix)), failure) != 0)
         return -1;
     if (prefix[6] < 1 || prefix[6] > 3 || prefix[7] != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                    ".npy version %u.%u is none of 1.0, 2.0, 3.0", prefix[6], prefix[7]);
+                    ".npy version %u.%u is not 1.0, 2.0 or 3.0", prefix[6], prefix[7]);
     length_bytes = prefix[6] == 1 ? 2 : 4;
     *start = MAGIC_BYTES + 2 + length_bytes;
     *bytes = 0;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* .npy, written as numpy.save does: version 1.0, the data 64 bytes aligned. */
+/* Writes .npy as numpy.save does: version 1.0, data aligned to 64 bytes. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "files/formats.h"
 
 enum {
@@ -16,7 +17,7 @@ enum {
         (PREFIX_BYTES + TEXT_BYTES_MAX + ALIGNMENT) / ALIGNMENT * ALIGNMENT,
 };
 
-/* NULL for what NumPy has no name for. bf16 is saved as ml_dtypes does. */
+/* NULL: NumPy has no such type. bf16 is written as ml_dtypes writes it. */
 static const char *descr_of(const struct element_type *type)
 {
     switch (type->dtype) {
@@ -66,7 +67,7 @@ static int plan_npy(struct tensor_table *table, uint8_t **header, uint64_t *coun
         return fail(failure, TRIT_INVALID_ARGUMENT, "dtype", "a .npy file cannot hold %s",
                     table->entries[0].type->name);
     length = print_dict(text, &table->entries[0], descr);
-    total = (PREFIX_BYTES + length + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    total = align_up(PREFIX_BYTES + length + 1, ALIGNMENT);
     bytes = malloc(HEADER_BYTES_MAX_NPY);
     if (!bytes)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a header");

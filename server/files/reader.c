@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+#include "base/number.h"
 #include "files/folder.h"
 #include "files/formats.h"
 #include "files/identify.h"
@@ -22,7 +24,7 @@ struct reader {
     size_t note_count, note_room;
 };
 
-/* Looked through in order. safetensors has no magic and comes last. */
+/* Tried in order. safetensors has no magic number, so it comes last. */
 static const struct reader_ops *const probes[] = {&npy_reader, &safetensors_reader};
 
 static int no_memory(struct failure *failure)
@@ -35,7 +37,7 @@ static const struct reader_ops *find_format(struct source *source,
 {
     uint64_t bytes = source_bytes(source);
     uint8_t head[PROBE_BYTES];
-    size_t count = bytes < PROBE_BYTES ? (size_t)bytes : PROBE_BYTES;
+    size_t count = u64_min(bytes, PROBE_BYTES);
 
     if (source_read(source, 0, head, count, failure) < 0)
         return NULL;
@@ -122,16 +124,12 @@ struct merging {
 static int add_note(struct merging *m, struct reader_note note)
 {
     struct reader *reader = m->reader;
+    struct reader_note *larger = array_grow(reader->notes, &reader->note_room,
+                                            reader->note_count + 1, sizeof(*larger));
 
-    if (reader->note_count == reader->note_room) {
-        size_t room = reader->note_room ? 2 * reader->note_room : 16;
-        struct reader_note *larger = realloc(reader->notes, room * sizeof(*larger));
-
-        if (!larger)
-            return no_memory(m->failure);
-        reader->notes = larger;
-        reader->note_room = room;
-    }
+    if (!larger)
+        return no_memory(m->failure);
+    reader->notes = larger;
     if (note.tensor) {
         note.tensor =
             arena_strndup(&reader->table.strings, note.tensor, strlen(note.tensor));

@@ -48,8 +48,8 @@ static size_t string_end(const char *text, size_t bytes, size_t at)
     return at;
 }
 
-/* The letters spell null, which MLX writes for empty metadata; jansson sees to
- * the spelling. Signs, points and exponents have no place in a header. */
+/* The letters are those of null, which MLX writes for empty metadata; jansson checks
+ * the spelling. A header has no signs, points or exponents. */
 static bool allowed_outside_strings(char c)
 {
     return c != '\0' && strchr("{}[]:,\"0123456789 \t\r\nnul", c) != NULL;
@@ -104,12 +104,12 @@ static bool take(struct header *header, char c)
     return true;
 }
 
-/* Not error->text: that quotes the header, and messages end up in terminals. */
+/* Not error->text, because that quotes the header, and terminals show messages. */
 static const char *json_words(const json_error_t *error)
 {
     enum json_error_code code = json_error_code(error);
 
-    return code == json_error_duplicate_key            ? "a key for the second time"
+    return code == json_error_duplicate_key            ? "a duplicate key"
            : code == json_error_invalid_utf8           ? "bytes that are not UTF-8"
            : code == json_error_null_character         ? "a NUL character"
            : code == json_error_premature_end_of_input ? "its end too early"
@@ -117,7 +117,7 @@ static const char *json_words(const json_error_t *error)
                                                        : "invalid JSON";
 }
 
-/* One JSON value; NULL and a failure where there is none. */
+/* Reads one JSON value. NULL: there is none, and the failure is filled. */
 static json_t *take_value(struct header *header, struct failure *failure)
 {
     json_error_t error;
@@ -128,7 +128,8 @@ static json_t *take_value(struct header *header, struct failure *failure)
     if (value)
         header->at += (size_t)error.position;
     else if (json_error_code(&error) == json_error_out_of_memory ||
-             json_error_code(&error) == json_error_unknown) /* allocations unreported */
+             json_error_code(&error) ==
+                 json_error_unknown) /* jansson does not report failed allocations */
         fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a header");
     else
         malformed(failure, json_words(&error), header->at + (size_t)error.position);
@@ -154,7 +155,8 @@ static int read_shape(const json_t *shape, struct tensor_entry *entry,
     for (uint32_t i = 0; i < entry->rank; i++)
         if (!get_unsigned(json_array_get(shape, i), &entry->shape[i]))
             return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
-                        "tensor %s: shape holds what is no size", entry->name);
+                        "tensor %s: shape holds something that is not a size",
+                        entry->name);
     return 0;
 }
 
@@ -169,8 +171,8 @@ static int read_offsets(const json_t *offsets, struct tensor_entry *entry, uint6
     return 0;
 }
 
-/* Into the table, offset still from the start of the data. The size that shape
- * and type make must be the one that the offsets leave. */
+/* Adds the entry to the table. Its offset still counts from the start of the data. The
+ * size by shape and type must equal the size by the offsets. */
 static int add_entry(struct tensor_table *table, const char *name, const json_t *value,
                      struct failure *failure)
 {
@@ -208,12 +210,12 @@ static int add_metadata(struct tensor_table *table, json_t *value,
         return 0;
     if (!json_is_object(value))
         return fail(failure, TRIT_INVALID_ARGUMENT, METADATA,
-                    "__metadata__ is no object");
+                    "__metadata__ is not an object");
     json_object_foreach(value, key, text)
     {
         if (!json_is_string(text))
             return fail(failure, TRIT_INVALID_ARGUMENT, METADATA,
-                        "__metadata__ holds a value that is no string");
+                        "__metadata__ holds a value that is not a string");
         if (table_add_pair(table, key, json_string_value(text), failure) != 0)
             return -1;
     }
@@ -300,8 +302,8 @@ static int fail_truncated(const struct tensor_table *table, const char *name,
                 name, end - data_bytes, bytes_are(end - data_bytes));
 }
 
-/* Neither hole nor overlap nor a trailing byte; then offsets count from the
- * start of the file. */
+/* Checks that the data has no holes, overlaps or trailing bytes. Then makes offsets
+ * count from the start of the file. */
 static int check_coverage(struct tensor_table *table, uint64_t data_start,
                           uint64_t data_bytes, struct failure *failure)
 {
@@ -403,7 +405,7 @@ static int read_safetensors(struct source *source, const struct read_options *op
     return result;
 }
 
-/* Nothing else begins with a length and an opening brace. */
+/* No other format begins with a length and an opening brace. */
 static bool probe_safetensors(const uint8_t *head, size_t count)
 {
     return count > LENGTH_BYTES && head[LENGTH_BYTES] == '{';

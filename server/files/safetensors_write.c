@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* safetensors, written: 8 bytes of header length, the header padded with spaces
- * to a multiple of 8, the data with the widest elements first, so that every
- * tensor is aligned to its own elements. */
+/* Writes safetensors: 8 bytes of header length, the header padded with spaces to a
+ * multiple of 8, then the data. The widest elements come first, so that every tensor
+ * is aligned to its elements. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/number.h"
 #include "files/formats.h"
 #include "files/json_text.h"
 
 enum { LENGTH_BYTES = 8 };
 
-/* Whole bytes an element is aligned to; 4- and 6-bit elements come last. */
+/* The alignment of an element in bytes; 0 for elements of 4 and 6 bits, which come
+ * last. */
 static uint32_t alignment_of(const struct tensor_entry *entry)
 {
     return entry->type->bits / 8;
@@ -32,7 +34,7 @@ static int place_tensors(struct tensor_table *table, struct failure *failure)
             if (alignment_of(entry) != widths[w])
                 continue;
             entry->offset = end;
-            /* A file's offsets are signed in the system's interface. */
+            /* The system's offsets are signed. */
             if (add_overflows(end, entry->bytes, &end) || end > INT64_MAX / 2)
                 return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                             "the tensors are too large for one file");
@@ -54,7 +56,7 @@ static json_t *entry_json(const struct tensor_entry *entry)
                      (json_int_t)(entry->offset + entry->bytes));
 }
 
-/* NULL when memory ran out anywhere. */
+/* NULL: out of memory. */
 static json_t *header_json(const struct tensor_table *table)
 {
     json_t *header = json_object(), *pairs = NULL;
@@ -76,14 +78,14 @@ static json_t *header_json(const struct tensor_table *table)
     return NULL;
 }
 
-/* Length and text together, padded. */
+/* The header with its length and its padding. */
 static int header_bytes(const struct tensor_table *table, uint8_t **out, uint64_t *count,
                         struct failure *failure)
 {
     json_t *json = header_json(table);
     size_t length = 0;
     char *text = json ? json_text(json, JSON_COMPACT, &length) : NULL;
-    size_t padded = (length + 7) & ~(size_t)7;
+    size_t padded = align_up(length, 8);
     uint8_t *bytes = text ? malloc(LENGTH_BYTES + padded) : NULL;
     int result = 0;
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "files/folder.h"
 
 static const char INDEX_SUFFIX[] = ".safetensors.index.json";
@@ -41,17 +42,13 @@ static struct shard *add_shard(struct shards *shards, const char *name,
              SHARDS_MAX);
         return NULL;
     }
-    if (shards->count == shards->room) {
-        size_t room = shards->room ? 2 * shards->room : 16;
-        struct shard *larger = realloc(shards->list, room * sizeof(*larger));
-
-        if (!larger) {
-            no_memory(failure);
-            return NULL;
-        }
-        shards->list = larger;
-        shards->room = room;
+    struct shard *larger =
+        array_grow(shards->list, &shards->room, shards->count + 1, sizeof(*larger));
+    if (!larger) {
+        no_memory(failure);
+        return NULL;
     }
+    shards->list = larger;
     struct shard *shard = &shards->list[shards->count];
     *shard = (struct shard){.name = strdup(name)};
     if (!shard->name) {
@@ -111,7 +108,7 @@ static int take_promise(struct shards *shards, const struct folder_names *names,
     if (!file || strlen(file) != json_string_length(value) || !folder_name_is_plain(file))
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                     "%s: the file of tensor %s is %s; it must be a name in the folder",
-                    shards->index, tensor, file ? file : "no string");
+                    shards->index, tensor, file ? file : "not a string");
     shard = find_shard(shards, file);
     if (!shard) {
         shard = add_shard(shards, file, failure);

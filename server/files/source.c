@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/number.h"
+
 struct source {
     int fd; /* -1: memory */
     const uint8_t *memory;
@@ -17,7 +19,8 @@ struct source {
     char *name;
 };
 
-/* pread takes at most this much a call on Linux; smaller keeps EINTR cheap. */
+/* Linux reads at most 2 GiB in one call; with smaller pieces less is read again after
+ * EINTR. */
 static const uint64_t PIECE_BYTES_MAX = 64u << 20;
 
 static const char *last_part(const char *path)
@@ -55,7 +58,7 @@ static enum trit_status status_of(int code)
     case ENFILE:
     case ENOMEM:
         return TRIT_RESOURCE_EXHAUSTED;
-    default: /* errno is the system's enum, not ours */
+    default: /* these are values of errno */
         return TRIT_UNAVAILABLE;
     }
 }
@@ -150,7 +153,7 @@ int source_read(struct source *source, uint64_t offset, void *buffer, uint64_t c
         return 0;
     }
     while (count) {
-        size_t piece = (size_t)(count < PIECE_BYTES_MAX ? count : PIECE_BYTES_MAX);
+        size_t piece = u64_min(count, PIECE_BYTES_MAX);
         ssize_t got = pread(source->fd, at, piece, (off_t)offset);
 
         if (got < 0 && errno == EINTR)

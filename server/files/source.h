@@ -34,8 +34,8 @@ uint64_t source_bytes(const struct source *source);   /* as it was when opened *
 int source_read(struct source *source, uint64_t offset, void *buffer, uint64_t count,
                 struct failure *failure);
 
-/* Fails with ABORTED when the file was written to since it was opened. Ask at
- * the end: what was read is one consistent file. */
+/* ABORTED: the file was written to since it was opened. Called after the last read,
+ * success means that all reads saw the same file. */
 int source_unchanged(const struct source *source, struct failure *failure);
 
 #endif

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/checked.h"
+#include "proto/utf8.h"
 
-/* Strings of the largest header: 5 bytes of table for each of its bytes, the
- * worst case of one-letter names rounded up to the arena's alignment. */
+/* Bound of the strings of the largest header. The worst case are names of one letter,
+ * which the arena rounds up: 5 bytes for each byte of the header. */
 static const size_t STRING_BYTES_MAX = 5 * (size_t)FILES_HEADER_BYTES_MAX;
 
 void table_init(struct tensor_table *table)
@@ -36,47 +38,13 @@ bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements)
     return true;
 }
 
-/* Bytes of the UTF-8 character at `text`, 0 for what is none or is a control
- * character (C0, DEL, C1): what a terminal or a log would obey. */
-static size_t character_bytes(const unsigned char *text)
-{
-    size_t length = text[0] < 0xc2 ? 1 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-
-    if (length == 1)
-        return text[0] >= 0x20 && text[0] < 0x7f ? 1 : 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if ((text[0] == 0xc2 && text[1] < 0xa0) ||                  /* C1 */
-        (text[0] == 0xe0 && text[1] < 0xa0) ||                  /* overlong */
-        (text[0] == 0xed && text[1] >= 0xa0) ||                 /* surrogates */
-        (text[0] == 0xf0 && text[1] < 0x90) ||                  /* overlong */
-        text[0] > 0xf4 || (text[0] == 0xf4 && text[1] >= 0x90)) /* above U+10FFFF */
-        return 0;
-    return length;
-}
-
-bool name_is_text(const char *name)
-{
-    const unsigned char *at = (const unsigned char *)name;
-
-    while (*at) {
-        size_t length = character_bytes(at);
-
-        if (length == 0)
-            return false;
-        at += length;
-    }
-    return true;
-}
-
 static int check_name(const char *name, struct failure *failure)
 {
     if (strlen(name) > FILES_NAME_BYTES_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "name",
                     "a tensor's name has %zu bytes, at most %d are allowed", strlen(name),
                     FILES_NAME_BYTES_MAX);
-    if (!name_is_text(name))
+    if (!utf8_is_name(name))
         return fail(failure, TRIT_INVALID_ARGUMENT, "name",
                     "a tensor's name holds a control character or is not UTF-8");
     return 0;
@@ -96,24 +64,9 @@ static int compute_bytes(struct tensor_entry *entry, struct failure *failure)
                     "tensor %s: the product of its shape overflows", entry->name);
     if (bits % 8 != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
-                    "tensor %s: its elements end inside a byte", entry->name);
+                    "tensor %s: its size is not a whole number of bytes", entry->name);
     entry->bytes = bits / 8;
     return 0;
-}
-
-/* Room for one more; doubles, so that the table follows what arrived. */
-static void *grown(void *array, size_t count, size_t *room, size_t element_bytes)
-{
-    size_t wanted = *room ? *room * 2 : 16;
-    void *larger;
-
-    if (count < *room)
-        return array;
-    /* Bounded by the two maxima above, times at most a hundred bytes. */
-    larger = realloc(array, wanted * element_bytes);
-    if (larger)
-        *room = wanted;
-    return larger;
 }
 
 static int no_memory(struct failure *failure)
@@ -133,7 +86,8 @@ int table_add(struct tensor_table *table, const struct tensor_entry *entry,
                     FILES_TENSORS_MAX);
     if (check_name(entry->name, failure) != 0 || compute_bytes(&added, failure) != 0)
         return -1;
-    entries = grown(table->entries, table->count, &table->room, sizeof(*entries));
+    entries =
+        array_grow(table->entries, &table->room, table->count + 1, sizeof(*entries));
     if (!entries)
         return no_memory(failure);
     table->entries = entries;
@@ -153,7 +107,8 @@ int table_add_pair(struct tensor_table *table, const char *key, const char *valu
     if (table->pair_count >= FILES_PAIRS_MAX)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "more than %d metadata entries", FILES_PAIRS_MAX);
-    pairs = grown(table->pairs, table->pair_count, &table->pair_room, sizeof(*pairs));
+    pairs = array_grow(table->pairs, &table->pair_room, table->pair_count + 1,
+                       sizeof(*pairs));
     if (!pairs)
         return no_memory(failure);
     table->pairs = pairs;
@@ -202,7 +157,7 @@ int table_seal(struct tensor_table *table, struct failure *failure)
         if (strcmp(table->entries[by_name[i - 1]].name, name) == 0) {
             free(by_name);
             return fail(failure, TRIT_INVALID_ARGUMENT, "name",
-                        "tensor %s is there twice", name);
+                        "two tensors have the name %s", name);
         }
     }
     free(table->by_name);

@@ -20,7 +20,7 @@ enum {
 };
 
 struct tensor_entry {
-    const char *name; /* UTF-8 without control characters */
+    const char *name; /* utf8_is_name */
     const struct element_type *type;
     uint32_t rank; /* 0 = one element */
     uint64_t shape[TRIT_RANK_MAX];
@@ -45,27 +45,24 @@ struct tensor_table {
 void table_init(struct tensor_table *table);
 void table_fini(struct tensor_table *table);
 
-/* Copies the entry and its name; bytes is computed, offset kept. Refuses
- * (INVALID_ARGUMENT) names and shapes outside the bounds above and sizes that
- * overflow or are no whole bytes; RESOURCE_EXHAUSTED for the table's own bounds. */
+/* Copies the entry and its name, and computes its bytes. INVALID_ARGUMENT: name or
+ * shape exceeds a bound above, or the size overflows or is not a whole number of
+ * bytes. RESOURCE_EXHAUSTED: the table is full. */
 int table_add(struct tensor_table *table, const struct tensor_entry *entry,
               struct failure *failure);
 
-/* Copies both strings. That keys are distinct is the caller's business. */
+/* Copies both strings. The caller makes sure that keys are distinct. */
 int table_add_pair(struct tensor_table *table, const char *key, const char *value,
                    struct failure *failure);
 
-/* Sorts by shard and offset, makes names findable, refuses two tensors of one name. */
+/* Sorts by shard and offset, and indexes the names. Refuses two tensors with one name. */
 int table_seal(struct tensor_table *table, struct failure *failure);
 
-/* Of a sealed table; NULL when the name is not there. */
+/* The table must be sealed. NULL: no tensor has this name. */
 const struct tensor_entry *table_find(const struct tensor_table *table, const char *name);
 
 /* The value under a metadata key, or NULL. */
 const char *table_pair(const struct tensor_table *table, const char *key);
-
-/* UTF-8 without control characters? */
-bool name_is_text(const char *name);
 
 /* Elements of a shape (1 for rank 0); false where the product overflows. */
 bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements);

@@ -11,14 +11,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "files/system.h"
 
 struct target {
     int folder; /* descriptor of the folder that holds the target */
     int fd;
     enum target_mode mode;
-    char *name;               /* of the target in that folder */
-    char temporary[NAME_MAX]; /* its name until the rename; "": it has none */
+    char *name; /* of the target in that folder */
+    char temporary
+        [NAME_MAX]; /* the name before the rename; "" while the file has no name */
 };
 
 enum { TEMPORARY_TRIES = 64 };
@@ -47,7 +49,7 @@ static int open_nameless(struct target *target)
     return target->fd >= 0 ? 0 : -1;
 }
 
-/* Gives the nameless file this name in the folder, which must be free. */
+/* Links the nameless file under this name, which must be free. */
 static int link_as(struct target *target, const char *name)
 {
     char self[64];
@@ -70,14 +72,14 @@ static int link_nameless(struct target *target)
     return -1;
 }
 
-/* /proc is how a nameless file gets a name; a chroot may lack it. */
+/* A nameless file gets its name through /proc, which a chroot may not have. */
 static bool can_link_nameless(void)
 {
     return access("/proc/self/fd", X_OK) == 0;
 }
 
-/* Splits the path into a folder descriptor and a name. The name's own links are not
- * followed: what replaces it replaces the link. */
+/* Opens the folder of the path and keeps the name. If the name is a symbolic link, the
+ * link itself is replaced. */
 static int open_folder(struct target *target, const char *path, struct failure *failure)
 {
     const char *slash = strrchr(path, '/');
@@ -105,9 +107,9 @@ static int fail_exists(struct failure *failure)
     return fail(failure, TRIT_ALREADY_EXISTS, NULL, "it exists already");
 }
 
-/* What is there may be replaced only where it is a file, or a link to one or to nothing:
- * a rename over /dev/null or /dev/stdout would replace that. Keeps the permissions of a
- * file that is replaced. */
+/* An existing name may be replaced only if it is a file, or a link to a file or to
+ * nothing. Otherwise a rename could replace /dev/null. A replaced file keeps its
+ * permissions. */
 static int check_existing(struct target *target, struct failure *failure, mode_t *mode)
 {
     struct stat there, linked;
@@ -165,7 +167,7 @@ int target_write(struct target *target, uint64_t offset, const void *data, uint6
     const uint8_t *at = data;
 
     while (count) {
-        size_t piece = (size_t)(count < PIECE_BYTES_MAX ? count : PIECE_BYTES_MAX);
+        size_t piece = u64_min(count, PIECE_BYTES_MAX);
         ssize_t put = pwrite(target->fd, at, piece, (off_t)offset);
 
         if (put < 0 && errno == EINTR)
@@ -189,7 +191,7 @@ static int replace_name(struct target *target, struct failure *failure)
     return 0;
 }
 
-/* A name that was taken since target_open stays with whoever took it. */
+/* Does not replace a file that took the name after target_open. */
 static int take_new_name(struct target *target, struct failure *failure)
 {
     int result = target->temporary[0] ? linkat(target->folder, target->temporary,
@@ -204,7 +206,7 @@ static int take_new_name(struct target *target, struct failure *failure)
     }
     if (errno == EEXIST)
         return fail_exists(failure);
-    /* A file system without hard links. */
+    /* the file system has no hard links */
     if (target->temporary[0] && (errno == EPERM || errno == EOPNOTSUPP)) {
         mode_t mode;
 
@@ -222,7 +224,7 @@ int target_commit(struct target *target, struct failure *failure)
         return -1;
     if (fsync(target->folder) != 0)
         return fail_errno(failure, "flush its folder to the disk");
-    /* NFS reports a failed write as late as here. */
+    /* NFS may report a failed write only here. */
     if (close(target->fd) != 0) {
         target->fd = -1;
         return fail_errno(failure, "close it");

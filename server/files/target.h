@@ -27,7 +27,8 @@ int target_open(struct target **target, const char *path, enum target_mode mode,
 int target_write(struct target *target, uint64_t offset, const void *data, uint64_t count,
                  struct failure *failure);
 
-/* Once. A failed fsync is final: the data may be gone, asking again would lie. */
+/* Call it once. A failed fsync is final: the data may be lost, and a second fsync
+ * would report success. */
 int target_commit(struct target *target, struct failure *failure);
 
 void target_close(struct target *target); /* NULL is harmless */

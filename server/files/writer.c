@@ -12,13 +12,13 @@ struct writer {
     struct tensor_table *table;
     struct target *target;        /* of a file, or NULL */
     struct writer_folder *folder; /* of a folder, or NULL */
-    uint64_t *filled;             /* bytes put so far, a tensor each */
+    uint64_t *filled;             /* for each tensor: bytes written so far */
 };
 
-/* The first one takes what no suffix claims. */
+/* A path with another suffix gets the first one. */
 static const struct writer_ops *const formats[] = {&safetensors_writer, &npy_writer};
 
-/* Suffixes of formats that are not written. */
+/* Suffixes of formats that this module does not write. */
 static const struct {
     const char *suffix, *format;
 } others[] = {

@@ -46,14 +46,14 @@ int writer_put(struct writer *writer, size_t index, const void *data, uint64_t c
  * then it may show either, and the message says so). */
 int writer_commit(struct writer *writer, struct failure *failure);
 
-/* Without a commit nothing is left behind. NULL is harmless. */
+/* Without a commit it leaves no file behind. NULL is harmless. */
 void writer_destroy(struct writer *writer);
 
-/* "npy" or "safetensors": what writer_create makes of a path. */
+/* The format that writer_create chooses for a path: "npy" or "safetensors". */
 const char *writer_format(const char *path);
 
-/* The format that the path's ending names where it is another than these, else NULL:
- * "GGUF" of "model.gguf". Letter case does not matter. */
+/* The name of another format that the path's ending stands for, or NULL: "GGUF" for
+ * "model.gguf". Ignores letter case. */
 const char *writer_other_format(const char *path);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "grpc/call.h"
+#include "proto/names.h"
 
 int decode_failed(struct call *call, const char *path, const char *error)
 {
@@ -17,11 +18,11 @@ int decode_failed(struct call *call, const char *path, const char *error)
                 "%s%s", path, error);
 }
 
-int check_enum(struct call *call, const char *field, const char *type, uint32_t value,
-               uint32_t max)
+int check_enum(struct call *call, const char *field, const struct enum_names *names,
+               uint32_t value)
 {
-    if (value <= max)
+    if (enum_name(names, value))
         return 0;
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: %u is not a %s", field,
-                (unsigned)value, type);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field, "%u is not a %s",
+                      (unsigned)value, names->type);
 }

@@ -6,13 +6,14 @@
 #include <stdint.h>
 
 struct call;
+struct enum_names;
 
 /* A decoder's refusal as the call's failure: -1. Its field is `path` ("tensor.")
  * followed by what precedes ':' in `error`. */
 int decode_failed(struct call *call, const char *path, const char *error);
 
-/* Fails unless `value` is one of 0..max: "options.mode: 7 is not a VerifyMode". */
-int check_enum(struct call *call, const char *field, const char *type, uint32_t value,
-               uint32_t max);
+/* Fails unless `value` has a name: "options.mode: 7 is not a VerifyMode". */
+int check_enum(struct call *call, const char *field, const struct enum_names *names,
+               uint32_t value);
 
 #endif

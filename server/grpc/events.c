@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "grpc/call.h"
 #include "grpc/request_reader.h"
 #include "grpc/trailers.h"
@@ -17,8 +18,6 @@
  * failure; bytes that still come are ignored until the stream closes. Reset or
  * lost connection: closed() comes first; the call lives on without a stream
  * until its jobs are back. */
-
-enum { HTTP2_CANCEL = 8 }; /* RFC 9113, 7 */
 
 static void closed(struct h2_stream *stream, uint32_t error_code)
 {
@@ -44,7 +43,7 @@ static void arm(struct call *call)
 {
     uint64_t idle = call->active_ns + call->config->limits->idle_ms_max * 1000000u;
     bool timed = call->deadline_ns && call->state != CALL_ENDED;
-    uint64_t due = timed && call->deadline_ns < idle ? call->deadline_ns : idle;
+    uint64_t due = timed ? u64_min(call->deadline_ns, idle) : idle;
 
     timer_arm(call->config->timers, &call->timer, due);
 }

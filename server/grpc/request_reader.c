@@ -24,9 +24,9 @@ static int message_begin(struct call *call, const struct deframed *found)
                     "a second message in a unary request");
     if (found->length > bytes_max) {
         metric_limit(call->config->metrics, L_MESSAGE);
-        return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, "message",
-                    "message: %u bytes, the limit message_bytes_max is %llu",
-                    (unsigned)found->length, (unsigned long long)bytes_max);
+        return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "message",
+                          "%u bytes, the limit message_bytes_max is %llu",
+                          (unsigned)found->length, (unsigned long long)bytes_max);
     }
     call->messages++;
     scan_init(&call->scan, call->method->scan, found->length);
@@ -47,8 +47,8 @@ static int message_bytes(struct call *call, const uint8_t *bytes, size_t count)
         case SCAN_ERROR:
             if (call->scan.status == TRIT_RESOURCE_EXHAUSTED)
                 metric_limit(call->config->metrics, L_ENVELOPE);
-            return fail(&call->failure, call->scan.status, "message", "message: %s",
-                        call->scan.error);
+            return fail_field(&call->failure, call->scan.status, "message", "%s",
+                              call->scan.error);
         case SCAN_BLOB:
             result = method->blob_begin(call, found.blob, found.length);
             break;
@@ -71,8 +71,8 @@ static int message_end(struct call *call)
     int result = 0;
 
     if (!scan_complete(&call->scan))
-        result = fail(&call->failure, TRIT_INVALID_ARGUMENT, "message",
-                      "message: truncated inside a field");
+        result = fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "message",
+                            "truncated inside a field");
     else if (call->method->message)
         result = call->method->message(call);
     scan_fini(&call->scan);

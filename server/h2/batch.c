@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/number.h"
+
 void batch_init(struct batch *batch)
 {
     batch->state = BATCH_NONE;
@@ -86,7 +88,7 @@ size_t batch_fits(const struct batch *batch, const struct list *queue, size_t by
             break;
         bytes += left;
     }
-    return bytes < bytes_max ? bytes : bytes_max;
+    return u64_min(bytes, bytes_max);
 }
 
 void batch_take(struct batch *batch, struct list *queue, size_t count)
@@ -94,7 +96,7 @@ void batch_take(struct batch *batch, struct list *queue, size_t count)
     while (!list_empty(queue)) {
         struct h2_slice *slice = slice_of(queue->next);
         size_t left = slice->count - slice->sent;
-        size_t taken = left < count ? left : count;
+        size_t taken = u64_min(left, count);
 
         if (taken)
             batch_point(batch, (const uint8_t *)slice->bytes + slice->sent, taken);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/limits.h"
 
 void header_block_fini(struct header_block *block)
@@ -13,35 +14,20 @@ void header_block_fini(struct header_block *block)
     free(block->text);
 }
 
-static int reserve_field(struct header_block *block)
+static int reserve(struct header_block *block, size_t text_bytes)
 {
-    size_t capacity = block->capacity ? block->capacity * 2 : 16;
-    struct h2_header *fields;
+    struct h2_header *fields =
+        array_grow(block->fields, &block->capacity, block->count + 1, sizeof(*fields));
+    char *text;
 
-    if (block->count < block->capacity)
-        return 0;
-    fields = realloc(block->fields, capacity * sizeof(*fields));
     if (!fields)
         return -1;
     block->fields = fields;
-    block->capacity = capacity;
-    return 0;
-}
-
-static int reserve_text(struct header_block *block, size_t bytes)
-{
-    size_t capacity = block->text_capacity ? block->text_capacity : 512;
-    char *text;
-
-    if (bytes <= block->text_capacity - block->text_used)
-        return 0;
-    while (capacity - block->text_used < bytes)
-        capacity *= 2;
-    text = realloc(block->text, capacity);
+    text =
+        array_grow(block->text, &block->text_capacity, block->text_used + text_bytes, 1);
     if (!text)
         return -1;
     block->text = text;
-    block->text_capacity = capacity;
     return 0;
 }
 
@@ -64,7 +50,7 @@ int header_block_add(struct header_block *block, const uint8_t *name, size_t nam
     block->bytes_seen += name_len + value_len + HEADER_FIELD_OVERHEAD;
     if (header_block_too_large(block))
         return 0;
-    if (reserve_field(block) != 0 || reserve_text(block, name_len + value_len + 2) != 0)
+    if (reserve(block, name_len + value_len + 2) < 0)
         return -1;
     block->fields[block->count++] =
         (struct h2_header){.name_len = name_len, .value_len = value_len};

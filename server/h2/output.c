@@ -23,6 +23,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "h2/impl.h"
 
 enum {
@@ -31,22 +32,17 @@ enum {
     DATA_FRAME_BYTES_MAX = 256 << 10,
 };
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static ssize_t frame_length_max(nghttp2_session *ng, uint8_t frame_type,
                                 int32_t stream_id, int32_t connection_window,
                                 int32_t stream_window, uint32_t peer_frame_bytes_max,
                                 void *user)
 {
-    size_t bytes = smaller(peer_frame_bytes_max, DATA_FRAME_BYTES_MAX);
+    size_t bytes = u64_min(peer_frame_bytes_max, DATA_FRAME_BYTES_MAX);
 
     (void)ng, (void)frame_type, (void)stream_id, (void)user;
     assert(connection_window > 0 && stream_window > 0); /* or nghttp2 would not ask */
-    bytes = smaller(bytes, (size_t)connection_window);
-    return (ssize_t)smaller(bytes, (size_t)stream_window);
+    bytes = u64_min(bytes, (size_t)connection_window);
+    return (ssize_t)u64_min(bytes, (size_t)stream_window);
 }
 
 /* Ends the body. Trailers follow; without trailers the last DATA frame has

@@ -6,13 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/budget.h"
 #include "base/checked.h"
 #include "base/limits.h"
+#include "base/number.h"
 #include "base/states.h"
 #include "layers/impl.h"
 #include "layers/name.h"
 #include "obs/metrics.h"
+#include "proto/utf8.h"
 
 enum { CODES_ALIGN = 64 };
 
@@ -30,19 +33,17 @@ static int check_name(const char *name, struct metrics *metrics, struct failure 
     char file[LAYER_FILE_NAME_BYTES_MAX + 1];
 
     if (name[0] == '\0')
-        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
-                    "spec.name: must not be empty");
-    for (const char *at = name; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            return fail(failure, TRIT_INVALID_ARGUMENT, "spec.name",
-                        "spec.name: contains a control character");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "spec.name",
+                          "must not be empty");
+    if (!utf8_is_name(name))
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "spec.name",
+                          "contains a control character");
     if (file_name(name, file) < 0) {
         metric_limit(metrics, L_LAYER_FILE_NAME);
-        return fail(
-            failure, TRIT_INVALID_ARGUMENT, "spec.name",
-            "spec.name: its file name, with '/' and '%%' encoded, would be longer "
-            "than %d bytes",
-            LAYER_FILE_NAME_BYTES_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "spec.name",
+                          "its file name, with '/' and '%%' encoded, would be longer "
+                          "than %d bytes",
+                          LAYER_FILE_NAME_BYTES_MAX);
     }
     return 0;
 }
@@ -53,18 +54,18 @@ static int check_features(const struct layer_spec *spec, struct metrics *metrics
     uint64_t elements;
 
     if (spec->in_features == 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.in_features",
-                    "spec.in_features: 0; must be at least 1");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "spec.in_features",
+                          "0; must be at least 1");
     if (spec->out_features == 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.out_features",
-                    "spec.out_features: 0; must be at least 1");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "spec.out_features",
+                          "0; must be at least 1");
     if (mul_overflows(spec->in_features, spec->out_features, &elements) ||
         elements > layer_elements_max) {
         metric_limit(metrics, L_LAYER_ELEMENTS);
-        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.out_features",
-                    "spec.out_features: %" PRIu64 " rows of spec.in_features = %" PRIu64
-                    " are more than 2^48 weights",
-                    spec->out_features, spec->in_features);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "spec.out_features",
+                          "%" PRIu64 " rows of spec.in_features = %" PRIu64
+                          " are more than 2^48 weights",
+                          spec->out_features, spec->in_features);
     }
     return 0;
 }
@@ -75,21 +76,21 @@ int layer_spec_check(struct layer_spec *spec, struct metrics *metrics,
     if (check_name(spec->name, metrics, failure) < 0)
         return -1;
     if (spec->kind != LAYER_LINEAR && spec->kind != LAYER_EMBEDDING)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.kind",
-                    "spec.kind: %u is not a LayerKind", (unsigned)spec->kind);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "spec.kind",
+                          "%u is not a LayerKind", (unsigned)spec->kind);
     if (check_features(spec, metrics, failure) < 0)
         return -1;
     if (spec->bias && spec->kind == LAYER_EMBEDDING)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.bias",
-                    "spec.bias: an embedding cannot have a bias");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "spec.bias",
+                          "an embedding cannot have a bias");
     if (spec->group_size == 0)
         spec->group_size = GROUP_SIZE_DEFAULT;
     if (spec->group_size > GROUP_SIZE_MAX)
         metric_limit(metrics, L_GROUP_SIZE);
     if (!linear_supports(spec->group_size))
-        return fail(failure, TRIT_INVALID_ARGUMENT, "spec.group_size",
-                    "spec.group_size: %u is not a multiple of 16 up to %u",
-                    (unsigned)spec->group_size, (unsigned)GROUP_SIZE_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "spec.group_size",
+                          "%u is not a multiple of 16 up to %u",
+                          (unsigned)spec->group_size, (unsigned)GROUP_SIZE_MAX);
     return 0;
 }
 
@@ -110,40 +111,37 @@ double layer_deviation(const struct layer_spec *spec)
 
 /* ---- one layer -------------------------------------------------------------------- */
 
-static uint64_t align_up(uint64_t bytes)
-{
-    return (bytes + CODES_ALIGN - 1) / CODES_ALIGN * CODES_ALIGN;
-}
-
 int layer_create(struct layers *layers, const struct layer_spec *spec, struct layer **out,
                  struct failure *failure)
 {
-    uint64_t codes = align_up(linear_code_bytes(spec->out_features, spec->in_features));
-    uint64_t scales = align_up(layer_scale_count(spec) * sizeof(float));
+    uint64_t codes =
+        align_up(linear_code_bytes(spec->out_features, spec->in_features), CODES_ALIGN);
+    uint64_t scales = align_up(layer_scale_count(spec) * sizeof(float), CODES_ALIGN);
     uint64_t bias = spec->bias ? spec->out_features * sizeof(float) : 0;
-    uint64_t bytes = align_up(sizeof(struct layer) + codes + scales + bias);
+    uint64_t bytes = align_up(sizeof(struct layer) + codes + scales + bias, CODES_ALIGN);
     struct layer *layer = calloc(1, sizeof(*layer));
 
     if (!layer)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "spec: out of memory");
+        return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "out of memory");
     if (!budget_reserve(layers->budget, bytes)) {
         free(layer);
         metric_limit(layers->metrics, L_MEMORY);
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
-                    "spec: the layer takes %" PRIu64
-                    " bytes; the memory budget has less than that left",
-                    bytes);
+        return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
+                          "the layer takes %" PRIu64
+                          " bytes; the memory budget has less than that left",
+                          bytes);
     }
     metric_add(layers->metrics, M_LAYERS_BYTES, bytes);
     *layer = (struct layer){.spec = *spec, .layers = layers, .bytes = bytes};
-    layer->codes = aligned_alloc(CODES_ALIGN, codes + scales + align_up(bias));
+    layer->codes =
+        aligned_alloc(CODES_ALIGN, codes + scales + align_up(bias, CODES_ALIGN));
     if (!layer->codes) {
         layer_destroy(layer);
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
-                    "spec: out of memory: the layer takes %" PRIu64 " bytes", bytes);
+        return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
+                          "out of memory: the layer takes %" PRIu64 " bytes", bytes);
     }
     memset(layer->codes, 0, codes); /* its padding is written to disk too */
-    memset(layer->codes + codes + scales, 0, align_up(bias));
+    memset(layer->codes + codes + scales, 0, align_up(bias, CODES_ALIGN));
     layer->scales = (float *)(void *)(layer->codes + codes);
     layer->bias = bias ? (float *)(void *)(layer->codes + codes + scales) : NULL;
     layer->matrix = (struct linear_matrix){.rows = spec->out_features,
@@ -197,25 +195,22 @@ int layers_insert(struct layers *layers, struct layer *layer, struct failure *fa
 {
     bool found;
     size_t at = index_of(layers, layer->spec.name, &found);
+    struct layer **sorted;
 
     if (found)
-        return fail(failure, TRIT_ALREADY_EXISTS, "spec.name",
-                    "spec.name: a layer named \"%s\" already exists", layer->spec.name);
+        return fail_field(failure, TRIT_ALREADY_EXISTS, "spec.name",
+                          "a layer named \"%s\" already exists", layer->spec.name);
     if (layers->count == LAYERS_MAX) {
         metric_limit(layers->metrics, L_LAYERS);
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
-                    "spec: the daemon holds %u layers, which is the limit",
-                    (unsigned)LAYERS_MAX);
+        return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
+                          "the daemon holds %u layers, which is the limit",
+                          (unsigned)LAYERS_MAX);
     }
-    if (layers->count == layers->capacity) {
-        size_t capacity = layers->capacity ? layers->capacity * 2 : 16;
-        struct layer **grown = realloc(layers->sorted, capacity * sizeof(*grown));
-
-        if (!grown)
-            return fail(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "spec: out of memory");
-        layers->sorted = grown;
-        layers->capacity = capacity;
-    }
+    sorted =
+        array_grow(layers->sorted, &layers->capacity, layers->count + 1, sizeof(*sorted));
+    if (!sorted)
+        return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "out of memory");
+    layers->sorted = sorted;
     memmove(layers->sorted + at + 1, layers->sorted + at,
             (layers->count - at) * sizeof(layers->sorted[0]));
     layers->sorted[at] = layer;
@@ -232,8 +227,8 @@ int layers_reserve(struct layers *layers, const struct layer_spec *spec,
 
     (void)index_of(layers, spec->name, &found);
     if (found)
-        return fail(failure, TRIT_ALREADY_EXISTS, "spec.name",
-                    "spec.name: a layer named \"%s\" already exists", spec->name);
+        return fail_field(failure, TRIT_ALREADY_EXISTS, "spec.name",
+                          "a layer named \"%s\" already exists", spec->name);
     if (layer_create(layers, spec, &layer, failure) < 0)
         return -1;
     if (layers_insert(layers, layer, failure) < 0) {
@@ -287,9 +282,9 @@ int layers_find(struct layers *layers, const char *name, struct layer **layer,
     size_t at = index_of(layers, name, &found);
 
     if (name[0] == '\0')
-        return fail(failure, TRIT_INVALID_ARGUMENT, "name", "name: must not be empty");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "name", "must not be empty");
     if (!found || layers->sorted[at]->state != LAYER_READY)
-        return fail(failure, TRIT_NOT_FOUND, "name", "name: no layer \"%s\"", name);
+        return fail_field(failure, TRIT_NOT_FOUND, "name", "no layer \"%s\"", name);
     *layer = layers->sorted[at];
     layer_hold(*layer);
     return 0;

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/number.h"
+
 static const char unix_prefix[] = "unix:";
 
 static bool is_unix(const char *text)
@@ -58,13 +60,6 @@ static bool split(const char *text, char *host, size_t host_bytes, const char **
     return true;
 }
 
-static bool port_is_valid(const char *port)
-{
-    size_t digits = strspn(port, "0123456789");
-
-    return digits >= 1 && digits <= 5 && port[digits] == '\0' && atoi(port) <= 65535;
-}
-
 int address_parse(struct address *address, const char *text, struct failure *failure)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
@@ -72,6 +67,7 @@ int address_parse(struct address *address, const char *text, struct failure *fai
     struct addrinfo *found;
     char host[NI_MAXHOST];
     const char *port;
+    uint64_t number;
     int code;
 
     if (is_unix(text))
@@ -79,7 +75,7 @@ int address_parse(struct address *address, const char *text, struct failure *fai
     if (!split(text, host, sizeof(host), &port))
         return fail(failure, TRIT_INVALID_ARGUMENT, "listen",
                     "\"%.200s\" is not host:port, [v6]:port or unix:/path", text);
-    if (!port_is_valid(port))
+    if (!parse_u64(port, 65535, &number))
         return fail(failure, TRIT_INVALID_ARGUMENT, "listen",
                     "\"%.200s\": port \"%.40s\" is not a number from 0 to 65535", text,
                     port);

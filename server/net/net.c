@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/number.h"
 #include "net/impl.h"
 #include "obs/log.h"
 
@@ -111,7 +112,7 @@ void net_drain(struct net *net, void (*drained)(void *arg), void *arg)
         return;
     net->drain_until_ns = after_ms(drain_ms);
     timer_arm(net->config.timers, &net->drain_timer,
-              after_ms(drain_ms < DRAIN_PING_MS ? drain_ms : DRAIN_PING_MS));
+              after_ms(u64_min(drain_ms, DRAIN_PING_MS)));
     listeners_close(net);
     for (node = net->conns.next; node != &net->conns; node = node->next)
         conn_drain(conn_of(node));

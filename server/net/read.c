@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/number.h"
 #include "h2/session.h"
 #include "net/impl.h"
 #include "obs/log.h"
@@ -65,7 +66,7 @@ static void refuse_other_protocol(struct conn *conn, uint8_t first)
 static bool greet(struct conn *conn, const uint8_t *bytes, size_t count)
 {
     const size_t left = sizeof(preface) - 1 - conn->preface_bytes;
-    const size_t compared = count < left ? count : left;
+    const size_t compared = u64_min(count, left);
 
     if (memcmp(bytes, preface + conn->preface_bytes, compared) != 0)
         return false;

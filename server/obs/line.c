@@ -8,73 +8,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/utf8.h"
+
 enum {
     /* Reserved for line_end: `,"truncated":true}` and the newline. */
     END_BYTES = 24,
     FIELDS_BYTES_MAX = LINE_BYTES_MAX - END_BYTES,
     /* Of one escaped text, so that the fields after a long one still fit. */
     VALUE_BYTES_MAX = 1536,
-    ESCAPE_BYTES_MAX = 7, /* \u202e and its NUL */
 };
 
 /* ---- text, character by character ------------------------------------------ */
 
-/* Reads one UTF-8 character at `text`: returns its code point and sets its length.
- * A byte that is not UTF-8 (overlong forms and surrogates too) is read as U+FFFD.
- * `text` ends in NUL, which stops every sequence. */
-static uint32_t read_character(const unsigned char *text, size_t *bytes)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = text[0] < 0x80   ? 1
-                    : text[0] < 0xc0 ? 0
-                    : text[0] < 0xe0 ? 2
-                    : text[0] < 0xf0 ? 3
-                    : text[0] < 0xf8 ? 4
-                                     : 0;
-    uint32_t point = length < 2 ? text[0] : text[0] & (0x7fu >> length);
-
-    *bytes = 1;
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0xfffd;
-        point = point << 6 | (text[i] & 0x3f);
-    }
-    if (length == 0 || point < least[length] || point > 0x10ffff ||
-        (point >= 0xd800 && point <= 0xdfff))
-        return 0xfffd;
-    *bytes = length;
-    return point;
-}
-
-/* Control characters end or overwrite lines on a terminal; bidirectional controls
- * change the order of the text. */
-static bool is_deceptive(uint32_t point)
-{
-    return point < 0x20 || (point >= 0x7f && point <= 0x9f) || /* C0, DEL, C1 */
-           point == 0x061c ||                                  /* ALM */
-           point == 0x200e || point == 0x200f ||               /* LRM, RLM */
-           (point >= 0x2028 && point <= 0x202e) ||             /* LS, PS, LRE ... RLO */
-           (point >= 0x2066 && point <= 0x2069);               /* LRI ... PDI */
-}
-
 /* Escapes the character for a quoted text, in JSON and in logfmt. Returns how many
  * bytes of `text` it has. */
-static size_t escape_character(const unsigned char *text, char escaped[ESCAPE_BYTES_MAX])
+static size_t escape_character(const char *text, char escaped[UTF8_SHOWN_BYTES])
 {
-    size_t bytes;
-    uint32_t point = read_character(text, &bytes);
-
-    if (point == '"' || point == '\\')
-        snprintf(escaped, ESCAPE_BYTES_MAX, "\\%c", (char)point);
-    else if (point == '\n')
-        snprintf(escaped, ESCAPE_BYTES_MAX, "\\n");
-    else if (point == '\t')
-        snprintf(escaped, ESCAPE_BYTES_MAX, "\\t");
-    else if (is_deceptive(point) || (point == 0xfffd && bytes == 1))
-        snprintf(escaped, ESCAPE_BYTES_MAX, "\\u%04x", (unsigned)point);
+    if (*text == '"' || *text == '\\')
+        snprintf(escaped, UTF8_SHOWN_BYTES, "\\%c", *text);
+    else if (*text == '\n')
+        snprintf(escaped, UTF8_SHOWN_BYTES, "\\n");
+    else if (*text == '\t')
+        snprintf(escaped, UTF8_SHOWN_BYTES, "\\t");
     else
-        snprintf(escaped, ESCAPE_BYTES_MAX, "%.*s", (int)bytes, (const char *)text);
-    return bytes;
+        return utf8_show_json(text, escaped);
+    return 1;
 }
 
 /* True when logfmt needs no quotes for the text, and it is short enough. */
@@ -111,9 +69,9 @@ static bool append_text(struct line *line, const char *text)
  * fits. */
 static bool append_quoted(struct line *line, const char *text)
 {
-    const unsigned char *at = (const unsigned char *)text;
+    const char *at = text;
     size_t end = line->used + VALUE_BYTES_MAX;
-    char escaped[ESCAPE_BYTES_MAX];
+    char escaped[UTF8_SHOWN_BYTES];
 
     if (!append(line, "\"", 1, 1))
         return false;

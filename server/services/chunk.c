@@ -45,8 +45,8 @@ int chunk_begin(struct chunk_reader *reader, struct call *call,
     char error[CODEC_ERROR_BYTES], path[FIELD_BYTES];
 
     if (reader->seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, target->field,
-                    "%s: sent twice in one message", target->field);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, target->field,
+                          "sent twice in one message");
     if (decode_chunk(target->part, &reader->chunk, error) < 0) {
         snprintf(path, sizeof(path), "%s.", target->field);
         return decode_failed(call, path, error);
@@ -73,10 +73,10 @@ int chunk_end(struct chunk_reader *reader, struct call *call)
     if (!reader->chunk.has_crc32c || reader->chunk.crc32c == reader->crc)
         return 0;
     snprintf(field, sizeof(field), "%s.crc32c", reader->field);
-    return fail(&call->failure, TRIT_DATA_LOSS, field,
-                "%s: 0x%08x, but the bytes at offset %llu have 0x%08x", field,
-                (unsigned)reader->chunk.crc32c, (unsigned long long)reader->chunk.offset,
-                (unsigned)reader->crc);
+    return fail_field(&call->failure, TRIT_DATA_LOSS, field,
+                      "0x%08x, but the bytes at offset %llu have 0x%08x",
+                      (unsigned)reader->chunk.crc32c,
+                      (unsigned long long)reader->chunk.offset, (unsigned)reader->crc);
 }
 
 int chunk_check_order(const struct chunk_reader *reader, struct call *call)

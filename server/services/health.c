@@ -36,8 +36,8 @@ static int request(struct call *call)
     uint8_t reply[16];
 
     if (!known(state->service))
-        return fail(&call->failure, TRIT_NOT_FOUND, "service",
-                    "service: \"%s\" is unknown", state->service);
+        return fail_field(&call->failure, TRIT_NOT_FOUND, "service", "\"%s\" is unknown",
+                          state->service);
     call_write_message(
         call, reply,
         encode_health(grpc_draining(call->grpc) ? HEALTH_NOT_SERVING : HEALTH_SERVING,

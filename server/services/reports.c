@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "proto/codec/codec.h"
 #include "services/call_job.h"
 #include "services/shared.h"
@@ -29,18 +30,13 @@ struct query {
 
 static uint8_t *reply_space(struct query *query, size_t bytes)
 {
-    if (query->capacity - query->count < bytes) {
-        size_t capacity = (query->capacity + bytes) * 2;
-        uint8_t *grown = realloc(query->reply, capacity);
+    uint8_t *grown = array_grow(query->reply, &query->capacity, query->count + bytes, 1);
 
-        if (!grown) {
-            fail(&query->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                 "no memory for the reply");
-            return NULL;
-        }
-        query->reply = grown;
-        query->capacity = capacity;
+    if (!grown) {
+        fail(&query->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the reply");
+        return NULL;
     }
+    query->reply = grown;
     return query->reply + query->count;
 }
 
@@ -83,11 +79,11 @@ static int get_message(struct call *call)
     if (decode_reports_get(&call->scan.parts[PART_ROOT], &query->get, error) < 0)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
     if (query->get.run[0] == '\0')
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "run",
-                    "run: must not be empty");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "run",
+                          "must not be empty");
     if (query->get.layer[0] == '\0')
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "layer",
-                    "layer: must not be empty");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "layer",
+                          "must not be empty");
     return 0;
 }
 
@@ -181,8 +177,8 @@ static int list_message(struct call *call)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
     if (query->list.page_token[0] &&
         token_parse(query->list.page_token, &query->after) < 0)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",
-                    "page_token: not valid; use a next_page_token of this service");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",
+                          "not valid; use a next_page_token of this service");
     query->limit = query->list.page_size ? query->list.page_size : PAGE_DEFAULT;
     query->limit = query->limit < LIST_PAGE_MAX ? query->limit : LIST_PAGE_MAX;
     return 0;

@@ -22,6 +22,6 @@ size_t small_bytes(const struct scan *scan)
 
 int late_fields(struct call *call, const char *field)
 {
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: must come after all other fields", field);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                      "must come after all other fields");
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/checked.h"
 #include "kernels/kernels.h"
 #include "store/row.h"
@@ -12,33 +13,19 @@
 
 /* ---- writing --------------------------------------------------------------- */
 
-static int grow(struct codes *codes, size_t count)
-{
-    size_t capacity = codes->capacity ? codes->capacity : 1024;
-    uint8_t *buffer;
-
-    while (capacity < count)
-        capacity *= 2;
-    if (capacity > CODES_CHUNK_BYTES)
-        capacity = CODES_CHUNK_BYTES;
-    if (capacity == codes->capacity)
-        return 0;
-    buffer = realloc(codes->buffer, capacity);
-    if (buffer == NULL)
-        return -1;
-    codes->buffer = buffer;
-    codes->capacity = capacity;
-    return 0;
-}
-
 size_t codes_take(struct codes *codes, const uint8_t *bytes, size_t count)
 {
     size_t space = CODES_CHUNK_BYTES - codes->count;
+    uint8_t *buffer;
 
     if (count > space)
         count = space;
-    if (count == 0 || grow(codes, codes->count + count))
+    if (count == 0)
         return 0;
+    buffer = array_grow(codes->buffer, &codes->capacity, codes->count + count, 1);
+    if (!buffer)
+        return 0;
+    codes->buffer = buffer;
     memcpy(codes->buffer + codes->count, bytes, count);
     codes->count += count;
     codes->bytes += count;

@@ -104,9 +104,8 @@ int store_begin(struct store_put *put, struct store *store, struct failure *fail
     struct store_upload *upload;
 
     if (put->report->step > INT64_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "layer.step",
-                    "layer.step: %" PRIu64 " is above %" PRId64, put->report->step,
-                    INT64_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "layer.step",
+                          "%" PRIu64 " is above %" PRId64, put->report->step, INT64_MAX);
     if (admit(store, failure))
         return -1;
     upload = calloc(1, sizeof(*upload));

@@ -7,6 +7,7 @@
 
 #include "finding.h"
 #include "kernels/kernels.h"
+#include "proto/names.h"
 
 /* ---- encoding --------------------------------------------------------------- */
 

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/number.h"
+
 enum { BACKLOG = 64 };
 
 /* Splits "host:port" and removes the brackets of an IPv6 address. */
@@ -18,13 +20,12 @@ static int split(const char *address, char name[LISTEN_NAME_BYTES], char port[8]
 {
     const char *colon = strrchr(address, ':');
     size_t length = colon ? (size_t)(colon - address) : 0;
+    uint64_t number;
 
-    if (!colon || strlen(colon + 1) == 0 || strlen(colon + 1) > 5 ||
-        colon[1 + strspn(colon + 1, "0123456789")] != '\0' || atoi(colon + 1) > 65535 ||
-        length >= LISTEN_NAME_BYTES)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "http",
-                    "http: \"%s\" is not host:port", address);
-    snprintf(port, 8, "%s", colon + 1);
+    if (!colon || !parse_u64(colon + 1, 65535, &number) || length >= LISTEN_NAME_BYTES)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http",
+                          "\"%s\" is not host:port", address);
+    snprintf(port, 8, "%u", (unsigned)number);
     if (length > 2 && address[0] == '[' && address[length - 1] == ']') {
         address++;
         length -= 2;
@@ -41,11 +42,11 @@ static int open_socket(const struct addrinfo *info, const char *address,
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0)
-        return fail(failure, TRIT_UNAVAILABLE, "http", "http: %s: %s", address,
-                    strerror(errno));
+        return fail_field(failure, TRIT_UNAVAILABLE, "http", "%s: %s", address,
+                          strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(fd, info->ai_addr, info->ai_addrlen) || listen(fd, BACKLOG)) {
-        fail(failure, TRIT_UNAVAILABLE, "http", "http: %s: %s", address, strerror(errno));
+        fail_field(failure, TRIT_UNAVAILABLE, "http", "%s: %s", address, strerror(errno));
         close(fd);
         return -1;
     }
@@ -66,7 +67,7 @@ static int describe(struct listening *listening, char *bound, size_t bound_bytes
 
     memset(&at, 0, sizeof(at));
     if (getsockname(listening->fd, &at.any, &length))
-        return fail(failure, TRIT_UNAVAILABLE, "http", "http: %s", strerror(errno));
+        return fail_field(failure, TRIT_UNAVAILABLE, "http", "%s", strerror(errno));
     listening->ipv6 = at.any.sa_family == AF_INET6;
     if (listening->ipv6) {
         inet_ntop(AF_INET6, &at.v6.sin6_addr, text, sizeof(text));
@@ -93,8 +94,8 @@ int listen_on(struct listening *listening, const char *address, char *bound,
         return -1;
     error = getaddrinfo(got.name[0] ? got.name : NULL, port, &hints, &info);
     if (error)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "http", "http: %s: %s", address,
-                    gai_strerror(error));
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http", "%s: %s", address,
+                          gai_strerror(error));
     got.fd = open_socket(info, address, failure);
     freeaddrinfo(info);
     if (got.fd < 0)

@@ -6,6 +6,7 @@
 
 #include "kernels/kernels.h"
 #include "proto/finding.h"
+#include "proto/names.h"
 #include "store/store.h"
 #include "web/handlers.h"
 #include "web/html.h"
@@ -189,7 +190,7 @@ static void facts(struct text *text, const struct trit_report *report)
     fact_end(text);
     fact_begin(text, "Shape");
     html_shape(text, report);
-    text_format(text, " %s", dtype_name(report->dtype) ? dtype_name(report->dtype) : "");
+    text_format(text, " %s", dtype_name(report->dtype));
     fact_end(text);
     fact_count(text, "Group size", report->group_size);
     fact_count(text, "Groups", report->groups);

@@ -12,7 +12,7 @@ static int write_json(const char *bytes, size_t count, void *arg)
 {
     struct text *body = arg;
 
-    text_add(body, bytes, count);
+    text_json(body, bytes, count);
     return body->failed ? -1 : 0;
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
+#include "proto/utf8.h"
 #include "web/text.h"
 
 /* ---- path ------------------------------------------------------------------ */
@@ -43,11 +45,11 @@ static bool match(const char *pattern, const char *path, const char *names[],
 static int decode_name(const char *bytes, size_t count, char *out,
                        struct failure *failure)
 {
-    if (url_decode(bytes, count, out, TRIT_NAME_BYTES_MAX + 1) == 0)
+    if (url_decode(bytes, count, out, TRIT_NAME_BYTES_MAX + 1) == 0 && utf8_is_valid(out))
         return 0;
-    return fail(failure, TRIT_INVALID_ARGUMENT, "path",
-                "path: \"%.*s\" is not a percent-encoded name of at most %d bytes",
-                (int)(count < 300 ? count : 300), bytes, TRIT_NAME_BYTES_MAX);
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, "path",
+                      "\"%.*s\" is not a percent-encoded name of at most %d bytes",
+                      (int)(count < 300 ? count : 300), bytes, TRIT_NAME_BYTES_MAX);
 }
 
 const struct route *route_find(const struct route *routes, const char *path,
@@ -75,22 +77,10 @@ const struct route *route_find(const struct route *routes, const char *path,
 static int decode_number(const char *key, const char *value, uint64_t *number,
                          struct failure *failure)
 {
-    uint64_t n = 0;
-
-    for (const char *at = value; *at; at++) {
-        if (*at < '0' || *at > '9' || __builtin_mul_overflow(n, 10U, &n) ||
-            __builtin_add_overflow(n, (uint64_t)(*at - '0'), &n))
-            goto bad;
-    }
-    if (*value == '\0' || n > INT64_MAX)
-        goto bad;
-    *number = n;
-    return 0;
-
-bad:
-    return fail(failure, TRIT_INVALID_ARGUMENT, key,
-                "%s: \"%.100s\" is not a number from 0 to %" PRId64, key, value,
-                INT64_MAX);
+    if (parse_u64(value, INT64_MAX, number))
+        return 0;
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, key,
+                      "\"%.100s\" is not a number from 0 to %" PRId64, value, INT64_MAX);
 }
 
 /* Whether `key` is one of `words`. */
@@ -137,7 +127,7 @@ int request_parameter(struct request *request, const struct route *route, const 
         if (strcmp(p->key, key) != 0)
             continue;
         if (*p->given)
-            return fail(failure, TRIT_INVALID_ARGUMENT, key, "%s: given twice", key);
+            return fail_field(failure, TRIT_INVALID_ARGUMENT, key, "given twice");
         *p->given = true;
         if (p->number)
             return decode_number(key, value, p->number, failure);
@@ -149,13 +139,13 @@ int request_parameter(struct request *request, const struct route *route, const 
 int request_check(const struct request *request, struct failure *failure)
 {
     if (request->has_step && (request->has_from || request->has_to))
-        return fail(failure, TRIT_INVALID_ARGUMENT, "step",
-                    "step: %" PRIu64 " cannot be combined with from or to",
-                    request->step);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "step",
+                          "%" PRIu64 " cannot be combined with from or to",
+                          request->step);
     if (request->has_from && request->has_to && request->from > request->to)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "from",
-                    "from: %" PRIu64 " is greater than to: %" PRIu64, request->from,
-                    request->to);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "from",
+                          "%" PRIu64 " is greater than to: %" PRIu64, request->from,
+                          request->to);
     return 0;
 }
 

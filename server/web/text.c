@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+#include "proto/utf8.h"
+
 void text_fini(struct text *text)
 {
     free(text->bytes);
@@ -14,24 +17,15 @@ void text_fini(struct text *text)
 
 static bool reserve(struct text *text, size_t count)
 {
-    size_t capacity = text->capacity ? text->capacity : 4096;
-    char *bytes;
+    char *bytes = NULL;
 
-    if (text->failed || count > TEXT_BYTES_MAX - text->count) {
-        text->failed = true;
-        return false;
-    }
-    while (capacity < text->count + count)
-        capacity *= 2;
-    if (capacity == text->capacity)
-        return true;
-    bytes = realloc(text->bytes, capacity);
+    if (!text->failed && count <= TEXT_BYTES_MAX - text->count)
+        bytes = array_grow(text->bytes, &text->capacity, text->count + count, 1);
     if (!bytes) {
         text->failed = true;
         return false;
     }
     text->bytes = bytes;
-    text->capacity = capacity;
     return true;
 }
 
@@ -63,28 +57,7 @@ void text_format(struct text *text, const char *format, ...)
         text_add(text, words, (size_t)count);
 }
 
-/* Bytes of the UTF-8 sequence at `at`, or 0 when there is none. It stops at NUL, which
- * is not a continuation byte. */
-static size_t utf8_length(const unsigned char *at)
-{
-    size_t length = at[0] < 0x80   ? 1
-                    : at[0] < 0xc2 ? 0
-                    : at[0] < 0xe0 ? 2
-                    : at[0] < 0xf0 ? 3
-                    : at[0] < 0xf5 ? 4
-                                   : 0;
-
-    for (size_t i = 1; i < length; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    /* overlong forms, surrogates, beyond U+10FFFF */
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
-        return 0;
-    return length;
-}
-
-static const char *entity(unsigned char byte)
+static const char *entity(char byte)
 {
     switch (byte) {
     case '&':
@@ -98,23 +71,34 @@ static const char *entity(unsigned char byte)
     case '\'':
         return "&#39;";
     default:
-        return byte < 0x20 || byte == 0x7f ? "\xef\xbf\xbd" : NULL;
+        return NULL;
     }
 }
 
 void text_html(struct text *text, const char *words)
 {
-    const unsigned char *at = (const unsigned char *)words;
+    while (*words) {
+        const char *instead = entity(*words);
+        char shown[UTF8_SHOWN_BYTES];
+        size_t length = utf8_show(words, shown);
 
-    while (*at) {
-        size_t length = utf8_length(at);
-        const char *instead = length == 0 ? "\xef\xbf\xbd" : entity(*at);
+        text_put(text, instead ? instead : shown);
+        words += length;
+    }
+}
 
-        if (instead)
-            text_put(text, instead);
-        else
-            text_add(text, (const char *)at, length);
-        at += length ? length : 1;
+void text_json(struct text *text, const char *json, size_t count)
+{
+    for (size_t at = 0; at < count;) {
+        size_t safe = utf8_json_safe(json + at, count - at);
+        char shown[UTF8_SHOWN_BYTES];
+
+        text_add(text, json + at, safe);
+        at += safe;
+        if (at == count)
+            return;
+        at += utf8_show_json(json + at, shown);
+        text_put(text, shown);
     }
 }
 

@@ -22,9 +22,13 @@ void text_put(struct text *text, const char *words);
 void text_format(struct text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* For HTML text and quoted attributes: & < > " ' become entities; control characters
- * and bytes that are not UTF-8 become U+FFFD. */
+/* For HTML text and quoted attributes: & < > " ' become entities; deceptive characters
+ * and bytes that are not UTF-8 become escapes (proto/utf8.h). */
 void text_html(struct text *text, const char *words);
+
+/* JSON as jansson writes it, cut between characters; deceptive characters become
+ * escapes. */
+void text_json(struct text *text, const char *json, size_t count);
 
 /* For one path segment or query value: percent-encodes all bytes except letters,
  * digits and -._~ */

@@ -255,8 +255,8 @@ int web_start(struct web **web, const struct web_config *config, char *bound,
     memcpy(w->name, listening.name, sizeof(w->name));
     w->daemon = start_daemon(w, &listening);
     if (!w->daemon) {
-        fail(failure, TRIT_UNAVAILABLE, "http", "http: %s: cannot start the server: %s",
-             config->address, strerror(errno));
+        fail_field(failure, TRIT_UNAVAILABLE, "http", "%s: cannot start the server: %s",
+                   config->address, strerror(errno));
         goto free_web;
     }
     *web = w;

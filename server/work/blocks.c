@@ -22,6 +22,7 @@
 
 #include "base/budget.h"
 #include "base/list.h"
+#include "base/number.h"
 #include "work/plan.h"
 
 /* For small messages; for HTTP/2 chunks; for a tile with its scales and codes. */
@@ -196,7 +197,7 @@ static unsigned class_of(size_t size)
 
 static size_t page_round(size_t size)
 {
-    return (size + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
+    return align_up(size, PAGE_BYTES);
 }
 
 static uint8_t *take_unpooled(size_t size)

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
+#include "proto/names.h"
 
 enum { WHOLE_ALIGN = 128 /* elements of an I2_S block */ };
 enum { SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 22 + 3 };
@@ -31,23 +32,23 @@ static int check_shape(struct plan *plan, struct failure *failure)
     char text[SHAPE_TEXT_BYTES];
 
     if (spec->rank == 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: rank 0; must be at least 1");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                          "rank 0; must be at least 1");
     if (spec->rank > TRIT_RANK_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: rank %" PRIu32 "; must be at most %d", spec->rank,
-                    TRIT_RANK_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                          "rank %" PRIu32 "; must be at most %d", spec->rank,
+                          TRIT_RANK_MAX);
     for (uint32_t i = 0; i < spec->rank; i++)
         if (spec->shape[i] == 0)
-            return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                        "tensor.shape: axis %" PRIu32 " of %s is 0; must be at least 1",
-                        i, shape_text(spec, text));
+            return fail_field(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                              "axis %" PRIu32 " of %s is 0; must be at least 1", i,
+                              shape_text(spec, text));
     plan->elements = 1;
     for (uint32_t i = 0; i < spec->rank; i++)
         if (mul_overflows(plan->elements, spec->shape[i], &plan->elements))
-            return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                        "tensor.shape: element count of %s overflows 64 bits",
-                        shape_text(spec, text));
+            return fail_field(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                              "element count of %s overflows 64 bits",
+                              shape_text(spec, text));
     plan->row_len = spec->shape[spec->rank - 1];
     plan->rows = plan->elements / plan->row_len;
     return 0;
@@ -61,9 +62,9 @@ static int check_dtype(const struct plan_spec *spec, struct failure *failure)
     if (!dense || spec->dtype == TRIT_F32 || spec->dtype == TRIT_F16 ||
         spec->dtype == TRIT_BF16)
         return 0;
-    return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.dtype",
-                "tensor.dtype: %d; must be f32 (%d), f16 (%d) or bf16 (%d)",
-                (int)spec->dtype, TRIT_F32, TRIT_F16, TRIT_BF16);
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, "tensor.dtype",
+                      "%d; must be f32 (%d), f16 (%d) or bf16 (%d)", (int)spec->dtype,
+                      TRIT_F32, TRIT_F16, TRIT_BF16);
 }
 
 static bool has_one_scale(enum trit_encoding encoding)
@@ -88,17 +89,17 @@ static int check_whole_shape(const struct plan *plan, enum trit_encoding encodin
     if (encoding_layout(encoding)->interleaved) {
         if (plan->rows % INTERLEAVED == 0)
             return 0;
-        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: %s has %" PRIu64 " row%s; %s needs a multiple of %d",
-                    text, plan->rows, plan->rows == 1 ? "" : "s", encoding_name(encoding),
-                    INTERLEAVED);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                          "%s has %" PRIu64 " row%s; %s needs a multiple of %d", text,
+                          plan->rows, plan->rows == 1 ? "" : "s", encoding_name(encoding),
+                          INTERLEAVED);
     }
     if (plan->elements % WHOLE_ALIGN != 0 || plan->row_len % 4 != 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: %s has %" PRIu64 " elements in rows of %" PRIu64
-                    "; %s needs a multiple of %d elements in rows of a multiple of 4",
-                    text, plan->elements, plan->row_len, encoding_name(encoding),
-                    WHOLE_ALIGN);
+        return fail_field(
+            failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+            "%s has %" PRIu64 " elements in rows of %" PRIu64
+            "; %s needs a multiple of %d elements in rows of a multiple of 4",
+            text, plan->elements, plan->row_len, encoding_name(encoding), WHOLE_ALIGN);
     return 0;
 }
 
@@ -110,17 +111,16 @@ static int check_whole(struct plan *plan, struct failure *failure)
     char text[SHAPE_TEXT_BYTES];
 
     if (spec->group_size != 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
-                    "options.group_size: %" PRIu32
-                    ", but %s has one scale for the whole tensor; use 0",
-                    spec->group_size, encoding_name(encoding));
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
+                          "%" PRIu32 ", but %s has one scale for the whole tensor; use 0",
+                          spec->group_size, encoding_name(encoding));
     if (check_whole_shape(plan, encoding, failure) < 0)
         return -1;
     if (plan->elements > WHOLE_ELEMENTS_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: %s has %" PRIu64 " elements; %s supports at most %d",
-                    shape_text(spec, text), plan->elements, encoding_name(encoding),
-                    WHOLE_ELEMENTS_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                          "%s has %" PRIu64 " elements; %s supports at most %d",
+                          shape_text(spec, text), plan->elements, encoding_name(encoding),
+                          WHOLE_ELEMENTS_MAX);
     plan->whole = true;
     plan->rows = 1;
     plan->row_len = plan->elements;
@@ -137,13 +137,13 @@ static int check_groups(struct plan *plan, struct failure *failure)
     if (spec->group_size == 0)
         spec->group_size = GROUP_SIZE_DEFAULT;
     if (spec->group_size > GROUP_SIZE_MAX && !plan->whole)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
-                    "options.group_size: %" PRIu32 "; must be at most %d",
-                    spec->group_size, GROUP_SIZE_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
+                          "%" PRIu32 "; must be at most %d", spec->group_size,
+                          GROUP_SIZE_MAX);
     if (spec->partial != TRIT_PARTIAL_PADDED && spec->partial != TRIT_PARTIAL_EXACT)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.partial_group",
-                    "options.partial_group: %d; must be padded (%d) or exact (%d)",
-                    (int)spec->partial, TRIT_PARTIAL_PADDED, TRIT_PARTIAL_EXACT);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.partial_group",
+                          "%d; must be padded (%d) or exact (%d)", (int)spec->partial,
+                          TRIT_PARTIAL_PADDED, TRIT_PARTIAL_EXACT);
 
     plan->groups_per_row = div_up(plan->row_len, spec->group_size);
     plan->groups = plan->rows * plan->groups_per_row; /* at most `elements` */
@@ -162,38 +162,37 @@ static int check_encoding(const struct plan *plan, enum trit_encoding encoding,
     uint32_t group_size = plan->spec.group_size;
 
     if (!layout)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                    "options.encoding: %d is unknown", (int)encoding);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                          "%d is unknown", (int)encoding);
     if (layout->group_size != 0 && (layout->group_size % group_size != 0 ||
                                     group_size % layout->block_elements != 0))
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
-                    "options.group_size: %" PRIu32 " is not supported by %s; use %" PRIu32
-                    " or %" PRIu32,
-                    group_size, encoding_name(encoding), layout->block_elements,
-                    layout->group_size);
+        return fail_field(
+            failure, TRIT_INVALID_ARGUMENT, "options.group_size",
+            "%" PRIu32 " is not supported by %s; use %" PRIu32 " or %" PRIu32, group_size,
+            encoding_name(encoding), layout->block_elements, layout->group_size);
     if (layout->group_size != 0 && plan->row_len % group_size != 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: rows have %" PRIu64
-                    " elements; %s needs a multiple of group_size, which is %" PRIu32,
-                    plan->row_len, encoding_name(encoding), group_size);
+        return fail_field(
+            failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+            "rows have %" PRIu64
+            " elements; %s needs a multiple of group_size, which is %" PRIu32,
+            plan->row_len, encoding_name(encoding), group_size);
     if (layout->scales == SCALES_IN_BLOCK && group_size % layout->block_elements != 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
-                    "options.group_size: %" PRIu32 "; %s needs a multiple of %" PRIu32
-                    ", the elements of a block",
-                    group_size, encoding_name(encoding), layout->block_elements);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
+                          "%" PRIu32 "; %s needs a multiple of %" PRIu32
+                          ", the elements of a block",
+                          group_size, encoding_name(encoding), layout->block_elements);
     if (plan->row_len % layout->block_elements != 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: rows have %" PRIu64
-                    " elements; %s needs a multiple of %" PRIu32
-                    ", the elements of a block",
-                    plan->row_len, encoding_name(encoding), layout->block_elements);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                          "rows have %" PRIu64
+                          " elements; %s needs a multiple of %" PRIu32
+                          ", the elements of a block",
+                          plan->row_len, encoding_name(encoding), layout->block_elements);
     if (layout->block_elements % group_size != 0 &&
         group_size % layout->block_elements != 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
-                    "options.group_size: %" PRIu32
-                    "; %s needs a multiple or a divisor of %" PRIu32
-                    ", the elements of a block",
-                    group_size, encoding_name(encoding), layout->block_elements);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
+                          "%" PRIu32 "; %s needs a multiple or a divisor of %" PRIu32
+                          ", the elements of a block",
+                          group_size, encoding_name(encoding), layout->block_elements);
     return 0;
 }
 
@@ -228,17 +227,16 @@ static int check_scales_dtype(const struct plan_spec *spec, struct failure *fail
     case TRIT_BF16:
         if (encoding_scales_dtype(spec->in) != TRIT_DTYPE_UNSPECIFIED)
             return 0;
-        return fail(
-            failure, TRIT_INVALID_ARGUMENT, "options.scales_dtype",
-            "options.scales_dtype: %s, but %s has no separate scales; leave it out",
-            dtype_name(spec->in_scales_dtype), encoding_name(spec->in));
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.scales_dtype",
+                          "%s, but %s has no separate scales; leave it out",
+                          dtype_name(spec->in_scales_dtype), encoding_name(spec->in));
     case TRIT_I8:
     case TRIT_U8:
         break;
     }
-    return fail(failure, TRIT_INVALID_ARGUMENT, "options.scales_dtype",
-                "options.scales_dtype: %d; must be F32 (%d), F16 (%d) or BF16 (%d)",
-                (int)spec->in_scales_dtype, TRIT_F32, TRIT_F16, TRIT_BF16);
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.scales_dtype",
+                      "%d; must be F32 (%d), F16 (%d) or BF16 (%d)",
+                      (int)spec->in_scales_dtype, TRIT_F32, TRIT_F16, TRIT_BF16);
 }
 
 static int measure(const struct plan *plan, enum trit_encoding encoding,
@@ -249,9 +247,9 @@ static int measure(const struct plan *plan, enum trit_encoding encoding,
 
     if (encoded_overflows(plan, encoding, plan->elements, bytes) ||
         scales_overflow(plan, scales_dtype, scale_bytes))
-        return fail(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
-                    "tensor.shape: byte count of %s as %s overflows 64 bits",
-                    shape_text(&plan->spec, text), encoding_name(encoding));
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
+                          "byte count of %s as %s overflows 64 bits",
+                          shape_text(&plan->spec, text), encoding_name(encoding));
     return 0;
 }
 

@@ -103,8 +103,8 @@ int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
     struct pool *p;
 
     if (threads > POOL_THREADS_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "threads",
-                    "threads: %u; must be at most %d", threads, POOL_THREADS_MAX);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "threads",
+                          "%u; must be at most %d", threads, POOL_THREADS_MAX);
     if (wanted > POOL_THREADS_MAX)
         wanted = POOL_THREADS_MAX;
     p = calloc(1, sizeof(*p) + wanted * sizeof(p->threads[0]));

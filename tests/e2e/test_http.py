@@ -4,11 +4,12 @@ import json
 import subprocess
 import urllib.parse
 
+import grpc
 import numpy as np
 import pytest
 
 import reference as ref
-from tritd import CALL_SECONDS, tensor_pb2
+from tritd import CALL_SECONDS, cli, refused, report_pb2, tensor_pb2
 
 LAYER = "block 1/up%"
 
@@ -146,3 +147,37 @@ def test_page_and_json_name_what_was_found(daemon, run, random):
     assert "✓ ternary" in page and "Findings" not in page
     overview = curl(daemon, f"/runs/{run}")[2]
     assert overview.count("✗ dead layer") == 1 and overview.count("✓ ternary") == 1
+
+
+def test_a_deceptive_name_is_escaped_wherever_it_is_shown(daemon, random, run):
+    """One name with a right-to-left override, a zero-width space and an accented letter
+    through the page, JSON, the command line and the log."""
+    name, shown, as_json = "a\u202eb\u200bc\u00e9", "a\\u{202e}b\\u{200b}c\u00e9", "a\\u202eb\\u200bc\u00e9"
+    daemon.ternary.Project(ref.project_request(
+        random.standard_normal((2, 128)), layer=tensor_pb2.LayerRef(run=run, layer=name)),
+        timeout=CALL_SECONDS)
+    path = urllib.parse.quote(run, "")
+    page = curl(daemon, f"/runs/{path}")[2]
+    assert shown in page and name not in page
+    layer = f"{path}/layers/{urllib.parse.quote(name, '')}"
+    page = curl(daemon, f"/runs/{layer}")[2]
+    assert shown in page and name not in page
+    body = curl(daemon, f"/v1/runs/{layer}")[2]
+    assert as_json in body and name not in body and json.loads(body)["layer"] == name
+
+    table = cli(daemon, "reports", run)
+    assert shown in table.stdout and name not in table.stdout, table.stderr
+    listed = cli(daemon, "reports", run, "--json")
+    assert as_json in listed.stdout and name not in listed.stdout
+    assert json.loads(listed.stdout)["reports"][0]["layer"] == name
+
+    refused(lambda: daemon.reports.Get(report_pb2.ReportsGetRequest(run=run, layer=name + "x"),
+                                       timeout=CALL_SECONDS), grpc.StatusCode.NOT_FOUND, name)
+    assert as_json + "x" in daemon.log() and name not in daemon.log()
+
+
+def test_c1_controls_are_refused_in_names(daemon, random, run):
+    request = ref.project_request(random.standard_normal((2, 128)),
+                                  layer=tensor_pb2.LayerRef(run=run, layer="a\u009bb"))
+    refused(lambda: daemon.ternary.Project(request, timeout=CALL_SECONDS),
+            grpc.StatusCode.INVALID_ARGUMENT, "layer.layer", "control character")

@@ -44,7 +44,7 @@ FENCES = {
 TESTED = r"tests/"  # tests may look behind every fence
 
 # Our headers that no folder name gives away, and the module they belong to.
-PUBLIC = {"trit/types.h": None, "trit.h": "lib"}
+PUBLIC = {"trit/types.h": None, "proto/utf8.h": None, "trit.h": "lib"}
 PUBLIC.update({f"trit/{path.name}": "lib" for path in pathlib.Path("client/include/trit").glob("*.h")})
 
 # True once `dialect.py --fix` has been run over the tree.

@@ -209,12 +209,12 @@ static int check_shapes(struct call *call, const struct backward *backward)
     if (x->rank == grad->rank &&
         memcmp(x->shape, grad->shape, (x->rank - 1) * sizeof(x->shape[0])) == 0)
         return 0;
-    return fail(
-        &call->failure, TRIT_INVALID_ARGUMENT, "grad_output.shape",
-        "grad_output.shape: all axes but the last must be those of x: rank %u and "
-        "%llu rows, x has rank %u and %llu rows",
-        (unsigned)grad->rank, (unsigned long long)backward->grad_output.rows,
-        (unsigned)x->rank, (unsigned long long)backward->x.rows);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "grad_output.shape",
+                      "all axes but the last must be those of x: rank %u and "
+                      "%llu rows, x has rank %u and %llu rows",
+                      (unsigned)grad->rank,
+                      (unsigned long long)backward->grad_output.rows, (unsigned)x->rank,
+                      (unsigned long long)backward->x.rows);
 }
 
 static int make_results(struct call *call, struct backward *backward)

@@ -12,7 +12,6 @@
 
 enum {
     BULK_BYTES_FIRST = 4096,
-    HTTP2_INTERNAL_ERROR = 2, /* RFC 9113, 7 */
 };
 
 /* ---- bytes of a request ---------------------------------------------------------- */
@@ -20,8 +19,7 @@ enum {
 int bulk_begin(struct bulk *bulk, struct call *call, const char *field)
 {
     if (bulk->seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: given twice",
-                    field);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field, "given twice");
     bulk->seen = true;
     return 0;
 }
@@ -106,8 +104,8 @@ int check_dtype(struct call *call, const char *field, uint32_t dtype)
     case TRIT_BF16:
         return 0;
     }
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: %u is not F32 (1), F16 (2) or BF16 (3)", field, (unsigned)dtype);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                      "%u is not F32 (1), F16 (2) or BF16 (3)", (unsigned)dtype);
 }
 
 /* ---- a tensor of a request --------------------------------------------------------- */
@@ -119,25 +117,24 @@ static int check_shape(struct operand *operand, struct call *call, const char *f
     uint64_t rows = 1, elements, bytes;
 
     if (tensor->rank == 0)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: rank 0", field);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field, "rank 0");
     if (tensor->shape[tensor->rank - 1] != columns)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                    "%s: the last axis is %llu, the layer has %llu", field,
-                    (unsigned long long)tensor->shape[tensor->rank - 1],
-                    (unsigned long long)columns);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                          "the last axis is %llu, the layer has %llu",
+                          (unsigned long long)tensor->shape[tensor->rank - 1],
+                          (unsigned long long)columns);
     for (uint32_t i = 0; i + 1 < tensor->rank; i++) {
         if (tensor->shape[i] == 0)
-            return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: axis %u is 0",
-                        field, (unsigned)i);
+            return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                              "axis %u is 0", (unsigned)i);
         if (mul_overflows(rows, tensor->shape[i], &rows))
-            return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                        "%s: the product overflows at %llu", field,
-                        (unsigned long long)tensor->shape[i]);
+            return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                              "the product overflows at %llu",
+                              (unsigned long long)tensor->shape[i]);
     }
     if (mul_overflows(rows, columns, &elements) || mul_overflows(elements, 8, &bytes))
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                    "%s: the product overflows at %llu", field,
-                    (unsigned long long)columns);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                          "the product overflows at %llu", (unsigned long long)columns);
     operand->rows = rows;
     return 0;
 }
@@ -169,9 +166,9 @@ int operand_check(struct operand *operand, struct call *call, uint64_t columns)
         operand_elements(operand) * dtype_bytes((enum trit_dtype)operand->tensor.dtype);
     snprintf(field, sizeof(field), "%sdata", path);
     if (operand->data.count != bytes)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                    "%s: %zu bytes, but the shape needs %llu", field, operand->data.count,
-                    (unsigned long long)bytes);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                          "%zu bytes, but the shape needs %llu", operand->data.count,
+                          (unsigned long long)bytes);
     return 0;
 }
 
@@ -248,9 +245,9 @@ int check_reply_bytes(struct call *call, const char *field, uint64_t bytes)
     if (bytes <= limit)
         return 0;
     metric_limit(call->config->metrics, L_MESSAGE);
-    return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, field,
-                "%s: the reply would have %llu bytes, message_bytes_max is %llu", field,
-                (unsigned long long)bytes, (unsigned long long)limit);
+    return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, field,
+                      "the reply would have %llu bytes, message_bytes_max is %llu",
+                      (unsigned long long)bytes, (unsigned long long)limit);
 }
 
 /* The call frees the memory; it outlives its slices. */

@@ -33,9 +33,9 @@ static int put_id(struct call *call, struct embed *embed)
     uint32_t id = (uint32_t)embed->id;
 
     if (embed->id > UINT32_MAX)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                    "ids: %llu (at index %zu) is not a uint32",
-                    (unsigned long long)embed->id, embed->ids.count / sizeof(id));
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
+                          "%llu (at index %zu) is not a uint32",
+                          (unsigned long long)embed->id, embed->ids.count / sizeof(id));
     embed->id = 0;
     embed->id_bytes = 0;
     return bulk_put(&embed->ids, call, (const uint8_t *)&id, sizeof(id));
@@ -49,9 +49,9 @@ static int blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
     (void)blob;
     for (size_t i = 0; i < count; i++) {
         if (embed->id_bytes == ID_BYTES_MAX)
-            return fail(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                        "ids: the varint at index %zu is not a uint32",
-                        embed->ids.count / sizeof(uint32_t));
+            return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
+                              "the varint at index %zu is not a uint32",
+                              embed->ids.count / sizeof(uint32_t));
         embed->id |= (uint64_t)(bytes[i] & 0x7f) << (7 * embed->id_bytes++);
         if (!(bytes[i] & 0x80) && put_id(call, embed) < 0)
             return -1;
@@ -65,8 +65,8 @@ static int blob_end(struct call *call, uint32_t blob)
 
     (void)blob;
     if (embed->id_bytes)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                    "ids: the field ends inside an id");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
+                          "the field ends inside an id");
     return 0;
 }
 
@@ -78,8 +78,8 @@ static int message(struct call *call)
     if (decode_layer_name(&call->scan.parts[PART_ROOT], embed->name, error) < 0)
         return decode_failed(call, "", error);
     if (layer_loose_ids(&call->scan.parts[PART_ROOT]))
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                    "ids: must be packed, as proto3 does");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
+                          "must be packed, as proto3 does");
     return 0;
 }
 
@@ -117,15 +117,15 @@ static int check_ids(struct call *call, const struct embed *embed)
     uint64_t count = embed->ids.count / sizeof(uint32_t);
 
     if (count == 0)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "ids", "ids: none");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "ids", "none");
     for (uint64_t i = 0; i < count; i++) {
         uint32_t id;
 
         memcpy(&id, embed->ids.bytes + i * sizeof(id), sizeof(id));
         if (id >= embed->layer->spec.out_features)
-            return fail(
+            return fail_field(
                 &call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                "ids: %u (at index %llu) is out of range, the layer has %llu rows",
+                "%u (at index %llu) is out of range, the layer has %llu rows",
                 (unsigned)id, (unsigned long long)i,
                 (unsigned long long)embed->layer->spec.out_features);
     }
@@ -142,8 +142,8 @@ static int request(struct call *call)
                     &call->failure) < 0)
         return -1;
     if (embed->layer->spec.kind != LAYER_EMBEDDING)
-        return fail(&call->failure, TRIT_FAILED_PRECONDITION, "name",
-                    "name: \"%s\" is a linear layer", embed->name);
+        return fail_field(&call->failure, TRIT_FAILED_PRECONDITION, "name",
+                          "\"%s\" is a linear layer", embed->name);
     if (check_ids(call, embed) < 0)
         return -1;
     count = embed->ids.count / sizeof(uint32_t);

@@ -11,13 +11,11 @@
 
 #include "base/checked.h"
 #include "obs/metrics.h"
+#include "proto/names.h"
 #include "services/layers/call.h"
 #include "services/layers/int8_error.h"
 #include "services/layers/parallel.h"
 #include "services/ternary/tensor_call.h"
-
-/* As in layers.proto. */
-enum activations { ACTIVATIONS_F32 = 0, ACTIVATIONS_INT8 = 1 };
 
 enum {
     BATCH_ROWS = 64, /* rows of x in a piece */
@@ -92,7 +90,8 @@ static int narrow_run(struct call *call, uint64_t piece, struct worker *worker)
 /* With f32 activations there is nothing to compare with, so the errors are 0. */
 static bool compares(const struct forward *forward)
 {
-    return forward->asked.report_error && forward->asked.activations == ACTIVATIONS_INT8;
+    return forward->asked.report_error &&
+           forward->asked.activations == TRIT_ACTIVATIONS_INT8;
 }
 
 static void count_products(struct call *call)
@@ -103,9 +102,9 @@ static void count_products(struct call *call)
     uint64_t rows = forward->x.rows;
     uint64_t products = rows * spec->in_features * spec->out_features;
 
-    if (forward->asked.activations == ACTIVATIONS_INT8)
+    if (forward->asked.activations == TRIT_ACTIVATIONS_INT8)
         metric_product(metrics, P_FORWARD_INT8, rows, products);
-    if (forward->asked.activations == ACTIVATIONS_F32 || compares(forward))
+    if (forward->asked.activations == TRIT_ACTIVATIONS_F32 || compares(forward))
         metric_product(metrics, P_FORWARD_F32, rows, products);
 }
 
@@ -138,7 +137,7 @@ static int multiply_run(struct call *call, uint64_t piece, struct worker *worker
     float *y = result_values(&forward->y) + batch * out;
     struct product_part part = {&layer->matrix, x, batches, layer->bias, first, rows, y};
 
-    if (forward->asked.activations == ACTIVATIONS_INT8)
+    if (forward->asked.activations == TRIT_ACTIVATIONS_INT8)
         linear_forward_int8(
             kernels, &layer->matrix, forward->q + batch * forward->q_stride,
             forward->sums + batch * forward->groups, forward->absmax + batch, batches,
@@ -175,17 +174,17 @@ static int prepare_run(struct call *call, uint64_t piece, struct worker *worker)
     uint64_t in = forward->layer->spec.in_features;
 
     operand_widen(&forward->x, piece * in, in);
-    if (forward->asked.activations != ACTIVATIONS_INT8)
+    if (forward->asked.activations != TRIT_ACTIVATIONS_INT8)
         return 0;
     linear_quantize(services_of(call)->config.kernels, &forward->layer->matrix,
                     forward->x.values + piece * in,
                     forward->q + piece * forward->q_stride,
                     forward->sums + piece * forward->groups, forward->absmax + piece);
     if (!isfinite(forward->absmax[piece]))
-        return fail(&worker->failure, TRIT_INVALID_ARGUMENT, "x.data",
-                    "x.data: row %llu has a NaN or infinity, which ACTIVATIONS_INT8 "
-                    "cannot hold",
-                    (unsigned long long)piece);
+        return fail_field(&worker->failure, TRIT_INVALID_ARGUMENT, "x.data",
+                          "row %llu has a NaN or infinity, which ACTIVATIONS_INT8 "
+                          "cannot hold",
+                          (unsigned long long)piece);
     return 0;
 }
 
@@ -207,7 +206,7 @@ static int prepare(struct call *call)
 
     if (operand_prepare(&forward->x, call) < 0)
         return -1;
-    if (forward->asked.activations == ACTIVATIONS_F32 &&
+    if (forward->asked.activations == TRIT_ACTIVATIONS_F32 &&
         forward->x.tensor.dtype == TRIT_F32)
         return multiply(call);
     return parallel_for_start(&forward->pieces, call, &pieces);
@@ -219,7 +218,7 @@ static int make_quantized(struct call *call)
     const struct layer_spec *spec = &forward->layer->spec;
     uint64_t rows = forward->x.rows;
 
-    if (forward->asked.activations != ACTIVATIONS_INT8)
+    if (forward->asked.activations != TRIT_ACTIVATIONS_INT8)
         return 0;
     forward->q_stride = linear_quantized(spec->in_features);
     forward->groups = layer_groups_per_row(spec);
@@ -277,8 +276,8 @@ static int forward_message(struct call *call)
 
     if (decode_layer_forward(&call->scan.parts[PART_ROOT], &forward->asked, error) < 0)
         return decode_failed(call, "", error);
-    if (check_enum(call, "activations", "Activations", forward->asked.activations,
-                   ACTIVATIONS_INT8) < 0)
+    if (check_enum(call, "activations", &activations_names, forward->asked.activations) <
+        0)
         return -1;
     return operand_decode(&forward->x, call, "x.", &call->scan.parts[PART_TENSOR]);
 }

@@ -6,12 +6,10 @@
 #include "base/checked.h"
 #include "layers/files.h"
 #include "obs/metrics.h"
+#include "proto/names.h"
 #include "services/layers/call.h"
 #include "services/layers/parallel.h"
 #include "services/ternary/tensor_call.h"
-
-/* As in layers.proto. */
-enum get_part { GET_TERNARY = 0, GET_LATENTS = 1, GET_SPEC = 2 };
 
 struct get {
     struct wire_layer_get wire;
@@ -31,16 +29,16 @@ static int message(struct call *call)
 
     if (decode_layer_get(&call->scan.parts[PART_ROOT], &get->wire, error) < 0)
         return decode_failed(call, "", error);
-    return check_enum(call, "part", "LayerPart", get->wire.part, GET_SPEC);
+    return check_enum(call, "part", &layer_part_names, get->wire.part);
 }
 
 /* ---- the reply --------------------------------------------------------------------- */
 
 static enum trit_dtype reply_dtype(const struct get *get)
 {
-    if (get->wire.part == GET_SPEC)
+    if (get->wire.part == TRIT_LAYER_SPEC)
         return TRIT_DTYPE_UNSPECIFIED;
-    if (get->wire.part == GET_LATENTS)
+    if (get->wire.part == TRIT_LAYER_LATENTS)
         return get->layer->latents_dtype;
     if (get->wire.encoding == TRIT_ENCODING_DENSE)
         return (enum trit_dtype)get->wire.dtype;
@@ -131,10 +129,10 @@ static int encode_group(struct call *call, const float *values, uint32_t group_l
                     "group %llu of the layer \"%s\" is not ternary",
                     (unsigned long long)group, get->layer->spec.name);
     if (counts.scales_lost && encoding_layout(get->plan.spec.out)->scales != SCALES_F32)
-        return fail(&worker->failure, TRIT_INVALID_ARGUMENT, "encoding",
-                    "encoding: the scale %g of group %llu is 0 or infinite in f16; use "
-                    "int8 or dense",
-                    (double)*scale, (unsigned long long)group);
+        return fail_field(&worker->failure, TRIT_INVALID_ARGUMENT, "encoding",
+                          "the scale %g of group %llu is 0 or infinite in f16; use "
+                          "int8 or dense",
+                          (double)*scale, (unsigned long long)group);
     return 0;
 }
 
@@ -190,14 +188,14 @@ static int check_scales(const struct get *get, uint64_t first, uint64_t rows,
     uint64_t end = (first + rows) * get->plan.groups_per_row;
 
     for (; group < end; group++) {
-        float scale = get->layer->scales[group], held = f32_rounded_to(dtype, scale);
+        float scale = get->layer->scales[group];
 
-        if (scale != 0 && isfinite(scale) && (held == 0 || !isfinite(held)))
-            return fail(
-                &worker->failure, TRIT_INVALID_ARGUMENT, "dtype",
-                "dtype: %s holds the scale %g of group %llu as 0 or infinity; use "
-                "f32",
-                dtype_name(dtype), (double)scale, (unsigned long long)group);
+        if (scale_lost(dtype, scale))
+            return fail_field(&worker->failure, TRIT_INVALID_ARGUMENT, "dtype",
+                              "%s holds the scale %g of group %llu as 0 or infinity; use "
+                              "f32",
+                              dtype_name(dtype), (double)scale,
+                              (unsigned long long)group);
     }
     return 0;
 }
@@ -242,9 +240,9 @@ static int plan_ternary(struct call *call, struct get *get)
     if (check_dtype(call, "dtype", get->wire.dtype) < 0)
         return -1;
     if (layout && layout->scales == SCALES_TENSOR)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "encoding",
-                    "encoding: %s has one scale per tensor, the layer one per group",
-                    encoding_name((enum trit_encoding)get->wire.encoding));
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "encoding",
+                          "%s has one scale per tensor, the layer one per group",
+                          encoding_name((enum trit_encoding)get->wire.encoding));
     if (plan_init(&get->plan, &plan, &call->failure) < 0)
         return -1;
     get->data_bytes = get->plan.out_bytes;
@@ -285,8 +283,8 @@ static int plan_latents(struct call *call, struct get *get)
     const struct layer_spec *spec = &get->layer->spec;
 
     if (get->layer->latents == LATENTS_NONE)
-        return fail(&call->failure, TRIT_FAILED_PRECONDITION, "part",
-                    "part: the layer \"%s\" was loaded without keep_latents", spec->name);
+        return fail_field(&call->failure, TRIT_FAILED_PRECONDITION, "part",
+                          "the layer \"%s\" was loaded without keep_latents", spec->name);
     get->data_bytes =
         spec->in_features * spec->out_features * dtype_bytes(get->layer->latents_dtype);
     return 0;
@@ -302,7 +300,7 @@ static int work(struct call *call, struct get *get)
     get->rows = tile_rows(spec->out_features, spec->in_features);
     pieces.count = div_up(spec->out_features, get->rows);
     pieces.cost = spec->out_features * spec->in_features;
-    if (get->wire.part == GET_TERNARY) {
+    if (get->wire.part == TRIT_LAYER_TERNARY) {
         pieces.run = ternary_run;
         pieces.scratch_bytes = (size_t)(get->rows * spec->in_features) * sizeof(float);
     } else if (get->layer->latents == LATENTS_DRAWN) {
@@ -323,15 +321,15 @@ static int request(struct call *call)
     if (layers_find(services_of(call)->config.layers, get->wire.name, &get->layer,
                     &call->failure) < 0)
         return -1;
-    if (get->wire.part == GET_SPEC) {
+    if (get->wire.part == TRIT_LAYER_SPEC) {
         get->wire.encoding = TRIT_ENCODING_DENSE;
         reply(call);
         return 0;
     }
-    if (get->wire.part == GET_LATENTS)
+    if (get->wire.part == TRIT_LAYER_LATENTS)
         get->wire.encoding = TRIT_ENCODING_DENSE;
-    if ((get->wire.part == GET_TERNARY ? plan_ternary(call, get)
-                                       : plan_latents(call, get)) < 0 ||
+    if ((get->wire.part == TRIT_LAYER_TERNARY ? plan_ternary(call, get)
+                                              : plan_latents(call, get)) < 0 ||
         check_reply_bytes(call, "name",
                           get->data_bytes + get->scale_bytes + get->bias_bytes) < 0)
         return -1;

@@ -15,13 +15,13 @@ static int check_weight(struct call *call, const struct load *load)
         return -1;
     if (weight->rank != 2 || weight->shape[0] != load->spec.out_features ||
         weight->shape[1] != load->spec.in_features)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "weight.shape",
-                    "weight.shape: rank %u, [%llu, %llu], but the spec has [%llu, %llu]",
-                    (unsigned)weight->rank,
-                    (unsigned long long)(weight->rank > 0 ? weight->shape[0] : 0),
-                    (unsigned long long)(weight->rank > 1 ? weight->shape[1] : 0),
-                    (unsigned long long)load->spec.out_features,
-                    (unsigned long long)load->spec.in_features);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "weight.shape",
+                          "rank %u, [%llu, %llu], but the spec has [%llu, %llu]",
+                          (unsigned)weight->rank,
+                          (unsigned long long)(weight->rank > 0 ? weight->shape[0] : 0),
+                          (unsigned long long)(weight->rank > 1 ? weight->shape[1] : 0),
+                          (unsigned long long)load->spec.out_features,
+                          (unsigned long long)load->spec.in_features);
     return 0;
 }
 
@@ -31,8 +31,8 @@ static int reserve(struct call *call, struct load *load)
     struct layers *layers = services_of(call)->config.layers;
 
     if (load->spec.keep_latents && !layers_durable(layers))
-        return fail(&call->failure, TRIT_FAILED_PRECONDITION, "spec.keep_latents",
-                    "spec.keep_latents: needs a daemon with --data-dir");
+        return fail_field(&call->failure, TRIT_FAILED_PRECONDITION, "spec.keep_latents",
+                          "needs a daemon with --data-dir");
     if (layers_reserve(layers, &load->spec, &load->build.layer, &call->failure) < 0)
         return -1;
     if (!load->spec.keep_latents)
@@ -59,8 +59,8 @@ static int weight_begin(struct call *call, uint64_t length)
     char error[CODEC_ERROR_BYTES];
 
     if (load->weight_seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "weight.data",
-                    "weight.data: given twice");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "weight.data",
+                          "given twice");
     load->weight_seen = true;
     if (decode_layer_load(&call->scan.parts[PART_ROOT], &wire, error) < 0)
         return decode_failed(call, "", error);
@@ -69,9 +69,10 @@ static int weight_begin(struct call *call, uint64_t length)
     if (load_start(call, load, &wire) < 0)
         return -1;
     if (length != load->rows.expected)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "weight.data",
-                    "weight.data: %llu bytes, but the shape needs %llu",
-                    (unsigned long long)length, (unsigned long long)load->rows.expected);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "weight.data",
+                          "%llu bytes, but the shape needs %llu",
+                          (unsigned long long)length,
+                          (unsigned long long)load->rows.expected);
     return 0;
 }
 
@@ -99,19 +100,19 @@ int load_take_bias(struct call *call, struct load *load)
 
     if (!load->spec.bias) {
         if (load->bias.seen || call->scan.parts[PART_REFERENCE].seen)
-            return fail(&call->failure, TRIT_INVALID_ARGUMENT, "bias",
-                        "bias: given, but spec.bias is not set");
+            return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "bias",
+                              "given, but spec.bias is not set");
         return 0;
     }
     if (!load->bias.seen)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "bias",
-                    "bias: missing, and spec.bias is set");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "bias",
+                          "missing, and spec.bias is set");
     if (operand_decode(&bias, call, "bias.", &call->scan.parts[PART_REFERENCE]) < 0 ||
         operand_check(&bias, call, load->spec.out_features) < 0)
         return -1;
     if (bias.tensor.rank != 1)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "bias.shape",
-                    "bias.shape: rank %u is not 1", (unsigned)bias.tensor.rank);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "bias.shape",
+                          "rank %u is not 1", (unsigned)bias.tensor.rank);
     widen((enum trit_dtype)bias.tensor.dtype, bias.data.bytes, load->spec.out_features,
           load->build.layer->bias);
     return 0;

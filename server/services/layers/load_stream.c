@@ -10,8 +10,8 @@ static int weight_begin(struct call *call, uint64_t length)
                                         load->rows.received, load->rows.expected};
 
     if (!load->build.layer)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                    "start: must be the first message, before any chunk");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                          "must be the first message, before any chunk");
     return chunk_begin(&load->chunk, call, &target, length);
 }
 
@@ -38,7 +38,7 @@ static int start(struct call *call)
     uint32_t dtype;
 
     if (load->build.layer)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start", "start: sent twice");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start", "sent twice");
     if (decode_layer_load_start(&call->scan.parts[PART_START], &wire, &dtype, error) < 0)
         return decode_failed(call, "start.", error);
     load->weight = (struct wire_tensor){
@@ -64,9 +64,8 @@ static int message(struct call *call)
         load->chunk.seen = false;
         return result;
     }
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, "message",
-                "message: number %u is neither start nor chunk",
-                (unsigned)call->messages);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "message",
+                      "number %u is neither start nor chunk", (unsigned)call->messages);
 }
 
 static int request(struct call *call)
@@ -74,13 +73,13 @@ static int request(struct call *call)
     struct load *load = call->method_state;
 
     if (!load->build.layer)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                    "start: the stream ended without it");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                          "the stream ended without it");
     if (load->rows.received != load->rows.expected)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
-                    "chunk.data: the stream ended after %llu of %llu bytes",
-                    (unsigned long long)load->rows.received,
-                    (unsigned long long)load->rows.expected);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
+                          "the stream ended after %llu of %llu bytes",
+                          (unsigned long long)load->rows.received,
+                          (unsigned long long)load->rows.expected);
     return rows_complete(&load->rows);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "kernels/kernels.h"
 #include "obs/metrics.h"
 #include "services/layers/call.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "obs/metrics.h"
 #include "services/call_job.h"
 #include "services/ternary/tensor_call.h"
@@ -88,11 +89,10 @@ static int all_in(struct rows *rows)
 
     if (rows->non_finite) {
         metric_add(call->config->metrics, M_NON_FINITE, 1);
-        return fail(
-            &call->failure, TRIT_INVALID_ARGUMENT, "weight.data",
-            "weight.data: %llu values are NaN or infinite, the first at index %llu",
-            (unsigned long long)rows->non_finite,
-            (unsigned long long)rows->first_non_finite);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "weight.data",
+                          "%llu values are NaN or infinite, the first at index %llu",
+                          (unsigned long long)rows->non_finite,
+                          (unsigned long long)rows->first_non_finite);
     }
     rows->build->latents_bytes = rows->expected;
     return layer_build_save(rows->build, call);

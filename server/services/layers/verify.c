@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "obs/metrics.h"
 #include "services/layers/build.h"
 #include "services/layers/call.h"
@@ -41,8 +42,8 @@ static int message(struct call *call)
     if (decode_layer_verify(&call->scan.parts[PART_ROOT], wire, error) < 0)
         return decode_failed(call, "", error);
     if (wire->has_tolerance && !(wire->tolerance >= 0 && wire->tolerance < 0.5F))
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "tolerance",
-                    "tolerance: %g is not in [0, 0.5)", (double)wire->tolerance);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "tolerance",
+                          "%g is not in [0, 0.5)", (double)wire->tolerance);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/codec/codec.h"
+#include "proto/utf8.h"
 #include "services/shared.h"
 
 static const struct state_row rows[FILING_STATES] = {
@@ -15,31 +16,21 @@ static const struct state_row rows[FILING_STATES] = {
 };
 const struct states filing_states = STATES("filing", rows);
 
-/* Names are shown on terminals and pages, and are parts of URLs. */
-static bool has_control(const char *name)
-{
-    for (; *name; name++)
-        if ((unsigned char)*name < 0x20 || *name == 0x7f)
-            return true;
-    return false;
-}
-
 static int check_layer(const struct wire_layer_ref *layer, struct failure *failure)
 {
     if (layer->run[0] == '\0')
-        return fail(failure, TRIT_INVALID_ARGUMENT, "layer.run",
-                    "layer.run: must not be empty");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "layer.run",
+                          "must not be empty");
     if (layer->layer[0] == '\0')
-        return fail(failure, TRIT_INVALID_ARGUMENT, "layer.layer",
-                    "layer.layer: must not be empty");
-    if (has_control(layer->run) || has_control(layer->layer))
-        return fail(failure, TRIT_INVALID_ARGUMENT,
-                    has_control(layer->run) ? "layer.run" : "layer.layer",
-                    "%s: contains a control character",
-                    has_control(layer->run) ? "layer.run" : "layer.layer");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "layer.layer",
+                          "must not be empty");
+    if (!utf8_is_name(layer->run) || !utf8_is_name(layer->layer))
+        return fail_field(failure, TRIT_INVALID_ARGUMENT,
+                          utf8_is_name(layer->run) ? "layer.layer" : "layer.run",
+                          "contains a control character");
     if (layer->step > INT64_MAX)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "layer.step",
-                    "layer.step: %llu is above 2^63-1", (unsigned long long)layer->step);
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "layer.step",
+                          "%llu is above 2^63-1", (unsigned long long)layer->step);
     return 0;
 }
 

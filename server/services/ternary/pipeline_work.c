@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "obs/metrics.h"
+#include "proto/names.h"
 
 /* pipeline_feed fills a tile and submits it. compute_tile runs on a worker; then
  * tile_computed, on the loop, marks the tile DONE and merges every tile whose turn has
@@ -37,17 +39,13 @@ void pipeline_init(struct pipeline *pipeline, struct call *call,
 int pipeline_take_scales(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
 {
     size_t needed = pipeline->in_scales_count + count;
+    uint8_t *grown =
+        array_grow(pipeline->in_scales, &pipeline->in_scales_capacity, needed, 1);
 
-    if (needed > pipeline->in_scales_capacity) {
-        size_t capacity = needed < 4096 ? 4096 : needed * 2;
-        uint8_t *grown = realloc(pipeline->in_scales, capacity);
-
-        if (!grown)
-            return fail(&pipeline->call->failure, TRIT_RESOURCE_EXHAUSTED, "scales",
-                        "scales: no memory for %zu bytes", needed);
-        pipeline->in_scales = grown;
-        pipeline->in_scales_capacity = capacity;
-    }
+    if (!grown)
+        return fail_field(&pipeline->call->failure, TRIT_RESOURCE_EXHAUSTED, "scales",
+                          "no memory for %zu bytes", needed);
+    pipeline->in_scales = grown;
     memcpy(pipeline->in_scales + pipeline->in_scales_count, bytes, count);
     pipeline->in_scales_count = needed;
     return 0;
@@ -66,10 +64,10 @@ int pipeline_start(struct pipeline *pipeline)
     const struct plan *plan = &pipeline->task.plan;
 
     if (pipeline->in_scales_count != plan->in_scale_bytes)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "scales",
-                    "scales: %zu bytes, but %llu groups need %llu bytes",
-                    pipeline->in_scales_count, (unsigned long long)plan->groups,
-                    (unsigned long long)plan->in_scale_bytes);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "scales",
+                          "%zu bytes, but %llu groups need %llu bytes",
+                          pipeline->in_scales_count, (unsigned long long)plan->groups,
+                          (unsigned long long)plan->in_scale_bytes);
     if (merge_init(&pipeline->merge, pipeline->task.wants_codes, &call->failure) < 0)
         return -1;
     pipeline->task.in_scales = pipeline->in_scales;
@@ -116,13 +114,13 @@ static int refuse_element(struct pipeline *pipeline, const struct tile *tile)
     const char *field = pipeline->tensor.field;
 
     if (tile->bad_is_lost)
-        return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, "dtype",
-                    "dtype: %s rounds element %llu to 0 or infinity; use f32",
-                    dtype_name(pipeline->task.plan.spec.dtype),
-                    (unsigned long long)tile->bad_element);
-    return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: the code of element %llu is not ternary", field,
-                (unsigned long long)tile->bad_element);
+        return fail_field(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, "dtype",
+                          "%s rounds element %llu to 0 or infinity; use f32",
+                          dtype_name(pipeline->task.plan.spec.dtype),
+                          (unsigned long long)tile->bad_element);
+    return fail_field(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
+                      "the code of element %llu is not ternary",
+                      (unsigned long long)tile->bad_element);
 }
 
 static int refuse_lost(struct pipeline *pipeline, const struct tile *tile)
@@ -132,15 +130,16 @@ static int refuse_lost(struct pipeline *pipeline, const struct tile *tile)
     unsigned long long group = tile->span.first_group + tile->lost.first;
 
     if (tile->lost_scale == 0)
-        return fail(
+        return fail_field(
             &pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-            "%s: f32 rounds the mean magnitude of group %llu to 0, so %s would lose "
+            "f32 rounds the mean magnitude of group %llu to 0, so %s would lose "
             "the group; scale the weights, or set allow_lost_scales",
-            field, group, encoding);
-    return fail(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-                "%s: f16 rounds the scale %g of group %llu to 0 or infinity, so %s would "
-                "lose the group; use int8 or dense, or set allow_lost_scales",
-                field, (double)tile->lost_scale, group, encoding);
+            group, encoding);
+    return fail_field(
+        &pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
+        "f16 rounds the scale %g of group %llu to 0 or infinity, so %s would "
+        "lose the group; use int8 or dense, or set allow_lost_scales",
+        (double)tile->lost_scale, group, encoding);
 }
 
 /* -1: the result of the tile fails the call. */
@@ -154,11 +153,11 @@ static int check_tile(struct pipeline *pipeline, const struct tile *tile)
     if (tile->bad_element != UINT64_MAX)
         return refuse_element(pipeline, tile);
     if (tile->mixed_group != UINT64_MAX)
-        return fail(
+        return fail_field(
             failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
-            "%s: group %llu of %u elements: its %s blocks have different scales; use "
+            "group %llu of %u elements: its %s blocks have different scales; use "
             "group_size %u to verify each block on its own",
-            pipeline->tensor.field, (unsigned long long)tile->mixed_group,
+            (unsigned long long)tile->mixed_group,
             (unsigned)pipeline->task.plan.spec.group_size,
             encoding_name(pipeline->task.plan.spec.in),
             (unsigned)encoding_layout(pipeline->task.plan.spec.in)->block_elements);

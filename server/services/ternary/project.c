@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "obs/metrics.h"
+#include "proto/names.h"
 #include "services/ternary/tensor_call.h"
 
 static int project_task(struct call *call, struct pipeline *pipeline,
@@ -21,17 +22,15 @@ static int project_task(struct call *call, struct pipeline *pipeline,
 
     for (uint32_t i = 0; i < tensor->rank; i++)
         spec.shape[i] = tensor->shape[i];
-    if (check_enum(call, "options.report", "ReportDetail", wire->report,
-                   TRIT_REPORT_NONE) < 0 ||
-        check_enum(call, "options.partial_group", "PartialGroup", wire->partial_group,
-                   TRIT_PARTIAL_EXACT) < 0 ||
+    if (check_enum(call, "options.report", &report_detail_names, wire->report) < 0 ||
+        check_enum(call, "options.partial_group", &partial_group_names,
+                   wire->partial_group) < 0 ||
         tensor_call_layer(call, &wire->layer) < 0)
         return -1;
     if (wire->layer.present && wire->report == TRIT_REPORT_NONE)
-        return fail(
-            &call->failure, TRIT_INVALID_ARGUMENT, "options.report",
-            "options.report: REPORT_DETAIL_NONE (2), but a request with a layer needs a "
-            "report");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.report",
+                          "REPORT_DETAIL_NONE (2), but a request with a layer needs a "
+                          "report");
     if (tensor_call_plan(call, &spec, &task->plan) < 0)
         return -1;
     task->op = TASK_TERNARIZE;
@@ -62,11 +61,10 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
     if (reply <= limit + REPLY_HEAD_BYTES_MAX)
         return 0;
     metric_limit(call->config->metrics, L_MESSAGE);
-    return fail(
-        &call->failure, TRIT_RESOURCE_EXHAUSTED, "tensor.shape",
-        "tensor.shape: the reply would have %llu bytes, but message_bytes_max is %llu; "
-        "use ProjectStream",
-        (unsigned long long)reply, (unsigned long long)limit);
+    return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "tensor.shape",
+                      "the reply would have %llu bytes, but message_bytes_max is %llu; "
+                      "use ProjectStream",
+                      (unsigned long long)reply, (unsigned long long)limit);
 }
 
 static int stream_task(struct call *call, struct pipeline *pipeline)
@@ -118,7 +116,7 @@ static void reply_unary(struct call *call)
         if (plan->out_scale_bytes) {
             pipeline_lend_scales(pipeline);
             if (call_write_copy(call, head + scales_at, count - scales_at) < 0)
-                h2_reset(call->stream, 2);
+                h2_reset(call->stream, HTTP2_INTERNAL_ERROR);
         }
         pipeline_lend_outputs(pipeline);
     }
@@ -144,10 +142,10 @@ static int refuse_non_finite(struct call *call, const struct pipeline *pipeline)
     if (counts->non_finite == 0)
         return 0;
     metric_add(call->config->metrics, M_NON_FINITE, 1);
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
-                "%s: %llu values are NaN or infinite, the first at index %llu",
-                pipeline->tensor.field, (unsigned long long)counts->non_finite,
-                (unsigned long long)counts->first_non_finite);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
+                      "%llu values are NaN or infinite, the first at index %llu",
+                      (unsigned long long)counts->non_finite,
+                      (unsigned long long)counts->first_non_finite);
 }
 
 static void complete(struct call *call)

@@ -67,9 +67,9 @@ static int start(struct call *call)
 
 static int wrong_length(struct call *call, const struct input *input, uint64_t length)
 {
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
-                "%s: %llu bytes, but the shape needs %llu bytes", input->field,
-                (unsigned long long)length, (unsigned long long)input->expected);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
+                      "%llu bytes, but the shape needs %llu bytes",
+                      (unsigned long long)length, (unsigned long long)input->expected);
 }
 
 static int unary_data_begin(struct call *call, uint64_t length)
@@ -77,8 +77,8 @@ static int unary_data_begin(struct call *call, uint64_t length)
     struct tensor_call *state = state_of(call);
 
     if (!state_try(&tensor_call_states, &state->state, TENSOR_CALL_DATA))
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, state->ops->data_field,
-                    "%s: sent twice", state->ops->data_field);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, state->ops->data_field,
+                          "sent twice");
     if (start(call) < 0)
         return -1;
     if (length != state->pipeline.tensor.expected)
@@ -91,9 +91,8 @@ static int unary_reference_begin(struct call *call, uint64_t length)
     struct tensor_call *state = state_of(call);
 
     if (!state_try(&tensor_call_states, &state->state, TENSOR_CALL_REFERENCE))
-        return fail(
-            &call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
-            "reference.data: sent twice, or after tensor.data; send it once, before");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
+                          "sent twice, or after tensor.data; send it once, before");
     if (state->ops->reference_task(call, &state->pipeline) < 0)
         return -1;
     report_identify(&state->report, &state->pipeline.task.plan);
@@ -118,8 +117,8 @@ static int input_begin(struct call *call, const struct input *input, uint64_t le
     };
 
     if (state->pipeline.state == PIPELINE_PLANNING)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                    "start: must be the first message, before any %s", target.field);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                          "must be the first message, before any %s", target.field);
     if (!is_tensor && !state->chunk.seen && !state->pipeline.task.has_reference)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, target.field,
                     "reference: a chunk, but start.reference_dtype is not set");
@@ -170,8 +169,7 @@ static int refuse_blob(struct call *call, uint32_t blob)
 {
     const char *field = blob == BLOB_SCALES ? "scales" : "data";
 
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, field, "%s: not expected here",
-                field);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field, "not expected here");
 }
 
 int tensor_blob_begin(struct call *call, uint32_t blob, uint64_t length)
@@ -224,8 +222,8 @@ static int stream_message(struct call *call)
     state->chunk.seen = false;
     if (parts[PART_START].seen) {
         if (state->pipeline.state != PIPELINE_PLANNING)
-            return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                        "start: sent twice");
+            return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                              "sent twice");
         return start(call);
     }
     if (chunk_seen)
@@ -234,9 +232,8 @@ static int stream_message(struct call *call)
         return input_begin(call, &state->pipeline.tensor, 0);
     if (parts[PART_REFERENCE].seen)
         return input_begin(call, &state->pipeline.reference, 0);
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, "message",
-                "message: message %u has neither start nor chunk",
-                (unsigned)call->messages);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "message",
+                      "message %u has neither start nor chunk", (unsigned)call->messages);
 }
 
 int tensor_message(struct call *call)
@@ -261,9 +258,10 @@ int tensor_message(struct call *call)
 
 static int incomplete(struct call *call, const struct input *input)
 {
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
-                "%s: the stream ended after %llu of %llu bytes", input->field,
-                (unsigned long long)input->received, (unsigned long long)input->expected);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
+                      "the stream ended after %llu of %llu bytes",
+                      (unsigned long long)input->received,
+                      (unsigned long long)input->expected);
 }
 
 int tensor_request(struct call *call)
@@ -271,8 +269,8 @@ int tensor_request(struct call *call)
     struct pipeline *pipeline = tensor_call_pipeline(call);
 
     if (pipeline->state == PIPELINE_PLANNING)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "start",
-                    "start: missing; the stream ended without it");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start",
+                          "missing; the stream ended without it");
     if (pipeline->tensor.received != pipeline->tensor.expected)
         return incomplete(call, &pipeline->tensor);
     if (pipeline->task.has_reference &&

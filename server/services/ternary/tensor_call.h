@@ -43,9 +43,9 @@ struct tensor_call {
     struct pipeline pipeline;
     struct trit_report report; /* the call's only one; the filing's put borrows it */
     const struct tensor_ops *ops;
-    enum tensor_call_state state; /* unary */
-    size_t small_bytes;           /* unary: when the data began */
-    struct chunk_reader chunk;    /* stream */
+    enum tensor_call_state state;     /* unary */
+    size_t small_bytes;               /* unary: when the data began */
+    struct chunk_reader chunk;        /* stream */
     void (*reply)(struct call *call); /* once the report is final */
 };
 

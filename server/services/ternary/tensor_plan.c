@@ -23,9 +23,9 @@ static int check_filed(struct call *call, const struct plan *plan)
         plan->elements / 4 <= STORE_CODES_PENDING_MAX)
         return 0;
     metric_limit(call->config->metrics, L_WHOLE_ELEMENTS);
-    return fail(
+    return fail_field(
         &call->failure, TRIT_RESOURCE_EXHAUSTED, "layer",
-        "layer: the tensor has one scale and %llu elements; its report can be stored "
+        "the tensor has one scale and %llu elements; its report can be stored "
         "for at most %llu elements; leave the layer out",
         (unsigned long long)plan->elements,
         (unsigned long long)STORE_CODES_PENDING_MAX * 4);
@@ -37,10 +37,10 @@ static int refuse_stream(struct call *call, const struct plan_spec *spec)
     enum trit_encoding encoding =
         in && in->scales == SCALES_TENSOR ? spec->in : spec->out;
 
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                "options.encoding: %s needs the whole tensor (one scale); use the unary "
-                "method instead of the stream",
-                encoding_name(encoding));
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                      "%s needs the whole tensor (one scale); use the unary "
+                      "method instead of the stream",
+                      encoding_name(encoding));
 }
 
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan)

@@ -100,7 +100,7 @@ static void mark_group(struct tile *tile, const struct task *task,
         tile->inexact[group] = 1;
         return;
     }
-    if (!mean_lost(tile, group) && (scale == 0 || (held != 0 && isfinite(held))))
+    if (!mean_lost(tile, group) && !scale_lost(held_type(task), scale))
         return;
     if (occurrences_count(&tile->lost, group))
         tile->lost_scale = scale;

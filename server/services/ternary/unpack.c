@@ -34,10 +34,10 @@ static int check_reply(struct call *call, const struct pipeline *pipeline)
     if (pipeline->task.plan.out_bytes <= limit)
         return 0;
     metric_limit(call->config->metrics, L_MESSAGE);
-    return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, "shape",
-                "shape: the reply would have %llu bytes, but message_bytes_max is %llu",
-                (unsigned long long)pipeline->task.plan.out_bytes,
-                (unsigned long long)limit);
+    return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "shape",
+                      "the reply would have %llu bytes, but message_bytes_max is %llu",
+                      (unsigned long long)pipeline->task.plan.out_bytes,
+                      (unsigned long long)limit);
 }
 
 /* ---- Unpack ------------------------------------------------------------------ */

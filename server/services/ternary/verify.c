@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "proto/names.h"
 #include "services/ternary/tensor_call.h"
 
 static const float tolerance_default = 1e-5F;
@@ -10,23 +11,21 @@ static const float tolerance_default = 1e-5F;
 static int check_options(struct call *call, const struct wire_verify *wire,
                          bool has_reference)
 {
-    if (check_enum(call, "options.mode", "VerifyMode", wire->mode, TRIT_VERIFY_LATENT) <
-            0 ||
-        check_enum(call, "options.partial_group", "PartialGroup", wire->partial_group,
-                   TRIT_PARTIAL_EXACT) < 0)
+    if (check_enum(call, "options.mode", &verify_mode_names, wire->mode) < 0 ||
+        check_enum(call, "options.partial_group", &partial_group_names,
+                   wire->partial_group) < 0)
         return -1;
     if (wire->has_tolerance && !(wire->tolerance >= 0 && wire->tolerance < 0.5F))
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.tolerance",
-                    "options.tolerance: %g; must be at least 0 and less than 0.5",
-                    (double)wire->tolerance);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.tolerance",
+                          "%g; must be at least 0 and less than 0.5",
+                          (double)wire->tolerance);
     if (wire->mode == TRIT_VERIFY_LATENT && wire->encoding != TRIT_ENCODING_DENSE)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                    "options.encoding: %u, but VERIFY_LATENT needs dense latents",
-                    (unsigned)wire->encoding);
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                          "%u, but VERIFY_LATENT needs dense latents",
+                          (unsigned)wire->encoding);
     if (wire->mode == TRIT_VERIFY_LATENT && has_reference)
-        return fail(
-            &call->failure, TRIT_INVALID_ARGUMENT, "reference",
-            "reference: not allowed with VERIFY_LATENT; the tensor is the latents");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "reference",
+                          "not allowed with VERIFY_LATENT; the tensor is the latents");
     return 0;
 }
 
@@ -62,9 +61,9 @@ static int check_reference(struct call *call, const struct wire_tensor *referenc
     case TRIT_BF16:
         return 0;
     }
-    return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.dtype",
-                "reference.dtype: %u; must be F32 (1), F16 (2) or BF16 (3)",
-                (unsigned)reference->dtype);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "reference.dtype",
+                      "%u; must be F32 (1), F16 (2) or BF16 (3)",
+                      (unsigned)reference->dtype);
 }
 
 static void make_task(struct call *call, struct pipeline *pipeline,
@@ -131,8 +130,8 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
     struct plan plan;
 
     if (parts[PART_REFERENCE].seen && !has_reference)
-        return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
-                    "reference.data: missing, or after tensor.data; send it before");
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
+                          "missing, or after tensor.data; send it before");
     if (decode_unary(call, &wire) < 0 ||
         decode_header(call, "tensor.", &parts[PART_TENSOR], &tensor) < 0 ||
         check_options(call, &wire, has_reference) < 0 ||
@@ -141,8 +140,8 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
         return -1;
     if (has_reference) {
         if (!same_shape(&plan.spec, &pipeline->task.plan.spec))
-            return fail(&call->failure, TRIT_INVALID_ARGUMENT, "reference.shape",
-                        "reference.shape: must equal tensor.shape");
+            return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "reference.shape",
+                              "must equal tensor.shape");
         pipeline_replan(pipeline, &plan);
         return 0;
     }

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "files/reader.h"
+#include "proto/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,7 +30,7 @@ static void check_table(struct reader *reader, uint64_t bytes)
         const struct tensor_entry *entry = &table->entries[i];
         uint64_t elements;
 
-        assert(name_is_text(entry->name));
+        assert(utf8_is_name(entry->name));
         assert(shape_elements(entry->rank, entry->shape, &elements));
         assert(elements * entry->type->bits == entry->bytes * 8);
         assert(table_find(table, entry->name) == entry);

@@ -29,6 +29,28 @@ CASE(no_field_is_empty, "a failure without a field has an empty one")
     CHECK_STR(failure.field, "");
 }
 
+CASE(field_leads_the_message, "a field is named once, at the start of the message")
+{
+    struct failure failure = {0};
+    char text[3000];
+
+    CHECK(fail_field(&failure, TRIT_INVALID_ARGUMENT, "spec.bias", "%d is %s", 2,
+                     "odd") == -1);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    CHECK_STR(failure.field, "spec.bias");
+    CHECK_STR(failure.message, "spec.bias: 2 is odd");
+    CHECK(fail_field(&failure, TRIT_INTERNAL, "x", "later") == -1);
+    CHECK_STR(failure.field, "spec.bias");
+    CHECK(fail_field(NULL, TRIT_INTERNAL, "x", "nobody hears this") == -1);
+
+    memset(text, 'a', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    failure = (struct failure){0};
+    fail_field(&failure, TRIT_INTERNAL, text, "%s", text);
+    CHECK_EQ(strlen(failure.message), TRIT_MESSAGE_BYTES_MAX);
+    CHECK(strncmp(failure.message, failure.field, strlen(failure.field)) == 0);
+}
+
 CASE(context_climbs, "context is put before the message on the way up")
 {
     struct failure failure = {0};

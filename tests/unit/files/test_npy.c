@@ -99,12 +99,12 @@ CASE(takes_what_numpy_writes,
 CASE(refuses_other_types, "other element types are refused by name")
 {
     refused("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }", 8,
-            "'<f8' is none");
+            "'<f8' is not one");
     refused("{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }", 4, "big-endian");
     refused("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", 4,
-            "'|O' is none");
+            "'|O' is not one");
     refused("{'descr': [('a','<f4')], 'fortran_order': False, 'shape': (1,), }", 4,
-            "no plain element type");
+            "not a plain element type");
 }
 
 CASE(takes_bf16_only_when_told, "two void bytes are bf16 only where that was asked for")
@@ -134,28 +134,28 @@ CASE(refuses_bad_dicts, "a dict that numpy would not write is refused")
     static const struct {
         const char *dict, *word;
     } cases[] = {
-        {"", "no dict"},
-        {"[]", "no dict"},
+        {"", "not a dict"},
+        {"[]", "not a dict"},
         {"{}", "missing"},
         {"{'descr': '<f4', 'shape': (1,)}", "missing"},
         {"{'descr': '<f4' 'shape': (1,)}", "no comma"},
-        {"{'descr': '<f4', 'descr': '<f4'}", "second time"},
+        {"{'descr': '<f4', 'descr': '<f4'}", "a key twice"},
         {"{'descr': '<f4', 'fortran_order': 0}", "neither True"},
         {"{'x': 1}", "other than"},
-        {"{descr: '<f4'}", "dict of strings"},
-        {"{'descr': '<f4", "no plain element"},
+        {"{descr: '<f4'}", "string keys"},
+        {"{'descr': '<f4", "not a plain element"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} x", "after the dict"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1)}", "no tuple"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': [1]}", "no tuple"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1", "no size"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (,)}", "no size"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,,)}", "no size"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1 1)}", "no size"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", "no size"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (01,)}", "no size"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1L,)}", "no size"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1)}", "not a tuple"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': [1]}", "not a tuple"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1", "not a size"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (,)}", "not a size"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,,)}", "not a size"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1 1)}", "not a size"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", "not a size"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (01,)}", "not a size"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1L,)}", "not a size"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}",
-         "no size"},
+         "not a size"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}",
          "8 axes"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296,4294967296)}",

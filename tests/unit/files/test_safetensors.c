@@ -228,11 +228,11 @@ CASE(refuses_bad_json, "a header that is not the JSON of tensors is refused")
         {"{\"a\":{}}", "its entry is not"},
         {"{\"a\":[[[[1]]]]}", "nesting"},
         {"{\"__metadata__\":{},\"__metadata__\":{}}", "second time"},
-        {"{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}", "second time"},
-        {"{\"__metadata__\":{\"a\":1}}", "no string"},
-        {"{\"__metadata__\":{\"a\":null}}", "no string"},
-        {"{\"__metadata__\":[]}", "no object"},
-        {"{\"__metadata__\":\"x\"}", "no object"},
+        {"{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}", "duplicate key"},
+        {"{\"__metadata__\":{\"a\":1}}", "not a string"},
+        {"{\"__metadata__\":{\"a\":null}}", "not a string"},
+        {"{\"__metadata__\":[]}", "not an object"},
+        {"{\"__metadata__\":\"x\"}", "not an object"},
         {"{\"a\\u0000b\":{}}", "NUL"},
         {"{\"\\ud800\":{}}", "invalid JSON"},
         {"{\"\xff\":{}}", "UTF-8"},
@@ -267,16 +267,16 @@ CASE(refuses_bad_entries, "an entry with a wrong, missing or further field is re
             4, "its entry");
     refused("{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":["
             "0,4]}}",
-            4, "second time");
+            4, "duplicate key");
     refused("{" ENTRY("a", "F32", "\\\"1\\\"", "0", "4") "}", 4, "");
-    refused("{" ENTRY("a", "F32", "\"1\"", "0", "4") "}", 4, "no size");
+    refused("{" ENTRY("a", "F32", "\"1\"", "0", "4") "}", 4, "not a size");
     refused("{" ENTRY("a", "F32", "1,1,1,1,1,1,1,1,1", "0", "4") "}", 4, "8 axes");
     refused("{" ENTRY("a\\u0007", "U8", "1", "0", "1") "}", 1, "control character");
     refused("{" ENTRY("a\\n", "U8", "1", "0", "1") "}", 1, "control character");
     refused("{" ENTRY("\\u009b", "U8", "1", "0", "1") "}", 1, "control character");
     refused("{" ENTRY("\\u007f", "U8", "1", "0", "1") "}", 1, "control character");
     refused("{" ENTRY("a", "U8", "1", "0", "1") "," ENTRY("a", "U8", "1", "1", "2") "}",
-            2, "tensor a is there twice");
+            2, "two tensors have the name a");
 }
 
 /* Integers have digits and nothing else. */
@@ -306,7 +306,7 @@ CASE(refuses_sizes_that_overflow, "sizes whose product overflows are refused")
             "overflows");
     refused("{" ENTRY("a", "F64", "2305843009213693952,1", "0", "0") "}", 0, "overflows");
     refused("{" ENTRY("a", "F32", "9223372036854775807,2", "0", "0") "}", 0, "overflows");
-    refused("{" ENTRY("a", "F4", "3", "0", "1") "}", 1, "inside a byte");
+    refused("{" ENTRY("a", "F4", "3", "0", "1") "}", 1, "a whole number of bytes");
     /* A zero does not make an overflow before it legal. */
     refused("{" ENTRY("a", "U8", "4294967296,4294967296,0", "0", "0") "}", 0,
             "overflows");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conversions of 16-bit floats, the CRC, and names: what other modules use of kernels. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -95,7 +96,20 @@ CASE(names, "encodings and element types have names that lead back")
     CHECK(encoding_layout(77) == NULL);
     CHECK_EQ(dtype_bytes(TRIT_BF16), 2);
     CHECK_EQ(dtype_bytes(TRIT_DTYPE_UNSPECIFIED), 0);
-    CHECK_STR(dtype_name(TRIT_F16), "f16");
+}
+
+CASE(lost_scales, "a scale is lost where its type rounds it to 0 or infinity")
+{
+    const float f16_max = 65504.0f, half_smallest = 0x1p-25f; /* ties to 0 */
+
+    CHECK(!scale_lost(TRIT_F16, 0) && !scale_lost(TRIT_F16, INFINITY));
+    CHECK(!scale_lost(TRIT_F16, NAN) && !scale_lost(TRIT_F16, f16_max));
+    CHECK(scale_lost(TRIT_F16, 65520.0f) && scale_lost(TRIT_F16, -65520.0f));
+    CHECK(scale_lost(TRIT_F16, half_smallest));
+    CHECK(!scale_lost(TRIT_F16, nextafterf(half_smallest, 1)));
+    CHECK(scale_lost(TRIT_BF16, FLT_MAX) && scale_lost(TRIT_BF16, FLT_TRUE_MIN));
+    CHECK(!scale_lost(TRIT_BF16, 1) && !scale_lost(TRIT_F32, FLT_MAX));
+    CHECK(!scale_lost(TRIT_F32, FLT_TRUE_MIN));
 }
 
 CASE(flips, "transitions count every element once, padding never")

@@ -20,7 +20,8 @@ static const struct {
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-static void accepts_the_sizes_of_0_2_0(void)
+CASE(accepts_the_sizes_of_0_2_0,
+     "structs of version 0.2.0 are accepted, and its layout is kept")
 {
     const struct sized *const all[] = {
 #define SIZED_ADDRESS(type, init, last) &sized_##type,
@@ -34,13 +35,4 @@ static void accepts_the_sizes_of_0_2_0(void)
                 found++;
             }
     CHECK_EQ(found, COUNT_OF(structs));
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"structs of version 0.2.0 are accepted, and its layout is kept",
-         accepts_the_sizes_of_0_2_0},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -44,7 +44,7 @@ static void check_refused(const char *text, const char *what)
 
 /* ---- cases ------------------------------------------------------------------------ */
 
-static void parses(void)
+CASE(parses, "an address has a host, a port from 1 to 65535 and an authority")
 {
     struct failure failure = {.status = TRIT_OK};
     struct address address;
@@ -61,7 +61,7 @@ static void parses(void)
     CHECK_STR(address.host, "/x:99999");
 }
 
-static void refuses_ports(void)
+CASE(refuses_ports, "any other port is refused, by name and range, not taken for another")
 {
     static const char *const ports[] = {
         "",     "0",     "00000",  "65536",    "65537",      "72097",
@@ -82,7 +82,7 @@ static void refuses_ports(void)
     }
 }
 
-static void refuses_others(void)
+CASE(refuses_others, "what is neither host:port nor unix:/path is refused")
 {
     static char long_path[200] = "unix:/";
 
@@ -98,7 +98,8 @@ static void refuses_others(void)
     check_refused(long_path, "is not host:port or unix:/path");
 }
 
-static void connects_to_no_other_port(void)
+CASE(connects_to_no_other_port,
+     "trit_connect refuses such a port, its own or TRITD_ADDRESS's")
 {
     struct trit_connect_options options = {.size = sizeof(options),
                                            .address = "127.0.0.1:72097"};
@@ -114,18 +115,4 @@ static void connects_to_no_other_port(void)
     CHECK_EQ(trit_connect(&client, &options, &error), TRIT_INVALID_ARGUMENT);
     CHECK(strstr(error.message, "\"65536\""));
     unsetenv("TRITD_ADDRESS");
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"an address has a host, a port from 1 to 65535 and an authority", parses},
-        {"any other port is refused, by name and range, not taken for another",
-         refuses_ports},
-        {"what is neither host:port nor unix:/path is refused", refuses_others},
-        {"trit_connect refuses such a port, its own or TRITD_ADDRESS's",
-         connects_to_no_other_port},
-    };
-
-    return CHECK_RUN(cases, argc, argv);
 }

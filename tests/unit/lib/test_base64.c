@@ -5,7 +5,7 @@
 #include "tests/lib/check.h"
 
 /* The vectors of RFC 4648, section 10, padded and not. */
-static void vectors(void)
+CASE(vectors, "the RFC's vectors decode, padded or not, and never past the room")
 {
     static const char *const texts[][2] = {
         {"", ""},           {"Zg==", "f"},         {"Zg", "f"},
@@ -25,7 +25,7 @@ static void vectors(void)
     }
 }
 
-static void malformed(void)
+CASE(malformed, "malformed text decodes to nothing")
 {
     static const char *const texts[] = {"Z", "Zm9vY", "Zm9-", "Zm 9", "Z\xc3\xa4="};
     uint8_t out[16];
@@ -34,20 +34,10 @@ static void malformed(void)
         CHECK_EQ(base64_decode(texts[i], out, sizeof out), 0);
 }
 
-static void alphabet(void)
+CASE(alphabet, "plus and slash are the last of the alphabet")
 {
     uint8_t out[3];
 
     CHECK_EQ(base64_decode("+/+/", out, sizeof out), 3);
     CHECK_MEM(out, "\xfb\xff\xbf", 3);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"the RFC's vectors decode, padded or not, and never past the room", vectors},
-        {"malformed text decodes to nothing", malformed},
-        {"plus and slash are the last of the alphabet", alphabet},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

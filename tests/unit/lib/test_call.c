@@ -118,7 +118,7 @@ static void once_fails(struct fake_act act, enum trit_status status, const char 
 /* ---- cases: answers -----------------------------------------------------------------
  */
 
-static void answers(void)
+CASE(answers, "a call sends what gRPC asks for and gives what the daemon answered")
 {
     struct fake_act act = {.deed = FAKE_ANSWER};
     struct fake_request request;
@@ -136,7 +136,7 @@ static void answers(void)
     stop(&f);
 }
 
-static void reuses(void)
+CASE(reuses, "calls one after another share a connection")
 {
     struct fake_act act = {.deed = FAKE_ANSWER};
     struct fixture f;
@@ -148,7 +148,7 @@ static void reuses(void)
     stop(&f);
 }
 
-static void dribbles(void)
+CASE(dribbles, "a reply that comes byte by byte is the same reply")
 {
     struct fake_act act = {.deed = FAKE_ANSWER, .write_bytes_max = 1};
     struct fixture f;
@@ -158,7 +158,7 @@ static void dribbles(void)
     stop(&f);
 }
 
-static void into_own_room(void)
+CASE(into_own_room, "a result goes into the caller's room, if it is large enough")
 {
     struct fake_act act = {.deed = FAKE_ANSWER};
     struct trit_projection projection = TRIT_PROJECTION_INIT;
@@ -181,7 +181,7 @@ static void into_own_room(void)
 /* ---- cases: errors of the daemon ------------------------------------------------------
  */
 
-static void trailers_only(void)
+CASE(trailers_only, "a Trailers-Only error gives its status and decoded message")
 {
     /* google.rpc.Status{3, "x", BadRequest{field "tensor.shape"}}, see test_codec */
     once_fails((struct fake_act){.deed = FAKE_FAIL,
@@ -190,13 +190,13 @@ static void trailers_only(void)
                TRIT_INVALID_ARGUMENT, "tensor.shape: 50% of \xc3\xa4\n");
 }
 
-static void after_body(void)
+CASE(after_body, "an error after a complete body is an error")
 {
     once_fails((struct fake_act){.deed = FAKE_ANSWER, .status = "15", .message = "bits"},
                TRIT_DATA_LOSS, "bits");
 }
 
-static void page(void)
+CASE(page, "an HTTP page is mapped by its HTTP status")
 {
     const uint8_t html[] = "<html>no such page</html>";
 
@@ -211,13 +211,13 @@ static void page(void)
                "text/html");
 }
 
-static void no_trailers(void)
+CASE(no_trailers, "a reply without a gRPC status is UNKNOWN")
 {
     once_fails((struct fake_act){.deed = FAKE_NO_TRAILERS}, TRIT_UNKNOWN,
                "without a gRPC status");
 }
 
-static void resets(void)
+CASE(resets, "a reset stream is mapped by its HTTP/2 code")
 {
     static const struct {
         uint32_t code;
@@ -233,7 +233,7 @@ static void resets(void)
                    codes[i].status, "reset");
 }
 
-static void unknown_status(void)
+CASE(unknown_status, "a status outside the table is UNKNOWN")
 {
     once_fails((struct fake_act){.deed = FAKE_FAIL, .status = "99"}, TRIT_UNKNOWN,
                "without a message");
@@ -242,7 +242,7 @@ static void unknown_status(void)
 /* ---- cases: malformed replies
  * ---------------------------------------------------------- */
 
-static void cut_short(void)
+CASE(cut_short, "a reply that ends early is INTERNAL")
 {
     struct fake_act act = {.deed = FAKE_ANSWER};
     struct fixture f;
@@ -275,13 +275,13 @@ static void wrong_size(size_t bytes, enum trit_status status)
     free(data);
 }
 
-static void wrong_sizes(void)
+CASE(wrong_sizes, "a result of another size than the request implies is refused")
 {
     wrong_size(ELEMENTS * 4 - 4, TRIT_DATA_LOSS);
     wrong_size(ELEMENTS * 4 + 1, TRIT_INTERNAL);
 }
 
-static void wrong_encoding(void)
+CASE(wrong_encoding, "a result in another encoding is refused")
 {
     const struct trit_report report = fake_report(ELEMENTS);
     struct fake_reply reply = {NULL, 0, 0};
@@ -296,7 +296,7 @@ static void wrong_encoding(void)
     fake_reply_free(&reply);
 }
 
-static void huge_length(void)
+CASE(huge_length, "a message longer than message_bytes_max is refused by its prefix")
 {
     const uint8_t prefix[5] = {0, 0xff, 0xff, 0xff, 0xff};
 
@@ -304,7 +304,7 @@ static void huge_length(void)
                TRIT_RESOURCE_EXHAUSTED, "4294967295");
 }
 
-static void compressed(void)
+CASE(compressed, "a compressed message is refused")
 {
     const uint8_t message[6] = {1, 0, 0, 0, 1, 0};
 
@@ -312,7 +312,7 @@ static void compressed(void)
                TRIT_INTERNAL, "compressed");
 }
 
-static void garbage(void)
+CASE(garbage, "a malformed message is refused")
 {
     const uint8_t message[8] = {0, 0, 0, 0, 3, 0xff, 0xff, 0xff};
 
@@ -320,7 +320,7 @@ static void garbage(void)
                TRIT_INTERNAL, "malformed reply");
 }
 
-static void twice(void)
+CASE(twice, "a second message in a unary reply is refused")
 {
     struct fake_act act = {.deed = FAKE_ANSWER};
     struct fake_reply two = {NULL, 0, 0};
@@ -351,17 +351,17 @@ static void retries(enum fake_deed deed)
     stop(&f);
 }
 
-static void retries_refused(void)
+CASE(retries_refused, "a refused stream is tried again on a fresh connection")
 {
     retries(FAKE_RESET);
 }
 
-static void retries_goaway(void)
+CASE(retries_goaway, "a stream excluded by GOAWAY is tried again on a fresh connection")
 {
     retries(FAKE_GOAWAY);
 }
 
-static void retries_end(void)
+CASE(retries_end, "a stream refused again and again fails after three attempts")
 {
     struct fake_act act = {.deed = FAKE_RESET, .code = 7};
     struct fake_request request;
@@ -374,7 +374,7 @@ static void retries_end(void)
     stop(&f);
 }
 
-static void stale(void)
+CASE(stale, "a pooled connection that dies under a call is replaced once")
 {
     struct fake_act acts[3] = {
         {.deed = FAKE_ANSWER}, {.deed = FAKE_HANGUP}, {.deed = FAKE_ANSWER}};
@@ -387,7 +387,7 @@ static void stale(void)
     stop(&f);
 }
 
-static void closed_while_idle(void)
+CASE(closed_while_idle, "a pooled connection that was closed while idle is not used")
 {
     struct fake_act acts[2] = {{.deed = FAKE_ANSWER, .hang_up_after = true},
                                {.deed = FAKE_ANSWER}};
@@ -400,12 +400,12 @@ static void closed_while_idle(void)
     stop(&f);
 }
 
-static void fresh_loss(void)
+CASE(fresh_loss, "a fresh connection that dies under a call is UNAVAILABLE")
 {
     once_fails((struct fake_act){.deed = FAKE_HANGUP}, TRIT_UNAVAILABLE, "127.0.0.1:");
 }
 
-static void refused(void)
+CASE(refused, "a daemon that is not there is UNAVAILABLE and its address named")
 {
     struct trit_connect_options options = {.size = sizeof(options),
                                            .address = "127.0.0.1:1"};
@@ -428,7 +428,7 @@ static void refused(void)
 /* ---- cases: giving up
  * --------------------------------------------------------------------- */
 
-static void deadline(void)
+CASE(deadline, "a deadline cancels the stream and keeps the connection")
 {
     struct fake_act acts[2] = {{.deed = FAKE_STALL}, {.deed = FAKE_ANSWER}};
     const struct trit_call_options call = {.size = sizeof(call), .timeout_ms = 50};
@@ -448,7 +448,7 @@ static void deadline(void)
     stop(&f);
 }
 
-static void daemons_deadline(void)
+CASE(daemons_deadline, "the daemon's own DEADLINE_EXCEEDED comes through")
 {
     struct fake_act act = {.deed = FAKE_FAIL, .status = "4", .message = "too slow"};
 
@@ -464,7 +464,7 @@ static int stop_at_once(void *arg, uint64_t done, uint64_t total)
     return ++*calls == 2;
 }
 
-static void cancels(void)
+CASE(cancels, "a progress callback that says stop cancels the stream")
 {
     struct fake_act acts[2] = {{.deed = FAKE_STALL}, {.deed = FAKE_ANSWER}};
     uint64_t calls = 0;
@@ -487,7 +487,7 @@ static void cancels(void)
 /* ---- cases: without a daemon
  * ---------------------------------------------------------------- */
 
-static void checks_locally(void)
+CASE(checks_locally, "what needs no daemon is refused without one")
 {
     static const struct {
         struct trit_tensor tensor;
@@ -536,7 +536,7 @@ static void checks_locally(void)
     trit_close(client);
 }
 
-static void bad_addresses(void)
+CASE(bad_addresses, "a malformed address is refused by name")
 {
     static const char *const bad[] = {"",       ":1",    "host:", "unix:",        "[::1",
                                       "[::1]x", "::1:2", "a b:1", "http://host:1"};
@@ -551,41 +551,4 @@ static void bad_addresses(void)
         CHECK_STR(error.field, "address");
         CHECK(client == NULL);
     }
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a call sends what gRPC asks for and gives what the daemon answered", answers},
-        {"calls one after another share a connection", reuses},
-        {"a reply that comes byte by byte is the same reply", dribbles},
-        {"a result goes into the caller's room, if it is large enough", into_own_room},
-        {"a Trailers-Only error gives its status and decoded message", trailers_only},
-        {"an error after a complete body is an error", after_body},
-        {"an HTTP page is mapped by its HTTP status", page},
-        {"a reply without a gRPC status is UNKNOWN", no_trailers},
-        {"a reset stream is mapped by its HTTP/2 code", resets},
-        {"a status outside the table is UNKNOWN", unknown_status},
-        {"a reply that ends early is INTERNAL", cut_short},
-        {"a result of another size than the request implies is refused", wrong_sizes},
-        {"a result in another encoding is refused", wrong_encoding},
-        {"a message longer than message_bytes_max is refused by its prefix", huge_length},
-        {"a compressed message is refused", compressed},
-        {"a malformed message is refused", garbage},
-        {"a second message in a unary reply is refused", twice},
-        {"a refused stream is tried again on a fresh connection", retries_refused},
-        {"a stream excluded by GOAWAY is tried again on a fresh connection",
-         retries_goaway},
-        {"a stream refused again and again fails after three attempts", retries_end},
-        {"a pooled connection that dies under a call is replaced once", stale},
-        {"a pooled connection that was closed while idle is not used", closed_while_idle},
-        {"a fresh connection that dies under a call is UNAVAILABLE", fresh_loss},
-        {"a daemon that is not there is UNAVAILABLE and its address named", refused},
-        {"a deadline cancels the stream and keeps the connection", deadline},
-        {"the daemon's own DEADLINE_EXCEEDED comes through", daemons_deadline},
-        {"a progress callback that says stop cancels the stream", cancels},
-        {"what needs no daemon is refused without one", checks_locally},
-        {"a malformed address is refused by name", bad_addresses},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -7,7 +7,7 @@
 
 #include "tests/lib/check.h"
 
-static void compiles_as_c(void)
+CASE(compiles_as_c, "trit.h compiles alone as C")
 {
     struct trit_projection projection = TRIT_PROJECTION_INIT;
 
@@ -18,7 +18,7 @@ static void compiles_as_c(void)
     trit_free(NULL);
 }
 
-static void compiles_as_cxx(void)
+CASE(compiles_as_cxx, "trit.h compiles alone as C++")
 {
     if (system("command -v c++ >/dev/null") != 0) {
         printf("(no C++ compiler here)\n");
@@ -30,7 +30,8 @@ static void compiles_as_cxx(void)
 }
 
 /* A program with one struct of each type, also where trit.h stands in extern "C". */
-static void compiles_under_every_standard(void)
+CASE(compiles_under_every_standard,
+     "the initializers compile as C99 to C23 and C++11 to C++23")
 {
     CHECK(system(
               "set -e; check='-O1 -Wall -Wextra -Wpedantic -Werror -Iclient/include"
@@ -54,7 +55,7 @@ static void compiles_under_every_standard(void)
 }
 
 /* Every struct with an initializer is in the table of sized structs, and no other. */
-static void every_struct_has_its_size(void)
+CASE(every_struct_has_its_size, "each struct with an initializer is known by its size")
 {
     CHECK(system("bash -c 'diff"
                  " <(sed -n \"s/^#define TRIT_\\([A-Z_]*\\)_INIT TRIT_INIT(trit_\\(.*\\))"
@@ -64,7 +65,7 @@ static void every_struct_has_its_size(void)
 }
 
 /* Every function that the headers declare is in the version script, and no other. */
-static void is_exported(void)
+CASE(is_exported, "the library exports what trit.h declares")
 {
     CHECK(
         system("bash -c 'diff <(cat client/include/trit/*.h | tr \"\\n\" \" \""
@@ -73,7 +74,7 @@ static void is_exported(void)
                "-u)'") == 0);
 }
 
-static void has_one_version(void)
+CASE(has_one_version, "headers, library and Makefile have one version")
 {
     char version[32];
 
@@ -89,26 +90,10 @@ static void has_one_version(void)
     CHECK(!TRIT_VERSION_AT_LEAST(TRIT_VERSION_MAJOR + 1, 0, 0));
 }
 
-static void names(void)
+CASE(names, "the enums have names")
 {
     CHECK_STR(trit_status_name(TRIT_DATA_LOSS), "DATA_LOSS");
     CHECK_STR(trit_dtype_name(TRIT_BF16), "bf16");
     CHECK_STR(trit_encoding_name(TRIT_ENCODING_PQ2_0), "pq2_0");
     CHECK_EQ(trit_dtype_bytes(TRIT_BF16), 2);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"trit.h compiles alone as C", compiles_as_c},
-        {"trit.h compiles alone as C++", compiles_as_cxx},
-        {"the initializers compile as C99 to C23 and C++11 to C++23",
-         compiles_under_every_standard},
-        {"each struct with an initializer is known by its size",
-         every_struct_has_its_size},
-        {"the library exports what trit.h declares", is_exported},
-        {"headers, library and Makefile have one version", has_one_version},
-        {"the enums have names", names},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

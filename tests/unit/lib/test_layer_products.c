@@ -7,7 +7,7 @@
 /* ---- cases: products -----------------------------------------------------------------
  */
 
-static void forwards(void)
+CASE(forwards, "forward and as_linear give y as the reply shapes it")
 {
     struct fixture f = {.client = NULL};
     struct trit_array y = TRIT_ARRAY_INIT;
@@ -36,7 +36,7 @@ static void forwards(void)
     stop(&f);
 }
 
-static void reports_errors(void)
+CASE(reports_errors, "forward gives the errors that were asked for")
 {
     struct trit_forward_options options = {.size = sizeof(options),
                                            .activations = TRIT_ACTIVATIONS_INT8,
@@ -63,7 +63,7 @@ static void reports_errors(void)
     stop(&f);
 }
 
-static void embeds(void)
+CASE(embeds, "embed packs ids and gives a row for each")
 {
     static const uint32_t ids[] = {1, 300};
     struct fixture f = {.client = NULL};
@@ -85,7 +85,7 @@ static void embeds(void)
 }
 
 /* Replies that are not what the request implies. */
-static void mistrusts(void)
+CASE(mistrusts, "a product that is not as the request implies is refused")
 {
     static const struct {
         uint32_t rank;
@@ -114,7 +114,7 @@ static void mistrusts(void)
     }
 }
 
-static void twice(void)
+CASE(twice, "a result that comes twice is refused")
 {
     struct fixture f = {.client = NULL};
     struct trit_array y = TRIT_ARRAY_INIT;
@@ -131,7 +131,7 @@ static void twice(void)
     stop(&f);
 }
 
-static void goes_backward(void)
+CASE(goes_backward, "backward gives two gradients, or three with a bias")
 {
     struct trit_tensor gradient = {.size = sizeof(gradient),
                                    .dtype = TRIT_F32,
@@ -172,7 +172,7 @@ static void goes_backward(void)
  * --------------------------------------------------------------------- */
 
 /* The nth allocation of a session fails, for every n that there is. */
-static void lacks_memory(void)
+CASE(lacks_memory, "any allocation may fail, and then the call gives nothing")
 {
     static const uint32_t id = 1;
     struct fixture f = {.client = NULL};
@@ -199,18 +199,4 @@ static void lacks_memory(void)
         trit_array_free(&rows);
     }
     stop(&f);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"forward and as_linear give y as the reply shapes it", forwards},
-        {"forward gives the errors that were asked for", reports_errors},
-        {"embed packs ids and gives a row for each", embeds},
-        {"a product that is not as the request implies is refused", mistrusts},
-        {"a result that comes twice is refused", twice},
-        {"backward gives two gradients, or three with a bias", goes_backward},
-        {"any allocation may fail, and then the call gives nothing", lacks_memory},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -6,7 +6,7 @@
 /* ---- cases: making -------------------------------------------------------------------
  */
 
-static void creates(void)
+CASE(creates, "create gives the spec with its defaults; a name must end")
 {
     struct fixture f = {.client = NULL};
     struct trit_layer_spec made = {.size = sizeof(made), .in_features = 0},
@@ -30,7 +30,7 @@ static void creates(void)
     stop(&f);
 }
 
-static void loads(void)
+CASE(loads, "load is one message or a stream by size; the weight has the spec's shape")
 {
     struct fixture f = {.client = NULL};
     struct trit_layer_spec made = {.size = sizeof(made), .in_features = 0}, other = spec;
@@ -55,7 +55,7 @@ static void loads(void)
 }
 
 /* A connection of the pool dies under a request: only what may be repeated is. */
-static void repeats(void)
+CASE(repeats, "what makes or deletes a layer is not sent twice")
 {
     struct fixture f = {.client = NULL};
     struct fake_request request;
@@ -104,7 +104,7 @@ static void reply_got(struct fake_reply *reply, uint64_t data_bytes)
     fake_reply_message(reply, bytes, at + data_bytes, NULL, 0);
 }
 
-static void gets(void)
+CASE(gets, "get gives weights, scales, bias and seed, and misses missing bytes")
 {
     struct trit_layer_get_options options = {.size = sizeof(options),
                                              .encoding = TRIT_ENCODING_INT8};
@@ -166,7 +166,7 @@ static void page(struct fake_reply *reply, const char *first, const char *token)
     fake_reply_message(reply, bytes, at, NULL, 0);
 }
 
-static void lists(void)
+CASE(lists, "list walks the pages until it is told to stop")
 {
     struct fixture f = {.client = NULL};
     struct names names = {.stop_at = 0}, few = {.stop_at = 1};
@@ -199,7 +199,7 @@ static int visit_report(void *arg, const struct trit_report *report)
     return names->count == names->stop_at;
 }
 
-static void verifies(void)
+CASE(verifies, "verify visits a report of each layer until it is told to stop")
 {
     struct trit_layer_verify_options options = {
         .size = sizeof(options), .prefix = "p/", .has_tolerance = true};
@@ -228,7 +228,7 @@ static void verifies(void)
     stop(&f);
 }
 
-static void long_names(void)
+CASE(long_names, "names that are too long never leave")
 {
     struct trit_connect_options options = {.size = sizeof(options),
                                            .address = "127.0.0.1:1"};
@@ -256,19 +256,4 @@ static void long_names(void)
     CHECK_EQ(trit_layer_verify(client, &verify, &report, visit_report, NULL, NULL),
              TRIT_INVALID_ARGUMENT);
     trit_close(client);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"create gives the spec with its defaults; a name must end", creates},
-        {"load is one message or a stream by size; the weight has the spec's shape",
-         loads},
-        {"what makes or deletes a layer is not sent twice", repeats},
-        {"get gives weights, scales, bias and seed, and misses missing bytes", gets},
-        {"list walks the pages until it is told to stop", lists},
-        {"verify visits a report of each layer until it is told to stop", verifies},
-        {"names that are too long never leave", long_names},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

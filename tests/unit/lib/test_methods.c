@@ -59,7 +59,7 @@ static void reply_small(struct fake_reply *reply, const uint8_t *bytes, size_t c
 /* ---- cases: health ------------------------------------------------------------------
  */
 
-static void pings(void)
+CASE(pings, "ping tells serving from not serving")
 {
     static const enum health_status statuses[2] = {HEALTH_SERVING, HEALTH_NOT_SERVING};
     uint8_t bytes[64];
@@ -110,7 +110,7 @@ static int visit(void *arg, const struct trit_report *report)
     return visits->count == visits->stop_at;
 }
 
-static void lists(void)
+CASE(lists, "list walks the pages in order")
 {
     struct fixture f = {.client = NULL};
     struct visits visits = {.stop_at = 0};
@@ -130,7 +130,7 @@ static void lists(void)
     stop(&f);
 }
 
-static void list_stops(void)
+CASE(list_stops, "list asks for no page after the visitor said stop")
 {
     struct fixture f = {.client = NULL};
     struct visits visits = {.stop_at = 1};
@@ -146,7 +146,7 @@ static void list_stops(void)
     stop(&f);
 }
 
-static void gets(void)
+CASE(gets, "get gives one report and refuses names that are too long")
 {
     struct trit_report report = fake_report(256), got = TRIT_REPORT_INIT;
     const uint64_t step = 9;
@@ -172,7 +172,7 @@ static void gets(void)
 /* ---- cases: unpack and backward
  * -------------------------------------------------------- */
 
-static void unpacks(void)
+CASE(unpacks, "unpack gives the dense tensor that was asked for")
 {
     const struct wire_tensor dense = {.dtype = TRIT_F32, .rank = 1, .shape = {128}};
     const struct trit_tensor packed = {.size = sizeof(packed),
@@ -211,7 +211,7 @@ static void unpacks(void)
     stop(&f);
 }
 
-static void goes_backward(void)
+CASE(goes_backward, "backward gives the gradient")
 {
     const struct wire_tensor wire = {.dtype = TRIT_F32, .rank = 1, .shape = {4}};
     const float gradient[4] = {1, -2, 3, -4};
@@ -237,7 +237,7 @@ static void goes_backward(void)
 /* ---- cases: details -------------------------------------------------------------------
  */
 
-static void names_the_field(void)
+CASE(names_the_field, "an error's details name the field at fault")
 {
     static const char alphabet[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -291,7 +291,7 @@ static void serving_reply(struct fixture *f)
                 encode_health(HEALTH_SERVING, bytes, sizeof bytes));
 }
 
-static void shares(void)
+CASE(shares, "threads share a client")
 {
     struct fixture f = {.client = NULL};
     pthread_t threads[THREADS];
@@ -310,7 +310,7 @@ static void shares(void)
 }
 
 /* The nth allocation of a whole session fails, for every n that there is. */
-static void lacks_memory(void)
+CASE(lacks_memory, "any allocation may fail, and then the call fails cleanly")
 {
     struct fixture f = {.client = NULL};
     struct trit_connect_options options = {.size = sizeof(options), .timeout_ms = 20000};
@@ -339,7 +339,7 @@ static void lacks_memory(void)
     stop(&f);
 }
 
-static void forks(void)
+CASE(forks, "a forked child is told to connect anew, and the parent goes on")
 {
     struct fixture f = {.client = NULL};
     struct trit_error error = TRIT_ERROR_INIT;
@@ -366,7 +366,7 @@ static void forks(void)
 /* ---- cases: the pool
  * -------------------------------------------------------------------- */
 
-static void bounds(void)
+CASE(bounds, "connections are bounded, and takers wait no longer than their deadline")
 {
     struct fixture f = {.client = NULL};
     struct channel *taken[CHANNELS_MAX], *more;
@@ -393,23 +393,4 @@ static void bounds(void)
     CHECK_EQ(pool.out, 0);
     pool_fini(&pool);
     stop(&f);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"ping tells serving from not serving", pings},
-        {"list walks the pages in order", lists},
-        {"list asks for no page after the visitor said stop", list_stops},
-        {"get gives one report and refuses names that are too long", gets},
-        {"unpack gives the dense tensor that was asked for", unpacks},
-        {"backward gives the gradient", goes_backward},
-        {"an error's details name the field at fault", names_the_field},
-        {"threads share a client", shares},
-        {"any allocation may fail, and then the call fails cleanly", lacks_memory},
-        {"a forked child is told to connect anew, and the parent goes on", forks},
-        {"connections are bounded, and takers wait no longer than their deadline",
-         bounds},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

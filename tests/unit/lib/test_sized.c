@@ -28,7 +28,7 @@ struct third { /* as a later version may have it */
 static const struct sized toy = {"trit_toy", "TRIT_TOY_INIT", sizeof(struct second),
                                  sizeof(struct first)};
 
-static void reads_every_version(void)
+CASE(reads_every_version, "structs of older and newer callers are read")
 {
     const struct first old = {.size = sizeof(old), .a = 1};
     const struct second same = {.size = sizeof(same), .a = 1, .b = 2, .c = 3};
@@ -47,7 +47,8 @@ static void reads_every_version(void)
     CHECK(copy.size == sizeof(copy) && copy.a == 0 && copy.b == 0);
 }
 
-static void refuses_what_it_does_not_know(void)
+CASE(refuses_what_it_does_not_know,
+     "an option that the library does not know is refused, by its place")
 {
     struct third newer = {.size = sizeof(newer), .d = 1ull << 40};
     struct failure failure = {.status = TRIT_OK};
@@ -62,7 +63,7 @@ static void refuses_what_it_does_not_know(void)
           0); /* a result, not options */
 }
 
-static void refuses_sizes(void)
+CASE(refuses_sizes, "a size that no version had is refused, by struct and size")
 {
     const size_t bad[] = {0,        1,       sizeof(size_t), sizeof(struct first) - 1,
                           1u << 17, SIZE_MAX};
@@ -84,7 +85,7 @@ static void refuses_sizes(void)
     }
 }
 
-static void writes_no_byte_beyond(void)
+CASE(writes_no_byte_beyond, "no byte is written beyond the caller's size")
 {
     const struct second full = {.size = 0, .a = 1, .b = 2, .c = 3};
     struct {
@@ -103,7 +104,7 @@ static void writes_no_byte_beyond(void)
 }
 
 /* Every member has its place; a new member cannot hide in the padding at the end. */
-static void ends_without_padding(void)
+CASE(ends_without_padding, "structs begin with their size and end without padding")
 {
 #define CHECK_SIZED(type, init, last)                                                    \
     CHECK_EQ(sized_##type.bytes, sizeof(struct trit_##type));                            \
@@ -154,7 +155,7 @@ static struct trit_client *connect_to_nobody(void)
     return client;
 }
 
-static void null_tensors(void)
+CASE(null_tensors, "NULL arguments of tensor calls are refused by name")
 {
     struct trit_client *c = connect_to_nobody();
     struct trit_error error = TRIT_ERROR_INIT;
@@ -188,7 +189,7 @@ static void null_tensors(void)
     trit_close(c);
 }
 
-static void null_reports(void)
+CASE(null_reports, "NULL arguments of report calls are refused by name")
 {
     struct trit_client *c = connect_to_nobody();
     struct trit_error error = TRIT_ERROR_INIT;
@@ -208,7 +209,7 @@ static void null_reports(void)
     trit_close(c);
 }
 
-static void null_layers(void)
+CASE(null_layers, "NULL arguments of layer calls are refused by name")
 {
     const struct trit_layer_spec spec = {.size = sizeof(spec), .name = "l"};
     struct trit_client *c = connect_to_nobody();
@@ -264,7 +265,7 @@ static void null_layers(void)
 }
 
 /* One call for each type of struct. */
-static void structs_without_size(void)
+CASE(structs_without_size, "structs that were not initialized are refused by name")
 {
     static const struct trit_layer_spec spec = {.size = sizeof(spec), .name = "l"};
     struct trit_client *c = connect_to_nobody();
@@ -327,7 +328,7 @@ static void structs_without_size(void)
     trit_close(c);
 }
 
-static void error_without_size(void)
+CASE(error_without_size, "an error that was not initialized is not written to")
 {
     struct trit_client *c = connect_to_nobody();
     struct trit_error error = {.message = "as it was"};
@@ -339,22 +340,4 @@ static void error_without_size(void)
     CHECK_EQ(trit_checkpoint_create(NULL, &error), TRIT_INVALID_ARGUMENT);
     CHECK_STR(error.message, "as it was");
     trit_close(c);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"structs of older and newer callers are read", reads_every_version},
-        {"an option that the library does not know is refused, by its place",
-         refuses_what_it_does_not_know},
-        {"a size that no version had is refused, by struct and size", refuses_sizes},
-        {"no byte is written beyond the caller's size", writes_no_byte_beyond},
-        {"structs begin with their size and end without padding", ends_without_padding},
-        {"NULL arguments of tensor calls are refused by name", null_tensors},
-        {"NULL arguments of report calls are refused by name", null_reports},
-        {"NULL arguments of layer calls are refused by name", null_layers},
-        {"structs that were not initialized are refused by name", structs_without_size},
-        {"an error that was not initialized is not written to", error_without_size},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

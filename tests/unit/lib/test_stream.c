@@ -114,7 +114,7 @@ static void stop(struct fixture *f)
 
 /* ---- cases ------------------------------------------------------------------------- */
 
-static void streams(void)
+CASE(streams, "a tensor of 4 MiB and more is streamed, and comes back whole")
 {
     struct fake_request request;
     struct fixture f;
@@ -132,7 +132,7 @@ static void streams(void)
     stop(&f);
 }
 
-static void below_the_bound(void)
+CASE(below_the_bound, "a smaller one is a unary call")
 {
     struct fake_request request;
     struct fixture f;
@@ -149,7 +149,7 @@ static void below_the_bound(void)
 
 /* The upload overflows every buffer on the way, so a client that did not read
  * meanwhile would wait for ever; so would one that read only after sending. */
-static void duplex(void)
+CASE(duplex, "an upload goes on while the daemon insists on being read first")
 {
     struct fixture f;
 
@@ -162,7 +162,7 @@ static void duplex(void)
     stop(&f);
 }
 
-static void duplex_small(void)
+CASE(duplex_small, "replies during the upload are put in their place")
 {
     struct fixture f;
 
@@ -176,7 +176,7 @@ static void duplex_small(void)
     stop(&f);
 }
 
-static void ends_early(void)
+CASE(ends_early, "trailers during the upload end it with their status")
 {
     struct fake_request request;
     struct fixture f;
@@ -194,7 +194,7 @@ static void ends_early(void)
     stop(&f);
 }
 
-static void deadline_while_sending(void)
+CASE(deadline_while_sending, "a deadline ends an upload that nobody reads")
 {
     const struct trit_call_options call = {.size = sizeof(call), .timeout_ms = 100};
     struct trit_project_options options = {.size = sizeof(options), .call = &call};
@@ -218,7 +218,7 @@ static int watch(void *arg, uint64_t done, uint64_t total)
     return 0;
 }
 
-static void progress(void)
+CASE(progress, "progress never falls and ends at the tensor's size")
 {
     uint64_t last = 0;
     const struct trit_call_options call = {
@@ -246,7 +246,7 @@ static void broken(struct fixture *f, enum trit_status status, const char *messa
     stop(f);
 }
 
-static void wrong_crc(void)
+CASE(wrong_crc, "a reply chunk with a wrong checksum is DATA_LOSS")
 {
     struct fixture f;
 
@@ -256,7 +256,7 @@ static void wrong_crc(void)
     broken(&f, TRIT_DATA_LOSS, "crc32c");
 }
 
-static void hole(void)
+CASE(hole, "a hole in the reply is DATA_LOSS")
 {
     struct fixture f;
 
@@ -265,7 +265,7 @@ static void hole(void)
     broken(&f, TRIT_DATA_LOSS, "offset 4 where 0 is next");
 }
 
-static void too_much(void)
+CASE(too_much, "more bytes than the request implies are refused")
 {
     struct fixture f;
 
@@ -275,7 +275,7 @@ static void too_much(void)
     broken(&f, TRIT_INTERNAL, "more than");
 }
 
-static void too_little(void)
+CASE(too_little, "fewer bytes than the request implies are DATA_LOSS")
 {
     const struct trit_report report = fake_report(1);
     struct fixture f;
@@ -286,7 +286,7 @@ static void too_little(void)
     broken(&f, TRIT_DATA_LOSS, "bytes of data");
 }
 
-static void unasked_scales(void)
+CASE(unasked_scales, "scales that the encoding does not have are refused")
 {
     struct fixture f;
 
@@ -299,7 +299,7 @@ static void unasked_scales(void)
  * --------------------------------------------------------- */
 
 /* The server answers every part the same, so rows of the halves are equal. */
-static void splits(void)
+CASE(splits, "without a report, rows are shared among connections")
 {
     struct trit_project_options options = {.size = sizeof(options),
                                            .report = TRIT_REPORT_NONE,
@@ -331,7 +331,8 @@ static void splits(void)
     stop(&f);
 }
 
-static void split_asks_again(void)
+CASE(split_asks_again,
+     "a tensor refused in parts is asked for whole, for the message's sake")
 {
     struct trit_project_options options = {.size = sizeof(options),
                                            .report = TRIT_REPORT_NONE};
@@ -351,7 +352,7 @@ static void split_asks_again(void)
 /* ---- cases: verify
  * --------------------------------------------------------------------- */
 
-static void verifies(void)
+CASE(verifies, "verify streams the tensor and its reference")
 {
     const struct trit_report report = fake_report(42);
     struct fake_request request;
@@ -386,27 +387,4 @@ static void verifies(void)
     CHECK(request.body_bytes > f.bytes + f.bytes / 2);
     CHECK(request.body_bytes < f.bytes + f.bytes / 2 + 2048);
     stop(&f);
-}
-
-int main(int argc, char **argv)
-{
-    static const struct check_case cases[] = {
-        {"a tensor of 4 MiB and more is streamed, and comes back whole", streams},
-        {"a smaller one is a unary call", below_the_bound},
-        {"an upload goes on while the daemon insists on being read first", duplex},
-        {"replies during the upload are put in their place", duplex_small},
-        {"trailers during the upload end it with their status", ends_early},
-        {"a deadline ends an upload that nobody reads", deadline_while_sending},
-        {"progress never falls and ends at the tensor's size", progress},
-        {"a reply chunk with a wrong checksum is DATA_LOSS", wrong_crc},
-        {"a hole in the reply is DATA_LOSS", hole},
-        {"more bytes than the request implies are refused", too_much},
-        {"fewer bytes than the request implies are DATA_LOSS", too_little},
-        {"scales that the encoding does not have are refused", unasked_scales},
-        {"without a report, rows are shared among connections", splits},
-        {"a tensor refused in parts is asked for whole, for the message's sake",
-         split_asks_again},
-        {"verify streams the tensor and its reference", verifies},
-    };
-    return CHECK_RUN(cases, argc, argv);
 }

@@ -128,11 +128,13 @@ CASE(escapes_what_deceives, "control bytes, bidi controls and broken UTF-8 are e
     } cases[] = {
         {"\x1b[2J", "\\u001b[2J"},
         {"\x7f", "\\u007f"},
-        {"\xc2\x9b", "\\u009b"},     /* C1: CSI */
-        {"\xe2\x80\xae", "\\u202e"}, /* RLO */
-        {"\xe2\x81\xa6", "\\u2066"}, /* LRI */
-        {"\xd8\x9c", "\\u061c"},     /* ALM */
-        {"\xe2\x80\xa8", "\\u2028"}, /* line separator */
+        {"\xc2\x9b", "\\u009b"},                /* C1: CSI */
+        {"\xe2\x80\xae", "\\u202e"},            /* RLO */
+        {"\xe2\x81\xa6", "\\u2066"},            /* LRI */
+        {"\xd8\x9c", "\\u061c"},                /* ALM */
+        {"\xe2\x80\xa8", "\\u2028"},            /* line separator */
+        {"\xe2\x80\x8b", "\\u200b"},            /* zero-width space */
+        {"\xf3\xa0\x80\xa1", "\\udb40\\udc21"}, /* a tag */
         {"\r\n", "\\u000d\\n"},
         {"\xff", "\\ufffd"},
         {"\xc0\xaf", "\\ufffd\\ufffd"},                       /* overlong */

@@ -24,10 +24,24 @@ CASE(html, "HTML text holds no markup, no control characters and only UTF-8")
                "er \xe2\x82\xac \xf0\x9f\x98\x80",
                "gr\xc3\xb6\xc3\x9f"
                "er \xe2\x82\xac \xf0\x9f\x98\x80");
-    check_html("a\x01\n\x7f", "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
-    check_html("\xff<\xc3", "\xef\xbf\xbd&lt;\xef\xbf\xbd");
-    check_html("\xc0\xbc\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
-                                       "\xef\xbf\xbd");
+    check_html("a\x01\n\x7f", "a\\x01\\x0a\\x7f");
+    check_html("\xff<\xc3", "\\xff&lt;\\xc3");
+    check_html("\xc0\xbc\xed\xa0\x80", "\\xc0\\xbc\\xed\\xa0\\x80");
+    check_html("\xc2\x9b\xe2\x80\xae\xe2\x80\x8b", "\\u{9b}\\u{202e}\\u{200b}");
+}
+
+CASE(json, "JSON keeps its layout; deceptive characters become \\u escapes")
+{
+    static const char plain[] = "{\n  \"a\": \"gr\xc3\xb6\xc3\x9f\\u0007\"\n}";
+    static const char odd[] = "[\"\xe2\x80\xae\x7f\", \"\xf3\xa0\x80\xa1\"]";
+    struct text text = {0};
+
+    text_json(&text, plain, strlen(plain));
+    text_json(&text, odd, strlen(odd));
+    text_add(&text, "", 1);
+    CHECK_STR(text.bytes, "{\n  \"a\": \"gr\xc3\xb6\xc3\x9f\\u0007\"\n}"
+                          "[\"\\u202e\\u007f\", \"\\udb40\\udc21\"]");
+    text_fini(&text);
 }
 
 CASE(urls, "an encoded name decodes to itself and holds nothing that URLs reserve")
