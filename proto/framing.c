@@ -8,7 +8,7 @@
 
 void deframer_init(struct deframer *deframer)
 {
-    memset(deframer, 0, sizeof *deframer);
+    memset(deframer, 0, sizeof(*deframer));
 }
 
 static enum deframe_event take_prefix(struct deframer *deframer, const uint8_t **bytes,
@@ -79,7 +79,7 @@ static const struct timeout_unit {
     {'M', 60 * UINT64_C(1000000000)},
     {'H', 3600 * UINT64_C(1000000000)},
 };
-enum { TIMEOUT_UNITS = sizeof timeout_units / sizeof timeout_units[0] };
+enum { TIMEOUT_UNITS = sizeof(timeout_units) / sizeof(timeout_units[0]) };
 
 int timeout_parse(const char *text, uint64_t *timeout_ns)
 {

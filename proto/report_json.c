@@ -33,7 +33,7 @@ static json_t *count_where(bool present, uint64_t value)
 
 static json_t *text_or_null(const char *text)
 {
-    return text != NULL ? json_string(text) : json_null();
+    return text ? json_string(text) : json_null();
 }
 
 static json_t *counts(const uint64_t *values, size_t n)
@@ -168,7 +168,7 @@ static json_t *findings(const struct trit_report *report)
 json_t *report_json(const struct trit_report *report)
 {
     json_t *object = json_object();
-    if (object == NULL)
+    if (!object)
         return NULL;
     if (!put_identity(object, report) || !put_verdict(object, report) ||
         !put_comparisons(object, report) || !put_origin(object, report) ||

@@ -42,7 +42,7 @@ enum { GO_ON = -1 };
 
 void scan_init(struct scan *scan, const struct scan_field *root, uint64_t message_bytes)
 {
-    memset(scan, 0, sizeof *scan);
+    memset(scan, 0, sizeof(*scan));
     scan->levels[0] = (struct scan_level){.fields = root, .left = message_bytes};
     scan->parts[0].seen = 1;
 }
@@ -80,7 +80,7 @@ static int part_append(struct scan *scan, const uint8_t *bytes, size_t count)
         capacity *= 2;
     if (capacity != part->capacity) {
         uint8_t *grown = realloc(part->bytes, capacity);
-        if (grown == NULL)
+        if (!grown)
             return exhausted(scan, "out of memory");
         part->bytes = grown;
         part->capacity = capacity;
@@ -159,7 +159,7 @@ static int take_tag(struct scan *scan, const uint8_t **bytes, size_t *count)
     if (scan->levels[scan->depth].left == 0)
         return fail(scan, "the message ends inside a field");
     uint32_t wire = scan->tag & 7;
-    if (wire != WIRE_LEN || field_entry(scan) == NULL)
+    if (wire != WIRE_LEN || !field_entry(scan))
         if (part_append(scan, scan->varint, tag_bytes) != GO_ON)
             return SCAN_ERROR;
     switch (wire) {
@@ -210,7 +210,7 @@ static int take_length(struct scan *scan, const uint8_t **bytes, size_t *count)
     uint32_t length_bytes = scan->varint_len;
     scan->varint_len = 0;
     const struct scan_field *field = field_entry(scan);
-    if (field == NULL) {
+    if (!field) {
         if (part_append(scan, scan->varint, length_bytes) != GO_ON)
             return SCAN_ERROR;
         return copy_begin(scan, length);
@@ -219,7 +219,7 @@ static int take_length(struct scan *scan, const uint8_t **bytes, size_t *count)
     if (length > level->left)
         return fail(scan, "a field reaches past the end of its message");
     level->left -= length;
-    if (field->sub != NULL)
+    if (field->sub)
         return descend(scan, field, length);
     scan->blob = field->id;
     scan->value_left = length;

@@ -207,8 +207,8 @@ static enum exit_code run_create(const struct options *options)
 {
     if (!option_given(options, OPTION_IN_FEATURES) ||
         !option_given(options, OPTION_OUT_FEATURES))
-        return complain(USAGE, "layers create: --in-features and --out-features are "
-                               "needed");
+        return complain(USAGE, "layers create: --in-features and "
+                               "--out-features are needed");
     return with_client(create, options);
 }
 

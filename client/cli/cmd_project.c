@@ -139,8 +139,8 @@ static enum exit_code check_usage(const struct options *options)
     if (strcmp(writer_format(options->output), "npy") == 0 &&
         options->encoding != TRIT_ENCODING_DENSE)
         return complain(USAGE,
-                        "project: a .npy file has no place for %s; name the output "
-                        ".safetensors",
+                        "project: a .npy file has no place for %s; "
+                        "name the output .safetensors",
                         encoding_name(options->encoding));
     const enum exit_code code = report_file_check("project", options);
     return code == DONE ? output_check("project", options, options->arguments[0]) : code;

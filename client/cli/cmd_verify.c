@@ -121,8 +121,8 @@ static void print_summary(const struct verifying *v, enum trit_verdict verdict)
         count[v->findings.list[i].finding.severity]++;
     switch (verdict) {
     case TRIT_VERDICT_PASS:
-        printf("%s: pass: all %zu layers are ternary%s; %.1f %% of the parameters were "
-               "examined\n",
+        printf("%s: pass: all %zu layers are ternary%s; "
+               "%.1f %% of the parameters were examined\n",
                file, v->layers,
                v->options->against ? " and the projection of their latents" : "",
                percent);

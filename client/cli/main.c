@@ -49,9 +49,8 @@ static void print_help(FILE *out)
     print_commands(commands, out);
     fputs("\n`trit COMMAND --help` says more; `trit --version` names the version.\n"
           "TRITD_ADDRESS or --server names the daemon: host:port or unix:/path.\n"
-          "Exit codes: 0 success, 1 a failed verdict or refused data, 2 usage, 3 a call "
-          "or\n"
-          "a file failed, 4 inconclusive: not everything could be judged.\n",
+          "Exit codes: 0 success, 1 a failed verdict or refused data, 2 usage, "
+          "3 a call or\na file failed, 4 inconclusive: not everything could be judged.\n",
           out);
 }
 

@@ -25,7 +25,8 @@ static bool put_violation(pb_ostream_t *out, const char *field, const char *desc
     uint64_t violation =
         wire_blob_size(1, strlen(field)) + wire_blob_size(2, strlen(description));
     uint64_t request = wire_blob_size(1, violation);
-    uint64_t any = wire_blob_size(1, sizeof bad_request - 1) + wire_blob_size(2, request);
+    uint64_t any =
+        wire_blob_size(1, sizeof(bad_request) - 1) + wire_blob_size(2, request);
     return wire_blob_head(out, 3, any) && put_text(out, 1, bad_request) &&
            wire_blob_head(out, 2, request) && wire_blob_head(out, 1, violation) &&
            put_text(out, 1, field) && put_text(out, 2, description);
@@ -38,7 +39,7 @@ size_t encode_status_details(enum trit_status status, const char *message,
     if (!pb_encode_tag(&stream, PB_WT_VARINT, 1) ||
         !pb_encode_varint(&stream, (uint64_t)status) || !put_text(&stream, 2, message))
         return 0;
-    if (field != NULL && field[0] != '\0' && !put_violation(&stream, field, message))
+    if (field && field[0] != '\0' && !put_violation(&stream, field, message))
         return 0;
     return stream.bytes_written;
 }
@@ -80,7 +81,7 @@ int decode_status_details(const uint8_t *bytes, size_t count, char field[64])
     int found = find_span(status, 3, &any);
     if (found == 0)
         found = find_span(any, 1, &url);
-    if (found == 0 && (url.count != sizeof bad_request - 1 ||
+    if (found == 0 && (url.count != sizeof(bad_request) - 1 ||
                        memcmp(url.bytes, bad_request, url.count) != 0))
         found = 1;
     if (found == 0)

@@ -39,7 +39,7 @@ size_t encode_layer_load(const struct wire_layer_spec *spec,
     trit_v1_LayerLoadRequest wire = {.has_spec = true};
     wire_layer_spec_put(&wire.spec, spec);
     size_t at = encoded(trit_v1_LayerLoadRequest_fields, &wire, out, capacity);
-    if (at > 0 && bias != NULL)
+    if (at > 0 && bias)
         at = then_tensor(at, 14, bias, bias_bytes, out, capacity);
     if (at == 0)
         return 0;
@@ -54,7 +54,7 @@ size_t encode_layer_load_start(const struct wire_layer_spec *spec, uint32_t dtyp
     trit_v1_LayerLoadStart wire = {.has_spec = true, .dtype = (int32_t)dtype};
     uint8_t tensor[TENSOR_HEAD_BYTES_MAX];
     size_t count =
-        bias ? encode_layer_tensor(14, bias, bias_bytes, tensor, sizeof tensor) : 0;
+        bias ? encode_layer_tensor(14, bias, bias_bytes, tensor, sizeof(tensor)) : 0;
     wire_layer_spec_put(&wire.spec, spec);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     return wire_message_head(&stream, 1, trit_v1_LayerLoadStart_fields, &wire,
@@ -69,7 +69,7 @@ size_t encode_layer_load_start(const struct wire_layer_spec *spec, uint32_t dtyp
 static bool name_put(pb_ostream_t *stream, const char *name)
 {
     trit_v1_LayerDeleteRequest wire;
-    wire.name.size = wire_text_put(wire.name.bytes, sizeof wire.name.bytes, name);
+    wire.name.size = wire_text_put(wire.name.bytes, sizeof(wire.name.bytes), name);
     return pb_encode(stream, trit_v1_LayerDeleteRequest_fields, &wire);
 }
 
@@ -86,7 +86,7 @@ size_t encode_layer_forward(const struct wire_layer_forward *request,
     trit_v1_LayerForwardRequest wire = {.activations = (int32_t)request->activations,
                                         .report_error = request->report_error};
     wire.name.size =
-        wire_text_put(wire.name.bytes, sizeof wire.name.bytes, request->name);
+        wire_text_put(wire.name.bytes, sizeof(wire.name.bytes), request->name);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     return pb_encode(&stream, trit_v1_LayerForwardRequest_fields, &wire)
                ? then_tensor(stream.bytes_written, 15, x, bytes, out, capacity)
@@ -149,7 +149,7 @@ size_t encode_layer_get(const struct wire_layer_get *request, uint8_t *out,
         .dtype = (int32_t)request->dtype,
     };
     wire.name.size =
-        wire_text_put(wire.name.bytes, sizeof wire.name.bytes, request->name);
+        wire_text_put(wire.name.bytes, sizeof(wire.name.bytes), request->name);
     return encoded(trit_v1_LayerGetRequest_fields, &wire, out, capacity);
 }
 
@@ -158,9 +158,9 @@ size_t encode_layer_list(const struct wire_layer_list *request, uint8_t *out,
 {
     trit_v1_LayerListRequest wire = {.page_size = request->page_size};
     wire.prefix.size =
-        wire_text_put(wire.prefix.bytes, sizeof wire.prefix.bytes, request->prefix);
+        wire_text_put(wire.prefix.bytes, sizeof(wire.prefix.bytes), request->prefix);
     wire.page_token.size = wire_text_put(
-        wire.page_token.bytes, sizeof wire.page_token.bytes, request->page_token);
+        wire.page_token.bytes, sizeof(wire.page_token.bytes), request->page_token);
     return encoded(trit_v1_LayerListRequest_fields, &wire, out, capacity);
 }
 
@@ -170,6 +170,6 @@ size_t encode_layer_verify(const struct wire_layer_verify *request, uint8_t *out
     trit_v1_LayerVerifyRequest wire = {.has_tolerance = request->has_tolerance,
                                        .tolerance = request->tolerance};
     wire.prefix.size =
-        wire_text_put(wire.prefix.bytes, sizeof wire.prefix.bytes, request->prefix);
+        wire_text_put(wire.prefix.bytes, sizeof(wire.prefix.bytes), request->prefix);
     return encoded(trit_v1_LayerVerifyRequest_fields, &wire, out, capacity);
 }

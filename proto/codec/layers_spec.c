@@ -24,7 +24,7 @@ void wire_layer_spec_put(trit_v1_LayerSpec *out, const struct wire_layer_spec *f
         .group_size = from->group_size,
         .keep_latents = from->keep_latents,
     };
-    out->name.size = wire_text_put(out->name.bytes, sizeof out->name.bytes, from->name);
+    out->name.size = wire_text_put(out->name.bytes, sizeof(out->name.bytes), from->name);
 }
 
 int wire_layer_spec(const trit_v1_LayerSpec *from, struct wire_layer_spec *out,

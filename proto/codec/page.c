@@ -79,7 +79,7 @@ int decode_reports_page(const uint8_t *bytes, size_t count,
     if (page(bytes, count, report_entry, &reports, found, PAGE_TOKEN_BYTES_MAX, error) !=
         0)
         return -1;
-    memcpy(token, found, sizeof found);
+    memcpy(token, found, sizeof(found));
     return 0;
 }
 
@@ -112,6 +112,6 @@ int decode_layers_page(const uint8_t *bytes, size_t count,
     char found[TRIT_NAME_BYTES_MAX + 1];
     if (page(bytes, count, layer_entry, &layers, found, TRIT_NAME_BYTES_MAX, error) != 0)
         return -1;
-    memcpy(token, found, sizeof found);
+    memcpy(token, found, sizeof(found));
     return 0;
 }

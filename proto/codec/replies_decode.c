@@ -18,7 +18,7 @@ int decode_projected(const struct scan_part *root, struct wire_projected_head *o
     head.encoding = (uint32_t)reply.encoding;
     head.tensor.dtype = (uint32_t)reply.dtype;
     head.tensor.rank = reply.shape_count;
-    memcpy(head.tensor.shape, reply.shape, reply.shape_count * sizeof reply.shape[0]);
+    memcpy(head.tensor.shape, reply.shape, reply.shape_count * sizeof(reply.shape[0]));
     *out = head;
     return 0;
 }

@@ -14,7 +14,7 @@ void wire_tensor_put(trit_v1_Tensor *out, const struct wire_tensor *from)
     assert(from->rank <= TRIT_RANK_MAX);
     *out = (trit_v1_Tensor){.dtype = (int32_t)from->dtype,
                             .shape_count = (pb_size_t)from->rank};
-    memcpy(out->shape, from->shape, from->rank * sizeof from->shape[0]);
+    memcpy(out->shape, from->shape, from->rank * sizeof(from->shape[0]));
 }
 
 size_t encode_projected(const struct wire_projected *reply, uint8_t *out, size_t capacity,
@@ -27,9 +27,9 @@ size_t encode_projected(const struct wire_projected *reply, uint8_t *out, size_t
         .dtype = (int32_t)reply->dtype,
         .shape_count = (pb_size_t)reply->rank,
     };
-    if (reply->report != NULL)
+    if (reply->report)
         wire_report_put(&wire.report, reply->report);
-    memcpy(wire.shape, reply->shape, reply->rank * sizeof wire.shape[0]);
+    memcpy(wire.shape, reply->shape, reply->rank * sizeof(wire.shape[0]));
 
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     if (!pb_encode(&stream, trit_v1_ProjectResponse_fields, &wire) ||

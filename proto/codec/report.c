@@ -20,7 +20,7 @@ static void put_measures(trit_v1_LayerReport *out, const struct trit_report *fro
     out->max_round_error = from->max_round_error;
     out->sample_values_count = (pb_size_t)from->sample_count;
     memcpy(out->sample_values, from->sample_values,
-           from->sample_count * sizeof from->sample_values[0]);
+           from->sample_count * sizeof(from->sample_values[0]));
     out->negatives = from->negatives;
     out->zeros = from->zeros;
     out->positives = from->positives;
@@ -66,7 +66,7 @@ static void put_comparisons(trit_v1_LayerReport *out, const struct trit_report *
         out->flips = from->flips;
         out->flip_fraction = from->flip_fraction;
         out->transitions_count = TRANSITIONS;
-        memcpy(out->transitions, from->transitions, sizeof from->transitions);
+        memcpy(out->transitions, from->transitions, sizeof(from->transitions));
     }
     if (from->has_reference) {
         out->has_reference_mismatches = true;
@@ -81,14 +81,14 @@ void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from)
     assert(from->rank <= TRIT_RANK_MAX && from->sample_count <= TRIT_SAMPLES_MAX);
     assert(from->finding_count <= TRIT_FINDINGS_MAX);
     *out = (trit_v1_LayerReport)trit_v1_LayerReport_init_zero;
-    out->run.size = wire_text_put(out->run.bytes, sizeof out->run.bytes, from->run);
+    out->run.size = wire_text_put(out->run.bytes, sizeof(out->run.bytes), from->run);
     out->layer.size =
-        wire_text_put(out->layer.bytes, sizeof out->layer.bytes, from->layer);
+        wire_text_put(out->layer.bytes, sizeof(out->layer.bytes), from->layer);
     out->step = from->step;
     out->time_unix_ns = from->time_unix_ns;
     out->dtype = (int32_t)from->dtype;
     out->shape_count = (pb_size_t)from->rank;
-    memcpy(out->shape, from->shape, from->rank * sizeof from->shape[0]);
+    memcpy(out->shape, from->shape, from->rank * sizeof(from->shape[0]));
     out->group_size = from->group_size;
     out->groups = from->groups;
     out->elements = from->elements;
@@ -97,9 +97,9 @@ void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from)
     out->digest.size = TRIT_DIGEST_BYTES;
     memcpy(out->digest.bytes, from->digest, TRIT_DIGEST_BYTES);
     out->kernel.size =
-        wire_text_put(out->kernel.bytes, sizeof out->kernel.bytes, from->kernel);
+        wire_text_put(out->kernel.bytes, sizeof(out->kernel.bytes), from->kernel);
     out->version.size =
-        wire_text_put(out->version.bytes, sizeof out->version.bytes, from->version);
+        wire_text_put(out->version.bytes, sizeof(out->version.bytes), from->version);
     out->findings_count = (pb_size_t)from->finding_count;
     for (uint32_t i = 0; i < from->finding_count; i++)
         put_finding(&out->findings[i], &from->findings[i]);
@@ -112,7 +112,7 @@ static void get_measures(const trit_v1_LayerReport *from, struct trit_report *ou
     out->max_round_error = from->max_round_error;
     out->sample_count = from->sample_values_count;
     memcpy(out->sample_values, from->sample_values,
-           from->sample_values_count * sizeof from->sample_values[0]);
+           from->sample_values_count * sizeof(from->sample_values[0]));
     out->negatives = from->negatives;
     out->zeros = from->zeros;
     out->positives = from->positives;
@@ -140,7 +140,7 @@ static void get_comparisons(const trit_v1_LayerReport *from, struct trit_report 
         out->previous_step = from->previous_step;
         out->flips = from->flips;
         out->flip_fraction = from->flip_fraction;
-        memcpy(out->transitions, from->transitions, sizeof out->transitions);
+        memcpy(out->transitions, from->transitions, sizeof(out->transitions));
     }
     out->has_reference = from->has_reference_mismatches;
     if (out->has_reference) {
@@ -203,15 +203,15 @@ int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
         wire_text("layer", from->layer.bytes, from->layer.size, TRIT_NAME_BYTES_MAX,
                   report.layer, error) != 0 ||
         wire_text("kernel", from->kernel.bytes, from->kernel.size,
-                  sizeof report.kernel - 1, report.kernel, error) != 0 ||
+                  sizeof(report.kernel) - 1, report.kernel, error) != 0 ||
         wire_text("version", from->version.bytes, from->version.size,
-                  sizeof report.version - 1, report.version, error) != 0)
+                  sizeof(report.version) - 1, report.version, error) != 0)
         return -1;
     report.step = from->step;
     report.time_unix_ns = from->time_unix_ns;
     report.dtype = (enum trit_dtype)from->dtype;
     report.rank = from->shape_count;
-    memcpy(report.shape, from->shape, from->shape_count * sizeof from->shape[0]);
+    memcpy(report.shape, from->shape, from->shape_count * sizeof(from->shape[0]));
     report.group_size = from->group_size;
     report.groups = from->groups;
     report.elements = from->elements;

@@ -54,7 +54,7 @@ static void start_tensor(int32_t dtype, pb_size_t rank, const uint64_t *shape,
 {
     out->dtype = (uint32_t)dtype;
     out->rank = rank;
-    memcpy(out->shape, shape, rank * sizeof *shape);
+    memcpy(out->shape, shape, rank * sizeof(*shape));
 }
 
 int decode_project_start(const struct scan_part *start, struct wire_project *out,
@@ -157,7 +157,7 @@ int decode_unpack(const struct scan_part *root, struct wire_unpack *out,
         .scales_dtype = (uint32_t)request.scales_dtype,
         .rank = request.shape_count,
     };
-    memcpy(out->shape, request.shape, request.shape_count * sizeof out->shape[0]);
+    memcpy(out->shape, request.shape, request.shape_count * sizeof(out->shape[0]));
     return 0;
 }
 

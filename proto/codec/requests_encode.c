@@ -15,9 +15,9 @@ _Static_assert(trit_v1_ReportsListRequest_size <= REQUEST_HEAD_BYTES_MAX &&
 
 static void layer_ref(trit_v1_LayerRef *out, const struct wire_layer_ref *from)
 {
-    out->run.size = wire_text_put(out->run.bytes, sizeof out->run.bytes, from->run);
+    out->run.size = wire_text_put(out->run.bytes, sizeof(out->run.bytes), from->run);
     out->layer.size =
-        wire_text_put(out->layer.bytes, sizeof out->layer.bytes, from->layer);
+        wire_text_put(out->layer.bytes, sizeof(out->layer.bytes), from->layer);
     out->step = from->step;
 }
 
@@ -66,7 +66,7 @@ size_t encode_project_start(const struct wire_project *request, uint8_t *out,
     wire.has_options = project_options(&wire.options, request);
     layer_ref(&wire.layer, &request->layer);
     memcpy(wire.shape, request->tensor.shape,
-           request->tensor.rank * sizeof wire.shape[0]);
+           request->tensor.rank * sizeof(wire.shape[0]));
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     return wire_message_head(&stream, 1, trit_v1_ProjectStart_fields, &wire, 0)
                ? stream.bytes_written
@@ -126,12 +126,12 @@ size_t encode_verify(const struct wire_verify *request, uint64_t scale_bytes,
         return 0;
     at[0] = stream.bytes_written;
     if (!pb_encode(&stream, trit_v1_VerifyRequest_fields, &wire) ||
-        (reference != NULL && !tensor_head(&stream, 14, reference, reference_bytes)))
+        (reference && !tensor_head(&stream, 14, reference, reference_bytes)))
         return 0;
     at[1] = stream.bytes_written;
     if (!tensor_head(&stream, 15, tensor, data_bytes))
         return 0;
-    memcpy(cut, at, sizeof at);
+    memcpy(cut, at, sizeof(at));
     return stream.bytes_written;
 }
 
@@ -149,7 +149,7 @@ size_t encode_verify_start(const struct wire_verify *request, uint64_t scale_byt
     };
     layer_ref(&wire.layer, &request->layer);
     memcpy(wire.shape, request->tensor.shape,
-           request->tensor.rank * sizeof wire.shape[0]);
+           request->tensor.rank * sizeof(wire.shape[0]));
 
     pb_ostream_t sizing = PB_OSTREAM_SIZING;
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
@@ -180,7 +180,7 @@ size_t encode_unpack(const struct wire_unpack *request, uint64_t scale_bytes,
         .group_size = request->group_size,
         .scales_dtype = (int32_t)request->scales_dtype,
     };
-    memcpy(wire.shape, request->shape, request->rank * sizeof wire.shape[0]);
+    memcpy(wire.shape, request->shape, request->rank * sizeof(wire.shape[0]));
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     if (!pb_encode(&stream, trit_v1_UnpackRequest_fields, &wire) ||
         !wire_blob_head(&stream, 14, scale_bytes))
@@ -197,9 +197,9 @@ size_t encode_reports_get(const struct wire_reports_get *request, uint8_t *out,
 {
     trit_v1_ReportsGetRequest wire = {.has_step = request->has_step,
                                       .step = request->step};
-    wire.run.size = wire_text_put(wire.run.bytes, sizeof wire.run.bytes, request->run);
+    wire.run.size = wire_text_put(wire.run.bytes, sizeof(wire.run.bytes), request->run);
     wire.layer.size =
-        wire_text_put(wire.layer.bytes, sizeof wire.layer.bytes, request->layer);
+        wire_text_put(wire.layer.bytes, sizeof(wire.layer.bytes), request->layer);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     return pb_encode(&stream, trit_v1_ReportsGetRequest_fields, &wire)
                ? stream.bytes_written
@@ -217,11 +217,11 @@ size_t encode_reports_list(const struct wire_reports_list *request, uint8_t *out
         .latest_only = request->latest_only,
         .page_size = request->page_size,
     };
-    wire.run.size = wire_text_put(wire.run.bytes, sizeof wire.run.bytes, request->run);
+    wire.run.size = wire_text_put(wire.run.bytes, sizeof(wire.run.bytes), request->run);
     wire.layer.size =
-        wire_text_put(wire.layer.bytes, sizeof wire.layer.bytes, request->layer);
+        wire_text_put(wire.layer.bytes, sizeof(wire.layer.bytes), request->layer);
     wire.page_token.size = wire_text_put(
-        wire.page_token.bytes, sizeof wire.page_token.bytes, request->page_token);
+        wire.page_token.bytes, sizeof(wire.page_token.bytes), request->page_token);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     return pb_encode(&stream, trit_v1_ReportsListRequest_fields, &wire)
                ? stream.bytes_written
@@ -232,7 +232,7 @@ size_t encode_health_check(const char *service, uint8_t *out, size_t capacity)
 {
     grpc_health_v1_HealthCheckRequest wire;
     wire.service.size =
-        wire_text_put(wire.service.bytes, sizeof wire.service.bytes, service);
+        wire_text_put(wire.service.bytes, sizeof(wire.service.bytes), service);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     return pb_encode(&stream, grpc_health_v1_HealthCheckRequest_fields, &wire)
                ? stream.bytes_written

@@ -88,8 +88,8 @@ static void reason(const struct field_name *field, const char *why, char *out,
         {"zero tag", "a field number is 0"},
         {"invalid wire_type", "a group, or an unknown wire type"},
     };
-    bool bounded = field != NULL && field->max != 0;
-    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
+    bool bounded = field && field->max != 0;
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
         if (strcmp(why, plain[i][0]) == 0)
             why = plain[i][1];
     if (bounded && strcmp(why, "bytes overflow") == 0)
@@ -107,21 +107,21 @@ static void blame(const struct message *message, const uint8_t *bytes, size_t co
 {
     char path[96] = "", why[96] = "malformed";
     struct culprit culprit;
-    while (message != NULL && find_culprit(message, bytes, count, &culprit)) {
+    while (message && find_culprit(message, bytes, count, &culprit)) {
         const struct field_name *field = name_of(message, culprit.number);
         size_t at = strlen(path);
         const char *dot = at > 0 && culprit.number != 0 ? "." : "";
-        if (field != NULL)
-            snprintf(path + at, sizeof path - at, "%s%s", dot, field->name);
+        if (field)
+            snprintf(path + at, sizeof(path) - at, "%s%s", dot, field->name);
         else if (culprit.number != 0)
-            snprintf(path + at, sizeof path - at, "%sfield %u", dot,
+            snprintf(path + at, sizeof(path) - at, "%sfield %u", dot,
                      (unsigned)culprit.number);
-        reason(field, culprit.why, why, sizeof why);
+        reason(field, culprit.why, why, sizeof(why));
 
         message = NULL;
         pb_istream_t value = pb_istream_from_buffer(culprit.value, culprit.value_bytes);
         uint32_t length;
-        if (field != NULL && field->sub != NULL && culprit.wire == PB_WT_STRING &&
+        if (field && field->sub && culprit.wire == PB_WT_STRING &&
             pb_decode_varint32(&value, &length) && length <= value.bytes_left) {
             message = field->sub;
             bytes = culprit.value + (culprit.value_bytes - value.bytes_left);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -332,12 +333,12 @@ static int validate(const struct config *config, struct failure *failure)
     }
     if (config->limits.memory_bytes_max < 16u << 20)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "memory-max",
-                          "%llu bytes; must be at least 16M",
-                          (unsigned long long)config->limits.memory_bytes_max);
+                          "%" PRIu64 " bytes; must be at least 16M",
+                          config->limits.memory_bytes_max);
     if (config->limits.message_bytes_max > UINT32_MAX - 65536)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "message-max",
-                          "%llu bytes; must be at most 4294901759",
-                          (unsigned long long)config->limits.message_bytes_max);
+                          "%" PRIu64 " bytes; must be at most 4294901759",
+                          config->limits.message_bytes_max);
     return 0;
 }
 
@@ -395,11 +396,10 @@ void config_fini(struct config *config)
 
 void config_help(int fd)
 {
-    dprintf(
-        fd,
-        "usage: tritd [options]\n\nTernarizes and validates neural-network weights over "
-        "gRPC.\nEach option has an environment variable: --data-dir is "
-        "TRITD_DATA_DIR.\n\n");
+    dprintf(fd,
+            "usage: tritd [options]\n\n"
+            "Ternarizes and validates neural-network weights over gRPC.\n"
+            "Each option has an environment variable: --data-dir is TRITD_DATA_DIR.\n\n");
     for (size_t i = 0; i < ROW_COUNT; i++) {
         char left[48];
 

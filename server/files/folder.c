@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +112,7 @@ static int read_all(struct source *source, char **text, size_t *bytes,
 
     if (count > FOLDER_TEXT_BYTES_MAX)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "%llu bytes, at most %d are read", (unsigned long long)count,
+                    "%" PRIu64 " bytes, at most %d are read", count,
                     FOLDER_TEXT_BYTES_MAX);
     *text = malloc((size_t)count + 1);
     if (!*text)

@@ -194,9 +194,9 @@ static int add_entry(struct tensor_table *table, const char *name, const json_t 
         return -1;
     if (table->entries[table->count - 1].bytes != end - entry.offset)
         return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
-                    "tensor %s: its shape needs %llu bytes, its data_offsets hold %llu",
-                    name, (unsigned long long)table->entries[table->count - 1].bytes,
-                    (unsigned long long)(end - entry.offset));
+                    "tensor %s: its shape needs %" PRIu64
+                    " bytes, its data_offsets hold %" PRIu64,
+                    name, table->entries[table->count - 1].bytes, end - entry.offset);
     return 0;
 }
 
@@ -315,11 +315,10 @@ static int check_coverage(struct tensor_table *table, uint64_t data_start,
         struct tensor_entry *entry = &table->entries[i];
 
         if (entry->offset != end)
-            return fail(
-                failure, TRIT_INVALID_ARGUMENT, "data_offsets",
-                "tensor %s begins at byte %llu of the data, the one before ends at "
-                "%llu",
-                entry->name, (unsigned long long)entry->offset, (unsigned long long)end);
+            return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
+                        "tensor %s begins at byte %" PRIu64
+                        " of the data, the one before ends at %" PRIu64,
+                        entry->name, entry->offset, end);
         if (add_overflows(end, entry->bytes, &end) || end > data_bytes)
             return fail_truncated(table, entry->name, data_bytes, failure);
     }

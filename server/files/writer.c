@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "files/writer.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -156,8 +157,8 @@ int writer_put(struct writer *writer, size_t index, const void *data, uint64_t c
 
     if (count > entry->bytes - writer->filled[index])
         return fail(failure, TRIT_INTERNAL, NULL,
-                    "tensor %s got more than its %llu bytes", entry->name,
-                    (unsigned long long)entry->bytes);
+                    "tensor %s got more than its %" PRIu64 " bytes", entry->name,
+                    entry->bytes);
     uint64_t filled = writer->filled[index];
     if ((writer->folder
              ? writer_folder_write(writer->folder, index, filled, data, count, failure)
@@ -172,10 +173,10 @@ int writer_commit(struct writer *writer, struct failure *failure)
 {
     for (size_t i = 0; i < writer->table->count; i++)
         if (writer->filled[i] != writer->table->entries[i].bytes)
-            return fail(
-                failure, TRIT_INTERNAL, NULL, "tensor %s got %llu of its %llu bytes",
-                writer->table->entries[i].name, (unsigned long long)writer->filled[i],
-                (unsigned long long)writer->table->entries[i].bytes);
+            return fail(failure, TRIT_INTERNAL, NULL,
+                        "tensor %s got %" PRIu64 " of its %" PRIu64 " bytes",
+                        writer->table->entries[i].name, writer->filled[i],
+                        writer->table->entries[i].bytes);
     return writer->folder ? writer_folder_commit(writer->folder, failure)
                           : target_commit(writer->target, failure);
 }

@@ -6,6 +6,7 @@
 #include "files/writer_folder.h"
 
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,9 +71,10 @@ static int assign_shards(struct writer_folder *folder, uint64_t bytes_max,
     }
     if (folder->shard_count > SHARDS_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "shards of %llu bytes would be %zu files, at most %d are written; "
+                    "shards of %" PRIu64
+                    " bytes would be %zu files, at most %d are written; "
                     "choose larger shards",
-                    (unsigned long long)bytes_max, folder->shard_count, SHARDS_MAX);
+                    bytes_max, folder->shard_count, SHARDS_MAX);
     return 0;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,8 +69,8 @@ static void timer_fired(struct timer *timer)
 
     if (call->state != CALL_ENDED && call->deadline_ns && now >= call->deadline_ns) {
         fail(&call->failure, TRIT_DEADLINE_EXCEEDED, NULL,
-             "the deadline passed after %llu ms",
-             (unsigned long long)((now - call->started_ns) / 1000000u));
+             "the deadline passed after %" PRIu64 " ms",
+             (uint64_t)((now - call->started_ns) / 1000000u));
         call_end(call);
     } else if (quiet && reader_stalled(call)) {
         metric_limit(call->config->metrics, L_IDLE);
@@ -77,8 +78,7 @@ static void timer_fired(struct timer *timer)
     } else if (quiet && call->state == CALL_RECEIVING) {
         metric_limit(call->config->metrics, L_IDLE);
         fail(&call->failure, TRIT_CANCELLED, NULL,
-             "no byte came for idle_ms_max = %llu ms",
-             (unsigned long long)limits->idle_ms_max);
+             "no byte came for idle_ms_max = %" PRIu64 " ms", limits->idle_ms_max);
         call_end(call);
     } else {
         call->active_ns = quiet ? now : call->active_ns;

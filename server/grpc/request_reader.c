@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "grpc/request_reader.h"
 
+#include <inttypes.h>
+
 #include "grpc/call.h"
 #include "obs/metrics.h"
 
@@ -25,8 +27,8 @@ static int message_begin(struct call *call, const struct deframed *found)
     if (found->length > bytes_max) {
         metric_limit(call->config->metrics, L_MESSAGE);
         return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "message",
-                          "%u bytes, the limit message_bytes_max is %llu",
-                          (unsigned)found->length, (unsigned long long)bytes_max);
+                          "%u bytes, the limit message_bytes_max is %" PRIu64,
+                          (unsigned)found->length, bytes_max);
     }
     call->messages++;
     scan_init(&call->scan, call->method->scan, found->length);

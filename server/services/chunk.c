@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/chunk.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/limits.h"
@@ -16,8 +17,8 @@ static int check_offset(struct call *call, const struct chunk_target *target,
     if (offset == target->received)
         return 0;
     return fail(&call->failure, TRIT_INVALID_ARGUMENT, target->field,
-                "%s.offset: %llu, but the next byte expected is %llu (%s)", target->field,
-                (unsigned long long)offset, (unsigned long long)target->received,
+                "%s.offset: %" PRIu64 ", but the next byte expected is %" PRIu64 " (%s)",
+                target->field, offset, target->received,
                 offset < target->received ? "chunks overlap" : "bytes are missing");
 }
 
@@ -27,15 +28,14 @@ static int check_length(struct call *call, const struct chunk_target *target,
     if (length > CHUNK_BYTES_MAX) {
         metric_limit(call->config->metrics, L_CHUNK);
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, target->field,
-                    "%s.data: %llu bytes, but the limit is %u bytes", target->field,
-                    (unsigned long long)length, (unsigned)CHUNK_BYTES_MAX);
+                    "%s.data: %" PRIu64 " bytes, but the limit is %u bytes",
+                    target->field, length, (unsigned)CHUNK_BYTES_MAX);
     }
     if (length > target->expected - target->received)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, target->field,
-                    "%s.data: %llu bytes at offset %llu exceed the tensor's %llu bytes",
-                    target->field, (unsigned long long)length,
-                    (unsigned long long)target->received,
-                    (unsigned long long)target->expected);
+                    "%s.data: %" PRIu64 " bytes at offset %" PRIu64
+                    " exceed the tensor's %" PRIu64 " bytes",
+                    target->field, length, target->received, target->expected);
     return 0;
 }
 
@@ -74,9 +74,9 @@ int chunk_end(struct chunk_reader *reader, struct call *call)
         return 0;
     snprintf(field, sizeof(field), "%s.crc32c", reader->field);
     return fail_field(&call->failure, TRIT_DATA_LOSS, field,
-                      "0x%08x, but the bytes at offset %llu have 0x%08x",
-                      (unsigned)reader->chunk.crc32c,
-                      (unsigned long long)reader->chunk.offset, (unsigned)reader->crc);
+                      "0x%08x, but the bytes at offset %" PRIu64 " have 0x%08x",
+                      (unsigned)reader->chunk.crc32c, reader->chunk.offset,
+                      (unsigned)reader->crc);
 }
 
 int chunk_check_order(const struct chunk_reader *reader, struct call *call)

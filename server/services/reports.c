@@ -2,6 +2,7 @@
 /* Reports.Get and Reports.List. A job on the pool reads the reports and encodes the
  * reply; the loop sends it. One job at a time uses the reader. */
 #include <gnutls/gnutls.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,8 +159,7 @@ static int token_format(const struct store_key *last, char out[PAGE_TOKEN_BYTES_
     memcpy(bytes, last->run, run);
     memcpy(bytes + run, last->layer, layer);
     raw.size = (unsigned)(run + layer) + 1 +
-               (unsigned)snprintf(bytes + run + layer, 24, "%llu",
-                                  (unsigned long long)last->step);
+               (unsigned)snprintf(bytes + run + layer, 24, "%" PRIu64, last->step);
     if (gnutls_base64_encode2(&raw, &text) < 0)
         return -1;
     snprintf(out, PAGE_TOKEN_BYTES_MAX + 1, "%.*s", (int)text.size,

@@ -42,7 +42,7 @@ int codes_flush(struct codes *codes, struct db *db, int64_t *next_upload,
     if (codes->count == 0)
         return 0;
     insert = statement(db, ST_CODES_INSERT, failure);
-    if (insert == NULL)
+    if (!insert)
         return -1;
     bound =
         db_bind_i64(insert, 1, upload) | db_bind_i64(insert, 2, codes->chunks) |
@@ -72,7 +72,7 @@ int codes_delete(struct db *db, int64_t upload, struct failure *failure)
     if (upload == 0)
         return 0;
     delete = statement(db, ST_CODES_DELETE, failure);
-    if (delete == NULL)
+    if (!delete)
         return -1;
     db_bind_i64(delete, 1, upload);
     return db_run(db, delete, failure);
@@ -135,7 +135,7 @@ static int stream_open(struct stream *stream, struct db *db, enum statement_id i
                        int64_t upload, struct failure *failure)
 {
     *stream = (struct stream){.select = statement(db, id, failure), .upload = upload};
-    if (stream->select == NULL)
+    if (!stream->select)
         return -1;
     db_bind_i64(stream->select, 1, upload);
     return 0;

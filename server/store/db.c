@@ -116,7 +116,7 @@ sqlite3_stmt *db_statement(struct db *db, unsigned slot, const char *sql,
 {
     sqlite3_stmt **statement = &db->statements[slot];
 
-    if (*statement == NULL) {
+    if (!*statement) {
         int result = sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT,
                                         statement, NULL);
 

@@ -95,7 +95,7 @@ close_directory:
 
 void directory_close(struct directory *directory)
 {
-    if (directory->database == NULL)
+    if (!directory->database)
         return;
     free(directory->database);
     close(directory->lock_fd);

@@ -109,7 +109,7 @@ int store_begin(struct store_put *put, struct store *store, struct failure *fail
     if (admit(store, failure))
         return -1;
     upload = calloc(1, sizeof(*upload));
-    if (upload == NULL) {
+    if (!upload) {
         leave(store);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     }
@@ -326,7 +326,7 @@ static void *write_batches(void *arg)
 static int make_path(struct store *store, const char *directory, struct failure *failure)
 {
     /* The store's address makes the name unique in this process. */
-    if (directory == NULL) {
+    if (!directory) {
         if (asprintf(&store->path, "file:/tritd-%p?vfs=memdb", (void *)store) < 0) {
             store->path = NULL;
             return fail(failure, TRIT_UNAVAILABLE, NULL, "out of memory");
@@ -336,7 +336,7 @@ static int make_path(struct store *store, const char *directory, struct failure 
     if (directory_open(&store->directory, directory, failure))
         return -1;
     store->path = strdup(store->directory.database);
-    if (store->path == NULL) {
+    if (!store->path) {
         directory_close(&store->directory);
         return fail(failure, TRIT_UNAVAILABLE, NULL, "out of memory");
     }
@@ -348,7 +348,7 @@ static int start_writer(struct store *store, struct failure *failure)
     struct failure damage = {0};
     int error;
 
-    if (writer_open(&store->writer, store->path, store->directory.database == NULL,
+    if (writer_open(&store->writer, store->path, !store->directory.database,
                     store->config.kernels, &damage, failure))
         return fail_context(failure, "store %s",
                             store->directory.database ? store->path : "in memory");
@@ -367,7 +367,7 @@ int store_open(struct store **store, const struct store_config *config,
 {
     struct store *s = calloc(1, sizeof(*s));
 
-    if (s == NULL)
+    if (!s)
         return fail(failure, TRIT_UNAVAILABLE, NULL, "store: out of memory");
     s->config = *config;
     s->config.directory = NULL;
@@ -397,7 +397,7 @@ free_store:
 
 void store_close(struct store *store)
 {
-    if (store == NULL)
+    if (!store)
         return;
     pthread_mutex_lock(&store->mutex);
     store->stopping = true;

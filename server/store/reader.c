@@ -21,7 +21,7 @@ int store_reader_open(struct store_reader **reader, struct store *store,
 {
     struct store_reader *r = calloc(1, sizeof(*r));
 
-    if (r == NULL)
+    if (!r)
         return fail(failure, TRIT_UNAVAILABLE, NULL, "store reader: out of memory");
     if (db_open(&r->db, store_path(store), DB_READS, failure)) {
         free(r);
@@ -33,7 +33,7 @@ int store_reader_open(struct store_reader **reader, struct store *store,
 
 void store_reader_close(struct store_reader *reader)
 {
-    if (reader == NULL)
+    if (!reader)
         return;
     db_close(&reader->db);
     free(reader);

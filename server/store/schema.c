@@ -89,7 +89,7 @@ static int expect(struct db *db, const char *sql, const char *wanted,
     if (result == SQLITE_ROW) {
         const unsigned char *got = sqlite3_column_text(statement, 0);
 
-        if (got == NULL || strcmp((const char *)got, wanted) != 0)
+        if (!got || strcmp((const char *)got, wanted) != 0)
             outcome = fail(failure, status, NULL, "%s says: %s", sql,
                            got ? (const char *)got : "nothing");
     } else {

@@ -41,7 +41,7 @@ int writer_open(struct writer *writer, const char *path, bool in_memory,
         goto close;
     /* Prepare all now: a rollback must not fail for lack of memory. */
     for (unsigned id = 0; id < STATEMENT_COUNT; id++)
-        if (statement(&writer->db, (enum statement_id)id, failure) == NULL)
+        if (!statement(&writer->db, (enum statement_id)id, failure))
             goto close;
     return 0;
 

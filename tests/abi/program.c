@@ -5,6 +5,7 @@
  * must be the same with every library. With GROWN the headers have a member `added` in
  * each struct, which libraries of today do not know; EXPECT_UNKNOWN says that the library
  * is one of those. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <trit.h>
@@ -76,14 +77,12 @@ static struct trit_tensor tensor_of(const void *data, uint64_t rows, uint64_t co
 static void print_report(const char *what)
 {
     GUARD_CHECK(report);
-    printf("%s: %s %u [%llu] zeros %llu digest", what,
+    printf("%s: %s %u [%" PRIu64 "] zeros %" PRIu64 " digest", what,
            trit_verdict_name(trit_report_verdict(&report.it)), report.it.rank,
-           (unsigned long long)report.it.shape[report.it.rank - 1],
-           (unsigned long long)report.it.zeros);
+           report.it.shape[report.it.rank - 1], report.it.zeros);
     for (size_t i = 0; i < 8; i++)
         printf(" %02x", report.it.digest[i]);
-    printf(" findings %u flips %llu\n", report.it.finding_count,
-           (unsigned long long)report.it.flips);
+    printf(" findings %u flips %" PRIu64 "\n", report.it.finding_count, report.it.flips);
 }
 
 static int count(void *arg, const struct trit_report *visited)
@@ -170,20 +169,19 @@ static void hold(struct trit_client *client, const char *name)
     forward.it.y = &array.it;
     if (succeeded("forward",
                   trit_layer_forward(client, name, &x, &options, &forward.it, &error.it)))
-        printf("forward: %llu\n", (unsigned long long)array.it.shape[1]);
+        printf("forward: %" PRIu64 "\n", array.it.shape[1]);
     trit_array_free(&array.it);
     gradients.it.input = &array.it;
     gradients.it.bias = &second.it;
     if (succeeded("backward", trit_layer_backward(client, name, &x, &y, NULL,
                                                   &gradients.it, &error.it)))
-        printf("backward: %llu %llu\n", (unsigned long long)array.it.bytes,
-               (unsigned long long)second.it.bytes);
+        printf("backward: %" PRIu64 " %" PRIu64 "\n", array.it.bytes, second.it.bytes);
     trit_gradients_free(&gradients.it);
     layer.it.spec = &spec.it;
     layer.it.weight = &array.it;
     if (succeeded("layer get", trit_layer_get(client, name, &get, &layer.it, &error.it)))
-        printf("layer get: %s %llu\n", layer.it.has_seed ? "seed" : "",
-               (unsigned long long)array.it.bytes);
+        printf("layer get: %s %" PRIu64 "\n", layer.it.has_seed ? "seed" :,
+               array.it.bytes);
     trit_layer_free(&layer.it);
     verify.prefix = name;
     succeeded("layer verify",

@@ -198,7 +198,7 @@ static void *crew_member(void *argument)
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
     CPU_SET((size_t)seat->index, &cpus);
-    pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
+    pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
     struct kernels_env env;
     kernels_enter(&env);
     for (;;) {
@@ -256,7 +256,7 @@ static void bench_add(struct bench *bench, const char *what,
     struct measure *measure = &bench->measures[bench->count++];
     *measure = (struct measure){
         .run = run, .kernels = kernels, .bytes = bytes, .threads = threads};
-    snprintf(measure->name, sizeof measure->name, "%s%s%s, %s, %d thread%s", what,
+    snprintf(measure->name, sizeof(measure->name), "%s%s%s, %s, %d thread%s", what,
              kernels ? ", " : "", kernels ? kernels_name(kernels) : "",
              bytes == large_bytes ? "1 GiB" : "256 KiB", threads,
              threads == 1 ? "" : "s");
@@ -285,7 +285,7 @@ static void bench_run(struct bench *bench, struct crew *crew,
                 crew_rate(crew, buffers, &bench->measures[i]);
     for (size_t i = 0; i < bench->count; i++) {
         struct measure *measure = &bench->measures[i];
-        qsort(measure->rates, ROUNDS, sizeof measure->rates[0], ascending);
+        qsort(measure->rates, ROUNDS, sizeof(measure->rates[0]), ascending);
         measure->median = measure->rates[ROUNDS / 2];
         fprintf(
             bench->out,
@@ -314,11 +314,11 @@ static double best_of(const struct bench *bench, const char *what, const char *o
 {
     char name[80];
     double best = 0;
-    snprintf(name, sizeof name, "%s, %s", what, where);
+    snprintf(name, sizeof(name), "%s, %s", what, where);
     const struct measure *measure = bench_find(bench, name);
     if (measure)
         best = measure->median;
-    snprintf(name, sizeof name, "%s, %s", other, where);
+    snprintf(name, sizeof(name), "%s, %s", other, where);
     measure = bench_find(bench, name);
     return measure && measure->median > best ? measure->median : best;
 }
@@ -341,10 +341,10 @@ static const struct goal {
 static void check_goals(struct bench *bench, const char *isa)
 {
     char name[80];
-    for (size_t i = 0; i < sizeof goals / sizeof goals[0]; i++) {
+    for (size_t i = 0; i < sizeof(goals) / sizeof(goals[0]); i++) {
         const struct goal *goal = &goals[i];
         const double bar = strcmp(isa, "avx512") == 0 ? goal->avx512 : goal->avx2;
-        snprintf(name, sizeof name, "%s, %s, %s", goal->what, isa, goal->where);
+        snprintf(name, sizeof(name), "%s, %s, %s", goal->what, isa, goal->where);
         const double limit =
             goal->of_read ? best_of(bench, "read", "read, prefetched", goal->where)
                           : best_of(bench, "memcpy", "non-temporal copy", goal->where);
@@ -353,15 +353,15 @@ static void check_goals(struct bench *bench, const char *isa)
     }
     static const char *const scaling[] = {"f32 to dense", "f32 to 2-bit"};
     for (size_t i = 0; i < 2; i++) {
-        snprintf(name, sizeof name, "%s, %s, 1 GiB, 1 thread", scaling[i], isa);
+        snprintf(name, sizeof(name), "%s, %s, 1 GiB, 1 thread", scaling[i], isa);
         const struct measure *one = bench_find(bench, name);
-        snprintf(name, sizeof name, "%s, %s, 1 GiB, 2 threads", scaling[i], isa);
+        snprintf(name, sizeof(name), "%s, %s, 1 GiB, 2 threads", scaling[i], isa);
         if (one)
             bench_ratio(bench, bench_find(bench, name), one->median, 1.7, "one thread");
     }
-    snprintf(name, sizeof name, "f32 to 2-bit, %s, 1 GiB, 1 thread", isa);
+    snprintf(name, sizeof(name), "f32 to 2-bit, %s, 1 GiB, 1 thread", isa);
     const struct measure *two_bit = bench_find(bench, name);
-    snprintf(name, sizeof name, "f32 to base 3, %s, 1 GiB, 1 thread", isa);
+    snprintf(name, sizeof(name), "f32 to base 3, %s, 1 GiB, 1 thread", isa);
     if (two_bit)
         bench_ratio(bench, bench_find(bench, name), two_bit->median, 0.5, "2-bit");
 }
@@ -410,7 +410,7 @@ static void add_measures(struct bench *bench, int threads_max)
         bench_add(bench, "read, prefetched", read_ahead, NULL, large_bytes, threads);
     }
     bench_add(bench, "memcpy", copy_libc, NULL, small_bytes, 1);
-    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
+    for (size_t i = 0; i < sizeof(isas) / sizeof(isas[0]); i++) {
         const struct kernels *kernels = kernels_select(isas[i]);
         if (!kernels)
             continue;

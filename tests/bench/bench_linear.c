@@ -130,7 +130,7 @@ static void pin(size_t cpu)
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
     CPU_SET(cpu, &cpus);
-    pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
+    pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
 }
 
 static void *help(void *argument)
@@ -209,7 +209,7 @@ static struct measure *add(struct list *list, const char *what,
     struct measure *m = &list->measures[list->count++];
     *m = (struct measure){
         .run = run, .kernels = kernels, .batch = batch, .threads = threads};
-    snprintf(m->name, sizeof m->name, "%s%s%s, batch %d, %d thread%s", what,
+    snprintf(m->name, sizeof(m->name), "%s%s%s, batch %d, %d thread%s", what,
              kernels ? ", " : "", kernels ? kernels_name(kernels) : "", (int)batch,
              threads, threads == 1 ? "" : "s");
     return m;
@@ -233,7 +233,7 @@ static void fill_list(struct list *list, const struct bench *bench, const char *
     }
     if (bench->peers.ggml_dot)
         add(list, "ggml TQ2_0 . Q8_K", ggml, NULL, 1, 1);
-    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
+    for (size_t i = 0; i < sizeof(isas) / sizeof(isas[0]); i++) {
         const struct kernels *kernels = kernels_select(isas[i]);
         if (!kernels || (only && strcmp(only, isas[i]) != 0))
             continue;
@@ -262,7 +262,7 @@ static void run_all(struct list *list, struct helper *helper, const struct bench
             list->measures[i].rates[round] = sample(helper, &list->measures[i], bench);
     for (size_t i = 0; i < list->count; i++) {
         struct measure *m = &list->measures[i];
-        qsort(m->rates, ROUNDS, sizeof m->rates[0], ascending);
+        qsort(m->rates, ROUNDS, sizeof(m->rates[0]), ascending);
         m->median = m->rates[ROUNDS / 2];
         fprintf(bench->out,
                 "{\"measure\": \"%s\", \"figure\": %.2f, \"unit\": \"G weights/s\", "
@@ -308,12 +308,12 @@ static void check_goals(const struct list *list, const struct bench *bench,
         {"f32", "batch 64, 2 threads", "sgemm, batch 64, 2 threads", 0.7},
     };
     char name[80], one[80];
-    for (size_t i = 0; i < sizeof goals / sizeof goals[0]; i++) {
-        snprintf(name, sizeof name, "%s, %s, %s", goals[i].what, isa, goals[i].where);
+    for (size_t i = 0; i < sizeof(goals) / sizeof(goals[0]); i++) {
+        snprintf(name, sizeof(name), "%s, %s, %s", goals[i].what, isa, goals[i].where);
         ratio(list, bench, name, goals[i].against, bar(isa, goals[i].goal));
     }
-    snprintf(name, sizeof name, "int8, %s, batch 1, 2 threads", isa);
-    snprintf(one, sizeof one, "int8, %s, batch 1, 1 thread", isa);
+    snprintf(name, sizeof(name), "int8, %s, batch 1, 2 threads", isa);
+    snprintf(one, sizeof(one), "int8, %s, batch 1, 1 thread", isa);
     ratio(list, bench, name, one, 1.7);
 }
 
@@ -336,7 +336,7 @@ static void fill(struct bench *bench, const struct kernels *kernels)
 {
     const uint64_t weights = (uint64_t)ROWS * COLUMNS, groups = COLUMNS / GROUP;
     uint8_t *sequence = map(weights / 4), *codes = map(linear_code_bytes(ROWS, COLUMNS));
-    float *scales = map(weights / GROUP * sizeof *scales);
+    float *scales = map(weights / GROUP * sizeof(*scales));
     uint64_t state = 1;
     for (uint64_t i = 0; i < weights; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
@@ -379,13 +379,13 @@ static void fill_ggml(struct bench *bench)
 static bool same_product(const struct bench *bench, const struct kernels *kernels)
 {
     const struct part part = {bench, kernels, 1, 0, ROWS};
-    float *theirs = malloc(ROWS * sizeof *theirs);
+    float *theirs = malloc(ROWS * sizeof(*theirs));
     double apart = 0, all = 0;
 
     if (!theirs)
         return false;
     ggml(&part);
-    memcpy(theirs, bench->y, ROWS * sizeof *theirs);
+    memcpy(theirs, bench->y, ROWS * sizeof(*theirs));
     int8(&part);
     for (size_t row = 0; row < ROWS; row++) {
         apart += pow((double)theirs[row] - (double)bench->y[row], 2);

@@ -54,7 +54,7 @@ int main(int argc, char **argv)
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
     CPU_SET(0, &cpus);
-    sched_setaffinity(0, sizeof cpus, &cpus);
+    sched_setaffinity(0, sizeof(cpus), &cpus);
     void *in = map(BYTES), *out = map(BYTES), *scales = map(BYTES / 128);
     FILE *file = fopen(argv[1], "rb");
     if (!file || fread(in, BYTES, 1, file) != 1)
@@ -80,7 +80,7 @@ int main(int argc, char **argv)
     project_once(&job);
     puts("ready");
     fflush(stdout);
-    while (fgets(line, sizeof line, stdin)) {
+    while (fgets(line, sizeof(line), stdin)) {
         printf("%.9f\n", project_once(&job));
         fflush(stdout);
     }

@@ -58,11 +58,11 @@ limit_copy(uint8_t *to, const uint8_t *from, size_t bytes)
 static inline float limit_read(const uint8_t *from, size_t bytes, bool ahead)
 {
     uint64_t all[8] = {0};
-    for (size_t i = 0; i + sizeof all <= bytes; i += sizeof all) {
+    for (size_t i = 0; i + sizeof(all) <= bytes; i += sizeof(all)) {
         uint64_t words[8];
         if (ahead)
             __builtin_prefetch(from + i + LIMIT_AHEAD_BYTES);
-        memcpy(words, from + i, sizeof words);
+        memcpy(words, from + i, sizeof(words));
         for (size_t k = 0; k < 8; k++)
             all[k] ^= words[k];
     }

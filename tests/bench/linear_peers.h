@@ -38,7 +38,7 @@ struct linear_peers {
 static inline void peers_look_up(void *library, const char *name, void *function)
 {
     void *at = library ? dlsym(library, name) : NULL;
-    memcpy(function, &at, sizeof at);
+    memcpy(function, &at, sizeof(at));
 }
 
 static inline void peers_missing(FILE *out, const char *library)

@@ -11,7 +11,7 @@
 
 static jmp_buf leave;
 static uint64_t seed;
-static struct check_entry *cases;
+static struct check_case *cases;
 
 uint64_t check_seed(void)
 {
@@ -87,9 +87,9 @@ static bool passes(const struct check_case *entry)
 }
 
 /* Sorted by line: a compiler may emit the constructors of a file in any order. */
-void check_register(struct check_entry *entry)
+void check_register(struct check_case *entry)
 {
-    struct check_entry **at = &cases;
+    struct check_case **at = &cases;
 
     while (*at && (*at)->line < entry->line)
         at = &(*at)->next;
@@ -102,19 +102,8 @@ int check_main(int argc, char **argv)
     int failures = 0;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (const struct check_entry *at = cases; at; at = at->next)
-        if (wanted(at->self.sentence, argc, argv) && !passes(&at->self))
-            failures++;
-    return failures != 0;
-}
-
-int check_run(const struct check_case *table, size_t count, int argc, char **argv)
-{
-    int failures = 0;
-
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    for (size_t i = 0; i < count; i++)
-        if (wanted(table[i].sentence, argc, argv) && !passes(&table[i]))
+    for (const struct check_case *at = cases; at; at = at->next)
+        if (wanted(at->sentence, argc, argv) && !passes(at))
             failures++;
     return failures != 0;
 }

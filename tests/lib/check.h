@@ -23,12 +23,8 @@
 struct check_case {
     const char *sentence;
     void (*run)(void);
-};
-
-struct check_entry {
-    struct check_case self;
     int line;
-    struct check_entry *next;
+    struct check_case *next;
 };
 
 /* A constructor registers the case before main() starts. */
@@ -36,12 +32,12 @@ struct check_entry {
     static void name(void);                                                              \
     __attribute__((constructor)) static void name##_register(void)                       \
     {                                                                                    \
-        static struct check_entry entry = {{says, name}, __LINE__, NULL};                \
+        static struct check_case entry = {says, name, __LINE__, NULL};                   \
         check_register(&entry);                                                          \
     }                                                                                    \
     static void name(void)
 
-void check_register(struct check_entry *entry);
+void check_register(struct check_case *entry);
 
 /* Runs the registered cases that the arguments name. Returns main()'s exit code. */
 int check_main(int argc, char **argv);
@@ -54,12 +50,6 @@ void check_failed(const char *file, int line, const char *format, ...)
 uint64_t check_seed(void);
 /* The next number of a splitmix64 sequence. */
 uint64_t check_random(uint64_t *state);
-
-/* The older form: a table of cases in main(). */
-int check_run(const struct check_case *cases, size_t count, int argc, char **argv);
-
-#define CHECK_RUN(cases, argc, argv)                                                     \
-    check_run((cases), sizeof(cases) / sizeof((cases)[0]), (argc), (argv))
 
 #define CHECK(condition)                                                                 \
     do {                                                                                 \

@@ -11,15 +11,15 @@ enum { PATH_BYTES_MAX = 1024 };
 static long replay_file(const char *path, size_t size, corpus_target *target)
 {
     FILE *file = fopen(path, "rb");
-    if (file == NULL)
+    if (!file)
         return -1;
     uint8_t *data = malloc(size ? size : 1);
     size_t count = data ? fread(data, 1, size, file) : 0;
     fclose(file);
-    if (data != NULL && count == size)
+    if (data && count == size)
         target(data, size);
     free(data);
-    return data != NULL && count == size ? 1 : -1;
+    return data && count == size ? 1 : -1;
 }
 
 static long replay_folder(const char *path, corpus_target *target)
@@ -27,13 +27,13 @@ static long replay_folder(const char *path, corpus_target *target)
     DIR *folder = opendir(path);
     struct dirent *entry;
     long ran = 0;
-    if (folder == NULL)
+    if (!folder)
         return -1;
-    while (ran >= 0 && (entry = readdir(folder)) != NULL) {
+    while (ran >= 0 && (entry = readdir(folder))) {
         char name[PATH_BYTES_MAX];
         if (entry->d_name[0] == '.')
             continue;
-        int length = snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
+        int length = snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
         long more = length < PATH_BYTES_MAX ? corpus_replay(name, target) : -1;
         ran = more < 0 ? -1 : ran + more;
     }

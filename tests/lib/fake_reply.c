@@ -21,7 +21,7 @@ void fake_reply_raw(struct fake_reply *reply, const void *bytes, size_t count)
     if (reply->capacity - reply->count < count) {
         reply->capacity = 2 * (reply->capacity + count);
         reply->bytes = realloc(reply->bytes, reply->capacity);
-        CHECK(reply->bytes != NULL);
+        CHECK(reply->bytes);
     }
     if (count > 0)
         memcpy(reply->bytes + reply->count, bytes, count);
@@ -34,7 +34,7 @@ void fake_reply_message(struct fake_reply *reply, const void *head, size_t head_
     uint8_t prefix[GRPC_PREFIX_BYTES];
 
     frame_prefix(prefix, (uint32_t)(head_bytes + tail_bytes));
-    fake_reply_raw(reply, prefix, sizeof prefix);
+    fake_reply_raw(reply, prefix, sizeof(prefix));
     fake_reply_raw(reply, head, head_bytes);
     fake_reply_raw(reply, tail, tail_bytes);
 }
@@ -52,11 +52,11 @@ void fake_reply_projected(struct fake_reply *reply, const struct trit_report *re
                                   .scale_bytes = scale_bytes,
                                   .data_bytes = data_bytes};
     uint8_t head[REPLY_HEAD_BYTES_MAX], prefix[GRPC_PREFIX_BYTES];
-    size_t at, count = encode_projected(&wire, head, sizeof head, &at);
+    size_t at, count = encode_projected(&wire, head, sizeof(head), &at);
 
     CHECK(count > 0);
     frame_prefix(prefix, (uint32_t)(count + scale_bytes + data_bytes));
-    fake_reply_raw(reply, prefix, sizeof prefix);
+    fake_reply_raw(reply, prefix, sizeof(prefix));
     fake_reply_raw(reply, head, at);
     fake_reply_raw(reply, scales, scale_bytes);
     fake_reply_raw(reply, head + at, count - at);
@@ -68,7 +68,7 @@ void fake_reply_chunk(struct fake_reply *reply, int scales, uint64_t offset, uin
 {
     uint8_t head[REPLY_HEAD_BYTES_MAX];
     size_t head_bytes =
-        encode_stream_chunk(scales != 0, offset, crc, count, head, sizeof head);
+        encode_stream_chunk(scales != 0, offset, crc, count, head, sizeof(head));
 
     CHECK(head_bytes > 0);
     fake_reply_message(reply, head, head_bytes, data, count);
@@ -90,7 +90,7 @@ void fake_reply_stream_report(struct fake_reply *reply, const struct trit_report
 {
     uint8_t bytes[REPLY_HEAD_BYTES_MAX];
 
-    fake_reply_message(reply, bytes, encode_stream_report(report, bytes, sizeof bytes),
+    fake_reply_message(reply, bytes, encode_stream_report(report, bytes, sizeof(bytes)),
                        NULL, 0);
 }
 
@@ -98,7 +98,7 @@ void fake_reply_verified(struct fake_reply *reply, const struct trit_report *rep
 {
     uint8_t bytes[REPLY_HEAD_BYTES_MAX];
 
-    fake_reply_message(reply, bytes, encode_verified(report, bytes, sizeof bytes), NULL,
+    fake_reply_message(reply, bytes, encode_verified(report, bytes, sizeof(bytes)), NULL,
                        0);
 }
 
@@ -112,6 +112,6 @@ struct trit_report fake_report(uint64_t elements)
                                  .zeros = elements,
                                  .is_ternary = true};
 
-    snprintf(report.kernel, sizeof report.kernel, "portable");
+    snprintf(report.kernel, sizeof(report.kernel), "portable");
     return report;
 }

@@ -134,7 +134,7 @@ static void respond(struct stream *stream)
     nghttp2_nv nv[2];
 
     stream->answered = true;
-    snprintf(status, sizeof status, "%d", act->http_status ? act->http_status : 200);
+    snprintf(status, sizeof(status), "%d", act->http_status ? act->http_status : 200);
     nv[0] = pair(":status", status);
     nv[1] =
         pair("content-type", act->deed == FAKE_PAGE ? "text/html" : "application/grpc");
@@ -251,15 +251,15 @@ static int header_cb(nghttp2_session *session, const nghttp2_frame *frame,
         return 0;
     pthread_mutex_lock(&conn->server->lock);
     if (strcmp(key, ":path") == 0)
-        snprintf(seen->path, sizeof seen->path, "%s", text);
+        snprintf(seen->path, sizeof(seen->path), "%s", text);
     else if (strcmp(key, ":authority") == 0)
-        snprintf(seen->authority, sizeof seen->authority, "%s", text);
+        snprintf(seen->authority, sizeof(seen->authority), "%s", text);
     else if (strcmp(key, "te") == 0)
-        snprintf(seen->te, sizeof seen->te, "%s", text);
+        snprintf(seen->te, sizeof(seen->te), "%s", text);
     else if (strcmp(key, "content-type") == 0)
-        snprintf(seen->content_type, sizeof seen->content_type, "%s", text);
+        snprintf(seen->content_type, sizeof(seen->content_type), "%s", text);
     else if (strcmp(key, "grpc-timeout") == 0)
-        snprintf(seen->timeout, sizeof seen->timeout, "%s", text);
+        snprintf(seen->timeout, sizeof(seen->timeout), "%s", text);
     pthread_mutex_unlock(&conn->server->lock);
     return 0;
 }
@@ -274,8 +274,8 @@ static int data_cb(nghttp2_session *session, uint8_t flags, int32_t id,
     (void)flags;
     if (seen) {
         pthread_mutex_lock(&conn->server->lock);
-        if (seen->body_bytes < sizeof seen->body) {
-            size_t left = sizeof seen->body - (size_t)seen->body_bytes;
+        if (seen->body_bytes < sizeof(seen->body)) {
+            size_t left = sizeof(seen->body) - (size_t)seen->body_bytes;
 
             memcpy(seen->body + seen->body_bytes, bytes, count < left ? count : left);
         }
@@ -377,7 +377,7 @@ static void accept_conn(struct fake_server *server)
             return;
         }
     /* Small, so that what a test sends does not just vanish in buffers. */
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes));
     *conn = (struct conn){.server = server, .fd = fd};
     pthread_mutex_lock(&server->lock);
     conn->number = server->accepted++;
@@ -390,7 +390,7 @@ static void accept_conn(struct fake_server *server)
 static bool conn_read(struct conn *conn)
 {
     uint8_t bytes[65536];
-    ssize_t got = recv(conn->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    ssize_t got = recv(conn->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
     if (got < 0)
         return errno == EAGAIN || errno == EINTR;
@@ -485,22 +485,22 @@ static void listen_on_loopback(struct fake_server *server)
 {
     struct sockaddr_in name = {.sin_family = AF_INET,
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof name;
+    socklen_t size = sizeof(name);
 
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     CHECK(server->listener >= 0);
-    CHECK(bind(server->listener, (struct sockaddr *)&name, sizeof name) == 0);
+    CHECK(bind(server->listener, (struct sockaddr *)&name, sizeof(name)) == 0);
     CHECK(listen(server->listener, CONNS_MAX) == 0);
     CHECK(getsockname(server->listener, (struct sockaddr *)&name, &size) == 0);
-    snprintf(server->address, sizeof server->address, "127.0.0.1:%d",
+    snprintf(server->address, sizeof(server->address), "127.0.0.1:%d",
              ntohs(name.sin_port));
 }
 
 struct fake_server *fake_start(const struct fake_act *acts, size_t count)
 {
-    struct fake_server *server = calloc(1, sizeof *server);
+    struct fake_server *server = calloc(1, sizeof(*server));
 
-    CHECK(server != NULL);
+    CHECK(server);
     server->acts = acts;
     server->act_count = count;
     pthread_mutex_init(&server->lock, NULL);

@@ -58,7 +58,7 @@ void http_exchange(struct http_reply *reply, int fd, const char *request)
     close(fd);
     *reply = (struct http_reply){.head = all, .body = all + bytes};
     end = strstr(all, "\r\n\r\n");
-    if (end == NULL || sscanf(all, "HTTP/1.%*d %d", &reply->status) != 1)
+    if (!end || sscanf(all, "HTTP/1.%*d %d", &reply->status) != 1)
         return;
     *end = '\0';
     reply->body = end + 4;

@@ -15,14 +15,14 @@ float input_uniform(uint64_t *seed)
 uint32_t input_bits(float value)
 {
     uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
+    memcpy(&bits, &value, sizeof(bits));
     return bits;
 }
 
 float input_float(uint32_t bits)
 {
     float value;
-    memcpy(&value, &bits, sizeof value);
+    memcpy(&value, &bits, sizeof(value));
     return value;
 }
 
@@ -80,7 +80,7 @@ void input_fill(void *to, enum trit_dtype dtype, enum input_kind kind, size_t co
             const uint32_t nudge = input_nudge(kind, seed);
             if (dtype == TRIT_F32) {
                 const uint32_t bits = input_bits(value) + nudge;
-                memcpy(bytes, &bits, sizeof bits);
+                memcpy(bytes, &bits, sizeof(bits));
                 continue;
             }
             uint16_t half = dtype == TRIT_F16 ? f32_to_f16(value) : f32_to_bf16(value);
@@ -88,7 +88,7 @@ void input_fill(void *to, enum trit_dtype dtype, enum input_kind kind, size_t co
             if (kind != INPUT_NON_FINITE && (half & 0x7fff) >= infinity)
                 half = (uint16_t)((half & 0x8000) | (infinity - 1));
             half = (uint16_t)(half + nudge);
-            memcpy(bytes, &half, sizeof half);
+            memcpy(bytes, &half, sizeof(half));
         }
     }
 }

@@ -22,7 +22,7 @@ static float linear_number(uint64_t *state)
 
 float *linear_floats(uint64_t count)
 {
-    float *floats = malloc((size_t)(count + 1) * sizeof *floats);
+    float *floats = malloc((size_t)(count + 1) * sizeof(*floats));
     CHECK(floats);
     return floats;
 }
@@ -89,14 +89,14 @@ void work_init(struct work *work, uint64_t rows, uint64_t columns, uint32_t grou
     work->g = linear_numbers(batch * rows, state);
     work->bias = linear_any(state, 0, 1) ? linear_numbers(rows, state) : NULL;
     work->q = malloc((size_t)(batch * linear_quantized(columns)));
-    work->sums = malloc((size_t)(batch * work->c.groups) * sizeof *work->sums);
+    work->sums = malloc((size_t)(batch * work->c.groups) * sizeof(*work->sums));
     work->absmax = linear_floats(batch);
     CHECK(work->q && work->sums);
 }
 
 void work_random(struct work *work, uint64_t *state)
 {
-    const size_t kinds = sizeof group_sizes / sizeof group_sizes[0];
+    const size_t kinds = sizeof(group_sizes) / sizeof(group_sizes[0]);
     const uint64_t rows = linear_any(state, 1, linear_any(state, 0, 9) ? 40 : 200);
     const uint64_t columns = linear_any(state, 1, linear_any(state, 0, 9) ? 600 : 3000);
     work_init(work, rows, columns, group_sizes[linear_any(state, 0, kinds - 1)],

@@ -19,7 +19,7 @@ struct uv_loop_s *loop_create(void)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
 
-    CHECK(loop != NULL);
+    CHECK(loop);
     CHECK(uv_loop_init(&loop->uv) == 0);
     uv_timer_init(&loop->uv, &loop->guard);
     uv_prepare_init(&loop->uv, &loop->before_poll);

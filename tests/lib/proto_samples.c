@@ -95,13 +95,13 @@ void check_tensor(const struct wire_tensor *a, const struct wire_tensor *b)
 {
     CHECK_EQ(a->dtype, b->dtype);
     CHECK_EQ(a->rank, b->rank);
-    CHECK_MEM(a->shape, b->shape, sizeof a->shape);
+    CHECK_MEM(a->shape, b->shape, sizeof(a->shape));
 }
 
 /* Bit for bit: signed zeros and NaNs too. */
 static void check_double(double a, double b)
 {
-    CHECK_MEM(&a, &b, sizeof a);
+    CHECK_MEM(&a, &b, sizeof(a));
 }
 
 static void check_finding(const struct trit_finding *a, const struct trit_finding *b)
@@ -127,7 +127,7 @@ void check_report(const struct trit_report *a, const struct trit_report *b)
     CHECK_EQ(a->time_unix_ns, b->time_unix_ns);
     CHECK_EQ(a->dtype, b->dtype);
     CHECK_EQ(a->rank, b->rank);
-    CHECK_MEM(a->shape, b->shape, sizeof a->shape);
+    CHECK_MEM(a->shape, b->shape, sizeof(a->shape));
     CHECK_EQ(a->group_size, b->group_size);
     CHECK_EQ(a->groups, b->groups);
     CHECK_EQ(a->elements, b->elements);
@@ -135,15 +135,15 @@ void check_report(const struct trit_report *a, const struct trit_report *b)
     check_double(a->fraction_valid, b->fraction_valid);
     check_double(a->max_round_error, b->max_round_error);
     CHECK_EQ(a->sample_count, b->sample_count);
-    CHECK_MEM(a->sample_values, b->sample_values, sizeof a->sample_values);
+    CHECK_MEM(a->sample_values, b->sample_values, sizeof(a->sample_values));
     CHECK_EQ(a->negatives, b->negatives);
     CHECK_EQ(a->zeros, b->zeros);
     CHECK_EQ(a->positives, b->positives);
     CHECK_EQ(a->zero_groups, b->zero_groups);
     CHECK_EQ(a->non_finite, b->non_finite);
     CHECK_EQ(a->has_scales, b->has_scales);
-    CHECK_MEM(&a->scale_min, &b->scale_min, sizeof a->scale_min);
-    CHECK_MEM(&a->scale_max, &b->scale_max, sizeof a->scale_max);
+    CHECK_MEM(&a->scale_min, &b->scale_min, sizeof(a->scale_min));
+    CHECK_MEM(&a->scale_max, &b->scale_max, sizeof(a->scale_max));
     check_double(a->scale_mean, b->scale_mean);
     CHECK_EQ(a->scales_lossy_fp16, b->scales_lossy_fp16);
     CHECK_EQ(a->has_mse, b->has_mse);
@@ -156,9 +156,9 @@ void check_report(const struct trit_report *a, const struct trit_report *b)
     CHECK_EQ(a->previous_step, b->previous_step);
     CHECK_EQ(a->flips, b->flips);
     check_double(a->flip_fraction, b->flip_fraction);
-    CHECK_MEM(a->transitions, b->transitions, sizeof a->transitions);
+    CHECK_MEM(a->transitions, b->transitions, sizeof(a->transitions));
     check_double(a->near_threshold_fraction, b->near_threshold_fraction);
-    CHECK_MEM(a->digest, b->digest, sizeof a->digest);
+    CHECK_MEM(a->digest, b->digest, sizeof(a->digest));
     CHECK_STR(a->kernel, b->kernel);
     CHECK_STR(a->version, b->version);
     CHECK_EQ(a->has_reference, b->has_reference);
@@ -171,7 +171,7 @@ void check_report(const struct trit_report *a, const struct trit_report *b)
 
 void assemble(struct assembled *message, const void *bytes, size_t count)
 {
-    CHECK(message->count + count <= sizeof message->bytes);
+    CHECK(message->count + count <= sizeof(message->bytes));
     memcpy(message->bytes + message->count, bytes, count);
     message->count += count;
 }

@@ -68,7 +68,7 @@ void reading_run(struct reading *reading, const struct scan_field *table,
                  const uint8_t *bytes, size_t count, uint64_t message_bytes,
                  reading_cut *cut, void *arg)
 {
-    memset(reading, 0, sizeof *reading);
+    memset(reading, 0, sizeof(*reading));
     scan_init(&reading->scan, table, message_bytes);
     reading_feed(reading, bytes, 0);
     for (size_t at = 0; at < count && !reading->failed;) {

@@ -73,9 +73,9 @@ static const sqlite3_io_methods *faulty(const sqlite3_io_methods *real)
     int at = 0;
 
     pthread_mutex_lock(&mutex);
-    while (at < TABLES_MAX && tables[at].real != NULL && tables[at].real != real)
+    while (at < TABLES_MAX && tables[at].real && tables[at].real != real)
         at++;
-    if (at < TABLES_MAX && tables[at].real == NULL) {
+    if (at < TABLES_MAX && !tables[at].real) {
         tables[at].real = real;
         tables[at].faulty = *real;
         tables[at].faulty.xWrite = faulty_write;
@@ -106,7 +106,7 @@ static bool refused(void)
     void *probe = fault_malloc(1);
 
     free(probe);
-    return probe == NULL;
+    return !probe;
 }
 
 static void *faulty_malloc(int bytes)

@@ -67,7 +67,7 @@ static void remove_directory(const char *path)
     DIR *directory = opendir(path);
     struct dirent *entry;
 
-    if (directory == NULL)
+    if (!directory)
         return;
     while ((entry = readdir(directory))) {
         snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);

@@ -48,12 +48,12 @@ int main(int argc, char **argv)
         return 2;
     tensor.shape[0] = strtoull(argv[2], NULL, 10);
     tensor.shape[1] = strtoull(argv[3], NULL, 10);
-    tensor.bytes = tensor.shape[0] * tensor.shape[1] * sizeof *data;
+    tensor.bytes = tensor.shape[0] * tensor.shape[1] * sizeof(*data);
     tensor.data = data = malloc(tensor.bytes);
     if (!data || fread(data, 1, tensor.bytes, stdin) != tensor.bytes ||
         trit_connect(&client, &options, NULL) != TRIT_OK)
         return 1;
-    while (rc == 0 && fgets(line, sizeof line, turns))
+    while (rc == 0 && fgets(line, sizeof(line), turns))
         rc = project_once(client, &tensor);
     trit_close(client);
     free(data);

@@ -47,8 +47,6 @@ TESTED = r"tests/"  # tests may look behind every fence
 PUBLIC = {"trit/types.h": None, "proto/utf8.h": None, "trit.h": "lib"}
 PUBLIC.update({f"trit/{path.name}": "lib" for path in pathlib.Path("client/include/trit").glob("*.h")})
 
-# True once `dialect.py --fix` has been run over the tree.
-DIALECT = False
 WRITABLE_ALLOWED = set()  # "object symbol": why it must be
 LONG_LINES = 60
 
@@ -210,8 +208,7 @@ def main():
     sizes(findings)
     findings += cycles(folder)
     findings += document_findings()
-    if DIALECT:
-        findings += dialect.findings(sources())
+    findings += dialect.findings(sources())
     print("longest functions:", *longest_functions(8), sep="\n  ")
     lonely = lonely_symbols(folder)
     print(f"global functions that one file alone uses: {len(lonely)}", *lonely[:20], sep="\n  ")

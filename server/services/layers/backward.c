@@ -4,6 +4,7 @@
  *
  *   x and grad_output arrive -> widen -> grad_input by columns, grad_weight by rows,
  *   grad_bias -> round -> reply */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -211,10 +212,9 @@ static int check_shapes(struct call *call, const struct backward *backward)
         return 0;
     return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "grad_output.shape",
                       "all axes but the last must be those of x: rank %u and "
-                      "%llu rows, x has rank %u and %llu rows",
-                      (unsigned)grad->rank,
-                      (unsigned long long)backward->grad_output.rows, (unsigned)x->rank,
-                      (unsigned long long)backward->x.rows);
+                      "%" PRIu64 " rows, x has rank %u and %" PRIu64 " rows",
+                      (unsigned)grad->rank, backward->grad_output.rows, (unsigned)x->rank,
+                      backward->x.rows);
 }
 
 static int make_results(struct call *call, struct backward *backward)

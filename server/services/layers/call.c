@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/layers/call.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,21 +121,19 @@ static int check_shape(struct operand *operand, struct call *call, const char *f
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field, "rank 0");
     if (tensor->shape[tensor->rank - 1] != columns)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                          "the last axis is %llu, the layer has %llu",
-                          (unsigned long long)tensor->shape[tensor->rank - 1],
-                          (unsigned long long)columns);
+                          "the last axis is %" PRIu64 ", the layer has %" PRIu64,
+                          tensor->shape[tensor->rank - 1], columns);
     for (uint32_t i = 0; i + 1 < tensor->rank; i++) {
         if (tensor->shape[i] == 0)
             return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
                               "axis %u is 0", (unsigned)i);
         if (mul_overflows(rows, tensor->shape[i], &rows))
             return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                              "the product overflows at %llu",
-                              (unsigned long long)tensor->shape[i]);
+                              "the product overflows at %" PRIu64, tensor->shape[i]);
     }
     if (mul_overflows(rows, columns, &elements) || mul_overflows(elements, 8, &bytes))
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                          "the product overflows at %llu", (unsigned long long)columns);
+                          "the product overflows at %" PRIu64, columns);
     operand->rows = rows;
     return 0;
 }
@@ -167,8 +166,8 @@ int operand_check(struct operand *operand, struct call *call, uint64_t columns)
     snprintf(field, sizeof(field), "%sdata", path);
     if (operand->data.count != bytes)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                          "%zu bytes, but the shape needs %llu", operand->data.count,
-                          (unsigned long long)bytes);
+                          "%zu bytes, but the shape needs %" PRIu64, operand->data.count,
+                          bytes);
     return 0;
 }
 
@@ -246,8 +245,9 @@ int check_reply_bytes(struct call *call, const char *field, uint64_t bytes)
         return 0;
     metric_limit(call->config->metrics, L_MESSAGE);
     return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, field,
-                      "the reply would have %llu bytes, message_bytes_max is %llu",
-                      (unsigned long long)bytes, (unsigned long long)limit);
+                      "the reply would have %" PRIu64
+                      " bytes, message_bytes_max is %" PRIu64,
+                      bytes, limit);
 }
 
 /* The call frees the memory; it outlives its slices. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Embed: rows of an embedding by id. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -34,8 +35,8 @@ static int put_id(struct call *call, struct embed *embed)
 
     if (embed->id > UINT32_MAX)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                          "%llu (at index %zu) is not a uint32",
-                          (unsigned long long)embed->id, embed->ids.count / sizeof(id));
+                          "%" PRIu64 " (at index %zu) is not a uint32", embed->id,
+                          embed->ids.count / sizeof(id));
     embed->id = 0;
     embed->id_bytes = 0;
     return bulk_put(&embed->ids, call, (const uint8_t *)&id, sizeof(id));
@@ -123,11 +124,10 @@ static int check_ids(struct call *call, const struct embed *embed)
 
         memcpy(&id, embed->ids.bytes + i * sizeof(id), sizeof(id));
         if (id >= embed->layer->spec.out_features)
-            return fail_field(
-                &call->failure, TRIT_INVALID_ARGUMENT, "ids",
-                "%u (at index %llu) is out of range, the layer has %llu rows",
-                (unsigned)id, (unsigned long long)i,
-                (unsigned long long)embed->layer->spec.out_features);
+            return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
+                              "%u (at index %" PRIu64
+                              ") is out of range, the layer has %" PRIu64 " rows",
+                              (unsigned)id, i, embed->layer->spec.out_features);
     }
     return 0;
 }

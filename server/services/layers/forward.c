@@ -6,6 +6,7 @@
  *   dtype -> reply
  *
  * Each step is computed in pieces. The bits do not depend on how it is cut. */
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -182,9 +183,9 @@ static int prepare_run(struct call *call, uint64_t piece, struct worker *worker)
                     forward->sums + piece * forward->groups, forward->absmax + piece);
     if (!isfinite(forward->absmax[piece]))
         return fail_field(&worker->failure, TRIT_INVALID_ARGUMENT, "x.data",
-                          "row %llu has a NaN or infinity, which ACTIVATIONS_INT8 "
-                          "cannot hold",
-                          (unsigned long long)piece);
+                          "row %" PRIu64
+                          " has a NaN or infinity, which ACTIVATIONS_INT8 cannot hold",
+                          piece);
     return 0;
 }
 

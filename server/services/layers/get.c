@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.Get: the ternary weights in an encoding, or the latents. */
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -126,13 +127,14 @@ static int encode_group(struct call *call, const float *values, uint32_t group_l
     ternarize(services_of(call)->config.kernels, &job, &counts);
     if (nonzero && *scale != get->layer->scales[group])
         return fail(&worker->failure, TRIT_DATA_LOSS, NULL,
-                    "group %llu of the layer \"%s\" is not ternary",
-                    (unsigned long long)group, get->layer->spec.name);
+                    "group %" PRIu64 " of the layer \"%s\" is not ternary", group,
+                    get->layer->spec.name);
     if (counts.scales_lost && encoding_layout(get->plan.spec.out)->scales != SCALES_F32)
         return fail_field(&worker->failure, TRIT_INVALID_ARGUMENT, "encoding",
-                          "the scale %g of group %llu is 0 or infinite in f16; use "
+                          "the scale %g of group %" PRIu64
+                          " is 0 or infinite in f16; use "
                           "int8 or dense",
-                          (double)*scale, (unsigned long long)group);
+                          (double)*scale, group);
     return 0;
 }
 
@@ -192,10 +194,9 @@ static int check_scales(const struct get *get, uint64_t first, uint64_t rows,
 
         if (scale_lost(dtype, scale))
             return fail_field(&worker->failure, TRIT_INVALID_ARGUMENT, "dtype",
-                              "%s holds the scale %g of group %llu as 0 or infinity; use "
-                              "f32",
-                              dtype_name(dtype), (double)scale,
-                              (unsigned long long)group);
+                              "%s holds the scale %g of group %" PRIu64
+                              " as 0 or infinity; use f32",
+                              dtype_name(dtype), (double)scale, group);
     }
     return 0;
 }

@@ -3,6 +3,8 @@
  * come in; they become a packed layer. */
 #include "services/layers/load.h"
 
+#include <inttypes.h>
+
 #include "services/ternary/tensor_call.h"
 
 /* ---- the request ------------------------------------------------------------------- */
@@ -16,12 +18,11 @@ static int check_weight(struct call *call, const struct load *load)
     if (weight->rank != 2 || weight->shape[0] != load->spec.out_features ||
         weight->shape[1] != load->spec.in_features)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "weight.shape",
-                          "rank %u, [%llu, %llu], but the spec has [%llu, %llu]",
-                          (unsigned)weight->rank,
-                          (unsigned long long)(weight->rank > 0 ? weight->shape[0] : 0),
-                          (unsigned long long)(weight->rank > 1 ? weight->shape[1] : 0),
-                          (unsigned long long)load->spec.out_features,
-                          (unsigned long long)load->spec.in_features);
+                          "rank %u, [%" PRIu64 ", %" PRIu64
+                          "], but the spec has [%" PRIu64 ", %" PRIu64 "]",
+                          (unsigned)weight->rank, weight->rank > 0 ? weight->shape[0] : 0,
+                          weight->rank > 1 ? weight->shape[1] : 0,
+                          load->spec.out_features, load->spec.in_features);
     return 0;
 }
 
@@ -70,9 +71,8 @@ static int weight_begin(struct call *call, uint64_t length)
         return -1;
     if (length != load->rows.expected)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "weight.data",
-                          "%llu bytes, but the shape needs %llu",
-                          (unsigned long long)length,
-                          (unsigned long long)load->rows.expected);
+                          "%" PRIu64 " bytes, but the shape needs %" PRIu64, length,
+                          load->rows.expected);
     return 0;
 }
 

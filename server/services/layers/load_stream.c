@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Layers.LoadStream: a start message, then chunks of the weight. */
 #include "services/layers/load.h"
+
 #include "services/ternary/tensor_call.h"
+#include <inttypes.h>
 
 static int weight_begin(struct call *call, uint64_t length)
 {
@@ -77,9 +79,8 @@ static int request(struct call *call)
                           "the stream ended without it");
     if (load->rows.received != load->rows.expected)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "chunk.data",
-                          "the stream ended after %llu of %llu bytes",
-                          (unsigned long long)load->rows.received,
-                          (unsigned long long)load->rows.expected);
+                          "the stream ended after %" PRIu64 " of %" PRIu64 " bytes",
+                          load->rows.received, load->rows.expected);
     return rows_complete(&load->rows);
 }
 

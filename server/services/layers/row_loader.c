@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/layers/row_loader.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,9 +91,9 @@ static int all_in(struct rows *rows)
     if (rows->non_finite) {
         metric_add(call->config->metrics, M_NON_FINITE, 1);
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "weight.data",
-                          "%llu values are NaN or infinite, the first at index %llu",
-                          (unsigned long long)rows->non_finite,
-                          (unsigned long long)rows->first_non_finite);
+                          "%" PRIu64
+                          " values are NaN or infinite, the first at index %" PRIu64,
+                          rows->non_finite, rows->first_non_finite);
     }
     rows->build->latents_bytes = rows->expected;
     return layer_build_save(rows->build, call);

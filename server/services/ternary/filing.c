@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ternary/filing.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "proto/codec/codec.h"
@@ -30,7 +31,7 @@ static int check_layer(const struct wire_layer_ref *layer, struct failure *failu
                           "contains a control character");
     if (layer->step > INT64_MAX)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "layer.step",
-                          "%llu is above 2^63-1", (unsigned long long)layer->step);
+                          "%" PRIu64 " is above 2^63-1", layer->step);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "services/ternary/pipeline_impl.h"
 #include "services/ternary/tile_compute.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,9 +66,8 @@ int pipeline_start(struct pipeline *pipeline)
 
     if (pipeline->in_scales_count != plan->in_scale_bytes)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "scales",
-                          "%zu bytes, but %llu groups need %llu bytes",
-                          pipeline->in_scales_count, (unsigned long long)plan->groups,
-                          (unsigned long long)plan->in_scale_bytes);
+                          "%zu bytes, but %" PRIu64 " groups need %" PRIu64 " bytes",
+                          pipeline->in_scales_count, plan->groups, plan->in_scale_bytes);
     if (merge_init(&pipeline->merge, pipeline->task.wants_codes, &call->failure) < 0)
         return -1;
     pipeline->task.in_scales = pipeline->in_scales;
@@ -115,12 +115,11 @@ static int refuse_element(struct pipeline *pipeline, const struct tile *tile)
 
     if (tile->bad_is_lost)
         return fail_field(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, "dtype",
-                          "%s rounds element %llu to 0 or infinity; use f32",
-                          dtype_name(pipeline->task.plan.spec.dtype),
-                          (unsigned long long)tile->bad_element);
+                          "%s rounds element %" PRIu64 " to 0 or infinity; use f32",
+                          dtype_name(pipeline->task.plan.spec.dtype), tile->bad_element);
     return fail_field(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-                      "the code of element %llu is not ternary",
-                      (unsigned long long)tile->bad_element);
+                      "the code of element %" PRIu64 " is not ternary",
+                      tile->bad_element);
 }
 
 static int refuse_lost(struct pipeline *pipeline, const struct tile *tile)
@@ -155,10 +154,9 @@ static int check_tile(struct pipeline *pipeline, const struct tile *tile)
     if (tile->mixed_group != UINT64_MAX)
         return fail_field(
             failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
-            "group %llu of %u elements: its %s blocks have different scales; use "
+            "group %" PRIu64 " of %u elements: its %s blocks have different scales; use "
             "group_size %u to verify each block on its own",
-            (unsigned long long)tile->mixed_group,
-            (unsigned)pipeline->task.plan.spec.group_size,
+            tile->mixed_group, (unsigned)pipeline->task.plan.spec.group_size,
             encoding_name(pipeline->task.plan.spec.in),
             (unsigned)encoding_layout(pipeline->task.plan.spec.in)->block_elements);
     if (refuses_lost(&pipeline->task) && counts->non_finite == 0 && tile->lost.count)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ternary.Project and Ternary.ProjectStream. */
+#include <inttypes.h>
 #include <math.h>
 
 #include "obs/metrics.h"
@@ -62,9 +63,10 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
         return 0;
     metric_limit(call->config->metrics, L_MESSAGE);
     return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "tensor.shape",
-                      "the reply would have %llu bytes, but message_bytes_max is %llu; "
+                      "the reply would have %" PRIu64
+                      " bytes, but message_bytes_max is %" PRIu64 "; "
                       "use ProjectStream",
-                      (unsigned long long)reply, (unsigned long long)limit);
+                      reply, limit);
 }
 
 static int stream_task(struct call *call, struct pipeline *pipeline)
@@ -143,9 +145,9 @@ static int refuse_non_finite(struct call *call, const struct pipeline *pipeline)
         return 0;
     metric_add(call->config->metrics, M_NON_FINITE, 1);
     return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
-                      "%llu values are NaN or infinite, the first at index %llu",
-                      (unsigned long long)counts->non_finite,
-                      (unsigned long long)counts->first_non_finite);
+                      "%" PRIu64
+                      " values are NaN or infinite, the first at index %" PRIu64,
+                      counts->non_finite, counts->first_non_finite);
 }
 
 static void complete(struct call *call)

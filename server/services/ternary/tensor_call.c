@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ternary/tensor_call.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,8 +69,8 @@ static int start(struct call *call)
 static int wrong_length(struct call *call, const struct input *input, uint64_t length)
 {
     return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
-                      "%llu bytes, but the shape needs %llu bytes",
-                      (unsigned long long)length, (unsigned long long)input->expected);
+                      "%" PRIu64 " bytes, but the shape needs %" PRIu64 " bytes", length,
+                      input->expected);
 }
 
 static int unary_data_begin(struct call *call, uint64_t length)
@@ -259,9 +260,8 @@ int tensor_message(struct call *call)
 static int incomplete(struct call *call, const struct input *input)
 {
     return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
-                      "the stream ended after %llu of %llu bytes",
-                      (unsigned long long)input->received,
-                      (unsigned long long)input->expected);
+                      "the stream ended after %" PRIu64 " of %" PRIu64 " bytes",
+                      input->received, input->expected);
 }
 
 int tensor_request(struct call *call)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plan of a request, with the refusals that depend on the call. */
 #include "base/checked.h"
+
 #include "obs/metrics.h"
 #include "services/ternary/tensor_call.h"
+#include <inttypes.h>
 
 static uint64_t elements_of(const struct plan_spec *spec)
 {
@@ -23,12 +25,11 @@ static int check_filed(struct call *call, const struct plan *plan)
         plan->elements / 4 <= STORE_CODES_PENDING_MAX)
         return 0;
     metric_limit(call->config->metrics, L_WHOLE_ELEMENTS);
-    return fail_field(
-        &call->failure, TRIT_RESOURCE_EXHAUSTED, "layer",
-        "the tensor has one scale and %llu elements; its report can be stored "
-        "for at most %llu elements; leave the layer out",
-        (unsigned long long)plan->elements,
-        (unsigned long long)STORE_CODES_PENDING_MAX * 4);
+    return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "layer",
+                      "the tensor has one scale and %" PRIu64
+                      " elements; its report can be stored "
+                      "for at most %" PRIu64 " elements; leave the layer out",
+                      plan->elements, (uint64_t)STORE_CODES_PENDING_MAX * 4);
 }
 
 static int refuse_stream(struct call *call, const struct plan_spec *spec)

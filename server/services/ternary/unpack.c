@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ternary.Unpack, and Ternary.Backward, the straight-through estimator. Both reply with
  * a dense tensor. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "obs/metrics.h"
@@ -35,9 +36,9 @@ static int check_reply(struct call *call, const struct pipeline *pipeline)
         return 0;
     metric_limit(call->config->metrics, L_MESSAGE);
     return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "shape",
-                      "the reply would have %llu bytes, but message_bytes_max is %llu",
-                      (unsigned long long)pipeline->task.plan.out_bytes,
-                      (unsigned long long)limit);
+                      "the reply would have %" PRIu64
+                      " bytes, but message_bytes_max is %" PRIu64,
+                      pipeline->task.plan.out_bytes, limit);
 }
 
 /* ---- Unpack ------------------------------------------------------------------ */

@@ -57,7 +57,7 @@ static inline int fuzz_decoders(decoder *const *decoders, size_t decoder_count,
     decoder *decode = decoders[data[0] % decoder_count];
     struct scan_part in = {.bytes = malloc(size), .count = size - 1};
     struct encoded first, second;
-    assert(in.bytes != NULL);
+    assert(in.bytes);
     memcpy(in.bytes, data + 1, size - 1);
     error[0] = '\0';
     bool good = decode(&in, &first);

@@ -13,7 +13,7 @@ static bool project(const struct scan_part *in, struct encoded *out)
     struct wire_tensor none = {0};
     if (!accepted(decode_project(in, &request, error)))
         return false;
-    out->count = encode_project(&request, &none, 0, out->bytes, sizeof out->bytes);
+    out->count = encode_project(&request, &none, 0, out->bytes, sizeof(out->bytes));
     out->count -= 2; /* tensor {} */
     return true;
 }
@@ -23,7 +23,7 @@ static bool project_start(const struct scan_part *in, struct encoded *out)
     struct wire_project request;
     if (!accepted(decode_project_start(in, &request, error)))
         return false;
-    out->count = encode_project_start(&request, out->bytes, sizeof out->bytes);
+    out->count = encode_project_start(&request, out->bytes, sizeof(out->bytes));
     unwrap(out);
     return true;
 }
@@ -37,7 +37,7 @@ static bool verify(const struct scan_part *in, struct encoded *out)
     if (!accepted(decode_verify(in, &none, &request, error)))
         return false;
     out->count = encode_verify(&request, 0, NULL, 0, &tensor, 0, out->bytes,
-                               sizeof out->bytes, cut);
+                               sizeof(out->bytes), cut);
     out->count -= 2;
     return true;
 }
@@ -51,7 +51,7 @@ static bool verify_options(const struct scan_part *in, struct encoded *out)
     if (!accepted(decode_verify(&none, in, &request, error)))
         return false;
     out->count = encode_verify(&request, 0, NULL, 0, &tensor, 0, out->bytes,
-                               sizeof out->bytes, cut);
+                               sizeof(out->bytes), cut);
     if (cut[0] == 0)
         out->count = 0;
     else
@@ -67,7 +67,7 @@ static bool verify_start(const struct scan_part *in, struct encoded *out)
     if (!accepted(decode_verify_start(in, &none, &request, error)))
         return false;
     out->count =
-        encode_verify_start(&request, 0, out->bytes, sizeof out->bytes, &scales_at);
+        encode_verify_start(&request, 0, out->bytes, sizeof(out->bytes), &scales_at);
     unwrap(out);
     return true;
 }
@@ -77,7 +77,7 @@ static bool tensor(const struct scan_part *in, struct encoded *out)
     struct wire_tensor request;
     if (!accepted(decode_tensor(in, &request, error)))
         return false;
-    out->count = encode_tensor(&request, 0, out->bytes, sizeof out->bytes);
+    out->count = encode_tensor(&request, 0, out->bytes, sizeof(out->bytes));
     return true;
 }
 
@@ -87,7 +87,7 @@ static bool chunk(const struct scan_part *in, struct encoded *out)
     if (!accepted(decode_chunk(in, &request, error)))
         return false;
     out->count = encode_stream_chunk(false, request.offset, request.crc32c, 0, out->bytes,
-                                     sizeof out->bytes);
+                                     sizeof(out->bytes));
     unwrap(out);
     return true;
 }
@@ -98,7 +98,8 @@ static bool unpack(const struct scan_part *in, struct encoded *out)
     size_t scales_at;
     if (!accepted(decode_unpack(in, &request, error)))
         return false;
-    out->count = encode_unpack(&request, 0, 0, out->bytes, sizeof out->bytes, &scales_at);
+    out->count =
+        encode_unpack(&request, 0, 0, out->bytes, sizeof(out->bytes), &scales_at);
     return true;
 }
 
@@ -107,7 +108,7 @@ static bool reports_get(const struct scan_part *in, struct encoded *out)
     struct wire_reports_get request;
     if (!accepted(decode_reports_get(in, &request, error)))
         return false;
-    out->count = encode_reports_get(&request, out->bytes, sizeof out->bytes);
+    out->count = encode_reports_get(&request, out->bytes, sizeof(out->bytes));
     return true;
 }
 
@@ -116,7 +117,7 @@ static bool reports_list(const struct scan_part *in, struct encoded *out)
     struct wire_reports_list request;
     if (!accepted(decode_reports_list(in, &request, error)))
         return false;
-    out->count = encode_reports_list(&request, out->bytes, sizeof out->bytes);
+    out->count = encode_reports_list(&request, out->bytes, sizeof(out->bytes));
     return true;
 }
 
@@ -125,7 +126,7 @@ static bool health_check(const struct scan_part *in, struct encoded *out)
     char service[HEALTH_SERVICE_BYTES_MAX + 1];
     if (!accepted(decode_health_check(in, service, error)))
         return false;
-    out->count = encode_health_check(service, out->bytes, sizeof out->bytes);
+    out->count = encode_health_check(service, out->bytes, sizeof(out->bytes));
     return true;
 }
 
@@ -142,7 +143,7 @@ static bool projected(const struct scan_part *in, struct encoded *out)
                                    .dtype = head.tensor.dtype,
                                    .rank = head.tensor.rank,
                                    .shape = head.tensor.shape};
-    out->count = encode_projected(&reply, out->bytes, sizeof out->bytes, &scales_at);
+    out->count = encode_projected(&reply, out->bytes, sizeof(out->bytes), &scales_at);
     assert(out->count <= REPLY_HEAD_BYTES_MAX);
     return true;
 }
@@ -154,7 +155,7 @@ static bool report(const struct scan_part *in, struct encoded *out)
         return false;
     out->count = encode_report(&found, out->bytes, REPORT_BYTES_MAX);
     json_t *json = report_json(&found);
-    assert(json != NULL);
+    assert(json);
     json_decref(json);
     return true;
 }
@@ -173,7 +174,7 @@ static bool health(const struct scan_part *in, struct encoded *out)
     enum health_status status;
     if (!accepted(decode_health(in, &status, error)))
         return false;
-    out->count = encode_health(status, out->bytes, sizeof out->bytes);
+    out->count = encode_health(status, out->bytes, sizeof(out->bytes));
     return true;
 }
 
@@ -182,7 +183,7 @@ static bool details(const struct scan_part *in, struct encoded *out)
     char field[64] = "";
     if (decode_status_details(in->bytes, in->count, field) != 0)
         return false;
-    assert(memchr(field, '\0', sizeof field) != NULL);
+    assert(memchr(field, '\0', sizeof(field)));
     out->count = encode_status_details(TRIT_INTERNAL, field, field, out->bytes,
                                        STATUS_DETAILS_BYTES_MAX);
     return true;
@@ -191,9 +192,9 @@ static bool details(const struct scan_part *in, struct encoded *out)
 static void page_visit(void *arg, const struct trit_report *found)
 {
     struct encoded *out = arg;
-    if (sizeof out->bytes - out->count >= REPORT_BYTES_MAX)
+    if (sizeof(out->bytes) - out->count >= REPORT_BYTES_MAX)
         out->count += encode_report_entry(found, out->bytes + out->count,
-                                          sizeof out->bytes - out->count);
+                                          sizeof(out->bytes) - out->count);
 }
 
 static bool page(const struct scan_part *in, struct encoded *out)
@@ -203,8 +204,8 @@ static bool page(const struct scan_part *in, struct encoded *out)
     if (!accepted(
             decode_reports_page(in->bytes, in->count, page_visit, out, token, error)))
         return false;
-    out->count +=
-        encode_page_token(token, out->bytes + out->count, sizeof out->bytes - out->count);
+    out->count += encode_page_token(token, out->bytes + out->count,
+                                    sizeof(out->bytes) - out->count);
     return true;
 }
 
@@ -215,7 +216,7 @@ static decoder *const decoders[] = {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    return fuzz_decoders(decoders, sizeof decoders / sizeof *decoders, data, size);
+    return fuzz_decoders(decoders, sizeof(decoders) / sizeof(*decoders), data, size);
 }
 
 #include "replay.h"

@@ -15,7 +15,7 @@ static bool create(const struct scan_part *in, struct encoded *out)
     uint64_t seed;
     if (!accepted(decode_layer_create(in, &spec, &seed, error)))
         return false;
-    out->count = encode_layer_create(&spec, seed, out->bytes, sizeof out->bytes);
+    out->count = encode_layer_create(&spec, seed, out->bytes, sizeof(out->bytes));
     return true;
 }
 
@@ -26,7 +26,7 @@ static bool load(const struct scan_part *in, struct encoded *out)
     if (!accepted(decode_layer_load(in, &spec, error)))
         return false;
     out->count = encode_layer_load(&spec, NULL, 0, &none, 0, out->bytes,
-                                   sizeof out->bytes, &first_at);
+                                   sizeof(out->bytes), &first_at);
     assert(out->count == first_at + NONE_BYTES);
     out->count = first_at;
     return true;
@@ -39,7 +39,7 @@ static bool load_start(const struct scan_part *in, struct encoded *out)
     if (!accepted(decode_layer_load_start(in, &spec, &dtype, error)))
         return false;
     out->count =
-        encode_layer_load_start(&spec, dtype, NULL, 0, out->bytes, sizeof out->bytes);
+        encode_layer_load_start(&spec, dtype, NULL, 0, out->bytes, sizeof(out->bytes));
     unwrap(out);
     return true;
 }
@@ -49,7 +49,7 @@ static bool name(const struct scan_part *in, struct encoded *out)
     char found[TRIT_NAME_BYTES_MAX + 1];
     if (!accepted(decode_layer_name(in, found, error)))
         return false;
-    out->count = encode_layer_delete(found, out->bytes, sizeof out->bytes);
+    out->count = encode_layer_delete(found, out->bytes, sizeof(out->bytes));
     return true;
 }
 
@@ -58,8 +58,9 @@ static bool forward(const struct scan_part *in, struct encoded *out)
     struct wire_layer_forward request;
     if (!accepted(decode_layer_forward(in, &request, error)))
         return false;
-    out->count = encode_layer_forward(&request, &none, 0, out->bytes, sizeof out->bytes) -
-                 NONE_BYTES;
+    out->count =
+        encode_layer_forward(&request, &none, 0, out->bytes, sizeof(out->bytes)) -
+        NONE_BYTES;
     return true;
 }
 
@@ -68,7 +69,7 @@ static bool get(const struct scan_part *in, struct encoded *out)
     struct wire_layer_get request;
     if (!accepted(decode_layer_get(in, &request, error)))
         return false;
-    out->count = encode_layer_get(&request, out->bytes, sizeof out->bytes);
+    out->count = encode_layer_get(&request, out->bytes, sizeof(out->bytes));
     return true;
 }
 
@@ -77,7 +78,7 @@ static bool list(const struct scan_part *in, struct encoded *out)
     struct wire_layer_list request;
     if (!accepted(decode_layer_list(in, &request, error)))
         return false;
-    out->count = encode_layer_list(&request, out->bytes, sizeof out->bytes);
+    out->count = encode_layer_list(&request, out->bytes, sizeof(out->bytes));
     return true;
 }
 
@@ -86,7 +87,7 @@ static bool verify(const struct scan_part *in, struct encoded *out)
     struct wire_layer_verify request;
     if (!accepted(decode_layer_verify(in, &request, error)))
         return false;
-    out->count = encode_layer_verify(&request, out->bytes, sizeof out->bytes);
+    out->count = encode_layer_verify(&request, out->bytes, sizeof(out->bytes));
     return true;
 }
 
@@ -126,7 +127,7 @@ static bool errors(const struct scan_part *in, struct encoded *out)
     if (!accepted(decode_layer_errors(in, &found, &max_error, &relative_error, error)))
         return false;
     out->count = found ? encode_layer_errors(max_error, relative_error, out->bytes,
-                                             sizeof out->bytes)
+                                             sizeof(out->bytes))
                        : 0;
     return true;
 }
@@ -134,9 +135,9 @@ static bool errors(const struct scan_part *in, struct encoded *out)
 static void page_visit(void *arg, const struct wire_layer_spec *found)
 {
     struct encoded *out = arg;
-    if (sizeof out->bytes - out->count >= 2 * LAYER_SPEC_BYTES_MAX)
+    if (sizeof(out->bytes) - out->count >= 2 * LAYER_SPEC_BYTES_MAX)
         out->count += encode_layer_spec(found, out->bytes + out->count,
-                                        sizeof out->bytes - out->count);
+                                        sizeof(out->bytes) - out->count);
 }
 
 static bool page(const struct scan_part *in, struct encoded *out)
@@ -146,8 +147,8 @@ static bool page(const struct scan_part *in, struct encoded *out)
     if (!accepted(
             decode_layers_page(in->bytes, in->count, page_visit, out, token, error)))
         return false;
-    out->count +=
-        encode_page_token(token, out->bytes + out->count, sizeof out->bytes - out->count);
+    out->count += encode_page_token(token, out->bytes + out->count,
+                                    sizeof(out->bytes) - out->count);
     return true;
 }
 
@@ -157,7 +158,7 @@ static decoder *const decoders[] = {create, load,   load_start, name,      forwa
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    return fuzz_decoders(decoders, sizeof decoders / sizeof *decoders, data, size);
+    return fuzz_decoders(decoders, sizeof(decoders) / sizeof(*decoders), data, size);
 }
 
 #include "replay.h"

@@ -76,7 +76,7 @@ static void feed(struct outcome *outcome, const uint8_t *bytes, size_t count)
 static void run(struct outcome *outcome, const struct scan_field *table,
                 const uint8_t *data, size_t size, uint64_t message_bytes, size_t piece)
 {
-    memset(outcome, 0, sizeof *outcome);
+    memset(outcome, 0, sizeof(*outcome));
     scan_init(&outcome->scan, table, message_bytes);
     feed(outcome, data, 0);
     for (size_t at = 0, next = 1; at < size && !outcome->failed; at += next) {
@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)
         return 0;
-    const struct scan_field *table = tables[data[0] % (sizeof tables / sizeof *tables)];
+    const struct scan_field *table = tables[data[0] % (sizeof(tables) / sizeof(*tables))];
     size_t piece = 1 + data[1] % 16;
     uint64_t message_bytes = size - 2;
     if (data[1] >= 240) /* more is announced than comes */

@@ -197,7 +197,7 @@ CASE(many_threads, "messages of every thread come once and in its order")
     struct fixture f;
     struct sender *senders = calloc(SENDERS, sizeof(*senders));
 
-    CHECK(senders != NULL);
+    CHECK(senders);
     fixture_open(&f);
     for (int i = 0; i < SENDERS; i++) {
         senders[i].mailbox = f.mailbox;
@@ -233,7 +233,7 @@ CASE(closes_behind_the_last_post,
 {
     struct sender *sender = calloc(1, sizeof(*sender));
 
-    CHECK(sender != NULL);
+    CHECK(sender);
     for (int round = 0; round < 300; round++) {
         struct fixture f;
 
@@ -267,7 +267,7 @@ CASE(creation_fails_cleanly, "a mailbox whose creation fails leaves nothing")
     fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
     CHECK(mailbox_create(&mailbox, loop, &failure) == -1);
     CHECK(fault_disarm());
-    CHECK(mailbox == NULL);
+    CHECK(!mailbox);
     CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
     CHECK_STR(failure.message, "mailbox: out of memory");
     loop_destroy(loop);

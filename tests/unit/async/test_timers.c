@@ -232,7 +232,7 @@ CASE(random_heap_is_ordered, "timers fire in order of due time, then of arming")
     struct fixture f;
     size_t armed = 0;
 
-    CHECK(alarms != NULL);
+    CHECK(alarms);
     fixture_open(&f);
     for (size_t i = 0; i < ALARMS; i++)
         alarm_init(&alarms[i], &f);
@@ -285,7 +285,7 @@ CASE(creation_fails_cleanly, "timers whose creation fails leave nothing")
     fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
     CHECK(timers_create(&timers, loop, &failure) == -1);
     CHECK(fault_disarm());
-    CHECK(timers == NULL);
+    CHECK(!timers);
     CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
     loop_destroy(loop);
 }

@@ -14,7 +14,7 @@ CASE(is_zeroed_and_aligned, "an arena's memory is zeroed and aligned for any typ
     for (size_t bytes = 0; bytes < 2000; bytes += 7) {
         unsigned char *at = arena_alloc(&arena, bytes);
 
-        CHECK(at != NULL && (uintptr_t)at % alignof(max_align_t) == 0);
+        CHECK(at && (uintptr_t)at % alignof(max_align_t) == 0);
         for (size_t i = 0; i < bytes; i++)
             CHECK(at[i] == 0);
         memset(at, 0xff, bytes);
@@ -33,7 +33,7 @@ CASE(allocations_are_apart, "an arena's allocations do not overlap")
     for (size_t i = 0; i < 200; i++) {
         sizes[i] = check_random(&random) % (i % 10 == 0 ? 9000 : 300);
         all[i] = arena_alloc(&arena, sizes[i]);
-        CHECK(all[i] != NULL);
+        CHECK(all[i]);
         memset(all[i], (int)i, sizes[i]);
     }
     for (size_t i = 0; i < 200; i++)
@@ -48,9 +48,9 @@ CASE(bound_holds, "an arena never gives more than its bound")
     size_t total = 0;
 
     arena_init(&arena, 1000);
-    CHECK(arena_alloc(&arena, 1001) == NULL);
-    CHECK(arena_alloc(&arena, SIZE_MAX) == NULL);
-    CHECK(arena_alloc(&arena, SIZE_MAX - 15) == NULL);
+    CHECK(!arena_alloc(&arena, 1001));
+    CHECK(!arena_alloc(&arena, SIZE_MAX));
+    CHECK(!arena_alloc(&arena, SIZE_MAX - 15));
     CHECK_EQ(arena.bytes_used, 0);
     while (arena_alloc(&arena, 10))
         total += 16;
@@ -58,11 +58,11 @@ CASE(bound_holds, "an arena never gives more than its bound")
     CHECK_EQ(arena.bytes_used, 992);
     arena_fini(&arena);
     CHECK_EQ(arena.bytes_used, 0);
-    CHECK(arena_alloc(&arena, 900) != NULL);
+    CHECK(arena_alloc(&arena, 900));
     arena_fini(&arena);
 
     arena_init(&arena, SIZE_MAX);
-    CHECK(arena_alloc(&arena, SIZE_MAX) == NULL);
+    CHECK(!arena_alloc(&arena, SIZE_MAX));
     arena_fini(&arena);
 }
 
@@ -74,7 +74,7 @@ CASE(copies_text, "an arena copies text with its NUL")
     CHECK_STR(arena_strndup(&arena, "layer", 3), "lay");
     CHECK_STR(arena_strndup(&arena, "layer", 50), "layer");
     CHECK_STR(arena_strndup(&arena, "", 0), "");
-    CHECK(arena_strndup(&arena, "0123456789abcdef", 16) == NULL);
+    CHECK(!arena_strndup(&arena, "0123456789abcdef", 16));
     arena_fini(&arena);
 }
 

@@ -55,7 +55,7 @@ CASE(keeps_everything_dense, "dense output has the tensors and metadata of the i
     CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
     CHECK_EQ(plan.layers, 2);
     CHECK_EQ(plan.refused, 0);
-    CHECK(plan.refusal == NULL);
+    CHECK(!plan.refusal);
     CHECK_EQ(plan.table.count, input.count);
     for (size_t i = 0; i < input.count; i++) {
         const struct tensor_entry *before = &input.entries[i],
@@ -71,7 +71,7 @@ CASE(keeps_everything_dense, "dense output has the tensors and metadata of the i
     CHECK_EQ(item_of(&plan, &input, "c.weight")->groups, 4);
     CHECK_STR(item_of(&plan, &input, "a.bias")->reason, "a bias");
     CHECK_STR(table_pair(&plan.table, "format"), "pt");
-    CHECK(table_pair(&plan.table, RECORD_KEY) != NULL);
+    CHECK(table_pair(&plan.table, RECORD_KEY));
     plan_destroy(&plan);
     table_fini(&input);
 }
@@ -178,7 +178,7 @@ CASE(packs_far_rows,
     plan_destroy(&plan);
     options.group_size = 64;
     CHECK(plan_create(&plan, &options, false, &input, &failure) < 0);
-    CHECK(strstr(failure.message, "one scale for the whole tensor") != NULL);
+    CHECK(strstr(failure.message, "one scale for the whole tensor"));
     plan_destroy(&plan);
     table_fini(&input);
 }
@@ -196,8 +196,8 @@ CASE(refuses_a_name_that_is_taken, "scales never take a name that is there")
     seal(&input);
     CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
     CHECK_EQ(plan.refused, 1);
-    CHECK(strstr(item_of(&plan, &input, "w")->reason,
-                 "w.scales, which is there already") != NULL);
+    CHECK(
+        strstr(item_of(&plan, &input, "w")->reason, "w.scales, which is there already"));
     plan_destroy(&plan);
     table_fini(&input);
 }
@@ -248,7 +248,7 @@ CASE(refuses_a_file_with_a_record, "a file with a record is refused without --ag
         CHECK((plan.refusal != NULL) == (i == 1)); /* the first is none */
         plan_destroy(&plan);
         CHECK(plan_create(&plan, &options, true, &input, NULL) == 0);
-        CHECK(plan.refusal == NULL);
+        CHECK(!plan.refusal);
         CHECK_EQ(plan.layers, 1);
         CHECK(strcmp(table_pair(&plan.table, RECORD_KEY), records[i]) != 0);
         CHECK_EQ(plan.table.pair_count, 2); /* the record, and a format beside it */

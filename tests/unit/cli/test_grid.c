@@ -18,7 +18,7 @@ static char *printed(const struct grid *grid)
     size_t bytes = 0;
     FILE *out = open_memstream(&text, &bytes);
 
-    CHECK(out != NULL);
+    CHECK(out);
     CHECK(grid_print(grid, out) == 0);
     fclose(out);
     return text;

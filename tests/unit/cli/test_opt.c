@@ -153,7 +153,7 @@ CASE(bounds_patterns, "more than 64 patterns are refused")
     words[GLOBS_MAX] = "-ix";
     words[GLOBS_MAX + 1] = NULL;
     CHECK(parse(&options, EVERY, words, error) != 0);
-    CHECK(strstr(error, "at most 64") != NULL);
+    CHECK(strstr(error, "at most 64"));
 }
 
 CASE(helps_with_what_is_accepted, "help lists what the command takes")
@@ -162,12 +162,12 @@ CASE(helps_with_what_is_accepted, "help lists what the command takes")
     size_t bytes = 0;
     FILE *out = open_memstream(&text, &bytes);
 
-    CHECK(out != NULL);
+    CHECK(out);
     options_help(OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_MODE), out);
     fclose(out);
-    CHECK(strstr(text, "-j, --json") != NULL);
-    CHECK(strstr(text, "    --mode MODE") != NULL);
-    CHECK(strstr(text, "--output") == NULL);
+    CHECK(strstr(text, "-j, --json"));
+    CHECK(strstr(text, "    --mode MODE"));
+    CHECK(!strstr(text, "--output"));
     free(text);
 }
 

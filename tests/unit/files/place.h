@@ -21,7 +21,7 @@ struct place {
 static inline void place_init(struct place *place)
 {
     strcpy(place->folder, "/tmp/test_writer_XXXXXX");
-    CHECK(mkdtemp(place->folder) != NULL);
+    CHECK(mkdtemp(place->folder));
     snprintf(place->path, sizeof(place->path), "%s/out.safetensors", place->folder);
 }
 
@@ -31,7 +31,7 @@ static inline size_t files_in(const char *folder)
     size_t count = 0;
     struct dirent *entry;
 
-    CHECK(dir != NULL);
+    CHECK(dir);
     while ((entry = readdir(dir)))
         count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
     closedir(dir);
@@ -48,7 +48,7 @@ static inline void put_text(const char *path, const char *text)
 {
     FILE *file = fopen(path, "w");
 
-    CHECK(file != NULL);
+    CHECK(file);
     CHECK(fputs(text, file) >= 0);
     CHECK(fclose(file) == 0);
 }

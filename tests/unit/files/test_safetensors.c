@@ -112,7 +112,7 @@ CASE(reads_a_table, "a table comes with its names, types, shapes, bytes and meta
     CHECK_EQ(b->bytes, 12);
     CHECK(reader_read(reader, b, 2, piece, 3, NULL) == 0);
     CHECK_MEM(piece, ((uint8_t[]){18, 19, 20}), 3);
-    CHECK(table_find(table, "c") == NULL);
+    CHECK(!table_find(table, "c"));
     reader_close(reader);
 }
 
@@ -147,11 +147,11 @@ CASE(knows_every_type, "every element type of the format is known")
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         const struct element_type *type = element_type_by_name(types[i].name);
 
-        CHECK(type != NULL);
+        CHECK(type);
         CHECK_EQ(type->bits, types[i].bits);
     }
-    CHECK(element_type_by_name("f32") == NULL);
-    CHECK(element_type_of(TRIT_DTYPE_UNSPECIFIED) == NULL);
+    CHECK(!element_type_by_name("f32"));
+    CHECK(!element_type_of(TRIT_DTYPE_UNSPECIFIED));
     CHECK_STR(element_type_of(TRIT_BF16)->name, "BF16");
 }
 
@@ -166,7 +166,7 @@ CASE(reads_the_sample, "the sample checkpoint is read")
           0);
     CHECK_EQ(reader_table(reader)->count, 15);
     entry = table_find(reader_table(reader), "lstm_cell.weight_hh");
-    CHECK(entry != NULL);
+    CHECK(entry);
     CHECK_EQ(entry->bytes, 512 * 128 * 4);
     data = malloc(entry->bytes);
     CHECK(reader_read(reader, entry, 0, data, entry->bytes, &failure) == 0);
@@ -407,7 +407,7 @@ CASE(obeys_the_header_bound, "a smaller header bound is respected")
     image_make(&image, "{" ENTRY("a", "F32", "1", "0", "4") "}            ", 4);
     CHECK(source_memory(&source, image.bytes, image.count, "image", NULL) == 0);
     CHECK(reader_open_source(&reader, source, &options, &failure) != 0);
-    CHECK(strstr(failure.message, "at most 64") != NULL);
+    CHECK(strstr(failure.message, "at most 64"));
 }
 
 /* Any allocation, jansson's included, may fail: a status and no leak. */

@@ -188,7 +188,7 @@ CASE(refuses_what_is_no_file, "devices, folders and missing folders are refused"
     struct stat there;
 
     CHECK(write_new("/dev/null", &failure) != 0);
-    CHECK(strstr(failure.message, "not a regular file") != NULL);
+    CHECK(strstr(failure.message, "not a regular file"));
     CHECK(stat("/dev/null", &there) == 0 && S_ISCHR(there.st_mode));
     CHECK(write_new("/tmp", &failure) != 0);
     CHECK(write_new("/tmp/", &failure) != 0);
@@ -274,7 +274,7 @@ CASE(says_when_the_disk_is_full, "a full disk is named and leaves nothing")
     CHECK(write_new(place.path, &failure) != 0);
     CHECK(fault_file_disarm());
     CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
-    CHECK(strstr(failure.message, "No space left") != NULL);
+    CHECK(strstr(failure.message, "No space left"));
     CHECK_EQ(files_in(place.folder), 0);
     place_fini(&place);
 }

@@ -202,7 +202,7 @@ CASE(points, "slices are pointed to, not copied")
     client_takes(pair, iov, count);
     CHECK(slice.bytes == body); /* some of it is still to be sent */
     pair_destroy(pair);
-    CHECK(slice.bytes == NULL);
+    CHECK(!slice.bytes);
 }
 
 CASE(many_slices, "many small slices, some empty, keep their order")

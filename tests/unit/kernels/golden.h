@@ -27,7 +27,7 @@ static inline struct golden golden_open(const char *path)
     FILE *file = fopen(path, "rb");
     CHECK(file);
     uint64_t header_bytes;
-    CHECK(fread(&header_bytes, sizeof header_bytes, 1, file) == 1);
+    CHECK(fread(&header_bytes, sizeof(header_bytes), 1, file) == 1);
     fseek(file, 0, SEEK_END);
     const size_t data_bytes = (size_t)ftell(file) - 8 - header_bytes;
     fseek(file, 8, SEEK_SET);
@@ -49,7 +49,7 @@ static inline struct golden_tensor golden_find(const struct golden *golden,
                                                const char *name, const char *suffix)
 {
     char key[128];
-    snprintf(key, sizeof key, "\"%s.%s\":", name, suffix);
+    snprintf(key, sizeof(key), "\"%s.%s\":", name, suffix);
     struct golden_tensor tensor = {NULL, 1, 1};
     const char *at = strstr(golden->header, key);
     if (!at)

@@ -48,7 +48,7 @@ static void control_set(uint64_t value)
 
 #endif
 
-enum { WRONG_BITS = sizeof wrong_bits / sizeof wrong_bits[0] };
+enum { WRONG_BITS = sizeof(wrong_bits) / sizeof(wrong_bits[0]) };
 
 /* `usual` with the bits of a combination set. */
 static uint64_t control_of(uint64_t usual, unsigned combination)
@@ -64,7 +64,7 @@ enum { COUNT = 5, LEN = 77, ELEMENTS = COUNT * LEN, BATCH = 3 };
 
 static const enum input_kind kinds[] = {INPUT_PLAIN,     INPUT_THRESHOLD, INPUT_LOW,
                                         INPUT_SUBNORMAL, INPUT_HUGE,      INPUT_MIXED};
-enum { KINDS = sizeof kinds / sizeof kinds[0] };
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 static const enum trit_dtype dtypes[] = {TRIT_F32, TRIT_F16, TRIT_BF16};
 
 struct inputs {
@@ -111,10 +111,10 @@ static uint32_t project(const struct kernels *table, const uint8_t *weights,
                                       .sums = sums};
     ternary_counts_init(&counts);
     ternarize(table, &job, &counts);
-    crc = crc32c(crc, out, sizeof out);
-    crc = crc32c(crc, codes, sizeof codes);
-    crc = crc32c(crc, scales, sizeof scales);
-    return crc32c(crc, sums, sizeof sums);
+    crc = crc32c(crc, out, sizeof(out));
+    crc = crc32c(crc, codes, sizeof(codes));
+    crc = crc32c(crc, scales, sizeof(scales));
+    return crc32c(crc, sums, sizeof(sums));
 }
 
 static uint32_t multiply(const struct kernels *table, struct work *work, uint32_t crc)
@@ -122,7 +122,7 @@ static uint32_t multiply(const struct kernels *table, struct work *work, uint32_
     work_quantize(table, work);
     for (unsigned product = 0; product < PRODUCTS; product++) {
         float *out = work_run(table, work, (enum product)product);
-        crc = crc32c(crc, out, work_floats(work, (enum product)product) * sizeof *out);
+        crc = crc32c(crc, out, work_floats(work, (enum product)product) * sizeof(*out));
         free(out);
     }
     return crc;
@@ -178,7 +178,7 @@ CASE(same_answers,
             char message[256] = "";
             control_set(control_of(usual, combination));
             const uint64_t before = control_get();
-            kernels_selftest(tables[i], message, sizeof message);
+            kernels_selftest(tables[i], message, sizeof(message));
             const uint64_t after = control_get();
             control_set(usual);
             CHECK_STR(message, "");

@@ -129,7 +129,7 @@ CASE(verified, "a golden projection verifies against its latents without a misma
         CHECK(check.max_round_error == 0.0f);
         CHECK(sums[0].error > 0.0 && sums[0].error < sums[0].energy);
         CHECK_MEM(scales, golden_find(&golden, "normal_8x512", "scales").data,
-                  groups * sizeof scales[0]);
+                  groups * sizeof(scales[0]));
     }
     golden_close(&golden);
 }

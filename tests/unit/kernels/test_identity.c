@@ -81,7 +81,7 @@ static void expect_same(const struct outputs *a, const struct outputs *b)
     CHECK_MEM(a->codes.bytes, b->codes.bytes, a->codes.count);
     CHECK_MEM(a->out.bytes, b->out.bytes, a->out.count);
     CHECK_MEM(a->sums.bytes, b->sums.bytes, a->sums.count);
-    CHECK_MEM(&a->counts, &b->counts, sizeof a->counts);
+    CHECK_MEM(&a->counts, &b->counts, sizeof(a->counts));
 }
 
 static struct ternarize_job job_of(const struct shape *shape, const void *in,
@@ -156,7 +156,7 @@ CASE(every_kind, "tables agree on every kind of input")
 {
     static const size_t lengths[] = {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 256, 4096};
     uint64_t seed = check_seed();
-    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
         for (unsigned kind = 0; kind < INPUT_KINDS; kind++)
             for (unsigned d = 0; d < 3; d++) {
                 const struct shape shape = {dtypes[d],  TRIT_ENCODING_DENSE, 20,
@@ -306,8 +306,8 @@ static void compare_verify(const struct shape *shape, const void *in, const floa
     for (size_t i = 1; i < count; i++) {
         struct outputs got = outputs_create(shape, seed);
         run_verify(tables[i], shape, in, scales, reference, tolerance, &got);
-        CHECK_MEM(&want.counts, &got.counts, sizeof want.counts);
-        CHECK_MEM(&want.check, &got.check, sizeof want.check);
+        CHECK_MEM(&want.counts, &got.counts, sizeof(want.counts));
+        CHECK_MEM(&want.check, &got.check, sizeof(want.check));
         CHECK_MEM(want.codes.bytes, got.codes.bytes, want.codes.count);
         CHECK_MEM(want.scales.bytes, got.scales.bytes, want.scales.count);
         CHECK_MEM(want.inexact.bytes, got.inexact.bytes, want.inexact.count);
@@ -409,7 +409,7 @@ CASE(self_test, "every table passes its known-answer test")
     const size_t count = kernels_available(tables);
     char message[256] = "";
     for (size_t i = 0; i < count; i++) {
-        kernels_selftest(tables[i], message, sizeof message);
+        kernels_selftest(tables[i], message, sizeof(message));
         CHECK_STR(message, "");
     }
 }

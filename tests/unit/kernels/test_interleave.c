@@ -20,12 +20,12 @@ static void check_one(size_t elements, uint64_t *seed)
     static uint8_t all_codes[ELEMENTS_MAX / 4], out[ELEMENTS_MAX / 4 + GUARD];
     static int8_t t[ELEMENTS_MAX + GUARD];
     const size_t bytes = elements / 4;
-    uint8_t *codes = all_codes + sizeof all_codes - bytes; /* what follows is poisoned */
+    uint8_t *codes = all_codes + sizeof(all_codes) - bytes; /* what follows is poisoned */
 
     for (size_t i = 0; i < bytes; i++)
         codes[i] = (uint8_t)check_random(seed);
-    memset(out, 0xa5, sizeof out);
-    memset(t, 0x5a, sizeof t);
+    memset(out, 0xa5, sizeof(out));
+    memset(t, 0x5a, sizeof(t));
     interleave(codes, elements, out);
     part_interleaved(out, elements, t);
     for (size_t i = 0; i < elements; i++) {
@@ -68,10 +68,10 @@ static void compare_vector(const struct kernels *table, const struct golden *fil
                                       .scales = &scale,
                                       .codes = codes};
 
-    CHECK(bytes.data && trits.data && scales.data && trits.elements <= sizeof t);
+    CHECK(bytes.data && trits.data && scales.data && trits.elements <= sizeof(t));
     ternary_counts_init(&counts);
     ternarize(table, &job, &counts);
-    CHECK_MEM(&scale, scales.data, sizeof scale);
+    CHECK_MEM(&scale, scales.data, sizeof(scale));
     interleave(codes, trits.elements, out);
     CHECK_MEM(out, bytes.data, bytes.elements);
     part_interleaved(bytes.data, trits.elements, t);
@@ -89,7 +89,7 @@ CASE(as_packed_elsewhere,
     const size_t count = kernels_available(tables);
 
     for (size_t i = 0; i < count; i++)
-        for (size_t n = 0; n < sizeof names / sizeof names[0]; n++)
+        for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++)
             compare_vector(tables[i], &file, names[n]);
     golden_close(&file);
 }

@@ -22,10 +22,10 @@ CASE(known_answers, "Philox 4x32-10 gives its known answers")
          {0xa4093822, 0x299f31d0},
          {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
     };
-    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
+    for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
         uint32_t out[4];
         philox4x32(vectors[i].counter, vectors[i].key, out);
-        CHECK_MEM(out, vectors[i].out, sizeof out);
+        CHECK_MEM(out, vectors[i].out, sizeof(out));
     }
 }
 
@@ -50,7 +50,7 @@ CASE(quantiles, "the quantile inverts the distribution")
 CASE(normal, "a million draws have the moments of N(0, 1)")
 {
     enum { COUNT = 1 << 20 };
-    float *z = malloc(COUNT * sizeof *z);
+    float *z = malloc(COUNT * sizeof(*z));
     CHECK(z);
     linear_draw(7, 1.0, 0, COUNT, z);
     double moments[5] = {0}, neighbours = 0;
@@ -85,7 +85,7 @@ CASE(any_split, "draws are the same for every split")
         linear_draw(seed, 0.125, base + first, count, parts + first);
         first += count;
     }
-    CHECK_MEM(parts, whole, sizeof whole);
+    CHECK_MEM(parts, whole, sizeof(whole));
 }
 
 CASE(seeds_differ, "draws depend on the seed and the deviation")
@@ -94,7 +94,7 @@ CASE(seeds_differ, "draws depend on the seed and the deviation")
     linear_draw(1, 1.0, 0, 8, a);
     linear_draw(2, 1.0, 0, 8, b);
     linear_draw(1 | 1ull << 32, 1.0, 0, 8, c);
-    CHECK(memcmp(a, b, sizeof a) != 0 && memcmp(a, c, sizeof a) != 0);
+    CHECK(memcmp(a, b, sizeof(a)) != 0 && memcmp(a, c, sizeof(a)) != 0);
     linear_draw(1, 0.5, 0, 8, b);
     for (int i = 0; i < 8; i++)
         CHECK(b[i] == 0.5f * a[i]);
@@ -104,11 +104,11 @@ CASE(seeds_differ, "draws depend on the seed and the deviation")
 CASE(same_bits, "draws have the same bits on every machine")
 {
     enum { COUNT = 100000 };
-    float *z = malloc(COUNT * sizeof *z);
+    float *z = malloc(COUNT * sizeof(*z));
     CHECK(z);
     linear_draw(42, 0.015625, 0, COUNT, z);
     uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < COUNT * sizeof *z; i++)
+    for (size_t i = 0; i < COUNT * sizeof(*z); i++)
         hash = (hash ^ ((const uint8_t *)z)[i]) * 0x100000001b3u;
     free(z);
     CHECK_EQ(hash, 10724750445382782739u);

@@ -35,7 +35,7 @@ extern const struct kernels kernels_neon;
 CASE(known_answer, "the NEON table passes its known-answer test")
 {
     char message[256] = "";
-    kernels_selftest(&kernels_neon, message, sizeof message);
+    kernels_selftest(&kernels_neon, message, sizeof(message));
     CHECK_STR(message, "");
 }
 
@@ -77,8 +77,8 @@ CASE(same_as_portable, "the NEON table gives the portable table's bits")
                 &counts[1]);
             CHECK_MEM(got, want, len * dtype_bytes(dtype));
             CHECK_MEM(codes[1], codes[0], (len + 3) / 4);
-            CHECK_MEM(&scales[1], &scales[0], sizeof scales[0]);
-            CHECK_MEM(&sums[1], &sums[0], sizeof sums[0]);
-            CHECK_MEM(&counts[1], &counts[0], sizeof counts[0]);
+            CHECK_MEM(&scales[1], &scales[0], sizeof(scales[0]));
+            CHECK_MEM(&sums[1], &sums[0], sizeof(sums[0]));
+            CHECK_MEM(&counts[1], &counts[0], sizeof(counts[0]));
         }
 }

@@ -10,7 +10,7 @@ static const enum trit_encoding formats[] = {
     TRIT_ENCODING_I2_S,
 };
 
-enum { FORMATS = sizeof formats / sizeof formats[0], ELEMENTS = 1536 };
+enum { FORMATS = sizeof(formats) / sizeof(formats[0]), ELEMENTS = 1536 };
 
 struct vectors {
     const float *input, *scales;
@@ -57,7 +57,7 @@ static void pack_one(const struct kernels *table, enum trit_encoding encoding,
     };
     ternarize(table, &job, &counts);
     CHECK_MEM(out, v->bytes, v->byte_count);
-    CHECK_MEM(scales, v->scales, v->count * sizeof scales[0]);
+    CHECK_MEM(scales, v->scales, v->count * sizeof(scales[0]));
 }
 
 static void unpack_one(const struct kernels *table, enum trit_encoding encoding,
@@ -120,7 +120,7 @@ CASE(repeats_scales, "the blocks of a longer group hold its codes, and its scale
     float in[1024];
     for (size_t i = 0; i < 1024; i++)
         in[i] = (float)((i * 7 + i / 64) % 23) - 11.0f;
-    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+    for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
         const struct encoding_layout *layout = encoding_layout(cases[c].encoding);
         const size_t bytes = layout->block_bytes;
         uint8_t out[1024];
@@ -155,7 +155,7 @@ CASE(repeats_scales, "the blocks of a longer group hold its codes, and its scale
         for (size_t i = 0; i < job.group_len; i++)
             CHECK(unpacked[i] == (float)codes[i] * f16_to_f32(d));
         for (size_t b = 0; b < cases[c].blocks; b++)
-            CHECK_MEM(out + b * bytes + layout->scale_at, &d, sizeof d);
+            CHECK_MEM(out + b * bytes + layout->scale_at, &d, sizeof(d));
     }
 }
 

@@ -20,7 +20,7 @@ struct finding {
 static struct finding find(struct verify_job job)
 {
     struct finding found;
-    memset(&found, 0, sizeof found);
+    memset(&found, 0, sizeof(found));
     ternary_counts_init(&found.counts);
     ternary_check_init(&found.check);
     job.scales = found.scales;
@@ -188,7 +188,7 @@ CASE(code_three, "code 3 is +2: a violation to verify and illegal to unpack")
 CASE(stored_scale_not_finite, "a stored scale that is not finite taints its whole group")
 {
     uint8_t blocks[2 * 34];
-    memset(blocks, 0x55, sizeof blocks);
+    memset(blocks, 0x55, sizeof(blocks));
     blocks[34] = 0x00; /* the second block's d is infinite */
     blocks[35] = 0x7c;
     struct verify_job job = dense(NULL, 2, 128, 0.0f);

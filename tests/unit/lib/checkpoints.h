@@ -10,15 +10,6 @@
 
 #include "tests/lib/check.h"
 
-#undef CASE
-#define CASE(name, sentence)                                                             \
-    static const char says_##name[] = sentence;                                          \
-    static void name(void)
-#define LISTED(name)                                                                     \
-    {                                                                                    \
-        says_##name, name                                                                \
-    }
-
 static inline struct trit_checkpoint *table_create(void)
 {
     struct trit_checkpoint *table = NULL;
@@ -40,7 +31,7 @@ static inline json_t *parsed(char *text)
 {
     json_t *json = json_loads(text, 0, NULL);
 
-    CHECK(json != NULL);
+    CHECK(json);
     trit_free(text);
     return json;
 }

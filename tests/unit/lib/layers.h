@@ -79,7 +79,7 @@ static inline struct wire_layer_spec wire_spec(const char *name)
     struct wire_layer_spec wire = {
         .in_features = IN, .out_features = OUT, .bias = true, .group_size = 128};
 
-    snprintf(wire.name, sizeof wire.name, "%s", name);
+    snprintf(wire.name, sizeof(wire.name), "%s", name);
     return wire;
 }
 
@@ -88,7 +88,7 @@ static inline void reply_made(struct fake_reply *reply)
     struct wire_layer_spec wire = wire_spec("l");
     uint8_t bytes[LAYER_SPEC_BYTES_MAX];
 
-    fake_reply_message(reply, bytes, encode_layer_spec(&wire, bytes, sizeof bytes), NULL,
+    fake_reply_message(reply, bytes, encode_layer_spec(&wire, bytes, sizeof(bytes)), NULL,
                        0);
 }
 
@@ -99,7 +99,7 @@ static inline size_t put_tensor(uint8_t *out, uint32_t number, uint32_t rank,
     struct wire_tensor tensor = {.dtype = TRIT_F32, .rank = rank};
     size_t at;
 
-    memcpy(tensor.shape, shape, rank * sizeof *shape);
+    memcpy(tensor.shape, shape, rank * sizeof(*shape));
     at = encode_layer_tensor(number, &tensor, count * sizeof(float), out, 256);
     memcpy(out + at, values, count * sizeof(float));
     return at + count * sizeof(float);

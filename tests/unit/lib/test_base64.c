@@ -14,10 +14,10 @@ CASE(vectors, "the RFC's vectors decode, padded or not, and never past the room"
     };
     uint8_t out[16];
 
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         size_t length = strlen(texts[i][1]);
 
-        CHECK_EQ(base64_decode(texts[i][0], out, sizeof out), length);
+        CHECK_EQ(base64_decode(texts[i][0], out, sizeof(out)), length);
         CHECK_MEM(out, texts[i][1], length);
         if (length > 0)
             CHECK_EQ(base64_decode(texts[i][0], out, length - 1), 0);
@@ -30,14 +30,14 @@ CASE(malformed, "malformed text decodes to nothing")
     static const char *const texts[] = {"Z", "Zm9vY", "Zm9-", "Zm 9", "Z\xc3\xa4="};
     uint8_t out[16];
 
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        CHECK_EQ(base64_decode(texts[i], out, sizeof out), 0);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        CHECK_EQ(base64_decode(texts[i], out, sizeof(out)), 0);
 }
 
 CASE(alphabet, "plus and slash are the last of the alphabet")
 {
     uint8_t out[3];
 
-    CHECK_EQ(base64_decode("+/+/", out, sizeof out), 3);
+    CHECK_EQ(base64_decode("+/+/", out, sizeof(out)), 3);
     CHECK_MEM(out, "\xfb\xff\xbf", 3);
 }

@@ -36,12 +36,12 @@ static void start(struct fixture *f, struct fake_act *acts, size_t count)
     const struct trit_report report = fake_report(ELEMENTS);
     struct trit_connect_options options = {.size = sizeof(options), .timeout_ms = 20000};
 
-    memset(f, 0, sizeof *f);
+    memset(f, 0, sizeof(*f));
     f->error = (struct trit_error)TRIT_ERROR_INIT;
     fill(f->weights, ELEMENTS, 1);
     fill(f->expected, ELEMENTS, 2);
     fake_reply_projected(&f->reply, &report, TRIT_ENCODING_DENSE, shape, NULL, 0,
-                         f->expected, sizeof f->expected);
+                         f->expected, sizeof(f->expected));
     for (size_t i = 0; i < count; i++) /* acts without a body answer properly */
         if (!acts[i].body) {
             acts[i].body = f->reply.bytes;
@@ -68,7 +68,7 @@ static enum trit_status project(struct fixture *f,
                                        .rank = 2,
                                        .shape = {ROWS, COLUMNS},
                                        .data = f->weights,
-                                       .bytes = sizeof f->weights};
+                                       .bytes = sizeof(f->weights)};
 
     return trit_project(f->client, &tensor, options, projection, &f->error);
 }
@@ -82,13 +82,13 @@ static void project_ok(struct fixture *f)
     if (project(f, NULL, &projection) != TRIT_OK)
         check_failed(__FILE__, __LINE__, "%s: %s", trit_status_name(f->error.status),
                      f->error.message);
-    CHECK_EQ(projection.data_bytes, sizeof f->expected);
-    CHECK_MEM(projection.data, f->expected, sizeof f->expected);
+    CHECK_EQ(projection.data_bytes, sizeof(f->expected));
+    CHECK_MEM(projection.data, f->expected, sizeof(f->expected));
     CHECK_EQ(report.elements, ELEMENTS);
     CHECK_EQ(projection.dtype, TRIT_F32);
-    CHECK(projection.scales == NULL);
+    CHECK(!projection.scales);
     trit_projection_free(&projection);
-    CHECK(projection.data == NULL && projection.report == &report);
+    CHECK(!projection.data && projection.report == &report);
 }
 
 /* Projects, expects `status`, and that nothing was given. */
@@ -101,7 +101,7 @@ static void project_fails(struct fixture *f, enum trit_status status)
                      trit_status_name(f->error.status), trit_status_name(status),
                      f->error.message);
     CHECK_EQ(f->error.status, status);
-    CHECK(projection.data == NULL);
+    CHECK(!projection.data);
 }
 
 static void once_fails(struct fake_act act, enum trit_status status, const char *message)
@@ -115,8 +115,7 @@ static void once_fails(struct fake_act act, enum trit_status status, const char 
     stop(&f);
 }
 
-/* ---- cases: answers -----------------------------------------------------------------
- */
+/* ---- cases: answers ---------------------------------------------------------------- */
 
 CASE(answers, "a call sends what gRPC asks for and gives what the daemon answered")
 {
@@ -164,13 +163,13 @@ CASE(into_own_room, "a result goes into the caller's room, if it is large enough
     struct trit_projection projection = TRIT_PROJECTION_INIT;
     float room[ELEMENTS];
     struct trit_project_options options = {
-        .size = sizeof(options), .out = room, .out_bytes = sizeof room};
+        .size = sizeof(options), .out = room, .out_bytes = sizeof(room)};
     struct fixture f;
 
     start(&f, &act, 1);
     CHECK_EQ(project(&f, &options, &projection), TRIT_OK);
     CHECK(projection.data == room && !projection.data_owned);
-    CHECK_MEM(room, f.expected, sizeof room);
+    CHECK_MEM(room, f.expected, sizeof(room));
     trit_projection_free(&projection);
     options.out_bytes--;
     CHECK_EQ(project(&f, &options, &projection), TRIT_INVALID_ARGUMENT);
@@ -178,8 +177,7 @@ CASE(into_own_room, "a result goes into the caller's room, if it is large enough
     stop(&f);
 }
 
-/* ---- cases: errors of the daemon ------------------------------------------------------
- */
+/* ---- cases: errors of the daemon --------------------------------------------------- */
 
 CASE(trailers_only, "a Trailers-Only error gives its status and decoded message")
 {
@@ -203,7 +201,7 @@ CASE(page, "an HTTP page is mapped by its HTTP status")
     once_fails((struct fake_act){.deed = FAKE_PAGE,
                                  .http_status = 404,
                                  .body = html,
-                                 .body_bytes = sizeof html},
+                                 .body_bytes = sizeof(html)},
                TRIT_UNIMPLEMENTED, "404");
     once_fails((struct fake_act){.deed = FAKE_PAGE, .http_status = 503}, TRIT_UNAVAILABLE,
                "503");
@@ -228,7 +226,7 @@ CASE(resets, "a reset stream is mapped by its HTTP/2 code")
                  {11, TRIT_RESOURCE_EXHAUSTED},
                  {12, TRIT_PERMISSION_DENIED}};
 
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         once_fails((struct fake_act){.deed = FAKE_RESET, .code = codes[i].code},
                    codes[i].status, "reset");
 }
@@ -239,8 +237,7 @@ CASE(unknown_status, "a status outside the table is UNKNOWN")
                "without a message");
 }
 
-/* ---- cases: malformed replies
- * ---------------------------------------------------------- */
+/* ---- cases: malformed replies ------------------------------------------------------ */
 
 CASE(cut_short, "a reply that ends early is INTERNAL")
 {
@@ -265,7 +262,7 @@ static void wrong_size(size_t bytes, enum trit_status status)
     uint8_t *data = calloc(1, bytes);
     struct fake_act act = {.deed = FAKE_ANSWER};
 
-    CHECK(data != NULL);
+    CHECK(data);
     fake_reply_projected(&reply, &report, TRIT_ENCODING_DENSE, shape, NULL, 0, data,
                          bytes);
     act.body = reply.bytes;
@@ -288,7 +285,7 @@ CASE(wrong_encoding, "a result in another encoding is refused")
     float data[ELEMENTS] = {0};
 
     fake_reply_projected(&reply, &report, TRIT_ENCODING_INT8, shape, NULL, 0, data,
-                         sizeof data);
+                         sizeof(data));
     once_fails((struct fake_act){.deed = FAKE_ANSWER,
                                  .body = reply.bytes,
                                  .body_bytes = reply.count},
@@ -337,8 +334,7 @@ CASE(twice, "a second message in a unary reply is refused")
     fake_reply_free(&two);
 }
 
-/* ---- cases: retry
- * ---------------------------------------------------------------------- */
+/* ---- cases: retry ------------------------------------------------------------------ */
 
 static void retries(enum fake_deed deed)
 {
@@ -421,12 +417,11 @@ CASE(refused, "a daemon that is not there is UNAVAILABLE and its address named")
     options.address = "unix:/nonexistent/socket";
     CHECK_EQ(trit_connect(&client, &options, &error), TRIT_OK);
     CHECK_EQ(trit_ping(client, NULL, NULL, &serving, &error), TRIT_UNAVAILABLE);
-    CHECK(strstr(error.message, "unix:/nonexistent/socket") != NULL);
+    CHECK(strstr(error.message, "unix:/nonexistent/socket"));
     trit_close(client);
 }
 
-/* ---- cases: giving up
- * --------------------------------------------------------------------- */
+/* ---- cases: giving up -------------------------------------------------------------- */
 
 CASE(deadline, "a deadline cancels the stream and keeps the connection")
 {
@@ -440,7 +435,7 @@ CASE(deadline, "a deadline cancels the stream and keeps the connection")
     start(&f, acts, 2);
     CHECK_EQ(project(&f, &options, &projection), TRIT_DEADLINE_EXCEEDED);
     CHECK_STR(f.error.message, "no complete reply within 50 ms");
-    CHECK(projection.data == NULL);
+    CHECK(!projection.data);
     CHECK(fake_await_reset(f.server, 0, &request));
     CHECK_EQ(request.reset_code, 8); /* CANCEL */
     project_ok(&f);                  /* on the same connection */
@@ -484,8 +479,7 @@ CASE(cancels, "a progress callback that says stop cancels the stream")
     stop(&f);
 }
 
-/* ---- cases: without a daemon
- * ---------------------------------------------------------------- */
+/* ---- cases: without a daemon ------------------------------------------------------- */
 
 CASE(checks_locally, "what needs no daemon is refused without one")
 {
@@ -513,7 +507,7 @@ CASE(checks_locally, "what needs no daemon is refused without one")
     struct trit_error error = TRIT_ERROR_INIT;
 
     CHECK_EQ(trit_connect(&client, &options, &error), TRIT_OK);
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct trit_tensor tensor = bad[i].tensor;
 
         tensor.size = sizeof(tensor);
@@ -543,12 +537,12 @@ CASE(bad_addresses, "a malformed address is refused by name")
     struct trit_client *client = NULL;
     struct trit_error error = TRIT_ERROR_INIT;
 
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct trit_connect_options options = {.size = sizeof(options),
                                                .address = bad[i]};
 
         CHECK_EQ(trit_connect(&client, &options, &error), TRIT_INVALID_ARGUMENT);
         CHECK_STR(error.field, "address");
-        CHECK(client == NULL);
+        CHECK(!client);
     }
 }

@@ -11,7 +11,7 @@ CASE(compiles_as_c, "trit.h compiles alone as C")
 {
     struct trit_projection projection = TRIT_PROJECTION_INIT;
 
-    CHECK(projection.data == NULL && !projection.data_owned);
+    CHECK(!projection.data && !projection.data_owned);
     trit_projection_free(&projection);
     trit_projection_free(NULL);
     trit_close(NULL);

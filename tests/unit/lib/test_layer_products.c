@@ -4,8 +4,7 @@
 
 #include "tests/lib/fault.h"
 
-/* ---- cases: products -----------------------------------------------------------------
- */
+/* ---- cases: products --------------------------------------------------------------- */
 
 CASE(forwards, "forward and as_linear give y as the reply shapes it")
 {
@@ -27,7 +26,7 @@ CASE(forwards, "forward and as_linear give y as the reply shapes it")
     CHECK_MEM(y.data, values, 8);
     CHECK(!forward.has_error);
     trit_array_free(&y);
-    CHECK(y.data == NULL);
+    CHECK(!y.data);
     CHECK_EQ(trit_layer_as_linear(f.client, "l", &x, NULL, &logits, &f.error), TRIT_OK);
     CHECK_MEM(logits.data, values, 8);
     trit_array_free(&logits);
@@ -45,7 +44,7 @@ CASE(reports_errors, "forward gives the errors that were asked for")
     struct trit_array y = TRIT_ARRAY_INIT;
     struct trit_forward forward = {.size = sizeof(forward), .y = &y};
     uint8_t bytes[512];
-    size_t at = encode_layer_errors(0.5f, 0.25f, bytes, sizeof bytes);
+    size_t at = encode_layer_errors(0.5f, 0.25f, bytes, sizeof(bytes));
 
     at += put_tensor(bytes + at, 15, 2, (uint64_t[]){1, OUT}, OUT);
     fake_reply_message(&f.replies[0], bytes, at, NULL, 0);
@@ -59,7 +58,7 @@ CASE(reports_errors, "forward gives the errors that were asked for")
     CHECK_EQ(trit_layer_forward(f.client, "l", &x, &options, &forward, &f.error),
              TRIT_INTERNAL);
     CHECK_STR(f.error.message, "the reply lacks errors");
-    CHECK(y.data == NULL);
+    CHECK(!y.data);
     stop(&f);
 }
 
@@ -74,13 +73,13 @@ CASE(embeds, "embed packs ids and gives a row for each")
     start(&f);
     CHECK_EQ(trit_layer_embed(f.client, "l", ids, 2, NULL, &rows, &f.error), TRIT_OK);
     CHECK_EQ(rows.shape[1], IN);
-    CHECK_MEM(rows.data, values, sizeof values);
+    CHECK_MEM(rows.data, values, sizeof(values));
     trit_array_free(&rows);
     CHECK(fake_request(f.server, 0, &request));
-    CHECK(memmem(request.body, request.body_bytes, "\x12\x03\x01\xac\x02", 5) != NULL);
+    CHECK(memmem(request.body, request.body_bytes, "\x12\x03\x01\xac\x02", 5));
     CHECK_EQ(trit_layer_embed(f.client, "l", ids, 1, NULL, &rows, &f.error),
              TRIT_INTERNAL); /* two rows for one id */
-    CHECK(rows.data == NULL);
+    CHECK(!rows.data);
     stop(&f);
 }
 
@@ -100,7 +99,7 @@ CASE(mistrusts, "a product that is not as the request implies is refused")
         {2, {1, UINT64_MAX / 2}, OUT, TRIT_INTERNAL}, /* an overflow */
     };
 
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         struct fixture f = {.client = NULL};
         struct trit_array y = TRIT_ARRAY_INIT;
         struct trit_forward forward = {.size = sizeof(forward), .y = &y};
@@ -109,7 +108,7 @@ CASE(mistrusts, "a product that is not as the request implies is refused")
         start(&f);
         CHECK_EQ(trit_layer_forward(f.client, "l", &x, NULL, &forward, &f.error),
                  wrong[i].status);
-        CHECK(y.data == NULL);
+        CHECK(!y.data);
         stop(&f);
     }
 }
@@ -157,7 +156,7 @@ CASE(goes_backward, "backward gives two gradients, or three with a bias")
     CHECK_EQ(input.bytes, 12);
     CHECK_EQ(weights.shape[0], OUT);
     CHECK_MEM(weights.data, values, 24);
-    CHECK(bias.data == NULL);
+    CHECK(!bias.data);
     trit_gradients_free(&g);
     CHECK_EQ(trit_layer_backward(f.client, "l", &x, &gradient, NULL, &g, &f.error),
              TRIT_OK);
@@ -168,8 +167,7 @@ CASE(goes_backward, "backward gives two gradients, or three with a bias")
     stop(&f);
 }
 
-/* ---- cases: memory
- * --------------------------------------------------------------------- */
+/* ---- cases: memory ----------------------------------------------------------------- */
 
 /* The nth allocation of a session fails, for every n that there is. */
 CASE(lacks_memory, "any allocation may fail, and then the call gives nothing")

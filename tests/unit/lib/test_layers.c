@@ -3,8 +3,7 @@
  * told. Products: test_layer_products.c. */
 #include "layers.h"
 
-/* ---- cases: making -------------------------------------------------------------------
- */
+/* ---- cases: making ----------------------------------------------------------------- */
 
 CASE(creates, "create gives the spec with its defaults; a name must end")
 {
@@ -22,7 +21,7 @@ CASE(creates, "create gives the spec with its defaults; a name must end")
     CHECK(made.bias);
     CHECK_EQ(trit_layer_create(f.client, &spec, 7, NULL, NULL, NULL), TRIT_OK);
     CHECK_STR(path_of(&f, 0, &request), "/trit.v1.Layers/Create");
-    memset(endless.name, 'n', sizeof endless.name);
+    memset(endless.name, 'n', sizeof(endless.name));
     CHECK_EQ(trit_layer_create(f.client, &endless, 7, NULL, &made, &f.error),
              TRIT_INVALID_ARGUMENT);
     CHECK_STR(f.error.field, "spec.name");
@@ -45,8 +44,8 @@ CASE(loads, "load is one message or a stream by size; the weight has the spec's 
     CHECK_EQ(trit_layer_load(f.client, &spec, &weight, &two, NULL, &made, &f.error),
              TRIT_OK); /* 24 and 8 bytes: what is streamed begins at 32 */
     CHECK_STR(path_of(&f, 1, &request), "/trit.v1.Layers/LoadStream");
-    CHECK(memmem(request.body, request.body_bytes, values, 24) != NULL);
-    CHECK(memmem(request.body, request.body_bytes, values, 8) != NULL);
+    CHECK(memmem(request.body, request.body_bytes, values, 24));
+    CHECK(memmem(request.body, request.body_bytes, values, 8));
     other.in_features = IN + 1;
     CHECK_EQ(trit_layer_load(f.client, &other, &weight, NULL, NULL, &made, &f.error),
              TRIT_INVALID_ARGUMENT);
@@ -75,8 +74,7 @@ CASE(repeats, "what makes or deletes a layer is not sent twice")
     stop(&f);
 }
 
-/* ---- cases: getting, listing, verifying
- * ------------------------------------------------ */
+/* ---- cases: getting, listing, verifying -------------------------------------------- */
 
 static void reply_got(struct fake_reply *reply, uint64_t data_bytes)
 {
@@ -89,7 +87,7 @@ static void reply_got(struct fake_reply *reply, uint64_t data_bytes)
                                  .scale_bytes = 8,
                                  .data_bytes = data_bytes};
     uint8_t head[REPLY_HEAD_BYTES_MAX], bytes[REPLY_HEAD_BYTES_MAX + 64];
-    size_t cut[2], count = encode_layer_got(&got, head, sizeof head, cut), at = 0;
+    size_t cut[2], count = encode_layer_got(&got, head, sizeof(head), cut), at = 0;
 
     memcpy(bytes, head, cut[0]);
     memcpy(bytes + cut[0], values, 8);
@@ -129,10 +127,10 @@ CASE(gets, "get gives weights, scales, bias and seed, and misses missing bytes")
     CHECK_EQ(layer.scale_bytes, 8);
     CHECK_MEM(layer.scales, values, 8);
     trit_layer_free(&layer);
-    CHECK(weights.data == NULL && layer.scales == NULL);
+    CHECK(!weights.data && !layer.scales);
     trit_layer_free(NULL);
     CHECK_EQ(trit_layer_get(f.client, "l", &options, &layer, &f.error), TRIT_DATA_LOSS);
-    CHECK(weights.data == NULL);
+    CHECK(!weights.data);
     options.encoding = TRIT_ENCODING_PQ2_0;
     CHECK_EQ(trit_layer_get(f.client, "l", &options, &layer, &f.error), TRIT_INTERNAL);
     stop(&f);
@@ -147,7 +145,7 @@ static int visit_spec(void *arg, const struct trit_layer_spec *found)
 {
     struct names *names = arg;
 
-    CHECK(names->count < sizeof names->seen);
+    CHECK(names->count < sizeof(names->seen));
     names->seen[names->count++] = found->name[0];
     return names->count == names->stop_at;
 }
@@ -160,9 +158,9 @@ static void page(struct fake_reply *reply, const char *first, const char *token)
     size_t at = 0;
 
     for (size_t i = 0; i < 2; i++)
-        at += encode_layer_spec(&specs[i], bytes + at, sizeof bytes - at);
+        at += encode_layer_spec(&specs[i], bytes + at, sizeof(bytes) - at);
     if (token)
-        at += encode_page_token(token, bytes + at, sizeof bytes - at);
+        at += encode_page_token(token, bytes + at, sizeof(bytes) - at);
     fake_reply_message(reply, bytes, at, NULL, 0);
 }
 
@@ -182,7 +180,7 @@ CASE(lists, "list walks the pages until it is told to stop")
     CHECK_EQ(names.count, 4);
     CHECK_MEM(names.seen, "abcd", 4);
     CHECK(fake_request(f.server, 1, &request));
-    CHECK(memmem(request.body, request.body_bytes, "p/", 2) != NULL);
+    CHECK(memmem(request.body, request.body_bytes, "p/", 2));
     CHECK_EQ(trit_layer_list(f.client, NULL, NULL, &found, visit_spec, &few, &f.error),
              TRIT_OK);
     CHECK_EQ(few.count, 1);
@@ -194,7 +192,7 @@ static int visit_report(void *arg, const struct trit_report *report)
 {
     struct names *names = arg;
 
-    CHECK(names->count < sizeof names->seen);
+    CHECK(names->count < sizeof(names->seen));
     names->seen[names->count++] = report->layer[0];
     return names->count == names->stop_at;
 }
@@ -213,7 +211,7 @@ CASE(verifies, "verify visits a report of each layer until it is told to stop")
         struct trit_report report = fake_report(128);
 
         report.layer[0] = name;
-        at += encode_report_entry(&report, bytes + at, sizeof bytes - at);
+        at += encode_report_entry(&report, bytes + at, sizeof(bytes) - at);
     }
     fake_reply_message(&f.replies[0], bytes, at, NULL, 0);
     start(&f);
@@ -242,7 +240,7 @@ CASE(long_names, "names that are too long never leave")
     struct trit_client *client;
     struct trit_error error = TRIT_ERROR_INIT;
 
-    memset(name, 'n', sizeof name - 1);
+    memset(name, 'n', sizeof(name) - 1);
     verify.prefix = name;
     CHECK_EQ(trit_connect(&client, &options, &error), TRIT_OK);
     CHECK_EQ(trit_layer_delete(client, name, NULL, &error), TRIT_INVALID_ARGUMENT);

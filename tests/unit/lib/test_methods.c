@@ -56,8 +56,7 @@ static void reply_small(struct fake_reply *reply, const uint8_t *bytes, size_t c
     fake_reply_message(reply, bytes, count, NULL, 0);
 }
 
-/* ---- cases: health ------------------------------------------------------------------
- */
+/* ---- cases: health ----------------------------------------------------------------- */
 
 CASE(pings, "ping tells serving from not serving")
 {
@@ -68,7 +67,7 @@ CASE(pings, "ping tells serving from not serving")
 
     for (size_t i = 0; i < 2; i++)
         reply_small(&f.replies[i], bytes,
-                    encode_health(statuses[i], bytes, sizeof bytes));
+                    encode_health(statuses[i], bytes, sizeof(bytes)));
     start(&f);
     CHECK_EQ(trit_ping(f.client, NULL, NULL, &serving, &f.error), TRIT_OK);
     CHECK(serving);
@@ -77,8 +76,7 @@ CASE(pings, "ping tells serving from not serving")
     stop(&f);
 }
 
-/* ---- cases: reports -----------------------------------------------------------------
- */
+/* ---- cases: reports ---------------------------------------------------------------- */
 
 static void page(struct fake_reply *reply, const uint64_t steps[2], const char *token)
 {
@@ -89,10 +87,10 @@ static void page(struct fake_reply *reply, const uint64_t steps[2], const char *
         struct trit_report report = fake_report(128);
 
         report.step = steps[i];
-        at += encode_report_entry(&report, bytes + at, sizeof bytes - at);
+        at += encode_report_entry(&report, bytes + at, sizeof(bytes) - at);
     }
     if (token)
-        at += encode_page_token(token, bytes + at, sizeof bytes - at);
+        at += encode_page_token(token, bytes + at, sizeof(bytes) - at);
     reply_small(reply, bytes, at);
 }
 
@@ -126,7 +124,7 @@ CASE(lists, "list walks the pages in order")
     for (size_t i = 0; i < 4; i++)
         CHECK_EQ(visits.steps[i], i + 1);
     CHECK(fake_request(f.server, 1, &request));
-    CHECK(memmem(request.body, request.body_bytes, "next", 4) != NULL);
+    CHECK(memmem(request.body, request.body_bytes, "next", 4));
     stop(&f);
 }
 
@@ -155,22 +153,21 @@ CASE(gets, "get gives one report and refuses names that are too long")
     uint8_t bytes[REPLY_HEAD_BYTES_MAX];
 
     report.step = step;
-    reply_small(&f.replies[0], bytes, encode_report_got(&report, bytes, sizeof bytes));
+    reply_small(&f.replies[0], bytes, encode_report_got(&report, bytes, sizeof(bytes)));
     start(&f);
     CHECK_EQ(trit_report_get(f.client, "run", "layer", &step, NULL, &got, &f.error),
              TRIT_OK);
     CHECK_EQ(got.step, step);
     CHECK_EQ(got.elements, 256);
-    memset(long_name, 'x', sizeof long_name - 1);
-    long_name[sizeof long_name - 1] = '\0';
+    memset(long_name, 'x', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = '\0';
     CHECK_EQ(trit_report_get(f.client, long_name, "layer", NULL, NULL, &got, &f.error),
              TRIT_INVALID_ARGUMENT);
     CHECK_STR(f.error.field, "run");
     stop(&f);
 }
 
-/* ---- cases: unpack and backward
- * -------------------------------------------------------- */
+/* ---- cases: unpack and backward ---------------------------------------------------- */
 
 CASE(unpacks, "unpack gives the dense tensor that was asked for")
 {
@@ -191,18 +188,18 @@ CASE(unpacks, "unpack gives the dense tensor that was asked for")
     for (int i = 0; i < 128; i++)
         values[i] = (float)i;
     fake_reply_message(&f.replies[0], head,
-                       encode_tensor(&dense, sizeof values, head, sizeof head), values,
-                       sizeof values);
+                       encode_tensor(&dense, sizeof(values), head, sizeof(head)), values,
+                       sizeof(values));
     start(&f);
     CHECK_EQ(trit_unpack(f.client, &packed, &options, &data, &bytes, &f.error), TRIT_OK);
-    CHECK_EQ(bytes, sizeof values);
-    CHECK_MEM(data, values, sizeof values);
+    CHECK_EQ(bytes, sizeof(values));
+    CHECK_MEM(data, values, sizeof(values));
     trit_free(data);
     options.dtype = TRIT_BF16; /* the server still says f32: twice the bytes */
     data = NULL;
     CHECK_EQ(trit_unpack(f.client, &packed, &options, &data, &bytes, &f.error),
              TRIT_INTERNAL);
-    CHECK(data == NULL);
+    CHECK(!data);
     options.scales = values;
     options.scale_bytes = 4;
     CHECK_EQ(trit_unpack(f.client, &packed, &options, &data, &bytes, &f.error),
@@ -226,16 +223,15 @@ CASE(goes_backward, "backward gives the gradient")
     float latent[4];
 
     fake_reply_message(&f.replies[0], head,
-                       encode_backward(&wire, sizeof gradient, head, sizeof head),
-                       gradient, sizeof gradient);
+                       encode_backward(&wire, sizeof(gradient), head, sizeof(head)),
+                       gradient, sizeof(gradient));
     start(&f);
     CHECK_EQ(trit_backward(f.client, &tensor, NULL, latent, &f.error), TRIT_OK);
-    CHECK_MEM(latent, gradient, sizeof gradient);
+    CHECK_MEM(latent, gradient, sizeof(gradient));
     stop(&f);
 }
 
-/* ---- cases: details -------------------------------------------------------------------
- */
+/* ---- cases: details ---------------------------------------------------------------- */
 
 CASE(names_the_field, "an error's details name the field at fault")
 {
@@ -244,7 +240,7 @@ CASE(names_the_field, "an error's details name the field at fault")
     uint8_t bytes[512];
     char text[700];
     size_t count = encode_status_details(TRIT_INVALID_ARGUMENT, "no", "tensor.shape",
-                                         bytes, sizeof bytes - 3),
+                                         bytes, sizeof(bytes) - 3),
            at = 0;
     struct fixture f = {.client = NULL};
     bool serving;
@@ -267,8 +263,7 @@ CASE(names_the_field, "an error's details name the field at fault")
     stop(&f);
 }
 
-/* ---- cases: threads, memory, forks
- * ------------------------------------------------------ */
+/* ---- cases: threads, memory, forks ------------------------------------------------- */
 
 enum { THREADS = 8, CALLS = 50 };
 
@@ -288,7 +283,7 @@ static void serving_reply(struct fixture *f)
     uint8_t bytes[64];
 
     reply_small(&f->replies[0], bytes,
-                encode_health(HEALTH_SERVING, bytes, sizeof bytes));
+                encode_health(HEALTH_SERVING, bytes, sizeof(bytes)));
 }
 
 CASE(shares, "threads share a client")
@@ -303,7 +298,7 @@ CASE(shares, "threads share a client")
         CHECK(pthread_create(&threads[i], NULL, ping_often, f.client) == 0);
     for (int i = 0; i < THREADS; i++) {
         CHECK(pthread_join(threads[i], &failures) == 0);
-        CHECK(failures == NULL);
+        CHECK(!failures);
     }
     CHECK(fake_connections(f.server) <= THREADS);
     stop(&f);
@@ -363,8 +358,7 @@ CASE(forks, "a forked child is told to connect anew, and the parent goes on")
     stop(&f);
 }
 
-/* ---- cases: the pool
- * -------------------------------------------------------------------- */
+/* ---- cases: the pool --------------------------------------------------------------- */
 
 CASE(bounds, "connections are bounded, and takers wait no longer than their deadline")
 {
@@ -381,10 +375,10 @@ CASE(bounds, "connections are bounded, and takers wait no longer than their dead
     CHECK(pool_init(&pool, &address, &failure) == 0);
     for (int i = 0; i < CHANNELS_MAX; i++) {
         CHECK(pool_take(&pool, POOL_TRY, 0, &taken[i], &reused, &failure) == 0);
-        CHECK(taken[i] != NULL && !reused);
+        CHECK(taken[i] && !reused);
     }
     CHECK(pool_take(&pool, POOL_TRY, 0, &more, &reused, &failure) == 0);
-    CHECK(more == NULL);
+    CHECK(!more);
     CHECK(pool_take(&pool, POOL_WAIT, 1, &more, &reused, &failure) == -1);
     CHECK_EQ(failure.status, TRIT_DEADLINE_EXCEEDED);
     for (int i = 0; i < CHANNELS_MAX; i++)

@@ -30,7 +30,7 @@ static void prepare(struct fixture *f, uint64_t rows)
 {
     uint64_t seed = 7;
 
-    memset(f, 0, sizeof *f);
+    memset(f, 0, sizeof(*f));
     f->error = (struct trit_error)TRIT_ERROR_INIT;
     f->report = (struct trit_report)TRIT_REPORT_INIT;
     f->projection = (struct trit_projection)TRIT_PROJECTION_INIT;
@@ -99,7 +99,7 @@ static void project_fails(struct fixture *f, enum trit_status status, const char
         check_failed(__FILE__, __LINE__, "%s (%s) instead of %s (%s)",
                      trit_status_name(f->error.status), f->error.message,
                      trit_status_name(status), message);
-    CHECK(f->projection.data == NULL);
+    CHECK(!f->projection.data);
 }
 
 static void stop(struct fixture *f)
@@ -204,7 +204,7 @@ CASE(deadline_while_sending, "a deadline ends an upload that nobody reads")
     f.acts[0].deed = FAKE_STALL_DEAF;
     start(&f, 1);
     CHECK_EQ(project(&f, &options), TRIT_DEADLINE_EXCEEDED);
-    CHECK(f.projection.data == NULL);
+    CHECK(!f.projection.data);
     stop(&f);
 }
 
@@ -235,8 +235,7 @@ CASE(progress, "progress never falls and ends at the tensor's size")
     stop(&f);
 }
 
-/* ---- cases: broken replies -----------------------------------------------------------
- */
+/* ---- cases: broken replies --------------------------------------------------------- */
 
 static void broken(struct fixture *f, enum trit_status status, const char *message)
 {
@@ -295,8 +294,7 @@ CASE(unasked_scales, "scales that the encoding does not have are refused")
     broken(&f, TRIT_INTERNAL, "scales");
 }
 
-/* ---- cases: several connections
- * --------------------------------------------------------- */
+/* ---- cases: several connections ---------------------------------------------------- */
 
 /* The server answers every part the same, so rows of the halves are equal. */
 CASE(splits, "without a report, rows are shared among connections")
@@ -349,8 +347,7 @@ CASE(split_asks_again,
     stop(&f);
 }
 
-/* ---- cases: verify
- * --------------------------------------------------------------------- */
+/* ---- cases: verify ----------------------------------------------------------------- */
 
 CASE(verifies, "verify streams the tensor and its reference")
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ static void fixture_open(struct fixture *f, enum log_level level, enum log_forma
     f->fd = mkostemp(path, O_APPEND);
     CHECK(f->fd >= 0 && unlink(path) == 0);
     f->log = log_create(f->fd, level, format);
-    CHECK(f->log != NULL);
+    CHECK(f->log);
 }
 
 /* Cuts "2026-11-23T03:12:10.123456Z" out of every line, checking its form. */
@@ -101,7 +102,7 @@ CASE(writes_logfmt, "an event is one line of logfmt")
     CHECK_STR(next_line(f), "time=T level=warn event=odd a=\"\" b=\"x y\" c=\"k=v\" "
                             "d=\"say \\\"hi\\\" \\\\\" e=\"\" f=nan");
     CHECK_STR(next_line(f), "time=T level=error event=bare");
-    CHECK(next_line(f) == NULL);
+    CHECK(!next_line(f));
     fixture_close(f);
 }
 
@@ -169,7 +170,7 @@ CASE(lower_levels_are_silent, "events below the level, and without a log, are si
     log_event(NULL, LOG_ERROR, "nobody", NULL);
     fixture_read(f);
     CHECK_STR(next_line(f), "time=T level=warn event=heard");
-    CHECK(next_line(f) == NULL);
+    CHECK(!next_line(f));
     fixture_close(f);
     log_destroy(NULL);
 }
@@ -271,7 +272,7 @@ CASE(busy_names_are_counted, "a busy event is limited and its rest counted")
     CHECK_STR(line, "time=T level=warn event=log_suppressed of=busy count=100");
     CHECK_STR(next_line(f), "time=T level=info event=other");
     CHECK_STR(next_line(f), "time=T level=info event=busy");
-    CHECK(next_line(f) == NULL);
+    CHECK(!next_line(f));
     fixture_close(f);
 }
 
@@ -341,8 +342,7 @@ CASE(journal_gets_priorities, "lines to the journal carry their priority")
     fixture_open(f, LOG_INFO, LOG_LOGFMT);
     log_destroy(f->log);
     CHECK(fstat(f->fd, &here) == 0);
-    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)here.st_dev,
-             (unsigned long long)here.st_ino);
+    snprintf(stream, sizeof(stream), "%" PRIu64 ":%" PRIu64, here.st_dev, here.st_ino);
     setenv("JOURNAL_STREAM", stream, 1);
     f->log = log_create(f->fd, LOG_DEBUG, LOG_LOGFMT);
     log_event(f->log, LOG_DEBUG, "a", NULL);
@@ -393,6 +393,6 @@ CASE(threads_write_whole_lines, "threads write whole lines")
 CASE(creation_fails_cleanly, "a log whose creation fails is NULL")
 {
     fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
-    CHECK(log_create(2, LOG_INFO, LOG_LOGFMT) == NULL);
+    CHECK(!log_create(2, LOG_INFO, LOG_LOGFMT));
     CHECK(fault_disarm());
 }

@@ -17,7 +17,7 @@ static struct metrics *create(void)
 {
     struct metrics *metrics = metrics_create(methods, 2, "0.1.0", "avx2");
 
-    CHECK(metrics != NULL);
+    CHECK(metrics);
     return metrics;
 }
 
@@ -26,7 +26,7 @@ static char *render(struct metrics *metrics, bool openmetrics)
     size_t bytes = 0;
     char *text = metrics_render(metrics, openmetrics, &bytes);
 
-    CHECK(text != NULL);
+    CHECK(text);
     CHECK_EQ(strlen(text), bytes);
     return text;
 }
@@ -79,7 +79,7 @@ CASE(counts_and_gauges, "counters count and gauges go both ways")
     CHECK(has_line(text, "tritd_layer_products_total{kind=\"forward_int8\"} 0"));
     CHECK(has_line(text, "# TYPE tritd_build_info gauge"));
     CHECK(has_line(text, "tritd_build_info{version=\"0.1.0\",isa=\"avx2\"} 1"));
-    CHECK(strstr(text, "# EOF") == NULL);
+    CHECK(!strstr(text, "# EOF"));
     free(text);
     metrics_destroy(metrics);
 }
@@ -120,7 +120,7 @@ static void check_families(char *text, bool openmetrics)
             CHECK(openmetrics && strcmp(line, "# EOF") == 0 && *save == '\0');
         } else {
             CHECK(strncmp(line, family, strlen(family)) == 0);
-            CHECK(strchr("{ _", line[strlen(family)]) != NULL);
+            CHECK(strchr("{ _", line[strlen(family)]));
         }
     }
     CHECK(count >= METRIC_COUNT);
@@ -172,7 +172,7 @@ static uint64_t sample(const char *text, const char *name)
 {
     const char *at = strstr(text, name);
 
-    CHECK(at != NULL);
+    CHECK(at);
     return strtoull(at + strlen(name), NULL, 10);
 }
 
@@ -225,7 +225,7 @@ CASE(threads_lose_nothing, "counts from many threads lose nothing")
     CHECK_EQ(metric_get(metrics, M_QUEUE), 0);
     CHECK_EQ(metric_get(metrics, M_ELEMENTS), 3 * THREADS * ROUNDS);
     text = render(metrics, false);
-    CHECK(strstr(text, "le=\"0.001\"} 20000\n") != NULL);
+    CHECK(strstr(text, "le=\"0.001\"} 20000\n"));
     free(text);
     metrics_destroy(metrics);
 }
@@ -241,7 +241,7 @@ CASE(null_is_harmless, "without metrics counting is harmless")
     metric_limit(NULL, L_IDLE);
     metric_call(NULL, 0, TRIT_OK, 1);
     CHECK_EQ(metric_get(NULL, M_TILES), 0);
-    CHECK(metrics_render(NULL, false, &bytes) == NULL);
+    CHECK(!metrics_render(NULL, false, &bytes));
     metrics_destroy(NULL);
 }
 
@@ -251,11 +251,11 @@ CASE(lack_of_memory_is_null, "lack of memory gives NULL")
     size_t bytes = 7;
 
     fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
-    CHECK(metrics_create(methods, 2, "0", "x") == NULL);
+    CHECK(!metrics_create(methods, 2, "0", "x"));
     CHECK(fault_disarm());
     metrics = create();
     fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
-    CHECK(metrics_render(metrics, true, &bytes) == NULL);
+    CHECK(!metrics_render(metrics, true, &bytes));
     CHECK(fault_disarm());
     CHECK_EQ(bytes, 7);
     metrics_destroy(metrics);

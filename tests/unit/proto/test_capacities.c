@@ -132,19 +132,19 @@ static encoder *const encoders[] = {
 
 CASE(all_or_nothing, "every encoder writes all or nothing, and nothing past its capacity")
 {
-    for (size_t i = 0; i < sizeof encoders / sizeof encoders[0]; i++) {
+    for (size_t i = 0; i < sizeof(encoders) / sizeof(encoders[0]); i++) {
         uint8_t whole[REPLY_HEAD_BYTES_MAX], bytes[REPLY_HEAD_BYTES_MAX];
         size_t cut[2] = {777, 777};
-        size_t full = encoders[i](whole, sizeof whole, cut);
-        CHECK(full > 0 && full < sizeof bytes);
+        size_t full = encoders[i](whole, sizeof(whole), cut);
+        CHECK(full > 0 && full < sizeof(bytes));
         for (size_t capacity = 0; capacity <= full; capacity++) {
             size_t at[2] = {777, 777};
-            memset(bytes, 0xa5, sizeof bytes);
+            memset(bytes, 0xa5, sizeof(bytes));
             size_t count = encoders[i](bytes, capacity, at);
             CHECK_EQ(count, capacity == full ? full : 0);
             CHECK_EQ(at[0], capacity == full ? cut[0] : 777);
             CHECK_EQ(at[1], capacity == full ? cut[1] : 777);
-            for (size_t j = capacity; j < sizeof bytes; j++)
+            for (size_t j = capacity; j < sizeof(bytes); j++)
                 CHECK_EQ(bytes[j], 0xa5);
         }
         CHECK_MEM(bytes, whole, full);

@@ -73,7 +73,7 @@ CASE(order, "findings stand in order of severity")
     for (size_t i = 0; i < 5; i++)
         CHECK_EQ(report.findings[i].kind, expected[i]);
     CHECK(report_finding(&report, TRIT_FINDING_DEAD_GROUPS) == &report.findings[2]);
-    CHECK(report_finding(&report, TRIT_FINDING_SCALE_LOST) == NULL);
+    CHECK(!report_finding(&report, TRIT_FINDING_SCALE_LOST));
 }
 
 /* A report holds TRIT_FINDINGS_MAX findings and no more. */
@@ -82,7 +82,7 @@ CASE(full, "a report holds no more findings than its bound")
     struct trit_report report = {0};
 
     for (int i = 0; i < TRIT_FINDINGS_MAX; i++)
-        CHECK(report_find(&report, TRIT_FINDING_NOT_TERNARY) != NULL);
-    CHECK(report_find(&report, TRIT_FINDING_NOT_TERNARY) == NULL);
+        CHECK(report_find(&report, TRIT_FINDING_NOT_TERNARY));
+    CHECK(!report_find(&report, TRIT_FINDING_NOT_TERNARY));
     CHECK_EQ(report.finding_count, TRIT_FINDINGS_MAX);
 }

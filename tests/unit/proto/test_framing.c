@@ -44,16 +44,16 @@ static const char three_transcript[] = "M5abcdeEM0EC2xyE";
 
 CASE(splits_anywhere, "messages come out the same wherever the stream is cut in three")
 {
-    for (size_t a = 0; a <= sizeof three_messages; a++) {
-        for (size_t b = a; b <= sizeof three_messages; b++) {
+    for (size_t a = 0; a <= sizeof(three_messages); a++) {
+        for (size_t b = a; b <= sizeof(three_messages); b++) {
             struct deframer deframer;
             char text[128];
             size_t at = 0;
             deframer_init(&deframer);
-            transcript(&deframer, three_messages, a, text, &at, sizeof text);
-            transcript(&deframer, three_messages + a, b - a, text, &at, sizeof text);
-            transcript(&deframer, three_messages + b, sizeof three_messages - b, text,
-                       &at, sizeof text);
+            transcript(&deframer, three_messages, a, text, &at, sizeof(text));
+            transcript(&deframer, three_messages + a, b - a, text, &at, sizeof(text));
+            transcript(&deframer, three_messages + b, sizeof(three_messages) - b, text,
+                       &at, sizeof(text));
             CHECK_STR(text, three_transcript);
             CHECK(deframer_idle(&deframer));
         }
@@ -63,15 +63,15 @@ CASE(splits_anywhere, "messages come out the same wherever the stream is cut in 
 CASE(idle_only_between, "a deframer is idle exactly between messages")
 {
     static const size_t idle_at[] = {0, 10, 15, 22};
-    for (size_t n = 0; n <= sizeof three_messages; n++) {
+    for (size_t n = 0; n <= sizeof(three_messages); n++) {
         struct deframer deframer;
         char text[128];
         size_t at = 0;
         bool expected = false;
-        for (size_t i = 0; i < sizeof idle_at / sizeof idle_at[0]; i++)
+        for (size_t i = 0; i < sizeof(idle_at) / sizeof(idle_at[0]); i++)
             expected |= idle_at[i] == n;
         deframer_init(&deframer);
-        transcript(&deframer, three_messages, n, text, &at, sizeof text);
+        transcript(&deframer, three_messages, n, text, &at, sizeof(text));
         CHECK_EQ(deframer_idle(&deframer), expected);
     }
 }
@@ -80,7 +80,7 @@ CASE(longest_message, "a message of 2^32-1 bytes is announced as such")
 {
     uint8_t prefix[GRPC_PREFIX_BYTES];
     const uint8_t *bytes = prefix;
-    size_t count = sizeof prefix;
+    size_t count = sizeof(prefix);
     struct deframer deframer;
     struct deframed found;
     frame_prefix(prefix, UINT32_MAX);
@@ -98,7 +98,7 @@ CASE(prefix_round_trip, "a prefix that was written is read back")
         uint32_t length = (uint32_t)(check_random(&seed) >> (check_random(&seed) % 64));
         uint8_t prefix[GRPC_PREFIX_BYTES];
         const uint8_t *bytes = prefix;
-        size_t count = sizeof prefix;
+        size_t count = sizeof(prefix);
         struct deframer deframer;
         struct deframed found;
         frame_prefix(prefix, length);
@@ -130,7 +130,7 @@ CASE(timeouts_parse, "grpc-timeout values are read, beyond 2^64 ns as the most t
         {"5124096H", UINT64_MAX}, /* past 2^64 ns */
         {"99999999H", UINT64_MAX},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint64_t ns = 7;
         CHECK_EQ(timeout_parse(cases[i].text, &ns), 0);
         CHECK_EQ(ns, cases[i].ns);
@@ -143,7 +143,7 @@ CASE(timeouts_malformed,
     static const char *const cases[] = {"",    "S",   "1",    "123456789n", "1s",
                                         "1x",  "-1S", "+1S",  " 1S",        "1 S",
                                         "1SS", "1S ", "1.5S", "0x1S"};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint64_t ns = 7;
         CHECK_EQ(timeout_parse(cases[i], &ns), -1);
         CHECK_EQ(ns, 7);
@@ -164,7 +164,7 @@ CASE(timeouts_format, "a timeout is written in the finest unit that holds it")
         {99999999001, "100000m"},
         {UINT64_MAX, "5124096H"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[TIMEOUT_TEXT_BYTES];
         timeout_format(cases[i].ns, text);
         CHECK_STR(text, cases[i].text);
@@ -189,11 +189,11 @@ CASE(timeouts_never_shrink, "a timeout that was written is never shorter when re
 CASE(escapes, "a status message is escaped as gRPC wants it")
 {
     char out[64];
-    message_escape("plain text: ~!", out, sizeof out);
+    message_escape("plain text: ~!", out, sizeof(out));
     CHECK_STR(out, "plain text: ~!");
-    message_escape("100% \n\x7f\xc3\xa4", out, sizeof out);
+    message_escape("100% \n\x7f\xc3\xa4", out, sizeof(out));
     CHECK_STR(out, "100%25 %0A%7F%C3%A4");
-    message_escape("", out, sizeof out);
+    message_escape("", out, sizeof(out));
     CHECK_STR(out, "");
 }
 
@@ -201,7 +201,7 @@ CASE(escapes_whole, "an escaped message is never cut inside an escape")
 {
     for (size_t bytes = 1; bytes < 16; bytes++) {
         char out[16];
-        memset(out, '#', sizeof out);
+        memset(out, '#', sizeof(out));
         message_escape("a\nb\n\n", out, bytes);
         size_t length = strlen(out);
         CHECK(length < bytes);
@@ -221,13 +221,13 @@ CASE(unescapes, "invalid escapes are kept as they are")
         {"%C3%A4", "\xc3\xa4"}, {"%", "%"},         {"%4", "%4"},
         {"%zz%41", "%zzA"},     {"%4x", "%4x"},     {"a%00b", "a%00b"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char out[64];
-        message_unescape(cases[i][0], out, sizeof out);
+        message_unescape(cases[i][0], out, sizeof(out));
         CHECK_STR(out, cases[i][1]);
     }
     char small[4];
-    message_unescape("%41%42%43%44", small, sizeof small);
+    message_unescape("%41%42%43%44", small, sizeof(small));
     CHECK_STR(small, "ABC");
     message_unescape("a", NULL, 0);
 }
@@ -241,10 +241,10 @@ CASE(escape_round_trip, "any text survives escaping")
         for (size_t j = 0; j < length; j++)
             text[j] = (char)(1 + check_random(&seed) % 255);
         text[length] = '\0';
-        message_escape(text, escaped, sizeof escaped);
+        message_escape(text, escaped, sizeof(escaped));
         for (const char *c = escaped; *c; c++)
             CHECK(*c >= 0x20 && *c <= 0x7e);
-        message_unescape(escaped, back, sizeof back);
+        message_unescape(escaped, back, sizeof(back));
         CHECK_STR(back, text);
     }
 }

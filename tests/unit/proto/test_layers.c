@@ -80,10 +80,10 @@ CASE(create, "Create")
 {
     struct wire_layer_spec sample = sample_spec(false), spec;
     uint64_t seed;
-    check_head(encode_layer_create(&sample, UINT64_C(1) << 63, head, sizeof head),
-               vector_layer_create, sizeof vector_layer_create);
+    check_head(encode_layer_create(&sample, UINT64_C(1) << 63, head, sizeof(head)),
+               vector_layer_create, sizeof(vector_layer_create));
     reading_message(&reading, scan_plain, vector_layer_create,
-                    sizeof vector_layer_create);
+                    sizeof(vector_layer_create));
     CHECK_EQ(decode_layer_create(part(PART_ROOT), &spec, &seed, error), 0);
     check_spec(&spec, &sample);
     CHECK_EQ(seed, UINT64_C(1) << 63);
@@ -95,9 +95,9 @@ CASE(load, "Load, the bias before the weight")
     struct wire_layer_spec sample = sample_spec(true), spec;
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
     size_t at, count = encode_layer_load(&sample, &tensor, 12, &tensor, 24, head,
-                                         sizeof head, &at);
+                                         sizeof(head), &at);
     struct assembled message = two_tensors(at, count, sample_scales, 12);
-    check_assembled(&message, vector_layer_load, sizeof vector_layer_load);
+    check_assembled(&message, vector_layer_load, sizeof(vector_layer_load));
     reading_message(&reading, scan_layer_tensors, message.bytes, message.count);
     CHECK_EQ(decode_layer_load(part(PART_ROOT), &spec, error), 0);
     check_spec(&spec, &sample);
@@ -114,10 +114,11 @@ CASE(load_start, "LoadStream's start, with and without a bias")
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
     struct assembled message = {0};
     uint32_t dtype;
-    assemble(&message, head,
-             encode_layer_load_start(&sample, TRIT_BF16, &tensor, 12, head, sizeof head));
+    assemble(
+        &message, head,
+        encode_layer_load_start(&sample, TRIT_BF16, &tensor, 12, head, sizeof(head)));
     assemble(&message, sample_scales, 12);
-    check_assembled(&message, vector_layer_load_start, sizeof vector_layer_load_start);
+    check_assembled(&message, vector_layer_load_start, sizeof(vector_layer_load_start));
     reading_message(&reading, scan_layer_load_stream, message.bytes, message.count);
     CHECK_EQ(decode_layer_load_start(part(PART_START), &spec, &dtype, error), 0);
     check_spec(&spec, &sample);
@@ -125,8 +126,8 @@ CASE(load_start, "LoadStream's start, with and without a bias")
     check_part_tensor(PART_REFERENCE, TRIT_F32);
     check_blob(BLOB_REFERENCE, sample_scales, 12);
     reading_fini(&reading);
-    check_head(encode_layer_load_start(&bare, TRIT_BF16, NULL, 0, head, sizeof head),
-               vector_layer_load_bare, sizeof vector_layer_load_bare);
+    check_head(encode_layer_load_start(&bare, TRIT_BF16, NULL, 0, head, sizeof(head)),
+               vector_layer_load_bare, sizeof(vector_layer_load_bare));
 }
 
 CASE(products, "Forward and AsLinear")
@@ -137,9 +138,9 @@ CASE(products, "Forward and AsLinear")
         .name = "l", .activations = TRIT_ACTIVATIONS_INT8, .report_error = true};
     struct wire_layer_forward back;
     assemble(&forward, head,
-             encode_layer_forward(&request, &tensor, 24, head, sizeof head));
+             encode_layer_forward(&request, &tensor, 24, head, sizeof(head)));
     assemble(&forward, sample_data, 24);
-    check_assembled(&forward, vector_layer_forward, sizeof vector_layer_forward);
+    check_assembled(&forward, vector_layer_forward, sizeof(vector_layer_forward));
     reading_message(&reading, scan_layer_tensor, forward.bytes, forward.count);
     CHECK_EQ(decode_layer_forward(part(PART_ROOT), &back, error), 0);
     CHECK_STR(back.name, "l");
@@ -149,18 +150,18 @@ CASE(products, "Forward and AsLinear")
     reading_fini(&reading);
 
     assemble(&as_linear, head,
-             encode_layer_as_linear("l", &tensor, 24, head, sizeof head));
+             encode_layer_as_linear("l", &tensor, 24, head, sizeof(head)));
     assemble(&as_linear, sample_data, 24);
-    check_assembled(&as_linear, vector_layer_as_linear, sizeof vector_layer_as_linear);
+    check_assembled(&as_linear, vector_layer_as_linear, sizeof(vector_layer_as_linear));
 }
 
 CASE(backward, "Backward, x before grad_output")
 {
     struct wire_tensor x = sample_tensor(TRIT_BF16), gradient = sample_tensor(TRIT_F32);
-    size_t at,
-        count = encode_layer_backward("l", &x, 12, &gradient, 24, head, sizeof head, &at);
+    size_t at, count = encode_layer_backward("l", &x, 12, &gradient, 24, head,
+                                             sizeof(head), &at);
     struct assembled message = two_tensors(at, count, sample_latents, 12);
-    check_assembled(&message, vector_layer_backward, sizeof vector_layer_backward);
+    check_assembled(&message, vector_layer_backward, sizeof(vector_layer_backward));
     reading_message(&reading, scan_layer_tensors, message.bytes, message.count);
     check_part_tensor(PART_REFERENCE, TRIT_BF16);
     check_part_tensor(PART_TENSOR, TRIT_F32);
@@ -174,9 +175,9 @@ CASE(embed, "Embed packs its ids")
     uint8_t packed[5 * LAYER_ID_BYTES_MAX];
     size_t count = layer_ids_pack(ids, 5, packed);
     struct assembled message = {0};
-    assemble(&message, head, encode_layer_embed("l", count, head, sizeof head));
+    assemble(&message, head, encode_layer_embed("l", count, head, sizeof(head)));
     assemble(&message, packed, count);
-    check_assembled(&message, vector_layer_embed, sizeof vector_layer_embed);
+    check_assembled(&message, vector_layer_embed, sizeof(vector_layer_embed));
     reading_message(&reading, scan_layer_ids, message.bytes, message.count);
     check_blob(BLOB_DATA, packed, count);
     reading_fini(&reading);
@@ -188,16 +189,16 @@ CASE(without_bulk, "Get, List, Delete, Verify")
     struct wire_layer_list list = {
         .prefix = "blk.", .page_size = 7, .page_token = "blk.6"};
     struct wire_layer_verify verify = {.prefix = "blk.", .has_tolerance = true};
-    check_head(encode_layer_get(&get, head, sizeof head), vector_layer_get,
-               sizeof vector_layer_get);
-    check_head(encode_layer_list(&list, head, sizeof head), vector_layer_list,
-               sizeof vector_layer_list);
-    check_head(encode_layer_delete("l", head, sizeof head), vector_layer_delete,
-               sizeof vector_layer_delete);
-    check_head(encode_layer_verify(&verify, head, sizeof head), vector_layer_verify,
-               sizeof vector_layer_verify);
+    check_head(encode_layer_get(&get, head, sizeof(head)), vector_layer_get,
+               sizeof(vector_layer_get));
+    check_head(encode_layer_list(&list, head, sizeof(head)), vector_layer_list,
+               sizeof(vector_layer_list));
+    check_head(encode_layer_delete("l", head, sizeof(head)), vector_layer_delete,
+               sizeof(vector_layer_delete));
+    check_head(encode_layer_verify(&verify, head, sizeof(head)), vector_layer_verify,
+               sizeof(vector_layer_verify));
     reading_message(&reading, scan_plain, vector_layer_verify,
-                    sizeof vector_layer_verify);
+                    sizeof(vector_layer_verify));
     CHECK_EQ(decode_layer_verify(part(PART_ROOT), &verify, error), 0);
     CHECK(verify.has_tolerance && verify.tolerance == 0);
     reading_fini(&reading);
@@ -212,12 +213,12 @@ CASE(longest_heads, "the longest heads fit, and what does not fit is not written
     size_t at;
     memset(name, 'n', TRIT_NAME_BYTES_MAX);
     memset(spec.name, 'n', TRIT_NAME_BYTES_MAX);
-    memset(tensor.shape, 0xff, sizeof tensor.shape);
-    CHECK(encode_layer_load(&spec, &tensor, much, &tensor, much, head, sizeof head, &at) >
+    memset(tensor.shape, 0xff, sizeof(tensor.shape));
+    CHECK(encode_layer_load(&spec, &tensor, much, &tensor, much, head, sizeof(head),
+                            &at) > 0);
+    CHECK(encode_layer_load_start(&spec, UINT32_MAX, &tensor, much, head, sizeof(head)) >
           0);
-    CHECK(encode_layer_load_start(&spec, UINT32_MAX, &tensor, much, head, sizeof head) >
-          0);
-    CHECK(encode_layer_backward(name, &tensor, much, &tensor, much, head, sizeof head,
+    CHECK(encode_layer_backward(name, &tensor, much, &tensor, much, head, sizeof(head),
                                 &at) > 0);
     CHECK_EQ(encode_layer_backward(name, &tensor, much, &tensor, much, head, 64, &at), 0);
     CHECK_EQ(encode_layer_embed(name, much, head, 64), 0);
@@ -228,9 +229,9 @@ CASE(longest_heads, "the longest heads fit, and what does not fit is not written
 CASE(made, "a spec that was created comes back; a missing one is refused")
 {
     struct wire_layer_spec sample = sample_spec(false), spec = {.group_size = 1};
-    check_head(encode_layer_spec(&sample, head, sizeof head), vector_layer_made,
-               sizeof vector_layer_made);
-    reading_message(&reading, scan_plain, vector_layer_made, sizeof vector_layer_made);
+    check_head(encode_layer_spec(&sample, head, sizeof(head)), vector_layer_made,
+               sizeof(vector_layer_made));
+    reading_message(&reading, scan_plain, vector_layer_made, sizeof(vector_layer_made));
     CHECK_EQ(decode_layer_made(part(PART_ROOT), &spec, error), 0);
     check_spec(&spec, &sample);
     reading_fini(&reading);
@@ -251,14 +252,14 @@ CASE(got, "a layer that was got comes back, of the shape of its spec")
                                     .data_bytes = 24},
                           back;
     struct assembled message = {0};
-    size_t cut[2], count = encode_layer_got(&sample, head, sizeof head, cut);
+    size_t cut[2], count = encode_layer_got(&sample, head, sizeof(head), cut);
     assemble(&message, head, cut[0]);
     assemble(&message, sample_latents, 12);
     assemble(&message, head + cut[0], cut[1] - cut[0]);
     assemble(&message, sample_scales, 12);
     assemble(&message, head + cut[1], count - cut[1]);
     assemble(&message, sample_data, 24);
-    check_assembled(&message, vector_layer_got, sizeof vector_layer_got);
+    check_assembled(&message, vector_layer_got, sizeof(vector_layer_got));
     reading_message(&reading, scan_layer_got, message.bytes, message.count);
     CHECK_EQ(decode_layer_got(part(PART_ROOT), &back, error), 0);
     check_spec(&back.spec, &sample.spec);
@@ -269,7 +270,7 @@ CASE(got, "a layer that was got comes back, of the shape of its spec")
     check_blob(BLOB_SCALES, sample_scales, 12);
     check_blob(BLOB_DATA, sample_data, 24);
     reading_fini(&reading);
-    reading_message(&reading, scan_plain, vector_layer_made, sizeof vector_layer_made);
+    reading_message(&reading, scan_plain, vector_layer_made, sizeof(vector_layer_made));
     CHECK_EQ(decode_layer_got(part(PART_ROOT), &back, error), -1);
     CHECK_STR(error, "shape: not [out_features, in_features]");
     reading_fini(&reading);
@@ -281,10 +282,10 @@ CASE(errors, "Forward's errors come before y where they are asked for")
     struct assembled message = {0};
     float max_error, relative_error;
     bool found;
-    assemble(&message, head, encode_layer_errors(0.5f, 0.25f, head, sizeof head));
-    assemble(&message, head, encode_layer_tensor(15, &sample, 24, head, sizeof head));
+    assemble(&message, head, encode_layer_errors(0.5f, 0.25f, head, sizeof(head)));
+    assemble(&message, head, encode_layer_tensor(15, &sample, 24, head, sizeof(head)));
     assemble(&message, sample_data, 24);
-    check_assembled(&message, vector_layer_forwarded, sizeof vector_layer_forwarded);
+    check_assembled(&message, vector_layer_forwarded, sizeof(vector_layer_forwarded));
     reading_message(&reading, scan_layer_tensor, message.bytes, message.count);
     CHECK_EQ(
         decode_layer_errors(part(PART_ROOT), &found, &max_error, &relative_error, error),
@@ -303,7 +304,7 @@ CASE(errors, "Forward's errors come before y where they are asked for")
 CASE(gradients, "gradients lie apart")
 {
     reading_message(&reading, scan_layer_gradients, vector_layer_gradients,
-                    sizeof vector_layer_gradients);
+                    sizeof(vector_layer_gradients));
     check_part_tensor(PART_TENSOR, TRIT_F32);
     check_part_tensor(PART_REFERENCE, TRIT_BF16);
     check_part_tensor(PART_OPTIONS, TRIT_F32);
@@ -330,14 +331,14 @@ CASE(pages, "a page of specs is read to its token, and a cut one leaves the toke
     struct wire_layer_spec sample = sample_spec(false);
     char token[TRIT_NAME_BYTES_MAX + 1] = "as it was";
     struct seen seen = {.count = 0};
-    CHECK_EQ(decode_layers_page(vector_layer_page, sizeof vector_layer_page, see, &seen,
+    CHECK_EQ(decode_layers_page(vector_layer_page, sizeof(vector_layer_page), see, &seen,
                                 token, error),
              0);
     CHECK_EQ(seen.count, 2);
     check_spec(&seen.specs[0], &sample);
     CHECK_STR(seen.specs[1].name, "z");
     CHECK_STR(token, "z");
-    for (size_t count = 1; count < sizeof vector_layer_page; count++) {
+    for (size_t count = 1; count < sizeof(vector_layer_page); count++) {
         seen.count = 0;
         strcpy(token, "as it was");
         if (decode_layers_page(vector_layer_page, count, see, &seen, token, error) != 0)

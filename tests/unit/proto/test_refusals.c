@@ -19,7 +19,7 @@ static char error[CODEC_ERROR_BYTES];
 static struct scan_part part_of(const void *bytes, size_t count)
 {
     struct scan_part part = {.bytes = malloc(count ? count : 1), .count = count};
-    CHECK(part.bytes != NULL);
+    CHECK(part.bytes);
     memcpy(part.bytes, bytes, count);
     return part;
 }
@@ -45,23 +45,23 @@ static int tensor(const void *bytes, size_t count, struct wire_tensor *out)
 static void project_refused(const char *words, const void *bytes, size_t count)
 {
     struct wire_project out, before;
-    memset(&before, 0x5a, sizeof before);
-    memset(&out, 0x5a, sizeof out);
+    memset(&before, 0x5a, sizeof(before));
+    memset(&out, 0x5a, sizeof(out));
     error[0] = '\0';
     CHECK_EQ(project(bytes, count, &out), -1);
     CHECK_STR(error, words);
-    CHECK_MEM(&out, &before, sizeof out);
+    CHECK_MEM(&out, &before, sizeof(out));
 }
 
 static void tensor_refused(const char *words, const void *bytes, size_t count)
 {
     struct wire_tensor out, before;
-    memset(&before, 0x5a, sizeof before);
-    memset(&out, 0x5a, sizeof out);
+    memset(&before, 0x5a, sizeof(before));
+    memset(&out, 0x5a, sizeof(out));
     error[0] = '\0';
     CHECK_EQ(tensor(bytes, count, &out), -1);
     CHECK_STR(error, words);
-    CHECK_MEM(&out, &before, sizeof out);
+    CHECK_MEM(&out, &before, sizeof(out));
 }
 
 /* ---- lenient -------------------------------------------------------------------- */
@@ -166,10 +166,10 @@ CASE(name_lengths, "a name has 255 bytes and not 256")
 {
     uint8_t bytes[512], text[300];
     struct wire_project out;
-    memset(text, 'x', sizeof text);
+    memset(text, 'x', sizeof(text));
     CHECK_EQ(project(bytes, run_message(bytes, text, 255), &out), 0);
     CHECK_EQ(strlen(out.layer.run), 255);
-    for (size_t count = 256; count <= sizeof text; count++)
+    for (size_t count = 256; count <= sizeof(text); count++)
         project_refused("layer.run: longer than 255 bytes", bytes,
                         run_message(bytes, text, count));
 }
@@ -189,7 +189,7 @@ CASE(good_names, "names are any UTF-8")
         "\xf4\x8f\xbf\xbf",
         "\xe2\x82\xac uro",
     };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         uint8_t bytes[64];
         struct wire_project out;
         CHECK_EQ(project(bytes, run_message(bytes, names[i], strlen(names[i])), &out), 0);
@@ -220,7 +220,7 @@ CASE(bad_names, "a name with a NUL or with what is not UTF-8 is refused by its p
         {"\xf0\x90\x80", 3, "layer.run: not UTF-8 at byte 0"},
         {"\xe2\x28\xa1", 3, "layer.run: not UTF-8 at byte 0"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint8_t bytes[64];
         project_refused(cases[i].words, bytes,
                         run_message(bytes, cases[i].text, cases[i].count));
@@ -348,13 +348,13 @@ CASE(bad_reports, "an impossible report is refused by its field")
         {{0x0a, 1, 0xff}, 3, "run: not UTF-8 at byte 0"},
         {{0x12, 1, 0xff}, 3, "layer: not UTF-8 at byte 0"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct trit_report out, before;
-        memset(&before, 0x5a, sizeof before);
-        memset(&out, 0x5a, sizeof out);
+        memset(&before, 0x5a, sizeof(before));
+        memset(&out, 0x5a, sizeof(out));
         CHECK_EQ(decode_report(cases[i].bytes, cases[i].count, &out, error), -1);
         CHECK_STR(error, cases[i].words);
-        CHECK_MEM(&out, &before, sizeof out);
+        CHECK_MEM(&out, &before, sizeof(out));
     }
 }
 
@@ -381,12 +381,12 @@ CASE(noise, "a damaged report is read or refused with a reason")
 {
     uint64_t seed = check_seed();
     for (int round = 0; round < 20000; round++) {
-        uint8_t bytes[sizeof vector_report];
+        uint8_t bytes[sizeof(vector_report)];
         struct trit_report out;
-        memcpy(bytes, vector_report, sizeof bytes);
+        memcpy(bytes, vector_report, sizeof(bytes));
         for (uint64_t flips = 1 + check_random(&seed) % 4; flips > 0; flips--)
-            bytes[check_random(&seed) % sizeof bytes] = (uint8_t)check_random(&seed);
-        struct scan_part part = part_of(bytes, check_random(&seed) % sizeof bytes);
+            bytes[check_random(&seed) % sizeof(bytes)] = (uint8_t)check_random(&seed);
+        struct scan_part part = part_of(bytes, check_random(&seed) % sizeof(bytes));
         error[0] = '\0';
         int result = decode_report(part.bytes, part.count, &out, error);
         CHECK_EQ(result != 0, error[0] != '\0');

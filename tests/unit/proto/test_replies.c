@@ -42,12 +42,12 @@ CASE(projected, "a ProjectResponse goes through, as protobuf encodes it")
     uint8_t head[REPLY_HEAD_BYTES_MAX];
     struct assembled message = {0};
     size_t scales_at;
-    size_t count = encode_projected(&reply, head, sizeof head, &scales_at);
+    size_t count = encode_projected(&reply, head, sizeof(head), &scales_at);
     assemble(&message, head, scales_at);
     assemble(&message, sample_scales, 12);
     assemble(&message, head + scales_at, count - scales_at);
     assemble(&message, sample_data, 24);
-    check_assembled(&message, vector_projected, sizeof vector_projected);
+    check_assembled(&message, vector_projected, sizeof(vector_projected));
 
     struct wire_projected_head back;
     reading_message(&reading, scan_projected, message.bytes, message.count);
@@ -69,7 +69,7 @@ CASE(projected_bare, "a ProjectResponse without report and scales encodes neithe
     uint8_t head[REPLY_HEAD_BYTES_MAX];
     struct wire_projected_head back;
     size_t scales_at;
-    size_t count = encode_projected(&reply, head, sizeof head, &scales_at);
+    size_t count = encode_projected(&reply, head, sizeof(head), &scales_at);
     CHECK_EQ(scales_at, count);
     struct assembled message = {0};
     assemble(&message, head, count);
@@ -88,10 +88,10 @@ CASE(stream_chunks, "reply chunks and scales go through, as protobuf encodes the
     uint8_t head[REPLY_HEAD_BYTES_MAX];
     struct assembled chunk = {0}, scales = {0};
     struct wire_chunk back;
-    size_t count = encode_stream_chunk(false, 24, sample_crc, 24, head, sizeof head);
+    size_t count = encode_stream_chunk(false, 24, sample_crc, 24, head, sizeof(head));
     assemble(&chunk, head, count);
     assemble(&chunk, sample_data, 24);
-    check_assembled(&chunk, vector_stream_chunk, sizeof vector_stream_chunk);
+    check_assembled(&chunk, vector_stream_chunk, sizeof(vector_stream_chunk));
     reading_message(&reading, scan_stream_reply, chunk.bytes, chunk.count);
     CHECK_EQ(decode_chunk(part(PART_CHUNK), &back, error), 0);
     CHECK_EQ(back.offset, 24);
@@ -99,10 +99,10 @@ CASE(stream_chunks, "reply chunks and scales go through, as protobuf encodes the
     check_blob(BLOB_DATA, sample_data, 24);
     reading_fini(&reading);
 
-    count = encode_stream_chunk(true, 0, sample_crc, 12, head, sizeof head);
+    count = encode_stream_chunk(true, 0, sample_crc, 12, head, sizeof(head));
     assemble(&scales, head, count);
     assemble(&scales, sample_scales, 12);
-    check_assembled(&scales, vector_stream_scales, sizeof vector_stream_scales);
+    check_assembled(&scales, vector_stream_scales, sizeof(vector_stream_scales));
     reading_message(&reading, scan_stream_reply, scales.bytes, scales.count);
     CHECK_EQ(part(PART_CHUNK)->seen, 0);
     CHECK_EQ(decode_chunk(part(PART_REFERENCE), &back, error), 0);
@@ -117,20 +117,20 @@ CASE(tensors, "tensors go through, bare and wrapped, as protobuf encodes them")
     struct wire_tensor sample = sample_tensor(TRIT_F32), back;
     uint8_t head[REPLY_HEAD_BYTES_MAX];
     struct assembled bare = {0}, wrapped = {0};
-    size_t count = encode_tensor(&sample, 24, head, sizeof head);
+    size_t count = encode_tensor(&sample, 24, head, sizeof(head));
     assemble(&bare, head, count);
     assemble(&bare, sample_data, 24);
-    check_assembled(&bare, vector_tensor, sizeof vector_tensor);
+    check_assembled(&bare, vector_tensor, sizeof(vector_tensor));
     reading_message(&reading, scan_tensor_reply, bare.bytes, bare.count);
     CHECK_EQ(decode_tensor(part(PART_ROOT), &back, error), 0);
     check_tensor(&back, &sample);
     check_blob(BLOB_DATA, sample_data, 24);
     reading_fini(&reading);
 
-    count = encode_backward(&sample, 24, head, sizeof head);
+    count = encode_backward(&sample, 24, head, sizeof(head));
     assemble(&wrapped, head, count);
     assemble(&wrapped, sample_data, 24);
-    check_assembled(&wrapped, vector_backward_reply, sizeof vector_backward_reply);
+    check_assembled(&wrapped, vector_backward_reply, sizeof(vector_backward_reply));
     reading_message(&reading, scan_backward_reply, wrapped.bytes, wrapped.count);
     CHECK_EQ(decode_tensor(part(PART_TENSOR), &back, error), 0);
     check_tensor(&back, &sample);
@@ -151,20 +151,20 @@ CASE(wrapped_reports, "a wrapped report goes through, as protobuf encodes it")
     struct trit_report report = sample_report(), back;
     uint8_t bytes[REPORT_BYTES_MAX];
     bool has_report = false;
-    check_wrapped(encode_verified(&report, bytes, sizeof bytes), bytes, vector_verified,
-                  sizeof vector_verified);
-    check_wrapped(encode_stream_report(&report, bytes, sizeof bytes), bytes,
-                  vector_stream_report, sizeof vector_stream_report);
-    check_wrapped(encode_report_got(&report, bytes, sizeof bytes), bytes,
-                  vector_report_got, sizeof vector_report_got);
-    reading_message(&reading, scan_stream_reply, bytes, sizeof vector_stream_report);
+    check_wrapped(encode_verified(&report, bytes, sizeof(bytes)), bytes, vector_verified,
+                  sizeof(vector_verified));
+    check_wrapped(encode_stream_report(&report, bytes, sizeof(bytes)), bytes,
+                  vector_stream_report, sizeof(vector_stream_report));
+    check_wrapped(encode_report_got(&report, bytes, sizeof(bytes)), bytes,
+                  vector_report_got, sizeof(vector_report_got));
+    reading_message(&reading, scan_stream_reply, bytes, sizeof(vector_stream_report));
     CHECK_EQ(decode_stream_report(part(PART_ROOT), &has_report, &back, error), 0);
     CHECK(has_report);
     check_report(&back, &report);
-    memset(&back, 0, sizeof back);
+    memset(&back, 0, sizeof(back));
     CHECK_EQ(decode_verified(part(PART_ROOT), &back, error), 0);
     check_report(&back, &report);
-    memset(&back, 0, sizeof back);
+    memset(&back, 0, sizeof(back));
     CHECK_EQ(decode_report_got(part(PART_ROOT), &back, error), 0);
     check_report(&back, &report);
     reading_fini(&reading);
@@ -187,9 +187,9 @@ CASE(report_at_rest, "a report at rest is protobuf's bytes")
 {
     struct trit_report report = sample_report(), back;
     uint8_t bytes[REPORT_BYTES_MAX];
-    check_wrapped(encode_report(&report, bytes, sizeof bytes), bytes, vector_report,
-                  sizeof vector_report);
-    CHECK_EQ(decode_report(vector_report, sizeof vector_report, &back, error), 0);
+    check_wrapped(encode_report(&report, bytes, sizeof(bytes)), bytes, vector_report,
+                  sizeof(vector_report));
+    CHECK_EQ(decode_report(vector_report, sizeof(vector_report), &back, error), 0);
     check_report(&back, &report);
 }
 
@@ -202,7 +202,7 @@ static double some_double(uint64_t *seed)
 {
     uint64_t bits = check_random(seed) & check_random(seed);
     double value;
-    memcpy(&value, &bits, sizeof value);
+    memcpy(&value, &bits, sizeof(value));
     return value;
 }
 
@@ -258,8 +258,8 @@ static void some_report(uint64_t *seed, struct trit_report *out)
     };
     some_name(seed, out->run, TRIT_NAME_BYTES_MAX);
     some_name(seed, out->layer, TRIT_NAME_BYTES_MAX);
-    some_name(seed, out->kernel, sizeof out->kernel - 1);
-    some_name(seed, out->version, sizeof out->version - 1);
+    some_name(seed, out->kernel, sizeof(out->kernel) - 1);
+    some_name(seed, out->version, sizeof(out->version) - 1);
     for (uint32_t i = 0; i < out->rank; i++)
         out->shape[i] = some(seed);
     for (uint32_t i = 0; i < out->sample_count; i++)
@@ -297,12 +297,12 @@ CASE(any_report, "any report comes back bit for bit and is never cut short")
         struct trit_report report, back;
         uint8_t bytes[REPORT_BYTES_MAX];
         some_report(&seed, &report);
-        size_t count = encode_report(&report, bytes, sizeof bytes);
+        size_t count = encode_report(&report, bytes, sizeof(bytes));
         CHECK(count > 0);
         CHECK_EQ(decode_report(bytes, count, &back, error), 0);
         check_report(&back, &report);
         size_t less = check_random(&seed) % count;
-        memset(bytes, 0xa5, sizeof bytes);
+        memset(bytes, 0xa5, sizeof(bytes));
         CHECK_EQ(encode_report(&report, bytes, less), 0);
         CHECK_EQ(bytes[less], 0xa5);
     }
@@ -323,7 +323,7 @@ static void longest_finding(struct trit_finding *finding)
 CASE(longest_report, "the longest report and the longest head fit their bounds")
 {
     struct trit_report report;
-    memset(&report, 0xff, sizeof report);
+    memset(&report, 0xff, sizeof(report));
     report.run[255] = report.layer[255] = report.kernel[15] = report.version[31] = 0;
     memset(report.run, 'r', 255);
     memset(report.layer, 'l', 255);
@@ -350,7 +350,7 @@ CASE(longest_report, "the longest report and the longest head fit their bounds")
                                    .scale_bytes = UINT64_MAX,
                                    .data_bytes = UINT64_MAX};
     size_t scales_at;
-    CHECK(encode_projected(&reply, bytes, sizeof bytes, &scales_at) > count);
+    CHECK(encode_projected(&reply, bytes, sizeof(bytes), &scales_at) > count);
 }
 
 /* ---- a page of reports ------------------------------------------------------------- */
@@ -372,7 +372,7 @@ CASE(reports_page, "a page of reports is read in order with its token")
     struct trit_report first = sample_report(), second = {.run = "r", .layer = "l"};
     char token[PAGE_TOKEN_BYTES_MAX + 1];
     struct page page = {0};
-    CHECK_EQ(decode_reports_page(vector_reports_page, sizeof vector_reports_page,
+    CHECK_EQ(decode_reports_page(vector_reports_page, sizeof(vector_reports_page),
                                  page_visit, &page, token, error),
              0);
     second.step = 8;
@@ -390,10 +390,10 @@ CASE(reports_page_encodes, "a page put together from entries and token is read b
     char token[PAGE_TOKEN_BYTES_MAX + 1];
     uint8_t bytes[REPORT_BYTES_MAX];
     second.step = 8;
-    assemble(&message, bytes, encode_report_entry(&report, bytes, sizeof bytes));
+    assemble(&message, bytes, encode_report_entry(&report, bytes, sizeof(bytes)));
     /* protobuf leaves out the zero digest, this codec writes it. */
-    assemble(&message, bytes, encode_report_entry(&second, bytes, sizeof bytes));
-    assemble(&message, bytes, encode_page_token("r/l/8", bytes, sizeof bytes));
+    assemble(&message, bytes, encode_report_entry(&second, bytes, sizeof(bytes)));
+    assemble(&message, bytes, encode_page_token("r/l/8", bytes, sizeof(bytes)));
     CHECK_EQ(decode_reports_page(message.bytes, message.count, page_visit, &page, token,
                                  error),
              0);
@@ -401,7 +401,7 @@ CASE(reports_page_encodes, "a page put together from entries and token is read b
     check_report(&page.reports[1], &second);
     CHECK_STR(token, "r/l/8");
     CHECK_MEM(message.bytes + message.count - 7,
-              vector_reports_page + sizeof vector_reports_page - 7, 7);
+              vector_reports_page + sizeof(vector_reports_page) - 7, 7);
 }
 
 CASE(last_page, "the last page has no token")
@@ -409,7 +409,7 @@ CASE(last_page, "the last page has no token")
     char token[PAGE_TOKEN_BYTES_MAX + 1] = "before";
     struct page page = {0};
     uint8_t bytes[8];
-    CHECK_EQ(encode_page_token("", bytes, sizeof bytes), 0);
+    CHECK_EQ(encode_page_token("", bytes, sizeof(bytes)), 0);
     CHECK_EQ(decode_reports_page(bytes, 0, page_visit, &page, token, error), 0);
     CHECK_EQ(page.count, 0);
     CHECK_STR(token, "");
@@ -423,18 +423,18 @@ CASE(bad_pages, "a damaged page names the field and leaves the token alone")
     static uint8_t long_token[3 + PAGE_TOKEN_BYTES_MAX + 1] = {0x12, 0xa1, 0x06};
     char token[PAGE_TOKEN_BYTES_MAX + 1] = "before";
     struct page page = {0};
-    memset(long_token + 3, 't', sizeof long_token - 3);
+    memset(long_token + 3, 't', sizeof(long_token) - 3);
     const struct {
         const uint8_t *bytes;
         size_t count;
         const char *error;
     } cases[] = {
-        {cut, sizeof cut, "malformed"},
-        {bad_report, sizeof bad_report, "run: truncated"},
-        {bad_token, sizeof bad_token, "next_page_token: not UTF-8 at byte 0"},
-        {long_token, sizeof long_token, "next_page_token: longer than 800 bytes"},
+        {cut, sizeof(cut), "malformed"},
+        {bad_report, sizeof(bad_report), "run: truncated"},
+        {bad_token, sizeof(bad_token), "next_page_token: not UTF-8 at byte 0"},
+        {long_token, sizeof(long_token), "next_page_token: longer than 800 bytes"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         CHECK_EQ(decode_reports_page(cases[i].bytes, cases[i].count, page_visit, &page,
                                      token, error),
                  -1);
@@ -450,11 +450,11 @@ CASE(health, "every health status goes through")
 {
     uint8_t bytes[8];
     enum health_status status;
-    size_t count = encode_health(HEALTH_NOT_SERVING, bytes, sizeof bytes);
-    CHECK_EQ(count, sizeof vector_health);
+    size_t count = encode_health(HEALTH_NOT_SERVING, bytes, sizeof(bytes));
+    CHECK_EQ(count, sizeof(vector_health));
     CHECK_MEM(bytes, vector_health, count);
     for (int s = HEALTH_UNKNOWN; s <= HEALTH_SERVICE_UNKNOWN; s++) {
-        count = encode_health((enum health_status)s, bytes, sizeof bytes);
+        count = encode_health((enum health_status)s, bytes, sizeof(bytes));
         CHECK(count > 0);
         reading_message(&reading, scan_plain, bytes, count);
         CHECK_EQ(decode_health(part(PART_ROOT), &status, error), 0);

@@ -33,10 +33,10 @@ CASE(whole_report, "a report becomes JSON with the design's names, in order")
         "{\"kind\":\"dead_groups\",\"severity\":\"warning\",\"group\":0}]}";
     struct trit_report report = sample_report();
     json_t *json = report_json(&report);
-    CHECK(json != NULL);
+    CHECK(json);
     char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(json);
-    CHECK(text != NULL);
+    CHECK(text);
     CHECK_STR(text, expected);
     free(text);
 }
@@ -50,8 +50,8 @@ CASE(absent_fields, "an absent value is null")
         "scale_mean",    "scale_max"};
     struct trit_report report = {.run = "r"};
     json_t *json = report_json(&report);
-    CHECK(json != NULL);
-    for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++)
+    CHECK(json);
+    for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
         CHECK(json_is_null(json_object_get(json, absent[i])));
     CHECK_EQ(json_object_size(json), 37);
     json_decref(json);
@@ -104,7 +104,7 @@ CASE(without_memory, "without memory there is NULL and no leak")
         fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
         json_t *json = report_json(&report);
         bool failed = fault_disarm();
-        CHECK_EQ(json == NULL, failed);
+        CHECK_EQ(!json, failed);
         json_decref(json);
         if (!failed)
             break;

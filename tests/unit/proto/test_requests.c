@@ -43,24 +43,24 @@ CASE(project_encodes, "a ProjectRequest is encoded as protobuf does")
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
     struct assembled message = {0};
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
-    size_t count = encode_project(&request, &tensor, 24, head, sizeof head);
+    size_t count = encode_project(&request, &tensor, 24, head, sizeof(head));
     assemble(&message, head, count);
     assemble(&message, sample_data, 24);
-    check_assembled(&message, vector_project, sizeof vector_project);
+    check_assembled(&message, vector_project, sizeof(vector_project));
 
     message.count = 0;
     request = (struct wire_project){0};
-    count = encode_project(&request, &tensor, 24, head, sizeof head);
+    count = encode_project(&request, &tensor, 24, head, sizeof(head));
     assemble(&message, head, count);
     assemble(&message, sample_data, 24);
-    check_assembled(&message, vector_project_bare, sizeof vector_project_bare);
+    check_assembled(&message, vector_project_bare, sizeof(vector_project_bare));
 }
 
 CASE(project_decodes, "a ProjectRequest is decoded in parts")
 {
     struct wire_project expected = project_sample(), request;
     struct wire_tensor expected_tensor = sample_tensor(TRIT_F32), tensor;
-    reading_message(&reading, scan_project, vector_project, sizeof vector_project);
+    reading_message(&reading, scan_project, vector_project, sizeof(vector_project));
     CHECK_EQ(decode_project(part(PART_ROOT), &request, error), 0);
     CHECK_EQ(request.group_size, expected.group_size);
     CHECK_EQ(request.partial_group, expected.partial_group);
@@ -73,7 +73,7 @@ CASE(project_decodes, "a ProjectRequest is decoded in parts")
     reading_fini(&reading);
 
     reading_message(&reading, scan_project, vector_project_bare,
-                    sizeof vector_project_bare);
+                    sizeof(vector_project_bare));
     CHECK_EQ(decode_project(part(PART_ROOT), &request, error), 0);
     CHECK(!request.layer.present);
     CHECK_EQ(request.group_size | request.encoding | request.report, 0);
@@ -91,8 +91,8 @@ CASE(project_stream, "a ProjectStreamRequest goes through, start and chunk")
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     struct assembled message = {0};
 
-    size_t count = encode_project_start(&start, head, sizeof head);
-    CHECK_EQ(count, sizeof vector_project_start);
+    size_t count = encode_project_start(&start, head, sizeof(head));
+    CHECK_EQ(count, sizeof(vector_project_start));
     CHECK_MEM(head, vector_project_start, count);
     reading_message(&reading, scan_project_stream, head, count);
     CHECK_EQ(part(PART_START)->seen, 1);
@@ -103,10 +103,10 @@ CASE(project_stream, "a ProjectStreamRequest goes through, start and chunk")
     check_tensor(&request.tensor, &start.tensor);
     reading_fini(&reading);
 
-    count = encode_chunk_request(false, 0, sample_crc, 24, head, sizeof head);
+    count = encode_chunk_request(false, 0, sample_crc, 24, head, sizeof(head));
     assemble(&message, head, count);
     assemble(&message, sample_data, 24);
-    check_assembled(&message, vector_project_chunk, sizeof vector_project_chunk);
+    check_assembled(&message, vector_project_chunk, sizeof(vector_project_chunk));
     reading_message(&reading, scan_project_stream, message.bytes, message.count);
     CHECK_EQ(part(PART_START)->seen, 0);
     CHECK_EQ(part(PART_CHUNK)->seen, 1);
@@ -133,14 +133,14 @@ CASE(verify_encodes, "a VerifyRequest is encoded in three pieces as protobuf doe
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     size_t cut[2];
     size_t count =
-        encode_verify(&request, 12, &reference, 12, &tensor, 24, head, sizeof head, cut);
+        encode_verify(&request, 12, &reference, 12, &tensor, 24, head, sizeof(head), cut);
     assemble(&message, head, cut[0]);
     assemble(&message, sample_scales, 12);
     assemble(&message, head + cut[0], cut[1] - cut[0]);
     assemble(&message, sample_latents, 12);
     assemble(&message, head + cut[1], count - cut[1]);
     assemble(&message, sample_data, 24);
-    check_assembled(&message, vector_verify, sizeof vector_verify);
+    check_assembled(&message, vector_verify, sizeof(vector_verify));
 }
 
 CASE(verify_decodes, "a VerifyRequest is decoded in parts")
@@ -149,7 +149,7 @@ CASE(verify_decodes, "a VerifyRequest is decoded in parts")
     struct wire_tensor bf16 = sample_tensor(TRIT_BF16), f32 = sample_tensor(TRIT_F32);
     struct wire_tensor tensor;
     struct wire_verify request;
-    reading_message(&reading, scan_verify, vector_verify, sizeof vector_verify);
+    reading_message(&reading, scan_verify, vector_verify, sizeof(vector_verify));
     CHECK_EQ(decode_verify(part(PART_ROOT), part(PART_OPTIONS), &request, error), 0);
     CHECK_EQ(request.mode, TRIT_VERIFY_TERNARY);
     CHECK_EQ(request.group_size, 64);
@@ -175,7 +175,7 @@ CASE(verify_without_extras,
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     size_t cut[2];
     size_t count =
-        encode_verify(&request, 0, NULL, 0, &tensor, 24, head, sizeof head, cut);
+        encode_verify(&request, 0, NULL, 0, &tensor, 24, head, sizeof(head), cut);
     CHECK_EQ(cut[0], 0);
     CHECK_EQ(cut[1], 0);
     struct assembled message = {0};
@@ -201,11 +201,11 @@ CASE(verify_stream, "a VerifyStart with scales in its middle goes through")
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     struct assembled message = {0};
     size_t scales_at;
-    size_t count = encode_verify_start(&start, 12, head, sizeof head, &scales_at);
+    size_t count = encode_verify_start(&start, 12, head, sizeof(head), &scales_at);
     assemble(&message, head, scales_at);
     assemble(&message, sample_scales, 12);
     assemble(&message, head + scales_at, count - scales_at);
-    check_assembled(&message, vector_verify_start, sizeof vector_verify_start);
+    check_assembled(&message, vector_verify_start, sizeof(vector_verify_start));
 
     reading_message(&reading, scan_verify_stream, message.bytes, message.count);
     CHECK_EQ(decode_verify_start(part(PART_START), part(PART_OPTIONS), &request, error),
@@ -225,10 +225,10 @@ CASE(verify_chunks, "chunks of tensor and reference are told apart")
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     struct assembled reference = {0}, tensor = {0};
     struct wire_chunk chunk;
-    size_t count = encode_chunk_request(true, 300, sample_crc, 12, head, sizeof head);
+    size_t count = encode_chunk_request(true, 300, sample_crc, 12, head, sizeof(head));
     assemble(&reference, head, count);
     assemble(&reference, sample_latents, 12);
-    check_assembled(&reference, vector_verify_reference, sizeof vector_verify_reference);
+    check_assembled(&reference, vector_verify_reference, sizeof(vector_verify_reference));
     reading_message(&reading, scan_verify_stream, reference.bytes, reference.count);
     CHECK_EQ(part(PART_REFERENCE)->seen, 1);
     CHECK_EQ(part(PART_CHUNK)->seen, 0);
@@ -237,11 +237,11 @@ CASE(verify_chunks, "chunks of tensor and reference are told apart")
     check_blob(BLOB_REFERENCE, sample_latents, 12);
     reading_fini(&reading);
 
-    count =
-        encode_chunk_request(false, UINT64_C(1) << 33, sample_crc, 24, head, sizeof head);
+    count = encode_chunk_request(false, UINT64_C(1) << 33, sample_crc, 24, head,
+                                 sizeof(head));
     assemble(&tensor, head, count);
     assemble(&tensor, sample_data, 24);
-    check_assembled(&tensor, vector_verify_chunk, sizeof vector_verify_chunk);
+    check_assembled(&tensor, vector_verify_chunk, sizeof(vector_verify_chunk));
     reading_message(&reading, scan_verify_stream, tensor.bytes, tensor.count);
     CHECK_EQ(decode_chunk(part(PART_CHUNK), &chunk, error), 0);
     CHECK_EQ(chunk.offset, UINT64_C(1) << 33);
@@ -261,19 +261,19 @@ CASE(unpack, "an UnpackRequest goes through")
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     struct assembled message = {0};
     size_t scales_at;
-    size_t count = encode_unpack(&sample, 12, 24, head, sizeof head, &scales_at);
+    size_t count = encode_unpack(&sample, 12, 24, head, sizeof(head), &scales_at);
     assemble(&message, head, scales_at);
     assemble(&message, sample_scales, 12);
     assemble(&message, head + scales_at, count - scales_at);
     assemble(&message, sample_data, 24);
-    check_assembled(&message, vector_unpack, sizeof vector_unpack);
+    check_assembled(&message, vector_unpack, sizeof(vector_unpack));
     reading_message(&reading, scan_unpack, message.bytes, message.count);
     CHECK_EQ(decode_unpack(part(PART_ROOT), &request, error), 0);
     CHECK_EQ(request.encoding, sample.encoding);
     CHECK_EQ(request.dtype, sample.dtype);
     CHECK_EQ(request.group_size, 3);
     CHECK_EQ(request.rank, 2);
-    CHECK_MEM(request.shape, sample.shape, sizeof sample.shape);
+    CHECK_MEM(request.shape, sample.shape, sizeof(sample.shape));
     check_blob(BLOB_DATA, sample_data, 24);
     check_blob(BLOB_SCALES, sample_scales, 12);
     reading_fini(&reading);
@@ -284,10 +284,10 @@ CASE(backward, "a BackwardRequest goes through")
     struct wire_tensor sample = sample_tensor(TRIT_F32), tensor;
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     struct assembled message = {0};
-    size_t count = encode_backward_request(&sample, 24, head, sizeof head);
+    size_t count = encode_backward_request(&sample, 24, head, sizeof(head));
     assemble(&message, head, count);
     assemble(&message, sample_data, 24);
-    check_assembled(&message, vector_backward, sizeof vector_backward);
+    check_assembled(&message, vector_backward, sizeof(vector_backward));
     reading_message(&reading, scan_backward, message.bytes, message.count);
     CHECK_EQ(decode_tensor(part(PART_TENSOR), &tensor, error), 0);
     check_tensor(&tensor, &sample);
@@ -300,8 +300,8 @@ CASE(reports_get, "a ReportsGetRequest goes through, step 0 included")
     struct wire_reports_get sample = {.run = "r", .layer = "l", .has_step = true},
                             request;
     uint8_t bytes[REQUEST_HEAD_BYTES_MAX];
-    size_t count = encode_reports_get(&sample, bytes, sizeof bytes);
-    CHECK_EQ(count, sizeof vector_reports_get);
+    size_t count = encode_reports_get(&sample, bytes, sizeof(bytes));
+    CHECK_EQ(count, sizeof(vector_reports_get));
     CHECK_MEM(bytes, vector_reports_get, count);
     reading_message(&reading, scan_plain, bytes, count);
     CHECK_EQ(decode_reports_get(part(PART_ROOT), &request, error), 0);
@@ -324,8 +324,8 @@ CASE(reports_list, "a ReportsListRequest goes through")
                                        .page_token = "r/l/7"},
                              request;
     uint8_t bytes[REQUEST_HEAD_BYTES_MAX];
-    size_t count = encode_reports_list(&sample, bytes, sizeof bytes);
-    CHECK_EQ(count, sizeof vector_reports_list);
+    size_t count = encode_reports_list(&sample, bytes, sizeof(bytes));
+    CHECK_EQ(count, sizeof(vector_reports_list));
     CHECK_MEM(bytes, vector_reports_list, count);
     reading_message(&reading, scan_plain, bytes, count);
     CHECK_EQ(decode_reports_list(part(PART_ROOT), &request, error), 0);
@@ -339,21 +339,21 @@ CASE(reports_list, "a ReportsListRequest goes through")
     reading_fini(&reading);
 
     sample = (struct wire_reports_list){0};
-    CHECK_EQ(encode_reports_list(&sample, bytes, sizeof bytes), 0);
+    CHECK_EQ(encode_reports_list(&sample, bytes, sizeof(bytes)), 0);
 }
 
 CASE(health_check, "a HealthCheckRequest goes through, the empty one included")
 {
     char service[HEALTH_SERVICE_BYTES_MAX + 1];
     uint8_t bytes[REQUEST_HEAD_BYTES_MAX];
-    size_t count = encode_health_check("trit.v1.Ternary", bytes, sizeof bytes);
-    CHECK_EQ(count, sizeof vector_health_check);
+    size_t count = encode_health_check("trit.v1.Ternary", bytes, sizeof(bytes));
+    CHECK_EQ(count, sizeof(vector_health_check));
     CHECK_MEM(bytes, vector_health_check, count);
     reading_message(&reading, scan_plain, bytes, count);
     CHECK_EQ(decode_health_check(part(PART_ROOT), service, error), 0);
     CHECK_STR(service, "trit.v1.Ternary");
     reading_fini(&reading);
-    CHECK_EQ(encode_health_check("", bytes, sizeof bytes), 0);
+    CHECK_EQ(encode_health_check("", bytes, sizeof(bytes)), 0);
     reading_message(&reading, scan_plain, bytes, 0);
     CHECK_EQ(decode_health_check(part(PART_ROOT), service, error), 0);
     CHECK_STR(service, "");
@@ -373,7 +373,7 @@ static struct wire_layer_ref longest_layer(void)
 static struct wire_tensor longest_tensor(void)
 {
     struct wire_tensor tensor = {.dtype = UINT32_MAX, .rank = TRIT_RANK_MAX};
-    memset(tensor.shape, 0xff, sizeof tensor.shape);
+    memset(tensor.shape, 0xff, sizeof(tensor.shape));
     return tensor;
 }
 
@@ -398,14 +398,14 @@ CASE(longest_heads, "the longest heads fit and come back")
     uint64_t much = UINT64_C(1) << 60;
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     size_t cut[2];
-    CHECK(encode_verify(&verify, much, &tensor, much, &tensor, much, head, sizeof head,
+    CHECK(encode_verify(&verify, much, &tensor, much, &tensor, much, head, sizeof(head),
                         cut) > 0);
-    CHECK(encode_verify_start(&verify, much, head, sizeof head, cut) > 0);
-    CHECK(encode_project(&project, &tensor, much, head, sizeof head) > 0);
-    CHECK(encode_project_start(&project, head, sizeof head) > 0);
+    CHECK(encode_verify_start(&verify, much, head, sizeof(head), cut) > 0);
+    CHECK(encode_project(&project, &tensor, much, head, sizeof(head)) > 0);
+    CHECK(encode_project_start(&project, head, sizeof(head)) > 0);
     struct wire_project back;
     reading_message(&reading, scan_project_stream, head,
-                    encode_project_start(&project, head, sizeof head));
+                    encode_project_start(&project, head, sizeof(head)));
     CHECK_EQ(decode_project_start(part(PART_START), &back, error), 0);
     check_layer(&back.layer, &project.layer);
     check_tensor(&back.tensor, &project.tensor);
@@ -419,7 +419,7 @@ CASE(bulk_lengths, "lengths count bulk bytes beyond 4 GiB")
     struct wire_tensor sample = sample_tensor(TRIT_F32);
     uint64_t bulk = UINT64_C(5) << 32;
     uint8_t head[64];
-    size_t count = encode_backward_request(&sample, bulk, head, sizeof head);
+    size_t count = encode_backward_request(&sample, bulk, head, sizeof(head));
     struct scan scan_;
     struct scanned found;
     const uint8_t *bytes = head;

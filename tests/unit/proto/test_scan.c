@@ -16,25 +16,25 @@ static const struct message_vector {
     const uint8_t *bytes;
     size_t count;
 } vectors[] = {
-    {scan_project, vector_project, sizeof vector_project},
-    {scan_project, vector_project_bare, sizeof vector_project_bare},
-    {scan_verify, vector_verify, sizeof vector_verify},
-    {scan_unpack, vector_unpack, sizeof vector_unpack},
-    {scan_backward, vector_backward, sizeof vector_backward},
-    {scan_project_stream, vector_project_start, sizeof vector_project_start},
-    {scan_project_stream, vector_project_chunk, sizeof vector_project_chunk},
-    {scan_verify_stream, vector_verify_start, sizeof vector_verify_start},
-    {scan_verify_stream, vector_verify_reference, sizeof vector_verify_reference},
-    {scan_verify_stream, vector_verify_chunk, sizeof vector_verify_chunk},
-    {scan_plain, vector_reports_list, sizeof vector_reports_list},
-    {scan_projected, vector_projected, sizeof vector_projected},
-    {scan_stream_reply, vector_stream_chunk, sizeof vector_stream_chunk},
-    {scan_stream_reply, vector_stream_scales, sizeof vector_stream_scales},
-    {scan_stream_reply, vector_stream_report, sizeof vector_stream_report},
-    {scan_tensor_reply, vector_tensor, sizeof vector_tensor},
-    {scan_backward_reply, vector_backward_reply, sizeof vector_backward_reply},
+    {scan_project, vector_project, sizeof(vector_project)},
+    {scan_project, vector_project_bare, sizeof(vector_project_bare)},
+    {scan_verify, vector_verify, sizeof(vector_verify)},
+    {scan_unpack, vector_unpack, sizeof(vector_unpack)},
+    {scan_backward, vector_backward, sizeof(vector_backward)},
+    {scan_project_stream, vector_project_start, sizeof(vector_project_start)},
+    {scan_project_stream, vector_project_chunk, sizeof(vector_project_chunk)},
+    {scan_verify_stream, vector_verify_start, sizeof(vector_verify_start)},
+    {scan_verify_stream, vector_verify_reference, sizeof(vector_verify_reference)},
+    {scan_verify_stream, vector_verify_chunk, sizeof(vector_verify_chunk)},
+    {scan_plain, vector_reports_list, sizeof(vector_reports_list)},
+    {scan_projected, vector_projected, sizeof(vector_projected)},
+    {scan_stream_reply, vector_stream_chunk, sizeof(vector_stream_chunk)},
+    {scan_stream_reply, vector_stream_scales, sizeof(vector_stream_scales)},
+    {scan_stream_reply, vector_stream_report, sizeof(vector_stream_report)},
+    {scan_tensor_reply, vector_tensor, sizeof(vector_tensor)},
+    {scan_backward_reply, vector_backward_reply, sizeof(vector_backward_reply)},
 };
-enum { VECTORS = sizeof vectors / sizeof vectors[0] };
+enum { VECTORS = sizeof(vectors) / sizeof(vectors[0]) };
 
 /* Both are some 200 kB: too much for a stack. */
 static struct reading one, other;
@@ -80,7 +80,7 @@ static void check_refused(const struct scan_field *table, const uint8_t *bytes,
 #define REFUSED(table, words, ...)                                                       \
     do {                                                                                 \
         const uint8_t refused[] = {__VA_ARGS__};                                         \
-        check_refused((table), refused, sizeof refused, sizeof refused, (words));        \
+        check_refused((table), refused, sizeof(refused), sizeof(refused), (words));      \
     } while (0)
 
 static const char ends_inside[] = "the message ends inside a field";
@@ -92,7 +92,7 @@ static const char group[] = "a group, or an unknown wire type";
 
 CASE(parts_and_blobs, "small fields go to their message's part, blobs pass through")
 {
-    reading_message(&one, scan_verify, vector_verify, sizeof vector_verify);
+    reading_message(&one, scan_verify, vector_verify, sizeof(vector_verify));
     CHECK_EQ(one.scan.parts[PART_ROOT].seen, 1);
     CHECK_EQ(one.scan.parts[PART_OPTIONS].seen, 1);
     CHECK_EQ(one.scan.parts[PART_REFERENCE].seen, 1);
@@ -163,7 +163,7 @@ CASE(empty_inside, "empty inner messages and empty blobs are seen")
 {
     /* tensor {}, then tensor { data = "" } */
     static const uint8_t bytes[] = {0x1a, 0, 0x1a, 2, 0x7a, 0};
-    reading_run(&one, scan_project, bytes, sizeof bytes, sizeof bytes, reading_cut_byte,
+    reading_run(&one, scan_project, bytes, sizeof(bytes), sizeof(bytes), reading_cut_byte,
                 NULL);
     CHECK(scan_complete(&one.scan));
     CHECK_EQ(one.scan.parts[PART_TENSOR].seen, 2);
@@ -179,7 +179,7 @@ CASE(any_order, "fields may come in any order")
     /* tensor { data, shape, dtype } before options; the data in front. */
     static const uint8_t bytes[] = {0x1a, 8,    0x7a, 1,    0xaa, 0x12, 1,    4,   0x08,
                                     0x05, 0x0a, 0x02, 0x08, 0x40, 0x48, 0x96, 0x01};
-    reading_message(&one, scan_project, bytes, sizeof bytes);
+    reading_message(&one, scan_project, bytes, sizeof(bytes));
     CHECK_EQ(one.blobs[0].count, 1);
     CHECK_MEM(one.scan.parts[PART_TENSOR].bytes, "\x12\x01\x04\x08\x05", 5);
     CHECK_MEM(one.scan.parts[PART_ROOT].bytes, "\x0a\x02\x08\x40\x48\x96\x01", 7);
@@ -191,7 +191,7 @@ CASE(repeated_messages, "a message that appears twice is joined and counted")
     /* Two tensors: their small fields are joined, as protobuf merges them. */
     static const uint8_t bytes[] = {0x1a, 5,    0x08, 1, 0x7a, 1, 0xaa, 0x1a,
                                     6,    0x12, 1,    4, 0x7a, 1, 0xbb};
-    reading_message(&one, scan_project, bytes, sizeof bytes);
+    reading_message(&one, scan_project, bytes, sizeof(bytes));
     CHECK_EQ(one.scan.parts[PART_TENSOR].seen, 2);
     CHECK_MEM(one.scan.parts[PART_TENSOR].bytes, "\x08\x01\x12\x01\x04", 5);
     CHECK_EQ(one.blobs[0].begun, 2);
@@ -205,7 +205,7 @@ CASE(unknown_fields, "unknown fields of every wire type go to the part unchanged
     static const uint8_t bytes[] = {0x1a, 25,  0x49, 1,    2,    3,    4,    5,    6,
                                     7,    8,   0x55, 1,    2,    3,    4,    0x82, 0x7d,
                                     2,    'h', 'i',  0x58, 0xff, 0xff, 0x03, 0x7a, 0};
-    reading_run(&one, scan_project, bytes, sizeof bytes, sizeof bytes, reading_cut_byte,
+    reading_run(&one, scan_project, bytes, sizeof(bytes), sizeof(bytes), reading_cut_byte,
                 NULL);
     CHECK(scan_complete(&one.scan));
     CHECK_EQ(one.scan.parts[PART_TENSOR].count, 23);
@@ -218,7 +218,7 @@ CASE(blob_of_another_type, "a blob's number with another wire type is a small fi
     /* Field 3 as a varint, and data (15) as fixed32: unknown fields by protobuf's
      * rules, left to the codec. */
     static const uint8_t bytes[] = {0x18, 1, 0x1a, 5, 0x7d, 1, 2, 3, 4};
-    reading_message(&one, scan_project, bytes, sizeof bytes);
+    reading_message(&one, scan_project, bytes, sizeof(bytes));
     CHECK_EQ(one.blobs[0].begun, 0);
     CHECK_EQ(one.scan.parts[PART_ROOT].count, 2);
     CHECK_EQ(one.scan.parts[PART_TENSOR].count, 5);
@@ -229,7 +229,7 @@ CASE(long_tags, "tags and values in more bytes than needed are kept as they are"
 {
     /* dtype = 1 with its tag and value in more bytes than they need. */
     static const uint8_t bytes[] = {0x1a, 6, 0x88, 0x80, 0x00, 0x81, 0x80, 0x00};
-    reading_message(&one, scan_project, bytes, sizeof bytes);
+    reading_message(&one, scan_project, bytes, sizeof(bytes));
     CHECK_EQ(one.scan.parts[PART_TENSOR].count, 6);
     reading_fini(&one);
 }
@@ -241,10 +241,10 @@ CASE(largest_blob, "a blob of nearly 2^32 bytes is announced")
     struct scan scan_;
     struct scanned found;
     const uint8_t *bytes = head;
-    size_t count = sizeof head;
+    size_t count = sizeof(head);
     scan_init(&scan_, scan_tensor_reply, UINT32_MAX);
     CHECK_EQ(scan(&scan_, &bytes, &count, &found), SCAN_BLOB);
-    CHECK_EQ(found.length, UINT32_MAX - sizeof head);
+    CHECK_EQ(found.length, UINT32_MAX - sizeof(head));
     CHECK_EQ(scan(&scan_, &bytes, &count, &found), SCAN_MORE);
     CHECK(!scan_complete(&scan_));
     scan_fini(&scan_);
@@ -289,8 +289,8 @@ CASE(overlong, "varints beyond 64 bits, tags beyond 32 and huge lengths are refu
             0xff, 0x01);
     static const uint8_t most[] = {0x08, 0xff, 0xff, 0xff, 0xff, 0xff,
                                    0xff, 0xff, 0xff, 0xff, 0x01};
-    reading_message(&one, scan_project, most, sizeof most);
-    CHECK_EQ(one.scan.parts[PART_ROOT].count, sizeof most);
+    reading_message(&one, scan_project, most, sizeof(most));
+    CHECK_EQ(one.scan.parts[PART_ROOT].count, sizeof(most));
     reading_fini(&one);
 }
 
@@ -300,7 +300,7 @@ CASE(numbers, "field number 0 is refused, 2^29-1 is not")
     REFUSED(scan_project, bad_number, 0x02, 0);
     REFUSED(scan_project, bad_number, 0x80, 0x80, 0x80, 0x80, 0x10, 1);
     static const uint8_t last[] = {0xf8, 0xff, 0xff, 0xff, 0x0f, 1}; /* 2^29-1 */
-    reading_message(&one, scan_project, last, sizeof last);
+    reading_message(&one, scan_project, last, sizeof(last));
     reading_fini(&one);
 }
 
@@ -317,9 +317,9 @@ CASE(groups, "groups and unknown wire types are refused at every level")
 CASE(bytes_after, "bytes after the end of the message are refused")
 {
     static const uint8_t bytes[] = {0x08, 1, 0x08};
-    check_refused(scan_project, bytes, sizeof bytes, 2,
+    check_refused(scan_project, bytes, sizeof(bytes), 2,
                   "bytes after the end of the message");
-    check_refused(scan_project, bytes, sizeof bytes, 0,
+    check_refused(scan_project, bytes, sizeof(bytes), 0,
                   "bytes after the end of the message");
 }
 
@@ -331,9 +331,9 @@ CASE(too_deep, "a fifth level of messages is refused")
     static const struct scan_field first[] = {{1, 2, second}, {0}};
     static const struct scan_field root[] = {{1, 1, first}, {0}};
     static const uint8_t bytes[] = {0x0a, 6, 0x0a, 4, 0x0a, 2, 0x0a, 0};
-    check_refused(root, bytes, sizeof bytes, sizeof bytes,
+    check_refused(root, bytes, sizeof(bytes), sizeof(bytes),
                   "messages are nested too deep");
-    reading_message(&one, first, bytes + 2, sizeof bytes - 2);
+    reading_message(&one, first, bytes + 2, sizeof(bytes) - 2);
     reading_fini(&one);
 }
 
@@ -342,7 +342,7 @@ CASE(too_deep, "a fifth level of messages is refused")
 CASE(part_bound, "a part holds 16384 bytes and refuses one more")
 {
     static uint8_t bytes[SCAN_PART_BYTES_MAX + 2];
-    for (size_t i = 0; i < sizeof bytes; i += 2) {
+    for (size_t i = 0; i < sizeof(bytes); i += 2) {
         bytes[i] = 0x08;
         bytes[i + 1] = 1;
     }
@@ -350,7 +350,7 @@ CASE(part_bound, "a part holds 16384 bytes and refuses one more")
     CHECK_EQ(one.scan.parts[PART_ROOT].count, SCAN_PART_BYTES_MAX);
     CHECK(one.scan.parts[PART_ROOT].capacity <= SCAN_PART_BYTES_MAX);
     reading_fini(&one);
-    check_refused(scan_project, bytes, sizeof bytes, sizeof bytes, too_large);
+    check_refused(scan_project, bytes, sizeof(bytes), sizeof(bytes), too_large);
     /* Full but for one byte: a tag of two does not fit, nor does a length. */
     static uint8_t full[SCAN_PART_BYTES_MAX + 4];
     memcpy(full, bytes, SCAN_PART_BYTES_MAX - 4);
@@ -368,13 +368,13 @@ CASE(declared_length, "nothing is allocated from a declared length")
     /* 16381 bytes of field 1 are announced, 16384 with tag and length; then one
      * more. Neither is allocated before it arrives. */
     static const uint8_t fits[] = {0x0a, 0xfd, 0x7f}, exceeds[] = {0x0a, 0xfe, 0x7f};
-    reading_run(&one, scan_project, fits, sizeof fits, 1 << 20, reading_cut_whole, NULL);
+    reading_run(&one, scan_project, fits, sizeof(fits), 1 << 20, reading_cut_whole, NULL);
     CHECK(!one.failed);
     CHECK(one.scan.parts[PART_ROOT].capacity <= 256);
     reading_fini(&one);
-    check_refused(scan_project, exceeds, sizeof exceeds, 1 << 20, too_large);
+    check_refused(scan_project, exceeds, sizeof(exceeds), 1 << 20, too_large);
     static const uint8_t huge[] = {0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f};
-    check_refused(scan_project, huge, sizeof huge, UINT64_C(1) << 40, too_large);
+    check_refused(scan_project, huge, sizeof(huge), UINT64_C(1) << 40, too_large);
 }
 
 CASE(without_memory, "without memory the scan fails, says so and leaks nothing")
@@ -382,8 +382,8 @@ CASE(without_memory, "without memory the scan fails, says so and leaks nothing")
     uint64_t n = 1;
     for (;; n++) {
         fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
-        reading_run(&one, scan_verify, vector_verify, sizeof vector_verify,
-                    sizeof vector_verify, reading_cut_byte, NULL);
+        reading_run(&one, scan_verify, vector_verify, sizeof(vector_verify),
+                    sizeof(vector_verify), reading_cut_byte, NULL);
         if (!fault_disarm())
             break;
         CHECK(one.failed);
@@ -404,7 +404,7 @@ CASE(noise, "damaged messages give the same verdict however they are cut")
     for (int round = 0; round < 3000; round++) {
         const struct message_vector *v = &vectors[check_random(&seed) % VECTORS];
         uint8_t bytes[512];
-        size_t count = v->count < sizeof bytes ? v->count : sizeof bytes;
+        size_t count = v->count < sizeof(bytes) ? v->count : sizeof(bytes);
         memcpy(bytes, v->bytes, count);
         for (uint64_t flips = 1 + check_random(&seed) % 3; flips > 0; flips--)
             bytes[check_random(&seed) % count] = (uint8_t)check_random(&seed);

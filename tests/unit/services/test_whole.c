@@ -13,7 +13,7 @@ enum { ROWS = 1024, COLUMNS = 384, BYTES = ROWS * COLUMNS * 4 };
 
 static const enum trit_encoding encodings[] = {TRIT_ENCODING_I2_S,
                                                TRIT_ENCODING_HF_BITNET};
-enum { ENCODINGS = sizeof encodings / sizeof encodings[0] };
+enum { ENCODINGS = sizeof(encodings) / sizeof(encodings[0]) };
 
 static float weights[ROWS * COLUMNS];
 static struct service *service;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kill -9 at any moment: what was acknowledged is there, and what was half
  * uploaded is not. */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,8 +92,8 @@ static void check_acks(struct store_fixture *fixture, const struct ack *acks,
     for (size_t i = 0; i < count; i++) {
         key(&want, acks[i].layer, acks[i].step);
         if (store_read_report(reader, want.run, want.layer, true, want.step, &got, NULL))
-            check_failed(__FILE__, __LINE__, "layer %u step %llu was acknowledged",
-                         (unsigned)acks[i].layer, (unsigned long long)acks[i].step);
+            check_failed(__FILE__, __LINE__, "layer %u step %" PRIu64 " was acknowledged",
+                         (unsigned)acks[i].layer, acks[i].step);
         CHECK_MEM(got.digest, want.digest, sizeof(got.digest));
     }
     store_reader_close(reader);

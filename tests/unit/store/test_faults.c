@@ -210,7 +210,7 @@ static void check_refused(struct store_fixture *fixture, enum trit_status status
 
     CHECK(store_fixture_open_store(fixture, &failure) == -1);
     CHECK_EQ(failure.status, status);
-    if (strstr(failure.message, words) == NULL)
+    if (!strstr(failure.message, words))
         check_failed(__FILE__, __LINE__, "%s", failure.message);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reports go in and come out. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,8 +212,8 @@ static bool list_report(void *arg, const struct trit_report *report)
     struct listing *listing = arg;
     size_t at = strlen(listing->text);
 
-    snprintf(listing->text + at, sizeof(listing->text) - at, "%s/%s/%llu ", report->run,
-             report->layer, (unsigned long long)report->step);
+    snprintf(listing->text + at, sizeof(listing->text) - at, "%s/%s/%" PRIu64 " ",
+             report->run, report->layer, report->step);
     listing->last = (struct store_key){.step = report->step};
     strcpy(listing->last.run, report->run);
     strcpy(listing->last.layer, report->layer);
@@ -239,10 +240,9 @@ static bool list_run(void *arg, const struct store_run_info *info)
     struct listing *listing = arg;
     size_t at = strlen(listing->text);
 
-    snprintf(listing->text + at, sizeof(listing->text) - at, "%s:%llu,%llu,%llu-%llu ",
-             info->run, (unsigned long long)info->layers,
-             (unsigned long long)info->reports, (unsigned long long)info->step_min,
-             (unsigned long long)info->step_max);
+    snprintf(listing->text + at, sizeof(listing->text) - at,
+             "%s:%" PRIu64 ",%" PRIu64 ",%" PRIu64 "-%" PRIu64 " ", info->run,
+             info->layers, info->reports, info->step_min, info->step_max);
     return true;
 }
 

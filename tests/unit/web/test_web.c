@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server as a client sees it, over a real socket. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +112,7 @@ static void check_contains(struct fixture *fixture, const char *path, const char
 {
     struct http_reply reply = get(fixture, path, 200);
 
-    if (strstr(reply.body, words) == NULL)
+    if (!strstr(reply.body, words))
         check_failed(__FILE__, __LINE__, "GET %s lacks \"%s\": %.3000s", path, words,
                      reply.body);
     http_free(&reply);
@@ -153,7 +154,7 @@ CASE(metrics, "metrics come as Prometheus text, as OpenMetrics when asked")
     reply = get(&fixture, "/metrics", 200);
     CHECK(strstr(reply.head, "text/plain; version=0.0.4"));
     CHECK(strstr(reply.body, "tritd_reports_stored_total 1\n"));
-    CHECK(strstr(reply.body, "# EOF") == NULL);
+    CHECK(!strstr(reply.body, "# EOF"));
     http_free(&reply);
     http_get(&reply, fixture.address, "/metrics",
              "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n");
@@ -291,7 +292,7 @@ static void send_raw(struct fixture *fixture, const char *request, int status,
     struct http_reply reply;
 
     http_send(&reply, fixture->address, request);
-    if (reply.status != status || strstr(reply.body, words) == NULL)
+    if (reply.status != status || !strstr(reply.body, words))
         check_failed(__FILE__, __LINE__, "%s gave %d %s", request, reply.status,
                      reply.body);
     http_free(&reply);
@@ -371,7 +372,7 @@ CASE(headers, "every reply carries the policy against scripts, framing and sniff
         CHECK(strstr(reply.head, "Content-Security-Policy: default-src 'none'; "
                                  "style-src 'self';"));
         CHECK(strstr(reply.head, "X-Content-Type-Options: nosniff"));
-        CHECK(strcasestr(reply.head, "Access-Control") == NULL);
+        CHECK(!strcasestr(reply.head, "Access-Control"));
         http_free(&reply);
     }
     fixture_fini(&fixture);
@@ -435,13 +436,13 @@ static void check_honest(const struct http_reply *reply, const struct http_reply
 {
     bool same = reply->status == whole->status;
 
-    if (same && strcmp(path, "/metrics") != 0 && strstr(reply->body, "memory") == NULL &&
-        strstr(reply->body, "cannot be shown") == NULL)
+    if (same && strcmp(path, "/metrics") != 0 && !strstr(reply->body, "memory") &&
+        !strstr(reply->body, "cannot be shown"))
         same = strcmp(reply->body, whole->body) == 0;
     if (!same && reply->status != 0 &&
         !(reply->status == 503 && strstr(reply->body, "RESOURCE_EXHAUSTED")))
-        check_failed(__FILE__, __LINE__, "GET %s, allocation %llu: %d %s", path,
-                     (unsigned long long)nth, reply->status, reply->body);
+        check_failed(__FILE__, __LINE__, "GET %s, allocation %" PRIu64 ": %d %s", path,
+                     nth, reply->status, reply->body);
 }
 
 /* Each allocation of ours and of jansson in turn, while pages are asked for: a
@@ -499,7 +500,7 @@ CASE(start_fails, "a server that lacks memory does not start, and says so")
     CHECK(web_start(&web, &config, bound, sizeof(bound), &failure) == -1);
     CHECK(fault_disarm());
     CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
-    CHECK(web == NULL);
+    CHECK(!web);
     fixture_fini(&fixture);
 }
 

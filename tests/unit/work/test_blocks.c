@@ -19,14 +19,14 @@ CASE(gives_what_is_asked, "a block has the size asked for, aligned, and is charg
 
     budget_init(&budget, 64 << 20);
     blocks = blocks_create(&budget);
-    CHECK(blocks != NULL);
+    CHECK(blocks);
     for (size_t i = 0; i < SIZES; i++) {
         CHECK(blocks_get(blocks, sizes[i], &block) == 0);
         CHECK(block.size >= sizes[i] && (uintptr_t)block.bytes % 64 == 0);
         CHECK_EQ(budget.bytes_used, block.size);
         memset(block.bytes, 0xa5, block.size);
         blocks_put(blocks, &block);
-        CHECK(block.bytes == NULL && block.size == 0);
+        CHECK(!block.bytes && block.size == 0);
         CHECK_EQ(budget.bytes_used, 0);
         blocks_put(blocks, &block);
     }
@@ -61,7 +61,7 @@ CASE(budget_bounds_blocks, "blocks stop where the budget does")
     CHECK(blocks_get(blocks, 100, &second) == -1);
     CHECK(blocks_get(blocks, 1 << 20, &second) == -1);
     CHECK(blocks_get(blocks, SIZE_MAX, &second) == -1);
-    CHECK(second.bytes == NULL);
+    CHECK(!second.bytes);
     CHECK_EQ(budget.bytes_used, 8 << 10);
     blocks_put(blocks, &first);
     CHECK(blocks_get(blocks, 100, &second) == 0);
@@ -136,7 +136,7 @@ CASE(survives_lack_of_memory, "blocks survive a refused mapping")
 
     budget_init(&budget, 1 << 30);
     fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
-    CHECK(blocks_create(&budget) == NULL);
+    CHECK(!blocks_create(&budget));
     CHECK(fault_disarm());
 
     blocks = blocks_create(&budget);
@@ -145,7 +145,7 @@ CASE(survives_lack_of_memory, "blocks survive a refused mapping")
         if (blocks_get(blocks, sizes[i], &block) == 0)
             CHECK(!fault_disarm());
         else
-            CHECK(fault_disarm() && block.bytes == NULL && budget.bytes_used == 0);
+            CHECK(fault_disarm() && !block.bytes && budget.bytes_used == 0);
         blocks_put(blocks, &block);
     }
     blocks_destroy(blocks);

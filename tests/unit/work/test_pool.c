@@ -260,7 +260,7 @@ CASE(start_fails_cleanly, "a pool that cannot start leaves nothing")
         failed = fault_disarm();
         CHECK(rc == (failed ? -1 : 0));
         CHECK(failure.status == (failed ? TRIT_RESOURCE_EXHAUSTED : TRIT_OK));
-        CHECK((pool == NULL) == failed);
+        CHECK((!pool) == failed);
         if (n == 3)
             CHECK_STR(
                 failure.message,
