@@ -74,9 +74,7 @@ def test_stubs_beside_the_package(tmp_path):
 
 
 # A library older than the package is refused, for it may lack functions; a newer one serves.
-@pytest.mark.parametrize(
-    ("version", "outcome"), [("999.0.0", "refused"), ("0.0.1", "imported")]
-)
+@pytest.mark.parametrize(("version", "outcome"), [("999.0.0", "refused"), ("0.0.1", "imported")])
 def test_a_library_older_than_the_package_is_refused(version, outcome):
     assert python(f"""
 import sys, types

@@ -40,6 +40,7 @@ def _load() -> Any:
 
 lib = _load()
 
+
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", version)))
 

@@ -561,8 +561,6 @@ class Layers:
         with self._handle as client:
             report = new("struct trit_report *")
             call.check(
-                lib.trit_layer_verify(
-                    client, options, report, on_report, visit.handle, call.error
-                )
+                lib.trit_layer_verify(client, options, report, on_report, visit.handle, call.error)
             )
         return {report.layer: report for report in visit.all()}
