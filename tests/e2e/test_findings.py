@@ -390,3 +390,56 @@ def test_latents_that_lose_a_scale_are_found(daemon, random):
                            mode=LATENT)
     assert claims.kinds(report) == {"scale_lost"} and not report.is_ternary
     assert report.digest == claims.project(daemon, weight, ref.F16).report.digest
+
+
+# ---- how a claim is stored ----------------------------------------------------------------
+
+@STREAMED
+def test_subnormal_scales_are_found(daemon, random, verify):
+    """A scale below the smallest normal number of its type is a warning with its group."""
+    values, codes, _ = claims.ternary(random)
+    packed = blocks(daemon, values)
+    packed[1, 1, :2] = np.array([2 ** -15], np.float16).view(np.uint8)
+    report = verify(daemon, packed.tobytes(), values.shape, encoding=claims.PQ2_0)
+    found = claims.findings(report)
+    assert set(found) == {"scale_subnormal"} and found["scale_subnormal"].severity == "warning"
+    assert (found["scale_subnormal"].group, found["scale_subnormal"].count) == (3, 1)
+    values[2, :128] = np.sign(values[2, :128]) * np.float32(1e-40)
+    report = verify(daemon, values.tobytes(), values.shape)
+    found = claims.findings(report)
+    assert set(found) == {"scale_subnormal"} and found["scale_subnormal"].group == 4
+    assert report.is_ternary
+
+
+@STREAMED
+@pytest.mark.parametrize("encoding,group,place", [
+    (claims.PTQ1_0, 128, 3), (claims.PTQ1_0, 128, 25), (claims.TQ1_0, 256, 40),
+    (claims.TQ1_0, 256, 49)])
+def test_bytes_that_no_encoder_writes_are_found(daemon, random, verify, encoding, group, place):
+    """A base-3 byte that decodes to the same digits as another is a warning; the weights are
+    ternary and the digest is the same."""
+    values, _, _ = claims.ternary(random, columns=512, group_size=group)
+    reply = claims.project(daemon, values, encoding=encoding, group_size=group)
+    good = verify(daemon, reply.data, values.shape, encoding=encoding, group_size=group)
+    assert not good.findings
+    size = {claims.PTQ1_0: 28, claims.TQ1_0: 54}[encoding]
+    packed = np.frombuffer(reply.data, np.uint8).reshape(-1, size).copy()
+
+    def digits(byte, count):
+        return [((byte * 3 ** n & 255) * 3) >> 8 for n in range(count)]
+
+    count = 4 if place >= (24 if encoding == claims.PTQ1_0 else 48) else 5
+    byte, other = next(
+        (a, b) for a in range(256) for b in range(256)
+        if digits(a, count) == digits(b, count) and -(-256 * sum(
+            d * 3 ** (4 - n) for n, d in enumerate(digits(a, count))) // 243) == a != b)
+    packed[1, place] = byte
+    good = verify(daemon, packed.tobytes(), values.shape, encoding=encoding, group_size=group)
+    packed[1, place] = other
+    report = verify(daemon, packed.tobytes(), values.shape, encoding=encoding, group_size=group)
+    found = claims.findings(report)
+    assert not good.findings and report.is_ternary and report.digest == good.digest
+    assert set(found) == {"base3_non_canonical"}
+    one = found["base3_non_canonical"]
+    assert (one.group, one.count, one.severity) == (1, 1, "warning")
+    assert one.got == f"byte 0x{other:02x}"

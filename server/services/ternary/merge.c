@@ -36,6 +36,7 @@ int merge_init(struct merge *merge, bool digest, struct failure *failure)
         .scale_min = INFINITY, .scale_max = -INFINITY, .lost = {0, UINT64_MAX}};
     ternary_counts_init(&merge->counts);
     ternary_check_init(&merge->check);
+    storage_check_init(&merge->storage);
     if (digest &&
         (hash_start(&merge->codes_hash) < 0 || hash_start(&merge->scales_hash) < 0 ||
          hash_start(&merge->inexact_hash) < 0)) {
@@ -116,6 +117,7 @@ void merge_tile(struct merge *merge, const struct task *task, const struct tile 
     occurrences_add(&merge->lost, &tile->lost, merge->groups);
     ternary_counts_add(&merge->counts, &tile->counts, merge->elements, merge->groups);
     ternary_check_add(&merge->check, &tile->check, merge->elements, merge->groups);
+    storage_check_add(&merge->storage, &tile->storage, merge->groups);
     merge_scales(merge, tile);
     for (uint64_t i = 0; tile->sums && i < tile->span.groups; i++) {
         merge->sums.energy += tile->sums[i].energy;

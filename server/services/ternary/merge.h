@@ -14,6 +14,7 @@ struct merge {
     uint64_t finite_scales;  /* groups; the three above are over these */
     struct occurrences lost; /* groups whose scale the output loses */
     float lost_scale;        /* of the first of them */
+    struct storage_check storage;
     struct group_sums sums;
     /* SHA-256 in progress; NULL: no digest */
     void *codes_hash, *scales_hash, *inexact_hash;

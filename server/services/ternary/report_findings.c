@@ -186,11 +186,32 @@ static void find_reference(struct trit_report *report, const struct merge *merge
         snprintf(finding->got, sizeof(finding->got), "in the reference");
 }
 
+/* Values that are ternary, stored in a way that costs precision or that no encoder
+ * writes. */
+static void find_storage(struct trit_report *report, const struct merge *merge)
+{
+    const struct storage_check *storage = &merge->storage;
+    struct trit_finding *finding;
+
+    finding = find_groups(report, TRIT_FINDING_SCALE_SUBNORMAL, &storage->subnormal,
+                          "a subnormal scale has few digits, and readers that flush "
+                          "subnormals to zero lose the group; scale the weights");
+    if (finding)
+        put_value(finding->got, storage->first_subnormal);
+    finding =
+        find_groups(report, TRIT_FINDING_BASE3_NON_CANONICAL, &storage->non_canonical,
+                    "bytes that no encoder writes; they decode to the same weights, but "
+                    "hashes of the file differ");
+    if (finding)
+        snprintf(finding->got, sizeof(finding->got), "byte 0x%02x", storage->first_byte);
+}
+
 void report_findings(struct trit_report *report, const struct merge *merge,
                      const struct task *task)
 {
     find_values(report, merge, task);
     find_scales(report, merge);
+    find_storage(report, merge);
     find_dead(report);
     if (!task->has_reference)
         return;

@@ -119,6 +119,7 @@ void tile_results_init(struct tile *tile)
     tile->bad_is_lost = tile->hash_failed = false;
     tile->lost = (struct occurrences){0, UINT64_MAX};
     tile->lost_scale = 0;
+    storage_check_init(&tile->storage);
     tile->inexact_count = 0;
 }
 

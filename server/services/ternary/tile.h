@@ -17,6 +17,7 @@
 #include "h2/session.h"
 #include "services/call_job.h"
 #include "services/ternary/task.h"
+#include "services/ternary/tile_storage.h"
 #include "work/blocks.h"
 
 struct pipeline;
@@ -64,6 +65,7 @@ struct tile {
                                 UINT64_MAX: none */
     struct occurrences lost; /* ternarize: groups whose scale the output loses */
     float lost_scale;        /* of the first of them */
+    struct storage_check storage; /* verify */
     uint64_t inexact_count;
     bool hash_failed; /* for lack of memory */
     uint64_t kernel_ns;

@@ -189,6 +189,7 @@ void tile_compute(struct tile *tile, const struct task *task)
             break;
         }
     }
+    tile_check_storage(tile, task);
     tile_mark_lost(tile, task);
     tile_hash_inexact(tile, task);
     if (task_scale_out_bytes(task) == 2)
