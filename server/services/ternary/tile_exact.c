@@ -90,7 +90,7 @@ static void mark_group(struct tile *tile, const struct task *task,
                        const struct group_ref *at)
 {
     uint64_t group = at->range->first_group + at->group;
-    float scale = tile->scales[group], held = scale_as_held(task, scale);
+    float scale = tile->scales[group];
     bool packed = task->plan.spec.has_out && task->plan.spec.out != TRIT_ENCODING_DENSE;
 
     if (!isfinite(scale)) { /* the group has a NaN or infinity */
