@@ -30,8 +30,7 @@ static enum trit_dtype encoded_dtype(enum trit_encoding encoding, enum trit_dtyp
     return TRIT_U8;
 }
 
-static int projected_decode(void *result, const struct scan *reply,
-                            struct failure *failure)
+int projected_decode(void *result, const struct scan *reply, struct failure *failure)
 {
     struct projecting *project = result;
     struct wire_projected_head head;
@@ -103,11 +102,27 @@ static int project_run(struct projecting *project, struct failure *failure)
     return rc;
 }
 
-static int project_prepare(struct projecting *project,
-                           const struct trit_project_options *o, struct failure *failure)
+int projection_size(struct projecting *project, uint32_t group_size, void *out,
+                    uint64_t out_bytes, struct failure *failure)
 {
     struct encoded_size size;
 
+    if (encoded_size((enum trit_encoding)project->request.encoding,
+                     project->tensor->dtype, &project->extent, group_size, &size,
+                     failure) < 0)
+        return -1;
+    if (out && out_bytes < size.data)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "out",
+                          "has %" PRIu64 " bytes, but the result needs %" PRIu64,
+                          out_bytes, size.data);
+    output_init(&project->data, "data", size.data, out);
+    output_init(&project->scales, "scales", size.scales, NULL);
+    return 0;
+}
+
+static int project_prepare(struct projecting *project,
+                           const struct trit_project_options *o, struct failure *failure)
+{
     project->request = (struct wire_project){
         .group_size = o->group_size,
         .partial_group = (uint32_t)o->partial_group,
@@ -117,22 +132,13 @@ static int project_prepare(struct projecting *project,
         .tensor = tensor_wire(project->tensor),
     };
     if (tensor_check("tensor", project->tensor, &project->extent, failure) < 0 ||
-        layer_wire(o->layer, &project->request.layer, failure) < 0 ||
-        encoded_size(o->encoding, project->tensor->dtype, &project->extent, o->group_size,
-                     &size, failure) < 0)
+        layer_wire(o->layer, &project->request.layer, failure) < 0)
         return -1;
-    if (o->out && o->out_bytes < size.data)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "out",
-                          "has %" PRIu64 " bytes, but the result needs %" PRIu64,
-                          o->out_bytes, size.data);
-    output_init(&project->data, "data", size.data, o->out);
-    output_init(&project->scales, "scales", size.scales, NULL);
-    return 0;
+    return projection_size(project, o->group_size, o->out, o->out_bytes, failure);
 }
 
-/* `report` is the caller's, or NULL. */
-static void project_give(struct projecting *project, struct trit_report *report,
-                         struct trit_projection *projection)
+void projection_give(struct projecting *project, struct trit_report *report,
+                     struct trit_projection *projection)
 {
     const enum trit_encoding encoding = (enum trit_encoding)project->request.encoding;
     struct trit_projection out = {
@@ -151,9 +157,8 @@ static void project_give(struct projecting *project, struct trit_report *report,
     sized_give(&sized_projection, projection, &out);
 }
 
-/* The caller's report to fill, in *report, or NULL. */
-static int check_projection(const struct trit_projection *projection,
-                            struct trit_report **report, struct failure *failure)
+int projection_check(const struct trit_projection *projection,
+                     struct trit_report **report, struct failure *failure)
 {
     struct trit_projection in;
 
@@ -180,12 +185,12 @@ enum trit_status trit_project(struct trit_client *client,
         tensor_take("tensor", tensor, &taken, &failure) == 0 &&
         sized_take_optional(&sized_project_options, "options", options, &o, &failure) ==
             0 &&
-        check_projection(projection, &report, &failure) == 0 &&
+        projection_check(projection, &report, &failure) == 0 &&
         call_init(&project.call, client, "options.call", o.call, taken.bytes, &failure) ==
             0 &&
         project_prepare(&project, &o, &failure) == 0 &&
         project_run(&project, &failure) == 0)
-        project_give(&project, report, projection);
+        projection_give(&project, report, projection);
     output_fini(&project.data);
     output_fini(&project.scales);
     return client_answer(&failure, error);

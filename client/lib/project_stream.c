@@ -27,6 +27,7 @@ struct part {
 static int part_next(void *owner, struct outgoing *message, struct failure *failure)
 {
     struct part *part = owner;
+    const struct packing_request *pack = part->project->pack;
     size_t count;
 
     if (part->started) {
@@ -34,10 +35,14 @@ static int part_next(void *owner, struct outgoing *message, struct failure *fail
         message->last = chunks_done(&part->chunks);
         return 0;
     }
-    count = encode_project_start(&part->start, part->head, sizeof(part->head));
+    count = pack ? encode_pack_start(&pack->wire, pack->scale_bytes, part->head,
+                                     sizeof(part->head))
+                 : encode_project_start(&part->start, part->head, sizeof(part->head));
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
     outgoing_head(message, part->head, count);
+    if (pack)
+        outgoing_payload(message, pack->scales, pack->scale_bytes);
     part->started = true;
     return 0;
 }
@@ -157,7 +162,10 @@ static void part_init(struct part *part, struct projecting *project, uint64_t fi
     reply_init(&part->reply, scan_stream_reply, project->call.client->message_bytes_max,
                &part->data, &part->scales);
     part->reply.checksums = true;
-    exchange_init(&part->exchange, "/trit.v1.Ternary/ProjectStream", &ops, part);
+    exchange_init(&part->exchange,
+                  project->pack ? "/trit.v1.Ternary/PackStream"
+                                : "/trit.v1.Ternary/ProjectStream",
+                  &ops, part);
 }
 
 int project_stream(struct projecting *project, uint32_t count, struct failure *failure)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One call of trit_project: what its two ways of sending share, and the way that
- * streams. */
+/* One call of trit_project or trit_pack: what their two ways of sending share, and the
+ * way that streams. */
 #ifndef LIB_PROJECT_STREAM_H
 #define LIB_PROJECT_STREAM_H
 
@@ -15,9 +15,33 @@ struct projecting {
     struct wire_project request; /* its tensor is the whole one */
     struct output data, scales;
     struct trit_report report; /* all zero when none was asked for */
+    /* Of trit_pack, else NULL: what is sent instead of `request`, of which it repeats the
+     * members that say what the reply has. */
+    const struct packing_request *pack;
 };
 
-/* Calls ProjectStream. `parts` > 1: cuts the tensor by rows into that many tensors,
+struct packing_request {
+    struct wire_pack wire;
+    const void *scales; /* of the source */
+    uint64_t scale_bytes;
+};
+
+/* Decodes the reply of Project or Pack into project->report. */
+int projected_decode(void *project, const struct scan *reply, struct failure *failure);
+
+/* Takes the sizes of the outputs for `encoding` of project->extent. */
+int projection_size(struct projecting *project, uint32_t group_size, void *out,
+                    uint64_t out_bytes, struct failure *failure);
+
+/* Checks the caller's projection. *report: the caller's report to fill, or NULL. */
+int projection_check(const struct trit_projection *projection,
+                     struct trit_report **report, struct failure *failure);
+
+/* Gives the outputs to the caller. `report` is the caller's, or NULL. */
+void projection_give(struct projecting *project, struct trit_report *report,
+                     struct trit_projection *projection);
+
+/* Calls ProjectStream, or PackStream with parts = 1. `parts` > 1: cuts the tensor by rows into that many tensors,
  * each on its own connection; only without a report, which is of the whole tensor. */
 int project_stream(struct projecting *project, uint32_t parts, struct failure *failure);
 

@@ -25,6 +25,7 @@
     X(projection, PROJECTION, scale_bytes)                                               \
     X(verify_options, VERIFY_OPTIONS, call)                                              \
     X(unpack_options, UNPACK_OPTIONS, call)                                              \
+    X(pack_options, PACK_OPTIONS, call)                                                  \
     X(layer_spec, LAYER_SPEC, out_features)                                              \
     X(forward_options, FORWARD_OPTIONS, call)                                            \
     X(forward, FORWARD, reserved)                                                        \

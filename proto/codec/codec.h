@@ -55,6 +55,13 @@ struct wire_verify { /* VerifyRequest without tensors and scales; VerifyStart */
     uint32_t reference_dtype;  /* VerifyStart's */
 };
 
+struct wire_pack { /* PackRequest without tensor and scales; PackStart */
+    uint32_t group_size, source_encoding, scales_dtype, encoding, report;
+    bool allow_rounded_scales;
+    struct wire_layer_ref layer;
+    struct wire_tensor tensor; /* PackStart's dtype and shape */
+};
+
 struct wire_unpack {
     uint32_t encoding, dtype, group_size, scales_dtype;
     uint32_t rank;
@@ -98,7 +105,7 @@ enum health_status {
 enum { /* parts and blobs of the tables below */
        PART_ROOT = 0,
        PART_OPTIONS,   /* VerifyOptions (it holds a blob) */
-       PART_START,     /* ProjectStart or VerifyStart */
+       PART_START,     /* ProjectStart, VerifyStart or PackStart */
        PART_TENSOR,    /* Tensor; grad_ternary */
        PART_REFERENCE, /* reference Tensor */
        PART_CHUNK,     /* TensorChunk of either kind */
@@ -108,7 +115,8 @@ enum { /* parts and blobs of the tables below */
 };
 
 extern const struct scan_field scan_project[], scan_verify[], scan_unpack[],
-    scan_backward[], scan_project_stream[], scan_verify_stream[], scan_plain[];
+    scan_backward[], scan_project_stream[], scan_verify_stream[], scan_pack[],
+    scan_pack_stream[], scan_plain[];
 /* scan_plain has no blobs: everything goes to PART_ROOT. In the stream tables a start
  * message goes to PART_START. The options of VerifyStart go to PART_OPTIONS, and their
  * scales are BLOB_SCALES. The small fields of a reference chunk go to PART_REFERENCE,
@@ -124,6 +132,10 @@ int decode_verify(const struct scan_part *root, const struct scan_part *options,
                   struct wire_verify *out, char error[CODEC_ERROR_BYTES]);
 int decode_verify_start(const struct scan_part *start, const struct scan_part *options,
                         struct wire_verify *out, char error[CODEC_ERROR_BYTES]);
+int decode_pack(const struct scan_part *root, struct wire_pack *out,
+                char error[CODEC_ERROR_BYTES]);
+int decode_pack_start(const struct scan_part *start, struct wire_pack *out,
+                      char error[CODEC_ERROR_BYTES]);
 int decode_tensor(const struct scan_part *part, struct wire_tensor *out,
                   char error[CODEC_ERROR_BYTES]);
 int decode_chunk(const struct scan_part *part, struct wire_chunk *out,
@@ -144,7 +156,7 @@ int decode_health_check(const struct scan_part *root,
  * data_bytes (or scale_bytes) is 0, the field has no tag and no length, as in proto3. */
 enum { REPLY_HEAD_BYTES_MAX = 8192, REPORT_BYTES_MAX = 7168 };
 
-/* ProjectResponse up to the bytes of `data`. The caller also sends the scale_bytes
+/* ProjectResponse, or PackResponse, up to the bytes of `data`. The caller also sends the scale_bytes
  * bytes of `scales`, after the first *scales_at bytes of the head. With scale_bytes 0,
  * *scales_at is the returned size. */
 struct wire_projected {
@@ -158,7 +170,7 @@ size_t encode_projected(const struct wire_projected *reply, uint8_t *out, size_t
 
 /* VerifyResponse and VerifyStreamResponse, whole. */
 size_t encode_verified(const struct trit_report *report, uint8_t *out, size_t capacity);
-/* ProjectStreamResponse: the head of a chunk of data or of scales; or a whole report. */
+/* ProjectStreamResponse and PackStreamResponse: the head of a chunk of data or of scales; or a whole report. */
 size_t encode_stream_chunk(bool scales, uint64_t offset, uint32_t crc32c,
                            uint64_t data_bytes, uint8_t *out, size_t capacity);
 size_t encode_stream_report(const struct trit_report *report, uint8_t *out,
@@ -205,6 +217,13 @@ size_t encode_verify(const struct wire_verify *request, uint64_t scale_bytes,
  * *scales_at bytes. */
 size_t encode_verify_start(const struct wire_verify *request, uint64_t scale_bytes,
                            uint8_t *out, size_t capacity, size_t *scales_at);
+/* PackRequest. The caller sends `scales` after the first *scales_at bytes. */
+size_t encode_pack(const struct wire_pack *request, uint64_t scale_bytes,
+                   const struct wire_tensor *tensor, uint64_t data_bytes, uint8_t *out,
+                   size_t capacity, size_t *scales_at);
+/* A start message up to the bytes of its last field, `scales`. */
+size_t encode_pack_start(const struct wire_pack *request, uint64_t scale_bytes,
+                         uint8_t *out, size_t capacity);
 size_t encode_unpack(const struct wire_unpack *request, uint64_t scale_bytes,
                      uint64_t data_bytes, uint8_t *out, size_t capacity,
                      size_t *scales_at);

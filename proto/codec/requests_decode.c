@@ -117,6 +117,45 @@ int decode_verify_start(const struct scan_part *start, const struct scan_part *o
     return 0;
 }
 
+/* ---- pack -------------------------------------------------------------------------- */
+
+static void pack_options(const trit_v1_PackOptions *from, struct wire_pack *out)
+{
+    out->group_size = from->group_size;
+    out->source_encoding = (uint32_t)from->source_encoding;
+    out->scales_dtype = (uint32_t)from->scales_dtype;
+    out->encoding = (uint32_t)from->encoding;
+    out->report = (uint32_t)from->report;
+    out->allow_rounded_scales = from->allow_rounded_scales;
+}
+
+int decode_pack(const struct scan_part *root, struct wire_pack *out,
+                char error[CODEC_ERROR_BYTES])
+{
+    trit_v1_PackRequest request;
+    struct wire_pack pack = {0};
+    if (part_decode(&message_pack, root, &request, error) != 0 ||
+        layer_ref(&request.layer, &pack.layer, error) != 0)
+        return -1;
+    pack_options(&request.options, &pack);
+    *out = pack;
+    return 0;
+}
+
+int decode_pack_start(const struct scan_part *start, struct wire_pack *out,
+                      char error[CODEC_ERROR_BYTES])
+{
+    trit_v1_PackStart request;
+    struct wire_pack pack = {0};
+    if (part_decode(&message_pack_start, start, &request, error) != 0 ||
+        layer_ref(&request.layer, &pack.layer, error) != 0)
+        return -1;
+    pack_options(&request.options, &pack);
+    start_tensor(request.dtype, request.shape_count, request.shape, &pack.tensor);
+    *out = pack;
+    return 0;
+}
+
 /* ---- tensors ----------------------------------------------------------------------- */
 
 int decode_tensor(const struct scan_part *part, struct wire_tensor *out,

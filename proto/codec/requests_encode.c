@@ -166,6 +166,61 @@ size_t encode_verify_start(const struct wire_verify *request, uint64_t scale_byt
     return stream.bytes_written;
 }
 
+/* ---- pack -------------------------------------------------------------------------- */
+
+static bool pack_options(trit_v1_PackOptions *out, const struct wire_pack *from)
+{
+    *out = (trit_v1_PackOptions){
+        .group_size = from->group_size,
+        .source_encoding = (int32_t)from->source_encoding,
+        .scales_dtype = (int32_t)from->scales_dtype,
+        .encoding = (int32_t)from->encoding,
+        .report = (int32_t)from->report,
+        .allow_rounded_scales = from->allow_rounded_scales,
+    };
+    return from->group_size || from->source_encoding || from->scales_dtype ||
+           from->encoding || from->report || from->allow_rounded_scales;
+}
+
+size_t encode_pack(const struct wire_pack *request, uint64_t scale_bytes,
+                   const struct wire_tensor *tensor, uint64_t data_bytes, uint8_t *out,
+                   size_t capacity, size_t *scales_at)
+{
+    trit_v1_PackRequest wire = {.has_layer = request->layer.present};
+    wire.has_options = pack_options(&wire.options, request);
+    layer_ref(&wire.layer, &request->layer);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    if (!pb_encode(&stream, trit_v1_PackRequest_fields, &wire) ||
+        !wire_blob_head(&stream, 14, scale_bytes))
+        return 0;
+    size_t middle = stream.bytes_written;
+    if (!tensor_head(&stream, 15, tensor, data_bytes))
+        return 0;
+    *scales_at = middle;
+    return stream.bytes_written;
+}
+
+size_t encode_pack_start(const struct wire_pack *request, uint64_t scale_bytes,
+                         uint8_t *out, size_t capacity)
+{
+    assert(request->tensor.rank <= TRIT_RANK_MAX);
+    trit_v1_PackStart wire = {
+        .has_layer = request->layer.present,
+        .dtype = (int32_t)request->tensor.dtype,
+        .shape_count = (pb_size_t)request->tensor.rank,
+    };
+    wire.has_options = pack_options(&wire.options, request);
+    layer_ref(&wire.layer, &request->layer);
+    memcpy(wire.shape, request->tensor.shape,
+           request->tensor.rank * sizeof(wire.shape[0]));
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return wire_message_head(&stream, 1, trit_v1_PackStart_fields, &wire,
+                             wire_blob_size(15, scale_bytes)) &&
+                   wire_blob_head(&stream, 15, scale_bytes)
+               ? stream.bytes_written
+               : 0;
+}
+
 /* ---- the others -------------------------------------------------------------------- */
 
 size_t encode_unpack(const struct wire_unpack *request, uint64_t scale_bytes,

@@ -30,6 +30,10 @@ const struct scan_field scan_verify_stream[] = {
     {15, PART_CHUNK, holds_data},
     {0},
 };
+const struct scan_field scan_pack[] = {
+    {14, BLOB_SCALES, NULL}, {15, PART_TENSOR, holds_data}, {0}};
+const struct scan_field scan_pack_stream[] = {
+    {1, PART_START, holds_scales}, {15, PART_CHUNK, holds_data}, {0}};
 const struct scan_field scan_plain[] = {{0}};
 
 const struct scan_field scan_projected[] = {
@@ -105,6 +109,29 @@ static const struct field_name names_verify_options[] = {
 };
 const struct message message_verify_options = {trit_v1_VerifyOptions_fields,
                                                names_verify_options};
+
+static const struct field_name names_pack_options[] = {
+    {1, "group_size", 0, NULL},
+    {2, "source_encoding", 0, NULL},
+    {3, "scales_dtype", 0, NULL},
+    {4, "encoding", 0, NULL},
+    {5, "report", 0, NULL},
+    {6, "allow_rounded_scales", 0, NULL},
+    {0},
+};
+static const struct message message_pack_options = {trit_v1_PackOptions_fields,
+                                                    names_pack_options};
+
+/* PackStart's fields; PackRequest has the first two of them. */
+static const struct field_name names_pack[] = {
+    {1, "options", 0, &message_pack_options},
+    {2, "layer", 0, &message_layer},
+    {3, "dtype", 0, NULL},
+    {4, "shape", TRIT_RANK_MAX, NULL},
+    {0},
+};
+const struct message message_pack = {trit_v1_PackRequest_fields, names_pack};
+const struct message message_pack_start = {trit_v1_PackStart_fields, names_pack};
 
 static const struct field_name names_unpack[] = {
     {1, "encoding", 0, NULL},          {2, "dtype", 0, NULL},

@@ -19,6 +19,8 @@ union any_message {
     trit_v1_VerifyRequest verify;
     trit_v1_VerifyStart verify_start;
     trit_v1_VerifyOptions verify_options;
+    trit_v1_PackRequest pack;
+    trit_v1_PackStart pack_start;
     trit_v1_UnpackRequest unpack;
     trit_v1_ReportsGetRequest reports_get;
     trit_v1_ReportsListRequest reports_list;

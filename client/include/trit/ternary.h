@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Projects, verifies and unpacks tensors that the caller holds.
+/* Projects, verifies, packs and unpacks tensors that the caller holds.
  *
  * A group is `group_size` weights that lie along a row and share one scale. Requests are
  * one message or a stream, by their size; the result is the same, bit for bit. */
@@ -111,6 +111,41 @@ TRIT_API enum trit_status trit_unpack(struct trit_client *client,
                                       const struct trit_unpack_options *options,
                                       void **data, uint64_t *data_bytes,
                                       struct trit_error *error);
+
+struct trit_pack_options {
+    size_t size;
+    enum trit_encoding source_encoding; /* of tensor.data */
+    enum trit_encoding encoding;        /* of the result; not DENSE, see trit_unpack */
+    /* Weights per scale of the result, and of a source with separate scales. 0: 128. A
+     * source and a result in blocks have a scale in each block in any case. 0 is needed
+     * where the result has one scale for the tensor, unless the source has groups. */
+    uint32_t group_size;
+    enum trit_dtype scales_dtype; /* as in trit_verify_options */
+    const void *scales;           /* of the source, if they are separate, else NULL */
+    uint64_t scale_bytes;
+    /* Rounds a scale once if the result's type does not hold it. The report then has the
+     * finding scale_rounded. false: such a tensor is INVALID_ARGUMENT. */
+    bool allow_rounded_scales;
+    enum trit_report_detail report;
+    const struct trit_layer_ref *layer; /* NULL: the report is not stored */
+    /* Memory of the caller for the encoded tensor, `out_bytes` long. NULL: allocated.
+     * After a failure its content is unspecified. */
+    void *out;
+    uint64_t out_bytes;
+    const struct trit_call_options *call; /* may be NULL */
+};
+#define TRIT_PACK_OPTIONS_INIT TRIT_INIT(trit_pack_options)
+
+/* Encodes a tensor that is ternary already. Nothing is projected: every weight and every
+ * scale stays as it is. `tensor` has the logical shape; its data are in source_encoding.
+ * The report is that of a verification of the source. Release the projection with
+ * trit_projection_free. INVALID_ARGUMENT: a group is not exactly ternary, or its scale
+ * does not fit into the result; the message names the first such group. */
+TRIT_API enum trit_status trit_pack(struct trit_client *client,
+                                    const struct trit_tensor *tensor,
+                                    const struct trit_pack_options *options,
+                                    struct trit_projection *projection,
+                                    struct trit_error *error);
 
 /* Straight-through estimator: writes the gradient with respect to the latents to
  * `grad_latent`, which has grad_ternary.bytes bytes. `options` may be NULL. */

@@ -57,6 +57,7 @@ _POINTED = {
     "struct trit_projection *": {"report": "report"},
     "struct trit_verify_options *": {"layer": "layer_ref", "call": "call_options"},
     "struct trit_unpack_options *": {"call": "call_options"},
+    "struct trit_pack_options *": {"layer": "layer_ref", "call": "call_options"},
     "struct trit_forward_options *": {"call": "call_options"},
     "struct trit_forward *": {"y": "array"},
     "struct trit_gradients *": {"input": "array", "weight": "array", "bias": "array"},
