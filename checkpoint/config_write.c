@@ -41,13 +41,12 @@ static json_t *bitnet_block(const struct plan *plan)
 
 static json_t *mlx_block(const struct plan *plan)
 {
-    return json_pack("{s:i, s:i}", "group_size", (int)plan->contents.terms.group_size,
-                     "bits", 2);
+    return json_pack("{s:i, s:i}", "group_size", (int)plan->terms.group_size, "bits", 2);
 }
 
 static int put_blocks(json_t *config, const struct plan *plan)
 {
-    switch (plan->contents.terms.encoding) {
+    switch (plan->terms.encoding) {
     case TRIT_ENCODING_HF_BITNET:
         return json_object_set_new(config, "quantization_config", bitnet_block(plan));
     case TRIT_ENCODING_MLX_2BIT:

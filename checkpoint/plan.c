@@ -22,150 +22,275 @@ static void refuse(struct plan *plan, struct plan_item *item, const char *reason
     plan->refused++;
 }
 
-/* What an encoding makes of a layer; refused where it cannot hold it, or where the
- * name of its scales is taken. */
-static int add_layer(struct plan *plan, const struct tensor_table *input, size_t index,
-                     struct failure *failure)
+/* What making a plan needs. */
+struct planning {
+    struct plan *plan;
+    const struct tensor_table *input;
+    enum plan_action action; /* of layers: TERNARIZE or PACK */
+    enum trit_dtype dtype;   /* of unpacked layers, or UNSPECIFIED */
+    struct record record;    /* of the output */
+    struct failure *failure;
+};
+
+/* The name is there already, and not as a table of this layer, which goes away. */
+static bool is_taken(const struct planning *p, const char *name, size_t layer)
 {
-    const struct tensor_entry *entry = &input->entries[index];
-    const struct layer_terms *terms = &plan->contents.items[index].terms;
-    const enum layer_layout layout = plan->contents.items[index].layout;
-    const struct matrices matrix = matrices_of(layout, entry->rank, entry->shape);
-    struct plan_item *item = &plan->items[index];
-    struct failure why = {.status = TRIT_OK};
+    const struct tensor_entry *entry = table_find(p->input, name);
+    const struct content *item =
+        entry ? &p->plan->contents.items[entry - p->input->entries] : NULL;
+
+    return item && (p->action != PLAN_PACK || item->kind != CONTENT_SCALES ||
+                    item->owner != layer);
+}
+
+/* Refused where the name of its scales or biases is taken. */
+static bool check_names(struct planning *p, size_t index, const struct encoded_form *form)
+{
+    const enum trit_encoding encoding = p->plan->terms.encoding;
+    const char *layer = p->input->entries[index].name;
+    struct plan_item *item = &p->plan->items[index];
     char name[SCALES_NAME_BYTES], reason[SCALES_NAME_BYTES + 64];
+
+    if (!name_suits(encoding, layer)) {
+        refuse(p->plan, item, "mlx_2bit holds layers whose names end in .weight");
+        return false;
+    }
+    scales_name(encoding, layer, name);
+    if (form->biases.type && !is_taken(p, name, index))
+        biases_name(layer, name);
+    if (!form->scales.type || !is_taken(p, name, index))
+        return true;
+    snprintf(reason, sizeof(reason),
+             "its scales or biases would be called %s, which is there already", name);
+    refuse(p->plan, item, reason);
+    return false;
+}
+
+static int add_table(struct planning *p, struct tensor_entry *entry, const char *name,
+                     size_t *index)
+{
+    *index = p->plan->table.count;
+    entry->name = name;
+    return table_add(&p->plan->table, entry, p->failure);
+}
+
+static int add_outputs(struct planning *p, size_t index, struct encoded_form *form)
+{
+    const enum trit_encoding encoding = p->plan->terms.encoding;
+    const char *layer = p->input->entries[index].name;
+    struct plan_item *item = &p->plan->items[index];
+    char name[SCALES_NAME_BYTES];
+
+    if (add_table(p, &form->data, layer, &item->data) < 0)
+        return -1;
+    if (!form->scales.type)
+        return 0;
+    scales_name(encoding, layer, name);
+    if (add_table(p, &form->scales, name, &item->scales) < 0)
+        return -1;
+    if (!form->biases.type)
+        return 0;
+    biases_name(layer, name);
+    return add_table(p, &form->biases, name, &item->biases);
+}
+
+/* What the encoding makes of a layer; refused where it cannot hold it. */
+static int add_layer(struct planning *p, size_t index)
+{
+    const struct content *content = &p->plan->contents.items[index];
+    const struct layer_terms *terms = &p->plan->terms;
+    const struct matrices matrix = content_matrices(content);
+    struct plan_item *item = &p->plan->items[index];
+    struct tensor_entry dense = content->dense;
+    struct failure why = {.status = TRIT_OK};
     struct encoded_form form;
 
-    if (encoded_form(terms, entry, layout, &form, &why) < 0) {
-        refuse(plan, item, why.message);
+    if (p->dtype != TRIT_DTYPE_UNSPECIFIED)
+        dense.type = element_type_of(p->dtype);
+    dense.name = p->input->entries[index].name;
+    if (encoded_form(terms, &dense, content->layout, &form, &why) < 0) {
+        refuse(p->plan, item, why.message);
         return 0;
     }
-    if (!name_suits(terms->encoding, entry->name)) {
-        refuse(plan, item, "mlx_2bit holds layers whose names end in .weight");
+    if (!check_names(p, index, &form))
         return 0;
-    }
-    scales_name(terms->encoding, entry->name, name);
-    if (form.biases.type && !table_find(input, name))
-        biases_name(entry->name, name);
-    if (form.scales.type && table_find(input, name)) {
-        snprintf(reason, sizeof(reason),
-                 "its scales or biases would be called %s, which is there already", name);
-        refuse(plan, item, reason);
-        return 0;
-    }
-    item->action = PLAN_TERNARIZE;
+    item->action = p->action;
     item->groups =
         matrix.count *
         (terms->group_size ? matrix.rows * div_up(matrix.columns, terms->group_size) : 1);
-    item->data = plan->table.count;
-    form.data.name = entry->name;
-    if (table_add(&plan->table, &form.data, failure) < 0)
+    p->plan->layers++;
+    if (record_add(&p->record, &dense, content->layout, p->failure) < 0)
         return -1;
-    plan->layers++;
-    if (!form.scales.type)
-        return 0;
-    scales_name(terms->encoding, entry->name, name);
-    item->scales = plan->table.count;
-    form.scales.name = name;
-    if (table_add(&plan->table, &form.scales, failure) < 0)
-        return -1;
-    if (!form.biases.type)
-        return 0;
-    biases_name(entry->name, name);
-    item->biases = plan->table.count;
-    form.biases.name = name;
-    return table_add(&plan->table, &form.biases, failure);
+    return add_outputs(p, index, &form);
 }
 
-static int add_item(struct plan *plan, const struct tensor_table *input, size_t index,
-                    struct record *record, struct failure *failure)
+static int keep(struct planning *p, size_t index)
 {
-    const struct content *content = &plan->contents.items[index];
-    struct plan_item *item = &plan->items[index];
-    uint64_t parameters = content_parameters(&plan->contents, index);
     char text[CONTENT_TEXT_BYTES];
+
+    p->plan->items[index].reason =
+        keep_text(p->plan, content_text(text, &p->plan->contents, index));
+    return table_add(&p->plan->table, &p->input->entries[index], p->failure);
+}
+
+/* A layer that the reader of the packed encoding wants as it is. */
+static bool stays_dense(const struct planning *p, const struct content *content)
+{
+    return p->action == PLAN_PACK && encoding_keeps_embeddings(p->plan->terms.encoding) &&
+           content->terms.encoding == TRIT_ENCODING_DENSE &&
+           (content->role == ROLE_EMBEDDING || content->role == ROLE_HEAD);
+}
+
+static int add_by_kind(struct planning *p, size_t index)
+{
+    const struct content *content = &p->plan->contents.items[index];
+    struct plan_item *item = &p->plan->items[index];
+    char text[CONTENT_TEXT_BYTES];
+
+    if (content->kind == CONTENT_SCALES && p->action == PLAN_PACK) {
+        item->data = PLAN_NONE;
+        item->reason = keep_text(p->plan, content_text(text, &p->plan->contents, index));
+        return 0;
+    }
+    if (content->kind == CONTENT_FOREIGN_WEIGHT || content->kind == CONTENT_UNFIT) {
+        refuse(p->plan, item, content_text(text, &p->plan->contents, index));
+        return 0;
+    }
+    if (content->kind != CONTENT_LAYER)
+        return keep(p, index);
+    if (stays_dense(p, content)) {
+        item->reason = "its reader wants it dense";
+        return table_add(&p->plan->table, &p->input->entries[index], p->failure);
+    }
+    if (content_is_complete(content))
+        return add_layer(p, index);
+    refuse(p->plan, item, "its scales or biases are missing");
+    return 0;
+}
+
+static int add_item(struct planning *p, size_t index)
+{
+    struct plan *plan = p->plan;
+    struct plan_item *item = &plan->items[index];
+    const uint64_t parameters = content_parameters(&plan->contents, index);
 
     *item = (struct plan_item){.action = PLAN_KEEP,
                                .reason = "",
                                .data = plan->table.count,
                                .scales = PLAN_NONE,
                                .biases = PLAN_NONE};
-    plan->bytes += input->entries[index].bytes;
-    if (content->kind == CONTENT_LAYER) {
-        if (record_add(record, &input->entries[index], content->layout, failure) < 0 ||
-            add_layer(plan, input, index, failure) < 0)
-            return -1;
-    } else if (content->kind == CONTENT_FOREIGN_WEIGHT ||
-               content->kind == CONTENT_UNFIT) {
-        refuse(plan, item, content_text(text, &plan->contents, index));
-    } else {
-        item->reason = keep_text(plan, content_text(text, &plan->contents, index));
-        if (table_add(&plan->table, &input->entries[index], failure) < 0)
-            return -1;
-    }
-    if (item->action == PLAN_TERNARIZE)
+    plan->bytes += p->input->entries[index].bytes;
+    if (add_by_kind(p, index) < 0)
+        return -1;
+    if (item->action == p->action)
         plan->parameters_ternary += parameters;
     else
         plan->parameters_kept += parameters;
     return 0;
 }
 
-static int add_metadata(struct plan *plan, const struct tensor_table *input,
-                        const struct record *record, struct failure *failure)
+static int add_metadata(struct planning *p)
 {
-    for (size_t i = 0; i < input->pair_count; i++)
-        if (strcmp(input->pairs[i].key, RECORD_KEY) != 0 &&
-            !table_pair(&plan->table, input->pairs[i].key) &&
-            table_add_pair(&plan->table, input->pairs[i].key, input->pairs[i].value,
-                           failure) < 0)
+    struct tensor_table *table = &p->plan->table;
+    const bool mlx = p->plan->terms.encoding == TRIT_ENCODING_MLX_2BIT;
+
+    for (size_t i = 0; i < p->input->pair_count; i++)
+        if (strcmp(p->input->pairs[i].key, RECORD_KEY) != 0 &&
+            !table_pair(table, p->input->pairs[i].key) &&
+            table_add_pair(table, p->input->pairs[i].key, p->input->pairs[i].value,
+                           p->failure) < 0)
             return -1;
     /* Where there is metadata, transformers before 5 wants a format in it. */
-    if (!table_pair(&plan->table, "format") &&
-        table_add_pair(&plan->table, "format",
-                       plan->contents.terms.encoding == TRIT_ENCODING_MLX_2BIT ? "mlx"
-                                                                               : "pt",
-                       failure) < 0)
+    if (!table_pair(table, "format") &&
+        table_add_pair(table, "format", mlx ? "mlx" : "pt", p->failure) < 0)
         return -1;
-    return record_write(record, &plan->table, failure);
+    return record_write(&p->record, table, p->failure);
 }
 
-static int add_all(struct plan *plan, const struct tensor_table *input,
-                   struct failure *failure)
+static int add_all(struct planning *p)
 {
-    struct record record;
-    int result = record_init(&record, &plan->contents.terms, failure);
+    int result = record_init(&p->record, &p->plan->terms, p->failure);
 
-    for (size_t i = 0; result == 0 && i < input->count; i++)
-        result = add_item(plan, input, i, &record, failure);
+    for (size_t i = 0; result == 0 && i < p->input->count; i++)
+        result = add_item(p, i);
     if (result == 0)
-        result = add_metadata(plan, input, &record, failure);
-    record_fini(&record);
+        result = add_metadata(p);
+    record_fini(&p->record);
     return result;
+}
+
+static int plan_init(struct plan *plan, const struct tensor_table *input,
+                     struct failure *failure)
+{
+    *plan = (struct plan){.layers = 0};
+    table_init(&plan->table);
+    plan->items = calloc(input->count + 1, sizeof(*plan->items));
+    return plan->items ? 0
+                       : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
 int plan_create(struct plan *plan, const struct checkpoint_options *options, bool again,
                 const struct tensor_table *input, struct failure *failure)
 {
-    const struct layer_terms terms = terms_of(options, NULL);
+    struct planning p = {
+        .plan = plan, .input = input, .action = PLAN_TERNARIZE, .failure = failure};
     struct record earlier = {.layers = NULL};
-    int result;
+    int result = plan_init(plan, input, failure);
 
-    *plan = (struct plan){.layers = 0};
-    table_init(&plan->table);
-    plan->items = calloc(input->count + 1, sizeof(*plan->items));
-    if (!plan->items)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    if (result < 0)
+        return -1;
+    plan->terms = terms_of(options, NULL);
     /* A pair that makes no sense as a record is none, and is replaced. */
     if (record_read(&earlier, input, NULL) < 0)
         record_fini(&earlier);
     if (earlier.layers && !again)
         plan->refusal = "it carries the record of a projection, so its layers are "
                         "ternary already";
-    result = contents_create(&plan->contents, options, CONTENTS_LATENTS, &terms, input,
-                             &earlier, failure);
+    result = contents_create(&plan->contents, options, CONTENTS_LATENTS, &plan->terms,
+                             input, &earlier, failure);
     if (result == 0)
-        result = add_all(plan, input, failure);
+        result = add_all(&p);
     record_fini(&earlier);
+    plan->contents.record = NULL;
+    return result;
+}
+
+/* Terms of the output of a packing whose input has these. */
+static struct layer_terms packed_terms(const struct layer_terms *source,
+                                       const struct pack_target *target)
+{
+    const uint32_t by_default = group_size_default(target->encoding);
+    struct layer_terms terms = {.encoding = target->encoding,
+                                .partial_group = source->partial_group};
+
+    terms.group_size = target->group_size   ? target->group_size
+                       : by_default == 0    ? 0
+                       : source->group_size ? source->group_size
+                                            : by_default;
+    return terms;
+}
+
+int plan_create_pack(struct plan *plan, const struct checkpoint_options *options,
+                     const struct pack_target *target, const struct tensor_table *input,
+                     const struct record *record, struct failure *failure)
+{
+    struct planning p = {.plan = plan,
+                         .input = input,
+                         .action = PLAN_PACK,
+                         .dtype = target->dtype,
+                         .failure = failure};
+    const struct layer_terms source = terms_of(options, record);
+    int result = plan_init(plan, input, failure);
+
+    if (result < 0)
+        return -1;
+    plan->terms = packed_terms(&source, target);
+    result = terms_check(&plan->terms, failure);
+    if (result == 0)
+        result = contents_create(&plan->contents, options, CONTENTS_CLAIM, &source, input,
+                                 record, failure);
+    if (result == 0)
+        result = add_all(&p);
     plan->contents.record = NULL;
     return result;
 }

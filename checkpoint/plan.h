@@ -10,7 +10,7 @@
 
 enum plan_action {
     PLAN_TERNARIZE,
-    PLAN_PACK, /* trits and scales are kept (not made by any option yet) */
+    PLAN_PACK, /* trits and scales are kept */
     PLAN_KEEP, /* byte for byte */
     PLAN_REFUSE,
 };
@@ -25,6 +25,7 @@ struct plan_item {
 
 struct plan {
     struct contents contents;  /* of the input */
+    struct layer_terms terms;  /* of the output's layers */
     struct tensor_table table; /* of the output, unsealed */
     struct plan_item *items;   /* one for each tensor of the input's table */
     size_t layers, refused;
@@ -40,6 +41,21 @@ struct plan {
 int plan_create(struct plan *plan, const struct checkpoint_options *options, bool again,
                 const struct tensor_table *input, struct failure *failure);
 void plan_destroy(struct plan *plan); /* harmless on a zeroed one */
+
+/* What packing makes of an input whose layers are ternary already. */
+struct pack_target {
+    enum trit_encoding encoding; /* DENSE: the layers are unpacked */
+    uint32_t group_size;         /* 0: the input's, where the encoding holds it, else the
+                                    encoding's default */
+    enum trit_dtype dtype;       /* of unpacked layers; UNSPECIFIED: what the input's
+                                    record says, else F32 */
+};
+
+/* The plan of a packing: `options` and `record` (borrowed for the call) say how the input
+ * is encoded. Layers become PLAN_PACK; the tensors with their scales go away. */
+int plan_create_pack(struct plan *plan, const struct checkpoint_options *options,
+                     const struct pack_target *target, const struct tensor_table *input,
+                     const struct record *record, struct failure *failure);
 
 /* A layer whose data turned out to be ternary already becomes a refusal. */
 void plan_refuse_ternary(struct plan *plan, size_t index);

@@ -30,7 +30,7 @@ static bool put_layer(json_t *object, const struct plan *plan, size_t index)
     const struct matrices matrix = content_matrices(content);
     const uint64_t shape[] = {matrix.rows, matrix.columns};
 
-    return json_put_terms(object, &content->terms) &&
+    return json_put_terms(object, &plan->terms) &&
            json_put(object, "matrix", json_shape(2, shape)) &&
            json_put(object, "matrices", json_count(matrix.count)) &&
            json_put(object, "transposed", json_boolean(matrix.transposed)) &&
@@ -46,7 +46,8 @@ static json_t *tensor_json(const struct plan *plan, size_t index)
     if (json_put(object, "parameters", json_count(parameters)) &&
         json_put(object, "action", json_string(plan_action_name(item->action))) &&
         (!item->reason[0] || json_put(object, "reason", json_string(item->reason))) &&
-        (item->action != PLAN_TERNARIZE || put_layer(object, plan, index)) &&
+        ((item->action != PLAN_TERNARIZE && item->action != PLAN_PACK) ||
+         put_layer(object, plan, index)) &&
         put_outputs(object, plan, item))
         return object;
     json_decref(object);
@@ -61,7 +62,7 @@ struct plan_sizes plan_sizes(const struct plan *plan)
         const struct plan_item *item = &plan->items[i];
         uint64_t bytes = 0;
 
-        if (item->action == PLAN_REFUSE)
+        if (item->data == PLAN_NONE)
             continue;
         bytes += plan->table.entries[item->data].bytes;
         if (item->scales != PLAN_NONE)
@@ -69,7 +70,7 @@ struct plan_sizes plan_sizes(const struct plan *plan)
         if (item->biases != PLAN_NONE)
             bytes += plan->table.entries[item->biases].bytes;
         sizes.all += bytes;
-        sizes.layers += item->action == PLAN_TERNARIZE ? bytes : 0;
+        sizes.layers += item->action != PLAN_KEEP ? bytes : 0;
     }
     return sizes;
 }

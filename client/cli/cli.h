@@ -29,8 +29,8 @@ struct command {
     const struct command *const *commands;
 };
 
-extern const struct command cmd_project, cmd_verify, cmd_inspect, cmd_diff, cmd_reports,
-    cmd_layers, cmd_ping;
+extern const struct command cmd_project, cmd_verify, cmd_inspect, cmd_diff, cmd_pack,
+    cmd_unpack, cmd_reports, cmd_layers, cmd_ping;
 
 /* Writes "trit: ..." and a newline to standard error, escaped for a terminal.
  * Returns `code`, so that a failing command ends with `return complain(...)`. */

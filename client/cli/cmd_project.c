@@ -18,6 +18,7 @@
 
 #include "client/cli/project.h"
 #include "client/cli/report_file.h"
+#include "client/cli/show_plan.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
 
@@ -167,7 +168,7 @@ static enum exit_code run_steps(struct projecting *p)
     code = project_check(p);
     if (code != DONE)
         return code;
-    return option_given(p->options, OPTION_DRY_RUN) ? project_show_plan(p)
+    return option_given(p->options, OPTION_DRY_RUN) ? show_plan(p->options, &p->plan)
                                                     : project_planned(p);
 }
 

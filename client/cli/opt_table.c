@@ -181,6 +181,11 @@ const struct option_spec option_specs[OPTION_SPECS] = {
      "no tensor whose name matches; wins over --include; may be repeated"},
     {OPTION_CONVOLUTIONS, "convolutions", '\0', FLAG,
      "convolutions of rank 3 and 4 are layers too, as [out, in*kernel]"},
+    {OPTION_FROM_ENCODING, "from-encoding", '\0', "NAME", VALUE_ENCODING,
+     AT(from_encoding), 0, NULL, "the name of an encoding",
+     "how the layers of IN are encoded (default: as its record says, else dense)"},
+    {OPTION_ROUND_SCALES, "round-scales", '\0', FLAG,
+     "round scales that the encoding's type does not hold, instead of refusing them"},
     {OPTION_EXPERTS, "experts", '\0', "HOW", VALUE_ENUM, AT(experts), EXPERTS_IN_OUT,
      &experts_names, "out_in or in_out",
      "how experts of rank 3 lie: out_in is [experts, out, in], in_out [experts, in, out] "

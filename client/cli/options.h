@@ -24,6 +24,8 @@ enum option_id {
     OPTION_INCLUDE,
     OPTION_EXCLUDE,
     OPTION_CONVOLUTIONS,
+    OPTION_FROM_ENCODING,
+    OPTION_ROUND_SCALES,
     OPTION_EXPERTS,
     OPTION_TRANSPOSED,
     OPTION_DRY_RUN,
@@ -75,7 +77,7 @@ struct options {
     uint64_t given; /* bits OPTION_BIT(id) */
     const char *output;
     const char *report;
-    enum trit_encoding encoding;
+    enum trit_encoding encoding, from_encoding;
     uint32_t group_size;
     enum trit_partial_group partial_group;
     struct globs include, exclude, transposed;

@@ -36,7 +36,4 @@ int project_layer(struct projecting *p, size_t index);
  * --again. */
 enum exit_code project_check(struct projecting *p);
 
-/* Prints the plan: a table, or JSON. MISMATCH where something is refused. */
-enum exit_code project_show_plan(const struct projecting *p);
-
 #endif

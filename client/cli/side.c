@@ -42,7 +42,6 @@ int side_load(struct side *side, size_t index, uint64_t number,
     const struct content *content = &side->contents.items[index];
     const struct tensor_entry *entries = side->contents.table->entries;
     struct matrices data = content_matrices(content), scales = data;
-    uint64_t bytes;
 
     *loaded = (struct side_matrix){.matrix = {.rows = data.rows,
                                               .columns = data.columns,
@@ -51,13 +50,13 @@ int side_load(struct side *side, size_t index, uint64_t number,
     data.transposed &= encoding_keeps_layout(content->terms.encoding);
     scales.transposed = false;
     if (matrix_load(side->input.reader, &entries[index], &data, number, &loaded->data,
-                    &bytes, failure) < 0)
+                    &loaded->data_bytes, failure) < 0)
         return -1;
     loaded->matrix.data = loaded->data;
     if (content->scales == CONTENT_NONE)
         return 0;
     if (matrix_load(side->input.reader, &entries[content->scales], &scales, number,
-                    &loaded->scales, &bytes, failure) < 0)
+                    &loaded->scales, &loaded->scale_bytes, failure) < 0)
         return -1;
     loaded->matrix.scales = loaded->scales;
     loaded->matrix.scales_dtype = entries[content->scales].type->dtype;

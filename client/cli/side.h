@@ -23,6 +23,7 @@ void side_close(struct side *side); /* harmless on a zeroed one */
 struct side_matrix {
     struct encoded_matrix matrix;
     void *data, *scales;
+    uint64_t data_bytes, scale_bytes;
 };
 
 int side_load(struct side *side, size_t index, uint64_t number,

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A plan as --dry-run prints it. */
+#ifndef CLI_SHOW_PLAN_H
+#define CLI_SHOW_PLAN_H
+
+#include "checkpoint/plan.h"
+#include "client/cli/cli.h"
+
+/* Prints a table, or JSON with --json. MISMATCH where something is refused, or where no
+ * tensor becomes ternary. */
+enum exit_code show_plan(const struct options *options, const struct plan *plan);
+
+#endif

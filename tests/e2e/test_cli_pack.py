@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""trit pack and trit unpack: what is ternary already, in another encoding."""
+import json
+
+import numpy as np
+import pytest
+
+from checkpoints import Raw, bf16, header_of, load, save
+from folders import load_folder, save_folder
+from tritd import cli
+
+PACKED = ["int8", "pq2_0", "q2_0", "ptq1_0", "tq1_0", "tq2_0", "mlx_2bit", "hf_bitnet"]
+
+
+def scaled(random, rows, columns, group, scales=None):
+    """Ternary weights whose groups have scales that f16 holds; one group is all zero."""
+    codes = random.integers(-1, 2, (rows, columns)).astype(np.float32)
+    codes[0, :group] = 0
+    if scales is None:
+        scales = random.integers(1, 2048, (rows, columns // group)).astype(np.float32) / 4096
+    return codes * np.repeat(scales, group, 1)
+
+
+@pytest.fixture
+def ternary(tmp_path, random):
+    """A file of one ternary layer in groups of 256, with a norm."""
+    tensors = {"l.weight": scaled(random, 8, 512, 256), "norm.weight": np.ones(512, np.float32)}
+    save(tmp_path / "ternary.safetensors", tensors, {"format": "pt"})
+    return tensors
+
+
+def run(daemon, command, source, out, *words):
+    return cli(daemon, command, source, "-o", out, *words)
+
+
+@pytest.mark.parametrize("encoding", [one for one in PACKED if one != "hf_bitnet"])
+def test_there_and_back(daemon, tmp_path, ternary, encoding):
+    """Packing and unpacking give the same weights, bit for bit but for the sign of zero; nothing
+    else changes."""
+    group = ("-g", "256") if encoding.startswith("tq") else ()
+    packed, back = tmp_path / "packed.safetensors", tmp_path / "back.safetensors"
+    done = run(daemon, "pack", tmp_path / "ternary.safetensors", packed, "-e", encoding, *group)
+    assert done.returncode == 0, done.stderr
+    done = cli(daemon, "verify", packed)
+    assert done.returncode == 0, done.stdout
+    done = run(daemon, "unpack", packed, back)
+    assert done.returncode == 0, done.stderr
+    for name, tensor in load(back).items():
+        np.testing.assert_array_equal(tensor, ternary[name])
+    done = cli(None, "diff", tmp_path / "ternary.safetensors", packed)
+    assert done.returncode == 0, done.stdout
+
+
+def test_one_scale_for_the_tensor(daemon, tmp_path, random):
+    """hf_bitnet holds a tensor of one scale; another is refused by its first group."""
+    weight = scaled(random, 8, 256, 256, np.full((8, 1), .375, np.float32))
+    save(tmp_path / "in.safetensors", {"l.weight": weight})
+    out = tmp_path / "out.safetensors"
+    done = run(daemon, "pack", tmp_path / "in.safetensors", out, "-e", "hf_bitnet")
+    assert done.returncode == 0, done.stderr
+    assert load(out)["l.weight_scale"] == np.float32(.375)
+    done = run(daemon, "unpack", out, tmp_path / "back.safetensors")
+    np.testing.assert_array_equal(load(tmp_path / "back.safetensors")["l.weight"], weight)
+    weight[5] *= 2
+    save(tmp_path / "in.safetensors", {"l.weight": weight})
+    done = run(daemon, "pack", tmp_path / "in.safetensors", tmp_path / "2.safetensors", "-e",
+               "hf_bitnet")
+    assert done.returncode == 1 and "l.weight" in done.stderr
+    assert not (tmp_path / "2.safetensors").exists()
+
+
+def test_what_projection_would_shrink(daemon, tmp_path, ternary):
+    """project refuses a ternary file and names pack, and pack keeps its scales."""
+    out = tmp_path / "out.safetensors"
+    done = run(daemon, "project", tmp_path / "ternary.safetensors", out)
+    assert done.returncode == 1 and "trit pack" in done.stderr
+    done = run(daemon, "pack", tmp_path / "ternary.safetensors", out, "-e", "pq2_0")
+    assert done.returncode == 0, done.stderr
+    assert cli(None, "diff", tmp_path / "ternary.safetensors", out).returncode == 0
+
+
+def test_not_ternary(daemon, tmp_path, ternary, random):
+    """A layer that is not ternary is refused with its first group, and nothing is written."""
+    ternary["l.weight"][3, 300] = 7
+    save(tmp_path / "in.safetensors", ternary)
+    done = run(daemon, "pack", tmp_path / "in.safetensors", tmp_path / "o.safetensors", "-e", "pq2_0")
+    assert done.returncode == 1 and "l.weight" in done.stderr and "group 14" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.safetensors",
+                                                                "ternary.safetensors"]
+
+
+def test_scales_that_do_not_fit(daemon, tmp_path, random):
+    """A scale that the encoding's type does not hold is refused; --round-scales rounds it."""
+    weight = scaled(random, 4, 256, 128, np.float32(1) / np.arange(3, 11, dtype=np.float32).reshape(4, 2))
+    save(tmp_path / "in.safetensors", {"l.weight": weight})
+    out = tmp_path / "out.safetensors"
+    done = run(daemon, "pack", tmp_path / "in.safetensors", out, "-e", "pq2_0")
+    assert done.returncode == 1 and "l.weight" in done.stderr
+    assert run(daemon, "pack", tmp_path / "in.safetensors", out, "-e", "int8").returncode == 0
+    done = run(daemon, "pack", tmp_path / "in.safetensors", out, "-e", "pq2_0", "--force",
+               "--round-scales", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["scales_rounded"] > 0
+
+
+@pytest.mark.parametrize("source", [one for one in PACKED if one != "hf_bitnet"])
+@pytest.mark.parametrize("target", [one for one in PACKED if one != "hf_bitnet"])
+def test_transcode(daemon, tmp_path, ternary, source, target):
+    """From packed to packed: the bytes are those of packing the dense file."""
+    group = ("-g", "256") if "tq1_0" in (source, target) or "tq2_0" in (source, target) else ()
+    if group and "mlx_2bit" in (source, target):
+        pytest.skip("mlx_2bit holds groups of 64 and 128, tq groups of 256")
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    direct = tmp_path / "direct.safetensors"
+    for path, words in ((first, (source,)), (direct, (target,))):
+        done = run(daemon, "pack", tmp_path / "ternary.safetensors", path, "-e", *words, *group)
+        assert done.returncode == 0, done.stderr
+    done = run(daemon, "pack", first, second, "-e", target)
+    assert done.returncode == 0, done.stderr
+    expected = load(direct)
+    for name, tensor in load(second).items():
+        np.testing.assert_array_equal(tensor, expected[name])
+
+
+def test_experts_and_folders(daemon, tmp_path, random):
+    """A folder of experts is packed matrix by matrix, and unpacked to what it was."""
+    experts = np.stack([scaled(random, 8, 256, 128) for _ in range(3)])
+    tensors = [{"m.experts.up_proj": experts}, {"m.fc.weight": scaled(random, 8, 256, 128)}]
+    save_folder(tmp_path / "model", tensors, {"model_type": "qwen3_moe"})
+    done = run(daemon, "pack", tmp_path / "model", tmp_path / "packed", "-e", "q2_0")
+    assert done.returncode == 0, done.stderr
+    assert load_folder(tmp_path / "packed")["m.experts.up_proj"].shape == (3, 8, 72)
+    done = run(daemon, "unpack", tmp_path / "packed", tmp_path / "back")
+    assert done.returncode == 0, done.stderr
+    for name, tensor in load_folder(tmp_path / "back").items():
+        np.testing.assert_array_equal(tensor, {**tensors[0], **tensors[1]}[name])
+
+
+def test_unpack_to_another_type(daemon, tmp_path, ternary):
+    """--dtype says what unpacked layers are; a value that it does not hold is refused."""
+    packed = tmp_path / "packed.safetensors"
+    assert run(daemon, "pack", tmp_path / "ternary.safetensors", packed, "-e", "int8").returncode == 0
+    done = run(daemon, "unpack", packed, tmp_path / "half.safetensors", "--dtype", "f16")
+    assert done.returncode == 0, done.stderr
+    half = load(tmp_path / "half.safetensors")["l.weight"]
+    assert half.dtype == np.float16
+    np.testing.assert_array_equal(half.astype(np.float32), ternary["l.weight"])
+
+
+def test_unpack_is_the_projection(daemon, tmp_path, random):
+    """Unpacking an int8 projection of bf16 latents gives the dense projection, bit for bit."""
+    latents = (random.standard_normal((8, 256)) * .02).astype(np.float32)
+    save(tmp_path / "latents.safetensors", {"l.weight": bf16(latents)})
+    paths = {}
+    for encoding in ("dense", "int8"):
+        paths[encoding] = tmp_path / f"{encoding}.safetensors"
+        done = run(daemon, "project", tmp_path / "latents.safetensors", paths[encoding], "-e", encoding)
+        assert done.returncode == 0, done.stderr
+    done = run(daemon, "unpack", paths["int8"], tmp_path / "back.safetensors")
+    assert done.returncode == 0, done.stderr
+    found, expected = (load(path)["l.weight"] for path in (tmp_path / "back.safetensors",
+                                                           paths["dense"]))
+    assert isinstance(found, Raw) and found.dtype == "BF16"
+    values = [np.frombuffer(one.data, np.uint16) for one in (found, expected)]
+    np.testing.assert_array_equal(*[np.where(one == 0x8000, 0, one) for one in values])
+
+
+def test_dry_run_and_refusals(tmp_path, random):
+    """--dry-run shows the plan without a daemon; every layer that does not fit is named."""
+    save(tmp_path / "in.safetensors", {f"l{width}.weight": scaled(random, 4, width, width)
+                                       for width in (100, 128, 130)})
+    done = cli(None, "pack", tmp_path / "in.safetensors", "-n", "--json", "-e", "pq2_0",
+               env={"TRITD_ADDRESS": "127.0.0.1:1"})
+    plan = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert {one["name"]: one["action"] for one in plan["tensors"]} == {
+        "l100.weight": "refuse", "l128.weight": "pack", "l130.weight": "refuse"}
+    done = cli(None, "pack", tmp_path / "in.safetensors", "-o", tmp_path / "o.safetensors")
+    assert done.returncode == 2 and "-e" in done.stderr
+
+
+def test_record_of_the_output(daemon, tmp_path, ternary):
+    """The output's record says how it is encoded, and what its layers were."""
+    out = tmp_path / "out.safetensors"
+    assert run(daemon, "pack", tmp_path / "ternary.safetensors", out, "-e", "q2_0").returncode == 0
+    record = json.loads(header_of(out)["__metadata__"]["trit"])
+    assert record["encoding"] == "q2_0" and record["group_size"] == 128
+    assert record["layers"]["l.weight"] == {"dtype": "F32", "shape": [8, 512]}
