@@ -16,8 +16,8 @@
 #include "base/states.h"
 #include "h2/session.h"
 #include "services/call_job.h"
+#include "services/ternary/storage_check.h"
 #include "services/ternary/task.h"
-#include "services/ternary/tile_storage.h"
 #include "work/blocks.h"
 
 struct pipeline;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "kernels/interleave.h"
 #include "services/ternary/tile_exact.h"
+#include "services/ternary/tile_storage.h"
 
 static void range_ternarize(struct tile *tile, const struct task *task,
                             const struct group_range *range)
