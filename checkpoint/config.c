@@ -124,6 +124,12 @@ bool name_is_conv1d(const char *name)
     return false;
 }
 
+bool config_has_reciprocals(const struct model_config *config)
+{
+    return config && strcmp(config->quant_method, "bitnet") == 0 &&
+           strcmp(config->linear_class, "autobitlinear") != 0;
+}
+
 bool config_transposes(const struct model_config *config, const char *name)
 {
     return config && config->conv1d && name_is_conv1d(name);

@@ -32,8 +32,7 @@ struct layer_terms terms_of(const struct checkpoint_options *options,
         terms = (struct layer_terms){.encoding = TRIT_ENCODING_MLX_2BIT,
                                      .group_size = options->config->group_size};
     else if (record && options->config &&
-             strcmp(options->config->quant_method, "bitnet") == 0 &&
-             strcmp(options->config->linear_class, "autobitlinear") == 0)
+             strcmp(options->config->quant_method, "bitnet") == 0)
         terms.encoding = TRIT_ENCODING_HF_BITNET;
     if (options->has_encoding)
         terms.encoding = options->encoding;

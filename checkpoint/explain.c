@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/explain_tensor.h"
+
 enum { PIECE_ELEMENTS = 1 << 18, CANDIDATES_MAX = 12 };
 
 /* One way in which the latents could have been projected. */
@@ -363,8 +365,13 @@ void findings_explain(struct file_findings *findings, const char *layer,
                            .relation = {.f16 = true, .bf16 = true, .reciprocal = true}};
     struct kernels_env env;
 
-    if (!layout || layout->interleaved || layout->scales == SCALES_TENSOR ||
-        what->claim.columns == 0 || what->claim.terms.group_size == 0)
+    if (!layout || what->claim.columns == 0)
+        return;
+    if (layout->scales == SCALES_TENSOR) {
+        explain_tensor_scale(findings, layer, what);
+        return;
+    }
+    if (what->claim.terms.group_size == 0)
         return;
     add_candidates(&e);
     kernels_enter(&env);
@@ -372,7 +379,8 @@ void findings_explain(struct file_findings *findings, const char *layer,
     kernels_leave(&env);
     if (walked) {
         tell_moves(findings, layer, &e);
-        if (!tell_groups(findings, layer, &e))
+        if (!tell_groups(findings, layer, &e) &&
+            !explain_granularity(findings, layer, what))
             tell_threshold(findings, layer, &e);
         tell_scales(findings, layer, &e);
     }

@@ -7,19 +7,13 @@
 #ifndef CHECKPOINT_EXPLAIN_H
 #define CHECKPOINT_EXPLAIN_H
 
-#include "checkpoint/decode.h"
+#include "checkpoint/explained.h"
 #include "checkpoint/findings.h"
-
-struct explained {
-    struct encoded_matrix claim;
-    enum trit_dtype latents_dtype;
-    const void *latents; /* [rows, columns] of the claim */
-};
 
 /* Puts what differs into the hints of the layer's findings codes_differ and scales_differ,
  * and adds the reasons (threshold_differs, granularity_differs, partial_group_differs,
- * scale_rounded, scale_reciprocal) that explain all of it. Encodings with one scale for
- * the tensor are not explained. Without memory nothing is added. */
+ * scale_rounded, scale_reciprocal) that explain all of it. Of encodings with
+ * one scale for the tensor only that scale is looked at. Without memory nothing is added. */
 void findings_explain(struct file_findings *findings, const char *layer,
                       const struct explained *what);
 

@@ -316,17 +316,25 @@ void findings_add_match(struct file_findings *findings, const struct match *matc
         add_pair(findings, &match->pairs[i], claim, latents);
 }
 
-void findings_hint(struct file_findings *findings, enum trit_finding_kind kind,
-                   const char *layer, const char *text)
+struct file_finding *findings_find(struct file_findings *findings,
+                                   enum trit_finding_kind kind, const char *layer)
 {
     for (size_t i = findings->count; i > 0; i--) {
         struct file_finding *one = &findings->list[i - 1];
 
-        if (one->finding.kind == kind && one->layer && strcmp(one->layer, layer) == 0) {
-            hint(&one->finding, text);
-            return;
-        }
+        if (one->finding.kind == kind && one->layer && strcmp(one->layer, layer) == 0)
+            return one;
     }
+    return NULL;
+}
+
+void findings_hint(struct file_findings *findings, enum trit_finding_kind kind,
+                   const char *layer, const char *text)
+{
+    struct file_finding *found = findings_find(findings, kind, layer);
+
+    if (found)
+        hint(&found->finding, text);
 }
 
 /* ---- verdict, text, JSON ---------------------------------------------------------- */

@@ -53,6 +53,11 @@ void findings_add_contents(struct file_findings *findings,
 void findings_add_match(struct file_findings *findings, const struct match *match,
                         const struct contents *claim, const struct contents *latents);
 
+/* The newest finding of this kind about the layer, or NULL; valid until the next one is
+ * added. */
+struct file_finding *findings_find(struct file_findings *findings,
+                                   enum trit_finding_kind kind, const char *layer);
+
 /* Sets the hint of the newest finding of this kind about the layer, where there is one. */
 void findings_hint(struct file_findings *findings, enum trit_finding_kind kind,
                    const char *layer, const char *hint);

@@ -26,6 +26,12 @@ enum exit_code side_open(struct side *side, const char *command, const char *pat
     if (contents_create(&side->contents, &side->said, CONTENTS_CLAIM, &terms,
                         reader_table(side->input.reader), &side->record, &failure) < 0)
         return complain(FAILED, "%s: %s", path, failure.message);
+    if (terms.encoding == TRIT_ENCODING_HF_BITNET && !side->record.layers &&
+        config_has_reciprocals(side->said.config))
+        return complain(FAILED,
+                        "%s: its scales are one divided by the mean magnitude "
+                        "(linear_class bitlinear), which only verify reads",
+                        path);
     return DONE;
 }
 

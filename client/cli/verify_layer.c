@@ -111,6 +111,12 @@ static int call_verify(struct verifying *v, const struct subject *subject,
                                     trit_status_name(status), error.message);
 }
 
+/* The daemon compares with the mean magnitude, whatever config.json declares. */
+static bool has_reciprocals(const struct verifying *v)
+{
+    return !v->record.layers && config_has_reciprocals(v->said.config);
+}
+
 /* A matrix that is not the projection of its latents. */
 static void explain(struct verifying *v, const struct subject *subject)
 {
@@ -126,9 +132,10 @@ static void explain(struct verifying *v, const struct subject *subject)
                                                   : TRIT_DTYPE_UNSPECIFIED},
         .latents_dtype = subject->reference->type->dtype,
         .latents = subject->reference_data,
+        .reciprocal = !v->record.layers && config_has_reciprocals(v->said.config),
     };
 
-    if (v->explained < EXPLAINED_MAX) {
+    if (v->explained < EXPLAINED_MAX || what.reciprocal) {
         v->explained++;
         findings_explain(&v->findings, subject->name, &what);
     }
@@ -176,10 +183,10 @@ static int show_part(struct verifying *v, const struct subject *subject,
     findings_add_report(&v->findings, subject->name, report,
                         option_given(v->options, OPTION_ALLOW_DEAD));
     check_biases(v, subject);
+    if (subject->reference && (has_mismatch(&v->findings, first) || has_reciprocals(v)))
+        explain(v, subject);
     for (size_t i = first; i < v->findings.count; i++)
         failing |= v->findings.list[i].finding.severity == TRIT_SEVERITY_ERROR;
-    if (subject->reference && has_mismatch(&v->findings, first))
-        explain(v, subject);
     v->layers++;
     v->failing += failing;
     return showing_layer(&v->showing, subject->name, &subject->shown, report,

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from checkpoints import bf16, save
+from checkpoints import bf16, load, save
 from tritd import cli
 
 ROWS, COLUMNS = 24, 640
@@ -113,3 +113,46 @@ def test_narrow_types(judge, latents):
     claim = ternary(latents, scales) / scales * narrow(scales)
     found = judge(bf16(claim.astype(np.float32)), latents, "--tolerance", "0.4")
     assert found["granularity_differs"]["got"] == "64"
+
+
+def test_one_scale_for_the_tensor(judge, random):
+    """Weights that share one scale, the mean of all latents, are told as such."""
+    latents = (random.standard_normal((ROWS, COLUMNS)) * .02).astype(np.float32)
+    mean = np.full_like(latents, np.abs(latents.astype(np.float64)).mean())
+    found = judge(ternary(latents, mean), latents)
+    assert found["granularity_differs"]["got"] == "the tensor"
+
+
+@pytest.mark.parametrize("linear_class", ["autobitlinear", "bitlinear", None])
+@pytest.mark.parametrize("stored", ["mean", "reciprocal"])
+def test_bitnet_scale_conventions(daemon, tmp_path, random, linear_class, stored):
+    """A bitnet file is read by its config.json. Scales of the declared convention pass,
+    those of the other fail."""
+    latents = (random.standard_normal((16, 256)) * .02).astype(np.float32)
+    (tmp_path / "release").mkdir()
+    save(tmp_path / "latents.safetensors", {"l.weight": latents})
+    release = tmp_path / "release" / "model.safetensors"
+    done = cli(daemon, "project", tmp_path / "latents.safetensors", "-o", release, "-e", "hf_bitnet")
+    assert done.returncode == 0, done.stderr
+    tensors = load(release)
+    if stored == "reciprocal":
+        tensors["l.weight_scale"] = 1 / tensors["l.weight_scale"]
+    save(release, tensors, {"format": "pt"})
+    block = {"quant_method": "bitnet"}
+    if linear_class:
+        block["linear_class"] = linear_class
+    (tmp_path / "release" / "config.json").write_text(json.dumps({"quantization_config": block}))
+    done = cli(daemon, "verify", tmp_path / "release")
+    assert done.returncode == 0, done.stdout
+    done = cli(daemon, "verify", tmp_path / "release", "--against",
+               tmp_path / "latents.safetensors", "--json")
+    findings = {one["kind"]: one for one in json.loads(done.stdout)["findings"]}
+    declared = "mean" if linear_class == "autobitlinear" else "reciprocal"
+    assert done.returncode == (0 if stored == declared else 1), findings
+    if stored != declared:
+        kind = "scale_reciprocal" if declared == "mean" else "scales_differ"
+        assert findings[kind]["severity"] == "error"
+    elif declared == "reciprocal":
+        assert findings["scales_differ"]["severity"] == "note"
+    done = cli(daemon, "unpack", tmp_path / "release", "-o", tmp_path / "dense")
+    assert done.returncode == (0 if linear_class == "autobitlinear" else 3)

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Internal to explain: matrices with one scale. */
+#ifndef CHECKPOINT_EXPLAIN_TENSOR_H
+#define CHECKPOINT_EXPLAIN_TENSOR_H
+
+#include "checkpoint/explained.h"
+#include "checkpoint/findings.h"
+
+/* Of a claim in groups: adds granularity_differs, and returns true, where all of it has one
+ * magnitude, the mean magnitude of all latents. */
+bool explain_granularity(struct file_findings *findings, const char *layer,
+                         const struct explained *what);
+
+/* Of a claim with one scale: adds scale_reciprocal where it is one divided by the mean.
+ * Where config.json declares reciprocals, one that is rounded to its type is no difference
+ * (scales_differ becomes a note), and the mean itself is one (scales_differ is added). */
+void explain_tensor_scale(struct file_findings *findings, const char *layer,
+                          const struct explained *what);
+
+#endif
