@@ -12,10 +12,9 @@
 #include "checkpoint/json.h"
 #include "checkpoint/layer_diff.h"
 #include "checkpoint/rename.h"
+#include "client/cli/both.h"
 #include "client/cli/grid.h"
 #include "client/cli/side.h"
-
-enum { COMPARE_BYTES = 1 << 20 };
 
 struct diffing {
     const struct options *options;
@@ -127,28 +126,6 @@ static int diff_layer(struct diffing *d, const char *name, size_t a, size_t b)
     return show_layer(d, name, &whole);
 }
 
-static int diff_bytes(struct diffing *d, const struct tensor_entry *a,
-                      const struct tensor_entry *b, struct difference *difference)
-{
-    uint8_t *left = malloc(2 * (size_t)COMPARE_BYTES);
-    int result =
-        left ? 0 : fail(&d->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-
-    for (uint64_t at = 0; result == 0 && at < a->bytes; at += COMPARE_BYTES) {
-        const uint64_t rest = a->bytes - at;
-        const uint64_t piece = rest < COMPARE_BYTES ? rest : COMPARE_BYTES;
-
-        result = reader_read(d->a.input.reader, a, at, left, piece, &d->failure);
-        if (result == 0)
-            result = reader_read(d->b.input.reader, b, at, left + COMPARE_BYTES, piece,
-                                 &d->failure);
-        if (result == 0)
-            difference_feed(difference, left, left + COMPARE_BYTES, piece);
-    }
-    free(left);
-    return result;
-}
-
 static int diff_other(struct diffing *d, const char *name, size_t a, size_t b)
 {
     const struct tensor_entry *left = &d->a.contents.table->entries[a];
@@ -160,7 +137,8 @@ static int diff_other(struct diffing *d, const char *name, size_t a, size_t b)
         memcmp(left->shape, right->shape, left->rank * sizeof(left->shape[0])) != 0)
         return show_other(d, name, "another type or shape");
     difference_init(&difference, left->type);
-    if (diff_bytes(d, left, right, &difference) < 0)
+    if (both_compare(d->a.input.reader, left, d->b.input.reader, right, &difference,
+                     &d->failure) < 0)
         return -1;
     if (difference.count == 0)
         return show_other(d, name, NULL);
