@@ -12,7 +12,8 @@ _Static_assert((int)SCAN_PART_BYTES_MAX == (int)ENVELOPE_BYTES_MAX,
 static int message_begin(struct call *call, const struct deframed *found)
 {
     const struct limits *limits = call->config->limits;
-    uint64_t bytes_max = call->method->streaming
+    /* The first message of a stream may hold the scales of a whole tensor. */
+    uint64_t bytes_max = call->method->streaming && call->messages > 0
                              ? (uint64_t)CHUNK_BYTES_MAX + 4 * ENVELOPE_BYTES_MAX
                              : limits->message_bytes_max;
 

@@ -17,7 +17,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from tritd import Daemon  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import bench_checkpoints  # noqa: E402
+from tritd import BINARIES, Daemon  # noqa: E402
 
 STREAM_MIB = int(os.environ.get("BENCH_STREAM_MIB", 4096))
 PEAK_MIB_MAX = 128
@@ -95,6 +97,15 @@ def rpc(program, folder):
     return found
 
 
+def whole_checkpoints(program, folder):
+    """`program`: trit."""
+    daemon = Daemon(pathlib.Path(folder) / "data")
+    try:
+        return list(bench_checkpoints.measure(program, daemon, folder, entry))
+    finally:
+        daemon.stop()
+
+
 def table(entries):
     for e in entries:
         goal = "" if e["goal"] is None else f"  goal {e['goal']}: {VERDICTS[e['holds']]}"
@@ -111,6 +122,7 @@ def main():
     peer = str(pathlib.Path(programs[0]).parent / "kernels_peer")
     runs.append((lambda program, folder: peers(python, program, folder), peer))
     runs.append((lambda program, folder: project(program), python))
+    runs.append((whole_checkpoints, str(BINARIES / "trit")))
     entries = []
     for run, program in runs:
         with tempfile.TemporaryDirectory() as folder:

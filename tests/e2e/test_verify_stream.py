@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import claims
 import reference as ref
 from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
 
@@ -57,3 +58,14 @@ def test_latents_far_ahead_are_refused(daemon, latents, packed):
                 *(message for _, message in chunks("chunk", packed))]
     refused(lambda: list(daemon.ternary.VerifyStream(iter(requests), timeout=CALL_SECONDS)),
             grpc.StatusCode.INVALID_ARGUMENT, "reference", "interleave")
+
+
+def test_scales_beyond_a_chunk(daemon, random):
+    """The first message holds the scales of the whole tensor, however many they are: those of an
+    embedding of 150,000 rows are larger than a chunk may be."""
+    shape = (600_000, 4)
+    codes = random.integers(-1, 2, shape).astype(np.int8)
+    scales = random.random((shape[0], 2)).astype(np.float32) + .5
+    report = claims.verify_stream(daemon, codes.tobytes(), shape, encoding=claims.INT8,
+                                  scales=scales.tobytes(), group_size=2, chunk=1 << 20)
+    assert report.is_ternary and report.groups == 2 * shape[0] and scales.nbytes > 4 << 20

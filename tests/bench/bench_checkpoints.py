@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole checkpoints through `trit`: a Qwen3-shaped folder of bf16 shards in page cache,
+against `cat` of the same files.
+
+Rounds of cat, project and verify follow one another; a figure is the median of its ratio
+to the cat of the same round, so that a machine that slows down slows both.
+"""
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import time
+
+import numpy as np
+
+LAYERS, HIDDEN, INNER, HEADS, VOCABULARY = 28, 1024, 3072, 2048, 151936
+SHARD_BYTES = 320 << 20
+ROUNDS = 3
+PEAK_MIB_MAX = 256
+
+
+def shapes():
+    """Names and shapes of a Qwen3 of 0.6 billion parameters, in the order of its files."""
+    yield "model.embed_tokens.weight", (VOCABULARY, HIDDEN)
+    for layer in range(LAYERS):
+        stem = f"model.layers.{layer}"
+        yield f"{stem}.input_layernorm.weight", (HIDDEN,)
+        for name, shape in (("q_proj", (HEADS, HIDDEN)), ("k_proj", (1024, HIDDEN)),
+                            ("v_proj", (1024, HIDDEN)), ("o_proj", (HIDDEN, HEADS))):
+            yield f"{stem}.self_attn.{name}.weight", shape
+        for name, shape in (("gate_proj", (INNER, HIDDEN)), ("up_proj", (INNER, HIDDEN)),
+                            ("down_proj", (HIDDEN, INNER))):
+            yield f"{stem}.mlp.{name}.weight", shape
+    yield "model.norm.weight", (HIDDEN,)
+
+
+def write_shard(path, tensors, noise):
+    header, end = {"__metadata__": {"format": "pt"}}, 0
+    for name, shape in tensors:
+        size = 2 * int(np.prod(shape))
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    with open(path, "wb") as out:
+        out.write(len(text).to_bytes(8, "little") + text)
+        for name, shape in tensors:
+            left = 2 * int(np.prod(shape))
+            while left:
+                left -= out.write(noise[:min(left, len(noise))])
+
+
+def make(folder):
+    """The checkpoint; returns its bytes."""
+    random = np.random.default_rng(1)
+    values = (random.standard_normal(16 << 20) * .02).astype(np.float32)
+    noise = memoryview((values.view(np.uint32) >> 16).astype(np.uint16).tobytes())
+    shards, size = [[]], 0
+    for name, shape in shapes():
+        if size > SHARD_BYTES:
+            shards.append([])
+            size = 0
+        shards[-1].append((name, shape))
+        size += 2 * int(np.prod(shape))
+    index = {}
+    for number, tensors in enumerate(shards, 1):
+        name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        write_shard(folder / name, tensors, noise)
+        index.update({tensor: name for tensor, _ in tensors})
+    (folder / "model.safetensors.index.json").write_text(json.dumps(
+        {"metadata": {}, "weight_map": index}))
+    (folder / "config.json").write_text('{"model_type": "qwen3", "tie_word_embeddings": true}')
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def timed(words, **more):
+    """Seconds and peak MiB of a command that must succeed."""
+    begun = time.monotonic()
+    child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more)
+    error = child.stderr.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise RuntimeError(f"{words}: {error.decode()}")
+    return time.monotonic() - begun, usage.ru_maxrss / 1024
+
+
+def measure(trit, daemon, folder, entry):
+    """Entries of bench.json: project and verify, as ratios to cat, and peaks."""
+    folder = pathlib.Path(folder)
+    model = folder / "model"
+    model.mkdir()
+    size = make(model)
+    environment = dict(os.environ, TRITD_ADDRESS=daemon.rpc)
+    files = sorted(map(str, model.glob("*.safetensors")))
+    ratios, peaks, rates = {}, {}, {}
+
+    def note(measure, seconds, peak, cat, read):
+        ratios.setdefault(measure, []).append((read / seconds) / (size / cat))
+        rates.setdefault(measure, []).append(read / seconds / 1e9)
+        peaks[measure] = max(peak, peaks.get(measure, 0))
+
+    for _ in range(ROUNDS):
+        timed(["cat", *files])
+        cat, _ = timed(["cat", *files])
+        for encoding in ("int8", "pq2_0", "dense"):
+            out = folder / encoding
+            words = [str(trit), "project", str(model), "-o", str(out), "-e", encoding, "--force"]
+            note(f"project to {encoding}", *timed(words, env=environment), cat, size)
+        packed = sum(path.stat().st_size for path in (folder / "int8").glob("*.safetensors"))
+        words = [str(trit), "verify", str(folder / "int8")]
+        note("verify of int8", *timed(words, env=environment), cat, packed)
+    goals = {"project to int8": .35, "verify of int8": .5}
+    for name, found in ratios.items():
+        ratio, goal = statistics.median(found), goals.get(name)
+        yield entry(f"trit {name}, {size / 1e9:.1f} GB of bf16 shards, of cat", round(ratio, 3),
+                    "ratio", goal and f">= {goal}", goal and ratio >= goal,
+                    f"{statistics.median(rates[name]):.2f} GB/s read")
+    for name, peak in (("trit", max(peaks.values())), ("tritd", daemon.memory_kib() / 1024)):
+        yield entry(f"peak memory of {name} over whole checkpoints", round(peak, 1), "MiB",
+                    f"<= {PEAK_MIB_MAX}", peak <= PEAK_MIB_MAX)
