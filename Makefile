@@ -115,14 +115,15 @@ $(O)/libtrit.so: $(LINK_lib) client/lib/libtrit.map
 # ---- install ------------------------------------------------------------------
 D := $(DESTDIR)$(PREFIX)
 .PHONY: install
-install: bins ## copy binaries, library, headers and trit.pc under DESTDIR/PREFIX
-	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include/trit
+install: bins ## copy binaries, library, headers, schemas and trit.pc under DESTDIR/PREFIX
+	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include/trit $(D)/share/trit/schema
 	install -m 755 $(O)/tritd $(O)/trit $(D)/bin
 	install -m 755 $(O)/libtrit.so $(D)/lib/libtrit.so.$(VERSION)
 	ln -sf libtrit.so.$(VERSION) $(D)/lib/libtrit.so.$(SOVERSION)
 	ln -sf libtrit.so.$(SOVERSION) $(D)/lib/libtrit.so
 	install -m 644 client/include/trit.h $(D)/include
 	install -m 644 $(wildcard client/include/trit/*.h) proto/trit/types.h $(D)/include/trit
+	install -m 644 $(wildcard docs/schema/*.json) $(D)/share/trit/schema
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: trit' 'Description: Client of tritd, the ternary weight daemon' \
 	  'Version: $(VERSION)' 'Requires.private: libnghttp2 jansson' \
@@ -132,8 +133,9 @@ install: bins ## copy binaries, library, headers and trit.pc under DESTDIR/PREFI
 uninstall: ## remove what install copied
 	rm -f $(D)/bin/tritd $(D)/bin/trit $(D)/lib/libtrit.so $(D)/lib/libtrit.so.$(SOVERSION) \
 	  $(D)/lib/libtrit.so.$(VERSION) $(D)/include/trit.h $(D)/lib/pkgconfig/trit.pc \
-	  $(patsubst client/include/%,$(D)/include/%,$(wildcard client/include/trit/*.h)) $(D)/include/trit/types.h
-	-rmdir $(D)/include/trit 2>/dev/null
+	  $(patsubst client/include/%,$(D)/include/%,$(wildcard client/include/trit/*.h)) $(D)/include/trit/types.h \
+	  $(patsubst docs/schema/%,$(D)/share/trit/schema/%,$(wildcard docs/schema/*.json))
+	-rmdir $(D)/include/trit $(D)/share/trit/schema $(D)/share/trit 2>/dev/null
 
 # ---- run ------------------------------------------------------------------------
 .PHONY: run

@@ -4,6 +4,7 @@
  * dense one. Layers are compared by codes and scales, all other tensors byte for byte. */
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,11 +36,14 @@ static json_t *diff_json(const char *name, const struct layer_diff *diff)
 
     for (size_t i = 0; i < 9; i++)
         json_array_append_new(transitions, json_count(diff->transitions[i / 3][i % 3]));
-    json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:f, s:b}", "layer", name, "elements",
-                     json_count(diff->elements), "codes_differing",
-                     json_count(diff->codes_differing), "transitions", transitions,
-                     "magnitudes_differing", json_count(diff->magnitudes_differing),
-                     "scale_ratio_max", diff->scale_ratio_max, "equal", !diff->has_first);
+    /* JSON has no infinity, which is the ratio to an infinite scale. */
+    json = json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "layer", name, "elements",
+        json_count(diff->elements), "codes_differing", json_count(diff->codes_differing),
+        "transitions", transitions, "magnitudes_differing",
+        json_count(diff->magnitudes_differing), "scale_ratio_max",
+        isfinite(diff->scale_ratio_max) ? json_real(diff->scale_ratio_max) : json_null(),
+        "equal", !diff->has_first);
     if (json && diff->has_first)
         json_put(json, "first", json_count(diff->first));
     return json;

@@ -17,6 +17,8 @@ import time
 
 import grpc
 
+import schemas
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
 BINARIES = pathlib.Path(os.environ.get("TRIT_O", ROOT / "build" / "release"))
@@ -141,13 +143,15 @@ class Daemon:
 
 
 def cli(daemon, *words, env=None, seconds=CALL_SECONDS, **more):
-    """Runs trit against the daemon (None: no address given)."""
+    """Runs trit against the daemon (None: no address given). JSON must follow its schema."""
     environ = dict(os.environ, **(env or {}))
     if daemon is not None:
         environ["TRITD_ADDRESS"] = daemon.rpc
-    return subprocess.run([*RUNNER, str(BINARIES / "trit"), *map(str, words)],
+    done = subprocess.run([*RUNNER, str(BINARIES / "trit"), *map(str, words)],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=seconds, env=environ, **more)
+    schemas.check(words, done.stdout)
+    return done
 
 
 def refused(call, status, *words):
