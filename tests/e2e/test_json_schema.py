@@ -201,6 +201,29 @@ def test_plans(daemon, tmp_path, latents, random):
     assert "bits_per_weight" not in plan and plan["parameters"] == {"ternary": 0, "kept": 9}
 
 
+# ---- trit pack, trit unpack ---------------------------------------------------------------
+
+def test_plans_of_pack_and_unpack(daemon, latents):
+    """Layers are packed; the scales of the input go with them; what does not fit is refused."""
+    dense = projected(daemon, latents, "dense", "-g", "256", "--exclude", "*[md]_*")
+    int8 = projected(daemon, latents, "int8", "-e", "int8")
+    for source, words in ((dense, ["pack", "-e", "tq2_0"]), (int8, ["pack", "-e", "q2_0", "-g", 64]),
+                          (int8, ["unpack"]), (int8, ["unpack", "--dtype", "f16"])):
+        plan = result(daemon, "plan", words[0], source, *words[1:], "--dry-run")
+        assert {"pack", "keep"} <= {one["action"] for one in plan["tensors"]}, words
+    plan = result(daemon, "plan", "pack", int8, "-e", "tq1_0", "-g", 256, "--dry-run", code=1)
+    assert plan["refused"]
+
+
+def test_pack_and_unpack(daemon, latents):
+    int8 = projected(daemon, latents, "int8", "-e", "int8")
+    packed, dense = latents.parent / "packed.safetensors", latents.parent / "dense.safetensors"
+    found = result(daemon, "pack", "pack", int8, "-o", packed, "-e", "pq2_0", "--round-scales")
+    assert found["layers"] == 4 and found["scales_rounded"] > 0
+    found = result(daemon, "unpack", "unpack", packed, "-o", dense)
+    assert (found["encoding"], found["scales_rounded"]) == ("dense", 0)
+
+
 # ---- trit verify --------------------------------------------------------------------------
 
 def spoil(tensors, name, values):
