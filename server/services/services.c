@@ -16,7 +16,8 @@ static const struct method *const methods[] = {
     &method_layers_create,    &method_layers_load,     &method_layers_load_stream,
     &method_layers_get,       &method_layers_list,     &method_layers_delete,
     &method_layers_forward,   &method_layers_backward, &method_layers_embed,
-    &method_layers_as_linear, &method_layers_verify,
+    &method_layers_as_linear, &method_layers_verify,   &method_pack,
+    &method_pack_stream,
 };
 
 const struct method *const *services_methods(size_t *count)

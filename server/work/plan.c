@@ -79,12 +79,24 @@ bool plan_is_whole(const struct plan_spec *spec)
     return has_one_scale(spec->in) || (spec->has_out && has_one_scale(spec->out));
 }
 
+/* Whether the tensor is one group. Not if it is regrouped and one of its encodings has
+ * groups. */
+static bool is_one_group(const struct plan_spec *spec)
+{
+    if (!spec->regroups)
+        return plan_is_whole(spec);
+    return has_one_scale(spec->out) &&
+           (has_one_scale(spec->in) || spec->in == TRIT_ENCODING_DENSE);
+}
+
 /* A tensor with one scale is packed in blocks across its rows: are they whole? */
 static int check_whole_shape(const struct plan *plan, enum trit_encoding encoding,
                              struct failure *failure)
 {
     char text[SHAPE_TEXT_BYTES];
 
+    if (!has_one_scale(encoding))
+        return 0;
     shape_text(&plan->spec, text);
     if (encoding_layout(encoding)->interleaved) {
         if (plan->rows % INTERLEAVED == 0)
@@ -103,18 +115,19 @@ static int check_whole_shape(const struct plan *plan, enum trit_encoding encodin
     return 0;
 }
 
-/* Makes a tensor with one scale one row with one group. */
+/* Checks a tensor with one scale, and makes it one row with one group. */
 static int check_whole(struct plan *plan, struct failure *failure)
 {
     struct plan_spec *spec = &plan->spec;
     enum trit_encoding encoding = has_one_scale(spec->in) ? spec->in : spec->out;
     char text[SHAPE_TEXT_BYTES];
 
-    if (spec->group_size != 0)
+    if (spec->group_size != 0 && is_one_group(spec))
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
                           "%" PRIu32 ", but %s has one scale for the whole tensor; use 0",
                           spec->group_size, encoding_name(encoding));
-    if (check_whole_shape(plan, encoding, failure) < 0)
+    if (check_whole_shape(plan, spec->in, failure) < 0 ||
+        (spec->has_out && check_whole_shape(plan, spec->out, failure) < 0))
         return -1;
     if (plan->elements > WHOLE_ELEMENTS_MAX)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
@@ -122,6 +135,8 @@ static int check_whole(struct plan *plan, struct failure *failure)
                           shape_text(spec, text), plan->elements, encoding_name(encoding),
                           WHOLE_ELEMENTS_MAX);
     plan->whole = true;
+    if (!is_one_group(spec))
+        return 0;
     plan->rows = 1;
     plan->row_len = plan->elements;
     spec->group_size = (uint32_t)plan->elements;
@@ -136,7 +151,7 @@ static int check_groups(struct plan *plan, struct failure *failure)
         return -1;
     if (spec->group_size == 0)
         spec->group_size = GROUP_SIZE_DEFAULT;
-    if (spec->group_size > GROUP_SIZE_MAX && !plan->whole)
+    if (spec->group_size > GROUP_SIZE_MAX && !is_one_group(spec))
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
                           "%" PRIu32 "; must be at most %d", spec->group_size,
                           GROUP_SIZE_MAX);
@@ -160,10 +175,13 @@ static int check_encoding(const struct plan *plan, enum trit_encoding encoding,
 {
     const struct encoding_layout *layout = encoding_layout(encoding);
     uint32_t group_size = plan->spec.group_size;
+    bool regroups = plan->spec.regroups;
 
     if (!layout)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
                           "%d is unknown", (int)encoding);
+    if (regroups && has_one_scale(encoding)) /* check_whole_shape has checked it */
+        return 0;
     if (layout->group_size != 0 && (layout->group_size % group_size != 0 ||
                                     group_size % layout->block_elements != 0))
         return fail_field(
@@ -176,7 +194,8 @@ static int check_encoding(const struct plan *plan, enum trit_encoding encoding,
             "rows have %" PRIu64
             " elements; %s needs a multiple of group_size, which is %" PRIu32,
             plan->row_len, encoding_name(encoding), group_size);
-    if (layout->scales == SCALES_IN_BLOCK && group_size % layout->block_elements != 0)
+    if (layout->scales == SCALES_IN_BLOCK && !regroups &&
+        group_size % layout->block_elements != 0)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.group_size",
                           "%" PRIu32 "; %s needs a multiple of %" PRIu32
                           ", the elements of a block",
@@ -211,10 +230,11 @@ static bool encoded_overflows(const struct plan *plan, enum trit_encoding encodi
 }
 
 /* `dtype` of the separate scales; UNSPECIFIED: there are none. True: overflow. */
-static bool scales_overflow(const struct plan *plan, enum trit_dtype dtype,
-                            uint64_t *bytes)
+static bool scales_overflow(const struct plan *plan, enum trit_encoding encoding,
+                            enum trit_dtype dtype, uint64_t *bytes)
 {
-    return mul_overflows(plan->groups, dtype_bytes(dtype), bytes);
+    return mul_overflows(has_one_scale(encoding) ? 1 : plan->groups, dtype_bytes(dtype),
+                         bytes);
 }
 
 static int check_scales_dtype(const struct plan_spec *spec, struct failure *failure)
@@ -246,7 +266,7 @@ static int measure(const struct plan *plan, enum trit_encoding encoding,
     char text[SHAPE_TEXT_BYTES];
 
     if (encoded_overflows(plan, encoding, plan->elements, bytes) ||
-        scales_overflow(plan, scales_dtype, scale_bytes))
+        scales_overflow(plan, encoding, scales_dtype, scale_bytes))
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "tensor.shape",
                           "byte count of %s as %s overflows 64 bits",
                           shape_text(&plan->spec, text), encoding_name(encoding));
@@ -283,8 +303,11 @@ static void cut_tiles(struct plan *plan)
     uint64_t bound = in / common_divisor(in, out) * out;
     uint64_t fit = TILE_ELEMENTS_MAX / longest;
 
-    if (plan->whole)
-        fit = bound = 1;
+    if (plan->whole) {
+        plan->tile_groups = plan->groups;
+        plan->tiles = 1;
+        return;
+    }
     if (fit > TILE_GROUPS_MAX)
         fit = TILE_GROUPS_MAX;
     assert(bound <= fit); /* blocks are small: 256 elements at most */

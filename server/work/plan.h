@@ -25,11 +25,16 @@ struct plan_spec {
                                         BF16; UNSPECIFIED: that of the encoding */
     enum trit_encoding out;          /* ignored without has_out */
     bool has_out;
+    /* Each encoding keeps the scales of its own blocks, or its one scale, whatever
+     * group_size is. */
+    bool regroups;
 };
 
 struct plan {
     struct plan_spec spec; /* group_size filled in */
-    bool whole; /* the tensor has one scale: it is one row, one group and one tile */
+    /* The tensor has one scale: it is one row, one group and one tile. With `regroups` it
+     * is one tile, and the groups are those of the encoding that has several. */
+    bool whole;
     uint64_t elements, rows, row_len;
     uint64_t groups, groups_per_row;
     uint32_t tail_len; /* of a row's last group; group_size if that is full */

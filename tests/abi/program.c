@@ -180,7 +180,7 @@ static void hold(struct trit_client *client, const char *name)
     layer.it.spec = &spec.it;
     layer.it.weight = &array.it;
     if (succeeded("layer get", trit_layer_get(client, name, &get, &layer.it, &error.it)))
-        printf("layer get: %s %" PRIu64 "\n", layer.it.has_seed ? "seed" :,
+        printf("layer get: %s %" PRIu64 "\n", layer.it.has_seed ? "seed" : "",
                array.it.bytes);
     trit_layer_free(&layer.it);
     verify.prefix = name;

@@ -36,6 +36,8 @@ async def test_all_calls_can_be_awaited(client, random):
     assert (await client.verify(made)).is_ternary
     packed = await client.project(w, encoding="pq2_0", layer=("aio", "l", 1))
     assert (await client.unpack(packed)).shape == w.shape
+    codes = await client.pack(packed, encoding="int8")
+    assert (await client.pack(codes, encoding="pq2_0")).data.tobytes() == packed.data.tobytes()
     assert (await client.backward(w)).tobytes() == w.tobytes()
     assert await client.ping()
     assert (await client.reports.get("aio", "l")).step == 1
@@ -127,6 +129,7 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
         yield "project", client.project(w, layer=("loop", "l", 1))
         yield "project", client.project(w, encoding="pq2_0", report="none", progress=bar.append)
         yield "verify", client.verify(w, mode="latent")
+        yield "pack", client.pack(np.sign(w), encoding="pq2_0")
         yield "unpack", client.unpack(w)
         yield "backward", client.backward(w)
         yield "reports.get", reports.get("loop", "l")

@@ -20,6 +20,7 @@ def blocking(client: trit.Client, weights: np.ndarray[Any, np.dtype[np.float32]]
     projection = client.project(weights, encoding="pq2_0", layer=("run", "fc", 20))
     assert_type(projection, trit.Projection)
     assert_type(projection.encoding, trit.Encoding)
+    assert_type(client.pack(projection, encoding="int8"), trit.Projection)
     report = client.verify(projection, mode="latent")
     assert_type(report.verdict, Literal["pass", "fail", "inconclusive"])
     assert_type(report.mse, Optional[float])
@@ -34,6 +35,7 @@ def wrong(client: trit.Client, weights: Any) -> None:
     """Names and types that do not exist are errors."""
     client.project(weights, encoding="pq2")  # type: ignore[arg-type]
     client.project(weights, groups=128)  # type: ignore[call-arg]
+    client.pack(weights)  # type: ignore[call-arg]
     client.unpack(weights, dtype="i8")  # type: ignore[arg-type]
     client.checkpoint.project("model.safetensors", include=3)  # type: ignore[arg-type]
     trit.Client(7661)  # type: ignore[arg-type]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoded weights as `verify` and `unpack` take them."""
+"""Encoded weights as `verify`, `unpack` and `pack` take them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ._native import ffi
 from ._tensors import c_tensor
 from .errors import InvalidArgument
 from .types import (
+    GROUP_SIZE,
+    ONE_SCALE,
     AnyEncoding,
     AnyPartialGroup,
     DType,
@@ -96,6 +98,49 @@ class Packed:
             options.scales = ffi.cast("void *", self.scales.address)
             options.scale_bytes = self.scales.nbytes
             options.scales_dtype = _scales_dtype(self.scales)
+
+
+# Weights of a block with a scale of its own.
+_BLOCKS = {
+    Encoding.PQ2_0: 128,
+    Encoding.Q2_0: 64,
+    Encoding.PTQ1_0: 128,
+    Encoding.TQ1_0: 256,
+    Encoding.TQ2_0: 256,
+}
+
+
+class PackSource(Packed):
+    """Weights that are ternary already, and the encoding `kind` that they will have.
+
+    Attributes:
+        held_group_size: Weights that share a scale in the result; 0 for the whole tensor.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        encoding: Optional[AnyEncoding],
+        scales: Any,
+        shape: Optional[Sequence[int]],
+        group_size: Optional[int],
+        kind: Encoding,
+    ) -> None:
+        super().__init__(data, encoding, scales, shape, None)
+        self.kind = kind
+        own_groups = self.encoding not in (Encoding.DENSE, *ONE_SCALE)
+        if group_size is None and self.group_size and (own_groups or kind not in ONE_SCALE):
+            group_size = self.group_size
+        size = None if group_size is None else unsigned(group_size, 2**32, "options.group_size")
+        self.group_size = size or (0 if kind in ONE_SCALE and not own_groups else GROUP_SIZE)
+        self.held_group_size = max(self.group_size, _BLOCKS.get(kind, 0))
+        if kind in ONE_SCALE:
+            self.held_group_size = 0
+
+    def fill_pack(self, options: Any) -> None:
+        """Fills a trit_pack_options."""
+        self.fill(options)
+        options.source_encoding, options.encoding = self.encoding, self.kind
 
 
 def _scales_dtype(scales: View) -> int:

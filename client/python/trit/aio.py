@@ -238,5 +238,6 @@ class Client(_Twin):
     ping = _awaited(_client.Client.ping)
     project = _awaited(_client.Client.project)
     verify = _awaited(_client.Client.verify)
+    pack = _awaited(_client.Client.pack)
     unpack = _awaited(_client.Client.unpack)
     backward = _awaited(_client.Client.backward)

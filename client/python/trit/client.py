@@ -7,13 +7,14 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Type, Union
 
 import numpy as np
 
-from ._arguments import c_text, member, real, unsigned, wrong_type
-from ._arrays import STORAGE, Array, View, view_elements
+from ._arguments import c_text, flag, member, real, unsigned, wrong_type
+from ._arrays import STORAGE, Array, view_elements
 from ._call import Call, Progress
 from ._handle import Handle
 from ._native import ffi, lib, new
-from ._packed import Packed, c_group_size
-from ._tensors import address_of, c_tensor, shaped, shaped_scales, take
+from ._packed import Packed, PackSource, c_group_size
+from ._results import dense_result, projection_of
+from ._tensors import address_of, c_tensor, take
 from .checkpoint import Checkpoint
 from .errors import InvalidArgument
 from .layers import Layers
@@ -36,8 +37,6 @@ from .types import (
 __all__ = ["Client"]
 
 Layer = Union[LayerRef, Tuple[str, str, int], Tuple[str, str]]
-
-ALIGNMENT = 64  # bytes
 
 
 def _fill_layer_ref(ref: Any, layer: Optional[Layer]) -> List[Any]:
@@ -238,7 +237,7 @@ class Client:
         call.fill(options.call)
         dense = None
         if kind == Encoding.DENSE:
-            dense = _dense_result(view, out)
+            dense = dense_result(view, out)
             options.out, options.out_bytes = address_of(dense), dense.nbytes
         elif out is not None:
             raise InvalidArgument(
@@ -251,24 +250,9 @@ class Client:
         with self._handle as client:
             call.check(lib.trit_project(client, borrowed, options, result, call.error))
         del names
-        data: Any = dense
-        if dense is None:
-            data = shaped(take(result.data, result.data_bytes), kind, view.shape)
-        if out is None:
-            data = view.wrap(data, view.dtype if kind == Encoding.DENSE else None)
-        scales = None
-        if result.scales != ffi.NULL:
-            raw = take(result.scales, result.scale_bytes)
-            scales = view.wrap(shaped_scales(raw, kind, view.shape), None)
-        return Projection(
-            data,
-            scales,
-            report_of(result.report) if options.report != ReportDetail.NONE else None,
-            kind,
-            view.shape,
-            options.group_size,
-            PartialGroup(options.partial_group),
-        )
+        if dense is not None and out is None:
+            dense = view.wrap(dense, view.dtype)
+        return projection_of(result, view, view.shape, options.group_size, options, dense)
 
     def verify(
         self,
@@ -350,6 +334,76 @@ class Client:
             call.check(lib.trit_verify(client, packed.tensor, options, report, call.error))
         del borrowed
         return report_of(report)
+
+    def pack(
+        self,
+        tensor: Any,
+        *,
+        encoding: AnyEncoding,
+        source_encoding: Optional[AnyEncoding] = None,
+        scales: Any = None,
+        shape: Optional[Sequence[int]] = None,
+        group_size: Optional[int] = None,
+        allow_rounded_scales: bool = False,
+        report: AnyReportDetail = ReportDetail.FULL,
+        layer: Optional[Layer] = None,
+        timeout: Optional[float] = None,
+        progress: Optional[Progress] = None,
+    ) -> Projection:
+        """Encodes weights that are ternary already; all trits and scales stay as they are.
+
+        With a Projection, `source_encoding`, `scales` and `shape` are its own.
+
+        Args:
+            tensor: f32, f16 or bf16 [..., columns]; or a Projection; or packed bytes, with
+                `source_encoding`, `shape` and, where the encoding has them, `scales`.
+            encoding: How the result lies in memory; not DENSE, which `unpack` makes.
+            source_encoding: How `tensor` lies in memory; None for DENSE.
+            scales: f32, f16 or bf16, of packed bytes whose encoding keeps scales in an array
+                of their own.
+            shape: Shape of the dense tensor, for packed bytes.
+            group_size: Weights of a row that share a scale, in the result and in a source
+                with an array of scales; None for those of a Projection, else as in `project`.
+            allow_rounded_scales: Round a scale that the result's type does not hold; the
+                report has the finding scale_rounded. False refuses it.
+            report: How much of a report of the source to make.
+            layer: (run, layer, step), where the report is stored; None to store nothing.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+            progress: A function that is called with the bytes sent since its last call, or a
+                tqdm bar.
+
+        Returns:
+            The encoded weights, their scales and the report.
+
+        Raises:
+            InvalidArgument: A group is not exactly ternary, or the encoding does not hold its
+                scale; the message names the first such group.
+            AlreadyExists: Another report is stored under that run, layer and step.
+
+        Example:
+            >>> dense = client.project(weights).data
+            >>> packed = client.pack(dense, encoding="int8")
+            >>> bool((client.unpack(packed) == dense).all())
+            True
+        """
+        kind = member(Encoding, encoding, "options.encoding")
+        source = PackSource(tensor, source_encoding, scales, shape, group_size, kind)
+        call = Call(timeout, progress)
+        options = new(
+            "struct trit_pack_options *",
+            {
+                "allow_rounded_scales": flag(allow_rounded_scales, "options.allow_rounded_scales"),
+                "report": member(ReportDetail, report, "options.report"),
+            },
+        )
+        source.fill_pack(options)
+        names = _fill_layer_ref(options.layer, layer)
+        call.fill(options.call)
+        result = new("struct trit_projection *")
+        with self._handle as client:
+            call.check(lib.trit_pack(client, source.tensor, options, result, call.error))
+        del names
+        return projection_of(result, source.view, source.shape, source.held_group_size, options)
 
     def unpack(
         self,
@@ -442,26 +496,3 @@ class Client:
 
 def _make(kind: Type[Client], options: Dict[str, Any]) -> Client:
     return kind(**options)
-
-
-def _dense_result(view: View, out: Optional[Array]) -> Array:
-    """Memory for a dense result: `out`, or aligned as torch and mlx align theirs.
-
-    The kernel that a matrix product chooses, and so its last bits, may depend on that.
-    """
-    if out is None:
-        memory = np.empty(view.nbytes + ALIGNMENT - 1, np.uint8)
-        skipped = -memory.__array_interface__["data"][0] % ALIGNMENT
-        aligned = memory[skipped : skipped + view.nbytes]
-        return aligned.view(STORAGE[view.element]).reshape(view.shape)
-    if not isinstance(out, np.ndarray):
-        raise wrong_type("out", "a NumPy array", out)
-    if not out.flags.c_contiguous or not out.flags.writeable or out.nbytes != view.nbytes:
-        raise InvalidArgument(
-            f"out: must be a writable contiguous array of {view.nbytes} bytes", "out"
-        )
-    begin = out.__array_interface__["data"][0]
-    if begin < view.address + view.nbytes and view.address < begin + out.nbytes:
-        # A stream may have to be sent again when part of its result has arrived.
-        raise InvalidArgument("out: overlaps the tensor", "out")
-    return out

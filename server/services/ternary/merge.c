@@ -32,8 +32,10 @@ static void hash_drop(void **hash)
 
 int merge_init(struct merge *merge, bool digest, struct failure *failure)
 {
-    *merge = (struct merge){
-        .scale_min = INFINITY, .scale_max = -INFINITY, .lost = {0, UINT64_MAX}};
+    *merge = (struct merge){.scale_min = INFINITY,
+                            .scale_max = -INFINITY,
+                            .lost = {0, UINT64_MAX},
+                            .rounded = {0, UINT64_MAX}};
     ternary_counts_init(&merge->counts);
     ternary_check_init(&merge->check);
     storage_check_init(&merge->storage);
@@ -115,6 +117,7 @@ void merge_tile(struct merge *merge, const struct task *task, const struct tile 
     if (merge->lost.count == 0)
         merge->lost_scale = tile->lost_scale;
     occurrences_add(&merge->lost, &tile->lost, merge->groups);
+    occurrences_add(&merge->rounded, &tile->rounded, merge->groups);
     ternary_counts_add(&merge->counts, &tile->counts, merge->elements, merge->groups);
     ternary_check_add(&merge->check, &tile->check, merge->elements, merge->groups);
     storage_check_add(&merge->storage, &tile->storage, merge->groups);

@@ -11,9 +11,10 @@ struct merge {
     struct ternary_check check;
     float scale_min, scale_max;
     double scale_sum;
-    uint64_t finite_scales;  /* groups; the three above are over these */
-    struct occurrences lost; /* groups whose scale the output loses */
-    float lost_scale;        /* of the first of them */
+    uint64_t finite_scales;     /* groups; the three above are over these */
+    struct occurrences lost;    /* groups whose scale the output loses */
+    float lost_scale;           /* of the first of them */
+    struct occurrences rounded; /* packing: groups whose scale the output rounds */
     struct storage_check storage;
     struct group_sums sums;
     /* SHA-256 in progress; NULL: no digest */

@@ -151,6 +151,9 @@ static int check_tile(struct pipeline *pipeline, const struct tile *tile)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a digest");
     if (tile->bad_element != UINT64_MAX)
         return refuse_element(pipeline, tile);
+    if (tile->misfit.kind != MISFIT_NONE)
+        return misfit_refuse(&tile->misfit, &pipeline->task.plan, pipeline->tensor.field,
+                             failure);
     if (tile->mixed_group != UINT64_MAX)
         return fail_field(
             failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
@@ -166,7 +169,8 @@ static int check_tile(struct pipeline *pipeline, const struct tile *tile)
 
 static bool has_report(const struct pipeline *pipeline)
 {
-    return pipeline->task.op == TASK_TERNARIZE || pipeline->task.op == TASK_VERIFY;
+    return pipeline->task.op == TASK_TERNARIZE || pipeline->task.op == TASK_VERIFY ||
+           pipeline->task.op == TASK_PACK;
 }
 
 static int merge_next(struct pipeline *pipeline, struct tile *tile)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ternary.Project and Ternary.ProjectStream. */
 #include <inttypes.h>
-#include <math.h>
 
 #include "obs/metrics.h"
 #include "proto/names.h"
-#include "services/ternary/tensor_call.h"
+#include "services/ternary/encoded_reply.h"
 
 static int project_task(struct call *call, struct pipeline *pipeline,
                         const struct wire_project *wire, const struct wire_tensor *tensor)
@@ -23,15 +22,11 @@ static int project_task(struct call *call, struct pipeline *pipeline,
 
     for (uint32_t i = 0; i < tensor->rank; i++)
         spec.shape[i] = tensor->shape[i];
-    if (check_enum(call, "options.report", &report_detail_names, wire->report) < 0 ||
+    if (encoded_reply_check_report(call, &wire->layer, wire->report) < 0 ||
         check_enum(call, "options.partial_group", &partial_group_names,
                    wire->partial_group) < 0 ||
         tensor_call_layer(call, &wire->layer) < 0)
         return -1;
-    if (wire->layer.present && wire->report == TRIT_REPORT_NONE)
-        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.report",
-                          "REPORT_DETAIL_NONE (2), but a request with a layer needs a "
-                          "report");
     if (tensor_call_plan(call, &spec, &task->plan) < 0)
         return -1;
     task->op = TASK_TERNARIZE;
@@ -46,7 +41,6 @@ static int project_task(struct call *call, struct pipeline *pipeline,
 static int unary_task(struct call *call, struct pipeline *pipeline)
 {
     struct scan_part *parts = call->scan.parts;
-    uint64_t limit = call->config->limits->message_bytes_max, reply;
     struct wire_project wire = {0};
     struct wire_tensor tensor = {0};
     char error[CODEC_ERROR_BYTES];
@@ -57,16 +51,7 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
         return decode_failed(call, "tensor.", error);
     if (project_task(call, pipeline, &wire, &tensor) < 0)
         return -1;
-    reply = pipeline->task.plan.out_bytes + pipeline->task.plan.out_scale_bytes +
-            REPLY_HEAD_BYTES_MAX;
-    if (reply <= limit + REPLY_HEAD_BYTES_MAX)
-        return 0;
-    metric_limit(call->config->metrics, L_MESSAGE);
-    return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "tensor.shape",
-                      "the reply would have %" PRIu64
-                      " bytes, but message_bytes_max is %" PRIu64 "; "
-                      "use ProjectStream",
-                      reply, limit);
+    return encoded_reply_check(call, "ProjectStream");
 }
 
 static int stream_task(struct call *call, struct pipeline *pipeline)
@@ -77,64 +62,6 @@ static int stream_task(struct call *call, struct pipeline *pipeline)
     if (decode_project_start(&call->scan.parts[PART_START], &wire, error) < 0)
         return decode_failed(call, "start.", error);
     return project_task(call, pipeline, &wire, &wire.tensor);
-}
-
-/* DENSE keeps the dtype, INT8 is I8, and packed encodings are bytes. */
-static enum trit_dtype reply_dtype(const struct plan *plan)
-{
-    if (plan->spec.out == TRIT_ENCODING_DENSE)
-        return plan->spec.dtype;
-    return plan->spec.out == TRIT_ENCODING_INT8 ? TRIT_I8 : TRIT_U8;
-}
-
-static bool reports(const struct pipeline *pipeline)
-{
-    return pipeline->task.wants_codes;
-}
-
-static void reply_unary(struct call *call)
-{
-    struct tensor_call *state = call->method_state;
-    struct pipeline *pipeline = &state->pipeline;
-    const struct plan *plan = &pipeline->task.plan;
-    struct wire_projected reply = {
-        .report = reports(pipeline) ? tensor_call_report_of(call) : NULL,
-        .encoding = (uint32_t)plan->spec.out,
-        .dtype = (uint32_t)reply_dtype(plan),
-        .rank = plan->spec.rank,
-        .shape = plan->spec.shape,
-        .scale_bytes = plan->out_scale_bytes,
-        .data_bytes = plan->out_bytes,
-    };
-    uint8_t head[GRPC_PREFIX_BYTES + REPLY_HEAD_BYTES_MAX];
-    size_t scales_at = 0;
-    size_t count = encode_projected(&reply, head + GRPC_PREFIX_BYTES,
-                                    REPLY_HEAD_BYTES_MAX, &scales_at);
-
-    frame_prefix(head, (uint32_t)(count + plan->out_scale_bytes + plan->out_bytes));
-    count += GRPC_PREFIX_BYTES;
-    scales_at += GRPC_PREFIX_BYTES;
-    if (call_write_copy(call, head, scales_at) == 0) {
-        if (plan->out_scale_bytes) {
-            pipeline_lend_scales(pipeline);
-            if (call_write_copy(call, head + scales_at, count - scales_at) < 0)
-                h2_reset(call->stream, HTTP2_INTERNAL_ERROR);
-        }
-        pipeline_lend_outputs(pipeline);
-    }
-    call_end(call);
-}
-
-static void reply_stream(struct call *call)
-{
-    struct tensor_call *state = call->method_state;
-    uint8_t report[REPORT_BYTES_MAX + 16];
-
-    if (reports(&state->pipeline))
-        call_write_message(
-            call, report,
-            encode_stream_report(tensor_call_report_of(call), report, sizeof(report)));
-    call_end(call);
 }
 
 static int refuse_non_finite(struct call *call, const struct pipeline *pipeline)
@@ -152,15 +79,10 @@ static int refuse_non_finite(struct call *call, const struct pipeline *pipeline)
 
 static void complete(struct call *call)
 {
-    struct pipeline *pipeline = tensor_call_pipeline(call);
-    void (*reply)(struct call *) = pipeline->emits_chunks ? reply_stream : reply_unary;
-
-    if (refuse_non_finite(call, pipeline) < 0)
+    if (refuse_non_finite(call, tensor_call_pipeline(call)) < 0)
         call_end(call);
-    else if (reports(pipeline))
-        tensor_call_report(call, reply);
     else
-        reply(call);
+        encoded_reply(call);
 }
 
 static const struct tensor_ops unary_ops = {

@@ -68,8 +68,8 @@ void report_of_merge(struct trit_report *report, struct merge *merge,
     const struct ternary_counts *counts = &merge->counts;
     const struct ternary_check *check = &merge->check;
     double elements = (double)plan->elements;
-    uint64_t valid = task->op == TASK_VERIFY ? merge->check.valid
-                                             : plan->elements - counts->non_finite;
+    uint64_t valid = task->op == TASK_TERNARIZE ? plan->elements - counts->non_finite
+                                                : merge->check.valid;
 
     report_identify(report, plan);
     report->is_ternary = valid == plan->elements && counts->non_finite == 0 &&

@@ -63,7 +63,7 @@ static struct trit_finding *find_groups(struct trit_report *report,
 
 static bool is_packed(const struct task *task)
 {
-    return task->op == TASK_VERIFY && task->plan.spec.in != TRIT_ENCODING_DENSE;
+    return task->op != TASK_TERNARIZE && task->plan.spec.in != TRIT_ENCODING_DENSE;
 }
 
 static void find_values(struct trit_report *report, const struct merge *merge,
@@ -113,6 +113,9 @@ static void find_scales(struct trit_report *report, const struct merge *merge)
                           "or int8, or scale the weights");
     if (finding)
         put_value(finding->got, merge->lost_scale);
+    find_groups(report, TRIT_FINDING_SCALE_ROUNDED, &merge->rounded,
+                "the output's type does not hold this scale exactly; it was rounded to "
+                "nearest even");
 }
 
 /* A layer is dead if all weights are zero and none is NaN or infinite. Groups are dead

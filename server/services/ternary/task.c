@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ternary/task.h"
 
+/* The output is an encoding made from codes and scales. */
+static bool encodes(const struct task *task)
+{
+    return (task->op == TASK_TERNARIZE || task->op == TASK_PACK) &&
+           task->plan.spec.has_out;
+}
+
 bool task_in_place(const struct task *task)
 {
     return task->op == TASK_PASS ||
@@ -11,7 +18,7 @@ size_t task_scale_out_bytes(const struct task *task)
 {
     const struct encoding_layout *layout;
 
-    if (task->op != TASK_TERNARIZE || !task->plan.spec.has_out)
+    if (!encodes(task))
         return 0;
     layout = encoding_layout(task->plan.spec.out);
     switch (layout->scales) {
@@ -30,19 +37,38 @@ size_t task_scale_out_bytes(const struct task *task)
 
 bool task_has_tail(const struct task *task)
 {
-    return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&
-           encoding_layout(task->plan.spec.out)->tail_bytes > 0;
+    return encodes(task) && encoding_layout(task->plan.spec.out)->tail_bytes > 0;
 }
 
 bool task_interleaves(const struct task *task)
 {
-    return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&
-           encoding_layout(task->plan.spec.out)->interleaved;
+    return encodes(task) && encoding_layout(task->plan.spec.out)->interleaved;
 }
 
 bool task_deinterleaves(const struct task *task)
 {
     return task->op != TASK_TERNARIZE && encoding_layout(task->plan.spec.in)->interleaved;
+}
+
+bool task_spreads_scale(const struct task *task)
+{
+    return task->op == TASK_PACK && task->plan.groups > 1 &&
+           encoding_layout(task->plan.spec.in)->scales == SCALES_TENSOR;
+}
+
+bool task_reads_trits(const struct task *task)
+{
+    return task_deinterleaves(task) || task_spreads_scale(task);
+}
+
+size_t task_unit_elements(const struct task *task)
+{
+    const struct encoding_layout *in = encoding_layout(task->plan.spec.in);
+
+    return task->op == TASK_PACK && in->scales == SCALES_IN_BLOCK &&
+                   in->block_elements != task->plan.spec.group_size
+               ? in->block_elements
+               : 0;
 }
 
 bool task_widens_scales(const struct task *task)

@@ -10,6 +10,7 @@ enum task_op {
     TASK_TERNARIZE,
     TASK_VERIFY,
     TASK_UNPACK,
+    TASK_PACK, /* encode a tensor that is ternary already, without arithmetic */
     TASK_PASS, /* the output is the input */
 };
 
@@ -18,10 +19,11 @@ struct task {
     enum task_op op;
     const struct kernels *kernels;
     struct plan plan;
-    bool wants_sums;  /* mse, cosine */
-    bool wants_codes; /* digest, flips */
-    bool wants_crc;   /* CRCs of the output, for the chunks of a stream */
-    bool allows_lost; /* do not refuse a packed output that loses scales */
+    bool wants_sums;     /* mse, cosine */
+    bool wants_codes;    /* digest, flips */
+    bool wants_crc;      /* CRCs of the output, for the chunks of a stream */
+    bool allows_lost;    /* do not refuse a packed output that loses scales */
+    bool allows_rounded; /* packing: the output may round scales */
     float tolerance;
     bool has_reference;
     enum trit_dtype reference_dtype;
@@ -41,8 +43,18 @@ bool task_has_tail(const struct task *task);
  * from the 2-bit codes after all ranges are computed. */
 bool task_interleaves(const struct task *task);
 
-/* Each byte of the input does. It is turned into INT8 codes first. */
+/* Each byte of the input does. */
 bool task_deinterleaves(const struct task *task);
+
+/* Packing: the input has one scale for the tensor, but the plan has several groups. */
+bool task_spreads_scale(const struct task *task);
+
+/* The input is turned into INT8 codes first. */
+bool task_reads_trits(const struct task *task);
+
+/* Packing: elements that share a scale in the input, where its blocks have scales and are
+ * not the plan's groups; else 0. */
+size_t task_unit_elements(const struct task *task);
 
 /* The input has separate scales in f16 or bf16. */
 bool task_widens_scales(const struct task *task);

@@ -25,16 +25,39 @@ enum side_array {
     SIDE_NARROW_SCALES, /* f16 scales of the output */
     SIDE_WIDE_SCALES,   /* f16 or bf16 scales of the input, as f32 */
     SIDE_TRITS,
+    SIDE_HELD,
+    SIDE_UNIT_SCALES,
+    SIDE_UNIT_INEXACT,
+    SIDE_FLAT_CODES,
     SIDE_INEXACT,
     SIDE_HASHES,
     SIDE_ARRAYS,
 };
 
+/* The arrays that only packing needs. */
+static size_t pack_bytes(const struct tile *tile, const struct task *task,
+                         enum side_array part)
+{
+    size_t groups = (size_t)tile->span.groups, elements = (size_t)tile->span.elements;
+    size_t unit = task_unit_elements(task), units = unit ? elements / unit : 0;
+
+    if (task->op != TASK_PACK)
+        return 0;
+    if (part == SIDE_HELD)
+        return groups * sizeof(float);
+    if (part == SIDE_UNIT_SCALES)
+        return units * sizeof(float);
+    if (part == SIDE_UNIT_INEXACT)
+        return units;
+    return task_interleaves(task) && groups > 1 ? elements / 4 : 0;
+}
+
 static size_t side_bytes(const struct tile *tile, const struct task *task,
                          enum side_array part)
 {
     size_t groups = (size_t)tile->span.groups;
-    bool has_digest = task->wants_codes && task->op != TASK_UNPACK;
+    bool packs = task->op == TASK_PACK;
+    bool has_hashes = task->wants_codes && task->op != TASK_UNPACK && !packs;
 
     switch (part) {
     case SIDE_SCALES:
@@ -42,18 +65,26 @@ static size_t side_bytes(const struct tile *tile, const struct task *task,
     case SIDE_SUMS:
         return task->wants_sums ? groups * sizeof(struct group_sums) : 0;
     case SIDE_CODES:
-        return task->wants_codes || task_interleaves(task) ? (size_t)tile->span.code_bytes
-                                                           : 0;
+        return task->wants_codes || packs || task_interleaves(task)
+                   ? (size_t)tile->span.code_bytes
+                   : 0;
     case SIDE_NARROW_SCALES:
         return task_scale_out_bytes(task) == 2 ? groups * 2 : 0;
     case SIDE_WIDE_SCALES:
-        return task_widens_scales(task) ? groups * sizeof(float) : 0;
+        return task_widens_scales(task) || task_spreads_scale(task)
+                   ? groups * sizeof(float)
+                   : 0;
     case SIDE_TRITS:
-        return task_deinterleaves(task) ? (size_t)tile->span.elements : 0;
+        return task_reads_trits(task) ? (size_t)tile->span.elements : 0;
+    case SIDE_HELD:
+    case SIDE_UNIT_SCALES:
+    case SIDE_UNIT_INEXACT:
+    case SIDE_FLAT_CODES:
+        return pack_bytes(tile, task, part);
     case SIDE_INEXACT:
-        return has_digest ? groups : 0;
+        return has_hashes || packs ? groups : 0;
     case SIDE_HASHES:
-        return has_digest ? groups * TILE_HASH_BYTES : 0;
+        return has_hashes ? groups * TILE_HASH_BYTES : 0;
     case SIDE_ARRAYS:
         break;
     }
@@ -62,14 +93,18 @@ static size_t side_bytes(const struct tile *tile, const struct task *task,
 
 static void place_side(struct tile *tile, uint8_t *const part[SIDE_ARRAYS], size_t width)
 {
+    uint8_t *wide = part[SIDE_HELD] ? part[SIDE_HELD] : part[SIDE_SCALES];
+
     tile->scales = (float *)(void *)part[SIDE_SCALES];
     tile->sums = (struct group_sums *)(void *)part[SIDE_SUMS];
     tile->codes = part[SIDE_CODES];
-    tile->scales_out = width == 4   ? part[SIDE_SCALES]
-                       : width == 2 ? part[SIDE_NARROW_SCALES]
-                                    : NULL;
+    tile->scales_out = width == 4 ? wide : width == 2 ? part[SIDE_NARROW_SCALES] : NULL;
     tile->wide_scales = (float *)(void *)part[SIDE_WIDE_SCALES];
     tile->trits = (int8_t *)part[SIDE_TRITS];
+    tile->held_scales = (float *)(void *)part[SIDE_HELD];
+    tile->unit_scales = (float *)(void *)part[SIDE_UNIT_SCALES];
+    tile->unit_inexact = part[SIDE_UNIT_INEXACT];
+    tile->flat_codes = part[SIDE_FLAT_CODES];
     tile->inexact = part[SIDE_INEXACT];
     tile->inexact_hashes = (uint8_t(*)[TILE_HASH_BYTES])part[SIDE_HASHES];
 }
@@ -106,7 +141,9 @@ int tile_prepare(struct tile *tile, const struct task *task, struct blocks *bloc
     tile->out_bytes = !task->plan.spec.has_out ? NULL
                       : task_in_place(task)    ? tile->in.bytes
                                                : out.bytes;
-    tile->scale_out_bytes = (size_t)tile->span.groups * task_scale_out_bytes(task);
+    tile->scale_out_bytes = task->plan.whole
+                                ? (size_t)task->plan.out_scale_bytes
+                                : (size_t)tile->span.groups * task_scale_out_bytes(task);
     tile_results_init(tile);
     return 0;
 }
@@ -117,6 +154,8 @@ void tile_results_init(struct tile *tile)
     ternary_check_init(&tile->check);
     tile->bad_element = tile->mixed_group = UINT64_MAX;
     tile->bad_is_lost = tile->hash_failed = false;
+    tile->misfit = (struct misfit){.kind = MISFIT_NONE};
+    tile->rounded = (struct occurrences){0, UINT64_MAX};
     tile->lost = (struct occurrences){0, UINT64_MAX};
     tile->lost_scale = 0;
     storage_check_init(&tile->storage);

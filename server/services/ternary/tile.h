@@ -16,6 +16,7 @@
 #include "base/states.h"
 #include "h2/session.h"
 #include "services/call_job.h"
+#include "services/ternary/misfit.h"
 #include "services/ternary/storage_check.h"
 #include "services/ternary/task.h"
 #include "work/blocks.h"
@@ -52,7 +53,11 @@ struct tile {
     uint8_t *codes;
     int8_t *trits; /* codes of an interleaved input, one per byte */
     struct group_sums *sums;
-    uint8_t *inexact; /* one byte per group: 1 if it is not exactly ternary */
+    float *held_scales;    /* packing: of each group, as the output holds it */
+    float *unit_scales;    /* packing: of the input's blocks (task_unit_elements) */
+    uint8_t *unit_inexact; /* packing: one byte per such block */
+    uint8_t *flat_codes;   /* packing: the codes without padding between groups */
+    uint8_t *inexact;      /* one byte per group: 1 if it is not exactly ternary */
     uint8_t (*inexact_hashes)[TILE_HASH_BYTES]; /* of the inexact groups' bytes */
 
     /* results */
@@ -65,6 +70,8 @@ struct tile {
                                 UINT64_MAX: none */
     struct occurrences lost; /* ternarize: groups whose scale the output loses */
     float lost_scale;        /* of the first of them */
+    struct misfit misfit;    /* packing: the first group that does not fit */
+    struct occurrences rounded;   /* packing: groups whose scale the output rounds */
     struct storage_check storage; /* verify */
     uint64_t inexact_count;
     bool hash_failed; /* for lack of memory */

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "kernels/interleave.h"
 #include "services/ternary/tile_exact.h"
+#include "services/ternary/tile_pack.h"
+#include "services/ternary/tile_read.h"
 #include "services/ternary/tile_storage.h"
 
 static void range_ternarize(struct tile *tile, const struct task *task,
@@ -36,31 +38,6 @@ static void range_ternarize(struct tile *tile, const struct task *task,
     ternary_counts_add(&tile->counts, &counts, range->element, range->first_group);
 }
 
-/* The separate scales of a range as f32. f32 scales are used where they are. */
-static const float *separate_scales(struct tile *tile, const struct task *task,
-                                    const struct group_range *range)
-{
-    const struct encoding_layout *layout = encoding_layout(task->plan.spec.in);
-    uint64_t first = tile->span.first_group + range->first_group;
-
-    if (layout->tail_bytes) /* aligned: whole blocks precede it */
-        return (const float *)(const void *)(tile->in.bytes + tile->span.in_bytes -
-                                             layout->tail_bytes);
-    if (!task->in_scales)
-        return NULL;
-    if (!tile->wide_scales)
-        return (const float *)(const void *)(task->in_scales + first * 4);
-    for (uint64_t i = 0; i < range->count; i++) {
-        uint16_t bits;
-
-        memcpy(&bits, task->in_scales + (first + i) * 2, 2);
-        tile->wide_scales[range->first_group + i] =
-            plan_in_scales_dtype(&task->plan.spec) == TRIT_F16 ? f16_to_f32(bits)
-                                                               : bf16_to_f32(bits);
-    }
-    return tile->wide_scales + range->first_group;
-}
-
 /* Each block of a group stores the scale. Finds the first group whose blocks differ. */
 static void check_block_scales(struct tile *tile, const struct task *task,
                                const struct group_range *range)
@@ -80,33 +57,19 @@ static void check_block_scales(struct tile *tile, const struct task *task,
             }
 }
 
-/* The encoding that the kernels read. */
-static enum trit_encoding read_encoding(const struct task *task)
-{
-    return task_deinterleaves(task) ? TRIT_ENCODING_INT8 : task->plan.spec.in;
-}
-
-static const void *read_from(const struct tile *tile, const struct task *task,
-                             const struct group_range *range)
-{
-    if (task_deinterleaves(task))
-        return tile->trits + range->element;
-    return tile->in.bytes + range->in_offset;
-}
-
 static void range_verify(struct tile *tile, const struct task *task,
                          const struct group_range *range)
 {
     struct ternary_counts counts;
     struct ternary_check check;
     struct verify_job job = {
-        .encoding = read_encoding(task),
+        .encoding = tile_read_encoding(task),
         .dtype = task->plan.spec.dtype,
         .count = (size_t)range->count,
         .group_len = range->group_len,
         .tolerance = task->tolerance,
-        .in = read_from(tile, task, range),
-        .in_scales = separate_scales(tile, task, range),
+        .in = tile_read_from(tile, task, range),
+        .in_scales = tile_read_scales(tile, task, range),
         .scales_dtype = task->plan.spec.in_scales_dtype,
         .inexact = tile->inexact ? tile->inexact + range->first_group : NULL,
         .reference_dtype = task->reference_dtype,
@@ -132,12 +95,12 @@ static void range_unpack(struct tile *tile, const struct task *task,
     uint64_t bad = 0;
     bool lost = false;
     struct unpack_job job = {
-        .encoding = read_encoding(task),
+        .encoding = tile_read_encoding(task),
         .dtype = task->plan.spec.dtype,
         .count = (size_t)range->count,
         .group_len = range->group_len,
-        .in = read_from(tile, task, range),
-        .in_scales = separate_scales(tile, task, range),
+        .in = tile_read_from(tile, task, range),
+        .in_scales = tile_read_scales(tile, task, range),
         .out = tile->out.bytes + range->out_offset,
     };
 
@@ -147,10 +110,16 @@ static void range_unpack(struct tile *tile, const struct task *task,
     }
 }
 
+/* The scales that the output holds. */
+static const float *output_scales(const struct tile *tile)
+{
+    return tile->held_scales ? tile->held_scales : tile->scales;
+}
+
 static void narrow_scales(struct tile *tile)
 {
     for (uint64_t i = 0; i < tile->span.groups; i++) {
-        uint16_t bits = f32_to_f16(tile->scales[i]);
+        uint16_t bits = f32_to_f16(output_scales(tile)[i]);
 
         memcpy(tile->scales_out + i * 2, &bits, 2);
     }
@@ -163,7 +132,19 @@ static void write_tail(struct tile *tile, const struct task *task)
     uint8_t *tail = tile->out.bytes + tile->span.out_bytes - bytes;
 
     memset(tail, 0, bytes);
-    memcpy(tail, tile->scales, sizeof(*tile->scales));
+    memcpy(tail, output_scales(tile), sizeof(float));
+}
+
+/* Writes what the kernels do not write. */
+static void write_rest(struct tile *tile, const struct task *task)
+{
+    if (task_scale_out_bytes(task) == 2)
+        narrow_scales(tile);
+    if (task_interleaves(task))
+        interleave(tile->flat_codes ? tile->flat_codes : tile->codes,
+                   (size_t)tile->span.elements, tile->out.bytes);
+    if (task_has_tail(task))
+        write_tail(tile, task);
 }
 
 void tile_compute(struct tile *tile, const struct task *task)
@@ -171,8 +152,7 @@ void tile_compute(struct tile *tile, const struct task *task)
     uint64_t begin = clock_monotonic_ns(), at = 0;
     struct group_range range;
 
-    if (task_deinterleaves(task))
-        part_interleaved(tile->in.bytes, (size_t)tile->span.elements, tile->trits);
+    tile_read_trits(tile, task);
     while (task->op != TASK_PASS &&
            plan_next_range(&task->plan, &tile->span, &at, &range)) {
         switch (task->op) {
@@ -186,19 +166,20 @@ void tile_compute(struct tile *tile, const struct task *task)
         case TASK_UNPACK:
             range_unpack(tile, task, &range);
             break;
+        case TASK_PACK:
+            tile_pack_read(tile, task, &range);
+            break;
         case TASK_PASS:
             break;
         }
     }
-    tile_check_storage(tile, task);
     tile_mark_lost(tile, task);
     tile_hash_inexact(tile, task);
-    if (task_scale_out_bytes(task) == 2)
-        narrow_scales(tile);
-    if (task_interleaves(task))
-        interleave(tile->codes, (size_t)tile->span.elements, tile->out.bytes);
-    if (task_has_tail(task))
-        write_tail(tile, task);
+    if (task->op == TASK_PACK)
+        tile_pack_write(tile, task);
+    tile_check_storage(tile, task);
+    if (tile->misfit.kind == MISFIT_NONE)
+        write_rest(tile, task);
     if (task->wants_crc && tile->out_bytes)
         tile->out_crc = crc32c(0, tile->out_bytes, (size_t)tile->span.out_bytes);
     if (task->wants_crc && tile->scales_out)

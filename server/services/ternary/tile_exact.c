@@ -148,7 +148,7 @@ void tile_hash_inexact(struct tile *tile, const struct task *task)
     struct group_range range;
     uint64_t at = 0;
 
-    if (!tile->inexact)
+    if (!tile->inexact_hashes)
         return;
     while (plan_next_range(&task->plan, &tile->span, &at, &range))
         for (uint64_t group = 0; group < range.count; group++) {

@@ -73,16 +73,17 @@ static void check_bytes(struct tile *tile, const struct task *task)
         for (unsigned digits = 4; digits <= 5; digits++)
             canonical[digits - 4][byte] = is_canonical(byte, digits);
     while (plan_next_range(&task->plan, &tile->span, &at, &range)) {
-        const size_t blocks = range.group_len / layout->block_elements;
+        const uint64_t blocks = range.count * range.group_len / layout->block_elements;
 
-        for (uint64_t i = 0; i < range.count * blocks; i++) {
+        for (uint64_t i = 0; i < blocks; i++) {
             const uint8_t *bytes =
                 tile->in.bytes + range.in_offset + i * layout->block_bytes;
 
             for (size_t k = 0; k < block.four; k++)
                 if (!canonical[k < block.five][bytes[k]] &&
                     occurrences_count(&tile->storage.non_canonical,
-                                      range.first_group + i / blocks))
+                                      range.first_group +
+                                          i * layout->block_elements / range.group_len))
                     tile->storage.first_byte = bytes[k];
         }
     }
@@ -90,7 +91,8 @@ static void check_bytes(struct tile *tile, const struct task *task)
 
 void tile_check_storage(struct tile *tile, const struct task *task)
 {
-    if (task->op != TASK_VERIFY)
+    if ((task->op != TASK_VERIFY && task->op != TASK_PACK) ||
+        tile->misfit.kind != MISFIT_NONE)
         return;
     check_scales(tile, task);
     check_bytes(tile, task);

@@ -4,7 +4,7 @@
 
 #include "services/ternary/tile.h"
 
-/* Of a tile that was verified: fills tile->storage. */
+/* Of a tile that was verified, or packed: fills tile->storage. */
 void tile_check_storage(struct tile *tile, const struct task *task);
 
 #endif

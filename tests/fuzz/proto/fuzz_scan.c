@@ -13,9 +13,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct scan_field *const tables[] = {
-    scan_project,        scan_verify,        scan_unpack,        scan_backward,
-    scan_project_stream, scan_verify_stream, scan_plain,         scan_projected,
-    scan_stream_reply,   scan_tensor_reply,  scan_backward_reply};
+    scan_project,        scan_verify,        scan_unpack,         scan_backward,
+    scan_project_stream, scan_verify_stream, scan_plain,          scan_projected,
+    scan_stream_reply,   scan_tensor_reply,  scan_backward_reply, scan_pack,
+    scan_pack_stream};
 
 /* A scan and its blobs, folded into a number. */
 struct outcome {

@@ -173,6 +173,10 @@ CASE(null_tensors, "NULL arguments of tensor calls are refused by name")
     REFUSES("tensor", trit_project(c, NULL, NULL, &projection, &error));
     REFUSES("tensor.data", trit_project(c, &empty, NULL, &projection, &error));
     REFUSES("projection", trit_project(c, &tensor, NULL, NULL, &error));
+    REFUSES("client", trit_pack(NULL, &tensor, NULL, &projection, &error));
+    REFUSES("tensor", trit_pack(c, NULL, NULL, &projection, &error));
+    REFUSES("projection", trit_pack(c, &tensor, NULL, NULL, &error));
+    REFUSES("options.encoding", trit_pack(c, &tensor, NULL, &projection, &error));
     REFUSES("client", trit_verify(NULL, &tensor, NULL, &report, &error));
     REFUSES("tensor", trit_verify(c, NULL, NULL, &report, &error));
     REFUSES("report", trit_verify(c, &tensor, NULL, NULL, &error));

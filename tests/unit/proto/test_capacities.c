@@ -41,6 +41,21 @@ static size_t verify_start(uint8_t *out, size_t capacity, size_t cut[2])
     return encode_verify_start(&request, 12, out, capacity, cut);
 }
 
+static size_t pack(uint8_t *out, size_t capacity, size_t cut[2])
+{
+    struct wire_pack request = {.encoding = 2, .layer = sample_layer()};
+    struct wire_tensor tensor = sample_tensor(TRIT_F32);
+    return encode_pack(&request, 12, &tensor, 1000, out, capacity, cut);
+}
+
+static size_t pack_start(uint8_t *out, size_t capacity, size_t cut[2])
+{
+    struct wire_pack request = {
+        .encoding = 2, .layer = sample_layer(), .tensor = sample_tensor(TRIT_F32)};
+    (void)cut;
+    return encode_pack_start(&request, 12, out, capacity);
+}
+
 static size_t unpack(uint8_t *out, size_t capacity, size_t cut[2])
 {
     struct wire_unpack request = {.dtype = 1, .rank = 2, .shape = {300, 1}};
@@ -125,9 +140,9 @@ static size_t details(uint8_t *out, size_t capacity, size_t cut[2])
 }
 
 static encoder *const encoders[] = {
-    project,  project_start, verify,       verify_start, unpack,    chunk,
-    backward, reports_get,   reports_list, health_check, projected, tensor_reply,
-    verified, page_token,    health,       details,
+    project,   project_start, verify,   verify_start, pack,         pack_start,
+    unpack,    chunk,         backward, reports_get,  reports_list, health_check,
+    projected, tensor_reply,  verified, page_token,   health,       details,
 };
 
 CASE(all_or_nothing, "every encoder writes all or nothing, and nothing past its capacity")

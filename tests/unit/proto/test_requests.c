@@ -250,6 +250,86 @@ CASE(verify_chunks, "chunks of tensor and reference are told apart")
 
 /* ---- the others -------------------------------------------------------------------- */
 
+static struct wire_pack pack_sample(void)
+{
+    return (struct wire_pack){.group_size = 64,
+                              .source_encoding = TRIT_ENCODING_INT8,
+                              .scales_dtype = TRIT_F16,
+                              .encoding = TRIT_ENCODING_PQ2_0,
+                              .report = TRIT_REPORT_BRIEF,
+                              .allow_rounded_scales = true,
+                              .layer = sample_layer()};
+}
+
+CASE(pack, "a PackRequest goes through")
+{
+    struct wire_pack sample = pack_sample(), request;
+    struct wire_tensor expected = sample_tensor(TRIT_F32), tensor;
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+    struct assembled message = {0};
+    size_t at, count = encode_pack(&sample, 12, &expected, 24, head, sizeof(head), &at);
+    assemble(&message, head, at);
+    assemble(&message, sample_scales, 12);
+    assemble(&message, head + at, count - at);
+    assemble(&message, sample_data, 24);
+    check_assembled(&message, vector_pack, sizeof(vector_pack));
+    reading_message(&reading, scan_pack, message.bytes, message.count);
+    CHECK_EQ(decode_pack(part(PART_ROOT), &request, error), 0);
+    CHECK_EQ(request.group_size, 64);
+    CHECK_EQ(request.source_encoding, sample.source_encoding);
+    CHECK_EQ(request.scales_dtype, sample.scales_dtype);
+    CHECK_EQ(request.encoding, sample.encoding);
+    CHECK_EQ(request.report, sample.report);
+    CHECK(request.allow_rounded_scales);
+    check_layer(&request.layer, &sample.layer);
+    CHECK_EQ(decode_tensor(part(PART_TENSOR), &tensor, error), 0);
+    check_tensor(&tensor, &expected);
+    check_blob(BLOB_DATA, sample_data, 24);
+    check_blob(BLOB_SCALES, sample_scales, 12);
+    reading_fini(&reading);
+}
+
+CASE(pack_stream, "a PackStreamRequest goes through, start and chunk")
+{
+    struct wire_pack sample = {.encoding = TRIT_ENCODING_PQ2_0,
+                               .layer = sample_layer(),
+                               .tensor = sample_tensor(TRIT_F16)},
+                     request;
+    struct assembled message = {0};
+    struct wire_chunk chunk;
+    uint8_t head[REQUEST_HEAD_BYTES_MAX];
+    assemble(&message, head, encode_pack_start(&sample, 12, head, sizeof(head)));
+    assemble(&message, sample_scales, 12);
+    check_assembled(&message, vector_pack_start, sizeof(vector_pack_start));
+    reading_message(&reading, scan_pack_stream, message.bytes, message.count);
+    CHECK_EQ(part(PART_START)->seen, 1);
+    CHECK_EQ(decode_pack_start(part(PART_START), &request, error), 0);
+    CHECK_EQ(request.encoding, sample.encoding);
+    CHECK_EQ(request.source_encoding, TRIT_ENCODING_DENSE);
+    CHECK(!request.allow_rounded_scales);
+    check_layer(&request.layer, &sample.layer);
+    check_tensor(&request.tensor, &sample.tensor);
+    check_blob(BLOB_SCALES, sample_scales, 12);
+    reading_fini(&reading);
+
+    reading_message(&reading, scan_pack_stream, vector_pack_chunk,
+                    sizeof(vector_pack_chunk));
+    CHECK_EQ(decode_chunk(part(PART_CHUNK), &chunk, error), 0);
+    CHECK_EQ(chunk.offset, UINT64_C(1) << 33);
+    check_blob(BLOB_DATA, sample_data, 24);
+    reading_fini(&reading);
+}
+
+CASE(packed, "the replies of Pack are the bytes of those of Project")
+{
+    CHECK_EQ(sizeof(vector_packed), sizeof(vector_projected));
+    CHECK_MEM(vector_packed, vector_projected, sizeof(vector_packed));
+    CHECK_EQ(sizeof(vector_packed_scales), sizeof(vector_stream_scales));
+    CHECK_MEM(vector_packed_scales, vector_stream_scales, sizeof(vector_packed_scales));
+    CHECK_EQ(sizeof(vector_packed_report), sizeof(vector_stream_report));
+    CHECK_MEM(vector_packed_report, vector_stream_report, sizeof(vector_packed_report));
+}
+
 CASE(unpack, "an UnpackRequest goes through")
 {
     struct wire_unpack sample = {.encoding = TRIT_ENCODING_INT8,

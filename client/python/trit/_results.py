@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results of `project` and `pack` as a Projection, and memory for dense ones."""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Tuple
+
+import numpy as np
+
+from ._arguments import wrong_type
+from ._arrays import STORAGE, Array, View
+from ._native import ffi
+from ._tensors import shaped, shaped_scales, take
+from .errors import InvalidArgument
+from .reports import report_of
+from .types import Encoding, PartialGroup, Projection, ReportDetail
+
+ALIGNMENT = 64  # bytes
+
+
+def projection_of(
+    result: Any,
+    view: View,
+    shape: Tuple[int, ...],
+    group_size: int,
+    options: Any,
+    dense: Any = None,
+) -> Projection:
+    """A `struct trit_projection *` as arrays like `view`; `dense`: what it has as data."""
+    kind = Encoding(options.encoding)
+    data = dense
+    if dense is None:
+        data = view.wrap(shaped(take(result.data, result.data_bytes), kind, shape), None)
+    scales = None
+    if result.scales != ffi.NULL:
+        raw = take(result.scales, result.scale_bytes)
+        scales = view.wrap(shaped_scales(raw, kind, shape), None)
+    return Projection(
+        data,
+        scales,
+        report_of(result.report) if options.report != ReportDetail.NONE else None,
+        kind,
+        shape,
+        group_size,
+        PartialGroup(getattr(options, "partial_group", PartialGroup.PADDED)),
+    )
+
+
+def dense_result(view: View, out: Optional[Array]) -> Array:
+    """Memory for a dense result: `out`, or aligned as torch and mlx align theirs.
+
+    The kernel that a matrix product chooses, and so its last bits, may depend on that.
+    """
+    if out is None:
+        memory = np.empty(view.nbytes + ALIGNMENT - 1, np.uint8)
+        skipped = -memory.__array_interface__["data"][0] % ALIGNMENT
+        aligned = memory[skipped : skipped + view.nbytes]
+        return aligned.view(STORAGE[view.element]).reshape(view.shape)
+    if not isinstance(out, np.ndarray):
+        raise wrong_type("out", "a NumPy array", out)
+    if not out.flags.c_contiguous or not out.flags.writeable or out.nbytes != view.nbytes:
+        raise InvalidArgument(
+            f"out: must be a writable contiguous array of {view.nbytes} bytes", "out"
+        )
+    begin = out.__array_interface__["data"][0]
+    if begin < view.address + view.nbytes and view.address < begin + out.nbytes:
+        # A stream may have to be sent again when part of its result has arrived.
+        raise InvalidArgument("out: overlaps the tensor", "out")
+    return out
