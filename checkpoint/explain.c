@@ -239,6 +239,17 @@ static bool walk(struct explaining *e)
 
 /* ---- what came of it --------------------------------------------------------------- */
 
+/* Says which rows were looked at. */
+static void tell_part(char *text, size_t bytes, const struct explained *what)
+{
+    const size_t length = strlen(text);
+
+    if (explained_in_part(what))
+        snprintf(text + length, bytes - length,
+                 " (in rows %" PRIu64 " to %" PRIu64 " of %" PRIu64 ")", what->first_row,
+                 what->first_row + what->claim.rows - 1, what->all_rows);
+}
+
 static void tell_moves(struct file_findings *findings, const char *layer,
                        const struct explaining *e)
 {
@@ -252,12 +263,15 @@ static void tell_moves(struct file_findings *findings, const char *layer,
                 length += (size_t)snprintf(text + length, sizeof(text) - length,
                                            "%s%s -> %s: %" PRIu64, length ? ", " : "",
                                            names[from], names[to], e->moves[from][to]);
-    if (length)
+    if (length) {
+        tell_part(text, sizeof(text), e->what);
         findings_hint(findings, TRIT_FINDING_CODES_DIFFER, layer, text);
+    }
     if (e->scales_differ) {
         snprintf(text, sizeof(text),
                  "%" PRIu64 " of %" PRIu64 " scales differ, by up to %.3g %%",
                  e->scales_differ, e->relation.groups, 100 * e->largest);
+        tell_part(text, sizeof(text), e->what);
         findings_hint(findings, TRIT_FINDING_SCALES_DIFFER, layer, text);
     }
 }
@@ -375,14 +389,18 @@ void findings_explain(struct file_findings *findings, const char *layer,
         return;
     add_candidates(&e);
     kernels_enter(&env);
+    const size_t first = findings->count;
     const bool walked = allocate(&e) && walk(&e);
     kernels_leave(&env);
     if (walked) {
         tell_moves(findings, layer, &e);
         if (!tell_groups(findings, layer, &e) &&
-            !explain_granularity(findings, layer, what))
+            (explained_in_part(what) || !explain_granularity(findings, layer, what)))
             tell_threshold(findings, layer, &e);
         tell_scales(findings, layer, &e);
+        for (size_t i = first; i < findings->count; i++)
+            tell_part(findings->list[i].finding.hint,
+                      sizeof(findings->list[i].finding.hint), what);
     }
     free(e.values);
     free(e.codes);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One matrix of a layer at a time, as [out, in] whatever the file's layout. */
+/* One matrix of a layer at a time, as [out, in] whatever the file's layout: in memory, or
+ * read piece by piece while a call sends it. */
 #ifndef CLI_MATRIX_H
 #define CLI_MATRIX_H
+
+#include <trit.h>
 
 #include "checkpoint/contents.h"
 #include "files/reader.h"
@@ -23,5 +26,34 @@ int matrix_load(struct reader *reader, const struct tensor_entry *entry,
  * copy in *copy (for free). NULL on lack of memory. */
 const void *matrix_stored(const void *data, uint64_t bytes,
                           const struct matrices *matrices, size_t width, void **copy);
+
+/* A matrix that is an argument of a call. */
+struct matrix {
+    struct reader *reader;
+    const struct tensor_entry *entry;
+    uint64_t from, bytes;    /* its place in the tensor */
+    void *data;              /* NULL: it is read piece by piece */
+    struct failure *failure; /* why a piece could not be read */
+};
+
+/* Does a matrix of this encoding, so stored, go through calls piece by piece? Not where one
+ * scale needs the whole tensor, where it must be transposed, or where it is small. */
+bool matrix_is_streamed(enum trit_encoding encoding, const struct tensor_entry *entry,
+                        const struct matrices *matrices);
+
+/* Loads the matrix as matrix_load does, or, where `streamed`, leaves its bytes in the file.
+ * Borrows the arguments until matrix_close. */
+int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
+                const struct tensor_entry *entry, const struct matrices *matrices,
+                uint64_t number, struct failure *failure);
+void matrix_close(struct matrix *matrix); /* harmless on a zeroed one */
+
+/* Reads some bytes of a matrix that is not loaded, malloc'ed. */
+int matrix_piece(const struct matrix *matrix, uint64_t offset, uint64_t bytes,
+                 void **data);
+
+/* The matrix as a tensor [rows, columns], which borrows it. */
+struct trit_tensor matrix_tensor(struct matrix *matrix, enum trit_dtype dtype,
+                                 const struct matrices *matrices);
 
 #endif

@@ -33,11 +33,13 @@ int project_copy(struct projecting *p, size_t index)
 
 /* One matrix of a layer, under the name that reports and findings have. */
 struct part {
+    struct projecting *p;
     const struct tensor_entry *entry; /* of the layer */
     const struct plan_item *item;
     struct matrices matrices;
     const char *name;
     struct tensor_entry shown; /* its shape as it is told */
+    bool streamed;             /* it is read and its result written piece by piece */
 };
 
 /* A dead layer, and a lost scale where that is allowed, are warnings here: nothing
@@ -121,7 +123,7 @@ static int put_projection(struct projecting *p, const struct part *part,
                     " of scales, not %" PRIu64 " and %" PRIu64,
                     projection->data_bytes, projection->scale_bytes, data_bytes,
                     scale_bytes);
-    if (put_data(p, part, projection) < 0)
+    if (!part->streamed && put_data(p, part, projection) < 0)
         return -1;
     if (item->scales == PLAN_NONE)
         return 0;
@@ -133,16 +135,21 @@ static int put_projection(struct projecting *p, const struct part *part,
                : put_biases(p, item, projection->scales, scale_bytes);
 }
 
-static int call_project(struct projecting *p, const struct part *part, const void *data,
-                        uint64_t bytes, struct trit_projection *projection)
+/* Fits trit_write. */
+static int put_piece(void *arg, uint64_t offset, const void *from, uint64_t bytes)
+{
+    const struct part *part = arg;
+
+    (void)offset; /* pieces come in order */
+    return writer_put(part->p->writer, part->item->data, from, bytes, &part->p->failure);
+}
+
+static int call_project(struct projecting *p, struct part *part, struct matrix *matrix,
+                        struct trit_projection *projection)
 {
     const struct options *options = p->options;
-    struct trit_tensor tensor = {.size = sizeof(tensor),
-                                 .dtype = part->entry->type->dtype,
-                                 .rank = 2,
-                                 .shape = {part->matrices.rows, part->matrices.columns},
-                                 .data = data,
-                                 .bytes = bytes};
+    const struct trit_tensor tensor =
+        matrix_tensor(matrix, part->entry->type->dtype, &part->matrices);
     const struct trit_layer_ref layer = {.size = sizeof(layer),
                                          .run = options->run,
                                          .layer = part->name,
@@ -156,28 +163,33 @@ static int call_project(struct projecting *p, const struct part *part, const voi
         .encoding = options->encoding,
         .allow_lost_scales = true, /* the finding says so, and names the layer */
         .layer = &layer,
-        .call = &call};
+        .call = &call,
+        .write = part->streamed ? put_piece : NULL,
+        .write_arg = part};
     struct trit_error error = TRIT_ERROR_INIT;
     const enum trit_status status =
         trit_project(p->client, &tensor, &how, projection, &error);
 
-    return status == TRIT_OK ? 0
-                             : fail(&p->failure, status, error.field, "%s: %s",
-                                    trit_status_name(status), error.message);
+    if (status == TRIT_OK)
+        return 0;
+    if (p->failure.status != TRIT_OK)
+        return -1; /* a piece could not be read or written: that is the reason */
+    return fail(&p->failure, status, error.field, "%s: %s", trit_status_name(status),
+                error.message);
 }
 
-static int project_part(struct projecting *p, const struct part *part, uint64_t number)
+static int project_part(struct projecting *p, struct part *part, uint64_t number)
 {
     struct trit_report report = TRIT_REPORT_INIT;
     struct trit_projection projection = {.size = sizeof(projection), .report = &report};
-    void *data = NULL;
-    uint64_t bytes = 0;
-    int result = matrix_load(p->input.reader, part->entry, &part->matrices, number, &data,
-                             &bytes, &p->failure);
+    struct matrix matrix;
+    int result = matrix_open(&matrix, part->streamed, p->input.reader, part->entry,
+                             &part->matrices, number, &p->failure);
+    const uint64_t bytes = matrix.bytes;
 
     if (result == 0)
-        result = call_project(p, part, data, bytes, &projection);
-    free(data);
+        result = call_project(p, part, &matrix, &projection);
+    matrix_close(&matrix);
     if (result == 0)
         result = put_projection(p, part, &projection);
     if (result == 0)
@@ -191,11 +203,13 @@ int project_layer(struct projecting *p, size_t index)
 {
     const struct content *content = &p->plan.contents.items[index];
     char name[MATRIX_NAME_BYTES];
-    struct part part = {.entry = &p->plan.contents.table->entries[index],
+    struct part part = {.p = p,
+                        .entry = &p->plan.contents.table->entries[index],
                         .item = &p->plan.items[index],
                         .matrices = content_matrices(content),
                         .name = name};
 
+    part.streamed = matrix_is_streamed(p->options->encoding, part.entry, &part.matrices);
     part.shown = *part.entry;
     if (part.matrices.count > 1)
         part.shown =

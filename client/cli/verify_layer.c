@@ -2,79 +2,69 @@
 /* One layer of a file that is verified. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "checkpoint/biases.h"
-#include "checkpoint/explain.h"
 #include "client/cli/matrix.h"
 #include "client/cli/verify.h"
+#include "client/cli/verify_explain.h"
 
-/* A layer, and of one of its matrices all that its call needs. */
-struct subject {
-    const struct content *content;
-    const struct tensor_entry *entry;     /* its data in the file */
-    const struct tensor_entry *scales;    /* or NULL */
-    const struct tensor_entry *biases;    /* or NULL */
-    const struct tensor_entry *reference; /* or NULL */
-    struct matrices matrices;             /* as the claim has them */
-    struct matrices reference_matrices;   /* as the latents have them */
-    struct tensor_entry shown;            /* its shape as it is told */
-    const char *name;                     /* of the matrix */
-    void *data, *scale_data, *bias_data, *reference_data;
-    uint64_t bytes, scale_bytes, bias_bytes, reference_bytes;
-};
-
-static void free_parts(struct subject *subject)
+static void close_parts(struct subject *subject)
 {
-    free(subject->data);
-    free(subject->scale_data);
-    free(subject->bias_data);
-    free(subject->reference_data);
-    subject->data = subject->scale_data = NULL;
-    subject->bias_data = subject->reference_data = NULL;
+    matrix_close(&subject->data);
+    matrix_close(&subject->scale_data);
+    matrix_close(&subject->bias_data);
+    matrix_close(&subject->reference_data);
 }
 
-static int load_parts(struct verifying *v, struct subject *subject, uint64_t number)
+/* Opens the claim's data or its reference, which are large. */
+static int open_large(const struct subject *subject, struct matrix *matrix,
+                      struct reader *reader, const struct tensor_entry *entry,
+                      const struct matrices *matrices, struct failure *failure)
 {
-    struct matrices data = subject->matrices, scales = subject->matrices;
+    const bool streamed =
+        matrix_is_streamed(subject->content->terms.encoding, entry, matrices);
+
+    return matrix_open(matrix, streamed, reader, entry, matrices, subject->number,
+                       failure);
+}
+
+static int open_small(const struct subject *subject, struct matrix *matrix,
+                      struct reader *reader, const struct tensor_entry *entry,
+                      struct failure *failure)
+{
+    struct matrices matrices = subject->matrices;
+
+    matrices.transposed = false;
+    return entry ? matrix_open(matrix, false, reader, entry, &matrices, subject->number,
+                               failure)
+                 : 0;
+}
+
+static int open_parts(struct verifying *v, struct subject *subject)
+{
+    struct reader *file = v->file.reader;
+    struct matrices data = subject->matrices;
 
     data.transposed &= encoding_keeps_layout(subject->content->terms.encoding);
-    scales.transposed = false;
-    if (matrix_load(v->file.reader, subject->entry, &data, number, &subject->data,
-                    &subject->bytes, &v->failure) < 0 ||
-        (subject->scales &&
-         matrix_load(v->file.reader, subject->scales, &scales, number,
-                     &subject->scale_data, &subject->scale_bytes, &v->failure) < 0) ||
-        (subject->biases &&
-         matrix_load(v->file.reader, subject->biases, &scales, number,
-                     &subject->bias_data, &subject->bias_bytes, &v->failure) < 0))
+    if (open_large(subject, &subject->data, file, subject->entry, &data, &v->failure) <
+            0 ||
+        open_small(subject, &subject->scale_data, file, subject->scales, &v->failure) <
+            0 ||
+        open_small(subject, &subject->bias_data, file, subject->biases, &v->failure) < 0)
         return -1;
-    return subject->reference ? matrix_load(v->against.reader, subject->reference,
-                                            &subject->reference_matrices, number,
-                                            &subject->reference_data,
-                                            &subject->reference_bytes, &v->failure)
-                              : 0;
+    return subject->reference
+               ? open_large(subject, &subject->reference_data, v->against.reader,
+                            subject->reference, &subject->reference_matrices, &v->failure)
+               : 0;
 }
 
-static struct trit_tensor tensor_of(enum trit_dtype dtype,
-                                    const struct matrices *matrices, const void *data,
-                                    uint64_t bytes)
-{
-    return (struct trit_tensor){.size = sizeof(struct trit_tensor),
-                                .dtype = dtype,
-                                .rank = 2,
-                                .shape = {matrices->rows, matrices->columns},
-                                .data = data,
-                                .bytes = bytes};
-}
-
-static int call_verify(struct verifying *v, const struct subject *subject,
+static int call_verify(struct verifying *v, struct subject *subject,
                        struct trit_report *report)
 {
     const struct options *options = v->options;
     const struct layer_terms *terms = &subject->content->terms;
-    struct trit_tensor tensor = tensor_of(subject->entry->type->dtype, &subject->matrices,
-                                          subject->data, subject->bytes);
+    const struct trit_tensor tensor =
+        matrix_tensor(&subject->data, subject->entry->type->dtype, &subject->matrices);
     struct trit_tensor reference;
     const struct trit_layer_ref layer = {.size = sizeof(layer),
                                          .run = options->run,
@@ -96,49 +86,22 @@ static int call_verify(struct verifying *v, const struct subject *subject,
     enum trit_status status;
 
     if (subject->scales) {
-        how.scales = subject->scale_data;
-        how.scale_bytes = subject->scale_bytes;
+        how.scales = subject->scale_data.data;
+        how.scale_bytes = subject->scale_data.bytes;
         how.scales_dtype = subject->scales->type->dtype;
     }
     if (subject->reference) {
-        reference = tensor_of(subject->reference->type->dtype, &subject->matrices,
-                              subject->reference_data, subject->reference_bytes);
+        reference = matrix_tensor(&subject->reference_data,
+                                  subject->reference->type->dtype, &subject->matrices);
         how.reference = &reference;
     }
     status = trit_verify(v->client, &tensor, &how, report, &error);
-    return status == TRIT_OK ? 0
-                             : fail(&v->failure, status, error.field, "%s: %s",
-                                    trit_status_name(status), error.message);
-}
-
-/* The daemon compares with the mean magnitude, whatever config.json declares. */
-static bool has_reciprocals(const struct verifying *v)
-{
-    return !v->record.layers && config_has_reciprocals(v->said.config);
-}
-
-/* A matrix that is not the projection of its latents. */
-static void explain(struct verifying *v, const struct subject *subject)
-{
-    enum { EXPLAINED_MAX = 16 }; /* each costs several projections */
-    const struct explained what = {
-        .claim = {.rows = subject->matrices.rows,
-                  .columns = subject->matrices.columns,
-                  .terms = subject->content->terms,
-                  .dtype = subject->entry->type->dtype,
-                  .data = subject->data,
-                  .scales = subject->scale_data,
-                  .scales_dtype = subject->scales ? subject->scales->type->dtype
-                                                  : TRIT_DTYPE_UNSPECIFIED},
-        .latents_dtype = subject->reference->type->dtype,
-        .latents = subject->reference_data,
-        .reciprocal = !v->record.layers && config_has_reciprocals(v->said.config),
-    };
-
-    if (v->explained < EXPLAINED_MAX || what.reciprocal) {
-        v->explained++;
-        findings_explain(&v->findings, subject->name, &what);
-    }
+    if (status == TRIT_OK)
+        return 0;
+    if (v->failure.status != TRIT_OK)
+        return -1; /* a piece could not be read: that is the reason */
+    return fail(&v->failure, status, error.field, "%s: %s", trit_status_name(status),
+                error.message);
 }
 
 /* MLX reads scale * code + bias, which is ternary where the bias is -scale. */
@@ -149,8 +112,8 @@ static void check_biases(struct verifying *v, const struct subject *subject)
 
     if (!subject->biases)
         return;
-    found = bias_check(subject->biases->type->dtype, subject->scale_data,
-                       subject->bias_data, subject->bias_bytes);
+    found = bias_check(subject->biases->type->dtype, subject->scale_data.data,
+                       subject->bias_data.data, subject->bias_data.bytes);
     added = found.count ? findings_add(&v->findings, TRIT_FINDING_NOT_TERNARY,
                                        subject->name, NULL)
                         : NULL;
@@ -174,7 +137,7 @@ static bool has_mismatch(const struct file_findings *findings, size_t first)
     return false;
 }
 
-static int show_part(struct verifying *v, const struct subject *subject,
+static int show_part(struct verifying *v, struct subject *subject,
                      struct trit_report *report)
 {
     const size_t first = v->findings.count;
@@ -183,8 +146,10 @@ static int show_part(struct verifying *v, const struct subject *subject,
     findings_add_report(&v->findings, subject->name, report,
                         option_given(v->options, OPTION_ALLOW_DEAD));
     check_biases(v, subject);
-    if (subject->reference && (has_mismatch(&v->findings, first) || has_reciprocals(v)))
-        explain(v, subject);
+    if (subject->reference &&
+        (has_mismatch(&v->findings, first) || verify_has_reciprocals(v)) &&
+        verify_explain(v, subject, report) < 0)
+        return -1;
     for (size_t i = first; i < v->findings.count; i++)
         failing |= v->findings.list[i].finding.severity == TRIT_SEVERITY_ERROR;
     v->layers++;
@@ -193,17 +158,18 @@ static int show_part(struct verifying *v, const struct subject *subject,
                          &v->failure);
 }
 
-static int verify_part(struct verifying *v, struct subject *subject, uint64_t number)
+static int verify_part(struct verifying *v, struct subject *subject)
 {
     struct trit_report report = TRIT_REPORT_INIT;
-    int result = load_parts(v, subject, number);
+    int result = open_parts(v, subject);
+    const uint64_t bytes = subject->data.bytes;
 
     if (result == 0)
         result = call_verify(v, subject, &report);
     if (result == 0)
         result = show_part(v, subject, &report);
-    free_parts(subject);
-    progress_piece_done(&v->progress, subject->bytes);
+    close_parts(subject);
+    progress_piece_done(&v->progress, bytes);
     return result;
 }
 
@@ -233,7 +199,8 @@ int verify_layer(struct verifying *v, const struct match_pair *pair)
     for (uint64_t i = 0; i < subject.matrices.count; i++) {
         matrix_name(name, subject.entry->name, &subject.matrices, i);
         progress_piece(&v->progress, name);
-        if (verify_part(v, &subject, i) < 0)
+        subject.number = i;
+        if (verify_part(v, &subject) < 0)
             return subject.matrices.count == 1
                        ? -1
                        : fail_context(&v->failure, "expert %" PRIu64, i);

@@ -32,7 +32,6 @@
 enum {
     STREAM_WINDOW_BYTES = 4 << 20,
     CONNECTION_WINDOW_BYTES = 16 << 20,
-    FRAME_BYTES_MAX = 256 << 10, /* the largest DATA frame we take */
     HEADER_LIST_BYTES_MAX = 16 << 10,
     READ_BYTES = 256 << 10,
     STEP_ROUNDS_MAX =
@@ -111,8 +110,8 @@ static ssize_t frame_bytes_cb(nghttp2_session *session, uint8_t frame_type,
     int32_t bytes = connection_window < stream_window ? connection_window : stream_window;
 
     (void)session, (void)frame_type, (void)stream, (void)user;
-    if (bytes > FRAME_BYTES_MAX)
-        bytes = FRAME_BYTES_MAX;
+    if (bytes > CHANNEL_FRAME_BYTES_MAX)
+        bytes = CHANNEL_FRAME_BYTES_MAX;
     return (uint32_t)bytes < peer_frame_bytes_max ? bytes : (int32_t)peer_frame_bytes_max;
 }
 
@@ -207,7 +206,7 @@ static nghttp2_session *session_new(struct channel *channel)
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
-        {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, FRAME_BYTES_MAX},
+        {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, CHANNEL_FRAME_BYTES_MAX},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_LIST_BYTES_MAX},
     };
     nghttp2_session_callbacks *callbacks;

@@ -16,6 +16,8 @@
 
 struct channel;
 
+enum { CHANNEL_FRAME_BYTES_MAX = 256 << 10 }; /* of a DATA frame, either way */
+
 /* Connects. NULL: *failure has UNAVAILABLE, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED
  * (out of memory). */
 struct channel *channel_open(const struct address *address, uint64_t deadline_ns,

@@ -2,13 +2,39 @@
 #include "client/lib/chunks.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
 
+#include "client/lib/channel.h"
+#include "client/lib/sendq.h"
 #include "kernels/kernels.h"
 #include "proto/codec/codec.h"
 
-void chunks_init(struct chunks *chunks, const void *bytes, uint64_t total, bool reference)
+/* A message is asked for when the one before it is in the channel's queue. The queue then
+ * holds the last bytes that it was given, of at most `CHUNK_BUFFERS - 1` chunks; the oldest
+ * buffer has been sent. */
+enum { CHUNK_BUFFERS = 4 };
+_Static_assert((CHUNK_BUFFERS - 1) * UPLOAD_CHUNK_BYTES >=
+                   SENDQ_BYTES_MAX + CHANNEL_FRAME_BYTES_MAX + SENDQ_STAGE_BYTES,
+               "the queue points to no buffer that is filled again");
+
+void chunks_init(struct chunks *chunks, const struct trit_tensor *tensor, uint64_t from,
+                 uint64_t total, bool reference)
 {
-    *chunks = (struct chunks){.bytes = bytes, .total = total, .reference = reference};
+    const uint8_t *data = tensor->data;
+
+    assert(data || from == 0);
+    *chunks = (struct chunks){.bytes = data ? data + from : NULL,
+                              .read = tensor->read,
+                              .read_arg = tensor->read_arg,
+                              .total = total,
+                              .reference = reference};
+}
+
+void chunks_fini(struct chunks *chunks)
+{
+    free(chunks->buffers);
+    chunks->buffers = NULL;
 }
 
 bool chunks_done(const struct chunks *chunks)
@@ -16,19 +42,49 @@ bool chunks_done(const struct chunks *chunks)
     return chunks->sent == chunks->total;
 }
 
-void chunks_next(struct chunks *chunks, struct outgoing *message)
+/* The next chunk's bytes; NULL with *failure. */
+static const uint8_t *next_bytes(struct chunks *chunks, uint64_t count,
+                                 struct failure *failure)
 {
-    const uint8_t *data = chunks->bytes + chunks->sent;
+    const uint64_t number = chunks->sent / UPLOAD_CHUNK_BYTES;
+    uint8_t *buffer;
+    int rc;
+
+    if (chunks->bytes)
+        return chunks->bytes + chunks->sent;
+    if (!chunks->buffers)
+        chunks->buffers = malloc((size_t)CHUNK_BUFFERS * UPLOAD_CHUNK_BYTES);
+    if (!chunks->buffers) {
+        fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for chunks");
+        return NULL;
+    }
+    buffer = chunks->buffers + number % CHUNK_BUFFERS * UPLOAD_CHUNK_BYTES;
+    rc = chunks->read(chunks->read_arg, chunks->sent, buffer, count);
+    if (rc == 0)
+        return buffer;
+    fail_field(failure, TRIT_ABORTED,
+               chunks->reference ? "reference.read" : "tensor.read",
+               "returned %d for %" PRIu64 " bytes at %" PRIu64, rc, count, chunks->sent);
+    return NULL;
+}
+
+int chunks_next(struct chunks *chunks, struct outgoing *message, struct failure *failure)
+{
     uint64_t left = chunks->total - chunks->sent;
     uint64_t count = left < UPLOAD_CHUNK_BYTES ? left : UPLOAD_CHUNK_BYTES;
-    size_t head = encode_chunk_request(chunks->reference, chunks->sent,
-                                       crc32c(0, data, (size_t)count), count,
-                                       chunks->head, sizeof(chunks->head));
+    const uint8_t *data = next_bytes(chunks, count, failure);
+    size_t head;
 
+    if (!data)
+        return -1;
+    head = encode_chunk_request(chunks->reference, chunks->sent,
+                                crc32c(0, data, (size_t)count), count, chunks->head,
+                                sizeof(chunks->head));
     assert(head > 0);
     outgoing_head(message, chunks->head, head);
     outgoing_payload(message, data, count);
     chunks->sent += count;
+    return 0;
 }
 
 bool chunks_behind(const struct chunks *a, const struct chunks *b)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cuts a tensor into TensorChunk messages, each with its checksum. Their data is
- * borrowed from the caller's memory. */
+/* Cuts a tensor into TensorChunk messages, each with its checksum. Their data is borrowed
+ * from the caller's memory, or read by the caller's function into a few buffers, which are
+ * used in turn. */
 #ifndef LIB_CHUNKS_H
 #define LIB_CHUNKS_H
 
 #include <stdbool.h>
+
+#include <trit.h>
 
 #include "client/lib/exchange.h"
 
@@ -13,16 +16,24 @@
 enum { UPLOAD_CHUNK_BYTES = (1 << 20) - 4096, CHUNK_HEAD_BYTES_MAX = 64 };
 
 struct chunks {
-    const uint8_t *bytes;
+    const uint8_t *bytes; /* NULL: `read` gives them */
+    trit_read read;
+    void *read_arg;
+    uint8_t *buffers; /* allocated when the first chunk is read */
     uint64_t total, sent;
     bool reference; /* they are VerifyStream's reference chunks */
     uint8_t head[CHUNK_HEAD_BYTES_MAX];
 };
 
-void chunks_init(struct chunks *chunks, const void *bytes, uint64_t total,
-                 bool reference);
+/* Of the tensor's data, `total` bytes from byte `from`; a tensor that is read is sent as a
+ * whole. */
+void chunks_init(struct chunks *chunks, const struct trit_tensor *tensor, uint64_t from,
+                 uint64_t total, bool reference);
+/* After the call has ended; harmless on zeroed chunks. */
+void chunks_fini(struct chunks *chunks);
 bool chunks_done(const struct chunks *chunks);
-void chunks_next(struct chunks *chunks, struct outgoing *message);
+/* -1: the caller's function failed (ABORTED), or out of memory (RESOURCE_EXHAUSTED). */
+int chunks_next(struct chunks *chunks, struct outgoing *message, struct failure *failure);
 
 /* True when a smaller share of a has been sent than of b. */
 bool chunks_behind(const struct chunks *a, const struct chunks *b);

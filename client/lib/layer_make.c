@@ -97,7 +97,8 @@ static int load_next(void *source, struct outgoing *message, struct failure *fai
     size_t count;
 
     if (load->started) {
-        chunks_next(&load->chunks, message);
+        if (chunks_next(&load->chunks, message, failure) < 0)
+            return -1;
         message->last = chunks_done(&load->chunks);
         return 0;
     }
@@ -129,7 +130,7 @@ static int load_stream(struct loading *load, struct failure *failure)
                           .decode = made_decode,
                           .result = &load->spec};
 
-    chunks_init(&load->chunks, load->weight->data, load->weight->bytes, false);
+    chunks_init(&load->chunks, load->weight, 0, load->weight->bytes, false);
     reply_init(&unary.reply, scan_plain, load->call.client->message_bytes_max, NULL,
                NULL);
     return unary_run(&unary, "/trit.v1.Layers/LoadStream", &load->call, failure);

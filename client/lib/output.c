@@ -10,6 +10,13 @@ void output_init(struct output *output, const char *name, uint64_t size, void *m
     *output = (struct output){.name = name, .bytes = memory, .size = size};
 }
 
+void output_init_write(struct output *output, const char *name, uint64_t size,
+                       trit_write write, void *write_arg)
+{
+    *output = (struct output){
+        .name = name, .size = size, .write = write, .write_arg = write_arg};
+}
+
 void output_init_open(struct output *output, const char *name)
 {
     *output = (struct output){.name = name, .open = true};
@@ -37,6 +44,21 @@ static int output_allocate(struct output *output, struct failure *failure)
                     "out of memory for %" PRIu64 " bytes of %s", output->size,
                     output->name);
     output->owned = true;
+    return 0;
+}
+
+static int write_bytes(struct sink *sink, const uint8_t *bytes, size_t count,
+                       struct failure *failure)
+{
+    const struct output *output = sink->output;
+    const int rc =
+        output->write(output->write_arg, sink->from + sink->filled, bytes, count);
+
+    if (rc != 0)
+        return fail_field(failure, TRIT_ABORTED, "options.write",
+                          "returned %d for %zu bytes at %" PRIu64, rc, count,
+                          sink->from + sink->filled);
+    sink->filled += count;
     return 0;
 }
 
@@ -70,6 +92,8 @@ int sink_write(struct sink *sink, const uint8_t *bytes, size_t count,
                     "the reply holds more than the %" PRIu64
                     " bytes of %s that the request implies",
                     sink->size, sink->output->name);
+    if (sink->output->write)
+        return write_bytes(sink, bytes, count, failure);
     if (!sink->output->bytes && output_allocate(sink->output, failure) < 0)
         return -1;
     memcpy(sink->output->bytes + sink->from + sink->filled, bytes, count);

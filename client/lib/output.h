@@ -10,18 +10,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <trit.h>
+
 #include "base/status.h"
 
 struct output {
     const char *name; /* "data", "scales" */
     uint8_t *bytes;   /* the caller's memory, or allocated */
     uint64_t size;
+    trit_write write; /* takes the bytes in place of memory, or NULL */
+    void *write_arg;
     bool owned;
     bool open; /* the reply gives the size */
 };
 
 /* `memory` NULL: allocates `size` bytes when the first byte arrives. */
 void output_init(struct output *output, const char *name, uint64_t size, void *memory);
+/* An output whose bytes go to a function of the caller. One sink fills it. */
+void output_init_write(struct output *output, const char *name, uint64_t size,
+                       trit_write write, void *write_arg);
 /* An output whose size the reply gives. One sink fills it; it stays empty when the
  * reply does not have it. */
 void output_init_open(struct output *output, const char *name);
@@ -40,8 +47,8 @@ struct sink {
 void sink_rewind(struct sink *sink);
 /* A field of `length` bytes begins. -1 (INTERNAL): an open output gets a second one. */
 int sink_begin(struct sink *sink, uint64_t length, struct failure *failure);
-/* -1: the region has fewer bytes (INTERNAL), or out of memory
- * (RESOURCE_EXHAUSTED). */
+/* -1: the region has fewer bytes (INTERNAL), out of memory (RESOURCE_EXHAUSTED), or the
+ * caller's function failed (ABORTED). */
 int sink_write(struct sink *sink, const uint8_t *bytes, size_t count,
                struct failure *failure);
 /* -1 (DATA_LOSS): bytes are missing. */

@@ -69,13 +69,20 @@ static int project_unary(struct projecting *project, struct failure *failure)
 
 /* ---- unary or streamed ------------------------------------------------------------ */
 
+/* The tensor or the result goes through a function of the caller. */
+static bool is_called_back(const struct projecting *project)
+{
+    return !project->tensor->data || project->data.write;
+}
+
 /* How many connections share the work (project_stream). */
 static uint32_t parts_of(const struct projecting *project)
 {
     const struct trit_client *client = project->call.client;
     uint64_t parts = project->tensor->bytes / client->stream_bytes_min;
 
-    if (project->request.report != TRIT_REPORT_NONE || project->request.layer.present)
+    if (project->request.report != TRIT_REPORT_NONE || project->request.layer.present ||
+        is_called_back(project))
         return 1;
     if (parts > client->connections)
         parts = client->connections;
@@ -89,8 +96,9 @@ static int project_run(struct projecting *project, struct failure *failure)
     uint32_t parts = parts_of(project);
     int rc;
 
-    if (project->tensor->bytes < project->call.client->stream_bytes_min ||
-        !encoding_streams((enum trit_encoding)project->request.encoding))
+    if (!is_called_back(project) &&
+        (project->tensor->bytes < project->call.client->stream_bytes_min ||
+         !encoding_streams((enum trit_encoding)project->request.encoding)))
         return project_unary(project, failure);
     rc = project_stream(project, parts, failure);
     if (rc != 0 && parts > 1 && failure->status == TRIT_INVALID_ARGUMENT) {
@@ -134,7 +142,18 @@ static int project_prepare(struct projecting *project,
     if (tensor_check("tensor", project->tensor, &project->extent, failure) < 0 ||
         layer_wire(o->layer, &project->request.layer, failure) < 0)
         return -1;
-    return projection_size(project, o->group_size, o->out, o->out_bytes, failure);
+    if (o->out && o->write)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.write",
+                          "is set, and so is out");
+    if (projection_size(project, o->group_size, o->out, o->out_bytes, failure) < 0 ||
+        (!project->tensor->data &&
+         streamed_check("tensor.read", o->encoding, failure) < 0) ||
+        (o->write && streamed_check("options.write", o->encoding, failure) < 0))
+        return -1;
+    if (o->write)
+        output_init_write(&project->data, "data", project->data.size, o->write,
+                          o->write_arg);
+    return 0;
 }
 
 void projection_give(struct projecting *project, struct trit_report *report,
@@ -182,7 +201,7 @@ enum trit_status trit_project(struct trit_client *client,
     struct projecting project = {.tensor = &taken};
 
     if (client_check(client, error, &failure) == 0 &&
-        tensor_take("tensor", tensor, &taken, &failure) == 0 &&
+        tensor_take_source("tensor", tensor, &taken, &failure) == 0 &&
         sized_take_optional(&sized_project_options, "options", options, &o, &failure) ==
             0 &&
         projection_check(projection, &report, &failure) == 0 &&

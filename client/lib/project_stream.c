@@ -31,7 +31,8 @@ static int part_next(void *owner, struct outgoing *message, struct failure *fail
     size_t count;
 
     if (part->started) {
-        chunks_next(&part->chunks, message);
+        if (chunks_next(&part->chunks, message, failure) < 0)
+            return -1;
         message->last = chunks_done(&part->chunks);
         return 0;
     }
@@ -153,8 +154,8 @@ static void part_init(struct part *part, struct projecting *project, uint64_t fi
         part->start.tensor.shape[0] = end - first;
         part->start.tensor.shape[1] = project->extent.columns;
     }
-    chunks_init(&part->chunks, (const uint8_t *)tensor->data + first * row_bytes,
-                (end - first) * row_bytes, false);
+    chunks_init(&part->chunks, tensor, first * row_bytes, (end - first) * row_bytes,
+                false);
     part->data =
         (struct sink){&project->data, first * data_row, (end - first) * data_row, 0};
     part->scales = (struct sink){&project->scales, first * scales_row,
@@ -185,8 +186,10 @@ int project_stream(struct projecting *project, uint32_t count, struct failure *f
         exchanges[i] = &parts[i].exchange;
     }
     rc = call_run(&project->call, exchanges, count, failure);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         reply_fini(&parts[i].reply);
+        chunks_fini(&parts[i].chunks);
+    }
     free(parts);
     return rc;
 }

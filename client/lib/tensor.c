@@ -106,6 +106,16 @@ int tensor_take(const char *name, const struct trit_tensor *given,
     return 0;
 }
 
+int tensor_take_source(const char *name, const struct trit_tensor *given,
+                       struct trit_tensor *tensor, struct failure *failure)
+{
+    if (sized_take(&sized_tensor, name, given, tensor, failure) < 0)
+        return -1;
+    if (tensor->bytes && !tensor->data && !tensor->read)
+        return invalid(failure, name, "data", "is NULL");
+    return 0;
+}
+
 int tensor_check(const char *name, const struct trit_tensor *tensor,
                  struct extent *extent, struct failure *failure)
 {
@@ -187,6 +197,16 @@ bool encoding_streams(enum trit_encoding encoding)
     const struct encoding_layout *layout = encoding_layout(encoding);
 
     return !layout || layout->scales != SCALES_TENSOR;
+}
+
+int streamed_check(const char *field, enum trit_encoding encoding,
+                   struct failure *failure)
+{
+    if (encoding_streams(encoding))
+        return 0;
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, field,
+                      "%s has one scale for the tensor, which must be in memory",
+                      encoding_name(encoding));
 }
 
 static int scales_check(enum trit_encoding encoding, uint64_t natural_bytes,

@@ -26,6 +26,10 @@ int shape_check(const char *name, uint32_t rank, const uint64_t *shape,
 int tensor_take(const char *name, const struct trit_tensor *given,
                 struct trit_tensor *tensor, struct failure *failure);
 
+/* The same; a tensor that is read (trit_tensor.read) needs no data. */
+int tensor_take_source(const char *name, const struct trit_tensor *given,
+                       struct trit_tensor *tensor, struct failure *failure);
+
 /* As shape_check; also checks that a dense tensor has as many bytes as its shape
  * needs. */
 int tensor_check(const char *name, const struct trit_tensor *tensor,
@@ -39,6 +43,11 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
 
 /* Whether a tensor can be streamed: not when the whole tensor has one scale. */
 bool encoding_streams(enum trit_encoding encoding);
+
+/* INVALID_ARGUMENT, naming the member `field`: a function of the caller is to give or take
+ * a tensor that cannot be streamed. */
+int streamed_check(const char *field, enum trit_encoding encoding,
+                   struct failure *failure);
 
 /* Scales that the caller gives with encoded bytes. */
 struct scales_given {

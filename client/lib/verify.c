@@ -86,10 +86,11 @@ static int verify_next(void *owner, struct outgoing *message, struct failure *fa
 
     if (!verify->started)
         return verify_start(verify, message, failure);
-    chunks_next(chunks_behind(&verify->reference_chunks, &verify->chunks)
-                    ? &verify->reference_chunks
-                    : &verify->chunks,
-                message);
+    if (chunks_next(chunks_behind(&verify->reference_chunks, &verify->chunks)
+                        ? &verify->reference_chunks
+                        : &verify->chunks,
+                    message, failure) < 0)
+        return -1;
     message->last =
         chunks_done(&verify->chunks) && chunks_done(&verify->reference_chunks);
     return 0;
@@ -110,14 +111,18 @@ static int verify_stream(struct verifying *verify, struct failure *failure)
                           .source = verify,
                           .decode = verified_decode,
                           .result = verify};
+    int rc;
 
-    chunks_init(&verify->chunks, verify->tensor->data, verify->tensor->bytes, false);
-    chunks_init(&verify->reference_chunks,
-                verify->reference ? verify->reference->data : NULL,
-                verify->reference ? verify->reference->bytes : 0, true);
+    chunks_init(&verify->chunks, verify->tensor, 0, verify->tensor->bytes, false);
+    if (verify->reference)
+        chunks_init(&verify->reference_chunks, verify->reference, 0,
+                    verify->reference->bytes, true);
     reply_init(&unary.reply, scan_plain, verify->call.client->message_bytes_max, NULL,
                NULL);
-    return unary_run(&unary, "/trit.v1.Ternary/VerifyStream", &verify->call, failure);
+    rc = unary_run(&unary, "/trit.v1.Ternary/VerifyStream", &verify->call, failure);
+    chunks_fini(&verify->chunks);
+    chunks_fini(&verify->reference_chunks);
+    return rc;
 }
 
 /* ---- unary or streamed --------------------------------------------------------- */
@@ -159,7 +164,11 @@ static int verify_prepare(struct verifying *verify, struct failure *failure)
 
     if (encoded_check("tensor", verify->tensor, o->encoding, o->group_size, &scales,
                       &extent, failure) < 0 ||
-        reference_check(verify->tensor, verify->reference, failure) < 0)
+        reference_check(verify->tensor, verify->reference, failure) < 0 ||
+        (!verify->tensor->data &&
+         streamed_check("tensor.read", o->encoding, failure) < 0) ||
+        (verify->reference && !verify->reference->data &&
+         streamed_check("reference.read", o->encoding, failure) < 0))
         return -1;
     return layer_wire(o->layer, &verify->request.layer, failure);
 }
@@ -171,9 +180,9 @@ static int verify_take(struct verifying *verify, struct trit_client *client,
     const struct trit_verify_options *o = verify->options;
     uint64_t total;
 
-    if (tensor_take("tensor", tensor, &verify->tensor_taken, failure) < 0 ||
-        (o->reference &&
-         tensor_take("reference", o->reference, &verify->reference_taken, failure) < 0))
+    if (tensor_take_source("tensor", tensor, &verify->tensor_taken, failure) < 0 ||
+        (o->reference && tensor_take_source("reference", o->reference,
+                                            &verify->reference_taken, failure) < 0))
         return -1;
     verify->tensor = &verify->tensor_taken;
     verify->reference = o->reference ? &verify->reference_taken : NULL;
@@ -184,8 +193,11 @@ static int verify_take(struct verifying *verify, struct trit_client *client,
 
 static int verify_run(struct verifying *verify, struct failure *failure)
 {
-    return verify->call.bytes_total < verify->call.client->stream_bytes_min ||
-                   !encoding_streams(verify->options->encoding)
+    const bool read =
+        !verify->tensor->data || (verify->reference && !verify->reference->data);
+
+    return !read && (verify->call.bytes_total < verify->call.client->stream_bytes_min ||
+                     !encoding_streams(verify->options->encoding))
                ? verify_unary(verify, failure)
                : verify_stream(verify, failure);
 }

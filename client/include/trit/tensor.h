@@ -10,6 +10,16 @@
 extern "C" {
 #endif
 
+/* Copies `bytes` bytes from byte `offset` of a tensor to `to`. Called from the thread that
+ * made the call, from front to back; a call that is tried again starts from 0. Other than
+ * 0 ends the call (ABORTED). */
+typedef int (*trit_read)(void *arg, uint64_t offset, void *to, uint64_t bytes);
+
+/* Takes the next bytes of a result, which belong at byte `offset` of it. Called from the
+ * thread that made the call, from front to back, each byte once; after a failure of the
+ * call they have no meaning. Other than 0 ends the call (ABORTED). */
+typedef int (*trit_write)(void *arg, uint64_t offset, const void *from, uint64_t bytes);
+
 /* A tensor of the caller, borrowed until the call returns. */
 struct trit_tensor {
     size_t size;
@@ -18,6 +28,12 @@ struct trit_tensor {
     uint64_t shape[TRIT_RANK_MAX];
     const void *data; /* any alignment */
     uint64_t bytes;   /* of data */
+    /* Gives the bytes where `data` is NULL, in pieces of at most 1 MiB, so that the tensor
+     * need not be in memory. trit_project, and trit_verify for tensor and reference, accept
+     * it for encodings whose scales belong to groups; they are streamed, whatever the
+     * size. */
+    trit_read read;
+    void *read_arg; /* first argument of `read` */
 };
 #define TRIT_TENSOR_INIT TRIT_INIT(trit_tensor)
 

@@ -32,6 +32,10 @@ struct trit_project_options {
     void *out;
     uint64_t out_bytes;
     const struct trit_call_options *call; /* may be NULL */
+    /* Takes the encoded tensor while it arrives, in place of `out`; projection.data stays
+     * NULL. NULL: the tensor is in memory. Not for I2_S and HF_BITNET. */
+    trit_write write;
+    void *write_arg; /* first argument of `write` */
 };
 #define TRIT_PROJECT_OPTIONS_INIT TRIT_INIT(trit_project_options)
 

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""trit project and trit verify move large matrices piece by piece: neither process grows with
+the tensor, and nothing else shows it."""
+import json
+import os
+import resource
+import signal
+import subprocess
+
+import numpy as np
+import pytest
+
+import reference as ref
+from checkpoints import load, save
+from claims import DENSE, INT8, MLX_2BIT, NAMES, WHOLE, project, verify
+from tritd import BINARIES, RUNNER, SLOW, cli, tensor_pb2
+
+MIB = 1 << 20
+PEAK_MIB_MAX = 256
+COLUMNS, ROWS = 4096, 42752  # 700 MB of f32
+BLOCK_BYTES = 34             # 128 weights of pq2_0
+APART = 16 * MIB             # from one run of random rows to the next; between them are zeros
+ODD = (1501, 1792)           # 10.8 MB of f32, whose rows no chunk ends with
+
+
+def run_small(daemon, *words, code=0):
+    """Runs trit, checks its exit code and that it stayed small; gives what it printed."""
+    own = subprocess.Popen([*RUNNER, str(BINARIES / "trit"), *map(str, words), "--json"],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           env=dict(os.environ, TRITD_ADDRESS=daemon.rpc))
+    with own.stdout:
+        out = own.stdout.read()
+    _, status, usage = os.wait4(own.pid, 0)
+    own.returncode = os.waitstatus_to_exitcode(status)
+    assert own.returncode == code, out
+    assert usage.ru_maxrss < PEAK_MIB_MAX * 1024
+    return json.loads(out)
+
+
+def write_layer(path, random):
+    """One layer; most of it is a hole in the file."""
+    size = ROWS * COLUMNS * 4
+    text = json.dumps({"l.weight": {"dtype": "F32", "shape": [ROWS, COLUMNS],
+                                    "data_offsets": [0, size]}}).encode()
+    text += b" " * (-len(text) % 8)
+    rows = random.standard_normal((64, COLUMNS)).astype(np.float32).tobytes()
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for at in range(0, size, APART):
+            file.seek(8 + len(text) + at)
+            file.write(rows)
+        file.truncate(8 + len(text) + size)
+
+
+def damage(path, row):
+    """Changes four codes of a row's first block of pq2_0."""
+    with open(path, "r+b") as file:
+        start = 8 + int.from_bytes(file.read(8), "little")
+        file.seek(start + row * (COLUMNS // 128 * BLOCK_BYTES) + 20)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([sum(((byte >> at & 3) + 1) % 3 << at for at in range(0, 8, 2))]))
+
+
+@pytest.mark.skipif(SLOW, reason="sanitizers and emulators have memory of their own")
+@pytest.mark.parametrize("encoding", ["pq2_0", "dense"])
+def test_a_large_layer_needs_little_memory(start, tmp_path, random, encoding):
+    own, latents, out = start(), tmp_path / "in.safetensors", tmp_path / "out.safetensors"
+    write_layer(latents, random)
+    run_small(own, "project", latents, "-o", out, "-e", encoding)
+    result = run_small(own, "verify", out, "--against", latents)
+    assert result["verdict"] == "pass" and result["examined"] == ROWS * COLUMNS
+    if encoding == "pq2_0":
+        row = 20 * APART // (4 * COLUMNS) + 3
+        damage(out, row)
+        result = run_small(own, "verify", out, "--against", latents, code=1)
+        found = {one["kind"]: one for one in result["findings"]}["codes_differ"]
+        assert f"in rows {row} to " in found["hint"], found
+    assert own.memory_kib() < PEAK_MIB_MAX * 1024
+
+
+TYPES = {DENSE: ref.F32, INT8: tensor_pb2.DTYPE_I8, MLX_2BIT: ref.F32}  # others: U8
+
+
+def filed_at(run, step):
+    return tensor_pb2.LayerRef(run=run, layer="l.weight", step=step)
+
+
+@pytest.mark.parametrize("encoding", [number for number in range(len(NAMES))
+                                      if number not in WHOLE],
+                         ids=[name for number, name in enumerate(NAMES) if number not in WHOLE])
+def test_bits_and_reports_are_those_of_one_message(daemon, run, tmp_path, random, encoding):
+    """A report that differed from the filed one would be refused."""
+    latents, out = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
+    weight = (random.standard_normal(ODD) * .02).astype(np.float32)
+    save(latents, {"l.weight": weight})
+    size = 256 if NAMES[encoding].startswith("tq") else 128
+    words = ("-e", NAMES[encoding], "--group-size", size)
+    done = cli(daemon, "project", latents, "-o", out, *words, "--run", run)
+    assert done.returncode == 0, done.stderr
+    whole = project(daemon, weight, layer=filed_at(run, 0), encoding=encoding, group_size=size)
+    found = load(out)
+    assert found["l.weight"].tobytes() == whole.data
+    scales = found.get("l.weight.scales", found.get("l.scales"))
+    assert (b"" if scales is None else scales.tobytes()) == whole.scales
+
+    done = cli(daemon, "verify", out, "--against", latents, "--run", run, "--step", 1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    verify(daemon, whole.data, ODD, dtype=TYPES.get(encoding, tensor_pb2.DTYPE_U8),
+           encoding=encoding, group_size=size, scales=whole.scales,
+           reference=ref.tensor(weight), layer=filed_at(run, 1))
+
+
+def test_an_output_that_cannot_be_written_says_why(daemon, tmp_path, random):
+    """The reason is that of the file, not that of the call which it ended."""
+    def small_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2 * MIB, 2 * MIB))
+
+    latents, out = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
+    save(latents, {"l.weight": random.standard_normal(ODD).astype(np.float32)})
+    done = cli(daemon, "project", latents, "-o", out, preexec_fn=small_files)
+    assert done.returncode == 3
+    assert "File too large" in done.stderr and "ABORTED" not in done.stderr
+    assert not out.exists()
