@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "proto/finding.h"
 #include "proto/report_json.h"
+#include "proto/utf8.h"
 
 static const size_t STRING_BYTES_MAX = 256u << 20;
 
@@ -121,9 +122,11 @@ void findings_add_report(struct file_findings *findings, const char *layer,
 
 static void hint(struct trit_finding *finding, const char *text)
 {
+    const size_t bytes = strnlen(text, TRIT_FINDING_HINT_BYTES_MAX);
+
     if (finding)
         snprintf(finding->hint, sizeof(finding->hint), "%.*s",
-                 TRIT_FINDING_HINT_BYTES_MAX, text);
+                 (int)(text[bytes] ? utf8_cut(text, bytes) : bytes), text);
 }
 
 /* Of the newest finding: a hint of any length. */

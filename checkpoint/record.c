@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "checkpoint/form.h"
+#include "files/json_text.h"
 #include "kernels/kernels.h"
 #include "proto/names.h"
 
@@ -66,9 +67,16 @@ int record_write(const struct record *record, struct tensor_table *table,
                              (json_int_t)record->terms.group_size, "partial_group",
                              enum_name(&partial_group_names, record->terms.partial_group),
                              "version", TRITD_VERSION, "layers", record->layers);
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    int result =
-        text ? table_add_pair(table, RECORD_KEY, text, failure) : no_memory(failure);
+    size_t bytes;
+    char *text = json ? json_text(json, JSON_COMPACT, &bytes) : NULL;
+    int result = -1;
+
+    if (text) {
+        text[bytes] = '\0';
+        result = table_add_pair(table, RECORD_KEY, text, failure);
+    } else {
+        no_memory(failure);
+    }
 
     free(text);
     json_decref(json);
