@@ -53,8 +53,10 @@ int record_add(struct record *record, const struct tensor_entry *entry,
 
     for (uint32_t i = 0; i < entry->rank; i++)
         result |= json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
-    note = json_pack("{s:s, s:o, s:s*}", "dtype", entry->type->name, "shape", shape,
-                     "layout", layout_names[layout]);
+    note = json_pack("{s:s, s:o}", "dtype", entry->type->name, "shape", shape);
+    /* json_pack's "s*" leaves a member out where memory ran out. */
+    if (layout_names[layout])
+        result |= json_object_set_new(note, "layout", json_string(layout_names[layout]));
     result |= json_object_set_new(record->layers, entry->name, note);
     return result == 0 ? 0 : no_memory(failure);
 }
