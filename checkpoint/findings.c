@@ -122,11 +122,9 @@ void findings_add_report(struct file_findings *findings, const char *layer,
 
 static void hint(struct trit_finding *finding, const char *text)
 {
-    const size_t bytes = strnlen(text, TRIT_FINDING_HINT_BYTES_MAX);
-
     if (finding)
         snprintf(finding->hint, sizeof(finding->hint), "%.*s",
-                 (int)(text[bytes] ? utf8_cut(text, bytes) : bytes), text);
+                 (int)utf8_cut(text, strnlen(text, TRIT_FINDING_HINT_BYTES_MAX)), text);
 }
 
 /* Of the newest finding: a hint of any length. */
@@ -136,7 +134,8 @@ static void long_hint(struct file_findings *findings, const char *text)
 
     hint(&newest->finding, text);
     if (strlen(text) > TRIT_FINDING_HINT_BYTES_MAX)
-        newest->hint = arena_strndup(&findings->strings, text, strlen(text));
+        newest->hint =
+            arena_strndup(&findings->strings, text, utf8_cut(text, strlen(text)));
 }
 
 static void form_of(char text[TRIT_FINDING_VALUE_BYTES_MAX + 1],
@@ -259,7 +258,7 @@ static void add_renamed(struct file_findings *findings, const struct match_pair 
     const char *expected = latents->table->entries[pair->latents].name;
     const char *got = claim->table->entries[pair->claim].name;
     const bool layer = latents->items[pair->latents].kind == CONTENT_LAYER;
-    char text[3 * FILES_NAME_BYTES_MAX];
+    char text[3 * FILES_NAME_BYTES_MAX + 256];
 
     if (!findings_add(findings, TRIT_FINDING_RENAMED, layer ? expected : NULL,
                       layer ? NULL : expected))
