@@ -157,13 +157,18 @@ static void add_foreign(struct file_findings *findings, const struct contents *c
         findings_add(findings, TRIT_FINDING_FOREIGN_PACKING, NULL, name);
     const bool readable = !has_record && (item->packing == PACKING_HF_BITNET ||
                                           item->packing == PACKING_INT8);
+    const bool maybe = !has_record && item->packing == PACKING_MLX;
 
     if (!added)
         return;
     form_of(added->got, &claim->table->entries[index]);
     snprintf(whole, sizeof(whole), "%s%s%s", content_text(text, claim, index),
-             readable ? "; read it with --encoding " : "",
-             readable ? packing_name(item->packing) : "");
+             readable ? "; read it with --encoding "
+             : maybe  ? "; where its codes have 2 bits, read it with --encoding "
+                      : "",
+             readable ? packing_name(item->packing)
+             : maybe  ? "mlx_2bit"
+                      : "");
     long_hint(findings, whole);
 }
 

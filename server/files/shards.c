@@ -82,6 +82,22 @@ static int compare_shards(const void *left, const void *right)
                   ((const struct shard *)right)->name);
 }
 
+/* Splits "model-00002-of-00003.safetensors" into the bytes before the first number and
+ * the two numbers. */
+static bool is_numbered(const char *name, size_t *stem, unsigned *number, unsigned *of)
+{
+    const char *dash = strstr(name, "-of-");
+    int end = 0;
+
+    if (!dash || dash - name < 6 || dash[-6] != '-' || strspn(dash - 5, DIGITS) != 5 ||
+        strspn(dash + 4, DIGITS) != 5 || !utf8_is_valid(name) ||
+        sscanf(dash - 5, "%5u-of-%5u%n", number, of, &end) != 2 ||
+        strcmp(dash - 5 + end, WEIGHTS_SUFFIX) != 0 || end != 14)
+        return false;
+    *stem = (size_t)(dash - 6 - name);
+    return *of > 0 && *of <= SHARDS_MAX && *number <= *of;
+}
+
 /* ---- with an index ---------------------------------------------------------------- */
 
 static int read_index(struct shards *shards, struct failure *failure)
@@ -129,6 +145,28 @@ static int take_promise(struct shards *shards, const struct folder_names *names,
     return 0;
 }
 
+/* Files that are numbered as the index's own and that it does not list: what they hold
+ * would be left out without a word. */
+static int take_unlisted(struct shards *shards, const struct folder_names *names,
+                         struct failure *failure)
+{
+    const char *first = shards->list[0].name;
+    size_t stem, other_stem;
+    unsigned number, of, other_of;
+
+    if (!is_numbered(first, &stem, &number, &of))
+        return 0;
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names->names[i];
+
+        if (is_numbered(name, &other_stem, &number, &other_of) && other_of == of &&
+            other_stem == stem && strncmp(name, first, stem) == 0 &&
+            !find_shard(shards, name) && !add_shard(shards, name, failure))
+            return -1;
+    }
+    return 0;
+}
+
 static int take_index(struct shards *shards, const struct folder_names *names,
                       struct failure *failure)
 {
@@ -145,26 +183,10 @@ static int take_index(struct shards *shards, const struct folder_names *names,
     if (shards->count == 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "%s lists no tensor",
                     shards->index);
-    return 0;
+    return take_unlisted(shards, names, failure);
 }
 
 /* ---- without one ------------------------------------------------------------------ */
-
-/* Splits "model-00002-of-00003.safetensors" into the bytes before the first number and
- * the two numbers. */
-static bool is_numbered(const char *name, size_t *stem, unsigned *number, unsigned *of)
-{
-    const char *dash = strstr(name, "-of-");
-    int end = 0;
-
-    if (!dash || dash - name < 6 || dash[-6] != '-' || strspn(dash - 5, DIGITS) != 5 ||
-        strspn(dash + 4, DIGITS) != 5 || !utf8_is_valid(name) ||
-        sscanf(dash - 5, "%5u-of-%5u%n", number, of, &end) != 2 ||
-        strcmp(dash - 5 + end, WEIGHTS_SUFFIX) != 0 || end != 14)
-        return false;
-    *stem = (size_t)(dash - 6 - name);
-    return *of > 0 && *of <= SHARDS_MAX && *number <= *of;
-}
 
 /* Adds the shards that the numbers of the first one promise and that are not there.
  * `first`: 0 or 1. */

@@ -17,7 +17,8 @@ enum { SHARDS_MAX = 4096 }; /* files of one checkpoint */
 struct shard {
     char *name;      /* in the folder */
     bool missing;    /* the index, or the other names, promise it */
-    size_t promised; /* tensors that the index promises in it */
+    size_t promised; /* tensors that the index promises in it; 0: there is no index, or it
+                        does not list the file, whose number belongs to those it lists */
 };
 
 struct shards {

@@ -160,6 +160,24 @@ CASE(names_too_long, "a rename may make a name of 1024 bytes and no longer one")
     f.options.renames = PATTERNS("a*=bb*");
     CHECK(compared_names_init(&f.names, &f.options, true, &f.table, &failure) < 0);
     CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    compared_names_fini(&f.names);
+    f.options.renames = PATTERNS("*b*=*");
+    name[0] = 'a';
+    CHECK(compared_names_init(&f.names, &f.options, true, &f.table, NULL) == 0);
+    fixture_fini(&f);
+}
+
+CASE(empty_names, "a rename whose stars match nothing cannot make an empty name")
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct fixture f;
+
+    fixture_init(&f);
+    add(&f.table, "a", "F32", 4, 4, 0);
+    seal(&f.table);
+    f.options.renames = PATTERNS("a*=*");
+    CHECK(compared_names_init(&f.names, &f.options, true, &f.table, &failure) < 0);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
     fixture_fini(&f);
 }
 

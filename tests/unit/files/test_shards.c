@@ -81,6 +81,24 @@ CASE(index_promises,
     model_fini(&model);
 }
 
+CASE(unlisted_shards, "a file numbered as those of the index is a shard, others are not")
+{
+    struct model model;
+    char text[512];
+
+    model_init(&model);
+    model_tensor(&model, "m-00001-of-00003.safetensors", "x", 1);
+    model_tensor(&model, "m-00002-of-00003.safetensors", "y", 1);
+    model_tensor(&model, "m-00002-of-00004.safetensors", "y", 1);
+    model_tensor(&model, "n-00002-of-00003.safetensors", "y", 1);
+    model_tensor(&model, "consolidated.safetensors", "y", 1);
+    model_text(&model, INDEX,
+               "{\"weight_map\":{\"x\":\"m-00001-of-00003.safetensors\"}}");
+    CHECK_STR(listed(model.folder, text),
+              "m-00001-of-00003.safetensors,m-00002-of-00003.safetensors");
+    model_fini(&model);
+}
+
 CASE(slashes_at_the_end, "slashes at the end of a folder's path change nothing")
 {
     struct model model;
