@@ -218,7 +218,7 @@ fuzzers: $(FUZZERS)
 
 FORMATTED := $(shell find kernels proto server checkpoint client tests -name '*.[ch]' 2>/dev/null)
 .PHONY: lint format
-lint: bins $(BUILD)/deps/lint ## formatting, include fences, headers that compile alone, globals
+lint: bins $(TESTLIB) $(BUILD)/deps/lint ## formatting, include fences, headers that compile alone, globals
 	@clang-format --dry-run -Werror $(FORMATTED)
 	@$(PYTHON) tests/tools/lint.py $(O) $(CC) $(CFLAGS_ALL)
 format: $(BUILD)/deps/lint ## clang-format in place

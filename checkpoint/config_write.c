@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "files/json_text.h"
+
 static int no_memory(struct failure *failure)
 {
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
@@ -16,8 +18,9 @@ static json_t *kept_modules(const struct plan *plan)
     const struct tensor_table *table = plan->contents.table;
     static const char leaf[] = ".weight";
     json_t *modules = json_array();
+    int result = modules ? 0 : -1;
 
-    for (size_t i = 0; modules && i < table->count; i++) {
+    for (size_t i = 0; result == 0 && i < table->count; i++) {
         const enum tensor_role role = plan->contents.items[i].role;
         const char *name = table->entries[i].name;
         const size_t length = strlen(name);
@@ -26,10 +29,13 @@ static json_t *kept_modules(const struct plan *plan)
             (role == ROLE_LINEAR || role == ROLE_HEAD || role == ROLE_ROUTER) &&
             length > sizeof(leaf) - 1 &&
             strcmp(name + length - (sizeof(leaf) - 1), leaf) == 0)
-            json_array_append_new(modules,
-                                  json_stringn(name, length - (sizeof(leaf) - 1)));
+            result = json_array_append_new(
+                modules, json_stringn(name, length - (sizeof(leaf) - 1)));
     }
-    return modules;
+    if (result == 0)
+        return modules;
+    json_decref(modules);
+    return NULL;
 }
 
 static json_t *bitnet_block(const struct plan *plan)
@@ -71,14 +77,23 @@ int config_write(const struct plan *plan, const char *text, size_t bytes, char *
     json_error_t error;
     json_t *config = json_loadb(text, bytes, 0, &error);
 
+    char *written = NULL;
+    size_t count;
+
+    if (!config)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "config.json, line %d: %s",
+                    error.line, error.text);
     if (!json_is_object(config)) {
         json_decref(config);
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "config.json, line %d: %s",
-                    error.line, config ? "it is no object" : error.text);
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "config.json: it is no JSON object");
     }
-    *out = put_blocks(config, plan) == 0
-               ? json_dumps(config, JSON_INDENT(2) | JSON_REAL_PRECISION(17))
-               : NULL;
+    if (put_blocks(config, plan) == 0)
+        written = json_text(config, JSON_INDENT(2) | JSON_REAL_PRECISION(17), &count);
     json_decref(config);
-    return *out ? 0 : no_memory(failure);
+    if (!written)
+        return no_memory(failure);
+    written[count] = '\0';
+    *out = written;
+    return 0;
 }

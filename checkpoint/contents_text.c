@@ -73,7 +73,9 @@ static const char *role_text(const struct contents *contents, size_t index)
     case ROLE_OTHER:
         break;
     }
-    return entry->rank < 2 ? "a vector" : "no weight by its name or rank";
+    return entry->rank == 0   ? "a scalar"
+           : entry->rank == 1 ? "a vector"
+                              : "no weight by its name or rank";
 }
 
 struct listing {

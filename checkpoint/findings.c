@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "proto/finding.h"
 #include "proto/report_json.h"
+#include "proto/utf8.h"
 
 static const size_t STRING_BYTES_MAX = 256u << 20;
 
@@ -123,7 +124,7 @@ static void hint(struct trit_finding *finding, const char *text)
 {
     if (finding)
         snprintf(finding->hint, sizeof(finding->hint), "%.*s",
-                 TRIT_FINDING_HINT_BYTES_MAX, text);
+                 (int)utf8_cut(text, strnlen(text, TRIT_FINDING_HINT_BYTES_MAX)), text);
 }
 
 /* Of the newest finding: a hint of any length. */
@@ -133,7 +134,8 @@ static void long_hint(struct file_findings *findings, const char *text)
 
     hint(&newest->finding, text);
     if (strlen(text) > TRIT_FINDING_HINT_BYTES_MAX)
-        newest->hint = arena_strndup(&findings->strings, text, strlen(text));
+        newest->hint =
+            arena_strndup(&findings->strings, text, utf8_cut(text, strlen(text)));
 }
 
 static void form_of(char text[TRIT_FINDING_VALUE_BYTES_MAX + 1],
@@ -155,13 +157,18 @@ static void add_foreign(struct file_findings *findings, const struct contents *c
         findings_add(findings, TRIT_FINDING_FOREIGN_PACKING, NULL, name);
     const bool readable = !has_record && (item->packing == PACKING_HF_BITNET ||
                                           item->packing == PACKING_INT8);
+    const bool maybe = !has_record && item->packing == PACKING_MLX;
 
     if (!added)
         return;
     form_of(added->got, &claim->table->entries[index]);
     snprintf(whole, sizeof(whole), "%s%s%s", content_text(text, claim, index),
-             readable ? "; read it with --encoding " : "",
-             readable ? packing_name(item->packing) : "");
+             readable ? "; read it with --encoding "
+             : maybe  ? "; where its codes have 2 bits, read it with --encoding "
+                      : "",
+             readable ? packing_name(item->packing)
+             : maybe  ? "mlx_2bit"
+                      : "");
     long_hint(findings, whole);
 }
 
@@ -256,7 +263,7 @@ static void add_renamed(struct file_findings *findings, const struct match_pair 
     const char *expected = latents->table->entries[pair->latents].name;
     const char *got = claim->table->entries[pair->claim].name;
     const bool layer = latents->items[pair->latents].kind == CONTENT_LAYER;
-    char text[3 * FILES_NAME_BYTES_MAX];
+    char text[3 * FILES_NAME_BYTES_MAX + 256];
 
     if (!findings_add(findings, TRIT_FINDING_RENAMED, layer ? expected : NULL,
                       layer ? NULL : expected))

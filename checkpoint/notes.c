@@ -2,6 +2,9 @@
 #include "checkpoint/notes.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "proto/utf8.h"
 
 static enum trit_finding_kind kind_of(const struct reader_note *note)
 {
@@ -16,7 +19,14 @@ static enum trit_finding_kind kind_of(const struct reader_note *note)
     return TRIT_FINDING_DUPLICATE;
 }
 
-/* The names of shards are cut where they are longer than a hint. */
+/* The name of a shard, cut to `most` bytes. */
+static int cut(const char *name, size_t most)
+{
+    const size_t bytes = strnlen(name, most);
+
+    return (int)(name[bytes] ? utf8_cut(name, bytes) : bytes);
+}
+
 static void write_hint(struct trit_finding *finding, const struct reader_note *note)
 {
     char *hint = finding->hint;
@@ -25,7 +35,8 @@ static void write_hint(struct trit_finding *finding, const struct reader_note *n
     switch (note->kind) {
     case READER_INDEX_DISAGREES:
         if (note->tensor)
-            snprintf(hint, bytes, "the index promises it in %.100s", note->shard);
+            snprintf(hint, bytes, "the index promises it in %.*s", cut(note->shard, 100),
+                     note->shard);
         else if (note->count)
             snprintf(hint, bytes,
                      "the file is missing; the index promises tensors in it");
@@ -35,12 +46,13 @@ static void write_hint(struct trit_finding *finding, const struct reader_note *n
         break;
     case READER_NOT_IN_INDEX:
         snprintf(hint, bytes,
-                 "%.64s holds it, the index does not list it; it is taken "
+                 "%.*s holds it, the index does not list it; it is taken "
                  "along",
-                 note->shard);
+                 cut(note->shard, 64), note->shard);
         break;
     case READER_DUPLICATE:
-        snprintf(hint, bytes, "%.64s and %.64s both hold it", note->other, note->shard);
+        snprintf(hint, bytes, "%.*s and %.*s both hold it", cut(note->other, 64),
+                 note->other, cut(note->shard, 64), note->shard);
         break;
     }
 }

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "checkpoint/form.h"
+#include "files/json_text.h"
 #include "kernels/kernels.h"
 #include "proto/names.h"
 
@@ -52,8 +53,10 @@ int record_add(struct record *record, const struct tensor_entry *entry,
 
     for (uint32_t i = 0; i < entry->rank; i++)
         result |= json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
-    note = json_pack("{s:s, s:o, s:s*}", "dtype", entry->type->name, "shape", shape,
-                     "layout", layout_names[layout]);
+    note = json_pack("{s:s, s:o}", "dtype", entry->type->name, "shape", shape);
+    /* json_pack's "s*" leaves a member out where memory ran out. */
+    if (layout_names[layout])
+        result |= json_object_set_new(note, "layout", json_string(layout_names[layout]));
     result |= json_object_set_new(record->layers, entry->name, note);
     return result == 0 ? 0 : no_memory(failure);
 }
@@ -66,9 +69,16 @@ int record_write(const struct record *record, struct tensor_table *table,
                              (json_int_t)record->terms.group_size, "partial_group",
                              enum_name(&partial_group_names, record->terms.partial_group),
                              "version", TRITD_VERSION, "layers", record->layers);
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    int result =
-        text ? table_add_pair(table, RECORD_KEY, text, failure) : no_memory(failure);
+    size_t bytes;
+    char *text = json ? json_text(json, JSON_COMPACT, &bytes) : NULL;
+    int result = -1;
+
+    if (text) {
+        text[bytes] = '\0';
+        result = table_add_pair(table, RECORD_KEY, text, failure);
+    } else {
+        no_memory(failure);
+    }
 
     free(text);
     json_decref(json);

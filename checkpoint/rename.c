@@ -136,7 +136,7 @@ const char *rename_unused(const struct checkpoint_options *options,
     return NULL;
 }
 
-/* NEW with its stars filled in; false where the name becomes too long. */
+/* NEW with its stars filled in; false where the name becomes empty or too long. */
 static bool fill(struct span pattern, const struct span stars[STARS_MAX],
                  char out[FILES_NAME_BYTES_MAX + 1])
 {
@@ -152,7 +152,7 @@ static bool fill(struct span pattern, const struct span stars[STARS_MAX],
         length += piece.bytes;
     }
     out[length] = '\0';
-    return true;
+    return length > 0;
 }
 
 /* The first rename that matches applies. */
@@ -169,7 +169,7 @@ static int renamed(struct compared_names *names, const struct checkpoint_options
             continue;
         if (!fill(rule.new, stars, out))
             return fail(failure, TRIT_INVALID_ARGUMENT, "rename",
-                        "%s makes a name of more than %d bytes",
+                        "%s makes a name that is empty or has more than %d bytes",
                         options->renames.patterns[i], FILES_NAME_BYTES_MAX);
         *name = arena_strndup(&names->strings, out, strlen(out));
         return *name ? 0 : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");

@@ -32,7 +32,7 @@ struct compared_names {
 };
 
 /* `renames`: apply those too (of the claim). INVALID_ARGUMENT where two tensors of the
- * table get one name, or a name becomes too long. compared_names_fini is due in either
+ * table get one name, or a name becomes empty or too long. compared_names_fini is due in either
  * case. */
 int compared_names_init(struct compared_names *names,
                         const struct checkpoint_options *options, bool renames,

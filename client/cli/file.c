@@ -102,8 +102,8 @@ static bool is_told(const struct contents *contents, size_t index)
     const struct tensor_entry *entry = &contents->table->entries[index];
     const enum content_kind kind = contents->items[index].kind;
 
-    return entry->rank >= FILE_RANK_TOLD && kind != CONTENT_LAYER &&
-           kind != CONTENT_SCALES;
+    return (entry->rank >= FILE_RANK_TOLD || contents->table->count == 1) &&
+           kind != CONTENT_LAYER && kind != CONTENT_SCALES;
 }
 
 static json_t *other_json(const struct contents *contents, size_t index)

@@ -27,7 +27,7 @@ int spec_wire(const struct trit_layer_spec *given, struct wire_layer_spec *wire,
     return 0;
 }
 
-struct trit_layer_spec spec_of_wire(const struct wire_layer_spec *wire)
+struct trit_layer_spec layer_spec_given(const struct wire_layer_spec *wire)
 {
     struct trit_layer_spec spec = {.kind = (enum trit_layer_kind)wire->kind,
                                    .in_features = wire->in_features,

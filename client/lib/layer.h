@@ -12,7 +12,7 @@
 /* Reads the caller's spec. -1 (INVALID_ARGUMENT): the name has no NUL. */
 int spec_wire(const struct trit_layer_spec *spec, struct wire_layer_spec *wire,
               struct failure *failure);
-struct trit_layer_spec spec_of_wire(const struct wire_layer_spec *wire);
+struct trit_layer_spec layer_spec_given(const struct wire_layer_spec *wire);
 
 /* A tensor of a reply that is being received. */
 struct arrival {

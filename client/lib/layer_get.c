@@ -118,7 +118,7 @@ static void get_give(struct getting *get, const struct trit_layer *in,
         .encoding = (enum trit_encoding)got->encoding,
         .scale_bytes = get->scales.output.size,
     };
-    const struct trit_layer_spec spec = spec_of_wire(&got->spec);
+    const struct trit_layer_spec spec = layer_spec_given(&got->spec);
 
     if (in->spec)
         sized_give(&sized_layer_spec, in->spec, &spec);

@@ -20,7 +20,7 @@ struct spec_visit {
 static void visit_spec(void *arg, const struct wire_layer_spec *wire)
 {
     struct spec_visit *visit = arg;
-    const struct trit_layer_spec spec = spec_of_wire(wire);
+    const struct trit_layer_spec spec = layer_spec_given(wire);
 
     if (visit->stopped)
         return;

@@ -24,7 +24,7 @@ static int made_check(const struct trit_layer_spec *made, struct failure *failur
 
 static void give_made(const struct wire_layer_spec *from, struct trit_layer_spec *made)
 {
-    const struct trit_layer_spec full = spec_of_wire(from);
+    const struct trit_layer_spec full = layer_spec_given(from);
 
     if (made)
         sized_give(&sized_layer_spec, made, &full);

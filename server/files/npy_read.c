@@ -191,7 +191,7 @@ static const struct element_type *type_of(const struct npy *npy,
         if (options->void2_is_bf16)
             return element_type_of(TRIT_BF16);
         fail(failure, TRIT_INVALID_ARGUMENT, "descr",
-             "descr '%s' does not say what it holds; if it is bf16, ask for that",
+             "descr '%s' does not say what it holds; if it is bf16, --npy-bf16 says so",
              npy->descr);
         return NULL;
     }

@@ -234,15 +234,14 @@ static int note_promises(struct merging *m)
     json_object_foreach(shards->weight_map, tensor, file)
     {
         const char *name = json_string_value(file);
-        bool missing = false;
+        const struct shard *shard = shards_named(shards, name);
 
         if (json_object_get(m->seen, tensor))
             continue;
-        for (size_t i = 0; i < shards->count && !missing; i++)
-            missing = shards->list[i].missing && strcmp(shards->list[i].name, name) == 0;
-        if (!missing && add_note(m, (struct reader_note){.kind = READER_INDEX_DISAGREES,
-                                                         .tensor = tensor,
-                                                         .shard = name}) < 0)
+        if (!(shard && shard->missing) &&
+            add_note(m, (struct reader_note){.kind = READER_INDEX_DISAGREES,
+                                             .tensor = tensor,
+                                             .shard = name}) < 0)
             return -1;
     }
     return 0;

@@ -2,15 +2,18 @@
 #include "files/shards.h"
 
 #include <jansson.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "files/folder.h"
+#include "proto/utf8.h"
 
 static const char INDEX_SUFFIX[] = ".safetensors.index.json";
 static const char WEIGHTS_SUFFIX[] = ".safetensors";
+static const char DIGITS[] = "0123456789";
 
 static bool has_suffix(const char *name, const char *suffix)
 {
@@ -24,13 +27,12 @@ static int no_memory(struct failure *failure)
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
-/* From the last one back: an index lists the tensors of one shard together. */
+/* While the list grows. */
 static struct shard *find_shard(const struct shards *shards, const char *name)
 {
-    for (size_t i = shards->count; i > 0; i--)
-        if (strcmp(shards->list[i - 1].name, name) == 0)
-            return &shards->list[i - 1];
-    return NULL;
+    const json_t *place = json_object_get(shards->places, name);
+
+    return place ? &shards->list[json_integer_value(place)] : NULL;
 }
 
 /* Returns the new shard, NULL on failure. */
@@ -51,7 +53,11 @@ static struct shard *add_shard(struct shards *shards, const char *name,
     shards->list = larger;
     struct shard *shard = &shards->list[shards->count];
     *shard = (struct shard){.name = strdup(name)};
-    if (!shard->name) {
+    /* Names of files need not be UTF-8: no check. */
+    if (!shard->name ||
+        json_object_set_new_nocheck(shards->places, name,
+                                    json_integer((json_int_t)shards->count)) < 0) {
+        free(shard->name);
         no_memory(failure);
         return NULL;
     }
@@ -59,18 +65,37 @@ static struct shard *add_shard(struct shards *shards, const char *name,
     return shard;
 }
 
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
 static bool is_there(const struct folder_names *names, const char *name)
 {
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->names[i], name) == 0)
-            return true;
-    return false;
+    return names->count && bsearch(&name, names->names, names->count,
+                                   sizeof(*names->names), compare_names);
 }
 
 static int compare_shards(const void *left, const void *right)
 {
     return strcmp(((const struct shard *)left)->name,
                   ((const struct shard *)right)->name);
+}
+
+/* Splits "model-00002-of-00003.safetensors" into the bytes before the first number and
+ * the two numbers. */
+static bool is_numbered(const char *name, size_t *stem, unsigned *number, unsigned *of)
+{
+    const char *dash = strstr(name, "-of-");
+    int end = 0;
+
+    if (!dash || dash - name < 6 || dash[-6] != '-' || strspn(dash - 5, DIGITS) != 5 ||
+        strspn(dash + 4, DIGITS) != 5 || !utf8_is_valid(name) ||
+        sscanf(dash - 5, "%5u-of-%5u%n", number, of, &end) != 2 ||
+        strcmp(dash - 5 + end, WEIGHTS_SUFFIX) != 0 || end != 14)
+        return false;
+    *stem = (size_t)(dash - 6 - name);
+    return *of > 0 && *of <= SHARDS_MAX && *number <= *of;
 }
 
 /* ---- with an index ---------------------------------------------------------------- */
@@ -120,6 +145,28 @@ static int take_promise(struct shards *shards, const struct folder_names *names,
     return 0;
 }
 
+/* Files that are numbered as the index's own and that it does not list: what they hold
+ * would be left out without a word. */
+static int take_unlisted(struct shards *shards, const struct folder_names *names,
+                         struct failure *failure)
+{
+    const char *first = shards->list[0].name;
+    size_t stem, other_stem;
+    unsigned number, of, other_of;
+
+    if (!is_numbered(first, &stem, &number, &of))
+        return 0;
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names->names[i];
+
+        if (is_numbered(name, &other_stem, &number, &other_of) && other_of == of &&
+            other_stem == stem && strncmp(name, first, stem) == 0 &&
+            !find_shard(shards, name) && !add_shard(shards, name, failure))
+            return -1;
+    }
+    return 0;
+}
+
 static int take_index(struct shards *shards, const struct folder_names *names,
                       struct failure *failure)
 {
@@ -136,31 +183,17 @@ static int take_index(struct shards *shards, const struct folder_names *names,
     if (shards->count == 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "%s lists no tensor",
                     shards->index);
-    return 0;
+    return take_unlisted(shards, names, failure);
 }
 
 /* ---- without one ------------------------------------------------------------------ */
 
-/* Splits "model-00002-of-00003.safetensors" into the bytes before the first number and
- * the two numbers. */
-static bool is_numbered(const char *name, size_t *stem, unsigned *number, unsigned *of)
-{
-    const char *dash = strstr(name, "-of-");
-    int end = 0;
-
-    if (!dash || dash - name < 6 || dash[-6] != '-' ||
-        sscanf(dash - 5, "%5u-of-%5u%n", number, of, &end) != 2 ||
-        strcmp(dash - 5 + end, WEIGHTS_SUFFIX) != 0 || end != 14)
-        return false;
-    *stem = (size_t)(dash - 6 - name);
-    return *of > 0 && *of <= SHARDS_MAX;
-}
-
-/* Adds the shards that the numbers of the first one promise and that are not there. */
-static int add_missing(struct shards *shards, size_t stem, unsigned of,
+/* Adds the shards that the numbers of the first one promise and that are not there.
+ * `first`: 0 or 1. */
+static int add_missing(struct shards *shards, size_t stem, unsigned first, unsigned of,
                        struct failure *failure)
 {
-    for (unsigned number = 1; number <= of; number++) {
+    for (unsigned number = first; number < first + of; number++) {
         char *name;
         int result = 0;
 
@@ -186,20 +219,22 @@ static int take_numbered(struct shards *shards, struct failure *failure)
 {
     const char *first = shards->list[0].name;
     size_t stem = 0, other_stem = 0;
-    unsigned number, of, other_of;
+    unsigned number, of, other_of, lowest = 1;
 
     for (size_t i = 0; i < shards->count; i++) {
         const char *name = shards->list[i].name;
 
         if (!is_numbered(name, i ? &other_stem : &stem, &number, i ? &other_of : &of) ||
-            (i &&
-             (other_of != of || other_stem != stem || strncmp(first, name, stem) != 0)))
+            (i && (other_of != of || other_stem != stem ||
+                   strncmp(first, name, stem) != 0 || number == lowest + of)))
             return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                         "the folder holds several files of weights (%s, %s) and no "
                         "index; name the file",
                         first, shards->list[i ? i : 1].name);
+        if (number == 0)
+            lowest = 0; /* they count from 0 */
     }
-    return add_missing(shards, stem, of, failure);
+    return add_missing(shards, stem, lowest, of, failure);
 }
 
 static int fail_without_weights(const struct folder_names *names, struct failure *failure)
@@ -265,11 +300,16 @@ static int find_in_folder(struct shards *shards, struct failure *failure)
     struct folder_names names;
     int result = folder_names_read(&names, shards->folder, failure);
 
+    shards->places = json_object();
+    if (result == 0 && !shards->places)
+        result = no_memory(failure);
     if (result == 0 && !shards->index)
         result = choose_index(shards, &names, failure);
     if (result == 0)
         result = (shards->index ? take_index : take_files)(shards, &names, failure);
     folder_names_fini(&names);
+    json_decref(shards->places);
+    shards->places = NULL;
     if (result == 0)
         qsort(shards->list, shards->count, sizeof(*shards->list), compare_shards);
     return result;
@@ -308,6 +348,15 @@ void shards_fini(struct shards *shards)
     free(shards->index);
     json_decref(shards->root);
     *shards = (struct shards){.count = 0};
+}
+
+const struct shard *shards_named(const struct shards *shards, const char *name)
+{
+    const struct shard wanted = {.name = (char *)(uintptr_t)name};
+
+    return shards->count ? bsearch(&wanted, shards->list, shards->count,
+                                   sizeof(*shards->list), compare_shards)
+                         : NULL;
 }
 
 const char *shards_promise(const struct shards *shards, const char *tensor)

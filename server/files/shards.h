@@ -17,7 +17,8 @@ enum { SHARDS_MAX = 4096 }; /* files of one checkpoint */
 struct shard {
     char *name;      /* in the folder */
     bool missing;    /* the index, or the other names, promise it */
-    size_t promised; /* tensors that the index promises in it */
+    size_t promised; /* tensors that the index promises in it; 0: there is no index, or it
+                        does not list the file, whose number belongs to those it lists */
 };
 
 struct shards {
@@ -28,6 +29,7 @@ struct shards {
     struct json_t *weight_map; /* of the index, or NULL */
     struct json_t *metadata;   /* of the index, or NULL; borrowed from the root */
     struct json_t *root;
+    struct json_t *places; /* while the list grows: name of a shard to its index */
 };
 
 /* What `path` stands for. Returns 1 where it is a folder or the index in one; then the
@@ -36,6 +38,9 @@ struct shards {
  * that names files outside its folder. shards_fini is due in every case. */
 int shards_find(struct shards *shards, const char *path, struct failure *failure);
 void shards_fini(struct shards *shards); /* harmless on a zeroed one */
+
+/* The shard of this name, or NULL. */
+const struct shard *shards_named(const struct shards *shards, const char *name);
 
 /* The shard in which the index promises a tensor; NULL: there is no index, or it does
  * not list the tensor. */

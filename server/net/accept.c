@@ -193,7 +193,7 @@ int listener_open(struct net *net, const char *text, char *bound, size_t bound_b
     struct listener *listener;
     struct address address;
 
-    if (address_parse(&address, text, failure) < 0)
+    if (listen_address_parse(&address, text, failure) < 0)
         return -1;
     listener = calloc(1, sizeof(*listener));
     if (!listener)

@@ -60,7 +60,8 @@ static bool split(const char *text, char *host, size_t host_bytes, const char **
     return true;
 }
 
-int address_parse(struct address *address, const char *text, struct failure *failure)
+int listen_address_parse(struct address *address, const char *text,
+                         struct failure *failure)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};

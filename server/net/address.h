@@ -17,7 +17,8 @@ struct address {
 
 /* Reads "host:port", "[v6]:port" or "unix:/path". An empty host or "*" means every
  * interface. Looks names up, which blocks: only for the start of the daemon. */
-int address_parse(struct address *address, const char *text, struct failure *failure);
+int listen_address_parse(struct address *address, const char *text,
+                         struct failure *failure);
 
 /* Writes a socket's address in the same notation, cut to `bytes`. */
 void address_format(const struct address *address, char *text, size_t bytes);

@@ -77,7 +77,7 @@ struct request ask_verify(const struct wire_verify *verify,
 void ask(struct service *service, struct exchange *exchange, const char *path,
          struct request *request, size_t cut)
 {
-    exchange_start(service_connection(service), exchange, path, request, cut, false,
+    exchange_begin(service_connection(service), exchange, path, request, cut, false,
                    NULL);
     exchange_finish(exchange);
     request_free(request);

@@ -236,7 +236,7 @@ static nghttp2_nv field(const char *name, const char *value)
                         .valuelen = strlen(value)};
 }
 
-void exchange_start(struct connection *connection, struct exchange *exchange,
+void exchange_begin(struct connection *connection, struct exchange *exchange,
                     const char *path, const struct request *request, size_t cut,
                     bool keep_open, const char *timeout)
 {
@@ -267,7 +267,7 @@ void exchange_start(struct connection *connection, struct exchange *exchange,
     check_failed(__FILE__, __LINE__, "too many concurrent exchanges");
 }
 
-void exchange_reset(struct exchange *exchange)
+void exchange_cancel(struct exchange *exchange)
 {
     nghttp2_submit_rst_stream(exchange->connection->client, NGHTTP2_FLAG_NONE,
                               exchange->id, NGHTTP2_CANCEL);

@@ -48,10 +48,10 @@ struct exchange {
 };
 
 /* Starts a call; `timeout` NULL = none. The exchange must stay where it is. */
-void exchange_start(struct connection *connection, struct exchange *exchange,
+void exchange_begin(struct connection *connection, struct exchange *exchange,
                     const char *path, const struct request *request, size_t cut,
                     bool keep_open, const char *timeout);
-void exchange_reset(struct exchange *exchange);
+void exchange_cancel(struct exchange *exchange);
 /* Turns the loop until the stream is closed. */
 void exchange_finish(struct exchange *exchange);
 /* Turns the loop until the client has nothing left to send. */

@@ -9,6 +9,7 @@ last two lists, which are for reading.
 - a third-party header stays behind its fence;
 - every header compiles alone;
 - no writable data: the only statics are const tables (allow-list below);
+- no external symbol is defined in the archives of two modules;
 - no cycle of files, by includes and symbols (cycles.py);
 - links and file names in documents exist (documents.py);
 - one C dialect (dialect.py);
@@ -144,6 +145,21 @@ def writable_data(folder, findings):
             findings.append(f"{owner}: {name} is writable data ({section})")
 
 
+def symbols_of_two_modules(folder, findings):
+    """A linker takes the first definition that it meets and says nothing of the second."""
+    owners = collections.defaultdict(set)
+    for archive in sorted(pathlib.Path(folder).glob("*.a")):
+        done = subprocess.run(["nm", "-g", "--defined-only", str(archive)], capture_output=True, text=True)
+        for line in done.stdout.splitlines():
+            fields = line.split()
+            if len(fields) == 3:
+                owners[fields[2]].add(archive.stem)
+    for name, modules in sorted(owners.items()):
+        if len(modules) > 1 and name != "main":
+            findings.append(f"{name} is defined in the modules {' and '.join(sorted(modules))}: "
+                            "rename one, or make it static")
+
+
 def lonely_symbols(folder):
     """Global functions that no other object names; they could be static."""
     owners, users = {}, collections.defaultdict(set)
@@ -205,6 +221,7 @@ def main():
     includes(findings)
     headers_alone(compiler, findings)
     writable_data(folder, findings)
+    symbols_of_two_modules(folder, findings)
     sizes(findings)
     findings += cycles(folder)
     findings += document_findings()

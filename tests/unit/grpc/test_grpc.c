@@ -198,7 +198,7 @@ static void start(struct server *server, struct exchange *exchange, const char *
 {
     struct request request = request_of(&text, 1);
 
-    exchange_start(server->connection, exchange, path, &request, 0, false, timeout);
+    exchange_begin(server->connection, exchange, path, &request, 0, false, timeout);
     exchange_upload(exchange);
     request_free(&request);
 }
@@ -274,13 +274,13 @@ CASE(many_messages, "a streaming method gets each message of its request")
     size_t count;
 
     server_open(&server);
-    exchange_start(server.connection, &exchange, "/demo.Toy/Count", &request, 2, false,
+    exchange_begin(server.connection, &exchange, "/demo.Toy/Count", &request, 2, false,
                    NULL);
     exchange_finish(&exchange);
     CHECK_EQ(exchange.status, TRIT_OK);
     CHECK_EQ(exchange_message(&exchange, 0, &count)[0], 3);
     exchange_free(&exchange);
-    exchange_start(server.connection, &exchange, "/demo.Toy/Echo", &request, 0, false,
+    exchange_begin(server.connection, &exchange, "/demo.Toy/Echo", &request, 0, false,
                    NULL);
     exchange_finish(&exchange);
     CHECK_EQ(exchange.status, TRIT_UNIMPLEMENTED);

@@ -204,12 +204,12 @@ CASE(reset_while_it_comes, "a Load that is reset leaves neither its name nor mem
     open_service(0);
     load = ask_load("a");
     load.count -= 1000;
-    exchange_start(service_connection(service), &exchange, load_path, &load, 0, true,
+    exchange_begin(service_connection(service), &exchange, load_path, &load, 0, true,
                    NULL);
     exchange_upload(&exchange);
     CHECK_EQ(status_of(get_path, ask_name("a")), TRIT_NOT_FOUND);
     CHECK_EQ(status_of(create_path, ask_create("a", 2, 16)), TRIT_ALREADY_EXISTS);
-    exchange_reset(&exchange);
+    exchange_cancel(&exchange);
     service_settle(service);
     CHECK_EQ(status_of(get_path, ask_name("a")), TRIT_NOT_FOUND);
     CHECK_EQ(status_of(load_path, ask_load("a")), 0);
@@ -224,10 +224,10 @@ CASE(reset_while_it_is_made, "a Create that is reset leaves neither its name nor
     struct exchange exchange;
 
     open_service(0);
-    exchange_start(service_connection(service), &exchange, create_path, &create, 0, false,
+    exchange_begin(service_connection(service), &exchange, create_path, &create, 0, false,
                    NULL);
     exchange_upload(&exchange);
-    exchange_reset(&exchange);
+    exchange_cancel(&exchange);
     service_settle(service);
     CHECK_EQ(status_of(create_path, ask_create("a", 2, 16)), 0);
     exchange_free(&exchange);
@@ -241,7 +241,7 @@ CASE(deadline_while_it_is_made, "a Create beyond its deadline leaves no layer")
     struct exchange exchange;
 
     open_service(0);
-    exchange_start(service_connection(service), &exchange, create_path, &create, 0, false,
+    exchange_begin(service_connection(service), &exchange, create_path, &create, 0, false,
                    "1m");
     exchange_finish(&exchange);
     CHECK_EQ(exchange.status, TRIT_DEADLINE_EXCEEDED);
@@ -264,10 +264,10 @@ CASE(deleted_while_in_use, "a layer deleted while it multiplies finishes the pro
     random_weights(x, LARGE * MANY, 5);
     CHECK_EQ(status_of(create_path, ask_create("a", LARGE, LARGE)), 0);
     forward = ask_forward("a", MANY, LARGE, x);
-    exchange_start(service_connection(service), &first, forward_path, &forward, 0, false,
+    exchange_begin(service_connection(service), &first, forward_path, &forward, 0, false,
                    NULL);
     exchange_finish(&first);
-    exchange_start(service_connection(service), &second, forward_path, &forward, 0, false,
+    exchange_begin(service_connection(service), &second, forward_path, &forward, 0, false,
                    NULL);
     exchange_upload(&second);
     CHECK_EQ(status_of(delete_path, ask_name("a")), 0);
@@ -363,7 +363,7 @@ static void memory_fails(const char *path, struct request (*ask_for)(const char 
         open_service(0);
         CHECK_EQ(status_of(load_path, ask_load("a")), 0);
         request = ask_for(name);
-        exchange_start(service_connection(service), &exchange, path, &request, 0, false,
+        exchange_begin(service_connection(service), &exchange, path, &request, 0, false,
                        NULL);
         fault_arm(FAULT_MEMORY | FAULT_MAP, n, FAULT_ONCE);
         exchange_finish(&exchange);

@@ -249,12 +249,12 @@ CASE(replies_before_the_end, "a stream's replies come before its upload ends")
     random_weights(tensor, 4096 * 1024, check_seed());
     request = ask_project_stream(&start, tensor, 4096 * 1024 * 4, 1 << 20);
     request.count -= 1 << 19;
-    exchange_start(service_connection(service), &exchange, project_stream_path, &request,
+    exchange_begin(service_connection(service), &exchange, project_stream_path, &request,
                    0, true, NULL);
     exchange_upload(&exchange);
     exchange_await(&exchange, 40);
     CHECK(!exchange.closed);
-    exchange_reset(&exchange);
+    exchange_cancel(&exchange);
     exchange_finish(&exchange);
     exchange_free(&exchange);
     request_free(&request);
@@ -295,7 +295,7 @@ CASE(side_by_side, "many calls on one connection run side by side")
     random_weights(weights, ROWS * COLUMNS, check_seed());
     for (size_t i = 0; i < CALLS; i++) {
         requests[i] = ask_project(&project_options, &tensor, weights, sizeof(weights));
-        exchange_start(service_connection(service), &exchanges[i], project_path,
+        exchange_begin(service_connection(service), &exchanges[i], project_path,
                        &requests[i], 0, false, NULL);
     }
     for (size_t i = 0; i < CALLS; i++) {
@@ -334,10 +334,10 @@ CASE(reset_anywhere, "a call reset anywhere gives all its memory back")
         struct exchange exchange;
 
         request.count = check_random(&seed) % whole;
-        exchange_start(service_connection(service), &exchange, project_path, &request, 0,
+        exchange_begin(service_connection(service), &exchange, project_path, &request, 0,
                        true, NULL);
         exchange_upload(&exchange);
-        exchange_reset(&exchange);
+        exchange_cancel(&exchange);
         exchange_finish(&exchange);
         exchange_free(&exchange);
         request_free(&request);
@@ -356,7 +356,7 @@ CASE(deadline, "a deadline ends a call that still uploads")
     struct exchange exchange;
 
     request.count /= 2;
-    exchange_start(service_connection(service), &exchange, project_path, &request, 0,
+    exchange_begin(service_connection(service), &exchange, project_path, &request, 0,
                    true, "20m");
     exchange_finish(&exchange);
     CHECK_EQ(exchange.status, TRIT_DEADLINE_EXCEEDED);

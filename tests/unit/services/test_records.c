@@ -225,7 +225,7 @@ CASE(failing_memory, "every allocation may fail")
 
         open_service();
         request = ask_project(&project, &tensor, weights, sizeof(weights));
-        exchange_start(service_connection(service), &exchange, project_path, &request, 0,
+        exchange_begin(service_connection(service), &exchange, project_path, &request, 0,
                        false, NULL);
         fault_arm(FAULT_MEMORY | FAULT_MAP, n, FAULT_ONCE);
         exchange_finish(&exchange);

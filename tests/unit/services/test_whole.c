@@ -75,13 +75,13 @@ static void one_grows(enum trit_encoding encoding)
     small = ask_whole(encoding, ROWS / 8);
     part = whole;
     part.count = 100000;
-    exchange_start(service_connection(service), &first, project_path, &part, 0, true,
+    exchange_begin(service_connection(service), &first, project_path, &part, 0, true,
                    NULL);
     exchange_upload(&first);
     ask(service, &other, project_path, &small, 0);
     CHECK_EQ(other.status, 0);
     exchange_free(&other);
-    exchange_reset(&first);
+    exchange_cancel(&first);
     service_settle(service);
     exchange_free(&first);
     ask(service, &first, project_path, &whole, 0);
@@ -165,7 +165,7 @@ static void memory_fails_of(size_t nth)
 
         open_service(0);
         request = ask_nth(nth, &path);
-        exchange_start(service_connection(service), &exchange, path, &request, 0, false,
+        exchange_begin(service_connection(service), &exchange, path, &request, 0, false,
                        NULL);
         fault_arm(FAULT_MEMORY | FAULT_MAP, n, FAULT_ONCE);
         exchange_finish(&exchange);

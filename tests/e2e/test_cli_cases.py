@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files as people really have them, and what trit makes of each."""
+import io
+import json
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+
+from checkpoints import Raw, header_of, load, save
+from folders import save_folder, shard_name
+from tritd import cli
+
+
+@pytest.fixture
+def normal(random):
+    return lambda *shape: (random.standard_normal(shape) * .02).astype(np.float32)
+
+
+def kinds(done):
+    return {one["kind"]: one for one in json.loads(done.stdout)["findings"]}
+
+
+def test_fused_experts(daemon, tmp_path, normal):
+    """Experts of rank 3 are left out with their share said, or projected each by itself."""
+    experts = normal(4, 64, 320)
+    save(tmp_path / "moe.safetensors", {"m.mlp.experts.down_proj": experts,
+                                        "m.mlp.gate.weight": normal(4, 320),
+                                        "m.q_proj.weight": normal(64, 320)})
+    save(tmp_path / "split.safetensors",
+         {f"m.mlp.experts.{e}.down_proj.weight": experts[e] for e in range(4)})
+    done = cli(daemon, "project", tmp_path / "moe.safetensors", "-o", tmp_path / "a.safetensors")
+    assert done.returncode == 0 and "kept: 1, 81920 parameters (79.0 %): experts" in done.stdout
+    for name, words in (("moe", ("--experts", "out_in")), ("split", ())):
+        done = cli(daemon, "project", tmp_path / f"{name}.safetensors", "-o",
+                   tmp_path / f"{name}.out.safetensors", *words)
+        assert done.returncode == 0, done.stderr
+    whole, split = (load(tmp_path / f"{name}.out.safetensors") for name in ("moe", "split"))
+    for e in range(4):
+        np.testing.assert_array_equal(whole["m.mlp.experts.down_proj"][e],
+                                      split[f"m.mlp.experts.{e}.down_proj.weight"])
+    np.testing.assert_array_equal(whole["m.mlp.gate.weight"],
+                                  load(tmp_path / "moe.safetensors")["m.mlp.gate.weight"])
+
+
+def test_conv1d(daemon, tmp_path, normal):
+    """A layer stored [in, out] is warned of, and --transposed gives the codes of [out, in]."""
+    weight = normal(256, 384)
+    save(tmp_path / "in_out.safetensors", {"h.0.attn.c_attn.weight": weight})
+    save(tmp_path / "out_in.safetensors",
+         {"h.0.attn.c_attn.weight": np.ascontiguousarray(weight.T)})
+    done = cli(daemon, "project", tmp_path / "in_out.safetensors", "-o", tmp_path / "x.safetensors")
+    assert done.returncode == 0 and "--transposed" in done.stderr
+    for name, words in (("in_out", ("--transposed", "*c_attn*")), ("out_in", ())):
+        cli(daemon, "project", tmp_path / f"{name}.safetensors", "-o",
+            tmp_path / f"{name}.out.safetensors", *words)
+    a, b = (load(tmp_path / f"{name}.out.safetensors")["h.0.attn.c_attn.weight"]
+            for name in ("in_out", "out_in"))
+    np.testing.assert_array_equal(a.T, b)
+
+
+def archive():
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as file:
+        file.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("data,words", [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"ab" * 32 +
+     b"\nsize 988097824\n", "Git LFS pointer to 988097824 bytes"),
+    (b"", "it is empty"),
+    (b"<!DOCTYPE html><html></html>", "HTML page"),
+    (archive(), "pickle archive, which is not opened because"),
+    (b"GGUF" + struct.pack("<IQQ", 3, 0, 0) + bytes(8), "GGUF file"),
+    (bytes(4096) + b"x" * 4096, "starts with 4096 zero bytes"),
+])
+def test_no_weights(daemon, tmp_path, data, words):
+    """A file that is none of weights is refused by what it is."""
+    (tmp_path / "model.safetensors").write_bytes(data)
+    for command in (("inspect",), ("verify",), ("project", "-o", tmp_path / "out.safetensors")):
+        done = cli(daemon, command[0], tmp_path / "model.safetensors", *command[1:])
+        assert done.returncode == 3 and words in done.stderr
+
+
+def test_trailing_bytes(daemon, tmp_path, normal):
+    """Bytes behind the last tensor are refused with their number."""
+    save(tmp_path / "a.safetensors", {"l.weight": normal(4, 128)})
+    with open(tmp_path / "a.safetensors", "ab") as file:
+        file.write(bytes(16))
+    done = cli(daemon, "verify", tmp_path / "a.safetensors")
+    assert done.returncode == 3 and "16 bytes follow the last tensor" in done.stderr
+
+
+def test_index_points_at_nothing(daemon, tmp_path, normal):
+    """A missing shard or tensor is refused by name, an unlisted tensor is warned of."""
+    def shards():
+        return [{f"l.{i}.weight": normal(4, 128)} for i in range(3)]
+
+    def project(name):
+        return cli(daemon, "project", tmp_path / name, "-o", tmp_path / f"{name}.safetensors")
+    for name in ("shard", "tensor", "unlisted"):
+        save_folder(tmp_path / name, shards())
+    (tmp_path / "shard" / shard_name(2, 3)).unlink()
+    done = project("shard")
+    assert done.returncode == 1 and shard_name(2, 3) in done.stderr
+    path = tmp_path / "tensor" / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    index["weight_map"]["mtp.fc.weight"] = shard_name(3, 3)
+    path.write_text(json.dumps(index))
+    done = project("tensor")
+    assert done.returncode == 1 and "mtp.fc.weight" in done.stderr
+    assert shard_name(3, 3) in done.stderr
+    path = tmp_path / "unlisted" / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    del index["weight_map"]["l.1.weight"]
+    path.write_text(json.dumps(index))
+    done = project("unlisted")
+    assert done.returncode == 0 and "warning: l.1.weight: not_in_index" in done.stderr
+    assert not (tmp_path / "shard.safetensors").exists()
+
+
+def test_in_place(daemon, tmp_path, normal):
+    """The input is never its own output, and writing over a link leaves its target alone."""
+    blob = tmp_path / "4f6b9c0d"
+    save(blob, {"a.weight": normal(4, 128)})
+    link = tmp_path / "model.safetensors"
+    link.symlink_to(blob)
+    before = blob.read_bytes()
+    for source in (blob, link):
+        done = cli(daemon, "project", source, "-o", link, "--force")
+        assert done.returncode == 2 and "the input itself" in done.stderr
+    save(tmp_path / "other.safetensors", {"a.weight": normal(4, 128)})
+    done = cli(daemon, "project", tmp_path / "other.safetensors", "-o", link, "--force")
+    assert done.returncode == 0, done.stderr
+    assert blob.read_bytes() == before and not link.is_symlink()
+
+
+@pytest.mark.parametrize("scale,kind", [
+    (np.nan, "scale_non_finite"), (np.inf, "scale_non_finite"), (-.5, "scale_negative"),
+    (0., "scale_zero_under_codes")])
+def test_bad_scale(daemon, tmp_path, random, scale, kind):
+    """A bad scale fails and is named; without an encoding the file is undecided."""
+    codes = random.choice(np.array([0x15, 0x46, 0x91, 0x2a, 0x64], np.uint8), (64, 256))
+    save(tmp_path / "a.safetensors", {"up_proj.weight": codes,
+                                      "up_proj.weight_scale": np.array([scale], np.float32)})
+    done = cli(daemon, "verify", tmp_path / "a.safetensors", "-e", "hf_bitnet", "--json")
+    assert done.returncode == 1 and kinds(done)[kind]["group"] == 0
+    done = cli(daemon, "verify", tmp_path / "a.safetensors", "--json")
+    assert done.returncode == 4
+    assert "--encoding hf_bitnet" in kinds(done)["foreign_packing"]["hint"]
+
+
+def test_bad_blocks(daemon, tmp_path):
+    """Bad scales and the code 3 in blocks are named with the first place of each."""
+    blocks = np.zeros((4, 2, 34), np.uint8)
+    blocks[..., 2:] = 0x15
+    scales = np.full((4, 2), .031, np.float16)
+    scales[1, 1], scales[2, 0], scales[3, 1] = np.nan, np.inf, -.031
+    blocks[..., :2] = scales[..., None].view(np.uint8)
+    blocks[0, 1, 7] = 0x75
+    save(tmp_path / "a.safetensors", {"down_proj.weight": blocks.reshape(4, 68)})
+    done = cli(daemon, "verify", tmp_path / "a.safetensors", "-e", "pq2_0", "--json")
+    found = kinds(done)
+    assert done.returncode == 1
+    assert found["scale_non_finite"]["group"] == 3 and found["scale_non_finite"]["count"] == 2
+    assert found["scale_negative"]["group"] == 7
+    assert found["code_out_of_range"]["index"] == 128 + 22
+
+
+@pytest.mark.parametrize("tensors,words", [
+    ({"l.weight": ("U32", (128, 16), 4), "l.scales": ("F16", (128, 2), 2),
+      "l.biases": ("F16", (128, 2), 2)}, ("l.weight", "MLX", "--encoding mlx_2bit")),
+    ({"l.weight_packed": ("I32", (128, 32), 4), "l.weight_scale": ("F16", (128, 2), 2)},
+     ("l.weight_packed", "compressed-tensors")),
+    ({"l.weight": ("F8_E4M3", (128, 256), 1), "l.weight_scale": ("F32", (1,), 4)},
+     ("l.weight", "F8_E4M3")),
+    ({"l.weight": ("F64", (128, 256), 8)}, ("l.weight", "F64")),
+    ({"flat_param": ("F32", (131072,), 4)}, ("flat_param", "a vector")),
+])
+def test_unknown_packing(daemon, tmp_path, tensors, words):
+    """A file in which nothing can be examined never passes, and says what it holds."""
+    save(tmp_path / "a.safetensors", {name: Raw(dtype, shape, bytes(int(np.prod(shape)) * width))
+                                      for name, (dtype, shape, width) in tensors.items()})
+    done = cli(daemon, "verify", tmp_path / "a.safetensors")
+    assert done.returncode == 4 and "nothing_examined" in done.stdout
+    for word in words:
+        assert word in done.stdout
+    done = cli(daemon, "project", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors")
+    assert done.returncode == 1 and words[0] in done.stdout + done.stderr
+
+
+def test_odd_columns(daemon, tmp_path, normal):
+    """Every layer that does not fit a packing is listed with its width in one run."""
+    widths = (4304, 5460, 3420, 8640)
+    save(tmp_path / "a.safetensors", {"ok.weight": normal(4, 1152), **{
+        f"w{width}.weight": normal(4, width) for width in widths}})
+    done = cli(daemon, "project", tmp_path / "a.safetensors", "-e", "pq2_0", "-o",
+               tmp_path / "b.safetensors")
+    assert done.returncode == 1 and "ok.weight" not in done.stderr
+    for width in widths:
+        assert f"w{width}.weight: pq2_0 holds rows of a multiple of 128 weights, " \
+            f"these have {width}" in done.stderr
+    for encoding in ("dense", "int8"):
+        done = cli(daemon, "project", tmp_path / "a.safetensors", "-e", encoding, "-o",
+                   tmp_path / f"{encoding}.safetensors")
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("metadata", [False, {}, None, {"format": "pt", "note": "é世"}])
+def test_metadata(daemon, tmp_path, normal, metadata):
+    """Metadata is carried over, and its output has a format whatever the input had."""
+    data = normal(4, 128).tobytes()
+    header = {"l.weight": {"dtype": "F32", "shape": [4, 128], "data_offsets": [0, len(data)]}}
+    if metadata is not False:
+        header["__metadata__"] = metadata
+    text = json.dumps(header).encode()
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+    done = cli(daemon, "project", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors")
+    assert done.returncode == 0, done.stderr
+    out = header_of(tmp_path / "b.safetensors")["__metadata__"]
+    assert out["format"] == "pt" and out.get("note") == (metadata or {}).get("note")
+
+
+def test_no_tensors(daemon, tmp_path):
+    """A file without tensors is neither projected nor passed."""
+    text = b'{"__metadata__":{"format":"pt"}}'
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
+    assert cli(daemon, "verify", tmp_path / "a.safetensors").returncode == 4
+    done = cli(daemon, "project", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors")
+    assert done.returncode == 1 and "no tensor of it is a layer" in done.stderr
+
+
+def test_compiled_prefix(daemon, tmp_path, normal):
+    """A prefix on one side is found and can be stripped; a missing layer is named."""
+    plain = {f"l.{i}.up_proj.weight": normal(8, 256) for i in range(3)}
+    save(tmp_path / "plain.safetensors", plain)
+    save(tmp_path / "compiled.safetensors", {f"_orig_mod.{n}": t for n, t in plain.items()})
+    save(tmp_path / "missing.safetensors",
+         {n: t for n, t in plain.items() if n != "l.1.up_proj.weight"})
+    for name in ("plain", "missing"):
+        cli(daemon, "project", tmp_path / f"{name}.safetensors", "-o", tmp_path / f"{name}.out")
+
+    def verify(claim, latents, *words):
+        return cli(daemon, "verify", tmp_path / f"{claim}.out", "--against",
+                   tmp_path / f"{latents}.safetensors", "--json", *words)
+    done = verify("plain", "compiled")
+    assert done.returncode == 1 and "--strip-prefix '_orig_mod.'" in kinds(done)["renamed"]["hint"]
+    assert verify("plain", "compiled", "--strip-prefix", "_orig_mod.").returncode == 0
+    done = verify("plain", "missing")
+    assert done.returncode == 1 and kinds(done)["extra_layer"]["layer"] == "l.1.up_proj.weight"
+    done = verify("missing", "plain")
+    assert done.returncode == 1 and kinds(done)["missing_layer"]["layer"] == "l.1.up_proj.weight"
+
+
+def test_npy(daemon, tmp_path, normal):
+    """Each kind of .npy is read right or refused with a reason of its own."""
+    weights = normal(16, 256)
+
+    def put(name, array, version=None):
+        with open(tmp_path / f"{name}.npy", "wb") as file:
+            np.lib.format.write_array(file, array, version=version)
+    put("c", weights)
+    put("v2", weights, (2, 0))
+    put("v3", weights, (3, 0))
+    put("fortran", np.asfortranarray(weights))
+    put("view", np.ascontiguousarray(weights.T).T)
+    put("big", weights.astype(">f4"))
+    put("f64", weights.astype(np.float64))
+    put("object", np.array([{"a": 1}], dtype=object))
+    put("scalar", np.float32(1))
+    put("vector", weights[0])
+    put("empty", np.zeros((0, 128), np.float32))
+    put("bf16", (weights.view(np.uint32) >> 16).astype(np.uint16).view("V2"))
+
+    def project(name, *words):
+        done = cli(daemon, "project", tmp_path / f"{name}.npy", "-o", tmp_path / f"{name}.out.npy",
+                   *words)
+        return done.returncode, done.stdout + done.stderr
+    for name in ("c", "v2", "v3"):
+        assert project(name)[0] == 0
+        np.testing.assert_array_equal(np.load(tmp_path / f"{name}.out.npy"),
+                                      np.load(tmp_path / "c.out.npy"))
+    for name, code, words in (("fortran", 3, "Fortran order"), ("view", 3, "Fortran order"),
+                              ("big", 3, "big-endian"), ("f64", 3, "'<f8'"),
+                              ("object", 3, "'|O'"), ("scalar", 1, "a scalar"),
+                              ("vector", 1, "a vector"), ("empty", 1, "empty"),
+                              ("bf16", 3, "--npy-bf16")):
+        found, text = project(name)
+        assert found == code and words in text, name
+        assert not (tmp_path / f"{name}.out.npy").exists()
+    assert project("bf16", "--npy-bf16")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["层.0.权重", "a b/c%2Fd.weight", "../../etc/w", "__metadata",
+                                  "<script>alert(1)</script>.weight", "trailing ",
+                                  "emoji\U0001f600.weight"])
+def test_odd_names(daemon, tmp_path, normal, name):
+    """A report is found under the very name of its tensor."""
+    save(tmp_path / "a.safetensors", {name: normal(8, 128)})
+    done = cli(daemon, "project", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors",
+               "--run", name)
+    assert done.returncode == 0, done.stderr
+    assert list(load(tmp_path / "b.safetensors")) == [name]
+    done = cli(daemon, "reports", "--run", name, "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["reports"][0]["layer"] == name
+
+
+@pytest.mark.parametrize("name,words", [
+    ("x" * 2000, "2000 bytes, at most 1024"), ("bell\x07\x1b[31mred", "control character"),
+    ("w" * 300, "300 bytes are more than 255"), ("", "must not be empty")])
+def test_refused_names(daemon, tmp_path, normal, name, words):
+    """A name above a limit is refused with the limit, and nothing is written."""
+    save(tmp_path / "a.safetensors", {name: normal(8, 128)})
+    done = cli(daemon, "project", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors",
+               "--run", "r")
+    assert done.returncode == 3 and words in done.stderr and "\x1b" not in done.stderr
+    assert not (tmp_path / "b.safetensors").exists()
+
+
+def test_kept_by_role(daemon, tmp_path, normal):
+    """Routers, tables and LoRA stay; hf_bitnet leaves embedding and head; a plan says so."""
+    names = ["lm_head", "model.embed_tokens", "l.mlp.router", "l.q_proj", "l.q_proj.lora_A", "wpe"]
+    save(tmp_path / "a.safetensors", {f"{name}.weight": normal(64, 256) for name in names})
+    for encoding, ternary, share in (("dense", {"lm_head", "model.embed_tokens", "l.q_proj"}, "50"),
+                                     ("hf_bitnet", {"l.q_proj"}, "16.7")):
+        words = ("project", tmp_path / "a.safetensors", "-e", encoding, "--dry-run")
+        done = cli(daemon, *words, "--json")
+        assert {t["name"][:-7] for t in json.loads(done.stdout)["tensors"]
+                if t["action"] == "ternarize"} == ternary
+        assert f"{share}" in cli(daemon, *words).stdout
+
+
+def test_ternary_already(daemon, tmp_path, random):
+    """What is ternary already is not projected, since every scale would shrink."""
+    codes = random.choice(np.array([-1, 0, 1], np.float32), (64, 512))
+    scales = np.repeat((random.random((64, 4)) * .03 + .01).astype(np.float32), 128, axis=1)
+    save(tmp_path / "groups.safetensors", {"l.weight": codes * scales})
+    save(tmp_path / "one.safetensors", {"l.weight": codes * np.float32(.0117)})
+    for name in ("groups", "one"):
+        for encoding in ("dense", "pq2_0"):
+            words = ("project", tmp_path / f"{name}.safetensors", "-e", encoding, "-o",
+                     tmp_path / f"{name}.{encoding}.safetensors")
+            done = cli(daemon, *words)
+            assert done.returncode == 1 and "ternary already" in done.stderr
+        assert cli(daemon, *words, "--again").returncode == 0

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Findings about an index that contradicts its shards. */
+#include "checkpoint/notes.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "tests/lib/check.h"
+#include "tests/lib/fault.h"
+
+CASE(findings_of_notes, "each note is a finding of its kind, with the shard in its hint")
+{
+    static const struct {
+        struct reader_note note;
+        const char *text;
+    } cases[] = {
+        {{READER_INDEX_DISAGREES, "t", "a", NULL, 0},
+         "error: t: index_disagrees: the index promises it in a"},
+        {{READER_INDEX_DISAGREES, NULL, "a", NULL, 7},
+         "error: a: index_disagrees, 7 in all: the file is missing; the index promises "
+         "tensors in it"},
+        {{READER_INDEX_DISAGREES, NULL, "a", NULL, 0},
+         "error: a: index_disagrees: the file is missing; the names of the other shards "
+         "promise it"},
+        {{READER_NOT_IN_INDEX, "t", "a", NULL, 0},
+         "warning: t: not_in_index: a holds it, the index does not list it; it is taken "
+         "along"},
+        {{READER_DUPLICATE, "t", "b", "a", 0},
+         "error: t: duplicate: a and b both hold it"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[FINDING_TEXT_BYTES];
+        struct file_findings findings;
+
+        findings_init(&findings);
+        findings_add_notes(&findings, &cases[i].note, 1);
+        CHECK_EQ(findings.count, 1);
+        CHECK_STR(finding_text(text, &findings.list[0]), cases[i].text);
+        CHECK_EQ(findings_verdict(&findings), cases[i].note.kind == READER_NOT_IN_INDEX
+                                                  ? TRIT_VERDICT_PASS
+                                                  : TRIT_VERDICT_FAIL);
+        findings_fini(&findings);
+    }
+}
+
+CASE(long_names, "a long name of a shard is cut between characters, and is still JSON")
+{
+    char name[256] = "";
+
+    /* Two bytes a character, after 0 or 1 others: one of them would be cut. */
+    for (size_t odd = 0; odd < 2; odd++) {
+        const struct reader_note notes[] = {
+            {READER_INDEX_DISAGREES, "t", name, NULL, 0},
+            {READER_NOT_IN_INDEX, "t", name, NULL, 0},
+            {READER_DUPLICATE, "t", name, name, 0},
+        };
+        struct file_findings findings;
+
+        strcpy(name, odd ? "x" : "");
+        for (size_t i = 0; i < 120; i++)
+            strcat(name, "\xc3\xa4");
+        findings_init(&findings);
+        findings_add_notes(&findings, notes, 3);
+        json_t *json = findings_json(&findings);
+        CHECK(json);
+        CHECK_EQ(json_array_size(json), 3);
+        json_decref(json);
+        findings_fini(&findings);
+    }
+}
+
+CASE(memory, "a note that is lost without memory never leads to a pass")
+{
+    const struct reader_note note = {READER_DUPLICATE, "t", "b", "a", 0};
+
+    for (uint64_t n = 1;; n++) {
+        struct file_findings findings;
+
+        findings_init(&findings);
+        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
+        findings_add_notes(&findings, &note, 1);
+        const bool hit = fault_disarm();
+        CHECK_EQ(findings_verdict(&findings), TRIT_VERDICT_FAIL);
+        findings_fini(&findings);
+        if (!hit)
+            break;
+    }
+}

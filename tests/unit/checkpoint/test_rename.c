@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names as they are compared, and pairs whose names differ. */
+#include "checkpoint/rename.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/lib/fault.h"
+#include "tests/unit/checkpoint/tables.h"
+
+CASE(valid_renames, "a rename has one '=', text on both sides, and stars to fill in")
+{
+    static const char *const valid[] = {"a=b",    "*=*",     "a*b*=*c*", "a*=b",
+                                        "**=x**", "a.b=c d", "*=x"};
+    static const char *const others[] = {
+        "", "a", "=", "=b", "a=", "a==b", "a=b=c", "a=*", "a*=**", "*"};
+    char stars[64];
+
+    for (size_t i = 0; i < sizeof(valid) / sizeof(valid[0]); i++)
+        CHECK(rename_is_valid(valid[i]));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        CHECK(!rename_is_valid(others[i]));
+    snprintf(stars, sizeof(stars), "%.16s=a", "*****************");
+    CHECK(rename_is_valid(stars));
+    snprintf(stars, sizeof(stars), "%.17s=a", "*****************");
+    CHECK(!rename_is_valid(stars));
+}
+
+CASE(matching, "a star stands for any text, all else for itself")
+{
+    static const struct {
+        const char *rule, *name;
+        bool matches;
+    } cases[] = {
+        {"a=b", "a", true},
+        {"a=b", "ab", false},
+        {"a=b", "", false},
+        {"*=b", "", true},
+        {"*=b", "anything", true},
+        {"a*=b", "a", true},
+        {"a*=b", "ab", true},
+        {"a*=b", "ba", false},
+        {"*a=b", "a", true},
+        {"*a=b", "ba", true},
+        {"*a=b", "ab", false},
+        {"a*a=b", "a", false},
+        {"a*a=b", "aa", true},
+        {"*ab*b=c", "xabab", true},
+        {"*ab*ab=c", "abab", true},
+        {"*ab*ab=c", "ab", false},
+        {"a*b*c=d", "abbc", true},
+        {"a*b*c=d", "acb", false},
+        {"**=b", "x", true},
+        {"a**b=c", "ab", true},
+        {"a?[b]=c", "a?[b]", true},
+        {"a?[b]=c", "axb", false},
+        {"*.weight=*", ".weight", true},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        if (rename_matches(cases[i].rule, cases[i].name) != cases[i].matches)
+            check_failed(__FILE__, __LINE__, "%s and %s", cases[i].rule, cases[i].name);
+}
+
+CASE(matching_is_quick, "sixteen stars over a name of 1024 bytes cost no exponent")
+{
+    char rule[64] = "", name[FILES_NAME_BYTES_MAX + 1];
+
+    for (size_t i = 0; i < 16; i++)
+        strcat(rule, "*aa");
+    strcat(rule, "b=x");
+    memset(name, 'a', FILES_NAME_BYTES_MAX);
+    name[FILES_NAME_BYTES_MAX] = '\0';
+    for (size_t i = 0; i < 10000; i++)
+        CHECK(!rename_matches(rule, name));
+}
+
+struct fixture {
+    struct tensor_table table;
+    struct checkpoint_options options;
+    struct compared_names names;
+};
+
+static void fixture_init(struct fixture *f)
+{
+    *f = (struct fixture){.options = {.group_size = 0}};
+    table_init(&f->table);
+}
+
+static void fixture_fini(struct fixture *f)
+{
+    compared_names_fini(&f->names);
+    table_fini(&f->table);
+}
+
+#define PATTERNS(...)                                                                    \
+    (struct name_patterns)                                                               \
+    {                                                                                    \
+        (const char *const[]){__VA_ARGS__},                                              \
+            sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)            \
+    }
+
+CASE(compared_names, "prefixes go first, then the first rename that matches")
+{
+    struct fixture f;
+
+    fixture_init(&f);
+    add(&f.table, "module.a.x.weight", "F32", 4, 4, 0);
+    add(&f.table, "b.weight", "F32", 4, 4, 0);
+    add(&f.table, "module.", "F32", 4, 4, 0);
+    seal(&f.table);
+    f.options.strip_prefixes = PATTERNS("module.", "a.");
+    f.options.renames = PATTERNS("a.*.weight=c.*.w", "a.*=never", "b*=*b");
+    CHECK(compared_names_init(&f.names, &f.options, true, &f.table, NULL) == 0);
+    CHECK_EQ(compared_names_find(&f.names, "c.x.w"),
+             index_of(&f.table, "module.a.x.weight"));
+    CHECK_EQ(compared_names_find(&f.names, ".weightb"), index_of(&f.table, "b.weight"));
+    CHECK_EQ(compared_names_find(&f.names, "module."), index_of(&f.table, "module."));
+    CHECK_EQ(compared_names_find(&f.names, "b.weight"), SIZE_MAX);
+    compared_names_fini(&f.names);
+    CHECK(compared_names_init(&f.names, &f.options, false, &f.table, NULL) == 0);
+    CHECK(compared_names_find(&f.names, "a.x.weight") != SIZE_MAX);
+    CHECK(compared_names_find(&f.names, "b.weight") != SIZE_MAX);
+    fixture_fini(&f);
+}
+
+CASE(one_name_for_two, "two tensors that get one name are refused, and both are named")
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct fixture f;
+
+    fixture_init(&f);
+    add(&f.table, "x.a", "F32", 4, 4, 0);
+    add(&f.table, "a", "F32", 4, 4, 0);
+    seal(&f.table);
+    f.options.strip_prefixes = PATTERNS("x.");
+    CHECK(compared_names_init(&f.names, &f.options, true, &f.table, &failure) < 0);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    CHECK(strstr(failure.message, "x.a") && strstr(failure.message, "compared as a"));
+    fixture_fini(&f);
+}
+
+CASE(names_too_long, "a rename may make a name of 1024 bytes and no longer one")
+{
+    struct failure failure = {.status = TRIT_OK};
+    char name[FILES_NAME_BYTES_MAX + 1];
+    struct fixture f;
+
+    fixture_init(&f);
+    memset(name, 'n', FILES_NAME_BYTES_MAX);
+    name[0] = 'a';
+    name[FILES_NAME_BYTES_MAX] = '\0';
+    add(&f.table, name, "F32", 4, 4, 0);
+    seal(&f.table);
+    f.options.renames = PATTERNS("a*=b*");
+    CHECK(compared_names_init(&f.names, &f.options, true, &f.table, &failure) == 0);
+    name[0] = 'b';
+    CHECK_EQ(compared_names_find(&f.names, name), 0);
+    compared_names_fini(&f.names);
+    f.options.renames = PATTERNS("a*=bb*");
+    CHECK(compared_names_init(&f.names, &f.options, true, &f.table, &failure) < 0);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    compared_names_fini(&f.names);
+    f.options.renames = PATTERNS("*b*=*");
+    name[0] = 'a';
+    CHECK(compared_names_init(&f.names, &f.options, true, &f.table, NULL) == 0);
+    fixture_fini(&f);
+}
+
+CASE(empty_names, "a rename whose stars match nothing cannot make an empty name")
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct fixture f;
+
+    fixture_init(&f);
+    add(&f.table, "a", "F32", 4, 4, 0);
+    seal(&f.table);
+    f.options.renames = PATTERNS("a*=*");
+    CHECK(compared_names_init(&f.names, &f.options, true, &f.table, &failure) < 0);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    fixture_fini(&f);
+}
+
+CASE(unused_renames, "a prefix or rename that does nothing is named")
+{
+    struct tensor_table latents;
+    struct fixture f;
+
+    fixture_init(&f);
+    table_init(&latents);
+    add(&f.table, "m.a", "F32", 4, 4, 0);
+    add(&latents, "n.a", "F32", 4, 4, 0);
+    seal(&f.table);
+    seal(&latents);
+    f.options.strip_prefixes = PATTERNS("m.", "n.");
+    f.options.renames = PATTERNS("a=b");
+    CHECK(!rename_unused(&f.options, &f.table, &latents));
+    CHECK_STR(rename_unused(&f.options, &f.table, NULL), "n.");
+    f.options.strip_prefixes = PATTERNS("m.");
+    f.options.renames = PATTERNS("a=b", "m.a=c");
+    CHECK_STR(rename_unused(&f.options, &f.table, &latents), "m.a=c");
+    table_fini(&latents);
+    fixture_fini(&f);
+}
+
+CASE(memory, "without memory names are a failure")
+{
+    struct fixture f;
+
+    fixture_init(&f);
+    add(&f.table, "a.1", "F32", 4, 4, 0);
+    add(&f.table, "a.2", "F32", 4, 4, 0);
+    seal(&f.table);
+    f.options.renames = PATTERNS("a.*=b.*");
+    for (uint64_t n = 1;; n++) {
+        struct failure failure = {.status = TRIT_OK};
+
+        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
+        const int result =
+            compared_names_init(&f.names, &f.options, true, &f.table, &failure);
+        const bool hit = fault_disarm();
+        CHECK(result == (hit ? -1 : 0));
+        if (!hit)
+            break;
+        CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
+        compared_names_fini(&f.names);
+    }
+    CHECK(compared_names_find(&f.names, "b.2") != SIZE_MAX);
+    fixture_fini(&f);
+}

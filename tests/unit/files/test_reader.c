@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checkpoints of several files, as one table. */
+#include "files/reader.h"
+
+#include <jansson.h>
+
+#include "tests/lib/fault.h"
+#include "tests/unit/files/model.h"
+
+static const char INDEX[] = "model.safetensors.index.json";
+
+static struct reader *opened(const char *path)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct reader *reader;
+
+    if (reader_open(&reader, path, NULL, &failure) < 0)
+        check_failed(__FILE__, __LINE__, "%s", failure.message);
+    return reader;
+}
+
+static unsigned char byte_of(struct reader *reader, const char *name)
+{
+    const struct tensor_entry *entry = table_find(reader_table(reader), name);
+    unsigned char *bytes;
+
+    CHECK(entry);
+    CHECK(reader_load(reader, entry, (void **)&bytes, NULL) == 0);
+    const unsigned char first = bytes[0];
+    free(bytes);
+    return first;
+}
+
+CASE(reads_shards, "a folder is one table, and each tensor is read from its own shard")
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct model model;
+    char bytes[4];
+    size_t count;
+
+    model_init(&model);
+    model_tensor(&model, "m-00001-of-00002.safetensors", "b", 1);
+    model_tensor(&model, "m-00002-of-00002.safetensors", "a", 2);
+    struct reader *reader = opened(model.folder);
+    CHECK_EQ(reader_table(reader)->count, 2);
+    CHECK_EQ(byte_of(reader, "b"), 1);
+    CHECK_EQ(byte_of(reader, "a"), 2);
+    CHECK(reader_is_folder(reader));
+    CHECK_STR(reader_folder(reader), model.folder);
+    CHECK_STR(reader_format(reader), "safetensors");
+    reader_notes(reader, &count);
+    CHECK_EQ(count, 0);
+    CHECK_EQ(reader_unchanged(reader, NULL), 0);
+    const struct tensor_entry *entry = table_find(reader_table(reader), "a");
+    CHECK_EQ(reader_read(reader, entry, 3, bytes, 2, &failure), -1);
+    CHECK_EQ(failure.status, TRIT_OUT_OF_RANGE);
+    failure.status = TRIT_OK;
+    CHECK_EQ(reader_read(reader, entry, UINT64_MAX, bytes, 1, &failure), -1);
+    CHECK_EQ(reader_read(reader, entry, 4, bytes, 0, &failure), 0);
+    reader_close(reader);
+    model_fini(&model);
+}
+
+static void check_note(const struct reader *reader, size_t index,
+                       enum reader_note_kind kind, const char *tensor, const char *shard,
+                       uint64_t number)
+{
+    size_t count;
+    const struct reader_note *notes = reader_notes(reader, &count);
+
+    CHECK(index < count);
+    CHECK_EQ(notes[index].kind, kind);
+    CHECK_STR(notes[index].tensor ? notes[index].tensor : "", tensor);
+    CHECK_STR(notes[index].shard, shard);
+    CHECK_EQ(notes[index].count, number);
+}
+
+CASE(notes, "what index and shards say of each other is noted, and the rest is read")
+{
+    struct model model;
+    size_t count;
+
+    model_init(&model);
+    model_tensor(&model, "a", "listed", 1);
+    model_tensor(&model, "b", "elsewhere", 2);
+    model_tensor(&model, "c", "unlisted", 3);
+    model_tensor(&model, "d", "listed", 4);
+    model_text(&model, INDEX,
+               "{\"weight_map\":{\"listed\":\"a\",\"elsewhere\":\"a\",\"absent\":\"b\","
+               "\"x\":\"c\",\"y\":\"d\",\"z\":\"gone\",\"w\":\"gone\"}}");
+    struct reader *reader = opened(model.folder);
+    CHECK_EQ(reader_table(reader)->count, 3);
+    CHECK_EQ(byte_of(reader, "listed"), 1);
+    CHECK_EQ(byte_of(reader, "elsewhere"), 2);
+    CHECK_EQ(byte_of(reader, "unlisted"), 3);
+    check_note(reader, 0, READER_INDEX_DISAGREES, "elsewhere", "a", 0);
+    check_note(reader, 1, READER_NOT_IN_INDEX, "unlisted", "c", 0);
+    check_note(reader, 2, READER_DUPLICATE, "listed", "d", 0);
+    CHECK_STR(reader_notes(reader, &count)[2].other, "a");
+    check_note(reader, 3, READER_INDEX_DISAGREES, "", "gone", 2);
+    check_note(reader, 4, READER_INDEX_DISAGREES, "absent", "b", 0);
+    check_note(reader, 5, READER_INDEX_DISAGREES, "x", "c", 0);
+    check_note(reader, 6, READER_INDEX_DISAGREES, "y", "d", 0);
+    reader_notes(reader, &count);
+    CHECK_EQ(count, 7);
+    reader_close(reader);
+    model_fini(&model);
+}
+
+CASE(all_shards_missing, "an index without any of its shards opens empty, with notes")
+{
+    struct model model;
+    size_t count;
+
+    model_init(&model);
+    model_text(&model, INDEX, "{\"weight_map\":{\"a\":\"x\",\"b\":\"y\"}}");
+    struct reader *reader = opened(model.folder);
+    CHECK_EQ(reader_table(reader)->count, 0);
+    CHECK_STR(reader_format(reader), "safetensors");
+    reader_notes(reader, &count);
+    CHECK_EQ(count, 2);
+    reader_close(reader);
+    model_fini(&model);
+}
+
+CASE(links_to_one_file, "two names of one file hold every tensor twice")
+{
+    struct model model;
+    size_t count;
+
+    model_init(&model);
+    model_tensor(&model, "a", "t", 1);
+    CHECK(symlink("a", model_path(&model, "b")) == 0);
+    model_text(&model, INDEX, "{\"weight_map\":{\"t\":\"a\",\"u\":\"b\"}}");
+    struct reader *reader = opened(model.folder);
+    check_note(reader, 0, READER_DUPLICATE, "t", "b", 0);
+    check_note(reader, 1, READER_INDEX_DISAGREES, "u", "b", 0);
+    reader_notes(reader, &count);
+    CHECK_EQ(count, 2);
+    reader_close(reader);
+    model_fini(&model);
+}
+
+CASE(metadata, "metadata of shards and index are merged, each pair once")
+{
+    struct model model;
+
+    model_init(&model);
+    model_shard(&model, "a", "{\"__metadata__\":{\"format\":\"pt\",\"k\":\"1\"}}", 0, 0);
+    model_shard(&model, "b", "{\"__metadata__\":{\"format\":\"pt\",\"k\":\"2\"}}", 0, 0);
+    model_text(&model, INDEX,
+               "{\"metadata\":{\"total_size\":8,\"note\":\"text\",\"o\":{\"p\":1}},"
+               "\"weight_map\":{\"x\":\"a\",\"y\":\"b\"}}");
+    struct reader *reader = opened(model.folder);
+    const struct tensor_table *table = reader_table(reader);
+    CHECK_EQ(table->pair_count, 4);
+    CHECK_STR(table_pair(table, "format"), "pt");
+    CHECK_STR(table_pair(table, "k"), "1");
+    CHECK_STR(table->pairs[2].value, "2");
+    CHECK_STR(table_pair(table, "note"), "text");
+    reader_close(reader);
+    model_text(&model, INDEX, "{\"metadata\":[1],\"weight_map\":{\"x\":\"a\"}}");
+    reader_close(opened(model.folder));
+    model_fini(&model);
+}
+
+CASE(broken_shards, "a shard that is no file of weights is named")
+{
+    static const char *const texts[] = {
+        "", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n",
+        "<!DOCTYPE html><html></html>", "GGUF\3\0\0\0", "\x10\0\0\0\0\0\0\0{}"};
+    struct model model;
+
+    model_init(&model);
+    model_tensor(&model, "a", "x", 1);
+    model_text(&model, INDEX, "{\"weight_map\":{\"x\":\"a\",\"y\":\"broken\"}}");
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct failure failure = {.status = TRIT_OK};
+        struct reader *reader;
+
+        model_text(&model, "broken", texts[i]);
+        CHECK_EQ(reader_open(&reader, model.folder, NULL, &failure), -1);
+        CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+        CHECK(strncmp(failure.message, "broken: ", 8) == 0);
+    }
+    model_fini(&model);
+}
+
+CASE(changed_shard, "a shard that changes after it was opened is noticed")
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct model model;
+
+    model_init(&model);
+    model_tensor(&model, "m-00001-of-00002.safetensors", "b", 1);
+    model_tensor(&model, "m-00002-of-00002.safetensors", "a", 2);
+    struct reader *reader = opened(model.folder);
+    CHECK(truncate(model_path(&model, "m-00002-of-00002.safetensors"), 9) == 0);
+    CHECK_EQ(reader_unchanged(reader, &failure), -1);
+    reader_close(reader);
+    model_fini(&model);
+}
+
+CASE(one_file, "one file knows its folder and has no notes")
+{
+    struct model model;
+    size_t count;
+
+    model_init(&model);
+    model_tensor(&model, "a.safetensors", "t", 7);
+    struct reader *reader = opened(model_path(&model, "a.safetensors"));
+    CHECK(!reader_is_folder(reader));
+    CHECK_STR(reader_folder(reader), model.folder);
+    reader_notes(reader, &count);
+    CHECK_EQ(count, 0);
+    CHECK_EQ(byte_of(reader, "t"), 7);
+    reader_close(reader);
+    model_fini(&model);
+}
+
+CASE(memory, "without memory a folder is not opened with a tensor or a note less")
+{
+    struct model model;
+    uint64_t n = 1;
+
+    model_init(&model);
+    model_tensor(&model, "a", "listed", 1);
+    model_tensor(&model, "b", "elsewhere", 2);
+    model_shard(&model, "c", "{\"__metadata__\":{\"k\":\"v\"}}", 0, 0);
+    model_tensor(&model, "d", "listed", 4);
+    model_text(&model, INDEX,
+               "{\"metadata\":{\"m\":\"n\"},\"weight_map\":{\"listed\":\"a\","
+               "\"elsewhere\":\"a\",\"absent\":\"b\",\"x\":\"c\",\"y\":\"d\","
+               "\"z\":\"gone\"}}");
+    json_set_alloc_funcs(fault_malloc, free);
+    for (;; n++) {
+        struct failure failure = {.status = TRIT_OK};
+        struct reader *reader = NULL;
+        size_t count;
+
+        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
+        const int result = reader_open(&reader, model.folder, NULL, &failure);
+        if (!fault_disarm()) {
+            CHECK_EQ(result, 0);
+            CHECK_EQ(reader_table(reader)->count, 2);
+            CHECK_EQ(reader_table(reader)->pair_count, 2);
+            reader_notes(reader, &count);
+            CHECK_EQ(count, 6);
+            reader_close(reader);
+            break;
+        }
+        CHECK_EQ(result, -1);
+        CHECK(failure.status == TRIT_RESOURCE_EXHAUSTED ||
+              failure.status == TRIT_INVALID_ARGUMENT);
+        CHECK(n < 10000);
+    }
+    json_set_alloc_funcs(malloc, free);
+    CHECK(n > 50);
+    model_fini(&model);
+}
