@@ -250,6 +250,8 @@ int plan_create(struct plan *plan, const struct checkpoint_options *options, boo
                              input, &earlier, failure);
     if (result == 0)
         result = add_all(&p);
+    if (result == 0 && plan->layers == 0 && plan->refused == 0 && !plan->refusal)
+        plan->refusal = "no tensor of it is a layer";
     record_fini(&earlier);
     plan->contents.record = NULL;
     return result;

@@ -129,6 +129,8 @@ enum exit_code project_check(struct projecting *p)
 
     if (code != DONE)
         return code;
+    if (p->plan.layers == 0 && p->plan.refused == 0 && !dry)
+        return refuse_without_layers(p);
     if (p->plan.refusal && !dry)
         return complain(MISMATCH, "%s: %s. %s", path, p->plan.refusal, PACK_INSTEAD);
     if (!option_given(p->options, OPTION_AGAIN) && !p->plan.refusal &&
@@ -140,5 +142,5 @@ enum exit_code project_check(struct projecting *p)
         return DONE;
     if (p->plan.refused)
         return refuse(p, ternary);
-    return p->plan.layers > 0 ? DONE : refuse_without_layers(p);
+    return DONE;
 }

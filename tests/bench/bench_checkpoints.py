@@ -10,10 +10,13 @@ import os
 import pathlib
 import statistics
 import subprocess
+import sys
+import tempfile
 import time
 
 import numpy as np
 
+PEAK = pathlib.Path(__file__).resolve().parents[1] / "lib" / "peak.py"
 LAYERS, HIDDEN, INNER, HEADS, VOCABULARY = 28, 1024, 3072, 2048, 151936
 SHARD_BYTES = 320 << 20
 ROUNDS = 3
@@ -75,14 +78,14 @@ def make(folder):
 
 def timed(words, **more):
     """Seconds and peak MiB of a command that must succeed."""
-    begun = time.monotonic()
-    child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more)
-    error = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise RuntimeError(f"{words}: {error.decode()}")
-    return time.monotonic() - begun, usage.ru_maxrss / 1024
+    with tempfile.NamedTemporaryFile("r") as peak:
+        begun = time.monotonic()
+        done = subprocess.run([sys.executable, str(PEAK), peak.name, *words],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more)
+        seconds = time.monotonic() - begun
+        if done.returncode:
+            raise RuntimeError(f"{words}: {done.stderr.decode()}")
+        return seconds, int(peak.read()) / 1024
 
 
 def measure(trit, daemon, folder, entry):

@@ -108,3 +108,11 @@ def test_another_shape(tmp_path, random):
     save(tmp_path / "b.safetensors", {"fc.weight": weight.reshape(16, 128)})
     found = diff(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
     assert found["tensors"] == [{"tensor": "fc.weight", "equal": False, "what": "another shape"}]
+
+
+def test_nan_equals_itself(tmp_path, random):
+    """A layer with NaN does not differ from the same layer."""
+    weight = random.standard_normal((8, 256)).astype(np.float32)
+    weight[3, 7] = np.nan
+    save(tmp_path / "a.safetensors", {"fc.weight": weight})
+    assert diff(tmp_path / "a.safetensors", tmp_path / "a.safetensors")["layers"][0]["equal"]

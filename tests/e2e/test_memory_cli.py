@@ -3,9 +3,12 @@
 the tensor, and nothing else shows it."""
 import json
 import os
+import pathlib
 import resource
 import signal
 import subprocess
+import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from checkpoints import load, save
 from claims import DENSE, INT8, MLX_2BIT, NAMES, WHOLE, project, verify
 from tritd import BINARIES, RUNNER, SLOW, cli, tensor_pb2
 
+PEAK = pathlib.Path(__file__).resolve().parents[1] / "lib" / "peak.py"
 MIB = 1 << 20
 PEAK_MIB_MAX = 256
 COLUMNS, ROWS = 4096, 42752  # 700 MB of f32
@@ -25,16 +29,14 @@ ODD = (1501, 1792)           # 10.8 MB of f32, whose rows no chunk ends with
 
 def run_small(daemon, *words, code=0):
     """Runs trit, checks its exit code and that it stayed small; gives what it printed."""
-    own = subprocess.Popen([*RUNNER, str(BINARIES / "trit"), *map(str, words), "--json"],
-                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           env=dict(os.environ, TRITD_ADDRESS=daemon.rpc))
-    with own.stdout:
-        out = own.stdout.read()
-    _, status, usage = os.wait4(own.pid, 0)
-    own.returncode = os.waitstatus_to_exitcode(status)
-    assert own.returncode == code, out
-    assert usage.ru_maxrss < PEAK_MIB_MAX * 1024
-    return json.loads(out)
+    with tempfile.NamedTemporaryFile("r") as peak:
+        done = subprocess.run([sys.executable, str(PEAK), peak.name, *RUNNER,
+                               str(BINARIES / "trit"), *map(str, words), "--json"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              env=dict(os.environ, TRITD_ADDRESS=daemon.rpc))
+        assert done.returncode == code, done.stdout
+        assert int(peak.read()) < PEAK_MIB_MAX * 1024
+    return json.loads(done.stdout)
 
 
 def write_layer(path, random):
