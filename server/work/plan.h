@@ -29,7 +29,7 @@ struct plan_spec {
 
 struct plan {
     struct plan_spec spec; /* group_size filled in */
-    bool whole; /* the tensor has one scale: it is one row, one group and one tile */
+    bool whole; /* the tensor has one scale, so it is one row, one group and one tile */
     uint64_t elements, rows, row_len;
     uint64_t groups, groups_per_row;
     uint32_t tail_len; /* of a row's last group; group_size if that is full */

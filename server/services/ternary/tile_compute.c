@@ -172,7 +172,7 @@ void tile_compute(struct tile *tile, const struct task *task)
     struct group_range range;
 
     if (task_deinterleaves(task))
-        part_interleaved(tile->in.bytes, (size_t)tile->span.elements, tile->trits);
+        deinterleave(tile->in.bytes, (size_t)tile->span.elements, tile->trits);
     while (task->op != TASK_PASS &&
            plan_next_range(&task->plan, &tile->span, &at, &range)) {
         switch (task->op) {
