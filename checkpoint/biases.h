@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MLX's layers have a scale and a bias a group; they are ternary where the bias is
- * -scale (mlx, mlx/ops.cpp, affine_quantize). */
+/* A layer of MLX has one scale and one bias per group. The layer is ternary if every bias
+ * is -scale (mlx, mlx/ops.cpp, affine_quantize). */
 #ifndef CHECKPOINT_BIASES_H
 #define CHECKPOINT_BIASES_H
 
@@ -11,7 +11,7 @@ struct bias_check {
     double scale, bias;    /* of the first */
 };
 
-/* `bytes` of scales and of biases, both F32, F16 or BF16. */
+/* Compares `bytes` of scales with as many of biases. Both are F32, F16 or BF16. */
 struct bias_check bias_check(enum trit_dtype dtype, const void *scales,
                              const void *biases, uint64_t bytes);
 

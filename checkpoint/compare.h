@@ -7,13 +7,13 @@
 #include "checkpoint/difference.h"
 #include "checkpoint/findings.h"
 
-/* Adds a finding and returns true where tensor `index` of the claim has another type or
- * shape than `latents`; then its bytes need no comparison. */
+/* Adds a finding and returns true if tensor `index` of the claim has another type or
+ * shape than `latents`. Its bytes need no comparison then. */
 bool findings_add_form(struct file_findings *findings, const struct contents *claim,
                        size_t index, const struct tensor_entry *latents);
 
-/* Adds a finding where the tensor differs from the latents. `difference` was fed with
- * all of it. */
+/* Adds a finding if the tensor differs from the latents. All bytes of the tensor must
+ * have been given to `difference`. */
 void findings_add_difference(struct file_findings *findings, const struct contents *claim,
                              size_t index, const struct difference *difference);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a model's config.json says that names and shapes of tensors do not: how the
- * architecture stores its layers, and how they were quantized. The layouts are those of
- * transformers' modeling files of each model_type. */
+/* Facts from a model's config.json that names and shapes of tensors do not show: how the
+ * architecture stores its layers, and how they were quantized. The layouts are those in
+ * transformers' modeling files, for each model_type. */
 #ifndef CHECKPOINT_CONFIG_H
 #define CHECKPOINT_CONFIG_H
 
@@ -14,7 +14,7 @@
 enum { CONFIG_TEXT_BYTES = 64 };
 
 struct model_config {
-    char model_type[CONFIG_TEXT_BYTES];   /* "gpt2"; "": none is said */
+    char model_type[CONFIG_TEXT_BYTES];   /* "gpt2"; "": not given */
     char quant_method[CONFIG_TEXT_BYTES]; /* of quantization_config; "": none */
     char linear_class[CONFIG_TEXT_BYTES]; /* of bitnet: "bitlinear", "autobitlinear" */
     unsigned bits, group_size;            /* of MLX's "quantization"; 0: none */
@@ -23,7 +23,7 @@ struct model_config {
     bool conv1d; /* GPT-2's Conv1D: some layers are stored [in, out] */
 };
 
-/* `text` is JSON. INVALID_ARGUMENT where it is none, or no object. */
+/* Reads the JSON in `text`. INVALID_ARGUMENT: it is not JSON, or not an object. */
 int model_config_read(struct model_config *config, const char *text, size_t bytes,
                       struct failure *failure);
 
@@ -34,7 +34,8 @@ bool config_has_reciprocals(const struct model_config *config);
 /* Does the architecture store this layer as [in, out]? `config` may be NULL. */
 bool config_transposes(const struct model_config *config, const char *name);
 
-/* Is the layer called as those that GPT-2 stores [in, out] and others [out, in]? */
+/* Does the layer have a name that GPT-2 gives to layers stored as [in, out]? Other models
+ * use such names for layers stored as [out, in]. */
 bool name_is_conv1d(const char *name);
 
 #endif

@@ -6,21 +6,21 @@
 #include "checkpoint/form.h"
 #include "kernels/kernels.h"
 
-/* A matrix [rows, columns] as a file holds it; all memory is borrowed. */
+/* A matrix [rows, columns] as a file stores it. All memory is borrowed. */
 struct encoded_matrix {
     uint64_t rows, columns;
     struct layer_terms terms;
     enum trit_dtype dtype; /* of dense data */
     const void *data;
-    const void *scales;           /* beside the data, or NULL */
-    enum trit_dtype scales_dtype; /* of those: F32, F16 or BF16 */
+    const void *scales; /* separate from the data; NULL: the encoding has none */
+    enum trit_dtype scales_dtype; /* their type: F32, F16 or BF16 */
 };
 
-/* The type that holds the scales: they were rounded to it. */
+/* The type in which the scales are stored. They were rounded to it. */
 enum trit_dtype matrix_held_type(const struct encoded_matrix *matrix);
 
-/* Writes rows [first, first + count) to `values`. False where a code is none of a ternary
- * tensor. Between kernels_enter and kernels_leave. */
+/* Writes rows [first, first + count) to `values`. False: a code is not -1, 0 or +1. Call
+ * it between kernels_enter and kernels_leave. */
 bool matrix_decode(const struct kernels *kernels, const struct encoded_matrix *matrix,
                    uint64_t first, uint64_t count, float *values);
 

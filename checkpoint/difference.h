@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How two tensors of one type and shape differ, byte for byte, fed in pieces. */
+/* Compares two tensors of one type and shape byte for byte, piece by piece. */
 #ifndef CHECKPOINT_DIFFERENCE_H
 #define CHECKPOINT_DIFFERENCE_H
 
@@ -7,16 +7,16 @@
 
 struct difference {
     const struct element_type *type;
-    uint64_t element; /* of the next bytes */
-    uint64_t count;   /* elements that differ (bytes, of types below 8 bits) */
-    uint64_t first;   /* index of the first; meaningful where count > 0 */
-    char expected[TRIT_FINDING_VALUE_BYTES_MAX + 1]; /* its values */
+    uint64_t element; /* index of the next element */
+    uint64_t count;   /* elements that differ; for types below 8 bits, bytes */
+    uint64_t first;   /* index of the first that differs; valid if count > 0 */
+    char expected[TRIT_FINDING_VALUE_BYTES_MAX + 1]; /* its two values, as text */
     char got[TRIT_FINDING_VALUE_BYTES_MAX + 1];
 };
 
 void difference_init(struct difference *difference, const struct element_type *type);
 
-/* The next bytes of both, whole elements. */
+/* Takes the next bytes of both tensors: whole elements. */
 void difference_feed(struct difference *difference, const void *expected, const void *got,
                      uint64_t bytes);
 

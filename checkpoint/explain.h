@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why a matrix of a file is not the projection of its latents, as far as the values tell:
- * how many codes went from where to where, how far the scales are off, and whether another
- * group size, another division of a row's last group, another threshold, another type of
- * scale or its reciprocal explains it. For matrices that are known to differ: it costs
- * several projections. */
+/* Finds reasons why a matrix of a file is not the projection of its latents. It counts
+ * which codes changed to which, and measures how far the scales are off. It then tries
+ * whether another group size, partial-group rule, threshold or type of scale, or the
+ * reciprocal of the scale, explains the difference. This costs several projections, so
+ * use it only for a matrix that is known to differ. */
 #ifndef CHECKPOINT_EXPLAIN_H
 #define CHECKPOINT_EXPLAIN_H
 
 #include "checkpoint/explained.h"
 #include "checkpoint/findings.h"
 
-/* Puts what differs into the hints of the layer's findings codes_differ and scales_differ,
- * and adds the reasons (threshold_differs, granularity_differs, partial_group_differs,
- * scale_rounded, scale_reciprocal) that explain all of it. Of encodings with
- * one scale for the tensor only that scale is looked at. Without memory nothing is added. */
+/* Describes the difference in the hints of the layer's findings codes_differ and
+ * scales_differ. Adds a finding for each reason that explains the whole difference:
+ * threshold_differs, granularity_differs, partial_group_differs, scale_rounded,
+ * scale_reciprocal. For encodings with one scale for the tensor, only that scale is
+ * examined. Adds nothing if memory runs out. */
 void findings_explain(struct file_findings *findings, const char *layer,
                       const struct explained *what);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The findings of a file: those of its layers' reports and those about tensors. */
+/* The findings about a file: those in the reports of its layers, and those about tensors.
+ * */
 #ifndef CHECKPOINT_FINDINGS_H
 #define CHECKPOINT_FINDINGS_H
 
@@ -12,9 +13,9 @@ struct json_t;
 
 struct file_finding {
     struct trit_finding finding;
-    const char *layer;  /* of findings about a layer, else NULL */
-    const char *tensor; /* of findings about another tensor, else NULL */
-    const char *hint;   /* where it is longer than finding.hint holds, else NULL */
+    const char *layer;  /* the layer concerned; NULL: not about a layer */
+    const char *tensor; /* the other tensor concerned; NULL: not about another tensor */
+    const char *hint;   /* a hint that is too long for finding.hint, else NULL */
 };
 
 struct file_findings {
@@ -27,29 +28,29 @@ struct file_findings {
 void findings_init(struct file_findings *findings);
 void findings_fini(struct file_findings *findings);
 
-/* Adds one of the kind's own severity; names are copied, either may be NULL. Returns
- * it to be filled in, valid until the next; NULL (and `lost`) where memory ran out. */
+/* Adds a finding with the default severity of its kind. Copies the names, each of which
+ * may be NULL. The caller fills in the returned finding before it adds the next one.
+ * NULL: memory ran out, and `lost` is set. */
 struct trit_finding *findings_add(struct file_findings *findings,
                                   enum trit_finding_kind kind, const char *layer,
                                   const char *tensor);
 
-/* Adds the findings of a layer's report. What a report of a daemon without findings
- * says by its fields is made a finding of its own. `allow_dead`: dead_layer becomes
- * a warning. */
+/* Adds the findings of a layer's report. An old daemon reports no findings; they are then
+ * derived from the report's fields. `allow_dead`: dead_layer becomes a warning. */
 void findings_add_report(struct file_findings *findings, const char *layer,
                          const struct trit_report *report, bool allow_dead);
 
-/* Adds what a file's contents say without their data: foreign packings, unknown
- * types, layers without their scales, layers that the record names and the file lacks,
- * and layers that the record does not name. `latents`: what the file is compared with,
- * or NULL; what the comparison meets is then left to it. `accept_record`: what the
- * record does not name is accepted. */
+/* Adds the findings that follow from the table alone: foreign packings, unknown types,
+ * layers without their scales, layers that the record names but the file lacks, and
+ * layers that the record does not name. `latents` is the other side of a comparison, or
+ * NULL; tensors that the comparison will check are left to it. `accept_record` accepts
+ * layers that the record does not name. */
 void findings_add_contents(struct file_findings *findings,
                            const struct checkpoint_options *options,
                            const struct contents *claim, const struct contents *latents,
                            bool accept_record);
 
-/* Adds what a comparison says without the data of tensors: missing and extra ones. */
+/* Adds a finding for each missing, extra or renamed tensor of a comparison. */
 void findings_add_match(struct file_findings *findings, const struct match *match,
                         const struct contents *claim, const struct contents *latents);
 
@@ -58,11 +59,11 @@ void findings_add_match(struct file_findings *findings, const struct match *matc
 struct file_finding *findings_find(struct file_findings *findings,
                                    enum trit_finding_kind kind, const char *layer);
 
-/* Sets the hint of the newest finding of this kind about the layer, where there is one. */
+/* Sets the hint of the newest finding of this kind about the layer, if there is one. */
 void findings_hint(struct file_findings *findings, enum trit_finding_kind kind,
                    const char *layer, const char *hint);
 
-/* By the worst finding; fail where one was lost. */
+/* The verdict that follows from the worst finding; FAIL if `lost` is set. */
 enum trit_verdict findings_verdict(const struct file_findings *findings);
 
 enum { FINDING_TEXT_BYTES = 8192 };
@@ -71,7 +72,7 @@ enum { FINDING_TEXT_BYTES = 8192 };
 const char *finding_text(char text[FINDING_TEXT_BYTES],
                          const struct file_finding *finding);
 
-/* An array of the findings, NULL on lack of memory. */
+/* The findings as a JSON array, which the caller decrefs. NULL: memory ran out. */
 struct json_t *findings_json(const struct file_findings *findings);
 
 #endif

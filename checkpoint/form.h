@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How an encoding lays the matrix of a layer out in tensors of a file. */
+/* The form of an encoded layer in a file: the names, types and shapes of its tensors. */
 #ifndef CHECKPOINT_FORM_H
 #define CHECKPOINT_FORM_H
 
@@ -8,9 +8,9 @@
 
 enum { SCALES_NAME_BYTES = FILES_NAME_BYTES_MAX + sizeof(".scales") };
 
-/* How the matrices of a layer lie in its tensor. */
+/* The order in which the matrices of a layer are stored in its dense tensor. */
 enum layer_layout {
-    LAYOUT_OUT_IN,         /* [out, in]; of more axes, all after the first are in */
+    LAYOUT_OUT_IN,         /* [out, in]; with more axes, all but the first make up `in` */
     LAYOUT_IN_OUT,         /* [in, out] */
     LAYOUT_EXPERTS_OUT_IN, /* [experts, out, in] */
     LAYOUT_EXPERTS_IN_OUT, /* [experts, in, out] */
@@ -18,63 +18,66 @@ enum layer_layout {
 
 /* The matrices [rows, columns] of a layer, rows = out, columns = in. */
 struct matrices {
-    uint64_t count; /* 1, or the number of experts; they lie one after the other */
+    uint64_t count; /* 1, or the number of experts; stored one after the other */
     uint64_t rows, columns;
-    bool transposed; /* each lies as [columns, rows] */
+    bool transposed; /* each is stored as [columns, rows] */
 };
 
-/* rank >= 1, of experts 3, of in_out 2; product checked by the table */
+/* `rank` must be 3 for experts, 2 for IN_OUT, and at least 1 for OUT_IN. The table has
+ * checked that the product of the shape does not overflow. */
 struct matrices matrices_of(enum layer_layout layout, uint32_t rank,
                             const uint64_t *shape);
 
 bool layout_is_experts(enum layer_layout layout);
 
-/* The default number of weights that share a scale: 128; 0 (the tensor) where the
- * encoding has one scale. */
+/* The default number of weights per scale: 128, or 0 for an encoding with one scale for
+ * the whole tensor. */
 uint32_t group_size_default(enum trit_encoding encoding);
 
-/* Group size and encoding contradict each other whatever the layer: INVALID_ARGUMENT. */
+/* INVALID_ARGUMENT: the encoding does not support the group size for any layer. */
 int terms_check(const struct layer_terms *terms, struct failure *failure);
 
-/* Does the encoding's reader want embeddings and head as they are? */
+/* Do programs that read the encoding expect dense embeddings and a dense head? */
 bool encoding_keeps_embeddings(enum trit_encoding encoding);
 
-/* What a layer's scales are called: NAME.scales; NAME_scale of HF_BITNET, since
- * transformers has weight_scale beside weight; STEM.scales of MLX_2BIT's STEM.weight. */
+/* The name of the tensor with a layer's scales: NAME.scales. For HF_BITNET it is
+ * NAME_scale, as transformers names it. For MLX_2BIT the scales of STEM.weight are
+ * STEM.scales. */
 void scales_name(enum trit_encoding encoding, const char *layer,
                  char name[SCALES_NAME_BYTES]);
 
-/* What MLX_2BIT's STEM.weight has beside its scales: STEM.biases, which are -scales. */
+/* The name of the biases of MLX_2BIT's STEM.weight: STEM.biases. They are -scales. */
 void biases_name(const char *layer, char name[SCALES_NAME_BYTES]);
 
-/* Can a layer of this encoding have this name? MLX_2BIT's end in "weight". */
+/* Can a layer of this encoding have this name? In MLX_2BIT it must end in "weight". */
 bool name_suits(enum trit_encoding encoding, const char *layer);
 
-/* How a matrix looks in a file once encoded: the tensor under the layer's own
- * name, and those of its scales and biases (type NULL: there are none). Names are not set; bytes
- * are not computed. */
+/* The tensors of an encoded layer: the data, under the layer's own name, the scales and
+ * the biases. A type of NULL means that the encoding has no such tensor. Names and byte
+ * counts are not filled in. */
 struct encoded_form {
     struct tensor_entry data, scales, biases;
 };
 
-/* `source`: the dense tensor (type, rank, shape). Data of dense and int8 have its shape
- * and layout; packed data are [out, bytes a row], of experts [experts, out, bytes a row],
- * whatever the layout. Scales are [out, groups], or [experts, out, groups].
- * INVALID_ARGUMENT where the encoding cannot hold it, UNIMPLEMENTED where it has no such
- * form yet. */
+/* The form of the dense tensor `source` (type, rank, shape) after encoding. Dense and
+ * int8 data keep its shape and layout. Packed data are [out, bytes per row], or [experts,
+ * out, bytes per row], whatever the layout. Scales are [out, groups], or [experts, out,
+ * groups]. INVALID_ARGUMENT: the encoding cannot hold the tensor. UNIMPLEMENTED: this
+ * encoding is not supported for this layout yet. */
 int encoded_form(const struct layer_terms *terms, const struct tensor_entry *source,
                  enum layer_layout layout, struct encoded_form *form,
                  struct failure *failure);
 
-/* Do the encoded data lie in the source's layout (dense, int8), or as [out, ...]? */
+/* Do the encoded data keep the source's layout (dense, int8)? Otherwise they are stored
+ * as [out, ...]. */
 bool encoding_keeps_layout(enum trit_encoding encoding);
 
 /* Can a tensor of this type hold the data of a layer in this encoding? */
 bool type_holds(const struct element_type *type, enum trit_encoding encoding);
 
-/* The dense tensor that `entry`, of a type that holds the encoding, is or was before
- * it was packed in full blocks (F32 where the encoding forgets the type).
- * INVALID_ARGUMENT where its rows are no whole blocks. */
+/* The reverse: the dense tensor from which `entry` was encoded. The type of `entry` must
+ * be one that can hold the encoding. The dense type is F32 if the encoding does not tell
+ * it. INVALID_ARGUMENT: its rows are not whole blocks. */
 int dense_form(enum trit_encoding encoding, const struct tensor_entry *entry,
                struct tensor_entry *dense, struct failure *failure);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values of this module as JSON. A function that gives a value gives NULL where memory ran
- * out; json_put and what builds on it take NULL for a value and return false. */
+/* Values of this module as JSON. A function that returns a value returns NULL if memory
+ * ran out. json_put accepts NULL as the value and then returns false, so a caller can
+ * check once at the end. */
 #ifndef CHECKPOINT_JSON_H
 #define CHECKPOINT_JSON_H
 
@@ -12,13 +13,13 @@ struct json_t;
 struct json_t *json_count(uint64_t value);
 struct json_t *json_shape(uint32_t rank, const uint64_t *shape);
 
-/* Sets a member and takes its value; false without memory. */
+/* Sets a member and takes ownership of its value. False: memory ran out. */
 bool json_put(struct json_t *object, const char *key, struct json_t *value);
 
 /* Sets encoding, group_size and partial_group. */
 bool json_put_terms(struct json_t *object, const struct layer_terms *terms);
 
-/* {name, dtype, shape}; NULL without memory. */
+/* {name, dtype, shape}. NULL: memory ran out. */
 struct json_t *json_entry(const struct tensor_entry *entry);
 
 #endif

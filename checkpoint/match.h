@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Both sides of a comparison: which tensor of the claim answers to which tensor of
- * the latents. Every tensor of either side is in exactly one pair. */
+/* Pairs the tensors of the two sides of a comparison: which tensor of the claim
+ * corresponds to which tensor of the latents. Every tensor of either side is in exactly
+ * one pair. */
 #ifndef CHECKPOINT_MATCH_H
 #define CHECKPOINT_MATCH_H
 
@@ -10,20 +11,20 @@
 enum match_kind {
     MATCH_PROJECTION,    /* the claim should be the projection of the latents */
     MATCH_BYTES,         /* the two should be equal byte for byte */
-    MATCH_JUDGED,        /* scales and tables, which go with their weight; and what
-                            findings_add_contents says cannot be judged */
-    MATCH_MISSING_LAYER, /* the claim has no such layer, or another shape of it */
+    MATCH_JUDGED,        /* needs no step of its own: scales and tables are checked with
+                            their weight; findings_add_contents reports the others */
+    MATCH_MISSING_LAYER, /* the claim lacks the layer, or has it in another shape */
     MATCH_MISSING_TENSOR,
     MATCH_EXTRA_LAYER, /* the latents have no such tensor */
     MATCH_EXTRA_TENSOR,
-    MATCH_RENAMED, /* both have it, under names that differ; see `hint` */
+    MATCH_RENAMED, /* both have it, under different names; see `hint` */
 };
 
 struct match_pair {
     enum match_kind kind;
     size_t claim, latents;    /* indices, or CONTENT_NONE */
-    enum layer_layout layout; /* of PROJECTION: how the latents hold the matrices */
-    const char *hint;         /* of RENAMED: the option that makes the names equal */
+    enum layer_layout layout; /* PROJECTION: how the latents store the matrices */
+    const char *hint;         /* RENAMED: the option that makes the names equal */
 };
 
 struct match {
@@ -33,8 +34,8 @@ struct match {
     struct arena strings;
 };
 
-/* By the names as `options` says to compare them. INVALID_ARGUMENT: two tensors of a side
- * would have one name. match_destroy is due in either case. */
+/* Pairs by name, after `options` has stripped prefixes and renamed. INVALID_ARGUMENT: two
+ * tensors of one side get the same name. Call match_destroy also after a failure. */
 int match_create(struct match *match, const struct checkpoint_options *options,
                  const struct contents *claim, const struct contents *latents,
                  struct failure *failure);

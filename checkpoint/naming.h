@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The role of a tensor, by its name, rank and type alone. The names are those of
- * the usual model families; letter case does not matter. */
+/* Finds the role of a tensor from its name, rank and type alone. The names are those that
+ * the usual model families use; upper and lower case are the same. */
 #ifndef CHECKPOINT_NAMING_H
 #define CHECKPOINT_NAMING_H
 
 #include "files/table.h"
 
 enum tensor_role {
-    ROLE_LINEAR,      /* weights of a linear layer: whatever no other rule names */
+    ROLE_LINEAR,      /* weights of a linear layer: a matrix that no other rule names */
     ROLE_EMBEDDING,   /* embed_tokens, wte, word_embeddings, ... */
     ROLE_HEAD,        /* lm_head, output, embed_out */
     ROLE_EXPERTS,     /* rank 3: the matrices of all experts of a block */
@@ -22,19 +22,18 @@ enum tensor_role {
     ROLE_OTHER,         /* vectors, masks, indices, state matrices */
 };
 
-/* `table` (sealed) is asked for neighbours: a "gate" beside experts is a router. It
- * may be NULL; then a "gate" with fewer rows than columns is one. */
+/* `table` (sealed) tells what other tensors there are: a "gate" next to experts is a
+ * router. If it is NULL, a "gate" with fewer rows than columns is a router. */
 enum tensor_role tensor_role(const struct tensor_table *table,
                              const struct tensor_entry *entry);
 
-/* Roles whose tensors are layers unless something else is said: linear, embedding,
- * head. */
+/* True for the roles whose tensors are layers by default: linear, embedding, head. */
 bool role_is_layer(enum tensor_role role);
 
 const char *role_name(enum tensor_role role); /* "router" */
 
-/* True where the name's last part says that it is a table of a packing ("scales",
- * "qzeros", "weight_scale", "absmax", ...). */
+/* True if the last part of the name is that of a packing's table ("scales", "qzeros",
+ * "weight_scale", "absmax", ...). */
 bool name_is_packing_table(const char *name);
 
 #endif

@@ -6,8 +6,8 @@
 #include "checkpoint/findings.h"
 #include "files/notes.h"
 
-/* Adds a finding for each note: index_disagrees, duplicate (errors), not_in_index (a
- * warning: the tensor is taken along). */
+/* Adds a finding for each note: index_disagrees and duplicate are errors; not_in_index is
+ * a warning, since the tensor is read all the same. */
 void findings_add_notes(struct file_findings *findings, const struct reader_note *notes,
                         size_t count);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a caller may say about a checkpoint: which tensors are layers and how layers
- * are encoded. Zeroed, it says nothing: the rules and the file's record decide. */
+/* Options for reading a checkpoint: which tensors are layers, and how layers are encoded.
+ * A zeroed struct sets no option: the rules and the file's record decide. */
 #ifndef CHECKPOINT_OPTIONS_H
 #define CHECKPOINT_OPTIONS_H
 
@@ -10,7 +10,7 @@
 
 #include "trit/types.h"
 
-/* How the matrices of a rank-3 tensor of experts lie. */
+/* How the matrices of a rank-3 tensor of experts are stored. */
 enum experts_layout {
     EXPERTS_UNKNOWN,
     EXPERTS_OUT_IN, /* [experts, out, in] */
@@ -26,12 +26,13 @@ struct name_patterns {
 };
 
 struct checkpoint_options {
-    struct name_patterns include; /* where there are any: only these, and these even
-                                     where the rules keep the tensor */
-    struct name_patterns exclude; /* never these; wins over include */
-    bool convolutions;            /* convolutions are layers too */
-    enum experts_layout experts;  /* EXPERTS_UNKNOWN: as the architecture has them; where
-                                     that is not known either, experts are kept */
+    struct name_patterns include; /* if there are any: only tensors that match are layers,
+                                     even if the rules would not make them layers */
+    struct name_patterns
+        exclude;       /* tensors that match are not layers; wins over include */
+    bool convolutions; /* convolutions are layers too */
+    enum experts_layout experts;     /* EXPERTS_UNKNOWN: as `config` says; if it does not
+                                     know, experts are not layers */
     struct name_patterns transposed; /* these are stored [in, out] */
     struct name_patterns renames;    /* "OLD=NEW" of the claim's names, see rename.h */
     struct name_patterns strip_prefixes; /* of the names of both sides */
@@ -43,7 +44,7 @@ struct checkpoint_options {
     enum trit_partial_group partial_group;
 };
 
-/* How the layers of one file are encoded. */
+/* The terms of a file: how all its layers are encoded. */
 struct layer_terms {
     enum trit_encoding encoding;
     uint32_t group_size; /* 0: one scale for the tensor */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packed weights of other programs, known by names, types and companions. Their
- * tables (scales, zeros, shapes) are never layers. */
+/* Recognizes weights that other programs packed, by names, types and companion tensors.
+ * The companions, called tables (scales, zero points, shapes), are never layers. */
 #ifndef CHECKPOINT_PACKING_H
 #define CHECKPOINT_PACKING_H
 
@@ -17,9 +17,9 @@ enum packing {
     PACKING_TORCHAO,
     PACKING_HF_BITNET, /* U8 with one weight_scale: readable as hf_bitnet */
     PACKING_INT8,      /* I8 with NAME.scales: readable as int8 */
-    PACKING_MXFP4,     /* blocks and scales, as gpt-oss has them */
-    PACKING_TRIT,      /* by an earlier projection, as the file's record says */
-    PACKING_OTHER,     /* packed integers or small floats beside tables */
+    PACKING_MXFP4,     /* blocks and scales, as in gpt-oss */
+    PACKING_TRIT,      /* by an earlier projection, according to the file's record */
+    PACKING_OTHER,     /* packed integers or small floats with tables */
 };
 
 /* "MLX", "GPTQ", ... */
@@ -28,13 +28,13 @@ const char *packing_name(enum packing packing);
 /* Types that weights are packed into: U32, I32, U8, I8, I16, F8, F6, F4. */
 bool type_is_packed(const struct element_type *type);
 
-/* Of a sealed table: the packing of an entry of packed type that has companion tables
- * in the same table; PACKING_NONE for all else. */
+/* The packing of an entry whose type is packed and whose companions are in the same
+ * (sealed) table; PACKING_NONE for any other entry. */
 enum packing foreign_packing_of(const struct tensor_table *table,
                                 const struct tensor_entry *entry);
 
-/* Visits the companion tables of a packed weight, each once or more, by their index in
- * the table. */
+/* Visits the companions of a packed weight by their index in the table. One companion may
+ * be visited several times. */
 void packing_visit(const struct tensor_table *table, const struct tensor_entry *weight,
                    void (*visit)(void *arg, size_t index), void *arg);
 

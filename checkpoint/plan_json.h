@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plan as JSON: {tensors: [{name, dtype, shape, parameters, action, reason, encoding,
- * group_size, partial_group, matrix, matrices, transposed, groups, outputs: [{name, dtype,
- * shape, bytes}]}], metadata, parameters: {ternary, kept}, bytes: {before, after},
- * bits_per_weight, refused, refusal}. `matrix` is [out, in] and `matrices` how many there
- * are; `transposed`: each is stored as [in, out]. Members that do not apply are absent. */
+ * group_size, partial_group, matrix, matrices, transposed, groups, outputs: [{name,
+ * dtype, shape, bytes}]}], metadata, parameters: {ternary, kept}, bytes: {before, after},
+ * bits_per_weight, refused, refusal}. `matrix` is [out, in], `matrices` their number.
+ * `transposed` means that each is stored as [in, out]. Members that do not apply are
+ * absent. */
 #ifndef CHECKPOINT_PLAN_JSON_H
 #define CHECKPOINT_PLAN_JSON_H
 
@@ -11,7 +12,7 @@
 
 struct json_t;
 
-/* Bytes of the output's tensors, of all and of layers with their scales. */
+/* Bytes of the output's tensors: all of them, and layers with their scales. */
 struct plan_sizes {
     uint64_t all, layers;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a projection notes in the metadata of its output, under the key "trit", so
- * that a verification needs no options: encoding, group size, partial groups, and
- * each layer's dense type and shape. JSON in a string:
+/* The record: metadata that a projection adds to its output under the key "trit", so that
+ * a verification needs no options. It has encoding, group size, partial-group rule, and
+ * each layer's dense type and shape, as JSON in a string:
  *
  *   {"encoding": "int8", "group_size": 128, "partial_group": "padded",
  *    "version": "0.1.0", "layers": {"fc.weight": {"dtype": "F32",
@@ -30,7 +30,7 @@ int record_init(struct record *record, const struct layer_terms *terms,
                 struct failure *failure);
 void record_fini(struct record *record); /* harmless on a zeroed one */
 
-/* Notes a layer's dense type, shape and layout. */
+/* Adds a layer's dense type, shape and layout. */
 int record_add(struct record *record, const struct tensor_entry *entry,
                enum layer_layout layout, struct failure *failure);
 
@@ -38,13 +38,14 @@ int record_add(struct record *record, const struct tensor_entry *entry,
 int record_write(const struct record *record, struct tensor_table *table,
                  struct failure *failure);
 
-/* From a table's metadata; a table without one gives a zeroed record. INVALID_ARGUMENT
- * where the records of two shards contradict each other. */
+/* Reads the record from a table's metadata. A table without one gives a zeroed record.
+ * INVALID_ARGUMENT: it is malformed, or the records of two shards contradict each other.
+ * */
 int record_read(struct record *record, const struct tensor_table *table,
                 struct failure *failure);
 
-/* Fills the type, rank, shape, bytes and layout of the dense tensor of that name.
- * Returns 1 when it is a layer, 0 when not, -1 when its note makes no sense. */
+/* Fills in type, rank, shape, bytes and layout of the layer's dense tensor. Returns 1 if
+ * the record names the layer, 0 if not, -1 if its entry is malformed. */
 int record_find(const struct record *record, const char *name, struct tensor_entry *dense,
                 enum layer_layout *layout, struct failure *failure);
 

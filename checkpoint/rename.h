@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names as they are compared: without the prefixes that options.strip_prefixes lists, and
- * those of the claim renamed by options.renames. */
+/* The names under which tensors are compared. The prefixes in options.strip_prefixes are
+ * removed from both sides; options.renames then apply to the claim's names. */
 #ifndef CHECKPOINT_RENAME_H
 #define CHECKPOINT_RENAME_H
 
 #include "checkpoint/options.h"
 #include "files/table.h"
 
-/* A rename "OLD=NEW" that makes sense: one '=', OLD not empty, no more '*' in NEW than in
- * OLD. */
+/* Is the rename "OLD=NEW" valid? It has one '='; OLD is not empty; NEW has no more '*'
+ * than OLD. */
 bool rename_is_valid(const char *rule);
 
-/* Does OLD match the name? '*' stands for any text, also none; all else for itself. */
+/* Does OLD match the name? '*' matches any text, including none; any other character
+ * matches itself. */
 bool rename_matches(const char *rule, const char *name);
 
-/* The first rename that matches no name of the table, or prefix that begins none of either
- * table (`second` may be NULL); NULL: all are used. */
+/* The first rename that matches no name of the claim, or the first prefix that no name of
+ * either table begins with (`latents` may be NULL). NULL: all are used. */
 const char *rename_unused(const struct checkpoint_options *options,
                           const struct tensor_table *claim,
                           const struct tensor_table *latents);
 
-/* The names of a table as they are compared, findable. */
+/* The compared names of a table, sorted for searching. */
 struct compared_names {
     struct compared_name {
         const char *name;
@@ -31,15 +32,15 @@ struct compared_names {
     struct arena strings;
 };
 
-/* `renames`: apply those too (of the claim). INVALID_ARGUMENT where two tensors of the
- * table get one name, or a name becomes empty or too long. compared_names_fini is due in either
- * case. */
+/* `renames`: apply options.renames too, as for the claim. INVALID_ARGUMENT: two tensors
+ * get the same name, or a name becomes empty or too long. Call compared_names_fini also after a
+ * failure. */
 int compared_names_init(struct compared_names *names,
                         const struct checkpoint_options *options, bool renames,
                         const struct tensor_table *table, struct failure *failure);
 void compared_names_fini(struct compared_names *names); /* harmless on a zeroed one */
 
-/* Index of the tensor that is compared under this name, or SIZE_MAX. */
+/* Index of the tensor with this compared name, or SIZE_MAX. */
 size_t compared_names_find(const struct compared_names *names, const char *name);
 
 #endif

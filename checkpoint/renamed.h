@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which tensors that one side lacks the other has under another name. */
+/* Finds tensors that both sides have, but under different names. */
 #ifndef CHECKPOINT_RENAMED_H
 #define CHECKPOINT_RENAMED_H
 
 #include "checkpoint/match.h"
 
-/* Pairs a missing with an extra tensor of the same form where their names differ by a
- * prefix (wrappers such as "_orig_mod." and "module.", or any other at a dot), or where it
- * is the only one of that form on either side. The two pairs become one of MATCH_RENAMED,
- * and its hint names the option. Without memory pairs stay as they are. */
+/* Joins a missing and an extra tensor of the same form into one pair MATCH_RENAMED if
+ * their names differ by a prefix that ends in a dot (such as the wrappers "_orig_mod."
+ * and "module."), or if each is the only one of that form on its side. The hint names the
+ * option that makes the names equal. If memory runs out, the pairs stay as they are. */
 void match_find_renamed(struct match *match, const struct contents *claim,
                         const struct contents *latents);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which names the patterns of the options choose. */
+/* Applies the include and exclude patterns of the options to names. */
 #ifndef CHECKPOINT_SELECTION_H
 #define CHECKPOINT_SELECTION_H
 
@@ -7,8 +7,8 @@
 #include "files/table.h"
 
 enum selection {
-    SELECTION_DEFAULT,  /* no pattern speaks of it: the rules decide */
-    SELECTION_INCLUDED, /* by an include pattern: a layer where its form allows */
+    SELECTION_DEFAULT,  /* there are no patterns for it: the rules decide */
+    SELECTION_INCLUDED, /* by an include pattern: a layer if its form allows it */
     SELECTION_EXCLUDED, /* by an exclude pattern, or matched by no include pattern */
 };
 
@@ -18,7 +18,7 @@ bool patterns_match(const struct name_patterns *patterns, const char *name);
 enum selection selection_of(const struct checkpoint_options *options, const char *name);
 
 /* The first pattern that matches no tensor of any of the tables (NULL entries are
- * skipped), or NULL. A pattern that matches nothing is an error of the caller. */
+ * skipped). NULL: all match. The caller should refuse a pattern that matches nothing. */
 const char *selection_unused(const struct checkpoint_options *options,
                              const struct tensor_table *const *tables, size_t count);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Is a dense tensor exactly ternary already, and would projecting it change it?
- * Fed with the tensor's bytes in pieces; most latents are decided by the first row. */
+/* Finds out whether a dense tensor is exactly ternary already, and whether projecting it
+ * would change it. The caller gives the tensor's bytes in pieces. For most latents the
+ * first row decides. */
 #ifndef CHECKPOINT_TERNARY_H
 #define CHECKPOINT_TERNARY_H
 
@@ -11,7 +12,7 @@ struct probe_group {
     bool zeros;
 };
 
-/* The groups that are open in one row of the matrix. */
+/* The unfinished groups of one row of the matrix. */
 struct probe_row {
     struct probe_group group, fine;
 };
@@ -27,18 +28,18 @@ struct ternary_probe {
     uint64_t row, column; /* of the next element */
 };
 
-/* `dense`: of F32, F16 or BF16. Groups as a projection by `terms` would have them. */
+/* `dense` is of F32, F16 or BF16. Groups are those of a projection with `terms`. */
 int ternary_probe_create(struct ternary_probe *probe, const struct layer_terms *terms,
                          const struct tensor_entry *dense, enum layer_layout layout,
                          struct failure *failure);
 void ternary_probe_destroy(struct ternary_probe *probe); /* harmless on a zeroed one */
 
-/* The next `bytes` of the tensor as it is stored, whole elements. Returns false once it is certain
- * that the tensor is not ternary: no more need be fed. */
+/* Takes the next `bytes` of the tensor as it is stored: whole elements. Returns false
+ * once it is certain that the tensor is not ternary; the rest need not be given. */
 bool ternary_probe_feed(struct ternary_probe *probe, const void *data, uint64_t bytes);
 
-/* After the last byte: every group (of the projection, or of 32 weights) has one
- * nonzero magnitude, and the projection would not give the tensor back. */
+/* Call it after the last byte. True: every group (of the projection, or of 32 weights)
+ * has one nonzero magnitude, and projecting would change the tensor. */
 bool ternary_probe_refuses(struct ternary_probe *probe);
 
 #endif

@@ -10,14 +10,15 @@ bool cpu_has_avx2(void);   /* with F16C, and an OS that keeps the registers */
 bool cpu_has_avx512(void); /* F, BW, DQ, VL, VBMI, VBMI2 */
 bool cpu_has_crc32c(void); /* SSE4.2's, ARMv8's instruction */
 
-/* How to prefetch a run that comes from memory, for vectors of so many bytes. On AMD's
- * processors (Zen 4) a second prefetch of a line is a loss: it takes the buffers that
- * misses wait in. Of 1 GiB of f32 to dense, one thread, they do 17 to 19 GB/s with their
- * own policy and 11 to 15 with the others'. */
+/* How to prefetch a run that comes from memory; `vector_bytes` is the width of the
+ * kernels' vectors. On AMD Zen 4 a second prefetch of a line slows reading down, because
+ * it occupies the buffers that cache misses need. So AMD has a policy of its own. With
+ * it, one Zen 4 thread projects 1 GiB of f32 to dense at 17 to 19 GB/s; with the policy
+ * for other processors it reaches 11 to 15 GB/s. */
 struct prefetch_policy {
-    size_t ahead_bytes; /* distance of the prefetch into L2; 0: none */
+    size_t ahead_bytes; /* distance of the prefetch into L2; 0: no prefetch */
     bool near;          /* prefetch again into L1, NEAR_BYTES ahead */
-    size_t turn_groups; /* groups emitted, then summed, in alternation */
+    size_t turn_groups; /* how many groups to emit, then to sum, in alternation */
 };
 struct prefetch_policy prefetch_policy(size_t vector_bytes);
 

@@ -54,7 +54,7 @@ void interleave(const uint8_t *codes, size_t elements, uint8_t *out)
     }
 }
 
-void part_interleaved(const uint8_t *in, size_t elements, int8_t *t)
+void deinterleave(const uint8_t *in, size_t elements, int8_t *t)
 {
     const size_t bytes = elements / INTERLEAVED;
 

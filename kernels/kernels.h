@@ -21,8 +21,9 @@
 
 struct kernels; /* the operations of one ISA: a const table */
 
-/* The table by name: "portable", "avx2", "avx512", "neon"; "auto" or NULL is
- * the best this machine has. NULL if unknown or not supported by this CPU. */
+/* The table by name: "portable", "avx2", "avx512", "neon"; "auto" or NULL gives the best
+ * one that this CPU supports. Returns NULL if the name is unknown or this CPU does not
+ * support the ISA. */
 const struct kernels *kernels_select(const char *name);
 const char *kernels_name(const struct kernels *kernels);
 
@@ -30,12 +31,13 @@ const char *kernels_name(const struct kernels *kernels);
 enum { KERNELS_TABLES_MAX = 8 };
 size_t kernels_available(const struct kernels *tables[KERNELS_TABLES_MAX]);
 
-/* Known-answer test of a table, for the daemon's start: 0, or -1 with a sentence in
- * `message`. It takes a few milliseconds. */
+/* Known-answer test of a table. The daemon runs it at its start. Returns 0, or -1 with a
+ * sentence in `message`. It takes a few milliseconds. */
 int kernels_selftest(const struct kernels *kernels, char *message, size_t bytes);
 
-/* The floating-point environment the contract needs (round to nearest, no
- * flush to zero, no denormals-are-zero), whatever the thread had. */
+/* kernels_enter sets the floating-point environment that the contract needs (round to
+ * nearest, no flush to zero, no denormals-are-zero). kernels_leave restores the thread's
+ * own. */
 struct kernels_env {
     uint64_t saved;
 };
@@ -50,30 +52,32 @@ bool encoding_by_name(const char *name, enum trit_encoding *encoding);
 /* Where an encoding keeps its scales. */
 enum scale_place {
     SCALES_FOLDED,   /* dense: t*s in the element type */
-    SCALES_F32,      /* apart from the data, f32 each */
-    SCALES_F16,      /* apart from the data, f16 each */
+    SCALES_F32,      /* separate from the data, f32 each */
+    SCALES_F16,      /* separate from the data, f16 each */
     SCALES_IN_BLOCK, /* f16, inside each block */
-    SCALES_TENSOR,   /* one for the tensor: f32, in its tail or apart from the data */
+    SCALES_TENSOR,   /* one for the tensor: f32, after the codes or separate */
 };
 
 struct encoding_layout {
-    uint32_t block_elements; /* rows must be a multiple; 1 = any row */
-    uint32_t block_bytes;    /* of one block; 0 = dense (element size) */
+    uint32_t block_elements; /* a row's length must be a multiple of it; 1: any length */
+    uint32_t block_bytes;    /* of one block; 0: dense (one element) */
     enum scale_place scales;
-    uint32_t group_size; /* the longest group; shorter ones divide it and are whole
-                            blocks, and rows are whole groups. 0 = any; if blocks
-                            have scales, a multiple of a block: each repeats d */
-    uint32_t scale_at;   /* offset of d, if the block has it */
-    uint32_t tail_bytes; /* after the last block: the tensor's scale in f32, zeros */
-    bool interleaved;    /* a byte holds rows far apart, and the count of rows is a
-                            multiple of 4: made by interleave.h, not by a run */
+    /* 0: any group size. If the blocks store scales, it must be a multiple of
+     * block_elements; each block of a group repeats the group's scale. Otherwise this is
+     * the longest group; a shorter one must divide it and be whole blocks. Rows must be
+     * whole groups then. */
+    uint32_t group_size;
+    uint32_t scale_at;   /* offset of the scale in the block, if the block has one */
+    uint32_t tail_bytes; /* after the last block: the tensor's scale in f32, then zeros */
+    bool interleaved;    /* each byte holds elements of four rows; the number of rows is a
+                            multiple of 4. interleave.h makes it; a run cannot */
 };
 
 /* NULL for a number outside the enum. */
 const struct encoding_layout *encoding_layout(enum trit_encoding encoding);
 
-/* The type of the scales that are apart from the data, F32 or F16; UNSPECIFIED if there
- * are none, and for a number outside the enum. */
+/* The type of the separate scales, F32 or F16. UNSPECIFIED: the encoding has none, or the
+ * number is outside the enum. */
 enum trit_dtype encoding_scales_dtype(enum trit_encoding encoding);
 
 /* Counts over a run; exact integers, so they add up in any order. */
@@ -82,8 +86,8 @@ struct ternary_counts {
     uint64_t zero_groups;       /* groups whose elements are all zero */
     uint64_t non_finite;        /* NaN and infinities among the input */
     uint64_t first_non_finite;  /* element index in the run; UINT64_MAX: none */
-    uint64_t near_threshold;    /* 0.475 s <= |w| <= 0.525 s, s > 0; in verify with a
-                                   reference: of its latents */
+    uint64_t near_threshold;    /* 0.475 s <= |w| <= 0.525 s, s > 0. In verify it counts
+                                   latents of the reference, if there is one */
     uint64_t scales_lossy_fp16; /* scales that f16 does not represent exactly */
     uint64_t scales_lost;       /* scales s > 0 that are infinite or 0 in f16 */
     uint64_t first_scale_lost;  /* group index in the run; UINT64_MAX: none */
@@ -134,17 +138,17 @@ struct occurrences {
     uint64_t first; /* index of an element or group in the run; UINT64_MAX: none */
 };
 
-/* What a verification finds in addition to the counts. Merge in run order. If the scale of
- * a group is not finite, it is counted as such, and its elements are neither valid nor
- * invalid. */
+/* What a verification finds in addition to the counts. Merge the checks of runs in run
+ * order. A scale that is not finite is counted; the elements of its group then count
+ * neither as valid nor as invalid. */
 struct ternary_check {
     uint64_t valid;             /* elements within tolerance of {-1, 0, +1} */
     struct occurrences invalid; /* elements that are finite and not valid */
     float first_invalid;        /* w/s of the first of them */
     float max_round_error;      /* largest |w/s - t| */
-    uint32_t sample_count;      /* distinct w/s of invalid elements, in their order */
+    uint32_t sample_count; /* length of `samples`: distinct w/s of invalid elements */
     float samples[TRIT_SAMPLES_MAX];
-    uint32_t near_count; /* the same for elements that only the tolerance makes valid */
+    uint32_t near_count; /* of `near`: those of elements valid only by the tolerance */
     float near[TRIT_SAMPLES_MAX];
     uint32_t trits_seen; /* bit t + 1: some element is exactly t*s */
     /* groups of packed claims, by their stored scale */
@@ -179,13 +183,13 @@ void ternary_counts_add(struct ternary_counts *counts, const struct ternary_coun
 void ternary_check_add(struct ternary_check *check, const struct ternary_check *more,
                        uint64_t elements, uint64_t groups);
 
-/* Verify a run that claims to be ternary. The group's scale is its largest
- * magnitude (DENSE) or the stored one. An element is valid if |w/s - t| <=
- * tolerance, by true f32 division; tolerance 0 means bit-equal magnitudes. A code 3 of a
- * 2-bit format is the value +2 and a violation. NaN and infinities are invalid and enter
- * neither max_round_error nor samples; the rest of their group is still judged. A stored
- * scale that is not finite makes its whole group not finite. Mismatches compare values
- * (-0 is +0) with the reference's projection in the claim's own format.
+/* Verify a run that claims to be ternary. The group's scale is its largest magnitude
+ * (DENSE) or the stored one. An element is valid if |w/s - t| <= tolerance, by true f32
+ * division; tolerance 0 means bit-equal magnitudes. A code 3 of a 2-bit format is the
+ * value +2 and a violation. NaN and infinities are invalid; they do not count for
+ * max_round_error or samples, and the other elements of the group are still checked. A
+ * stored scale that is not finite makes its whole group not finite. Mismatches compare
+ * values (-0 equals +0) with the projection of the reference in the claim's own format.
  *
  * A group is exact if it is ternary to the bit. DENSE: every element is 0 or has the one
  * magnitude. Packed: every code is -1, 0 or +1, and the scale is finite, not negative,
@@ -196,9 +200,10 @@ struct verify_job {
     size_t count, group_len;
     float tolerance;
     const void *in;
-    const float *in_scales;       /* if they are apart from the data (widened) */
-    enum trit_dtype scales_dtype; /* their type, for rounding the reference's;
-                                     UNSPECIFIED: the encoding's own */
+    const float *in_scales;       /* the separate scales, widened; NULL: in the blocks */
+    enum trit_dtype scales_dtype; /* the type that in_scales were stored in. Scales of the
+                                     reference's projection are rounded to it before they
+                                     are compared. UNSPECIFIED: the encoding's own type */
     const void *reference;        /* latents, count * group_len, or NULL */
     enum trit_dtype reference_dtype;
     size_t divisor;          /* for projecting the reference */
@@ -210,9 +215,9 @@ struct verify_job {
 void verify(const struct kernels *kernels, const struct verify_job *job,
             struct ternary_counts *counts, struct ternary_check *check);
 
-/* Decode a run to dense elements t*s of `dtype`. Returns 0, or -1 with an index in *bad:
- * of the first element whose code is illegal for a ternary tensor, or (*lost is true)
- * whose t*s is finite and not 0 but 0 or infinite in `dtype`. */
+/* Decode a run to dense elements t*s of `dtype`. Returns 0, or -1 with the index of the
+ * first refused element in *bad. *lost false: its code is not -1, 0 or +1. *lost true:
+ * its t*s is finite and not 0, but `dtype` rounds it to 0 or infinity. */
 struct unpack_job {
     enum trit_encoding encoding;
     enum trit_dtype dtype;

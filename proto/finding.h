@@ -14,8 +14,8 @@ enum trit_finding_kind finding_kind_by_name(const char *name);
 enum trit_severity finding_severity(enum trit_finding_kind kind);
 
 const char *severity_name(enum trit_severity severity); /* "error" */
-/* An unknown name gives TRIT_SEVERITY_ERROR: a finding that this build cannot
- * judge must not become a pass. */
+/* An unknown name gives TRIT_SEVERITY_ERROR: a finding that this build does not know must
+ * not lead to a pass. */
 enum trit_severity severity_by_name(const char *name);
 
 const char *verdict_name(enum trit_verdict verdict); /* "pass" */
@@ -24,7 +24,7 @@ const char *verdict_name(enum trit_verdict verdict); /* "pass" */
 enum trit_verdict verdict_of(enum trit_severity worst);
 
 /* Fail if a finding is an error; else inconclusive if one is undecided; else pass. A
- * report of a daemon that did not know findings fails if it is not ternary or has
+ * report from an old daemon has no findings; it fails if it is not ternary or has
  * mismatches. */
 enum trit_verdict report_verdict(const struct trit_report *report);
 

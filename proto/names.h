@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The names of the enums in trit/types.h, as options, JSON and messages show them. The
  * list of each enum stands here once; codec/values.c compares it with the .proto files
- * when it is compiled. Encodings have their names beside their layouts
+ * when it is compiled. Encodings have their names together with their layouts
  * (kernels/kernels.h), findings in finding.h. */
 #ifndef PROTO_NAMES_H
 #define PROTO_NAMES_H

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a protobuf message while it arrives. Small fields are collected for
- * the codec; the few large `bytes` fields named in a table are handed through
- * as they come, so that work can start before the message ends and no tensor
- * byte is copied here. Field order does not matter to the scanner; the caller
- * sees what came first.
+ * the codec. The few large `bytes` fields that a table names are passed to the
+ * caller as they arrive, so that work can start before the message ends and no
+ * tensor byte is copied here. The fields may come in any order; the caller gets
+ * the events in the order of arrival.
  *
  *   static const struct scan_field tensor[] = { { 15, BLOB_TENSOR, NULL }, {0} };
  *   static const struct scan_field root[] = { { 3, PART_TENSOR, tensor }, {0} };
  *
- * An entry with `sub` is a message to descend into: its small fields go to the
- * part `id`; an entry without is a blob `id`. Fields not in the table, known or
- * unknown, go to their message's part unchanged. Groups (wire types 3 and 4)
- * are refused; nesting is bounded by SCAN_DEPTH_MAX; no recursion. */
+ * An entry with `sub` is a message to descend into; its small fields go to the
+ * *part* `id`. An entry without `sub` is a *blob*, a large field, of number `id`.
+ * A field that is not in the table goes to the part of its message unchanged,
+ * known or not. Groups (wire types 3 and 4) are refused. SCAN_DEPTH_MAX bounds
+ * the nesting. The code does not recurse. */
 #ifndef PROTO_SCAN_H
 #define PROTO_SCAN_H
 

@@ -2,8 +2,8 @@
 /* UTF-8: one decoder, one rule for names, and one rule for showing text that came from
  * a peer or from a file. Every module may include this header; it needs only libc.
  *
- * A name is UTF-8 without control characters. Anything may be shown, but the characters
- * that can deceive a reader are written as escapes:
+ * A name is UTF-8 without control characters. Any text may be shown, but characters that
+ * can deceive a reader are written as escapes:
  *
  *   utf8_show       \x1b, \u{202e}    terminals and pages
  *   utf8_show_json  \u001b, \u202e    inside JSON strings and log values
@@ -21,7 +21,7 @@ enum {
     UTF8_SHOWN_BYTES = 16, /* the longest escape, "\udb40\udc41", and its NUL fit */
 };
 
-/* Bytes of the sequence that begins with this byte; 0 where none begins with it. */
+/* Bytes of the sequence that begins with this byte; 0: no sequence begins with it. */
 static inline size_t utf8_sequence_bytes(unsigned char first)
 {
     return first < 0x80   ? 1
@@ -33,8 +33,8 @@ static inline size_t utf8_sequence_bytes(unsigned char first)
 }
 
 /* The length of the character at `text`, which has `count` bytes, and its code point.
- * 0 where there is no character: overlong forms, surrogates, numbers above U+10FFFF and
- * cut sequences are none. In a NUL-terminated text `count` may be UTF8_BYTES_MAX,
+ * 0: the bytes are not a character (an overlong form, a surrogate, a number above
+ * U+10FFFF, a cut sequence). In a NUL-terminated text `count` may be UTF8_BYTES_MAX,
  * because the NUL ends every sequence. */
 static inline size_t utf8_decode(const char *text, size_t count, uint32_t *point)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The `trit` command: what its commands share. Standard output carries results
- * (a table or JSON), standard error one line a failure and the progress bar. */
+/* Shared by the commands of `trit`. Standard output carries results (a table or
+ * JSON). Standard error carries one line for each failure, and the progress bar. */
 #ifndef CLI_H
 #define CLI_H
 
@@ -12,8 +12,8 @@ enum exit_code {
     DONE = 0,
     MISMATCH = 1, /* a failed verdict, or data or a plan that is refused */
     USAGE = 2,
-    FAILED = 3,       /* a call failed, or a file that cannot be read or written */
-    INCONCLUSIVE = 4, /* nothing failed, but not everything could be judged */
+    FAILED = 3,       /* a call failed, or a file cannot be read or written */
+    INCONCLUSIVE = 4, /* nothing failed, but not everything could be checked */
 };
 
 struct command {
@@ -21,11 +21,12 @@ struct command {
     const char *arguments; /* "FILE -o OUT", for the usage line */
     const char *summary;   /* one line */
     const char *details;   /* further lines of --help, or NULL */
-    uint64_t options;      /* those it takes: bits OPTION_BIT(id) */
+    uint64_t options;      /* the options that it takes: bits OPTION_BIT(id) */
     size_t arguments_min, arguments_max;
     enum exit_code (*run)(const struct options *options);
-    /* A group: its commands, called "GROUP NAME", and then NULL. Of the rest it has
-     * only name and summary. */
+    /* A group of commands, such as "layers": its commands, which are called as "GROUP
+     * NAME", and then NULL. A group has only name and summary besides. NULL: not a
+     * group. */
     const struct command *const *commands;
 };
 
@@ -37,7 +38,7 @@ extern const struct command cmd_project, cmd_verify, cmd_inspect, cmd_diff, cmd_
 enum exit_code complain(enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The same of a call: "trit: NOT_FOUND: ...", FAILED. */
+/* Writes the error of a call, as "trit: NOT_FOUND: ...". Returns FAILED. */
 enum exit_code complain_of_call(const struct trit_error *error);
 
 /* A client for --server and --timeout; complains and returns NULL on failure. */
@@ -45,7 +46,8 @@ struct trit_client *cli_connect(const struct options *options);
 
 struct json_t;
 
-/* Prints *json and a newline, takes it. A NULL says that memory ran out. */
+/* Prints the JSON and a newline, and releases it. NULL means that memory ran out: then it
+ * complains and returns FAILED. Otherwise it returns `code`. */
 enum exit_code print_json(struct json_t *json, enum exit_code code);
 
 #endif

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trit project: a checkpoint in, the same checkpoint out with its layers ternary.
+/* trit project: writes a copy of a checkpoint in which the layers are ternary.
  *
- * 1. The input's table is read and the output's planned; what cannot be is
- *    refused before a byte is written or sent, and so is a layer whose data are
- *    ternary already.
- * 2. Tensors go one after another, in the input's order: a layer is loaded,
- *    projected by the daemon and put; everything else is copied.
- * 3. The input is asked whether it changed meanwhile, and the layers whether a scale
- *    was lost; the output takes its name.
- * Whatever fails leaves the output's name as it was; what the daemon filed under
- * --run until then stays filed. */
+ * 1. Reads the input's table and plans the output. Refuses what is impossible, and
+ *    layers that are ternary already, before it sends or writes anything.
+ * 2. Handles the tensors in the input's order: loads each layer, has the daemon
+ *    project it and writes the result; copies every other tensor.
+ * 3. Fails if the input was changed meanwhile or a layer lost a scale. Otherwise the
+ *    output gets its name.
+ * After a failure the output's name is as it was before. Reports that the daemon has
+ * stored under --run by then stay stored. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text from files and from the network, made harmless for a terminal: control
- * characters, bidirectional overrides, invisible characters and broken UTF-8
- * come out as \xNN or \u{NNNN}; the rest as it is. */
+/* Makes text from files and from the network harmless for a terminal. Control
+ * characters, bidirectional overrides, invisible characters and broken UTF-8 become
+ * \xNN or \u{NNNN}. Other text is not changed. */
 #ifndef CLI_ESCAPE_H
 #define CLI_ESCAPE_H
 
 #include <stddef.h>
 
-/* Always NUL-terminated, cut between characters where `bytes` is too small.
- * Returns the columns it takes, every character counted as one. */
+/* Writes at most `bytes` bytes, always NUL-terminated, cut between characters if the text
+ * does not fit. Returns its width in columns, with one column per character. */
 size_t escape_text(char *out, size_t bytes, const char *text);
 
 #endif

@@ -10,16 +10,16 @@
 
 struct json_t;
 
-/* A checkpoint and the config.json beside its weights. */
+/* A checkpoint and its config.json. */
 struct input {
     struct reader *reader;
     struct model_config config;
     bool has_config;
 };
 
-/* Opens a file, a folder or an index by --npy-bf16; complains and returns FAILED where it
- * cannot be read. A config.json that makes no sense is an error in a folder; beside a
- * single file it may belong to something else and is left alone. */
+/* Opens a file, a folder or an index; obeys --npy-bf16. Complains and returns FAILED if
+ * it cannot be read. A malformed config.json is an error in a folder. In the folder of a
+ * single file it may belong to something else, and is ignored. */
 enum exit_code input_open(struct input *input, const char *path,
                           const struct options *options);
 void input_close(struct input *input); /* harmless on a zeroed one */
@@ -28,29 +28,30 @@ void input_close(struct input *input); /* harmless on a zeroed one */
 struct checkpoint_options input_options(const struct input *input,
                                         const struct options *options);
 
-/* Complains of each contradiction between index and shards. Returns MISMATCH where one of
+/* Complains of each contradiction between index and shards. Returns MISMATCH if one of
  * them is an error, else DONE. */
 enum exit_code input_check(const struct input *input, const char *path);
 
-/* USAGE, after complaining, where a pattern of the options matches no tensor of the
- * files (`second` NULL: there is one), or where encoding and group size contradict
- * each other. */
+/* Complains and returns USAGE if a pattern of the options matches no tensor of the files
+ * (`second` NULL: there is only one), or if the encoding does not support the group
+ * size. */
 enum exit_code file_check_options(const char *command, const struct options *options,
                                   const struct layer_terms *terms,
                                   const struct reader *first,
                                   const struct reader *second);
 
-/* The rank from which on a tensor could be a layer, so that what became of it is told. */
+/* Tensors of at least this rank could be layers, so the output lists those that are not.
+ * */
 enum { FILE_RANK_TOLD = 2 };
 
-/* [{name, dtype, shape, parameters, what}] of the tensors that are told and are no
- * layers; NULL on lack of memory. */
+/* [{name, dtype, shape, parameters, what}] of the tensors of that rank that are not
+ * layers. NULL: memory ran out. */
 struct json_t *file_others_json(const struct contents *contents);
 
-/* The same for a person: a line each. */
+/* Prints the same as text, one line each. */
 void file_print_others(const struct contents *contents);
 
-/* The same in short: a line for each reason, with its share of `parameters`. */
+/* Prints a summary: one line for each reason, with its share of `parameters`. */
 void file_print_kept(const struct contents *contents, uint64_t parameters);
 
 #endif

@@ -19,8 +19,8 @@ struct grid; /* one row of titles, then those that were added */
 struct grid *grid_create(const struct grid_column *columns, size_t count); /* borrows */
 void grid_destroy(struct grid *grid); /* NULL is harmless */
 
-/* The next cell, row by row; a longer text is cut. Memory that runs out shows at
- * grid_print. */
+/* Adds the next cell, row by row; a text that is too long is cut. If memory runs out,
+ * grid_print fails. */
 void grid_cell(struct grid *grid, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -5,15 +5,15 @@
 
 #include "client/cli/cli.h"
 
-/* What all of them take. */
+/* Options that all these commands take. */
 #define HELD_OPTIONS                                                                     \
     (OPTION_BIT(OPTION_SERVER) | OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_JSON) |  \
      OPTION_BIT(OPTION_HELP))
 
 extern const struct command cmd_layers_load, cmd_layers_get;
 
-/* Name and whatever of --kind, --bias, --group-size and --keep-latents is given. -1
- * where the name is too long, which it complains of. */
+/* Fills the spec from the name and from --kind, --bias, --group-size and --keep-latents,
+ * as far as they are given. -1: the name is too long; it has complained. */
 int held_spec(const struct options *options, const char *name,
               struct trit_layer_spec *spec);
 

@@ -14,7 +14,7 @@
 int options_parse(struct options *options, uint64_t accepted, int argc, char *const *argv,
                   char error[OPTION_ERROR_BYTES]);
 
-/* What the options say of a checkpoint; borrows their strings. */
+/* The options that concern a checkpoint. Borrows their strings. */
 struct checkpoint_options options_checkpoint(const struct options *options);
 
 /* Writes the lines of --help for the accepted options. */

@@ -36,8 +36,8 @@ struct option_spec {
     const char *help;
 };
 
-/* Reads the value of an option that is no flag. False: it is refused, and the options
- * are unchanged. */
+/* Reads the value of an option that is not a flag. False: the value is invalid, and the
+ * options are unchanged. */
 bool option_set(struct options *options, const struct option_spec *spec,
                 const char *value);
 

@@ -7,13 +7,14 @@
 #include "client/cli/file.h"
 #include "files/writer.h"
 
-/* DONE, or USAGE after complaining: of "-", of a name that says another format, of an
- * existing file without --force, and always of `input` itself (by whatever name; NULL:
- * there is none). Reads and writes nothing. */
+/* Returns DONE, or complains and returns USAGE: for "-", for a name with the ending of
+ * another format, for an existing file without --force, and always for `input` itself,
+ * under any name (NULL: there is no input). Reads and writes nothing. */
 enum exit_code output_check(const char *command, const struct options *options,
                             const char *input);
 
-/* Is the output a folder? One of a folder is, unless its name ends as a file's. */
+/* Is the output a folder? It is if the input is a folder, unless its name has the ending
+ * of a file format. */
 bool output_is_folder(const char *path, const struct input *input);
 
 /* Opens the output of a plan: a file, or a folder that gets the input's config.json and
@@ -21,7 +22,7 @@ bool output_is_folder(const char *path, const struct input *input);
 int output_open(struct writer **writer, const struct options *options,
                 const struct input *input, struct plan *plan, struct failure *failure);
 
-/* With --force what is there is replaced. */
+/* TARGET_REPLACE with --force, else TARGET_NEW. */
 enum target_mode output_mode(const struct options *options);
 
 #endif

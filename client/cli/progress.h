@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A progress bar on standard error, where that is a terminal; nothing elsewhere.
+/* A progress bar on standard error, if that is a terminal; otherwise nothing is drawn.
  * One thread. */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
@@ -14,12 +14,13 @@ struct progress {
 };
 
 void progress_start(struct progress *progress, uint64_t total);
-/* A new piece is under way. */
+/* A new piece (a tensor) begins. */
 void progress_piece(struct progress *progress, const char *label);
-/* So much of the piece is done; fits trit_progress and never cancels. */
+/* Tells how much of the piece is done. It is a trit_progress callback and never cancels.
+ * */
 int progress_update(void *progress, uint64_t bytes_done, uint64_t bytes_total);
 void progress_piece_done(struct progress *progress, uint64_t bytes);
-/* Clears the bar's line. Before anything else goes to the terminal. */
+/* Clears the bar's line. Call it before anything else is written to the terminal. */
 void progress_stop(struct progress *progress);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Internal to `trit project`: what its parts share. */
+/* Internal to `trit project`: shared by its files. */
 #ifndef CLI_PROJECT_H
 #define CLI_PROJECT_H
 
@@ -27,13 +27,13 @@ struct projecting {
 /* Copies a tensor byte for byte to the output. */
 int project_copy(struct projecting *p, size_t index);
 
-/* Loads a layer matrix by matrix, has the daemon project each, puts what comes back to
- * the output, and notes reports and findings. */
+/* Loads a layer matrix by matrix, has the daemon project each, writes the results to the
+ * output, and collects reports and findings. */
 int project_layer(struct projecting *p, size_t index);
 
-/* What the plan says, before anything is sent: DONE, or MISMATCH after naming all that is
- * refused. Reads the layers' data to find those that are ternary already, unless
- * --again. */
+/* Checks the plan before anything is sent. Returns DONE, or names everything that is
+ * refused and returns MISMATCH. Unless --again is given, it reads the layers' data to
+ * find those that are ternary already. */
 enum exit_code project_check(struct projecting *p);
 
 #endif

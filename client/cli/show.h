@@ -16,17 +16,17 @@ struct showing {
     size_t layers;
 };
 
-/* By --json; -1 on lack of memory. */
+/* Starts in the form that --json selects. -1: memory ran out. */
 int showing_start(struct showing *showing, const struct options *options);
 void showing_end(struct showing *showing); /* harmless on a zeroed one */
 
-/* A layer's row. `dense`: its shape. A report without a layer's name gets it. */
+/* Adds a layer. `dense` has its shape. A report without a layer's name gets the name. */
 int showing_layer(struct showing *showing, const char *name,
                   const struct tensor_entry *dense, struct trit_report *report,
                   struct failure *failure);
 
-/* The table, where there are layers, and the findings, a line each; -1 on lack of memory.
- */
+/* Prints the table, if there are layers, and one line for each finding. -1: memory ran
+ * out. */
 int showing_print(const struct showing *showing, const struct file_findings *findings);
 
 #endif

@@ -13,8 +13,8 @@ struct side {
     struct contents contents;
 };
 
-/* Complains and returns another code than DONE where the file cannot be read or the
- * options do not go with it. side_close is due in either case. */
+/* Complains and returns another code than DONE if the file cannot be read or does not
+ * agree with the options. Call side_close in either case. */
 enum exit_code side_open(struct side *side, const char *command, const char *path,
                          const struct options *options);
 void side_close(struct side *side); /* harmless on a zeroed one */

@@ -9,7 +9,7 @@
 
 enum { VERDICT_BYTES = 96 };
 
-/* The report's own verdict is pass. */
+/* True if the report's own verdict is pass. */
 bool report_passes(const struct trit_report *report);
 
 const char *verdict_text(char text[VERDICT_BYTES], const struct trit_report *report);

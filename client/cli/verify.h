@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Internal to `trit verify`: what its parts share. */
+/* Internal to `trit verify`: shared by its files. */
 #ifndef CLI_VERIFY_H
 #define CLI_VERIFY_H
 
@@ -10,7 +10,7 @@
 
 struct verifying {
     const struct options *options;
-    struct checkpoint_options said, said_latents; /* of either side */
+    struct checkpoint_options said, said_latents; /* options for the two sides */
     struct trit_client *client;
     struct input file, against; /* against: zeroed without --against */
     struct record record;
@@ -19,16 +19,16 @@ struct verifying {
     struct file_findings findings;
     struct progress progress;
     struct showing showing;
-    size_t layers, failing;  /* examined */
-    size_t explained;        /* matrices whose mismatch was looked into */
+    size_t layers, failing;  /* layers examined, and those of them that fail */
+    size_t explained;        /* matrices whose mismatch was analysed (explain.h) */
     size_t compared;         /* other tensors, byte for byte */
     uint64_t examined, kept; /* parameters */
     struct failure failure;
 };
 
 /* Has the daemon verify a layer of the claim, matrix by matrix, with its scales and its
- * reference (pair->latents CONTENT_NONE: none), and notes reports and findings. Counts it
- * as examined. */
+ * reference (pair->latents is CONTENT_NONE if there is none). Collects reports and
+ * findings, and counts the layer as examined. */
 int verify_layer(struct verifying *v, const struct match_pair *pair);
 
 /* Compares a tensor that is not a layer byte for byte with the latents' tensor. */

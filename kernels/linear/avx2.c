@@ -19,8 +19,9 @@ enum {
     INT8_MANY_TILES = 2,
     INT8_MANY = 2,
 
-    /* Units that sums of 16 bits can take: a unit adds at most 4 * 2 * 2 * 127 in
-     * magnitude; where codes count 4 times, two products of twice 4 * 2 * 127. */
+    /* How many units a sum of 16 bits can hold: a unit adds at most 4 * 2 * 2 * 127 in
+     * magnitude. If the codes are multiplied by 4, it adds two products of twice 4 * 2 *
+     * 127. */
     UNITS_MAX = 32767 / (4 * 2 * 2 * 127),
     ROW_UNITS_MAX = 32767 / (2 * 2 * 4 * 2 * 127),
 };
@@ -58,7 +59,7 @@ static inline __m256i add_products(__m256i sums, __m256i words, int mask, __m256
     return _mm256_add_epi16(sums, _mm256_maddubs_epi16(codes, x));
 }
 
-/* Pairs of sums of 16 bits, added up in 32. */
+/* Adds pairs of 16-bit sums into 32-bit sums. */
 static inline i32v total(__m256i sums)
 {
     return (i32v)_mm256_madd_epi16(sums, _mm256_set1_epi16(1));

@@ -7,8 +7,8 @@
 
 #if defined(__x86_64__)
 
-/* Products need FMA besides AVX2, and VNNI besides AVX-512. A processor without them gets
- * the next lower table. The bits are the same. */
+/* Products need FMA in addition to AVX2, and VNNI in addition to AVX-512. A processor
+ * without them gets the next lower table, which gives the same bits. */
 static const struct linear_table *table_of(const struct kernels *kernels)
 {
     if (kernels == &kernels_portable || !__builtin_cpu_supports("fma"))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Products with ternary matrices, computed from packed codes. The matrix is never
- * unpacked as a whole. The functions are pure and need the environment of kernels_enter, as those
- * of kernels.h do.
+ * unpacked as a whole. The functions are pure. Like those of kernels.h, they must be
+ * called between kernels_enter and kernels_leave.
  *
  * W is [rows, columns] = [out_features, in_features], groups of group_size
  * along a row, s one f32 scale a group. All floats are f32; f16 and bf16 are
@@ -28,7 +28,7 @@
 
 /* Codes laid out for the products, in the same way on every ISA: 64 bytes hold 16
  * columns of 16 rows; rows and columns are padded to 16. README.md, "The layout of
- * codes", has the details. A weight takes 2 bits, besides the scales. */
+ * codes", has the details. A weight takes 2 bits; the scales come in addition. */
 struct linear_matrix {
     uint64_t rows, columns;
     uint32_t group_size;  /* see linear_supports */
@@ -36,7 +36,7 @@ struct linear_matrix {
     const float *scales;  /* rows * ceil(columns / group_size) */
 };
 
-/* Whether a group size can be held (a multiple of 16, at most 65536). */
+/* Whether a group size is supported: a multiple of 16, at most 65536. */
 bool linear_supports(uint32_t group_size);
 
 uint64_t linear_code_bytes(uint64_t rows, uint64_t columns);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AVX2: codes as bytes, packed and counted, and how the sums of several groups are joined.
- * What depends on the element type is in avx2_typed.h. */
+/* AVX2: codes as bytes, packed and counted, and how the sums of several groups are
+ * joined. What depends on the element type is in avx2_typed.h. */
 #ifndef KERNELS_AVX2_CODES_H
 #define KERNELS_AVX2_CODES_H
 
@@ -31,7 +31,7 @@ static inline void store256(void *p, __m256i v)
 
 /* ---- codes ------------------------------------------------------------------------- */
 
-/* Undoes what two packs do to the order of 32-bit pieces. */
+/* Restores the order of 32-bit pieces after two pack instructions. */
 static inline __m256i unscramble(__m256i v)
 {
     return _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
@@ -121,7 +121,8 @@ static inline __m256d four_lanes(const struct partial *from, size_t k)
     return _mm256_load_pd(from->lane + 4 * k);
 }
 
-/* Joins the halves of two groups' unions, then the quarters of four, as sums are joined. */
+/* Joins the halves of two groups' unions, then the quarters of four, as sums are joined.
+ * */
 static inline __m256i union_halves(const struct partial *from, size_t x, size_t y)
 {
     const __m256i a = _mm256_castpd_si256(_mm256_load_pd(from[x].lane)),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: does a tensor hold what it claims? */
+/* Part of body.h: verification. Checks whether a tensor is ternary, as it claims, and
+ * whether it is the projection of a reference. */
 
 /* A block of groups on its way through a verification. */
 struct claims {
@@ -7,21 +8,21 @@ struct claims {
     struct ternary_counts *counts;
     struct ternary_check *check;
     size_t begin, end;          /* groups */
-    bool far;                   /* the run may not be in L2 */
+    bool from_dram;             /* the run may not be in L2 */
     struct scales scales;       /* of the claim */
     bool near_found;            /* scales.low and high are set: few blocks need them */
-    bool tainted[BLOCK_GROUPS]; /* holds something that is not finite */
-    const struct element_type *elements; /* of a dense claim; of a packed one's scales */
+    bool tainted[BLOCK_GROUPS]; /* groups with an element or scale that is not finite */
+    const struct element_type *elements; /* type of a dense claim, or of packed scales */
     const struct element_type *latents;  /* the reference's elements; NULL without one */
     struct scales projection;            /* of the reference */
     bool latents_lost[BLOCK_GROUPS];     /* the reference has elements not finite */
 };
 
-/* What a group holds apart from exact units. */
+/* The elements of a group that are not exactly t*s, by their code. The other elements are
+ * counted separately. */
 struct inexact_tally {
-    bool found;                           /* some element is not exactly t*s */
-    uint64_t negatives, zeros, positives; /* codes of the elements that are not exactly
-                                             t*s */
+    bool found; /* there is such an element */
+    uint64_t negatives, zeros, positives;
 };
 
 static void add_sample(float samples[TRIT_SAMPLES_MAX], uint32_t *count, float sample)
@@ -34,7 +35,7 @@ static void add_sample(float samples[TRIT_SAMPLES_MAX], uint32_t *count, float s
     samples[(*count)++] = sample;
 }
 
-/* Records which of -1, 0, +1 occur, by how many exact elements have each. */
+/* Records which of -1, 0, +1 occur, given how many exact elements have each value. */
 static void see_trits(struct ternary_check *check, uint64_t negatives, uint64_t zeros,
                       uint64_t positives)
 {
@@ -153,9 +154,9 @@ static int trit_of(float value, float half)
     return fabsf(value) > half ? sign_of(value) : 0;
 }
 
-/* Compares a unit with the reference: mismatches, sums, elements near the threshold. `raw`
- * is the claim as f32, `finite` the same with 0 for values that are not finite. `trits`
- * are the claim's stored codes; NULL if it has none. */
+/* Compares a unit with the reference: mismatches, sums, elements near the threshold.
+ * `raw` is the claim as f32, `finite` the same with 0 for values that are not finite.
+ * `trits` are the claim's stored codes; NULL if it has none. */
 static __attribute__((noinline)) void
 check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit_f32 raw,
                 unit_f32 finite, const int8_t *trits, struct tally *tally,
@@ -262,7 +263,7 @@ static void begin_claims(struct claims *claims)
     memcpy(claims->job->scales + claims->begin, claims->scales.s,
            count * sizeof(claims->scales.s[0]));
     for (size_t i = 0; i < LANES;
-         i += STEP) { /* no element is judged by a scale that is not finite */
+         i += STEP) { /* elements are not checked against a scale that is not finite */
         const f32v s = f32v_load(claims->scales.s + i);
         f32v_store(claims->scales.s + i,
                    f32v_select(((i32v)s & INT32_MAX) < INFINITE, s, (f32v){0}));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: does a packed tensor hold what it claims? */
+/* Part of body.h: verification of packed tensors. */
 
-/* Checks the codes beyond -1..+1 of a unit whose first element is `element`. */
+/* Checks a unit for codes outside -1..+1. `element` is the index of its first element. */
 static void check_multiples(const struct claims *claims, size_t element,
                             const int8_t t[UNIT], struct inexact_tally *inexact)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h, a template (simd/typed.h): does a dense tensor hold what it claims? A
- * group's scale is its largest magnitude. Nearly every group holds only 0 and one
- * magnitude; the union of its elements' bits is then that magnitude. This is tried
- * first. */
+/* Part of body.h, a template (simd/typed.h): verification of dense tensors. A group's
+ * scale is its largest magnitude. Nearly every group holds only 0 and one magnitude; the
+ * bitwise or of its elements, without signs, is then that magnitude. This is tried first.
+ * */
 
 /* The largest finite magnitude of a group. */
 static float group_top(const uint8_t *in, size_t len)
@@ -31,7 +31,7 @@ ALWAYS_INLINE void keep_union(struct partial *to, const struct claims *claims, s
     unit bits = {{{0}}};
     size_t i = 0;
     for (; i + UNIT <= len; i += UNIT) {
-        if (claims->far)
+        if (claims->from_dram)
             prefetch_half(ahead, i * ELEMENT_BYTES);
         prefetch_unit(in + i * ELEMENT_BYTES, in_l2);
         bits = unit_union(bits, unit_load(in + i * ELEMENT_BYTES));
@@ -88,7 +88,7 @@ ALWAYS_INLINE bool tally_exact(const struct claims *claims, size_t g, struct tal
     residue off = residue_zero();
     size_t i = 0;
     for (; i + UNIT <= len; i += UNIT) {
-        if (claims->far)
+        if (claims->from_dram)
             prefetch_half(ahead, i * ELEMENT_BYTES);
         off = tally_unit(claims, g, i, UNIT, unit_load(in + i * ELEMENT_BYTES), keys, off,
                          tally);
@@ -111,7 +111,8 @@ static __attribute__((noinline)) void undo_tally(const struct claims *claims, si
     claims->counts->positives -= less.positives;
 }
 
-/* Checks the groups of a block whose bits are set in `inexact`, and finds their scales. */
+/* Checks the groups of a block whose bits are set in `inexact`, and finds their scales.
+ * */
 static __attribute__((noinline)) void verify_inexact_groups(struct claims *claims,
                                                             uint32_t inexact)
 {
@@ -177,7 +178,7 @@ static void verify_dense_groups(const struct verify_job *job,
     const size_t bytes = job->group_len * ELEMENT_BYTES;
     const size_t block = groups_per_block(bytes);
     struct claims claims = claims_of(job, counts, check, job->dtype);
-    claims.far = job->count * bytes > DRAM_RUN_BYTES;
+    claims.from_dram = job->count * bytes > DRAM_RUN_BYTES;
     for (size_t begin = 0; begin < job->count; begin += block) {
         claims.begin = begin;
         claims.end = size_min(begin + block, job->count);

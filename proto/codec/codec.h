@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one place that knows nanopb: plain structs in and out, protobuf bytes on
- * the other side. Tensor bytes never pass through here: requests are read by
- * scan.h, whose parts these functions decode; replies are encoded up to and
- * including the length of their last `bytes` field, whose bytes follow from
- * wherever they are.
+/* Converts between plain structs and protobuf bytes. No other module uses nanopb. Tensor
+ * bytes never pass through here. scan.h reads requests, and these functions decode its
+ * parts. Replies are encoded up to and including the length of their last `bytes` field;
+ * the caller sends the bytes of that field from where they are.
  *
- * Every string and repeated field is bounded (trit/v1 .options); what exceeds a
- * bound is refused with INVALID_ARGUMENT. Unknown enum values are kept as
- * numbers; judging them is the caller's. Decoders return 0, or -1 with a
- * message that names the field; outputs are untouched then. Used by the daemon
- * (decode requests, encode replies) and by libtrit (the reverse). */
+ * Every string and repeated field has a bound (trit/v1 .options); a longer one is
+ * INVALID_ARGUMENT. Unknown enum values are kept as numbers, and the caller checks them.
+ * Decoders return 0, or -1 with a message that names the field; outputs are unchanged
+ * then. The daemon decodes requests and encodes replies; libtrit does the reverse. */
 #ifndef CODEC_H
 #define CODEC_H
 

@@ -66,7 +66,7 @@ int decode_layer_list(const struct scan_part *root, struct wire_layer_list *out,
 int decode_layer_verify(const struct scan_part *root, struct wire_layer_verify *out,
                         char error[CODEC_ERROR_BYTES]);
 
-/* How many ids the root holds. Ids are there when the peer did not pack them. */
+/* How many ids the root part has. It has ids only if the peer sent them unpacked. */
 size_t layer_loose_ids(const struct scan_part *root);
 
 /* Create's, Load's and LoadStream's response, whole; also one `layers` entry of List's.
@@ -146,7 +146,7 @@ extern const struct scan_field scan_layer_got[], scan_layer_gradients[];
 /* Create, Load, LoadStream. */
 int decode_layer_made(const struct scan_part *root, struct wire_layer_spec *spec,
                       char error[CODEC_ERROR_BYTES]);
-/* Leaves the counts of bytes alone: the blobs give them. */
+/* Does not set the counts of bytes: they are the sizes of the blobs. */
 int decode_layer_got(const struct scan_part *root, struct wire_layer_got *out,
                      char error[CODEC_ERROR_BYTES]);
 /* *found says whether LayerForwardResponse has errors. */

@@ -88,24 +88,24 @@ enum trit_layer_kind {
     TRIT_LAYER_EMBEDDING = 1, /* out_features rows of in_features */
 };
 
-/* What is asked of a layer. */
+/* Which part of a layer a call returns. */
 enum trit_layer_part {
     TRIT_LAYER_TERNARY = 0, /* its ternary weights, with the bias */
     TRIT_LAYER_LATENTS = 1, /* the latents: kept, or drawn again from the seed */
     TRIT_LAYER_SPEC = 2,    /* neither */
 };
 
-/* How x enters a product. */
+/* How x is quantized for a product. */
 enum trit_activations {
     TRIT_ACTIVATIONS_F32 = 0,
-    TRIT_ACTIVATIONS_INT8 = 1, /* each row by its largest magnitude */
+    TRIT_ACTIVATIONS_INT8 = 1, /* int8, each row scaled by its largest magnitude */
 };
 
 /* How a verification ends. Exit codes of `trit`: 0, 1, 4. */
 enum trit_verdict {
     TRIT_VERDICT_PASS = 0,
     TRIT_VERDICT_FAIL = 1,         /* a finding of severity error */
-    TRIT_VERDICT_INCONCLUSIVE = 2, /* no error, but something could not be judged */
+    TRIT_VERDICT_INCONCLUSIVE = 2, /* no error, but something could not be checked */
 };
 
 /* Greater is worse. */
@@ -172,9 +172,9 @@ struct trit_finding {
     uint64_t reserved[4];                            /* 0 */
 };
 
-/* Everything known about one verified or projected layer. The meaning and the
- * formula of each field stand in proto/trit/v1/report.proto. Self-contained:
- * copying the struct copies the report. */
+/* Everything known about one verified or projected layer. proto/trit/v1/report.proto
+ * has the meaning and the formula of each field. The struct contains no pointers, so
+ * copying it copies the report. */
 struct trit_report {
     size_t size; /* for callers of libtrit (TRIT_REPORT_INIT); 0 inside the daemon */
     char run[TRIT_NAME_BYTES_MAX + 1];
@@ -195,7 +195,7 @@ struct trit_report {
     uint64_t negatives, zeros, positives;
     uint64_t zero_groups;
     uint64_t non_finite;
-    bool has_scales; /* some scale is finite; the next three are of those */
+    bool has_scales; /* some scale is finite; the next three describe the finite ones */
     float scale_min, scale_max;
     double scale_mean;
     uint64_t scales_lossy_fp16;
@@ -205,7 +205,7 @@ struct trit_report {
     double mse;
     double cosine; /* -1 to 1 */
     double sqnr_db;
-    bool has_previous; /* an earlier step was there to compare with */
+    bool has_previous; /* the store had an earlier step to compare with */
     uint64_t previous_step;
     uint64_t flips;
     double flip_fraction;
@@ -214,7 +214,7 @@ struct trit_report {
     uint8_t digest[TRIT_DIGEST_BYTES];
     char kernel[16];               /* ISA that computed it, "avx2" */
     char version[32];              /* of the daemon */
-    bool has_reference;            /* a reference was given: the next two count */
+    bool has_reference;            /* a reference was given, and the next two are valid */
     uint64_t reference_mismatches; /* elements unlike the reference's projection */
     uint64_t first_mismatch;       /* flat index; meaningful where mismatches > 0 */
     uint32_t finding_count;

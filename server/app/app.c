@@ -43,7 +43,7 @@ struct app {
     uv_loop_t loop;
     bool loop_open;
     uv_signal_t signals[2];
-    struct letter stop;
+    struct mailbox_message stop;
     _Atomic unsigned stops; /* calls of app_stop that the loop has not handled yet */
     const char *methods[METHODS_MAX];
 
@@ -143,9 +143,9 @@ static void signalled(uv_signal_t *handle, int number)
     stop(handle->data);
 }
 
-static void stop_delivered(struct letter *letter)
+static void stop_delivered(struct mailbox_message *message)
 {
-    struct app *app = LIST_OWNER(letter, struct app, stop);
+    struct app *app = LIST_OWNER(message, struct app, stop);
 
     for (unsigned left = atomic_exchange(&app->stops, 0); left > 0; left--)
         stop(app);

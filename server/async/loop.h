@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The event loop for modules that may not include uv.h: mail from other threads, and
+/* The event loop for modules that may not include uv.h: messages from other threads, and
  * timers. Only the loop's thread may call these functions, except mailbox_post. */
 #ifndef ASYNC_LOOP_H
 #define ASYNC_LOOP_H
@@ -12,24 +12,24 @@
 
 struct uv_loop_s;
 
-/* A letter is part of its sender's object. deliver() runs once, on the loop. */
-struct letter {
+/* A message is part of its sender's object. deliver() runs once, on the loop. */
+struct mailbox_message {
     struct list link;
-    void (*deliver)(struct letter *letter);
+    void (*deliver)(struct mailbox_message *message);
 };
 
-/* Letters from any thread to the loop's thread. Posting takes a mutex; the loop takes
- * all letters at once and delivers them in order, without the mutex. An open mailbox
- * keeps the loop running. */
+/* Messages from any thread to the loop's thread. Posting locks a mutex. The loop takes
+ * the whole list of messages and delivers them in order, without the mutex. An open
+ * mailbox keeps the loop running. */
 struct mailbox;
 int mailbox_create(struct mailbox **mailbox, struct uv_loop_s *loop,
                    struct failure *failure);
 
-/* Any thread may call it. Borrows the letter until deliver(), which the loop calls,
+/* Any thread may call it. Borrows the message until deliver(), which the loop calls,
  * never this function. Do not call it after mailbox_close has returned. */
-void mailbox_post(struct mailbox *mailbox, struct letter *letter);
+void mailbox_post(struct mailbox *mailbox, struct mailbox_message *message);
 
-/* Delivers all letters, with those that these deliveries post, then closes; the close
+/* Delivers all messages, with those that these deliveries post, then closes; the close
  * callback frees the memory. Harmless on NULL. A deliver() may call it. */
 void mailbox_close(struct mailbox *mailbox);
 
@@ -48,8 +48,8 @@ int timers_create(struct timers **timers, struct uv_loop_s *loop,
                   struct failure *failure);
 void timer_init(struct timer *timer, void (*fire)(struct timer *timer));
 
-/* The loop calls fire() once, this function never does. The timer is disarmed by
- * then; fire() may arm it again or free it. Arming an armed timer moves it. */
+/* The loop calls fire() once; this function never calls it. The timer is disarmed before
+ * fire(), which may arm it again or free it. Arming an armed timer changes its time. */
 void timer_arm(struct timers *timers, struct timer *timer, uint64_t due_ns);
 void timer_disarm(struct timers *timers, struct timer *timer); /* harmless twice */
 

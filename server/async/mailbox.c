@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A post, on any thread:
- *   1. under the mutex, the letter is appended to `posted`;
+ *   1. under the mutex, the message is appended to `posted`;
  *   2. if it is the first one there, the loop is woken.
  * Then, on the loop:
  *   3. under the mutex, all of `posted` moves to `taken`;
- *   4. without the mutex, the letters of `taken` are delivered one by one.
+ *   4. without the mutex, the messages of `taken` are delivered one by one.
  *
  * The wake-up is sent under the mutex too: once the loop holds the mutex and finds a
- * letter, its poster does not use the mailbox any more, and closing is safe.
+ * message, its poster does not use the mailbox any more, and closing is safe.
  *
  * `taken` is a field of the mailbox, not a variable of step 4, so that a deliver()
- * that closes the mailbox delivers the remaining letters in order. */
+ * that closes the mailbox delivers the remaining messages in order. */
 #include "async/loop.h"
 
 #include <assert.h>
@@ -48,20 +48,20 @@ int mailbox_create(struct mailbox **mailbox, struct uv_loop_s *loop,
     return 0;
 }
 
-void mailbox_post(struct mailbox *mailbox, struct letter *letter)
+void mailbox_post(struct mailbox *mailbox, struct mailbox_message *message)
 {
     bool first;
 
     pthread_mutex_lock(&mailbox->mutex);
     assert(!mailbox->closed);
     first = list_empty(&mailbox->posted);
-    list_push(&mailbox->posted, &letter->link);
+    list_push(&mailbox->posted, &message->link);
     if (first)
         uv_async_send(&mailbox->wake);
     pthread_mutex_unlock(&mailbox->mutex);
 }
 
-/* Delivers the letters that are there now. */
+/* Delivers the messages that are there now. */
 static void deliver_posted(struct mailbox *mailbox)
 {
     struct list *link;
@@ -70,9 +70,9 @@ static void deliver_posted(struct mailbox *mailbox)
     list_append(&mailbox->taken, &mailbox->posted);
     pthread_mutex_unlock(&mailbox->mutex);
     while ((link = list_pop(&mailbox->taken))) {
-        struct letter *letter = LIST_OWNER(link, struct letter, link);
+        struct mailbox_message *message = LIST_OWNER(link, struct mailbox_message, link);
 
-        letter->deliver(letter);
+        message->deliver(message);
     }
 }
 
@@ -81,7 +81,7 @@ static void mailbox_wake_cb(uv_async_t *wake)
     deliver_posted(LIST_OWNER(wake, struct mailbox, wake));
 }
 
-/* False: there are more letters to deliver. */
+/* False: there are more messages to deliver. */
 static bool close_if_empty(struct mailbox *mailbox)
 {
     pthread_mutex_lock(&mailbox->mutex);

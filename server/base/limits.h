@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every bound of the daemon: name, unit, default. Those in `struct limits` can
- * be configured; the constants are part of the contract. Each is refused with
- * the status given here and counted by the metric
- * tritd_limit_refusals_total{limit="<name>"}; tests/e2e/test_limits.py has a
- * case for each. */
+/* Every bound of the daemon, with its unit and default. Those in `struct limits` can be
+ * configured; the constants are part of the contract. A request above a bound is refused
+ * with the status given here, and the metric tritd_limit_refusals_total{limit="<name>"}
+ * counts it. tests/e2e/test_limits.py has a case for each bound. */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
@@ -19,30 +18,31 @@ enum {
     REPLY_CHUNK_BYTES_MAX = 2 << 20, /* data of one reply chunk we send */
     LIST_PAGE_MAX = 1000,            /* reports or layers in one page; clamped */
     LAYERS_MAX = 65536,              /* held at once; RESOURCE_EXHAUSTED */
-    /* A layer's name as that of its file, '/' and the like encoded; INVALID_ARGUMENT */
+    /* A layer's file name: its name, '/' and others encoded; INVALID_ARGUMENT */
     LAYER_FILE_NAME_BYTES_MAX = 255,
 };
 
-/* Weights of a tensor that has one scale: they are held whole; INVALID_ARGUMENT. Above
- * 4 * STORE_CODES_PENDING_MAX its report is not filed; RESOURCE_EXHAUSTED. */
+/* Weights of a tensor that has one scale, which is kept in memory as a whole;
+ * INVALID_ARGUMENT. Above 4 * STORE_CODES_PENDING_MAX its report cannot be stored;
+ * RESOURCE_EXHAUSTED. */
 enum { WHOLE_ELEMENTS_MAX = 1 << 28 };
 
-/* Weights of one layer: more than any machine holds, and below it no product
- * overflows; INVALID_ARGUMENT. */
+/* Weights of one layer; INVALID_ARGUMENT. More do not fit in any machine's memory, and up
+ * to this bound no product of sizes overflows. */
 static const uint64_t layer_elements_max = (uint64_t)1 << 48;
 
 struct limits {
     uint64_t memory_bytes_max;           /* budget; RESOURCE_EXHAUSTED */
     uint64_t message_bytes_max;          /* one gRPC message; RESOURCE_EXHAUSTED */
-    uint32_t connections_max;            /* accepted, then closed at once above it */
+    uint32_t connections_max;            /* further ones are accepted and closed */
     uint32_t streams_per_connection_max; /* REFUSED_STREAM */
     uint64_t stream_window_bytes;        /* HTTP/2 receive window of a stream */
     uint64_t connection_window_bytes;    /* and of a connection */
     uint64_t frame_bytes_max;            /* SETTINGS_MAX_FRAME_SIZE */
     uint64_t handshake_ms_max;           /* preface and SETTINGS; connection closed */
-    uint64_t idle_ms_max;     /* stalled stream: no byte either way; CANCELLED */
-    uint64_t drain_ms_max;    /* SIGTERM to forced close */
-    uint32_t store_queue_max; /* reports waiting; RESOURCE_EXHAUSTED */
+    uint64_t idle_ms_max;     /* a stream without a byte either way; CANCELLED */
+    uint64_t drain_ms_max;    /* from SIGTERM to the forced close */
+    uint32_t store_queue_max; /* reports that wait for the store; RESOURCE_EXHAUSTED */
 };
 
 static inline struct limits limits_default(void)

@@ -23,7 +23,7 @@ void call_free_if_done(struct call *call)
 {
     struct grpc *grpc = call->grpc;
 
-    if (call->state != CALL_CLOSED || call->holds > 0)
+    if (call->state != CALL_CLOSED || call->references > 0)
         return;
     if (call->method->fini)
         call->method->fini(call);
@@ -40,12 +40,12 @@ void call_free_if_done(struct call *call)
 
 void call_hold(struct call *call)
 {
-    call->holds++;
+    call->references++;
 }
 
 void call_release(struct call *call)
 {
-    call->holds--;
+    call->references--;
     call_free_if_done(call);
 }
 

@@ -7,8 +7,8 @@
  *       +------------ reset or disconnect, from any state ------------------+
  *
  * `cancelled` is independent of the state. A failure, the deadline or a reset sets it
- * once; workers read it. A call is freed in one place: when it is CLOSED and has no
- * holds. */
+ * once; workers read it. A call is freed in one place: when it is CLOSED and nothing
+ * references it. Only the loop's thread calls these functions. */
 #ifndef GRPC_CALL_H
 #define GRPC_CALL_H
 
@@ -38,35 +38,37 @@ struct call {
     size_t method_id;
     enum call_state state;
     _Atomic bool cancelled;
-    bool responded;    /* response headers are out */
-    uint32_t throttle; /* of enum call_throttle */
-    uint32_t holds;    /* jobs and the like that point here */
-    uint32_t messages; /* begun so far */
+    bool responded;      /* response headers were sent */
+    uint32_t throttle;   /* of enum call_throttle */
+    uint32_t references; /* jobs and others that point to the call */
+    uint32_t messages;   /* begun so far */
     size_t credit_owed;
     struct timer timer;
     uint64_t started_ns, deadline_ns; /* deadline 0 = none */
-    uint64_t active_ns;               /* last byte either way */
-    size_t queued_seen;               /* reply bytes unsent at the last look */
+    uint64_t active_ns;               /* time of the last byte in either direction */
+    size_t queued_seen;               /* reply bytes not sent when last checked */
     struct deframer deframer;
     struct scan scan;
     struct failure failure;
     void *method_state;
 };
 
-/* Lends a slice, with response headers before the first one. */
+/* Lends a slice to the stream. Sends the response headers before the first one. */
 void call_write(struct call *call, struct h2_slice *slice);
 
-/* Copies up to a few KiB into a piece of its own and lends that. -1: memory. */
+/* Copies up to a few KiB and lends the copy. -1: memory ran out. */
 int call_write_copy(struct call *call, const void *bytes, size_t count);
 
-/* One whole message that fits in memory twice: prefix and bytes, copied. */
+/* Sends a whole message: copies it, with its prefix. For small messages only. -1: memory
+ * ran out. */
 int call_write_message(struct call *call, const void *bytes, size_t count);
 
-/* Ends the call with OK, or with call->failure if one is filled. Once; later
- * calls are ignored. */
+/* Ends the call with OK, or with call->failure if that is filled. Only the first call of
+ * this function has an effect. */
 void call_end(struct call *call);
 
-/* While held, the call is not freed. Releasing may free it. */
+/* Adds and removes a reference. The call is not freed while it has references; releasing
+ * the last one may free it. */
 void call_hold(struct call *call);
 void call_release(struct call *call);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Refusals that the methods of every service make alike. */
+/* Checks that the methods of all services share. A check that fails fills
+ * call->failure with INVALID_ARGUMENT and returns -1. */
 #ifndef GRPC_CHECKS_H
 #define GRPC_CHECKS_H
 
@@ -8,8 +9,8 @@
 struct call;
 struct enum_names;
 
-/* A decoder's refusal as the call's failure: -1. Its field is `path` ("tensor.")
- * followed by what precedes ':' in `error`. */
+/* Makes a decoder's error the call's failure and returns -1. The field is `path`
+ * ("tensor.") followed by the part of `error` before ':'. */
 int decode_failed(struct call *call, const char *path, const char *error);
 
 /* Fails unless `value` has a name: "options.mode: 7 is not a VerifyMode". */

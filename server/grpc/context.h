@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all calls share: the grpc behind grpc.h. */
+/* The server object behind grpc.h, which all calls share. */
 #ifndef GRPC_CONTEXT_H
 #define GRPC_CONTEXT_H
 
@@ -15,7 +15,7 @@ struct grpc {
     void *idle_arg;
 };
 
-/* A call began or ended. */
+/* Tells config.observe that a call began or ended. */
 void grpc_observe(struct grpc *grpc);
 
 #endif

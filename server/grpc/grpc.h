@@ -42,13 +42,13 @@ int grpc_create(struct grpc **grpc, const struct grpc_config *config,
 /* The events of h2 streams; their owner is the grpc. */
 const struct h2_events *grpc_events(void);
 
-/* From now on grpc_draining says so, for a health service to tell. Running calls go
- * on, new ones are taken. */
+/* From now on grpc_draining returns true, which a health service can report. Running
+ * calls go on, and new ones are accepted. */
 void grpc_drain(struct grpc *grpc);
 bool grpc_draining(const struct grpc *grpc);
 
-/* `idle` is called once on the loop when no call is left: after every session has
- * been destroyed, jobs of calls may still be running. */
+/* `idle` is called once, on the loop, when no call is left. This may be later than the
+ * end of the last session, because jobs of calls may still run then. */
 void grpc_on_idle(struct grpc *grpc, void (*idle)(void *arg), void *arg);
 
 /* After idle. NULL is harmless. */

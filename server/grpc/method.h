@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a method of a service is to grpc: one row of the table that grpc is given. A
- * call pumps the bytes of its
- * request through the deframer and the method's scan table, and tells the
- * method what it found, in this order for every message:
+/* A method of a service: one row of the table that grpc is given. grpc passes the bytes
+ * of a request through the deframer and the method's scan table (proto/scan.h) and calls
+ * the method, in this order for every message:
  *
  *   blob_begin -> blob_bytes* -> blob_end   (each blob of the message)
  *   message                                 (its small fields are complete)
  *
- * and `request` once the peer has half-closed after whole messages. Each
- * returns 0, or -1 with call->failure filled, which ends the call. */
+ * It calls `request` once the peer has half-closed after whole messages. Each callback
+ * returns 0, or -1 with call->failure filled, which ends the call. All run on the loop's
+ * thread. */
 #ifndef GRPC_METHOD_H
 #define GRPC_METHOD_H
 
@@ -24,9 +24,9 @@ struct method {
     bool streaming;   /* the request may hold many messages */
     const struct scan_field *scan;
     size_t state_bytes; /* zeroed for each call: call->method_state */
-    const void *ops;    /* constant data of the service's own; grpc does not look at it */
+    const void *ops;    /* constant data of the service; grpc does not use it */
     void (*begin)(struct call *call); /* may be NULL */
-    /* Those of a method whose scan table names blobs; else NULL. */
+    /* For a method whose scan table names blobs; otherwise NULL. */
     int (*blob_begin)(struct call *call, uint32_t blob, uint64_t length);
     int (*blob_bytes)(struct call *call, uint32_t blob, const uint8_t *bytes,
                       size_t count);

@@ -17,8 +17,8 @@ struct trailers { /* fields point into the struct: do not copy it */
     size_t count;
 };
 
-/* `only`: Trailers-Only, with content-type. An unsupported compression adds
- * grpc-accept-encoding (`accept`). */
+/* `only`: a Trailers-Only response, which has a content-type. `accept`: adds
+ * grpc-accept-encoding, for a request with an unsupported compression. */
 void trailers_build(struct trailers *trailers, const struct failure *failure, bool only,
                     bool accept);
 

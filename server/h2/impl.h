@@ -44,8 +44,8 @@ struct h2_session {
     struct list dead; /* closed streams that wait for the batch with their bytes */
     size_t stream_count, streams_max;
     struct batch batch;
-    struct meter glitches;       /* protocol errors: an honest peer makes none */
-    struct meter control_frames; /* those without HEADERS or DATA in between */
+    struct meter glitches;       /* protocol errors: a correct peer makes none */
+    struct meter control_frames; /* control frames without HEADERS or DATA between them */
     struct h2_counters counters;
 };
 
@@ -86,9 +86,8 @@ extern const struct states stream_states;
 void session_wake(struct h2_session *session);
 /* Memory ran out inside nghttp2. Harmless on a broken session. */
 void session_break(struct h2_session *session);
-/* Handles the return code of nghttp2_submit_* and its like. NOMEM breaks the
- * session; any other error means that the stream is already closed and is
- * ignored. */
+/* Handles the return code of nghttp2_submit_* and similar functions. NOMEM breaks the
+ * session. Any other error is ignored: it means that the stream is already closed. */
 void session_check(struct h2_session *session, int nghttp2_code);
 /* Queues GOAWAY(`code`) and takes no more input. `reason` is a literal. */
 void session_fail(struct h2_session *session, uint32_t code, const char *reason);

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTP/2, server side. A carrier gives it the bytes that it received and writes
- * the bytes that it produces; an owner gets events of streams and answers with
- * slices. It knows no sockets and no gRPC. A session belongs to one thread.
+/* HTTP/2, server side. The *carrier* (net) passes received bytes to the session and
+ * writes the bytes that the session produces. The *owner* (grpc) gets the events of
+ * streams and responds with slices. The session knows no sockets and no gRPC. It belongs
+ * to one thread.
  *
- * Words. *Session*: one connection's protocol state. *Stream*: one request and
- * its response. *Slice*: response bytes that the owner lends until release().
- * *Credit*: receive window given back to the peer.
+ * Words. *Session*: one connection's protocol state. *Stream*: one request and its
+ * response. *Slice*: response bytes that the owner lends until release(). *Credit*:
+ * receive window given back to the peer.
  *
- * The events of a stream: request() -> data()* -> end() -> closed(). closed()
- * comes exactly once, also when the session ends. Before it, all slices of the
- * stream are released; after it, the stream is freed. It waits while a batch holds
- * bytes of the stream. After h2_finish or h2_reset only closed() comes. h2_respond,
- * h2_write, h2_finish and h2_reset deliver no events. h2_receive delivers all of
- * them; h2_produce, h2_produced and h2_destroy deliver only closed(). None of these
- * four may be called from an event. */
+ * The events of a stream: request() -> data()* -> end() -> closed(). closed() comes
+ * exactly once, also when the session ends. Before it, all slices of the stream are
+ * released; after it, the stream is freed. It waits while a batch holds bytes of the
+ * stream. After h2_finish or h2_reset only closed() comes. h2_respond, h2_write,
+ * h2_finish and h2_reset deliver no events. h2_receive delivers all of them; h2_produce,
+ * h2_produced and h2_destroy deliver only closed(). None of these four may be called from
+ * an event. */
 #ifndef H2_SESSION_H
 #define H2_SESSION_H
 
@@ -50,7 +51,7 @@ struct h2_events {
      * owner's object. */
     void (*request)(void *owner, struct h2_stream *stream,
                     const struct h2_header *headers, size_t count);
-    /* The headers exceed these limits; the owner responds as its protocol does. */
+    /* The headers exceed these limits. The owner responds as its protocol requires. */
     void (*request_too_large)(void *owner, struct h2_stream *stream);
     void (*data)(struct h2_stream *stream, const uint8_t *bytes, size_t count);
     void (*end)(struct h2_stream *stream); /* the peer half-closed */
@@ -65,9 +66,9 @@ struct h2_counters { /* monotone; for metrics and abuse scoring */
     uint64_t pings_received, glitches, refused_streams;
 };
 
-/* Reads `limits` now and borrows `events`. wake(waker) says that there is output
- * that arose outside h2_receive: call h2_produce soon, but not from wake(). It is
- * called once until the next h2_produce. The first h2_produce yields SETTINGS.
+/* Reads `limits` during the call and borrows `events`. The session calls wake(waker) when
+ * it has output outside of h2_receive: call h2_produce soon, but not from wake(). It
+ * calls wake() only once before the next h2_produce. The first h2_produce gives SETTINGS.
  * NULL: out of memory. */
 struct h2_session *h2_create(const struct limits *limits, const struct h2_events *events,
                              void *owner, void (*wake)(void *waker), void *waker);
@@ -95,8 +96,8 @@ bool h2_preface_received(const struct h2_session *session); /* and SETTINGS */
 size_t h2_streams(const struct h2_session *session);        /* open now */
 const struct h2_counters *h2_counters(const struct h2_session *session);
 
-/* The orderly end: h2_drain sends GOAWAY(2^31-1) and a PING. The final GOAWAY
- * follows when the peer answers the PING or when h2_drain_finish is called. */
+/* Ends the session gracefully: sends GOAWAY(2^31-1) and a PING. The final GOAWAY follows
+ * when the peer answers the PING or when h2_drain_finish is called. */
 void h2_drain(struct h2_session *session);
 void h2_drain_finish(struct h2_session *session);
 

@@ -33,8 +33,7 @@ struct layers {
 
 /* ---- layers.c ---- */
 
-/* A layer whose memory is allocated and charged to the budget. It is in no
- * registry. */
+/* Allocates a layer and charges it to the budget. Does not add it to the registry. */
 int layer_create(struct layers *layers, const struct layer_spec *spec,
                  struct layer **layer, struct failure *failure);
 void layer_destroy(struct layer *layer);

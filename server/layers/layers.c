@@ -163,12 +163,12 @@ void layer_destroy(struct layer *layer)
 
 void layer_hold(struct layer *layer)
 {
-    layer->holds++;
+    layer->references++;
 }
 
 void layer_release(struct layer *layer)
 {
-    if (layer && --layer->holds == 0)
+    if (layer && --layer->references == 0)
         layer_destroy(layer);
 }
 
@@ -215,7 +215,7 @@ int layers_insert(struct layers *layers, struct layer *layer, struct failure *fa
             (layers->count - at) * sizeof(layers->sorted[0]));
     layers->sorted[at] = layer;
     layers->count++;
-    layer->holds++;
+    layer->references++;
     return 0;
 }
 

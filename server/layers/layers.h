@@ -4,8 +4,8 @@
  *
  * A layer is BUILDING while its weights are computed: it has its name, but
  * layers_find does not find it. It is READY once it is published and REMOVED once
- * it is unregistered. Its memory stays until the last holder releases it. A READY layer
- * never changes.
+ * it is unregistered. Its memory stays until the last reference is released. A READY
+ * layer never changes.
  *
  *   layers_reserve -> BUILDING -> layer_publish -> READY
  *                        |                           |
@@ -60,8 +60,8 @@ struct layer {
 
     struct layers *layers; /* do not touch this field and those below */
     enum layer_state state;
-    uint32_t holds;
-    uint64_t bytes; /* charged to the budget */
+    uint32_t references; /* its memory stays until there are none */
+    uint64_t bytes;      /* charged to the budget */
 };
 
 struct layers_config {
@@ -77,7 +77,7 @@ struct layers_config {
 int layers_open(struct layers **layers, const struct layers_config *config,
                 struct failure *failure);
 
-/* Nobody may hold a layer. NULL is harmless. */
+/* No layer may have references. NULL is harmless. */
 void layers_close(struct layers *layers);
 
 /* True when layers are kept on disk. */
@@ -92,8 +92,8 @@ uint64_t layer_groups_per_row(const struct layer_spec *spec);
 /* The standard deviation of latents that are drawn. */
 double layer_deviation(const struct layer_spec *spec);
 
-/* A BUILDING layer, held once for the caller. Its bias is zero; its codes and scales
- * are uninitialized. -1: ALREADY_EXISTS, RESOURCE_EXHAUSTED. */
+/* A BUILDING layer with one reference, which the caller releases. Its bias is zero; its
+ * codes and scales are uninitialized. -1: ALREADY_EXISTS, RESOURCE_EXHAUSTED. */
 int layers_reserve(struct layers *layers, const struct layer_spec *spec,
                    struct layer **layer, struct failure *failure);
 /* Makes it READY; harmless when it is not BUILDING. */
@@ -102,15 +102,15 @@ void layer_publish(struct layer *layer);
 /* Makes it REMOVED and frees its name; harmless when it is REMOVED. */
 void layer_unregister(struct layer *layer);
 
-/* A READY layer, held for the caller. -1: NOT_FOUND. */
+/* A READY layer, with a reference that the caller releases. -1: NOT_FOUND. */
 int layers_find(struct layers *layers, const char *name, struct layer **layer,
                 struct failure *failure);
 void layer_hold(struct layer *layer);
 void layer_release(struct layer *layer); /* NULL is harmless */
 
 /* The first READY layer, in order of names, whose name begins with `prefix` and
- * comes after `after` (NULL: from the start). The caller does not hold it. NULL:
- * there is none. */
+ * comes after `after` (NULL: from the start). The caller gets no reference. NULL: there
+ * is none. */
 struct layer *layers_next(struct layers *layers, const char *prefix, const char *after);
 
 #endif

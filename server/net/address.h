@@ -16,7 +16,7 @@ struct address {
 };
 
 /* Reads "host:port", "[v6]:port" or "unix:/path". An empty host or "*" means every
- * interface. Looks names up, which blocks: only for the start of the daemon. */
+ * interface. It resolves names, which blocks, so call it only while the daemon starts. */
 int listen_address_parse(struct address *address, const char *text,
                          struct failure *failure);
 

@@ -12,8 +12,8 @@
  * one place where session and memory are released.
  *
  * Failures, each ends in conn_close with its reason:
- *   not HTTP/2            HTTP/1 gets a static answer first (LAST_WORDS)
- *   protocol error        reading stops; the GOAWAY leaves first (LAST_WORDS)
+ *   not HTTP/2            HTTP/1 gets a static answer first (FINISHING)
+ *   protocol error        reading stops; the GOAWAY leaves first (FINISHING)
  *   preface, SETTINGS late  the handshake timer
  *   peer reads nothing    the stall timer: idle_ms_max without a byte taken
  *   read or write error, end of input

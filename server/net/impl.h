@@ -50,10 +50,10 @@ struct net {
 };
 
 enum conn_state {
-    CONN_GREETING,   /* the preface is still arriving; nothing is sent */
-    CONN_OPEN,       /* bytes go both ways */
-    CONN_LAST_WORDS, /* reads no more; closes when its output is written */
-    CONN_CLOSING,    /* waits for the close callback */
+    CONN_GREETING,  /* the preface is still arriving; nothing is sent */
+    CONN_OPEN,      /* bytes go both ways */
+    CONN_FINISHING, /* reads nothing; closes when its output is written */
+    CONN_CLOSING,   /* waits for the close callback */
     CONN_STATES
 };
 
@@ -96,16 +96,16 @@ extern const struct states net_states, conn_states;
 /* There may be output: net's next turn flushes the connection. */
 void conn_schedule_flush(struct conn *conn);
 
-/* A listener or connection is gone. When a net that ends has none left, closes the
- * loop's handles; the last close callback calls `drained`. */
+/* Call it when a listener or connection is gone. If the net is ending and has none left,
+ * closes the loop's handles; the last close callback calls `drained`. */
 void net_close_if_idle(struct net *net);
 
 /* ---- conn.c ---- */
 
-/* Closes now; harmless twice. `reason` is a literal. */
+/* Closes immediately; harmless if called twice. `reason` is a literal. */
 void conn_close(struct conn *conn, const char *reason);
 
-/* The orderly end: no new streams; the session ends with its last stream. */
+/* Ends the connection gracefully: no new streams; it closes after its last stream. */
 void conn_drain(struct conn *conn);
 void conn_drain_finish(struct conn *conn);
 
@@ -117,7 +117,7 @@ void conn_on_stall(struct timer *timer);
 
 /* ---- read.c ---- */
 
-/* Takes the socket; closes it on failure. */
+/* Takes ownership of the socket, and closes it on failure. */
 int conn_open(struct net *net, int fd, const struct address *peer,
               struct failure *failure);
 

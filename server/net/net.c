@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The whole of it: listeners, connections, and the end.
  *
- * Flushing. Output arises anywhere: while a socket is read, when a letter from a
+ * Flushing. Output arises anywhere: while a socket is read, when a message from a
  * worker arrives, when a timer fires. conn_schedule_flush() notes the connection;
  * the check handle, which libuv runs once after polling, writes what all of them
  * have, so that many small results leave in one system call. While a connection is

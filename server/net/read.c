@@ -63,7 +63,7 @@ static void refuse_other_protocol(struct conn *conn, uint8_t first)
 }
 
 /* False: the bytes are not those of the preface. */
-static bool greet(struct conn *conn, const uint8_t *bytes, size_t count)
+static bool preface_matches(struct conn *conn, const uint8_t *bytes, size_t count)
 {
     const size_t left = sizeof(preface) - 1 - conn->preface_bytes;
     const size_t compared = u64_min(count, left);
@@ -76,9 +76,9 @@ static bool greet(struct conn *conn, const uint8_t *bytes, size_t count)
     return true;
 }
 
-static void last_words(struct conn *conn, const char *reason)
+static void finish(struct conn *conn, const char *reason)
 {
-    if (!state_try(&conn_states, &conn->state, CONN_LAST_WORDS))
+    if (!state_try(&conn_states, &conn->state, CONN_FINISHING))
         return;
     conn->reason = reason;
     uv_read_stop(&conn->io.stream);
@@ -91,7 +91,7 @@ static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
     struct failure failure = {0};
 
     metric_add(net->config.metrics, M_RECEIVED_BYTES, count);
-    if (conn->state == CONN_GREETING && !greet(conn, bytes, count)) {
+    if (conn->state == CONN_GREETING && !preface_matches(conn, bytes, count)) {
         refuse_other_protocol(conn, conn->preface_bytes ? (uint8_t)preface[0] : bytes[0]);
         return;
     }
@@ -99,7 +99,7 @@ static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
         log_event(
             net->config.log, LOG_WARN, "conn_error",
             LOG_FIELDS(LOG_STR("peer", conn->peer), LOG_STR("error", failure.message)));
-        last_words(conn, "protocol_error");
+        finish(conn, "protocol_error");
         return;
     }
     if (h2_preface_received(conn->session))

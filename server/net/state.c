@@ -14,10 +14,10 @@ static const struct state_row net_rows[NET_STATES] = {
 const struct states net_states = STATES("net", net_rows);
 
 static const struct state_row conn_rows[CONN_STATES] = {
-    [CONN_GREETING] = {"greeting", STATE_TO(CONN_OPEN) | STATE_TO(CONN_LAST_WORDS) |
+    [CONN_GREETING] = {"greeting", STATE_TO(CONN_OPEN) | STATE_TO(CONN_FINISHING) |
                                        STATE_TO(CONN_CLOSING)},
-    [CONN_OPEN] = {"open", STATE_TO(CONN_LAST_WORDS) | STATE_TO(CONN_CLOSING)},
-    [CONN_LAST_WORDS] = {"last words", STATE_TO(CONN_CLOSING)},
+    [CONN_OPEN] = {"open", STATE_TO(CONN_FINISHING) | STATE_TO(CONN_CLOSING)},
+    [CONN_FINISHING] = {"finishing", STATE_TO(CONN_CLOSING)},
     [CONN_CLOSING] = {"closing", 0},
 };
 const struct states conn_states = STATES("connection", conn_rows);

@@ -106,7 +106,7 @@ void conn_flush(struct conn *conn)
     struct iovec iov[WRITE_IOVECS];
     int batches = 0, code;
 
-    if (conn->state != CONN_OPEN && conn->state != CONN_LAST_WORDS)
+    if (conn->state != CONN_OPEN && conn->state != CONN_FINISHING)
         return;
     for (; !conn->writing; batches++) {
         size_t count = WRITE_IOVECS;
@@ -128,6 +128,6 @@ void conn_flush(struct conn *conn)
         }
     }
     count_refusals(conn);
-    if (!conn->writing && (conn->state == CONN_LAST_WORDS || h2_over(conn->session)))
+    if (!conn->writing && (conn->state == CONN_FINISHING || h2_over(conn->session)))
         conn_close(conn, conn->reason ? conn->reason : "done");
 }

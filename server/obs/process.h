@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the kernel knows about this process, for the standard process_* metrics. */
+/* CPU time, memory and descriptors of this process, for the standard process_* metrics.
+ * */
 #ifndef OBS_PROCESS_H
 #define OBS_PROCESS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The chunks of a streamed tensor: what every method that takes them checks. */
+/* Checks the chunks of a streamed tensor, for every method that takes them. */
 #ifndef SERVICES_CHUNK_H
 #define SERVICES_CHUNK_H
 
@@ -10,13 +10,13 @@
 #include "proto/codec/codec.h"
 #include "services/shared.h"
 
-/* The chunk that arrives. Zeroed: none has arrived. */
+/* The chunk that is arriving. Zeroed: none has arrived. */
 struct chunk_reader {
     struct wire_chunk chunk;
-    const char *field;  /* of its target */
-    size_t small_bytes; /* when its data began */
-    uint32_t crc;       /* of its data so far */
-    bool seen;          /* in this message; the method clears it at the message's end */
+    const char *field;  /* the field of its target */
+    size_t small_bytes; /* what small_bytes() gave when its data began */
+    uint32_t crc;       /* CRC of its data so far */
+    bool seen;          /* this message has a chunk; the method clears it at its end */
 };
 
 /* The tensor that a chunk belongs to. */
@@ -37,8 +37,8 @@ void chunk_bytes(struct chunk_reader *reader, const uint8_t *bytes, size_t count
 /* -1: DATA_LOSS, the data does not have the CRC that came with it. */
 int chunk_end(struct chunk_reader *reader, struct call *call);
 
-/* At the end of a message whose data came. -1: INVALID_ARGUMENT, a field came after the
- * data. */
+/* Call it at the end of a message that had data. -1: INVALID_ARGUMENT, a field came after
+ * the data. */
 int chunk_check_order(const struct chunk_reader *reader, struct call *call);
 
 #endif

@@ -23,11 +23,11 @@ static inline struct services *services_of(const struct call *call)
 /* Fails the call with RESOURCE_EXHAUSTED for lack of memory. Returns -1. */
 int memory_spent(struct call *call);
 
-/* Bytes of the small fields that the scan holds. Where they grow after the bulk data
- * began, a field came after the data that it describes. */
+/* Bytes of the small fields that the scan has collected. If the number grows after the
+ * bulk data began, a field came after the data that it describes. */
 size_t small_bytes(const struct scan *scan);
 
-/* Fills call->failure with INVALID_ARGUMENT: `field` must be the last one; -1. */
+/* Fails the call with INVALID_ARGUMENT: `field` must be the last one. Returns -1. */
 int late_fields(struct call *call, const char *field);
 
 #endif

@@ -7,10 +7,10 @@
  *      posts drained() for the uploads of the waiting list that fit again.
  *   4. store_commit queues the command that ends the put. Its batch is one transaction,
  *      which it shares with everything that queued up while the batch before ran.
- *   5. After COMMIT, or after it failed, the writer posts the put's letter. The loop
+ *   5. After COMMIT, or after it failed, the writer posts the put's message. The loop
  *      frees the upload and calls done().
  * An abort is queued like a commit, but the put is the caller's again immediately, and
- * the letter is the upload's own. Letters do not touch the store, so letters that are
+ * the message is the upload's own. Messages do not touch the store, so messages that are
  * still in the mailbox when the store closes do no harm. */
 #include "store/store.h"
 
@@ -41,32 +41,33 @@ struct store {
     /* under the mutex */
     struct list queue;   /* commands */
     struct list waiting; /* uploads that wait for drained() */
-    uint32_t open;       /* puts between begin and their last letter */
+    uint32_t open;       /* puts between begin and their last message */
     size_t pending;      /* bytes of codes in the queue */
     bool stopping;
     /* the writer's thread only */
     struct writer writer;
 };
 
-/* ---- letters, on the loop --------------------------------------------------- */
+/* ---- messages, on the loop --------------------------------------------------- */
 
-static void deliver_drained(struct letter *letter)
+static void deliver_drained(struct mailbox_message *message)
 {
-    struct store_upload *upload = LIST_OWNER(letter, struct store_upload, drained_letter);
+    struct store_upload *upload =
+        LIST_OWNER(message, struct store_upload, drained_message);
 
     state_move(&drain_states, &upload->drain, DRAIN_IDLE);
     if (upload->put_state == PUT_OPEN && upload->drained)
         upload->drained(upload->put);
 }
 
-static void deliver_aborted(struct letter *letter)
+static void deliver_aborted(struct mailbox_message *message)
 {
-    free(LIST_OWNER(letter, struct store_upload, aborted_letter));
+    free(LIST_OWNER(message, struct store_upload, aborted_message));
 }
 
-static void deliver_done(struct letter *letter)
+static void deliver_done(struct mailbox_message *message)
 {
-    struct store_put *put = LIST_OWNER(letter, struct store_put, letter);
+    struct store_put *put = LIST_OWNER(message, struct store_put, message);
 
     free(put->upload);
     put->upload = NULL;
@@ -114,8 +115,8 @@ int store_begin(struct store_put *put, struct store *store, struct failure *fail
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     }
     upload->put = put;
-    upload->drained_letter.deliver = deliver_drained;
-    upload->aborted_letter.deliver = deliver_aborted;
+    upload->drained_message.deliver = deliver_drained;
+    upload->aborted_message.deliver = deliver_aborted;
     upload->end.upload = upload;
     list_init(&upload->waiting);
     list_init(&upload->touched);
@@ -198,7 +199,7 @@ static void queue_end(struct store_put *put, enum command_kind kind)
 
 void store_commit(struct store_put *put)
 {
-    put->letter.deliver = deliver_done;
+    put->message.deliver = deliver_done;
     state_move(&put_states, &put->upload->put_state, PUT_COMMITTING);
     queue_end(put, COMMAND_COMMIT);
 }
@@ -251,7 +252,7 @@ static void release_pending(struct store *store, struct command *command)
             continue;
         list_remove(link);
         state_move(&drain_states, &upload->drain, DRAIN_POSTED);
-        mailbox_post(store->config.mailbox, &upload->drained_letter);
+        mailbox_post(store->config.mailbox, &upload->drained_message);
     }
     pthread_mutex_unlock(&store->mutex);
     free(command);
@@ -288,8 +289,8 @@ static void finish(struct store *store, struct list *finished)
 
         leave(store);
         mailbox_post(store->config.mailbox, command->kind == COMMAND_COMMIT
-                                                ? &upload->put->letter
-                                                : &upload->aborted_letter);
+                                                ? &upload->put->message
+                                                : &upload->aborted_message);
     }
 }
 

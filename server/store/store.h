@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keeps reports in SQLite, under the data directory or in memory. One thread writes;
- * it commits what has queued up as one transaction. A put's done() comes after its
+/* Keeps reports in SQLite, under the data directory or in memory. One thread writes; it
+ * commits all queued puts as one transaction. A put's done() is called after its
  * transaction is on disk.
  *
  * The interface is asynchronous and shows no SQL type, so that another database can
@@ -38,7 +38,7 @@ int store_open(struct store **store, const struct store_config *config,
                struct failure *failure);
 
 /* Finishes what is queued, closes and frees. Before: commit or abort every put, and
- * close every reader. Letters may still be in the mailbox. NULL is harmless. */
+ * close every reader. Messages may still be in the mailbox. NULL is harmless. */
 void store_close(struct store *store);
 
 /* Which method made a report. The numbers are on disk. */
@@ -61,7 +61,7 @@ struct store_question {
 /* One report on its way to disk. The caller owns it and must not touch it between
  * begin and done(), except the fields that commit takes. */
 struct store_put {
-    struct letter letter;
+    struct mailbox_message message;
     struct store *store;
     struct store_upload *upload; /* the writer's state */
     /* in */
@@ -81,9 +81,10 @@ struct store_put {
 int store_begin(struct store_put *put, struct store *store, struct failure *failure);
 
 /* Copies the next bytes of the tensor's 2-bit codes, at most 1 MiB. A put brings all of
- * its codes or none; with a part, its commit fails with INTERNAL. Returns how many
- * bytes wait for the writer: those of this put, or those of all puts where these are
- * too many. Above STORE_CODES_PENDING_MAX, wait for drained(). */
+ * its codes or none; if only a part of them came, its commit fails with INTERNAL. Returns
+ * how many bytes wait for the writer: those of this put, or those of all puts if they
+ * exceed the bound for all. If it is above STORE_CODES_PENDING_MAX, wait for drained().
+ * */
 enum { STORE_CODES_PENDING_MAX = 4 << 20 };
 size_t store_codes(struct store_put *put, const void *bytes, size_t count);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A put as the loop and the writer see it. store_begin creates it; the delivery of its
- * last letter frees it. Between commit or abort and that letter it belongs to the
+ * last message frees it. Between commit or abort and that message it belongs to the
  * writer. */
 #ifndef STORE_UPLOAD_H
 #define STORE_UPLOAD_H
@@ -56,8 +56,8 @@ struct store_upload {
     size_t pending; /* bytes of codes in the queue */
     enum drain_state drain;
     struct list waiting; /* in the store's list, while WAITING */
-    /* letters from the writer; the letter of a commit is a field of the put */
-    struct letter drained_letter, aborted_letter;
+    /* messages from the writer; the message of a commit is a field of the put */
+    struct mailbox_message drained_message, aborted_message;
     struct command end; /* COMMIT or ABORT: here, so that it needs no memory */
     /* the writer's */
     enum upload_state state;

@@ -7,14 +7,15 @@
 
 #include "store/row.h"
 
-/* 1: *row is the layer. 0: it does not exist; *row is the next layer and row->previous
- * the one before, each with empty strings if there is none. -1: failure. */
+/* Finds a layer. Returns 1: *row is the layer. Returns 0: it does not exist; *row is the
+ * next layer and row->previous the one before, each with empty strings if there is none.
+ * Returns -1: failure. */
 int find_layer(struct db *db, const struct layer_key *key, struct layer_row *row,
                struct failure *failure);
 
-/* Finds a report of a layer. 1: *row is the report. 0: it does not exist; *row is the
- * next later one, or row->select is NULL. In both cases call report_row_release
- * afterwards. -1: failure; do not release. */
+/* Finds a report of a layer. Returns 1: *row is the report. Returns 0: it does not exist;
+ * *row is the next later one, or row->select is NULL. In both cases the caller calls
+ * report_row_release. Returns -1: failure; do not release. */
 int find_report(struct db *db, const struct layer_row *layer, int64_t step,
                 struct report_row *row, struct failure *failure);
 void report_row_release(struct report_row *row);

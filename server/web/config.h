@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the server and its handlers work with. */
+/* The settings of the web server and its handlers. */
 #ifndef WEB_CONFIG_H
 #define WEB_CONFIG_H
 

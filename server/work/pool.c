@@ -38,9 +38,9 @@ static struct job *take_job(struct pool *pool)
     return link ? LIST_OWNER(link, struct job, link) : NULL;
 }
 
-static void deliver_done(struct letter *letter)
+static void deliver_done(struct mailbox_message *message)
 {
-    struct job *job = LIST_OWNER(letter, struct job, letter);
+    struct job *job = LIST_OWNER(message, struct job, message);
 
     job->done(job);
 }
@@ -59,7 +59,7 @@ static void *worker(void *arg)
             job->cancelled && atomic_load_explicit(job->cancelled, memory_order_relaxed);
         if (!job->skipped)
             job->run(job);
-        mailbox_post(pool->mailbox, &job->letter); /* now the job is the loop's */
+        mailbox_post(pool->mailbox, &job->message); /* now the job is the loop's */
     }
     kernels_leave(&env);
     return NULL;
@@ -131,7 +131,7 @@ int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
 
 void pool_submit(struct pool *pool, struct job *job)
 {
-    job->letter.deliver = deliver_done;
+    job->message.deliver = deliver_done;
     pthread_mutex_lock(&pool->mutex);
     assert(!pool->stopping);
     list_push(&pool->queue, &job->link);

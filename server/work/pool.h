@@ -22,7 +22,7 @@ enum { POOL_THREADS_MAX = 1024 };
 
 struct job {
     struct list link; /* the pool's, as the next field: do not touch */
-    struct letter letter;
+    struct mailbox_message message;
     void (*run)(struct job *job);  /* on a worker */
     void (*done)(struct job *job); /* on the loop's thread */
     const _Atomic bool *cancelled; /* borrowed; NULL: never cancelled */

@@ -4,8 +4,6 @@ the tensor, and nothing else shows it."""
 import json
 import os
 import pathlib
-import resource
-import signal
 import subprocess
 import sys
 import tempfile
@@ -115,13 +113,13 @@ def test_bits_and_reports_are_those_of_one_message(daemon, run, tmp_path, random
 
 def test_an_output_that_cannot_be_written_says_why(daemon, tmp_path, random):
     """The reason is that of the file, not that of the call which it ended."""
-    def small_files():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2 * MIB, 2 * MIB))
-
     latents, out = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
     save(latents, {"l.weight": random.standard_normal(ODD).astype(np.float32)})
-    done = cli(daemon, "project", latents, "-o", out, preexec_fn=small_files)
+    done = subprocess.run(
+        ["bash", "-c", 'trap "" XFSZ; ulimit -f 2048; exec "$@"', "bash", *RUNNER,
+         str(BINARIES / "trit"), "project", str(latents), "-o", str(out)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=dict(os.environ, TRITD_ADDRESS=daemon.rpc))
     assert done.returncode == 3
     assert "File too large" in done.stderr and "ABORTED" not in done.stderr
     assert not out.exists()

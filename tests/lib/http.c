@@ -15,14 +15,14 @@
 int http_connect(const char *address)
 {
     const char *colon = strrchr(address, ':');
-    struct timeval patience = {.tv_sec = HTTP_SECONDS_MAX};
+    struct timeval timeout = {.tv_sec = HTTP_SECONDS_MAX};
     struct sockaddr_in to = {.sin_family = AF_INET};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     CHECK(fd >= 0 && colon);
     to.sin_port = htons((uint16_t)atoi(colon + 1));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
     CHECK(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
     return fd;
 }

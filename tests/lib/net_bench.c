@@ -165,7 +165,7 @@ void client_send(int fd, const void *bytes, size_t count)
     CHECK_EQ(send(fd, bytes, count, MSG_NOSIGNAL), count);
 }
 
-void client_greet(int fd)
+void client_send_preface(int fd)
 {
     static const char hello[] =
         CLIENT_PREFACE "\0\0\0\4\0\0\0\0\0"; /* and empty SETTINGS */
@@ -190,7 +190,7 @@ void client_request(int fd, uint32_t id)
     client_send(fd, frame, sizeof(frame));
 }
 
-void client_greet_wide(int fd)
+void client_send_preface_wide(int fd)
 {
     static const char hello[] = CLIENT_PREFACE "\0\0\6\4\0\0\0\0\0\0\4\x7f\xff\xff\xff"
                                                "\0\0\4\10\0\0\0\0\0\x7f\xff\0\0";

@@ -49,10 +49,10 @@ int client_connect(const struct bench *bench);
 void client_send(int fd, const void *bytes, size_t count);
 
 /* Sends the preface and empty SETTINGS. */
-void client_greet(int fd);
+void client_send_preface(int fd);
 
 /* The same, with windows of 2^31-1 bytes for a large answer. */
-void client_greet_wide(int fd);
+void client_send_preface_wide(int fd);
 
 enum { REQUEST_BYTES = 18 };
 

@@ -159,7 +159,7 @@ bool service_broken(const struct service *service)
     return connection_broken(service->connection);
 }
 
-static bool is_settled(void *arg)
+static bool service_is_idle(void *arg)
 {
     struct service *service = arg;
 
@@ -167,9 +167,9 @@ static bool is_settled(void *arg)
     return service->budget.bytes_used == 0;
 }
 
-void service_settle(struct service *service)
+void service_wait_idle(struct service *service)
 {
-    loop_run_until(service->loop, is_settled, service);
+    loop_run_until(service->loop, service_is_idle, service);
 }
 
 struct connection *service_connection(struct service *service)

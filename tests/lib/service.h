@@ -28,7 +28,7 @@ struct service *service_open(const struct service_options *options);
 void service_close(struct service *service);
 
 /* Turns the loop until every byte of the budget is free again. */
-void service_settle(struct service *service);
+void service_wait_idle(struct service *service);
 
 /* The connection failed as a whole. */
 bool service_broken(const struct service *service);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a layer is built, wherever its latents come from: project and pack rows of latents,
- * save the layer, publish it. */
+/* Builds a layer from latents of any origin: projects and packs rows of latents, saves
+ * the layer, publishes it. */
 #ifndef SERVICES_LAYERS_BUILD_H
 #define SERVICES_LAYERS_BUILD_H
 
@@ -9,7 +9,7 @@
 #include "services/layers/parallel.h"
 
 struct layer_build {     /* the first member of the state of a method that builds */
-    struct layer *layer; /* BUILDING, held */
+    struct layer *layer; /* BUILDING; with a reference */
     struct parallel_for pieces;
     struct latents_file latents; /* if they are kept: the file being written */
     uint64_t latents_bytes;

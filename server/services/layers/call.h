@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the methods of the Layers service share: tensors of a request, held whole; tensors
- * of a reply; conversion of specs. */
+/* Shared by the methods of the Layers service: tensors of a request, kept in memory as a
+ * whole; tensors of a reply; conversion of specs. */
 #ifndef SERVICES_LAYERS_CALL_H
 #define SERVICES_LAYERS_CALL_H
 
@@ -9,8 +9,8 @@
 #include "services/shared.h"
 #include "work/blocks.h"
 
-/* Bytes of a request, held whole. The memory grows, and is charged to the budget, as they
- * come. */
+/* Bytes of a request, kept as a whole. The memory grows as they arrive, and is charged to
+ * the budget. */
 struct bulk {
     uint8_t *bytes;
     size_t count, capacity;
@@ -71,8 +71,8 @@ int check_reply_bytes(struct call *call, const char *field, uint64_t bytes);
 /* Sends bytes of a reply, none where count is 0, from memory that the call frees. */
 void reply_lend(struct call *call, struct h2_slice *slice, const void *bytes,
                 uint64_t count);
-/* A part of a message is sent and the rest cannot follow: resets the stream, as a status
- * could not be read any more. */
+/* Call it if a part of a message was sent and the rest cannot follow. Resets the stream,
+ * because the peer could no longer read a status. */
 void reply_broken(struct call *call);
 
 /* Sends a message that begins with small fields already encoded (at most

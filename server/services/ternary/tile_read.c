@@ -22,7 +22,7 @@ void tile_read_trits(struct tile *tile, const struct task *task)
     size_t elements = (size_t)tile->span.elements;
 
     if (task_deinterleaves(task))
-        part_interleaved(tile->in.bytes, elements, tile->trits);
+        deinterleave(tile->in.bytes, elements, tile->trits);
     else if (task_reads_trits(task))
         part_planes(tile->in.bytes, elements, tile->trits);
 }

@@ -25,7 +25,7 @@ static void fixture_open(struct fixture *f)
 }
 
 struct note {
-    struct letter letter;
+    struct mailbox_message message;
     struct record *record;
     int number;
     struct note *also; /* posted when this one is delivered */
@@ -40,14 +40,14 @@ struct record {
     int close_at; /* count at which the mailbox is closed; 0 = never */
 };
 
-static void deliver_note(struct letter *letter)
+static void deliver_note(struct mailbox_message *message)
 {
-    struct note *note = LIST_OWNER(letter, struct note, letter);
+    struct note *note = LIST_OWNER(message, struct note, message);
     struct record *record = note->record;
 
     record->numbers[record->count++] = note->number;
     if (note->also)
-        mailbox_post(record->fixture->mailbox, &note->also->letter);
+        mailbox_post(record->fixture->mailbox, &note->also->message);
     if (record->count == record->close_at)
         mailbox_close(record->fixture->mailbox);
 }
@@ -55,7 +55,7 @@ static void deliver_note(struct letter *letter)
 static struct note note(struct record *record, int number)
 {
     return (struct note){
-        .letter.deliver = deliver_note, .record = record, .number = number};
+        .message.deliver = deliver_note, .record = record, .number = number};
 }
 
 static bool all_arrived(void *arg)
@@ -83,7 +83,7 @@ CASE(delivers_in_order, "messages are delivered from the loop, in order")
     fixture_open(&f);
     for (int i = 0; i < 5; i++) {
         notes[i] = note(&record, i);
-        mailbox_post(f.mailbox, &notes[i].letter);
+        mailbox_post(f.mailbox, &notes[i].message);
         CHECK_EQ(record.count, 0);
     }
     loop_run_until(f.loop, all_arrived, &record);
@@ -102,8 +102,8 @@ CASE(delivery_may_post, "a delivery may post")
     for (int i = 0; i < 3; i++)
         notes[i] = note(&record, i);
     notes[0].also = &notes[2];
-    mailbox_post(f.mailbox, &notes[0].letter);
-    mailbox_post(f.mailbox, &notes[1].letter);
+    mailbox_post(f.mailbox, &notes[0].message);
+    mailbox_post(f.mailbox, &notes[1].message);
     loop_run_until(f.loop, all_arrived, &record);
     check_order(&record);
     mailbox_close(f.mailbox);
@@ -121,8 +121,8 @@ CASE(close_delivers_first,
     for (int i = 0; i < 3; i++)
         notes[i] = note(&record, i);
     notes[0].also = &notes[2];
-    mailbox_post(f.mailbox, &notes[0].letter);
-    mailbox_post(f.mailbox, &notes[1].letter);
+    mailbox_post(f.mailbox, &notes[0].message);
+    mailbox_post(f.mailbox, &notes[1].message);
     mailbox_close(f.mailbox);
     check_order(&record);
     loop_destroy(f.loop);
@@ -141,29 +141,29 @@ CASE(close_within_delivery,
         notes[i] = note(&record, i);
     notes[2].also = &notes[3];
     for (int i = 0; i < 3; i++)
-        mailbox_post(f.mailbox, &notes[i].letter);
+        mailbox_post(f.mailbox, &notes[i].message);
     loop_run_until(f.loop, all_arrived, &record);
     check_order(&record);
     loop_destroy(f.loop);
 }
 
-enum { SENDERS = 4, LETTERS = 5000 };
+enum { SENDERS = 4, MESSAGES = 5000 };
 
 struct sender {
     pthread_t thread;
     struct mailbox *mailbox;
     struct numbered {
-        struct letter letter;
+        struct mailbox_message message;
         struct sender *sender;
         int number;
-    } letters[LETTERS];
-    int next; /* the loop's: number of the letter expected next */
+    } messages[MESSAGES];
+    int next; /* the loop's: number of the message expected next */
     bool out_of_order;
 };
 
-static void deliver_numbered(struct letter *letter)
+static void deliver_numbered(struct mailbox_message *message)
 {
-    struct numbered *numbered = LIST_OWNER(letter, struct numbered, letter);
+    struct numbered *numbered = LIST_OWNER(message, struct numbered, message);
     struct sender *sender = numbered->sender;
 
     sender->out_of_order |= numbered->number != sender->next;
@@ -174,10 +174,10 @@ static void *send_all(void *arg)
 {
     struct sender *sender = arg;
 
-    for (int i = 0; i < LETTERS; i++) {
-        sender->letters[i] = (struct numbered){
-            .letter.deliver = deliver_numbered, .sender = sender, .number = i};
-        mailbox_post(sender->mailbox, &sender->letters[i].letter);
+    for (int i = 0; i < MESSAGES; i++) {
+        sender->messages[i] = (struct numbered){
+            .message.deliver = deliver_numbered, .sender = sender, .number = i};
+        mailbox_post(sender->mailbox, &sender->messages[i].message);
     }
     return NULL;
 }
@@ -187,7 +187,7 @@ static bool all_sent(void *arg)
     struct sender *senders = arg;
 
     for (int i = 0; i < SENDERS; i++)
-        if (senders[i].next < LETTERS)
+        if (senders[i].next < MESSAGES)
             return false;
     return true;
 }
@@ -207,7 +207,7 @@ CASE(many_threads, "messages of every thread come once and in its order")
     for (int i = 0; i < SENDERS; i++) {
         pthread_join(senders[i].thread, NULL);
         CHECK(!senders[i].out_of_order);
-        CHECK_EQ(senders[i].next, LETTERS);
+        CHECK_EQ(senders[i].next, MESSAGES);
     }
     mailbox_close(f.mailbox);
     loop_destroy(f.loop);
@@ -218,7 +218,7 @@ static void *send_first(void *arg)
 {
     struct sender *sender = arg;
 
-    mailbox_post(sender->mailbox, &sender->letters[0].letter);
+    mailbox_post(sender->mailbox, &sender->messages[0].message);
     return NULL;
 }
 
@@ -240,8 +240,8 @@ CASE(closes_behind_the_last_post,
         fixture_open(&f);
         sender->mailbox = f.mailbox;
         sender->next = 0;
-        sender->letters[0] =
-            (struct numbered){.letter.deliver = deliver_numbered, .sender = sender};
+        sender->messages[0] =
+            (struct numbered){.message.deliver = deliver_numbered, .sender = sender};
         CHECK(pthread_create(&sender->thread, NULL, send_first, sender) == 0);
         loop_run_until(f.loop, first_arrived, sender);
         mailbox_close(f.mailbox);

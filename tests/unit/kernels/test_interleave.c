@@ -27,7 +27,7 @@ static void check_one(size_t elements, uint64_t *seed)
     memset(out, 0xa5, sizeof(out));
     memset(t, 0x5a, sizeof(t));
     interleave(codes, elements, out);
-    part_interleaved(out, elements, t);
+    deinterleave(out, elements, t);
     for (size_t i = 0; i < elements; i++) {
         CHECK_EQ(out[i % bytes] >> 2 * (i / bytes) & 3, code_of(codes, i));
         CHECK_EQ(t[i], code_of(codes, i) - 1);
@@ -74,7 +74,7 @@ static void compare_vector(const struct kernels *table, const struct golden *fil
     CHECK_MEM(&scale, scales.data, sizeof(scale));
     interleave(codes, trits.elements, out);
     CHECK_MEM(out, bytes.data, bytes.elements);
-    part_interleaved(bytes.data, trits.elements, t);
+    deinterleave(bytes.data, trits.elements, t);
     CHECK_MEM(t, trits.data, trits.elements);
 }
 

@@ -5,7 +5,7 @@
 #include "tests/lib/check.h"
 
 /* The vectors of RFC 4648, section 10, padded and not. */
-CASE(vectors, "the RFC's vectors decode, padded or not, and never past the room")
+CASE(vectors, "the RFC's vectors decode, padded or not, and never past the capacity")
 {
     static const char *const texts[][2] = {
         {"", ""},           {"Zg==", "f"},         {"Zg", "f"},

@@ -157,19 +157,20 @@ CASE(dribbles, "a reply that comes byte by byte is the same reply")
     stop(&f);
 }
 
-CASE(into_own_room, "a result goes into the caller's room, if it is large enough")
+CASE(into_a_buffer_of_the_caller,
+     "a result goes into the caller's buffer, if it is large enough")
 {
     struct fake_act act = {.deed = FAKE_ANSWER};
     struct trit_projection projection = TRIT_PROJECTION_INIT;
-    float room[ELEMENTS];
+    float buffer[ELEMENTS];
     struct trit_project_options options = {
-        .size = sizeof(options), .out = room, .out_bytes = sizeof(room)};
+        .size = sizeof(options), .out = buffer, .out_bytes = sizeof(buffer)};
     struct fixture f;
 
     start(&f, &act, 1);
     CHECK_EQ(project(&f, &options, &projection), TRIT_OK);
-    CHECK(projection.data == room && !projection.data_owned);
-    CHECK_MEM(room, f.expected, sizeof(room));
+    CHECK(projection.data == buffer && !projection.data_owned);
+    CHECK_MEM(buffer, f.expected, sizeof(buffer));
     trit_projection_free(&projection);
     options.out_bytes--;
     CHECK_EQ(project(&f, &options, &projection), TRIT_INVALID_ARGUMENT);

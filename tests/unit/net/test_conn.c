@@ -130,7 +130,7 @@ CASE(large_reply, "a large reply arrives whole")
 
     bench->reply_bytes = 16 << 20;
     inbox_init(&inbox, bench, client_connect(bench));
-    client_greet_wide(inbox.fd);
+    client_send_preface_wide(inbox.fd);
     client_request(inbox.fd, 1);
     loop_run_until(bench->loop, inbox_has_trailers, &inbox);
     CHECK_EQ(inbox_data(&inbox), 16 << 20);
@@ -148,7 +148,7 @@ CASE(many_requests, "the answers of one turn leave in one write")
 
     bench->reply_bytes = 100;
     inbox_init(&inbox, bench, client_connect(bench));
-    client_greet_wide(inbox.fd);
+    client_send_preface_wide(inbox.fd);
     for (uint32_t i = 0; i < 60; i++)
         client_request_frame(requests[i], 2 * i + 1);
     client_send(inbox.fd, requests, sizeof(requests));
@@ -168,7 +168,7 @@ CASE(reads_nothing, "a peer that reads nothing is closed")
     bench = bench_on_tcp(&limits);
     bench->reply_bytes = 64 << 20; /* more than any pair of socket buffers */
     fd = client_connect(bench);
-    client_greet_wide(fd);
+    client_send_preface_wide(fd);
     client_request(fd, 1);
     loop_run_until(bench->loop, bench_has_request, bench);
     loop_run_until(bench->loop, no_connection, bench);
@@ -185,7 +185,7 @@ CASE(breaks_the_rules, "a peer that breaks the rules gets a GOAWAY, then the end
     struct inbox inbox;
 
     inbox_init(&inbox, bench, client_connect(bench));
-    client_greet(inbox.fd);
+    client_send_preface(inbox.fd);
     client_send(inbox.fd, "\0\0\0\0\0\0\0\0\0", 9); /* DATA on stream 0 */
     loop_run_until(bench->loop, inbox_is_over, &inbox);
     CHECK_EQ(inbox_frames(&inbox, 7, 0), 1);
@@ -204,7 +204,7 @@ CASE(floods, "a flood ends the connection")
     for (size_t i = 0; i < 1000; i++)
         memcpy(pings + 17 * i, ping, 17);
     inbox_init(&inbox, bench, client_connect(bench));
-    client_greet(inbox.fd);
+    client_send_preface(inbox.fd);
     inbox.wanted = sizeof(CLIENT_PREFACE) - 1 + 9;
     for (int i = 0; i < 40 && !inbox.over; i++) {
         if (send(inbox.fd, pings, sizeof(pings), MSG_NOSIGNAL) != sizeof(pings))
@@ -227,7 +227,7 @@ CASE(peer_leaves, "when the peer leaves, its calls close")
 
     bench->hold = true;
     fd = client_connect(bench);
-    client_greet(fd);
+    client_send_preface(fd);
     client_request(fd, 1);
     loop_run_until(bench->loop, bench_has_request, bench);
     CHECK_EQ(bench->closed, 0);
@@ -246,7 +246,7 @@ CASE(late_answer, "an answer from outside of a read leaves too")
     bench->hold = true;
     bench->reply_bytes = 10;
     inbox_init(&inbox, bench, client_connect(bench));
-    client_greet(inbox.fd);
+    client_send_preface(inbox.fd);
     client_request(inbox.fd, 1);
     loop_run_until(bench->loop, bench_has_request, bench);
     bench_answer(bench, bench->held[0]); /* outside of any read: the wake brings it out */
@@ -266,7 +266,7 @@ static bool survives(uint64_t nth)
 
     bench->hold = true;
     inbox_init(&inbox, bench, client_connect(bench));
-    client_greet(inbox.fd);
+    client_send_preface(inbox.fd);
     client_request(inbox.fd, 1);
     fault_arm(FAULT_MEMORY, nth, FAULT_ONCE);
     for (int turn = 0; turn < 20; turn++)

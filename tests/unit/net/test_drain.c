@@ -22,7 +22,7 @@ static struct bench *bench_holding(const struct limits *limits, struct inbox *in
     bench->hold = true;
     bench_listen(bench, "127.0.0.1:0");
     inbox_init(inbox, bench, client_connect(bench));
-    client_greet_wide(inbox->fd);
+    client_send_preface_wide(inbox->fd);
     client_request(inbox->fd, 1);
     loop_run_until(bench->loop, bench_has_request, bench);
     return bench;
@@ -110,7 +110,8 @@ CASE(accepts_no_more, "a draining net accepts no connections")
     bench_destroy(bench);
 }
 
-CASE(drains_the_greeting, "a drain closes a connection without a preface immediately")
+CASE(drains_before_the_preface,
+     "a drain closes a connection without a preface immediately")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
@@ -174,7 +175,7 @@ CASE(again_and_again, "a net starts and stops a hundred times, at any point")
         bench->hold = i % 4 == 0;
         bench_listen(bench, "127.0.0.1:0");
         inbox_init(&inbox, bench, client_connect(bench));
-        client_greet(inbox.fd);
+        client_send_preface(inbox.fd);
         client_request(inbox.fd, 1);
         for (int turn = 0; turn < i % 12; turn++) /* stop at any point */
             uv_run(bench->loop, UV_RUN_NOWAIT);

@@ -32,7 +32,7 @@ static void serves_on(const char *address)
 
     bench_listen(bench, address);
     inbox_init(&inbox, bench, client_connect(bench));
-    client_greet(inbox.fd);
+    client_send_preface(inbox.fd);
     client_request(inbox.fd, 1);
     loop_run_until(bench->loop, inbox_has_trailers, &inbox);
     CHECK_EQ(bench->requests, 1);
@@ -188,14 +188,14 @@ CASE(connection_limit, "connections above the limit are closed immediately")
     bench_check_refusals(bench, "connections", 1);
     CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 2);
     for (int i = 0; i < 2; i++) {
-        client_greet(inboxes[i].fd);
+        client_send_preface(inboxes[i].fd);
         client_request(inboxes[i].fd, 1);
         loop_run_until(bench->loop, inbox_has_trailers, &inboxes[i]);
     }
     inbox_fini(&inboxes[0]);
     loop_run_until(bench->loop, one_is_left, bench);
     inbox_init(&inboxes[3], bench, client_connect(bench));
-    client_greet(inboxes[3].fd);
+    client_send_preface(inboxes[3].fd);
     client_request(inboxes[3].fd, 1);
     loop_run_until(bench->loop, inbox_has_trailers, &inboxes[3]);
     inbox_fini(&inboxes[3]);
@@ -227,7 +227,7 @@ CASE(no_descriptors, "accepting waits while descriptors run out, then recovers")
 
     bench_listen(bench, "127.0.0.1:0");
     inbox_init(&inbox, bench, client_connect(bench));
-    client_greet(inbox.fd);
+    client_send_preface(inbox.fd);
     client_request(inbox.fd, 1);
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, &was), 0);
     none = (struct rlimit){.rlim_cur = 3, .rlim_max = was.rlim_max};

@@ -197,7 +197,7 @@ static void check_json_line(const char *bytes, size_t count)
     CHECK_EQ(at, count - 2);
 }
 
-CASE(long_values_leave_room, "a long value is cut and leaves room for the next")
+CASE(long_values_leave_space, "a long value is cut and leaves space for the next")
 {
     static char text[100000];
     static const char end[] = "a\" after=5 truncated=true\n";

@@ -210,7 +210,7 @@ CASE(reset_while_it_comes, "a Load that is reset leaves neither its name nor mem
     CHECK_EQ(status_of(get_path, ask_name("a")), TRIT_NOT_FOUND);
     CHECK_EQ(status_of(create_path, ask_create("a", 2, 16)), TRIT_ALREADY_EXISTS);
     exchange_cancel(&exchange);
-    service_settle(service);
+    service_wait_idle(service);
     CHECK_EQ(status_of(get_path, ask_name("a")), TRIT_NOT_FOUND);
     CHECK_EQ(status_of(load_path, ask_load("a")), 0);
     exchange_free(&exchange);
@@ -228,7 +228,7 @@ CASE(reset_while_it_is_made, "a Create that is reset leaves neither its name nor
                    NULL);
     exchange_upload(&exchange);
     exchange_cancel(&exchange);
-    service_settle(service);
+    service_wait_idle(service);
     CHECK_EQ(status_of(create_path, ask_create("a", 2, 16)), 0);
     exchange_free(&exchange);
     request_free(&create);
@@ -245,7 +245,7 @@ CASE(deadline_while_it_is_made, "a Create beyond its deadline leaves no layer")
                    "1m");
     exchange_finish(&exchange);
     CHECK_EQ(exchange.status, TRIT_DEADLINE_EXCEEDED);
-    service_settle(service);
+    service_wait_idle(service);
     CHECK_EQ(status_of(get_path, ask_name("a")), TRIT_NOT_FOUND);
     exchange_free(&exchange);
     request_free(&create);
@@ -280,7 +280,7 @@ CASE(deleted_while_in_use, "a layer deleted while it multiplies finishes the pro
     exchange_free(&second);
     request_free(&forward);
     free(x);
-    service_settle(service);
+    service_wait_idle(service);
     service_close(service);
 }
 

@@ -383,7 +383,7 @@ CASE(budget, "a tensor beyond the memory budget is refused, and the next call ha
     CHECK_EQ(exchange.status, TRIT_RESOURCE_EXHAUSTED);
     CHECK(strstr(exchange.message, "memory_bytes_max = 4194304"));
     exchange_free(&exchange);
-    service_settle(service);
+    service_wait_idle(service);
     answer = project(service, &project_options, 0);
     answer_free(&answer);
     free(large);

@@ -82,7 +82,7 @@ static void one_grows(enum trit_encoding encoding)
     CHECK_EQ(other.status, 0);
     exchange_free(&other);
     exchange_cancel(&first);
-    service_settle(service);
+    service_wait_idle(service);
     exchange_free(&first);
     ask(service, &first, project_path, &whole, 0);
     CHECK_EQ(first.status, TRIT_RESOURCE_EXHAUSTED);
