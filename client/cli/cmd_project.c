@@ -4,8 +4,8 @@
  * 1. The input's table is read and the output's planned; what cannot be is
  *    refused before a byte is written or sent, and so is a layer whose data are
  *    ternary already.
- * 2. Tensors go one after another, in the input's order: a layer is loaded,
- *    projected by the daemon and put; everything else is copied.
+ * 2. Tensors go one after another, in the input's order: a layer is projected by the
+ *    daemon; everything else is copied. Large matrices move piece by piece.
  * 3. The input is asked whether it changed meanwhile, and the layers whether a scale
  *    was lost; the output takes its name.
  * Whatever fails leaves the output's name as it was; what the daemon filed under

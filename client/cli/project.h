@@ -27,8 +27,8 @@ struct projecting {
 /* Copies a tensor byte for byte to the output. */
 int project_copy(struct projecting *p, size_t index);
 
-/* Loads a layer matrix by matrix, has the daemon project each, puts what comes back to
- * the output, and notes reports and findings. */
+/* Has the daemon project a layer matrix by matrix, puts what comes back to the output, and
+ * notes reports and findings. */
 int project_layer(struct projecting *p, size_t index);
 
 /* What the plan says, before anything is sent: DONE, or MISMATCH after naming all that is
