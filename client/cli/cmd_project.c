@@ -3,8 +3,9 @@
  *
  * 1. Reads the input's table and plans the output. Refuses what is impossible, and
  *    layers that are ternary already, before it sends or writes anything.
- * 2. Handles the tensors in the input's order: loads each layer, has the daemon
- *    project it and writes the result; copies every other tensor.
+ * 2. Handles the tensors in the input's order: has the daemon project
+ *    each layer and writes the result, large matrices piece by piece; copies every
+ *    other tensor.
  * 3. Fails if the input was changed meanwhile or a layer lost a scale. Otherwise the
  *    output gets its name.
  * After a failure the output's name is as it was before. Reports that the daemon has

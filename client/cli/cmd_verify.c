@@ -5,7 +5,7 @@
  * 1. The rules, the patterns and the file's record say what each tensor is
  *    (checkpoint/contents.h). What that alone says against the file is found.
  * 2. With --against every tensor of either side gets its counterpart (match.h).
- * 3. Each layer is loaded with its scales and its reference, sent, and what its report
+ * 3. Each layer is sent with its scales and its reference, and what its report
  *    says against it is found; every other pair is compared byte for byte.
  * 4. The findings make the verdict. A file of which no layer was examined is
  *    inconclusive, whatever else is equal.

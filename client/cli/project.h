@@ -27,7 +27,7 @@ struct projecting {
 /* Copies a tensor byte for byte to the output. */
 int project_copy(struct projecting *p, size_t index);
 
-/* Loads a layer matrix by matrix, has the daemon project each, writes the results to the
+/* Has the daemon project a layer matrix by matrix, writes the results to the
  * output, and collects reports and findings. */
 int project_layer(struct projecting *p, size_t index);
 
