@@ -14,7 +14,11 @@
  * and adds the reasons (threshold_differs, granularity_differs, partial_group_differs,
  * scale_rounded, scale_reciprocal) that explain all of it. Of encodings with
  * one scale for the tensor only that scale is looked at. Without memory nothing is added. */
+enum { EXPLAINED_MAX = 16 }; /* matrices of a file; each costs several projections */
 void findings_explain(struct file_findings *findings, const char *layer,
                       const struct explained *what);
+
+/* Is one of the findings from the index `first` on about codes or scales that differ? */
+bool findings_have_mismatch(const struct file_findings *findings, size_t first);
 
 #endif

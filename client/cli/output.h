@@ -13,9 +13,6 @@
 enum exit_code output_check(const char *command, const struct options *options,
                             const char *input);
 
-/* Is the output a folder? One of a folder is, unless its name ends as a file's. */
-bool output_is_folder(const char *path, const struct input *input);
-
 /* Opens the output of a plan: a file, or a folder that gets the input's config.json and
  * its other small files, tokenizer and all. */
 int output_open(struct writer **writer, const struct options *options,
