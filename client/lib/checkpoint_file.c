@@ -23,7 +23,8 @@ static int read_config(struct trit_file *file, struct failure *failure)
         file->checkpoint.has_config = found == 0;
     }
     free(text);
-    if (found >= 0 || !reader_is_folder(file->reader))
+    if (found >= 0 ||
+        (why.status != TRIT_RESOURCE_EXHAUSTED && !reader_is_folder(file->reader)))
         return 0;
     return fail(failure, why.status, "path", "config.json: %s", why.message);
 }
