@@ -321,6 +321,30 @@ def test_reasons(daemon, client, tmp_path, drawn, claim, columns, kind):
     assert all(one.hint for one in found.findings if one.kind in ("codes_differ", "scales_differ"))
 
 
+# Scales of a bitnet file are 1 / mean |w| where config.json declares it.
+@pytest.mark.parametrize("stored", ["mean", "reciprocal"])
+@pytest.mark.parametrize("linear_class", [None, "bitlinear", "autobitlinear"])
+def test_bitnet_by_config(daemon, client, tmp_path, drawn, stored, linear_class):
+    latents = save(tmp_path / "latents.safetensors", {"l.weight": drawn(16, 256)})
+    release = tmp_path / "release"
+    release.mkdir()
+    path = release / "model.safetensors"
+    client.checkpoint.project(latents, path, encoding="hf_bitnet")
+    tensors, _ = read(path)
+    if stored == "reciprocal":
+        scale = 1 / np.frombuffer(tensors["l.weight_scale"][2], np.float32)
+        tensors["l.weight_scale"] = ("F32", (1,), scale.tobytes())
+    write(path, tensors, {"format": "pt"})
+    block = {"quant_method": "bitnet"}
+    if linear_class is not None:
+        block["linear_class"] = linear_class
+    (release / "config.json").write_text(json.dumps({"quantization_config": block}))
+    found = client.checkpoint.verify(release, against=latents)
+    declared = "mean" if linear_class == "autobitlinear" else "reciprocal"
+    assert found.passes == (stored == declared)
+    same_as_the_command(daemon, found, release, "--against", latents)
+
+
 # ---- MLX ---------------------------------------------------------------------------------
 
 
