@@ -4,7 +4,7 @@
 #ifndef CHECKPOINT_BIASES_H
 #define CHECKPOINT_BIASES_H
 
-#include "files/table.h"
+#include "checkpoint/findings.h"
 
 struct bias_check {
     uint64_t count, first; /* groups whose bias is not -scale */
@@ -14,5 +14,10 @@ struct bias_check {
 /* Compares `bytes` of scales with as many of biases. Both are F32, F16 or BF16. */
 struct bias_check bias_check(enum trit_dtype dtype, const void *scales,
                              const void *biases, uint64_t bytes);
+
+/* Adds the finding not_ternary about the matrix where a bias is not -scale. */
+void findings_add_biases(struct file_findings *findings, const char *matrix,
+                         enum trit_dtype dtype, const void *scales, const void *biases,
+                         uint64_t bytes);
 
 #endif

@@ -406,3 +406,12 @@ void findings_explain(struct file_findings *findings, const char *layer,
     free(e.codes);
     free(e.scales);
 }
+
+bool findings_have_mismatch(const struct file_findings *findings, size_t first)
+{
+    for (size_t i = first; i < findings->count; i++)
+        if (findings->list[i].finding.kind == TRIT_FINDING_CODES_DIFFER ||
+            findings->list[i].finding.kind == TRIT_FINDING_SCALES_DIFFER)
+            return true;
+    return false;
+}

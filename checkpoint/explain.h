@@ -10,6 +10,8 @@
 #include "checkpoint/explained.h"
 #include "checkpoint/findings.h"
 
+enum { EXPLAINED_MAX = 16 }; /* matrices of a file; each costs several projections */
+
 /* Describes the difference in the hints of the layer's findings codes_differ and
  * scales_differ. Adds a finding for each reason that explains the whole difference:
  * threshold_differs, granularity_differs, partial_group_differs, scale_rounded,
@@ -17,5 +19,8 @@
  * examined. Adds nothing if memory runs out. */
 void findings_explain(struct file_findings *findings, const char *layer,
                       const struct explained *what);
+
+/* Is one of the findings from the index `first` on about codes or scales that differ? */
+bool findings_have_mismatch(const struct file_findings *findings, size_t first);
 
 #endif

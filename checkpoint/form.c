@@ -37,6 +37,16 @@ struct matrices matrices_of(enum layer_layout layout, uint32_t rank,
     return matrices;
 }
 
+const char *matrix_name(char name[MATRIX_NAME_BYTES], const char *layer,
+                        const struct matrices *matrices, uint64_t number)
+{
+    if (matrices->count == 1)
+        snprintf(name, MATRIX_NAME_BYTES, "%s", layer);
+    else
+        snprintf(name, MATRIX_NAME_BYTES, "%s[%" PRIu64 "]", layer, number);
+    return name;
+}
+
 bool encoding_keeps_layout(enum trit_encoding encoding)
 {
     return encoding == TRIT_ENCODING_DENSE || encoding == TRIT_ENCODING_INT8;

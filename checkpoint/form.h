@@ -28,6 +28,12 @@ struct matrices {
 struct matrices matrices_of(enum layer_layout layout, uint32_t rank,
                             const uint64_t *shape);
 
+enum { MATRIX_NAME_BYTES = FILES_NAME_BYTES_MAX + 32 };
+
+/* "NAME", or "NAME[7]" where the layer has several matrices. */
+const char *matrix_name(char name[MATRIX_NAME_BYTES], const char *layer,
+                        const struct matrices *matrices, uint64_t number);
+
 bool layout_is_experts(enum layer_layout layout);
 
 /* The default number of weights per scale: 128, or 0 for an encoding with one scale for

@@ -5,9 +5,20 @@
 
 #include "checkpoint/json.h"
 
+/* Do the layer's encoded data lie as [in, out]? */
+static bool is_turned(const struct plan *plan, const struct plan_item *item)
+{
+    const struct content *content = &plan->contents.items[item - plan->items];
+
+    return (item->action == PLAN_TERNARIZE || item->action == PLAN_PACK) &&
+           encoding_keeps_layout(plan->terms.encoding) &&
+           content_matrices(content).transposed;
+}
+
 static bool put_outputs(json_t *object, const struct plan *plan,
                         const struct plan_item *item)
 {
+    static const char *const roles[] = {"data", "scales", "biases"};
     const size_t indices[] = {item->data, item->scales, item->biases};
     json_t *outputs = json_array();
     bool good = true;
@@ -19,6 +30,9 @@ static bool put_outputs(json_t *object, const struct plan *plan,
         json_t *output = json_entry(entry);
 
         good = json_put(output, "bytes", json_count(entry->bytes)) && good;
+        good = json_put(output, "role", json_string(roles[i])) && good;
+        if (i == 0 && is_turned(plan, item))
+            good = json_put(output, "transposed", json_true()) && good;
         good = json_array_append_new(outputs, output) == 0 && good;
     }
     return json_put(object, "outputs", outputs) && good;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plan as JSON: {tensors: [{name, dtype, shape, parameters, action, reason, encoding,
  * group_size, partial_group, matrix, matrices, transposed, groups, outputs: [{name,
- * dtype, shape, bytes}]}], metadata, parameters: {ternary, kept}, bytes: {before, after},
+ * dtype, shape, bytes, role, transposed}]}], metadata, parameters: {ternary, kept}, bytes: {before, after},
  * bits_per_weight, refused, refusal}. `matrix` is [out, in], `matrices` their number.
  * `transposed` means that each is stored as [in, out]. Members that do not apply are
  * absent. */

@@ -2,7 +2,6 @@
 #include "client/cli/matrix.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "checkpoint/transpose.h"
@@ -10,16 +9,6 @@
 
 /* libtrit sends smaller tensors in one message, which needs no pieces. */
 enum { STREAMED_BYTES_MIN = 4 << 20 };
-
-const char *matrix_name(char name[MATRIX_NAME_BYTES], const char *layer,
-                        const struct matrices *matrices, uint64_t number)
-{
-    if (matrices->count == 1)
-        snprintf(name, MATRIX_NAME_BYTES, "%s", layer);
-    else
-        snprintf(name, MATRIX_NAME_BYTES, "%s[%" PRIu64 "]", layer, number);
-    return name;
-}
 
 static int no_memory(struct failure *failure, uint64_t bytes)
 {

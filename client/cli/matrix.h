@@ -9,12 +9,6 @@
 #include "checkpoint/contents.h"
 #include "files/reader.h"
 
-enum { MATRIX_NAME_BYTES = FILES_NAME_BYTES_MAX + 32 };
-
-/* "NAME", or "NAME[7]" where the layer has several matrices. */
-const char *matrix_name(char name[MATRIX_NAME_BYTES], const char *layer,
-                        const struct matrices *matrices, uint64_t number);
-
 /* Loads matrix `number` of `matrices.count` equal parts of the tensor, malloc'ed; where
  * matrices.transposed, it is transposed to [rows, columns] of elements. *bytes are those
  * of the part. */

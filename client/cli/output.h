@@ -13,10 +13,6 @@
 enum exit_code output_check(const char *command, const struct options *options,
                             const char *input);
 
-/* Is the output a folder? It is if the input is a folder, unless its name has the ending
- * of a file format. */
-bool output_is_folder(const char *path, const struct input *input);
-
 /* Opens the output of a plan: a file, or a folder that gets the input's config.json and
  * its other small files, tokenizer and all. */
 int output_open(struct writer **writer, const struct options *options,

@@ -7,10 +7,7 @@
 #include "base/number.h"
 #include "checkpoint/explain.h"
 
-enum {
-    EXPLAINED_MAX = 16,          /* matrices; each costs several projections */
-    LOADED_BYTES_MAX = 64 << 20, /* of claim and latents together */
-};
+enum { LOADED_BYTES_MAX = 64 << 20 }; /* of claim and latents together */
 
 /* The rows that are looked at. */
 struct rows {

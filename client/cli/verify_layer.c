@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One layer of a file that is verified. */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "checkpoint/biases.h"
+#include "checkpoint/explain.h"
 #include "client/cli/matrix.h"
 #include "client/cli/verify.h"
 #include "client/cli/verify_explain.h"
@@ -104,39 +104,6 @@ static int call_verify(struct verifying *v, struct subject *subject,
                 error.message);
 }
 
-/* MLX reads scale * code + bias, which is ternary where the bias is -scale. */
-static void check_biases(struct verifying *v, const struct subject *subject)
-{
-    struct bias_check found;
-    struct trit_finding *added;
-
-    if (!subject->biases)
-        return;
-    found = bias_check(subject->biases->type->dtype, subject->scale_data.data,
-                       subject->bias_data.data, subject->bias_data.bytes);
-    added = found.count ? findings_add(&v->findings, TRIT_FINDING_NOT_TERNARY,
-                                       subject->name, NULL)
-                        : NULL;
-    if (!added)
-        return;
-    added->has_group = added->has_count = true;
-    added->group = found.first;
-    added->count = found.count;
-    snprintf(added->expected, sizeof(added->expected), "bias %.9g", -found.scale);
-    snprintf(added->got, sizeof(added->got), "bias %.9g", found.bias);
-    snprintf(added->hint, sizeof(added->hint),
-             "a weight is scale * code + bias: it is ternary where the bias is -scale");
-}
-
-static bool has_mismatch(const struct file_findings *findings, size_t first)
-{
-    for (size_t i = first; i < findings->count; i++)
-        if (findings->list[i].finding.kind == TRIT_FINDING_CODES_DIFFER ||
-            findings->list[i].finding.kind == TRIT_FINDING_SCALES_DIFFER)
-            return true;
-    return false;
-}
-
 static int show_part(struct verifying *v, struct subject *subject,
                      struct trit_report *report)
 {
@@ -145,9 +112,12 @@ static int show_part(struct verifying *v, struct subject *subject,
 
     findings_add_report(&v->findings, subject->name, report,
                         option_given(v->options, OPTION_ALLOW_DEAD));
-    check_biases(v, subject);
+    if (subject->biases)
+        findings_add_biases(&v->findings, subject->name, subject->biases->type->dtype,
+                            subject->scale_data.data, subject->bias_data.data,
+                            subject->bias_data.bytes);
     if (subject->reference &&
-        (has_mismatch(&v->findings, first) || verify_has_reciprocals(v)) &&
+        (findings_have_mismatch(&v->findings, first) || verify_has_reciprocals(v)) &&
         verify_explain(v, subject, report) < 0)
         return -1;
     for (size_t i = first; i < v->findings.count; i++)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/notes.h"
+#include "checkpoint/rename.h"
 #include "client/lib/client.h"
 #include "files/writer.h"
 #include "proto/utf8.h"
@@ -22,7 +24,8 @@ enum trit_status trit_checkpoint_create(struct trit_checkpoint **checkpoint,
         return client_answer(&failure, error);
     made = calloc(1, sizeof(*made));
     if (made) {
-        table_init(&made->table);
+        table_init(&made->own);
+        made->table = &made->own;
         *checkpoint = made;
     } else {
         fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
@@ -32,9 +35,9 @@ enum trit_status trit_checkpoint_create(struct trit_checkpoint **checkpoint,
 
 void trit_checkpoint_free(struct trit_checkpoint *checkpoint)
 {
-    if (!checkpoint)
+    if (!checkpoint || checkpoint->reader)
         return;
-    table_fini(&checkpoint->table);
+    table_fini(&checkpoint->own);
     free(checkpoint);
 }
 
@@ -67,8 +70,8 @@ static int add_tensor(struct trit_checkpoint *checkpoint, const char *name,
                           TRIT_RANK_MAX);
     if (rank)
         memcpy(entry.shape, shape, rank * sizeof(*shape));
-    entry.offset = checkpoint->table.count; /* keeps the order */
-    return table_add(&checkpoint->table, &entry, failure);
+    entry.offset = checkpoint->own.count; /* keeps the order */
+    return table_add(&checkpoint->own, &entry, failure);
 }
 
 enum trit_status trit_checkpoint_add_tensor(struct trit_checkpoint *checkpoint,
@@ -96,11 +99,11 @@ enum trit_status trit_checkpoint_add_metadata(struct trit_checkpoint *checkpoint
     else if (!utf8_is_valid(key) || !utf8_is_valid(value))
         fail(&failure, TRIT_INVALID_ARGUMENT, utf8_is_valid(key) ? "value" : "key",
              "%s: is not UTF-8", utf8_is_valid(key) ? "value" : "key");
-    else if (table_pair(&checkpoint->table, key))
+    else if (table_pair(&checkpoint->own, key))
         fail_field(&failure, TRIT_INVALID_ARGUMENT, "key", "\"%s\" is there already",
                    key);
     else
-        table_add_pair(&checkpoint->table, key, value, &failure);
+        table_add_pair(&checkpoint->own, key, value, &failure);
     return client_answer(&failure, error);
 }
 
@@ -108,7 +111,7 @@ int checkpoint_seal(struct trit_checkpoint *checkpoint, struct failure *failure)
 {
     if (checkpoint->sealed)
         return 0;
-    if (table_seal(&checkpoint->table, failure) < 0)
+    if (table_seal(&checkpoint->own, failure) < 0)
         return -1;
     checkpoint->sealed = true;
     return 0;
@@ -125,6 +128,22 @@ int checkpoint_find(const struct tensor_table *table, const char *name, size_t *
     return 0;
 }
 
+void checkpoint_add_notes(const struct trit_checkpoint *checkpoint,
+                          struct file_findings *findings)
+{
+    size_t count;
+    const struct reader_note *notes =
+        checkpoint->reader ? reader_notes(checkpoint->reader, &count) : NULL;
+
+    if (notes)
+        findings_add_notes(findings, notes, count);
+}
+
+bool checkpoint_is_nameless(const struct trit_checkpoint *checkpoint)
+{
+    return checkpoint->reader && strcmp(reader_format(checkpoint->reader), "npy") == 0;
+}
+
 const char *trit_file_format(const char *path)
 {
     const char *other = path ? writer_other_format(path) : NULL;
@@ -132,74 +151,52 @@ const char *trit_file_format(const char *path)
     return !path ? NULL : other ? other : writer_format(path);
 }
 
-/* ---- options -------------------------------------------------------------------- */
-
-static int check_values(const struct trit_checkpoint_options *o, struct failure *failure)
-{
-    if ((o->include_count && !o->include) || (o->exclude_count && !o->exclude))
-        return fail_null(failure, o->include_count && !o->include ? "options.include"
-                                                                  : "options.exclude");
-    for (size_t i = 0; i < o->include_count; i++)
-        if (!o->include[i])
-            return fail_null(failure, "options.include");
-    for (size_t i = 0; i < o->exclude_count; i++)
-        if (!o->exclude[i])
-            return fail_null(failure, "options.exclude");
-    if (o->has_encoding && o->encoding > TRIT_ENCODING_HF_BITNET)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                          "%u is unknown", (unsigned)o->encoding);
-    if (o->has_partial_group && o->partial_group > TRIT_PARTIAL_EXACT)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.partial_group",
-                          "%u is unknown", (unsigned)o->partial_group);
-    if (o->mode > TRIT_VERIFY_LATENT)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.mode", "%u is unknown",
-                          (unsigned)o->mode);
-    if (o->mode == TRIT_VERIFY_LATENT && o->has_encoding &&
-        o->encoding != TRIT_ENCODING_DENSE)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                          "latents are dense, not %s", trit_encoding_name(o->encoding));
-    return 0;
-}
-
-int options_take(const struct trit_checkpoint_options *given,
-                 struct options_given *options, struct failure *failure)
-{
-    struct trit_checkpoint_options *o = &options->all;
-
-    if (sized_take_optional(&sized_checkpoint_options, "options", given, o, failure) < 0)
-        return -1;
-    if (check_values(o, failure) < 0)
-        return -1;
-    options->rules =
-        (struct checkpoint_options){.include = {o->include, o->include_count},
-                                    .exclude = {o->exclude, o->exclude_count},
-                                    .convolutions = o->convolutions,
-                                    .has_encoding = o->has_encoding,
-                                    .encoding = o->encoding,
-                                    .group_size = o->group_size,
-                                    .has_partial_group = o->has_partial_group,
-                                    .partial_group = o->partial_group};
-    return 0;
-}
-
-int options_check_patterns(const struct checkpoint_options *rules,
-                           const struct tensor_table *first,
-                           const struct tensor_table *second, struct failure *failure)
-{
-    const struct tensor_table *const tables[] = {first, second};
-    const char *unused = selection_unused(rules, tables, 2);
-    const char *field = "exclude";
-
-    if (!unused)
-        return 0;
-    for (size_t i = 0; i < rules->include.count; i++)
-        if (rules->include.patterns[i] == unused)
-            field = "include";
-    return fail_field(failure, TRIT_INVALID_ARGUMENT, field,
-                      "the pattern \"%s\" matches no tensor", unused);
-}
-
 /* ---- JSON ----------------------------------------------------------------------- */
+
+static json_t *entry_json(const struct trit_checkpoint *checkpoint, size_t index)
+{
+    const struct tensor_entry *entry = &checkpoint->table->entries[index];
+    json_t *object = json_entry(entry);
+
+    if (json_put(object, "bytes", json_count(entry->bytes)) &&
+        (!checkpoint->reader || json_put(object, "offset", json_count(entry->offset))))
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+static json_t *table_json(const struct trit_checkpoint *checkpoint)
+{
+    const struct tensor_table *table = checkpoint->table;
+    json_t *object = json_object(), *tensors = json_array(), *metadata = json_object();
+    bool good = json_put(object, "tensors", tensors);
+
+    good = json_put(object, "metadata", metadata) && good;
+    for (size_t i = 0; good && i < table->count; i++)
+        good = json_array_append_new(tensors, entry_json(checkpoint, i)) == 0;
+    for (size_t i = 0; good && i < table->pair_count; i++)
+        good =
+            json_object_get(metadata, table->pairs[i].key) ||
+            json_put(metadata, table->pairs[i].key, json_string(table->pairs[i].value));
+    if (good)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+enum trit_status trit_checkpoint_table(struct trit_checkpoint *checkpoint, char **json,
+                                       struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!checkpoint || !json)
+        fail_null(&failure, !checkpoint ? "checkpoint" : "json");
+    else if (checkpoint_seal(checkpoint, &failure) == 0)
+        json_give(table_json(checkpoint), json, &failure);
+    return client_answer(&failure, error);
+}
 
 int json_give(json_t *json, char **text, struct failure *failure)
 {

@@ -4,18 +4,28 @@
 #include "client/lib/checkpoint.h"
 #include "client/lib/client.h"
 
+bool json_put_tensor(json_t *object, const char *key, const struct tensor_table *table,
+                     size_t index)
+{
+    const struct tensor_entry *entry;
+
+    if (index == CONTENT_NONE)
+        return true;
+    entry = &table->entries[index];
+    return json_put(
+        object, key,
+        json_pack("{s:s, s:s}", "name", entry->name, "dtype", entry->type->name));
+}
+
 static bool put_layer(json_t *object, const struct contents *contents, size_t index)
 {
     const struct content *item = &contents->items[index];
-    const struct tensor_entry *scales =
-        item->scales == CONTENT_NONE ? NULL : &contents->table->entries[item->scales];
     json_t *dense = json_pack("{s:s, s:o}", "dtype", item->dense.type->name, "shape",
                               json_shape(item->dense.rank, item->dense.shape));
 
     return json_put(object, "dense", dense) && json_put_terms(object, &item->terms) &&
-           (!scales || json_put(object, "scales",
-                                json_pack("{s:s, s:s}", "name", scales->name, "dtype",
-                                          scales->type->name)));
+           json_put_tensor(object, "scales", contents->table, item->scales) &&
+           json_put_tensor(object, "biases", contents->table, item->biases);
 }
 
 static json_t *tensor_json(const struct contents *contents, size_t index)
@@ -34,12 +44,27 @@ static json_t *tensor_json(const struct contents *contents, size_t index)
     return NULL;
 }
 
-static json_t *contents_json(const struct contents *contents)
+json_t *notes_json(const struct trit_checkpoint *checkpoint)
+{
+    struct file_findings findings;
+    json_t *json = NULL;
+
+    findings_init(&findings);
+    checkpoint_add_notes(checkpoint, &findings);
+    if (!findings.lost)
+        json = findings_json(&findings);
+    findings_fini(&findings);
+    return json;
+}
+
+static json_t *contents_json(const struct contents *contents,
+                             const struct trit_checkpoint *checkpoint)
 {
     json_t *object = json_object(), *tensors = json_array();
     bool good = json_put(object, "tensors", tensors) &&
                 json_put_terms(object, &contents->terms) &&
                 json_put(object, "layers", json_count(contents->layers)) &&
+                json_put(object, "findings", notes_json(checkpoint)) &&
                 json_put(object, "has_record",
                          json_boolean(contents->record && contents->record->layers));
 
@@ -51,10 +76,11 @@ static json_t *contents_json(const struct contents *contents)
     return NULL;
 }
 
-static int contents_give(const struct tensor_table *table,
+static int contents_give(const struct trit_checkpoint *checkpoint,
                          const struct options_given *options, char **json,
                          struct failure *failure)
 {
+    const struct tensor_table *table = checkpoint->table;
     const bool latents = options->all.mode == TRIT_VERIFY_LATENT;
     struct record record = {.layers = NULL};
     struct contents contents = {.items = NULL};
@@ -67,7 +93,7 @@ static int contents_give(const struct tensor_table *table,
                                  latents ? CONTENTS_LATENTS : CONTENTS_CLAIM, &terms,
                                  table, &record, failure);
         if (result == 0)
-            result = json_give(contents_json(&contents), json, failure);
+            result = json_give(contents_json(&contents, checkpoint), json, failure);
         contents_destroy(&contents);
     }
     record_fini(&record);
@@ -85,10 +111,9 @@ enum trit_status trit_checkpoint_contents(struct trit_checkpoint *checkpoint,
         return client_answer(&failure, error);
     if (!checkpoint || !json)
         fail_null(&failure, !checkpoint ? "checkpoint" : "json");
-    else if (options_take(options, &given, &failure) == 0 &&
+    else if (options_take(options, checkpoint, &given, &failure) == 0 &&
              checkpoint_seal(checkpoint, &failure) == 0 &&
-             options_check_patterns(&given.rules, &checkpoint->table, NULL, &failure) ==
-                 0)
-        contents_give(&checkpoint->table, &given, json, &failure);
+             options_check_patterns(&given.rules, checkpoint->table, NULL, &failure) == 0)
+        contents_give(checkpoint, &given, json, &failure);
     return client_answer(&failure, error);
 }

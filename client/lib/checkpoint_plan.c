@@ -1,22 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "checkpoint/plan_json.h"
-#include "checkpoint/ternary.h"
-#include "client/lib/checkpoint.h"
 #include "client/lib/client.h"
-
-struct trit_plan {
-    const struct tensor_table *input;
-    struct plan plan;
-    bool again;
-    /* The layer whose bytes are being looked at. */
-    size_t examined; /* its index, or CONTENT_NONE */
-    uint64_t fed;    /* bytes of it so far */
-    struct ternary_probe probe;
-};
+#include "client/lib/plan.h"
+#include "proto/finding.h"
 
 enum trit_status trit_plan_create(struct trit_plan **plan,
                                   struct trit_checkpoint *checkpoint,
@@ -31,16 +21,20 @@ enum trit_status trit_plan_create(struct trit_plan **plan,
         return client_answer(&failure, error);
     if (!plan || !checkpoint) {
         fail_null(&failure, !plan ? "plan" : "checkpoint");
-    } else if (options_take(options, &given, &failure) == 0 &&
+    } else if (options_take(options, checkpoint, &given, &failure) == 0 &&
                checkpoint_seal(checkpoint, &failure) == 0 &&
-               options_check_patterns(&given.rules, &checkpoint->table, NULL, &failure) ==
+               options_check_patterns(&given.rules, checkpoint->table, NULL, &failure) ==
                    0) {
         made = calloc(1, sizeof(*made));
-        if (!made)
+        if (made) {
+            findings_init(&made->findings);
+            made->noted = calloc(checkpoint->table->count + 1, sizeof(*made->noted));
+        }
+        if (!made || !made->noted)
             fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
         else if (plan_create(&made->plan, &given.rules, given.all.again,
-                             &checkpoint->table, &failure) == 0) {
-            made->input = &checkpoint->table;
+                             checkpoint->table, &failure) == 0) {
+            made->input = checkpoint;
             made->again = given.all.again;
             made->examined = CONTENT_NONE;
             *plan = made;
@@ -57,6 +51,8 @@ void trit_plan_free(struct trit_plan *plan)
         return;
     plan_destroy(&plan->plan);
     ternary_probe_destroy(&plan->probe);
+    findings_fini(&plan->findings);
+    free(plan->noted);
     free(plan);
 }
 
@@ -65,7 +61,7 @@ void trit_plan_free(struct trit_plan *plan)
 static int examine(struct trit_plan *plan, size_t index, const void *data, uint64_t bytes,
                    bool *done, struct failure *failure)
 {
-    const struct tensor_entry *entry = &plan->input->entries[index];
+    const struct tensor_entry *entry = &plan->input->table->entries[index];
     const struct content *content = &plan->plan.contents.items[index];
 
     if (plan->examined != index) {
@@ -105,7 +101,7 @@ enum trit_status trit_plan_examine(struct trit_plan *plan, const char *tensor,
                             : !tensor ? "tensor"
                             : !done   ? "done"
                                       : "data");
-    else if (checkpoint_find(plan->input, tensor, &index, &failure) == 0) {
+    else if (checkpoint_find(plan->input->table, tensor, &index, &failure) == 0) {
         if (plan->again || plan->plan.items[index].action != PLAN_TERNARIZE)
             *done = true;
         else
@@ -114,7 +110,93 @@ enum trit_status trit_plan_examine(struct trit_plan *plan, const char *tensor,
     return client_answer(&failure, error);
 }
 
+/* ---- what came of it --------------------------------------------------------- */
+
+/* A dead layer, and a lost scale where that is allowed, are warnings: nothing else could
+ * have come out. */
+static int add_report(struct trit_plan *plan, size_t index,
+                      const struct trit_report *report, bool allow_lost,
+                      struct failure *failure)
+{
+    const struct matrices matrices = content_matrices(&plan->plan.contents.items[index]);
+    const char *layer = plan->input->table->entries[index].name;
+    const size_t first = plan->findings.count;
+    char name[MATRIX_NAME_BYTES];
+
+    if (plan->plan.items[index].action != PLAN_TERNARIZE)
+        return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" is not projected",
+                          layer);
+    if (plan->noted[index] == matrices.count)
+        return fail_field(failure, TRIT_FAILED_PRECONDITION, "tensor",
+                          "\"%s\" was reported already", layer);
+    if (report->finding_count > TRIT_FINDINGS_MAX)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "report",
+                          "has %u findings, at most %d are possible",
+                          report->finding_count, TRIT_FINDINGS_MAX);
+    matrix_name(name, layer, &matrices, plan->noted[index]++);
+    findings_add_report(&plan->findings, name, report, true);
+    for (size_t i = first; i < plan->findings.count && allow_lost; i++)
+        if (plan->findings.list[i].finding.kind == TRIT_FINDING_SCALE_LOST)
+            plan->findings.list[i].finding.severity = TRIT_SEVERITY_WARNING;
+    return 0;
+}
+
+enum trit_status trit_plan_add_report(struct trit_plan *plan, const char *tensor,
+                                      const struct trit_report *report, bool allow_lost,
+                                      struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct trit_report full;
+    size_t index;
+
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!plan || !tensor)
+        fail_null(&failure, !plan ? "plan" : "tensor");
+    else if (sized_read(&sized_report, "report", report, &full, &failure) == 0 &&
+             checkpoint_find(plan->input->table, tensor, &index, &failure) == 0)
+        add_report(plan, index, &full, allow_lost, &failure);
+    return client_answer(&failure, error);
+}
+
+static json_t *result_json(const struct trit_plan *plan)
+{
+    json_t *object = json_object();
+
+    if (json_put(object, "verdict",
+                 json_string(verdict_name(findings_verdict(&plan->findings)))) &&
+        json_put(object, "findings", findings_json(&plan->findings)))
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+enum trit_status trit_plan_result(const struct trit_plan *plan,
+                                  enum trit_verdict *verdict, char **json,
+                                  struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!plan)
+        fail_null(&failure, "plan");
+    else if ((!json || json_give(result_json(plan), json, &failure) == 0) && verdict)
+        *verdict = findings_verdict(&plan->findings);
+    return client_answer(&failure, error);
+}
+
 /* ---- JSON ----------------------------------------------------------------------- */
+
+static json_t *whole_json(const struct trit_plan *plan)
+{
+    json_t *object = plan_json(&plan->plan);
+
+    if (json_put(object, "findings", notes_json(plan->input)))
+        return object;
+    json_decref(object);
+    return NULL;
+}
 
 enum trit_status trit_plan_json(const struct trit_plan *plan, char **json,
                                 struct trit_error *error)
@@ -126,6 +208,6 @@ enum trit_status trit_plan_json(const struct trit_plan *plan, char **json,
     if (!plan || !json)
         fail_null(&failure, !plan ? "plan" : "json");
     else
-        json_give(plan_json(&plan->plan), json, &failure);
+        json_give(whole_json(plan), json, &failure);
     return client_answer(&failure, error);
 }

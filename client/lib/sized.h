@@ -33,7 +33,10 @@
     X(layer_get_options, LAYER_GET_OPTIONS, call)                                        \
     X(layer, LAYER, scale_bytes)                                                         \
     X(layer_verify_options, LAYER_VERIFY_OPTIONS, call)                                  \
-    X(checkpoint_options, CHECKPOINT_OPTIONS, mode)
+    X(checkpoint_options, CHECKPOINT_OPTIONS, mode)                                      \
+    X(examined, EXAMINED, latents_bytes)                                                 \
+    X(file_options, FILE_OPTIONS, reserved)                                              \
+    X(output_options, OUTPUT_OPTIONS, reserved)
 
 struct sized {
     const char *name;   /* "trit_tensor" */

@@ -68,6 +68,58 @@ def command(daemon, *words):
     )
 
 
+EXIT = {"pass": 0, "fail": 1, "inconclusive": 4}
+
+
+def comparable(findings):
+    """Findings in one order."""
+    return sorted(json.dumps(one, sort_keys=True) for one in findings)
+
+
+def same_as_the_command(daemon, found, *words):
+    """The command's verdict, findings, counts and digests are those of `found`."""
+    done = command(daemon, "verify", *words, "--json")
+    assert done.returncode == EXIT[found.verdict], done.stderr
+    printed = json.loads(done.stdout)
+    assert printed["verdict"] == found.verdict
+    assert comparable(printed["findings"]) == comparable(one.to_dict() for one in found.findings)
+    assert (printed["examined"], printed["kept"]) == (found.examined, found.kept)
+    assert {one["layer"]: one["digest"] for one in printed["layers"]} == {
+        name: one.digest for name, one in found.reports.items()
+    }
+
+
+INDEX = "model.safetensors.index.json"
+
+
+def shard_name(number, count):
+    return f"model-{number:05d}-of-{count:05d}.safetensors"
+
+
+def write_folder(folder, shards, config=None, index=True, weight_map=None):
+    """A sharded checkpoint. `weight_map`: more or other entries of the index; None takes one
+    out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    promised = {}
+    for number, tensors in enumerate(shards, 1):
+        name = shard_name(number, len(shards))
+        write(folder / name, tensors, {"format": "pt"})
+        promised.update(dict.fromkeys(tensors, name))
+    promised.update(weight_map or {})
+    promised = {name: file for name, file in promised.items() if file is not None}
+    if index:
+        text = json.dumps({"metadata": {"total_size": 1}, "weight_map": promised})
+        (folder / INDEX).write_text(text)
+    if config is not None:
+        (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def contents_of(folder):
+    """The bytes of each file by its name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def f32(array):
     return "F32", array.shape, np.ascontiguousarray(array, np.float32).tobytes()
 

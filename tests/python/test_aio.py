@@ -147,6 +147,7 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
         yield "layers.list", layers.list("loop/")
         yield "layers.verify", layers.verify("loop/")
         yield "layers.delete", layers.delete("loop/c")
+        yield "checkpoint.plan", client.checkpoint.plan({"w": w})
         yield "checkpoint.project", client.checkpoint.project({"w": w})
         yield "checkpoint.verify", client.checkpoint.verify({"w": w}, mode="latent")
         yield "checkpoint.inspect", client.checkpoint.inspect(path)

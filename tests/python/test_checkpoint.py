@@ -247,12 +247,10 @@ def test_files_that_are_none(client, tmp_path, file):
         client.checkpoint.verify(broken)
 
 
-# Without the package safetensors a file raises ImportError; a state dict works.
-def test_state_dicts_need_no_safetensors(client, file, monkeypatch):
+# Files are read without the package safetensors.
+def test_files_need_no_package(client, file, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(ImportError, match="safetensors"):
-        client.checkpoint.inspect(file)
-    assert client.checkpoint.project({"w": np.ones((2, 128), np.float32)}).reports["w"].is_ternary
+    assert client.checkpoint.inspect(file).layers
 
 
 # `inspect` lists tensors and layers without a daemon.

@@ -10,19 +10,18 @@ import trit
 from checkpoints import (  # noqa: F401 (fixtures)
     FOREIGN,
     LAYERS,
-    command,
     cut,
     drawn,
     f32,
     file,
     model,
     read,
+    same_as_the_command,
     tensors,
     write,
 )
 
 NORM, BIAS = "model.layers.0.input_layernorm.weight", "model.layers.0.attn.q_proj.bias"
-EXIT = {"pass": 0, "fail": 1, "inconclusive": 4}
 
 
 def floats(tensor):
@@ -128,33 +127,6 @@ DAMAGES = [
         {"other_tensor_differs"},
     ),
 ]
-
-
-def comparable(findings):
-    """Findings in one order, without hints on differing codes and scales.
-
-    Those of the command say more.
-    """
-    return sorted(
-        json.dumps(
-            {**one, "hint": None} if one["kind"] in ("codes_differ", "scales_differ") else one,
-            sort_keys=True,
-        )
-        for one in findings
-    )
-
-
-def same_as_the_command(daemon, found, *words):
-    """The command's verdict, findings, counts and digests are those of `found`."""
-    done = command(daemon, "verify", *words, "--json")
-    assert done.returncode == EXIT[found.verdict], done.stderr
-    printed = json.loads(done.stdout)
-    assert printed["verdict"] == found.verdict
-    assert comparable(printed["findings"]) == comparable(one.to_dict() for one in found.findings)
-    assert (printed["examined"], printed["kept"]) == (found.examined, found.kept)
-    assert {one["layer"]: one["digest"] for one in printed["layers"]} == {
-        name: one.digest for name, one in found.reports.items()
-    }
 
 
 # Verdict and findings are those of `trit verify`, whatever is wrong.

@@ -3,8 +3,9 @@
  *
  * Which tensors of a checkpoint are layers, what a projection makes of each, and which
  * verdict a verification comes to: the rules of the command `trit`, for callers with
- * files or arrays of any origin. These calls ask no daemon and read no file. The caller
- * gives a table of tensors, and the bytes of tensors where a rule needs them.
+ * files or arrays of any origin. These calls ask no daemon. The caller gives a table of
+ * tensors, its own (trit_checkpoint_create) or that of a file (trit_file_open), and the
+ * bytes of tensors where a rule needs them.
  *
  * Results are JSON: one string, to be released with trit_free. Later versions may add
  * members to an object, and remove none. Numbers are numbers; a member that does not
@@ -24,6 +25,8 @@ extern "C" {
 #endif
 
 struct trit_checkpoint;
+struct trit_file;
+struct trit_output;
 struct trit_plan;
 struct trit_verification;
 
@@ -31,6 +34,11 @@ struct trit_verification;
 TRIT_API enum trit_status trit_checkpoint_create(struct trit_checkpoint **checkpoint,
                                                  struct trit_error *error);
 TRIT_API void trit_checkpoint_free(struct trit_checkpoint *checkpoint); /* or NULL */
+
+/* The tensors as {tensors: [{name, dtype, shape, bytes, offset}], metadata: {key: value}}.
+ * `offset` is the first byte's place in its file, absent for a table of the caller. */
+TRIT_API enum trit_status trit_checkpoint_table(struct trit_checkpoint *checkpoint,
+                                                char **json, struct trit_error *error);
 
 /* Adds a tensor; all strings and `shape` (NULL with rank 0) are copied. The order is
  * kept. `dtype` is the name in safetensors files, "F32". INVALID_ARGUMENT: an unknown
@@ -45,6 +53,13 @@ TRIT_API enum trit_status trit_checkpoint_add_tensor(struct trit_checkpoint *che
 TRIT_API enum trit_status trit_checkpoint_add_metadata(struct trit_checkpoint *checkpoint,
                                                        const char *key, const char *value,
                                                        struct trit_error *error);
+
+/* How the matrices of a tensor of rank 3 that holds experts lie. */
+enum trit_experts {
+    TRIT_EXPERTS_UNKNOWN, /* as the architecture in config.json has them, else kept */
+    TRIT_EXPERTS_OUT_IN,  /* [experts, out, in] */
+    TRIT_EXPERTS_IN_OUT,  /* [experts, in, out] */
+};
 
 /* NULL in place of a pointer to this struct leaves everything to the rules and to the
  * file's record; so does TRIT_CHECKPOINT_OPTIONS_INIT. Strings are borrowed for the
@@ -70,15 +85,30 @@ struct trit_checkpoint_options {
     /* LATENT: the layers are latents, to be projected and verified; the record is not
      * used. */
     enum trit_verify_mode mode;
+    /* Patterns of layers that are stored [in, out]. */
+    const char *const *transposed;
+    size_t transposed_count;
+    /* Verifications: "OLD=NEW" renames tensors of the claim before they are compared; '*'
+     * in OLD stands for any text, in NEW for what it matched. The prefixes are taken away
+     * from the names of both sides. One that changes no name is INVALID_ARGUMENT. */
+    const char *const *rename;
+    size_t rename_count;
+    const char *const *strip_prefix;
+    size_t strip_prefix_count;
+    const char *config; /* text of the model's config.json; NULL: the file's own */
+    enum trit_experts experts;
+    uint32_t reserved;
 };
 #define TRIT_CHECKPOINT_OPTIONS_INIT TRIT_INIT(trit_checkpoint_options)
 
-/* What each tensor is, as {encoding, group_size, partial_group, has_record, layers,
+/* What each tensor is, as {encoding, group_size, partial_group, has_record, layers, findings,
  * tensors: [{name, dtype, shape, parameters, kind, role, what}]}: `layers` counts them,
  * `kind` is "layer", "scales", "kept", "excluded", "kept_by_record", "foreign_weight",
  * "foreign_table", "unknown_dtype" or "unfit", `role` what the name says ("embedding"),
  * `what` the same in a few words. A layer also has encoding, group_size, partial_group,
- * dense {dtype, shape}, and scales {name, dtype} where they stand beside it. */
+ * dense {dtype, shape}, and scales and biases {name, dtype} where they stand beside it.
+ * `findings` say how the index of a folder and its shards contradict each other; they are
+ * like those of trit_verification_result. */
 TRIT_API enum trit_status
 trit_checkpoint_contents(struct trit_checkpoint *checkpoint,
                          const struct trit_checkpoint_options *options, char **json,
@@ -102,15 +132,32 @@ TRIT_API enum trit_status trit_plan_examine(struct trit_plan *plan, const char *
                                             struct trit_error *error);
 
 /* The plan as {tensors: [{name, dtype, shape, parameters, action, reason, encoding,
- * group_size, partial_group, matrix, groups, outputs: [{name, dtype, shape, bytes}]}],
- * metadata: {key: value}, parameters: {ternary, kept}, bytes: {before, after},
- * bits_per_weight, refused, refusal}. `action` is "ternarize", "keep" or "refuse";
- * `matrix` is [out, in], the shape to project; `outputs` are the tensors of the output,
- * a layer's data before its scales; `metadata` is the output's, with the record of this
- * projection; `bits_per_weight` is that of the layers with their scales; `refused`
- * counts tensors; `refusal` says why the whole file is refused. */
+ * group_size, partial_group, matrix, matrices, transposed, groups, outputs: [{name, dtype,
+ * shape, bytes, role, transposed}]}], metadata: {key: value}, parameters: {ternary, kept},
+ * bytes: {before, after}, bits_per_weight, refused, refusal, findings}. `action` is
+ * "ternarize", "keep" or "refuse"; `matrix` is [out, in], the shape to project, and
+ * `matrices` how many of them lie one after another, each to be projected alone; where
+ * `transposed`, each is stored as [in, out]. `outputs` are the tensors of the output, whose
+ * `role` is "data", "scales" or "biases" (every scale with its sign turned); `transposed`:
+ * each matrix is written as [in, out] too. `metadata` is the output's, with the record of
+ * this projection; `bits_per_weight` is that of the layers with their scales; `refused`
+ * counts tensors; `refusal` says why the whole file is refused; `findings` are those of
+ * trit_checkpoint_contents, whose errors refuse the file as well. */
 TRIT_API enum trit_status trit_plan_json(const struct trit_plan *plan, char **json,
                                          struct trit_error *error);
+
+/* Notes the report of the next matrix that was projected; layers in any order, the matrices
+ * of one in theirs. `allow_lost`: scales that round to 0 or infinity are a warning, as a
+ * layer of zeros always is. NOT_FOUND: the plan projects no such tensor.
+ * FAILED_PRECONDITION: all its matrices were noted already. */
+TRIT_API enum trit_status trit_plan_add_report(struct trit_plan *plan, const char *tensor,
+                                               const struct trit_report *report,
+                                               bool allow_lost, struct trit_error *error);
+
+/* What the reports so far come to, as {verdict, findings}; either may be NULL. */
+TRIT_API enum trit_status trit_plan_result(const struct trit_plan *plan,
+                                           enum trit_verdict *verdict, char **json,
+                                           struct trit_error *error);
 
 /* Begins the verification of `claim`; with `latents` (else NULL) that it is their
  * projection. Both must outlive the verification. */
@@ -125,17 +172,48 @@ trit_verification_free(struct trit_verification *verification); /* or NULL */
 /* The steps of the verification, as {encoding, group_size, partial_group, steps: [{tensor,
  * check, ...}]}, in the order of the claim. `check` is
  *   "ternary"     verify the tensor (trit_verify) and give the report to
- *                 trit_verification_add_report; the step also has matrix [out, in], its
- *                 logical shape, dtype, encoding, group_size, partial_group, and scales
- *                 {name, dtype} where the claim has them beside it
- *   "projection"  the same, with the latents' tensor of that name as the reference
- *   "bytes"       give both to trit_verification_compare */
+ *                 trit_verification_add_matrix; the step also has matrix [out, in], its
+ *                 logical shape, matrices (how many of them lie one after another, each to
+ *                 be verified alone), transposed (each is stored as [in, out]), dtype,
+ *                 encoding, group_size, partial_group, and scales and biases {name, dtype}
+ *                 where the claim has them beside it, never transposed
+ *   "projection"  the same, with the latents' tensor as the reference; latents {name,
+ *                 dtype, transposed} says which
+ *   "bytes"       give both to trit_verification_compare; latents {name} */
 TRIT_API enum trit_status
 trit_verification_steps(const struct trit_verification *verification, char **json,
                         struct trit_error *error);
 
-/* NOT_FOUND: the tensor has no such step. FAILED_PRECONDITION: it was reported already.
- * INVALID_ARGUMENT: the step is a projection, and the report has no reference. */
+/* A matrix that was verified, with its data as they were sent: [out, in], or as the encoding
+ * packs it. With them and the latents, the findings say what differs and why; without, only
+ * that it differs. A layer with biases needs
+ * scales and biases. Where config.json declares scales of 1 / mean |w|, a projection needs
+ * all of them. Borrowed for the call. */
+struct trit_examined {
+    size_t size;
+    const struct trit_report *report;
+    const void *data;
+    uint64_t data_bytes;
+    const void *scales;
+    uint64_t scale_bytes;
+    const void *biases;
+    uint64_t bias_bytes;
+    const void *latents;
+    uint64_t latents_bytes;
+};
+#define TRIT_EXAMINED_INIT TRIT_INIT(trit_examined)
+
+/* Notes the next matrix of a layer; layers in any order, the matrices of one in theirs.
+ * Findings name it as the layer, or as "NAME[3]" where the layer has several. NOT_FOUND:
+ * the tensor has no such step. FAILED_PRECONDITION: all its matrices were noted already.
+ * INVALID_ARGUMENT: the step is a projection, and the report has no reference; the bytes
+ * are not those of a matrix; biases are missing. */
+TRIT_API enum trit_status
+trit_verification_add_matrix(struct trit_verification *verification, const char *tensor,
+                             const struct trit_examined *examined,
+                             struct trit_error *error);
+
+/* The same with the report alone. */
 TRIT_API enum trit_status
 trit_verification_add_report(struct trit_verification *verification, const char *tensor,
                              const struct trit_report *report, struct trit_error *error);
@@ -154,6 +232,76 @@ trit_verification_compare(struct trit_verification *verification, const char *te
 TRIT_API enum trit_status trit_verification_result(struct trit_verification *verification,
                                                    enum trit_verdict *verdict,
                                                    char **json, struct trit_error *error);
+
+/* ---- files ----------------------------------------------------------------------- */
+
+struct trit_file_options {
+    size_t size;
+    bool npy_bf16; /* .npy: '|V2' holds bf16, as ml_dtypes saves it */
+    unsigned char reserved[7];
+};
+#define TRIT_FILE_OPTIONS_INIT TRIT_INIT(trit_file_options)
+
+/* Opens a checkpoint: a safetensors or .npy file, a folder of shards, or the index in one;
+ * release it with trit_file_close. The formats are found by looking. Reads and checks the
+ * tables and config.json, no tensor. What index and shards contradict each other in is no
+ * failure but findings. NOT_FOUND: no such file. INVALID_ARGUMENT: it is no such file; the
+ * message says what it is instead. */
+TRIT_API enum trit_status trit_file_open(struct trit_file **file, const char *path,
+                                         const struct trit_file_options *options,
+                                         struct trit_error *error);
+TRIT_API void trit_file_close(struct trit_file *file); /* NULL is harmless */
+
+/* Its table, which lives as long as the file; not to be released. */
+TRIT_API struct trit_checkpoint *trit_file_checkpoint(struct trit_file *file);
+
+/* Is it a folder, or one file? */
+TRIT_API bool trit_file_is_folder(const struct trit_file *file);
+
+/* Reads bytes of a tensor, from byte `offset` of it. Several threads may. ABORTED: the file
+ * became shorter. */
+TRIT_API enum trit_status trit_file_read(struct trit_file *file, const char *tensor,
+                                         uint64_t offset, void *buffer, uint64_t bytes,
+                                         struct trit_error *error);
+
+/* To be asked after the last byte was read. ABORTED: a file has changed since it was
+ * opened. */
+TRIT_API enum trit_status trit_file_unchanged(const struct trit_file *file,
+                                              struct trit_error *error);
+
+struct trit_output_options {
+    size_t size;
+    uint64_t shard_bytes; /* of a folder: of the tensors of one file; 0: 5,000,000,000 */
+    bool replace;         /* what is there already; else ALREADY_EXISTS */
+    unsigned char reserved[7];
+};
+#define TRIT_OUTPUT_OPTIONS_INIT TRIT_INIT(trit_output_options)
+
+/* Begins the file that a plan describes; the plan must outlive it, and can have one output.
+ * `source`: the file that was planned, or NULL. Where it is a folder, and `path` does not
+ * end in .safetensors or .npy, the output is a folder too: shards, an index, config.json
+ * with what the encoding's reader wants to know, and the source's other small files, the
+ * tokenizer for example. FAILED_PRECONDITION: something of the plan is refused.
+ * INVALID_ARGUMENT: the path is the source itself, or its name says another format. */
+TRIT_API enum trit_status trit_output_create(struct trit_output **output,
+                                             const char *path, struct trit_plan *plan,
+                                             const struct trit_file *source,
+                                             const struct trit_output_options *options,
+                                             struct trit_error *error);
+
+/* The next bytes of a tensor of the output. Tensors in any order, each from its start to its
+ * end; best in the plan's order, which keeps few files open. */
+TRIT_API enum trit_status trit_output_put(struct trit_output *output, const char *tensor,
+                                          const void *data, uint64_t bytes,
+                                          struct trit_error *error);
+
+/* Once every tensor is full: flushes the output to the disk and gives it its name, in one
+ * step. After a failure the name shows what it showed before. */
+TRIT_API enum trit_status trit_output_commit(struct trit_output *output,
+                                             struct trit_error *error);
+
+/* Without a commit it leaves no file behind. NULL is harmless. */
+TRIT_API void trit_output_free(struct trit_output *output);
 
 /* The format that the name of a file says: "safetensors", also where it says none;
  * "npy"; or one that is not written, "GGUF". NULL for NULL. Static. */

@@ -11,10 +11,10 @@ from ._arguments import c_text, real, unsigned
 from ._arrays import Array, View
 from ._call import Call, Progress, cancellation, check_progress
 from ._native import ffi, lib, new
-from ._safetensors import ELEMENTS, Tensor
+from ._sources import ELEMENTS, Tensor
 from ._tensors import address_of, c_tensor, take
 from .errors import Cancelled, Error, Internal, InvalidArgument
-from .reports import Report, report_of
+from .reports import Report
 from .types import Encoding, PartialGroup, VerifyMode
 
 if TYPE_CHECKING:
@@ -38,12 +38,8 @@ class CheckpointProgress:
         """Counts a tensor; adds its name to errors."""
         self.check()
         self._left = tensor.nbytes
-        try:
+        with named(tensor.name):
             yield
-        except Error as error:
-            if error.message.startswith(tensor.name):
-                raise
-            raise type(error)(f"{tensor.name}: {error.message}", error.field) from error
         self(self._left)
 
     def __call__(self, count: int) -> None:
@@ -98,11 +94,11 @@ class LayerCalls:
 
     def project(
         self, name: str, view: View, planned: Dict[str, Any], out: Array
-    ) -> Tuple[Report, Optional[Array]]:
-        """Ternarizes a layer into `out`.
+    ) -> Tuple[Any, Optional[Array]]:
+        """Ternarizes a matrix into `out`; `name` is that of its report.
 
-        Returns its report, and the bytes of scales that stand in a tensor of their own. Lost
-        scales raise nothing here; the report has them.
+        Returns the `struct trit_projection *`, for its report, and the bytes of scales that
+        stand in a tensor of their own. Lost scales raise nothing here; the report has them.
         """
         call = Call(self._timeout, self._progress)
         options = new(
@@ -128,7 +124,7 @@ class LayerCalls:
             scales = take(result.scales, result.scale_bytes)
         if result.data_bytes != out.nbytes:
             raise Internal(f"the daemon did not send {out.nbytes} bytes")
-        return with_name(report_of(result.report), name), scales
+        return result, scales
 
     def verify(
         self,
@@ -140,7 +136,7 @@ class LayerCalls:
         mode: VerifyMode,
         tolerance: Optional[float],
     ) -> Any:
-        """Verifies a layer; returns its `struct trit_report *`."""
+        """Verifies a matrix; returns its `struct trit_report *`."""
         call = Call(self._timeout, self._progress)
         options = new(
             "struct trit_verify_options *",
@@ -163,12 +159,29 @@ class LayerCalls:
             latents = c_tensor(reference, step["matrix"], reference.element, "reference")
             options.reference = latents
             borrowed.append(latents)
-        tensor = c_tensor(view, step["matrix"], view.element, "tensor")
+        element = 0 if view.dtype is None else view.dtype
+        tensor = c_tensor(view, step["matrix"], element, "tensor")
         report = new("struct trit_report *")
         with self._client._handle as client:
             call.check(lib.trit_verify(client, tensor, options, report, call.error))
         del borrowed
         return report
+
+
+def matrix_name(layer: str, number: int, count: int) -> str:
+    """What reports and findings call a matrix, as libtrit names it."""
+    return layer if count == 1 else f"{layer}[{number}]"
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Puts the name of a matrix before the errors about it."""
+    try:
+        yield
+    except Error as error:
+        if error.message.startswith(name):
+            raise
+        raise type(error)(f"{name}: {error.message}", error.field) from error
 
 
 def encoding_of(terms: Dict[str, Any]) -> Encoding:

@@ -4,31 +4,36 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
 from ._arguments import PathLike, path_of
 from ._arrays import Array
-from ._checkpoint_calls import CheckpointProgress, LayerCalls
-from ._rules import Options, Plan, Table, format_of
-from ._safetensors import Source, Target, Tensor, bytes_of
+from ._checkpoint_calls import CheckpointProgress, LayerCalls, matrix_name, named, with_name
+from ._rules import Options, Output, Plan, format_of
+from ._sources import Arrays, Source, turned
 from .errors import AlreadyExists, Internal, InvalidArgument
-from .reports import Report
-from .types import DType
+from .reports import Finding, Report, report_of
+from .types import DType, Encoding
 
 COPY_BYTES = 1 << 20
 PROBE_BYTES = 1 << 16
 # NumPy's dtypes of results in a state dict. NumPy has no bfloat16 of its own.
-_STORAGE = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "i1", "U8": "u1"}
+_STORAGE = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "i1", "U8": "u1", "U32": "<u4"}
 
 _PACK = (
-    "`trit pack` will keep trits and scales as they are; again=True projects once more, "
+    "`trit pack` keeps trits and scales as they are; again=True projects once more, "
     "which shrinks the scales"
 )
 
 
-def check_out(out: PathLike, source: Union[PathLike, Mapping[str, Any]], force: bool) -> None:
+def check_out(
+    out: PathLike,
+    source: Union[PathLike, Mapping[str, Any]],
+    force: bool,
+    encoding: Encoding,
+) -> None:
     """Refuses an output that is impossible or would do damage, before anything is read."""
     path = path_of(out, "out")
     if path == "-":
@@ -36,73 +41,78 @@ def check_out(out: PathLike, source: Union[PathLike, Mapping[str, Any]], force: 
             'out: "-" names no file; weights are not written to standard output', "out"
         )
     kind = format_of(path)
-    if kind != "safetensors":
+    if kind not in ("safetensors", "npy"):
         raise InvalidArgument(
-            f"out: the name of {path} says {kind}, but safetensors is written", "out"
+            f"out: the name of {path} says {kind}, but safetensors or npy is written", "out"
         )
-    if os.path.isdir(path) and not os.path.islink(path):
-        raise IsADirectoryError(f"{path} is a folder")
-    if not isinstance(source, Mapping):
-        own = path_of(source, "source")
-        if os.path.exists(path) and os.path.exists(own) and os.path.samefile(path, own):
+    if kind == "npy" and encoding != Encoding.DENSE:
+        raise InvalidArgument(
+            f"out: a .npy file has no place for {encoding.name.lower()}; name it .safetensors",
+            "out",
+        )
+    own = None if isinstance(source, Mapping) else path_of(source, "source")
+    if own is not None and os.path.exists(path) and os.path.exists(own):
+        folder = own if os.path.isdir(own) else os.path.dirname(own) or "."
+        if os.path.samefile(path, own) or (
+            own.endswith(".index.json") and os.path.samefile(path, folder)
+        ):
             raise InvalidArgument(f"out: {path} is the source itself; name another file", "out")
+    folders = own is not None and (os.path.isdir(own) or own.endswith(".index.json"))
+    named_file = path.endswith((".safetensors", ".npy"))
+    if os.path.isdir(path) and not os.path.islink(path) and (not folders or named_file):
+        raise IsADirectoryError(f"{path} is a folder")
     if os.path.lexists(path) and not force:
         raise AlreadyExists(f"out: {path} exists already; force=True replaces it", "out")
 
 
 class Planned:
-    """What becomes of each tensor. Making it raises for what must not be projected.
+    """What becomes of each tensor, layers that are ternary already among the refused.
 
-    `layers` are libtrit's terms of each layer, `outputs` the tensors that come of each
-    tensor, `metadata` is the output's.
+    `found` is libtrit's JSON of the plan, `layers` are its entries of layers.
     """
 
     def __init__(self, source: Source, options: Options, progress: CheckpointProgress) -> None:
-        plan = Plan(Table(source.tensors.values(), source.metadata), options)
-        found = plan.read()
-        if "refusal" in found:
-            raise InvalidArgument(f"source: {found['refusal']}. {_PACK}", "source")
-        _check_refused(found, "exclude keeps a tensor as it is")
+        self.plan = Plan(source.table, options)
+        self.found = self.plan.read()
+        if "refusal" not in self.found and not options.again:
+            for one in self.found["tensors"]:
+                if one["action"] == "ternarize":
+                    _examine(self.plan, source, one["name"], progress)
+            self.found = self.plan.read()
         self.layers: Dict[str, Dict[str, Any]] = {
-            one["name"]: one for one in found["tensors"] if one["action"] == "ternarize"
+            one["name"]: one for one in self.found["tensors"] if one["action"] == "ternarize"
         }
+        self.findings: Tuple[Finding, ...] = self.found["findings"]
+
+    def check(self) -> None:
+        """Raises with all that must not be projected, not only the first."""
+        wrong = [one for one in self.findings if one.severity == "error"]
+        if wrong:
+            texts = "; ".join(f"{one.tensor}: {one.kind}: {one.hint}" for one in wrong)
+            raise InvalidArgument(f"source: {texts}. Nothing is written", "source")
+        if "refusal" in self.found:
+            raise InvalidArgument(f"source: {self.found['refusal']}. {_PACK}", "source")
+        refused = [one for one in self.found["tensors"] if one["action"] == "refuse"]
+        if refused:
+            texts = "; ".join(f"{one['name']}: {one['reason']}" for one in refused)
+            ternary = any("ternary already" in one["reason"] for one in refused)
+            what_to_do = _PACK if ternary else "exclude keeps a tensor as it is"
+            raise InvalidArgument(f"{texts}. Nothing is written: {what_to_do}", "source")
         if not self.layers:
             raise InvalidArgument(
                 "source: none of its tensors is a layer (rank 2, f32, f16 or bf16, "
                 "by the rules and patterns)",
                 "source",
             )
-        if not options.again:
-            for name in self.layers:
-                _examine(plan, source, name, progress)
-            _check_refused(plan.read(), _PACK)
-        self.outputs = {
-            one["name"]: [_output(output) for output in one["outputs"]] for one in found["tensors"]
-        }
-        self.metadata: Dict[str, str] = found["metadata"]
-
-
-def _output(output: Dict[str, Any]) -> Tensor:
-    return Tensor(output["name"], output["dtype"], tuple(output["shape"]), output["bytes"])
 
 
 def _examine(plan: Plan, source: Source, name: str, progress: CheckpointProgress) -> None:
     """Gives the plan as many bytes of a layer as it needs to know if it is ternary."""
-    view = source.view(name)
-    for at in range(0, view.nbytes, PROBE_BYTES):
+    total = source.tensors[name].nbytes
+    for at in range(0, total, PROBE_BYTES):
         progress.check()
-        if plan.examine(name, view, at, min(PROBE_BYTES, view.nbytes - at)):
+        if plan.examine(name, source.read(name, at, min(PROBE_BYTES, total - at))):
             break
-    source.release(name)
-
-
-def _check_refused(plan: Dict[str, Any], what_to_do: str) -> None:
-    """Raises with all refused tensors, not only the first."""
-    refused = [
-        f"{one['name']}: {one['reason']}" for one in plan["tensors"] if one["action"] == "refuse"
-    ]
-    if refused:
-        raise InvalidArgument(f"{'; '.join(refused)}. Nothing is written: {what_to_do}", "source")
 
 
 def check_lost(reports: Mapping[str, Report]) -> None:
@@ -121,78 +131,129 @@ def check_lost(reports: Mapping[str, Report]) -> None:
         )
 
 
-# ---- to a file ---------------------------------------------------------------------------
+# ---- where it goes -----------------------------------------------------------------------
 
 
-def project_to_file(
+class ToFile:
+    """The tensors of a file or folder."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def room(self, name: str, count: int) -> Array:
+        """Memory for the next bytes of a tensor."""
+        return np.empty(count, np.uint8)
+
+    def put(self, name: str, data: Array) -> None:
+        """The next bytes of a tensor."""
+        self._output.put(name, data)
+
+    def keep(self, source: Source, name: str, progress: CheckpointProgress) -> None:
+        """Copies a tensor."""
+        total = source.tensors[name].nbytes
+        for at in range(0, total, COPY_BYTES):
+            piece = source.read(name, at, min(COPY_BYTES, total - at))
+            self.put(name, piece)
+            progress(piece.nbytes)
+
+    def layer(self, source: Source, planned: Dict[str, Any]) -> None:
+        """Is told that a layer is complete."""
+
+
+class ToArrays:
+    """A state dict, with arrays of the libraries of the source's."""
+
+    def __init__(self, planned: Planned) -> None:
+        self.tensors: Dict[str, Any] = {}
+        self._memory = {
+            output["name"]: np.empty(output["bytes"], np.uint8)
+            for one in planned.layers.values()
+            for output in one["outputs"]
+        }
+        self._filled = dict.fromkeys(self._memory, 0)
+
+    def room(self, name: str, count: int) -> Array:
+        """The place of the next bytes of a tensor."""
+        at = self._filled[name]
+        return self._memory[name][at : at + count]
+
+    def put(self, name: str, data: Array) -> None:
+        """The next bytes of a tensor, in their place already or elsewhere."""
+        place = self.room(name, data.nbytes)
+        if not np.may_share_memory(place, data):
+            place[:] = data
+        self._filled[name] += data.nbytes
+
+    def keep(self, source: Source, name: str, progress: CheckpointProgress) -> None:
+        """Takes a tensor as it is."""
+        assert isinstance(source, Arrays)
+        self.tensors[name] = source.arrays[name]
+
+    def layer(self, source: Source, planned: Dict[str, Any]) -> None:
+        """Makes arrays of a layer's tensors."""
+        assert isinstance(source, Arrays)
+        view = source.view(planned["name"])
+        for output in planned["outputs"]:
+            raw = self._memory.pop(output["name"])
+            self.tensors[output["name"]] = view.wrap(
+                raw.view(_STORAGE[output["dtype"]]).reshape(output["shape"]),
+                DType.BF16 if output["dtype"] == "BF16" else None,
+            )
+
+
+# ---- tensor by tensor --------------------------------------------------------------------
+
+
+def project_all(
     source: Source,
     planned: Planned,
-    target: Target,
+    to: Union[ToFile, ToArrays],
     calls: LayerCalls,
     progress: CheckpointProgress,
+    allow_lost: bool,
 ) -> Dict[str, Report]:
-    """Fills the target; returns the reports by layer."""
-    reports = {}
+    """Projects and copies every tensor; returns the reports by matrix."""
+    reports: Dict[str, Report] = {}
     for name, tensor in source.tensors.items():
-        outputs = planned.outputs[name]
         with progress.tensor(tensor):
-            view = source.view(name)
-            if name not in planned.layers:
-                _copy(target.buffer(name), bytes_of(view), progress)
-            else:
-                terms, out = planned.layers[name], target.buffer(name)
-                reports[name], scales = calls.project(name, view, terms, out)
-                _put_scales(target, outputs, scales)
-            del view
-        source.release(name)
-        for output in outputs:
-            target.release(output.name)
+            layer = planned.layers.get(name)
+            if layer is None:
+                to.keep(source, name, progress)
+                continue
+            count = layer["matrices"]
+            for number in range(count):
+                matrix = matrix_name(name, number, count)
+                with named(matrix):
+                    view = source.matrix(
+                        name, number, count, layer["matrix"] if layer["transposed"] else None
+                    )
+                    parts = {one["role"]: one for one in layer["outputs"]}
+                    data = to.room(name, parts["data"]["bytes"] // count)
+                    result, scales = calls.project(matrix, view, layer, data)
+                    _put(to, layer, parts, data, scales)
+                    planned.plan.add_report(name, result.report, allow_lost)
+                    reports[matrix] = with_name(report_of(result.report), matrix)
+            to.layer(source, layer)
     return reports
 
 
-def _copy(to: Array, tensor: Array, progress: CheckpointProgress) -> None:
-    for at in range(0, len(tensor), COPY_BYTES):
-        piece = tensor[at : at + COPY_BYTES]
-        to[at : at + COPY_BYTES] = piece
-        progress(len(piece))
-
-
-def _put_scales(target: Target, outputs: List[Tensor], scales: Optional[Array]) -> None:
-    """Writes scales, which must have the size that the file's header promises."""
-    expected = outputs[1].nbytes if len(outputs) > 1 else 0
+def _put(
+    to: Union[ToFile, ToArrays],
+    layer: Dict[str, Any],
+    parts: Dict[str, Dict[str, Any]],
+    data: Array,
+    scales: Optional[Array],
+) -> None:
+    """Puts a matrix, whose parts must have the sizes that the plan promises."""
+    if parts["data"].get("transposed"):
+        data = turned(data, *layer["matrix"]).copy()
+    to.put(parts["data"]["name"], data)
+    expected = parts["scales"]["bytes"] // layer["matrices"] if "scales" in parts else 0
     if (0 if scales is None else scales.nbytes) != expected:
         raise Internal(f"the daemon did not send {expected} bytes of scales")
-    if scales is not None:
-        target.buffer(outputs[1].name)[:] = scales
-
-
-# ---- to a state dict ---------------------------------------------------------------------
-
-
-def project_to_arrays(
-    source: Source,
-    arrays: Mapping[str, Any],
-    planned: Planned,
-    calls: LayerCalls,
-    progress: CheckpointProgress,
-) -> Tuple[Dict[str, Report], Dict[str, Any]]:
-    """Returns the reports by layer, and the state dict."""
-    reports, tensors = {}, {}
-    for name, tensor in source.tensors.items():
-        with progress.tensor(tensor):
-            if name not in planned.layers:
-                tensors[name] = arrays[name]
-                continue
-            view, outputs = source.view(name), planned.outputs[name]
-            data = np.empty(outputs[0].nbytes, np.uint8)
-            reports[name], scales = calls.project(name, view, planned.layers[name], data)
-            for output, raw in zip(outputs, (data, scales)):
-                if raw is None or raw.nbytes != output.nbytes:
-                    raise Internal(
-                        f"the daemon did not send {output.nbytes} bytes of {output.name}"
-                    )
-                tensors[output.name] = view.wrap(
-                    raw.view(_STORAGE[output.dtype]).reshape(output.shape),
-                    DType.BF16 if output.dtype == "BF16" else None,
-                )
-    return reports, tensors
+    if scales is None:
+        return
+    to.put(parts["scales"]["name"], scales)
+    if "biases" in parts:  # every scale with its sign turned
+        biases = (scales.view(np.uint16) ^ np.uint16(0x8000)).view(np.uint8)
+        to.put(parts["biases"]["name"], biases)

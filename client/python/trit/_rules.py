@@ -2,25 +2,25 @@
 """The rules of checkpoints, asked of libtrit.
 
 They say which tensors are layers, what becomes of each, and what a verification comes to.
-Results are libtrit's JSON; client/include/trit.h lists its members.
+Results are libtrit's JSON; client/include/trit/checkpoint.h lists its members.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from ._arguments import c_text, flag, unsigned
-from ._arrays import View
+from ._arguments import PathLike, c_text, flag, path_of, unsigned, wrong_type
+from ._arrays import Array, View
 from ._native import ffi, lib, new
-from ._safetensors import Tensor
 from ._selection import Patterns, patterns_of
-from .errors import Error, error_of
+from ._tensors import address_of
+from .errors import Error, InvalidArgument, error_of
 from .reports import Finding
 from .types import Encoding, PartialGroup, VerifyMode
 
 
-def _check(function: Any, *arguments: Any) -> None:
+def check(function: Any, *arguments: Any) -> None:
     """Calls a function of libtrit; raises the exception of its status."""
     error = new("struct trit_error *")
     status = function(*arguments, error)
@@ -35,13 +35,13 @@ def _check(function: Any, *arguments: Any) -> None:
 def _create(kind: str, function: Any, free: Any, *arguments: Any) -> Any:
     """An object of libtrit that frees itself."""
     out = ffi.new(f"struct {kind} **")
-    _check(function, out, *arguments)
+    check(function, out, *arguments)
     return ffi.gc(out[0], free)
 
 
 def _json(function: Any, *arguments: Any) -> Any:
     out = ffi.new("char **")
-    _check(function, *arguments, out)
+    check(function, *arguments, out)
     try:
         return json.loads(ffi.string(out[0]))
     finally:
@@ -49,6 +49,12 @@ def _json(function: Any, *arguments: Any) -> Any:
 
 
 # ---- options -----------------------------------------------------------------------------
+
+
+# config.json, as its text or as the object that it holds.
+Config = Union[None, str, Mapping[str, Any]]
+
+_EXPERTS = {None: 0, "out_in": lib.TRIT_EXPERTS_OUT_IN, "in_out": lib.TRIT_EXPERTS_IN_OUT}
 
 
 class Options(NamedTuple):
@@ -67,19 +73,27 @@ class Options(NamedTuple):
     again: bool = False
     allow_dead: bool = False
     accept_record: bool = False
+    experts: Optional[str] = None
+    transposed: Patterns = None
+    config: Config = None
+    rename: Patterns = None
+    strip_prefix: Patterns = None
 
     def c(self) -> Tuple[Any, List[Any]]:
         """The struct, and what must outlive the call that takes it."""
-        include, include_texts = _strings(self.include, "include")
-        exclude, exclude_texts = _strings(self.exclude, "exclude")
+        lists = {
+            name: _strings(getattr(self, name), name)
+            for name in ("include", "exclude", "transposed", "rename", "strip_prefix")
+        }
+        config = _config(self.config)
         group_size = 0 if self.group_size is None else self.group_size
         options = new(
             "struct trit_checkpoint_options *",
             {
-                "include": include,
-                "include_count": len(include),
-                "exclude": exclude,
-                "exclude_count": len(exclude),
+                **{name: strings for name, (strings, _) in lists.items()},
+                **{f"{name}_count": len(strings) for name, (strings, _) in lists.items()},
+                "config": config,
+                "experts": _experts(self.experts),
                 "convolutions": flag(self.convolutions, "convolutions"),
                 "has_encoding": self.encoding is not None,
                 "encoding": self.encoding or 0,
@@ -92,7 +106,25 @@ class Options(NamedTuple):
                 "accept_record": flag(self.accept_record, "accept_record"),
             },
         )
-        return options, [include, exclude, include_texts, exclude_texts]
+        return options, [lists, config]
+
+
+def _experts(experts: Optional[str]) -> int:
+    if experts is not None and not isinstance(experts, str):
+        raise wrong_type("experts", '"out_in", "in_out" or None', experts)
+    if experts not in _EXPERTS:
+        raise InvalidArgument(f"experts: {experts!r} is not one of out_in, in_out", "experts")
+    return int(_EXPERTS[experts])
+
+
+def _config(config: Config) -> Any:
+    if config is None:
+        return ffi.NULL
+    if isinstance(config, Mapping):
+        config = json.dumps(config)
+    elif not isinstance(config, str):
+        raise wrong_type("config", "the text of config.json or its object", config)
+    return c_text(config, "config")
 
 
 def _strings(patterns: Patterns, field: str) -> Tuple[Any, List[Any]]:
@@ -107,25 +139,36 @@ def _strings(patterns: Patterns, field: str) -> Tuple[Any, List[Any]]:
 class Table:
     """The tensors of a checkpoint, in its order, by name, type and shape."""
 
-    def __init__(self, tensors: Iterable[Tensor], metadata: Mapping[str, str]) -> None:
-        self.c = _create("trit_checkpoint", lib.trit_checkpoint_create, lib.trit_checkpoint_free)
-        for one in tensors:
-            name, dtype = c_text(one.name, "source"), c_text(one.dtype, "source")
-            shape = list(one.shape)
+    def __init__(self, c: Any) -> None:
+        self.c = c
+
+    @classmethod
+    def of(
+        cls, tensors: Iterable[Tuple[str, str, Tuple[int, ...]]], metadata: Mapping[str, str]
+    ) -> Table:
+        """A table of tensors (name, dtype, shape) that no file holds."""
+        c = _create("trit_checkpoint", lib.trit_checkpoint_create, lib.trit_checkpoint_free)
+        for name, dtype, shape in tensors:
+            texts = c_text(name, "source"), c_text(dtype, "source")
             try:
-                _check(lib.trit_checkpoint_add_tensor, self.c, name, dtype, len(shape), shape)
+                check(lib.trit_checkpoint_add_tensor, c, *texts, len(shape), list(shape))
             except Error as error:
-                raise type(error)(f"{one.name!r}: {error.message}", error.field) from None
+                raise type(error)(f"{name!r}: {error.message}", error.field) from None
         for key, value in metadata.items():
             texts = c_text(key, "metadata"), c_text(value, "metadata")
-            _check(lib.trit_checkpoint_add_metadata, self.c, *texts)
+            check(lib.trit_checkpoint_add_metadata, c, *texts)
+        return cls(c)
+
+    def read(self) -> Any:
+        """The tensors and the metadata."""
+        return _json(lib.trit_checkpoint_table, self.c)
 
     def contents(self, options: Options) -> Any:
         """What each tensor is."""
         c, borrowed = options.c()
         contents = _json(lib.trit_checkpoint_contents, self.c, c)
         del borrowed
-        return contents
+        return with_findings(contents)
 
 
 class Plan:
@@ -134,22 +177,88 @@ class Plan:
     def __init__(self, table: Table, options: Options) -> None:
         c, borrowed = options.c()
         self._table = table  # must outlive the plan
-        self._c = _create("trit_plan", lib.trit_plan_create, lib.trit_plan_free, table.c, c)
+        self.c = _create("trit_plan", lib.trit_plan_create, lib.trit_plan_free, table.c, c)
         del borrowed
 
-    def examine(self, name: str, data: View, at: int, count: int) -> bool:
-        """Gives the plan bytes of a layer, from `at` on.
+    def examine(self, name: str, data: Array) -> bool:
+        """Gives the plan the next bytes of a layer.
 
         Returns whether the plan knows by now if the layer is ternary already.
         """
         done = ffi.new("bool *")
-        address = ffi.cast("char *", data.address) + at
-        _check(lib.trit_plan_examine, self._c, c_text(name, "source"), address, count, done)
+        args = c_text(name, "source"), address_of(data), data.nbytes, done
+        check(lib.trit_plan_examine, self.c, *args)
         return bool(done[0])
 
     def read(self) -> Any:
         """The plan as it is now."""
-        return _json(lib.trit_plan_json, self._c)
+        return with_findings(_json(lib.trit_plan_json, self.c))
+
+    def add_report(self, name: str, report: Any, allow_lost: bool) -> None:
+        """Gives the `struct trit_report *` of a layer's next matrix."""
+        check(lib.trit_plan_add_report, self.c, c_text(name, "source"), report, allow_lost)
+
+    def result(self) -> Any:
+        """The verdict and the findings of the reports."""
+        return with_findings(_json(lib.trit_plan_result, self.c, ffi.NULL))
+
+
+class Output:
+    """The file or folder that a plan describes; it gets its name when it is complete.
+
+    In `with Output(...) as output:` put all tensors, then `commit`. Without a commit nothing
+    remains. `source` is the `struct trit_file *` that was planned, or NULL.
+    """
+
+    def __init__(
+        self, path: PathLike, plan: Plan, source: Any, shard_bytes: int, replace: bool
+    ) -> None:
+        options = new(
+            "struct trit_output_options *", {"shard_bytes": shard_bytes, "replace": replace}
+        )
+        text, self._plan = c_text(path_of(path, "out"), "out"), plan
+        out = ffi.new("struct trit_output **")
+        try:
+            check(lib.trit_output_create, out, text, plan.c, source, options)
+        except Error as error:
+            raise type(error)(f"out: {error.message}", "out") from None
+        self._c = out[0]
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        lib.trit_output_free(self._c)
+
+    def put(self, name: str, data: Array) -> None:
+        """The next bytes of a tensor."""
+        check(lib.trit_output_put, self._c, c_text(name, "out"), address_of(data), data.nbytes)
+
+    def commit(self) -> None:
+        """Flushes the output to the disk, then gives it its name."""
+        check(lib.trit_output_commit, self._c)
+
+
+class Examined(NamedTuple):
+    """A matrix that was verified: its `struct trit_report *` and its data as they were sent."""
+
+    report: Any
+    data: View
+    scales: Optional[View]
+    biases: Optional[View]
+    latents: Optional[View]
+
+    def c(self) -> Any:
+        """The struct; it borrows the views."""
+        given = {"data": self.data, "scale": self.scales, "bias": self.biases}
+        given["latents"] = self.latents
+        members = {"scale": "scales", "bias": "biases"}
+        values: Dict[str, Any] = {"report": self.report}
+        for name, view in given.items():
+            if view is not None:
+                values[members.get(name, name)] = ffi.cast("void *", view.address)
+                values[f"{name}_bytes"] = view.nbytes
+        return new("struct trit_examined *", values)
 
 
 class Verification:
@@ -173,26 +282,31 @@ class Verification:
         steps = _json(lib.trit_verification_steps, self._c)["steps"]
         return {step["tensor"]: step for step in steps}
 
-    def add_report(self, name: str, report: Any) -> None:
-        """Gives the `struct trit_report *` of a layer."""
-        _check(lib.trit_verification_add_report, self._c, c_text(name, "source"), report)
+    def add_matrix(self, name: str, examined: Examined) -> None:
+        """Gives the next matrix of a layer."""
+        c = examined.c()
+        check(lib.trit_verification_add_matrix, self._c, c_text(name, "source"), c)
 
-    def compare(self, name: str, latents: View, claim: View, at: int, count: int) -> None:
-        """Gives bytes of a tensor that must be equal on both sides, from `at` on."""
-        _check(
+    def compare(self, name: str, latents: Array, claim: Array) -> None:
+        """Gives the next bytes of a tensor that must be equal on both sides."""
+        addresses = address_of(latents), address_of(claim)
+        check(
             lib.trit_verification_compare,
             self._c,
             c_text(name, "source"),
-            ffi.cast("char *", latents.address) + at,
-            ffi.cast("char *", claim.address) + at,
-            count,
+            *addresses,
+            claim.nbytes,
         )
 
     def result(self) -> Any:
         """The verdict and the findings, once every step is done."""
-        result = _json(lib.trit_verification_result, self._c, ffi.NULL)
-        result["findings"] = tuple(Finding(**one) for one in result["findings"])
-        return result
+        return with_findings(_json(lib.trit_verification_result, self._c, ffi.NULL))
+
+
+def with_findings(result: Any) -> Any:
+    """A result of libtrit with its findings as objects."""
+    result["findings"] = tuple(Finding(**one) for one in result["findings"])
+    return result
 
 
 def format_of(path: str) -> str:

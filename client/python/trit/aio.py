@@ -121,6 +121,7 @@ class Checkpoint(_Twin):
         ['fc.weight']
     """
 
+    plan = _awaited(_checkpoint.Checkpoint.plan)
     project = _awaited(_checkpoint.Checkpoint.project)
     verify = _awaited(_checkpoint.Checkpoint.verify)
     inspect = _awaited(_checkpoint.Checkpoint.inspect)

@@ -1,36 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole checkpoints: `client.checkpoint`.
 
-A checkpoint is a safetensors file or a state dict (arrays of NumPy, torch or mlx by name).
-The rules of the command `trit` say which tensors are layers, what becomes of each and what a
-verification comes to; `_rules.py` asks libtrit for them. A file is mapped, not read: one
-layer at a time goes through the daemon, and memory does not grow with the file. Reading
-files needs the package safetensors.
+A checkpoint is a safetensors or .npy file, a folder of shards as Hugging Face lays it out
+(or the index in it), or a state dict (arrays of NumPy, torch or mlx by name). The rules of the
+command `trit` say which tensors are layers, what becomes of each and what a verification comes
+to; libtrit has them, reads and writes the files. One layer at a time goes through the daemon,
+and memory does not grow with the file.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Literal, Mapping, Optional, Union
 
-from ._arguments import PathLike, flag, member, real
+from ._arguments import PathLike, flag, member, real, unsigned
 from ._call import Progress, timeout_ms
-from ._checkpoint_calls import CheckpointProgress, LayerCalls, encoding_of, run_of, with_name
+from ._checkpoint_calls import (
+    CheckpointProgress,
+    LayerCalls,
+    encoding_of,
+    matrix_name,
+    named,
+    run_of,
+    with_name,
+)
 from ._checkpoint_project import (
     COPY_BYTES,
     Planned,
+    ToArrays,
+    ToFile,
     check_lost,
     check_out,
-    project_to_arrays,
-    project_to_file,
+    project_all,
 )
-from ._rules import Options, Table, Verification
-from ._safetensors import Source as _Source
-from ._safetensors import Target, Tensor, check_source, open_source
+from ._checkpoint_results import (
+    CheckpointInfo,
+    PlannedTensor,
+    ProjectPlan,
+    ProjectResult,
+    VerifyResult,
+)
+from ._native import ffi
+from ._rules import Config, Examined, Options, Output, Verification
 from ._selection import Patterns
+from ._sources import File, Tensor, check_source, open_source
+from ._sources import Source as _Source
 from .errors import InvalidArgument
-from .reports import Finding, Report, Verdict, report_of
+from .reports import Report, report_of
 from .types import (
     AnyEncoding,
     AnyPartialGroup,
@@ -43,112 +59,18 @@ from .types import (
 if TYPE_CHECKING:
     from .client import Client
 
-__all__ = ["Checkpoint", "CheckpointInfo", "ProjectResult", "Tensor", "VerifyResult"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointInfo",
+    "PlannedTensor",
+    "ProjectPlan",
+    "ProjectResult",
+    "Tensor",
+    "VerifyResult",
+]
 
 Source = Union[PathLike, Mapping[str, Any]]
-
-
-@dataclasses.dataclass(frozen=True)
-class ProjectResult:
-    """What `Checkpoint.project` made.
-
-    Attributes:
-        reports: The reports by layer.
-        tensors: The state dict, where no file was asked for, else None. Layers are in their
-            encoding; scales that stand in a tensor of their own follow as `NAME.scales`
-            (HF_BITNET: `NAME_scale`). The other tensors are those of the source.
-
-    Example:
-        >>> state = {"fc.weight": weights, "fc.bias": np.zeros(256, np.float32)}
-        >>> result = client.checkpoint.project(state, encoding="int8")
-        >>> list(result.tensors)
-        ['fc.weight', 'fc.weight.scales', 'fc.bias']
-    """
-
-    reports: Dict[str, Report]
-    tensors: Optional[Dict[str, Any]] = None
-
-
-@dataclasses.dataclass(frozen=True)
-class VerifyResult:
-    """What `Checkpoint.verify` found.
-
-    Attributes:
-        reports: The reports by layer, of the layers that were examined.
-        verdict: "pass"; "fail" if a finding is an error; "inconclusive" if nothing was
-            examined, or something could not be judged.
-        findings: The findings of the layers' reports, and those about the file.
-        examined: Number of parameters (elements of dense tensors) of the layers examined.
-        kept: Number of parameters of all other tensors.
-
-    Example:
-        >>> result = client.checkpoint.verify({"fc.weight": weights})
-        >>> result.verdict, result.findings[0].layer, result.findings[0].kind
-        ('fail', 'fc.weight', 'not_ternary')
-    """
-
-    reports: Dict[str, Report]
-    verdict: Verdict
-    findings: Tuple[Finding, ...] = ()
-    examined: int = 0
-    kept: int = 0
-
-    @property
-    def passes(self) -> bool:
-        """Whether the verdict is "pass".
-
-        Returns:
-            True for "pass".
-
-        Example:
-            >>> client.checkpoint.verify({"fc.weight": weights}, mode="latent").passes
-            True
-        """
-        return self.verdict == "pass"
-
-    @property
-    def missing(self) -> Tuple[str, ...]:
-        """Layers of the latents or of the file's record that the file lacks.
-
-        Returns:
-            Their names. A layer of another shape counts too.
-
-        Example:
-            >>> latents = {"a.weight": weights, "b.weight": weights}
-            >>> ternary = client.checkpoint.project({"a.weight": weights}).tensors
-            >>> client.checkpoint.verify(ternary, against=latents).missing
-            ('b.weight',)
-        """
-        return tuple(
-            one.layer
-            for one in self.findings
-            if one.kind == "missing_layer" and one.layer is not None
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class CheckpointInfo:
-    """What is in a checkpoint.
-
-    Attributes:
-        tensors: The tensors by name, in the file's order.
-        layers: Names of those that are layers.
-        metadata: The metadata of the file.
-        encoding: The encoding that the record of the file names; None without a record.
-        descriptions: What each tensor is, in words: "a layer", "a norm", "the scales of
-            fc.weight".
-
-    Example:
-        >>> info = client.checkpoint.inspect({"fc.weight": weights, "norm.weight": weights[0]})
-        >>> info.layers, info.descriptions["norm.weight"]
-        (('fc.weight',), 'a norm')
-    """
-
-    tensors: Dict[str, Tensor]
-    layers: Tuple[str, ...]
-    metadata: Dict[str, str]
-    encoding: Optional[Encoding]
-    descriptions: Dict[str, str] = dataclasses.field(default_factory=dict)
+Experts = Optional[Literal["out_in", "in_out"]]
 
 
 @contextmanager
@@ -158,14 +80,6 @@ def _opened(source: Source, field: str) -> Iterator[_Source]:
         yield opened
     finally:
         opened.close()
-
-
-def _table(source: _Source) -> Table:
-    return Table(source.tensors.values(), source.metadata)
-
-
-def _total_bytes(source: _Source) -> int:
-    return sum(one.nbytes for one in source.tensors.values())
 
 
 class Checkpoint:
@@ -189,6 +103,72 @@ class Checkpoint:
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    def plan(
+        self,
+        source: Source,
+        *,
+        encoding: AnyEncoding = Encoding.DENSE,
+        group_size: Optional[int] = None,
+        partial_group: AnyPartialGroup = PartialGroup.PADDED,
+        include: Patterns = None,
+        exclude: Patterns = None,
+        convolutions: bool = False,
+        experts: Experts = None,
+        transposed: Patterns = None,
+        config: Config = None,
+        again: bool = False,
+    ) -> ProjectPlan:
+        """Tells what a projection would do. It makes no call to the daemon.
+
+        Args:
+            source: Path of a safetensors or .npy file, of a folder of shards or the index in
+                one, or a state dict.
+            encoding: How the layers would lie in memory.
+            group_size: Weights of a row that share a scale, as for `project`.
+            partial_group: What the scale of a row's short last group divides by.
+            include: Shell pattern(s) of tensor names: only what matches is a layer, also
+                where the rules keep it.
+            exclude: Shell pattern(s) of tensor names that are not layers; stronger than
+                `include`.
+            convolutions: Whether convolutions of rank 3 and 4 are layers too, as matrices
+                [out, in * kernel].
+            experts: How the matrices of a rank-3 tensor of experts lie: "out_in" for
+                [experts, out, in], "in_out" for [experts, in, out]; None for what the
+                architecture in config.json says. Where neither does, experts are kept.
+            transposed: Shell pattern(s) of layers that are stored [in, out], beside those that
+                config.json says.
+            config: The model's config.json, as text or object; None for the one in the folder
+                of the file.
+            again: Project layers that are ternary already.
+
+        Returns:
+            What becomes of each tensor and why, with shares and sizes.
+
+        Raises:
+            InvalidArgument: A pattern matches no tensor, or the options contradict each other.
+                What would be refused raises nothing; the plan says so.
+
+        Example:
+            >>> plan = client.checkpoint.plan("model.safetensors", exclude="head.*")
+            >>> plan.layers, plan.tensors["head.weight"].reason
+            (('body.weight',), 'excluded by a pattern')
+        """
+        options = Options(
+            include,
+            exclude,
+            convolutions,
+            member(Encoding, encoding, "encoding"),
+            group_size,
+            member(PartialGroup, partial_group, "partial_group"),
+            again=again,
+            experts=experts,
+            transposed=transposed,
+            config=config,
+        )
+        with _opened(source, "source") as opened:
+            planned = Planned(opened, options, CheckpointProgress(None, 0))
+            return _project_plan(planned)
+
     def project(
         self,
         source: Source,
@@ -200,6 +180,10 @@ class Checkpoint:
         include: Patterns = None,
         exclude: Patterns = None,
         convolutions: bool = False,
+        experts: Experts = None,
+        transposed: Patterns = None,
+        config: Config = None,
+        shard_bytes: Optional[int] = None,
         force: bool = False,
         again: bool = False,
         allow_lost: bool = False,
@@ -211,10 +195,13 @@ class Checkpoint:
         """Ternarizes the layers of a checkpoint.
 
         Args:
-            source: Path of a safetensors file, or a state dict.
-            out: Path of a safetensors file, which gets the bytes that `trit project` writes.
-                It gets its name when it is complete; a symbolic link is replaced, not
-                followed. None for a state dict, with arrays of the libraries of the input.
+            source: Path of a safetensors or .npy file, of a folder of shards or the index in
+                one, or a state dict.
+            out: Path of a safetensors or .npy file, which gets the bytes that `trit project`
+                writes. If the source is a folder it is a folder, with the source's config.json
+                and tokenizer, unless its name ends in .safetensors. It gets its name when it is
+                complete; a symbolic link is replaced, not followed. None for a state dict, with
+                arrays of the libraries of the input.
             encoding: How the layers lie in memory.
             group_size: Weights of a row that share a scale. None for 128, or for the whole
                 tensor with I2_S and HF_BITNET, which have one scale.
@@ -225,6 +212,14 @@ class Checkpoint:
                 `include`.
             convolutions: Whether convolutions of rank 3 and 4 are layers too, as matrices
                 [out, in * kernel].
+            experts: How the matrices of a rank-3 tensor of experts lie: "out_in" for
+                [experts, out, in], "in_out" for [experts, in, out]; None for what the
+                architecture in config.json says. Where neither does, experts are kept.
+            transposed: Shell pattern(s) of layers that are stored [in, out], beside those that
+                config.json says.
+            config: The model's config.json, as text or object; None for the one in the folder
+                of the file.
+            shard_bytes: The most bytes of tensors in one file of a folder; None for 5 GB.
             force: Replace `out` if it exists; never the source.
             again: Project layers that are ternary already, and files that a projection
                 wrote. Their scales shrink.
@@ -258,33 +253,46 @@ class Checkpoint:
         kind = member(Encoding, encoding, "encoding")
         target_run = run_of(run, step)
         timeout_ms(timeout)
-        partial = member(PartialGroup, partial_group, "partial_group")
-        options = Options(include, exclude, convolutions, kind, group_size, partial, again=again)
+        shard = unsigned(0 if shard_bytes is None else shard_bytes, 2**63, "shard_bytes")
+        options = Options(
+            include,
+            exclude,
+            convolutions,
+            kind,
+            group_size,
+            member(PartialGroup, partial_group, "partial_group"),
+            again=again,
+            experts=experts,
+            transposed=transposed,
+            config=config,
+        )
         flag(allow_lost, "allow_lost")
         flag(force, "force")
         check_source(source, "source")
         if out is not None:
-            check_out(out, source, force)
+            check_out(out, source, force, kind)
         elif not isinstance(source, Mapping):
             raise InvalidArgument("out: the projection of a file needs an output file", "out")
         with _opened(source, "source") as opened:
-            tracker = CheckpointProgress(progress, _total_bytes(opened))
+            tracker = CheckpointProgress(progress, opened.total_bytes)
             planned = Planned(opened, options, tracker)
+            planned.check()
             calls = LayerCalls(self._client, target_run, tracker, timeout)
             if out is None:
-                assert isinstance(source, Mapping)
-                reports, tensors = project_to_arrays(opened, source, planned, calls, tracker)
+                arrays = ToArrays(planned)
+                reports = project_all(opened, planned, arrays, calls, tracker, allow_lost)
                 if not allow_lost:
                     check_lost(reports)
-                return ProjectResult(reports, tensors)
-            outputs = [output for one in planned.outputs.values() for output in one]
-            with Target(out, outputs, planned.metadata, force) as target:
-                reports = project_to_file(opened, planned, target, calls, tracker)
+                return _project_result(planned, reports, arrays.tensors)
+            handle = opened.c if isinstance(opened, File) else ffi.NULL
+            with Output(out, planned.plan, handle, shard, force) as output:
+                file = ToFile(output)
+                reports = project_all(opened, planned, file, calls, tracker, allow_lost)
                 if not allow_lost:
                     check_lost(reports)
                 opened.check_unchanged()
-                target.commit()
-        return ProjectResult(reports)
+                output.commit()
+            return _project_result(planned, reports, None)
 
     def verify(
         self,
@@ -299,6 +307,11 @@ class Checkpoint:
         include: Patterns = None,
         exclude: Patterns = None,
         convolutions: bool = False,
+        experts: Experts = None,
+        transposed: Patterns = None,
+        config: Config = None,
+        rename: Patterns = None,
+        strip_prefix: Patterns = None,
         allow_dead: bool = False,
         accept_record: bool = False,
         run: str = "",
@@ -316,7 +329,8 @@ class Checkpoint:
         record never makes the verification examine less.
 
         Args:
-            source: Path of a safetensors file, or a state dict.
+            source: Path of a safetensors or .npy file, of a folder of shards or the index in
+                one, or a state dict.
             against: The checkpoint of latents; every tensor of both sides is accounted for.
             mode: TERNARY: the layers claim to be ternary. LATENT: they are latents; project
                 them, then verify the projection.
@@ -333,6 +347,16 @@ class Checkpoint:
                 `include`.
             convolutions: Whether convolutions of rank 3 and 4 are layers too, as matrices
                 [out, in * kernel].
+            experts: How the matrices of a rank-3 tensor of experts lie: "out_in" for
+                [experts, out, in], "in_out" for [experts, in, out]; None for what the
+                architecture in config.json says. Where neither does, experts are kept.
+            transposed: Shell pattern(s) of layers that are stored [in, out], beside those that
+                config.json says.
+            config: The model's config.json, as text or object; None for the one in the folder
+                of the file.
+            rename: Rule(s) "OLD=NEW" for the names of the source before they are compared. A
+                star in OLD stands for any text, a star in NEW for what it matched.
+            strip_prefix: Prefix(es) that are taken away from the names of both sides.
             allow_dead: Whether a layer of zeros passes.
             accept_record: Accept layers that the file's own record leaves out.
             run: The run that the reports are stored under, with the tensors' names as layers;
@@ -375,34 +399,34 @@ class Checkpoint:
             kind,
             allow_dead=allow_dead,
             accept_record=accept_record,
+            experts=experts,
+            transposed=transposed,
+            config=config,
+            rename=rename,
+            strip_prefix=strip_prefix,
         )
         with (
             _opened(source, "source") as claim,
             _opened({} if against is None else against, "against") as latents,
         ):
-            tracker = CheckpointProgress(progress, _total_bytes(claim))
-            verification = Verification(
-                _table(claim), None if against is None else _table(latents), options
-            )
+            tracker = CheckpointProgress(progress, claim.total_bytes)
+            other = None if against is None else latents.table
+            verification = Verification(claim.table, other, options)
             calls = LayerCalls(self._client, target_run, tracker, timeout)
-            steps, reports = verification.steps(), {}
+            verifying = _Verifying(verification, calls, claim, latents, kind, tolerance)
+            steps = verification.steps()
             for name, tensor in claim.tensors.items():
                 todo = steps.get(name)
                 with tracker.tensor(tensor):
                     if todo is not None and todo["check"] == "bytes":
-                        _compare(verification, claim, latents, name, tracker)
+                        verifying.compare(todo, tracker)
                     elif todo is not None:
-                        report = _verify_layer(calls, claim, latents, todo, kind, tolerance)
-                        verification.add_report(name, report)
-                        reports[name] = with_name(report_of(report), name)
-                claim.release(name)
-                if name in latents.tensors:
-                    latents.release(name)
+                        verifying.layer(todo)
             claim.check_unchanged()
             latents.check_unchanged()
-        result = verification.result()
+            result = verification.result()
         return VerifyResult(
-            reports,
+            verifying.reports,
             result["verdict"],
             result["findings"],
             result["examined"],
@@ -416,17 +440,28 @@ class Checkpoint:
         include: Patterns = None,
         exclude: Patterns = None,
         convolutions: bool = False,
+        experts: Experts = None,
+        transposed: Patterns = None,
+        config: Config = None,
     ) -> CheckpointInfo:
         """Tells what is in a checkpoint. It makes no call to the daemon.
 
         Args:
-            source: Path of a safetensors file, or a state dict.
+            source: Path of a safetensors or .npy file, of a folder of shards or the index in
+                one, or a state dict.
             include: Shell pattern(s) of tensor names: only what matches is a layer, also
                 where the rules keep it.
             exclude: Shell pattern(s) of tensor names that are not layers; stronger than
                 `include`.
             convolutions: Whether convolutions of rank 3 and 4 are layers too, as matrices
                 [out, in * kernel].
+            experts: How the matrices of a rank-3 tensor of experts lie: "out_in" for
+                [experts, out, in], "in_out" for [experts, in, out]; None for what the
+                architecture in config.json says. Where neither does, experts are kept.
+            transposed: Shell pattern(s) of layers that are stored [in, out], beside those that
+                config.json says.
+            config: The model's config.json, as text or object; None for the one in the folder
+                of the file.
 
         Returns:
             The tensors, which of them are layers, and what each is in words.
@@ -439,9 +474,16 @@ class Checkpoint:
             >>> info.layers, info.descriptions["head.weight"]
             (('body.weight',), 'excluded by a pattern')
         """
-        options = Options(include, exclude, convolutions)
+        options = Options(
+            include,
+            exclude,
+            convolutions,
+            experts=experts,
+            transposed=transposed,
+            config=config,
+        )
         with _opened(source, "source") as opened:
-            contents = _table(opened).contents(options)
+            contents = opened.table.contents(options)
             tensors = contents["tensors"]
             return CheckpointInfo(
                 opened.tensors,
@@ -449,35 +491,113 @@ class Checkpoint:
                 opened.metadata,
                 encoding_of(contents) if contents["has_record"] else None,
                 {one["name"]: one["what"] for one in tensors},
+                contents["findings"],
             )
+
+
+def _project_result(
+    planned: Planned, reports: Dict[str, Report], tensors: Optional[Dict[str, Any]]
+) -> ProjectResult:
+    result, parameters = planned.plan.result(), planned.found["parameters"]
+    return ProjectResult(
+        reports,
+        tensors,
+        planned.findings + result["findings"],
+        result["verdict"],
+        parameters["ternary"],
+        parameters["kept"],
+    )
+
+
+def _project_plan(planned: Planned) -> ProjectPlan:
+    found = planned.found
+    tensors = {
+        one["name"]: PlannedTensor(
+            one["name"],
+            one["dtype"],
+            tuple(one["shape"]),
+            one["parameters"],
+            one["action"],
+            one.get("reason"),
+            one.get("matrices", 0),
+            one.get("transposed", False),
+            {
+                output["name"]: Tensor(
+                    output["name"], output["dtype"], tuple(output["shape"]), output["bytes"]
+                )
+                for output in one["outputs"]
+            },
+        )
+        for one in found["tensors"]
+    }
+    return ProjectPlan(
+        tensors,
+        found["parameters"]["ternary"],
+        found["parameters"]["kept"],
+        found["bytes"]["before"],
+        found["bytes"]["after"],
+        found.get("bits_per_weight"),
+        found.get("refusal"),
+        planned.findings,
+    )
 
 
 # ---- verify ------------------------------------------------------------------------------
 
 
-def _verify_layer(
-    calls: LayerCalls,
-    claim: _Source,
-    latents: _Source,
-    step: Dict[str, Any],
-    mode: VerifyMode,
-    tolerance: Optional[float],
-) -> Any:
-    name = step["tensor"]
-    scales = claim.view(step["scales"]["name"]) if "scales" in step else None
-    reference = latents.view(name) if step["check"] == "projection" else None
-    return calls.verify(name, claim.view(name), step, scales, reference, mode, tolerance)
+class _Verifying:
+    """The steps of a verification, and the reports so far."""
 
+    def __init__(
+        self,
+        verification: Verification,
+        calls: LayerCalls,
+        claim: _Source,
+        latents: _Source,
+        mode: VerifyMode,
+        tolerance: Optional[float],
+    ) -> None:
+        self._verification, self._calls = verification, calls
+        self._claim, self._latents = claim, latents
+        self._mode, self._tolerance = mode, tolerance
+        self.reports: Dict[str, Report] = {}
 
-def _compare(
-    verification: Verification,
-    claim: _Source,
-    latents: _Source,
-    name: str,
-    progress: CheckpointProgress,
-) -> None:
-    ours, theirs = claim.view(name), latents.view(name)
-    for at in range(0, ours.nbytes, COPY_BYTES):
-        count = min(COPY_BYTES, ours.nbytes - at)
-        verification.compare(name, theirs, ours, at, count)
-        progress(count)
+    def layer(self, step: Dict[str, Any]) -> None:
+        """Verifies a layer, matrix by matrix."""
+        for number in range(step["matrices"]):
+            name = matrix_name(step["tensor"], number, step["matrices"])
+            with named(name):
+                self._matrix(step, number, name)
+
+    def _matrix(self, step: Dict[str, Any], number: int, name: str) -> None:
+        count = step["matrices"]
+        shape = step["matrix"]
+        data = self._claim.matrix(
+            step["tensor"], number, count, shape if step["transposed"] else None
+        )
+        scales, biases = (
+            self._claim.matrix(step[part]["name"], number, count) if part in step else None
+            for part in ("scales", "biases")
+        )
+        reference = None
+        if step["check"] == "projection":
+            latents = step["latents"]
+            reference = self._latents.matrix(
+                latents["name"], number, count, shape if latents["transposed"] else None
+            )
+        report = self._calls.verify(
+            name, data, step, scales, reference, self._mode, self._tolerance
+        )
+        examined = Examined(report, data, scales, biases, reference)
+        self._verification.add_matrix(step["tensor"], examined)
+        self.reports[name] = with_name(report_of(report), name)
+
+    def compare(self, step: Dict[str, Any], progress: CheckpointProgress) -> None:
+        """Compares a tensor with that of the latents."""
+        name, theirs = step["tensor"], step["latents"]["name"]
+        total = self._claim.tensors[name].nbytes
+        for at in range(0, total, COPY_BYTES):
+            count = min(COPY_BYTES, total - at)
+            latents = self._latents.read(theirs, at, count)
+            self._verification.compare(name, latents, self._claim.read(name, at, count))
+            progress(count)

@@ -139,7 +139,7 @@ class Client:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Calls over whole safetensors files and state dicts.
+        """Calls over whole checkpoints: files, folders and state dicts.
 
         Returns:
             See `trit.checkpoint.Checkpoint`.

@@ -175,3 +175,35 @@ CASE(examines_no_more_than_there_is,
     trit_plan_free(plan);
     trit_checkpoint_free(table);
 }
+
+CASE(reports_make_a_verdict,
+     "reports of a projection come to a verdict; dead layers warn")
+{
+    struct trit_checkpoint *table = model_create();
+    struct trit_plan *plan = plan_of(table, NULL);
+    struct trit_report report = {.size = sizeof(report), .is_ternary = true};
+    enum trit_verdict verdict = TRIT_VERDICT_FAIL;
+    char *text = NULL;
+
+    report.finding_count = 1;
+    report.findings[0].kind = TRIT_FINDING_SCALE_LOST;
+    report.findings[0].severity = TRIT_SEVERITY_ERROR;
+    CHECK(trit_plan_add_report(plan, "up.bias", &report, true, NULL) == TRIT_NOT_FOUND);
+    CHECK(trit_plan_add_report(plan, "up.weight", &report, true, NULL) == TRIT_OK);
+    CHECK(trit_plan_add_report(plan, "up.weight", &report, true, NULL) ==
+          TRIT_FAILED_PRECONDITION);
+    CHECK(trit_plan_result(plan, &verdict, NULL, NULL) == TRIT_OK);
+    CHECK_EQ(verdict, TRIT_VERDICT_PASS);
+    CHECK(trit_plan_add_report(plan, "embed_tokens.weight", &report, false, NULL) ==
+          TRIT_OK);
+    CHECK(trit_plan_result(plan, &verdict, &text, NULL) == TRIT_OK);
+    CHECK_EQ(verdict, TRIT_VERDICT_FAIL);
+    json_t *json = parsed(text);
+    CHECK_EQ(json_array_size(json_object_get(json, "findings")), 2);
+    json_decref(json);
+    CHECK(trit_plan_result(NULL, NULL, NULL, NULL) == TRIT_INVALID_ARGUMENT);
+    CHECK(trit_plan_add_report(plan, "up.weight", NULL, false, NULL) ==
+          TRIT_INVALID_ARGUMENT);
+    trit_plan_free(plan);
+    trit_checkpoint_free(table);
+}

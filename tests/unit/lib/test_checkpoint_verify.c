@@ -328,3 +328,154 @@ CASE(null_is_invalid, "a NULL argument gives INVALID_ARGUMENT naming it")
     trit_verification_free(NULL);
     trit_checkpoint_free(claim);
 }
+
+/* ---- matrices --------------------------------------------------------------------- */
+
+static struct trit_checkpoint *experts_create(const char *name)
+{
+    const uint64_t shape[] = {3, 4, 128};
+    struct trit_checkpoint *table = NULL;
+
+    CHECK(trit_checkpoint_create(&table, NULL) == TRIT_OK);
+    CHECK(trit_checkpoint_add_tensor(table, name, "F32", 3, shape, NULL) == TRIT_OK);
+    return table;
+}
+
+CASE(experts_come_one_by_one, "each expert has a report, and findings name its number")
+{
+    struct trit_checkpoint *claim = experts_create("l.experts.up_proj");
+    const struct trit_checkpoint_options options = {.size = sizeof(options),
+                                                    .experts = TRIT_EXPERTS_IN_OUT};
+    struct trit_verification *v = begun(claim, NULL, &options);
+    struct trit_report report = report_create(false);
+    const float data[512] = {0};
+    struct trit_examined examined = {.size = sizeof(examined), .report = &report};
+    json_t *json = steps_of(v);
+
+    CHECK_EQ(number_of(step_at(json, 0), "matrices"), 3);
+    CHECK(json_is_true(json_object_get(step_at(json, 0), "transposed")));
+    json_decref(json);
+    examined.data = data;
+    examined.data_bytes = sizeof(data);
+    for (int i = 0; i < 3; i++) {
+        report.is_ternary = i != 1;
+        CHECK(trit_verification_result(v, NULL, NULL, NULL) == TRIT_FAILED_PRECONDITION);
+        CHECK(trit_verification_add_matrix(v, "l.experts.up_proj", &examined, NULL) ==
+              TRIT_OK);
+    }
+    CHECK(trit_verification_add_matrix(v, "l.experts.up_proj", &examined, NULL) ==
+          TRIT_FAILED_PRECONDITION);
+    json = result_of(v);
+    CHECK_EQ(json_array_size(json_object_get(json, "findings")), 1);
+    CHECK_STR(text_of(finding_at(json, 0), "layer"), "l.experts.up_proj[1]");
+    CHECK_EQ(number_of(json, "examined"), 3 * 4 * 128);
+    json_decref(json);
+    trit_verification_free(v);
+    trit_checkpoint_free(claim);
+}
+
+CASE(biases_are_checked, "a layer with biases needs them, and they must be -scales")
+{
+    static const uint16_t scales[4] = {0x3c00, 0x3c00, 0x3c00, 0x3c00};
+    uint16_t biases[4] = {0xbc00, 0xbc00, 0, 0xbc00};
+    struct trit_checkpoint *claim = NULL;
+    const struct trit_checkpoint_options options = {
+        .size = sizeof(options),
+        .config = "{\"quantization\": {\"bits\": 2, \"group_size\": 128}}"};
+    const struct trit_report report = report_create(false);
+    struct trit_examined examined = {.size = sizeof(examined),
+                                     .report = &report,
+                                     .scales = scales,
+                                     .scale_bytes = sizeof(scales)};
+    struct trit_error error = TRIT_ERROR_INIT;
+
+    CHECK(trit_checkpoint_create(&claim, NULL) == TRIT_OK);
+    add(claim, "up.weight", "U32", 4, 8);
+    add(claim, "up.scales", "F16", 4, 1);
+    add(claim, "up.biases", "F16", 4, 1);
+    struct trit_verification *v = begun(claim, NULL, &options);
+    CHECK(trit_verification_add_report(v, "up.weight", &report, &error) ==
+          TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "scales");
+    CHECK(trit_verification_add_matrix(v, "up.weight", &examined, &error) ==
+          TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "biases");
+    examined.biases = biases;
+    examined.bias_bytes = 6;
+    CHECK(trit_verification_add_matrix(v, "up.weight", &examined, &error) ==
+          TRIT_INVALID_ARGUMENT);
+    examined.bias_bytes = 8;
+    CHECK(trit_verification_add_matrix(v, "up.weight", &examined, NULL) == TRIT_OK);
+    json_t *json = result_of(v);
+    CHECK_STR(text_of(finding_at(json, 0), "kind"), "not_ternary");
+    CHECK_EQ(number_of(finding_at(json, 0), "group"), 2);
+    json_decref(json);
+    trit_verification_free(v);
+    trit_checkpoint_free(claim);
+}
+
+CASE(mismatches_are_explained, "with the data of both sides a mismatch says what differs")
+{
+    struct trit_checkpoint *claim = pair_create(), *latents = pair_create();
+    struct trit_verification *v = begun(claim, latents, NULL);
+    struct trit_report report = report_create(true);
+    static const float bias[8] = {0};
+    float weights[1024], made[1024];
+    const struct trit_examined examined = {.size = sizeof(examined),
+                                           .report = &report,
+                                           .data = made,
+                                           .data_bytes = sizeof(made),
+                                           .latents = weights,
+                                           .latents_bytes = sizeof(weights)};
+
+    for (size_t i = 0; i < 1024; i++)
+        weights[i] = made[i] = i % 2 ? 1 : -1;
+    made[3] = -1;
+    report.finding_count = 1;
+    report.findings[0].kind = TRIT_FINDING_CODES_DIFFER;
+    report.findings[0].severity = TRIT_SEVERITY_ERROR;
+    CHECK(trit_verification_add_matrix(v, "up.weight", &examined, NULL) == TRIT_OK);
+    CHECK(trit_verification_compare(v, "up.bias", bias, bias, 32, NULL) == TRIT_OK);
+    json_t *json = result_of(v);
+    CHECK_STR(text_of(finding_at(json, 0), "hint"), "+1 -> -1: 1");
+    json_decref(json);
+    trit_verification_free(v);
+    trit_checkpoint_free(latents);
+    trit_checkpoint_free(claim);
+}
+
+CASE(names_are_changed,
+     "renames and prefixes pair tensors, and are refused without latents")
+{
+    static const char *const rules[] = {"down.*=up.*"}, *const broken[] = {"a=b=c"};
+    static const char *const prefixes[] = {"module."};
+    struct trit_checkpoint *claim = NULL, *latents = NULL;
+    struct trit_checkpoint_options options = TRIT_CHECKPOINT_OPTIONS_INIT;
+    struct trit_verification *v = NULL;
+    struct trit_error error = TRIT_ERROR_INIT;
+
+    CHECK(trit_checkpoint_create(&claim, NULL) == TRIT_OK);
+    CHECK(trit_checkpoint_create(&latents, NULL) == TRIT_OK);
+    add(claim, "down.weight", "F32", 8, 128);
+    add(latents, "module.up.weight", "F32", 8, 128);
+    options.rename = broken;
+    options.rename_count = 1;
+    CHECK(trit_verification_create(&v, claim, latents, &options, &error) ==
+          TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "options.rename");
+    options.rename = rules;
+    CHECK(trit_verification_create(&v, claim, NULL, &options, &error) ==
+          TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "rename");
+    options.strip_prefix = prefixes;
+    options.strip_prefix_count = 1;
+    v = begun(claim, latents, &options);
+    json_t *json = steps_of(v);
+    CHECK_STR(text_of(step_at(json, 0), "check"), "projection");
+    CHECK_STR(text_of(json_object_get(step_at(json, 0), "latents"), "name"),
+              "module.up.weight");
+    json_decref(json);
+    trit_verification_free(v);
+    trit_checkpoint_free(latents);
+    trit_checkpoint_free(claim);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A verification: what was examined, and what came of it. */
+#include <inttypes.h>
+#include <jansson.h>
+
+#include "checkpoint/biases.h"
+#include "checkpoint/explain.h"
+#include "client/lib/client.h"
+#include "client/lib/verification.h"
+#include "kernels/kernels.h"
+#include "proto/finding.h"
+
+/* ---- what was examined ---------------------------------------------------------- */
+
+/* A step of the tensor that is not done yet. */
+static int find_step(const struct trit_verification *v, const char *tensor, bool bytes,
+                     size_t *index, struct failure *failure)
+{
+    if (checkpoint_find(v->table, tensor, index, failure) < 0)
+        return -1;
+    const struct step *step = &v->steps[*index];
+
+    if (step->check == CHECK_NOTHING || (step->check == CHECK_BYTES) != bytes)
+        return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" is not to be %s",
+                          tensor, bytes ? "compared" : "verified");
+    if (step->done)
+        return fail_field(failure, TRIT_FAILED_PRECONDITION, "tensor",
+                          "\"%s\" was examined already", tensor);
+    return 0;
+}
+
+/* A part of a matrix: its tensor, and the bytes that the caller has of it. */
+struct part {
+    const char *field;
+    const struct tensor_entry *entry; /* NULL: the layer has no such tensor */
+    const void *bytes;
+    uint64_t given;
+    bool required;
+};
+
+static const struct tensor_entry *entry_of(const struct tensor_table *table, size_t index)
+{
+    return index == CONTENT_NONE ? NULL : &table->entries[index];
+}
+
+static int check_part(const struct part *part, uint64_t matrices, struct failure *failure)
+{
+    const uint64_t wanted = part->entry ? part->entry->bytes / matrices : 0;
+
+    if (!part->bytes && !part->required)
+        return 0;
+    if (!part->bytes)
+        return fail_null(failure, part->field);
+    if (part->given != wanted)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, part->field,
+                          "has %" PRIu64 " bytes, not %" PRIu64, part->given, wanted);
+    return 0;
+}
+
+static int check_parts(const struct trit_verification *v, size_t index,
+                       const struct trit_examined *examined, struct failure *failure)
+{
+    const struct content *item = &v->claim.items[index];
+    const struct match_pair *pair = v->steps[index].pair;
+    const bool biases = item->biases != CONTENT_NONE;
+    const bool all = v->reciprocal && v->steps[index].check == CHECK_PROJECTION;
+    const struct part parts[] = {
+        {"data", &v->table->entries[index], examined->data, examined->data_bytes, all},
+        {"scales", entry_of(v->table, item->scales), examined->scales,
+         examined->scale_bytes, biases || (all && item->scales != CONTENT_NONE)},
+        {"biases", entry_of(v->table, item->biases), examined->biases,
+         examined->bias_bytes, biases},
+        {"latents", pair ? entry_of(v->latents, pair->latents) : NULL, examined->latents,
+         examined->latents_bytes, all},
+    };
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (check_part(&parts[i], content_matrices(item).count, failure) < 0)
+            return -1;
+    return 0;
+}
+
+static void explain(struct trit_verification *v, size_t index, const char *name,
+                    const struct trit_examined *examined)
+{
+    const struct content *item = &v->claim.items[index];
+    const struct matrices matrices = content_matrices(item);
+    const struct tensor_entry *scales = entry_of(v->table, item->scales);
+    const struct match_pair *pair = v->steps[index].pair;
+
+    if (!examined->data || !examined->latents || (scales && !examined->scales) ||
+        (v->explained >= EXPLAINED_MAX && !v->reciprocal))
+        return;
+    const struct explained what = {
+        .claim = {.rows = matrices.rows,
+                  .columns = matrices.columns,
+                  .terms = item->terms,
+                  .dtype = v->table->entries[index].type->dtype,
+                  .data = examined->data,
+                  .scales = scales ? examined->scales : NULL,
+                  .scales_dtype = scales ? scales->type->dtype : TRIT_DTYPE_UNSPECIFIED},
+        .latents_dtype = v->latents->entries[pair->latents].type->dtype,
+        .latents = examined->latents,
+        .reciprocal = v->reciprocal,
+        .all_rows = matrices.rows,
+    };
+    v->explained++;
+    findings_explain(&v->findings, name, &what);
+}
+
+static int check_report(const struct trit_verification *v, size_t index,
+                        const struct trit_report *report, struct failure *failure)
+{
+    if (report->finding_count > TRIT_FINDINGS_MAX)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "report",
+                          "has %u findings, at most %d are possible",
+                          report->finding_count, TRIT_FINDINGS_MAX);
+    if (v->steps[index].check == CHECK_PROJECTION && !report->has_reference)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "report",
+                          "of \"%s\" compares with no reference; verify it with its "
+                          "latents",
+                          v->table->entries[index].name);
+    return 0;
+}
+
+/* `examined` is complete, its report too. */
+static int add_matrix(struct trit_verification *v, const char *tensor,
+                      const struct trit_examined *examined, struct failure *failure)
+{
+    size_t index;
+
+    if (find_step(v, tensor, false, &index, failure) < 0 ||
+        check_report(v, index, examined->report, failure) < 0 ||
+        check_parts(v, index, examined, failure) < 0)
+        return -1;
+    const struct content *item = &v->claim.items[index];
+    const struct matrices matrices = content_matrices(item);
+    const size_t first = v->findings.count;
+    struct step *step = &v->steps[index];
+    char name[MATRIX_NAME_BYTES];
+
+    matrix_name(name, tensor, &matrices, step->noted);
+    findings_add_report(&v->findings, name, examined->report, v->allow_dead);
+    if (item->biases != CONTENT_NONE)
+        findings_add_biases(&v->findings, name,
+                            v->table->entries[item->biases].type->dtype, examined->scales,
+                            examined->biases, examined->bias_bytes);
+    if (step->check == CHECK_PROJECTION &&
+        (findings_have_mismatch(&v->findings, first) || v->reciprocal))
+        explain(v, index, name, examined);
+    v->reports++;
+    if (++step->noted < matrices.count)
+        return 0;
+    step->done = true;
+    v->examined += content_parameters(&v->claim, index);
+    return 0;
+}
+
+enum trit_status trit_verification_add_matrix(struct trit_verification *verification,
+                                              const char *tensor,
+                                              const struct trit_examined *examined,
+                                              struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct trit_report report;
+    struct trit_examined full;
+
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!verification || !tensor)
+        fail_null(&failure, !verification ? "verification" : "tensor");
+    else if (sized_take(&sized_examined, "examined", examined, &full, &failure) == 0 &&
+             sized_read(&sized_report, "report", full.report, &report, &failure) == 0) {
+        full.report = &report;
+        add_matrix(verification, tensor, &full, &failure);
+    }
+    return client_answer(&failure, error);
+}
+
+enum trit_status trit_verification_add_report(struct trit_verification *verification,
+                                              const char *tensor,
+                                              const struct trit_report *report,
+                                              struct trit_error *error)
+{
+    const struct trit_examined examined = {.size = sizeof(examined), .report = report};
+
+    return trit_verification_add_matrix(verification, tensor, &examined, error);
+}
+
+static int compare(struct trit_verification *v, const char *tensor, const void *latents,
+                   const void *claim, uint64_t bytes, struct failure *failure)
+{
+    size_t index;
+
+    if (find_step(v, tensor, true, &index, failure) < 0)
+        return -1;
+    const struct tensor_entry *entry = &v->table->entries[index];
+    const uint32_t width = entry->type->bits < 8 ? 1 : entry->type->bits / 8;
+
+    if (v->compared != CONTENT_NONE && v->compared != index)
+        return fail_field(failure, TRIT_FAILED_PRECONDITION, "tensor",
+                          "\"%s\" comes before \"%s\" is complete", tensor,
+                          v->table->entries[v->compared].name);
+    if (v->compared == CONTENT_NONE) {
+        v->compared = index;
+        v->fed = 0;
+        difference_init(&v->difference, entry->type);
+    }
+    if (bytes % width || bytes > entry->bytes - v->fed)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "bytes",
+                          "%" PRIu64 " after %" PRIu64 " of %s, which has %" PRIu64,
+                          bytes, v->fed, tensor, entry->bytes);
+    difference_feed(&v->difference, latents, claim, bytes);
+    v->fed += bytes;
+    if (v->fed < entry->bytes)
+        return 0;
+    findings_add_difference(&v->findings, &v->claim, index, &v->difference);
+    v->steps[index].done = true;
+    v->compared = CONTENT_NONE;
+    return 0;
+}
+
+enum trit_status trit_verification_compare(struct trit_verification *verification,
+                                           const char *tensor, const void *latents,
+                                           const void *claim, uint64_t bytes,
+                                           struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!verification || !tensor || ((!latents || !claim) && bytes))
+        fail_null(&failure, !verification ? "verification"
+                            : !tensor     ? "tensor"
+                            : !latents    ? "latents"
+                                          : "claim");
+    else if (bytes)
+        compare(verification, tensor, latents, claim, bytes, &failure);
+    return client_answer(&failure, error);
+}
+
+/* ---- the result ----------------------------------------------------------------- */
+
+static int conclude(struct trit_verification *v, struct failure *failure)
+{
+    for (size_t i = 0; i < v->table->count; i++)
+        if (v->steps[i].check != CHECK_NOTHING && !v->steps[i].done)
+            return fail_field(failure, TRIT_FAILED_PRECONDITION, "tensor",
+                              "\"%s\" has not been examined", v->table->entries[i].name);
+    if (!v->concluded && v->reports == 0)
+        findings_add_nothing(&v->findings);
+    v->concluded = true;
+    return 0;
+}
+
+static json_t *result_json(const struct trit_verification *v)
+{
+    uint64_t all = 0;
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < v->table->count; i++)
+        all += content_parameters(&v->claim, i);
+    if (json_put(object, "verdict",
+                 json_string(verdict_name(findings_verdict(&v->findings)))) &&
+        json_put(object, "findings", findings_json(&v->findings)) &&
+        json_put(object, "examined", json_count(v->examined)) &&
+        json_put(object, "kept", json_count(all - v->examined)) &&
+        json_put(object, "share_examined",
+                 json_real(all ? (double)v->examined / (double)all : 0.0)))
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+enum trit_status trit_verification_result(struct trit_verification *verification,
+                                          enum trit_verdict *verdict, char **json,
+                                          struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!verification)
+        fail_null(&failure, "verification");
+    else if (conclude(verification, &failure) == 0 &&
+             (!json || json_give(result_json(verification), json, &failure) == 0) &&
+             verdict)
+        *verdict = findings_verdict(&verification->findings);
+    return client_answer(&failure, error);
+}

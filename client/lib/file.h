@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A file that is open, as the calls about files and about outputs share it. */
+#ifndef LIB_FILE_H
+#define LIB_FILE_H
+
+#include "client/lib/checkpoint.h"
+
+struct trit_file {
+    struct trit_checkpoint checkpoint; /* its reader is `reader` */
+    struct reader *reader;
+    char *path; /* as the caller gave it */
+};
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/lib/planned.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "checkpoint/config_write.h"
+#include "files/folder.h"
+
+/* Two names of one file: the same path, a link to it, another spelling. */
+bool paths_are_same(const char *a, const char *b)
+{
+    struct stat left, right;
+
+    return stat(a, &left) == 0 && stat(b, &right) == 0 && left.st_dev == right.st_dev &&
+           left.st_ino == right.st_ino;
+}
+
+static bool ends_with(const char *name, const char *ending)
+{
+    const size_t length = strlen(name), bytes = strlen(ending);
+
+    return length > bytes && strcmp(name + length - bytes, ending) == 0;
+}
+
+/* Does the path say that it is a file, not a folder? */
+bool path_names_file(const char *path)
+{
+    return ends_with(path, ".safetensors") || ends_with(path, ".npy");
+}
+
+bool planned_is_folder(const char *path, const struct reader *source)
+{
+    return source && reader_is_folder(source) && !path_names_file(path);
+}
+
+/* Weights in any format, their indices, and config.json, which is written anew. */
+static bool is_carried_over(const char *name)
+{
+    static const char *const left[] = {
+        ".safetensors", ".index.json", ".bin", ".pt",  ".pth",     ".ckpt", ".gguf",
+        ".onnx",        ".h5",         ".npz", ".npy", ".msgpack", ".pkl",
+    };
+
+    if (name[0] == '.' || strcmp(name, "config.json") == 0)
+        return false;
+    for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++)
+        if (ends_with(name, left[i]))
+            return false;
+    return true;
+}
+
+struct carried {
+    struct folder_names names;
+    struct folder_copy *copies;
+    size_t count;
+};
+
+static int no_memory(struct failure *failure)
+{
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+static int carry(struct carried *carried, const char *folder, struct failure *failure)
+{
+    if (folder_names_read(&carried->names, folder, failure) < 0)
+        return -1;
+    carried->copies = calloc(carried->names.count + 1, sizeof(*carried->copies));
+    if (!carried->copies)
+        return no_memory(failure);
+    for (size_t i = 0; i < carried->names.count; i++) {
+        const char *name = carried->names.names[i];
+
+        if (!is_carried_over(name))
+            continue;
+        carried->copies[carried->count] =
+            (struct folder_copy){folder_path(folder, name), name};
+        if (!carried->copies[carried->count++].from)
+            return no_memory(failure);
+    }
+    return 0;
+}
+
+static void carried_fini(struct carried *carried)
+{
+    for (size_t i = 0; i < carried->count; i++)
+        free((char *)(uintptr_t)carried->copies[i].from);
+    free(carried->copies);
+    folder_names_fini(&carried->names);
+}
+
+/* config.json of the output; *text stays NULL where the input has none. */
+static int write_config(const struct plan *plan, const char *folder, char **text,
+                        struct failure *failure)
+{
+    char *input = NULL;
+    size_t bytes = 0;
+    int found = folder_read_text(folder, "config.json", &input, &bytes, failure);
+
+    if (found > 0)
+        found = config_write(plan, input, bytes, text, failure);
+    free(input);
+    return found < 0 ? -1 : 0;
+}
+
+static int create_folder(struct writer **writer, const char *path, enum target_mode mode,
+                         struct plan *plan, const char *source, uint64_t shard_bytes,
+                         struct failure *failure)
+{
+    struct carried carried = {.count = 0};
+    char *config = NULL;
+    int result = carry(&carried, source, failure);
+
+    if (result == 0)
+        result = write_config(plan, source, &config, failure);
+    if (result == 0) {
+        const struct folder_text text = {"config.json", config,
+                                         config ? strlen(config) : 0};
+        const struct folder_options how = {
+            .shard_bytes_max = shard_bytes,
+            .copies = carried.copies,
+            .copy_count = carried.count,
+            .texts = &text,
+            .text_count = config ? 1 : 0,
+        };
+
+        result = writer_create_folder(writer, path, mode, &plan->table, &how, failure);
+    }
+    free(config);
+    carried_fini(&carried);
+    return result;
+}
+
+int planned_create(struct writer **writer, const char *path, enum target_mode mode,
+                   struct plan *plan, const struct reader *source, uint64_t shard_bytes,
+                   struct failure *failure)
+{
+    if (planned_is_folder(path, source))
+        return create_folder(writer, path, mode, plan, reader_folder(source), shard_bytes,
+                             failure);
+    return writer_create(writer, path, mode, &plan->table, failure);
+}

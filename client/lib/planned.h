@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The file or folder that a plan describes, for libtrit and trit. */
+#ifndef LIB_PLANNED_H
+#define LIB_PLANNED_H
+
+#include "checkpoint/plan.h"
+#include "files/reader.h"
+#include "files/writer.h"
+
+/* Two names of one file: the same path, a link to it, another spelling. */
+bool paths_are_same(const char *a, const char *b);
+
+/* Does the path say that it is a file, not a folder? */
+bool path_names_file(const char *path);
+
+/* Is the output a folder? One of a folder is, unless its name ends as a file's.
+ * `source` NULL: it is not. */
+bool planned_is_folder(const char *path, const struct reader *source);
+
+/* Opens the output of a plan: a file, or a folder that gets the source's config.json and
+ * its other small files, tokenizer and all. `shard_bytes` as folder_options has it. */
+int planned_create(struct writer **writer, const char *path, enum target_mode mode,
+                   struct plan *plan, const struct reader *source, uint64_t shard_bytes,
+                   struct failure *failure);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A verification, as the calls that make its steps and those that take what they found
+ * share it. */
+#ifndef LIB_VERIFICATION_H
+#define LIB_VERIFICATION_H
+
+#include "checkpoint/compare.h"
+#include "client/lib/checkpoint.h"
+
+enum check {
+    CHECK_NOTHING, /* the findings have it already, or there is nothing to be found */
+    CHECK_TERNARY,
+    CHECK_PROJECTION,
+    CHECK_BYTES,
+};
+
+/* What is to be done about a tensor of the claim. */
+struct step {
+    enum check check;
+    const struct match_pair *pair; /* or NULL: there are no latents */
+    bool done;
+    uint64_t noted; /* matrices so far */
+};
+
+struct trit_verification {
+    const struct tensor_table *table;   /* of the claim */
+    const struct tensor_table *latents; /* or NULL */
+    struct record record;
+    struct contents claim, of_latents;
+    struct match match;
+    struct step *steps; /* one for each tensor of the claim */
+    bool allow_dead;
+    bool reciprocal;   /* config.json declares the claim's scales to be 1 / mean |w| */
+    size_t reports;    /* given so far */
+    size_t explained;  /* matrices whose mismatch was looked into */
+    uint64_t examined; /* parameters of layers that are done */
+    struct file_findings findings;
+    bool concluded; /* the finding about nothing examined was considered */
+    /* The tensor that is being compared. */
+    size_t compared; /* its index, or CONTENT_NONE */
+    uint64_t fed;    /* bytes of it so far */
+    struct difference difference;
+};
+
+#endif

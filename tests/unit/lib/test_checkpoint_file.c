@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The calls of trit.h about files of tensors that are read and written. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/lib/fault.h"
+#include "tests/unit/lib/checkpoints.h"
+
+enum { ROWS = 4, COLUMNS = 128, WEIGHTS = ROWS * COLUMNS };
+
+/* A folder of its own, and paths in it. */
+struct place {
+    char folder[64], path[128], other[128];
+};
+
+static void place_init(struct place *place)
+{
+    snprintf(place->folder, sizeof(place->folder), "/tmp/trit-lib-XXXXXX");
+    CHECK(mkdtemp(place->folder));
+    snprintf(place->path, sizeof(place->path), "%s/a.safetensors", place->folder);
+    snprintf(place->other, sizeof(place->other), "%s/b.safetensors", place->folder);
+}
+
+static void place_fini(const struct place *place)
+{
+    unlink(place->path);
+    unlink(place->other);
+    CHECK_EQ(rmdir(place->folder), 0); /* nothing else was left there */
+}
+
+static struct trit_checkpoint *layer_create(void)
+{
+    struct trit_checkpoint *table = table_create();
+
+    add(table, "up.weight", "F32", ROWS, COLUMNS);
+    add(table, "up.bias", "F32", ROWS, 0);
+    return table;
+}
+
+static float weight_at(size_t index)
+{
+    return (float)index / 8 - 3;
+}
+
+static enum trit_status put_all(struct trit_output *output)
+{
+    static const float bias[ROWS] = {1, 2, 3, 4};
+    float weights[WEIGHTS];
+
+    for (size_t i = 0; i < WEIGHTS; i++)
+        weights[i] = weight_at(i);
+    enum trit_status status =
+        trit_output_put(output, "up.bias", bias, sizeof(bias), NULL);
+    if (status == TRIT_OK)
+        status = trit_output_put(output, "up.weight", weights, 512, NULL);
+    return status != TRIT_OK ? status
+                             : trit_output_put(output, "up.weight", weights + 128,
+                                               sizeof(weights) - 512, NULL);
+}
+
+/* Writes the two tensors as a dense output of their plan would hold them. */
+static enum trit_status write_file(const char *path, bool replace)
+{
+    const struct trit_output_options options = {.size = sizeof(options),
+                                                .replace = replace};
+    struct trit_checkpoint *table = layer_create();
+    struct trit_plan *plan = plan_of(table, NULL);
+    struct trit_output *output = NULL;
+    enum trit_status status =
+        trit_output_create(&output, path, plan, NULL, &options, NULL);
+
+    if (status == TRIT_OK)
+        status = put_all(output);
+    if (status == TRIT_OK)
+        status = trit_output_commit(output, NULL);
+    trit_output_free(output);
+    trit_plan_free(plan);
+    trit_checkpoint_free(table);
+    return status;
+}
+
+CASE(reads_what_was_written, "a file that was written is read back, table and bytes")
+{
+    struct place place;
+    struct trit_file *file = NULL;
+    float piece[2];
+    char *text = NULL;
+
+    place_init(&place);
+    CHECK_EQ(write_file(place.path, false), TRIT_OK);
+    CHECK_EQ(trit_file_open(&file, place.path, NULL, NULL), TRIT_OK);
+    CHECK(!trit_file_is_folder(file));
+    CHECK_EQ(trit_checkpoint_table(trit_file_checkpoint(file), &text, NULL), TRIT_OK);
+    json_t *json = parsed(text);
+    CHECK_EQ(number_of(tensor_of(json, "up.weight"), "bytes"), 4 * WEIGHTS);
+    CHECK(number_of(tensor_of(json, "up.bias"), "offset") > 0);
+    CHECK_STR(text_of(json_object_get(json, "metadata"), "format"), "pt");
+    json_decref(json);
+    CHECK_EQ(trit_file_read(file, "up.weight", 4 * 200, piece, sizeof(piece), NULL),
+             TRIT_OK);
+    CHECK(piece[0] == weight_at(200) && piece[1] == weight_at(201));
+    CHECK_EQ(trit_file_unchanged(file, NULL), TRIT_OK);
+    CHECK_EQ(trit_file_read(file, "nobody", 0, piece, 4, NULL), TRIT_NOT_FOUND);
+    CHECK_EQ(trit_file_read(file, "up.bias", 12, piece, 8, NULL), TRIT_INVALID_ARGUMENT);
+    trit_checkpoint_free(trit_file_checkpoint(file)); /* the file's: left alone */
+    trit_file_close(file);
+    place_fini(&place);
+}
+
+CASE(keeps_what_is_there, "an output that is there stays, unless it is to be replaced")
+{
+    struct place place;
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_checkpoint *table = layer_create();
+    struct trit_plan *plan = plan_of(table, NULL);
+    struct trit_output *output = NULL;
+
+    place_init(&place);
+    CHECK_EQ(write_file(place.path, false), TRIT_OK);
+    CHECK_EQ(write_file(place.path, false), TRIT_ALREADY_EXISTS);
+    CHECK_EQ(write_file(place.path, true), TRIT_OK);
+    CHECK_EQ(trit_output_create(&output, place.other, plan, NULL, NULL, NULL), TRIT_OK);
+    CHECK_EQ(trit_output_put(output, "nobody", table, 4, NULL), TRIT_NOT_FOUND);
+    CHECK(trit_output_commit(output, &error) != TRIT_OK); /* no tensor is full */
+    trit_output_free(output);
+    CHECK_EQ(trit_output_create(&output, place.other, plan, NULL, NULL, &error),
+             TRIT_FAILED_PRECONDITION);
+    CHECK(access(place.other, F_OK) != 0);
+    trit_plan_free(plan);
+    trit_checkpoint_free(table);
+    place_fini(&place);
+}
+
+CASE(the_source_is_no_output, "the file that is read is never written, replaced or not")
+{
+    const struct trit_output_options options = {.size = sizeof(options), .replace = true};
+    struct place place;
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_file *file = NULL;
+    struct trit_output *output = NULL;
+    struct trit_checkpoint_options again = TRIT_CHECKPOINT_OPTIONS_INIT;
+    struct trit_plan *plan;
+
+    place_init(&place);
+    CHECK_EQ(write_file(place.path, false), TRIT_OK);
+    CHECK_EQ(trit_file_open(&file, place.path, NULL, NULL), TRIT_OK);
+    plan = plan_of(trit_file_checkpoint(file), NULL); /* it has a record */
+    CHECK_EQ(trit_output_create(&output, place.other, plan, file, &options, &error),
+             TRIT_FAILED_PRECONDITION);
+    CHECK(strstr(error.message, "record of a projection"));
+    trit_plan_free(plan);
+    again.again = true;
+    plan = plan_of(trit_file_checkpoint(file), &again);
+    CHECK_EQ(symlink(place.path, place.other), 0);
+    CHECK_EQ(trit_output_create(&output, place.other, plan, file, &options, &error),
+             TRIT_INVALID_ARGUMENT);
+    CHECK(strstr(error.message, "the source itself"));
+    trit_plan_free(plan);
+    trit_file_close(file);
+    place_fini(&place);
+}
+
+CASE(null_is_invalid, "a NULL argument gives INVALID_ARGUMENT naming it")
+{
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_file *file = NULL;
+
+    CHECK_EQ(trit_file_open(NULL, "a", NULL, &error), TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "file");
+    CHECK_EQ(trit_file_open(&file, NULL, NULL, &error), TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "path");
+    CHECK_EQ(trit_file_open(&file, "/nobody/here", NULL, &error), TRIT_NOT_FOUND);
+    CHECK(strstr(error.message, "/nobody/here"));
+    CHECK_EQ(trit_file_read(NULL, "a", 0, NULL, 0, &error), TRIT_INVALID_ARGUMENT);
+    CHECK_EQ(trit_file_unchanged(NULL, &error), TRIT_INVALID_ARGUMENT);
+    CHECK_EQ(trit_checkpoint_table(NULL, NULL, &error), TRIT_INVALID_ARGUMENT);
+    CHECK_EQ(trit_output_create(NULL, NULL, NULL, NULL, NULL, &error),
+             TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "output");
+    CHECK_EQ(trit_output_put(NULL, NULL, NULL, 0, &error), TRIT_INVALID_ARGUMENT);
+    CHECK_EQ(trit_output_commit(NULL, &error), TRIT_INVALID_ARGUMENT);
+    CHECK(!trit_file_checkpoint(NULL) && !trit_file_is_folder(NULL));
+    trit_output_free(NULL);
+    trit_file_close(NULL);
+}
+
+CASE(lacks_memory, "any allocation may fail, and then the file is as it was")
+{
+    struct place place;
+    bool faulted = true;
+
+    place_init(&place);
+    CHECK_EQ(write_file(place.path, false), TRIT_OK);
+    for (uint64_t n = 1; faulted; n++) {
+        struct trit_checkpoint_options again = {.size = sizeof(again), .again = true};
+        struct trit_file *file = NULL;
+        struct trit_plan *plan = NULL;
+        struct trit_output *output = NULL;
+        char *text = NULL;
+
+        CHECK(n < 5000);
+        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
+        enum trit_status status = trit_file_open(&file, place.path, NULL, NULL);
+        if (status == TRIT_OK)
+            status = trit_checkpoint_table(trit_file_checkpoint(file), &text, NULL);
+        if (status == TRIT_OK)
+            status = trit_plan_create(&plan, trit_file_checkpoint(file), &again, NULL);
+        if (status == TRIT_OK)
+            status = trit_output_create(&output, place.other, plan, file, NULL, NULL);
+        if (status == TRIT_OK)
+            status = put_all(output);
+        if (status == TRIT_OK)
+            status = trit_output_commit(output, NULL);
+        trit_output_free(output);
+        faulted = fault_disarm();
+        trit_plan_free(plan);
+        trit_file_close(file);
+        trit_free(text);
+        CHECK(faulted || status == TRIT_OK);
+        CHECK((access(place.other, F_OK) == 0) == (status == TRIT_OK));
+        unlink(place.other);
+    }
+    place_fini(&place);
+}
