@@ -190,6 +190,32 @@ def test_a_stream_gives_the_bytes_of_a_unary_call(daemon, random, source, target
         assert (made.data, made.scales) == packings.encode(target, t, scales, size)
 
 
+@pytest.mark.parametrize("isa", ["portable", "auto"])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_every_isa_and_thread_count_gives_the_same_bytes(start, random, isa, threads):
+    machine = start("--isa", isa, "--threads", threads)
+    t, scales = trits(random, (256, 1536), 256)
+    for target in range(1, 7):
+        dense = values(t, scales, 256).tobytes()
+        expected = packings.encode(target, t, np.where(t.reshape(256, 6, 256).any(axis=2), scales,
+                                                       np.float32(0)), 256)
+        assert pack_stream(machine, dense, t.shape, claims.DENSE, target, 256,
+                           chunk=65535)[:2] == expected
+        data, beside = packings.encode(claims.TQ1_0, t, scales, 256)
+        made = pack(machine, data, t.shape, claims.TQ1_0, target, 256, beside)
+        assert (made.data, made.scales) == packings.encode(target, t, scales, 256)
+
+
+def test_a_misfit_far_behind_is_named_by_its_place_in_the_tensor(daemon, random):
+    t, scales = trits(random, (256, 1536))
+    dense = values(t, scales)
+    dense[200, 1300] = 3.5
+    refused(lambda: pack_stream(daemon, dense.tobytes(), t.shape, claims.DENSE, claims.INT8,
+                                chunk=60000), INVALID,
+            f"chunk.data: group {200 * 12 + 10} (elements {200 * 1536 + 1280} to "
+            f"{200 * 1536 + 1407}, row 200)", "3.5")
+
+
 def test_a_stream_cannot_have_one_scale(daemon, random):
     t, scales = trits(random, (8, 384), whole=True)
     data, beside = packings.encode(claims.INT8, t, scales)
@@ -206,6 +232,19 @@ def test_no_report_if_none_is_asked_for(daemon, random):
     made = pack(daemon, data, t.shape, claims.PQ2_0, claims.INT8, report=bare)
     assert not made.HasField("report")
     assert (made.data, made.scales) == packings.encode(claims.INT8, t, scales)
+
+
+def test_the_findings_are_those_of_a_verification_of_the_source(daemon, random):
+    t, scales = trits(random, (4, 512), 256)
+    scales[2, 1] = 2.0 ** -20
+    data = bytearray(packings.encode(claims.TQ1_0, t, scales, 256)[0])
+    data[54 * 2] += 1 if data[54 * 2] < 255 else -1  # decodes to the same digits, or others
+    of_source = claims.verify(daemon, bytes(data), t.shape, encoding=claims.TQ1_0, group_size=256)
+    for size in (256, 128):
+        made = pack(daemon, bytes(data), t.shape, claims.TQ1_0, claims.INT8, size)
+        assert claims.kinds(made.report) == claims.kinds(of_source) >= {"scale_subnormal"}
+        if size == 256:
+            assert list(made.report.findings) == list(of_source.findings)
 
 
 def test_a_report_is_filed(daemon, random, run):

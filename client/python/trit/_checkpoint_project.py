@@ -90,20 +90,20 @@ class Planned:
         if wrong:
             texts = "; ".join(f"{one.tensor}: {one.kind}: {one.hint}" for one in wrong)
             raise InvalidArgument(f"source: {texts}. Nothing is written", "source")
-        if "refusal" in self.found:
-            raise InvalidArgument(f"source: {self.found['refusal']}. {_PACK}", "source")
         refused = [one for one in self.found["tensors"] if one["action"] == "refuse"]
-        if refused:
-            texts = "; ".join(f"{one['name']}: {one['reason']}" for one in refused)
-            ternary = any("ternary already" in one["reason"] for one in refused)
-            what_to_do = _PACK if ternary else "exclude keeps a tensor as it is"
-            raise InvalidArgument(f"{texts}. Nothing is written: {what_to_do}", "source")
-        if not self.layers:
+        if not self.layers and not refused:
             raise InvalidArgument(
                 "source: none of its tensors is a layer (rank 2, f32, f16 or bf16, "
                 "by the rules and patterns)",
                 "source",
             )
+        if "refusal" in self.found:
+            raise InvalidArgument(f"source: {self.found['refusal']}. {_PACK}", "source")
+        if refused:
+            texts = "; ".join(f"{one['name']}: {one['reason']}" for one in refused)
+            ternary = any("ternary already" in one["reason"] for one in refused)
+            what_to_do = _PACK if ternary else "exclude keeps a tensor as it is"
+            raise InvalidArgument(f"{texts}. Nothing is written: {what_to_do}", "source")
 
 
 def _examine(plan: Plan, source: Source, name: str, progress: CheckpointProgress) -> None:

@@ -106,6 +106,37 @@ CASE(one_scale_is_one_tile, "a tensor with one scale is one group and one tile")
     CHECK_EQ(plan.out_bytes, 10240000);
 }
 
+CASE(regroups, "where a tensor is regrouped, each encoding keeps its own blocks")
+{
+    struct plan_spec spec = matrix(8, 768);
+    struct plan plan;
+
+    spec.regroups = true;
+    spec.group_size = 64;
+    spec.in = TRIT_ENCODING_TQ2_0;
+    spec.out = TRIT_ENCODING_PQ2_0;
+    CHECK(plan_init(&plan, &spec, NULL) == 0);
+    CHECK_EQ(plan.groups, 8 * 12);
+    CHECK_EQ(plan.tile_groups % 4, 0); /* whole blocks of 256 */
+    CHECK_EQ(plan.in_bytes, 8 * 3 * 66);
+    CHECK_EQ(plan.out_bytes, 8 * 6 * 34);
+
+    spec.in = TRIT_ENCODING_INT8;
+    spec.out = TRIT_ENCODING_HF_BITNET;
+    CHECK(plan_init(&plan, &spec, NULL) == 0);
+    CHECK(plan.whole);
+    CHECK_EQ(plan.tiles, 1);
+    CHECK_EQ(plan.groups, 8 * 12);
+    CHECK_EQ(plan.in_scale_bytes, 8 * 12 * 4);
+    CHECK_EQ(plan.out_scale_bytes, 4);
+
+    spec.in = TRIT_ENCODING_DENSE; /* it has no groups of its own */
+    CHECK(plan_init(&plan, &spec, NULL) == -1);
+    spec.group_size = 0;
+    CHECK(plan_init(&plan, &spec, NULL) == 0);
+    CHECK_EQ(plan.groups, 1);
+}
+
 CASE(one_scale_beside_the_data,
      "a separate scale is counted, and rows may be of any length")
 {
