@@ -1,32 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One tensor of a file that is projected. */
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/number.h"
 #include "client/cli/matrix.h"
 #include "client/cli/project.h"
-
-enum { COPY_BYTES = 1 << 20 };
+#include "client/cli/put.h"
 
 int project_copy(struct projecting *p, size_t index)
 {
     const struct tensor_entry *entry = &p->plan.contents.table->entries[index];
     const struct plan_item *item = &p->plan.items[index];
-    uint8_t *buffer = malloc(COPY_BYTES);
-    int result =
-        buffer ? 0 : fail(&p->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    const int result =
+        put_copy(p->writer, item->data, p->input.reader, entry, &p->failure);
 
-    for (uint64_t at = 0; result == 0 && at < entry->bytes; at += COPY_BYTES) {
-        uint64_t left = entry->bytes - at;
-        uint64_t piece = u64_min(left, COPY_BYTES);
-
-        result = reader_read(p->input.reader, entry, at, buffer, piece, &p->failure);
-        if (result == 0)
-            result = writer_put(p->writer, item->data, buffer, piece, &p->failure);
-    }
-    free(buffer);
     progress_piece_done(&p->progress, entry->bytes);
     return result;
 }
@@ -36,6 +22,7 @@ struct part {
     struct projecting *p;
     const struct tensor_entry *entry; /* of the layer */
     const struct plan_item *item;
+    size_t index; /* of the layer */
     struct matrices matrices;
     const char *name;
     struct tensor_entry shown; /* its shape as it is told */
@@ -64,75 +51,6 @@ static int show_part(struct projecting *p, const struct part *part,
     }
     p->not_ternary += failing;
     return showing_layer(&p->showing, part->name, &part->shown, report, &p->failure);
-}
-
-/* Data that keep the layout of a layer stored [in, out] are turned back. */
-static int put_data(struct projecting *p, const struct part *part,
-                    const struct trit_projection *projection)
-{
-    const enum trit_encoding encoding = p->options->encoding;
-    struct matrices stored = part->matrices;
-    size_t width = encoding == TRIT_ENCODING_DENSE ? part->entry->type->bits / 8 : 1;
-    void *copy;
-    const void *data;
-    int result;
-
-    stored.transposed &= encoding_keeps_layout(encoding);
-    data = matrix_stored(projection->data, projection->data_bytes, &stored, width, &copy);
-    if (!data)
-        return fail(&p->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    result = writer_put(p->writer, part->item->data, data, projection->data_bytes,
-                        &p->failure);
-    free(copy);
-    return result;
-}
-
-/* MLX's biases: every scale with its sign turned. */
-static int put_biases(struct projecting *p, const struct plan_item *item,
-                      const void *scales, uint64_t bytes)
-{
-    uint16_t piece[512];
-
-    for (uint64_t at = 0; at < bytes; at += sizeof(piece)) {
-        const uint64_t left = bytes - at;
-        const size_t count = left < sizeof(piece) ? (size_t)left : sizeof(piece);
-
-        memcpy(piece, (const char *)scales + at, count);
-        for (size_t i = 0; i < count / sizeof(*piece); i++)
-            piece[i] ^= 0x8000;
-        if (writer_put(p->writer, item->biases, piece, count, &p->failure) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* The daemon's answer must have the sizes that the output's header promised. */
-static int put_projection(struct projecting *p, const struct part *part,
-                          const struct trit_projection *projection)
-{
-    const struct tensor_entry *entries = p->plan.table.entries;
-    const struct plan_item *item = part->item;
-    const uint64_t count = part->matrices.count;
-    const uint64_t data_bytes = entries[item->data].bytes / count;
-    const uint64_t scale_bytes =
-        item->scales == PLAN_NONE ? 0 : entries[item->scales].bytes / count;
-
-    if (projection->data_bytes != data_bytes || projection->scale_bytes != scale_bytes)
-        return fail(&p->failure, TRIT_INTERNAL, NULL,
-                    "the daemon sent %" PRIu64 " bytes and %" PRIu64
-                    " of scales, not %" PRIu64 " and %" PRIu64,
-                    projection->data_bytes, projection->scale_bytes, data_bytes,
-                    scale_bytes);
-    if (!part->streamed && put_data(p, part, projection) < 0)
-        return -1;
-    if (item->scales == PLAN_NONE)
-        return 0;
-    if (writer_put(p->writer, item->scales, projection->scales, scale_bytes,
-                   &p->failure) < 0)
-        return -1;
-    return item->biases == PLAN_NONE
-               ? 0
-               : put_biases(p, item, projection->scales, scale_bytes);
 }
 
 /* Fits trit_write. */
@@ -190,8 +108,12 @@ static int project_part(struct projecting *p, struct part *part, uint64_t number
     if (result == 0)
         result = call_project(p, part, &matrix, &projection);
     matrix_close(&matrix);
+    const struct encoded encoded = {.data = part->streamed ? NULL : projection.data,
+                                    .scales = projection.scales,
+                                    .data_bytes = projection.data_bytes,
+                                    .scale_bytes = projection.scale_bytes};
     if (result == 0)
-        result = put_projection(p, part, &projection);
+        result = put_matrix(p->writer, &p->plan, part->index, &encoded, &p->failure);
     if (result == 0)
         result = show_part(p, part, &report);
     trit_projection_free(&projection);
@@ -206,6 +128,7 @@ int project_layer(struct projecting *p, size_t index)
     struct part part = {.p = p,
                         .entry = &p->plan.contents.table->entries[index],
                         .item = &p->plan.items[index],
+                        .index = index,
                         .matrices = content_matrices(content),
                         .name = name};
 

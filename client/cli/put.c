@@ -86,7 +86,7 @@ int put_matrix(struct writer *writer, const struct plan *plan, size_t layer,
                     "the daemon sent %" PRIu64 " bytes and %" PRIu64
                     " of scales, not %" PRIu64 " and %" PRIu64,
                     encoded->data_bytes, encoded->scale_bytes, data_bytes, scale_bytes);
-    if (put_data(writer, plan, layer, encoded, failure) < 0)
+    if (encoded->data && put_data(writer, plan, layer, encoded, failure) < 0)
         return -1;
     if (item->scales == PLAN_NONE)
         return 0;

@@ -12,7 +12,8 @@ int put_copy(struct writer *writer, size_t index, struct reader *reader,
              const struct tensor_entry *entry, struct failure *failure);
 
 /* One matrix of a layer, encoded as [out, in]: data, scales (NULL: none) and, where the
- * plan has them, biases. INTERNAL where the sizes are not those of the plan. */
+ * plan has them, biases. `data` NULL: they were written already, piece by piece. INTERNAL
+ * where the sizes are not those of the plan. */
 struct encoded {
     const void *data, *scales;
     uint64_t data_bytes, scale_bytes;

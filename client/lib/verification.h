@@ -14,7 +14,7 @@ enum check {
     CHECK_BYTES,
 };
 
-/* What is to be done about a tensor of the claim. */
+/* How a tensor of the claim is examined. */
 struct step {
     enum check check;
     const struct match_pair *pair; /* or NULL: there are no latents */
