@@ -139,7 +139,7 @@ def _view_mlx(array: Any, mx: Any) -> View:
 def view_of(array: Any, field: str) -> View:
     """Borrows an array of NumPy, torch, mlx, or any object with DLPack or a buffer.
 
-    Results for the latter are NumPy's. A View is returned as it is.
+    For an object of another library the results are NumPy's. A View is returned as it is.
     """
     if isinstance(array, View):
         return array

@@ -96,7 +96,7 @@ class DeadlineExceeded(Error, TimeoutError):
 
 
 class NotFound(Error, LookupError):
-    """There is no layer or report of that name."""
+    """No layer or report has that name."""
 
     status = 5
 
