@@ -33,6 +33,7 @@ struct h2_session {
     nghttp2_session *ng;
     const struct h2_events *events;
     void *owner;
+    const struct peer *peer;
     void (*wake)(void *waker);
     void *waker;
     enum session_state state;

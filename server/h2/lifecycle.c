@@ -85,7 +85,8 @@ static int submit_settings(struct h2_session *session, const struct limits *limi
 }
 
 struct h2_session *h2_create(const struct limits *limits, const struct h2_events *events,
-                             void *owner, void (*wake)(void *waker), void *waker)
+                             void *owner, const struct peer *peer,
+                             void (*wake)(void *waker), void *waker)
 {
     struct h2_session *session = calloc(1, sizeof(*session));
 
@@ -93,6 +94,7 @@ struct h2_session *h2_create(const struct limits *limits, const struct h2_events
         return NULL;
     session->events = events;
     session->owner = owner;
+    session->peer = peer;
     session->wake = wake;
     session->waker = waker;
     session->state = SESSION_OPEN;

@@ -27,6 +27,7 @@
 #include "base/status.h"
 
 struct limits;
+struct peer;
 struct h2_session;
 struct h2_stream;
 
@@ -66,12 +67,13 @@ struct h2_counters { /* monotone; for metrics and abuse scoring */
     uint64_t pings_received, glitches, refused_streams;
 };
 
-/* Reads `limits` during the call and borrows `events`. The session calls wake(waker) when
+/* Reads `limits` during the call; borrows `events` and `peer`, which may be NULL. The session calls wake(waker) when
  * it has output outside of h2_receive: call h2_produce soon, but not from wake(). It
  * calls wake() only once before the next h2_produce. The first h2_produce gives SETTINGS.
  * NULL: out of memory. */
 struct h2_session *h2_create(const struct limits *limits, const struct h2_events *events,
-                             void *owner, void (*wake)(void *waker), void *waker);
+                             void *owner, const struct peer *peer,
+                             void (*wake)(void *waker), void *waker);
 
 /* Closes every stream with closed(), frees the session. NULL is harmless. */
 void h2_destroy(struct h2_session *session);
@@ -100,6 +102,9 @@ const struct h2_counters *h2_counters(const struct h2_session *session);
  * when the peer answers the PING or when h2_drain_finish is called. */
 void h2_drain(struct h2_session *session);
 void h2_drain_finish(struct h2_session *session);
+
+/* The peer given to h2_create. */
+const struct peer *h2_stream_peer(const struct h2_stream *stream);
 
 void *h2_stream_user(const struct h2_stream *stream);
 void h2_stream_set_user(struct h2_stream *stream, void *user);

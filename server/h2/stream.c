@@ -68,6 +68,11 @@ void stream_retire(struct h2_stream *stream, uint32_t code)
     }
 }
 
+const struct peer *h2_stream_peer(const struct h2_stream *stream)
+{
+    return stream->session->peer;
+}
+
 void *h2_stream_user(const struct h2_stream *stream)
 {
     return stream->user;

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "base/number.h"
+#include "base/peer.h"
 
 static const char unix_prefix[] = "unix:";
 
@@ -126,6 +127,21 @@ static bool is_loopback6(const struct in6_addr *in6)
     if (IN6_IS_ADDR_V4MAPPED(in6))
         return in6->s6_addr[12] == 127;
     return IN6_IS_ADDR_LOOPBACK(in6);
+}
+
+void peer_of_address(const struct address *address, struct peer *peer)
+{
+    const struct sockaddr *any = (const struct sockaddr *)&address->socket;
+
+    address_format(address, peer->address, sizeof(peer->address));
+    peer->unix_socket = any->sa_family == AF_UNIX;
+    if (any->sa_family == AF_INET)
+        peer->loopback =
+            is_loopback4(ntohl(((const struct sockaddr_in *)any)->sin_addr.s_addr));
+    else if (any->sa_family == AF_INET6)
+        peer->loopback = is_loopback6(&((const struct sockaddr_in6 *)any)->sin6_addr);
+    else
+        peer->loopback = true;
 }
 
 bool address_is_local(const char *text)

@@ -8,7 +8,7 @@
 
 #include "base/status.h"
 
-enum { ADDRESS_TEXT_MAX = 300 }; /* bytes, with the NUL: a host name and a port */
+struct peer;
 
 struct address {
     struct sockaddr_storage socket;
@@ -22,6 +22,9 @@ int listen_address_parse(struct address *address, const char *text,
 
 /* Writes a socket's address in the same notation, cut to `bytes`. */
 void address_format(const struct address *address, char *text, size_t bytes);
+
+/* Fills the address, `loopback` and `unix_socket` of a peer. */
+void peer_of_address(const struct address *address, struct peer *peer);
 
 /* True for Unix and loopback addresses and for "localhost"; asks no name server. */
 bool address_is_local(const char *text);

@@ -34,7 +34,8 @@ static void on_closed(uv_handle_t *handle)
     struct net *net = conn->net;
 
     log_event(net->config.log, LOG_DEBUG, "conn_close",
-              LOG_FIELDS(LOG_STR("peer", conn->peer), LOG_STR("reason", conn->reason),
+              LOG_FIELDS(LOG_STR("peer", conn->peer.address),
+                         LOG_STR("reason", conn->reason),
                          LOG_U64("calls", h2_counters(conn->session)->streams_opened)));
     h2_destroy(conn->session);
     list_remove(&conn->link);

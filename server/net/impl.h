@@ -9,6 +9,7 @@
 #include "async/loop.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/peer.h"
 #include "base/states.h"
 #include "net/address.h"
 #include "net/listener.h"
@@ -80,7 +81,7 @@ struct conn {
     struct timer handshake, stall;
     uint64_t refused_streams; /* as many as the metrics have counted */
     const char *reason;       /* why it closes, for the log */
-    char peer[ADDRESS_TEXT_MAX];
+    struct peer peer;
 };
 
 /* For timers. */

@@ -96,9 +96,9 @@ static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
         return;
     }
     if (h2_receive(conn->session, bytes, count, &failure) < 0) {
-        log_event(
-            net->config.log, LOG_WARN, "conn_error",
-            LOG_FIELDS(LOG_STR("peer", conn->peer), LOG_STR("error", failure.message)));
+        log_event(net->config.log, LOG_WARN, "conn_error",
+                  LOG_FIELDS(LOG_STR("peer", conn->peer.address),
+                             LOG_STR("error", failure.message)));
         finish(conn, "protocol_error");
         return;
     }
@@ -157,14 +157,14 @@ static int attach(struct conn *conn, int fd, bool is_unix)
     return uv_read_start(&conn->io.stream, on_alloc, on_read);
 }
 
-static struct conn *conn_create(struct net *net, const struct address *peer)
+static struct conn *conn_create(struct net *net, const struct address *address)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
 
     if (!conn)
         return NULL;
     conn->session = h2_create(net->config.limits, net->config.events,
-                              net->config.events_owner, conn_wake, conn);
+                              net->config.events_owner, &conn->peer, conn_wake, conn);
     if (!conn->session) {
         free(conn);
         return NULL;
@@ -174,7 +174,7 @@ static struct conn *conn_create(struct net *net, const struct address *peer)
     list_init(&conn->flush_link);
     timer_init(&conn->handshake, on_handshake_timeout);
     timer_init(&conn->stall, conn_on_stall);
-    address_format(peer, conn->peer, sizeof(conn->peer));
+    peer_of_address(address, &conn->peer);
     list_push(&net->conns, &conn->link);
     net->conn_count++;
     metric_up(net->config.metrics, M_CONNECTIONS);
@@ -196,12 +196,12 @@ int conn_open(struct net *net, int fd, const struct address *peer,
     if (code != 0) {
         conn_close(conn,
                    uv_err_name(code)); /* the handle exists: it ends like every other */
-        return fail(failure, TRIT_UNAVAILABLE, NULL, "%s: %s", conn->peer,
+        return fail(failure, TRIT_UNAVAILABLE, NULL, "%s: %s", conn->peer.address,
                     uv_strerror(code));
     }
     timer_arm(net->config.timers, &conn->handshake,
               after_ms(net->config.limits->handshake_ms_max));
     log_event(net->config.log, LOG_DEBUG, "conn_open",
-              LOG_FIELDS(LOG_STR("peer", conn->peer)));
+              LOG_FIELDS(LOG_STR("peer", conn->peer.address)));
     return 0;
 }

@@ -221,7 +221,7 @@ struct pair *pair_create_with(const struct limits *limits, bool manual)
     pair->goaway_code = NEVER;
     pair->iovecs = 64;
     pair->credit = true;
-    pair->server = h2_create(&pair->limits, &pair->events, pair, owner_wake, pair);
+    pair->server = h2_create(&pair->limits, &pair->events, pair, NULL, owner_wake, pair);
     CHECK(pair->server);
     nghttp2_session_callbacks_new(&callbacks);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, client_header);

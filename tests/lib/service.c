@@ -89,8 +89,8 @@ static void open_services(struct service *service)
     grpc_config.methods = services_methods(&grpc_config.method_count);
     grpc_config.service = service->services;
     CHECK(grpc_create(&service->grpc, &grpc_config, &failure) == 0);
-    service->server =
-        h2_create(&service->options.limits, grpc_events(), service->grpc, wake, NULL);
+    service->server = h2_create(&service->options.limits, grpc_events(), service->grpc,
+                                NULL, wake, NULL);
     CHECK(service->server);
 }
 

@@ -132,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
         return 0;
     owner.habit = input[0];
     step = input[1] ? input[1] : bytes;
-    session = h2_create(&limits, &events, &owner, on_wake, NULL);
+    session = h2_create(&limits, &events, &owner, NULL, on_wake, NULL);
     if (!session)
         abort();
     h2_receive(session, (const uint8_t *)hello, sizeof(hello) - 1, NULL);

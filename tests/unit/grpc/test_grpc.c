@@ -161,7 +161,8 @@ static void server_open(struct server *server)
     CHECK(timers_create(&server->timers, server->loop, &failure) == 0);
     config.timers = server->timers;
     CHECK(grpc_create(&server->grpc, &config, &failure) == 0);
-    server->session = h2_create(&server->limits, grpc_events(), server->grpc, wake, NULL);
+    server->session =
+        h2_create(&server->limits, grpc_events(), server->grpc, NULL, wake, NULL);
     CHECK(server->session);
     server->connection = connection_create(server->session, server->loop);
 }

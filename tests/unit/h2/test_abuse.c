@@ -104,7 +104,8 @@ static struct crowd *crowd_create(void)
     crowd->limits = limits_default();
     crowd->events =
         (struct h2_events){crowd_request, NULL, crowd_data, crowd_end, crowd_closed};
-    crowd->session = h2_create(&crowd->limits, &crowd->events, crowd, crowd_wake, NULL);
+    crowd->session =
+        h2_create(&crowd->limits, &crowd->events, crowd, NULL, crowd_wake, NULL);
     CHECK(crowd->session);
     crowd_feed(crowd, HELLO, sizeof(HELLO) - 1);
     CHECK_EQ(crowd->result, 0);
@@ -291,7 +292,8 @@ CASE(not_http2, "input that is not HTTP/2 ends the session")
 
     CHECK(crowd);
     crowd->limits = limits_default();
-    crowd->session = h2_create(&crowd->limits, &crowd->events, crowd, crowd_wake, NULL);
+    crowd->session =
+        h2_create(&crowd->limits, &crowd->events, crowd, NULL, crowd_wake, NULL);
     crowd_feed(crowd, "GET / HTTP/1.1\r\n\r\n", 18);
     CHECK_EQ(crowd->result, -1);
     CHECK(!h2_preface_received(crowd->session));

@@ -118,7 +118,7 @@ static bool live(size_t *bytes)
 {
     static const struct h2_events events = {request, NULL, data, end, closed};
     struct limits limits = limits_default();
-    struct h2_session *session = h2_create(&limits, &events, NULL, wake, NULL);
+    struct h2_session *session = h2_create(&limits, &events, NULL, NULL, wake, NULL);
     bool well;
 
     if (!session)
