@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "client/cli/interrupt.h"
 #include "client/cli/matrix.h"
 #include "client/cli/output.h"
 #include "client/cli/progress.h"
@@ -22,6 +23,7 @@ struct packing_run {
     struct side input;
     struct plan plan;
     struct writer *writer;
+    struct interrupt interrupt;
     struct progress progress;
     uint64_t rounded; /* scales that were rounded, where that is allowed */
     struct failure failure;
@@ -162,6 +164,8 @@ static int do_all(struct packing_run *p)
 
         if (item->data == PLAN_NONE) /* scales, which go with their layer */
             continue;
+        if (interrupt_check(&p->failure) < 0)
+            return -1;
         if (item->action == PLAN_PACK) {
             if (do_layer(p, i) < 0)
                 return -1;
@@ -173,7 +177,9 @@ static int do_all(struct packing_run *p)
             return fail_context(&p->failure, "%s", table->entries[i].name);
         progress_piece_done(&p->progress, table->entries[i].bytes);
     }
-    return reader_unchanged(p->input.input.reader, &p->failure);
+    return reader_unchanged(p->input.input.reader, &p->failure) < 0
+               ? -1
+               : interrupt_check(&p->failure);
 }
 
 static json_t *result_json(const struct packing_run *p)
@@ -201,6 +207,7 @@ static enum exit_code show_result(const struct packing_run *p)
 /* A tensor that does not fit is refused data, not a failed call. */
 static enum exit_code write_output(struct packing_run *p)
 {
+    interrupt_hold(&p->interrupt);
     int result =
         output_open(&p->writer, p->options, &p->input.input, &p->plan, &p->failure);
 
@@ -274,6 +281,7 @@ static enum exit_code run(const char *command, const struct options *options,
         code = p.client ? write_output(&p) : FAILED;
     }
     writer_destroy(p.writer);
+    interrupt_release(&p.interrupt);
     trit_close(p.client);
     plan_destroy(&p.plan);
     side_close(&p.input);

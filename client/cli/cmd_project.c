@@ -8,8 +8,8 @@
  *    other tensor.
  * 3. Fails if the input was changed meanwhile or a layer lost a scale. Otherwise the
  *    output gets its name.
- * After a failure the output's name is as it was before. Reports that the daemon has
- * stored under --run by then stay stored. */
+ * After a failure or a signal the output's name is as it was before. Reports that the
+ * daemon has stored under --run by then stay stored. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -30,6 +30,8 @@ static int project_all(struct projecting *p)
         const bool layer = p->plan.items[i].action == PLAN_TERNARIZE;
 
         progress_piece(&p->progress, table->entries[i].name);
+        if (interrupt_check(&p->failure) < 0)
+            return -1;
         if ((layer ? project_layer : project_copy)(p, i) < 0)
             return fail_context(&p->failure, "%s", table->entries[i].name);
     }
@@ -108,7 +110,8 @@ static int write_output(struct projecting *p)
     progress_start(&p->progress, p->plan.bytes);
     int result = project_all(p);
     progress_stop(&p->progress);
-    if (result != 0 || reader_unchanged(p->input.reader, &p->failure) != 0)
+    if (result != 0 || reader_unchanged(p->input.reader, &p->failure) != 0 ||
+        interrupt_check(&p->failure) != 0)
         return -1;
     if (p->lost)
         return 0;
@@ -124,6 +127,7 @@ static enum exit_code project_planned(struct projecting *p)
         return FAILED;
     if (showing_start(&p->showing, p->options) < 0)
         return complain(FAILED, "out of memory");
+    interrupt_hold(&p->interrupt);
     if (write_output(p) != 0)
         return complain(FAILED, "%s", p->failure.message);
     return p->lost ? refuse_lost(p) : show_result(p);
@@ -182,6 +186,7 @@ static enum exit_code run_project(const struct options *options)
     showing_end(&p.showing);
     findings_fini(&p.findings);
     writer_destroy(p.writer);
+    interrupt_release(&p.interrupt);
     trit_close(p.client);
     plan_destroy(&p.plan);
     input_close(&p.input);

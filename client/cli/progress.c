@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "client/cli/escape.h"
+#include "client/cli/interrupt.h"
 
 enum {
     BAR_COLUMNS = 30,
@@ -65,6 +66,8 @@ int progress_update(void *arg, uint64_t bytes_done, uint64_t bytes_total)
     uint64_t now;
 
     (void)bytes_total;
+    if (interrupt_came())
+        return -1;
     if (progress->state == PROGRESS_SILENT)
         return 0;
     now = clock_monotonic_ns();

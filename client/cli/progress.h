@@ -16,8 +16,8 @@ struct progress {
 void progress_start(struct progress *progress, uint64_t total);
 /* A new piece (a tensor) begins. */
 void progress_piece(struct progress *progress, const char *label);
-/* Tells how much of the piece is done. It is a trit_progress callback and never cancels.
- * */
+/* Tells how much of the piece is done. It is a trit_progress callback and cancels the call
+ * when a signal came (client/cli/interrupt.h). */
 int progress_update(void *progress, uint64_t bytes_done, uint64_t bytes_total);
 void progress_piece_done(struct progress *progress, uint64_t bytes);
 /* Clears the bar's line. Call it before anything else is written to the terminal. */

@@ -6,6 +6,7 @@
 #include "checkpoint/findings.h"
 #include "checkpoint/plan.h"
 #include "client/cli/file.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/output.h"
 #include "client/cli/progress.h"
 #include "client/cli/show.h"
@@ -16,6 +17,7 @@ struct projecting {
     struct input input;
     struct plan plan;
     struct writer *writer;
+    struct interrupt interrupt;
     struct progress progress;
     struct showing showing;
     struct file_findings findings;

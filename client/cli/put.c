@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/matrix.h"
 
 enum { COPY_BYTES = 1 << 20 };
@@ -24,7 +25,9 @@ int put_copy(struct writer *writer, size_t index, struct reader *reader,
     for (uint64_t at = 0; result == 0 && at < entry->bytes; at += COPY_BYTES) {
         const uint64_t piece = u64_min(entry->bytes - at, COPY_BYTES);
 
-        result = reader_read(reader, entry, at, buffer, piece, failure);
+        result = interrupt_check(failure);
+        if (result == 0)
+            result = reader_read(reader, entry, at, buffer, piece, failure);
         if (result == 0)
             result = writer_put(writer, index, buffer, piece, failure);
     }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "client/cli/escape.h"
+#include "client/cli/interrupt.h"
 #include "files/target.h"
 
 enum format { FORMAT_NONE, FORMAT_MARKDOWN, FORMAT_CSV, FORMAT_JSON };
@@ -209,13 +210,17 @@ static int write_all(const char *path, enum target_mode mode, const char *text,
                      size_t bytes, struct failure *failure)
 {
     struct target *target = NULL;
-    int result = target_open(&target, path, mode, failure);
+    struct interrupt interrupt;
+    int result;
 
+    interrupt_hold(&interrupt);
+    result = target_open(&target, path, mode, failure);
     if (result == 0)
         result = target_write(target, 0, text, bytes, failure);
     if (result == 0)
         result = target_commit(target, failure);
     target_close(target);
+    interrupt_release(&interrupt);
     return result;
 }
 

@@ -216,20 +216,25 @@ static int take_new_name(struct target *target, struct failure *failure)
     return fail_errno(failure, "name it");
 }
 
+/* NFS may report a failed write only when a descriptor is closed. The file's own is
+ * needed to name it, so that a copy is closed. */
+static int close_copy(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    return copy < 0 ? -1 : close(copy);
+}
+
 int target_commit(struct target *target, struct failure *failure)
 {
     if (fsync(target->fd) != 0)
         return fail_errno(failure, "flush it to the disk");
+    if (close_copy(target->fd) != 0)
+        return fail_errno(failure, "close it");
     if ((target->mode == TARGET_NEW ? take_new_name : replace_name)(target, failure) != 0)
         return -1;
     if (fsync(target->folder) != 0)
         return fail_errno(failure, "flush its folder to the disk");
-    /* NFS may report a failed write only here. */
-    if (close(target->fd) != 0) {
-        target->fd = -1;
-        return fail_errno(failure, "close it");
-    }
-    target->fd = -1;
     return 0;
 }
 
