@@ -175,13 +175,19 @@ $(STUBS): $(wildcard proto/trit/v1/*.proto) $(VENV)
 	  $(filter %.proto,$^)
 	@touch $@
 
+# Makes calls of trit fail, for the end-to-end tests.
+FAILING := $(O)/tests/e2e/failing_calls.so
+$(FAILING): $(O)/tests/e2e/failing_calls.o
+	@echo "  LINK  $@"
+	@$(CC) -shared -o $@ $< $(LDFLAGS_ALL)
+
 RUN_TESTS = TRIT_O=$(abspath $(O)) TRIT_VARIANT=$(VARIANT) TRIT_RUNNER='$(RUNNER)' \
   TRIT_STUBS=$(abspath $(BUILD)/stubs) $(BUILD)/venv/bin/python tests/run.py
 
 .PHONY: test e2e
-test: bins $(TESTS) $(STUBS) ## everything: unit tests of every module, then end to end
+test: bins $(TESTS) $(STUBS) $(FAILING) ## everything: unit tests of every module, then end to end
 	@$(RUN_TESTS) $(TESTS) --e2e tests/e2e -- $(E2E)
-e2e: bins $(STUBS) ## the end-to-end suite alone (E2E='-k name')
+e2e: bins $(STUBS) $(FAILING) ## the end-to-end suite alone (E2E='-k name')
 	@$(RUN_TESTS) --e2e tests/e2e -- $(E2E)
 
 .PHONY: check check-asan check-ubsan check-tsan check-arm64 check-kernels

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing half-written: whichever call of trit fails or is its last, each output is what it
+was before or complete."""
+import errno
+import os
+import shutil
+import signal
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from checkpoints import save
+from failing import CHANGES, NAMING, leftovers, run, tree
+from folders import save_folder
+from tritd import VARIANT, cli
+
+pytestmark = pytest.mark.skipif(VARIANT not in ("release", "cov"),
+                                reason="a library is preloaded")
+
+
+class Scenario(NamedTuple):
+    words: tuple
+    outputs: tuple
+    replaces: bool = False
+    lacks: tuple = ()
+
+
+PROJECT = ("project", "in.safetensors", "-o", "out.safetensors", "-e", "int8")
+FOLDER = ("project", "model", "-o", "out", "-e", "int8", "--shard-size", "5KB")
+PACK = ("pack", "ternary", "-o", "out", "-e", "pq2_0", "--shard-size", "2KB")
+UNPACK = ("unpack", "packed.safetensors", "-o", "out.safetensors")
+FILE_OUT, FOLDER_OUT = ("out.safetensors",), ("out",)
+
+SCENARIOS = {
+    "file": Scenario(PROJECT, FILE_OUT),
+    "file-replaced": Scenario(PROJECT, FILE_OUT, True),
+    "file-named": Scenario(PROJECT, FILE_OUT, lacks=("tmpfile",)),
+    "file-named-replaced": Scenario(PROJECT, FILE_OUT, True, ("tmpfile",)),
+    "folder": Scenario(FOLDER, FOLDER_OUT),
+    "folder-replaced": Scenario(FOLDER, FOLDER_OUT, True),
+    "folder-in-two-steps": Scenario(FOLDER, FOLDER_OUT, True, ("exchange",)),
+    "pack": Scenario(PACK, FOLDER_OUT, True),
+    "unpack": Scenario(UNPACK, FILE_OUT, True),
+    "report": Scenario((*PROJECT, "--report", "r.md"), ("out.safetensors", "r.md"), True),
+    "verify": Scenario(("verify", "packed.safetensors", "--report", "r.csv"), ("r.csv",)),
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(daemon, tmp_path_factory):
+    """A file, a folder of two shards with tokenizer, both ternary, one packed; and old outputs."""
+    folder, random = tmp_path_factory.mktemp("inputs"), np.random.default_rng(7)
+    tensors = {f"layers.{i}.fc.weight": (random.standard_normal((8, 256)) * .02)
+               .astype(np.float32) for i in range(3)}
+    tensors["norm.weight"] = np.ones(256, np.float32)
+    names = sorted(tensors)
+    shards = [{name: tensors[name] for name in part} for part in (names[:2], names[2:])]
+    save(folder / "in.safetensors", tensors)
+    save_folder(folder / "model", shards, {"model_type": "llama"})
+    (folder / "model" / "tokenizer.json").write_text('{"version": "1.0"}')
+    for words in (("project", "model", "-o", "ternary", "-g", 128),
+                  ("project", "in.safetensors", "-o", "packed.safetensors", "-e", "pq2_0")):
+        done = cli(daemon, *words, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    ternary = folder / "ternary"  # scales that f16 holds
+    codes = {name: np.sign(tensor) * np.float32(.125) if tensor.ndim == 2 else tensor
+             for name, tensor in tensors.items()}
+    shutil.rmtree(ternary)
+    save_folder(ternary, [{name: codes[name] for name in part}
+                          for part in (names[:2], names[2:])], {"model_type": "llama"})
+    old = folder / "old"
+    old.mkdir()
+    save(old / "out.safetensors", {"old.weight": np.zeros(3, np.float32)})
+    save_folder(old / "out", [{"old.weight": np.zeros(3, np.float32)}], {"model_type": "old"})
+    for name in ("r.md", "r.csv"):
+        (old / name).write_text("old\n")
+    return folder
+
+
+class Place:
+    """A folder in which a scenario runs again and again from the same start."""
+
+    def __init__(self, folder, inputs, scenario):
+        self.folder, self.old, self.scenario = folder, inputs / "old", scenario
+        folder.mkdir()
+        for path in inputs.iterdir():
+            if path.name != "old":
+                (folder / path.name).symlink_to(path)
+        self.others = {path.name for path in folder.iterdir()}
+        self.words = scenario.words + (("--force",) if scenario.replaces else ())
+        self.restore()
+        self.before = self.state()
+
+    def state(self):
+        return {name: tree(self.folder / name) for name in self.scenario.outputs}
+
+    def restore(self):
+        for name in self.scenario.outputs:
+            path = self.folder / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+            if self.scenario.replaces:
+                if (self.old / name).is_dir():
+                    shutil.copytree(self.old / name, path)
+                else:
+                    shutil.copy(self.old / name, path)
+
+    def run(self, daemon, **how):
+        """Runs the command from the start; what is there afterwards beside the outputs has a
+        temporary name."""
+        self.restore()
+        done = run(daemon, self.folder, *self.words, lacks=self.scenario.lacks, **how)
+        more = {path.name for path in self.folder.iterdir()} - self.others
+        more -= set(self.scenario.outputs)
+        assert all(name.startswith(".") and ".trit-" in name for name in more), more
+        return done
+
+    def clear(self):
+        """Removes what stayed under temporary names; gives their names."""
+        found = leftovers(self.folder)
+        for path in found:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return [path.name for path in found]
+
+
+@pytest.fixture(params=SCENARIOS)
+def place(request, tmp_path, inputs):
+    return Place(tmp_path / "place", inputs, SCENARIOS[request.param])
+
+
+def whole_run(daemon, place):
+    """The calls of a run that nothing disturbs, and the outputs after it."""
+    done = place.run(daemon)
+    assert done.code == 0 and not done.hit, done.error
+    assert place.clear() == []
+    after = place.state()
+    assert all(after[name] != place.before[name] for name in after)
+    return done.calls, after
+
+
+def killed_states(daemon, place, calls, after):
+    """The outputs after a SIGKILL before each call, and after the last one."""
+    states = []
+    for nth in range(1, len(calls) + 1):
+        done = place.run(daemon, nth=nth, how=f"signal {int(signal.SIGKILL)}")
+        assert done.code == -signal.SIGKILL and done.calls[-1] == "!" + calls[nth - 1]
+        states.append(place.state())
+    return states + [after]
+
+
+def check_states(place, calls, states, after):
+    """An output changes once, by a call that gives names, from the old one to the new one."""
+    for name in place.scenario.outputs:
+        for nth, state in enumerate(states):
+            if state[name] not in (place.before[name], after[name]):
+                # Without an exchange of names the old folder is set aside first.
+                assert "exchange" in place.scenario.lacks and state[name] is None
+                assert calls[nth - 1] == calls[nth] == "rename"
+            elif nth and state[name] != states[nth - 1][name]:
+                assert state[name] == after[name] and calls[nth - 1] in NAMING
+        assert states[0][name] == place.before[name]
+
+
+def test_a_killed_command_leaves_old_or_new(daemon, place):
+    """SIGKILL at any call that changes files: each output is the old one or the new one, what
+    stays has a temporary name, and the next run succeeds beside it."""
+    calls, after = whole_run(daemon, place)
+    assert {"write", "fsync"} < set(calls) and set(calls) & set(NAMING)
+    states = killed_states(daemon, place, calls, after)
+    check_states(place, calls, states, after)
+    if "exchange" in place.scenario.lacks:  # set aside, it is there as a whole
+        assert place.before["out"] in [tree(path) for path in leftovers(place.folder)]
+    done = place.run(daemon)
+    assert done.code == 0 and place.state() == after
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
+def test_a_failing_call_leaves_old_or_new(daemon, place, code):
+    """Any call that changes files fails: the command says why, each output is the old one unless
+    it had its name already, and nothing stays under a temporary name. A full disk fails every
+    call that needs room from then on."""
+    full = code == errno.ENOSPC
+    counting = ("create", "write", "mkdir", "link") if full else CHANGES
+    calls, after = whole_run(daemon, place)
+    nth = 0
+    while True:
+        nth += 1
+        done = place.run(daemon, calls=counting, nth=nth,
+                         how=f"{'sticky' if full else 'errno'} {int(code)}")
+        if not done.hit:
+            break
+        call, earlier = done.failed
+        state, stayed = place.state(), place.clear()
+        if done.code == 0:  # there is another way, or nothing was lost
+            assert state == after and call in ("create", "unlink", "close"), done
+            continue
+        assert done.code == 3 and os.strerror(code) in done.error, done
+        named = bool(set(NAMING) & set(earlier))
+        for name in place.scenario.outputs:
+            assert state[name] in (place.before[name], after[name]), done
+        assert state == place.before or named, done
+        if len(place.scenario.outputs) == 1:
+            assert state == place.before or call in ("fsync", "unlink"), done
+        assert stayed == [] or named and call in ("fsync", "unlink"), (done, stayed)
+    assert done.code == 0 and place.state() == after and nth > 1
+
+
+def test_short_writes_are_continued(daemon, place):
+    """Writes that move a byte each give the same output."""
+    _, after = whole_run(daemon, place)
+    done = place.run(daemon, calls=("write",), nth=1, how="short 0")
+    assert done.hit and done.code == 0 and place.state() == after
+
+
+def test_a_failing_read_leaves_the_old(daemon, place):
+    """A read of the input that fails ends the command; each output is the old one."""
+    nth, hits = 0, 0
+    while True:
+        nth += 1
+        done = place.run(daemon, calls=("read",), nth=nth, how=f"errno {errno.EIO}")
+        if not done.hit:
+            break
+        hits += 1
+        assert done.code == 3 and os.strerror(errno.EIO) in done.error, done
+        assert place.state() == place.before and place.clear() == []
+    assert done.code == 0 and hits
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_cleans_up(daemon, place, number):
+    """Ctrl-C and SIGTERM end the command as signals do; each output is the old one or the new
+    one, and nothing stays under a temporary name."""
+    calls, after = whole_run(daemon, place)
+    for nth in range(1, len(calls) + 1, 1 + len(calls) // 8):
+        done = place.run(daemon, nth=nth, how=f"signal {int(number)}")
+        assert done.code == -number, done
+        state = place.state()
+        for name in place.scenario.outputs:
+            assert state[name] in (place.before[name], after[name])
+        assert place.clear() == [], calls[nth - 1]
