@@ -8,6 +8,7 @@
 
 #include "base/states.h"
 #include "h2/batch.h"
+#include "h2/fates.h"
 #include "h2/fields.h"
 #include "h2/meter.h"
 #include "h2/session.h"
@@ -29,6 +30,13 @@ enum session_state {
     SESSION_STATES
 };
 
+/* Where the received bytes stand between frames. */
+struct frame_walk {
+    uint32_t skip; /* bytes until the next frame header */
+    uint32_t head_bytes;
+    uint8_t head[FRAME_HEADER_BYTES];
+};
+
 struct h2_session {
     nghttp2_session *ng;
     const struct h2_events *events;
@@ -45,6 +53,8 @@ struct h2_session {
     struct list dead; /* closed streams that wait for the batch with their bytes */
     size_t stream_count, streams_max;
     struct batch batch;
+    struct frame_walk walk;
+    struct fates fates;
     struct meter glitches;       /* protocol errors: a correct peer makes none */
     struct meter control_frames; /* control frames without HEADERS or DATA between them */
     struct h2_counters counters;
@@ -103,6 +113,14 @@ bool session_takes_input(const struct h2_session *session);
 /* The PING that follows the first GOAWAY. When the peer answers it, the peer has
  * read the GOAWAY. */
 extern const uint8_t session_drain_ping[8];
+
+/* ---- feed.c ---- */
+
+void frame_walk_init(struct frame_walk *walk);
+/* Gives received bytes to nghttp2. Returns 0 or nghttp2's error code. */
+int feed(struct h2_session *session, const uint8_t *bytes, size_t count);
+/* DATA or HEADERS came: a stream that the peer has closed or skipped is an error. */
+void check_closed_stream(struct h2_session *session, uint32_t id);
 
 /* ---- stream.c ---- */
 

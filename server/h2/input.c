@@ -37,6 +37,10 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     (void)ng;
     switch (hd->type) {
     case NGHTTP2_HEADERS:
+        check_closed_stream(session, (uint32_t)hd->stream_id);
+        fates_open(&session->fates, (uint32_t)hd->stream_id);
+        session_useful(session, hd->type, hd->length);
+        break;
     case NGHTTP2_CONTINUATION: /* nghttp2 limits these */
         session_useful(session, hd->type, hd->length);
         break;
@@ -121,6 +125,8 @@ static void on_stream_frame(struct h2_session *session, const nghttp2_frame *fra
     struct h2_stream *stream =
         nghttp2_session_get_stream_user_data(session->ng, frame->hd.stream_id);
 
+    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+        fates_set(&session->fates, (uint32_t)frame->hd.stream_id, FATE_PEER_ENDED);
     if (!stream)
         return;
     if (stream->state == STREAM_OPENING)
@@ -157,6 +163,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
             session->preface_received = true;
         break;
     case NGHTTP2_RST_STREAM:
+        fates_set(&session->fates, (uint32_t)frame->hd.stream_id, FATE_PEER_RESET);
         session->counters.resets_received++;
         break;
     case NGHTTP2_PING:

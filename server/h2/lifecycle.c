@@ -102,6 +102,7 @@ struct h2_session *h2_create(const struct limits *limits, const struct h2_events
     list_init(&session->streams);
     list_init(&session->dead);
     batch_init(&session->batch);
+    frame_walk_init(&session->walk);
     meter_init(&session->glitches);
     meter_init(&session->control_frames);
     if (create_ng(session) != 0)
@@ -158,12 +159,12 @@ int h2_receive(struct h2_session *session, const uint8_t *bytes, size_t count,
     if (!session_takes_input(session))
         return receive_failed(session, NGHTTP2_ERR_CALLBACK_FAILURE, failure);
     session->in_io = true;
-    ssize_t taken = nghttp2_session_mem_recv(session->ng, bytes, count);
+    int code = feed(session, bytes, count);
     if (nghttp2_session_get_outbound_queue_size(session->ng) > QUEUED_FRAMES_MAX)
         session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames unsent");
     session->in_io = false;
-    if (taken < 0)
-        return receive_failed(session, (int)taken, failure);
+    if (code < 0)
+        return receive_failed(session, code, failure);
     if (!session_takes_input(session))
         return receive_failed(session, NGHTTP2_ERR_CALLBACK_FAILURE, failure);
     return 0;
