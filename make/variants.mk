@@ -45,14 +45,17 @@ CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -fPIC -ffp-contract=off $(CFLAGS_$(VARIANT))
 LDFLAGS_ALL = $(filter -fsanitize=% --coverage,$(CFLAGS_$(VARIANT))) -pthread \
   -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
-# ISA flags: on exactly one object each.
+# ISA flags: on exactly one object each. Functions start at a cache line, so that a change
+# in one function does not move the loops of the next ones: moved by 16 bytes, the same
+# instructions of AVX2's base 3 ran at 0.74 of their speed.
 ifneq ($(VARIANT),arm64)
-$(O)/kernels/ternary/avx2.o: ISA := -mavx2 -mf16c
+ALIGNED := -falign-functions=64
+$(O)/kernels/ternary/avx2.o: ISA := -mavx2 -mf16c $(ALIGNED)
 $(O)/kernels/ternary/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
-  -mavx512vbmi2 -mf16c -mbmi2
+  -mavx512vbmi2 -mf16c -mbmi2 $(ALIGNED)
 # Products name their fused multiply-adds; contraction stays off. Their inner loops are
 # aligned.
-$(O)/kernels/linear/avx2.o: ISA := -mavx2 -mf16c -mfma -falign-loops=64
+$(O)/kernels/linear/avx2.o: ISA := -mavx2 -mf16c -mfma $(ALIGNED) -falign-loops=64
 $(O)/kernels/linear/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
-  -mavx512vnni -mf16c -mfma -falign-loops=64
+  -mavx512vnni -mf16c -mfma $(ALIGNED) -falign-loops=64
 endif
