@@ -55,6 +55,15 @@ void scan_fini(struct scan *scan)
     }
 }
 
+size_t scan_held(const struct scan *scan)
+{
+    size_t held = 0;
+
+    for (size_t i = 0; i < SCAN_PARTS_MAX; i++)
+        held += scan->parts[i].capacity;
+    return held;
+}
+
 static int fail(struct scan *scan, const char *error)
 {
     scan->state = STATE_FAILED;

@@ -77,6 +77,9 @@ struct scanned {
 void scan_init(struct scan *scan, const struct scan_field *root, uint64_t message_bytes);
 void scan_fini(struct scan *scan); /* frees the parts */
 
+/* Bytes of memory that the parts take. */
+size_t scan_held(const struct scan *scan);
+
 /* Consumes bytes, advances *bytes and *count, and returns what it found. Call it until
  * it returns SCAN_MORE or SCAN_ERROR. */
 enum scan_event scan(struct scan *scan, const uint8_t **bytes, size_t *count,

@@ -219,6 +219,7 @@ static int start_loop(struct app *app, struct failure *failure)
 static int start_work(struct app *app, struct failure *failure)
 {
     budget_init(&app->budget, app->config->limits.memory_bytes_max);
+    budget_keep_last(&app->budget, app->budget.bytes_max / MEMORY_LAST_DIVISOR);
     metric_set(app->metrics, M_BUDGET_MAX, app->budget.bytes_max);
     app->blocks = blocks_create(&app->budget);
     if (!app->blocks)
@@ -298,6 +299,7 @@ static int start_net(struct app *app, struct failure *failure)
         .limits = &app->config->limits,
         .events = grpc_events(),
         .events_owner = app->grpc,
+        .budget = &app->budget,
         .log = app->log,
         .metrics = app->metrics,
     };

@@ -8,6 +8,7 @@
 void budget_init(struct budget *budget, uint64_t bytes_max)
 {
     budget->bytes_max = bytes_max;
+    budget->bytes_last = 0;
     atomic_init(&budget->bytes_used, 0);
     atomic_init(&budget->bytes_peak, 0);
     atomic_init(&budget->refusals, 0);
@@ -23,12 +24,18 @@ static void raise_peak(struct budget *budget, uint64_t used)
         ;
 }
 
-bool budget_reserve(struct budget *budget, uint64_t bytes)
+void budget_keep_last(struct budget *budget, uint64_t bytes)
+{
+    assert(bytes <= budget->bytes_max);
+    budget->bytes_last = bytes;
+}
+
+static bool reserve_up_to(struct budget *budget, uint64_t bytes_max, uint64_t bytes)
 {
     uint64_t used = atomic_load_explicit(&budget->bytes_used, memory_order_relaxed);
 
     do {
-        if (bytes > budget->bytes_max - used) {
+        if (used > bytes_max || bytes > bytes_max - used) {
             atomic_fetch_add_explicit(&budget->refusals, 1, memory_order_relaxed);
             return false;
         }
@@ -37,6 +44,32 @@ bool budget_reserve(struct budget *budget, uint64_t bytes)
                                                     memory_order_relaxed));
     raise_peak(budget, used + bytes);
     return true;
+}
+
+bool budget_reserve(struct budget *budget, uint64_t bytes)
+{
+    return reserve_up_to(budget, budget->bytes_max - budget->bytes_last, bytes);
+}
+
+bool budget_reserve_last(struct budget *budget, uint64_t bytes)
+{
+    return reserve_up_to(budget, budget->bytes_max, bytes);
+}
+
+void budget_charge(struct budget *budget, uint64_t bytes)
+{
+    uint64_t before =
+        atomic_fetch_add_explicit(&budget->bytes_used, bytes, memory_order_relaxed);
+
+    raise_peak(budget, before + bytes);
+}
+
+uint64_t budget_free(const struct budget *budget)
+{
+    uint64_t used = atomic_load_explicit(&budget->bytes_used, memory_order_relaxed);
+    uint64_t max = budget->bytes_max - budget->bytes_last;
+
+    return used < max ? max - used : 0;
 }
 
 void budget_release(struct budget *budget, uint64_t bytes)

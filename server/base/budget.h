@@ -10,16 +10,32 @@
 
 struct budget {
     uint64_t bytes_max;
+    uint64_t bytes_last; /* of these, only for budget_reserve_last */
     _Atomic uint64_t bytes_used;
     _Atomic uint64_t bytes_peak;
     _Atomic uint64_t refusals; /* reservations that did not fit */
 };
 
+/* Everything up to bytes_max can be reserved. */
 void budget_init(struct budget *budget, uint64_t bytes_max);
+
+/* Keeps a part of the budget for what ends the calls that were admitted: frames,
+ * trailers, messages. */
+void budget_keep_last(struct budget *budget, uint64_t bytes);
 
 /* True: `bytes` are reserved. False: they do not fit, and nothing changed. */
 bool budget_reserve(struct budget *budget, uint64_t bytes);
 
+/* The same, up to the whole of bytes_max. */
+bool budget_reserve_last(struct budget *budget, uint64_t bytes);
+
+/* Reserves without asking, so bytes_used may exceed bytes_max: for what is held already,
+ * and for the rounding of an allocator. */
+void budget_charge(struct budget *budget, uint64_t bytes);
+
 void budget_release(struct budget *budget, uint64_t bytes);
+
+/* What budget_reserve has left. */
+uint64_t budget_free(const struct budget *budget);
 
 #endif

@@ -20,6 +20,8 @@ enum {
     LAYERS_MAX = 65536,              /* held at once; RESOURCE_EXHAUSTED */
     /* A layer's file name: its name, '/' and others encoded; INVALID_ARGUMENT */
     LAYER_FILE_NAME_BYTES_MAX = 255,
+    /* 1/16 of the memory budget is kept for what ends calls: frames and trailers */
+    MEMORY_LAST_DIVISOR = 16,
 };
 
 /* Weights of a tensor that has one scale, which is kept in memory as a whole;

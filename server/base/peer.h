@@ -7,12 +7,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct account;
+
 enum {
     PEER_ADDRESS_BYTES = 300, /* a host name and a port, with the NUL */
     PEER_SUBJECT_BYTES = 512, /* a distinguished name (RFC 4514), with the NUL */
 };
 
 struct peer {
+    struct account *account;          /* to which its memory is charged; NULL: to none */
     char address[PEER_ADDRESS_BYTES]; /* "127.0.0.1:51234" or "unix:/path" */
     bool loopback;                    /* a loopback address or a Unix socket */
     bool unix_socket;                 /* then the next three are the process's */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/account.h"
 #include "base/clock.h"
 #include "grpc/trailers.h"
 #include "obs/log.h"
@@ -29,9 +30,10 @@ void call_free_if_done(struct call *call)
         call->method->fini(call);
     timer_disarm(grpc->config.timers, &call->timer);
     scan_fini(&call->scan);
+    account_release(call->account, call->scan_charged);
     list_remove(&call->link);
-    free(call->method_state);
-    free(call);
+    account_free(call->account, call->method_state);
+    account_free(call->account, call);
     metric_down(grpc->config.metrics, M_STREAMS);
     grpc_observe(grpc);
     if (--grpc->call_count == 0 && grpc->idle)

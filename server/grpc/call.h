@@ -34,6 +34,8 @@ struct call {
     void *service;                    /* of the config */
     struct list link;                 /* in grpc->calls */
     struct h2_stream *stream;         /* NULL once CLOSED */
+    struct account *account; /* of the connection; it lives as long as the call */
+    size_t scan_charged;     /* bytes of `scan` charged to it */
     const struct method *method;
     size_t method_id;
     enum call_state state;

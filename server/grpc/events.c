@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/account.h"
 #include "base/clock.h"
 #include "base/number.h"
+#include "base/peer.h"
 #include "grpc/call.h"
 #include "grpc/request_reader.h"
 #include "grpc/trailers.h"
@@ -118,15 +120,19 @@ static void reject_http(struct h2_stream *stream, int http_status)
 static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
                                 const struct method *method, size_t method_id)
 {
-    struct call *call = calloc(1, sizeof(*call));
+    const struct peer *peer = h2_stream_peer(stream);
+    struct account *account = peer ? peer->account : NULL;
+    struct call *call = account_calloc(account, 1, sizeof(*call));
 
     if (!call)
         return NULL;
-    call->method_state = calloc(1, method->state_bytes ? method->state_bytes : 1);
+    call->method_state =
+        account_calloc(account, 1, method->state_bytes ? method->state_bytes : 1);
     if (!call->method_state) {
-        free(call);
+        account_free(account, call);
         return NULL;
     }
+    call->account = account;
     call->grpc = grpc;
     call->config = &grpc->config;
     call->service = grpc->config.service;
@@ -142,6 +148,18 @@ static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
     metric_up(grpc->config.metrics, M_STREAMS);
     grpc_observe(grpc);
     return call;
+}
+
+static void no_memory(void *owner, struct h2_stream *stream)
+{
+    struct grpc *grpc = owner;
+
+    metric_limit(grpc->config.metrics, L_MEMORY);
+    reject(
+        stream, TRIT_RESOURCE_EXHAUSTED,
+        "this connection's share of the memory budget memory_bytes_max is used up; try "
+        "again later",
+        false);
 }
 
 static void request(void *owner, struct h2_stream *stream,
@@ -185,7 +203,7 @@ static void request(void *owner, struct h2_stream *stream,
     }
     call = call_create(grpc, stream, method, method_id);
     if (!call) {
-        reject(stream, TRIT_RESOURCE_EXHAUSTED, "no memory for the call", false);
+        no_memory(owner, stream);
         return;
     }
     call->deadline_ns = timeout ? call->started_ns + timeout_ns : 0;
@@ -198,6 +216,10 @@ static void request_too_large(void *owner, struct h2_stream *stream)
 {
     struct grpc *grpc = owner;
 
+    if (h2_stream_no_memory(stream)) {
+        no_memory(owner, stream);
+        return;
+    }
     metric_limit(grpc->config.metrics, L_HEADERS);
     reject(stream, TRIT_RESOURCE_EXHAUSTED,
            "the request's headers exceed 100 fields or 16384 bytes", false);

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/account.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "grpc/call.h"
 
 static const struct h2_header content_type = {"content-type", "application/grpc", 12, 16};
@@ -19,28 +21,37 @@ void call_write(struct call *call, struct h2_slice *slice)
 }
 
 struct piece {
+    struct account *account;
     struct h2_slice slice;
     uint8_t bytes[];
 };
 
 static void piece_release(struct h2_slice *slice)
 {
-    free(LIST_OWNER(slice, struct piece, slice));
+    struct piece *piece = LIST_OWNER(slice, struct piece, slice);
+
+    account_free(piece->account, piece);
 }
 
-static struct piece *piece_create(size_t count)
+/* The answer to a call that was admitted: a small one may use the last of the budget. */
+static struct piece *piece_create(struct call *call, size_t count)
 {
-    struct piece *piece = malloc(sizeof(*piece) + count);
+    const size_t bytes = sizeof(struct piece) + count;
+    struct piece *piece = count <= ENVELOPE_BYTES_MAX
+                              ? account_alloc_last(call->account, bytes)
+                              : account_alloc(call->account, bytes);
 
-    if (piece)
-        piece->slice = (struct h2_slice){
-            .bytes = piece->bytes, .count = count, .release = piece_release};
+    if (!piece)
+        return NULL;
+    piece->account = call->account;
+    piece->slice = (struct h2_slice){
+        .bytes = piece->bytes, .count = count, .release = piece_release};
     return piece;
 }
 
 int call_write_copy(struct call *call, const void *bytes, size_t count)
 {
-    struct piece *piece = piece_create(count);
+    struct piece *piece = piece_create(call, count);
 
     if (!piece)
         return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
@@ -52,7 +63,7 @@ int call_write_copy(struct call *call, const void *bytes, size_t count)
 
 int call_write_message(struct call *call, const void *bytes, size_t count)
 {
-    struct piece *piece = piece_create(GRPC_PREFIX_BYTES + count);
+    struct piece *piece = piece_create(call, GRPC_PREFIX_BYTES + count);
 
     if (!piece)
         return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "base/account.h"
 #include "grpc/call.h"
 #include "obs/metrics.h"
 
@@ -69,6 +70,26 @@ static int message_bytes(struct call *call, const uint8_t *bytes, size_t count)
     }
 }
 
+/* Charges the small fields that the scan has collected. */
+static int charge_scan(struct call *call)
+{
+    const size_t held = scan_held(&call->scan);
+
+    if (held < call->scan_charged) {
+        account_release(call->account, call->scan_charged - held);
+    } else if (held > call->scan_charged &&
+               !account_reserve(call->account, held - call->scan_charged)) {
+        metric_limit(call->config->metrics, L_MEMORY);
+        return fail(
+            &call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+            "no memory for the message's small fields within the connection's share "
+            "of memory_bytes_max = %" PRIu64 "; try again later",
+            call->config->limits->memory_bytes_max);
+    }
+    call->scan_charged = held;
+    return 0;
+}
+
 static int message_end(struct call *call)
 {
     int result = 0;
@@ -79,6 +100,7 @@ static int message_end(struct call *call)
     else if (call->method->message)
         result = call->method->message(call);
     scan_fini(&call->scan);
+    charge_scan(call); /* only releases */
     return result;
 }
 
@@ -97,6 +119,8 @@ int request_reader_feed(struct call *call, const uint8_t *bytes, size_t count)
             break;
         case DEFRAME_BYTES:
             result = message_bytes(call, found.bytes, found.count);
+            if (result == 0)
+                result = charge_scan(call);
             break;
         case DEFRAME_END:
             result = message_end(call);

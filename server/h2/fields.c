@@ -5,26 +5,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/limits.h"
 
-void header_block_fini(struct header_block *block)
+void header_block_fini(struct header_block *block, struct account *account)
 {
-    free(block->fields);
-    free(block->text);
+    account_free(account, block->fields);
+    account_free(account, block->text);
+    block->fields = NULL;
+    block->text = NULL;
+    block->count = block->capacity = block->text_used = block->text_capacity = 0;
 }
 
-static int reserve(struct header_block *block, size_t text_bytes)
+static int reserve(struct header_block *block, struct account *account, size_t text_bytes)
 {
-    struct h2_header *fields =
-        array_grow(block->fields, &block->capacity, block->count + 1, sizeof(*fields));
+    struct h2_header *fields = account_grow(account, block->fields, &block->capacity,
+                                            block->count + 1, sizeof(*fields));
     char *text;
 
     if (!fields)
         return -1;
     block->fields = fields;
-    text =
-        array_grow(block->text, &block->text_capacity, block->text_used + text_bytes, 1);
+    text = account_grow(account, block->text, &block->text_capacity,
+                        block->text_used + text_bytes, 1);
     if (!text)
         return -1;
     block->text = text;
@@ -43,14 +45,15 @@ bool header_block_too_large(const struct header_block *block)
     return block->seen > HEADER_FIELDS_MAX || block->bytes_seen > HEADER_BYTES_MAX;
 }
 
-int header_block_add(struct header_block *block, const uint8_t *name, size_t name_len,
-                     const uint8_t *value, size_t value_len)
+int header_block_add(struct header_block *block, struct account *account,
+                     const uint8_t *name, size_t name_len, const uint8_t *value,
+                     size_t value_len)
 {
     block->seen++;
     block->bytes_seen += name_len + value_len + HEADER_FIELD_OVERHEAD;
     if (header_block_too_large(block))
         return 0;
-    if (reserve(block, name_len + value_len + 2) < 0)
+    if (reserve(block, account, name_len + value_len + 2) < 0)
         return -1;
     block->fields[block->count++] =
         (struct h2_header){.name_len = name_len, .value_len = value_len};
@@ -93,7 +96,8 @@ static uint8_t *copy_text(uint8_t **text, const char *bytes, size_t count)
     return at;
 }
 
-struct fields *fields_copy(const struct h2_header *fields, size_t count)
+struct fields *fields_copy(const struct h2_header *fields, size_t count,
+                           struct account *account)
 {
     size_t bytes = sizeof(struct fields) + count * sizeof(nghttp2_nv);
     struct fields *copy;
@@ -102,7 +106,7 @@ struct fields *fields_copy(const struct h2_header *fields, size_t count)
     assert(count <= RESPONSE_FIELDS_MAX);
     for (size_t i = 0; i < count; i++)
         bytes += fields[i].name_len + fields[i].value_len;
-    copy = malloc(bytes);
+    copy = account_alloc_last(account, bytes);
     if (!copy)
         return NULL;
     copy->count = count;

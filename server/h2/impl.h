@@ -6,6 +6,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "base/account.h"
 #include "base/states.h"
 #include "h2/batch.h"
 #include "h2/fates.h"
@@ -42,6 +43,7 @@ struct h2_session {
     const struct h2_events *events;
     void *owner;
     const struct peer *peer;
+    struct account *account; /* the peer's */
     void (*wake)(void *waker);
     void *waker;
     enum session_state state;
@@ -81,6 +83,7 @@ struct h2_stream {
     enum stream_state state;
     bool announced; /* request() was delivered, so closed() must follow */
     bool peer_done; /* END_STREAM was received */
+    bool refused;   /* there was no memory for it: request_too_large() */
     uint32_t close_code;
     struct header_block headers;
     struct fields *trailers; /* in state FINISHING */

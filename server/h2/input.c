@@ -24,6 +24,13 @@
 
 #include <string.h>
 
+#include "base/limits.h"
+
+enum {
+    /* A request's fields at their bound, with the structs of stream and call. */
+    STREAM_BYTES_MAX = 2 * HEADER_BYTES_MAX + (8 << 10),
+};
+
 /* What a callback returns: 0, or the code that makes nghttp2 stop. */
 static int callback_result(const struct h2_session *session)
 {
@@ -56,22 +63,30 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     return callback_result(session);
 }
 
+static int refuse(struct h2_session *session, int32_t id)
+{
+    session_check(session, nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, id,
+                                                     NGHTTP2_REFUSED_STREAM));
+    return callback_result(session);
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     struct h2_session *session = user;
     struct h2_stream *stream;
+    bool no_memory;
 
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    if (session->stream_count >= session->streams_max) {
-        session_check(session, nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE,
-                                                         frame->hd.stream_id,
-                                                         NGHTTP2_REFUSED_STREAM));
-        return callback_result(session);
-    }
+    if (session->stream_count >= session->streams_max)
+        return refuse(session, frame->hd.stream_id);
+    no_memory = !account_has_room(session->account, STREAM_BYTES_MAX);
+    if (no_memory && account_is_last_short(session->account))
+        return refuse(session, frame->hd.stream_id);
     stream = stream_create(session, frame->hd.stream_id);
     if (!stream)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* RST_STREAM(INTERNAL_ERROR) */
+    stream->refused = no_memory;
     nghttp2_session_set_stream_user_data(ng, stream->id, stream);
     return 0;
 }
@@ -91,8 +106,9 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
         session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many header fields");
         return callback_result(session);
     }
-    if (stream->state == STREAM_OPENING)
-        return header_block_add(&stream->headers, name, name_len, value, value_len) == 0
+    if (stream->state == STREAM_OPENING && !stream->refused)
+        return header_block_add(&stream->headers, session->account, name, name_len, value,
+                                value_len) == 0
                    ? 0
                    : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     stream->headers.seen++; /* trailers, which are not kept: gRPC requests have none */
@@ -107,11 +123,12 @@ static void announce(struct h2_stream *stream)
     state_move(&stream_states, &stream->state, STREAM_OPEN);
     stream->announced = true;
     session->counters.streams_opened++;
-    if (header_block_too_large(&stream->headers))
+    if (stream->refused || header_block_too_large(&stream->headers))
         session->events->request_too_large(session->owner, stream);
     else
         session->events->request(session->owner, stream, stream->headers.fields,
                                  stream->headers.count);
+    header_block_fini(&stream->headers, session->account);
 }
 
 /* Whether the owner still wants the request's body. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/peer.h"
 
 enum {
     /* Frames that a peer provoked and does not read. nghttp2 1.52 limits only
@@ -15,35 +16,32 @@ enum {
     QUEUED_FRAMES_MAX = 5000,
 };
 
-/* nghttp2 allocates with our malloc, so that a test which makes our allocations
- * fail makes nghttp2's fail too. */
-static void *mem_malloc(size_t bytes, void *user)
+/* nghttp2 allocates through the peer's account. Its memory is charged, and a test which
+ * makes our allocations fail makes nghttp2's fail too. A failure ends the connection, so
+ * nghttp2 may use the last part of the budget; streams are refused before it is needed. */
+static void *mem_malloc(size_t bytes, void *account)
 {
-    (void)user;
-    return malloc(bytes);
+    return account_alloc_last(account, bytes);
 }
 
-static void mem_free(void *memory, void *user)
+static void mem_free(void *memory, void *account)
 {
-    (void)user;
-    free(memory);
+    account_free(account, memory);
 }
 
-static void *mem_calloc(size_t count, size_t bytes, void *user)
+static void *mem_calloc(size_t count, size_t bytes, void *account)
 {
-    (void)user;
-    return calloc(count, bytes);
+    return account_calloc_last(account, count, bytes);
 }
 
-static void *mem_realloc(void *memory, size_t bytes, void *user)
+static void *mem_realloc(void *memory, size_t bytes, void *account)
 {
-    (void)user;
-    return realloc(memory, bytes);
+    return account_realloc_last(account, memory, bytes);
 }
 
 static int create_ng(struct h2_session *session)
 {
-    nghttp2_mem mem = {NULL, mem_malloc, mem_free, mem_calloc, mem_realloc};
+    nghttp2_mem mem = {session->account, mem_malloc, mem_free, mem_calloc, mem_realloc};
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
     int code = NGHTTP2_ERR_NOMEM;
@@ -88,10 +86,12 @@ struct h2_session *h2_create(const struct limits *limits, const struct h2_events
                              void *owner, const struct peer *peer,
                              void (*wake)(void *waker), void *waker)
 {
-    struct h2_session *session = calloc(1, sizeof(*session));
+    struct account *account = peer ? peer->account : NULL;
+    struct h2_session *session = account_calloc(account, 1, sizeof(*session));
 
     if (!session)
         return NULL;
+    session->account = account;
     session->events = events;
     session->owner = owner;
     session->peer = peer;
@@ -114,7 +114,7 @@ struct h2_session *h2_create(const struct limits *limits, const struct h2_events
 del_ng:
     nghttp2_session_del(session->ng);
 free_session:
-    free(session);
+    account_free(account, session);
     return NULL;
 }
 
@@ -137,7 +137,7 @@ void h2_destroy(struct h2_session *session)
     end_all(&session->dead);
     end_all(&session->streams);
     nghttp2_session_del(session->ng);
-    free(session);
+    account_free(session->account, session);
 }
 
 static int receive_failed(struct h2_session *session, int code, struct failure *failure)

@@ -58,7 +58,7 @@ static int end_body(struct h2_stream *stream, uint32_t *flags)
         code = nghttp2_submit_trailer(stream->session->ng, stream->id, trailers->nv,
                                       trailers->count);
     }
-    free(trailers);
+    account_free(stream->session->account, trailers);
     stream->trailers = NULL;
     state_move(&stream_states, &stream->state, STREAM_ENDING);
     return code;

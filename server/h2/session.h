@@ -48,11 +48,12 @@ struct h2_slice {
 /* What the owner does with streams; `owner` is the argument of h2_create. */
 struct h2_events {
     /* The headers are complete, within HEADER_FIELDS_MAX and HEADER_BYTES_MAX.
-     * The owner borrows the array until closed(). h2_stream_set_user stores the
-     * owner's object. */
+     * The owner borrows the array until it returns; then the fields are freed.
+     * h2_stream_set_user stores the owner's object. */
     void (*request)(void *owner, struct h2_stream *stream,
                     const struct h2_header *headers, size_t count);
-    /* The headers exceed these limits. The owner responds as its protocol requires. */
+    /* The headers exceed these limits, or the peer's share of the memory budget is used
+     * up (h2_stream_no_memory). The owner responds as its protocol requires. */
     void (*request_too_large)(void *owner, struct h2_stream *stream);
     void (*data)(struct h2_stream *stream, const uint8_t *bytes, size_t count);
     void (*end)(struct h2_stream *stream); /* the peer half-closed */
@@ -105,6 +106,9 @@ void h2_drain_finish(struct h2_session *session);
 
 /* The peer given to h2_create. */
 const struct peer *h2_stream_peer(const struct h2_stream *stream);
+
+/* In request_too_large(): the fields were not kept for lack of memory. */
+bool h2_stream_no_memory(const struct h2_stream *stream);
 
 void *h2_stream_user(const struct h2_stream *stream);
 void h2_stream_set_user(struct h2_stream *stream, void *user);

@@ -7,7 +7,7 @@
 
 struct h2_stream *stream_create(struct h2_session *session, int32_t id)
 {
-    struct h2_stream *stream = calloc(1, sizeof(*stream));
+    struct h2_stream *stream = account_calloc_last(session->account, 1, sizeof(*stream));
 
     if (!stream)
         return NULL;
@@ -34,9 +34,9 @@ void stream_end(struct h2_stream *stream)
     }
     if (stream->announced)
         session->events->closed(stream, stream->close_code);
-    header_block_fini(&stream->headers);
-    free(stream->trailers);
-    free(stream);
+    header_block_fini(&stream->headers, session->account);
+    account_free(session->account, stream->trailers);
+    account_free(session->account, stream);
 }
 
 static bool stream_in_batch(const struct h2_stream *stream)
@@ -71,6 +71,11 @@ void stream_retire(struct h2_stream *stream, uint32_t code)
 const struct peer *h2_stream_peer(const struct h2_stream *stream)
 {
     return stream->session->peer;
+}
+
+bool h2_stream_no_memory(const struct h2_stream *stream)
+{
+    return stream->refused;
 }
 
 void *h2_stream_user(const struct h2_stream *stream)

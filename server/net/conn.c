@@ -23,10 +23,22 @@
  * at any time except while it is being destroyed. */
 #include <stdlib.h>
 
+#include "base/account.h"
 #include "h2/session.h"
 #include "net/impl.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+
+void conn_free(struct conn *conn)
+{
+    struct account *account = conn->peer.account;
+    struct origins *origins = &conn->net->origins;
+    struct origin *origin = conn->origin;
+
+    account_free(account, conn);
+    account_close(account);
+    origin_leave(origins, origin);
+}
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -41,7 +53,7 @@ static void on_closed(uv_handle_t *handle)
     list_remove(&conn->link);
     net->conn_count--;
     metric_down(net->config.metrics, M_CONNECTIONS);
-    free(conn);
+    conn_free(conn);
     net_close_if_idle(net);
 }
 

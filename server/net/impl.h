@@ -13,6 +13,7 @@
 #include "base/states.h"
 #include "net/address.h"
 #include "net/listener.h"
+#include "net/origin.h"
 
 enum {
     /* One buffer for all connections, because h2 takes what was read before the
@@ -38,6 +39,7 @@ struct net {
     enum net_state state;
     struct list listeners;
     struct list conns;
+    struct origins origins;
     size_t conn_count;
     struct list to_flush;   /* connections that may have output */
     uv_check_t flush;       /* runs after polling: flushes them */
@@ -66,6 +68,7 @@ struct conn {
     struct list link;       /* in net's conns */
     struct list flush_link; /* in net's to_flush, or in no list */
     struct net *net;
+    struct origin *origin;
     enum conn_state state;
     union {
         uv_handle_t handle;
@@ -102,6 +105,9 @@ void conn_schedule_flush(struct conn *conn);
 void net_close_if_idle(struct net *net);
 
 /* ---- conn.c ---- */
+
+/* Frees the memory of a connection whose session and handle are gone. */
+void conn_free(struct conn *conn);
 
 /* Closes immediately; harmless if called twice. `reason` is a literal. */
 void conn_close(struct conn *conn, const char *reason);

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 
+struct budget;
 struct h2_events;
 struct limits;
 struct log;
@@ -23,6 +24,7 @@ struct net_config { /* everything borrowed for the life of the net */
     const struct limits *limits;
     const struct h2_events *events;
     void *events_owner;
+    struct budget *budget; /* for connections and their calls; NULL: none is charged */
     struct log *log;
     struct metrics *metrics;
 };

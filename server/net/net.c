@@ -80,6 +80,7 @@ int net_create(struct net **out, const struct net_config *config, struct failure
     list_init(&net->listeners);
     list_init(&net->conns);
     list_init(&net->to_flush);
+    origins_init(&net->origins, config->budget);
     timer_init(&net->drain_timer, on_drain_timer);
     uv_check_init(config->loop, &net->flush);
     uv_check_start(&net->flush, on_flush);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/limits.h"
 #include "base/number.h"
 #include "h2/session.h"
@@ -12,7 +13,10 @@
 #include "obs/log.h"
 #include "obs/metrics.h"
 
-enum { TCP_KEEPALIVE_SECONDS = 60 };
+enum {
+    TCP_KEEPALIVE_SECONDS = 60,
+    CONN_BYTES = 32 << 10, /* what an idle connection takes, about */
+};
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -157,19 +161,45 @@ static int attach(struct conn *conn, int fd, bool is_unix)
     return uv_read_start(&conn->io.stream, on_alloc, on_read);
 }
 
+/* Zeroed memory for a connection, charged to its own account, and its origin. */
+static struct conn *conn_alloc(struct net *net, const struct address *address)
+{
+    struct origin *origin = origin_join(&net->origins, address);
+    struct account *account = NULL;
+    struct conn *conn = NULL;
+
+    if (!origin)
+        return NULL;
+    if (origin->account &&
+        !(account = account_open(net->origins.budget, origin->account)))
+        goto leave;
+    if (account_has_room(account, CONN_BYTES))
+        conn = account_calloc(account, 1, sizeof(*conn));
+    if (!conn)
+        goto leave;
+    conn->net = net;
+    conn->origin = origin;
+    conn->peer.account = account;
+    return conn;
+
+leave:
+    account_close(account);
+    origin_leave(&net->origins, origin);
+    return NULL;
+}
+
 static struct conn *conn_create(struct net *net, const struct address *address)
 {
-    struct conn *conn = calloc(1, sizeof(*conn));
+    struct conn *conn = conn_alloc(net, address);
 
     if (!conn)
         return NULL;
     conn->session = h2_create(net->config.limits, net->config.events,
                               net->config.events_owner, &conn->peer, conn_wake, conn);
     if (!conn->session) {
-        free(conn);
+        conn_free(conn);
         return NULL;
     }
-    conn->net = net;
     conn->state = CONN_GREETING;
     list_init(&conn->flush_link);
     timer_init(&conn->handshake, on_handshake_timeout);
@@ -190,7 +220,10 @@ int conn_open(struct net *net, int fd, const struct address *peer,
 
     if (!conn) {
         close(fd);
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+        metric_limit(net->config.metrics, L_MEMORY);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                    "no memory for a connection within memory_bytes_max and the share of "
+                    "its address");
     }
     code = attach(conn, fd, peer->socket.ss_family == AF_UNIX);
     if (code != 0) {

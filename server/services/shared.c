@@ -4,14 +4,20 @@
 #include <inttypes.h>
 
 #include "obs/metrics.h"
+#include "work/blocks.h"
 
 int memory_spent(struct call *call)
 {
     metric_limit(call->config->metrics, L_MEMORY);
     return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                 "the memory budget memory_bytes_max = %" PRIu64
-                " is used up; try again later",
+                ", or this connection's share of it, is used up; try again later",
                 call->config->limits->memory_bytes_max);
+}
+
+int call_block(struct call *call, size_t size, struct block *block)
+{
+    return blocks_get_for(services_of(call)->config.blocks, call->account, size, block);
 }
 
 size_t small_bytes(const struct scan *scan)

@@ -20,6 +20,11 @@ static inline struct services *services_of(const struct call *call)
     return call->service;
 }
 
+/* Memory for the call, within its connection's share. -1: there is none, and nothing is
+ * changed; see memory_spent. */
+struct block;
+int call_block(struct call *call, size_t size, struct block *block);
+
 /* Fails the call with RESOURCE_EXHAUSTED for lack of memory. Returns -1. */
 int memory_spent(struct call *call);
 

@@ -20,6 +20,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
 #endif
 
+#include "base/account.h"
 #include "base/budget.h"
 #include "base/list.h"
 #include "base/number.h"
@@ -34,9 +35,9 @@ static const size_t class_bytes[] = {
 
 enum {
     CLASSES = sizeof(class_bytes) / sizeof(class_bytes[0]),
-    SLAB_BYTES = 2 << 20, /* a huge page of x86-64, and of aarch64 with 4 KiB pages */
+    SLAB_BYTES = BLOCKS_SLAB_BYTES, /* a huge page: x86-64, aarch64 with 4 KiB pages */
     SLAB_HEAD_BYTES = 4096,
-    KEPT_SLABS_MAX = BLOCKS_KEPT_BYTES_MAX / SLAB_BYTES,
+    KEPT_BUDGET_DIVISOR = 16,
     PAGE_BYTES = 4096,
     UNUSED_END = UINT16_MAX,
 };
@@ -55,7 +56,7 @@ struct blocks {
     struct budget *budget;
     struct list open[CLASSES];
     struct list kept;
-    size_t kept_slabs;
+    size_t kept_slabs, kept_slabs_max;
     size_t mapped_bytes; /* of slabs */
     size_t blocks_out;
 };
@@ -67,6 +68,9 @@ struct blocks *blocks_create(struct budget *budget)
     if (!blocks)
         return NULL;
     blocks->budget = budget;
+    blocks->kept_slabs_max =
+        (size_t)u64_min(BLOCKS_KEPT_BYTES_MAX, budget->bytes_max / KEPT_BUDGET_DIVISOR) /
+        SLAB_BYTES;
     list_init(&blocks->kept);
     for (size_t i = 0; i < CLASSES; i++)
         list_init(&blocks->open[i]);
@@ -122,7 +126,8 @@ static void slab_cut(struct slab *slab, unsigned size_class)
                               SLAB_BYTES - SLAB_HEAD_BYTES);
 }
 
-/* A slab of the class with a free block, from the front of the list. NULL: no memory. */
+/* A slab of the class with a free block, from the front of the list. NULL: no memory, or
+ * the budget has no place for another slab. */
 static struct slab *slab_open(struct blocks *blocks, unsigned size_class)
 {
     struct list *link;
@@ -130,14 +135,18 @@ static struct slab *slab_open(struct blocks *blocks, unsigned size_class)
 
     if (!list_empty(&blocks->open[size_class]))
         return LIST_OWNER(blocks->open[size_class].next, struct slab, link);
+    if (!budget_reserve(blocks->budget, SLAB_BYTES))
+        return NULL;
     link = list_pop(&blocks->kept);
     if (link) {
         slab = LIST_OWNER(link, struct slab, link);
         blocks->kept_slabs--;
     } else {
         slab = slab_map();
-        if (!slab)
+        if (!slab) {
+            budget_release(blocks->budget, SLAB_BYTES);
             return NULL;
+        }
         blocks->mapped_bytes += SLAB_BYTES;
     }
     slab_cut(slab, size_class);
@@ -177,7 +186,8 @@ static void put_pooled(struct blocks *blocks, uint8_t *bytes)
     if (slab->used > 0)
         return;
     list_remove(&slab->link);
-    if (blocks->kept_slabs == KEPT_SLABS_MAX) {
+    budget_release(blocks->budget, SLAB_BYTES);
+    if (blocks->kept_slabs >= blocks->kept_slabs_max) {
         slab_unmap(blocks, slab);
         return;
     }
@@ -200,42 +210,55 @@ static size_t page_round(size_t size)
     return align_up(size, PAGE_BYTES);
 }
 
-static uint8_t *take_unpooled(size_t size)
+static uint8_t *take_unpooled(struct blocks *blocks, size_t size)
 {
-    uint8_t *bytes = map(page_round(size));
+    uint8_t *bytes;
 
+    if (!budget_reserve(blocks->budget, page_round(size)))
+        return NULL;
+    bytes = map(page_round(size));
+    if (!bytes)
+        budget_release(blocks->budget, page_round(size));
     if (bytes && size >= 2 * SLAB_BYTES)
         madvise(bytes, page_round(size), MADV_HUGEPAGE); /* may fail */
     return bytes;
 }
 
-int blocks_get(struct blocks *blocks, size_t size, struct block *block)
+int blocks_get_for(struct blocks *blocks, struct account *account, size_t size,
+                   struct block *block)
 {
     unsigned size_class = class_of(size);
-    size_t charge = size_class < CLASSES ? class_bytes[size_class] : size;
+    size_t usable = size_class < CLASSES ? class_bytes[size_class] : size;
     uint8_t *bytes;
 
-    if (size > PTRDIFF_MAX || !budget_reserve(blocks->budget, charge))
+    if (size > PTRDIFF_MAX || !account_has_room(account, usable))
         return -1;
-    bytes = size_class < CLASSES ? take_pooled(blocks, size_class) : take_unpooled(size);
-    if (!bytes) {
-        budget_release(blocks->budget, charge);
+    bytes = size_class < CLASSES ? take_pooled(blocks, size_class)
+                                 : take_unpooled(blocks, size);
+    if (!bytes)
         return -1;
-    }
+    account_hold(account, usable);
     blocks->blocks_out++;
-    *block = (struct block){.bytes = bytes, .size = charge};
+    *block = (struct block){.bytes = bytes, .size = usable, .account = account};
     return 0;
+}
+
+int blocks_get(struct blocks *blocks, size_t size, struct block *block)
+{
+    return blocks_get_for(blocks, NULL, size, block);
 }
 
 void blocks_put(struct blocks *blocks, struct block *block)
 {
     if (!block->bytes)
         return;
-    if (class_of(block->size) < CLASSES)
+    if (class_of(block->size) < CLASSES) {
         put_pooled(blocks, block->bytes);
-    else
+    } else {
         munmap(block->bytes, page_round(block->size));
-    budget_release(blocks->budget, block->size);
+        budget_release(blocks->budget, page_round(block->size));
+    }
+    account_drop(block->account, block->size);
     blocks->blocks_out--;
     *block = (struct block){0};
 }

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "async/loop.h"
+#include "base/account.h"
 #include "base/budget.h"
+#include "base/peer.h"
 #include "grpc/grpc.h"
 #include "grpc/method.h"
 #include "h2/session.h"
@@ -27,6 +29,8 @@ struct service {
     struct mailbox *mailbox;
     struct timers *timers;
     struct budget budget;
+    struct account *account; /* of the calls; the session is charged to none */
+    struct peer peer;
     struct blocks *blocks;
     struct pool *pool;
     struct metrics *metrics;
@@ -90,8 +94,11 @@ static void open_services(struct service *service)
     grpc_config.service = service->services;
     CHECK(grpc_create(&service->grpc, &grpc_config, &failure) == 0);
     service->server = h2_create(&service->options.limits, grpc_events(), service->grpc,
-                                NULL, wake, NULL);
+                                &service->peer, wake, NULL);
     CHECK(service->server);
+    service->account = account_open(&service->budget, NULL);
+    CHECK(service->account);
+    service->peer.account = service->account;
 }
 
 struct service *service_open(const struct service_options *options)
@@ -142,6 +149,7 @@ void service_close(struct service *service)
     pool_stop(service->pool);
     layers_close(service->layers);
     CHECK_EQ(service->budget.bytes_used, 0);
+    account_close(service->account);
     store_reader_close(service->reader);
     store_close(service->store);
     grpc_destroy(service->grpc);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/budget.h"
+#include "base/account.h"
 #include "base/checked.h"
 #include "obs/metrics.h"
 #include "services/ternary/tensor_call.h"
@@ -33,20 +33,14 @@ int bulk_end(struct call *call, uint32_t blob)
 
 int bulk_put(struct bulk *bulk, struct call *call, const uint8_t *bytes, size_t count)
 {
-    struct budget *budget = services_of(call)->config.budget;
-
     if (bulk->capacity - bulk->count < count) {
         size_t needed = bulk->count + count;
         size_t capacity = needed < BULK_BYTES_FIRST ? BULK_BYTES_FIRST : needed * 2;
         uint8_t *grown;
 
-        if (!budget_reserve(budget, capacity - bulk->capacity))
+        grown = account_realloc(call->account, bulk->bytes, capacity);
+        if (!grown)
             return memory_spent(call);
-        grown = realloc(bulk->bytes, capacity);
-        if (!grown) {
-            budget_release(budget, capacity - bulk->capacity);
-            return memory_spent(call);
-        }
         bulk->bytes = grown;
         bulk->capacity = capacity;
     }
@@ -58,8 +52,7 @@ int bulk_put(struct bulk *bulk, struct call *call, const uint8_t *bytes, size_t 
 
 void bulk_fini(struct bulk *bulk, struct call *call)
 {
-    free(bulk->bytes);
-    budget_release(services_of(call)->config.budget, bulk->capacity);
+    account_free(call->account, bulk->bytes);
     *bulk = (struct bulk){0};
 }
 
@@ -182,8 +175,8 @@ int operand_prepare(struct operand *operand, struct call *call)
         operand->values = (const float *)(const void *)operand->data.bytes;
         return 0;
     }
-    if (blocks_get(services_of(call)->config.blocks,
-                   (size_t)operand_elements(operand) * sizeof(float), &operand->wide) < 0)
+    if (call_block(call, (size_t)operand_elements(operand) * sizeof(float),
+                   &operand->wide) < 0)
         return memory_spent(call);
     operand->values = (const float *)(const void *)operand->wide.bytes;
     return 0;
@@ -209,8 +202,7 @@ void operand_fini(struct operand *operand, struct call *call)
 int result_prepare(struct result *result, struct call *call, uint64_t elements)
 {
     result->elements = elements;
-    if (blocks_get(services_of(call)->config.blocks, (size_t)elements * sizeof(float),
-                   &result->block) < 0)
+    if (call_block(call, (size_t)elements * sizeof(float), &result->block) < 0)
         return memory_spent(call);
     return 0;
 }

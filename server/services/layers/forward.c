@@ -223,7 +223,7 @@ static int make_quantized(struct call *call)
         return 0;
     forward->q_stride = linear_quantized(spec->in_features);
     forward->groups = layer_groups_per_row(spec);
-    if (blocks_get(services_of(call)->config.blocks,
+    if (call_block(call,
                    (size_t)(rows * (forward->q_stride +
                                     forward->groups * sizeof(int32_t) + sizeof(float))),
                    &forward->quantized) < 0)

@@ -317,7 +317,6 @@ static int work(struct call *call, struct get *get)
 static int request(struct call *call)
 {
     struct get *get = call->method_state;
-    struct blocks *blocks = services_of(call)->config.blocks;
 
     if (layers_find(services_of(call)->config.layers, get->wire.name, &get->layer,
                     &call->failure) < 0)
@@ -334,9 +333,9 @@ static int request(struct call *call)
         check_reply_bytes(call, "name",
                           get->data_bytes + get->scale_bytes + get->bias_bytes) < 0)
         return -1;
-    if (blocks_get(blocks, (size_t)get->data_bytes, &get->data) < 0 ||
+    if (call_block(call, (size_t)get->data_bytes, &get->data) < 0 ||
         (get->scale_bytes &&
-         blocks_get(blocks, (size_t)get->scale_bytes, &get->scales) < 0))
+         call_block(call, (size_t)get->scale_bytes, &get->scales) < 0))
         return memory_spent(call);
     return work(call, get);
 }

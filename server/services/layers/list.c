@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/account.h"
 #include "base/limits.h"
 #include "layers/files.h"
 #include "services/layers/call.h"
@@ -39,7 +40,7 @@ static int list_request(struct call *call)
 
     limit = limit < LIST_PAGE_MAX ? limit : LIST_PAGE_MAX;
     capacity = ((size_t)limit + 1) * LAYER_SPEC_BYTES_MAX; /* a token is smaller */
-    reply = malloc(capacity);
+    reply = account_alloc(call->account, capacity);
     if (!reply)
         return memory_spent(call);
     while ((layer = layers_next(services_of(call)->config.layers, list->prefix, after))) {
@@ -53,7 +54,7 @@ static int list_request(struct call *call)
         after = layer->spec.name;
     }
     call_write_message(call, reply, count);
-    free(reply);
+    account_free(call->account, reply);
     call_end(call);
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/account.h"
 #include "base/clock.h"
 #include "base/number.h"
 #include "kernels/kernels.h"
@@ -88,13 +89,12 @@ static int make_workers(struct parallel_for *pieces, uint32_t wanted)
     struct call *call = pieces->call;
     size_t scratch = scratch_align(pieces->spec.scratch_bytes);
 
-    while (scratch && blocks_get(services_of(call)->config.blocks, scratch * wanted,
-                                 &pieces->scratch) < 0) {
+    while (scratch && call_block(call, scratch * wanted, &pieces->scratch) < 0) {
         if (wanted == 1)
             return memory_spent(call);
         wanted /= 2;
     }
-    pieces->workers = calloc(wanted, sizeof(*pieces->workers));
+    pieces->workers = account_calloc(call->account, wanted, sizeof(*pieces->workers));
     if (!pieces->workers)
         return memory_spent(call);
     pieces->worker_count = wanted;
@@ -146,7 +146,7 @@ int parallel_for_start(struct parallel_for *pieces, struct call *call,
 void parallel_for_fini(struct parallel_for *pieces, struct call *call)
 {
     blocks_put(services_of(call)->config.blocks, &pieces->scratch);
-    free(pieces->workers);
+    account_free(call->account, pieces->workers);
     pieces->workers = NULL;
     pieces->worker_count = 0;
 }

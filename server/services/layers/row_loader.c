@@ -50,7 +50,7 @@ static struct batch *batch_create(struct rows *rows)
 
     if (!batch)
         return NULL;
-    if (blocks_get(services_of(rows->call)->config.blocks,
+    if (call_block(rows->call,
                    (size_t)(scratch_align((size_t)(count * row_bytes(rows))) +
                             layer_code_bytes(spec_of(rows), count)),
                    &batch->in) < 0) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/account.h"
 #include "base/clock.h"
 #include "base/number.h"
 #include "obs/metrics.h"
@@ -147,7 +148,7 @@ static void reply(struct call *call, struct verification *state)
         total += state->layers[i].report_bytes;
     if (check_reply_bytes(call, "prefix", total) < 0)
         return;
-    bytes = malloc(total ? total : 1);
+    bytes = account_alloc(call->account, total ? total : 1);
     if (!bytes) {
         memory_spent(call);
         return;
@@ -157,7 +158,7 @@ static void reply(struct call *call, struct verification *state)
         at += state->layers[i].report_bytes;
     }
     call_write_message(call, bytes, total);
-    free(bytes);
+    account_free(call->account, bytes);
 }
 
 static void done(struct call *call)
@@ -208,8 +209,7 @@ static int request(struct call *call)
     while ((layer =
                 layers_next(layers, state->wire.prefix, layer ? layer->spec.name : NULL)))
         count++;
-    if (blocks_get(services_of(call)->config.blocks,
-                   (size_t)(count ? count : 1) * sizeof(*state->layers),
+    if (call_block(call, (size_t)(count ? count : 1) * sizeof(*state->layers),
                    &state->block) < 0)
         return memory_spent(call);
     state->layers = (struct verified *)(void *)state->block.bytes;

@@ -74,19 +74,19 @@ static void advance(struct pipeline *pipeline, struct input *input)
 /* Makes space for at least one byte. The buffer of a tile is one block. Where one tile
  * is the whole tensor, the block doubles as bytes arrive, so that no memory is reserved
  * for bytes that only the header promises. -1: no memory. */
-static int fill_target_grow(struct blocks *blocks, const struct fill_target *fill_target)
+static int fill_target_grow(struct call *call, const struct fill_target *fill_target)
 {
     struct block *block = fill_target->block, grown;
     size_t size = block->bytes ? block->size * 2 : TILE_IN_BYTES_MAX;
 
     if (*fill_target->filled < block->size)
         return 0;
-    if (blocks_get(blocks, size < fill_target->bytes ? size : fill_target->bytes,
-                   &grown) < 0)
+    if (call_block(call, size < fill_target->bytes ? size : fill_target->bytes, &grown) <
+        0)
         return -1;
     if (block->bytes)
         memcpy(grown.bytes, block->bytes, *fill_target->filled);
-    blocks_put(blocks, block);
+    blocks_put(services_of(call)->config.blocks, block);
     *block = grown;
     return 0;
 }
@@ -114,7 +114,7 @@ int pipeline_feed(struct pipeline *pipeline, struct input *input, const uint8_t 
 
         if (tile)
             fill_target = fill_target_of(pipeline, input, tile);
-        if (!tile || fill_target_grow(services_of(call)->config.blocks, &fill_target) < 0)
+        if (!tile || fill_target_grow(call, &fill_target) < 0)
             return memory_spent(call);
         taken = fill_target_space(&fill_target);
         taken = taken < count ? taken : count;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
+#include "base/account.h"
 #include "obs/metrics.h"
 #include "proto/names.h"
 
@@ -40,12 +40,11 @@ void pipeline_init(struct pipeline *pipeline, struct call *call,
 int pipeline_take_scales(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
 {
     size_t needed = pipeline->in_scales_count + count;
-    uint8_t *grown =
-        array_grow(pipeline->in_scales, &pipeline->in_scales_capacity, needed, 1);
+    uint8_t *grown = account_grow(pipeline->call->account, pipeline->in_scales,
+                                  &pipeline->in_scales_capacity, needed, 1);
 
     if (!grown)
-        return fail_field(&pipeline->call->failure, TRIT_RESOURCE_EXHAUSTED, "scales",
-                          "no memory for %zu bytes", needed);
+        return memory_spent(pipeline->call);
     pipeline->in_scales = grown;
     memcpy(pipeline->in_scales + pipeline->in_scales_count, bytes, count);
     pipeline->in_scales_count = needed;
@@ -247,7 +246,7 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
     struct call *call = pipeline->call;
     const struct services_config *config = &services_of(call)->config;
 
-    if (tile_prepare(tile, &pipeline->task, config->blocks) < 0)
+    if (tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0)
         return memory_spent(call);
     if (++pipeline->in_flight >= TILES_IN_FLIGHT_MAX)
         call_throttle(call, THROTTLE_TILES, true);
@@ -299,5 +298,5 @@ void pipeline_fini(struct pipeline *pipeline)
     pipeline_cancel(pipeline);
     merge_fini(&pipeline->merge);
     fingerprint_destroy(pipeline->fingerprint);
-    free(pipeline->in_scales);
+    account_free(pipeline->call->account, pipeline->in_scales);
 }

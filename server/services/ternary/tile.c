@@ -109,14 +109,15 @@ static void place_side(struct tile *tile, uint8_t *const part[SIDE_ARRAYS], size
     tile->inexact_hashes = (uint8_t(*)[TILE_HASH_BYTES])part[SIDE_HASHES];
 }
 
-static int prepare_side(struct tile *tile, const struct task *task, struct blocks *blocks)
+static int prepare_side(struct tile *tile, const struct task *task, struct blocks *blocks,
+                        struct account *account)
 {
     size_t at[SIDE_ARRAYS + 1] = {0};
     uint8_t *parts_at[SIDE_ARRAYS];
 
     for (int part = 0; part < SIDE_ARRAYS; part++)
         at[part + 1] = at[part] + align_up(side_bytes(tile, task, (enum side_array)part));
-    if (blocks_get(blocks, at[SIDE_ARRAYS], &tile->side) < 0)
+    if (blocks_get_for(blocks, account, at[SIDE_ARRAYS], &tile->side) < 0)
         return -1;
     for (int part = 0; part < SIDE_ARRAYS; part++)
         parts_at[part] = at[part + 1] > at[part] ? tile->side.bytes + at[part] : NULL;
@@ -126,14 +127,15 @@ static int prepare_side(struct tile *tile, const struct task *task, struct block
     return 0;
 }
 
-int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks)
+int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks,
+                 struct account *account)
 {
     struct block out = {0};
 
     if (task->plan.spec.has_out && !task_in_place(task) &&
-        blocks_get(blocks, (size_t)tile->span.out_bytes, &out) < 0)
+        blocks_get_for(blocks, account, (size_t)tile->span.out_bytes, &out) < 0)
         return -1;
-    if (task->op != TASK_PASS && prepare_side(tile, task, blocks) < 0) {
+    if (task->op != TASK_PASS && prepare_side(tile, task, blocks, account) < 0) {
         blocks_put(blocks, &out);
         return -1;
     }

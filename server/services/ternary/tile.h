@@ -83,9 +83,10 @@ struct tile {
     uint32_t lent; /* slices that the stream has not released yet */
 };
 
-/* Gets memory for output and results. The pipeline gets the memory of the input. -1: the
+/* Gets memory for output and results, within the account's share. The pipeline gets the memory of the input. -1: the
  * budget or memory is exhausted, and the tile is unchanged. */
-int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks);
+int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks,
+                 struct account *account);
 
 /* Resets the results. tile_prepare calls it. */
 void tile_results_init(struct tile *tile);

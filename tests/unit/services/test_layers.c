@@ -287,15 +287,15 @@ CASE(deleted_while_in_use, "a layer deleted while it multiplies finishes the pro
 CASE(bounded_by_the_budget,
      "layers and tensors are refused above the budget, and the rest goes on")
 {
-    float *x = calloc(1024, COLUMNS * sizeof(*x));
+    float *x = calloc(16384, COLUMNS * sizeof(*x));
 
     CHECK(x);
-    open_service(512 << 10);
+    open_service(5 << 20);
     CHECK_EQ(status_of(load_path, ask_load("a")), 0);
-    CHECK_EQ(status_of(forward_path, ask_forward("a", 1024, COLUMNS, x)),
+    CHECK_EQ(status_of(forward_path, ask_forward("a", 16384, COLUMNS, x)),
              TRIT_RESOURCE_EXHAUSTED);
     CHECK_EQ(status_of(forward_path, ask_forward("a", BATCH, COLUMNS, xs)), 0);
-    CHECK_EQ(status_of(create_path, ask_create("b", 2048, 2048)),
+    CHECK_EQ(status_of(create_path, ask_create("b", 8192, 8192)),
              TRIT_RESOURCE_EXHAUSTED);
     free(x);
     service_close(service);

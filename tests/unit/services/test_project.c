@@ -376,12 +376,12 @@ CASE(budget, "a tensor beyond the memory budget is refused, and the next call ha
     struct exchange exchange;
     struct answer answer;
 
-    options.limits.memory_bytes_max = 4 << 20;
+    options.limits.memory_bytes_max = 16 << 20;
     service = service_open(&options);
     request = ask_project(&project_options, &tensor, large, 1024 * 4096 * 4);
     ask(service, &exchange, project_path, &request, 0);
     CHECK_EQ(exchange.status, TRIT_RESOURCE_EXHAUSTED);
-    CHECK(strstr(exchange.message, "memory_bytes_max = 4194304"));
+    CHECK(strstr(exchange.message, "memory_bytes_max = 16777216"));
     exchange_free(&exchange);
     service_wait_idle(service);
     answer = project(service, &project_options, 0);

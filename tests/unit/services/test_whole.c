@@ -8,14 +8,16 @@
 #include "tests/lib/asks.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
+#include "work/blocks.h"
 
 enum { ROWS = 1024, COLUMNS = 384, BYTES = ROWS * COLUMNS * 4 };
+enum { MANY_ROWS = 8 * ROWS }; /* a tensor above the smallest budgets */
 
 static const enum trit_encoding encodings[] = {TRIT_ENCODING_I2_S,
                                                TRIT_ENCODING_HF_BITNET};
 enum { ENCODINGS = sizeof(encodings) / sizeof(encodings[0]) };
 
-static float weights[ROWS * COLUMNS];
+static float weights[MANY_ROWS * COLUMNS];
 static struct service *service;
 
 static void open_service(uint64_t memory_bytes_max)
@@ -70,9 +72,9 @@ static void one_grows(enum trit_encoding encoding)
     struct request whole, part, small;
     struct exchange first, other;
 
-    open_service(BYTES);
-    whole = ask_whole(encoding, ROWS);
-    small = ask_whole(encoding, ROWS / 8);
+    open_service(8 * BYTES);
+    whole = ask_whole(encoding, MANY_ROWS);
+    small = ask_whole(encoding, ROWS);
     part = whole;
     part.count = 100000;
     exchange_begin(service_connection(service), &first, project_path, &part, 0, true,
@@ -146,7 +148,7 @@ CASE(parted_within_the_budget,
         struct exchange exchange;
         struct request request;
 
-        open_service(fits ? BYTES : BYTES / 4);
+        open_service(fits ? 16 << 20 : BLOCKS_SLAB_BYTES + (256 << 10));
         request = ask_packed(verify_path);
         ask(service, &exchange, verify_path, &request, 0);
         CHECK_EQ(exchange.status, fits ? TRIT_OK : TRIT_RESOURCE_EXHAUSTED);

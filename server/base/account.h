@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one connection holds of the budget, and what all connections from one address
+ * hold together. Whatever a peer can make the daemon hold is charged to its account.
+ *
+ * An account may hold at most `times_free` times what is free in the budget. So one
+ * account alone gets most of the budget, several share it equally without knowing of
+ * each other, and a newcomer always finds some of it free. Only the loop's thread uses
+ * accounts. */
+#ifndef BASE_ACCOUNT_H
+#define BASE_ACCOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct budget;
+
+enum {
+    /* One connection alone may hold 3/4 of the budget, two 3/7 each. */
+    ACCOUNT_CONNECTION_TIMES_FREE = 3,
+    /* All connections of one address alone 7/8, of two addresses 7/15 each. */
+    ACCOUNT_ADDRESS_TIMES_FREE = 7,
+};
+
+struct account {
+    struct budget *budget;
+    struct account *parent; /* that of the address; NULL: none */
+    uint64_t bytes_used;
+    uint64_t refusals;
+    unsigned times_free;
+    bool closed;
+};
+
+/* With a parent it is a connection's account, without one an address's. Borrows both.
+ * NULL: out of memory. */
+struct account *account_open(struct budget *budget, struct account *parent);
+
+/* Frees the account when all that is charged to it has been released, which may be after
+ * its connection has ended. A parent is closed after its last child has been freed, or
+ * earlier. NULL is harmless, also for all functions below: nothing is charged then. */
+void account_close(struct account *account);
+
+/* For what a new connection or call needs. False: the account's share or the budget is
+ * used up; nothing changed. */
+bool account_reserve(struct account *account, uint64_t bytes);
+
+/* Whether account_reserve would succeed. */
+bool account_has_room(const struct account *account, uint64_t bytes);
+
+/* For what it takes to answer and end a call that was admitted: may use the part of the
+ * budget that account_reserve leaves. */
+bool account_reserve_last(struct account *account, uint64_t bytes);
+
+/* Whether less than half of what account_reserve leaves is still free. */
+bool account_is_last_short(const struct account *account);
+
+void account_release(struct account *account, uint64_t bytes);
+
+/* Counts bytes to the account's share alone, and no longer: the budget is charged by who
+ * owns the memory (work/blocks). */
+void account_hold(struct account *account, uint64_t bytes);
+void account_drop(struct account *account, uint64_t bytes);
+
+/* ---- memory that is charged at the size that the allocator gives ------------------- */
+
+/* NULL: no memory, or account_reserve refuses. */
+void *account_alloc(struct account *account, size_t bytes);
+void *account_calloc(struct account *account, size_t count, size_t bytes);
+
+/* On failure the memory is unchanged. */
+void *account_realloc(struct account *account, void *memory, size_t bytes);
+
+/* As the first three, with account_reserve_last. */
+void *account_alloc_last(struct account *account, size_t bytes);
+void *account_calloc_last(struct account *account, size_t count, size_t bytes);
+void *account_realloc_last(struct account *account, void *memory, size_t bytes);
+
+void account_free(struct account *account, void *memory);
+
+/* As array_grow (array.h), charged. */
+void *account_grow(struct account *account, void *array, size_t *capacity, size_t needed,
+                   size_t element_bytes);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/origin.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/account.h"
+#include "net/address.h"
+
+enum origin_kind { ORIGIN_UNIX, ORIGIN_IPV4, ORIGIN_IPV6 };
+
+void origins_init(struct origins *origins, struct budget *budget)
+{
+    origins->budget = budget;
+    origins->count = 0;
+    for (size_t i = 0; i < ORIGIN_BUCKETS; i++)
+        list_init(&origins->buckets[i]);
+}
+
+static void key_of(const struct address *address, uint8_t key[ORIGIN_KEY_BYTES])
+{
+    const struct sockaddr *any = (const struct sockaddr *)&address->socket;
+
+    memset(key, 0, ORIGIN_KEY_BYTES);
+    key[0] = ORIGIN_UNIX;
+    if (any->sa_family == AF_INET) {
+        key[0] = ORIGIN_IPV4;
+        memcpy(key + 1, &((const struct sockaddr_in *)any)->sin_addr, 4);
+    } else if (any->sa_family == AF_INET6) {
+        const struct in6_addr *from = &((const struct sockaddr_in6 *)any)->sin6_addr;
+
+        key[0] = IN6_IS_ADDR_V4MAPPED(from) ? ORIGIN_IPV4 : ORIGIN_IPV6;
+        if (key[0] == ORIGIN_IPV4)
+            memcpy(key + 1, from->s6_addr + 12, 4);
+        else
+            memcpy(key + 1, from->s6_addr, 8);
+    }
+}
+
+static struct list *bucket_of(struct origins *origins, const uint8_t *key)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (size_t i = 0; i < ORIGIN_KEY_BYTES; i++)
+        hash = (hash ^ key[i]) * 16777619u;
+    return &origins->buckets[hash % ORIGIN_BUCKETS];
+}
+
+static struct origin *origin_create(struct origins *origins, struct list *bucket,
+                                    const uint8_t *key)
+{
+    struct origin *origin = calloc(1, sizeof(*origin));
+
+    if (!origin)
+        return NULL;
+    if (origins->budget && !(origin->account = account_open(origins->budget, NULL))) {
+        free(origin);
+        return NULL;
+    }
+    memcpy(origin->key, key, ORIGIN_KEY_BYTES);
+    list_push(bucket, &origin->link);
+    origins->count++;
+    return origin;
+}
+
+struct origin *origin_join(struct origins *origins, const struct address *address)
+{
+    uint8_t key[ORIGIN_KEY_BYTES];
+    struct origin *origin = NULL;
+    struct list *bucket;
+
+    key_of(address, key);
+    bucket = bucket_of(origins, key);
+    for (struct list *node = bucket->next; node != bucket; node = node->next)
+        if (memcmp(LIST_OWNER(node, struct origin, link)->key, key, sizeof(key)) == 0)
+            origin = LIST_OWNER(node, struct origin, link);
+    if (!origin)
+        origin = origin_create(origins, bucket, key);
+    if (origin)
+        origin->connections++;
+    return origin;
+}
+
+void origin_leave(struct origins *origins, struct origin *origin)
+{
+    if (--origin->connections > 0)
+        return;
+    list_remove(&origin->link);
+    origins->count--;
+    account_close(origin->account);
+    free(origin);
+}

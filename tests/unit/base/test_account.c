@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
+#include <string.h>
+
+#include "base/account.h"
+#include "base/budget.h"
+#include "tests/lib/check.h"
+#include "tests/lib/fault.h"
+
+CASE(shares_are_fair,
+     "one account gets most of a budget, the next an equal share of the rest")
+{
+    enum { MAX = 1 << 20, STEP = 1 << 10 };
+    struct budget budget;
+    struct account *address, *first, *second;
+
+    budget_init(&budget, MAX);
+    address = account_open(&budget, NULL);
+    first = account_open(&budget, address);
+    second = account_open(&budget, address);
+    while (account_reserve(first, STEP))
+        continue;
+    CHECK(first->bytes_used > MAX / 4 * 3 - 4 * STEP &&
+          first->bytes_used <= MAX / 4 * 3 + STEP);
+    CHECK(first->refusals == 1);
+    while (account_reserve(second, STEP))
+        continue;
+    CHECK(second->bytes_used > MAX / 10); /* while the first keeps what it has */
+    CHECK_EQ(address->bytes_used, first->bytes_used + second->bytes_used);
+    CHECK(address->bytes_used <= MAX / 8 * 7 + STEP);
+    account_release(first, first->bytes_used);
+    while (account_reserve(first, STEP))
+        continue;
+    CHECK(first->bytes_used > MAX / 4);
+    CHECK(account_has_room(NULL, UINT64_MAX) && account_reserve(NULL, 1));
+    account_release(first, first->bytes_used);
+    account_release(second, second->bytes_used);
+    CHECK_EQ(budget.bytes_used, 0);
+    account_close(first);
+    account_close(second);
+    account_close(address);
+}
+
+CASE(last_part_is_kept, "the last part of a budget is for what ends calls")
+{
+    struct budget budget;
+    struct account *account;
+
+    budget_init(&budget, 1600);
+    budget_keep_last(&budget, 100);
+    account = account_open(&budget, NULL);
+    CHECK(!account_reserve(account, 1501));
+    CHECK(budget_reserve(&budget, 1500));
+    CHECK_EQ(budget_free(&budget), 0);
+    CHECK(!account_reserve(account, 1) && !budget_reserve(&budget, 1));
+    CHECK(account_reserve_last(account, 40) && !account_is_last_short(account));
+    CHECK(account_reserve_last(account, 60) && account_is_last_short(account));
+    CHECK(!account_reserve_last(account, 1));
+    account_release(account, 100);
+    budget_release(&budget, 1500);
+    account_close(account);
+}
+
+CASE(outlives_its_connection, "a closed account lives until its last byte is released")
+{
+    struct budget budget;
+    struct account *account;
+    void *memory;
+
+    budget_init(&budget, 1 << 20);
+    account = account_open(&budget, NULL);
+    memory = account_alloc(account, 1000);
+    CHECK(memory);
+    account_close(account);
+    CHECK(budget.bytes_used >= 1000);
+    memory = account_realloc(account, memory, 5000);
+    CHECK(memory && budget.bytes_used >= 5000);
+    account_free(account, memory);
+    CHECK_EQ(budget.bytes_used, 0);
+    account_close(NULL);
+    account_free(NULL, NULL);
+}
+
+CASE(charges_what_the_allocator_gives,
+     "memory is charged with its real size and its header")
+{
+    struct budget budget;
+    struct account *account;
+    uint64_t random = check_seed(), sum = 0;
+    void *held[50] = {NULL};
+
+    budget_init(&budget, 1 << 30);
+    account = account_open(&budget, NULL);
+    for (int step = 0; step < 2000; step++) {
+        size_t i = check_random(&random) % 50, bytes = check_random(&random) % 5000;
+
+        if (held[i])
+            sum -= malloc_usable_size(held[i]) + sizeof(size_t);
+        if (step % 3 == 0) {
+            account_free(account, held[i]);
+            held[i] = NULL;
+        } else {
+            held[i] = account_realloc(account, held[i], bytes + 1);
+            CHECK(held[i]);
+            memset(held[i], 0x5a, bytes + 1);
+            sum += malloc_usable_size(held[i]) + sizeof(size_t);
+        }
+        CHECK_EQ(budget.bytes_used, sum);
+        CHECK_EQ(account->bytes_used, sum);
+    }
+    for (size_t i = 0; i < 50; i++)
+        account_free(account, held[i]);
+    CHECK_EQ(budget.bytes_used, 0);
+    account_close(account);
+}
+
+CASE(refuses_without_effect,
+     "a refused allocation charges nothing and keeps what was there")
+{
+    struct budget budget;
+    struct account *account;
+    size_t capacity = 0;
+    char *text;
+
+    budget_init(&budget, 4096);
+    account = account_open(&budget, NULL);
+    CHECK(!account_alloc(account, 4096) && !account_calloc(account, SIZE_MAX, 2));
+    CHECK(!account_alloc(account, SIZE_MAX) && !account_realloc(account, NULL, SIZE_MAX));
+    CHECK_EQ(budget.bytes_used, 0);
+    text = account_grow(account, NULL, &capacity, 5, 1);
+    CHECK(text && capacity == 512);
+    strcpy(text, "kept");
+    CHECK(!account_grow(account, text, &capacity, 1 << 20, 1) && capacity == 512);
+    fault_arm(FAULT_MEMORY, 1, FAULT_STICKY);
+    CHECK(!account_realloc(account, text, 1000) && !account_alloc_last(account, 10));
+    CHECK(fault_disarm());
+    CHECK(strcmp(text, "kept") == 0);
+    account_free(account, text);
+    CHECK_EQ(budget.bytes_used, 0);
+    account_close(account);
+    fault_arm(FAULT_MEMORY, 1, FAULT_STICKY);
+    CHECK(!account_open(&budget, NULL));
+    CHECK(fault_disarm());
+}
