@@ -50,8 +50,30 @@ static json_t *mlx_block(const struct plan *plan)
     return json_pack("{s:i, s:i}", "group_size", (int)plan->terms.group_size, "bits", 2);
 }
 
+static bool packs(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->contents.table->count; i++)
+        if (plan->items[i].action == PLAN_PACK)
+            return true;
+    return false;
+}
+
+/* Layers that were packed as bitnet or by MLX are so no more, and its readers would take
+ * them for that. What another program packed stays, and so does its block. */
+static void remove_blocks(json_t *config)
+{
+    const json_t *block = json_object_get(config, "quantization_config");
+    const char *method = json_string_value(json_object_get(block, "quant_method"));
+
+    if (!method || strcmp(method, "bitnet") == 0)
+        json_object_del(config, "quantization_config");
+    json_object_del(config, "quantization");
+}
+
 static int put_blocks(json_t *config, const struct plan *plan)
 {
+    if (packs(plan))
+        remove_blocks(config);
     switch (plan->terms.encoding) {
     case TRIT_ENCODING_HF_BITNET:
         return json_object_set_new(config, "quantization_config", bitnet_block(plan));

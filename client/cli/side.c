@@ -26,12 +26,8 @@ enum exit_code side_open(struct side *side, const char *command, const char *pat
     if (contents_create(&side->contents, &side->said, CONTENTS_CLAIM, &terms,
                         reader_table(side->input.reader), &side->record, &failure) < 0)
         return complain(FAILED, "%s: %s", path, failure.message);
-    if (terms.encoding == TRIT_ENCODING_HF_BITNET && !side->record.layers &&
-        config_has_reciprocals(side->said.config))
-        return complain(FAILED,
-                        "%s: its scales are one divided by the mean magnitude "
-                        "(linear_class bitlinear), which only verify reads",
-                        path);
+    side->reciprocals = terms.encoding == TRIT_ENCODING_HF_BITNET &&
+                        !side->record.layers && config_has_reciprocals(side->said.config);
     return DONE;
 }
 
@@ -40,6 +36,23 @@ void side_close(struct side *side)
     contents_destroy(&side->contents);
     record_fini(&side->record);
     input_close(&side->input);
+}
+
+/* A layer is divided by its scale: it is multiplied by the reciprocal, rounded to f32. */
+static int take_reciprocal(struct side_matrix *loaded, struct failure *failure)
+{
+    const float scale = float_at(loaded->matrix.scales_dtype, loaded->scales, 0);
+    float *reciprocal = malloc(sizeof(*reciprocal));
+
+    if (!reciprocal)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    *reciprocal = 1 / scale;
+    free(loaded->scales);
+    loaded->scales = reciprocal;
+    loaded->scale_bytes = sizeof(*reciprocal);
+    loaded->matrix.scales = reciprocal;
+    loaded->matrix.scales_dtype = TRIT_F32;
+    return 0;
 }
 
 int side_load(struct side *side, size_t index, uint64_t number,
@@ -66,7 +79,7 @@ int side_load(struct side *side, size_t index, uint64_t number,
         return -1;
     loaded->matrix.scales = loaded->scales;
     loaded->matrix.scales_dtype = entries[content->scales].type->dtype;
-    return 0;
+    return side->reciprocals ? take_reciprocal(loaded, failure) : 0;
 }
 
 void side_unload(struct side_matrix *loaded)

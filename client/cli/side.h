@@ -11,6 +11,7 @@ struct side {
     struct checkpoint_options said;
     struct record record;
     struct contents contents;
+    bool reciprocals; /* config.json says that layers are divided by their scale */
 };
 
 /* Complains and returns another code than DONE if the file cannot be read or does not

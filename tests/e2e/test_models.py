@@ -372,6 +372,10 @@ def test_pack_and_unpack(daemon, model, dense, encoding):
     assert said["equal"]
     said = result(daemon, "unpack", packed, "-o", back)
     assert (said["layers"], said["encoding"]) == (len(layers), "dense")
+    config, unpacked = (json.loads((one / "config.json").read_text()) for one in (packed, back))
+    assert {key: config[key] for key in QUANTIZATION.get(encoding, ())} == dict.fromkeys(
+        QUANTIZATION.get(encoding, ()), {"group_size": 128, "bits": 2})
+    assert unpacked == model.config  # nothing says that it is packed
     source, last = load_folder(dense), load_folder(back)
     assert set(source) == set(last)
     for name, tensor in source.items():

@@ -230,6 +230,30 @@ CASE(carries_over, "other encodings carry config.json over")
     output_fini(&output);
 }
 
+CASE(drops_the_old_packing, "packed anew, layers lose the block of bitnet or MLX")
+{
+    static const struct pack_target target = {.encoding = TRIT_ENCODING_INT8};
+    static const struct checkpoint_options options = {.has_encoding = true};
+    struct record record = {.layers = NULL};
+    struct output output;
+
+    output_init(&output, TRIT_ENCODING_INT8);
+    plan_destroy(&output.plan);
+    CHECK(plan_create_pack(&output.plan, &options, &target, &output.input, &record,
+                           NULL) == 0);
+    json_t *json = written(
+        &output, "{\"a\":1,\"quantization\":{\"bits\":2},\"quantization_config\":{}}");
+    CHECK_EQ(json_object_size(json), 1);
+    json_decref(json);
+    json = written(&output, "{\"quantization_config\":{\"quant_method\":\"bitnet\"}}");
+    CHECK_EQ(json_object_size(json), 0);
+    json_decref(json);
+    json = written(&output, "{\"quantization_config\":{\"quant_method\":\"gptq\"}}");
+    CHECK_STR(text_at(json, "quantization_config", "quant_method"), "gptq");
+    json_decref(json);
+    output_fini(&output);
+}
+
 CASE(writes_to_objects_only, "what is no JSON object is not written to")
 {
     static const char *const texts[] = {"", "[]", "null", "{"};
