@@ -1,11 +1,11 @@
 # The modules: their folders, the modules that each may use, and their libraries.
 # A module links with exactly those; tests/tools/lint.py compares includes with USES_.
 
-MODULES := kernels proto base async obs files checkpoint h2 work store layers grpc services web net app lib cli
+MODULES := kernels proto base async obs access files checkpoint h2 work store layers grpc services web net app lib cli
 
 DIR_kernels := kernels kernels/ternary kernels/linear
 DIR_proto := proto proto/codec
-$(foreach r,base async obs files h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
+$(foreach r,base async obs access files h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
 DIR_checkpoint := checkpoint
 DIR_services := server/services server/services/ternary server/services/layers
 DIR_lib := client/lib
@@ -16,6 +16,7 @@ USES_proto :=
 USES_base :=
 USES_async := base
 USES_obs := base
+USES_access := base
 USES_files := base
 USES_checkpoint := files base proto kernels
 USES_h2 := base
@@ -40,6 +41,7 @@ PKG_h2 := libnghttp2
 PKG_lib := libnghttp2 jansson
 PKG_store := sqlite3
 PKG_web := libmicrohttpd jansson
+PKG_access := gnutls
 PKG_grpc := gnutls
 PKG_services := gnutls libxxhash
 PKG_cli := jansson

@@ -9,21 +9,57 @@
 #include "services/shared.h"
 #include "work/pool.h"
 
-static const struct method *const methods[] = {
-    &method_project,          &method_verify,          &method_unpack,
-    &method_backward,         &method_project_stream,  &method_verify_stream,
-    &method_reports_get,      &method_reports_list,    &method_health_check,
-    &method_layers_create,    &method_layers_load,     &method_layers_load_stream,
-    &method_layers_get,       &method_layers_list,     &method_layers_delete,
-    &method_layers_forward,   &method_layers_backward, &method_layers_embed,
-    &method_layers_as_linear, &method_layers_verify,   &method_pack,
-    &method_pack_stream,
-};
+/* Every method, with the policy that a caller needs (docs/access.md). A row without a
+ * policy does not compile. */
+#define METHODS(X)                                                                       \
+    X(project, PROJECT)                                                                  \
+    X(verify, VERIFY)                                                                    \
+    X(unpack, PROJECT)                                                                   \
+    X(backward, PROJECT)                                                                 \
+    X(project_stream, PROJECT)                                                           \
+    X(verify_stream, VERIFY)                                                             \
+    X(reports_get, READ)                                                                 \
+    X(reports_list, READ)                                                                \
+    X(health_check, EVERYONE)                                                            \
+    X(layers_create, LAYERS)                                                             \
+    X(layers_load, LAYERS)                                                               \
+    X(layers_load_stream, LAYERS)                                                        \
+    X(layers_get, LAYERS)                                                                \
+    X(layers_list, LAYERS)                                                               \
+    X(layers_delete, LAYERS)                                                             \
+    X(layers_forward, LAYERS)                                                            \
+    X(layers_backward, LAYERS)                                                           \
+    X(layers_embed, LAYERS)                                                              \
+    X(layers_as_linear, LAYERS)                                                          \
+    X(layers_verify, LAYERS)                                                             \
+    X(pack, PROJECT)                                                                     \
+    X(pack_stream, PROJECT)
+
+#define METHOD_OF(name, policy) &method_##name,
+static const struct method *const methods[] = {METHODS(METHOD_OF)};
+
+#define POLICY_OF(name, policy) POLICY_##policy,
+static const enum policy policies[] = {METHODS(POLICY_OF)};
+
+#define CHECK_POLICY(name, policy)                                                       \
+    _Static_assert(POLICY_##policy > POLICY_NONE && POLICY_##policy < POLICIES,          \
+                   "method_" #name " needs a policy of base/policy.h");
+METHODS(CHECK_POLICY)
+
+enum { METHOD_COUNT = sizeof(methods) / sizeof(methods[0]) };
 
 const struct method *const *services_methods(size_t *count)
 {
-    *count = sizeof(methods) / sizeof(methods[0]);
+    *count = METHOD_COUNT;
     return methods;
+}
+
+enum policy services_policy(const struct method *method)
+{
+    for (size_t i = 0; i < METHOD_COUNT; i++)
+        if (methods[i] == method)
+            return policies[i];
+    return POLICY_ADMIN;
 }
 
 int services_create(struct services **out, const struct services_config *config,

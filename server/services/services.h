@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 
+#include "base/policy.h"
 #include "base/status.h"
 #include "services/config.h"
 
@@ -21,6 +22,9 @@ void services_destroy(struct services *services);
 
 /* The table of methods, for grpc_config and for the labels of metrics. */
 const struct method *const *services_methods(size_t *count);
+
+/* What a caller of the method needs. Of a method that is not in the table: admin. */
+enum policy services_policy(const struct method *method);
 
 /* For grpc_config.observe: updates the metrics of budget and pool. */
 void services_observe(void *services);

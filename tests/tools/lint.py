@@ -35,7 +35,7 @@ FENCES = {
     r"sqlite3\.h|libpq-fe\.h": r"server/store/",
     r"microhttpd\.h": r"server/web/",
     r"pb(_\w+)?\.h|.*\.pb\.h": r"proto/codec/",
-    r"gnutls/.*": r"server/(grpc|services)/",
+    r"gnutls/.*": r"server/(access|grpc|services)/",
     r"xxhash\.h": r"server/services/",
     r"jansson\.h": r"server/(files|web)/|checkpoint/|client/|proto/",
     r"\w*mmintrin\.h|arm_neon\.h|cpuid\.h|simde/.*": r"kernels/((simd|ternary|linear)/)?(cpu|avx2|avx512|neon|x86)\w*\.[ch]",
