@@ -27,7 +27,7 @@ USES_grpc := h2 async obs base proto
 USES_services := grpc h2 layers work store async obs base proto kernels
 USES_web := store async obs base proto kernels
 USES_net := h2 async obs base
-USES_app := net web services grpc h2 layers work store files async obs base proto kernels
+USES_app := net web services access grpc h2 layers work store files async obs base proto kernels
 USES_lib := checkpoint files base proto kernels
 USES_cli := lib checkpoint files base proto kernels
 

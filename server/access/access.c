@@ -105,7 +105,7 @@ static const char *bearer(const char *value, size_t *length)
     value += strspn(value, " ");
     *length = strcspn(value, " ");
     return *length > 0 && value[*length + strspn(value + *length, " ")] == '\0' ? value
-                                                                              : NULL;
+                                                                                : NULL;
 }
 
 static int by_token(struct access *access, const struct peer *peer, const char *value,

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "access/access.h"
 #include "app/config.h"
 #include "app/notify.h"
 #include "app/state.h"
@@ -35,20 +36,21 @@
  *
  * A second stop closes the connections immediately; the rest is the same. */
 
-enum { METHODS_MAX = 64 };
+enum { METHODS_MAX = 64, SIGNALS = 3 };
 
 struct app {
     const struct config *config;
     _Atomic unsigned state; /* enum app_state; the loop moves it, the web reads it */
     uv_loop_t loop;
     bool loop_open;
-    uv_signal_t signals[2];
+    uv_signal_t signals[SIGNALS];
     struct mailbox_message stop;
     _Atomic unsigned stops; /* calls of app_stop that the loop has not handled yet */
     const char *methods[METHODS_MAX];
 
     struct log *log;
     struct metrics *metrics;
+    struct access *access;
     struct mailbox *mailbox;
     struct timers *timers;
     struct budget budget;
@@ -92,7 +94,7 @@ static void close_modules(struct app *app)
         mailbox_close(app->mailbox);
     if (app->timers)
         timers_close(app->timers);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < SIGNALS; i++)
         if (app->signals[i].loop && !uv_is_closing((uv_handle_t *)&app->signals[i]))
             uv_close((uv_handle_t *)&app->signals[i], NULL);
     move(app, APP_CLOSED);
@@ -137,10 +139,30 @@ static void stop(struct app *app)
     }
 }
 
+/* SIGHUP: reads the token file again. Running calls go on. */
+static void reload(struct app *app)
+{
+    struct failure failure = {.status = TRIT_OK};
+
+    if (access_reload(app->access, &failure) < 0) {
+        metric_add(app->metrics, M_RELOAD_FAILURES, 1);
+        log_event(app->log, LOG_ERROR, "reload_failed",
+                  LOG_FIELDS(LOG_STR("what", "token-file"),
+                             LOG_STR("message", failure.message),
+                             LOG_STR("next", "the old rules stay in force")));
+        return;
+    }
+    metric_add(app->metrics, M_RELOADS, 1);
+    log_event(app->log, LOG_INFO, "reloaded",
+              LOG_FIELDS(LOG_U64("access_rules", access_count(app->access))));
+}
+
 static void signalled(uv_signal_t *handle, int number)
 {
-    (void)number;
-    stop(handle->data);
+    if (number == SIGHUP)
+        reload(handle->data);
+    else
+        stop(handle->data);
 }
 
 static void stop_delivered(struct mailbox_message *message)
@@ -198,13 +220,13 @@ static int start_selftest(struct app *app, struct failure *failure)
 
 static int start_loop(struct app *app, struct failure *failure)
 {
-    static const int numbers[2] = {SIGTERM, SIGINT};
+    static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
     int error = uv_loop_init(&app->loop);
 
     if (error)
         return fail(failure, TRIT_INTERNAL, NULL, "event loop: %s", uv_strerror(error));
     app->loop_open = true;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < SIGNALS; i++) {
         uv_signal_init(&app->loop, &app->signals[i]);
         app->signals[i].data = app;
         uv_signal_start(&app->signals[i], signalled, numbers[i]);
@@ -276,6 +298,23 @@ static int start_services(struct app *app, struct failure *failure)
     return services_create(&app->services, &config, failure);
 }
 
+static int start_access(struct app *app, struct failure *failure)
+{
+    const struct access_config config = {.token_file = app->config->token_file};
+
+    return access_create(&app->access, &config, failure);
+}
+
+/* The gate of the RPC port. */
+static int authorize(void *arg, const struct method *method, const struct peer *peer,
+                     const char *authorization, struct failure *failure)
+{
+    struct app *app = arg;
+
+    return access_allows(app->access, services_policy(method), method->path, peer,
+                         authorization, failure);
+}
+
 static int start_grpc(struct app *app, struct failure *failure)
 {
     struct grpc_config config = {
@@ -285,6 +324,8 @@ static int start_grpc(struct app *app, struct failure *failure)
         .log = app->log,
         .service = app->services,
         .observe = services_observe,
+        .authorize = authorize,
+        .authorize_arg = app,
     };
 
     config.methods = services_methods(&config.method_count);
@@ -394,11 +435,12 @@ int app_start(struct app **out, const struct config *config, struct failure *fai
     if (!app)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
     app->config = config;
-    if (start_log(app, failure) < 0 || start_selftest(app, failure) < 0 ||
-        start_loop(app, failure) < 0 || start_work(app, failure) < 0 ||
-        start_store(app, failure) < 0 || start_layers(app, failure) < 0 ||
-        start_services(app, failure) < 0 || start_grpc(app, failure) < 0 ||
-        start_net(app, failure) < 0 || start_web(app, failure) < 0) {
+    if (start_log(app, failure) < 0 || start_access(app, failure) < 0 ||
+        start_selftest(app, failure) < 0 || start_loop(app, failure) < 0 ||
+        start_work(app, failure) < 0 || start_store(app, failure) < 0 ||
+        start_layers(app, failure) < 0 || start_services(app, failure) < 0 ||
+        start_grpc(app, failure) < 0 || start_net(app, failure) < 0 ||
+        start_web(app, failure) < 0) {
         start_failed(app);
         return -1;
     }
@@ -423,6 +465,7 @@ void app_destroy(struct app *app)
         return;
     finish_loop(app);
     blocks_destroy(app->blocks);
+    access_destroy(app->access);
     metrics_destroy(app->metrics);
     log_destroy(app->log);
     free(app);

@@ -46,6 +46,8 @@ static const struct option_row rows[] = {
      "serve metrics, health and reports here; off: do not [127.0.0.1:6562]"},
     {"data-dir", OPTION_TEXT, AT(data_dir), "DIR",
      "keep reports and layers here; without it they are lost at exit"},
+    {"token-file", OPTION_TEXT, AT(token_file), "FILE",
+     "who may call: lines of NAME sha256:HEX POLICY[,POLICY]; SIGHUP reads it again"},
     {"threads", OPTION_COUNT, AT(threads), "N", "worker threads [one per core]"},
     {"isa", OPTION_TEXT, AT(isa), "NAME",
      "kernels: auto, portable, avx2, avx512, neon [auto]"},

@@ -17,10 +17,11 @@ enum { LISTEN_MAX = 16 };
 struct config {
     const char *listen[LISTEN_MAX]; /* "host:port" or "unix:/path" */
     size_t listen_count;
-    const char *http;     /* "host:port", or "off" */
-    const char *data_dir; /* NULL: reports are in memory only */
-    const char *isa;      /* kernels: "auto", "portable", "avx2", ... */
-    unsigned threads;     /* workers; 0: one per core */
+    const char *http;       /* "host:port", or "off" */
+    const char *data_dir;   /* NULL: reports are in memory only */
+    const char *isa;        /* kernels: "auto", "portable", "avx2", ... */
+    const char *token_file; /* NULL: none; who may call (docs/access.md) */
+    unsigned threads;       /* workers; 0: one per core */
     enum log_level log_level;
     enum log_format log_format;
     bool insecure; /* allow non-loopback addresses without TLS and authentication */

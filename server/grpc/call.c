@@ -59,16 +59,29 @@ void call_cancel(struct call *call)
         call->method->cancel(call);
 }
 
+static void log_end(const struct grpc_config *config, size_t method_id, const char *path,
+                    uint64_t started_ns, enum trit_status status, const char *message)
+{
+    uint64_t took_ns = clock_monotonic_ns() - started_ns;
+
+    metric_call(config->metrics, method_id, status, took_ns);
+    log_event(config->log, status == TRIT_OK ? LOG_DEBUG : LOG_INFO, "rpc_end",
+              LOG_FIELDS(LOG_STR("method", path), LOG_STR("status", status_name(status)),
+                         LOG_U64("took_us", took_ns / 1000),
+                         LOG_STR("message", message)));
+}
+
 void call_log_end(struct call *call, enum trit_status status)
 {
-    uint64_t took_ns = clock_monotonic_ns() - call->started_ns;
+    log_end(call->config, call->method_id, call->method->path, call->started_ns, status,
+            call->failure.message);
+}
 
-    metric_call(call->config->metrics, call->method_id, status, took_ns);
-    log_event(call->config->log, status == TRIT_OK ? LOG_DEBUG : LOG_INFO, "rpc_end",
-              LOG_FIELDS(LOG_STR("method", call->method->path),
-                         LOG_STR("status", status_name(status)),
-                         LOG_U64("took_us", took_ns / 1000),
-                         LOG_STR("message", call->failure.message)));
+void call_log_refusal(const struct grpc_config *config, size_t method_id,
+                      const char *path, uint64_t started_ns,
+                      const struct failure *failure)
+{
+    log_end(config, method_id, path, started_ns, failure->status, failure->message);
 }
 
 void call_end(struct call *call)

@@ -85,6 +85,12 @@ void call_cancel(struct call *call);
 /* Counts and logs the call's end. */
 void call_log_end(struct call *call, enum trit_status status);
 
+/* The same for a request that ends without a call. `method_id` that of no method: the
+ * request counts as one of an unknown method. */
+void call_log_refusal(const struct grpc_config *config, size_t method_id,
+                      const char *path, uint64_t started_ns,
+                      const struct failure *failure);
+
 /* Frees a CLOSED call that nothing holds. */
 void call_free_if_done(struct call *call);
 

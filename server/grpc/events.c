@@ -16,8 +16,8 @@
  * deframer and the scan and tells the method; end() closes the request; the
  * method answers with call_write and call_end; closed() frees.
  *
- * Failures. Malformed headers: no call is made, the stream is answered at once
- * (reject). Anything the method refuses, and the deadline: call_end with the
+ * Failures. Malformed headers, or a caller who may not call: no call is made, the stream
+ * is answered at once (refuse). Anything the method refuses, and the deadline: call_end with the
  * failure; bytes that still come are ignored until the stream closes. Reset or
  * lost connection: closed() comes first; the call lives on without a stream
  * until its jobs are back. */
@@ -98,15 +98,18 @@ static const char *header(const struct h2_header *headers, size_t count, const c
     return NULL;
 }
 
-static void reject(struct h2_stream *stream, enum trit_status status, const char *message,
-                   bool accept)
+/* Ends the stream of a request for which no call is made. `method_id` that of no method:
+ * the path is unknown. */
+static void refuse(struct grpc *grpc, struct h2_stream *stream, const char *path,
+                   size_t method_id, uint64_t started_ns, const struct failure *failure)
 {
-    struct failure failure = {.status = TRIT_OK};
+    bool accept = failure->status == TRIT_UNIMPLEMENTED &&
+                  method_id < grpc->config.method_count; /* a compression is unknown */
     struct trailers trailers;
 
-    fail(&failure, status, NULL, "%s", message);
-    trailers_build(&trailers, &failure, true, accept);
+    trailers_build(&trailers, failure, true, accept);
     h2_finish(stream, trailers.fields, trailers.count);
+    call_log_refusal(&grpc->config, method_id, path, started_ns, failure);
 }
 
 static void reject_http(struct h2_stream *stream, int http_status)
@@ -150,16 +153,44 @@ static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
     return call;
 }
 
-static void no_memory(void *owner, struct h2_stream *stream)
+static int no_memory(const struct grpc_config *config, struct failure *failure)
 {
-    struct grpc *grpc = owner;
+    metric_limit(config->metrics, L_MEMORY);
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                "this connection's share of the memory budget memory_bytes_max is used "
+                "up; try again later");
+}
 
-    metric_limit(grpc->config.metrics, L_MEMORY);
-    reject(
-        stream, TRIT_RESOURCE_EXHAUSTED,
-        "this connection's share of the memory budget memory_bytes_max is used up; try "
-        "again later",
-        false);
+/* A request, as its headers describe it. */
+struct asked {
+    const char *path, *timeout, *encoding, *authorization;
+    const struct method *method;
+    size_t method_id;
+    uint64_t started_ns, timeout_ns;
+};
+
+/* The checks before a call is created. Who may call is the first of them, so that a
+ * stranger learns nothing else. */
+static int check_request(const struct grpc_config *config, struct asked *asked,
+                         const struct peer *peer, struct failure *failure)
+{
+    asked->method_id = config->method_count;
+    if (asked->path)
+        asked->method = method_find(config->methods, config->method_count, asked->path,
+                                    &asked->method_id);
+    if (!asked->method)
+        return fail(failure, TRIT_UNIMPLEMENTED, NULL, "%s",
+                    asked->path ? asked->path : "no :path");
+    if (config->authorize && config->authorize(config->authorize_arg, asked->method, peer,
+                                               asked->authorization, failure) < 0)
+        return -1;
+    if (asked->encoding && strcmp(asked->encoding, "identity") != 0)
+        return fail(failure, TRIT_UNIMPLEMENTED, NULL,
+                    "grpc-encoding: only identity is supported");
+    if (asked->timeout && timeout_parse(asked->timeout, &asked->timeout_ns) < 0)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "grpc-timeout: not up to 8 digits and a unit");
+    return 0;
 }
 
 static void request(void *owner, struct h2_stream *stream,
@@ -167,14 +198,16 @@ static void request(void *owner, struct h2_stream *stream,
 {
     struct grpc *grpc = owner;
     const char *verb = header(headers, count, ":method");
-    const char *path = header(headers, count, ":path");
     const char *type = header(headers, count, "content-type");
-    const char *timeout = header(headers, count, "grpc-timeout");
-    const char *encoding = header(headers, count, "grpc-encoding");
-    const struct method *method;
-    uint64_t timeout_ns = 0;
-    size_t method_id;
-    struct call *call;
+    struct failure failure = {.status = TRIT_OK};
+    struct asked asked = {
+        .path = header(headers, count, ":path"),
+        .timeout = header(headers, count, "grpc-timeout"),
+        .encoding = header(headers, count, "grpc-encoding"),
+        .authorization = header(headers, count, "authorization"),
+        .started_ns = clock_monotonic_ns(),
+    };
+    struct call *call = NULL;
 
     if (!verb || strcmp(verb, "POST") != 0) {
         reject_http(stream, 405);
@@ -184,45 +217,35 @@ static void request(void *owner, struct h2_stream *stream,
         reject_http(stream, 415);
         return;
     }
-    method = path ? method_find(grpc->config.methods, grpc->config.method_count, path,
-                                &method_id)
-                  : NULL;
-    if (!method) {
-        reject(stream, TRIT_UNIMPLEMENTED, path ? path : "no :path", false);
-        return;
+    if (check_request(&grpc->config, &asked, h2_stream_peer(stream), &failure) == 0) {
+        call = call_create(grpc, stream, asked.method, asked.method_id);
+        if (!call)
+            no_memory(&grpc->config, &failure);
     }
-    if (encoding && strcmp(encoding, "identity") != 0) {
-        reject(stream, TRIT_UNIMPLEMENTED, "grpc-encoding: only identity is supported",
-               true);
-        return;
-    }
-    if (timeout && timeout_parse(timeout, &timeout_ns) < 0) {
-        reject(stream, TRIT_INVALID_ARGUMENT,
-               "grpc-timeout: not up to 8 digits and a unit", false);
-        return;
-    }
-    call = call_create(grpc, stream, method, method_id);
     if (!call) {
-        no_memory(owner, stream);
+        refuse(grpc, stream, asked.path ? asked.path : "", asked.method_id,
+               asked.started_ns, &failure);
         return;
     }
-    call->deadline_ns = timeout ? call->started_ns + timeout_ns : 0;
+    call->deadline_ns = asked.timeout ? call->started_ns + asked.timeout_ns : 0;
     arm(call);
-    if (method->begin)
-        method->begin(call);
+    if (asked.method->begin)
+        asked.method->begin(call);
 }
 
 static void request_too_large(void *owner, struct h2_stream *stream)
 {
     struct grpc *grpc = owner;
+    struct failure failure = {.status = TRIT_OK};
 
     if (h2_stream_no_memory(stream)) {
-        no_memory(owner, stream);
-        return;
+        no_memory(&grpc->config, &failure);
+    } else {
+        metric_limit(grpc->config.metrics, L_HEADERS);
+        fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+             "the request's headers exceed 100 fields or 16384 bytes");
     }
-    metric_limit(grpc->config.metrics, L_HEADERS);
-    reject(stream, TRIT_RESOURCE_EXHAUSTED,
-           "the request's headers exceed 100 fields or 16384 bytes", false);
+    refuse(grpc, stream, "", grpc->config.method_count, clock_monotonic_ns(), &failure);
 }
 
 /* ---- the request's bytes ------------------------------------------------------- */

@@ -20,6 +20,7 @@ struct h2_events;
 struct log;
 struct method;
 struct metrics;
+struct peer;
 struct timers;
 
 struct grpc_config {             /* everything is borrowed for the life of the grpc */
@@ -33,6 +34,12 @@ struct grpc_config {             /* everything is borrowed for the life of the g
     /* Called when a call begins or ends, so that the service brings its gauges up to
      * date; may be NULL. */
     void (*observe)(void *service);
+    /* Asked once for each request, before a call is created, with the value of its
+     * authorization header or NULL. -1 refuses the request with *failure. NULL: every
+     * request is allowed. */
+    int (*authorize)(void *arg, const struct method *method, const struct peer *peer,
+                     const char *authorization, struct failure *failure);
+    void *authorize_arg;
 };
 
 /* RESOURCE_EXHAUSTED: no memory. */

@@ -22,14 +22,15 @@ def expected():
 class HalfSent:
     """Half of VALUES is uploaded, and the first reply has come."""
 
-    def __init__(self, daemon, layer=None, timeout=CALL_SECONDS):
+    def __init__(self, daemon, layer=None, timeout=CALL_SECONDS, metadata=None):
         requests = list(ref.stream_requests(VALUES.tobytes(), VALUES.shape, CHUNK_BYTES, layer))
         half = len(requests) // 2 + 1
         self._rest = requests[half:]
         self._outbox = queue.Queue()
         for request in requests[:half]:
             self._outbox.put(request)
-        self.call = daemon.ternary.ProjectStream(iter(self._outbox.get, None), timeout=timeout)
+        self.call = daemon.ternary.ProjectStream(iter(self._outbox.get, None), timeout=timeout,
+                                                metadata=metadata)
         try:
             self._replies = [next(self.call)]
         except BaseException:

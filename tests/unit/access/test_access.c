@@ -77,10 +77,9 @@ static enum trit_status ask(struct fixture *fixture, enum policy policy,
     return failure->status;
 }
 
-static const char rules[] =
-    "reader sha256:" OPEN_SESAME " read,verify\n"
-    "boss cert:CN=boss admin\n"
-    "node cert:CN=node,O=Example project\n";
+static const char rules[] = "reader sha256:" OPEN_SESAME " read,verify\n"
+                            "boss cert:CN=boss admin\n"
+                            "node cert:CN=node,O=Example project\n";
 #define TOKEN "Bearer open-sesame"
 
 /* ---- cases ------------------------------------------------------------------------ */
@@ -107,8 +106,8 @@ CASE(by_token, "a token has the policies of its line and no other")
     CHECK(access_required(fixture.access));
     CHECK_EQ(access_count(fixture.access), 3);
     for (unsigned policy = POLICY_EVERYONE; policy < POLICIES; policy++) {
-        bool has = policy == POLICY_EVERYONE || policy == POLICY_READ ||
-                   policy == POLICY_VERIFY;
+        bool has =
+            policy == POLICY_EVERYONE || policy == POLICY_READ || policy == POLICY_VERIFY;
 
         CHECK_EQ(ask(&fixture, (enum policy)policy, &local, TOKEN, NULL),
                  has ? TRIT_OK : TRIT_PERMISSION_DENIED);

@@ -125,10 +125,10 @@ CASE(twice, "a token or a subject that stands twice is refused, a name may")
     struct failure failure = {.status = TRIT_OK};
     struct rules *rules;
 
-    check_refused("a sha256:" HEX_1 " read\n\nb sha256:" HEX_1 " admin", ":3: ",
-                  "same token as in line 1");
-    check_refused("a cert:CN=x read\nb cert:CN=x admin", ":2: ",
-                  "same subject as in line 1");
+    check_refused("a sha256:" HEX_1 " read\n\nb sha256:" HEX_1 " admin",
+                  ":3: ", "same token as in line 1");
+    check_refused("a cert:CN=x read\nb cert:CN=x admin",
+                  ":2: ", "same subject as in line 1");
     CHECK(read_text(&rules, "a sha256:" HEX_1 " read\na sha256:" HEX_2 " read",
                     &failure) == 0);
     rules_free(rules);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "async/loop.h"
+#include "base/peer.h"
 #include "grpc/call.h"
 #include "obs/metrics.h"
 #include "tests/lib/check.h"
@@ -122,8 +123,19 @@ static const struct method *const methods[] = {&echo_method, &wait_method, &coun
 
 /* ---- fixture ----------------------------------------------------------------------- */
 
+/* Where it is closed, lets no one call Wait without a token. Remembers what it was
+ * asked. */
+struct gate {
+    bool closed;
+    unsigned asked;
+    const struct method *method;
+    const struct peer *peer;
+};
+
 struct server {
     struct toy toy;
+    struct gate gate;
+    struct metrics *metrics;
     struct limits limits;
     struct uv_loop_s *loop;
     struct timers *timers;
@@ -140,6 +152,21 @@ static void observe(void *service)
     toy->observed++;
 }
 
+static int authorize(void *arg, const struct method *method, const struct peer *peer,
+                     const char *authorization, struct failure *failure)
+{
+    struct gate *gate = arg;
+
+    gate->asked++;
+    gate->method = method;
+    gate->peer = peer;
+    if (gate->closed && method == &wait_method && !authorization)
+        return fail(failure, TRIT_UNAUTHENTICATED, NULL, "no token for Wait");
+    return 0;
+}
+
+static const struct peer peer = {.address = "192.0.2.1:7"};
+
 static void wake(void *waker)
 {
     (void)waker; /* the test pumps */
@@ -147,6 +174,8 @@ static void wake(void *waker)
 
 static void server_open(struct server *server)
 {
+    static const char *const paths[] = {"/demo.Toy/Echo", "/demo.Toy/Wait",
+                                        "/demo.Toy/Count"};
     struct failure failure = {.status = TRIT_OK};
     struct grpc_config config = {
         .limits = &server->limits,
@@ -154,15 +183,18 @@ static void server_open(struct server *server)
         .method_count = 3,
         .service = &server->toy,
         .observe = observe,
+        .authorize = authorize,
+        .authorize_arg = &server->gate,
     };
 
     *server = (struct server){.limits = limits_default()};
+    server->metrics = config.metrics = metrics_create(paths, 3, "0", "portable");
     server->loop = loop_create();
     CHECK(timers_create(&server->timers, server->loop, &failure) == 0);
     config.timers = server->timers;
     CHECK(grpc_create(&server->grpc, &config, &failure) == 0);
     server->session =
-        h2_create(&server->limits, grpc_events(), server->grpc, NULL, wake, NULL);
+        h2_create(&server->limits, grpc_events(), server->grpc, &peer, wake, NULL);
     CHECK(server->session);
     server->connection = connection_create(server->session, server->loop);
 }
@@ -180,6 +212,7 @@ static void server_close(struct server *server)
     grpc_on_idle(server->grpc, idle, &server->idle);
     CHECK(server->idle);
     grpc_destroy(server->grpc);
+    metrics_destroy(server->metrics);
     timers_close(server->timers);
     loop_destroy(server->loop);
 }
@@ -246,6 +279,48 @@ CASE(refuses, "a method's refusal is the call's status and message")
     exchange_finish(&exchange);
     CHECK_EQ(exchange.status, TRIT_INVALID_ARGUMENT);
     CHECK_STR(exchange.message, "text: 102 bytes, at most 64 are echoed");
+    exchange_free(&exchange);
+    server_close(&server);
+}
+
+static bool counted(struct server *server, const char *line)
+{
+    size_t bytes;
+    char *text = metrics_render(server->metrics, false, &bytes);
+    bool found = text && strstr(text, line);
+
+    free(text);
+    return found;
+}
+
+CASE(gate, "a request is authorized once, before its call; a refusal is counted")
+{
+    struct server server;
+    struct exchange exchange;
+
+    server_open(&server);
+    server.gate.closed = true;
+    start(&server, &exchange, "/demo.Toy/Wait", hello, NULL);
+    exchange_finish(&exchange);
+    CHECK_EQ(exchange.status, TRIT_UNAUTHENTICATED);
+    CHECK_STR(exchange.message, "no token for Wait");
+    CHECK_EQ(server.gate.asked, 1);
+    CHECK(server.gate.method == &wait_method && server.gate.peer == &peer);
+    CHECK_EQ(server.toy.observed, 0); /* there was no call */
+    CHECK(!server.toy.waiting);
+    CHECK(counted(&server, "tritd_rpc_handled_total{method=\"/demo.Toy/Wait\","
+                           "code=\"UNAUTHENTICATED\"} 1"));
+    exchange_free(&exchange);
+    start(&server, &exchange, "/demo.Toy/Echo", hello, NULL);
+    exchange_finish(&exchange);
+    CHECK_EQ(exchange.status, TRIT_OK);
+    CHECK_EQ(server.gate.asked, 2);
+    exchange_free(&exchange);
+    start(&server, &exchange, "/demo.Toy/Nothing", hello, NULL);
+    exchange_finish(&exchange);
+    CHECK_EQ(exchange.status, TRIT_UNIMPLEMENTED);
+    CHECK_EQ(server.gate.asked, 2);
+    CHECK(counted(&server, "method=\"unknown\",code=\"UNIMPLEMENTED\"} 1"));
     exchange_free(&exchange);
     server_close(&server);
 }
