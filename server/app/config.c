@@ -11,30 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/number.h"
+#include "app/option.h"
 #include "net/listener.h"
-
-enum option_kind {
-    OPTION_LISTEN,
-    OPTION_TEXT,    /* const char * */
-    OPTION_COUNT,   /* unsigned */
-    OPTION_NUMBER,  /* uint64_t */
-    OPTION_BYTES,   /* uint64_t with K, M, G, T */
-    OPTION_COUNT32, /* uint32_t */
-    OPTION_LEVEL,
-    OPTION_FORMAT,
-    OPTION_FLAG,   /* bool */
-    OPTION_ACTION, /* command line only */
-    OPTION_CONFIG, /* likewise */
-};
-
-struct option_row {
-    const char *name; /* --name, TRITD_NAME, name = ... */
-    enum option_kind kind;
-    size_t offset;     /* in struct config */
-    const char *value; /* as the help shows it; NULL: the option takes none */
-    const char *help;
-};
 
 #define AT(member) offsetof(struct config, member)
 
@@ -52,7 +30,7 @@ static const struct option_row rows[] = {
     {"isa", OPTION_TEXT, AT(isa), "NAME",
      "kernels: auto, portable, avx2, avx512, neon [auto]"},
     {"memory-max", OPTION_BYTES, AT(limits.memory_bytes_max), "BYTES",
-     "memory for all tensors together; K, M, G, T [1G]"},
+     "memory for all tensors together; K, M, G, T or KiB, MiB, ... [1G]"},
     {"message-max", OPTION_BYTES, AT(limits.message_bytes_max), "BYTES",
      "largest gRPC message, request or reply [256M]"},
     {"connections-max", OPTION_COUNT32, AT(limits.connections_max), "N",
@@ -82,127 +60,43 @@ static const struct option_row rows[] = {
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
 
-/* ---- one value ----------------------------------------------------------------- */
-
-static int bad_value(struct failure *failure, const struct option_row *row,
-                     const char *source, const char *value)
-{
-    return fail(failure, TRIT_INVALID_ARGUMENT, row->name, "%s %s: \"%s\" is not %s",
-                source, row->name, value, row->value ? row->value : "true or false");
-}
-
-static int parse_number(const char *text, bool suffix, uint64_t max, uint64_t *number)
-{
-    static const char units[] = "KMGT";
-    uint64_t value;
-    size_t digits = parse_digits(text, SIZE_MAX, &value);
-    const char *end = text + digits, *unit;
-
-    if (digits == 0)
-        return -1;
-    unit = suffix && *end ? strchr(units, *end) : NULL;
-    if (unit) {
-        unsigned shift = 10u * (unsigned)(unit - units + 1);
-
-        if (value > UINT64_MAX >> shift)
-            return -1;
-        value <<= shift;
-        end++;
-    }
-    if (*end || value > max)
-        return -1;
-    *number = value;
-    return 0;
-}
-
-static int parse_word(const char *text, const char *const *words, int *index)
-{
-    for (int i = 0; words[i]; i++) {
-        if (strcmp(words[i], text) == 0) {
-            *index = i;
-            return 0;
-        }
-    }
-    return -1;
-}
-
-static int set_listen(struct config *config, const char *value)
-{
-    if (config->listen_count == LISTEN_MAX || *value == '\0')
-        return -1;
-    config->listen[config->listen_count++] = value;
-    return 0;
-}
-
-static int set(struct config *config, const struct option_row *row, const char *source,
-               const char *value, struct failure *failure)
-{
-    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
-    static const char *const formats[] = {"logfmt", "json", NULL};
-    static const char *const flags[] = {"false", "true", NULL};
-    void *at = (char *)config + row->offset;
-    uint64_t number = 0;
-    int word = 0, result = 0;
-
-    switch (row->kind) {
-    case OPTION_LISTEN:
-        result = set_listen(config, value);
-        break;
-    case OPTION_TEXT:
-        *(const char **)at = value;
-        break;
-    case OPTION_COUNT:
-        result = parse_number(value, false, 4096, &number);
-        *(unsigned *)at = (unsigned)number;
-        break;
-    case OPTION_COUNT32:
-        result = parse_number(value, false, UINT32_MAX, &number);
-        *(uint32_t *)at = (uint32_t)number;
-        break;
-    case OPTION_NUMBER:
-        result = parse_number(value, false, UINT32_MAX, (uint64_t *)at);
-        break;
-    case OPTION_BYTES:
-        result = parse_number(value, true, UINT64_MAX, (uint64_t *)at);
-        break;
-    case OPTION_LEVEL:
-        result = parse_word(value, levels, &word);
-        *(enum log_level *)at = (enum log_level)word;
-        break;
-    case OPTION_FORMAT:
-        result = parse_word(value, formats, &word);
-        *(enum log_format *)at = (enum log_format)word;
-        break;
-    case OPTION_FLAG:
-        result = parse_word(value, flags, &word);
-        *(bool *)at = word == 1;
-        break;
-    case OPTION_ACTION:
-    case OPTION_CONFIG:
-        break;
-    }
-    return result < 0 ? bad_value(failure, row, source, value) : 0;
-}
-
 /* ---- the three sources ----------------------------------------------------------- */
+
+/* Several addresses in one variable are separated by commas. */
+static int listen_from_environment(struct config *config, const struct option_row *row,
+                                   const char *name, const char *value,
+                                   struct failure *failure)
+{
+    char *rest, *address;
+
+    config->listen_count = 0;
+    free(config->listen_text);
+    config->listen_text = rest = strdup(value);
+    if (!rest)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    while ((address = strsep(&rest, ",")))
+        if (option_set(config, row, name, address, failure) < 0)
+            return -1;
+    return 0;
+}
 
 static int read_environment(struct config *config, struct failure *failure)
 {
     for (size_t i = 0; i < ROW_COUNT; i++) {
-        char name[64] = "TRITD_";
-        size_t at = strlen(name);
+        char name[64];
         const char *value;
+        int result;
 
         if (rows[i].kind == OPTION_ACTION || rows[i].kind == OPTION_CONFIG)
             continue;
-        for (const char *c = rows[i].name; *c && at + 1 < sizeof(name); c++)
-            name[at++] = *c == '-' ? '_' : (char)(*c - 'a' + 'A');
+        option_environment_name(&rows[i], name, sizeof(name));
         value = getenv(name);
         if (!value)
             continue;
-        if (rows[i].kind == OPTION_LISTEN)
-            config->listen_count = 0;
-        if (set(config, &rows[i], "environment TRITD_", value, failure) < 0)
+        result = rows[i].kind == OPTION_LISTEN
+                     ? listen_from_environment(config, &rows[i], name, value, failure)
+                     : option_set(config, &rows[i], name, value, failure);
+        if (result < 0)
             return -1;
     }
     return 0;
@@ -223,24 +117,25 @@ static char *trimmed(char *text)
 static int read_line(struct config *config, char *line, const char *path, unsigned number,
                      struct failure *failure)
 {
-    char *equals, *name, source[320];
+    char *equals, *name, place[320], source[400];
 
     line = trimmed(line);
     if (*line == '\0' || *line == '#')
         return 0;
-    snprintf(source, sizeof(source), "%.255s:%u", path, number);
+    snprintf(place, sizeof(place), "%.255s:%u", path, number);
     equals = strchr(line, '=');
     if (!equals)
         return fail(failure, TRIT_INVALID_ARGUMENT, "config",
-                    "%s: \"%s\" is not a line of name = value", source, line);
+                    "%s: \"%s\" is not a line of name = value", place, line);
     *equals = '\0';
     name = trimmed(line);
+    snprintf(source, sizeof(source), "%s: %.64s", place, name);
     for (size_t i = 0; i < ROW_COUNT; i++)
         if (strcmp(rows[i].name, name) == 0 && rows[i].kind != OPTION_ACTION &&
             rows[i].kind != OPTION_CONFIG)
-            return set(config, &rows[i], source, trimmed(equals + 1), failure);
+            return option_set(config, &rows[i], source, trimmed(equals + 1), failure);
     return fail(failure, TRIT_INVALID_ARGUMENT, "config",
-                "%s: no option is called \"%s\"", source, name);
+                "%s: no option is called \"%s\"", place, name);
 }
 
 enum { CONFIG_FILE_BYTES_MAX = 65536 };
@@ -296,11 +191,13 @@ static int read_arguments(struct config *config, struct arguments *arguments, in
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":", arguments->options, &index)) != -1) {
         const struct option_row *row = &rows[index];
+        char source[64];
 
         if (c != 0)
             return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "%s: %s; see --help",
                         argv[optind - 1] ? argv[optind - 1] : "",
                         c == ':' ? "needs a value" : "no such option");
+        snprintf(source, sizeof(source), "--%s", row->name);
         if (row->kind == OPTION_ACTION)
             arguments->action = (enum config_action)row->offset;
         else if (row->kind == OPTION_CONFIG)
@@ -308,7 +205,7 @@ static int read_arguments(struct config *config, struct arguments *arguments, in
         else if (row->kind == OPTION_LISTEN && !config)
             arguments->listens = true;
         else if (config &&
-                 set(config, row, "option --", optarg ? optarg : "true", failure) < 0)
+                 option_set(config, row, source, optarg ? optarg : "true", failure) < 0)
             return -1;
     }
     if (optind < argc)
@@ -360,7 +257,7 @@ static void defaults(struct config *config)
 int config_read(struct config *config, enum config_action *action, int argc, char **argv,
                 struct failure *failure)
 {
-    struct arguments arguments = {.action = CONFIG_SERVE};
+    struct arguments arguments = {.action = CONFIG_SERVE, .file = getenv("TRITD_CONFIG")};
     struct config fresh;
 
     for (size_t i = 0; i < ROW_COUNT; i++)
@@ -393,15 +290,18 @@ int config_read(struct config *config, enum config_action *action, int argc, cha
 void config_fini(struct config *config)
 {
     free(config->file_text);
-    config->file_text = NULL;
+    free(config->listen_text);
+    config->file_text = config->listen_text = NULL;
 }
 
 void config_help(int fd)
 {
-    dprintf(fd,
-            "usage: tritd [options]\n\n"
-            "Ternarizes and validates neural-network weights over gRPC.\n"
-            "Each option has an environment variable: --data-dir is TRITD_DATA_DIR.\n\n");
+    dprintf(
+        fd,
+        "usage: tritd [options]\n\n"
+        "Ternarizes and validates neural-network weights over gRPC.\n"
+        "Each option has an environment variable: --data-dir is TRITD_DATA_DIR.\n"
+        "SIGHUP reads the configuration again; SIGTERM finishes calls and exits.\n\n");
     for (size_t i = 0; i < ROW_COUNT; i++) {
         char left[48];
 

@@ -26,7 +26,9 @@ struct config {
     enum log_format log_format;
     bool insecure; /* allow non-loopback addresses without TLS and authentication */
     struct limits limits;
-    char *file_text; /* owned: the strings above may point into it */
+    /* Owned; the strings above may point into them. */
+    char *file_text;   /* of --config */
+    char *listen_text; /* of TRITD_LISTEN */
 };
 
 enum config_action { CONFIG_SERVE, CONFIG_CHECK, CONFIG_VERSION, CONFIG_HELP };

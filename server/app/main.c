@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/app.h"
+#include "app/check.h"
 #include "app/config.h"
 #include "app/notify.h"
 
@@ -46,7 +47,10 @@ int main(int argc, char **argv)
         code = serve(&config);
         break;
     case CONFIG_CHECK:
-        printf("the configuration is valid\n");
+        if (config_check(&config, &failure) < 0)
+            code = complain(&failure, 2);
+        else
+            printf("the configuration is valid\n");
         break;
     case CONFIG_VERSION:
         printf("tritd %s\n", TRITD_VERSION);

@@ -41,6 +41,10 @@ int net_listen(struct net *net, const char *address, char *bound, size_t bound_b
 /* True for unix: and loopback addresses. */
 bool net_address_is_local(const char *address);
 
+/* For --check-config: 0 if net_listen would find the address well-formed, of this machine
+ * and allowed. An address that is in use passes. UNAVAILABLE or INVALID_ARGUMENT. */
+int net_address_check(const char *address, struct failure *failure);
+
 /* Stops accepting, drains every connection (two GOAWAYs), and closes those that
  * remain after drain_ms_max. Calls `drained` once, from the loop, when none is
  * left. Every net ends this way, even one that never listened. */

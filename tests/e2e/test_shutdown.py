@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting and leaving: drains, exit codes, addresses, options."""
+import os
+import re
 import signal
 import subprocess
 import time
@@ -61,8 +63,9 @@ def test_it_stops_at_once_when_idle(start, how):
     assert time.monotonic() - began < (20 if SLOW else 3)
 
 
-def run_tritd(*words):
+def run_tritd(*words, env=None):
     return subprocess.run([*RUNNER, str(BINARIES / "tritd"), *map(str, words)], text=True,
+                          env=dict(os.environ, **(env or {})),
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
 
 
@@ -104,6 +107,67 @@ def test_check_config_starts_nothing(tmp_path):
     done = run_tritd("--check-config", "--data-dir", tmp_path / "none")
     assert done.returncode == 0, done.stderr
     assert "ready" not in done.stdout and not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("words,named", [
+    (("--isa", "sse17"), "sse17"),
+    (("--threads", "4000"), "4000"),
+    (("--data-dir", "/proc/no/such/place"), "/proc/no/such/place"),
+    (("--data-dir", "/etc/passwd"), "/etc/passwd"),
+    (("--listen", "127.0.0.1:99999"), "99999"),
+    (("--listen", "127.0.0.1"), "127.0.0.1"),
+    (("--listen", "unix:/no/such/folder/socket"), "/no/such/folder"),
+    (("--listen", "203.0.113.7:6561", "--insecure"), "203.0.113.7"),
+    (("--http", "127.0.0.1:99999"), "99999"),
+])
+def test_check_config_refuses_what_cannot_start(words, named):
+    """--check-config names the option's value that a start would refuse, and exits 2."""
+    done = run_tritd("--check-config", *words)
+    assert done.returncode == 2 and named in done.stderr, done
+
+
+def test_check_config_passes_beside_the_running_daemon(start):
+    """Addresses and a data directory that a daemon holds pass: it is to be restarted."""
+    own = start()
+    done = run_tritd("--check-config", "--listen", own.rpc, "--http", own.http)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words,allowed", [
+    (("--log-format", "yaml"), "logfmt, json"),
+    (("--log-level", "loud"), "debug, info, warn, error"),
+    (("--memory-max", "12Q"), "MiB"),
+    (("--threads", "many"), "a number from 0 to 4096"),
+])
+def test_a_refused_value_is_told_what_is_allowed(words, allowed):
+    done = run_tritd(*words)
+    assert done.returncode == 2 and allowed in done.stderr and words[1] in done.stderr
+
+
+def test_every_option_has_an_environment_variable(tmp_path):
+    """Each option of the help is read from TRITD_NAME: a bad value names the variable."""
+    help_text = run_tritd("--help").stdout
+    options = re.findall(r"^  --([a-z0-9-]+) ([A-Z]*)", help_text, re.M)
+    checked = 0
+    for name, value in options:
+        if value not in ("N", "MS", "BYTES", "LEVEL", "FORMAT"):
+            continue
+        variable = "TRITD_" + name.upper().replace("-", "_")
+        done = run_tritd("--check-config", env={variable: "bad value"})
+        assert done.returncode == 2 and variable in done.stderr, (name, done)
+        checked += 1
+    assert checked >= 10
+
+
+def test_the_configuration_file_may_come_from_the_environment(start, tmp_path):
+    """TRITD_CONFIG names the file; TRITD_LISTEN holds several addresses."""
+    (tmp_path / "tritd.conf").write_text("isa = portable\n")
+    own = start(env={"TRITD_CONFIG": str(tmp_path / "tritd.conf")})
+    assert own.ternary.Project(ref.project_request(VALUES),
+                               timeout=CALL_SECONDS).report.kernel == "portable"
+    done = run_tritd("--check-config", "--http", "off",
+                     env={"TRITD_LISTEN": "127.0.0.1:0,localhost:99999"})
+    assert done.returncode == 2 and "localhost:99999" in done.stderr
 
 
 def test_a_data_dir_that_cannot_be_is_refused_by_name(start, tmp_path):

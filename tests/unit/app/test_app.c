@@ -139,7 +139,11 @@ CASE(values, "an invalid option is refused by name and value")
     CHECK_EQ(config.threads, 3);
     CHECK_STR(config.listen[0], "127.0.0.1:6561");
     config_fini(&config);
+    CHECK(read_config(&config, WORDS((char *)"--memory-max=512MiB"), &failure) == 0);
+    CHECK_EQ(config.limits.memory_bytes_max, 512ull << 20);
+    config_fini(&config);
     check_refused(WORDS((char *)"--memory-max=12Q"), "12Q");
+    check_refused(WORDS((char *)"--memory-max=1MB"), "MiB");
     check_refused(WORDS((char *)"--memory-max=-1"), "-1");
     check_refused(WORDS((char *)"--memory-max=1K"), "at least 16M");
     check_refused(WORDS((char *)"--threads=many"), "many");

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/config.h"
+#include "kernels/kernels.h"
+#include "net/listener.h"
+#include "work/pool.h"
+
+static int check_isa(const struct config *config, struct failure *failure)
+{
+    if (kernels_select(config->isa))
+        return 0;
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, "isa",
+                      "\"%s\" is unknown or not supported by this CPU", config->isa);
+}
+
+static int check_threads(const struct config *config, struct failure *failure)
+{
+    if (config->threads <= POOL_THREADS_MAX)
+        return 0;
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, "threads", "%u; at most %d",
+                      config->threads, POOL_THREADS_MAX);
+}
+
+static int cannot_use(const char *path, struct failure *failure)
+{
+    return fail_field(failure, TRIT_UNAVAILABLE, "data-dir", "\"%.200s\": %s", path,
+                      strerror(errno));
+}
+
+/* A directory that is missing is created at the start, in one that must be writable. */
+static int check_missing(const char *path, struct failure *failure)
+{
+    char *parent = strdup(path);
+    char *slash;
+    int result;
+
+    if (!parent)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to check");
+    for (size_t end = strlen(parent); end > 1 && parent[end - 1] == '/'; end--)
+        parent[end - 1] = '\0';
+    slash = strrchr(parent, '/');
+    if (slash)
+        slash[slash == parent] = '\0';
+    result =
+        access(slash ? parent : ".", W_OK | X_OK) < 0 ? cannot_use(path, failure) : 0;
+    free(parent);
+    return result;
+}
+
+static int check_data_dir(const struct config *config, struct failure *failure)
+{
+    const char *path = config->data_dir;
+    struct stat status;
+
+    if (!path)
+        return 0;
+    if (stat(path, &status) < 0)
+        return errno == ENOENT ? check_missing(path, failure) : cannot_use(path, failure);
+    if (!S_ISDIR(status.st_mode)) {
+        errno = ENOTDIR;
+        return cannot_use(path, failure);
+    }
+    return access(path, R_OK | W_OK | X_OK) < 0 ? cannot_use(path, failure) : 0;
+}
+
+static int check_addresses(const struct config *config, struct failure *failure)
+{
+    for (size_t i = 0; i < config->listen_count; i++)
+        if (net_address_check(config->listen[i], failure) < 0)
+            return -1;
+    if (strcmp(config->http, "off") != 0 && net_address_check(config->http, failure) < 0)
+        return -1;
+    return 0;
+}
+
+int config_check(const struct config *config, struct failure *failure)
+{
+    if (check_isa(config, failure) < 0 || check_threads(config, failure) < 0 ||
+        check_data_dir(config, failure) < 0 || check_addresses(config, failure) < 0)
+        return -1;
+    return 0;
+}

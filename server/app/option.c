@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/option.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "app/config.h"
+#include "base/number.h"
+
+enum { WORDS_MAX = 4, COUNT_MAX = 4096 };
+
+/* The words that a value may be; an index is the value of the enum. */
+struct words {
+    const char *const *words; /* NULL ends them */
+    const char *allowed;      /* for the message */
+};
+
+static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
+static const char *const format_words[] = {"logfmt", "json", NULL};
+static const char *const flag_words[] = {"false", "true", "no", "yes", "0", "1", NULL};
+
+static int bad_value(struct failure *failure, const struct option_row *row,
+                     const char *source, const char *value, const char *allowed)
+{
+    return fail(failure, TRIT_INVALID_ARGUMENT, row->name, "%s: \"%.200s\" is not %s",
+                source, value, allowed);
+}
+
+/* "K" and "KiB" are both 2^10. Returns the shift, or -1. */
+static int unit_shift(const char *unit)
+{
+    static const char units[] = "KMGT";
+    const char *at = *unit ? strchr(units, *unit) : NULL;
+
+    if (*unit == '\0' || strcmp(unit, "B") == 0)
+        return 0;
+    if (!at || (unit[1] != '\0' && strcmp(unit + 1, "iB") != 0))
+        return -1;
+    return 10 * (int)(at - units + 1);
+}
+
+static bool parse_bytes(const char *text, uint64_t *bytes)
+{
+    uint64_t value;
+    size_t digits = parse_digits(text, SIZE_MAX, &value);
+    int shift = digits ? unit_shift(text + digits) : -1;
+
+    if (shift < 0 || value > UINT64_MAX >> shift)
+        return false;
+    *bytes = value << shift;
+    return true;
+}
+
+static int parse_word(const char *text, const char *const *words)
+{
+    for (int i = 0; words[i]; i++)
+        if (strcmp(words[i], text) == 0)
+            return i;
+    return -1;
+}
+
+static bool add_listen(struct config *config, const char *value)
+{
+    if (config->listen_count == LISTEN_MAX || *value == '\0')
+        return false;
+    config->listen[config->listen_count++] = value;
+    return true;
+}
+
+static int set_number(const struct option_row *row, void *at, const char *source,
+                      const char *value, struct failure *failure)
+{
+    uint64_t number = 0;
+
+    switch (row->kind) {
+    case OPTION_COUNT:
+        if (!parse_u64(value, COUNT_MAX, &number))
+            return bad_value(failure, row, source, value, "a number from 0 to 4096");
+        *(unsigned *)at = (unsigned)number;
+        return 0;
+    case OPTION_COUNT32:
+    case OPTION_NUMBER:
+        if (!parse_u64(value, UINT32_MAX, &number))
+            return bad_value(failure, row, source, value,
+                             "a number from 0 to 4294967295");
+        if (row->kind == OPTION_COUNT32)
+            *(uint32_t *)at = (uint32_t)number;
+        else
+            *(uint64_t *)at = number;
+        return 0;
+    default:
+        if (!parse_bytes(value, at))
+            return bad_value(failure, row, source, value,
+                             "a size: a number and K, M, G, T, KiB, MiB, GiB or TiB");
+        return 0;
+    }
+}
+
+static int set_word(const struct option_row *row, void *at, const char *source,
+                    const char *value, struct failure *failure)
+{
+    int word;
+
+    switch (row->kind) {
+    case OPTION_LEVEL:
+        word = parse_word(value, level_words);
+        if (word < 0)
+            return bad_value(failure, row, source, value,
+                             "one of debug, info, warn, error");
+        *(enum log_level *)at = (enum log_level)word;
+        return 0;
+    case OPTION_FORMAT:
+        word = parse_word(value, format_words);
+        if (word < 0)
+            return bad_value(failure, row, source, value, "one of logfmt, json");
+        *(enum log_format *)at = (enum log_format)word;
+        return 0;
+    default:
+        word = parse_word(value, flag_words);
+        if (word < 0)
+            return bad_value(failure, row, source, value, "one of true, false");
+        *(bool *)at = word % 2 == 1;
+        return 0;
+    }
+}
+
+int option_set(struct config *config, const struct option_row *row, const char *source,
+               const char *value, struct failure *failure)
+{
+    void *at = (char *)config + row->offset;
+
+    switch (row->kind) {
+    case OPTION_LISTEN:
+        return add_listen(config, value)
+                   ? 0
+                   : bad_value(failure, row, source, value,
+                               "one of at most 16 addresses: host:port or unix:/path");
+    case OPTION_TEXT:
+        *(const char **)at = value;
+        return 0;
+    case OPTION_COUNT:
+    case OPTION_COUNT32:
+    case OPTION_NUMBER:
+    case OPTION_BYTES:
+        return set_number(row, at, source, value, failure);
+    case OPTION_LEVEL:
+    case OPTION_FORMAT:
+    case OPTION_FLAG:
+        return set_word(row, at, source, value, failure);
+    case OPTION_ACTION:
+    case OPTION_CONFIG:
+        break;
+    }
+    return 0;
+}
+
+void option_environment_name(const struct option_row *row, char *name, size_t bytes)
+{
+    size_t at = (size_t)snprintf(name, bytes, "TRITD_");
+
+    for (const char *c = row->name; *c && at + 1 < bytes; c++)
+        name[at++] = *c == '-' ? '_' : (char)(*c - 'a' + 'A');
+    name[at] = '\0';
+}

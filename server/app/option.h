@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One option of the daemon: a row of the table in config.c, and how its value is read. */
+#ifndef APP_OPTION_H
+#define APP_OPTION_H
+
+#include <stddef.h>
+
+#include "base/status.h"
+
+struct config;
+
+enum option_kind {
+    OPTION_LISTEN,  /* may be repeated */
+    OPTION_TEXT,    /* const char * */
+    OPTION_COUNT,   /* unsigned */
+    OPTION_NUMBER,  /* uint64_t */
+    OPTION_BYTES,   /* uint64_t with a unit: K, M, G, T, or KiB, MiB, GiB, TiB */
+    OPTION_COUNT32, /* uint32_t */
+    OPTION_LEVEL,   /* enum log_level */
+    OPTION_FORMAT,  /* enum log_format */
+    OPTION_FLAG,    /* bool */
+    OPTION_ACTION,  /* command line only */
+    OPTION_CONFIG,  /* the --config file: not in that file itself */
+};
+
+struct option_row {
+    const char *name; /* --name, TRITD_NAME, name = ... */
+    enum option_kind kind;
+    size_t offset;     /* in struct config */
+    const char *value; /* as the help shows it; NULL: the option takes none */
+    const char *help;
+};
+
+/* Reads `value` into the member of the row. `source` says where it was set, for the
+ * message: "--threads", "TRITD_THREADS" or "tritd.conf:3: threads". INVALID_ARGUMENT
+ * names the source and the value, and says what is allowed. */
+int option_set(struct config *config, const struct option_row *row, const char *source,
+               const char *value, struct failure *failure);
+
+/* Writes the name of the row's environment variable: "TRITD_DATA_DIR". */
+void option_environment_name(const struct option_row *row, char *name, size_t bytes);
+
+#endif
