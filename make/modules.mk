@@ -1,11 +1,11 @@
 # The modules: their folders, the modules that each may use, and their libraries.
 # A module links with exactly those; tests/tools/lint.py compares includes with USES_.
 
-MODULES := kernels proto base async obs access files checkpoint h2 work store layers grpc services web net app lib cli
+MODULES := kernels proto base async obs access files checkpoint tls h2 work store layers grpc services web net app lib cli
 
 DIR_kernels := kernels kernels/ternary kernels/linear
 DIR_proto := proto proto/codec
-$(foreach r,base async obs access files h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
+$(foreach r,base async obs access files tls h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
 DIR_checkpoint := checkpoint
 DIR_services := server/services server/services/ternary server/services/layers
 DIR_lib := client/lib
@@ -19,17 +19,18 @@ USES_obs := base
 USES_access := base
 USES_files := base
 USES_checkpoint := files base proto kernels
+USES_tls := base
 USES_h2 := base
 USES_work := async base kernels proto
 USES_store := async obs base proto kernels
 USES_layers := obs base kernels proto
 USES_grpc := h2 async obs base proto
 USES_services := grpc h2 layers work store async obs base proto kernels
-USES_web := store async obs base proto kernels
-USES_net := h2 async obs base
-USES_app := net web services access grpc h2 layers work store files async obs base proto kernels
-USES_lib := checkpoint files base proto kernels
-USES_cli := lib checkpoint files base proto kernels
+USES_web := tls store async obs base proto kernels
+USES_net := tls h2 async obs base
+USES_app := net web services access grpc tls h2 layers work store files async obs base proto kernels
+USES_lib := tls checkpoint files base proto kernels
+USES_cli := lib tls checkpoint files base proto kernels
 
 PKG_proto := jansson
 PKG_files := jansson
@@ -42,6 +43,7 @@ PKG_lib := libnghttp2 jansson
 PKG_store := sqlite3
 PKG_web := libmicrohttpd jansson
 PKG_access := gnutls
+PKG_tls := gnutls
 PKG_grpc := gnutls
 PKG_services := gnutls libxxhash
 PKG_cli := jansson
