@@ -62,6 +62,19 @@ enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
 
 /* ---- the three sources ----------------------------------------------------------- */
 
+static int set(struct config *config, const struct option_row *row, const char *source,
+               const char *value, struct failure *failure)
+{
+    if (row->kind != OPTION_LISTEN)
+        return option_read(config, row, source, value, failure);
+    if (config->listen_count == LISTEN_MAX || *value == '\0')
+        return option_refuse(row, source, value,
+                             "one of at most 16 addresses: host:port or unix:/path",
+                             failure);
+    config->listen[config->listen_count++] = value;
+    return 0;
+}
+
 /* Several addresses in one variable are separated by commas. */
 static int listen_from_environment(struct config *config, const struct option_row *row,
                                    const char *name, const char *value,
@@ -75,7 +88,7 @@ static int listen_from_environment(struct config *config, const struct option_ro
     if (!rest)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
     while ((address = strsep(&rest, ",")))
-        if (option_set(config, row, name, address, failure) < 0)
+        if (set(config, row, name, address, failure) < 0)
             return -1;
     return 0;
 }
@@ -95,7 +108,7 @@ static int read_environment(struct config *config, struct failure *failure)
             continue;
         result = rows[i].kind == OPTION_LISTEN
                      ? listen_from_environment(config, &rows[i], name, value, failure)
-                     : option_set(config, &rows[i], name, value, failure);
+                     : set(config, &rows[i], name, value, failure);
         if (result < 0)
             return -1;
     }
@@ -133,7 +146,7 @@ static int read_line(struct config *config, char *line, const char *path, unsign
     for (size_t i = 0; i < ROW_COUNT; i++)
         if (strcmp(rows[i].name, name) == 0 && rows[i].kind != OPTION_ACTION &&
             rows[i].kind != OPTION_CONFIG)
-            return option_set(config, &rows[i], source, trimmed(equals + 1), failure);
+            return set(config, &rows[i], source, trimmed(equals + 1), failure);
     return fail(failure, TRIT_INVALID_ARGUMENT, "config",
                 "%s: no option is called \"%s\"", place, name);
 }
@@ -205,7 +218,7 @@ static int read_arguments(struct config *config, struct arguments *arguments, in
         else if (row->kind == OPTION_LISTEN && !config)
             arguments->listens = true;
         else if (config &&
-                 option_set(config, row, source, optarg ? optarg : "true", failure) < 0)
+                 set(config, row, source, optarg ? optarg : "true", failure) < 0)
             return -1;
     }
     if (optind < argc)

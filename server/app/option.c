@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/config.h"
 #include "base/number.h"
+#include "obs/log.h"
 
 enum { WORDS_MAX = 4, COUNT_MAX = 4096 };
 
@@ -19,8 +19,8 @@ static const char *const level_words[] = {"debug", "info", "warn", "error", NULL
 static const char *const format_words[] = {"logfmt", "json", NULL};
 static const char *const flag_words[] = {"false", "true", "no", "yes", "0", "1", NULL};
 
-static int bad_value(struct failure *failure, const struct option_row *row,
-                     const char *source, const char *value, const char *allowed)
+int option_refuse(const struct option_row *row, const char *source, const char *value,
+                  const char *allowed, struct failure *failure)
 {
     return fail(failure, TRIT_INVALID_ARGUMENT, row->name, "%s: \"%.200s\" is not %s",
                 source, value, allowed);
@@ -59,14 +59,6 @@ static int parse_word(const char *text, const char *const *words)
     return -1;
 }
 
-static bool add_listen(struct config *config, const char *value)
-{
-    if (config->listen_count == LISTEN_MAX || *value == '\0')
-        return false;
-    config->listen[config->listen_count++] = value;
-    return true;
-}
-
 static int set_number(const struct option_row *row, void *at, const char *source,
                       const char *value, struct failure *failure)
 {
@@ -75,14 +67,14 @@ static int set_number(const struct option_row *row, void *at, const char *source
     switch (row->kind) {
     case OPTION_COUNT:
         if (!parse_u64(value, COUNT_MAX, &number))
-            return bad_value(failure, row, source, value, "a number from 0 to 4096");
+            return option_refuse(row, source, value, "a number from 0 to 4096", failure);
         *(unsigned *)at = (unsigned)number;
         return 0;
     case OPTION_COUNT32:
     case OPTION_NUMBER:
         if (!parse_u64(value, UINT32_MAX, &number))
-            return bad_value(failure, row, source, value,
-                             "a number from 0 to 4294967295");
+            return option_refuse(row, source, value, "a number from 0 to 4294967295",
+                                 failure);
         if (row->kind == OPTION_COUNT32)
             *(uint32_t *)at = (uint32_t)number;
         else
@@ -90,8 +82,9 @@ static int set_number(const struct option_row *row, void *at, const char *source
         return 0;
     default:
         if (!parse_bytes(value, at))
-            return bad_value(failure, row, source, value,
-                             "a size: a number and K, M, G, T, KiB, MiB, GiB or TiB");
+            return option_refuse(row, source, value,
+                                 "a size: a number and K, M, G, T, KiB, MiB, GiB or TiB",
+                                 failure);
         return 0;
     }
 }
@@ -105,36 +98,31 @@ static int set_word(const struct option_row *row, void *at, const char *source,
     case OPTION_LEVEL:
         word = parse_word(value, level_words);
         if (word < 0)
-            return bad_value(failure, row, source, value,
-                             "one of debug, info, warn, error");
+            return option_refuse(row, source, value, "one of debug, info, warn, error",
+                                 failure);
         *(enum log_level *)at = (enum log_level)word;
         return 0;
     case OPTION_FORMAT:
         word = parse_word(value, format_words);
         if (word < 0)
-            return bad_value(failure, row, source, value, "one of logfmt, json");
+            return option_refuse(row, source, value, "one of logfmt, json", failure);
         *(enum log_format *)at = (enum log_format)word;
         return 0;
     default:
         word = parse_word(value, flag_words);
         if (word < 0)
-            return bad_value(failure, row, source, value, "one of true, false");
+            return option_refuse(row, source, value, "one of true, false", failure);
         *(bool *)at = word % 2 == 1;
         return 0;
     }
 }
 
-int option_set(struct config *config, const struct option_row *row, const char *source,
+int option_read(void *config, const struct option_row *row, const char *source,
                const char *value, struct failure *failure)
 {
     void *at = (char *)config + row->offset;
 
     switch (row->kind) {
-    case OPTION_LISTEN:
-        return add_listen(config, value)
-                   ? 0
-                   : bad_value(failure, row, source, value,
-                               "one of at most 16 addresses: host:port or unix:/path");
     case OPTION_TEXT:
         *(const char **)at = value;
         return 0;
@@ -147,6 +135,7 @@ int option_set(struct config *config, const struct option_row *row, const char *
     case OPTION_FORMAT:
     case OPTION_FLAG:
         return set_word(row, at, source, value, failure);
+    case OPTION_LISTEN:
     case OPTION_ACTION:
     case OPTION_CONFIG:
         break;

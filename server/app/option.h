@@ -7,8 +7,6 @@
 
 #include "base/status.h"
 
-struct config;
-
 enum option_kind {
     OPTION_LISTEN,  /* may be repeated */
     OPTION_TEXT,    /* const char * */
@@ -31,10 +29,15 @@ struct option_row {
     const char *help;
 };
 
+/* INVALID_ARGUMENT: "<source>: "<value>" is not <allowed>". Returns -1. */
+int option_refuse(const struct option_row *row, const char *source, const char *value,
+                  const char *allowed, struct failure *failure);
+
 /* Reads `value` into the member of the row. `source` says where it was set, for the
  * message: "--threads", "TRITD_THREADS" or "tritd.conf:3: threads". INVALID_ARGUMENT
- * names the source and the value, and says what is allowed. */
-int option_set(struct config *config, const struct option_row *row, const char *source,
+ * names the source and the value, and says what is allowed. Rows of
+ * the kinds LISTEN, ACTION and CONFIG are the caller's: they are left alone. */
+int option_read(void *config, const struct option_row *row, const char *source,
                const char *value, struct failure *failure);
 
 /* Writes the name of the row's environment variable: "TRITD_DATA_DIR". */
