@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""safetensors files of every type, written and read by hand."""
+"""safetensors files of every type, written and read without the safetensors package."""
 import json
 from typing import NamedTuple
 

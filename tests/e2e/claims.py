@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verifications of all kinds of claims, unary and streamed, as one call each."""
+"""Verifies claims of every encoding by unary and streamed calls."""
 import numpy as np
 
 import reference as ref
@@ -57,7 +57,7 @@ def project_stream(daemon, weight, dtype=ref.F32, layer=None, chunk=1000, **opti
 
 
 def findings(report):
-    """Kind to finding; each kind stands once."""
+    """Findings by kind; each kind occurs once."""
     found = {finding.kind: finding for finding in report.findings}
     assert len(found) == len(report.findings)
     return found
@@ -68,7 +68,7 @@ def kinds(report):
 
 
 def ternary(random, rows=8, columns=256, group_size=128):
-    """An exactly ternary f32 tensor, its codes and scales."""
+    """An exactly ternary f32 tensor, with its codes and scales."""
     weight = random.standard_normal((rows, columns)).astype(np.float32)
     codes, scales = ref.project(weight, group_size)
     values = codes * np.repeat(scales, group_size, axis=1)[:, :columns]

@@ -9,7 +9,7 @@ from tritd import Daemon
 
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory):
-    """A daemon that tests share; they file reports under runs of their own name."""
+    """A daemon that tests share; they store reports under runs of their own name."""
     subject = Daemon(tmp_path_factory.mktemp("daemon"))
     yield subject
     assert subject.stop() == 0, subject.log()[-4000:]
@@ -17,7 +17,8 @@ def daemon(tmp_path_factory):
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts daemons of the test's own; a name keeps its data over restarts."""
+    """Starts daemons for one test; a daemon of the same name keeps its data after a
+    restart."""
     started = []
 
     def start(*words, name="own", **more):
@@ -32,7 +33,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def run(request):
-    """A run name no other test uses."""
+    """A run name that no other test uses."""
     return request.node.name
 
 
@@ -50,5 +51,5 @@ def layers(daemon):
 
 @pytest.fixture
 def name(request):
-    """A layer's name, or the beginning of several, that no other test uses."""
+    """A layer name, or a prefix for several, that no other test uses."""
     return "e2e/" + request.node.name

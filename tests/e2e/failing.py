@@ -9,7 +9,7 @@ from tritd import BINARIES, CALL_SECONDS
 
 LIBRARY = BINARIES / "tests" / "e2e" / "failing_calls.so"
 
-# What can leave something half-written.
+# System calls whose failure could leave a partial file.
 CHANGES = ("create", "write", "fsync", "link", "rename", "mkdir", "unlink", "chmod", "close")
 NAMING = ("link", "rename")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of sharded safetensors, made by hand as transformers lays them out."""
+"""Folders of sharded safetensors, written as transformers does."""
 import json
 
 from checkpoints import load, save
@@ -12,9 +12,8 @@ def shard_name(number, count):
 
 
 def save_folder(folder, shards, config=None, index=True, weight_map=None):
-    """`shards`: for each file its tensors (None: the file is not written, and the index
-    promises nothing of it). `weight_map`: more or other entries of the index; a value None
-    takes an entry out."""
+    """`shards`: the tensors of each file (None: the file is missing and not in the index).
+    `weight_map`: additional or changed entries of the index; None removes an entry."""
     folder.mkdir(parents=True, exist_ok=True)
     promised = {}
     for number, tensors in enumerate(shards, 1):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers held by the daemon, as tests see them: the stub, specs, arrays in and out,
-and what a ternary layer is by NumPy."""
+"""Helpers for tests of held layers: the stub, specs, conversion of arrays, and the projection
+in NumPy."""
 import grpc
 import numpy as np
 from safetensors.numpy import load_file
@@ -24,7 +24,7 @@ GOLDEN = load_file(DATA / "mlx_ternary_golden.safetensors")
 
 
 class Service:
-    """The Layers stub of a daemon: every method with a deadline."""
+    """The Layers stub of a daemon; every method gets a deadline."""
 
     def __init__(self, daemon):
         self.stub = layers_pb2_grpc.LayersStub(daemon.channel)
@@ -67,8 +67,8 @@ def close(found, expected, relative=1e-5):
 
 
 def forge(path):
-    """Makes 16 weights of a layer of 16 rows +2, in the file of a daemon that is down,
-    with the CRC to it: a good file of a layer that is not ternary."""
+    """Sets 16 weights to +2 in the file of a layer of 16 rows, with a valid CRC, while the
+    daemon is down. The file stays readable, but the layer is not ternary."""
     content = bytearray(path.read_bytes())
     content[-20:-16] = b"\xff" * 4
     content[-4:] = ref.crc32c(bytes(content[384:-4])).to_bytes(4, "little")

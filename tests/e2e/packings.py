@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packed encodings in NumPy (kernels/FORMATS.md), made from codes and scales.
+"""The packed encodings in NumPy (kernels/FORMATS.md), computed from codes and scales.
 Independent of the C code."""
 import numpy as np
 
 import claims
 
-# encoding: elements of a block with a scale of its own
+# encoding: elements of a block that has its own scale
 BLOCKS = {claims.PQ2_0: 128, claims.Q2_0: 64, claims.PTQ1_0: 128, claims.TQ1_0: 256,
           claims.TQ2_0: 256}
 
 
 def _in_sequence(codes):
-    """[.., n] codes t+1 as bytes of four, least significant first."""
+    """[.., n] codes t+1, four in a byte, least significant first."""
     c = codes.reshape(*codes.shape[:-1], -1, 4)
     return c[..., 0] | c[..., 1] << 2 | c[..., 2] << 4 | c[..., 3] << 6
 
 
 def _in_planes(codes, first_is_lowest):
-    """[.., 128 k] codes as bytes whose four codes are 32 elements apart."""
+    """[.., 128 k] codes; the four codes of a byte are 32 elements apart."""
     c = codes.reshape(*codes.shape[:-1], -1, 4, 32)
     order = range(4) if first_is_lowest else range(3, -1, -1)
     packed = sum(c[..., plane, :].astype(np.uint8) << (2 * at) for at, plane in enumerate(order))
@@ -25,7 +25,7 @@ def _in_planes(codes, first_is_lowest):
 
 
 def _base3(codes, stages):
-    """[.., n] codes in base 3; a stage is (bytes, digits a byte)."""
+    """[.., n] codes in base 3; a stage is (bytes, digits per byte)."""
     out, at = [], 0
     for count, digits in stages:
         q = np.zeros(codes.shape[:-1] + (count,), np.uint32)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numeric contract in NumPy, and messages made of arrays. Independent of
-the C kernels: what the suite compares with where no golden tensor says it."""
+"""The numeric contract in NumPy, and helpers that make messages from arrays. Independent of
+the C kernels; tests compare with it where there is no golden tensor."""
 import numpy as np
 
 from tritd import tensor_pb2, ternary_pb2
@@ -31,7 +31,7 @@ def narrow(values, dtype):
 
 
 def project(w, group_size=128, exact=False):
-    """Codes and f32 scales [rows, groups] of a float32 array by its last axis."""
+    """Codes and f32 scales [rows, groups] of a float32 array, grouped along its last axis."""
     rows = w.reshape(-1, w.shape[-1]).astype(np.float64)
     n = rows.shape[1]
     groups = -(-n // group_size)
@@ -78,7 +78,7 @@ def project_request(array, layer=None, dtype=F32, **fields):
 
 
 def stream_requests(data, shape, chunk_bytes, layer=None, dtype=F32, crc=None, **fields):
-    """A ProjectStream's messages for the bytes of a tensor, cut every chunk_bytes."""
+    """The messages of a ProjectStream, with the tensor's bytes cut every chunk_bytes."""
     yield ternary_pb2.ProjectStreamRequest(start=ternary_pb2.ProjectStart(
         options=options(**fields), layer=layer, dtype=dtype, shape=shape))
     for offset in range(0, len(data), chunk_bytes):
@@ -88,7 +88,7 @@ def stream_requests(data, shape, chunk_bytes, layer=None, dtype=F32, crc=None, *
 
 
 def gather(replies):
-    """data, scales and report of a ProjectStream's replies, checked for order."""
+    """data, scales and report from the replies of a ProjectStream; checks their order."""
     data, scales, report = bytearray(), bytearray(), None
     for reply in replies:
         kind = reply.WhichOneof("message")

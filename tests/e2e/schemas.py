@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/schema: which schema the output of a command follows, and whether it does."""
+"""The schemas of docs/schema: which one a command's output must follow, and a check of it."""
 import functools
 import json
 import pathlib
@@ -25,20 +25,20 @@ def validator(name):
 
 
 def errors(name, value):
-    """Where and why the value does not follow the schema."""
+    """Where and why the value violates the schema."""
     return [f"{name}: {error.json_path}: {error.message[:400]}"
             for error in validator(name).iter_errors(value)]
 
 
 def parse(text):
-    """JSON in the strict sense: NaN and Infinity are not JSON."""
+    """Parses strict JSON, without NaN and Infinity."""
     def refuse(word):
         raise AssertionError(f"{word} is not JSON")
     return json.loads(text, parse_constant=refuse)
 
 
 def schema_of(words):
-    """The schema of a command line's output; None: it does not ask for JSON."""
+    """The schema of a command line's output; None if the output is not JSON."""
     words = [str(word) for word in words]
     if not {"--json", "-j"} & set(words) or {"--help", "-h"} & set(words):
         return None
@@ -48,8 +48,8 @@ def schema_of(words):
 
 
 def check(words, output):
-    """Fails where the output of a command line does not follow its schema. A command that
-    was refused prints no JSON."""
+    """Fails if the output of a command line violates its schema. A refused command prints no
+    JSON."""
     name = schema_of(words)
     if name in schemas() and output.strip():
         found = errors(name, parse(output))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A ProjectStream that a test keeps open while something else happens."""
+"""A ProjectStream that a test keeps open while it does something else."""
 import functools
 import queue
 
@@ -8,19 +8,19 @@ import numpy as np
 import reference as ref
 from tritd import CALL_SECONDS
 
-# Larger than a few tiles, so that replies come when half of it is sent.
+# Several tiles, so that replies come when half of it is sent.
 VALUES = np.random.default_rng(1).standard_normal((1024, 1024)).astype(np.float32)
 CHUNK_BYTES = 512 << 10
 
 
 @functools.cache
 def expected():
-    """VALUES as it must come back."""
+    """The projection of VALUES."""
     return ref.dense(VALUES, *ref.project(VALUES))
 
 
 class HalfSent:
-    """Half of VALUES is uploaded, and the first reply has come."""
+    """Half of VALUES is uploaded and the first reply has arrived."""
 
     def __init__(self, daemon, layer=None, timeout=CALL_SECONDS, metadata=None):
         requests = list(ref.stream_requests(VALUES.tobytes(), VALUES.shape, CHUNK_BYTES, layer))
@@ -38,7 +38,7 @@ class HalfSent:
             raise
 
     def finish(self):
-        """Uploads the rest; the result must have the right bits."""
+        """Uploads the rest and checks the result."""
         for request in self._rest:
             self._outbox.put(request)
         self._outbox.put(None)
@@ -47,5 +47,5 @@ class HalfSent:
         return report
 
     def abandon(self):
-        """Ends the upload where it is, for grpcio's sending thread to leave."""
+        """Stops the upload, so that grpcio's sending thread ends."""
         self._outbox.put(None)

@@ -18,7 +18,7 @@ import abi  # noqa: E402
 
 FROZEN = sorted(path for path in (DATA / "abi").iterdir() if path.is_dir())
 BUILT = pytest.mark.skipif(VARIANT not in ("release", "cov"), reason="builds plain programs")
-# What a library is made of; the rest does not see the structs of trit.h.
+# Sources of the library; the others do not use the structs of trit.h.
 PARTS = ["client/lib", "checkpoint", "proto", "proto/codec"]
 
 
@@ -77,7 +77,8 @@ def soname(folder):
 
 
 def build(folder, headers, *defines):
-    """The program, linked with today's library; which one it runs with is told later."""
+    """The program, linked with today's library; a test chooses the library that it runs
+    with."""
     program = folder / "program"
     subprocess.run(["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{headers}", *defines,
                     "-o", program, ROOT / "tests/abi/program.c", BINARIES / "libtrit.so"],
@@ -86,7 +87,7 @@ def build(folder, headers, *defines):
 
 
 def told(program, library, daemon, run):
-    """What the program prints; it fails where anything is wrong."""
+    """What the program prints; fails if the program fails."""
     done = subprocess.run([program, daemon.rpc, run], capture_output=True, text=True,
                           env=dict(os.environ, LD_LIBRARY_PATH=str(library)))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -95,7 +96,7 @@ def told(program, library, daemon, run):
 
 @pytest.fixture
 def usual(tmp_path, headers, daemon, run):
-    """What a program of today prints with today's library."""
+    """What a program with today's headers prints with today's library."""
     return told(build(tmp_path, headers), BINARIES, daemon, run + "-usual")
 
 
@@ -138,7 +139,7 @@ def test_no_symbol_of_a_past_version_is_gone(frozen):
 
 
 def test_no_struct_ends_in_padding(headers):
-    """A member added there would not change the size."""
+    """A member added in the padding would not change the struct's size."""
     sizes, members, _ = abi.measure(headers)
     for name, listed in abi.structs(headers).items():
         assert sum(members[name, listed[-1]]) == sizes[name], name
@@ -146,5 +147,5 @@ def test_no_struct_ends_in_padding(headers):
 
 @pytest.mark.parametrize("frozen", FROZEN, ids=lambda path: path.name)
 def test_frozen_headers_stay_as_they_are(frozen):
-    """Their layout, written when they were frozen, is still theirs."""
+    """The structs of frozen headers still have the layout that was recorded with them."""
     assert "\n".join(abi.layout_header(frozen)) + "\n" == (frozen / "layout.h").read_text()

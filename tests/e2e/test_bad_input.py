@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bad input, each kind with its status and a message that names the field and
-the value, while another call on the same connection goes on undisturbed."""
+"""Each kind of bad input gets its status and a message with the field and the value, while
+another call on the same connection continues undisturbed."""
 import grpc
 import numpy as np
 import pytest
@@ -18,8 +18,8 @@ ROW = np.arange(256, dtype=np.float32).reshape(2, 128) - 100
 
 @pytest.fixture
 def bystander(daemon):
-    """A stream that is half way through when the test begins; after the test it
-    goes on to the end and must have the right bits."""
+    """A stream that is half uploaded when the test begins and is finished and checked after
+    the test."""
     stream = HalfSent(daemon)
     yield
     stream.finish()
@@ -244,7 +244,7 @@ def test_refuses_another_report_for_an_existing_step(daemon, bystander, run):
             grpc.StatusCode.ALREADY_EXISTS, run, "up", 41)
 
 
-def test_refuses_verification_options_that_make_no_sense(daemon, bystander):
+def test_refuses_invalid_verification_options(daemon, bystander):
     def verify(**options):
         return daemon.ternary.Verify(ternary_pb2.VerifyRequest(
             options=ternary_pb2.VerifyOptions(**options), tensor=ref.tensor(ROW)),
@@ -261,7 +261,7 @@ def test_refuses_a_reference_of_another_shape(daemon, bystander):
         INVALID, "reference")
 
 
-def test_refuses_to_unpack_what_is_not_there(daemon, bystander):
+def test_refuses_to_unpack_missing_data(daemon, bystander):
     def unpack(**fields):
         return daemon.ternary.Unpack(ternary_pb2.UnpackRequest(**fields), timeout=CALL_SECONDS)
     whole = dict(encoding=PQ2_0, dtype=F32, shape=[2, 128], data=bytes(68))
@@ -275,7 +275,7 @@ def test_refuses_to_unpack_what_is_not_there(daemon, bystander):
 
 
 def test_unpacks_dense_or_says_why_not(daemon, bystander):
-    """Nothing is packed in ENCODING_DENSE: the same bytes or a refusal, no more."""
+    """ENCODING_DENSE is not packed: Unpack returns the same bytes or refuses."""
     try:
         reply = daemon.ternary.Unpack(ternary_pb2.UnpackRequest(
             dtype=F32, shape=[2, 128], data=BYTES), timeout=CALL_SECONDS)

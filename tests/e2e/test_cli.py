@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line against the daemon: what make run does, and the exit codes."""
+"""The command line against the daemon: the commands of `make run`, and the exit codes."""
 import json
 import subprocess
 
@@ -26,7 +26,7 @@ def matrix(values):
 
 
 def raw_tensors(path):
-    """Name to the exact bytes, and the header's entries, of a safetensors file."""
+    """The exact bytes of each tensor and the header's entries, by name."""
     blob = path.read_bytes()
     end = 8 + int.from_bytes(blob[:8], "little")
     header = json.loads(blob[8:end])
@@ -51,7 +51,7 @@ def test_project_writes_the_projection_and_passes_the_rest_through(daemon, out, 
         else:
             assert data == before[name][2], name
     assert {r.layer for r in reports_of(daemon, run)} == set(LAYERS)
-    # stdout is no terminal: no progress bar, no carriage returns.
+    # stdout is not a terminal: no progress bar, no carriage returns.
     assert "\r" not in done.stdout + done.stderr
 
 
@@ -73,7 +73,7 @@ def test_project_writes_codes_and_scales_on_request(daemon, out):
         assert any((v.ravel() == scales.ravel()).all() for v in found), name
 
 
-# [rows / 4, columns] of U8 and weight_scale [1], as transformers has a linear layer.
+# transformers stores a linear layer as U8 [rows / 4, columns] and weight_scale [1].
 def test_hf_bitnet_is_written_and_verified(daemon, out, tmp_path, random):
     weights = {f"model.{name}.weight": random.standard_normal(shape).astype(np.float32)
                for name, shape in {"q": (8, 129), "k": (12, 64), "head": (6, 64)}.items()}
@@ -100,7 +100,7 @@ def test_hf_bitnet_is_written_and_verified(daemon, out, tmp_path, random):
         assert done.returncode == 0, done.stdout + done.stderr
     done = cli(daemon, "verify", out)
     assert done.returncode == 4 and "kept_by_record" in done.stdout, done.stdout
-    # Without a record, and with scales in the model's type, as others write it.
+    # Other programs write no record, and scales in the model's type.
     bare = {name: values.astype(np.float16) if "scale" in name else values
             for name, values in tensors.items() if "head" not in name}
     save_file(bare, out)
@@ -183,7 +183,7 @@ def test_inspect_lists_tensors_without_a_daemon():
         assert name in done.stdout
 
 
-def test_reports_lists_what_was_filed(daemon, out, run):
+def test_reports_lists_stored_reports(daemon, out, run):
     assert cli(daemon, "project", SAMPLE, "-o", out, *SELECT, "--run", run, "--step", 5).returncode == 0
     done = cli(daemon, "reports", "--run", run)
     assert done.returncode == 0, done.stderr
@@ -229,9 +229,9 @@ def test_a_failed_call_is_3(daemon, out, tmp_path):
     assert not out.exists()
 
 
-# getaddrinfo takes 65536 for 0, and 72097 for 6561.
+# getaddrinfo would read 65536 as port 0, and 72097 as port 6561.
 @pytest.mark.parametrize("port", ["0", "65536", "72097", "-1", "+80", "x"])
-def test_a_port_that_is_none_is_refused(port):
+def test_an_invalid_port_is_refused(port):
     told = f'port "{port}" is not a number from 1 to 65535'
     done = cli(None, "ping", "--server", f"127.0.0.1:{port}")
     assert done.returncode == 3 and told in done.stderr
@@ -239,7 +239,7 @@ def test_a_port_that_is_none_is_refused(port):
     assert done.returncode == 3 and told in done.stderr
 
 
-def test_a_file_that_is_none_names_itself(daemon, tmp_path, out):
+def test_a_broken_or_missing_file_is_named(daemon, tmp_path, out):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(SAMPLE.read_bytes()[:5000])
     for path in (broken, tmp_path / "missing.safetensors"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files as people really have them, and what trit makes of each."""
+"""trit with checkpoints as users have them."""
 import io
 import json
 import struct
@@ -23,7 +23,8 @@ def kinds(done):
 
 
 def test_fused_experts(daemon, tmp_path, normal):
-    """Experts of rank 3 are left out with their share said, or projected each by itself."""
+    """Experts of rank 3 are left out with their share reported, or each is projected
+    separately."""
     experts = normal(4, 64, 320)
     save(tmp_path / "moe.safetensors", {"m.mlp.experts.down_proj": experts,
                                         "m.mlp.gate.weight": normal(4, 320),
@@ -45,7 +46,8 @@ def test_fused_experts(daemon, tmp_path, normal):
 
 
 def test_conv1d(daemon, tmp_path, normal):
-    """A layer stored [in, out] is warned of, and --transposed gives the codes of [out, in]."""
+    """A layer stored [in, out] gets a warning, and --transposed gives the codes of [out,
+    in]."""
     weight = normal(256, 384)
     save(tmp_path / "in_out.safetensors", {"h.0.attn.c_attn.weight": weight})
     save(tmp_path / "out_in.safetensors",
@@ -77,7 +79,7 @@ def archive():
     (bytes(4096) + b"x" * 4096, "starts with 4096 zero bytes"),
 ])
 def test_no_weights(daemon, tmp_path, data, words):
-    """A file that is none of weights is refused by what it is."""
+    """A file without weights is refused, and the message says what it is."""
     (tmp_path / "model.safetensors").write_bytes(data)
     for command in (("inspect",), ("verify",), ("project", "-o", tmp_path / "out.safetensors")):
         done = cli(daemon, command[0], tmp_path / "model.safetensors", *command[1:])
@@ -85,7 +87,7 @@ def test_no_weights(daemon, tmp_path, data, words):
 
 
 def test_trailing_bytes(daemon, tmp_path, normal):
-    """Bytes behind the last tensor are refused with their number."""
+    """Bytes after the last tensor are refused, and the message has their number."""
     save(tmp_path / "a.safetensors", {"l.weight": normal(4, 128)})
     with open(tmp_path / "a.safetensors", "ab") as file:
         file.write(bytes(16))
@@ -94,7 +96,7 @@ def test_trailing_bytes(daemon, tmp_path, normal):
 
 
 def test_index_points_at_nothing(daemon, tmp_path, normal):
-    """A missing shard or tensor is refused by name, an unlisted tensor is warned of."""
+    """A missing shard or tensor is refused by name; an unlisted tensor is a warning."""
     def shards():
         return [{f"l.{i}.weight": normal(4, 128)} for i in range(3)]
 
@@ -122,7 +124,8 @@ def test_index_points_at_nothing(daemon, tmp_path, normal):
 
 
 def test_in_place(daemon, tmp_path, normal):
-    """The input is never its own output, and writing over a link leaves its target alone."""
+    """The input is never overwritten, and writing to a link leaves the link's target
+    unchanged."""
     blob = tmp_path / "4f6b9c0d"
     save(blob, {"a.weight": normal(4, 128)})
     link = tmp_path / "model.safetensors"
@@ -141,7 +144,7 @@ def test_in_place(daemon, tmp_path, normal):
     (np.nan, "scale_non_finite"), (np.inf, "scale_non_finite"), (-.5, "scale_negative"),
     (0., "scale_zero_under_codes")])
 def test_bad_scale(daemon, tmp_path, random, scale, kind):
-    """A bad scale fails and is named; without an encoding the file is undecided."""
+    """A bad scale fails and is named; without an encoding the file is inconclusive."""
     codes = random.choice(np.array([0x15, 0x46, 0x91, 0x2a, 0x64], np.uint8), (64, 256))
     save(tmp_path / "a.safetensors", {"up_proj.weight": codes,
                                       "up_proj.weight_scale": np.array([scale], np.float32)})
@@ -153,7 +156,7 @@ def test_bad_scale(daemon, tmp_path, random, scale, kind):
 
 
 def test_bad_blocks(daemon, tmp_path):
-    """Bad scales and the code 3 in blocks are named with the first place of each."""
+    """Bad scales and codes 3 in blocks are reported with the first position of each."""
     blocks = np.zeros((4, 2, 34), np.uint8)
     blocks[..., 2:] = 0x15
     scales = np.full((4, 2), .031, np.float16)
@@ -180,7 +183,8 @@ def test_bad_blocks(daemon, tmp_path):
     ({"flat_param": ("F32", (131072,), 4)}, ("flat_param", "a vector")),
 ])
 def test_unknown_packing(daemon, tmp_path, tensors, words):
-    """A file in which nothing can be examined never passes, and says what it holds."""
+    """A file in which nothing can be examined does not pass; the message says what it
+    holds."""
     save(tmp_path / "a.safetensors", {name: Raw(dtype, shape, bytes(int(np.prod(shape)) * width))
                                       for name, (dtype, shape, width) in tensors.items()})
     done = cli(daemon, "verify", tmp_path / "a.safetensors")
@@ -192,7 +196,7 @@ def test_unknown_packing(daemon, tmp_path, tensors, words):
 
 
 def test_odd_columns(daemon, tmp_path, normal):
-    """Every layer that does not fit a packing is listed with its width in one run."""
+    """One run lists every layer whose width does not fit the packing."""
     widths = (4304, 5460, 3420, 8640)
     save(tmp_path / "a.safetensors", {"ok.weight": normal(4, 1152), **{
         f"w{width}.weight": normal(4, width) for width in widths}})
@@ -210,7 +214,7 @@ def test_odd_columns(daemon, tmp_path, normal):
 
 @pytest.mark.parametrize("metadata", [False, {}, None, {"format": "pt", "note": "é世"}])
 def test_metadata(daemon, tmp_path, normal, metadata):
-    """Metadata is carried over, and its output has a format whatever the input had."""
+    """Metadata is copied, and the output's metadata always has a format."""
     data = normal(4, 128).tobytes()
     header = {"l.weight": {"dtype": "F32", "shape": [4, 128], "data_offsets": [0, len(data)]}}
     if metadata is not False:
@@ -224,7 +228,7 @@ def test_metadata(daemon, tmp_path, normal, metadata):
 
 
 def test_no_tensors(daemon, tmp_path):
-    """A file without tensors is neither projected nor passed."""
+    """A file without tensors is not projected and does not pass."""
     text = b'{"__metadata__":{"format":"pt"}}'
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
     assert cli(daemon, "verify", tmp_path / "a.safetensors").returncode == 4
@@ -233,7 +237,7 @@ def test_no_tensors(daemon, tmp_path):
 
 
 def test_compiled_prefix(daemon, tmp_path, normal):
-    """A prefix on one side is found and can be stripped; a missing layer is named."""
+    """A prefix on one side is reported and can be stripped; a missing layer is named."""
     plain = {f"l.{i}.up_proj.weight": normal(8, 256) for i in range(3)}
     save(tmp_path / "plain.safetensors", plain)
     save(tmp_path / "compiled.safetensors", {f"_orig_mod.{n}": t for n, t in plain.items()})
@@ -255,7 +259,7 @@ def test_compiled_prefix(daemon, tmp_path, normal):
 
 
 def test_npy(daemon, tmp_path, normal):
-    """Each kind of .npy is read right or refused with a reason of its own."""
+    """Each kind of .npy is read correctly or refused with its own reason."""
     weights = normal(16, 256)
 
     def put(name, array, version=None):
@@ -297,7 +301,7 @@ def test_npy(daemon, tmp_path, normal):
                                   "<script>alert(1)</script>.weight", "trailing ",
                                   "emoji\U0001f600.weight"])
 def test_odd_names(daemon, tmp_path, normal, name):
-    """A report is found under the very name of its tensor."""
+    """A report is found under the exact name of its tensor."""
     save(tmp_path / "a.safetensors", {name: normal(8, 128)})
     done = cli(daemon, "project", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors",
                "--run", name)
@@ -311,7 +315,7 @@ def test_odd_names(daemon, tmp_path, normal, name):
     ("x" * 2000, "2000 bytes, at most 1024"), ("bell\x07\x1b[31mred", "control character"),
     ("w" * 300, "300 bytes are more than 255"), ("", "must not be empty")])
 def test_refused_names(daemon, tmp_path, normal, name, words):
-    """A name above a limit is refused with the limit, and nothing is written."""
+    """A name that is too long is refused with the limit, and nothing is written."""
     save(tmp_path / "a.safetensors", {name: normal(8, 128)})
     done = cli(daemon, "project", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors",
                "--run", "r")
@@ -320,7 +324,8 @@ def test_refused_names(daemon, tmp_path, normal, name, words):
 
 
 def test_kept_by_role(daemon, tmp_path, normal):
-    """Routers, tables and LoRA stay; hf_bitnet leaves embedding and head; a plan says so."""
+    """Routers, tables and LoRA factors stay dense, with hf_bitnet also embedding and head; the
+    plan says so."""
     names = ["lm_head", "model.embed_tokens", "l.mlp.router", "l.q_proj", "l.q_proj.lora_A", "wpe"]
     save(tmp_path / "a.safetensors", {f"{name}.weight": normal(64, 256) for name in names})
     for encoding, ternary, share in (("dense", {"lm_head", "model.embed_tokens", "l.q_proj"}, "50"),
@@ -333,7 +338,7 @@ def test_kept_by_role(daemon, tmp_path, normal):
 
 
 def test_ternary_already(daemon, tmp_path, random):
-    """What is ternary already is not projected, since every scale would shrink."""
+    """A ternary file is not projected again, because every scale would shrink."""
     codes = random.choice(np.array([-1, 0, 1], np.float32), (64, 512))
     scales = np.repeat((random.random((64, 4)) * .03 + .01).astype(np.float32), 128, axis=1)
     save(tmp_path / "groups.safetensors", {"l.weight": codes * scales})

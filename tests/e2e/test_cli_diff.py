@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trit diff: two checkpoints in any two encodings; no daemon."""
+"""trit diff: compares two checkpoints in any two encodings, without a daemon."""
 import json
 
 import numpy as np
@@ -13,7 +13,7 @@ ENCODINGS = ["int8", "pq2_0", "q2_0", "ptq1_0", "tq1_0", "tq2_0"]
 
 @pytest.fixture
 def latents(tmp_path, random):
-    """Two layers whose scales f16 holds, and a norm."""
+    """Two layers whose scales are exact in f16, and a norm."""
     tensors = {f"layers.{i}.fc.weight": (random.standard_normal((16, 512)) * .02)
                .astype(np.float32) for i in range(2)}
     tensors["norm.weight"] = np.ones(512, np.float32)
@@ -39,8 +39,8 @@ def diff(a, b, *words):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_encodings_have_equal_codes(daemon, tmp_path, latents, encoding):
-    """The same projection in any encoding has the codes of the dense one; its scales differ by no
-    more than the rounding of their type."""
+    """The same projection has equal codes in every encoding; scales differ by the rounding of
+    their type at most."""
     group = ("-g", "256") if encoding.startswith("tq") else ()
     found = diff(project(daemon, tmp_path, "dense", *group),
                  project(daemon, tmp_path, encoding, *group))
@@ -50,7 +50,7 @@ def test_encodings_have_equal_codes(daemon, tmp_path, latents, encoding):
 
 
 def test_hf_bitnet(daemon, tmp_path, latents):
-    """hf_bitnet's rows, which lie four to a byte, are read in their order."""
+    """The rows of hf_bitnet, four in a byte, are read in order."""
     packed = project(daemon, tmp_path, "hf_bitnet")
     tensors = load(packed)
     rows = tensors["layers.0.fc.weight"].shape[0]
@@ -65,7 +65,7 @@ def test_hf_bitnet(daemon, tmp_path, latents):
 
 
 def test_counts(daemon, tmp_path, latents):
-    """Flipped codes and a scaled group are counted, with where they went and the ratio."""
+    """Flipped codes and a scaled group are counted, with positions and the ratio."""
     out = project(daemon, tmp_path, "dense")
     tensors = load(out)
     weight = tensors["layers.1.fc.weight"]
@@ -85,7 +85,7 @@ def test_counts(daemon, tmp_path, latents):
 
 
 def test_missing_and_other_tensors(daemon, tmp_path, latents):
-    """A tensor that one side lacks, and one that is no layer and differs, are named; renames and
+    """A tensor that one side lacks and another tensor that differs are named; renames and
     prefixes apply."""
     out = project(daemon, tmp_path, "dense")
     tensors = load(out)
@@ -102,7 +102,7 @@ def test_missing_and_other_tensors(daemon, tmp_path, latents):
 
 
 def test_another_shape(tmp_path, random):
-    """A layer of another shape is named as such."""
+    """A layer of another shape is reported as such."""
     weight = random.standard_normal((8, 256)).astype(np.float32)
     save(tmp_path / "a.safetensors", {"fc.weight": weight})
     save(tmp_path / "b.safetensors", {"fc.weight": weight.reshape(16, 128)})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trit verify --against: what differs, and why. Each claim is made here by NumPy."""
+"""trit verify --against says what differs and why. The claims are made here with NumPy."""
 import json
 
 import numpy as np
@@ -27,7 +27,7 @@ def ternary(latents, scales, threshold=.5):
 
 @pytest.fixture
 def judge(daemon, tmp_path, random):
-    """Verifies a claim about the latents; gives the findings by kind."""
+    """Verifies a claim against the latents; returns the findings by kind."""
     def judge(claim, latents, *words, code=1):
         save(tmp_path / "latents.safetensors", {"fc.weight": latents})
         save(tmp_path / "claim.safetensors", {"fc.weight": claim})
@@ -44,7 +44,7 @@ def latents(random):
 
 
 def test_equal(judge, latents):
-    """The projection itself has no reason to differ."""
+    """No reason is given for an equal projection."""
     assert judge(ternary(latents, means(latents, 128)), latents, code=0) == {}
 
 
@@ -59,7 +59,7 @@ def test_granularity(judge, latents, size, told):
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_partial_group(judge, random, exact):
-    """The other division of a row's short last group is found."""
+    """The other divisor of a row's short last group is found."""
     latents = (random.standard_normal((ROWS, 200)) * .02).astype(np.float32)
     claim = ternary(latents, means(latents, 128, exact))
     words = ("--partial", "padded" if exact else "exact")
@@ -69,7 +69,7 @@ def test_partial_group(judge, random, exact):
 
 @pytest.mark.parametrize("threshold", [.3, .7])
 def test_threshold(judge, latents, threshold):
-    """Another threshold is found between the largest zero and the smallest other weight."""
+    """Another threshold is found between the largest zeroed and the smallest kept weight."""
     found = judge(ternary(latents, means(latents, 128), threshold), latents)
     low, high = map(float, found["threshold_differs"]["got"].split(" to "))
     assert low <= threshold + 1e-3 and high >= threshold - 1e-3 and high - low < .05
@@ -78,7 +78,7 @@ def test_threshold(judge, latents, threshold):
 
 
 def test_scales_rounded_on_their_way(judge, latents):
-    """f32 weights whose scales went through f16 or bf16 are told as such."""
+    """f32 weights whose scales were rounded to f16 or bf16 are reported as such."""
     scales = means(latents, 128)
     half = scales.astype(np.float16).astype(np.float32)
     found = judge(ternary(latents, scales, .5) / scales * half, latents)
@@ -87,7 +87,7 @@ def test_scales_rounded_on_their_way(judge, latents):
 
 
 def test_reciprocal(judge, latents):
-    """Scales that are one divided by the mean are named."""
+    """Scales that are 1 / mean are reported as such."""
     scales = means(latents, 128)
     codes = ternary(latents, scales) / scales
     found = judge((codes * (np.float32(1) / scales)).astype(np.float32), latents)
@@ -95,7 +95,7 @@ def test_reciprocal(judge, latents):
 
 
 def test_one_flipped_code(judge, latents):
-    """A single wrong code is counted with where it went, and no reason is made up for it."""
+    """A single wrong code is counted with its position, and no reason is given."""
     claim = ternary(latents, means(latents, 128))
     row, column = np.argwhere(claim > 0)[1000]
     claim[row, column] *= -1
@@ -105,7 +105,7 @@ def test_one_flipped_code(judge, latents):
 
 
 def test_narrow_types(judge, latents):
-    """A claim of bf16 is compared after its scales were rounded to bf16."""
+    """A bf16 claim is compared after the scales are rounded to bf16."""
     def narrow(values):
         bits = values.astype(np.float32).view(np.uint32)
         return (((bits + 0x7fff + (bits >> 16 & 1)) >> 16) << 16).astype(np.uint32).view(np.float32)
@@ -116,7 +116,7 @@ def test_narrow_types(judge, latents):
 
 
 def test_one_scale_for_the_tensor(judge, random):
-    """Weights that share one scale, the mean of all latents, are told as such."""
+    """Weights that share one scale, the mean of all latents, are reported as such."""
     latents = (random.standard_normal((ROWS, COLUMNS)) * .02).astype(np.float32)
     mean = np.full_like(latents, np.abs(latents.astype(np.float64)).mean())
     found = judge(ternary(latents, mean), latents)
@@ -126,7 +126,7 @@ def test_one_scale_for_the_tensor(judge, random):
 @pytest.mark.parametrize("linear_class", ["autobitlinear", "bitlinear", None])
 @pytest.mark.parametrize("stored", ["mean", "reciprocal"])
 def test_bitnet_scale_conventions(daemon, tmp_path, random, linear_class, stored):
-    """A bitnet file is read by its config.json. Scales of the declared convention pass,
+    """A bitnet file is read as its config.json says. Scales of the declared convention pass,
     those of the other fail."""
     latents = (random.standard_normal((16, 256)) * .02).astype(np.float32)
     (tmp_path / "release").mkdir()

@@ -28,7 +28,7 @@ def whole(shards):
 
 
 def test_folder_and_index_are_one_checkpoint(daemon, tmp_path, shards):
-    """A folder and its index give what one file with the same tensors gives."""
+    """A folder and its index give the same result as one file with the same tensors."""
     save_folder(tmp_path / "model", shards)
     save(tmp_path / "one.safetensors", whole(shards), {"format": "pt"})
     for path in ("model", f"model/{INDEX}", "model/", "one.safetensors"):
@@ -45,7 +45,7 @@ def test_folder_and_index_are_one_checkpoint(daemon, tmp_path, shards):
 
 
 def test_shards_without_an_index(daemon, tmp_path, shards):
-    """Numbered shards need no index; one that the numbers promise and is missing is an error."""
+    """Numbered shards need no index; a missing number is an error."""
     save_folder(tmp_path / "model", shards, index=False)
     done = cli(daemon, "inspect", tmp_path / "model", "--json")
     assert done.returncode == 0 and len(json.loads(done.stdout)["tensors"]) == 6
@@ -57,7 +57,8 @@ def test_shards_without_an_index(daemon, tmp_path, shards):
 
 
 def test_missing_shard(daemon, tmp_path, shards):
-    """A shard that the index promises and that is missing is named; nothing partial is made."""
+    """A shard that the index names and that is missing is reported by name; nothing is
+    written."""
     save_folder(tmp_path / "model", shards)
     (tmp_path / "model" / shard_name(2, 3)).unlink()
     done = cli(daemon, "project", tmp_path / "model", "-o", tmp_path / "out.safetensors")
@@ -70,7 +71,7 @@ def test_missing_shard(daemon, tmp_path, shards):
 
 
 def test_missing_tensor(daemon, tmp_path, shards):
-    """A tensor that its shard does not hold is named with the shard that should hold it."""
+    """A tensor that its shard lacks is reported with the shard that should hold it."""
     save_folder(tmp_path / "model", shards, weight_map={"mtp.fc.weight": shard_name(3, 3)})
     done = cli(daemon, "project", tmp_path / "model", "-o", tmp_path / "out.safetensors")
     assert done.returncode == 1 and not (tmp_path / "out.safetensors").exists()
@@ -78,7 +79,7 @@ def test_missing_tensor(daemon, tmp_path, shards):
 
 
 def test_lying_index(daemon, tmp_path, shards):
-    """A tensor that lies in another shard than the index says is an error that names it."""
+    """A tensor in another shard than the index says is an error that names it."""
     name = "model.layers.0.mlp.up_proj.weight"
     save_folder(tmp_path / "model", shards, weight_map={name: shard_name(2, 3)})
     done = cli(daemon, "verify", tmp_path / "model", "--json")
@@ -87,7 +88,7 @@ def test_lying_index(daemon, tmp_path, shards):
 
 
 def test_unlisted_tensor(daemon, tmp_path, shards):
-    """A tensor that the index does not list is a warning, and is taken along."""
+    """A tensor that the index does not list is processed, with a warning."""
     name = "model.layers.2.mlp.up_proj.weight"
     save_folder(tmp_path / "model", shards, weight_map={name: None})
     done = cli(daemon, "project", tmp_path / "model", "-o", tmp_path / "out.safetensors")
@@ -119,7 +120,7 @@ def test_index_stays_in_its_folder(daemon, tmp_path, shards, file):
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"weight_map": 1}', '{"weight_map": {}}',
                                   '{"weight_map": {"a": 1}}'])
 def test_broken_index(daemon, tmp_path, shards, text):
-    """An index that is none is refused by its name."""
+    """An invalid index is refused by its name."""
     save_folder(tmp_path / "model", shards)
     (tmp_path / "model" / INDEX).write_text(text)
     done = cli(daemon, "inspect", tmp_path / "model")
@@ -135,7 +136,7 @@ def test_broken_shard_is_named(daemon, tmp_path, shards):
 
 
 def test_folder_without_weights(daemon, tmp_path, shards):
-    """A folder without safetensors files is refused, and a file of pickles is named."""
+    """A folder without safetensors files is refused, and a pickle in it is named."""
     (tmp_path / "pytorch_model.bin").write_bytes(b"PK\3\4")
     done = cli(daemon, "inspect", tmp_path)
     assert done.returncode == 3 and "pytorch_model.bin" in done.stderr
@@ -149,7 +150,7 @@ def test_folder_without_weights(daemon, tmp_path, shards):
 
 
 def model(folder, shards, config=None):
-    """A folder as a hub has it, tokenizer and all."""
+    """A folder as downloaded from a hub, with tokenizer."""
     save_folder(folder, shards, config or {"model_type": "llama", "rope_theta": 1e4})
     (folder / "tokenizer.json").write_text('{"version": "1.0"}')
     (folder / "merges.txt").write_text("a b\n")
@@ -163,8 +164,8 @@ def names(folder):
 
 
 def test_folder_becomes_a_folder(daemon, tmp_path, shards):
-    """Output of a folder is a folder: one file or shards and an index, config.json and tokenizer
-    carried over, the tensors those of a single file."""
+    """A folder is projected to a folder: one file or shards with an index, the same tensors as
+    from a single file, config.json and tokenizer copied."""
     source, out = model(tmp_path / "model", shards), tmp_path / "out"
     done = cli(daemon, "project", source, "-o", out, "-e", "int8")
     assert done.returncode == 0, done.stderr
@@ -194,7 +195,7 @@ def test_folder_becomes_a_folder(daemon, tmp_path, shards):
 
 @pytest.mark.parametrize("encoding", ["mlx_2bit", "hf_bitnet"])
 def test_config_gets_its_quantization_block(daemon, tmp_path, shards, encoding):
-    """config.json says how the layers are packed where a reader of the encoding looks there."""
+    """config.json says how the layers are packed if the encoding's readers look there."""
     shards[0]["lm_head.weight"] = shards[0]["model.layers.0.mlp.up_proj.weight"]
     source, out = model(tmp_path / "model", shards), tmp_path / "out"
     done = cli(daemon, "project", source, "-o", out, "-e", encoding)
@@ -213,8 +214,8 @@ def test_config_gets_its_quantization_block(daemon, tmp_path, shards, encoding):
 
 
 def test_existing_folder(daemon, tmp_path, shards):
-    """A folder that is there is refused without --force, replaced as a whole with it, and never
-    the input itself; a folder of other things is left alone."""
+    """An existing folder is refused without --force and replaced completely with it; the input
+    and a folder of other files are never replaced."""
     source, out = model(tmp_path / "model", shards), tmp_path / "out"
     assert cli(daemon, "project", source, "-o", out).returncode == 0
     (out / "old.json").write_text("{}")
@@ -238,7 +239,7 @@ def test_existing_folder(daemon, tmp_path, shards):
 
 
 def test_nothing_half_written(daemon, tmp_path, shards):
-    """A projection that is refused on its way leaves no folder and nothing temporary."""
+    """A projection that fails midway leaves no folder and no temporary file."""
     shards[2]["model.layers.2.mlp.up_proj.weight"][3, 5] = np.nan
     source = model(tmp_path / "model", shards)
     done = cli(daemon, "project", source, "-o", tmp_path / "out")
@@ -247,7 +248,7 @@ def test_nothing_half_written(daemon, tmp_path, shards):
 
 
 def test_metadata_has_a_format(daemon, tmp_path, shards):
-    """A file without "format" gets one beside the record, as transformers before 5 needs it."""
+    """A file without "format" in its metadata gets one, which transformers before 5 needs."""
     for metadata in (None, {"note": "x"}, {"format": "np"}):
         save(tmp_path / "in.safetensors", shards[0], metadata)
         done = cli(daemon, "project", tmp_path / "in.safetensors", "-o",

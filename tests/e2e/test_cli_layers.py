@@ -33,7 +33,7 @@ def as_json(daemon, *words):
 
 @pytest.fixture
 def weights(tmp_path, random):
-    """A file with latents of a layer, its bias, and what is no layer."""
+    """A file with a layer's latents, its bias, and a tensor that is no layer."""
     tensors = {"fc.weight": normal(random, 24, 256), "fc.bias": normal(random, 24),
                "other": normal(random, 2, 3, 4)}
     path = tmp_path / "in.safetensors"

@@ -13,7 +13,7 @@ EXPERTS, INNER, HIDDEN = 3, 24, 320  # 320 is no multiple of 128, on purpose
 
 @pytest.fixture
 def moe(random):
-    """The experts of one block as [experts, out, in], beside their router."""
+    """The experts of one block as [experts, out, in], with their router."""
     def normal(*shape):
         return (random.standard_normal(shape) * .02).astype(np.float32)
     return {"model.layers.0.mlp.gate.weight": normal(EXPERTS, HIDDEN),
@@ -22,7 +22,7 @@ def moe(random):
 
 
 def by_hand(daemon, folder, matrices):
-    """What trit makes of the same matrices as single tensors."""
+    """The output of trit for the same matrices as separate tensors."""
     save(folder / "split.safetensors", matrices)
     done = cli(daemon, "project", folder / "split.safetensors", "-o",
                folder / "split_out.safetensors")
@@ -31,7 +31,7 @@ def by_hand(daemon, folder, matrices):
 
 
 def split(tensors, turned):
-    """Each expert's [out, in] as a tensor of its own; vectors and routers as they are."""
+    """Each expert's [out, in] as a tensor of its own; vectors and routers unchanged."""
     matrices = {}
     for name, tensor in tensors.items():
         if tensor.ndim != 3:
@@ -45,8 +45,8 @@ def split(tensors, turned):
 @pytest.mark.parametrize("layout", ["out_in", "in_out"])
 @pytest.mark.parametrize("said", ["option", "config"])
 def test_experts(daemon, tmp_path, moe, layout, said):
-    """Each expert comes out as its matrix alone does, groups along the input, by option or by
-    config.json's architecture; the router stays."""
+    """Each expert gives the same result as its matrix alone, grouped along the input, whether
+    an option or config.json's architecture names the layout; the router stays dense."""
     turned = layout == "in_out"
     tensors = {name: np.ascontiguousarray(np.swapaxes(tensor, 1, 2))
                if turned and tensor.ndim == 3 else tensor for name, tensor in moe.items()}
@@ -69,8 +69,8 @@ def test_experts(daemon, tmp_path, moe, layout, said):
 
 
 def test_experts_of_unknown_layout(daemon, tmp_path, moe):
-    """Without a word on their layout experts are kept, and the summary says so; asking for them
-    by a pattern alone is refused."""
+    """Experts whose layout is not given stay dense, and the summary says so; a pattern that
+    selects them is refused."""
     router = moe["model.layers.0.mlp.gate.weight"]
     save(tmp_path / "moe.safetensors", {**moe, "a.fc.weight": router})
     out = tmp_path / "out.safetensors"
@@ -105,7 +105,7 @@ def test_packed_experts(daemon, tmp_path, random, layout, encoding):
 @pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0", "hf_bitnet"])
 @pytest.mark.parametrize("said", ["option", "config"])
 def test_transposed(daemon, tmp_path, random, said, encoding):
-    """A layer stored [in, out] has the codes of its transpose, whichever way that is said."""
+    """A layer stored [in, out] has the codes of its transpose, whichever option says so."""
     weight = (random.standard_normal((256, 384)) * .02).astype(np.float32)
     weight *= np.exp(random.standard_normal(384) * 1.5).astype(np.float32)
     name = "h.0.attn.c_attn.weight"
@@ -131,7 +131,7 @@ def test_transposed(daemon, tmp_path, random, said, encoding):
 
 
 def test_transposed_ternary_layer_is_refused(daemon, tmp_path, random):
-    """A layer stored [in, out] that is ternary along its input already is refused by name."""
+    """A layer stored [in, out] that is already ternary along its input is refused by name."""
     codes = random.integers(-1, 2, (256, 64)).astype(np.float32)
     weight = codes * (random.random(64).astype(np.float32) + .1)
     save(tmp_path / "in.safetensors", {"a.weight": weight})
@@ -141,8 +141,8 @@ def test_transposed_ternary_layer_is_refused(daemon, tmp_path, random):
 
 
 def test_dry_run(tmp_path, moe, random):
-    """--dry-run needs no daemon, writes nothing, and says of each tensor what becomes of it; it
-    ends in 1 where something is refused, and then names all of it."""
+    """--dry-run needs no daemon, writes nothing, and says what happens to each tensor; it
+    exits 1 if anything is refused, and names all of it."""
     nobody = {"TRITD_ADDRESS": "127.0.0.1:1"}
     wide = {f"{name}.fc.weight": random.standard_normal((4, width)).astype(np.float32)
             for name, width in (("a", 100), ("b", 65))}

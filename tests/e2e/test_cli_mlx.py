@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""mlx_2bit in files: U32 codes, f16 scales and biases beside them, as mlx-lm has them."""
+"""mlx_2bit in files: U32 codes with separate f16 scales and biases, as mlx-lm stores them."""
 import json
 
 import numpy as np
@@ -59,8 +59,8 @@ def test_layout(daemon, tmp_path, model):
 
 @pytest.mark.parametrize("group", [64, 128])
 def test_groups(daemon, tmp_path, model, group):
-    """Both of MLX's group sizes verify, with their record and against the latents; others are
-    refused before anything is sent."""
+    """Both of MLX's group sizes verify, by their record and against the latents; other sizes
+    are refused before anything is sent."""
     out = tmp_path / f"{group}.safetensors"
     done = cli(daemon, "project", tmp_path / "latents.safetensors", "-o", out, "-e", "mlx_2bit",
                "-g", group)
@@ -72,8 +72,8 @@ def test_groups(daemon, tmp_path, model, group):
 
 
 def test_config_says_how(daemon, tmp_path, model):
-    """Without a record, config.json's quantization of 2 bits says how layers are packed; without
-    either the file is not judged."""
+    """Without a record, a quantization block of 2 bits in config.json says how layers are
+    packed; without both the file is inconclusive."""
     _, out = model
     code, found = verify(daemon, tmp_path, out)
     assert code == 4 and found["findings"][0]["kind"] == "foreign_packing"
@@ -88,7 +88,7 @@ def test_config_says_how(daemon, tmp_path, model):
 
 
 def test_biases_that_are_not_minus_scales(daemon, tmp_path, model):
-    """A bias that is not -scale makes its group something else than ternary, and fails."""
+    """A group whose bias is not -scale is not ternary, and fails."""
     _, out = model
     out["l.biases"][3, 1] = 0
     record = json.loads(header_of(tmp_path / "out.safetensors")["__metadata__"]["trit"])
@@ -110,7 +110,7 @@ def test_missing_parts(daemon, tmp_path, model, part):
 
 
 def test_code_3(daemon, tmp_path, model):
-    """A code 3 is 2s, not a ternary weight."""
+    """A code 3 means 2s, which is not a ternary weight."""
     _, out = model
     out["l.weight"][1, 2] |= np.uint32(3)
     code, found = verify(daemon, tmp_path, out, "-e", "mlx_2bit")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file that `trit project` wrote verifies against its latents: every encoding that has a
-form in files, every element type, partial group and group size."""
+"""A file that `trit project` wrote verifies against its latents, for every encoding that files
+can hold, every element type, partial group and group size."""
 import json
 
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trit pack and trit unpack: what is ternary already, in another encoding."""
+"""trit pack and trit unpack change the encoding of weights that are already ternary."""
 import json
 
 import numpy as np
@@ -13,7 +13,7 @@ PACKED = ["int8", "pq2_0", "q2_0", "ptq1_0", "tq1_0", "tq2_0", "mlx_2bit", "hf_b
 
 
 def scaled(random, rows, columns, group, scales=None):
-    """Ternary weights whose groups have scales that f16 holds; one group is all zero."""
+    """Ternary weights whose scales are exact in f16; one group is all zero."""
     codes = random.integers(-1, 2, (rows, columns)).astype(np.float32)
     codes[0, :group] = 0
     if scales is None:
@@ -35,8 +35,8 @@ def run(daemon, command, source, out, *words):
 
 @pytest.mark.parametrize("encoding", [one for one in PACKED if one != "hf_bitnet"])
 def test_there_and_back(daemon, tmp_path, ternary, encoding):
-    """Packing and unpacking give the same weights, bit for bit but for the sign of zero; nothing
-    else changes."""
+    """Packing and unpacking give the same weights, bit for bit except for the sign of zero;
+    nothing else changes."""
     group = ("-g", "256") if encoding.startswith("tq") else ()
     packed, back = tmp_path / "packed.safetensors", tmp_path / "back.safetensors"
     done = run(daemon, "pack", tmp_path / "ternary.safetensors", packed, "-e", encoding, *group)
@@ -52,7 +52,8 @@ def test_there_and_back(daemon, tmp_path, ternary, encoding):
 
 
 def test_one_scale_for_the_tensor(daemon, tmp_path, random):
-    """hf_bitnet holds a tensor of one scale; another is refused by its first group."""
+    """hf_bitnet holds a tensor with one scale; one with several is refused, naming the first
+    group that differs."""
     weight = scaled(random, 8, 256, 256, np.full((8, 1), .375, np.float32))
     save(tmp_path / "in.safetensors", {"l.weight": weight})
     out = tmp_path / "out.safetensors"
@@ -70,7 +71,7 @@ def test_one_scale_for_the_tensor(daemon, tmp_path, random):
 
 
 def test_what_projection_would_shrink(daemon, tmp_path, ternary):
-    """project refuses a ternary file and names pack, and pack keeps its scales."""
+    """project refuses a ternary file and suggests pack, which keeps the scales."""
     out = tmp_path / "out.safetensors"
     done = run(daemon, "project", tmp_path / "ternary.safetensors", out)
     assert done.returncode == 1 and "trit pack" in done.stderr
@@ -80,7 +81,8 @@ def test_what_projection_would_shrink(daemon, tmp_path, ternary):
 
 
 def test_not_ternary(daemon, tmp_path, ternary, random):
-    """A layer that is not ternary is refused with its first group, and nothing is written."""
+    """A layer that is not ternary is refused with its first bad group, and nothing is
+    written."""
     ternary["l.weight"][3, 300] = 7
     save(tmp_path / "in.safetensors", ternary)
     done = run(daemon, "pack", tmp_path / "in.safetensors", tmp_path / "o.safetensors", "-e", "pq2_0")
@@ -90,7 +92,8 @@ def test_not_ternary(daemon, tmp_path, ternary, random):
 
 
 def test_scales_that_do_not_fit(daemon, tmp_path, random):
-    """A scale that the encoding's type does not hold is refused; --round-scales rounds it."""
+    """A scale that is not exact in the encoding's type is refused; --round-scales rounds
+    it."""
     weight = scaled(random, 4, 256, 128, np.float32(1) / np.arange(3, 11, dtype=np.float32).reshape(4, 2))
     save(tmp_path / "in.safetensors", {"l.weight": weight})
     out = tmp_path / "out.safetensors"
@@ -106,7 +109,7 @@ def test_scales_that_do_not_fit(daemon, tmp_path, random):
 @pytest.mark.parametrize("source", [one for one in PACKED if one != "hf_bitnet"])
 @pytest.mark.parametrize("target", [one for one in PACKED if one != "hf_bitnet"])
 def test_transcode(daemon, tmp_path, ternary, source, target):
-    """From packed to packed: the bytes are those of packing the dense file."""
+    """Repacking a packed file gives the same bytes as packing the dense file."""
     group = ("-g", "256") if "tq1_0" in (source, target) or "tq2_0" in (source, target) else ()
     if group and "mlx_2bit" in (source, target):
         pytest.skip("mlx_2bit holds groups of 64 and 128, tq groups of 256")
@@ -123,7 +126,7 @@ def test_transcode(daemon, tmp_path, ternary, source, target):
 
 
 def test_experts_and_folders(daemon, tmp_path, random):
-    """A folder of experts is packed matrix by matrix, and unpacked to what it was."""
+    """The experts of a folder are packed matrix by matrix, and unpacking restores them."""
     experts = np.stack([scaled(random, 8, 256, 128) for _ in range(3)])
     tensors = [{"m.experts.up_proj": experts}, {"m.fc.weight": scaled(random, 8, 256, 128)}]
     save_folder(tmp_path / "model", tensors, {"model_type": "qwen3_moe"})
@@ -137,7 +140,8 @@ def test_experts_and_folders(daemon, tmp_path, random):
 
 
 def test_unpack_to_another_type(daemon, tmp_path, ternary):
-    """--dtype says what unpacked layers are; a value that it does not hold is refused."""
+    """--dtype sets the type of unpacked layers; a value that it cannot represent is
+    refused."""
     packed = tmp_path / "packed.safetensors"
     assert run(daemon, "pack", tmp_path / "ternary.safetensors", packed, "-e", "int8").returncode == 0
     done = run(daemon, "unpack", packed, tmp_path / "half.safetensors", "--dtype", "f16")
@@ -180,7 +184,7 @@ def test_dry_run_and_refusals(tmp_path, random):
 
 
 def test_record_of_the_output(daemon, tmp_path, ternary):
-    """The output's record says how it is encoded, and what its layers were."""
+    """The output's record gives the encoding and the original form of each layer."""
     out = tmp_path / "out.safetensors"
     assert run(daemon, "pack", tmp_path / "ternary.safetensors", out, "-e", "q2_0").returncode == 0
     record = json.loads(header_of(out)["__metadata__"]["trit"])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trit project: which tensors become ternary, what is refused before anything is written,
-and where the output may go. Every file is made here."""
+"""trit project: which tensors become ternary, what is refused before anything is written, and
+where the output may be. The tests create all their files."""
 import json
 import os
 
@@ -36,7 +36,7 @@ def project(daemon, source, out, *words, code=0, **more):
 
 
 def changed(before, after):
-    """Names whose bytes, type or shape are no longer what they were."""
+    """Names of the tensors whose bytes, type or shape changed."""
     return {name for name in before if name not in after or
             not same(before[name], after[name])}
 
@@ -72,7 +72,7 @@ def test_layers_are_those_of_the_plan(daemon, source, out, normal):
     assert changed(tensors, load(out)) == set(LAYERS)
 
 
-def test_a_gate_beside_experts_is_a_router_whatever_its_shape(daemon, source, out, normal):
+def test_a_gate_next_to_experts_is_a_router_whatever_its_shape(daemon, source, out, normal):
     tensors = {"a.gate.weight": normal(256, 128), "b.gate.weight": normal(256, 128),
                "b.experts.0.w1.weight": normal(4, 128), "b.experts.0.gate.weight": normal(4, 128)}
     save(source, tensors)
@@ -103,7 +103,7 @@ def test_convolutions_are_kept_unless_asked_for(daemon, source, out, normal):
     assert changed(tensors, load(out)) == {"fc.weight", "conv1.weight", "conv2.weight"}
 
 
-# The reader of hf_bitnet wants embeddings and the head as they are; a pattern overrides that.
+# The reader of hf_bitnet needs dense embeddings and a dense head; a pattern overrides that.
 def test_hf_bitnet_keeps_embeddings_and_head(daemon, source, out, normal):
     tensors = {"model.embed_tokens.weight": normal(8, 128), "lm_head.weight": normal(8, 128),
                "q.weight": normal(8, 128), "bert.embeddings.token_type_embeddings.weight":
@@ -117,7 +117,7 @@ def test_hf_bitnet_keeps_embeddings_and_head(daemon, source, out, normal):
     assert changed(tensors, load(out)) == set(tensors)
 
 
-def test_experts_of_rank_3_that_stay_are_told(daemon, source, out, normal):
+def test_experts_of_rank_3_that_stay_are_reported(daemon, source, out, normal):
     tensors = {"q.weight": normal(4, 128), "experts.gate_up_proj": normal(4, 8, 128),
                "experts.down_proj": normal(4, 128, 4)}
     save(source, tensors)
@@ -167,7 +167,7 @@ def test_scales_whose_name_is_taken_are_refused(source, out, normal):
     assert "a.weight.scales, which is there already" in done.stderr
 
 
-def test_encoding_and_group_size_that_contradict_are_usage(source, out, normal):
+def test_an_encoding_that_contradicts_the_group_size_is_usage(source, out, normal):
     save(source, {"a.weight": normal(4, 128)})
     done = project(None, source, out, "-e", "hf_bitnet", "-g", 128, code=2, env=NOBODY)
     assert "one scale" in done.stderr
@@ -185,10 +185,10 @@ def test_groups_that_no_block_holds_are_refused_before_anything_is_sent(
     assert cli(daemon, "verify", out, "--against", source).returncode == 0
 
 
-# ---- what is ternary already ----------------------------------------------------------------------
+# ---- ternary inputs ----------------------------------------------------------------------
 
 def groups(random, rows, columns, size=128):
-    """Ternary, with a magnitude a group and zeros in most."""
+    """Ternary, with one magnitude per group and zeros in most groups."""
     codes = random.integers(-1, 2, (rows, columns)).astype(np.float32)
     scales = (random.random((rows, -(-columns // size))).astype(np.float32) + .5)
     return codes * np.repeat(scales, size, axis=1)[:, :columns]
@@ -220,7 +220,7 @@ def test_every_ternary_layer_is_named(source, out, random):
 
 
 @pytest.mark.parametrize("case", ["zeros", "itself", "one off", "a column"])
-def test_what_projection_leaves_or_is_not_ternary_is_taken(daemon, source, out, random, case):
+def test_fixed_points_and_other_weights_are_projected(daemon, source, out, random, case):
     values = {"zeros": np.zeros((4, 256), np.float32),
               "itself": np.where(random.random((4, 256)) < .5, -1, 1).astype(np.float32) * 3,
               "one off": groups(random, 400, 256), "a column": random.random((64, 1))}[case]
@@ -235,7 +235,7 @@ def test_what_projection_leaves_or_is_not_ternary_is_taken(daemon, source, out, 
 
 
 @pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0"])
-def test_what_trit_wrote_is_not_projected_again(daemon, source, out, normal, encoding, tmp_path):
+def test_output_of_trit_is_not_projected_again(daemon, source, out, normal, encoding, tmp_path):
     save(source, {"l.weight": normal(4, 256)})
     project(daemon, source, out, "--encoding", encoding)
     again = tmp_path / "again.safetensors"
@@ -248,7 +248,7 @@ def test_what_trit_wrote_is_not_projected_again(daemon, source, out, normal, enc
 # ---- lost scales -----------------------------------------------------------------------------------
 
 def with_lost_scales(normal, case):
-    """A row that is well, and one whose scales f16 has no place for."""
+    """A row with normal scales, and one whose scales f16 cannot represent."""
     tensor = np.zeros((2, 256), np.float32)
     tensor[0] = normal(256)
     if case == "dense f16":
@@ -271,7 +271,7 @@ def test_lost_scales_are_refused(daemon, source, out, normal, case, encoding, gr
     assert out.exists() and "warning: l.weight: scale_lost" in done.stdout
 
 
-def test_scales_that_f32_holds_are_not_lost(daemon, source, out, normal):
+def test_scales_that_fit_f32_are_not_lost(daemon, source, out, normal):
     for case in ("small", "large"):
         save(source, {"l.weight": with_lost_scales(normal, case)})
         for encoding in ("dense", "int8"):
@@ -312,7 +312,7 @@ def test_an_existing_output_stays_unless_forced(daemon, latents, out):
 
 
 # A hub's cache has a link where the file is, and its blob is shared.
-def test_a_link_is_replaced_and_what_it_leads_to_stays(daemon, latents, out, tmp_path):
+def test_a_link_is_replaced_and_its_target_stays(daemon, latents, out, tmp_path):
     blob = tmp_path / "blob"
     blob.write_bytes(b"shared")
     for target in (blob, tmp_path / "nowhere"):
@@ -350,7 +350,7 @@ def test_standard_output_and_devices_are_refused(latents, tmp_path):
     assert os.path.exists("/dev/null") and not os.path.isfile("/dev/null")
 
 
-# /dev/stdout is a link: replacing it would take it from everyone.
+# /dev/stdout is a link; replacing it would break it for the whole system.
 def test_a_link_to_a_device_or_a_folder_is_refused(latents, out, tmp_path):
     for target in ("/dev/null", tmp_path):
         out.symlink_to(target)
@@ -372,7 +372,7 @@ def test_the_rules_of_outputs_hold_for_every_command(daemon, name, out, tmp_path
     assert cli(daemon, *get, out, "--force").returncode == 0
 
 
-# ---- what is carried along ----------------------------------------------------------------------------
+# ---- what is copied ----------------------------------------------------------------------------
 
 def test_everything_else_passes_through(daemon, source, out, normal, random):
     tensors = {"l.weight": normal(4, 128), "ids": np.arange(6).reshape(2, 3), "b": bf16(normal(7)),

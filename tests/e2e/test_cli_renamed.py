@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names that differ between a file and its latents."""
+"""A file and its latents with different tensor names."""
 import json
 
 import numpy as np
@@ -31,7 +31,7 @@ def verify(daemon, folder, *words):
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "base_model.model."])
 @pytest.mark.parametrize("side", ["claim", "latents"])
 def test_prefix(daemon, tmp_path, pair, prefix, side):
-    """A prefix on either side fails, is named as such, and --strip-prefix takes it away."""
+    """A prefix on either side fails and is reported, and --strip-prefix removes it."""
     latents, out = pair
     if side == "claim":
         out = {prefix + name: tensor for name, tensor in out.items()}
@@ -50,7 +50,7 @@ def test_prefix(daemon, tmp_path, pair, prefix, side):
 
 
 def test_rename(daemon, tmp_path, pair):
-    """A star in OLD stands for any text, a star in NEW for what it matched."""
+    """A star in OLD matches any text, and the same star in NEW inserts it."""
     latents, out = pair
     save(tmp_path / "claim.safetensors",
          {name.replace("model.", "h.", 1).replace("mlp.up_proj", "fc"): tensor
@@ -65,7 +65,8 @@ def test_rename(daemon, tmp_path, pair):
 
 
 def test_only_one_of_its_form(daemon, tmp_path, pair):
-    """The only layer of its form that is missing has the only one too many as its answer."""
+    """If one layer is missing and one of the same form is extra, the finding suggests the
+    pair."""
     latents, out = pair
     name = "model.layers.1.mlp.up_proj.weight"
     out["fc.weight"] = out.pop(name)
@@ -90,7 +91,7 @@ def test_missing_layer_stays_missing(daemon, tmp_path, pair):
 
 
 def test_swapped_layers(daemon, tmp_path, pair):
-    """Layers under each other's names differ; no rename explains that away."""
+    """Layers with swapped names differ, and no rename is suggested."""
     latents, out = pair
     a, b = "model.layers.0.mlp.up_proj.weight", "model.layers.1.mlp.up_proj.weight"
     out[a], out[b] = out[b], out[a]
@@ -104,7 +105,7 @@ def test_swapped_layers(daemon, tmp_path, pair):
     ("--rename", "none.*=other.*"), ("--rename", "a=b=c"), ("--rename", "a"), ("--rename", "=b"),
     ("--rename", "a=*"), ("--strip-prefix", "none."),
     ("--rename", "model.layers.*.mlp.up_proj.weight=one.weight")])
-def test_rules_that_make_no_sense(daemon, tmp_path, pair, words):
+def test_invalid_rules_are_refused(daemon, tmp_path, pair, words):
     """A rename that matches nothing, is malformed, or gives two tensors one name is refused."""
     latents, out = pair
     save(tmp_path / "claim.safetensors", out)

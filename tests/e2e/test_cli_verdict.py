@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trit verify: pass, fail, inconclusive, for files as people have them. Every file is
-made here."""
+"""trit verify: pass, fail and inconclusive for typical files. The tests create all their
+files."""
 import csv
 import io
 import json
@@ -46,7 +46,7 @@ class Files:
         return load(self.out)
 
     def save(self, tensors, record=None):
-        """Over the output, with the record that it had or the one given."""
+        """Writes the output file, with its previous record or the given one."""
         metadata = {"format": "pt", "trit": json.dumps(record or self.record())}
         save(self.out, tensors, metadata)
 
@@ -55,7 +55,7 @@ class Files:
 
 
 def verify(daemon, path, *words, **more):
-    """The exit code, the JSON, and the findings by kind (each a list)."""
+    """The exit code, the JSON, and the findings by kind (a list for each)."""
     done = cli(daemon, "verify", path, *words, "--json", **more)
     assert done.returncode in (0, 1, 4), done.stderr
     found = json.loads(done.stdout)
@@ -98,7 +98,7 @@ def test_a_layer_that_the_file_lacks_fails(daemon, files):
         assert code == 1 and set(kinds) == {"missing_layer"}
         assert [one["layer"] for one in kinds["missing_layer"]] == ["layers.1.fc.weight"]
         assert kinds["missing_layer"][0]["expected"] == "F32 [8, 256]"
-    # Without the latents the record alone can say it.
+    # Without the latents the record names the missing layer.
     files.save(tensors, {**record, "layers": {**record["layers"], "gone": {
         "dtype": "F32", "shape": [4, 4]}}})
     code, _, kinds = verify(daemon, files.out)
@@ -116,7 +116,7 @@ def test_a_layer_of_another_shape_is_missing(daemon, files):
     assert kinds["missing_layer"][0]["got"] == "F32 [8, 256]"
 
 
-# The same weights in the same order are another layer all the same: no model loads it.
+# The weights and their order are equal, but no model could load a layer of this shape.
 @pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0"])
 @pytest.mark.parametrize("shape", [(-1,), (16, -1), (8, 2, -1), (8, -1, 1)])
 def test_a_recorded_layer_in_another_shape_fails(daemon, files, encoding, shape):
@@ -128,7 +128,7 @@ def test_a_recorded_layer_in_another_shape_fails(daemon, files, encoding, shape)
         assert code == 1 and kinds["missing_layer"][0]["layer"] == name, words
 
 
-# Nor is it the layer of a record that tells the shape of the file and not of the latents.
+# The record has the shape of the file's layer, which is not that of the latents.
 @pytest.mark.parametrize("encoding", ["dense", "int8"])
 def test_a_record_of_another_shape_fails(daemon, files, encoding):
     tensors = files.project(daemon, "--encoding", encoding)
@@ -211,7 +211,7 @@ def test_a_record_of_one_layer_of_three_is_no_pass(daemon, files):
     for words in (["--accept-record"], ["--exclude", "layers.[12].fc.weight"],
                   ["--include", "layers.0.*"]):
         assert verify(daemon, files.out, *words)[0] == 0, words
-    # Compared, they are held to be the latents as they were, which they are not.
+    # Against the latents, layers that the record omits are compared as dense tensors.
     for words in ([], ["--accept-record"]):
         code, _, kinds = verify(daemon, files.out, "--against", files.latents, *words)
         assert code == 1
@@ -219,7 +219,7 @@ def test_a_record_of_one_layer_of_three_is_no_pass(daemon, files):
             "layers.1.fc.weight", "layers.2.fc.weight"]
 
 
-def test_layers_that_were_kept_pass_where_they_are_as_they_were(daemon, files):
+def test_layers_that_were_kept_pass_if_unchanged(daemon, files):
     files.project(daemon, "--include", "layers.0.*")
     code, found, kinds = verify(daemon, files.out, "--against", files.latents)
     assert code == 0 and not kinds
@@ -234,14 +234,14 @@ def test_a_tensor_that_the_record_names_is_examined_whatever_the_rules_say(daemo
     code, found, _ = verify(daemon, files.out, "--against", files.latents)
     assert code == 0 and "layers.0.mlp.router.weight" in [
         one["layer"] for one in found["layers"]]
-    # The same name as a record has it, without what it claims.
+    # The record lists the tensor, but it is dense.
     tensors = load(files.out)
     tensors["layers.0.mlp.router.weight"] = files.tensors["layers.0.mlp.router.weight"]
     files.save(tensors)
     assert verify(daemon, files.out)[0] == 1
 
 
-def test_what_rules_keep_out_needs_no_leave(daemon, files):
+def test_layers_that_rules_keep_dense_pass(daemon, files):
     files.tensors["model.embed_tokens.weight"] = files.normal(32, 64)
     files.tensors["lm_head.weight"] = files.normal(32, 64)
     files.tensors["wpe.weight"] = files.normal(32, 64)
@@ -250,7 +250,7 @@ def test_what_rules_keep_out_needs_no_leave(daemon, files):
     assert tensors["lm_head.weight"].dtype == np.float32
     for words in ([], ["--against", files.latents]):
         assert verify(daemon, files.out, *words)[0] == 0, words
-    # A dense record that leaves them out is another matter.
+    # A layer that only a pattern left out makes the file inconclusive.
     files.project(daemon, "--force", "--exclude", "lm_head.weight")
     code, _, kinds = verify(daemon, files.out)
     assert code == 4 and [one["layer"] for one in kinds["kept_by_record"]] == ["lm_head.weight"]
@@ -299,7 +299,8 @@ def test_a_file_without_layers_is_inconclusive(tmp_path):
 # ---- packings of other programs ---------------------------------------------------------------
 
 def packings(random):
-    """Name to tensors, the word that names the packing, and the tables to be named."""
+    """By name: the tensors, the word that identifies the packing, and the tables that must be
+    named."""
     u32 = random.integers(0, 2**32, (128, 16), dtype=np.uint32)
     i32 = random.integers(-2**31, 2**31 - 1, (32, 64), dtype=np.int32)
     u8 = random.integers(0, 255, (64, 64), dtype=np.uint8)
@@ -375,7 +376,7 @@ def test_tables_of_a_packing_are_never_layers(tmp_path, random, name):
         assert word in done.stderr
 
 
-def test_a_packing_beside_a_ternary_layer_is_inconclusive(daemon, files, tmp_path):
+def test_a_foreign_packing_in_a_ternary_file_is_inconclusive(daemon, files, tmp_path):
     path, out = tmp_path / "mixed.safetensors", tmp_path / "mixed_out.safetensors"
     float8 = f8(files.random, 64, 64)
     save(path, {"l.weight": float8, "l.weight_scale_inv": np.ones((1, 2), np.float32),
@@ -383,7 +384,7 @@ def test_a_packing_beside_a_ternary_layer_is_inconclusive(daemon, files, tmp_pat
     code, found, kinds = verify(daemon, path)
     assert code == 4 and [one["layer"] for one in found["layers"]] == ["m.weight"]
     assert verify(daemon, path, "--exclude", "l.weight")[0] == 0
-    # What fails is worse than what is undecided.
+    # A failure outweighs an inconclusive finding.
     save(path, {"l.weight": float8, "l.weight_scale_inv": np.ones((1, 2), np.float32),
                 "m.weight": files.normal(8, 256)})
     assert verify(daemon, path)[0] == 1
@@ -393,7 +394,7 @@ def test_a_packing_beside_a_ternary_layer_is_inconclusive(daemon, files, tmp_pat
 
 
 @pytest.mark.parametrize("dtype", ["F64", "U8", "I8", "U32", "I32", "F8_E4M3"])
-def test_a_weight_of_a_type_that_cannot_be_judged_is_inconclusive(daemon, files, dtype):
+def test_a_weight_of_an_unsupported_type_is_inconclusive(daemon, files, dtype):
     path = files.folder / "odd.safetensors"
     width = {"F64": 8, "U32": 4, "I32": 4}.get(dtype, 1)
     odd = Raw(dtype, (4, 128), bytes(4 * 128 * width))
@@ -401,13 +402,13 @@ def test_a_weight_of_a_type_that_cannot_be_judged_is_inconclusive(daemon, files,
     code, _, kinds = verify(daemon, path)
     assert code == 4 and kinds["unknown_dtype"][0]["tensor"] == "l.weight"
     assert verify(daemon, path, "--exclude", "l.weight")[0] == 0
-    # Positions and masks are no weights.
+    # Positions and masks are not weights.
     save(path, {"m.weight": files.ternary(8, 256), "position_ids": np.zeros((1, 9), np.int64),
                 "attn.mask": np.ones((9, 9), bool), "relative_index": np.ones((9, 9), np.int32)})
     assert verify(daemon, path)[0] == 0
 
 
-def test_beside_a_record_other_types_are_compared(daemon, files):
+def test_with_a_record_unsupported_types_are_compared(daemon, files):
     files.tensors.update({"wide": np.ones((2, 2)), "odd": f8(files.random, 4, 128),
                           "empty": np.zeros((0, 128), np.float32), "flag": np.ones(1, bool),
                           "number": Raw("I64", (), bytes(8))})
@@ -510,8 +511,8 @@ def test_code_3_is_named_by_its_position(daemon, files):
 
 # ---- patterns and files ----------------------------------------------------------------------
 
-# Every weight is ternary in a group of its own, so nothing may be said by such groups.
-def test_groups_of_one_weight_say_nothing(files):
+# A group of one weight is always ternary, so such groups are refused.
+def test_groups_of_one_weight_are_refused(files):
     done = plain(None, files.latents, "-g", 1, env=NOBODY)
     assert done.returncode == 2 and "group of 1" in done.stderr
     record = {"encoding": "dense", "group_size": 1, "partial_group": "padded", "layers": {
@@ -535,7 +536,7 @@ def test_a_pattern_that_matches_nothing_is_usage(daemon, files):
         for option in ("--include", "--exclude"):
             done = cli(daemon, *command, option, "layers.*", option, "nothing.*.here")
             assert done.returncode == 2 and "nothing.*.here" in done.stderr, (command, option)
-    # One that matches a tensor of the latents alone is none.
+    # A pattern that matches only a tensor of the latents is accepted.
     tensors = load(files.out)
     del tensors["layers.0.fc.bias"]
     files.save(tensors)
@@ -598,7 +599,7 @@ def test_report_files(daemon, files):
 
 
 def test_report_of_deceptive_names(daemon, files):
-    """A name cannot break a table's row, nor become a formula of a spreadsheet."""
+    """A name cannot break a table's row or become a spreadsheet formula."""
     name = '=1|"x\u202e`.weight'
     save(files.latents, {name: files.normal(8, 256)})
     files.project(daemon)
@@ -615,6 +616,6 @@ def test_report_of_deceptive_names(daemon, files):
 
 @pytest.mark.parametrize("name", ["report", "report.txt", "report.MD"])
 def test_report_of_another_ending(daemon, files, name):
-    """Another ending is refused before anything is done."""
+    """A report file with an unknown suffix is refused before any work."""
     done = cli(None, "verify", files.latents, "--report", files.folder / name, env=NOBODY)
     assert done.returncode == 2 and ".csv" in done.stderr

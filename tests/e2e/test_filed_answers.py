@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report under a key that is filed already: the answer comes from the request's own
-bytes, and only an equal question with an equal answer is the same report."""
+"""A second report under a stored key: the answer is computed from the request's own bytes, and
+only an equal question with an equal answer is the same report."""
 import grpc
 import numpy as np
 import pytest
@@ -108,7 +108,7 @@ def test_the_same_projection_again_keeps_the_flips_that_were_counted(daemon, ran
 @pytest.mark.parametrize("change", [
     dict(tolerance=1e-3), dict(partial_group=1), dict(mode=ternary_pb2.VERIFY_LATENT),
 ], ids=["tolerance", "partial_group", "mode"])
-def test_another_question_about_the_same_tensor_is_told(daemon, key, change):
+def test_another_question_about_the_same_tensor_is_refused(daemon, key, change):
     # Ternary, its own projection (no zeros), and without a short group: all three
     # questions have the same answer.
     values = np.full((4, 256), 0.5, np.float32)
@@ -128,7 +128,7 @@ def test_another_reference_is_another_question(daemon, random, key):
     weight = random.standard_normal((4, 256)).astype(np.float32)
     made = claims.project(daemon, weight)
     claims.verify(daemon, made.data, weight.shape, reference=ref.tensor(weight), layer=key)
-    # Other latents of the same projection: the report is equal but for its errors.
+    # Other latents with the same projection: only the report's errors differ.
     other = weight.copy()
     largest = np.abs(other[0, :128]).argmax()
     second = np.abs(other[0, :128]).argsort()[-2]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a report finds, where, and what digest such a claim gets."""
+"""What a report finds, where, and which digest such a claim gets."""
 import grpc
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ STREAMED = pytest.mark.parametrize("verify", [claims.verify, claims.verify_strea
 
 
 def blocks(daemon, values):
-    """PQ2_0 blocks of an exactly ternary tensor, [rows, blocks a row, 34]."""
+    """PQ2_0 blocks of an exactly ternary tensor, [rows, blocks per row, 34]."""
     codes, scales = ref.project(values)
     return np.frombuffer(ref.pq2_0(codes, scales), np.uint8).reshape(
         values.shape[0], -1, 34).copy()
@@ -43,7 +43,7 @@ def one_weight_at_nine_tenths(values, codes):
 def many_weights_at_nine_tenths(values, codes):
     at = np.flatnonzero(codes == -1)
     values.reshape(-1)[at] *= np.float32(0.9)
-    # A group whose nonzeros are all -1 stays ternary; none of ours is.
+    # A group whose nonzeros are all -1 would stay ternary; there is none here.
     return {"not_ternary": (at[0], len(at))}
 
 
@@ -142,7 +142,7 @@ def test_a_bad_stored_scale_is_found(daemon, random, kind, bits, verify):
     ("scale_non_finite", np.nan), ("scale_negative", -0.5), ("scale_zero_under_codes", 0.0)])
 @pytest.mark.parametrize("encoding", [claims.INT8, claims.MLX_2BIT, claims.HF_BITNET],
                          ids=lambda e: claims.NAMES[e])
-def test_a_bad_scale_beside_the_data_is_found(daemon, random, kind, scale, encoding):
+def test_a_bad_separate_scale_is_found(daemon, random, kind, scale, encoding):
     weight = random.standard_normal((8, 256)).astype(np.float32)
     made = claims.project(daemon, weight, encoding=encoding)
     scales = np.frombuffer(made.scales, "<f2" if encoding == claims.MLX_2BIT else "<f4").copy()
@@ -179,9 +179,9 @@ def test_a_layer_of_zeros_is_dead_and_one_of_mostly_zero_groups_is_warned(daemon
         "dead_layer"}
 
 
-# NaN is no zero, and weights whose means round to 0 are none in the projection.
+# NaN does not count as zero; weights whose mean rounds to 0 are zeros in the projection.
 @STREAMED
-def test_a_layer_of_nan_is_not_dead_and_one_of_lost_means_is(daemon, verify):
+def test_nan_is_not_dead_but_a_layer_of_lost_means_is(daemon, verify):
     found = claims.findings(verify(daemon, np.full((2, 256), np.nan, "<f4").tobytes(), [2, 256]))
     assert set(found) == {"non_finite"} and found["non_finite"].count == 512
     tiny = np.zeros((2, 256), np.float32)
@@ -219,7 +219,7 @@ def test_a_dense_output_that_loses_a_group_says_so_and_counts_it_as_zeros(daemon
         assert (report.negatives, report.zeros, report.positives) == tuple(
             (codes == t).sum() for t in (-1, 0, 1))
         assert report.zero_groups == 1
-    # The digest is that of what was written.
+    # The digest is that of the output.
     assert claims.verify(daemon, made.data, weight.shape, dtype=dtype).digest == made.report.digest
     against = claims.verify(daemon, made.data, weight.shape, dtype=dtype,
                             reference=ref.tensor(weight, dtype))
@@ -282,7 +282,7 @@ def test_blocks_without_scales_are_no_projection_of_tiny_latents(daemon, random)
     (ref.F16, 1e-10, False), (ref.F16, 1e38, False), (ref.F16, 65504, True),
     (ref.F16, 65520, False), (ref.BF16, 3.4e38, False), (ref.BF16, 1e38, True),
     (ref.F32, 1e-45, True), (ref.F16, 6e-8, True), (ref.F16, 2.9e-8, False)])
-def test_unpack_refuses_what_its_dtype_cannot_hold(daemon, dtype, scale, fits):
+def test_unpack_refuses_values_that_its_dtype_cannot_hold(daemon, dtype, scale, fits):
     codes = np.zeros(256, np.int8)
     codes[130] = -1
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every golden case, bit for bit, by every ISA, thread count and transport."""
+"""Every golden case is reproduced bit for bit by every ISA, thread count and transport."""
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -20,7 +20,7 @@ SEEN = {}  # (case, fields): the report of the first configuration that got ther
 
 
 def same_report(case, fields, report):
-    """Every configuration reports the same bits, but for its own name and clock."""
+    """Every configuration reports the same bits, except for its own name and time."""
     bare = ternary_pb2.ProjectResponse(report=report).report
     bare.ClearField("time_unix_ns")
     bare.ClearField("kernel")
@@ -113,8 +113,8 @@ def test_a_dense_stream_is_the_golden_projection(machine, case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_mlx_agrees_to_2e_6(machine, case):
-    """The MLX layer's f32 sums differ in the last bits; its codes do not, but on
-    the row that sits on the threshold (tests/data/README.md)."""
+    """The f32 sums of the MLX layer differ in the last bits; its codes are equal except in the
+    row that lies on the threshold (tests/data/README.md)."""
     shape = GOLDEN[case + ".input"].shape
     ours = np.frombuffer(project(machine, case).data, np.float32).reshape(shape)
     theirs = GOLDEN[case + ".mlx"]

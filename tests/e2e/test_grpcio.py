@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stock grpcio client with stubs made from proto/ calls everything."""
+"""A standard grpcio client with stubs generated from proto/ calls every method."""
 import concurrent.futures
 import time
 
@@ -131,7 +131,7 @@ def test_health(daemon):
 
 
 def test_streams_of_one_connection_run_side_by_side(daemon, values):
-    """A stream that waits for its client holds up nobody else."""
+    """A stream that waits for its client does not delay other streams."""
     waiting = HalfSent(daemon)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(daemon.ternary.Project, ref.project_request(values),

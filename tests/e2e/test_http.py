@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP side by curl: health, metrics, runs and layers as JSON, pages."""
+"""The HTTP server with curl: health, metrics, runs and layers as JSON, pages."""
 import json
 import subprocess
 import urllib.parse
@@ -79,7 +79,7 @@ def test_runs_and_layers(daemon, run, filed):
 
 @pytest.mark.parametrize("path", ["/none", "/v1/runs/none/layers", "/v1/runs/none/layers/none",
                                   "/v1/none", "/v1/runs/%zz/layers", "/../etc/passwd"])
-def test_what_is_not_there_is_a_json_404(daemon, path):
+def test_missing_things_are_a_json_404(daemon, path):
     status, kind, body = curl(daemon, path)
     assert status in (400, 404) and kind.startswith("application/json")
     assert json.loads(body)["error"]
@@ -121,7 +121,7 @@ def test_metrics_count_what_happened(daemon, random):
 
 
 def test_openmetrics_where_asked(daemon):
-    """The metrics are OpenMetrics text where the Accept header asks for it."""
+    """The metrics are OpenMetrics text if the Accept header asks for it."""
     status, kind, body = curl(daemon, "/metrics", "-H",
                               "Accept: application/openmetrics-text; version=1.0.0")
     assert status == 200 and kind.startswith("application/openmetrics-text")
@@ -150,8 +150,8 @@ def test_page_and_json_name_what_was_found(daemon, run, random):
 
 
 def test_a_deceptive_name_is_escaped_wherever_it_is_shown(daemon, random, run):
-    """One name with a right-to-left override, a zero-width space and an accented letter
-    through the page, JSON, the command line and the log."""
+    """A name with a right-to-left override, a zero-width space and an accented letter, in the
+    page, JSON, the command line and the log."""
     name, shown, as_json = "a\u202eb\u200bc\u00e9", "a\\u{202e}b\\u{200b}c\u00e9", "a\\u202eb\\u200bc\u00e9"
     daemon.ternary.Project(ref.project_request(
         random.standard_normal((2, 128)), layer=tensor_pb2.LayerRef(run=run, layer=name)),

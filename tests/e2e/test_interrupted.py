@@ -155,7 +155,7 @@ def check_states(place, calls, states, after):
     for name in place.scenario.outputs:
         for nth, state in enumerate(states):
             if state[name] not in (place.before[name], after[name]):
-                # Without an exchange of names the old folder is set aside first.
+                # Without an exchange of names the old folder is moved away first.
                 assert "exchange" in place.scenario.lacks and state[name] is None
                 assert calls[nth - 1] == calls[nth] == "rename"
             elif nth and state[name] != states[nth - 1][name]:

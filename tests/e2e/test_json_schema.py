@@ -20,7 +20,7 @@ ALL = schemas.schemas()
 
 
 def result(daemon, schema, *words, code=0):
-    """The JSON of a command that ends with this exit code."""
+    """The JSON of a command that must end with this exit code."""
     done = cli(daemon, *words, "--json")
     assert done.returncode == code, done.stdout[-300:] + done.stderr
     value = schemas.parse(done.stdout)
@@ -81,7 +81,7 @@ def test_schemas_are_valid_and_references_lead_somewhere(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_objects_are_closed_and_members_described(name):
-    """An object names all its members, or all are text (metadata of a file)."""
+    """An object lists all its members, or all its members are text (metadata of a file)."""
     for path, node in nodes(ALL[name]):
         if node.get("type") == "object" and path != "/$defs/members":
             assert node["additionalProperties"] in (False, {"type": "string"}), path
@@ -106,7 +106,7 @@ def returned(file, function):
 
 
 def test_names_are_those_of_the_code():
-    """A name that is added to the code must be added to the schema."""
+    """A name in the code must be in the schema."""
     common, finding = ALL["common"]["$defs"], ALL["finding"]["properties"]
     listed = {"dtype": set(common["dtype"]["enum"]) - {None}}
     enums = {
@@ -140,7 +140,7 @@ def test_names_are_those_of_the_code():
 
 
 def test_every_command_has_a_schema():
-    """`trit --help` lists no command without one."""
+    """Every command that `trit --help` lists has a schema."""
     def commands(*words):
         text = cli(None, *words, "--help").stdout
         return re.findall(r"^  (\w+) +\w", text, re.M)
@@ -166,8 +166,8 @@ def test_project_and_verify(daemon, latents, encoding, run):
         assert result(daemon, "verify", "verify", out, *against)["passed"]
 
 
-def test_projects_with_findings(daemon, tmp_path):
-    """Latents of zeros, and scales that f16 does not hold."""
+def test_projections_with_findings(daemon, tmp_path):
+    """Latents of zeros, and scales that f16 cannot represent."""
     path, out = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
     low = np.full((4, 128), 1e-9, np.float32)
     low[:, ::2] *= -3
@@ -207,7 +207,8 @@ def test_plans(daemon, tmp_path, latents, random):
 # ---- trit pack, trit unpack ---------------------------------------------------------------
 
 def test_plans_of_pack_and_unpack(daemon, latents):
-    """Layers are packed; the scales of the input go with them; what does not fit is refused."""
+    """Layers are packed, the scales of the input are replaced, and layers that do not fit are
+    refused."""
     dense = projected(daemon, latents, "dense", "-g", "256", "--exclude", "*[md]_*")
     int8 = projected(daemon, latents, "int8", "-e", "int8")
     for source, words in ((dense, ["pack", "-e", "tq2_0"]), (int8, ["pack", "-e", "q2_0", "-g", 64]),
@@ -230,7 +231,7 @@ def test_pack_and_unpack(daemon, latents):
 # ---- trit verify --------------------------------------------------------------------------
 
 def spoil(tensors, name, values):
-    """The scales of the first groups of a layer of int8."""
+    """Overwrites the scales of the first groups of an int8 layer."""
     scales = tensors[name + ".scales"].reshape(-1)
     scales[:len(values)] = values
 
@@ -302,7 +303,7 @@ def test_inspect(daemon, tmp_path, latents, random):
 
 
 def test_diff(daemon, latents):
-    """Equal, of another encoding, and with a scale that is infinite on one side."""
+    """Equal files, files of different encodings, and an infinite scale on one side."""
     dense, packed = projected(daemon, latents, "dense"), projected(daemon, latents, "i", "-e", "int8")
     assert result(daemon, "diff", "diff", dense, dense)["equal"]
     tensors = load(packed)
@@ -325,7 +326,7 @@ LAYER = "block 1/up%"
 
 @pytest.fixture
 def filed(daemon, random, run):
-    """Two layers: three steps of one, and one of NaN."""
+    """Two layers: three steps of one, and one with NaN."""
     values = normal(random, 8, 256)
     for step in (1, 2, 3):
         project(daemon, values + step / 500, layer=tensor_pb2.LayerRef(
@@ -397,7 +398,7 @@ def test_http(daemon, filed):
 
 
 def test_pages_of_http(daemon, run):
-    """A history of more than one page names the next."""
+    """A history of more than one page links to the next."""
     values = np.ones((1, 8), np.float32)
     for step in range(201):
         project(daemon, values, layer=tensor_pb2.LayerRef(run=run, layer="l", step=step))
@@ -406,7 +407,7 @@ def test_pages_of_http(daemon, run):
     assert http(daemon, "http-history", page["next"])["next"] is None
 
 
-# ---- the schemas refuse what is wrong ---------------------------------------------------------
+# ---- the schemas refuse wrong JSON ---------------------------------------------------------
 
 @pytest.fixture
 def good(daemon, latents):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers held by the daemon: made, got, listed, deleted, verified, found again after
-a restart."""
+"""Held layers: created, read, listed, deleted, verified, and found again after a restart."""
 import grpc
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from held import (BF16, DATA_LOSS, EMBEDDING, EXHAUSTED, F16, F32, INVALID, LATE
 from test_layers_load import load_messages, load_stream
 from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
 
-# ---- making, getting, listing, deleting ---------------------------------------------------
+# ---- creating, reading, listing, deleting ---------------------------------------------------
 
 
 def test_create_draws_latents_that_can_be_drawn_again(layers, name):
@@ -99,7 +98,7 @@ def test_a_deleted_layer_is_gone_and_its_name_free(layers, name):
     assert layers.Create(spec=spec(name, 3, 16)).spec.out_features == 3
 
 
-# ---- verified ---------------------------------------------------------------------------------
+# ---- verifying ---------------------------------------------------------------------------------
 
 
 def test_a_whole_model_verifies_as_projecting_it_says(daemon, layers, name):
@@ -153,7 +152,7 @@ def test_layers_are_found_again_after_a_kill(start, random):
     assert [path.name for path in (own.folder / "data/layers/latents").iterdir()] == ["half"]
 
 
-def test_a_damaged_file_is_put_aside_and_the_others_serve(start):
+def test_a_damaged_file_is_moved_aside_and_the_others_serve(start):
     own = start()
     one = Service(own)
     for name in ("good", "bad", "short"):
@@ -172,7 +171,7 @@ def test_a_damaged_file_is_put_aside_and_the_others_serve(start):
     again.Create(spec=spec("bad", 20, 64))
 
 
-def test_damaged_latents_are_told_and_the_layer_serves(start, random):
+def test_damaged_latents_are_reported_and_the_layer_serves(start, random):
     own = start()
     weight = normal(random, 20, 64)
     load(Service(own), "l", weight, keep_latents=True)
@@ -201,7 +200,7 @@ def test_without_a_data_directory_layers_live_as_long_as_the_daemon(start, rando
 
 @pytest.mark.parametrize("encoding", [tensor_pb2.ENCODING_INT8, tensor_pb2.ENCODING_Q2_0],
                          ids=tensor_pb2.Encoding.Name)
-def test_a_layer_that_is_not_ternary_is_told_and_not_packed(start, encoding):
+def test_a_layer_that_is_not_ternary_is_reported_and_not_packed(start, encoding):
     own = start()
     for name in ("good", "bad"):
         Service(own).Create(spec=spec(name, 16, 64, group_size=64))

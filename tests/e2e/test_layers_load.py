@@ -85,7 +85,7 @@ def test_a_streamed_load_refuses(layers, name, wrong):
 
 
 def test_a_chunk_whose_crc_comes_after_its_data_is_refused(daemon, layers, name):
-    """The CRC could not have been checked while the data came."""
+    """The daemon checks the CRC while the data arrives, so it must come first."""
     data, crc = bytes(512), (1).to_bytes(4, "little")
     late = b"\x7a\x80\x04" + data + b"\x15" + crc  # data = 15, crc32c = 2
     raw = b"\x7a" + bytes([len(late) % 128 | 128, len(late) // 128]) + late  # chunk = 15

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What /metrics says of the Layers service."""
+"""The metrics of the Layers service."""
 import numpy as np
 
 import reference as ref
@@ -66,7 +66,7 @@ def test_products_and_rows_are_counted_by_kind(daemon, layers, name, random):
     assert counted('tritd_rpc_handled_total{method="/trit.v1.Layers/Forward",code="OK"}') == 3
 
 
-def test_what_layers_are_made_of_counts_as_elements(daemon, layers, name):
+def test_weights_of_layers_count_as_elements(daemon, layers, name):
     before = metrics(daemon)["tritd_elements_total"]
     layers.Create(spec=spec(name, 30, 100))
     load(layers, name + "l", np.ones((10, 100)))

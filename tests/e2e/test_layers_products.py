@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Products with held layers, against MLX, NumPy and themselves."""
+"""Products with held layers, compared with MLX, NumPy and each other."""
 import numpy as np
 import pytest
 
@@ -86,7 +86,7 @@ def test_int8_activations_are_exact_in_integers(layers, name, random, dtype):
 
 
 @pytest.mark.parametrize("rows, columns, batch", [(1, 16, 1), (500, 300, 7), (40, 4100, 130)])
-def test_int8_activations_tell_their_error_against_f32(layers, name, random, rows, columns, batch):
+def test_int8_activations_report_their_error_against_f32(layers, name, random, rows, columns, batch):
     load(layers, name, normal(random, rows, columns), normal(random, rows))
     x = ref.tensor(normal(random, batch, columns))
     expected = array(layers.Forward(name=name, x=x).y).astype(np.float64)
@@ -126,7 +126,7 @@ def test_the_error_is_not_finite_where_a_product_is_not(layers, name):
 
 
 @pytest.mark.parametrize("dtype", [F16, BF16], ids=["f16", "bf16"])
-def test_gradients_have_the_dtypes_of_what_they_are_made_of(layers, name, random, dtype):
+def test_gradients_have_the_dtypes_of_their_inputs(layers, name, random, dtype):
     load(layers, name, normal(random, 48, 144), np.zeros(48, np.float32), group_size=16)
     x, g = normal(random, 2, 9, 144), normal(random, 2, 9, 48)
     g = ref.widen(ref.narrow(g, dtype), dtype).reshape(g.shape)
@@ -139,7 +139,8 @@ def test_gradients_have_the_dtypes_of_what_they_are_made_of(layers, name, random
 
 
 def test_gradients_are_those_of_the_loss_by_the_ternary_weights(layers, name, random):
-    """The estimator's definition, numerically: d(sum(g*y)) by a weight, by an input."""
+    """Checks the straight-through estimator numerically: d(sum(g*y)) by a weight and by an
+    input."""
     weight, x, g = normal(random, 6, 32), normal(random, 4, 32), normal(random, 4, 6)
     load(layers, name, weight, np.zeros(6, np.float32), group_size=16)
     grads = layers.Backward(name=name, x=ref.tensor(x), grad_output=ref.tensor(g))

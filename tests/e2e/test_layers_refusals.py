@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each kind of wrong request to the Layers service, and what it is told."""
+"""Each kind of wrong request to the Layers service, with its status and message."""
 import grpc
 import numpy as np
 import pytest
@@ -86,7 +86,7 @@ def test_load_names_count_and_first_index_of_non_finite_values(layers, name, ran
     load(layers, name, np.nan_to_num(weight))
 
 
-def test_latents_that_were_not_kept_cannot_be_had(layers, name, random):
+def test_latents_that_were_not_kept_cannot_be_read(layers, name, random):
     load(layers, name, normal(random, 2, 64))
     refused(lambda: layers.Get(name=name, part=LATENTS), PRECONDITION, "keep_latents")
 
@@ -174,7 +174,7 @@ def test_an_empty_name_is_refused(layers):
         refused(call, INVALID, "name", "empty")
 
 
-def test_a_name_that_is_taken_already_exists_to_all_that_make_layers(layers, name):
+def test_every_call_that_creates_a_layer_refuses_a_used_name(layers, name):
     load(layers, name, ROWS)
     before = layers.Get(name=name)
     for call in (lambda: layers.Create(spec=spec(name, 2, 64)),
@@ -184,7 +184,7 @@ def test_a_name_that_is_taken_already_exists_to_all_that_make_layers(layers, nam
     assert layers.Get(name=name) == before
 
 
-def test_get_refuses_what_it_cannot_give(layers, name):
+def test_get_refuses_unsupported_encodings_and_parts(layers, name):
     load(layers, name, np.ones((2, 200), np.float32))
     for fields, words in [(dict(encoding=77), ["encoding", 77]), (dict(part=3), ["part", 3]),
                           (dict(dtype=tensor_pb2.DTYPE_I8), ["dtype", 4]),

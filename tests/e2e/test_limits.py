@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bounds of server/base/limits.h, each reached and refused from outside."""
+"""Each bound of server/base/limits.h is reached and refused from outside."""
 import grpc
 import numpy as np
 
@@ -45,7 +45,8 @@ def test_whole_elements(daemon):
 
 
 def test_whole_elements_of_a_report_that_is_filed(daemon, run):
-    """The bound is lower where a report is filed; without a layer the same tensor is verified."""
+    """The bound is lower if a report is stored; without a layer the same tensor is
+    verified."""
     layer = tensor_pb2.LayerRef(run=run, layer="l", step=1)
     request = ternary_pb2.VerifyRequest(
         options=ternary_pb2.VerifyOptions(encoding=tensor_pb2.ENCODING_I2_S), layer=layer,
@@ -101,7 +102,7 @@ def test_header_bytes(daemon):
 
 
 def test_envelope_bytes(daemon):
-    """Small fields of one message: a run of 100 kB is no tensor data."""
+    """The small fields of a message are bounded; a run name of 100 kB is refused."""
     request = ref.project_request(ROW, layer=tensor_pb2.LayerRef(run="r" * 100_000, layer="l"))
     counted(daemon, "envelope_bytes", lambda: refused(
         lambda: daemon.ternary.Project(request, timeout=CALL_SECONDS), EXHAUSTED))
@@ -126,7 +127,7 @@ def test_message_bytes(daemon):
 
 
 def test_memory_bytes(start):
-    """A budget that the tensor does not fit in refuses the call and no other."""
+    """A tensor above the budget is refused, and no other call is."""
     own = start("--memory-max", 64 << 20)
     large = np.zeros((1 << 15, 1 << 10), np.float32)  # 128 MiB
     refused(lambda: own.ternary.Project(ref.project_request(large), timeout=CALL_SECONDS),
@@ -135,7 +136,7 @@ def test_memory_bytes(start):
 
 
 def test_list_page_is_clamped(daemon):
-    """A page of reports has at most 1000, whatever is asked for."""
+    """A page of reports has at most 1000, even if more are requested."""
     from tritd import report_pb2
     page = daemon.reports.List(report_pb2.ReportsListRequest(page_size=1 << 31),
                                timeout=CALL_SECONDS)
@@ -143,7 +144,7 @@ def test_list_page_is_clamped(daemon):
 
 
 def test_streams_wait_their_turn(daemon):
-    """With more concurrent calls than a connection has streams the client queues them."""
+    """The client queues calls that exceed the connection's stream limit."""
     calls = [daemon.ternary.Project.future(ref.project_request(ROW), timeout=CALL_SECONDS)
              for _ in range(400)]
     assert all(call.result().report.elements == 128 for call in calls)

@@ -41,7 +41,7 @@ def test_a_gibibyte_streams_in_constant_memory(start, encoding, reply_bytes):
 
 @pytest.mark.skipif(SLOW, reason="sanitizers and emulators have memory of their own")
 def test_a_client_that_does_not_read_is_held_back(start):
-    """The replies of a client that only sends pile up nowhere."""
+    """Replies do not pile up if the client sends without reading."""
     own = start()
     call = own.ternary.ProjectStream(generated(512 * MIB, MIB), timeout=8)
     try:

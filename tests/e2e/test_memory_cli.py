@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trit project and trit verify move large matrices piece by piece: neither process grows with
-the tensor, and nothing else shows it."""
+"""trit project and trit verify move large matrices in pieces: neither process grows with the
+tensor, and the results are the same."""
 import json
 import os
 import pathlib
@@ -26,7 +26,7 @@ ODD = (1501, 1792)           # 10.8 MB of f32, whose rows no chunk ends with
 
 
 def run_small(daemon, *words, code=0):
-    """Runs trit, checks its exit code and that it stayed small; gives what it printed."""
+    """Runs trit, checks its exit code and peak memory; returns its output."""
     with tempfile.NamedTemporaryFile("r") as peak:
         done = subprocess.run([sys.executable, str(PEAK), peak.name, *RUNNER,
                                str(BINARIES / "trit"), *map(str, words), "--json"],
@@ -38,7 +38,7 @@ def run_small(daemon, *words, code=0):
 
 
 def write_layer(path, random):
-    """One layer; most of it is a hole in the file."""
+    """One layer; most of it is a hole in a sparse file."""
     size = ROWS * COLUMNS * 4
     text = json.dumps({"l.weight": {"dtype": "F32", "shape": [ROWS, COLUMNS],
                                     "data_offsets": [0, size]}}).encode()
@@ -90,7 +90,7 @@ def filed_at(run, step):
                                       if number not in WHOLE],
                          ids=[name for number, name in enumerate(NAMES) if number not in WHOLE])
 def test_bits_and_reports_are_those_of_one_message(daemon, run, tmp_path, random, encoding):
-    """A report that differed from the filed one would be refused."""
+    """The daemon would refuse a report that differs from the stored one."""
     latents, out = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
     weight = (random.standard_normal(ODD) * .02).astype(np.float32)
     save(latents, {"l.weight": weight})
@@ -112,7 +112,7 @@ def test_bits_and_reports_are_those_of_one_message(daemon, run, tmp_path, random
 
 
 def test_an_output_that_cannot_be_written_says_why(daemon, tmp_path, random):
-    """The reason is that of the file, not that of the call which it ended."""
+    """The message gives the file's error, not the status of the call that it ended."""
     latents, out = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
     save(latents, {"l.weight": random.standard_normal(ODD).astype(np.float32)})
     done = subprocess.run(

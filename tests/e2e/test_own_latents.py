@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A projection, verified against the latents it was made of, is a pass: every encoding,
-element type, partial group and group size, unary and streamed."""
+"""A projection passes against the latents that it was made from: every encoding, element type,
+partial group and group size, unary and streamed."""
 import numpy as np
 import pytest
 
@@ -8,7 +8,7 @@ import claims
 import reference as ref
 from tritd import tensor_pb2
 
-# encoding: group sizes that it holds, columns that fit them
+# encoding: group sizes that it supports, columns that fit them
 SIZES = {
     claims.DENSE: [(0, 320), (128, 320), (100, 320), (64, 192), (1, 7), (4096, 300)],
     claims.INT8: [(0, 320), (128, 320), (100, 320), (64, 192), (1, 7), (4096, 300)],
@@ -67,7 +67,7 @@ def test_scales_in_a_narrower_type_are_compared_after_that_rounding(daemon, rand
     wide = ref.widen(narrow, scales_dtype).astype("<f4").tobytes()
     report = claims.verify(daemon, made.data, weight.shape, scales=wide, **ask)
     assert claims.kinds(report) == {"scales_differ"}
-    # A scale that is one step of its own type off is found.
+    # A scale that is wrong by one step of its type is found.
     bits = np.frombuffer(narrow, "<u2").copy()
     bits[0] += 1
     report = claims.verify(daemon, made.data, weight.shape, scales=bits.tobytes(),

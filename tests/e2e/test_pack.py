@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ternary.Pack: what is ternary already keeps its trits and scales exactly, or is
-refused. Against packings made by NumPy."""
+"""Ternary.Pack keeps the trits and scales of a ternary tensor exactly, or refuses it. Compared
+with packings made by NumPy."""
 import grpc
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def unpack(daemon, data, shape, encoding, group_size=0, scales=b"", dtype=ref.F3
 
 
 def trits(random, shape, group_size=128, whole=False):
-    """Trits, and scales that f16 holds, one a group; the third group is all zeros."""
+    """Trits, and scales that are exact in f16, one per group; the third group is all zeros."""
     rows, columns = shape
     t = random.integers(-1, 2, shape).astype(np.int8)
     groups = -(-columns // group_size)
@@ -72,7 +72,7 @@ def names(encodings):
 @pytest.mark.parametrize("target", PACKED, ids=names(PACKED))
 @pytest.mark.parametrize("source", PACKED, ids=names(PACKED))
 def test_every_packing_becomes_every_other(daemon, random, source, target):
-    """With one scale for the tensor, which every encoding holds."""
+    """The tensor has one scale, which every encoding can hold."""
     for group_size in (64, 128, 256):
         if 256 in (group_size,) and claims.MLX_2BIT in (source, target):
             continue
@@ -101,7 +101,7 @@ GROUPED_IDS = [f"{claims.NAMES[encoding]}-{size}" for encoding, size in GROUPED]
 
 @pytest.mark.parametrize("source, held", GROUPED, ids=GROUPED_IDS)
 def test_scales_of_groups_are_kept(daemon, random, source, held):
-    """Into every encoding that holds groups of that size, and back to the dense tensor."""
+    """Packs into every encoding that supports the group size, and back to dense."""
     t, scales = trits(random, (6, 768), held)
     data, beside = packings.encode(source, t, scales, held)
     for target in range(1, 8):
@@ -206,7 +206,7 @@ def test_every_isa_and_thread_count_gives_the_same_bytes(start, random, isa, thr
         assert (made.data, made.scales) == packings.encode(target, t, scales, 256)
 
 
-def test_a_misfit_far_behind_is_named_by_its_place_in_the_tensor(daemon, random):
+def test_a_late_misfit_is_named_by_its_index_in_the_tensor(daemon, random):
     t, scales = trits(random, (256, 1536))
     dense = values(t, scales)
     dense[200, 1300] = 3.5
@@ -256,7 +256,7 @@ def test_a_report_is_filed(daemon, random, run):
     got = daemon.reports.Get(report_pb2.ReportsGetRequest(run=run, layer="l", step=3),
                              timeout=CALL_SECONDS).report
     assert got.digest == made.report.digest and got.is_ternary
-    # The same question has the same answer.
+    # An equal question with an equal answer is accepted.
     again = pack(daemon, data, t.shape, claims.PQ2_0, claims.Q2_0, layer=layer)
     assert again.report.digest == made.report.digest
 
@@ -313,7 +313,7 @@ def test_a_target_group_needs_one_scale(daemon, random):
     data, beside = packings.encode(claims.INT8, t, scales)
     made = pack(daemon, data, t.shape, claims.INT8, claims.TQ2_0, 128, beside)
     assert (made.data, made.scales) == packings.encode(claims.TQ2_0, t, scales)
-    # The all-zero group 2 fits any scale; another does not.
+    # Group 2 is all zero and fits any scale; other groups do not.
     scales[0, 2] = 7
     data, beside = packings.encode(claims.INT8, t, scales)
     assert pack(daemon, data, t.shape, claims.INT8, claims.TQ2_0, 128, beside).data == made.data

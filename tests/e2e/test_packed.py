@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packed encodings whose groups span several blocks, or all of them, against NumPy."""
+"""Packed encodings whose groups span several blocks or the whole tensor, compared with
+NumPy."""
 import grpc
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ Q2_0, PQ2_0, PTQ1_0, TQ1_0, TQ2_0, MLX_2BIT, I2_S, HF_BITNET = (
     tensor_pb2.ENCODING_TQ1_0, tensor_pb2.ENCODING_TQ2_0, tensor_pb2.ENCODING_MLX_2BIT,
     tensor_pb2.ENCODING_I2_S, tensor_pb2.ENCODING_HF_BITNET)
 
-# encoding, group size, columns, block elements, block bytes, where d stands in a block
+# encoding, group size, columns, block elements, block bytes, offset of d in a block
 LONGER = {"q2_0 in 128": (Q2_0, 128, 384, 64, 18, 0),
           "q2_0 in 128, a short last group": (Q2_0, 128, 320, 64, 18, 0),
           "pq2_0 in 256": (PQ2_0, 256, 512, 128, 34, 0),
@@ -81,14 +82,15 @@ def test_a_group_that_blocks_do_not_fill_is_refused(daemon, encoding, group_size
 
 
 def i2_s(codes, scale):
-    """128 elements in 32 bytes, byte p of p, 32+p, 64+p, 96+p, highest bits first."""
+    """128 elements in 32 bytes; byte p holds elements p, 32+p, 64+p and 96+p, from the highest
+    bits on."""
     c = (codes.reshape(-1, 4, 32) + 1).astype(np.uint8)
     packed = c[:, 0] << 6 | c[:, 1] << 4 | c[:, 2] << 2 | c[:, 3]
     return packed.tobytes() + np.float32(scale).tobytes() + bytes(28)
 
 
 def fractions(random, *shape):
-    """Weights whose sum is exact in whatever order."""
+    """Weights whose sum is exact in any order."""
     return (random.integers(-4000, 4001, shape) / 1024).astype(np.float32)
 
 
@@ -147,7 +149,7 @@ def test_reports_of_one_scale_are_filed_and_flips_counted(daemon, random, run, e
     assert kept.digest == report.digest and kept.flips == report.flips
 
 
-def test_i2_s_refuses_what_has_more_than_one_scale(daemon, layers, name, random):
+def test_i2_s_refuses_more_than_one_scale(daemon, layers, name, random):
     weight = fractions(random, 2, 128)
     refused(lambda: project(daemon, weight, I2_S, 128), INVALID, "options.group_size", 128, "i2_s")
     refused(lambda: project(daemon, weight[:, :100], I2_S, 0), INVALID, "tensor.shape", 200, 128)
@@ -179,8 +181,8 @@ def test_i2_s_of_a_nan_and_of_an_illegal_code_is_refused(daemon, random):
 
 
 def hf_bitnet(codes):
-    """Of [rows, columns], as transformers' pack_weights has it: a plane of rows / 4 rows
-    at each two bits."""
+    """Codes [rows, columns] packed as transformers' pack_weights does: each two bits of the
+    bytes hold a plane of rows / 4 rows."""
     rows = codes.shape[0] // 4
     packed = np.zeros((rows, codes.shape[1]), np.uint8)
     for i in range(4):

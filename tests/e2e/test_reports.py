@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports: on disk before the reply, found again, compared with the step before."""
+"""Reports are on disk before the reply, are found again, and are compared with the previous
+step."""
 import grpc
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_list_pages_in_order_of_run_layer_and_step(daemon, run, values):
     assert {(run, *name) for name in names} <= set(everything)
 
 
-def test_list_refuses_a_token_it_never_gave(daemon):
+def test_list_refuses_an_unknown_token(daemon):
     refused(lambda: daemon.reports.List(List(page_token="gibberish"), timeout=CALL_SECONDS),
             grpc.StatusCode.INVALID_ARGUMENT, "page_token")
 
@@ -136,7 +137,7 @@ def test_a_restart_finds_every_report_again(start, values):
 
 
 def test_kill_9_loses_no_acknowledged_report(start, values):
-    """It dies between calls, and in the middle of one that nobody answers."""
+    """The daemon is killed between calls, and during a call."""
     filed = []
     for step in range(5):
         own = start(name="killed")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting and leaving: drains, exit codes, addresses, options."""
+"""Starting and stopping: drains, exit codes, addresses, options."""
 import os
 import re
 import signal
@@ -18,7 +18,7 @@ VALUES = np.random.default_rng(5).standard_normal((64, 128)).astype(np.float32)
 
 
 def signal_and_wait(own):
-    """After it, no new connection is served."""
+    """Sends SIGTERM and waits until no new connection is served."""
     own.process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + CALL_SECONDS
     while cli(own, "ping").returncode == 0:
@@ -56,7 +56,7 @@ def test_it_starts_and_stops_many_times(start):
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
-def test_it_stops_at_once_when_idle(start, how):
+def test_it_stops_immediately_when_idle(start, how):
     own = start()
     began = time.monotonic()
     assert own.stop(how) == 0
@@ -126,8 +126,8 @@ def test_check_config_refuses_what_cannot_start(words, named):
     assert done.returncode == 2 and named in done.stderr, done
 
 
-def test_check_config_passes_beside_the_running_daemon(start):
-    """Addresses and a data directory that a daemon holds pass: it is to be restarted."""
+def test_check_config_passes_while_the_daemon_runs(start):
+    """Addresses and a data directory that a daemon uses pass, because it will be restarted."""
     own = start()
     done = run_tritd("--check-config", "--listen", own.rpc, "--http", own.http)
     assert done.returncode == 0, done.stderr
@@ -139,7 +139,7 @@ def test_check_config_passes_beside_the_running_daemon(start):
     (("--memory-max", "12Q"), "MiB"),
     (("--threads", "many"), "a number from 0 to 4096"),
 ])
-def test_a_refused_value_is_told_what_is_allowed(words, allowed):
+def test_the_message_of_a_refused_value_says_what_is_allowed(words, allowed):
     done = run_tritd(*words)
     assert done.returncode == 2 and allowed in done.stderr and words[1] in done.stderr
 
@@ -170,7 +170,7 @@ def test_the_configuration_file_may_come_from_the_environment(start, tmp_path):
     assert done.returncode == 2 and "localhost:99999" in done.stderr
 
 
-def test_a_data_dir_that_cannot_be_is_refused_by_name(start, tmp_path):
+def test_an_unusable_data_dir_is_refused_by_name(start, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(Refused, match="file"):
         start("--data-dir", tmp_path / "file" / "data")

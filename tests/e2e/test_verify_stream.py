@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""VerifyStream against latents whose bytes are many times those of the tensor."""
+"""VerifyStream against latents that are many times larger than the tensor."""
 import numpy as np
 import pytest
 
@@ -31,15 +31,15 @@ def latents():
 
 @pytest.fixture
 def packed(daemon, latents):
-    """The latents' projection in PQ2_0: a fifteenth of their bytes."""
+    """The latents' projection in PQ2_0, a fifteenth of their size."""
     requests = ref.stream_requests(latents, (ROWS, COLUMNS), 1 << 20,
                                    encoding=tensor_pb2.ENCODING_PQ2_0)
     data, _, _ = ref.gather(daemon.ternary.ProjectStream(iter(requests), timeout=CALL_SECONDS))
     return data
 
 
-def test_a_packed_tensor_streams_beside_its_latents(daemon, latents, packed):
-    """Interleaved by their shares of the whole, however unlike their sizes."""
+def test_a_packed_tensor_streams_with_its_latents(daemon, latents, packed):
+    """Tensor and latents are interleaved in proportion to their sizes."""
     both = sorted([*chunks("reference", latents), *chunks("chunk", packed)], key=lambda c: c[0])
     reply = list(daemon.ternary.VerifyStream(
         iter([start(tensor_pb2.ENCODING_PQ2_0), *(message for _, message in both)]),
@@ -47,12 +47,12 @@ def test_a_packed_tensor_streams_beside_its_latents(daemon, latents, packed):
     assert len(reply) == 1
     report = reply[0].report
     assert report.is_ternary and report.elements == ROWS * COLUMNS
-    # f16 scales are not the f32 ones of the projection: t is the same, t*s is not
+    # f16 scales differ from the projection's f32 scales: t is the same, t*s is not
     assert report.negatives + report.zeros + report.positives == ROWS * COLUMNS
 
 
 def test_latents_far_ahead_are_refused(daemon, latents, packed):
-    """All latents first would have to be held."""
+    """The daemon would have to hold latents that arrive long before the tensor."""
     requests = [start(tensor_pb2.ENCODING_PQ2_0),
                 *(message for _, message in chunks("reference", latents)),
                 *(message for _, message in chunks("chunk", packed))]
@@ -61,8 +61,8 @@ def test_latents_far_ahead_are_refused(daemon, latents, packed):
 
 
 def test_scales_beyond_a_chunk(daemon, random):
-    """The first message holds the scales of the whole tensor, however many they are: those of an
-    embedding of 150,000 rows are larger than a chunk may be."""
+    """The first message holds all scales of the tensor. For an embedding of 150,000 rows they
+    are larger than a chunk may be."""
     shape = (600_000, 4)
     codes = random.integers(-1, 2, shape).astype(np.int8)
     scales = random.random((shape[0], 2)).astype(np.float32) + .5

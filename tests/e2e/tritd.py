@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real daemon and command line as test subjects.
-
-TRIT_O is the folder with the binaries, TRIT_RUNNER the words before each of
-them (an emulator), TRIT_VARIANT how they were built, TRIT_STUBS where the
-Python stubs are. `make e2e` sets all four.
-"""
+"""Runs the real daemon and command line for tests. TRIT_O is the folder with the binaries,
+TRIT_RUNNER a command to put before each of them (an emulator), TRIT_VARIANT how they were
+built, TRIT_STUBS where the Python stubs are. `make e2e` sets all four."""
 import os
 import pathlib
 import platform
@@ -39,7 +36,7 @@ UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_le
 
 
 class Refused(Exception):
-    """The daemon did not start; says with which exit code and log."""
+    """The daemon did not start; has its exit code and log."""
 
     def __init__(self, code, log):
         super().__init__(f"tritd left with {code}: {log[-2000:]}")
@@ -47,8 +44,8 @@ class Refused(Exception):
 
 
 class Daemon:
-    """One tritd process on loopback ports of its own choice; not `durable`: without a
-    data directory."""
+    """One tritd process on loopback ports that it chooses; without `durable` it has no data
+    directory."""
 
     def __init__(self, folder, *words, env=None, durable=True):
         self.folder = pathlib.Path(folder)
@@ -122,7 +119,7 @@ class Daemon:
         self.process.stdout.close()
 
     def stop(self, how=signal.SIGTERM, seconds=40):
-        """Asks it to leave and gives its exit code."""
+        """Sends the signal and returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
@@ -143,7 +140,8 @@ class Daemon:
 
 
 def cli(daemon, *words, env=None, seconds=CALL_SECONDS, **more):
-    """Runs trit against the daemon (None: no address given). JSON must follow its schema."""
+    """Runs trit against the daemon (None: no address given). JSON output must follow its
+    schema."""
     environ = dict(os.environ, **(env or {}))
     if daemon is not None:
         environ["TRITD_ADDRESS"] = daemon.rpc
@@ -155,7 +153,7 @@ def cli(daemon, *words, env=None, seconds=CALL_SECONDS, **more):
 
 
 def refused(call, status, *words):
-    """The call fails with the status, and the message has every word in it."""
+    """The call must fail with the status and with every word in its message."""
     try:
         call()
     except grpc.RpcError as error:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much of libtrit's speed Python keeps: 256 MB of f32 to PQ2_0, the calls of
-both taking turns on one daemon, medians compared. Prints one entry of bench.json."""
+"""Measures how much of libtrit's speed Python keeps: 256 MB of f32 to PQ2_0. C and Python call
+the same daemon in turn, and medians are compared. Prints one entry of bench.json."""
 
 import json
 import os
@@ -21,7 +21,7 @@ GOAL = 0.9
 
 
 def compiled(folder):
-    """The C program to compare with, linked with the library of the package."""
+    """The C program to compare with, linked with the package's library."""
     program = pathlib.Path(folder) / "bench_project"
     subprocess.run(
         [
@@ -45,7 +45,8 @@ def compiled(folder):
 
 
 def measure(address, program, w):
-    """The median call of each, in seconds: C, Python. A first one of each is not counted."""
+    """The median time of a call in seconds: C, Python. The first call of each is not
+    counted."""
     turn, wakeup = os.pipe()
     yardstick = subprocess.Popen(
         ["sh", "-c", f'exec "$@" 3<&{turn}', "sh", str(program), address, str(ROWS), str(COLUMNS)],

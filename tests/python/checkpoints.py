@@ -72,12 +72,12 @@ EXIT = {"pass": 0, "fail": 1, "inconclusive": 4}
 
 
 def comparable(findings):
-    """Findings in one order."""
+    """Findings in a fixed order."""
     return sorted(json.dumps(one, sort_keys=True) for one in findings)
 
 
 def same_as_the_command(daemon, found, *words):
-    """The command's verdict, findings, counts and digests are those of `found`."""
+    """The command's verdict, findings, counts and digests equal those of `found`."""
     done = command(daemon, "verify", *words, "--json")
     assert done.returncode == EXIT[found.verdict], done.stderr
     printed = json.loads(done.stdout)
@@ -97,8 +97,8 @@ def shard_name(number, count):
 
 
 def write_folder(folder, shards, config=None, index=True, weight_map=None):
-    """A sharded checkpoint. `weight_map`: more or other entries of the index; None takes one
-    out."""
+    """A sharded checkpoint. `weight_map`: additional or changed entries of the index; None
+    removes one."""
     folder.mkdir(parents=True, exist_ok=True)
     promised = {}
     for number, tensors in enumerate(shards, 1):
@@ -125,7 +125,7 @@ def f32(array):
 
 
 def cut(floats):
-    """The upper halves: bfloat16."""
+    """The upper halves of f32: bfloat16."""
     return (floats.view(np.uint32) >> 16).astype(np.uint16)
 
 
@@ -164,7 +164,7 @@ def file(tmp_path, tensors):
 
 @pytest.fixture
 def model(drawn):
-    """A little of everything that a language model has."""
+    """A small tensor of each kind that a language model has."""
     return {
         "model.embed_tokens.weight": f32(drawn(16, 128)),
         "model.position_embeddings.weight": f32(drawn(8, 128)),
@@ -187,7 +187,7 @@ LAYERS = [
     "lm_head.weight",
 ]
 
-# What other programs pack, by the weight's name: its tensors.
+# Packings of other programs: the tensors of a weight, by its name.
 FOREIGN = {
     "mlx.weight": {
         "mlx.weight": ("U32", (8, 8), bytes(256)),

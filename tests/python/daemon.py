@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real daemon as the package's users meet it: started by hand, spoken to
-through libtrit alone. (tests/e2e/tritd.py needs grpcio and the stubs, which the
-environments of torch and MLX do not have.) TRIT_O is the folder of tritd."""
+"""Starts the real daemon for tests that use libtrit only. (tests/e2e/tritd.py needs grpcio and
+the stubs, which the environments of torch and MLX do not have.) TRIT_O is the folder of
+tritd."""
 
 import os
 import pathlib

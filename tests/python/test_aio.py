@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trit.aio.Client: what the blocking one gives, without blocking the loop."""
+"""trit.aio.Client has the same calls as the blocking client, and they do not block the
+loop."""
 
 import asyncio
 import contextlib
@@ -16,7 +17,7 @@ import trit.aio
 
 
 def asynchronous(test):
-    """Runs an async test with a client and a deadline."""
+    """Runs an async test with a client and a timeout."""
 
     def run(daemon, random):
         async def inside():
@@ -48,7 +49,7 @@ async def test_all_calls_can_be_awaited(client, random):
 
 # The asyncio client checks timeouts too, its own and those of each call.
 @asynchronous
-async def test_what_is_no_timeout_is_refused(client, random):
+async def test_an_invalid_timeout_is_refused(client, random):
     w = np.ones((2, 128), np.float32)
     for timeout in ("5", math.nan, -1, True):
         for call in (
@@ -76,8 +77,8 @@ async def test_what_is_no_timeout_is_refused(client, random):
 
 @contextlib.asynccontextmanager
 async def relay(address):
-    """A port whose bytes the running loop carries to the daemon and back: whoever
-    blocks the loop waits for himself."""
+    """A port whose bytes the running loop forwards to the daemon and back: a call that blocks
+    the loop would wait forever."""
     host, port = address.rsplit(":", 1)
 
     async def pump(reader, writer):
@@ -117,8 +118,8 @@ def methods(client):
     }
 
 
-# The loop that awaits each call is the one that carries its bytes, and those of the
-# disconnection after it.
+# The loop that awaits each call also forwards its bytes, and those of the disconnection
+# after it.
 def test_no_call_blocks_the_loop(daemon, random, tmp_path):
     w = random.standard_normal((64, 256)).astype(np.float32)
     bar, path = [], str(tmp_path / "w.safetensors")
@@ -213,7 +214,7 @@ def test_cancelling_a_task_cancels_its_call(mute):
     assert time.monotonic() - began < 10
 
 
-# A cancelled call that still waits for a thread is not made, and ends at once.
+# A cancelled call that still waits for a thread is not made, and ends immediately.
 def test_cancelling_a_task_that_waits_for_its_turn(mute):
     async def inside():
         async with trit.aio.Client(mute.address, threads=1) as client:

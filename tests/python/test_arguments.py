@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments of the wrong type: a TypeError that names the argument and the value's type."""
+"""Arguments of a wrong type raise a TypeError that names the argument and the value's type."""
 
 import numpy as np
 import pytest

@@ -69,7 +69,7 @@ def test_a_file_is_projected_as_the_command_does(
     printed = {one["layer"]: one for one in json.loads(done.stdout)["layers"]}
     assert made.tensors is None and list(made.reports) == list(printed)
     assert all(made.reports[name].digest == printed[name]["digest"] for name in printed)
-    # Either verifies what the other wrote.
+    # Each verifies the other's output.
     options = {
         name: value
         for name, value in options.items()
@@ -85,7 +85,7 @@ def test_a_file_is_projected_as_the_command_does(
 
 
 # Metadata with the record's name that is not a record is replaced by the record.
-def test_what_is_no_record_is_replaced(daemon, client, tmp_path, tensors):
+def test_an_invalid_record_is_replaced(daemon, client, tmp_path, tensors):
     path, ours, theirs = (tmp_path / f"{name}.safetensors" for name in ("in", "ours", "theirs"))
     write(path, tensors, {"trit": "something else", "format": "pt"})
     assert command(daemon, "project", path, "-o", theirs).returncode == 0
@@ -194,7 +194,7 @@ def test_a_failure_leaves_nothing_behind(client, tmp_path, file, tensors):
 
 
 # A source that changes meanwhile raises Aborted, and nothing is written.
-def test_a_source_that_changes_is_told(client, tmp_path, file):
+def test_a_source_that_changes_is_reported(client, tmp_path, file):
     def touch(n):
         os.utime(file, ns=(0, 0))
 
@@ -223,7 +223,7 @@ def test_a_source_that_changes_is_told(client, tmp_path, file):
         (dict(group_size=-1, encoding="int8"), "group_size", "-1"),
     ],
 )
-def test_what_cannot_be_is_refused(client, tmp_path, file, options, field, words):
+def test_impossible_requests_are_refused(client, tmp_path, file, options, field, words):
     with pytest.raises(trit.Error, match=words) as raised:
         client.checkpoint.project(file, tmp_path / "o", **options)
     assert raised.value.field == field
@@ -231,7 +231,7 @@ def test_what_cannot_be_is_refused(client, tmp_path, file, options, field, words
 
 
 # Missing or broken files and impossible outputs have their own errors.
-def test_files_that_are_none(client, tmp_path, file):
+def test_missing_and_broken_files(client, tmp_path, file):
     broken = tmp_path / "broken"
     broken.write_bytes(b"\x10\0\0\0\0\0\0\0{}")
     with pytest.raises(trit.InvalidArgument, match="broken"):
@@ -405,7 +405,7 @@ def test_foreign_packings_are_refused(daemon, client, tmp_path, model):
 
 
 # A file that a projection wrote is refused, and so are layers that are ternary already.
-def test_what_is_ternary_already_is_refused(daemon, client, tmp_path, model):
+def test_ternary_layers_are_refused(daemon, client, tmp_path, model):
     path, once, twice = (tmp_path / f"{name}.safetensors" for name in ("in", "once", "twice"))
     write(path, model)
     client.checkpoint.project(path, once)
@@ -432,7 +432,7 @@ def test_what_is_ternary_already_is_refused(daemon, client, tmp_path, model):
 
 
 # Zeros and layers that are their own projection are projected.
-def test_what_a_projection_leaves_is_projected(client):
+def test_fixed_points_are_projected(client):
     state = {"zeros": np.zeros((2, 128), np.float32), "ones": np.full((2, 128), -3, np.float32)}
     made = client.checkpoint.project(state)
     assert (made.tensors["zeros"] == 0).all() and (made.tensors["ones"] == -3).all()
@@ -480,7 +480,7 @@ def test_an_existing_output_is_kept(client, tmp_path, file):
 
 
 # A file that another process creates meanwhile is not replaced.
-def test_a_name_taken_meanwhile_is_kept(client, tmp_path, file):
+def test_a_file_created_meanwhile_is_kept(client, tmp_path, file):
     out = tmp_path / "o.safetensors"
     with pytest.raises(trit.AlreadyExists):
         client.checkpoint.project(file, out, progress=lambda n: out.write_bytes(b"theirs"))

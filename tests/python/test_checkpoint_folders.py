@@ -41,7 +41,7 @@ def shards(drawn):
 
 @pytest.fixture
 def model(tmp_path, shards):
-    """A folder as a hub has it, tokenizer and all."""
+    """A folder as downloaded from a hub, with tokenizer."""
     folder = write_folder(tmp_path / "model", shards, {"model_type": "llama", "rope_theta": 1e4})
     (folder / "tokenizer.json").write_text('{"version": "1.0"}')
     (folder / "merges.txt").write_text("a b\n")
@@ -51,7 +51,7 @@ def model(tmp_path, shards):
 
 
 def both(daemon, client, source, tmp_path, words=(), **options):
-    """Projects by the package and by the command; gives both outputs and the result."""
+    """Projects with the package and the command; returns both outputs and the result."""
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     done = command(daemon, "project", source, "-o", theirs, *words)
     assert done.returncode == 0, done.stderr
@@ -90,7 +90,7 @@ def test_an_index_is_its_folder(daemon, client, tmp_path, model):
     assert len(plan.layers) == 6 and plan.possible
 
 
-# What index and shards contradict each other in are findings, and errors refuse a projection.
+# Contradictions between index and shards are findings; errors refuse a projection.
 @pytest.mark.parametrize(
     "change, kind, tensor",
     [
@@ -123,7 +123,7 @@ def test_contradictions_are_findings(daemon, client, tmp_path, shards, change, k
     assert refused.value.field == "source" and not (tmp_path / "out").exists()
 
 
-# A tensor that the index does not list is taken along, with a warning.
+# A tensor that the index does not list is projected, with a warning.
 def test_an_unlisted_tensor_is_taken_along(daemon, client, tmp_path, shards):
     name = "model.layers.2.mlp.up_proj.weight"
     folder = write_folder(tmp_path / "model", shards, weight_map={name: None})
@@ -136,7 +136,7 @@ def test_an_unlisted_tensor_is_taken_along(daemon, client, tmp_path, shards):
     )
 
 
-# What is no checkpoint is named as what it is.
+# If a folder is not a checkpoint, the error says what it is.
 @pytest.mark.parametrize(
     "name, data, words",
     [
@@ -146,7 +146,7 @@ def test_an_unlisted_tensor_is_taken_along(daemon, client, tmp_path, shards):
         ("config.json", b"[]", "config.json"),
     ],
 )
-def test_what_is_no_checkpoint_is_named(client, model, name, data, words):
+def test_other_folders_are_named(client, model, name, data, words):
     (model / name).write_bytes(data)
     for call in (client.checkpoint.inspect, client.checkpoint.plan, client.checkpoint.verify):
         with pytest.raises(trit.InvalidArgument, match=words):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""client.checkpoint over experts, transposed layers, renamed tensors, MLX's biases, and claims
-that differ: as `trit` treats them."""
+"""client.checkpoint treats experts, transposed layers, renamed tensors, MLX's biases and
+claims that differ as `trit` does."""
 
 import json
 
@@ -22,7 +22,7 @@ EXPERTS, INNER, HIDDEN = 3, 24, 320  # 320 is no multiple of 128, on purpose
 
 @pytest.fixture
 def moe(drawn):
-    """The experts of one block as [experts, out, in], beside their router."""
+    """The experts of one block as [experts, out, in], with their router."""
     return {
         "model.layers.0.mlp.gate.weight": drawn(EXPERTS, HIDDEN),
         "model.layers.0.mlp.experts.gate_up_proj": drawn(EXPERTS, 2 * INNER, HIDDEN),
@@ -44,7 +44,7 @@ def save(path, arrays, metadata=None):
 
 
 def projected(daemon, client, source, tmp_path, words, **options):
-    """The output of both, which must be equal; and the result."""
+    """The output of both, which must be equal, and the result."""
     ours, theirs = tmp_path / "ours.safetensors", tmp_path / "theirs.safetensors"
     done = command(daemon, "project", source, "-o", theirs, *words)
     assert done.returncode == 0, done.stderr
@@ -81,7 +81,7 @@ def test_experts(daemon, client, tmp_path, moe, layout, said, encoding):
     found = client.checkpoint.verify(out, against=path)
     assert found.passes and set(found.layers) == set(made.layers)
     same_as_the_command(daemon, found, out, "--against", path)
-    # The same of a state dict.
+    # The same with a state dict.
     state = {
         key: np.frombuffer(one[2], np.float32).reshape(one[1])
         for key, one in read(path)[0].items()
@@ -124,7 +124,7 @@ def test_one_wrong_expert(daemon, client, tmp_path, moe):
     same_as_the_command(daemon, found, out, "--against", path)
 
 
-# Layers stored [in, out] are taken transposed, by pattern or by the architecture.
+# Layers stored [in, out] are transposed, by pattern or by the architecture.
 @pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0", "hf_bitnet"])
 @pytest.mark.parametrize("said", ["option", "config"])
 def test_transposed(daemon, client, tmp_path, drawn, random, said, encoding):
@@ -151,7 +151,7 @@ def test_transposed(daemon, client, tmp_path, drawn, random, said, encoding):
     assert again[name].tobytes() == arrays[name].tobytes()
 
 
-# A layer stored [in, out] that is ternary along its input already is refused.
+# A layer stored [in, out] that is already ternary along its input is refused.
 def test_a_transposed_ternary_layer_is_refused(client, random):
     codes = random.integers(-1, 2, (256, 64)).astype(np.float32)
     state = {"a.weight": codes * (random.random(64).astype(np.float32) + 0.1)}
@@ -195,7 +195,8 @@ def pair(client, drawn):
 
 
 def compared(daemon, client, tmp_path, claim, latents, words=(), **options):
-    """The verdict of the files, which is that of the command and that of the state dicts."""
+    """The verdict on the files, which must equal that of the command and that on state
+    dicts."""
     left = save(tmp_path / "claim.safetensors", claim)
     right = save(tmp_path / "other.safetensors", latents)
     found = client.checkpoint.verify(left, against=right, **options)
@@ -205,7 +206,7 @@ def compared(daemon, client, tmp_path, claim, latents, words=(), **options):
     return found
 
 
-# A prefix on either side is named, and strip_prefix takes it away.
+# A prefix on either side is reported, and strip_prefix removes it.
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "base_model.model."])
 @pytest.mark.parametrize("side", ["claim", "latents"])
 def test_prefixes(daemon, client, tmp_path, pair, prefix, side):
@@ -239,7 +240,7 @@ def test_renames(daemon, client, tmp_path, pair):
     assert renamed.kind == "renamed" and f"--rename 'fc.weight={name}'" in renamed.hint
 
 
-# Layers under each other's names differ.
+# Layers with swapped names differ.
 def test_swapped_layers(daemon, client, tmp_path, pair):
     latents, out = pair
     a, b = "model.layers.0.mlp.up_proj.weight", "model.layers.1.mlp.up_proj.weight"
@@ -263,7 +264,7 @@ def test_swapped_layers(daemon, client, tmp_path, pair):
         ({"config": 7}, "config"),
     ],
 )
-def test_rules_that_make_no_sense(client, pair, options, field):
+def test_invalid_rules_are_refused(client, pair, options, field):
     latents, out = pair
     with pytest.raises(trit.InvalidArgument) as refused:
         client.checkpoint.verify(out, against=latents, **options)
@@ -300,7 +301,7 @@ CLAIMS = {
 }
 
 
-# Hints and reasons are those of the command: how many codes and scales differ, and why.
+# Hints and reasons equal those of the command: how many codes and scales differ, and why.
 @pytest.mark.parametrize(
     "claim, columns, kind",
     [
@@ -362,7 +363,7 @@ def mlx(daemon, client, tmp_path, drawn):
     return path, out, arrays
 
 
-# Scales and biases stand beside the codes, and verify by record, option and config.json.
+# Separate scales and biases verify by record, by option and by config.json.
 def test_mlx_verifies(daemon, client, tmp_path, mlx):
     path, out, arrays = mlx
     found = client.checkpoint.verify(out, against=path)
@@ -384,7 +385,7 @@ def test_mlx_verifies(daemon, client, tmp_path, mlx):
     same_as_the_command(daemon, found, bare)
 
 
-# Biases that are not -scales, missing parts and codes 3 are the findings of the command.
+# Biases other than -scales, missing parts and codes 3 give the command's findings.
 @pytest.mark.parametrize(
     "damage, kind",
     [

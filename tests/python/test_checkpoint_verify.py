@@ -74,7 +74,7 @@ def reshaped(name, *shape):
 
 
 def recorded_alone(name):
-    """The record lists one layer of four."""
+    """A record that lists one layer of four."""
 
     def damage(made, metadata):
         record = json.loads(metadata["trit"])
@@ -129,7 +129,7 @@ DAMAGES = [
 ]
 
 
-# Verdict and findings are those of `trit verify`, whatever is wrong.
+# Verdict and findings equal those of `trit verify`, whatever is wrong.
 @pytest.mark.parametrize("damage, alone, kinds, compared, compared_kinds", DAMAGES)
 def test_verdicts_are_those_of_the_command(
     daemon, client, tmp_path, model, damage, alone, kinds, compared, compared_kinds
@@ -191,7 +191,7 @@ def test_nothing_examined_is_inconclusive(daemon, client, tmp_path):
     assert client.checkpoint.verify({}).verdict == "inconclusive"
 
 
-# Layers that a record leaves out are accepted on demand, or excluded by a pattern.
+# Layers that a record omits are accepted with an option, or excluded by a pattern.
 def test_a_record_is_accepted_on_demand(client, tmp_path, model):
     latents, claim = tmp_path / "latents.safetensors", tmp_path / "claim.safetensors"
     write(latents, model)
@@ -204,7 +204,7 @@ def test_a_record_is_accepted_on_demand(client, tmp_path, model):
     assert client.checkpoint.verify(claim, against=latents).passes
 
 
-# Dead layers fail, and are allowed on demand.
+# Dead layers fail unless an option allows them.
 def test_dead_layers_are_allowed_on_demand(client):
     state = {"w": np.zeros((2, 128), np.float32), "v": np.full((2, 128), 3, np.float32)}
     found = client.checkpoint.verify(state)
@@ -213,7 +213,7 @@ def test_dead_layers_are_allowed_on_demand(client):
     assert client.checkpoint.verify(state, allow_dead=True).passes
 
 
-# Foreign packings and types that cannot be judged make a file inconclusive.
+# Packings of other programs and unsupported types make a file inconclusive.
 @pytest.mark.parametrize("weight", list(FOREIGN))
 def test_foreign_packings_are_inconclusive(daemon, client, tmp_path, drawn, weight):
     path = tmp_path / "in.safetensors"
@@ -226,8 +226,8 @@ def test_foreign_packings_are_inconclusive(daemon, client, tmp_path, drawn, weig
     same_as_the_command(daemon, found, path)
 
 
-# A file of transformers' bitnet has no record, and its scales in the model's type; they are
-# compared after rounding to it.
+# A bitnet file of transformers has no record, and its scales have the model's type. They are
+# compared after rounding to that type.
 @pytest.mark.parametrize("dtype", ["F32", "F16", "BF16"])
 def test_bitnet_files_of_others_are_verified(daemon, client, tmp_path, random, dtype):
     w = random.standard_normal((8, 33)).astype(np.float32)
@@ -321,7 +321,7 @@ def test_latents_are_verified_as_latents(daemon, client, tmp_path, file):
     same_as_the_command(daemon, found, file, "--mode", "latent")
 
 
-# Options that make no sense are refused; the error names them.
+# Invalid options are refused; the error names them.
 @pytest.mark.parametrize(
     "options, field, words",
     [
@@ -335,7 +335,7 @@ def test_latents_are_verified_as_latents(daemon, client, tmp_path, file):
         (dict(step=3), "step", "needs a run"),
     ],
 )
-def test_what_makes_no_sense_is_refused(client, file, options, field, words):
+def test_invalid_options_are_refused(client, file, options, field, words):
     with pytest.raises(trit.InvalidArgument, match=words) as raised:
         client.checkpoint.verify(file, **options)
     assert raised.value.field == field

@@ -40,8 +40,8 @@ class OnlyDlpack:
         return self.array.__dlpack_device__()
 
 
-# Every golden case comes back bit for bit, dense and as codes with scales.
-def test_golden_cases_come_back_bit_for_bit(client, golden):
+# Every golden case is reproduced bit for bit, dense and as codes with scales.
+def test_golden_cases_are_reproduced_bit_for_bit(client, golden):
     cases = sorted(name[:-6] for name in golden if name.endswith(".input"))
     assert len(cases) >= 14
     for case in cases:
@@ -53,7 +53,7 @@ def test_golden_cases_come_back_bit_for_bit(client, golden):
         assert bits(packed.scales) == bits(golden[case + ".scales"]), case
 
 
-# A short last group divides by its real count where that is asked for.
+# A short last group is divided by its real length if requested.
 def test_golden_cases_with_exact_groups(client, golden):
     cases = [name[:-13] for name in golden if name.endswith(".scales_exact")]
     assert cases
@@ -113,7 +113,7 @@ def test_streams_are_chosen_by_size(daemon, client):
             assert calls(method + "Stream") - before[1] == streamed, method
 
 
-# ml_dtypes' bfloat16 goes in and comes out.
+# Inputs and results may have ml_dtypes' bfloat16.
 def test_bfloat16_in_and_out(client, random):
     ml_dtypes = pytest.importorskip("ml_dtypes")
     w = random.standard_normal((8, 256)).astype(ml_dtypes.bfloat16)
@@ -230,7 +230,7 @@ def test_a_projection_remembers_how_it_was_made(
 
 
 # Arguments that contradict a projection are refused.
-def test_a_projection_is_not_contradicted(client, random):
+def test_arguments_that_contradict_a_projection_are_refused(client, random):
     w = random.standard_normal((4, 200)).astype(np.float32)
     made = client.project(w, encoding="int8", partial_group="exact")
     for field, options in [
@@ -251,12 +251,12 @@ def test_a_projection_is_not_contradicted(client, random):
         client.verify(made, partial_group="padded")
     with pytest.raises(trit.InvalidArgument, match="not one of padded, exact"):
         client.verify(made, partial_group="")
-    # Its data alone say nothing, and are asked about as anybody likes.
+    # The data alone do not say how they were made, so arguments may say anything.
     padded = client.verify(
         made.data, encoding="int8", scales=made.scales, partial_group="padded", reference=w
     )
     assert padded.reference_mismatches > 0
-    # Those who made one by hand, by position, have what there was before.
+    # A projection may still be constructed by position.
     by_hand = trit.Projection(made.data, made.scales, None, trit.Encoding.INT8, (4, 200), 128)
     assert by_hand.partial_group == trit.PartialGroup.PADDED
 
@@ -383,7 +383,7 @@ def test_reports_are_filed_and_found(client, random, run):
         client.project(w * 2, layer=(run, "layer.0", 0))
 
 
-# `list` gives more reports than a page of the daemon has.
+# `list` returns more reports than one page of the daemon.
 def test_reports_come_over_pages(client, random, run):
     w = random.standard_normal((1, 8)).astype(np.float32)
     for step in range(120):
@@ -415,7 +415,7 @@ def test_errors_name_their_field(client):
         assert isinstance(error.value, ValueError) and error.value.status == 3
 
 
-# A NaN fails the projection; the error has their number and the index of the first.
+# NaNs fail the projection; the error has their number and the index of the first.
 def test_nan_is_refused_with_its_place(client):
     w = np.ones((4, 128), np.float32)
     w[1, 3] = np.nan
@@ -425,7 +425,7 @@ def test_nan_is_refused_with_its_place(client):
     assert client.verify(w).non_finite == 2
 
 
-# Each gRPC status but OK has a class of its name.
+# Each gRPC status except OK has a class of its name.
 def test_every_status_has_its_exception():
     from trit.errors import error_of
 
@@ -459,7 +459,7 @@ def test_unreachable_daemon_is_unavailable():
         client.ping()
 
 
-def test_an_address_that_is_none_is_refused():
+def test_an_invalid_address_is_refused():
     for address in ("", "unix:", "[::1", "a\0b:1"):
         with pytest.raises(trit.InvalidArgument) as refused:
             trit.Client(address)
@@ -485,7 +485,7 @@ def test_an_address_that_is_none_is_refused():
         "18446744073709551697",
     ],
 )
-def test_a_port_that_is_none_is_refused(port, monkeypatch):
+def test_an_invalid_port_is_refused(port, monkeypatch):
     refusal = re.escape(f'port "{port}" is not a number from 1 to 65535')
     for address in (f"127.0.0.1:{port}", f"[::1]:{port}"):
         with pytest.raises(trit.InvalidArgument, match=refusal) as refused:
@@ -506,7 +506,7 @@ def mute():
         yield "127.0.0.1:%d" % listener.getsockname()[1]
 
 
-# A deadline ends a call without an answer, the client's as well as its own.
+# A call without an answer ends at its own timeout or the client's.
 def test_deadlines_end_calls(mute):
     with trit.Client(mute, timeout=0.2) as client:
         began = time.monotonic()
@@ -544,8 +544,8 @@ def test_every_call_has_a_deadline(mute):
                 call(w, timeout=0.05)
 
 
-# A timeout is a number of seconds from 0 on. All calls refuse anything else, and the
-# error names it.
+# A timeout is a number of seconds >= 0. All calls refuse anything else, and the error
+# names it.
 @pytest.mark.parametrize(
     "timeout",
     [
@@ -566,7 +566,7 @@ def test_every_call_has_a_deadline(mute):
     ],
     ids=repr,
 )
-def test_what_is_no_timeout_is_refused(client, daemon, timeout):
+def test_an_invalid_timeout_is_refused(client, daemon, timeout):
     w, ids = np.ones((2, 128), np.float32), np.array([0])
     layers = client.layers
     for call in (
@@ -642,7 +642,7 @@ def test_infinity_is_no_limit(mute):
         signal.signal(signal.SIGALRM, previous)
 
 
-# Ctrl-C ends a call of the main thread that waits for a mute peer.
+# Ctrl-C ends a call of the main thread that waits for a silent peer.
 def test_interrupt_ends_a_waiting_call(mute):
     def strike(signum, frame):
         raise KeyboardInterrupt
@@ -657,9 +657,9 @@ def test_interrupt_ends_a_waiting_call(mute):
         signal.signal(signal.SIGALRM, previous)
 
 
-# Progress adds up to the tensor's bytes; a bar gets its total; what the callback
-# raises ends the call and is raised.
-def test_progress_is_told_as_to_tqdm(daemon, random):
+# Progress adds up to the tensor's bytes; a bar gets its total; an exception of the
+# callback ends the call and is raised.
+def test_progress_is_called_as_tqdm_is(daemon, random):
     w = random.standard_normal((2048, 1024)).astype(np.float32)
 
     class Bar:
@@ -683,7 +683,7 @@ def test_progress_is_told_as_to_tqdm(daemon, random):
         assert client.ping()
 
 
-# tqdm itself is served by its update and as a bar, whatever is called.
+# tqdm works both as a callback (its update) and as a bar, in every call.
 @pytest.mark.parametrize("stream_bytes_min", [0, 65536])
 def test_tqdm_shows_progress(daemon, random, stream_bytes_min):
     tqdm = pytest.importorskip("tqdm").tqdm
@@ -760,8 +760,8 @@ def test_closing_copying_pickling(daemon):
         other.close()
 
 
-# A forked child talks on connections of its own, even if a thread of the parent was
-# in a call; closing there leaves the parent's alone.
+# A forked child uses its own connections, even if a thread of the parent was in a call;
+# closing the client there does not close the parent's.
 def test_fork_connects_anew(daemon, random):
     w = random.standard_normal((8, 256)).astype(np.float32)
     with trit.Client(daemon.rpc, timeout=30) as client:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trit.torch.convert: what it makes ternary, what it leaves, and who sees what of a
-converted layer's weight."""
+"""trit.torch.convert: which modules become ternary, which do not, and where a converted layer
+shows latents or ternary weights."""
 
 import copy
 import io
@@ -41,7 +41,7 @@ def materialized(model):
 
 
 def slowly(encoder, *args, **options):
-    """An encoder's output without torch's fast paths, which do not run with gradients."""
+    """An encoder's output without torch's fast paths, which are disabled with gradients."""
     with torch.enable_grad():
         return encoder(*args, **options).detach()
 
@@ -72,8 +72,8 @@ def test_an_encoder_layer_in_eval_is_ternary(client, by_rpc, norm_first, activat
             assert same(layer(x), made)
 
 
-# So does a stack of them with padding, which torch would turn into nested tensors, and
-# with one linear layer converted alone.
+# The same holds for a stack of them with padding, which torch would turn into nested
+# tensors, and if only one linear layer is converted.
 @pytest.mark.parametrize("include", [None, "layers.*.linear2", "layers.1.linear1"])
 def test_an_encoder_with_padding_is_ternary(include):
     torch.manual_seed(4)
@@ -88,7 +88,7 @@ def test_an_encoder_with_padding_is_ternary(include):
         assert torch.allclose(encoder(x), slowly(materialized(encoder), x), atol=1e-5)
 
 
-# A whole nn.Transformer trains and infers with the same weights.
+# An nn.Transformer uses the same weights in training and inference.
 def test_a_transformer_is_ternary():
     torch.manual_seed(5)
     model = tt.convert(nn.Transformer(64, 2, 1, 1, 96, batch_first=True)).eval()
@@ -159,8 +159,8 @@ READERS = {
 }
 
 
-# Whoever multiplies by a converted layer's weight sees the ternary weights, however the
-# operand was made of it, with gradients and without; and so does the gradient.
+# A product with a converted layer's weight uses the ternary weights, also through views
+# and casts of it, with gradients and without; so does the gradient.
 @pytest.mark.parametrize("name", READERS)
 def test_products_see_ternary_weights(name):
     read = READERS[name]
@@ -215,7 +215,7 @@ def test_everything_else_sees_latents():
     assert layer.weight is latent and latent.dtype == torch.float64
 
 
-# Copies are ordinary: state dicts, pickles, deep copies, nn.Parameter() of the weight.
+# Copies are ordinary tensors: state dicts, pickles, deep copies, nn.Parameter() of the weight.
 def test_copies_of_the_weight_are_ordinary():
     layer = tt.convert(nn.Linear(192, 4))
     for one in (
@@ -247,7 +247,7 @@ def test_copies_of_the_weight_are_ordinary():
     assert same(fresh(x), layer(x))
 
 
-# A tensor made of the latents before they changed keeps its values.
+# A tensor computed from the latents keeps its values when they change.
 def test_a_snapshot_stays_what_it_was():
     layer = tt.convert(nn.Linear(192, 4, bias=False))
     before, x = layer.weight.detach().clone(), drawn(3, 192)
@@ -260,7 +260,7 @@ def test_a_snapshot_stays_what_it_was():
     assert same(F.linear(x, layer.weight), F.linear(x, tt.project_local(layer.weight)))
 
 
-# Optimizers change the latents as they change any parameter, to the bit.
+# Optimizers change the latents bit for bit as they change any parameter.
 @pytest.mark.parametrize(
     "make",
     [
@@ -283,7 +283,7 @@ def test_optimizers_step_as_ever(make):
 
 
 class Tied(nn.Module):
-    """A language model as many are: the head multiplies by the embedding's weight."""
+    """A language model whose head multiplies by the embedding's weight."""
 
     def __init__(self):
         super().__init__()
@@ -294,8 +294,8 @@ class Tied(nn.Module):
         return self.up(self.embed(ids)) @ self.embed.weight.t()
 
 
-# A head that reads the embedding's weight computes with the ternary one, trained and in
-# eval, as one that asks the layer for it does.
+# A head that reads the embedding's weight computes with the ternary weights, in training
+# and in eval.
 def test_a_head_tied_by_hand_is_ternary():
     model = tt.convert(Tied())
     ids = torch.arange(6)[None]
@@ -323,8 +323,8 @@ def test_a_weight_set_later_is_ternary():
     assert same(head(x), F.linear(x, drawn(8, 128, seed=7)))  # its layer has another weight now
 
 
-# A module that shares a converted layer's weight multiplies by the ternary one, and the
-# conversion says so, though a pattern excluded the module.
+# A module that shares a converted layer's weight multiplies by the ternary weights even if
+# a pattern excluded it, and the conversion says so.
 def test_a_shared_weight_is_ternary_for_all(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = nn.ModuleDict({"embed": nn.Embedding(50, 128), "head": nn.Linear(128, 50, bias=False)})
@@ -389,7 +389,7 @@ def test_hooks_and_attributes_survive():
 
 
 class Mine(nn.Linear):
-    """A layer with a forward of its own."""
+    """A layer with its own forward."""
 
 
 class Raw(nn.Module):
@@ -399,7 +399,7 @@ class Raw(nn.Module):
 
 
 def zoo():
-    """Modules with a matrix of weights, and modules without one."""
+    """Modules with a weight matrix, and modules without one."""
 
     def replaced():
         layer = nn.Linear(128, 8)
@@ -438,7 +438,7 @@ def zoo():
 # Each module with a matrix of weights is converted, or listed with a reason that says what
 # to do; skipped modules compute as before.
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
-def test_what_is_skipped_is_listed_by_name(caplog):
+def test_skipped_modules_are_listed_by_name(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = zoo().eval()
     before = {
@@ -503,7 +503,7 @@ def test_quantized_layers_are_listed(caplog):
 
 
 # What the patterns skip is logged as INFO; a second conversion finds the first one's layers.
-def test_what_patterns_leave_is_no_warning(caplog):
+def test_modules_skipped_by_pattern_are_no_warning(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = nn.Sequential(nn.Linear(128, 8), nn.ReLU(), nn.Linear(8, 8), nn.Conv1d(8, 8, 1))
     tt.convert(model, include=(one for one in ["0", "2"]), exclude=["2"])
@@ -553,7 +553,7 @@ def test_single_layers_and_refusals():
 
 
 # Copies and pickles of a model keep the record of its conversion.
-def test_the_account_goes_with_the_model():
+def test_the_record_of_a_conversion_is_copied_with_the_model():
     model = tt.convert(nn.Sequential(nn.Linear(128, 8), nn.Conv1d(8, 8, 1)))
     for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert again.trit_conversion == model.trit_conversion

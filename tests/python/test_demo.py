@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training demo, shorter: its claims are checked in full, except for the
-perplexity, which takes longer to reach."""
+"""A shorter training demo, checked in full except for the final perplexity, which takes longer
+to reach."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def test_a_cluster_trains_by_rpc_as_it_does_alone(tmp_path):
     found = json.loads(figures.read_text())
     assert len(found["losses"]) == 40 and all(found["claims"].values())
     assert 0 < found["rpc_share"] < 1
-    # It shows the curve with its flips, the last verification, and the RPC's share.
+    # The output has the loss curve with flips, the last verification, and the time share of RPC.
     curve = re.findall(r"step +(\d+)  loss \d\.\d{4}  flips 0\.\d{4}", done.stdout)
     assert curve == ["10", "20", "30", "40"]
     verified = re.findall(r"^  (\S+) +\d+x\d+ True +1\.000 +0\.0e\+00", done.stdout, re.M)

@@ -44,7 +44,8 @@ for optional in ("torch", "mlx"):
 
 
 def members(owner):
-    """The documented functions, methods and properties of a class, with inherited ones of ours."""
+    """The documented functions, methods and properties of a class, including those inherited
+    from classes of the package."""
     for kind in reversed(owner.__mro__):
         if not kind.__module__.startswith("trit"):
             continue
@@ -95,7 +96,7 @@ def named(section):
     return re.findall(r"^    (\w+): ", section, re.M)
 
 
-def test_all_that_is_public_is_found():
+def test_everything_public_is_found():
     assert len(FUNCTIONS) > 50 and len(CLASSES) > 40
     assert "trit.aio.Layers.forward" in FUNCTIONS and "trit.client.Client.project" in FUNCTIONS
 
@@ -193,7 +194,7 @@ def test_examples_run(names, name):
 # ---- names of enums --------------------------------------------------------------------
 
 
-# The names that type checkers know are those of the members.
+# The names that type checkers know are those of the enum members.
 @pytest.mark.parametrize(
     "kind",
     [

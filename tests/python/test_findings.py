@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings and verdicts of single tensors, and projections against their latents."""
+"""Findings and verdicts of single tensors, and projections verified against their latents."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ OWN = [
 def test_a_projection_is_that_of_its_latents(
     daemon, client, encoding, group_size, columns, dtype, partial_group
 ):
-    """Project, then verify against the latents, is a pass: unary and streamed."""
+    """A projection passes when it is verified against its latents, unary and streamed."""
     weight = np.random.default_rng(3).standard_normal((8, columns)).astype(dtype)
     made = client.project(
         weight, encoding=encoding, group_size=group_size, partial_group=partial_group
@@ -53,7 +53,7 @@ def test_a_projection_is_that_of_its_latents(
 
 @pytest.mark.parametrize("encoding", ["int8", "hf_bitnet"])
 def test_scales_are_compared_in_the_dtype_they_came_in(client, encoding):
-    """f16 scales of f32 latents verify where the array says f16, not where it is widened."""
+    """f16 scales of f32 latents verify as an f16 array, but not after widening to f32."""
     weight = np.random.default_rng(4).standard_normal((8, 256)).astype(np.float32)
     made = client.project(weight, encoding=encoding)
     narrow = made.scales.astype(np.float16)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""client.layers against the real daemon: NumPy, torch where it is, MLX where it is."""
+"""client.layers against the real daemon with NumPy, and with torch and MLX if they are
+installed."""
 
 import asyncio
 import socket
@@ -49,7 +50,7 @@ def of(golden, case):
 # ---- the golden file -------------------------------------------------------------------
 
 
-# y and all gradients are the MLX layer's, and those of the ternary weights in float64.
+# y and all gradients equal those of the MLX layer, and of the ternary weights in float64.
 @pytest.mark.parametrize("case", ["linear_256_96", "linear_200_40"])
 def test_linear_layers_of_the_golden_file(layers, name, golden, case):
     case = of(golden, case)
@@ -71,7 +72,7 @@ def test_linear_layers_of_the_golden_file(layers, name, golden, case):
         close(grads.bias, g.astype(np.float64).sum(axis=0))
 
 
-# Rows and logits are the MLX embedding's.
+# Rows and logits equal those of the MLX embedding.
 def test_embeddings_of_the_golden_file(layers, name, golden):
     case = of(golden, "embedding_50_192")
     assert layers.load(name, case["weight"], kind="embedding").kind == trit.LayerKind.EMBEDDING
@@ -98,7 +99,7 @@ def test_a_model_of_the_golden_file_verifies(client, name, golden):
 # ---- arrays in and out -----------------------------------------------------------------
 
 
-# x has any rank; y is of its dtype; INT8 activations are near.
+# x may have any rank; y has its dtype; int8 activations give nearly the same result.
 @pytest.mark.parametrize("shape", [(96,), (1, 96), (2, 3, 96)], ids=str)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_forward_of_any_rank_and_dtype(layers, name, random, shape, dtype):
@@ -114,7 +115,7 @@ def test_forward_of_any_rank_and_dtype(layers, name, random, shape, dtype):
 
 
 # The error of int8 activations is reported on request.
-def test_forward_tells_its_error(layers, name, random):
+def test_forward_reports_its_error(layers, name, random):
     layers.load(name, normal(random, 40, 96))
     x = normal(random, 7, 96)
     y, most, relative = layers.forward_with_error(name, x)
@@ -126,7 +127,7 @@ def test_forward_tells_its_error(layers, name, random):
     assert bits(same.y) == bits(exact) and same.max_error == same.relative_error == 0
 
 
-# ids have any shape, any integer type, and come in lists too.
+# ids may have any shape and any integer type, and may be lists.
 def test_embed_takes_ids_of_any_shape(layers, name, random):
     w = normal(random, 300, 32)
     layers.load(name, w, kind="embedding")
@@ -139,7 +140,7 @@ def test_embed_takes_ids_of_any_shape(layers, name, random):
     assert bits(layers.embed(name, 5)) == bits(dense[5])
 
 
-# bfloat16 goes in and comes out, of latents, of y, of dense weights.
+# Latents, y and dense weights may be bfloat16.
 def test_bfloat16_in_and_out(layers, name, random):
     bf16 = pytest.importorskip("ml_dtypes").bfloat16
     w, x = normal(random, 16, 128).astype(bf16), normal(random, 3, 128).astype(bf16)
@@ -203,11 +204,11 @@ def test_mlx_arrays_in_and_out(layers, name, random):
     assert held.weight.dtype == mx.uint32 and held.scales.shape == (24, 1)
 
 
-# ---- making, getting, listing ----------------------------------------------------------
+# ---- creating, reading, listing ----------------------------------------------------------
 
 
-# The same seed draws the same latents; they can be had again, and verify and unpack
-# take what get gives.
+# The same seed draws the same latents. They can be read back, and verify and unpack accept
+# the result of get.
 def test_create_and_get(layers, name):
     spec = layers.create(name, 256, 40, bias=True, seed=2**64 - 1)
     assert (spec.in_features, spec.out_features, spec.group_size) == (256, 40, 128)
@@ -236,7 +237,7 @@ def test_get_in_every_encoding_unpacks_and_verifies(client, layers, name, random
     layers.load(name, w, group_size=group_size)
     held = layers.get(name, encoding=encoding)
     packed = client.project(w, encoding=encoding, group_size=group_size)
-    # Codes know no sign of zero, a dense projection keeps it.
+    # Codes have no sign of zero, a dense projection keeps it.
     assert bits(held.weight) == bits(packed.data + 0)
     assert held.seed is None and held.encoding == encoding
     assert np.asarray(held.weight).shape == packed.data.shape
@@ -268,7 +269,7 @@ def test_list_and_delete(layers, name):
     assert layers.list(name + "/none") == [] and layers.verify(name + "/none") == {}
 
 
-# Layers, their latents and what was deleted survive a restart.
+# Layers and their latents survive a restart; deleted layers stay deleted.
 def test_layers_survive_a_restart(tmp_path, random):
     w, x = normal(random, 12, 96), normal(random, 2, 96)
 
@@ -298,7 +299,7 @@ def test_layers_survive_a_restart(tmp_path, random):
 # ---- what is refused -------------------------------------------------------------------
 
 
-def test_names_are_taken_once_and_missed_when_unknown(layers, name):
+def test_names_are_unique_and_unknown_names_are_errors(layers, name):
     layers.create(name, 64, 2)
     for again in (
         lambda: layers.create(name, 64, 2),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trit.mlx against the real daemon, the golden file and itself without a daemon."""
+"""trit.mlx against the real daemon, the golden file, and its own local results."""
 
 import logging
 
@@ -40,8 +40,8 @@ def test_projection_by_rpc_and_local_agree(client, dtype, shape):
     assert bits(client.backward(w)) == bits(w)
 
 
-# The MLX encoding is what MLX itself dequantizes and multiplies by, in groups of both
-# sizes, of a projection and of a held layer.
+# MLX itself can dequantize and multiply by the MLX encoding, in groups of both sizes, from a
+# projection and from a held layer.
 @pytest.mark.parametrize("group_size", [64, 128])
 def test_mlx_encoding_is_mlx_own(client, group_size):
     w, x = normal(8, 256) * 0.02, normal(3, 256, seed=2)
@@ -176,7 +176,7 @@ class Zoo(nn.Module):
 
 # The model has what was converted, what was skipped and why, and it is logged once; a module
 # and its attributes stay the same.
-def test_a_conversion_accounts_for_itself(caplog):
+def test_a_conversion_is_recorded(caplog):
     caplog.set_level(logging.INFO, "trit")
     model = Zoo()
     linear = model.linear
@@ -259,14 +259,14 @@ def test_rpc_and_local_train_to_the_same_bits(client, width, group_size, dtype):
 
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, "2", True, None])
-def test_verify_every_refuses_what_is_no_number_of_steps(every):
+def test_verify_every_refuses_an_invalid_number_of_steps(every):
     with pytest.raises(trit.InvalidArgument, match="every: ") as refused:
         tm.verify_every(Model(), "run", every=every)
     assert refused.value.field == "every"
 
 
-# The gradient of a loss by the latents is, numerically too, its slope at the ternary
-# weights; the scale is a constant.
+# The gradient of a loss by the latents equals its numerical slope at the ternary weights,
+# with a constant scale.
 @pytest.mark.parametrize("by_rpc", [True, False])
 def test_straight_through_estimator(client, by_rpc):
     latent, weights = normal(6, 256), normal(6, 256, seed=2)

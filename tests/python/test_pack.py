@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Client.pack`: weights that are ternary already change their encoding, not their values."""
+"""`Client.pack` changes the encoding of ternary weights, not their values."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ ENCODINGS = ["int8", *BLOCKS, "mlx_2bit", "i2_s", "hf_bitnet"]
 
 @pytest.fixture
 def dense(random):
-    """f32 [8, 512], with one magnitude that f16 holds."""
+    """f32 [8, 512], with one magnitude that is exact in f16."""
     return (random.integers(-1, 2, (8, 512)) * 0.375).astype(np.float32)
 
 
@@ -32,7 +32,7 @@ def test_dense_weights_are_packed(client, dense, encoding):
 @pytest.mark.parametrize("source", ENCODINGS)
 def test_a_projection_is_packed_again(client, dense, source, target):
     first = client.pack(dense, encoding=source, group_size=BLOCKS.get(source))
-    # MLX has groups of 64 or 128, which a block of 256 gives its scale to.
+    # MLX supports groups of 64 or 128; each gets the scale of its block of 256.
     group_size = 128 if target == "mlx_2bit" else None
     packed = client.pack(first, encoding=target, group_size=group_size)
     assert (client.unpack(packed) == dense).all()
@@ -69,7 +69,7 @@ def test_a_stream_gives_the_same_bytes(client, daemon, random, encoding):
         assert (streaming.unpack(whole) == dense).all()
 
 
-def test_what_is_not_ternary_is_refused(client, dense):
+def test_other_weights_are_refused(client, dense):
     dense[1, 200] = 0.25
     with pytest.raises(trit.InvalidArgument, match=r"group 5 .*row 1\) is not ternary") as refused:
         client.pack(dense, encoding="pq2_0")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package as it is installed and shipped."""
+"""The package as installed and as shipped."""
 
 import inspect
 import os
@@ -63,7 +63,7 @@ def test_modules_come_on_demand_and_leaving_is_quiet(daemon):
 
 
 # The stubs of proto/ are in a package trit too, and both can be imported.
-def test_stubs_beside_the_package(tmp_path):
+def test_stubs_and_package_together(tmp_path):
     (tmp_path / "trit" / "v1").mkdir(parents=True)
     (tmp_path / "trit" / "v1" / "ternary_pb2.py").write_text("NAME = 'stub'\n")
     assert python(
@@ -73,7 +73,7 @@ def test_stubs_beside_the_package(tmp_path):
     ) == ["stub", "Client"]
 
 
-# A library older than the package is refused, for it may lack functions; a newer one serves.
+# A library older than the package is refused because it may lack functions; a newer one is used.
 @pytest.mark.parametrize(("version", "outcome"), [("999.0.0", "refused"), ("0.0.1", "imported")])
 def test_a_library_older_than_the_package_is_refused(version, outcome):
     assert python(f"""
@@ -90,7 +90,7 @@ except ImportError as refused:
 """) == [outcome]
 
 
-# A wheel serves every Python of the platform and brings its library along.
+# A wheel works with every Python of the platform and contains its library.
 def test_a_wheel_carries_its_library(tmp_path):
     for needed in ("setuptools", "wheel", "pip"):
         pytest.importorskip(needed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trit.torch against the real daemon, the golden file and itself without a daemon."""
+"""trit.torch against the real daemon, the golden file, and its own local results."""
 
 import copy
 import io
@@ -65,8 +65,8 @@ def test_strided_tensors_and_packed_ones(client):
     assert bits(client.backward(g)) == bits(g)
 
 
-# Forward the projection, backward the identity, by RPC as without; and the gradient
-# is that of the loss at the ternary weights, numerically too.
+# Forward is the projection, backward the identity, by RPC and locally; the gradient equals
+# the numerical gradient of the loss at the ternary weights.
 @pytest.mark.parametrize("by_rpc", [True, False])
 def test_straight_through_estimator(client, by_rpc):
     latent = normal(6, 256).requires_grad_()
@@ -126,8 +126,8 @@ class Model(torch.nn.Module):
         return self.head(self.norm(self.block(self.embed(ids))))
 
 
-# In torch 2 a compiled model computes the same, and so do functional
-# gradients; by RPC as without.
+# In torch 2 a compiled model and functional gradients give the same results, by RPC and
+# locally.
 @pytest.mark.skipif(not hasattr(torch, "compiler"), reason="torch before 2.1")
 @pytest.mark.parametrize("by_rpc", [True, False])
 def test_compiled_models_and_functional_gradients(client, by_rpc):
@@ -153,7 +153,7 @@ def test_compiled_models_and_functional_gradients(client, by_rpc):
         assert torch.allclose(one, gradients[name], rtol=1e-5, atol=1e-6), name
 
 
-# Layers are replaced in place, by name; parameters (tied ones too) stay themselves.
+# Layers are converted in place, by name; parameters stay the same objects, tied ones too.
 def test_convert_keeps_parameters(client):
     model = Model().eval()
     kept = dict(model.named_parameters())
@@ -178,12 +178,12 @@ def test_convert_keeps_parameters(client):
     assert bits(torch.load(io.BytesIO(stored.getvalue()), weights_only=False)(ids)) == bits(by_rpc)
 
 
-def test_convert_refuses_what_has_no_ternary_equal():
+def test_convert_refuses_modules_without_a_ternary_form():
     with pytest.raises(ValueError, match="max_norm"):
         tt.convert(torch.nn.Sequential(torch.nn.Embedding(4, 8, max_norm=1.0)))
 
 
-# All layers are ternary after projection, none as latents; the fields are the report's.
+# All layers are ternary after projection, none before; the fields are those of the report.
 def test_verify_ternary_weights(client, golden):
     model = tt.convert(Model())
     found = tt.verify_ternary_weights(model, client)
@@ -206,7 +206,7 @@ def test_verify_ternary_weights(client, golden):
 
 # `every` is a number of steps.
 @pytest.mark.parametrize("every", [0, -1, 1.5, "2", True, None, float("nan")])
-def test_verify_every_refuses_what_is_no_number_of_steps(every):
+def test_verify_every_refuses_an_invalid_number_of_steps(every):
     with pytest.raises(trit.InvalidArgument, match="every: ") as refused:
         tt.verify_every(tt.convert(Model()), "run", every=every)
     assert refused.value.field == "every" and repr(every) in str(refused.value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training by RPC and without a daemon: the same bits, step by step, in PyTorch."""
+"""Training in PyTorch by RPC and without a daemon gives the same bits in each step."""
 
 import hashlib
 import os
@@ -17,7 +17,8 @@ STEPS = 4
 
 
 class Model(nn.Module):
-    """Any width, also no multiple of the group size; a head tied by hand; rows of one element."""
+    """Any width, including no multiple of the group size; a head that shares a weight without
+    a module; rows of one element."""
 
     def __init__(self, width):
         super().__init__()
@@ -56,14 +57,14 @@ def trained(model, seed=0):
 
 
 def bits(tensor):
-    """A digest, taken now because an optimizer changes weights in place."""
+    """A digest, computed immediately because an optimizer changes weights in place."""
     tensor = tensor.detach().contiguous()
     wide = tensor.view(torch.int16) if tensor.element_size() == 2 else tensor
     return hashlib.sha256(wide.numpy().tobytes()).hexdigest()
 
 
-# Forward, backward, losses and weights by RPC are those of the local projection, whatever
-# the width, the dtype and the group size.
+# Forward, backward, losses and weights by RPC equal those of the local projection, for any
+# width, dtype and group size.
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("group_size", [128, 64, 96, 32])
 @pytest.mark.parametrize("width", [64, 100, 128, 192, 300])
@@ -80,7 +81,7 @@ def test_rpc_and_local_train_to_the_same_bits(client, width, group_size, dtype):
 @pytest.mark.parametrize(
     "shape", [(3, 100), (1, 100), (100,), (2, 3, 100), (1, 1), (5, 128)], ids=str
 )
-def test_local_and_rpc_results_lie_alike(client, shape, dtype):
+def test_local_and_rpc_results_have_the_same_layout(client, shape, dtype):
     w = torch.randn(shape).to(dtype)
     for one in (w, w.transpose(0, -1)):
         local, by_rpc = tt.project_local(one), client.project(one).data
@@ -109,7 +110,7 @@ def work(rank, ranks, address, meeting, done):
     os._exit(0)  # torch 1.13 may wait for itself where it takes the process group down
 
 
-# So are they under DistributedDataParallel, on two ranks and on three, and all ranks agree.
+# The same holds for DistributedDataParallel on two and on three ranks, and all ranks agree.
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_data_parallel_training_has_the_same_bits(daemon, tmp_path, monkeypatch, ranks):
     if not torch.distributed.is_available():

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What type checkers see of the package: `make lint-python` checks this file, nothing runs it.
-
-An ignored error must occur: mypy reports an ignore that is not needed.
-"""
+"""What type checkers see of the package. `make lint-python` checks this file; it is never run.
+An ignored error must occur: mypy reports an unneeded ignore."""
 
 from __future__ import annotations
 
@@ -55,7 +53,7 @@ async def asynchronous(client: trit.aio.Client, weights: Any) -> None:
 
 
 async def asynchronously_wrong(client: trit.aio.Client, weights: Any) -> None:
-    """What is wrong for the blocking client is wrong for its twin."""
+    """What is wrong for the blocking client is wrong for the asyncio client."""
     await client.project(weights, encoding="pq2")  # type: ignore[arg-type]
     await client.project(weights, groups=128)  # type: ignore[call-arg]
     await client.project()  # type: ignore[call-arg]

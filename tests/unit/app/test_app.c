@@ -76,7 +76,7 @@ CASE(starts_and_stops, "a daemon starts and stops twenty times in one process")
     config_fini(&config);
 }
 
-CASE(side_by_side, "three daemons live side by side in one process")
+CASE(side_by_side, "three daemons run in one process at the same time")
 {
     struct app *apps[3];
     struct config config;
@@ -96,7 +96,7 @@ CASE(side_by_side, "three daemons live side by side in one process")
     config_fini(&config);
 }
 
-CASE(start_fails_clean, "a start that fails says why and leaves nothing")
+CASE(start_fails_clean, "a start that fails reports why and leaves nothing behind")
 {
     struct config config;
     struct failure failure;
@@ -201,7 +201,7 @@ CASE(files_name_known_options,
     unlink(path);
 }
 
-CASE(helps, "the help lists what the daemon has: no checkpoint root")
+CASE(lists_only_real_options, "the help lists only options that the daemon has")
 {
     char text[8192];
     FILE *file = tmpfile();

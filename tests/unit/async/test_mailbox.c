@@ -92,7 +92,7 @@ CASE(delivers_in_order, "messages are delivered from the loop, in order")
     loop_destroy(f.loop);
 }
 
-CASE(delivery_may_post, "a delivery may post")
+CASE(delivery_may_post, "a message's handler may post another message")
 {
     struct fixture f;
     struct record record = {.fixture = &f, .wanted = 3};
@@ -111,7 +111,7 @@ CASE(delivery_may_post, "a delivery may post")
 }
 
 CASE(close_delivers_first,
-     "closing a mailbox delivers what it holds and what those deliveries post")
+     "closing a mailbox delivers its messages and those that their handlers post")
 {
     struct fixture f;
     struct record record = {.fixture = &f, .wanted = 3};
@@ -130,7 +130,7 @@ CASE(close_delivers_first,
 }
 
 CASE(close_within_delivery,
-     "a delivery may close the mailbox; later messages still come in order")
+     "a message's handler may close the mailbox; later messages still come in order")
 {
     struct fixture f;
     struct record record = {.fixture = &f, .wanted = 4, .close_at = 2};
@@ -192,7 +192,7 @@ static bool all_sent(void *arg)
     return true;
 }
 
-CASE(many_threads, "messages of every thread come once and in its order")
+CASE(many_threads, "the messages of each thread are delivered once and in order")
 {
     struct fixture f;
     struct sender *senders = calloc(SENDERS, sizeof(*senders));
@@ -252,13 +252,13 @@ CASE(closes_behind_the_last_post,
     free(sender);
 }
 
-CASE(null_close_is_harmless, "closing nothing is harmless")
+CASE(null_close_is_harmless, "closing a NULL mailbox does nothing")
 {
     mailbox_close(NULL);
     timers_close(NULL);
 }
 
-CASE(creation_fails_cleanly, "a mailbox whose creation fails leaves nothing")
+CASE(creation_fails_cleanly, "a mailbox whose creation fails leaves nothing behind")
 {
     struct uv_loop_s *loop = loop_create();
     struct mailbox *mailbox = NULL;

@@ -127,7 +127,7 @@ CASE(past_times_fire_from_the_loop, "a timer armed for the past fires from the l
     fixture_close(&f);
 }
 
-CASE(arming_again_moves, "arming an armed timer moves it")
+CASE(arming_again_moves, "arming an armed timer changes its due time")
 {
     struct fixture f;
     struct alarm alarms[2];
@@ -169,7 +169,7 @@ CASE(disarmed_never_fires, "a disarmed timer never fires")
 }
 
 /* A disarmed heap must let the loop end. */
-CASE(idle_timers_hold_no_loop, "timers that are not armed do not keep the loop")
+CASE(idle_timers_hold_no_loop, "timers that are not armed do not keep the loop running")
 {
     struct fixture f;
     struct alarm alarm;
@@ -225,7 +225,8 @@ CASE(rearming_lets_the_loop_breathe,
 
 /* Random arming, moving and disarming against the plain rule: what is armed
  * fires, ordered by due time and then by arming. */
-CASE(random_heap_is_ordered, "timers fire in order of due time, then of arming")
+CASE(random_heap_is_ordered,
+     "timers fire in order of due time, then in the order they were armed")
 {
     struct alarm *alarms = calloc(ALARMS, sizeof(*alarms));
     uint64_t random = check_seed(), past = clock_monotonic_ns() - 1000000;
@@ -276,7 +277,7 @@ CASE(arming_allocates_nothing, "arming and firing allocate nothing")
     fixture_close(&f);
 }
 
-CASE(creation_fails_cleanly, "timers whose creation fails leave nothing")
+CASE(creation_fails_cleanly, "timers whose creation fails leave nothing behind")
 {
     struct uv_loop_s *loop = loop_create();
     struct timers *timers = NULL;

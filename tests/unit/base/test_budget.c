@@ -21,7 +21,7 @@ CASE(grants_up_to_its_bound, "a budget grants up to its bound and counts refusal
     CHECK_EQ(budget.bytes_peak, 100);
 }
 
-CASE(huge_requests_do_not_wrap, "a budget is not fooled by sums that wrap")
+CASE(huge_requests_do_not_wrap, "a budget refuses requests whose sum would overflow")
 {
     struct budget budget;
 
@@ -64,7 +64,7 @@ static void *contend(void *arg)
     return NULL;
 }
 
-CASE(holds_under_threads, "a budget's bound holds with threads contending")
+CASE(holds_under_threads, "a budget's bound holds while threads compete for it")
 {
     struct contender contenders[THREADS];
     struct budget budget;

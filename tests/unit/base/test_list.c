@@ -18,7 +18,7 @@ static int pop_number(struct list *head)
 }
 
 CASE(first_in_first_out,
-     "a list returns items in the order they came, without removed ones")
+     "a list returns its items in the order they were added, without removed ones")
 {
     struct item items[3] = {{.number = 0}, {.number = 1}, {.number = 2}};
     struct list head;
@@ -34,7 +34,7 @@ CASE(first_in_first_out,
     CHECK(pop_number(&head) == -1 && list_empty(&head));
 }
 
-CASE(append_keeps_order, "appending a list moves all of it in order")
+CASE(append_keeps_order, "appending a list moves all of its items in order")
 {
     struct item items[6];
     struct list head, more;
@@ -55,7 +55,7 @@ CASE(append_keeps_order, "appending a list moves all of it in order")
     CHECK(list_empty(&more));
 }
 
-CASE(overflow_is_told, "checked arithmetic reports overflow")
+CASE(overflow_is_reported, "checked arithmetic reports overflow")
 {
     uint64_t result;
 

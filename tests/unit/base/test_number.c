@@ -21,7 +21,7 @@ CASE(rounds_up, "rounding up stops at the largest number")
     CHECK_EQ(u64_min(UINT64_MAX, 4), 4);
 }
 
-CASE(parses, "a number is digits alone, within 64 bits and its bound")
+CASE(parses, "a number is digits only and must fit 64 bits and its bound")
 {
     uint64_t number = 7;
 

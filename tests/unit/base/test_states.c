@@ -43,7 +43,7 @@ CASE(other_moves_change_nothing,
     CHECK_EQ(door.state, DOOR_OPEN);
 }
 
-CASE(a_final_state_stays, "no state follows a final state")
+CASE(a_final_state_stays, "no move leaves a final state")
 {
     struct door door = {.state = DOOR_LOCKED};
 

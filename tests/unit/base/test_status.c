@@ -51,7 +51,7 @@ CASE(field_leads_the_message, "a field is named once, at the start of the messag
     CHECK(strncmp(failure.message, failure.field, strlen(failure.field)) == 0);
 }
 
-CASE(context_climbs, "context is put before the message on the way up")
+CASE(context_is_prepended, "each caller can put its context before the message")
 {
     struct failure failure = {0};
 

@@ -5,7 +5,7 @@
 
 #include "tests/lib/check.h"
 
-CASE(negated, "biases are -scales, and zero has no sign")
+CASE(negated, "biases equal -scales, and the sign of zero does not matter")
 {
     const float scales[] = {1, 0.5f, 0, 0}, biases[] = {-1, -0.5f, 0, -0.0f};
 
@@ -13,7 +13,8 @@ CASE(negated, "biases are -scales, and zero has no sign")
     CHECK_EQ(bias_check(TRIT_F32, scales, biases, 0).count, 0);
 }
 
-CASE(others, "the first other bias is given with its scale, and all are counted")
+CASE(others,
+     "the first bias that differs is reported with its scale, and all are counted")
 {
     const float scales[] = {1, 2, 3, NAN, INFINITY, 1};
     const float biases[] = {-1, 2, -3, NAN, -INFINITY, 0};
@@ -24,7 +25,7 @@ CASE(others, "the first other bias is given with its scale, and all are counted"
     CHECK(found.scale == 2 && found.bias == 2);
 }
 
-CASE(halves, "f16 and bf16 are read by their own bits")
+CASE(halves, "f16 and bf16 biases are compared in their own bits")
 {
     const uint16_t scales[] = {0x3c00, 0x3f80}, biases[] = {0xbc00, 0xbf80};
     const uint16_t wrong[] = {0xbc00, 0xbf81};

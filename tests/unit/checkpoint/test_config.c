@@ -64,7 +64,7 @@ CASE(reads_quantization, "both kinds of quantization blocks are read")
 }
 
 /* Whatever is of another type than expected says nothing. */
-CASE(reads_odd_types, "values of another type than expected are as good as absent")
+CASE(reads_odd_types, "a value of an unexpected type is treated as absent")
 {
     static const char *const texts[] = {
         "{\"model_type\":1,\"quantization\":{\"bits\":\"2\",\"group_size\":64.0}}",
@@ -92,7 +92,7 @@ CASE(reads_odd_types, "values of another type than expected are as good as absen
 }
 
 CASE(reads_duplicates_and_long_texts,
-     "the last of two values counts, and a long one is cut")
+     "the last of two values counts, and a long one is truncated")
 {
     char text[400], name[301];
 
@@ -104,7 +104,7 @@ CASE(reads_duplicates_and_long_texts,
     CHECK_EQ(strlen(config_of(text).model_type), CONFIG_TEXT_BYTES - 1);
 }
 
-CASE(refuses_what_is_no_object, "what is no JSON object is refused")
+CASE(refuses_other_json, "anything but a JSON object is refused")
 {
     static const char *const texts[] = {
         "",      "[]", "1", "null", "{", "{}x", "{\"a\":}", "\xff", "{\"\\u0000\":1}",
@@ -124,7 +124,7 @@ CASE(refuses_what_is_no_object, "what is no JSON object is refused")
     CHECK(model_config_read(&config, deep, sizeof(deep), NULL) < 0);
 }
 
-CASE(knows_conv1d_names, "Conv1D layers are whole modules with a weight")
+CASE(knows_conv1d_names, "Conv1D layers are recognized by the name of their module")
 {
     CHECK(name_is_conv1d("transformer.h.0.attn.c_attn.weight"));
     CHECK(name_is_conv1d("c_proj.weight"));
@@ -181,7 +181,8 @@ static const char *text_at(const json_t *json, const char *block, const char *ke
     return json_string_value(json_object_get(json_object_get(json, block), key));
 }
 
-CASE(writes_bitnet, "hf_bitnet's block lists the linear layers that stay")
+CASE(writes_bitnet,
+     "the quantization block of hf_bitnet lists the linear layers that stay dense")
 {
     struct output output;
 
@@ -200,7 +201,7 @@ CASE(writes_bitnet, "hf_bitnet's block lists the linear layers that stay")
     output_fini(&output);
 }
 
-CASE(writes_mlx, "mlx_2bit's block is under both names")
+CASE(writes_mlx, "the quantization block of mlx_2bit is written under both names")
 {
     static const char *const names[] = {"quantization", "quantization_config"};
     struct output output;
@@ -217,7 +218,7 @@ CASE(writes_mlx, "mlx_2bit's block is under both names")
     output_fini(&output);
 }
 
-CASE(carries_over, "other encodings carry config.json over")
+CASE(carries_over, "other encodings copy config.json unchanged")
 {
     static const char text[] = "{\"b\":[1,null,{\"c\":\"\\u00e4\"}],\"a\":0.1}";
     struct output output;
@@ -230,7 +231,7 @@ CASE(carries_over, "other encodings carry config.json over")
     output_fini(&output);
 }
 
-CASE(drops_the_old_packing, "packed anew, layers lose the block of bitnet or MLX")
+CASE(drops_the_old_packing, "packing again removes the quantization block of bitnet or MLX")
 {
     static const struct pack_target target = {.encoding = TRIT_ENCODING_INT8};
     static const struct checkpoint_options options = {.has_encoding = true};
@@ -254,7 +255,7 @@ CASE(drops_the_old_packing, "packed anew, layers lose the block of bitnet or MLX
     output_fini(&output);
 }
 
-CASE(writes_to_objects_only, "what is no JSON object is not written to")
+CASE(writes_to_objects_only, "only a JSON object gets a quantization block")
 {
     static const char *const texts[] = {"", "[]", "null", "{"};
     struct output output;
@@ -303,7 +304,7 @@ static void fail_each(enum trit_encoding encoding)
     output_fini(&output);
 }
 
-CASE(memory, "without memory nothing is left out of config.json")
+CASE(memory, "if memory runs out, config.json is not written rather than incomplete")
 {
     fail_each(TRIT_ENCODING_HF_BITNET);
     fail_each(TRIT_ENCODING_MLX_2BIT);

@@ -88,7 +88,8 @@ CASE(finds_layers_by_role_rank_and_type, "layers are found by role, rank and typ
     file_fini(&file);
 }
 
-CASE(lets_patterns_override, "patterns override the rules for what they match")
+CASE(lets_patterns_override,
+     "patterns override the rules for the tensors that they match")
 {
     const char *const include[] = {"*.weight"}, *const exclude[] = {"a.*", "f.*"};
     struct file file;
@@ -114,8 +115,8 @@ CASE(lets_patterns_override, "patterns override the rules for what they match")
     file_fini(&file);
 }
 
-CASE(keeps_embeddings_for_the_readers_that_want_it,
-     "embeddings and head stay dense for readers that need them dense")
+CASE(keeps_embeddings_dense_where_needed,
+     "embeddings and head stay dense if the encoding's reader needs them dense")
 {
     const char *const include[] = {"lm_head.weight"};
     struct file file;
@@ -220,7 +221,8 @@ CASE(reads_an_encoding_as_told, "a claim is read in the encoding that the caller
     file_fini(&file);
 }
 
-CASE(refuses_forms_that_do_not_fit, "a tensor in another form is no layer, and says why")
+CASE(refuses_forms_that_do_not_fit,
+     "a tensor whose form does not fit the encoding is no layer, with the reason")
 {
     char text[CONTENT_TEXT_BYTES];
     struct file file;
@@ -252,7 +254,7 @@ static void add_record(struct file *file, const char *layers)
 }
 
 CASE(holds_the_record_against_the_rules,
-     "the record names layers, and never shortens their list")
+     "the record can add layers but not hide those that the rules find")
 {
     const char *const exclude[] = {"d.weight"};
     struct file file;
@@ -287,8 +289,8 @@ CASE(holds_the_record_against_the_rules,
     file_fini(&file);
 }
 
-CASE(refuses_a_record_that_makes_no_sense,
-     "a record that makes no sense is refused, naming the layer")
+CASE(refuses_an_inconsistent_record,
+     "an inconsistent record is refused and the layer is named")
 {
     struct file file;
 
@@ -300,7 +302,7 @@ CASE(refuses_a_record_that_makes_no_sense,
     file_fini(&file);
 }
 
-CASE(refuses_terms_that_contradict, "an encoding of one scale takes no group size")
+CASE(refuses_terms_that_contradict, "an encoding with one scale accepts no group size")
 {
     struct file file;
 

@@ -91,7 +91,7 @@ static size_t count_of(const struct both *both, enum match_kind kind)
 
 /* ---- pairs whose names differ -------------------------------------------------------- */
 
-CASE(prefixes, "a prefix of either side is found, and the option that strips it is named")
+CASE(prefixes, "a prefix on one side is found, and the option that strips it is named")
 {
     static const char *const prefixes[] = {"_orig_mod.", "module.", "a.b.c."};
 
@@ -117,7 +117,7 @@ CASE(prefixes, "a prefix of either side is found, and the option that strips it 
     }
 }
 
-CASE(only_of_a_form, "the only two of a form are a pair, several are not")
+CASE(only_of_a_form, "two unmatched tensors are paired if no others have their form")
 {
     struct both both;
 
@@ -136,7 +136,7 @@ CASE(only_of_a_form, "the only two of a form are a pair, several are not")
     both_fini(&both);
 }
 
-CASE(other_forms, "a tensor of another shape is no renamed one")
+CASE(other_forms, "a tensor of another shape is not a renamed tensor")
 {
     struct both both;
 
@@ -161,7 +161,7 @@ static void long_name(char name[FILES_NAME_BYTES_MAX + 1], const char *begin)
         strcpy(name + length, "\xc3\xa4");
 }
 
-CASE(long_names, "names of 1024 bytes are in findings whole, and the findings have JSON")
+CASE(long_names, "findings hold names of 1024 bytes without truncation, also as JSON")
 {
     static const char *const begins[] = {"", "x"};
 
@@ -258,7 +258,7 @@ static void fill_scales(struct both *both)
     add_latents(both, "l.weight", 4);
 }
 
-CASE(no_wrong_pass, "no allocation that fails makes a file pass that would fail")
+CASE(no_wrong_pass, "a failed allocation never turns a fail into a pass")
 {
     fail_each(fill_renamed);
     fail_each(fill_missing);
@@ -267,7 +267,8 @@ CASE(no_wrong_pass, "no allocation that fails makes a file pass that would fail"
     fail_each(fill_scales);
 }
 
-CASE(reports_without_memory, "a report's findings that are lost without memory fail it")
+CASE(reports_without_memory,
+     "a file fails if memory ran out while its report's findings were stored")
 {
     const struct trit_report reports[] = {
         {.finding_count = 1,
@@ -292,7 +293,8 @@ CASE(reports_without_memory, "a report's findings that are lost without memory f
         }
 }
 
-CASE(json_without_memory, "without memory findings have no JSON rather than a part of it")
+CASE(json_without_memory,
+     "if memory runs out, there is no JSON rather than incomplete JSON")
 {
     struct file_findings findings;
     json_t *wanted, *json = NULL;
@@ -330,7 +332,8 @@ CASE(json_without_memory, "without memory findings have no JSON rather than a pa
 
 /* ---- plans as JSON -------------------------------------------------------------------- */
 
-CASE(plan_as_json, "a plan's JSON says what becomes of each tensor, or is none")
+CASE(plan_as_json,
+     "a plan's JSON says what happens to each tensor; without memory there is no JSON")
 {
     const char *const transposed[] = {"t.weight"};
     const struct checkpoint_options options = {

@@ -33,7 +33,7 @@ static bool decode(const struct encoded_matrix *matrix, float *values)
     return legal;
 }
 
-CASE(decodes_dense, "dense values of each type are widened")
+CASE(decodes_dense, "dense values of each type are converted to f32")
 {
     const float f32[] = {0.5f, -2, 0, 1};
     const uint16_t f16[] = {0x3800, 0xc000, 0, 0x3c00};
@@ -55,7 +55,7 @@ CASE(decodes_dense, "dense values of each type are widened")
     CHECK_EQ(matrix_held_type(&matrix), TRIT_BF16);
 }
 
-CASE(decodes_int8, "codes of int8 are multiplied with the scale of their group")
+CASE(decodes_int8, "int8 codes are multiplied by the scale of their group")
 {
     static int8_t codes[2 * 130];
     static float values[2 * 130];
@@ -80,7 +80,8 @@ CASE(decodes_int8, "codes of int8 are multiplied with the scale of their group")
     CHECK(!decode(&matrix, values));
 }
 
-CASE(decodes_bitnet, "hf_bitnet has four rows a byte and one scale; the code 3 is none")
+CASE(decodes_bitnet,
+     "hf_bitnet stores four rows in a byte and one scale; the code 3 is illegal")
 {
     uint8_t bytes[4]; /* 8 rows of 2 columns: row r is bits of byte r % 2 */
     const float scale = 0.5f;
@@ -118,7 +119,7 @@ CASE(equal_matrices, "equal matrices have no difference, and -0 is 0")
     CHECK_EQ(diff.transitions[0][0], 1);
 }
 
-CASE(different_matrices, "codes that moved and scales that differ are counted")
+CASE(different_matrices, "changed codes and changed scales are counted")
 {
     const float a[] = {1, 0, -2, 4, 1, 8}, b[] = {1, 3, 2, 2, 0, 16};
     struct encoded_matrix left = dense_f32(a, 2, 3), right = dense_f32(b, 2, 3);
@@ -134,7 +135,7 @@ CASE(different_matrices, "codes that moved and scales that differ are counted")
     CHECK(diff.has_first && diff.first == 1);
 }
 
-CASE(not_finite, "values that are not finite are differences, never a crash")
+CASE(not_finite, "values that are not finite count as differences and do not crash")
 {
     const float a[] = {NAN, INFINITY, INFINITY, 1}, b[] = {1, INFINITY, 1, NAN};
     struct encoded_matrix left = dense_f32(a, 1, 4), right = dense_f32(b, 1, 4);
@@ -146,7 +147,8 @@ CASE(not_finite, "values that are not finite are differences, never a crash")
     CHECK(diff.has_first && diff.first == 0);
 }
 
-CASE(experts, "the counts of several matrices are added, and places go on")
+CASE(experts,
+     "the counts of several matrices are added, and positions continue across them")
 {
     const float a[] = {1, 1, 1, 1}, b[] = {1, 1, 1, -2};
     struct encoded_matrix left = dense_f32(a, 2, 2), same = dense_f32(a, 2, 2),
@@ -163,7 +165,7 @@ CASE(experts, "the counts of several matrices are added, and places go on")
     CHECK(whole.has_first && whole.first == 7 && whole.scale_ratio_max == 2);
 }
 
-CASE(illegal_codes, "a code of neither side may be none of a ternary tensor")
+CASE(illegal_codes, "an illegal code on either side is counted")
 {
     const int8_t codes[] = {1, 2};
     const float scale = 1, values[] = {1, 1};
@@ -183,7 +185,7 @@ CASE(illegal_codes, "a code of neither side may be none of a ternary tensor")
     CHECK(layer_diff(&diff, &right, &left, NULL) < 0);
 }
 
-CASE(memory, "without memory there is no comparison")
+CASE(memory, "if memory runs out, there is no comparison")
 {
     const float values[] = {1, 1};
     struct encoded_matrix matrix = dense_f32(values, 1, 2);
@@ -247,7 +249,7 @@ static const struct trit_finding *find(const struct file_findings *findings,
     return NULL;
 }
 
-CASE(granularity, "another group size that explains every weight is found")
+CASE(granularity, "another group size is found if it explains every weight")
 {
     draw_latents();
     project(64, 0.5, 1);
@@ -264,7 +266,7 @@ CASE(granularity, "another group size that explains every weight is found")
     findings_fini(&findings);
 }
 
-CASE(threshold, "another threshold is found where it separates the zeros")
+CASE(threshold, "another threshold is found if it separates the zeros from the rest")
 {
     draw_latents();
     project(GROUP, 0.7, 1);
@@ -275,7 +277,7 @@ CASE(threshold, "another threshold is found where it separates the zeros")
     findings_fini(&findings);
 }
 
-CASE(no_reason, "where no reason explains all, none is given")
+CASE(no_reason, "no reason is given if none explains every weight")
 {
     draw_latents();
     project(GROUP, 0.5, 1);
@@ -287,7 +289,8 @@ CASE(no_reason, "where no reason explains all, none is given")
     findings_fini(&findings);
 }
 
-CASE(reasons_without_memory, "a reason without memory never makes a failed layer pass")
+CASE(reasons_without_memory,
+     "a failed allocation in the search for a reason never makes a failed layer pass")
 {
     draw_latents();
     project(64, 0.5, 1);

@@ -91,7 +91,7 @@ static void says(const struct both *both, size_t index, const char *wanted)
     CHECK_STR(finding_text(text, &both->findings.list[index]), wanted);
 }
 
-CASE(accounts_for_every_tensor, "every tensor of either side is in one pair")
+CASE(accounts_for_every_tensor, "every tensor of either side is in exactly one pair")
 {
     struct both both;
 
@@ -146,7 +146,7 @@ static void add_record(struct both *both, const char *names)
 
 /* Of a file that has no names there is one tensor. */
 CASE(pairs_single_tensors_without_names,
-     "single tensors without names of their own are a pair")
+     "two files with one unnamed tensor each are paired")
 {
     for (int nameless = 0; nameless < 2; nameless++) {
         struct both both;
@@ -165,7 +165,7 @@ CASE(pairs_single_tensors_without_names,
     }
 }
 
-CASE(judges_scales_with_their_layer, "scales are judged with their layer")
+CASE(checks_scales_with_their_layer, "scales are checked together with their layer")
 {
     struct both both;
 
@@ -183,7 +183,7 @@ CASE(judges_scales_with_their_layer, "scales are judged with their layer")
 }
 
 CASE(compares_what_the_record_leaves_out,
-     "layers that the record leaves out are compared like any tensor")
+     "layers that the record omits are compared like any other tensor")
 {
     for (int compared = 0; compared < 2; compared++) {
         struct both both;
@@ -211,7 +211,7 @@ CASE(compares_what_the_record_leaves_out,
 }
 
 CASE(accepts_the_record_where_told,
-     "an incomplete record is accepted where the options say so")
+     "an incomplete record is accepted if the options allow it")
 {
     for (int accept = 0; accept < 2; accept++) {
         struct both both;
@@ -226,7 +226,8 @@ CASE(accepts_the_record_where_told,
     }
 }
 
-CASE(finds_what_cannot_be_judged, "foreign packings and unknown types are undecided")
+CASE(finds_what_cannot_be_checked,
+     "weights packed by other tools and unknown types are inconclusive")
 {
     struct both both;
 
@@ -246,7 +247,8 @@ CASE(finds_what_cannot_be_judged, "foreign packings and unknown types are undeci
 }
 
 /* A layer of the latents that somebody packed is there, if unread. */
-CASE(leaves_foreign_weights_undecided, "a packed weight in a layer's place is undecided")
+CASE(leaves_foreign_weights_undecided,
+     "a layer that another tool packed in the claim is inconclusive")
 {
     struct both both;
 
@@ -269,8 +271,8 @@ CASE(leaves_foreign_weights_undecided, "a packed weight in a layer's place is un
 }
 
 /* With a record, what is no layer by the rules is no claim either. */
-CASE(compares_unknown_types_beside_a_record,
-     "in a file with a record unknown types are compared like any tensor")
+CASE(compares_unknown_types_in_a_file_with_a_record,
+     "in a file with a record, unknown types are compared like any other tensor")
 {
     for (int latents = 0; latents < 2; latents++)
         for (int accept = 0; accept < 2; accept++) {
@@ -293,7 +295,7 @@ CASE(compares_unknown_types_beside_a_record,
 }
 
 CASE(compares_packed_weights_with_packed_weights,
-     "packed weights of both sides are compared byte for byte")
+     "packed weights are compared byte for byte if both sides have them")
 {
     struct both both;
 
@@ -314,7 +316,7 @@ CASE(compares_packed_weights_with_packed_weights,
     both_fini(&both);
 }
 
-CASE(keeps_long_hints_whole, "a hint names every table, however long their names")
+CASE(keeps_long_hints_whole, "a hint names every table, whatever the length of the names")
 {
     char stem[200], name[256], text[FINDING_TEXT_BYTES];
     struct both both;
@@ -337,7 +339,7 @@ CASE(keeps_long_hints_whole, "a hint names every table, however long their names
 
 /* ---- reports ---------------------------------------------------------------------- */
 
-CASE(takes_a_reports_findings, "a report's findings are the file's")
+CASE(takes_a_reports_findings, "the findings of a report become findings of the file")
 {
     struct trit_report report = {.is_ternary = true, .elements = 4, .zeros = 1};
     struct file_findings findings;
@@ -360,7 +362,7 @@ CASE(takes_a_reports_findings, "a report's findings are the file's")
 
 /* A daemon of an earlier version sends reports without findings. */
 CASE(finds_by_the_fields_of_a_report_without_findings,
-     "a report without findings is judged by its fields")
+     "the verdict on a report without findings is derived from its fields")
 {
     struct trit_report report = {.is_ternary = false, .elements = 4, .zeros = 1};
     struct file_findings findings;
@@ -382,7 +384,7 @@ CASE(finds_by_the_fields_of_a_report_without_findings,
     findings_fini(&findings);
 }
 
-CASE(allows_dead_layers_where_told, "a dead layer fails unless the options allow it")
+CASE(allows_dead_layers_where_told, "a layer of zeros fails unless the options allow it")
 {
     struct trit_report report = {.is_ternary = true, .elements = 4, .zeros = 4};
 
@@ -399,7 +401,7 @@ CASE(allows_dead_layers_where_told, "a dead layer fails unless the options allow
     }
 }
 
-CASE(never_passes_what_it_lost, "a file with a lost finding does not pass")
+CASE(never_passes_what_it_lost, "a file does not pass if one of its findings was lost")
 {
     struct file_findings findings;
 

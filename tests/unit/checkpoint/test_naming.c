@@ -31,7 +31,8 @@ static void all(enum tensor_role role, const char *const *names)
 
 #define ALL(role, ...) all((role), (const char *const[]){__VA_ARGS__, NULL})
 
-CASE(knows_layers, "a matrix that no rule names is the weight of a linear layer")
+CASE(knows_layers,
+     "a matrix is the weight of a linear layer unless another rule matches its name")
 {
     ALL(ROLE_LINEAR, "w", "weight", "model.layers.0.mlp.gate_proj.weight", "fc.kernel",
         "lstm.weight_ih_l0", "attn.in_proj_weight", "classifier.weight", "score.weight",
@@ -77,7 +78,7 @@ CASE(knows_what_stays,
 }
 
 CASE(tells_experts_from_convolutions,
-     "tensors of rank 3 are experts by name, else convolutions")
+     "a tensor of rank 3 is a stack of experts if its name says so, else a convolution")
 {
     expect(ROLE_EXPERTS, "mlp.experts.gate_up_proj", 4, 8, 16);
     expect(ROLE_EXPERTS, "blk.0.ffn_up_exps.weight", 4, 8, 16);
@@ -90,7 +91,7 @@ CASE(tells_experts_from_convolutions,
 }
 
 CASE(asks_neighbours_about_a_gate,
-     "a gate next to experts is a router; alone it is one only if it is wide")
+     "a gate next to experts, or with fewer rows than columns, is a router")
 {
     struct tensor_table table;
 
@@ -109,7 +110,7 @@ CASE(asks_neighbours_about_a_gate,
     table_fini(&table);
 }
 
-CASE(takes_the_longest_names, "a name of the greatest length has a role")
+CASE(takes_the_longest_names, "a name of the greatest allowed length has a role")
 {
     char name[FILES_NAME_BYTES_MAX + 1];
 
@@ -139,8 +140,7 @@ CASE(selects_by_pattern, "include selects and excludes the rest; exclude wins")
     CHECK_EQ(selection_of(&options, "c.weight"), SELECTION_EXCLUDED);
 }
 
-CASE(names_a_pattern_without_a_match,
-     "a pattern that matches nothing in any table is named")
+CASE(names_a_pattern_without_a_match, "a pattern that matches no tensor is reported")
 {
     const char *const include[] = {"a.*"}, *const exclude[] = {"*.bias", "none"};
     struct checkpoint_options options = {.include = {include, 1},

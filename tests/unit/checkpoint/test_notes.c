@@ -8,7 +8,8 @@
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
 
-CASE(findings_of_notes, "each note is a finding of its kind, with the shard in its hint")
+CASE(findings_of_notes,
+     "each note becomes a finding of its kind, with the shard in its hint")
 {
     static const struct {
         struct reader_note note;
@@ -44,7 +45,7 @@ CASE(findings_of_notes, "each note is a finding of its kind, with the shard in i
     }
 }
 
-CASE(long_names, "a long name of a shard is cut between characters, and is still JSON")
+CASE(long_names, "a long shard name is cut between characters, and the JSON stays valid")
 {
     char name[256] = "";
 
@@ -70,7 +71,7 @@ CASE(long_names, "a long name of a shard is cut between characters, and is still
     }
 }
 
-CASE(memory, "a note that is lost without memory never leads to a pass")
+CASE(memory, "a note that is lost because memory ran out never leads to a pass")
 {
     const struct reader_note note = {READER_DUPLICATE, "t", "b", "a", 0};
 

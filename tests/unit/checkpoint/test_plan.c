@@ -34,7 +34,7 @@ static const struct plan_item *item_of(const struct plan *plan,
     return &plan->items[index_of(input, name)];
 }
 
-CASE(flattens_kernels, "a kernel is the matrix [out, in*kernel]")
+CASE(flattens_kernels, "a convolution kernel is treated as the matrix [out, in*kernel]")
 {
     struct matrices matrix = matrices_of(LAYOUT_OUT_IN, 4, (uint64_t[]){8, 3, 5, 7});
     char text[SHAPE_TEXT_BYTES];
@@ -76,7 +76,7 @@ CASE(keeps_everything_dense, "dense output has the tensors and metadata of the i
     table_fini(&input);
 }
 
-CASE(puts_scales_beside_codes,
+CASE(adds_a_tensor_of_scales,
      "int8 output has a tensor of scales for each tensor of codes")
 {
     struct checkpoint_options options = {
@@ -144,8 +144,7 @@ CASE(lists_all_that_does_not_fit,
     table_fini(&input);
 }
 
-CASE(packs_far_rows,
-     "rows that share bytes come in fours, with the one scale transformers reads")
+CASE(packs_far_rows, "hf_bitnet needs a multiple of four rows and writes one scale")
 {
     const char *const exclude[] = {"c.*"};
     struct checkpoint_options options = {.has_encoding = true,
@@ -183,7 +182,7 @@ CASE(packs_far_rows,
     table_fini(&input);
 }
 
-CASE(refuses_a_name_that_is_taken, "scales never take a name that is there")
+CASE(refuses_a_name_that_is_taken, "scales never get a name that another tensor has")
 {
     struct checkpoint_options options = {.has_encoding = true,
                                          .encoding = TRIT_ENCODING_INT8};
@@ -203,7 +202,7 @@ CASE(refuses_a_name_that_is_taken, "scales never take a name that is there")
 }
 
 CASE(refuses_what_others_packed,
-     "weights that other tools packed are refused, naming their tables")
+     "weights that other tools packed are refused, and their tables named")
 {
     struct checkpoint_options options = {.group_size = 0};
     struct tensor_table input;
@@ -287,7 +286,7 @@ CASE(reads_its_record_back, "the record is read back as it was written")
     table_fini(&input);
 }
 
-CASE(refuses_a_senseless_record, "a record that makes no sense is refused")
+CASE(refuses_an_inconsistent_record, "an inconsistent record is refused")
 {
     static const char *const records[] = {
         "",
@@ -347,7 +346,7 @@ CASE(refuses_a_senseless_record, "a record that makes no sense is refused")
     }
 }
 
-CASE(survives_lack_of_memory, "lack of memory at any allocation leaves nothing")
+CASE(survives_lack_of_memory, "whichever allocation fails, nothing is left behind")
 {
     for (uint64_t n = 1;; n++) {
         struct checkpoint_options options = {.has_encoding = true,

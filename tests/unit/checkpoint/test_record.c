@@ -24,7 +24,7 @@ static int read_text(struct record *record, const char *text)
     return result;
 }
 
-CASE(hostile_records, "a record of which any member makes no sense is refused")
+CASE(hostile_records, "a record with any invalid member is refused")
 {
     static const char *const texts[] = {
         "",
@@ -144,7 +144,8 @@ CASE(records_of_shards, "records of shards are merged, unless they contradict ea
     table_fini(&table);
 }
 
-CASE(written_without_memory, "without memory no layer is missing from a record")
+CASE(written_without_memory,
+     "if memory runs out, the record is not written rather than incomplete")
 {
     const struct layer_terms terms = {TRIT_ENCODING_INT8, 128, TRIT_PARTIAL_PADDED};
     const struct tensor_entry entry = {
@@ -200,7 +201,7 @@ CASE(matrices_of_layouts, "each layout has its rows, columns and number of matri
 }
 
 CASE(names_of_tables,
-     "mlx_2bit's tables take the place of weight, others follow the name")
+     "tables of mlx_2bit are named for the module, others for the weight")
 {
     char name[SCALES_NAME_BYTES], longest[FILES_NAME_BYTES_MAX + 1];
 
@@ -226,7 +227,8 @@ CASE(names_of_tables,
     CHECK_EQ(strlen(name), FILES_NAME_BYTES_MAX + strlen("biases"));
 }
 
-CASE(forms_of_experts, "experts are packed one after the other, but not by hf_bitnet")
+CASE(forms_of_experts,
+     "experts are packed one after the other; hf_bitnet does not hold experts")
 {
     const struct tensor_entry source = {
         .type = element_type_of(TRIT_F32), .rank = 3, .shape = {2, 256, 4}};
@@ -270,7 +272,7 @@ CASE(dense_of_any_rank, "a packed tensor of any rank has a dense form or is refu
         }
 }
 
-CASE(contradicting_terms, "group sizes that an encoding cannot have are refused")
+CASE(contradicting_terms, "group sizes that an encoding does not support are refused")
 {
     static const struct {
         enum trit_encoding encoding;

@@ -26,7 +26,7 @@ CASE(valid_renames, "a rename has one '=', text on both sides, and stars to fill
     CHECK(!rename_is_valid(stars));
 }
 
-CASE(matching, "a star stands for any text, all else for itself")
+CASE(matching, "a star matches any text, every other character only itself")
 {
     static const struct {
         const char *rule, *name;
@@ -62,7 +62,8 @@ CASE(matching, "a star stands for any text, all else for itself")
             check_failed(__FILE__, __LINE__, "%s and %s", cases[i].rule, cases[i].name);
 }
 
-CASE(matching_is_quick, "sixteen stars over a name of 1024 bytes cost no exponent")
+CASE(matching_is_quick,
+     "matching sixteen stars against a name of 1024 bytes takes no exponential time")
 {
     char rule[64] = "", name[FILES_NAME_BYTES_MAX + 1];
 
@@ -100,7 +101,8 @@ static void fixture_fini(struct fixture *f)
             sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)            \
     }
 
-CASE(compared_names, "prefixes go first, then the first rename that matches")
+CASE(compared_names,
+     "prefixes are stripped first, then the first rename that matches is applied")
 {
     struct fixture f;
 
@@ -124,7 +126,8 @@ CASE(compared_names, "prefixes go first, then the first rename that matches")
     fixture_fini(&f);
 }
 
-CASE(one_name_for_two, "two tensors that get one name are refused, and both are named")
+CASE(one_name_for_two,
+     "two tensors that would get the same name are refused, and both are named")
 {
     struct failure failure = {.status = TRIT_OK};
     struct fixture f;
@@ -140,7 +143,7 @@ CASE(one_name_for_two, "two tensors that get one name are refused, and both are 
     fixture_fini(&f);
 }
 
-CASE(names_too_long, "a rename may make a name of 1024 bytes and no longer one")
+CASE(names_too_long, "a renamed tensor may have a name of 1024 bytes but no longer one")
 {
     struct failure failure = {.status = TRIT_OK};
     char name[FILES_NAME_BYTES_MAX + 1];
@@ -181,7 +184,7 @@ CASE(empty_names, "a rename whose stars match nothing cannot make an empty name"
     fixture_fini(&f);
 }
 
-CASE(unused_renames, "a prefix or rename that does nothing is named")
+CASE(unused_renames, "a prefix or rename that matches nothing is named")
 {
     struct tensor_table latents;
     struct fixture f;
@@ -203,7 +206,7 @@ CASE(unused_renames, "a prefix or rename that does nothing is named")
     fixture_fini(&f);
 }
 
-CASE(memory, "without memory names are a failure")
+CASE(memory, "if memory runs out, renaming fails")
 {
     struct fixture f;
 

@@ -45,7 +45,8 @@ static void fill(float *values, uint64_t columns, uint64_t group, uint64_t zero_
     }
 }
 
-CASE(refuses_ternary_groups_with_zeros, "groups of one magnitude and zeros are refused")
+CASE(refuses_ternary_groups_with_zeros,
+     "groups that already have one magnitude and zeros are refused")
 {
     float values[ROWS * COLUMNS_MAX];
 
@@ -66,7 +67,7 @@ CASE(refuses_ternary_groups_with_zeros, "groups of one magnitude and zeros are r
 
 /* The same values, stored [in, out] and fed in that order. */
 CASE(sees_the_same_in_a_transposed_layer,
-     "a layer stored [in, out] is seen in the order of its groups")
+     "a layer stored [in, out] is checked in the order of its groups")
 {
     enum { COLUMNS = 256 };
     const struct layer_terms terms = {.group_size = 128};
@@ -86,7 +87,7 @@ CASE(sees_the_same_in_a_transposed_layer,
 }
 
 CASE(refuses_one_magnitude_of_the_tensor,
-     "one magnitude of the whole tensor with zeros is refused")
+     "a tensor that already has one magnitude and zeros is refused")
 {
     float values[ROWS * COLUMNS_MAX];
 
@@ -98,8 +99,7 @@ CASE(refuses_one_magnitude_of_the_tensor,
     CHECK(!refuses(values, 100, 0, TRIT_PARTIAL_PADDED, 64));
 }
 
-CASE(takes_what_projection_leaves_as_it_is,
-     "groups that a projection leaves unchanged are accepted")
+CASE(accepts_fixed_points, "groups that a projection leaves unchanged are accepted")
 {
     float values[ROWS * COLUMNS_MAX] = {0};
 
@@ -112,7 +112,7 @@ CASE(takes_what_projection_leaves_as_it_is,
 }
 
 /* The padding of a short group counts as zeros, where it counts. */
-CASE(counts_padding, "padding counts as zeros where the scale divides by it")
+CASE(counts_padding, "padding counts as zeros if the scale's mean includes it")
 {
     float values[ROWS * COLUMNS_MAX];
 
@@ -121,7 +121,7 @@ CASE(counts_padding, "padding counts as zeros where the scale divides by it")
     CHECK(!refuses(values, 200, 128, TRIT_PARTIAL_EXACT, 100));
 }
 
-CASE(takes_what_is_not_ternary, "weights that are not ternary are accepted")
+CASE(accepts_other_weights, "weights that are not ternary are accepted")
 {
     float values[ROWS * COLUMNS_MAX];
 
@@ -140,7 +140,7 @@ CASE(takes_what_is_not_ternary, "weights that are not ternary are accepted")
     CHECK(!refuses(values, 1, 128, TRIT_PARTIAL_PADDED, 100));
 }
 
-CASE(reads_16_bit_types, "f16 and bf16 are read by their own bits")
+CASE(reads_16_bit_types, "f16 and bf16 are compared in their own bits")
 {
     static const struct {
         enum trit_dtype dtype;
@@ -185,7 +185,7 @@ static void differ(const char *type, const void *left, const void *right, uint64
 }
 
 CASE(names_the_first_difference_by_value,
-     "a difference is named by its place and its values")
+     "the first difference is reported with its position and both values")
 {
     float a[3] = {1, 2, 3}, b[3] = {1, 0.1f, 4};
     const uint16_t half[2] = {0x3c00, 0x3c00}, other[2] = {0x3c00, 0xc000};
@@ -207,14 +207,14 @@ CASE(names_the_first_difference_by_value,
 }
 
 CASE(tells_bits_apart_where_values_are_equal,
-     "values that print alike are compared by their bits")
+     "values that print alike are reported by their bits")
 {
     const uint32_t a[1] = {0x7fc00000}, b[1] = {0x7fc00001};
 
     differ("F32", a, b, sizeof(a), 1, 0, "0x7fc00000", "0x7fc00001");
 }
 
-CASE(counts_over_pieces, "places count over pieces")
+CASE(counts_over_pieces, "positions continue from one piece to the next")
 {
     struct difference difference;
     float a[8] = {0}, b[8] = {0};

@@ -24,7 +24,7 @@ static void check_one(uint64_t rows, uint64_t columns, size_t width)
     free(to);
 }
 
-CASE(turns, "element [i, j] goes to [j, i], whatever the shape and the element's width")
+CASE(transposes, "element [i, j] goes to [j, i] for every shape and element width")
 {
     static const uint64_t sizes[] = {1, 2, 31, 32, 33, 65};
     static const size_t widths[] = {1, 2, 4};
@@ -35,7 +35,7 @@ CASE(turns, "element [i, j] goes to [j, i], whatever the shape and the element's
                 check_one(sizes[i], sizes[j], widths[k]);
 }
 
-CASE(nothing, "a matrix without rows or columns is nothing to do")
+CASE(empty, "a matrix without rows or columns transposes to nothing")
 {
     transpose(NULL, NULL, 0, 5, 4);
     transpose(NULL, NULL, 5, 0, 4);

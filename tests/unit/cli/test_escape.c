@@ -15,7 +15,7 @@ static void escapes_to(const char *text, const char *wanted, size_t columns)
     CHECK_STR(out, wanted);
 }
 
-CASE(leaves_plain_text, "plain text and letters of any script stay")
+CASE(leaves_plain_text, "plain text and letters of any script are left unchanged")
 {
     escapes_to("", "", 0);
     escapes_to("model.layers.0.weight", "model.layers.0.weight", 21);
@@ -23,7 +23,7 @@ CASE(leaves_plain_text, "plain text and letters of any script stay")
                "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 3);
 }
 
-CASE(escapes_controls, "control characters are spelled out")
+CASE(escapes_controls, "control characters are escaped")
 {
     escapes_to("a\nb\x1b[31m\x7f", "a\\x0ab\\x1b[31m\\x7f", 18);
     escapes_to("\xc2\x9b"
@@ -31,8 +31,7 @@ CASE(escapes_controls, "control characters are spelled out")
                "\\u{9b}31m", 9);
 }
 
-CASE(escapes_what_reorders_or_hides,
-     "characters that reorder or hide text are spelled out")
+CASE(escapes_what_reorders_or_hides, "characters that reorder or hide text are escaped")
 {
     escapes_to("a\xe2\x80\xae"
                "b",
@@ -41,7 +40,7 @@ CASE(escapes_what_reorders_or_hides,
     escapes_to("\xf3\xa0\x80\xa1", "\\u{e0021}", 9);
 }
 
-CASE(escapes_broken_utf8, "bytes that are not UTF-8 are spelled out")
+CASE(escapes_broken_utf8, "bytes that are not UTF-8 are escaped")
 {
     escapes_to("\xff\xc0\x80", "\\xff\\xc0\\x80", 12);
     escapes_to("\xe2\x82", "\\xe2\\x82", 8);
@@ -50,7 +49,7 @@ CASE(escapes_broken_utf8, "bytes that are not UTF-8 are spelled out")
 }
 
 /* At any capacity the text ends in NUL and in a complete character. */
-CASE(cuts_between_characters, "a text too long is cut between characters")
+CASE(cuts_between_characters, "a text that is too long is cut between characters")
 {
     static const char text[] = "a\xe2\x82\xac\n\xe2\x80\xaez";
     char out[OUT_BYTES];

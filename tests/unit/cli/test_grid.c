@@ -56,7 +56,7 @@ CASE(cuts_long_cells, "a long cell is cut")
     grid_destroy(grid);
 }
 
-CASE(tells_of_lost_rows, "a table that lost a cell for lack of memory is not printed")
+CASE(tells_of_lost_rows, "if memory runs out, no incomplete table is printed")
 {
     for (uint64_t n = 1;; n++) {
         struct grid *grid;

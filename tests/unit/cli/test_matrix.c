@@ -8,7 +8,7 @@
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
 
-CASE(names, "a matrix has a number where the layer has several")
+CASE(names, "a matrix has a number in its name if the layer has several")
 {
     const struct matrices one = {.count = 1}, several = {.count = 8};
     char name[MATRIX_NAME_BYTES], longest[FILES_NAME_BYTES_MAX + 1];
@@ -39,7 +39,7 @@ static struct reader *opened(void)
     return reader;
 }
 
-CASE(loads_one, "a matrix is its own part of the tensor, and stored as it was")
+CASE(loads_one, "each matrix is loaded from its own part of the tensor")
 {
     static const char straight[] = {6, 7, 8, 9, 10, 11}, turned[] = {6, 9, 7, 10, 8, 11};
     struct reader *reader = opened();
@@ -63,7 +63,7 @@ CASE(loads_one, "a matrix is its own part of the tensor, and stored as it was")
     reader_close(reader);
 }
 
-CASE(memory, "without memory a matrix is not loaded")
+CASE(memory, "if memory runs out, a matrix is not loaded")
 {
     struct reader *reader = opened();
     const struct tensor_entry *entry = &reader_table(reader)->entries[0];

@@ -36,7 +36,8 @@ static void refused(const char *const *words, const char *part)
 
 #define REFUSED(part, ...) refused((const char *const[]){__VA_ARGS__, NULL}, (part))
 
-CASE(takes_every_form, "values come attached, after an equals sign, or as the next word")
+CASE(takes_every_form,
+     "values may be attached, follow an equals sign, or be the next word")
 {
     static const char *const words[] = {"in.safetensors",
                                         "-oout.npy",
@@ -130,7 +131,7 @@ CASE(refuses_by_name_and_value, "a refused option is named with its value")
     REFUSED("unexpected argument 'e'", "a", "b", "c", "d", "e");
 }
 
-CASE(refuses_options_of_other_commands, "a command does not take another's option")
+CASE(refuses_options_of_other_commands, "a command refuses the options of other commands")
 {
     static const char *const words[] = {"--convolutions", NULL};
     struct options options;
@@ -156,7 +157,7 @@ CASE(bounds_patterns, "more than 64 patterns are refused")
     CHECK(strstr(error, "at most 64"));
 }
 
-CASE(helps_with_what_is_accepted, "help lists what the command takes")
+CASE(helps_with_what_is_accepted, "a command's help lists the options that it accepts")
 {
     char *text = NULL;
     size_t bytes = 0;
@@ -171,7 +172,8 @@ CASE(helps_with_what_is_accepted, "help lists what the command takes")
     free(text);
 }
 
-CASE(says_what_it_knows_of_a_checkpoint, "options say what they know of a checkpoint")
+CASE(options_reach_checkpoint,
+     "options about a checkpoint are passed to the checkpoint module")
 {
     static const char *const words[] = {
         "in", "--again", "--allow-lost", "--allow-dead",   "-f",   "-i", "a*", "-x",

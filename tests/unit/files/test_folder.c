@@ -7,7 +7,7 @@
 #include "tests/lib/fault.h"
 #include "tests/unit/files/model.h"
 
-CASE(plain_names, "a plain name is one part of a path")
+CASE(plain_names, "a plain name is a single part of a path")
 {
     static const char *const plain[] = {"a", "...", ".a", "a b", "\xc3\xa4.json"};
     static const char *const others[] = {"", ".", "..", "/", "a/b", "a/", "/a"};
@@ -35,7 +35,7 @@ CASE(folder_of_a_path, "the folder of a path ends before its last slash")
     free(path);
 }
 
-CASE(names_in_order, "names are those of files and of links to files, in order")
+CASE(names_in_order, "a folder lists files and links to files, in order of name")
 {
     struct model model;
     struct folder_names names;
@@ -59,7 +59,7 @@ CASE(names_in_order, "names are those of files and of links to files, in order")
     model_fini(&model);
 }
 
-CASE(no_folder, "a folder that is not there is NOT_FOUND")
+CASE(no_folder, "a folder that does not exist gives NOT_FOUND")
 {
     struct failure failure = {.status = TRIT_OK};
     struct folder_names names;
@@ -69,7 +69,7 @@ CASE(no_folder, "a folder that is not there is NOT_FOUND")
     folder_names_fini(&names);
 }
 
-CASE(whole_texts, "a text is read whole, with a NUL behind it")
+CASE(whole_texts, "a text is read completely and gets a terminating NUL")
 {
     struct failure failure = {.status = TRIT_OK};
     struct model model;
@@ -108,7 +108,7 @@ CASE(bounded_texts, "a text above the bound is refused before it is read")
     model_fini(&model);
 }
 
-CASE(memory, "without memory names and texts are failures")
+CASE(memory, "if memory runs out, reading names and texts fails")
 {
     struct failure failure = {.status = TRIT_OK};
     struct model model;

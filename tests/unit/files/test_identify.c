@@ -45,12 +45,13 @@ static void refused_text(const char *text, const char *message)
     refused_as("file", text, strlen(text), message);
 }
 
-CASE(names_an_empty_file, "an empty file is called empty")
+CASE(names_an_empty_file, "an empty file is identified as empty")
 {
     refused_as("model.safetensors", "", 0, "it is empty");
 }
 
-CASE(names_lfs_pointers, "a Git LFS pointer is named with the size that it stands for")
+CASE(names_lfs_pointers,
+     "a Git LFS pointer is named, with the size of the file that it points to")
 {
     char large[2048];
 
@@ -70,7 +71,7 @@ CASE(names_lfs_pointers, "a Git LFS pointer is named with the size that it stand
         "; only safetensors and .npy are read");
 }
 
-CASE(names_what_servers_send, "HTML, XML and text in place of weights are named")
+CASE(names_what_servers_send, "HTML, XML and text instead of weights are named")
 {
     static const char html[] =
         "it is an HTML page, such as a server sends instead of a file; fetch it again";
@@ -162,7 +163,7 @@ CASE(names_zip_archives, "zip archives are named by what they hold")
     refused_as("x", bytes, 5, "it is a zip archive: unpack it first");
 }
 
-CASE(names_pickles, "pickles are named, and why they stay closed")
+CASE(names_pickles, "pickles are named, with the reason why they are not opened")
 {
     refused_start("\x80\x02}q\0.", 6, '.', 20,
                   "it is a Python pickle, which is not opened because unpickling can run "
@@ -177,7 +178,7 @@ CASE(names_pickles, "pickles are named, and why they stay closed")
     refused_start("\x80\x06", 2, 'x', 20, "it is neither safetensors nor .npy");
 }
 
-CASE(names_other_formats, "other formats are named by their magic")
+CASE(names_other_formats, "other formats are identified by their magic bytes")
 {
     static const struct {
         const char *start;
@@ -239,7 +240,7 @@ CASE(counts_zeros_at_the_start, "zeros at the start are counted")
 
 /* The length of a header may begin as a pickle does, or as gzip's output. */
 CASE(takes_a_cut_header_for_safetensors,
-     "a truncated header is safetensors, whatever its length looks like")
+     "a truncated header is recognized as safetensors, whatever its length field")
 {
     refused_start("\x80\x02\0\0\0\0\0\0{", 9, ' ', 20,
                   "safetensors header of 640 bytes goes beyond the end of the file: the "
@@ -249,7 +250,7 @@ CASE(takes_a_cut_header_for_safetensors,
                   "the file is truncated, 559891 bytes are missing");
 }
 
-CASE(tells_of_a_failed_read, "a read that fails is told")
+CASE(tells_of_a_failed_read, "a failed read is reported")
 {
     char path[] = "/tmp/test_identify_XXXXXX";
     static const char bytes[9000] = "\0";

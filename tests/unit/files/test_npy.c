@@ -82,7 +82,7 @@ static void refused(const char *dict, uint64_t data, const char *word)
 }
 
 CASE(takes_what_numpy_writes,
-     "files that numpy.save writes are read, in all three versions")
+     "files that numpy.save writes are read, in all three format versions")
 {
     taken(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n", 48,
           TRIT_F32, 2);
@@ -107,7 +107,8 @@ CASE(refuses_other_types, "other element types are refused by name")
             "not a plain element type");
 }
 
-CASE(takes_bf16_only_when_told, "two void bytes are bf16 only where that was asked for")
+CASE(takes_bf16_only_when_told,
+     "a type of two void bytes is read as bf16 only on request")
 {
     static const char dict[] =
         "{'descr': '|V2', 'fortran_order': False, 'shape': (1,), }";
@@ -123,7 +124,8 @@ CASE(takes_bf16_only_when_told, "two void bytes are bf16 only where that was ask
     reader_close(reader);
 }
 
-CASE(refuses_fortran_order, "Fortran order is refused with the remedy")
+CASE(refuses_fortran_order,
+     "Fortran order is refused, and the message says how to convert it")
 {
     refused("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 4), }", 48,
             "ascontiguousarray");
@@ -174,7 +176,8 @@ CASE(refuses_data_of_another_size, "data shorter or longer than the shape is ref
             "needs 8 bytes");
 }
 
-CASE(refuses_bad_prefixes, "other versions and headers beyond the file are refused")
+CASE(refuses_bad_prefixes,
+     "other format versions and headers longer than the file are refused")
 {
     static const char dict[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (), }";
     struct image image;

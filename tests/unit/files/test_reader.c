@@ -31,7 +31,7 @@ static unsigned char byte_of(struct reader *reader, const char *name)
     return first;
 }
 
-CASE(reads_shards, "a folder is one table, and each tensor is read from its own shard")
+CASE(reads_shards, "a folder has one table, and each tensor is read from its own shard")
 {
     struct failure failure = {.status = TRIT_OK};
     struct model model;
@@ -75,7 +75,7 @@ static void check_note(const struct reader *reader, size_t index,
     CHECK_EQ(notes[index].count, number);
 }
 
-CASE(notes, "what index and shards say of each other is noted, and the rest is read")
+CASE(notes, "disagreements between index and shards are noted, and the rest is read")
 {
     struct model model;
     size_t count;
@@ -107,7 +107,8 @@ CASE(notes, "what index and shards say of each other is noted, and the rest is r
     model_fini(&model);
 }
 
-CASE(all_shards_missing, "an index without any of its shards opens empty, with notes")
+CASE(all_shards_missing,
+     "an index whose shards are all missing opens as an empty table with notes")
 {
     struct model model;
     size_t count;
@@ -123,7 +124,7 @@ CASE(all_shards_missing, "an index without any of its shards opens empty, with n
     model_fini(&model);
 }
 
-CASE(links_to_one_file, "two names of one file hold every tensor twice")
+CASE(links_to_one_file, "a shard under two names holds every tensor twice")
 {
     struct model model;
     size_t count;
@@ -164,7 +165,7 @@ CASE(metadata, "metadata of shards and index are merged, each pair once")
     model_fini(&model);
 }
 
-CASE(broken_shards, "a shard that is no file of weights is named")
+CASE(broken_shards, "a shard that is not a safetensors file is named")
 {
     static const char *const texts[] = {
         "", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n",
@@ -201,7 +202,7 @@ CASE(changed_shard, "a shard that changes after it was opened is noticed")
     model_fini(&model);
 }
 
-CASE(one_file, "one file knows its folder and has no notes")
+CASE(one_file, "a single file knows its folder and has no notes")
 {
     struct model model;
     size_t count;
@@ -218,7 +219,8 @@ CASE(one_file, "one file knows its folder and has no notes")
     model_fini(&model);
 }
 
-CASE(memory, "without memory a folder is not opened with a tensor or a note less")
+CASE(memory,
+     "if memory runs out, a folder is not opened without some of its tensors or notes")
 {
     struct model model;
     uint64_t n = 1;

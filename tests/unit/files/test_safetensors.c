@@ -250,7 +250,7 @@ CASE(refuses_bad_json, "a header that is not the JSON of tensors is refused")
         refused(cases[i].header, 0, cases[i].word);
 }
 
-CASE(refuses_bad_entries, "an entry with a wrong, missing or further field is refused")
+CASE(refuses_bad_entries, "an entry with a wrong, missing or additional field is refused")
 {
     refused("{" ENTRY("a", "F31", "1", "0", "4") "}", 4, "unknown dtype \"F31\"");
     refused("{" ENTRY("a", "f32", "1", "0", "4") "}", 4, "unknown dtype");
@@ -337,7 +337,8 @@ CASE(refuses_data_not_covered, "holes, overlaps, trailing and missing bytes are 
             4, "begins at byte");
 }
 
-CASE(refuses_a_long_name, "a name above the bound is refused, at the bound taken")
+CASE(refuses_a_long_name,
+     "a name of the greatest length is accepted, a longer one refused")
 {
     static char header[4096];
     char name[FILES_NAME_BYTES_MAX + 2];
@@ -354,7 +355,7 @@ CASE(refuses_a_long_name, "a name above the bound is refused, at the bound taken
 }
 
 /* Every file that is a beginning of a good one is refused. */
-CASE(refuses_every_beginning, "every beginning of a good file is refused")
+CASE(refuses_every_beginning, "every proper prefix of a valid file is refused")
 {
     static struct image image;
     struct reader *reader;
@@ -374,7 +375,7 @@ CASE(refuses_every_beginning, "every beginning of a good file is refused")
 }
 
 /* Flipping any bit of the header is survived; what is still taken adds up. */
-CASE(survives_flipped_bits, "a header with any flipped bit is read or refused")
+CASE(survives_flipped_bits, "a header with any bit flipped is either read or refused")
 {
     static struct image image;
     struct reader *reader;
@@ -411,8 +412,7 @@ CASE(obeys_the_header_bound, "a smaller header bound is respected")
 }
 
 /* Any allocation, jansson's included, may fail: a status and no leak. */
-CASE(survives_lack_of_memory,
-     "lack of memory at any allocation gives a status and no leak")
+CASE(survives_lack_of_memory, "whichever allocation fails, there is a status and no leak")
 {
     static struct image image;
     struct reader *reader;

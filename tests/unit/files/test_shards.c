@@ -52,8 +52,7 @@ CASE(one_file, "a path that is neither a folder nor an index is one file")
     model_fini(&model);
 }
 
-CASE(index_promises,
-     "an index gives the shards with how many tensors it promises in each")
+CASE(index_promises, "an index says how many tensors each shard should have")
 {
     struct model model;
     struct shards shards;
@@ -81,7 +80,8 @@ CASE(index_promises,
     model_fini(&model);
 }
 
-CASE(unlisted_shards, "a file numbered as those of the index is a shard, others are not")
+CASE(unlisted_shards,
+     "a file numbered like the shards of the index is a shard, others are not")
 {
     struct model model;
     char text[512];
@@ -99,7 +99,7 @@ CASE(unlisted_shards, "a file numbered as those of the index is a shard, others 
     model_fini(&model);
 }
 
-CASE(slashes_at_the_end, "slashes at the end of a folder's path change nothing")
+CASE(slashes_at_the_end, "trailing slashes in a folder's path change nothing")
 {
     struct model model;
     struct shards shards;
@@ -112,7 +112,8 @@ CASE(slashes_at_the_end, "slashes at the end of a folder's path change nothing")
     model_fini(&model);
 }
 
-CASE(files_outside, "an index cannot name a file outside the folder or by two spellings")
+CASE(files_outside,
+     "an index may not name a file outside its folder, or one file by two spellings")
 {
     static const char *const values[] = {
         "\"./a.safetensors\"",
@@ -142,7 +143,7 @@ CASE(files_outside, "an index cannot name a file outside the folder or by two sp
     model_fini(&model);
 }
 
-CASE(no_index, "an index that is none is refused with what is wrong about it")
+CASE(no_index, "an invalid index is refused, and the message says what is wrong with it")
 {
     static const struct {
         const char *text, *words;
@@ -167,7 +168,8 @@ CASE(no_index, "an index that is none is refused with what is wrong about it")
     model_fini(&model);
 }
 
-CASE(two_indices, "of two indices transformers' own is taken, others must be named")
+CASE(two_indices,
+     "of two indices the one with transformers' name is used; any other must be named")
 {
     struct model model;
     char text[512];
@@ -183,7 +185,8 @@ CASE(two_indices, "of two indices transformers' own is taken, others must be nam
     model_fini(&model);
 }
 
-CASE(folder_without_weights, "a folder without safetensors files says what it holds")
+CASE(folder_without_weights,
+     "a folder without safetensors files is refused, and the message says what it holds")
 {
     struct model model;
 
@@ -197,7 +200,7 @@ CASE(folder_without_weights, "a folder without safetensors files says what it ho
     model_fini(&model);
 }
 
-CASE(numbered, "numbered files promise each other")
+CASE(numbered, "the number in a shard's name says how many shards there should be")
 {
     static const struct {
         const char *files[3];
@@ -235,7 +238,8 @@ CASE(numbered, "numbered files promise each other")
     }
 }
 
-CASE(files_that_do_not_belong, "files that no index or number binds together are refused")
+CASE(files_that_do_not_belong,
+     "files are refused if neither an index nor their numbers make them one checkpoint")
 {
     static const char *const cases[][2] = {
         {"a.safetensors", "b.safetensors"},
@@ -331,7 +335,7 @@ static uint64_t fail_each(const char *path, size_t count)
     return n;
 }
 
-CASE(memory, "without memory no shard is silently left out")
+CASE(memory, "if memory runs out, no shard is silently left out")
 {
     struct model model;
 

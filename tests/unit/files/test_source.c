@@ -28,7 +28,7 @@ static struct source *eight_bytes(void)
     return source;
 }
 
-CASE(reads_pieces, "any piece is read, none beyond the end")
+CASE(reads_pieces, "any piece of a file is read, but none beyond its end")
 {
     struct source *source = eight_bytes();
     struct failure failure = {.status = TRIT_OK};
@@ -63,7 +63,7 @@ CASE(reads_through_short_reads_and_signals, "short and interrupted reads are con
     unlink(path);
 }
 
-CASE(tells_of_a_failed_read, "a read that fails is reported")
+CASE(tells_of_a_failed_read, "a failed read is reported")
 {
     struct source *source = eight_bytes();
     struct failure failure = {.status = TRIT_OK};
@@ -77,7 +77,7 @@ CASE(tells_of_a_failed_read, "a read that fails is reported")
     unlink(path);
 }
 
-CASE(aborts_when_the_file_shrinks, "a file that shrinks aborts the reading")
+CASE(aborts_when_the_file_shrinks, "reading fails if the file becomes shorter")
 {
     struct source *source = eight_bytes();
     struct failure failure = {.status = TRIT_OK};

@@ -30,7 +30,7 @@ static int write_new(const char *path, struct failure *failure)
     return result;
 }
 
-CASE(takes_its_name_at_the_end, "a target has its name only after the commit")
+CASE(takes_its_name_at_the_end, "an output file gets its name only at the commit")
 {
     struct place place;
     struct failure failure = {.status = TRIT_OK};
@@ -48,7 +48,8 @@ CASE(takes_its_name_at_the_end, "a target has its name only after the commit")
     place_fini(&place);
 }
 
-CASE(leaves_nothing_without_commit, "a target that is not committed leaves nothing")
+CASE(leaves_nothing_without_commit,
+     "an output file that is not committed leaves nothing behind")
 {
     struct place place;
     struct failure failure = {.status = TRIT_OK};
@@ -63,7 +64,7 @@ CASE(leaves_nothing_without_commit, "a target that is not committed leaves nothi
     place_fini(&place);
 }
 
-CASE(keeps_permissions, "a replaced file's permissions stay")
+CASE(keeps_permissions, "replacing a file keeps its permissions")
 {
     struct place place;
     struct failure failure;
@@ -126,7 +127,7 @@ static int write_where_free(const char *path, bool meanwhile, struct failure *fa
     return result;
 }
 
-CASE(takes_a_free_name_only, "a new target takes a free name only")
+CASE(takes_a_free_name_only, "a new output file never replaces an existing one")
 {
     struct place place;
     struct failure failure;
@@ -154,7 +155,7 @@ CASE(takes_a_free_name_only, "a new target takes a free name only")
 
 /* Whichever call fails, there is the whole file or none. */
 CASE(takes_a_name_whole_or_not,
-     "whichever call fails, a new target is whole or not there")
+     "whichever call fails, a new output file is complete or absent")
 {
     static const int codes[] = {EIO, ENOSPC, EEXIST, EOPNOTSUPP};
 
@@ -198,7 +199,7 @@ CASE(refuses_what_is_no_file, "devices, folders and missing folders are refused"
 
 /* Every call that can fail does, in turn, with and without nameless files. */
 CASE(survives_every_failing_call,
-     "whichever call fails, the target is the old file or the new one")
+     "whichever call fails, the output is the old file or the complete new one")
 {
     static const int codes[] = {EIO, ENOSPC, EEXIST, EOPNOTSUPP};
 
@@ -264,7 +265,7 @@ CASE(writes_through_short_writes, "short writes are continued")
     place_fini(&place);
 }
 
-CASE(says_when_the_disk_is_full, "a full disk is named and leaves nothing")
+CASE(says_when_the_disk_is_full, "a full disk is reported and leaves nothing behind")
 {
     struct place place;
     struct failure failure;

@@ -76,7 +76,7 @@ static void check_table(const char *path)
     reader_close(reader);
 }
 
-CASE(writes_what_it_reads, "a written checkpoint is read again, tensor by tensor")
+CASE(writes_what_it_reads, "a written checkpoint is read back, tensor by tensor")
 {
     struct place place;
     struct failure failure;
@@ -89,7 +89,7 @@ CASE(writes_what_it_reads, "a written checkpoint is read again, tensor by tensor
     place_fini(&place);
 }
 
-CASE(knows_the_names_of_other_formats, "names of other formats are refused")
+CASE(knows_the_names_of_other_formats, "output names of other formats are refused")
 {
     static const char *const others[] = {"y.gguf", "y.GGUF", "a/b.bin",
                                          "y.pt",   "y.json", "model.safetensors.gz"};
@@ -112,7 +112,7 @@ CASE(knows_the_names_of_other_formats, "names of other formats are refused")
     table_fini(&table);
 }
 
-CASE(refuses_to_commit_holes, "a file with a hole is not committed")
+CASE(refuses_to_commit_holes, "a file with missing bytes is not committed")
 {
     struct place place;
     struct failure failure = {.status = TRIT_OK};
@@ -135,7 +135,7 @@ CASE(refuses_to_commit_holes, "a file with a hole is not committed")
     place_fini(&place);
 }
 
-CASE(survives_lack_of_memory, "lack of memory at any allocation leaves nothing")
+CASE(survives_lack_of_memory, "whichever allocation fails, nothing is left behind")
 {
     for (uint64_t n = 1;; n++) {
         struct place place;

@@ -221,7 +221,7 @@ CASE(writes_shards_and_an_index, "tensors go into shards, and the index lists th
     stage_fini(&stage);
 }
 
-CASE(writes_one_shard_without_an_index, "one shard has all metadata and no index")
+CASE(writes_one_shard_without_an_index, "a single shard has all metadata and no index")
 {
     struct stage stage;
     struct failure failure;
@@ -240,7 +240,8 @@ CASE(writes_one_shard_without_an_index, "one shard has all metadata and no index
     stage_fini(&stage);
 }
 
-CASE(writes_a_table_without_bytes, "a table without bytes is a folder too")
+CASE(writes_a_table_without_bytes,
+     "a table whose tensors are empty is written as a folder too")
 {
     struct stage stage;
     struct failure failure = {.status = TRIT_OK};
@@ -285,7 +286,7 @@ static void refused_options(const struct stage *stage,
     CHECK_EQ(files_in(stage->place.folder), 1);
 }
 
-CASE(refuses_bad_names, "names of small files are plain and free")
+CASE(refuses_bad_names, "a small file needs a plain name that is not taken")
 {
     static const char *const names[] = {"",
                                         ".",
@@ -343,7 +344,8 @@ CASE(refuses_too_many_shards, "more than 4096 shards are refused")
     stage_fini(&stage);
 }
 
-CASE(follows_links_of_copies_only_to_files, "a copy follows links, to regular files only")
+CASE(follows_links_of_copies_only_to_files,
+     "a file to copy may be a link to a regular file only")
 {
     struct stage stage;
     struct failure failure;
@@ -370,7 +372,7 @@ CASE(follows_links_of_copies_only_to_files, "a copy follows links, to regular fi
 }
 
 /* More bytes than one piece of a copy. */
-CASE(copies_large_files, "a copy has every byte")
+CASE(copies_large_files, "a copied file has every byte")
 {
     enum { COUNT = (1 << 20) + 12345 };
     struct stage stage;
@@ -395,7 +397,7 @@ CASE(copies_large_files, "a copy has every byte")
 
 /* ---- what is replaced --------------------------------------------------------------- */
 
-CASE(takes_a_free_name_only, "a new folder takes a free name only")
+CASE(takes_a_free_name_only, "a new folder never replaces an existing one")
 {
     struct stage stage;
     struct failure failure;
@@ -413,7 +415,8 @@ CASE(takes_a_free_name_only, "a new folder takes a free name only")
     stage_fini(&stage);
 }
 
-CASE(replaces_a_checkpoint, "a checkpoint, an empty folder and nothing are replaced")
+CASE(replaces_a_checkpoint,
+     "a checkpoint and an empty folder are replaced; a missing one is created")
 {
     struct stage stage;
     struct failure failure;
@@ -438,7 +441,7 @@ CASE(replaces_a_checkpoint, "a checkpoint, an empty folder and nothing are repla
     stage_fini(&stage);
 }
 
-CASE(replaces_a_link_itself, "a link is replaced, what it leads to stays")
+CASE(replaces_a_link_itself, "a link is replaced, and its target stays")
 {
     struct stage stage;
     struct failure failure;
@@ -473,7 +476,7 @@ static void refused_target(const struct stage *stage, const char *word)
     CHECK_EQ(files_in(stage->place.folder), before);
 }
 
-CASE(refuses_what_is_no_checkpoint, "what is no checkpoint is never replaced")
+CASE(refuses_what_is_no_checkpoint, "a folder that is not a checkpoint is never replaced")
 {
     struct stage stage;
 
@@ -505,7 +508,7 @@ CASE(refuses_what_is_no_checkpoint, "what is no checkpoint is never replaced")
 }
 
 /* Someone else takes the name, or puts something into the folder, before the commit. */
-CASE(sees_what_changed_meanwhile, "what others did before the commit stays")
+CASE(sees_what_changed_meanwhile, "changes that others make before the commit are kept")
 {
     for (int replace = 0; replace < 2; replace++) {
         struct stage stage;
@@ -535,7 +538,7 @@ CASE(sees_what_changed_meanwhile, "what others did before the commit stays")
 }
 
 CASE(leaves_nothing_without_commit,
-     "without a commit nothing is left and the old folder stays")
+     "without a commit nothing is left behind and the old folder stays")
 {
     struct stage stage;
     struct failure failure = {.status = TRIT_OK};
@@ -647,7 +650,7 @@ CASE(names_the_call_that_failed, "a failure names the file and the cause")
 
 /* Each file's fsync, the folder's own, then the parent's. After the last one the new
  * folder has the name, and the old one is kept. */
-CASE(tells_of_a_failed_flush, "a failed fsync is told")
+CASE(tells_of_a_failed_flush, "a failed fsync is reported")
 {
     enum { FLUSHES = 8 };
 
@@ -673,7 +676,7 @@ CASE(tells_of_a_failed_flush, "a failed fsync is told")
 }
 
 /* Files are closed five times: two small ones read and written, the index, the shards. */
-CASE(tells_of_a_failed_close, "a failed close is told")
+CASE(tells_of_a_failed_close, "a failed close is reported")
 {
     unsigned told = 0;
 
@@ -702,7 +705,8 @@ CASE(tells_of_a_failed_close, "a failed close is told")
 }
 
 /* A file system without renameat2's flags, as NFS. */
-CASE(replaces_without_an_exchange, "a folder is replaced where names cannot be exchanged")
+CASE(replaces_without_an_exchange,
+     "a folder is replaced also where the file system cannot exchange names")
 {
     for (int replace = 0; replace < 2; replace++) {
         struct stage stage;
@@ -729,7 +733,7 @@ CASE(replaces_without_an_exchange, "a folder is replaced where names cannot be e
 
 /* SIGKILL before any call leaves the old folder or the new one; a temporary one may
  * stay. */
-CASE(survives_kill_at_any_call, "SIGKILL at any call leaves a whole folder")
+CASE(survives_kill_at_any_call, "SIGKILL at any system call leaves a complete folder")
 {
     for (uint64_t n = 1;; n++) {
         struct stage stage;
@@ -757,7 +761,7 @@ CASE(survives_kill_at_any_call, "SIGKILL at any call leaves a whole folder")
     }
 }
 
-CASE(survives_lack_of_memory, "lack of memory at any allocation leaves nothing")
+CASE(survives_lack_of_memory, "whichever allocation fails, nothing is left behind")
 {
     json_set_alloc_funcs(fault_malloc, free);
     for (uint64_t n = 1;; n++) {

@@ -264,7 +264,7 @@ CASE(echoes, "a unary method gets its message and answers with one")
 }
 
 /* A method's refusal is the call's status and message. */
-CASE(refuses, "a method's refusal is the call's status and message")
+CASE(refuses, "an error of the method becomes the call's status and message")
 {
     char text[103];
     struct server server;
@@ -326,7 +326,7 @@ CASE(gate, "a request is authorized once, before its call; a refusal is counted"
 }
 
 /* A path that no method has is UNIMPLEMENTED and names the path. */
-CASE(unknown_path, "a path that no method has is UNIMPLEMENTED")
+CASE(unknown_path, "an unknown path is UNIMPLEMENTED")
 {
     struct server server;
     struct exchange exchange;
@@ -367,7 +367,7 @@ CASE(many_messages, "a streaming method gets each message of its request")
 
 /* A call whose deadline passes ends with DEADLINE_EXCEEDED and is cancelled once; it is
  * freed when the service lets go of it. */
-CASE(deadline, "a deadline ends and cancels a call, which lives while it is held")
+CASE(deadline, "a deadline cancels a call, which is freed when its owner releases it")
 {
     struct server server;
     struct exchange exchange;
@@ -386,7 +386,8 @@ CASE(deadline, "a deadline ends and cancels a call, which lives while it is held
 }
 
 /* A call whose connection is lost lives on until the service lets go of it. */
-CASE(lost_connection, "a call whose connection is lost lives while it is held")
+CASE(lost_connection,
+     "a call whose connection is lost is freed when its owner releases it")
 {
     struct server server;
     struct exchange exchange;
@@ -406,7 +407,7 @@ CASE(lost_connection, "a call whose connection is lost lives while it is held")
 }
 
 /* Draining is a word for health services to tell; calls are still served. */
-CASE(draining, "draining is told, and calls are still served")
+CASE(draining, "draining is reported, and calls are still served")
 {
     struct server server;
     struct exchange exchange;
@@ -438,7 +439,7 @@ CASE(too_large, "a message above the limit is refused")
     server_close(&server);
 }
 
-CASE(call_moves, "a call moves only forwards, and nothing follows its close")
+CASE(call_moves, "a call moves only forwards, and no state follows closed")
 {
     check_moves(&call_states,
                 "receiving>working receiving>ended receiving>closed working>ended "

@@ -83,12 +83,12 @@ CASE(rapid_reset, "a flood of streams that the peer resets is cut off")
     reset_flood(NGHTTP2_RST_STREAM, "\0\0\0\10", 4);
 }
 
-CASE(made_you_reset, "a flood of streams that we are made to reset is cut off")
+CASE(made_you_reset, "a flood of streams that the peer makes us reset is cut off")
 {
     reset_flood(NGHTTP2_WINDOW_UPDATE, "\0\0\0\0", 4); /* an increment of 0 */
 }
 
-CASE(queue_unread, "answers that pile up unread are bounded")
+CASE(queue_unread, "the queue of answers that the peer does not read is bounded")
 {
     struct crowd *crowd = crowd_create();
     uint8_t buffer[100];
@@ -103,7 +103,7 @@ CASE(queue_unread, "answers that pile up unread are bounded")
     crowd_destroy(crowd);
 }
 
-CASE(honest_chatter, "an upload with PINGs and WINDOW_UPDATEs in it is no flood")
+CASE(honest_control_frames, "an upload with PINGs and WINDOW_UPDATEs is not a flood")
 {
     struct crowd *crowd = crowd_create();
     static uint8_t buffer[1000];
@@ -162,7 +162,7 @@ CASE(not_http2, "input that is not HTTP/2 ends the session")
     crowd_destroy(crowd);
 }
 
-CASE(survives_bad_streams, "a malformed request costs its stream, not the connection")
+CASE(survives_bad_streams, "a malformed request ends its stream, not the connection")
 {
     struct crowd *crowd = crowd_create();
     uint8_t buffer[200];

@@ -162,12 +162,12 @@ static void life_is_orderly(enum fault_mode mode)
 
 /* ---- cases ---- */
 
-CASE(once, "any one allocation may fail: every stream closes, every slice returns")
+CASE(once, "whichever allocation fails, every stream closes and every slice is released")
 {
     life_is_orderly(FAULT_ONCE);
 }
 
-CASE(sticky, "all allocations from any point may fail")
+CASE(sticky, "every allocation from any point on may fail")
 {
     life_is_orderly(FAULT_STICKY);
 }

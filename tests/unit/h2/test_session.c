@@ -30,7 +30,7 @@ static void request_with_fields(struct pair *pair, size_t count, size_t value_by
 
 /* ---- cases ---- */
 
-CASE(header_count, "a hundred fields pass, one more is too large")
+CASE(header_count, "a request may have a hundred header fields, not one more")
 {
     struct pair *pair = pair_create();
 
@@ -96,7 +96,7 @@ CASE(stream_limit, "streams above the limit are refused")
     pair_destroy(pair);
 }
 
-CASE(opening_words, "the first frames are our SETTINGS and the connection's window")
+CASE(first_frames, "the first frames are our SETTINGS and the connection's window")
 {
     struct pair *pair = pair_create();
     const struct limits *limits = &pair->limits;
@@ -149,7 +149,7 @@ CASE(drains, "a drain sends GOAWAY twice and serves requests that crossed it")
     pair_destroy(pair);
 }
 
-CASE(drains_the_deaf, "a drain need not wait for the peer")
+CASE(drains_a_silent_peer, "a drain does not wait for the peer")
 {
     struct pair *pair = pair_create();
 

@@ -23,7 +23,7 @@ static void client_takes(struct pair *pair, const struct iovec *iov, size_t coun
 
 /* ---- cases ---- */
 
-CASE(peer_resets, "a reset by the peer releases what is left")
+CASE(peer_resets, "a reset by the peer releases the remaining slices")
 {
     struct pair *pair = pair_create_windowed(50);
     struct call *call = pair_one_call(pair, true);
@@ -53,7 +53,8 @@ CASE(peer_resets_politely, "a reset with NO_ERROR before the end is a cancellati
     pair_destroy(pair);
 }
 
-CASE(own_reset, "our own reset releases and closes, but not inside the call")
+CASE(own_reset,
+     "our own reset releases the slices and closes the stream, but not inside the call")
 {
     struct pair *pair = pair_create_windowed(50);
     struct call *call = pair_one_call(pair, true);
@@ -75,7 +76,7 @@ CASE(own_reset, "our own reset releases and closes, but not inside the call")
     pair_destroy(pair);
 }
 
-CASE(reset_mid_batch, "slices in a batch outlive their stream until it is written")
+CASE(reset_mid_batch, "slices of a batch outlive their stream until the batch is written")
 {
     struct pair *pair = pair_create_windowed(50);
     struct call *call = pair_one_call(pair, true);
@@ -101,7 +102,7 @@ CASE(reset_mid_batch, "slices in a batch outlive their stream until it is writte
     pair_destroy(pair);
 }
 
-CASE(end_in_batch, "a stream whose end is in a batch closes when it is written")
+CASE(end_in_batch, "a stream whose end is in a batch closes when the batch is written")
 {
     struct pair *pair = pair_create();
     struct call *call = pair_one_call(pair, false);
@@ -121,7 +122,8 @@ CASE(end_in_batch, "a stream whose end is in a batch closes when it is written")
     pair_destroy(pair);
 }
 
-CASE(destroy_mid_batch, "destroying with a batch out releases everything once")
+CASE(destroy_mid_batch,
+     "destroying a session while a batch is being written releases everything once")
 {
     for (int with_trailers = 0; with_trailers < 2; with_trailers++) {
         struct pair *pair = pair_create_windowed(50);
@@ -157,7 +159,8 @@ static void closed_calls_others(struct call *call)
     }
 }
 
-CASE(destroy_is_loud, "owners may call from closed() while the session is destroyed")
+CASE(closed_may_call_back,
+     "owners may call the session from closed() while it is destroyed")
 {
     struct pair *pair = pair_create();
 
@@ -176,7 +179,7 @@ static void keep(struct h2_slice *slice)
     slice->bytes = NULL;
 }
 
-CASE(points, "slices are pointed to, not copied")
+CASE(points, "slices are sent without copying")
 {
     struct pair *pair = pair_create_windowed(1 << 20);
     struct call *call = pair_one_call(pair, false);
@@ -275,7 +278,7 @@ static void random_life(uint64_t *random)
     pair_destroy(pair);
 }
 
-CASE(random_lives, "random streams end once, with every slice released once")
+CASE(random_lives, "random streams end once, and every slice is released once")
 {
     uint64_t random = check_seed();
 

@@ -53,7 +53,7 @@ static void answers_from_request(struct call *call)
     pair_call_finish(call);
 }
 
-CASE(answers_at_once, "an answer from within request() needs no wake")
+CASE(answers_at_once, "an answer from within request() needs no wake-up")
 {
     struct pair *pair = pair_create();
 
@@ -66,7 +66,7 @@ CASE(answers_at_once, "an answer from within request() needs no wake")
     pair_destroy(pair);
 }
 
-CASE(no_body, "a response without body ends in trailers")
+CASE(no_body, "a response without a body ends in trailers")
 {
     struct pair *pair = pair_create();
     struct call *call = pair_one_call(pair, false);
@@ -81,7 +81,7 @@ CASE(no_body, "a response without body ends in trailers")
     pair_destroy(pair);
 }
 
-CASE(trailers_only, "finish without respond is one HEADERS frame")
+CASE(trailers_only, "finishing without a response sends one HEADERS frame")
 {
     struct pair *pair = pair_create();
     struct call *call = pair_one_call(pair, false);
@@ -135,7 +135,7 @@ CASE(early_finish, "finishing before the peer half-closes ends in RST_STREAM(NO_
 }
 
 /* The peer's last bytes cross our trailers. */
-CASE(nothing_after_finish, "after finish only closed() comes")
+CASE(nothing_after_finish, "after finish() only closed() is called")
 {
     struct pair *pair = pair_create();
     struct call *call = pair_one_call(pair, true);
@@ -186,7 +186,7 @@ CASE(interleaves, "replies of several streams interleave and stay intact")
     pair_destroy(pair);
 }
 
-CASE(byte_by_byte, "input may come byte by byte, output leave three iovecs at a time")
+CASE(byte_by_byte, "input may come byte by byte, and output leave three iovecs at a time")
 {
     struct pair *pair = pair_create();
 
@@ -203,7 +203,8 @@ CASE(byte_by_byte, "input may come byte by byte, output leave three iovecs at a 
     pair_destroy(pair);
 }
 
-CASE(window_of_nothing, "a window of 0, then of single bytes, delays and loses nothing")
+CASE(zero_window,
+     "a window of 0 and then of single bytes delays the data but loses nothing")
 {
     struct pair *pair = pair_create_windowed(0);
     struct call *call = pair_one_call(pair, false);
@@ -232,7 +233,7 @@ CASE(window_of_nothing, "a window of 0, then of single bytes, delays and loses n
     pair_destroy(pair);
 }
 
-CASE(stall_of_one, "a stream without credit stalls alone")
+CASE(stall_of_one, "a stream without flow-control credit does not stall other streams")
 {
     struct pair *pair = pair_create();
     const struct limits *limits = &pair->limits;
@@ -251,7 +252,7 @@ CASE(stall_of_one, "a stream without credit stalls alone")
     pair_destroy(pair);
 }
 
-CASE(connection_credit, "credit of dead streams returns to the connection")
+CASE(connection_credit, "credit of closed streams is returned to the connection")
 {
     struct limits limits = limits_default();
     struct pair *pair;
@@ -272,7 +273,8 @@ CASE(connection_credit, "credit of dead streams returns to the connection")
     pair_destroy(pair);
 }
 
-CASE(discarded_upload, "data for streams that were reset returns to the connection")
+CASE(discarded_upload,
+     "credit of data for streams that were reset is returned to the connection")
 {
     struct pair *pair = pair_create();
     struct reply *reply = pair_request(pair, "/x", 0, true);
@@ -297,7 +299,7 @@ CASE(discarded_upload, "data for streams that were reset returns to the connecti
 }
 
 /* Longer than the staging buffer, and than a frame. */
-CASE(long_trailers, "trailers longer than staging and frame arrive")
+CASE(long_trailers, "trailers longer than the staging buffer and a frame arrive")
 {
     static char text[30000];
     const struct h2_header trailers[] = {{"grpc-status", "3", 11, 1},

@@ -42,7 +42,7 @@ static struct ternarize_job job_for(const float *in, size_t len, size_t divisor,
 }
 
 CASE(by_definition,
-     "scales and elements are those of divide, round to even, clip, multiply")
+     "scales and elements equal the definition: divide, round to even, clip, multiply")
 {
     uint64_t seed = check_seed();
     const struct kernels *kernels = kernels_select(NULL);
@@ -75,7 +75,7 @@ CASE(by_definition,
 /* The weight is exactly half of the scale, but its product with the rounded
  * reciprocal lies above one half. */
 CASE(reciprocal_is_wrong,
-     "a reciprocal multiply rounds some weight the wrong way; division never does")
+     "multiplying by the reciprocal rounds some weight differently from the division")
 {
     uint32_t wrong = 0;
     for (uint32_t mantissa = 1; mantissa < 1u << 23; mantissa += 997) {
@@ -90,7 +90,7 @@ CASE(reciprocal_is_wrong,
 }
 
 CASE(doubling_is_division,
-     "rounding the quotient away from 0 is doubling beyond s, for every s")
+     "w over s rounds away from 0 exactly if 2w exceeds s, for every scale s")
 {
     uint64_t seed = check_seed();
     for (int i = 0; i < 2000000; i++) {
@@ -104,7 +104,8 @@ CASE(doubling_is_division,
 }
 
 /* A subnormal scale whose half is no f32: rounding that half would move a tie. */
-CASE(odd_subnormal_scale, "an odd subnormal scale has its ties where division has them")
+CASE(odd_subnormal_scale,
+     "an odd subnormal scale has ties at the same weights as the division")
 {
     const float in[3] = {0x1p-149f, -0x1p-149f, 0x7p-149f}; /* s = 3 units */
     float out[3], scale;
@@ -118,7 +119,8 @@ CASE(odd_subnormal_scale, "an odd subnormal scale has its ties where division ha
     CHECK(out[2] == scale);
 }
 
-CASE(vanishing_scale, "a mean that rounds to 0 gives zeros that keep their signs")
+CASE(vanishing_scale,
+     "a group whose mean rounds to 0 becomes zeros that keep their signs")
 {
     float in[128] = {0x1p-149f, -0x1p-149f}, out[128], scale;
     struct ternary_counts counts;
@@ -132,7 +134,8 @@ CASE(vanishing_scale, "a mean that rounds to 0 gives zeros that keep their signs
     CHECK_EQ(input_bits(out[1]), 0x80000000u);
 }
 
-CASE(one_magnitude, "16-bit output has the scale rounded once, so one magnitude a group")
+CASE(one_magnitude,
+     "16-bit output rounds the scale once, so that a group has one magnitude")
 {
     uint64_t seed = check_seed();
     for (int dtype = TRIT_F16; dtype <= TRIT_BF16; dtype++) {
@@ -172,7 +175,7 @@ CASE(non_finite, "NaN and infinities are counted and the first is named")
     CHECK_EQ(counts.first_non_finite, LEN + 7);
 }
 
-CASE(lost_scales, "scales that f16 rounds, drops or overflows are counted")
+CASE(lost_scales, "scales that f16 rounds, flushes to 0 or overflows are counted")
 {
     const float in[4] = {70000.0f, 1.0f, 0x1p-26f, 1.0f / 3.0f};
     float out[4], scales[4];
@@ -212,7 +215,7 @@ static double expect_sums(const float in[LEN])
     return fabs(sums.error - error) / error;
 }
 
-CASE(sums, "the report's sums are those of the definition")
+CASE(sums, "the report's sums equal those of the definition")
 {
     uint64_t seed = check_seed();
     float in[LEN];
@@ -220,7 +223,7 @@ CASE(sums, "the report's sums are those of the definition")
     CHECK(expect_sums(in) <= 1e-11);
 }
 
-CASE(small_error, "an error that is small relative to its weights keeps its digits")
+CASE(small_error, "an error that is small relative to its weights is computed accurately")
 {
     uint64_t seed = check_seed();
     for (int exponent = -1; exponent >= -20; exponent--) {

@@ -141,9 +141,7 @@ static uint32_t compute(const struct kernels *table, struct inputs *inputs)
 
 /* ---- cases ------------------------------------------------------------------------- */
 
-CASE(same_bits,
-     "projections and products have the same bits whatever rounding, flushing and "
-     "NaN bits the thread had, and give them back")
+CASE(same_bits, "results do not depend on the thread's FP mode, and the mode is restored")
 {
     static struct inputs inputs;
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -188,7 +186,7 @@ CASE(same_answers,
 
 /* Without this the cases above would prove nothing. */
 CASE(wrong_bits_matter,
-     "outside kernels_enter and kernels_leave the FP mode changes results")
+     "outside of kernels_enter and kernels_leave the FP mode changes results")
 {
     static struct inputs inputs;
     const struct kernels *portable = kernels_select("portable");

@@ -83,7 +83,7 @@ static size_t check_all(bool exact)
     return cases;
 }
 
-CASE(padded, "every golden case comes out bit for bit, signs of zero included")
+CASE(padded, "every golden case is reproduced bit for bit, signs of zero included")
 {
     CHECK(check_all(false) >= 15);
 }

@@ -134,7 +134,7 @@ static void compare_ternarize(const struct shape *shape, uint64_t *seed)
 }
 
 CASE(every_length,
-     "tables agree for every length from 1 to 1025, any alignment, edges untouched")
+     "all tables give the same bits for lengths from 1 to 1025 and any alignment")
 {
     uint64_t seed = check_seed();
     for (size_t len = 1; len <= LEN_MAX; len++)
@@ -152,7 +152,7 @@ CASE(every_length,
         }
 }
 
-CASE(every_kind, "tables agree on every kind of input")
+CASE(every_kind, "all tables give the same bits for every kind of input")
 {
     static const size_t lengths[] = {1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 256, 4096};
     uint64_t seed = check_seed();
@@ -175,7 +175,7 @@ static size_t any_length(const struct encoding_layout *layout, uint64_t *seed)
                                       : 1 + random % 300;
 }
 
-CASE(every_encoding, "tables agree on every encoding of a run")
+CASE(every_encoding, "all tables give the same bits for every encoding")
 {
     uint64_t seed = check_seed();
     for (unsigned e = TRIT_ENCODING_INT8; e <= TRIT_ENCODING_HF_BITNET; e++) {
@@ -244,7 +244,7 @@ static void compare_long(const struct shape *shape, enum tally_detail tally,
 }
 
 /* Runs too long for L2, of groups that divide a block and that do not. */
-CASE(long_runs, "a long run has the bits of its pieces, whatever is counted")
+CASE(long_runs, "a long run gives the same bits as its pieces")
 {
     static const enum trit_encoding encodings[] = {
         TRIT_ENCODING_DENSE, TRIT_ENCODING_INT8, TRIT_ENCODING_PQ2_0,
@@ -318,7 +318,7 @@ static void compare_verify(const struct shape *shape, const void *in, const floa
     outputs_destroy(&want);
 }
 
-CASE(dense_verification, "tables agree on what they find in dense claims")
+CASE(dense_verification, "all tables report the same about dense claims")
 {
     uint64_t seed = check_seed();
     for (size_t len = 1; len <= 300; len++)
@@ -389,7 +389,8 @@ static void packed_round(const struct shape *shape, uint64_t *seed)
     guarded_destroy(&latents);
 }
 
-CASE(packed_verification, "tables agree on packed claims and on what they unpack to")
+CASE(packed_verification,
+     "all tables report the same about packed claims and unpack them to the same bits")
 {
     uint64_t seed = check_seed();
     for (unsigned e = TRIT_ENCODING_INT8; e <= TRIT_ENCODING_HF_BITNET; e++) {

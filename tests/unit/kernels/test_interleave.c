@@ -37,7 +37,7 @@ static void check_one(size_t elements, uint64_t *seed)
 }
 
 CASE(as_described,
-     "every element stands where the order says, and nothing beyond is touched")
+     "every element is at its documented position, and nothing beyond is written")
 {
     uint64_t seed = check_seed();
 
@@ -79,7 +79,7 @@ static void compare_vector(const struct kernels *table, const struct golden *fil
 }
 
 CASE(as_packed_elsewhere,
-     "latents become the bytes of an independent packer, and come back")
+     "packing gives the bytes of an independent packer, and unpacking reverses it")
 {
     static const char *const names[] = {"hf_bitnet_4x1",    "hf_bitnet_4x3",
                                         "hf_bitnet_12x128", "hf_bitnet_8x129",

@@ -164,7 +164,7 @@ static void check_order(const struct work *work, const struct kernels *kernels)
     }
 }
 
-CASE(in_order, "products sum in the order that linear.h states")
+CASE(in_order, "products are summed in the order that linear.h states")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -244,7 +244,7 @@ CASE(same_when_large, "large shapes have the same bits on every ISA and for ever
 }
 
 /* Protocol buffers deliver floats that are aligned to 4 bytes only. */
-CASE(misaligned, "activations and results may lie anywhere")
+CASE(misaligned, "activations and results may have any alignment")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -267,7 +267,7 @@ CASE(misaligned, "activations and results may lie anywhere")
 }
 
 /* All codes are 2 and all q are 127 or -127, which gives the largest sums. */
-CASE(largest_sums, "int8 products are exact at their largest")
+CASE(largest_sums, "int8 products are exact for the largest sums")
 {
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];

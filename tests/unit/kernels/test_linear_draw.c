@@ -71,7 +71,7 @@ CASE(normal, "a million draws have the moments of N(0, 1)")
     free(z);
 }
 
-CASE(any_split, "draws are the same for every split")
+CASE(any_split, "the numbers drawn do not depend on the split")
 {
     enum { COUNT = 1000 };
     uint64_t state = check_seed();

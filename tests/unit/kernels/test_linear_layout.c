@@ -8,7 +8,7 @@
 #include "tests/lib/check.h"
 #include "tests/lib/linear_work.h"
 
-CASE(packs_by_parts, "rows may be laid out one by one, in any order")
+CASE(packs_by_parts, "rows may be packed one by one, in any order")
 {
     uint64_t state = check_seed();
     for (int round = 0; round < 50; round++) {
@@ -72,7 +72,8 @@ CASE(quantizes, "int8 activations are rounded to nearest even")
     }
 }
 
-CASE(quantizes_zeros_and_worse, "rows without a scale are zeros, infinite ones are seen")
+CASE(quantizes_zeros_and_infinities,
+     "rows of zeros have scale 0, and infinite values are reported")
 {
     static const float values[] = {0.0f, -0.0f, 0x1p-149f, -0x1p-122f};
     uint64_t state = check_seed();

@@ -17,7 +17,7 @@ static double f16_value(uint16_t bits)
     return bits & 0x8000 ? -value : value;
 }
 
-CASE(widening, "16-bit floats widen exactly, and narrow back to themselves")
+CASE(widening, "widening 16-bit floats is exact, and narrowing gives them back")
 {
     for (uint32_t bits = 0; bits < 0x10000; bits++) {
         const float value = f16_to_f32((uint16_t)bits);
@@ -58,7 +58,7 @@ CASE(narrowing, "narrowing rounds to the nearest, ties to even")
     }
 }
 
-CASE(crc, "CRC-32C is RFC 3720's, cut anywhere")
+CASE(crc, "CRC-32C equals RFC 3720's, also in pieces")
 {
     uint8_t bytes[64] = {0};
     CHECK_EQ(crc32c(0, "123456789", 9), 0xe3069283u);
@@ -72,7 +72,7 @@ CASE(crc, "CRC-32C is RFC 3720's, cut anywhere")
         CHECK_EQ(crc32c(crc32c(0, bytes, cut), bytes + cut, 32 - cut), 0x46dd794eu);
 }
 
-CASE(dispatch, "every table is found by its name, auto is the last")
+CASE(dispatch, "every table is found by its name, and auto selects the last")
 {
     const struct kernels *tables[KERNELS_TABLES_MAX];
     const size_t count = kernels_available(tables);
@@ -85,7 +85,7 @@ CASE(dispatch, "every table is found by its name, auto is the last")
     CHECK(!kernels_select("sse9"));
 }
 
-CASE(names, "encodings and element types have names that lead back")
+CASE(names, "each encoding and element type is found by its name")
 {
     for (unsigned e = 0; encoding_layout(e); e++) {
         enum trit_encoding found;
@@ -98,7 +98,7 @@ CASE(names, "encodings and element types have names that lead back")
     CHECK_EQ(dtype_bytes(TRIT_DTYPE_UNSPECIFIED), 0);
 }
 
-CASE(lost_scales, "a scale is lost where its type rounds it to 0 or infinity")
+CASE(lost_scales, "a scale is lost if its type rounds it to 0 or infinity")
 {
     const float f16_max = 65504.0f, half_smallest = 0x1p-25f; /* ties to 0 */
 
@@ -112,7 +112,7 @@ CASE(lost_scales, "a scale is lost where its type rounds it to 0 or infinity")
     CHECK(!scale_lost(TRIT_F32, FLT_TRUE_MIN));
 }
 
-CASE(flips, "transitions count every element once, padding never")
+CASE(flips, "transitions count every element once and never count padding")
 {
     uint64_t seed = check_seed();
     for (size_t len = 1; len < 300; len++) {

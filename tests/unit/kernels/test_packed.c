@@ -97,7 +97,7 @@ static void each(void (*check)(const struct kernels *, enum trit_encoding,
     golden_close(&file);
 }
 
-CASE(packs, "packing writes the blocks that gguf and the formats' text write")
+CASE(packs, "packing writes the same blocks as gguf and as the formats' descriptions")
 {
     each(pack_one);
 }
@@ -108,7 +108,7 @@ CASE(unpacks, "blocks of gguf unpack to codes times the stored scale")
 }
 
 /* Groups of several blocks: the codes of the blocks alone, and d in each of them. */
-CASE(repeats_scales, "the blocks of a longer group hold its codes, and its scale each")
+CASE(repeats_scales, "each block of a group repeats the group's scale")
 {
     static const struct {
         enum trit_encoding encoding;
@@ -160,7 +160,8 @@ CASE(repeats_scales, "the blocks of a longer group hold its codes, and its scale
 }
 
 /* Every byte of base 3 decodes to digits 0..2; 13 of them no encoder writes. */
-CASE(every_byte, "every base-3 byte decodes by the formula and 243 of them are written")
+CASE(every_byte,
+     "each base-3 byte decodes by the formula, and the encoder writes only 243 of them")
 {
     uint32_t canonical = 0;
     for (unsigned byte = 0; byte < 256; byte++) {

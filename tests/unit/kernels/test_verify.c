@@ -44,7 +44,7 @@ static struct verify_job dense(const float *in, size_t count, size_t len, float 
     };
 }
 
-CASE(ternary, "equal magnitudes and zeros are ternary, whatever their scale")
+CASE(ternary, "zeros and values of one magnitude are ternary, for any magnitude")
 {
     float in[2 * LEN] = {0};
     for (size_t i = 0; i < LEN; i++)
@@ -61,7 +61,8 @@ CASE(ternary, "equal magnitudes and zeros are ternary, whatever their scale")
     CHECK_EQ(found.codes[0], 1 | 2 << 2 | 0 << 4 | 1 << 6);
 }
 
-CASE(tolerance, "tolerance 0 wants bit-equal magnitudes; above 0 the quotient decides")
+CASE(tolerance,
+     "tolerance 0 needs equal magnitudes; a larger one is compared with the quotient")
 {
     const float in[3] = {1.0f, -0x1.fffffep-1f, 0.75f};
     struct finding found = find(dense(in, 1, 3, 0.0f));
@@ -75,14 +76,14 @@ CASE(tolerance, "tolerance 0 wants bit-equal magnitudes; above 0 the quotient de
 }
 
 /* w/s underflows to 0, yet w is not 0. */
-CASE(underflow, "a quotient that underflows is exact only by tolerance")
+CASE(underflow, "a quotient that underflows is ternary only by tolerance")
 {
     const float in[2] = {0x1p127f, 0x1p-149f};
     CHECK_EQ(find(dense(in, 1, 2, 0.0f)).check.valid, 1);
     CHECK_EQ(find(dense(in, 1, 2, 1e-5f)).check.valid, 2);
 }
 
-CASE(distinct_samples, "samples are the distinct offenders in order of appearance")
+CASE(distinct_samples, "samples are the distinct invalid values in order of appearance")
 {
     float in[LEN];
     for (size_t i = 0; i < LEN; i++)
@@ -93,7 +94,8 @@ CASE(distinct_samples, "samples are the distinct offenders in order of appearanc
         CHECK(found.check.samples[i] == (float)(i + 1) / 16.0f);
 }
 
-CASE(non_finite, "NaN and infinities are invalid and leave the rest of the group judged")
+CASE(non_finite,
+     "NaN and infinities are invalid, and the rest of the group is still checked")
 {
     float in[LEN];
     for (size_t i = 0; i < LEN; i++)
@@ -108,7 +110,7 @@ CASE(non_finite, "NaN and infinities are invalid and leave the rest of the group
     CHECK_EQ(found.check.sample_count, 0);
 }
 
-CASE(mismatches, "a claim is compared with its latents' projection by value")
+CASE(mismatches, "a claim is compared with the projection of its latents by value")
 {
     uint64_t seed = check_seed();
     float latents[2 * LEN], claim[2 * LEN], scales[2];
@@ -143,7 +145,7 @@ CASE(mismatches, "a claim is compared with its latents' projection by value")
     CHECK_EQ(find(job).check.mismatches, LEN + 1);
 }
 
-CASE(int8_claim, "int8 codes beyond -1..1 are offenders")
+CASE(int8_claim, "int8 codes outside of -1..1 are invalid")
 {
     const int8_t in[5] = {-1, 0, 1, 2, -128};
     const float scale = 0.5f;
@@ -159,7 +161,7 @@ CASE(int8_claim, "int8 codes beyond -1..1 are offenders")
     CHECK_EQ(found.counts.negatives, 2);
 }
 
-CASE(code_three, "code 3 is +2: a violation to verify and illegal to unpack")
+CASE(code_three, "code 3 means +2: Verify reports a violation, Unpack refuses it")
 {
     uint8_t block[34] = {0x00, 0x38}; /* d = 0.5 */
     memset(block + 2, 0x55, 32);      /* zeros */
@@ -185,7 +187,8 @@ CASE(code_three, "code 3 is +2: a violation to verify and illegal to unpack")
     CHECK_EQ(bad, 38);
 }
 
-CASE(stored_scale_not_finite, "a stored scale that is not finite taints its whole group")
+CASE(stored_scale_not_finite,
+     "a stored scale that is not finite makes its whole group invalid")
 {
     uint8_t blocks[2 * 34];
     memset(blocks, 0x55, sizeof(blocks));
@@ -243,7 +246,7 @@ static float any_value(uint64_t *seed)
     return random % 8 < 7 ? values[random / 8 % 4] : values[random / 8 % 12];
 }
 
-CASE(by_definition, "counts, trits seen and exactness are those of the definition")
+CASE(by_definition, "counts, trits and exactness equal those of the definition")
 {
     uint64_t seed = check_seed();
 
@@ -269,7 +272,7 @@ CASE(by_definition, "counts, trits seen and exactness are those of the definitio
 }
 
 /* Scales of int8 codes that are negative, not finite, or 0 with codes that are not. */
-CASE(stored_scales, "bad stored scales are found, and their groups are not exact")
+CASE(stored_scales, "bad stored scales are found, and their groups do not count as exact")
 {
     static const float scales[] = {0.5f, -0.5f, 0, NAN, 0};
     const int8_t codes[5 * 4] = {1, 0, -1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1};
@@ -294,7 +297,8 @@ CASE(stored_scales, "bad stored scales are found, and their groups are not exact
 }
 
 /* The reference's scales are rounded to the type that holds the claim's. */
-CASE(reference_scales, "a reference's scales are rounded to the type of the claim's")
+CASE(reference_scales,
+     "scales of the reference are rounded to the type of the claim's scales")
 {
     float latents[4] = {0.3f, -0.2f, 0.1f, 0.0f}; /* mean 0.15 */
     const int8_t codes[4] = {1, -1, 1, 0};
@@ -328,7 +332,7 @@ CASE(reference_scales, "a reference's scales are rounded to the type of the clai
     CHECK_EQ(find(job).check.mismatches, 3);
 }
 
-CASE(merging, "findings of runs merge with their offsets")
+CASE(merging, "findings of several runs are merged with their offsets")
 {
     struct ternary_check all, more;
     struct ternary_counts counts, part;

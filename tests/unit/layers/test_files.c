@@ -64,7 +64,7 @@ CASE(encodes_names, "names become file names that cannot leave the folder")
     CHECK(file_name(name, out) < 0);
 }
 
-CASE(finds_layers_again, "a layer is found again as it was saved, until it is removed")
+CASE(finds_layers_again, "a saved layer is found again unchanged until it is removed")
 {
     struct layer_spec spec = layers_fixture_spec("a/b", 33, 200);
     struct layer *layer;
@@ -99,7 +99,7 @@ CASE(finds_layers_again, "a layer is found again as it was saved, until it is re
 }
 
 /* A change of the layout needs a new HEADER_VERSION, or old files would be misread. */
-CASE(knows_its_layout, "codes on disk have the layout of version 1")
+CASE(knows_its_layout, "codes on disk have the layout of file version 1")
 {
     struct layer_spec spec = layers_fixture_spec("layout", 20, 48);
     struct layer *layer;
@@ -110,7 +110,7 @@ CASE(knows_its_layout, "codes on disk have the layout of version 1")
     layers_fixture_close(&fixture);
 }
 
-CASE(puts_damage_aside, "a file with any byte changed, or cut short, is put aside")
+CASE(puts_damage_aside, "a file that is truncated or has a changed byte is moved aside")
 {
     struct layer_spec spec = layers_fixture_spec("x", 16, 64);
     struct stat info;
@@ -143,7 +143,7 @@ CASE(puts_damage_aside, "a file with any byte changed, or cut short, is put asid
 }
 
 CASE(removes_what_a_crash_leaves,
-     "unfinished files and latents without a layer go at a start")
+     "a start removes unfinished files and latents without a layer")
 {
     struct layer_spec spec = layers_fixture_spec("x", 16, 64);
     struct latents_file latents;
@@ -162,7 +162,7 @@ CASE(removes_what_a_crash_leaves,
     layers_fixture_close(&fixture);
 }
 
-CASE(keeps_latents, "latents come back as they were written, in any order")
+CASE(keeps_latents, "latents are read back as they were written, in any order")
 {
     struct layer_spec spec = layers_fixture_spec("x", 16, 64);
     static float values[16 * 64], back[16 * 64];
@@ -193,7 +193,7 @@ CASE(keeps_latents, "latents come back as they were written, in any order")
 
 /* Each call of the file system fails in turn. The layer is not there then, and the next
  * start removes every file that is left. */
-CASE(survives_a_failing_disk, "a save that fails leaves nothing")
+CASE(survives_a_failing_disk, "a save that fails leaves nothing behind")
 {
     struct layer_spec spec = layers_fixture_spec("x", 16, 64);
     struct layer *layer;
@@ -222,7 +222,7 @@ CASE(survives_a_failing_disk, "a save that fails leaves nothing")
     layers_fixture_close(&fixture);
 }
 
-CASE(is_sure_only_when_synced, "a save that cannot be synced has failed")
+CASE(fails_if_not_synced, "a save fails if its file cannot be synced")
 {
     struct layer_spec spec = layers_fixture_spec("x", 16, 64);
     struct layer *layer;
@@ -239,7 +239,7 @@ CASE(is_sure_only_when_synced, "a save that cannot be synced has failed")
 }
 
 CASE(says_when_the_budget_is_too_small,
-     "layers that do not fit in the budget fail the start")
+     "a start fails if the saved layers do not fit the memory budget")
 {
     struct layer_spec spec = layers_fixture_spec("x", 512, 512);
 

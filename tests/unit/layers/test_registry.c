@@ -16,7 +16,7 @@ static int find(const char *name, struct layer **layer)
     return layers_find(fixture.layers, name, layer, &fixture.failure);
 }
 
-CASE(finds_published_alone, "a layer is found once it is published")
+CASE(finds_only_published, "a layer is found only after it is published")
 {
     struct layer_spec spec = layers_fixture_spec("a", 4, 16);
     struct layer *layer, *found;
@@ -31,7 +31,7 @@ CASE(finds_published_alone, "a layer is found once it is published")
     layers_fixture_close(&fixture);
 }
 
-CASE(takes_a_name_once, "a name is taken once, from the reservation on")
+CASE(takes_a_name_once, "a name is unique from its reservation on")
 {
     struct layer_spec spec = layers_fixture_spec("a", 4, 16);
     struct layer *layer, *other;
@@ -47,7 +47,8 @@ CASE(takes_a_name_once, "a name is taken once, from the reservation on")
     layers_fixture_close(&fixture);
 }
 
-CASE(keeps_what_is_held, "a layer that is held outlives its name")
+CASE(keeps_what_is_held,
+     "a layer stays in memory while it is used, also after its removal")
 {
     struct layer_spec spec = layers_fixture_spec("a", 4, 16);
     struct layer *held;
@@ -64,7 +65,7 @@ CASE(keeps_what_is_held, "a layer that is held outlives its name")
     layers_fixture_close(&fixture);
 }
 
-CASE(walks_by_name, "layers are walked by name, those of a prefix")
+CASE(walks_by_name, "layers are listed in order of name, optionally by prefix")
 {
     static const char *const names[] = {"b", "a/2", "c", "a/1", "a", "a/10"};
     static const char *const expected[] = {"a/1", "a/10", "a/2"};
@@ -87,8 +88,7 @@ CASE(walks_by_name, "layers are walked by name, those of a prefix")
     layers_fixture_close(&fixture);
 }
 
-CASE(counts_against_the_budget,
-     "a layer's memory counts against the budget, and no more than it takes")
+CASE(counts_against_the_budget, "a layer's memory is charged to the budget exactly")
 {
     struct layer_spec spec = layers_fixture_spec("a", 1024, 768);
     struct layer *layer;
@@ -108,7 +108,7 @@ CASE(counts_against_the_budget,
     layers_fixture_close(&fixture);
 }
 
-CASE(bounded_in_number, "no more than LAYERS_MAX layers are held")
+CASE(bounded_in_number, "at most LAYERS_MAX layers are held")
 {
     struct layer_spec spec = layers_fixture_spec("", 1, 16);
     struct layer *layer;
@@ -135,8 +135,7 @@ static uint64_t gauge(enum metric_id id)
     return metric_get(fixture.metrics, id);
 }
 
-CASE(gauges_what_is_held,
-     "layers, their memory and kept latents are gauged while they are there")
+CASE(gauges_what_is_held, "the gauges count layers, their memory and kept latents")
 {
     struct layer_spec spec = layers_fixture_spec("a", 10, 100);
     struct layer *made, *kept;
@@ -167,7 +166,7 @@ CASE(gauges_what_is_held,
     layers_fixture_close(&fixture);
 }
 
-CASE(survives_lack_of_memory, "whichever allocation fails, nothing is left")
+CASE(survives_lack_of_memory, "whichever allocation fails, nothing is left behind")
 {
     struct layer_spec spec = layers_fixture_spec("a", 4, 16);
     struct layer *layer;
@@ -188,7 +187,7 @@ CASE(survives_lack_of_memory, "whichever allocation fails, nothing is left")
     layers_fixture_close(&fixture);
 }
 
-CASE(fills_in_defaults, "a spec gets its group size")
+CASE(fills_in_defaults, "a spec without a group size gets the default")
 {
     struct layer_spec spec = layers_fixture_spec("a", 4, 100);
 

@@ -21,7 +21,7 @@ static const struct {
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 CASE(accepts_the_sizes_of_0_2_0,
-     "structs of version 0.2.0 are accepted, and its layout is kept")
+     "structs of version 0.2.0 are accepted, and their layout is unchanged")
 {
     const struct sized *const all[] = {
 #define SIZED_ADDRESS(type, init, last) &sized_##type,

@@ -44,7 +44,7 @@ static void check_refused(const char *text, const char *what)
 
 /* ---- cases ------------------------------------------------------------------------ */
 
-CASE(parses, "an address has a host, a port from 1 to 65535 and an authority")
+CASE(parses, "an address gives a host, a port from 1 to 65535 and an authority")
 {
     struct failure failure = {.status = TRIT_OK};
     struct address address;
@@ -61,7 +61,7 @@ CASE(parses, "an address has a host, a port from 1 to 65535 and an authority")
     CHECK_STR(address.host, "/x:99999");
 }
 
-CASE(refuses_ports, "any other port is refused, by name and range, not taken for another")
+CASE(refuses_ports, "any other port is refused, and the message names it and the range")
 {
     static const char *const ports[] = {
         "",     "0",     "00000",  "65536",    "65537",      "72097",
@@ -82,7 +82,7 @@ CASE(refuses_ports, "any other port is refused, by name and range, not taken for
     }
 }
 
-CASE(refuses_others, "what is neither host:port nor unix:/path is refused")
+CASE(refuses_others, "an address that is neither host:port nor unix:/path is refused")
 {
     static char long_path[200] = "unix:/";
 
@@ -98,8 +98,8 @@ CASE(refuses_others, "what is neither host:port nor unix:/path is refused")
     check_refused(long_path, "is not host:port or unix:/path");
 }
 
-CASE(connects_to_no_other_port,
-     "trit_connect refuses such a port, its own or TRITD_ADDRESS's")
+CASE(connect_refuses_bad_ports,
+     "trit_connect refuses a bad port in its argument and in TRITD_ADDRESS")
 {
     struct trit_connect_options options = {.size = sizeof(options),
                                            .address = "127.0.0.1:72097"};

@@ -5,7 +5,8 @@
 #include "tests/lib/check.h"
 
 /* The vectors of RFC 4648, section 10, padded and not. */
-CASE(vectors, "the RFC's vectors decode, padded or not, and never past the capacity")
+CASE(vectors,
+     "the RFC's vectors decode, padded or not, and never write past the capacity")
 {
     static const char *const texts[][2] = {
         {"", ""},           {"Zg==", "f"},         {"Zg", "f"},
@@ -34,7 +35,7 @@ CASE(malformed, "malformed text decodes to nothing")
         CHECK_EQ(base64_decode(texts[i], out, sizeof(out)), 0);
 }
 
-CASE(alphabet, "plus and slash are the last of the alphabet")
+CASE(alphabet, "plus and slash are the last two characters of the alphabet")
 {
     uint8_t out[3];
 

@@ -117,7 +117,7 @@ static void once_fails(struct fake_act act, enum trit_status status, const char 
 
 /* ---- cases: answers ---------------------------------------------------------------- */
 
-CASE(answers, "a call sends what gRPC asks for and gives what the daemon answered")
+CASE(answers, "a call sends a valid gRPC request and returns the daemon's answer")
 {
     struct fake_act act = {.deed = FAKE_ANSWER};
     struct fake_request request;
@@ -135,7 +135,7 @@ CASE(answers, "a call sends what gRPC asks for and gives what the daemon answere
     stop(&f);
 }
 
-CASE(reuses, "calls one after another share a connection")
+CASE(reuses, "consecutive calls share a connection")
 {
     struct fake_act act = {.deed = FAKE_ANSWER};
     struct fixture f;
@@ -147,7 +147,7 @@ CASE(reuses, "calls one after another share a connection")
     stop(&f);
 }
 
-CASE(dribbles, "a reply that comes byte by byte is the same reply")
+CASE(dribbles, "a reply that arrives byte by byte gives the same result")
 {
     struct fake_act act = {.deed = FAKE_ANSWER, .write_bytes_max = 1};
     struct fixture f;
@@ -195,7 +195,7 @@ CASE(after_body, "an error after a complete body is an error")
                TRIT_DATA_LOSS, "bits");
 }
 
-CASE(page, "an HTTP page is mapped by its HTTP status")
+CASE(page, "an HTTP error page is mapped by its HTTP status")
 {
     const uint8_t html[] = "<html>no such page</html>";
 
@@ -240,7 +240,7 @@ CASE(unknown_status, "a status outside the table is UNKNOWN")
 
 /* ---- cases: malformed replies ------------------------------------------------------ */
 
-CASE(cut_short, "a reply that ends early is INTERNAL")
+CASE(cut_short, "a truncated reply is INTERNAL")
 {
     struct fake_act act = {.deed = FAKE_ANSWER};
     struct fixture f;
@@ -273,7 +273,7 @@ static void wrong_size(size_t bytes, enum trit_status status)
     free(data);
 }
 
-CASE(wrong_sizes, "a result of another size than the request implies is refused")
+CASE(wrong_sizes, "a result whose size differs from what the request implies is refused")
 {
     wrong_size(ELEMENTS * 4 - 4, TRIT_DATA_LOSS);
     wrong_size(ELEMENTS * 4 + 1, TRIT_INTERNAL);
@@ -294,7 +294,8 @@ CASE(wrong_encoding, "a result in another encoding is refused")
     fake_reply_free(&reply);
 }
 
-CASE(huge_length, "a message longer than message_bytes_max is refused by its prefix")
+CASE(huge_length,
+     "a message longer than message_bytes_max is refused from its length prefix")
 {
     const uint8_t prefix[5] = {0, 0xff, 0xff, 0xff, 0xff};
 
@@ -348,17 +349,17 @@ static void retries(enum fake_deed deed)
     stop(&f);
 }
 
-CASE(retries_refused, "a refused stream is tried again on a fresh connection")
+CASE(retries_refused, "a refused stream is retried on a new connection")
 {
     retries(FAKE_RESET);
 }
 
-CASE(retries_goaway, "a stream excluded by GOAWAY is tried again on a fresh connection")
+CASE(retries_goaway, "a stream excluded by GOAWAY is retried on a new connection")
 {
     retries(FAKE_GOAWAY);
 }
 
-CASE(retries_end, "a stream refused again and again fails after three attempts")
+CASE(retries_end, "a stream that is refused each time fails after three attempts")
 {
     struct fake_act act = {.deed = FAKE_RESET, .code = 7};
     struct fake_request request;
@@ -371,7 +372,8 @@ CASE(retries_end, "a stream refused again and again fails after three attempts")
     stop(&f);
 }
 
-CASE(stale, "a pooled connection that dies under a call is replaced once")
+CASE(stale,
+     "if a pooled connection breaks during a call, the call is retried once on a new one")
 {
     struct fake_act acts[3] = {
         {.deed = FAKE_ANSWER}, {.deed = FAKE_HANGUP}, {.deed = FAKE_ANSWER}};
@@ -397,12 +399,13 @@ CASE(closed_while_idle, "a pooled connection that was closed while idle is not u
     stop(&f);
 }
 
-CASE(fresh_loss, "a fresh connection that dies under a call is UNAVAILABLE")
+CASE(fresh_loss, "a new connection that breaks during a call is UNAVAILABLE")
 {
     once_fails((struct fake_act){.deed = FAKE_HANGUP}, TRIT_UNAVAILABLE, "127.0.0.1:");
 }
 
-CASE(refused, "a daemon that is not there is UNAVAILABLE and its address named")
+CASE(refused,
+     "a daemon that cannot be reached is UNAVAILABLE, and the message has its address")
 {
     struct trit_connect_options options = {.size = sizeof(options),
                                            .address = "127.0.0.1:1"};
@@ -444,7 +447,7 @@ CASE(deadline, "a deadline cancels the stream and keeps the connection")
     stop(&f);
 }
 
-CASE(daemons_deadline, "the daemon's own DEADLINE_EXCEEDED comes through")
+CASE(daemons_deadline, "a DEADLINE_EXCEEDED of the daemon is passed on")
 {
     struct fake_act act = {.deed = FAKE_FAIL, .status = "4", .message = "too slow"};
 
@@ -460,7 +463,7 @@ static int stop_at_once(void *arg, uint64_t done, uint64_t total)
     return ++*calls == 2;
 }
 
-CASE(cancels, "a progress callback that says stop cancels the stream")
+CASE(cancels, "a progress callback that returns stop cancels the stream")
 {
     struct fake_act acts[2] = {{.deed = FAKE_STALL}, {.deed = FAKE_ANSWER}};
     uint64_t calls = 0;
@@ -482,7 +485,7 @@ CASE(cancels, "a progress callback that says stop cancels the stream")
 
 /* ---- cases: without a daemon ------------------------------------------------------- */
 
-CASE(checks_locally, "what needs no daemon is refused without one")
+CASE(checks_locally, "errors that need no daemon are found without a connection")
 {
     static const struct {
         struct trit_tensor tensor;

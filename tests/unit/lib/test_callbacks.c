@@ -163,7 +163,7 @@ static void refused(struct fixture *f, enum trit_status got, enum trit_status wa
 
 /* ---- cases: project ---------------------------------------------------------------- */
 
-CASE(goes_through, "a tensor is read and its result written in order, and comes whole")
+CASE(goes_through, "callbacks read a tensor and write its result in order")
 {
     struct fake_request request;
     struct fixture f;
@@ -179,7 +179,7 @@ CASE(goes_through, "a tensor is read and its result written in order, and comes 
     stop(&f);
 }
 
-CASE(small, "a small one is streamed too")
+CASE(small, "a small tensor with callbacks is streamed too")
 {
     struct fake_request request;
     struct fixture f;
@@ -192,7 +192,8 @@ CASE(small, "a small one is streamed too")
     stop(&f);
 }
 
-CASE(one_connection, "without a report it is not split, so that pieces come in order")
+CASE(one_connection,
+     "a tensor with callbacks uses one connection, so that pieces come in order")
 {
     struct fixture f;
 
@@ -206,7 +207,7 @@ CASE(one_connection, "without a report it is not split, so that pieces come in o
     stop(&f);
 }
 
-CASE(again, "a refused stream is tried again from the first byte")
+CASE(again, "a refused stream is retried from the first byte")
 {
     struct fixture f;
 
@@ -218,7 +219,7 @@ CASE(again, "a refused stream is tried again from the first byte")
     stop(&f);
 }
 
-CASE(read_fails, "a read that fails ends the call with ABORTED, and the stream")
+CASE(read_fails, "a failed read callback ends the call and its stream with ABORTED")
 {
     struct fake_request request;
     struct fixture f;
@@ -235,7 +236,7 @@ CASE(read_fails, "a read that fails ends the call with ABORTED, and the stream")
     stop(&f);
 }
 
-CASE(write_fails, "a write that fails ends the call with ABORTED")
+CASE(write_fails, "a failed write callback ends the call with ABORTED")
 {
     struct fixture f;
 
@@ -249,7 +250,7 @@ CASE(write_fails, "a write that fails ends the call with ABORTED")
     stop(&f);
 }
 
-CASE(one_scale, "an encoding with one scale for the tensor wants it in memory")
+CASE(one_scale, "an encoding with one scale for the tensor needs the tensor in memory")
 {
     static const enum trit_encoding encodings[] = {TRIT_ENCODING_I2_S,
                                                    TRIT_ENCODING_HF_BITNET};
@@ -271,7 +272,8 @@ CASE(one_scale, "an encoding with one scale for the tensor wants it in memory")
     stop(&f);
 }
 
-CASE(contradictions, "a result has one place, and other methods want data in memory")
+CASE(contradictions,
+     "a result has only one destination, and other methods need data in memory")
 {
     uint8_t out[16];
     struct fixture f;

@@ -13,7 +13,8 @@ static json_t *contents_of(struct trit_checkpoint *table,
 
 /* ---- tables --------------------------------------------------------------------- */
 
-CASE(refuses_what_no_file_has, "a tensor of no safetensors dtype is refused by name")
+CASE(refuses_what_no_file_has,
+     "a dtype that safetensors does not have is refused by name")
 {
     struct trit_checkpoint *table = table_create();
     const uint64_t shape[] = {1, 2};
@@ -35,7 +36,7 @@ CASE(refuses_what_no_file_has, "a tensor of no safetensors dtype is refused by n
     trit_checkpoint_free(table);
 }
 
-CASE(stays_as_used, "a table that was used takes nothing more")
+CASE(is_frozen_after_use, "a table accepts no more tensors after its first use")
 {
     struct trit_checkpoint *table = model_create();
     struct trit_error error = TRIT_ERROR_INIT;
@@ -48,7 +49,7 @@ CASE(stays_as_used, "a table that was used takes nothing more")
     trit_checkpoint_free(table);
 }
 
-CASE(refuses_two_of_one_name, "two tensors of one name are refused at the first use")
+CASE(refuses_two_of_one_name, "two tensors of the same name are refused at the first use")
 {
     struct trit_checkpoint *table = model_create();
     struct trit_error error = TRIT_ERROR_INIT;
@@ -66,7 +67,7 @@ CASE(refuses_two_of_one_name, "two tensors of one name are refused at the first 
 
 /* ---- contents ------------------------------------------------------------------- */
 
-CASE(says_what_is_what, "contents say of each tensor what it is, in the table's order")
+CASE(says_the_role_of_each, "contents give the role of each tensor, in the table's order")
 {
     struct trit_checkpoint *table = model_create();
     json_t *json = contents_of(table, NULL);
@@ -136,8 +137,7 @@ CASE(patterns_must_match, "a pattern that matches no tensor is refused by name")
 }
 
 /* Options as a program has them that was built with another version's header. */
-CASE(options_grow,
-     "an option that the library does not know is refused, also one without a size")
+CASE(options_grow, "unknown options are refused, also in a struct without a size")
 {
     struct trit_checkpoint *table = model_create();
     struct {
@@ -161,7 +161,7 @@ CASE(options_grow,
     trit_checkpoint_free(table);
 }
 
-CASE(options_make_sense, "options that make no sense are refused by field")
+CASE(options_make_sense, "invalid options are refused by field")
 {
     struct trit_checkpoint *table = model_create();
     struct trit_checkpoint_options options = TRIT_CHECKPOINT_OPTIONS_INIT;
@@ -188,7 +188,7 @@ CASE(options_make_sense, "options that make no sense are refused by field")
 
 /* ---- NULL ----------------------------------------------------------------------- */
 
-CASE(names_formats, "a file's name says its format")
+CASE(names_formats, "a file's format follows from its name")
 {
     CHECK_STR(trit_file_format("a/model.safetensors"), "safetensors");
     CHECK_STR(trit_file_format("a.gguf/model"), "safetensors");
@@ -198,7 +198,7 @@ CASE(names_formats, "a file's name says its format")
     CHECK(!trit_file_format(NULL));
 }
 
-CASE(null_is_invalid, "a NULL argument gives INVALID_ARGUMENT naming it")
+CASE(null_is_invalid, "a NULL argument gives INVALID_ARGUMENT and its name")
 {
     struct trit_checkpoint *table = model_create();
     struct trit_plan *plan = plan_of(table, NULL);

@@ -108,7 +108,7 @@ CASE(reads_what_was_written, "a file that was written is read back, table and by
     place_fini(&place);
 }
 
-CASE(keeps_what_is_there, "an output that is there stays, unless it is to be replaced")
+CASE(keeps_what_is_there, "an existing output is kept unless replacing it was asked for")
 {
     struct place place;
     struct trit_error error = TRIT_ERROR_INIT;
@@ -132,7 +132,7 @@ CASE(keeps_what_is_there, "an output that is there stays, unless it is to be rep
     place_fini(&place);
 }
 
-CASE(the_source_is_no_output, "the file that is read is never written, replaced or not")
+CASE(the_source_is_no_output, "the input file is never overwritten")
 {
     const struct trit_output_options options = {.size = sizeof(options), .replace = true};
     struct place place;
@@ -161,7 +161,7 @@ CASE(the_source_is_no_output, "the file that is read is never written, replaced 
     place_fini(&place);
 }
 
-CASE(null_is_invalid, "a NULL argument gives INVALID_ARGUMENT naming it")
+CASE(null_is_invalid, "a NULL argument gives INVALID_ARGUMENT and its name")
 {
     struct trit_error error = TRIT_ERROR_INIT;
     struct trit_file *file = NULL;
@@ -185,7 +185,7 @@ CASE(null_is_invalid, "a NULL argument gives INVALID_ARGUMENT naming it")
     trit_file_close(NULL);
 }
 
-CASE(lacks_memory, "any allocation may fail, and then the file is as it was")
+CASE(lacks_memory, "whichever allocation fails, the file stays unchanged")
 {
     struct place place;
     bool faulted = true;

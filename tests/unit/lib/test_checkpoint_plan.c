@@ -44,7 +44,7 @@ CASE(plans_outputs, "a plan names the tensors of the output and its record")
     trit_checkpoint_free(table);
 }
 
-CASE(refuses_all, "a plan names all that is refused, not the first")
+CASE(refuses_all, "a plan names everything that is refused, not only the first")
 {
     struct trit_checkpoint *table = model_create();
     struct trit_checkpoint_options options = TRIT_CHECKPOINT_OPTIONS_INIT;
@@ -71,7 +71,8 @@ CASE(refuses_all, "a plan names all that is refused, not the first")
     trit_checkpoint_free(table);
 }
 
-CASE(refuses_a_record, "a file with the record of a projection is refused, but for again")
+CASE(refuses_a_record,
+     "a file with the record of a projection is refused without the option again")
 {
     static const char record[] =
         "{\"encoding\":\"int8\",\"group_size\":128,\"partial_group\":\"padded\","
@@ -101,7 +102,7 @@ static void fill_ternary(float *weights, size_t count)
         weights[i] = i % 3 == 0 ? 0.0F : i % 3 == 1 ? 3.0F : -3.0F;
 }
 
-CASE(refuses_ternary_data, "a layer whose data are ternary already is refused")
+CASE(refuses_ternary_data, "a layer whose data is already ternary is refused")
 {
     struct trit_checkpoint *table = model_create();
     struct trit_plan *plan = plan_of(table, NULL);
@@ -125,7 +126,8 @@ CASE(refuses_ternary_data, "a layer whose data are ternary already is refused")
     trit_checkpoint_free(table);
 }
 
-CASE(lets_latents_pass, "latents are known by their first piece, and with again all are")
+CASE(lets_latents_pass,
+     "latents are recognized by their first piece; the option again accepts any data")
 {
     struct trit_checkpoint *table = model_create();
     struct trit_checkpoint_options options = TRIT_CHECKPOINT_OPTIONS_INIT;
@@ -156,7 +158,7 @@ CASE(lets_latents_pass, "latents are known by their first piece, and with again 
 }
 
 CASE(examines_no_more_than_there_is,
-     "bytes beyond a tensor, and half elements, are refused")
+     "bytes beyond a tensor's end and partial elements are refused")
 {
     struct trit_checkpoint *table = model_create();
     struct trit_plan *plan = plan_of(table, NULL);
@@ -177,7 +179,7 @@ CASE(examines_no_more_than_there_is,
 }
 
 CASE(reports_make_a_verdict,
-     "reports of a projection come to a verdict; dead layers warn")
+     "the reports of a projection give a verdict; a layer of zeros is a warning")
 {
     struct trit_checkpoint *table = model_create();
     struct trit_plan *plan = plan_of(table, NULL);

@@ -75,7 +75,7 @@ static void check_verdict(struct trit_verification *v, enum trit_verdict wanted)
     CHECK_STR(trit_verdict_name(verdict), trit_verdict_name(wanted));
 }
 
-CASE(layers_alone, "without latents the layers are to be verified, and nothing else")
+CASE(layers_alone, "without latents there is one step for each layer and no other")
 {
     struct trit_checkpoint *claim = pair_create();
     struct trit_verification *v = begun(claim, NULL, NULL);
@@ -122,7 +122,7 @@ CASE(no_verdict_before_the_end, "there is no verdict before every step is done")
     trit_checkpoint_free(claim);
 }
 
-CASE(finds_other_bytes, "a tensor beside the layers that differs fails, with both values")
+CASE(finds_other_bytes, "a tensor that is no layer fails if it differs, with both values")
 {
     struct trit_checkpoint *claim = pair_create(), *latents = pair_create();
     struct trit_verification *v = begun(claim, latents, NULL);
@@ -144,7 +144,8 @@ CASE(finds_other_bytes, "a tensor beside the layers that differs fails, with bot
     trit_checkpoint_free(claim);
 }
 
-CASE(finds_other_forms, "a tensor of another shape fails and needs no comparison")
+CASE(finds_other_forms,
+     "a tensor of another shape fails without a comparison of its bytes")
 {
     struct trit_checkpoint *claim = pair_create(), *latents = pair_create();
 
@@ -166,7 +167,7 @@ CASE(finds_other_forms, "a tensor of another shape fails and needs no comparison
     trit_checkpoint_free(claim);
 }
 
-CASE(accounts_for_both_sides, "what one side alone has fails the file")
+CASE(accounts_for_both_sides, "a tensor that only one side has fails the file")
 {
     struct trit_checkpoint *claim = pair_create(), *latents = pair_create();
 
@@ -204,7 +205,7 @@ CASE(nothing_is_inconclusive, "a file in which nothing was examined is inconclus
     trit_checkpoint_free(claim);
 }
 
-CASE(reports_make_findings, "a report's findings carry the layer's name")
+CASE(reports_make_findings, "the findings of a report carry the layer's name")
 {
     struct trit_checkpoint *claim = pair_create();
     struct trit_verification *v = begun(claim, NULL, NULL);
@@ -244,7 +245,7 @@ CASE(dead_layers_fail, "a layer of zeros fails, unless dead layers are allowed")
     trit_checkpoint_free(claim);
 }
 
-CASE(record_shortens_nothing, "a record that leaves a layer out is inconclusive")
+CASE(record_shortens_nothing, "a record that omits a layer makes the file inconclusive")
 {
     static const char record[] =
         "{\"encoding\":\"dense\",\"group_size\":128,\"partial_group\":\"padded\","
@@ -267,7 +268,7 @@ CASE(record_shortens_nothing, "a record that leaves a layer out is inconclusive"
     trit_checkpoint_free(claim);
 }
 
-CASE(misuse_is_refused, "reports and bytes that no step asks for are refused")
+CASE(misuse_is_refused, "reports and bytes that no step asked for are refused")
 {
     struct trit_checkpoint *claim = pair_create(), *latents = pair_create();
     const struct trit_report report = report_create(false),
@@ -301,7 +302,7 @@ CASE(misuse_is_refused, "reports and bytes that no step asks for are refused")
     trit_checkpoint_free(claim);
 }
 
-CASE(null_is_invalid, "a NULL argument gives INVALID_ARGUMENT naming it")
+CASE(null_is_invalid, "a NULL argument gives INVALID_ARGUMENT and its name")
 {
     struct trit_checkpoint *claim = pair_create();
     struct trit_verification *v = begun(claim, NULL, NULL);
@@ -374,7 +375,7 @@ CASE(experts_come_one_by_one, "each expert has a report, and findings name its n
     trit_checkpoint_free(claim);
 }
 
-CASE(biases_are_checked, "a layer with biases needs them, and they must be -scales")
+CASE(biases_are_checked, "a layer of mlx_2bit needs biases, and they must equal -scales")
 {
     static const uint16_t scales[4] = {0x3c00, 0x3c00, 0x3c00, 0x3c00};
     uint16_t biases[4] = {0xbc00, 0xbc00, 0, 0xbc00};
@@ -414,7 +415,7 @@ CASE(biases_are_checked, "a layer with biases needs them, and they must be -scal
     trit_checkpoint_free(claim);
 }
 
-CASE(mismatches_are_explained, "with the data of both sides a mismatch says what differs")
+CASE(mismatches_are_explained, "given the data of both sides, a mismatch is explained")
 {
     struct trit_checkpoint *claim = pair_create(), *latents = pair_create();
     struct trit_verification *v = begun(claim, latents, NULL);

@@ -55,7 +55,8 @@ CASE(compiles_under_every_standard,
 }
 
 /* Every struct with an initializer is in the table of sized structs, and no other. */
-CASE(every_struct_has_its_size, "each struct with an initializer is known by its size")
+CASE(every_struct_has_its_size,
+     "each struct with an initializer has its size in the library's table")
 {
     CHECK(system("bash -c 'diff"
                  " <(sed -n \"s/^#define TRIT_\\([A-Z_]*\\)_INIT TRIT_INIT(trit_\\(.*\\))"
@@ -65,7 +66,7 @@ CASE(every_struct_has_its_size, "each struct with an initializer is known by its
 }
 
 /* Every function that the headers declare is in the version script, and no other. */
-CASE(is_exported, "the library exports what trit.h declares")
+CASE(is_exported, "the library exports exactly what trit.h declares")
 {
     CHECK(
         system("bash -c 'diff <(cat client/include/trit/*.h | tr \"\\n\" \" \""
@@ -74,7 +75,7 @@ CASE(is_exported, "the library exports what trit.h declares")
                "-u)'") == 0);
 }
 
-CASE(has_one_version, "headers, library and Makefile have one version")
+CASE(has_one_version, "headers, library and Makefile have the same version")
 {
     char version[32];
 
@@ -90,7 +91,7 @@ CASE(has_one_version, "headers, library and Makefile have one version")
     CHECK(!TRIT_VERSION_AT_LEAST(TRIT_VERSION_MAJOR + 1, 0, 0));
 }
 
-CASE(names, "the enums have names")
+CASE(names, "every enum value has a name")
 {
     CHECK_STR(trit_status_name(TRIT_DATA_LOSS), "DATA_LOSS");
     CHECK_STR(trit_dtype_name(TRIT_BF16), "bf16");

@@ -6,7 +6,7 @@
 
 /* ---- cases: products --------------------------------------------------------------- */
 
-CASE(forwards, "forward and as_linear give y as the reply shapes it")
+CASE(forwards, "forward and as_linear return y in the shape of the reply")
 {
     struct fixture f = {.client = NULL};
     struct trit_array y = TRIT_ARRAY_INIT;
@@ -35,7 +35,7 @@ CASE(forwards, "forward and as_linear give y as the reply shapes it")
     stop(&f);
 }
 
-CASE(reports_errors, "forward gives the errors that were asked for")
+CASE(reports_errors, "forward returns the errors that were requested")
 {
     struct trit_forward_options options = {.size = sizeof(options),
                                            .activations = TRIT_ACTIVATIONS_INT8,
@@ -62,7 +62,7 @@ CASE(reports_errors, "forward gives the errors that were asked for")
     stop(&f);
 }
 
-CASE(embeds, "embed packs ids and gives a row for each")
+CASE(embeds, "embed sends packed ids and returns a row for each")
 {
     static const uint32_t ids[] = {1, 300};
     struct fixture f = {.client = NULL};
@@ -84,7 +84,8 @@ CASE(embeds, "embed packs ids and gives a row for each")
 }
 
 /* Replies that are not what the request implies. */
-CASE(mistrusts, "a product that is not as the request implies is refused")
+CASE(refuses_other_products,
+     "a product whose shape or size differs from what the request implies is refused")
 {
     static const struct {
         uint32_t rank;
@@ -113,7 +114,7 @@ CASE(mistrusts, "a product that is not as the request implies is refused")
     }
 }
 
-CASE(twice, "a result that comes twice is refused")
+CASE(twice, "a result that the reply contains twice is refused")
 {
     struct fixture f = {.client = NULL};
     struct trit_array y = TRIT_ARRAY_INIT;
@@ -130,7 +131,7 @@ CASE(twice, "a result that comes twice is refused")
     stop(&f);
 }
 
-CASE(goes_backward, "backward gives two gradients, or three with a bias")
+CASE(goes_backward, "backward returns two gradients, or three if the layer has a bias")
 {
     struct trit_tensor gradient = {.size = sizeof(gradient),
                                    .dtype = TRIT_F32,
@@ -170,7 +171,7 @@ CASE(goes_backward, "backward gives two gradients, or three with a bias")
 /* ---- cases: memory ----------------------------------------------------------------- */
 
 /* The nth allocation of a session fails, for every n that there is. */
-CASE(lacks_memory, "any allocation may fail, and then the call gives nothing")
+CASE(lacks_memory, "whichever allocation fails, the call fails cleanly")
 {
     static const uint32_t id = 1;
     struct fixture f = {.client = NULL};

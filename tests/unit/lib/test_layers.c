@@ -5,7 +5,8 @@
 
 /* ---- cases: making ----------------------------------------------------------------- */
 
-CASE(creates, "create gives the spec with its defaults; a name must end")
+CASE(creates,
+     "create returns the spec with its defaults; a name without a NUL is refused")
 {
     struct fixture f = {.client = NULL};
     struct trit_layer_spec made = {.size = sizeof(made), .in_features = 0},
@@ -29,7 +30,8 @@ CASE(creates, "create gives the spec with its defaults; a name must end")
     stop(&f);
 }
 
-CASE(loads, "load is one message or a stream by size; the weight has the spec's shape")
+CASE(loads,
+     "load sends one message or a stream, by size; the weight has the spec's shape")
 {
     struct fixture f = {.client = NULL};
     struct trit_layer_spec made = {.size = sizeof(made), .in_features = 0}, other = spec;
@@ -54,7 +56,7 @@ CASE(loads, "load is one message or a stream by size; the weight has the spec's 
 }
 
 /* A connection of the pool dies under a request: only what may be repeated is. */
-CASE(repeats, "what makes or deletes a layer is not sent twice")
+CASE(repeats, "calls that create or delete a layer are not sent twice")
 {
     struct fixture f = {.client = NULL};
     struct fake_request request;
@@ -102,7 +104,7 @@ static void reply_got(struct fake_reply *reply, uint64_t data_bytes)
     fake_reply_message(reply, bytes, at + data_bytes, NULL, 0);
 }
 
-CASE(gets, "get gives weights, scales, bias and seed, and misses missing bytes")
+CASE(gets, "get returns weights, scales, bias and seed, and notices missing bytes")
 {
     struct trit_layer_get_options options = {.size = sizeof(options),
                                              .encoding = TRIT_ENCODING_INT8};
@@ -164,7 +166,7 @@ static void page(struct fake_reply *reply, const char *first, const char *token)
     fake_reply_message(reply, bytes, at, NULL, 0);
 }
 
-CASE(lists, "list walks the pages until it is told to stop")
+CASE(lists, "list reads page after page until the visitor stops")
 {
     struct fixture f = {.client = NULL};
     struct names names = {.stop_at = 0}, few = {.stop_at = 1};
@@ -197,7 +199,7 @@ static int visit_report(void *arg, const struct trit_report *report)
     return names->count == names->stop_at;
 }
 
-CASE(verifies, "verify visits a report of each layer until it is told to stop")
+CASE(verifies, "verify passes a report of each layer to the visitor until it stops")
 {
     struct trit_layer_verify_options options = {
         .size = sizeof(options), .prefix = "p/", .has_tolerance = true};
@@ -226,7 +228,7 @@ CASE(verifies, "verify visits a report of each layer until it is told to stop")
     stop(&f);
 }
 
-CASE(long_names, "names that are too long never leave")
+CASE(long_names, "names that are too long are not sent")
 {
     struct trit_connect_options options = {.size = sizeof(options),
                                            .address = "127.0.0.1:1"};

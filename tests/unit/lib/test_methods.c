@@ -58,7 +58,7 @@ static void reply_small(struct fake_reply *reply, const uint8_t *bytes, size_t c
 
 /* ---- cases: health ----------------------------------------------------------------- */
 
-CASE(pings, "ping tells serving from not serving")
+CASE(pings, "ping tells whether the daemon serves")
 {
     static const enum health_status statuses[2] = {HEALTH_SERVING, HEALTH_NOT_SERVING};
     uint8_t bytes[64];
@@ -108,7 +108,7 @@ static int visit(void *arg, const struct trit_report *report)
     return visits->count == visits->stop_at;
 }
 
-CASE(lists, "list walks the pages in order")
+CASE(lists, "list reads page after page in order")
 {
     struct fixture f = {.client = NULL};
     struct visits visits = {.stop_at = 0};
@@ -128,7 +128,7 @@ CASE(lists, "list walks the pages in order")
     stop(&f);
 }
 
-CASE(list_stops, "list asks for no page after the visitor said stop")
+CASE(list_stops, "list requests no more pages after the visitor stops")
 {
     struct fixture f = {.client = NULL};
     struct visits visits = {.stop_at = 1};
@@ -144,7 +144,7 @@ CASE(list_stops, "list asks for no page after the visitor said stop")
     stop(&f);
 }
 
-CASE(gets, "get gives one report and refuses names that are too long")
+CASE(gets, "get returns one report and refuses names that are too long")
 {
     struct trit_report report = fake_report(256), got = TRIT_REPORT_INIT;
     const uint64_t step = 9;
@@ -169,7 +169,7 @@ CASE(gets, "get gives one report and refuses names that are too long")
 
 /* ---- cases: unpack and backward ---------------------------------------------------- */
 
-CASE(unpacks, "unpack gives the dense tensor that was asked for")
+CASE(unpacks, "unpack returns the dense tensor in the requested type")
 {
     const struct wire_tensor dense = {.dtype = TRIT_F32, .rank = 1, .shape = {128}};
     const struct trit_tensor packed = {.size = sizeof(packed),
@@ -208,7 +208,7 @@ CASE(unpacks, "unpack gives the dense tensor that was asked for")
     stop(&f);
 }
 
-CASE(goes_backward, "backward gives the gradient")
+CASE(goes_backward, "backward returns the gradient")
 {
     const struct wire_tensor wire = {.dtype = TRIT_F32, .rank = 1, .shape = {4}};
     const float gradient[4] = {1, -2, 3, -4};
@@ -286,7 +286,7 @@ static void serving_reply(struct fixture *f)
                 encode_health(HEALTH_SERVING, bytes, sizeof(bytes)));
 }
 
-CASE(shares, "threads share a client")
+CASE(shares, "threads can share a client")
 {
     struct fixture f = {.client = NULL};
     pthread_t threads[THREADS];
@@ -305,7 +305,7 @@ CASE(shares, "threads share a client")
 }
 
 /* The nth allocation of a whole session fails, for every n that there is. */
-CASE(lacks_memory, "any allocation may fail, and then the call fails cleanly")
+CASE(lacks_memory, "whichever allocation fails, the call fails cleanly")
 {
     struct fixture f = {.client = NULL};
     struct trit_connect_options options = {.size = sizeof(options), .timeout_ms = 20000};
@@ -334,7 +334,7 @@ CASE(lacks_memory, "any allocation may fail, and then the call fails cleanly")
     stop(&f);
 }
 
-CASE(forks, "a forked child is told to connect anew, and the parent goes on")
+CASE(forks, "a forked child must connect anew, and the parent continues")
 {
     struct fixture f = {.client = NULL};
     struct trit_error error = TRIT_ERROR_INIT;
@@ -360,7 +360,8 @@ CASE(forks, "a forked child is told to connect anew, and the parent goes on")
 
 /* ---- cases: the pool --------------------------------------------------------------- */
 
-CASE(bounds, "connections are bounded, and takers wait no longer than their deadline")
+CASE(bounds,
+     "connections are bounded, and calls wait for one until their deadline at most")
 {
     struct fixture f = {.client = NULL};
     struct channel *taken[CHANNELS_MAX], *more;

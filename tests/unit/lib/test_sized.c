@@ -48,7 +48,7 @@ CASE(reads_every_version, "structs of older and newer callers are read")
 }
 
 CASE(refuses_what_it_does_not_know,
-     "an option that the library does not know is refused, by its place")
+     "an option that the library does not know is refused, with its offset")
 {
     struct third newer = {.size = sizeof(newer), .d = 1ull << 40};
     struct failure failure = {.status = TRIT_OK};
@@ -63,7 +63,8 @@ CASE(refuses_what_it_does_not_know,
           0); /* a result, not options */
 }
 
-CASE(refuses_sizes, "a size that no version had is refused, by struct and size")
+CASE(refuses_sizes,
+     "a size that no version had is refused, with the struct's name and the size")
 {
     const size_t bad[] = {0,        1,       sizeof(size_t), sizeof(struct first) - 1,
                           1u << 17, SIZE_MAX};
@@ -269,7 +270,7 @@ CASE(null_layers, "NULL arguments of layer calls are refused by name")
 }
 
 /* One call for each type of struct. */
-CASE(structs_without_size, "structs that were not initialized are refused by name")
+CASE(structs_without_size, "a struct that was not initialized is refused by name")
 {
     static const struct trit_layer_spec spec = {.size = sizeof(spec), .name = "l"};
     struct trit_client *c = connect_to_nobody();

@@ -114,7 +114,7 @@ static void stop(struct fixture *f)
 
 /* ---- cases ------------------------------------------------------------------------- */
 
-CASE(streams, "a tensor of 4 MiB and more is streamed, and comes back whole")
+CASE(streams, "a tensor of 4 MiB or more is streamed, and its result is complete")
 {
     struct fake_request request;
     struct fixture f;
@@ -132,7 +132,7 @@ CASE(streams, "a tensor of 4 MiB and more is streamed, and comes back whole")
     stop(&f);
 }
 
-CASE(below_the_bound, "a smaller one is a unary call")
+CASE(below_the_bound, "a smaller tensor is sent as a unary call")
 {
     struct fake_request request;
     struct fixture f;
@@ -149,7 +149,7 @@ CASE(below_the_bound, "a smaller one is a unary call")
 
 /* The upload overflows every buffer on the way, so a client that did not read
  * meanwhile would wait for ever; so would one that read only after sending. */
-CASE(duplex, "an upload goes on while the daemon insists on being read first")
+CASE(duplex, "an upload continues although the daemon waits until its replies are read")
 {
     struct fixture f;
 
@@ -162,7 +162,7 @@ CASE(duplex, "an upload goes on while the daemon insists on being read first")
     stop(&f);
 }
 
-CASE(duplex_small, "replies during the upload are put in their place")
+CASE(duplex_small, "replies that arrive during the upload are written to their place")
 {
     struct fixture f;
 
@@ -176,7 +176,7 @@ CASE(duplex_small, "replies during the upload are put in their place")
     stop(&f);
 }
 
-CASE(ends_early, "trailers during the upload end it with their status")
+CASE(ends_early, "trailers during the upload end the call with their status")
 {
     struct fake_request request;
     struct fixture f;
@@ -194,7 +194,7 @@ CASE(ends_early, "trailers during the upload end it with their status")
     stop(&f);
 }
 
-CASE(deadline_while_sending, "a deadline ends an upload that nobody reads")
+CASE(deadline_while_sending, "a deadline ends an upload that the daemon does not read")
 {
     const struct trit_call_options call = {.size = sizeof(call), .timeout_ms = 100};
     struct trit_project_options options = {.size = sizeof(options), .call = &call};
@@ -218,7 +218,7 @@ static int watch(void *arg, uint64_t done, uint64_t total)
     return 0;
 }
 
-CASE(progress, "progress never falls and ends at the tensor's size")
+CASE(progress, "progress never decreases and ends at the tensor's size")
 {
     uint64_t last = 0;
     const struct trit_call_options call = {
@@ -255,7 +255,7 @@ CASE(wrong_crc, "a reply chunk with a wrong checksum is DATA_LOSS")
     broken(&f, TRIT_DATA_LOSS, "crc32c");
 }
 
-CASE(hole, "a hole in the reply is DATA_LOSS")
+CASE(hole, "missing bytes in the reply are DATA_LOSS")
 {
     struct fixture f;
 
@@ -297,7 +297,7 @@ CASE(unasked_scales, "scales that the encoding does not have are refused")
 /* ---- cases: several connections ---------------------------------------------------- */
 
 /* The server answers every part the same, so rows of the halves are equal. */
-CASE(splits, "without a report, rows are shared among connections")
+CASE(splits, "without a report, rows are divided among connections")
 {
     struct trit_project_options options = {.size = sizeof(options),
                                            .report = TRIT_REPORT_NONE,
@@ -330,7 +330,7 @@ CASE(splits, "without a report, rows are shared among connections")
 }
 
 CASE(split_asks_again,
-     "a tensor refused in parts is asked for whole, for the message's sake")
+     "if parts of a tensor are refused, it is sent as a whole to get the message")
 {
     struct trit_project_options options = {.size = sizeof(options),
                                            .report = TRIT_REPORT_NONE};

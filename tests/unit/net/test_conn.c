@@ -31,7 +31,7 @@ static bool no_connection(void *arg)
 
 /* ---- cases ---- */
 
-CASE(http1, "an HTTP/1 request is answered with what this port speaks")
+CASE(http1, "an HTTP/1 request gets an answer that names the protocol of this port")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -47,7 +47,8 @@ CASE(http1, "an HTTP/1 request is answered with what this port speaks")
     bench_destroy(bench);
 }
 
-CASE(http1_in_pieces, "an HTTP/1 request is recognized when its first letter comes alone")
+CASE(http1_in_pieces,
+     "an HTTP/1 request is recognized although its first letter arrives alone")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -122,7 +123,7 @@ CASE(silent_peer, "a peer that sends no SETTINGS in time is closed")
     bench_destroy(bench);
 }
 
-CASE(large_reply, "a large reply arrives whole")
+CASE(large_reply, "a large reply arrives completely")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -139,7 +140,7 @@ CASE(large_reply, "a large reply arrives whole")
     bench_destroy(bench);
 }
 
-CASE(many_requests, "the answers of one turn leave in one write")
+CASE(many_requests, "the answers of one turn of the loop leave in one write")
 {
     uint8_t requests[60][REQUEST_BYTES];
     const struct limits limits = limits_default();
@@ -178,7 +179,8 @@ CASE(reads_nothing, "a peer that reads nothing is closed")
     bench_destroy(bench);
 }
 
-CASE(breaks_the_rules, "a peer that breaks the rules gets a GOAWAY, then the end")
+CASE(breaks_the_rules,
+     "a peer that breaks HTTP/2's rules gets a GOAWAY and is disconnected")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -219,7 +221,7 @@ CASE(floods, "a flood ends the connection")
     bench_destroy(bench);
 }
 
-CASE(peer_leaves, "when the peer leaves, its calls close")
+CASE(peer_leaves, "the calls of a connection end when the peer disconnects")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -237,7 +239,7 @@ CASE(peer_leaves, "when the peer leaves, its calls close")
     bench_destroy(bench);
 }
 
-CASE(late_answer, "an answer from outside of a read leaves too")
+CASE(late_answer, "an answer that is produced outside of a read is sent too")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -279,7 +281,7 @@ static bool survives(uint64_t nth)
     return failed;
 }
 
-CASE(without_memory, "any one allocation of a connection may fail")
+CASE(without_memory, "any single allocation of a connection may fail")
 {
     uint64_t nth = 1;
 

@@ -59,7 +59,7 @@ CASE(drains_nothing, "a net that never listened drains")
     bench_destroy(bench);
 }
 
-CASE(drains_busy, "a busy net says GOAWAY, PING, GOAWAY, and ends with its calls")
+CASE(drains_busy, "a busy net sends GOAWAY, PING, GOAWAY, and ends when its calls end")
 {
     const struct limits limits = limits_default();
     struct inbox inbox;
@@ -129,7 +129,7 @@ CASE(drains_before_the_preface,
     bench_destroy(bench);
 }
 
-CASE(gives_up, "connections that are left at drain_ms_max are closed")
+CASE(gives_up, "connections that remain at drain_ms_max are closed")
 {
     struct limits limits = limits_default();
     struct inbox inbox;
@@ -144,7 +144,7 @@ CASE(gives_up, "connections that are left at drain_ms_max are closed")
     bench_destroy(bench);
 }
 
-CASE(aborts, "an abort ends during a write")
+CASE(aborts, "an abort ends the net during a write")
 {
     const struct limits limits = limits_default();
     struct inbox inbox;
@@ -164,7 +164,7 @@ CASE(aborts, "an abort ends during a write")
     bench_destroy(bench);
 }
 
-CASE(again_and_again, "a net starts and stops a hundred times, at any point")
+CASE(again_and_again, "a net starts and stops a hundred times, in any state")
 {
     const struct limits limits = limits_default();
 

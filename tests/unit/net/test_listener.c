@@ -65,7 +65,9 @@ CASE(serves_tcp, "a request over TCP is answered")
     serves_on("127.0.0.1:0");
 }
 
-CASE(serves_unix, "a request over a Unix socket is answered, and its file goes")
+CASE(
+    serves_unix,
+    "a request over a Unix socket is answered, and the socket file is removed at the end")
 {
     serves_on(unix_address());
     CHECK(access(unix_address() + 5, F_OK) != 0);
@@ -84,7 +86,7 @@ CASE(serves_everywhere, "one net listens on several addresses")
     bench_destroy(bench);
 }
 
-CASE(socket_mode, "a Unix socket has mode 0660, and a live one is not taken over")
+CASE(socket_mode, "a Unix socket has mode 0660, and one that is in use is not replaced")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
@@ -109,7 +111,7 @@ CASE(stale_socket, "a socket file that was left behind is replaced")
     serves_on(unix_address());
 }
 
-CASE(file_in_the_way, "a file that is no socket is not replaced")
+CASE(file_in_the_way, "a file that is not a socket is not replaced")
 {
     FILE *file = fopen(unix_address() + 5, "w");
 
@@ -265,7 +267,7 @@ static bool starts(uint64_t nth)
     return !failed;
 }
 
-CASE(start_without_memory, "a start without memory fails and leaves nothing")
+CASE(start_without_memory, "a start without memory fails and leaves nothing behind")
 {
     uint64_t nth = 1;
 

@@ -160,7 +160,8 @@ CASE(escapes_what_deceives, "control bytes, bidi controls and broken UTF-8 are e
     }
 }
 
-CASE(lower_levels_are_silent, "events below the level, and without a log, are silent")
+CASE(lower_levels_are_silent,
+     "events below the level, and without a log, are not written")
 {
     struct fixture *f = &fixture;
 
@@ -248,7 +249,8 @@ static size_t count_events(struct fixture *f, const char *event)
     return count;
 }
 
-CASE(busy_names_are_counted, "a busy event is limited and its rest counted")
+CASE(busy_names_are_counted,
+     "a frequent event is rate-limited, and what it lost is counted")
 {
     struct fixture *f = &fixture;
     const char *line;
@@ -290,7 +292,7 @@ CASE(destroying_tells_what_was_kept_back,
     fixture_close(f);
 }
 
-CASE(many_names_share_the_last_place, "event names beyond the table share one place")
+CASE(many_names_share_the_last_place, "event names that exceed the table share one entry")
 {
     static char names[LOG_NAMES_MAX + 50][16];
     struct fixture *f = &fixture;
@@ -309,7 +311,7 @@ CASE(many_names_share_the_last_place, "event names beyond the table share one pl
 
 /* ---- the world --------------------------------------------------------------------- */
 
-CASE(failing_descriptor_is_ignored, "a descriptor that cannot be written is no failure")
+CASE(failing_descriptor_is_ignored, "a write error of the log is ignored")
 {
     struct log *log = log_create(-1, LOG_DEBUG, LOG_JSON);
 
@@ -319,7 +321,7 @@ CASE(failing_descriptor_is_ignored, "a descriptor that cannot be written is no f
     log_destroy(log);
 }
 
-CASE(full_disk_is_ignored, "a failed write loses its line only")
+CASE(full_disk_is_ignored, "a failed write loses only its own line")
 {
     struct fixture *f = &fixture;
 
@@ -333,7 +335,7 @@ CASE(full_disk_is_ignored, "a failed write loses its line only")
     fixture_close(f);
 }
 
-CASE(journal_gets_priorities, "lines to the journal carry their priority")
+CASE(journal_gets_priorities, "lines for the journal begin with their priority")
 {
     struct fixture *f = &fixture;
     struct stat here;

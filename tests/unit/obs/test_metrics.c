@@ -42,7 +42,7 @@ static bool has_line(const char *text, const char *line)
     return false;
 }
 
-CASE(counts_and_gauges, "counters count and gauges go both ways")
+CASE(counts_and_gauges, "counters increase, and gauges increase and decrease")
 {
     struct metrics *metrics = create();
     char *text;
@@ -85,7 +85,7 @@ CASE(counts_and_gauges, "counters count and gauges go both ways")
 }
 
 CASE(openmetrics_names_families,
-     "OpenMetrics families lack the sample's suffix and the text ends in EOF")
+     "OpenMetrics family names lack the sample's suffix, and the text ends in EOF")
 {
     struct metrics *metrics = create();
     char *text = render(metrics, true);
@@ -230,7 +230,7 @@ CASE(threads_lose_nothing, "counts from many threads lose nothing")
     metrics_destroy(metrics);
 }
 
-CASE(null_is_harmless, "without metrics counting is harmless")
+CASE(null_is_harmless, "counting without metrics does nothing")
 {
     size_t bytes = 0;
 
@@ -245,7 +245,7 @@ CASE(null_is_harmless, "without metrics counting is harmless")
     metrics_destroy(NULL);
 }
 
-CASE(lack_of_memory_is_null, "lack of memory gives NULL")
+CASE(lack_of_memory_is_null, "if memory runs out, creation returns NULL")
 {
     struct metrics *metrics;
     size_t bytes = 7;

@@ -145,7 +145,8 @@ static encoder *const encoders[] = {
     projected, tensor_reply,  verified, page_token,   health,       details,
 };
 
-CASE(all_or_nothing, "every encoder writes all or nothing, and nothing past its capacity")
+CASE(all_or_nothing,
+     "an encoder writes the whole message or nothing, never past its capacity")
 {
     for (size_t i = 0; i < sizeof(encoders) / sizeof(encoders[0]); i++) {
         uint8_t whole[REPLY_HEAD_BYTES_MAX], bytes[REPLY_HEAD_BYTES_MAX];

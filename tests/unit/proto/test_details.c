@@ -8,7 +8,7 @@
 #include "tests/lib/check.h"
 #include "vectors.h"
 
-CASE(details, "status details are protobuf's bytes and give the field back")
+CASE(details, "status details have protobuf's bytes, and the field is read back")
 {
     static const char message[] = "tensor.shape: rank 0";
     uint8_t bytes[STATUS_DETAILS_BYTES_MAX];

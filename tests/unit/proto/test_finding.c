@@ -6,7 +6,7 @@
 #include "tests/lib/check.h"
 
 /* Every kind has a name of its own, and the name leads back to it. */
-CASE(names, "every kind has a name that leads back to it")
+CASE(names, "every kind is found by its name")
 {
     for (int kind = 1; kind < TRIT_FINDING_KINDS; kind++) {
         const char *name = finding_kind_name((enum trit_finding_kind)kind);
@@ -44,7 +44,7 @@ CASE(verdicts, "the worst finding decides the verdict")
 }
 
 /* A report without findings fails where its figures say so. */
-CASE(figures, "figures decide where there are no findings")
+CASE(figures, "without findings the verdict is derived from the report's figures")
 {
     struct trit_report report = {.is_ternary = false};
 
@@ -57,7 +57,7 @@ CASE(figures, "figures decide where there are no findings")
 }
 
 /* Findings stand in order of severity, those of one severity as they were found. */
-CASE(order, "findings stand in order of severity")
+CASE(order, "findings are in order of severity")
 {
     static const enum trit_finding_kind expected[] = {
         TRIT_FINDING_NOT_TERNARY, TRIT_FINDING_DEAD_LAYER, TRIT_FINDING_DEAD_GROUPS,

@@ -42,7 +42,7 @@ static const char three_transcript[] = "M5abcdeEM0EC2xyE";
 
 /* ---- messages ------------------------------------------------------------------- */
 
-CASE(splits_anywhere, "messages come out the same wherever the stream is cut in three")
+CASE(splits_anywhere, "messages are the same wherever the stream is cut in three")
 {
     for (size_t a = 0; a <= sizeof(three_messages); a++) {
         for (size_t b = a; b <= sizeof(three_messages); b++) {
@@ -110,7 +110,8 @@ CASE(prefix_round_trip, "a prefix that was written is read back")
 
 /* ---- timeouts ------------------------------------------------------------------- */
 
-CASE(timeouts_parse, "grpc-timeout values are read, beyond 2^64 ns as the most there is")
+CASE(timeouts_parse,
+     "grpc-timeout values are read; those above 2^64 ns become the maximum")
 {
     static const struct {
         const char *text;
@@ -150,7 +151,7 @@ CASE(timeouts_malformed,
     }
 }
 
-CASE(timeouts_format, "a timeout is written in the finest unit that holds it")
+CASE(timeouts_format, "a timeout is written in the finest unit that can represent it")
 {
     static const struct {
         uint64_t ns;
@@ -186,7 +187,7 @@ CASE(timeouts_never_shrink, "a timeout that was written is never shorter when re
 
 /* ---- status texts ------------------------------------------------------------------ */
 
-CASE(escapes, "a status message is escaped as gRPC wants it")
+CASE(escapes, "a status message is percent-encoded as gRPC requires")
 {
     char out[64];
     message_escape("plain text: ~!", out, sizeof(out));
@@ -251,7 +252,7 @@ CASE(escape_round_trip, "any text survives escaping")
 
 /* ---- statuses ---------------------------------------------------------------------- */
 
-CASE(http_statuses, "HTTP statuses map as gRPC's document says")
+CASE(http_statuses, "HTTP statuses are mapped as gRPC's document says")
 {
     CHECK_EQ(status_from_http(400), TRIT_INTERNAL);
     CHECK_EQ(status_from_http(401), TRIT_UNAUTHENTICATED);
@@ -263,7 +264,7 @@ CASE(http_statuses, "HTTP statuses map as gRPC's document says")
     CHECK_EQ(status_from_http(500), TRIT_UNKNOWN);
 }
 
-CASE(h2_codes, "HTTP/2 error codes map as gRPC's document says")
+CASE(h2_codes, "HTTP/2 error codes are mapped as gRPC's document says")
 {
     CHECK_EQ(status_from_h2(0), TRIT_INTERNAL);
     CHECK_EQ(status_from_h2(2), TRIT_INTERNAL);

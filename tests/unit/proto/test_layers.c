@@ -76,7 +76,7 @@ static void check_part_tensor(uint32_t id, uint32_t dtype)
 
 /* ---- requests ---------------------------------------------------------------------- */
 
-CASE(create, "Create")
+CASE(create, "Create is encoded and decoded as protobuf does")
 {
     struct wire_layer_spec sample = sample_spec(false), spec;
     uint64_t seed;
@@ -90,7 +90,7 @@ CASE(create, "Create")
     reading_fini(&reading);
 }
 
-CASE(load, "Load, the bias before the weight")
+CASE(load, "Load is encoded with the bias before the weight")
 {
     struct wire_layer_spec sample = sample_spec(true), spec;
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
@@ -108,7 +108,7 @@ CASE(load, "Load, the bias before the weight")
     reading_fini(&reading);
 }
 
-CASE(load_start, "LoadStream's start, with and without a bias")
+CASE(load_start, "the start of LoadStream is encoded with and without a bias")
 {
     struct wire_layer_spec sample = sample_spec(true), bare = sample_spec(false), spec;
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
@@ -130,7 +130,7 @@ CASE(load_start, "LoadStream's start, with and without a bias")
                vector_layer_load_bare, sizeof(vector_layer_load_bare));
 }
 
-CASE(products, "Forward and AsLinear")
+CASE(products, "Forward and AsLinear are encoded and decoded as protobuf does")
 {
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
     struct assembled forward = {0}, as_linear = {0};
@@ -155,7 +155,7 @@ CASE(products, "Forward and AsLinear")
     check_assembled(&as_linear, vector_layer_as_linear, sizeof(vector_layer_as_linear));
 }
 
-CASE(backward, "Backward, x before grad_output")
+CASE(backward, "Backward is encoded with x before grad_output")
 {
     struct wire_tensor x = sample_tensor(TRIT_BF16), gradient = sample_tensor(TRIT_F32);
     size_t at, count = encode_layer_backward("l", &x, 12, &gradient, 24, head,
@@ -169,7 +169,7 @@ CASE(backward, "Backward, x before grad_output")
     reading_fini(&reading);
 }
 
-CASE(embed, "Embed packs its ids")
+CASE(embed, "Embed is encoded with packed ids")
 {
     static const uint32_t ids[] = {0, 127, 128, 16384, UINT32_MAX};
     uint8_t packed[5 * LAYER_ID_BYTES_MAX];
@@ -183,7 +183,7 @@ CASE(embed, "Embed packs its ids")
     reading_fini(&reading);
 }
 
-CASE(without_bulk, "Get, List, Delete, Verify")
+CASE(without_bulk, "Get, List, Delete and Verify are encoded as protobuf does")
 {
     struct wire_layer_get get = {.name = "l", .part = 1, .encoding = 2, .dtype = 3};
     struct wire_layer_list list = {
@@ -204,7 +204,8 @@ CASE(without_bulk, "Get, List, Delete, Verify")
     reading_fini(&reading);
 }
 
-CASE(longest_heads, "the longest heads fit, and what does not fit is not written")
+CASE(longest_heads,
+     "the longest heads fit their bound, and one that does not fit is not written")
 {
     struct wire_layer_spec spec = sample_spec(true);
     struct wire_tensor tensor = {.dtype = UINT32_MAX, .rank = TRIT_RANK_MAX};
@@ -226,7 +227,7 @@ CASE(longest_heads, "the longest heads fit, and what does not fit is not written
 
 /* ---- replies ----------------------------------------------------------------------- */
 
-CASE(made, "a spec that was created comes back; a missing one is refused")
+CASE(created, "the spec of a created layer is read back; a missing one is refused")
 {
     struct wire_layer_spec sample = sample_spec(false), spec = {.group_size = 1};
     check_head(encode_layer_spec(&sample, head, sizeof(head)), vector_layer_made,
@@ -241,7 +242,7 @@ CASE(made, "a spec that was created comes back; a missing one is refused")
     reading_fini(&reading);
 }
 
-CASE(got, "a layer that was got comes back, of the shape of its spec")
+CASE(got, "a layer in a reply to Get is read back, in the shape of its spec")
 {
     struct wire_layer_got sample = {.spec = sample_spec(false),
                                     .has_seed = true,
@@ -276,7 +277,7 @@ CASE(got, "a layer that was got comes back, of the shape of its spec")
     reading_fini(&reading);
 }
 
-CASE(errors, "Forward's errors come before y where they are asked for")
+CASE(errors, "in a reply to Forward, errors come before y if they were requested")
 {
     struct wire_tensor sample = sample_tensor(TRIT_F32);
     struct assembled message = {0};
@@ -301,7 +302,7 @@ CASE(errors, "Forward's errors come before y where they are asked for")
     reading_fini(&reading);
 }
 
-CASE(gradients, "gradients lie apart")
+CASE(gradients, "the gradients of a reply to Backward are separate")
 {
     reading_message(&reading, scan_layer_gradients, vector_layer_gradients,
                     sizeof(vector_layer_gradients));
@@ -326,7 +327,7 @@ static void see(void *arg, const struct wire_layer_spec *spec)
     seen->specs[seen->count++] = *spec;
 }
 
-CASE(pages, "a page of specs is read to its token, and a cut one leaves the token alone")
+CASE(pages, "a page of specs is read with its token; a truncated page sets no token")
 {
     struct wire_layer_spec sample = sample_spec(false);
     char token[TRIT_NAME_BYTES_MAX + 1] = "as it was";

@@ -3,7 +3,7 @@
 
 #include "tests/lib/check.h"
 
-CASE(lead_back, "every name leads back to its value")
+CASE(lead_back, "every value is found by its name")
 {
     static const struct enum_names *const all[] = {
         &dtype_names,      &partial_group_names, &verify_mode_names, &report_detail_names,
@@ -18,7 +18,7 @@ CASE(lead_back, "every name leads back to its value")
         }
 }
 
-CASE(right_values, "names are those that options and JSON use")
+CASE(right_values, "the names are those that options and JSON use")
 {
     unsigned value = 99;
 

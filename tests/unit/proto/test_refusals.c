@@ -99,7 +99,7 @@ CASE(packed_or_not, "repeated numbers are read packed, unpacked and mixed")
     check_tensor(&packed, &mixed);
 }
 
-CASE(unknown_enums, "an unknown enum value is kept as a number, a negative one too")
+CASE(unknown_enums, "an unknown enum value is kept as a number, also a negative one")
 {
     struct wire_tensor out;
     CHECK_EQ(tensor(BYTES(0x08, 77), &out), 0);
@@ -121,7 +121,7 @@ CASE(unknown_fields, "unknown fields are skipped at every level")
     CHECK_EQ(out.layer.step, 7);
 }
 
-CASE(empty_layers, "a layer without a run is no layer")
+CASE(empty_layers, "a layer without a run counts as absent")
 {
     struct wire_project out;
     CHECK_EQ(project(BYTES(0x12, 0), &out), 0);
@@ -131,7 +131,7 @@ CASE(empty_layers, "a layer without a run is no layer")
     CHECK_STR(out.layer.layer, "l");
 }
 
-CASE(absent_or_zero, "an optional field tells 0 from absent")
+CASE(absent_or_zero, "an optional field distinguishes 0 from absent")
 {
     struct scan_part with = part_of("\x15\0\0\0\0", 5), without = part_of("", 0);
     struct wire_chunk chunk;
@@ -162,7 +162,7 @@ static size_t run_message(uint8_t *out, const void *text, size_t count)
     return at + 3;
 }
 
-CASE(name_lengths, "a name has 255 bytes and not 256")
+CASE(name_lengths, "a name may have 255 bytes but not 256")
 {
     uint8_t bytes[512], text[300];
     struct wire_project out;
@@ -174,7 +174,7 @@ CASE(name_lengths, "a name has 255 bytes and not 256")
                         run_message(bytes, text, count));
 }
 
-CASE(good_names, "names are any UTF-8")
+CASE(good_names, "a name may be any UTF-8")
 {
     static const char *const names[] = {
         "a",
@@ -197,7 +197,7 @@ CASE(good_names, "names are any UTF-8")
     }
 }
 
-CASE(bad_names, "a name with a NUL or with what is not UTF-8 is refused by its path")
+CASE(bad_names, "a name with a NUL or invalid UTF-8 is refused by its path")
 {
     static const struct {
         const char *text;
@@ -271,7 +271,7 @@ CASE(bad_starts, "stream starts and verify requests obey the rules of names")
 
 /* ---- the rest ---------------------------------------------------------------------- */
 
-CASE(rank_bound, "a shape has 8 axes and not 9, however it is written")
+CASE(rank_bound, "a shape may have 8 axes but not 9, in either encoding")
 {
     struct wire_tensor out;
     CHECK_EQ(tensor(BYTES(0x12, 8, 1, 2, 3, 4, 5, 6, 7, 8), &out), 0);
@@ -377,7 +377,7 @@ CASE(bad_replies, "bad replies are refused by their fields")
 }
 
 /* Whatever happens to the bytes: no crash, and an error where there is none. */
-CASE(noise, "a damaged report is read or refused with a reason")
+CASE(noise, "a damaged report is either read or refused with a reason")
 {
     uint64_t seed = check_seed();
     for (int round = 0; round < 20000; round++) {

@@ -28,7 +28,7 @@ static void check_blob(uint32_t id, const void *bytes, size_t count)
 
 /* ---- project ---------------------------------------------------------------------- */
 
-CASE(projected, "a ProjectResponse goes through, as protobuf encodes it")
+CASE(projected, "a ProjectResponse is encoded as protobuf does and read back")
 {
     struct trit_report report = sample_report();
     struct wire_tensor tensor = sample_tensor(TRIT_I8);
@@ -83,7 +83,7 @@ CASE(projected_bare, "a ProjectResponse without report and scales encodes neithe
     reading_fini(&reading);
 }
 
-CASE(stream_chunks, "reply chunks and scales go through, as protobuf encodes them")
+CASE(stream_chunks, "reply chunks and scales are encoded as protobuf does and read back")
 {
     uint8_t head[REPLY_HEAD_BYTES_MAX];
     struct assembled chunk = {0}, scales = {0};
@@ -112,7 +112,7 @@ CASE(stream_chunks, "reply chunks and scales go through, as protobuf encodes the
 
 /* ---- tensors ---------------------------------------------------------------------- */
 
-CASE(tensors, "tensors go through, bare and wrapped, as protobuf encodes them")
+CASE(tensors, "tensors, bare and wrapped, are encoded as protobuf does and read back")
 {
     struct wire_tensor sample = sample_tensor(TRIT_F32), back;
     uint8_t head[REPLY_HEAD_BYTES_MAX];
@@ -146,7 +146,7 @@ static void check_wrapped(size_t count, const uint8_t *bytes, const uint8_t *exp
     CHECK_MEM(bytes, expected, count);
 }
 
-CASE(wrapped_reports, "a wrapped report goes through, as protobuf encodes it")
+CASE(wrapped_reports, "a wrapped report is encoded as protobuf does and read back")
 {
     struct trit_report report = sample_report(), back;
     uint8_t bytes[REPORT_BYTES_MAX];
@@ -170,7 +170,8 @@ CASE(wrapped_reports, "a wrapped report goes through, as protobuf encodes it")
     reading_fini(&reading);
 }
 
-CASE(missing_reports, "a reply without its report is refused, a stream's message is not")
+CASE(missing_reports,
+     "a unary reply without its report is refused; a stream's message may lack one")
 {
     struct trit_report back;
     bool has_report = true;
@@ -183,7 +184,7 @@ CASE(missing_reports, "a reply without its report is refused, a stream's message
     reading_fini(&reading);
 }
 
-CASE(report_at_rest, "a report at rest is protobuf's bytes")
+CASE(report_at_rest, "a stored report has protobuf's bytes")
 {
     struct trit_report report = sample_report(), back;
     uint8_t bytes[REPORT_BYTES_MAX];
@@ -290,7 +291,7 @@ static void some_report(uint64_t *seed, struct trit_report *out)
     }
 }
 
-CASE(any_report, "any report comes back bit for bit and is never cut short")
+CASE(any_report, "any report is read back bit for bit and never truncated")
 {
     uint64_t seed = check_seed();
     for (int round = 0; round < 2000; round++) {
@@ -415,7 +416,7 @@ CASE(last_page, "the last page has no token")
     CHECK_STR(token, "");
 }
 
-CASE(bad_pages, "a damaged page names the field and leaves the token alone")
+CASE(bad_pages, "a damaged page names the field and sets no token")
 {
     static const uint8_t cut[] = {0x0a, 5, 0x0a, 1, 'r'};
     static const uint8_t bad_report[] = {0x0a, 2, 0x0a, 1};
@@ -446,7 +447,7 @@ CASE(bad_pages, "a damaged page names the field and leaves the token alone")
 
 /* ---- health and details ------------------------------------------------------------ */
 
-CASE(health, "every health status goes through")
+CASE(health, "every health status is encoded and read back")
 {
     uint8_t bytes[8];
     enum health_status status;

@@ -10,7 +10,7 @@
 #include "tests/lib/fault.h"
 #include "tests/lib/proto_samples.h"
 
-CASE(whole_report, "a report becomes JSON with the design's names, in order")
+CASE(whole_report, "a report becomes JSON with the names of the design, in order")
 {
     static const char expected[] =
         "{\"run\":\"l\xc3\xa4uft-1\",\"layer\":\"blk.0.ffn_up\",\"step\":1099511627776,"
@@ -57,7 +57,7 @@ CASE(absent_fields, "an absent value is null")
     json_decref(json);
 }
 
-CASE(no_mismatch, "without mismatches there is no first one")
+CASE(no_mismatch, "without mismatches the first mismatch is null")
 {
     struct trit_report report = sample_report();
     report.reference_mismatches = 0;
@@ -68,7 +68,7 @@ CASE(no_mismatch, "without mismatches there is no first one")
     json_decref(json);
 }
 
-CASE(not_numbers, "infinities and NaN are null")
+CASE(not_numbers, "infinities and NaN become null")
 {
     struct trit_report report = sample_report();
     report.sqnr_db = -INFINITY;
@@ -95,7 +95,7 @@ CASE(dtype_names, "dtypes have their short names, an unknown one is null")
     json_decref(json);
 }
 
-CASE(without_memory, "without memory there is NULL and no leak")
+CASE(without_memory, "if memory runs out, the result is NULL and nothing leaks")
 {
     struct trit_report report = sample_report();
     uint64_t n = 1;

@@ -80,7 +80,7 @@ CASE(project_decodes, "a ProjectRequest is decoded in parts")
     reading_fini(&reading);
 }
 
-CASE(project_stream, "a ProjectStreamRequest goes through, start and chunk")
+CASE(project_stream, "the start and chunks of a ProjectStream are encoded and read back")
 {
     struct wire_project start = {.group_size = 64,
                                  .tensor = {.dtype = TRIT_F16,
@@ -189,7 +189,7 @@ CASE(verify_without_extras,
     reading_fini(&reading);
 }
 
-CASE(verify_stream, "a VerifyStart with scales in its middle goes through")
+CASE(verify_stream, "a VerifyStart with scales in its middle is encoded and read back")
 {
     struct wire_verify start = {.mode = TRIT_VERIFY_LATENT,
                                 .has_tolerance = true,
@@ -220,7 +220,7 @@ CASE(verify_stream, "a VerifyStart with scales in its middle goes through")
     reading_fini(&reading);
 }
 
-CASE(verify_chunks, "chunks of tensor and reference are told apart")
+CASE(verify_chunks, "chunks of the tensor and of its reference are told apart")
 {
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     struct assembled reference = {0}, tensor = {0};
@@ -261,7 +261,7 @@ static struct wire_pack pack_sample(void)
                               .layer = sample_layer()};
 }
 
-CASE(pack, "a PackRequest goes through")
+CASE(pack, "a PackRequest is encoded and read back")
 {
     struct wire_pack sample = pack_sample(), request;
     struct wire_tensor expected = sample_tensor(TRIT_F32), tensor;
@@ -289,7 +289,7 @@ CASE(pack, "a PackRequest goes through")
     reading_fini(&reading);
 }
 
-CASE(pack_stream, "a PackStreamRequest goes through, start and chunk")
+CASE(pack_stream, "the start and chunks of a PackStream are encoded and read back")
 {
     struct wire_pack sample = {.encoding = TRIT_ENCODING_PQ2_0,
                                .layer = sample_layer(),
@@ -320,7 +320,7 @@ CASE(pack_stream, "a PackStreamRequest goes through, start and chunk")
     reading_fini(&reading);
 }
 
-CASE(packed, "the replies of Pack are the bytes of those of Project")
+CASE(packed, "the replies of Pack have the same bytes as those of Project")
 {
     CHECK_EQ(sizeof(vector_packed), sizeof(vector_projected));
     CHECK_MEM(vector_packed, vector_projected, sizeof(vector_packed));
@@ -330,7 +330,7 @@ CASE(packed, "the replies of Pack are the bytes of those of Project")
     CHECK_MEM(vector_packed_report, vector_stream_report, sizeof(vector_packed_report));
 }
 
-CASE(unpack, "an UnpackRequest goes through")
+CASE(unpack, "an UnpackRequest is encoded and read back")
 {
     struct wire_unpack sample = {.encoding = TRIT_ENCODING_INT8,
                                  .dtype = TRIT_F32,
@@ -359,7 +359,7 @@ CASE(unpack, "an UnpackRequest goes through")
     reading_fini(&reading);
 }
 
-CASE(backward, "a BackwardRequest goes through")
+CASE(backward, "a BackwardRequest is encoded and read back")
 {
     struct wire_tensor sample = sample_tensor(TRIT_F32), tensor;
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
@@ -375,7 +375,7 @@ CASE(backward, "a BackwardRequest goes through")
     reading_fini(&reading);
 }
 
-CASE(reports_get, "a ReportsGetRequest goes through, step 0 included")
+CASE(reports_get, "a ReportsGetRequest is encoded and read back, also with step 0")
 {
     struct wire_reports_get sample = {.run = "r", .layer = "l", .has_step = true},
                             request;
@@ -392,7 +392,7 @@ CASE(reports_get, "a ReportsGetRequest goes through, step 0 included")
     reading_fini(&reading);
 }
 
-CASE(reports_list, "a ReportsListRequest goes through")
+CASE(reports_list, "a ReportsListRequest is encoded and read back")
 {
     struct wire_reports_list sample = {.run = "r",
                                        .layer = "l",
@@ -422,7 +422,7 @@ CASE(reports_list, "a ReportsListRequest goes through")
     CHECK_EQ(encode_reports_list(&sample, bytes, sizeof(bytes)), 0);
 }
 
-CASE(health_check, "a HealthCheckRequest goes through, the empty one included")
+CASE(health_check, "a HealthCheckRequest is encoded and read back, also an empty one")
 {
     char service[HEALTH_SERVICE_BYTES_MAX + 1];
     uint8_t bytes[REQUEST_HEAD_BYTES_MAX];
@@ -457,7 +457,7 @@ static struct wire_tensor longest_tensor(void)
     return tensor;
 }
 
-CASE(longest_heads, "the longest heads fit and come back")
+CASE(longest_heads, "the longest heads fit their bound and are read back")
 {
     struct wire_verify verify = {.mode = UINT32_MAX,
                                  .group_size = UINT32_MAX,
@@ -494,7 +494,7 @@ CASE(longest_heads, "the longest heads fit and come back")
 }
 
 /* The lengths in a head count the bytes that are not in it, in 64 bits. */
-CASE(bulk_lengths, "lengths count bulk bytes beyond 4 GiB")
+CASE(bulk_lengths, "lengths of bulk fields may exceed 4 GiB")
 {
     struct wire_tensor sample = sample_tensor(TRIT_F32);
     uint64_t bulk = UINT64_C(5) << 32;

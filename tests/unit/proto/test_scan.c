@@ -93,7 +93,7 @@ static const char group[] = "a group, or an unknown wire type";
 
 /* ---- well-formed messages ------------------------------------------------------- */
 
-CASE(parts_and_blobs, "small fields go to their message's part, blobs pass through")
+CASE(parts_and_blobs, "small fields are collected per message, bulk fields pass through")
 {
     reading_message(&one, scan_verify, vector_verify, sizeof(vector_verify));
     CHECK_EQ(one.scan.parts[PART_ROOT].seen, 1);
@@ -162,7 +162,7 @@ CASE(empty_message, "an empty message is complete immediately")
     reading_fini(&one);
 }
 
-CASE(empty_inside, "empty inner messages and empty blobs are seen")
+CASE(empty_inside, "empty inner messages and empty bulk fields are reported")
 {
     /* tensor {}, then tensor { data = "" } */
     static const uint8_t bytes[] = {0x1a, 0, 0x1a, 2, 0x7a, 0};
@@ -189,7 +189,7 @@ CASE(any_order, "fields may come in any order")
     reading_fini(&one);
 }
 
-CASE(repeated_messages, "a message that appears twice is joined and counted")
+CASE(repeated_messages, "a message that appears twice is merged and counted")
 {
     /* Two tensors: their small fields are joined, as protobuf merges them. */
     static const uint8_t bytes[] = {0x1a, 5,    0x08, 1, 0x7a, 1, 0xaa, 0x1a,
@@ -202,7 +202,7 @@ CASE(repeated_messages, "a message that appears twice is joined and counted")
     reading_fini(&one);
 }
 
-CASE(unknown_fields, "unknown fields of every wire type go to the part unchanged")
+CASE(unknown_fields, "unknown fields of every wire type are collected unchanged")
 {
     /* In the tensor: fixed64 (field 9), fixed32 (10), bytes (2000), varint (11). */
     static const uint8_t bytes[] = {0x1a, 25,  0x49, 1,    2,    3,    4,    5,    6,
@@ -216,7 +216,8 @@ CASE(unknown_fields, "unknown fields of every wire type go to the part unchanged
     reading_fini(&one);
 }
 
-CASE(blob_of_another_type, "a blob's number with another wire type is a small field")
+CASE(blob_of_another_type,
+     "a bulk field's number with another wire type is a small field")
 {
     /* Field 3 as a varint, and data (15) as fixed32: unknown fields by protobuf's
      * rules, left to the codec. */
@@ -228,7 +229,7 @@ CASE(blob_of_another_type, "a blob's number with another wire type is a small fi
     reading_fini(&one);
 }
 
-CASE(long_tags, "tags and values in more bytes than needed are kept as they are")
+CASE(long_tags, "tags and values in more bytes than needed are kept unchanged")
 {
     /* dtype = 1 with its tag and value in more bytes than they need. */
     static const uint8_t bytes[] = {0x1a, 6, 0x88, 0x80, 0x00, 0x81, 0x80, 0x00};
@@ -237,7 +238,7 @@ CASE(long_tags, "tags and values in more bytes than needed are kept as they are"
     reading_fini(&one);
 }
 
-CASE(largest_blob, "a blob of nearly 2^32 bytes is announced")
+CASE(largest_blob, "a bulk field of nearly 2^32 bytes is announced")
 {
     /* A message of 2^32-1 bytes that is one blob: 6 bytes of tag and length. */
     static const uint8_t head[] = {0x7a, 0xf9, 0xff, 0xff, 0xff, 0x0f};
@@ -280,7 +281,7 @@ CASE(truncated_inside, "an inner message that ends inside a field is refused")
     REFUSED(scan_verify_stream, past_end, 0x0a, 4, 0x0a, 3, 0x08, 1, 1, 1);
 }
 
-CASE(overlong, "varints beyond 64 bits, tags beyond 32 and huge lengths are refused")
+CASE(overlong, "varints above 64 bits, tags above 32 bits and huge lengths are refused")
 {
     /* 10 bytes hold 64 bits: the tenth may be 1 at most. */
     REFUSED(scan_project, "a varint exceeds 64 bits", 0x08, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -297,7 +298,7 @@ CASE(overlong, "varints beyond 64 bits, tags beyond 32 and huge lengths are refu
     reading_fini(&one);
 }
 
-CASE(numbers, "field number 0 is refused, 2^29-1 is not")
+CASE(numbers, "field number 0 is refused, 2^29-1 is accepted")
 {
     REFUSED(scan_project, bad_number, 0x00, 1);
     REFUSED(scan_project, bad_number, 0x02, 0);
@@ -342,7 +343,7 @@ CASE(too_deep, "a fifth level of messages is refused")
 
 /* ---- bounds ------------------------------------------------------------------------ */
 
-CASE(part_bound, "a part holds 16384 bytes and refuses one more")
+CASE(part_bound, "the small fields of a message may have 16384 bytes, not one more")
 {
     static uint8_t bytes[SCAN_PART_BYTES_MAX + 2];
     for (size_t i = 0; i < sizeof(bytes); i += 2) {
@@ -380,7 +381,7 @@ CASE(declared_length, "nothing is allocated from a declared length")
     check_refused(scan_project, huge, sizeof(huge), UINT64_C(1) << 40, too_large);
 }
 
-CASE(without_memory, "without memory the scan fails, says so and leaks nothing")
+CASE(without_memory, "if memory runs out, the scan fails, reports it and leaks nothing")
 {
     uint64_t n = 1;
     for (;; n++) {
@@ -401,7 +402,7 @@ CASE(without_memory, "without memory the scan fails, says so and leaks nothing")
 
 /* Whatever the bytes, the scanner takes no more of them than the message has and
  * says the same however they are cut. */
-CASE(noise, "damaged messages give the same verdict however they are cut")
+CASE(noise, "damaged messages give the same result however they are cut")
 {
     uint64_t seed = check_seed();
     for (int round = 0; round < 3000; round++) {

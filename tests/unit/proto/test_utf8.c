@@ -19,7 +19,7 @@ static size_t encode(uint32_t point, char out[5])
 }
 
 CASE(decodes_every_code_point,
-     "every code point decodes to itself; surrogates and cut ones do not")
+     "every code point decodes to itself; surrogates and truncated ones are refused")
 {
     for (uint32_t point = 0; point <= 0x10ffff; point++) {
         bool surrogate = point >= 0xd800 && point <= 0xdfff;
@@ -38,7 +38,7 @@ CASE(decodes_every_code_point,
 }
 
 CASE(refuses_what_is_not_utf8,
-     "bytes that are not UTF-8 are refused and leave the output alone")
+     "bytes that are not UTF-8 are refused and the output is not written")
 {
     static const char *const bad[] = {
         "\x80",
@@ -94,7 +94,7 @@ CASE(policy, "controls, separators, bidirectional and invisible characters are d
             CHECK(utf8_is_deceptive(point) == ranges[i].deceptive);
 }
 
-CASE(names, "a name is UTF-8 without C0, DEL and C1")
+CASE(names, "a name is UTF-8 without C0 controls, DEL and C1 controls")
 {
     CHECK(utf8_is_name("model.layers.0 \xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
     CHECK(utf8_is_name("\xe2\x80\x8d")); /* a joiner is part of some scripts */
@@ -127,7 +127,7 @@ CASE(shown, "a deceptive character becomes an escape, anything else stays")
 }
 
 /* Whatever bytes come, nothing deceptive is left, and the text advances. */
-CASE(shows_any_bytes, "no bytes yield a deceptive character")
+CASE(shows_any_bytes, "the output has no deceptive character, whatever the bytes")
 {
     uint64_t state = check_seed();
 
@@ -151,7 +151,7 @@ CASE(shows_any_bytes, "no bytes yield a deceptive character")
     }
 }
 
-CASE(cuts, "a cut leaves whole characters")
+CASE(cuts, "cutting leaves whole characters")
 {
     static const char text[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
     static const size_t kept[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10};
@@ -161,7 +161,7 @@ CASE(cuts, "a cut leaves whole characters")
     CHECK_EQ(utf8_cut("\x80\x80\x80\x80\x80", 5), 5); /* no character to cut */
 }
 
-CASE(json_runs, "a run of JSON ends before a deceptive character")
+CASE(json_runs, "a JSON run ends before a deceptive character")
 {
     static const char json[] = "{\n \"a\": \"\xc3\xa9\xe2\x80\xae\"}";
 

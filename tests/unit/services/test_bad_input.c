@@ -108,7 +108,8 @@ CASE(options, "an invalid option is refused by name")
     service_close(service);
 }
 
-CASE(group_sizes, "group sizes 0, 1, 3, above the row and the largest are served")
+CASE(group_sizes,
+     "group sizes 0, 1, 3, the largest, and one larger than the row are served")
 {
     static const uint32_t sizes[] = {0, 1, 3, 100, 65536};
     static const float weights[12] = {1, -2, 3, 0, 0, 0, -1, 1, 2, 5, 6, 7};
@@ -150,7 +151,8 @@ CASE(non_finite, "NaN and infinity fail a projection with their count and first 
     service_close(service);
 }
 
-CASE(lost_scales, "a scale that f16 loses fails a packed projection, naming the group")
+CASE(lost_scales,
+     "a scale that f16 cannot represent fails a packed projection, naming the group")
 {
     const struct wire_project packed = {.encoding = TRIT_ENCODING_PQ2_0};
     struct wire_tensor tensor = tensor_2d(TRIT_F32, 2, 256);
@@ -233,7 +235,7 @@ static struct request chunked(const struct cut *cuts, size_t count)
     return request;
 }
 
-CASE(chunks, "chunks that overlap, leave a hole, are damaged or end early are refused")
+CASE(chunks, "chunks that overlap, leave a gap, are damaged or end early are refused")
 {
     struct request request;
 

@@ -173,7 +173,7 @@ static void same_reply(const char *path, struct request whole, struct request cu
     exchange_free(&other);
 }
 
-CASE(cut_anywhere, "requests cut anywhere make the same layers and products")
+CASE(cut_anywhere, "layers and products do not depend on where requests are cut")
 {
     static const size_t cuts[] = {1, 7, 1000};
 
@@ -196,7 +196,8 @@ CASE(cut_anywhere, "requests cut anywhere make the same layers and products")
     }
 }
 
-CASE(reset_while_it_comes, "a Load that is reset leaves neither its name nor memory")
+CASE(reset_during_upload,
+     "a Load that is reset during its upload leaves neither its name nor memory")
 {
     struct request load;
     struct exchange exchange;
@@ -218,7 +219,7 @@ CASE(reset_while_it_comes, "a Load that is reset leaves neither its name nor mem
     service_close(service);
 }
 
-CASE(reset_while_it_is_made, "a Create that is reset leaves neither its name nor memory")
+CASE(reset_during_build, "a Create that is reset leaves neither its name nor memory")
 {
     struct request create = ask_create("a", 4096, 4096);
     struct exchange exchange;
@@ -235,7 +236,7 @@ CASE(reset_while_it_is_made, "a Create that is reset leaves neither its name nor
     service_close(service);
 }
 
-CASE(deadline_while_it_is_made, "a Create beyond its deadline leaves no layer")
+CASE(deadline_during_build, "a Create that exceeds its deadline leaves no layer")
 {
     struct request create = ask_create("a", 8192, 8192);
     struct exchange exchange;
@@ -252,7 +253,7 @@ CASE(deadline_while_it_is_made, "a Create beyond its deadline leaves no layer")
     service_close(service);
 }
 
-CASE(deleted_while_in_use, "a layer deleted while it multiplies finishes the product")
+CASE(deleted_while_in_use, "a product finishes although its layer is deleted meanwhile")
 {
     enum { LARGE = 1024, MANY = 256 };
     float *x = malloc(LARGE * MANY * sizeof(*x));
@@ -285,7 +286,7 @@ CASE(deleted_while_in_use, "a layer deleted while it multiplies finishes the pro
 }
 
 CASE(bounded_by_the_budget,
-     "layers and tensors are refused above the budget, and the rest goes on")
+     "layers and tensors above the budget are refused, and other calls continue")
 {
     float *x = calloc(16384, COLUMNS * sizeof(*x));
 
@@ -301,7 +302,7 @@ CASE(bounded_by_the_budget,
     service_close(service);
 }
 
-CASE(malformed, "ids that are no packed uint32 are refused")
+CASE(malformed, "ids that are not a packed uint32 are refused")
 {
     static const uint8_t open_id[] = {0x0a, 1, 'e', 0x12, 2, 0x80, 0x80};
     static const uint8_t long_id[] = {0x0a, 1,    'e',  0x12, 6,   0xff,
@@ -324,7 +325,7 @@ CASE(malformed, "ids that are no packed uint32 are refused")
 }
 
 /* A page of List as large as the peer asks. */
-CASE(pages_are_bounded, "a page of List holds no more than LIST_PAGE_MAX layers")
+CASE(pages_are_bounded, "a page of List holds at most LIST_PAGE_MAX layers")
 {
     static const uint8_t fields[] = {0x10, 0xff, 0xff, 0xff, 0xff, 0x0f};
     struct request message = {0}, list;
@@ -385,7 +386,8 @@ static struct request ask_forward_of(const char *name)
     return ask_forward(name, BATCH, COLUMNS, xs);
 }
 
-CASE(memory_fails_in_each, "whichever allocation fails, calls end and nothing is left")
+CASE(memory_fails_in_each,
+     "whichever allocation fails, calls end and nothing is left behind")
 {
     memory_fails(load_path, ask_load, "b");
     memory_fails(get_path, ask_name, "a");

@@ -78,7 +78,8 @@ static struct product_error compared(struct product *product, uint64_t rows,
     return error;
 }
 
-CASE(same_for_every_cut, "the error is the largest of all elements, however they are cut")
+CASE(same_for_every_cut,
+     "the error is the largest of all elements, however they are split")
 {
     static const uint64_t rows[] = {16, 32, 48, 80}, batches[] = {1, 3, 4, 9, 11};
     struct product *product = product_make();
@@ -99,7 +100,8 @@ CASE(same_for_every_cut, "the error is the largest of all elements, however they
     product_free(product);
 }
 
-CASE(none_where_equal, "equal products have no error, and wrong zeros an infinite one")
+CASE(none_where_equal,
+     "equal products have error 0, and a wrong zero has an infinite error")
 {
     struct product *product = product_make();
     struct product_error error = compared(product, ROWS, BATCH);

@@ -162,7 +162,7 @@ static void by_hand(const float *row, size_t count, float *out)
     }
 }
 
-CASE(dense_is_by_hand, "a dense projection is the definition, computed by hand")
+CASE(dense_is_by_hand, "a dense projection equals the definition, computed by hand")
 {
     const struct service_options options = service_defaults();
     struct service *service = service_open(&options);
@@ -212,7 +212,7 @@ static void every_cut(struct service *service, enum trit_encoding encoding,
 }
 
 CASE(same_bits,
-     "replies and reports have the same bits on every ISA, thread count and cut")
+     "replies and reports have the same bits for every ISA, thread count and cut")
 {
     static const enum trit_encoding encodings[] = {TRIT_ENCODING_DENSE,
                                                    TRIT_ENCODING_INT8};
@@ -237,7 +237,7 @@ CASE(same_bits,
     }
 }
 
-CASE(replies_before_the_end, "a stream's replies come before its upload ends")
+CASE(replies_before_the_end, "a stream's replies begin before its upload ends")
 {
     const struct service_options options = service_defaults();
     struct service *service = service_open(&options);
@@ -318,7 +318,7 @@ CASE(side_by_side, "many calls on one connection run side by side")
     service_close(service);
 }
 
-CASE(reset_anywhere, "a call reset anywhere gives all its memory back")
+CASE(reset_anywhere, "a call that is reset at any point releases all its memory")
 {
     const struct service_options options = service_defaults();
     struct service *service = service_open(&options);
@@ -345,7 +345,7 @@ CASE(reset_anywhere, "a call reset anywhere gives all its memory back")
     service_close(service); /* checks the budget */
 }
 
-CASE(deadline, "a deadline ends a call that still uploads")
+CASE(deadline, "a deadline ends a call during its upload")
 {
     const struct service_options options = service_defaults();
     struct service *service = service_open(&options);
@@ -365,7 +365,9 @@ CASE(deadline, "a deadline ends a call that still uploads")
     service_close(service);
 }
 
-CASE(budget, "a tensor beyond the memory budget is refused, and the next call has it all")
+CASE(
+    budget,
+    "a tensor above the memory budget is refused, and the next call has the whole budget")
 {
     struct service_options options = service_defaults();
     struct wire_tensor tensor = tensor_2d(TRIT_F32, 1024, 4096);

@@ -79,7 +79,7 @@ static enum trit_status get(uint64_t step, struct trit_report *report)
     return status;
 }
 
-CASE(filed_and_found, "a report is filed before it is answered, and found again")
+CASE(stored_and_found, "a report is stored before the reply, and found again")
 {
     struct trit_report answered, found;
 
@@ -94,8 +94,7 @@ CASE(filed_and_found, "a report is filed before it is answered, and found again"
     service_close(service);
 }
 
-CASE(filed_twice,
-     "a second report with the same digest is accepted, with another it is refused")
+CASE(stored_twice, "a second report under a key is accepted only if its digest is equal")
 {
     struct trit_report first, second;
 
@@ -108,7 +107,7 @@ CASE(filed_twice,
     service_close(service);
 }
 
-CASE(flips, "flips are counted against the step before")
+CASE(flips, "flips are counted against the previous step")
 {
     struct trit_report first, second;
 
@@ -129,7 +128,7 @@ CASE(flips, "flips are counted against the step before")
 }
 
 /* Projecting files the same digest as verifying what it wrote. */
-CASE(digests_agree, "projecting and verifying what was written give the same digest")
+CASE(digests_agree, "projecting and verifying the result give the same digest")
 {
     static const enum trit_dtype dtypes[] = {TRIT_F32, TRIT_BF16, TRIT_F16};
     const struct wire_verify plain = {0};
@@ -212,7 +211,7 @@ CASE(against_reference,
 /* Each allocation fails once, from the first to past the last: the call ends
  * with a status or with its connection, and the service is closed with every
  * byte of its budget back. */
-CASE(failing_memory, "every allocation may fail")
+CASE(failing_memory, "whichever allocation fails, calls end and nothing is left behind")
 {
     const struct wire_project project = {.layer = layer_ref("run", "layer", 1)};
     struct wire_tensor tensor = tensor_2d(TRIT_F32, ROWS, COLUMNS);

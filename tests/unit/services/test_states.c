@@ -15,7 +15,7 @@ CASE(pipeline_moves, "a pipeline completes once, after its last tile is merged")
     check_moves(&pipeline_states, "planning>filling filling>merging merging>complete");
 }
 
-CASE(filing_moves, "a filing is committed or dropped, once")
+CASE(filing_moves, "a report to store is committed or dropped, once")
 {
     check_moves(&filing_states,
                 "none>wanted wanted>open open>committing open>closed committing>closed");

@@ -184,7 +184,7 @@ static void memory_fails_of(size_t nth)
     check_failed(__FILE__, __LINE__, "more allocations than one call can need");
 }
 
-CASE(memory_fails, "whichever allocation fails, the call ends and nothing is left")
+CASE(memory_fails, "whichever allocation fails, the call ends and nothing is left behind")
 {
     for (size_t nth = 0; nth < ENCODINGS + 2; nth++)
         memory_fails_of(nth);

@@ -100,7 +100,7 @@ static void check_acks(struct store_fixture *fixture, const struct ack *acks,
 }
 
 CASE(acknowledged_is_there,
-     "after kill -9 at any moment every acknowledged report is there")
+     "after kill -9 at any moment every acknowledged report is present")
 {
     struct store_fixture fixture;
     size_t capacity = (size_t)ROUNDS * (ACKS_MAX + 2 * ALIVE + 8192), seen = 0;

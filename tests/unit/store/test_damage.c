@@ -10,7 +10,7 @@
 /* ---- reports ----------------------------------------------------------------------- */
 
 CASE(damaged_report,
-     "a damaged report is DATA_LOSS naming its key; queries without it succeed")
+     "reading a damaged report is DATA_LOSS and names its key; other queries succeed")
 {
     struct store_fixture fixture;
     struct failure failure;
@@ -115,7 +115,7 @@ CASE(lost_at_the_ends, "a lost first or newest report of a layer is DATA_LOSS")
 }
 
 /* A key that damage made another: neither is believed. */
-CASE(moved_report, "a report under another key than it was filed under is DATA_LOSS")
+CASE(moved_report, "a report whose key was changed is DATA_LOSS")
 {
     struct store_fixture fixture;
     unsigned count;
@@ -131,7 +131,7 @@ CASE(moved_report, "a report under another key than it was filed under is DATA_L
 }
 
 /* A report that nobody filed, with the CRC of another. */
-CASE(forged_report, "a report that nobody filed is DATA_LOSS")
+CASE(forged_report, "a row that the daemon did not write is DATA_LOSS")
 {
     struct store_fixture fixture;
     unsigned count;
@@ -150,7 +150,7 @@ CASE(forged_report, "a report that nobody filed is DATA_LOSS")
 }
 
 /* Other types and NULLs, which SQLite lets stand in any column. */
-CASE(wrong_types, "values of other types and NULLs are DATA_LOSS")
+CASE(wrong_types, "values of a wrong type and NULLs are DATA_LOSS")
 {
     static const char *const damages[] = {
         "UPDATE reports SET crc = NULL WHERE step = 20 AND run = 'a' AND layer = 'x'",
@@ -210,7 +210,8 @@ static void check_layer_lost(const char *damage)
     store_fixture_fini(&fixture);
 }
 
-CASE(damaged_layer, "a layer's damaged row is DATA_LOSS for its queries, lists and puts")
+CASE(damaged_layer,
+     "a damaged row of a layer is DATA_LOSS for its queries, lists and puts")
 {
     check_layer_lost("UPDATE layers SET reports = 2 WHERE run = 'a' AND layer = 'x'");
     check_layer_lost("UPDATE layers SET upload = 1 WHERE run = 'a' AND layer = 'x'");
@@ -220,14 +221,14 @@ CASE(damaged_layer, "a layer's damaged row is DATA_LOSS for its queries, lists a
                      "UPDATE layers SET crc = NULL WHERE run = 'a' AND layer = 'x'");
 }
 
-CASE(lost_layer, "a layer's row that is lost or moved is DATA_LOSS")
+CASE(lost_layer, "a missing or moved row of a layer is DATA_LOSS")
 {
     check_layer_lost("DELETE FROM layers WHERE run = 'a' AND layer = 'x'");
     check_layer_lost("UPDATE layers SET layer = 'w' WHERE run = 'a' AND layer = 'x'");
 }
 
 CASE(lost_last_layer,
-     "lost rows of the last layers are DATA_LOSS, and their codes are kept")
+     "missing rows of the last layers are DATA_LOSS, and their codes are kept")
 {
     struct store_fixture fixture;
     unsigned count;
@@ -245,8 +246,7 @@ CASE(lost_last_layer,
     store_fixture_fini(&fixture);
 }
 
-CASE(lost_totals,
-     "damaged totals fail lists of all layers and new layers, and nothing else")
+CASE(lost_totals, "damaged totals make only lists of all layers and new layers fail")
 {
     struct store_fixture fixture;
     unsigned count;
@@ -264,7 +264,7 @@ CASE(lost_totals,
 }
 
 /* A column that another definition made a number would compare otherwise. */
-CASE(damaged_definitions, "definitions that were changed are refused at open")
+CASE(damaged_definitions, "a changed SQL schema is refused at open")
 {
     struct store_fixture fixture;
     struct failure failure = {0};

@@ -13,7 +13,7 @@
 
 /* ---- codes ------------------------------------------------------------------------- */
 
-CASE(damaged_codes, "flips are never counted from damaged codes: the put is DATA_LOSS")
+CASE(damaged_codes, "a put whose flips would be counted from damaged codes is DATA_LOSS")
 {
     struct store_fixture fixture;
     struct failure failure;
@@ -87,8 +87,8 @@ static void check_crowd(struct store_fixture *fixture, bool codes_are_broken)
     check_others(fixture);
 }
 
-CASE(batch_beside_damaged_row,
-     "puts that share a batch with one that meets a damaged row are filed")
+CASE(batch_with_damaged_row,
+     "a put that meets a damaged row does not fail the others of its batch")
 {
     struct store_fixture fixture;
 
@@ -99,8 +99,8 @@ CASE(batch_beside_damaged_row,
 }
 
 /* Here SQLite itself finds the damage, within the transaction, as it writes. */
-CASE(batch_beside_broken_table,
-     "puts that share a batch with one that meets a broken table are filed")
+CASE(batch_with_broken_table,
+     "a put that meets a broken table does not fail the others of its batch")
 {
     struct store_fixture fixture;
     char path[STORE_PATH_BYTES], junk[4096];

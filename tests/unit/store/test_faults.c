@@ -95,7 +95,7 @@ static void disk_walk(bool sticky)
 }
 
 CASE(disk_fails_once,
-     "whichever write or flush fails once, only stored reports are acknowledged")
+     "if any one write or flush fails, only stored reports are acknowledged")
 {
     disk_walk(false);
 }
@@ -107,7 +107,8 @@ CASE(disk_stays_bad, "puts fail while the disk fails, and work again afterwards"
 
 /* The disk fills in the middle of an upload: its rows go when it is well again,
  * without a restart. */
-CASE(broken_upload_is_swept, "an upload that the disk broke is swept without a restart")
+CASE(broken_upload_is_swept,
+     "an upload that failed on the disk is removed without a restart")
 {
     struct store_fixture fixture;
 
@@ -121,7 +122,7 @@ CASE(broken_upload_is_swept, "an upload that the disk broke is swept without a r
     store_fixture_fini(&fixture);
 }
 
-CASE(aborted_upload_is_gone, "an aborted upload leaves nothing")
+CASE(aborted_upload_is_gone, "an aborted upload leaves nothing behind")
 {
     struct store_fixture fixture;
     struct fixture_put put = {.fixture = &fixture};
@@ -140,7 +141,7 @@ CASE(aborted_upload_is_gone, "an aborted upload leaves nothing")
     store_fixture_fini(&fixture);
 }
 
-CASE(leftovers_go_at_open, "uploads left over from a crash go at the next open")
+CASE(leftovers_go_at_open, "opening the store removes uploads that a crash left behind")
 {
     struct store_fixture fixture;
     char insert[128];
@@ -214,7 +215,7 @@ static void check_refused(struct store_fixture *fixture, enum trit_status status
         check_failed(__FILE__, __LINE__, "%s", failure.message);
 }
 
-CASE(wrong_files, "files of a newer daemon, of others, or of nobody are refused")
+CASE(wrong_files, "a file that no tritd or a newer one wrote is refused")
 {
     struct store_fixture fixture;
     char path[STORE_PATH_BYTES];

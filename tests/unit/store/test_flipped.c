@@ -281,7 +281,7 @@ static void show(const char *store, size_t size, const struct tally *tally)
 }
 
 CASE(every_byte,
-     "whichever byte of a store is flipped, it answers what was filed, or DATA_LOSS")
+     "whichever byte is flipped, the store answers correctly or with DATA_LOSS")
 {
     static struct life sound;
     struct store_fixture fixture;
@@ -371,8 +371,7 @@ static bool is_interior(const uint8_t *bytes, size_t at)
     return type == 2 || type == 5;
 }
 
-CASE(inner_pages,
-     "a store whose tables have inner pages survives flipped bytes in them too")
+CASE(inner_pages, "the same holds for a store whose tables have inner pages")
 {
     static struct life sound;
     struct store_fixture fixture;

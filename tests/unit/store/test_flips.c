@@ -139,7 +139,7 @@ CASE(oracle, "the table of flips equals counting element by element")
 }
 
 CASE(against_the_latest,
-     "flips are counted against the latest earlier step, where its codes are kept")
+     "flips are counted against the latest earlier step whose codes are kept")
 {
     struct store_fixture fixture;
     struct tensor a, b;
@@ -194,7 +194,7 @@ static bool comparable(struct store_fixture *fixture, const struct tensor *tenso
 
 /* Rows of 3 and one group of all of them: a byte has codes of two rows. */
 CASE(one_group_of_rows,
-     "codes of one group over all rows are compared only with codes of the same form")
+     "codes with one scale for the tensor are compared only with codes of the same form")
 {
     struct store_fixture fixture;
     struct fixture_put put;
@@ -302,7 +302,7 @@ CASE(wrong_length, "codes of the wrong length are refused, and nothing is stored
 
 /* 24 MB of codes, faster than the disk: the store asks for pauses and gets by
  * with what it promised to hold. */
-CASE(pauses, "an upload faster than the disk is told to pause, and resumes")
+CASE(pauses, "an upload that is faster than the disk is paused and resumed")
 {
     struct store_fixture fixture;
     struct fixture_put put;
@@ -341,7 +341,7 @@ static bool was_drained(void *arg)
 }
 
 /* A tensor of 1 GiB in f32 has 64 MiB of codes; they are never held. */
-CASE(constant_memory, "codes of a large tensor pass in constant memory")
+CASE(constant_memory, "the codes of a large tensor are stored in constant memory")
 {
     enum { PIECE = 16 << 10, BYTES = 64 << 20 };
     static uint8_t piece[PIECE];

@@ -157,7 +157,7 @@ static void check_all(struct store_fixture *fixture)
 
 /* ---- cases ------------------------------------------------------------------------- */
 
-CASE(reads_back, "a store of schema version 1 is read completely and migrated")
+CASE(reads_back, "a store of schema version 1 is migrated and read completely")
 {
     struct store_fixture fixture;
 
@@ -171,7 +171,7 @@ CASE(reads_back, "a store of schema version 1 is read completely and migrated")
     store_fixture_fini(&fixture);
 }
 
-CASE(goes_on, "after a migration flips are counted from the codes in the old store")
+CASE(goes_on, "after a migration flips are counted against the codes in the old store")
 {
     static uint8_t codes[CODES_BYTES];
     struct store_fixture fixture;
@@ -194,7 +194,8 @@ CASE(goes_on, "after a migration flips are counted from the codes in the old sto
 }
 
 /* What was asked is not known, so nothing equals it. */
-CASE(never_equal, "migrated reports equal none, since their questions are not known")
+CASE(never_equal,
+     "migrated reports equal no new report, because their questions are unknown")
 {
     struct store_fixture fixture;
     struct fixture_put put;
@@ -213,7 +214,7 @@ CASE(never_equal, "migrated reports equal none, since their questions are not kn
     store_fixture_fini(&fixture);
 }
 
-CASE(guarded_from_then_on, "migrated rows carry a CRC")
+CASE(guarded_from_then_on, "migrated rows have a CRC")
 {
     struct store_fixture fixture;
     struct store_reader *reader;
@@ -254,7 +255,7 @@ CASE(empty_store, "an empty store of version 1 takes reports after its migration
 }
 
 /* Whatever allocation fails: the store stays as it was, or has moved on whole. */
-CASE(interrupted, "a migration that fails midway leaves the store as it was")
+CASE(interrupted, "a migration that fails leaves the store unchanged")
 {
     struct store_fixture fixture;
     bool fired = true;

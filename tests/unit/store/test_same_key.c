@@ -80,7 +80,8 @@ static void check_refused(const struct fixture_put *second, const char *wanted)
 /* ---- equal ------------------------------------------------------------------------ */
 
 /* What the request measured stays; what only the store knows is the stored one. */
-CASE(equal, "an equal report keeps its own fields, with flips and time of the stored one")
+CASE(equal,
+     "an equal report keeps its own fields and gets flips and time of the stored one")
 {
     enum { CODES = 4 };
     static const uint8_t codes[2][CODES] = {{0x00}, {0x55, 0x55, 0x55, 0x55}};
@@ -133,8 +134,7 @@ CASE(equal_with_all,
 }
 
 /* A projection has no mode and no tolerance, and no latents have no fingerprint. */
-CASE(what_does_not_count,
-     "values outside of the question and the findings make no difference")
+CASE(what_does_not_count, "values outside of question and findings do not matter")
 {
     struct store_question asked = {.method = STORE_METHOD_PROJECT};
     struct store_fixture fixture;
@@ -349,7 +349,7 @@ CASE(another_question,
 /* ---- in one batch ------------------------------------------------------------------ */
 
 /* The second statement sees what the first one wrote. */
-CASE(one_batch, "reports of one key in one batch see each other")
+CASE(one_batch, "reports of the same key in one batch are compared with each other")
 {
     enum { PUTS = 32 };
     static struct fixture_put puts[PUTS];

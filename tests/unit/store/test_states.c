@@ -9,12 +9,12 @@ CASE(put_moves, "a put is committed or aborted, once")
     check_moves(&put_states, "open>committing open>aborting");
 }
 
-CASE(drain_moves, "an upload waits, is told, and may wait again")
+CASE(drain_moves, "an upload waits, is notified, and may wait again")
 {
     check_moves(&drain_states, "idle>waiting waiting>posted waiting>idle posted>idle");
 }
 
-CASE(upload_moves, "a broken upload stays broken")
+CASE(upload_moves, "a failed upload stays failed")
 {
     check_moves(&upload_states, "sound>broken broken>broken");
 }

@@ -59,17 +59,17 @@ static void read_back(bool in_memory)
     store_fixture_fini(&fixture);
 }
 
-CASE(on_disk, "a report in a data directory reads back as it was put")
+CASE(on_disk, "a report in a data directory is read back unchanged")
 {
     read_back(false);
 }
 
-CASE(in_memory, "a report in memory reads back as it was put")
+CASE(in_memory, "a report in memory is read back unchanged")
 {
     read_back(true);
 }
 
-CASE(after_reopening, "reports are there after closing and opening, up to step 2^63-1")
+CASE(after_reopening, "reports are found after closing and opening, up to step 2^63-1")
 {
     struct store_fixture fixture;
     struct store_reader *reader;
@@ -89,7 +89,7 @@ CASE(after_reopening, "reports are there after closing and opening, up to step 2
     store_fixture_fini(&fixture);
 }
 
-CASE(names_what_is_missing, "NOT_FOUND names what is missing: run, layer or step")
+CASE(names_what_is_missing, "NOT_FOUND says which of run, layer and step is missing")
 {
     struct store_fixture fixture;
     struct store_reader *reader;
@@ -119,7 +119,7 @@ enum { CROWD = 60 };
 
 /* A crowd that is queued while the writer is busy shares its transactions; among
  * them are two pairs with the same key. */
-CASE(group_commit, "reports that wait share a transaction, also two of the same key")
+CASE(group_commit, "waiting reports share a transaction, also two of the same key")
 {
     static struct fixture_put puts[CROWD];
     struct store_fixture fixture;
@@ -146,7 +146,7 @@ CASE(group_commit, "reports that wait share a transaction, also two of the same 
     store_fixture_fini(&fixture);
 }
 
-CASE(queue_is_bounded, "no more than queue_max puts are open")
+CASE(queue_is_bounded, "at most queue_max puts are open")
 {
     struct store_fixture fixture;
     static struct store_put puts[64];
@@ -181,7 +181,7 @@ CASE(step_is_bounded, "a step beyond 2^63-1 is refused")
 }
 
 /* The lock outlives no process, so a second open in this one stands for that. */
-CASE(directory_is_locked, "a data directory is one daemon's alone")
+CASE(directory_is_locked, "a data directory can be used by one daemon only")
 {
     struct store_fixture fixture, second;
     struct failure failure = {0};

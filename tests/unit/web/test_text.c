@@ -15,7 +15,7 @@ static void check_html(const char *words, const char *wanted)
     text_fini(&text);
 }
 
-CASE(html, "HTML text holds no markup, no control characters and only UTF-8")
+CASE(html, "HTML text has no markup, no control characters and only UTF-8")
 {
     check_html("<a href=\"x\" title='y'>&",
                "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;"
@@ -44,7 +44,7 @@ CASE(json, "JSON keeps its layout; deceptive characters become \\u escapes")
     text_fini(&text);
 }
 
-CASE(urls, "an encoded name decodes to itself and holds nothing that URLs reserve")
+CASE(urls, "an encoded name decodes to itself and has no reserved character")
 {
     struct text text = {0};
     char all[256], back[256];
@@ -78,7 +78,7 @@ CASE(decoding,
     CHECK(url_decode("%00", 3, out, sizeof(out)) == -1);
 }
 
-CASE(hosts, "a host is answered by address, local name or its own name, else refused")
+CASE(hosts, "a request is served for an address, a local name or a configured name only")
 {
     static const char *const good[] = {
         "127.0.0.1",
@@ -114,7 +114,7 @@ CASE(hosts, "a host is answered by address, local name or its own name, else ref
             check_failed(__FILE__, __LINE__, "%s should be refused", bad[i]);
 }
 
-CASE(bounded, "a text stops at its bound and remembers that it was cut")
+CASE(bounded, "a text stops at its bound and remembers that it was truncated")
 {
     struct text text = {0};
     static const char block[4096];

@@ -120,7 +120,7 @@ static void check_contains(struct fixture *fixture, const char *path, const char
 
 /* ---- cases ------------------------------------------------------------------ */
 
-CASE(probes, "livez, readyz and healthz tell life, readiness and the reason")
+CASE(probes, "livez, readyz and healthz report life, readiness and the reason")
 {
     struct fixture fixture;
     struct http_reply reply;
@@ -144,7 +144,7 @@ CASE(probes, "livez, readyz and healthz tell life, readiness and the reason")
     fixture_fini(&fixture);
 }
 
-CASE(metrics, "metrics come as Prometheus text, as OpenMetrics when asked")
+CASE(metrics, "metrics are Prometheus text, or OpenMetrics if the client asks for it")
 {
     struct fixture fixture;
     struct http_reply reply;
@@ -193,7 +193,8 @@ CASE(json_lists, "runs and layers are listed as JSON under percent-encoded names
     fixture_fini(&fixture);
 }
 
-CASE(json_layer, "a layer gives its latest report, one step, or a stretch of history")
+CASE(json_layer,
+     "a layer's path returns its latest report, one step, or a range of steps")
 {
     struct fixture fixture;
     json_t *json;
@@ -220,7 +221,7 @@ CASE(json_layer, "a layer gives its latest report, one step, or a stretch of his
 }
 
 /* 450 steps: pages of 200, 200 and 50 that follow each other's `next`. */
-CASE(pages_follow, "long histories come in pages that lead to the next")
+CASE(pages_follow, "a long history is split into pages that link to the next")
 {
     enum { STEPS = 450 };
     struct fixture fixture;
@@ -250,7 +251,7 @@ CASE(pages_follow, "long histories come in pages that lead to the next")
     fixture_fini(&fixture);
 }
 
-CASE(errors, "what is wrong is said as JSON with the status, the name and the value")
+CASE(errors, "errors are JSON with the status, the name and the value")
 {
     struct fixture fixture;
 
@@ -298,7 +299,7 @@ static void send_raw(struct fixture *fixture, const char *request, int status,
     http_free(&reply);
 }
 
-CASE(methods, "only GET and HEAD are served, and no bodies are taken")
+CASE(methods, "only GET and HEAD are served, and no bodies are accepted")
 {
     struct fixture fixture;
     struct http_reply reply;
@@ -325,7 +326,7 @@ CASE(methods, "only GET and HEAD are served, and no bodies are taken")
 }
 
 /* Three requests in one write; the second is wrong. */
-CASE(keep_alive, "requests follow each other on one connection")
+CASE(keep_alive, "one connection serves several requests")
 {
     struct fixture fixture;
     struct http_reply reply;
@@ -447,7 +448,7 @@ static void check_honest(const struct http_reply *reply, const struct http_reply
 
 /* Each allocation of ours and of jansson in turn, while pages are asked for: a
  * reply that says so, or a closed connection; never half a page. */
-CASE(memory, "whichever allocation fails, a reply is whole, or says so, or is not there")
+CASE(memory, "whichever allocation fails, a reply is complete, an error, or absent")
 {
     static const char *const paths[] = {"/",
                                         "/runs/r/layers/l",
@@ -487,7 +488,7 @@ CASE(memory, "whichever allocation fails, a reply is whole, or says so, or is no
     fixture_fini(&fixture);
 }
 
-CASE(start_fails, "a server that lacks memory does not start, and says so")
+CASE(start_fails, "a server whose start runs out of memory reports it")
 {
     struct fixture fixture;
     struct web_config config = {.address = "127.0.0.1:0"};
@@ -504,7 +505,7 @@ CASE(start_fails, "a server that lacks memory does not start, and says so")
     fixture_fini(&fixture);
 }
 
-CASE(addresses, "a start with a wrong or taken address names it")
+CASE(addresses, "a start with an invalid or used address names the address")
 {
     struct fixture fixture;
     struct web_config config = {.address = "127.0.0.1:0"};

@@ -19,7 +19,8 @@ static uint64_t charge_of(size_t bytes)
                                              : (bytes + 4095) / 4096 * 4096;
 }
 
-CASE(gives_what_is_asked, "a block has the size asked for, aligned; its slab is charged")
+CASE(gives_what_is_asked,
+     "a block has the requested size, is aligned, and its slab is charged")
 {
     struct budget budget;
     struct blocks *blocks;
@@ -42,7 +43,8 @@ CASE(gives_what_is_asked, "a block has the size asked for, aligned; its slab is 
     blocks_destroy(NULL);
 }
 
-CASE(large_blocks_are_exact, "a block above the classes is served exactly")
+CASE(large_blocks_are_exact,
+     "a block above the size classes has exactly the requested size")
 {
     struct budget budget;
     struct blocks *blocks;
@@ -57,7 +59,7 @@ CASE(large_blocks_are_exact, "a block above the classes is served exactly")
     blocks_destroy(blocks);
 }
 
-CASE(budget_bounds_blocks, "blocks stop where the budget does")
+CASE(budget_bounds_blocks, "a block above the budget is refused")
 {
     struct budget budget;
     struct blocks *blocks;
@@ -109,7 +111,7 @@ CASE(blocks_are_apart, "blocks do not overlap, and the charge covers what is hel
     blocks_destroy(blocks);
 }
 
-CASE(free_memory_is_kept_to_a_cap, "free memory is kept up to a cap, for every class")
+CASE(free_memory_is_kept_to_a_cap, "free memory is kept up to a cap, in every size class")
 {
     enum { HELD = 600 };
     static struct block held[HELD];
@@ -136,7 +138,7 @@ CASE(free_memory_is_kept_to_a_cap, "free memory is kept up to a cap, for every c
     blocks_destroy(blocks);
 }
 
-CASE(survives_lack_of_memory, "blocks survive a refused mapping")
+CASE(survives_lack_of_memory, "a failed mmap is an error without a leak")
 {
     struct budget budget;
     struct blocks *blocks;

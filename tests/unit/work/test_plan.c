@@ -6,7 +6,8 @@
 #include "kernels/kernels.h"
 #include "tests/unit/work/specs.h"
 
-CASE(zero_means_default, "group size 0 means 128, and a short group pads or not as asked")
+CASE(zero_means_default,
+     "group size 0 means 128, and a short group is padded or not as asked")
 {
     struct plan_spec spec = matrix(3, 1000);
     struct plan plan;
@@ -22,7 +23,7 @@ CASE(zero_means_default, "group size 0 means 128, and a short group pads or not 
     CHECK_EQ(plan.tail_divisor, 104);
 }
 
-CASE(packed_bytes, "packed tensors have the bytes of their blocks and scales")
+CASE(packed_bytes, "the size of a packed tensor is that of its blocks and scales")
 {
     struct plan_spec spec = matrix(4096, 4096);
     struct plan plan;
@@ -43,7 +44,8 @@ CASE(packed_bytes, "packed tensors have the bytes of their blocks and scales")
 }
 
 /* Group sizes, and the rows they come in. */
-CASE(groups_of_several_blocks, "a group may span several blocks that hold its scale each")
+CASE(groups_of_several_blocks,
+     "a group may span several blocks, each with the group's scale")
 {
     static const struct {
         enum trit_encoding encoding;
@@ -106,7 +108,7 @@ CASE(one_scale_is_one_tile, "a tensor with one scale is one group and one tile")
     CHECK_EQ(plan.out_bytes, 10240000);
 }
 
-CASE(regroups, "where a tensor is regrouped, each encoding keeps its own blocks")
+CASE(regroups, "when a tensor is regrouped, input and output keep their own blocks")
 {
     struct plan_spec spec = matrix(8, 768);
     struct plan plan;
@@ -137,8 +139,7 @@ CASE(regroups, "where a tensor is regrouped, each encoding keeps its own blocks"
     CHECK_EQ(plan.groups, 1);
 }
 
-CASE(one_scale_beside_the_data,
-     "a separate scale is counted, and rows may be of any length")
+CASE(one_separate_scale, "a separate scale is counted, and rows may have any length")
 {
     struct plan_spec spec = spec_of(3, (const uint64_t[]){2, 2, 129});
     struct plan plan;
@@ -185,7 +186,7 @@ CASE(huge_tensors_are_planned, "a tensor of 4 EiB is planned without overflow")
 }
 
 CASE(largest_groups_fit_a_tile,
-     "one group of the largest size fits a tile, and short rows share one")
+     "a group of the largest size fits a tile, and short rows share a tile")
 {
     struct plan_spec spec = matrix(3, 200000);
     struct plan plan;

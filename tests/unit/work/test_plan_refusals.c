@@ -22,7 +22,7 @@ static void check_refused(const struct plan_spec *spec, enum trit_status status,
 }
 
 CASE(bad_shapes,
-     "a shape that overflows, is empty or has no rank is refused by name and value")
+     "a shape that overflows, is empty or has no axes is refused by name and value")
 {
     struct plan_spec spec = spec_of(0, NULL);
     const uint64_t big = 1ull << 32;
@@ -93,7 +93,7 @@ CASE(bad_groups, "a group size above the bound and an unknown partial group are 
                   "options.partial_group: 2; must be padded (0) or exact (1)");
 }
 
-CASE(bad_encodings, "an encoding refuses groups and rows it cannot hold")
+CASE(bad_encodings, "an encoding refuses groups and rows that it does not support")
 {
     struct plan_spec spec = matrix(2, 256);
 
@@ -132,7 +132,8 @@ CASE(bad_encodings, "an encoding refuses groups and rows it cannot hold")
     CHECK(plan_init(&(struct plan){0}, &spec, NULL) == -1);
 }
 
-CASE(bad_wholes, "a tensor with one scale refuses groups, odd rows and too many elements")
+CASE(bad_tensors_of_one_scale,
+     "an encoding with one scale refuses group sizes, odd rows and too many elements")
 {
     struct plan_spec spec = matrix(3, 100);
 
@@ -158,7 +159,7 @@ CASE(bad_wholes, "a tensor with one scale refuses groups, odd rows and too many 
                   "at most 268435456");
 }
 
-CASE(bad_interleaved, "rows that share bytes come in fours")
+CASE(bad_interleaved, "hf_bitnet refuses a number of rows that is no multiple of four")
 {
     struct plan_spec spec = matrix(6, 128);
 

@@ -110,7 +110,7 @@ static void run_until_done(struct fixture *f, int wanted)
 /* ---- cases ------------------------------------------------------------------------- */
 
 CASE(runs_every_job_once,
-     "every job runs once on a worker, signals blocked, and is done once on the loop")
+     "every job runs once on a worker with signals blocked, and is done once on the loop")
 {
     static struct task tasks[JOBS];
     struct fixture f;
@@ -131,7 +131,8 @@ CASE(runs_every_job_once,
     fixture_close(&f);
 }
 
-CASE(keeps_order_with_one_worker, "one worker runs jobs in the order they came")
+CASE(keeps_order_with_one_worker,
+     "a single worker runs jobs in the order they were submitted")
 {
     static struct task tasks[100];
     struct fixture f;
@@ -149,7 +150,8 @@ CASE(keeps_order_with_one_worker, "one worker runs jobs in the order they came")
     fixture_close(&f);
 }
 
-CASE(skips_the_cancelled, "a job cancelled before its turn is skipped and still done")
+CASE(skips_the_cancelled,
+     "a job cancelled before it starts is skipped, and its done is still called")
 {
     _Atomic bool cancelled = false;
     pthread_barrier_t gate;
@@ -182,7 +184,7 @@ CASE(skips_the_cancelled, "a job cancelled before its turn is skipped and still 
     pthread_barrier_destroy(&gate);
 }
 
-CASE(done_may_submit_again, "a job may be submitted again from its done")
+CASE(done_may_submit_again, "a job's done may submit it again")
 {
     struct task task;
     struct fixture f;
@@ -196,7 +198,8 @@ CASE(done_may_submit_again, "a job may be submitted again from its done")
     fixture_close(&f);
 }
 
-CASE(stop_runs_out_the_queue, "stopping runs out the queue; every job is still done")
+CASE(stop_runs_out_the_queue,
+     "stopping empties the queue, and every job's done is called")
 {
     static struct task tasks[200];
     _Atomic bool cancelled = true;
@@ -218,7 +221,7 @@ CASE(stop_runs_out_the_queue, "stopping runs out the queue; every job is still d
     pool_stop(NULL);
 }
 
-CASE(starts_and_stops_idle, "a pool that has nothing to do starts and stops")
+CASE(starts_and_stops_idle, "a pool without jobs starts and stops")
 {
     for (int i = 0; i < 50; i++) {
         struct fixture f;
@@ -228,7 +231,7 @@ CASE(starts_and_stops_idle, "a pool that has nothing to do starts and stops")
     }
 }
 
-CASE(zero_is_one_a_core, "0 threads is one a core, and too many are refused")
+CASE(zero_is_one_a_core, "0 threads means one per core, and too many are refused")
 {
     struct fixture f;
     struct failure failure = {0};
@@ -242,7 +245,7 @@ CASE(zero_is_one_a_core, "0 threads is one a core, and too many are refused")
     fixture_close(&f);
 }
 
-CASE(start_fails_cleanly, "a pool that cannot start leaves nothing")
+CASE(start_fails_cleanly, "a pool that cannot start leaves nothing behind")
 {
     struct uv_loop_s *loop = loop_create();
     struct mailbox *mailbox;
