@@ -231,7 +231,8 @@ CASE(carries_over, "other encodings copy config.json unchanged")
     output_fini(&output);
 }
 
-CASE(drops_the_old_packing, "packing again removes the quantization block of bitnet or MLX")
+CASE(drops_the_old_packing,
+     "packing again removes the quantization block of bitnet or MLX")
 {
     static const struct pack_target target = {.encoding = TRIT_ENCODING_INT8};
     static const struct checkpoint_options options = {.has_encoding = true};
