@@ -190,6 +190,10 @@ test: bins $(TESTS) $(STUBS) $(FAILING) ## everything: unit tests of every modul
 e2e: bins $(STUBS) $(FAILING) ## the end-to-end suite alone (E2E='-k name')
 	@$(RUN_TESTS) --e2e tests/e2e -- $(E2E)
 
+.PHONY: test-large
+test-large: bins $(STUBS) ## memory over a checkpoint of 6 GB (5 GB of disk, a minute)
+	@TRIT_LARGE=1 $(RUN_TESTS) --e2e tests/e2e/test_large.py
+
 .PHONY: check check-asan check-ubsan check-tsan check-arm64 check-kernels
 check: test lint ## test and lint
 check-asan check-ubsan check-tsan check-arm64: check-%: ## the suite under a sanitizer; arm64 under qemu

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "checkpoint/difference.h"
 #include "checkpoint/json.h"
 #include "checkpoint/layer_diff.h"
@@ -16,6 +17,8 @@
 #include "client/cli/both.h"
 #include "client/cli/grid.h"
 #include "client/cli/side.h"
+
+static const uint64_t PIECE_ELEMENTS = 1 << 20; /* of each side in memory */
 
 struct diffing {
     const struct options *options;
@@ -98,14 +101,15 @@ static int show_other(struct diffing *d, const char *name, const char *what)
                : fail(&d->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
-static int diff_matrix(struct diffing *d, size_t a, size_t b, uint64_t number,
-                       struct layer_diff *diff)
+/* Rows [first, first + count) of a matrix. */
+static int diff_rows(struct diffing *d, size_t a, size_t b, uint64_t number,
+                     uint64_t first, uint64_t count, struct layer_diff *diff)
 {
     struct side_matrix left = {.data = NULL}, right = {.data = NULL};
-    int result = side_load(&d->a, a, number, &left, &d->failure);
+    int result = side_load_rows(&d->a, a, number, first, count, &left, &d->failure);
 
     if (result == 0)
-        result = side_load(&d->b, b, number, &right, &d->failure);
+        result = side_load_rows(&d->b, b, number, first, count, &right, &d->failure);
     if (result == 0)
         result = layer_diff(diff, &left.matrix, &right.matrix, &d->failure);
     side_unload(&left);
@@ -113,21 +117,37 @@ static int diff_matrix(struct diffing *d, size_t a, size_t b, uint64_t number,
     return result;
 }
 
+static int diff_matrix(struct diffing *d, size_t a, size_t b, uint64_t number,
+                       struct layer_diff *diff)
+{
+    const struct matrices matrix = content_matrices(&d->a.contents.items[a]);
+    const uint64_t rows =
+        matrix.columns < PIECE_ELEMENTS ? PIECE_ELEMENTS / matrix.columns : 1;
+    struct layer_diff part;
+
+    for (uint64_t first = 0; first < matrix.rows; first += rows) {
+        const uint64_t count = u64_min(rows, matrix.rows - first);
+
+        if (diff_rows(d, a, b, number, first, count, &part) < 0)
+            return -1;
+        layer_diff_add(diff, &part);
+    }
+    return 0;
+}
+
 static int diff_layer(struct diffing *d, const char *name, size_t a, size_t b)
 {
     const struct matrices left = content_matrices(&d->a.contents.items[a]);
     const struct matrices right = content_matrices(&d->b.contents.items[b]);
-    struct layer_diff whole = {.scale_ratio_max = 1}, part;
+    struct layer_diff diff = {.scale_ratio_max = 1};
 
     if (left.count != right.count || left.rows != right.rows ||
         left.columns != right.columns)
         return show_other(d, name, "another shape");
-    for (uint64_t i = 0; i < left.count; i++) {
-        if (diff_matrix(d, a, b, i, &part) < 0)
+    for (uint64_t i = 0; i < left.count; i++)
+        if (diff_matrix(d, a, b, i, &diff) < 0)
             return fail_context(&d->failure, "%s", name);
-        layer_diff_add(&whole, &part);
-    }
-    return show_layer(d, name, &whole);
+    return show_layer(d, name, &diff);
 }
 
 static int diff_other(struct diffing *d, const char *name, size_t a, size_t b)

@@ -55,31 +55,41 @@ static int take_reciprocal(struct side_matrix *loaded, struct failure *failure)
     return 0;
 }
 
+int side_load_scales(struct side *side, size_t index, uint64_t number,
+                     struct side_matrix *loaded, struct failure *failure)
+{
+    const struct content *content = &side->contents.items[index];
+    const struct tensor_entry *entry = &side->contents.table->entries[content->scales];
+    struct matrices scales = content_matrices(content);
+
+    scales.transposed = false;
+    if (matrix_load(side->input.reader, entry, &scales, number, &loaded->scales,
+                    &loaded->scale_bytes, failure) < 0)
+        return -1;
+    loaded->matrix.scales = loaded->scales;
+    loaded->matrix.scales_dtype = entry->type->dtype;
+    return side->reciprocals ? take_reciprocal(loaded, failure) : 0;
+}
+
 int side_load(struct side *side, size_t index, uint64_t number,
               struct side_matrix *loaded, struct failure *failure)
 {
     const struct content *content = &side->contents.items[index];
     const struct tensor_entry *entries = side->contents.table->entries;
-    struct matrices data = content_matrices(content), scales = data;
+    struct matrices data = content_matrices(content);
 
     *loaded = (struct side_matrix){.matrix = {.rows = data.rows,
                                               .columns = data.columns,
                                               .terms = content->terms,
                                               .dtype = entries[index].type->dtype}};
     data.transposed &= encoding_keeps_layout(content->terms.encoding);
-    scales.transposed = false;
     if (matrix_load(side->input.reader, &entries[index], &data, number, &loaded->data,
                     &loaded->data_bytes, failure) < 0)
         return -1;
     loaded->matrix.data = loaded->data;
-    if (content->scales == CONTENT_NONE)
-        return 0;
-    if (matrix_load(side->input.reader, &entries[content->scales], &scales, number,
-                    &loaded->scales, &loaded->scale_bytes, failure) < 0)
-        return -1;
-    loaded->matrix.scales = loaded->scales;
-    loaded->matrix.scales_dtype = entries[content->scales].type->dtype;
-    return side->reciprocals ? take_reciprocal(loaded, failure) : 0;
+    return content->scales == CONTENT_NONE
+               ? 0
+               : side_load_scales(side, index, number, loaded, failure);
 }
 
 void side_unload(struct side_matrix *loaded)

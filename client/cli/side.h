@@ -29,6 +29,16 @@ struct side_matrix {
 
 int side_load(struct side *side, size_t index, uint64_t number,
               struct side_matrix *loaded, struct failure *failure);
+
+/* The scales alone. The layer must have some. */
+int side_load_scales(struct side *side, size_t index, uint64_t number,
+                     struct side_matrix *loaded, struct failure *failure);
+
+/* Only rows [first, first + count) of the matrix, whatever its layout. Where rows share
+ * bytes, as in hf_bitnet, they are given as dense values. */
+int side_load_rows(struct side *side, size_t index, uint64_t number, uint64_t first,
+                   uint64_t count, struct side_matrix *loaded, struct failure *failure);
+
 void side_unload(struct side_matrix *loaded);
 
 #endif
