@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/app.h"
 
-#include <assert.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <uv.h>
 
 #include "access/access.h"
-#include "app/config.h"
+#include "app/impl.h"
 #include "app/notify.h"
-#include "app/state.h"
-#include "async/loop.h"
-#include "base/budget.h"
 #include "base/clock.h"
 #include "grpc/grpc.h"
-#include "grpc/method.h"
-#include "kernels/kernels.h"
 #include "layers/layers.h"
 #include "net/listener.h"
 #include "obs/log.h"
@@ -35,37 +26,6 @@
  * destroys the modules from the top down. The loop ends when it has no handle left.
  *
  * A second stop closes the connections immediately; the rest is the same. */
-
-enum { METHODS_MAX = 64, SIGNALS = 3 };
-
-struct app {
-    const struct config *config;
-    _Atomic unsigned state; /* enum app_state; the loop moves it, the web reads it */
-    uv_loop_t loop;
-    bool loop_open;
-    uv_signal_t signals[SIGNALS];
-    struct mailbox_message stop;
-    _Atomic unsigned stops; /* calls of app_stop that the loop has not handled yet */
-    const char *methods[METHODS_MAX];
-
-    struct log *log;
-    struct metrics *metrics;
-    struct access *access;
-    struct mailbox *mailbox;
-    struct timers *timers;
-    struct budget budget;
-    struct blocks *blocks;
-    const struct kernels *kernels;
-    struct pool *pool;
-    struct store *store;
-    struct layers *layers;
-    struct store_reader *services_reader, *web_reader;
-    struct services *services;
-    struct grpc *grpc;
-    struct net *net;
-    struct web *web;
-    char addresses[1024];
-};
 
 /* Only the loop's thread moves. */
 static void move(struct app *app, enum app_state to)
@@ -115,21 +75,54 @@ static void drained(void *arg)
     grpc_on_idle(app->grpc, idle, app);
 }
 
+static void drain(struct app *app)
+{
+    net_drain(app->net, drained, app);
+}
+
+static void drain_delay_over(struct timer *timer)
+{
+    drain(LIST_OWNER(timer, struct app, drain_delay));
+}
+
+/* Health and readiness say no from now on. For drain_delay_ms new connections and calls
+ * are still served, so that load balancers have time to notice. */
+static void begin_drain(struct app *app)
+{
+    const uint64_t delay_ms = app->config.drain_delay_ms;
+
+    move(app, APP_DRAINING);
+    notify("STOPPING=1");
+    log_event(app->log, LOG_INFO, "draining",
+              LOG_FIELDS(LOG_U64("drain_delay_ms", delay_ms),
+                         LOG_U64("drain_ms_max", app->config.limits.drain_ms_max)));
+    grpc_drain(app->grpc);
+    if (delay_ms > 0)
+        timer_arm(app->timers, &app->drain_delay,
+                  clock_monotonic_ns() + delay_ms * 1000000);
+    else
+        drain(app);
+}
+
+static void abort_drain(struct app *app)
+{
+    log_event(app->log, LOG_WARN, "aborting",
+              LOG_FIELDS(LOG_STR("why", "stopped a second time")));
+    if (app->drain_delay.due_ns) {
+        timer_disarm(app->timers, &app->drain_delay);
+        drain(app);
+    }
+    net_abort(app->net);
+}
+
 static void stop(struct app *app)
 {
     switch ((enum app_state)atomic_load(&app->state)) {
     case APP_SERVING:
-        move(app, APP_DRAINING);
-        notify("STOPPING=1");
-        log_event(app->log, LOG_INFO, "draining",
-                  LOG_FIELDS(LOG_U64("drain_ms_max", app->config->limits.drain_ms_max)));
-        grpc_drain(app->grpc);
-        net_drain(app->net, drained, app);
+        begin_drain(app);
         break;
     case APP_DRAINING:
-        log_event(app->log, LOG_WARN, "aborting",
-                  LOG_FIELDS(LOG_STR("why", "stopped a second time")));
-        net_abort(app->net);
+        abort_drain(app);
         break;
     case APP_STARTING:
     case APP_FAILED:
@@ -139,28 +132,10 @@ static void stop(struct app *app)
     }
 }
 
-/* SIGHUP: reads the token file again. Running calls go on. */
-static void reload(struct app *app)
-{
-    struct failure failure = {.status = TRIT_OK};
-
-    if (access_reload(app->access, &failure) < 0) {
-        metric_add(app->metrics, M_RELOAD_FAILURES, 1);
-        log_event(app->log, LOG_ERROR, "reload_failed",
-                  LOG_FIELDS(LOG_STR("what", "token-file"),
-                             LOG_STR("message", failure.message),
-                             LOG_STR("next", "the old rules stay in force")));
-        return;
-    }
-    metric_add(app->metrics, M_RELOADS, 1);
-    log_event(app->log, LOG_INFO, "reloaded",
-              LOG_FIELDS(LOG_U64("access_rules", access_count(app->access))));
-}
-
 static void signalled(uv_signal_t *handle, int number)
 {
     if (number == SIGHUP)
-        reload(handle->data);
+        app_reload(handle->data);
     else
         stop(handle->data);
 }
@@ -181,43 +156,6 @@ void app_stop(struct app *app)
 
 /* ---- starting ------------------------------------------------------------------ */
 
-static int start_log(struct app *app, struct failure *failure)
-{
-    const struct method *const *methods;
-    const char *isa;
-    size_t count;
-
-    app->log = log_create(2, app->config->log_level, app->config->log_format);
-    app->kernels = kernels_select(app->config->isa);
-    if (!app->kernels)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "isa",
-                          "\"%s\" is unknown or not supported by this CPU",
-                          app->config->isa);
-    isa = kernels_name(app->kernels);
-    methods = services_methods(&count);
-    assert(count <= METHODS_MAX);
-    for (size_t i = 0; i < count; i++)
-        app->methods[i] = methods[i]->path;
-    app->metrics = metrics_create(app->methods, count, TRITD_VERSION, isa);
-    if (!app->log || !app->metrics)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
-    return 0;
-}
-
-static int start_selftest(struct app *app, struct failure *failure)
-{
-    uint64_t begin = clock_monotonic_ns();
-    char message[256] = "";
-
-    if (kernels_selftest(app->kernels, message, sizeof(message)) < 0)
-        return fail(failure, TRIT_INTERNAL, "isa", "the self-test of %s failed: %s",
-                    kernels_name(app->kernels), message);
-    log_event(app->log, LOG_INFO, "selftest",
-              LOG_FIELDS(LOG_STR("isa", kernels_name(app->kernels)),
-                         LOG_U64("took_us", (clock_monotonic_ns() - begin) / 1000)));
-    return 0;
-}
-
 static int start_loop(struct app *app, struct failure *failure)
 {
     static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
@@ -235,170 +173,6 @@ static int start_loop(struct app *app, struct failure *failure)
         timers_create(&app->timers, &app->loop, failure) < 0)
         return -1;
     app->stop.deliver = stop_delivered;
-    return 0;
-}
-
-static int start_work(struct app *app, struct failure *failure)
-{
-    budget_init(&app->budget, app->config->limits.memory_bytes_max);
-    budget_keep_last(&app->budget, app->budget.bytes_max / MEMORY_LAST_DIVISOR);
-    metric_set(app->metrics, M_BUDGET_MAX, app->budget.bytes_max);
-    app->blocks = blocks_create(&app->budget);
-    if (!app->blocks)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
-    return pool_start(&app->pool, app->config->threads, app->mailbox, failure);
-}
-
-static int start_store(struct app *app, struct failure *failure)
-{
-    const struct store_config config = {
-        .directory = app->config->data_dir,
-        .mailbox = app->mailbox,
-        .kernels = app->kernels,
-        .log = app->log,
-        .metrics = app->metrics,
-        .queue_max = app->config->limits.store_queue_max,
-    };
-
-    if (!config.directory)
-        log_event(app->log, LOG_WARN, "reports_in_memory",
-                  LOG_FIELDS(LOG_STR("why", "no --data-dir: reports are lost at exit")));
-    if (store_open(&app->store, &config, failure) < 0 ||
-        store_reader_open(&app->services_reader, app->store, failure) < 0)
-        return -1;
-    return store_reader_open(&app->web_reader, app->store, failure);
-}
-
-static int start_layers(struct app *app, struct failure *failure)
-{
-    const struct layers_config config = {
-        .directory = app->config->data_dir,
-        .budget = &app->budget,
-        .log = app->log,
-        .metrics = app->metrics,
-    };
-
-    return layers_open(&app->layers, &config, failure);
-}
-
-static int start_services(struct app *app, struct failure *failure)
-{
-    const struct services_config config = {
-        .kernels = app->kernels,
-        .pool = app->pool,
-        .blocks = app->blocks,
-        .budget = &app->budget,
-        .store = app->store,
-        .layers = app->layers,
-        .reader = app->services_reader,
-        .metrics = app->metrics,
-        .version = TRITD_VERSION,
-    };
-
-    return services_create(&app->services, &config, failure);
-}
-
-static int start_access(struct app *app, struct failure *failure)
-{
-    const struct access_config config = {.token_file = app->config->token_file};
-
-    return access_create(&app->access, &config, failure);
-}
-
-/* The gate of the RPC port. */
-static int authorize(void *arg, const struct method *method, const struct peer *peer,
-                     const char *authorization, struct failure *failure)
-{
-    struct app *app = arg;
-
-    return access_allows(app->access, services_policy(method), method->path, peer,
-                         authorization, failure);
-}
-
-static int start_grpc(struct app *app, struct failure *failure)
-{
-    struct grpc_config config = {
-        .limits = &app->config->limits,
-        .timers = app->timers,
-        .metrics = app->metrics,
-        .log = app->log,
-        .service = app->services,
-        .observe = services_observe,
-        .authorize = authorize,
-        .authorize_arg = app,
-    };
-
-    config.methods = services_methods(&config.method_count);
-    return grpc_create(&app->grpc, &config, failure);
-}
-
-static int start_net(struct app *app, struct failure *failure)
-{
-    const struct net_config config = {
-        .loop = &app->loop,
-        .timers = app->timers,
-        .limits = &app->config->limits,
-        .events = grpc_events(),
-        .events_owner = app->grpc,
-        .budget = &app->budget,
-        .log = app->log,
-        .metrics = app->metrics,
-    };
-    size_t length = 0;
-
-    if (net_create(&app->net, &config, failure) < 0)
-        return -1;
-    for (size_t i = 0; i < app->config->listen_count; i++) {
-        char bound[256];
-
-        if (net_listen(app->net, app->config->listen[i], bound, sizeof(bound), failure) <
-            0)
-            return -1;
-        length +=
-            (size_t)snprintf(app->addresses + length, sizeof(app->addresses) - length,
-                             "%s%s", i ? "," : "rpc=", bound);
-        if (length >= sizeof(app->addresses))
-            return fail_field(failure, TRIT_INVALID_ARGUMENT, "listen",
-                              "too many addresses, or too long ones");
-    }
-    return 0;
-}
-
-/* On the web's thread. */
-static int ready(void *arg, char *why, size_t bytes)
-{
-    struct app *app = arg;
-
-    switch ((enum app_state)atomic_load(&app->state)) {
-    case APP_SERVING:
-        return 0;
-    case APP_STARTING:
-        snprintf(why, bytes, "starting");
-        return -1;
-    default:
-        snprintf(why, bytes, "draining");
-        return -1;
-    }
-}
-
-static int start_web(struct app *app, struct failure *failure)
-{
-    const struct web_config config = {
-        .address = app->config->http,
-        .reader = app->web_reader,
-        .metrics = app->metrics,
-        .log = app->log,
-        .ready = ready,
-        .ready_arg = app,
-        .version = TRITD_VERSION,
-    };
-    size_t length = strlen(app->addresses);
-    char bound[256] = "off";
-
-    if (strcmp(config.address, "off") != 0 &&
-        web_start(&app->web, &config, bound, sizeof(bound), failure) < 0)
-        return -1;
-    snprintf(app->addresses + length, sizeof(app->addresses) - length, " http=%s", bound);
     return 0;
 }
 
@@ -434,13 +208,10 @@ int app_start(struct app **out, const struct config *config, struct failure *fai
 
     if (!app)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
-    app->config = config;
-    if (start_log(app, failure) < 0 || start_access(app, failure) < 0 ||
-        start_selftest(app, failure) < 0 || start_loop(app, failure) < 0 ||
-        start_work(app, failure) < 0 || start_store(app, failure) < 0 ||
-        start_layers(app, failure) < 0 || start_services(app, failure) < 0 ||
-        start_grpc(app, failure) < 0 || start_net(app, failure) < 0 ||
-        start_web(app, failure) < 0) {
+    app->config = *config;
+    timer_init(&app->drain_delay, drain_delay_over);
+    if (app_start_base(app, failure) < 0 || start_loop(app, failure) < 0 ||
+        app_start_modules(app, failure) < 0) {
         start_failed(app);
         return -1;
     }

@@ -19,43 +19,50 @@
 static const struct option_row rows[] = {
     {"listen", OPTION_LISTEN, 0, "ADDRESS",
      "serve gRPC here: host:port (port 0: any free port) or unix:/path; may be repeated "
-     "[127.0.0.1:6561]"},
+     "[127.0.0.1:6561]",
+     false},
     {"http", OPTION_TEXT, AT(http), "ADDRESS",
-     "serve metrics, health and reports here; off: do not [127.0.0.1:6562]"},
+     "serve metrics, health and reports here; off: do not [127.0.0.1:6562]", false},
     {"data-dir", OPTION_TEXT, AT(data_dir), "DIR",
-     "keep reports and layers here; without it they are lost at exit"},
+     "keep reports and layers here; without it they are lost at exit", false},
     {"token-file", OPTION_TEXT, AT(token_file), "FILE",
-     "who may call: lines of NAME sha256:HEX POLICY[,POLICY]; SIGHUP reads it again"},
-    {"threads", OPTION_COUNT, AT(threads), "N", "worker threads [one per core]"},
+     "who may call: lines of NAME sha256:HEX POLICY[,POLICY]; SIGHUP reads it again",
+     false},
+    {"threads", OPTION_COUNT, AT(threads), "N", "worker threads [one per core]", false},
     {"isa", OPTION_TEXT, AT(isa), "NAME",
-     "kernels: auto, portable, avx2, avx512, neon [auto]"},
+     "kernels: auto, portable, avx2, avx512, neon [auto]", false},
     {"memory-max", OPTION_BYTES, AT(limits.memory_bytes_max), "BYTES",
-     "memory for all tensors together; K, M, G, T or KiB, MiB, ... [1G]"},
+     "memory for all tensors together; K, M, G, T or KiB, MiB, ... [1G]", false},
     {"message-max", OPTION_BYTES, AT(limits.message_bytes_max), "BYTES",
-     "largest gRPC message, request or reply [256M]"},
+     "largest gRPC message, request or reply [256M]", true},
     {"connections-max", OPTION_COUNT32, AT(limits.connections_max), "N",
-     "largest number of gRPC connections [4096]"},
+     "largest number of gRPC connections [4096]", true},
     {"streams-max", OPTION_COUNT32, AT(limits.streams_per_connection_max), "N",
-     "largest number of concurrent calls per connection [128]"},
+     "largest number of concurrent calls per connection [128]", true},
     {"store-queue-max", OPTION_COUNT32, AT(limits.store_queue_max), "N",
-     "largest number of reports that wait for the disk [4096]"},
+     "largest number of reports that wait for the disk [4096]", false},
     {"handshake-ms", OPTION_NUMBER, AT(limits.handshake_ms_max), "MS",
-     "time limit for a connection's first frames [10000]"},
+     "time limit for a connection's first frames [10000]", true},
     {"idle-ms", OPTION_NUMBER, AT(limits.idle_ms_max), "MS",
-     "end a call after this time without a byte sent or received [120000]"},
+     "end a call after this time without a byte sent or received [120000]", true},
     {"drain-ms", OPTION_NUMBER, AT(limits.drain_ms_max), "MS",
-     "time limit for running calls after SIGTERM [30000]"},
-    {"log-level", OPTION_LEVEL, AT(log_level), "LEVEL",
-     "debug, info, warn, error [info]"},
-    {"log-format", OPTION_FORMAT, AT(log_format), "FORMAT", "logfmt, json [logfmt]"},
+     "time limit for running calls after SIGTERM [30000]", true},
+    {"drain-delay", OPTION_NUMBER, AT(drain_delay_ms), "MS",
+     "after SIGTERM, say that the daemon is not ready, and serve for this time [0]",
+     true},
+    {"log-level", OPTION_LEVEL, AT(log_level), "LEVEL", "debug, info, warn, error [info]",
+     true},
+    {"log-format", OPTION_FORMAT, AT(log_format), "FORMAT", "logfmt, json [logfmt]",
+     false},
     {"insecure", OPTION_FLAG, AT(insecure), NULL,
-     "allow addresses that other machines can reach, without TLS and authentication"},
+     "allow addresses that other machines can reach, without TLS and authentication",
+     false},
     {"config", OPTION_CONFIG, 0, "FILE",
-     "read lines of name = value, with the names above"},
+     "read lines of name = value, with the names above", false},
     {"check-config", OPTION_ACTION, CONFIG_CHECK, NULL,
-     "validate the configuration and exit"},
-    {"version", OPTION_ACTION, CONFIG_VERSION, NULL, "print the version and exit"},
-    {"help", OPTION_ACTION, CONFIG_HELP, NULL, "print this help and exit"},
+     "validate the configuration and exit", false},
+    {"version", OPTION_ACTION, CONFIG_VERSION, NULL, "print the version and exit", false},
+    {"help", OPTION_ACTION, CONFIG_HELP, NULL, "print this help and exit", false},
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
@@ -295,8 +302,45 @@ int config_read(struct config *config, enum config_action *action, int argc, cha
         config_fini(&fresh);
         return -1;
     }
+    fresh.argc = argc;
+    fresh.argv = argv;
     *config = fresh;
     *action = arguments.action;
+    return 0;
+}
+
+static bool same_listen(const struct config *a, const struct config *b)
+{
+    if (a->listen_count != b->listen_count)
+        return false;
+    for (size_t i = 0; i < a->listen_count; i++)
+        if (strcmp(a->listen[i], b->listen[i]) != 0)
+            return false;
+    return true;
+}
+
+int config_reload(struct config *config,
+                  void (*changed)(void *arg, const char *option, bool applied), void *arg,
+                  struct failure *failure)
+{
+    enum config_action action;
+    struct config fresh;
+
+    if (config_read(&fresh, &action, config->argc, config->argv, failure) < 0)
+        return -1;
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        const struct option_row *row = &rows[i];
+
+        if (row->kind == OPTION_ACTION || row->kind == OPTION_CONFIG)
+            continue;
+        if (row->kind == OPTION_LISTEN ? same_listen(config, &fresh)
+                                       : option_equal(config, &fresh, row))
+            continue;
+        if (row->reloads)
+            option_copy(config, &fresh, row);
+        changed(arg, row->name, row->reloads);
+    }
+    config_fini(&fresh);
     return 0;
 }
 

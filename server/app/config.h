@@ -24,8 +24,11 @@ struct config {
     unsigned threads;       /* workers; 0: one per core */
     enum log_level log_level;
     enum log_format log_format;
+    uint64_t drain_delay_ms; /* from SIGTERM to the drain of the connections */
     bool insecure; /* allow non-loopback addresses without TLS and authentication */
     struct limits limits;
+    int argc; /* of the command line, borrowed: config_reload reads it again */
+    char **argv;
     /* Owned; the strings above may point into them. */
     char *file_text;   /* of --config */
     char *listen_text; /* of TRITD_LISTEN */
@@ -38,6 +41,13 @@ enum config_action { CONFIG_SERVE, CONFIG_CHECK, CONFIG_VERSION, CONFIG_HELP };
 int config_read(struct config *config, enum config_action *action, int argc, char **argv,
                 struct failure *failure);
 void config_fini(struct config *config);
+
+/* Reads command line, environment and file again, for SIGHUP. Puts into *config what can
+ * change while the daemon runs. `changed` is called for each option whose value differs;
+ * `applied` is false where the new value needs a restart. On failure nothing changes. */
+int config_reload(struct config *config,
+                  void (*changed)(void *arg, const char *option, bool applied), void *arg,
+                  struct failure *failure);
 
 /* Writes the help text, made from the table of options. */
 void config_help(int fd);

@@ -118,7 +118,7 @@ static int set_word(const struct option_row *row, void *at, const char *source,
 }
 
 int option_read(void *config, const struct option_row *row, const char *source,
-               const char *value, struct failure *failure)
+                const char *value, struct failure *failure)
 {
     void *at = (char *)config + row->offset;
 
@@ -150,4 +150,46 @@ void option_environment_name(const struct option_row *row, char *name, size_t by
     for (const char *c = row->name; *c && at + 1 < bytes; c++)
         name[at++] = *c == '-' ? '_' : (char)(*c - 'a' + 'A');
     name[at] = '\0';
+}
+
+static size_t member_bytes(const struct option_row *row)
+{
+    switch (row->kind) {
+    case OPTION_COUNT:
+    case OPTION_COUNT32:
+        return sizeof(uint32_t);
+    case OPTION_NUMBER:
+    case OPTION_BYTES:
+        return sizeof(uint64_t);
+    case OPTION_LEVEL:
+        return sizeof(enum log_level);
+    case OPTION_FORMAT:
+        return sizeof(enum log_format);
+    case OPTION_FLAG:
+        return sizeof(bool);
+    case OPTION_TEXT:
+    case OPTION_LISTEN:
+    case OPTION_ACTION:
+    case OPTION_CONFIG:
+        break;
+    }
+    return 0;
+}
+
+bool option_equal(const void *a, const void *b, const struct option_row *row)
+{
+    const char *left = (const char *)a + row->offset;
+    const char *right = (const char *)b + row->offset;
+    const char *x, *y;
+
+    if (row->kind != OPTION_TEXT)
+        return memcmp(left, right, member_bytes(row)) == 0;
+    memcpy(&x, left, sizeof(x));
+    memcpy(&y, right, sizeof(y));
+    return x == y || (x && y && strcmp(x, y) == 0);
+}
+
+void option_copy(void *to, const void *from, const struct option_row *row)
+{
+    memcpy((char *)to + row->offset, (const char *)from + row->offset, member_bytes(row));
 }

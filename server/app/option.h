@@ -3,6 +3,7 @@
 #ifndef APP_OPTION_H
 #define APP_OPTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/status.h"
@@ -27,6 +28,7 @@ struct option_row {
     size_t offset;     /* in struct config */
     const char *value; /* as the help shows it; NULL: the option takes none */
     const char *help;
+    bool reloads; /* SIGHUP applies a new value; others need a restart */
 };
 
 /* INVALID_ARGUMENT: "<source>: "<value>" is not <allowed>". Returns -1. */
@@ -38,7 +40,13 @@ int option_refuse(const struct option_row *row, const char *source, const char *
  * names the source and the value, and says what is allowed. Rows of
  * the kinds LISTEN, ACTION and CONFIG are the caller's: they are left alone. */
 int option_read(void *config, const struct option_row *row, const char *source,
-               const char *value, struct failure *failure);
+                const char *value, struct failure *failure);
+
+/* Whether the member of the row has the same value in both. Not for LISTEN. */
+bool option_equal(const void *a, const void *b, const struct option_row *row);
+
+/* Copies a member that is not text. */
+void option_copy(void *to, const void *from, const struct option_row *row);
 
 /* Writes the name of the row's environment variable: "TRITD_DATA_DIR". */
 void option_environment_name(const struct option_row *row, char *name, size_t bytes);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,8 +30,8 @@ struct rate {
 };
 
 struct log {
-    int fd; /* borrowed */
-    enum log_level level;
+    int fd;                 /* borrowed */
+    _Atomic unsigned level; /* enum log_level */
     enum log_format format;
     bool journal; /* fd leads to the systemd journal: lines begin with <priority> */
     pthread_mutex_t mutex;
@@ -70,6 +71,12 @@ struct log *log_create(int fd, enum log_level level, enum log_format format)
     log->journal = is_journal(fd);
     pthread_mutex_init(&log->mutex, NULL);
     return log;
+}
+
+void log_set_level(struct log *log, enum log_level level)
+{
+    if (log)
+        atomic_store_explicit(&log->level, (unsigned)level, memory_order_relaxed);
 }
 
 /* The event's place in the table. Call it with the mutex held. */
@@ -190,7 +197,7 @@ void log_event(struct log *log, enum log_level level, const char *event,
 {
     uint64_t now;
 
-    if (!log || level < log->level)
+    if (!log || (unsigned)level < atomic_load_explicit(&log->level, memory_order_relaxed))
         return;
     now = clock_monotonic_ns();
     write_suppressed(log, now);

@@ -22,6 +22,9 @@ struct log;
  * priority. NULL: out of memory. */
 struct log *log_create(int fd, enum log_level level, enum log_format format);
 
+/* Any thread. NULL is harmless. */
+void log_set_level(struct log *log, enum log_level level);
+
 /* Logs the counts of suppressed events first. NULL is harmless. */
 void log_destroy(struct log *log);
 

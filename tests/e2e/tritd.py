@@ -86,6 +86,14 @@ class Daemon:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
+    def wait_log(self, *words, times=1):
+        """Waits until so many lines of the log have all words."""
+        deadline = time.monotonic() + CALL_SECONDS
+        while sum(all(word in line for word in words)
+                  for line in self.log().splitlines()) < times:
+            assert time.monotonic() < deadline, self.log()[-2000:]
+            time.sleep(0.01)
+
     @property
     def channel(self):
         if self._channel is None:

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of app, for the files of this module. A file uses those that stand before it
+ * here. */
+#ifndef APP_IMPL_H
+#define APP_IMPL_H
+
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "app/config.h"
+#include "app/state.h"
+#include "async/loop.h"
+#include "base/budget.h"
+
+enum { METHODS_MAX = 64, SIGNALS = 3 };
+
+struct app {
+    struct config config;   /* a copy, which app_reload changes; the loop's thread */
+    _Atomic unsigned state; /* enum app_state; the loop moves it, the web reads it */
+    uv_loop_t loop;
+    bool loop_open;
+    uv_signal_t signals[SIGNALS];
+    struct timer drain_delay; /* from the first stop to the drain of the connections */
+    struct mailbox_message stop;
+    _Atomic unsigned stops; /* calls of app_stop that the loop has not handled yet */
+    const char *methods[METHODS_MAX];
+
+    struct log *log;
+    struct metrics *metrics;
+    struct access *access;
+    struct mailbox *mailbox;
+    struct timers *timers;
+    struct budget budget;
+    struct blocks *blocks;
+    const struct kernels *kernels;
+    struct pool *pool;
+    struct store *store;
+    struct layers *layers;
+    struct store_reader *services_reader, *web_reader;
+    struct services *services;
+    struct grpc *grpc;
+    struct net *net;
+    struct web *web;
+    char addresses[1024];
+};
+
+/* ---- reload.c ---- */
+
+/* Reads the configuration and the token file again, and applies what can change while
+ * calls run. What cannot be read or applied stays as it is and is logged. */
+void app_reload(struct app *app);
+
+/* ---- start.c ---- */
+
+/* What needs no event loop: the log, the kernels, the access rules. */
+int app_start_base(struct app *app, struct failure *failure);
+
+/* The other modules, from the bottom up. After a failure some exist. */
+int app_start_modules(struct app *app, struct failure *failure);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Creates the modules. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "access/access.h"
+#include "app/impl.h"
+#include "app/notify.h"
+#include "base/clock.h"
+#include "grpc/grpc.h"
+#include "grpc/method.h"
+#include "kernels/kernels.h"
+#include "layers/layers.h"
+#include "net/listener.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "services/services.h"
+#include "store/store.h"
+#include "web/web.h"
+#include "work/blocks.h"
+#include "work/pool.h"
+
+static int start_log(struct app *app, struct failure *failure)
+{
+    const struct method *const *methods;
+    const char *isa;
+    size_t count;
+
+    app->log = log_create(2, app->config.log_level, app->config.log_format);
+    app->kernels = kernels_select(app->config.isa);
+    if (!app->kernels)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "isa",
+                          "\"%s\" is unknown or not supported by this CPU",
+                          app->config.isa);
+    isa = kernels_name(app->kernels);
+    methods = services_methods(&count);
+    assert(count <= METHODS_MAX);
+    for (size_t i = 0; i < count; i++)
+        app->methods[i] = methods[i]->path;
+    app->metrics = metrics_create(app->methods, count, TRITD_VERSION, isa);
+    if (!app->log || !app->metrics)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    return 0;
+}
+
+static int start_selftest(struct app *app, struct failure *failure)
+{
+    uint64_t begin = clock_monotonic_ns();
+    char message[256] = "";
+
+    if (kernels_selftest(app->kernels, message, sizeof(message)) < 0)
+        return fail(failure, TRIT_INTERNAL, "isa", "the self-test of %s failed: %s",
+                    kernels_name(app->kernels), message);
+    log_event(app->log, LOG_INFO, "selftest",
+              LOG_FIELDS(LOG_STR("isa", kernels_name(app->kernels)),
+                         LOG_U64("took_us", (clock_monotonic_ns() - begin) / 1000)));
+    return 0;
+}
+
+static int start_work(struct app *app, struct failure *failure)
+{
+    budget_init(&app->budget, app->config.limits.memory_bytes_max);
+    budget_keep_last(&app->budget, app->budget.bytes_max / MEMORY_LAST_DIVISOR);
+    metric_set(app->metrics, M_BUDGET_MAX, app->budget.bytes_max);
+    app->blocks = blocks_create(&app->budget);
+    if (!app->blocks)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    return pool_start(&app->pool, app->config.threads, app->mailbox, failure);
+}
+
+static int start_store(struct app *app, struct failure *failure)
+{
+    const struct store_config config = {
+        .directory = app->config.data_dir,
+        .mailbox = app->mailbox,
+        .kernels = app->kernels,
+        .log = app->log,
+        .metrics = app->metrics,
+        .queue_max = app->config.limits.store_queue_max,
+    };
+
+    if (!config.directory)
+        log_event(app->log, LOG_WARN, "reports_in_memory",
+                  LOG_FIELDS(LOG_STR("why", "no --data-dir: reports are lost at exit")));
+    if (store_open(&app->store, &config, failure) < 0 ||
+        store_reader_open(&app->services_reader, app->store, failure) < 0)
+        return -1;
+    return store_reader_open(&app->web_reader, app->store, failure);
+}
+
+static int start_layers(struct app *app, struct failure *failure)
+{
+    const struct layers_config config = {
+        .directory = app->config.data_dir,
+        .budget = &app->budget,
+        .log = app->log,
+        .metrics = app->metrics,
+    };
+
+    return layers_open(&app->layers, &config, failure);
+}
+
+static int start_services(struct app *app, struct failure *failure)
+{
+    const struct services_config config = {
+        .kernels = app->kernels,
+        .pool = app->pool,
+        .blocks = app->blocks,
+        .budget = &app->budget,
+        .store = app->store,
+        .layers = app->layers,
+        .reader = app->services_reader,
+        .metrics = app->metrics,
+        .version = TRITD_VERSION,
+    };
+
+    return services_create(&app->services, &config, failure);
+}
+
+static int start_access(struct app *app, struct failure *failure)
+{
+    const struct access_config config = {.token_file = app->config.token_file};
+
+    return access_create(&app->access, &config, failure);
+}
+
+/* The gate of the RPC port. */
+static int authorize(void *arg, const struct method *method, const struct peer *peer,
+                     const char *authorization, struct failure *failure)
+{
+    struct app *app = arg;
+
+    return access_allows(app->access, services_policy(method), method->path, peer,
+                         authorization, failure);
+}
+
+static int start_grpc(struct app *app, struct failure *failure)
+{
+    struct grpc_config config = {
+        .limits = &app->config.limits,
+        .timers = app->timers,
+        .metrics = app->metrics,
+        .log = app->log,
+        .service = app->services,
+        .observe = services_observe,
+        .authorize = authorize,
+        .authorize_arg = app,
+    };
+
+    config.methods = services_methods(&config.method_count);
+    return grpc_create(&app->grpc, &config, failure);
+}
+
+static int start_net(struct app *app, struct failure *failure)
+{
+    const struct net_config config = {
+        .loop = &app->loop,
+        .timers = app->timers,
+        .limits = &app->config.limits,
+        .events = grpc_events(),
+        .events_owner = app->grpc,
+        .budget = &app->budget,
+        .log = app->log,
+        .metrics = app->metrics,
+    };
+    size_t length = 0;
+
+    if (net_create(&app->net, &config, failure) < 0)
+        return -1;
+    for (size_t i = 0; i < app->config.listen_count; i++) {
+        char bound[256];
+
+        if (net_listen(app->net, app->config.listen[i], bound, sizeof(bound), failure) <
+            0)
+            return -1;
+        length +=
+            (size_t)snprintf(app->addresses + length, sizeof(app->addresses) - length,
+                             "%s%s", i ? "," : "rpc=", bound);
+        if (length >= sizeof(app->addresses))
+            return fail_field(failure, TRIT_INVALID_ARGUMENT, "listen",
+                              "too many addresses, or too long ones");
+    }
+    return 0;
+}
+
+/* On the web's thread. */
+static int ready(void *arg, char *why, size_t bytes)
+{
+    struct app *app = arg;
+
+    switch ((enum app_state)atomic_load(&app->state)) {
+    case APP_SERVING:
+        return 0;
+    case APP_STARTING:
+        snprintf(why, bytes, "starting");
+        return -1;
+    default:
+        snprintf(why, bytes, "draining");
+        return -1;
+    }
+}
+
+static int start_web(struct app *app, struct failure *failure)
+{
+    const struct web_config config = {
+        .address = app->config.http,
+        .reader = app->web_reader,
+        .metrics = app->metrics,
+        .log = app->log,
+        .ready = ready,
+        .ready_arg = app,
+        .version = TRITD_VERSION,
+    };
+    size_t length = strlen(app->addresses);
+    char bound[256] = "off";
+
+    if (strcmp(config.address, "off") != 0 &&
+        web_start(&app->web, &config, bound, sizeof(bound), failure) < 0)
+        return -1;
+    snprintf(app->addresses + length, sizeof(app->addresses) - length, " http=%s", bound);
+    return 0;
+}
+
+int app_start_base(struct app *app, struct failure *failure)
+{
+    if (start_log(app, failure) < 0 || start_access(app, failure) < 0)
+        return -1;
+    return start_selftest(app, failure);
+}
+
+int app_start_modules(struct app *app, struct failure *failure)
+{
+    if (start_work(app, failure) < 0 || start_store(app, failure) < 0 ||
+        start_layers(app, failure) < 0 || start_services(app, failure) < 0 ||
+        start_grpc(app, failure) < 0 || start_net(app, failure) < 0)
+        return -1;
+    return start_web(app, failure);
+}

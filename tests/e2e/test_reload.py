@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGHUP reads the configuration again; --drain-delay gives load balancers time."""
+import json
+import signal
+import time
+import urllib.error
+import urllib.request
+
+import grpc
+import numpy as np
+import pytest
+
+import reference as ref
+from tritd import CALL_SECONDS, cli
+
+VALUES = np.random.default_rng(7).standard_normal((64, 128)).astype(np.float32)
+
+
+def project(own):
+    return own.ternary.Project(ref.project_request(VALUES), timeout=CALL_SECONDS)
+
+
+def ready(own):
+    """The status of /readyz."""
+    try:
+        with urllib.request.urlopen(f"http://{own.http}/readyz", timeout=CALL_SECONDS) as got:
+            return got.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_reload_applies_what_can_change(start, tmp_path):
+    """The log level and the message limit change without a restart, between two calls of
+    one connection."""
+    path = tmp_path / "tritd.conf"
+    path.write_text("log-level = info\n")
+    own = start("--config", path)
+    project(own)
+    path.write_text("log-level = debug\nmessage-max = 16KiB\n")
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_log("event=option_changed", "option=message-max")
+    own.wait_log("event=reloaded")
+    with pytest.raises(grpc.RpcError) as refused:
+        project(own)
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    path.write_text("log-level = debug\n")
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_log("event=reloaded", times=2)
+    project(own)
+    own.wait_log("level=debug", "event=rpc_end")
+
+
+def test_a_reload_names_what_needs_a_restart(start, tmp_path):
+    """A new number of threads is not applied, and the log says so."""
+    path = tmp_path / "tritd.conf"
+    path.write_text("")
+    own = start("--config", path)
+    path.write_text("threads = 3\n")
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_log("event=option_unchanged", "option=threads", "restart")
+    project(own)
+
+
+def test_a_broken_file_changes_nothing(start, tmp_path):
+    """A reload of a file with a mistake keeps the old values and names file and line."""
+    path = tmp_path / "tritd.conf"
+    path.write_text("log-level = info\n")
+    own = start("--config", path)
+    path.write_text("message-max = 1KiB\nlog-level = loud\n")
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_log("event=reload_failed", f"{path}:2", "loud")
+    project(own)
+
+
+def test_the_drain_delay_serves_and_says_not_ready(start):
+    """After SIGTERM with --drain-delay, /readyz says 503 while new connections and calls
+    are served; a second signal ends the wait."""
+    own = start("--drain-delay", 600000)
+    assert ready(own) == 200
+    own.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + CALL_SECONDS
+    while ready(own) == 200:
+        assert time.monotonic() < deadline
+    assert ready(own) == 503
+    project(own)
+    done = cli(own, "ping", "--json")
+    assert done.returncode == 1 and json.loads(done.stdout)["serving"] is False, done
+    assert own.process.poll() is None
+    assert own.stop() == 0
+
+
+def test_a_drain_delay_passes(start):
+    """The daemon leaves by itself once the delay is over."""
+    own = start("--drain-delay", 1)
+    own.process.send_signal(signal.SIGTERM)
+    assert own.process.wait(CALL_SECONDS) == 0
