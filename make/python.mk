@@ -29,7 +29,7 @@ wheel: bins $(PYTORCH)/stamp ## the Python package as a wheel, in build/dist/
 	@rm -rf $(BUILD)/dist
 	@TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/pip wheel -q --no-deps --no-build-isolation -w $(BUILD)/dist ./client/python
 	@$(PYTORCH)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
-test-python: wheel $(PYMLX)/stamp ## the Python package against the daemon
+test-python: wheel $(PYMLX)/stamp $(O)/tests/e2e/failing_calls.so ## the Python package against the daemon
 	@$(PYMLX)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python -m pytest -q -p no:cacheprovider tests/python
 	TRIT_O=$(abspath $(O)) $(PYMLX)/bin/python -m pytest -q -p no:cacheprovider tests/python

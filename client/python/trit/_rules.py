@@ -217,26 +217,29 @@ class Output:
             "struct trit_output_options *", {"shard_bytes": shard_bytes, "replace": replace}
         )
         text, self._plan = c_text(path_of(path, "out"), "out"), plan
-        out = ffi.new("struct trit_output **")
+        # Ctrl-C may come after libtrit created the output and before it is here.
+        self._out = ffi.gc(
+            ffi.new("struct trit_output **"), lambda out: lib.trit_output_free(out[0])
+        )
         try:
-            check(lib.trit_output_create, out, text, plan.c, source, options)
+            check(lib.trit_output_create, self._out, text, plan.c, source, options)
         except Error as error:
             raise type(error)(f"out: {error.message}", "out") from None
-        self._c = out[0]
 
     def __enter__(self) -> Output:
         return self
 
     def __exit__(self, *_: object) -> None:
-        lib.trit_output_free(self._c)
+        ffi.release(self._out)
 
     def put(self, name: str, data: Array) -> None:
         """The next bytes of a tensor."""
-        check(lib.trit_output_put, self._c, c_text(name, "out"), address_of(data), data.nbytes)
+        text = c_text(name, "out")
+        check(lib.trit_output_put, self._out[0], text, address_of(data), data.nbytes)
 
     def commit(self) -> None:
         """Flushes the output to the disk, then gives it its name."""
-        check(lib.trit_output_commit, self._c)
+        check(lib.trit_output_commit, self._out[0])
 
 
 class Examined(NamedTuple):
