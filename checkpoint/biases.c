@@ -41,6 +41,7 @@ void findings_add_biases(struct file_findings *findings, const char *matrix,
     added->count = found.count;
     snprintf(added->expected, sizeof(added->expected), "bias %.9g", -found.scale);
     snprintf(added->got, sizeof(added->got), "bias %.9g", found.bias);
-    snprintf(added->hint, sizeof(added->hint),
-             "a weight is scale * code + bias: it is ternary where the bias is -scale");
+    snprintf(
+        added->hint, sizeof(added->hint),
+        "a weight is scale * code + bias, so it is ternary only if the bias is -scale");
 }

@@ -7,11 +7,11 @@
 static const char *hint_of(enum content_kind kind)
 {
     if (kind == CONTENT_KEPT_BY_RECORD)
-        return "the file's record does not name it as a layer, so it should be as the "
-               "latents have it";
+        return "the file's record does not name it as a layer, so it should "
+               "equal the latents' tensor";
     if (kind == CONTENT_EXCLUDED)
-        return "a pattern excludes it from the layers, so it should be as the latents "
-               "have it";
+        return "a pattern excludes it from the layers, so it should equal the "
+               "latents' tensor";
     return "";
 }
 
@@ -79,5 +79,5 @@ void findings_add_nothing(struct file_findings *findings)
 
     if (added)
         snprintf(added->hint, sizeof(added->hint),
-                 "no tensor of it is a layer that can be judged");
+                 "none of its tensors is a layer that can be checked");
 }

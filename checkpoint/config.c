@@ -93,7 +93,7 @@ int model_config_read(struct model_config *config, const char *text, size_t byte
                     error.text);
     if (!json_is_object(root)) {
         json_decref(root);
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is no JSON object");
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is not a JSON object");
     }
     copy_text(config->model_type, json_object_get(root, "model_type"));
     config->tied = json_is_true(json_object_get(root, "tie_word_embeddings"));

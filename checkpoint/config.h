@@ -27,8 +27,8 @@ struct model_config {
 int model_config_read(struct model_config *config, const char *text, size_t bytes,
                       struct failure *failure);
 
-/* Are the scales of bitnet's layers one divided by the mean magnitude? transformers'
- * linear_class bitlinear has them so, autobitlinear has the mean. `config` may be NULL. */
+/* Are the scales of bitnet's layers 1 / mean magnitude? They are with transformers'
+ * linear_class bitlinear; autobitlinear has the mean. `config` may be NULL. */
 bool config_has_reciprocals(const struct model_config *config);
 
 /* Does the architecture store this layer as [in, out]? `config` may be NULL. */

@@ -12,7 +12,7 @@ static int no_memory(struct failure *failure)
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
-/* Modules of linear layers that stay as they are: "lm_head" of "lm_head.weight". */
+/* Modules of linear layers that stay dense: "lm_head" of "lm_head.weight". */
 static json_t *kept_modules(const struct plan *plan)
 {
     const struct tensor_table *table = plan->contents.table;
@@ -108,7 +108,7 @@ int config_write(const struct plan *plan, const char *text, size_t bytes, char *
     if (!json_is_object(config)) {
         json_decref(config);
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "config.json: it is no JSON object");
+                    "config.json: it is not a JSON object");
     }
     if (put_blocks(config, plan) == 0)
         written = json_text(config, JSON_INDENT(2) | JSON_REAL_PRECISION(17), &count);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 1. Layers: those that the record names, or else those that the rules and patterns
- *    choose and whose type holds the encoding; with each its scales.
- * 2. Packed weights of other programs among the rest, and their tables.
- * 3. What is left is kept, and its role says why. */
+/* 1. Layers with their scales: those that the record names; without a record, those that
+ * rules and patterns choose and whose type the encoding can have. 2. Packed weights of
+ * other programs among the rest, and their tables. 3. All other tensors are kept, and the
+ * role says why. */
 #include "checkpoint/contents.h"
 
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 static const size_t STRING_BYTES_MAX = 64u << 20;
 
-/* What classifying needs to know. */
+/* State while tensors are classified. */
 struct classifying {
     struct contents *contents;
     const struct checkpoint_options *options;
@@ -104,7 +104,8 @@ static bool scales_fit(const struct tensor_entry *scales, const struct encoded_f
            shape_elements(scales->rank, scales->shape, &found) && wanted == found;
 }
 
-/* The scales or biases of a name, where they are there; -1: in another form. */
+/* Index of the scales or biases with this name, or CONTENT_NONE; -1 if they have another
+ * form. */
 static int find_table(const struct classifying *c, const char *name,
                       const struct encoded_form *form, size_t *index)
 {
@@ -151,7 +152,7 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
     if (find_table(c, name, &form, &item->scales) < 0)
         return make_unfit(c, item,
                           item->terms.group_size
-                              ? "its scales are not one F32, F16 or BF16 a group"
+                              ? "its scales are not one F32, F16 or BF16 per group"
                               : "its scale is not one F32, F16 or BF16");
     if (!item->wants_biases)
         return 0;
@@ -160,12 +161,13 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
         (item->scales != CONTENT_NONE && item->biases != CONTENT_NONE &&
          c->contents->table->entries[item->scales].type !=
              c->contents->table->entries[item->biases].type))
-        return make_unfit(c, item, "its biases are not of the form of its scales");
+        return make_unfit(c, item,
+                          "its biases do not have the type and shape of its scales");
     return 0;
 }
 
-/* Without a record: is it a layer in the encoding of the terms? What stands beside
- * the tables of another packing is not. */
+/* Without a record: is it a layer in the encoding of the terms? A weight that has the
+ * tables of another packing is not. */
 static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
                         struct content *item)
 {
@@ -314,8 +316,8 @@ static void own_table(void *arg, size_t index)
     }
 }
 
-/* Integers that the usual models keep for other ends than weights (positions, masks,
- * indices) are weights only where their names say so. */
+/* Models keep integers for other purposes than weights (positions, masks, indices), so
+ * integers are weights only if their names say so. */
 static bool type_wants_judging(const struct tensor_entry *entry)
 {
     static const char *const as_they_are[] = {"BOOL", "I16", "U16", "I32",

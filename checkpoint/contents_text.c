@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a tensor is, in words. */
+/* Describes tensors in words. */
 #include <stdio.h>
 #include <string.h>
 
@@ -40,20 +40,20 @@ static const char *role_text(const struct contents *contents, size_t index)
     case ROLE_LINEAR:
         return type_holds(entry->type, TRIT_ENCODING_DENSE)
                    ? "a weight"
-                   : "neither of f32, f16 nor bf16";
+                   : "not of type f32, f16 or bf16";
     case ROLE_EMBEDDING:
         return encoding_keeps_embeddings(contents->terms.encoding)
-                   ? "an embedding, which readers of this encoding want as it is"
+                   ? "an embedding, which readers of this encoding need dense"
                    : "an embedding";
     case ROLE_HEAD:
         return encoding_keeps_embeddings(contents->terms.encoding)
-                   ? "the head, which readers of this encoding want as it is"
+                   ? "the head, which readers of this encoding need dense"
                    : "the head";
     case ROLE_EXPERTS:
         return encoding_keeps_embeddings(contents->terms.encoding)
-                   ? "experts of rank 3, which readers of this encoding want as they are"
-                   : "experts of rank 3, kept unless --experts out_in or in_out says how "
-                     "their matrices lie";
+                   ? "experts of rank 3, which readers of this encoding need dense"
+                   : "experts of rank 3, kept unless --experts out_in or in_out gives "
+                     "their layout";
     case ROLE_CONVOLUTION:
         return "a convolution, kept unless --convolutions is given";
     case ROLE_NORM:
@@ -75,7 +75,7 @@ static const char *role_text(const struct contents *contents, size_t index)
     }
     return entry->rank == 0   ? "a scalar"
            : entry->rank == 1 ? "a vector"
-                              : "no weight by its name or rank";
+                              : "not a weight by its name or rank";
 }
 
 struct listing {
@@ -93,7 +93,7 @@ static void list_table(void *arg, size_t index)
     if (listing->contents->items[index].kind != CONTENT_FOREIGN_TABLE ||
         listing->length >= CONTENT_TEXT_BYTES)
         return;
-    /* visited before: the name is there as a whole word */
+    /* mentioned already: the text contains the whole name */
     for (; before; before = strstr(before + 1, name))
         if (before[strlen(name)] == '\0' || before[strlen(name)] == ',')
             return;

@@ -24,7 +24,7 @@ enum trit_dtype matrix_held_type(const struct encoded_matrix *matrix)
 {
     if (matrix->terms.encoding == TRIT_ENCODING_DENSE)
         return matrix->dtype;
-    return matrix->scales ? matrix->scales_dtype : TRIT_F16; /* in blocks */
+    return matrix->scales ? matrix->scales_dtype : TRIT_F16; /* packed in blocks */
 }
 
 static bool decode_row(const struct kernels *kernels, const struct encoded_matrix *matrix,
@@ -61,7 +61,7 @@ static bool decode_row(const struct kernels *kernels, const struct encoded_matri
     return true;
 }
 
-/* A byte holds rows that lie `rows / 4` apart, two bits each from the lowest. */
+/* A byte holds four rows that are `rows / 4` apart, two bits each from the lowest on. */
 static bool decode_interleaved(const struct encoded_matrix *matrix, uint64_t row,
                                float *values)
 {

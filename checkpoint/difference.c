@@ -19,7 +19,7 @@ static size_t element_bytes(const struct element_type *type)
     return type->bits < 8 ? 1 : type->bits / 8;
 }
 
-/* Shortest of the usual precisions that reads back. */
+/* The smaller of the usual precisions if it reads back, else the larger. */
 static void float_text(char *text, float value)
 {
     for (int digits = 6; digits <= 9; digits++) {
@@ -86,7 +86,7 @@ void difference_feed(struct difference *difference, const void *expected, const 
             difference->first = difference->element;
             value_text(difference->expected, difference->type, left + at);
             value_text(difference->got, difference->type, right + at);
-            /* The same value in other bits: a NaN, a zero. */
+            /* Equal values with different bits: a NaN, a zero. */
             if (strcmp(difference->expected, difference->got) == 0) {
                 snprintf(difference->expected, VALUE_BYTES, "0x%0*" PRIx64,
                          (int)(2 * width), unsigned_of(left + at, width));

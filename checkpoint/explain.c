@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The matrix is walked in pieces of some rows. Each piece is decoded to t*s in f32 and
- * compared with the projection of its latents by each candidate; a candidate that differs
- * anywhere is out. What is left at the end explains the matrix. */
+/* Decodes the matrix to t*s in f32, some rows at a time, and compares it with the
+ * projection of its latents by each candidate. A candidate that differs anywhere is
+ * dropped. Those left at the end explain the matrix. */
 #include "checkpoint/explain.h"
 
 #include <inttypes.h>
@@ -21,7 +21,8 @@ struct candidate {
     bool alive;
 };
 
-/* How the claim's scales relate to those expected: what holds for all so far. */
+/* How the claim's scales relate to the expected ones; true as long as no group
+ * contradicts. */
 struct relation {
     bool f16, bf16, reciprocal;
     uint64_t groups; /* that are not zero on both sides */
@@ -114,7 +115,7 @@ static float project(struct explaining *e, const char *latents, uint64_t length,
     return e->scales[0];
 }
 
-/* Is the group what a projection with this scale and these codes gives? */
+/* Does the group equal a projection with this scale and these codes? */
 static bool group_fits(const struct explaining *e, const float *values, uint64_t length,
                        float scale)
 {
@@ -239,7 +240,7 @@ static bool walk(struct explaining *e)
 
 /* ---- what came of it --------------------------------------------------------------- */
 
-/* Says which rows were looked at. */
+/* Adds to the hint which rows were compared. */
 static void tell_part(char *text, size_t bytes, const struct explained *what)
 {
     const size_t length = strlen(text);
@@ -299,8 +300,7 @@ static bool tell_groups(struct file_findings *findings, const char *layer,
             snprintf(added->got, sizeof(added->got), "%" PRIu64 "%s", found->group_size,
                      found->group_size == e->what->claim.columns ? " (a row)" : "");
             snprintf(added->hint, sizeof(added->hint),
-                     "it is the projection in groups of %" PRIu64
-                     "; say so with --group-size",
+                     "it is the projection in groups of %" PRIu64 "; set --group-size",
                      found->group_size);
         } else {
             snprintf(added->expected, sizeof(added->expected), "%s",
@@ -308,15 +308,15 @@ static bool tell_groups(struct file_findings *findings, const char *layer,
             snprintf(added->got, sizeof(added->got), "%s",
                      found->exact ? "exact" : "padded");
             snprintf(added->hint, sizeof(added->hint),
-                     "a row's short last group is divided in another way; say so with "
-                     "--partial");
+                     "a row's short last group has another divisor; set --partial");
         }
         return true;
     }
     return false;
 }
 
-/* Every zero lies below every other weight, at another place than half the mean. */
+/* All zeros have smaller latents than all other weights, but the threshold is not half of
+ * the mean. */
 static void tell_threshold(struct file_findings *findings, const char *layer,
                            const struct explaining *e)
 {
@@ -347,14 +347,14 @@ static void tell_scales(struct file_findings *findings, const char *layer,
         added = findings_add(findings, TRIT_FINDING_SCALE_RECIPROCAL, layer, NULL);
         if (added)
             snprintf(added->hint, sizeof(added->hint),
-                     "every scale is one divided by the mean magnitude");
+                     "every scale is 1 / mean magnitude");
     } else if (relation->f16 || relation->bf16) {
         added = findings_add(findings, TRIT_FINDING_SCALE_ROUNDED, layer, NULL);
         if (!added)
             return;
         snprintf(added->got, sizeof(added->got), "%s", relation->f16 ? "f16" : "bf16");
         snprintf(added->hint, sizeof(added->hint),
-                 "every scale is the expected one, rounded to this type on its way");
+                 "every scale is the expected one rounded to this type");
     }
 }
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The mean magnitude of all latents. Its last bit may differ from the projection's, whose
- * sum has another order. */
+/* The mean magnitude of all latents. It is summed in another order than in the
+ * projection, so its last bit may differ. */
 static float mean_magnitude(const struct explained *what)
 {
     const uint64_t count = what->claim.rows * what->claim.columns;
@@ -22,8 +22,8 @@ static bool is_near(float found, float expected)
     return fabsf(found - expected) <= 0x1p-22F * expected;
 }
 
-/* Do the codes of a row follow from this scale? Adds its magnitude to *scale (0: none
- * yet); false where it has another. */
+/* Do the codes of a row follow from this scale? Sets *scale to its magnitude if that is
+ * 0, else returns false if the magnitude differs. */
 static bool row_fits(const struct explained *what, uint64_t row, const float *values,
                      float mean, float *scale)
 {
@@ -32,7 +32,8 @@ static bool row_fits(const struct explained *what, uint64_t row, const float *va
             float_at(what->latents_dtype, what->latents, row * what->claim.columns + i);
         const float magnitude = fabsf(values[i]);
 
-        /* Beside the threshold the mean's last bit decides: either code will do. */
+        /* At the threshold the last bit of the mean decides, so both codes are accepted.
+         * */
         if ((magnitude != 0) != (2 * fabsf(w) > mean) && !is_near(2 * fabsf(w), mean))
             return false;
         if (magnitude != 0 && (signbit(values[i]) != 0) != (signbit(w) != 0))
@@ -70,7 +71,7 @@ bool explain_granularity(struct file_findings *findings, const char *layer,
                  what->claim.terms.group_size);
         snprintf(added->got, sizeof(added->got), "the tensor");
         snprintf(added->hint, sizeof(added->hint),
-                 "all of the tensor shares one scale, the mean magnitude of its latents");
+                 "the whole tensor has one scale, the mean magnitude of its latents");
     }
     return true;
 }
@@ -108,13 +109,13 @@ static void judge_reciprocal(struct file_findings *findings, const char *layer,
     if (equal && differ) {
         differ->severity = TRIT_SEVERITY_NOTE;
         snprintf(differ->hint, sizeof(differ->hint),
-                 "it is one divided by the mean magnitude, as config.json's linear_class "
-                 "bitlinear has it");
+                 "it is 1 / mean magnitude, as config.json's linear_class bitlinear "
+                 "says");
     } else if (!equal && !differ) {
         add_convention(
             findings, layer, TRIT_FINDING_SCALES_DIFFER, expected, found,
-            "config.json's linear_class bitlinear wants one divided by the mean "
-            "magnitude; this is the mean, as autobitlinear has it");
+            "config.json's linear_class bitlinear needs 1 / mean magnitude; this is "
+            "the mean, as for autobitlinear");
     }
 }
 
@@ -133,6 +134,6 @@ void explain_tensor_scale(struct file_findings *findings, const char *layer,
         judge_reciprocal(findings, layer, what, mean, found);
     else if (differ && fabsf(found * mean - 1) < 0.01F && fabsf(mean - 1) > 0.02F)
         add_convention(findings, layer, TRIT_FINDING_SCALE_RECIPROCAL, mean, found,
-                       "the scale is one divided by the mean magnitude; older bitnet "
-                       "files have it so, and config.json says linear_class bitlinear");
+                       "the scale is 1 / mean magnitude, as in older bitnet files, where "
+                       "config.json says linear_class bitlinear");
 }

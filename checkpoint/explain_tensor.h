@@ -6,14 +6,14 @@
 #include "checkpoint/explained.h"
 #include "checkpoint/findings.h"
 
-/* Of a claim in groups: adds granularity_differs, and returns true, where all of it has one
- * magnitude, the mean magnitude of all latents. */
+/* For a claim with groups: adds granularity_differs and returns true if the whole claim
+ * has one magnitude, the mean magnitude of all latents. */
 bool explain_granularity(struct file_findings *findings, const char *layer,
                          const struct explained *what);
 
-/* Of a claim with one scale: adds scale_reciprocal where it is one divided by the mean.
- * Where config.json declares reciprocals, one that is rounded to its type is no difference
- * (scales_differ becomes a note), and the mean itself is one (scales_differ is added). */
+/* For a claim with one scale: adds scale_reciprocal if it is 1 / mean. If config.json
+ * declares reciprocals, a reciprocal rounded to its type is no difference (scales_differ
+ * becomes a note), and the mean itself is one (scales_differ is added). */
 void explain_tensor_scale(struct file_findings *findings, const char *layer,
                           const struct explained *what);
 

@@ -10,8 +10,8 @@ struct explained {
     enum trit_dtype latents_dtype;
     const void *latents; /* [rows, columns] of the claim */
     bool reciprocal;     /* config.json declares the claim's scale to be 1 / mean |w| */
-    /* The claim is some rows of a matrix of all_rows, from first_row on, and the hints say
-     * so. 0: it is a whole matrix. */
+    /* The claim is a part of a matrix with all_rows rows, from first_row on, and the
+     * hints say so. 0: it is a whole matrix. */
     uint64_t first_row, all_rows;
 };
 

@@ -66,7 +66,7 @@ static bool has_error(const struct trit_report *report)
     return false;
 }
 
-/* What a daemon that knows no findings says by the report's fields. */
+/* Findings derived from the report's fields, for a daemon that reports none. */
 static void add_fields(struct file_findings *findings, const char *layer,
                        const struct trit_report *report)
 {
@@ -127,7 +127,7 @@ static void hint(struct trit_finding *finding, const char *text)
                  (int)utf8_cut(text, strnlen(text, TRIT_FINDING_HINT_BYTES_MAX)), text);
 }
 
-/* Of the newest finding: a hint of any length. */
+/* Sets the hint of the newest finding, of any length. */
 static void long_hint(struct file_findings *findings, const char *text)
 {
     struct file_finding *newest = &findings->list[findings->count - 1];
@@ -164,7 +164,7 @@ static void add_foreign(struct file_findings *findings, const struct contents *c
     form_of(added->got, &claim->table->entries[index]);
     snprintf(whole, sizeof(whole), "%s%s%s", content_text(text, claim, index),
              readable ? "; read it with --encoding "
-             : maybe  ? "; where its codes have 2 bits, read it with --encoding "
+             : maybe  ? "; if its codes have 2 bits, read it with --encoding "
                       : "",
              readable ? packing_name(item->packing)
              : maybe  ? "mlx_2bit"
@@ -217,7 +217,7 @@ static int add_missing(void *arg, const char *name)
         !(missing->latents && table_find(missing->latents->table, name)) &&
         selection_of(missing->options, name) != SELECTION_EXCLUDED)
         hint(findings_add(missing->findings, TRIT_FINDING_MISSING_LAYER, name, NULL),
-             "the file's record names it, the file does not have it");
+             "the file's record names it, but the file lacks it");
     return 0;
 }
 
@@ -245,11 +245,11 @@ void findings_add_contents(struct file_findings *findings,
             added = findings_add(findings, TRIT_FINDING_UNKNOWN_DTYPE, NULL, entry->name);
             if (added)
                 form_of(added->got, entry);
-            hint(added, "a weight of a type that cannot be judged; --exclude leaves it "
-                        "out, --encoding says how it is packed");
+            hint(added, "a weight of a type that cannot be checked; --exclude leaves it "
+                        "out, --encoding gives its encoding");
         } else if (item->kind == CONTENT_KEPT_BY_RECORD && !latents && !accept_record) {
             hint(findings_add(findings, TRIT_FINDING_KEPT_BY_RECORD, entry->name, NULL),
-                 "a layer by the rules that the file's record does not name; --exclude "
+                 "a layer by the rules, but not in the file's record; --exclude "
                  "leaves it out, --accept-record accepts all");
         }
     }
@@ -293,12 +293,12 @@ static void add_pair(struct file_findings *findings, const struct match_pair *pa
         added = findings_add(findings, TRIT_FINDING_MISSING_LAYER, right->name, NULL);
         if (added && left)
             form_of(added->got, &claim->items[pair->claim].dense);
-        hint(added, left ? "the latents have another shape or type of it"
-                         : "the latents have it, the file does not");
+        hint(added, left ? "the latents have it with another shape or type"
+                         : "the latents have it, but the file lacks it");
         break;
     case MATCH_MISSING_TENSOR:
         added = findings_add(findings, TRIT_FINDING_MISSING_TENSOR, NULL, right->name);
-        hint(added, "the latents have it, the file does not");
+        hint(added, "the latents have it, but the file lacks it");
         break;
     case MATCH_EXTRA_LAYER:
         added = findings_add(findings, TRIT_FINDING_EXTRA_LAYER, left->name, NULL);
@@ -312,7 +312,7 @@ static void add_pair(struct file_findings *findings, const struct match_pair *pa
     if (added && !right) {
         added->severity = TRIT_SEVERITY_ERROR;
         form_of(added->got, left);
-        hint(added, "the file has it, the latents do not");
+        hint(added, "the file has it, but the latents lack it");
     }
 }
 
@@ -356,7 +356,7 @@ enum trit_verdict findings_verdict(const struct file_findings *findings)
     return verdict_of(worst);
 }
 
-/* Appends; what does not fit is cut. */
+/* Appends the text, truncated if it does not fit. */
 static void append(char *text, size_t *length, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

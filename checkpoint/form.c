@@ -10,7 +10,7 @@
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
 
-enum { MLX_CODES_A_WORD = 16 }; /* of 2 bits in a U32, the first one lowest */
+enum { MLX_CODES_A_WORD = 16 }; /* codes of 2 bits in a U32, the first one lowest */
 
 bool layout_is_experts(enum layer_layout layout)
 {
@@ -82,20 +82,19 @@ int terms_check(const struct layer_terms *terms, struct failure *failure)
                     encoding_name(terms->encoding), terms->group_size);
     if (terms->group_size == 1)
         return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
-                    "a group of 1 weight is ternary whatever it is; groups are of 2 or "
-                    "more");
+                    "a group of 1 weight is always ternary; use groups of 2 or more");
     if (layout && layout->scales == SCALES_IN_BLOCK &&
         terms->group_size % layout->block_elements != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
-                    "%s has one scale for each %u weights: its groups are of a multiple "
-                    "of %u, not of %u",
+                    "%s has one scale for each %u weights: the group size must be "
+                    "a multiple of %u, not %u",
                     encoding_name(terms->encoding), layout->block_elements,
                     layout->block_elements, terms->group_size);
     if (layout && layout->scales == SCALES_F16 &&
         (layout->group_size % terms->group_size != 0 ||
          terms->group_size % layout->block_elements != 0))
         return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
-                    "%s holds groups of %u or %u weights, not of %u",
+                    "%s supports groups of %u or %u weights, not of %u",
                     encoding_name(terms->encoding), layout->block_elements,
                     layout->group_size, terms->group_size);
     return 0;
@@ -106,8 +105,7 @@ bool encoding_keeps_embeddings(enum trit_encoding encoding)
     return encoding == TRIT_ENCODING_HF_BITNET;
 }
 
-/* Of "STEM.weight": the bytes of "STEM."; those of the whole name where it ends in
- * something else. */
+/* The length of "STEM." if the name is "STEM.weight", else the length of the name. */
 static int stem_bytes(const char *layer)
 {
     const size_t length = strlen(layer), leaf = sizeof("weight") - 1;
@@ -147,7 +145,7 @@ static int packed_form(enum trit_encoding encoding, enum layer_layout stacking,
 
     if (matrix->columns % layout->block_elements != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
-                    "%s holds rows of a multiple of %u weights, these have %" PRIu64,
+                    "%s needs rows of a multiple of %u weights, these have %" PRIu64,
                     encoding_name(encoding), layout->block_elements, matrix->columns);
     if (mul_overflows(matrix->columns / layout->block_elements, layout->block_bytes,
                       &row_bytes))
@@ -156,16 +154,16 @@ static int packed_form(enum trit_encoding encoding, enum layer_layout stacking,
     return 0;
 }
 
-/* [rows / 4, columns], as transformers has a weight, and its weight_scale [1]. */
+/* [rows / 4, columns] as in transformers, and weight_scale [1]. */
 static int bitnet_form(const struct matrices *matrix, struct encoded_form *form,
                        struct failure *failure)
 {
     if (matrix->count > 1)
         return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
-                    "hf_bitnet holds no experts of rank 3");
+                    "hf_bitnet does not support experts of rank 3");
     if (matrix->rows % INTERLEAVED != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
-                    "hf_bitnet holds a multiple of %d rows, these are %" PRIu64,
+                    "hf_bitnet needs a multiple of %d rows, these are %" PRIu64,
                     INTERLEAVED, matrix->rows);
     form->data =
         (struct tensor_entry){.type = element_type_of(TRIT_U8),
@@ -184,7 +182,7 @@ static int mlx_form(const struct layer_terms *terms, enum layer_layout stacking,
     if (matrix->columns % terms->group_size != 0)
         return fail(
             failure, TRIT_INVALID_ARGUMENT, "encoding",
-            "mlx_2bit holds rows of whole groups of %u weights, these have %" PRIu64,
+            "mlx_2bit needs rows of whole groups of %u weights, these have %" PRIu64,
             terms->group_size, matrix->columns);
     form->data =
         stacked_form(TRIT_U8, stacking, matrix, matrix->columns / MLX_CODES_A_WORD);
@@ -268,7 +266,8 @@ int dense_form(enum trit_encoding encoding, const struct tensor_entry *entry,
             entry->shape[entry->rank - 1] / layout->block_bytes * layout->block_elements;
     else if (encoding != TRIT_ENCODING_INT8)
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "its rows are no whole number of %s blocks", encoding_name(encoding));
+                    "its rows are not a whole number of %s blocks",
+                    encoding_name(encoding));
     if (!shape_elements(dense->rank, dense->shape, &elements) ||
         mul_overflows(elements, dense->type->bits / 8, &dense->bytes))
         return fail(failure, TRIT_INVALID_ARGUMENT, "shape", "it is too large");

@@ -81,7 +81,7 @@ static int walk(struct layer_diff *diff, const struct encoded_matrix *a,
         if (!matrix_decode(kernels, a, row, count, values) ||
             !matrix_decode(kernels, b, row, count, others))
             return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                        "a code is none of -1, 0 and +1");
+                        "a code is not -1, 0 or +1");
         compare_runs(diff, values, others, count * a->columns, row * a->columns);
     }
     return 0;

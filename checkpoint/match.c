@@ -7,20 +7,20 @@
 
 static const size_t STRING_BYTES_MAX = 64u << 20; /* of hints */
 
-/* Both sides, by the names as they are compared. */
+/* Both sides, by their compared names. */
 struct sides {
     const struct contents *claim, *latents;
     const struct compared_names *claim_names, *latents_names;
 };
 
-/* Does the claim say which shape the layer had before it was encoded? */
+/* Does the claim give the layer's shape before it was encoded? */
 static bool tells_shape(const struct contents *claim, const struct content *item)
 {
     return (claim->record && claim->record->layers) ||
            encoding_keeps_layout(item->terms.encoding);
 }
 
-/* How the latents' tensor holds the matrices of the claim's layer. */
+/* How the latents' tensor stores the matrices of the claim's layer. */
 static enum layer_layout reference_layout(const struct contents *claim,
                                           const struct content *item,
                                           const struct contents *latents, size_t index)
@@ -30,8 +30,9 @@ static enum layer_layout reference_layout(const struct contents *claim,
                : latents->items[index].layout;
 }
 
-/* The latents' tensor can be projected to the layer: a float of the same shape, or of
- * the same matrices where a packed layer without a record does not tell its shape. */
+/* Can the latents' tensor be projected to the layer? It must be a float of the same
+ * shape. If the layer is packed without a record, its shape is unknown, and equal
+ * matrices suffice. */
 static bool reference_fits(const struct contents *claim, const struct content *item,
                            const struct tensor_entry *reference, enum layer_layout layout)
 {
@@ -53,7 +54,7 @@ static bool reference_fits(const struct contents *claim, const struct content *i
            found.columns == wanted.columns;
 }
 
-/* The names under which packings keep the weight that models call "weight". */
+/* Names that packings use for the weight that models call "weight". */
 static const char *const packed_leaves[] = {"qweight", "weight_packed", "_weight_qdata"};
 
 enum { PACKED_LEAVES = sizeof(packed_leaves) / sizeof(packed_leaves[0]) };
@@ -92,8 +93,8 @@ static bool is_packed_there(const struct sides *sides, const char *name)
     return false;
 }
 
-/* Of a tensor that could not be judged: that was found already where the latents have
- * a layer in its place. Anything else should be equal. */
+/* For a tensor that cannot be checked: if the latents have a layer in its place, it has a
+ * finding already; otherwise the two should be equal. */
 static enum match_kind kind_of_undecided(const struct sides *sides, size_t index,
                                          size_t reference)
 {
@@ -102,7 +103,7 @@ static enum match_kind kind_of_undecided(const struct sides *sides, size_t index
 
     if (claim->record && claim->record->layers && kind == CONTENT_UNFIT)
         return MATCH_JUDGED;
-    /* No layer by the rules or the record: like any other tensor. */
+    /* Neither rules nor record make it a layer: compared like any other tensor. */
     if (claim->record && claim->record->layers && kind == CONTENT_UNKNOWN_DTYPE)
         return reference == CONTENT_NONE ? MATCH_EXTRA_TENSOR : MATCH_BYTES;
     if (reference == CONTENT_NONE)
@@ -113,7 +114,7 @@ static enum match_kind kind_of_undecided(const struct sides *sides, size_t index
                                                                   : MATCH_BYTES;
 }
 
-/* `layout`: how the latents' tensor holds the layer's matrices. */
+/* `layout`: how the latents' tensor stores the layer's matrices. */
 static enum match_kind kind_of_claim(const struct sides *sides, size_t index,
                                      size_t reference, enum layer_layout layout)
 {

@@ -11,7 +11,7 @@ struct name {
     char parts[FILES_NAME_BYTES_MAX + 2]; /* the parts, a NUL after each */
     size_t bytes;
     const char *leaf;   /* the last part */
-    const char *module; /* the part that says what the tensor belongs to */
+    const char *module; /* the part that says to what the tensor belongs */
 };
 
 static const char *const wrappers[] = {"base_layer", "original_module", NULL};
@@ -20,7 +20,7 @@ static const char *const weight_leaves[] = {
     "weight", "weight_*", "weights", "qweight", "_weight_qdata", "kernel", "w", NULL,
 };
 
-/* Tables of packed weights, wherever they stand. */
+/* Tables of packed weights in any module. */
 static const char *const table_leaves[] = {
     "scales",      "biases",           "zeros",         "qzeros",
     "g_idx",       "absmax",           "nested_absmax", "quant_map",
@@ -83,12 +83,12 @@ static const char *const embedding_modules[] = {
 
 static const char *const head_parts[] = {"lm_head", NULL};
 static const char *const head_modules[] = {"embed_out", NULL};
-/* What may stand before the "output" of llama's own files. */
+/* Names that may precede "output" in llama's own files. */
 static const char *const output_prefixes[] = {
     "model", "module", "_orig_mod", "transformer", NULL,
 };
 
-/* Parameters that are no matrices of a product. */
+/* Parameters that are not matrices of a product. */
 static const char *const other_leaves[] = {
     "a_log",         "time_*",       "*mask",
     "*_ids",         "*_index",      "*_table",
@@ -107,12 +107,12 @@ static bool matches(const char *part, const char *const *patterns)
     return false;
 }
 
-/* The part before `part`, or `part` itself where it is the first. */
+/* The part before `part`, or `part` itself if it is the first. */
 static const char *part_before(const struct name *name, const char *part)
 {
     if (part == name->parts)
         return part;
-    part -= 2; /* the last byte of the part before, or its NUL where it is empty */
+    part -= 2; /* the last byte of the previous part, or its NUL if it is empty */
     while (part > name->parts && part[-1] != '\0')
         part--;
     return part < name->parts ? name->parts : part;
@@ -157,7 +157,7 @@ bool name_is_packing_table(const char *text)
     return matches(name.leaf, table_leaves) || any_part(&name, states);
 }
 
-/* Does some name of the table begin with these bytes? */
+/* Does any name of the table begin with these bytes? */
 static bool prefix_is_there(const struct tensor_table *table, const char *prefix,
                             size_t length)
 {
@@ -185,9 +185,9 @@ static const char *gate_part(const struct name *name)
     return strcasecmp(part, "gate") == 0 ? part : NULL;
 }
 
-/* A gate is a router where the table has PREFIX.experts too. Without experts in sight
- * it is one where it has fewer rows than columns, as few experts see long vectors,
- * unless it belongs to one expert. */
+/* A gate is a router if the table has PREFIX.experts too. If there are no experts, it is
+ * a router if it has fewer rows than columns, because a router maps long vectors to few
+ * experts. The gate of a single expert is not a router. */
 static bool gate_is_router(const struct tensor_table *table,
                            const struct tensor_entry *entry, const struct name *name)
 {
@@ -223,7 +223,8 @@ static bool is_lora(const struct name *name)
             matches(part_before(name, name->module), lora_modules));
 }
 
-/* Of a matrix or more, once the names of tables and vectors are ruled out. */
+/* The role of a tensor of rank 2 or more that is neither a table nor a vector by its
+ * name. */
 static enum tensor_role weight_role(const struct tensor_table *table,
                                     const struct tensor_entry *entry,
                                     const struct name *name)

@@ -35,19 +35,17 @@ static void write_hint(struct trit_finding *finding, const struct reader_note *n
     switch (note->kind) {
     case READER_INDEX_DISAGREES:
         if (note->tensor)
-            snprintf(hint, bytes, "the index promises it in %.*s", cut(note->shard, 100),
-                     note->shard);
+            snprintf(hint, bytes, "the index says that %.*s holds it",
+                     cut(note->shard, 100), note->shard);
         else if (note->count)
             snprintf(hint, bytes,
-                     "the file is missing; the index promises tensors in it");
+                     "the file is missing; the index says that it holds tensors");
         else
             snprintf(hint, bytes,
-                     "the file is missing; the names of the other shards promise it");
+                     "the file is missing; the names of the other shards imply it");
         break;
     case READER_NOT_IN_INDEX:
-        snprintf(hint, bytes,
-                 "%.*s holds it, the index does not list it; it is taken "
-                 "along",
+        snprintf(hint, bytes, "%.*s holds it, but the index does not list it; it is read",
                  cut(note->shard, 64), note->shard);
         break;
     case READER_DUPLICATE:

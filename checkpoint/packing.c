@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A packing is found from a weight: its name says where the companions would stand,
- * and those that are there say which packing it is. */
+/* A packing is found from a weight. Its name gives the names of possible companions, and
+ * those that exist tell the packing. */
 #include "checkpoint/packing.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "checkpoint/naming.h"
 
-/* Companions that several rules ask for. */
+/* Companions that several rules need. */
 enum {
     HAS_SCALES = 1 << 0,       /* scales */
     HAS_QZEROS = 1 << 1,       /* qzeros */
@@ -18,7 +18,7 @@ enum {
     HAS_OTHER = 1 << 5,
 };
 
-/* Leaves of tables that serve all of a module; the weight stands beside them. */
+/* Names of tables that belong to a whole module, together with its weight. */
 static const struct {
     const char *leaf;
     unsigned has;
@@ -132,7 +132,7 @@ static void visit_name(const struct tensor_table *table, const char *name, unsig
         visit(arg, (size_t)(entry - table->entries), has);
 }
 
-/* Tables whose names begin with the prefix; the weight itself is none. */
+/* Tables whose names begin with the prefix, except the weight itself. */
 static void visit_prefix(const struct tensor_table *table, const char *prefix,
                          visit_fn visit, void *arg)
 {
@@ -162,7 +162,7 @@ static void visit_prefix(const struct tensor_table *table, const char *prefix,
     }
 }
 
-/* Endings of weights that leave the stem which their tables' names begin with. */
+/* Suffixes of weights; what remains is the prefix of their tables' names. */
 static size_t stem_bytes(const char *name)
 {
     static const char *const endings[] = {"qdata", "packed", "blocks"};

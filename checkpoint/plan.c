@@ -22,7 +22,7 @@ static void refuse(struct plan *plan, struct plan_item *item, const char *reason
     plan->refused++;
 }
 
-/* What making a plan needs. */
+/* State while a plan is made. */
 struct planning {
     struct plan *plan;
     const struct tensor_table *input;
@@ -32,7 +32,8 @@ struct planning {
     struct failure *failure;
 };
 
-/* The name is there already, and not as a table of this layer, which goes away. */
+/* Does another tensor have the name? The old tables of this layer do not count, because
+ * the output lacks them. */
 static bool is_taken(const struct planning *p, const char *name, size_t layer)
 {
     const struct tensor_entry *entry = table_find(p->input, name);
@@ -43,7 +44,7 @@ static bool is_taken(const struct planning *p, const char *name, size_t layer)
                     item->owner != layer);
 }
 
-/* Refused where the name of its scales or biases is taken. */
+/* Refuses the layer if the name of its scales or biases is taken. */
 static bool check_names(struct planning *p, size_t index, const struct encoded_form *form)
 {
     const enum trit_encoding encoding = p->plan->terms.encoding;
@@ -52,7 +53,7 @@ static bool check_names(struct planning *p, size_t index, const struct encoded_f
     char name[SCALES_NAME_BYTES], reason[SCALES_NAME_BYTES + 64];
 
     if (!name_suits(encoding, layer)) {
-        refuse(p->plan, item, "mlx_2bit holds layers whose names end in .weight");
+        refuse(p->plan, item, "mlx_2bit needs layers whose names end in .weight");
         return false;
     }
     scales_name(encoding, layer, name);
@@ -61,7 +62,7 @@ static bool check_names(struct planning *p, size_t index, const struct encoded_f
     if (!form->scales.type || !is_taken(p, name, index))
         return true;
     snprintf(reason, sizeof(reason),
-             "its scales or biases would be called %s, which is there already", name);
+             "its scales or biases would get the name %s, which is taken", name);
     refuse(p->plan, item, reason);
     return false;
 }
@@ -94,7 +95,7 @@ static int add_outputs(struct planning *p, size_t index, struct encoded_form *fo
     return add_table(p, &form->biases, name, &item->biases);
 }
 
-/* What the encoding makes of a layer; refused where it cannot hold it. */
+/* Plans the tensors of an encoded layer, or refuses it if the encoding cannot hold it. */
 static int add_layer(struct planning *p, size_t index)
 {
     const struct content *content = &p->plan->contents.items[index];
@@ -133,7 +134,7 @@ static int keep(struct planning *p, size_t index)
     return table_add(&p->plan->table, &p->input->entries[index], p->failure);
 }
 
-/* A layer that the reader of the packed encoding wants as it is. */
+/* A layer that the encoding's reader needs dense. */
 static bool stays_dense(const struct planning *p, const struct content *content)
 {
     return p->action == PLAN_PACK && encoding_keeps_embeddings(p->plan->terms.encoding) &&
@@ -159,7 +160,7 @@ static int add_by_kind(struct planning *p, size_t index)
     if (content->kind != CONTENT_LAYER)
         return keep(p, index);
     if (stays_dense(p, content)) {
-        item->reason = "its reader wants it dense";
+        item->reason = "its reader needs it dense";
         return table_add(&p->plan->table, &p->input->entries[index], p->failure);
     }
     if (content_is_complete(content))
@@ -200,7 +201,7 @@ static int add_metadata(struct planning *p)
             table_add_pair(table, p->input->pairs[i].key, p->input->pairs[i].value,
                            p->failure) < 0)
             return -1;
-    /* Where there is metadata, transformers before 5 wants a format in it. */
+    /* If there is metadata, transformers before 5 needs a format in it. */
     if (!table_pair(table, "format") &&
         table_add_pair(table, "format", mlx ? "mlx" : "pt", p->failure) < 0)
         return -1;
@@ -240,7 +241,7 @@ int plan_create(struct plan *plan, const struct checkpoint_options *options, boo
     if (result < 0)
         return -1;
     plan->terms = terms_of(options, NULL);
-    /* A pair that makes no sense as a record is none, and is replaced. */
+    /* An entry that is not a valid record is replaced. */
     if (record_read(&earlier, input, NULL) < 0)
         record_fini(&earlier);
     if (earlier.layers && !again)
@@ -251,13 +252,13 @@ int plan_create(struct plan *plan, const struct checkpoint_options *options, boo
     if (result == 0)
         result = add_all(&p);
     if (result == 0 && plan->layers == 0 && plan->refused == 0 && !plan->refusal)
-        plan->refusal = "no tensor of it is a layer";
+        plan->refusal = "none of its tensors is a layer";
     record_fini(&earlier);
     plan->contents.record = NULL;
     return result;
 }
 
-/* Terms of the output of a packing whose input has these. */
+/* Terms of the output when an input with these terms is packed. */
 static struct layer_terms packed_terms(const struct layer_terms *source,
                                        const struct pack_target *target)
 {

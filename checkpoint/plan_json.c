@@ -5,7 +5,7 @@
 
 #include "checkpoint/json.h"
 
-/* Do the layer's encoded data lie as [in, out]? */
+/* Are the layer's encoded data stored as [in, out]? */
 static bool is_turned(const struct plan *plan, const struct plan_item *item)
 {
     const struct content *content = &plan->contents.items[item - plan->items];

@@ -12,7 +12,7 @@
 #include "kernels/kernels.h"
 #include "proto/names.h"
 
-/* Of layouts that are noted; a layer without a note is LAYOUT_OUT_IN. */
+/* Names of layouts in a layer's note; a layer without a note is LAYOUT_OUT_IN. */
 static const char *const layout_names[] = {
     [LAYOUT_IN_OUT] = "in_out",
     [LAYOUT_EXPERTS_OUT_IN] = "experts_out_in",
@@ -54,7 +54,7 @@ int record_add(struct record *record, const struct tensor_entry *entry,
     for (uint32_t i = 0; i < entry->rank; i++)
         result |= json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
     note = json_pack("{s:s, s:o}", "dtype", entry->type->name, "shape", shape);
-    /* json_pack's "s*" leaves a member out where memory ran out. */
+    /* json_pack's "s*" would omit a member when memory runs out. */
     if (layout_names[layout])
         result |= json_object_set_new(note, "layout", json_string(layout_names[layout]));
     result |= json_object_set_new(record->layers, entry->name, note);
@@ -119,7 +119,7 @@ static int read_text(struct record *record, const char *text, struct failure *fa
     return result;
 }
 
-/* Takes the layers of another shard's record in. */
+/* Adds the layers of another shard's record. */
 static int merge(struct record *record, const struct record *other,
                  struct failure *failure)
 {
@@ -162,7 +162,7 @@ int record_read(struct record *record, const struct tensor_table *table,
     return result;
 }
 
-/* The layout must go with the rank. */
+/* The layout must fit the rank. */
 static int read_layout(const json_t *note, uint32_t rank, enum layer_layout *layout)
 {
     const json_t *value = json_object_get(note, "layout");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A pattern is literal text between stars. The first part must begin the name, the last
- * part must end it, and each part between them is taken where it occurs first; what lies
- * between is what the stars matched. */
+/* A pattern is literal text between stars. The name must begin with the first part and
+ * end with the last part. Each part between them is matched at its first occurrence. The
+ * text between two parts is what the star matched. */
 #include "checkpoint/rename.h"
 
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static struct span part_at(struct span pattern, size_t at)
     return (struct span){pattern.text + at, end - at};
 }
 
-/* Fills what each star matched; false where the pattern does not match. */
+/* Finds what each star matched; false if the pattern does not match. */
 static bool match(struct span pattern, const char *name, struct span stars[STARS_MAX])
 {
     struct span part = part_at(pattern, 0);
@@ -71,7 +71,7 @@ static bool match(struct span pattern, const char *name, struct span stars[STARS
     while (next < pattern.bytes) {
         const char *found;
 
-        next++; /* behind the star */
+        next++; /* after the star */
         part = part_at(pattern, next);
         next += part.bytes;
         if (next == pattern.bytes)
@@ -136,7 +136,7 @@ const char *rename_unused(const struct checkpoint_options *options,
     return NULL;
 }
 
-/* NEW with its stars filled in; false where the name becomes empty or too long. */
+/* Writes NEW with its stars filled in; false if the name is empty or too long. */
 static bool fill(struct span pattern, const struct span stars[STARS_MAX],
                  char out[FILES_NAME_BYTES_MAX + 1])
 {

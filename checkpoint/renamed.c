@@ -49,7 +49,7 @@ static void collect(struct renaming *r)
     qsort(r->missing, r->missing_count, sizeof(*r->missing), compare);
 }
 
-/* The shape of the tensor as the latents would have it. */
+/* The shape that the tensor has in the latents. */
 static const struct tensor_entry *form_of(const struct contents *contents, size_t index)
 {
     const struct content *item = &contents->items[index];
@@ -92,7 +92,7 @@ static struct lonely *find(struct lonely *list, size_t count, const char *name)
     return count ? bsearch(&wanted, list, count, sizeof(*list), compare) : NULL;
 }
 
-/* `longer` with a prefix up to some dot taken away is in `list`? */
+/* Is `longer`, without a prefix that ends in a dot, in `list`? */
 static void find_prefix(struct renaming *r, struct lonely *longer, struct lonely *list,
                         size_t count, bool longer_is_extra)
 {
@@ -113,7 +113,7 @@ static void find_prefix(struct renaming *r, struct lonely *longer, struct lonely
     }
 }
 
-/* Is there one extra and one missing tensor of a form, and no other? */
+/* Is there exactly one extra and one missing tensor of a form? */
 static void find_only(struct renaming *r, struct lonely *extra)
 {
     struct lonely *answer = NULL;
@@ -138,7 +138,7 @@ static void find_only(struct renaming *r, struct lonely *extra)
 void match_find_renamed(struct match *match, const struct contents *claim,
                         const struct contents *latents)
 {
-    enum { ONLY_MAX = 64 }; /* above that, unique forms are not looked for */
+    enum { ONLY_MAX = 64 }; /* above this, unique forms are not searched */
     struct renaming r = {.match = match, .claim = claim, .latents = latents};
 
     r.extra = calloc(match->count + 1, sizeof(*r.extra));

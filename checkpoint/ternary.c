@@ -6,7 +6,7 @@
 
 #include "base/limits.h"
 
-/* Packings have groups of 32 weights or of multiples of it. */
+/* Groups of packings are multiples of 32 weights. */
 enum { FINE_GROUP = 32 };
 
 int ternary_probe_create(struct ternary_probe *probe, const struct layer_terms *terms,
@@ -14,7 +14,7 @@ int ternary_probe_create(struct ternary_probe *probe, const struct layer_terms *
                          struct failure *failure)
 {
     const struct matrices matrices = matrices_of(layout, dense->rank, dense->shape);
-    /* One weight a row has always one magnitude: that says nothing. */
+    /* A row of one weight always has one magnitude and proves nothing. */
     const bool any = matrices.columns > 1 && matrices.rows > 0 && matrices.count > 0;
 
     *probe = (struct ternary_probe){
@@ -37,7 +37,7 @@ void ternary_probe_destroy(struct ternary_probe *probe)
     *probe = (struct ternary_probe){.rows = NULL};
 }
 
-/* Takes a magnitude in; false where the group has another one already. */
+/* Adds a magnitude; false if the group already has a different one. */
 static bool group_take(struct probe_group *group, uint32_t magnitude)
 {
     if (magnitude == 0) {
@@ -49,7 +49,7 @@ static bool group_take(struct probe_group *group, uint32_t magnitude)
     return group->magnitude == magnitude;
 }
 
-/* Zeros beside a magnitude pull the mean below it. */
+/* Zeros make the mean smaller than the magnitude. */
 static void group_end(struct ternary_probe *probe, struct probe_group *group,
                       bool is_short)
 {
@@ -111,5 +111,6 @@ bool ternary_probe_refuses(struct ternary_probe *probe)
         group_end(probe, &probe->rows[0].group, false);
     if (probe->ternary)
         return probe->changes;
-    return probe->ternary_fine; /* finer groups than the projection's: it mixes them */
+    return probe->ternary_fine; /* groups finer than the projection's, which would mix
+                                   them */
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* A square of this many elements stays in the first cache on both sides. */
+/* A square with sides of this many elements; both sides stay in the first cache. */
 enum { SQUARE = 32 };
 
 static void transpose_square(unsigned char *to, const unsigned char *from, uint64_t rows,
@@ -22,7 +22,7 @@ void transpose(void *to, const void *from, uint64_t rows, uint64_t columns, size
             uint64_t row_end = row + SQUARE < rows ? row + SQUARE : rows;
             uint64_t column_end = column + SQUARE < columns ? column + SQUARE : columns;
 
-            /* A constant width makes each memcpy one move. */
+            /* With a constant width each memcpy becomes one move. */
             if (width == 4)
                 transpose_square(to, from, rows, columns, row_end, column_end, row,
                                  column, 4);

@@ -20,8 +20,8 @@ struct command {
     const char *name;
     const char *arguments; /* "FILE -o OUT", for the usage line */
     const char *summary;   /* one line */
-    const char *details;   /* further lines of --help, or NULL */
-    uint64_t options;      /* the options that it takes: bits OPTION_BIT(id) */
+    const char *details;   /* more lines of --help, or NULL */
+    uint64_t options;      /* options that it accepts: bits OPTION_BIT(id) */
     size_t arguments_min, arguments_max;
     enum exit_code (*run)(const struct options *options);
     /* A group of commands, such as "layers": its commands, which are called as "GROUP

@@ -24,8 +24,8 @@ struct diffing {
     const struct options *options;
     struct side a, b;
     struct compared_names a_names, b_names;
-    struct grid *grid;        /* what is shown: this, */
-    json_t *layers, *tensors; /* or these */
+    struct grid *grid;        /* output as JSON: */
+    json_t *layers, *tensors; /* output as text: */
     size_t layers_differing, layers_equal, others_differing, others_equal, only;
     struct failure failure;
 };
@@ -39,7 +39,7 @@ static json_t *diff_json(const char *name, const struct layer_diff *diff)
 
     for (size_t i = 0; i < 9; i++)
         json_array_append_new(transitions, json_count(diff->transitions[i / 3][i % 3]));
-    /* JSON has no infinity, which is the ratio to an infinite scale. */
+    /* The ratio to an infinite scale is infinite, which JSON cannot express. */
     json = json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "layer", name, "elements",
         json_count(diff->elements), "codes_differing", json_count(diff->codes_differing),
@@ -177,7 +177,7 @@ static bool is_layer(const struct side *side, size_t index)
     return content_is_complete(&side->contents.items[index]);
 }
 
-/* The scales of a layer go with it. */
+/* The scales of a layer are compared together with it. */
 static bool goes_along(const struct side *side, size_t index)
 {
     return side->contents.items[index].kind == CONTENT_SCALES;
@@ -297,9 +297,11 @@ const struct command cmd_diff = {
     .arguments = "A B [OPTION...]",
     .summary = "compare the layers of two checkpoints (no daemon needed)",
     .details =
-        "Each file is read as its own record says, so that a packed file can be compared\n"
-        "with a dense one. Of layers the codes that differ are counted, and the largest\n"
-        "ratio of two scales; other tensors are compared byte for byte. --rename applies\n"
+        "Each file is read as its own record says, so that a packed file can be "
+        "compared\n"
+        "with a dense one. For layers it shows how many codes differ and the largest\n"
+        "ratio of two scales; other tensors are compared byte for byte. --rename "
+        "applies\n"
         "to the names of A.\n"
         "Exit code 0: equal; 1: something differs.",
     .options = OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |

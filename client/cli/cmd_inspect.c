@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trit inspect: what is in a file; needs no daemon. */
+/* trit inspect: lists the tensors of a file; needs no daemon. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -82,7 +82,7 @@ static enum exit_code show_table(const struct reader *reader,
     return DONE;
 }
 
-/* A file with a record is a claim; one without is latents, as far as headers tell. */
+/* A file with a record is read as a claim, any other as latents. */
 static enum exit_code inspect(const struct options *options, const struct input *input,
                               struct contents *contents, struct record *record)
 {

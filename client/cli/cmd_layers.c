@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trit layers: what the daemon holds: list, create, load, get, verify, delete. Those
+/* trit layers: layers held by the daemon: list, create, load, get, verify, delete. Those
  * that read or write files have a file each. */
 #include <inttypes.h>
 #include <jansson.h>
@@ -220,7 +220,7 @@ static enum exit_code run_delete(const struct options *options)
 static const struct command cmd_layers_list = {
     .name = "layers list",
     .arguments = "[PREFIX]",
-    .summary = "list the layers whose names begin with PREFIX, or all",
+    .summary = "list all layers, or those whose names begin with PREFIX",
     .options = HELD_OPTIONS,
     .arguments_max = 1,
     .run = run_list,
@@ -229,7 +229,7 @@ static const struct command cmd_layers_list = {
 static const struct command cmd_layers_create = {
     .name = "layers create",
     .arguments = "NAME --in-features N --out-features N [OPTION...]",
-    .summary = "make a layer of random latents",
+    .summary = "create a layer of random latents",
     .details = "They are drawn from N(0, 1) * in_features^-0.5; the same seed gives the "
                "same\nweights everywhere.",
     .options = HELD_OPTIONS | OPTION_BIT(OPTION_KIND) | OPTION_BIT(OPTION_IN_FEATURES) |

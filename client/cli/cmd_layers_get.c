@@ -17,10 +17,10 @@ enum { BESIDE_NAME_BYTES = TRIT_NAME_BYTES_MAX + sizeof(".scales") };
 
 struct getting {
     const struct options *options;
-    struct trit_layer layer; /* points to the next three */
+    struct trit_layer layer; /* points to the next three members */
     struct trit_layer_spec spec;
     struct trit_array weight, bias;
-    struct tensor_table table; /* weights, scales, bias: those that there are */
+    struct tensor_table table; /* weights, then scales and bias if present */
     struct writer *writer;
     struct failure failure;
 };
@@ -51,7 +51,7 @@ static struct layer_terms terms_of_layer(const struct getting *get)
                                 .partial_group = TRIT_PARTIAL_PADDED};
 }
 
-/* Notes how the ternary weights are encoded; latents need no note. */
+/* Records how the ternary weights are encoded; latents need no record. */
 static int add_record(struct getting *get, const struct tensor_entry *dense)
 {
     const struct layer_terms terms = terms_of_layer(get);
@@ -113,7 +113,7 @@ static int write_file(struct getting *get)
 
 /* ---- what is shown ---------------------------------------------------------------- */
 
-/* Seeds are of 64 bits, more than JSON's integers hold everywhere: decimal text. */
+/* Seeds are text because not every JSON reader has integers of 64 bits. */
 static json_t *layer_json(const struct getting *get)
 {
     json_t *json = held_json(&get->spec);
@@ -166,11 +166,11 @@ static enum exit_code check_usage(const struct options *options)
         OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_PART) | OPTION_BIT(OPTION_DTYPE);
 
     if (!options->output && (options->given & of_weights))
-        return complain(USAGE, "layers get: weights need -o FILE to go to");
+        return complain(USAGE, "layers get: weights need -o FILE");
     if (options->part == TRIT_LAYER_LATENTS &&
         (options->given & (OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_DTYPE))))
-        return complain(USAGE, "layers get: latents come as they are, without --encoding "
-                               "and --dtype");
+        return complain(USAGE,
+                        "layers get: --part latents excludes --encoding and --dtype");
     return options->output ? output_check("layers get", options, NULL) : DONE;
 }
 
@@ -204,8 +204,8 @@ const struct command cmd_layers_get = {
     .arguments = "NAME [-o FILE [--encoding E | --part latents]]",
     .summary = "show a layer, or write its weights to a file",
     .details =
-        "The tensor is called as the layer; scales and the bias, where there are, are\n"
-        "NAME.scales and NAME.bias. Without -o the layer is only shown.",
+        "The tensor has the layer's name; scales and bias, if any, are NAME.scales and\n"
+        "NAME.bias. Without -o the layer is only shown.",
     .options = HELD_OPTIONS | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORCE) |
                OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_PART) |
                OPTION_BIT(OPTION_DTYPE),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trit layers load: a tensor of a file becomes a layer of the daemon. */
+/* trit layers load: sends a tensor of a file to the daemon, which holds it as a layer. */
 #include <stdlib.h>
 
 #include "client/cli/held.h"
@@ -11,7 +11,7 @@ struct loading {
     struct reader *reader;
     struct trit_client *client;
     struct trit_layer_spec spec;
-    void *weight, *bias; /* malloc'ed; bias NULL without one */
+    void *weight, *bias; /* malloc'ed; NULL without a bias */
     struct trit_tensor weight_tensor, bias_tensor;
     struct failure failure;
 };
@@ -40,7 +40,7 @@ static const struct tensor_entry *find(struct loading *load, const char *name)
     return entry;
 }
 
-/* --tensor, else the one called as the layer, else the only one. */
+/* --tensor, else the tensor with the layer's name, else the only tensor. */
 static const struct tensor_entry *find_weight(struct loading *load)
 {
     const struct tensor_table *table = reader_table(load->reader);
@@ -66,7 +66,7 @@ static int read_file(struct loading *load)
         return -1;
     if (weight->rank != 2)
         return fail(&load->failure, TRIT_INVALID_ARGUMENT, "tensor",
-                    "%s is of rank %u, a layer of 2", weight->name,
+                    "%s has rank %u, a layer needs rank 2", weight->name,
                     (unsigned)weight->rank);
     load->spec.out_features = weight->shape[0];
     load->spec.in_features = weight->shape[1];
@@ -121,7 +121,7 @@ static enum exit_code run_load(const struct options *options)
 const struct command cmd_layers_load = {
     .name = "layers load",
     .arguments = "NAME FILE [--tensor TENSOR] [OPTION...]",
-    .summary = "make a layer of a tensor [out, in] of a safetensors or .npy file",
+    .summary = "create a layer from a tensor [out, in] of a safetensors or .npy file",
     .details =
         "The tensor holds latents of f32, f16 or bf16; the daemon ternarizes them.",
     .options = HELD_OPTIONS | OPTION_BIT(OPTION_TENSOR) | OPTION_BIT(OPTION_BIAS_TENSOR) |

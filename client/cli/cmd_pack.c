@@ -25,7 +25,7 @@ struct packing_run {
     struct writer *writer;
     struct interrupt interrupt;
     struct progress progress;
-    uint64_t rounded; /* scales that were rounded, where that is allowed */
+    uint64_t rounded; /* scales that --round-scales allowed to round */
     struct failure failure;
 };
 
@@ -79,7 +79,8 @@ static int pack_matrix(struct packing_run *p, size_t layer,
     options.scale_bytes = loaded->scale_bytes;
     options.scales_dtype = loaded->matrix.scales_dtype;
     options.group_size = p->plan.terms.group_size;
-    if (options.group_size == 0 && loaded->scales) /* one scale from those of groups */
+    if (options.group_size == 0 &&
+        loaded->scales) /* the tensor's one scale from those of its groups */
         options.group_size = source->group_size;
     options.encoding = p->plan.terms.encoding;
     options.allow_rounded_scales = option_given(p->options, OPTION_ROUND_SCALES);
@@ -162,7 +163,7 @@ static int do_all(struct packing_run *p)
     for (size_t i = 0; i < table->count; i++) {
         const struct plan_item *item = &p->plan.items[i];
 
-        if (item->data == PLAN_NONE) /* scales, which go with their layer */
+        if (item->data == PLAN_NONE) /* scales are written with their layer */
             continue;
         if (interrupt_check(&p->failure) < 0)
             return -1;
@@ -204,7 +205,7 @@ static enum exit_code show_result(const struct packing_run *p)
     return DONE;
 }
 
-/* A tensor that does not fit is refused data, not a failed call. */
+/* A tensor that does not fit the encoding is refused data, not a failed call. */
 static enum exit_code write_output(struct packing_run *p)
 {
     interrupt_hold(&p->interrupt);
@@ -254,7 +255,7 @@ static enum exit_code make_plan(struct packing_run *p, const struct pack_target 
                         "keeps them as they are)",
                         path, p->plan.refused);
     if (p->plan.layers == 0)
-        return complain(MISMATCH, "%s: no tensor of it is a layer", path);
+        return complain(MISMATCH, "%s: none of its tensors is a layer", path);
     return DONE;
 }
 
@@ -320,7 +321,7 @@ static enum exit_code run_unpack(const struct options *options)
 const struct command cmd_pack = {
     .name = "pack",
     .arguments = "IN -o OUT -e ENCODING [OPTION...]",
-    .summary = "pack a checkpoint that is ternary already, losslessly",
+    .summary = "change the encoding of a ternary checkpoint, losslessly",
     .details =
         "Trits and scales are kept exactly. A layer that is not ternary, a group whose\n"
         "scale the encoding's type does not hold (--round-scales rounds it), and groups\n"
@@ -341,7 +342,8 @@ const struct command cmd_unpack = {
     .summary = "make the layers of a packed checkpoint dense, losslessly",
     .details =
         "Each weight becomes t*s. The type is that of the record, or --dtype; a scale\n"
-        "that it does not hold is refused. --from-encoding says how a file without a record is\n"
+        "that it does not hold is refused. --from-encoding says how a file without a "
+        "record is\n"
         "encoded.",
     .options = SHARED_OPTIONS | OPTION_BIT(OPTION_DTYPE),
     .arguments_min = 1,

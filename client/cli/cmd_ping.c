@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trit ping: is the daemon there, and does it serve? */
+/* trit ping: checks that the daemon can be reached and serves. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ const struct command cmd_ping = {
     .name = "ping",
     .arguments = "[--service NAME]",
     .summary = "ask the daemon whether it serves",
-    .details = "Exit code 1 says that it answers but does not serve.",
+    .details = "Exit code 1: the daemon answers but does not serve.",
     .options = OPTION_BIT(OPTION_SERVICE) | OPTION_BIT(OPTION_SERVER) |
                OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_JSON) |
                OPTION_BIT(OPTION_HELP),

@@ -38,7 +38,7 @@ static int project_all(struct projecting *p)
     return 0;
 }
 
-/* ---- what came of it ------------------------------------------------------------- */
+/* ---- the result ------------------------------------------------------------- */
 
 static json_t *result_json(struct projecting *p, const char *verdict)
 {
@@ -97,7 +97,7 @@ static enum exit_code refuse_lost(struct projecting *p)
             complain(MISMATCH, "%s", finding_text(text, &p->findings.list[i]));
     return complain(MISMATCH,
                     "%s: nothing is written: %zu layers lose scales (--allow-lost "
-                    "writes them nevertheless)",
+                    "writes them anyway)",
                     p->options->output, p->lost);
 }
 
@@ -144,7 +144,7 @@ static enum exit_code check_usage(const struct options *options)
     if (strcmp(writer_format(options->output), "npy") == 0 &&
         options->encoding != TRIT_ENCODING_DENSE)
         return complain(USAGE,
-                        "project: a .npy file has no place for %s; "
+                        "project: a .npy file cannot hold %s; "
                         "name the output .safetensors",
                         encoding_name(options->encoding));
     const enum exit_code code = report_file_check("project", options);
@@ -200,20 +200,22 @@ const struct command cmd_project = {
     .details =
         "Layers are the weights of linear layers and embeddings: rank 2, f32, f16 or\n"
         "bf16. Norms, biases, router gates, rotary and position tables, LoRA factors,\n"
-        "and, but for --convolutions, convolutions are kept byte for byte; --include and\n"
-        "--exclude override that by name. Experts of rank 3 are layers, one matrix after\n"
-        "another, where config.json's architecture or --experts says how they lie.\n"
-        "IN may be a folder or the index in one; OUT is a folder then, with IN's\n"
-        "config.json and tokenizer, unless its name ends in .safetensors.\n"
+        "and, without --convolutions, convolutions are kept byte for byte; --include "
+        "and\n"
+        "--exclude override that by name. Experts of rank 3 are layers, one matrix "
+        "after\n"
+        "another, if config.json's architecture or --experts gives their layout.\n"
+        "If IN is a folder or the index in one, OUT is a folder with IN's config.json\n"
+        "and tokenizer, unless its name ends in .safetensors.\n"
         "--dry-run prints the plan; exit code 1: something is refused.\n"
         "dense keeps name, type and shape; int8 writes the codes under the layer's\n"
         "name and f32 scales under NAME.scales; packed encodings write u8 [rows, bytes\n"
-        "a row]. hf_bitnet writes what transformers reads as linear_class\n"
+        "per row]. hf_bitnet writes what transformers reads as linear_class\n"
         "autobitlinear: u8 [rows/4, columns] and NAME_scale, the mean |w|; embeddings\n"
-        "and the head stay as they are.\n"
+        "and the head stay dense.\n"
         "Refused, with exit code 1 and no output: layers that the encoding cannot\n"
-        "hold, weights that another program packed, layers that are ternary already\n"
-        "(--again) or that lose scales (--allow-lost).",
+        "hold, weights that another program packed, layers that are already ternary\n"
+        "(--again accepts them) or that lose scales (--allow-lost accepts them).",
     .options = OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORCE) |
                OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |
                OPTION_BIT(OPTION_PARTIAL) | OPTION_BIT(OPTION_INCLUDE) |

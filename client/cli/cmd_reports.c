@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trit reports: what the daemon keeps about runs and layers. */
+/* trit reports: lists the reports that the daemon stores. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -90,7 +90,7 @@ static enum exit_code show_listing(struct listing *listing)
                                                   : complain(FAILED, "out of memory");
 }
 
-/* One report by its full name is NOT_FOUND where it is missing; a list is empty. */
+/* A missing report is NOT_FOUND if its step is given; a list is empty. */
 static enum trit_status fetch(struct trit_client *client, const struct options *options,
                               struct listing *listing, struct trit_error *error)
 {
@@ -153,7 +153,7 @@ static enum exit_code run_reports(const struct options *options)
 const struct command cmd_reports = {
     .name = "reports",
     .arguments = "[RUN [LAYER]] [--step N | --from N --to N] [--latest]",
-    .summary = "list the reports that the daemon keeps",
+    .summary = "list the reports that the daemon stores",
     .options =
         OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) | OPTION_BIT(OPTION_FROM) |
         OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_LATEST) | OPTION_BIT(OPTION_SERVER) |

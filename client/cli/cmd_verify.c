@@ -25,7 +25,7 @@
 
 /* ---- the file --------------------------------------------------------------------- */
 
-/* A layer whose scales are missing cannot be sent; that was found already. */
+/* A layer without its scales cannot be sent; it has a finding already. */
 static bool can_examine(const struct verifying *v, size_t index)
 {
     return content_is_complete(&v->claim.items[index]);
@@ -88,7 +88,7 @@ static void find_nothing(struct verifying *v)
         findings_add_nothing(&v->findings);
 }
 
-/* ---- what came of it --------------------------------------------------------------- */
+/* ---- the result --------------------------------------------------------------- */
 
 static double share_examined(const struct verifying *v)
 {
@@ -127,7 +127,7 @@ static void print_summary(const struct verifying *v, enum trit_verdict verdict)
                v->options->against ? " and the projection of their latents" : "",
                percent);
         if (v->options->against)
-            printf("  all other %zu tensors are as the latents have them\n", v->compared);
+            printf("  all other %zu tensors equal those of the latents\n", v->compared);
         return;
     case TRIT_VERDICT_FAIL:
         printf("%s: fail: errors: %zu; failing layers: %zu of %zu; %.1f %% of the "
@@ -181,7 +181,7 @@ static enum exit_code verify_matched(struct verifying *v)
         total += v->claim.table->entries[i].bytes;
         any |= can_examine(v, i);
     }
-    /* Without a layer to send, what there is to say needs no daemon. */
+    /* The daemon is needed only if there is a layer to send. */
     v->client = any ? cli_connect(v->options) : NULL;
     if (any && !v->client)
         return FAILED;
@@ -196,7 +196,7 @@ static enum exit_code verify_matched(struct verifying *v)
     return show_result(v);
 }
 
-/* The tensor of a .npy file is called as the file. */
+/* The tensor of a .npy file is named after the file. */
 static bool is_array(const struct reader *reader)
 {
     return strcmp(reader_format(reader), "npy") == 0;
@@ -222,7 +222,7 @@ static void add_notes(struct verifying *v, const struct input *input)
     findings_add_notes(&v->findings, notes, count);
 }
 
-/* A latent tensor is dense whatever its file says. */
+/* With --mode latent the file is read as latents, and its record is ignored. */
 static int read_contents(struct verifying *v, const struct layer_terms *terms)
 {
     const bool latent = v->options->mode == TRIT_VERIFY_LATENT;
@@ -244,7 +244,7 @@ static int read_contents(struct verifying *v, const struct layer_terms *terms)
     return 0;
 }
 
-/* A side without a config.json is of the same model as the other. */
+/* A side without a config.json uses that of the other side: both are of one model. */
 static void take_configs(struct verifying *v)
 {
     v->said = input_options(&v->file, v->options);
@@ -310,14 +310,13 @@ const struct command cmd_verify = {
     .arguments = "FILE [--against LATENTS] [OPTION...]",
     .summary = "check that every layer of a file is ternary",
     .details =
-        "The rules of trit project, --include and --exclude say which tensors are\n"
-        "layers; a file written by trit project says how they are encoded, for others\n"
-        "--encoding does. With --against every tensor of either file is accounted for:\n"
-        "layers should be the projection of their latents, all others equal byte for\n"
-        "byte.\n"
-        "Exit code 0: pass. 1: fail, for the errors printed. 4: inconclusive, where no\n"
-        "layer was examined, where a weight is packed in a way that is not known, or\n"
-        "where the file's own record leaves layers out (--accept-record accepts that).",
+        "Layers are found by the rules of trit project, --include and --exclude. A file\n"
+        "written by trit project records their encoding; for other files use\n"
+        "--encoding. With --against every tensor of both files is compared: layers must\n"
+        "be the projection of their latents, all other tensors equal byte for byte.\n"
+        "Exit code 0: pass. 1: fail, with the errors printed. 4: inconclusive: no layer\n"
+        "was examined, the packing of a weight is unknown, or the file's own record\n"
+        "omits layers (--accept-record accepts that).",
     .options = OPTION_BIT(OPTION_AGAINST) | OPTION_BIT(OPTION_MODE) |
                OPTION_BIT(OPTION_TOLERANCE) | OPTION_BIT(OPTION_ENCODING) |
                OPTION_BIT(OPTION_GROUP_SIZE) | OPTION_BIT(OPTION_PARTIAL) |

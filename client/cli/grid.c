@@ -82,7 +82,7 @@ void grid_cell(struct grid *grid, const char *format, ...)
         grid->widths[column] = cell->columns;
 }
 
-/* Spaces are written before the text they lead to, so that no line ends in one. */
+/* Spaces are written just before the next text, so that no line ends in a space. */
 static void print_row(const struct grid *grid, const struct cell *row, FILE *out)
 {
     size_t spaces = 0;

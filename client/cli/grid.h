@@ -14,7 +14,7 @@ struct grid_column {
     enum { GRID_LEFT, GRID_RIGHT } align;
 };
 
-struct grid; /* one row of titles, then those that were added */
+struct grid; /* a row of titles, then the added rows */
 
 struct grid *grid_create(const struct grid_column *columns, size_t count); /* borrows */
 void grid_destroy(struct grid *grid); /* NULL is harmless */

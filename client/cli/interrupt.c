@@ -7,7 +7,7 @@ static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 
-/* A signal that is ignored would stay pending once it is blocked. */
+/* A blocked signal stays pending even if it was ignored before. */
 static bool is_ignored(int number)
 {
     struct sigaction action;

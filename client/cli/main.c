@@ -13,7 +13,7 @@ static const struct command *const commands[] = {
     &cmd_unpack,  &cmd_reports, &cmd_layers,  &cmd_ping, NULL,
 };
 
-/* A command of a group is called by the last word of its name. */
+/* The command of a group is found by the last word of its name. */
 static const char *word_of(const struct command *command)
 {
     const char *space = strrchr(command->name, ' ');
@@ -129,7 +129,7 @@ static enum exit_code run(int argc, char *const *argv)
     return (command->commands ? run_group : run_command)(command, argc - 2, argv + 2);
 }
 
-/* Output that did not arrive is a failure; a reader that left (`| head`) knows. */
+/* Output that cannot be written is a failure, except to a closed pipe (`| head`). */
 static enum exit_code flush_output(enum exit_code code)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))

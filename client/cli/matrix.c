@@ -7,7 +7,7 @@
 #include "checkpoint/transpose.h"
 #include "kernels/kernels.h"
 
-/* libtrit sends smaller tensors in one message, which needs no pieces. */
+/* libtrit sends smaller tensors in one message. */
 enum { STREAMED_BYTES_MIN = 4 << 20 };
 
 static int no_memory(struct failure *failure, uint64_t bytes)

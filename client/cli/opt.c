@@ -37,7 +37,7 @@ static bool may_repeat(enum value_kind kind)
     return kind == VALUE_GLOB || kind == VALUE_PREFIX || kind == VALUE_RENAME;
 }
 
-/* `value`: what came attached, or NULL: then it is the next argument. */
+/* `value`: the attached value, or NULL if it is the next argument. */
 static int apply(struct options *options, const struct option_spec *spec,
                  const char *value, struct cursor *cursor, char *error)
 {
@@ -80,7 +80,7 @@ static int parse_long(struct options *options, uint64_t accepted, const char *ar
     return apply(options, spec, equals ? equals + 1 : NULL, cursor, error);
 }
 
-/* -j, -l may be followed by further letters; a value takes the rest. */
+/* Flags may be combined (-jl); the rest of the word is the value of another option. */
 static int parse_letters(struct options *options, uint64_t accepted, const char *argument,
                          struct cursor *cursor, char *error)
 {

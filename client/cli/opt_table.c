@@ -34,11 +34,11 @@ static bool read_seconds(const char *text, uint64_t *ms)
 
     if (!parse_real(text, 1e9, &seconds))
         return false;
-    *ms = (uint64_t)ceil(seconds * 1000); /* a deadline, however short */
+    *ms = (uint64_t)ceil(seconds * 1000); /* never 0, which means no deadline */
     return true;
 }
 
-/* From 0.5 on every weight would be as near to one ternary value as to another. */
+/* From 0.5 on, every weight between two ternary values would be accepted. */
 static bool read_tolerance(const char *text, float *tolerance)
 {
     double number;
@@ -158,7 +158,7 @@ static const struct enum_names experts_names = {
                    {EXPERTS_OUT_IN, "out_in"}, {EXPERTS_IN_OUT, "in_out"}, {0, NULL}}};
 
 #define AT(member) offsetof(struct options, member)
-/* The columns of an option without a value. */
+/* The fields of an option without a value. */
 #define FLAG NULL, VALUE_NONE, 0, 0, NULL, NULL
 
 const struct option_spec option_specs[OPTION_SPECS] = {
@@ -166,67 +166,73 @@ const struct option_spec option_specs[OPTION_SPECS] = {
      "write the result here (.npy, or else safetensors); not to an existing file"},
     {OPTION_ENCODING, "encoding", 'e', "NAME", VALUE_ENCODING, AT(encoding), 0, NULL,
      "one of dense, int8, pq2_0, q2_0, ptq1_0, tq1_0, tq2_0, mlx_2bit, i2_s, hf_bitnet",
-     "how ternary weights are laid out (default dense)"},
+     "encoding of the ternary weights (default dense)"},
     {OPTION_GROUP_SIZE, "group-size", 'g', "N", VALUE_COUNT, AT(group_size),
      GROUP_SIZE_MAX, NULL, "a whole number from 1 to 65536",
-     "weights that share a scale (default 128; hf_bitnet: all)"},
+     "weights per scale (default 128; hf_bitnet: the whole tensor)"},
     {OPTION_PARTIAL, "partial", '\0', "HOW", VALUE_ENUM, AT(partial_group),
      TRIT_PARTIAL_EXACT, &partial_group_names, "padded or exact",
-     "a row's short last group: padded (default) or exact"},
+     "divide a short last group by the group size (padded, default) or its length "
+     "(exact)"},
     {OPTION_INCLUDE, "include", 'i', "GLOB", VALUE_GLOB, AT(include), 0, NULL,
      "one of at most 64 patterns",
-     "only tensors whose name matches, also those that the rules keep; may be repeated"},
+     "only tensors whose name matches, whatever their role; may be repeated"},
     {OPTION_EXCLUDE, "exclude", 'x', "GLOB", VALUE_GLOB, AT(exclude), 0, NULL,
      "one of at most 64 patterns",
-     "no tensor whose name matches; wins over --include; may be repeated"},
+     "leave out tensors whose name matches; overrides --include; may be repeated"},
     {OPTION_CONVOLUTIONS, "convolutions", '\0', FLAG,
-     "convolutions of rank 3 and 4 are layers too, as [out, in*kernel]"},
+     "treat convolutions of rank 3 and 4 as layers [out, in*kernel]"},
     {OPTION_FROM_ENCODING, "from-encoding", '\0', "NAME", VALUE_ENCODING,
      AT(from_encoding), 0, NULL, "the name of an encoding",
-     "how the layers of IN are encoded (default: as its record says, else dense)"},
+     "encoding of the layers of IN (default: that of its record, else dense)"},
     {OPTION_ROUND_SCALES, "round-scales", '\0', FLAG,
-     "round scales that the encoding's type does not hold, instead of refusing them"},
+     "round scales that are not exact in the encoding's type, instead of refusing them"},
     {OPTION_EXPERTS, "experts", '\0', "HOW", VALUE_ENUM, AT(experts), EXPERTS_IN_OUT,
      &experts_names, "out_in or in_out",
-     "how experts of rank 3 lie: out_in is [experts, out, in], in_out [experts, in, out] "
-     "(default: as config.json's architecture has them; else they are kept)"},
+     "layout of experts of rank 3: out_in is [experts, out, in], in_out [experts, in, "
+     "out] "
+     "(default: from config.json's architecture; if unknown, experts are kept)"},
     {OPTION_TRANSPOSED, "transposed", '\0', "GLOB", VALUE_GLOB, AT(transposed), 0, NULL,
      "one of at most 64 patterns",
-     "layers whose name matches are stored [in, out], as GPT-2's Conv1D; may be repeated"},
+     "layers whose name matches are stored [in, out], like GPT-2's Conv1D; may be "
+     "repeated"},
     {OPTION_DRY_RUN, "dry-run", 'n', FLAG,
-     "print what would become of each tensor and why; write nothing"},
+     "print what would happen to each tensor and why; write nothing"},
     {OPTION_SHARD_SIZE, "shard-size", '\0', "SIZE", VALUE_SIZE, AT(shard_bytes), 0, NULL,
      "a size such as 5GB, 500MB or 4096",
-     "bytes of tensors in one file of an output folder (default 5GB)"},
+     "largest size of a file in an output folder (default 5GB)"},
     {OPTION_REPORT, "report", '\0', "FILE", VALUE_TEXT, AT(report), 0, NULL,
      "a file name",
      "also write verdict, findings and layers to FILE (.md, .csv or .json)"},
     {OPTION_RENAME, "rename", '\0', "OLD=NEW", VALUE_RENAME, AT(rename), 0, NULL,
      "of the form OLD=NEW, with no more * in NEW than in OLD",
-     "a tensor OLD of the file answers to NEW; * stands for any text; may be repeated"},
+     "compare the file's tensor OLD under the name NEW; * matches any text; may be "
+     "repeated"},
     {OPTION_STRIP_PREFIX, "strip-prefix", '\0', "P", VALUE_PREFIX, AT(strip_prefix), 0,
      NULL, "a prefix",
      "compare names without this prefix, on both sides; may be repeated"},
-    {OPTION_NPY_BF16, "npy-bf16", '\0', FLAG, "a .npy file's '|V2' elements are bf16"},
+    {OPTION_NPY_BF16, "npy-bf16", '\0', FLAG,
+     "read '|V2' elements of a .npy file as bf16"},
     {OPTION_FORCE, "force", 'f', FLAG, "replace the output if it exists"},
     {OPTION_AGAIN, "again", '\0', FLAG,
-     "project layers that are ternary already; their scales shrink"},
+     "project layers that are already ternary; their scales shrink"},
     {OPTION_ALLOW_LOST, "allow-lost", '\0', FLAG,
      "write groups whose scale rounds to 0 or infinity"},
-    {OPTION_ALLOW_DEAD, "allow-dead", '\0', FLAG, "a layer of zeros does not fail"},
+    {OPTION_ALLOW_DEAD, "allow-dead", '\0', FLAG,
+     "accept layers whose weights are all zero"},
     {OPTION_ACCEPT_RECORD, "accept-record", '\0', FLAG,
-     "accept the layers that the file's own record leaves out"},
+     "accept layers that the file's own record omits"},
     {OPTION_AGAINST, "against", 'a', "FILE", VALUE_TEXT, AT(against), 0, NULL,
      "a file name",
-     "compare with the projection of the latents in FILE, and all else with it"},
+     "compare layers with the projection of FILE, and other tensors with FILE"},
     {OPTION_MODE, "mode", '\0', "MODE", VALUE_ENUM, AT(mode), TRIT_VERIFY_LATENT,
      &verify_mode_names, "ternary or latent",
-     "ternary (default): it claims to be; latent: project it first"},
+     "ternary (default): check the weights; latent: check their projection"},
     {OPTION_TOLERANCE, "tolerance", '\0', "T", VALUE_TOLERANCE, AT(tolerance), 0, NULL,
      "a number from 0 to below 0.5",
      "largest |w/s - t| of a ternary weight (default 1e-5; 0: equal bits)"},
     {OPTION_RUN, "run", 'r', "RUN", VALUE_TEXT, AT(run), TRIT_NAME_BYTES_MAX, NULL,
-     "a name of 1 to 255 bytes", "the run that reports are filed under"},
+     "a name of 1 to 255 bytes", "the run under which reports are stored"},
     {OPTION_STEP, "step", 's', "N", VALUE_NUMBER, AT(step), INT64_MAX, NULL,
      "a whole number from 0 to 2^63-1", "training step of the reports (default 0)"},
     {OPTION_FROM, "from", '\0', "N", VALUE_NUMBER, AT(step_from), INT64_MAX, NULL,
@@ -236,32 +242,34 @@ const struct option_spec option_specs[OPTION_SPECS] = {
     {OPTION_LATEST, "latest", 'l', FLAG, "only the newest step of each layer"},
     {OPTION_TENSOR, "tensor", '\0', "NAME", VALUE_TEXT, AT(tensor), 0, NULL,
      "a tensor's name",
-     "the weights (default: the tensor called as the layer, or the only one)"},
+     "the weights (default: the tensor with the layer's name, or the only one)"},
     {OPTION_BIAS_TENSOR, "bias-tensor", '\0', "NAME", VALUE_TEXT, AT(bias_tensor), 0,
      NULL, "a tensor's name", "the bias (default: none)"},
     {OPTION_KIND, "kind", '\0', "KIND", VALUE_ENUM, AT(kind), TRIT_LAYER_EMBEDDING,
      &layer_kind_names, "linear or embedding", "linear (default) or embedding"},
     {OPTION_IN_FEATURES, "in-features", '\0', "N", VALUE_NUMBER, AT(in_features),
-     UINT64_MAX, NULL, "a whole number", "numbers of a row; of an embedding, its dim"},
+     UINT64_MAX, NULL, "a whole number",
+     "columns of the weight; for an embedding, its dimension"},
     {OPTION_OUT_FEATURES, "out-features", '\0', "N", VALUE_NUMBER, AT(out_features),
-     UINT64_MAX, NULL, "a whole number", "rows; of an embedding, its ids"},
-    {OPTION_BIAS, "bias", '\0', FLAG, "with a bias, which is zero"},
+     UINT64_MAX, NULL, "a whole number",
+     "rows of the weight; for an embedding, its number of ids"},
+    {OPTION_BIAS, "bias", '\0', FLAG, "add a bias of zeros"},
     {OPTION_SEED, "seed", '\0', "N", VALUE_NUMBER, AT(seed), UINT64_MAX, NULL,
-     "a whole number below 2^64", "draws the latents (default 0)"},
+     "a whole number below 2^64", "seed of the random latents (default 0)"},
     {OPTION_KEEP_LATENTS, "keep-latents", '\0', FLAG,
      "keep the latents on the daemon's disk"},
     {OPTION_PART, "part", '\0', "PART", VALUE_ENUM, AT(part), TRIT_LAYER_LATENTS,
      &layer_part_names, "ternary or latents",
      "ternary (default): the ternary weights; latents: the latents"},
     {OPTION_DTYPE, "dtype", '\0', "TYPE", VALUE_ENUM, AT(dtype), TRIT_BF16, &dtype_names,
-     "one of f32, f16, bf16", "of dense ternary weights (default f32)"},
+     "one of f32, f16, bf16", "type of dense weights (default f32)"},
     {OPTION_SERVICE, "service", '\0', "NAME", VALUE_ANY_TEXT, AT(service), 0, NULL,
      "a name", "ask for the health of one service"},
     {OPTION_SERVER, "server", '\0', "ADDRESS", VALUE_TEXT, AT(server), 0, NULL,
      "an address",
      "host:port or unix:/path (default TRITD_ADDRESS, else 127.0.0.1:6561)"},
     {OPTION_TIMEOUT, "timeout", 't', "S", VALUE_SECONDS, AT(timeout_ms), 0, NULL,
-     "a number of seconds", "give up a call after so many seconds (default: never)"},
+     "a number of seconds", "end a call after this many seconds (default: never)"},
     {OPTION_JSON, "json", 'j', FLAG, "print JSON instead of a table"},
     {OPTION_HELP, "help", 'h', FLAG, "show this help"},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Internal to opt: every option there is, and how its value is read. */
+/* Internal to opt: the table of all options, and how values are read. */
 #ifndef CLI_OPT_TABLE_H
 #define CLI_OPT_TABLE_H
 
@@ -27,7 +27,7 @@ struct option_spec {
     enum option_id id;
     const char *name;
     char letter;       /* '\0': none */
-    const char *value; /* what help calls it; NULL: a flag */
+    const char *value; /* the value's name in help; NULL: a flag */
     enum value_kind kind;
     size_t offset; /* of the value in struct options */
     uint64_t max;

@@ -35,7 +35,7 @@ enum exit_code output_check(const char *command, const struct options *options,
     if (lstat(path, &there) != 0)
         return DONE;
     link = there;
-    /* A link to a device or a folder stands for that, not for a file. */
+    /* A link to a device or a folder is refused like its target. */
     if (S_ISLNK(there.st_mode) && stat(path, &there) != 0)
         there.st_mode = S_IFREG;
     const bool folders = input && (folder_is(input) || names_index(input));

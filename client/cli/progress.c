@@ -16,7 +16,8 @@ enum {
     FIXED_COLUMNS = BAR_COLUMNS + 24, /* brackets, percentage, rate, spaces */
 };
 
-static const uint64_t DRAW_NS = 100 * 1000 * 1000; /* ten a second, for slow terminals */
+static const uint64_t DRAW_NS =
+    100 * 1000 * 1000; /* redraw ten times a second, for slow terminals */
 
 static size_t terminal_columns(void)
 {

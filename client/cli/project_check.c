@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a projection will do, and what it refuses, before anything is sent. */
+/* Checks the plan of a projection before anything is sent. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -113,7 +113,7 @@ static enum exit_code refuse_without_layers(const struct projecting *p)
 {
     file_print_others(&p->plan.contents);
     return complain(
-        MISMATCH, "%s: no tensor of it is a layer (rank 2%s, f32, f16 or bf16%s)",
+        MISMATCH, "%s: none of its tensors is a layer (rank 2%s, f32, f16 or bf16%s)",
         p->options->arguments[0],
         option_given(p->options, OPTION_CONVOLUTIONS) ? " to 4" : "",
         p->options->include.count + p->options->exclude.count ? ", selected by name"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One tensor of a file that is projected. */
+/* Projects or copies one tensor of a file. */
 #include <inttypes.h>
 
 #include "client/cli/matrix.h"
@@ -25,8 +25,8 @@ struct part {
     size_t index; /* of the layer */
     struct matrices matrices;
     const char *name;
-    struct tensor_entry shown; /* its shape as it is told */
-    bool streamed;             /* it is read and its result written piece by piece */
+    struct tensor_entry shown; /* the shape as text */
+    bool streamed;             /* the matrix is read and written piece by piece */
 };
 
 /* A dead layer, and a lost scale where that is allowed, are warnings here: nothing

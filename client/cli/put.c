@@ -35,7 +35,7 @@ int put_copy(struct writer *writer, size_t index, struct reader *reader,
     return result;
 }
 
-/* Data that keep the layout of a layer stored [in, out] are turned back. */
+/* Encodings that keep the layout of a layer stored [in, out] are transposed back. */
 static int put_data(struct writer *writer, const struct plan *plan, size_t layer,
                     const struct encoded *encoded, struct failure *failure)
 {
@@ -56,7 +56,7 @@ static int put_data(struct writer *writer, const struct plan *plan, size_t layer
     return result;
 }
 
-/* MLX's biases: every f16 scale with its sign turned. */
+/* MLX's biases: the f16 scales with the sign bit flipped. */
 static int put_biases(struct writer *writer, size_t index, const struct encoded *encoded,
                       struct failure *failure)
 {

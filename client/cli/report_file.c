@@ -48,7 +48,7 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-/* A number as JSON has it, nothing for null. */
+/* A number as in JSON; empty for null. */
 static void write_number(FILE *out, const json_t *value)
 {
     char *text = json_is_null(value) || !value
@@ -60,7 +60,7 @@ static void write_number(FILE *out, const json_t *value)
     free(text);
 }
 
-/* In a cell of a Markdown table: no control characters, no line breaks, no bars. */
+/* Text for a cell of a Markdown table: no control characters, line breaks or bars. */
 static void write_cell(FILE *out, const char *text)
 {
     char escaped[4096];
@@ -73,7 +73,7 @@ static void write_cell(FILE *out, const char *text)
     }
 }
 
-/* RFC 4180. A cell that a spreadsheet would take for a formula is made text. */
+/* RFC 4180. A leading quote keeps a spreadsheet from reading a formula. */
 static void write_field(FILE *out, const char *text)
 {
     fputc('"', out);
@@ -87,7 +87,7 @@ static void write_field(FILE *out, const char *text)
     fputc('"', out);
 }
 
-/* The columns of both tables that are numbers of a layer's report. */
+/* Numbers of a layer's report that are columns of both tables. */
 static const char *const numbers[] = {
     "elements",   "negatives", "zeros", "positives", "zero_groups", "scale_min",
     "scale_mean", "scale_max", "mse",   "cosine",    "sqnr_db",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A checkpoint whose layers are read as its own record and the options say. */
+/* A checkpoint whose layers are read as the options and its own record say. */
 #ifndef CLI_SIDE_H
 #define CLI_SIDE_H
 

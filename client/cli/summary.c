@@ -11,7 +11,7 @@ bool report_passes(const struct trit_report *report)
     return report_verdict(report) == TRIT_VERDICT_PASS;
 }
 
-/* The worst finding, where it says more than that the layer is not ternary. */
+/* The worst finding, if it says more than that the layer is not ternary. */
 static const struct trit_finding *telling_finding(const struct trit_report *report)
 {
     const struct trit_finding *worst = report->finding_count ? report->findings : NULL;

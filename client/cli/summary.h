@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reports of layers as a person reads them: one row each, one verdict each. */
+/* Text for the report of a layer: a table row and a verdict. */
 #ifndef CLI_SUMMARY_H
 #define CLI_SUMMARY_H
 

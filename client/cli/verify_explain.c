@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why a matrix is not the projection of its latents. */
+/* Finds out why a matrix is not the projection of its latents. */
 #include "client/cli/verify_explain.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 enum { LOADED_BYTES_MAX = 64 << 20 }; /* of claim and latents together */
 
-/* The rows that are looked at. */
+/* The rows that are compared. */
 struct rows {
     uint64_t first, count;
 };

@@ -6,7 +6,7 @@
 #include "client/cli/matrix.h"
 #include "client/cli/verify.h"
 
-/* A layer, and one of its matrices with all that its call needs. */
+/* A layer, and one of its matrices with everything that its call needs. */
 struct subject {
     const struct content *content;
     const struct tensor_entry *entry;     /* its data in the file */
@@ -15,7 +15,7 @@ struct subject {
     const struct tensor_entry *reference; /* or NULL */
     struct matrices matrices;             /* as the claim has them */
     struct matrices reference_matrices;   /* as the latents have them */
-    struct tensor_entry shown;            /* its shape as it is told */
+    struct tensor_entry shown;            /* the shape as text */
     const char *name;                     /* of the matrix */
     uint64_t number;                      /* of the matrix in the layer */
     struct matrix data, scale_data, bias_data, reference_data;

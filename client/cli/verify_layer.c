@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One layer of a file that is verified. */
+/* Verifies one layer of a file. */
 #include <inttypes.h>
 
 #include "checkpoint/biases.h"

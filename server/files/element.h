@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Element types as files name them: more than the daemon computes with, because
- * what is not a layer passes through untouched. */
+/* Element types that files may have. The daemon computes with some of them; tensors of
+ * the others are only copied. */
 #ifndef FILES_ELEMENT_H
 #define FILES_ELEMENT_H
 
@@ -14,7 +14,7 @@ struct element_type {
     enum trit_dtype dtype; /* TRIT_DTYPE_UNSPECIFIED: only passed through */
 };
 
-/* NULL when there is none. Entries are static: compare by pointer. */
+/* NULL if there is none. Entries are static: compare them by pointer. */
 const struct element_type *element_type_by_name(const char *name);
 const struct element_type *element_type_of(enum trit_dtype dtype);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small files beside the weights of a checkpoint: config.json, the index, the
- * tokenizer's files. */
+/* Small files in the folder of a checkpoint: config.json, the index, the tokenizer's
+ * files. */
 #ifndef FILES_FOLDER_H
 #define FILES_FOLDER_H
 
@@ -11,11 +11,11 @@
 #include "base/status.h"
 
 enum {
-    FOLDER_NAMES_MAX = 1 << 16,        /* names of a folder that are looked at */
+    FOLDER_NAMES_MAX = 1 << 16,        /* largest number of names that is read */
     FOLDER_TEXT_BYTES_MAX = 256 << 20, /* of an index or a configuration */
 };
 
-bool folder_is(const char *path); /* is it a folder, or a link to one? */
+bool folder_is(const char *path); /* a folder, or a link to one */
 
 /* A plain file name: not empty, without '/', neither "." nor "..". */
 bool folder_name_is_plain(const char *name);
@@ -23,7 +23,7 @@ bool folder_name_is_plain(const char *name);
 /* FOLDER/NAME, malloc'ed; NULL on lack of memory. */
 char *folder_path(const char *folder, const char *name);
 
-/* The folder that holds `path`, malloc'ed: "." where the path names none. */
+/* The folder that contains `path`, malloc'ed: "." if the path names none. */
 char *folder_of(const char *path);
 
 /* The names of the regular files in a folder (links to files too), in order. */
@@ -37,8 +37,8 @@ int folder_names_read(struct folder_names *names, const char *folder,
                       struct failure *failure);
 void folder_names_fini(struct folder_names *names); /* harmless on a zeroed one */
 
-/* All of a small file, with a NUL behind its bytes, malloc'ed. Returns 1; 0 where there
- * is no such file; -1 where it cannot be read. */
+/* Reads a small file, malloc'ed and followed by a NUL. Returns 1; 0 if there is no such
+ * file; -1 if it cannot be read. */
 int folder_read_text(const char *folder, const char *name, char **text, size_t *bytes,
                      struct failure *failure);
 

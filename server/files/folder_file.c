@@ -53,7 +53,7 @@ int folder_file_finish(int fd, const char *name, struct failure *failure)
         close(fd);
         return -1;
     }
-    /* NFS reports a failed write as late as here. */
+    /* NFS may report a failed write only at close. */
     return close(fd) < 0 ? fail_file(failure, name, "close it") : 0;
 }
 

@@ -17,11 +17,11 @@ int folder_file_write(int fd, const char *name, uint64_t offset, const void *dat
 /* Flushes the file to the disk and closes it, in any case. */
 int folder_file_finish(int fd, const char *name, struct failure *failure);
 
-/* A whole file of these bytes. */
+/* Writes a complete file with these bytes. */
 int folder_file_put(int folder, const char *name, const void *bytes, uint64_t count,
                     struct failure *failure);
 
-/* A whole file, copied from the path `from`, which may be a link to a regular file. */
+/* Copies the file `from`, which may be a link to a regular file. */
 int folder_file_copy(int folder, const char *name, const char *from,
                      struct failure *failure);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a caller may say about a folder that is written. */
+/* Options for writing a folder. */
 #ifndef FILES_FOLDER_OPTIONS_H
 #define FILES_FOLDER_OPTIONS_H
 

@@ -14,7 +14,7 @@
 #include "files/system.h"
 
 struct folder_target {
-    int parent; /* descriptor of the folder that holds the target */
+    int parent; /* descriptor of the folder that contains the target */
     int fd;     /* of the temporary folder */
     enum target_mode mode;
     mode_t permissions;       /* of the folder that is replaced; 0: there is none */
@@ -25,7 +25,8 @@ struct folder_target {
 
 enum {
     TEMPORARY_TRIES = 64,
-    REMOVE_TRIES = 3, /* a folder's listing may skip names while others are removed */
+    REMOVE_TRIES = 3, /* readdir may skip names while others are removed, so it is
+                         repeated */
     FOLDER_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
 };
 
@@ -67,7 +68,7 @@ static bool is_weights(const char *name)
     return length > bytes && strcmp(name + length - bytes, suffix) == 0;
 }
 
-/* Reads the names of a folder; fails where one of them must not be removed. */
+/* Reads the names of a folder; fails if one of them must not be removed. */
 static int check_names(DIR *stream, struct failure *failure)
 {
     bool empty = true, weights = false;
@@ -156,10 +157,11 @@ static int make_temporary(struct folder_target *target, struct failure *failure)
     }
     if (result < 0) {
         target->temporary[0] = '\0';
-        return fail_errno(failure, "create a folder beside it");
+        return fail_errno(failure, "create a temporary folder next to it");
     }
     target->fd = openat(target->parent, target->temporary, FOLDER_FLAGS);
-    return target->fd >= 0 ? 0 : fail_errno(failure, "open the folder beside it");
+    return target->fd >= 0 ? 0
+                           : fail_errno(failure, "open the temporary folder next to it");
 }
 
 int folder_target_open(struct folder_target **out, const char *path,
@@ -203,7 +205,7 @@ static void remove_files(int parent, const char *name)
     closedir(stream);
 }
 
-/* A folder with its files, or a link. Returns -1 and errno where something stays. */
+/* Removes a folder with its files, or a link. Returns -1 and errno if something stays. */
 static int remove_temporary(struct folder_target *target)
 {
     int result = unlinkat(target->parent, target->temporary, 0);
@@ -235,7 +237,7 @@ static int take_free_name(struct folder_target *target, struct failure *failure)
 
         if (fstatat(target->parent, target->name, &there, AT_SYMLINK_NOFOLLOW) == 0)
             return fail_exists(failure);
-        /* Of what may appear meanwhile, this replaces no more than an empty folder. */
+        /* If the name appeared meanwhile, only an empty folder is replaced. */
         result =
             renameat(target->parent, target->temporary, target->parent, target->name);
     }
@@ -267,7 +269,7 @@ static int replace_in_two_steps(struct folder_target *target, struct failure *fa
     return 0;
 }
 
-/* Afterwards the temporary name is that of the old folder, or there is none. */
+/* Afterwards the old folder, if there was one, has the temporary name. */
 static int replace_name(struct folder_target *target, struct failure *failure)
 {
     if (renameat2(target->parent, target->temporary, target->parent, target->name,
@@ -293,7 +295,7 @@ static int fail_unflushed(struct folder_target *target, struct failure *failure)
 
 int folder_target_commit(struct folder_target *target, struct failure *failure)
 {
-    /* Since the opening, someone may have put there what must not be removed. */
+    /* Since folder_open, others may have put files there that must not be removed. */
     if (check_existing(target, failure) < 0)
         return -1;
     if (target->permissions && fchmod(target->fd, target->permissions) < 0)

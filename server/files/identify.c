@@ -9,10 +9,10 @@
 #include <strings.h>
 
 enum {
-    PIECE_BYTES = 4096,          /* of the start, and of the end of a zip archive */
-    ZEROS_MIN = 8,               /* fewer zero bytes at the start mean nothing */
-    ZEROS_COUNTED_MAX = 1 << 20, /* the file is not read beyond that to count zeros */
-    QUOTED_BYTES = 48,           /* of a text file's first line */
+    PIECE_BYTES = 4096, /* bytes read at the start, and at the end of a zip archive */
+    ZEROS_MIN = 8,      /* fewer zero bytes at the start are not reported */
+    ZEROS_COUNTED_MAX = 1 << 20, /* zeros are counted up to here */
+    QUOTED_BYTES = 48,           /* shown of a text file's first line */
     LFS_BYTES_MAX = 1024,        /* of a pointer; git-lfs's own bound */
 };
 
@@ -21,7 +21,7 @@ enum {
 #define PICKLE_IS_CODE                                                                   \
     ", which is not opened because unpickling can run code; convert it to safetensors"
 
-/* The first bytes of a file, with a NUL behind them. */
+/* The first bytes of a file, followed by a NUL. */
 struct piece {
     char bytes[PIECE_BYTES + 1];
     size_t count;
@@ -33,7 +33,7 @@ struct magic {
     const char *text;
 };
 
-/* The order matters where one is the beginning of another. */
+/* The order matters if one magic is a prefix of another. */
 static const struct magic magics[] = {
     {0, 4, "GGUF", "is a GGUF file" READ_ARE},
     {0, 4, "lmgg", "is a GGML file, the forerunner of GGUF" READ_ARE},
@@ -129,8 +129,8 @@ static size_t little16(const char *bytes)
     return (size_t)(uint8_t)bytes[0] | (size_t)(uint8_t)bytes[1] << 8;
 }
 
-/* Is there a member whose name ends so? Both kinds of zip headers are looked at: that
- * before each member and that of the directory at the end. */
+/* Is there a member whose name ends with this? Looks at both kinds of zip headers: those
+ * before each member, and those of the directory at the end. */
 static bool has_member(const struct piece *piece, const char *suffix)
 {
     enum { LOCAL_NAME = 30, LOCAL_LENGTH = 26, ENTRY_NAME = 46, ENTRY_LENGTH = 28 };
@@ -191,7 +191,7 @@ static bool is_pickle(const struct piece *head)
 
 /* ---- text ------------------------------------------------------------------------- */
 
-/* No control characters but those of lines, and no byte that UTF-8 never has. */
+/* No control characters except those of lines, and no byte that UTF-8 never has. */
 static bool is_text(const struct piece *head)
 {
     for (size_t i = 0; i < head->count; i++) {
@@ -244,7 +244,7 @@ static int identify_json(const char *start, char text[IDENTITY_BYTES])
     return say(text, "is JSON text" READ_ARE);
 }
 
-/* The first line, as far as it is printable ASCII; what has none is no text to show. */
+/* The first line up to the first byte that is not printable ASCII. */
 static int quote_text(const char *start, char text[IDENTITY_BYTES])
 {
     int count = 0;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the index of a folder and its shards contradict each other. */
+/* A contradiction between the index of a folder and its shards. */
 #ifndef FILES_NOTES_H
 #define FILES_NOTES_H
 
 #include <stdint.h>
 
 enum reader_note_kind {
-    READER_INDEX_DISAGREES, /* the index promises what the shard does not hold */
-    READER_NOT_IN_INDEX,    /* a shard holds what the index does not list */
+    READER_INDEX_DISAGREES, /* the index lists a tensor that the shard does not hold */
+    READER_NOT_IN_INDEX,    /* a shard holds a tensor that the index does not list */
     READER_DUPLICATE,       /* two shards hold a tensor of one name */
 };
 
@@ -16,7 +16,7 @@ struct reader_note {
     const char *tensor; /* NULL: the whole shard is missing */
     const char *shard;
     const char *other; /* DUPLICATE: the shard whose tensor is in the table */
-    uint64_t count;    /* tensors promised in a missing shard; 0: not known */
+    uint64_t count;    /* tensors that the index lists in a missing shard; 0: not known */
 };
 
 #endif

@@ -13,7 +13,7 @@
 enum {
     MAGIC_BYTES = 6,
     PREFIX_BYTES_MAX = 12,        /* magic, version, and 4 bytes of length */
-    HEADER_BYTES_MAX_NPY = 65536, /* numpy itself stops at 10000 */
+    HEADER_BYTES_MAX_NPY = 65536, /* numpy itself accepts 10000 */
     TEXT_BYTES_MAX = 32,          /* of a string in the dict */
 };
 
@@ -150,7 +150,7 @@ static int take_member(struct literal *literal, struct npy *npy, struct failure 
         return claim(&npy->has_order, failure) ? -1 : take_order(literal, npy, failure);
     if (strcmp(key, "shape") == 0)
         return claim(&npy->has_shape, failure) ? -1 : take_shape(literal, npy, failure);
-    return malformed(failure, "a key other than descr, fortran_order and shape");
+    return malformed(failure, "it has a key other than descr, fortran_order and shape");
 }
 
 static int take_dict(struct literal *literal, struct npy *npy, struct failure *failure)
@@ -191,7 +191,7 @@ static const struct element_type *type_of(const struct npy *npy,
         if (options->void2_is_bf16)
             return element_type_of(TRIT_BF16);
         fail(failure, TRIT_INVALID_ARGUMENT, "descr",
-             "descr '%s' does not say what it holds; if it is bf16, --npy-bf16 says so",
+             "descr '%s' does not name an element type; if it is bf16, use --npy-bf16",
              npy->descr);
         return NULL;
     }
@@ -201,8 +201,8 @@ static const struct element_type *type_of(const struct npy *npy,
     return NULL;
 }
 
-/* A .npy file does not name its tensor, so the tensor gets the file's name without its
- * ending; or "tensor" where that is not a valid name. */
+/* A .npy file does not name its tensor. The tensor gets the file's name without its
+ * suffix, or "tensor" if that is not a valid name. */
 static int add_tensor(struct tensor_table *table, struct source *source,
                       const struct tensor_entry *entry, struct failure *failure)
 {

@@ -11,7 +11,7 @@
 enum {
     PREFIX_BYTES = 10,
     ALIGNMENT = 64,
-    /* Eight axes of twenty digits and the words around them. */
+    /* Eight axes of twenty digits, and the fixed text. */
     TEXT_BYTES_MAX = 64 + TRIT_RANK_MAX * 22,
     HEADER_BYTES_MAX_NPY =
         (PREFIX_BYTES + TEXT_BYTES_MAX + ALIGNMENT) / ALIGNMENT * ALIGNMENT,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a caller may say about a file that is read. */
+/* Options for reading a file. */
 #ifndef FILES_READ_OPTIONS_H
 #define FILES_READ_OPTIONS_H
 

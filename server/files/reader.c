@@ -15,10 +15,10 @@
 
 struct reader {
     const struct reader_ops *ops;
-    struct source **sources; /* one a shard; NULL: it is missing */
+    struct source **sources; /* one per shard; NULL: it is missing */
     size_t source_count;
     struct tensor_table table;
-    struct shards shards; /* of a folder, else without any */
+    struct shards shards; /* empty for a single file */
     char *folder;
     struct reader_note *notes;
     size_t note_count, note_room;
@@ -114,7 +114,7 @@ static int open_file(struct reader **out, const char *path,
 
 /* ---- the shards of a folder ------------------------------------------------------- */
 
-/* What merging the shards' tables needs. */
+/* State while the shards' tables are merged. */
 struct merging {
     struct reader *reader;
     json_t *seen; /* name of each tensor: number of its shard */
@@ -218,7 +218,7 @@ static int read_shard(struct merging *m, size_t number,
     return result;
 }
 
-/* What the index promises and no shard holds. */
+/* Tensors that the index lists and no shard holds. */
 static int note_promises(struct merging *m)
 {
     const struct shards *shards = &m->reader->shards;
@@ -247,7 +247,7 @@ static int note_promises(struct merging *m)
     return 0;
 }
 
-/* The index's own metadata, where it is text. */
+/* Members of the index's metadata that are text. */
 static int merge_index(struct merging *m)
 {
     const char *key;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads checkpoints: a table of the tensors, then any piece of any tensor. A checkpoint
- * is one file, whose format is found by looking, or the shards of a folder. A reader is
- * constant once open: several threads may read pieces at the same time. */
+/* Reads checkpoints: the table of tensors first, then any part of any tensor. A
+ * checkpoint is a single file, whose format is detected, or the shards of a folder. An
+ * open reader is constant: several threads may read from it. */
 #ifndef FILES_READER_H
 #define FILES_READER_H
 
@@ -12,14 +12,14 @@
 
 struct reader;
 
-/* Reads and checks the whole table; no tensor's bytes. `path` names a file, a folder or
- * the index in one. INVALID_ARGUMENT says which rule of the format the file breaks.
- * Where index and shards of a folder contradict each other, the reader opens all the
- * same, and reader_notes says so. Options NULL = defaults. */
+/* Reads and checks the whole table, but no tensor's bytes. `path` names a file, a folder
+ * or the index in one. INVALID_ARGUMENT says which rule of the format the file breaks. If
+ * index and shards of a folder contradict each other, the reader opens nevertheless, and
+ * reader_notes reports it. Options NULL = defaults. */
 int reader_open(struct reader **reader, const char *path,
                 const struct read_options *options, struct failure *failure);
 
-/* The same from a source, which it takes, also on failure. */
+/* The same from a source. Takes ownership of it, also on failure. */
 int reader_open_source(struct reader **reader, struct source *source,
                        const struct read_options *options, struct failure *failure);
 
@@ -27,13 +27,13 @@ void reader_close(struct reader *reader); /* NULL is harmless */
 
 const struct tensor_table *reader_table(const struct reader *reader);
 
-/* How the index and the shards contradict each other; *count is 0 for one file. */
+/* The contradictions between the index and the shards; *count is 0 for one file. */
 const struct reader_note *reader_notes(const struct reader *reader, size_t *count);
 
-/* The folder of the checkpoint: that of its shards, or that which holds the file. NULL
- * where the bytes came from memory. */
+/* The folder of the checkpoint: that of its shards, or that of the file. NULL if the
+ * bytes came from memory. */
 const char *reader_folder(const struct reader *reader);
-bool reader_is_folder(const struct reader *reader);     /* or is it one file */
+bool reader_is_folder(const struct reader *reader);     /* or a single file */
 const char *reader_format(const struct reader *reader); /* "safetensors" */
 
 /* `count` bytes of a tensor of this reader's table, from byte `offset` of it. */
@@ -44,7 +44,7 @@ int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_
 int reader_load(struct reader *reader, const struct tensor_entry *entry, void **data,
                 struct failure *failure);
 
-/* As source_unchanged, for every file: ask when the last byte was read. */
+/* As source_unchanged, for every file. Call it after the last read. */
 int reader_unchanged(const struct reader *reader, struct failure *failure);
 
 #endif

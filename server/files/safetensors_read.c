@@ -39,7 +39,7 @@ static int malformed(struct failure *failure, const char *what, size_t at)
                 "safetensors header: %s at byte %zu", what, at);
 }
 
-/* The end of a string that begins at text[at] == '"'; `bytes` when it has none. */
+/* The end of the string that begins at text[at] == '"'; `bytes` if it has none. */
 static size_t string_end(const char *text, size_t bytes, size_t at)
 {
     for (at++; at < bytes && text[at] != '"'; at++)
@@ -65,8 +65,7 @@ static int header_scan(const char *text, size_t bytes, struct failure *failure)
         char c = text[at];
 
         if (c == '\0')
-            return malformed(failure, "a zero byte, as an interrupted download leaves,",
-                             at);
+            return malformed(failure, "a zero byte, as in an interrupted download,", at);
         if (!allowed_outside_strings(c))
             return malformed(failure, "a character that JSON of tensors does not need",
                              at);
@@ -228,7 +227,7 @@ static int add_member(struct header *header, struct tensor_table *table, const c
     if (strcmp(name, METADATA) != 0)
         return add_entry(table, name, value, failure);
     if (header->metadata_seen)
-        return malformed(failure, "__metadata__ for the second time", header->at);
+        return malformed(failure, "a second __metadata__", header->at);
     header->metadata_seen = true;
     return add_metadata(table, value, failure);
 }
@@ -283,7 +282,7 @@ static const char *bytes_are(uint64_t count)
     return count == 1 ? "byte is" : "bytes are";
 }
 
-/* Says how much of the file is missing, by the tensor that ends last. */
+/* Reports how much of the file is missing, using the tensor that ends last. */
 static int fail_truncated(const struct tensor_table *table, const char *name,
                           uint64_t data_bytes, struct failure *failure)
 {
@@ -356,9 +355,9 @@ static int read_length(struct source *source, uint64_t *length, struct failure *
     return 0;
 }
 
-/* The length of the header is impossible. Where no header has such a length, the file
- * may be of another kind, whose ninth byte is '{' by chance: a GGUF file with 123
- * tensors, say. */
+/* The length of the header is impossible. No safetensors file has such a header, so the
+ * file may be of another kind whose ninth byte is '{' by chance, such as a GGUF file with
+ * 123 tensors. */
 static int fail_length(struct source *source, uint64_t bytes, uint64_t bytes_max,
                        struct failure *failure)
 {

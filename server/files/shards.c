@@ -35,7 +35,7 @@ static struct shard *find_shard(const struct shards *shards, const char *name)
     return place ? &shards->list[json_integer_value(place)] : NULL;
 }
 
-/* Returns the new shard, NULL on failure. */
+/* Returns the new shard, or NULL on failure. */
 static struct shard *add_shard(struct shards *shards, const char *name,
                                struct failure *failure)
 {
@@ -109,7 +109,7 @@ static int read_index(struct shards *shards, struct failure *failure)
 
     if (found <= 0)
         return found < 0 ? -1
-                         : fail(failure, TRIT_NOT_FOUND, NULL, "%s is not there",
+                         : fail(failure, TRIT_NOT_FOUND, NULL, "%s does not exist",
                                 shards->index);
     shards->root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
     free(text);
@@ -145,8 +145,8 @@ static int take_promise(struct shards *shards, const struct folder_names *names,
     return 0;
 }
 
-/* Files that are numbered as the index's own and that it does not list: what they hold
- * would be left out without a word. */
+/* Files that are numbered like those of the index but are not in it. Without this their
+ * tensors would be left out silently. */
 static int take_unlisted(struct shards *shards, const struct folder_names *names,
                          struct failure *failure)
 {
@@ -188,8 +188,7 @@ static int take_index(struct shards *shards, const struct folder_names *names,
 
 /* ---- without one ------------------------------------------------------------------ */
 
-/* Adds the shards that the numbers of the first one promise and that are not there.
- * `first`: 0 or 1. */
+/* Adds the missing shards that the number of the first one implies. `first`: 0 or 1. */
 static int add_missing(struct shards *shards, size_t stem, unsigned first, unsigned of,
                        struct failure *failure)
 {
@@ -232,7 +231,7 @@ static int take_numbered(struct shards *shards, struct failure *failure)
                         "index; name the file",
                         first, shards->list[i ? i : 1].name);
         if (number == 0)
-            lowest = 0; /* they count from 0 */
+            lowest = 0; /* numbers start at 0 */
     }
     return add_missing(shards, stem, lowest, of, failure);
 }
@@ -272,7 +271,7 @@ static int take_files(struct shards *shards, const struct folder_names *names,
 
 /* ---- the whole -------------------------------------------------------------------- */
 
-/* The folder's index: transformers' name, else the only one. */
+/* The folder's index: the one with transformers' name, else the only one. */
 static int choose_index(struct shards *shards, const struct folder_names *names,
                         struct failure *failure)
 {
@@ -320,7 +319,7 @@ int shards_find(struct shards *shards, const char *path, struct failure *failure
     *shards = (struct shards){.count = 0};
     if (folder_is(path)) {
         shards->folder = strdup(path);
-        /* "model/" and "model" are one folder. */
+        /* "model/" and "model" are the same folder. */
         for (size_t end = shards->folder ? strlen(path) : 0;
              end > 1 && shards->folder[end - 1] == '/'; end--)
             shards->folder[end - 1] = '\0';

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files of a checkpoint that is a folder, as Hugging Face lays one out: one
- * safetensors file, or shards and an index (https://huggingface.co/docs/safetensors,
+/* The files of a checkpoint folder in the layout of Hugging Face: one safetensors file,
+ * or shards and an index (https://huggingface.co/docs/safetensors,
  * `model.safetensors.index.json`: {"weight_map": {tensor: file}}). */
 #ifndef FILES_SHARDS_H
 #define FILES_SHARDS_H
@@ -16,9 +16,9 @@ enum { SHARDS_MAX = 4096 }; /* files of one checkpoint */
 
 struct shard {
     char *name;      /* in the folder */
-    bool missing;    /* the index, or the other names, promise it */
-    size_t promised; /* tensors that the index promises in it; 0: there is no index, or it
-                        does not list the file, whose number belongs to those it lists */
+    bool missing;    /* missing: the index or the other shards' names imply it */
+    size_t promised; /* tensors that it holds according to the index; 0: there is no
+                        index, or the file is numbered like its shards but not listed */
 };
 
 struct shards {
@@ -32,18 +32,18 @@ struct shards {
     struct json_t *places; /* while the list grows: name of a shard to its index */
 };
 
-/* What `path` stands for. Returns 1 where it is a folder or the index in one; then the
- * shards are filled. Returns 0 where it is one file. INVALID_ARGUMENT: a folder without
- * weights, or with several that no index binds together; an index that is no index, or
- * that names files outside its folder. shards_fini is due in every case. */
+/* Finds the files of the checkpoint at `path`. Returns 1 if it is a folder or the index
+ * in one, and fills the shards; 0 if it is a single file. INVALID_ARGUMENT: the folder
+ * has no weights, or several files of weights without an index; the index is invalid or
+ * names files outside its folder. Call shards_fini in every case. */
 int shards_find(struct shards *shards, const char *path, struct failure *failure);
 void shards_fini(struct shards *shards); /* harmless on a zeroed one */
 
 /* The shard of this name, or NULL. */
 const struct shard *shards_named(const struct shards *shards, const char *name);
 
-/* The shard in which the index promises a tensor; NULL: there is no index, or it does
- * not list the tensor. */
+/* The shard that holds a tensor according to the index; NULL: there is no index, or it
+ * does not list the tensor. */
 const char *shards_promise(const struct shards *shards, const char *tensor);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes at an offset: a regular file, or memory in tests and fuzzers. Files are
- * read with pread into the caller's buffer and never mapped, so a file that
- * shrinks meanwhile is an error and not a SIGBUS. */
+/* Bytes at an offset, from a regular file, or from memory in tests and fuzzers. Files are
+ * read with pread into the caller's buffer and never mapped, so a file that is truncated
+ * while it is read gives an error instead of a SIGBUS. */
 #ifndef FILES_SOURCE_H
 #define FILES_SOURCE_H
 
@@ -16,7 +16,7 @@ struct source; /* any number of threads may read one */
  * (INVALID_ARGUMENT), a missing file is NOT_FOUND. */
 int source_open(struct source **source, const char *path, struct failure *failure);
 
-/* Takes `fd`, also on failure. `name` is what messages call it. */
+/* Takes ownership of `fd`, also on failure. `name` is used in messages. */
 int source_adopt(struct source **source, int fd, const char *name,
                  struct failure *failure);
 
@@ -29,13 +29,13 @@ void source_close(struct source *source); /* NULL is harmless */
 const char *source_name(const struct source *source); /* last part of the path */
 uint64_t source_bytes(const struct source *source);   /* as it was when opened */
 
-/* All `count` bytes, or a failure: ABORTED where the file has become shorter,
- * UNAVAILABLE where the system cannot read it. */
+/* Reads all `count` bytes or fails: ABORTED if the file has become shorter, UNAVAILABLE
+ * if the system cannot read it. */
 int source_read(struct source *source, uint64_t offset, void *buffer, uint64_t count,
                 struct failure *failure);
 
-/* ABORTED: the file was written to since it was opened. Called after the last read,
- * success means that all reads saw the same file. */
+/* ABORTED: the file was changed since it was opened. Success after the last read means
+ * that all reads saw the same file. */
 int source_unchanged(const struct source *source, struct failure *failure);
 
 #endif

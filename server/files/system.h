@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What files and folders that take their name at the end have in common. */
+/* Shared by files and folders that get their name at the end. */
 #ifndef FILES_SYSTEM_H
 #define FILES_SYSTEM_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A table of tensors: what a file of weights holds, without the weights. Readers
- * fill one from a file; writers take one and lay a file out by it. Not
- * thread-safe while it is being filled, constant once sealed. */
+/* A table of tensors: the content of a file of weights without the weights. Readers fill
+ * one from a file; writers plan a file from one. It is not thread-safe while it is
+ * filled, and constant once it is sealed. */
 #ifndef FILES_TABLE_H
 #define FILES_TABLE_H
 
@@ -24,9 +24,10 @@ struct tensor_entry {
     const struct element_type *type;
     uint32_t rank; /* 0 = one element */
     uint64_t shape[TRIT_RANK_MAX];
-    uint32_t shard;  /* which file of the checkpoint holds it; 0 where there is one */
+    uint32_t
+        shard; /* number of the checkpoint's file that holds it; 0 if there is one file */
     uint64_t offset; /* of the first byte, from the start of the file */
-    uint64_t bytes;  /* what shape and type say; never more than the file has */
+    uint64_t bytes;  /* from shape and type; never more than the file has */
 };
 
 struct tensor_pair {
@@ -64,7 +65,7 @@ const struct tensor_entry *table_find(const struct tensor_table *table, const ch
 /* The value under a metadata key, or NULL. */
 const char *table_pair(const struct tensor_table *table, const char *key);
 
-/* Elements of a shape (1 for rank 0); false where the product overflows. */
+/* Elements of a shape (1 for rank 0); false if the product overflows. */
 bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements);
 
 #endif

@@ -15,10 +15,10 @@
 #include "files/system.h"
 
 struct target {
-    int folder; /* descriptor of the folder that holds the target */
+    int folder; /* descriptor of the folder that contains the target */
     int fd;
     enum target_mode mode;
-    char *name; /* of the target in that folder */
+    char *name; /* the target's name in that folder */
     char temporary
         [NAME_MAX]; /* the name before the rename; "" while the file has no name */
 };
@@ -49,7 +49,7 @@ static int open_nameless(struct target *target)
     return target->fd >= 0 ? 0 : -1;
 }
 
-/* Links the nameless file under this name, which must be free. */
+/* Gives the nameless file this name, which must be free. */
 static int link_as(struct target *target, const char *name)
 {
     char self[64];
@@ -138,7 +138,7 @@ static int open_target(struct target *target, const char *path, struct failure *
         return -1;
     if (!can_link_nameless() || open_nameless(target) != 0)
         if (open_named(target) != 0)
-            return fail_errno(failure, "create a file beside it");
+            return fail_errno(failure, "create a temporary file next to it");
     if (mode && fchmod(target->fd, mode) != 0)
         return fail_errno(failure, "set its permissions");
     return 0;
@@ -216,8 +216,8 @@ static int take_new_name(struct target *target, struct failure *failure)
     return fail_errno(failure, "name it");
 }
 
-/* NFS may report a failed write only when a descriptor is closed. The file's own is
- * needed to name it, so that a copy is closed. */
+/* NFS may report a failed write only when a descriptor is closed. The file's own
+ * descriptor is still needed to name the file, so a duplicate is closed. */
 static int close_copy(int fd)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);

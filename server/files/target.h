@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file that takes its name when it is complete. Happy path: target_open makes
- * a file without a name in the target's folder, target_write fills it,
- * target_commit flushes it, gives it the target's name (by way of a temporary one
- * where it replaces another file) and flushes the folder. Anything that fails before
- * it has the name leaves the target as it was; target_close removes what is left. A crash
- * leaves nothing, for a file without a name dies with its descriptor (where the file
- * system has no such files, one `.NAME.trit-XXXXXXXX` may stay). */
+/* A file that gets its name when it is complete. target_open creates a file without a
+ * name in the target's folder, target_write fills it, and target_commit flushes it, gives
+ * it the target's name (through a temporary name if it replaces another file) and flushes
+ * the folder. A failure before that leaves the target unchanged, and target_close removes
+ * the new file. A crash leaves nothing, because a file without a name is deleted with its
+ * descriptor. Where the file system has no such files, a crash may leave one
+ * `.NAME.trit-XXXXXXXX`. */
 #ifndef FILES_TARGET_H
 #define FILES_TARGET_H
 
@@ -16,9 +16,9 @@
 struct target;
 
 enum target_mode {
-    TARGET_NEW,     /* ALREADY_EXISTS where the name is taken, by a link too */
-    TARGET_REPLACE, /* a regular file is replaced; so is a symbolic link, never what it
-                       leads to */
+    TARGET_NEW,     /* ALREADY_EXISTS if the name exists, even as a link */
+    TARGET_REPLACE, /* replaces a regular file or a symbolic link, never the link's
+                       target */
 };
 
 int target_open(struct target **target, const char *path, enum target_mode mode,

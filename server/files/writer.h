@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes weights, a file or a folder of shards, so that the name never shows half of
- * them: the bytes go to a nameless or temporary place beside it, are flushed to the disk,
- * and take the name in one step. One thread. */
+/* Writes weights into a file or a folder of shards. The output is written under a
+ * temporary name or none, flushed to the disk, and gets its name in one step, so that the
+ * name never refers to an incomplete output. One thread. */
 #ifndef FILES_WRITER_H
 #define FILES_WRITER_H
 
@@ -11,39 +11,38 @@
 
 struct writer;
 
-/* Lays out the file by `table` (which it borrows until writer_destroy, and whose
- * offsets it sets) and writes its header. `path` ending in ".npy" is a .npy
- * file, anything else safetensors; INVALID_ARGUMENT where it ends as the files of
- * another format do. */
+/* Plans the file from `table` and writes its header. Borrows the table until
+ * writer_destroy, and sets its offsets. A `path` ending in ".npy" gives a .npy file, any
+ * other safetensors. INVALID_ARGUMENT if the suffix is that of another format. */
 int writer_create(struct writer **writer, const char *path, enum target_mode mode,
                   struct tensor_table *table, struct failure *failure);
 
-/* Lays the table out as a folder of safetensors, as transformers reads it, and writes all
- * files but the shards. Tensors go into shards in the table's order; each entry's offset
- * becomes that in its shard. One shard is model.safetensors with all the metadata; more
- * are model-00001-of-0000N.safetensors with "format" alone, and
- * model.safetensors.index.json has the other pairs. The options are used during the call
- * alone; NULL = defaults.
+/* Plans a folder of safetensors as transformers reads it, and writes all files except the
+ * shards. Tensors go into shards in the table's order; each entry's offset becomes that
+ * in its shard. A single shard is model.safetensors with all metadata. Several shards are
+ * model-00001-of-0000N.safetensors, which have only the metadata "format", and
+ * model.safetensors.index.json has the other metadata. The options are used only during
+ * the call; NULL = defaults.
  *
- * INVALID_ARGUMENT where a name of the options is none for a file in a folder, is that of
- * a shard or the index, or is there twice; where a folder is to be replaced that holds
- * other things than weights (folder_target.h); more than 4096 shards.
+ * INVALID_ARGUMENT: a name in the options is not a plain file name, is that of a shard or
+ * the index, or occurs twice; the folder to be replaced contains anything but weights
+ * (folder_target.h); there are more than 4096 shards.
  *
- * A shard's file is open from the first put to one of its tensors until all of them are
- * full: fill the tensors of one shard together. A failed put is final. */
+ * A shard's file is open from the first put into it until all its tensors are complete,
+ * so fill the tensors of one shard together. A failed put is final. */
 int writer_create_folder(struct writer **writer, const char *path, enum target_mode mode,
                          struct tensor_table *table, const struct folder_options *options,
                          struct failure *failure);
 
-/* The next bytes of tensor `index` of the table as it was given. Tensors may be
+/* Writes the next bytes of tensor `index` of the table as it was given. Tensors may be
  * filled in any order, each from its start to its end. */
 int writer_put(struct writer *writer, size_t index, const void *data, uint64_t count,
                struct failure *failure);
 
-/* Every tensor must be full. After success the file has its name and survives a
- * power failure; after failure the name shows what it showed before (except
- * where the flush of the folder around it fails, or the removal of a replaced folder:
- * then it may show either, and the message says so). */
+/* Every tensor must be complete. After success the output has its name and survives a
+ * power failure. After a failure the name refers to what it referred to before, except if
+ * flushing the parent folder or removing the replaced folder failed; then it may refer to
+ * either, and the message says so. */
 int writer_commit(struct writer *writer, struct failure *failure);
 
 /* Without a commit it leaves no file behind. NULL is harmless. */
@@ -52,8 +51,8 @@ void writer_destroy(struct writer *writer);
 /* The format that writer_create chooses for a path: "npy" or "safetensors". */
 const char *writer_format(const char *path);
 
-/* The name of another format that the path's ending stands for, or NULL: "GGUF" for
- * "model.gguf". Ignores letter case. */
+/* The name of another format that the path's suffix belongs to, or NULL: "GGUF" for
+ * "model.gguf". Ignores case. */
 const char *writer_other_format(const char *path);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files of a Hugging Face checkpoint (huggingface_hub's names and index): tensors
- * go into shards in the table's order. The small files are written first, so that a
- * missing one is told before the work; each shard is opened with its first byte and
- * closed with its last, so that few are open at a time. */
+/* The files of a Hugging Face checkpoint (huggingface_hub's names and index). Tensors go
+ * into shards in the table's order. The small files are written first, so that a missing
+ * one is reported before the work. Each shard is opened at its first byte and closed at
+ * its last, so that few are open at a time. */
 #include "files/writer_folder.h"
 
 #include <fnmatch.h>
@@ -31,14 +31,14 @@ static const char NUMBERED[] = "model-%05zu-of-%05zu.safetensors";
 struct output_shard {
     char name[SHARD_NAME_BYTES];
     uint64_t left;   /* bytes of its tensors that are still to come */
-    uint8_t *header; /* until the file is there */
+    uint8_t *header; /* until the file exists */
     uint64_t header_bytes;
     int fd; /* -1: not open */
 };
 
 struct writer_folder {
     struct tensor_table *table;
-    size_t *shard_of; /* a tensor each */
+    size_t *shard_of; /* one for each tensor */
     struct output_shard *shards;
     size_t shard_count;
     struct folder_target *target;
@@ -51,7 +51,7 @@ static int no_memory(struct failure *failure)
 
 /* ---- which tensor goes where ------------------------------------------------------ */
 
-/* A new shard begins where the next tensor would make one too large. */
+/* A new shard begins if the next tensor would make the current one too large. */
 static int assign_shards(struct writer_folder *folder, uint64_t bytes_max,
                          struct failure *failure)
 {
@@ -301,7 +301,7 @@ int writer_folder_commit(struct writer_folder *folder, struct failure *failure)
     for (size_t i = 0; i < folder->shard_count; i++) {
         struct output_shard *shard = &folder->shards[i];
 
-        /* Its tensors have no bytes, so that nothing opened it. */
+        /* All its tensors are empty, so no put opened it. */
         if (shard->header &&
             (open_shard(folder, shard, failure) < 0 || finish_shard(shard, failure) < 0))
             return -1;

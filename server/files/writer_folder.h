@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The part of a writer that lays a table out over the shards of a folder; writer.h is
+/* The part of a writer that distributes a table over the shards of a folder; writer.h is
  * the interface. One thread. */
 #ifndef FILES_WRITER_FOLDER_H
 #define FILES_WRITER_FOLDER_H
@@ -20,7 +20,7 @@ int writer_folder_create(struct writer_folder **folder, const char *path,
 int writer_folder_write(struct writer_folder *folder, size_t index, uint64_t offset,
                         const void *data, uint64_t count, struct failure *failure);
 
-/* Every byte of every tensor must be there. */
+/* Every byte of every tensor must have been written. */
 int writer_folder_commit(struct writer_folder *folder, struct failure *failure);
 
 void writer_folder_destroy(struct writer_folder *folder); /* NULL is harmless */

@@ -204,7 +204,7 @@ def test_odd_columns(daemon, tmp_path, normal):
                tmp_path / "b.safetensors")
     assert done.returncode == 1 and "ok.weight" not in done.stderr
     for width in widths:
-        assert f"w{width}.weight: pq2_0 holds rows of a multiple of 128 weights, " \
+        assert f"w{width}.weight: pq2_0 needs rows of a multiple of 128 weights, " \
             f"these have {width}" in done.stderr
     for encoding in ("dense", "int8"):
         done = cli(daemon, "project", tmp_path / "a.safetensors", "-e", encoding, "-o",
@@ -233,7 +233,7 @@ def test_no_tensors(daemon, tmp_path):
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
     assert cli(daemon, "verify", tmp_path / "a.safetensors").returncode == 4
     done = cli(daemon, "project", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors")
-    assert done.returncode == 1 and "no tensor of it is a layer" in done.stderr
+    assert done.returncode == 1 and "none of its tensors is a layer" in done.stderr
 
 
 def test_compiled_prefix(daemon, tmp_path, normal):

@@ -135,7 +135,7 @@ def test_experts_of_rank_3_that_stay_are_reported(daemon, source, out, normal):
 def test_a_file_without_layers_is_refused_and_says_what_it_holds(source, out):
     save(source, {"l.weight": np.ones((4, 128)), "flat": np.ones(64, np.float32)})
     done = project(None, source, out, code=1, env=NOBODY)
-    assert "no tensor of it is a layer" in done.stderr and not out.exists()
+    assert "none of its tensors is a layer" in done.stderr and not out.exists()
     assert "l.weight F64 [4, 128]: a weight of F64" in done.stdout
 
 
@@ -164,7 +164,7 @@ def test_short_rows_fit_where_groups_may_be_short(daemon, source, out, normal):
 def test_scales_whose_name_is_taken_are_refused(source, out, normal):
     save(source, {"a.weight": normal(4, 128), "a.weight.scales": normal(1)})
     done = project(None, source, out, "--encoding", "int8", code=1, env=NOBODY)
-    assert "a.weight.scales, which is there already" in done.stderr
+    assert "a.weight.scales, which is taken" in done.stderr
 
 
 def test_an_encoding_that_contradicts_the_group_size_is_usage(source, out, normal):

@@ -201,7 +201,7 @@ def test_arrays_files(daemon, client, tmp_path, drawn):
     found = client.checkpoint.verify(ours, against=latents)
     assert found.passes and list(found.reports) == ["ours"]
     same_as_the_command(daemon, found, ours, "--against", latents)
-    with pytest.raises(trit.InvalidArgument, match="no place for int8"):
+    with pytest.raises(trit.InvalidArgument, match="cannot hold int8"):
         client.checkpoint.project(latents, tmp_path / "o.npy", encoding="int8")
 
 

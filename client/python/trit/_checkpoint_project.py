@@ -47,7 +47,7 @@ def check_out(
         )
     if kind == "npy" and encoding != Encoding.DENSE:
         raise InvalidArgument(
-            f"out: a .npy file has no place for {encoding.name.lower()}; name it .safetensors",
+            f"out: a .npy file cannot hold {encoding.name.lower()}; name it .safetensors",
             "out",
         )
     own = None if isinstance(source, Mapping) else path_of(source, "source")

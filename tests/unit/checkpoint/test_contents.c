@@ -238,7 +238,7 @@ CASE(refuses_forms_that_do_not_fit,
     CHECK_EQ(content_parameters(&file.contents, index_of(&file.table, "a.weight")), 1024);
     KIND(&file, "b.weight", CONTENT_UNFIT);
     CHECK_STR(text_of(&file, "b.weight", text),
-              "its rows are no whole number of pq2_0 blocks");
+              "its rows are not a whole number of pq2_0 blocks");
     file_fini(&file);
 }
 

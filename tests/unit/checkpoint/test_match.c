@@ -119,15 +119,14 @@ CASE(accounts_for_every_tensor, "every tensor of either side is in exactly one p
     CHECK_EQ(both.findings.count, 5);
     says(&both, 0,
          "error: b.weight: missing_layer, expected F32 [8, 128], got F32 [4, 256]: the "
-         "latents have another shape or type of it");
-    says(
-        &both, 1,
-        "error: c.weight: extra_layer, got F32 [4, 256]: the file has it, the latents do "
-        "not");
+         "latents have it with another shape or type");
+    says(&both, 1,
+         "error: c.weight: extra_layer, got F32 [4, 256]: the file has it, but the "
+         "latents lack it");
     says(
         &both, 3,
-        "error: f.weight: missing_layer, expected F32 [4, 256]: the latents have it, the "
-        "file does not");
+        "error: f.weight: missing_layer, expected F32 [4, 256]: the latents have it, but "
+        "the file lacks it");
     both_fini(&both);
 }
 
@@ -199,7 +198,7 @@ CASE(compares_what_the_record_leaves_out,
             CHECK_EQ(both.findings.count, 1);
             says(&both, 0,
                  "error: b.router.weight: missing_layer, expected F32 [4, 256]: the "
-                 "latents have it, the file does not");
+                 "latents have it, but the file lacks it");
         } else {
             alone(&both, false);
             CHECK_EQ(both.findings.count, 2);
@@ -237,10 +236,9 @@ CASE(finds_what_cannot_be_checked,
     add(&both.claim.table, "b.weight", "F64", 4, 16, 0);
     alone(&both, false);
     CHECK_EQ(both.findings.count, 2);
-    says(
-        &both, 0,
-        "undecided: a.weight: foreign_packing, got U32 [4, 16]: packed as MLX, with the "
-        "tables a.scales; where its codes have 2 bits, read it with --encoding mlx_2bit");
+    says(&both, 0,
+         "undecided: a.weight: foreign_packing, got U32 [4, 16]: packed as MLX, with the "
+         "tables a.scales; if its codes have 2 bits, read it with --encoding mlx_2bit");
     CHECK_EQ(both.findings.list[1].finding.kind, TRIT_FINDING_UNKNOWN_DTYPE);
     CHECK_EQ(findings_verdict(&both.findings), TRIT_VERDICT_INCONCLUSIVE);
     both_fini(&both);

@@ -16,16 +16,16 @@ CASE(findings_of_notes,
         const char *text;
     } cases[] = {
         {{READER_INDEX_DISAGREES, "t", "a", NULL, 0},
-         "error: t: index_disagrees: the index promises it in a"},
+         "error: t: index_disagrees: the index says that a holds it"},
         {{READER_INDEX_DISAGREES, NULL, "a", NULL, 7},
-         "error: a: index_disagrees, 7 in all: the file is missing; the index promises "
-         "tensors in it"},
+         "error: a: index_disagrees, 7 in all: the file is missing; the index says "
+         "that it holds tensors"},
         {{READER_INDEX_DISAGREES, NULL, "a", NULL, 0},
          "error: a: index_disagrees: the file is missing; the names of the other shards "
-         "promise it"},
+         "imply it"},
         {{READER_NOT_IN_INDEX, "t", "a", NULL, 0},
-         "warning: t: not_in_index: a holds it, the index does not list it; it is taken "
-         "along"},
+         "warning: t: not_in_index: a holds it, but the index does not list it; it is "
+         "read"},
         {{READER_DUPLICATE, "t", "b", "a", 0},
          "error: t: duplicate: a and b both hold it"},
     };

@@ -116,13 +116,14 @@ CASE(lists_all_that_does_not_fit,
     CHECK_EQ(plan.refused, 1);
     CHECK_EQ(item_of(&plan, &input, "c.weight")->action, PLAN_REFUSE);
     CHECK_STR(item_of(&plan, &input, "c.weight")->reason,
-              "pq2_0 holds rows of a multiple of 128 weights, these have 130");
+              "pq2_0 needs rows of a multiple of 128 weights, these have 130");
     CHECK(item_of(&plan, &input, "c.weight")->data == PLAN_NONE);
     plan_destroy(&plan);
     options.encoding = TRIT_ENCODING_TQ2_0;
     CHECK(plan_create(&plan, &options, false, &input, &failure) < 0);
-    CHECK_STR(failure.message, "tq2_0 has one scale for each 256 weights: its groups are "
-                               "of a multiple of 256, not of 128");
+    CHECK_STR(failure.message,
+              "tq2_0 has one scale for each 256 weights: the group size must be "
+              "a multiple of 256, not 128");
     plan_destroy(&plan);
     options.group_size = 256;
     CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
@@ -133,7 +134,7 @@ CASE(lists_all_that_does_not_fit,
     CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
     CHECK_EQ(plan.refused, 1);
     CHECK_STR(item_of(&plan, &input, "c.weight")->reason,
-              "mlx_2bit holds rows of whole groups of 128 weights, these have 130");
+              "mlx_2bit needs rows of whole groups of 128 weights, these have 130");
     CHECK_EQ(plan.layers, 1);
     plan_destroy(&plan);
     options.encoding = TRIT_ENCODING_I2_S;
@@ -173,7 +174,7 @@ CASE(packs_far_rows, "hf_bitnet needs a multiple of four rows and writes one sca
     options.exclude.count = 0;
     CHECK(plan_create(&plan, &options, false, &input, &failure) == 0);
     CHECK_STR(item_of(&plan, &input, "c.weight")->reason,
-              "hf_bitnet holds a multiple of 4 rows, these are 2");
+              "hf_bitnet needs a multiple of 4 rows, these are 2");
     plan_destroy(&plan);
     options.group_size = 64;
     CHECK(plan_create(&plan, &options, false, &input, &failure) < 0);
@@ -195,8 +196,7 @@ CASE(refuses_a_name_that_is_taken, "scales never get a name that another tensor 
     seal(&input);
     CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
     CHECK_EQ(plan.refused, 1);
-    CHECK(
-        strstr(item_of(&plan, &input, "w")->reason, "w.scales, which is there already"));
+    CHECK(strstr(item_of(&plan, &input, "w")->reason, "w.scales, which is taken"));
     plan_destroy(&plan);
     table_fini(&input);
 }

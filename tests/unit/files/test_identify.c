@@ -232,10 +232,9 @@ CASE(counts_zeros_at_the_start, "zeros at the start are counted")
                "it starts with at least 1048576 zero bytes: an interrupted or sparse "
                "download; fetch it again");
     refused_start("", 0, '\0', 7, "it is neither safetensors nor .npy");
-    refused_start(
-        "\2\0\0\0\0\0\0\0{\0}", 11, '\0', 20,
-        "safetensors header: a zero byte, as an interrupted download leaves, at "
-        "byte 1");
+    refused_start("\2\0\0\0\0\0\0\0{\0}", 11, '\0', 20,
+                  "safetensors header: a zero byte, as in an interrupted download, at "
+                  "byte 1");
 }
 
 /* The length of a header may begin as a pickle does, or as gzip's output. */

@@ -117,7 +117,7 @@ CASE(takes_bf16_only_when_told,
     struct reader *reader;
     struct failure failure;
 
-    refused(dict, 2, "if it is bf16, --npy-bf16");
+    refused(dict, 2, "if it is bf16, use --npy-bf16");
     image_make(&image, 1, dict, 2);
     CHECK(image_open(&reader, &image, &options, &failure) == 0);
     CHECK_EQ(reader_table(reader)->entries[0].type->dtype, TRIT_BF16);

@@ -227,7 +227,7 @@ CASE(refuses_bad_json, "a header that is not the JSON of tensors is refused")
         {"{\"a\":[]}", "its entry is not"},
         {"{\"a\":{}}", "its entry is not"},
         {"{\"a\":[[[[1]]]]}", "nesting"},
-        {"{\"__metadata__\":{},\"__metadata__\":{}}", "second time"},
+        {"{\"__metadata__\":{},\"__metadata__\":{}}", "a second __metadata__"},
         {"{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}", "duplicate key"},
         {"{\"__metadata__\":{\"a\":1}}", "not a string"},
         {"{\"__metadata__\":{\"a\":null}}", "not a string"},

@@ -620,7 +620,7 @@ CASE(names_the_call_that_failed, "a failure names the file and the cause")
         {FAULT_FILE_PWRITE, 1, EIO, "tokenizer.json: cannot write it: Input/output error",
          TRIT_UNAVAILABLE},
         {FAULT_FILE_MKDIRAT, 1, EROFS,
-         "cannot create a folder beside it: Read-only file system",
+         "cannot create a temporary folder next to it: Read-only file system",
          TRIT_PERMISSION_DENIED},
         {FAULT_FILE_RENAMEAT2, 1, EIO, "cannot rename it: Input/output error",
          TRIT_UNAVAILABLE},
