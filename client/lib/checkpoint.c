@@ -100,8 +100,7 @@ enum trit_status trit_checkpoint_add_metadata(struct trit_checkpoint *checkpoint
         fail(&failure, TRIT_INVALID_ARGUMENT, utf8_is_valid(key) ? "value" : "key",
              "%s: is not UTF-8", utf8_is_valid(key) ? "value" : "key");
     else if (table_pair(&checkpoint->own, key))
-        fail_field(&failure, TRIT_INVALID_ARGUMENT, "key", "\"%s\" is there already",
-                   key);
+        fail_field(&failure, TRIT_INVALID_ARGUMENT, "key", "\"%s\" exists already", key);
     else
         table_add_pair(&checkpoint->own, key, value, &failure);
     return client_answer(&failure, error);
@@ -123,7 +122,8 @@ int checkpoint_find(const struct tensor_table *table, const char *name, size_t *
     const struct tensor_entry *entry = table_find(table, name);
 
     if (!entry)
-        return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" is not there", name);
+        return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" does not exist",
+                          name);
     *index = (size_t)(entry - table->entries);
     return 0;
 }

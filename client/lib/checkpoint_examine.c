@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A verification: what was examined, and what came of it. */
+/* The examined tensors and results of a verification. */
 #include <inttypes.h>
 #include <jansson.h>
 
@@ -12,7 +12,7 @@
 
 /* ---- what was examined ---------------------------------------------------------- */
 
-/* A step of the tensor that is not done yet. */
+/* A step for the tensor that is not done yet. */
 static int find_step(const struct trit_verification *v, const char *tensor, bool bytes,
                      size_t *index, struct failure *failure)
 {
@@ -21,8 +21,8 @@ static int find_step(const struct trit_verification *v, const char *tensor, bool
     const struct step *step = &v->steps[*index];
 
     if (step->check == CHECK_NOTHING || (step->check == CHECK_BYTES) != bytes)
-        return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" is not to be %s",
-                          tensor, bytes ? "compared" : "verified");
+        return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" needs no %s", tensor,
+                          bytes ? "comparison" : "verification");
     if (step->done)
         return fail_field(failure, TRIT_FAILED_PRECONDITION, "tensor",
                           "\"%s\" was examined already", tensor);
@@ -123,7 +123,7 @@ static int check_report(const struct trit_verification *v, size_t index,
     return 0;
 }
 
-/* `examined` is complete, its report too. */
+/* All matrices of `examined` have their reports. */
 static int add_matrix(struct trit_verification *v, const char *tensor,
                       const struct trit_examined *examined, struct failure *failure)
 {
@@ -199,7 +199,7 @@ static int compare(struct trit_verification *v, const char *tensor, const void *
 
     if (v->compared != CONTENT_NONE && v->compared != index)
         return fail_field(failure, TRIT_FAILED_PRECONDITION, "tensor",
-                          "\"%s\" comes before \"%s\" is complete", tensor,
+                          "\"%s\" is given before \"%s\" is complete", tensor,
                           v->table->entries[v->compared].name);
     if (v->compared == CONTENT_NONE) {
         v->compared = index;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files of tensors that are read. */
+/* Opens and reads files of tensors. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "client/lib/file.h"
 #include "files/folder.h"
 
-/* A config.json that makes no sense is an error in a folder; beside a single file it may
- * belong to something else and is left alone. */
+/* A malformed config.json is an error in a folder. Next to a single file it may belong to
+ * something else and is ignored. */
 static int read_config(struct trit_file *file, struct failure *failure)
 {
     struct failure why = {.status = TRIT_OK};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options of the calls about checkpoints. */
+/* Options of the calls about checkpoints. */
 #include <string.h>
 
 #include "checkpoint/rename.h"
@@ -113,9 +113,8 @@ static int check_names(const struct checkpoint_options *rules,
     if (rules->renames.count + rules->strip_prefixes.count == 0)
         return 0;
     if (!second)
-        return fail_field(
-            failure, TRIT_INVALID_ARGUMENT, field,
-            "is of use only where names are compared with those of latents");
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, field,
+                          "needs latents, whose names are compared");
     const char *unused = rename_unused(rules, first, second);
     if (!unused)
         return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that a plan describes, as they are written. */
+/* Writes the files that a plan describes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,7 +59,7 @@ static int check_plan(const struct trit_plan *plan, struct failure *failure)
     return verdict != TRIT_VERDICT_FAIL
                ? 0
                : fail_field(failure, TRIT_FAILED_PRECONDITION, "plan",
-                            "is of a folder whose index and shards contradict each "
+                            "is for a folder whose index and shards contradict each "
                             "other");
 }
 
@@ -130,7 +130,7 @@ static int put(struct trit_output *output, const char *tensor, const void *data,
                                         sizeof(*output->names), compare_names);
 
     if (!found)
-        return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" is not there",
+        return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" does not exist",
                           tensor);
     return writer_put(output->writer, found->index, data, bytes, failure) == 0
                ? 0

@@ -112,8 +112,8 @@ enum trit_status trit_plan_examine(struct trit_plan *plan, const char *tensor,
 
 /* ---- what came of it --------------------------------------------------------- */
 
-/* A dead layer, and a lost scale where that is allowed, are warnings: nothing else could
- * have come out. */
+/* Warnings here: a layer of zeros, and a lost scale if it is allowed. The input allows no
+ * other result. */
 static int add_report(struct trit_plan *plan, size_t index,
                       const struct trit_report *report, bool allow_lost,
                       struct failure *failure)

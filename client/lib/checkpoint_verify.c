@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A verification: the steps to examine. */
+/* The steps of a verification. */
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -38,7 +38,7 @@ static void plan_checks(struct trit_verification *v)
                  content_is_complete(&v->claim.items[pair->claim]))
             v->steps[pair->claim].check = CHECK_TERNARY;
     }
-    /* Of no experts there is nothing to verify. */
+    /* A layer without experts has nothing to verify. */
     for (size_t i = 0; i < v->table->count; i++)
         if (v->claim.items[i].kind == CONTENT_LAYER &&
             content_matrices(&v->claim.items[i]).count == 0)
@@ -61,7 +61,7 @@ static int compare_contents(struct trit_verification *v,
     return 0;
 }
 
-/* A side without a config.json is of the same model as the other. */
+/* A side without a config.json uses that of the other side: both are of one model. */
 static void share_configs(struct checkpoint_options *rules,
                           struct checkpoint_options *of_latents,
                           const struct trit_checkpoint *latents, bool given)

@@ -10,9 +10,9 @@
 #include "kernels/kernels.h"
 #include "proto/codec/codec.h"
 
-/* A message is asked for when the one before it is in the channel's queue. The queue then
- * holds the last bytes that it was given, of at most `CHUNK_BUFFERS - 1` chunks; the oldest
- * buffer has been sent. */
+/* A message is requested when the previous one is in the channel's queue. The queue then
+ * holds the end of the data that it was given, at most `CHUNK_BUFFERS - 1` chunks, so the
+ * oldest buffer has been sent. */
 enum { CHUNK_BUFFERS = 4 };
 _Static_assert((CHUNK_BUFFERS - 1) * UPLOAD_CHUNK_BYTES >=
                    SENDQ_BYTES_MAX + CHANNEL_FRAME_BYTES_MAX + SENDQ_STAGE_BYTES,

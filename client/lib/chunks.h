@@ -21,12 +21,12 @@ struct chunks {
     void *read_arg;
     uint8_t *buffers; /* allocated when the first chunk is read */
     uint64_t total, sent;
-    bool reference; /* they are VerifyStream's reference chunks */
+    bool reference; /* these are VerifyStream's reference chunks */
     uint8_t head[CHUNK_HEAD_BYTES_MAX];
 };
 
-/* Of the tensor's data, `total` bytes from byte `from`; a tensor that is read is sent as a
- * whole. */
+/* The chunks of `total` bytes of the tensor's data, from byte `from` on; a tensor that is
+ * read by a function is sent as a whole. */
 void chunks_init(struct chunks *chunks, const struct trit_tensor *tensor, uint64_t from,
                  uint64_t total, bool reference);
 /* After the call has ended; harmless on zeroed chunks. */

@@ -26,7 +26,7 @@ struct trit_client {
     uint64_t message_bytes_max;
 };
 
-/* The first check of a call: the client is there, and `error` (or NULL) can be written
+/* The first check of a call: the client is not NULL, and `error` (or NULL) can be written
  * to. */
 int client_check(const struct trit_client *client, const struct trit_error *error,
                  struct failure *failure);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file that is open, as the calls about files and about outputs share it. */
+/* An open file, shared by the calls about files and outputs. */
 #ifndef LIB_FILE_H
 #define LIB_FILE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the methods of Layers share: specs, and the tensors of a reply. */
+/* Shared by the methods of Layers: specs, and the tensors of a reply. */
 #ifndef LIB_LAYER_H
 #define LIB_LAYER_H
 
@@ -23,11 +23,11 @@ struct arrival {
 
 void arrival_init(struct arrival *arrival, const char *name);
 void arrival_fini(struct arrival *arrival); /* frees the bytes unless they were given */
-/* Its bytes are there; what the reply says of it must agree with them, and with what
- * the request implies: an axis of 0 in `expected` may be of any length. */
+/* All bytes have arrived. Checks that the reply's description agrees with them and with
+ * what the request implies; an axis of 0 in `expected` may have any length. */
 int arrival_decode(struct arrival *arrival, const struct scan_part *part,
                    const struct wire_tensor *expected, struct failure *failure);
-/* Gives the tensor to the caller, who owns it then. `array` NULL: the caller does not
+/* Gives the tensor and its ownership to the caller. `array` NULL: the caller does not
  * want it. */
 void arrival_give(struct arrival *arrival, struct trit_array *array);
 

@@ -18,13 +18,13 @@ struct output {
     const char *name; /* "data", "scales" */
     uint8_t *bytes;   /* the caller's memory, or allocated */
     uint64_t size;
-    trit_write write; /* takes the bytes in place of memory, or NULL */
+    trit_write write; /* gets the bytes instead of memory, or NULL */
     void *write_arg;
     bool owned;
     bool open; /* the reply gives the size */
 };
 
-/* `memory` NULL: allocates `size` bytes when the first byte arrives. */
+/* `memory` NULL: `size` bytes are allocated when the first byte arrives. */
 void output_init(struct output *output, const char *name, uint64_t size, void *memory);
 /* An output whose bytes go to a function of the caller. One sink fills it. */
 void output_init_write(struct output *output, const char *name, uint64_t size,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A plan, as the calls about plans and about outputs share it. */
+/* A plan, shared by the calls about plans and outputs. */
 #ifndef LIB_PLAN_H
 #define LIB_PLAN_H
 
@@ -12,11 +12,11 @@ struct trit_plan {
     struct plan plan;
     bool again;
     bool has_output; /* the table's offsets are those of an output */
-    /* The layer whose bytes are being looked at. */
+    /* The layer whose bytes are being examined. */
     size_t examined; /* its index, or CONTENT_NONE */
-    uint64_t fed;    /* bytes of it so far */
+    uint64_t fed;    /* bytes of it examined so far */
     struct ternary_probe probe;
-    uint64_t *noted; /* matrices of each tensor of the input whose report was noted */
+    uint64_t *noted; /* for each tensor of the input: matrices whose report was added */
     struct file_findings findings;
 };
 

@@ -8,7 +8,7 @@
 #include "checkpoint/config_write.h"
 #include "files/folder.h"
 
-/* Two names of one file: the same path, a link to it, another spelling. */
+/* Do both paths name the same file: an equal path, a link, another spelling? */
 bool paths_are_same(const char *a, const char *b)
 {
     struct stat left, right;
@@ -24,7 +24,7 @@ static bool ends_with(const char *name, const char *ending)
     return length > bytes && strcmp(name + length - bytes, ending) == 0;
 }
 
-/* Does the path say that it is a file, not a folder? */
+/* Does the path end as a file's, not a folder's? */
 bool path_names_file(const char *path)
 {
     return ends_with(path, ".safetensors") || ends_with(path, ".npy");
@@ -35,7 +35,8 @@ bool planned_is_folder(const char *path, const struct reader *source)
     return source && reader_is_folder(source) && !path_names_file(path);
 }
 
-/* Weights in any format, their indices, and config.json, which is written anew. */
+/* Weights in any format and their indices are not copied; config.json is written by the
+ * caller. */
 static bool is_carried_over(const char *name)
 {
     static const char *const left[] = {
@@ -90,7 +91,7 @@ static void carried_fini(struct carried *carried)
     folder_names_fini(&carried->names);
 }
 
-/* config.json of the output; *text stays NULL where the input has none. */
+/* The output's config.json; *text stays NULL if the input has none. */
 static int write_config(const struct plan *plan, const char *folder, char **text,
                         struct failure *failure)
 {

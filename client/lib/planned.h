@@ -7,18 +7,18 @@
 #include "files/reader.h"
 #include "files/writer.h"
 
-/* Two names of one file: the same path, a link to it, another spelling. */
+/* Do both paths name the same file: an equal path, a link, another spelling? */
 bool paths_are_same(const char *a, const char *b);
 
-/* Does the path say that it is a file, not a folder? */
+/* Does the path end as a file's, not a folder's? */
 bool path_names_file(const char *path);
 
-/* Is the output a folder? One of a folder is, unless its name ends as a file's.
- * `source` NULL: it is not. */
+/* Is the output a folder? It is if the source is one, unless the output's name ends as a
+ * file's. `source` NULL: it is not. */
 bool planned_is_folder(const char *path, const struct reader *source);
 
 /* Opens the output of a plan: a file, or a folder that gets the source's config.json and
- * its other small files, tokenizer and all. `shard_bytes` as folder_options has it. */
+ * its other small files, such as the tokenizer. `shard_bytes` as in folder_options. */
 int planned_create(struct writer **writer, const char *path, enum target_mode mode,
                    struct plan *plan, const struct reader *source, uint64_t shard_bytes,
                    struct failure *failure);

@@ -144,7 +144,7 @@ static int project_prepare(struct projecting *project,
         return -1;
     if (o->out && o->write)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.write",
-                          "is set, and so is out");
+                          "set together with options.out");
     if (projection_size(project, o->group_size, o->out, o->out_bytes, failure) < 0 ||
         (!project->tensor->data &&
          streamed_check("tensor.read", o->encoding, failure) < 0) ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One call of trit_project or trit_pack: what their two ways of sending share, and the
- * way that streams. */
+/* One call of trit_project or trit_pack: shared by the unary and the streamed way, and
+ * the streamed way. */
 #ifndef LIB_PROJECT_STREAM_H
 #define LIB_PROJECT_STREAM_H
 
@@ -12,11 +12,11 @@ struct projecting {
     struct call call;
     const struct trit_tensor *tensor;
     struct extent extent;
-    struct wire_project request; /* its tensor is the whole one */
+    struct wire_project request; /* `tensor` is the whole tensor */
     struct output data, scales;
     struct trit_report report; /* all zero when none was asked for */
-    /* Of trit_pack, else NULL: what is sent instead of `request`, of which it repeats the
-     * members that say what the reply has. */
+    /* For trit_pack, else NULL: the request to send. `request` repeats those of its
+     * members that determine the reply. */
     const struct packing_request *pack;
 };
 
@@ -29,7 +29,7 @@ struct packing_request {
 /* Decodes the reply of Project or Pack into project->report. */
 int projected_decode(void *project, const struct scan *reply, struct failure *failure);
 
-/* Takes the sizes of the outputs for `encoding` of project->extent. */
+/* Sets the sizes of the outputs for `encoding` of project->extent. */
 int projection_size(struct projecting *project, uint32_t group_size, void *out,
                     uint64_t out_bytes, struct failure *failure);
 

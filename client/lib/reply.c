@@ -124,5 +124,5 @@ int reply_bytes(struct reply *reply, const uint8_t *bytes, size_t count,
 
 int reply_end(struct reply *reply, struct failure *failure)
 {
-    return scan_complete(&reply->scan) ? 0 : malformed("a field is cut short", failure);
+    return scan_complete(&reply->scan) ? 0 : malformed("a field is truncated", failure);
 }

@@ -87,8 +87,8 @@ static int dense_bytes(const char *name, enum trit_dtype dtype,
 
     if (element == 0)
         return invalid(failure, name, "dtype",
-                       "%d is none of f32 (%d), f16 (%d), bf16 (%d)", (int)dtype,
-                       TRIT_F32, TRIT_F16, TRIT_BF16);
+                       "%d is not f32 (%d), f16 (%d) or bf16 (%d)", (int)dtype, TRIT_F32,
+                       TRIT_F16, TRIT_BF16);
     if (mul_overflows(extent->elements, element, bytes))
         return invalid(failure, name, "shape",
                        "bytes of %" PRIu64 " elements as %s overflow 64 bits",
@@ -174,7 +174,7 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
     if (row % layout->block_elements != 0)
         return invalid(failure, "tensor", "shape",
                        "rows of %" PRIu64
-                       " elements are no multiple of the %u of a %s block",
+                       " elements are not a multiple of the %u of a %s block",
                        row, layout->block_elements, encoding_name(encoding));
     if (layout->block_bytes == 0) {
         if (dense_bytes("tensor", dtype, extent, &found.data, failure) < 0)
@@ -220,12 +220,12 @@ static int scales_check(enum trit_encoding encoding, uint64_t natural_bytes,
     if (scales->dtype != TRIT_DTYPE_UNSPECIFIED) {
         if (natural == TRIT_DTYPE_UNSPECIFIED)
             return invalid(failure, "options", "scales_dtype",
-                           "%s, but %s has no scales beside its data",
-                           dtype_name(scales->dtype), encoding_name(encoding));
+                           "%s, but %s has no separate scales", dtype_name(scales->dtype),
+                           encoding_name(encoding));
         if (scales->dtype != TRIT_F32 && scales->dtype != TRIT_F16 &&
             scales->dtype != TRIT_BF16)
             return invalid(failure, "options", "scales_dtype",
-                           "%d is none of f32 (%d), f16 (%d), bf16 (%d)",
+                           "%d is not f32 (%d), f16 (%d) or bf16 (%d)",
                            (int)scales->dtype, TRIT_F32, TRIT_F16, TRIT_BF16);
         wanted = natural_bytes / dtype_bytes(natural) * dtype_bytes(scales->dtype);
     }

@@ -44,7 +44,7 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
 /* Whether a tensor can be streamed: not when the whole tensor has one scale. */
 bool encoding_streams(enum trit_encoding encoding);
 
-/* INVALID_ARGUMENT, naming the member `field`: a function of the caller is to give or take
+/* INVALID_ARGUMENT, naming the member `field`: the caller's function cannot read or write
  * a tensor that cannot be streamed. */
 int streamed_check(const char *field, enum trit_encoding encoding,
                    struct failure *failure);
@@ -53,7 +53,7 @@ int streamed_check(const char *field, enum trit_encoding encoding,
 struct scales_given {
     const void *data;
     uint64_t bytes;
-    enum trit_dtype dtype; /* UNSPECIFIED: the one of the encoding */
+    enum trit_dtype dtype; /* UNSPECIFIED: that of the encoding */
 };
 
 /* Checks that the caller's encoded tensor has the bytes and scales that the encoding
@@ -73,7 +73,7 @@ int layer_wire(const struct trit_layer_ref *layer, struct wire_layer_ref *wire,
 /* Copies a name into a bounded field of a request. NULL is "". */
 int name_copy(const char *field, const char *name, char out[TRIT_NAME_BYTES_MAX + 1],
               struct failure *failure);
-/* The same for a name that must be there: NULL is INVALID_ARGUMENT. */
+/* The same for a required name: NULL is INVALID_ARGUMENT. */
 int name_take(const char *field, const char *name, char out[TRIT_NAME_BYTES_MAX + 1],
               struct failure *failure);
 

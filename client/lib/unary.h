@@ -12,7 +12,7 @@ typedef int (*unary_decode)(void *result, const struct scan *reply,
 
 struct unary {
     struct outgoing request; /* borrowed until unary_run returns */
-    /* For a stream: gives the next message; `rewind` starts again at the first. */
+    /* For a stream: returns the next message; `rewind` starts again at the first. */
     int (*next)(void *source, struct outgoing *message, struct failure *failure);
     void (*rewind)(void *source);
     void *source;

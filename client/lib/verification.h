@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A verification, as the calls that make its steps and those that take what they found
- * share it. */
+/* A verification, shared by the calls that make its steps and those that take the
+ * results. */
 #ifndef LIB_VERIFICATION_H
 #define LIB_VERIFICATION_H
 
@@ -8,7 +8,7 @@
 #include "client/lib/checkpoint.h"
 
 enum check {
-    CHECK_NOTHING, /* the findings have it already, or there is nothing to be found */
+    CHECK_NOTHING, /* already in the findings, or nothing to check */
     CHECK_TERNARY,
     CHECK_PROJECTION,
     CHECK_BYTES,
@@ -19,7 +19,7 @@ struct step {
     enum check check;
     const struct match_pair *pair; /* or NULL: there are no latents */
     bool done;
-    uint64_t noted; /* matrices so far */
+    uint64_t noted; /* matrices examined so far */
 };
 
 struct trit_verification {
@@ -31,14 +31,14 @@ struct trit_verification {
     struct step *steps; /* one for each tensor of the claim */
     bool allow_dead;
     bool reciprocal;   /* config.json declares the claim's scales to be 1 / mean |w| */
-    size_t reports;    /* given so far */
-    size_t explained;  /* matrices whose mismatch was looked into */
+    size_t reports;    /* bytes given so far */
+    size_t explained;  /* matrices whose mismatch was explained */
     uint64_t examined; /* parameters of layers that are done */
     struct file_findings findings;
-    bool concluded; /* the finding about nothing examined was considered */
-    /* The tensor that is being compared. */
+    bool concluded; /* whether nothing was examined has been checked */
+    /* The tensor whose bytes are being compared. */
     size_t compared; /* its index, or CONTENT_NONE */
-    uint64_t fed;    /* bytes of it so far */
+    uint64_t fed;    /* bytes of it compared so far */
     struct difference difference;
 };
 

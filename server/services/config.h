@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the services use. */
+/* What the services use; see services.h. */
 #ifndef SERVICES_CONFIG_H
 #define SERVICES_CONFIG_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the methods share: the object behind call->service. */
+/* Shared by the methods: the object behind call->service. */
 #ifndef SERVICES_SHARED_H
 #define SERVICES_SHARED_H
 

@@ -15,7 +15,7 @@
 struct get {
     struct wire_layer_get wire;
     struct layer *layer;
-    struct plan plan; /* from dense f32 to the encoding that was asked for */
+    struct plan plan; /* from dense f32 to the requested encoding */
     struct parallel_for pieces;
     uint64_t rows; /* in a piece */
     struct block data, scales;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Load and LoadStream share: the spec, the bias and the rows of the weight. */
+/* Shared by Load and LoadStream: the spec, the bias and the rows of the weight. */
 #ifndef SERVICES_LAYERS_LOAD_H
 #define SERVICES_LAYERS_LOAD_H
 

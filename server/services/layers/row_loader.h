@@ -22,7 +22,7 @@ struct rows {
     size_t filled;
     uint64_t next_row;
     uint32_t in_flight; /* submitted and not yet back */
-    bool complete;      /* all bytes have come */
+    bool complete;      /* all bytes have arrived */
     uint64_t non_finite, first_non_finite;
 };
 
@@ -33,8 +33,8 @@ void rows_init(struct rows *rows, struct call *call, struct layer_build *build,
 /* Takes the next bytes, in total at most `expected`. */
 int rows_feed(struct rows *rows, const uint8_t *bytes, size_t count);
 
-/* Call it when all expected bytes have come and the peer has half-closed. Saves the layer
- * and answers the call, now or when the last batch is back. */
+/* Call it when all expected bytes have arrived and the peer has half-closed. Saves the
+ * layer and answers the call, now or when the last batch is back. */
 int rows_complete(struct rows *rows);
 
 /* No batch may be in flight. Harmless on a zeroed struct. */

@@ -9,11 +9,11 @@
 int encoded_reply_check_report(struct call *call, const struct wire_layer_ref *layer,
                                uint32_t report);
 
-/* Of a unary call, with its plan. RESOURCE_EXHAUSTED: the reply would be too large, and
- * the method `stream` is to be used. */
+/* For a unary call, with its plan. RESOURCE_EXHAUSTED: the reply would be too large; the
+ * message names the method `stream` instead. */
 int encoded_reply_check(struct call *call, const char *stream);
 
-/* All tiles are merged: makes the report, if it was asked for, files it if the request
+/* All tiles are merged: makes the report if it was requested, stores it if the request
  * carries a layer, replies and ends the call. */
 void encoded_reply(struct call *call);
 

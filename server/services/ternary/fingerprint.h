@@ -15,7 +15,7 @@ struct fingerprint;
 struct fingerprint *fingerprint_create(void); /* NULL: no memory */
 void fingerprint_update(struct fingerprint *fingerprint, const void *bytes, size_t count);
 
-/* Of all bytes so far. */
+/* The hash of all bytes so far. */
 void fingerprint_value(const struct fingerprint *fingerprint,
                        uint8_t out[FINGERPRINT_BYTES]);
 void fingerprint_destroy(struct fingerprint *fingerprint); /* NULL is harmless */

@@ -14,8 +14,9 @@ enum misfit_kind {
     MISFIT_MAGNITUDES,    /* dense: it has the magnitudes a and b */
     MISFIT_CODE,          /* the code of element `at` is out of range */
     MISFIT_SCALE,         /* the scale a is not finite, negative, or 0 under codes */
-    MISFIT_BLOCKS_DIFFER, /* blocks of the input in it have the scales a and b */
-    MISFIT_SCALES_DIFFER, /* groups that the output gives one scale have a and b */
+    MISFIT_BLOCKS_DIFFER, /* its blocks in the input have the scales a and b */
+    MISFIT_SCALES_DIFFER, /* groups with the scales a and b share one scale in the output
+                             */
     MISFIT_ROUNDED,       /* the output's type does not hold the scale a */
     MISFIT_LOST,          /* the output's type rounds the scale a to 0 or infinity */
 };

@@ -16,8 +16,8 @@ static int check_encodings(struct call *call, const struct wire_pack *wire)
     return 0;
 }
 
-/* The codes of groups that share a block of the source lie in one another's bytes unless
- * groups are whole bytes. */
+/* Groups that share a block of the source must be whole bytes, otherwise their codes
+ * would share a byte. */
 static int check_group_size(struct call *call, const struct plan *plan)
 {
     const struct encoding_layout *in = encoding_layout(plan->spec.in);
@@ -51,7 +51,8 @@ static int pack_task(struct call *call, struct pipeline *pipeline,
         tensor_call_plan(call, &spec, &task->plan) < 0 ||
         check_group_size(call, &task->plan) < 0)
         return -1;
-    /* The dtype of a packed tensor does not describe its bytes. It is for the report. */
+    /* The dtype of a packed tensor does not describe its bytes; it is only for the
+     * report. */
     if (packed && dtype_bytes((enum trit_dtype)tensor->dtype))
         task->plan.spec.dtype = (enum trit_dtype)tensor->dtype;
     task->op = TASK_PACK;
@@ -88,7 +89,7 @@ static int stream_task(struct call *call, struct pipeline *pipeline)
     return pack_task(call, pipeline, &wire, &wire.tensor);
 }
 
-/* The report is that of a verification of the source, and is filed as one. */
+/* The report is stored as that of a verification of the source. */
 static const struct tensor_ops unary_ops = {
     .data_field = "tensor.data",
     .verifies = true,

@@ -16,7 +16,7 @@
 enum {
     TILES_IN_FLIGHT_MAX = 32,
     INLINE_BYTES_MAX = 32768,  /* a tensor this small is computed on the loop */
-    AHEAD_BYTES_MAX = 16 << 20 /* in a stream: of one input ahead of the other */
+    AHEAD_BYTES_MAX = 16 << 20 /* in a stream: bytes of one input ahead of the other */
 };
 
 /* One of the two tensors of a request, and where its next byte goes. */
@@ -36,7 +36,7 @@ struct input {
 enum pipeline_state {
     PIPELINE_PLANNING,
     PIPELINE_FILLING,
-    PIPELINE_MERGING, /* all bytes have come */
+    PIPELINE_MERGING, /* all bytes have arrived */
     PIPELINE_COMPLETE,
     PIPELINE_STATES
 };
@@ -50,7 +50,7 @@ struct pipeline {
     struct list tiles; /* not merged yet, in tile order */
     struct list held;  /* merged, waiting for the reply */
     struct input tensor, reference;
-    /* Of the latents, if the report is filed; else NULL. */
+    /* The hash of the latents if the report is stored, else NULL. */
     struct fingerprint *fingerprint;
     uint8_t *in_scales; /* separate scales of the input; grows as they arrive */
     size_t in_scales_count, in_scales_capacity;
@@ -76,7 +76,7 @@ const struct input *pipeline_latents(const struct pipeline *pipeline);
  * where it is WANTED. */
 int pipeline_start(struct pipeline *pipeline);
 
-/* The tensor's own header came after its reference: the shape is the same, the element
+/* The tensor's own header came after its reference. The shape is the same; the element
  * type may differ. */
 void pipeline_replan(struct pipeline *pipeline, const struct plan *plan);
 
@@ -84,7 +84,7 @@ void pipeline_replan(struct pipeline *pipeline, const struct plan *plan);
 int pipeline_feed(struct pipeline *pipeline, struct input *input, const uint8_t *bytes,
                   size_t count);
 
-/* The inputs are whole and the peer has half-closed. complete() is called from here or
+/* The inputs are complete and the peer has half-closed. complete() is called from here or
  * when the last tile is merged. */
 void pipeline_request_done(struct pipeline *pipeline);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the pipeline need of each other. */
+/* Shared by the files of the pipeline. */
 #ifndef TERNARY_PIPELINE_IMPL_H
 #define TERNARY_PIPELINE_IMPL_H
 

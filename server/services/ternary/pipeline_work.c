@@ -101,7 +101,7 @@ void pipeline_replan(struct pipeline *pipeline, const struct plan *plan)
 
 /* ---- tiles come back from the pool ----------------------------------------------- */
 
-/* Whether a lost scale fails the call. In a dense output the report tells it instead. */
+/* Does a lost scale fail the call? In a dense output it is only reported. */
 static bool refuses_lost(const struct task *task)
 {
     return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&

@@ -6,8 +6,8 @@
 
 #include "services/ternary/report_findings.h"
 
-/* Values that occur, divided by their scale: invalid ones first, then -1, 0, +1, then
- * those that are valid within the tolerance only. */
+/* Values of the tensor divided by their scale: invalid ones first, then -1, 0, +1, then
+ * those that are valid only within the tolerance. */
 static void samples(const struct merge *merge, const struct task *task,
                     struct trit_report *report)
 {

@@ -189,8 +189,8 @@ static void find_reference(struct trit_report *report, const struct merge *merge
         snprintf(finding->got, sizeof(finding->got), "in the reference");
 }
 
-/* Values that are ternary, stored in a way that costs precision or that no encoder
- * writes. */
+/* Ternary values that are stored in a way that loses precision or that no encoder writes.
+ * */
 static void find_storage(struct trit_report *report, const struct merge *merge)
 {
     const struct storage_check *storage = &merge->storage;

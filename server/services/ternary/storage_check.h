@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is odd about how a claim is stored, although its values are ternary: scales below
- * the smallest normal number of their type, and base-3 bytes that no encoder writes. */
+/* Oddities in how a ternary claim is stored: scales below the smallest normal number of
+ * their type, and base-3 bytes that no encoder writes. */
 #ifndef TERNARY_STORAGE_CHECK_H
 #define TERNARY_STORAGE_CHECK_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is computed for a tensor: the same for each of its tiles. */
+/* The computation for a tensor, the same for each of its tiles. */
 #ifndef TERNARY_TASK_H
 #define TERNARY_TASK_H
 
@@ -36,14 +36,14 @@ bool task_in_place(const struct task *task);
 /* Bytes per separate scale of the output: 4, 2, or 0 if there are none. */
 size_t task_scale_out_bytes(const struct task *task);
 
-/* The output has the tensor's scale behind its codes. */
+/* The output has the tensor's scale after its codes. */
 bool task_has_tail(const struct task *task);
 
-/* Each byte of the output holds elements of several rows that are far apart. It is made
- * from the 2-bit codes after all ranges are computed. */
+/* Each byte of the output holds elements of several rows that are far apart. The output
+ * is made from the 2-bit codes after all ranges are computed. */
 bool task_interleaves(const struct task *task);
 
-/* Each byte of the input does. */
+/* The same for the input. */
 bool task_deinterleaves(const struct task *task);
 
 /* Packing: the input has one scale for the tensor, but the plan has several groups. */
@@ -52,8 +52,8 @@ bool task_spreads_scale(const struct task *task);
 /* The input is turned into INT8 codes first. */
 bool task_reads_trits(const struct task *task);
 
-/* Packing: elements that share a scale in the input, where its blocks have scales and are
- * not the plan's groups; else 0. */
+/* Packing: elements per scale of the input, if its blocks have scales and differ from the
+ * plan's groups; else 0. */
 size_t task_unit_elements(const struct task *task);
 
 /* The input has separate scales in f16 or bf16. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the methods that take a tensor share: they feed the messages of a request, unary
- * or in chunks, to a pipeline. A method adds how its small fields make a task and how it
+/* Shared by the methods that take a tensor: they feed the messages of a request, unary or
+ * in chunks, to a pipeline. A method adds how its small fields make a task and how it
  * replies. */
 #ifndef TERNARY_TENSOR_CALL_H
 #define TERNARY_TENSOR_CALL_H
@@ -13,7 +13,7 @@
 struct tensor_ops {
     const char *data_field; /* "tensor.data" */
     bool stream;
-    bool verifies; /* its report is a verification's, not a projection's */
+    bool verifies; /* its report is that of a verification, not of a projection */
     /* Decodes the small fields, fills pipeline->task (the plan last), and takes the
      * request's layer (tensor_call_layer). Called when the tensor's data begins, in a
      * stream when `start` is complete. */

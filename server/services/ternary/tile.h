@@ -64,20 +64,21 @@ struct tile {
     struct ternary_counts counts;
     struct ternary_check check;
     uint32_t out_crc, scales_crc;
-    uint64_t bad_element;    /* unpack: the first element refused; UINT64_MAX: none */
-    bool bad_is_lost;        /* it is refused as dtype cannot hold it, not for its code */
-    uint64_t mixed_group;    /* verify: the first whose blocks have different scales;
+    uint64_t bad_element;       /* unpack: the first element refused; UINT64_MAX: none */
+    bool bad_is_lost;           /* it is refused because dtype cannot hold it, not for its
+                                code */
+    uint64_t mixed_group;       /* verify: the first whose blocks have different scales;
                                 UINT64_MAX: none */
-    struct occurrences lost; /* ternarize: groups whose scale the output loses */
-    float lost_scale;        /* of the first of them */
-    struct misfit misfit;    /* packing: the first group that does not fit */
-    struct occurrences rounded;   /* packing: groups whose scale the output rounds */
+    struct occurrences lost;    /* ternarize: groups whose scale the output loses */
+    float lost_scale;           /* of the first of them */
+    struct misfit misfit;       /* packing: the first group that does not fit */
+    struct occurrences rounded; /* packing: groups whose scale the output rounds */
     struct storage_check storage; /* verify */
     uint64_t inexact_count;
-    bool hash_failed; /* for lack of memory */
+    bool hash_failed; /* memory ran out */
     uint64_t kernel_ns;
 
-    /* on the way out */
+    /* while it is sent */
     struct h2_slice head_slice, out_slice, scale_head_slice, scale_slice;
     uint8_t head[64], scale_head[64];
     uint32_t lent; /* slices that the stream has not released yet */

@@ -8,7 +8,7 @@ enum {
     BLOCK_MIN = 64, /* elements of the shortest block with a scale */
 };
 
-/* Elements on their way from the codes of groups to the blocks of the output. */
+/* Elements between the codes of groups and the blocks of the output. */
 struct encoder {
     struct tile *tile;
     const struct task *task;
@@ -18,7 +18,7 @@ struct encoder {
 };
 
 /* A projection keeps -1, 0 and +1, so the kernels that project also encode codes. The
- * scales that they find are of no use. */
+ * scales that they compute are ignored. */
 static void flush(struct encoder *encoder)
 {
     struct tile *tile = encoder->tile;

@@ -116,7 +116,7 @@ static void blame_values(struct tile *tile, const struct task *task,
     set_misfit(tile, at, MISFIT_MAGNITUDES, magnitude, other);
 }
 
-/* Finds why a group, or a unit in it with this scale, is not ternary. */
+/* Finds why a group, or a unit of it with this scale, is not ternary. */
 static void blame(struct tile *tile, const struct task *task, const struct group_ref *at,
                   float scale, bool all_zeros)
 {
@@ -130,10 +130,10 @@ static void blame(struct tile *tile, const struct task *task, const struct group
 
 /* ---- one scale for several ----------------------------------------------------- */
 
-/* The scale that units or groups share. All-zero ones fit any scale. */
+/* The one scale of several units or groups. Units that are all zero fit any scale. */
 struct shared_scale {
-    bool known;   /* of one that is not all zeros */
-    bool guessed; /* of one that is */
+    bool known;   /* that of a unit that is not all zero */
+    bool guessed; /* that of a unit that is all zero */
     float scale;
 };
 
@@ -208,7 +208,7 @@ static uint64_t groups_of_scale(const struct tile *tile, const struct task *task
     return 1;
 }
 
-/* Holds the scale in the groups [first, at->group]. */
+/* Sets the scale of the groups [first, at->group). */
 static void hold(struct tile *tile, const struct task *task, const struct group_ref *at,
                  uint64_t first, float scale)
 {

@@ -33,7 +33,7 @@ static void check_scales(struct tile *tile, const struct task *task)
 
 /* ---- base 3 ------------------------------------------------------------------- */
 
-/* Bytes of a block: up to where they hold five digits, and up to where four
+/* The end of a block's bytes that hold five digits, and of those that hold four
  * (kernels/FORMATS.md, "Base 3"). */
 struct base3_block {
     size_t five, four;
@@ -46,7 +46,7 @@ static bool is_base3(enum trit_encoding encoding, struct base3_block *block)
     return encoding == TRIT_ENCODING_TQ1_0 || encoding == TRIT_ENCODING_PTQ1_0;
 }
 
-/* Is the byte what an encoder writes for the digits that it decodes to? */
+/* Is it the byte that an encoder writes for its digits? */
 static bool is_canonical(unsigned byte, unsigned digits)
 {
     unsigned power = 1, value = 0;

@@ -4,7 +4,7 @@
 
 #include "services/ternary/tile.h"
 
-/* Of a tile that was verified, or packed: fills tile->storage. */
+/* Fills tile->storage of a tile that was verified or packed. */
 void tile_check_storage(struct tile *tile, const struct task *task);
 
 #endif
