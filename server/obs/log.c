@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log_event looks the event's name up in a bounded table. Of one name, the first
- * LOG_EVENTS_MAX events in a second are written and the others counted. The first
- * log_event after that second, or log_destroy, writes the count as an event of its
- * own. The mutex guards the table; a line is built and written without it. */
+/* rate.h says which events are written. The first log_event after the second of a limit,
+ * or log_destroy, writes the count of suppressed events as an event of its own. The mutex
+ * guards the limits; a line is built and written without it. */
 #include "obs/log.h"
 
 #include <errno.h>
@@ -18,16 +17,7 @@
 
 #include "base/clock.h"
 #include "obs/line.h"
-
-enum { WINDOW_NS = 1000000000 };
-
-/* The names come from our own code. If the table is full, all other names share the
- * last place. */
-struct rate {
-    const char *event;         /* NULL: the place is free */
-    uint64_t window_ns;        /* when its second began */
-    uint64_t seen, suppressed; /* within it */
-};
+#include "obs/rate.h"
 
 struct log {
     int fd;                 /* borrowed */
@@ -35,7 +25,7 @@ struct log {
     enum log_format format;
     bool journal; /* fd leads to the systemd journal: lines begin with <priority> */
     pthread_mutex_t mutex;
-    struct rate rates[LOG_NAMES_MAX]; /* under the mutex */
+    struct rates rates; /* under the mutex */
 };
 
 static const struct {
@@ -79,56 +69,48 @@ void log_set_level(struct log *log, enum log_level level)
         atomic_store_explicit(&log->level, (unsigned)level, memory_order_relaxed);
 }
 
-/* The event's place in the table. Call it with the mutex held. */
-static struct rate *rate_of(struct log *log, const char *event)
+/* The address of the caller, or NULL. */
+static const char *peer_of(const struct log_field *fields)
 {
-    size_t i = 0;
-
-    while (i < LOG_NAMES_MAX - 1 && log->rates[i].event &&
-           strcmp(log->rates[i].event, event) != 0)
-        i++;
-    if (!log->rates[i].event)
-        log->rates[i].event = i < LOG_NAMES_MAX - 1 ? event : "others";
-    return &log->rates[i];
+    for (; fields && fields->kind != LOG_KIND_END; fields++)
+        if (fields->kind == LOG_KIND_STR && strcmp(fields->key, "peer") == 0)
+            return fields->value.str;
+    return NULL;
 }
 
-static bool admit(struct log *log, const char *event, uint64_t now)
+/* Keeps the fields of a line, as logfmt, as an example of what is suppressed. */
+static void keep_first(struct rate *rate, const struct log_field *fields)
+{
+    struct line line;
+
+    line_begin(&line, LOG_LOGFMT, "");
+    for (; fields && fields->kind != LOG_KIND_END; fields++)
+        if (strcmp(fields->key, "peer") != 0)
+            line_put(&line, fields);
+    snprintf(rate->first, sizeof(rate->first), "%.*s", (int)line.used, line.bytes);
+}
+
+static bool admit(struct log *log, const char *event, const struct log_field *fields,
+                  uint64_t now)
 {
     struct rate *rate;
     bool admitted;
 
     pthread_mutex_lock(&log->mutex);
-    rate = rate_of(log, event);
-    if (rate->seen == 0 || now - rate->window_ns >= WINDOW_NS) {
-        rate->window_ns = now;
-        rate->seen = 0;
-    }
-    admitted = rate->seen < LOG_EVENTS_MAX;
-    if (admitted)
-        rate->seen++;
-    else
-        rate->suppressed++;
+    rate = rate_of(&log->rates, event, peer_of(fields), now);
+    admitted = rate_admit(rate, now);
+    if (!admitted && rate->first[0] == '\0')
+        keep_first(rate, fields);
     pthread_mutex_unlock(&log->mutex);
     return admitted;
 }
 
-/* Takes one count of suppressed events whose second is over at `now`. */
-static bool take_suppressed(struct log *log, uint64_t now, const char **event,
-                            uint64_t *count)
+static bool take_suppressed(struct log *log, uint64_t now, struct rate *taken)
 {
-    bool found = false;
+    bool found;
 
     pthread_mutex_lock(&log->mutex);
-    for (size_t i = 0; i < LOG_NAMES_MAX && log->rates[i].event && !found; i++) {
-        struct rate *rate = &log->rates[i];
-
-        found = rate->suppressed > 0 && now - rate->window_ns >= WINDOW_NS;
-        if (found) {
-            *event = rate->event;
-            *count = rate->suppressed;
-            rate->suppressed = 0;
-        }
-    }
+    found = rate_take_suppressed(&log->rates, now, taken);
     pthread_mutex_unlock(&log->mutex);
     return found;
 }
@@ -184,12 +166,21 @@ static void write_event(const struct log *log, enum log_level level, const char 
 
 static void write_suppressed(struct log *log, uint64_t now)
 {
-    const char *event;
-    uint64_t count;
+    struct rate rate;
 
-    while (take_suppressed(log, now, &event, &count))
-        write_event(log, LOG_WARN, "log_suppressed",
-                    LOG_FIELDS(LOG_STR("of", event), LOG_U64("count", count)));
+    while (take_suppressed(log, now, &rate)) {
+        struct log_field fields[5];
+        size_t count = 0;
+
+        fields[count++] = (struct log_field)LOG_STR("of", rate.event);
+        fields[count++] = (struct log_field)LOG_U64("count", rate.suppressed);
+        if (rate.caller[0])
+            fields[count++] = (struct log_field)LOG_STR("peer", rate.caller);
+        if (rate.first[0])
+            fields[count++] = (struct log_field)LOG_STR("first", rate.first);
+        fields[count] = (struct log_field){.kind = LOG_KIND_END};
+        write_event(log, LOG_WARN, "log_suppressed", fields);
+    }
 }
 
 void log_event(struct log *log, enum log_level level, const char *event,
@@ -201,7 +192,7 @@ void log_event(struct log *log, enum log_level level, const char *event,
         return;
     now = clock_monotonic_ns();
     write_suppressed(log, now);
-    if (admit(log, event, now))
+    if (admit(log, event, fields, now))
         write_event(log, level, event, fields);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log: one line per event, with a stable event name and fields, as logfmt or
- * JSON. Thread-safe; never fails; limited per event name. Values are escaped, so an
+ * JSON. Thread-safe; never fails; limited for each event name and caller (rate.h).
+ * Values are escaped, so an
  * event is one line whatever a peer sent. */
 #ifndef OBS_LOG_H
 #define OBS_LOG_H
@@ -10,11 +11,6 @@
 #include "obs/field.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
-
-enum {
-    LOG_EVENTS_MAX = 20, /* of one name in a second; the others are counted */
-    LOG_NAMES_MAX = 128, /* event names that are limited each on its own */
-};
 
 struct log;
 
@@ -31,7 +27,8 @@ void log_destroy(struct log *log);
 /* log_event(log, LOG_INFO, "conn_open", LOG_FIELDS(LOG_STR("peer", peer),
  *           LOG_U64("streams", n)));
  * A NULL log logs nothing. `event` and the keys are literals: the log keeps the
- * pointers and does not escape them. `fields` may be NULL. Keeps errno. */
+ * pointers and does not escape them. A text field "peer" is the caller. `fields` may be
+ * NULL. Keeps errno. */
 void log_event(struct log *log, enum log_level level, const char *event,
                const struct log_field *fields);
 

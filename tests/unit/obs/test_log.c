@@ -12,6 +12,7 @@
 
 #include "obs/line.h"
 #include "obs/log.h"
+#include "obs/rate.h"
 #include "tests/lib/check.h"
 #include "tests/lib/clock.h"
 #include "tests/lib/fault.h"
@@ -257,10 +258,10 @@ CASE(busy_names_are_counted,
 
     fixture_open(f, LOG_INFO, LOG_LOGFMT);
     clock_advance_ns(2000000000);
-    for (int i = 0; i < LOG_EVENTS_MAX + 100; i++)
+    for (int i = 0; i < RATE_EVENTS_MAX + 100; i++)
         log_event(f->log, LOG_INFO, "busy", NULL);
     log_event(f->log, LOG_INFO, "other", NULL);
-    CHECK_EQ(count_events(f, "event=busy"), LOG_EVENTS_MAX);
+    CHECK_EQ(count_events(f, "event=busy"), RATE_EVENTS_MAX);
     CHECK_EQ(count_events(f, "event=other"), 1);
     CHECK_EQ(count_events(f, "log_suppressed"), 0);
 
@@ -268,7 +269,7 @@ CASE(busy_names_are_counted,
     log_event(f->log, LOG_INFO, "other", NULL);
     log_event(f->log, LOG_INFO, "busy", NULL);
     fixture_read(f);
-    for (int i = 0; i < LOG_EVENTS_MAX + 1; i++)
+    for (int i = 0; i < RATE_EVENTS_MAX + 1; i++)
         next_line(f);
     line = next_line(f);
     CHECK_STR(line, "time=T level=warn event=log_suppressed of=busy count=100");
@@ -278,13 +279,38 @@ CASE(busy_names_are_counted,
     fixture_close(f);
 }
 
+CASE(callers_are_limited_apart,
+     "a caller that floods the log does not hide another, and the log says what it hid")
+{
+    struct fixture *f = &fixture;
+    const char *line;
+
+    fixture_open(f, LOG_INFO, LOG_LOGFMT);
+    for (int i = 0; i < RATE_EVENTS_MAX + 7; i++)
+        log_event(f->log, LOG_INFO, "refused",
+                  LOG_FIELDS(LOG_STR("peer", i % 2 ? "10.0.0.1:77" : "10.0.0.1:78"),
+                             LOG_STR("method", "/a.B/C")));
+    log_event(f->log, LOG_INFO, "refused", LOG_FIELDS(LOG_STR("peer", "10.0.0.2:77")));
+    CHECK_EQ(count_events(f, "peer=10.0.0.1"), RATE_EVENTS_MAX);
+    CHECK_EQ(count_events(f, "peer=10.0.0.2"), 1);
+    clock_advance_ns(1000000000);
+    log_event(f->log, LOG_INFO, "other", NULL);
+    fixture_read(f);
+    for (int i = 0; i < RATE_EVENTS_MAX + 1; i++)
+        next_line(f);
+    line = next_line(f);
+    CHECK_STR(line, "time=T level=warn event=log_suppressed of=refused count=7 "
+                    "peer=10.0.0.1 first=\"method=/a.B/C\"");
+    fixture_close(f);
+}
+
 CASE(destroying_tells_what_was_kept_back,
      "destroying the log reports what was suppressed")
 {
     struct fixture *f = &fixture;
 
     fixture_open(f, LOG_INFO, LOG_LOGFMT);
-    for (int i = 0; i < LOG_EVENTS_MAX + 3; i++)
+    for (int i = 0; i < RATE_EVENTS_MAX + 3; i++)
         log_event(f->log, LOG_INFO, "busy", NULL);
     log_destroy(f->log);
     CHECK_EQ(count_events(f, "event=log_suppressed of=busy count=3"), 1);
@@ -294,15 +320,15 @@ CASE(destroying_tells_what_was_kept_back,
 
 CASE(many_names_share_the_last_place, "event names that exceed the table share one entry")
 {
-    static char names[LOG_NAMES_MAX + 50][16];
+    static char names[RATE_PAIRS_MAX + 50][16];
     struct fixture *f = &fixture;
 
     fixture_open(f, LOG_INFO, LOG_LOGFMT);
-    for (size_t i = 0; i < LOG_NAMES_MAX + 50; i++) {
+    for (size_t i = 0; i < RATE_PAIRS_MAX + 50; i++) {
         snprintf(names[i], sizeof(names[i]), "name_%zu", i);
         log_event(f->log, LOG_INFO, names[i], NULL);
     }
-    CHECK_EQ(count_events(f, "event=name_"), LOG_NAMES_MAX - 1 + LOG_EVENTS_MAX);
+    CHECK_EQ(count_events(f, "event=name_"), RATE_PAIRS_MAX - 1 + RATE_EVENTS_MAX);
     clock_advance_ns(1000000000);
     log_event(f->log, LOG_INFO, names[0], NULL);
     CHECK_EQ(count_events(f, "event=log_suppressed of=others count=31"), 1);
@@ -388,7 +414,7 @@ CASE(threads_write_whole_lines, "threads write whole lines")
     fixture_read(f);
     for (; (line = next_line(f)); lines++)
         CHECK(strncmp(line, "time=T level=", 13) == 0);
-    CHECK(lines >= 2 * LOG_EVENTS_MAX);
+    CHECK(lines >= 2 * RATE_EVENTS_MAX);
     fixture_close(f);
 }
 
