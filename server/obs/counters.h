@@ -13,22 +13,27 @@
 
 enum {
     STATUS_COUNT = TRIT_UNAUTHENTICATED + 1,
-    SECONDS_BUCKETS = 16,
+    SECONDS_BUCKETS = 19,
 };
 
-/* Upper bounds of tritd_rpc_seconds, about three per decade: from a small unary call
- * over a Unix socket to the upload of a large tensor. */
+/* Upper bounds of the histograms, about three per decade: from a small unary call over a
+ * Unix socket to the upload of a large tensor. */
 struct seconds_bucket {
     uint64_t ns;
     const char *le; /* the label */
 };
 extern const struct seconds_bucket seconds_buckets[SECONDS_BUCKETS];
 
+struct histogram {
+    _Atomic uint64_t
+        buckets[SECONDS_BUCKETS + 1]; /* not cumulative; the last is above all bounds */
+    _Atomic uint64_t sum_ns;
+};
+
 struct call_counters {
     _Atomic uint64_t handled[STATUS_COUNT];
-    _Atomic uint64_t
-        seconds[SECONDS_BUCKETS + 1]; /* not cumulative; the last is above all bounds */
-    _Atomic uint64_t seconds_sum_ns;
+    _Atomic uint64_t in_flight;
+    struct histogram seconds;
 };
 
 struct metrics {
@@ -38,6 +43,7 @@ struct metrics {
     uint64_t start_unix_ns;
     _Atomic uint64_t values[METRIC_COUNT];
     _Atomic uint64_t limits[LIMIT_COUNT];
+    struct histogram histograms[HISTOGRAM_COUNT];
     _Atomic uint64_t rows[PRODUCT_COUNT], products[PRODUCT_COUNT];
     struct call_counters calls[]; /* method_count of them, and one for unknown methods */
 };

@@ -2,6 +2,7 @@
 /* The two text formats: Prometheus 0.0.4 and OpenMetrics 1.0.0. They differ in the
  * name of a family (in OpenMetrics without _total or _info) and in the end mark. */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include "obs/counters.h"
 #include "obs/metrics.h"
 #include "obs/process.h"
+
+enum { METHOD_NONE = INT_MAX };
 
 enum metric_type { GAUGE, COUNTER, COUNTER_NS };
 
@@ -20,6 +23,14 @@ static const struct {
 #define METRIC(id, name, type, help) [id] = {name, type, help},
 #include "obs/metric_ids.def"
 #undef METRIC
+};
+
+static const struct {
+    const char *name, *help;
+} histogram_table[] = {
+#define HISTOGRAM(id, name, help) [id] = {name, help},
+#include "obs/histograms.def"
+#undef HISTOGRAM
 };
 
 static const char *const limit_names[] = {
@@ -46,6 +57,20 @@ static bool ends_in(const char *name, const char *suffix)
     return length > tail && strcmp(name + length - tail, suffix) == 0;
 }
 
+/* OpenMetrics names the unit that a family's name ends with. */
+static void put_unit(const struct exposition *to, const char *name, size_t length)
+{
+    static const char *const units[] = {"seconds", "bytes"};
+
+    for (size_t i = 0; to->openmetrics && i < sizeof(units) / sizeof(units[0]); i++) {
+        size_t tail = strlen(units[i]);
+
+        if (length > tail && name[length - tail - 1] == '_' &&
+            memcmp(name + length - tail, units[i], tail) == 0)
+            fprintf(to->out, "# UNIT %.*s %s\n", (int)length, name, units[i]);
+    }
+}
+
 /* `name` is that of the samples. */
 static void put_family(const struct exposition *to, const char *name, const char *type,
                        const char *help)
@@ -58,6 +83,7 @@ static void put_family(const struct exposition *to, const char *name, const char
         length -= strlen("_info");
     fprintf(to->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)length, name, help,
             (int)length, name, type);
+    put_unit(to, name, length);
 }
 
 static uint64_t load(const _Atomic uint64_t *value)
@@ -161,44 +187,69 @@ static void put_handled(const struct exposition *to, const struct metrics *metri
     }
 }
 
-static void put_bucket(const struct exposition *to, const struct metrics *metrics,
-                       size_t method, const char *le, uint64_t count)
+/* One sample of a histogram: its name and suffix, and its labels. `method` may be
+ * METHOD_NONE, `le` NULL. */
+static void put_sample(const struct exposition *to, const struct metrics *metrics,
+                       const char *name, const char *suffix, size_t method,
+                       const char *le)
 {
-    fputs("tritd_rpc_seconds_bucket{", to->out);
-    put_method(to, metrics, method);
-    fprintf(to->out, ",le=\"%s\"} %" PRIu64 "\n", le, count);
+    fprintf(to->out, "%s%s", name, suffix);
+    if (method == METHOD_NONE && !le)
+        return;
+    fputc('{', to->out);
+    if (method != METHOD_NONE)
+        put_method(to, metrics, method);
+    if (le)
+        fprintf(to->out, "%sle=\"%s\"", method != METHOD_NONE ? "," : "", le);
+    fputc('}', to->out);
 }
 
 /* The count is the sum of the buckets as read here, so that the two always agree. */
 static void put_histogram(const struct exposition *to, const struct metrics *metrics,
-                          size_t method)
+                          const char *name, size_t method,
+                          const struct histogram *histogram)
 {
-    const struct call_counters *calls = &metrics->calls[method];
     uint64_t count = 0;
 
-    for (size_t i = 0; i < SECONDS_BUCKETS; i++) {
-        count += load(&calls->seconds[i]);
-        put_bucket(to, metrics, method, seconds_buckets[i].le, count);
+    for (size_t i = 0; i <= SECONDS_BUCKETS; i++) {
+        count += load(&histogram->buckets[i]);
+        put_sample(to, metrics, name, "_bucket", method,
+                   i < SECONDS_BUCKETS ? seconds_buckets[i].le : "+Inf");
+        fprintf(to->out, " %" PRIu64 "\n", count);
     }
-    count += load(&calls->seconds[SECONDS_BUCKETS]);
-    put_bucket(to, metrics, method, "+Inf", count);
+    put_sample(to, metrics, name, "_sum", method, NULL);
+    put_seconds(to, load(&histogram->sum_ns));
+    put_sample(to, metrics, name, "_count", method, NULL);
+    fprintf(to->out, " %" PRIu64 "\n", count);
+}
 
-    fputs("tritd_rpc_seconds_sum{", to->out);
-    put_method(to, metrics, method);
-    fputc('}', to->out);
-    put_seconds(to, load(&calls->seconds_sum_ns));
-    fputs("tritd_rpc_seconds_count{", to->out);
-    put_method(to, metrics, method);
-    fprintf(to->out, "} %" PRIu64 "\n", count);
+static void put_histograms(const struct exposition *to, const struct metrics *metrics)
+{
+    for (size_t i = 0; i < HISTOGRAM_COUNT; i++) {
+        put_family(to, histogram_table[i].name, "histogram", histogram_table[i].help);
+        put_histogram(to, metrics, histogram_table[i].name, METHOD_NONE,
+                      &metrics->histograms[i]);
+    }
+}
+
+static void put_in_flight(const struct exposition *to, const struct metrics *metrics)
+{
+    put_family(to, "tritd_rpc_in_flight", "gauge", "RPC calls in progress, by method.");
+    for (size_t method = 0; method < metrics->method_count; method++) {
+        put_sample(to, metrics, "tritd_rpc_in_flight", "", method, NULL);
+        fprintf(to->out, " %" PRIu64 "\n", load(&metrics->calls[method].in_flight));
+    }
 }
 
 static void put_calls(const struct exposition *to, const struct metrics *metrics)
 {
     put_handled(to, metrics);
+    put_in_flight(to, metrics);
     put_family(to, "tritd_rpc_seconds", "histogram",
                "Time from a call's headers to its trailers, by method.");
     for (size_t method = 0; method <= metrics->method_count; method++)
-        put_histogram(to, metrics, method);
+        put_histogram(to, metrics, "tritd_rpc_seconds", method,
+                      &metrics->calls[method].seconds);
 }
 
 static void put_build(const struct exposition *to, const struct metrics *metrics)
@@ -247,6 +298,7 @@ char *metrics_render(struct metrics *metrics, bool openmetrics, size_t *bytes)
     put_table(&to, metrics);
     put_labelled(&to, metrics);
     put_calls(&to, metrics);
+    put_histograms(&to, metrics);
     put_process(&to, metrics);
     if (openmetrics)
         fputs("# EOF\n", to.out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The numbers of metrics, limits and kinds of product, from the tables in the .def
+/* The numbers of metrics, histograms, limits and kinds of product, from the tables in the .def
  * files. */
 #ifndef OBS_METRIC_IDS_H
 #define OBS_METRIC_IDS_H
@@ -9,6 +9,14 @@ enum metric_id {
 #include "obs/metric_ids.def"
 #undef METRIC
     METRIC_COUNT
+};
+
+/* Times that are not those of a call. */
+enum histogram_id {
+#define HISTOGRAM(id, name, help) id,
+#include "obs/histograms.def"
+#undef HISTOGRAM
+    HISTOGRAM_COUNT
 };
 
 /* Bounds whose refusals are counted: the label of tritd_limit_refusals_total. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "obs/counters.h"
 
 /* No value orders accesses to other memory, so relaxed order is enough. A scrape
@@ -91,6 +92,35 @@ static size_t bucket_of(uint64_t duration_ns)
     return bucket;
 }
 
+static void observe(struct histogram *histogram, uint64_t duration_ns)
+{
+    raise(&histogram->buckets[bucket_of(duration_ns)], 1);
+    raise(&histogram->sum_ns, duration_ns);
+}
+
+void metric_observe(struct metrics *metrics, enum histogram_id id, uint64_t duration_ns)
+{
+    if (metrics)
+        observe(&metrics->histograms[id], duration_ns);
+}
+
+static struct call_counters *calls_of(struct metrics *metrics, size_t method)
+{
+    return &metrics->calls[u64_min(method, metrics->method_count)];
+}
+
+void metric_call_begin(struct metrics *metrics, size_t method)
+{
+    if (metrics)
+        raise(&calls_of(metrics, method)->in_flight, 1);
+}
+
+void metric_call_end(struct metrics *metrics, size_t method)
+{
+    if (metrics)
+        raise(&calls_of(metrics, method)->in_flight, UINT64_MAX); /* modulo 2^64 */
+}
+
 void metric_call(struct metrics *metrics, size_t method, enum trit_status status,
                  uint64_t duration_ns)
 {
@@ -99,10 +129,7 @@ void metric_call(struct metrics *metrics, size_t method, enum trit_status status
 
     if (!metrics)
         return;
-    if (method > metrics->method_count)
-        method = metrics->method_count;
-    calls = &metrics->calls[method];
+    calls = calls_of(metrics, method);
     raise(&calls->handled[code], 1);
-    raise(&calls->seconds[bucket_of(duration_ns)], 1);
-    raise(&calls->seconds_sum_ns, duration_ns);
+    observe(&calls->seconds, duration_ns);
 }

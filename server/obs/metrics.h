@@ -36,8 +36,15 @@ void metric_limit(struct metrics *metrics, enum limit_id id);
 void metric_product(struct metrics *metrics, enum product_id id, uint64_t rows,
                     uint64_t products);
 
+void metric_observe(struct metrics *metrics, enum histogram_id id, uint64_t duration_ns);
+
+/* tritd_rpc_in_flight{method}: a call began, or ended. */
+void metric_call_begin(struct metrics *metrics, size_t method);
+void metric_call_end(struct metrics *metrics, size_t method);
+
 /* Counts one finished call: tritd_rpc_handled_total{method,code} and the histogram
- * tritd_rpc_seconds{method}. */
+ * tritd_rpc_seconds{method}. A request that was refused before it became a call counts
+ * too. */
 void metric_call(struct metrics *metrics, size_t method, enum trit_status status,
                  uint64_t duration_ns);
 

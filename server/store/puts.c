@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "kernels/kernels.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -84,8 +85,10 @@ static int admit(struct store *store, struct failure *failure)
     full = store->open >= store->config.queue_max;
     store->open += !full;
     pthread_mutex_unlock(&store->mutex);
-    if (!full)
+    if (!full) {
+        metric_up(store->config.metrics, M_STORE_QUEUED);
         return 0;
+    }
     metric_limit(store->config.metrics, L_STORE_QUEUE);
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                 "the store's queue is full: store_queue_max is %" PRIu32
@@ -98,6 +101,7 @@ static void leave(struct store *store)
     pthread_mutex_lock(&store->mutex);
     store->open--;
     pthread_mutex_unlock(&store->mutex);
+    metric_down(store->config.metrics, M_STORE_QUEUED);
 }
 
 int store_begin(struct store_put *put, struct store *store, struct failure *failure)
@@ -305,6 +309,8 @@ static void *write_batches(void *arg)
     list_init(&finished);
     kernels_enter(&env);
     while (take_queue(store, &batch)) {
+        uint64_t begun_ns = clock_monotonic_ns();
+
         writer_begin(&store->writer, holds_commit(&batch));
         while ((link = list_pop(&batch))) {
             struct command *command = LIST_OWNER(link, struct command, link);
@@ -315,6 +321,9 @@ static void *write_batches(void *arg)
                 release_pending(store, command);
         }
         writer_end(&store->writer, &finished, &result);
+        if (result.transactions > 0)
+            metric_observe(store->config.metrics, H_STORE_COMMIT,
+                           clock_monotonic_ns() - begun_ns);
         report_batch(store, &result);
         finish(store, &finished);
     }

@@ -7,6 +7,9 @@ import urllib.parse
 import grpc
 import numpy as np
 import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families)
+from prometheus_client.parser import text_string_to_metric_families
 
 import reference as ref
 from tritd import CALL_SECONDS, cli, refused, report_pb2, tensor_pb2
@@ -126,6 +129,18 @@ def test_openmetrics_where_asked(daemon):
                               "Accept: application/openmetrics-text; version=1.0.0")
     assert status == 200 and kind.startswith("application/openmetrics-text")
     assert body.rstrip().endswith("# EOF")
+    families = {family.name: family for family in openmetrics_families(body)}
+    assert families["tritd_rpc_seconds"].unit == "seconds"
+    assert families["tritd_memory_budget_bytes"].unit == "bytes"
+    assert families["tritd_received_bytes"].type == "counter"
+
+
+def test_prometheus_reads_the_metrics(daemon):
+    """The Prometheus client library reads the plain text, with every family typed."""
+    _, _, body = curl(daemon, "/metrics")
+    families = list(text_string_to_metric_families(body))
+    assert len(families) > 40
+    assert all(family.type != "unknown" and family.documentation for family in families)
 
 
 # ---- findings ---------------------------------------------------------------------------

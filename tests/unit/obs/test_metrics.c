@@ -116,6 +116,10 @@ static void check_families(char *text, bool openmetrics)
             memcpy(seen[count++], family, sizeof(family));
         } else if (strncmp(line, "# HELP ", 7) == 0) {
             CHECK(strlen(line) > 20 && line[strlen(line) - 1] == '.');
+        } else if (strncmp(line, "# UNIT ", 7) == 0) {
+            CHECK(openmetrics && strncmp(line + 7, family, strlen(family)) == 0);
+            CHECK(strcmp(line + strlen(line) - 6, " bytes") == 0 ||
+                  strcmp(line + strlen(line) - 8, " seconds") == 0);
         } else if (line[0] == '#') {
             CHECK(openmetrics && strcmp(line, "# EOF") == 0 && *save == '\0');
         } else {
@@ -160,10 +164,41 @@ CASE(calls_have_method_and_code, "calls are counted by method and code, and time
     CHECK(has_line(text, "tritd_rpc_seconds_bucket{" PROJECT ",le=\"0.0001\"} 2"));
     CHECK(has_line(text, "tritd_rpc_seconds_bucket{" PROJECT ",le=\"0.00025\"} 3"));
     CHECK(has_line(text, "tritd_rpc_seconds_bucket{" PROJECT ",le=\"10.0\"} 3"));
+    CHECK(has_line(text, "tritd_rpc_seconds_bucket{" PROJECT ",le=\"60.0\"} 4"));
+    CHECK(has_line(text, "tritd_rpc_seconds_bucket{" PROJECT ",le=\"120.0\"} 4"));
     CHECK(has_line(text, "tritd_rpc_seconds_bucket{" PROJECT ",le=\"+Inf\"} 4"));
     CHECK(has_line(text, "tritd_rpc_seconds_sum{" PROJECT "} 60.000201001"));
     CHECK(has_line(text, "tritd_rpc_seconds_count{" PROJECT "} 4"));
 #undef PROJECT
+    free(text);
+    metrics_destroy(metrics);
+}
+
+CASE(calls_in_flight, "calls in flight are counted by method")
+{
+    struct metrics *metrics = create();
+    char *text;
+
+    metric_call_begin(metrics, 0);
+    metric_call_begin(metrics, 0);
+    metric_call_end(metrics, 0);
+    text = render(metrics, false);
+    CHECK(has_line(text, "tritd_rpc_in_flight{method=\"/trit.v1.Ternary/Project\"} 1"));
+    free(text);
+    metrics_destroy(metrics);
+}
+
+CASE(other_times, "a time that is no call's has a histogram without labels of a method")
+{
+    struct metrics *metrics = create();
+    char *text;
+
+    metric_observe(metrics, H_STORE_COMMIT, 3000000);
+    text = render(metrics, false);
+    CHECK(has_line(text, "tritd_store_commit_seconds_bucket{le=\"0.0025\"} 0"));
+    CHECK(has_line(text, "tritd_store_commit_seconds_bucket{le=\"0.005\"} 1"));
+    CHECK(has_line(text, "tritd_store_commit_seconds_sum 0.003000000"));
+    CHECK(has_line(text, "tritd_store_commit_seconds_count 1"));
     free(text);
     metrics_destroy(metrics);
 }
