@@ -61,6 +61,22 @@ static unsigned small_number(const json_t *value)
     return number > 0 && number <= 1 << 20 ? (unsigned)number : 0;
 }
 
+/* MLX's block has an object for each layer that is packed in another way. */
+static bool group_varies(const json_t *mlx, unsigned group_size)
+{
+    const json_t *value;
+    const char *key;
+
+    json_object_foreach((json_t *)mlx, key, value)
+    {
+        const json_t *own = json_object_get(value, "group_size");
+
+        if (own && small_number(own) != group_size)
+            return true;
+    }
+    return false;
+}
+
 static void read_quantization(struct model_config *config, const json_t *root)
 {
     const json_t *hf = json_object_get(root, "quantization_config");
@@ -70,6 +86,7 @@ static void read_quantization(struct model_config *config, const json_t *root)
     copy_text(config->linear_class, json_object_get(hf, "linear_class"));
     config->bits = small_number(json_object_get(mlx, "bits"));
     config->group_size = small_number(json_object_get(mlx, "group_size"));
+    config->group_varies = group_varies(mlx, config->group_size);
 }
 
 static void read_architecture(struct model_config *config)

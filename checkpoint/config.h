@@ -18,6 +18,7 @@ struct model_config {
     char quant_method[CONFIG_TEXT_BYTES]; /* of quantization_config; "": none */
     char linear_class[CONFIG_TEXT_BYTES]; /* of bitnet: "bitlinear", "autobitlinear" */
     unsigned bits, group_size;            /* of MLX's "quantization"; 0: none */
+    bool group_varies;                    /* a layer of it has another group size */
     bool tied;                            /* tie_word_embeddings */
     enum experts_layout experts;          /* of the architecture */
     bool conv1d; /* GPT-2's Conv1D: some layers are stored [in, out] */

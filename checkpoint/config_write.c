@@ -58,14 +58,19 @@ static bool packs(const struct plan *plan)
     return false;
 }
 
-/* Layers that were packed as bitnet or by MLX are so no more, and its readers would take
- * them for that. What another program packed stays, and so does its block. */
-static void remove_blocks(json_t *config)
+/* Layers that were packed as bitnet or by another program are so no more, and its readers
+ * would take them for that. Where weights stay as another program packed them, so does its
+ * block. */
+static void remove_blocks(json_t *config, const struct plan *plan)
 {
     const json_t *block = json_object_get(config, "quantization_config");
     const char *method = json_string_value(json_object_get(block, "quant_method"));
+    bool stays = false;
 
-    if (!method || strcmp(method, "bitnet") == 0)
+    for (size_t i = 0; i < plan->contents.table->count; i++)
+        stays |= plan->items[i].action == PLAN_KEEP &&
+                 plan->contents.items[i].packing != PACKING_NONE;
+    if (!stays || !method || strcmp(method, "bitnet") == 0)
         json_object_del(config, "quantization_config");
     json_object_del(config, "quantization");
 }
@@ -73,7 +78,7 @@ static void remove_blocks(json_t *config)
 static int put_blocks(json_t *config, const struct plan *plan)
 {
     if (packs(plan))
-        remove_blocks(config);
+        remove_blocks(config, plan);
     switch (plan->terms.encoding) {
     case TRIT_ENCODING_HF_BITNET:
         return json_object_set_new(config, "quantization_config", bitnet_block(plan));

@@ -166,6 +166,14 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
     return 0;
 }
 
+static bool mlx_bits_differ(const struct tensor_entry *entry,
+                            const struct tensor_entry *scales, uint32_t group_size)
+{
+    return scales->rank != entry->rank ||
+           scales->shape[entry->rank - 1] * group_size / MLX_CODES_A_WORD !=
+               entry->shape[entry->rank - 1];
+}
+
 /* Without a record: is it a layer in the encoding of the terms? A weight that has the
  * tables of another packing is not. */
 static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
@@ -184,7 +192,13 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
         return 0;
     if (type_is_packed(entry->type)) {
         scales_name(encoding, entry->name, name);
-        if (foreign_packing_of(table, entry) != PACKING_NONE && !table_find(table, name))
+        const struct tensor_entry *scales = table_find(table, name);
+
+        if (foreign_packing_of(table, entry) != PACKING_NONE && !scales)
+            return 0;
+        /* MLX packs some layers of a model with other numbers of bits. */
+        if (encoding == TRIT_ENCODING_MLX_2BIT && !c->options->has_encoding && scales &&
+            mlx_bits_differ(entry, scales, c->contents->terms.group_size))
             return 0;
     }
     if (encoding_keeps_layout(item->terms.encoding))
@@ -316,19 +330,33 @@ static void own_table(void *arg, size_t index)
     }
 }
 
-/* Models keep integers for other purposes than weights (positions, masks, indices), so
- * integers are weights only if their names say so. */
-static bool type_wants_judging(const struct tensor_entry *entry)
+/* Makes a layer of a packed weight whose values can be read; its values are judged. */
+static void read_foreign(struct classifying *c, size_t index)
 {
-    static const char *const as_they_are[] = {"BOOL", "I16", "U16", "I32",
-                                              "I64",  "U64", "C64"};
+    struct contents *contents = c->contents;
+    struct content *item = &contents->items[index];
+    const struct checkpoint_options *options = c->options;
 
-    if (type_holds(entry->type, TRIT_ENCODING_DENSE))
-        return false;
-    for (size_t i = 0; i < sizeof(as_they_are) / sizeof(as_they_are[0]); i++)
-        if (strcmp(entry->type->name, as_they_are[i]) == 0)
-            return strstr(entry->name, "weight") != NULL;
-    return true;
+    if (c->side != CONTENTS_CLAIM ||
+        !foreign_form_of(contents->table, &contents->table->entries[index], item->packing,
+                         options->config, &item->foreign, &item->dense, &item->layout,
+                         &item->scales, &item->biases)) {
+        item->foreign = (struct foreign_form){.packing = PACKING_NONE};
+        item->scales = item->biases = CONTENT_NONE;
+        return;
+    }
+    item->kind = CONTENT_LAYER;
+    item->terms = (struct layer_terms){.partial_group = contents->terms.partial_group};
+    item->terms.group_size =
+        options->group_size ? options->group_size
+        : item->foreign.block_columns <
+                item->dense
+                    .shape[item->dense.rank - 1] /* a scale for each run of a row */
+            ? (uint32_t)item->foreign.block_columns
+            : GROUP_SIZE_DEFAULT;
+    contents->layers++;
+    own_part(contents, item->scales, index);
+    own_part(contents, item->biases, index);
 }
 
 static void find_foreign(struct classifying *c, size_t index)
@@ -346,8 +374,11 @@ static void find_foreign(struct classifying *c, size_t index)
     if (item->packing != PACKING_NONE) {
         item->kind = CONTENT_FOREIGN_WEIGHT;
         packing_visit(c->contents->table, entry, own_table, &owning);
-    } else if (chosen(c, entry, item->role, SELECTION_DEFAULT) &&
-               type_wants_judging(entry)) {
+        if (item->role == ROLE_ROUTER) /* is kept, however it is packed */
+            item->kind = CONTENT_KEPT;
+        else if (!excluded && item->role != ROLE_LORA)
+            read_foreign(c, index);
+    } else if (may_hold_weights(entry, item->role)) {
         item->kind = CONTENT_UNKNOWN_DTYPE;
     }
     if (excluded && item->kind != CONTENT_KEPT)
@@ -405,6 +436,14 @@ bool content_is_complete(const struct content *content)
 struct matrices content_matrices(const struct content *layer)
 {
     return matrices_of(layer->layout, layer->dense.rank, layer->dense.shape);
+}
+
+enum trit_dtype content_dtype(const struct contents *contents, size_t index)
+{
+    const struct content *item = &contents->items[index];
+
+    return content_is_foreign(item) ? item->foreign.dtype
+                                    : contents->table->entries[index].type->dtype;
 }
 
 uint64_t content_parameters(const struct contents *contents, size_t index)

@@ -12,6 +12,7 @@
 #ifndef CHECKPOINT_CONTENTS_H
 #define CHECKPOINT_CONTENTS_H
 
+#include "checkpoint/foreign.h"
 #include "checkpoint/form.h"
 #include "checkpoint/naming.h"
 #include "checkpoint/packing.h"
@@ -53,10 +54,19 @@ struct content {
     enum layer_layout layout;  /* of a layer: how `dense` holds its matrices */
     struct tensor_entry dense; /* of a layer: the dense tensor, before it was encoded */
     const char *unfit;         /* of CONTENT_UNFIT: why */
+    /* Of a layer that another program packed (packing other than PACKING_NONE): how its
+     * values are read. `terms` are then those of the values, which are dense. */
+    struct foreign_form foreign;
 };
 
 /* Is it a layer, with all tensors that its encoding needs? */
 bool content_is_complete(const struct content *content);
+
+/* Must the layer's values be decoded (foreign_decode) before they are dense? */
+static inline bool content_is_foreign(const struct content *content)
+{
+    return content->foreign.packing != PACKING_NONE;
+}
 
 /* The matrices of a layer. */
 struct matrices content_matrices(const struct content *layer);
@@ -72,10 +82,17 @@ struct contents {
     struct arena strings;
 };
 
-/* The terms that follow from options and record. Without a record, config.json's MLX
+/* The terms that follow from options and record. Without a record, config.json's
  * quantization is used. `record` NULL gives the terms of a projection. */
 struct layer_terms terms_of(const struct checkpoint_options *options,
                             const struct record *record);
+
+/* The terms of a claim. They are those of terms_of, except where neither options, record
+ * nor config.json say how layers are encoded, and the (sealed) table shows it: U8 weights
+ * with one weight_scale each are hf_bitnet, I8 weights with NAME.scales are int8. */
+struct layer_terms terms_of_claim(const struct checkpoint_options *options,
+                                  const struct record *record,
+                                  const struct tensor_table *table);
 
 /* Classifies the tensors of a sealed table. INVALID_ARGUMENT: the record is malformed, or
  * the terms contradict each other. Call contents_destroy also after a failure. */
@@ -84,6 +101,10 @@ int contents_create(struct contents *contents, const struct checkpoint_options *
                     const struct tensor_table *table, const struct record *record,
                     struct failure *failure);
 void contents_destroy(struct contents *contents); /* harmless on a zeroed one */
+
+/* The type in which a layer's data are sent to the daemon: that of the values where they are
+ * decoded first, else that of its tensor. */
+enum trit_dtype content_dtype(const struct contents *contents, size_t index);
 
 /* How many parameters of the model a tensor holds: for a layer its dense elements, for
  * scales and tables 0, for other tensors the stored elements. */

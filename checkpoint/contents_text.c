@@ -109,6 +109,12 @@ static const char *foreign_text(char *text, const struct contents *contents, siz
     char tables[CONTENT_TEXT_BYTES] = "";
     struct listing listing = {contents, tables, 0};
 
+    if (item->packing == PACKING_FSDP) {
+        snprintf(text, CONTENT_TEXT_BYTES,
+                 "FSDP's flat parameters: all tensors of a module in one; save a full "
+                 "state dict instead");
+        return text;
+    }
     packing_visit(contents->table, &contents->table->entries[index], list_table,
                   &listing);
     snprintf(text, CONTENT_TEXT_BYTES, "packed as %s%s%.*s", packing_name(item->packing),
@@ -137,7 +143,9 @@ const char *content_text(char text[CONTENT_TEXT_BYTES], const struct contents *c
                  CONTENT_TEXT_BYTES - 32, contents->table->entries[item->owner].name);
         return text;
     case CONTENT_UNKNOWN_DTYPE:
-        snprintf(text, CONTENT_TEXT_BYTES, "a weight of %s, which is not supported",
+        snprintf(text, CONTENT_TEXT_BYTES, "%s of %s, which is not supported",
+                 item->role == ROLE_LINEAR ? "a weight"
+                                           : "a tensor that may hold weights",
                  type);
         return text;
     case CONTENT_UNFIT:
@@ -148,7 +156,11 @@ const char *content_text(char text[CONTENT_TEXT_BYTES], const struct contents *c
     case CONTENT_EXCLUDED:
         return "excluded by a pattern";
     case CONTENT_LAYER:
-        return "a layer";
+        if (!content_is_foreign(item))
+            return "a layer";
+        snprintf(text, CONTENT_TEXT_BYTES, "a layer, packed as %s with %u bits",
+                 packing_name(item->packing), item->foreign.bits);
+        return text;
     case CONTENT_KEPT:
         break;
     }

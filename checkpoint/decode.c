@@ -117,3 +117,23 @@ bool matrix_decode(const struct kernels *kernels, const struct encoded_matrix *m
             legal &= decode_row(kernels, matrix, row, values);
     return legal;
 }
+
+bool floats_convert(enum trit_dtype from, const void *array, enum trit_dtype to,
+                    void *out, uint64_t count, uint64_t *bad)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        const float value = float_at(from, array, i);
+        const uint16_t half = to == TRIT_F16 ? f32_to_f16(value) : f32_to_bf16(value);
+
+        if (to == TRIT_F32)
+            memcpy((char *)out + 4 * i, &value, sizeof(value));
+        else
+            memcpy((char *)out + 2 * i, &half, sizeof(half));
+        const float there = float_at(to, out, i);
+        if (there != value && (there == there || value == value)) {
+            *bad = i;
+            return false;
+        }
+    }
+    return true;
+}

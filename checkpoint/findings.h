@@ -63,6 +63,9 @@ struct file_finding *findings_find(struct file_findings *findings,
 void findings_hint(struct file_findings *findings, enum trit_finding_kind kind,
                    const char *layer, const char *hint);
 
+/* Sets the hint of a finding, cut to its bound; harmless on NULL. */
+void finding_set_hint(struct trit_finding *finding, const char *text);
+
 /* The verdict that follows from the worst finding; FAIL if `lost` is set. */
 enum trit_verdict findings_verdict(const struct file_findings *findings);
 

@@ -10,8 +10,6 @@
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
 
-enum { MLX_CODES_A_WORD = 16 }; /* codes of 2 bits in a U32, the first one lowest */
-
 bool layout_is_experts(enum layer_layout layout)
 {
     return layout == LAYOUT_EXPERTS_OUT_IN || layout == LAYOUT_EXPERTS_IN_OUT;

@@ -6,6 +6,7 @@
 #include "checkpoint/options.h"
 #include "files/table.h"
 
+enum { MLX_CODES_A_WORD = 16 }; /* of 2 bits in a U32, the first one lowest */
 enum { SCALES_NAME_BYTES = FILES_NAME_BYTES_MAX + sizeof(".scales") };
 
 /* The order in which the matrices of a layer are stored in its dense tensor. */

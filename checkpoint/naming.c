@@ -73,7 +73,9 @@ static const char *const router_modules[] = {
     "ffn_gate_inp",       "ffn_gate_inp_*",      NULL,
 };
 
-static const char *const expert_parts[] = {"*expert*", "*moe*", "*_exps", NULL};
+static const char *const expert_parts[] = {
+    "*expert*", "*moe*", "*_exps", "switch_mlp", NULL,
+};
 
 static const char *const embedding_modules[] = {
     "*embed_tokens*", "wte",        "*word_emb*",  "tok_embeddings",
@@ -96,6 +98,11 @@ static const char *const other_leaves[] = {
     "prompt_tokens", "*_window",     "window",
     "mel_filters",   NULL,
 };
+
+static bool type_is_float(const struct element_type *type)
+{
+    return type->dtype == TRIT_F32 || type->dtype == TRIT_F16 || type->dtype == TRIT_BF16;
+}
 
 /* ---- parts ------------------------------------------------------------------- */
 
@@ -269,6 +276,59 @@ enum tensor_role tensor_role(const struct tensor_table *table,
 bool role_is_layer(enum tensor_role role)
 {
     return role == ROLE_LINEAR || role == ROLE_EMBEDDING || role == ROLE_HEAD;
+}
+
+/* Integers that models keep for other ends than weights, besides `other_leaves`. */
+static const char *const integer_leaves[] = {
+    "num_batches_tracked",
+    "*_ids",
+    "*_indices",
+    "indices",
+    "index",
+    "*_idx",
+    "*perm",
+    "*_perms",
+    "*_lengths",
+    "*_sizes",
+    "*_shape*",
+    "*_count*",
+    "*version*",
+    "*_step",
+    "step",
+    "*_model",
+    NULL,
+};
+
+bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role)
+{
+    struct name name;
+
+    if (type_is_float(entry->type) || strcmp(entry->type->name, "BOOL") == 0 ||
+        entry->bytes == 0)
+        return false;
+    name_split(&name, entry->name);
+    if (matches(name.leaf, integer_leaves) || matches(name.leaf, other_leaves))
+        return false;
+    switch (role) {
+    case ROLE_LINEAR:
+    case ROLE_EMBEDDING:
+    case ROLE_HEAD:
+    case ROLE_EXPERTS:
+    case ROLE_CONVOLUTION:
+        return true;
+    case ROLE_PACKING_TABLE: /* of a weight that is not there, or not known */
+    case ROLE_OTHER:
+        return entry->rank > 4 || (role == ROLE_PACKING_TABLE && entry->rank > 1) ||
+               (entry->rank == 1 && name.module != name.leaf);
+    case ROLE_NORM:
+    case ROLE_BIAS:
+    case ROLE_ROUTER:
+    case ROLE_ROTARY:
+    case ROLE_POSITION:
+    case ROLE_LORA:
+        break;
+    }
+    return false;
 }
 
 const char *role_name(enum tensor_role role)

@@ -30,6 +30,12 @@ enum tensor_role tensor_role(const struct tensor_table *table,
 /* True for the roles whose tensors are layers by default: linear, embedding, head. */
 bool role_is_layer(enum tensor_role role);
 
+/* Can a tensor of this role that is not F32, F16 or BF16 hold weights of a layer? True for
+ * packed and small types unless the name says what else they are for: masks, indices and
+ * counters. Truth values (BOOL) hold none. Tensors of rank 1 do if they are called
+ * "weight". */
+bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role);
+
 const char *role_name(enum tensor_role role); /* "router" */
 
 /* True if the last part of the name is that of a packing's table ("scales", "qzeros",

@@ -95,6 +95,8 @@ const char *packing_name(enum packing packing)
         return "MXFP4";
     case PACKING_TRIT:
         return "trit";
+    case PACKING_FSDP:
+        return "FSDP's flat parameters";
     case PACKING_OTHER:
         return "an unknown packing";
     case PACKING_NONE:
@@ -279,11 +281,23 @@ static enum packing of_bytes(const struct tensor_entry *weight,
     return PACKING_OTHER;
 }
 
+/* PyTorch's FSDP calls them flat_param, and earlier _flat_param and flat_param_0. */
+static bool is_flat(const struct tensor_entry *entry)
+{
+    const char *dot = strrchr(entry->name, '.');
+    const char *leaf = dot ? dot + 1 : entry->name;
+
+    leaf += leaf[0] == '_';
+    return entry->rank == 1 && strncmp(leaf, "flat_param", strlen("flat_param")) == 0;
+}
+
 enum packing foreign_packing_of(const struct tensor_table *table,
                                 const struct tensor_entry *entry)
 {
     struct companions found = {.table = table};
 
+    if (is_flat(entry))
+        return PACKING_FSDP;
     if (!type_is_packed(entry->type))
         return PACKING_NONE;
     visit_companions(table, entry, note_companion, &found);

@@ -19,6 +19,7 @@ enum packing {
     PACKING_INT8,      /* I8 with NAME.scales: readable as int8 */
     PACKING_MXFP4,     /* blocks and scales, as in gpt-oss */
     PACKING_TRIT,      /* by an earlier projection, according to the file's record */
+    PACKING_FSDP,      /* all parameters of a module, one after another */
     PACKING_OTHER,     /* packed integers or small floats with tables */
 };
 
@@ -29,7 +30,7 @@ const char *packing_name(enum packing packing);
 bool type_is_packed(const struct element_type *type);
 
 /* The packing of an entry whose type is packed and whose companions are in the same
- * (sealed) table; PACKING_NONE for any other entry. */
+ * (sealed) table, or of FSDP's flat parameters; PACKING_NONE for any other entry. */
 enum packing foreign_packing_of(const struct tensor_table *table,
                                 const struct tensor_entry *entry);
 

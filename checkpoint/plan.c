@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint/plan.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,7 +149,11 @@ static int add_by_kind(struct planning *p, size_t index)
     struct plan_item *item = &p->plan->items[index];
     char text[CONTENT_TEXT_BYTES];
 
-    if (content->kind == CONTENT_SCALES && p->action == PLAN_PACK) {
+    /* Tables go with their layer. */
+    if (p->action == PLAN_PACK &&
+        (content->kind == CONTENT_SCALES ||
+         (content->kind == CONTENT_FOREIGN_TABLE && content->owner != CONTENT_NONE &&
+          p->plan->contents.items[content->owner].kind == CONTENT_LAYER))) {
         item->data = PLAN_NONE;
         item->reason = keep_text(p->plan, content_text(text, &p->plan->contents, index));
         return 0;
@@ -282,7 +287,7 @@ int plan_create_pack(struct plan *plan, const struct checkpoint_options *options
                          .action = PLAN_PACK,
                          .dtype = target->dtype,
                          .failure = failure};
-    const struct layer_terms source = terms_of(options, record);
+    const struct layer_terms source = terms_of_claim(options, record, input);
     int result = plan_init(plan, input, failure);
 
     if (result < 0)
@@ -308,13 +313,20 @@ void plan_destroy(struct plan *plan)
     *plan = (struct plan){.items = NULL};
 }
 
-void plan_refuse_ternary(struct plan *plan, size_t index)
+void plan_refuse_ternary(struct plan *plan, size_t index, uint64_t group)
 {
+    char reason[128];
     const uint64_t parameters = content_parameters(&plan->contents, index);
     struct plan_item *item = &plan->items[index];
 
     item->action = PLAN_REFUSE;
-    item->reason = "it is ternary already, and projecting it would change it";
+    if (group)
+        snprintf(reason, sizeof(reason),
+                 "it is ternary already, in groups of %" PRIu64
+                 ", and projecting it would change it",
+                 group);
+    item->reason = group ? keep_text(plan, reason)
+                         : "it is ternary already, and projecting it would change it";
     plan->refused++;
     plan->layers--;
     plan->parameters_ternary -= parameters;

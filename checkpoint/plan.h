@@ -57,8 +57,9 @@ int plan_create_pack(struct plan *plan, const struct checkpoint_options *options
                      const struct pack_target *target, const struct tensor_table *input,
                      const struct record *record, struct failure *failure);
 
-/* Refuses a layer whose data turned out to be ternary already. */
-void plan_refuse_ternary(struct plan *plan, size_t index);
+/* Refuses a layer whose data turned out to be ternary already, in groups of `group`
+ * weights. */
+void plan_refuse_ternary(struct plan *plan, size_t index, uint64_t group);
 
 const char *plan_action_name(enum plan_action action); /* "ternarize" */
 

@@ -6,9 +6,6 @@
 
 #include "base/limits.h"
 
-/* Groups of packings are multiples of 32 weights. */
-enum { FINE_GROUP = 32 };
-
 int ternary_probe_create(struct ternary_probe *probe, const struct layer_terms *terms,
                          const struct tensor_entry *dense, enum layer_layout layout,
                          struct failure *failure)
@@ -23,9 +20,12 @@ int ternary_probe_create(struct ternary_probe *probe, const struct layer_terms *
         .group_size = terms->group_size,
         .padded = terms->group_size != 0 && terms->partial_group == TRIT_PARTIAL_PADDED,
         .ternary = any,
-        .ternary_fine = any,
+        .row_ternary = any,
         .row_count = matrices.transposed ? matrices.rows : 1,
     };
+    for (uint32_t size = PROBE_GROUP_MIN;
+         any && size <= PROBE_GROUP_MAX && size < matrices.columns; size++)
+        probe->sizes[probe->size_count++] = (uint16_t)size;
     probe->rows = calloc(probe->row_count + 1, sizeof(*probe->rows));
     return probe->rows ? 0
                        : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
@@ -58,6 +58,19 @@ static void group_end(struct ternary_probe *probe, struct probe_group *group,
     *group = (struct probe_group){.magnitude = 0};
 }
 
+/* Two weights of a row have different magnitudes: drops the sizes of groups that have both
+ * in one group. */
+static void part_columns(struct ternary_probe *probe, uint64_t left, uint64_t right)
+{
+    uint32_t kept = 0;
+
+    probe->row_ternary = false;
+    for (uint32_t i = 0; i < probe->size_count; i++)
+        if (left / probe->sizes[i] != right / probe->sizes[i])
+            probe->sizes[kept++] = probe->sizes[i];
+    probe->size_count = kept;
+}
+
 static void take(struct ternary_probe *probe, uint32_t magnitude, bool finite)
 {
     struct probe_row *row = &probe->rows[probe->row];
@@ -65,20 +78,31 @@ static void take(struct ternary_probe *probe, uint32_t magnitude, bool finite)
     const uint64_t end = probe->column + 1;
     const bool row_ends = end == probe->columns;
 
-    if (!finite)
-        probe->ternary = probe->ternary_fine = false;
+    if (!finite) {
+        probe->ternary = probe->row_ternary = false;
+        probe->size_count = 0;
+    }
     if (!group_take(group, magnitude))
         probe->ternary = false;
-    if (!group_take(&row->fine, magnitude))
-        probe->ternary_fine = false;
-    if (end % FINE_GROUP == 0 || row_ends)
-        row->fine = (struct probe_group){.magnitude = 0};
+    if (magnitude != 0) {
+        if (row->magnitude != 0 && row->magnitude != magnitude)
+            part_columns(probe, row->last, probe->column);
+        row->magnitude = magnitude;
+        row->last = probe->column;
+    }
+    if (row_ends)
+        row->magnitude = 0;
     if (probe->group_size && (end % probe->group_size == 0 || row_ends))
         group_end(probe, group, end % probe->group_size != 0);
     if (++probe->row == probe->row_count) {
         probe->row = 0;
         probe->column = row_ends ? 0 : end;
     }
+}
+
+static bool may_be_ternary(const struct ternary_probe *probe)
+{
+    return probe->ternary || probe->row_ternary || probe->size_count > 0;
 }
 
 bool ternary_probe_feed(struct ternary_probe *probe, const void *data, uint64_t bytes)
@@ -90,7 +114,7 @@ bool ternary_probe_feed(struct ternary_probe *probe, const void *data, uint64_t 
         uint32_t bits;
         uint16_t half;
 
-        if (!probe->ternary && !probe->ternary_fine)
+        if (!may_be_ternary(probe))
             return false;
         if (width == 4) {
             memcpy(&bits, at, sizeof(bits));
@@ -102,7 +126,16 @@ bool ternary_probe_feed(struct ternary_probe *probe, const void *data, uint64_t 
             take(probe, bits, bits < (probe->dtype == TRIT_F16 ? 0x7c00u : 0x7f80u));
         }
     }
-    return probe->ternary || probe->ternary_fine;
+    return may_be_ternary(probe);
+}
+
+uint64_t ternary_probe_group(const struct ternary_probe *probe)
+{
+    if (probe->row_ternary)
+        return probe->columns;
+    if (probe->ternary && probe->group_size)
+        return probe->group_size;
+    return probe->size_count ? probe->sizes[probe->size_count - 1] : 0;
 }
 
 bool ternary_probe_refuses(struct ternary_probe *probe)
@@ -111,6 +144,6 @@ bool ternary_probe_refuses(struct ternary_probe *probe)
         group_end(probe, &probe->rows[0].group, false);
     if (probe->ternary)
         return probe->changes;
-    return probe->ternary_fine; /* groups finer than the projection's, which would mix
-                                   them */
+    /* Other groups than the projection's, which mixes their magnitudes. */
+    return probe->row_ternary || probe->size_count > 0;
 }

@@ -67,7 +67,10 @@ static enum exit_code show_table(const struct reader *reader,
         grid_cell(grid, "%s", shape_text(shape, entry->rank, entry->shape));
         grid_cell(grid, "%" PRIu64, entry->bytes);
         grid_cell(grid, "%s", layer ? "yes" : "");
-        grid_cell(grid, "%s", layer ? "" : content_text(text, contents, i));
+        grid_cell(grid, "%s",
+                  layer && !content_is_foreign(&contents->items[i])
+                      ? ""
+                      : content_text(text, contents, i));
         layers += layer;
         bytes += entry->bytes;
     }
@@ -93,7 +96,7 @@ static enum exit_code inspect(const struct options *options, const struct input 
 
     if (record_read(record, reader_table(reader), &failure) < 0)
         return complain(FAILED, "%s: %s", options->arguments[0], failure.message);
-    terms = terms_of(&said, record);
+    terms = terms_of_claim(&said, record, reader_table(reader));
     enum exit_code code = file_check_options("inspect", options, &terms, reader, NULL);
     if (code != DONE)
         return code;

@@ -97,9 +97,35 @@ static int pack_matrix(struct packing_run *p, size_t layer,
     return result;
 }
 
+/* A dense layer stays as it is, in the type that is asked for. */
+static int convert_matrix(struct packing_run *p, size_t layer,
+                          const struct side_matrix *loaded)
+{
+    const struct plan_item *item = &p->plan.items[layer];
+    const enum trit_dtype to = p->plan.table.entries[item->data].type->dtype;
+    const uint64_t count = loaded->matrix.rows * loaded->matrix.columns;
+    struct encoded encoded = {.data_bytes = count * dtype_bytes(to)};
+    void *data = malloc((size_t)encoded.data_bytes + 1);
+    uint64_t bad;
+    int result;
+
+    if (!data)
+        return fail(&p->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    encoded.data = data;
+    result = floats_convert(loaded->matrix.dtype, loaded->data, to, data, count, &bad)
+                 ? put_matrix(p->writer, &p->plan, layer, &encoded, &p->failure)
+                 : fail(&p->failure, TRIT_INVALID_ARGUMENT, NULL,
+                        "%s does not hold element %" PRIu64 " exactly",
+                        element_type_of(to)->name, bad);
+    free(data);
+    return result;
+}
+
 static int unpack_matrix(struct packing_run *p, size_t layer,
                          const struct side_matrix *loaded)
 {
+    if (loaded->matrix.terms.encoding == TRIT_ENCODING_DENSE)
+        return convert_matrix(p, layer, loaded);
     const struct trit_tensor tensor = tensor_of(loaded);
     const struct plan_item *item = &p->plan.items[layer];
     struct trit_call_options call = TRIT_CALL_OPTIONS_INIT;

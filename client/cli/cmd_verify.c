@@ -268,7 +268,10 @@ static enum exit_code run_steps(struct verifying *v)
     if (options->mode == TRIT_VERIFY_TERNARY &&
         record_read(&v->record, reader_table(v->file.reader), &v->failure) < 0)
         return complain(FAILED, "%s: %s", options->arguments[0], v->failure.message);
-    const struct layer_terms terms = terms_of(&v->said, &v->record);
+    const bool latent = options->mode == TRIT_VERIFY_LATENT;
+    const struct layer_terms terms =
+        latent ? terms_of(&v->said, &v->record)
+               : terms_of_claim(&v->said, &v->record, reader_table(v->file.reader));
     code =
         file_check_options("verify", options, &terms, v->file.reader, v->against.reader);
     if (code != DONE)

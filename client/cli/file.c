@@ -150,6 +150,35 @@ void file_print_others(const struct contents *contents)
     }
 }
 
+/* Layers that another program packed, by packing. */
+static void print_decoded(const struct contents *contents, uint64_t parameters)
+{
+    enum { PACKINGS = PACKING_OTHER + 1 };
+    struct {
+        size_t count, first;
+        uint64_t parameters;
+    } sums[PACKINGS] = {{0}};
+    char text[CONTENT_TEXT_BYTES];
+
+    for (size_t i = 0; i < contents->table->count; i++) {
+        const struct content *item = &contents->items[i];
+
+        if (item->kind != CONTENT_LAYER || !content_is_foreign(item))
+            continue;
+        if (sums[item->packing].count++ == 0)
+            sums[item->packing].first = i;
+        sums[item->packing].parameters += content_parameters(contents, i);
+    }
+    for (size_t i = 0; i < PACKINGS; i++)
+        if (sums[i].count)
+            printf("  decoded: %zu, %" PRIu64 " parameters (%.1f %%): %s (%s)\n",
+                   sums[i].count, sums[i].parameters,
+                   parameters ? 100.0 * (double)sums[i].parameters / (double)parameters
+                              : 0.0,
+                   content_text(text, contents, sums[i].first),
+                   contents->table->entries[sums[i].first].type->name);
+}
+
 void file_print_kept(const struct contents *contents, uint64_t parameters)
 {
     enum { KINDS = CONTENT_UNFIT + 1, ROLES = ROLE_OTHER + 1 };
@@ -159,6 +188,7 @@ void file_print_kept(const struct contents *contents, uint64_t parameters)
     } sums[KINDS][ROLES] = {{{0}}};
     char text[CONTENT_TEXT_BYTES];
 
+    print_decoded(contents, parameters);
     for (size_t i = 0; i < contents->table->count; i++) {
         const struct content *item = &contents->items[i];
 

@@ -51,7 +51,8 @@ struct json_t *file_others_json(const struct contents *contents);
 /* Prints the same as text, one line each. */
 void file_print_others(const struct contents *contents);
 
-/* Prints a summary: one line for each reason, with its share of `parameters`. */
+/* Prints a summary: a line for the layers of each packing of another program, and one for
+ * each reason why tensors are kept, with their shares of `parameters`. */
 void file_print_kept(const struct contents *contents, uint64_t parameters);
 
 #endif

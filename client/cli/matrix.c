@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "checkpoint/transpose.h"
+#include "client/cli/foreign_read.h"
 #include "kernels/kernels.h"
 
 /* libtrit sends smaller tensors in one message. */
@@ -97,12 +98,48 @@ int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
                        failure);
 }
 
+static int read_values(const struct matrix *matrix, uint64_t offset, void *to,
+                       uint64_t bytes)
+{
+    return foreign_read(matrix->reader, matrix->packed, matrix->layer, matrix->number,
+                        offset, to, bytes, matrix->failure);
+}
+
 int matrix_piece(const struct matrix *matrix, uint64_t offset, uint64_t bytes,
                  void **data)
 {
-    *data = load(matrix->reader, matrix->entry, matrix->from + offset, bytes,
-                 matrix->failure);
-    return *data ? 0 : -1;
+    if (!matrix->packed) {
+        *data = load(matrix->reader, matrix->entry, matrix->from + offset, bytes,
+                     matrix->failure);
+        return *data ? 0 : -1;
+    }
+    *data = malloc((size_t)bytes + 1);
+    if (!*data)
+        return no_memory(matrix->failure, bytes);
+    if (read_values(matrix, offset, *data, bytes) == 0)
+        return 0;
+    free(*data);
+    *data = NULL;
+    return -1;
+}
+
+int matrix_open_packed(struct matrix *matrix, struct reader *reader,
+                       const struct contents *contents, size_t layer, uint64_t number,
+                       struct failure *failure)
+{
+    const struct content *content = &contents->items[layer];
+    const struct matrices matrices = content_matrices(content);
+
+    *matrix = (struct matrix){.reader = reader,
+                              .entry = &contents->table->entries[layer],
+                              .bytes = content->dense.bytes / matrices.count,
+                              .failure = failure,
+                              .packed = contents,
+                              .layer = layer,
+                              .number = number};
+    if (matrix->bytes >= STREAMED_BYTES_MIN)
+        return 0;
+    return matrix_piece(matrix, 0, matrix->bytes, &matrix->data);
 }
 
 void matrix_close(struct matrix *matrix)
@@ -116,6 +153,8 @@ static int read_piece(void *arg, uint64_t offset, void *to, uint64_t bytes)
 {
     const struct matrix *matrix = arg;
 
+    if (matrix->packed)
+        return read_values(matrix, offset, to, bytes);
     return reader_read(matrix->reader, matrix->entry, matrix->from + offset, to, bytes,
                        matrix->failure);
 }

@@ -28,6 +28,10 @@ struct matrix {
     uint64_t from, bytes;    /* its place in the tensor */
     void *data;              /* NULL: it is read piece by piece */
     struct failure *failure; /* why a piece could not be read */
+    /* Of a layer that another program packed: its values are decoded as they are read. */
+    const struct contents *packed; /* NULL: it is read as it is stored */
+    size_t layer;
+    uint64_t number;
 };
 
 /* Does a matrix of this encoding, so stored, go through calls piece by piece? Not where one
@@ -40,6 +44,12 @@ bool matrix_is_streamed(enum trit_encoding encoding, const struct tensor_entry *
 int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
                 const struct tensor_entry *entry, const struct matrices *matrices,
                 uint64_t number, struct failure *failure);
+
+/* The same of the values of a layer that another program packed (content_is_foreign): they
+ * are loaded if they are few, else decoded piece by piece. */
+int matrix_open_packed(struct matrix *matrix, struct reader *reader,
+                       const struct contents *contents, size_t layer, uint64_t number,
+                       struct failure *failure);
 void matrix_close(struct matrix *matrix); /* harmless on a zeroed one */
 
 /* Reads some bytes of a matrix that is not loaded, malloc'ed. */

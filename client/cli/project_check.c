@@ -34,9 +34,10 @@ static int feed(struct projecting *p, const struct tensor_entry *entry,
     return ternary_probe_refuses(probe);
 }
 
-/* Reads as much of a layer as it takes to tell. 1: it is ternary already and would
- * change; 0: it is not or would not; -1: it cannot be read. */
-static int probe_layer(struct projecting *p, size_t index, uint8_t *buffer)
+/* Reads as much of a layer as it takes to tell. 1: it is ternary already, in groups of
+ * *group, and would change; 0: it is not or would not; -1: it cannot be read. */
+static int probe_layer(struct projecting *p, size_t index, uint8_t *buffer,
+                       uint64_t *group)
 {
     const struct content *content = &p->plan.contents.items[index];
     struct ternary_probe probe = {.rows = NULL};
@@ -45,6 +46,7 @@ static int probe_layer(struct projecting *p, size_t index, uint8_t *buffer)
 
     if (found == 0)
         found = feed(p, &p->plan.contents.table->entries[index], &probe, buffer);
+    *group = ternary_probe_group(&probe);
     ternary_probe_destroy(&probe);
     return found;
 }
@@ -53,6 +55,7 @@ static int probe_layer(struct projecting *p, size_t index, uint8_t *buffer)
 static int probe_layers(struct projecting *p, size_t *count)
 {
     uint8_t *buffer = malloc(PROBE_BYTES);
+    uint64_t group;
     int found =
         buffer ? 0 : fail(&p->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 
@@ -60,9 +63,9 @@ static int probe_layers(struct projecting *p, size_t *count)
     for (size_t i = 0; i < p->plan.contents.table->count && found >= 0; i++) {
         if (p->plan.items[i].action != PLAN_TERNARIZE)
             continue;
-        found = probe_layer(p, i, buffer);
+        found = probe_layer(p, i, buffer, &group);
         if (found > 0) {
-            plan_refuse_ternary(&p->plan, i);
+            plan_refuse_ternary(&p->plan, i, group);
             ++*count;
         }
     }

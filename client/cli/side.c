@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "client/cli/foreign_read.h"
 #include "client/cli/matrix.h"
 
 enum exit_code side_open(struct side *side, const char *command, const char *path,
@@ -20,7 +21,8 @@ enum exit_code side_open(struct side *side, const char *command, const char *pat
     side->said = input_options(&side->input, options);
     if (record_read(&side->record, reader_table(side->input.reader), &failure) < 0)
         return complain(FAILED, "%s: %s", path, failure.message);
-    const struct layer_terms terms = terms_of(&side->said, &side->record);
+    const struct layer_terms terms =
+        terms_of_claim(&side->said, &side->record, reader_table(side->input.reader));
     if (terms_check(&terms, &failure) < 0)
         return complain(USAGE, "%s: %s", command, failure.message);
     if (contents_create(&side->contents, &side->said, CONTENTS_CLAIM, &terms,
@@ -71,6 +73,21 @@ int side_load_scales(struct side *side, size_t index, uint64_t number,
     return side->reciprocals ? take_reciprocal(loaded, failure) : 0;
 }
 
+static int load_packed(struct side *side, size_t index, uint64_t number,
+                       struct side_matrix *loaded, struct failure *failure)
+{
+    const struct content *content = &side->contents.items[index];
+    const uint64_t bytes = content->dense.bytes / content_matrices(content).count;
+
+    loaded->data = malloc((size_t)bytes + 1);
+    if (!loaded->data)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    loaded->data_bytes = bytes;
+    loaded->matrix.data = loaded->data;
+    return foreign_read(side->input.reader, &side->contents, index, number, 0,
+                        loaded->data, bytes, failure);
+}
+
 int side_load(struct side *side, size_t index, uint64_t number,
               struct side_matrix *loaded, struct failure *failure)
 {
@@ -78,10 +95,13 @@ int side_load(struct side *side, size_t index, uint64_t number,
     const struct tensor_entry *entries = side->contents.table->entries;
     struct matrices data = content_matrices(content);
 
-    *loaded = (struct side_matrix){.matrix = {.rows = data.rows,
-                                              .columns = data.columns,
-                                              .terms = content->terms,
-                                              .dtype = entries[index].type->dtype}};
+    *loaded =
+        (struct side_matrix){.matrix = {.rows = data.rows,
+                                        .columns = data.columns,
+                                        .terms = content->terms,
+                                        .dtype = content_dtype(&side->contents, index)}};
+    if (content_is_foreign(content))
+        return load_packed(side, index, number, loaded, failure);
     data.transposed &= encoding_keeps_layout(content->terms.encoding);
     if (matrix_load(side->input.reader, &entries[index], &data, number, &loaded->data,
                     &loaded->data_bytes, failure) < 0)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "checkpoint/transpose.h"
+#include "client/cli/foreign_read.h"
 #include "client/cli/side.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
@@ -130,6 +131,21 @@ static int load_shared(const struct rows *rows, uint64_t columns,
     return result;
 }
 
+/* Of a layer that another program packed. */
+static int load_values(struct side *side, size_t index, uint64_t number, uint64_t first,
+                       struct side_matrix *loaded, struct failure *failure)
+{
+    const uint64_t row_bytes = loaded->matrix.columns * dtype_bytes(loaded->matrix.dtype);
+
+    loaded->data_bytes = loaded->matrix.rows * row_bytes;
+    loaded->data = allocate(loaded->data_bytes, failure);
+    loaded->matrix.data = loaded->data;
+    return loaded->data ? foreign_read(side->input.reader, &side->contents, index, number,
+                                       first * row_bytes, loaded->data,
+                                       loaded->data_bytes, failure)
+                        : -1;
+}
+
 int side_load_rows(struct side *side, size_t index, uint64_t number, uint64_t first,
                    uint64_t count, struct side_matrix *loaded, struct failure *failure)
 {
@@ -140,10 +156,13 @@ int side_load_rows(struct side *side, size_t index, uint64_t number, uint64_t fi
     const bool turned =
         matrices.transposed && encoding_keeps_layout(content->terms.encoding);
 
-    *loaded = (struct side_matrix){.matrix = {.rows = count,
-                                              .columns = matrices.columns,
-                                              .terms = content->terms,
-                                              .dtype = data.entry->type->dtype}};
+    *loaded =
+        (struct side_matrix){.matrix = {.rows = count,
+                                        .columns = matrices.columns,
+                                        .terms = content->terms,
+                                        .dtype = content_dtype(&side->contents, index)}};
+    if (content_is_foreign(content))
+        return load_values(side, index, number, first, loaded, failure);
     if (layout->interleaved)
         return side_load_scales(side, index, number, loaded, failure) < 0
                    ? -1

@@ -59,7 +59,7 @@ int verify_explain(struct verifying *v, const struct subject *subject,
         .claim = {.rows = rows.count,
                   .columns = subject->matrices.columns,
                   .terms = subject->content->terms,
-                  .dtype = subject->entry->type->dtype,
+                  .dtype = subject->dtype,
                   .scales_dtype = subject->scales ? subject->scales->type->dtype
                                                   : TRIT_DTYPE_UNSPECIFIED},
         .latents_dtype = subject->reference->type->dtype,

@@ -10,6 +10,7 @@
 struct subject {
     const struct content *content;
     const struct tensor_entry *entry;     /* its data in the file */
+    enum trit_dtype dtype;                /* of the data as they are sent */
     const struct tensor_entry *scales;    /* or NULL */
     const struct tensor_entry *biases;    /* or NULL */
     const struct tensor_entry *reference; /* or NULL */

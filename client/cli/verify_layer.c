@@ -46,8 +46,12 @@ static int open_parts(struct verifying *v, struct subject *subject)
     struct matrices data = subject->matrices;
 
     data.transposed &= encoding_keeps_layout(subject->content->terms.encoding);
-    if (open_large(subject, &subject->data, file, subject->entry, &data, &v->failure) <
-            0 ||
+    if ((content_is_foreign(subject->content)
+             ? matrix_open_packed(&subject->data, file, &v->claim,
+                                  (size_t)(subject->content - v->claim.items),
+                                  subject->number, &v->failure)
+             : open_large(subject, &subject->data, file, subject->entry, &data,
+                          &v->failure)) < 0 ||
         open_small(subject, &subject->scale_data, file, subject->scales, &v->failure) <
             0 ||
         open_small(subject, &subject->bias_data, file, subject->biases, &v->failure) < 0)
@@ -64,7 +68,7 @@ static int call_verify(struct verifying *v, struct subject *subject,
     const struct options *options = v->options;
     const struct layer_terms *terms = &subject->content->terms;
     const struct trit_tensor tensor =
-        matrix_tensor(&subject->data, subject->entry->type->dtype, &subject->matrices);
+        matrix_tensor(&subject->data, subject->dtype, &subject->matrices);
     struct trit_tensor reference;
     const struct trit_layer_ref layer = {.size = sizeof(layer),
                                          .run = options->run,
@@ -150,13 +154,14 @@ int verify_layer(struct verifying *v, const struct match_pair *pair)
     char name[MATRIX_NAME_BYTES];
     struct subject subject = {.content = content,
                               .entry = &v->claim.table->entries[pair->claim],
+                              .dtype = content_dtype(&v->claim, pair->claim),
                               .matrices = content_matrices(content),
                               .shown = *dense,
                               .name = name};
 
-    if (content->scales != CONTENT_NONE)
+    if (content->scales != CONTENT_NONE && !content_is_foreign(content))
         subject.scales = &v->claim.table->entries[content->scales];
-    if (content->biases != CONTENT_NONE)
+    if (content->biases != CONTENT_NONE && !content_is_foreign(content))
         subject.biases = &v->claim.table->entries[content->biases];
     if (pair->latents != CONTENT_NONE) {
         subject.reference = &v->latents.table->entries[pair->latents];

@@ -87,7 +87,9 @@ static int contents_give(const struct trit_checkpoint *checkpoint,
     int result = latents ? 0 : record_read(&record, table, failure);
 
     if (result == 0) {
-        const struct layer_terms terms = terms_of(&options->rules, &record);
+        const struct layer_terms terms =
+            latents ? terms_of(&options->rules, &record)
+                    : terms_of_claim(&options->rules, &record, table);
 
         result = contents_create(&contents, &options->rules,
                                  latents ? CONTENTS_LATENTS : CONTENTS_CLAIM, &terms,

@@ -32,7 +32,7 @@ static int find_step(const struct trit_verification *v, const char *tensor, bool
 /* A part of a matrix: its tensor, and the bytes that the caller has of it. */
 struct part {
     const char *field;
-    const struct tensor_entry *entry; /* NULL: the layer has no such tensor */
+    uint64_t tensor_bytes; /* 0: the layer has no such tensor */
     const void *bytes;
     uint64_t given;
     bool required;
@@ -43,9 +43,14 @@ static const struct tensor_entry *entry_of(const struct tensor_table *table, siz
     return index == CONTENT_NONE ? NULL : &table->entries[index];
 }
 
+static uint64_t bytes_of(const struct tensor_table *table, size_t index)
+{
+    return index == CONTENT_NONE ? 0 : table->entries[index].bytes;
+}
+
 static int check_part(const struct part *part, uint64_t matrices, struct failure *failure)
 {
-    const uint64_t wanted = part->entry ? part->entry->bytes / matrices : 0;
+    const uint64_t wanted = part->tensor_bytes / matrices;
 
     if (!part->bytes && !part->required)
         return 0;
@@ -62,15 +67,18 @@ static int check_parts(const struct trit_verification *v, size_t index,
 {
     const struct content *item = &v->claim.items[index];
     const struct match_pair *pair = v->steps[index].pair;
-    const bool biases = item->biases != CONTENT_NONE;
+    const bool foreign = content_is_foreign(item); /* decoded: without tables */
+    const bool biases = !foreign && item->biases != CONTENT_NONE;
+    const bool scales = !foreign && item->scales != CONTENT_NONE;
     const bool all = v->reciprocal && v->steps[index].check == CHECK_PROJECTION;
     const struct part parts[] = {
-        {"data", &v->table->entries[index], examined->data, examined->data_bytes, all},
-        {"scales", entry_of(v->table, item->scales), examined->scales,
-         examined->scale_bytes, biases || (all && item->scales != CONTENT_NONE)},
-        {"biases", entry_of(v->table, item->biases), examined->biases,
+        {"data", foreign ? item->dense.bytes : bytes_of(v->table, index), examined->data,
+         examined->data_bytes, all},
+        {"scales", scales ? bytes_of(v->table, item->scales) : 0, examined->scales,
+         examined->scale_bytes, biases || (all && scales)},
+        {"biases", biases ? bytes_of(v->table, item->biases) : 0, examined->biases,
          examined->bias_bytes, biases},
-        {"latents", pair ? entry_of(v->latents, pair->latents) : NULL, examined->latents,
+        {"latents", pair ? bytes_of(v->latents, pair->latents) : 0, examined->latents,
          examined->latents_bytes, all},
     };
 
@@ -85,7 +93,8 @@ static void explain(struct trit_verification *v, size_t index, const char *name,
 {
     const struct content *item = &v->claim.items[index];
     const struct matrices matrices = content_matrices(item);
-    const struct tensor_entry *scales = entry_of(v->table, item->scales);
+    const struct tensor_entry *scales =
+        content_is_foreign(item) ? NULL : entry_of(v->table, item->scales);
     const struct match_pair *pair = v->steps[index].pair;
 
     if (!examined->data || !examined->latents || (scales && !examined->scales) ||
@@ -95,7 +104,7 @@ static void explain(struct trit_verification *v, size_t index, const char *name,
         .claim = {.rows = matrices.rows,
                   .columns = matrices.columns,
                   .terms = item->terms,
-                  .dtype = v->table->entries[index].type->dtype,
+                  .dtype = content_dtype(&v->claim, index),
                   .data = examined->data,
                   .scales = scales ? examined->scales : NULL,
                   .scales_dtype = scales ? scales->type->dtype : TRIT_DTYPE_UNSPECIFIED},
@@ -141,7 +150,7 @@ static int add_matrix(struct trit_verification *v, const char *tensor,
 
     matrix_name(name, tensor, &matrices, step->noted);
     findings_add_report(&v->findings, name, examined->report, v->allow_dead);
-    if (item->biases != CONTENT_NONE)
+    if (item->biases != CONTENT_NONE && !content_is_foreign(item))
         findings_add_biases(&v->findings, name,
                             v->table->entries[item->biases].type->dtype, examined->scales,
                             examined->biases, examined->bias_bytes);
@@ -155,6 +164,60 @@ static int add_matrix(struct trit_verification *v, const char *tensor,
     v->examined += content_parameters(&v->claim, index);
     return 0;
 }
+
+/* ---- layers that other programs packed ------------------------------------------ */
+
+static int decode(const struct trit_verification *v, const char *tensor,
+                  const struct trit_examined *packed, void *values, uint64_t bytes,
+                  struct failure *failure)
+{
+    size_t index;
+
+    if (find_step(v, tensor, false, &index, failure) < 0)
+        return -1;
+    const struct content *item = &v->claim.items[index];
+    const struct matrices matrices = content_matrices(item);
+    const struct part parts[] = {
+        {"data", bytes_of(v->table, index), packed->data, packed->data_bytes, true},
+        {"scales", bytes_of(v->table, item->scales), packed->scales, packed->scale_bytes,
+         true},
+        {"biases", bytes_of(v->table, item->biases), packed->biases, packed->bias_bytes,
+         item->biases != CONTENT_NONE},
+        {"values", item->dense.bytes, values, bytes, true},
+    };
+
+    if (!content_is_foreign(item))
+        return fail_field(failure, TRIT_NOT_FOUND, "tensor",
+                          "\"%s\" is not to be decoded", tensor);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (check_part(&parts[i], matrices.count, failure) < 0)
+            return -1;
+    foreign_decode(&item->foreign, matrices.columns, 0, matrices.rows, packed->data,
+                   packed->scales, packed->biases, values);
+    return 0;
+}
+
+enum trit_status trit_verification_decode(const struct trit_verification *verification,
+                                          const char *tensor,
+                                          const struct trit_examined *packed,
+                                          void *values, uint64_t bytes,
+                                          struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct trit_examined full;
+
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!verification || !tensor || !values)
+        fail_null(&failure, !verification ? "verification"
+                            : !tensor     ? "tensor"
+                                          : "values");
+    else if (sized_take(&sized_examined, "packed", packed, &full, &failure) == 0)
+        decode(verification, tensor, &full, values, bytes, &failure);
+    return client_answer(&failure, error);
+}
+
+/* ---- reports -------------------------------------------------------------------- */
 
 enum trit_status trit_verification_add_matrix(struct trit_verification *verification,
                                               const char *tensor,

@@ -83,7 +83,7 @@ static int examine(struct trit_plan *plan, size_t index, const void *data, uint6
     if (*done)
         plan->examined = CONTENT_NONE;
     if (may_be && *done && ternary_probe_refuses(&plan->probe))
-        plan_refuse_ternary(&plan->plan, index);
+        plan_refuse_ternary(&plan->plan, index, ternary_probe_group(&plan->probe));
     return 0;
 }
 

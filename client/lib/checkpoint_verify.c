@@ -86,7 +86,8 @@ static int verification_read(struct trit_verification *v,
     if (options_check_patterns(rules, v->table, v->latents, failure) < 0 ||
         (!latent && record_read(&v->record, v->table, failure) < 0))
         return -1;
-    const struct layer_terms terms = terms_of(rules, &v->record);
+    const struct layer_terms terms = latent ? terms_of(rules, &v->record)
+                                            : terms_of_claim(rules, &v->record, v->table);
 
     if (contents_create(&v->claim, rules, latent ? CONTENTS_LATENTS : CONTENTS_CLAIM,
                         &terms, v->table, &v->record, failure) < 0)
@@ -189,6 +190,8 @@ static bool put_layer(json_t *object, const struct contents *claim, size_t index
            json_put(object, "transposed", json_boolean(turned)) &&
            json_put(object, "dtype", json_string(item->dense.type->name)) &&
            json_put_terms(object, &item->terms) &&
+           (!content_is_foreign(item) ||
+            json_put(object, "packed_as", json_string(packing_name(item->packing)))) &&
            json_put_tensor(object, "scales", claim->table, item->scales) &&
            json_put_tensor(object, "biases", claim->table, item->biases);
 }

@@ -144,15 +144,13 @@ def test_in_place(daemon, tmp_path, normal):
     (np.nan, "scale_non_finite"), (np.inf, "scale_non_finite"), (-.5, "scale_negative"),
     (0., "scale_zero_under_codes")])
 def test_bad_scale(daemon, tmp_path, random, scale, kind):
-    """A bad scale fails and is named; without an encoding the file is inconclusive."""
+    """A bad scale fails and is named, whether or not the encoding is given."""
     codes = random.choice(np.array([0x15, 0x46, 0x91, 0x2a, 0x64], np.uint8), (64, 256))
     save(tmp_path / "a.safetensors", {"up_proj.weight": codes,
                                       "up_proj.weight_scale": np.array([scale], np.float32)})
-    done = cli(daemon, "verify", tmp_path / "a.safetensors", "-e", "hf_bitnet", "--json")
-    assert done.returncode == 1 and kinds(done)[kind]["group"] == 0
-    done = cli(daemon, "verify", tmp_path / "a.safetensors", "--json")
-    assert done.returncode == 4
-    assert "--encoding hf_bitnet" in kinds(done)["foreign_packing"]["hint"]
+    for words in ((), ("-e", "hf_bitnet")):
+        done = cli(daemon, "verify", tmp_path / "a.safetensors", *words, "--json")
+        assert done.returncode == 1 and kinds(done)[kind]["group"] == 0
 
 
 def test_bad_blocks(daemon, tmp_path):
@@ -170,6 +168,9 @@ def test_bad_blocks(daemon, tmp_path):
     assert found["scale_non_finite"]["group"] == 3 and found["scale_non_finite"]["count"] == 2
     assert found["scale_negative"]["group"] == 7
     assert found["code_out_of_range"]["index"] == 128 + 22
+    done = cli(daemon, "verify", tmp_path / "a.safetensors", "--json")
+    assert done.returncode == 4
+    assert "whole blocks of pq2_0" in kinds(done)["unknown_dtype"]["hint"]
 
 
 @pytest.mark.parametrize("tensors,words", [
@@ -177,10 +178,10 @@ def test_bad_blocks(daemon, tmp_path):
       "l.biases": ("F16", (128, 2), 2)}, ("l.weight", "MLX", "--encoding mlx_2bit")),
     ({"l.weight_packed": ("I32", (128, 32), 4), "l.weight_scale": ("F16", (128, 2), 2)},
      ("l.weight_packed", "compressed-tensors")),
-    ({"l.weight": ("F8_E4M3", (128, 256), 1), "l.weight_scale": ("F32", (1,), 4)},
+    ({"l.weight": ("F8_E4M3", (128, 256), 1), "l.weight_scale": ("F32", (7,), 4)},
      ("l.weight", "F8_E4M3")),
     ({"l.weight": ("F64", (128, 256), 8)}, ("l.weight", "F64")),
-    ({"flat_param": ("F32", (131072,), 4)}, ("flat_param", "a vector")),
+    ({"flat_param": ("F32", (131072,), 4)}, ("flat_param", "FSDP's flat parameters")),
 ])
 def test_unknown_packing(daemon, tmp_path, tensors, words):
     """A file in which nothing can be examined does not pass; the message says what it

@@ -72,8 +72,8 @@ def test_groups(daemon, tmp_path, model, group):
 
 
 def test_config_says_how(daemon, tmp_path, model):
-    """Without a record, a quantization block of 2 bits in config.json says how layers are
-    packed; without both the file is inconclusive."""
+    """Without a record, config.json's quantization says how layers are packed; without either
+    the file is not judged."""
     _, out = model
     code, found = verify(daemon, tmp_path, out)
     assert code == 4 and found["findings"][0]["kind"] == "foreign_packing"
@@ -83,8 +83,8 @@ def test_config_says_how(daemon, tmp_path, model):
     code, found = verify(daemon, tmp_path, out, config=config)
     assert code == 0 and found["encoding"] == "mlx_2bit" and len(found["layers"]) == 1
     config = {"quantization": {"group_size": 64, "bits": 4}}
-    code, found = verify(daemon, tmp_path, out, config=config)
-    assert code == 4
+    code, found = verify(daemon, tmp_path, out, config=config)  # codes of 4 bits: not ternary
+    assert code == 1 and found["findings"][0]["kind"] == "not_ternary"
 
 
 def test_biases_that_are_not_minus_scales(daemon, tmp_path, model):

@@ -176,7 +176,10 @@ trit_verification_free(struct trit_verification *verification); /* or NULL */
  *                 logical shape, matrices (how many of them lie one after another, each to
  *                 be verified alone), transposed (each is stored as [in, out]), dtype,
  *                 encoding, group_size, partial_group, and scales and biases {name, dtype}
- *                 where the claim has them beside it, never transposed
+ *                 where the claim has them beside it, never transposed. Where another
+ *                 program packed the layer, packed_as says which ("MLX"): its values, of
+ *                 type dtype, come from trit_verification_decode and are verified without
+ *                 scales and biases
  *   "projection"  the same, with the latents' tensor as the reference; latents {name,
  *                 dtype, transposed} says which
  *   "bytes"       give both to trit_verification_compare; latents {name} */
@@ -202,6 +205,14 @@ struct trit_examined {
     uint64_t latents_bytes;
 };
 #define TRIT_EXAMINED_INIT TRIT_INIT(trit_examined)
+
+/* Decodes a matrix of a step that has packed_as: from its data, scales and biases (the
+ * report is not used) to its values [out, in], in the type that the step says. `bytes` is
+ * the size of `values`. NOT_FOUND: the tensor has no such step. */
+TRIT_API enum trit_status
+trit_verification_decode(const struct trit_verification *verification, const char *tensor,
+                         const struct trit_examined *packed, void *values, uint64_t bytes,
+                         struct trit_error *error);
 
 /* Notes the next matrix of a layer; layers in any order, the matrices of one in theirs.
  * Findings name it as the layer, or as "NAME[3]" where the layer has several. NOT_FOUND:

@@ -243,7 +243,10 @@ class Output:
 
 
 class Examined(NamedTuple):
-    """A matrix that was verified: its `struct trit_report *` and its data as they were sent."""
+    """A matrix that was verified: its `struct trit_report *` and its data as they were sent.
+
+    The report is NULL for a matrix that is to be decoded first.
+    """
 
     report: Any
     data: View
@@ -284,6 +287,17 @@ class Verification:
         """The steps by tensor."""
         steps = _json(lib.trit_verification_steps, self._c)["steps"]
         return {step["tensor"]: step for step in steps}
+
+    def decode(self, name: str, packed: Examined, values: Array) -> None:
+        """Decodes a matrix that another program packed."""
+        check(
+            lib.trit_verification_decode,
+            self._c,
+            c_text(name, "source"),
+            packed.c(),
+            address_of(values),
+            values.nbytes,
+        )
 
     def add_matrix(self, name: str, examined: Examined) -> None:
         """Gives the next matrix of a layer."""

@@ -13,7 +13,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Literal, Mapping, Optional, Union
 
+import numpy as np
+
 from ._arguments import PathLike, flag, member, real, unsigned
+from ._arrays import STORAGE, view_of
 from ._call import Progress, timeout_ms
 from ._checkpoint_calls import (
     CheckpointProgress,
@@ -43,7 +46,7 @@ from ._checkpoint_results import (
 from ._native import ffi
 from ._rules import Config, Examined, Options, Output, Verification
 from ._selection import Patterns
-from ._sources import File, Tensor, check_source, open_source
+from ._sources import ELEMENTS, File, Tensor, check_source, open_source
 from ._sources import Source as _Source
 from .errors import InvalidArgument
 from .reports import Report, report_of
@@ -579,6 +582,12 @@ class _Verifying:
             self._claim.matrix(step[part]["name"], number, count) if part in step else None
             for part in ("scales", "biases")
         )
+        if "packed_as" in step:
+            dtype = ELEMENTS[step["dtype"]]
+            values = np.empty(shape, STORAGE[dtype])
+            packed = Examined(ffi.NULL, data, scales, biases, None)
+            self._verification.decode(step["tensor"], packed, values)
+            data, scales, biases = view_of(values, name)._replace(dtype=dtype), None, None
         reference = None
         if step["check"] == "projection":
             latents = step["latents"]

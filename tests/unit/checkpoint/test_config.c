@@ -232,7 +232,7 @@ CASE(carries_over, "other encodings copy config.json unchanged")
 }
 
 CASE(drops_the_old_packing,
-     "packing again removes the quantization block of bitnet or MLX")
+     "packing again removes the quantization block of weights that are packed no more")
 {
     static const struct pack_target target = {.encoding = TRIT_ENCODING_INT8};
     static const struct checkpoint_options options = {.has_encoding = true};
@@ -250,6 +250,13 @@ CASE(drops_the_old_packing,
     json = written(&output, "{\"quantization_config\":{\"quant_method\":\"bitnet\"}}");
     CHECK_EQ(json_object_size(json), 0);
     json_decref(json);
+    json = written(&output, "{\"quantization_config\":{\"quant_method\":\"fp8\"}}");
+    CHECK_EQ(json_object_size(json), 0);
+    json_decref(json);
+    /* One weight stays as it was packed. */
+    for (size_t i = 0; i < output.plan.contents.table->count; i++)
+        if (output.plan.items[i].action == PLAN_KEEP)
+            output.plan.contents.items[i].packing = PACKING_GPTQ;
     json = written(&output, "{\"quantization_config\":{\"quant_method\":\"gptq\"}}");
     CHECK_STR(text_at(json, "quantization_config", "quant_method"), "gptq");
     json_decref(json);

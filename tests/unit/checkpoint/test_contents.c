@@ -88,6 +88,63 @@ CASE(finds_layers_by_role_rank_and_type, "layers are found by role, rank and typ
     file_fini(&file);
 }
 
+CASE(
+    judges_integers_of_unknown_names,
+    "integers that may hold weights are of unknown dtype; buffers of known names are kept")
+{
+    static const struct {
+        const char *name, *type;
+        uint64_t a, b, c;
+        bool undecided;
+    } tensors[] = {
+        {"a.num_batches_tracked", "I64", 1, 0, 0, false},
+        {"a.position_ids", "I64", 1, 512, 0, false},
+        {"a.attn_mask", "U8", 64, 64, 0, false},
+        {"a.relative_position_index", "I64", 49, 49, 0, false},
+        {"a.attn.bias", "U8", 64, 64, 0, false}, /* GPT-2's causal mask */
+        {"a.seen", "BOOL", 64, 64, 0, false},
+        {"a.spiece_model", "U8", 791656, 0, 0, false},
+        {"a.vector", "I32", 64, 0, 0, false},
+        {"a.rotary_emb.inv_freq", "I64", 64, 2, 0, false},
+        {"a.codes", "I64", 64, 64, 0, true},
+        {"a.table", "I32", 64, 64, 0, true},
+        {"a.q", "U8", 64, 64, 0, true},
+        {"b.q", "I8", 64, 64, 0, true},
+        {"b.experts.down_proj", "U8", 4, 64, 64, true},
+        {"b.conv.weight", "I8", 4, 64, 3, true},
+        {"b.blocks", "U8", 4, 2, 34, true},
+        {"c.weight", "U8", 4096, 0, 0, true}, /* a matrix, flattened */
+        {"c.w", "F64", 4, 4, 0, true},
+        {"d.qzeros", "I32", 4, 4, 0, true}, /* a table without a weight */
+    };
+    struct file file;
+
+    file_init(&file);
+    for (size_t i = 0; i < sizeof(tensors) / sizeof(tensors[0]); i++)
+        add(&file.table, tensors[i].name, tensors[i].type, tensors[i].a, tensors[i].b,
+            tensors[i].c);
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    for (size_t i = 0; i < sizeof(tensors) / sizeof(tensors[0]); i++)
+        KIND(&file, tensors[i].name,
+             tensors[i].undecided ? CONTENT_UNKNOWN_DTYPE : CONTENT_KEPT);
+    file_fini(&file);
+}
+
+CASE(knows_flat_parameters, "FSDP's flat parameters are a packing, a vector is none")
+{
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "m._flat_param", "F32", 4096, 0, 0);
+    add(&file.table, "flat_param", "BF16", 4096, 0, 0);
+    add(&file.table, "m.flat", "F32", 4096, 0, 0);
+    CHECK(classify(&file, CONTENTS_LATENTS) == 0);
+    KIND(&file, "m._flat_param", CONTENT_FOREIGN_WEIGHT);
+    KIND(&file, "flat_param", CONTENT_FOREIGN_WEIGHT);
+    KIND(&file, "m.flat", CONTENT_KEPT);
+    file_fini(&file);
+}
+
 CASE(lets_patterns_override,
      "patterns override the rules for the tensors that they match")
 {
@@ -209,8 +266,9 @@ CASE(reads_an_encoding_as_told, "a claim is read in the encoding that the caller
     KIND(&file, "b.weight", CONTENT_LAYER);
     CHECK(item(&file, "b.weight")->wants_scales);
     CHECK(item(&file, "b.weight")->scales == CONTENT_NONE);
-    KIND(&file, "c.weight", CONTENT_FOREIGN_WEIGHT);
+    KIND(&file, "c.weight", CONTENT_LAYER); /* its values are read */
     CHECK_EQ(item(&file, "c.weight")->packing, PACKING_BITSANDBYTES);
+    CHECK(content_is_foreign(item(&file, "c.weight")));
     KIND(&file, "d.weight", CONTENT_LAYER); /* dense it should be ternary too */
     CHECK_EQ(item(&file, "d.weight")->terms.encoding, TRIT_ENCODING_DENSE);
     /* Without being told it is somebody's packing. */

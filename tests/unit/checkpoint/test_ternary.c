@@ -10,6 +10,8 @@
 
 enum { ROWS = 3, COLUMNS_MAX = 300 };
 
+static uint64_t group_found; /* by the newest probe */
+
 /* Fed in pieces of some elements; what the probe says. */
 static bool refuses(const float *values, uint64_t columns, uint32_t group_size,
                     enum trit_partial_group partial_group, uint64_t piece)
@@ -28,6 +30,7 @@ static bool refuses(const float *values, uint64_t columns, uint32_t group_size,
         may_be = ternary_probe_feed(&probe, values + at, count * sizeof(*values));
     }
     found = may_be && ternary_probe_refuses(&probe);
+    group_found = ternary_probe_group(&probe);
     ternary_probe_destroy(&probe);
     return found;
 }
@@ -57,12 +60,27 @@ CASE(refuses_ternary_groups_with_zeros,
         CHECK(refuses(values, 256, 256, TRIT_PARTIAL_PADDED, piece)); /* by 32 it is */
         fill(values, 256, 32, 5);
         CHECK(refuses(values, 256, 128, TRIT_PARTIAL_PADDED, piece));
-        fill(values, 256, 48, 5);
+        fill(values, 256, 7, 5); /* groups below PROBE_GROUP_MIN say little */
         CHECK(!refuses(values, 256, 128, TRIT_PARTIAL_PADDED, piece));
-        CHECK(refuses(values, 240, 48, TRIT_PARTIAL_PADDED, piece) == false);
         fill(values, 240, 48, 5);
         CHECK(refuses(values, 240, 48, TRIT_PARTIAL_PADDED, piece));
     }
+}
+
+CASE(tries_sizes_of_groups, "groups of any size from 8 to 1024, or of a row, are found")
+{
+    static const uint64_t sizes[] = {8, 16, 20, 48, 100, 300};
+    float values[ROWS * COLUMNS_MAX];
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        fill(values, 300, sizes[i], 5);
+        CHECK(refuses(values, 300, 128, TRIT_PARTIAL_PADDED, 100));
+        CHECK_EQ(group_found, sizes[i]);
+    }
+    fill(values, 300, 100, 5);
+    values[299] *= 2; /* one weight of another magnitude in the last group */
+    CHECK(!refuses(values, 300, 128, TRIT_PARTIAL_PADDED, 100));
+    CHECK_EQ(group_found, 0);
 }
 
 /* The same values, stored [in, out] and fed in that order. */
@@ -77,7 +95,7 @@ CASE(sees_the_same_in_a_transposed_layer,
     struct ternary_probe probe;
 
     for (int ternary = 0; ternary < 2; ternary++) {
-        fill(values, COLUMNS, ternary ? 128 : 100, 5);
+        fill(values, COLUMNS, ternary ? 128 : 7, 5);
         transpose(turned, values, ROWS, COLUMNS, sizeof(float));
         CHECK(ternary_probe_create(&probe, &terms, &dense, LAYOUT_IN_OUT, NULL) == 0);
         CHECK(ternary_probe_feed(&probe, turned, sizeof(turned)) == (ternary == 1));

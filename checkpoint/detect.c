@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The terms of a file that does not say how its layers are encoded. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/limits.h"
+#include "checkpoint/config.h"
+#include "checkpoint/contents.h"
+
+/* Weights in the group of an int8 layer, from the shape of its scales; 0: it is not known. */
+static uint32_t int8_group(const struct tensor_table *table,
+                           const struct tensor_entry *entry)
+{
+    char name[SCALES_NAME_BYTES];
+
+    scales_name(TRIT_ENCODING_INT8, entry->name, name);
+    const struct tensor_entry *scales = table_find(table, name);
+    if (!scales || entry->rank != 2 || scales->rank != 2 || scales->shape[1] == 0 ||
+        scales->shape[0] != entry->shape[0] ||
+        !type_holds(scales->type, TRIT_ENCODING_DENSE))
+        return 0;
+    if (scales->shape[1] == div_up(entry->shape[1], GROUP_SIZE_DEFAULT))
+        return GROUP_SIZE_DEFAULT;
+    const uint64_t size = entry->shape[1] / scales->shape[1];
+    return entry->shape[1] % scales->shape[1] == 0 && size > 1 && size <= UINT32_MAX
+               ? (uint32_t)size
+               : 0;
+}
+
+/* Is the one scale of the weight all that there is beside it? */
+static bool is_bitnet(const struct tensor_table *table, const struct tensor_entry *entry)
+{
+    char name[SCALES_NAME_BYTES];
+
+    scales_name(TRIT_ENCODING_HF_BITNET, entry->name, name);
+    const struct tensor_entry *scale = table_find(table, name);
+    return entry->rank == 2 && scale && type_holds(scale->type, TRIT_ENCODING_DENSE) &&
+           foreign_packing_of(table, entry) == PACKING_HF_BITNET;
+}
+
+/* The first weight that shows an encoding decides. */
+static bool find_terms(const struct tensor_table *table, struct layer_terms *terms)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct tensor_entry *entry = &table->entries[i];
+
+        if (type_holds(entry->type, TRIT_ENCODING_HF_BITNET) && is_bitnet(table, entry)) {
+            *terms = (struct layer_terms){.encoding = TRIT_ENCODING_HF_BITNET};
+            return true;
+        }
+        if (type_holds(entry->type, TRIT_ENCODING_INT8) &&
+            foreign_packing_of(table, entry) == PACKING_INT8) {
+            const uint32_t size = int8_group(table, entry);
+
+            if (size == 0)
+                continue;
+            *terms =
+                (struct layer_terms){.encoding = TRIT_ENCODING_INT8, .group_size = size};
+            return true;
+        }
+    }
+    return false;
+}
+
+struct layer_terms terms_of_claim(const struct checkpoint_options *options,
+                                  const struct record *record,
+                                  const struct tensor_table *table)
+{
+    struct layer_terms terms = terms_of(options, record), found;
+
+    if (options->has_encoding || options->group_size || (record && record->layers) ||
+        terms.encoding != TRIT_ENCODING_DENSE ||
+        (options->config && options->config->quant_method[0]))
+        return terms;
+    if (find_terms(table, &found)) {
+        found.partial_group = terms.partial_group;
+        return found;
+    }
+    return terms;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Findings that follow from tables alone: what a file holds, and what it lacks. */
+#include <stdio.h>
+#include <string.h>
+
+#include "checkpoint/findings.h"
+#include "kernels/kernels.h"
+#include "proto/utf8.h"
+
+/* Sets the hint of the newest finding, of any length. */
+static void long_hint(struct file_findings *findings, const char *text)
+{
+    struct file_finding *newest = &findings->list[findings->count - 1];
+
+    finding_set_hint(&newest->finding, text);
+    if (strlen(text) > TRIT_FINDING_HINT_BYTES_MAX)
+        newest->hint =
+            arena_strndup(&findings->strings, text, utf8_cut(text, strlen(text)));
+}
+
+static void form_of(char text[TRIT_FINDING_VALUE_BYTES_MAX + 1],
+                    const struct tensor_entry *entry)
+{
+    char shape[SHAPE_TEXT_BYTES];
+
+    snprintf(text, TRIT_FINDING_VALUE_BYTES_MAX + 1, "%s %s", entry->type->name,
+             shape_text(shape, entry->rank, entry->shape));
+}
+
+static void add_foreign(struct file_findings *findings, const struct contents *claim,
+                        size_t index, bool has_record)
+{
+    const struct content *item = &claim->items[index];
+    const char *name = claim->table->entries[index].name;
+    char text[CONTENT_TEXT_BYTES], whole[CONTENT_TEXT_BYTES + 96];
+    struct trit_finding *added =
+        findings_add(findings, TRIT_FINDING_FOREIGN_PACKING, NULL, name);
+    const bool readable = !has_record && (item->packing == PACKING_HF_BITNET ||
+                                          item->packing == PACKING_INT8);
+    const bool maybe = !has_record && item->packing == PACKING_MLX;
+
+    if (!added)
+        return;
+    form_of(added->got, &claim->table->entries[index]);
+    snprintf(whole, sizeof(whole), "%s%s%s", content_text(text, claim, index),
+             readable ? "; read it with --encoding "
+             : maybe  ? "; if its codes have 2 bits, read it with --encoding "
+                      : "",
+             readable ? packing_name(item->packing)
+             : maybe  ? "mlx_2bit"
+                      : "");
+    long_hint(findings, whole);
+}
+
+static void add_unfit(struct file_findings *findings, const struct contents *claim,
+                      size_t index)
+{
+    const struct content *item = &claim->items[index];
+    const char *name = claim->table->entries[index].name;
+    const bool recorded = claim->record && claim->record->layers;
+    struct trit_finding *added =
+        recorded ? findings_add(findings, TRIT_FINDING_MISSING_LAYER, name, NULL)
+                 : findings_add(findings, TRIT_FINDING_UNKNOWN_DTYPE, NULL, name);
+
+    if (!added)
+        return;
+    form_of(added->got, &claim->table->entries[index]);
+    finding_set_hint(added, item->unfit);
+}
+
+static void add_without_scales(struct file_findings *findings,
+                               const struct contents *claim, size_t index)
+{
+    const char *layer = claim->table->entries[index].name;
+    char name[SCALES_NAME_BYTES];
+    const bool biases = claim->items[index].scales != CONTENT_NONE;
+
+    scales_name(claim->items[index].terms.encoding, layer, name);
+    if (biases)
+        biases_name(layer, name);
+    finding_set_hint(findings_add(findings, TRIT_FINDING_MISSING_TENSOR, layer, name),
+                     biases ? "the biases of the layer are not in the file"
+                            : "the scales of the layer are not in the file");
+}
+
+/* The encodings whose blocks fill the rows of a U8 tensor, for a hint. */
+static void list_encodings(char *text, size_t bytes, const struct tensor_entry *entry)
+{
+    static const enum trit_encoding blocks[] = {
+        TRIT_ENCODING_PQ2_0, TRIT_ENCODING_Q2_0,  TRIT_ENCODING_PTQ1_0,
+        TRIT_ENCODING_TQ1_0, TRIT_ENCODING_TQ2_0,
+    };
+    const uint64_t row = entry->rank ? entry->shape[entry->rank - 1] : 0;
+    size_t length = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
+        const struct encoding_layout *layout = encoding_layout(blocks[i]);
+
+        if (!type_holds(entry->type, blocks[i]) || row == 0 || !layout ||
+            row % layout->block_bytes != 0 || length >= bytes)
+            continue;
+        const int added = snprintf(text + length, bytes - length, "%s%s",
+                                   length ? " or " : "; its rows are whole blocks of ",
+                                   encoding_name(blocks[i]));
+        length += added > 0 ? (size_t)added : 0;
+    }
+}
+
+static void add_unknown(struct file_findings *findings, const struct tensor_entry *entry)
+{
+    struct trit_finding *added =
+        findings_add(findings, TRIT_FINDING_UNKNOWN_DTYPE, NULL, entry->name);
+    char encodings[128], text[256];
+
+    if (!added)
+        return;
+    form_of(added->got, entry);
+    list_encodings(encodings, sizeof(encodings), entry);
+    snprintf(
+        text, sizeof(text),
+        "a tensor that may hold weights, of a type that cannot be checked; --exclude "
+        "leaves it out, --encoding gives its encoding%s",
+        encodings);
+    finding_set_hint(added, text);
+}
+
+/* Are there experts that would be layers if their layout were known? */
+static bool experts_are_unknown(const struct contents *claim, size_t index)
+{
+    const struct tensor_entry *entry = &claim->table->entries[index];
+    const struct content *item = &claim->items[index];
+
+    return item->kind == CONTENT_KEPT && item->role == ROLE_EXPERTS && entry->bytes > 0 &&
+           type_holds(entry->type, TRIT_ENCODING_DENSE) &&
+           !encoding_keeps_embeddings(claim->terms.encoding);
+}
+
+/* Files of PrismML's say so in their metadata. */
+static void add_rotated(struct file_findings *findings, const struct tensor_table *table)
+{
+    for (size_t i = 0; i < table->pair_count; i++)
+        if (strstr(table->pairs[i].key, "hadamard")) {
+            finding_set_hint(
+                findings_add(findings, TRIT_FINDING_ROTATED_BASIS, NULL,
+                             table->pairs[i].key),
+                "the metadata says that the weights lie in a rotated basis; they are "
+                "judged as they lie");
+            return;
+        }
+}
+
+struct missing {
+    struct file_findings *findings;
+    const struct contents *claim, *latents;
+    const struct checkpoint_options *options;
+};
+
+static int add_missing(void *arg, const char *name)
+{
+    const struct missing *missing = arg;
+
+    if (!table_find(missing->claim->table, name) &&
+        !(missing->latents && table_find(missing->latents->table, name)) &&
+        selection_of(missing->options, name) != SELECTION_EXCLUDED)
+        finding_set_hint(
+            findings_add(missing->findings, TRIT_FINDING_MISSING_LAYER, name, NULL),
+            "the file's record names it, but the file lacks it");
+    return 0;
+}
+
+void findings_add_contents(struct file_findings *findings,
+                           const struct checkpoint_options *options,
+                           const struct contents *claim, const struct contents *latents,
+                           bool accept_record)
+{
+    struct missing missing = {findings, claim, latents, options};
+    const bool has_record = claim->record && claim->record->layers;
+
+    for (size_t i = 0; i < claim->table->count; i++) {
+        const struct content *item = &claim->items[i];
+        const struct tensor_entry *entry = &claim->table->entries[i];
+
+        if (item->kind == CONTENT_FOREIGN_WEIGHT) {
+            add_foreign(findings, claim, i, has_record);
+        } else if (item->kind == CONTENT_UNFIT) {
+            add_unfit(findings, claim, i);
+        } else if (item->kind == CONTENT_LAYER && !content_is_complete(item)) {
+            add_without_scales(findings, claim, i);
+        } else if (item->kind == CONTENT_UNKNOWN_DTYPE &&
+                   !(has_record && (latents || accept_record))) {
+            add_unknown(findings, entry);
+        } else if (experts_are_unknown(claim, i) && !latents && !accept_record) {
+            finding_set_hint(
+                has_record ? findings_add(findings, TRIT_FINDING_KEPT_BY_RECORD,
+                                          entry->name, NULL)
+                           : findings_add(findings, TRIT_FINDING_UNKNOWN_DTYPE, NULL,
+                                          entry->name),
+                "experts of rank 3 were not examined; --experts out_in or in_out says how "
+                "their matrices lie, --exclude leaves them out");
+        } else if (item->kind == CONTENT_KEPT_BY_RECORD && !latents && !accept_record) {
+            finding_set_hint(
+                findings_add(findings, TRIT_FINDING_KEPT_BY_RECORD, entry->name, NULL),
+                "a layer by the rules, but not in the file's record; --exclude "
+                "leaves it out, --accept-record accepts all");
+        }
+    }
+    add_rotated(findings, claim->table);
+    if (has_record)
+        record_visit(claim->record, add_missing, &missing);
+}
+
+static void add_renamed(struct file_findings *findings, const struct match_pair *pair,
+                        const struct contents *claim, const struct contents *latents)
+{
+    const char *expected = latents->table->entries[pair->latents].name;
+    const char *got = claim->table->entries[pair->claim].name;
+    const bool layer = latents->items[pair->latents].kind == CONTENT_LAYER;
+    char text[3 * FILES_NAME_BYTES_MAX + 256];
+
+    if (!findings_add(findings, TRIT_FINDING_RENAMED, layer ? expected : NULL,
+                      layer ? NULL : expected))
+        return;
+    snprintf(text, sizeof(text), "the file has %s in its place; %s", got, pair->hint);
+    long_hint(findings, text);
+}
+
+static void add_pair(struct file_findings *findings, const struct match_pair *pair,
+                     const struct contents *claim, const struct contents *latents)
+{
+    const struct tensor_entry *left =
+        pair->claim == CONTENT_NONE ? NULL : &claim->table->entries[pair->claim];
+    const struct tensor_entry *right =
+        pair->latents == CONTENT_NONE ? NULL : &latents->table->entries[pair->latents];
+    struct trit_finding *added = NULL;
+
+    switch (pair->kind) {
+    case MATCH_PROJECTION:
+    case MATCH_BYTES:
+    case MATCH_JUDGED:
+        return;
+    case MATCH_RENAMED:
+        add_renamed(findings, pair, claim, latents);
+        return;
+    case MATCH_MISSING_LAYER:
+        added = findings_add(findings, TRIT_FINDING_MISSING_LAYER, right->name, NULL);
+        if (added && left)
+            form_of(added->got, &claim->items[pair->claim].dense);
+        finding_set_hint(added, left ? "the latents have it with another shape or type"
+                                     : "the latents have it, but the file lacks it");
+        break;
+    case MATCH_MISSING_TENSOR:
+        added = findings_add(findings, TRIT_FINDING_MISSING_TENSOR, NULL, right->name);
+        finding_set_hint(added, "the latents have it, but the file lacks it");
+        break;
+    case MATCH_EXTRA_LAYER:
+        added = findings_add(findings, TRIT_FINDING_EXTRA_LAYER, left->name, NULL);
+        break;
+    case MATCH_EXTRA_TENSOR:
+        added = findings_add(findings, TRIT_FINDING_EXTRA_TENSOR, NULL, left->name);
+        break;
+    }
+    if (added && right)
+        form_of(added->expected, right);
+    if (added && !right) {
+        added->severity = TRIT_SEVERITY_ERROR;
+        form_of(added->got, left);
+        finding_set_hint(added, "the file has it, but the latents lack it");
+    }
+}
+
+void findings_add_match(struct file_findings *findings, const struct match *match,
+                        const struct contents *claim, const struct contents *latents)
+{
+    for (size_t i = 0; i < match->count; i++)
+        add_pair(findings, &match->pairs[i], claim, latents);
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checkpoint/foreign.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "checkpoint/config.h"
+#include "checkpoint/decode.h"
+
+enum {
+    FP8_BLOCK = 128,        /* rows and columns of DeepSeek's blocks */
+    BNB_INT8_LARGEST = 127, /* bitsandbytes' code of a row's largest weight */
+};
+
+/* ---- the tables ---------------------------------------------------------------- */
+
+/* "STEM.LEAF" of a weight STEM.weight. */
+static size_t beside(const struct tensor_table *table, const struct tensor_entry *entry,
+                     const char *leaf)
+{
+    char name[FILES_NAME_BYTES_MAX + 32];
+    const char *dot = strrchr(entry->name, '.');
+    const int stem = dot ? (int)(dot - entry->name) + 1 : 0;
+
+    snprintf(name, sizeof(name), "%.*s%s", stem, entry->name, leaf);
+    const struct tensor_entry *found = table_find(table, name);
+    return found ? (size_t)(found - table->entries) : SIZE_MAX;
+}
+
+static bool is_float(const struct tensor_entry *entry)
+{
+    return type_holds(entry->type, TRIT_ENCODING_DENSE);
+}
+
+/* What a table may be, and still leave the values to code and scale. */
+static bool says_nothing(const char *name)
+{
+    static const char *const leaves[] = {
+        "input_scale",  "input_scales", "weight_format", "weight_shape",
+        "output_scale", "k_scale",      "v_scale",
+    };
+    const char *dot = strrchr(name, '.');
+    const char *leaf = dot ? dot + 1 : name;
+
+    for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
+        if (strcmp(leaf, leaves[i]) == 0)
+            return true;
+    return false;
+}
+
+struct known_tables {
+    const struct tensor_table *table;
+    size_t scales, biases;
+    bool others;
+};
+
+static void note_table(void *arg, size_t index)
+{
+    struct known_tables *known = arg;
+
+    if (index != known->scales && index != known->biases &&
+        !says_nothing(known->table->entries[index].name))
+        known->others = true;
+}
+
+/* Has the weight no other tables than these? Zero points, permutations or a second scale
+ * would change its values. */
+static bool has_only(const struct tensor_table *table, const struct tensor_entry *entry,
+                     size_t scales, size_t biases)
+{
+    struct known_tables known = {table, scales, biases, false};
+
+    packing_visit(table, entry, note_table, &known);
+    return !known.others;
+}
+
+/* ---- MLX ------------------------------------------------------------------------- */
+
+static bool mlx_has_bits(uint64_t bits)
+{
+    return (bits >= 2 && bits <= 6) || bits == 8;
+}
+
+/* The sizes of groups that MLX packs in, for rows of `words` words with `groups` scales.
+ * Returns how many are possible; *group is the last one. */
+static unsigned mlx_group(uint64_t words, uint64_t groups, uint32_t only, uint32_t *group)
+{
+    unsigned possible = 0;
+
+    for (uint32_t size = 32; size <= 128; size *= 2) {
+        uint64_t columns, bits;
+
+        if ((only && size != only) || mul_overflows(groups, size, &columns) ||
+            mul_overflows(words, 32, &bits) || columns == 0 || bits % columns != 0 ||
+            !mlx_has_bits(bits / columns))
+            continue;
+        *group = size;
+        possible++;
+    }
+    return possible;
+}
+
+static bool mlx_form_of(const struct tensor_table *table,
+                        const struct tensor_entry *entry,
+                        const struct model_config *config, struct foreign_form *form,
+                        struct tensor_entry *dense, size_t *scales, size_t *biases)
+{
+    const uint32_t last = entry->rank - 1;
+    const uint32_t only = config && !config->group_varies ? config->group_size : 0;
+    uint32_t group;
+
+    *scales = beside(table, entry, "scales");
+    *biases = beside(table, entry, "biases");
+    if (*scales == SIZE_MAX || *biases == SIZE_MAX)
+        return false;
+    const struct tensor_entry *scale = &table->entries[*scales];
+    const struct tensor_entry *bias = &table->entries[*biases];
+    if (!is_float(scale) || scale->type != bias->type || scale->rank != entry->rank ||
+        bias->rank != entry->rank ||
+        memcmp(scale->shape, bias->shape, entry->rank * sizeof(scale->shape[0])) != 0 ||
+        memcmp(scale->shape, entry->shape, last * sizeof(scale->shape[0])) != 0 ||
+        mlx_group(entry->shape[last], scale->shape[last], only, &group) != 1)
+        return false;
+    dense->shape[last] = scale->shape[last] * group;
+    form->codes = CODES_UNSIGNED;
+    form->bits = (unsigned)(entry->shape[last] * 32 / dense->shape[last]);
+    form->block_rows = 1;
+    form->block_columns = group;
+    form->scale_columns = scale->shape[last];
+    return true;
+}
+
+/* ---- 8 bits ---------------------------------------------------------------------- */
+
+static uint64_t shape_at(const struct tensor_entry *entry, uint32_t axis)
+{
+    return axis < entry->rank ? entry->shape[axis] : 1;
+}
+
+/* One scale for the tensor, for a row, for a run of a row, or for a block. */
+static bool find_blocks(const struct tensor_entry *scale, uint64_t rows, uint64_t columns,
+                        bool runs, struct foreign_form *form)
+{
+    uint64_t elements;
+
+    if (!is_float(scale) || scale->rank > 2 || rows == 0 || columns == 0 ||
+        !shape_elements(scale->rank, scale->shape, &elements))
+        return false;
+    const uint64_t down = shape_at(scale, 0), along = shape_at(scale, 1);
+    form->block_rows = elements == 1 ? rows : 1;
+    form->block_columns = columns;
+    form->scale_columns = 1;
+    if (elements == 1 || (down == rows && along == 1))
+        return true;
+    if (runs) {
+        form->block_columns = along ? columns / along : 0;
+        form->scale_columns = along;
+        return down == rows && along > 0 && columns % along == 0;
+    }
+    form->block_rows = form->block_columns = FP8_BLOCK;
+    form->scale_columns = along;
+    return down == div_up(rows, FP8_BLOCK) && along == div_up(columns, FP8_BLOCK);
+}
+
+static bool bytes_form_of(const struct tensor_table *table,
+                          const struct tensor_entry *entry, enum packing packing,
+                          struct foreign_form *form, size_t *scales)
+{
+    const bool integers = strcmp(entry->type->name, "I8") == 0;
+
+    if (entry->rank != 2)
+        return false;
+    *scales =
+        beside(table, entry, packing == PACKING_BITSANDBYTES ? "SCB" : "weight_scale");
+    if (*scales == SIZE_MAX && packing == PACKING_FP8)
+        *scales = beside(table, entry, "weight_scale_inv");
+    if (*scales == SIZE_MAX || !find_blocks(&table->entries[*scales], entry->shape[0],
+                                            entry->shape[1], integers, form))
+        return false;
+    form->codes = integers                                    ? CODES_INT8
+                  : strcmp(entry->type->name, "F8_E4M3") == 0 ? CODES_E4M3
+                                                              : CODES_E5M2;
+    form->bits = 8;
+    if (packing == PACKING_BITSANDBYTES)
+        form->divisor = BNB_INT8_LARGEST;
+    return integers || form->codes == CODES_E4M3 ||
+           strcmp(entry->type->name, "F8_E5M2") == 0;
+}
+
+bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry *entry,
+                     enum packing packing, const struct model_config *config,
+                     struct foreign_form *form, struct tensor_entry *dense,
+                     enum layer_layout *layout, size_t *scales, size_t *biases)
+{
+    bool found;
+
+    *form = (struct foreign_form){.divisor = 1};
+    *dense = *entry;
+    *scales = *biases = SIZE_MAX;
+    if (entry->rank < 2 || entry->rank > 3 || entry->bytes == 0)
+        return false;
+    if (packing == PACKING_MLX)
+        found = mlx_form_of(table, entry, config, form, dense, scales, biases);
+    else
+        found = (packing == PACKING_FP8 || packing == PACKING_COMPRESSED_TENSORS ||
+                 packing == PACKING_BITSANDBYTES) &&
+                bytes_form_of(table, entry, packing, form, scales);
+    if (!found || !has_only(table, entry, *scales, *biases))
+        return false;
+    form->packing = packing;
+    form->dtype = table->entries[*scales].type->dtype;
+    dense->type = table->entries[*scales].type;
+    *layout = entry->rank == 3 ? LAYOUT_EXPERTS_OUT_IN : LAYOUT_OUT_IN;
+    uint64_t elements;
+    return shape_elements(dense->rank, dense->shape, &elements) &&
+           !mul_overflows(elements, dense->type->bits / 8, &dense->bytes);
+}
+
+/* ---- values ------------------------------------------------------------------------ */
+
+struct foreign_rows foreign_rows_of(const struct foreign_form *form, uint64_t columns,
+                                    uint64_t first, uint64_t count)
+{
+    const uint64_t row_bytes = columns * form->bits / 8;
+    const uint64_t block = first / form->block_rows;
+    const uint64_t blocks = div_up(first + count, form->block_rows) - block;
+    const uint64_t width = form->scale_columns * dtype_bytes(form->dtype);
+
+    return (struct foreign_rows){first * row_bytes, count * row_bytes, block * width,
+                                 blocks * width};
+}
+
+/* OCP 8-bit floats: sign, `exponent` bits, mantissa. */
+static double small_float(uint8_t bits, int exponent)
+{
+    const int mantissa = 7 - exponent, bias = (1 << (exponent - 1)) - 1;
+    const int power = bits >> mantissa & ((1 << exponent) - 1);
+    const int rest = bits & ((1 << mantissa) - 1);
+    const double magnitude = power ? ldexp(1 + ldexp(rest, -mantissa), power - bias)
+                                   : ldexp(rest, 1 - bias - mantissa);
+
+    return bits & 0x80 ? -magnitude : magnitude;
+}
+
+static double e4m3(uint8_t bits)
+{
+    return (bits & 0x7f) == 0x7f ? NAN : small_float(bits, 4);
+}
+
+static double e5m2(uint8_t bits)
+{
+    if ((bits & 0x7c) != 0x7c)
+        return small_float(bits, 5);
+    return bits & 3 ? NAN : bits & 0x80 ? -INFINITY : INFINITY;
+}
+
+/* Code `index` of a row. */
+static double code_at(const struct foreign_form *form, const uint8_t *row, uint64_t index)
+{
+    const uint64_t at = index * form->bits;
+    unsigned code;
+
+    switch (form->codes) {
+    case CODES_INT8:
+        return (int8_t)row[index];
+    case CODES_E4M3:
+        return e4m3(row[index]);
+    case CODES_E5M2:
+        return e5m2(row[index]);
+    case CODES_UNSIGNED:
+        break;
+    }
+    code = row[at / 8] >> at % 8;
+    if (at % 8 + form->bits > 8)
+        code |= (unsigned)row[at / 8 + 1] << (8 - at % 8);
+    return code & ((1u << form->bits) - 1);
+}
+
+static void put_value(enum trit_dtype dtype, void *values, uint64_t index, double value)
+{
+    const float single = (float)value;
+    uint16_t half;
+
+    if (dtype == TRIT_F32) {
+        memcpy((char *)values + 4 * index, &single, sizeof(single));
+        return;
+    }
+    half = dtype == TRIT_F16 ? f32_to_f16(single) : f32_to_bf16(single);
+    memcpy((char *)values + 2 * index, &half, sizeof(half));
+}
+
+void foreign_decode(const struct foreign_form *form, uint64_t columns, uint64_t first,
+                    uint64_t count, const void *data, const void *scales,
+                    const void *biases, void *values)
+{
+    const uint64_t row_bytes = columns * form->bits / 8;
+    const uint64_t first_block = first / form->block_rows;
+
+    for (uint64_t row = 0; row < count; row++) {
+        const uint8_t *codes = (const uint8_t *)data + row * row_bytes;
+        const uint64_t block = (first + row) / form->block_rows - first_block;
+
+        for (uint64_t i = 0; i < columns; i++) {
+            const uint64_t at = block * form->scale_columns + i / form->block_columns;
+            const double scale =
+                (double)float_at(form->dtype, scales, at) / form->divisor;
+            const double bias = biases ? (double)float_at(form->dtype, biases, at) : 0;
+
+            put_value(form->dtype, values, row * columns + i,
+                      code_at(form, codes, i) * scale + bias);
+        }
+    }
+}

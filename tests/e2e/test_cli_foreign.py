@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights that other programs packed, and that trit reads: their values are judged."""
+import json
+
+import numpy as np
+import pytest
+
+from checkpoints import Raw, load, save
+from tritd import cli
+
+
+def packed(codes, bits):
+    """Codes [rows, columns] as U32, the lowest bits first, as mx.quantize packs them."""
+    rows, columns = codes.shape
+    stream = (codes[..., None] >> np.arange(bits) & 1).astype(np.uint8)
+    return np.packbits(stream.reshape(rows, columns * bits), axis=1,
+                       bitorder="little").view(np.uint32)
+
+
+def folder(path, tensors, config=None):
+    path.mkdir()
+    save(path / "model.safetensors", tensors)
+    (path / "config.json").write_text(json.dumps(config or {}))
+    return path
+
+
+def verify(daemon, path, *words):
+    done = cli(daemon, "verify", path, "--json", *words)
+    assert done.returncode in (0, 1, 4), done.stderr
+    found = json.loads(done.stdout)
+    return done.returncode, found, {one["kind"] for one in found["findings"]}
+
+
+def mlx(random, bits, ternary):
+    """A layer as MLX packs it in groups of 64, and its values t*s."""
+    zero = 1 << (bits - 1) if bits > 2 else 1
+    t = random.integers(-1, 2, (16, 256)) if ternary else (
+        random.integers(0, 1 << bits, (16, 256)) - zero)
+    scales = (random.random((16, 4)) * .02 + .01).astype(np.float16)
+    biases = (scales.astype(np.float32) * -zero).astype(np.float16)
+    values = t * np.repeat(scales.astype(np.float32), 64, axis=1)
+    return ({"l.weight": packed(t + zero, bits), "l.scales": scales, "l.biases": biases},
+            values.astype(np.float32), {"quantization": {"group_size": 64, "bits": bits}})
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 8])
+def test_mlx(daemon, tmp_path, random, bits):
+    """MLX's layers of 2 to 8 bits pass where their values are ternary, and fail otherwise."""
+    tensors, _, config = mlx(random, bits, True)
+    code, found, kinds = verify(daemon, folder(tmp_path / "a", tensors, config))
+    assert code == 0 and not kinds and found["share_examined"] == 1
+    assert found["layers"][0]["shape"] == [16, 256]
+    tensors, _, config = mlx(random, bits, False)
+    code, _, kinds = verify(daemon, folder(tmp_path / "b", tensors, config))
+    assert code == 1 and kinds == {"code_out_of_range" if bits == 2 else "not_ternary"}
+
+
+def test_mlx_of_several_bits(daemon, tmp_path, random):
+    """Layers of other bits than the model's usual 2 are read by their own; a router that is
+    packed stays a router."""
+    tensors, _, config = mlx(random, 2, True)
+    more, _, _ = mlx(random, 8, True)
+    tensors |= {name.replace("l.", "head."): one for name, one in more.items()}
+    gate, _, _ = mlx(random, 8, False)
+    tensors |= {name.replace("l.", "mlp.gate."): one for name, one in gate.items()}
+    code, found, kinds = verify(daemon, folder(tmp_path / "a", tensors, config))
+    assert code == 0 and not kinds, found["findings"]
+    assert {one["layer"] for one in found["layers"]} == {"l.weight", "head.weight"}
+
+
+def test_mlx_experts(daemon, tmp_path, random):
+    """MLX's experts of rank 3 are judged one by one."""
+    layers = [mlx(random, 4, True) for _ in range(3)]
+    tensors = {f"mlp.switch_mlp.up_proj.{leaf}": np.stack([one[f"l.{leaf}"] for one, _, _ in layers])
+               for leaf in ("weight", "scales", "biases")}
+    path = folder(tmp_path / "a", tensors, layers[0][2])
+    code, found, _ = verify(daemon, path)
+    name = "mlp.switch_mlp.up_proj.weight"
+    assert code == 0 and [one["layer"] for one in found["layers"]] == [f"{name}[{i}]" for i in range(3)]
+    tensors["mlp.switch_mlp.up_proj.weight"][1, 3, 0] ^= 4
+    save(path / "model.safetensors", tensors)
+    code, found, kinds = verify(daemon, path)
+    assert code == 1 and kinds == {"not_ternary"}
+    assert found["findings"][0]["layer"] == f"{name}[1]"
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_mlx_against_latents(daemon, tmp_path, random, bits):
+    """A layer that was read is compared with its latents, its scales rounded as MLX has them."""
+    latents = (random.standard_normal((16, 256)) * .02).astype(np.float32)
+    scales = np.abs(latents.reshape(16, 4, 64)).mean(2, dtype=np.float64).astype(np.float32)
+    t = np.clip(np.rint(latents / np.repeat(scales, 64, axis=1)), -1, 1).astype(np.int64)
+    zero = 1 << (bits - 1)
+    half = scales.astype(np.float16)
+    tensors = {"l.weight": packed(t + zero, bits), "l.scales": half, "l.biases": half * np.float16(-zero)}
+    config = {"quantization": {"group_size": 64, "bits": bits}}
+    save(tmp_path / "latents.safetensors", {"l.weight": latents})
+    path = folder(tmp_path / "a", tensors, config)
+    code, _, kinds = verify(daemon, path, "--against", tmp_path / "latents.safetensors")
+    assert code == 0 and not kinds
+    t[3, 7] = -1 if t[3, 7] else 1
+    save(path / "model.safetensors", tensors | {"l.weight": packed(t + zero, bits)})
+    code, found, kinds = verify(daemon, path, "--against", tmp_path / "latents.safetensors")
+    assert code == 1 and kinds == {"codes_differ"}
+    assert found["findings"][0]["index"] == 3 * 256 + 7 and found["findings"][0]["count"] == 1
+
+
+ONE, MINUS, MORE = 0x38, 0xb8, 0x40  # 1, -1 and 2 as F8_E4M3
+
+
+def eight_bits(random, kind):
+    """Tensors of a ternary layer [192, 256], with the element that a test may spoil, and what
+    spoils it."""
+    t = random.integers(-1, 2, (192, 256))
+    f8 = np.choose(t + 1, [MINUS, 0, ONE]).astype(np.uint8)
+    rows = (random.random((192, 1)) + .1).astype(np.float32)
+    if kind == "bitsandbytes":
+        return {"l.weight": (127 * t).astype(np.int8), "l.SCB": rows[:, 0].copy(),
+                "l.weight_format": Raw("U8", (), bytes(1))}, 64
+    if kind == "compressed-tensors":
+        return {"l.weight": t.astype(np.int8), "l.weight_scale": rows}, 2
+    scales = {"fp8 tensor": ("l.weight_scale", np.array([.5], np.float32)),
+              "fp8 rows": ("l.weight_scale", rows),
+              "fp8 blocks": ("l.weight_scale_inv", rows[:4].reshape(2, 2).copy())}[kind]
+    return {"l.weight": f8, scales[0]: scales[1]}, MORE
+
+
+@pytest.mark.parametrize("kind", ["bitsandbytes", "compressed-tensors", "fp8 tensor", "fp8 rows",
+                                  "fp8 blocks"])
+def test_eight_bits(daemon, tmp_path, random, kind):
+    """8-bit weights pass where their values are ternary, and fail at the first that is not."""
+    tensors, other = eight_bits(random, kind)
+
+    def put(name):
+        out = dict(tensors)
+        if kind.startswith("fp8"):
+            out["l.weight"] = Raw("F8_E4M3", (192, 256), tensors["l.weight"].tobytes())
+        save(tmp_path / name, out)
+        return tmp_path / name
+    code, found, kinds = verify(daemon, put("a.safetensors"))
+    assert code == 0 and not kinds, found["findings"]
+    assert found["layers"][0]["shape"] == [192, 256]
+    done = cli(daemon, "verify", tmp_path / "a.safetensors")
+    assert "decoded: 1, 49152 parameters (100.0 %)" in done.stdout
+    tensors["l.weight"][130, 17] = other
+    code, found, kinds = verify(daemon, put("b.safetensors"))
+    assert code == 1 and kinds == {"not_ternary"}
+
+
+def test_pack_and_diff(daemon, tmp_path, random):
+    """What is read can be packed, unpacked and compared; config.json loses what is no longer
+    so."""
+    tensors, values, config = mlx(random, 4, True)
+    path = folder(tmp_path / "a", tensors, config)
+    done = cli(daemon, "pack", path, "-o", tmp_path / "packed", "-e", "int8", "-g", "64")
+    assert done.returncode == 0, done.stderr
+    out = load(tmp_path / "packed" / "model.safetensors")
+    np.testing.assert_array_equal(
+        out["l.weight"] * np.repeat(out["l.weight.scales"], 64, axis=1), values)
+    assert "l.scales" not in out and "l.biases" not in out
+    assert "quantization" not in json.loads((tmp_path / "packed" / "config.json").read_text())
+    done = cli(daemon, "unpack", path, "-o", tmp_path / "dense", "--dtype", "f32")
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(load(tmp_path / "dense" / "model.safetensors")["l.weight"], values)
+    for a, b in ((path, tmp_path / "packed"), (tmp_path / "packed", tmp_path / "dense")):
+        done = cli(daemon, "diff", a, b)
+        assert done.returncode == 0, done.stdout
+    done = cli(daemon, "project", path, "-o", tmp_path / "again")
+    assert done.returncode == 1 and "packed as MLX" in done.stderr
+    done = cli(daemon, "inspect", path)
+    assert "a layer, packed as MLX with 4 bits" in done.stdout
+
+
+def test_int8_without_a_record(daemon, tmp_path, random):
+    """int8 whose record another program dropped is read by its shapes."""
+    t = random.integers(-1, 2, (8, 160)).astype(np.int8)
+    scales = (random.random((8, 10)) + .1).astype(np.float32)
+    save(tmp_path / "a.safetensors", {"l.weight": t, "l.weight.scales": scales})
+    code, found, _ = verify(daemon, tmp_path / "a.safetensors")
+    assert code == 0 and found["encoding"] == "int8" and found["layers"][0]["group_size"] == 16
+    t[2, 3] = 2
+    save(tmp_path / "a.safetensors", {"l.weight": t, "l.weight.scales": scales})
+    code, found, kinds = verify(daemon, tmp_path / "a.safetensors")
+    assert code == 1 and kinds == {"code_out_of_range"}
+
+
+def test_a_large_layer(daemon, tmp_path, random):
+    """A layer whose values exceed a message is decoded while it is sent."""
+    t = random.integers(-1, 2, (2048, 1024))
+    tensors = {"l.weight": t.astype(np.int8),
+               "l.weight_scale": (random.random((2048, 1)) + .1).astype(np.float32)}
+    save(tmp_path / "a.safetensors", tensors)
+    assert verify(daemon, tmp_path / "a.safetensors")[0] == 0
+    tensors["l.weight"][1999, 1000] = 3
+    tensors["l.weight"][1999, 1001] = 1
+    save(tmp_path / "a.safetensors", tensors)
+    code, found, kinds = verify(daemon, tmp_path / "a.safetensors")
+    assert code == 1 and kinds == {"not_ternary"}
+    assert 1999 * 1024 + 896 <= found["findings"][0]["index"] < 2000 * 1024

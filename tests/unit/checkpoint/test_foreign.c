@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Weights that other programs packed: which are read, and their values. */
+#include <math.h>
+#include <string.h>
+
+#include "checkpoint/config.h"
+#include "checkpoint/contents.h"
+#include "tests/lib/check.h"
+#include "tests/unit/checkpoint/tables.h"
+
+/* A weight with its tables. */
+struct packed {
+    struct tensor_table table;
+    struct foreign_form form;
+    struct tensor_entry dense;
+    enum layer_layout layout;
+    size_t scales, biases;
+};
+
+static void packed_init(struct packed *packed)
+{
+    *packed = (struct packed){.scales = 0};
+    table_init(&packed->table);
+}
+
+static bool is_read(struct packed *packed, const struct model_config *config)
+{
+    seal(&packed->table);
+    const struct tensor_entry *entry = table_find(&packed->table, "l.weight");
+    return foreign_form_of(
+        &packed->table, entry, foreign_packing_of(&packed->table, entry), config,
+        &packed->form, &packed->dense, &packed->layout, &packed->scales, &packed->biases);
+}
+
+static struct model_config config_of(const char *text)
+{
+    struct model_config config;
+
+    CHECK(model_config_read(&config, text, strlen(text), NULL) == 0);
+    return config;
+}
+
+CASE(reads_mlx_by_its_config, "MLX's bits follow from config.json and the shapes")
+{
+    static const struct {
+        uint64_t words, groups;
+        const char *config;
+        unsigned bits; /* 0: it is not read */
+    } cases[] = {
+        {16, 2, "{\"quantization\":{\"group_size\":128,\"bits\":2}}", 2},
+        {16, 2, "{\"quantization\":{\"group_size\":64,\"bits\":4}}", 4},
+        {16, 2, "{\"quantization\":{\"group_size\":32,\"bits\":8}}", 8},
+        /* Another layer than the model's usual: its group size tells. */
+        {32, 4, "{\"quantization\":{\"group_size\":64,\"bits\":2}}", 4},
+        {12, 2, "{\"quantization\":{\"group_size\":64,\"bits\":4}}", 3},
+        {16, 2,
+         "{\"quantization\":{\"group_size\":64,\"bits\":4,\"l\":{\"group_size\":32,"
+         "\"bits\":8}}}",
+         0},              /* groups vary: 2, 4 or 8 bits */
+        {16, 2, "{}", 0}, /* the same */
+        {12, 4, "{}", 3}, /* only 3 bits in groups of 32 fit */
+        {14, 2, "{\"quantization\":{\"group_size\":64}}", 0}, /* 3.5 bits */
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct model_config config = config_of(cases[i].config);
+        struct packed packed;
+
+        packed_init(&packed);
+        add(&packed.table, "l.weight", "U32", 8, cases[i].words, 0);
+        add(&packed.table, "l.scales", "BF16", 8, cases[i].groups, 0);
+        add(&packed.table, "l.biases", "BF16", 8, cases[i].groups, 0);
+        CHECK_EQ(is_read(&packed, &config), cases[i].bits != 0);
+        if (cases[i].bits) {
+            CHECK_EQ(packed.form.bits, cases[i].bits);
+            CHECK_EQ(packed.dense.shape[1], cases[i].words * 32 / cases[i].bits);
+            CHECK_EQ(packed.dense.type->dtype, TRIT_BF16);
+        }
+        table_fini(&packed.table);
+    }
+}
+
+CASE(reads_eight_bits,
+     "fp8 and int8 are read by row, block and tensor, not with zero points")
+{
+    static const struct {
+        const char *type, *table;
+        uint64_t a, b;
+        const char *other; /* one more table, or NULL */
+        bool read;
+    } cases[] = {
+        {"F8_E4M3", "l.weight_scale", 1, 0, "l.input_scale", true},
+        {"F8_E4M3", "l.weight_scale_inv", 2, 3, NULL, true},
+        {"F8_E5M2", "l.weight_scale", 200, 1, NULL, true},
+        {"F8_E4M3", "l.weight_scale", 200, 0, NULL, true},
+        {"F8_E4M3", "l.weight_scale", 3, 3, NULL, false}, /* no blocks of 128 */
+        {"F8_E4M3FNUZ", "l.weight_scale", 1, 0, NULL, false},
+        {"F8_E4M3", "l.weight_scale", 1, 0, "l.weight_scale_2", false},
+        {"I8", "l.weight_scale", 200, 1, NULL, true},
+        {"I8", "l.weight_scale", 200, 3, NULL, true},
+        {"I8", "l.weight_scale", 200, 7, NULL, false},
+        {"I8", "l.weight_scale", 200, 1, "l.weight_zero_point", false},
+        {"I8", "l.SCB", 200, 0, "l.weight_format", true},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct packed packed;
+
+        packed_init(&packed);
+        add(&packed.table, "l.weight", cases[i].type, 200, 384, 0);
+        add(&packed.table, cases[i].table, "F32", cases[i].a, cases[i].b, 0);
+        if (cases[i].other)
+            add(&packed.table, cases[i].other, "I8", 200, 0, 0);
+        CHECK_EQ(is_read(&packed, NULL), cases[i].read);
+        table_fini(&packed.table);
+    }
+}
+
+/* Value `index` of rows [first, first + count) that are decoded by themselves. */
+static float value_of(const struct foreign_form *form, uint64_t columns, uint64_t first,
+                      const void *data, const void *scales, const void *biases,
+                      uint64_t index)
+{
+    const struct foreign_rows rows = foreign_rows_of(form, columns, first, 1);
+    float values[64];
+
+    foreign_decode(form, columns, first, 1, (const char *)data + rows.data,
+                   (const char *)scales + rows.scales,
+                   biases ? (const char *)biases + rows.scales : NULL, values);
+    return values[index];
+}
+
+CASE(decodes_a_stream_of_bits, "codes of 3 bits cross bytes, the lowest bits first")
+{
+    const struct foreign_form form = {.packing = PACKING_MLX,
+                                      .bits = 3,
+                                      .block_rows = 1,
+                                      .block_columns = 32,
+                                      .scale_columns = 1,
+                                      .divisor = 1,
+                                      .dtype = TRIT_F32};
+    const float scales[] = {0.5f, 0.25f}, biases[] = {-2.0f, -1.0f};
+    uint8_t data[24] = {0};
+
+    for (unsigned i = 0; i < 64; i++) /* code i % 8 */
+        for (unsigned bit = 0; bit < 3; bit++)
+            data[(3 * i + bit) / 8] |= (uint8_t)((i % 8 >> bit & 1) << (3 * i + bit) % 8);
+    for (unsigned i = 0; i < 32; i++) {
+        CHECK(value_of(&form, 32, 0, data, scales, biases, i) ==
+              0.5f * (float)(i % 8) - 2.0f);
+        CHECK(value_of(&form, 32, 1, data, scales, biases, i) ==
+              0.25f * (float)(i % 8) - 1.0f);
+    }
+}
+
+CASE(decodes_small_floats, "fp8 has the values of OCP's formats, NaN included")
+{
+    const float scales[] = {1.0f, 2.0f};
+    const uint8_t e4m3[] = {0x00, 0x80, 0x38, 0xb8, 0x7e, 0x01, 0x7f, 0x08};
+    const uint8_t e5m2[] = {0x3c, 0xbc, 0x7b, 0x01, 0x7c, 0x7e, 0x04, 0x00};
+    struct foreign_form form = {.codes = CODES_E4M3,
+                                .bits = 8,
+                                .block_rows = 1,
+                                .block_columns = 4,
+                                .scale_columns = 2,
+                                .divisor = 1,
+                                .dtype = TRIT_F32};
+    float values[8];
+
+    foreign_decode(&form, 8, 0, 1, e4m3, scales, NULL, values);
+    CHECK(values[0] == 0 && values[1] == 0 && values[2] == 1 && values[3] == -1);
+    CHECK(values[4] == 2 * 448.0f && values[5] == 2 * ldexpf(1, -9) && isnan(values[6]));
+    CHECK(values[7] == 2 * ldexpf(1, -6));
+    form.codes = CODES_E5M2;
+    foreign_decode(&form, 8, 0, 1, e5m2, scales, NULL, values);
+    CHECK(values[0] == 1 && values[1] == -1 && values[2] == 57344.0f);
+    CHECK(values[3] == ldexpf(1, -16) && isinf(values[4]) && isnan(values[5]));
+    CHECK(values[6] == 2 * ldexpf(1, -14));
+}
+
+CASE(finds_the_block_of_a_row, "rows of a block share the scales of that block")
+{
+    const struct foreign_form form = {.codes = CODES_INT8,
+                                      .bits = 8,
+                                      .block_rows = 2,
+                                      .block_columns = 4,
+                                      .scale_columns = 1,
+                                      .divisor = 127,
+                                      .dtype = TRIT_F32};
+    const int8_t data[5][4] = {{127}, {127}, {-127}, {127}, {127}};
+    const float scales[] = {1, 2, 3};
+
+    for (uint64_t row = 0; row < 5; row++)
+        CHECK(value_of(&form, 4, row, data, scales, NULL, 0) ==
+              (row == 2 ? -1.0f : 1.0f) * scales[row / 2]);
+}
+
+/* ---- files that do not say how they are encoded ----------------------------------------- */
+
+static struct layer_terms terms_found(const struct tensor_table *table,
+                                      const struct checkpoint_options *options)
+{
+    return terms_of_claim(options, NULL, table);
+}
+
+CASE(finds_bitnet_by_its_tables,
+     "U8 with one weight_scale is hf_bitnet unless told otherwise")
+{
+    const struct model_config other =
+        config_of("{\"quantization_config\":{\"quant_method\":\"compressed-tensors\"}}");
+    struct checkpoint_options options = {.group_size = 0};
+    struct tensor_table table;
+
+    table_init(&table);
+    add(&table, "e.weight", "BF16", 8, 64, 0);
+    add(&table, "l.weight", "U8", 4, 64, 0);
+    add(&table, "l.weight_scale", "BF16", 1, 0, 0);
+    seal(&table);
+    CHECK_EQ(terms_found(&table, &options).encoding, TRIT_ENCODING_HF_BITNET);
+    CHECK_EQ(terms_found(&table, &options).group_size, 0);
+    options.config = &other;
+    CHECK_EQ(terms_found(&table, &options).encoding, TRIT_ENCODING_DENSE);
+    options.config = NULL;
+    options.group_size = 64; /* hf_bitnet has no groups */
+    CHECK_EQ(terms_found(&table, &options).encoding, TRIT_ENCODING_DENSE);
+    options.group_size = 0;
+    options.has_encoding = true;
+    CHECK_EQ(terms_found(&table, &options).encoding, TRIT_ENCODING_DENSE);
+    table_fini(&table);
+}
+
+CASE(finds_int8_by_its_tables, "I8 with NAME.scales is int8; the shapes give its groups")
+{
+    static const struct {
+        uint64_t columns, groups;
+        uint32_t size; /* 0: not known */
+    } cases[] = {{256, 2, 128}, {200, 2, 128}, {256, 4, 64}, {320, 20, 16}, {200, 3, 0}};
+    const struct checkpoint_options options = {.group_size = 0};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct tensor_table table;
+
+        table_init(&table);
+        add(&table, "l.weight", "I8", 4, cases[i].columns, 0);
+        add(&table, "l.weight.scales", "F32", 4, cases[i].groups, 0);
+        seal(&table);
+        const struct layer_terms terms = terms_found(&table, &options);
+        CHECK_EQ(terms.encoding,
+                 cases[i].size ? TRIT_ENCODING_INT8 : TRIT_ENCODING_DENSE);
+        CHECK(!cases[i].size || terms.group_size == cases[i].size);
+        table_fini(&table);
+    }
+}
