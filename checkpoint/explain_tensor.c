@@ -99,7 +99,7 @@ static void add_convention(struct file_findings *findings, const char *layer,
 }
 
 /* config.json declares 1 / mean; the daemon compared with the mean. */
-static void judge_reciprocal(struct file_findings *findings, const char *layer,
+static void check_reciprocal(struct file_findings *findings, const char *layer,
                              const struct explained *what, float mean, float found)
 {
     struct trit_finding *differ = newest(findings, layer, TRIT_FINDING_SCALES_DIFFER);
@@ -131,7 +131,7 @@ void explain_tensor_scale(struct file_findings *findings, const char *layer,
     mean = mean_magnitude(what);
     found = float_at(what->claim.scales_dtype, what->claim.scales, 0);
     if (what->reciprocal)
-        judge_reciprocal(findings, layer, what, mean, found);
+        check_reciprocal(findings, layer, what, mean, found);
     else if (differ && fabsf(found * mean - 1) < 0.01F && fabsf(mean - 1) > 0.02F)
         add_convention(findings, layer, TRIT_FINDING_SCALE_RECIPROCAL, mean, found,
                        "the scale is 1 / mean magnitude, as in older bitnet files, where "

@@ -39,8 +39,8 @@ struct trit_finding *findings_add(struct file_findings *findings,
 {
     struct file_finding added = {
         .finding = {.kind = kind, .severity = finding_severity(kind)}};
-    struct file_finding *list =
-        array_grow(findings->list, &findings->room, findings->count + 1, sizeof(*list));
+    struct file_finding *list = array_grow(findings->list, &findings->capacity,
+                                           findings->count + 1, sizeof(*list));
 
     if (!list) {
         findings->lost = true;

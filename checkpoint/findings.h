@@ -20,7 +20,7 @@ struct file_finding {
 
 struct file_findings {
     struct file_finding *list; /* in the order in which they were added */
-    size_t count, room;
+    size_t count, capacity;
     struct arena strings;
     bool lost; /* memory ran out and a finding is not in the list */
 };

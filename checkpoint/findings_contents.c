@@ -237,7 +237,7 @@ static void add_pair(struct file_findings *findings, const struct match_pair *pa
     switch (pair->kind) {
     case MATCH_PROJECTION:
     case MATCH_BYTES:
-    case MATCH_JUDGED:
+    case MATCH_NO_STEP:
         return;
     case MATCH_RENAMED:
         add_renamed(findings, pair, claim, latents);

@@ -102,15 +102,15 @@ static enum match_kind kind_of_undecided(const struct sides *sides, size_t index
     const enum content_kind kind = claim->items[index].kind;
 
     if (claim->record && claim->record->layers && kind == CONTENT_UNFIT)
-        return MATCH_JUDGED;
+        return MATCH_NO_STEP;
     /* Neither rules nor record make it a layer: compared like any other tensor. */
     if (claim->record && claim->record->layers && kind == CONTENT_UNKNOWN_DTYPE)
         return reference == CONTENT_NONE ? MATCH_EXTRA_TENSOR : MATCH_BYTES;
     if (reference == CONTENT_NONE)
         return is_unpacked_there(sides, sides->claim_names->names[index])
-                   ? MATCH_JUDGED
+                   ? MATCH_NO_STEP
                    : MATCH_EXTRA_TENSOR;
-    return sides->latents->items[reference].kind == CONTENT_LAYER ? MATCH_JUDGED
+    return sides->latents->items[reference].kind == CONTENT_LAYER ? MATCH_NO_STEP
                                                                   : MATCH_BYTES;
 }
 
@@ -134,10 +134,10 @@ static enum match_kind kind_of_claim(const struct sides *sides, size_t index,
     case CONTENT_UNKNOWN_DTYPE:
         return kind_of_undecided(sides, index, reference);
     case CONTENT_SCALES:
-        return has ? MATCH_BYTES : MATCH_JUDGED;
+        return has ? MATCH_BYTES : MATCH_NO_STEP;
     case CONTENT_FOREIGN_TABLE:
         if (!has && item->owner != CONTENT_NONE)
-            return MATCH_JUDGED;
+            return MATCH_NO_STEP;
         break;
     case CONTENT_KEPT_BY_RECORD:
         return has ? MATCH_BYTES : MATCH_EXTRA_LAYER;
@@ -154,7 +154,7 @@ static enum match_kind kind_of_missing(const struct sides *sides, size_t index)
     const struct record *record = sides->claim->record;
 
     if (is_packed_there(sides, sides->latents_names->names[index]))
-        return MATCH_JUDGED;
+        return MATCH_NO_STEP;
     if (sides->latents->items[index].kind == CONTENT_LAYER ||
         (record && record->layers &&
          record_names(record, sides->latents->table->entries[index].name)))

@@ -11,7 +11,7 @@
 enum match_kind {
     MATCH_PROJECTION,    /* the claim should be the projection of the latents */
     MATCH_BYTES,         /* the two should be equal byte for byte */
-    MATCH_JUDGED,        /* needs no step of its own: scales and tables are checked with
+    MATCH_NO_STEP,       /* needs no step of its own: scales and tables are checked with
                             their weight; findings_add_contents reports the others */
     MATCH_MISSING_LAYER, /* the claim lacks the layer, or has it in another shape */
     MATCH_MISSING_TENSOR,

@@ -6,7 +6,7 @@
 #include "checkpoint/json.h"
 
 /* Are the layer's encoded data stored as [in, out]? */
-static bool is_turned(const struct plan *plan, const struct plan_item *item)
+static bool is_transposed(const struct plan *plan, const struct plan_item *item)
 {
     const struct content *content = &plan->contents.items[item - plan->items];
 
@@ -31,7 +31,7 @@ static bool put_outputs(json_t *object, const struct plan *plan,
 
         good = json_put(output, "bytes", json_count(entry->bytes)) && good;
         good = json_put(output, "role", json_string(roles[i])) && good;
-        if (i == 0 && is_turned(plan, item))
+        if (i == 0 && is_transposed(plan, item))
             good = json_put(output, "transposed", json_true()) && good;
         good = json_array_append_new(outputs, output) == 0 && good;
     }

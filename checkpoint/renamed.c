@@ -81,7 +81,7 @@ static void pair_up(struct renaming *r, struct lonely *extra, struct lonely *mis
         return;
     left->kind = MATCH_RENAMED;
     left->latents = right->latents;
-    right->kind = MATCH_JUDGED;
+    right->kind = MATCH_NO_STEP;
     extra->taken = missing->taken = true;
 }
 

@@ -264,12 +264,12 @@ static enum exit_code run_steps(struct diffing *d)
         code = side_open(&d->b, "diff", options->arguments[1], options);
     if (code != DONE)
         return code;
-    unused = rename_unused(&d->a.said, d->a.contents.table, d->b.contents.table);
+    unused = rename_unused(&d->a.rules, d->a.contents.table, d->b.contents.table);
     if (unused)
         return complain(USAGE, "diff: the pattern '%s' matches no tensor", unused);
-    if (compared_names_init(&d->a_names, &d->a.said, true, d->a.contents.table,
+    if (compared_names_init(&d->a_names, &d->a.rules, true, d->a.contents.table,
                             &d->failure) < 0 ||
-        compared_names_init(&d->b_names, &d->b.said, false, d->b.contents.table,
+        compared_names_init(&d->b_names, &d->b.rules, false, d->b.contents.table,
                             &d->failure) < 0)
         return complain(USAGE, "diff: %s", d->failure.message);
     if (start(d) < 0 || diff_all(d) < 0)

@@ -89,18 +89,18 @@ static enum exit_code show_table(const struct reader *reader,
 static enum exit_code inspect(const struct options *options, const struct input *input,
                               struct contents *contents, struct record *record)
 {
-    const struct checkpoint_options said = input_options(input, options);
+    const struct checkpoint_options rules = input_options(input, options);
     const struct reader *reader = input->reader;
     struct failure failure = {.status = TRIT_OK};
     struct layer_terms terms;
 
     if (record_read(record, reader_table(reader), &failure) < 0)
         return complain(FAILED, "%s: %s", options->arguments[0], failure.message);
-    terms = terms_of_claim(&said, record, reader_table(reader));
+    terms = terms_of_claim(&rules, record, reader_table(reader));
     enum exit_code code = file_check_options("inspect", options, &terms, reader, NULL);
     if (code != DONE)
         return code;
-    if (contents_create(contents, &said, CONTENTS_CLAIM, &terms, reader_table(reader),
+    if (contents_create(contents, &rules, CONTENTS_CLAIM, &terms, reader_table(reader),
                         record, &failure) < 0)
         return complain(FAILED, "%s: %s", options->arguments[0], failure.message);
     code = input_check(input, options->arguments[0]);

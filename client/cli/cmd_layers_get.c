@@ -13,7 +13,7 @@
 #include "files/writer.h"
 #include "kernels/kernels.h"
 
-enum { BESIDE_NAME_BYTES = TRIT_NAME_BYTES_MAX + sizeof(".scales") };
+enum { SCALES_OR_BIAS_NAME_BYTES = TRIT_NAME_BYTES_MAX + sizeof(".scales") };
 
 struct getting {
     const struct options *options;
@@ -27,9 +27,9 @@ struct getting {
 
 /* ---- the file --------------------------------------------------------------------- */
 
-static int add_beside(struct getting *get, const char *suffix, struct tensor_entry *entry)
+static int add_named(struct getting *get, const char *suffix, struct tensor_entry *entry)
 {
-    char name[BESIDE_NAME_BYTES];
+    char name[SCALES_OR_BIAS_NAME_BYTES];
 
     snprintf(name, sizeof(name), "%s%s", get->spec.name, suffix);
     entry->name = name;
@@ -41,7 +41,7 @@ static int add_bias(struct getting *get)
     struct tensor_entry bias = {
         .type = element_type_of(TRIT_F32), .rank = 1, .shape = {get->spec.out_features}};
 
-    return get->bias.data ? add_beside(get, ".bias", &bias) : 0;
+    return get->bias.data ? add_named(get, ".bias", &bias) : 0;
 }
 
 static struct layer_terms terms_of_layer(const struct getting *get)
@@ -84,7 +84,7 @@ static int plan_file(struct getting *get)
         return -1;
     form.data.name = dense.name;
     if (table_add(&get->table, &form.data, &get->failure) != 0 ||
-        (form.scales.type && add_beside(get, ".scales", &form.scales) != 0) ||
+        (form.scales.type && add_named(get, ".scales", &form.scales) != 0) ||
         add_bias(get) != 0)
         return -1;
     return add_record(get, &dense);

@@ -266,7 +266,7 @@ static enum exit_code make_plan(struct packing_run *p, const struct pack_target 
 {
     const char *path = p->options->arguments[0];
 
-    if (plan_create_pack(&p->plan, &p->input.said, target, p->input.contents.table,
+    if (plan_create_pack(&p->plan, &p->input.rules, target, p->input.contents.table,
                          &p->input.record, &p->failure) < 0)
         return complain(USAGE, "%s: %s", p->command, p->failure.message);
     if (option_given(p->options, OPTION_DRY_RUN))

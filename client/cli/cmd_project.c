@@ -65,9 +65,10 @@ static enum exit_code show_result(struct projecting *p)
         verdict == TRIT_VERDICT_PASS && p->not_ternary == 0 ? DONE : MISMATCH;
     const uint64_t all = p->plan.parameters_ternary + p->plan.parameters_kept;
 
-    const char *said = verdict_name(code == DONE ? TRIT_VERDICT_PASS : TRIT_VERDICT_FAIL);
+    const char *shown =
+        verdict_name(code == DONE ? TRIT_VERDICT_PASS : TRIT_VERDICT_FAIL);
     if (p->options->report) {
-        json_t *result = result_json(p, said);
+        json_t *result = result_json(p, shown);
         const enum exit_code written = report_file_write("project", p->options, result);
 
         json_decref(result);
@@ -75,7 +76,7 @@ static enum exit_code show_result(struct projecting *p)
             return written;
     }
     if (!p->showing.grid)
-        return print_json(result_json(p, said), code);
+        return print_json(result_json(p, shown), code);
     if (showing_print(&p->showing, &p->findings) < 0)
         return complain(FAILED, "out of memory");
     printf("%s: %zu layers ternary (%s), %zu tensors as they were; %.1f %% of the "
@@ -161,12 +162,12 @@ static enum exit_code run_steps(struct projecting *p)
         code = input_open(&p->input, path, p->options);
     if (code != DONE)
         return code;
-    const struct checkpoint_options said = input_options(&p->input, p->options);
-    const struct layer_terms terms = terms_of(&said, NULL);
+    const struct checkpoint_options rules = input_options(&p->input, p->options);
+    const struct layer_terms terms = terms_of(&rules, NULL);
     code = file_check_options("project", p->options, &terms, p->input.reader, NULL);
     if (code != DONE)
         return code;
-    if (plan_create(&p->plan, &said, again, reader_table(p->input.reader), &p->failure) <
+    if (plan_create(&p->plan, &rules, again, reader_table(p->input.reader), &p->failure) <
         0)
         return complain(FAILED, "%s: %s", path, p->failure.message);
     code = project_check(p);

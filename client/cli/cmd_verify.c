@@ -31,7 +31,7 @@ static bool can_examine(const struct verifying *v, size_t index)
     return content_is_complete(&v->claim.items[index]);
 }
 
-static int judge_pair(struct verifying *v, const struct match_pair *pair)
+static int check_pair(struct verifying *v, const struct match_pair *pair)
 {
     switch (pair->kind) {
     case MATCH_PROJECTION:
@@ -39,7 +39,7 @@ static int judge_pair(struct verifying *v, const struct match_pair *pair)
         return can_examine(v, pair->claim) ? verify_layer(v, pair) : 0;
     case MATCH_BYTES:
         return verify_other(v, pair);
-    case MATCH_JUDGED:
+    case MATCH_NO_STEP:
     case MATCH_MISSING_LAYER:
     case MATCH_MISSING_TENSOR:
     case MATCH_EXTRA_TENSOR:
@@ -49,7 +49,7 @@ static int judge_pair(struct verifying *v, const struct match_pair *pair)
     return 0;
 }
 
-static int judge(struct verifying *v, const struct match_pair *pair)
+static int check_claim(struct verifying *v, const struct match_pair *pair)
 {
     const struct tensor_entry *entry;
     int result;
@@ -58,11 +58,11 @@ static int judge(struct verifying *v, const struct match_pair *pair)
         return 0;
     entry = &v->claim.table->entries[pair->claim];
     progress_piece(&v->progress, entry->name);
-    result = judge_pair(v, pair);
+    result = check_pair(v, pair);
     return result == 0 ? 0 : fail_context(&v->failure, "%s", entry->name);
 }
 
-static int judge_all(struct verifying *v)
+static int check_all(struct verifying *v)
 {
     const bool against = v->against.reader != NULL;
     const size_t count = against ? v->match.count : v->claim.table->count;
@@ -71,7 +71,7 @@ static int judge_all(struct verifying *v)
         const struct match_pair alone = {
             .kind = MATCH_EXTRA_LAYER, .claim = i, .latents = CONTENT_NONE};
 
-        if (judge(v, against ? &v->match.pairs[i] : &alone) < 0)
+        if (check_claim(v, against ? &v->match.pairs[i] : &alone) < 0)
             return -1;
     }
     if (reader_unchanged(v->file.reader, &v->failure) < 0)
@@ -188,7 +188,7 @@ static enum exit_code verify_matched(struct verifying *v)
     if (showing_start(&v->showing, v->options) < 0)
         return complain(FAILED, "out of memory");
     progress_start(&v->progress, total);
-    int result = judge_all(v);
+    int result = check_all(v);
     progress_stop(&v->progress);
     if (result != 0)
         return complain(FAILED, "%s: %s", v->options->arguments[0], v->failure.message);
@@ -204,11 +204,11 @@ static bool is_array(const struct reader *reader)
 
 static int compare_contents(struct verifying *v, const struct layer_terms *terms)
 {
-    if (contents_create(&v->latents, &v->said_latents, CONTENTS_LATENTS, terms,
+    if (contents_create(&v->latents, &v->latents_rules, CONTENTS_LATENTS, terms,
                         reader_table(v->against.reader), NULL, &v->failure) < 0)
         return -1;
     v->latents.nameless = is_array(v->against.reader);
-    if (match_create(&v->match, &v->said, &v->claim, &v->latents, &v->failure) < 0)
+    if (match_create(&v->match, &v->rules, &v->claim, &v->latents, &v->failure) < 0)
         return -1;
     match_find_renamed(&v->match, &v->claim, &v->latents);
     return 0;
@@ -228,7 +228,7 @@ static int read_contents(struct verifying *v, const struct layer_terms *terms)
     const bool latent = v->options->mode == TRIT_VERIFY_LATENT;
     const bool against = v->against.reader != NULL;
 
-    if (contents_create(&v->claim, &v->said, latent ? CONTENTS_LATENTS : CONTENTS_CLAIM,
+    if (contents_create(&v->claim, &v->rules, latent ? CONTENTS_LATENTS : CONTENTS_CLAIM,
                         terms, reader_table(v->file.reader), &v->record, &v->failure) < 0)
         return -1;
     v->claim.nameless = is_array(v->file.reader);
@@ -237,7 +237,8 @@ static int read_contents(struct verifying *v, const struct layer_terms *terms)
     add_notes(v, &v->file);
     if (against)
         add_notes(v, &v->against);
-    findings_add_contents(&v->findings, &v->said, &v->claim, against ? &v->latents : NULL,
+    findings_add_contents(&v->findings, &v->rules, &v->claim,
+                          against ? &v->latents : NULL,
                           option_given(v->options, OPTION_ACCEPT_RECORD));
     if (against)
         findings_add_match(&v->findings, &v->match, &v->claim, &v->latents);
@@ -247,12 +248,12 @@ static int read_contents(struct verifying *v, const struct layer_terms *terms)
 /* A side without a config.json uses that of the other side: both are of one model. */
 static void take_configs(struct verifying *v)
 {
-    v->said = input_options(&v->file, v->options);
-    v->said_latents = input_options(&v->against, v->options);
-    if (!v->said.config)
-        v->said.config = v->said_latents.config;
-    if (!v->said_latents.config)
-        v->said_latents.config = v->said.config;
+    v->rules = input_options(&v->file, v->options);
+    v->latents_rules = input_options(&v->against, v->options);
+    if (!v->rules.config)
+        v->rules.config = v->latents_rules.config;
+    if (!v->latents_rules.config)
+        v->latents_rules.config = v->rules.config;
 }
 
 static enum exit_code run_steps(struct verifying *v)
@@ -270,8 +271,8 @@ static enum exit_code run_steps(struct verifying *v)
         return complain(FAILED, "%s: %s", options->arguments[0], v->failure.message);
     const bool latent = options->mode == TRIT_VERIFY_LATENT;
     const struct layer_terms terms =
-        latent ? terms_of(&v->said, &v->record)
-               : terms_of_claim(&v->said, &v->record, reader_table(v->file.reader));
+        latent ? terms_of(&v->rules, &v->record)
+               : terms_of_claim(&v->rules, &v->record, reader_table(v->file.reader));
     code =
         file_check_options("verify", options, &terms, v->file.reader, v->against.reader);
     if (code != DONE)

@@ -50,10 +50,10 @@ void input_close(struct input *input)
 struct checkpoint_options input_options(const struct input *input,
                                         const struct options *options)
 {
-    struct checkpoint_options said = options_checkpoint(options);
+    struct checkpoint_options rules = options_checkpoint(options);
 
-    said.config = input->has_config ? &input->config : NULL;
-    return said;
+    rules.config = input->has_config ? &input->config : NULL;
+    return rules;
 }
 
 enum exit_code input_check(const struct input *input, const char *path)
@@ -81,14 +81,14 @@ enum exit_code file_check_options(const char *command, const struct options *opt
                                   const struct layer_terms *terms,
                                   const struct reader *first, const struct reader *second)
 {
-    const struct checkpoint_options said = options_checkpoint(options);
+    const struct checkpoint_options rules = options_checkpoint(options);
     const struct tensor_table *tables[] = {reader_table(first),
                                            second ? reader_table(second) : NULL};
-    const char *unused = selection_unused(&said, tables, 2);
+    const char *unused = selection_unused(&rules, tables, 2);
     struct failure failure = {.status = TRIT_OK};
 
     if (!unused)
-        unused = rename_unused(&said, tables[0], tables[1]);
+        unused = rename_unused(&rules, tables[0], tables[1]);
     if (unused)
         return complain(USAGE, "%s: the pattern '%s' matches no tensor of %s%s", command,
                         unused, options->arguments[0], second ? " and its latents" : "");
@@ -97,12 +97,12 @@ enum exit_code file_check_options(const char *command, const struct options *opt
     return DONE;
 }
 
-static bool is_told(const struct contents *contents, size_t index)
+static bool is_listed(const struct contents *contents, size_t index)
 {
     const struct tensor_entry *entry = &contents->table->entries[index];
     const enum content_kind kind = contents->items[index].kind;
 
-    return (entry->rank >= FILE_RANK_TOLD || contents->table->count == 1) &&
+    return (entry->rank >= FILE_RANK_LISTED || contents->table->count == 1) &&
            kind != CONTENT_LAYER && kind != CONTENT_SCALES;
 }
 
@@ -125,7 +125,7 @@ json_t *file_others_json(const struct contents *contents)
     json_t *array = json_array();
 
     for (size_t i = 0; array && i < contents->table->count; i++)
-        if (is_told(contents, i) &&
+        if (is_listed(contents, i) &&
             json_array_append_new(array, other_json(contents, i)) != 0) {
             json_decref(array);
             return NULL;
@@ -141,7 +141,7 @@ void file_print_others(const struct contents *contents)
     for (size_t i = 0; i < contents->table->count; i++) {
         const struct tensor_entry *entry = &contents->table->entries[i];
 
-        if (!is_told(contents, i))
+        if (!is_listed(contents, i))
             continue;
         escape_text(name, sizeof(name), entry->name);
         escape_text(what, sizeof(what), content_text(text, contents, i));
@@ -192,7 +192,7 @@ void file_print_kept(const struct contents *contents, uint64_t parameters)
     for (size_t i = 0; i < contents->table->count; i++) {
         const struct content *item = &contents->items[i];
 
-        if (!is_told(contents, i) || item->kind == CONTENT_FOREIGN_TABLE)
+        if (!is_listed(contents, i) || item->kind == CONTENT_FOREIGN_TABLE)
             continue;
         if (sums[item->kind][item->role].count++ == 0)
             sums[item->kind][item->role].first = i;

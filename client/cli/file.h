@@ -42,7 +42,7 @@ enum exit_code file_check_options(const char *command, const struct options *opt
 
 /* Tensors of at least this rank could be layers, so the output lists those that are not.
  * */
-enum { FILE_RANK_TOLD = 2 };
+enum { FILE_RANK_LISTED = 2 };
 
 /* [{name, dtype, shape, parameters, what}] of the tensors of that rank that are not
  * layers. NULL: memory ran out. */

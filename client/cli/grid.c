@@ -19,7 +19,7 @@ struct grid {
     size_t column_count;
     size_t widths[GRID_COLUMNS_MAX];
     struct cell *cells;
-    size_t count, room;
+    size_t count, capacity;
     bool incomplete; /* memory ran out */
 };
 
@@ -49,7 +49,7 @@ void grid_destroy(struct grid *grid)
 static struct cell *grid_next(struct grid *grid)
 {
     struct cell *cells =
-        array_grow(grid->cells, &grid->room, grid->count + 1, sizeof(*cells));
+        array_grow(grid->cells, &grid->capacity, grid->count + 1, sizeof(*cells));
 
     if (!cells)
         return NULL;

@@ -18,18 +18,19 @@ enum exit_code side_open(struct side *side, const char *command, const char *pat
         code = input_check(&side->input, path);
     if (code != DONE)
         return code;
-    side->said = input_options(&side->input, options);
+    side->rules = input_options(&side->input, options);
     if (record_read(&side->record, reader_table(side->input.reader), &failure) < 0)
         return complain(FAILED, "%s: %s", path, failure.message);
     const struct layer_terms terms =
-        terms_of_claim(&side->said, &side->record, reader_table(side->input.reader));
+        terms_of_claim(&side->rules, &side->record, reader_table(side->input.reader));
     if (terms_check(&terms, &failure) < 0)
         return complain(USAGE, "%s: %s", command, failure.message);
-    if (contents_create(&side->contents, &side->said, CONTENTS_CLAIM, &terms,
+    if (contents_create(&side->contents, &side->rules, CONTENTS_CLAIM, &terms,
                         reader_table(side->input.reader), &side->record, &failure) < 0)
         return complain(FAILED, "%s: %s", path, failure.message);
     side->reciprocals = terms.encoding == TRIT_ENCODING_HF_BITNET &&
-                        !side->record.layers && config_has_reciprocals(side->said.config);
+                        !side->record.layers &&
+                        config_has_reciprocals(side->rules.config);
     return DONE;
 }
 

@@ -8,7 +8,7 @@
 
 struct side {
     struct input input;
-    struct checkpoint_options said;
+    struct checkpoint_options rules;
     struct record record;
     struct contents contents;
     bool reciprocals; /* config.json says that layers are divided by their scale */

@@ -10,7 +10,7 @@
 
 struct verifying {
     const struct options *options;
-    struct checkpoint_options said, said_latents; /* options for the two sides */
+    struct checkpoint_options rules, latents_rules; /* options for the two sides */
     struct trit_client *client;
     struct input file, against; /* against: zeroed without --against */
     struct record record;

@@ -48,7 +48,7 @@ static const void *take_rows(const struct matrix *matrix, const struct subject *
 
 bool verify_has_reciprocals(const struct verifying *v)
 {
-    return !v->record.layers && config_has_reciprocals(v->said.config);
+    return !v->record.layers && config_has_reciprocals(v->rules.config);
 }
 
 int verify_explain(struct verifying *v, const struct subject *subject,

@@ -13,8 +13,8 @@ struct getting {
     struct arrival weight, bias, scales;
 };
 
-static int as_asked(const struct arrival *arrival, uint64_t bytes,
-                    struct failure *failure)
+static int check_arrival(const struct arrival *arrival, uint64_t bytes,
+                         struct failure *failure)
 {
     if (arrival->output.size == bytes)
         return 0;
@@ -57,11 +57,12 @@ static int got_decode(void *result, const struct scan *reply, struct failure *fa
     if (got_size(get, &size) != 0)
         return fail(failure, TRIT_INTERNAL, NULL,
                     "malformed reply: its spec and dtype do not describe a tensor");
-    return as_asked(&get->weight, size.data, failure) < 0 ||
-                   as_asked(&get->scales, size.scales, failure) < 0 ||
-                   as_asked(&get->bias,
-                            ternary && got->spec.bias ? got->spec.out_features * 4 : 0,
-                            failure) < 0
+    return check_arrival(&get->weight, size.data, failure) < 0 ||
+                   check_arrival(&get->scales, size.scales, failure) < 0 ||
+                   check_arrival(&get->bias,
+                                 ternary && got->spec.bias ? got->spec.out_features * 4
+                                                           : 0,
+                                 failure) < 0
                ? -1
                : 0;
 }

@@ -62,7 +62,7 @@ static struct channel *pop_idle(struct pool *pool)
     return pool->idle_count > 0 ? pool->idle[--pool->idle_count] : NULL;
 }
 
-static void give_place_back(struct pool *pool)
+static void leave_place(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     pool->out--;
@@ -113,7 +113,7 @@ int pool_renew(struct pool *pool, uint64_t deadline_ns, struct channel **channel
     *channel = channel_open(&pool->address, deadline_ns, failure);
     if (*channel)
         return 0;
-    give_place_back(pool);
+    leave_place(pool);
     return -1;
 }
 
@@ -128,5 +128,5 @@ void pool_put(struct pool *pool, struct channel *channel, bool clean)
     }
     pthread_mutex_unlock(&pool->lock);
     channel_close(close_this);
-    give_place_back(pool);
+    leave_place(pool);
 }

@@ -49,7 +49,7 @@ static int names_add(struct folder_names *names, const char *name,
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "the folder holds more than %d files", FOLDER_NAMES_MAX);
     char **larger =
-        array_grow(names->names, &names->room, names->count + 1, sizeof(*larger));
+        array_grow(names->names, &names->capacity, names->count + 1, sizeof(*larger));
     if (!larger)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     names->names = larger;

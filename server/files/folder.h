@@ -29,7 +29,7 @@ char *folder_of(const char *path);
 /* The names of the regular files in a folder (links to files too), in order. */
 struct folder_names {
     char **names;
-    size_t count, room;
+    size_t count, capacity;
 };
 
 /* RESOURCE_EXHAUSTED above FOLDER_NAMES_MAX. folder_names_fini is due in either case. */

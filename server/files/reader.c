@@ -21,7 +21,7 @@ struct reader {
     struct shards shards; /* empty for a single file */
     char *folder;
     struct reader_note *notes;
-    size_t note_count, note_room;
+    size_t note_count, note_capacity;
 };
 
 /* Tried in order. safetensors has no magic number, so it comes last. */
@@ -124,7 +124,7 @@ struct merging {
 static int add_note(struct merging *m, struct reader_note note)
 {
     struct reader *reader = m->reader;
-    struct reader_note *larger = array_grow(reader->notes, &reader->note_room,
+    struct reader_note *larger = array_grow(reader->notes, &reader->note_capacity,
                                             reader->note_count + 1, sizeof(*larger));
 
     if (!larger)

@@ -45,7 +45,7 @@ static struct shard *add_shard(struct shards *shards, const char *name,
         return NULL;
     }
     struct shard *larger =
-        array_grow(shards->list, &shards->room, shards->count + 1, sizeof(*larger));
+        array_grow(shards->list, &shards->capacity, shards->count + 1, sizeof(*larger));
     if (!larger) {
         no_memory(failure);
         return NULL;

@@ -24,7 +24,7 @@ struct shard {
 struct shards {
     char *folder;
     struct shard *list; /* in order of name */
-    size_t count, room;
+    size_t count, capacity;
     char *index;               /* its name in the folder, or NULL */
     struct json_t *weight_map; /* of the index, or NULL */
     struct json_t *metadata;   /* of the index, or NULL; borrowed from the root */

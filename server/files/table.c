@@ -87,7 +87,7 @@ int table_add(struct tensor_table *table, const struct tensor_entry *entry,
     if (check_name(entry->name, failure) != 0 || compute_bytes(&added, failure) != 0)
         return -1;
     entries =
-        array_grow(table->entries, &table->room, table->count + 1, sizeof(*entries));
+        array_grow(table->entries, &table->capacity, table->count + 1, sizeof(*entries));
     if (!entries)
         return no_memory(failure);
     table->entries = entries;
@@ -107,7 +107,7 @@ int table_add_pair(struct tensor_table *table, const char *key, const char *valu
     if (table->pair_count >= FILES_PAIRS_MAX)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "more than %d metadata entries", FILES_PAIRS_MAX);
-    pairs = array_grow(table->pairs, &table->pair_room, table->pair_count + 1,
+    pairs = array_grow(table->pairs, &table->pair_capacity, table->pair_count + 1,
                        sizeof(*pairs));
     if (!pairs)
         return no_memory(failure);

@@ -36,9 +36,9 @@ struct tensor_pair {
 
 struct tensor_table {
     struct tensor_entry *entries; /* sealed: in order of shard and offset */
-    size_t count, room;
+    size_t count, capacity;
     struct tensor_pair *pairs; /* metadata of the file, in its order */
-    size_t pair_count, pair_room;
+    size_t pair_count, pair_capacity;
     size_t *by_name; /* sealed: indices in order of name */
     struct arena strings;
 };

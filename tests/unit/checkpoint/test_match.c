@@ -175,7 +175,7 @@ CASE(checks_scales_with_their_layer, "scales are checked together with their lay
     add_record(&both, NOTE("a.weight"));
     compare(&both);
     CHECK_EQ(kind_of(&both, "a.weight"), MATCH_PROJECTION);
-    CHECK_EQ(kind_of(&both, "a.weight.scales"), MATCH_JUDGED);
+    CHECK_EQ(kind_of(&both, "a.weight.scales"), MATCH_NO_STEP);
     CHECK_EQ(both.findings.count, 0);
     CHECK_EQ(findings_verdict(&both.findings), TRIT_VERDICT_PASS);
     both_fini(&both);
@@ -262,7 +262,7 @@ CASE(leaves_foreign_weights_undecided,
     add(&both.latents.table, "c.weight", "F32", 4, 16, 0);
     compare(&both);
     for (size_t i = 0; i < both.match.count; i++)
-        CHECK_EQ(both.match.pairs[i].kind, MATCH_JUDGED);
+        CHECK_EQ(both.match.pairs[i].kind, MATCH_NO_STEP);
     CHECK_EQ(both.findings.count, 3);
     CHECK_EQ(findings_verdict(&both.findings), TRIT_VERDICT_INCONCLUSIVE);
     both_fini(&both);
