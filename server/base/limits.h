@@ -44,6 +44,10 @@ struct limits {
     uint64_t handshake_ms_max;           /* preface and SETTINGS; connection closed */
     uint64_t idle_ms_max;     /* a stream without a byte either way; CANCELLED */
     uint64_t drain_ms_max;    /* from SIGTERM to the forced close */
+    uint32_t http_connections_max; /* further ones replace idle ones; 503 */
+    uint32_t http_address_max;     /* of them from one address; 0: an eighth, or three
+                                    * quarters for a loopback address; 503 */
+    uint64_t http_request_ms_max;  /* from its first byte to the end of the reply; 408 */
     uint32_t store_queue_max; /* reports that wait for the store; RESOURCE_EXHAUSTED */
 };
 
@@ -60,6 +64,8 @@ static inline struct limits limits_default(void)
         .handshake_ms_max = 10 * 1000,
         .idle_ms_max = 120 * 1000,
         .drain_ms_max = 30 * 1000,
+        .http_connections_max = 64,
+        .http_request_ms_max = 20 * 1000,
         .store_queue_max = 4096,
     };
 }

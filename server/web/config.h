@@ -3,11 +3,16 @@
 #ifndef WEB_CONFIG_H
 #define WEB_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+struct access;
+struct limits;
 struct log;
 struct metrics;
 struct store_reader;
+
+enum { WEB_HOSTS_MAX = 16, WEB_PROXIES_MAX = 16 };
 
 struct web_config {              /* borrowed while the web runs */
     const char *address;         /* "host:port", port 0 = a free one */
@@ -18,6 +23,14 @@ struct web_config {              /* borrowed while the web runs */
     int (*ready)(void *arg, char *why, size_t bytes);
     void *ready_arg;
     const char *version;
+    /* http_connections_max, http_address_max, http_request_ms_max; NULL: the defaults */
+    const struct limits *limits;
+    struct access *access;       /* who may read; NULL: everybody */
+    bool auth;                   /* /metrics asks for the policy read too */
+    const char *const *hosts;    /* further names that it answers to; "*": every name */
+    size_t host_count;
+    const char *const *proxies;  /* addresses and networks whose Forwarded is believed */
+    size_t proxy_count;
 };
 
 #endif

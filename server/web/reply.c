@@ -3,6 +3,16 @@
 
 #include <jansson.h>
 
+const struct reply_header reply_headers[] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"Content-Security-Policy",
+     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+     "form-action 'none'; frame-ancestors 'none'"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+    {NULL, NULL},
+};
+
 static int out_of_memory(struct failure *failure)
 {
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
@@ -30,7 +40,7 @@ int reply_json(struct reply *reply, json_t *value, struct failure *failure)
     return 0;
 }
 
-static unsigned http_status_of(enum trit_status status)
+unsigned http_status_of(enum trit_status status)
 {
     switch (status) {
     case TRIT_OK:
@@ -63,7 +73,7 @@ static unsigned http_status_of(enum trit_status status)
     return 500;
 }
 
-void reply_error(struct reply *reply, const struct failure *failure)
+void reply_error(struct reply *reply, unsigned http_status, const struct failure *failure)
 {
     json_t *message = json_string(failure->message);
     /* json_string fails on a message with a name that was cut within a character,
@@ -73,11 +83,53 @@ void reply_error(struct reply *reply, const struct failure *failure)
                   "message", message ? message : json_string("(cannot be shown)"));
 
     text_fini(&reply->body);
-    reply->http_status = http_status_of(failure->status);
+    reply->http_status = http_status ? http_status : http_status_of(failure->status);
     reply->type = "application/json";
     if (reply_json(reply, error, NULL) == 0)
         return;
     text_fini(&reply->body);
     text_put(&reply->body, "{\"error\":{\"status\":\"RESOURCE_EXHAUSTED\","
                            "\"message\":\"out of memory\"}}\n");
+}
+
+static const char *reason_of(unsigned http_status)
+{
+    switch (http_status) {
+    case 400:
+        return "Bad Request";
+    case 408:
+        return "Request Timeout";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 503:
+        return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "Error";
+    }
+}
+
+void reply_document(struct text *out, unsigned http_status, bool body,
+                    const struct failure *failure)
+{
+    struct reply reply = {0};
+
+    reply_error(&reply, http_status, failure);
+    text_format(out, "HTTP/1.1 %u %s\r\n", reply.http_status,
+                reason_of(reply.http_status));
+    for (const struct reply_header *header = reply_headers; header->name; header++)
+        text_format(out, "%s: %s\r\n", header->name, header->value);
+    text_format(out,
+                "Content-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
+                "Connection: close\r\n\r\n",
+                reply.type, reply.body.count);
+    if (body)
+        text_add(out, reply.body.bytes, reply.body.count);
+    out->failed |= reply.body.failed;
+    text_fini(&reply.body);
 }

@@ -10,7 +10,22 @@ struct json_t;
 /* Takes `value` and writes it as the reply's body. `value` NULL: out of memory. */
 int reply_json(struct reply *reply, struct json_t *value, struct failure *failure);
 
-/* Writes the body of an error reply and sets its type. */
-void reply_error(struct reply *reply, const struct failure *failure);
+/* Header fields that every reply has. Ends with a NULL name. */
+struct reply_header {
+    const char *name, *value;
+};
+extern const struct reply_header reply_headers[];
+
+unsigned http_status_of(enum trit_status status);
+
+/* Writes the body of an error reply and sets its type and its status (`http_status` 0:
+ * the one that fits the failure). */
+void reply_error(struct reply *reply, unsigned http_status,
+                 const struct failure *failure);
+
+/* Writes a whole HTTP reply for an error, after which the connection closes. `body`:
+ * false for the reply to a HEAD request. */
+void reply_document(struct text *out, unsigned http_status, bool body,
+                    const struct failure *failure);
 
 #endif

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "web/request.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/number.h"
 #include "proto/utf8.h"
@@ -45,10 +43,11 @@ static bool match(const char *pattern, const char *path, const char *names[],
 static int decode_name(const char *bytes, size_t count, char *out,
                        struct failure *failure)
 {
-    if (url_decode(bytes, count, out, TRIT_NAME_BYTES_MAX + 1) == 0 && utf8_is_valid(out))
+    if (url_decode(bytes, count, out, TRIT_NAME_BYTES_MAX + 1) == 0 && utf8_is_name(out))
         return 0;
     return fail_field(failure, TRIT_INVALID_ARGUMENT, "path",
-                      "\"%.*s\" is not a percent-encoded name of at most %d bytes",
+                      "\"%.*s\" is not a percent-encoded name of at most %d bytes "
+                      "without control characters",
                       (int)(count < 300 ? count : 300), bytes, TRIT_NAME_BYTES_MAX);
 }
 
@@ -147,41 +146,4 @@ int request_check(const struct request *request, struct failure *failure)
                           "%" PRIu64 " is greater than to: %" PRIu64, request->from,
                           request->to);
     return 0;
-}
-
-/* ---- host ------------------------------------------------------------------ */
-
-static bool ends_with(const char *name, const char *tail)
-{
-    size_t n = strlen(name), t = strlen(tail);
-
-    return n >= t && strcasecmp(name + n - t, tail) == 0;
-}
-
-bool host_allowed(const char *host, const char *bound_name)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-    char name[256];
-    const char *port;
-    size_t length;
-
-    if (!host || host[0] == '\0')
-        return true;
-    if (host[0] == '[') {
-        length = strcspn(++host, "]");
-        port = host + length + (host[length] == ']');
-    } else {
-        length = strcspn(host, ":");
-        port = host + length;
-    }
-    if (length == 0 || length >= sizeof(name) || (*port != ':' && *port != '\0') ||
-        port[strspn(port, ":0123456789")] != '\0')
-        return false;
-    memcpy(name, host, length);
-    name[length] = '\0';
-    if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
-        return true;
-    /* No public domain has a name without a dot. */
-    return !strchr(name, '.') || ends_with(name, ".localhost") ||
-           strcasecmp(name, bound_name) == 0;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/policy.h"
 #include "base/status.h"
 #include "web/config.h"
 #include "web/text.h"
@@ -27,6 +28,8 @@ struct reply {
     unsigned http_status; /* 200 unless a handler says otherwise */
     const char *type;     /* Content-Type */
     bool cacheable;       /* it changes only with the version of the daemon */
+    bool prompt;          /* a browser may ask its user for a token */
+    bool finished;        /* a failure whose body is written already */
     struct text body;
 };
 
@@ -34,11 +37,20 @@ struct reply {
 typedef int handler(const struct web_config *web, const struct request *request,
                     struct reply *reply, struct failure *failure);
 
+/* Under which host names, and for whom, a route is served. */
+enum route_kind {
+    ROUTE_PROBE,   /* any name, everyone: kubelet and load balancers have no token */
+    ROUTE_METRICS, /* any name; everyone, unless web_config.auth is set */
+    ROUTE_PAGE,    /* the names of host_allowed; who has the route's policy */
+};
+
 struct route {
     const char *pattern; /* "*" stands for one name */
     handler *handler;
     const char
         *parameters; /* the query keys it takes, as "step from to"; NULL: ignores any */
+    enum route_kind kind;
+    enum policy policy;
 };
 
 /* Finds the route whose pattern matches the path, and fills request->names. `routes`
@@ -54,11 +66,5 @@ int request_parameter(struct request *request, const struct route *route, const 
 
 /* Checks the parameters against each other. */
 int request_check(const struct request *request, struct failure *failure);
-
-/* Whether a request with this Host header is answered. A page under a domain name
- * that points here (DNS rebinding) is refused: allowed are IP addresses, names without
- * a dot, *.localhost and the name that was bound. A request without the header is
- * allowed, because every browser sends it. */
-bool host_allowed(const char *host, const char *bound_name);
 
 #endif

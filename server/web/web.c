@@ -1,73 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request, on the web's thread:
- *   1. the headers are complete: method, Host and length of the body are checked,
- *      before a body is read;
- *   2. the request is complete: the route is found, its parameters are decoded, its
- *      handler writes the body;
- *   3. the reply is queued; microhttpd sends it and frees the body.
- * Any failure becomes a JSON error. microhttpd enforces the bounds below. */
+ *   1. front has its whole head and gives it to microhttpd over a socket pair;
+ *   2. the method and the absence of a body are checked (admit);
+ *   3. the route is found, then the host's name and the caller are checked (gate), its
+ *      parameters are decoded, its handler writes the body;
+ *   4. the reply is queued; microhttpd writes it to the socket pair, front passes it on.
+ * Any failure becomes a JSON error, or a page for a browser without a token. */
 #include "web/web.h"
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "web/front.h"
+#include "web/gate.h"
 #include "web/listen.h"
 #include "web/reply.h"
 #include "web/routes.h"
 
 enum {
-    CONNECTIONS_MAX = 64,
-    CONNECTIONS_PER_IP_MAX = 8,
-    CONNECTIONS_LOOPBACK_MAX = 48, /* every client there has the same address */
-    IDLE_SECONDS = 10,
-    REQUEST_BYTES_MAX = 16 << 10, /* request line and headers */
+    /* Of a request in microhttpd: a head of HTTP_HEAD_BYTES_MAX, what is parsed of it, and
+     * the head of the reply always fit. */
+    POOL_BYTES = 64 << 10,
     PARAMETERS_MAX = 16,
 };
 
 struct web {
     struct web_config config;
+    struct limits limits;
     struct MHD_Daemon *daemon;
-    char name[LISTEN_NAME_BYTES]; /* host part of the bound address */
+    struct front *front;
+    struct gate gate;
+    struct listening listening;
+    pthread_t thread;
+    int stop_fd;
 };
 
 /* ---- replies ----------------------------------------------------------------- */
 
-static const struct {
-    const char *name, *value;
-} reply_headers[] = {
-    {"X-Content-Type-Options", "nosniff"},
-    {"Content-Security-Policy",
-     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-     "form-action 'none'; frame-ancestors 'none'"},
-    {"Referrer-Policy", "no-referrer"},
-    {"Cross-Origin-Resource-Policy", "same-origin"},
-};
-
-static int add_headers(struct MHD_Response *response, const struct reply *reply)
+static int add_header(struct MHD_Response *response, const char *name, const char *value)
 {
-    int good = MHD_add_response_header(response, "Content-Type", reply->type) == MHD_YES;
+    return MHD_add_response_header(response, name, value) == MHD_YES;
+}
 
-    for (size_t i = 0; i < sizeof(reply_headers) / sizeof(reply_headers[0]); i++)
-        good &= MHD_add_response_header(response, reply_headers[i].name,
-                                        reply_headers[i].value) == MHD_YES;
-    good &= MHD_add_response_header(response, "Cache-Control",
-                                    reply->cacheable ? "max-age=3600" : "no-store") ==
-            MHD_YES;
+static int add_headers(struct MHD_Response *response, const struct reply *reply, bool last)
+{
+    int good = add_header(response, "Content-Type", reply->type);
+
+    for (const struct reply_header *header = reply_headers; header->name; header++)
+        good &= add_header(response, header->name, header->value);
+    good &= add_header(response, "Cache-Control",
+                       reply->cacheable ? "max-age=3600" : "no-store");
     if (reply->http_status == 405)
-        good &= MHD_add_response_header(response, "Allow", "GET, HEAD") == MHD_YES;
+        good &= add_header(response, "Allow", "GET, HEAD");
+    if (reply->http_status == 401)
+        good &= add_header(response, "WWW-Authenticate", "Bearer realm=\"tritd\"");
+    if (reply->http_status == 401 && reply->prompt)
+        good &= add_header(response, "WWW-Authenticate", "Basic realm=\"tritd token\"");
+    if (last)
+        good &= add_header(response, "Connection", "close");
     return good ? 0 : -1;
 }
 
 /* Takes the body. MHD_NO closes the connection. */
 static enum MHD_Result send_reply(struct web *web, struct MHD_Connection *connection,
-                                  struct reply *reply)
+                                  struct http_conn *conn, struct reply *reply)
 {
     struct MHD_Response *response;
     enum MHD_Result sent = MHD_NO;
@@ -78,20 +84,12 @@ static enum MHD_Result send_reply(struct web *web, struct MHD_Connection *connec
         text_fini(&reply->body);
         return MHD_NO;
     }
-    if (add_headers(response, reply) == 0)
+    if (add_headers(response, reply, conn->last) == 0)
         sent = MHD_queue_response(connection, reply->http_status, response);
     MHD_destroy_response(response);
+    conn->replied = sent == MHD_YES;
     metric_add(web->config.metrics, M_HTTP_REQUESTS, 1);
     return sent;
-}
-
-static enum MHD_Result send_failure(struct web *web, struct MHD_Connection *connection,
-                                    const struct failure *failure)
-{
-    struct reply reply = {0};
-
-    reply_error(&reply, failure);
-    return send_reply(web, connection, &reply);
 }
 
 /* ---- requests ---------------------------------------------------------------- */
@@ -101,22 +99,22 @@ static const char *header(struct MHD_Connection *connection, const char *name)
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* The checks that come before a body is read. */
-static int admit(const struct web *web, struct MHD_Connection *connection,
-                 const char *method, struct failure *failure)
+/* The checks that come before a body is read. A refusal closes the connection: what
+ * follows would be read as a request of its own. */
+static int admit(struct MHD_Connection *connection, struct http_conn *conn,
+                 const char *method, unsigned *http_status, struct failure *failure)
 {
-    const char *host = header(connection, "Host");
     const char *length = header(connection, "Content-Length");
 
+    conn->last = true;
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return fail(failure, TRIT_UNIMPLEMENTED, NULL,
                     "method %.32s: only GET and HEAD are served", method);
+    *http_status = 413;
     if (header(connection, "Transfer-Encoding") || (length && strcmp(length, "0") != 0))
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                     "a request must not have a body");
-    if (!host_allowed(host, web->name))
-        return fail(failure, TRIT_PERMISSION_DENIED, NULL,
-                    "host %.100s: not a name of this server; use its IP address", host);
+    conn->last = false;
     return 0;
 }
 
@@ -143,17 +141,48 @@ static enum MHD_Result visit_parameter(void *arg, enum MHD_ValueKind kind,
     return parameters->failure->status == TRIT_OK ? MHD_YES : MHD_NO;
 }
 
-static int handle(const struct web *web, struct MHD_Connection *connection,
-                  const char *path, struct reply *reply, struct failure *failure)
+/* The Authorization header, with the password of Basic, which is how a browser sends a
+ * token, as the token. Writes the text to `own` where it is not the header itself. */
+static const char *authorization(struct MHD_Connection *connection, char *own,
+                                 size_t bytes)
+{
+    const char *value = header(connection, "Authorization");
+    char *user, *password = NULL;
+
+    if (!value || strncasecmp(value, "Basic ", 6) != 0)
+        return value;
+    user = MHD_basic_auth_get_username_password(connection, &password);
+    snprintf(own, bytes, "Bearer %s", password ? password : "");
+    MHD_free(user);
+    MHD_free(password);
+    return own;
+}
+
+static int handle(struct web *web, struct MHD_Connection *connection,
+                  struct http_conn *conn, const char *path, struct reply *reply,
+                  struct failure *failure)
 {
     struct request request = {0};
+    struct gate_request asked = {.path = path, .conn = conn};
     const char *accept = header(connection, "Accept");
     const struct route *route = route_find(routes, path, &request, failure);
     struct parameters parameters = {&request, route, failure, 0};
+    struct failure unfound = *failure;
+    char own[1024];
 
-    if (!route)
+    *failure = (struct failure){.status = TRIT_OK};
+    request.accept = asked.accept = accept ? accept : "";
+    asked.route = route;
+    asked.host = header(connection, "Host");
+    asked.forwarded = header(connection, "Forwarded");
+    asked.x_forwarded_for = header(connection, "X-Forwarded-For");
+    asked.authorization = authorization(connection, own, sizeof(own));
+    if (gate_check(&web->gate, &asked, reply, failure) < 0)
         return -1;
-    request.accept = accept ? accept : "";
+    if (!route) {
+        *failure = unfound;
+        return -1;
+    }
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, visit_parameter,
                               &parameters);
     if (failure->status != TRIT_OK || request_check(&request, failure) < 0)
@@ -165,6 +194,14 @@ static int handle(const struct web *web, struct MHD_Connection *connection,
     return 0;
 }
 
+static struct http_conn *conn_of(struct web *web, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    return info ? front_find(web->front, info->connect_fd) : NULL;
+}
+
 /* microhttpd calls this twice: when the headers are complete, and when the request
  * is complete. `*seen` is NULL at the first call. */
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
@@ -172,23 +209,41 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
                               const char *upload, size_t *upload_bytes, void **seen)
 {
     struct web *web = arg;
+    struct http_conn *conn = conn_of(web, connection);
     struct failure failure = {0};
     struct reply reply = {.http_status = 200, .type = "text/plain; charset=utf-8"};
+    unsigned http_status = 0;
+    int result;
 
     (void)version;
     (void)upload;
     (void)upload_bytes;
+    if (!conn)
+        return MHD_NO;
     if (!*seen) {
         *seen = web;
-        return admit(web, connection, method, &failure)
-                   ? send_failure(web, connection, &failure)
-                   : MHD_YES;
+        result = admit(connection, conn, method, &http_status, &failure);
+        if (result == 0)
+            return MHD_YES;
+    } else {
+        result = handle(web, connection, conn, path, &reply, &failure);
     }
-    if (handle(web, connection, path, &reply, &failure) < 0) {
+    if (result < 0 && !reply.finished) {
         text_fini(&reply.body);
-        return send_failure(web, connection, &failure);
+        reply_error(&reply, http_status, &failure);
     }
-    return send_reply(web, connection, &reply);
+    return send_reply(web, connection, conn, &reply);
+}
+
+/* The reply has been written, or the request was broken off. */
+static void completed(void *arg, struct MHD_Connection *connection, void **seen,
+                      enum MHD_RequestTerminationCode how)
+{
+    struct http_conn *conn = conn_of(arg, connection);
+
+    (void)seen, (void)how;
+    if (conn)
+        conn->ended = true;
 }
 
 /* Keeps paths and parameters percent-encoded: the routes decode names, once. */
@@ -215,64 +270,153 @@ static void log_words(void *arg, const char *format, va_list arguments)
               LOG_FIELDS(LOG_STR("text", words)));
 }
 
-/* ---- start and stop ----------------------------------------------------------- */
+/* ---- the engine of front -------------------------------------------------------- */
 
-static struct MHD_Daemon *start_daemon(struct web *web, const struct listening *listening)
+/* microhttpd counts nothing by address: front has done so. */
+static int engine_give(void *arg, int fd)
 {
-    unsigned per_ip =
-        listening->loopback ? CONNECTIONS_LOOPBACK_MAX : CONNECTIONS_PER_IP_MAX;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG;
+    static const struct sockaddr nobody = {.sa_family = AF_UNIX};
+    struct web *web = arg;
 
-    if (listening->ipv6)
-        flags |= MHD_USE_IPv6;
+    return MHD_add_connection(web->daemon, fd, &nobody, sizeof(nobody)) == MHD_YES ? 0
+                                                                                   : -1;
+}
+
+static int engine_wait_ms(void *arg)
+{
+    struct web *web = arg;
+    MHD_UNSIGNED_LONG_LONG ms;
+
+    if (MHD_get_timeout(web->daemon, &ms) != MHD_YES)
+        return -1;
+    return ms < 1000 ? (int)ms : 1000;
+}
+
+static void engine_run(void *arg)
+{
+    struct web *web = arg;
+
+    MHD_run(web->daemon);
+}
+
+static struct MHD_Daemon *start_daemon(struct web *web)
+{
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG;
+
     return MHD_start_daemon(flags, 0, NULL, NULL, answer, web,
                             /* first, because the options that follow may log */
                             MHD_OPTION_EXTERNAL_LOGGER, log_words, web, /**/
-                            MHD_OPTION_LISTEN_SOCKET, listening->fd,    /**/
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                            MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_ip, /**/
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES_MAX,
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1, /**/
+                            MHD_OPTION_CONNECTION_LIMIT,
+                            2 * (web->limits.http_connections_max + HTTP_RESERVED_MAX),
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+                            MHD_OPTION_NOTIFY_COMPLETED, completed, web, /**/
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1,             /**/
                             MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, web,
                             MHD_OPTION_END);
+}
+
+static int start_front(struct web *web, struct failure *failure)
+{
+    const union MHD_DaemonInfo *epoll =
+        MHD_get_daemon_info(web->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    const struct front_config config = {
+        .listen_fd = web->listening.fd,
+        .stop_fd = web->stop_fd,
+        .shared =
+            {
+                .limits = &web->limits,
+                .metrics = web->config.metrics,
+                .log = web->config.log,
+                .give = engine_give,
+                .engine = web,
+            },
+        .proxies = web->gate.proxies,
+        .proxy_count = web->gate.proxy_count,
+        .engine_fd = epoll ? epoll->epoll_fd : -1,
+        .engine_wait_ms = engine_wait_ms,
+        .engine_run = engine_run,
+    };
+
+    return front_create(&web->front, &config, failure);
+}
+
+/* ---- start and stop ----------------------------------------------------------- */
+
+static void *run(void *arg)
+{
+    struct web *web = arg;
+
+    front_run(web->front);
+    return NULL;
+}
+
+static void web_free(struct web *web)
+{
+    front_destroy(web->front);
+    if (web->daemon)
+        MHD_stop_daemon(web->daemon);
+    if (web->stop_fd >= 0)
+        close(web->stop_fd);
+    close(web->listening.fd);
+    free(web);
+}
+
+static int start(struct web *web, struct failure *failure)
+{
+    const struct web_config *config = &web->config;
+    int error;
+
+    web->limits = config->limits ? *config->limits : limits_default();
+    if (gate_init(&web->gate, config, web->listening.name, failure) < 0)
+        return -1;
+    web->stop_fd = eventfd(0, EFD_CLOEXEC);
+    web->daemon = start_daemon(web);
+    if (web->stop_fd < 0 || !web->daemon)
+        return fail_field(failure, TRIT_UNAVAILABLE, "http",
+                          "%s: cannot start the server: %s", config->address,
+                          strerror(errno));
+    if (start_front(web, failure) < 0)
+        return -1;
+    error = pthread_create(&web->thread, NULL, run, web);
+    return error ? fail_field(failure, TRIT_UNAVAILABLE, "http",
+                              "%s: cannot start a thread: %s", config->address,
+                              strerror(error))
+                 : 0;
 }
 
 int web_start(struct web **web, const struct web_config *config, char *bound,
               size_t bound_bytes, struct failure *failure)
 {
     struct listening listening;
+    char own[LISTEN_NAME_BYTES + 16];
     struct web *w;
 
-    if (listen_on(&listening, config->address, bound, bound_bytes, failure) < 0)
+    if (listen_on(&listening, config->address, own, sizeof(own), failure) < 0)
         return -1;
     w = calloc(1, sizeof(*w));
     if (!w) {
-        fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "http: out of memory");
-        goto close_socket;
+        close(listening.fd);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "http: out of memory");
     }
     w->config = *config;
-    memcpy(w->name, listening.name, sizeof(w->name));
-    w->daemon = start_daemon(w, &listening);
-    if (!w->daemon) {
-        fail_field(failure, TRIT_UNAVAILABLE, "http", "%s: cannot start the server: %s",
-                   config->address, strerror(errno));
-        goto free_web;
+    w->listening = listening;
+    w->stop_fd = -1;
+    if (start(w, failure) < 0) {
+        web_free(w);
+        return -1;
     }
+    snprintf(bound, bound_bytes, "%s", own);
     *web = w;
     return 0;
-
-free_web:
-    free(w);
-close_socket:
-    close(listening.fd);
-    return -1;
 }
 
 void web_stop(struct web *web)
 {
+    static const uint64_t one = 1;
+
     if (!web)
         return;
-    MHD_stop_daemon(web->daemon); /* closes the socket too */
-    free(web);
+    (void)!write(web->stop_fd, &one, sizeof(one));
+    pthread_join(web->thread, NULL);
+    web_free(web);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tests/lib/check.h"
+#include "web/host.h"
 #include "web/request.h"
 
 static void check_html(const char *words, const char *wanted)
@@ -92,6 +93,8 @@ CASE(hosts, "a request is served for an address, a local name or a configured na
         "",
         "node7.example.org",
         "NODE7.example.org:6562",
+        "tritd.example.com",
+        "TRITD.example.com.:6562",
     };
     static const char *const bad[] = {
         "evil.example",
@@ -105,13 +108,16 @@ CASE(hosts, "a request is served for an address, a local name or a configured na
         ":80",
     };
 
-    CHECK(host_allowed(NULL, "node7.example.org"));
+    static const char *const names[] = {"tritd.example.com", "*"};
+
+    CHECK(host_allowed(NULL, "node7.example.org", names, 1));
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-        if (!host_allowed(good[i], "node7.example.org"))
+        if (!host_allowed(good[i], "node7.example.org", names, 1))
             check_failed(__FILE__, __LINE__, "%s should be answered", good[i]);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        if (host_allowed(bad[i], "node7.example.org"))
+        if (host_allowed(bad[i], "node7.example.org", names, 1))
             check_failed(__FILE__, __LINE__, "%s should be refused", bad[i]);
+    CHECK(host_allowed("evil.example", "", names, 2)); /* "*" is every name */
 }
 
 CASE(bounded, "a text stops at its bound and remembers that it was truncated")

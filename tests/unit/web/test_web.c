@@ -283,7 +283,14 @@ CASE(errors, "errors are JSON with the status, the name and the value")
     check_error(&fixture, "/v1/runs/r/layers/l?stepp=3", 400, "INVALID_ARGUMENT",
                 "no such parameter: \"stepp\"; this path takes: step from to");
     check_error(&fixture, "/v1/runs/%zz/layers", 400, "INVALID_ARGUMENT",
-                "path: \"%zz\" is not a percent-encoded name of at most 255 bytes");
+                "path: \"%zz\" is not a percent-encoded name of at most 255 bytes "
+                "without control characters");
+    check_error(&fixture, "/v1/runs/a%1bb/layers", 400, "INVALID_ARGUMENT",
+                "path: \"a%1bb\" is not a percent-encoded name of at most 255 bytes "
+                "without control characters");
+    check_error(&fixture, "/v1/runs/a%C2%9bb/layers", 400, "INVALID_ARGUMENT",
+                "path: \"a%C2%9bb\" is not a percent-encoded name of at most 255 bytes "
+                "without control characters");
     fixture_fini(&fixture);
 }
 
@@ -315,7 +322,7 @@ CASE(methods, "only GET and HEAD are served, and no bodies are accepted")
     send_raw(&fixture,
              "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
              "Content-Length: 5\r\n\r\n12345",
-             400, "must not have a body");
+             413, "must not have a body");
     http_send(&reply, fixture.address,
               "HEAD /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     CHECK_EQ(reply.status, 200);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The HTTP port's listening socket and its connections, on one thread. It bounds them,
+ * in all and for each address. A newcomer replaces a connection that has not sent a whole
+ * request; where all are busy, a few more are accepted for probes alone. */
+#ifndef WEB_FRONT_H
+#define WEB_FRONT_H
+
+#include "base/status.h"
+#include "web/http_conn.h"
+
+enum {
+    HTTP_RESERVED_MAX = 4, /* connections for probes, beyond http_connections_max */
+    HTTP_SPARES_MAX = 12,  /* descriptors kept for them */
+};
+
+struct front;
+
+struct front_config {
+    int listen_fd; /* borrowed */
+    int stop_fd;   /* readable: front_run returns; borrowed */
+    struct http_shared shared; /* but `front` and `need_descriptors` */
+    const struct network *proxies; /* not bounded by address; borrowed */
+    size_t proxy_count;
+    /* The engine: readable when it has something to do; how many milliseconds it can
+     * wait at most, -1 for any time; lets it work. */
+    int engine_fd;
+    int (*engine_wait_ms)(void *engine);
+    void (*engine_run)(void *engine);
+};
+
+/* RESOURCE_EXHAUSTED. */
+int front_create(struct front **front, const struct front_config *config,
+                 struct failure *failure);
+
+/* Serves until stop_fd is readable. */
+void front_run(struct front *front);
+
+/* Closes all connections. */
+void front_destroy(struct front *front);
+
+/* The connection whose engine's end is this descriptor. NULL: it has gone. */
+struct http_conn *front_find(struct front *front, int engine_fd);
+
+#endif
