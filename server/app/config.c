@@ -28,6 +28,22 @@ static const struct option_row rows[] = {
     {"token-file", OPTION_TEXT, AT(token_file), "FILE",
      "who may call: lines of NAME sha256:HEX POLICY[,POLICY]; SIGHUP reads it again",
      false},
+    {"http-host", OPTION_LIST, AT(http_hosts), "NAME",
+     "answer HTTP under this host name too; *: under every name; may be repeated", false},
+    {"http-auth", OPTION_FLAG, AT(http_auth), NULL,
+     "/metrics needs a token or certificate with the policy read", false},
+    {"http-trusted-proxy", OPTION_LIST, AT(http_proxies), "ADDRESS",
+     "believe X-Forwarded-For and Forwarded from this address or network "
+     "(10.0.0.0/8); may be repeated",
+     false},
+    {"http-connections-max", OPTION_COUNT, AT(limits.http_connections_max), "N",
+     "largest number of HTTP connections [64]", false},
+    {"http-connections-per-address", OPTION_COUNT, AT(limits.http_address_max), "N",
+     "of them from one address [8; 48 from this machine]", false},
+    {"http-request-ms", OPTION_NUMBER, AT(limits.http_request_ms_max), "MS",
+     "time limit for an HTTP request, from its first byte to the end of the reply "
+     "[20000]",
+     false},
     {"threads", OPTION_COUNT, AT(threads), "N", "worker threads [one per core]", false},
     {"isa", OPTION_TEXT, AT(isa), "NAME",
      "kernels: auto, portable, avx2, avx512, neon [auto]", false},
@@ -250,6 +266,18 @@ static int validate(const struct config *config, struct failure *failure)
                 "authentication is set; --insecure allows it",
                 address);
     }
+    if (config->http_auth && !config->token_file)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-auth",
+                          "nobody could read /metrics; set --token-file too");
+    if (config->limits.http_connections_max < 1 ||
+        config->limits.http_connections_max > HTTP_CONNECTIONS_MAX)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-connections-max",
+                          "%u; must be from 1 to %d",
+                          (unsigned)config->limits.http_connections_max,
+                          (int)HTTP_CONNECTIONS_MAX);
+    if (config->limits.http_request_ms_max < 1)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-request-ms",
+                          "0; must be at least 1");
     if (config->limits.memory_bytes_max < 16u << 20)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "memory-max",
                           "%" PRIu64 " bytes; must be at least 16M",

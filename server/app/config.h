@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "app/option.h"
 #include "base/limits.h"
 #include "base/status.h"
 #include "obs/log.h"
@@ -21,7 +22,9 @@ struct config {
     const char *data_dir;   /* NULL: reports are in memory only */
     const char *isa;        /* kernels: "auto", "portable", "avx2", ... */
     const char *token_file; /* NULL: none; who may call (docs/access.md) */
-    unsigned threads;       /* workers; 0: one per core */
+    struct option_list http_hosts, http_proxies;
+    bool http_auth;   /* /metrics asks for the policy read */
+    unsigned threads; /* workers; 0: one per core */
     enum log_level log_level;
     enum log_format log_format;
     uint64_t drain_delay_ms; /* from SIGTERM to the drain of the connections */

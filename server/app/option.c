@@ -117,6 +117,31 @@ static int set_word(const struct option_row *row, void *at, const char *source,
     }
 }
 
+/* The command line replaces what the environment says, which replaces the file. */
+static int add_text(const struct option_row *row, struct option_list *list,
+                    const char *source, const char *value, struct failure *failure)
+{
+    char from = '/';
+
+    if (*source == '-' || strncmp(source, "TRITD_", 6) == 0)
+        from = *source;
+    if (list->from != from)
+        list->count = 0;
+    list->from = from;
+    if (list->count == OPTION_LIST_MAX || *value == '\0')
+        return option_refuse(row, source, value, "one of at most 16 texts", failure);
+    list->values[list->count++] = value;
+    return 0;
+}
+
+static bool list_equal(const struct option_list *a, const struct option_list *b)
+{
+    for (size_t i = 0; i < a->count && i < b->count; i++)
+        if (strcmp(a->values[i], b->values[i]) != 0)
+            return false;
+    return a->count == b->count;
+}
+
 int option_read(void *config, const struct option_row *row, const char *source,
                 const char *value, struct failure *failure)
 {
@@ -126,6 +151,8 @@ int option_read(void *config, const struct option_row *row, const char *source,
     case OPTION_TEXT:
         *(const char **)at = value;
         return 0;
+    case OPTION_LIST:
+        return add_text(row, at, source, value, failure);
     case OPTION_COUNT:
     case OPTION_COUNT32:
     case OPTION_NUMBER:
@@ -168,6 +195,7 @@ static size_t member_bytes(const struct option_row *row)
     case OPTION_FLAG:
         return sizeof(bool);
     case OPTION_TEXT:
+    case OPTION_LIST:
     case OPTION_LISTEN:
     case OPTION_ACTION:
     case OPTION_CONFIG:
@@ -182,6 +210,9 @@ bool option_equal(const void *a, const void *b, const struct option_row *row)
     const char *right = (const char *)b + row->offset;
     const char *x, *y;
 
+    if (row->kind == OPTION_LIST)
+        return list_equal((const struct option_list *)(const void *)left,
+                          (const struct option_list *)(const void *)right);
     if (row->kind != OPTION_TEXT)
         return memcmp(left, right, member_bytes(row)) == 0;
     memcpy(&x, left, sizeof(x));

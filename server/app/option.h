@@ -11,6 +11,7 @@
 enum option_kind {
     OPTION_LISTEN,  /* may be repeated */
     OPTION_TEXT,    /* const char * */
+    OPTION_LIST,    /* struct option_list; may be repeated */
     OPTION_COUNT,   /* unsigned */
     OPTION_NUMBER,  /* uint64_t */
     OPTION_BYTES,   /* uint64_t with a unit: K, M, G, T, or KiB, MiB, GiB, TiB */
@@ -20,6 +21,14 @@ enum option_kind {
     OPTION_FLAG,    /* bool */
     OPTION_ACTION,  /* command line only */
     OPTION_CONFIG,  /* the --config file: not in that file itself */
+};
+
+enum { OPTION_LIST_MAX = 16 };
+
+struct option_list { /* the texts are as given, each perhaps several parts with commas */
+    const char *values[OPTION_LIST_MAX];
+    size_t count;
+    char from; /* how its source begins; a later kind of source replaces the list */
 };
 
 struct option_row {

@@ -211,6 +211,13 @@ static int start_web(struct app *app, struct failure *failure)
         .ready = ready,
         .ready_arg = app,
         .version = TRITD_VERSION,
+        .limits = &app->config.limits,
+        .access = app->access,
+        .auth = app->config.http_auth,
+        .hosts = app->config.http_hosts.values,
+        .host_count = app->config.http_hosts.count,
+        .proxies = app->config.http_proxies.values,
+        .proxy_count = app->config.http_proxies.count,
     };
     size_t length = strlen(app->addresses);
     char bound[256] = "off";

@@ -16,6 +16,7 @@ enum {
     ENVELOPE_BYTES_MAX = 16384, /* small fields of a (sub)message; RESOURCE_EXHAUSTED */
     CHUNK_BYTES_MAX = 4 << 20,  /* data of one TensorChunk; INVALID_ARGUMENT */
     REPLY_CHUNK_BYTES_MAX = 2 << 20, /* data of one reply chunk we send */
+    HTTP_CONNECTIONS_MAX = 1024,     /* as a value of http_connections_max */
     LIST_PAGE_MAX = 1000,            /* reports or layers in one page; clamped */
     LAYERS_MAX = 65536,              /* held at once; RESOURCE_EXHAUSTED */
     /* A layer's file name: its name, '/' and others encoded; INVALID_ARGUMENT */
@@ -42,8 +43,8 @@ struct limits {
     uint64_t connection_window_bytes;    /* and of a connection */
     uint64_t frame_bytes_max;            /* SETTINGS_MAX_FRAME_SIZE */
     uint64_t handshake_ms_max;           /* preface and SETTINGS; connection closed */
-    uint64_t idle_ms_max;     /* a stream without a byte either way; CANCELLED */
-    uint64_t drain_ms_max;    /* from SIGTERM to the forced close */
+    uint64_t idle_ms_max;          /* a stream without a byte either way; CANCELLED */
+    uint64_t drain_ms_max;         /* from SIGTERM to the forced close */
     uint32_t http_connections_max; /* further ones replace idle ones; 503 */
     uint32_t http_address_max;     /* of them from one address; 0: an eighth, or three
                                     * quarters for a loopback address; 503 */

@@ -25,11 +25,12 @@ struct web_config {              /* borrowed while the web runs */
     const char *version;
     /* http_connections_max, http_address_max, http_request_ms_max; NULL: the defaults */
     const struct limits *limits;
-    struct access *access;       /* who may read; NULL: everybody */
-    bool auth;                   /* /metrics asks for the policy read too */
-    const char *const *hosts;    /* further names that it answers to; "*": every name */
+    struct access *access; /* who may read; NULL: everybody */
+    bool auth;             /* /metrics asks for the policy read too */
+    /* Each text is one item, or several with commas. */
+    const char *const *hosts; /* further names that it answers to; "*": every name */
     size_t host_count;
-    const char *const *proxies;  /* addresses and networks whose Forwarded is believed */
+    const char *const *proxies; /* addresses and networks whose Forwarded is believed */
     size_t proxy_count;
 };
 

@@ -79,7 +79,7 @@ static size_t count_of(struct front *front, const struct ip *ip)
     size_t count = 0;
 
     EACH_CONN(conn, node, next, front)
-        count += !conn->reserved && ip_equal(&conn->ip, ip);
+    count += !conn->reserved && ip_equal(&conn->ip, ip);
     return count;
 }
 
@@ -244,8 +244,8 @@ static size_t fill_polled(struct front *front, uint64_t now_ns, uint64_t *wake_n
     size_t count = FIXED_FDS;
 
     polled[0] = (struct pollfd){.fd = front->config.stop_fd, .events = POLLIN};
-    polled[1] = (struct pollfd){.fd = accepts ? front->config.listen_fd : -1,
-                                .events = POLLIN};
+    polled[1] =
+        (struct pollfd){.fd = accepts ? front->config.listen_fd : -1, .events = POLLIN};
     polled[2] = (struct pollfd){.fd = front->config.engine_fd, .events = POLLIN};
     *wake_ns = accepts ? UINT64_MAX : front->accept_from_ns;
     EACH_CONN(conn, node, next, front)
@@ -327,7 +327,8 @@ void front_run(struct front *front)
 int front_create(struct front **out, const struct front_config *config,
                  struct failure *failure)
 {
-    size_t conns = config->shared.limits->http_connections_max + (size_t)HTTP_RESERVED_MAX;
+    size_t conns =
+        config->shared.limits->http_connections_max + (size_t)HTTP_RESERVED_MAX;
     struct front *front = calloc(1, sizeof(*front));
 
     if (front)
@@ -352,7 +353,7 @@ void front_destroy(struct front *front)
     if (!front)
         return;
     EACH_CONN(conn, node, next, front)
-        drop(front, conn);
+    drop(front, conn);
     while (front->spare_count > 0)
         close(front->spares[--front->spare_count]);
     free(front->polled);
@@ -364,7 +365,7 @@ struct http_conn *front_find(struct front *front, int engine_fd)
     struct http_conn *conn;
 
     EACH_CONN(conn, node, next, front)
-        if (conn->theirs == engine_fd)
-            return conn;
+    if (conn->theirs == engine_fd)
+        return conn;
     return NULL;
 }

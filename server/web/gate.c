@@ -11,18 +11,33 @@
 #include "web/html.h"
 #include "web/reply.h"
 
+static int add_proxy(struct gate *gate, const char *text, struct failure *failure)
+{
+    if (gate->proxy_count == WEB_PROXIES_MAX)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-trusted-proxy",
+                          "more than %d addresses", (int)WEB_PROXIES_MAX);
+    if (!network_parse(text, &gate->proxies[gate->proxy_count]))
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-trusted-proxy",
+                          "\"%.100s\" is not an IP address or ADDRESS/BITS", text);
+    gate->proxy_count++;
+    return 0;
+}
+
 int gate_init(struct gate *gate, const struct web_config *config, const char *bound_name,
               struct failure *failure)
 {
     *gate = (struct gate){.config = config, .bound_name = bound_name};
-    if (config->proxy_count > WEB_PROXIES_MAX)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-trusted-proxy",
-                          "more than %d", (int)WEB_PROXIES_MAX);
-    for (size_t i = 0; i < config->proxy_count; i++)
-        if (!network_parse(config->proxies[i], &gate->proxies[gate->proxy_count++]))
-            return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-trusted-proxy",
-                              "\"%s\" is not an IP address or ADDRESS/BITS",
-                              config->proxies[i]);
+    for (size_t i = 0; i < config->proxy_count; i++) {
+        for (const char *at = config->proxies[i]; *at; at += strspn(at, ",")) {
+            size_t bytes = strcspn(at, ",");
+            char text[IP_TEXT_BYTES];
+
+            snprintf(text, sizeof(text), "%.*s", (int)bytes, at);
+            if (add_proxy(gate, text, failure) < 0)
+                return -1;
+            at += bytes;
+        }
+    }
     return 0;
 }
 
@@ -77,11 +92,12 @@ static void write_page(const struct gate *gate, const struct failure *failure,
     html_begin(reply, gate->config, "Access");
     text_put(text, "<h1>This daemon asks who you are</h1>\n<p>");
     text_html(text, failure->message);
-    text_put(text,
-             "</p>\n<p>With curl:<br><code>curl -H \"Authorization: Bearer $TOKEN\" "
-             "...</code></p>\n<p>In a browser: reload the page, and give your token as the "
-             "password, under any user name.</p>\n<p>Whoever runs the daemon makes a "
-             "token:<br><code>trit token NAME read</code></p>\n");
+    text_put(
+        text,
+        "</p>\n<p>With curl:<br><code>curl -H \"Authorization: Bearer $TOKEN\" "
+        "...</code></p>\n<p>In a browser: reload the page, and give your token as the "
+        "password, under any user name.</p>\n<p>Whoever runs the daemon makes a "
+        "token:<br><code>trit token NAME read</code></p>\n");
     html_end(reply);
 }
 

@@ -12,11 +12,20 @@ static bool ends_with(const char *name, const char *tail)
     return n >= t && strcasecmp(name + n - t, tail) == 0;
 }
 
+/* Each of `names` is one name or several, separated by commas. */
 static bool listed(const char *name, const char *const *names, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcasecmp(name, names[i]) == 0)
-            return true;
+    size_t length = strlen(name);
+
+    for (size_t i = 0; i < count; i++) {
+        for (const char *at = names[i]; *at; at += strspn(at, ",")) {
+            size_t bytes = strcspn(at, ",");
+
+            if (bytes == length && strncasecmp(name, at, length) == 0)
+                return true;
+            at += bytes;
+        }
+    }
     return false;
 }
 

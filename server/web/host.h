@@ -8,8 +8,8 @@
 
 /* Whether a request with this Host header is answered. A page under a domain name
  * that points here (DNS rebinding) is refused: allowed are IP addresses, names without
- * a dot, *.localhost, the name that was bound, and `names`; "*" among them allows every
- * name. A request without the header is allowed, because every browser sends it. */
+ * a dot, *.localhost, the name that was bound, and `names`, each of them perhaps several
+ * with commas; "*" among them allows every name. A request without the header is allowed, because every browser sends it. */
 bool host_allowed(const char *host, const char *bound_name, const char *const *names,
                   size_t count);
 

@@ -2,6 +2,7 @@
 #include "web/http_conn.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,8 +156,8 @@ void http_conn_expire(struct http_conn *conn)
     if (conn->state == HTTP_READING && conn->in_count > 0) {
         metric_limit(conn->shared->metrics, L_HTTP_REQUEST);
         fail(&failure, TRIT_DEADLINE_EXCEEDED, NULL,
-             "the request was not complete after http_request_ms = %llu ms",
-             (unsigned long long)conn->shared->limits->http_request_ms_max);
+             "the request was not complete after http_request_ms = %" PRIu64 " ms",
+             conn->shared->limits->http_request_ms_max);
         http_conn_refuse(conn, 408, &failure);
         return;
     }
@@ -335,7 +336,8 @@ static void drain_input(struct http_conn *conn)
 {
     ssize_t got = recv(conn->fd, conn->in, sizeof(conn->in), MSG_DONTWAIT);
 
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+    if (got == 0 ||
+        (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
         move(conn, HTTP_CLOSED);
 }
 

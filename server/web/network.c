@@ -80,7 +80,8 @@ static bool in_network(const struct network *network, const struct ip *ip)
     uint8_t mask = (uint8_t)(0xff00u >> network->bits % 8);
 
     return memcmp(network->ip.bytes, ip->bytes, whole) == 0 &&
-           (whole == IP_BYTES || ((network->ip.bytes[whole] ^ ip->bytes[whole]) & mask) == 0);
+           (whole == IP_BYTES ||
+            ((network->ip.bytes[whole] ^ ip->bytes[whole]) & mask) == 0);
 }
 
 bool network_has(const struct network *networks, size_t count, const struct ip *ip)

@@ -52,7 +52,8 @@ static int add_header(struct MHD_Response *response, const char *name, const cha
     return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
-static int add_headers(struct MHD_Response *response, const struct reply *reply, bool last)
+static int add_headers(struct MHD_Response *response, const struct reply *reply,
+                       bool last)
 {
     int good = add_header(response, "Content-Type", reply->type);
 

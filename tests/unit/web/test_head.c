@@ -19,8 +19,8 @@ static int examine(const char *text, size_t count, size_t cut, size_t *length,
 
     *failure = (struct failure){.status = TRIT_OK};
     for (size_t have = cut; have < count + cut; have += cut) {
-        int result = head_examine(&head, text, have < count ? have : count, length,
-                                  failure);
+        int result =
+            head_examine(&head, text, have < count ? have : count, length, failure);
 
         *http_status = head.http_status;
         if (result != 0)
@@ -124,7 +124,7 @@ CASE(bounds, "a request line has 8192 bytes at most, a head 16384, and 100 field
         int result;
         unsigned http_status;
     } cases[] = {
-        {8192, 1000, 1, 0},       {8193, 1000, -1, 414}, {16000, 1000, -1, 414},
+        {8192, 1000, 1, 0},       {8193, 1000, -1, 414},       {16000, 1000, -1, 414},
         {100, 16384 - 102, 1, 0}, {100, 16384 - 101, -1, 431}, {100, 65536, -1, 431},
     };
     char many[4096] = "GET / HTTP/1.1\r\n";
@@ -137,8 +137,8 @@ CASE(bounds, "a request line has 8192 bytes at most, a head 16384, and 100 field
             struct failure failure;
             unsigned http_status = 0;
             size_t length = 0;
-            int result = examine(text, strlen(text), cut, &length, &http_status,
-                                 &failure);
+            int result =
+                examine(text, strlen(text), cut, &length, &http_status, &failure);
 
             if (result != cases[i].result || http_status != cases[i].http_status)
                 check_failed(__FILE__, __LINE__, "%zu+%zu in pieces of %zu: %d %u %s",
@@ -167,8 +167,9 @@ static bool inside(const char *network, const char *address)
 
 CASE(networks, "an address is in a network by the bits of its prefix")
 {
-    static const char *const wrong[] = {"", "x", "1.2.3", "1.2.3.4/33", "1.2.3.4/",
-                                        "1.2.3.4/-1", "::1/129", "::1/64 ", "/8"};
+    static const char *const wrong[] = {"",           "x",        "1.2.3",
+                                        "1.2.3.4/33", "1.2.3.4/", "1.2.3.4/-1",
+                                        "::1/129",    "::1/64 ",  "/8"};
     struct network network;
 
     CHECK(inside("192.0.2.1", "192.0.2.1") && !inside("192.0.2.1", "192.0.2.2"));
