@@ -9,9 +9,9 @@
 #define TERNARY_PIPELINE_H
 
 #include "services/shared.h"
-#include "services/ternary/filing.h"
 #include "services/ternary/fingerprint.h"
 #include "services/ternary/merge.h"
+#include "services/ternary/report_write.h"
 
 enum {
     TILES_IN_FLIGHT_MAX = 32,
@@ -57,7 +57,7 @@ struct pipeline {
     struct merge merge;
     uint64_t merged;    /* number of tiles */
     uint32_t in_flight; /* tiles submitted and neither held nor recycled yet */
-    struct filing filing;
+    struct report_write report_write;
     /* Called once, when the pipeline is COMPLETE. */
     void (*complete)(struct call *call);
 };
@@ -72,8 +72,8 @@ int pipeline_take_scales(struct pipeline *pipeline, const uint8_t *bytes, size_t
  * request has no latents. */
 const struct input *pipeline_latents(const struct pipeline *pipeline);
 
-/* With pipeline->task filled: prepares the merge and the inputs, and opens the filing
- * where it is WANTED. */
+/* With pipeline->task filled: prepares the merge and the inputs, and opens the write of
+ * the report if it is WANTED. */
 int pipeline_start(struct pipeline *pipeline);
 
 /* The tensor's own header came after its reference. The shape is the same; the element

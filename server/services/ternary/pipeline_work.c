@@ -75,12 +75,12 @@ int pipeline_start(struct pipeline *pipeline)
         pipeline->task.has_reference
             ? plan->elements * dtype_bytes(pipeline->task.reference_dtype)
             : 0;
-    if (pipeline->filing.state == FILING_WANTED) {
+    if (pipeline->report_write.state == REPORT_WRITE_WANTED) {
         if (pipeline_latents(pipeline) && !pipeline->fingerprint &&
             !(pipeline->fingerprint = fingerprint_create()))
             return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                         "no memory for a hash of the latents");
-        if (filing_open(&pipeline->filing, call) < 0)
+        if (report_write_open(&pipeline->report_write, call) < 0)
             return -1;
     }
     state_move(&pipeline_states, &pipeline->state, PIPELINE_FILLING);
@@ -188,7 +188,8 @@ static int merge_next(struct pipeline *pipeline, struct tile *tile)
     if (has_report(pipeline))
         merge_tile(&pipeline->merge, &pipeline->task, tile);
     if (tile->codes)
-        filing_codes(&pipeline->filing, tile->codes, (size_t)tile->span.code_bytes);
+        report_write_codes(&pipeline->report_write, tile->codes,
+                           (size_t)tile->span.code_bytes);
     tile_trim(tile, &pipeline->task, services_of(pipeline->call)->config.blocks);
     if (!pipeline->task.plan.spec.has_out || pipeline->merge.counts.non_finite)
         pipeline_recycle(pipeline, tile);
@@ -290,7 +291,7 @@ void pipeline_cancel(struct pipeline *pipeline)
         tiles_put(&services->tiles, LIST_OWNER(node, struct tile, link),
                   services->config.blocks);
     pipeline->tensor.tile = pipeline->reference.tile = NULL;
-    filing_drop(&pipeline->filing);
+    report_write_drop(&pipeline->report_write);
 }
 
 void pipeline_fini(struct pipeline *pipeline)

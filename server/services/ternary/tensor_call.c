@@ -41,14 +41,15 @@ void tensor_begin(struct call *call)
     state->pipeline.emits_chunks = state->ops->stream;
     state->pipeline.tensor.field = state->ops->data_field;
     state->pipeline.reference.field = "reference.data";
-    state->pipeline.filing.put.report = &state->report;
+    state->pipeline.report_write.put.report = &state->report;
 }
 
 int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer)
 {
     if (!layer->present && layer->layer[0] == '\0' && layer->step == 0)
         return 0;
-    return filing_want(&tensor_call_pipeline(call)->filing, layer, &call->failure);
+    return report_write_want(&tensor_call_pipeline(call)->report_write, layer,
+                             &call->failure);
 }
 
 /* ---- starting ---------------------------------------------------------------- */
@@ -292,10 +293,10 @@ void tensor_fini(struct call *call)
 
 /* ---- reports ------------------------------------------------------------------- */
 
-static void filed(struct call *call)
+static void written(struct call *call)
 {
     struct tensor_call *state = state_of(call);
-    struct store_put *put = &state->pipeline.filing.put;
+    struct store_put *put = &state->pipeline.report_write.put;
 
     if (put->failure.status != TRIT_OK) {
         call->failure = put->failure;
@@ -336,11 +337,11 @@ void tensor_call_report(struct call *call, void (*reply)(struct call *call))
         metric_add(call->config->metrics, M_NOT_TERNARY, 1);
     if (report->non_finite)
         metric_add(call->config->metrics, M_NON_FINITE, 1);
-    if (pipeline->filing.state != FILING_OPEN) {
+    if (pipeline->report_write.state != REPORT_WRITE_OPEN) {
         reply(call);
         return;
     }
     state->reply = reply;
-    pipeline->filing.put.question = question(pipeline, state->ops->verifies);
-    filing_commit(&pipeline->filing, filed);
+    pipeline->report_write.put.question = question(pipeline, state->ops->verifies);
+    report_write_commit(&pipeline->report_write, written);
 }

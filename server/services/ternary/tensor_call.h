@@ -41,7 +41,7 @@ extern const struct states tensor_call_states;
 
 struct tensor_call {
     struct pipeline pipeline;
-    struct trit_report report; /* the call's only one; the filing's put borrows it */
+    struct trit_report report; /* the call's only one; report_write borrows it */
     const struct tensor_ops *ops;
     enum tensor_call_state state;     /* unary */
     size_t small_bytes;               /* unary: when the data began */
@@ -74,7 +74,7 @@ void tensor_fini(struct call *call);
  * in a stream, and one whose codes are too many for the store. */
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan);
 
-/* Where the request carries a layer: takes it into report and filing. */
+/* If the request carries a layer: copies it into the report and wants a write. */
 int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer);
 
 /* Makes the report from the merged tiles, files it if the request carries a layer, and

@@ -19,9 +19,9 @@ static uint64_t elements_of(const struct plan_spec *spec)
 /* The codes of a tensor that is one tile reach the store in one piece. */
 static int check_filed(struct call *call, const struct plan *plan)
 {
-    const struct filing *filing = &tensor_call_pipeline(call)->filing;
+    const struct report_write *report_write = &tensor_call_pipeline(call)->report_write;
 
-    if (!plan->whole || filing->state != FILING_WANTED ||
+    if (!plan->whole || report_write->state != REPORT_WRITE_WANTED ||
         plan->elements / 4 <= STORE_CODES_PENDING_MAX)
         return 0;
     metric_limit(call->config->metrics, L_WHOLE_ELEMENTS);

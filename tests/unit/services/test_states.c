@@ -15,9 +15,9 @@ CASE(pipeline_moves, "a pipeline completes once, after its last tile is merged")
     check_moves(&pipeline_states, "planning>filling filling>merging merging>complete");
 }
 
-CASE(filing_moves, "a report to store is committed or dropped, once")
+CASE(report_write_moves, "a report to store is committed or dropped, once")
 {
-    check_moves(&filing_states,
+    check_moves(&report_write_states,
                 "none>wanted wanted>open open>committing open>closed committing>closed");
 }
 
