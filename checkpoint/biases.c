@@ -26,21 +26,19 @@ struct bias_check bias_check(enum trit_dtype dtype, const void *scales,
 }
 
 void findings_add_biases(struct file_findings *findings, const char *matrix,
-                         enum trit_dtype dtype, const void *scales, const void *biases,
-                         uint64_t bytes)
+                         const struct bias_check *found)
 {
-    const struct bias_check found = bias_check(dtype, scales, biases, bytes);
     struct trit_finding *added =
-        found.count ? findings_add(findings, TRIT_FINDING_NOT_TERNARY, matrix, NULL)
-                    : NULL;
+        found->count ? findings_add(findings, TRIT_FINDING_NOT_TERNARY, matrix, NULL)
+                     : NULL;
 
     if (!added)
         return;
     added->has_group = added->has_count = true;
-    added->group = found.first;
-    added->count = found.count;
-    snprintf(added->expected, sizeof(added->expected), "bias %.9g", -found.scale);
-    snprintf(added->got, sizeof(added->got), "bias %.9g", found.bias);
+    added->group = found->first;
+    added->count = found->count;
+    snprintf(added->expected, sizeof(added->expected), "bias %.9g", -found->scale);
+    snprintf(added->got, sizeof(added->got), "bias %.9g", found->bias);
     snprintf(
         added->hint, sizeof(added->hint),
         "a weight is scale * code + bias, so it is ternary only if the bias is -scale");

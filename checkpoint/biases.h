@@ -17,7 +17,6 @@ struct bias_check bias_check(enum trit_dtype dtype, const void *scales,
 
 /* Adds the finding not_ternary for the matrix if a bias is not -scale. */
 void findings_add_biases(struct file_findings *findings, const char *matrix,
-                         enum trit_dtype dtype, const void *scales, const void *biases,
-                         uint64_t bytes);
+                         const struct bias_check *found);
 
 #endif

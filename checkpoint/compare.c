@@ -27,7 +27,7 @@ static struct trit_finding *add_difference(struct file_findings *findings,
     return added;
 }
 
-static bool same_form(const struct tensor_entry *a, const struct tensor_entry *b)
+bool entries_have_same_form(const struct tensor_entry *a, const struct tensor_entry *b)
 {
     return a->type == b->type && a->rank == b->rank &&
            memcmp(a->shape, b->shape, a->rank * sizeof(a->shape[0])) == 0;
@@ -47,7 +47,7 @@ bool findings_add_form(struct file_findings *findings, const struct contents *cl
 {
     const struct tensor_entry *entry = &claim->table->entries[index];
 
-    if (same_form(entry, latents))
+    if (entries_have_same_form(entry, latents))
         return false;
     struct trit_finding *added = add_difference(findings, claim, index);
     if (added) {

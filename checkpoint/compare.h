@@ -7,6 +7,9 @@
 #include "checkpoint/difference.h"
 #include "checkpoint/findings.h"
 
+/* Do the two have the same type and shape? */
+bool entries_have_same_form(const struct tensor_entry *a, const struct tensor_entry *b);
+
 /* Adds a finding and returns true if tensor `index` of the claim has another type or
  * shape than `latents`. Its bytes need no comparison then. */
 bool findings_add_form(struct file_findings *findings, const struct contents *claim,

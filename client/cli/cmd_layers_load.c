@@ -82,8 +82,9 @@ static int read_file(struct loading *load)
 static enum exit_code send(struct loading *load)
 {
     struct progress progress;
+    struct progress_piece piece;
     const struct trit_call_options call = {
-        .size = sizeof(call), .progress = progress_update, .progress_arg = &progress};
+        .size = sizeof(call), .progress = progress_update, .progress_arg = &piece};
     struct trit_error error = TRIT_ERROR_INIT;
     enum trit_status status;
 
@@ -91,7 +92,7 @@ static enum exit_code send(struct loading *load)
     if (!load->client)
         return FAILED;
     progress_start(&progress, load->weight_tensor.bytes + load->bias_tensor.bytes);
-    progress_piece(&progress, load->spec.name);
+    progress_piece_begin(&piece, &progress, load->spec.name, NULL);
     status = trit_layer_load(load->client, &load->spec, &load->weight_tensor,
                              load->spec.bias ? &load->bias_tensor : NULL, &call,
                              &load->spec, &error);

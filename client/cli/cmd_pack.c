@@ -7,206 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "client/cli/interrupt.h"
-#include "client/cli/matrix.h"
 #include "client/cli/output.h"
-#include "client/cli/progress.h"
-#include "client/cli/put.h"
+#include "client/cli/pack.h"
 #include "client/cli/show_plan.h"
-#include "client/cli/side.h"
 #include "kernels/kernels.h"
-
-struct packing_run {
-    const struct options *options;
-    const char *command; /* "pack" or "unpack" */
-    struct trit_client *client;
-    struct side input;
-    struct plan plan;
-    struct writer *writer;
-    struct interrupt interrupt;
-    struct progress progress;
-    uint64_t rounded; /* scales that --round-scales allowed to round */
-    struct failure failure;
-};
-
-/* ---- one matrix -------------------------------------------------------------------- */
-
-static struct trit_tensor tensor_of(const struct side_matrix *loaded)
-{
-    struct trit_tensor tensor = TRIT_TENSOR_INIT;
-
-    tensor.dtype = loaded->matrix.dtype;
-    tensor.rank = 2;
-    tensor.shape[0] = loaded->matrix.rows;
-    tensor.shape[1] = loaded->matrix.columns;
-    tensor.data = loaded->data;
-    tensor.bytes = loaded->data_bytes;
-    return tensor;
-}
-
-static int answer(struct packing_run *p, enum trit_status status,
-                  const struct trit_error *error)
-{
-    return status == TRIT_OK ? 0
-                             : fail(&p->failure, status, error->field, "%s: %s",
-                                    trit_status_name(status), error->message);
-}
-
-static void count_rounded(struct packing_run *p, const struct trit_report *report)
-{
-    for (uint32_t i = 0; i < report->finding_count; i++)
-        if (report->findings[i].kind == TRIT_FINDING_SCALE_ROUNDED)
-            p->rounded += report->findings[i].count;
-}
-
-static int pack_matrix(struct packing_run *p, size_t layer,
-                       const struct side_matrix *loaded)
-{
-    const struct trit_tensor tensor = tensor_of(loaded);
-    const struct layer_terms *source = &loaded->matrix.terms;
-    struct trit_call_options call = TRIT_CALL_OPTIONS_INIT;
-    struct trit_pack_options options = TRIT_PACK_OPTIONS_INIT;
-    struct trit_projection packed = TRIT_PROJECTION_INIT;
-    struct trit_report report = TRIT_REPORT_INIT;
-    struct trit_error error = TRIT_ERROR_INIT;
-    int result;
-
-    call.progress = progress_update;
-    call.progress_arg = &p->progress;
-    options.call = &call;
-    options.source_encoding = source->encoding;
-    options.scales = loaded->scales;
-    options.scale_bytes = loaded->scale_bytes;
-    options.scales_dtype = loaded->matrix.scales_dtype;
-    options.group_size = p->plan.terms.group_size;
-    if (options.group_size == 0 &&
-        loaded->scales) /* the tensor's one scale from those of its groups */
-        options.group_size = source->group_size;
-    options.encoding = p->plan.terms.encoding;
-    options.allow_rounded_scales = option_given(p->options, OPTION_ROUND_SCALES);
-    packed.report = &report;
-    result = answer(p, trit_pack(p->client, &tensor, &options, &packed, &error), &error);
-    if (result == 0) {
-        const struct encoded encoded = {packed.data, packed.scales, packed.data_bytes,
-                                        packed.scale_bytes};
-
-        count_rounded(p, &report);
-        result = put_matrix(p->writer, &p->plan, layer, &encoded, &p->failure);
-    }
-    trit_projection_free(&packed);
-    return result;
-}
-
-/* A dense layer stays as it is, in the type that is asked for. */
-static int convert_matrix(struct packing_run *p, size_t layer,
-                          const struct side_matrix *loaded)
-{
-    const struct plan_item *item = &p->plan.items[layer];
-    const enum trit_dtype to = p->plan.table.entries[item->data].type->dtype;
-    const uint64_t count = loaded->matrix.rows * loaded->matrix.columns;
-    struct encoded encoded = {.data_bytes = count * dtype_bytes(to)};
-    void *data = malloc((size_t)encoded.data_bytes + 1);
-    uint64_t bad;
-    int result;
-
-    if (!data)
-        return fail(&p->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    encoded.data = data;
-    result = floats_convert(loaded->matrix.dtype, loaded->data, to, data, count, &bad)
-                 ? put_matrix(p->writer, &p->plan, layer, &encoded, &p->failure)
-                 : fail(&p->failure, TRIT_INVALID_ARGUMENT, NULL,
-                        "%s does not hold element %" PRIu64 " exactly",
-                        element_type_of(to)->name, bad);
-    free(data);
-    return result;
-}
-
-static int unpack_matrix(struct packing_run *p, size_t layer,
-                         const struct side_matrix *loaded)
-{
-    if (loaded->matrix.terms.encoding == TRIT_ENCODING_DENSE)
-        return convert_matrix(p, layer, loaded);
-    const struct trit_tensor tensor = tensor_of(loaded);
-    const struct plan_item *item = &p->plan.items[layer];
-    struct trit_call_options call = TRIT_CALL_OPTIONS_INIT;
-    struct trit_unpack_options options = TRIT_UNPACK_OPTIONS_INIT;
-    struct trit_error error = TRIT_ERROR_INIT;
-    struct encoded encoded = {.scales = NULL};
-    void *data = NULL;
-    int result;
-
-    call.progress = progress_update;
-    call.progress_arg = &p->progress;
-    options.call = &call;
-    options.encoding = loaded->matrix.terms.encoding;
-    options.group_size = loaded->matrix.terms.group_size;
-    options.dtype = p->plan.table.entries[item->data].type->dtype;
-    options.scales = loaded->scales;
-    options.scale_bytes = loaded->scale_bytes;
-    options.scales_dtype = loaded->matrix.scales_dtype;
-    result = answer(
-        p, trit_unpack(p->client, &tensor, &options, &data, &encoded.data_bytes, &error),
-        &error);
-    if (result == 0) {
-        encoded.data = data;
-        result = put_matrix(p->writer, &p->plan, layer, &encoded, &p->failure);
-    }
-    trit_free(data);
-    return result;
-}
-
-/* ---- all of them ------------------------------------------------------------------- */
-
-static int do_layer(struct packing_run *p, size_t index)
-{
-    const struct content *content = &p->plan.contents.items[index];
-    const struct matrices matrices = content_matrices(content);
-    const char *layer = p->plan.contents.table->entries[index].name;
-    const bool unpack = p->plan.terms.encoding == TRIT_ENCODING_DENSE;
-    char name[MATRIX_NAME_BYTES];
-
-    for (uint64_t i = 0; i < matrices.count; i++) {
-        struct side_matrix loaded = {.data = NULL};
-        int result;
-
-        matrix_name(name, layer, &matrices, i);
-        progress_piece(&p->progress, name);
-        result = side_load(&p->input, index, i, &loaded, &p->failure);
-        if (result == 0)
-            result = (unpack ? unpack_matrix : pack_matrix)(p, index, &loaded);
-        progress_piece_done(&p->progress, loaded.data_bytes);
-        side_unload(&loaded);
-        if (result < 0)
-            return fail_context(&p->failure, "%s", name);
-    }
-    return 0;
-}
 
 static int do_all(struct packing_run *p)
 {
-    const struct tensor_table *table = p->plan.contents.table;
-
-    for (size_t i = 0; i < table->count; i++) {
-        const struct plan_item *item = &p->plan.items[i];
-
-        if (item->data == PLAN_NONE) /* scales are written with their layer */
-            continue;
-        if (interrupt_check(&p->failure) < 0)
-            return -1;
-        if (item->action == PLAN_PACK) {
-            if (do_layer(p, i) < 0)
-                return -1;
-            continue;
-        }
-        progress_piece(&p->progress, table->entries[i].name);
-        if (put_copy(p->writer, item->data, p->input.input.reader, &table->entries[i],
-                     &p->failure) < 0)
-            return fail_context(&p->failure, "%s", table->entries[i].name);
-        progress_piece_done(&p->progress, table->entries[i].bytes);
-    }
-    return reader_unchanged(p->input.input.reader, &p->failure) < 0
-               ? -1
-               : interrupt_check(&p->failure);
+    if (pack_pieces(p) < 0 || reader_unchanged(p->input.input.reader, &p->failure) < 0)
+        return -1;
+    return interrupt_check(&p->failure);
 }
 
 static json_t *result_json(const struct packing_run *p)
@@ -292,6 +102,7 @@ static enum exit_code run(const char *command, const struct options *options,
     struct options source = *options;
     enum exit_code code = check_usage(&p);
 
+    pthread_mutex_init(&p.whole, NULL);
     /* --from-encoding says how the input is encoded; --encoding is the output's. */
     source.given &= ~(OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE));
     source.group_size = 0;
@@ -312,6 +123,7 @@ static enum exit_code run(const char *command, const struct options *options,
     trit_close(p.client);
     plan_destroy(&p.plan);
     side_close(&p.input);
+    pthread_mutex_destroy(&p.whole);
     return code;
 }
 

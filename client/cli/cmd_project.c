@@ -3,9 +3,8 @@
  *
  * 1. Reads the input's table and plans the output. Refuses what is impossible, and
  *    layers that are ternary already, before it sends or writes anything.
- * 2. Handles the tensors in the input's order: has the daemon project
- *    each layer and writes the result, large matrices piece by piece; copies every
- *    other tensor.
+ * 2. Has the daemon project each layer and writes the result; copies every other tensor.
+ *    Several matrices are under way at a time (lanes.h).
  * 3. Fails if the input was changed meanwhile or a layer lost a scale. Otherwise the
  *    output gets its name.
  * After a failure or a signal the output's name is as it was before. Reports that the
@@ -21,22 +20,6 @@
 #include "client/cli/show_plan.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
-
-static int project_all(struct projecting *p)
-{
-    const struct tensor_table *table = reader_table(p->input.reader);
-
-    for (size_t i = 0; i < table->count; i++) {
-        const bool layer = p->plan.items[i].action == PLAN_TERNARIZE;
-
-        progress_piece(&p->progress, table->entries[i].name);
-        if (interrupt_check(&p->failure) < 0)
-            return -1;
-        if ((layer ? project_layer : project_copy)(p, i) < 0)
-            return fail_context(&p->failure, "%s", table->entries[i].name);
-    }
-    return 0;
-}
 
 /* ---- the result ------------------------------------------------------------- */
 
@@ -109,7 +92,7 @@ static int write_output(struct projecting *p)
     if (output_open(&p->writer, p->options, &p->input, &p->plan, &p->failure) < 0)
         return fail_context(&p->failure, "%s", p->options->output);
     progress_start(&p->progress, p->plan.bytes);
-    int result = project_all(p);
+    int result = project_pieces(p);
     progress_stop(&p->progress);
     if (result != 0 || reader_unchanged(p->input.reader, &p->failure) != 0 ||
         interrupt_check(&p->failure) != 0)
@@ -183,6 +166,7 @@ static enum exit_code run_project(const struct options *options)
     enum exit_code code;
 
     findings_init(&p.findings);
+    pthread_mutex_init(&p.whole, NULL);
     code = run_steps(&p);
     showing_end(&p.showing);
     findings_fini(&p.findings);
@@ -191,6 +175,7 @@ static enum exit_code run_project(const struct options *options)
     trit_close(p.client);
     plan_destroy(&p.plan);
     input_close(&p.input);
+    pthread_mutex_destroy(&p.whole);
     return code;
 }
 

@@ -25,58 +25,11 @@
 
 /* ---- the file --------------------------------------------------------------------- */
 
-/* A layer without its scales cannot be sent; it has a finding already. */
-static bool can_examine(const struct verifying *v, size_t index)
-{
-    return content_is_complete(&v->claim.items[index]);
-}
-
-static int check_pair(struct verifying *v, const struct match_pair *pair)
-{
-    switch (pair->kind) {
-    case MATCH_PROJECTION:
-    case MATCH_EXTRA_LAYER:
-        return can_examine(v, pair->claim) ? verify_layer(v, pair) : 0;
-    case MATCH_BYTES:
-        return verify_other(v, pair);
-    case MATCH_NO_STEP:
-    case MATCH_MISSING_LAYER:
-    case MATCH_MISSING_TENSOR:
-    case MATCH_EXTRA_TENSOR:
-    case MATCH_RENAMED:
-        break;
-    }
-    return 0;
-}
-
-static int check_claim(struct verifying *v, const struct match_pair *pair)
-{
-    const struct tensor_entry *entry;
-    int result;
-
-    if (pair->claim == CONTENT_NONE)
-        return 0;
-    entry = &v->claim.table->entries[pair->claim];
-    progress_piece(&v->progress, entry->name);
-    result = check_pair(v, pair);
-    return result == 0 ? 0 : fail_context(&v->failure, "%s", entry->name);
-}
-
 static int check_all(struct verifying *v)
 {
-    const bool against = v->against.reader != NULL;
-    const size_t count = against ? v->match.count : v->claim.table->count;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct match_pair alone = {
-            .kind = MATCH_EXTRA_LAYER, .claim = i, .latents = CONTENT_NONE};
-
-        if (check_claim(v, against ? &v->match.pairs[i] : &alone) < 0)
-            return -1;
-    }
-    if (reader_unchanged(v->file.reader, &v->failure) < 0)
+    if (verify_pieces(v) < 0 || reader_unchanged(v->file.reader, &v->failure) < 0)
         return -1;
-    return against ? reader_unchanged(v->against.reader, &v->failure) : 0;
+    return v->against.reader ? reader_unchanged(v->against.reader, &v->failure) : 0;
 }
 
 static void find_nothing(struct verifying *v)
@@ -179,7 +132,7 @@ static enum exit_code verify_matched(struct verifying *v)
 
     for (size_t i = 0; i < v->claim.table->count; i++) {
         total += v->claim.table->entries[i].bytes;
-        any |= can_examine(v, i);
+        any |= content_is_complete(&v->claim.items[i]);
     }
     /* The daemon is needed only if there is a layer to send. */
     v->client = any ? cli_connect(v->options) : NULL;
@@ -296,6 +249,7 @@ static enum exit_code run_verify(const struct options *options)
     if (code != DONE)
         return code;
     findings_init(&v.findings);
+    pthread_mutex_init(&v.whole, NULL);
     code = run_steps(&v);
     showing_end(&v.showing);
     trit_close(v.client);
@@ -306,6 +260,7 @@ static enum exit_code run_verify(const struct options *options)
     record_fini(&v.record);
     input_close(&v.against);
     input_close(&v.file);
+    pthread_mutex_destroy(&v.whole);
     return code;
 }
 

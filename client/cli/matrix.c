@@ -72,13 +72,18 @@ const void *matrix_stored(const void *data, uint64_t bytes,
 
 /* ---- arguments of calls ---------------------------------------------------------------- */
 
+bool matrix_is_small(const struct tensor_entry *entry, const struct matrices *matrices)
+{
+    return entry->bytes / matrices->count < STREAMED_BYTES_MIN;
+}
+
 bool matrix_is_streamed(enum trit_encoding encoding, const struct tensor_entry *entry,
                         const struct matrices *matrices)
 {
     const struct encoding_layout *layout = encoding_layout(encoding);
 
     return layout && layout->scales != SCALES_TENSOR && !matrices->transposed &&
-           entry->bytes / matrices->count >= STREAMED_BYTES_MIN;
+           !matrix_is_small(entry, matrices);
 }
 
 int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,

@@ -39,6 +39,9 @@ struct matrix {
 bool matrix_is_streamed(enum trit_encoding encoding, const struct tensor_entry *entry,
                         const struct matrices *matrices);
 
+/* Is it so small that several may be in memory? */
+bool matrix_is_small(const struct tensor_entry *entry, const struct matrices *matrices);
+
 /* Loads the matrix as matrix_load does, or, where `streamed`, leaves its bytes in the file.
  * Borrows the arguments until matrix_close. */
 int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,

@@ -12,7 +12,6 @@
 
 enum {
     BAR_COLUMNS = 30,
-    LABEL_BYTES = 128,
     FIXED_COLUMNS = BAR_COLUMNS + 24, /* brackets, percentage, rate, spaces */
 };
 
@@ -31,59 +30,8 @@ static size_t terminal_columns(void)
 void progress_start(struct progress *progress, uint64_t total)
 {
     *progress = (struct progress){.total = total, .started_ns = clock_monotonic_ns()};
+    pthread_mutex_init(&progress->lock, NULL);
     progress->state = isatty(STDERR_FILENO) ? PROGRESS_SHOWN : PROGRESS_SILENT;
-}
-
-static void draw(struct progress *progress, uint64_t done)
-{
-    double share = progress->total ? (double)done / (double)progress->total : 1;
-    double seconds = (double)(clock_monotonic_ns() - progress->started_ns) / 1e9;
-    size_t filled = (size_t)(share * BAR_COLUMNS), columns = terminal_columns();
-    char bar[BAR_COLUMNS + 1], label[LABEL_BYTES];
-
-    if (filled > BAR_COLUMNS)
-        filled = BAR_COLUMNS;
-    memset(bar, '#', filled);
-    memset(bar + filled, '.', BAR_COLUMNS - filled);
-    bar[BAR_COLUMNS] = '\0';
-    escape_text(label, sizeof(label), progress->label ? progress->label : "");
-    if (columns <= FIXED_COLUMNS)
-        columns = FIXED_COLUMNS;
-    fprintf(stderr, "\r[%s] %3.0f %%  %7.1f MB/s  %.*s\033[K", bar, share * 100,
-            seconds > 0 ? (double)done / 1e6 / seconds : 0,
-            (int)(columns - FIXED_COLUMNS), label);
-    fflush(stderr);
-}
-
-void progress_piece(struct progress *progress, const char *label)
-{
-    progress->label = label;
-    progress_update(progress, 0, 0);
-}
-
-int progress_update(void *arg, uint64_t bytes_done, uint64_t bytes_total)
-{
-    struct progress *progress = arg;
-    uint64_t now;
-
-    (void)bytes_total;
-    if (interrupt_came())
-        return -1;
-    if (progress->state == PROGRESS_SILENT)
-        return 0;
-    now = clock_monotonic_ns();
-    if (now - progress->drawn_ns < DRAW_NS)
-        return 0;
-    progress->drawn_ns = now;
-    draw(progress, progress->done + bytes_done);
-    return 0;
-}
-
-void progress_piece_done(struct progress *progress, uint64_t bytes)
-{
-    progress->done += bytes;
-    if (progress->state == PROGRESS_SHOWN && progress->done >= progress->total)
-        draw(progress, progress->done);
 }
 
 void progress_stop(struct progress *progress)
@@ -91,4 +39,72 @@ void progress_stop(struct progress *progress)
     if (progress->state == PROGRESS_SHOWN)
         fputs("\r\033[K", stderr);
     progress->state = PROGRESS_SILENT;
+    pthread_mutex_destroy(&progress->lock);
+}
+
+/* Draws the bar if it is due; with the lock held. */
+static void draw(struct progress *progress, bool due)
+{
+    const uint64_t now = clock_monotonic_ns();
+    double share = progress->total ? (double)progress->done / (double)progress->total : 1;
+    double seconds = (double)(now - progress->started_ns) / 1e9;
+    size_t filled = (size_t)(share * BAR_COLUMNS), columns = terminal_columns();
+    char bar[BAR_COLUMNS + 1];
+
+    if (!due && now - progress->drawn_ns < DRAW_NS)
+        return;
+    progress->drawn_ns = now;
+    if (filled > BAR_COLUMNS)
+        filled = BAR_COLUMNS;
+    memset(bar, '#', filled);
+    memset(bar + filled, '.', BAR_COLUMNS - filled);
+    bar[BAR_COLUMNS] = '\0';
+    if (columns <= FIXED_COLUMNS)
+        columns = FIXED_COLUMNS;
+    fprintf(stderr, "\r[%s] %3.0f %%  %7.1f MB/s  %.*s\033[K", bar, share * 100,
+            seconds > 0 ? (double)progress->done / 1e6 / seconds : 0,
+            (int)(columns - FIXED_COLUMNS), progress->label);
+    fflush(stderr);
+}
+
+/* ---- pieces ------------------------------------------------------------------------ */
+
+void progress_piece_begin(struct progress_piece *piece, struct progress *progress,
+                          const char *label, const atomic_bool *stopped)
+{
+    *piece = (struct progress_piece){.progress = progress, .stopped = stopped};
+    if (progress->state == PROGRESS_SILENT)
+        return;
+    pthread_mutex_lock(&progress->lock);
+    escape_text(progress->label, sizeof(progress->label), label);
+    draw(progress, false);
+    pthread_mutex_unlock(&progress->lock);
+}
+
+/* `bytes` of the piece are done now; fewer than before where a call was tried again. */
+static void piece_done(struct progress_piece *piece, uint64_t bytes, bool ends)
+{
+    struct progress *progress = piece->progress;
+
+    if (progress->state == PROGRESS_SILENT)
+        return;
+    pthread_mutex_lock(&progress->lock);
+    progress->done = progress->done - piece->done + bytes;
+    draw(progress, ends && progress->done >= progress->total);
+    pthread_mutex_unlock(&progress->lock);
+    piece->done = bytes;
+}
+
+int progress_update(void *arg, uint64_t bytes_done, uint64_t bytes_total)
+{
+    struct progress_piece *piece = arg;
+
+    (void)bytes_total;
+    piece_done(piece, bytes_done, false);
+    return interrupt_came() || (piece->stopped && atomic_load(piece->stopped));
+}
+
+void progress_piece_end(struct progress_piece *piece, uint64_t bytes)
+{
+    piece_done(piece, bytes, true);
 }

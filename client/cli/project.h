@@ -7,7 +7,9 @@
 #include "checkpoint/plan.h"
 #include "client/cli/file.h"
 #include "client/cli/interrupt.h"
+#include "client/cli/lanes.h"
 #include "client/cli/output.h"
+#include "client/cli/plan_cursor.h"
 #include "client/cli/progress.h"
 #include "client/cli/show.h"
 
@@ -21,17 +23,17 @@ struct projecting {
     struct progress progress;
     struct showing showing;
     struct file_findings findings;
-    size_t not_ternary; /* layers whose projection is not ternary */
-    size_t lost;        /* layers that lose scales and may not */
+    size_t not_ternary;        /* layers whose projection is not ternary */
+    size_t lost;               /* layers that lose scales and may not */
+    struct plan_cursor cursor; /* of the next piece */
+    pthread_mutex_t whole;     /* held for a matrix that is in memory as a whole */
     struct failure failure;
 };
 
-/* Copies a tensor byte for byte to the output. */
-int project_copy(struct projecting *p, size_t index);
-
-/* Has the daemon project a layer matrix by matrix, writes the results to the
- * output, and collects reports and findings. */
-int project_layer(struct projecting *p, size_t index);
+/* Copies every tensor that is no layer to the output. Has the daemon project the layers
+ * matrix by matrix, writes the results, and collects reports and findings in the order of
+ * the input. */
+int project_pieces(struct projecting *p);
 
 /* Checks the plan before anything is sent. Returns DONE, or names everything that is
  * refused and returns MISMATCH. Unless --again is given, it reads the layers' data to

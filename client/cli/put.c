@@ -35,13 +35,39 @@ int put_copy(struct writer *writer, size_t index, struct reader *reader,
     return result;
 }
 
-/* Encodings that keep the layout of a layer stored [in, out] are transposed back. */
-static int put_data(struct writer *writer, const struct plan *plan, size_t layer,
-                    const struct encoded *encoded, struct failure *failure)
+/* The bytes of one matrix in tensor `index` of the output. */
+static uint64_t part_bytes(const struct plan *plan, const struct plan_piece *piece,
+                           size_t index)
 {
-    const struct plan_item *item = &plan->items[layer];
+    return plan->table.entries[index].bytes / piece->matrices.count;
+}
+
+/* Puts bytes of a matrix, from byte `offset` of its part of tensor `index`. */
+static int put_part(struct writer *writer, const struct plan *plan,
+                    const struct plan_piece *piece, size_t index, uint64_t offset,
+                    const void *data, uint64_t bytes, struct failure *failure)
+{
+    return writer_put_at(writer, index,
+                         piece->number * part_bytes(plan, piece, index) + offset, data,
+                         bytes, failure);
+}
+
+int put_data(struct writer *writer, const struct plan *plan,
+             const struct plan_piece *piece, uint64_t offset, const void *data,
+             uint64_t bytes, struct failure *failure)
+{
+    return put_part(writer, plan, piece, plan->items[piece->index].data, offset, data,
+                    bytes, failure);
+}
+
+/* Encodings that keep the layout of a layer stored [in, out] are transposed back. */
+static int put_whole(struct writer *writer, const struct plan *plan,
+                     const struct plan_piece *piece, const struct encoded *encoded,
+                     struct failure *failure)
+{
+    const struct plan_item *item = &plan->items[piece->index];
     const struct element_type *type = plan->table.entries[item->data].type;
-    struct matrices stored = content_matrices(&plan->contents.items[layer]);
+    struct matrices stored = piece->matrices;
     void *copy;
     const void *data;
     int result;
@@ -51,50 +77,52 @@ static int put_data(struct writer *writer, const struct plan *plan, size_t layer
         matrix_stored(encoded->data, encoded->data_bytes, &stored, type->bits / 8, &copy);
     if (!data)
         return no_memory(failure);
-    result = writer_put(writer, item->data, data, encoded->data_bytes, failure);
+    result = put_data(writer, plan, piece, 0, data, encoded->data_bytes, failure);
     free(copy);
     return result;
 }
 
 /* MLX's biases: the f16 scales with the sign bit flipped. */
-static int put_biases(struct writer *writer, size_t index, const struct encoded *encoded,
+static int put_biases(struct writer *writer, const struct plan *plan,
+                      const struct plan_piece *piece, const struct encoded *encoded,
                       struct failure *failure)
 {
-    uint16_t piece[512];
+    uint16_t part[512];
 
-    for (uint64_t at = 0; at < encoded->scale_bytes; at += sizeof(piece)) {
-        const size_t count = (size_t)u64_min(encoded->scale_bytes - at, sizeof(piece));
+    for (uint64_t at = 0; at < encoded->scale_bytes; at += sizeof(part)) {
+        const size_t count = (size_t)u64_min(encoded->scale_bytes - at, sizeof(part));
 
-        memcpy(piece, (const char *)encoded->scales + at, count);
-        for (size_t i = 0; i < count / sizeof(*piece); i++)
-            piece[i] ^= 0x8000;
-        if (writer_put(writer, index, piece, count, failure) < 0)
+        memcpy(part, (const char *)encoded->scales + at, count);
+        for (size_t i = 0; i < count / sizeof(*part); i++)
+            part[i] ^= 0x8000;
+        if (put_part(writer, plan, piece, plan->items[piece->index].biases, at, part,
+                     count, failure) < 0)
             return -1;
     }
     return 0;
 }
 
-int put_matrix(struct writer *writer, const struct plan *plan, size_t layer,
-               const struct encoded *encoded, struct failure *failure)
+int put_matrix(struct writer *writer, const struct plan *plan,
+               const struct plan_piece *piece, const struct encoded *encoded,
+               struct failure *failure)
 {
-    const struct tensor_entry *entries = plan->table.entries;
-    const struct plan_item *item = &plan->items[layer];
-    const uint64_t count = content_matrices(&plan->contents.items[layer]).count;
-    const uint64_t data_bytes = entries[item->data].bytes / count;
+    const struct plan_item *item = &plan->items[piece->index];
+    const uint64_t data_bytes = part_bytes(plan, piece, item->data);
     const uint64_t scale_bytes =
-        item->scales == PLAN_NONE ? 0 : entries[item->scales].bytes / count;
+        item->scales == PLAN_NONE ? 0 : part_bytes(plan, piece, item->scales);
 
     if (encoded->data_bytes != data_bytes || encoded->scale_bytes != scale_bytes)
         return fail(failure, TRIT_INTERNAL, NULL,
                     "the daemon sent %" PRIu64 " bytes and %" PRIu64
                     " of scales, not %" PRIu64 " and %" PRIu64,
                     encoded->data_bytes, encoded->scale_bytes, data_bytes, scale_bytes);
-    if (encoded->data && put_data(writer, plan, layer, encoded, failure) < 0)
+    if (encoded->data && put_whole(writer, plan, piece, encoded, failure) < 0)
         return -1;
     if (item->scales == PLAN_NONE)
         return 0;
-    if (writer_put(writer, item->scales, encoded->scales, scale_bytes, failure) < 0)
+    if (put_part(writer, plan, piece, item->scales, 0, encoded->scales, scale_bytes,
+                 failure) < 0)
         return -1;
     return item->biases == PLAN_NONE ? 0
-                                     : put_biases(writer, item->biases, encoded, failure);
+                                     : put_biases(writer, plan, piece, encoded, failure);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts tensors into an output, in the layout that its plan promised. */
+/* Puts tensors into an output, in the layout that its plan promised. Several threads may
+ * put different pieces at the same time. */
 #ifndef CLI_PUT_H
 #define CLI_PUT_H
 
-#include "checkpoint/plan.h"
+#include "client/cli/plan_cursor.h"
 #include "files/reader.h"
 #include "files/writer.h"
 
@@ -19,7 +20,13 @@ struct encoded {
     uint64_t data_bytes, scale_bytes;
 };
 
-int put_matrix(struct writer *writer, const struct plan *plan, size_t layer,
-               const struct encoded *encoded, struct failure *failure);
+int put_matrix(struct writer *writer, const struct plan *plan,
+               const struct plan_piece *piece, const struct encoded *encoded,
+               struct failure *failure);
+
+/* Some bytes of the matrix's data, which keep the layout that they have. */
+int put_data(struct writer *writer, const struct plan *plan,
+             const struct plan_piece *piece, uint64_t offset, const void *data,
+             uint64_t bytes, struct failure *failure);
 
 #endif

@@ -3,8 +3,10 @@
 #ifndef CLI_VERIFY_H
 #define CLI_VERIFY_H
 
-#include "checkpoint/findings.h"
+#include "checkpoint/biases.h"
+#include "checkpoint/difference.h"
 #include "client/cli/file.h"
+#include "client/cli/lanes.h"
 #include "client/cli/progress.h"
 #include "client/cli/show.h"
 
@@ -23,15 +25,39 @@ struct verifying {
     size_t explained;        /* matrices whose mismatch was analysed (explain.h) */
     size_t compared;         /* other tensors, byte for byte */
     uint64_t examined, kept; /* parameters */
+    size_t next_pair;        /* of the next piece */
+    uint64_t next_number;    /* of the matrix in a layer */
+    pthread_mutex_t whole;   /* held for a matrix that is in memory as a whole */
     struct failure failure;
 };
 
-/* Has the daemon verify a layer of the claim, matrix by matrix, with its scales and its
- * reference (pair->latents is CONTENT_NONE if there is none). Collects reports and
- * findings, and counts the layer as examined. */
-int verify_layer(struct verifying *v, const struct match_pair *pair);
+/* What one lane does, and what it found: a matrix of a layer, or a tensor that is compared
+ * byte for byte. */
+struct verify_piece {
+    struct match_pair pair; /* latents: CONTENT_NONE if there are none */
+    bool is_layer;
+    struct matrices matrices;
+    uint64_t number;              /* of the matrix */
+    char name[MATRIX_NAME_BYTES]; /* of the matrix or the tensor */
+    struct trit_report report;
+    struct bias_check biases;
+    struct difference difference;
+};
 
-/* Compares a tensor that is not a layer byte for byte with the latents' tensor. */
-int verify_other(struct verifying *v, const struct match_pair *pair);
+/* Does the pieces of all pairs, and collects reports and findings in the pairs' order.
+ * Without latents every tensor of the claim is a pair. */
+int verify_pieces(struct verifying *v);
+
+/* On a lane: has the daemon verify the matrix with its scales and its reference. */
+int verify_layer_run(struct verifying *v, struct verify_piece *piece,
+                     const atomic_bool *stopped, struct failure *failure);
+/* On the main thread: adds what was found, and counts a layer with its last matrix. */
+int verify_layer_take(struct verifying *v, struct verify_piece *piece,
+                      struct failure *failure);
+
+/* The same for a tensor that is compared with the latents' tensor. */
+int verify_other_run(struct verifying *v, struct verify_piece *piece,
+                     struct failure *failure);
+void verify_other_take(struct verifying *v, const struct verify_piece *piece);
 
 #endif

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verifies one layer of a file. */
-#include <inttypes.h>
-
-#include "checkpoint/biases.h"
 #include "checkpoint/explain.h"
 #include "client/cli/matrix.h"
 #include "client/cli/verify.h"
@@ -40,7 +37,8 @@ static int open_small(const struct subject *subject, struct matrix *matrix,
                  : 0;
 }
 
-static int open_parts(struct verifying *v, struct subject *subject)
+static int open_parts(struct verifying *v, struct subject *subject,
+                      struct failure *failure)
 {
     struct reader *file = v->file.reader;
     struct matrices data = subject->matrices;
@@ -49,21 +47,47 @@ static int open_parts(struct verifying *v, struct subject *subject)
     if ((content_is_foreign(subject->content)
              ? matrix_open_packed(&subject->data, file, &v->claim,
                                   (size_t)(subject->content - v->claim.items),
-                                  subject->number, &v->failure)
+                                  subject->number, failure)
              : open_large(subject, &subject->data, file, subject->entry, &data,
-                          &v->failure)) < 0 ||
-        open_small(subject, &subject->scale_data, file, subject->scales, &v->failure) <
-            0 ||
-        open_small(subject, &subject->bias_data, file, subject->biases, &v->failure) < 0)
+                          failure)) < 0 ||
+        open_small(subject, &subject->scale_data, file, subject->scales, failure) < 0 ||
+        open_small(subject, &subject->bias_data, file, subject->biases, failure) < 0)
         return -1;
     return subject->reference
                ? open_large(subject, &subject->reference_data, v->against.reader,
-                            subject->reference, &subject->reference_matrices, &v->failure)
+                            subject->reference, &subject->reference_matrices, failure)
                : 0;
 }
 
+static struct subject subject_of(const struct verifying *v,
+                                 const struct verify_piece *piece)
+{
+    const struct content *content = &v->claim.items[piece->pair.claim];
+    const struct tensor_entry *entries = v->claim.table->entries;
+    struct subject subject = {.content = content,
+                              .entry = &entries[piece->pair.claim],
+                              .dtype = content_dtype(&v->claim, piece->pair.claim),
+                              .matrices = piece->matrices,
+                              .name = piece->name,
+                              .number = piece->number};
+
+    if (content->scales != CONTENT_NONE && !content_is_foreign(content))
+        subject.scales = &entries[content->scales];
+    if (content->biases != CONTENT_NONE && !content_is_foreign(content))
+        subject.biases = &entries[content->biases];
+    if (piece->pair.latents != CONTENT_NONE) {
+        subject.reference = &v->latents.table->entries[piece->pair.latents];
+        subject.reference_matrices = matrices_of(
+            piece->pair.layout, subject.reference->rank, subject.reference->shape);
+    }
+    return subject;
+}
+
+/* ---- on a lane --------------------------------------------------------------------- */
+
 static int call_verify(struct verifying *v, struct subject *subject,
-                       struct trit_report *report)
+                       struct progress_piece *progress, struct trit_report *report,
+                       struct failure *failure)
 {
     const struct options *options = v->options;
     const struct layer_terms *terms = &subject->content->terms;
@@ -75,7 +99,7 @@ static int call_verify(struct verifying *v, struct subject *subject,
                                          .layer = subject->name,
                                          .step = options->step};
     const struct trit_call_options call = {
-        .size = sizeof(call), .progress = progress_update, .progress_arg = &v->progress};
+        .size = sizeof(call), .progress = progress_update, .progress_arg = progress};
     struct trit_verify_options how = {.size = sizeof(how),
                                       .mode = options->mode,
                                       .group_size = terms->group_size,
@@ -102,84 +126,116 @@ static int call_verify(struct verifying *v, struct subject *subject,
     status = trit_verify(v->client, &tensor, &how, report, &error);
     if (status == TRIT_OK)
         return 0;
-    if (v->failure.status != TRIT_OK)
+    if (failure->status != TRIT_OK)
         return -1; /* a piece could not be read: that is the reason */
-    return fail(&v->failure, status, error.field, "%s: %s", trit_status_name(status),
+    return fail(failure, status, error.field, "%s: %s", trit_status_name(status),
                 error.message);
 }
 
-static int show_part(struct verifying *v, struct subject *subject,
-                     struct trit_report *report)
+static int verify_matrix(struct verifying *v, struct verify_piece *piece,
+                         struct subject *subject, struct progress_piece *progress,
+                         struct failure *failure)
+{
+    int result = open_parts(v, subject, failure);
+
+    piece->report = (struct trit_report)TRIT_REPORT_INIT;
+    if (result == 0 && subject->biases)
+        piece->biases = bias_check(subject->biases->type->dtype, subject->scale_data.data,
+                                   subject->bias_data.data, subject->bias_data.bytes);
+    if (result == 0)
+        result = call_verify(v, subject, progress, &piece->report, failure);
+    close_parts(subject);
+    return result;
+}
+
+/* Is none of the two large matrices in memory as a whole? */
+static bool is_light(const struct subject *subject)
+{
+    const enum trit_encoding encoding = subject->content->terms.encoding;
+    struct matrices data = subject->matrices;
+
+    data.transposed &= encoding_keeps_layout(encoding);
+    return (content_is_foreign(subject->content) ||
+            matrix_is_streamed(encoding, subject->entry, &data) ||
+            matrix_is_small(subject->entry, &data)) &&
+           (!subject->reference ||
+            matrix_is_streamed(encoding, subject->reference,
+                               &subject->reference_matrices) ||
+            matrix_is_small(subject->reference, &subject->reference_matrices));
+}
+
+int verify_layer_run(struct verifying *v, struct verify_piece *piece,
+                     const atomic_bool *stopped, struct failure *failure)
+{
+    struct subject subject = subject_of(v, piece);
+    const bool light = is_light(&subject);
+    struct progress_piece progress;
+    int result;
+
+    progress_piece_begin(&progress, &v->progress, piece->name, stopped);
+    if (!light)
+        pthread_mutex_lock(&v->whole);
+    result = verify_matrix(v, piece, &subject, &progress, failure);
+    if (!light)
+        pthread_mutex_unlock(&v->whole);
+    progress_piece_end(&progress, subject.entry->bytes / piece->matrices.count);
+    return result;
+}
+
+/* ---- on the main thread ------------------------------------------------------------ */
+
+/* Reads the matrix once more, which only a mismatch needs. */
+static int explain(struct verifying *v, struct verify_piece *piece,
+                   struct failure *failure)
+{
+    struct subject subject = subject_of(v, piece);
+    int result;
+
+    if (v->explained >= EXPLAINED_MAX && !verify_has_reciprocals(v))
+        return 0;
+    v->explained++;
+    pthread_mutex_lock(&v->whole);
+    result = open_parts(v, &subject, failure);
+    if (result == 0)
+        result = verify_explain(v, &subject, &piece->report);
+    close_parts(&subject);
+    pthread_mutex_unlock(&v->whole);
+    return result;
+}
+
+static int add_findings(struct verifying *v, struct verify_piece *piece,
+                        struct failure *failure)
 {
     const size_t first = v->findings.count;
     bool failing = false;
 
-    findings_add_report(&v->findings, subject->name, report,
+    findings_add_report(&v->findings, piece->name, &piece->report,
                         option_given(v->options, OPTION_ALLOW_DEAD));
-    if (subject->biases)
-        findings_add_biases(&v->findings, subject->name, subject->biases->type->dtype,
-                            subject->scale_data.data, subject->bias_data.data,
-                            subject->bias_data.bytes);
-    if (subject->reference &&
+    findings_add_biases(&v->findings, piece->name, &piece->biases);
+    if (piece->pair.latents != CONTENT_NONE &&
         (findings_have_mismatch(&v->findings, first) || verify_has_reciprocals(v)) &&
-        verify_explain(v, subject, report) < 0)
+        explain(v, piece, failure) < 0)
         return -1;
     for (size_t i = first; i < v->findings.count; i++)
         failing |= v->findings.list[i].finding.severity == TRIT_SEVERITY_ERROR;
-    v->layers++;
     v->failing += failing;
-    return showing_layer(&v->showing, subject->name, &subject->shown, report,
-                         &v->failure);
-}
-
-static int verify_part(struct verifying *v, struct subject *subject)
-{
-    struct trit_report report = TRIT_REPORT_INIT;
-    int result = open_parts(v, subject);
-    const uint64_t bytes = subject->data.bytes;
-
-    if (result == 0)
-        result = call_verify(v, subject, &report);
-    if (result == 0)
-        result = show_part(v, subject, &report);
-    close_parts(subject);
-    progress_piece_done(&v->progress, bytes);
-    return result;
-}
-
-int verify_layer(struct verifying *v, const struct match_pair *pair)
-{
-    const struct content *content = &v->claim.items[pair->claim];
-    const struct tensor_entry *dense = &content->dense;
-    char name[MATRIX_NAME_BYTES];
-    struct subject subject = {.content = content,
-                              .entry = &v->claim.table->entries[pair->claim],
-                              .dtype = content_dtype(&v->claim, pair->claim),
-                              .matrices = content_matrices(content),
-                              .shown = *dense,
-                              .name = name};
-
-    if (content->scales != CONTENT_NONE && !content_is_foreign(content))
-        subject.scales = &v->claim.table->entries[content->scales];
-    if (content->biases != CONTENT_NONE && !content_is_foreign(content))
-        subject.biases = &v->claim.table->entries[content->biases];
-    if (pair->latents != CONTENT_NONE) {
-        subject.reference = &v->latents.table->entries[pair->latents];
-        subject.reference_matrices =
-            matrices_of(pair->layout, subject.reference->rank, subject.reference->shape);
-    }
-    if (subject.matrices.count > 1)
-        subject.shown = (struct tensor_entry){
-            .type = dense->type, .rank = 2, .shape = {dense->shape[1], dense->shape[2]}};
-    for (uint64_t i = 0; i < subject.matrices.count; i++) {
-        matrix_name(name, subject.entry->name, &subject.matrices, i);
-        progress_piece(&v->progress, name);
-        subject.number = i;
-        if (verify_part(v, &subject) < 0)
-            return subject.matrices.count == 1
-                       ? -1
-                       : fail_context(&v->failure, "expert %" PRIu64, i);
-    }
-    v->examined += content_parameters(&v->claim, pair->claim);
     return 0;
+}
+
+int verify_layer_take(struct verifying *v, struct verify_piece *piece,
+                      struct failure *failure)
+{
+    const struct tensor_entry *dense = &v->claim.items[piece->pair.claim].dense;
+    const struct tensor_entry expert = {
+        .type = dense->type, .rank = 2, .shape = {dense->shape[1], dense->shape[2]}};
+
+    if (add_findings(v, piece, failure) < 0)
+        return fail_context(failure, "%s",
+                            v->claim.table->entries[piece->pair.claim].name);
+    v->layers++;
+    if (piece->number + 1 == piece->matrices.count)
+        v->examined += content_parameters(&v->claim, piece->pair.claim);
+    return showing_layer(&v->showing, piece->name,
+                         piece->matrices.count > 1 ? &expert : dense, &piece->report,
+                         failure);
 }

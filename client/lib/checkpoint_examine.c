@@ -150,10 +150,13 @@ static int add_matrix(struct trit_verification *v, const char *tensor,
 
     matrix_name(name, tensor, &matrices, step->noted);
     findings_add_report(&v->findings, name, examined->report, v->allow_dead);
-    if (item->biases != CONTENT_NONE && !content_is_foreign(item))
-        findings_add_biases(&v->findings, name,
-                            v->table->entries[item->biases].type->dtype, examined->scales,
-                            examined->biases, examined->bias_bytes);
+    if (item->biases != CONTENT_NONE && !content_is_foreign(item)) {
+        const struct bias_check found =
+            bias_check(v->table->entries[item->biases].type->dtype, examined->scales,
+                       examined->biases, examined->bias_bytes);
+
+        findings_add_biases(&v->findings, name, &found);
+    }
     if (step->check == CHECK_PROJECTION &&
         (findings_have_mismatch(&v->findings, first) || v->reciprocal))
         explain(v, index, name, examined);

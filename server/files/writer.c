@@ -2,6 +2,7 @@
 #include "files/writer.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,6 +14,7 @@ struct writer {
     struct tensor_table *table;
     struct target *target;        /* of a file, or NULL */
     struct writer_folder *folder; /* of a folder, or NULL */
+    pthread_mutex_t lock;         /* of `filled` */
     uint64_t *filled;             /* for each tensor: bytes written so far */
 };
 
@@ -105,6 +107,7 @@ static struct writer *create(struct tensor_table *table, struct failure *failure
         fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
         return NULL;
     }
+    pthread_mutex_init(&writer->lock, NULL);
     writer->table = table;
     return writer;
 }
@@ -150,23 +153,41 @@ int writer_create_folder(struct writer **out, const char *path, enum target_mode
     return 0;
 }
 
+/* Counts bytes before they are written, so that no thread writes them twice. */
+static int claim_bytes(struct writer *writer, size_t index, uint64_t offset,
+                       uint64_t count, struct failure *failure)
+{
+    const struct tensor_entry *entry = &writer->table->entries[index];
+    bool fits;
+
+    pthread_mutex_lock(&writer->lock);
+    fits = count <= entry->bytes - writer->filled[index] && offset <= entry->bytes &&
+           count <= entry->bytes - offset;
+    if (fits)
+        writer->filled[index] += count;
+    pthread_mutex_unlock(&writer->lock);
+    return fits ? 0
+                : fail(failure, TRIT_INTERNAL, NULL,
+                       "tensor %s got more than its %" PRIu64 " bytes", entry->name,
+                       entry->bytes);
+}
+
+int writer_put_at(struct writer *writer, size_t index, uint64_t offset, const void *data,
+                  uint64_t count, struct failure *failure)
+{
+    if (claim_bytes(writer, index, offset, count, failure) < 0)
+        return -1;
+    return writer->folder
+               ? writer_folder_write(writer->folder, index, offset, data, count, failure)
+               : target_write(writer->target,
+                              writer->table->entries[index].offset + offset, data, count,
+                              failure);
+}
+
 int writer_put(struct writer *writer, size_t index, const void *data, uint64_t count,
                struct failure *failure)
 {
-    const struct tensor_entry *entry = &writer->table->entries[index];
-
-    if (count > entry->bytes - writer->filled[index])
-        return fail(failure, TRIT_INTERNAL, NULL,
-                    "tensor %s got more than its %" PRIu64 " bytes", entry->name,
-                    entry->bytes);
-    uint64_t filled = writer->filled[index];
-    if ((writer->folder
-             ? writer_folder_write(writer->folder, index, filled, data, count, failure)
-             : target_write(writer->target, entry->offset + filled, data, count,
-                            failure)) < 0)
-        return -1;
-    writer->filled[index] += count;
-    return 0;
+    return writer_put_at(writer, index, writer->filled[index], data, count, failure);
 }
 
 int writer_commit(struct writer *writer, struct failure *failure)
@@ -187,6 +208,7 @@ void writer_destroy(struct writer *writer)
         return;
     target_close(writer->target);
     writer_folder_destroy(writer->folder);
+    pthread_mutex_destroy(&writer->lock);
     free(writer->filled);
     free(writer);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes weights into a file or a folder of shards. The output is written under a
  * temporary name or none, flushed to the disk, and gets its name in one step, so that the
- * name never refers to an incomplete output. One thread. */
+ * name never refers to an incomplete output. One thread, unless a function says
+ * otherwise. */
 #ifndef FILES_WRITER_H
 #define FILES_WRITER_H
 
@@ -38,6 +39,11 @@ int writer_create_folder(struct writer **writer, const char *path, enum target_m
  * filled in any order, each from its start to its end. */
 int writer_put(struct writer *writer, size_t index, const void *data, uint64_t count,
                struct failure *failure);
+
+/* Bytes of tensor `index` from byte `offset` of it. Several threads may put at the same
+ * time. No byte may be put twice, by this function or by writer_put. */
+int writer_put_at(struct writer *writer, size_t index, uint64_t offset, const void *data,
+                  uint64_t count, struct failure *failure);
 
 /* Every tensor must be complete. After success the output has its name and survives a
  * power failure. After a failure the name refers to what it referred to before, except if

@@ -8,6 +8,7 @@
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,7 @@ struct writer_folder {
     struct output_shard *shards;
     size_t shard_count;
     struct folder_target *target;
+    pthread_mutex_t lock; /* of the shards' `fd`, `header` and `left` */
 };
 
 static int no_memory(struct failure *failure)
@@ -284,16 +286,23 @@ int writer_folder_write(struct writer_folder *folder, size_t index, uint64_t off
 {
     struct output_shard *shard = &folder->shards[folder->shard_of[index]];
 
+    uint64_t left;
+    int result = 0;
+
     if (count == 0)
         return 0;
-    if (shard->fd < 0 && open_shard(folder, shard, failure) < 0)
+    pthread_mutex_lock(&folder->lock);
+    if (shard->fd < 0)
+        result = open_shard(folder, shard, failure);
+    pthread_mutex_unlock(&folder->lock);
+    if (result < 0 || folder_file_write(shard->fd, shard->name,
+                                        folder->table->entries[index].offset + offset,
+                                        data, count, failure) < 0)
         return -1;
-    if (folder_file_write(shard->fd, shard->name,
-                          folder->table->entries[index].offset + offset, data, count,
-                          failure) < 0)
-        return -1;
-    shard->left -= count;
-    return shard->left ? 0 : finish_shard(shard, failure);
+    pthread_mutex_lock(&folder->lock);
+    left = shard->left -= count;
+    pthread_mutex_unlock(&folder->lock);
+    return left ? 0 : finish_shard(shard, failure);
 }
 
 int writer_folder_commit(struct writer_folder *folder, struct failure *failure)
@@ -322,6 +331,7 @@ int writer_folder_create(struct writer_folder **out, const char *path,
     if (!folder)
         return no_memory(failure);
     folder->table = table;
+    pthread_mutex_init(&folder->lock, NULL);
     if (check_small_names(chosen, failure) < 0 ||
         plan_shards(folder, chosen->shard_bytes_max, failure) < 0 ||
         folder_target_open(&folder->target, path, mode, failure) < 0 ||
@@ -343,6 +353,7 @@ void writer_folder_destroy(struct writer_folder *folder)
         free(folder->shards[i].header);
     }
     folder_target_close(folder->target);
+    pthread_mutex_destroy(&folder->lock);
     free(folder->shards);
     free(folder->shard_of);
     free(folder);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The part of a writer that distributes a table over the shards of a folder; writer.h is
- * the interface. One thread. */
+ * the interface. One thread, except for writer_folder_write. */
 #ifndef FILES_WRITER_FOLDER_H
 #define FILES_WRITER_FOLDER_H
 
@@ -16,7 +16,7 @@ int writer_folder_create(struct writer_folder **folder, const char *path,
                          const struct folder_options *options, struct failure *failure);
 
 /* Bytes of tensor `index`, from byte `offset` of it. No byte may be written twice: a
- * shard is closed when it has all its bytes. */
+ * shard is closed when it has all its bytes. Several threads may write at the same time. */
 int writer_folder_write(struct writer_folder *folder, size_t index, uint64_t offset,
                         const void *data, uint64_t count, struct failure *failure);
 

@@ -3,6 +3,7 @@
  * or the new one, never half of one, whatever fails. */
 #include <errno.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -218,6 +219,56 @@ CASE(writes_shards_and_an_index, "tensors go into shards, and the index lists th
     CHECK(stat(stage.out, &there) == 0);
     CHECK_EQ(there.st_mode & 0777, 0750);
     CHECK_EQ(files_in(stage.place.folder), 2);
+    stage_fini(&stage);
+}
+
+/* Puts every fourth byte of each tensor. */
+struct putting {
+    struct writer *writer;
+    uint64_t first;
+    int result;
+};
+
+static void *put_some(void *arg)
+{
+    static const uint64_t bytes[] = {16, 40, 4, 0};
+    struct putting *putting = arg;
+
+    for (size_t tensor = 0; tensor < 4; tensor++)
+        for (uint64_t at = putting->first; at < bytes[tensor]; at += 4)
+            putting->result |=
+                writer_put_at(putting->writer, tensor, at, BYTES + at, 1, NULL);
+    return NULL;
+}
+
+CASE(takes_bytes_from_threads, "several threads may fill the same tensors")
+{
+    struct stage stage;
+    struct failure failure = {.status = TRIT_OK};
+    struct tensor_table table;
+    struct writer *writer;
+    struct putting putting[4];
+    pthread_t threads[4];
+
+    stage_init(&stage);
+    fill_table(&table);
+    const struct folder_options options = options_of(&stage, 20);
+    CHECK(writer_create_folder(&writer, stage.out, TARGET_NEW, &table, &options,
+                               &failure) == 0);
+    for (uint64_t i = 0; i < 4; i++) {
+        putting[i] = (struct putting){writer, i, 0};
+        CHECK(pthread_create(&threads[i], NULL, put_some, &putting[i]) == 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK(putting[i].result == 0);
+    }
+    CHECK(writer_put_at(writer, 0, 0, "x", 1, &failure) < 0);
+    CHECK_EQ(failure.status, TRIT_INTERNAL);
+    CHECK(writer_commit(writer, &failure) == 0);
+    CHECK(is_new(&stage));
+    writer_destroy(writer);
+    table_fini(&table);
     stage_fini(&stage);
 }
 

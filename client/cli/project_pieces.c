@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tensors of a file that is projected. Lanes do the pieces (run_piece) while the main
+ * thread takes their reports (take_piece). */
+#include "client/cli/matrix.h"
+#include "client/cli/project.h"
+#include "client/cli/put.h"
+
+/* A tensor that is copied, or a matrix of a layer and its report. */
+struct piece {
+    struct plan_piece what;
+    struct trit_report report;
+};
+
+/* What one lane needs for its piece. */
+struct work {
+    struct projecting *p;
+    struct piece *piece;
+    const struct tensor_entry *entry; /* of the tensor or the layer */
+    bool streamed; /* the matrix is read and its result written piece by piece */
+    struct progress_piece progress;
+    struct failure *failure;
+};
+
+/* ---- on a lane ------------------------------------------------------------------------ */
+
+/* Fits trit_write. */
+static int put_piece(void *arg, uint64_t offset, const void *from, uint64_t bytes)
+{
+    const struct work *work = arg;
+
+    return put_data(work->p->writer, &work->p->plan, &work->piece->what, offset, from,
+                    bytes, work->failure);
+}
+
+static int call_project(struct work *work, struct matrix *matrix,
+                        struct trit_projection *projection)
+{
+    const struct options *options = work->p->options;
+    const struct plan_piece *what = &work->piece->what;
+    const struct trit_tensor tensor =
+        matrix_tensor(matrix, work->entry->type->dtype, &what->matrices);
+    const struct trit_layer_ref layer = {.size = sizeof(layer),
+                                         .run = options->run,
+                                         .layer = what->name,
+                                         .step = options->step};
+    const struct trit_call_options call = {.size = sizeof(call),
+                                           .progress = progress_update,
+                                           .progress_arg = &work->progress};
+    const struct trit_project_options how = {
+        .size = sizeof(how),
+        .group_size = options->group_size,
+        .partial_group = options->partial_group,
+        .encoding = options->encoding,
+        .allow_lost_scales = true, /* the finding says so, and names the layer */
+        .layer = &layer,
+        .call = &call,
+        .write = work->streamed ? put_piece : NULL,
+        .write_arg = work};
+    struct trit_error error = TRIT_ERROR_INIT;
+    const enum trit_status status =
+        trit_project(work->p->client, &tensor, &how, projection, &error);
+
+    if (status == TRIT_OK)
+        return 0;
+    if (work->failure->status != TRIT_OK)
+        return -1; /* a piece could not be read or written: that is the reason */
+    return fail(work->failure, status, error.field, "%s: %s", trit_status_name(status),
+                error.message);
+}
+
+static int project_matrix(struct work *work)
+{
+    struct projecting *p = work->p;
+    const struct plan_piece *what = &work->piece->what;
+    struct trit_projection projection = {.size = sizeof(projection),
+                                         .report = &work->piece->report};
+    struct matrix matrix;
+    int result = matrix_open(&matrix, work->streamed, p->input.reader, work->entry,
+                             &what->matrices, what->number, work->failure);
+
+    work->piece->report = (struct trit_report)TRIT_REPORT_INIT;
+    if (result == 0)
+        result = call_project(work, &matrix, &projection);
+    matrix_close(&matrix);
+    const struct encoded encoded = {.data = work->streamed ? NULL : projection.data,
+                                    .scales = projection.scales,
+                                    .data_bytes = projection.data_bytes,
+                                    .scale_bytes = projection.scale_bytes};
+    if (result == 0)
+        result = put_matrix(p->writer, &p->plan, what, &encoded, work->failure);
+    trit_projection_free(&projection);
+    return result;
+}
+
+static int run_matrix(struct work *work)
+{
+    struct projecting *p = work->p;
+    int result;
+
+    work->streamed = matrix_is_streamed(p->options->encoding, work->entry,
+                                        &work->piece->what.matrices);
+    if (work->streamed || matrix_is_small(work->entry, &work->piece->what.matrices))
+        return project_matrix(work);
+    pthread_mutex_lock(&p->whole);
+    result = project_matrix(work);
+    pthread_mutex_unlock(&p->whole);
+    return result;
+}
+
+static int run_piece(void *owner, void *arg, const atomic_bool *stopped,
+                     struct failure *failure)
+{
+    struct projecting *p = owner;
+    struct piece *piece = arg;
+    const struct plan_piece *what = &piece->what;
+    struct work work = {.p = p,
+                        .piece = piece,
+                        .entry = &p->plan.contents.table->entries[what->index],
+                        .failure = failure};
+    int result;
+
+    progress_piece_begin(&work.progress, &p->progress, what->name, stopped);
+    result = interrupt_check(failure);
+    if (result == 0)
+        result = what->is_layer ? run_matrix(&work)
+                                : put_copy(p->writer, p->plan.items[what->index].data,
+                                           p->input.reader, work.entry, failure);
+    progress_piece_end(&work.progress, work.entry->bytes / what->matrices.count);
+    return result < 0 ? plan_piece_failed(&p->plan, what, failure) : 0;
+}
+
+/* ---- on the main thread ----------------------------------------------------------------- */
+
+static bool next_piece(void *owner, void *piece)
+{
+    struct projecting *p = owner;
+
+    return plan_cursor_next(&p->plan, &p->cursor, &((struct piece *)piece)->what);
+}
+
+/* A dead layer, and a lost scale where that is allowed, are warnings here: nothing
+ * else could have come out. */
+static void add_findings(struct projecting *p, const struct piece *piece)
+{
+    const size_t first = p->findings.count;
+    bool failing = false;
+
+    findings_add_report(&p->findings, piece->what.name, &piece->report, true);
+    for (size_t i = first; i < p->findings.count; i++) {
+        struct trit_finding *finding = &p->findings.list[i].finding;
+
+        if (finding->kind == TRIT_FINDING_SCALE_LOST) {
+            if (option_given(p->options, OPTION_ALLOW_LOST))
+                finding->severity = TRIT_SEVERITY_WARNING;
+            else
+                p->lost++;
+        }
+        failing |= finding->severity == TRIT_SEVERITY_ERROR;
+    }
+    p->not_ternary += failing;
+}
+
+static int take_piece(void *owner, void *arg, struct failure *failure)
+{
+    struct projecting *p = owner;
+    struct piece *piece = arg;
+    const struct tensor_entry *entry =
+        &p->plan.contents.table->entries[piece->what.index];
+    const struct tensor_entry expert = {
+        .type = entry->type, .rank = 2, .shape = {entry->shape[1], entry->shape[2]}};
+
+    if (!piece->what.is_layer)
+        return 0;
+    add_findings(p, piece);
+    return showing_layer(&p->showing, piece->what.name,
+                         piece->what.matrices.count > 1 ? &expert : entry, &piece->report,
+                         failure);
+}
+
+int project_pieces(struct projecting *p)
+{
+    const struct lanes_work work = {.owner = p,
+                                    .piece_bytes = sizeof(struct piece),
+                                    .next = next_piece,
+                                    .run = run_piece,
+                                    .take = take_piece};
+
+    return lanes_run(&work, &p->failure);
+}
