@@ -20,6 +20,7 @@ class Model:
     weights: dict   # float32 values by name, in the order of the files
     layers: tuple   # names of linear layers and experts
     tables: tuple   # the embedding, which is the head too
+    turned: tuple   # layers that are stored [in, out]
 
 
 def attention(prefix):
@@ -50,17 +51,17 @@ def config(model_type, architecture, **more):
             **more}
 
 
-def create(folder, settings, layers, kept, shards, random):
+def create(folder, settings, layers, kept, shards, random, table="model.embed_tokens.weight",
+           turned=()):
     """Writes the model; the shapes of layers and of other tensors, and how many files."""
-    table = "model.embed_tokens.weight"
     shapes = {table: (VOCABULARY, HIDDEN), **layers, **kept, "model.norm.weight": (HIDDEN,)}
     raws = {}
     for name, shape in shapes.items():
         values = random.standard_normal(shape).astype(np.float32) * .02
         if "norm" in name:
             values = 1 + values
-        if "down" in name:
-            values[..., :1, :128] = 0  # a dead group a matrix
+        if "down" in name:  # a dead group a matrix
+            (values.swapaxes(-1, -2) if name in turned else values)[..., :1, :128] = 0
         raws[name] = bf16(values)
     names = list(raws)
     cuts = [round(i * len(names) / shards) for i in range(shards + 1)]
@@ -74,7 +75,7 @@ def create(folder, settings, layers, kept, shards, random):
         (folder / name).write_text(text)
     weights = {name: ref.widen(raw.data, ref.BF16).reshape(raw.shape)
                for name, raw in raws.items()}
-    return Model(folder, settings, weights, tuple(layers), (table,))
+    return Model(folder, settings, weights, tuple(layers), (table,), tuple(turned))
 
 
 def qwen3(folder, random):
@@ -109,6 +110,40 @@ def qwen3_moe(folder, random):
                                  num_experts_per_tok=2, moe_intermediate_size=inner,
                                  shared_expert_intermediate_size=256, norm_topk_prob=True),
                   layers, kept, 4, random)
+
+
+def llama4(folder, random):
+    """A mixture of experts of rank 3 that are stored [experts, in, out]."""
+    experts, inner = 2, 128
+    layers, kept, turned = {}, {}, []
+    for i in range(BLOCKS):
+        prefix = f"model.layers.{i}."
+        layers.update([*attention(prefix), *mlp(prefix + "feed_forward.shared_expert.", inner)])
+        kept.update(norms(prefix))
+        kept[prefix + "feed_forward.router.weight"] = (experts, HIDDEN)
+        fused = prefix + "feed_forward.experts."
+        layers[fused + "gate_up_proj"] = (experts, HIDDEN, 2 * inner)
+        layers[fused + "down_proj"] = (experts, inner, HIDDEN)
+        turned += [fused + "gate_up_proj", fused + "down_proj"]
+    return create(folder, config("llama4_text", "Llama4ForCausalLM", num_local_experts=experts),
+                  layers, kept, 2, random, turned=turned)
+
+
+def gpt2(folder, random):
+    """Layers of transformers' Conv1D, which are stored [in, out], with biases and positions."""
+    layers, kept = {}, {"transformer.wpe.weight": (64, HIDDEN)}
+    for i in range(BLOCKS):
+        prefix = f"transformer.h.{i}."
+        shapes = {"attn.c_attn": (HIDDEN, 3 * HIDDEN), "attn.c_proj": (HIDDEN, HIDDEN),
+                  "mlp.c_fc": (HIDDEN, 2 * HIDDEN), "mlp.c_proj": (2 * HIDDEN, HIDDEN)}
+        for name, shape in shapes.items():
+            layers[f"{prefix}{name}.weight"] = shape
+            kept[f"{prefix}{name}.bias"] = shape[1:]
+        for name in ("ln_1", "ln_2"):
+            kept[f"{prefix}{name}.weight"] = kept[f"{prefix}{name}.bias"] = (HIDDEN,)
+        kept[prefix + "attn.bias"] = (1, 1, 64, 64)  # the mask of older files
+    return create(folder, config("gpt2", "GPT2LMHeadModel", n_embd=HIDDEN), layers, kept, 2, random,
+                  "transformer.wte.weight", list(layers))
 
 
 def raw(model, name):

@@ -57,7 +57,10 @@ def matrices(model, name, encoding):
 def _matrices(model, name, encoding):
     weights = model.weights[name]
     many = weights.ndim == 3
+    if name in model.turned:
+        weights = weights.swapaxes(-1, -2)
     for i, w in enumerate(weights if many else [weights]):
+        w = np.ascontiguousarray(w)
         if encoding == "hf_bitnet":
             codes, scales = ref.project(w.reshape(1, -1), w.size)
             codes, group = codes.reshape(w.shape), w.size
@@ -74,17 +77,33 @@ def tensors_of(model, name, encoding):
     if not is_layer(model, name, encoding):
         return {"data": (name, raw(model, name))}
     parts = matrices(model, name, encoding)
-    shape = model.weights[name].shape
-    stack, (rows, columns) = shape[:-2], shape[-2:]
     if encoding == "dense":
         data = [ref.dense(one.weights, one.codes, one.scales, ref.BF16) for one in parts]
-        return {"data": (name, Raw("BF16", shape, b"".join(data)))}
+        return {"data": (name, Raw("BF16", model.weights[name].shape,
+                                   as_stored(model, name, data, "<u2")))}
+    return packed(model, name, encoding, parts, [one.scales for one in parts])
+
+
+def as_stored(model, name, data, dtype):
+    """Matrices [out, in], each as its bytes, as the model stores them."""
+    shape = model.weights[name].shape
+    if name not in model.turned:
+        return b"".join(data)
+    rows, columns = shape[-1], shape[-2]
+    return b"".join(np.frombuffer(one, dtype).reshape(rows, columns).T.tobytes() for one in data)
+
+
+def packed(model, name, encoding, parts, scales):
+    """The tensors of a layer of these codes and scales: role to name and Raw."""
+    stack, (rows, columns) = model.weights[name].shape[:-2], parts[0].codes.shape
     number = claims.NAMES.index(encoding)
-    made = [packings.encode(number, one.codes, one.scales) for one in parts]
-    data, scales = (b"".join(pieces) for pieces in zip(*made))
+    made = [packings.encode(number, one.codes, s) for one, s in zip(parts, scales)]
+    data, scales = ([one[i] for one in made] for i in (0, 1))
+    data, scales = (as_stored(model, name, data, "i1") if encoding == "int8" else b"".join(data),
+                    b"".join(scales))
     groups = (*stack, rows, columns // GROUP)
     if encoding == "int8":
-        return {"data": (name, Raw("I8", shape, data)),
+        return {"data": (name, Raw("I8", model.weights[name].shape, data)),
                 "scales": (name + ".scales", Raw("F32", groups, scales))}
     if encoding == "pq2_0":
         return {"data": (name, Raw("U8", (*stack, rows, columns // 128 * 34), data))}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole checkpoints through every command: Qwen3 and a mixture of experts, sharded, bf16, with
-tied embeddings. Every number of every output is compared with NumPy's."""
+"""Whole checkpoints through every command: Qwen3, two mixtures of experts and GPT-2, sharded,
+bf16, with tied embeddings. Every number of every output is compared with NumPy's."""
 import collections
 import csv
 import json
@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-import claims
 import models
 import outputs
 import reference as ref
@@ -71,7 +70,7 @@ def exclusions(model, encoding):
     return ("--exclude", "*.experts.gate_up_proj", "--exclude", "*.experts.down_proj")
 
 
-@pytest.fixture(scope="module", params=["qwen3", "qwen3_moe"])
+@pytest.fixture(scope="module", params=["qwen3", "qwen3_moe", "llama4", "gpt2"])
 def model(request, tmp_path_factory):
     make = getattr(models, request.param)
     return make(tmp_path_factory.mktemp(request.param) / "latents", np.random.default_rng(12))
@@ -133,8 +132,11 @@ def test_plan(case):
             continue
         parts = outputs.matrices(model, name, case.encoding)
         assert one["action"] == "ternarize" and "reason" not in one
+        turned = name in model.turned
         assert (one["encoding"], one["partial_group"], one["transposed"]) == (
-            case.encoding, "padded", False)
+            case.encoding, "padded", turned)
+        assert one["outputs"][0].get("transposed", False) == (
+            turned and case.encoding in ("dense", "int8"))
         assert one["group_size"] == (0 if case.encoding == "hf_bitnet" else outputs.GROUP)
         assert one["matrix"] == list(parts[0].weights.shape) and one["matrices"] == len(parts)
         assert one["groups"] == sum(part.scales.size for part in parts)
@@ -197,7 +199,8 @@ def test_config(case):
         assert list(blocks.values()) == 2 * [{"group_size": 128, "bits": 2}]
     if case.encoding == "hf_bitnet":
         kept = [name.removesuffix(".weight") for name, one in case.model.weights.items()
-                if one.ndim == 2 and name not in case.layers + list(case.model.tables)]
+                if one.ndim == 2 and name not in case.layers + list(case.model.tables)
+                and "wpe" not in name]  # linear layers alone
         assert blocks["quantization_config"] == {
             "quant_method": "bitnet", "linear_class": "autobitlinear",
             "quantization_mode": "offline", "use_rms_norm": False,
@@ -361,12 +364,13 @@ def test_pack_and_unpack(daemon, model, dense, encoding):
     assert said["passed_through"] == len(model.weights) - len(layers)
     assert [one["name"] for one in plan["tensors"] if one["action"] == "pack"] == layers
     assert plan["parameters"]["ternary"] == sum(model.weights[name].size for name in layers)
-    found, number = load_folder(packed), claims.NAMES.index(encoding)
+    found = load_folder(packed)
     assert plan["bytes"]["after"] == sum(size_of(raw(one)) for one in found.values())
     for name in layers:
         parts = outputs.matrices(model, name, "dense")
-        made = [outputs.packings.encode(number, one.codes, one.held) for one in parts]
-        assert raw(found[name]).data == b"".join(data for data, _ in made), name
+        wanted = outputs.packed(model, name, encoding, parts, [one.held for one in parts])
+        for made, tensor in wanted.values():
+            assert raw(found[made]) == tensor, made
     result(daemon, "verify", packed, *exclude)
     said = json.loads(cli(None, "diff", dense, packed, "--json").stdout)
     assert said["equal"]
@@ -413,11 +417,15 @@ def test_damage_is_found_in_its_layer(daemon, model, dense, tmp_path):
     """One code of one layer changed, one norm changed, one tensor lost: each is a finding that
     names it, and diff counts it."""
     tensors = {name: raw(one) for name, one in load_folder(dense).items()}
-    layer, norm, lost = (model.layers[0], "model.norm.weight",
-                         "model.layers.1.input_layernorm.weight")
+    layer, norm = model.layers[0], "model.norm.weight"
+    lost = next(name for name, one in tensors.items() if len(one.shape) == 1)
     values = ref.widen(tensors[layer].data, ref.BF16).copy()
-    at = int(np.flatnonzero(values > 0)[5])
-    values[at] = 0
+    stored = int(np.flatnonzero(values > 0)[5])
+    values[stored] = 0
+    at = stored
+    if layer in model.turned:  # positions are those of [out, in]
+        inner, outer = model.weights[layer].shape
+        at = stored % outer * inner + stored // outer
     tensors[layer] = bf16(values.reshape(tensors[layer].shape))
     tensors[norm] = bf16(np.full(tensors[norm].shape, 2, np.float32))
     del tensors[lost]
