@@ -6,7 +6,8 @@
  *
  * 1. The header's bytes are read; its length was checked against the file first.
  * 2. header_scan walks them once and bounds what JSON may cost: depth, members
- *    an object, and nothing outside strings but punctuation and digits.
+ *    an object, nothing outside strings but punctuation and digits, no control
+ *    characters inside.
  * 3. Each member is handed to jansson alone (two values: name, entry), turned
  *    into a table entry and freed, so memory follows the table and not the text.
  * 4. With all entries known, they must cover the data: check_coverage. */
@@ -39,13 +40,27 @@ static int malformed(struct failure *failure, const char *what, size_t at)
                 "safetensors header: %s at byte %zu", what, at);
 }
 
-/* The end of the string that begins at text[at] == '"'; `bytes` if it has none. */
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20;
+}
+
+/* The end of the string that begins at text[at] == '"', or its first control character;
+ * `bytes` or more if it has neither. */
 static size_t string_end(const char *text, size_t bytes, size_t at)
 {
-    for (at++; at < bytes && text[at] != '"'; at++)
+    for (at++; at < bytes && text[at] != '"' && !is_control(text[at]); at++)
         if (text[at] == '\\')
             at++;
     return at;
+}
+
+static int fail_control(struct failure *failure, char c, size_t at)
+{
+    return malformed(failure,
+                     c == '\0' ? "a zero byte, as in an interrupted download,"
+                               : "a control character in a string",
+                     at);
 }
 
 /* The letters are those of null, which MLX writes for empty metadata; jansson checks
@@ -65,12 +80,15 @@ static int header_scan(const char *text, size_t bytes, struct failure *failure)
         char c = text[at];
 
         if (c == '\0')
-            return malformed(failure, "a zero byte, as in an interrupted download,", at);
+            return fail_control(failure, c, at);
         if (!allowed_outside_strings(c))
             return malformed(failure, "a character that JSON of tensors does not need",
                              at);
         if (c == '"') {
             at = string_end(text, bytes, at);
+            /* On a lack of memory, jansson would abort here. */
+            if (at < bytes && is_control(text[at]))
+                return fail_control(failure, text[at], at);
         } else if (c == '{' || c == '[') {
             if (depth == DEPTH_MAX)
                 return malformed(failure, "nesting deeper than 3", at);

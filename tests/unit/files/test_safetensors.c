@@ -271,6 +271,8 @@ CASE(refuses_bad_entries, "an entry with a wrong, missing or additional field is
     refused("{" ENTRY("a", "F32", "\\\"1\\\"", "0", "4") "}", 4, "");
     refused("{" ENTRY("a", "F32", "\"1\"", "0", "4") "}", 4, "not a size");
     refused("{" ENTRY("a", "F32", "1,1,1,1,1,1,1,1,1", "0", "4") "}", 4, "8 axes");
+    refused("{" ENTRY("a\n", "U8", "1", "0", "1") "}", 1, "control character");
+    refused("{" ENTRY("a\x1f", "U8", "1", "0", "1") "}", 1, "control character");
     refused("{" ENTRY("a\\u0007", "U8", "1", "0", "1") "}", 1, "control character");
     refused("{" ENTRY("a\\n", "U8", "1", "0", "1") "}", 1, "control character");
     refused("{" ENTRY("\\u009b", "U8", "1", "0", "1") "}", 1, "control character");
