@@ -203,6 +203,7 @@ check-kernels: ## kernel checks, here and as aarch64
 	@$(MAKE) --no-print-directory unit MODULE=kernels VARIANT=arm64
 
 include make/python.mk
+include make/load.mk
 
 # ---- bench, fuzz, lint, coverage ---------------------------------------------------
 BENCHES := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/flow.h"
+
 struct budget;
 
 enum {
@@ -29,6 +31,7 @@ struct account {
     uint64_t refusals;
     unsigned times_free;
     bool closed;
+    struct flow flows[2]; /* its cheap work and its dear work, for work/turns */
 };
 
 /* With a parent it is a connection's account, without one an address's. Borrows both.

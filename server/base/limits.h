@@ -23,6 +23,7 @@ enum {
     LAYER_FILE_NAME_BYTES_MAX = 255,
     /* 1/16 of the memory budget is kept for what ends calls: frames and trailers */
     MEMORY_LAST_DIVISOR = 16,
+    MEMORY_RETRY_MS = 1000, /* after a refusal for lack of memory, as a proposal */
 };
 
 /* Weights of a tensor that has one scale, which is kept in memory as a whole;
@@ -49,6 +50,7 @@ struct limits {
     uint32_t http_address_max;     /* of them from one address; 0: an eighth, or three
                                     * quarters for a loopback address; 503 */
     uint64_t http_request_ms_max;  /* from its first byte to the end of the reply; 408 */
+    uint64_t queue_ms_max;         /* work that would wait longer; RESOURCE_EXHAUSTED */
     uint32_t store_queue_max; /* reports that wait for the store; RESOURCE_EXHAUSTED */
 };
 
@@ -67,6 +69,7 @@ static inline struct limits limits_default(void)
         .drain_ms_max = 30 * 1000,
         .http_connections_max = 64,
         .http_request_ms_max = 20 * 1000,
+        .queue_ms_max = 60 * 1000,
         .store_queue_max = 4096,
     };
 }

@@ -6,6 +6,7 @@
 #define BASE_STATUS_H
 
 #include <stdarg.h>
+#include <stdint.h>
 
 #include "trit/types.h"
 
@@ -13,6 +14,7 @@ struct failure {
     enum trit_status status;                  /* TRIT_OK: nothing has failed */
     char field[64];                           /* request field at fault, or "" */
     char message[TRIT_MESSAGE_BYTES_MAX + 1]; /* names the field and the value */
+    uint32_t retry_ms; /* the peer should try again after this time; 0: says nothing */
 };
 
 /* "INVALID_ARGUMENT" and so on; "UNKNOWN" for a number outside the table. */

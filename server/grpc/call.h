@@ -40,6 +40,7 @@ struct call {
     size_t method_id;
     enum call_state state;
     _Atomic bool cancelled;
+    bool admitted;       /* its work has begun; it is not refused any more */
     bool responded;      /* response headers were sent */
     uint32_t throttle;   /* of enum call_throttle */
     uint32_t references; /* jobs and others that point to the call */

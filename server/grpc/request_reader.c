@@ -80,6 +80,7 @@ static int charge_scan(struct call *call)
     } else if (held > call->scan_charged &&
                !account_reserve(call->account, held - call->scan_charged)) {
         metric_limit(call->config->metrics, L_MEMORY);
+        call->failure.retry_ms = MEMORY_RETRY_MS;
         return fail(
             &call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
             "no memory for the message's small fields within the connection's share "

@@ -50,6 +50,11 @@ void trailers_build(struct trailers *trailers, const struct failure *failure, bo
         return;
     message_escape(failure->message, trailers->message, sizeof(trailers->message));
     add(trailers, "grpc-message", trailers->message);
+    if (failure->retry_ms) {
+        snprintf(trailers->retry_ms, sizeof(trailers->retry_ms), "%u",
+                 (unsigned)failure->retry_ms);
+        add(trailers, "grpc-retry-pushback-ms", trailers->retry_ms);
+    }
     if (failure->field[0] && add_details(trailers, failure))
         add(trailers, "grpc-status-details-bin", trailers->details);
     if (accept)

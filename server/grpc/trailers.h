@@ -7,10 +7,11 @@
 #include "base/status.h"
 #include "h2/session.h"
 
-enum { TRAILER_TEXT_BYTES = 2048, TRAILER_DETAIL_BYTES = 3072, TRAILER_FIELDS_MAX = 5 };
+enum { TRAILER_TEXT_BYTES = 2048, TRAILER_DETAIL_BYTES = 3072, TRAILER_FIELDS_MAX = 6 };
 
 struct trailers { /* fields point into the struct: do not copy it */
     char status[4];
+    char retry_ms[12];
     char message[TRAILER_TEXT_BYTES];
     char details[TRAILER_DETAIL_BYTES];
     struct h2_header fields[TRAILER_FIELDS_MAX];

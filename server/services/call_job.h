@@ -15,11 +15,26 @@ struct call_job {
     /* Runs on the loop, exactly once for each submission. The call may have ended: check
      * call->state before you reply. May free the job, or submit it again. */
     void (*done)(struct call_job *job);
-    struct job job; /* do not touch it before done() */
+    struct job job;       /* do not touch it before done() */
+    struct ticket ticket; /* of call_submit */
+    uint64_t units;       /* likewise */
+    uint64_t ns;          /* valid in done(): what run() took */
 };
 
-/* The caller has filled in call, run and done. Borrows the job until done(). */
-void call_submit(struct call_job *job, struct pool *pool);
+/* The flow of the call's connection for work of this cost. NULL: it has none. */
+struct flow *call_flow(const struct call *call, uint64_t cost_ns);
+
+/* Opens a ticket for a part of the call's work. */
+void call_ticket_open(struct call *call, struct ticket *ticket, struct pool *pool,
+                      uint64_t units);
+
+/* The caller has filled in call, run and done, and the call is admitted (admission.h).
+ * Borrows the job until done(). `units`: its work, in units of the method. */
+void call_submit(struct call_job *job, struct pool *pool, uint64_t units);
+
+/* The same for a job of work whose ticket the caller has opened and closes. */
+void call_submit_part(struct call_job *job, struct pool *pool,
+                      const struct ticket *ticket);
 
 /* Does the same on the loop, for a job too small for the pool: run() and done() have
  * been called when it returns. */

@@ -9,11 +9,15 @@
 
 #include "base/array.h"
 #include "proto/codec/codec.h"
+#include "services/admission.h"
 #include "services/call_job.h"
 #include "services/shared.h"
 #include "store/store.h"
 
-enum { PAGE_DEFAULT = 100 };
+enum {
+    PAGE_DEFAULT = 100,
+    QUERY_UNITS = 1, /* what a query costs is learned as a whole */
+};
 
 struct query {
     struct call_job job;
@@ -59,7 +63,9 @@ static int submit(struct call *call, void (*run)(struct call_job *job))
     struct query *query = call->method_state;
 
     query->job = (struct call_job){.call = call, .run = run, .done = answer};
-    call_submit(&query->job, services_of(call)->config.pool);
+    if (call_admit(call, QUERY_UNITS) < 0)
+        return -1;
+    call_submit(&query->job, services_of(call)->config.pool, QUERY_UNITS);
     return 0;
 }
 

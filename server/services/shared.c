@@ -9,6 +9,8 @@
 int memory_spent(struct call *call)
 {
     metric_limit(call->config->metrics, L_MEMORY);
+    if (call->failure.status == TRIT_OK)
+        call->failure.retry_ms = MEMORY_RETRY_MS;
     return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                 "the memory budget memory_bytes_max = %" PRIu64
                 ", or this connection's share of it, is used up; try again later",

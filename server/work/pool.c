@@ -16,26 +16,63 @@ struct pool {
     struct mailbox *mailbox; /* borrowed */
     pthread_mutex_t mutex;
     pthread_cond_t work;    /* the queue is not empty, or the pool stops */
-    struct list queue;      /* of jobs; this and the next two are under the mutex */
-    uint64_t queued;        /* length of the queue */
+    struct job *queue;      /* a skew heap; this and the next three are under the mutex */
+    uint64_t queued;        /* jobs in it */
+    uint64_t sequence;      /* of the next job */
     bool stopping;          /* only ever set */
+    struct turns turns;     /* the loop's, except `now` */
     unsigned threads_count; /* running; constant once started */
     pthread_t threads[];
 };
 
+static bool before(const struct job *a, const struct job *b)
+{
+    return a->turn < b->turn || (a->turn == b->turn && a->sequence < b->sequence);
+}
+
+/* Merges two skew heaps, from the top down. */
+static struct job *merge(struct job *a, struct job *b)
+{
+    struct job *root = NULL, **at = &root;
+
+    while (a && b) {
+        struct job *first = before(a, b) ? a : b;
+
+        b = first == a ? b : a;
+        a = first->right;
+        first->right = first->left;
+        *at = first;
+        at = &first->left;
+    }
+    *at = a ? a : b;
+    return root;
+}
+
+/* The job with the smallest turn. NULL: none. */
+static struct job *pop(struct pool *pool)
+{
+    struct job *job = pool->queue;
+
+    if (!job)
+        return NULL;
+    pool->queue = merge(job->left, job->right);
+    pool->queued--;
+    if (job->start > atomic_load_explicit(&pool->turns.now, memory_order_relaxed))
+        atomic_store_explicit(&pool->turns.now, job->start, memory_order_relaxed);
+    return job;
+}
+
 /* Waits for the next job. NULL: the pool stops and the queue is empty. */
 static struct job *take_job(struct pool *pool)
 {
-    struct list *link;
+    struct job *job;
 
     pthread_mutex_lock(&pool->mutex);
-    while (list_empty(&pool->queue) && !pool->stopping)
+    while (!pool->queue && !pool->stopping)
         pthread_cond_wait(&pool->work, &pool->mutex);
-    link = list_pop(&pool->queue);
-    if (link)
-        pool->queued--;
+    job = pop(pool);
     pthread_mutex_unlock(&pool->mutex);
-    return link ? LIST_OWNER(link, struct job, link) : NULL;
+    return job;
 }
 
 static void deliver_done(struct mailbox_message *message)
@@ -111,7 +148,7 @@ int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
     if (!p)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "pool: out of memory");
     p->mailbox = mailbox;
-    list_init(&p->queue);
+    turns_init(&p->turns, wanted);
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->work, NULL);
 
@@ -134,7 +171,9 @@ void pool_submit(struct pool *pool, struct job *job)
     job->message.deliver = deliver_done;
     pthread_mutex_lock(&pool->mutex);
     assert(!pool->stopping);
-    list_push(&pool->queue, &job->link);
+    job->left = job->right = NULL;
+    job->sequence = pool->sequence++;
+    pool->queue = merge(pool->queue, job);
     pool->queued++;
     pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->mutex);
@@ -153,6 +192,11 @@ uint64_t pool_queued(struct pool *pool)
     queued = pool->queued;
     pthread_mutex_unlock(&pool->mutex);
     return queued;
+}
+
+struct turns *pool_turns(struct pool *pool)
+{
+    return &pool->turns;
 }
 
 void pool_stop(struct pool *pool)

@@ -6,8 +6,9 @@
  *
  * done() is called exactly once for every submitted job, never from within submit, also
  * when the pool stops. A job that is cancelled before its turn does not run, but its
- * done() is called. Jobs start in the order of their submission; with several workers
- * they may finish in another order. */
+ * done() is called. Jobs start in the order of their turns (work/turns.h), and those with
+ * equal turns in the order of their submission; with several workers they may finish in
+ * another order. */
 #ifndef WORK_POOL_H
 #define WORK_POOL_H
 
@@ -15,14 +16,17 @@
 
 #include "async/loop.h"
 #include "base/status.h"
+#include "work/turns.h"
 
 struct pool;
 
 enum { POOL_THREADS_MAX = 1024 };
 
 struct job {
-    struct list link; /* the pool's, as the next field: do not touch */
+    struct job *left, *right; /* the pool's, as the next two fields: do not touch */
+    uint64_t sequence;
     struct mailbox_message message;
+    uint64_t turn, start;          /* of its ticket; 0: before all others */
     void (*run)(struct job *job);  /* on a worker */
     void (*done)(struct job *job); /* on the loop's thread */
     const _Atomic bool *cancelled; /* borrowed; NULL: never cancelled */
@@ -41,6 +45,9 @@ void pool_submit(struct pool *pool, struct job *job);
 
 unsigned pool_threads(const struct pool *pool);
 uint64_t pool_queued(struct pool *pool); /* jobs in the queue, for metrics */
+
+/* Where tickets for jobs of this pool are opened. */
+struct turns *pool_turns(struct pool *pool);
 
 /* Runs the jobs that are left in the queue, except cancelled ones, joins the workers and
  * frees the pool. The last done()s are in the mailbox then: deliver or close it

@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "kernels/kernels.h"
 #include "obs/metrics.h"
+#include "services/admission.h"
 #include "services/layers/call.h"
 #include "work/plan.h"
 
@@ -66,19 +67,30 @@ static void gather_failure(struct parallel_for *pieces)
         pieces->call->failure = first->failure;
 }
 
+static uint64_t pool_units(const struct parallel_for_spec *spec)
+{
+    return spec->cost == PARALLEL_FOR_NEVER_INLINE ? 0 : spec->cost;
+}
+
 static void worker_ran_cb(struct call_job *job)
 {
     struct worker *worker = LIST_OWNER(job, struct worker, job);
     struct parallel_for *pieces = worker->pieces;
     struct call *call = pieces->call;
 
+    pieces->ns += job->ns;
+    ticket_advance(&pieces->ticket, job->ns);
     if (worker->failure.status == TRIT_OK && pieces_left(pieces)) {
-        call_submit(job, services_of(call)->config.pool);
+        call_submit_part(job, services_of(call)->config.pool, &pieces->ticket);
         return;
     }
     if (--pieces->running == 0) {
         gather_failure(pieces);
         pieces->finished = atomic_load(&pieces->completed);
+        if (pieces->ticket.flow && pieces->finished == pieces->spec.count)
+            turns_learn(pieces->ticket.turns, call->method_id, pool_units(&pieces->spec),
+                        pieces->ns);
+        ticket_close(&pieces->ticket);
         pieces->spec.done(call);
     }
 }
@@ -125,8 +137,11 @@ int parallel_for_start(struct parallel_for *pieces, struct call *call,
     uint32_t threads = here ? 1 : pool_threads(services_of(call)->config.pool);
     uint32_t wanted = spec->count < threads ? (uint32_t)spec->count : threads;
 
+    if (!here && call_admit(call, pool_units(spec)) < 0)
+        return -1;
     parallel_for_fini(pieces, call);
     pieces->call = call;
+    pieces->ns = 0;
     pieces->spec = *spec;
     atomic_store(&pieces->next, 0);
     atomic_store(&pieces->completed, 0);
@@ -138,8 +153,11 @@ int parallel_for_start(struct parallel_for *pieces, struct call *call,
         call_submit_inline(&pieces->workers[0].job);
         return 0;
     }
+    call_ticket_open(call, &pieces->ticket, services_of(call)->config.pool,
+                     pool_units(spec));
     for (uint32_t i = 0; i < wanted; i++)
-        call_submit(&pieces->workers[i].job, services_of(call)->config.pool);
+        call_submit_part(&pieces->workers[i].job, services_of(call)->config.pool,
+                         &pieces->ticket);
     return 0;
 }
 

@@ -18,7 +18,7 @@ enum {
     PIECE_COST = 1 << 20,               /* products in a piece, about */
     PARALLEL_FOR_INLINE_COST = 1 << 15, /* up to this cost, the loop computes it */
 };
-#define PARALLEL_FOR_NEVER_INLINE UINT64_MAX
+#define PARALLEL_FOR_NEVER_INLINE UINT64_MAX /* it waits for a disk, not for workers */
 
 struct parallel_for;
 
@@ -49,11 +49,13 @@ struct parallel_for { /* zeroed = IDLE */
     struct worker *workers;
     uint32_t worker_count, running;
     struct block scratch;
+    struct ticket ticket;
+    uint64_t ns; /* worker time so far */
     _Atomic uint64_t completed;
 };
 
 /* Starts the pieces. If one fails, call->failure holds its failure when done() runs. -1:
- * no memory, with call->failure. */
+ * no memory, or the call is not admitted; with call->failure. */
 int parallel_for_start(struct parallel_for *pieces, struct call *call,
                        const struct parallel_for_spec *spec);
 

@@ -8,10 +8,14 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "obs/metrics.h"
+#include "services/admission.h"
 #include "services/call_job.h"
 #include "services/ternary/tensor_call.h"
 
-enum { BATCHES_MAX = 16 };
+enum {
+    BATCHES_MAX = 16,
+    ROWS_UNITS_FIRST = TILE_ELEMENTS_MAX, /* a batch, about */
+};
 
 struct batch { /* of rows */
     struct call_job job;
@@ -141,7 +145,8 @@ static void submit(struct rows *rows)
         call_throttle(call, THROTTLE_TILES, true);
     batch->job =
         (struct call_job){.call = call, .run = batch_worked, .done = batch_worked_cb};
-    call_submit(&batch->job, services_of(call)->config.pool);
+    call_submit(&batch->job, services_of(call)->config.pool,
+                batch->count * spec_of(rows)->in_features);
 }
 
 /* ---- bytes come -------------------------------------------------------------------- */
@@ -165,6 +170,8 @@ int rows_feed(struct rows *rows, const uint8_t *bytes, size_t bytes_count)
     while (bytes_count > 0) {
         size_t part;
 
+        if (!rows->filling && call_admit(rows->call, ROWS_UNITS_FIRST) < 0)
+            return -1;
         if (!rows->filling)
             rows->filling = batch_create(rows);
         if (!rows->filling)

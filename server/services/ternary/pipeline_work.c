@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "services/admission.h"
 #include "services/ternary/pipeline_impl.h"
 #include "services/ternary/tile_compute.h"
 
@@ -242,11 +243,20 @@ static void tile_computed(struct call_job *job)
     }
 }
 
+/* Too little work for the pool. */
+static bool computed_here(const struct pipeline *pipeline, const struct tile *tile)
+{
+    return pipeline->task.op == TASK_PASS ||
+           (pipeline->task.plan.tiles == 1 && tile->span.in_bytes <= INLINE_BYTES_MAX);
+}
+
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
 {
     struct call *call = pipeline->call;
     const struct services_config *config = &services_of(call)->config;
 
+    if (!computed_here(pipeline, tile) && call_admit(call, tile->span.elements) < 0)
+        return -1;
     if (tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0)
         return memory_spent(call);
     if (++pipeline->in_flight >= TILES_IN_FLIGHT_MAX)
@@ -254,11 +264,10 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
     state_move(&tile_states, &tile->state, TILE_RUNNING);
     tile->job =
         (struct call_job){.call = call, .run = compute_tile, .done = tile_computed};
-    if (pipeline->task.op == TASK_PASS ||
-        (pipeline->task.plan.tiles == 1 && tile->span.in_bytes <= INLINE_BYTES_MAX))
+    if (computed_here(pipeline, tile))
         call_submit_inline(&tile->job);
     else
-        call_submit(&tile->job, config->pool);
+        call_submit(&tile->job, config->pool, tile->span.elements);
     return 0;
 }
 

@@ -274,3 +274,35 @@ CASE(start_fails_cleanly, "a pool that cannot start leaves nothing behind")
     mailbox_close(mailbox);
     loop_destroy(loop);
 }
+
+CASE(smallest_turn_first, "the job with the smallest turn runs first, then the oldest")
+{
+    static struct task gate, tasks[200];
+    uint64_t random = check_seed();
+    pthread_barrier_t barrier;
+    struct fixture f;
+    int counter = 0;
+
+    fixture_open(&f, 1);
+    pthread_barrier_init(&barrier, NULL, 2);
+    task_init(&gate, &f);
+    gate.gate = &barrier;
+    pool_submit(f.pool, &gate.job);
+    pthread_barrier_wait(&barrier); /* the worker is busy */
+    for (int i = 0; i < 200; i++) {
+        task_init(&tasks[i], &f);
+        tasks[i].counter = &counter;
+        tasks[i].job.turn = check_random(&random) % 50;
+        tasks[i].job.start = tasks[i].job.turn;
+        pool_submit(f.pool, &tasks[i].job);
+    }
+    pthread_barrier_wait(&barrier);
+    run_until_done(&f, 201);
+    for (int i = 0; i < 200; i++)
+        for (int k = 0; k < i; k++)
+            CHECK((tasks[k].job.turn <= tasks[i].job.turn) ==
+                  (tasks[k].order < tasks[i].order));
+    CHECK(pool_turns(f.pool)->now < 50);
+    pthread_barrier_destroy(&barrier);
+    fixture_close(&f);
+}
