@@ -2,6 +2,8 @@
 #include "app/check.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +11,9 @@
 
 #include "app/config.h"
 #include "kernels/kernels.h"
+#include "layers/layers.h"
 #include "net/listener.h"
+#include "store/store.h"
 #include "work/pool.h"
 
 static int check_isa(const struct config *config, struct failure *failure)
@@ -86,4 +90,30 @@ int config_check(const struct config *config, struct failure *failure)
         check_data_dir(config, failure) < 0 || check_addresses(config, failure) < 0)
         return -1;
     return 0;
+}
+
+/* ---- data ---- */
+
+static void print_damage(void *arg, const char *message)
+{
+    (void)arg;
+    printf("damaged: %s\n", message);
+}
+
+int64_t data_check(const struct config *config, struct failure *failure)
+{
+    struct store_counts store;
+    struct layers_counts layers;
+
+    if (!config->data_dir)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "data-dir",
+                          "--check-data needs it");
+    if (store_check(config->data_dir, print_damage, NULL, &store, failure) < 0 ||
+        layers_check(config->data_dir, print_damage, NULL, &layers, failure) < 0)
+        return -1;
+    printf("%" PRIu64 " reports of %" PRIu64 " layers, codes of %" PRIu64 "; %" PRIu64
+           " held layers, latents of %" PRIu64 ": %s\n",
+           store.reports, store.layers, store.uploads, layers.layers, layers.latents,
+           store.damaged + layers.damaged ? "damaged" : "intact");
+    return (int64_t)(store.damaged + layers.damaged);
 }

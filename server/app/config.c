@@ -80,6 +80,9 @@ static const struct option_row rows[] = {
      "read lines of name = value, with the names above", false},
     {"check-config", OPTION_ACTION, CONFIG_CHECK, NULL,
      "validate the configuration and exit", false},
+    {"check-data", OPTION_ACTION, CONFIG_CHECK_DATA, NULL,
+     "read everything in --data-dir, name what is damaged, and exit: 0 intact, 1 damaged",
+     false},
     {"version", OPTION_ACTION, CONFIG_VERSION, NULL, "print the version and exit", false},
     {"help", OPTION_ACTION, CONFIG_HELP, NULL, "print this help and exit", false},
 };

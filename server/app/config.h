@@ -37,7 +37,13 @@ struct config {
     char *listen_text; /* of TRITD_LISTEN */
 };
 
-enum config_action { CONFIG_SERVE, CONFIG_CHECK, CONFIG_VERSION, CONFIG_HELP };
+enum config_action {
+    CONFIG_SERVE,
+    CONFIG_CHECK,
+    CONFIG_CHECK_DATA,
+    CONFIG_VERSION,
+    CONFIG_HELP
+};
 
 /* Fills *config from defaults, file, environment and arguments, and validates it.
  * INVALID_ARGUMENT names the option, where it was set, and the value. */

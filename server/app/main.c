@@ -8,8 +8,8 @@
 #include "app/config.h"
 #include "app/notify.h"
 
-/* Exit codes: 0 served and drained, or --version and the like; 1 could not start;
- * 2 the options are not valid. */
+/* Exit codes: 0 served and drained, or --version and the like; 1 could not start,
+ * or --check-data found damage; 2 the options are not valid. */
 
 static int complain(const struct failure *failure, int code)
 {
@@ -38,6 +38,7 @@ int main(int argc, char **argv)
     struct failure failure = {.status = TRIT_OK};
     enum config_action action;
     struct config config;
+    int64_t faults;
     int code = 0;
 
     if (config_read(&config, &action, argc, argv, &failure) < 0)
@@ -51,6 +52,10 @@ int main(int argc, char **argv)
             code = complain(&failure, 2);
         else
             printf("the configuration is valid\n");
+        break;
+    case CONFIG_CHECK_DATA:
+        faults = data_check(&config, &failure);
+        code = faults < 0 ? complain(&failure, 2) : faults > 0;
         break;
     case CONFIG_VERSION:
         printf("tritd %s\n", TRITD_VERSION);

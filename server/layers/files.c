@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "layers/impl.h"
 #include "layers/name.h"
 
@@ -356,24 +357,34 @@ int latents_read(const struct layer *layer, void *out, uint64_t bytes,
 
 /* ---- loading -------------------------------------------------------------------- */
 
+/* Opens held/NAME and reads its header. Returns the descriptor, or -1. */
+static int open_held(int folder, const char *name, struct layer *found,
+                     struct failure *failure)
+{
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    char expected[LAYER_FILE_NAME_BYTES_MAX + 1];
+    uint8_t header[HEADER_BYTES];
+
+    if (fd < 0)
+        return fail_errno(failure, "open", name);
+    if (read_at(fd, 0, header, sizeof(header)) == 0 && header_read(header, found) == 0 &&
+        file_name(found->spec.name, expected) >= 0 && strcmp(expected, name) == 0)
+        return fd;
+    close(fd);
+    return fail(failure, TRIT_DATA_LOSS, NULL, "layers: %s has no valid header", name);
+}
+
 int file_load(struct layers *layers, const char *name, struct failure *failure)
 {
-    int fd =
-        openat(layers->folders[FOLDER_HELD], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    uint8_t header[HEADER_BYTES], tail[CRC_BYTES];
-    char expected[LAYER_FILE_NAME_BYTES_MAX + 1];
     struct layer found = {.layers = layers}, *layer;
+    int fd = open_held(layers->folders[FOLDER_HELD], name, &found, failure);
     uint64_t offset = HEADER_BYTES;
+    uint8_t tail[CRC_BYTES];
     uint32_t crc = 0;
     int result = -1;
 
     if (fd < 0)
-        return fail_errno(failure, "open", name);
-    if (read_at(fd, 0, header, sizeof(header)) < 0 || header_read(header, &found) < 0 ||
-        file_name(found.spec.name, expected) < 0 || strcmp(expected, name) != 0) {
-        fail(failure, TRIT_DATA_LOSS, NULL, "layers: %s has no valid header", name);
-        goto close_file;
-    }
+        return -1;
     if (layer_create(layers, &found.spec, &layer, failure) < 0)
         goto close_file;
     layer->latents = found.latents;
@@ -396,6 +407,72 @@ int file_load(struct layers *layers, const char *name, struct failure *failure)
 destroy:
     layer_destroy(layer);
 close_file:
+    close(fd);
+    return result;
+}
+
+/* ---- checking ------------------------------------------------------------------- */
+
+/* Reads `count` bytes from `offset` on, then their CRC. */
+static int check_summed(int fd, uint64_t offset, uint64_t count, const char *name,
+                        struct failure *failure)
+{
+    uint8_t *piece = malloc(PIECE_BYTES), tail[CRC_BYTES];
+    uint32_t crc = 0;
+    int result = 0;
+
+    if (!piece)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "layers: out of memory");
+    while (count > 0 && result == 0) {
+        size_t part = (size_t)u64_min(count, PIECE_BYTES);
+
+        result = read_summed(fd, &offset, piece, part, &crc);
+        count -= part;
+    }
+    free(piece);
+    if (result < 0 || read_at(fd, offset, tail, sizeof(tail)) < 0)
+        return errno
+                   ? fail_errno(failure, "read", name)
+                   : fail(failure, TRIT_DATA_LOSS, NULL, "layers: %s is too short", name);
+    if (get(tail, CRC_BYTES) != crc)
+        return fail(failure, TRIT_DATA_LOSS, NULL, "layers: %s does not match its CRC",
+                    name);
+    return 0;
+}
+
+int file_check(int folder, const char *name, struct layer *found, struct failure *failure)
+{
+    int fd = open_held(folder, name, found, failure);
+    uint64_t count;
+    int result;
+
+    if (fd < 0)
+        return -1;
+    count = (layer_scale_count(&found->spec) +
+             (found->spec.bias ? found->spec.out_features : 0)) *
+                sizeof(float) +
+            linear_code_bytes(found->spec.out_features, found->spec.in_features);
+    result = check_summed(fd, HEADER_BYTES, count, name, failure);
+    close(fd);
+    return result;
+}
+
+int latents_check(int folder, const char *name, const struct layer *layer,
+                  struct failure *failure)
+{
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int result;
+
+    if (fd < 0)
+        return errno == ENOENT ? fail(failure, TRIT_DATA_LOSS, NULL,
+                                      "layers: the latents of %s are missing", name)
+                               : fail_errno(failure, "open the latents of", name);
+    result = check_summed(fd, 0,
+                          layer->spec.out_features * layer->spec.in_features *
+                              dtype_bytes(layer->latents_dtype),
+                          name, failure);
+    if (result < 0)
+        fail_context(failure, "latents");
     close(fd);
     return result;
 }

@@ -50,4 +50,12 @@ uint64_t layer_scale_count(const struct layer_spec *spec);
  * is not a whole layer; otherwise as layers_open. */
 int file_load(struct layers *layers, const char *name, struct failure *failure);
 
+/* Reads held/NAME, or its kept latents, in pieces and checks them. `folder` is a
+ * descriptor. *found is the layer of the header, without its content. -1: DATA_LOSS or
+ * UNAVAILABLE. */
+int file_check(int folder, const char *name, struct layer *found,
+               struct failure *failure);
+int latents_check(int folder, const char *name, const struct layer *layer,
+                  struct failure *failure);
+
 #endif

@@ -113,4 +113,14 @@ void layer_release(struct layer *layer); /* NULL is harmless */
  * is none. */
 struct layer *layers_next(struct layers *layers, const char *prefix, const char *after);
 
+struct layers_counts {
+    uint64_t layers, latents, damaged; /* damaged: calls of `damaged` */
+};
+
+/* Reads every file of held layers and latents below a data directory, without holding
+ * them. `damaged` is called for each fault with a sentence that names it. Changes nothing.
+ * -1: UNAVAILABLE. */
+int layers_check(const char *directory, void (*damaged)(void *arg, const char *message),
+                 void *arg, struct layers_counts *counts, struct failure *failure);
+
 #endif

@@ -228,6 +228,25 @@ static int check_definitions(struct db *db, struct failure *damage,
     return 0;
 }
 
+int schema_check(struct db *db, struct failure *failure)
+{
+    struct failure damage = {0};
+    int64_t version;
+
+    if (identify(db, &version, failure))
+        return -1;
+    if (version != schema_version())
+        return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
+                    "it has schema %" PRId64 ", this tritd has %d; start tritd once to "
+                    "bring it up to date",
+                    version, schema_version());
+    if (check_definitions(db, &damage, failure))
+        return -1;
+    if (damage.status != TRIT_OK)
+        *failure = damage;
+    return damage.status == TRIT_OK ? 0 : -1;
+}
+
 /* ---- migrations --------------------------------------------------------------- */
 
 static int migrate_step(struct db *db, int64_t from, struct failure *failure)

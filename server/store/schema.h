@@ -20,6 +20,11 @@ enum {
 int schema_prepare(struct db *db, bool in_memory, struct failure *damage,
                    struct failure *failure);
 
+/* Checks a database that is not to be changed: that it is a store of this version, and the
+ * definitions of its tables. FAILED_PRECONDITION: of another program or version; an older
+ * one is migrated when tritd starts. */
+int schema_check(struct db *db, struct failure *failure);
+
 /* The version after all steps. */
 int schema_version(void);
 

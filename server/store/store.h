@@ -159,4 +159,18 @@ int store_read_runs(struct store_reader *reader,
                     bool (*visit)(void *arg, const struct store_run_info *info),
                     void *arg, struct failure *failure);
 
+/* ---- checking everything ---- */
+
+struct store_counts {
+    uint64_t layers, reports, uploads; /* uploads: layers whose newest codes are kept */
+    uint64_t damaged;                  /* calls of `damaged` */
+};
+
+/* Reads everything that a data directory holds of reports. `damaged` is called for each
+ * fault with a sentence that names it. A store must not be open there. Changes nothing.
+ * -1: it cannot be checked: FAILED_PRECONDITION (in use, another program's or another
+ * version's), UNAVAILABLE. */
+int store_check(const char *directory, void (*damaged)(void *arg, const char *message),
+                void *arg, struct store_counts *counts, struct failure *failure);
+
 #endif

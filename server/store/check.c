@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads everything and goes on after damage, so that one run names all of it. The walks of
+ * walk.h stop at the first fault; here each row is checked on its own, and against the row
+ * before it where that one is intact. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/codes.h"
+#include "store/directory.h"
+#include "store/schema.h"
+#include "store/statements.h"
+#include "store/store.h"
+#include "store/walk.h"
+
+struct check {
+    struct db db;
+    void (*damaged)(void *arg, const char *message);
+    void *arg;
+    struct store_counts *counts;
+};
+
+static void tell(struct check *check, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void tell(struct check *check, const char *format, ...)
+{
+    char message[1024];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    check->counts->damaged++;
+    check->damaged(check->arg, message);
+}
+
+/* ---- SQLite's own structure ---- */
+
+static void check_structure(struct check *check)
+{
+    struct failure failure = {0};
+    sqlite3_stmt *select = NULL;
+    int result = sqlite3_prepare_v2(check->db.sqlite, "PRAGMA integrity_check(100)", -1,
+                                    &select, NULL);
+
+    while (result == SQLITE_OK || result == SQLITE_ROW) {
+        result = sqlite3_step(select);
+        if (result == SQLITE_ROW) {
+            const char *text = (const char *)sqlite3_column_text(select, 0);
+
+            if (text && strcmp(text, "ok") != 0)
+                tell(check, "reports.sqlite: %s", text);
+        }
+    }
+    if (result != SQLITE_DONE) {
+        db_fail(&check->db, result, &failure);
+        tell(check, "reports.sqlite: %s", failure.message);
+    }
+    sqlite3_finalize(select);
+}
+
+/* ---- one layer ---- */
+
+/* The reports of a layer, in order of steps. */
+struct chain {
+    int64_t count, first, last;
+    bool sound; /* the row before was intact, so the next one must name it */
+};
+
+static void check_report(struct check *check, const struct layer_row *layer,
+                         sqlite3_stmt *select, struct chain *chain)
+{
+    struct failure failure = {0};
+    struct trit_report report;
+    struct report_row row;
+
+    chain->count++;
+    check->counts->reports++;
+    if (report_row_read(&check->db, select, &layer->key, &row, &failure) ||
+        report_row_decode(&row, &report, &failure)) {
+        tell(check, "run \"%s\", layer \"%s\", after step %" PRId64 ": %s",
+             layer->key.run, layer->key.layer, chain->last, failure.message);
+        chain->sound = false;
+        return;
+    }
+    if (chain->sound && row.previous != chain->last)
+        tell(check,
+             "run \"%s\", layer \"%s\": reports between steps %" PRId64 " and %" PRId64
+             " are missing",
+             layer->key.run, layer->key.layer, chain->last, row.step);
+    chain->first = chain->count == 1 ? row.step : chain->first;
+    chain->last = row.step;
+    chain->sound = true;
+}
+
+static void check_reports(struct check *check, const struct layer_row *layer)
+{
+    struct chain chain = {.first = STEP_NONE, .last = STEP_NONE, .sound = true};
+    struct failure failure = {0};
+    sqlite3_stmt *select = statement(&check->db, ST_REPORTS_FROM, &failure);
+    int found = -1;
+
+    if (select &&
+        !(db_bind_text(select, 1, layer->key.run) |
+          db_bind_text(select, 2, layer->key.layer) | db_bind_i64(select, 3, INT64_MIN)))
+        while ((found = db_step(&check->db, select, &failure)) == 1)
+            check_report(check, layer, select, &chain);
+    if (select)
+        db_reset(select);
+    if (found < 0)
+        tell(check, "run \"%s\", layer \"%s\": %s", layer->key.run, layer->key.layer,
+             failure.message);
+    else if (chain.count != layer->reports || chain.last != layer->step_max ||
+             chain.first != layer->step_min)
+        tell(check,
+             "run \"%s\", layer \"%s\": %" PRId64 " reports, steps %" PRId64
+             " to %" PRId64 "; its row says %" PRId64 " reports, steps %" PRId64
+             " to %" PRId64,
+             layer->key.run, layer->key.layer, chain.count, chain.first, chain.last,
+             layer->reports, layer->step_min, layer->step_max);
+}
+
+static void check_layer(struct check *check, const struct layer_row *layer)
+{
+    struct failure failure = {0};
+
+    check_reports(check, layer);
+    if (layer->upload == 0)
+        return;
+    check->counts->uploads++;
+    if (codes_check(&check->db, layer->upload, &failure) < 0)
+        tell(check, "run \"%s\", layer \"%s\", codes of step %" PRId64 ": %s",
+             layer->key.run, layer->key.layer, layer->step_max, failure.message);
+}
+
+/* ---- all layers ---- */
+
+/* Whether the row names the layer before it. */
+static void check_order(struct check *check, const struct layer_row *row,
+                        const struct layer_key *last, bool sound)
+{
+    if (sound && layer_key_compare(&row->previous, last) != 0)
+        tell(check,
+             "layers between run \"%s\", layer \"%s\" and run \"%s\", layer \"%s\" are "
+             "missing",
+             last->run, last->layer, row->key.run, row->key.layer);
+}
+
+static void check_totals(struct check *check, const struct layer_key *last, bool sound)
+{
+    struct failure failure = {0};
+    struct totals_row totals;
+    int64_t reports = 0;
+
+    if (totals_read(&check->db, &totals, &failure)) {
+        tell(check, "totals: %s", failure.message);
+        return;
+    }
+    if ((uint64_t)totals.layers != check->counts->layers ||
+        (sound && layer_key_compare(&totals.last, last) != 0))
+        tell(check,
+             "%" PRIu64 " layers, the last is run \"%s\", layer \"%s\"; the totals say "
+             "%" PRId64 ", run \"%s\", layer \"%s\"",
+             check->counts->layers, last->run, last->layer, totals.layers,
+             totals.last.run, totals.last.layer);
+    if (db_number(&check->db, "SELECT COUNT(*) FROM reports", &reports, &failure) == 0 &&
+        (uint64_t)reports != check->counts->reports)
+        tell(check, "%" PRId64 " reports belong to no layer whose row is intact",
+             reports - (int64_t)check->counts->reports);
+}
+
+static void check_layers(struct check *check)
+{
+    struct failure failure = {0};
+    sqlite3_stmt *select = statement(&check->db, ST_LAYERS_FROM, &failure);
+    struct layer_key last = {.run = ""};
+    bool sound = true;
+    int found = -1;
+
+    if (select && !(db_bind_text(select, 1, "") | db_bind_text(select, 2, "")))
+        while ((found = db_step(&check->db, select, &failure)) == 1) {
+            struct layer_row row;
+
+            check->counts->layers++;
+            if (layer_row_read(&check->db, select, &row, &failure)) {
+                tell(check, "the layer after run \"%s\", layer \"%s\": %s", last.run,
+                     last.layer, failure.message);
+                sound = false;
+                continue;
+            }
+            check_order(check, &row, &last, sound);
+            check_layer(check, &row);
+            last = row.key;
+            sound = true;
+        }
+    if (select)
+        db_reset(select);
+    if (found < 0)
+        tell(check, "the table of layers: %s", failure.message);
+    check_totals(check, &last, sound);
+}
+
+static int check_database(struct check *check, const char *path, struct failure *failure)
+{
+    struct failure reason = {0};
+
+    if (db_open(&check->db, path, DB_WRITES, &reason) == 0 &&
+        db_exec(&check->db, "PRAGMA query_only = ON", &reason) == 0 &&
+        schema_check(&check->db, &reason) == 0) {
+        check_structure(check);
+        check_layers(check);
+    } else if (reason.status == TRIT_DATA_LOSS) {
+        tell(check, "reports.sqlite: %s", reason.message);
+    } else {
+        db_close(&check->db);
+        return fail(failure, reason.status, "data-dir", "%s: %s", path, reason.message);
+    }
+    db_close(&check->db);
+    return 0;
+}
+
+int store_check(const char *path, void (*damaged)(void *arg, const char *message),
+                void *arg, struct store_counts *counts, struct failure *failure)
+{
+    struct check check = {.damaged = damaged, .arg = arg, .counts = counts};
+    struct directory directory;
+    struct stat status;
+    int result = 0;
+
+    *counts = (struct store_counts){0};
+    if (stat(path, &status) < 0)
+        return fail_field(failure, TRIT_UNAVAILABLE, "data-dir", "\"%.200s\": %s", path,
+                          strerror(errno));
+    if (directory_open(&directory, path, failure) < 0)
+        return -1;
+    if (stat(directory.database, &status) == 0 && status.st_size > 0)
+        result = check_database(&check, directory.database, failure);
+    directory_close(&directory);
+    return result;
+}
