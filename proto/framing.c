@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "utf8.h"
+
 /* ---- messages -------------------------------------------------------------- */
 
 void deframer_init(struct deframer *deframer)
@@ -26,7 +28,8 @@ static enum deframe_event take_prefix(struct deframer *deframer, const uint8_t *
     deframer->prefix_seen = 0;
     deframer->in_message = true;
     out->length = deframer->message_left;
-    out->compressed = prefix[0] != 0;
+    out->compressed = (prefix[0] & 1) != 0;
+    out->reserved = prefix[0] > 1;
     return DEFRAME_MESSAGE;
 }
 
@@ -48,6 +51,14 @@ enum deframe_event deframe(struct deframer *deframer, const uint8_t **bytes,
     *bytes += taken;
     *count -= taken;
     return DEFRAME_BYTES;
+}
+
+void deframe_unread(struct deframer *deframer, const uint8_t **bytes, size_t *count,
+                    size_t unread)
+{
+    deframer->message_left += (uint32_t)unread;
+    *bytes -= unread;
+    *count += unread;
 }
 
 bool deframer_idle(const struct deframer *deframer)
@@ -118,23 +129,41 @@ void timeout_format(uint64_t timeout_ns, char text[TIMEOUT_TEXT_BYTES])
 
 static const char hex_digits[] = "0123456789ABCDEF";
 
+/* Writes one byte, as it is or as an escape; returns the characters used. */
+static size_t escape_byte(unsigned char byte, char out[3])
+{
+    if (byte >= 0x20 && byte <= 0x7E && byte != '%') {
+        out[0] = (char)byte;
+        return 1;
+    }
+    out[0] = '%';
+    out[1] = hex_digits[byte >> 4];
+    out[2] = hex_digits[byte & 15];
+    return 3;
+}
+
 void message_escape(const char *text, char *out, size_t bytes)
 {
+    static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+    size_t at = 0, length;
+
     if (bytes == 0)
         return;
-    size_t at = 0;
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        bool literal = c >= 0x20 && c <= 0x7E && c != '%';
-        if (bytes - 1 - at < (literal ? 1u : 3u))
+    for (; *text != '\0'; text += length) {
+        char escaped[3 * UTF8_BYTES_MAX];
+        uint32_t point;
+        size_t used = 0;
+
+        length = utf8_decode(text, UTF8_BYTES_MAX, &point);
+        for (size_t i = 0; i < length; i++)
+            used += escape_byte((unsigned char)text[i], escaped + used);
+        for (size_t i = 0; length == 0 && replacement[i]; i++)
+            used += escape_byte((unsigned char)replacement[i], escaped + used);
+        if (bytes - 1 - at < used)
             break;
-        if (literal) {
-            out[at++] = (char)c;
-        } else {
-            out[at++] = '%';
-            out[at++] = hex_digits[c >> 4];
-            out[at++] = hex_digits[c & 15];
-        }
+        memcpy(out + at, escaped, used);
+        at += used;
+        length += length == 0; /* a byte that is not UTF-8 */
     }
     out[at] = '\0';
 }

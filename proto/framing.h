@@ -30,6 +30,7 @@ enum deframe_event {
 struct deframed {
     uint32_t length;
     bool compressed;
+    bool reserved; /* the prefix has a flag that gRPC does not define */
     const uint8_t *bytes;
     size_t count;
 };
@@ -42,6 +43,10 @@ void deframer_init(struct deframer *deframer);
 enum deframe_event deframe(struct deframer *deframer, const uint8_t **bytes,
                            size_t *count, struct deframed *out);
 
+/* Gives back the last `unread` bytes that a DEFRAME_BYTES took. */
+void deframe_unread(struct deframer *deframer, const uint8_t **bytes, size_t *count,
+                    size_t unread);
+
 /* True between two messages, where a stream may end. */
 bool deframer_idle(const struct deframer *deframer);
 
@@ -53,8 +58,9 @@ int timeout_parse(const char *text, uint64_t *timeout_ns);
 enum { TIMEOUT_TEXT_BYTES = 10 };
 void timeout_format(uint64_t timeout_ns, char text[TIMEOUT_TEXT_BYTES]);
 
-/* For grpc-message: percent-encodes all bytes except 0x20-0x24 and 0x26-0x7E. Writes
- * at most `bytes` - 1 bytes and a NUL, and never half an escape. */
+/* For grpc-message: percent-encodes all bytes except 0x20-0x24 and 0x26-0x7E. A byte that
+ * is not UTF-8 becomes U+FFFD. Writes at most `bytes` - 1 bytes and a NUL, and never a
+ * part of a character. */
 void message_escape(const char *text, char *out, size_t bytes);
 /* Keeps invalid escapes as they are. */
 void message_unescape(const char *text, char *out, size_t bytes);

@@ -45,6 +45,7 @@ void scan_init(struct scan *scan, const struct scan_field *root, uint64_t messag
     memset(scan, 0, sizeof(*scan));
     scan->levels[0] = (struct scan_level){.fields = root, .left = message_bytes};
     scan->parts[0].seen = 1;
+    scan->unsized = message_bytes == SCAN_UNSIZED;
 }
 
 void scan_fini(struct scan *scan)
@@ -311,7 +312,7 @@ bool scan_complete(const struct scan *scan)
 {
     if (scan->state != STATE_TAG || scan->varint_len != 0)
         return false;
-    for (uint32_t i = 0; i <= scan->depth; i++)
+    for (uint32_t i = scan->unsized ? 1 : 0; i <= scan->depth; i++)
         if (scan->levels[i].left != 0)
             return false;
     return true;

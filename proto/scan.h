@@ -49,6 +49,7 @@ struct scan {
     struct scan_part parts[SCAN_PARTS_MAX]; /* [0]: the root's small fields */
     struct scan_level levels[SCAN_DEPTH_MAX];
     uint32_t depth;
+    bool unsized;   /* the length of the whole message is not known */
     uint32_t state; /* enum scan_state, private */
     uint8_t varint[10];
     uint32_t varint_len;
@@ -73,7 +74,9 @@ struct scanned {
     size_t count;
 };
 
-/* `message_bytes` is the length of the gRPC message. It bounds every inner length. */
+/* `message_bytes` is the length of the gRPC message. It bounds every inner length. A
+ * message whose length is known only at its end (it is compressed) has SCAN_UNSIZED. */
+#define SCAN_UNSIZED UINT64_MAX
 void scan_init(struct scan *scan, const struct scan_field *root, uint64_t message_bytes);
 void scan_fini(struct scan *scan); /* frees the parts */
 

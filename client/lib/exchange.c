@@ -9,7 +9,7 @@
 
 #include "base/number.h"
 #include "base/states.h"
-#include "client/lib/base64.h"
+#include "proto/base64.h"
 #include "proto/codec/codec.h"
 
 enum { HTTP_OK = 200 };
@@ -227,10 +227,11 @@ void exchange_data(struct exchange *exchange, const uint8_t *bytes, size_t count
 static void details_field(const struct exchange *exchange, char field[64])
 {
     uint8_t bytes[DETAILS_TEXT_BYTES_MAX];
-    size_t count = base64_decode(exchange->details, bytes, sizeof(bytes));
+    ptrdiff_t count =
+        base64_decode(exchange->details, strlen(exchange->details), bytes, sizeof(bytes));
 
     if (count > 0)
-        decode_status_details(bytes, count, field);
+        decode_status_details(bytes, (size_t)count, field);
 }
 
 static void ended_with_status(struct exchange *exchange)

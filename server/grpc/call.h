@@ -16,7 +16,9 @@
 
 #include "async/loop.h"
 #include "base/states.h"
+#include "grpc/compression.h"
 #include "grpc/context.h"
+#include "grpc/metadata.h"
 #include "grpc/method.h"
 #include "h2/session.h"
 #include "proto/framing.h"
@@ -25,8 +27,39 @@
 enum call_state { CALL_RECEIVING, CALL_WORKING, CALL_ENDED, CALL_CLOSED, CALL_STATES };
 extern const struct states call_states;
 
-/* Why the peer gets no further credit for now. */
-enum call_throttle { THROTTLE_TILES = 1, THROTTLE_STORE = 2 };
+/* Why the peer gets no further credit for now. For the last two reasons, bytes that have
+ * come all the same are held and not read. */
+enum call_throttle {
+    THROTTLE_TILES = 1,
+    THROTTLE_STORE = 2,
+    THROTTLE_REPLY = 4, /* the peer does not read the replies to its messages */
+    THROTTLE_TURN = 8,  /* other calls have their turn before more is decompressed */
+};
+
+enum {
+    /* Of a call that writes messages: above this the method stops writing, and a
+     * bidirectional call reads no further message. */
+    REPLY_QUEUE_BYTES_MAX = 256 << 10,
+};
+
+/* Whether a message is compressed, if the client accepts a coding. README.md has the
+ * rule. */
+enum call_compress { COMPRESS_AUTO, COMPRESS_NEVER, COMPRESS_ALWAYS };
+
+/* DATA bytes that came while the call did not read. The peer's window bounds them. */
+struct held {
+    uint8_t *bytes;
+    size_t at, count, capacity;
+    bool stopped; /* the reader stopped; more bytes are held too */
+    bool ended;   /* END_STREAM came */
+};
+
+/* The message that is being decompressed. */
+struct decoded {
+    bool active;
+    uint64_t bytes, bytes_max;
+    uint64_t turn_bytes; /* in this turn of the loop */
+};
 
 struct call {
     struct grpc *grpc;
@@ -46,15 +79,35 @@ struct call {
     uint32_t references; /* jobs and others that point to the call */
     uint32_t messages;   /* begun so far */
     size_t credit_owed;
+    struct held held;
     struct timer timer;
+    struct timer resume; /* takes up held bytes, or a reply that waits for its peer */
+    bool awaits_writable;
     uint64_t started_ns, deadline_ns; /* deadline 0 = none */
     uint64_t active_ns;               /* time of the last byte in either direction */
     size_t queued_seen;               /* reply bytes not sent when last checked */
     struct deframer deframer;
     struct scan scan;
+    struct inflater *inflater; /* NULL before the first compressed message */
+    struct decoded decoded;
+    enum coding request_coding, reply_coding;
+    bool coding_sent; /* grpc-encoding is in the response headers */
+    enum call_compress compress;
+    /* Of the request, while method->begin runs; later empty. */
+    struct request_headers headers;
+    struct metadata *metadata; /* of the reply; NULL: none */
     struct failure failure;
     void *method_state;
 };
+
+/* Adds a field to the reply's headers, before they are sent, or to its trailers: see
+ * metadata_add. -1: call->failure is filled. */
+int call_add_metadata(struct call *call, enum metadata_place place, const char *name,
+                      const void *value, size_t count);
+
+/* Sends the response headers now, if they were not sent: a client may wait for them
+ * before the first message. */
+void call_respond(struct call *call);
 
 /* Lends a slice to the stream. Sends the response headers before the first one. */
 void call_write(struct call *call, struct h2_slice *slice);
@@ -62,9 +115,13 @@ void call_write(struct call *call, struct h2_slice *slice);
 /* Copies up to a few KiB and lends the copy. -1: memory ran out. */
 int call_write_copy(struct call *call, const void *bytes, size_t count);
 
-/* Sends a whole message: copies it, with its prefix. For small messages only. -1: memory
- * ran out. */
+/* Sends a whole message: copies it, with its prefix, or compresses it. For small messages
+ * only. -1: memory ran out. */
 int call_write_message(struct call *call, const void *bytes, size_t count);
+
+/* For a method that writes many messages: false when the peer has REPLY_QUEUE_BYTES_MAX
+ * or more still to read. method->writable is called later then. */
+bool call_writable(struct call *call);
 
 /* Ends the call with OK, or with call->failure if that is filled. Only the first call of
  * this function has an effect. */
@@ -83,8 +140,11 @@ void call_throttle(struct call *call, enum call_throttle reason, bool on);
 /* Sets `cancelled` and tells the method, once. */
 void call_cancel(struct call *call);
 
-/* Counts and logs the call's end. */
-void call_log_end(struct call *call, enum trit_status status);
+/* Counts and logs the call's end, which call->failure describes. */
+void call_log_end(struct call *call);
+
+/* Lets `resume` fire in the loop's next turn. */
+void call_resume_soon(struct call *call);
 
 /* The same for a request that ends without a call. `method_id` that of no method: the
  * request counts as one of an unknown method. */

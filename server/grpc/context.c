@@ -17,11 +17,6 @@ int grpc_create(struct grpc **out, const struct grpc_config *config,
     return 0;
 }
 
-void grpc_drain(struct grpc *grpc)
-{
-    grpc->draining = true;
-}
-
 bool grpc_draining(const struct grpc *grpc)
 {
     return grpc->draining;

@@ -8,7 +8,7 @@
 #include "base/number.h"
 #include "base/peer.h"
 #include "grpc/call.h"
-#include "grpc/request_reader.h"
+#include "grpc/request_input.h"
 #include "grpc/trailers.h"
 #include "obs/metrics.h"
 
@@ -31,12 +31,14 @@ static void closed(struct h2_stream *stream, uint32_t error_code)
     if (call->state != CALL_ENDED) {
         fail(&call->failure, TRIT_CANCELLED, NULL,
              "the stream was closed with HTTP/2 code %u", (unsigned)error_code);
-        call_log_end(call, TRIT_CANCELLED);
+        call_log_end(call);
         call_cancel(call);
     }
     state_move(&call_states, &call->state, CALL_CLOSED);
     call->stream = NULL;
     timer_disarm(call->config->timers, &call->timer);
+    timer_disarm(call->config->timers, &call->resume);
+    input_fini(call);
     call_free_if_done(call);
 }
 
@@ -88,14 +90,27 @@ static void timer_fired(struct timer *timer)
     }
 }
 
-/* ---- the request's headers --------------------------------------------------- */
+/* ---- held bytes, waiting replies ----------------------------------------------- */
 
-static const char *header(const struct h2_header *headers, size_t count, const char *name)
+static void resume_fired(struct timer *timer)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(headers[i].name, name) == 0)
-            return headers[i].value;
-    return NULL;
+    struct call *call = LIST_OWNER(timer, struct call, resume);
+
+    if (call->state == CALL_ENDED || call->state == CALL_CLOSED)
+        return;
+    call->throttle &= ~(uint32_t)THROTTLE_TURN;
+    call->decoded.turn_bytes = 0;
+    if (call->awaits_writable &&
+        h2_stream_queued(call->stream) <= REPLY_QUEUE_BYTES_MAX / 2) {
+        call->awaits_writable = false;
+        call->throttle &= ~(uint32_t)THROTTLE_REPLY;
+        if (call->method->writable && call->method->writable(call) < 0) {
+            call_end(call);
+            return;
+        }
+    }
+    input_resume(call);
+    call_give_credit(call);
 }
 
 /* Ends the stream of a request for which no call is made. `method_id` that of no method:
@@ -103,20 +118,25 @@ static const char *header(const struct h2_header *headers, size_t count, const c
 static void refuse(struct grpc *grpc, struct h2_stream *stream, const char *path,
                    size_t method_id, uint64_t started_ns, const struct failure *failure)
 {
-    bool accept = failure->status == TRIT_UNIMPLEMENTED &&
-                  method_id < grpc->config.method_count; /* a compression is unknown */
     struct trailers trailers;
 
-    trailers_build(&trailers, failure, true, accept);
+    trailers_build(&trailers, failure, NULL, true);
     h2_finish(stream, trailers.fields, trailers.count);
     call_log_refusal(&grpc->config, method_id, path, started_ns, failure);
 }
 
-static void reject_http(struct h2_stream *stream, int http_status)
+/* What is not gRPC gets the answer of a web server. */
+static void reject_http(struct grpc *grpc, struct h2_stream *stream, const char *path,
+                        uint64_t started_ns, int http_status, const char *why)
 {
-    static const struct h2_header text = {"content-type", "text/plain", 12, 10};
+    static const struct h2_header fields[] = {{"content-type", "text/plain", 12, 10},
+                                              {"allow", "POST", 5, 4}};
+    struct failure failure = {.status = TRIT_OK};
 
-    h2_respond(stream, http_status, &text, 1);
+    fail(&failure, status_from_http(http_status), NULL, "HTTP %d: %s", http_status, why);
+    call_log_refusal(&grpc->config, grpc->config.method_count, path, started_ns,
+                     &failure);
+    h2_respond(stream, http_status, fields, http_status == 405 ? 2 : 1);
     h2_finish(stream, NULL, 0);
 }
 
@@ -144,6 +164,7 @@ static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
     call->method_id = method_id;
     call->started_ns = call->active_ns = clock_monotonic_ns();
     timer_init(&call->timer, timer_fired);
+    timer_init(&call->resume, resume_fired);
     deframer_init(&call->deframer);
     list_push(&grpc->calls, &call->link);
     grpc->call_count++;
@@ -161,11 +182,22 @@ static int no_memory(const struct grpc_config *config, struct failure *failure)
                 "up; try again later");
 }
 
+/* "application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8". */
+static bool is_grpc(const char *content_type)
+{
+    static const char grpc_type[] = "application/grpc";
+    size_t length = sizeof(grpc_type) - 1;
+
+    return content_type && strncmp(content_type, grpc_type, length) == 0 &&
+           strchr("+; ", content_type[length]);
+}
+
 /* A request, as its headers describe it. */
 struct asked {
     const char *path, *timeout, *encoding, *authorization;
     const struct method *method;
     size_t method_id;
+    enum coding request_coding, reply_coding;
     uint64_t started_ns, timeout_ns;
 };
 
@@ -175,46 +207,64 @@ static int check_request(const struct grpc_config *config, struct asked *asked,
                          const struct peer *peer, struct failure *failure)
 {
     asked->method_id = config->method_count;
-    if (asked->path)
-        asked->method = method_find(config->methods, config->method_count, asked->path,
-                                    &asked->method_id);
+    asked->method = method_find(config->methods, config->method_count, asked->path,
+                                &asked->method_id);
     if (!asked->method)
-        return fail(failure, TRIT_UNIMPLEMENTED, NULL, "%s",
-                    asked->path ? asked->path : "no :path");
+        return fail(failure, TRIT_UNIMPLEMENTED, NULL, "%s: no such method", asked->path);
     if (config->authorize && config->authorize(config->authorize_arg, asked->method, peer,
                                                asked->authorization, failure) < 0)
         return -1;
-    if (asked->encoding && strcmp(asked->encoding, "identity") != 0)
+    asked->request_coding =
+        asked->encoding ? coding_parse(asked->encoding) : CODING_IDENTITY;
+    if (asked->request_coding == CODING_UNKNOWN)
         return fail(failure, TRIT_UNIMPLEMENTED, NULL,
-                    "grpc-encoding: only identity is supported");
+                    "grpc-encoding: %s is not supported, use one of %s", asked->encoding,
+                    CODINGS_SUPPORTED);
     if (asked->timeout && timeout_parse(asked->timeout, &asked->timeout_ns) < 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                     "grpc-timeout: not up to 8 digits and a unit");
     return 0;
 }
 
-static void request(void *owner, struct h2_stream *stream,
-                    const struct h2_header *headers, size_t count)
+static void begin(struct call *call, const struct asked *asked,
+                  const struct request_headers *headers)
+{
+    call->request_coding = asked->request_coding;
+    call->reply_coding = asked->reply_coding;
+    call->deadline_ns = asked->timeout ? call->started_ns + asked->timeout_ns : 0;
+    arm(call);
+    call->headers = *headers;
+    if (call->method->begin)
+        call->method->begin(call);
+    call->headers = (struct request_headers){0};
+}
+
+static void request(void *owner, struct h2_stream *stream, const struct h2_header *fields,
+                    size_t count)
 {
     struct grpc *grpc = owner;
-    const char *verb = header(headers, count, ":method");
-    const char *type = header(headers, count, "content-type");
+    const struct request_headers headers = {fields, count};
+    const char *verb = header_value(&headers, ":method");
+    const char *path = header_value(&headers, ":path");
     struct failure failure = {.status = TRIT_OK};
     struct asked asked = {
-        .path = header(headers, count, ":path"),
-        .timeout = header(headers, count, "grpc-timeout"),
-        .encoding = header(headers, count, "grpc-encoding"),
-        .authorization = header(headers, count, "authorization"),
+        .path = path ? path : "",
+        .timeout = header_value(&headers, "grpc-timeout"),
+        .encoding = header_value(&headers, "grpc-encoding"),
+        .authorization = header_value(&headers, "authorization"),
+        .reply_coding = coding_choose(header_value(&headers, "grpc-accept-encoding")),
         .started_ns = clock_monotonic_ns(),
     };
     struct call *call = NULL;
 
     if (!verb || strcmp(verb, "POST") != 0) {
-        reject_http(stream, 405);
+        reject_http(grpc, stream, asked.path, asked.started_ns, 405,
+                    "gRPC requests are POST");
         return;
     }
-    if (!type || strncmp(type, "application/grpc", 16) != 0) {
-        reject_http(stream, 415);
+    if (!is_grpc(header_value(&headers, "content-type"))) {
+        reject_http(grpc, stream, asked.path, asked.started_ns, 415,
+                    "content-type is not application/grpc");
         return;
     }
     if (check_request(&grpc->config, &asked, h2_stream_peer(stream), &failure) == 0) {
@@ -222,15 +272,10 @@ static void request(void *owner, struct h2_stream *stream,
         if (!call)
             no_memory(&grpc->config, &failure);
     }
-    if (!call) {
-        refuse(grpc, stream, asked.path ? asked.path : "", asked.method_id,
-               asked.started_ns, &failure);
-        return;
-    }
-    call->deadline_ns = asked.timeout ? call->started_ns + asked.timeout_ns : 0;
-    arm(call);
-    if (asked.method->begin)
-        asked.method->begin(call);
+    if (call)
+        begin(call, &asked, &headers);
+    else
+        refuse(grpc, stream, asked.path, asked.method_id, asked.started_ns, &failure);
 }
 
 static void request_too_large(void *owner, struct h2_stream *stream)
@@ -257,31 +302,15 @@ static void data(struct h2_stream *stream, const uint8_t *bytes, size_t count)
     if (!call || call->state != CALL_RECEIVING)
         return;
     call->active_ns = clock_monotonic_ns();
-    call->credit_owed += count;
-    if (request_reader_feed(call, bytes, count) < 0)
-        call_end(call);
-    else
-        call_give_credit(call);
+    input_take(call, bytes, count);
 }
 
 static void end(struct h2_stream *stream)
 {
     struct call *call = h2_stream_user(stream);
 
-    if (!call || call->state != CALL_RECEIVING)
-        return;
-    if (!deframer_idle(&call->deframer)) {
-        fail(&call->failure, TRIT_INTERNAL, NULL, "the request ended inside message %u",
-             (unsigned)call->messages);
-    } else if (call->messages == 0 && !call->method->streaming) {
-        fail(&call->failure, TRIT_UNIMPLEMENTED, NULL,
-             "a unary request without a message");
-    } else {
-        state_move(&call_states, &call->state, CALL_WORKING);
-        if (call->method->request(call) == 0)
-            return;
-    }
-    call_end(call);
+    if (call && call->state == CALL_RECEIVING)
+        input_end(call);
 }
 
 static const struct h2_events call_events = {

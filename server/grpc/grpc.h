@@ -54,6 +54,10 @@ const struct h2_events *grpc_events(void);
 void grpc_drain(struct grpc *grpc);
 bool grpc_draining(const struct grpc *grpc);
 
+/* Calls method->notice of each call whose method has one: a state that it shows to its
+ * peer may have changed. grpc_drain does it too. */
+void grpc_notify(struct grpc *grpc);
+
 /* `idle` is called once, on the loop, when no call is left. This may be later than the
  * end of the last session, because jobs of calls may still run then. */
 void grpc_on_idle(struct grpc *grpc, void (*idle)(void *arg), void *arg);

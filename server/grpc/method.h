@@ -33,6 +33,11 @@ struct method {
     int (*blob_end)(struct call *call, uint32_t blob);
     int (*message)(struct call *call); /* may be NULL */
     int (*request)(struct call *call);
+    /* After call_writable returned false: the peer has read most of the reply. Returns
+     * like `request`. */
+    int (*writable)(struct call *call); /* may be NULL */
+    /* grpc_notify was called. */
+    void (*notice)(struct call *call); /* may be NULL */
     /* The call failed or its stream is gone: stop what can be stopped. */
     void (*cancel)(struct call *call); /* may be NULL */
     /* Frees what the state owns; nothing is running any more. */

@@ -8,8 +8,12 @@
 
 struct call;
 
-/* Takes DATA bytes of a call that is RECEIVING. -1: call->failure is filled, and the
- * caller must end the call. Stops early if the method ends the call. */
-int request_reader_feed(struct call *call, const uint8_t *bytes, size_t count);
+enum { READER_STOPPED = 1 };
+
+/* Takes DATA bytes of a call that is RECEIVING and advances *bytes and *count. -1:
+ * call->failure is filled, and the caller must end the call. READER_STOPPED: the call
+ * does not read now, and *count bytes are left, which may be 0; call it again with these
+ * bytes when `resume` fires. Stops early if the method ends the call. */
+int request_reader_feed(struct call *call, const uint8_t **bytes, size_t *count);
 
 #endif

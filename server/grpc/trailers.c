@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "grpc/trailers.h"
 
-#include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "grpc/compression.h"
+#include "proto/base64.h"
 #include "proto/codec/codec.h"
 #include "proto/framing.h"
 
@@ -16,36 +17,36 @@ static void add(struct trailers *trailers, const char *name, const char *value)
                                                              .value_len = strlen(value)};
 }
 
-/* Base64 without padding, as gRPC senders should. */
 static bool add_details(struct trailers *trailers, const struct failure *failure)
 {
     uint8_t bytes[2048];
     size_t count = encode_status_details(failure->status, failure->message,
                                          failure->field, bytes, sizeof(bytes));
-    gnutls_datum_t raw = {.data = bytes, .size = (unsigned)count}, text;
-    size_t length;
 
-    if (count == 0 || gnutls_base64_encode2(&raw, &text) < 0)
+    if (count == 0 || base64_chars(count) >= sizeof(trailers->details))
         return false;
-    length = text.size;
-    while (length > 0 && text.data[length - 1] == '=')
-        length--;
-    if (length < sizeof(trailers->details)) {
-        memcpy(trailers->details, text.data, length);
-        trailers->details[length] = '\0';
-    }
-    gnutls_free(text.data);
-    return length < sizeof(trailers->details);
+    base64_encode(bytes, count, trailers->details);
+    return true;
 }
 
-void trailers_build(struct trailers *trailers, const struct failure *failure, bool only,
-                    bool accept)
+static void add_metadata(struct trailers *trailers, const struct metadata *metadata,
+                         enum metadata_place place)
+{
+    for (size_t i = 0; metadata && i < metadata->counts[place]; i++)
+        trailers->fields[trailers->count++] = metadata->fields[place][i];
+}
+
+void trailers_build(struct trailers *trailers, const struct failure *failure,
+                    const struct metadata *metadata, bool only)
 {
     trailers->count = 0;
-    if (only)
+    if (only) {
         add(trailers, "content-type", "application/grpc");
+        add_metadata(trailers, metadata, METADATA_HEADERS);
+    }
     snprintf(trailers->status, sizeof(trailers->status), "%u", (unsigned)failure->status);
     add(trailers, "grpc-status", trailers->status);
+    add_metadata(trailers, metadata, METADATA_TRAILERS);
     if (failure->status == TRIT_OK)
         return;
     message_escape(failure->message, trailers->message, sizeof(trailers->message));
@@ -57,6 +58,6 @@ void trailers_build(struct trailers *trailers, const struct failure *failure, bo
     }
     if (failure->field[0] && add_details(trailers, failure))
         add(trailers, "grpc-status-details-bin", trailers->details);
-    if (accept)
-        add(trailers, "grpc-accept-encoding", "identity");
+    if (failure->status == TRIT_UNIMPLEMENTED)
+        add(trailers, "grpc-accept-encoding", CODINGS_SUPPORTED);
 }

@@ -5,9 +5,15 @@
 #define GRPC_TRAILERS_H
 
 #include "base/status.h"
-#include "h2/session.h"
+#include "grpc/metadata.h"
 
-enum { TRAILER_TEXT_BYTES = 2048, TRAILER_DETAIL_BYTES = 3072, TRAILER_FIELDS_MAX = 6 };
+/* The sum stays below 8 KiB with the fields that a method adds: more is refused by
+ * clients of grpc-java. */
+enum {
+    TRAILER_TEXT_BYTES = 2048,
+    TRAILER_DETAIL_BYTES = 3072,
+    TRAILER_FIELDS_MAX = 6 + METADATA_PLACES * METADATA_FIELDS_MAX,
+};
 
 struct trailers { /* fields point into the struct: do not copy it */
     char status[4];
@@ -18,9 +24,10 @@ struct trailers { /* fields point into the struct: do not copy it */
     size_t count;
 };
 
-/* `only`: a Trailers-Only response, which has a content-type. `accept`: adds
- * grpc-accept-encoding, for a request with an unsupported compression. */
-void trailers_build(struct trailers *trailers, const struct failure *failure, bool only,
-                    bool accept);
+/* `metadata`: what the method added; may be NULL. `only`: a Trailers-Only response, which
+ * has a content-type and the metadata of the headers. A failure with UNIMPLEMENTED also
+ * says which codings are supported. */
+void trailers_build(struct trailers *trailers, const struct failure *failure,
+                    const struct metadata *metadata, bool only);
 
 #endif

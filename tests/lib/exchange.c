@@ -2,6 +2,7 @@
 #include "tests/lib/exchange.h"
 
 #include <nghttp2/nghttp2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,13 +11,16 @@
 #include "tests/lib/check.h"
 #include "tests/lib/loop.h"
 
-enum { EXCHANGES_MAX = 64, ROUNDS_MAX = 1 << 20 };
+enum { EXCHANGES_MAX = 64, REQUEST_FIELDS_MAX = 16, ROUNDS_MAX = 1 << 20 };
 
 struct connection {
     struct h2_session *server;
     struct uv_loop_s *loop;
     nghttp2_session *client;
     struct exchange *exchanges[EXCHANGES_MAX];
+    const struct request_field *fields;
+    size_t field_count;
+    bool hold;
     bool broken; /* beyond repair, as under failing memory */
 };
 
@@ -41,6 +45,9 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     if (!exchange || value_len >= sizeof(text))
         return 0;
     memcpy(text, value, value_len);
+    snprintf(exchange->fields + strlen(exchange->fields),
+             sizeof(exchange->fields) - strlen(exchange->fields), "%.*s: %s\n",
+             (int)name_len, (const char *)name, text);
     if (name_len == 7 && memcmp(name, ":status", 7) == 0)
         memcpy(exchange->http, text, 4);
     if (name_len == 11 && memcmp(name, "grpc-status", 11) == 0)
@@ -152,7 +159,7 @@ void connection_pump(struct connection *connection)
     for (unsigned i = 0; i < ROUNDS_MAX; i++) {
         bool moved = !connection->broken && to_server(connection);
 
-        moved |= !connection->broken && to_client(connection);
+        moved |= !connection->broken && !connection->hold && to_client(connection);
         if (!moved)
             return;
     }
@@ -247,6 +254,8 @@ void exchange_begin(struct connection *connection, struct exchange *exchange,
                            field("te", "trailers"),
                            field("content-type", "application/grpc"),
                            field("grpc-timeout", timeout ? timeout : "")};
+    nghttp2_nv all[7 + REQUEST_FIELDS_MAX];
+    size_t count = timeout ? 7 : 6;
     nghttp2_data_provider body = {.read_callback = upload};
 
     *exchange = (struct exchange){.connection = connection,
@@ -255,11 +264,14 @@ void exchange_begin(struct connection *connection, struct exchange *exchange,
                                   .cut = cut,
                                   .keep_open = keep_open,
                                   .status = -1};
+    memcpy(all, fields, count * sizeof(fields[0]));
+    for (size_t i = 0; i < connection->field_count; i++)
+        all[count++] = field(connection->fields[i].name, connection->fields[i].value);
     for (size_t i = 0; i < EXCHANGES_MAX; i++) {
         if (!connection->exchanges[i]) {
             connection->exchanges[i] = exchange;
-            exchange->id = nghttp2_submit_request(connection->client, NULL, fields,
-                                                  timeout ? 7 : 6, &body, NULL);
+            exchange->id =
+                nghttp2_submit_request(connection->client, NULL, all, count, &body, NULL);
             CHECK(exchange->id > 0);
             return;
         }
@@ -313,6 +325,43 @@ void exchange_free(struct exchange *exchange)
             exchange->connection->exchanges[i] = NULL;
     free(exchange->body);
     exchange->body = NULL;
+}
+
+void connection_fields(struct connection *connection, const struct request_field *fields,
+                       size_t count)
+{
+    CHECK(count <= REQUEST_FIELDS_MAX);
+    connection->fields = fields;
+    connection->field_count = count;
+}
+
+void connection_hold(struct connection *connection, bool hold)
+{
+    connection->hold = hold;
+}
+
+bool exchange_has(const struct exchange *exchange, const char *wanted)
+{
+    size_t length = strlen(wanted);
+    const char *at = exchange->fields;
+
+    while (*at) {
+        const char *end = strchr(at, '\n');
+
+        if ((size_t)(end - at) == length && memcmp(at, wanted, length) == 0)
+            return true;
+        at = end + 1;
+    }
+    return false;
+}
+
+bool exchange_compressed(const struct exchange *exchange, size_t index)
+{
+    size_t count;
+    const uint8_t *message = exchange_message(exchange, index, &count);
+
+    CHECK(message);
+    return message[-GRPC_PREFIX_BYTES] == 1;
 }
 
 const uint8_t *exchange_message(const struct exchange *exchange, size_t index,

@@ -33,6 +33,17 @@ void request_message(struct request *request, const void *head, size_t head_coun
                      const void *data, size_t data_count);
 void request_free(struct request *request);
 
+/* Fields of the requests that begin from now on, after the usual ones; at most 16.
+ * Borrowed. */
+struct request_field {
+    const char *name, *value;
+};
+void connection_fields(struct connection *connection, const struct request_field *fields,
+                       size_t count);
+
+/* While it holds, the client reads nothing. */
+void connection_hold(struct connection *connection, bool hold);
+
 struct exchange {
     struct connection *connection;
     int32_t id;
@@ -42,6 +53,7 @@ struct exchange {
     char http[4];
     int status;         /* grpc-status; -1 = none came */
     char message[2048]; /* grpc-message, decoded */
+    char fields[8192];  /* of the response, in order: "name: value\n" */
     uint8_t *body;
     size_t body_count;
     bool closed;
@@ -59,6 +71,12 @@ void exchange_upload(struct exchange *exchange);
 /* Turns the loop until the reply's `index`th message is there. */
 void exchange_await(struct exchange *exchange, size_t index);
 void exchange_free(struct exchange *exchange);
+
+/* Whether the response has this field, "name: value". */
+bool exchange_has(const struct exchange *exchange, const char *field);
+
+/* The flag in the prefix of the `index`th message. */
+bool exchange_compressed(const struct exchange *exchange, size_t index);
 
 /* The `index`th message of the reply; NULL when there are fewer. */
 const uint8_t *exchange_message(const struct exchange *exchange, size_t index,

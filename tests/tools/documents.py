@@ -6,7 +6,7 @@ import re
 
 SUFFIXES = "c|h|py|sh|md|mk|proto|def|options|map|json|yaml|toml|safetensors|css|txt|pc"
 # Headers of other projects, what setup.py generates, patterns, and names that stand for a file of the reader.
-OTHERS = re.compile(r"(uv|nghttp2|sqlite3|microhttpd|xxhash|jansson)\.h|_ffi\.py|.*([<>*{}$…]|\.\.\.).*|"
+OTHERS = re.compile(r"(uv|nghttp2|zlib|sqlite3|microhttpd|xxhash|jansson)\.h|_ffi\.py|.*([<>*{}$…]|\.\.\.).*|"
                     r"(model|ternary|latents|in|out)\.[\w.]+")
 
 

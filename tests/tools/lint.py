@@ -35,8 +35,9 @@ FENCES = {
     r"sqlite3\.h|libpq-fe\.h": r"server/store/",
     r"microhttpd\.h": r"server/web/",
     r"pb(_\w+)?\.h|.*\.pb\.h": r"proto/codec/",
-    r"gnutls/(gnutls|crypto)\.h": r"server/(tls|access|grpc|services)/",  # hashes, base64
+    r"gnutls/(gnutls|crypto)\.h": r"server/(tls|access|services)/",  # hashes
     r"gnutls/(x509|abstract)\.h": r"server/tls/",
+    r"zlib\.h": r"server/grpc/",
     r"xxhash\.h": r"server/services/",
     r"jansson\.h": r"server/(files|web)/|checkpoint/|client/|proto/",
     r"\w*mmintrin\.h|arm_neon\.h|cpuid\.h|simde/.*": r"kernels/((simd|ternary|linear)/)?(cpu|avx2|avx512|neon|x86)\w*\.[ch]",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/framing.h"
+#include "proto/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -78,15 +79,16 @@ static void check_messages(const uint8_t *data, size_t size)
 
 static void check_texts(const uint8_t *data, size_t size)
 {
-    char *text = malloc(size + 1), *escaped = malloc(3 * size + 1);
-    char *back = malloc(size + 1), *again = malloc(size + 1);
+    char *text = malloc(size + 1), *escaped = malloc(9 * size + 1);
+    char *back = malloc(9 * size + 1), *again = malloc(size + 1);
     assert(text && escaped && back && again);
     if (size > 0)
         memcpy(text, data, size);
     text[size] = '\0';
-    message_escape(text, escaped, 3 * size + 1);
-    message_unescape(escaped, back, size + 1);
-    assert(strcmp(back, text) == 0);
+    message_escape(text, escaped, 9 * size + 1);
+    message_unescape(escaped, back, 9 * size + 1);
+    assert(!utf8_is_valid(text) || strcmp(back, text) == 0);
+    assert(utf8_is_valid(back));
     message_unescape(text, back, size + 1);
     assert(strlen(back) <= strlen(text));
     message_escape(text, again, size + 1); /* cut, but not inside an escape */

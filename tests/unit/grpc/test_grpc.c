@@ -335,7 +335,7 @@ CASE(unknown_path, "an unknown path is UNIMPLEMENTED")
     start(&server, &exchange, "/demo.Toy/Nothing", hello, NULL);
     exchange_finish(&exchange);
     CHECK_EQ(exchange.status, TRIT_UNIMPLEMENTED);
-    CHECK_STR(exchange.message, "/demo.Toy/Nothing");
+    CHECK_STR(exchange.message, "/demo.Toy/Nothing: no such method");
     exchange_free(&exchange);
     server_close(&server);
 }

@@ -240,7 +240,7 @@ CASE(escape_round_trip, "any text survives escaping")
         char text[65], escaped[256], back[65];
         size_t length = check_random(&seed) % 65;
         for (size_t j = 0; j < length; j++)
-            text[j] = (char)(1 + check_random(&seed) % 255);
+            text[j] = (char)(1 + check_random(&seed) % 127);
         text[length] = '\0';
         message_escape(text, escaped, sizeof(escaped));
         for (const char *c = escaped; *c; c++)
@@ -248,6 +248,20 @@ CASE(escape_round_trip, "any text survives escaping")
         message_unescape(escaped, back, sizeof(back));
         CHECK_STR(back, text);
     }
+}
+
+CASE(escape_foreign, "a byte that is not UTF-8 becomes U+FFFD, and no character is cut")
+{
+    char out[64];
+
+    message_escape("a\xff"
+                   "b\xc3",
+                   out, sizeof(out));
+    CHECK_STR(out, "a%EF%BF%BDb%EF%BF%BD");
+    message_escape("x\xc3\xa4y", out, 2 + 6); /* x, the escapes, NUL */
+    CHECK_STR(out, "x%C3%A4");
+    message_escape("x\xc3\xa4y", out, 2 + 5);
+    CHECK_STR(out, "x");
 }
 
 /* ---- statuses ---------------------------------------------------------------------- */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What concerns all calls together. */
+#include "grpc/call.h"
+
+void grpc_notify(struct grpc *grpc)
+{
+    struct list *next;
+
+    for (struct list *node = grpc->calls.next; node != &grpc->calls; node = next) {
+        struct call *call = LIST_OWNER(node, struct call, link);
+
+        next = node->next; /* notice() may end the call; it is freed later */
+        if (call->method->notice)
+            call->method->notice(call);
+    }
+}
+
+void grpc_drain(struct grpc *grpc)
+{
+    grpc->draining = true;
+    grpc_notify(grpc);
+}
