@@ -16,6 +16,7 @@
 #include "obs/metrics.h"
 #include "services/services.h"
 #include "store/store.h"
+#include "tls/tls.h"
 #include "web/web.h"
 #include "work/blocks.h"
 #include "work/pool.h"
@@ -237,6 +238,7 @@ void app_destroy(struct app *app)
     finish_loop(app);
     blocks_destroy(app->blocks);
     access_destroy(app->access);
+    tls_context_destroy(app->tls);
     metrics_destroy(app->metrics);
     log_destroy(app->log);
     free(app);

@@ -9,11 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/certificates.h"
 #include "app/config.h"
 #include "kernels/kernels.h"
 #include "layers/layers.h"
 #include "net/listener.h"
 #include "store/store.h"
+#include "tls/tls.h"
 #include "work/pool.h"
 
 static int check_isa(const struct config *config, struct failure *failure)
@@ -84,10 +86,21 @@ static int check_addresses(const struct config *config, struct failure *failure)
     return 0;
 }
 
+static int check_tls(const struct config *config, struct failure *failure)
+{
+    struct tls_context *tls;
+
+    if (certificates_open(&tls, config, failure) < 0)
+        return -1;
+    tls_context_destroy(tls);
+    return 0;
+}
+
 int config_check(const struct config *config, struct failure *failure)
 {
     if (check_isa(config, failure) < 0 || check_threads(config, failure) < 0 ||
-        check_data_dir(config, failure) < 0 || check_addresses(config, failure) < 0)
+        check_data_dir(config, failure) < 0 || check_addresses(config, failure) < 0 ||
+        check_tls(config, failure) < 0)
         return -1;
     return 0;
 }

@@ -28,6 +28,12 @@ static const struct option_row rows[] = {
     {"token-file", OPTION_TEXT, AT(token_file), "FILE",
      "who may call: lines of NAME sha256:HEX POLICY[,POLICY]; SIGHUP reads it again",
      false},
+    {"tls-cert", OPTION_TEXT, AT(tls_cert), "FILE",
+     "serve TCP over TLS with this certificate chain (PEM); SIGHUP reads it again",
+     false},
+    {"tls-key", OPTION_TEXT, AT(tls_key), "FILE", "the key of --tls-cert (PEM)", false},
+    {"tls-client-ca", OPTION_TEXT, AT(tls_client_ca), "FILE",
+     "verify clients' certificates by these authorities (PEM)", false},
     {"http-host", OPTION_LIST, AT(http_hosts), "NAME",
      "answer HTTP under this host name too; *: under every name; may be repeated", false},
     {"http-auth", OPTION_FLAG, AT(http_auth), NULL,
@@ -258,21 +264,56 @@ static int read_arguments(struct config *config, struct arguments *arguments, in
 
 /* ---- all together ---------------------------------------------------------------- */
 
+/* What other machines can reach needs encryption and authentication. */
+static int validate_address(const struct config *config, const char *address,
+                            const char *option, bool encrypted, struct failure *failure)
+{
+    const bool authenticated = config->token_file || config->tls_client_ca;
+    const char *missing = "neither TLS (--tls-cert and --tls-key) nor authentication "
+                          "(--token-file or --tls-client-ca)";
+
+    if (config->insecure || strcmp(address, "off") == 0 ||
+        net_address_is_local(address) || (encrypted && authenticated))
+        return 0;
+    if (encrypted)
+        missing = "authentication (--token-file or --tls-client-ca)";
+    else if (authenticated)
+        missing = "TLS (--tls-cert and --tls-key)";
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, option,
+                      "\"%s\" is reachable from other machines, and %s is %sset; "
+                      "--insecure allows it",
+                      address, missing, encrypted || authenticated ? "not " : "");
+}
+
+static int validate_tls(const struct config *config, struct failure *failure)
+{
+    if (config->tls_cert && !config->tls_key)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tls-cert",
+                          "the key is missing: set --tls-key too");
+    if (config->tls_key && !config->tls_cert)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tls-key",
+                          "the certificate is missing: set --tls-cert too");
+    if (config->tls_client_ca && !config->tls_cert)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tls-client-ca",
+                          "clients' certificates need TLS: set --tls-cert and --tls-key "
+                          "too");
+    return 0;
+}
+
+static int validate_addresses(const struct config *config, struct failure *failure)
+{
+    for (size_t i = 0; i < config->listen_count; i++)
+        if (validate_address(config, config->listen[i], "listen",
+                             config->tls_cert != NULL, failure) < 0)
+            return -1;
+    return validate_address(config, config->http, "http", false, failure);
+}
+
 static int validate(const struct config *config, struct failure *failure)
 {
-    for (size_t i = 0; i <= config->listen_count; i++) {
-        const char *address = i < config->listen_count ? config->listen[i] : config->http;
-
-        if (!config->insecure && strcmp(address, "off") != 0 &&
-            !net_address_is_local(address))
-            return fail_field(
-                failure, TRIT_INVALID_ARGUMENT,
-                i < config->listen_count ? "listen" : "http",
-                "\"%s\" is reachable from other machines, and neither TLS nor "
-                "authentication is set; --insecure allows it",
-                address);
-    }
-    if (config->http_auth && !config->token_file)
+    if (validate_tls(config, failure) < 0 || validate_addresses(config, failure) < 0)
+        return -1;
+    if (config->http_auth && !config->token_file && !config->tls_client_ca)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-auth",
                           "nobody could read /metrics; set --token-file too");
     if (config->limits.http_connections_max < 1 ||

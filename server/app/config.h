@@ -22,6 +22,9 @@ struct config {
     const char *data_dir;   /* NULL: reports are in memory only */
     const char *isa;        /* kernels: "auto", "portable", "avx2", ... */
     const char *token_file; /* NULL: none; who may call (docs/access.md) */
+    const char *tls_cert;   /* PEM files; NULL: plain TCP */
+    const char *tls_key;
+    const char *tls_client_ca; /* NULL: no client certificate is asked for */
     struct option_list http_hosts, http_proxies;
     bool http_auth;   /* /metrics asks for the policy read */
     unsigned threads; /* workers; 0: one per core */

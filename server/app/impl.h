@@ -28,6 +28,7 @@ struct app {
     struct log *log;
     struct metrics *metrics;
     struct access *access;
+    struct tls_context *tls; /* NULL: TCP is plain */
     struct mailbox *mailbox;
     struct timers *timers;
     struct budget budget;

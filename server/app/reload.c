@@ -2,6 +2,7 @@
 /* SIGHUP. Each part is read on its own: a part that cannot be read keeps what it has, and
  * the others are still applied. Running calls go on. */
 #include "access/access.h"
+#include "app/certificates.h"
 #include "app/impl.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -42,6 +43,12 @@ void app_reload(struct app *app)
         failed(app, "token-file", &failure);
         good = false;
     }
+    failure.status = TRIT_OK;
+    if (certificates_reload(app->tls, &failure) < 0) {
+        failed(app, "certificates", &failure);
+        good = false;
+    }
+    certificates_announce(app->tls, app->log, app->metrics);
     if (!good)
         return;
     metric_add(app->metrics, M_RELOADS, 1);

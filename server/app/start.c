@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "access/access.h"
+#include "app/certificates.h"
 #include "app/impl.h"
 #include "app/notify.h"
 #include "base/clock.h"
@@ -120,9 +121,20 @@ static int start_services(struct app *app, struct failure *failure)
 
 static int start_access(struct app *app, struct failure *failure)
 {
-    const struct access_config config = {.token_file = app->config.token_file};
+    const struct access_config config = {
+        .token_file = app->config.token_file,
+        .client_ca = app->config.tls_client_ca != NULL,
+    };
 
     return access_create(&app->access, &config, failure);
+}
+
+static int start_tls(struct app *app, struct failure *failure)
+{
+    if (certificates_open(&app->tls, &app->config, failure) < 0)
+        return -1;
+    certificates_announce(app->tls, app->log, app->metrics);
+    return 0;
 }
 
 /* The gate of the RPC port. */
@@ -161,6 +173,7 @@ static int start_net(struct app *app, struct failure *failure)
         .events = grpc_events(),
         .events_owner = app->grpc,
         .budget = &app->budget,
+        .tls = app->tls,
         .log = app->log,
         .metrics = app->metrics,
     };
@@ -231,7 +244,8 @@ static int start_web(struct app *app, struct failure *failure)
 
 int app_start_base(struct app *app, struct failure *failure)
 {
-    if (start_log(app, failure) < 0 || start_access(app, failure) < 0)
+    if (start_log(app, failure) < 0 || start_access(app, failure) < 0 ||
+        start_tls(app, failure) < 0)
         return -1;
     return start_selftest(app, failure);
 }

@@ -14,7 +14,8 @@ enum {
     HEADER_FIELDS_MAX = 100,    /* per request; RESOURCE_EXHAUSTED */
     HEADER_BYTES_MAX = 16384,   /* name + value + 32 each; RESOURCE_EXHAUSTED */
     ENVELOPE_BYTES_MAX = 16384, /* small fields of a (sub)message; RESOURCE_EXHAUSTED */
-    CHUNK_BYTES_MAX = 4 << 20,  /* data of one TensorChunk; INVALID_ARGUMENT */
+    TLS_HANDSHAKE_BYTES_MAX = 65536, /* received before it is complete; alert, closed */
+    CHUNK_BYTES_MAX = 4 << 20,       /* data of one TensorChunk; INVALID_ARGUMENT */
     REPLY_CHUNK_BYTES_MAX = 2 << 20, /* data of one reply chunk we send */
     HTTP_CONNECTIONS_MAX = 1024,     /* as a value of http_connections_max */
     LIST_PAGE_MAX = 1000,            /* reports or layers in one page; clamped */

@@ -11,8 +11,12 @@
  * nothing is being written, the connection closes: conn_close → on_closed, the
  * one place where session and memory are released.
  *
+ * Over TLS the handshake comes first (SECURING, secure.c); then on_read takes plaintext
+ * from the TLS session, and conn_flush gives it plaintext.
+ *
  * Failures, each ends in conn_close with its reason:
- *   not HTTP/2            HTTP/1 gets a static answer first (FINISHING)
+ *   not the port's protocol  an answer in the peer's protocol (greeting.c)
+ *   TLS handshake or record  an alert says why
  *   protocol error        reading stops; the GOAWAY leaves first (FINISHING)
  *   preface, SETTINGS late  the handshake timer
  *   peer reads nothing    the stall timer: idle_ms_max without a byte taken
@@ -29,12 +33,25 @@
 #include "obs/log.h"
 #include "obs/metrics.h"
 
+static void free_tls(struct conn *conn)
+{
+    struct account *account = conn->peer.account;
+
+    if (!conn->tls)
+        return;
+    tls_session_destroy(conn->tls->session);
+    account_free(account, conn->tls->rest);
+    account_free(account, conn->tls);
+    account_release(account, TLS_SESSION_BYTES);
+}
+
 void conn_free(struct conn *conn)
 {
     struct account *account = conn->peer.account;
     struct origins *origins = &conn->net->origins;
     struct origin *origin = conn->origin;
 
+    free_tls(conn);
     account_free(account, conn);
     account_close(account);
     origin_leave(origins, origin);
@@ -57,6 +74,20 @@ static void on_closed(uv_handle_t *handle)
     net_close_if_idle(net);
 }
 
+/* Tells a peer over TLS that this is the end, or why, if the socket takes it now. */
+static void say_goodbye(struct conn *conn)
+{
+    struct tls_buffer *cipher = &conn->net->cipher;
+    uv_buf_t buf;
+
+    cipher->count = 0;
+    tls_shutdown(conn->tls->session, cipher);
+    buf = uv_buf_init((char *)cipher->bytes, (unsigned)cipher->count);
+    if (cipher->count > 0)
+        uv_try_write(&conn->io.stream, &buf, 1);
+    cipher->count = 0;
+}
+
 void conn_close(struct conn *conn, const char *reason)
 {
     struct timers *timers = conn->net->config.timers;
@@ -64,6 +95,8 @@ void conn_close(struct conn *conn, const char *reason)
     if (!state_try(&conn_states, &conn->state, CONN_CLOSING))
         return;
     conn->reason = reason;
+    if (conn->tls && !conn->writing)
+        say_goodbye(conn);
     timer_disarm(timers, &conn->handshake);
     timer_disarm(timers, &conn->stall);
     list_remove(&conn->flush_link);
@@ -72,7 +105,7 @@ void conn_close(struct conn *conn, const char *reason)
 
 void conn_drain(struct conn *conn)
 {
-    if (conn->state == CONN_GREETING)
+    if (conn->state == CONN_SECURING || conn->state == CONN_GREETING)
         conn_close(conn, "drain");
     else if (conn->state == CONN_OPEN)
         h2_drain(conn->session);

@@ -14,6 +14,7 @@
 #include "net/address.h"
 #include "net/listener.h"
 #include "net/origin.h"
+#include "tls/tls.h"
 
 enum {
     /* One buffer for all connections, because h2 takes what was read before the
@@ -21,6 +22,10 @@ enum {
     READ_BYTES = 256 << 10,
     /* A MiB in frames of 16 KiB, each a header and a slice, and some more. */
     WRITE_IOVECS = 192,
+    /* The same of a connection over TLS: they wait in it while it writes. */
+    SECURE_IOVECS = 64,
+    /* Ciphertext of one batch, whose plaintext is 256 KiB. */
+    CIPHER_BYTES = 16 * TLS_RECORD_ROOM,
     /* Batches that one connection writes before the others have their turn. */
     WRITE_BATCHES_PER_TURN = 4,
 };
@@ -46,6 +51,7 @@ struct net {
     uv_idle_t keep_polling; /* active while to_flush holds some: polling does not wait */
     size_t handles;         /* of these two, still open */
     uint8_t *read_buffer;
+    struct tls_buffer cipher; /* ciphertext on its way out; empty between calls */
     struct timer drain_timer;
     uint64_t drain_until_ns;
     void (*drained)(void *arg);
@@ -53,6 +59,7 @@ struct net {
 };
 
 enum conn_state {
+    CONN_SECURING,  /* the TLS handshake */
     CONN_GREETING,  /* the preface is still arriving; nothing is sent */
     CONN_OPEN,      /* bytes go both ways */
     CONN_FINISHING, /* reads nothing; closes when its output is written */
@@ -61,6 +68,17 @@ enum conn_state {
 };
 
 struct h2_session;
+
+/* What a connection over TLS has beside the others. */
+struct conn_tls {
+    struct tls_session *session;
+    bool begun; /* the first bytes were those of a handshake */
+    /* Of h2's batch: the slices that are not encrypted yet. The first one begins at
+     * `at`. */
+    struct iovec iov[SECURE_IOVECS];
+    size_t next, count, at;
+    uint8_t *rest; /* ciphertext that conn->write writes */
+};
 
 /* A connection: one socket and its h2 session. It is in net's list from conn_open
  * until its handle's close callback. */
@@ -77,6 +95,7 @@ struct conn {
         uv_pipe_t pipe;
     } io;
     struct h2_session *session;
+    struct conn_tls *tls; /* NULL: plain */
     size_t preface_bytes; /* of the preface, received */
     uv_write_t write;
     bool writing;            /* `write` is under way, with one batch of h2's */
@@ -116,11 +135,33 @@ void conn_close(struct conn *conn, const char *reason);
 void conn_drain(struct conn *conn);
 void conn_drain_finish(struct conn *conn);
 
+/* ---- greeting.c ---- */
+
+/* Answers a peer whose first bytes are not of the port's protocol, and closes. */
+void conn_refuse_protocol(struct conn *conn, const uint8_t *bytes, size_t count);
+
 /* ---- write.c ---- */
+
+/* Writes what net's cipher buffer holds. 0, or a libuv code. */
+int conn_write_cipher(struct conn *conn);
 
 /* Writes what the session has, as far as the socket takes it. */
 void conn_flush(struct conn *conn);
 void conn_on_stall(struct timer *timer);
+
+/* ---- secure.c ---- */
+
+/* Makes a new connection one over TLS. -1: out of memory. */
+int secure_create(struct conn *conn);
+
+/* Goes on with the handshake, from what was fed to the session. */
+void secure_handshake(struct conn *conn);
+
+/* Logs why the session failed after its handshake, and closes. */
+void secure_failed(struct conn *conn);
+
+/* The peer has closed the socket, or reading failed. `reason` is a literal. */
+void secure_broken_off(struct conn *conn, const char *reason);
 
 /* ---- read.c ---- */
 

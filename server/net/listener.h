@@ -16,6 +16,7 @@ struct log;
 struct metrics;
 struct net;
 struct timers;
+struct tls_context;
 struct uv_loop_s;
 
 struct net_config { /* everything borrowed for the life of the net */
@@ -24,7 +25,8 @@ struct net_config { /* everything borrowed for the life of the net */
     const struct limits *limits;
     const struct h2_events *events;
     void *events_owner;
-    struct budget *budget; /* for connections and their calls; NULL: none is charged */
+    struct budget *budget;   /* for connections and their calls; NULL: none is charged */
+    struct tls_context *tls; /* TCP is served over TLS; NULL: plain */
     struct log *log;
     struct metrics *metrics;
 };

@@ -71,7 +71,11 @@ int net_create(struct net **out, const struct net_config *config, struct failure
     if (!net)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     net->read_buffer = malloc(READ_BYTES);
-    if (!net->read_buffer) {
+    net->cipher.bytes = config->tls ? malloc(CIPHER_BYTES) : NULL;
+    net->cipher.size = CIPHER_BYTES;
+    if (!net->read_buffer || (config->tls && !net->cipher.bytes)) {
+        free(net->cipher.bytes);
+        free(net->read_buffer);
         free(net);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     }
@@ -138,6 +142,7 @@ void net_destroy(struct net *net)
     if (!net)
         return;
     assert(net->state == NET_DRAINED);
+    free(net->cipher.bytes);
     free(net->read_buffer);
     free(net);
 }

@@ -20,14 +20,6 @@ enum {
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-static const char http1_answer[] = "HTTP/1.1 426 Upgrade Required\r\n"
-                                   "Upgrade: HTTP/2.0\r\n"
-                                   "Connection: Upgrade, close\r\n"
-                                   "Content-Type: text/plain\r\n"
-                                   "\r\n"
-                                   "This port speaks gRPC: HTTP/2 by prior knowledge. "
-                                   "Pages and metrics have their own port.\n";
-
 static void on_handshake_timeout(struct timer *timer)
 {
     struct conn *conn = LIST_OWNER(timer, struct conn, handshake);
@@ -42,28 +34,6 @@ static void conn_wake(void *waker)
 
     if (conn->state != CONN_CLOSING)
         conn_schedule_flush(conn);
-}
-
-static void on_http1_written(uv_write_t *write, int status)
-{
-    struct conn *conn = LIST_OWNER(write, struct conn, write);
-
-    (void)status;
-    conn_close(conn, "http1");
-}
-
-/* A request line begins with a letter. Anything else, such as a TLS hello, gets no
- * answer. */
-static void refuse_other_protocol(struct conn *conn, uint8_t first)
-{
-    uv_buf_t answer =
-        uv_buf_init((char *)(uintptr_t)http1_answer, sizeof(http1_answer) - 1);
-
-    uv_read_stop(&conn->io.stream);
-    if ((first < 'A' || first > 'Z') ||
-        uv_write(&conn->write, &conn->io.stream, &answer, 1, on_http1_written) != 0)
-        conn_close(conn, "not_http2");
-    /* The handshake timer is still armed: it closes when the peer does not read. */
 }
 
 /* False: the bytes are not those of the preface. */
@@ -94,9 +64,8 @@ static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
     struct net *net = conn->net;
     struct failure failure = {0};
 
-    metric_add(net->config.metrics, M_RECEIVED_BYTES, count);
     if (conn->state == CONN_GREETING && !preface_matches(conn, bytes, count)) {
-        refuse_other_protocol(conn, conn->preface_bytes ? (uint8_t)preface[0] : bytes[0]);
+        conn_refuse_protocol(conn, bytes, count);
         return;
     }
     if (h2_receive(conn->session, bytes, count, &failure) < 0) {
@@ -111,6 +80,38 @@ static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
     conn_schedule_flush(conn);
 }
 
+static bool takes_input(const struct conn *conn)
+{
+    return conn->state == CONN_GREETING || conn->state == CONN_OPEN;
+}
+
+/* Ciphertext. A TLS handshake begins with a record of type 22. */
+static void conn_receive_secure(struct conn *conn, const uint8_t *bytes, size_t count)
+{
+    enum { HANDSHAKE_RECORD = 22 };
+    struct tls_session *session = conn->tls->session;
+    const uint8_t *plain;
+    size_t got;
+
+    if (!conn->tls->begun && bytes[0] != HANDSHAKE_RECORD) {
+        conn_refuse_protocol(conn, bytes, count);
+        return;
+    }
+    conn->tls->begun = true;
+    tls_feed(session, bytes, count);
+    if (conn->state == CONN_SECURING)
+        secure_handshake(conn);
+    while (takes_input(conn) && (got = tls_read(session, &plain)) > 0)
+        conn_receive(conn, plain, got);
+    tls_feed(session, NULL, 0);
+    if (!takes_input(conn))
+        return;
+    if (tls_state(session) == TLS_CLOSED)
+        conn_close(conn, "peer_closed");
+    else if (tls_state(session) == TLS_FAILED)
+        secure_failed(conn);
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct conn *conn = LIST_OWNER(handle, struct conn, io);
@@ -123,10 +124,22 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
     struct conn *conn = LIST_OWNER(stream, struct conn, io);
 
-    if (count > 0)
+    if (count < 0) {
+        const char *reason = count == UV_EOF ? "peer_closed" : uv_err_name((int)count);
+
+        if (conn->tls)
+            secure_broken_off(conn, reason);
+        else
+            conn_close(conn, reason);
+        return;
+    }
+    if (count == 0)
+        return;
+    metric_add(conn->net->config.metrics, M_RECEIVED_BYTES, (uint64_t)count);
+    if (conn->tls)
+        conn_receive_secure(conn, (const uint8_t *)buffer->base, (size_t)count);
+    else
         conn_receive(conn, (const uint8_t *)buffer->base, (size_t)count);
-    else if (count < 0)
-        conn_close(conn, count == UV_EOF ? "peer_closed" : uv_err_name((int)count));
 }
 
 /* ---- opening ---- */
@@ -194,13 +207,18 @@ static struct conn *conn_create(struct net *net, const struct address *address)
 
     if (!conn)
         return NULL;
+    conn->state = CONN_GREETING;
+    if (net->config.tls && address->socket.ss_family != AF_UNIX &&
+        secure_create(conn) < 0) {
+        conn_free(conn);
+        return NULL;
+    }
     conn->session = h2_create(net->config.limits, net->config.events,
                               net->config.events_owner, &conn->peer, conn_wake, conn);
     if (!conn->session) {
         conn_free(conn);
         return NULL;
     }
-    conn->state = CONN_GREETING;
     list_init(&conn->flush_link);
     timer_init(&conn->handshake, on_handshake_timeout);
     timer_init(&conn->stall, conn_on_stall);

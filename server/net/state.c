@@ -14,6 +14,7 @@ static const struct state_row net_rows[NET_STATES] = {
 const struct states net_states = STATES("net", net_rows);
 
 static const struct state_row conn_rows[CONN_STATES] = {
+    [CONN_SECURING] = {"securing", STATE_TO(CONN_GREETING) | STATE_TO(CONN_CLOSING)},
     [CONN_GREETING] = {"greeting", STATE_TO(CONN_OPEN) | STATE_TO(CONN_FINISHING) |
                                        STATE_TO(CONN_CLOSING)},
     [CONN_OPEN] = {"open", STATE_TO(CONN_FINISHING) | STATE_TO(CONN_CLOSING)},

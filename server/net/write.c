@@ -7,6 +7,9 @@
  *
  * These failures close the connection: a write error; no byte written for
  * idle_ms_max; a session that is out of memory. */
+#include <string.h>
+
+#include "base/account.h"
 #include "base/limits.h"
 #include "h2/session.h"
 #include "net/impl.h"
@@ -38,6 +41,10 @@ static void on_written(uv_write_t *write, int status)
     struct conn *conn = LIST_OWNER(write, struct conn, write);
 
     conn->writing = false;
+    if (conn->tls) {
+        account_free(conn->peer.account, conn->tls->rest);
+        conn->tls->rest = NULL;
+    }
     timer_disarm(conn->net->config.timers, &conn->stall);
     if (conn->state == CONN_CLOSING)
         return;
@@ -45,7 +52,8 @@ static void on_written(uv_write_t *write, int status)
         conn_close(conn, uv_err_name(status));
         return;
     }
-    h2_produced(conn->session);
+    if (!conn->tls)
+        h2_produced(conn->session);
     conn_flush(conn);
 }
 
@@ -92,6 +100,85 @@ static int write_batch(struct conn *conn, const struct iovec *iov, size_t count)
     return 0;
 }
 
+int conn_write_cipher(struct conn *conn)
+{
+    struct tls_buffer *cipher = &conn->net->cipher;
+    uv_buf_t buf = uv_buf_init((char *)cipher->bytes, (unsigned)cipher->count);
+    int written = 0;
+
+    cipher->count = 0;
+    if (buf.len == 0)
+        return 0;
+    written = uv_try_write(&conn->io.stream, &buf, 1);
+    if (written == UV_EAGAIN)
+        written = 0;
+    if (written < 0)
+        return written;
+    metric_add(conn->net->config.metrics, M_SENT_BYTES, buf.len);
+    buf.base += written;
+    buf.len -= (size_t)written;
+    if (buf.len == 0)
+        return 0;
+    conn->tls->rest = account_alloc_last(conn->peer.account, buf.len);
+    if (!conn->tls->rest)
+        return UV_ENOMEM;
+    memcpy(conn->tls->rest, buf.base, buf.len);
+    buf.base = (char *)conn->tls->rest;
+    return write_rest(conn, &buf, 1, 0);
+}
+
+/* Encrypts as much of h2's batch as net's buffer takes, and writes it. What is encrypted
+ * is not needed any more, so the batch may end before it is written. */
+static int write_secure(struct conn *conn)
+{
+    struct conn_tls *tls = conn->tls;
+    ssize_t taken;
+
+    conn->net->cipher.count = 0;
+    tls->iov[tls->next].iov_base = (uint8_t *)tls->iov[tls->next].iov_base + tls->at;
+    tls->iov[tls->next].iov_len -= tls->at;
+    taken = tls_write(tls->session, tls->iov + tls->next, tls->count - tls->next,
+                      &conn->net->cipher);
+    if (taken < 0)
+        return UV_EPROTO;
+    for (tls->at = (size_t)taken;
+         tls->next < tls->count && tls->at >= tls->iov[tls->next].iov_len; tls->next++)
+        tls->at -= tls->iov[tls->next].iov_len;
+    if (tls->next == tls->count)
+        h2_produced(conn->session);
+    return conn_write_cipher(conn);
+}
+
+enum progress { WROTE, NOTHING_TO_WRITE, CANNOT_WRITE };
+
+static enum progress write_next(struct conn *conn)
+{
+    struct iovec iov[WRITE_IOVECS];
+    struct conn_tls *tls = conn->tls;
+    struct iovec *to = tls ? tls->iov : iov;
+    size_t count = tls ? SECURE_IOVECS : WRITE_IOVECS;
+    struct failure failure = {0};
+    int code;
+
+    if (!tls || tls->next == tls->count) {
+        if (h2_produce(conn->session, to, &count, &failure) < 0) {
+            conn_close(conn, "out_of_memory");
+            return CANNOT_WRITE;
+        }
+        if (count == 0)
+            return NOTHING_TO_WRITE;
+        if (tls) {
+            tls->count = count;
+            tls->next = tls->at = 0;
+        }
+    }
+    code = tls ? write_secure(conn) : write_batch(conn, iov, count);
+    if (code == 0)
+        return WROTE;
+    conn_close(conn, uv_err_name(code));
+    return CANNOT_WRITE;
+}
+
 static void count_refusals(struct conn *conn)
 {
     const uint64_t refused = h2_counters(conn->session)->refused_streams;
@@ -102,31 +189,19 @@ static void count_refusals(struct conn *conn)
 
 void conn_flush(struct conn *conn)
 {
-    struct failure failure = {0};
-    struct iovec iov[WRITE_IOVECS];
-    int batches = 0, code;
+    enum progress progress = WROTE;
 
     if (conn->state != CONN_OPEN && conn->state != CONN_FINISHING)
         return;
-    for (; !conn->writing; batches++) {
-        size_t count = WRITE_IOVECS;
-
+    for (int batches = 0; !conn->writing && progress == WROTE; batches++) {
         if (batches == WRITE_BATCHES_PER_TURN) {
             conn_schedule_flush(conn);
             return;
         }
-        if (h2_produce(conn->session, iov, &count, &failure) < 0) {
-            conn_close(conn, "out_of_memory");
-            return;
-        }
-        if (count == 0)
-            break;
-        code = write_batch(conn, iov, count);
-        if (code != 0) {
-            conn_close(conn, uv_err_name(code));
-            return;
-        }
+        progress = write_next(conn);
     }
+    if (progress == CANNOT_WRITE)
+        return;
     count_refusals(conn);
     if (!conn->writing && (conn->state == CONN_FINISHING || h2_over(conn->session)))
         conn_close(conn, conn->reason ? conn->reason : "done");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "tls/impl.h"
 
 /* ---- GnuTLS's transport ------------------------------------------------------- */

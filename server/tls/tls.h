@@ -25,8 +25,8 @@ enum {
     TLS_RECORD_BYTES_MAX = 16384, /* of plaintext */
     /* Room that a tls_buffer needs for one record of that size. */
     TLS_RECORD_ROOM = TLS_RECORD_BYTES_MAX + 320,
-    /* Ciphertext that a peer may send before the handshake is complete. */
-    TLS_HANDSHAKE_BYTES_MAX = 64 << 10,
+    /* What a session takes: 11 KiB when idle, and one record that is incomplete. */
+    TLS_SESSION_BYTES = 28 << 10,
     TLS_WORDS_BYTES = 256,
 };
 

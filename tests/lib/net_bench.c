@@ -54,6 +54,7 @@ static void bench_request(void *owner, struct h2_stream *stream,
 
     (void)headers, (void)count;
     bench->requests++;
+    bench->peer = *h2_stream_peer(stream);
     h2_stream_set_user(stream, bench);
     if (bench->hold)
         bench->held[bench->held_count++] = stream;
@@ -83,6 +84,11 @@ static void bench_closed(struct h2_stream *stream, uint32_t code)
 
 struct bench *bench_create(const struct limits *limits)
 {
+    return bench_create_secure(limits, NULL);
+}
+
+struct bench *bench_create_secure(const struct limits *limits, struct tls_context *tls)
+{
     struct bench *bench = calloc(1, sizeof(*bench));
     struct failure failure = {0};
 
@@ -99,6 +105,7 @@ struct bench *bench_create(const struct limits *limits)
                                         .limits = &bench->limits,
                                         .events = &bench->events,
                                         .events_owner = bench,
+                                        .tls = tls,
                                         .metrics = bench->metrics};
     CHECK_EQ(net_create(&bench->net, &bench->config, &failure), 0);
     return bench;
@@ -111,6 +118,30 @@ void bench_listen(struct bench *bench, const char *address)
     if (net_listen(bench->net, address, bench->bound, sizeof(bench->bound), &failure) !=
         0)
         check_failed(__FILE__, __LINE__, "%s", failure.message);
+}
+
+static void on_watched(uv_poll_t *poll, int status, int events)
+{
+    (void)poll, (void)status, (void)events;
+}
+
+void bench_watch(struct bench *bench, int fd)
+{
+    bench->watch = malloc(sizeof(*bench->watch));
+    CHECK(bench->watch);
+    CHECK_EQ(uv_poll_init(bench->loop, bench->watch, fd), 0);
+    CHECK_EQ(uv_poll_start(bench->watch, UV_READABLE, on_watched), 0);
+}
+
+static void on_unwatched(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+void bench_unwatch(struct bench *bench)
+{
+    uv_close((uv_handle_t *)bench->watch, on_unwatched);
+    bench->watch = NULL;
 }
 
 void bench_on_drained(void *arg)

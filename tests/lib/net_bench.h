@@ -6,9 +6,12 @@
 #define TESTS_LIB_NET_BENCH_H
 
 #include "base/limits.h"
+#include "base/peer.h"
 #include "h2/session.h"
 #include "net/listener.h"
 #include "obs/metrics.h"
+
+struct uv_poll_s;
 
 struct bench {
     struct uv_loop_s *loop;
@@ -22,13 +25,21 @@ struct bench {
     size_t requests, closed, reply_bytes;
     bool hold; /* requests are kept unanswered */
     bool drained;
+    struct uv_poll_s *watch; /* see bench_watch */
+    struct peer peer;        /* of the last request */
     struct h2_stream *held[16];
     size_t held_count;
 };
 
 struct bench *bench_create(const struct limits *limits);
+struct bench *bench_create_secure(const struct limits *limits, struct tls_context *tls);
 /* Listens; the address in use is in bench->bound. */
 void bench_listen(struct bench *bench, const char *address);
+
+/* Wakes the loop while there is input at a client's socket, until bench_unwatch, which
+ * must come before the socket is closed. */
+void bench_watch(struct bench *bench, int fd);
+void bench_unwatch(struct bench *bench);
 
 /* Answers a request that was held. */
 void bench_answer(struct bench *bench, struct h2_stream *stream);

@@ -64,7 +64,7 @@ CASE(http1_in_pieces,
     bench_destroy(bench);
 }
 
-CASE(tls_hello, "a TLS hello gets no answer")
+CASE(tls_hello, "a TLS hello on a plain port gets an alert")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_on_tcp(&limits);
@@ -73,7 +73,8 @@ CASE(tls_hello, "a TLS hello gets no answer")
     inbox_init(&inbox, bench, client_connect(bench));
     client_send(inbox.fd, "\x16\x03\x01\x02\x00\x01", 6);
     loop_run_until(bench->loop, inbox_is_over, &inbox);
-    CHECK_EQ(inbox.count, 0);
+    CHECK_EQ(inbox.count, 7);
+    CHECK_MEM(inbox.bytes, "\x15\3\1\0\2\2\x0a", 7); /* fatal: unexpected_message */
     inbox_fini(&inbox);
     bench_destroy(bench);
 }
