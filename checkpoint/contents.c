@@ -330,7 +330,7 @@ static void own_table(void *arg, size_t index)
     }
 }
 
-/* Makes a layer of a packed weight whose values can be read; its values are judged. */
+/* Makes a packed weight whose values can be decoded a layer; its values are checked. */
 static void read_foreign(struct classifying *c, size_t index)
 {
     struct contents *contents = c->contents;

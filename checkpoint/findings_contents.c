@@ -136,7 +136,7 @@ static bool experts_are_unknown(const struct contents *claim, size_t index)
            !encoding_keeps_embeddings(claim->terms.encoding);
 }
 
-/* Files of PrismML's say so in their metadata. */
+/* Files of PrismML name the rotation in their metadata. */
 static void add_rotated(struct file_findings *findings, const struct tensor_table *table)
 {
     for (size_t i = 0; i < table->pair_count; i++)
@@ -144,8 +144,8 @@ static void add_rotated(struct file_findings *findings, const struct tensor_tabl
             finding_set_hint(
                 findings_add(findings, TRIT_FINDING_ROTATED_BASIS, NULL,
                              table->pairs[i].key),
-                "the metadata says that the weights lie in a rotated basis; they are "
-                "judged as they lie");
+                "the metadata says that the weights are in a rotated basis; they are "
+                "checked in that basis");
             return;
         }
 }

@@ -47,11 +47,12 @@ static void print_help(FILE *out)
           "Ternarizes and validates neural-network weights with a tritd daemon.\n\n",
           out);
     print_commands(commands, out);
-    fputs("\n`trit COMMAND --help` says more; `trit --version` names the version.\n"
-          "TRITD_ADDRESS or --server names the daemon: host:port or unix:/path.\n"
-          "Exit codes: 0 success, 1 a failed verdict or refused data, 2 usage, "
-          "3 a call or\na file failed, 4 inconclusive: not everything could be judged.\n",
-          out);
+    fputs(
+        "\n`trit COMMAND --help` says more; `trit --version` names the version.\n"
+        "TRITD_ADDRESS or --server names the daemon: host:port or unix:/path.\n"
+        "Exit codes: 0 success, 1 a failed verdict or refused data, 2 usage, "
+        "3 a call or\na file failed, 4 inconclusive: not everything could be checked.\n",
+        out);
 }
 
 static void print_group_help(const struct command *group, FILE *out)

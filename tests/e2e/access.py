@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens, token files, and which policy each method needs."""
+"""Tokens, token files, and the policy that each method needs."""
 import hashlib
 import secrets
 
@@ -23,7 +23,7 @@ EVERYONE = ("grpc.health.v1.Health",)
 
 
 def need(service, method):
-    """The policy that a method needs; None: everyone may call it."""
+    """The policy that a method needs; None: every caller may use it."""
     if service in EVERYONE:
         return None
     if service == "trit.v1.Layers":
@@ -34,7 +34,7 @@ def need(service, method):
 
 
 class Tokens:
-    """A token file with one token for each of `names`, whose policies are the values."""
+    """A token file with one token per name; the values of `names` are its policies."""
 
     def __init__(self, path, **names):
         self.path, self.lines, self.token = path, {}, {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trit with one of its calls failing (failing_calls.c), and what a folder holds after it."""
+"""Runs trit with one failing system call (failing_calls.c), and reads the folder afterwards."""
 import os
 import pathlib
 import subprocess
@@ -25,13 +25,13 @@ class Run(NamedTuple):
 
     @property
     def failed(self):
-        """The call that failed first, and those before it."""
+        """The first call that failed, and those before it."""
         at = next(i for i, call in enumerate(self.calls) if call.startswith("!"))
         return self.calls[at][1:], self.calls[:at]
 
 
 def run(daemon, folder, *words, calls=CHANGES, nth=0, how="errno 5", lacks=()):
-    """trit in `folder`, where the nth of the calls fails. The log is beside the folder."""
+    """Runs trit in `folder`; the nth of the calls fails. The log is next to the folder."""
     log = pathlib.Path(folder).with_suffix(".calls")
     log.unlink(missing_ok=True)
     done = subprocess.run(
@@ -44,7 +44,7 @@ def run(daemon, folder, *words, calls=CHANGES, nth=0, how="errno 5", lacks=()):
 
 
 def tree(path):
-    """The bytes of a file, or of each file of a folder; None: there is nothing."""
+    """The bytes of a file, or of each file of a folder; None if it does not exist."""
     if not os.path.lexists(path):
         return None
     if path.is_dir() and not path.is_symlink():

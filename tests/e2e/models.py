@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints of language models as a hub has them: real names, small sizes, bf16, shards, tied
+"""Checkpoints of language models as on a hub: real names, small sizes, bf16, shards, tied
 embeddings, tokenizer."""
 import dataclasses
 import json
@@ -53,7 +53,8 @@ def config(model_type, architecture, **more):
 
 def create(folder, settings, layers, kept, shards, random, table="model.embed_tokens.weight",
            turned=()):
-    """Writes the model; the shapes of layers and of other tensors, and how many files."""
+    """Writes the model; returns the shapes of layers and of other tensors, and the number of
+    files."""
     shapes = {table: (VOCABULARY, HIDDEN), **layers, **kept, "model.norm.weight": (HIDDEN,)}
     raws = {}
     for name, shape in shapes.items():
@@ -90,8 +91,8 @@ def qwen3(folder, random):
 
 
 def qwen3_moe(folder, random):
-    """A mixture of experts: expert by expert in the first block, of rank 3 in the second; with
-    routers and shared experts."""
+    """A mixture of experts: separate experts in the first block, experts of rank 3 in the
+    second; with routers and shared experts."""
     experts, inner = 3, 128
     layers, kept = {}, {}
     for i in range(BLOCKS):
@@ -147,6 +148,6 @@ def gpt2(folder, random):
 
 
 def raw(model, name):
-    """A tensor as its file has it."""
+    """A tensor as it is stored in a file."""
     values = model.weights[name]
     return Raw("BF16", values.shape, ref.narrow(values, ref.BF16))

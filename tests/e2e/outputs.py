@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the outputs and reports of a model (models.py) should be, by NumPy alone."""
+"""The expected outputs and reports of a model (models.py), computed with NumPy."""
 import functools
 import hashlib
 from typing import NamedTuple
@@ -16,7 +16,7 @@ GROUP = 128
 
 
 class Matrix(NamedTuple):
-    """A matrix of a layer and its projection; `held` are the scales as the output has them."""
+    """A matrix of a layer and its projection; `held` are the scales in the output's type."""
 
     name: str
     weights: np.ndarray
@@ -73,7 +73,7 @@ def _matrices(model, name, encoding):
 
 @functools.cache
 def tensors_of(model, name, encoding):
-    """The tensors of the output that come from one of the model: role to name and Raw."""
+    """The output's tensors for one tensor of the model: role to name and Raw."""
     if not is_layer(model, name, encoding):
         return {"data": (name, raw(model, name))}
     parts = matrices(model, name, encoding)
@@ -129,7 +129,7 @@ def digest(one):
 
 
 def counts(one, scales):
-    """What a report says whatever the method."""
+    """Fields of a report that do not depend on the method."""
     return {
         "elements": one.codes.size, "shape": list(one.codes.shape), "group_size": one.group,
         "groups": one.scales.size, "is_ternary": True, "fraction_valid": 1.0,
@@ -143,7 +143,7 @@ def counts(one, scales):
 
 
 def errors(one, values):
-    """Distances of the output's values from the latents."""
+    """Errors of the output's values against the latents."""
     w, v = one.weights.astype(np.float64), values.astype(np.float64)
     noise = ((w - v) ** 2).sum()
     s = np.repeat(one.scales.astype(np.float64).reshape(-1, 1), one.group, axis=1)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may call the RPC port: tokens, policies, and their file. docs/access.md is the page
-for operators."""
+"""Who may call the RPC port: tokens, policies and the token file. docs/access.md is the page for
+operators."""
 import re
 import signal
 import subprocess
@@ -23,7 +23,7 @@ GATE = (UNAUTHENTICATED, PERMISSION_DENIED)
 
 
 def methods_served():
-    """(service, method) of each row of the daemon's table, read from its source."""
+    """(service, method) for each row of the daemon's table, read from its source."""
     paths = []
     for source in (ROOT / "server/services").rglob("*.c"):
         paths += re.findall(r'\.path = "/([\w.]+)/(\w+)"', source.read_text())
@@ -31,7 +31,7 @@ def methods_served():
 
 
 def methods_declared(folder):
-    """(service, method) of each method of proto/trit/v1."""
+    """(service, method) for each method of proto/trit/v1."""
     protos = sorted((ROOT / "proto/trit/v1").glob("*.proto"))
     out = folder / "all.pb"
     assert protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"--descriptor_set_out={out}",
@@ -53,7 +53,7 @@ def guarded(tmp_path_factory):
 
 
 def test_the_table_of_this_test_is_complete(tmp_path):
-    """Every method of the .proto files that the daemon serves has a policy in this test."""
+    """This test has a policy for every method of the .proto files that the daemon serves."""
     served = methods_served()
     assert len(served) >= 20
     assert {pair for pair in served if pair[0].startswith("trit.v1.")} <= methods_declared(tmp_path)
@@ -147,7 +147,7 @@ def test_a_bad_file_stops_the_start_and_names_the_line(tmp_path, text, words):
 
 
 def wait_reloads(daemon, count):
-    """Waits until the daemon has reloaded so many times."""
+    """Waits until the daemon has reloaded this many times."""
     deadline = time.monotonic() + CALL_SECONDS
     while f"\ntritd_reloads_total {count}\n" not in scrape(daemon):
         assert time.monotonic() < deadline, daemon.log()[-2000:]
@@ -231,7 +231,7 @@ def test_tokens_are_rotated_under_load_without_a_lost_call(start, tmp_path, rand
 
 
 def test_a_running_call_keeps_what_it_was_granted(start, tmp_path):
-    """A stream whose token is removed goes on to its end; the next call is refused."""
+    """A stream whose token is removed continues to its end; the next call is refused."""
     tokens = Tokens(tmp_path / "tokens", a="project", b="read")
     daemon = start("--token-file", tokens.path)
     stream = HalfSent(daemon, metadata=bearer(tokens.token["a"]))
@@ -246,8 +246,7 @@ def test_a_running_call_keeps_what_it_was_granted(start, tmp_path):
 # ---- the build ---------------------------------------------------------------------------
 
 def test_a_method_without_a_policy_does_not_compile(tmp_path):
-    """services.c compiles as it is, and with a row without a policy, or with one that
-    does not exist, it does not."""
+    """services.c does not compile with a row that has no policy or an unknown one."""
     source = (ROOT / "server/services/services.c").read_text()
     flags = ["-std=gnu17", "-fsyntax-only", "-Iproto", "-Iserver", "-I.", "-Ibuild/gen"]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights that other programs packed, and that trit reads: their values are judged."""
+"""Weights of other programs that trit can decode: their values are checked."""
 import json
 
 import numpy as np
@@ -45,7 +45,7 @@ def mlx(random, bits, ternary):
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 8])
 def test_mlx(daemon, tmp_path, random, bits):
-    """MLX's layers of 2 to 8 bits pass where their values are ternary, and fail otherwise."""
+    """MLX's layers of 2 to 8 bits pass if their values are ternary, and fail otherwise."""
     tensors, _, config = mlx(random, bits, True)
     code, found, kinds = verify(daemon, folder(tmp_path / "a", tensors, config))
     assert code == 0 and not kinds and found["share_examined"] == 1
@@ -56,8 +56,8 @@ def test_mlx(daemon, tmp_path, random, bits):
 
 
 def test_mlx_of_several_bits(daemon, tmp_path, random):
-    """Layers of other bits than the model's usual 2 are read by their own; a router that is
-    packed stays a router."""
+    """Layers whose bits differ from the model's 2 are read by their own; a packed router stays a
+    router."""
     tensors, _, config = mlx(random, 2, True)
     more, _, _ = mlx(random, 8, True)
     tensors |= {name.replace("l.", "head."): one for name, one in more.items()}
@@ -69,7 +69,7 @@ def test_mlx_of_several_bits(daemon, tmp_path, random):
 
 
 def test_mlx_experts(daemon, tmp_path, random):
-    """MLX's experts of rank 3 are judged one by one."""
+    """MLX's experts of rank 3 are checked one by one."""
     layers = [mlx(random, 4, True) for _ in range(3)]
     tensors = {f"mlp.switch_mlp.up_proj.{leaf}": np.stack([one[f"l.{leaf}"] for one, _, _ in layers])
                for leaf in ("weight", "scales", "biases")}
@@ -86,7 +86,7 @@ def test_mlx_experts(daemon, tmp_path, random):
 
 @pytest.mark.parametrize("bits", [4, 8])
 def test_mlx_against_latents(daemon, tmp_path, random, bits):
-    """A layer that was read is compared with its latents, its scales rounded as MLX has them."""
+    """A decoded layer is compared with its latents, with scales rounded as in MLX."""
     latents = (random.standard_normal((16, 256)) * .02).astype(np.float32)
     scales = np.abs(latents.reshape(16, 4, 64)).mean(2, dtype=np.float64).astype(np.float32)
     t = np.clip(np.rint(latents / np.repeat(scales, 64, axis=1)), -1, 1).astype(np.int64)
@@ -109,8 +109,8 @@ ONE, MINUS, MORE = 0x38, 0xb8, 0x40  # 1, -1 and 2 as F8_E4M3
 
 
 def eight_bits(random, kind):
-    """Tensors of a ternary layer [192, 256], with the element that a test may spoil, and what
-    spoils it."""
+    """Tensors of a ternary layer [192, 256], an element that a test may change, and the value to
+    change it to."""
     t = random.integers(-1, 2, (192, 256))
     f8 = np.choose(t + 1, [MINUS, 0, ONE]).astype(np.uint8)
     rows = (random.random((192, 1)) + .1).astype(np.float32)
@@ -128,7 +128,7 @@ def eight_bits(random, kind):
 @pytest.mark.parametrize("kind", ["bitsandbytes", "compressed-tensors", "fp8 tensor", "fp8 rows",
                                   "fp8 blocks"])
 def test_eight_bits(daemon, tmp_path, random, kind):
-    """8-bit weights pass where their values are ternary, and fail at the first that is not."""
+    """8-bit weights pass if their values are ternary, and fail at the first that is not."""
     tensors, other = eight_bits(random, kind)
 
     def put(name):
@@ -148,8 +148,8 @@ def test_eight_bits(daemon, tmp_path, random, kind):
 
 
 def test_pack_and_diff(daemon, tmp_path, random):
-    """What is read can be packed, unpacked and compared; config.json loses what is no longer
-    so."""
+    """Decoded layers can be packed, unpacked and compared; config.json loses entries that are no
+    longer true."""
     tensors, values, config = mlx(random, 4, True)
     path = folder(tmp_path / "a", tensors, config)
     done = cli(daemon, "pack", path, "-o", tmp_path / "packed", "-e", "int8", "-g", "64")
@@ -172,7 +172,7 @@ def test_pack_and_diff(daemon, tmp_path, random):
 
 
 def test_int8_without_a_record(daemon, tmp_path, random):
-    """int8 whose record another program dropped is read by its shapes."""
+    """int8 without its record is read by its shapes."""
     t = random.integers(-1, 2, (8, 160)).astype(np.int8)
     scales = (random.random((8, 10)) + .1).astype(np.float32)
     save(tmp_path / "a.safetensors", {"l.weight": t, "l.weight.scales": scales})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which headers of safetensors are read and which are refused: trit agrees with the reference
-reader (package safetensors, in Rust) on a generated list of broken ones, except where it is
-stricter on purpose."""
+"""trit reads and refuses the same safetensors headers as the reference reader (package
+safetensors, in Rust) from a generated list of broken ones, except where it is stricter on
+purpose."""
 import concurrent.futures
 import copy
 import json
@@ -54,7 +54,7 @@ def dumped(header):
 
 
 def paths(value, at=()):
-    """Every place of a value in the header."""
+    """The path of every value in the header."""
     yield at
     if isinstance(value, (dict, list)):
         for key, child in value.items() if isinstance(value, dict) else enumerate(value):
@@ -208,7 +208,7 @@ CASES = {name: blob for source in (values_replaced, lengths, texts, members, nam
 
 
 def theirs(path):
-    """Names, dtypes and shapes by the reference reader; None: it refuses the file."""
+    """Names, dtypes and shapes by the reference reader; None if it refuses the file."""
     try:
         with safetensors.safe_open(path, "numpy") as file:
             return {name: (file.get_slice(name).get_dtype(),
@@ -231,8 +231,8 @@ def reason(name):
 
 
 def test_headers_are_read_and_refused_as_by_the_reference_reader(tmp_path):
-    """What the reference reader refuses, trit refuses; what it takes, trit takes with the same
-    names, types and shapes, but for STRICTER."""
+    """trit refuses each header that the reference reader refuses, and reads the others with the
+    same names, types and shapes, except those in STRICTER."""
     names = list(CASES)[::8 if SLOW else 1]
 
     def both(number):

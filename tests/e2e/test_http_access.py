@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP port among strangers: who may read, under which names, and what slow, greedy
-and malformed requests get."""
+"""Access to the HTTP port: who may read, under which host names, and the answers to slow, greedy
+and malformed requests."""
 import contextlib
 import json
 import os
@@ -42,7 +42,7 @@ def connect(daemon):
 
 
 def exchange(daemon, request):
-    """Sends bytes, gives all that comes until the daemon closes."""
+    """Sends bytes; returns everything received until the daemon closes the connection."""
     with connect(daemon) as link:
         link.sendall(request)
         return read_all(link)
@@ -84,8 +84,8 @@ def guarded(tmp_path_factory):
 
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_and_json_ask_for_the_policy_read(guarded, path):
-    """Without a token 401 with WWW-Authenticate, without the policy 403, as JSON; with it
-    whatever is there."""
+    """Without a token the answer is 401 with WWW-Authenticate, without the policy 403, both as
+    JSON; with the policy it is the page."""
     for words in ((), auth("unknown")):
         status, head, body = curl(guarded, path, *words)
         assert status == 401 and "WWW-Authenticate: Bearer" in head
@@ -221,8 +221,8 @@ def test_48_slow_connections_do_not_block_probes(daemon):
 
 
 def test_connections_that_drip_are_ended_by_the_deadline(start):
-    """A request that is not whole after --http-request-ms gets 408 as JSON, however often
-    a byte of it comes."""
+    """An incomplete request gets 408 as JSON after --http-request-ms, even if its bytes keep
+    arriving."""
     daemon = start("--http-request-ms", 500)
     with slow_head(daemon) as link:
         link.settimeout(0.05)
@@ -246,8 +246,8 @@ def test_connections_that_drip_are_ended_by_the_deadline(start):
 
 
 def test_a_reader_that_does_not_read_is_ended(start, random):
-    """Clients that ask for much and read nothing hold their connections until the
-    deadline; meanwhile probes are answered."""
+    """Clients that request much and read nothing keep their connections until the deadline;
+    probes are answered meanwhile."""
     daemon = start("--http-request-ms", 1000, "--http-connections-max", 8,
                    "--http-connections-per-address", 8)
     with contextlib.ExitStack() as stack:
@@ -262,8 +262,8 @@ def test_a_reader_that_does_not_read_is_ended(start, random):
 
 
 def test_beyond_the_bound_only_probes_are_answered(start, tmp_path):
-    """Where every connection is busy, a few more are accepted: /livez is answered, a page
-    gets 503."""
+    """When every connection is busy, a few more are accepted: /livez is answered, a page gets
+    503."""
     daemon = start("--http-connections-max", 2, "--http-connections-per-address", 2,
                    "--http-request-ms", 60000)
     with contextlib.ExitStack() as stack:
@@ -279,7 +279,7 @@ def test_beyond_the_bound_only_probes_are_answered(start, tmp_path):
 
 
 def flood(link):
-    """Pipelines requests until the daemon takes no more: its reply is not read."""
+    """Sends pipelined requests without reading until the daemon accepts no more."""
     request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
     quiet = 0
     while quiet < 20:
@@ -292,7 +292,7 @@ def flood(link):
 
 
 def test_probes_are_answered_when_no_descriptor_is_left(start):
-    """RPC connections that use up every descriptor do not lock the probes out."""
+    """Probes are answered even when RPC connections use up all descriptors."""
     daemon = start()
     used = len(open_descriptors(daemon))
     resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (used + 24, used + 24))
@@ -336,7 +336,7 @@ def test_protocol_errors_are_the_documented_json(daemon, request_bytes, status, 
 
 @pytest.mark.parametrize("size", [*range(16370, 16400), 15000, 32 << 10, 64 << 10, 1 << 20])
 def test_requests_near_the_header_limit_get_their_status_at_once(daemon, size):
-    """Up to 16384 bytes 200, beyond 431; never silence."""
+    """Heads up to 16384 bytes get 200, larger ones 431, all without delay."""
     head = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: "
     request = head + b"a" * (size - len(head) - 4) + b"\r\n\r\n"
     assert len(request) == size

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing half-written: whichever call of trit fails or is its last, each output is what it
-was before or complete."""
+"""No partial output: whichever system call of trit fails or is the last before a kill, each
+output is the old one or the complete new one."""
 import errno
 import os
 import shutil
@@ -49,7 +49,8 @@ SCENARIOS = {
 
 @pytest.fixture(scope="module")
 def inputs(daemon, tmp_path_factory):
-    """A file, a folder of two shards with tokenizer, both ternary, one packed; and old outputs."""
+    """A file and a folder of two shards with tokenizer, the same two ternary, one packed, and
+    old outputs."""
     folder, random = tmp_path_factory.mktemp("inputs"), np.random.default_rng(7)
     tensors = {f"layers.{i}.fc.weight": (random.standard_normal((8, 256)) * .02)
                .astype(np.float32) for i in range(3)}
@@ -79,7 +80,7 @@ def inputs(daemon, tmp_path_factory):
 
 
 class Place:
-    """A folder in which a scenario runs again and again from the same start."""
+    """A folder in which a scenario is repeated from the same initial state."""
 
     def __init__(self, folder, inputs, scenario):
         self.folder, self.old, self.scenario = folder, inputs / "old", scenario
@@ -108,8 +109,8 @@ class Place:
                     shutil.copy(self.old / name, path)
 
     def run(self, daemon, **how):
-        """Runs the command from the start; what is there afterwards beside the outputs has a
-        temporary name."""
+        """Runs the command from the initial state; apart from the outputs only temporary names
+        may exist afterwards."""
         self.restore()
         done = run(daemon, self.folder, *self.words, lacks=self.scenario.lacks, **how)
         more = {path.name for path in self.folder.iterdir()} - self.others
@@ -118,7 +119,7 @@ class Place:
         return done
 
     def clear(self):
-        """Removes what stayed under temporary names; gives their names."""
+        """Removes files with temporary names and returns their names."""
         found = leftovers(self.folder)
         for path in found:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -131,7 +132,7 @@ def place(request, tmp_path, inputs):
 
 
 def whole_run(daemon, place):
-    """The calls of a run that nothing disturbs, and the outputs after it."""
+    """The calls of an undisturbed run, and its outputs."""
     done = place.run(daemon)
     assert done.code == 0 and not done.hit, done.error
     assert place.clear() == []
@@ -152,7 +153,8 @@ def killed_states(daemon, place, calls, after):
 
 
 def check_states(place, calls, states, after):
-    """An output changes once, by a call that gives names, from the old one to the new one."""
+    """An output changes from the old one to the new one once, by a call that renames or
+    links."""
     for name in place.scenario.outputs:
         for nth, state in enumerate(states):
             if state[name] not in (place.before[name], after[name]):
@@ -165,8 +167,8 @@ def check_states(place, calls, states, after):
 
 
 def test_a_killed_command_leaves_old_or_new(daemon, place):
-    """SIGKILL at any call that changes files: each output is the old one or the new one, what
-    stays has a temporary name, and the next run succeeds beside it."""
+    """SIGKILL at any call that changes files leaves each output old or new. Remaining files have
+    temporary names, and the next run succeeds."""
     calls, after = whole_run(daemon, place)
     assert {"write", "fsync"} < set(calls) and set(calls) & set(NAMING)
     states = killed_states(daemon, place, calls, after)
@@ -179,9 +181,9 @@ def test_a_killed_command_leaves_old_or_new(daemon, place):
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
 def test_a_failing_call_leaves_old_or_new(daemon, place, code):
-    """Any call that changes files fails: the command says why, each output is the old one unless
-    it had its name already, and nothing stays under a temporary name. A full disk fails every
-    call that needs room from then on."""
+    """If a call that changes files fails, the command says why. Each output is the old one
+    unless it already had its new name, and nothing is left under a temporary name. A full disk
+    fails every later call that needs space."""
     full = code == errno.ENOSPC
     counting = ("create", "write", "mkdir", "link") if full else CHANGES
     calls, after = whole_run(daemon, place)
@@ -209,14 +211,14 @@ def test_a_failing_call_leaves_old_or_new(daemon, place, code):
 
 
 def test_short_writes_are_continued(daemon, place):
-    """Writes that move a byte each give the same output."""
+    """The output is the same if every write writes one byte."""
     _, after = whole_run(daemon, place)
     done = place.run(daemon, calls=("write",), nth=1, how="short 0")
     assert done.hit and done.code == 0 and place.state() == after
 
 
 def test_a_failing_read_leaves_the_old(daemon, place):
-    """A read of the input that fails ends the command; each output is the old one."""
+    """A failed read of the input ends the command; each output is the old one."""
     nth, hits = 0, 0
     while True:
         nth += 1
@@ -231,8 +233,8 @@ def test_a_failing_read_leaves_the_old(daemon, place):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_cleans_up(daemon, place, number):
-    """Ctrl-C and SIGTERM end the command as signals do; each output is the old one or the new
-    one, and nothing stays under a temporary name."""
+    """Ctrl-C and SIGTERM end the command by the signal; each output is old or new, and nothing
+    is left under a temporary name."""
     calls, after = whole_run(daemon, place)
     for nth in range(1, len(calls) + 1, 1 + len(calls) // 8):
         done = place.run(daemon, nth=nth, how=f"signal {int(number)}")

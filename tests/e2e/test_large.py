@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints that are larger than the memory that trit and tritd may use. Files are mostly
-holes, with some rows of weights. `make test-large` runs the commands over 6 GB; `make test` over
-one layer, and compares what is read in pieces with what NumPy says."""
+"""Checkpoints larger than the memory that trit and tritd may use. The files are sparse, with
+some rows of weights. `make test-large` runs the commands on 6 GB. `make test` uses one layer and
+compares the results of reading in pieces with NumPy."""
 import json
 import os
 
@@ -23,7 +23,7 @@ RUN_ROWS = 8
 
 
 def write_sparse(path, shapes, random):
-    """bf16 tensors; gives how many weights are not in a hole."""
+    """Writes bf16 tensors; returns the number of weights outside of holes."""
     header, end, written = {}, 0, 0
     for name, (rows, columns) in shapes:
         header[name] = {"dtype": "BF16", "shape": [rows, columns],
@@ -50,8 +50,8 @@ def parameters(shapes):
 
 @LARGE
 def test_six_gigabytes_need_little_memory(start, tmp_path, random):
-    """project, verify, verify --against, inspect and diff: neither trit nor tritd has more than
-    256 MiB."""
+    """project, verify, verify --against, inspect and diff need at most 256 MiB in trit and in
+    tritd."""
     own, shapes = start(), [EMBEDDING, *LAYERS]
     latents, packed, mlx = (tmp_path / f"{name}.safetensors" for name in ("in", "pq2_0", "mlx"))
     written, count = write_sparse(latents, shapes, random), parameters(shapes)
@@ -88,8 +88,8 @@ NAME = "h.0.mlp.c_fc.weight"
 @pytest.mark.parametrize("turned", [False, True], ids=["out_in", "in_out"])
 @pytest.mark.parametrize("encoding", ["int8", "pq2_0", "mlx_2bit", "hf_bitnet"])
 def test_diff_of_pieces(daemon, tmp_path, random, encoding, turned):
-    """Rows are compared with their own, whatever the layout; differences beyond the first piece
-    are counted, and the first of them is told."""
+    """Rows are compared with the same rows in any layout; differences after the first piece are
+    counted, and the first one is reported."""
     dense, packed = tmp_path / "dense.safetensors", tmp_path / "packed.safetensors"
     codes = random.integers(-1, 2, (ROWS, COLUMNS)).astype(np.float32)
     words = ("--transposed", "*c_fc*") if turned else ()

@@ -24,7 +24,7 @@ QUANTIZATION = {"hf_bitnet": ("quantization_config",),
 
 
 class Case(NamedTuple):
-    """A model, an encoding, and what trit said when it projected the one to the other."""
+    """A model, an encoding, and the output of trit when it projected the model."""
 
     model: models.Model
     encoding: str
@@ -52,7 +52,7 @@ class Case(NamedTuple):
 
     @property
     def parameters(self):
-        """Of the layers, and of the rest."""
+        """The parameters of the layers, and of the rest."""
         ternary = sum(self.model.weights[name].size for name in self.layers)
         return ternary, sum(one.size for one in self.model.weights.values()) - ternary
 
@@ -90,7 +90,7 @@ def case(request, daemon, model):
 
 @pytest.fixture(scope="module")
 def dense(daemon, model):
-    """The dense projection. Its scales are of bf16, and f16 holds them."""
+    """The dense projection. Its scales are bf16 values that are exact in f16."""
     out = model.folder.parent / "dense-one"
     result(daemon, "project", model.folder, "-o", out)
     return out
@@ -101,7 +101,7 @@ def size_of(tensor):
 
 
 def check_report(found, one, scales, values=None, reference=None):
-    """A layer's report against what NumPy says of it."""
+    """Compares a layer's report with NumPy."""
     wanted = outputs.counts(one, scales)
     assert {key: found[key] for key in wanted} == wanted, one.name
     assert found["scale_mean"] == pytest.approx(scales.astype(np.float64).mean(), rel=1e-9)
@@ -115,7 +115,7 @@ def check_report(found, one, scales, values=None, reference=None):
 
 
 def test_plan(case):
-    """What becomes of each tensor, and the sums over all."""
+    """The plan has the action for each tensor, and the sums over all."""
     model, tensors, layer_bytes = case.model, case.plan["tensors"], 0
     assert [one["name"] for one in tensors] == list(model.weights)
     for one in tensors:
@@ -164,8 +164,8 @@ def test_plan_in_words(daemon, case):
 
 
 def test_output(case):
-    """Every tensor has the bytes that NumPy says; shards, index, config.json and the small files
-    are those of a hub's checkpoint."""
+    """Every tensor has the bytes that NumPy computes; shards, index, config.json and small files
+    have the layout of a hub's checkpoint."""
     found = load_folder(case.out)
     assert set(found) == set(case.tensors)
     for name, wanted in case.tensors.items():
@@ -191,7 +191,7 @@ def test_output(case):
 
 
 def test_config(case):
-    """config.json is that of the input, with the block that readers of the encoding need."""
+    """config.json equals the input's plus the block that readers of the encoding need."""
     config = json.loads((case.out / "config.json").read_text())
     blocks = {key: config.pop(key) for key in QUANTIZATION.get(case.encoding, ())}
     assert config == case.model.config
@@ -208,7 +208,7 @@ def test_config(case):
 
 
 def test_project(case):
-    """Counts, shares, scales, errors and digests of every matrix."""
+    """Counts, shares, scales, errors and digests of every matrix equal NumPy's."""
     ternary, kept = case.parameters
     said, parts = case.result, case.matrices
     assert (said["ternary"], said["kept"]) == (ternary, kept)
@@ -229,8 +229,8 @@ def test_project(case):
 
 @pytest.mark.parametrize("against", [False, True], ids=["alone", "against"])
 def test_verify(daemon, case, against):
-    """A verification passes, examines what was projected, and has the digests of the projection;
-    with the latents its errors are those of the output's own values."""
+    """A verification passes, examines every projected layer, and has the projection's digests;
+    with the latents its errors are those of the output's values."""
     words = case.words[2:] + (("--against", case.model.folder) if against else ())
     said, parts = result(daemon, "verify", case.out, *words), case.matrices
     ternary, kept = case.parameters
@@ -246,8 +246,9 @@ def test_verify(daemon, case, against):
 
 
 def test_what_the_record_kept_is_undecided(daemon, case):
-    """Layers that were excluded are a matter of the record: without its exclusions a verification
-    is inconclusive and names them; with the latents they are compared byte for byte."""
+    """Layers that were excluded from the projection make a verification inconclusive and are
+    named, unless it gets the same exclusions; with the latents they are compared byte for
+    byte."""
     excluded = {name for name in case.model.layers if not name.endswith(".weight")}
     if case.encoding != "mlx_2bit" or not excluded:
         return
@@ -259,7 +260,8 @@ def test_what_the_record_kept_is_undecided(daemon, case):
 
 
 def test_report_file(daemon, case):
-    """The table of --report has the numbers of the JSON, a line a matrix, in every format."""
+    """The table of --report has the numbers of the JSON, one line per matrix, in every
+    format."""
     rows = list(csv.DictReader(case.report.open(newline="")))
     assert [row["layer"] for row in rows] == [one.name for one in case.matrices]
     numbers = ("elements", "negatives", "zeros", "positives", "zero_groups", "scale_min",
@@ -312,7 +314,7 @@ def ratio(a, b):
 
 
 def test_diff(case, dense):
-    """Against the dense projection: codes, scales and all other tensors, by name."""
+    """The differences to the dense projection: codes, scales and all other tensors, by name."""
     done = cli(None, "diff", dense, case.out, "--json")
     said = json.loads(done.stdout)
     layers = {one["layer"]: one for one in said["layers"]}
@@ -352,8 +354,8 @@ PACKED = ["int8", "pq2_0", "mlx_2bit"]
 
 @pytest.mark.parametrize("encoding", PACKED)
 def test_pack_and_unpack(daemon, model, dense, encoding):
-    """Packing keeps codes and scales; unpacking gives the values back, with the sign of zero
-    lost; diff and verify see no difference."""
+    """Packing keeps codes and scales; unpacking restores the values except for the sign of zero;
+    diff and verify see no difference."""
     exclude = exclusions(model, encoding)
     packed, back = (dense.with_name(f"{name}-{encoding}") for name in ("packed", "back"))
     words = ("-e", encoding, "--shard-size", SHARD_BYTES, *exclude)
@@ -393,8 +395,8 @@ def test_pack_and_unpack(daemon, model, dense, encoding):
 
 
 def test_pack_rounds_only_where_it_may(daemon, model):
-    """f32 scales that f16 lacks are refused by the first layer and group; --round-scales gives
-    what a projection gives, and counts them."""
+    """f32 scales that are not exact in f16 are refused, naming the first layer and group;
+    --round-scales gives the same result as a projection, and counts them."""
     source = model.folder.parent / "int8-to-pack"
     result(daemon, "project", model.folder, "-o", source, "-e", "int8")
     out = source.with_name("rounded")
@@ -414,8 +416,8 @@ def test_pack_rounds_only_where_it_may(daemon, model):
 
 
 def test_damage_is_found_in_its_layer(daemon, model, dense, tmp_path):
-    """One code of one layer changed, one norm changed, one tensor lost: each is a finding that
-    names it, and diff counts it."""
+    """A changed code, a changed norm and a lost tensor are each a finding that names the tensor,
+    and diff counts them."""
     tensors = {name: raw(one) for name, one in load_folder(dense).items()}
     layer, norm = model.layers[0], "model.norm.weight"
     lost = next(name for name, one in tensors.items() if len(one.shape) == 1)

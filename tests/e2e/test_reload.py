@@ -73,8 +73,8 @@ def test_a_broken_file_changes_nothing(start, tmp_path):
 
 
 def test_the_drain_delay_serves_and_says_not_ready(start):
-    """After SIGTERM with --drain-delay, /readyz says 503 while new connections and calls
-    are served; a second signal ends the wait."""
+    """During --drain-delay after SIGTERM, /readyz is 503 while new connections and calls are
+    served; a second signal ends the delay."""
     own = start("--drain-delay", 600000)
     assert ready(own) == 200
     own.process.send_signal(signal.SIGTERM)
@@ -90,7 +90,7 @@ def test_the_drain_delay_serves_and_says_not_ready(start):
 
 
 def test_a_drain_delay_passes(start):
-    """The daemon leaves by itself once the delay is over."""
+    """The daemon exits by itself after the delay."""
     own = start("--drain-delay", 1)
     own.process.send_signal(signal.SIGTERM)
     assert own.process.wait(CALL_SECONDS) == 0

@@ -121,7 +121,8 @@ def test_check_config_starts_nothing(tmp_path):
     (("--http", "127.0.0.1:99999"), "99999"),
 ])
 def test_check_config_refuses_what_cannot_start(words, named):
-    """--check-config names the option's value that a start would refuse, and exits 2."""
+    """--check-config refuses each option that a start would refuse, names option and value, and
+    exits 2."""
     done = run_tritd("--check-config", *words)
     assert done.returncode == 2 and named in done.stderr, done
 

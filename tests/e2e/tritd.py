@@ -87,7 +87,7 @@ class Daemon:
         return self.log_path.read_text(errors="replace")
 
     def wait_log(self, *words, times=1):
-        """Waits until so many lines of the log have all words."""
+        """Waits until this many lines of the log have all words."""
         deadline = time.monotonic() + CALL_SECONDS
         while sum(all(word in line for word in words)
                   for line in self.log().splitlines()) < times:

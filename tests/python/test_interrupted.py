@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""client.checkpoint leaves nothing half-written: whichever call that changes files fails, or is
-interrupted by Ctrl-C, the output folder is the old one or the new one, and nothing stays under a
-temporary name. tests/e2e has the same for `trit`, with SIGKILL."""
+"""client.checkpoint leaves no partial output: if any call that changes files fails or is
+interrupted by Ctrl-C, the output folder is the old one or the new one, and nothing is left under
+a temporary name. tests/e2e has the same for `trit`, with SIGKILL."""
 
 import os
 import subprocess
@@ -73,7 +73,8 @@ def model(tmp_path, drawn):  # noqa: F811
 
 
 def outcomes(daemon, folder, how):
-    """For each call that failed: what the caller saw, what is there, the call, what stayed."""
+    """For each call that failed: the caller's exception, the folder's state, the call, and the
+    files left."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, daemon.rpc, str(folder), how],
         capture_output=True,

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What other programs read from files that trit wrote is t*s, bit for bit: the packages
-safetensors, mlx and gguf, and the rule by which transformers unpacks bitnet. t and s are computed
-here, by NumPy."""
+"""Other programs read exactly t*s from files that trit wrote: the packages safetensors, mlx and
+gguf, and the rule by which transformers unpacks bitnet. t and s are computed here with NumPy."""
 
 import json
 import subprocess
@@ -26,7 +25,7 @@ def project(weights, group):
 
 
 def values(t, s):
-    """t*s; a zero is +0, as packed codes know no other."""
+    """t*s; a zero is +0, because packed codes have no -0."""
     spread = np.repeat(s, t.shape[1] // s.shape[1], axis=1) if s.ndim == 2 else s
     return t * spread + 0
 
@@ -37,7 +36,7 @@ def bits(array):
 
 @pytest.fixture
 def weights(drawn):
-    """Two layers; one group is dead, scales go over five decades."""
+    """Two layers; one group is all zero, and scales range over five decades."""
     layers = {}
     for i in range(2):
         w = drawn(ROWS, COLUMNS) * np.logspace(-4, 1, ROWS, dtype=np.float32)[:, None]
@@ -48,7 +47,7 @@ def weights(drawn):
 
 @pytest.fixture
 def written(daemon, tmp_path, weights):
-    """Projects the layers of a folder of two shards; gives the folder that trit wrote."""
+    """Projects the layers of a folder of two shards; returns the folder that trit wrote."""
     tensors = [{name: f32(w)} for name, w in weights.items()]
     tensors[1]["model.norm.weight"] = f32(np.ones(8))
     write_folder(tmp_path / "model", tensors, {"model_type": "qwen3"})
@@ -73,7 +72,7 @@ def shards_of(folder):
 
 
 def by_safetensors(folder):
-    """Every tensor of the files that the index names, as the package reads them."""
+    """Every tensor of the files that the index names, read by the safetensors package."""
     tensors = {}
     for path in shards_of(folder):
         with safetensors.safe_open(path, "numpy") as file:
@@ -130,7 +129,8 @@ def test_torch_reads_dense_layers_of_bfloat16(daemon, tmp_path, weights):
 
 
 def unpack_weights(packed):
-    """unpack_weights of transformers' integrations/bitnet.py: four rows a byte, out / 4 apart."""
+    """unpack_weights of transformers' integrations/bitnet.py: four rows per byte, out / 4
+    apart."""
     rows = packed.shape[0]
     unpacked = np.zeros((4 * rows, *packed.shape[1:]), np.uint8)
     for i in range(4):
@@ -149,7 +149,7 @@ def effective(config, codes, weight_scale):
 
 
 def test_transformers_reads_factors(written, weights):
-    """Our files have the scale as a factor, and config.json says so."""
+    """Our files store the scale as a factor, and config.json says so."""
     out = written("-e", "hf_bitnet")
     found, config = by_safetensors(out), json.loads((out / "config.json").read_text())
     assert config["quantization_config"]["quantization_mode"] == "offline"
@@ -168,8 +168,8 @@ def packed_rows(t):
 
 @pytest.mark.parametrize("linear_class", ["bitlinear", "autobitlinear"])
 def test_transformers_files_of_both_conventions(daemon, tmp_path, weights, linear_class):
-    """Files that others wrote: what trit makes dense is what transformers multiplies by, and they
-    verify against their latents."""
+    """For files of other programs, trit's dense output equals the matrix that transformers
+    multiplies by, and the files verify against their latents."""
     config = {
         "model_type": "llama",
         "quantization_config": {"quant_method": "bitnet", "linear_class": linear_class},

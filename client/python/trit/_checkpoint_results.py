@@ -156,7 +156,7 @@ class VerifyResult(_Shown):
         reports: The reports by layer, of the layers that were examined; those of experts in
             one tensor as `NAME[0]`, `NAME[1]`.
         verdict: "pass"; "fail" if a finding is an error; "inconclusive" if nothing was
-            examined, or something could not be judged.
+            examined, or something could not be checked.
         findings: The findings of the layers' reports, and those about the file.
         examined: Number of parameters (elements of dense tensors) of the layers examined.
         kept: Number of parameters of all other tensors.

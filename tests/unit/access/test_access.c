@@ -84,7 +84,8 @@ static const char rules[] = "reader sha256:" OPEN_SESAME " read,verify\n"
 
 /* ---- cases ------------------------------------------------------------------------ */
 
-CASE(open_without_rules, "without a token file and a client CA everybody may do all")
+CASE(open_without_rules,
+     "without a token file and a client CA every caller may call every method")
 {
     struct fixture fixture;
 
@@ -97,7 +98,7 @@ CASE(open_without_rules, "without a token file and a client CA everybody may do 
     teardown(&fixture);
 }
 
-CASE(by_token, "a token has the policies of its line and no other")
+CASE(by_token, "a token has exactly the policies of its line")
 {
     struct fixture fixture;
     struct failure failure;
@@ -182,8 +183,8 @@ CASE(by_certificate, "a certificate has the policies of its subject's line")
     teardown(&fixture);
 }
 
-CASE(certificates_alone, "with a client CA and no file a certificate may project, verify "
-                         "and read")
+CASE(certificates_alone,
+     "with a client CA and no token file, a certificate may project, verify and read")
 {
     struct peer node = distant_tls;
     struct fixture fixture;
@@ -204,7 +205,7 @@ CASE(certificates_alone, "with a client CA and no file a certificate may project
     teardown(&fixture);
 }
 
-CASE(reload, "a reload takes the new file; a broken one leaves the rules as they were")
+CASE(reload, "a reload applies the new file; a broken file leaves the rules unchanged")
 {
     struct fixture fixture;
     struct failure failure = {.status = TRIT_OK};
@@ -250,8 +251,8 @@ static void *ask_on(void *arg)
     return NULL;
 }
 
-CASE(reload_meanwhile, "reloads while another thread asks never refuse a token that is "
-                       "in both files")
+CASE(reload_meanwhile,
+     "reloads during queries never refuse a token that is in both files")
 {
     struct fixture fixture;
     struct asking asking = {.fixture = &fixture};
@@ -268,7 +269,7 @@ CASE(reload_meanwhile, "reloads while another thread asks never refuse a token t
     teardown(&fixture);
 }
 
-CASE(no_memory, "access_create fails cleanly where memory runs out")
+CASE(no_memory, "if memory runs out, access_create fails cleanly")
 {
     struct fixture fixture;
 

@@ -120,7 +120,7 @@ CASE(names_the_error, "every error names the file, the line and what to do")
     check_refused("# only words\n\n", "", "has no rule");
 }
 
-CASE(twice, "a token or a subject that stands twice is refused, a name may")
+CASE(twice, "a token or subject may occur once, a name several times")
 {
     struct failure failure = {.status = TRIT_OK};
     struct rules *rules;
@@ -134,7 +134,7 @@ CASE(twice, "a token or a subject that stands twice is refused, a name may")
     rules_free(rules);
 }
 
-CASE(bounds, "a file has at most 1 MiB and 1024 rules, a name 64 bytes")
+CASE(bounds, "a file may have 1 MiB and 1024 rules, a name 64 bytes")
 {
     static const char line[] = "%0*d sha256:%064d read\n";
     struct failure failure = {.status = TRIT_OK};
@@ -164,7 +164,8 @@ CASE(bounds, "a file has at most 1 MiB and 1024 rules, a name 64 bytes")
     free(text);
 }
 
-CASE(kinds_of_file, "what is not a text file that one user writes is refused")
+CASE(kinds_of_file,
+     "anything but a regular file that only its owner can write is refused")
 {
     static const char text[] = "a sha256:" HEX_1 " read\n";
     struct failure failure = {.status = TRIT_OK};
@@ -195,7 +196,7 @@ CASE(kinds_of_file, "what is not a text file that one user writes is refused")
     unlink(path);
 }
 
-CASE(same_work, "a search compares with every token, whichever matches")
+CASE(same_work, "a search compares with every token, even after a match")
 {
     static const char text[] = "a sha256:" HEX_1 " read\nb sha256:" HEX_2 " read\n"
                                "c cert:CN=x read\nd sha256:" HEX_3 " read\n";
@@ -218,7 +219,7 @@ CASE(same_work, "a search compares with every token, whichever matches")
     rules_free(rules);
 }
 
-CASE(no_memory, "where memory runs out nothing is left behind")
+CASE(no_memory, "if memory runs out, nothing is left behind")
 {
     for (uint64_t n = 1;; n++) {
         struct failure failure = {.status = TRIT_OK};
@@ -242,7 +243,7 @@ CASE(no_memory, "where memory runs out nothing is left behind")
     }
 }
 
-CASE(policy_names, "policies have the names of the contract")
+CASE(policy_names, "policies have the names that docs/access.md lists")
 {
     static const char *const names[] = {"read",   "verify",      "project",
                                         "layers", "checkpoints", "admin"};

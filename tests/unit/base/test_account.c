@@ -41,7 +41,7 @@ CASE(shares_are_fair,
     account_close(address);
 }
 
-CASE(last_part_is_kept, "the last part of a budget is for what ends calls")
+CASE(last_part_is_kept, "the last part of a budget is reserved for ending calls")
 {
     struct budget budget;
     struct account *account;

@@ -232,7 +232,7 @@ CASE(carries_over, "other encodings copy config.json unchanged")
 }
 
 CASE(drops_the_old_packing,
-     "packing again removes the quantization block of weights that are packed no more")
+     "packing again removes quantization blocks that are no longer true")
 {
     static const struct pack_target target = {.encoding = TRIT_ENCODING_INT8};
     static const struct checkpoint_options options = {.has_encoding = true};

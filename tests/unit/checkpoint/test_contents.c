@@ -89,8 +89,8 @@ CASE(finds_layers_by_role_rank_and_type, "layers are found by role, rank and typ
 }
 
 CASE(
-    judges_integers_of_unknown_names,
-    "integers that may hold weights are of unknown dtype; buffers of known names are kept")
+    integers_of_unknown_names,
+    "integers that may hold weights have an unknown dtype; buffers of known names are kept")
 {
     static const struct {
         const char *name, *type;
@@ -130,7 +130,8 @@ CASE(
     file_fini(&file);
 }
 
-CASE(knows_flat_parameters, "FSDP's flat parameters are a packing, a vector is none")
+CASE(knows_flat_parameters,
+     "FSDP's flat parameters are recognized as a packing, unless they are vectors")
 {
     struct file file;
 

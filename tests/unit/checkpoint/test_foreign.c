@@ -81,7 +81,7 @@ CASE(reads_mlx_by_its_config, "MLX's bits follow from config.json and the shapes
 }
 
 CASE(reads_eight_bits,
-     "fp8 and int8 are read by row, block and tensor, not with zero points")
+     "fp8 and int8 are read by row, block and tensor, but not with zero points")
 {
     static const struct {
         const char *type, *table;
@@ -204,7 +204,7 @@ static struct layer_terms terms_found(const struct tensor_table *table,
 }
 
 CASE(finds_bitnet_by_its_tables,
-     "U8 with one weight_scale is hf_bitnet unless told otherwise")
+     "U8 with one weight_scale is hf_bitnet unless an option says otherwise")
 {
     const struct model_config other =
         config_of("{\"quantization_config\":{\"quant_method\":\"compressed-tensors\"}}");

@@ -67,7 +67,8 @@ CASE(refuses_ternary_groups_with_zeros,
     }
 }
 
-CASE(tries_sizes_of_groups, "groups of any size from 8 to 1024, or of a row, are found")
+CASE(tries_sizes_of_groups,
+     "ternary groups of any size from 8 to 1024, or of a row, are found")
 {
     static const uint64_t sizes[] = {8, 16, 20, 48, 100, 300};
     float values[ROWS * COLUMNS_MAX];

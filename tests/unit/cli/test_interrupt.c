@@ -46,7 +46,8 @@ CASE(signals_wait,
     }
 }
 
-CASE(ignored_signals_stay_ignored, "a signal that is ignored, as nohup does, is not seen")
+CASE(ignored_signals_stay_ignored,
+     "a signal that is ignored, as under nohup, is not reported")
 {
     struct failure failure = {.status = TRIT_OK};
     struct interrupt interrupt;

@@ -82,7 +82,7 @@ CASE(headers_after_end,
     after_end(NGHTTP2_HEADERS, 1);
 }
 
-CASE(ended_in_one_read, "a frame that ends a stream counts for the next one in its read")
+CASE(ended_in_one_read, "the end of a stream applies to later frames of the same read")
 {
     struct crowd *crowd = crowd_create();
     uint8_t buffer[200];

@@ -24,7 +24,7 @@ CASE(first_skips, "the ids below the first stream count as never opened")
     CHECK_EQ(fates_get(&fates, 3), FATE_NEVER_OPENED);
 }
 
-CASE(foreign_ids, "even ids and ids that are not above the newest open nothing")
+CASE(foreign_ids, "even ids, and ids not above the newest, open no stream")
 {
     struct fates fates = {0};
 
@@ -39,7 +39,7 @@ CASE(foreign_ids, "even ids and ids that are not above the newest open nothing")
     CHECK_EQ(fates.newest, 9);
 }
 
-CASE(window, "the fates of the newest streams are kept, and older ones are unknown")
+CASE(window, "the fates of the newest streams are kept, those of older ones are unknown")
 {
     struct fates fates = {0};
     const uint32_t last = 2 * 1000 + 1;

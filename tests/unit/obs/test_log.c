@@ -280,7 +280,7 @@ CASE(busy_names_are_counted,
 }
 
 CASE(callers_are_limited_apart,
-     "a caller that floods the log does not hide another, and the log says what it hid")
+     "a caller that floods the log does not hide others, and its lost events are counted")
 {
     struct fixture *f = &fixture;
     const char *line;

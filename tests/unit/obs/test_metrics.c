@@ -188,7 +188,7 @@ CASE(calls_in_flight, "calls in flight are counted by method")
     metrics_destroy(metrics);
 }
 
-CASE(other_times, "a time that is no call's has a histogram without labels of a method")
+CASE(other_times, "times that belong to no call have a histogram without method labels")
 {
     struct metrics *metrics = create();
     char *text;

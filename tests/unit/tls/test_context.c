@@ -29,7 +29,7 @@ static void refused(const struct tls_options *options, const char *field,
         CHECK_STR(failure.message, words);
 }
 
-CASE(refuses, "a file that cannot be used is refused by its path and reason")
+CASE(refuses, "a file that cannot be used is refused with its path and the reason")
 {
     struct tls_files files;
     char junk[TLS_FILE_PATH_BYTES];
@@ -53,7 +53,7 @@ CASE(refuses, "a file that cannot be used is refused by its path and reason")
     tls_files_destroy(&files);
 }
 
-CASE(reloads, "after a reload new sessions have the new certificate, old ones go on")
+CASE(reloads, "after a reload new sessions use the new certificate, old ones continue")
 {
     const struct tls_wish wish = {.subject = "CN=new", .name = "new.example"};
     struct failure failure = {0};
@@ -82,7 +82,7 @@ CASE(reloads, "after a reload new sessions have the new certificate, old ones go
     tls_pair_destroy(&pair);
 }
 
-CASE(keeps, "a reload of a broken file fails, and the old certificate stays")
+CASE(keeps, "a reload of a broken file fails, and the old certificate stays in use")
 {
     struct failure failure = {0};
     struct tls_pair pair;
@@ -97,7 +97,7 @@ CASE(keeps, "a reload of a broken file fails, and the old certificate stays")
     tls_pair_destroy(&pair);
 }
 
-CASE(memory, "a failing allocation fails the context's creation and nothing leaks")
+CASE(memory, "if an allocation fails, creating the context fails and nothing leaks")
 {
     struct tls_files files;
 

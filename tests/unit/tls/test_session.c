@@ -43,7 +43,7 @@ CASE(carries, "after the handshake bytes go both ways")
     free(bytes);
 }
 
-CASE(cut_anywhere, "records may arrive cut anywhere, handshake and data alike")
+CASE(cut_anywhere, "records may be cut anywhere, in the handshake and in the data")
 {
     static const size_t cuts[] = {1, 2, 3, 5, 7, 100, 16406};
     uint8_t *bytes = random_bytes(40000);
@@ -88,7 +88,7 @@ CASE(slices, "slices of any size are joined into records and arrive in order")
     free(bytes);
 }
 
-CASE(room, "a write takes only what the buffer has room for")
+CASE(space, "a write accepts only as much as the buffer has space for")
 {
     uint8_t *bytes = random_bytes(3 * TLS_RECORD_BYTES_MAX);
     struct iovec iov = {bytes, 3 * TLS_RECORD_BYTES_MAX};
@@ -146,7 +146,7 @@ static void with_client(struct tls_pair *pair, const char *cert, const char *key
     tls_pair_handshake(pair);
 }
 
-CASE(anonymous, "a client without a certificate is let in, with no subject")
+CASE(anonymous, "a client without a certificate is accepted, with no subject")
 {
     struct tls_pair pair;
 
@@ -170,8 +170,7 @@ static void refused_client(struct tls_pair *pair, const struct tls_authority *by
     CHECK_STR(tls_subject(pair->server.session), "");
 }
 
-CASE(bad_clients,
-     "a client's bad certificate fails the handshake, and the reason is said")
+CASE(bad_clients, "a client's bad certificate fails the handshake with a reason")
 {
     const struct tls_wish good = {.subject = "CN=x", .client = 1};
     const struct tls_wish expired = {
@@ -197,7 +196,7 @@ CASE(bad_clients,
     tls_pair_destroy(&pair);
 }
 
-CASE(client_hears, "a refused client learns why from the server's alert")
+CASE(client_hears, "a refused client learns the reason from the server's alert")
 {
     const struct tls_wish wish = {.subject = "CN=x", .client = 1};
     char cert[TLS_FILE_PATH_BYTES], key[TLS_FILE_PATH_BYTES];
@@ -292,7 +291,7 @@ CASE(oversized, "a handshake above its byte limit fails")
     tls_pair_destroy(&pair);
 }
 
-CASE(damaged, "a byte that changes on the way fails the session")
+CASE(damaged, "a byte that changes in transit fails the session")
 {
     struct iovec iov = {(void *)(uintptr_t) "hello", 5};
     struct tls_pair pair;
@@ -309,7 +308,7 @@ CASE(damaged, "a byte that changes on the way fails the session")
     tls_pair_destroy(&pair);
 }
 
-CASE(memory, "a failing allocation fails the session's creation and nothing leaks")
+CASE(memory, "if an allocation fails, creating the session fails and nothing leaks")
 {
     struct tls_pair pair;
 

@@ -44,7 +44,7 @@ static void check_refused(const char *text, unsigned wanted, const char *words)
     }
 }
 
-CASE(whole_heads, "a whole head is found whatever pieces it comes in")
+CASE(whole_heads, "a complete head is found however it is cut")
 {
     static const char *const good[] = {
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -77,7 +77,7 @@ CASE(whole_heads, "a whole head is found whatever pieces it comes in")
     }
 }
 
-CASE(bad_heads, "what two parsers could understand differently is refused with a status")
+CASE(bad_heads, "a head that two parsers could read differently is refused with a status")
 {
     check_refused("\x16\x03\x01", 400, "http://");
     check_refused("\x01GET / HTTP/1.1\r\n\r\n", 400, "not an HTTP request");
@@ -117,7 +117,7 @@ static char *sized(size_t line, size_t rest)
     return text;
 }
 
-CASE(bounds, "a request line has 8192 bytes at most, a head 16384, and 100 fields")
+CASE(bounds, "a request line may have 8192 bytes, a head 16384 bytes and 100 fields")
 {
     static const struct {
         size_t line, rest;
@@ -199,7 +199,8 @@ static void check_client(const char *forwarded, const char *x, const char *wante
                      x ? x : "-", found ? text : "nothing");
 }
 
-CASE(forwarded, "the client is the rightmost forwarded address that is no trusted proxy")
+CASE(forwarded,
+     "the client is the rightmost forwarded address that is not a trusted proxy")
 {
     check_client(NULL, NULL, NULL);
     check_client(NULL, "192.0.2.7", "192.0.2.7");

@@ -162,7 +162,7 @@ CASE(survives_lack_of_memory, "a failed mmap is an error without a leak")
 }
 
 CASE(an_account_has_a_share,
-     "an account gets blocks up to its share; another still gets some")
+     "an account gets blocks up to its share, and another account still gets some")
 {
     static struct block held[400];
     struct budget budget;
