@@ -5,6 +5,8 @@ import errno
 import os
 import shutil
 import signal
+import subprocess
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from checkpoints import save
 from failing import CHANGES, NAMING, leftovers, run, tree
 from folders import save_folder
-from tritd import VARIANT, cli
+from tritd import BINARIES, CALL_SECONDS, VARIANT, cli
 
 pytestmark = pytest.mark.skipif(VARIANT not in ("release", "cov"),
                                 reason="a library is preloaded")
@@ -243,3 +245,47 @@ def test_an_interrupted_command_cleans_up(daemon, place, number):
         for name in place.scenario.outputs:
             assert state[name] in (place.before[name], after[name])
         assert place.clear() == [], calls[nth - 1]
+
+
+# ---- while the daemon works ------------------------------------------------------------------
+
+
+def waiting(own, folder, words):
+    """trit that waits for a stopped daemon; its temporary folder is there."""
+    own.process.send_signal(signal.SIGSTOP)
+    process = subprocess.Popen([str(BINARIES / "trit"), *words], cwd=folder,
+                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               env=dict(os.environ, TRITD_ADDRESS=own.rpc))
+    deadline = time.monotonic() + CALL_SECONDS
+    while not leftovers(folder):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(.005)
+    return process
+
+
+@pytest.fixture
+def stopped(start, inputs, tmp_path):
+    """A daemon of the test's own and a folder, with a command that replaces an output there."""
+    place = Place(tmp_path / "place", inputs, SCENARIOS["folder-replaced"])
+    own = start()
+    yield own, place, waiting(own, place.folder, place.words)
+    own.process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_command_that_waits(stopped, number):
+    """While trit waits for the daemon, a signal ends it, and nothing stays."""
+    _, place, process = stopped
+    process.send_signal(number)
+    _, error = process.communicate(timeout=CALL_SECONDS)
+    assert process.returncode == -number, error
+    assert place.state() == place.before and place.clear() == []
+
+
+def test_a_daemon_that_dies_leaves_the_old(stopped):
+    """The daemon is killed in the middle: the command fails, and nothing stays."""
+    own, place, process = stopped
+    own.process.kill()
+    _, error = process.communicate(timeout=CALL_SECONDS)
+    assert process.returncode == 3 and error.startswith("trit: "), error
+    assert place.state() == place.before and place.clear() == []
