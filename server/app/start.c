@@ -223,6 +223,8 @@ static int start_web(struct app *app, struct failure *failure)
         .log = app->log,
         .ready = ready,
         .ready_arg = app,
+        .observe = services_observe,
+        .observe_arg = app->services,
         .version = TRITD_VERSION,
         .limits = &app->config.limits,
         .access = app->access,

@@ -12,3 +12,6 @@ const struct seconds_bucket seconds_buckets[SECONDS_BUCKETS] = {
     {120000 * MS, "120.0"},
 };
 #undef MS
+
+const unsigned http_codes[HTTP_CODES] = {200, 304, 400, 401, 403, 404, 405,
+                                         408, 413, 414, 431, 500, 503, 0};

@@ -36,6 +36,10 @@ struct call_counters {
     struct histogram seconds;
 };
 
+/* HTTP status codes that have a label of their own. */
+enum { HTTP_CODES = 14, HTTP_PATHS_MAX = 32 };
+extern const unsigned http_codes[HTTP_CODES]; /* the last is 0: any other */
+
 struct metrics {
     const char *const *methods;
     size_t method_count;
@@ -45,6 +49,10 @@ struct metrics {
     _Atomic uint64_t limits[LIMIT_COUNT];
     struct histogram histograms[HISTOGRAM_COUNT];
     _Atomic uint64_t rows[PRODUCT_COUNT], products[PRODUCT_COUNT];
+    const char *const *http_paths; /* HTTP requests, by path and code; the row behind the
+                                    * last path is for all others */
+    size_t http_path_count;
+    _Atomic uint64_t http[HTTP_PATHS_MAX + 1][HTTP_CODES];
     struct call_counters calls[]; /* method_count of them, and one for unknown methods */
 };
 

@@ -252,6 +252,28 @@ static void put_calls(const struct exposition *to, const struct metrics *metrics
                       &metrics->calls[method].seconds);
 }
 
+/* Only what was counted is written: most paths never give most codes. */
+static void put_http(const struct exposition *to, const struct metrics *metrics)
+{
+    put_family(to, "tritd_http_requests_total", "counter",
+               "HTTP requests answered, by path and status code.");
+    for (size_t path = 0; path <= metrics->http_path_count; path++) {
+        for (size_t i = 0; i < HTTP_CODES; i++) {
+            uint64_t count = load(&metrics->http[path][i]);
+
+            if (count == 0)
+                continue;
+            fputs("tritd_http_requests_total{path=\"", to->out);
+            put_escaped(to, path < metrics->http_path_count ? metrics->http_paths[path]
+                                                            : "other");
+            if (http_codes[i])
+                fprintf(to->out, "\",code=\"%u\"} %" PRIu64 "\n", http_codes[i], count);
+            else
+                fprintf(to->out, "\",code=\"other\"} %" PRIu64 "\n", count);
+        }
+    }
+}
+
 static void put_build(const struct exposition *to, const struct metrics *metrics)
 {
     put_family(to, "tritd_build_info", to->openmetrics ? "info" : "gauge",
@@ -299,6 +321,7 @@ char *metrics_render(struct metrics *metrics, bool openmetrics, size_t *bytes)
     put_labelled(&to, metrics);
     put_calls(&to, metrics);
     put_histograms(&to, metrics);
+    put_http(&to, metrics);
     put_process(&to, metrics);
     if (openmetrics)
         fputs("# EOF\n", to.out);

@@ -68,6 +68,26 @@ uint64_t metric_get(const struct metrics *metrics, enum metric_id id)
     return metrics ? atomic_load_explicit(&metrics->values[id], memory_order_relaxed) : 0;
 }
 
+void metrics_set_http_paths(struct metrics *metrics, const char *const *paths,
+                            size_t count)
+{
+    if (!metrics)
+        return;
+    metrics->http_paths = paths;
+    metrics->http_path_count = u64_min(count, HTTP_PATHS_MAX);
+}
+
+void metric_http(struct metrics *metrics, size_t path, unsigned code)
+{
+    size_t i = 0;
+
+    if (!metrics)
+        return;
+    while (i + 1 < HTTP_CODES && http_codes[i] != code)
+        i++;
+    raise(&metrics->http[u64_min(path, metrics->http_path_count)][i], 1);
+}
+
 void metric_limit(struct metrics *metrics, enum limit_id id)
 {
     if (metrics)

@@ -2,7 +2,7 @@
 /* What the daemon counts. One entry of metric_ids.def defines a metric with its
  * meaning in prose. metrics_render writes all as Prometheus text or OpenMetrics.
  * Counters and gauges are atomics: any thread, no lock. Labels come from closed sets
- * (method, status code, limit, kind of product), never from a peer. */
+ * (method, status code, path, limit, kind of product), never from a peer. */
 #ifndef OBS_METRICS_H
 #define OBS_METRICS_H
 
@@ -28,6 +28,14 @@ void metric_up(struct metrics *metrics, enum metric_id id); /* gauges */
 void metric_down(struct metrics *metrics, enum metric_id id);
 void metric_sub(struct metrics *metrics, enum metric_id id, uint64_t amount);
 uint64_t metric_get(const struct metrics *metrics, enum metric_id id);
+
+/* Keeps the paths of HTTP requests that get a label, at most 32; others count as "other".
+ * Call it before the first metric_http. */
+void metrics_set_http_paths(struct metrics *metrics, const char *const *paths,
+                            size_t count);
+
+/* tritd_http_requests_total{path,code}: a request was answered. `path` is an index. */
+void metric_http(struct metrics *metrics, size_t path, unsigned code);
 
 void metric_limit(struct metrics *metrics, enum limit_id id);
 

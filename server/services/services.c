@@ -91,4 +91,6 @@ void services_observe(void *arg)
 
     metric_set(config->metrics, M_BUDGET_USED, atomic_load(&config->budget->bytes_used));
     metric_set(config->metrics, M_QUEUE, pool_queued(config->pool));
+    metric_set(config->metrics, M_WORKERS, pool_threads(config->pool));
+    metric_set(config->metrics, M_WORKERS_BUSY, pool_busy(config->pool));
 }

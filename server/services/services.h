@@ -26,7 +26,8 @@ const struct method *const *services_methods(size_t *count);
 /* What a caller of the method needs. Of a method that is not in the table: admin. */
 enum policy services_policy(const struct method *method);
 
-/* For grpc_config.observe: updates the metrics of budget and pool. */
+/* For grpc_config.observe and web_config.observe: updates the metrics of budget and pool.
+ * Any thread. */
 void services_observe(void *services);
 
 #endif

@@ -22,6 +22,9 @@ struct web_config {              /* borrowed while the web runs */
     /* 0 = ready; else a sentence in `why`. Called on the web's thread. */
     int (*ready)(void *arg, char *why, size_t bytes);
     void *ready_arg;
+    /* Brings gauges up to date before they are read; may be NULL. On the web's thread. */
+    void (*observe)(void *arg);
+    void *observe_arg;
     const char *version;
     /* http_connections_max, http_address_max, http_request_ms_max; NULL: the defaults */
     const struct limits *limits;

@@ -62,8 +62,11 @@ int serve_metrics(const struct web_config *web, const struct request *request,
 {
     bool openmetrics = strstr(request->accept, "application/openmetrics-text") != NULL;
     size_t bytes = 0;
-    char *exposition = metrics_render(web->metrics, openmetrics, &bytes);
+    char *exposition;
 
+    if (web->observe)
+        web->observe(web->observe_arg);
+    exposition = metrics_render(web->metrics, openmetrics, &bytes);
     if (!exposition)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     reply->type = openmetrics

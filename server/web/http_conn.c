@@ -128,7 +128,7 @@ void http_conn_refuse(struct http_conn *conn, unsigned http_status,
     struct text document = {0};
 
     leave_engine(conn);
-    metric_add(conn->shared->metrics, M_HTTP_REQUESTS, 1);
+    metric_http(conn->shared->metrics, SIZE_MAX, http_status);
     log_event(conn->shared->log, LOG_INFO, "http_refused",
               LOG_FIELDS(LOG_STR("peer", conn->peer.address),
                          LOG_U64("status", http_status),

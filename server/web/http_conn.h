@@ -63,6 +63,7 @@ struct http_conn {
     bool ended;       /* the engine has written the whole reply */
     bool last;        /* the connection closes after this reply */
     bool bodiless;    /* the request is HEAD */
+    size_t route;     /* index in routes; SIZE_MAX: none */
     bool passed;      /* bytes of the reply have gone out */
     struct ip ip;
     struct peer peer;

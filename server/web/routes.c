@@ -23,6 +23,10 @@
     {pattern, handler, parameters, ROUTE_##kind, POLICY_##policy},
 const struct route routes[] = {ROUTES(ROUTE_OF){NULL, NULL, NULL, 0, POLICY_NONE}};
 
+#define PATTERN_OF(pattern, handler, parameters, kind, policy) pattern,
+const char *const route_patterns[] = {ROUTES(PATTERN_OF)};
+const size_t route_count = sizeof(route_patterns) / sizeof(route_patterns[0]);
+
 #define CHECK_POLICY(pattern, handler, parameters, kind, policy)                         \
     _Static_assert(POLICY_##policy > POLICY_NONE && POLICY_##policy < POLICIES,          \
                    pattern " needs a policy of base/policy.h");

@@ -7,4 +7,8 @@
 
 extern const struct route routes[]; /* ends with a NULL pattern */
 
+/* The patterns of the routes, in their order: labels of metrics. */
+extern const char *const route_patterns[];
+extern const size_t route_count;
+
 #endif

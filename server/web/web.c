@@ -89,7 +89,7 @@ static enum MHD_Result send_reply(struct web *web, struct MHD_Connection *connec
         sent = MHD_queue_response(connection, reply->http_status, response);
     MHD_destroy_response(response);
     conn->replied = sent == MHD_YES;
-    metric_add(web->config.metrics, M_HTTP_REQUESTS, 1);
+    metric_http(web->config.metrics, conn->route, reply->http_status);
     return sent;
 }
 
@@ -108,6 +108,7 @@ static int admit(struct MHD_Connection *connection, struct http_conn *conn,
     const char *length = header(connection, "Content-Length");
 
     conn->last = true;
+    conn->route = SIZE_MAX;
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return fail(failure, TRIT_UNIMPLEMENTED, NULL,
                     "method %.32s: only GET and HEAD are served", method);
@@ -172,6 +173,7 @@ static int handle(struct web *web, struct MHD_Connection *connection,
     char own[1024];
 
     *failure = (struct failure){.status = TRIT_OK};
+    conn->route = route ? (size_t)(route - routes) : SIZE_MAX;
     request.accept = asked.accept = accept ? accept : "";
     asked.route = route;
     asked.host = header(connection, "Host");
@@ -400,6 +402,7 @@ int web_start(struct web **web, const struct web_config *config, char *bound,
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "http: out of memory");
     }
     w->config = *config;
+    metrics_set_http_paths(config->metrics, route_patterns, route_count);
     w->listening = listening;
     w->stop_fd = -1;
     if (start(w, failure) < 0) {

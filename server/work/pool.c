@@ -21,6 +21,7 @@ struct pool {
     uint64_t sequence;      /* of the next job */
     bool stopping;          /* only ever set */
     struct turns turns;     /* the loop's, except `now` */
+    _Atomic unsigned busy;  /* workers that run a job */
     unsigned threads_count; /* running; constant once started */
     pthread_t threads[];
 };
@@ -82,6 +83,13 @@ static void deliver_done(struct mailbox_message *message)
     job->done(job);
 }
 
+static void run(struct pool *pool, struct job *job)
+{
+    atomic_fetch_add_explicit(&pool->busy, 1, memory_order_relaxed);
+    job->run(job);
+    atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_relaxed);
+}
+
 static void *worker(void *arg)
 {
     struct pool *pool = arg;
@@ -95,7 +103,7 @@ static void *worker(void *arg)
         job->skipped =
             job->cancelled && atomic_load_explicit(job->cancelled, memory_order_relaxed);
         if (!job->skipped)
-            job->run(job);
+            run(pool, job);
         mailbox_post(pool->mailbox, &job->message); /* now the job is the loop's */
     }
     kernels_leave(&env);
@@ -177,6 +185,11 @@ void pool_submit(struct pool *pool, struct job *job)
     pool->queued++;
     pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->mutex);
+}
+
+unsigned pool_busy(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->busy, memory_order_relaxed);
 }
 
 unsigned pool_threads(const struct pool *pool)

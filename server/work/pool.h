@@ -44,7 +44,9 @@ int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
 void pool_submit(struct pool *pool, struct job *job);
 
 unsigned pool_threads(const struct pool *pool);
-uint64_t pool_queued(struct pool *pool); /* jobs in the queue, for metrics */
+/* For metrics: jobs in the queue, and workers that run one. Any thread. */
+uint64_t pool_queued(struct pool *pool);
+unsigned pool_busy(const struct pool *pool);
 
 /* Where tickets for jobs of this pool are opened. */
 struct turns *pool_turns(struct pool *pool);

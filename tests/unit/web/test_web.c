@@ -332,6 +332,18 @@ CASE(methods, "only GET and HEAD are served, and no bodies are accepted")
     fixture_fini(&fixture);
 }
 
+/* Checks that tritd_http_requests_total has a sample with these labels and value. */
+static void check_counted(struct fixture *fixture, const char *labels_and_value)
+{
+    size_t bytes;
+    char *text = metrics_render(fixture->store.metrics, false, &bytes);
+    char sample[200];
+
+    snprintf(sample, sizeof(sample), "\ntritd_http_requests_total{%s", labels_and_value);
+    CHECK(text && strstr(text, sample));
+    free(text);
+}
+
 /* Three requests in one write; the second is wrong. */
 CASE(keep_alive, "one connection serves several requests")
 {
@@ -351,7 +363,9 @@ CASE(keep_alive, "one connection serves several requests")
     CHECK_EQ(good, 2);
     CHECK(strstr(reply.body, "HTTP/1.1 404"));
     http_free(&reply);
-    CHECK_EQ(metric_get(fixture.store.metrics, M_HTTP_REQUESTS), 3);
+    check_counted(&fixture, "path=\"/livez\",code=\"200\"} 1\n");
+    check_counted(&fixture, "path=\"/readyz\",code=\"200\"} 1\n");
+    check_counted(&fixture, "path=\"other\",code=\"404\"} 1\n");
     fixture_fini(&fixture);
 }
 
