@@ -8,7 +8,7 @@
 #include "checkpoint/config.h"
 #include "checkpoint/contents.h"
 
-/* Weights in the group of an int8 layer, from the shape of its scales; 0: it is not known. */
+/* Weights in the group of an int8 layer, from the shape of its scales; 0: unknown. */
 static uint32_t int8_group(const struct tensor_table *table,
                            const struct tensor_entry *entry)
 {
@@ -28,7 +28,7 @@ static uint32_t int8_group(const struct tensor_table *table,
                : 0;
 }
 
-/* Is the one scale of the weight all that there is beside it? */
+/* Is one scale the only table of the weight? */
 static bool is_bitnet(const struct tensor_table *table, const struct tensor_entry *entry)
 {
     char name[SCALES_NAME_BYTES];
@@ -39,7 +39,7 @@ static bool is_bitnet(const struct tensor_table *table, const struct tensor_entr
            foreign_packing_of(table, entry) == PACKING_HF_BITNET;
 }
 
-/* The first weight that shows an encoding decides. */
+/* The first weight whose encoding is evident decides. */
 static bool find_terms(const struct tensor_table *table, struct layer_terms *terms)
 {
     for (size_t i = 0; i < table->count; i++) {

@@ -16,9 +16,9 @@ enum {
 
 /* ---- the tables ---------------------------------------------------------------- */
 
-/* "STEM.LEAF" of a weight STEM.weight. */
-static size_t beside(const struct tensor_table *table, const struct tensor_entry *entry,
-                     const char *leaf)
+/* Index of the tensor STEM.LEAF for a weight STEM.weight, or SIZE_MAX. */
+static size_t sibling(const struct tensor_table *table, const struct tensor_entry *entry,
+                      const char *leaf)
 {
     char name[FILES_NAME_BYTES_MAX + 32];
     const char *dot = strrchr(entry->name, '.');
@@ -34,8 +34,8 @@ static bool is_float(const struct tensor_entry *entry)
     return type_holds(entry->type, TRIT_ENCODING_DENSE);
 }
 
-/* What a table may be, and still leave the values to code and scale. */
-static bool says_nothing(const char *name)
+/* Tables that do not change the values of the weights. */
+static bool is_irrelevant(const char *name)
 {
     static const char *const leaves[] = {
         "input_scale",  "input_scales", "weight_format", "weight_shape",
@@ -61,7 +61,7 @@ static void note_table(void *arg, size_t index)
     struct known_tables *known = arg;
 
     if (index != known->scales && index != known->biases &&
-        !says_nothing(known->table->entries[index].name))
+        !is_irrelevant(known->table->entries[index].name))
         known->others = true;
 }
 
@@ -111,8 +111,8 @@ static bool mlx_form_of(const struct tensor_table *table,
     const uint32_t only = config && !config->group_varies ? config->group_size : 0;
     uint32_t group;
 
-    *scales = beside(table, entry, "scales");
-    *biases = beside(table, entry, "biases");
+    *scales = sibling(table, entry, "scales");
+    *biases = sibling(table, entry, "biases");
     if (*scales == SIZE_MAX || *biases == SIZE_MAX)
         return false;
     const struct tensor_entry *scale = &table->entries[*scales];
@@ -173,9 +173,9 @@ static bool bytes_form_of(const struct tensor_table *table,
     if (entry->rank != 2)
         return false;
     *scales =
-        beside(table, entry, packing == PACKING_BITSANDBYTES ? "SCB" : "weight_scale");
+        sibling(table, entry, packing == PACKING_BITSANDBYTES ? "SCB" : "weight_scale");
     if (*scales == SIZE_MAX && packing == PACKING_FP8)
-        *scales = beside(table, entry, "weight_scale_inv");
+        *scales = sibling(table, entry, "weight_scale_inv");
     if (*scales == SIZE_MAX || !find_blocks(&table->entries[*scales], entry->shape[0],
                                             entry->shape[1], integers, form))
         return false;

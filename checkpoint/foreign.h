@@ -17,9 +17,9 @@ enum foreign_codes {
     CODES_E5M2,
 };
 
-/* How a packed weight is read. */
+/* How a packed weight is decoded. */
 struct foreign_form {
-    enum packing packing; /* PACKING_NONE: it is not */
+    enum packing packing; /* PACKING_NONE: it cannot be decoded */
     enum foreign_codes codes;
     unsigned bits;
     uint64_t block_rows, block_columns; /* the weights that share a scale */
@@ -29,21 +29,21 @@ struct foreign_form {
 };
 
 /* The form of a packed weight of the sealed table. True: it can be read; *dense is then the
- * tensor of its values, *layout how that holds the matrices, *scales and *biases (SIZE_MAX:
+ * tensor of its values, *layout that of its matrices, *scales and *biases (SIZE_MAX:
  * none) are the tables. `config` may be NULL. */
 bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry *entry,
                      enum packing packing, const struct model_config *config,
                      struct foreign_form *form, struct tensor_entry *dense,
                      enum layer_layout *layout, size_t *scales, size_t *biases);
 
-/* Where the rows of a piece lie in the tensors, in bytes. */
+/* Byte ranges of some rows in the tensors. */
 struct foreign_rows {
     uint64_t data, data_bytes;
     uint64_t scales, scale_bytes; /* of the blocks that hold the rows */
 };
 
-/* The place of rows [first, first + count) of a matrix [rows, columns], relative to the
- * matrix. Biases lie as the scales do. */
+/* The byte ranges of rows [first, first + count) of a matrix [rows, columns], relative to
+ * the matrix. Biases have the same range as scales. */
 struct foreign_rows foreign_rows_of(const struct foreign_form *form, uint64_t columns,
                                     uint64_t first, uint64_t count);
 

@@ -106,9 +106,9 @@ struct trit_checkpoint_options {
  * `kind` is "layer", "scales", "kept", "excluded", "kept_by_record", "foreign_weight",
  * "foreign_table", "unknown_dtype" or "unfit", `role` what the name says ("embedding"),
  * `what` the same in a few words. A layer also has encoding, group_size, partial_group,
- * dense {dtype, shape}, and scales and biases {name, dtype} where they stand beside it.
- * `findings` say how the index of a folder and its shards contradict each other; they are
- * like those of trit_verification_result. */
+ * dense {dtype, shape}, and scales and biases {name, dtype} if it has separate ones.
+ * `findings` are the contradictions between the index of a folder and its shards, like
+ * those of trit_verification_result. */
 TRIT_API enum trit_status
 trit_checkpoint_contents(struct trit_checkpoint *checkpoint,
                          const struct trit_checkpoint_options *options, char **json,
@@ -173,10 +173,10 @@ trit_verification_free(struct trit_verification *verification); /* or NULL */
  * check, ...}]}, in the order of the claim. `check` is
  *   "ternary"     verify the tensor (trit_verify) and give the report to
  *                 trit_verification_add_matrix; the step also has matrix [out, in], its
- *                 logical shape, matrices (how many of them lie one after another, each to
- *                 be verified alone), transposed (each is stored as [in, out]), dtype,
+ *                 logical shape, matrices (their number; they are stored one after another
+ *                 and verified separately), transposed (each is stored as [in, out]), dtype,
  *                 encoding, group_size, partial_group, and scales and biases {name, dtype}
- *                 where the claim has them beside it, never transposed. Where another
+ *                 if the claim has separate ones, never transposed. Where another
  *                 program packed the layer, packed_as says which ("MLX"): its values, of
  *                 type dtype, come from trit_verification_decode and are verified without
  *                 scales and biases

@@ -129,16 +129,16 @@ class Checkpoint:
             encoding: How the layers would lie in memory.
             group_size: Weights of a row that share a scale, as for `project`.
             partial_group: What the scale of a row's short last group divides by.
-            include: Shell pattern(s) of tensor names: only what matches is a layer, also
-                where the rules keep it.
-            exclude: Shell pattern(s) of tensor names that are not layers; stronger than
+            include: Shell pattern(s) of tensor names: only tensors that match are layers,
+                even if the rules keep them.
+            exclude: Shell pattern(s) of tensor names that are not layers; overrides
                 `include`.
             convolutions: Whether convolutions of rank 3 and 4 are layers too, as matrices
                 [out, in * kernel].
-            experts: How the matrices of a rank-3 tensor of experts lie: "out_in" for
-                [experts, out, in], "in_out" for [experts, in, out]; None for what the
-                architecture in config.json says. Where neither does, experts are kept.
-            transposed: Shell pattern(s) of layers that are stored [in, out], beside those that
+            experts: Layout of a rank-3 tensor of experts: "out_in" for [experts, out, in],
+                "in_out" for [experts, in, out]; None takes it from the architecture in
+                config.json. If the layout is unknown, experts are kept.
+            transposed: Shell pattern(s) of layers that are stored [in, out], besides those that
                 config.json says.
             config: The model's config.json, as text or object; None for the one in the folder
                 of the file.
@@ -209,16 +209,16 @@ class Checkpoint:
             group_size: Weights of a row that share a scale. None for 128, or for the whole
                 tensor with I2_S and HF_BITNET, which have one scale.
             partial_group: What the scale of a row's short last group divides by.
-            include: Shell pattern(s) of tensor names: only what matches is a layer, also
-                where the rules keep it.
-            exclude: Shell pattern(s) of tensor names that are not layers; stronger than
+            include: Shell pattern(s) of tensor names: only tensors that match are layers,
+                even if the rules keep them.
+            exclude: Shell pattern(s) of tensor names that are not layers; overrides
                 `include`.
             convolutions: Whether convolutions of rank 3 and 4 are layers too, as matrices
                 [out, in * kernel].
-            experts: How the matrices of a rank-3 tensor of experts lie: "out_in" for
-                [experts, out, in], "in_out" for [experts, in, out]; None for what the
-                architecture in config.json says. Where neither does, experts are kept.
-            transposed: Shell pattern(s) of layers that are stored [in, out], beside those that
+            experts: Layout of a rank-3 tensor of experts: "out_in" for [experts, out, in],
+                "in_out" for [experts, in, out]; None takes it from the architecture in
+                config.json. If the layout is unknown, experts are kept.
+            transposed: Shell pattern(s) of layers that are stored [in, out], besides those that
                 config.json says.
             config: The model's config.json, as text or object; None for the one in the folder
                 of the file.
@@ -344,16 +344,16 @@ class Checkpoint:
                 what the record says, else PADDED.
             tolerance: The largest |w/s - t| of a ternary weight; None for 1e-5. With 0 all
                 magnitudes of a group must be bit-equal.
-            include: Shell pattern(s) of tensor names: only what matches is a layer, also
-                where the rules keep it.
-            exclude: Shell pattern(s) of tensor names that are not layers; stronger than
+            include: Shell pattern(s) of tensor names: only tensors that match are layers,
+                even if the rules keep them.
+            exclude: Shell pattern(s) of tensor names that are not layers; overrides
                 `include`.
             convolutions: Whether convolutions of rank 3 and 4 are layers too, as matrices
                 [out, in * kernel].
-            experts: How the matrices of a rank-3 tensor of experts lie: "out_in" for
-                [experts, out, in], "in_out" for [experts, in, out]; None for what the
-                architecture in config.json says. Where neither does, experts are kept.
-            transposed: Shell pattern(s) of layers that are stored [in, out], beside those that
+            experts: Layout of a rank-3 tensor of experts: "out_in" for [experts, out, in],
+                "in_out" for [experts, in, out]; None takes it from the architecture in
+                config.json. If the layout is unknown, experts are kept.
+            transposed: Shell pattern(s) of layers that are stored [in, out], besides those that
                 config.json says.
             config: The model's config.json, as text or object; None for the one in the folder
                 of the file.
@@ -452,16 +452,16 @@ class Checkpoint:
         Args:
             source: Path of a safetensors or .npy file, of a folder of shards or the index in
                 one, or a state dict.
-            include: Shell pattern(s) of tensor names: only what matches is a layer, also
-                where the rules keep it.
-            exclude: Shell pattern(s) of tensor names that are not layers; stronger than
+            include: Shell pattern(s) of tensor names: only tensors that match are layers,
+                even if the rules keep them.
+            exclude: Shell pattern(s) of tensor names that are not layers; overrides
                 `include`.
             convolutions: Whether convolutions of rank 3 and 4 are layers too, as matrices
                 [out, in * kernel].
-            experts: How the matrices of a rank-3 tensor of experts lie: "out_in" for
-                [experts, out, in], "in_out" for [experts, in, out]; None for what the
-                architecture in config.json says. Where neither does, experts are kept.
-            transposed: Shell pattern(s) of layers that are stored [in, out], beside those that
+            experts: Layout of a rank-3 tensor of experts: "out_in" for [experts, out, in],
+                "in_out" for [experts, in, out]; None takes it from the architecture in
+                config.json. If the layout is unknown, experts are kept.
+            transposed: Shell pattern(s) of layers that are stored [in, out], besides those that
                 config.json says.
             config: The model's config.json, as text or object; None for the one in the folder
                 of the file.
