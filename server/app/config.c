@@ -18,9 +18,11 @@
 
 static const struct option_row rows[] = {
     {"listen", OPTION_LISTEN, 0, "ADDRESS",
-     "serve gRPC here: host:port (port 0: any free port) or unix:/path; may be repeated "
-     "[127.0.0.1:6561]",
+     "serve gRPC here: host:port (port 0: any free port) or unix:/path, or systemd: "
+     "the sockets that it passed; may be repeated [127.0.0.1:6561]",
      false},
+    {"unix-mode", OPTION_MODE, AT(unix_mode), "MODE",
+     "permissions of Unix sockets, in octal [0660]", false},
     {"http", OPTION_TEXT, AT(http), "ADDRESS",
      "serve metrics, health and reports here; off: do not [127.0.0.1:6562]", false},
     {"data-dir", OPTION_TEXT, AT(data_dir), "DIR",
@@ -336,11 +338,18 @@ static int validate(const struct config *config, struct failure *failure)
     return 0;
 }
 
+/* Sockets that systemd has passed take the place of the default address. */
+static const char *default_listen(void)
+{
+    return net_systemd_sockets() > 0 ? LISTEN_SYSTEMD : "127.0.0.1:6561";
+}
+
 static void defaults(struct config *config)
 {
     *config = (struct config){
-        .listen = {"127.0.0.1:6561"},
+        .listen = {default_listen()},
         .listen_count = 1,
+        .unix_mode = 0660,
         .http = "127.0.0.1:6562",
         .isa = "auto",
         .log_level = LOG_INFO,
@@ -371,7 +380,7 @@ int config_read(struct config *config, enum config_action *action, int argc, cha
     if (arguments.listens)
         fresh.listen_count = 0;
     if (fresh.listen_count == 0 && !arguments.listens)
-        fresh.listen[fresh.listen_count++] = "127.0.0.1:6561";
+        fresh.listen[fresh.listen_count++] = default_listen();
     if (read_arguments(&fresh, &arguments, argc, argv, failure) < 0 ||
         validate(&fresh, failure) < 0) {
         config_fini(&fresh);

@@ -2,6 +2,7 @@
 #include "app/option.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/number.h"
@@ -142,6 +143,18 @@ static bool list_equal(const struct option_list *a, const struct option_list *b)
     return a->count == b->count;
 }
 
+static int set_mode(const struct option_row *row, unsigned *mode, const char *source,
+                    const char *value, struct failure *failure)
+{
+    const size_t digits = strspn(value, "01234567");
+
+    if (digits == 0 || digits > 4 || value[digits] || strtoul(value, NULL, 8) > 0777)
+        return option_refuse(row, source, value, "a mode from 0000 to 0777, in octal",
+                             failure);
+    *mode = (unsigned)strtoul(value, NULL, 8);
+    return 0;
+}
+
 int option_read(void *config, const struct option_row *row, const char *source,
                 const char *value, struct failure *failure)
 {
@@ -153,6 +166,8 @@ int option_read(void *config, const struct option_row *row, const char *source,
         return 0;
     case OPTION_LIST:
         return add_text(row, at, source, value, failure);
+    case OPTION_MODE:
+        return set_mode(row, at, source, value, failure);
     case OPTION_COUNT:
     case OPTION_COUNT32:
     case OPTION_NUMBER:
@@ -182,6 +197,7 @@ void option_environment_name(const struct option_row *row, char *name, size_t by
 static size_t member_bytes(const struct option_row *row)
 {
     switch (row->kind) {
+    case OPTION_MODE:
     case OPTION_COUNT:
     case OPTION_COUNT32:
         return sizeof(uint32_t);

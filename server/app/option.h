@@ -13,6 +13,7 @@ enum option_kind {
     OPTION_TEXT,    /* const char * */
     OPTION_LIST,    /* struct option_list; may be repeated */
     OPTION_COUNT,   /* unsigned */
+    OPTION_MODE,    /* unsigned; permissions, in octal */
     OPTION_NUMBER,  /* uint64_t */
     OPTION_BYTES,   /* uint64_t with a unit: K, M, G, T, or KiB, MiB, GiB, TiB */
     OPTION_COUNT32, /* uint32_t */

@@ -173,6 +173,7 @@ static int start_net(struct app *app, struct failure *failure)
         .events = grpc_events(),
         .events_owner = app->grpc,
         .budget = &app->budget,
+        .unix_mode = app->config.unix_mode,
         .tls = app->tls,
         .log = app->log,
         .metrics = app->metrics,

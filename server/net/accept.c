@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "net/activation.h"
 #include "net/impl.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -30,7 +31,6 @@ enum {
     BACKLOG = 1024, /* the kernel cuts it to net.core.somaxconn */
     ACCEPTS_PER_TURN = 64,
     ACCEPT_PAUSE_MS = 100,
-    UNIX_SOCKET_MODE = 0660,
 };
 
 struct listener {
@@ -158,7 +158,7 @@ static int bind_socket(struct listener *listener, const struct address *address,
         if (bind(listener->fd, any, address->bytes) != 0)
             return failed(failure, text, "bind");
         memcpy(listener->unix_path, path, sizeof(listener->unix_path));
-        if (chmod(path, UNIX_SOCKET_MODE) !=
+        if (chmod(path, listener->net->config.unix_mode) !=
             0) /* before listen: no peer can connect yet */
             return failed(failure, text, "chmod");
         return 0;
@@ -187,19 +187,80 @@ static int watch(struct listener *listener, const char *text, struct failure *fa
     return 0;
 }
 
+static struct listener *listener_create(struct net *net, struct failure *failure)
+{
+    struct listener *listener = calloc(1, sizeof(*listener));
+
+    if (!listener) {
+        fail(failure, TRIT_RESOURCE_EXHAUSTED, "listen", "out of memory");
+        return NULL;
+    }
+    listener->net = net;
+    timer_init(&listener->again, on_again);
+    return listener;
+}
+
+/* Writes the address that the socket has to `bound`. */
+static void begin(struct listener *listener, char *bound, size_t bound_bytes)
+{
+    struct address address = {.bytes = sizeof(address.socket)};
+
+    getsockname(listener->fd, (struct sockaddr *)&address.socket, &address.bytes);
+    address_format(&address, bound, bound_bytes);
+    list_push(&listener->net->listeners, &listener->link);
+}
+
+/* Listens on a socket that systemd has opened, and keeps open. */
+static int adopt(struct net *net, unsigned index, char *bound, size_t bound_bytes,
+                 struct failure *failure)
+{
+    int fd = activation_socket(index, failure);
+    struct listener *listener = fd < 0 ? NULL : listener_create(net, failure);
+
+    if (!listener)
+        return -1;
+    listener->fd = fd;
+    if (watch(listener, "systemd", failure) < 0) {
+        free(listener);
+        return -1;
+    }
+    begin(listener, bound, bound_bytes);
+    return 0;
+}
+
+static int adopt_all(struct net *net, char *bound, size_t bound_bytes,
+                     struct failure *failure)
+{
+    const unsigned count = activation_count();
+    size_t at = 0;
+
+    if (count == 0)
+        return fail(failure, TRIT_FAILED_PRECONDITION, "listen",
+                    "systemd: no socket was passed to this process (LISTEN_FDS, "
+                    "LISTEN_PID)");
+    for (unsigned i = 0; i < count; i++) {
+        if (i > 0 && at + 1 < bound_bytes)
+            bound[at++] = ',';
+        if (adopt(net, i, bound + at, bound_bytes - at, failure) < 0)
+            return -1;
+        at += strlen(bound + at);
+    }
+    return 0;
+}
+
 int listener_open(struct net *net, const char *text, char *bound, size_t bound_bytes,
                   struct failure *failure)
 {
     struct listener *listener;
     struct address address;
 
+    if (strcmp(text, LISTEN_SYSTEMD) == 0)
+        return adopt_all(net, bound, bound_bytes, failure);
     if (listen_address_parse(&address, text, failure) < 0)
         return -1;
-    listener = calloc(1, sizeof(*listener));
+    listener = listener_create(net, failure);
     if (!listener)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, "listen", "out of memory");
-    listener->net = net;
-    timer_init(&listener->again, on_again);
+        return -1;
     listener->fd =
         socket(address.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener->fd < 0) {
@@ -214,10 +275,7 @@ int listener_open(struct net *net, const char *text, char *bound, size_t bound_b
     }
     if (watch(listener, text, failure) < 0)
         goto release;
-    address.bytes = sizeof(address.socket);
-    getsockname(listener->fd, (struct sockaddr *)&address.socket, &address.bytes);
-    address_format(&address, bound, bound_bytes);
-    list_push(&net->listeners, &listener->link);
+    begin(listener, bound, bound_bytes);
     return 0;
 
 release:

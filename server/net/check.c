@@ -51,6 +51,8 @@ int net_address_check(const char *text, struct failure *failure)
 {
     struct address address;
 
+    if (strcmp(text, LISTEN_SYSTEMD) == 0) /* only systemd passes sockets */
+        return 0;
     if (listen_address_parse(&address, text, failure) < 0)
         return -1;
     if (address.socket.ss_family == AF_UNIX)

@@ -19,6 +19,9 @@ struct timers;
 struct tls_context;
 struct uv_loop_s;
 
+/* In place of an address: the sockets that systemd has opened for this process. */
+#define LISTEN_SYSTEMD "systemd"
+
 struct net_config { /* everything borrowed for the life of the net */
     struct uv_loop_s *loop;
     struct timers *timers;
@@ -26,6 +29,7 @@ struct net_config { /* everything borrowed for the life of the net */
     const struct h2_events *events;
     void *events_owner;
     struct budget *budget;   /* for connections and their calls; NULL: none is charged */
+    unsigned unix_mode;      /* of the files of Unix sockets */
     struct tls_context *tls; /* TCP is served over TLS; NULL: plain */
     struct log *log;
     struct metrics *metrics;
@@ -34,11 +38,14 @@ struct net_config { /* everything borrowed for the life of the net */
 int net_create(struct net **net, const struct net_config *config,
                struct failure *failure);
 
-/* `address`: "host:port" ("[::1]:0", port 0 = a free one) or "unix:/path" (a
- * stale socket file is replaced, a live one refused; mode 0660). On success
+/* `address`: "host:port" ("[::1]:0", port 0 = a free one) "unix:/path" (a
+ * stale socket file is replaced, a live one refused), or LISTEN_SYSTEMD. On success
  * writes the address that the socket has to `bound`. */
 int net_listen(struct net *net, const char *address, char *bound, size_t bound_bytes,
                struct failure *failure);
+
+/* How many sockets LISTEN_SYSTEMD stands for; 0: systemd has passed none. */
+unsigned net_systemd_sockets(void);
 
 /* True for unix: and loopback addresses. */
 bool net_address_is_local(const char *address);

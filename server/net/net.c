@@ -16,9 +16,11 @@
  * called. So it is never called from within net_drain or net_abort. */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "base/number.h"
+#include "net/activation.h"
 #include "net/impl.h"
 #include "obs/log.h"
 
@@ -101,8 +103,15 @@ int net_listen(struct net *net, const char *address, char *bound, size_t bound_b
     return listener_open(net, address, bound, bound_bytes, failure);
 }
 
+unsigned net_systemd_sockets(void)
+{
+    return activation_count();
+}
+
 bool net_address_is_local(const char *address)
 {
+    if (strcmp(address, LISTEN_SYSTEMD) == 0)
+        return activation_is_local();
     return address_is_local(address);
 }
 

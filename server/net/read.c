@@ -201,6 +201,19 @@ leave:
     return NULL;
 }
 
+/* The process at the other end of a Unix socket. */
+static void identify(struct peer *peer, int fd)
+{
+    struct ucred credentials;
+    socklen_t bytes = sizeof(credentials);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0)
+        return;
+    peer->uid = credentials.uid;
+    peer->gid = credentials.gid;
+    peer->pid = credentials.pid;
+}
+
 static struct conn *conn_create(struct net *net, const struct address *address)
 {
     struct conn *conn = conn_alloc(net, address);
@@ -243,6 +256,8 @@ int conn_open(struct net *net, int fd, const struct address *peer,
                     "no memory for a connection within memory_bytes_max and the share of "
                     "its address");
     }
+    if (conn->peer.unix_socket)
+        identify(&conn->peer, fd);
     code = attach(conn, fd, peer->socket.ss_family == AF_UNIX);
     if (code != 0) {
         conn_close(conn,

@@ -105,6 +105,7 @@ struct bench *bench_create_secure(const struct limits *limits, struct tls_contex
                                         .limits = &bench->limits,
                                         .events = &bench->events,
                                         .events_owner = bench,
+                                        .unix_mode = 0660,
                                         .tls = tls,
                                         .metrics = bench->metrics};
     CHECK_EQ(net_create(&bench->net, &bench->config, &failure), 0);
