@@ -205,6 +205,8 @@ CASE(unix_plain, "a Unix socket stays plain")
     loop_run_until(f.bench->loop, inbox_has_trailers, &f.inbox);
     CHECK(!f.bench->peer.encrypted);
     CHECK(f.bench->peer.unix_socket);
+    CHECK_EQ(f.bench->peer.uid, getuid());
+    CHECK_EQ(f.bench->peer.pid, getpid());
     fixture_close(&f);
     rmdir(folder);
 }
