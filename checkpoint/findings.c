@@ -93,6 +93,17 @@ static void add_fields(struct file_findings *findings, const char *layer,
     }
 }
 
+static void judge_dead(struct trit_finding *finding, bool allow_dead)
+{
+    static const char option[] = "; --allow-dead accepts that";
+    const size_t length = strlen(finding->hint);
+
+    if (allow_dead)
+        finding->severity = TRIT_SEVERITY_WARNING;
+    else if (length + sizeof(option) <= sizeof(finding->hint))
+        memcpy(finding->hint + length, option, sizeof(option));
+}
+
 void findings_add_report(struct file_findings *findings, const char *layer,
                          const struct trit_report *report, bool allow_dead)
 {
@@ -110,12 +121,11 @@ void findings_add_report(struct file_findings *findings, const char *layer,
         report->zeros == report->elements && !report->non_finite) {
         added = findings_add(findings, TRIT_FINDING_DEAD_LAYER, layer, NULL);
         if (added)
-            snprintf(added->hint, sizeof(added->hint),
-                     "every weight is zero; --allow-dead accepts that");
+            snprintf(added->hint, sizeof(added->hint), "every weight is zero");
     }
-    for (size_t i = first; i < findings->count && allow_dead; i++)
+    for (size_t i = first; i < findings->count; i++)
         if (findings->list[i].finding.kind == TRIT_FINDING_DEAD_LAYER)
-            findings->list[i].finding.severity = TRIT_SEVERITY_WARNING;
+            judge_dead(&findings->list[i].finding, allow_dead);
 }
 
 void finding_set_hint(struct trit_finding *finding, const char *text)

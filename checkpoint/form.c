@@ -70,6 +70,19 @@ uint32_t group_size_default(enum trit_encoding encoding)
     return layout && layout->scales == SCALES_TENSOR ? 0 : GROUP_SIZE_DEFAULT;
 }
 
+bool encoding_has_scales(enum trit_encoding encoding)
+{
+    return encoding == TRIT_ENCODING_INT8 || encoding == TRIT_ENCODING_MLX_2BIT ||
+           encoding == TRIT_ENCODING_HF_BITNET;
+}
+
+uint32_t encoding_block(enum trit_encoding encoding)
+{
+    const struct encoding_layout *layout = encoding_layout(encoding);
+
+    return layout ? layout->block_elements : 0;
+}
+
 int terms_check(const struct layer_terms *terms, struct failure *failure)
 {
     const struct encoding_layout *layout = encoding_layout(terms->encoding);

@@ -41,6 +41,12 @@ bool layout_is_experts(enum layer_layout layout);
  * the whole tensor. */
 uint32_t group_size_default(enum trit_encoding encoding);
 
+/* Does the encoding store its scales in a tensor of their own? */
+bool encoding_has_scales(enum trit_encoding encoding);
+
+/* The weights of a block of the encoding; 0: it has no blocks. */
+uint32_t encoding_block(enum trit_encoding encoding);
+
 /* INVALID_ARGUMENT: the encoding does not support the group size for any layer. */
 int terms_check(const struct layer_terms *terms, struct failure *failure);
 

@@ -275,6 +275,10 @@ static struct layer_terms packed_terms(const struct layer_terms *source,
                        : by_default == 0    ? 0
                        : source->group_size ? source->group_size
                                             : by_default;
+    /* Blocks of 256 weights hold groups of 128 whose scales are equal. */
+    if (!target->group_size && terms_check(&terms, NULL) < 0 &&
+        !encoding_has_scales(source->encoding))
+        terms.group_size = encoding_block(target->encoding);
     return terms;
 }
 

@@ -76,7 +76,7 @@ struct plan_sizes plan_sizes(const struct plan *plan)
         const struct plan_item *item = &plan->items[i];
         uint64_t bytes = 0;
 
-        if (item->data == PLAN_NONE)
+        if (item->action == PLAN_REFUSE || item->data == PLAN_NONE)
             continue;
         bytes += plan->table.entries[item->data].bytes;
         if (item->scales != PLAN_NONE)

@@ -135,39 +135,93 @@ static int diff_matrix(struct diffing *d, size_t a, size_t b, uint64_t number,
     return 0;
 }
 
+/* 1: their bytes differ, in *count elements, or (0) in type or shape. 0: they are equal. */
+static int compare_bytes(struct diffing *d, size_t a, size_t b, uint64_t *count)
+{
+    const struct tensor_entry *left = &d->a.contents.table->entries[a];
+    const struct tensor_entry *right = &d->b.contents.table->entries[b];
+    struct difference difference;
+
+    *count = 0;
+    if (left->type != right->type || left->rank != right->rank ||
+        memcmp(left->shape, right->shape, left->rank * sizeof(left->shape[0])) != 0)
+        return 1;
+    difference_init(&difference, left->type);
+    if (both_compare(d->a.input.reader, left, d->b.input.reader, right, &difference,
+                     &d->failure) < 0)
+        return -1;
+    *count = difference.count;
+    return difference.count > 0;
+}
+
+static int diff_other(struct diffing *d, const char *name, size_t a, size_t b)
+{
+    char what[64];
+    uint64_t count;
+    const int differ = compare_bytes(d, a, b, &count);
+
+    if (differ < 0)
+        return -1;
+    if (differ && count == 0)
+        return show_other(d, name, "another type or shape");
+    snprintf(what, sizeof(what), "%" PRIu64 " elements differ", count);
+    return show_other(d, name, differ ? what : NULL);
+}
+
+/* A layer that is not ternary on one side: it has no codes to count, so its tensors are
+ * compared byte for byte. `why` says what is wrong with it. */
+static int diff_not_ternary(struct diffing *d, const char *name, size_t a, size_t b,
+                            const char *why)
+{
+    const struct content *left = &d->a.contents.items[a];
+    const struct content *right = &d->b.contents.items[b];
+    const size_t parts[][2] = {
+        {a, b}, {left->scales, right->scales}, {left->biases, right->biases}};
+    char what[sizeof(d->failure.message) + 32];
+    uint64_t count;
+    int differ = 0;
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && differ == 0; i++)
+        if (parts[i][0] != CONTENT_NONE && parts[i][1] != CONTENT_NONE)
+            differ = compare_bytes(d, parts[i][0], parts[i][1], &count);
+        else if (parts[i][0] != parts[i][1])
+            differ = 1;
+    if (differ < 0)
+        return -1;
+    snprintf(what, sizeof(what), "its bytes differ; %s", why);
+    return show_other(d, name, differ ? what : NULL);
+}
+
+static int diff_matrices(struct diffing *d, size_t a, size_t b, struct layer_diff *diff)
+{
+    const uint64_t count = content_matrices(&d->a.contents.items[a]).count;
+
+    if (side_check_biases(&d->a, a, &d->failure) < 0 ||
+        side_check_biases(&d->b, b, &d->failure) < 0)
+        return -1;
+    for (uint64_t i = 0; i < count; i++)
+        if (diff_matrix(d, a, b, i, diff) < 0)
+            return -1;
+    return 0;
+}
+
 static int diff_layer(struct diffing *d, const char *name, size_t a, size_t b)
 {
     const struct matrices left = content_matrices(&d->a.contents.items[a]);
     const struct matrices right = content_matrices(&d->b.contents.items[b]);
     struct layer_diff diff = {.scale_ratio_max = 1};
+    struct failure why;
 
     if (left.count != right.count || left.rows != right.rows ||
         left.columns != right.columns)
         return show_other(d, name, "another shape");
-    for (uint64_t i = 0; i < left.count; i++)
-        if (diff_matrix(d, a, b, i, &diff) < 0)
-            return fail_context(&d->failure, "%s", name);
-    return show_layer(d, name, &diff);
-}
-
-static int diff_other(struct diffing *d, const char *name, size_t a, size_t b)
-{
-    const struct tensor_entry *left = &d->a.contents.table->entries[a];
-    const struct tensor_entry *right = &d->b.contents.table->entries[b];
-    struct difference difference;
-    char what[64];
-
-    if (left->type != right->type || left->rank != right->rank ||
-        memcmp(left->shape, right->shape, left->rank * sizeof(left->shape[0])) != 0)
-        return show_other(d, name, "another type or shape");
-    difference_init(&difference, left->type);
-    if (both_compare(d->a.input.reader, left, d->b.input.reader, right, &difference,
-                     &d->failure) < 0)
-        return -1;
-    if (difference.count == 0)
-        return show_other(d, name, NULL);
-    snprintf(what, sizeof(what), "%" PRIu64 " elements differ", difference.count);
-    return show_other(d, name, what);
+    if (diff_matrices(d, a, b, &diff) == 0)
+        return show_layer(d, name, &diff);
+    if (d->failure.status != TRIT_INVALID_ARGUMENT)
+        return fail_context(&d->failure, "%s", name);
+    why = d->failure;
+    d->failure = (struct failure){.status = TRIT_OK};
+    return diff_not_ternary(d, name, a, b, why.message);
 }
 
 /* ---- all of them ------------------------------------------------------------------- */

@@ -94,8 +94,12 @@ static enum exit_code inspect(const struct options *options, const struct input 
     struct failure failure = {.status = TRIT_OK};
     struct layer_terms terms;
 
-    if (record_read(record, reader_table(reader), &failure) < 0)
-        return complain(FAILED, "%s: %s", options->arguments[0], failure.message);
+    /* The tensors are listed whatever the record says. */
+    const bool broken = record_read(record, reader_table(reader), &failure) < 0;
+    if (broken) {
+        complain(MISMATCH, "%s: %s", options->arguments[0], failure.message);
+        record_fini(record);
+    }
     terms = terms_of_claim(&rules, record, reader_table(reader));
     enum exit_code code = file_check_options("inspect", options, &terms, reader, NULL);
     if (code != DONE)
@@ -109,7 +113,9 @@ static enum exit_code inspect(const struct options *options, const struct input 
     enum exit_code shown = option_given(options, OPTION_JSON)
                                ? show_json(options, reader, contents)
                                : show_table(reader, contents);
-    return shown == DONE ? code : shown;
+    if (shown != DONE)
+        return shown;
+    return code == DONE && broken ? MISMATCH : code;
 }
 
 static enum exit_code run_inspect(const struct options *options)
@@ -133,8 +139,10 @@ const struct command cmd_inspect = {
     .summary = "list the tensors of a checkpoint (no daemon needed)",
     .details =
         "FILE is a safetensors or .npy file, a folder of safetensors files, or the\n"
-        "index.json of one. Exit code 1: the index and the files disagree.",
-    .options = OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_EXPERTS) |
+        "index.json of one. Exit code 1: the index and the files disagree, or the file's\n"
+        "record of a projection is damaged.",
+    .options = OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |
+               OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_EXPERTS) |
                OPTION_BIT(OPTION_TRANSPOSED) | OPTION_BIT(OPTION_INCLUDE) |
                OPTION_BIT(OPTION_EXCLUDE) | OPTION_BIT(OPTION_NPY_BF16) |
                OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),

@@ -232,7 +232,8 @@ static enum exit_code run_steps(struct verifying *v)
         return code;
     if (read_contents(v, &terms) < 0)
         return complain(FAILED, "%s: %s", options->arguments[0], v->failure.message);
-    return verify_matched(v);
+    code = file_check_names("verify", options, &v->claim);
+    return code == DONE ? verify_matched(v) : code;
 }
 
 static enum exit_code run_verify(const struct options *options)

@@ -97,6 +97,34 @@ enum exit_code file_check_options(const char *command, const struct options *opt
     return DONE;
 }
 
+enum exit_code file_check_names(const char *command, const struct options *options,
+                                const struct contents *contents)
+{
+    enum exit_code code = DONE;
+    char name[MATRIX_NAME_BYTES];
+
+    for (size_t i = 0; i < contents->table->count && options->run; i++) {
+        if (contents->items[i].kind != CONTENT_LAYER)
+            continue;
+        const struct matrices matrices = content_matrices(&contents->items[i]);
+        matrix_name(name, contents->table->entries[i].name, &matrices,
+                    matrices.count ? matrices.count - 1 : 0);
+        const size_t bytes = strlen(name);
+        if (bytes == 0)
+            code =
+                complain(FAILED,
+                         "%s: a layer's name is empty; with --run it must not be empty "
+                         "(--exclude '' leaves it out)",
+                         command);
+        else if (bytes > TRIT_NAME_BYTES_MAX)
+            code = complain(FAILED,
+                            "%s: %s: the name's %zu bytes are more than %d, which --run "
+                            "stores reports under; --exclude leaves the layer out",
+                            command, name, bytes, TRIT_NAME_BYTES_MAX);
+    }
+    return code;
+}
+
 static bool is_listed(const struct contents *contents, size_t index)
 {
     const struct tensor_entry *entry = &contents->table->entries[index];

@@ -40,6 +40,11 @@ enum exit_code file_check_options(const char *command, const struct options *opt
                                   const struct reader *first,
                                   const struct reader *second);
 
+/* Reports are stored under names of 1 to TRIT_NAME_BYTES_MAX bytes. With --run, complains of
+ * each layer whose name is empty or longer, and returns FAILED if there is one. */
+enum exit_code file_check_names(const char *command, const struct options *options,
+                                const struct contents *contents);
+
 /* Tensors of at least this rank could be layers, so the output lists those that are not.
  * */
 enum { FILE_RANK_LISTED = 2 };

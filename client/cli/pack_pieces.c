@@ -158,7 +158,10 @@ static int run_matrix(struct work *work)
     struct side_matrix loaded = {.data = NULL};
     int result;
 
-    result = side_load(&p->input, what->index, what->number, &loaded, work->failure);
+    result =
+        what->number == 0 ? side_check_biases(&p->input, what->index, work->failure) : 0;
+    if (result == 0)
+        result = side_load(&p->input, what->index, what->number, &loaded, work->failure);
     if (result == 0)
         result = (unpack ? unpack_matrix : pack_matrix)(work, &loaded);
     side_unload(&loaded);

@@ -130,6 +130,8 @@ enum exit_code project_check(struct projecting *p)
     size_t ternary = 0;
     enum exit_code code = input_check(&p->input, path);
 
+    if (code == DONE)
+        code = file_check_names("project", p->options, &p->plan.contents);
     if (code != DONE)
         return code;
     if (p->plan.layers == 0 && p->plan.refused == 0 && !dry)

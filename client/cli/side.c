@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/side.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/number.h"
+#include "checkpoint/biases.h"
 #include "client/cli/foreign_read.h"
 #include "client/cli/matrix.h"
 
@@ -111,6 +114,39 @@ int side_load(struct side *side, size_t index, uint64_t number,
     return content->scales == CONTENT_NONE
                ? 0
                : side_load_scales(side, index, number, loaded, failure);
+}
+
+int side_check_biases(struct side *side, size_t index, struct failure *failure)
+{
+    enum { PIECE_BYTES = 1 << 16 };
+    const struct content *content = &side->contents.items[index];
+    const struct tensor_entry *entries = side->contents.table->entries;
+    struct bias_check found = {.count = 0};
+
+    if (content->biases == CONTENT_NONE || content_is_foreign(content))
+        return 0;
+    const struct tensor_entry *scales = &entries[content->scales];
+    char *buffer = malloc(2 * PIECE_BYTES);
+    int result =
+        buffer ? 0 : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    for (uint64_t at = 0; at < scales->bytes && result == 0; at += PIECE_BYTES) {
+        const uint64_t bytes = u64_min(PIECE_BYTES, scales->bytes - at);
+
+        result = reader_read(side->input.reader, scales, at, buffer, bytes, failure);
+        if (result == 0)
+            result = reader_read(side->input.reader, &entries[content->biases], at,
+                                 buffer + PIECE_BYTES, bytes, failure);
+        if (result == 0)
+            found = bias_check(scales->type->dtype, buffer, buffer + PIECE_BYTES, bytes);
+        if (result == 0 && found.count)
+            result = fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                          "group %" PRIu64 " is not ternary: its bias is %.9g, its scale "
+                          "%.9g; a bias must be -scale",
+                          at / dtype_bytes(scales->type->dtype) + found.first, found.bias,
+                          found.scale);
+    }
+    free(buffer);
+    return result;
 }
 
 void side_unload(struct side_matrix *loaded)

@@ -39,6 +39,10 @@ int side_load_scales(struct side *side, size_t index, uint64_t number,
 int side_load_rows(struct side *side, size_t index, uint64_t number, uint64_t first,
                    uint64_t count, struct side_matrix *loaded, struct failure *failure);
 
+/* INVALID_ARGUMENT: a bias of MLX's layer is not -scale, so the layer is not ternary, and its
+ * codes and scales are not all there is. Layers without biases are fine. */
+int side_check_biases(struct side *side, size_t index, struct failure *failure);
+
 void side_unload(struct side_matrix *loaded);
 
 #endif

@@ -197,7 +197,10 @@ static const struct element_type *type_of(const struct npy *npy,
     }
     fail(failure, TRIT_INVALID_ARGUMENT, "descr",
          "descr '%s' is not one of '<f4', '<f2', '|i1', '|u1'%s", npy->descr,
-         npy->descr[0] == '>' ? ": it is big-endian" : "");
+         npy->descr[0] == '>'             ? ": it is big-endian"
+         : strcmp(npy->descr, "|O") == 0  ? ": it holds Python objects"
+         : strcmp(npy->descr, "<f8") == 0 ? ": it is float64; save it as float32"
+                                          : "");
     return NULL;
 }
 

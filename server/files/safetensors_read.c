@@ -82,7 +82,7 @@ static int header_scan(const char *text, size_t bytes, struct failure *failure)
         if (c == '\0')
             return fail_control(failure, c, at);
         if (!allowed_outside_strings(c))
-            return malformed(failure, "a character that JSON of tensors does not need",
+            return malformed(failure, "an unexpected character, so it is not valid JSON,",
                              at);
         if (c == '"') {
             at = string_end(text, bytes, at);

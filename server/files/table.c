@@ -38,15 +38,19 @@ bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements)
     return true;
 }
 
+enum { NAME_BYTES_SHOWN = 64 }; /* of a name that is refused */
+
 static int check_name(const char *name, struct failure *failure)
 {
     if (strlen(name) > FILES_NAME_BYTES_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "name",
-                    "a tensor's name has %zu bytes, at most %d are allowed", strlen(name),
-                    FILES_NAME_BYTES_MAX);
+                    "a tensor's name has %zu bytes, at most %d are allowed: %.*s...",
+                    strlen(name), FILES_NAME_BYTES_MAX,
+                    (int)utf8_cut(name, NAME_BYTES_SHOWN), name);
     if (!utf8_is_name(name))
         return fail(failure, TRIT_INVALID_ARGUMENT, "name",
-                    "a tensor's name holds a control character or is not UTF-8");
+                    "a tensor's name holds a control character or is not UTF-8: %.*s",
+                    (int)utf8_cut(name, strnlen(name, NAME_BYTES_SHOWN)), name);
     return 0;
 }
 

@@ -324,6 +324,74 @@ def test_refused_names(daemon, tmp_path, normal, name, words):
     assert not (tmp_path / "b.safetensors").exists()
 
 
+def test_names_are_checked_before_anything_is_sent(daemon, tmp_path, normal):
+    """A name that reports cannot have is refused at the start; without --run it is fine."""
+    save(tmp_path / "a.safetensors", {"a.weight": normal(8, 128), "w" * 300: normal(8, 128)})
+    for words in (("project", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors"),
+                  ("verify", tmp_path / "b.safetensors")):
+        done = cli(daemon, *words, "--run", "names")
+        assert done.returncode == 3 and "more than 255" in done.stderr
+        done = cli(daemon, *words)
+        assert done.returncode == 0, done.stderr
+    assert cli(daemon, "reports", "--run", "names", "--json").stdout.count('"layer"') == 0
+
+
+def test_a_damaged_record(daemon, tmp_path, normal):
+    """inspect lists a file whose record is damaged, and says so; verify refuses it."""
+    save(tmp_path / "a.safetensors", {"a.weight": normal(8, 128)}, {"trit": "hello"})
+    done = cli(daemon, "inspect", tmp_path / "a.safetensors", "--json")
+    assert done.returncode == 1 and '"trit" metadata' in done.stderr
+    assert len(json.loads(done.stdout)["tensors"]) == 1
+    assert cli(daemon, "verify", tmp_path / "a.safetensors").returncode == 3
+
+
+def test_rotated_basis(daemon, tmp_path):
+    """Metadata that names a Hadamard basis is noted, and does not change the verdict."""
+    save(tmp_path / "a.safetensors", {"a.weight": np.tile(np.float32([.5, -.5]), (4, 64))},
+         {"prism.hadamard.block": "128"})
+    done = cli(daemon, "verify", tmp_path / "a.safetensors", "--json")
+    one, = json.loads(done.stdout)["findings"]
+    assert done.returncode == 0 and one["kind"] == "rotated_basis" and one["severity"] == "note"
+
+
+@pytest.mark.parametrize("words", [(), ("--experts", "out_in"), ("--accept-record",)])
+def test_experts_of_unknown_layout(daemon, tmp_path, normal, words):
+    """A verification that leaves experts out does not pass; the finding says what to do."""
+    experts = np.sign(normal(4, 64, 128))
+    save(tmp_path / "a.safetensors", {"a.weight": np.sign(normal(8, 128)),
+                                      "m.experts.down_proj": experts})
+    done = cli(daemon, "verify", tmp_path / "a.safetensors", "--json", *words)
+    found = json.loads(done.stdout)
+    assert done.returncode == (0 if words else 4)
+    assert len(found["layers"]) == (5 if "--experts" in words else 1)
+    if not words:
+        one, = found["findings"]
+        assert one["tensor"] == "m.experts.down_proj" and "--experts out_in" in one["hint"]
+    # With latents they are compared byte for byte.
+    done = cli(daemon, "verify", tmp_path / "a.safetensors", "--mode", "latent", "--exclude",
+               "a.*", "--json")
+    assert done.returncode == 4
+
+
+@pytest.mark.parametrize("size", [8, 16, 100, 300])
+def test_ternary_in_other_groups(daemon, tmp_path, random, size):
+    """What is ternary in groups of any size is not projected again, but packed."""
+    scales = np.repeat(random.random((16, 600)) + .1, size, axis=1)[:, :600]
+    weight = (random.integers(-1, 2, (16, 600)) * scales).astype(np.float32)
+    save(tmp_path / "a.safetensors", {"l.weight": weight})
+    done = cli(daemon, "project", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors")
+    assert done.returncode == 1 and not (tmp_path / "b.safetensors").exists()
+    assert f"in groups of {size}," in done.stderr and "trit pack" in done.stderr
+    done = cli(daemon, "pack", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors", "-e",
+               "int8", "-g", size)
+    assert done.returncode == 0, done.stderr
+    assert cli(daemon, "diff", tmp_path / "a.safetensors", tmp_path / "b.safetensors").returncode == 0
+    weight[3, 1:3] = .5, .75
+    save(tmp_path / "a.safetensors", {"l.weight": weight})
+    done = cli(daemon, "project", tmp_path / "a.safetensors", "-o", tmp_path / "c.safetensors")
+    assert done.returncode == 0, done.stderr
+
+
 def test_kept_by_role(daemon, tmp_path, normal):
     """Routers, tables and LoRA factors stay dense, with hf_bitnet also embedding and head; the
     plan says so."""

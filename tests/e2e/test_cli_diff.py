@@ -116,3 +116,25 @@ def test_nan_equals_itself(tmp_path, random):
     weight[3, 7] = np.nan
     save(tmp_path / "a.safetensors", {"fc.weight": weight})
     assert diff(tmp_path / "a.safetensors", tmp_path / "a.safetensors")["layers"][0]["equal"]
+
+
+def test_layers_that_are_not_ternary(daemon, tmp_path, random):
+    """A layer with code 3, or with biases that are not -scales, is compared byte for byte."""
+    scales = (random.random((4, 2)) + .1).astype(np.float16)
+    layer = {"l.weight": random.integers(0, 2**32, (4, 16), dtype=np.uint32), "l.scales": scales,
+             "l.biases": -scales}
+    odd = layer | {"l.weight": np.zeros((4, 16), np.uint32), "l.biases": scales}
+    for name, tensors in (("a", layer), ("b", layer), ("c", odd), ("d", odd)):
+        save(tmp_path / f"{name}.safetensors", tensors)
+    words = ("-e", "mlx_2bit", "-g", "128", "--json")
+    for a, b, code, what in (("a", "b", 0, None), ("c", "d", 0, None),
+                             ("a", "c", 1, "its bytes differ; ")):
+        done = cli(daemon, "diff", tmp_path / f"{a}.safetensors", tmp_path / f"{b}.safetensors", *words)
+        found = json.loads(done.stdout)
+        assert done.returncode == code and found["layers"] == []
+        one, = found["tensors"]
+        assert one["tensor"] == "l.weight" and one.get("what", "").startswith(what or "")
+    done = cli(daemon, "pack", tmp_path / "c.safetensors", "-o", tmp_path / "out.safetensors",
+               "--from-encoding", "mlx_2bit", "-e", "int8")
+    assert done.returncode == 1 and "a bias must be -scale" in done.stderr
+    assert not (tmp_path / "out.safetensors").exists()

@@ -190,3 +190,32 @@ def test_record_of_the_output(daemon, tmp_path, ternary):
     record = json.loads(header_of(out)["__metadata__"]["trit"])
     assert record["encoding"] == "q2_0" and record["group_size"] == 128
     assert record["layers"]["l.weight"] == {"dtype": "F32", "shape": [8, 512]}
+
+
+def test_blocks_of_256_from_equal_scales(daemon, tmp_path, random):
+    """tq1_0 and tq2_0 hold layers whose scales are equal over 256 weights, without -g."""
+    weight = (random.integers(-1, 2, (4, 512)) * np.float32(.5)).astype(np.float32)
+    save(tmp_path / "a.safetensors", {"l.weight": weight})
+    for encoding in ("tq1_0", "tq2_0"):
+        out = tmp_path / f"{encoding}.safetensors"
+        done = cli(daemon, "pack", tmp_path / "a.safetensors", "-o", out, "-e", encoding)
+        assert done.returncode == 0, done.stderr
+        assert cli(daemon, "diff", tmp_path / "a.safetensors", out).returncode == 0
+    weight[2, 128:256] *= 2
+    save(tmp_path / "a.safetensors", {"l.weight": weight})
+    done = cli(daemon, "pack", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors", "-e",
+               "tq1_0")
+    assert done.returncode == 1 and "group 4" in done.stderr and "0.5 and 1" in done.stderr
+
+
+def test_unpack_of_dense_layers(daemon, tmp_path, random):
+    """Layers that are dense already get the type that is asked for, where it holds them."""
+    weight = (random.integers(-1, 2, (4, 256)) * np.float32(.1)).astype(np.float16)
+    save(tmp_path / "a.safetensors", {"l.weight": weight})
+    done = cli(daemon, "unpack", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors")
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(load(tmp_path / "b.safetensors")["l.weight"],
+                                  weight.astype(np.float32))
+    done = cli(daemon, "unpack", tmp_path / "a.safetensors", "-o", tmp_path / "c.safetensors",
+               "--dtype", "bf16")
+    assert done.returncode == 1 and "BF16 does not hold element" in done.stderr

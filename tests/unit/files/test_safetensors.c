@@ -214,7 +214,7 @@ CASE(refuses_bad_json, "a header that is not the JSON of tensors is refused")
     } cases[] = {
         {"{", "no name"},
         {"{}}", "unopened"},
-        {"{}x", "does not need"},
+        {"{}x", "an unexpected character"},
         {"{}{}", "after the object"},
         {"{\"a\"}", "no colon"},
         {"{\"a\":}", "invalid JSON"},
@@ -241,9 +241,9 @@ CASE(refuses_bad_json, "a header that is not the JSON of tensors is refused")
         {"{\"unterminated", "too early"},
         {"{\"a\\", "invalid JSON"},
         {"{\"a\":nul}", "invalid JSON"},
-        {"{\"a\":true}", "does not need"},
-        {"{/**/}", "does not need"},
-        {"{\"a\":\001", "does not need"},
+        {"{\"a\":true}", "an unexpected character"},
+        {"{/**/}", "an unexpected character"},
+        {"{\"a\":\001", "an unexpected character"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
