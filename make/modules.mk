@@ -46,7 +46,7 @@ PKG_access := gnutls
 PKG_tls := gnutls
 PKG_grpc := zlib
 PKG_services := gnutls libxxhash
-PKG_cli := jansson
+PKG_cli := jansson gnutls
 LIBS_proto := -lprotobuf-nanopb
 LIBS_kernels := -lm
 

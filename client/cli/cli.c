@@ -32,7 +32,8 @@ struct trit_client *cli_connect(const struct options *options)
 {
     struct trit_connect_options connect = {.size = sizeof(connect),
                                            .address = options->server,
-                                           .timeout_ms = options->timeout_ms};
+                                           .timeout_ms = options->timeout_ms,
+                                           .token_file = options->token_file};
     struct trit_client *client;
     struct trit_error error = TRIT_ERROR_INIT;
 

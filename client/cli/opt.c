@@ -12,6 +12,13 @@ struct cursor {
     int at;
 };
 
+/* Commands that call a daemon name --server; these options come with it. */
+static uint64_t with_connection(uint64_t accepted)
+{
+    return accepted & OPTION_BIT(OPTION_SERVER) ? accepted | OPTION_BIT(OPTION_TOKEN_FILE)
+                                                : accepted;
+}
+
 static const struct option_spec *spec_by_name(uint64_t accepted, const char *name,
                                               size_t length)
 {
@@ -115,6 +122,7 @@ int options_parse(struct options *options, uint64_t accepted, int argc, char *co
     struct cursor cursor = {.argc = argc, .argv = argv};
     bool only_arguments = false;
 
+    accepted = with_connection(accepted);
     *options = (struct options){.given = 0};
     while (cursor.at < argc) {
         const char *argument = argv[cursor.at++];
@@ -153,6 +161,7 @@ struct checkpoint_options options_checkpoint(const struct options *options)
 
 void options_help(uint64_t accepted, FILE *out)
 {
+    accepted = with_connection(accepted);
     for (size_t i = 0; i < OPTION_SPECS; i++) {
         char left[64];
 

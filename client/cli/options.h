@@ -12,7 +12,7 @@
 
 enum {
     GLOBS_MAX = 64,
-    ARGUMENTS_MAX = 4,
+    ARGUMENTS_MAX = 8,
     OPTION_ERROR_BYTES = 512,
 };
 
@@ -59,6 +59,7 @@ enum option_id {
     OPTION_DTYPE,
     OPTION_SERVICE,
     OPTION_SERVER,
+    OPTION_TOKEN_FILE,
     OPTION_TIMEOUT,
     OPTION_JSON,
     OPTION_HELP, /* the last */
@@ -96,8 +97,9 @@ struct options {
     enum trit_layer_part part;
     enum trit_dtype dtype;
     const char *service;
-    const char *server;  /* NULL: TRITD_ADDRESS, else the default */
-    uint64_t timeout_ms; /* 0 = none */
+    const char *server;     /* NULL: TRITD_ADDRESS, else the default */
+    const char *token_file; /* NULL: TRIT_TOKEN or TRIT_TOKEN_FILE, else none */
+    uint64_t timeout_ms;    /* 0 = none */
     const char *arguments[ARGUMENTS_MAX];
     size_t argument_count;
 };

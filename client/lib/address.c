@@ -242,3 +242,29 @@ int address_connect(const struct address *address, uint64_t deadline_ns,
     }
     return -1;
 }
+
+bool socket_is_local(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un un;
+    } to = {.any = {.sa_family = AF_UNSPEC}};
+    socklen_t bytes = sizeof(to);
+
+    if (getpeername(fd, &to.any, &bytes) != 0)
+        return false;
+    switch (to.any.sa_family) {
+    case AF_UNIX:
+        return true;
+    case AF_INET:
+        return ntohl(to.v4.sin_addr.s_addr) >> 24 == 127;
+    case AF_INET6:
+        return IN6_IS_ADDR_LOOPBACK(&to.v6.sin6_addr) ||
+               (IN6_IS_ADDR_V4MAPPED(&to.v6.sin6_addr) &&
+                to.v6.sin6_addr.s6_addr[12] == 127);
+    default:
+        return false;
+    }
+}

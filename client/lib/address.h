@@ -3,6 +3,7 @@
 #ifndef LIB_ADDRESS_H
 #define LIB_ADDRESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -34,5 +35,9 @@ int address_parse(const char *text, struct address *address, struct failure *fai
  * which resolves names. */
 int address_connect(const struct address *address, uint64_t deadline_ns,
                     struct failure *failure);
+
+/* Whether a connected socket leads to this machine: to a Unix socket or a loopback
+ * address. */
+bool socket_is_local(int fd);
 
 #endif

@@ -39,6 +39,8 @@ struct run {
     struct lane lanes[CONNECTIONS_MAX];
     size_t count, live;
     struct failure *failure;
+    bool authorized; /* `authorization` is filled: "" where there is no token */
+    char authorization[AUTHORIZATION_BYTES];
 };
 
 int call_init(struct call *call, struct trit_client *client, const char *field,
@@ -74,6 +76,17 @@ static int deadline_exceeded(const struct call *call, struct failure *failure)
 
 /* ---- one lane ------------------------------------------------------------------- */
 
+/* The token is read once a call, after the pool has refused forked children. */
+static void begin(struct run *run, struct lane *lane)
+{
+    if (!run->authorized)
+        token_authorization(&run->call->client->token, run->authorization);
+    run->authorized = true;
+    lane->attempts++;
+    channel_begin(lane->channel, lane->exchange, run->call->deadline_ns,
+                  run->authorization);
+}
+
 /* Begins the exchange if a channel is free. When no lane is active, waits for one. */
 static int lane_begin(struct run *run, struct lane *lane)
 {
@@ -84,8 +97,7 @@ static int lane_begin(struct run *run, struct lane *lane)
         return -1;
     if (lane->channel) {
         run->live++;
-        lane->attempts++;
-        channel_begin(lane->channel, lane->exchange, run->call->deadline_ns);
+        begin(run, lane);
     }
     return 0;
 }
@@ -111,8 +123,7 @@ static int lane_retry(struct run *run, struct lane *lane)
         run->live--;
         return -1;
     }
-    lane->attempts++;
-    channel_begin(lane->channel, lane->exchange, run->call->deadline_ns);
+    begin(run, lane);
     return 0;
 }
 
@@ -251,9 +262,13 @@ static int turn(struct run *run)
 int call_run(const struct call *call, struct exchange *const *exchanges, size_t count,
              struct failure *failure)
 {
-    struct run run = {.call = call, .count = count, .failure = failure};
+    struct run run;
 
     assert(count <= CONNECTIONS_MAX);
+    memset(&run, 0, offsetof(struct run, authorization)); /* it is filled later */
+    run.call = call;
+    run.count = count;
+    run.failure = failure;
     for (size_t i = 0; i < count; i++)
         run.lanes[i].exchange = exchanges[i];
     while (!over(&run)) {

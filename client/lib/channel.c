@@ -36,7 +36,7 @@ enum {
     READ_BYTES = 256 << 10,
     STEP_ROUNDS_MAX =
         8, /* writes and reads of one step, before other channels have their turn */
-    REQUEST_HEADERS_MAX = 8,
+    REQUEST_HEADERS_MAX = 9,
 };
 
 enum channel_state {
@@ -54,6 +54,7 @@ static const struct states channel_states = STATES("channel", rows);
 
 struct channel {
     int fd;
+    bool secret; /* nobody else can read what is sent */
     enum channel_state state;
     nghttp2_session *session;
     struct exchange *exchange; /* borrowed from begin to release */
@@ -251,8 +252,10 @@ struct channel *channel_open(const struct address *address, uint64_t deadline_ns
     if (!channel->session)
         goto free_channel;
     channel->fd = address_connect(address, deadline_ns, failure);
-    if (channel->fd >= 0)
+    if (channel->fd >= 0) {
+        channel->secret = socket_is_local(channel->fd);
         return channel;
+    }
 
     nghttp2_session_del(channel->session);
     free(channel);
@@ -388,8 +391,23 @@ static nghttp2_nv header(const char *name, const char *value)
                         strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
 }
 
+/* True: the token must not be sent over this connection; the exchange has failed. */
+static bool refuse_token(const struct channel *channel, struct exchange *exchange,
+                         const char *authorization)
+{
+    struct failure failure = {.status = TRIT_OK};
+
+    if (channel->secret || !*authorization)
+        return false;
+    fail_field(&failure, TRIT_FAILED_PRECONDITION, "token",
+               "not sent to %s over plain TCP, where others can read it: use TLS",
+               channel->text);
+    exchange_abort(exchange, &failure);
+    return true;
+}
+
 void channel_begin(struct channel *channel, struct exchange *exchange,
-                   uint64_t deadline_ns)
+                   uint64_t deadline_ns, const char *authorization)
 {
     nghttp2_data_provider body = {.read_callback = read_request_cb};
     nghttp2_nv headers[REQUEST_HEADERS_MAX];
@@ -410,10 +428,16 @@ void channel_begin(struct channel *channel, struct exchange *exchange,
     headers[count++] = header("te", "trailers");
     headers[count++] = header("content-type", "application/grpc");
     headers[count++] = header("user-agent", "libtrit/" TRITD_VERSION);
+    if (*authorization) {
+        headers[count] = header("authorization", authorization);
+        headers[count++].flags = NGHTTP2_NV_FLAG_NO_INDEX;
+    }
     assert(count <= REQUEST_HEADERS_MAX);
 
     channel->exchange = exchange;
     exchange_start(exchange);
+    if (refuse_token(channel, exchange, authorization))
+        return;
     stream =
         nghttp2_submit_request(channel->session, NULL, headers, count, &body, channel);
     if (stream < 0)

@@ -33,9 +33,11 @@ void channel_abandon(struct channel *channel);
 bool channel_usable(struct channel *channel);
 
 /* Submits the request of an IDLE exchange, with the time left until `deadline_ns` as
- * its grpc-timeout. channel_step moves the bytes. */
+ * its grpc-timeout. channel_step moves the bytes. `authorization`: the value of that
+ * header, "" for none. Where others could read it on its way, nothing is submitted, and
+ * the exchange fails with FAILED_PRECONDITION. */
 void channel_begin(struct channel *channel, struct exchange *exchange,
-                   uint64_t deadline_ns);
+                   uint64_t deadline_ns, const char *authorization);
 
 int channel_fd(const struct channel *channel);
 short channel_events(const struct channel *channel); /* POLLIN, POLLOUT */

@@ -55,9 +55,13 @@ static int client_init(struct trit_client *client, const struct trit_connect_opt
         client->stream_bytes_min = UNARY_BYTES_MAX;
     client->message_bytes_max =
         o->message_bytes_max ? o->message_bytes_max : MESSAGE_BYTES_MAX_DEFAULT;
-    if (address_parse(address_text(o), &address, failure) < 0)
+    if (address_parse(address_text(o), &address, failure) < 0 ||
+        token_init(&client->token, o->token, o->token_file, failure) < 0)
         return -1;
-    return pool_init(&client->pool, &address, failure);
+    if (pool_init(&client->pool, &address, failure) == 0)
+        return 0;
+    token_fini(&client->token);
+    return -1;
 }
 
 enum trit_status trit_connect(struct trit_client **client,
@@ -88,6 +92,7 @@ void trit_close(struct trit_client *client)
     if (!client)
         return;
     pool_fini(&client->pool);
+    token_fini(&client->token);
     free(client);
 }
 

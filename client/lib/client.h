@@ -7,6 +7,7 @@
 
 #include "client/lib/pool.h"
 #include "client/lib/sized.h"
+#include "client/lib/token.h"
 
 enum {
     CONNECTIONS_DEFAULT = 2,
@@ -20,6 +21,7 @@ enum {
 
 struct trit_client {
     struct pool pool;
+    struct token token;
     uint64_t timeout_ms; /* 0 = none */
     uint32_t connections;
     uint64_t stream_bytes_min;

@@ -35,7 +35,7 @@ FENCES = {
     r"sqlite3\.h|libpq-fe\.h": r"server/store/",
     r"microhttpd\.h": r"server/web/",
     r"pb(_\w+)?\.h|.*\.pb\.h": r"proto/codec/",
-    r"gnutls/(gnutls|crypto)\.h": r"server/(tls|access|services)/",  # hashes
+    r"gnutls/(gnutls|crypto)\.h": r"server/(tls|access|services)/|client/cli/",  # hashes
     r"gnutls/(x509|abstract)\.h": r"server/tls/",
     r"zlib\.h": r"server/grpc/",
     r"xxhash\.h": r"server/services/",

@@ -27,12 +27,19 @@ struct trit_connect_options {
     /* Largest reply message accepted, in bytes; a larger one is RESOURCE_EXHAUSTED.
      * 0: 1 GiB. */
     uint64_t message_bytes_max;
+    /* The token that says who calls, or a file that holds it in one line and is read again
+     * when it changes; at most one of them. Both NULL: the environment variables
+     * TRIT_TOKEN and TRIT_TOKEN_FILE. A token is not sent over plain TCP to another
+     * machine: such a call is FAILED_PRECONDITION. */
+    const char *token;
+    const char *token_file;
 };
 #define TRIT_CONNECT_OPTIONS_INIT TRIT_INIT(trit_connect_options)
 
 /* Creates a client; release it with trit_close. Strings are copied. No connection is
  * made yet: a daemon that cannot be reached is UNAVAILABLE at the first call. `options`
- * may be NULL. INVALID_ARGUMENT: the address is malformed. */
+ * may be NULL. INVALID_ARGUMENT: the address is malformed, or there is no token in the
+ * token file. */
 TRIT_API enum trit_status trit_connect(struct trit_client **client,
                                        const struct trit_connect_options *options,
                                        struct trit_error *error);

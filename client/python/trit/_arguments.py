@@ -43,6 +43,15 @@ def c_text(value: str, field: str) -> Any:
     return ffi.new("char[]", check_text(value, field).encode())
 
 
+def c_secret(value: str, field: str) -> Any:
+    """A string as C memory; no message shows it."""
+    if not isinstance(value, str):
+        raise InvalidType(f"{field}: must be a str, not {type(value).__name__}", field)
+    if "\0" in value:
+        raise InvalidArgument(f"{field}: has a NUL character", field)
+    return ffi.new("char[]", value.encode())
+
+
 def unsigned(value: int, limit: int, field: str) -> int:
     """An integer from 0 to `limit` - 1."""
     if isinstance(value, (bool, np.bool_)):

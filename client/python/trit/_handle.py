@@ -8,7 +8,7 @@ import threading
 import weakref
 from typing import Any, Optional
 
-from ._arguments import c_text, unsigned
+from ._arguments import PathLike, c_secret, c_text, path_of, unsigned
 from ._call import timeout_ms
 from ._native import ffi, lib, new
 from .errors import FailedPrecondition, error_of
@@ -29,8 +29,14 @@ class Handle:
         connections: int,
         stream_bytes_min: int,
         message_bytes_max: int,
+        token: Optional[str],
+        token_file: Optional[PathLike],
     ) -> None:
         self._address = ffi.NULL if address is None else c_text(address, "address")
+        self._token = ffi.NULL if token is None else c_secret(token, "token")
+        self._token_file = ffi.NULL
+        if token_file is not None:
+            self._token_file = c_text(path_of(token_file, "token_file"), "token_file")
         self._options = new(
             "struct trit_connect_options *",
             {
@@ -39,6 +45,8 @@ class Handle:
                 "connections": unsigned(connections, 2**32, "connections"),
                 "stream_bytes_min": unsigned(stream_bytes_min, 2**64, "stream_bytes_min"),
                 "message_bytes_max": unsigned(message_bytes_max, 2**64, "message_bytes_max"),
+                "token": self._token,
+                "token_file": self._token_file,
             },
         )
         self._open = True

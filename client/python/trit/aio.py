@@ -19,7 +19,7 @@ from . import checkpoint as _checkpoint
 from . import client as _client
 from . import layers as _layers
 from . import reports as _reports
-from ._arguments import unsigned
+from ._arguments import PathLike, unsigned
 from ._call import cancelled_by
 
 if TYPE_CHECKING:
@@ -178,6 +178,8 @@ class Client(_Twin):
         connections: int = 0,
         stream_bytes_min: int = 0,
         message_bytes_max: int = 0,
+        token: Optional[str] = None,
+        token_file: Optional[PathLike] = None,
     ) -> None:
         """Makes a client; it connects at its first call.
 
@@ -191,6 +193,9 @@ class Client(_Twin):
                 is spread over; 0 for 2.
             stream_bytes_min: Tensors of this many bytes and more are streamed; 0 for 4 MiB.
             message_bytes_max: Largest reply message accepted, in bytes; 0 for 1 GiB.
+            token: The token that says who calls. None, and no token_file: the environment
+                variables TRIT_TOKEN and TRIT_TOKEN_FILE. A pickled client has it in it.
+            token_file: A file with the token in one line, read again when it changes.
 
         Raises:
             InvalidArgument: The address or another argument has no valid value.
@@ -208,6 +213,8 @@ class Client(_Twin):
             connections=connections,
             stream_bytes_min=stream_bytes_min,
             message_bytes_max=message_bytes_max,
+            token=token,
+            token_file=token_file,
         )
         executor = concurrent.futures.ThreadPoolExecutor(
             unsigned(threads, 2**31, "threads"), "trit"

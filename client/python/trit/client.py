@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Type, Union
 
 import numpy as np
 
-from ._arguments import c_text, flag, member, real, unsigned, wrong_type
+from ._arguments import PathLike, c_text, flag, member, real, unsigned, wrong_type
 from ._arrays import STORAGE, Array, view_elements
 from ._call import Call, Progress
 from ._handle import Handle
@@ -80,6 +80,8 @@ class Client:
         connections: int = 0,
         stream_bytes_min: int = 0,
         message_bytes_max: int = 0,
+        token: Optional[str] = None,
+        token_file: Optional[PathLike] = None,
     ) -> None:
         """Makes a client; it connects at its first call.
 
@@ -92,6 +94,9 @@ class Client:
                 is spread over; 0 for 2.
             stream_bytes_min: Tensors of this many bytes and more are streamed; 0 for 4 MiB.
             message_bytes_max: Largest reply message accepted, in bytes; 0 for 1 GiB.
+            token: The token that says who calls. None, and no token_file: the environment
+                variables TRIT_TOKEN and TRIT_TOKEN_FILE. A pickled client has it in it.
+            token_file: A file with the token in one line, read again when it changes.
 
         Raises:
             InvalidArgument: The address or another argument has no valid value.
@@ -109,6 +114,8 @@ class Client:
             "connections": connections,
             "stream_bytes_min": stream_bytes_min,
             "message_bytes_max": message_bytes_max,
+            "token": token,
+            "token_file": token_file,
         }
         self._handle = Handle(**self._options)
         self.reports = Reports(self._handle)
