@@ -9,7 +9,6 @@
 #include "grpc/trailers.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
-#include "proto/utf8.h"
 
 static const struct state_row rows[CALL_STATES] = {
     [CALL_RECEIVING] = {"receiving", STATE_TO(CALL_WORKING) | STATE_TO(CALL_ENDED) |
@@ -25,6 +24,7 @@ const struct states call_states = STATES("call", rows);
 void call_free_if_done(struct call *call)
 {
     struct grpc *grpc = call->grpc;
+    size_t method_id = call->method_id;
 
     if (call->state != CALL_CLOSED || call->references > 0)
         return;
@@ -39,6 +39,7 @@ void call_free_if_done(struct call *call)
     account_free(call->account, call->method_state);
     account_free(call->account, call);
     metric_down(grpc->config.metrics, M_STREAMS);
+    metric_call_end(grpc->config.metrics, method_id);
     grpc_observe(grpc);
     if (--grpc->call_count == 0 && grpc->idle)
         grpc->idle(grpc->idle_arg);
@@ -63,38 +64,26 @@ void call_cancel(struct call *call)
         call->method->cancel(call);
 }
 
-static void log_end(const struct grpc_config *config, size_t method_id, const char *path,
-                    uint64_t started_ns, const struct failure *failure)
-{
-    uint64_t took_ns = clock_monotonic_ns() - started_ns;
-
-    metric_call(config->metrics, method_id, failure->status, took_ns);
-    log_event(config->log, failure->status == TRIT_OK ? LOG_DEBUG : LOG_INFO, "rpc_end",
-              LOG_FIELDS(LOG_STR("method", path),
-                         LOG_STR("status", status_name(failure->status)),
-                         LOG_U64("took_us", took_ns / 1000),
-                         LOG_STR("message", failure->message)));
-}
-
 void call_log_end(struct call *call)
 {
-    log_end(call->config, call->method_id, call->method->path, call->started_ns,
-            &call->failure);
+    const struct call_ended ended = {
+        .path = call->method->path,
+        .method_id = call->method_id,
+        .started_ns = call->started_ns,
+        .failure = &call->failure,
+        .peer = h2_stream_peer(call->stream),
+        .trace = &call->trace,
+        .labels = call->labels,
+        .label_count = call->label_count,
+    };
+
+    call_trace_end(call->config, &ended);
 }
 
-void call_log_refusal(const struct grpc_config *config, size_t method_id,
-                      const char *path, uint64_t started_ns,
-                      const struct failure *failure)
+void call_label(struct call *call, const char *key, const char *value)
 {
-    enum { PATH_BYTES_MAX = 200 }; /* in the log, of what a peer sent */
-    char shown[PATH_BYTES_MAX + 1];
-    size_t length = strnlen(path, PATH_BYTES_MAX + 1);
-
-    if (length > PATH_BYTES_MAX)
-        length = utf8_cut(path, PATH_BYTES_MAX);
-    memcpy(shown, path, length);
-    shown[length] = '\0';
-    log_end(config, method_id, shown, started_ns, failure);
+    if (call->label_count < CALL_LABELS_MAX)
+        call->labels[call->label_count++] = (struct call_label){key, value};
 }
 
 void call_end(struct call *call)

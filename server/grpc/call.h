@@ -20,6 +20,7 @@
 #include "grpc/context.h"
 #include "grpc/metadata.h"
 #include "grpc/method.h"
+#include "grpc/trace.h"
 #include "h2/session.h"
 #include "proto/framing.h"
 #include "proto/scan.h"
@@ -96,9 +97,16 @@ struct call {
     /* Of the request, while method->begin runs; later empty. */
     struct request_headers headers;
     struct metadata *metadata; /* of the reply; NULL: none */
+    struct call_trace trace;
+    struct call_label labels[CALL_LABELS_MAX];
+    size_t label_count;
     struct failure failure;
     void *method_state;
 };
+
+/* Adds what the call is about to its line in the log, such as the name of a run. `key` is
+ * a literal; `value` must live as long as the call. At most CALL_LABELS_MAX. */
+void call_label(struct call *call, const char *key, const char *value);
 
 /* Adds a field to the reply's headers, before they are sent, or to its trailers: see
  * metadata_add. -1: call->failure is filled. */
@@ -145,12 +153,6 @@ void call_log_end(struct call *call);
 
 /* Lets `resume` fire in the loop's next turn. */
 void call_resume_soon(struct call *call);
-
-/* The same for a request that ends without a call. `method_id` that of no method: the
- * request counts as one of an unknown method. */
-void call_log_refusal(const struct grpc_config *config, size_t method_id,
-                      const char *path, uint64_t started_ns,
-                      const struct failure *failure);
 
 /* Frees a CLOSED call that nothing holds. */
 void call_free_if_done(struct call *call);

@@ -11,6 +11,7 @@
 #include "grpc/request_input.h"
 #include "grpc/trailers.h"
 #include "obs/metrics.h"
+#include "proto/utf8.h"
 
 /* The happy path: request() makes the call and arms its timer; data() feeds the
  * deframer and the scan and tells the method; end() closes the request; the
@@ -113,29 +114,62 @@ static void resume_fired(struct timer *timer)
     call_give_credit(call);
 }
 
-/* Ends the stream of a request for which no call is made. `method_id` that of no method:
- * the path is unknown. */
-static void refuse(struct grpc *grpc, struct h2_stream *stream, const char *path,
-                   size_t method_id, uint64_t started_ns, const struct failure *failure)
+/* A request, as its headers describe it. */
+struct asked {
+    struct request_headers headers;
+    const char *path, *timeout, *encoding, *authorization;
+    const struct method *method;
+    size_t method_id;
+    enum coding request_coding, reply_coding;
+    uint64_t started_ns, timeout_ns;
+};
+
+/* Counts and logs a request for which no call is made. */
+static void log_refusal(struct grpc *grpc, struct h2_stream *stream,
+                        const struct asked *asked, const struct failure *failure)
+{
+    enum { PATH_BYTES_MAX = 200 }; /* in the log, of what a peer sent */
+    char path[PATH_BYTES_MAX + 1];
+    size_t length = strnlen(asked->path, PATH_BYTES_MAX + 1);
+    struct call_trace trace;
+    const struct call_ended ended = {
+        .path = path,
+        .method_id = asked->method_id,
+        .started_ns = asked->started_ns,
+        .failure = failure,
+        .peer = h2_stream_peer(stream),
+        .trace = &trace,
+    };
+
+    if (length > PATH_BYTES_MAX)
+        length = utf8_cut(asked->path, PATH_BYTES_MAX);
+    memcpy(path, asked->path, length);
+    path[length] = '\0';
+    call_trace_read(&trace, &asked->headers);
+    call_trace_end(&grpc->config, &ended);
+}
+
+/* Ends the stream of a request for which no call is made. */
+static void refuse(struct grpc *grpc, struct h2_stream *stream, const struct asked *asked,
+                   const struct failure *failure)
 {
     struct trailers trailers;
 
     trailers_build(&trailers, failure, NULL, true);
     h2_finish(stream, trailers.fields, trailers.count);
-    call_log_refusal(&grpc->config, method_id, path, started_ns, failure);
+    log_refusal(grpc, stream, asked, failure);
 }
 
 /* What is not gRPC gets the answer of a web server. */
-static void reject_http(struct grpc *grpc, struct h2_stream *stream, const char *path,
-                        uint64_t started_ns, int http_status, const char *why)
+static void reject_http(struct grpc *grpc, struct h2_stream *stream,
+                        const struct asked *asked, int http_status, const char *why)
 {
     static const struct h2_header fields[] = {{"content-type", "text/plain", 12, 10},
                                               {"allow", "POST", 5, 4}};
     struct failure failure = {.status = TRIT_OK};
 
     fail(&failure, status_from_http(http_status), NULL, "HTTP %d: %s", http_status, why);
-    call_log_refusal(&grpc->config, grpc->config.method_count, path, started_ns,
-                     &failure);
+    log_refusal(grpc, stream, asked, &failure);
     h2_respond(stream, http_status, fields, http_status == 405 ? 2 : 1);
     h2_finish(stream, NULL, 0);
 }
@@ -170,6 +204,7 @@ static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
     grpc->call_count++;
     h2_stream_set_user(stream, call);
     metric_up(grpc->config.metrics, M_STREAMS);
+    metric_call_begin(grpc->config.metrics, method_id);
     grpc_observe(grpc);
     return call;
 }
@@ -192,21 +227,11 @@ static bool is_grpc(const char *content_type)
            strchr("+; ", content_type[length]);
 }
 
-/* A request, as its headers describe it. */
-struct asked {
-    const char *path, *timeout, *encoding, *authorization;
-    const struct method *method;
-    size_t method_id;
-    enum coding request_coding, reply_coding;
-    uint64_t started_ns, timeout_ns;
-};
-
 /* The checks before a call is created. Who may call is the first of them, so that a
  * stranger learns nothing else. */
 static int check_request(const struct grpc_config *config, struct asked *asked,
                          const struct peer *peer, struct failure *failure)
 {
-    asked->method_id = config->method_count;
     asked->method = method_find(config->methods, config->method_count, asked->path,
                                 &asked->method_id);
     if (!asked->method)
@@ -226,14 +251,14 @@ static int check_request(const struct grpc_config *config, struct asked *asked,
     return 0;
 }
 
-static void begin(struct call *call, const struct asked *asked,
-                  const struct request_headers *headers)
+static void begin(struct call *call, const struct asked *asked)
 {
     call->request_coding = asked->request_coding;
     call->reply_coding = asked->reply_coding;
     call->deadline_ns = asked->timeout ? call->started_ns + asked->timeout_ns : 0;
     arm(call);
-    call->headers = *headers;
+    call_trace_read(&call->trace, &asked->headers);
+    call->headers = asked->headers;
     if (call->method->begin)
         call->method->begin(call);
     call->headers = (struct request_headers){0};
@@ -248,7 +273,9 @@ static void request(void *owner, struct h2_stream *stream, const struct h2_heade
     const char *path = header_value(&headers, ":path");
     struct failure failure = {.status = TRIT_OK};
     struct asked asked = {
+        .headers = headers,
         .path = path ? path : "",
+        .method_id = grpc->config.method_count,
         .timeout = header_value(&headers, "grpc-timeout"),
         .encoding = header_value(&headers, "grpc-encoding"),
         .authorization = header_value(&headers, "authorization"),
@@ -258,13 +285,11 @@ static void request(void *owner, struct h2_stream *stream, const struct h2_heade
     struct call *call = NULL;
 
     if (!verb || strcmp(verb, "POST") != 0) {
-        reject_http(grpc, stream, asked.path, asked.started_ns, 405,
-                    "gRPC requests are POST");
+        reject_http(grpc, stream, &asked, 405, "gRPC requests are POST");
         return;
     }
     if (!is_grpc(header_value(&headers, "content-type"))) {
-        reject_http(grpc, stream, asked.path, asked.started_ns, 415,
-                    "content-type is not application/grpc");
+        reject_http(grpc, stream, &asked, 415, "content-type is not application/grpc");
         return;
     }
     if (check_request(&grpc->config, &asked, h2_stream_peer(stream), &failure) == 0) {
@@ -273,15 +298,20 @@ static void request(void *owner, struct h2_stream *stream, const struct h2_heade
             no_memory(&grpc->config, &failure);
     }
     if (call)
-        begin(call, &asked, &headers);
+        begin(call, &asked);
     else
-        refuse(grpc, stream, asked.path, asked.method_id, asked.started_ns, &failure);
+        refuse(grpc, stream, &asked, &failure);
 }
 
 static void request_too_large(void *owner, struct h2_stream *stream)
 {
     struct grpc *grpc = owner;
     struct failure failure = {.status = TRIT_OK};
+    const struct asked asked = {
+        .path = "",
+        .method_id = grpc->config.method_count,
+        .started_ns = clock_monotonic_ns(),
+    };
 
     if (h2_stream_no_memory(stream)) {
         no_memory(&grpc->config, &failure);
@@ -290,7 +320,7 @@ static void request_too_large(void *owner, struct h2_stream *stream)
         fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL,
              "the request's headers exceed 100 fields or 16384 bytes");
     }
-    refuse(grpc, stream, "", grpc->config.method_count, clock_monotonic_ns(), &failure);
+    refuse(grpc, stream, &asked, &failure);
 }
 
 /* ---- the request's bytes ------------------------------------------------------- */

@@ -249,8 +249,7 @@ static int request(struct call *call)
     struct backward *backward = call->method_state;
     const struct layer_spec *spec;
 
-    if (layers_find(services_of(call)->config.layers, backward->name, &backward->layer,
-                    &call->failure) < 0)
+    if (call_layer(call, backward->name, &backward->layer) < 0)
         return -1;
     spec = &backward->layer->spec;
     if (operand_check(&backward->x, call, spec->in_features) < 0 ||

@@ -200,6 +200,7 @@ static int request(struct call *call)
     struct layer_build *build = &create->build;
     struct parallel_for_spec pieces = {.run = draw_run, .done = draw_done};
 
+    call_label(call, "layer", create->spec.name);
     if (layers_reserve(services_of(call)->config.layers, &create->spec, &build->layer,
                        &call->failure) < 0)
         return -1;

@@ -338,3 +338,9 @@ void reply_spec(struct call *call, const struct layer *layer)
     call_write_message(call, reply, encode_layer_spec(&spec, reply, sizeof(reply)));
     call_end(call);
 }
+
+int call_layer(struct call *call, const char *name, struct layer **layer)
+{
+    call_label(call, "layer", name);
+    return layers_find(services_of(call)->config.layers, name, layer, &call->failure);
+}

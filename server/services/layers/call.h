@@ -49,6 +49,9 @@ void operand_fini(struct operand *operand, struct call *call);
  * place. */
 void widen(enum trit_dtype dtype, const void *in, uint64_t count, float *out);
 void narrow(enum trit_dtype dtype, const float *in, uint64_t count, void *out);
+/* Finds the READY layer that a request names, with a reference that the caller releases,
+ * and labels the call with its name, which must live as long as the call. */
+int call_layer(struct call *call, const char *name, struct layer **layer);
 /* Fails unless the dtype is F32, F16 or BF16. */
 int check_dtype(struct call *call, const char *field, uint32_t dtype);
 

@@ -138,8 +138,7 @@ static int request(struct call *call)
     struct parallel_for_spec pieces = {.run = rows_run, .done = done};
     uint64_t count, columns, elements, bytes;
 
-    if (layers_find(services_of(call)->config.layers, embed->name, &embed->layer,
-                    &call->failure) < 0)
+    if (call_layer(call, embed->name, &embed->layer) < 0)
         return -1;
     if (embed->layer->spec.kind != LAYER_EMBEDDING)
         return fail_field(&call->failure, TRIT_FAILED_PRECONDITION, "name",

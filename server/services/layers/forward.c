@@ -241,8 +241,7 @@ static int start(struct call *call, enum layer_kind kind)
     const struct layer_spec *spec;
     uint64_t elements;
 
-    if (layers_find(services_of(call)->config.layers, forward->asked.name,
-                    &forward->layer, &call->failure) < 0)
+    if (call_layer(call, forward->asked.name, &forward->layer) < 0)
         return -1;
     spec = &forward->layer->spec;
     if (spec->kind != kind)

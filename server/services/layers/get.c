@@ -318,8 +318,7 @@ static int request(struct call *call)
 {
     struct get *get = call->method_state;
 
-    if (layers_find(services_of(call)->config.layers, get->wire.name, &get->layer,
-                    &call->failure) < 0)
+    if (call_layer(call, get->wire.name, &get->layer) < 0)
         return -1;
     if (get->wire.part == TRIT_LAYER_SPEC) {
         get->wire.encoding = TRIT_ENCODING_DENSE;

@@ -119,8 +119,7 @@ static int delete_request(struct call *call)
         .done = delete_done,
     };
 
-    if (layers_find(services_of(call)->config.layers, deletion->name, &deletion->layer,
-                    &call->failure) < 0)
+    if (call_layer(call, deletion->name, &deletion->layer) < 0)
         return -1;
     return parallel_for_start(&deletion->pieces, call, &pieces);
 }

@@ -31,6 +31,7 @@ static int reserve(struct call *call, struct load *load)
 {
     struct layers *layers = services_of(call)->config.layers;
 
+    call_label(call, "layer", load->spec.name);
     if (load->spec.keep_latents && !layers_durable(layers))
         return fail_field(&call->failure, TRIT_FAILED_PRECONDITION, "spec.keep_latents",
                           "needs a daemon with --data-dir");

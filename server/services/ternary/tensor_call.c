@@ -48,8 +48,12 @@ int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer)
 {
     if (!layer->present && layer->layer[0] == '\0' && layer->step == 0)
         return 0;
-    return report_write_want(&tensor_call_pipeline(call)->report_write, layer,
-                             &call->failure);
+    if (report_write_want(&tensor_call_pipeline(call)->report_write, layer,
+                          &call->failure) < 0)
+        return -1;
+    call_label(call, "run", tensor_call_report_of(call)->run);
+    call_label(call, "layer", tensor_call_report_of(call)->layer);
+    return 0;
 }
 
 /* ---- starting ---------------------------------------------------------------- */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "grpc/trace.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/peer.h"
+#include "grpc/grpc.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+
+/* "00-" 32 hex "-" 16 hex "-" 2 hex, lower case. */
+static bool is_traceparent(const char *text)
+{
+    static const char form[] = "00-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
+
+    for (size_t i = 0; i < sizeof(form); i++)
+        if (form[i] == 'h' ? !text[i] || !strchr("0123456789abcdef", text[i])
+                           : text[i] != form[i])
+            return false;
+    return true;
+}
+
+void call_trace_read(struct call_trace *trace, const struct request_headers *headers)
+{
+    const char *id = metadata_text(headers, "x-request-id");
+    const char *parent = metadata_text(headers, "traceparent");
+
+    snprintf(trace->request_id, sizeof(trace->request_id), "%s", id ? id : "");
+    snprintf(trace->traceparent, sizeof(trace->traceparent), "%s",
+             parent && is_traceparent(parent) ? parent : "");
+}
+
+static size_t add(struct log_field *fields, size_t count, const char *key,
+                  const char *value)
+{
+    if (!value || value[0] == '\0')
+        return count;
+    fields[count] = (struct log_field)LOG_STR(key, value);
+    return count + 1;
+}
+
+void call_trace_end(const struct grpc_config *config, const struct call_ended *ended)
+{
+    const struct failure *failure = ended->failure;
+    uint64_t took_ns = clock_monotonic_ns() - ended->started_ns;
+    struct log_field fields[8 + CALL_LABELS_MAX];
+    size_t count = 0;
+
+    metric_call(config->metrics, ended->method_id, failure->status, took_ns);
+    fields[count++] = (struct log_field)LOG_STR("method", ended->path);
+    fields[count++] = (struct log_field)LOG_STR("status", status_name(failure->status));
+    fields[count++] = (struct log_field)LOG_U64("took_us", took_ns / 1000);
+    count = add(fields, count, "peer", ended->peer ? ended->peer->address : NULL);
+    for (size_t i = 0; i < ended->label_count; i++)
+        count = add(fields, count, ended->labels[i].key, ended->labels[i].value);
+    if (ended->trace) {
+        count = add(fields, count, "request_id", ended->trace->request_id);
+        count = add(fields, count, "traceparent", ended->trace->traceparent);
+    }
+    count = add(fields, count, "message", failure->message);
+    fields[count] = (struct log_field){.kind = LOG_KIND_END};
+    log_event(config->log, failure->status == TRIT_OK ? LOG_DEBUG : LOG_INFO, "rpc_end",
+              fields);
+}
