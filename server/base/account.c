@@ -43,19 +43,27 @@ void account_close(struct account *account)
     free_if_done(account);
 }
 
-/* Whether the account keeps to its share with `bytes` more. */
-static bool within_share(const struct account *account, uint64_t bytes)
+bool account_is_small(const struct account *account, uint64_t bytes)
 {
-    const uint64_t left = budget_free(account->budget);
-
-    return bytes <= left &&
-           (account->bytes_used + bytes) / account->times_free <= left - bytes;
+    return account && account->parent &&
+           account->bytes_used + bytes <= ACCOUNT_SMALL_BYTES;
 }
 
 bool account_has_room(const struct account *account, uint64_t bytes)
 {
-    for (const struct account *at = account; at; at = at->parent)
-        if (!within_share(at, bytes))
+    uint64_t left, kept;
+
+    if (!account)
+        return true;
+    left = budget_free(account->budget);
+    if (bytes > left)
+        return false;
+    if (account_is_small(account, bytes))
+        return true;
+    kept = account->budget->bytes_max / ACCOUNT_SMALL_DIVISOR + bytes;
+    for (; account; account = account->parent)
+        if (left < kept ||
+            (account->bytes_used + bytes) / account->times_free > left - kept)
             return false;
     return true;
 }

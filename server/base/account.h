@@ -2,10 +2,11 @@
 /* What one connection holds of the budget, and what all connections from one address
  * hold together. Whatever a peer can make the daemon hold is charged to its account.
  *
- * An account may hold at most `times_free` times what is free in the budget. So one
- * account alone gets most of the budget, several share it equally without knowing of
- * each other, and a newcomer always finds some of it free. Only the loop's thread uses
- * accounts. */
+ * A connection may always hold ACCOUNT_SMALL_BYTES, as long as the budget has them. Above
+ * that an account may hold at most `times_free` times what is free in the budget, without
+ * the eighth of it that stays for small accounts. So one account alone gets most of the
+ * budget, several share it equally without knowing of each other, and a newcomer always
+ * finds some of it free. Only the loop's thread uses accounts. */
 #ifndef BASE_ACCOUNT_H
 #define BASE_ACCOUNT_H
 
@@ -18,10 +19,12 @@
 struct budget;
 
 enum {
-    /* One connection alone may hold 3/4 of the budget, two 3/7 each. */
+    /* One connection alone may hold 3/4 of what is shared, two 3/7 each. */
     ACCOUNT_CONNECTION_TIMES_FREE = 3,
     /* All connections of one address alone 7/8, of two addresses 7/15 each. */
     ACCOUNT_ADDRESS_TIMES_FREE = 7,
+    ACCOUNT_SMALL_BYTES = 64 << 10, /* a connection with some small calls */
+    ACCOUNT_SMALL_DIVISOR = 8,      /* of the budget, for small accounts */
 };
 
 struct account {
@@ -49,6 +52,9 @@ bool account_reserve(struct account *account, uint64_t bytes);
 
 /* Whether account_reserve would succeed. */
 bool account_has_room(const struct account *account, uint64_t bytes);
+
+/* Whether a connection's account is small even with `bytes` more. */
+bool account_is_small(const struct account *account, uint64_t bytes);
 
 /* For what it takes to answer and end a call that was admitted: may use the part of the
  * budget that account_reserve leaves. */

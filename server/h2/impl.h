@@ -48,6 +48,7 @@ struct h2_session {
     void *waker;
     enum session_state state;
     bool preface_received;   /* only ever set */
+    bool block_open;         /* the header block of a request has begun and not ended */
     bool in_io;              /* within receive or produce: the caller looks for output */
     bool output_notified;    /* wake() was called, h2_produce not yet */
     const char *fail_reason; /* in state FAILED */

@@ -27,8 +27,8 @@
 #include "base/limits.h"
 
 enum {
-    /* A request's fields at their bound, with the structs of stream and call. */
-    STREAM_BYTES_MAX = 2 * HEADER_BYTES_MAX + (8 << 10),
+    /* What a request and its call take before its bytes, seldom exceeded. */
+    STREAM_BYTES = 12 << 10,
 };
 
 /* What a callback returns: 0, or the code that makes nghttp2 stop. */
@@ -42,6 +42,7 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     struct h2_session *session = user;
 
     (void)ng;
+    session->block_open = hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION;
     switch (hd->type) {
     case NGHTTP2_HEADERS:
         check_closed_stream(session, (uint32_t)hd->stream_id);
@@ -80,7 +81,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         return 0;
     if (session->stream_count >= session->streams_max)
         return refuse(session, frame->hd.stream_id);
-    no_memory = !account_has_room(session->account, STREAM_BYTES_MAX);
+    no_memory = !account_has_room(session->account, STREAM_BYTES);
     if (no_memory && account_is_last_short(session->account))
         return refuse(session, frame->hd.stream_id);
     stream = stream_create(session, frame->hd.stream_id);
@@ -170,6 +171,8 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
     struct h2_session *session = user;
 
     (void)ng;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        session->block_open = false;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
     case NGHTTP2_DATA:
@@ -211,6 +214,7 @@ static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame,
     struct h2_session *session = user;
 
     (void)ng, (void)frame, (void)nghttp2_code;
+    session->block_open = false;
     session_glitch(session);
     return callback_result(session);
 }

@@ -185,6 +185,20 @@ bool h2_preface_received(const struct h2_session *session)
     return session->preface_received;
 }
 
+bool h2_headers_unfinished(const struct h2_session *session)
+{
+    return session->block_open;
+}
+
+bool h2_owes_answer(const struct h2_session *session)
+{
+    for (const struct list *node = session->streams.next; node != &session->streams;
+         node = node->next)
+        if (LIST_OWNER(node, struct h2_stream, link)->peer_done)
+            return true;
+    return false;
+}
+
 size_t h2_streams(const struct h2_session *session)
 {
     return session->stream_count;

@@ -97,6 +97,10 @@ bool h2_over(
     const struct h2_session *session); /* there is nothing left to read or write */
 bool h2_preface_received(const struct h2_session *session); /* and SETTINGS */
 size_t h2_streams(const struct h2_session *session);        /* open now */
+/* The peer has begun the header fields of a request, and not finished them. */
+bool h2_headers_unfinished(const struct h2_session *session);
+/* The peer waits for an answer to a request that it has finished. */
+bool h2_owes_answer(const struct h2_session *session);
 const struct h2_counters *h2_counters(const struct h2_session *session);
 
 /* Ends the session gracefully: sends GOAWAY(2^31-1) and a PING. The final GOAWAY follows

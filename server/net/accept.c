@@ -8,10 +8,11 @@
  * closes, removes a Unix socket's file → on_closed frees and tells net.
  *
  * Failures:
- *   no descriptors or memory  the watch stops; `again` starts it ACCEPT_PAUSE_MS
- *                             later. Peers wait in the backlog meanwhile.
+ *   no descriptors or memory  some connections give way (yield.c) and the watch stops;
+ *                             `again` starts it ACCEPT_PAUSE_MS later. Peers wait in the
+ *                             backlog meanwhile.
  *   peer gone before accept   the next one.
- *   too many connections      accepted, closed at once, counted.
+ *   too many connections      one gives way; if none can: accepted, closed, counted.
  *   anything else             logged; the watch goes on. */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/limits.h"
+#include "base/number.h"
 #include "net/activation.h"
 #include "net/impl.h"
 #include "obs/log.h"
@@ -31,6 +34,7 @@ enum {
     BACKLOG = 1024, /* the kernel cuts it to net.core.somaxconn */
     ACCEPTS_PER_TURN = 64,
     ACCEPT_PAUSE_MS = 100,
+    YIELDS_PER_PAUSE = 16, /* connections that give way when descriptors are short */
 };
 
 struct listener {
@@ -51,11 +55,22 @@ static void reject(struct net *net, int fd)
         LOG_FIELDS(LOG_U64("connections_max", net->config.limits->connections_max)));
 }
 
+/* The limit, or as many as a quarter of the memory budget holds while they are idle. */
+static size_t connections_max(const struct net *net)
+{
+    const struct budget *budget = net->config.budget;
+    const uint64_t affordable =
+        budget ? budget->bytes_max / CONN_BUDGET_DIVISOR / CONN_BYTES : UINT64_MAX;
+
+    return (size_t)u64_min(net->config.limits->connections_max, affordable);
+}
+
 static void admit(struct net *net, int fd, const struct address *peer)
 {
     struct failure failure = {0};
 
-    if (net->conn_count >= net->config.limits->connections_max) {
+    if (net->conn_count - net->yielding >= connections_max(net) &&
+        !net_make_room(net, peer)) {
         reject(net, fd);
         return;
     }
@@ -77,6 +92,8 @@ static void pause_accepting(struct listener *listener, int error)
 {
     struct net *net = listener->net;
 
+    for (int i = 0; i < YIELDS_PER_PAUSE && net_make_room(net, NULL); i++)
+        continue;
     uv_poll_stop(&listener->poll);
     timer_arm(net->config.timers, &listener->again, after_ms(ACCEPT_PAUSE_MS));
     log_event(net->config.log, LOG_WARN, "accept_paused",

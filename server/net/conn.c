@@ -69,6 +69,8 @@ static void on_closed(uv_handle_t *handle)
     h2_destroy(conn->session);
     list_remove(&conn->link);
     net->conn_count--;
+    if (conn->yields)
+        net->yielding--;
     metric_down(net->config.metrics, M_CONNECTIONS);
     conn_free(conn);
     net_close_if_idle(net);

@@ -28,6 +28,10 @@ enum {
     CIPHER_BYTES = 16 * TLS_RECORD_ROOM,
     /* Batches that one connection writes before the others have their turn. */
     WRITE_BATCHES_PER_TURN = 4,
+    /* What an idle connection takes, about, and the part of the memory budget that idle
+     * connections may take: one in CONN_BUDGET_DIVISOR. */
+    CONN_BYTES = 36 << 10,
+    CONN_BUDGET_DIVISOR = 4,
 };
 
 enum net_state {
@@ -43,9 +47,10 @@ struct net {
     struct net_config config;
     enum net_state state;
     struct list listeners;
-    struct list conns;
+    struct list conns; /* in the order of their last byte */
     struct origins origins;
     size_t conn_count;
+    size_t yielding;        /* of them, those that give way and are being closed */
     struct list to_flush;   /* connections that may have output */
     uv_check_t flush;       /* runs after polling: flushes them */
     uv_idle_t keep_polling; /* active while to_flush holds some: polling does not wait */
@@ -87,6 +92,9 @@ struct conn {
     struct list flush_link; /* in net's to_flush, or in no list */
     struct net *net;
     struct origin *origin;
+    uint64_t active_ns; /* when the last byte came */
+    bool headers_late;  /* the handshake timer waits for the rest of a header block */
+    bool yields;        /* it gives way to a new one */
     enum conn_state state;
     union {
         uv_handle_t handle;
@@ -162,6 +170,12 @@ void secure_failed(struct conn *conn);
 
 /* The peer has closed the socket, or reading failed. `reason` is a literal. */
 void secure_broken_off(struct conn *conn, const char *reason);
+
+/* ---- yield.c ---- */
+
+/* Closes a connection that can give way to a new one from this address (NULL: from any).
+ * False: none can. Its memory and descriptor are free later in this turn of the loop. */
+bool net_make_room(struct net *net, const struct address *newcomer);
 
 /* ---- read.c ---- */
 

@@ -64,17 +64,34 @@ static struct origin *origin_create(struct origins *origins, struct list *bucket
     return origin;
 }
 
+static struct origin *find(struct list *bucket, const uint8_t *key)
+{
+    for (struct list *node = bucket->next; node != bucket; node = node->next) {
+        struct origin *origin = LIST_OWNER(node, struct origin, link);
+
+        if (memcmp(origin->key, key, ORIGIN_KEY_BYTES) == 0)
+            return origin;
+    }
+    return NULL;
+}
+
+struct origin *origin_find(struct origins *origins, const struct address *address)
+{
+    uint8_t key[ORIGIN_KEY_BYTES];
+
+    key_of(address, key);
+    return find(bucket_of(origins, key), key);
+}
+
 struct origin *origin_join(struct origins *origins, const struct address *address)
 {
     uint8_t key[ORIGIN_KEY_BYTES];
-    struct origin *origin = NULL;
+    struct origin *origin;
     struct list *bucket;
 
     key_of(address, key);
     bucket = bucket_of(origins, key);
-    for (struct list *node = bucket->next; node != bucket; node = node->next)
-        if (memcmp(LIST_OWNER(node, struct origin, link)->key, key, sizeof(key)) == 0)
-            origin = LIST_OWNER(node, struct origin, link);
+    origin = find(bucket, key);
     if (!origin)
         origin = origin_create(origins, bucket, key);
     if (origin)

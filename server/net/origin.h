@@ -35,6 +35,9 @@ void origins_init(struct origins *origins, struct budget *budget);
 /* The origin of the address, with one more connection. NULL: out of memory. */
 struct origin *origin_join(struct origins *origins, const struct address *address);
 
+/* NULL: the address has no connection. */
+struct origin *origin_find(struct origins *origins, const struct address *address);
+
 /* One connection less; the last one frees the origin. */
 void origin_leave(struct origins *origins, struct origin *origin);
 

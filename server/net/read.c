@@ -15,7 +15,6 @@
 
 enum {
     TCP_KEEPALIVE_SECONDS = 60,
-    CONN_BYTES = 32 << 10, /* what an idle connection takes, about */
 };
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -25,7 +24,7 @@ static void on_handshake_timeout(struct timer *timer)
     struct conn *conn = LIST_OWNER(timer, struct conn, handshake);
 
     metric_limit(conn->net->config.metrics, L_HANDSHAKE);
-    conn_close(conn, "handshake_timeout");
+    conn_close(conn, conn->headers_late ? "headers_timeout" : "handshake_timeout");
 }
 
 static void conn_wake(void *waker)
@@ -59,11 +58,32 @@ static void finish(struct conn *conn, const char *reason)
     conn_schedule_flush(conn);
 }
 
+/* The handshake timer runs until preface and SETTINGS have come, and while the header
+ * fields of a request are unfinished. */
+static void watch_headers(struct conn *conn)
+{
+    struct timers *timers = conn->net->config.timers;
+
+    if (!h2_preface_received(conn->session))
+        return;
+    if (!h2_headers_unfinished(conn->session)) {
+        timer_disarm(timers, &conn->handshake);
+        conn->headers_late = false;
+    } else if (!conn->headers_late) {
+        conn->headers_late = true;
+        timer_arm(timers, &conn->handshake,
+                  after_ms(conn->net->config.limits->handshake_ms_max));
+    }
+}
+
 static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
 {
     struct net *net = conn->net;
     struct failure failure = {0};
 
+    conn->active_ns = clock_monotonic_ns();
+    list_remove(&conn->link);
+    list_push(&net->conns, &conn->link);
     if (conn->state == CONN_GREETING && !preface_matches(conn, bytes, count)) {
         conn_refuse_protocol(conn, bytes, count);
         return;
@@ -75,8 +95,7 @@ static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
         finish(conn, "protocol_error");
         return;
     }
-    if (h2_preface_received(conn->session))
-        timer_disarm(net->config.timers, &conn->handshake);
+    watch_headers(conn);
     conn_schedule_flush(conn);
 }
 
@@ -186,8 +205,8 @@ static struct conn *conn_alloc(struct net *net, const struct address *address)
     if (origin->account &&
         !(account = account_open(net->origins.budget, origin->account)))
         goto leave;
-    if (account_has_room(account, CONN_BYTES))
-        conn = account_calloc(account, 1, sizeof(*conn));
+    if (account_has_room(account, CONN_BYTES) || net_make_room(net, address))
+        conn = account_calloc_last(account, 1, sizeof(*conn));
     if (!conn)
         goto leave;
     conn->net = net;
@@ -232,6 +251,7 @@ static struct conn *conn_create(struct net *net, const struct address *address)
         conn_free(conn);
         return NULL;
     }
+    conn->active_ns = clock_monotonic_ns();
     list_init(&conn->flush_link);
     timer_init(&conn->handshake, on_handshake_timeout);
     timer_init(&conn->stall, conn_on_stall);

@@ -128,14 +128,15 @@ static void slab_cut(struct slab *slab, unsigned size_class)
 
 /* A slab of the class with a free block, from the front of the list. NULL: no memory, or
  * the budget has no place for another slab. */
-static struct slab *slab_open(struct blocks *blocks, unsigned size_class)
+static struct slab *slab_open(struct blocks *blocks, unsigned size_class, bool small)
 {
     struct list *link;
     struct slab *slab;
 
     if (!list_empty(&blocks->open[size_class]))
         return LIST_OWNER(blocks->open[size_class].next, struct slab, link);
-    if (!budget_reserve(blocks->budget, SLAB_BYTES))
+    if (!budget_reserve(blocks->budget, SLAB_BYTES) &&
+        !(small && budget_reserve_last(blocks->budget, SLAB_BYTES)))
         return NULL;
     link = list_pop(&blocks->kept);
     if (link) {
@@ -154,9 +155,9 @@ static struct slab *slab_open(struct blocks *blocks, unsigned size_class)
     return slab;
 }
 
-static uint8_t *take_pooled(struct blocks *blocks, unsigned size_class)
+static uint8_t *take_pooled(struct blocks *blocks, unsigned size_class, bool small)
 {
-    struct slab *slab = slab_open(blocks, size_class);
+    struct slab *slab = slab_open(blocks, size_class, small);
     uint8_t *bytes;
 
     if (!slab)
@@ -229,11 +230,13 @@ int blocks_get_for(struct blocks *blocks, struct account *account, size_t size,
 {
     unsigned size_class = class_of(size);
     size_t usable = size_class < CLASSES ? class_bytes[size_class] : size;
+    /* A small call of a connection that holds little may use the last of the budget. */
+    bool small = size_class < CLASSES - 1 && account_is_small(account, usable);
     uint8_t *bytes;
 
-    if (size > PTRDIFF_MAX || !account_has_room(account, usable))
+    if (size > PTRDIFF_MAX || (!small && !account_has_room(account, usable)))
         return -1;
-    bytes = size_class < CLASSES ? take_pooled(blocks, size_class)
+    bytes = size_class < CLASSES ? take_pooled(blocks, size_class, small)
                                  : take_unpooled(blocks, size);
     if (!bytes)
         return -1;

@@ -10,9 +10,9 @@
 CASE(shares_are_fair,
      "one account gets most of a budget, the next an equal share of the rest")
 {
-    enum { MAX = 1 << 20, STEP = 1 << 10 };
+    enum { MAX = 16 << 20, STEP = 1 << 10, SHARED = MAX / 8 * 7 };
     struct budget budget;
-    struct account *address, *first, *second;
+    struct account *address, *first, *second, *small[3];
 
     budget_init(&budget, MAX);
     address = account_open(&budget, NULL);
@@ -20,18 +20,25 @@ CASE(shares_are_fair,
     second = account_open(&budget, address);
     while (account_reserve(first, STEP))
         continue;
-    CHECK(first->bytes_used > MAX / 4 * 3 - 4 * STEP &&
-          first->bytes_used <= MAX / 4 * 3 + STEP);
+    CHECK(first->bytes_used > SHARED / 4 * 3 - 4 * STEP &&
+          first->bytes_used <= SHARED / 4 * 3 + STEP);
     CHECK(first->refusals == 1);
     while (account_reserve(second, STEP))
         continue;
-    CHECK(second->bytes_used > MAX / 10); /* while the first keeps what it has */
+    CHECK(second->bytes_used > SHARED / 10); /* while the first keeps what it has */
     CHECK_EQ(address->bytes_used, first->bytes_used + second->bytes_used);
-    CHECK(address->bytes_used <= MAX / 8 * 7 + STEP);
+    CHECK(address->bytes_used <= SHARED / 8 * 7 + STEP);
+    for (int i = 0; i < 3; i++) { /* from the same address, which has its share */
+        small[i] = account_open(&budget, address);
+        CHECK(account_reserve(small[i], ACCOUNT_SMALL_BYTES));
+        CHECK(!account_reserve(small[i], MAX / 8));
+        account_release(small[i], ACCOUNT_SMALL_BYTES);
+        account_close(small[i]);
+    }
     account_release(first, first->bytes_used);
     while (account_reserve(first, STEP))
         continue;
-    CHECK(first->bytes_used > MAX / 4);
+    CHECK(first->bytes_used > SHARED / 4);
     CHECK(account_has_room(NULL, UINT64_MAX) && account_reserve(NULL, 1));
     account_release(first, first->bytes_used);
     account_release(second, second->bytes_used);

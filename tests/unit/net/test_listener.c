@@ -175,7 +175,13 @@ static bool one_is_left(void *arg)
     return metric_get(((struct bench *)arg)->metrics, M_CONNECTIONS) == 1;
 }
 
-CASE(connection_limit, "connections above the limit are closed immediately")
+static bool two_are_held(void *arg)
+{
+    return ((struct bench *)arg)->held_count == 2;
+}
+
+CASE(connection_limit,
+     "above the limit of busy connections a new one is closed immediately")
 {
     struct limits limits = limits_default();
     struct bench *bench;
@@ -183,17 +189,24 @@ CASE(connection_limit, "connections above the limit are closed immediately")
 
     limits.connections_max = 2;
     bench = bench_create(&limits);
+    bench->hold = true;
     bench_listen(bench, "127.0.0.1:0");
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 2; i++) {
         inbox_init(&inboxes[i], bench, client_connect(bench));
+        client_send_preface(inboxes[i].fd);
+        client_request(inboxes[i].fd, 1);
+    }
+    loop_run_until(bench->loop, two_are_held, bench);
+    inbox_init(&inboxes[2], bench, client_connect(bench));
     loop_run_until(bench->loop, inbox_is_over, &inboxes[2]);
     bench_check_refusals(bench, "connections", 1);
     CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 2);
-    for (int i = 0; i < 2; i++) {
-        client_send_preface(inboxes[i].fd);
-        client_request(inboxes[i].fd, 1);
+    CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS_YIELDED), 0);
+    for (size_t i = 0; i < 2; i++)
+        bench_answer(bench, bench->held[i]);
+    for (int i = 0; i < 2; i++)
         loop_run_until(bench->loop, inbox_has_trailers, &inboxes[i]);
-    }
+    bench->hold = false;
     inbox_fini(&inboxes[0]);
     loop_run_until(bench->loop, one_is_left, bench);
     inbox_init(&inboxes[3], bench, client_connect(bench));
@@ -203,6 +216,48 @@ CASE(connection_limit, "connections above the limit are closed immediately")
     inbox_fini(&inboxes[3]);
     inbox_fini(&inboxes[1]);
     inbox_fini(&inboxes[2]);
+    bench_destroy(bench);
+}
+
+CASE(idle_ones_give_way, "above the limit the connection that was idle longest gives way")
+{
+    struct limits limits = limits_default();
+    struct bench *bench;
+    struct inbox silent, idle, newcomer;
+
+    limits.connections_max = 2;
+    bench = bench_create(&limits);
+    bench_listen(bench, "127.0.0.1:0");
+    inbox_init(&silent, bench, client_connect(bench)); /* never says a word */
+    inbox_init(&idle, bench, client_connect(bench));
+    client_send_preface(idle.fd);
+    client_request(idle.fd, 1);
+    loop_run_until(bench->loop, inbox_has_trailers, &idle);
+    for (uint32_t i = 0; i < 3; i++) {
+        inbox_init(&newcomer, bench, client_connect(bench));
+        client_send_preface(newcomer.fd);
+        client_request(newcomer.fd, 1);
+        loop_run_until(bench->loop, inbox_has_trailers, &newcomer);
+        if (i == 0) {
+            loop_run_until(bench->loop, inbox_is_over, &silent);
+            inbox_read(&idle);
+            CHECK(!idle.over);
+        } else if (i == 1) {
+            loop_run_until(bench->loop, inbox_is_over, &idle);
+            CHECK_EQ(inbox_frames(&idle, 7, 0), 1); /* told by a GOAWAY */
+        }
+        if (i < 2)
+            inbox_fini(i == 0 ? &silent : &idle);
+        if (i == 0)
+            silent = newcomer;
+        else if (i == 1)
+            idle = newcomer;
+    }
+    CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS_YIELDED), 3);
+    bench_check_refusals(bench, "connections", 0);
+    inbox_fini(&silent);
+    inbox_fini(&idle);
+    inbox_fini(&newcomer);
     bench_destroy(bench);
 }
 
