@@ -185,6 +185,9 @@ size_t encode_report_entry(const struct trit_report *report, uint8_t *out,
                            size_t capacity);
 size_t encode_page_token(const char *token, uint8_t *out, size_t capacity);
 size_t encode_health(enum health_status status, uint8_t *out, size_t capacity);
+/* One `statuses` entry of HealthListResponse. The reply is all entries. */
+size_t encode_health_entry(const char *service, size_t length, enum health_status status,
+                           uint8_t *out, size_t capacity);
 
 /* google.rpc.Status for grpc-status-details-bin, with one BadRequest field violation,
  * or with none when `field` is NULL or empty. */

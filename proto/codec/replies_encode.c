@@ -124,3 +124,18 @@ size_t encode_health(enum health_status status, uint8_t *out, size_t capacity)
                ? stream.bytes_written
                : 0;
 }
+
+size_t encode_health_entry(const char *service, size_t length, enum health_status status,
+                           uint8_t *out, size_t capacity)
+{
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    uint8_t value[16];
+    size_t value_bytes = encode_health(status, value, sizeof(value));
+    uint64_t entry = wire_blob_size(1, length) + wire_blob_size(2, value_bytes);
+    return wire_blob_head(&stream, 1, entry) && wire_blob_head(&stream, 1, length) &&
+                   pb_write(&stream, (const pb_byte_t *)service, length) &&
+                   wire_blob_head(&stream, 2, value_bytes) &&
+                   pb_write(&stream, value, value_bytes)
+               ? stream.bytes_written
+               : 0;
+}

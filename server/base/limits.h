@@ -20,6 +20,8 @@ enum {
     HTTP_CONNECTIONS_MAX = 1024,     /* as a value of http_connections_max */
     LIST_PAGE_MAX = 1000,            /* reports or layers in one page; clamped */
     LAYERS_MAX = 65536,              /* held at once; RESOURCE_EXHAUSTED */
+    HEALTH_WATCHES_PER_CONNECTION_MAX = 16, /* RESOURCE_EXHAUSTED */
+    HEALTH_WATCHES_MAX = 4096,              /* of all connections; RESOURCE_EXHAUSTED */
     /* A layer's file name: its name, '/' and others encoded; INVALID_ARGUMENT */
     LAYER_FILE_NAME_BYTES_MAX = 255,
     /* 1/16 of the memory budget is kept for what ends calls: frames and trailers */

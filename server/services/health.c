@@ -1,17 +1,126 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grpc.health.v1.Health.Check. */
+/* grpc.health.v1.Health. The services are those of the table of methods; "" is the
+ * whole server. All of them have the same status. */
+#include "services/health.h"
+
+#include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/limits.h"
+#include "obs/metrics.h"
 #include "proto/codec/codec.h"
+#include "services/methods.h"
 #include "services/shared.h"
 
-struct check_state {
+/* ---- the status ------------------------------------------------------------------- */
+
+static bool store_fails(const struct health *health)
+{
+    return health->store_failed_ns && clock_monotonic_ns() - health->store_failed_ns <
+                                          (uint64_t)HEALTH_STORE_FAILED_MS * 1000000u;
+}
+
+static enum health_status status_of(const struct call *call)
+{
+    return grpc_draining(call->grpc) || store_fails(&services_of(call)->health)
+               ? HEALTH_NOT_SERVING
+               : HEALTH_SERVING;
+}
+
+static void recheck(struct timer *timer)
+{
+    grpc_notify(LIST_OWNER(timer, struct health, recheck)->grpc);
+}
+
+void health_init(struct health *health)
+{
+    list_init(&health->watches);
+    timer_init(&health->recheck, recheck);
+}
+
+void health_fini(struct health *health)
+{
+    if (health->timers)
+        timer_disarm(health->timers, &health->recheck);
+}
+
+void health_store_ended(const struct call *call, enum trit_status status)
+{
+    struct health *health = &services_of(call)->health;
+    /* Any other status is about the report. */
+    bool failed = status == TRIT_UNAVAILABLE || status == TRIT_INTERNAL ||
+                  status == TRIT_RESOURCE_EXHAUSTED;
+
+    if (!failed && !health->store_failed_ns)
+        return;
+    health->timers = call->config->timers;
+    health->grpc = call->grpc;
+    if (failed) {
+        uint64_t now = clock_monotonic_ns();
+
+        health->store_failed_ns = now;
+        timer_arm(health->timers, &health->recheck,
+                  now + (uint64_t)HEALTH_STORE_FAILED_MS * 1000000u);
+    } else {
+        health->store_failed_ns = 0;
+        timer_disarm(health->timers, &health->recheck);
+    }
+    grpc_notify(health->grpc);
+}
+
+/* ---- services ----------------------------------------------------------------------- */
+
+/* The length of the service's name in "/package.Service/Method", which begins at 1. */
+static size_t service_length(const char *path)
+{
+    return (size_t)(strrchr(path, '/') - path) - 1;
+}
+
+static bool is_of_service(const char *path, const char *service)
+{
+    size_t length = service_length(path);
+
+    return strlen(service) == length && memcmp(path + 1, service, length) == 0;
+}
+
+static bool is_known(const struct call *call, const char *service)
+{
+    const struct grpc_config *config = call->config;
+
+    if (!*service)
+        return true;
+    for (size_t i = 0; i < config->method_count; i++)
+        if (is_of_service(config->methods[i]->path, service))
+            return true;
+    return false;
+}
+
+/* Whether an earlier method of the table has the same service. */
+static bool is_repeated(const struct grpc_config *config, size_t index)
+{
+    const char *path = config->methods[index]->path;
+    size_t length = service_length(path) + 2; /* with both slashes */
+
+    for (size_t i = 0; i < index; i++)
+        if (strncmp(config->methods[i]->path, path, length) == 0)
+            return true;
+    return false;
+}
+
+/* ---- Check and List ---------------------------------------------------------------- */
+
+struct health_state {
+    struct list link; /* in health.watches */
+    struct call *call;
+    bool watching;
+    enum health_status told;
     char service[HEALTH_SERVICE_BYTES_MAX + 1];
 };
 
 static int message(struct call *call)
 {
-    struct check_state *state = call->method_state;
+    struct health_state *state = call->method_state;
     char error[CODEC_ERROR_BYTES];
 
     if (decode_health_check(&call->scan.parts[PART_ROOT], state->service, error) < 0)
@@ -19,37 +128,140 @@ static int message(struct call *call)
     return 0;
 }
 
-static bool known(const char *service)
+static int write_status(struct call *call, enum health_status status)
 {
-    static const char *const services[] = {"", "trit.v1.Ternary", "trit.v1.Reports",
-                                           "trit.v1.Layers", "grpc.health.v1.Health"};
-
-    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
-        if (strcmp(services[i], service) == 0)
-            return true;
-    return false;
-}
-
-static int request(struct call *call)
-{
-    struct check_state *state = call->method_state;
     uint8_t reply[16];
 
-    if (!known(state->service))
+    return call_write_message(call, reply, encode_health(status, reply, sizeof(reply)));
+}
+
+static int check_request(struct call *call)
+{
+    struct health_state *state = call->method_state;
+
+    if (!is_known(call, state->service))
         return fail_field(&call->failure, TRIT_NOT_FOUND, "service", "\"%s\" is unknown",
                           state->service);
-    call_write_message(
-        call, reply,
-        encode_health(grpc_draining(call->grpc) ? HEALTH_NOT_SERVING : HEALTH_SERVING,
-                      reply, sizeof(reply)));
+    if (write_status(call, status_of(call)) < 0)
+        return -1;
     call_end(call);
     return 0;
+}
+
+static int list_request(struct call *call)
+{
+    enum { REPLY_BYTES_MAX = 4096 };
+    const struct grpc_config *config = call->config;
+    enum health_status status = status_of(call);
+    uint8_t reply[REPLY_BYTES_MAX];
+    size_t used = encode_health_entry("", 0, status, reply, sizeof(reply));
+
+    for (size_t i = 0; i < config->method_count; i++) {
+        const char *path = config->methods[i]->path;
+
+        if (!is_repeated(config, i))
+            used += encode_health_entry(path + 1, service_length(path), status,
+                                        reply + used, sizeof(reply) - used);
+    }
+    if (call_write_message(call, reply, used) < 0)
+        return -1;
+    call_end(call);
+    return 0;
+}
+
+/* ---- Watch --------------------------------------------------------------------------- */
+
+/* Watches on the call's connection. */
+static size_t watches_beside(const struct call *call)
+{
+    const struct list *watches = &services_of(call)->health.watches;
+    const struct peer *peer = h2_stream_peer(call->stream);
+    size_t count = 0;
+
+    for (const struct list *node = watches->next; node != watches; node = node->next) {
+        const struct call *other = LIST_OWNER(node, struct health_state, link)->call;
+
+        count += other->stream && h2_stream_peer(other->stream) == peer;
+    }
+    return count;
+}
+
+/* Tells a status that is new, and ends the watch when the daemon drains: it would keep
+ * its connection open. */
+static int watch_tell(struct call *call)
+{
+    struct health_state *state = call->method_state;
+    enum health_status status =
+        is_known(call, state->service) ? status_of(call) : HEALTH_SERVICE_UNKNOWN;
+
+    if (status != state->told) {
+        state->told = status;
+        if (write_status(call, status) < 0)
+            return -1;
+    }
+    if (grpc_draining(call->grpc))
+        return fail(&call->failure, TRIT_UNAVAILABLE, NULL, "the daemon is draining");
+    return 0;
+}
+
+static int watch_request(struct call *call)
+{
+    struct health *health = &services_of(call)->health;
+    struct health_state *state = call->method_state;
+
+    if (health->watch_count >= HEALTH_WATCHES_MAX ||
+        watches_beside(call) >= HEALTH_WATCHES_PER_CONNECTION_MAX) {
+        metric_limit(call->config->metrics, L_HEALTH_WATCHES);
+        return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                    "too many health watches: %d on a connection, %d in all",
+                    HEALTH_WATCHES_PER_CONNECTION_MAX, HEALTH_WATCHES_MAX);
+    }
+    state->call = call;
+    state->watching = true;
+    state->told = HEALTH_UNKNOWN;
+    list_push(&health->watches, &state->link);
+    health->watch_count++;
+    return watch_tell(call);
+}
+
+static void watch_notice(struct call *call)
+{
+    const struct health_state *state = call->method_state;
+
+    if (state->watching && call->state == CALL_WORKING && watch_tell(call) < 0)
+        call_end(call);
+}
+
+static void watch_fini(struct call *call)
+{
+    struct health_state *state = call->method_state;
+
+    if (!state->watching)
+        return;
+    list_remove(&state->link);
+    services_of(call)->health.watch_count--;
 }
 
 const struct method method_health_check = {
     .path = "/grpc.health.v1.Health/Check",
     .scan = scan_plain,
-    .state_bytes = sizeof(struct check_state),
+    .state_bytes = sizeof(struct health_state),
     .message = message,
-    .request = request,
+    .request = check_request,
+};
+
+const struct method method_health_list = {
+    .path = "/grpc.health.v1.Health/List",
+    .scan = scan_plain,
+    .request = list_request,
+};
+
+const struct method method_health_watch = {
+    .path = "/grpc.health.v1.Health/Watch",
+    .scan = scan_plain,
+    .state_bytes = sizeof(struct health_state),
+    .message = message,
+    .request = watch_request,
+    .notice = watch_notice,
+    .fini = watch_fini,
 };

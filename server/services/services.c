@@ -21,6 +21,8 @@
     X(reports_get, READ)                                                                 \
     X(reports_list, READ)                                                                \
     X(health_check, EVERYONE)                                                            \
+    X(health_list, EVERYONE)                                                             \
+    X(health_watch, EVERYONE)                                                            \
     X(layers_create, LAYERS)                                                             \
     X(layers_load, LAYERS)                                                               \
     X(layers_load_stream, LAYERS)                                                        \
@@ -71,6 +73,7 @@ int services_create(struct services **out, const struct services_config *config,
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the services");
     services->config = *config;
     tiles_init(&services->tiles);
+    health_init(&services->health);
     pthread_mutex_init(&services->reader_lock, NULL);
     *out = services;
     return 0;
@@ -81,6 +84,7 @@ void services_destroy(struct services *services)
     if (!services)
         return;
     tiles_fini(&services->tiles);
+    health_fini(&services->health);
     pthread_mutex_destroy(&services->reader_lock);
     free(services);
 }

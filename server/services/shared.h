@@ -7,11 +7,13 @@
 
 #include "grpc/call.h"
 #include "services/config.h"
+#include "services/health.h"
 #include "services/ternary/tiles.h"
 
 struct services {
     struct services_config config;
-    struct tiles tiles;          /* free list */
+    struct tiles tiles; /* free list */
+    struct health health;
     pthread_mutex_t reader_lock; /* of config.reader, for jobs on the pool */
 };
 

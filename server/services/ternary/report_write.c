@@ -83,6 +83,7 @@ static void done(struct store_put *put)
     struct call *call = report_write->call;
 
     state_move(&report_write_states, &report_write->state, REPORT_WRITE_CLOSED);
+    health_store_ended(call, put->failure.status);
     if (call->state == CALL_WORKING)
         report_write->written(call);
     call_release(call);
