@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "client/cli/held.h"
+#include "client/cli/matrix.h"
 #include "client/cli/progress.h"
 #include "files/reader.h"
 
@@ -11,7 +12,8 @@ struct loading {
     struct reader *reader;
     struct trit_client *client;
     struct trit_layer_spec spec;
-    void *weight, *bias; /* malloc'ed; NULL without a bias */
+    struct matrix weight; /* read piece by piece */
+    void *bias;           /* allocated; NULL without one */
     struct trit_tensor weight_tensor, bias_tensor;
     struct failure failure;
 };
@@ -52,6 +54,15 @@ static const struct tensor_entry *find_weight(struct loading *load)
     return find(load, load->options->arguments[0]);
 }
 
+static void open_weight(struct loading *load, const struct tensor_entry *entry)
+{
+    const struct matrices matrices = {
+        .count = 1, .rows = entry->shape[0], .columns = entry->shape[1]};
+
+    matrix_open(&load->weight, true, load->reader, entry, &matrices, 0, &load->failure);
+    load->weight_tensor = matrix_tensor(&load->weight, entry->type->dtype, &matrices);
+}
+
 static int read_file(struct loading *load)
 {
     const struct options *options = load->options;
@@ -70,8 +81,7 @@ static int read_file(struct loading *load)
                     (unsigned)weight->rank);
     load->spec.out_features = weight->shape[0];
     load->spec.in_features = weight->shape[1];
-    if (read_tensor(load, weight, &load->weight, &load->weight_tensor) != 0)
-        return -1;
+    open_weight(load, weight);
     load->spec.bias = options->bias_tensor != NULL;
     if (!options->bias_tensor)
         return 0;
@@ -97,8 +107,12 @@ static enum exit_code send(struct loading *load)
                              load->spec.bias ? &load->bias_tensor : NULL, &call,
                              &load->spec, &error);
     progress_stop(&progress);
-    return status == TRIT_OK ? held_show(load->options, "loaded", &load->spec)
-                             : complain_of_call(&error);
+    if (status == TRIT_OK)
+        return held_show(load->options, "loaded", &load->spec);
+    return load->failure.status != TRIT_OK /* the weight could not be read */
+               ? complain(FAILED, "%s: %s", load->options->arguments[1],
+                          load->failure.message)
+               : complain_of_call(&error);
 }
 
 static enum exit_code run_load(const struct options *options)
@@ -114,7 +128,7 @@ static enum exit_code run_load(const struct options *options)
         code = send(&load);
     trit_close(load.client);
     reader_close(load.reader);
-    free(load.weight);
+    matrix_close(&load.weight);
     free(load.bias);
     return code;
 }

@@ -3,13 +3,17 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/number.h"
 #include "checkpoint/transpose.h"
 #include "client/cli/foreign_read.h"
 #include "kernels/kernels.h"
 
-/* libtrit sends smaller tensors in one message. */
-enum { STREAMED_BYTES_MIN = 4 << 20 };
+enum {
+    SMALL_BYTES_MAX = 4 << 20,
+    BLOCK_BYTES_MAX = 4 << 20, /* of a transposed matrix; at least one row */
+};
 
 static int no_memory(struct failure *failure, uint64_t bytes)
 {
@@ -58,32 +62,80 @@ int matrix_load(struct reader *reader, const struct tensor_entry *entry,
     return 0;
 }
 
-const void *matrix_stored(const void *data, uint64_t bytes,
-                          const struct matrices *matrices, size_t width, void **copy)
+/* ---- some rows of a transposed matrix -------------------------------------------------- */
+
+static uint64_t row_bytes(const struct matrix_block *block)
 {
-    *copy = NULL;
-    if (!matrices->transposed)
-        return data;
-    *copy = malloc((size_t)bytes + 1);
-    if (*copy)
-        transpose(*copy, data, matrices->rows, matrices->columns, width);
-    return *copy;
+    return block->columns * block->width;
+}
+
+static int block_allocate(struct matrix_block *block, struct failure *failure)
+{
+    const uint64_t fitting = BLOCK_BYTES_MAX / row_bytes(block);
+    uint64_t bytes;
+
+    if (block->rows)
+        return 0;
+    block->count_max = u64_min(fitting ? fitting : 1, block->all_rows);
+    bytes = block->count_max * row_bytes(block);
+    block->rows = malloc((size_t)bytes);
+    block->stored = malloc((size_t)bytes);
+    return block->rows && block->stored ? 0 : no_memory(failure, bytes);
+}
+
+/* Reads the rows from `first` on: a strip of each of the file's rows. */
+static int block_fill(struct matrix *matrix, uint64_t first)
+{
+    struct matrix_block *block = &matrix->block;
+
+    if (block_allocate(block, matrix->failure) < 0)
+        return -1;
+    block->first = first;
+    block->count = u64_min(block->count_max, block->all_rows - first);
+    const uint64_t strip = block->count * block->width;
+    for (uint64_t i = 0; i < block->columns; i++)
+        if (reader_read(matrix->reader, matrix->entry,
+                        matrix->from + (i * block->all_rows + first) * block->width,
+                        block->stored + i * strip, strip, matrix->failure) < 0)
+            return -1;
+    transpose(block->rows, block->stored, block->columns, block->count, block->width);
+    return 0;
+}
+
+static int block_read(struct matrix *matrix, uint64_t offset, uint8_t *to, uint64_t bytes)
+{
+    struct matrix_block *block = &matrix->block;
+    const uint64_t each = row_bytes(block);
+
+    while (bytes) {
+        const uint64_t row = offset / each;
+
+        if ((row < block->first || row >= block->first + block->count) &&
+            block_fill(matrix, row) < 0)
+            return -1;
+        const uint64_t at = offset - block->first * each;
+        const uint64_t piece = u64_min(bytes, block->count * each - at);
+
+        memcpy(to, block->rows + at, (size_t)piece);
+        to += piece;
+        offset += piece;
+        bytes -= piece;
+    }
+    return 0;
 }
 
 /* ---- arguments of calls ---------------------------------------------------------------- */
 
-bool matrix_is_small(const struct tensor_entry *entry, const struct matrices *matrices)
-{
-    return entry->bytes / matrices->count < STREAMED_BYTES_MIN;
-}
-
-bool matrix_is_streamed(enum trit_encoding encoding, const struct tensor_entry *entry,
-                        const struct matrices *matrices)
+bool matrix_is_whole(enum trit_encoding encoding)
 {
     const struct encoding_layout *layout = encoding_layout(encoding);
 
-    return layout && layout->scales != SCALES_TENSOR && !matrices->transposed &&
-           !matrix_is_small(entry, matrices);
+    return !layout || layout->scales == SCALES_TENSOR;
+}
+
+bool matrix_is_small(const struct tensor_entry *entry, const struct matrices *matrices)
+{
+    return entry->bytes / matrices->count < SMALL_BYTES_MAX;
 }
 
 int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
@@ -97,40 +149,20 @@ int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
                               .from = number * bytes,
                               .bytes = bytes,
                               .failure = failure};
-    if (streamed)
+    if (streamed) {
+        matrix->block = (struct matrix_block){.used = matrices->transposed,
+                                              .all_rows = matrices->rows,
+                                              .columns = matrices->columns,
+                                              .width = entry->type->bits / 8};
         return 0;
+    }
     return matrix_load(reader, entry, matrices, number, &matrix->data, &matrix->bytes,
                        failure);
 }
 
-static int read_values(const struct matrix *matrix, uint64_t offset, void *to,
-                       uint64_t bytes)
-{
-    return foreign_read(matrix->reader, matrix->packed, matrix->layer, matrix->number,
-                        offset, to, bytes, matrix->failure);
-}
-
-int matrix_piece(const struct matrix *matrix, uint64_t offset, uint64_t bytes,
-                 void **data)
-{
-    if (!matrix->packed) {
-        *data = load(matrix->reader, matrix->entry, matrix->from + offset, bytes,
-                     matrix->failure);
-        return *data ? 0 : -1;
-    }
-    *data = malloc((size_t)bytes + 1);
-    if (!*data)
-        return no_memory(matrix->failure, bytes);
-    if (read_values(matrix, offset, *data, bytes) == 0)
-        return 0;
-    free(*data);
-    *data = NULL;
-    return -1;
-}
-
-int matrix_open_packed(struct matrix *matrix, struct reader *reader,
-                       const struct contents *contents, size_t layer, uint64_t number,
-                       struct failure *failure)
+void matrix_open_packed(struct matrix *matrix, struct reader *reader,
+                        const struct contents *contents, size_t layer, uint64_t number,
+                        struct failure *failure)
 {
     const struct content *content = &contents->items[layer];
     const struct matrices matrices = content_matrices(content);
@@ -142,26 +174,43 @@ int matrix_open_packed(struct matrix *matrix, struct reader *reader,
                               .packed = contents,
                               .layer = layer,
                               .number = number};
-    if (matrix->bytes >= STREAMED_BYTES_MIN)
-        return 0;
-    return matrix_piece(matrix, 0, matrix->bytes, &matrix->data);
 }
 
 void matrix_close(struct matrix *matrix)
 {
     free(matrix->data);
+    free(matrix->block.rows);
+    free(matrix->block.stored);
     *matrix = (struct matrix){.data = NULL};
 }
 
-/* Fits trit_read. */
-static int read_piece(void *arg, uint64_t offset, void *to, uint64_t bytes)
+int matrix_read(void *arg, uint64_t offset, void *to, uint64_t bytes)
 {
-    const struct matrix *matrix = arg;
+    struct matrix *matrix = arg;
 
+    if (matrix->data) {
+        memcpy(to, (const char *)matrix->data + offset, (size_t)bytes);
+        return 0;
+    }
     if (matrix->packed)
-        return read_values(matrix, offset, to, bytes);
+        return foreign_read(matrix->reader, matrix->packed, matrix->layer, matrix->number,
+                            offset, to, bytes, matrix->failure);
+    if (matrix->block.used)
+        return block_read(matrix, offset, to, bytes);
     return reader_read(matrix->reader, matrix->entry, matrix->from + offset, to, bytes,
                        matrix->failure);
+}
+
+int matrix_piece(struct matrix *matrix, uint64_t offset, uint64_t bytes, void **data)
+{
+    *data = malloc((size_t)bytes + 1);
+    if (!*data)
+        return no_memory(matrix->failure, bytes);
+    if (matrix_read(matrix, offset, *data, bytes) == 0)
+        return 0;
+    free(*data);
+    *data = NULL;
+    return -1;
 }
 
 struct trit_tensor matrix_tensor(struct matrix *matrix, enum trit_dtype dtype,
@@ -173,6 +222,6 @@ struct trit_tensor matrix_tensor(struct matrix *matrix, enum trit_dtype dtype,
                                 .shape = {matrices->rows, matrices->columns},
                                 .data = matrix->data,
                                 .bytes = matrix->bytes,
-                                .read = read_piece,
+                                .read = matrix_read,
                                 .read_arg = matrix};
 }

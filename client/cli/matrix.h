@@ -16,11 +16,6 @@ int matrix_load(struct reader *reader, const struct tensor_entry *entry,
                 const struct matrices *matrices, uint64_t number, void **data,
                 uint64_t *bytes, struct failure *failure);
 
-/* The matrix as its layout in the file wants it: `data` itself, or, where transposed, a
- * copy in *copy (for free). NULL on lack of memory. */
-const void *matrix_stored(const void *data, uint64_t bytes,
-                          const struct matrices *matrices, size_t width, void **copy);
-
 /* A matrix that is an argument of a call. */
 struct matrix {
     struct reader *reader;
@@ -28,16 +23,23 @@ struct matrix {
     uint64_t from, bytes;    /* its place in the tensor */
     void *data;              /* NULL: it is read piece by piece */
     struct failure *failure; /* why a piece could not be read */
+    /* Of a matrix that is stored transposed: some of its rows, as [rows, columns]. */
+    struct matrix_block {
+        bool used;
+        uint64_t all_rows, columns;
+        size_t width; /* of an element */
+        uint8_t *rows, *stored;
+        uint64_t first, count, count_max;
+    } block;
     /* Of a layer that another program packed: its values are decoded as they are read. */
     const struct contents *packed; /* NULL: it is read as it is stored */
     size_t layer;
     uint64_t number;
 };
 
-/* Does a matrix of this encoding, so stored, go through calls piece by piece? Not where one
- * scale needs the whole tensor, where it must be transposed, or where it is small. */
-bool matrix_is_streamed(enum trit_encoding encoding, const struct tensor_entry *entry,
-                        const struct matrices *matrices);
+/* Must a matrix of this encoding be in memory as a whole? So it is where one scale needs the
+ * whole tensor. */
+bool matrix_is_whole(enum trit_encoding encoding);
 
 /* Is it so small that several may be in memory? */
 bool matrix_is_small(const struct tensor_entry *entry, const struct matrices *matrices);
@@ -48,16 +50,20 @@ int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
                 const struct tensor_entry *entry, const struct matrices *matrices,
                 uint64_t number, struct failure *failure);
 
-/* The same of the values of a layer that another program packed (content_is_foreign): they
- * are loaded if they are few, else decoded piece by piece. */
-int matrix_open_packed(struct matrix *matrix, struct reader *reader,
-                       const struct contents *contents, size_t layer, uint64_t number,
-                       struct failure *failure);
+/* The values of a layer that another program packed (content_is_foreign), which are decoded
+ * piece by piece. */
+void matrix_open_packed(struct matrix *matrix, struct reader *reader,
+                        const struct contents *contents, size_t layer, uint64_t number,
+                        struct failure *failure);
 void matrix_close(struct matrix *matrix); /* harmless on a zeroed one */
 
-/* Reads some bytes of a matrix that is not loaded, malloc'ed. */
-int matrix_piece(const struct matrix *matrix, uint64_t offset, uint64_t bytes,
-                 void **data);
+/* Copies bytes of a matrix, which is [rows, columns] whatever its layout in the file. A
+ * transposed one is read some rows at a time, so pieces should come from front to back.
+ * Fits trit_read. */
+int matrix_read(void *matrix, uint64_t offset, void *to, uint64_t bytes);
+
+/* The same bytes, malloc'ed. */
+int matrix_piece(struct matrix *matrix, uint64_t offset, uint64_t bytes, void **data);
 
 /* The matrix as a tensor [rows, columns], which borrows it. */
 struct trit_tensor matrix_tensor(struct matrix *matrix, enum trit_dtype dtype,

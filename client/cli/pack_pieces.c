@@ -4,11 +4,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "checkpoint/decode.h"
 #include "client/cli/matrix.h"
 #include "client/cli/pack.h"
 #include "client/cli/put.h"
 #include "kernels/kernels.h"
+
+enum { UNPACKED_ELEMENTS = 1 << 20 }; /* of one call; at least a row */
 
 struct piece {
     struct plan_piece what;
@@ -19,31 +22,29 @@ struct piece {
 struct work {
     struct packing_run *p;
     struct piece *piece;
+    const struct content *content; /* of the layer */
+    enum trit_dtype dtype;         /* of the source's elements */
+    bool streamed;                 /* the source is read piece by piece */
+    struct matrix source;
+    struct side_matrix scales; /* of the source; its `scales` alone */
+    struct data_put data;
     struct progress_piece progress;
     struct trit_call_options call;
     struct failure *failure;
 };
 
-static struct trit_tensor tensor_of(const struct side_matrix *loaded)
-{
-    struct trit_tensor tensor = TRIT_TENSOR_INIT;
-
-    tensor.dtype = loaded->matrix.dtype;
-    tensor.rank = 2;
-    tensor.shape[0] = loaded->matrix.rows;
-    tensor.shape[1] = loaded->matrix.columns;
-    tensor.data = loaded->data;
-    tensor.bytes = loaded->data_bytes;
-    return tensor;
-}
-
 static int answer(struct work *work, enum trit_status status,
                   const struct trit_error *error)
 {
-    return status == TRIT_OK ? 0
-                             : fail(work->failure, status, error->field, "%s: %s",
-                                    trit_status_name(status), error->message);
+    if (status == TRIT_OK)
+        return 0;
+    if (work->failure->status != TRIT_OK)
+        return -1; /* a piece could not be read or written: that is the reason */
+    return fail(work->failure, status, error->field, "%s: %s", trit_status_name(status),
+                error->message);
 }
+
+/* ---- pack ----------------------------------------------------------------------------- */
 
 static uint64_t rounded_of(const struct trit_report *report)
 {
@@ -55,126 +56,237 @@ static uint64_t rounded_of(const struct trit_report *report)
     return rounded;
 }
 
-static int pack_matrix(struct work *work, const struct side_matrix *loaded)
+static struct trit_pack_options pack_options(struct work *work)
 {
-    struct packing_run *p = work->p;
-    const struct trit_tensor tensor = tensor_of(loaded);
-    const struct layer_terms *source = &loaded->matrix.terms;
+    const struct packing_run *p = work->p;
     struct trit_pack_options options = TRIT_PACK_OPTIONS_INIT;
+
+    options.call = &work->call;
+    options.source_encoding = work->content->terms.encoding;
+    options.scales = work->scales.scales;
+    options.scale_bytes = work->scales.scale_bytes;
+    options.scales_dtype = work->scales.matrix.scales_dtype;
+    options.group_size = p->plan.terms.group_size;
+    /* The tensor's one scale follows from those of its groups. */
+    if (options.group_size == 0 && options.scales)
+        options.group_size = work->content->terms.group_size;
+    options.encoding = p->plan.terms.encoding;
+    options.allow_rounded_scales = option_given(p->options, OPTION_ROUND_SCALES);
+    options.write = work->streamed ? data_put_write : NULL;
+    options.write_arg = &work->data;
+    return options;
+}
+
+static int put_packed(struct work *work, const struct trit_projection *packed)
+{
+    const struct encoded encoded = {packed->scales, packed->data_bytes,
+                                    packed->scale_bytes};
+
+    if (!work->streamed &&
+        data_put_write(&work->data, 0, packed->data, packed->data_bytes) < 0)
+        return -1;
+    return data_put_end(&work->data) < 0
+               ? -1
+               : put_scales(work->p->writer, &work->p->plan, &work->piece->what, &encoded,
+                            work->failure);
+}
+
+static int pack_matrix(struct work *work)
+{
+    const struct trit_tensor tensor =
+        matrix_tensor(&work->source, work->dtype, &work->piece->what.matrices);
+    const struct trit_pack_options options = pack_options(work);
     struct trit_projection packed = TRIT_PROJECTION_INIT;
     struct trit_report report = TRIT_REPORT_INIT;
     struct trit_error error = TRIT_ERROR_INIT;
     int result;
 
-    options.call = &work->call;
-    options.source_encoding = source->encoding;
-    options.scales = loaded->scales;
-    options.scale_bytes = loaded->scale_bytes;
-    options.scales_dtype = loaded->matrix.scales_dtype;
-    options.group_size = p->plan.terms.group_size;
-    /* The tensor's one scale follows from those of its groups. */
-    if (options.group_size == 0 && loaded->scales)
-        options.group_size = source->group_size;
-    options.encoding = p->plan.terms.encoding;
-    options.allow_rounded_scales = option_given(p->options, OPTION_ROUND_SCALES);
     packed.report = &report;
-    result =
-        answer(work, trit_pack(p->client, &tensor, &options, &packed, &error), &error);
+    result = answer(work, trit_pack(work->p->client, &tensor, &options, &packed, &error),
+                    &error);
     if (result == 0) {
-        const struct encoded encoded = {packed.data, packed.scales, packed.data_bytes,
-                                        packed.scale_bytes};
-
         work->piece->rounded = rounded_of(&report);
-        result =
-            put_matrix(p->writer, &p->plan, &work->piece->what, &encoded, work->failure);
+        result = put_packed(work, &packed);
     }
     trit_projection_free(&packed);
     return result;
 }
 
-/* A dense layer stays as it is, in the type that is asked for. */
-static int convert_matrix(struct work *work, const struct side_matrix *loaded)
+/* ---- unpack: some rows a call ---------------------------------------------------------- */
+
+/* Rows [first, first + count) of the matrix. */
+struct rows {
+    uint64_t first, count;
+    void *data; /* malloc'ed */
+    uint64_t bytes;
+};
+
+static enum trit_dtype dense_dtype(const struct work *work)
 {
-    struct packing_run *p = work->p;
-    const struct plan_item *item = &p->plan.items[work->piece->what.index];
-    const enum trit_dtype to = p->plan.table.entries[item->data].type->dtype;
-    const uint64_t count = loaded->matrix.rows * loaded->matrix.columns;
-    struct encoded encoded = {.data_bytes = count * dtype_bytes(to)};
-    void *data = malloc((size_t)encoded.data_bytes + 1);
+    const struct plan *plan = &work->p->plan;
+
+    return plan->table.entries[plan->items[work->piece->what.index].data].type->dtype;
+}
+
+static int unpack_call(struct work *work, const struct rows *rows, void **data,
+                       uint64_t *bytes)
+{
+    const struct matrices *matrices = &work->piece->what.matrices;
+    const uint64_t scales_row = work->scales.scale_bytes / matrices->rows;
+    const bool all = rows->count == matrices->rows;
+    struct trit_tensor tensor = matrix_tensor(&work->source, work->dtype, matrices);
+    struct trit_unpack_options options = TRIT_UNPACK_OPTIONS_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
+
+    tensor.shape[0] = rows->count;
+    tensor.data = rows->data;
+    tensor.bytes = rows->bytes;
+    options.call = &work->call;
+    options.encoding = work->content->terms.encoding;
+    options.group_size = work->content->terms.group_size;
+    options.dtype = dense_dtype(work);
+    options.scales_dtype = work->scales.matrix.scales_dtype;
+    if (work->scales.scales)
+        options.scales = (const char *)work->scales.scales + rows->first * scales_row;
+    options.scale_bytes = all ? work->scales.scale_bytes : rows->count * scales_row;
+    return answer(work,
+                  trit_unpack(work->p->client, &tensor, &options, data, bytes, &error),
+                  &error);
+}
+
+static int unpack_rows(struct work *work, const struct rows *rows)
+{
+    void *data = NULL;
+    uint64_t bytes = 0;
+    int result = unpack_call(work, rows, &data, &bytes);
+
+    if (result == 0)
+        result = data_put_write(&work->data, 0, data, bytes);
+    trit_free(data);
+    return result;
+}
+
+/* A dense layer stays as it is, in the type that is asked for. */
+static int convert_rows(struct work *work, const struct rows *rows)
+{
+    const enum trit_dtype to = dense_dtype(work);
+    const uint64_t columns = work->piece->what.matrices.columns;
+    const uint64_t count = rows->count * columns, bytes = count * dtype_bytes(to);
+    void *data = malloc((size_t)bytes + 1);
     uint64_t bad;
     int result;
 
     if (!data)
         return fail(work->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    encoded.data = data;
-    result =
-        floats_convert(loaded->matrix.dtype, loaded->data, to, data, count, &bad)
-            ? put_matrix(p->writer, &p->plan, &work->piece->what, &encoded, work->failure)
-            : fail(work->failure, TRIT_INVALID_ARGUMENT, NULL,
-                   "%s does not hold element %" PRIu64 " exactly",
-                   element_type_of(to)->name, bad);
+    result = floats_convert(work->dtype, rows->data, to, data, count, &bad)
+                 ? data_put_write(&work->data, 0, data, bytes)
+                 : fail(work->failure, TRIT_INVALID_ARGUMENT, NULL,
+                        "%s does not hold element %" PRIu64 " exactly",
+                        element_type_of(to)->name, rows->first * columns + bad);
     free(data);
     return result;
 }
 
-static int unpack_matrix(struct work *work, const struct side_matrix *loaded)
+static int unpack_piece(struct work *work, struct rows *rows)
 {
-    if (loaded->matrix.terms.encoding == TRIT_ENCODING_DENSE)
-        return convert_matrix(work, loaded);
-    struct packing_run *p = work->p;
-    const struct trit_tensor tensor = tensor_of(loaded);
-    const struct plan_item *item = &p->plan.items[work->piece->what.index];
-    struct trit_unpack_options options = TRIT_UNPACK_OPTIONS_INIT;
-    struct trit_error error = TRIT_ERROR_INIT;
-    struct encoded encoded = {.scales = NULL};
-    void *data = NULL;
+    const bool dense = work->content->terms.encoding == TRIT_ENCODING_DENSE;
+    const uint64_t all = work->piece->what.matrices.rows;
+    const uint64_t row_bytes = work->source.bytes / all;
     int result;
 
-    options.call = &work->call;
-    options.encoding = loaded->matrix.terms.encoding;
-    options.group_size = loaded->matrix.terms.group_size;
-    options.dtype = p->plan.table.entries[item->data].type->dtype;
-    options.scales = loaded->scales;
-    options.scale_bytes = loaded->scale_bytes;
-    options.scales_dtype = loaded->matrix.scales_dtype;
-    result = answer(
-        work,
-        trit_unpack(p->client, &tensor, &options, &data, &encoded.data_bytes, &error),
-        &error);
-    if (result == 0) {
-        encoded.data = data;
-        result =
-            put_matrix(p->writer, &p->plan, &work->piece->what, &encoded, work->failure);
+    rows->bytes = rows->count * row_bytes;
+    if (matrix_piece(&work->source, rows->first * row_bytes, rows->bytes, &rows->data) <
+        0)
+        return -1;
+    result = (dense ? convert_rows : unpack_rows)(work, rows);
+    free(rows->data);
+    /* The daemon counts elements from the first row that it was sent. */
+    return result < 0 && !dense && rows->count < all
+               ? fail_context(work->failure, "from row %" PRIu64 " on", rows->first)
+               : result;
+}
+
+static int unpack_matrix(struct work *work)
+{
+    const struct matrices *matrices = &work->piece->what.matrices;
+    const uint64_t fitting = UNPACKED_ELEMENTS / matrices->columns;
+    const uint64_t each = fitting ? fitting : 1;
+    struct rows rows = {
+        .count = matrices->rows, .data = work->source.data, .bytes = work->source.bytes};
+    int result = 0;
+
+    if (rows.data) /* the matrix is in memory */
+        return unpack_rows(work, &rows) < 0 ? -1 : data_put_end(&work->data);
+    for (; result == 0 && rows.first < matrices->rows; rows.first += rows.count) {
+        rows.count = u64_min(each, matrices->rows - rows.first);
+        result = unpack_piece(work, &rows);
     }
-    trit_free(data);
-    return result;
+    return result < 0 ? -1 : data_put_end(&work->data);
+}
+
+/* ---- a piece -------------------------------------------------------------------------- */
+
+static int open_source(struct work *work)
+{
+    struct packing_run *p = work->p;
+    const struct plan_piece *what = &work->piece->what;
+    const struct tensor_entry *entry = &p->plan.contents.table->entries[what->index];
+    struct matrices data = what->matrices;
+
+    if (content_is_foreign(work->content)) {
+        matrix_open_packed(&work->source, p->input.input.reader, &p->input.contents,
+                           what->index, what->number, work->failure);
+        return work->streamed ? 0
+                              : matrix_piece(&work->source, 0, work->source.bytes,
+                                             &work->source.data);
+    }
+    data.transposed &= encoding_keeps_layout(work->content->terms.encoding);
+    if (matrix_open(&work->source, work->streamed, p->input.input.reader, entry, &data,
+                    what->number, work->failure) < 0)
+        return -1;
+    return work->content->scales == CONTENT_NONE
+               ? 0
+               : side_load_scales(&p->input, what->index, what->number, &work->scales,
+                                  work->failure);
 }
 
 static int run_matrix(struct work *work)
 {
     struct packing_run *p = work->p;
-    const struct plan_piece *what = &work->piece->what;
     const bool unpack = p->plan.terms.encoding == TRIT_ENCODING_DENSE;
-    struct side_matrix loaded = {.data = NULL};
-    int result;
+    int result =
+        work->piece->what.number == 0
+            ? side_check_biases(&p->input, work->piece->what.index, work->failure)
+            : 0;
 
-    result =
-        what->number == 0 ? side_check_biases(&p->input, what->index, work->failure) : 0;
     if (result == 0)
-        result = side_load(&p->input, what->index, what->number, &loaded, work->failure);
+        result = open_source(work);
+
+    data_put_open(&work->data, p->writer, &p->plan, &work->piece->what, work->failure);
     if (result == 0)
-        result = (unpack ? unpack_matrix : pack_matrix)(work, &loaded);
-    side_unload(&loaded);
+        result = (unpack ? unpack_matrix : pack_matrix)(work);
+    data_put_close(&work->data);
+    matrix_close(&work->source);
+    side_unload(&work->scales);
     return result;
 }
 
-static int run_alone(struct work *work)
+static int run_layer(struct work *work)
 {
+    struct packing_run *p = work->p;
+    const size_t index = work->piece->what.index;
     int result;
 
-    pthread_mutex_lock(&work->p->whole);
+    work->content = &p->input.contents.items[index];
+    work->dtype = content_dtype(&p->input.contents, index);
+    work->streamed = !matrix_is_whole(work->content->terms.encoding) &&
+                     !matrix_is_whole(p->plan.terms.encoding);
+    if (work->streamed ||
+        matrix_is_small(&work->content->dense, &work->piece->what.matrices))
+        return run_matrix(work);
+    pthread_mutex_lock(&p->whole);
     result = run_matrix(work);
-    pthread_mutex_unlock(&work->p->whole);
+    pthread_mutex_unlock(&p->whole);
     return result;
 }
 
@@ -186,18 +298,16 @@ static int run_piece(void *owner, void *arg, const atomic_bool *stopped,
     const struct plan_piece *what = &piece->what;
     const struct tensor_entry *entry = &p->plan.contents.table->entries[what->index];
     struct work work = {.p = p, .piece = piece, .failure = failure};
-    int result;
+    int result = interrupt_check(failure);
 
     work.call = (struct trit_call_options)TRIT_CALL_OPTIONS_INIT;
     work.call.progress = progress_update;
     work.call.progress_arg = &work.progress;
     progress_piece_begin(&work.progress, &p->progress, what->name, stopped);
-    result = interrupt_check(failure);
     if (result == 0)
-        result = !what->is_layer ? put_copy(p->writer, p->plan.items[what->index].data,
-                                            p->input.input.reader, entry, failure)
-                 : matrix_is_small(entry, &what->matrices) ? run_matrix(&work)
-                                                           : run_alone(&work);
+        result = what->is_layer ? run_layer(&work)
+                                : put_copy(p->writer, p->plan.items[what->index].data,
+                                           p->input.input.reader, entry, failure);
     progress_piece_end(&work.progress, entry->bytes / what->matrices.count);
     return result < 0 ? fail_context(failure, "%s", what->name) : 0;
 }

@@ -16,21 +16,13 @@ struct work {
     struct projecting *p;
     struct piece *piece;
     const struct tensor_entry *entry; /* of the tensor or the layer */
-    bool streamed; /* the matrix is read and its result written piece by piece */
+    bool streamed;                    /* the matrix is read piece by piece */
+    struct data_put data;
     struct progress_piece progress;
     struct failure *failure;
 };
 
 /* ---- on a lane ------------------------------------------------------------------------ */
-
-/* Fits trit_write. */
-static int put_piece(void *arg, uint64_t offset, const void *from, uint64_t bytes)
-{
-    const struct work *work = arg;
-
-    return put_data(work->p->writer, &work->p->plan, &work->piece->what, offset, from,
-                    bytes, work->failure);
-}
 
 static int call_project(struct work *work, struct matrix *matrix,
                         struct trit_projection *projection)
@@ -54,8 +46,8 @@ static int call_project(struct work *work, struct matrix *matrix,
         .allow_lost_scales = true, /* the finding says so, and names the layer */
         .layer = &layer,
         .call = &call,
-        .write = work->streamed ? put_piece : NULL,
-        .write_arg = work};
+        .write = work->streamed ? data_put_write : NULL,
+        .write_arg = &work->data};
     struct trit_error error = TRIT_ERROR_INIT;
     const enum trit_status status =
         trit_project(work->p->client, &tensor, &how, projection, &error);
@@ -66,6 +58,23 @@ static int call_project(struct work *work, struct matrix *matrix,
         return -1; /* a piece could not be read or written: that is the reason */
     return fail(work->failure, status, error.field, "%s: %s", trit_status_name(status),
                 error.message);
+}
+
+/* The result of a call that wrote nothing itself, and what is left in the buffer. */
+static int put_result(struct work *work, const struct trit_projection *projection)
+{
+    struct projecting *p = work->p;
+    const struct encoded encoded = {.scales = projection->scales,
+                                    .data_bytes = projection->data_bytes,
+                                    .scale_bytes = projection->scale_bytes};
+
+    if (!work->streamed &&
+        data_put_write(&work->data, 0, projection->data, projection->data_bytes) < 0)
+        return -1;
+    return data_put_end(&work->data) < 0
+               ? -1
+               : put_scales(p->writer, &p->plan, &work->piece->what, &encoded,
+                            work->failure);
 }
 
 static int project_matrix(struct work *work)
@@ -79,15 +88,13 @@ static int project_matrix(struct work *work)
                              &what->matrices, what->number, work->failure);
 
     work->piece->report = (struct trit_report)TRIT_REPORT_INIT;
+    data_put_open(&work->data, p->writer, &p->plan, what, work->failure);
     if (result == 0)
         result = call_project(work, &matrix, &projection);
     matrix_close(&matrix);
-    const struct encoded encoded = {.data = work->streamed ? NULL : projection.data,
-                                    .scales = projection.scales,
-                                    .data_bytes = projection.data_bytes,
-                                    .scale_bytes = projection.scale_bytes};
     if (result == 0)
-        result = put_matrix(p->writer, &p->plan, what, &encoded, work->failure);
+        result = put_result(work, &projection);
+    data_put_close(&work->data);
     trit_projection_free(&projection);
     return result;
 }
@@ -97,8 +104,7 @@ static int run_matrix(struct work *work)
     struct projecting *p = work->p;
     int result;
 
-    work->streamed = matrix_is_streamed(p->options->encoding, work->entry,
-                                        &work->piece->what.matrices);
+    work->streamed = !matrix_is_whole(p->options->encoding);
     if (work->streamed || matrix_is_small(work->entry, &work->piece->what.matrices))
         return project_matrix(work);
     pthread_mutex_lock(&p->whole);

@@ -6,10 +6,14 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "checkpoint/transpose.h"
 #include "client/cli/interrupt.h"
-#include "client/cli/matrix.h"
 
-enum { COPY_BYTES = 1 << 20 };
+enum {
+    COPY_BYTES = 1 << 20,
+    DATA_BYTES = 1 << 20,
+    TRANSPOSED_BYTES_MAX = 4 << 20, /* at least one row */
+};
 
 static int no_memory(struct failure *failure)
 {
@@ -52,35 +56,102 @@ static int put_part(struct writer *writer, const struct plan *plan,
                          bytes, failure);
 }
 
-int put_data(struct writer *writer, const struct plan *plan,
-             const struct plan_piece *piece, uint64_t offset, const void *data,
-             uint64_t bytes, struct failure *failure)
+/* ---- data ---------------------------------------------------------------------------- */
+
+void data_put_open(struct data_put *put, struct writer *writer, const struct plan *plan,
+                   const struct plan_piece *piece, struct failure *failure)
 {
-    return put_part(writer, plan, piece, plan->items[piece->index].data, offset, data,
-                    bytes, failure);
+    const size_t index = plan->items[piece->index].data;
+    const uint64_t bytes = part_bytes(plan, piece, index);
+
+    *put = (struct data_put){.writer = writer,
+                             .plan = plan,
+                             .piece = piece,
+                             .failure = failure,
+                             .transposed = piece->matrices.transposed &&
+                                           encoding_keeps_layout(plan->terms.encoding),
+                             .row_bytes = bytes / piece->matrices.rows,
+                             .width = plan->table.entries[index].type->bits / 8,
+                             .capacity = u64_min(bytes, DATA_BYTES)};
+    if (put->transposed) {
+        const uint64_t fitting = TRANSPOSED_BYTES_MAX / put->row_bytes;
+
+        put->capacity =
+            u64_min(fitting ? fitting : 1, piece->matrices.rows) * put->row_bytes;
+    }
 }
 
-/* Encodings that keep the layout of a layer stored [in, out] are transposed back. */
-static int put_whole(struct writer *writer, const struct plan *plan,
-                     const struct plan_piece *piece, const struct encoded *encoded,
-                     struct failure *failure)
+static int data_put_allocate(struct data_put *put)
 {
-    const struct plan_item *item = &plan->items[piece->index];
-    const struct element_type *type = plan->table.entries[item->data].type;
-    struct matrices stored = piece->matrices;
-    void *copy;
-    const void *data;
+    if (put->buffer)
+        return 0;
+    put->buffer = malloc((size_t)put->capacity + 1);
+    if (put->transposed)
+        put->stored = malloc((size_t)put->capacity + 1);
+    return put->buffer && (put->stored || !put->transposed) ? 0 : no_memory(put->failure);
+}
+
+/* A strip of each row that the file has. */
+static int put_strips(const struct data_put *put)
+{
+    const uint64_t rows = put->filled / put->row_bytes;
+    const uint64_t columns = put->row_bytes / put->width, strip = rows * put->width;
+    const uint64_t first = put->at / put->row_bytes;
+    const size_t index = put->plan->items[put->piece->index].data;
+
+    transpose(put->stored, put->buffer, rows, columns, put->width);
+    for (uint64_t i = 0; i < columns; i++)
+        if (put_part(put->writer, put->plan, put->piece, index,
+                     (i * put->piece->matrices.rows + first) * put->width,
+                     put->stored + i * strip, strip, put->failure) < 0)
+            return -1;
+    return 0;
+}
+
+int data_put_end(struct data_put *put)
+{
     int result;
 
-    stored.transposed &= encoding_keeps_layout(plan->terms.encoding);
-    data =
-        matrix_stored(encoded->data, encoded->data_bytes, &stored, type->bits / 8, &copy);
-    if (!data)
-        return no_memory(failure);
-    result = put_data(writer, plan, piece, 0, data, encoded->data_bytes, failure);
-    free(copy);
+    if (put->filled == 0)
+        return 0;
+    result = put->transposed ? put_strips(put)
+                             : put_part(put->writer, put->plan, put->piece,
+                                        put->plan->items[put->piece->index].data, put->at,
+                                        put->buffer, put->filled, put->failure);
+    put->at += put->filled;
+    put->filled = 0;
     return result;
 }
+
+int data_put_write(void *arg, uint64_t offset, const void *from, uint64_t bytes)
+{
+    struct data_put *put = arg;
+    const uint8_t *at = from;
+
+    (void)offset; /* pieces come in order */
+    if (data_put_allocate(put) < 0)
+        return -1;
+    while (bytes) {
+        const uint64_t taken = u64_min(bytes, put->capacity - put->filled);
+
+        memcpy(put->buffer + put->filled, at, (size_t)taken);
+        put->filled += taken;
+        at += taken;
+        bytes -= taken;
+        if (put->filled == put->capacity && data_put_end(put) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+void data_put_close(struct data_put *put)
+{
+    free(put->buffer);
+    free(put->stored);
+    *put = (struct data_put){.buffer = NULL};
+}
+
+/* ---- scales -------------------------------------------------------------------------- */
 
 /* MLX's biases: the f16 scales with the sign bit flipped. */
 static int put_biases(struct writer *writer, const struct plan *plan,
@@ -102,7 +173,7 @@ static int put_biases(struct writer *writer, const struct plan *plan,
     return 0;
 }
 
-int put_matrix(struct writer *writer, const struct plan *plan,
+int put_scales(struct writer *writer, const struct plan *plan,
                const struct plan_piece *piece, const struct encoded *encoded,
                struct failure *failure)
 {
@@ -116,8 +187,6 @@ int put_matrix(struct writer *writer, const struct plan *plan,
                     "the daemon sent %" PRIu64 " bytes and %" PRIu64
                     " of scales, not %" PRIu64 " and %" PRIu64,
                     encoded->data_bytes, encoded->scale_bytes, data_bytes, scale_bytes);
-    if (encoded->data && put_whole(writer, plan, piece, encoded, failure) < 0)
-        return -1;
     if (item->scales == PLAN_NONE)
         return 0;
     if (put_part(writer, plan, piece, item->scales, 0, encoded->scales, scale_bytes,

@@ -34,7 +34,7 @@ static struct rows rows_of(const struct subject *subject,
 
 /* The rows' bytes: in the loaded matrix, or read into *copy (for free). NULL: they could
  * not be read. */
-static const void *take_rows(const struct matrix *matrix, const struct subject *subject,
+static const void *take_rows(struct matrix *matrix, const struct subject *subject,
                              const struct rows *rows, void **copy)
 {
     const uint64_t row_bytes = matrix->bytes / subject->matrices.rows;
@@ -51,7 +51,7 @@ bool verify_has_reciprocals(const struct verifying *v)
     return !v->record.layers && config_has_reciprocals(v->rules.config);
 }
 
-int verify_explain(struct verifying *v, const struct subject *subject,
+int verify_explain(struct verifying *v, struct subject *subject,
                    const struct trit_report *report)
 {
     const struct rows rows = rows_of(subject, report);

@@ -28,7 +28,7 @@ bool verify_has_reciprocals(const struct verifying *v);
 /* Puts the reasons into the findings of a matrix. Of a large matrix that is
  * not in memory it looks at some rows only, from the first mismatch on, and the hints say
  * so. -1: the files could not be read. */
-int verify_explain(struct verifying *v, const struct subject *subject,
+int verify_explain(struct verifying *v, struct subject *subject,
                    const struct trit_report *report);
 
 #endif

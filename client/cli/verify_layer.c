@@ -18,11 +18,8 @@ static int open_large(const struct subject *subject, struct matrix *matrix,
                       struct reader *reader, const struct tensor_entry *entry,
                       const struct matrices *matrices, struct failure *failure)
 {
-    const bool streamed =
-        matrix_is_streamed(subject->content->terms.encoding, entry, matrices);
-
-    return matrix_open(matrix, streamed, reader, entry, matrices, subject->number,
-                       failure);
+    return matrix_open(matrix, !matrix_is_whole(subject->content->terms.encoding), reader,
+                       entry, matrices, subject->number, failure);
 }
 
 static int open_small(const struct subject *subject, struct matrix *matrix,
@@ -44,13 +41,14 @@ static int open_parts(struct verifying *v, struct subject *subject,
     struct matrices data = subject->matrices;
 
     data.transposed &= encoding_keeps_layout(subject->content->terms.encoding);
-    if ((content_is_foreign(subject->content)
-             ? matrix_open_packed(&subject->data, file, &v->claim,
-                                  (size_t)(subject->content - v->claim.items),
-                                  subject->number, failure)
-             : open_large(subject, &subject->data, file, subject->entry, &data,
-                          failure)) < 0 ||
-        open_small(subject, &subject->scale_data, file, subject->scales, failure) < 0 ||
+    if (content_is_foreign(subject->content))
+        matrix_open_packed(&subject->data, file, &v->claim,
+                           (size_t)(subject->content - v->claim.items), subject->number,
+                           failure);
+    else if (open_large(subject, &subject->data, file, subject->entry, &data, failure) <
+             0)
+        return -1;
+    if (open_small(subject, &subject->scale_data, file, subject->scales, failure) < 0 ||
         open_small(subject, &subject->bias_data, file, subject->biases, failure) < 0)
         return -1;
     return subject->reference
@@ -151,17 +149,10 @@ static int verify_matrix(struct verifying *v, struct verify_piece *piece,
 /* Is none of the two large matrices in memory as a whole? */
 static bool is_light(const struct subject *subject)
 {
-    const enum trit_encoding encoding = subject->content->terms.encoding;
-    struct matrices data = subject->matrices;
-
-    data.transposed &= encoding_keeps_layout(encoding);
-    return (content_is_foreign(subject->content) ||
-            matrix_is_streamed(encoding, subject->entry, &data) ||
-            matrix_is_small(subject->entry, &data)) &&
-           (!subject->reference ||
-            matrix_is_streamed(encoding, subject->reference,
-                               &subject->reference_matrices) ||
-            matrix_is_small(subject->reference, &subject->reference_matrices));
+    return !matrix_is_whole(subject->content->terms.encoding) ||
+           (matrix_is_small(subject->entry, &subject->matrices) &&
+            (!subject->reference ||
+             matrix_is_small(subject->reference, &subject->reference_matrices)));
 }
 
 int verify_layer_run(struct verifying *v, struct verify_piece *piece,

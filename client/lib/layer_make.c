@@ -129,11 +129,14 @@ static int load_stream(struct loading *load, struct failure *failure)
                           .source = load,
                           .decode = made_decode,
                           .result = &load->spec};
+    int rc;
 
     chunks_init(&load->chunks, load->weight, 0, load->weight->bytes, false);
     reply_init(&unary.reply, scan_plain, load->call.client->message_bytes_max, NULL,
                NULL);
-    return unary_run(&unary, "/trit.v1.Layers/LoadStream", &load->call, failure);
+    rc = unary_run(&unary, "/trit.v1.Layers/LoadStream", &load->call, failure);
+    chunks_fini(&load->chunks);
+    return rc;
 }
 
 /* A stream does not send the weight's shape: the daemon takes it from the spec. */
@@ -165,7 +168,7 @@ static int load_take(struct loading *load, struct trit_client *client,
 {
     uint64_t total;
 
-    if (tensor_take("weight", weight, &load->weight_taken, failure) < 0 ||
+    if (tensor_take_source("weight", weight, &load->weight_taken, failure) < 0 ||
         (bias && tensor_take("bias", bias, &load->bias_taken, failure) < 0))
         return -1;
     load->weight = &load->weight_taken;
@@ -190,7 +193,7 @@ enum trit_status trit_layer_load(struct trit_client *client,
     if (client_check(client, error, &failure) == 0 && made_check(made, &failure) == 0 &&
         load_take(&load, client, weight, bias, options, &failure) == 0 &&
         load_prepare(&load, spec, &failure) == 0 &&
-        (load.call.bytes_total < client->stream_bytes_min
+        (load.weight->data && load.call.bytes_total < client->stream_bytes_min
              ? load_unary(&load, &failure)
              : load_stream(&load, &failure)) == 0)
         give_made(&load.spec, made);

@@ -53,16 +53,27 @@ static int pack_prepare(struct projecting *project, struct packing_request *pack
                       &scales, &project->extent, failure) < 0 ||
         layer_wire(o->layer, &pack->wire.layer, failure) < 0)
         return -1;
-    return projection_size(project, o->group_size, o->out, o->out_bytes, failure);
+    if (!project->tensor->data &&
+        (streamed_check("tensor.read", o->source_encoding, failure) < 0 ||
+         streamed_check("tensor.read", o->encoding, failure) < 0))
+        return -1;
+    return projection_destination(o->out, o->write, failure) < 0 ||
+                   projection_size(project, o->group_size, o->out, o->out_bytes,
+                                   failure) < 0 ||
+                   (o->write &&
+                    streamed_check("options.write", o->source_encoding, failure) < 0)
+               ? -1
+               : projection_write(project, o->write, o->write_arg, failure);
 }
 
 static int pack_run(struct projecting *project, struct failure *failure)
 {
     const struct wire_pack *wire = &project->pack->wire;
 
-    return project->call.bytes_total < project->call.client->stream_bytes_min ||
-                   !encoding_streams((enum trit_encoding)wire->encoding) ||
-                   !encoding_streams((enum trit_encoding)wire->source_encoding)
+    return !projecting_is_called_back(project) &&
+                   (project->call.bytes_total < project->call.client->stream_bytes_min ||
+                    !encoding_streams((enum trit_encoding)wire->encoding) ||
+                    !encoding_streams((enum trit_encoding)wire->source_encoding))
                ? pack_unary(project, failure)
                : project_stream(project, 1, failure);
 }
@@ -79,7 +90,7 @@ enum trit_status trit_pack(struct trit_client *client, const struct trit_tensor 
     struct projecting project = {.tensor = &taken};
 
     if (client_check(client, error, &failure) == 0 &&
-        tensor_take("tensor", tensor, &taken, &failure) == 0 &&
+        tensor_take_source("tensor", tensor, &taken, &failure) == 0 &&
         sized_take_optional(&sized_pack_options, "options", options, &o, &failure) == 0 &&
         projection_check(projection, &report, &failure) == 0 &&
         call_init(&project.call, client, "options.call", o.call,

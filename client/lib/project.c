@@ -69,12 +69,6 @@ static int project_unary(struct projecting *project, struct failure *failure)
 
 /* ---- unary or streamed ------------------------------------------------------------ */
 
-/* The tensor or the result goes through a function of the caller. */
-static bool is_called_back(const struct projecting *project)
-{
-    return !project->tensor->data || project->data.write;
-}
-
 /* How many connections share the work (project_stream). */
 static uint32_t parts_of(const struct projecting *project)
 {
@@ -82,7 +76,7 @@ static uint32_t parts_of(const struct projecting *project)
     uint64_t parts = project->tensor->bytes / client->stream_bytes_min;
 
     if (project->request.report != TRIT_REPORT_NONE || project->request.layer.present ||
-        is_called_back(project))
+        projecting_is_called_back(project))
         return 1;
     if (parts > client->connections)
         parts = client->connections;
@@ -91,12 +85,36 @@ static uint32_t parts_of(const struct projecting *project)
     return parts > 1 ? (uint32_t)parts : 1;
 }
 
+bool projecting_is_called_back(const struct projecting *project)
+{
+    return !project->tensor->data || project->data.write;
+}
+
+int projection_destination(const void *out, trit_write write, struct failure *failure)
+{
+    return out && write ? fail_field(failure, TRIT_INVALID_ARGUMENT, "options.write",
+                                     "set together with options.out")
+                        : 0;
+}
+
+int projection_write(struct projecting *project, trit_write write, void *write_arg,
+                     struct failure *failure)
+{
+    if (!write)
+        return 0;
+    if (streamed_check("options.write", (enum trit_encoding)project->request.encoding,
+                       failure) < 0)
+        return -1;
+    output_init_write(&project->data, "data", project->data.size, write, write_arg);
+    return 0;
+}
+
 static int project_run(struct projecting *project, struct failure *failure)
 {
     uint32_t parts = parts_of(project);
     int rc;
 
-    if (!is_called_back(project) &&
+    if (!projecting_is_called_back(project) &&
         (project->tensor->bytes < project->call.client->stream_bytes_min ||
          !encoding_streams((enum trit_encoding)project->request.encoding)))
         return project_unary(project, failure);
@@ -142,18 +160,13 @@ static int project_prepare(struct projecting *project,
     if (tensor_check("tensor", project->tensor, &project->extent, failure) < 0 ||
         layer_wire(o->layer, &project->request.layer, failure) < 0)
         return -1;
-    if (o->out && o->write)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.write",
-                          "set together with options.out");
-    if (projection_size(project, o->group_size, o->out, o->out_bytes, failure) < 0 ||
-        (!project->tensor->data &&
-         streamed_check("tensor.read", o->encoding, failure) < 0) ||
-        (o->write && streamed_check("options.write", o->encoding, failure) < 0))
-        return -1;
-    if (o->write)
-        output_init_write(&project->data, "data", project->data.size, o->write,
-                          o->write_arg);
-    return 0;
+    return projection_destination(o->out, o->write, failure) < 0 ||
+                   projection_size(project, o->group_size, o->out, o->out_bytes,
+                                   failure) < 0 ||
+                   (!project->tensor->data &&
+                    streamed_check("tensor.read", o->encoding, failure) < 0)
+               ? -1
+               : projection_write(project, o->write, o->write_arg, failure);
 }
 
 void projection_give(struct projecting *project, struct trit_report *report,

@@ -33,6 +33,16 @@ int projected_decode(void *project, const struct scan *reply, struct failure *fa
 int projection_size(struct projecting *project, uint32_t group_size, void *out,
                     uint64_t out_bytes, struct failure *failure);
 
+/* A result has one destination: memory of the caller (or NULL), or a function. */
+int projection_destination(const void *out, trit_write write, struct failure *failure);
+
+/* Has the data go to a function of the caller, if there is one; after projection_size. */
+int projection_write(struct projecting *project, trit_write write, void *write_arg,
+                     struct failure *failure);
+
+/* Does the tensor or the result go through a function of the caller? */
+bool projecting_is_called_back(const struct projecting *project);
+
 /* Checks the caller's projection. *report: the caller's report to fill, or NULL. */
 int projection_check(const struct trit_projection *projection,
                      struct trit_report **report, struct failure *failure);

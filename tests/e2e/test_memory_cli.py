@@ -79,6 +79,82 @@ def test_a_large_layer_needs_little_memory(start, tmp_path, random, encoding):
     assert own.memory_kib() < PEAK_MIB_MAX * 1024
 
 
+def filled(path, shape):
+    """One ternary layer whose scales any type holds; most of it is a hole in the file."""
+    size = int(np.prod(shape)) * 4
+    text = json.dumps({"l.weight": {"dtype": "F32", "shape": shape,
+                                    "data_offsets": [0, size]}}).encode()
+    text += b" " * (-len(text) % 8)
+    run = np.resize(np.float32([.5, 0, -.5, .5]), 65536).tobytes()
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for at in range(0, size, APART):
+            file.seek(8 + len(text) + at)
+            file.write(run)
+        file.truncate(8 + len(text) + size)
+
+
+@pytest.mark.skipif(SLOW, reason="sanitizers and emulators have memory of their own")
+@pytest.mark.parametrize("words", [("pq2_0",), ("int8", "--transposed", "l.weight")],
+                         ids=["pq2_0", "transposed"])
+def test_a_large_layer_is_packed_and_unpacked_in_little_memory(start, tmp_path, words):
+    """Also where the layer is stored [in, out] and keeps that layout."""
+    own, latents = start(), tmp_path / "in.safetensors"
+    packed, dense = tmp_path / "packed.safetensors", tmp_path / "dense.safetensors"
+    filled(latents, (COLUMNS, ROWS) if "--transposed" in words else (ROWS, COLUMNS))
+    run_small(own, "pack", latents, "-o", packed, "-e", *words)
+    run_small(own, "unpack", packed, "-o", dense)
+    result = run_small(own, "verify", packed)
+    assert result["verdict"] == "pass" and result["examined"] == ROWS * COLUMNS
+    with open(latents, "rb") as one, open(dense, "rb") as other:
+        for file in (one, other):
+            file.seek(8 + int.from_bytes(file.read(8), "little"))
+        while piece := one.read(16 * MIB):
+            assert other.read(len(piece)) == piece
+        assert not other.read(1)
+    assert own.memory_kib() < PEAK_MIB_MAX * 1024
+
+
+@pytest.mark.skipif(SLOW, reason="sanitizers and emulators have memory of their own")
+def test_a_large_transposed_layer_needs_little_memory(start, tmp_path, random):
+    """Projected and verified as GPT-2 stores it, it is that of the turned file."""
+    own, latents, out = start(), tmp_path / "in.safetensors", tmp_path / "out.safetensors"
+    filled(latents, (COLUMNS, ROWS))
+    words = ("--transposed", "l.weight")
+    run_small(own, "project", latents, "-o", out, "-e", "int8", "--again", *words)
+    result = run_small(own, "verify", out, "--against", latents, *words)
+    assert result["verdict"] == "pass" and result["examined"] == ROWS * COLUMNS
+    assert own.memory_kib() < PEAK_MIB_MAX * 1024
+
+
+@pytest.mark.skipif(SLOW, reason="sanitizers and emulators have memory of their own")
+def test_a_large_layer_is_loaded_in_little_memory(start, tmp_path, random):
+    """trit reads the weight while it sends it; the daemon holds codes, not latents."""
+    own, latents = start(), tmp_path / "in.safetensors"
+    write_layer(latents, random)
+    result = run_small(own, "layers", "load", "l", latents, "--tensor", "l.weight")
+    assert result["out_features"] == ROWS
+
+
+@pytest.mark.parametrize("encoding", ["int8", "dense", "pq2_0"])
+def test_a_transposed_layer_of_many_blocks_has_the_bits_of_the_turned_one(
+        daemon, tmp_path, random, encoding):
+    """Rows that no block of the file ends with, in every direction."""
+    rows, columns = 1501, 1792
+    weight = (random.standard_normal((rows, columns)) * .02).astype(np.float32)
+    found = []
+    for name, stored, words in (("a", weight, ()), ("b", weight.T, ("--transposed", "l.*"))):
+        latents, out = tmp_path / f"{name}.safetensors", tmp_path / f"{name}-out.safetensors"
+        save(latents, {"l.weight": np.ascontiguousarray(stored)})
+        done = cli(daemon, "project", latents, "-o", out, "-e", encoding, *words)
+        assert done.returncode == 0, done.stderr
+        done = cli(daemon, "verify", out, "--against", latents, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        data = load(out)["l.weight"]
+        found.append(data.T if words and encoding != "pq2_0" else data)
+    assert np.array_equal(*found)
+
+
 TYPES = {DENSE: ref.F32, INT8: tensor_pb2.DTYPE_I8, MLX_2BIT: ref.F32}  # others: U8
 
 

@@ -29,9 +29,9 @@ struct trit_tensor {
     const void *data; /* any alignment */
     uint64_t bytes;   /* of data */
     /* Gives the bytes where `data` is NULL, in pieces of at most 1 MiB, so that the tensor
-     * need not be in memory. trit_project, and trit_verify for tensor and reference, accept
-     * it for encodings whose scales belong to groups; they are streamed, whatever the
-     * size. */
+     * need not be in memory. trit_project, trit_verify (for tensor and reference) and
+     * trit_pack accept it for encodings whose scales belong to groups, trit_layer_load for
+     * the weight; such tensors are streamed, whatever the size. */
     trit_read read;
     void *read_arg; /* first argument of `read` */
 };

@@ -137,6 +137,9 @@ struct trit_pack_options {
     void *out;
     uint64_t out_bytes;
     const struct trit_call_options *call; /* may be NULL */
+    /* As in trit_project_options. */
+    trit_write write;
+    void *write_arg; /* first argument of `write` */
 };
 #define TRIT_PACK_OPTIONS_INIT TRIT_INIT(trit_pack_options)
 

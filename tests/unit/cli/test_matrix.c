@@ -2,6 +2,7 @@
 /* One matrix of a layer at a time. */
 #include "client/cli/matrix.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +40,7 @@ static struct reader *opened(void)
     return reader;
 }
 
-CASE(loads_one, "each matrix is loaded from its own part of the tensor")
+CASE(loads_one, "a matrix is its own part of the tensor, as [out, in]")
 {
     static const char straight[] = {6, 7, 8, 9, 10, 11}, turned[] = {6, 9, 7, 10, 8, 11};
     struct reader *reader = opened();
@@ -48,48 +49,94 @@ CASE(loads_one, "each matrix is loaded from its own part of the tensor")
     for (int transposed = 0; transposed < 2; transposed++) {
         const struct matrices matrices = matrices_of(
             transposed ? LAYOUT_EXPERTS_IN_OUT : LAYOUT_EXPERTS_OUT_IN, 3, entry->shape);
-        void *data, *copy = NULL;
+        void *data;
         uint64_t bytes;
 
         CHECK(matrix_load(reader, entry, &matrices, 1, &data, &bytes, NULL) == 0);
         CHECK_EQ(bytes, 6);
         CHECK_MEM(data, transposed ? turned : straight, 6);
-        const void *stored = matrix_stored(data, bytes, &matrices, 1, &copy);
-        CHECK_MEM(stored, straight, 6);
-        CHECK((copy != NULL) == transposed);
-        free(copy);
         free(data);
     }
     reader_close(reader);
 }
 
-CASE(memory, "if memory runs out, a matrix is not loaded")
+/* One tensor [IN, OUT] of U16 as large as several blocks. */
+enum { IN = 1500, OUT = 3000 };
+
+static struct reader *opened_large(void)
+{
+    static char bytes[128 + 2 * IN * OUT];
+    const int count = snprintf(bytes + 8, 120,
+                               "{\"l\":{\"dtype\":\"U16\",\"shape\":[%d,%d],"
+                               "\"data_offsets\":[0,%d]}}",
+                               IN, OUT, 2 * IN * OUT);
+    struct source *source;
+    struct reader *reader;
+
+    bytes[0] = (char)count;
+    for (uint32_t i = 0; i < IN * OUT; i++) {
+        const uint16_t value = (uint16_t)(i * 2654435761u >> 16);
+
+        memcpy(bytes + 8 + count + 2 * i, &value, 2);
+    }
+    CHECK(source_memory(&source, bytes, 8 + (size_t)count + 2 * IN * OUT, "a", NULL) ==
+          0);
+    CHECK(reader_open_source(&reader, source, NULL, NULL) == 0);
+    return reader;
+}
+
+CASE(reads_pieces, "pieces of a transposed matrix are those of the whole")
+{
+    struct reader *reader = opened_large();
+    const struct tensor_entry *entry = &reader_table(reader)->entries[0];
+    const struct matrices matrices = matrices_of(LAYOUT_IN_OUT, 2, entry->shape);
+    struct matrix matrix;
+    uint64_t seed = check_seed(), bytes;
+    void *whole, *piece;
+
+    CHECK_EQ(matrices.rows, OUT);
+    CHECK(matrix_load(reader, entry, &matrices, 0, &whole, &bytes, NULL) == 0);
+    CHECK(matrix_open(&matrix, true, reader, entry, &matrices, 0, NULL) == 0);
+    for (uint64_t at = 0, count; at < bytes; at += count) {
+        count = check_random(&seed) % (1 << 20) + 1;
+        count = count < bytes - at ? count : bytes - at;
+        CHECK(matrix_piece(&matrix, at, count, &piece) == 0);
+        CHECK_MEM(piece, (const char *)whole + at, count);
+        free(piece);
+    }
+    CHECK(matrix_piece(&matrix, 7, 100, &piece) == 0); /* a jump back */
+    CHECK_MEM(piece, (const char *)whole + 7, 100);
+    free(piece);
+    matrix_close(&matrix);
+    free(whole);
+    reader_close(reader);
+}
+
+CASE(memory, "without memory a matrix is not loaded")
 {
     struct reader *reader = opened();
     const struct tensor_entry *entry = &reader_table(reader)->entries[0];
     const struct matrices matrices = matrices_of(LAYOUT_EXPERTS_IN_OUT, 3, entry->shape);
-    uint64_t n = 1, bytes;
 
-    for (;; n++) {
-        struct failure failure = {.status = TRIT_OK};
-        void *data = NULL;
+    for (int streamed = 0; streamed < 2; streamed++) {
+        int result = -1;
 
-        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
-        const int result =
-            matrix_load(reader, entry, &matrices, 1, &data, &bytes, &failure);
-        if (!fault_disarm()) {
-            void *copy = NULL;
+        for (uint64_t n = 1; result < 0; n++) {
+            struct failure failure = {.status = TRIT_OK};
+            struct matrix matrix;
+            void *piece = NULL;
 
-            CHECK(result == 0);
-            fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
-            CHECK(!matrix_stored(data, bytes, &matrices, 1, &copy));
-            CHECK(fault_disarm() && !copy);
-            free(data);
-            break;
+            fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
+            result =
+                matrix_open(&matrix, streamed, reader, entry, &matrices, 1, &failure);
+            if (result == 0)
+                result = matrix_piece(&matrix, 0, 6, &piece);
+            CHECK(fault_disarm() == (result < 0));
+            CHECK(result == 0 || failure.status == TRIT_RESOURCE_EXHAUSTED);
+            CHECK(result == 0 || n < 10);
+            free(piece);
+            matrix_close(&matrix);
         }
-        CHECK(result < 0);
-        CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
     }
-    CHECK(n > 1);
     reader_close(reader);
 }

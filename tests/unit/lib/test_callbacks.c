@@ -297,6 +297,64 @@ CASE(contradictions,
     stop(&f);
 }
 
+/* ---- cases: pack -------------------------------------------------------------------- */
+
+/* The fixture's bytes as blocks of PQ2_0: 34 bytes for 128 weights. */
+static enum trit_status pack(struct fixture *f, struct trit_pack_options options)
+{
+    struct trit_tensor tensor = read_tensor(f);
+
+    CHECK_EQ(f->source.count % (34 * 16), 0);
+    tensor.dtype = TRIT_U8;
+    tensor.shape[0] = 16;
+    tensor.shape[1] = f->source.count / 34 / 16 * 128;
+    options.size = sizeof(options);
+    options.source_encoding = TRIT_ENCODING_PQ2_0;
+    options.write = take;
+    options.write_arg = &f->sink;
+    return trit_pack(f->client, &tensor, &options, &f->projection, &f->error);
+}
+
+CASE(packs, "pack reads a tensor and writes its result in order, whatever the size")
+{
+    static const uint64_t rows[] = {17, 17 * 64};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct fake_request request;
+        struct fixture f;
+
+        prepare(&f, rows[i]);
+        start_echo(&f, 1);
+        CHECK_EQ(pack(&f, (struct trit_pack_options){.encoding = TRIT_ENCODING_PQ2_0}),
+                 TRIT_OK);
+        CHECK(!f.projection.data);
+        CHECK_EQ(f.projection.data_bytes, f.source.count);
+        CHECK_MEM(f.sink.bytes, f.source.bytes, f.source.count);
+        CHECK(fake_request(f.server, 0, &request));
+        CHECK_STR(request.path, "/trit.v1.Ternary/PackStream");
+        stop(&f);
+    }
+}
+
+CASE(pack_refuses, "pack with callbacks refuses encodings with one scale for the tensor")
+{
+    uint8_t out[16];
+    struct fixture f;
+
+    prepare(&f, 17);
+    start_echo(&f, 1);
+    refused(&f, pack(&f, (struct trit_pack_options){.encoding = TRIT_ENCODING_I2_S}),
+            TRIT_INVALID_ARGUMENT, "tensor.read");
+    refused(
+        &f,
+        pack(&f, (struct trit_pack_options){.encoding = TRIT_ENCODING_PQ2_0, .out = out}),
+        TRIT_INVALID_ARGUMENT, "options.write");
+    f.source.fails_at = 100;
+    refused(&f, pack(&f, (struct trit_pack_options){.encoding = TRIT_ENCODING_PQ2_0}),
+            TRIT_ABORTED, "tensor.read");
+    stop(&f);
+}
+
 /* ---- cases: verify ----------------------------------------------------------------- */
 
 static enum trit_status verify(struct fixture *f, struct side *latents)
