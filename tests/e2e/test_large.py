@@ -13,7 +13,7 @@ from checkpoints import bf16, save
 from test_memory_cli import PEAK_MIB_MAX, run_small
 from tritd import SLOW, cli
 
-pytestmark = pytest.mark.skipif(SLOW, reason="sanitizers and emulators have memory of their own")
+MEASURED = pytest.mark.skipif(SLOW, reason="sanitizers and emulators have memory of their own")
 LARGE = pytest.mark.skipif(os.environ.get("TRIT_LARGE") != "1", reason="make test-large")
 
 EMBEDDING = ("model.embed_tokens.weight", (151936, 4096))     # 1.24 GB of bf16
@@ -49,6 +49,7 @@ def parameters(shapes):
 
 
 @LARGE
+@MEASURED
 def test_six_gigabytes_need_little_memory(start, tmp_path, random):
     """project, verify, verify --against, inspect and diff need at most 256 MiB in trit and in
     tritd."""
@@ -71,6 +72,7 @@ def test_six_gigabytes_need_little_memory(start, tmp_path, random):
     assert own.memory_kib() < PEAK_MIB_MAX * 1024
 
 
+@MEASURED
 def test_inspect_and_diff_need_little_memory(daemon, tmp_path, random):
     """A layer of 0.6 GB is compared some rows at a time."""
     path = tmp_path / "in.safetensors"

@@ -3,6 +3,7 @@
  * and what was not examined is not passed. The first two bytes say which options are given. */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "checkpoint/config.h"
 #include "checkpoint/findings.h"
@@ -46,20 +47,71 @@ static void check_contents(const struct contents *contents)
     assert(layers == contents->layers);
 }
 
+/* Each tensor of the output comes from one of the input, and no two have one name. */
+static void check_outputs(const struct plan *plan, size_t count)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct plan_item *item = &plan->items[i];
+        const size_t places[] = {item->data, item->scales, item->biases};
+
+        for (size_t k = 0; k < 3; k++)
+            if (places[k] != PLAN_NONE)
+                assert(places[k] == used++);
+    }
+    assert(used == plan->table.count);
+    for (size_t i = 0; i < used && used <= 64; i++)
+        for (size_t k = 0; k < i; k++)
+            assert(strcmp(plan->table.entries[i].name, plan->table.entries[k].name) != 0);
+}
+
+static void check_items(const struct plan *plan, size_t count, enum plan_action action)
+{
+    uint64_t parameters = 0;
+    size_t layers = 0, refused = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct plan_item *item = &plan->items[i];
+
+        assert(item->action == action || item->action == PLAN_KEEP ||
+               item->action == PLAN_REFUSE);
+        assert(item->action != PLAN_REFUSE || item->data == PLAN_NONE);
+        assert(item->action != action || item->data != PLAN_NONE);
+        layers += item->action == action;
+        refused += item->action == PLAN_REFUSE;
+        parameters += content_parameters(&plan->contents, i);
+    }
+    assert(layers == plan->layers && refused == plan->refused);
+    assert(parameters == plan->parameters_ternary + plan->parameters_kept);
+    check_outputs(plan, count);
+}
+
 static void check_plan(const struct checkpoint_options *options,
                        const struct tensor_table *table)
 {
     struct plan plan;
 
-    if (plan_create(&plan, options, false, table, NULL) == 0)
-        for (size_t i = 0; i < table->count; i++) {
-            const struct plan_item *item = &plan.items[i];
+    if (plan_create(&plan, options, false, table, NULL) == 0) {
+        check_items(&plan, table->count, PLAN_TERNARIZE);
+        for (size_t i = 0; i < table->count; i++)
+            assert(plan.items[i].action == PLAN_REFUSE ||
+                   plan.items[i].data != PLAN_NONE);
+    }
+    plan_destroy(&plan);
+}
 
-            assert((item->action == PLAN_REFUSE) == (item->data == PLAN_NONE));
-            assert(item->data == PLAN_NONE || item->data < plan.table.count);
-            assert(item->scales == PLAN_NONE || item->scales < plan.table.count);
-            assert(item->biases == PLAN_NONE || item->biases < plan.table.count);
-        }
+static void check_pack_plan(const struct checkpoint_options *options, uint8_t choice,
+                            const struct tensor_table *table, const struct record *record)
+{
+    const struct pack_target target = {
+        .encoding = (enum trit_encoding)(choice % (TRIT_ENCODING_HF_BITNET + 1)),
+        .group_size = choice & 64 ? 256 : 0,
+        .dtype = choice & 128 ? TRIT_BF16 : TRIT_DTYPE_UNSPECIFIED};
+    struct plan plan;
+
+    if (plan_create_pack(&plan, options, &target, table, record, NULL) == 0)
+        check_items(&plan, table->count, PLAN_PACK);
     plan_destroy(&plan);
 }
 
@@ -119,6 +171,7 @@ static void check_table(uint8_t choice, uint8_t more, const struct tensor_table 
     }
     contents_destroy(&claim);
     contents_destroy(&latents);
+    check_pack_plan(&options, (uint8_t)(choice + more), table, &record);
     record_fini(&record);
     check_plan(&options, table);
 }
