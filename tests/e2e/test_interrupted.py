@@ -168,6 +168,24 @@ def check_states(place, calls, states, after):
         assert states[0][name] == place.before[name]
 
 
+def test_files_are_flushed_before_they_are_named(daemon, place):
+    """Every file is flushed, and so is a folder of files, before it gets its name; then the folder
+    that holds the name is."""
+    calls, _ = whole_run(daemon, place)
+    for name in place.scenario.outputs:
+        named = next(at for at, call in enumerate(calls) if call in NAMING)
+        while calls[named + 1] in NAMING:  # first aside, or under a temporary name
+            named += 1
+        before, calls = calls[:named + 1], calls[named + 1:]
+        created, folders = before.count("create"), before.count("mkdir")
+        assert created >= 1 and before.count("fsync") == created + folders, (name, before)
+        last = len(before) - 1 - before[::-1].index("fsync")
+        assert "write" not in before[last:], (name, before)
+        while calls[0] in ("unlink", "chmod"):
+            calls = calls[1:]
+        assert calls.pop(0) == "fsync", name
+
+
 def test_a_killed_command_leaves_old_or_new(daemon, place):
     """SIGKILL at any call that changes files leaves each output old or new. Remaining files have
     temporary names, and the next run succeeds."""
