@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "checkpoint/config.h"
 
 static const char *keep_text(struct plan *plan, const char *text)
 {
@@ -297,6 +298,9 @@ int plan_create_pack(struct plan *plan, const struct checkpoint_options *options
     if (result < 0)
         return -1;
     plan->terms = packed_terms(&source, target);
+    plan->reciprocals = source.encoding == TRIT_ENCODING_HF_BITNET &&
+                        !(record && record->layers) &&
+                        config_has_reciprocals(options->config);
     result = terms_check(&plan->terms, failure);
     if (result == 0)
         result = contents_create(&plan->contents, options, CONTENTS_CLAIM, &source, input,

@@ -31,6 +31,7 @@ struct plan {
     size_t layers, refused;
     uint64_t bytes;                               /* of the input's tensors */
     uint64_t parameters_ternary, parameters_kept; /* refused ones count as kept */
+    bool reciprocals;    /* of a packing: the input's scales are 1 / mean |w| (bitnet) */
     const char *refusal; /* why the whole file is refused (it has a record), or NULL */
 };
 

@@ -38,6 +38,38 @@ static bool put_outputs(json_t *object, const struct plan *plan,
     return json_put(object, "outputs", outputs) && good;
 }
 
+static bool put_part(json_t *object, const char *key, const struct plan *plan,
+                     size_t index)
+{
+    return index == CONTENT_NONE ||
+           json_put(object, key, json_entry(&plan->contents.table->entries[index]));
+}
+
+/* How a layer that is packed lies in the input. */
+static bool put_source(json_t *object, const struct plan *plan, size_t index)
+{
+    const struct content *content = &plan->contents.items[index];
+    const enum trit_encoding encoding = content->terms.encoding;
+    const bool turned =
+        content_matrices(content).transposed && encoding_keeps_layout(encoding);
+    json_t *source = json_object();
+    bool good = json_put(object, "source", source);
+
+    good = good && json_put_terms(source, &content->terms) &&
+           json_put(source, "dtype",
+                    json_string(content_is_foreign(content)
+                                    ? content->dense.type->name
+                                    : plan->contents.table->entries[index].type->name)) &&
+           json_put(source, "transposed", json_boolean(turned)) &&
+           put_part(source, "scales", plan, content->scales) &&
+           put_part(source, "biases", plan, content->biases);
+    if (good && content_is_foreign(content))
+        good = json_put(source, "packed_as", json_string(packing_name(content->packing)));
+    if (good && plan->reciprocals && encoding == TRIT_ENCODING_HF_BITNET)
+        good = json_put(source, "reciprocal", json_true());
+    return good;
+}
+
 static bool put_layer(json_t *object, const struct plan *plan, size_t index)
 {
     const struct content *content = &plan->contents.items[index];
@@ -48,7 +80,8 @@ static bool put_layer(json_t *object, const struct plan *plan, size_t index)
            json_put(object, "matrix", json_shape(2, shape)) &&
            json_put(object, "matrices", json_count(matrix.count)) &&
            json_put(object, "transposed", json_boolean(matrix.transposed)) &&
-           json_put(object, "groups", json_count(plan->items[index].groups));
+           json_put(object, "groups", json_count(plan->items[index].groups)) &&
+           (plan->items[index].action != PLAN_PACK || put_source(object, plan, index));
 }
 
 static json_t *tensor_json(const struct plan *plan, size_t index)

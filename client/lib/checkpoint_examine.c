@@ -6,6 +6,7 @@
 #include "checkpoint/biases.h"
 #include "checkpoint/explain.h"
 #include "client/lib/client.h"
+#include "client/lib/parts.h"
 #include "client/lib/verification.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
@@ -29,37 +30,9 @@ static int find_step(const struct trit_verification *v, const char *tensor, bool
     return 0;
 }
 
-/* A part of a matrix: its tensor, and the bytes that the caller has of it. */
-struct part {
-    const char *field;
-    uint64_t tensor_bytes; /* 0: the layer has no such tensor */
-    const void *bytes;
-    uint64_t given;
-    bool required;
-};
-
 static const struct tensor_entry *entry_of(const struct tensor_table *table, size_t index)
 {
     return index == CONTENT_NONE ? NULL : &table->entries[index];
-}
-
-static uint64_t bytes_of(const struct tensor_table *table, size_t index)
-{
-    return index == CONTENT_NONE ? 0 : table->entries[index].bytes;
-}
-
-static int check_part(const struct part *part, uint64_t matrices, struct failure *failure)
-{
-    const uint64_t wanted = part->tensor_bytes / matrices;
-
-    if (!part->bytes && !part->required)
-        return 0;
-    if (!part->bytes)
-        return fail_null(failure, part->field);
-    if (part->given != wanted)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, part->field,
-                          "has %" PRIu64 " bytes, not %" PRIu64, part->given, wanted);
-    return 0;
 }
 
 static int check_parts(const struct trit_verification *v, size_t index,
@@ -71,19 +44,19 @@ static int check_parts(const struct trit_verification *v, size_t index,
     const bool biases = !foreign && item->biases != CONTENT_NONE;
     const bool scales = !foreign && item->scales != CONTENT_NONE;
     const bool all = v->reciprocal && v->steps[index].check == CHECK_PROJECTION;
-    const struct part parts[] = {
-        {"data", foreign ? item->dense.bytes : bytes_of(v->table, index), examined->data,
-         examined->data_bytes, all},
-        {"scales", scales ? bytes_of(v->table, item->scales) : 0, examined->scales,
+    const struct matrix_part parts[] = {
+        {"data", foreign ? item->dense.bytes : tensor_bytes(v->table, index),
+         examined->data, examined->data_bytes, all},
+        {"scales", scales ? tensor_bytes(v->table, item->scales) : 0, examined->scales,
          examined->scale_bytes, biases || (all && scales)},
-        {"biases", biases ? bytes_of(v->table, item->biases) : 0, examined->biases,
+        {"biases", biases ? tensor_bytes(v->table, item->biases) : 0, examined->biases,
          examined->bias_bytes, biases},
-        {"latents", pair ? bytes_of(v->latents, pair->latents) : 0, examined->latents,
+        {"latents", pair ? tensor_bytes(v->latents, pair->latents) : 0, examined->latents,
          examined->latents_bytes, all},
     };
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        if (check_part(&parts[i], content_matrices(item).count, failure) < 0)
+        if (part_check(&parts[i], content_matrices(item).count, failure) < 0)
             return -1;
     return 0;
 }
@@ -178,26 +151,7 @@ static int decode(const struct trit_verification *v, const char *tensor,
 
     if (find_step(v, tensor, false, &index, failure) < 0)
         return -1;
-    const struct content *item = &v->claim.items[index];
-    const struct matrices matrices = content_matrices(item);
-    const struct part parts[] = {
-        {"data", bytes_of(v->table, index), packed->data, packed->data_bytes, true},
-        {"scales", bytes_of(v->table, item->scales), packed->scales, packed->scale_bytes,
-         true},
-        {"biases", bytes_of(v->table, item->biases), packed->biases, packed->bias_bytes,
-         item->biases != CONTENT_NONE},
-        {"values", item->dense.bytes, values, bytes, true},
-    };
-
-    if (!content_is_foreign(item))
-        return fail_field(failure, TRIT_NOT_FOUND, "tensor",
-                          "\"%s\" is not to be decoded", tensor);
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        if (check_part(&parts[i], matrices.count, failure) < 0)
-            return -1;
-    foreign_decode(&item->foreign, matrices.columns, 0, matrices.rows, packed->data,
-                   packed->scales, packed->biases, values);
-    return 0;
+    return parts_decode(&v->claim, index, packed, values, bytes, failure);
 }
 
 enum trit_status trit_verification_decode(const struct trit_verification *verification,

@@ -5,8 +5,63 @@
 
 #include "checkpoint/plan_json.h"
 #include "client/lib/client.h"
+#include "client/lib/parts.h"
 #include "client/lib/plan.h"
+#include "kernels/kernels.h"
 #include "proto/finding.h"
+
+/* What a plan is made of. `target` NULL: a projection. */
+static int make(struct trit_plan *plan, const struct trit_checkpoint *checkpoint,
+                const struct options_given *given, const struct pack_target *target,
+                struct failure *failure)
+{
+    const struct tensor_table *table = checkpoint->table;
+    struct record record = {.layers = NULL};
+    int result;
+
+    findings_init(&plan->findings);
+    plan->input = checkpoint;
+    plan->again = given->all.again;
+    plan->examined = CONTENT_NONE;
+    plan->noted = calloc(table->count + 1, sizeof(*plan->noted));
+    if (!plan->noted)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    if (!target)
+        return plan_create(&plan->plan, &given->rules, plan->again, table, failure);
+    result = record_read(&record, table, failure);
+    if (result == 0)
+        result =
+            plan_create_pack(&plan->plan, &given->rules, target, table, &record, failure);
+    record_fini(&record);
+    return result;
+}
+
+static enum trit_status create(struct trit_plan **plan,
+                               struct trit_checkpoint *checkpoint,
+                               const struct trit_checkpoint_options *options,
+                               const struct pack_target *target, struct failure *failure,
+                               struct trit_error *error)
+{
+    struct options_given given;
+    struct trit_plan *made = NULL;
+
+    if (!plan || !checkpoint) {
+        fail_null(failure, !plan ? "plan" : "checkpoint");
+    } else if (options_take(options, checkpoint, &given, failure) == 0 &&
+               checkpoint_seal(checkpoint, failure) == 0 &&
+               options_check_patterns(&given.rules, checkpoint->table, NULL, failure) ==
+                   0) {
+        made = calloc(1, sizeof(*made));
+        if (!made) {
+            fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+        } else if (make(made, checkpoint, &given, target, failure) == 0) {
+            *plan = made;
+            made = NULL;
+        }
+    }
+    trit_plan_free(made);
+    return client_answer(failure, error);
+}
 
 enum trit_status trit_plan_create(struct trit_plan **plan,
                                   struct trit_checkpoint *checkpoint,
@@ -14,34 +69,52 @@ enum trit_status trit_plan_create(struct trit_plan **plan,
                                   struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
-    struct options_given given;
-    struct trit_plan *made = NULL;
 
     if (error_check(error, &failure) < 0)
         return client_answer(&failure, error);
-    if (!plan || !checkpoint) {
-        fail_null(&failure, !plan ? "plan" : "checkpoint");
-    } else if (options_take(options, checkpoint, &given, &failure) == 0 &&
-               checkpoint_seal(checkpoint, &failure) == 0 &&
-               options_check_patterns(&given.rules, checkpoint->table, NULL, &failure) ==
-                   0) {
-        made = calloc(1, sizeof(*made));
-        if (made) {
-            findings_init(&made->findings);
-            made->noted = calloc(checkpoint->table->count + 1, sizeof(*made->noted));
-        }
-        if (!made || !made->noted)
-            fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-        else if (plan_create(&made->plan, &given.rules, given.all.again,
-                             checkpoint->table, &failure) == 0) {
-            made->input = checkpoint;
-            made->again = given.all.again;
-            made->examined = CONTENT_NONE;
-            *plan = made;
-            made = NULL;
-        }
+    return create(plan, checkpoint, options, NULL, &failure, error);
+}
+
+enum trit_status trit_plan_create_pack(struct trit_plan **plan,
+                                       struct trit_checkpoint *checkpoint,
+                                       const struct trit_checkpoint_options *options,
+                                       const struct trit_pack_target *target,
+                                       struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct trit_pack_target given;
+
+    if (error_check(error, &failure) < 0 ||
+        sized_take(&sized_pack_target, "target", target, &given, &failure) < 0)
+        return client_answer(&failure, error);
+    const struct pack_target wanted = {
+        .encoding = given.encoding, .group_size = given.group_size, .dtype = given.dtype};
+    if (!encoding_layout(given.encoding) ||
+        (given.dtype != TRIT_DTYPE_UNSPECIFIED && given.dtype != TRIT_F32 &&
+         given.dtype != TRIT_F16 && given.dtype != TRIT_BF16)) {
+        fail_field(&failure, TRIT_INVALID_ARGUMENT, "target",
+                   "encoding %d or dtype %d is unknown", (int)given.encoding,
+                   (int)given.dtype);
+        return client_answer(&failure, error);
     }
-    trit_plan_free(made);
+    return create(plan, checkpoint, options, &wanted, &failure, error);
+}
+
+enum trit_status trit_plan_decode(const struct trit_plan *plan, const char *tensor,
+                                  const struct trit_examined *packed, void *values,
+                                  uint64_t bytes, struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct trit_examined full;
+    size_t index;
+
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!plan || !tensor || !values)
+        fail_null(&failure, !plan ? "plan" : !tensor ? "tensor" : "values");
+    else if (sized_take(&sized_examined, "packed", packed, &full, &failure) == 0 &&
+             checkpoint_find(plan->input->table, tensor, &index, &failure) == 0)
+        parts_decode(&plan->plan.contents, index, &full, values, bytes, &failure);
     return client_answer(&failure, error);
 }
 
@@ -123,7 +196,8 @@ static int add_report(struct trit_plan *plan, size_t index,
     const size_t first = plan->findings.count;
     char name[MATRIX_NAME_BYTES];
 
-    if (plan->plan.items[index].action != PLAN_TERNARIZE)
+    if (plan->plan.items[index].action != PLAN_TERNARIZE &&
+        plan->plan.items[index].action != PLAN_PACK)
         return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" is not projected",
                           layer);
     if (plan->noted[index] == matrices.count)

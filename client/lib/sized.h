@@ -34,6 +34,7 @@
     X(layer, LAYER, scale_bytes)                                                         \
     X(layer_verify_options, LAYER_VERIFY_OPTIONS, call)                                  \
     X(checkpoint_options, CHECKPOINT_OPTIONS, mode)                                      \
+    X(pack_target, PACK_TARGET, reserved)                                                \
     X(examined, EXAMINED, latents_bytes)                                                 \
     X(file_options, FILE_OPTIONS, reserved)                                              \
     X(output_options, OUTPUT_OPTIONS, reserved)

@@ -212,6 +212,6 @@ FOREIGN = {
     },
     "fp8.weight": {
         "fp8.weight": ("F8_E4M3", (8, 128), bytes(1024)),
-        "fp8.weight_scale_inv": ("F32", (1, 1), bytes(4)),
+        "fp8.weight_scale_inv": ("F32", (3, 3), bytes(36)),  # no blocks of 128
     },
 }

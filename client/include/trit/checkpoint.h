@@ -122,6 +122,23 @@ TRIT_API enum trit_status trit_plan_create(struct trit_plan **plan,
                                            struct trit_error *error);
 TRIT_API void trit_plan_free(struct trit_plan *plan); /* NULL is harmless */
 
+/* What becomes of a checkpoint whose layers are ternary already. */
+struct trit_pack_target {
+    size_t size;
+    enum trit_encoding encoding; /* of the layers; DENSE: they are unpacked */
+    uint32_t group_size;         /* 0: the input's, else the encoding's default */
+    enum trit_dtype dtype; /* of unpacked layers; 0: what the record says, else F32 */
+    uint32_t reserved;
+};
+#define TRIT_PACK_TARGET_INIT TRIT_INIT(trit_pack_target)
+
+/* Plans that trits and scales stay as they are and only their encoding changes. The options
+ * say how the input is encoded where its record does not. Layers have the action "pack". */
+TRIT_API enum trit_status
+trit_plan_create_pack(struct trit_plan **plan, struct trit_checkpoint *checkpoint,
+                      const struct trit_checkpoint_options *options,
+                      const struct trit_pack_target *target, struct trit_error *error);
+
 /* Layers that are ternary already must not be projected again: their scales would
  * shrink. Give each tensor of action "ternarize" from its start to its end, in pieces of
  * whole elements, until *done. A tensor that is ternary then becomes "refuse" in the
@@ -135,7 +152,10 @@ TRIT_API enum trit_status trit_plan_examine(struct trit_plan *plan, const char *
  * group_size, partial_group, matrix, matrices, transposed, groups, outputs: [{name, dtype,
  * shape, bytes, role, transposed}]}], metadata: {key: value}, parameters: {ternary, kept},
  * bytes: {before, after}, bits_per_weight, refused, refusal, findings}. `action` is
- * "ternarize", "keep" or "refuse"; `matrix` is [out, in], the shape to project, and
+ * "ternarize", "pack", "keep" or "refuse"; one to be packed also has source {encoding,
+ * group_size, partial_group, dtype, transposed, scales, biases, packed_as, reciprocal}, which
+ * says how it lies in the input: packed_as as in trit_verification_steps, with
+ * trit_plan_decode; reciprocal: the scale is 1 / mean |w|. `matrix` is [out, in], the shape to project, and
  * `matrices` how many of them lie one after another, each to be projected alone; where
  * `transposed`, each is stored as [in, out]. `outputs` are the tensors of the output, whose
  * `role` is "data", "scales" or "biases" (every scale with its sign turned); `transposed`:
@@ -146,9 +166,18 @@ TRIT_API enum trit_status trit_plan_examine(struct trit_plan *plan, const char *
 TRIT_API enum trit_status trit_plan_json(const struct trit_plan *plan, char **json,
                                          struct trit_error *error);
 
-/* Notes the report of the next matrix that was projected; layers in any order, the matrices
+/* Decodes a matrix of a layer whose source has packed_as, as trit_verification_decode does.
+ * NOT_FOUND: the plan has no such layer. */
+struct trit_examined;
+TRIT_API enum trit_status trit_plan_decode(const struct trit_plan *plan,
+                                           const char *tensor,
+                                           const struct trit_examined *packed,
+                                           void *values, uint64_t bytes,
+                                           struct trit_error *error);
+
+/* Notes the report of the next matrix that was projected or packed; layers in any order, the matrices
  * of one in theirs. `allow_lost`: scales that round to 0 or infinity are a warning, as a
- * layer of zeros always is. NOT_FOUND: the plan projects no such tensor.
+ * layer of zeros always is. NOT_FOUND: the plan has no such layer.
  * FAILED_PRECONDITION: all its matrices were noted already. */
 TRIT_API enum trit_status trit_plan_add_report(struct trit_plan *plan, const char *tensor,
                                                const struct trit_report *report,

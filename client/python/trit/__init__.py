@@ -19,7 +19,7 @@ from pkgutil import extend_path
 from typing import Any
 
 from ._version import VERSION as __version__
-from .checkpoint import CheckpointInfo, ProjectResult, VerifyResult
+from .checkpoint import CheckpointInfo, PackResult, ProjectResult, VerifyResult
 from .client import Client
 from .errors import (
     Aborted,
@@ -85,6 +85,7 @@ __all__ = [
     "LayerSpec",
     "NotFound",
     "OutOfRange",
+    "PackResult",
     "PartialGroup",
     "PermissionDenied",
     "ProjectResult",

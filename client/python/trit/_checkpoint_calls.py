@@ -15,7 +15,7 @@ from ._sources import ELEMENTS, Tensor
 from ._tensors import address_of, c_tensor, take
 from .errors import Cancelled, Error, Internal, InvalidArgument
 from .reports import Report
-from .types import Encoding, PartialGroup, VerifyMode
+from .types import DType, Encoding, PartialGroup, VerifyMode
 
 if TYPE_CHECKING:
     from .client import Client
@@ -126,6 +126,68 @@ class LayerCalls:
             raise Internal(f"the daemon did not send {out.nbytes} bytes")
         return result, scales
 
+    def pack(
+        self,
+        view: View,
+        planned: Dict[str, Any],
+        scales: Optional[Tuple[View, DType]],
+        allow_rounded: bool,
+    ) -> Tuple[Any, Array, Optional[Array]]:
+        """Encodes a matrix that is ternary already, as the plan says.
+
+        Returns the `struct trit_projection *`, for its report, and the bytes of data and
+        scales.
+        """
+        call = Call(self._timeout, self._progress)
+        source = planned["source"]
+        # The tensor's one scale follows from those of its groups.
+        group_size = planned["group_size"] or (source["group_size"] if scales else 0)
+        options = new(
+            "struct trit_pack_options *",
+            {
+                "source_encoding": encoding_of(source),
+                "encoding": encoding_of(planned),
+                "group_size": group_size,
+                "allow_rounded_scales": allow_rounded,
+            },
+        )
+        _set_scales(options, scales)
+        call.fill(options.call)
+        result = new("struct trit_projection *")
+        tensor = c_tensor(view, planned["matrix"], view.dtype or 0, "tensor")
+        with self._client._handle as client:
+            call.check(lib.trit_pack(client, tensor, options, result, call.error))
+        data = take(result.data, result.data_bytes)
+        if result.scales == ffi.NULL:
+            return result, data, None
+        return result, data, take(result.scales, result.scale_bytes)
+
+    def unpack(
+        self,
+        view: View,
+        planned: Dict[str, Any],
+        scales: Optional[Tuple[View, DType]],
+        dtype: DType,
+    ) -> Array:
+        """The dense bytes of a packed matrix."""
+        call = Call(self._timeout, self._progress)
+        source = planned["source"]
+        options = new(
+            "struct trit_unpack_options *",
+            {
+                "encoding": encoding_of(source),
+                "group_size": source["group_size"],
+                "dtype": dtype,
+            },
+        )
+        _set_scales(options, scales)
+        call.fill(options.call)
+        data, count = ffi.new("void **"), ffi.new("uint64_t *")
+        tensor = c_tensor(view, planned["matrix"], view.dtype or 0, "tensor")
+        with self._client._handle as client:
+            call.check(lib.trit_unpack(client, tensor, options, data, count, call.error))
+        return take(data[0], count[0])
+
     def verify(
         self,
         name: str,
@@ -166,6 +228,14 @@ class LayerCalls:
             call.check(lib.trit_verify(client, tensor, options, report, call.error))
         del borrowed
         return report
+
+
+def _set_scales(options: Any, scales: Optional[Tuple[View, DType]]) -> None:
+    if scales is not None:
+        view, dtype = scales
+        options.scales = ffi.cast("void *", view.address)
+        options.scale_bytes = view.nbytes
+        options.scales_dtype = dtype
 
 
 def matrix_name(layer: str, number: int, count: int) -> str:

@@ -163,11 +163,11 @@ class ToFile:
 class ToArrays:
     """A state dict, with arrays of the libraries of the source's."""
 
-    def __init__(self, planned: Planned) -> None:
+    def __init__(self, layers: Mapping[str, Dict[str, Any]]) -> None:
         self.tensors: Dict[str, Any] = {}
         self._memory = {
             output["name"]: np.empty(output["bytes"], np.uint8)
-            for one in planned.layers.values()
+            for one in layers.values()
             for output in one["outputs"]
         }
         self._filled = dict.fromkeys(self._memory, 0)
@@ -230,14 +230,14 @@ def project_all(
                     parts = {one["role"]: one for one in layer["outputs"]}
                     data = to.room(name, parts["data"]["bytes"] // count)
                     result, scales = calls.project(matrix, view, layer, data)
-                    _put(to, layer, parts, data, scales)
+                    put_matrix(to, layer, parts, data, scales)
                     planned.plan.add_report(name, result.report, allow_lost)
                     reports[matrix] = with_name(report_of(result.report), matrix)
             to.layer(source, layer)
     return reports
 
 
-def _put(
+def put_matrix(
     to: Union[ToFile, ToArrays],
     layer: Dict[str, Any],
     parts: Dict[str, Dict[str, Any]],

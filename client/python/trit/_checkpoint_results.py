@@ -149,6 +149,48 @@ class ProjectResult(_Shown):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
+class PackResult(_Shown):
+    """What `Checkpoint.pack` or `Checkpoint.unpack` made.
+
+    Attributes:
+        layers: The layers that were packed or unpacked.
+        encoding: How they lie in memory now.
+        tensors: The state dict, where no file was asked for, else None.
+        findings: What an index and its shards contradict each other in, and the findings about
+            the layers.
+        verdict: "pass"; "fail" if a finding is an error.
+        scales_rounded: Number of scales that were rounded to the encoding's type.
+        ternary: Number of parameters of the layers.
+        kept: Number of parameters of all other tensors.
+
+    Example:
+        >>> dense = client.checkpoint.project({"fc.weight": weights}).tensors
+        >>> client.checkpoint.pack(dense, encoding="int8").layers
+        ('fc.weight',)
+    """
+
+    layers: Tuple[str, ...]
+    encoding: Encoding
+    tensors: Optional[Dict[str, Any]] = None
+    findings: Tuple[Finding, ...] = ()
+    verdict: Verdict = "pass"
+    scales_rounded: int = 0
+    ternary: int = 0
+    kept: int = 0
+
+    def _summary(self) -> str:
+        text = (
+            f"{self.verdict}: {len(self.layers)} layers as {self.encoding.name.lower()}, "
+            f"{_share(self.ternary, self.kept)} of the parameters"
+        )
+        rounded = f", {self.scales_rounded} scales rounded" if self.scales_rounded else ""
+        return text + rounded
+
+    def _html(self) -> str:
+        return _table(("layer",), [(name,) for name in self.layers])
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class VerifyResult(_Shown):
     """What `Checkpoint.verify` found.
 

@@ -171,14 +171,35 @@ class Table:
         return with_findings(contents)
 
 
-class Plan:
-    """What a projection makes of each tensor of `table`."""
+class PackTarget(NamedTuple):
+    """A `struct trit_pack_target`; 0 leaves a choice to libtrit."""
 
-    def __init__(self, table: Table, options: Options) -> None:
+    encoding: int
+    group_size: int = 0
+    dtype: int = 0
+
+
+class Plan:
+    """What becomes of each tensor of `table`: a projection, or a packing for a target."""
+
+    def __init__(
+        self, table: Table, options: Options, target: Optional[PackTarget] = None
+    ) -> None:
         c, borrowed = options.c()
         self._table = table  # must outlive the plan
-        self.c = _create("trit_plan", lib.trit_plan_create, lib.trit_plan_free, table.c, c)
+        free = lib.trit_plan_free
+        if target is None:
+            self.c = _create("trit_plan", lib.trit_plan_create, free, table.c, c)
+        else:
+            wanted = new("struct trit_pack_target *", target._asdict())
+            make = lib.trit_plan_create_pack
+            self.c = _create("trit_plan", make, free, table.c, c, wanted)
         del borrowed
+
+    def decode(self, name: str, packed: Examined, values: Array) -> None:
+        """Decodes a matrix that another program packed."""
+        args = packed.c(), address_of(values), values.nbytes
+        check(lib.trit_plan_decode, self.c, c_text(name, "source"), *args)
 
     def examine(self, name: str, data: Array) -> bool:
         """Gives the plan the next bytes of a layer.

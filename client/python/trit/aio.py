@@ -123,6 +123,8 @@ class Checkpoint(_Twin):
 
     plan = _awaited(_checkpoint.Checkpoint.plan)
     project = _awaited(_checkpoint.Checkpoint.project)
+    pack = _awaited(_checkpoint.Checkpoint.pack)
+    unpack = _awaited(_checkpoint.Checkpoint.unpack)
     verify = _awaited(_checkpoint.Checkpoint.verify)
     inspect = _awaited(_checkpoint.Checkpoint.inspect)
 

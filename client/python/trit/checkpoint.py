@@ -27,6 +27,7 @@ from ._checkpoint_calls import (
     run_of,
     with_name,
 )
+from ._checkpoint_pack import PlannedPack, pack_all
 from ._checkpoint_project import (
     COPY_BYTES,
     Planned,
@@ -38,13 +39,14 @@ from ._checkpoint_project import (
 )
 from ._checkpoint_results import (
     CheckpointInfo,
+    PackResult,
     PlannedTensor,
     ProjectPlan,
     ProjectResult,
     VerifyResult,
 )
 from ._native import ffi
-from ._rules import Config, Examined, Options, Output, Verification
+from ._rules import Config, Examined, Options, Output, PackTarget, Verification
 from ._selection import Patterns
 from ._sources import ELEMENTS, File, Tensor, check_source, open_source
 from ._sources import Source as _Source
@@ -54,7 +56,9 @@ from .types import (
     AnyEncoding,
     AnyPartialGroup,
     AnyVerifyMode,
+    DType,
     Encoding,
+    FloatName,
     PartialGroup,
     VerifyMode,
 )
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Checkpoint",
     "CheckpointInfo",
+    "PackResult",
     "PlannedTensor",
     "ProjectPlan",
     "ProjectResult",
@@ -282,7 +287,7 @@ class Checkpoint:
             planned.check()
             calls = LayerCalls(self._client, target_run, tracker, timeout)
             if out is None:
-                arrays = ToArrays(planned)
+                arrays = ToArrays(planned.layers)
                 reports = project_all(opened, planned, arrays, calls, tracker, allow_lost)
                 if not allow_lost:
                     check_lost(reports)
@@ -296,6 +301,190 @@ class Checkpoint:
                 opened.check_unchanged()
                 output.commit()
             return _project_result(planned, reports, None)
+
+    def pack(
+        self,
+        source: Source,
+        out: Optional[PathLike] = None,
+        *,
+        encoding: AnyEncoding,
+        group_size: Optional[int] = None,
+        from_encoding: Optional[AnyEncoding] = None,
+        allow_rounded_scales: bool = False,
+        include: Patterns = None,
+        exclude: Patterns = None,
+        convolutions: bool = False,
+        experts: Experts = None,
+        transposed: Patterns = None,
+        config: Config = None,
+        shard_bytes: Optional[int] = None,
+        force: bool = False,
+        progress: Optional[Progress] = None,
+        timeout: Optional[float] = None,
+    ) -> PackResult:
+        """Packs the layers of a checkpoint that are ternary already.
+
+        All trits and scales stay as they are; nothing is projected.
+
+        Args:
+            source: As for `project`.
+            out: As for `project`; gets the bytes that `trit pack` writes.
+            encoding: How the layers lie in memory; DENSE unpacks them, see `unpack`.
+            group_size: Weights of a row that share a scale; None for the source's.
+            from_encoding: How the layers of the source lie in memory; None for what its record,
+                its config.json or its tables say, else DENSE.
+            allow_rounded_scales: Round scales that the encoding's type does not hold.
+            include: As for `project`.
+            exclude: As for `project`.
+            convolutions: As for `project`.
+            experts: As for `project`.
+            transposed: As for `project`.
+            config: As for `project`.
+            shard_bytes: As for `project`.
+            force: As for `project`.
+            progress: As for `project`.
+            timeout: As for `project`.
+
+        Returns:
+            The layers, and the state dict if there is no `out`.
+
+        Raises:
+            InvalidArgument: A layer is not ternary, or the encoding does not hold it or one of
+                its scales. The message names the first group. Nothing is written.
+            AlreadyExists: `out` exists, and `force` is not set.
+            Aborted: The source changed meanwhile.
+
+        Example:
+            >>> dense = client.checkpoint.project({"fc.weight": weights}).tensors
+            >>> packed = client.checkpoint.pack(dense, encoding="int8")
+            >>> packed.layers, list(packed.tensors)
+            (('fc.weight',), ['fc.weight', 'fc.weight.scales'])
+        """
+        options = Options(
+            include,
+            exclude,
+            convolutions,
+            None if from_encoding is None else member(Encoding, from_encoding, "from_encoding"),
+            experts=experts,
+            transposed=transposed,
+            config=config,
+        )
+        kind = member(Encoding, encoding, "encoding")
+        size = unsigned(0 if group_size is None else group_size, 2**32, "group_size")
+        flag(allow_rounded_scales, "allow_rounded_scales")
+        return self._pack(
+            source,
+            out,
+            options,
+            PackTarget(kind, size),
+            allow_rounded_scales,
+            shard_bytes,
+            force,
+            progress,
+            timeout,
+        )
+
+    def unpack(
+        self,
+        source: Source,
+        out: Optional[PathLike] = None,
+        *,
+        dtype: Union[None, DType, FloatName] = None,
+        from_encoding: Optional[AnyEncoding] = None,
+        include: Patterns = None,
+        exclude: Patterns = None,
+        convolutions: bool = False,
+        experts: Experts = None,
+        transposed: Patterns = None,
+        config: Config = None,
+        shard_bytes: Optional[int] = None,
+        force: bool = False,
+        progress: Optional[Progress] = None,
+        timeout: Optional[float] = None,
+    ) -> PackResult:
+        """Makes the layers of a packed checkpoint dense: each weight becomes t * s.
+
+        Args:
+            source: As for `project`.
+            out: As for `project`; gets the bytes that `trit unpack` writes.
+            dtype: F32, F16 or BF16; None for what the record of the source says, else F32.
+            from_encoding: As for `pack`.
+            include: As for `project`.
+            exclude: As for `project`.
+            convolutions: As for `project`.
+            experts: As for `project`.
+            transposed: As for `project`.
+            config: As for `project`.
+            shard_bytes: As for `project`.
+            force: As for `project`.
+            progress: As for `project`.
+            timeout: As for `project`.
+
+        Returns:
+            The layers, and the state dict if there is no `out`.
+
+        Raises:
+            InvalidArgument: `dtype` does not hold a value. Nothing is written.
+            AlreadyExists: `out` exists, and `force` is not set.
+            Aborted: The source changed meanwhile.
+
+        Example:
+            >>> packed = client.checkpoint.project({"fc.weight": weights}, encoding="int8")
+            >>> dense = client.checkpoint.unpack(packed.tensors).tensors
+            >>> list(dense), dense["fc.weight"].dtype
+            (['fc.weight'], dtype('float32'))
+        """
+        options = Options(
+            include,
+            exclude,
+            convolutions,
+            None if from_encoding is None else member(Encoding, from_encoding, "from_encoding"),
+            experts=experts,
+            transposed=transposed,
+            config=config,
+        )
+        wanted = 0 if dtype is None else member(DType, dtype, "dtype")
+        target = PackTarget(Encoding.DENSE, 0, wanted)
+        return self._pack(
+            source, out, options, target, False, shard_bytes, force, progress, timeout
+        )
+
+    def _pack(
+        self,
+        source: Source,
+        out: Optional[PathLike],
+        options: Options,
+        target: PackTarget,
+        allow_rounded: bool,
+        shard_bytes: Optional[int],
+        force: bool,
+        progress: Optional[Progress],
+        timeout: Optional[float],
+    ) -> PackResult:
+        timeout_ms(timeout)
+        shard = unsigned(0 if shard_bytes is None else shard_bytes, 2**63, "shard_bytes")
+        flag(force, "force")
+        check_source(source, "source")
+        if out is not None:
+            check_out(out, source, force, Encoding(target.encoding))
+        elif not isinstance(source, Mapping):
+            raise InvalidArgument("out: a packed file needs an output file", "out")
+        with _opened(source, "source") as opened:
+            tracker = CheckpointProgress(progress, opened.total_bytes)
+            planned = PlannedPack(opened, options, target)
+            planned.check()
+            calls = LayerCalls(self._client, run_of("", None), tracker, timeout)
+            if out is None:
+                arrays = ToArrays(planned.layers)
+                count = pack_all(opened, planned, arrays, calls, tracker, allow_rounded)
+                return _pack_result(planned, target, count, arrays.tensors)
+            handle = opened.c if isinstance(opened, File) else ffi.NULL
+            with Output(out, planned.plan, handle, shard, force) as output:
+                file = ToFile(output)
+                count = pack_all(opened, planned, file, calls, tracker, allow_rounded)
+                opened.check_unchanged()
+                output.commit()
+            return _pack_result(planned, target, count, None)
 
     def verify(
         self,
@@ -507,6 +696,22 @@ def _project_result(
         tensors,
         planned.findings + result["findings"],
         result["verdict"],
+        parameters["ternary"],
+        parameters["kept"],
+    )
+
+
+def _pack_result(
+    planned: PlannedPack, target: PackTarget, rounded: int, tensors: Optional[Dict[str, Any]]
+) -> PackResult:
+    result, parameters = planned.plan.result(), planned.found["parameters"]
+    return PackResult(
+        tuple(planned.layers),
+        Encoding(target.encoding),
+        tensors,
+        planned.findings + result["findings"],
+        result["verdict"],
+        rounded,
         parameters["ternary"],
         parameters["kept"],
     )
