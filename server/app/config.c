@@ -38,6 +38,8 @@ static const struct option_row rows[] = {
      "verify clients' certificates by these authorities (PEM)", false},
     {"http-host", OPTION_LIST, AT(http_hosts), "NAME",
      "answer HTTP under this host name too; *: under every name; may be repeated", false},
+    {"http-tls", OPTION_TEXT, AT(http_tls), "on|off",
+     "off: plain HTTP although --tls-cert is set [on]", false},
     {"http-auth", OPTION_FLAG, AT(http_auth), NULL,
      "/metrics needs a token or certificate with the policy read", false},
     {"http-trusted-proxy", OPTION_LIST, AT(http_proxies), "ADDRESS",
@@ -308,13 +310,18 @@ static int validate_addresses(const struct config *config, struct failure *failu
         if (validate_address(config, config->listen[i], "listen",
                              config->tls_cert != NULL, failure) < 0)
             return -1;
-    return validate_address(config, config->http, "http", false, failure);
+    return validate_address(config, config->http, "http",
+                            config->tls_cert && strcmp(config->http_tls, "on") == 0,
+                            failure);
 }
 
 static int validate(const struct config *config, struct failure *failure)
 {
     if (validate_tls(config, failure) < 0 || validate_addresses(config, failure) < 0)
         return -1;
+    if (strcmp(config->http_tls, "on") != 0 && strcmp(config->http_tls, "off") != 0)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-tls",
+                          "\"%.40s\" is not on or off", config->http_tls);
     if (config->http_auth && !config->token_file && !config->tls_client_ca)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-auth",
                           "nobody could read /metrics; set --token-file too");
@@ -351,6 +358,7 @@ static void defaults(struct config *config)
         .listen_count = 1,
         .unix_mode = 0660,
         .http = "127.0.0.1:6562",
+        .http_tls = "on",
         .isa = "auto",
         .log_level = LOG_INFO,
         .log_format = LOG_LOGFMT,

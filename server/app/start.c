@@ -228,6 +228,7 @@ static int start_web(struct app *app, struct failure *failure)
         .observe_arg = app->services,
         .version = TRITD_VERSION,
         .limits = &app->config.limits,
+        .tls = strcmp(app->config.http_tls, "on") == 0 ? app->tls : NULL,
         .access = app->access,
         .auth = app->config.http_auth,
         .hosts = app->config.http_hosts.values,

@@ -30,6 +30,7 @@ struct tls_session {
     gnutls_session_t gnutls;
     struct tls_credentials *credentials;
     enum tls_role role;
+    bool http1; /* ALPN is "http/1.1", and not needed */
     enum tls_state state;
     const uint8_t *input; /* lent by tls_feed */
     size_t input_count;

@@ -93,8 +93,10 @@ static int set_up_role(struct tls_session *session)
     const char *name = session->server_name;
 
     if (session->role == TLS_SERVER) {
-        gnutls_handshake_set_hook_function(session->gnutls, GNUTLS_HANDSHAKE_SERVER_HELLO,
-                                           GNUTLS_HOOK_PRE, before_server_hello);
+        if (!session->http1)
+            gnutls_handshake_set_hook_function(session->gnutls,
+                                               GNUTLS_HANDSHAKE_SERVER_HELLO,
+                                               GNUTLS_HOOK_PRE, before_server_hello);
         if (!session->credentials->asks)
             return 0;
         gnutls_certificate_server_set_request(session->gnutls, GNUTLS_CERT_REQUEST);
@@ -112,8 +114,10 @@ static int set_up_role(struct tls_session *session)
 
 static int set_up(struct tls_session *session)
 {
-    static const unsigned char h2[] = "h2";
-    const gnutls_datum_t protocol = {(unsigned char *)(uintptr_t)h2, sizeof(h2) - 1};
+    const char *name = session->http1 ? "http/1.1" : "h2";
+    const gnutls_datum_t protocol = {(unsigned char *)(uintptr_t)name,
+                                     (unsigned)strlen(name)};
+    const unsigned alpn = session->http1 ? 0 : (unsigned)GNUTLS_ALPN_MANDATORY;
     const struct tls_credentials *credentials = session->credentials;
     gnutls_session_t gnutls = session->gnutls;
 
@@ -126,13 +130,13 @@ static int set_up(struct tls_session *session)
     if (gnutls_priority_set(gnutls, credentials->priorities) < 0 ||
         gnutls_credentials_set(gnutls, GNUTLS_CRD_CERTIFICATE, credentials->certificate) <
             0 ||
-        gnutls_alpn_set_protocols(gnutls, &protocol, 1, GNUTLS_ALPN_MANDATORY) < 0)
+        gnutls_alpn_set_protocols(gnutls, &protocol, 1, alpn) < 0)
         return -1;
     return set_up_role(session);
 }
 
-int tls_session_create(struct tls_session **out, struct tls_context *context,
-                       const char *server_name, struct failure *failure)
+static int create(struct tls_session **out, struct tls_context *context, bool http1,
+                  const char *server_name, struct failure *failure)
 {
     const unsigned flags = GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS;
     struct tls_session *session = calloc(1, sizeof(*session));
@@ -140,6 +144,7 @@ int tls_session_create(struct tls_session **out, struct tls_context *context,
     if (!session)
         goto no_memory;
     session->role = context->role;
+    session->http1 = http1;
     session->server_name = server_name ? strdup(server_name) : NULL;
     if (server_name && !session->server_name)
         goto free_session;
@@ -160,6 +165,18 @@ free_session:
     free(session);
 no_memory:
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a TLS session");
+}
+
+int tls_session_create(struct tls_session **session, struct tls_context *context,
+                       const char *server_name, struct failure *failure)
+{
+    return create(session, context, false, server_name, failure);
+}
+
+int tls_session_create_http1(struct tls_session **session, struct tls_context *context,
+                             struct failure *failure)
+{
+    return create(session, context, true, NULL, failure);
 }
 
 static void release_packet(struct tls_session *session)
@@ -215,7 +232,8 @@ static int handshake_end(const struct tls_session *session)
 {
     gnutls_datum_t protocol;
 
-    return gnutls_alpn_get_selected_protocol(session->gnutls, &protocol) < 0
+    return !session->http1 &&
+                   gnutls_alpn_get_selected_protocol(session->gnutls, &protocol) < 0
                ? GNUTLS_E_NO_APPLICATION_PROTOCOL
                : 0;
 }

@@ -8,8 +8,8 @@
  * tls_buffer that these functions fill. A session without input and without a buffer
  * waits; nothing is lost.
  *
- * Protocol: TLS 1.2 and 1.3 with AEAD ciphers and ephemeral keys, ALPN "h2". There are no
- * session tickets, no renegotiation and no early data. */
+ * Protocol: TLS 1.2 and 1.3 with AEAD ciphers and ephemeral keys, ALPN "h2" (on the HTTP
+ * port "http/1.1", or none). There are no session tickets, no renegotiation and no early data. */
 #ifndef TLS_H
 #define TLS_H
 
@@ -79,6 +79,9 @@ struct tls_buffer { /* where ciphertext goes */
  * a server. RESOURCE_EXHAUSTED: out of memory. */
 int tls_session_create(struct tls_session **session, struct tls_context *context,
                        const char *server_name, struct failure *failure);
+/* Of a server of HTTP/1.1: the client may offer "http/1.1", or no protocol. */
+int tls_session_create_http1(struct tls_session **session, struct tls_context *context,
+                             struct failure *failure);
 void tls_session_destroy(struct tls_session *session); /* NULL is harmless */
 
 enum tls_state tls_state(const struct tls_session *session);

@@ -11,6 +11,7 @@ struct limits;
 struct log;
 struct metrics;
 struct store_reader;
+struct tls_context;
 
 enum { WEB_HOSTS_MAX = 16, WEB_PROXIES_MAX = 16 };
 
@@ -28,8 +29,9 @@ struct web_config {              /* borrowed while the web runs */
     const char *version;
     /* http_connections_max, http_address_max, http_request_ms_max; NULL: the defaults */
     const struct limits *limits;
-    struct access *access; /* who may read; NULL: everybody */
-    bool auth;             /* /metrics asks for the policy read too */
+    struct tls_context *tls; /* NULL: plain HTTP */
+    struct access *access;   /* who may read; NULL: everybody */
+    bool auth;               /* /metrics asks for the policy read too */
     /* Each text is one item, or several with commas. */
     const char *const *hosts; /* further names that it answers to; "*": every name */
     size_t host_count;

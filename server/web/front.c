@@ -251,7 +251,7 @@ static size_t fill_polled(struct front *front, uint64_t now_ns, uint64_t *wake_n
     EACH_CONN(conn, node, next, front)
     {
         polled[count++] =
-            (struct pollfd){.fd = conn->fd, .events = http_conn_client_events(conn)};
+            (struct pollfd){.fd = conn->io.fd, .events = http_conn_client_events(conn)};
         polled[count++] =
             (struct pollfd){.fd = conn->ours, .events = http_conn_engine_events(conn)};
         *wake_ns = u64_min(*wake_ns, conn->deadline_ns);

@@ -49,8 +49,11 @@ struct http_conn *http_conn_create(const struct http_shared *shared, int fd,
         return NULL;
     }
     memset(conn, 0, offsetof(struct http_conn, in));
+    if (http_io_open(&conn->io, fd, shared->tls) < 0) {
+        free(conn);
+        return NULL;
+    }
     conn->shared = shared;
-    conn->fd = fd;
     conn->ours = conn->theirs = -1;
     conn->state = HTTP_READING;
     conn->ip = *ip;
@@ -69,7 +72,7 @@ static void leave_engine(struct http_conn *conn)
 void http_conn_destroy(struct http_conn *conn)
 {
     leave_engine(conn);
-    close(conn->fd);
+    http_io_close(&conn->io);
     free(conn);
 }
 
@@ -78,10 +81,12 @@ short http_conn_client_events(const struct http_conn *conn)
     switch ((enum http_state)conn->state) {
     case HTTP_READING:
     case HTTP_LINGERING:
-        return POLLIN;
+        return (short)(http_io_wants_to_write(&conn->io) ? POLLIN | POLLOUT : POLLIN);
     case HTTP_ANSWERING:
     case HTTP_REFUSING:
-        return conn->out_at < conn->out_count ? POLLOUT : 0;
+        return conn->out_at < conn->out_count || http_io_wants_to_write(&conn->io)
+                   ? POLLOUT
+                   : 0;
     case HTTP_CLOSED:
     case HTTP_STATES:
         break;
@@ -99,27 +104,30 @@ short http_conn_engine_events(const struct http_conn *conn)
 static void linger(struct http_conn *conn)
 {
     move(conn, HTTP_LINGERING);
-    shutdown(conn->fd, SHUT_WR);
+    http_io_finish(&conn->io);
     conn->deadline_ns = clock_monotonic_ns() + HTTP_LINGER_MS * (uint64_t)1000000;
 }
 
 /* True when all of `out` has gone. */
 static bool send_out(struct http_conn *conn)
 {
-    while (conn->out_at < conn->out_count) {
-        ssize_t sent = send(conn->fd, conn->out + conn->out_at,
-                            conn->out_count - conn->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t sent = 0;
 
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-            move(conn, HTTP_CLOSED);
-        if (sent < 0)
+    while (sent >= 0 && conn->out_at < conn->out_count) {
+        sent = http_io_send(&conn->io, conn->out + conn->out_at,
+                            conn->out_count - conn->out_at);
+        if (sent == 0)
             return false;
-        conn->out_at += (size_t)sent;
-        conn->passed = true;
+        if (sent > 0) {
+            conn->out_at += (size_t)sent;
+            conn->passed = true;
+        }
     }
-    return true;
+    if (sent >= 0)
+        sent = http_io_flush(&conn->io);
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        move(conn, HTTP_CLOSED);
+    return sent >= 0;
 }
 
 void http_conn_refuse(struct http_conn *conn, unsigned http_status,
@@ -240,21 +248,61 @@ static void examine(struct http_conn *conn)
     }
 }
 
-static void read_request(struct http_conn *conn, uint64_t now_ns)
+/* A client that speaks HTTP without TLS hears that it must use TLS. */
+static void refuse_plain(struct http_conn *conn)
 {
-    ssize_t got = recv(conn->fd, conn->in + conn->in_count,
-                       sizeof(conn->in) - conn->in_count, MSG_DONTWAIT);
+    struct failure failure = {.status = TRIT_OK};
 
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    fail(&failure, TRIT_INVALID_ARGUMENT, NULL,
+         "plain HTTP on a port of TLS: use https://");
+    http_conn_refuse(conn, 400, &failure);
+}
+
+static void note_failure(const struct http_conn *conn)
+{
+    const char *why = http_io_failure(&conn->io);
+
+    if (!why)
         return;
+    metric_add(conn->shared->metrics, M_TLS_FAILURES, 1);
+    log_event(conn->shared->log, LOG_WARN, "http_tls_failed",
+              LOG_FIELDS(LOG_STR("peer", conn->peer.address), LOG_STR("error", why)));
+}
+
+/* False: there is nothing more to read now. */
+static bool read_some(struct http_conn *conn, uint64_t now_ns)
+{
+    ssize_t got = http_io_recv(&conn->io, conn->in + conn->in_count,
+                               sizeof(conn->in) - conn->in_count);
+
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return false;
+    if (got < 0 && errno == EPROTO) {
+        refuse_plain(conn);
+        return false;
+    }
     if (got <= 0) {
+        note_failure(conn);
         move(conn, HTTP_CLOSED);
-        return;
+        return false;
+    }
+    if (conn->io.secure && !conn->peer.encrypted) {
+        conn->peer.encrypted = true;
+        snprintf(conn->peer.subject, sizeof(conn->peer.subject), "%s",
+                 http_io_subject(&conn->io));
     }
     if (conn->in_count == 0 && conn->passed) /* of a further request */
         conn->deadline_ns = deadline_from(conn, now_ns);
     conn->in_count += (size_t)got;
     examine(conn);
+    return true;
+}
+
+/* A session may hold several records: poll does not tell of those. */
+static void read_request(struct http_conn *conn, uint64_t now_ns)
+{
+    while (conn->state == HTTP_READING && read_some(conn, now_ns))
+        continue;
 }
 
 /* ---- the reply ------------------------------------------------------------------------- */
@@ -287,6 +335,8 @@ static void reply_over(struct http_conn *conn, uint64_t now_ns)
     conn->deadline_ns = deadline_from(conn, now_ns);
     if (conn->in_count > 0)
         examine(conn);
+    if (conn->io.secure)
+        read_request(conn, now_ns);
 }
 
 /* Takes bytes of the reply from the engine. False: there is nothing to pass on now. */
@@ -334,10 +384,13 @@ static void pass_reply(struct http_conn *conn, uint64_t now_ns)
 
 static void drain_input(struct http_conn *conn)
 {
-    ssize_t got = recv(conn->fd, conn->in, sizeof(conn->in), MSG_DONTWAIT);
+    ssize_t got;
 
-    if (got == 0 ||
-        (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+    http_io_flush(&conn->io);
+    do
+        got = http_io_recv(&conn->io, conn->in, sizeof(conn->in));
+    while (got > 0);
+    if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
         move(conn, HTTP_CLOSED);
 }
 

@@ -22,6 +22,7 @@
 #include "base/states.h"
 #include "base/status.h"
 #include "web/head.h"
+#include "web/http_io.h"
 #include "web/network.h"
 
 enum http_state {
@@ -44,6 +45,7 @@ struct http_shared { /* what all connections share; borrowed */
     const struct limits *limits;
     struct metrics *metrics;
     struct log *log;
+    struct tls_context *tls; /* NULL: plain HTTP */
     /* Gives the engine its end of a socket pair, which it closes. -1: it takes none. */
     int (*give)(void *engine, int fd);
     /* No descriptor is left: frees some of those that are kept for probes. */
@@ -54,7 +56,7 @@ struct http_shared { /* what all connections share; borrowed */
 struct http_conn {
     struct list link;
     const struct http_shared *shared;
-    int fd;
+    struct http_io io;
     int ours, theirs; /* the ends of the socket pair; -1: the engine has no request */
     unsigned state;   /* enum http_state */
     bool reserved;    /* beyond the bound: only probes are answered */

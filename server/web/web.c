@@ -330,6 +330,7 @@ static int start_front(struct web *web, struct failure *failure)
                 .limits = &web->limits,
                 .metrics = web->config.metrics,
                 .log = web->config.log,
+                .tls = web->config.tls,
                 .give = engine_give,
                 .engine = web,
             },
