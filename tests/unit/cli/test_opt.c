@@ -128,7 +128,7 @@ CASE(refuses_by_name_and_value, "a refused option is named with its value")
     REFUSED("'18446744073709551616' is not", "--seed", "18446744073709551616");
     REFUSED("'-1' is not a whole number", "--in-features", "-1");
     REFUSED("--bias takes no value", "--bias=x");
-    REFUSED("unexpected argument 'e'", "a", "b", "c", "d", "e");
+    REFUSED("unexpected argument 'i'", "a", "b", "c", "d", "e", "f", "g", "h", "i");
 }
 
 CASE(refuses_options_of_other_commands, "a command refuses the options of other commands")
