@@ -42,6 +42,7 @@ static void move(struct app *app, enum app_state to)
 /* From the top down. Each step is harmless for a module that was not started. */
 static void close_modules(struct app *app)
 {
+    app_memory_stop(app);
     web_stop(app->web);
     net_destroy(app->net);
     pool_stop(app->pool);

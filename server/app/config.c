@@ -12,7 +12,13 @@
 #include <unistd.h>
 
 #include "app/option.h"
+#include "base/machine.h"
 #include "net/listener.h"
+
+enum {
+    MEMORY_BYTES_MIN = 16 << 20,
+    MACHINE_MEMORY_DIVISOR = 2, /* the default budget is this part of the memory */
+};
 
 #define AT(member) offsetof(struct config, member)
 
@@ -54,11 +60,18 @@ static const struct option_row rows[] = {
      "time limit for an HTTP request, from its first byte to the end of the reply "
      "[20000]",
      false},
-    {"threads", OPTION_COUNT, AT(threads), "N", "worker threads [one per core]", false},
+    {"threads", OPTION_COUNT, AT(threads), "N",
+     "worker threads [one per core of the machine's or of the control group's quota]",
+     false},
     {"isa", OPTION_TEXT, AT(isa), "NAME",
      "kernels: auto, portable, avx2, avx512, neon [auto]", false},
     {"memory-max", OPTION_BYTES, AT(limits.memory_bytes_max), "BYTES",
-     "memory for all tensors together; K, M, G, T or KiB, MiB, ... [1G]", false},
+     "memory for all that clients cause; K, M, G, T or KiB, MiB, ... [half of the "
+     "machine's, or of the control group's limit]",
+     false},
+    {"layers-percent-max", OPTION_COUNT32, AT(limits.layers_percent_max), "N",
+     "percent of --memory-max that held layers may take; the rest is for calls [75]",
+     false},
     {"message-max", OPTION_BYTES, AT(limits.message_bytes_max), "BYTES",
      "largest gRPC message, request or reply [256M]", true},
     {"connections-max", OPTION_COUNT32, AT(limits.connections_max), "N",
@@ -74,6 +87,12 @@ static const struct option_row rows[] = {
      "time limit for a connection's first frames [10000]", true},
     {"idle-ms", OPTION_NUMBER, AT(limits.idle_ms_max), "MS",
      "end a call after this time without a byte sent or received [120000]", true},
+    {"rate-min", OPTION_BYTES, AT(limits.rate_bytes_min), "BYTES",
+     "end a call whose peer sends a message, or reads replies, at less than this a "
+     "second; 0: do not [64K]",
+     true},
+    {"rate-ms", OPTION_NUMBER, AT(limits.rate_ms), "MS",
+     "measure that rate over this time [30000]", true},
     {"drain-ms", OPTION_NUMBER, AT(limits.drain_ms_max), "MS",
      "time limit for running calls after SIGTERM [30000]", true},
     {"drain-delay", OPTION_NUMBER, AT(drain_delay_ms), "MS",
@@ -334,7 +353,11 @@ static int validate(const struct config *config, struct failure *failure)
     if (config->limits.http_request_ms_max < 1)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-request-ms",
                           "0; must be at least 1");
-    if (config->limits.memory_bytes_max < 16u << 20)
+    if (config->limits.layers_percent_max > 100)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "layers-percent-max",
+                          "%u; must be at most 100",
+                          (unsigned)config->limits.layers_percent_max);
+    if (config->limits.memory_bytes_max < MEMORY_BYTES_MIN)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "memory-max",
                           "%" PRIu64 " bytes; must be at least 16M",
                           config->limits.memory_bytes_max);
@@ -364,6 +387,9 @@ static void defaults(struct config *config)
         .log_format = LOG_LOGFMT,
         .limits = limits_default(),
     };
+    config->limits.memory_bytes_max = machine_memory_bytes("") / MACHINE_MEMORY_DIVISOR;
+    if (config->limits.memory_bytes_max < MEMORY_BYTES_MIN)
+        config->limits.memory_bytes_max = MEMORY_BYTES_MIN;
 }
 
 int config_read(struct config *config, enum config_action *action, int argc, char **argv,

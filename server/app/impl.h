@@ -32,6 +32,7 @@ struct app {
     struct mailbox *mailbox;
     struct timers *timers;
     struct budget budget;
+    struct timer trim; /* gives freed pages back to the system */
     struct blocks *blocks;
     const struct kernels *kernels;
     struct pool *pool;
@@ -44,6 +45,17 @@ struct app {
     struct web *web;
     char addresses[1024];
 };
+
+/* ---- memory.c ---- */
+
+/* Creates the memory budget. After the timers. */
+void app_memory_start(struct app *app);
+
+/* Trims no more; before the timers are closed. */
+void app_memory_stop(struct app *app);
+
+/* False: there is little memory for calls; `why` says so. Any thread. */
+bool app_memory_suffices(const struct app *app, char *why, size_t bytes);
 
 /* ---- reload.c ---- */
 

@@ -61,9 +61,7 @@ static int start_selftest(struct app *app, struct failure *failure)
 
 static int start_work(struct app *app, struct failure *failure)
 {
-    budget_init(&app->budget, app->config.limits.memory_bytes_max);
-    budget_keep_last(&app->budget, app->budget.bytes_max / MEMORY_LAST_DIVISOR);
-    metric_set(app->metrics, M_BUDGET_MAX, app->budget.bytes_max);
+    app_memory_start(app);
     app->blocks = blocks_create(&app->budget);
     if (!app->blocks)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
@@ -95,6 +93,7 @@ static int start_layers(struct app *app, struct failure *failure)
     const struct layers_config config = {
         .directory = app->config.data_dir,
         .budget = &app->budget,
+        .bytes_max = app->budget.bytes_max / 100 * app->config.limits.layers_percent_max,
         .log = app->log,
         .metrics = app->metrics,
     };
@@ -205,7 +204,7 @@ static int ready(void *arg, char *why, size_t bytes)
 
     switch ((enum app_state)atomic_load(&app->state)) {
     case APP_SERVING:
-        return 0;
+        return app_memory_suffices(app, why, bytes) ? 0 : -1;
     case APP_STARTING:
         snprintf(why, bytes, "starting");
         return -1;

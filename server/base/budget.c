@@ -2,6 +2,7 @@
 #include "base/budget.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 /* No counter orders accesses to other memory, so relaxed order is enough. */
 
@@ -9,6 +10,8 @@ void budget_init(struct budget *budget, uint64_t bytes_max)
 {
     budget->bytes_max = bytes_max;
     budget->bytes_last = 0;
+    budget->bytes_high = 0;
+    budget->fell = NULL;
     atomic_init(&budget->bytes_used, 0);
     atomic_init(&budget->bytes_peak, 0);
     atomic_init(&budget->refusals, 0);
@@ -78,5 +81,19 @@ void budget_release(struct budget *budget, uint64_t bytes)
         atomic_fetch_sub_explicit(&budget->bytes_used, bytes, memory_order_relaxed);
 
     assert(before >= bytes);
-    (void)before;
+    if (!budget->fell)
+        return;
+    if (before > budget->bytes_high)
+        budget->bytes_high = before;
+    if (budget->bytes_high > BUDGET_FALL_BYTES &&
+        before - bytes < budget->bytes_high / 2) {
+        budget->bytes_high = before - bytes;
+        budget->fell(budget->fell_arg);
+    }
+}
+
+void budget_on_fall(struct budget *budget, void (*fell)(void *arg), void *arg)
+{
+    budget->fell = fell;
+    budget->fell_arg = arg;
 }

@@ -14,6 +14,9 @@ struct budget {
     _Atomic uint64_t bytes_used;
     _Atomic uint64_t bytes_peak;
     _Atomic uint64_t refusals; /* reservations that did not fit */
+    uint64_t bytes_high;       /* the largest use since `fell` was called */
+    void (*fell)(void *arg);   /* NULL: none */
+    void *fell_arg;
 };
 
 /* Everything up to bytes_max can be reserved. */
@@ -34,6 +37,12 @@ bool budget_reserve_last(struct budget *budget, uint64_t bytes);
 void budget_charge(struct budget *budget, uint64_t bytes);
 
 void budget_release(struct budget *budget, uint64_t bytes);
+
+/* `fell` is called by budget_release when less than half is left of a use of more than
+ * BUDGET_FALL_BYTES: it is worth giving pages back to the system. Then one thread alone
+ * may use the budget. */
+enum { BUDGET_FALL_BYTES = 8 << 20 };
+void budget_on_fall(struct budget *budget, void (*fell)(void *arg), void *arg);
 
 /* What budget_reserve has left. */
 uint64_t budget_free(const struct budget *budget);

@@ -53,8 +53,11 @@ struct limits {
     uint32_t http_address_max;     /* of them from one address; 0: an eighth, or three
                                     * quarters for a loopback address; 503 */
     uint64_t http_request_ms_max;  /* from its first byte to the end of the reply; 408 */
-    uint64_t queue_ms_max;         /* work that would wait longer; RESOURCE_EXHAUSTED */
-    uint32_t store_queue_max; /* reports that wait for the store; RESOURCE_EXHAUSTED */
+    uint32_t layers_percent_max; /* of the budget, for held layers; RESOURCE_EXHAUSTED */
+    uint64_t rate_bytes_min;     /* a second, of messages and replies; CANCELLED */
+    uint64_t rate_ms;            /* over which it is measured */
+    uint64_t queue_ms_max;       /* work that would wait longer; RESOURCE_EXHAUSTED */
+    uint32_t store_queue_max;    /* reports that wait for the store; RESOURCE_EXHAUSTED */
 };
 
 static inline struct limits limits_default(void)
@@ -72,6 +75,9 @@ static inline struct limits limits_default(void)
         .drain_ms_max = 30 * 1000,
         .http_connections_max = 64,
         .http_request_ms_max = 20 * 1000,
+        .layers_percent_max = 75,
+        .rate_bytes_min = 64 << 10,
+        .rate_ms = 30 * 1000,
         .queue_ms_max = 60 * 1000,
         .store_queue_max = 4096,
     };

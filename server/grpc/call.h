@@ -62,6 +62,16 @@ struct decoded {
     uint64_t turn_bytes; /* in this turn of the loop */
 };
 
+/* How fast the peer sends and reads (rate.h): as of the begin of the window. */
+struct call_rate {
+    uint64_t begin_ns;
+    uint64_t received; /* DATA bytes, always counted */
+    uint64_t seen_received, seen_taken, connection_received, connection_sent;
+    uint32_t messages;
+    bool in_message; /* the peer had begun a message and had credit */
+    bool waits;      /* replies waited */
+};
+
 struct call {
     struct grpc *grpc;
     const struct grpc_config *config; /* of grpc */
@@ -86,7 +96,8 @@ struct call {
     bool awaits_writable;
     uint64_t started_ns, deadline_ns; /* deadline 0 = none */
     uint64_t active_ns;               /* time of the last byte in either direction */
-    size_t queued_seen;               /* reply bytes not sent when last checked */
+    struct call_rate rate;
+    size_t queued_seen; /* reply bytes not sent when last checked */
     struct deframer deframer;
     struct scan scan;
     struct inflater *inflater; /* NULL before the first compressed message */

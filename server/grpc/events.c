@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "base/peer.h"
 #include "grpc/call.h"
+#include "grpc/rate.h"
 #include "grpc/request_input.h"
 #include "grpc/trailers.h"
 #include "obs/metrics.h"
@@ -51,7 +52,7 @@ static void arm(struct call *call)
     bool timed = call->deadline_ns && call->state != CALL_ENDED;
     uint64_t due = timed ? u64_min(call->deadline_ns, idle) : idle;
 
-    timer_arm(call->config->timers, &call->timer, due);
+    timer_arm(call->config->timers, &call->timer, u64_min(due, rate_due_ns(call)));
 }
 
 /* True when the peer takes nothing of what is queued for it. */
@@ -64,6 +65,22 @@ static bool reader_stalled(struct call *call)
     return stalled;
 }
 
+static void end_slow(struct call *call, enum rate_verdict rate)
+{
+    const struct limits *limits = call->config->limits;
+
+    metric_limit(call->config->metrics, L_RATE);
+    fail(&call->failure, TRIT_CANCELLED, NULL,
+         "the peer %s less than rate_bytes_min = %" PRIu64
+         " bytes a second over rate_ms = %" PRIu64 " ms",
+         rate == RATE_SLOW_READER ? "took" : "sent", limits->rate_bytes_min,
+         limits->rate_ms);
+    if (rate == RATE_SLOW_READER)
+        h2_reset(call->stream, HTTP2_CANCEL); /* it would not read a status either */
+    else
+        call_end(call);
+}
+
 /* The timer is not moved at every byte: when it fires early, it is armed anew. */
 static void timer_fired(struct timer *timer)
 {
@@ -71,12 +88,15 @@ static void timer_fired(struct timer *timer)
     const struct limits *limits = call->config->limits;
     uint64_t now = clock_monotonic_ns();
     bool quiet = now - call->active_ns >= limits->idle_ms_max * 1000000u;
+    enum rate_verdict rate = rate_check(call, now);
 
     if (call->state != CALL_ENDED && call->deadline_ns && now >= call->deadline_ns) {
         fail(&call->failure, TRIT_DEADLINE_EXCEEDED, NULL,
              "the deadline passed after %" PRIu64 " ms",
              (uint64_t)((now - call->started_ns) / 1000000u));
         call_end(call);
+    } else if (rate != RATE_GOOD) {
+        end_slow(call, rate);
     } else if (quiet && reader_stalled(call)) {
         metric_limit(call->config->metrics, L_IDLE);
         h2_reset(call->stream, HTTP2_CANCEL);
@@ -196,7 +216,7 @@ static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
     call->stream = stream;
     call->method = method;
     call->method_id = method_id;
-    call->started_ns = call->active_ns = clock_monotonic_ns();
+    call->started_ns = call->active_ns = call->rate.begin_ns = clock_monotonic_ns();
     timer_init(&call->timer, timer_fired);
     timer_init(&call->resume, resume_fired);
     deframer_init(&call->deframer);
@@ -332,6 +352,7 @@ static void data(struct h2_stream *stream, const uint8_t *bytes, size_t count)
     if (!call || call->state != CALL_RECEIVING)
         return;
     call->active_ns = clock_monotonic_ns();
+    call->rate.received += count;
     input_take(call, bytes, count);
 }
 

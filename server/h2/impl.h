@@ -90,6 +90,7 @@ struct h2_stream {
     struct fields *trailers; /* in state FINISHING */
     struct list queue;       /* slices */
     size_t queued;           /* bytes in `queue` */
+    uint64_t taken;          /* bytes that have left it */
     uint64_t batch_serial;   /* of the last batch with bytes of this stream */
 };
 

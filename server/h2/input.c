@@ -202,6 +202,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t stream_id,
     struct h2_stream *stream = nghttp2_session_get_stream_user_data(ng, stream_id);
 
     (void)flags;
+    session->counters.bytes_received += count;
     session_check(session, nghttp2_session_consume_connection(ng, count));
     if (stream && wants_body(stream))
         session->events->data(stream, bytes, count);

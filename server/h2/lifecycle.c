@@ -190,11 +190,17 @@ bool h2_headers_unfinished(const struct h2_session *session)
     return session->block_open;
 }
 
+/* The request is finished, and the answer does not wait for the peer to read it. */
+static bool stream_owes_answer(const struct h2_stream *stream)
+{
+    return stream->peer_done && stream->queued == 0;
+}
+
 bool h2_owes_answer(const struct h2_session *session)
 {
     for (const struct list *node = session->streams.next; node != &session->streams;
          node = node->next)
-        if (LIST_OWNER(node, struct h2_stream, link)->peer_done)
+        if (stream_owes_answer(LIST_OWNER(node, struct h2_stream, link)))
             return true;
     return false;
 }

@@ -100,6 +100,8 @@ static int send_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *h
     (void)copied;
     batch_take(&session->batch, &stream->queue, bytes);
     stream->queued -= bytes;
+    stream->taken += bytes;
+    session->counters.bytes_sent += bytes;
     stream->batch_serial = session->batch.serial;
     return batch_full(&session->batch) ? NGHTTP2_ERR_PAUSE : 0;
 }

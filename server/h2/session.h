@@ -66,6 +66,7 @@ struct h2_events {
 struct h2_counters { /* monotone; for metrics and abuse scoring */
     uint64_t streams_opened, resets_received, resets_sent;
     uint64_t pings_received, glitches, refused_streams;
+    uint64_t bytes_received, bytes_sent; /* of DATA */
 };
 
 /* Reads `limits` during the call; borrows `events` and `peer`, which may be NULL. The session calls wake(waker) when
@@ -144,5 +145,12 @@ void h2_credit(struct h2_stream *stream, size_t bytes);
 
 /* Bytes that are lent and that h2_produce has not taken yet. */
 size_t h2_stream_queued(const struct h2_stream *stream);
+
+/* Bytes that h2_produce has taken so far, and what the peer lets the stream send now. */
+uint64_t h2_stream_taken(const struct h2_stream *stream);
+int32_t h2_stream_window(const struct h2_stream *stream);
+
+/* The counters of the stream's session. */
+const struct h2_counters *h2_stream_counters(const struct h2_stream *stream);
 
 #endif

@@ -92,3 +92,18 @@ size_t h2_stream_queued(const struct h2_stream *stream)
 {
     return stream->queued;
 }
+
+uint64_t h2_stream_taken(const struct h2_stream *stream)
+{
+    return stream->taken;
+}
+
+int32_t h2_stream_window(const struct h2_stream *stream)
+{
+    return nghttp2_session_get_stream_remote_window_size(stream->session->ng, stream->id);
+}
+
+const struct h2_counters *h2_stream_counters(const struct h2_stream *stream)
+{
+    return &stream->session->counters;
+}

@@ -22,6 +22,7 @@ enum folder { FOLDER_HELD, FOLDER_LATENTS, FOLDER_NEW, FOLDER_DAMAGED, FOLDER_CO
 
 struct layers {
     struct budget *budget;
+    uint64_t bytes_used, bytes_max;
     struct log *log;
     struct metrics *metrics;
     struct layer **sorted; /* by name, BUILDING and READY */

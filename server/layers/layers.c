@@ -123,6 +123,17 @@ int layer_create(struct layers *layers, const struct layer_spec *spec, struct la
 
     if (!layer)
         return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "out of memory");
+    if (layers->bytes_used > layers->bytes_max ||
+        bytes > layers->bytes_max - layers->bytes_used) {
+        free(layer);
+        metric_limit(layers->metrics, L_LAYERS_MEMORY);
+        return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
+                          "the layer takes %" PRIu64 " bytes; layers hold %" PRIu64
+                          " of at most %" PRIu64
+                          " bytes of the memory budget (layers_percent_max), the rest is "
+                          "for calls",
+                          bytes, layers->bytes_used, layers->bytes_max);
+    }
     if (!budget_reserve(layers->budget, bytes)) {
         free(layer);
         metric_limit(layers->metrics, L_MEMORY);
@@ -131,6 +142,7 @@ int layer_create(struct layers *layers, const struct layer_spec *spec, struct la
                           " bytes; the memory budget has less than that left",
                           bytes);
     }
+    layers->bytes_used += bytes;
     metric_add(layers->metrics, M_LAYERS_BYTES, bytes);
     *layer = (struct layer){.spec = *spec, .layers = layers, .bytes = bytes};
     layer->codes =
@@ -156,6 +168,7 @@ int layer_create(struct layers *layers, const struct layer_spec *spec, struct la
 void layer_destroy(struct layer *layer)
 {
     budget_release(layer->layers->budget, layer->bytes);
+    layer->layers->bytes_used -= layer->bytes;
     metric_sub(layer->layers->metrics, M_LAYERS_BYTES, layer->bytes);
     free(layer->codes);
     free(layer);

@@ -67,18 +67,23 @@ struct layer {
 struct layers_config {
     const char *directory; /* the data directory; NULL: in memory only */
     struct budget *budget; /* borrowed, as the next two are */
+    uint64_t bytes_max;    /* of all layers; 0: the whole budget */
     struct log *log;       /* may be NULL, as the metrics may */
     struct metrics *metrics;
 };
 
 /* Loads the layers on disk. A damaged file is logged, moved to damaged/ and left
- * out. -1: UNAVAILABLE (the disk), RESOURCE_EXHAUSTED (the layers do not fit in the
+ * out. Layers on disk are loaded even above bytes_max; new ones are refused then. -1:
+ * UNAVAILABLE (the disk), RESOURCE_EXHAUSTED (the layers do not fit in the
  * budget). */
 int layers_open(struct layers **layers, const struct layers_config *config,
                 struct failure *failure);
 
 /* No layer may have references. NULL is harmless. */
 void layers_close(struct layers *layers);
+
+/* Bytes of all layers, those being made included. */
+uint64_t layers_bytes(const struct layers *layers);
 
 /* True when layers are kept on disk. */
 bool layers_durable(const struct layers *layers);

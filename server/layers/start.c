@@ -158,6 +158,7 @@ int layers_open(struct layers **out, const struct layers_config *config,
     if (!layers)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "layers: out of memory");
     layers->budget = config->budget;
+    layers->bytes_max = UINT64_MAX;
     layers->log = config->log;
     layers->metrics = config->metrics;
     for (size_t i = 0; i < FOLDER_COUNT; i++)
@@ -166,8 +167,15 @@ int layers_open(struct layers **out, const struct layers_config *config,
         layers_close(layers);
         return -1;
     }
+    if (config->bytes_max)
+        layers->bytes_max = config->bytes_max;
     *out = layers;
     return 0;
+}
+
+uint64_t layers_bytes(const struct layers *layers)
+{
+    return layers->bytes_used;
 }
 
 void layers_close(struct layers *layers)

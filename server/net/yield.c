@@ -14,7 +14,7 @@
 #include "obs/metrics.h"
 
 enum {
-    STALLED_MS = 2000,
+    STALLED_MS = 250,
     CANDIDATES_MAX = 64, /* looked at for one newcomer */
     YIELDING_MAX = 64,   /* connections whose close is under way */
 };

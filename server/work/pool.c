@@ -3,13 +3,12 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/machine.h"
 #include "kernels/kernels.h"
 
 struct pool {
@@ -110,17 +109,6 @@ static void *worker(void *arg)
     return NULL;
 }
 
-static unsigned cores(void)
-{
-    cpu_set_t set;
-    long online;
-
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
-        return (unsigned)CPU_COUNT(&set);
-    online = sysconf(_SC_NPROCESSORS_ONLN); /* the set is too small for this machine */
-    return online > 0 ? (unsigned)online : 1;
-}
-
 /* Only the loop's thread handles signals. A new thread inherits the mask, so blocking
  * all signals before its creation makes sure that a worker never takes one. */
 static int start_worker(struct pool *pool, unsigned index)
@@ -144,7 +132,7 @@ static int start_worker(struct pool *pool, unsigned index)
 int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
                struct failure *failure)
 {
-    unsigned wanted = threads > 0 ? threads : cores();
+    unsigned wanted = threads > 0 ? threads : machine_cores("");
     struct pool *p;
 
     if (threads > POOL_THREADS_MAX)

@@ -33,7 +33,7 @@ struct job {
     bool skipped;                  /* valid in done(): cancelled, so it did not run */
 };
 
-/* `threads` 0: one for each core that this process may use. Borrows the mailbox, which
+/* `threads` 0: one for each core that this process may use (base/machine.h). Borrows the mailbox, which
  * carries the completions. INVALID_ARGUMENT: more than POOL_THREADS_MAX threads.
  * RESOURCE_EXHAUSTED: no memory, or a thread cannot be created. */
 int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,

@@ -83,7 +83,7 @@ def test_layer_file_name_bytes(daemon, layers):
 
 def test_memory_bytes_of_a_layer(daemon, layers, name):
     """A layer that does not fit the memory budget is refused."""
-    counted(daemon, "memory_bytes", lambda: refused(
+    counted(daemon, "layers_percent", lambda: refused(
         lambda: layers.Create(spec=spec(name, 1 << 20, 1 << 20)), EXHAUSTED, "budget"))
 
 

@@ -85,3 +85,27 @@ CASE(holds_under_threads, "a budget's bound holds while threads compete for it")
     CHECK_EQ(budget.refusals, refused);
     CHECK(budget.bytes_peak <= BYTES_MAX && budget.bytes_peak > 0);
 }
+
+static void count_fall(void *arg)
+{
+    ++*(int *)arg;
+}
+
+CASE(tells_of_a_fall, "a budget tells when less than half of a large use is left")
+{
+    struct budget budget;
+    int falls = 0;
+
+    budget_init(&budget, 1 << 30);
+    budget_on_fall(&budget, count_fall, &falls);
+    CHECK(budget_reserve(&budget, BUDGET_FALL_BYTES));
+    budget_release(&budget, BUDGET_FALL_BYTES);
+    CHECK_EQ(falls, 0); /* not worth it */
+    CHECK(budget_reserve(&budget, 4 * BUDGET_FALL_BYTES));
+    budget_release(&budget, BUDGET_FALL_BYTES);
+    CHECK_EQ(falls, 0);
+    budget_release(&budget, BUDGET_FALL_BYTES + 1);
+    CHECK_EQ(falls, 1);
+    budget_release(&budget, 2 * BUDGET_FALL_BYTES - 1);
+    CHECK(falls == 2 && budget.bytes_used == 0);
+}
