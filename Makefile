@@ -126,7 +126,7 @@ install: bins ## copy binaries, library, headers, schemas and trit.pc under DEST
 	install -m 644 $(wildcard docs/schema/*.json) $(D)/share/trit/schema
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: trit' 'Description: Client of tritd, the ternary weight daemon' \
-	  'Version: $(VERSION)' 'Requires.private: libnghttp2 jansson' \
+	  'Version: $(VERSION)' 'Requires.private: libnghttp2 jansson gnutls' \
 	  'Libs: -L$${libdir} -ltrit' 'Cflags: -I$${includedir}' > $(D)/lib/pkgconfig/trit.pc
 
 .PHONY: uninstall

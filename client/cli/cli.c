@@ -33,10 +33,16 @@ struct trit_client *cli_connect(const struct options *options)
     struct trit_connect_options connect = {.size = sizeof(connect),
                                            .address = options->server,
                                            .timeout_ms = options->timeout_ms,
-                                           .token_file = options->token_file};
+                                           .token_file = options->token_file,
+                                           .tls_ca = options->tls_ca,
+                                           .tls_cert = options->tls_cert,
+                                           .tls_key = options->tls_key,
+                                           .tls_server_name = options->tls_server_name};
     struct trit_client *client;
     struct trit_error error = TRIT_ERROR_INIT;
 
+    if (option_given(options, OPTION_TLS))
+        connect.tls = TRIT_TLS_ON;
     if (trit_connect(&client, &connect, &error) == TRIT_OK)
         return client;
     complain(FAILED, "%s", error.message);

@@ -15,8 +15,12 @@ struct cursor {
 /* Commands that call a daemon name --server; these options come with it. */
 static uint64_t with_connection(uint64_t accepted)
 {
-    return accepted & OPTION_BIT(OPTION_SERVER) ? accepted | OPTION_BIT(OPTION_TOKEN_FILE)
-                                                : accepted;
+    const uint64_t connection = OPTION_BIT(OPTION_TOKEN_FILE) | OPTION_BIT(OPTION_TLS) |
+                                OPTION_BIT(OPTION_TLS_CA) | OPTION_BIT(OPTION_TLS_CERT) |
+                                OPTION_BIT(OPTION_TLS_KEY) |
+                                OPTION_BIT(OPTION_TLS_SERVER_NAME);
+
+    return accepted & OPTION_BIT(OPTION_SERVER) ? accepted | connection : accepted;
 }
 
 static const struct option_spec *spec_by_name(uint64_t accepted, const char *name,

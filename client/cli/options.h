@@ -60,6 +60,11 @@ enum option_id {
     OPTION_SERVICE,
     OPTION_SERVER,
     OPTION_TOKEN_FILE,
+    OPTION_TLS,
+    OPTION_TLS_CA,
+    OPTION_TLS_CERT,
+    OPTION_TLS_KEY,
+    OPTION_TLS_SERVER_NAME,
     OPTION_TIMEOUT,
     OPTION_JSON,
     OPTION_HELP, /* the last */
@@ -99,7 +104,8 @@ struct options {
     const char *service;
     const char *server;     /* NULL: TRITD_ADDRESS, else the default */
     const char *token_file; /* NULL: TRIT_TOKEN or TRIT_TOKEN_FILE, else none */
-    uint64_t timeout_ms;    /* 0 = none */
+    const char *tls_ca, *tls_cert, *tls_key, *tls_server_name; /* NULL: TRIT_TLS_... */
+    uint64_t timeout_ms;                                       /* 0 = none */
     const char *arguments[ARGUMENTS_MAX];
     size_t argument_count;
 };

@@ -103,8 +103,7 @@ int address_parse(const char *text, struct address *address, struct failure *fai
 
 /* ---- connecting --------------------------------------------------------------- */
 
-/* The milliseconds that one attempt may take; 0: the deadline has passed. */
-static int connect_budget_ms(uint64_t deadline_ns)
+int address_budget_ms(uint64_t deadline_ns)
 {
     uint64_t now = clock_monotonic_ns(), left_ms;
 
@@ -116,10 +115,15 @@ static int connect_budget_ms(uint64_t deadline_ns)
     return left_ms < CONNECT_MS_MAX ? (int)left_ms : CONNECT_MS_MAX;
 }
 
+uint64_t address_give_up(uint64_t deadline_ns)
+{
+    return clock_monotonic_ns() + (uint64_t)address_budget_ms(deadline_ns) * 1000000u;
+}
+
 static int unreachable(const struct address *address, uint64_t deadline_ns, int error,
                        struct failure *failure)
 {
-    if (error == ETIMEDOUT && connect_budget_ms(deadline_ns) == 0)
+    if (error == ETIMEDOUT && address_budget_ms(deadline_ns) == 0)
         return fail(failure, TRIT_DEADLINE_EXCEEDED, NULL,
                     "deadline exceeded while connecting to %s", address->text);
     return fail(failure, TRIT_UNAVAILABLE, NULL, "cannot connect to %s: %s",
@@ -132,7 +136,7 @@ static int connect_unix(const struct address *address, uint64_t deadline_ns,
                         struct failure *failure)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
-    int budget_ms = connect_budget_ms(deadline_ns), fd, rc;
+    int budget_ms = address_budget_ms(deadline_ns), fd, rc;
     struct timeval send_timeout = {.tv_sec = budget_ms / 1000,
                                    .tv_usec = (budget_ms % 1000) * 1000};
 
@@ -158,13 +162,12 @@ static int connect_unix(const struct address *address, uint64_t deadline_ns,
 static int await_connected(int fd, uint64_t deadline_ns)
 {
     struct pollfd wait = {.fd = fd, .events = POLLOUT};
-    uint64_t give_up =
-        clock_monotonic_ns() + (uint64_t)connect_budget_ms(deadline_ns) * 1000000u;
+    uint64_t give_up = address_give_up(deadline_ns);
     int rc, error = 0;
     socklen_t size = sizeof(error);
 
     do {
-        rc = poll(&wait, 1, connect_budget_ms(give_up));
+        rc = poll(&wait, 1, address_budget_ms(give_up));
     } while (rc < 0 && errno == EINTR);
     if (rc == 0)
         return ETIMEDOUT;
@@ -223,7 +226,7 @@ static int connect_tcp(const struct address *address, uint64_t deadline_ns,
                     address->text, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
     for (struct addrinfo *a = candidates; a && fd < 0; a = a->ai_next) {
         error = ETIMEDOUT;
-        if (connect_budget_ms(deadline_ns) == 0)
+        if (address_budget_ms(deadline_ns) == 0)
             break;
         fd = connect_candidate(a, deadline_ns, &error);
     }

@@ -30,6 +30,11 @@ struct address {
  * message has the text, and the port when the port is wrong. */
 int address_parse(const char *text, struct address *address, struct failure *failure);
 
+/* The milliseconds that one attempt may take; 0: the deadline has passed. And when a
+ * whole attempt, with its TLS handshake, is given up. */
+int address_budget_ms(uint64_t deadline_ns);
+uint64_t address_give_up(uint64_t deadline_ns);
+
 /* A connected non-blocking socket, or -1 with UNAVAILABLE or DEADLINE_EXCEEDED.
  * `deadline_ns` is monotonic; 0: none. The deadline does not interrupt getaddrinfo,
  * which resolves names. */

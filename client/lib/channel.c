@@ -22,21 +22,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/states.h"
+#include "client/lib/request.h"
 #include "client/lib/sendq.h"
+#include "client/lib/transport.h"
 
 enum {
     STREAM_WINDOW_BYTES = 4 << 20,
     CONNECTION_WINDOW_BYTES = 16 << 20,
     HEADER_LIST_BYTES_MAX = 16 << 10,
-    READ_BYTES = 256 << 10,
     STEP_ROUNDS_MAX =
         8, /* writes and reads of one step, before other channels have their turn */
-    REQUEST_HEADERS_MAX = 9,
 };
 
 enum channel_state {
@@ -53,16 +50,16 @@ static const struct state_row rows[] = {
 static const struct states channel_states = STATES("channel", rows);
 
 struct channel {
-    int fd;
     bool secret; /* nobody else can read what is sent */
     enum channel_state state;
+    bool greeted; /* the daemon's first bytes have been looked at */
     nghttp2_session *session;
     struct exchange *exchange; /* borrowed from begin to release */
     int32_t stream;            /* its id while it is open; 0: none */
     char authority[ADDRESS_TEXT_BYTES_MAX + 1];
     char text[ADDRESS_TEXT_BYTES_MAX + 1];
     struct sendq queue;
-    uint8_t input[READ_BYTES];
+    struct transport transport;
 };
 
 /* The connection is lost: its exchange fails. */
@@ -235,8 +232,8 @@ static nghttp2_session *session_new(struct channel *channel)
     return session;
 }
 
-struct channel *channel_open(const struct address *address, uint64_t deadline_ns,
-                             struct failure *failure)
+struct channel *channel_open(const struct address *address, const struct secure *secure,
+                             uint64_t deadline_ns, struct failure *failure)
 {
     struct channel *channel = malloc(sizeof(*channel));
 
@@ -251,9 +248,10 @@ struct channel *channel_open(const struct address *address, uint64_t deadline_ns
     channel->session = session_new(channel);
     if (!channel->session)
         goto free_channel;
-    channel->fd = address_connect(address, deadline_ns, failure);
-    if (channel->fd >= 0) {
-        channel->secret = socket_is_local(channel->fd);
+    channel->greeted = false;
+    if (transport_open(&channel->transport, address, secure->context ? secure : NULL,
+                       deadline_ns, failure) == 0) {
+        channel->secret = secure->context || socket_is_local(channel->transport.fd);
         return channel;
     }
 
@@ -271,7 +269,7 @@ void channel_abandon(struct channel *channel)
 {
     if (!channel)
         return;
-    close(channel->fd);
+    transport_abandon(&channel->transport);
     nghttp2_session_del(channel->session);
     free(channel);
 }
@@ -303,9 +301,9 @@ static enum written write_out(struct channel *channel)
             channel_fail(channel, TRIT_INTERNAL, "its HTTP/2 session failed");
             return WRITE_BROKEN;
         }
-        if (sendq_empty(&channel->queue))
+        if (sendq_empty(&channel->queue) && transport_pending(&channel->transport) == 0)
             return WROTE_ALL;
-        switch (sendq_flush(&channel->queue, channel->fd)) {
+        switch (transport_flush(&channel->transport, &channel->queue)) {
         case SENDQ_EMPTIED:
             break;
         case SENDQ_BLOCKED:
@@ -317,29 +315,63 @@ static enum written write_out(struct channel *channel)
     return WROTE_SOME;
 }
 
-/* Reads until the socket is empty, the exchange is DONE, or the rounds are used up. */
+/* True: the daemon's first bytes refuse this connection. */
+static bool is_refused(struct channel *channel, const uint8_t *bytes, size_t count)
+{
+    char why[TLS_WORDS_BYTES];
+
+    if (channel->greeted)
+        return false;
+    channel->greeted = true;
+    if (!transport_refusal(bytes, count, why))
+        return false;
+    channel_fail(channel, TRIT_UNAVAILABLE, why);
+    return true;
+}
+
+static bool reading_is_over(const struct channel *channel)
+{
+    return channel->state == CHANNEL_LOST ||
+           (channel->exchange && channel->exchange->state == EXCHANGE_DONE);
+}
+
+/* Gives the session what was received. */
+static void digest(struct channel *channel)
+{
+    const uint8_t *bytes;
+    size_t count;
+
+    while (!reading_is_over(channel) &&
+           (count = transport_take(&channel->transport, &bytes)) > 0 &&
+           !is_refused(channel, bytes, count)) {
+        ssize_t used = nghttp2_session_mem_recv(channel->session, bytes, count);
+        if (used < 0)
+            channel_fail(channel, TRIT_INTERNAL, nghttp2_strerror((int)used));
+    }
+}
+
+/* Reads until the socket is empty, the exchange is DONE, or the rounds are used up. What
+ * an earlier call has left comes first. */
 static void read_in(struct channel *channel)
 {
-    for (int round = 0; round < STEP_ROUNDS_MAX; round++) {
-        ssize_t got =
-            recv(channel->fd, channel->input, sizeof(channel->input), MSG_DONTWAIT);
+    digest(channel);
+    for (int round = 0; round < STEP_ROUNDS_MAX && !reading_is_over(channel); round++) {
+        const char *ended = transport_ended(&channel->transport);
+        ssize_t got;
 
-        if (got > 0) {
-            ssize_t used =
-                nghttp2_session_mem_recv(channel->session, channel->input, (size_t)got);
-
-            if (used < 0)
-                channel_fail(channel, TRIT_INTERNAL, nghttp2_strerror((int)used));
-        } else if (got == 0) {
-            channel_fail(channel, TRIT_UNAVAILABLE, "closed by the daemon");
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        if (ended) {
+            channel_fail(channel, TRIT_UNAVAILABLE, ended);
             return;
-        } else if (errno != EINTR) {
-            channel_fail(channel, TRIT_UNAVAILABLE, strerror(errno));
         }
-        if (channel->state == CHANNEL_LOST ||
-            (channel->exchange && channel->exchange->state == EXCHANGE_DONE))
+        got = transport_receive(&channel->transport);
+        if (got > 0)
+            digest(channel);
+        else if (got == 0)
+            channel_fail(channel, TRIT_UNAVAILABLE, "closed by the daemon");
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
             return;
+        else if (errno != EINTR)
+            channel_fail(channel, TRIT_UNAVAILABLE, strerror(errno));
     }
 }
 
@@ -367,29 +399,24 @@ void channel_step(struct channel *channel)
 
 int channel_fd(const struct channel *channel)
 {
-    return channel->fd;
+    return channel->transport.fd;
 }
 
 short channel_events(const struct channel *channel)
 {
-    bool write =
-        !sendq_empty(&channel->queue) || nghttp2_session_want_write(channel->session);
+    bool write = !sendq_empty(&channel->queue) ||
+                 transport_pending(&channel->transport) > 0 ||
+                 nghttp2_session_want_write(channel->session);
 
     return (short)(POLLIN | (write ? POLLOUT : 0));
 }
 
 uint64_t channel_queued_bytes(const struct channel *channel)
 {
-    return channel->queue.bytes;
+    return channel->queue.bytes + transport_pending(&channel->transport);
 }
 
 /* ---- beginning and releasing an exchange --------------------------------------------- */
-
-static nghttp2_nv header(const char *name, const char *value)
-{
-    return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value,
-                        strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
-}
 
 /* True: the token must not be sent over this connection; the exchange has failed. */
 static bool refuse_token(const struct channel *channel, struct exchange *exchange,
@@ -410,36 +437,21 @@ void channel_begin(struct channel *channel, struct exchange *exchange,
                    uint64_t deadline_ns, const char *authorization)
 {
     nghttp2_data_provider body = {.read_callback = read_request_cb};
-    nghttp2_nv headers[REQUEST_HEADERS_MAX];
-    char timeout[TIMEOUT_TEXT_BYTES];
-    uint64_t now = clock_monotonic_ns();
-    size_t count = 0;
+    struct request request = {.scheme = channel->transport.tls ? "https" : "http",
+                              .path = exchange->path,
+                              .authority = channel->authority,
+                              .authorization = authorization};
     int32_t stream;
 
     assert(!channel->exchange && channel->state == CHANNEL_OPEN);
-    headers[count++] = header(":method", "POST");
-    headers[count++] = header(":scheme", "http");
-    headers[count++] = header(":path", exchange->path);
-    headers[count++] = header(":authority", channel->authority);
-    if (deadline_ns) {
-        timeout_format(deadline_ns > now ? deadline_ns - now : 1, timeout);
-        headers[count++] = header("grpc-timeout", timeout);
-    }
-    headers[count++] = header("te", "trailers");
-    headers[count++] = header("content-type", "application/grpc");
-    headers[count++] = header("user-agent", "libtrit/" TRITD_VERSION);
-    if (*authorization) {
-        headers[count] = header("authorization", authorization);
-        headers[count++].flags = NGHTTP2_NV_FLAG_NO_INDEX;
-    }
-    assert(count <= REQUEST_HEADERS_MAX);
+    request_headers(&request, deadline_ns);
 
     channel->exchange = exchange;
     exchange_start(exchange);
     if (refuse_token(channel, exchange, authorization))
         return;
-    stream =
-        nghttp2_submit_request(channel->session, NULL, headers, count, &body, channel);
+    stream = nghttp2_submit_request(channel->session, NULL, request.headers,
+                                    request.count, &body, channel);
     if (stream < 0)
         channel_fail(channel, TRIT_UNAVAILABLE, nghttp2_strerror(stream));
     else
@@ -480,5 +492,7 @@ void channel_close(struct channel *channel)
     if (channel->state == CHANNEL_OPEN && sendq_empty(&channel->queue) &&
         nghttp2_session_terminate_session(channel->session, NGHTTP2_NO_ERROR) == 0)
         write_out(channel);
-    channel_abandon(channel);
+    transport_close(&channel->transport);
+    nghttp2_session_del(channel->session);
+    free(channel);
 }

@@ -13,15 +13,16 @@
 
 #include "client/lib/address.h"
 #include "client/lib/exchange.h"
+#include "client/lib/secure.h"
 
 struct channel;
 
 enum { CHANNEL_FRAME_BYTES_MAX = 256 << 10 }; /* of a DATA frame, either way */
 
-/* Connects. NULL: *failure has UNAVAILABLE, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED
+/* Connects; plain if `secure` has no context, which must outlive the channel. NULL: *failure has UNAVAILABLE, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED
  * (out of memory). */
-struct channel *channel_open(const struct address *address, uint64_t deadline_ns,
-                             struct failure *failure);
+struct channel *channel_open(const struct address *address, const struct secure *secure,
+                             uint64_t deadline_ns, struct failure *failure);
 /* Sends GOAWAY if the socket takes it immediately, and closes. NULL is harmless. */
 void channel_close(struct channel *channel);
 /* Closes the descriptor and sends nothing: in a forked child the connection is the

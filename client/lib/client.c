@@ -44,6 +44,7 @@ static int client_init(struct trit_client *client, const struct trit_connect_opt
                        struct failure *failure)
 {
     struct address address;
+    struct secure secure;
 
     client->timeout_ms = o->timeout_ms;
     client->connections = o->connections ? o->connections : CONNECTIONS_DEFAULT;
@@ -58,7 +59,8 @@ static int client_init(struct trit_client *client, const struct trit_connect_opt
     if (address_parse(address_text(o), &address, failure) < 0 ||
         token_init(&client->token, o->token, o->token_file, failure) < 0)
         return -1;
-    if (pool_init(&client->pool, &address, failure) == 0)
+    if (secure_init(&secure, o, &address, failure) == 0 &&
+        pool_init(&client->pool, &address, &secure, failure) == 0)
         return 0;
     token_fini(&client->token);
     return -1;

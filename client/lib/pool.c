@@ -5,11 +5,12 @@
 #include <time.h>
 #include <unistd.h>
 
-int pool_init(struct pool *pool, const struct address *address, struct failure *failure)
+int pool_init(struct pool *pool, const struct address *address,
+              const struct secure *secure, struct failure *failure)
 {
     pthread_condattr_t monotonic;
 
-    *pool = (struct pool){.address = *address, .owner = getpid()};
+    *pool = (struct pool){.address = *address, .secure = *secure, .owner = getpid()};
     if (pthread_mutex_init(&pool->lock, NULL) != 0)
         goto failed;
     if (pthread_condattr_init(&monotonic) != 0)
@@ -25,6 +26,7 @@ destroy_attr:
 destroy_lock:
     pthread_mutex_destroy(&pool->lock);
 failed:
+    secure_fini(&pool->secure);
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of resources for a client");
 }
 
@@ -39,6 +41,7 @@ void pool_fini(struct pool *pool)
             channel_abandon(pool->idle[i]);
     pthread_cond_destroy(&pool->given_back);
     pthread_mutex_destroy(&pool->lock);
+    secure_fini(&pool->secure);
 }
 
 /* Waits for a place; call it with the lock held. False: the deadline has passed. */
@@ -110,7 +113,7 @@ int pool_renew(struct pool *pool, uint64_t deadline_ns, struct channel **channel
                struct failure *failure)
 {
     channel_close(*channel);
-    *channel = channel_open(&pool->address, deadline_ns, failure);
+    *channel = channel_open(&pool->address, &pool->secure, deadline_ns, failure);
     if (*channel)
         return 0;
     leave_place(pool);

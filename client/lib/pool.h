@@ -15,6 +15,7 @@ enum { CHANNELS_MAX = 64, IDLE_CHANNELS_MAX = 16 };
 
 struct pool {
     struct address address;
+    struct secure secure;
     pid_t owner; /* a forked child must not use its parent's sockets */
     pthread_mutex_t lock;
     pthread_cond_t given_back;
@@ -23,7 +24,9 @@ struct pool {
     size_t idle_count;
 };
 
-int pool_init(struct pool *pool, const struct address *address, struct failure *failure);
+/* Takes ownership of *secure, also on failure. */
+int pool_init(struct pool *pool, const struct address *address,
+              const struct secure *secure, struct failure *failure);
 void pool_fini(struct pool *pool); /* no channel may be out */
 
 enum pool_wait { POOL_WAIT, POOL_TRY };

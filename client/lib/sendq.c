@@ -61,7 +61,13 @@ bool sendq_borrow(struct sendq *queue, struct iovec slice)
     return append(queue, slice);
 }
 
-static void advance(struct sendq *queue, size_t sent)
+const struct iovec *sendq_slices(const struct sendq *queue, size_t *count)
+{
+    *count = queue->count - queue->at;
+    return queue->slices + queue->at;
+}
+
+void sendq_advance(struct sendq *queue, size_t sent)
 {
     queue->bytes -= sent;
     while (sent > 0) {
@@ -86,7 +92,7 @@ enum sendq_result sendq_flush(struct sendq *queue, int fd)
         ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (sent >= 0)
-            advance(queue, (size_t)sent);
+            sendq_advance(queue, (size_t)sent);
         else if (errno == EAGAIN || errno == EWOULDBLOCK)
             return SENDQ_BLOCKED;
         else if (errno != EINTR)

@@ -36,6 +36,10 @@ bool sendq_copy(struct sendq *queue, const void *bytes, size_t count);
 /* Borrows the slice until it is sent; copies a short one. False: it does not fit. */
 bool sendq_borrow(struct sendq *queue, struct iovec slice);
 
+/* The slices that are not sent yet; and takes bytes off their front. */
+const struct iovec *sendq_slices(const struct sendq *queue, size_t *count);
+void sendq_advance(struct sendq *queue, size_t sent);
+
 enum sendq_result { SENDQ_EMPTIED, SENDQ_BLOCKED, SENDQ_FAILED /* errno */ };
 enum sendq_result sendq_flush(struct sendq *queue, int fd);
 

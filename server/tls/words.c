@@ -10,25 +10,25 @@ static const char *alert_words(gnutls_session_t gnutls)
 
     switch (alert) {
     case GNUTLS_A_CERTIFICATE_REQUIRED:
-        return "it requires a certificate of this side";
+        return "the peer requires a certificate of this side";
     case GNUTLS_A_UNKNOWN_CA:
-        return "it does not know the issuer of this side's certificate";
+        return "the peer does not know the issuer of this side's certificate";
     case GNUTLS_A_BAD_CERTIFICATE:
     case GNUTLS_A_UNSUPPORTED_CERTIFICATE:
     case GNUTLS_A_CERTIFICATE_UNKNOWN:
     case GNUTLS_A_ACCESS_DENIED:
-        return "it refused this side's certificate";
+        return "the peer does not accept this side's certificate";
     case GNUTLS_A_CERTIFICATE_EXPIRED:
-        return "it says that this side's certificate has expired";
+        return "the peer says that this side's certificate has expired";
     case GNUTLS_A_PROTOCOL_VERSION:
-        return "it has no TLS version in common with this side (1.2, 1.3)";
+        return "the peer has no TLS version in common with this side (1.2, 1.3)";
     case GNUTLS_A_NO_APPLICATION_PROTOCOL:
-        return "it does not accept the protocol (ALPN) that this side offers";
+        return "the peer does not accept ALPN \"h2\": it speaks TLS, but not gRPC";
     case GNUTLS_A_HANDSHAKE_FAILURE:
     case GNUTLS_A_INSUFFICIENT_SECURITY:
-        return "it has no cipher in common with this side";
+        return "the peer has no cipher in common with this side";
     case GNUTLS_A_UNEXPECTED_MESSAGE:
-        return "it did not expect TLS; the port may be a plain one";
+        return "the peer did not expect TLS; its port may be a plain one";
     default:
         return gnutls_alert_get_name(alert);
     }
@@ -69,7 +69,7 @@ void tls_describe(struct tls_session *session, int code)
     if (session->words[0])
         return; /* verification has said more */
     if (code == GNUTLS_E_FATAL_ALERT_RECEIVED)
-        snprintf(session->words, sizeof(session->words), "the peer refused: %s",
+        snprintf(session->words, sizeof(session->words), "%s",
                  alert_words(session->gnutls));
     else
         snprintf(session->words, sizeof(session->words), "%s", code_words(session, code));

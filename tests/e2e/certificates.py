@@ -29,7 +29,7 @@ class Authority:
 
     def issue(self, stem, subject="/CN=tritd", names="DNS:localhost,IP:127.0.0.1", client=False,
               days=10):
-        """`days` below 0: it expired so long ago."""
+        """`days` -1: it expired yesterday."""
         key, request, cert = (self.folder / f"{stem}{end}" for end in (".key", ".csr", ".pem"))
         openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
         openssl("req", "-new", "-key", key, "-subj", subject, "-out", request)

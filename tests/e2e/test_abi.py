@@ -58,9 +58,10 @@ def later(grown, tmp_path_factory):
     flags[1:1] = ["-include", str(grown / "trit" / "types.h"), f"-I{grown}"]
     objects = compile_all([path.relative_to(ROOT) for part in PARTS
                            for path in sorted((ROOT / part).glob("*.c"))], folder, flags)
-    rest = [BINARIES / f"{module}.a" for module in ("files", "base", "proto", "kernels")]
-    libraries = subprocess.run(["pkg-config", "--libs", "libnghttp2", "jansson"], check=True,
-                               capture_output=True, text=True).stdout.split()
+    modules = ("tls", "files", "base", "proto", "kernels")
+    rest = [BINARIES / f"{module}.a" for module in modules]
+    libraries = subprocess.run(["pkg-config", "--libs", "libnghttp2", "jansson", "gnutls"],
+                               check=True, capture_output=True, text=True).stdout.split()
     subprocess.run([flags[0], "-shared", "-o", folder / "libtrit.so", "-pthread",
                     f"-Wl,-soname,{soname(BINARIES)}",
                     f"-Wl,--version-script={ROOT / 'client/lib/libtrit.map'}", *objects,

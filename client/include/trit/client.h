@@ -11,6 +11,8 @@ extern "C" {
 
 struct trit_client;
 
+enum trit_tls { TRIT_TLS_DEFAULT, TRIT_TLS_ON, TRIT_TLS_OFF };
+
 struct trit_connect_options {
     size_t size;
     /* "host:port" or "unix:/path". NULL: the environment variable TRITD_ADDRESS, or
@@ -33,13 +35,26 @@ struct trit_connect_options {
      * machine: such a call is FAILED_PRECONDITION. */
     const char *token;
     const char *token_file;
+    /* TLS to a TCP address. The default is what the environment says: TLS if TRIT_TLS is
+     * true, or if one of the files or the name below is set, here or by its variable. A
+     * Unix socket is always plain. */
+    enum trit_tls tls;
+    uint32_t reserved;
+    /* Paths of PEM files, or NULL: the environment variables TRIT_TLS_CA, TRIT_TLS_CERT
+     * and TRIT_TLS_KEY. They are read by trit_connect. */
+    const char *tls_ca;   /* authorities of the daemon; by default the system's */
+    const char *tls_cert; /* this client's certificate chain; by default none */
+    const char *tls_key;  /* its key */
+    /* Name that the daemon's certificate must have. NULL: TRIT_TLS_SERVER_NAME, or the
+     * host of the address. */
+    const char *tls_server_name;
 };
 #define TRIT_CONNECT_OPTIONS_INIT TRIT_INIT(trit_connect_options)
 
 /* Creates a client; release it with trit_close. Strings are copied. No connection is
  * made yet: a daemon that cannot be reached is UNAVAILABLE at the first call. `options`
- * may be NULL. INVALID_ARGUMENT: the address is malformed, or there is no token in the
- * token file. */
+ * may be NULL. INVALID_ARGUMENT: the address is malformed, there is no token in the
+ * token file, or a file of TLS cannot be used. */
 TRIT_API enum trit_status trit_connect(struct trit_client **client,
                                        const struct trit_connect_options *options,
                                        struct trit_error *error);

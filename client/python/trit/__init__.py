@@ -18,6 +18,7 @@ import importlib
 from pkgutil import extend_path
 from typing import Any
 
+from ._secure import TLS
 from ._version import VERSION as __version__
 from .checkpoint import CheckpointInfo, PackResult, ProjectResult, VerifyResult
 from .client import Client
@@ -60,6 +61,7 @@ from .types import (
 __path__ = extend_path(__path__, __name__)
 
 __all__ = [
+    "TLS",
     "Aborted",
     "Activations",
     "AlreadyExists",

@@ -11,6 +11,7 @@ from typing import Any, Optional
 from ._arguments import PathLike, c_secret, c_text, path_of, unsigned
 from ._call import timeout_ms
 from ._native import ffi, lib, new
+from ._secure import AnyTLS, tls_options
 from .errors import FailedPrecondition, error_of
 
 
@@ -31,12 +32,14 @@ class Handle:
         message_bytes_max: int,
         token: Optional[str],
         token_file: Optional[PathLike],
+        tls: AnyTLS,
     ) -> None:
         self._address = ffi.NULL if address is None else c_text(address, "address")
         self._token = ffi.NULL if token is None else c_secret(token, "token")
         self._token_file = ffi.NULL
         if token_file is not None:
             self._token_file = c_text(path_of(token_file, "token_file"), "token_file")
+        tls_members, self._tls = tls_options(tls)
         self._options = new(
             "struct trit_connect_options *",
             {
@@ -47,6 +50,7 @@ class Handle:
                 "message_bytes_max": unsigned(message_bytes_max, 2**64, "message_bytes_max"),
                 "token": self._token,
                 "token_file": self._token_file,
+                **tls_members,
             },
         )
         self._open = True

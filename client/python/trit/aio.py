@@ -21,6 +21,7 @@ from . import layers as _layers
 from . import reports as _reports
 from ._arguments import PathLike, unsigned
 from ._call import cancelled_by
+from ._secure import AnyTLS
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
@@ -182,6 +183,7 @@ class Client(_Twin):
         message_bytes_max: int = 0,
         token: Optional[str] = None,
         token_file: Optional[PathLike] = None,
+        tls: AnyTLS = None,
     ) -> None:
         """Makes a client; it connects at its first call.
 
@@ -198,6 +200,9 @@ class Client(_Twin):
             token: The token that says who calls. None, and no token_file: the environment
                 variables TRIT_TOKEN and TRIT_TOKEN_FILE. A pickled client has it in it.
             token_file: A file with the token in one line, read again when it changes.
+            tls: True for TLS, a path for TLS with these authorities (a PEM file), or a
+                trit.TLS; False for a plain connection; None for what the environment says
+                (TRIT_TLS, TRIT_TLS_CA and so on). A Unix socket is always plain.
 
         Raises:
             InvalidArgument: The address or another argument has no valid value.
@@ -217,6 +222,7 @@ class Client(_Twin):
             message_bytes_max=message_bytes_max,
             token=token,
             token_file=token_file,
+            tls=tls,
         )
         executor = concurrent.futures.ThreadPoolExecutor(
             unsigned(threads, 2**31, "threads"), "trit"

@@ -14,6 +14,7 @@ from ._handle import Handle
 from ._native import ffi, lib, new
 from ._packed import Packed, PackSource, c_group_size
 from ._results import dense_result, projection_of
+from ._secure import AnyTLS
 from ._tensors import address_of, c_tensor, take
 from .checkpoint import Checkpoint
 from .errors import InvalidArgument
@@ -82,6 +83,7 @@ class Client:
         message_bytes_max: int = 0,
         token: Optional[str] = None,
         token_file: Optional[PathLike] = None,
+        tls: AnyTLS = None,
     ) -> None:
         """Makes a client; it connects at its first call.
 
@@ -97,6 +99,9 @@ class Client:
             token: The token that says who calls. None, and no token_file: the environment
                 variables TRIT_TOKEN and TRIT_TOKEN_FILE. A pickled client has it in it.
             token_file: A file with the token in one line, read again when it changes.
+            tls: True for TLS, a path for TLS with these authorities (a PEM file), or a
+                trit.TLS; False for a plain connection; None for what the environment says
+                (TRIT_TLS, TRIT_TLS_CA and so on). A Unix socket is always plain.
 
         Raises:
             InvalidArgument: The address or another argument has no valid value.
@@ -116,6 +121,7 @@ class Client:
             "message_bytes_max": message_bytes_max,
             "token": token,
             "token_file": token_file,
+            "tls": tls,
         }
         self._handle = Handle(**self._options)
         self.reports = Reports(self._handle)

@@ -366,6 +366,7 @@ CASE(bounds,
     struct fixture f = {.client = NULL};
     struct channel *taken[CHANNELS_MAX], *more;
     struct failure failure = {.status = TRIT_OK};
+    const struct secure plain = {.context = NULL};
     struct address address;
     struct pool pool;
     bool reused;
@@ -373,7 +374,7 @@ CASE(bounds,
     serving_reply(&f);
     start(&f);
     CHECK(address_parse(fake_address(f.server), &address, &failure) == 0);
-    CHECK(pool_init(&pool, &address, &failure) == 0);
+    CHECK(pool_init(&pool, &address, &plain, &failure) == 0);
     for (int i = 0; i < CHANNELS_MAX; i++) {
         CHECK(pool_take(&pool, POOL_TRY, 0, &taken[i], &reused, &failure) == 0);
         CHECK(taken[i] && !reused);

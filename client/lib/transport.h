@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes of one connection, plain or over TLS. It never blocks, except while it opens;
+ * its owner polls. */
+#ifndef LIB_TRANSPORT_H
+#define LIB_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "client/lib/address.h"
+#include "client/lib/secure.h"
+#include "client/lib/sendq.h"
+#include "tls/tls.h"
+
+enum {
+    TRANSPORT_READ_BYTES = 256 << 10,
+    TRANSPORT_CIPHER_BYTES = 16 * TLS_RECORD_ROOM, /* of 256 KiB of plaintext */
+};
+
+struct transport {
+    int fd;
+    struct tls_session *tls;  /* NULL: plain */
+    struct tls_buffer cipher; /* over TLS: bytes on their way out */
+    size_t cipher_sent;       /* of them, already sent */
+    const uint8_t *plain;     /* plain: what was read and not taken yet */
+    size_t plain_count;
+    uint8_t input[TRANSPORT_READ_BYTES];
+};
+
+/* Connects, and makes the TLS handshake. `secure` NULL: plain. -1: UNAVAILABLE,
+ * DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED (out of memory). */
+int transport_open(struct transport *transport, const struct address *address,
+                   const struct secure *secure, uint64_t deadline_ns,
+                   struct failure *failure);
+
+/* Says over TLS that this is the end, if the socket takes it now, and closes. */
+void transport_close(struct transport *transport);
+/* Closes the descriptor and sends nothing. */
+void transport_abandon(struct transport *transport);
+
+/* Reads from the socket. As recv(2): 0 is the end, -1 sets errno. Only when
+ * transport_take has returned 0. */
+ssize_t transport_receive(struct transport *transport);
+/* Takes bytes that were received: *bytes stays valid until the next call. 0: none is
+ * left. */
+size_t transport_take(struct transport *transport, const uint8_t **bytes);
+/* NULL, or why the peer's input has ended, in plain words. */
+const char *transport_ended(const struct transport *transport);
+
+/* Whether a daemon's first bytes are a GOAWAY in place of SETTINGS, as from a port that
+ * speaks TLS to a client without; then writes its reason. */
+bool transport_refusal(const uint8_t *bytes, size_t count, char why[TLS_WORDS_BYTES]);
+
+/* Sends what the queue has, as far as the socket takes it. */
+enum sendq_result transport_flush(struct transport *transport, struct sendq *queue);
+/* Bytes that have left the queue, and that the kernel has not accepted yet. */
+size_t transport_pending(const struct transport *transport);
+
+#endif
