@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/access.h"
 #include "app/certificates.h"
 #include "app/config.h"
 #include "kernels/kernels.h"
@@ -16,6 +17,7 @@
 #include "net/listener.h"
 #include "store/store.h"
 #include "tls/tls.h"
+#include "web/gate.h"
 #include "work/pool.h"
 
 static int check_isa(const struct config *config, struct failure *failure)
@@ -96,11 +98,25 @@ static int check_tls(const struct config *config, struct failure *failure)
     return 0;
 }
 
+static int check_access(const struct config *config, struct failure *failure)
+{
+    const struct access_config rules = {.token_file = config->token_file};
+    const struct web_config web = {.proxies = config->http_proxies.values,
+                                   .proxy_count = config->http_proxies.count};
+    struct access *access;
+    struct gate gate;
+
+    if (access_create(&access, &rules, failure) < 0)
+        return -1;
+    access_destroy(access);
+    return gate_init(&gate, &web, "", failure);
+}
+
 int config_check(const struct config *config, struct failure *failure)
 {
     if (check_isa(config, failure) < 0 || check_threads(config, failure) < 0 ||
         check_data_dir(config, failure) < 0 || check_addresses(config, failure) < 0 ||
-        check_tls(config, failure) < 0)
+        check_tls(config, failure) < 0 || check_access(config, failure) < 0)
         return -1;
     return 0;
 }

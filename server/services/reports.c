@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "proto/codec/codec.h"
+#include "proto/utf8.h"
 #include "services/admission.h"
 #include "services/call_job.h"
 #include "services/shared.h"
@@ -76,6 +77,16 @@ static void fini(struct call *call)
     free(query->reply);
 }
 
+/* A report cannot have such a name: filing refuses it, and so does HTTP. */
+static int check_names(struct call *call, const char *run, const char *layer)
+{
+    if (utf8_is_name(run) && utf8_is_name(layer))
+        return 0;
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT,
+                      utf8_is_name(run) ? "layer" : "run",
+                      "contains a control character");
+}
+
 /* ---- Get ----------------------------------------------------------------------- */
 
 static int get_message(struct call *call)
@@ -85,6 +96,8 @@ static int get_message(struct call *call)
 
     if (decode_reports_get(&call->scan.parts[PART_ROOT], &query->get, error) < 0)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
+    if (check_names(call, query->get.run, query->get.layer) < 0)
+        return -1;
     if (query->get.run[0] == '\0')
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "run",
                           "must not be empty");
@@ -181,6 +194,8 @@ static int list_message(struct call *call)
 
     if (decode_reports_list(&call->scan.parts[PART_ROOT], &query->list, error) < 0)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
+    if (check_names(call, query->list.run, query->list.layer) < 0)
+        return -1;
     if (query->list.page_token[0] &&
         token_parse(query->list.page_token, &query->after) < 0)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",

@@ -151,7 +151,7 @@ int head_examine(struct head *head, const char *bytes, size_t count, size_t *len
         head->scanned = 0;
         return check_lines(head, bytes, end, failure) < 0 ? -1 : 1;
     }
-    if (count > HTTP_LINE_BYTES_MAX && !memchr(bytes, '\n', HTTP_LINE_BYTES_MAX + 2))
+    if (count >= HTTP_LINE_BYTES_MAX + 2 && !memchr(bytes, '\n', HTTP_LINE_BYTES_MAX + 2))
         return refused(head, 414, failure, "the request line exceeds 8192 bytes");
     if (count > HTTP_HEAD_BYTES_MAX)
         return refused(head, 431, failure,

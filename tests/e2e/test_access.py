@@ -15,7 +15,7 @@ from grpc_tools import protoc
 import reference as ref
 from access import POLICIES, Tokens, bearer, need, status_of
 from streams import HalfSent
-from tritd import CALL_SECONDS, ROOT, Daemon, Refused, refused
+from tritd import BINARIES, CALL_SECONDS, ROOT, RUNNER, Daemon, Refused, refused
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 PERMISSION_DENIED = grpc.StatusCode.PERMISSION_DENIED
@@ -144,6 +144,23 @@ def test_a_bad_file_stops_the_start_and_names_the_line(tmp_path, text, words):
     assert stopped.value.code != 0
     for word in (str(path), *words):
         assert word in stopped.value.log
+
+
+def test_check_config_reads_the_token_file(tmp_path):
+    """--check-config refuses what could not start, and names the line."""
+    path = tmp_path / "tokens"
+
+    def check(*words):
+        return subprocess.run([*RUNNER, BINARIES / "tritd", "--check-config", *map(str, words)],
+                              capture_output=True, text=True, timeout=CALL_SECONDS)
+
+    path.write_text("ci sha256:12 read\n")
+    done = check("--token-file", path)
+    assert done.returncode != 0 and f"{path}:1:" in done.stderr
+    done = check("--http-trusted-proxy", "proxy.example")
+    assert done.returncode != 0 and "proxy.example" in done.stderr
+    Tokens(path, ci="read")
+    assert check("--token-file", path, "--http-trusted-proxy", "10.0.0.0/8,::1").returncode == 0
 
 
 def wait_reloads(daemon, count):

@@ -11,10 +11,11 @@ import subprocess
 import threading
 import time
 
+import grpc
 import pytest
 
 from access import POLICIES, Tokens
-from tritd import CALL_SECONDS, ROOT, Daemon, Refused
+from tritd import CALL_SECONDS, ROOT, Daemon, Refused, refused, report_pb2
 
 PAGES = ("/", "/runs/r", "/runs/r/layers/l", "/v1/runs", "/v1/runs/r/layers",
          "/v1/runs/r/layers/l", "/nowhere")
@@ -362,6 +363,12 @@ def test_names_with_control_characters_are_refused_everywhere(daemon):
         status, _, body = curl(daemon, f"/v1/runs/{name}/layers")
         assert status == 400 and "control characters" in json.loads(body)["error"]["message"]
     assert curl(daemon, "/v1/runs/a%E2%80%AEb/layers")[0] == 404  # shown escaped
+    for name in ("a\x01b", "a\nb", "a\x7fb", "a\u009bb"):
+        for request, field in (({"run": name, "layer": "l"}, "run"), ({"run": "r", "layer": name}, "layer")):
+            for call, kind in ((daemon.reports.Get, report_pb2.ReportsGetRequest),
+                               (daemon.reports.List, report_pb2.ReportsListRequest)):
+                refused(lambda: call(kind(**request), timeout=CALL_SECONDS),
+                        grpc.StatusCode.INVALID_ARGUMENT, f"{field}: contains a control character")
 
 
 def test_a_route_without_a_policy_does_not_compile(tmp_path):

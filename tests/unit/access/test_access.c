@@ -20,13 +20,6 @@ static const struct peer local = {.address = "127.0.0.1:5", .loopback = true};
 static const struct peer distant = {.address = "192.0.2.7:5"};
 static const struct peer distant_tls = {.address = "192.0.2.7:5", .encrypted = true};
 
-int __real_gnutls_memcmp(const void *a, const void *b, size_t count);
-int __wrap_gnutls_memcmp(const void *a, const void *b, size_t count);
-int __wrap_gnutls_memcmp(const void *a, const void *b, size_t count)
-{
-    return __real_gnutls_memcmp(a, b, count);
-}
-
 struct fixture {
     char path[64];
     struct access *access;
