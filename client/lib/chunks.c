@@ -13,7 +13,7 @@
 /* A message is requested when the previous one is in the channel's queue. The queue then
  * holds the end of the data that it was given, at most `CHUNK_BUFFERS - 1` chunks, so the
  * oldest buffer has been sent. */
-enum { CHUNK_BUFFERS = 4 };
+enum { CHUNK_BUFFERS = 5 };
 _Static_assert((CHUNK_BUFFERS - 1) * UPLOAD_CHUNK_BYTES >=
                    SENDQ_BYTES_MAX + CHANNEL_FRAME_BYTES_MAX + SENDQ_STAGE_BYTES,
                "the queue points to no buffer that is filled again");

@@ -11,9 +11,9 @@
 
 #include "client/lib/exchange.h"
 
-/* A chunk with its envelope is a little less than a MiB, so that it fills whole DATA
- * frames without a short one at the end; a chunk is a whole number of pages. */
-enum { UPLOAD_CHUNK_BYTES = (1 << 20) - 4096, CHUNK_HEAD_BYTES_MAX = 64 };
+/* A chunk with its envelope fits in one DATA frame, and a chunk is a whole number of pages.
+ * It is read, summed and sent while it is in the processor's second cache. */
+enum { UPLOAD_CHUNK_BYTES = (256 << 10) - 4096, CHUNK_HEAD_BYTES_MAX = 64 };
 
 struct chunks {
     const uint8_t *bytes; /* NULL: `read` gives them */

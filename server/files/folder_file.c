@@ -39,6 +39,7 @@ int folder_file_write(int fd, const char *name, uint64_t offset, const void *dat
             continue;
         if (put < 0)
             return fail_file(failure, name, "write it");
+        start_writeback(fd, offset, (uint64_t)put);
         at += put;
         offset += (uint64_t)put;
         count -= (uint64_t)put;

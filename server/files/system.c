@@ -2,6 +2,7 @@
 #include "files/system.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,14 @@ int fail_errno(struct failure *failure, const char *what)
                                                               : TRIT_UNAVAILABLE;
 
     return fail(failure, status, NULL, "cannot %s: %s", what, strerror(errno));
+}
+
+void start_writeback(int fd, uint64_t offset, uint64_t count)
+{
+    enum { RUN_BYTES_MIN = 256 << 10 };
+
+    if (count >= RUN_BYTES_MIN)
+        sync_file_range(fd, (off_t)offset, (off_t)count, SYNC_FILE_RANGE_WRITE);
 }
 
 int temporary_name(char temporary[NAME_MAX], const char *name)

@@ -4,11 +4,16 @@
 #define FILES_SYSTEM_H
 
 #include <limits.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
 /* Fails with "cannot WHAT: ..." and the status that errno stands for. Returns -1. */
 int fail_errno(struct failure *failure, const char *what);
+
+/* Starts writing these bytes of a file to the disk, so that a later fsync waits less. Small
+ * runs are left to the system. The fsync reports errors. */
+void start_writeback(int fd, uint64_t offset, uint64_t count);
 
 /* Fills in `.NAME.trit-XXXXXXXX`, which is unlikely to be taken. A long name is cut to
  * fit a directory entry. Returns -1 and errno without random bytes. */

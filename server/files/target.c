@@ -174,6 +174,7 @@ int target_write(struct target *target, uint64_t offset, const void *data, uint6
             continue;
         if (put < 0)
             return fail_errno(failure, "write");
+        start_writeback(target->fd, offset, (uint64_t)put);
         at += put;
         offset += (uint64_t)put;
         count -= (uint64_t)put;
