@@ -164,9 +164,10 @@ def test_page_and_json_name_what_was_found(daemon, run, random):
     assert overview.count("✗ dead layer") == 1 and overview.count("✓ ternary") == 1
 
 
-def test_a_deceptive_name_is_escaped_wherever_it_is_shown(daemon, random, run):
+def test_a_deceptive_name_is_escaped_wherever_it_is_shown(start, random, run):
     """A name with a right-to-left override, a zero-width space and an accented letter, in the
     page, JSON, the command line and the log."""
+    daemon = start()  # another test's calls could use up the log's limit
     name, shown, as_json = "a\u202eb\u200bc\u00e9", "a\\u{202e}b\\u{200b}c\u00e9", "a\\u202eb\\u200bc\u00e9"
     daemon.ternary.Project(ref.project_request(
         random.standard_normal((2, 128)), layer=tensor_pb2.LayerRef(run=run, layer=name)),
