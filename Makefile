@@ -86,6 +86,13 @@ $(O)/%.o: %.c $(O)/flags | $(DEPS) $(PB_C)
 	@echo "  CC    $<"
 	@$(CC) $(CFLAGS_ALL) $(ISA) -MMD -MP -c -o $@ $<
 
+# Others' sources: their warnings are theirs.
+$(O)/third_party/%.o: third_party/%.c $(O)/flags | $(DEPS)
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(CFLAGS_ALL) $(THIRD_PARTY) -w -MMD -MP -c -o $@ $<
+$(O)/json.a: $(O)/third_party/yyjson/yyjson.o
+
 $(O)/gen/%.o: $(GEN)/%.c $(O)/flags | $(DEPS)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS_ALL) -Wno-conversion -Wno-pedantic -MMD -MP -c -o $@ $<

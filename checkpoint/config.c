@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint/config.h"
+#include "json/json.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -101,13 +102,13 @@ static void read_architecture(struct model_config *config)
 int model_config_read(struct model_config *config, const char *text, size_t bytes,
                       struct failure *failure)
 {
-    json_error_t error;
-    json_t *root = json_loadb(text, bytes, 0, &error);
+    struct json_fault fault;
+    json_t *root = json_read(text, bytes, 0, &fault);
 
     *config = (struct model_config){.bits = 0};
     if (!root)
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "line %d: %s", error.line,
-                    error.text);
+        return fail(failure, json_fault_status(&fault), NULL, "line %zu: %s", fault.line,
+                    fault.words);
     if (!json_is_object(root)) {
         json_decref(root);
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is not a JSON object");

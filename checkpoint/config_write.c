@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "files/json_text.h"
+#include "json/json.h"
 
 static int no_memory(struct failure *failure)
 {
@@ -101,26 +101,23 @@ static int put_blocks(json_t *config, const struct plan *plan)
 int config_write(const struct plan *plan, const char *text, size_t bytes, char **out,
                  struct failure *failure)
 {
-    json_error_t error;
-    json_t *config = json_loadb(text, bytes, 0, &error);
-
+    struct json_fault fault;
+    json_t *config = json_read(text, bytes, 0, &fault);
     char *written = NULL;
-    size_t count;
 
     if (!config)
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "config.json, line %d: %s",
-                    error.line, error.text);
+        return fail(failure, json_fault_status(&fault), NULL, "config.json, line %zu: %s",
+                    fault.line, fault.words);
     if (!json_is_object(config)) {
         json_decref(config);
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                     "config.json: it is not a JSON object");
     }
     if (put_blocks(config, plan) == 0)
-        written = json_text(config, JSON_INDENT(2) | JSON_REAL_PRECISION(17), &count);
+        written = json_print(config, JSON_PRINT_INDENTED, NULL);
     json_decref(config);
     if (!written)
         return no_memory(failure);
-    written[count] = '\0';
     *out = written;
     return 0;
 }

@@ -8,9 +8,9 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "checkpoint/form.h"
-#include "files/json_text.h"
 #include "kernels/kernels.h"
 #include "proto/names.h"
+#include "json/json.h"
 
 /* Names of layouts in a layer's note; a layer without a note is LAYOUT_OUT_IN. */
 static const char *const layout_names[] = {
@@ -69,16 +69,13 @@ int record_write(const struct record *record, struct tensor_table *table,
                              (json_int_t)record->terms.group_size, "partial_group",
                              enum_name(&partial_group_names, record->terms.partial_group),
                              "version", TRITD_VERSION, "layers", record->layers);
-    size_t bytes;
-    char *text = json ? json_text(json, JSON_COMPACT, &bytes) : NULL;
+    char *text = json ? json_print(json, 0, NULL) : NULL;
     int result = -1;
 
-    if (text) {
-        text[bytes] = '\0';
+    if (text)
         result = table_add_pair(table, RECORD_KEY, text, failure);
-    } else {
+    else
         no_memory(failure);
-    }
 
     free(text);
     json_decref(json);
@@ -111,7 +108,8 @@ static int read_members(struct record *record, const json_t *json,
 
 static int read_text(struct record *record, const char *text, struct failure *failure)
 {
-    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    struct json_fault fault;
+    json_t *json = json_read(text, strlen(text), JSON_READ_UNIQUE_KEYS, &fault);
     int result =
         json ? read_members(record, json, failure) : nonsense(failure, "its JSON");
 

@@ -1,11 +1,11 @@
 # The modules: their folders, the modules that each may use, and their libraries.
 # A module links with exactly those; tests/tools/lint.py compares includes with USES_.
 
-MODULES := kernels proto base async obs access files checkpoint tls h2 work store layers grpc services web net app lib cli
+MODULES := kernels proto json base async obs access files checkpoint tls h2 work store layers grpc services web net app lib cli
 
 DIR_kernels := kernels kernels/ternary kernels/linear
 DIR_proto := proto proto/codec
-$(foreach r,base async obs access files tls h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
+$(foreach r,json base async obs access files tls h2 work store layers grpc web net app,$(eval DIR_$r := server/$r))
 DIR_checkpoint := checkpoint
 DIR_services := server/services server/services/ternary server/services/layers
 DIR_lib := client/lib
@@ -14,11 +14,12 @@ DIR_cli := client/cli
 USES_kernels :=
 USES_proto :=
 USES_base :=
+USES_json := base
 USES_async := base
 USES_obs := base
 USES_access := base
-USES_files := base
-USES_checkpoint := files base proto kernels
+USES_files := base json
+USES_checkpoint := files base proto kernels json
 USES_tls := base
 USES_h2 := base
 USES_work := async base kernels proto
@@ -26,12 +27,13 @@ USES_store := async obs base proto kernels
 USES_layers := obs base kernels proto
 USES_grpc := h2 async obs base proto
 USES_services := grpc h2 layers work store async obs base proto kernels
-USES_web := access tls store async obs base proto kernels
+USES_web := json access tls store async obs base proto kernels
 USES_net := tls h2 async obs base
-USES_app := net web services access grpc tls h2 layers work store files async obs base proto kernels
-USES_lib := tls checkpoint files base proto kernels
-USES_cli := lib tls checkpoint files base proto kernels
+USES_app := net web services access grpc tls h2 layers work store files async obs base proto kernels json
+USES_lib := tls checkpoint files base proto kernels json
+USES_cli := lib tls checkpoint files base proto kernels json
 
+PKG_json := jansson
 PKG_proto := jansson
 PKG_files := jansson
 PKG_checkpoint := jansson

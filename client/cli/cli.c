@@ -7,6 +7,7 @@
 
 #include "client/cli/escape.h"
 #include "proto/utf8.h"
+#include "json/json.h"
 
 enum { COMPLAINT_BYTES = 8192 };
 
@@ -49,9 +50,8 @@ struct trit_client *cli_connect(const struct options *options)
     return NULL;
 }
 
-static int write_json(const char *json, size_t count, void *arg)
+static int write_json(const char *json, size_t count)
 {
-    (void)arg;
     for (size_t at = 0; at < count;) {
         size_t safe = utf8_json_safe(json + at, count - at);
         char shown[UTF8_SHOWN_BYTES];
@@ -70,9 +70,12 @@ static int write_json(const char *json, size_t count, void *arg)
 
 enum exit_code print_json(json_t *json, enum exit_code code)
 {
-    if (!json || json_dump_callback(json, write_json, NULL, JSON_INDENT(2)) != 0)
-        code = complain(FAILED, json ? "cannot write JSON" : "out of memory");
-    putchar('\n');
+    size_t bytes;
+    char *text = json_print(json, JSON_PRINT_INDENTED | JSON_PRINT_NEWLINE, &bytes);
+
+    if (!text || write_json(text, bytes) < 0)
+        code = complain(FAILED, text ? "cannot write JSON" : "out of memory");
+    free(text);
     json_decref(json);
     return code;
 }

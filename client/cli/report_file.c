@@ -10,6 +10,7 @@
 #include "client/cli/escape.h"
 #include "client/cli/interrupt.h"
 #include "files/target.h"
+#include "json/json.h"
 
 enum format { FORMAT_NONE, FORMAT_MARKDOWN, FORMAT_CSV, FORMAT_JSON };
 
@@ -51,9 +52,7 @@ static const char *text_of(const json_t *object, const char *key)
 /* A number as in JSON; empty for null. */
 static void write_number(FILE *out, const json_t *value)
 {
-    char *text = json_is_null(value) || !value
-                     ? NULL
-                     : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+    char *text = json_is_null(value) ? NULL : json_print(value, 0, NULL);
 
     if (text)
         fputs(text, out);
@@ -182,23 +181,18 @@ static char *format_text(const char *command, enum format format, const json_t *
                          size_t *bytes)
 {
     char *text = NULL;
-    FILE *out = open_memstream(&text, bytes);
+    FILE *out;
 
+    if (format == FORMAT_JSON || format == FORMAT_NONE)
+        return json_print(result, JSON_PRINT_INDENTED | JSON_PRINT_NEWLINE, bytes);
+    out = open_memstream(&text, bytes);
     if (!out)
         return NULL;
-    switch (format) {
-    case FORMAT_MARKDOWN:
+    if (format == FORMAT_MARKDOWN)
         write_markdown(out, command, result);
-        break;
-    case FORMAT_CSV:
+    else
         write_csv(out, result);
-        break;
-    case FORMAT_JSON:
-    case FORMAT_NONE:
-        json_dumpf(result, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-        fputc('\n', out);
-        break;
-    }
+
     if (ferror(out) | fclose(out)) {
         free(text);
         return NULL;

@@ -10,6 +10,7 @@
 #include "client/lib/client.h"
 #include "files/writer.h"
 #include "proto/utf8.h"
+#include "json/json.h"
 
 /* ---- the table ------------------------------------------------------------------ */
 
@@ -200,7 +201,7 @@ enum trit_status trit_checkpoint_table(struct trit_checkpoint *checkpoint, char 
 
 int json_give(json_t *json, char **text, struct failure *failure)
 {
-    char *given = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *given = json_print(json, 0, NULL);
 
     json_decref(json);
     if (!given)

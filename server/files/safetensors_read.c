@@ -8,8 +8,8 @@
  * 2. header_scan walks them once and bounds what JSON may cost: depth, members
  *    an object, nothing outside strings but punctuation and digits, no control
  *    characters inside.
- * 3. Each member is handed to jansson alone (two values: name, entry), turned
- *    into a table entry and freed, so memory follows the table and not the text.
+ * 3. Each member is parsed alone (two values: name, entry), turned into a table
+ *    entry and freed, so memory follows the table and not the text.
  * 4. With all entries known, they must cover the data: check_coverage. */
 #include <inttypes.h>
 #include <jansson.h>
@@ -19,6 +19,7 @@
 #include "base/checked.h"
 #include "files/formats.h"
 #include "files/identify.h"
+#include "json/json.h"
 
 enum {
     LENGTH_BYTES = 8,
@@ -63,7 +64,7 @@ static int fail_control(struct failure *failure, char c, size_t at)
                      at);
 }
 
-/* The letters are those of null, which MLX writes for empty metadata; jansson checks
+/* The letters are those of null, which MLX writes for empty metadata; json_read checks
  * the spelling. A header has no signs, points or exponents. */
 static bool allowed_outside_strings(char c)
 {
@@ -86,7 +87,6 @@ static int header_scan(const char *text, size_t bytes, struct failure *failure)
                              at);
         if (c == '"') {
             at = string_end(text, bytes, at);
-            /* On a lack of memory, jansson would abort here. */
             if (at < bytes && is_control(text[at]))
                 return fail_control(failure, text[at], at);
         } else if (c == '{' || c == '[') {
@@ -121,35 +121,52 @@ static bool take(struct header *header, char c)
     return true;
 }
 
-/* Not error->text, because that quotes the header, and terminals show messages. */
-static const char *json_words(const json_error_t *error)
+/* The end of the value that begins at header->at: one past its last byte, or the end of
+ * the text where it has none. header_scan has checked strings and depth. */
+static size_t value_end(const struct header *header)
 {
-    enum json_error_code code = json_error_code(error);
+    size_t at = header->at, depth = 0;
 
-    return code == json_error_duplicate_key            ? "a duplicate key"
-           : code == json_error_invalid_utf8           ? "bytes that are not UTF-8"
-           : code == json_error_null_character         ? "a NUL character"
-           : code == json_error_premature_end_of_input ? "its end too early"
-           : code == json_error_numeric_overflow       ? "a number above 2^63-1"
-                                                       : "invalid JSON";
+    while (at < header->bytes) {
+        char c = header->text[at];
+
+        if (c == '"') {
+            at = string_end(header->text, header->bytes, at);
+            if (depth == 0)
+                return at < header->bytes ? at + 1 : header->bytes;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if (c == '}' || c == ']') {
+            if (depth <= 1)
+                return depth == 0 ? at : at + 1;
+            depth--;
+        } else if (depth == 0 && (c == ',' || c == ':')) {
+            return at;
+        }
+        at++;
+    }
+    return header->bytes;
 }
 
 /* Reads one JSON value. NULL: there is none, and the failure is filled. */
 static json_t *take_value(struct header *header, struct failure *failure)
 {
-    json_error_t error;
-    json_t *value = json_loadb(
-        header->text + header->at, header->bytes - header->at,
-        JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY, &error);
+    const size_t end = value_end(header);
+    struct json_fault fault;
+    json_t *value;
 
+    if (end == header->at) {
+        malformed(failure, "no value", end);
+        return NULL;
+    }
+    value = json_read(header->text + header->at, end - header->at, JSON_READ_UNIQUE_KEYS,
+                      &fault);
     if (value)
-        header->at += (size_t)error.position;
-    else if (json_error_code(&error) == json_error_out_of_memory ||
-             json_error_code(&error) ==
-                 json_error_unknown) /* jansson does not report failed allocations */
+        header->at = end;
+    else if (fault.kind == JSON_FAULT_MEMORY)
         fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a header");
     else
-        malformed(failure, json_words(&error), header->at + (size_t)error.position);
+        malformed(failure, fault.words, header->at + fault.position);
     return value;
 }
 

@@ -9,7 +9,7 @@
 #include "base/checked.h"
 #include "base/number.h"
 #include "files/formats.h"
-#include "files/json_text.h"
+#include "json/json.h"
 
 enum { LENGTH_BYTES = 8 };
 
@@ -84,7 +84,7 @@ static int header_bytes(const struct tensor_table *table, uint8_t **out, uint64_
 {
     json_t *json = header_json(table);
     size_t length = 0;
-    char *text = json ? json_text(json, JSON_COMPACT, &length) : NULL;
+    char *text = json ? json_print(json, 0, &length) : NULL;
     size_t padded = align_up(length, 8);
     uint8_t *bytes = text ? malloc(LENGTH_BYTES + padded) : NULL;
     int result = 0;

@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "files/folder.h"
 #include "proto/utf8.h"
+#include "json/json.h"
 
 static const char INDEX_SUFFIX[] = ".safetensors.index.json";
 static const char WEIGHTS_SUFFIX[] = ".safetensors";
@@ -104,18 +105,18 @@ static int read_index(struct shards *shards, struct failure *failure)
 {
     char *text = NULL;
     size_t bytes = 0;
-    json_error_t error;
+    struct json_fault fault;
     int found = folder_read_text(shards->folder, shards->index, &text, &bytes, failure);
 
     if (found <= 0)
         return found < 0 ? -1
                          : fail(failure, TRIT_NOT_FOUND, NULL, "%s does not exist",
                                 shards->index);
-    shards->root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    shards->root = json_read(text, bytes, JSON_READ_UNIQUE_KEYS, &fault);
     free(text);
     if (!shards->root)
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "%s, line %d: %s",
-                    shards->index, error.line, error.text);
+        return fail(failure, json_fault_status(&fault), NULL, "%s, line %zu: %s",
+                    shards->index, fault.line, fault.words);
     shards->weight_map = json_object_get(shards->root, "weight_map");
     shards->metadata = json_object_get(shards->root, "metadata");
     if (!json_is_object(shards->weight_map))

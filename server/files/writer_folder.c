@@ -19,8 +19,8 @@
 #include "files/folder_file.h"
 #include "files/folder_target.h"
 #include "files/formats.h"
-#include "files/json_text.h"
 #include "files/shards.h"
+#include "json/json.h"
 
 enum { SHARD_NAME_BYTES = 64 };
 
@@ -232,12 +232,16 @@ static int put_index(const struct writer_folder *folder, struct failure *failure
     if (!map)
         json_decref(metadata);
     index = map ? json_pack("{s:o, s:o}", "metadata", metadata, "weight_map", map) : NULL;
-    text = index ? json_text(index, JSON_INDENT(2) | JSON_SORT_KEYS, &length) : NULL;
+    text = index
+               ? json_print(index,
+                            JSON_PRINT_INDENTED | JSON_PRINT_SORTED | JSON_PRINT_NEWLINE,
+                            &length)
+               : NULL;
     json_decref(index);
     if (!text)
         return no_memory(failure);
-    result = folder_file_put(folder_target_fd(folder->target), INDEX, text, length + 1,
-                             failure);
+    result =
+        folder_file_put(folder_target_fd(folder->target), INDEX, text, length, failure);
     free(text);
     return result;
 }

@@ -2,6 +2,9 @@
 #include "web/reply.h"
 
 #include <jansson.h>
+#include <stdlib.h>
+
+#include "json/json.h"
 
 const struct reply_header reply_headers[] = {
     {"X-Content-Type-Options", "nosniff"},
@@ -18,23 +21,16 @@ static int out_of_memory(struct failure *failure)
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
-static int write_json(const char *bytes, size_t count, void *arg)
-{
-    struct text *body = arg;
-
-    text_json(body, bytes, count);
-    return body->failed ? -1 : 0;
-}
-
-/* Writes through our own callback: json_dumps drops text when memory is short. */
 int reply_json(struct reply *reply, json_t *value, struct failure *failure)
 {
-    bool written =
-        value && json_dump_callback(value, write_json, &reply->body, JSON_INDENT(2)) == 0;
+    size_t bytes;
+    char *text = json_print(value, JSON_PRINT_INDENTED | JSON_PRINT_NEWLINE, &bytes);
 
     json_decref(value);
-    text_put(&reply->body, "\n");
-    if (!written || reply->body.failed)
+    if (text)
+        text_json(&reply->body, text, bytes);
+    free(text);
+    if (!text || reply->body.failed)
         return out_of_memory(failure);
     reply->type = "application/json";
     return 0;

@@ -39,7 +39,8 @@ FENCES = {
     r"gnutls/(x509|abstract)\.h": r"server/tls/",
     r"zlib\.h": r"server/grpc/",
     r"xxhash\.h": r"server/services/",
-    r"jansson\.h": r"server/(files|web)/|checkpoint/|client/|proto/",
+    r"third_party/yyjson/.*": r"server/json/",
+    r"jansson\.h": r"server/(files|web|json)/|checkpoint/|client/|proto/",
     r"\w*mmintrin\.h|arm_neon\.h|cpuid\.h|simde/.*": r"kernels/((simd|ternary|linear)/)?(cpu|avx2|avx512|neon|x86)\w*\.[ch]",
     # Ours: checkpoint sees tables of tensors, never files.
     r"files/(reader|source|target|writer|formats)\.h": r"server/|client/",

@@ -13,17 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static unsigned allocations_left;
 
-/* jansson 2.14 does not check whether its buffer for a token could grow: a name or number
- * of 15 bytes and more loses a byte then, or is read beyond its end. The buffer's sizes are
- * powers of two from 32 on; these do not fail. */
-static bool is_token_buffer(size_t bytes)
-{
-    return bytes >= 32 && (bytes & (bytes - 1)) == 0;
-}
-
 static void *failing_malloc(size_t bytes)
 {
-    if (!is_token_buffer(bytes) && allocations_left && --allocations_left == 0)
+    if (allocations_left && --allocations_left == 0)
         return NULL;
     return malloc(bytes);
 }

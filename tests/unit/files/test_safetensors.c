@@ -217,7 +217,7 @@ CASE(refuses_bad_json, "a header that is not the JSON of tensors is refused")
         {"{}x", "an unexpected character"},
         {"{}{}", "after the object"},
         {"{\"a\"}", "no colon"},
-        {"{\"a\":}", "invalid JSON"},
+        {"{\"a\":}", "no value"},
         {"{\"a\":[}", "invalid JSON"},
         {"{,}", "no name"},
         {"{1:2}", "no name"},
@@ -239,8 +239,8 @@ CASE(refuses_bad_json, "a header that is not the JSON of tensors is refused")
         {"{\"\xc0\x80\":{}}", "UTF-8"},
         {"{\"\xed\xa0\x80\":{}}", "UTF-8"},
         {"{\"unterminated", "too early"},
-        {"{\"a\\", "invalid JSON"},
-        {"{\"a\":nul}", "invalid JSON"},
+        {"{\"a\\", "too early"},
+        {"{\"a\":nul}", "too early"},
         {"{\"a\":true}", "an unexpected character"},
         {"{/**/}", "an unexpected character"},
         {"{\"a\":\001", "an unexpected character"},
@@ -298,8 +298,8 @@ CASE(refuses_bad_numbers, "signs, fractions, exponents and leading zeros are ref
                  numbers[i]);
         refused(header, 1, "");
     }
-    refused("{" ENTRY("a", "U8", "18446744073709551616", "0", "1") "}", 1,
-            "above 2^63-1");
+    refused("{" ENTRY("a", "U8", "18446744073709551616", "0", "1") "}", 1, "not a size");
+    refused("{" ENTRY("a", "U8", "9223372036854775808", "0", "1") "}", 1, "above 2^63-1");
 }
 
 CASE(refuses_sizes_that_overflow, "sizes whose product overflows are refused")
@@ -436,9 +436,7 @@ CASE(survives_lack_of_memory, "whichever allocation fails, there is a status and
             break;
         }
         CHECK(result != 0);
-        /* jansson calls some of its own failed allocations invalid JSON. */
-        CHECK(failure.status == TRIT_RESOURCE_EXHAUSTED ||
-              failure.status == TRIT_INVALID_ARGUMENT);
+        CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
         CHECK(n < 1000);
     }
     json_set_alloc_funcs(malloc, free);

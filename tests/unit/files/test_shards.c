@@ -156,7 +156,7 @@ CASE(no_index, "an invalid index is refused, and the message says what is wrong 
         {"{\"weight_map\":[]}", "weight_map"},
         {"{\"weight_map\":{}}", "lists no tensor"},
         {"{\"weight_map\":{\"a\":\"x\",\"a\":\"y\"}}", "duplicate"},
-        {"{\"weight_map\":{\"a\":\"x\\u0000y\"}}", "\\u0000"},
+        {"{\"weight_map\":{\"a\":\"x\\u0000y\"}}", "a NUL character"},
     };
     struct model model;
 
