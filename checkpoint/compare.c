@@ -12,7 +12,7 @@ static const char *hint_of(enum content_kind kind)
     if (kind == CONTENT_EXCLUDED)
         return "a pattern excludes it from the layers, so it should equal the "
                "latents' tensor";
-    return "";
+    return "it is not a layer, so it should equal the latents' tensor";
 }
 
 static struct trit_finding *add_difference(struct file_findings *findings,

@@ -411,6 +411,10 @@ int contents_create(struct contents *contents, const struct checkpoint_options *
     if (terms_check(terms, failure) < 0)
         return -1;
     contents->items = calloc(table->count + 1, sizeof(*contents->items));
+    if (options->config && options->config->quant_method[0])
+        contents->quant_method =
+            arena_strndup(&contents->strings, options->config->quant_method,
+                          sizeof(options->config->quant_method));
     if (!contents->items)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     if (find_layers(&c) < 0)

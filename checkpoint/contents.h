@@ -79,6 +79,7 @@ struct contents {
     size_t layers;               /* of kind CONTENT_LAYER */
     bool nameless; /* set by the caller if the file does not store names (a .npy file):
                       its single tensor then corresponds to any name */
+    const char *quant_method; /* of config.json's quantization_config; NULL: not given */
     struct arena strings;
 };
 

@@ -117,8 +117,11 @@ static const char *foreign_text(char *text, const struct contents *contents, siz
     }
     packing_visit(contents->table, &contents->table->entries[index], list_table,
                   &listing);
-    snprintf(text, CONTENT_TEXT_BYTES, "packed as %s%s%.*s", packing_name(item->packing),
-             tables[0] ? ", with the tables " : "", CONTENT_TEXT_BYTES - 64, tables);
+    const bool by_config = item->packing == PACKING_OTHER && contents->quant_method;
+    snprintf(text, CONTENT_TEXT_BYTES, "packed as %s%s%s%.*s",
+             by_config ? contents->quant_method : packing_name(item->packing),
+             by_config ? " (by config.json)" : "", tables[0] ? ", with the tables " : "",
+             CONTENT_TEXT_BYTES - 256, tables);
     return text;
 }
 

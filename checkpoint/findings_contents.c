@@ -107,11 +107,12 @@ static void list_encodings(char *text, size_t bytes, const struct tensor_entry *
     }
 }
 
-static void add_unknown(struct file_findings *findings, const struct tensor_entry *entry)
+static void add_unknown(struct file_findings *findings, const struct contents *claim,
+                        const struct tensor_entry *entry)
 {
     struct trit_finding *added =
         findings_add(findings, TRIT_FINDING_UNKNOWN_DTYPE, NULL, entry->name);
-    char encodings[128], text[256];
+    char encodings[128], text[512];
 
     if (!added)
         return;
@@ -120,8 +121,9 @@ static void add_unknown(struct file_findings *findings, const struct tensor_entr
     snprintf(
         text, sizeof(text),
         "a tensor that may hold weights, of a type that cannot be checked; --exclude "
-        "leaves it out, --encoding gives its encoding%s",
-        encodings);
+        "leaves it out, --encoding gives its encoding%s%s%s",
+        encodings, claim->quant_method ? "; config.json's quant_method is " : "",
+        claim->quant_method ? claim->quant_method : "");
     finding_set_hint(added, text);
 }
 
@@ -189,7 +191,7 @@ void findings_add_contents(struct file_findings *findings,
             add_without_scales(findings, claim, i);
         } else if (item->kind == CONTENT_UNKNOWN_DTYPE &&
                    !(has_record && (latents || accept_record))) {
-            add_unknown(findings, entry);
+            add_unknown(findings, claim, entry);
         } else if (experts_are_unknown(claim, i) && !latents && !accept_record) {
             finding_set_hint(
                 has_record ? findings_add(findings, TRIT_FINDING_KEPT_BY_RECORD,

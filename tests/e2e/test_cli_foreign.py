@@ -197,3 +197,18 @@ def test_a_large_layer(daemon, tmp_path, random):
     code, found, kinds = verify(daemon, tmp_path / "a.safetensors")
     assert code == 1 and kinds == {"not_ternary"}
     assert 1999 * 1024 + 896 <= found["findings"][0]["index"] < 2000 * 1024
+
+
+def test_config_names_the_packing(daemon, tmp_path, random):
+    """A packing that the tables do not tell is named as config.json does."""
+    tensors = {"l.weight": random.integers(0, 255, (8, 64), np.uint8),
+               "l.weight_scales": np.ones((8, 2), np.float32),
+               "m.weight": random.integers(0, 255, (8, 64), np.uint8)}
+    for method, words in (("quanto", ("packed as quanto (by config.json)", "quant_method is quanto")),
+                          (None, ("packed as an unknown packing", "gives its encoding"))):
+        config = {"quantization_config": {"quant_method": method}} if method else {}
+        path = folder(tmp_path / str(method), tensors, config)
+        code, found, kinds = verify(daemon, path)
+        assert code == 4 and kinds == {"foreign_packing", "unknown_dtype", "nothing_examined"}
+        for one, word in zip(found["findings"], words):
+            assert word in one["hint"]
