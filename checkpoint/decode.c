@@ -125,11 +125,13 @@ bool floats_convert(enum trit_dtype from, const void *array, enum trit_dtype to,
         const float value = float_at(from, array, i);
         const uint16_t half = to == TRIT_F16 ? f32_to_f16(value) : f32_to_bf16(value);
 
-        if (to == TRIT_F32)
+        if (out && to == TRIT_F32)
             memcpy((char *)out + 4 * i, &value, sizeof(value));
-        else
+        else if (out)
             memcpy((char *)out + 2 * i, &half, sizeof(half));
-        const float there = float_at(to, out, i);
+        const float there = to == TRIT_F32   ? value
+                            : to == TRIT_F16 ? f16_to_f32(half)
+                                             : bf16_to_f32(half);
         if (there != value && (there == there || value == value)) {
             *bad = i;
             return false;

@@ -28,7 +28,7 @@ bool matrix_decode(const struct kernels *kernels, const struct encoded_matrix *m
 float float_at(enum trit_dtype dtype, const void *array, uint64_t index);
 
 /* Writes `count` elements of an array of F32, F16 or BF16 as another of these types. False:
- * it does not hold element *bad exactly. NaN stays NaN. */
+ * it does not hold element *bad exactly. `out` NULL: nothing is written. NaN stays NaN. */
 bool floats_convert(enum trit_dtype from, const void *array, enum trit_dtype to,
                     void *out, uint64_t count, uint64_t *bad);
 

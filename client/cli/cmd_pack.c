@@ -33,11 +33,11 @@ static enum exit_code show_result(const struct packing_run *p)
 {
     if (option_given(p->options, OPTION_JSON))
         return print_json(result_json(p), DONE);
-    printf("%s: %zu layers as %s, trits and scales as they were; all other tensors "
-           "copied\n",
-           p->options->output, p->plan.layers, encoding_name(p->plan.terms.encoding));
+    printf("%s: %zu layers as %s, trits%s as they were; all other tensors copied\n",
+           p->options->output, p->plan.layers, encoding_name(p->plan.terms.encoding),
+           p->rounded ? "" : " and scales");
     if (p->rounded)
-        printf("  %" PRIu64 " scales were rounded to the encoding's type\n", p->rounded);
+        printf("  %" PRIu64 " scales were rounded to the output's type\n", p->rounded);
     return DONE;
 }
 
@@ -177,12 +177,12 @@ const struct command cmd_pack = {
 const struct command cmd_unpack = {
     .name = "unpack",
     .arguments = "IN -o OUT [OPTION...]",
-    .summary = "make the layers of a packed checkpoint dense, losslessly",
+    .summary = "make the layers of a packed checkpoint dense",
     .details =
-        "Each weight becomes t*s. The type is that of the record, or --dtype; a scale\n"
-        "that it does not hold is refused. --from-encoding says how a file without a "
-        "record is\n"
-        "encoded.",
+        "Each weight becomes t*s. The type is that of the record, or --dtype. A scale\n"
+        "that it does not hold is rounded, as in a dense projection, and counted; one\n"
+        "that would become 0 or infinite is refused. --from-encoding says how a file\n"
+        "without a record is encoded.",
     .options = SHARED_OPTIONS | OPTION_BIT(OPTION_DTYPE),
     .arguments_min = 1,
     .arguments_max = 1,

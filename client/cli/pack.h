@@ -21,7 +21,7 @@ struct packing_run {
     struct progress progress;
     struct plan_cursor cursor; /* of the next piece */
     pthread_mutex_t whole;     /* held for a matrix that is in memory as a whole */
-    uint64_t rounded;          /* scales that --round-scales allowed to round */
+    uint64_t rounded;          /* scales that were rounded to the output's type */
     struct failure failure;
 };
 

@@ -128,11 +128,18 @@ static enum trit_dtype dense_dtype(const struct work *work)
     return plan->table.entries[plan->items[work->piece->what.index].data].type->dtype;
 }
 
+/* The scales of rows that begin with `first`; NULL: the encoding has none of their own. */
+static const void *scales_at(const struct work *work, uint64_t first)
+{
+    const uint64_t row = work->scales.scale_bytes / work->piece->what.matrices.rows;
+
+    return work->scales.scales ? (const char *)work->scales.scales + first * row : NULL;
+}
+
 static int unpack_call(struct work *work, const struct rows *rows, void **data,
                        uint64_t *bytes)
 {
     const struct matrices *matrices = &work->piece->what.matrices;
-    const uint64_t scales_row = work->scales.scale_bytes / matrices->rows;
     const bool all = rows->count == matrices->rows;
     struct trit_tensor tensor = matrix_tensor(&work->source, work->dtype, matrices);
     struct trit_unpack_options options = TRIT_UNPACK_OPTIONS_INIT;
@@ -146,12 +153,65 @@ static int unpack_call(struct work *work, const struct rows *rows, void **data,
     options.group_size = work->content->terms.group_size;
     options.dtype = dense_dtype(work);
     options.scales_dtype = work->scales.matrix.scales_dtype;
-    if (work->scales.scales)
-        options.scales = (const char *)work->scales.scales + rows->first * scales_row;
-    options.scale_bytes = all ? work->scales.scale_bytes : rows->count * scales_row;
+    options.scales = scales_at(work, rows->first);
+    options.scale_bytes = all ? work->scales.scale_bytes
+                              : rows->count * (work->scales.scale_bytes / matrices->rows);
     return answer(work,
                   trit_unpack(work->p->client, &tensor, &options, data, bytes, &error),
                   &error);
+}
+
+/* Groups of a row that the type of the output holds only rounded. */
+static uint64_t row_rounded(const struct work *work, const float *values)
+{
+    const uint64_t columns = work->piece->what.matrices.columns;
+    const uint64_t size = work->content->terms.group_size;
+    uint64_t rounded = 0, count, bad;
+
+    for (uint64_t at = 0; at < columns; at += count) {
+        count = size ? u64_min(size, columns - at) : columns;
+        rounded +=
+            !floats_convert(TRIT_F32, values + at, dense_dtype(work), NULL, count, &bad);
+    }
+    return rounded;
+}
+
+static int count_rounded(struct work *work, const struct rows *rows)
+{
+    const struct encoded_matrix matrix = {.rows = rows->count,
+                                          .columns = work->piece->what.matrices.columns,
+                                          .terms = work->content->terms,
+                                          .dtype = work->dtype,
+                                          .data = rows->data,
+                                          .scales = scales_at(work, rows->first),
+                                          .scales_dtype =
+                                              work->scales.matrix.scales_dtype};
+    float *values = malloc((size_t)matrix.columns * sizeof(*values) + 1);
+    struct kernels_env env;
+
+    if (!values)
+        return fail(work->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    kernels_enter(&env);
+    for (uint64_t row = 0; row < rows->count; row++) {
+        matrix_decode(kernels_select(NULL), &matrix, row, 1, values);
+        work->piece->rounded += row_rounded(work, values);
+    }
+    kernels_leave(&env);
+    free(values);
+    return 0;
+}
+
+/* One scale of a matrix that is in memory. */
+static void count_rounded_scale(struct work *work)
+{
+    float scale;
+    uint64_t bad;
+
+    if (!work->scales.scales)
+        return;
+    scale = float_at(work->scales.matrix.scales_dtype, work->scales.scales, 0);
+    work->piece->rounded +=
+        !floats_convert(TRIT_F32, &scale, dense_dtype(work), NULL, 1, &bad);
 }
 
 static int unpack_rows(struct work *work, const struct rows *rows)
@@ -163,7 +223,12 @@ static int unpack_rows(struct work *work, const struct rows *rows)
     if (result == 0)
         result = data_put_write(&work->data, 0, data, bytes);
     trit_free(data);
-    return result;
+    if (result < 0 || dense_dtype(work) == TRIT_F32)
+        return result;
+    if (work->streamed)
+        return count_rounded(work, rows);
+    count_rounded_scale(work);
+    return 0;
 }
 
 /* A dense layer stays as it is, in the type that is asked for. */

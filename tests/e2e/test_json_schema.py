@@ -225,7 +225,7 @@ def test_pack_and_unpack(daemon, latents):
     found = result(daemon, "pack", "pack", int8, "-o", packed, "-e", "pq2_0", "--round-scales")
     assert found["layers"] == 4 and found["scales_rounded"] > 0
     found = result(daemon, "unpack", "unpack", packed, "-o", dense)
-    assert (found["encoding"], found["scales_rounded"]) == ("dense", 0)
+    assert found["encoding"] == "dense" and found["scales_rounded"] > 0  # lm_head is of bf16
 
 
 # ---- trit verify --------------------------------------------------------------------------

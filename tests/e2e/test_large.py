@@ -51,8 +51,8 @@ def parameters(shapes):
 @LARGE
 @MEASURED
 def test_six_gigabytes_need_little_memory(start, tmp_path, random):
-    """project, verify, verify --against, inspect and diff need at most 256 MiB in trit and in
-    tritd."""
+    """project, verify, verify --against, inspect, diff, pack and unpack need at most 256 MiB in
+    trit and in tritd."""
     own, shapes = start(), [EMBEDDING, *LAYERS]
     latents, packed, mlx = (tmp_path / f"{name}.safetensors" for name in ("in", "pq2_0", "mlx"))
     written, count = write_sparse(latents, shapes, random), parameters(shapes)
@@ -69,6 +69,15 @@ def test_six_gigabytes_need_little_memory(start, tmp_path, random):
     assert sum(int(np.prod(one["shape"])) for one in said["tensors"]) == count
     said = run_small(own, "diff", packed, mlx)
     assert said["equal"] and sum(one["elements"] for one in said["layers"]) == count
+    mlx.unlink()
+    again, dense = tmp_path / "q2_0.safetensors", tmp_path / "dense.safetensors"
+    said = run_small(own, "pack", packed, "-o", again, "-e", "q2_0")
+    assert said["layers"] == len(shapes)
+    said = run_small(own, "unpack", packed, "-o", dense, "--include", "*embed*",
+                     "--dtype", "f32")
+    assert said["layers"] == 1 and dense.stat().st_size > 4 * parameters([EMBEDDING])
+    for path in (again, dense):
+        assert run_small(own, "diff", packed, path)["equal"]
     assert own.memory_kib() < PEAK_MIB_MAX * 1024
 
 

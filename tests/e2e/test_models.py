@@ -415,6 +415,35 @@ def test_pack_rounds_only_where_it_may(daemon, model):
         assert raw(found[name]) == wanted[1], name
 
 
+def test_unpack_counts_what_it_rounds(daemon, model):
+    """The type of the latents does not hold the scales of pq2_0: unpack rounds them once, and says
+    how many; f32 holds all."""
+    source = model.folder.parent / "pq2_0-to-unpack"
+    result(daemon, "project", model.folder, "-o", source, "-e", "pq2_0")
+    out = source.with_name("unpacked")
+    for words, dtype in ((("--dtype", "f32"), None), ((), ref.BF16)):
+        said = result(daemon, "unpack", source, "-o", out, "--force", *words)
+        found = load_folder(out)
+        rounded = 0
+        for name in model.weights:
+            if not outputs.is_layer(model, name, "pq2_0"):
+                continue
+            parts = []
+            for one in outputs.matrices(model, name, "pq2_0"):
+                held = one.held
+                if dtype:
+                    held = outputs.held("dense", held)
+                    rounded += int((held != one.held).sum())
+                parts.append(one._replace(held=held).values)
+            wanted = np.stack(parts) if model.weights[name].ndim == 3 else parts[0]
+            if name in model.turned:
+                wanted = wanted.swapaxes(-1, -2)
+            made = raw(found[name])
+            values = ref.widen(made.data, dtype or ref.F32).reshape(made.shape)
+            np.testing.assert_array_equal(values, wanted)
+        assert said["scales_rounded"] == rounded and (rounded > 0) == (dtype is not None)
+
+
 def test_damage_is_found_in_its_layer(daemon, model, dense, tmp_path):
     """A changed code, a changed norm and a lost tensor are each a finding that names the tensor,
     and diff counts them."""
