@@ -63,15 +63,22 @@ $(VENV): tests/requirements.txt $(BUILD)/deps/test
 
 # ---- generated code, objects, binaries -----------------------------------------
 PROTOS := $(wildcard proto/trit/v1/*.proto) proto/grpc/health/v1/health.proto \
-  $(wildcard proto/google/rpc/*.proto)
+  proto/grpc/reflection/v1/reflection.proto $(wildcard proto/google/rpc/*.proto)
+# What the daemon serves by reflection, and what is installed.
+PROTOS_SERVED := $(PROTOS) proto/grpc/reflection/v1alpha/reflection.proto
 PB_C := $(PROTOS:proto/%.proto=$(GEN)/%.pb.c)
 PB_O := $(PROTOS:proto/%.proto=$(O)/gen/%.pb.o)
-$(O)/proto.a: $(PB_O)
+$(O)/proto.a: $(PB_O) $(O)/gen/descriptors.o
 
 $(GEN)/%.pb.c: proto/%.proto $(wildcard proto/*/*/*.options) | $(DEPS)
 	@mkdir -p $(GEN)
 	@echo "  PROTO $<"
 	@cd proto && $(PYTHON) /usr/bin/nanopb_generator.py -q -I . -D $(abspath $(GEN)) $*.proto
+
+$(GEN)/descriptors.c: $(PROTOS_SERVED) proto/descriptors.py | $(DEPS)
+	@mkdir -p $(GEN)
+	@cd proto && protoc -I . --include_imports --descriptor_set_out=$(abspath $(GEN))/descriptors.set $(PROTOS_SERVED:proto/%=%)
+	@$(PYTHON) proto/descriptors.py $(GEN)/descriptors.set > $@.new && mv $@.new $@
 
 # Written only when the flags differ, so that other edits of this file compile nothing.
 $(O)/flags: force
@@ -131,6 +138,8 @@ install: bins ## copy binaries, library, headers, schemas and trit.pc under DEST
 	install -m 644 client/include/trit.h $(D)/include
 	install -m 644 $(wildcard client/include/trit/*.h) proto/trit/types.h $(D)/include/trit
 	install -m 644 $(wildcard docs/schema/*.json) $(D)/share/trit/schema
+	for p in $(PROTOS_SERVED:proto/%=%); do \
+	  install -D -m 644 proto/$$p $(D)/share/trit/proto/$$p || exit 1; done
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: trit' 'Description: Client of tritd, the ternary weight daemon' \
 	  'Version: $(VERSION)' 'Requires.private: libnghttp2 jansson gnutls' \
@@ -142,6 +151,8 @@ uninstall: ## remove what install copied
 	  $(D)/lib/libtrit.so.$(VERSION) $(D)/include/trit.h $(D)/lib/pkgconfig/trit.pc \
 	  $(patsubst client/include/%,$(D)/include/%,$(wildcard client/include/trit/*.h)) $(D)/include/trit/types.h \
 	  $(patsubst docs/schema/%,$(D)/share/trit/schema/%,$(wildcard docs/schema/*.json))
+	rm -f $(PROTOS_SERVED:proto/%=$(D)/share/trit/proto/%)
+	-find $(D)/share/trit/proto -depth -type d -exec rmdir {} + 2>/dev/null
 	-rmdir $(D)/include/trit $(D)/share/trit/schema $(D)/share/trit 2>/dev/null
 
 # ---- run ------------------------------------------------------------------------
@@ -191,10 +202,16 @@ $(FAILING): $(O)/tests/e2e/failing_calls.o
 RUN_TESTS = TRIT_O=$(abspath $(O)) TRIT_VARIANT=$(VARIANT) TRIT_RUNNER='$(RUNNER)' \
   TRIT_STUBS=$(abspath $(BUILD)/stubs) $(BUILD)/venv/bin/python tests/run.py
 
+# Clients and checkers of other projects, as far as they can be built here.
+TOOLS := $(BUILD)/tools/stamp
+$(TOOLS): tests/tools/go-tools.sh
+	@sh $< $(@D)
+	@touch $@
+
 .PHONY: test e2e
-test: bins $(TESTS) $(STUBS) $(FAILING) ## everything: unit tests of every module, then end to end
+test: bins $(TESTS) $(STUBS) $(FAILING) $(TOOLS) ## everything: unit tests of every module, then end to end
 	@$(RUN_TESTS) $(TESTS) --e2e tests/e2e -- $(E2E)
-e2e: bins $(STUBS) $(FAILING) ## the end-to-end suite alone (E2E='-k name')
+e2e: bins $(STUBS) $(FAILING) $(TOOLS) ## the end-to-end suite alone (E2E='-k name')
 	@$(RUN_TESTS) --e2e tests/e2e -- $(E2E)
 
 .PHONY: test-large

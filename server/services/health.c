@@ -11,6 +11,7 @@
 #include "obs/metrics.h"
 #include "proto/codec/codec.h"
 #include "services/methods.h"
+#include "services/service_names.h"
 #include "services/shared.h"
 
 /* ---- the status ------------------------------------------------------------------- */
@@ -71,12 +72,6 @@ void health_store_ended(const struct call *call, enum trit_status status)
 
 /* ---- services ----------------------------------------------------------------------- */
 
-/* The length of the service's name in "/package.Service/Method", which begins at 1. */
-static size_t service_length(const char *path)
-{
-    return (size_t)(strrchr(path, '/') - path) - 1;
-}
-
 static bool is_of_service(const char *path, const char *service)
 {
     size_t length = service_length(path);
@@ -92,18 +87,6 @@ static bool is_known(const struct call *call, const char *service)
         return true;
     for (size_t i = 0; i < config->method_count; i++)
         if (is_of_service(config->methods[i]->path, service))
-            return true;
-    return false;
-}
-
-/* Whether an earlier method of the table has the same service. */
-static bool is_repeated(const struct grpc_config *config, size_t index)
-{
-    const char *path = config->methods[index]->path;
-    size_t length = service_length(path) + 2; /* with both slashes */
-
-    for (size_t i = 0; i < index; i++)
-        if (strncmp(config->methods[i]->path, path, length) == 0)
             return true;
     return false;
 }
@@ -159,7 +142,7 @@ static int list_request(struct call *call)
     for (size_t i = 0; i < config->method_count; i++) {
         const char *path = config->methods[i]->path;
 
-        if (!is_repeated(config, i))
+        if (!service_is_repeated(config, i))
             used += encode_health_entry(path + 1, service_length(path), status,
                                         reply + used, sizeof(reply) - used);
     }

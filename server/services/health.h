@@ -4,28 +4,10 @@
 #ifndef SERVICES_HEALTH_H
 #define SERVICES_HEALTH_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "async/loop.h"
+#include "base/status.h"
 
 struct call;
-
-enum {
-    /* After a commit that failed, calls are not invited for this long. Then they are
-     * again, because only a report shows whether the store has recovered. */
-    HEALTH_STORE_FAILED_MS = 30 * 1000,
-};
-
-struct health {
-    struct list watches;
-    size_t watch_count;
-    uint64_t store_failed_ns; /* monotonic; 0: the last commit succeeded */
-    struct timer recheck;
-    struct timers *timers; /* NULL before the first failure */
-    struct grpc *grpc;
-};
+struct health;
 
 void health_init(struct health *health);
 void health_fini(struct health *health);

@@ -5,6 +5,7 @@
 
 #include "base/budget.h"
 #include "obs/metrics.h"
+#include "services/health.h"
 #include "services/methods.h"
 #include "services/shared.h"
 #include "work/pool.h"
@@ -22,6 +23,8 @@
     X(reports_list, READ)                                                                \
     X(health_check, EVERYONE)                                                            \
     X(health_list, EVERYONE)                                                             \
+    X(reflection_v1, READ)                                                               \
+    X(reflection_v1alpha, READ)                                                          \
     X(health_watch, EVERYONE)                                                            \
     X(layers_create, LAYERS)                                                             \
     X(layers_load, LAYERS)                                                               \

@@ -7,8 +7,23 @@
 
 #include "grpc/call.h"
 #include "services/config.h"
-#include "services/health.h"
 #include "services/ternary/tiles.h"
+
+enum {
+    /* After a commit that failed, calls are not invited for this long. Then they are
+     * again, because only a report shows whether the store has recovered. */
+    HEALTH_STORE_FAILED_MS = 30 * 1000,
+};
+
+/* See health.h. */
+struct health {
+    struct list watches;
+    size_t watch_count;
+    uint64_t store_failed_ns; /* monotonic; 0: the last commit succeeded */
+    struct timer recheck;
+    struct timers *timers; /* NULL before the first failure */
+    struct grpc *grpc;
+};
 
 struct services {
     struct services_config config;

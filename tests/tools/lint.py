@@ -87,7 +87,7 @@ def module_of_include(name, uses):
     first = name.split("/")[0]
     if first in ("kernels", "client"):
         return first if first == "kernels" else ("cli" if name.startswith("client/cli") else "lib")
-    if name.startswith("grpc/health/"):  # generated from the .proto file
+    if name.startswith(("grpc/health/", "grpc/reflection/")):  # generated from the .proto file
         return "proto"
     if first in uses and "/" in name:
         return first

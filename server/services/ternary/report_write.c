@@ -6,6 +6,7 @@
 
 #include "proto/codec/codec.h"
 #include "proto/utf8.h"
+#include "services/health.h"
 #include "services/shared.h"
 
 static const struct state_row rows[REPORT_WRITE_STATES] = {

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "proto/codec/codec.h"
+#include "services/health.h"
 #include "services/methods.h"
 #include "services/shared.h"
 #include "tests/lib/check.h"
