@@ -4,7 +4,7 @@
     tests/bench/bench.py OUTPUT PEERS_PYTHON BENCH_PROGRAM...
 
 bench_kernels and bench_linear append JSON lines to the file they are given;
-bench_rpc prints them and is given the address of a daemon of its own;
+bench_rpc and bench_tls print them and are given daemons of their own;
 kernels_peers.py and bench_project.py run under PEERS_PYTHON, which has what they
 compare with and the package trit. A line has measure, figure and unit, and where
 there is a goal also goal, holds and against.
@@ -19,6 +19,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import bench_checkpoints  # noqa: E402
+from certificates import Authority, tls_words  # noqa: E402
 from tritd import BINARIES, Daemon  # noqa: E402
 
 STREAM_MIB = int(os.environ.get("BENCH_STREAM_MIB", 4096))
@@ -97,6 +98,21 @@ def rpc(program, folder):
     return found
 
 
+def tls(program, folder):
+    folder = pathlib.Path(folder)
+    authority = Authority(folder)
+    daemons = [Daemon(folder / "plain"),
+               Daemon(folder / "tls", *tls_words(authority.issue("server")))]
+    try:
+        words = [word for one in daemons for word in (one.rpc, str(one.process.pid))]
+        done = subprocess.run([program, *words, str(authority.path)], check=True,
+                              stdout=subprocess.PIPE, text=True)
+    finally:
+        for one in daemons:
+            one.stop()
+    return lines(done.stdout)
+
+
 def whole_checkpoints(program, folder):
     """`program`: trit."""
     daemon = Daemon(pathlib.Path(folder) / "data")
@@ -116,7 +132,7 @@ def table(entries):
 
 def main():
     output, python, programs = sys.argv[1], sys.argv[2], sys.argv[3:]
-    benches = {"bench_rpc": rpc, "bench_linear": products}
+    benches = {"bench_rpc": rpc, "bench_tls": tls, "bench_linear": products}
     runs = [(benches.get(pathlib.Path(program).name, kernels), program)
             for program in programs]
     peer = str(pathlib.Path(programs[0]).parent / "kernels_peer")
