@@ -55,6 +55,7 @@ struct h2_session {
     struct list streams;
     struct list dead; /* closed streams that wait for the batch with their bytes */
     size_t stream_count, streams_max;
+    size_t stops_due; /* streams that h2_stop_uploads resets */
     struct batch batch;
     struct frame_walk walk;
     struct fates fates;
@@ -76,6 +77,9 @@ enum stream_state {
     STREAM_STATES
 };
 
+/* The response is complete, and the peer still sends: RST_STREAM is due. */
+enum stop_state { STOP_NONE, STOP_DUE, STOP_OVERDUE };
+
 struct h2_stream {
     struct list link;
     struct h2_session *session;
@@ -85,6 +89,7 @@ struct h2_stream {
     bool announced; /* request() was delivered, so closed() must follow */
     bool peer_done; /* END_STREAM was received */
     bool refused;   /* there was no memory for it: request_too_large() */
+    enum stop_state stop;
     uint32_t close_code;
     struct header_block headers;
     struct fields *trailers; /* in state FINISHING */

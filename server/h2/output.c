@@ -13,8 +13,8 @@
  *
  * The end of a response: in state FINISHING, with no byte left, read_body
  * submits the trailers and reports EOF without END_STREAM. If the peer is still
- * sending when the trailers' HEADERS are in a batch, RST_STREAM(NO_ERROR) asks it
- * to stop (gRPC and RFC 9113, 8.1). nghttp2 then closes the stream, possibly in
+ * sending when the trailers' HEADERS are in a batch, h2_stop_uploads will ask it to stop
+ * with RST_STREAM(NO_ERROR) (gRPC and RFC 9113, 8.1). nghttp2 then closes the stream, possibly in
  * the middle of h2_produce; stream_retire keeps the stream until the batch that
  * points to its slices has been written.
  *
@@ -113,9 +113,10 @@ static void ended(struct h2_stream *stream)
 
     if (!state_try(&stream_states, &stream->state, STREAM_ENDED))
         return; /* h2_reset came first, and its RST_STREAM follows */
-    if (!stream->peer_done)
-        session_check(session, nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE,
-                                                         stream->id, NGHTTP2_NO_ERROR));
+    if (!stream->peer_done) {
+        stream->stop = STOP_DUE;
+        session->stops_due++;
+    }
 }
 
 static void count_reset(struct h2_session *session, uint32_t code)

@@ -103,3 +103,27 @@ void h2_credit(struct h2_stream *stream, size_t bytes)
     if (nghttp2_session_want_write(session->ng))
         session_wake(session);
 }
+
+bool h2_has_uploads_to_stop(const struct h2_session *session)
+{
+    return session->stops_due > 0;
+}
+
+void h2_stop_uploads(struct h2_session *session)
+{
+    for (struct list *node = session->streams.next; node != &session->streams;
+         node = node->next) {
+        struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, link);
+
+        if (stream->stop == STOP_DUE) {
+            stream->stop = STOP_OVERDUE;
+        } else if (stream->stop == STOP_OVERDUE) {
+            stream->stop = STOP_NONE;
+            session->stops_due--;
+            session_check(session,
+                          nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE,
+                                                    stream->id, NGHTTP2_NO_ERROR));
+        }
+    }
+    session_wake(session);
+}

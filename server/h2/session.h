@@ -109,6 +109,13 @@ const struct h2_counters *h2_counters(const struct h2_session *session);
 void h2_drain(struct h2_session *session);
 void h2_drain_finish(struct h2_session *session);
 
+/* Whether peers still send requests whose response is complete. While it is true, call
+ * h2_stop_uploads in even intervals: it resets the streams that were so at the previous
+ * call. The peer has the interval to read the response first. A proxy that reads both
+ * together would report the reset instead. */
+bool h2_has_uploads_to_stop(const struct h2_session *session);
+void h2_stop_uploads(struct h2_session *session);
+
 /* The peer given to h2_create. */
 const struct peer *h2_stream_peer(const struct h2_stream *stream);
 
@@ -134,7 +141,7 @@ void h2_write(struct h2_stream *stream, struct h2_slice *slice);
 /* Ends the response with trailers, which it copies; without any, the last DATA has
  * END_STREAM. Without an earlier h2_respond the response is Trailers-Only: one
  * HEADERS with :status 200 and the fields. If the peer has not half-closed by
- * then, RST_STREAM(NO_ERROR) follows the trailers. */
+ * then, h2_stop_uploads sends RST_STREAM(NO_ERROR). */
 int h2_finish(struct h2_stream *stream, const struct h2_header *fields, size_t count);
 
 void h2_reset(struct h2_stream *stream, uint32_t error_code);

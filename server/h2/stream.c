@@ -53,6 +53,9 @@ void stream_close(struct h2_stream *stream, uint32_t code)
         code = NGHTTP2_NO_ERROR;
     else if (code == NGHTTP2_NO_ERROR)
         code = NGHTTP2_CANCEL;
+    if (stream->stop != STOP_NONE)
+        stream->session->stops_due--;
+    stream->stop = STOP_NONE;
     if (state_try(&stream_states, &stream->state, STREAM_CLOSED))
         stream->close_code = code;
 }

@@ -8,8 +8,9 @@
  * write it at once and leaves the rest to uv_write (write.c).
  * Nothing is written before the client's preface is complete, so that a peer
  * that speaks HTTP/1 is answered in HTTP/1. When the session is over, and
- * nothing is being written, the connection closes: conn_close → on_closed, the
- * one place where session and memory are released.
+ * nothing is being written, the connection lingers: it drops what comes until the peer
+ * closes. Then conn_close → on_closed, the one place where session and memory are
+ * released.
  *
  * Over TLS the handshake comes first (SECURING, secure.c); then on_read takes plaintext
  * from the TLS session, and conn_flush gives it plaintext.
@@ -26,12 +27,21 @@
  * writing belongs to the session until h2_destroy. The session may call conn_wake
  * at any time except while it is being destroyed. */
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/account.h"
 #include "h2/session.h"
 #include "net/impl.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+
+enum {
+    /* How long a peer may take to read the end of a call before its upload is reset: from
+     * once to twice this time. */
+    UPLOAD_STOP_MS = 100,
+    /* How long a connection without calls waits for its peer to close. */
+    LINGER_MS = 1000,
+};
 
 static void free_tls(struct conn *conn)
 {
@@ -97,12 +107,54 @@ void conn_close(struct conn *conn, const char *reason)
     if (!state_try(&conn_states, &conn->state, CONN_CLOSING))
         return;
     conn->reason = reason;
-    if (conn->tls && !conn->writing)
+    if (conn->tls && !conn->writing && !conn->said_goodbye)
         say_goodbye(conn);
     timer_disarm(timers, &conn->handshake);
     timer_disarm(timers, &conn->stall);
+    timer_disarm(timers, &conn->patience);
     list_remove(&conn->flush_link);
     uv_close(&conn->io.handle, on_closed);
+}
+
+/* If the socket were closed now, the kernel would answer what the peer still sends, a
+ * WINDOW_UPDATE for instance, with a reset, and the peer could lose the end of a reply. */
+void conn_linger(struct conn *conn)
+{
+    struct timers *timers = conn->net->config.timers;
+    uv_os_fd_t fd;
+
+    if (conn->yields || conn->net->state == NET_ABORTING ||
+        uv_fileno(&conn->io.handle, &fd) != 0) {
+        conn_close(conn, "done");
+        return;
+    }
+    state_move(&conn_states, &conn->state, CONN_LINGERING);
+    if (conn->tls) {
+        say_goodbye(conn);
+        conn->said_goodbye = true;
+    }
+    shutdown(fd, SHUT_WR);
+    timer_disarm(timers, &conn->handshake);
+    timer_arm(timers, &conn->patience, after_ms(LINGER_MS));
+}
+
+void conn_stop_uploads(struct conn *conn)
+{
+    if (conn->patience.due_ns == 0 && h2_has_uploads_to_stop(conn->session))
+        timer_arm(conn->net->config.timers, &conn->patience, after_ms(UPLOAD_STOP_MS));
+}
+
+void conn_on_patience(struct timer *timer)
+{
+    struct conn *conn = LIST_OWNER(timer, struct conn, patience);
+
+    if (conn->state == CONN_LINGERING) {
+        conn_close(conn, "done");
+        return;
+    }
+    h2_stop_uploads(conn->session);
+    conn_stop_uploads(conn);
+    conn_schedule_flush(conn);
 }
 
 void conn_drain(struct conn *conn)

@@ -68,6 +68,7 @@ enum conn_state {
     CONN_GREETING,  /* the preface is still arriving; nothing is sent */
     CONN_OPEN,      /* bytes go both ways */
     CONN_FINISHING, /* reads nothing; closes when its output is written */
+    CONN_LINGERING, /* all is said; drops its input until the peer closes */
     CONN_CLOSING,   /* waits for the close callback */
     CONN_STATES
 };
@@ -95,6 +96,7 @@ struct conn {
     uint64_t active_ns; /* when the last byte came */
     bool headers_late;  /* the handshake timer waits for the rest of a header block */
     bool yields;        /* it gives way to a new one */
+    bool said_goodbye;  /* the close of the TLS session is sent */
     enum conn_state state;
     union {
         uv_handle_t handle;
@@ -109,6 +111,7 @@ struct conn {
     bool writing;            /* `write` is under way, with one batch of h2's */
     size_t write_bytes_left; /* when the stall timer last fired or was armed */
     struct timer handshake, stall;
+    struct timer patience; /* until uploads are stopped; in LINGERING until it closes */
     uint64_t refused_streams; /* as many as the metrics have counted */
     const char *reason;       /* why it closes, for the log */
     struct peer peer;
@@ -138,6 +141,13 @@ void conn_free(struct conn *conn);
 
 /* Closes immediately; harmless if called twice. `reason` is a literal. */
 void conn_close(struct conn *conn, const char *reason);
+
+/* The last byte is written: waits until the peer closes, for a limited time. */
+void conn_linger(struct conn *conn);
+
+/* Asks the peer to stop uploads whose call has ended, after it had time to read why. */
+void conn_stop_uploads(struct conn *conn);
+void conn_on_patience(struct timer *timer);
 
 /* Ends the connection gracefully: no new streams; it closes after its last stream. */
 void conn_drain(struct conn *conn);

@@ -143,6 +143,11 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
     struct conn *conn = LIST_OWNER(stream, struct conn, io);
 
+    if (conn->state == CONN_LINGERING) {
+        if (count < 0)
+            conn_close(conn, "done");
+        return;
+    }
     if (count < 0) {
         const char *reason = count == UV_EOF ? "peer_closed" : uv_err_name((int)count);
 
@@ -255,6 +260,7 @@ static struct conn *conn_create(struct net *net, const struct address *address)
     list_init(&conn->flush_link);
     timer_init(&conn->handshake, on_handshake_timeout);
     timer_init(&conn->stall, conn_on_stall);
+    timer_init(&conn->patience, conn_on_patience);
     peer_of_address(address, &conn->peer);
     list_push(&net->conns, &conn->link);
     net->conn_count++;

@@ -17,8 +17,10 @@ static const struct state_row conn_rows[CONN_STATES] = {
     [CONN_SECURING] = {"securing", STATE_TO(CONN_GREETING) | STATE_TO(CONN_CLOSING)},
     [CONN_GREETING] = {"greeting", STATE_TO(CONN_OPEN) | STATE_TO(CONN_FINISHING) |
                                        STATE_TO(CONN_CLOSING)},
-    [CONN_OPEN] = {"open", STATE_TO(CONN_FINISHING) | STATE_TO(CONN_CLOSING)},
+    [CONN_OPEN] = {"open", STATE_TO(CONN_FINISHING) | STATE_TO(CONN_LINGERING) |
+                               STATE_TO(CONN_CLOSING)},
     [CONN_FINISHING] = {"finishing", STATE_TO(CONN_CLOSING)},
+    [CONN_LINGERING] = {"lingering", STATE_TO(CONN_CLOSING)},
     [CONN_CLOSING] = {"closing", 0},
 };
 const struct states conn_states = STATES("connection", conn_rows);

@@ -203,6 +203,11 @@ void conn_flush(struct conn *conn)
     if (progress == CANNOT_WRITE)
         return;
     count_refusals(conn);
-    if (!conn->writing && (conn->state == CONN_FINISHING || h2_over(conn->session)))
-        conn_close(conn, conn->reason ? conn->reason : "done");
+    conn_stop_uploads(conn);
+    if (conn->writing)
+        return;
+    if (conn->state == CONN_FINISHING)
+        conn_close(conn, conn->reason);
+    else if (h2_over(conn->session))
+        conn_linger(conn);
 }

@@ -160,6 +160,11 @@ void connection_pump(struct connection *connection)
         bool moved = !connection->broken && to_server(connection);
 
         moved |= !connection->broken && !connection->hold && to_client(connection);
+        if (!moved && !connection->broken && !connection->hold &&
+            h2_has_uploads_to_stop(connection->server)) {
+            h2_stop_uploads(connection->server);
+            moved = true;
+        }
         if (!moved)
             return;
     }

@@ -297,6 +297,12 @@ bool pair_server_to_client(struct pair *pair)
     size_t count = pair->iovecs;
 
     CHECK_EQ(h2_produce(pair->server, iov, &count, &pair->failure), 0);
+    if (count == 0 && h2_has_uploads_to_stop(pair->server)) {
+        h2_stop_uploads(pair->server);
+        h2_stop_uploads(pair->server);
+        count = pair->iovecs;
+        CHECK_EQ(h2_produce(pair->server, iov, &count, &pair->failure), 0);
+    }
     CHECK(count <= pair->iovecs);
     if (count == 0)
         return false;

@@ -128,6 +128,24 @@ CASE(skipped_data, "DATA on a stream that was skipped is a protocol error")
     crowd_destroy(crowd);
 }
 
+CASE(polite_peer, "an upload that ends before h2_stop_uploads is not reset")
+{
+    struct crowd *crowd = crowd_create();
+    uint8_t buffer[300];
+
+    crowd->answers = ANSWERS_EARLY;
+    feed_in(crowd, buffer, headers_frame(buffer, 1, 0), 200);
+    CHECK(h2_has_uploads_to_stop(crowd->session));
+    feed_in(crowd, buffer, frame(buffer, NGHTTP2_DATA, END, 1, "last", 4), 200);
+    CHECK(!h2_has_uploads_to_stop(crowd->session));
+    h2_stop_uploads(crowd->session);
+    h2_stop_uploads(crowd->session);
+    crowd_take(crowd);
+    CHECK_EQ(reset_code(crowd, 1), NO_FRAME);
+    CHECK_EQ(crowd->closed, 1);
+    crowd_destroy(crowd);
+}
+
 CASE(late_data, "DATA that was on its way when we ended the stream is ignored")
 {
     for (size_t step = 1; step <= 300; step += 299) {
@@ -137,6 +155,11 @@ CASE(late_data, "DATA that was on its way when we ended the stream is ignored")
 
         crowd->answers = ANSWERS_EARLY;
         feed_in(crowd, buffer, headers_frame(buffer, 1, 0), step);
+        for (int calls = 0; calls < 2; calls++) {
+            CHECK_EQ(reset_code(crowd, 1), NO_FRAME);
+            h2_stop_uploads(crowd->session);
+            crowd_take(crowd);
+        }
         CHECK_EQ(reset_code(crowd, 1), NGHTTP2_NO_ERROR);
         CHECK_EQ(crowd->closed, 1);
         count = frame(buffer, NGHTTP2_DATA, 0, 1, "late", 4);
