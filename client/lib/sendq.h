@@ -14,7 +14,7 @@ enum {
     SENDQ_SLICES_MAX = 128,
     SENDQ_STAGE_BYTES = 64 * 1024, /* copied bytes */
     SENDQ_STAGE_RESERVE =
-        32 * 1024,             /* for a control frame, or the short slices of one frame */
+        32 * 1024, /* for a control frame, or the short slices of one frame */
     SENDQ_BYTES_MAX = 512 << 10, /* one more slice may exceed it */
 };
 

@@ -12,11 +12,11 @@
 #include "files/formats.h"
 #include "files/identify.h"
 #include "files/shards.h"
+#include "files/sources.h"
 
 struct reader {
     const struct reader_ops *ops;
-    struct source **sources; /* one per shard; NULL: it is missing */
-    size_t source_count;
+    struct sources *sources; /* one a shard, except for missing ones */
     struct tensor_table table;
     struct shards shards; /* empty for a single file */
     char *folder;
@@ -63,8 +63,7 @@ static struct reader *reader_create(size_t sources, struct failure *failure)
 
     if (reader) {
         table_init(&reader->table);
-        reader->sources = calloc(sources + 1, sizeof(struct source *));
-        reader->source_count = sources;
+        reader->sources = sources_create(sources);
     }
     if (reader && reader->sources)
         return reader;
@@ -85,7 +84,7 @@ int reader_open_source(struct reader **out, struct source *source,
         source_close(source);
         return -1;
     }
-    reader->sources[0] = source;
+    sources_put(reader->sources, 0, source);
     reader->ops = find_format(source, failure);
     if (!reader->ops ||
         reader->ops->read_table(source, &chosen, &reader->table, failure) < 0) {
@@ -117,7 +116,8 @@ static int open_file(struct reader **out, const char *path,
 /* State while the shards' tables are merged. */
 struct merging {
     struct reader *reader;
-    json_t *seen; /* name of each tensor: number of its shard */
+    json_t *seen;  /* name of each tensor: number of its shard */
+    json_t *pairs; /* key and value of each pair of metadata */
     struct failure *failure;
 };
 
@@ -167,23 +167,33 @@ static int merge_entry(struct merging *m, size_t shard, const struct tensor_entr
                                             .shard = promise ? promise : name});
 }
 
-static bool has_pair(const struct tensor_table *table, const struct tensor_pair *pair)
+/* Is the pair new? -1: memory ran out. */
+static int note_pair(struct merging *m, const struct tensor_pair *pair)
 {
-    for (size_t i = 0; i < table->pair_count; i++)
-        if (strcmp(table->pairs[i].key, pair->key) == 0 &&
-            strcmp(table->pairs[i].value, pair->value) == 0)
-            return true;
-    return false;
+    json_t *values = json_object_get(m->pairs, pair->key);
+
+    if (json_object_get(values, pair->value))
+        return 0;
+    if (!values) {
+        values = json_object();
+        if (json_object_set_new_nocheck(m->pairs, pair->key, values) < 0)
+            return no_memory(m->failure);
+    }
+    return json_object_set_new_nocheck(values, pair->value, json_true()) < 0
+               ? no_memory(m->failure)
+               : 1;
 }
 
 /* Metadata of all shards, each distinct pair once. */
 static int merge_table(struct merging *m, size_t shard, const struct tensor_table *table)
 {
-    for (size_t i = 0; i < table->pair_count; i++)
-        if (!has_pair(&m->reader->table, &table->pairs[i]) &&
-            table_add_pair(&m->reader->table, table->pairs[i].key, table->pairs[i].value,
-                           m->failure) < 0)
+    for (size_t i = 0; i < table->pair_count; i++) {
+        const int found = note_pair(m, &table->pairs[i]);
+
+        if (found < 0 || (found && table_add_pair(&m->reader->table, table->pairs[i].key,
+                                                  table->pairs[i].value, m->failure) < 0))
             return -1;
+    }
     for (size_t i = 0; i < table->count; i++)
         if (merge_entry(m, shard, &table->entries[i]) < 0)
             return -1;
@@ -196,24 +206,26 @@ static int read_shard(struct merging *m, size_t number,
     struct reader *reader = m->reader;
     const struct shard *shard = &reader->shards.list[number];
     char *path = folder_path(reader->shards.folder, shard->name);
+    struct source *source = NULL;
     struct tensor_table table;
     int result = path ? 0 : no_memory(m->failure);
 
     table_init(&table);
     if (result == 0)
-        result = source_open(&reader->sources[number], path, m->failure);
+        result = source_open(&source, path, m->failure);
     free(path);
     if (result == 0) {
-        reader->ops = find_format(reader->sources[number], m->failure);
+        reader->ops = find_format(source, m->failure);
         result = reader->ops ? 0 : -1;
     }
     if (result == 0)
-        result =
-            reader->ops->read_table(reader->sources[number], options, &table, m->failure);
+        result = reader->ops->read_table(source, options, &table, m->failure);
     if (result < 0)
         fail_context(m->failure, "%s", shard->name);
     else
         result = merge_table(m, number, &table);
+    if (source)
+        sources_put(reader->sources, number, source);
     table_fini(&table);
     return result;
 }
@@ -266,8 +278,11 @@ static int merge_index(struct merging *m)
 static int merge_shards(struct reader *reader, const struct read_options *options,
                         struct failure *failure)
 {
-    struct merging m = {.reader = reader, .seen = json_object(), .failure = failure};
-    int result = m.seen ? 0 : no_memory(failure);
+    struct merging m = {.reader = reader,
+                        .seen = json_object(),
+                        .pairs = json_object(),
+                        .failure = failure};
+    int result = m.seen && m.pairs ? 0 : no_memory(failure);
 
     for (size_t i = 0; result == 0 && i < reader->shards.count; i++)
         if (!reader->shards.list[i].missing)
@@ -275,6 +290,7 @@ static int merge_shards(struct reader *reader, const struct read_options *option
     if (result == 0)
         result = merge_index(&m);
     json_decref(m.seen);
+    json_decref(m.pairs);
     return result < 0 ? -1 : table_seal(&reader->table, failure);
 }
 
@@ -321,9 +337,7 @@ void reader_close(struct reader *reader)
     if (!reader)
         return;
     table_fini(&reader->table);
-    for (size_t i = 0; reader->sources && i < reader->source_count; i++)
-        source_close(reader->sources[i]);
-    free(reader->sources);
+    sources_destroy(reader->sources);
     shards_fini(&reader->shards);
     free(reader->folder);
     free(reader->notes);
@@ -362,8 +376,8 @@ int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_
     if (offset > entry->bytes || count > entry->bytes - offset)
         return fail(failure, TRIT_OUT_OF_RANGE, NULL, "read beyond the end of tensor %s",
                     entry->name);
-    return source_read(reader->sources[entry->shard], entry->offset + offset, buffer,
-                       count, failure);
+    return sources_read(reader->sources, entry->shard, entry->offset + offset, buffer,
+                        count, failure);
 }
 
 int reader_load(struct reader *reader, const struct tensor_entry *entry, void **data,
@@ -389,8 +403,5 @@ int reader_load(struct reader *reader, const struct tensor_entry *entry, void **
 
 int reader_unchanged(const struct reader *reader, struct failure *failure)
 {
-    for (size_t i = 0; i < reader->source_count; i++)
-        if (reader->sources[i] && source_unchanged(reader->sources[i], failure) < 0)
-            return -1;
-    return 0;
+    return sources_unchanged(reader->sources, failure);
 }

@@ -12,7 +12,8 @@
 #include "base/number.h"
 
 struct source {
-    int fd; /* -1: memory */
+    int fd;     /* -1: memory, or closed */
+    char *path; /* NULL: it cannot be opened again */
     const uint8_t *memory;
     uint64_t bytes;
     struct stat opened; /* as it was when opened */
@@ -65,13 +66,22 @@ static enum trit_status status_of(int code)
 
 int source_open(struct source **source, const char *path, struct failure *failure)
 {
+    struct source *opened;
     /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
     if (fd < 0)
         return fail(failure, status_of(errno), NULL, "cannot open it: %s",
                     strerror(errno));
-    return source_adopt(source, fd, path, failure);
+    if (source_adopt(&opened, fd, path, failure) < 0)
+        return -1;
+    opened->path = strdup(path);
+    if (!opened->path) {
+        source_close(opened);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    }
+    *source = opened;
+    return 0;
 }
 
 int source_adopt(struct source **out, int fd, const char *name, struct failure *failure)
@@ -119,6 +129,7 @@ void source_close(struct source *source)
         return;
     if (source->fd >= 0)
         close(source->fd);
+    free(source->path);
     free(source->name);
     free(source);
 }
@@ -170,19 +181,59 @@ int source_read(struct source *source, uint64_t offset, void *buffer, uint64_t c
     return 0;
 }
 
+static bool is_same(const struct source *source, const struct stat *now)
+{
+    const struct stat *then = &source->opened;
+
+    return now->st_dev == then->st_dev && now->st_ino == then->st_ino &&
+           now->st_size == then->st_size && now->st_mtim.tv_sec == then->st_mtim.tv_sec &&
+           now->st_mtim.tv_nsec == then->st_mtim.tv_nsec;
+}
+
+static int changed(const struct source *source, struct failure *failure)
+{
+    return fail(failure, TRIT_ABORTED, NULL, "%s changed while it was read",
+                source->name);
+}
+
 int source_unchanged(const struct source *source, struct failure *failure)
 {
     struct stat now;
 
-    if (source->fd < 0)
+    if (source->fd < 0 && !source->path)
         return 0;
-    if (fstat(source->fd, &now) != 0)
+    if ((source->fd < 0 ? stat(source->path, &now) : fstat(source->fd, &now)) != 0)
         return fail(failure, TRIT_UNAVAILABLE, NULL, "cannot stat %s: %s", source->name,
                     strerror(errno));
-    if (now.st_size != source->opened.st_size ||
-        now.st_mtim.tv_sec != source->opened.st_mtim.tv_sec ||
-        now.st_mtim.tv_nsec != source->opened.st_mtim.tv_nsec)
-        return fail(failure, TRIT_ABORTED, NULL, "%s changed while it was read",
-                    source->name);
+    return is_same(source, &now) ? 0 : changed(source, failure);
+}
+
+bool source_is_open(const struct source *source)
+{
+    return source->fd >= 0 || source->memory;
+}
+
+bool source_rest(struct source *source)
+{
+    if (!source->path)
+        return false;
+    close(source->fd);
+    source->fd = -1;
+    return true;
+}
+
+int source_wake(struct source *source, struct failure *failure)
+{
+    struct stat now;
+    int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd < 0)
+        return fail(failure, status_of(errno), NULL, "cannot open %s again: %s",
+                    source->name, strerror(errno));
+    if (fstat(fd, &now) != 0 || !is_same(source, &now)) {
+        close(fd);
+        return changed(source, failure);
+    }
+    source->fd = fd;
     return 0;
 }

@@ -5,6 +5,7 @@
 #ifndef FILES_SOURCE_H
 #define FILES_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,12 @@ int source_memory(struct source **source, const void *bytes, uint64_t count,
                   const char *name, struct failure *failure);
 
 void source_close(struct source *source); /* NULL is harmless */
+
+/* A source of source_open may be closed while nobody reads it, and be opened again. Waking
+ * is ABORTED where the file has changed. */
+bool source_is_open(const struct source *source);
+bool source_rest(struct source *source); /* false: it has no path, and stays open */
+int source_wake(struct source *source, struct failure *failure);
 
 const char *source_name(const struct source *source); /* last part of the path */
 uint64_t source_bytes(const struct source *source);   /* as it was when opened */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files of a checkpoint, of which at most SOURCES_OPEN_MAX are open while they are not
+ * read: the one that was read longest ago is closed, and opened again when it is needed. A
+ * file that another one has replaced meanwhile is noticed. */
+#ifndef FILES_SOURCES_H
+#define FILES_SOURCES_H
+
+#include "files/source.h"
+
+enum { SOURCES_OPEN_MAX = 16 };
+
+struct sources;
+
+/* NULL: out of memory. */
+struct sources *sources_create(size_t count);
+void sources_destroy(struct sources *sources); /* NULL is harmless */
+
+/* Takes a source as the one at `index`, which is free. */
+void sources_put(struct sources *sources, size_t index, struct source *source);
+
+/* As source_read. Any number of threads may read. */
+int sources_read(struct sources *sources, size_t index, uint64_t offset, void *buffer,
+                 uint64_t count, struct failure *failure);
+
+/* As source_unchanged, for each that is there. */
+int sources_unchanged(struct sources *sources, struct failure *failure);
+
+#endif
