@@ -318,7 +318,10 @@ static enum exit_code run_steps(struct diffing *d)
         code = side_open(&d->b, "diff", options->arguments[1], options);
     if (code != DONE)
         return code;
-    unused = rename_unused(&d->a.rules, d->a.contents.table, d->b.contents.table);
+    const struct tensor_table *tables[] = {d->a.contents.table, d->b.contents.table};
+    unused = selection_unused(&d->a.rules, tables, 2);
+    if (!unused)
+        unused = rename_unused(&d->a.rules, tables[0], tables[1]);
     if (unused)
         return complain(USAGE, "diff: the pattern '%s' matches no tensor", unused);
     if (compared_names_init(&d->a_names, &d->a.rules, true, d->a.contents.table,

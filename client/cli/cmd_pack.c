@@ -113,6 +113,9 @@ static enum exit_code run(const char *command, const struct options *options,
     if (code == DONE)
         code = side_open(&p.input, command, options->arguments[0], &source);
     if (code == DONE)
+        code = file_check_options(command, &source, &p.input.contents.terms,
+                                  p.input.input.reader, NULL);
+    if (code == DONE)
         code = make_plan(&p, target);
     if (code == DONE && !option_given(options, OPTION_DRY_RUN)) {
         p.client = cli_connect(options);

@@ -219,3 +219,17 @@ def test_unpack_of_dense_layers(daemon, tmp_path, random):
     done = cli(daemon, "unpack", tmp_path / "a.safetensors", "-o", tmp_path / "c.safetensors",
                "--dtype", "bf16")
     assert done.returncode == 1 and "BF16 does not hold element" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--include", "--exclude", "--transposed"])
+def test_a_pattern_that_matches_nothing(daemon, tmp_path, option):
+    """A pattern that matches no tensor is an error of usage, as in project and verify."""
+    path, out = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    save(path, {"l.weight": np.ones((4, 256), np.float32)})
+    commands = [("pack", path, "-o", out, "-e", "int8"), ("unpack", path, "-o", out)]
+    if option == "--transposed":
+        commands.append(("diff", path, path))
+    for words in commands:
+        done = cli(daemon, *words, option, "none.*")
+        assert done.returncode == 2 and "'none.*' matches no tensor" in done.stderr
+    assert not out.exists()
