@@ -59,7 +59,8 @@ bool account_has_room(const struct account *account, uint64_t bytes)
     if (bytes > left)
         return false;
     if (account_is_small(account, bytes))
-        return true;
+        return account->bytes_used + bytes <= ACCOUNT_TINY_BYTES ||
+               left - bytes >= account->budget->bytes_max / ACCOUNT_TINY_DIVISOR;
     kept = account->budget->bytes_max / ACCOUNT_SMALL_DIVISOR + bytes;
     for (; account; account = account->parent)
         if (left < kept ||

@@ -2,8 +2,9 @@
 /* What one connection holds of the budget, and what all connections from one address
  * hold together. Whatever a peer can make the daemon hold is charged to its account.
  *
- * A connection may always hold ACCOUNT_SMALL_BYTES, as long as the budget has them. Above
- * that an account may hold at most `times_free` times what is free in the budget, without
+ * The less a connection holds, the more of the budget is open to it: up to
+ * ACCOUNT_TINY_BYTES all of it, up to ACCOUNT_SMALL_BYTES all but a sixteenth. Above that
+ * an account may hold at most `times_free` times what is free in the budget, without
  * the eighth of it that stays for small accounts. So one account alone gets most of the
  * budget, several share it equally without knowing of each other, and a newcomer always
  * finds some of it free. Only the loop's thread uses accounts. */
@@ -23,7 +24,9 @@ enum {
     ACCOUNT_CONNECTION_TIMES_FREE = 3,
     /* All connections of one address alone 7/8, of two addresses 7/15 each. */
     ACCOUNT_ADDRESS_TIMES_FREE = 7,
-    ACCOUNT_SMALL_BYTES = 64 << 10, /* a connection with some small calls */
+    ACCOUNT_TINY_BYTES = 64 << 10,  /* a connection with one small call */
+    ACCOUNT_TINY_DIVISOR = 16,      /* of the budget, for tiny accounts */
+    ACCOUNT_SMALL_BYTES = 96 << 10, /* a connection with some small calls */
     ACCOUNT_SMALL_DIVISOR = 8,      /* of the budget, for small accounts */
 };
 

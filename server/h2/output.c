@@ -30,6 +30,7 @@ enum {
     /* nghttp2 makes its frame buffer as large as the longest DATA frame, even
      * though it copies nothing there: this bounds that buffer. */
     DATA_FRAME_BYTES_MAX = 256 << 10,
+    FRAME_BYTES_DEFAULT = 16 << 10, /* for which the buffer is made */
 };
 
 static ssize_t frame_length_max(nghttp2_session *ng, uint8_t frame_type,
@@ -37,12 +38,18 @@ static ssize_t frame_length_max(nghttp2_session *ng, uint8_t frame_type,
                                 int32_t stream_window, uint32_t peer_frame_bytes_max,
                                 void *user)
 {
+    const struct h2_stream *stream = nghttp2_session_get_stream_user_data(ng, stream_id);
     size_t bytes = u64_min(peer_frame_bytes_max, DATA_FRAME_BYTES_MAX);
 
-    (void)ng, (void)frame_type, (void)stream_id, (void)user;
+    (void)frame_type, (void)user;
     assert(connection_window > 0 && stream_window > 0); /* or nghttp2 would not ask */
     bytes = u64_min(bytes, (size_t)connection_window);
-    return (ssize_t)u64_min(bytes, (size_t)stream_window);
+    bytes = u64_min(bytes, (size_t)stream_window);
+    /* The buffer stays as large, so a connection of small replies keeps a small one. */
+    if (stream && stream->queued < bytes && bytes > FRAME_BYTES_DEFAULT)
+        bytes =
+            stream->queued > FRAME_BYTES_DEFAULT ? stream->queued : FRAME_BYTES_DEFAULT;
+    return (ssize_t)bytes;
 }
 
 /* Ends the body. Trailers follow; without trailers the last DATA frame has
@@ -138,6 +145,10 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
 
     if (frame->hd.type == NGHTTP2_RST_STREAM)
         count_reset(session, frame->rst_stream.error_code);
+    /* nghttp2 ends the session of a peer that resets too many streams by itself. */
+    if (frame->hd.type == NGHTTP2_GOAWAY && session_takes_input(session) &&
+        frame->goaway.error_code != NGHTTP2_NO_ERROR)
+        session->counters.floods++;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
     session_useful(session, frame->hd.type, frame->hd.length);

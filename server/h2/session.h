@@ -67,6 +67,7 @@ struct h2_counters { /* monotone; for metrics and abuse scoring */
     uint64_t streams_opened, resets_received, resets_sent;
     uint64_t pings_received, glitches, refused_streams;
     uint64_t bytes_received, bytes_sent; /* of DATA */
+    uint64_t floods; /* 1: the session failed with ENHANCE_YOUR_CALM */
 };
 
 /* Reads `limits` during the call; borrows `events` and `peer`, which may be NULL. The session calls wake(waker) when

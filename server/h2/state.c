@@ -79,6 +79,7 @@ void session_fail(struct h2_session *session, uint32_t code, const char *reason)
     if (!state_try(&session_states, &session->state, SESSION_FAILED))
         return; /* the first failure counts */
     session->fail_reason = reason;
+    session->counters.floods += code == NGHTTP2_ENHANCE_YOUR_CALM;
     session_check(session, nghttp2_session_terminate_session(session->ng, code));
     session_wake(session);
 }

@@ -76,6 +76,8 @@ static void on_closed(uv_handle_t *handle)
               LOG_FIELDS(LOG_STR("peer", conn->peer.address),
                          LOG_STR("reason", conn->reason),
                          LOG_U64("calls", h2_counters(conn->session)->streams_opened)));
+    if (h2_counters(conn->session)->floods)
+        metric_limit(net->config.metrics, L_FLOOD);
     h2_destroy(conn->session);
     list_remove(&conn->link);
     net->conn_count--;

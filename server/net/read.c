@@ -89,6 +89,7 @@ static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
         return;
     }
     if (h2_receive(conn->session, bytes, count, &failure) < 0) {
+        metric_add(net->config.metrics, M_CONNECTIONS_FAILED, 1);
         log_event(net->config.log, LOG_WARN, "conn_error",
                   LOG_FIELDS(LOG_STR("peer", conn->peer.address),
                              LOG_STR("error", failure.message)));
@@ -210,7 +211,7 @@ static struct conn *conn_alloc(struct net *net, const struct address *address)
     if (origin->account &&
         !(account = account_open(net->origins.budget, origin->account)))
         goto leave;
-    if (account_has_room(account, CONN_BYTES) || net_make_room(net, address))
+    if (account_has_room(account, ACCOUNT_SMALL_BYTES) || net_make_room(net, address))
         conn = account_calloc_last(account, 1, sizeof(*conn));
     if (!conn)
         goto leave;

@@ -68,6 +68,15 @@ def data(stream, payload, end=False):
     return frame(DATA, stream, payload, END_STREAM if end else 0)
 
 
+def _ready(sock, seconds, writing=False):
+    """Whether it can be read, and written, within the time. Any descriptor will do."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN | (select.POLLOUT if writing else 0))
+    found = poll.poll(max(0, seconds) * 1000)
+    events = found[0][1] if found else 0
+    return bool(events & ~select.POLLOUT), bool(events & select.POLLOUT)
+
+
 class Connection:
     """A socket that speaks HTTP/2 as told. It reads only when told."""
 
@@ -101,7 +110,7 @@ class Connection:
         self.socket.setblocking(False)
         try:
             while view and time.monotonic() < deadline:
-                readable, writable, _ = select.select([self.socket], [self.socket], [], 1)
+                readable, writable = _ready(self.socket, 1, True)
                 if readable:
                     got = self.socket.recv(1 << 16)
                     if not got:
@@ -131,7 +140,7 @@ class Connection:
                 if until(one):
                     return found
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.socket], [], [], left)[0]:
+            if left <= 0 or not _ready(self.socket, left)[0]:
                 return found
             try:
                 got = self.socket.recv(1 << 16)
@@ -146,7 +155,7 @@ class Connection:
         deadline = time.monotonic() + seconds
         while True:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.socket], [], [], left)[0]:
+            if left <= 0 or not _ready(self.socket, left)[0]:
                 return False
             try:
                 got = self.socket.recv(1 << 16)
