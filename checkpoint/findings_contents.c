@@ -47,7 +47,7 @@ static void add_foreign(struct file_findings *findings, const struct contents *c
              : maybe  ? "; if its codes have 2 bits, read it with --encoding "
                       : "",
              readable ? packing_name(item->packing)
-             : maybe  ? "mlx_2bit"
+             : maybe  ? "mlx_2bit, or put the model's config.json beside it"
                       : "");
     long_hint(findings, whole);
 }

@@ -196,6 +196,19 @@ static int add_item(struct planning *p, size_t index)
     return 0;
 }
 
+/* May the record call the output's layers ternary? Values of another program's packing that
+ * are only unpacked were not judged. A dense file is read without a record too. */
+static bool is_judged(const struct planning *p)
+{
+    if (p->action != PLAN_PACK || p->plan->terms.encoding != TRIT_ENCODING_DENSE)
+        return true;
+    for (size_t i = 0; i < p->input->count; i++)
+        if (p->plan->items[i].action == PLAN_PACK &&
+            content_is_foreign(&p->plan->contents.items[i]))
+            return false;
+    return true;
+}
+
 static int add_metadata(struct planning *p)
 {
     struct tensor_table *table = &p->plan->table;
@@ -211,7 +224,7 @@ static int add_metadata(struct planning *p)
     if (!table_pair(table, "format") &&
         table_add_pair(table, "format", mlx ? "mlx" : "pt", p->failure) < 0)
         return -1;
-    return record_write(&p->record, table, p->failure);
+    return is_judged(p) ? record_write(&p->record, table, p->failure) : 0;
 }
 
 static int add_all(struct planning *p)

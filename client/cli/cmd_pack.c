@@ -33,9 +33,12 @@ static enum exit_code show_result(const struct packing_run *p)
 {
     if (option_given(p->options, OPTION_JSON))
         return print_json(result_json(p), DONE);
-    printf("%s: %zu layers as %s, trits%s as they were; all other tensors copied\n",
+    const bool dense = p->plan.terms.encoding == TRIT_ENCODING_DENSE;
+    printf("%s: %zu layers as %s, %s as they were; all other tensors copied\n",
            p->options->output, p->plan.layers, encoding_name(p->plan.terms.encoding),
-           p->rounded ? "" : " and scales");
+           dense        ? "values"
+           : p->rounded ? "trits"
+                        : "trits and scales");
     if (p->rounded)
         printf("  %" PRIu64 " scales were rounded to the output's type\n", p->rounded);
     return DONE;

@@ -94,6 +94,21 @@ static void warn(const struct projecting *p, size_t index)
             name);
 }
 
+/* Does another program's packing stand in the way that trit unpack may read? */
+static bool may_unpack(const struct projecting *p)
+{
+    for (size_t i = 0; i < p->plan.contents.table->count; i++) {
+        const enum packing packing = p->plan.contents.items[i].packing;
+
+        if (p->plan.items[i].action == PLAN_REFUSE &&
+            (packing == PACKING_MLX || packing == PACKING_FP8 ||
+             packing == PACKING_COMPRESSED_TENSORS || packing == PACKING_BITSANDBYTES ||
+             packing == PACKING_HF_BITNET || packing == PACKING_INT8))
+            return true;
+    }
+    return false;
+}
+
 static enum exit_code refuse(const struct projecting *p, size_t ternary)
 {
     const char *input = p->options->arguments[0];
@@ -108,8 +123,9 @@ static enum exit_code refuse(const struct projecting *p, size_t ternary)
                         input, ternary, PACK_INSTEAD);
     return complain(MISMATCH,
                     "%s: nothing is written: %zu tensors are refused (--exclude keeps "
-                    "them as they are)",
-                    input, p->plan.refused);
+                    "them as they are%s)",
+                    input, p->plan.refused,
+                    may_unpack(p) ? "; trit unpack makes what it can read dense" : "");
 }
 
 static enum exit_code refuse_without_layers(const struct projecting *p)

@@ -212,3 +212,21 @@ def test_config_names_the_packing(daemon, tmp_path, random):
         assert code == 4 and kinds == {"foreign_packing", "unknown_dtype", "nothing_examined"}
         for one, word in zip(found["findings"], words):
             assert word in one["hint"]
+
+
+def test_latents_in_fp8_are_unpacked_and_projected(daemon, tmp_path, random):
+    """Weights in fp8 that are not ternary become dense, without a record that says they are
+    ternary, and can be projected then."""
+    weight = random.integers(1, 120, (128, 256), np.uint8)
+    save(tmp_path / "a.safetensors", {"l.weight": Raw("F8_E4M3", (128, 256), weight.tobytes()),
+                                      "l.weight_scale": np.array([.01], np.float32)})
+    done = cli(daemon, "project", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors")
+    assert done.returncode == 1 and "trit unpack" in done.stderr
+    done = cli(daemon, "unpack", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors")
+    assert done.returncode == 0 and "values as they were" in done.stdout
+    assert list(load(tmp_path / "b.safetensors")) == ["l.weight"]
+    assert verify(daemon, tmp_path / "b.safetensors")[0] == 1
+    done = cli(daemon, "project", tmp_path / "b.safetensors", "-o", tmp_path / "c.safetensors")
+    assert done.returncode == 0, done.stderr
+    code, _, _ = verify(daemon, tmp_path / "c.safetensors", "--against", tmp_path / "b.safetensors")
+    assert code == 0
