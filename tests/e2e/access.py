@@ -63,10 +63,13 @@ def bearer(token):
 
 
 def status_of(channel, path, token=None, request=b""):
-    """How a call of the method ends, and its message."""
-    call = channel.unary_unary(path)
+    """How a call of the method ends, or OK once it has answered, and its message. Some
+    streams never end by themselves."""
+    call = channel.unary_stream(path)(request, metadata=bearer(token), timeout=CALL_SECONDS)
     try:
-        call(request, metadata=bearer(token), timeout=CALL_SECONDS)
+        next(call, None)
     except grpc.RpcError as error:
         return error.code(), error.details()
+    finally:
+        call.cancel()
     return grpc.StatusCode.OK, ""
