@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import reference as ref
+import tools
 from access import Tokens, bearer
 from certificates import Authority, channel, tls_words
 from tritd import BINARIES, CALL_SECONDS, RUNNER, Refused, refused, ternary_pb2_grpc
@@ -75,6 +76,21 @@ def test_a_client_that_does_not_know_the_issuer_refuses(start, server, stranger)
     with channel(own, stranger) as connection:
         refused(lambda: project(connection), UNAVAILABLE)
     wait_for(own, "tls_handshake_failed")
+
+
+def test_grpcurl_and_ghz_call_over_tls(start, authority, server):
+    """Go's clients, with a certificate of their own; without one grpcurl hears why not."""
+    own = start(*tls_words(server, authority.path))
+    pair = authority.issue("go", subject="/CN=go", client=True)
+    words = ("-cacert", authority.path, "-cert", pair.cert, "-key", pair.key)
+    done = tools.run("grpcurl", *words, own.rpc, "trit.v1.Reports/List")
+    assert done.returncode == 0, done.stderr
+    done = tools.run("grpcurl", "-cacert", authority.path, own.rpc, "trit.v1.Reports/List")
+    assert done.returncode != 0 and "Unauthenticated" in done.stderr
+    done = tools.run("ghz", "--cacert", authority.path, "--cert", pair.cert, "--key", pair.key,
+                     "-n", 500, "-c", 20, "--connections", 4, "--call",
+                     "grpc.health.v1.Health.Check", "-d", "{}", own.rpc)
+    assert done.returncode == 0 and "500 responses" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("words,expected", [
