@@ -3,11 +3,18 @@
 against `cat` of the same files.
 
 Rounds of cat, project and verify follow one another; a figure is the median of its ratio
-to the cat of the same round, so that a machine that slows down slows both.
+to the cat of the same round, so that a machine that slows down slows both. Before each
+command free memory is touched: a virtual machine may have given it back to its host, and
+the first write to a page then costs ten times as much as the command.
+
+bench_path measures what each step of the way costs by itself. Their sum bounds the rate on
+two cores; trit and tritd do more, such as HTTP/2, digests and reports.
 """
 import json
+import mmap
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +28,8 @@ LAYERS, HIDDEN, INNER, HEADS, VOCABULARY = 28, 1024, 3072, 2048, 151936
 SHARD_BYTES = 320 << 20
 ROUNDS = 3
 PEAK_MIB_MAX = 256
+CORES = 2
+FREE_BYTES = 3 << 30  # touched before a command; more than one of them needs
 
 
 def shapes():
@@ -76,6 +85,14 @@ def make(folder):
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
+def cpu_seconds(daemon):
+    """Of the daemon, and of all commands that have ended."""
+    stat = pathlib.Path(f"/proc/{daemon.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") \
+        + ended.ru_utime + ended.ru_stime
+
+
 def timed(words, **more):
     """Seconds and peak MiB of a command that must succeed."""
     with tempfile.NamedTemporaryFile("r") as peak:
@@ -88,37 +105,70 @@ def timed(words, **more):
         return seconds, int(peak.read()) / 1024
 
 
+def touch_free_memory():
+    with mmap.mmap(-1, FREE_BYTES) as memory:
+        for at in range(0, FREE_BYTES, 1 << 20):
+            memory[at:at + (1 << 20)] = bytes(1 << 20)
+
+
+def bounds(folder, files, program):
+    """GB/s of input that two cores can reach for project to int8 and for verify of it, by the
+    cost of each step, and that cost in CPU seconds per GB of input."""
+    done = subprocess.run([str(program), str(folder / "written"), *files], check=True,
+                          stdout=subprocess.PIPE, text=True)
+    cost = json.loads(done.stdout)
+    moved = cost["socket"] + 2 * cost["crc"]  # both ends compute it
+    sent = cost["read"] + moved + cost["tile"]
+    seconds = {"project to int8": sent + cost["project"] + (moved + cost["write"]) / 2,
+               "verify of int8": sent + cost["verify"]}
+    return {name: (CORES / second, second) for name, second in seconds.items()}, cost
+
+
 def measure(trit, daemon, folder, entry):
     """Entries of bench.json: project and verify, as ratios to cat, and peaks."""
-    folder = pathlib.Path(folder)
+    folder, trit = pathlib.Path(folder), pathlib.Path(trit)
     model = folder / "model"
     model.mkdir()
     size = make(model)
     environment = dict(os.environ, TRITD_ADDRESS=daemon.rpc)
     files = sorted(map(str, model.glob("*.safetensors")))
-    ratios, peaks, rates = {}, {}, {}
+    ratios, peaks, rates, costs, cats = {}, {}, {}, {}, []
+    reach, cost = bounds(folder, files, trit.parent / "tests" / "bench" / "bench_path")
 
-    def note(measure, seconds, peak, cat, read):
+    def note(measure, words, cat, read):
+        touch_free_memory()
+        begun = cpu_seconds(daemon)
+        seconds, peak = timed(words, env=environment)
         ratios.setdefault(measure, []).append((read / seconds) / (size / cat))
         rates.setdefault(measure, []).append(read / seconds / 1e9)
+        costs.setdefault(measure, []).append((cpu_seconds(daemon) - begun) / read * 1e9)
         peaks[measure] = max(peak, peaks.get(measure, 0))
 
     for _ in range(ROUNDS):
         timed(["cat", *files])
         cat, _ = timed(["cat", *files])
+        cats.append(size / cat / 1e9)
         for encoding in ("int8", "pq2_0", "dense"):
             out = folder / encoding
             words = [str(trit), "project", str(model), "-o", str(out), "-e", encoding, "--force"]
-            note(f"project to {encoding}", *timed(words, env=environment), cat, size)
+            note(f"project to {encoding}", words, cat, size)
         packed = sum(path.stat().st_size for path in (folder / "int8").glob("*.safetensors"))
         words = [str(trit), "verify", str(folder / "int8")]
-        note("verify of int8", *timed(words, env=environment), cat, packed)
+        note("verify of int8", words, cat, packed)
     goals = {"project to int8": .35, "verify of int8": .5}
     for name, found in ratios.items():
         ratio, goal = statistics.median(found), goals.get(name)
         yield entry(f"trit {name}, {size / 1e9:.1f} GB of bf16 shards, of cat", round(ratio, 3),
                     "ratio", goal and f">= {goal}", goal and ratio >= goal,
-                    f"{statistics.median(rates[name]):.2f} GB/s read")
+                    f"{statistics.median(rates[name]):.2f} GB/s read, "
+                    f"{statistics.median(costs[name]):.2f} CPU s/GB of trit and tritd")
+    for name, (rate, seconds) in reach.items():
+        yield entry(f"what the steps of {name} allow on {CORES} cores, of cat",
+                    round(rate / statistics.median(cats), 3), "ratio",
+                    against=f"{rate:.2f} GB/s: {seconds:.2f} CPU s/GB of " + ", ".join(
+                        f"{step} {value:.3f}" for step, value in cost.items()))
+        yield entry(f"trit {name}, of what its steps allow",
+                    round(statistics.median(rates[name]) / rate, 2), "ratio")
     for name, peak in (("trit", max(peaks.values())), ("tritd", daemon.memory_kib() / 1024)):
         yield entry(f"peak memory of {name} over whole checkpoints", round(peak, 1), "MiB",
                     f"<= {PEAK_MIB_MAX}", peak <= PEAK_MIB_MAX)
