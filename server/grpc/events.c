@@ -232,6 +232,7 @@ static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
 static int no_memory(const struct grpc_config *config, struct failure *failure)
 {
     metric_limit(config->metrics, L_MEMORY);
+    failure->retry_ms = MEMORY_RETRY_MS;
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                 "this connection's share of the memory budget memory_bytes_max is used "
                 "up; try again later");

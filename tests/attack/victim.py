@@ -36,12 +36,26 @@ class Victim:
                 request_serializer=lambda request: request.SerializeToString())
             while not self.over.is_set():
                 begin = time.monotonic()
-                try:
-                    call(REQUEST, timeout=20, wait_for_ready=True)
+                error = self._tries(call)
+                if error is None:
                     self.took.append(time.monotonic() - begin)
-                except grpc.RpcError as error:
+                else:
                     self.failed.append((error.code(), error.details()))
                 self.over.wait(0.01)
+
+    def _tries(self, call):
+        """As a client with a retry policy: it tries again when the daemon says so."""
+        for _ in range(3):
+            try:
+                call(REQUEST, timeout=20, wait_for_ready=True)
+                return None
+            except grpc.RpcError as error:
+                last = error
+                pushback = dict(error.trailing_metadata() or ()).get("grpc-retry-pushback-ms")
+                if pushback is None:
+                    break
+                self.over.wait(int(pushback) / 1000)
+        return last
 
     def _watch(self):
         while not self.over.is_set():
