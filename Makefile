@@ -218,6 +218,17 @@ e2e: bins $(STUBS) $(FAILING) $(TOOLS) ## the end-to-end suite alone (E2E='-k na
 test-large: bins $(STUBS) ## memory over a checkpoint of 6 GB (5 GB of disk, a minute)
 	@TRIT_LARGE=1 $(RUN_TESTS) --e2e tests/e2e/test_large.py
 
+.PHONY: test-drain test-clients
+test-drain: bins $(STUBS) ## 100 restarts behind HAProxy under load, twice (7 minutes)
+	@TRIT_DRAIN_TURNS=100 $(RUN_TESTS) --e2e tests/e2e/test_drain.py -- -s
+CLIENTS := $(BUILD)/clients
+$(CLIENTS)/stamp: tests/tools/clients.sh $(wildcard tests/clients/*/package.json tests/clients/*/pom.xml)
+	@sh $< $(CLIENTS)
+	@touch $@
+test-clients: bins $(STUBS) $(CLIENTS)/stamp ## grpc-js, grpc-java, and calls through Envoy
+	@TRIT_CLIENTS=$(abspath $(CLIENTS)) TRIT_ENVOY=$(abspath $(CLIENTS))/envoy $(RUN_TESTS) --e2e tests/clients -- $(E2E)
+	@TRIT_ENVOY=$(abspath $(CLIENTS))/envoy $(RUN_TESTS) --e2e tests/e2e/test_proxies.py -- -k envoy
+
 .PHONY: check check-asan check-ubsan check-tsan check-arm64 check-kernels
 check: test lint ## test and lint
 check-asan check-ubsan check-tsan check-arm64: check-%: ## the suite under a sanitizer; arm64 under qemu
