@@ -202,6 +202,20 @@ $(FAILING): $(O)/tests/e2e/failing_calls.o
 RUN_TESTS = TRIT_O=$(abspath $(O)) TRIT_VARIANT=$(VARIANT) TRIT_RUNNER='$(RUNNER)' \
   TRIT_STUBS=$(abspath $(BUILD)/stubs) $(BUILD)/venv/bin/python tests/run.py
 
+# A server on the same core, with gRPC's interoperability service.
+INTEROP := $(O)/tests/interop/interop
+INTEROP_GEN := $(GEN)/interop
+INTEROP_O := $(patsubst %.c,$(O)/%.o,$(wildcard tests/interop/*.c)) $(O)/gen/interop/grpc/testing/messages.pb.o
+$(INTEROP_GEN)/%.pb.c: tests/interop/%.proto $(wildcard tests/interop/grpc/testing/*.options) | $(DEPS)
+	@mkdir -p $(INTEROP_GEN)
+	@cd tests/interop && $(PYTHON) /usr/bin/nanopb_generator.py -q -I . -D $(abspath $(INTEROP_GEN)) $*.proto
+$(INTEROP_O): private CFLAGS += -I$(INTEROP_GEN)
+$(INTEROP_O): | $(INTEROP_GEN)/grpc/testing/messages.pb.c
+$(INTEROP): $(INTEROP_O) $(LINK_net) $(LINK_grpc)
+	@echo "  LINK  $@"
+	@$(CC) -o $@ $(INTEROP_O) -Wl,--start-group $(sort $(LINK_net) $(LINK_grpc)) -Wl,--end-group \
+	  $(LDFLAGS_ALL) $(LIBS_ALL_net) $(LIBS_ALL_grpc)
+
 # Clients and checkers of other projects, as far as they can be built here.
 TOOLS := $(BUILD)/tools/stamp
 $(TOOLS): tests/tools/go-tools.sh
@@ -209,9 +223,9 @@ $(TOOLS): tests/tools/go-tools.sh
 	@touch $@
 
 .PHONY: test e2e
-test: bins $(TESTS) $(STUBS) $(FAILING) $(TOOLS) ## everything: unit tests of every module, then end to end
+test: bins $(TESTS) $(STUBS) $(FAILING) $(INTEROP) $(TOOLS) ## everything: unit tests of every module, then end to end
 	@$(RUN_TESTS) $(TESTS) --e2e tests/e2e -- $(E2E)
-e2e: bins $(STUBS) $(FAILING) $(TOOLS) ## the end-to-end suite alone (E2E='-k name')
+e2e: bins $(STUBS) $(FAILING) $(INTEROP) $(TOOLS) ## the end-to-end suite alone (E2E='-k name')
 	@$(RUN_TESTS) --e2e tests/e2e -- $(E2E)
 
 .PHONY: test-large

@@ -55,9 +55,10 @@ struct held {
     bool ended;   /* END_STREAM came */
 };
 
-/* The message that is being decompressed. */
+/* The message that is being read or was read last. */
 struct decoded {
-    bool active;
+    bool compressed; /* its flag */
+    bool active;     /* it is being decompressed */
     uint64_t bytes, bytes_max;
     uint64_t turn_bytes; /* in this turn of the loop */
 };

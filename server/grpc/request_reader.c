@@ -67,6 +67,7 @@ static int message_begin(struct call *call, const struct deframed *found)
     call->messages++;
     /* An empty message is empty, whatever its flag says. */
     call->decoded.active = found->compressed && found->length > 0;
+    call->decoded.compressed = found->compressed;
     call->decoded.bytes = 0;
     call->decoded.bytes_max = bytes_max;
     scan_init(&call->scan, call->method->scan,
