@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules of gRPC over HTTP/2 that stock clients do not show, by a client made of frames."""
+import numpy as np
+import pytest
+
+import reference as ref
+from raw import RawConnection, message
+from test_http import metrics
+
+PROJECT = "/trit.v1.Ternary/Project"
+SMALL = ref.project_request(np.ones((1, 128), np.float32)).SerializeToString()
+
+
+@pytest.fixture
+def raw(daemon):
+    with RawConnection(daemon.rpc) as connection:
+        yield connection
+
+
+def test_a_refused_upload_is_stopped(raw):
+    """Trailers come first, then RST_STREAM(NO_ERROR); the connection serves on."""
+    stream = raw.headers("/trit.v1.Ternary/None")
+    raw.send(stream, message(bytes(100_000)))
+    reply = raw.replies[stream]
+    raw.until(lambda: reply.reset is not None)
+    assert reply.ended and reply.status == "12" and reply.reset == 0
+    assert raw.call(PROJECT, SMALL).status == "0"
+
+
+def test_pings_are_answered_without_calls_too(raw):
+    """Clients with a short keepalive are no flood."""
+    for turn in range(200):
+        raw.h2.ping(turn.to_bytes(8, "big"))
+        raw.flush()
+    raw.until(lambda: raw.pings == 200)
+    assert raw.call(PROJECT, SMALL).status == "0" and not raw.goaways
+
+
+@pytest.mark.parametrize("verb, kind, status", [
+    ("GET", "application/grpc", "405"), ("POST", "application/json", "415"),
+    ("POST", "application/grpc-web", "415"), ("POST", "application/grpcx", "415")])
+def test_what_is_not_grpc_gets_an_http_status(raw, verb, kind, status):
+    stream = raw.headers(PROJECT, replace=[(":method", verb), ("content-type", kind)], end=True)
+    assert raw.wait(stream).headers[":status"] == status
+
+
+@pytest.mark.parametrize("kind", ["application/grpc+proto", "application/grpc;charset=utf-8"])
+def test_variants_of_the_content_type_are_grpc(raw, kind):
+    stream = raw.headers(PROJECT, replace=[("content-type", kind)])
+    raw.send(stream, message(SMALL), end=True)
+    assert raw.wait(stream).status == "0"
+
+
+@pytest.mark.parametrize("more", [
+    [("x-bad-bin", "%%%")], [("x-text", "caf\u00e9")], [("grpc-previous-rpc-attempts", "7")],
+    [("grpc-trace-bin", "=")]])
+def test_odd_metadata_cost_no_call(raw, more):
+    stream = raw.headers(PROJECT, more, drop=["te"])
+    raw.send(stream, message(SMALL), end=True)
+    assert raw.wait(stream).status == "0"
+
+
+@pytest.mark.parametrize("timeout", ["", "1", "S", "123456789S", "1x", "-1S", "1.5S"])
+def test_a_malformed_timeout_is_refused(raw, timeout):
+    stream = raw.headers(PROJECT, [("grpc-timeout", timeout)])
+    assert raw.wait(stream).status == "3"
+
+
+def test_refusals_are_counted_as_any_call(daemon, raw):
+    """An unknown method is counted as "unknown", and logged."""
+    line = 'tritd_rpc_handled_total{method="unknown",code="UNIMPLEMENTED"}'
+    before = metrics(daemon).get(line, 0)
+    reply = raw.call("/trit.v1.Ternary/Nothing" + "X" * 300, b"")
+    assert reply.status == "12" and "no such method" in reply.headers["grpc-message"]
+    assert metrics(daemon)[line] == before + 1
+    daemon.wait_log("rpc_end", "Ternary/Nothing", "UNIMPLEMENTED")
