@@ -20,6 +20,15 @@ static int no_memory(struct failure *failure)
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
+/* A write that failed names the output: the disk may be full, the tensor is not at fault. */
+static int put_bytes(struct writer *writer, size_t index, uint64_t offset,
+                     const void *data, uint64_t bytes, struct failure *failure)
+{
+    return writer_put_at(writer, index, offset, data, bytes, failure) == 0
+               ? 0
+               : fail_context(failure, "%s", writer_path(writer));
+}
+
 int put_copy(struct writer *writer, size_t index, struct reader *reader,
              const struct tensor_entry *entry, struct failure *failure)
 {
@@ -33,7 +42,7 @@ int put_copy(struct writer *writer, size_t index, struct reader *reader,
         if (result == 0)
             result = reader_read(reader, entry, at, buffer, piece, failure);
         if (result == 0)
-            result = writer_put(writer, index, buffer, piece, failure);
+            result = put_bytes(writer, index, at, buffer, piece, failure);
     }
     free(buffer);
     return result;
@@ -51,9 +60,9 @@ static int put_part(struct writer *writer, const struct plan *plan,
                     const struct plan_piece *piece, size_t index, uint64_t offset,
                     const void *data, uint64_t bytes, struct failure *failure)
 {
-    return writer_put_at(writer, index,
-                         piece->number * part_bytes(plan, piece, index) + offset, data,
-                         bytes, failure);
+    return put_bytes(writer, index,
+                     piece->number * part_bytes(plan, piece, index) + offset, data, bytes,
+                     failure);
 }
 
 /* ---- data ---------------------------------------------------------------------------- */

@@ -86,7 +86,7 @@ static int output_init(struct trit_output *output, const char *path,
     output->path = strdup(path);
     if (!output->path)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    if (planned_create(&output->writer, path,
+    if (planned_create(&output->writer, output->path,
                        options->replace ? TARGET_REPLACE : TARGET_NEW, &plan->plan,
                        source ? source->reader : NULL, options->shard_bytes, failure) < 0)
         return fail_context(failure, "%s", path);

@@ -11,6 +11,7 @@
 #include "files/writer_folder.h"
 
 struct writer {
+    const char *path; /* borrowed */
     struct tensor_table *table;
     struct target *target;        /* of a file, or NULL */
     struct writer_folder *folder; /* of a folder, or NULL */
@@ -98,7 +99,13 @@ static int fail_other_format(const char *path, struct failure *failure)
                 writer_other_format(path));
 }
 
-static struct writer *create(struct tensor_table *table, struct failure *failure)
+const char *writer_path(const struct writer *writer)
+{
+    return writer->path;
+}
+
+static struct writer *create(const char *path, struct tensor_table *table,
+                             struct failure *failure)
 {
     struct writer *writer = calloc(1, sizeof(*writer));
 
@@ -108,6 +115,7 @@ static struct writer *create(struct tensor_table *table, struct failure *failure
         return NULL;
     }
     pthread_mutex_init(&writer->lock, NULL);
+    writer->path = path;
     writer->table = table;
     return writer;
 }
@@ -123,7 +131,7 @@ int writer_create(struct writer **out, const char *path, enum target_mode mode,
         return fail_other_format(path, failure);
     if (format_of(path)->plan(table, &header, &header_bytes, failure) != 0)
         return -1;
-    writer = create(table, failure);
+    writer = create(path, table, failure);
     if (!writer || target_open(&writer->target, path, mode, failure) < 0 ||
         target_write(writer->target, 0, header, header_bytes, failure) < 0) {
         free(header);
@@ -143,7 +151,7 @@ int writer_create_folder(struct writer **out, const char *path, enum target_mode
 
     if (writer_other_format(path))
         return fail_other_format(path, failure);
-    writer = create(table, failure);
+    writer = create(path, table, failure);
     if (!writer ||
         writer_folder_create(&writer->folder, path, mode, table, options, failure) < 0) {
         writer_destroy(writer);

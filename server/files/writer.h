@@ -12,8 +12,11 @@
 
 struct writer;
 
-/* Plans the file from `table` and writes its header. Borrows the table until
- * writer_destroy, and sets its offsets. A `path` ending in ".npy" gives a .npy file, any
+/* The path that the output was created with, for messages. */
+const char *writer_path(const struct writer *writer);
+
+/* Plans the file from `table` and writes its header. Borrows path and table until
+ * writer_destroy, and sets the table's offsets. A `path` ending in ".npy" gives a .npy file, any
  * other safetensors. INVALID_ARGUMENT if the suffix is that of another format. */
 int writer_create(struct writer **writer, const char *path, enum target_mode mode,
                   struct tensor_table *table, struct failure *failure);

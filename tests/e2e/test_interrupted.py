@@ -307,3 +307,15 @@ def test_a_daemon_that_dies_leaves_the_old(stopped):
     _, error = process.communicate(timeout=CALL_SECONDS)
     assert process.returncode == 3 and error.startswith("trit: "), error
     assert place.state() == place.before and place.clear() == []
+
+
+def test_a_full_disk_is_named(daemon, tmp_path, inputs):
+    """When the disk is full while tensors are written, the message has the output's path."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    for source, out in (("in.safetensors", "new.safetensors"), ("model", "new")):
+        done = run(daemon, folder, "project", inputs / source, "-o", out, calls=("write",), nth=2,
+                   how=f"sticky {errno.ENOSPC}")
+        assert done.code == 3 and done.hit
+        assert f"{out}: " in done.error and "No space left on device" in done.error
+        assert list(folder.iterdir()) == []
