@@ -157,12 +157,19 @@ static void *settle(struct account *account, void *memory, uint64_t reserved)
 static void *allocate(struct account *account, size_t bytes, bool zeroed,
                       reserve_function *reserve)
 {
-    if (!account)
-        return zeroed ? calloc(1, bytes) : malloc(bytes);
-    if (bytes > PTRDIFF_MAX || !reserve(account, bytes + CHUNK_SLACK_BYTES))
+    void *memory;
+    uint64_t charge;
+
+    if (account && bytes > account->budget->bytes_max)
         return NULL;
-    return settle(account, zeroed ? calloc(1, bytes) : malloc(bytes),
-                  bytes + CHUNK_SLACK_BYTES);
+    memory = zeroed ? calloc(1, bytes) : malloc(bytes);
+    if (!account || !memory)
+        return memory;
+    charge = charge_of(memory); /* known only now */
+    if (reserve(account, charge))
+        return memory;
+    free(memory);
+    return NULL;
 }
 
 static void *allocate_many(struct account *account, size_t count, size_t bytes,
