@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS against plain TCP, by libtrit: a projection of 64 MiB with a dense reply, and calls
- * with 1 KiB. Rounds of both alternate, so that other load meets both.
+/* TLS against plain TCP, by libtrit: projections of 64 MiB with a dense and a packed
+ * reply, and calls with 1 KiB. Rounds of both alternate, so that other load meets both.
  *
  *   bench_tls PLAIN_ADDRESS PLAIN_PID TLS_ADDRESS TLS_PID CA_FILE
  *
@@ -89,33 +89,47 @@ static struct side open_side(const char *address, const char *pid, const char *c
     return side;
 }
 
-static void call(struct side *side, const float *values, void *out, size_t bytes)
+struct work {
+    const char *name;
+    const float *values;
+    void *out;
+    size_t bytes;
+    enum trit_encoding encoding; /* of the reply */
+    int calls;                   /* in a round */
+    double goal;                 /* 0: none */
+};
+
+static void call(struct side *side, const struct work *work)
 {
+    const size_t bytes = work->bytes;
     const size_t row = bytes < ROW_ELEMENTS ? bytes / sizeof(float) : ROW_ELEMENTS;
     struct trit_tensor tensor = {.size = sizeof(tensor),
                                  .dtype = TRIT_F32,
                                  .rank = 2,
                                  .shape = {bytes / sizeof(float) / row, row},
-                                 .data = values,
+                                 .data = work->values,
                                  .bytes = bytes};
-    struct trit_project_options options = {
-        .size = sizeof(options), .out = out, .out_bytes = bytes};
+    struct trit_project_options options = {.size = sizeof(options),
+                                           .encoding = work->encoding};
     struct trit_projection projection = TRIT_PROJECTION_INIT;
     struct trit_error error = TRIT_ERROR_INIT;
 
+    if (work->encoding == TRIT_ENCODING_DENSE) {
+        options.out = work->out;
+        options.out_bytes = bytes;
+    }
     if (trit_project(side->client, &tensor, &options, &projection, &error) != TRIT_OK)
         die("project", &error);
     trit_projection_free(&projection);
 }
 
-static void round_of(struct side *side, const float *values, void *out, size_t bytes,
-                     int calls)
+static void round_of(struct side *side, const struct work *work)
 {
     double cpu_begun = cpu(side->pid), begun = now(), rate;
 
-    for (int i = 0; i < calls; i++)
-        call(side, values, out, bytes);
-    rate = calls / (now() - begun);
+    for (int i = 0; i < work->calls; i++)
+        call(side, work);
+    rate = work->calls / (now() - begun);
     side->cpu_used += cpu(side->pid) - cpu_begun;
     if (rate > side->best)
         side->best = rate;
@@ -132,21 +146,20 @@ static void row(const char *measure, double figure, const char *unit, double goa
     fflush(stdout);
 }
 
-static void compare(struct side sides[2], const float *values, void *out, size_t bytes,
-                    int calls, const char *name, double goal)
+static void compare(struct side sides[2], const struct work *work)
 {
     char measure[96];
 
     sides[0].best = sides[1].best = sides[0].cpu_used = sides[1].cpu_used = 0;
     for (int i = 0; i < ROUNDS; i++)
         for (int side = 0; side < 2; side++)
-            round_of(&sides[side], values, out, bytes, calls);
-    snprintf(measure, sizeof(measure), "%s over TLS, relative to plain TCP", name);
-    row(measure, sides[1].best / sides[0].best, "ratio", goal);
+            round_of(&sides[side], work);
+    snprintf(measure, sizeof(measure), "%s over TLS, relative to plain TCP", work->name);
+    row(measure, sides[1].best / sides[0].best, "ratio", work->goal);
     for (int side = 0; side < 2; side++) {
-        snprintf(measure, sizeof(measure), "%s, CPU of client and daemon, %s", name,
+        snprintf(measure, sizeof(measure), "%s, CPU of client and daemon, %s", work->name,
                  side ? "TLS" : "plain");
-        row(measure, sides[side].cpu_used / (ROUNDS * calls) * 1e6, "us/call", 0);
+        row(measure, sides[side].cpu_used / (ROUNDS * work->calls) * 1e6, "us/call", 0);
     }
 }
 
@@ -165,10 +178,14 @@ int main(int argc, char **argv)
         values[i] = (float)((i * 2654435761u) % 2001) / 1000.0f - 1.0f;
     sides[0] = open_side(argv[1], argv[2], NULL);
     sides[1] = open_side(argv[3], argv[4], argv[5]);
-    compare(sides, values, out, LARGE_BYTES, LARGE_CALLS,
-            "project, 64 MiB f32, dense reply", throughput_goal);
-    compare(sides, values, out, SMALL_BYTES, SMALL_CALLS, "project, 1 KiB f32",
-            rate_goal);
+    compare(sides,
+            &(struct work){"project, 64 MiB f32, dense reply", values, out, LARGE_BYTES,
+                           TRIT_ENCODING_DENSE, LARGE_CALLS, throughput_goal});
+    compare(sides,
+            &(struct work){"project, 64 MiB f32, pq2_0 reply", values, NULL, LARGE_BYTES,
+                           TRIT_ENCODING_PQ2_0, LARGE_CALLS, throughput_goal});
+    compare(sides, &(struct work){"project, 1 KiB f32", values, out, SMALL_BYTES,
+                                  TRIT_ENCODING_DENSE, SMALL_CALLS, rate_goal});
     trit_close(sides[0].client);
     trit_close(sides[1].client);
     free(values);
