@@ -65,6 +65,7 @@ class Victim:
     def __enter__(self):
         for thread in self.threads:
             thread.start()
+        self.wait(lambda: self.took or self.failed)  # the client is there first
         return self
 
     def __exit__(self, kind, *rest):
