@@ -155,7 +155,9 @@ def program(name):
 def haproxy(folder, daemons, ca=None, inter="1s", more=""):
     """In front of all daemons."""
     address = f"127.0.0.1:{free_port()}"
-    text = documented("Behind HAProxy").replace("127.0.0.1:6560", address)
+    text = "global\n    log stderr format raw daemon\n" + documented("Behind HAProxy")
+    text = text.replace("mode http", "mode http\n    log global\n    option httplog\n"
+                        "    option dontlog-normal").replace("127.0.0.1:6560", address)
     text = text.replace("inter 1s", f"inter {inter}").replace("backend tritd\n    option",
                                                               f"backend tritd\n    {more}\n    option")
     text, _, server = text.rstrip().rpartition("\n")

@@ -92,6 +92,11 @@ class Cluster:
             assert time.monotonic() < deadline, self.proxy.log()[-2000:]
             time.sleep(0.02)
 
+    def tell(self, load):
+        """What failed, and what HAProxy says of it."""
+        log = "\n".join(self.proxy.log().splitlines()[-20:])
+        return f"{len(load.failures)} failed: {load.failures[:5]}\nat {time.monotonic()}\n{log}"
+
     def stop(self):
         self.proxy.stop()
         for daemon in self.daemons:
@@ -108,8 +113,10 @@ def test_restarts_behind_haproxy_fail_no_call(tmp_path, more):
             load.wait_calls()
             cluster.restart(turn % 3)
         load.wait_calls()
+    except AssertionError:
+        raise AssertionError(cluster.tell(load)) from None
     finally:
         load.stop()
         cluster.stop()
-    assert not load.failures, (len(load.failures), load.failures[:5])
+    assert not load.failures, cluster.tell(load)
     print(f"{TURNS} restarts, {sum(load.good.values())} calls, none failed")
