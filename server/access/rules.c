@@ -11,6 +11,7 @@
 
 #include "access/policies.h"
 #include "base/array.h"
+#include "base/number.h"
 #include "base/peer.h"
 #include "proto/utf8.h"
 
@@ -159,17 +160,6 @@ static int split(char *line, char **credential, char **policies)
         end--;
     *end = '\0';
     return 0;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 static int read_digest(struct rule *rule, const char *hex)

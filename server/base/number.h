@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole numbers: the smaller of two, rounding up, and decimal text. */
+/* Whole numbers: the smaller of two, rounding up, decimal text, hexadecimal digits. */
 #ifndef BASE_NUMBER_H
 #define BASE_NUMBER_H
 
@@ -49,6 +49,18 @@ static inline bool parse_u64(const char *text, uint64_t max, uint64_t *number)
         return false;
     *number = value;
     return true;
+}
+
+/* The value of a hexadecimal digit; -1: it is none. */
+static inline int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
 }
 
 #endif

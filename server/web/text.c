@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/number.h"
 #include "proto/utf8.h"
 
 void text_fini(struct text *text)
@@ -120,17 +121,6 @@ void text_url(struct text *text, const char *words)
     }
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 int url_decode(const char *words, size_t count, char *out, size_t bytes)
 {
     size_t used = 0;
@@ -139,9 +129,9 @@ int url_decode(const char *words, size_t count, char *out, size_t bytes)
         int byte = (unsigned char)words[i];
 
         if (words[i] == '%') {
-            int high = count - i > 2 ? hex(words[i + 1]) : -1;
+            int high = count - i > 2 ? hex_digit(words[i + 1]) : -1;
 
-            byte = count - i > 2 ? hex(words[i + 2]) : -1;
+            byte = count - i > 2 ? hex_digit(words[i + 2]) : -1;
             if (high < 0 || byte < 0)
                 return -1;
             byte |= high << 4;
