@@ -7,7 +7,7 @@
  * decides. */
 #include "h2/impl.h"
 
-enum { PREFACE_BYTES = 24 };
+enum { PREFACE_BYTES = 24, PENDING_ENDS_MAX = 16 };
 
 struct frame_head {
     uint8_t type, flags;
@@ -91,26 +91,61 @@ static int give(struct h2_session *session, const uint8_t *bytes, size_t *given,
     return taken < 0 ? (int)taken : 0;
 }
 
+/* What the frames do that nghttp2 does not have yet. Pipelined calls open and end many
+ * streams in one read, and all of it goes to nghttp2 at once. */
+struct pending {
+    uint32_t opened_from;            /* the first stream that they open; 0: none */
+    uint32_t ends[PENDING_ENDS_MAX]; /* streams that they end */
+    size_t end_count;                /* above the maximum: any stream may be */
+};
+
+static void pending_add(struct pending *pending, const struct h2_session *session,
+                        const struct frame_head *head)
+{
+    if (head->type == NGHTTP2_HEADERS && pending->opened_from == 0 &&
+        head->stream_id > session->fates.newest)
+        pending->opened_from = head->stream_id;
+    if (head->type != NGHTTP2_RST_STREAM &&
+        (head->type > NGHTTP2_HEADERS || !(head->flags & NGHTTP2_FLAG_END_STREAM)))
+        return;
+    if (pending->end_count < PENDING_ENDS_MAX)
+        pending->ends[pending->end_count] = head->stream_id;
+    pending->end_count++;
+}
+
+/* Whether DATA may be on a stream that is closed by now. */
+static bool may_be_closed(const struct pending *pending, const struct h2_session *session,
+                          uint32_t id)
+{
+    if (pending->end_count > PENDING_ENDS_MAX)
+        return true;
+    for (size_t i = 0; i < pending->end_count; i++)
+        if (pending->ends[i] == id)
+            return true;
+    return (pending->opened_from == 0 || id < pending->opened_from) &&
+           !is_open(session, id);
+}
+
 int feed(struct h2_session *session, const uint8_t *bytes, size_t count)
 {
     size_t at = 0, given = 0;
-    bool closing = false; /* bytes that nghttp2 does not have yet may close a stream */
+    struct pending pending = {.end_count = 0};
     struct frame_head head;
 
     while (next_head(&session->walk, bytes, count, &at, &head)) {
-        if (head.type == NGHTTP2_DATA && (closing || !is_open(session, head.stream_id))) {
+        if (head.type == NGHTTP2_DATA &&
+            may_be_closed(&pending, session, head.stream_id)) {
             size_t begun = at < FRAME_HEADER_BYTES ? 0 : at - FRAME_HEADER_BYTES;
             int code = give(session, bytes, &given, begun > given ? begun : given);
 
             if (code < 0 || !session_takes_input(session))
                 return code;
-            closing = false;
+            pending = (struct pending){.end_count = 0};
             check_closed_stream(session, head.stream_id);
             if (!session_takes_input(session))
                 return 0;
         }
-        closing |= head.type == NGHTTP2_RST_STREAM ||
-                   (head.type <= NGHTTP2_HEADERS && head.flags & NGHTTP2_FLAG_END_STREAM);
+        pending_add(&pending, session, &head);
     }
     return give(session, bytes, &given, count);
 }
