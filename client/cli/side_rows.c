@@ -125,7 +125,7 @@ static int load_shared(const struct rows *rows, uint64_t columns,
     free(bytes);
     loaded->matrix = (struct encoded_matrix){.rows = rows->count,
                                              .columns = columns,
-                                             .terms = {TRIT_ENCODING_DENSE},
+                                             .terms = {.encoding = TRIT_ENCODING_DENSE},
                                              .dtype = TRIT_F32,
                                              .data = loaded->data};
     return result;

@@ -136,10 +136,11 @@ void peer_of_address(const struct address *address, struct peer *peer)
     address_format(address, peer->address, sizeof(peer->address));
     peer->unix_socket = any->sa_family == AF_UNIX;
     if (any->sa_family == AF_INET)
-        peer->loopback =
-            is_loopback4(ntohl(((const struct sockaddr_in *)any)->sin_addr.s_addr));
+        peer->loopback = is_loopback4(
+            ntohl(((const struct sockaddr_in *)&address->socket)->sin_addr.s_addr));
     else if (any->sa_family == AF_INET6)
-        peer->loopback = is_loopback6(&((const struct sockaddr_in6 *)any)->sin6_addr);
+        peer->loopback =
+            is_loopback6(&((const struct sockaddr_in6 *)&address->socket)->sin6_addr);
     else
         peer->loopback = true;
 }

@@ -26,9 +26,10 @@ static void key_of(const struct address *address, uint8_t key[ORIGIN_KEY_BYTES])
     key[0] = ORIGIN_UNIX;
     if (any->sa_family == AF_INET) {
         key[0] = ORIGIN_IPV4;
-        memcpy(key + 1, &((const struct sockaddr_in *)any)->sin_addr, 4);
+        memcpy(key + 1, &((const struct sockaddr_in *)&address->socket)->sin_addr, 4);
     } else if (any->sa_family == AF_INET6) {
-        const struct in6_addr *from = &((const struct sockaddr_in6 *)any)->sin6_addr;
+        const struct in6_addr *from =
+            &((const struct sockaddr_in6 *)&address->socket)->sin6_addr;
 
         key[0] = IN6_IS_ADDR_V4MAPPED(from) ? ORIGIN_IPV4 : ORIGIN_IPV6;
         if (key[0] == ORIGIN_IPV4)

@@ -25,14 +25,16 @@ bool ip_parse(const char *text, struct ip *ip)
 
 bool ip_of(const struct sockaddr *address, struct ip *ip)
 {
+    const void *any = address; /* the caller's struct is as large as its family needs */
+
     switch (address->sa_family) {
     case AF_INET:
         memcpy(ip->bytes, mapped, sizeof(mapped));
-        memcpy(ip->bytes + sizeof(mapped),
-               &((const struct sockaddr_in *)address)->sin_addr, 4);
+        memcpy(ip->bytes + sizeof(mapped), &((const struct sockaddr_in *)any)->sin_addr,
+               4);
         return true;
     case AF_INET6:
-        memcpy(ip->bytes, &((const struct sockaddr_in6 *)address)->sin6_addr, IP_BYTES);
+        memcpy(ip->bytes, &((const struct sockaddr_in6 *)any)->sin6_addr, IP_BYTES);
         return true;
     default:
         return false;

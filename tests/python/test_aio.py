@@ -151,6 +151,8 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
         yield "checkpoint.plan", client.checkpoint.plan({"w": w})
         yield "checkpoint.project", client.checkpoint.project({"w": w})
         yield "checkpoint.verify", client.checkpoint.verify({"w": w}, mode="latent")
+        yield "checkpoint.pack", client.checkpoint.pack({"w": np.sign(w)}, encoding="int8")
+        yield "checkpoint.unpack", client.checkpoint.unpack({"w": w})
         yield "checkpoint.inspect", client.checkpoint.inspect(path)
         yield "close", client.close()
 

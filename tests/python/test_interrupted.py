@@ -111,5 +111,7 @@ def test_ctrl_c_leaves_old_or_new(daemon, model):
     found = outcomes(daemon, model, "signal 2")
     assert len(found) > 20
     for said, state, call, stayed in found:
-        assert said == "interrupted" and state in ("old", "new") and stayed == "0", call
+        # A signal to the process may reach Python when the work is done.
+        assert (said, state) in (("interrupted", "old"), ("interrupted", "new"), ("done", "new")), call
+        assert stayed == "0", call
     assert [state for _, state, _, _ in found].count("old") > 10
