@@ -175,14 +175,6 @@ def scrape(daemon):
                           stdout=subprocess.PIPE, text=True).stdout
 
 
-def wait_log(daemon, *words):
-    """Waits until the log has a line with all words."""
-    deadline = time.monotonic() + CALL_SECONDS
-    while not any(all(word in line for word in words) for line in daemon.log().splitlines()):
-        assert time.monotonic() < deadline, daemon.log()[-2000:]
-        threading.Event().wait(0.01)
-
-
 def test_sighup_takes_the_new_file_and_keeps_the_old_rules_where_it_is_broken(start, tmp_path):
     tokens = Tokens(tmp_path / "tokens", old="project")
     daemon = start("--token-file", tokens.path)
@@ -192,17 +184,17 @@ def test_sighup_takes_the_new_file_and_keeps_the_old_rules_where_it_is_broken(st
     tokens.add("new", "project")
     assert status_of(daemon.channel, path, tokens.token["new"])[0] == UNAUTHENTICATED
     daemon.process.send_signal(signal.SIGHUP)
-    wait_log(daemon, "event=reloaded", "access_rules=2")
+    daemon.wait_log("event=reloaded", "access_rules=2")
     assert status_of(daemon.channel, path, tokens.token["new"])[0] not in GATE
 
     tokens.path.write_text("new sha256:broken project\n")
     daemon.process.send_signal(signal.SIGHUP)
-    wait_log(daemon, "event=reload_failed", f"{tokens.path}:1:")
+    daemon.wait_log("event=reload_failed", f"{tokens.path}:1:")
     for name in ("old", "new"):
         assert status_of(daemon.channel, path, tokens.token[name])[0] not in GATE
     tokens.remove("old")
     daemon.process.send_signal(signal.SIGHUP)
-    wait_log(daemon, "event=reloaded", "access_rules=1")
+    daemon.wait_log("event=reloaded", "access_rules=1")
     assert status_of(daemon.channel, path, tokens.token["old"])[0] == UNAUTHENTICATED
     assert daemon.stop() == 0
 
@@ -254,7 +246,7 @@ def test_a_running_call_keeps_what_it_was_granted(start, tmp_path):
     stream = HalfSent(daemon, metadata=bearer(tokens.token["a"]))
     tokens.remove("a")
     daemon.process.send_signal(signal.SIGHUP)
-    wait_log(daemon, "event=reloaded")
+    daemon.wait_log("event=reloaded")
     assert status_of(daemon.channel, "/trit.v1.Ternary/Project", tokens.token["a"])[0] == UNAUTHENTICATED
     stream.finish()
     assert daemon.stop() == 0

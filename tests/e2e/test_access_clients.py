@@ -9,7 +9,6 @@ import grpc
 import pytest
 
 from access import Tokens, status_of
-from test_access import wait_log
 from tritd import DATA, Daemon, Refused, cli
 
 LATENTS = DATA / "silero_vad_16k.safetensors"
@@ -53,7 +52,7 @@ def test_a_token_of_trit_token_opens_the_daemon(start, tmp_path):
     second, line2 = cli(None, "token", "second", "project").stdout.splitlines()
     tokens.write_text(line + "\n" + line2 + "\n")
     daemon.process.send_signal(signal.SIGHUP)
-    wait_log(daemon, "event=reloaded", "access_rules=2")
+    daemon.wait_log("event=reloaded", "access_rules=2")
     secret = tmp_path / "secret"
     secret.write_text(second + "\n")
     done = cli(daemon, "project", LATENTS, "-o", out, "--token-file", secret)

@@ -11,20 +11,9 @@ import threading
 import pytest
 
 from access import Tokens
-from certificates import Authority, tls_words
-from test_access import wait_log
+from certificates import tls_words
 from test_http_access import check_document, read_all
 from tritd import CALL_SECONDS, Refused
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def server(authority):
-    return authority.issue("server")
 
 
 def curl(daemon, path, *words):
@@ -162,7 +151,7 @@ def test_large_heads_and_garbage_over_tls(start, authority, server):
     with plain(daemon) as link:
         link.sendall(b"\x16\x03\x01\x00\x05hello" + b"\xff" * 200)
         assert not read_all(link).startswith(b"HTTP")
-    wait_log(daemon, "event=http_tls_failed")
+    daemon.wait_log("event=http_tls_failed")
     assert daemon.stop() == 0
 
 
@@ -182,7 +171,7 @@ def test_a_new_certificate_is_served_after_sighup(start, authority, tmp_path):
         serials.append(old.getpeercert()["serialNumber"])
         put(second)
         daemon.process.send_signal(signal.SIGHUP)
-        wait_log(daemon, "event=reloaded")
+        daemon.wait_log("event=reloaded")
         with secure(daemon, authority) as new:
             serials.append(new.getpeercert()["serialNumber"])
         old.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

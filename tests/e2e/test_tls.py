@@ -24,31 +24,13 @@ VALUES = np.random.default_rng(5).standard_normal((8, 256)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
 def stranger(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
-
-
-@pytest.fixture(scope="module")
-def server(authority):
-    return authority.issue("server")
 
 
 def project(connection, values=VALUES, **more):
     return ternary_pb2_grpc.TernaryStub(connection).Project(
         ref.project_request(values), timeout=CALL_SECONDS, **more)
-
-
-def wait_for(daemon, words, seconds=CALL_SECONDS):
-    """Until the log has the words."""
-    until = time.monotonic() + seconds
-    while words not in daemon.log():
-        assert time.monotonic() < until, f"{words!r} is not in {daemon.log()[-2000:]}"
-        time.sleep(0.01)
 
 
 def s_client(daemon, *words):
@@ -75,7 +57,7 @@ def test_a_client_that_does_not_know_the_issuer_refuses(start, server, stranger)
     own = start(*tls_words(server))
     with channel(own, stranger) as connection:
         refused(lambda: project(connection), UNAVAILABLE)
-    wait_for(own, "tls_handshake_failed")
+    own.wait_log("tls_handshake_failed")
 
 
 def test_grpcurl_and_ghz_call_over_tls(start, authority, server):
@@ -128,7 +110,7 @@ def test_a_client_certificate_of_another_authority_is_refused(mutual, authority,
     client = stranger.issue("rank", client=True)
     with channel(mutual, authority, client) as connection:
         refused(lambda: project(connection), UNAVAILABLE)
-    wait_for(mutual, "issuer is unknown")
+    mutual.wait_log("issuer is unknown")
     assert 'tls_handshake_failed' in mutual.log()
 
 
@@ -136,7 +118,7 @@ def test_an_expired_client_certificate_is_refused(mutual, authority):
     client = authority.issue("late", client=True, days=-1)
     with channel(mutual, authority, client) as connection:
         refused(lambda: project(connection), UNAVAILABLE)
-    wait_for(mutual, "has expired")
+    mutual.wait_log("has expired")
 
 
 def test_a_subject_in_the_token_file(start, authority, server, tmp_path):
@@ -163,7 +145,7 @@ def test_http1_on_the_tls_port(start, server):
     done = subprocess.run(["curl", "-si", f"http://{own.rpc}/"], capture_output=True, text=True,
                           timeout=CALL_SECONDS)
     assert done.stdout.startswith("HTTP/1.1 400 ") and "without TLS" in done.stdout
-    wait_for(own, "event=conn_wrong_protocol")
+    own.wait_log("event=conn_wrong_protocol")
     assert "got=HTTP/1 wants=TLS" in own.log()
 
 
@@ -171,7 +153,7 @@ def test_grpc_without_tls_on_the_tls_port(start, server):
     own = start(*tls_words(server))
     with own.connect() as connection:
         refused(lambda: project(connection), UNAVAILABLE)
-    wait_for(own, 'got="HTTP/2 without TLS" wants=TLS')
+    own.wait_log('got="HTTP/2 without TLS" wants=TLS')
     # The client waits before it tries again.
     assert own.log().count("conn_wrong_protocol") < 10
 
@@ -180,7 +162,7 @@ def test_tls_on_the_plain_port(start, authority):
     own = start()
     with channel(own, authority) as connection:
         refused(lambda: project(connection), UNAVAILABLE)
-    wait_for(own, "got=TLS wants=HTTP/2")
+    own.wait_log("got=TLS wants=HTTP/2")
     assert "alert unexpected message" in s_client(own, "-alpn", "h2")
 
 
@@ -208,10 +190,7 @@ def replace(pair, by):
 def hang_up(daemon, event, count):
     """SIGHUP, until the event has been logged so often."""
     daemon.process.send_signal(signal.SIGHUP)
-    until = time.monotonic() + CALL_SECONDS
-    while len(re.findall(rf"event={event}\b", daemon.log())) < count:
-        assert time.monotonic() < until, daemon.log()[-2000:]
-        time.sleep(0.01)
+    daemon.wait_log(f"event={event} ", times=count)
 
 
 def test_reload_under_load_loses_no_call(start, authority):

@@ -10,16 +10,6 @@ from certificates import Authority, tls_words
 from tritd import cli
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def server(authority):
-    return authority.issue("server")
-
-
 @pytest.fixture
 def weights(tmp_path):
     path = tmp_path / "w.npy"

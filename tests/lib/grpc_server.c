@@ -12,31 +12,36 @@ static void wake(void *waker)
     (void)waker; /* the test pumps */
 }
 
-void server_open(struct server *server, const struct method *const *methods, size_t count,
-                 void *service, void (*observe)(void *service))
+void server_open_as(struct server *server, struct grpc_config config,
+                    const struct peer *peer)
 {
     struct failure failure = {.status = TRIT_OK};
-    struct grpc_config config = {
-        .limits = &server->limits,
-        .methods = methods,
-        .method_count = count,
-        .service = service,
-        .observe = observe,
-    };
 
     *server = (struct server){.limits = limits_default()};
-    for (size_t i = 0; i < count; i++)
-        server->labels[i] = methods[i]->path;
-    server->metrics = metrics_create(server->labels, count, "0", "none");
+    for (size_t i = 0; i < config.method_count; i++)
+        server->labels[i] = config.methods[i]->path;
+    server->metrics = metrics_create(server->labels, config.method_count, "0", "none");
     server->loop = loop_create();
     CHECK(timers_create(&server->timers, server->loop, &failure) == 0);
+    config.limits = &server->limits;
     config.timers = server->timers;
     config.metrics = server->metrics;
     CHECK(grpc_create(&server->grpc, &config, &failure) == 0);
     server->session =
-        h2_create(&server->limits, grpc_events(), server->grpc, NULL, wake, NULL);
+        h2_create(&server->limits, grpc_events(), server->grpc, peer, wake, NULL);
     CHECK(server->session);
     server->connection = connection_create(server->session, server->loop);
+}
+
+void server_open(struct server *server, const struct method *const *methods, size_t count,
+                 void *service, void (*observe)(void *service))
+{
+    const struct grpc_config config = {.methods = methods,
+                                       .method_count = count,
+                                       .service = service,
+                                       .observe = observe};
+
+    server_open_as(server, config, NULL);
 }
 
 static void idle(void *arg)

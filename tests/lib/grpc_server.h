@@ -23,7 +23,12 @@ struct server {
     bool idle;
 };
 
-/* Borrows all but `server`. `observe` may be NULL. */
+/* `config` says which methods, service and callbacks; limits, timers and metrics are the
+ * server's. Borrows what it points to, and the peer, which may be NULL. */
+void server_open_as(struct server *server, struct grpc_config config,
+                    const struct peer *peer);
+
+/* The same without other callbacks and without a peer. `observe` may be NULL. */
 void server_open(struct server *server, const struct method *const *methods, size_t count,
                  void *service, void (*observe)(void *service));
 

@@ -293,11 +293,41 @@ CASE(reports_without_memory,
         }
 }
 
+static json_t *make_findings(const void *findings)
+{
+    return findings_json(findings);
+}
+
+static json_t *make_plan(const void *plan)
+{
+    return plan_json(plan);
+}
+
+/* If any one allocation fails, `make` gives the whole JSON or none. */
+static void check_without_memory(json_t *(*make)(const void *subject),
+                                 const void *subject, const json_t *wanted)
+{
+    json_t *json;
+
+    json_set_alloc_funcs(fault_malloc, free);
+    for (uint64_t n = 1;; n++) {
+        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
+        json = make(subject);
+        if (!fault_disarm())
+            break;
+        CHECK(!json || json_equal(json, wanted));
+        json_decref(json);
+    }
+    CHECK(json_equal(json, wanted));
+    json_decref(json);
+    json_set_alloc_funcs(malloc, free);
+}
+
 CASE(json_without_memory,
      "if memory runs out, there is no JSON rather than incomplete JSON")
 {
     struct file_findings findings;
-    json_t *wanted, *json = NULL;
+    json_t *wanted;
 
     findings_init(&findings);
     struct trit_finding *added =
@@ -314,18 +344,7 @@ CASE(json_without_memory,
     CHECK(findings_add(&findings, TRIT_FINDING_EXTRA_TENSOR, NULL, "t"));
     wanted = findings_json(&findings);
     CHECK(json_array_size(wanted) == 2);
-    json_set_alloc_funcs(fault_malloc, free);
-    for (uint64_t n = 1;; n++) {
-        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
-        json = findings_json(&findings);
-        if (!fault_disarm())
-            break;
-        CHECK(!json || json_equal(json, wanted));
-        json_decref(json);
-    }
-    CHECK(json_equal(json, wanted));
-    json_decref(json);
-    json_set_alloc_funcs(malloc, free);
+    check_without_memory(make_findings, &findings, wanted);
     json_decref(wanted);
     findings_fini(&findings);
 }
@@ -344,7 +363,6 @@ CASE(plan_as_json,
     };
     struct tensor_table input;
     struct plan plan;
-    json_t *json;
 
     table_init(&input);
     add(&input, "t.weight", "F32", 256, 4, 0);
@@ -369,18 +387,7 @@ CASE(plan_as_json,
     CHECK_STR(
         json_string_value(json_object_get(json_object_get(wanted, "metadata"), "k")),
         "v");
-    json_set_alloc_funcs(fault_malloc, free);
-    for (uint64_t n = 1;; n++) {
-        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
-        json = plan_json(&plan);
-        if (!fault_disarm())
-            break;
-        CHECK(!json || json_equal(json, wanted));
-        json_decref(json);
-    }
-    CHECK(json_equal(json, wanted));
-    json_decref(json);
-    json_set_alloc_funcs(malloc, free);
+    check_without_memory(make_plan, &plan, wanted);
     json_decref(wanted);
     plan_destroy(&plan);
     table_fini(&input);
