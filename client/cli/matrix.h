@@ -37,11 +37,11 @@ struct matrix {
     uint64_t number;
 };
 
-/* Must a matrix of this encoding be in memory as a whole? So it is where one scale needs the
- * whole tensor. */
+/* Whether a matrix of this encoding must be in memory as a whole, because its one scale needs
+ * all of it. */
 bool matrix_is_whole(enum trit_encoding encoding);
 
-/* Is it so small that several may be in memory? */
+/* Whether it is so small that several may be in memory. */
 bool matrix_is_small(const struct tensor_entry *entry, const struct matrices *matrices);
 
 /* Loads the matrix as matrix_load does, or, where `streamed`, leaves its bytes in the file.
@@ -64,6 +64,11 @@ int matrix_read(void *matrix, uint64_t offset, void *to, uint64_t bytes);
 
 /* The same bytes, malloc'ed. */
 int matrix_piece(struct matrix *matrix, uint64_t offset, uint64_t bytes, void **data);
+
+/* What a call with a matrix ended with. If a piece could not be read or written, *failure
+ * has that reason already, and the status of the call follows from it. */
+int matrix_call_ended(enum trit_status status, const struct trit_error *error,
+                      struct failure *failure);
 
 /* The matrix as a tensor [rows, columns], which borrows it. */
 struct trit_tensor matrix_tensor(struct matrix *matrix, enum trit_dtype dtype,

@@ -33,17 +33,6 @@ struct work {
     struct failure *failure;
 };
 
-static int answer(struct work *work, enum trit_status status,
-                  const struct trit_error *error)
-{
-    if (status == TRIT_OK)
-        return 0;
-    if (work->failure->status != TRIT_OK)
-        return -1; /* a piece could not be read or written: that is the reason */
-    return fail(work->failure, status, error->field, "%s: %s", trit_status_name(status),
-                error->message);
-}
-
 /* ---- pack ----------------------------------------------------------------------------- */
 
 static uint64_t rounded_of(const struct trit_report *report)
@@ -102,8 +91,9 @@ static int pack_matrix(struct work *work)
     int result;
 
     packed.report = &report;
-    result = answer(work, trit_pack(work->p->client, &tensor, &options, &packed, &error),
-                    &error);
+    result =
+        matrix_call_ended(trit_pack(work->p->client, &tensor, &options, &packed, &error),
+                          &error, work->failure);
     if (result == 0) {
         work->piece->rounded = rounded_of(&report);
         result = put_packed(work, &packed);
@@ -156,9 +146,9 @@ static int unpack_call(struct work *work, const struct rows *rows, void **data,
     options.scales = scales_at(work, rows->first);
     options.scale_bytes = all ? work->scales.scale_bytes
                               : rows->count * (work->scales.scale_bytes / matrices->rows);
-    return answer(work,
-                  trit_unpack(work->p->client, &tensor, &options, data, bytes, &error),
-                  &error);
+    return matrix_call_ended(
+        trit_unpack(work->p->client, &tensor, &options, data, bytes, &error), &error,
+        work->failure);
 }
 
 /* Groups of a row that the type of the output holds only rounded. */

@@ -30,8 +30,8 @@ struct projecting {
     struct failure failure;
 };
 
-/* Copies every tensor that is no layer to the output. Has the daemon project the layers
- * matrix by matrix, writes the results, and collects reports and findings in the order of
+/* Copies to the output every tensor that is not a layer. The daemon projects the layers
+ * matrix by matrix. Writes the results, and collects reports and findings in the order of
  * the input. */
 int project_pieces(struct projecting *p);
 

@@ -49,15 +49,10 @@ static int call_project(struct work *work, struct matrix *matrix,
         .write = work->streamed ? data_put_write : NULL,
         .write_arg = &work->data};
     struct trit_error error = TRIT_ERROR_INIT;
-    const enum trit_status status =
-        trit_project(work->p->client, &tensor, &how, projection, &error);
 
-    if (status == TRIT_OK)
-        return 0;
-    if (work->failure->status != TRIT_OK)
-        return -1; /* a piece could not be read or written: that is the reason */
-    return fail(work->failure, status, error.field, "%s: %s", trit_status_name(status),
-                error.message);
+    return matrix_call_ended(
+        trit_project(work->p->client, &tensor, &how, projection, &error), &error,
+        work->failure);
 }
 
 /* The result of a call that wrote nothing itself, and what is left in the buffer. */

@@ -109,7 +109,6 @@ static int call_verify(struct verifying *v, struct subject *subject,
                                       .layer = &layer,
                                       .call = &call};
     struct trit_error error = TRIT_ERROR_INIT;
-    enum trit_status status;
 
     if (subject->scales) {
         how.scales = subject->scale_data.data;
@@ -121,13 +120,8 @@ static int call_verify(struct verifying *v, struct subject *subject,
                                   subject->reference->type->dtype, &subject->matrices);
         how.reference = &reference;
     }
-    status = trit_verify(v->client, &tensor, &how, report, &error);
-    if (status == TRIT_OK)
-        return 0;
-    if (failure->status != TRIT_OK)
-        return -1; /* a piece could not be read: that is the reason */
-    return fail(failure, status, error.field, "%s: %s", trit_status_name(status),
-                error.message);
+    return matrix_call_ended(trit_verify(v->client, &tensor, &how, report, &error),
+                             &error, failure);
 }
 
 static int verify_matrix(struct verifying *v, struct verify_piece *piece,

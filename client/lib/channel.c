@@ -50,7 +50,7 @@ static const struct state_row rows[] = {
 static const struct states channel_states = STATES("channel", rows);
 
 struct channel {
-    bool secret; /* nobody else can read what is sent */
+    bool may_send_token; /* by TLS or to this machine: others cannot read it */
     enum channel_state state;
     bool greeted; /* the daemon's first bytes have been looked at */
     nghttp2_session *session;
@@ -251,7 +251,8 @@ struct channel *channel_open(const struct address *address, const struct secure 
     channel->greeted = false;
     if (transport_open(&channel->transport, address, secure->context ? secure : NULL,
                        deadline_ns, failure) == 0) {
-        channel->secret = secure->context || socket_is_local(channel->transport.fd);
+        channel->may_send_token =
+            secure->context || socket_is_local(channel->transport.fd);
         return channel;
     }
 
@@ -424,7 +425,7 @@ static bool refuse_token(const struct channel *channel, struct exchange *exchang
 {
     struct failure failure = {.status = TRIT_OK};
 
-    if (channel->secret || !*authorization)
+    if (channel->may_send_token || !*authorization)
         return false;
     fail_field(&failure, TRIT_FAILED_PRECONDITION, "token",
                "not sent to %s over plain TCP, where others can read it: use TLS",

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "tls/tls.h"
 
-/* An option, or the variable in its place. `given`: some of them has a value. */
+/* The option, or the environment variable where it is not set. Sets *given if there is a
+ * value. */
 static const char *value_of(const char *option, const char *variable, bool *given)
 {
     const char *value = option ? option : getenv(variable);
@@ -18,38 +20,32 @@ static const char *value_of(const char *option, const char *variable, bool *give
     return value;
 }
 
-struct wishes {
+/* What options and environment say of TLS. */
+struct tls_request {
     struct tls_options files;
     const char *server_name;
-    bool given; /* some of them is set */
+    bool given; /* at least one of these is set */
 };
 
-static struct wishes wishes_of(const struct trit_connect_options *o)
+static struct tls_request tls_request_of(const struct trit_connect_options *o)
 {
-    struct wishes wishes = {.given = false};
+    struct tls_request request = {.given = false};
 
-    wishes.files.trust = value_of(o->tls_ca, "TRIT_TLS_CA", &wishes.given);
-    wishes.files.cert = value_of(o->tls_cert, "TRIT_TLS_CERT", &wishes.given);
-    wishes.files.key = value_of(o->tls_key, "TRIT_TLS_KEY", &wishes.given);
-    wishes.server_name =
-        value_of(o->tls_server_name, "TRIT_TLS_SERVER_NAME", &wishes.given);
-    return wishes;
+    request.files.trust = value_of(o->tls_ca, "TRIT_TLS_CA", &request.given);
+    request.files.cert = value_of(o->tls_cert, "TRIT_TLS_CERT", &request.given);
+    request.files.key = value_of(o->tls_key, "TRIT_TLS_KEY", &request.given);
+    request.server_name =
+        value_of(o->tls_server_name, "TRIT_TLS_SERVER_NAME", &request.given);
+    return request;
 }
 
-static int environment_says(bool *on, bool *said, struct failure *failure)
+/* TRIT_TLS, if it is set. */
+static int read_environment(bool *on, struct failure *failure)
 {
-    static const char *const words[] = {"0", "1", "no", "yes", "false", "true", NULL};
     const char *value = getenv("TRIT_TLS");
 
-    *said = value && *value;
-    if (!*said)
+    if (!value || !*value || parse_flag(value, on))
         return 0;
-    for (int i = 0; words[i]; i++) {
-        if (strcmp(words[i], value) == 0) {
-            *on = i % 2 == 1;
-            return 0;
-        }
-    }
     return fail(failure, TRIT_INVALID_ARGUMENT, "options.tls",
                 "TRIT_TLS: \"%.40s\" is not true or false", value);
 }
@@ -59,7 +55,6 @@ static int wants_tls(bool *on, const struct trit_connect_options *o, bool given,
 {
     const bool explicit = o->tls == TRIT_TLS_ON || o->tls_ca || o->tls_cert ||
                           o->tls_key || o->tls_server_name;
-    bool said = false;
 
     switch (o->tls) {
     case TRIT_TLS_OFF:
@@ -79,9 +74,7 @@ static int wants_tls(bool *on, const struct trit_connect_options *o, bool given,
                         : 0;
     }
     *on = explicit || given;
-    if (explicit)
-        return 0;
-    return environment_says(on, &said, failure);
+    return explicit ? 0 : read_environment(on, failure);
 }
 
 static int missing(struct failure *failure, const char *has, const char *lacks)
@@ -109,24 +102,24 @@ static int name_option(struct failure *failure)
 int secure_init(struct secure *secure, const struct trit_connect_options *options,
                 const struct address *address, struct failure *failure)
 {
-    const struct wishes wishes = wishes_of(options);
-    const char *name = wishes.server_name ? wishes.server_name : address->host;
+    const struct tls_request request = tls_request_of(options);
+    const char *name = request.server_name ? request.server_name : address->host;
     bool on = false;
 
     secure->context = NULL;
-    if (wants_tls(&on, options, wishes.given, address, failure) < 0)
+    if (wants_tls(&on, options, request.given, address, failure) < 0)
         return -1;
     if (!on)
         return 0;
-    if (wishes.files.cert && !wishes.files.key)
+    if (request.files.cert && !request.files.key)
         return missing(failure, "tls_cert", "tls_key");
-    if (wishes.files.key && !wishes.files.cert)
+    if (request.files.key && !request.files.cert)
         return missing(failure, "tls_key", "tls_cert");
     if (strlen(name) > ADDRESS_HOST_BYTES_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options.tls_server_name",
                     "tls_server_name: longer than %d bytes", ADDRESS_HOST_BYTES_MAX);
     strcpy(secure->server_name, name);
-    if (tls_context_create(&secure->context, TLS_CLIENT, &wishes.files, failure) < 0)
+    if (tls_context_create(&secure->context, TLS_CLIENT, &request.files, failure) < 0)
         return name_option(failure);
     return 0;
 }

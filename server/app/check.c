@@ -20,9 +20,11 @@
 #include "web/gate.h"
 #include "work/pool.h"
 
-static int check_isa(const struct config *config, struct failure *failure)
+int config_kernels(const struct config *config, const struct kernels **kernels,
+                   struct failure *failure)
 {
-    if (kernels_select(config->isa))
+    *kernels = kernels_select(config->isa);
+    if (*kernels)
         return 0;
     return fail_field(failure, TRIT_INVALID_ARGUMENT, "isa",
                       "\"%s\" is unknown or not supported by this CPU", config->isa);
@@ -114,9 +116,12 @@ static int check_access(const struct config *config, struct failure *failure)
 
 int config_check(const struct config *config, struct failure *failure)
 {
-    if (check_isa(config, failure) < 0 || check_threads(config, failure) < 0 ||
-        check_data_dir(config, failure) < 0 || check_addresses(config, failure) < 0 ||
-        check_tls(config, failure) < 0 || check_access(config, failure) < 0)
+    const struct kernels *kernels;
+
+    if (config_kernels(config, &kernels, failure) < 0 ||
+        check_threads(config, failure) < 0 || check_data_dir(config, failure) < 0 ||
+        check_addresses(config, failure) < 0 || check_tls(config, failure) < 0 ||
+        check_access(config, failure) < 0)
         return -1;
     return 0;
 }

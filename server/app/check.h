@@ -9,6 +9,12 @@
 
 struct config;
 
+struct kernels;
+
+/* The kernels that --isa names. INVALID_ARGUMENT: unknown, or not supported by this CPU. */
+int config_kernels(const struct config *config, const struct kernels **kernels,
+                   struct failure *failure);
+
 /* Whether a daemon with this configuration could start. Starts nothing and leaves nothing behind. The failure names the option and the value.
  * An address or a data directory that a running daemon holds passes. */
 int config_check(const struct config *config, struct failure *failure);

@@ -8,17 +8,11 @@
 #include "base/number.h"
 #include "obs/log.h"
 
-enum { WORDS_MAX = 4, COUNT_MAX = 4096 };
+enum { COUNT_MAX = 4096 };
 
-/* The words that a value may be; an index is the value of the enum. */
-struct words {
-    const char *const *words; /* NULL ends them */
-    const char *allowed;      /* for the message */
-};
-
+/* The index of a word is the value of its enum. */
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_words[] = {"logfmt", "json", NULL};
-static const char *const flag_words[] = {"false", "true", "no", "yes", "0", "1", NULL};
 
 int option_refuse(const struct option_row *row, const char *source, const char *value,
                   const char *allowed, struct failure *failure)
@@ -110,10 +104,8 @@ static int set_word(const struct option_row *row, void *at, const char *source,
         *(enum log_format *)at = (enum log_format)word;
         return 0;
     default:
-        word = parse_word(value, flag_words);
-        if (word < 0)
+        if (!parse_flag(value, at))
             return option_refuse(row, source, value, "one of true, false", failure);
-        *(bool *)at = word % 2 == 1;
         return 0;
     }
 }

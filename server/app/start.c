@@ -6,6 +6,7 @@
 
 #include "access/access.h"
 #include "app/certificates.h"
+#include "app/check.h"
 #include "app/impl.h"
 #include "app/notify.h"
 #include "base/clock.h"
@@ -29,11 +30,8 @@ static int start_log(struct app *app, struct failure *failure)
     size_t count;
 
     app->log = log_create(2, app->config.log_level, app->config.log_format);
-    app->kernels = kernels_select(app->config.isa);
-    if (!app->kernels)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "isa",
-                          "\"%s\" is unknown or not supported by this CPU",
-                          app->config.isa);
+    if (config_kernels(&app->config, &app->kernels, failure) < 0)
+        return -1;
     isa = kernels_name(app->kernels);
     methods = services_methods(&count);
     assert(count <= METHODS_MAX);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole numbers: the smaller of two, rounding up, decimal text, hexadecimal digits. */
+/* Whole numbers: the smaller of two, rounding up, decimal text, hexadecimal digits; and the
+ * words for true and false. */
 #ifndef BASE_NUMBER_H
 #define BASE_NUMBER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline uint64_t u64_min(uint64_t a, uint64_t b)
 {
@@ -61,6 +63,21 @@ static inline int hex_digit(char c)
     if (c >= 'A' && c <= 'F')
         return c - 'A' + 10;
     return -1;
+}
+
+/* Reads "true", "yes" or "1" as true, "false", "no" or "0" as false. False: it is another
+ * text, and *flag is untouched. */
+static inline bool parse_flag(const char *text, bool *flag)
+{
+    static const char *const words[] = {"false", "true", "no", "yes", "0", "1"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(words[i], text) == 0) {
+            *flag = i % 2 == 1;
+            return true;
+        }
+    }
+    return false;
 }
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the files of a data directory that no daemon uses. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,8 +22,9 @@ static void tell(struct check *check, const char *message)
     check->damaged(check->arg, message);
 }
 
-static int check_held(struct check *check, const char *name, struct failure *failure)
+static int check_held(void *arg, const char *name, struct failure *failure)
 {
+    struct check *check = arg;
     struct layer found = {.layers = NULL};
     struct failure reason = {.status = TRIT_OK};
 
@@ -41,8 +41,9 @@ static int check_held(struct check *check, const char *name, struct failure *fai
     return 0;
 }
 
-static int check_put_aside(struct check *check, const char *name, struct failure *failure)
+static int check_put_aside(void *arg, const char *name, struct failure *failure)
 {
+    struct check *check = arg;
     char message[512];
 
     (void)failure;
@@ -52,31 +53,15 @@ static int check_put_aside(struct check *check, const char *name, struct failure
     return 0;
 }
 
-/* Takes the descriptor. */
-static int each_name(struct check *check, int folder,
-                     int (*visit)(struct check *check, const char *name,
-                                  struct failure *failure),
-                     struct failure *failure)
-{
-    DIR *directory = fdopendir(folder);
-    struct dirent *entry;
-    int result = 0;
-
-    if (!directory) {
-        close(folder);
-        return fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot list a folder: %s",
-                    strerror(errno));
-    }
-    while (result == 0 && (entry = readdir(directory)))
-        if (entry->d_name[0] != '.')
-            result = visit(check, entry->d_name, failure);
-    closedir(directory);
-    return result;
-}
-
 static int open_folder(int at, const char *name)
 {
     return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static void close_folder(int folder)
+{
+    if (folder >= 0)
+        close(folder);
 }
 
 int layers_check(const char *path, void (*damaged)(void *arg, const char *message),
@@ -84,7 +69,7 @@ int layers_check(const char *path, void (*damaged)(void *arg, const char *messag
 {
     struct check check = {.damaged = damaged, .arg = arg, .counts = counts};
     int data = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int root, list, result = 0;
+    int root, put_aside, result = 0;
 
     *counts = (struct layers_counts){0};
     if (data < 0)
@@ -93,16 +78,15 @@ int layers_check(const char *path, void (*damaged)(void *arg, const char *messag
     root = open_folder(data, "layers"); /* without it there are no layers */
     check.held = open_folder(root, "held");
     check.latents = open_folder(root, "latents");
-    if (check.held >= 0 && (list = open_folder(root, "held")) >= 0)
-        result = each_name(&check, list, check_held, failure);
-    if (result == 0 && root >= 0 && (list = open_folder(root, "damaged")) >= 0)
-        result = each_name(&check, list, check_put_aside, failure);
-    if (check.latents >= 0)
-        close(check.latents);
+    put_aside = open_folder(root, "damaged");
     if (check.held >= 0)
-        close(check.held);
-    if (root >= 0)
-        close(root);
+        result = folder_each(check.held, "held", check_held, &check, failure);
+    if (result == 0 && put_aside >= 0)
+        result = folder_each(put_aside, "damaged", check_put_aside, &check, failure);
+    close_folder(put_aside);
+    close_folder(check.latents);
+    close_folder(check.held);
+    close_folder(root);
     close(data);
     return result;
 }

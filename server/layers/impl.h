@@ -32,6 +32,14 @@ struct layers {
     _Atomic uint64_t files;    /* names given so far to files under layers/new */
 };
 
+/* ---- folder.c ---- */
+
+/* Calls `visit` with the name of each file in the folder, in no order, until one fails.
+ * `folder` is a descriptor, which stays open; `words` names the folder in a failure. */
+int folder_each(int folder, const char *words,
+                int (*visit)(void *arg, const char *name, struct failure *failure),
+                void *arg, struct failure *failure);
+
 /* ---- layers.c ---- */
 
 /* Allocates a layer and charges it to the budget. Does not add it to the registry. */

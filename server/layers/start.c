@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing the registry: opens the folders, loads the layers in them. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -58,40 +57,19 @@ static int open_folders(struct layers *layers, const char *directory,
     return root < 0 ? -1 : result;
 }
 
-/* Calls `visit` with the name of every file in a folder. */
-static int each_file(struct layers *layers, enum folder folder,
-                     int (*visit)(struct layers *layers, const char *name,
-                                  struct failure *failure),
-                     struct failure *failure)
+static int remove_new(void *arg, const char *name, struct failure *failure)
 {
-    int fd = openat(layers->folders[folder], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    struct dirent *entry;
-    int result = 0;
+    struct layers *layers = arg;
 
-    if (!directory) {
-        if (fd >= 0)
-            close(fd);
-        return fail(failure, TRIT_UNAVAILABLE, NULL, "layers: cannot list folder %s: %s",
-                    folder_names[folder], strerror(errno));
-    }
-    while (result == 0 && (entry = readdir(directory)))
-        if (entry->d_name[0] != '.')
-            result = visit(layers, entry->d_name, failure);
-    closedir(directory);
-    return result;
-}
-
-static int remove_new(struct layers *layers, const char *name, struct failure *failure)
-{
     (void)failure;
     unlinkat(layers->folders[FOLDER_NEW], name, 0);
     return 0;
 }
 
 /* Removes latents whose layer was not finished or was deleted. */
-static int remove_orphan(struct layers *layers, const char *name, struct failure *failure)
+static int remove_orphan(void *arg, const char *name, struct failure *failure)
 {
+    struct layers *layers = arg;
     struct stat held;
 
     (void)failure;
@@ -103,8 +81,9 @@ static int remove_orphan(struct layers *layers, const char *name, struct failure
     return 0;
 }
 
-static int load(struct layers *layers, const char *name, struct failure *failure)
+static int load(void *arg, const char *name, struct failure *failure)
 {
+    struct layers *layers = arg;
     struct failure why = {.status = TRIT_OK};
 
     if (file_load(layers, name, &why) == 0)
@@ -122,6 +101,14 @@ static int load(struct layers *layers, const char *name, struct failure *failure
         return fail(failure, TRIT_UNAVAILABLE, NULL,
                     "layers: cannot move %s to damaged/: %s", name, strerror(errno));
     return 0;
+}
+
+static int each_file(struct layers *layers, enum folder folder,
+                     int (*visit)(void *arg, const char *name, struct failure *failure),
+                     struct failure *failure)
+{
+    return folder_each(layers->folders[folder], folder_names[folder], visit, layers,
+                       failure);
 }
 
 /* Opens the folders, removes files that were being written, loads the layers. */
