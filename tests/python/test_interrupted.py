@@ -112,6 +112,7 @@ def test_ctrl_c_leaves_old_or_new(daemon, model):
     assert len(found) > 20
     for said, state, call, stayed in found:
         # A signal to the process may reach Python when the work is done.
-        assert (said, state) in (("interrupted", "old"), ("interrupted", "new"), ("done", "new")), call
+        assert said == "interrupted" or (said, state) == ("done", "new"), call
+        assert state in ("old", "new"), call
         assert stayed == "0", call
     assert [state for _, state, _, _ in found].count("old") > 10
