@@ -33,21 +33,32 @@ def test_the_work_of_cancelled_calls_stops(start, how):
     request = layers_pb2.LayerForwardRequest(
         name="long", x=ref.tensor(np.ones((ROWS, 2048), np.float32)))
     layers.stub.Forward(request, timeout=CALL_SECONDS)
-    one = metrics(own)
-    alone = one["tritd_layer_seconds_total"]
+    # The first product may have been slowed by another process. Then its time says too
+    # much, and all calls meet a deadline derived from it: the next deadline is shorter.
+    patience = metrics(own)["tritd_layer_seconds_total"]
+    whole = CALLS
+    while whole == CALLS:
+        patience /= 2
+        assert patience > 1e-6
+        whole = cancelled_calls(own, layers, request, how, patience)
+    assert layers.stub.Forward(request, timeout=CALL_SECONDS).y.data
+
+
+def cancelled_calls(own, layers, request, how, patience):
+    """Starts the calls, ends them and counts those that were answered in time. No other
+    call may have been computed, but for one that was being finished."""
+    before = metrics(own)
     calls = [layers.stub.Forward.future(
-        request, timeout=alone / 2 if how == "deadline" else CALL_SECONDS) for _ in range(CALLS)]
+        request, timeout=patience if how == "deadline" else CALL_SECONDS) for _ in range(CALLS)]
     if how == "cancel":
-        until(lambda: metrics(own)["tritd_streams"] == CALLS)
+        until(lambda: metrics(own)["tritd_streams"] == CALLS or any(c.done() for c in calls))
         for call in calls:
             call.cancel()
     codes = [call.code() for call in calls]
     until(lambda: metrics(own)["tritd_streams"] == 0)
-    after = metrics(own)
     assert set(codes) <= {grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED,
                           grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OK}
-    whole = codes.count(grpc.StatusCode.OK)  # within its deadline, where the first was slow
-    assert whole < CALLS
+    whole = codes.count(grpc.StatusCode.OK)
     rows = 'tritd_layer_rows_total{kind="forward_f32"}'
-    assert after[rows] - one[rows] <= (whole + 1) * ROWS
-    assert layers.stub.Forward(request, timeout=CALL_SECONDS).y.data
+    assert metrics(own)[rows] - before[rows] <= (whole + 1) * ROWS
+    return whole
