@@ -12,6 +12,7 @@ NAMES(dtype_names, "DType", DTYPES);
 NAMES(partial_group_names, "PartialGroup", PARTIAL_GROUPS);
 NAMES(verify_mode_names, "VerifyMode", VERIFY_MODES);
 NAMES(report_detail_names, "ReportDetail", REPORT_DETAILS);
+NAMES(durability_names, "ReportDurability", DURABILITIES);
 NAMES(layer_kind_names, "LayerKind", LAYER_KINDS);
 NAMES(layer_part_names, "LayerPart", LAYER_PARTS);
 NAMES(activations_names, "Activations", ACTIVATIONS);

@@ -27,6 +27,9 @@
     X(TRIT_REPORT_FULL, ReportDetail, REPORT_DETAIL_FULL, "full")                        \
     X(TRIT_REPORT_BRIEF, ReportDetail, REPORT_DETAIL_BRIEF, "brief")                     \
     X(TRIT_REPORT_NONE, ReportDetail, REPORT_DETAIL_NONE, "none")
+#define DURABILITIES(X)                                                                  \
+    X(TRIT_DURABLE, ReportDurability, DURABLE, "durable")                                \
+    X(TRIT_BEST_EFFORT, ReportDurability, BEST_EFFORT, "best_effort")
 #define LAYER_KINDS(X)                                                                   \
     X(TRIT_LAYER_LINEAR, LayerKind, LAYER_LINEAR, "linear")                              \
     X(TRIT_LAYER_EMBEDDING, LayerKind, LAYER_EMBEDDING, "embedding")
@@ -47,7 +50,8 @@ struct enum_names {
 };
 
 extern const struct enum_names dtype_names, partial_group_names, verify_mode_names,
-    report_detail_names, layer_kind_names, layer_part_names, activations_names;
+    report_detail_names, durability_names, layer_kind_names, layer_part_names,
+    activations_names;
 
 /* NULL for a value without a name. */
 const char *enum_name(const struct enum_names *names, unsigned value);

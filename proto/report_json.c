@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "proto/finding.h"
+#include "proto/health.h"
 #include "proto/names.h"
 
 /* JSON has no infinities and no NaN. */
@@ -165,6 +166,52 @@ static json_t *findings(const struct trit_report *report)
     return array;
 }
 
+static json_t *reasons(const struct trit_report *report)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < report->health_reason_count; i++) {
+        const struct trit_health_reason *reason = &report->health_reasons[i];
+        json_t *o = json_object();
+
+        if (!o || !put(o, "rule", json_string(reason->rule)) ||
+            !put(o, "severity", json_string(health_name(reason->severity))) ||
+            !put(o, "since_step", count(reason->since_step)) ||
+            !put(o, "value", real(reason->value)) ||
+            !put(o, "threshold", real(reason->threshold)) ||
+            !put(o, "text", json_string(reason->text)) ||
+            json_array_append(array, o) < 0) {
+            json_decref(o);
+            json_decref(array);
+            return NULL;
+        }
+        json_decref(o);
+    }
+    return array;
+}
+
+static bool put_shard(json_t *o, const struct trit_report *r)
+{
+    json_t *shard = json_object();
+
+    return put(o, "shard", shard) &&
+           put(shard, "global_shape", counts(r->shard_global_shape, r->shard_rank)) &&
+           put(shard, "offset", counts(r->shard_offset, r->shard_rank));
+}
+
+/* What only a filed report has. */
+static bool put_filed(json_t *o, const struct trit_report *r)
+{
+    return (!r->has_stored || put(o, "stored", json_boolean(r->stored))) &&
+           (r->shard_rank == 0 || put_shard(o, r)) &&
+           (r->attempt == 0 || (put(o, "attempt", count(r->attempt)) &&
+                                put(o, "replica", count(r->replica)) &&
+                                put(o, "superseded", json_boolean(r->superseded)))) &&
+           (r->health == TRIT_HEALTH_ABSENT ||
+            (put(o, "health", json_string(health_name(r->health))) &&
+             put(o, "health_reasons", reasons(r))));
+}
+
 json_t *report_json(const struct trit_report *report)
 {
     json_t *object = json_object();
@@ -172,7 +219,7 @@ json_t *report_json(const struct trit_report *report)
         return NULL;
     if (!put_identity(object, report) || !put_verdict(object, report) ||
         !put_comparisons(object, report) || !put_origin(object, report) ||
-        !put(object, "findings", findings(report))) {
+        !put(object, "findings", findings(report)) || !put_filed(object, report)) {
         json_decref(object);
         return NULL;
     }

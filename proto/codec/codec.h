@@ -35,17 +35,22 @@ struct wire_layer_ref { /* run empty = absent */
     char run[TRIT_NAME_BYTES_MAX + 1];
     char layer[TRIT_NAME_BYTES_MAX + 1];
     uint64_t step;
+    uint32_t attempt, replica; /* attempt 0: the run's newest */
+    bool has_shard;
+    uint32_t global_rank, offset_rank;
+    uint64_t global_shape[TRIT_RANK_MAX];
+    uint64_t offset[TRIT_RANK_MAX];
 };
 
 struct wire_project { /* ProjectRequest without tensor; ProjectStart */
-    uint32_t group_size, partial_group, encoding, report;
+    uint32_t group_size, partial_group, encoding, report, durability;
     bool allow_lost_scales;
     struct wire_layer_ref layer;
     struct wire_tensor tensor; /* ProjectStart's dtype and shape */
 };
 
 struct wire_verify { /* VerifyRequest without tensors and scales; VerifyStart */
-    uint32_t mode, group_size, partial_group, encoding, scales_dtype;
+    uint32_t mode, group_size, partial_group, encoding, scales_dtype, durability;
     bool has_tolerance;
     float tolerance;
     struct wire_layer_ref layer;
@@ -54,7 +59,7 @@ struct wire_verify { /* VerifyRequest without tensors and scales; VerifyStart */
 };
 
 struct wire_pack { /* PackRequest without tensor and scales; PackStart */
-    uint32_t group_size, source_encoding, scales_dtype, encoding, report;
+    uint32_t group_size, source_encoding, scales_dtype, encoding, report, durability;
     bool allow_rounded_scales;
     struct wire_layer_ref layer;
     struct wire_tensor tensor; /* PackStart's dtype and shape */
@@ -77,6 +82,7 @@ struct wire_reports_get {
     char layer[TRIT_NAME_BYTES_MAX + 1];
     bool has_step;
     uint64_t step;
+    uint32_t attempt, replica;
 };
 
 enum { PAGE_TOKEN_BYTES_MAX = 800 };
@@ -87,6 +93,7 @@ struct wire_reports_list {
     uint64_t step_from, step_to;
     bool latest_only;
     uint32_t page_size;
+    uint32_t attempt, replica;
     char page_token[PAGE_TOKEN_BYTES_MAX + 1];
 };
 
@@ -152,7 +159,7 @@ int decode_health_check(const struct scan_part *root,
  * do not fit. REPLY_HEAD_BYTES_MAX bytes hold every head. A head ends with the length
  * of its last field, `data_bytes`; the caller sends the bytes of that field. When
  * data_bytes (or scale_bytes) is 0, the field has no tag and no length, as in proto3. */
-enum { REPLY_HEAD_BYTES_MAX = 8192, REPORT_BYTES_MAX = 7168 };
+enum { REPLY_HEAD_BYTES_MAX = 10240, REPORT_BYTES_MAX = 9472 };
 
 /* ProjectResponse, or PackResponse, up to the bytes of `data`. The caller also sends the scale_bytes
  * bytes of `scales`, after the first *scales_at bytes of the head. With scale_bytes 0,

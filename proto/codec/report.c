@@ -103,6 +103,7 @@ void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from)
     out->findings_count = (pb_size_t)from->finding_count;
     for (uint32_t i = 0; i < from->finding_count; i++)
         put_finding(&out->findings[i], &from->findings[i]);
+    wire_filed_put(out, from);
 }
 
 static void get_measures(const trit_v1_LayerReport *from, struct trit_report *out)
@@ -222,6 +223,8 @@ int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
     for (uint32_t i = 0; i < from->findings_count; i++)
         if (get_finding(&from->findings[i], &report.findings[i], error) < 0)
             return -1;
+    if (wire_filed(from, &report, error) < 0)
+        return -1;
     *out = report;
     return 0;
 }

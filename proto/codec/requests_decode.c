@@ -21,6 +21,17 @@ static int layer_ref(const trit_v1_LayerRef *from, struct wire_layer_ref *out,
                   out->layer, error) != 0)
         return -1;
     out->step = from->step;
+    out->attempt = from->attempt;
+    out->replica = from->replica;
+    out->has_shard = from->has_shard;
+    if (from->has_shard) {
+        out->global_rank = from->shard.global_shape_count;
+        out->offset_rank = from->shard.offset_count;
+        memcpy(out->global_shape, from->shard.global_shape,
+               from->shard.global_shape_count * sizeof(out->global_shape[0]));
+        memcpy(out->offset, from->shard.offset,
+               from->shard.offset_count * sizeof(out->offset[0]));
+    }
     out->present = out->run[0] != '\0';
     return 0;
 }
@@ -34,6 +45,7 @@ static void project_options(const trit_v1_ProjectOptions *from, struct wire_proj
     out->encoding = (uint32_t)from->encoding;
     out->report = (uint32_t)from->report;
     out->allow_lost_scales = from->allow_lost_scales;
+    out->durability = (uint32_t)from->durability;
 }
 
 int decode_project(const struct scan_part *root, struct wire_project *out,
@@ -84,6 +96,7 @@ static int verify_options(const struct scan_part *part, struct wire_verify *out,
     out->partial_group = (uint32_t)options.partial_group;
     out->encoding = (uint32_t)options.encoding;
     out->scales_dtype = (uint32_t)options.scales_dtype;
+    out->durability = (uint32_t)options.durability;
     out->has_tolerance = options.has_tolerance;
     out->tolerance = options.has_tolerance ? options.tolerance : 0;
     return 0;
@@ -127,6 +140,7 @@ static void pack_options(const trit_v1_PackOptions *from, struct wire_pack *out)
     out->encoding = (uint32_t)from->encoding;
     out->report = (uint32_t)from->report;
     out->allow_rounded_scales = from->allow_rounded_scales;
+    out->durability = (uint32_t)from->durability;
 }
 
 int decode_pack(const struct scan_part *root, struct wire_pack *out,
@@ -215,6 +229,8 @@ int decode_reports_get(const struct scan_part *root, struct wire_reports_get *ou
         return -1;
     get.has_step = request.has_step;
     get.step = request.has_step ? request.step : 0;
+    get.attempt = request.attempt;
+    get.replica = request.replica;
     *out = get;
     return 0;
 }
@@ -238,6 +254,8 @@ int decode_reports_list(const struct scan_part *root, struct wire_reports_list *
     list.step_to = request.has_step_to ? request.step_to : 0;
     list.latest_only = request.latest_only;
     list.page_size = request.page_size;
+    list.attempt = request.attempt;
+    list.replica = request.replica;
     *out = list;
     return 0;
 }

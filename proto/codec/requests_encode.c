@@ -19,6 +19,17 @@ static void layer_ref(trit_v1_LayerRef *out, const struct wire_layer_ref *from)
     out->layer.size =
         wire_text_put(out->layer.bytes, sizeof(out->layer.bytes), from->layer);
     out->step = from->step;
+    out->attempt = from->attempt;
+    out->replica = from->replica;
+    out->has_shard = from->has_shard;
+    if (from->has_shard) {
+        out->shard.global_shape_count = (pb_size_t)from->global_rank;
+        out->shard.offset_count = (pb_size_t)from->offset_rank;
+        memcpy(out->shard.global_shape, from->global_shape,
+               from->global_rank * sizeof(from->global_shape[0]));
+        memcpy(out->shard.offset, from->offset,
+               from->offset_rank * sizeof(from->offset[0]));
+    }
 }
 
 /* ---- project ----------------------------------------------------------------------- */
@@ -31,9 +42,10 @@ static bool project_options(trit_v1_ProjectOptions *out, const struct wire_proje
         .encoding = (int32_t)from->encoding,
         .report = (int32_t)from->report,
         .allow_lost_scales = from->allow_lost_scales,
+        .durability = (int32_t)from->durability,
     };
     return from->group_size || from->partial_group || from->encoding || from->report ||
-           from->allow_lost_scales;
+           from->allow_lost_scales || from->durability;
 }
 
 size_t encode_project(const struct wire_project *request,
@@ -87,9 +99,10 @@ static bool verify_options(trit_v1_VerifyOptions *out, const struct wire_verify 
         .tolerance = from->tolerance,
         .encoding = (int32_t)from->encoding,
         .scales_dtype = (int32_t)from->scales_dtype,
+        .durability = (int32_t)from->durability,
     };
     return from->mode || from->group_size || from->partial_group || from->has_tolerance ||
-           from->encoding || from->scales_dtype || scale_bytes > 0;
+           from->encoding || from->scales_dtype || from->durability || scale_bytes > 0;
 }
 
 static bool verify_options_head(pb_ostream_t *out, const struct wire_verify *from,
@@ -177,9 +190,11 @@ static bool pack_options(trit_v1_PackOptions *out, const struct wire_pack *from)
         .encoding = (int32_t)from->encoding,
         .report = (int32_t)from->report,
         .allow_rounded_scales = from->allow_rounded_scales,
+        .durability = (int32_t)from->durability,
     };
     return from->group_size || from->source_encoding || from->scales_dtype ||
-           from->encoding || from->report || from->allow_rounded_scales;
+           from->encoding || from->report || from->allow_rounded_scales ||
+           from->durability;
 }
 
 size_t encode_pack(const struct wire_pack *request, uint64_t scale_bytes,
@@ -251,7 +266,9 @@ size_t encode_reports_get(const struct wire_reports_get *request, uint8_t *out,
                           size_t capacity)
 {
     trit_v1_ReportsGetRequest wire = {.has_step = request->has_step,
-                                      .step = request->step};
+                                      .step = request->step,
+                                      .attempt = request->attempt,
+                                      .replica = request->replica};
     wire.run.size = wire_text_put(wire.run.bytes, sizeof(wire.run.bytes), request->run);
     wire.layer.size =
         wire_text_put(wire.layer.bytes, sizeof(wire.layer.bytes), request->layer);
@@ -271,6 +288,8 @@ size_t encode_reports_list(const struct wire_reports_list *request, uint8_t *out
         .step_to = request->step_to,
         .latest_only = request->latest_only,
         .page_size = request->page_size,
+        .attempt = request->attempt,
+        .replica = request->replica,
     };
     wire.run.size = wire_text_put(wire.run.bytes, sizeof(wire.run.bytes), request->run);
     wire.layer.size =

@@ -61,18 +61,29 @@ static const struct field_name names_chunk[] = {
     {1, "offset", 0, NULL}, {2, "crc32c", 0, NULL}, {0}};
 const struct message message_chunk = {trit_v1_TensorChunk_fields, names_chunk};
 
+static const struct field_name names_shard[] = {
+    {1, "global_shape", TRIT_RANK_MAX, NULL}, {2, "offset", TRIT_RANK_MAX, NULL}, {0}};
+static const struct message message_shard = {trit_v1_Shard_fields, names_shard};
+
 static const struct field_name names_layer[] = {
     {1, "run", TRIT_NAME_BYTES_MAX, NULL},
     {2, "layer", TRIT_NAME_BYTES_MAX, NULL},
     {3, "step", 0, NULL},
+    {4, "attempt", 0, NULL},
+    {5, "shard", 0, &message_shard},
+    {6, "replica", 0, NULL},
     {0},
 };
 static const struct message message_layer = {trit_v1_LayerRef_fields, names_layer};
 
 static const struct field_name names_project_options[] = {
-    {1, "group_size", 0, NULL},        {2, "partial_group", 0, NULL},
-    {3, "encoding", 0, NULL},          {4, "report", 0, NULL},
-    {5, "allow_lost_scales", 0, NULL}, {0},
+    {1, "group_size", 0, NULL},
+    {2, "partial_group", 0, NULL},
+    {3, "encoding", 0, NULL},
+    {4, "report", 0, NULL},
+    {5, "allow_lost_scales", 0, NULL},
+    {6, "durability", 0, NULL},
+    {0},
 };
 static const struct message message_project_options = {trit_v1_ProjectOptions_fields,
                                                        names_project_options};
@@ -99,25 +110,19 @@ const struct message message_verify = {trit_v1_VerifyRequest_fields, names_verif
 const struct message message_verify_start = {trit_v1_VerifyStart_fields, names_verify};
 
 static const struct field_name names_verify_options[] = {
-    {1, "options.mode", 0, NULL},
-    {2, "options.group_size", 0, NULL},
-    {3, "options.partial_group", 0, NULL},
-    {4, "options.tolerance", 0, NULL},
-    {5, "options.encoding", 0, NULL},
-    {6, "options.scales_dtype", 0, NULL},
-    {0},
+    {1, "options.mode", 0, NULL},          {2, "options.group_size", 0, NULL},
+    {3, "options.partial_group", 0, NULL}, {4, "options.tolerance", 0, NULL},
+    {5, "options.encoding", 0, NULL},      {6, "options.scales_dtype", 0, NULL},
+    {7, "options.durability", 0, NULL},    {0},
 };
 const struct message message_verify_options = {trit_v1_VerifyOptions_fields,
                                                names_verify_options};
 
 static const struct field_name names_pack_options[] = {
-    {1, "group_size", 0, NULL},
-    {2, "source_encoding", 0, NULL},
-    {3, "scales_dtype", 0, NULL},
-    {4, "encoding", 0, NULL},
-    {5, "report", 0, NULL},
-    {6, "allow_rounded_scales", 0, NULL},
-    {0},
+    {1, "group_size", 0, NULL},   {2, "source_encoding", 0, NULL},
+    {3, "scales_dtype", 0, NULL}, {4, "encoding", 0, NULL},
+    {5, "report", 0, NULL},       {6, "allow_rounded_scales", 0, NULL},
+    {7, "durability", 0, NULL},   {0},
 };
 static const struct message message_pack_options = {trit_v1_PackOptions_fields,
                                                     names_pack_options};
@@ -144,6 +149,8 @@ static const struct field_name names_reports_get[] = {
     {1, "run", TRIT_NAME_BYTES_MAX, NULL},
     {2, "layer", TRIT_NAME_BYTES_MAX, NULL},
     {3, "step", 0, NULL},
+    {4, "attempt", 0, NULL},
+    {5, "replica", 0, NULL},
     {0},
 };
 const struct message message_reports_get = {trit_v1_ReportsGetRequest_fields,
@@ -157,6 +164,8 @@ static const struct field_name names_reports_list[] = {
     {5, "latest_only", 0, NULL},
     {6, "page_size", 0, NULL},
     {7, "page_token", PAGE_TOKEN_BYTES_MAX, NULL},
+    {8, "attempt", 0, NULL},
+    {9, "replica", 0, NULL},
     {0},
 };
 const struct message message_reports_list = {trit_v1_ReportsListRequest_fields,
@@ -173,6 +182,14 @@ static const struct field_name names_finding[] = {
 };
 static const struct message message_finding = {trit_v1_Finding_fields, names_finding};
 
+static const struct field_name names_reason[] = {
+    {1, "rule", TRIT_HEALTH_RULE_BYTES_MAX, NULL},
+    {5, "text", TRIT_HEALTH_TEXT_BYTES_MAX, NULL},
+    {6, "severity", 15, NULL},
+    {0},
+};
+static const struct message message_reason = {trit_v1_HealthReason_fields, names_reason};
+
 static const struct field_name names_report[] = {
     {1, "run", TRIT_NAME_BYTES_MAX, NULL},
     {2, "layer", TRIT_NAME_BYTES_MAX, NULL},
@@ -183,6 +200,9 @@ static const struct field_name names_report[] = {
     {32, "kernel", 15, NULL},
     {33, "version", 31, NULL},
     {36, "findings", TRIT_FINDINGS_MAX, &message_finding},
+    {40, "shard", 0, &message_shard},
+    {42, "health", 15, NULL},
+    {43, "health_reasons", TRIT_HEALTH_REASONS_MAX, &message_reason},
     {0},
 };
 const struct message message_report = {trit_v1_LayerReport_fields, names_report};

@@ -46,6 +46,11 @@ void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from);
 int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
                 char error[CODEC_ERROR_BYTES]);
 
+/* The fields that only filed reports have. wire_report_put and wire_report call these. */
+void wire_filed_put(trit_v1_LayerReport *out, const struct trit_report *from);
+int wire_filed(const trit_v1_LayerReport *from, struct trit_report *out,
+               char error[CODEC_ERROR_BYTES]);
+
 /* The size of a `bytes` field with that many bytes, with tag and length. 0 for an
  * empty field, which is not written. */
 uint64_t wire_blob_size(uint32_t number, uint64_t bytes);

@@ -18,6 +18,9 @@ enum {
     TRIT_FINDINGS_MAX = 16,            /* kinds of findings that one report can hold */
     TRIT_FINDING_VALUE_BYTES_MAX = 47, /* expected and got, without the NUL */
     TRIT_FINDING_HINT_BYTES_MAX = 159, /* hint, without the NUL */
+    TRIT_HEALTH_REASONS_MAX = 8,       /* reasons that one report can hold */
+    TRIT_HEALTH_RULE_BYTES_MAX = 31,   /* name of a rule, without the NUL */
+    TRIT_HEALTH_TEXT_BYTES_MAX = 127,  /* text of a reason, without the NUL */
 };
 
 /* gRPC status codes, by their numbers. */
@@ -81,6 +84,12 @@ enum trit_report_detail {
     TRIT_REPORT_FULL = 0,  /* everything */
     TRIT_REPORT_BRIEF = 1, /* counts, scales and digest; no mse, cosine, sqnr */
     TRIT_REPORT_NONE = 2,  /* no report; refused together with a layer */
+};
+
+/* Whether an answer waits for its report. */
+enum trit_durability {
+    TRIT_DURABLE = 0,     /* the report is on disk before the answer, or the call fails */
+    TRIT_BEST_EFFORT = 1, /* the answer does not wait for the disk: report.stored */
 };
 
 enum trit_layer_kind {
@@ -172,6 +181,26 @@ struct trit_finding {
     uint64_t reserved[4];                            /* 0 */
 };
 
+/* How a layer does, by the rules of docs/health.md. Greater is worse. */
+enum trit_health {
+    TRIT_HEALTH_ABSENT = 0, /* the report is not filed, or an older daemon filed it */
+    TRIT_HEALTHY = 1,
+    TRIT_HEALTH_WARNING = 2,
+    TRIT_HEALTH_FAILING = 3,
+};
+
+/* Why a layer is not healthy. The size is fixed, as that of trit_finding. */
+struct trit_health_reason {
+    char rule[TRIT_HEALTH_RULE_BYTES_MAX + 1]; /* "dead_groups" */
+    enum trit_health severity;
+    uint32_t unused;     /* 0 */
+    uint64_t since_step; /* the first at which the value left its healthy band for good */
+    double value;        /* at this step */
+    double threshold;    /* that it crossed */
+    char text[TRIT_HEALTH_TEXT_BYTES_MAX + 1]; /* a sentence */
+    uint64_t reserved[2];                      /* 0 */
+};
+
 /* Everything known about one verified or projected layer. proto/trit/v1/report.proto
  * has the meaning and the formula of each field. The struct contains no pointers, so
  * copying it copies the report. */
@@ -219,6 +248,17 @@ struct trit_report {
     uint64_t first_mismatch;       /* flat index; meaningful where mismatches > 0 */
     uint32_t finding_count;
     struct trit_finding findings[TRIT_FINDINGS_MAX]; /* the worst first */
+    bool has_stored;    /* the report was to be filed, and the next is valid */
+    bool stored;        /* it is on disk */
+    bool superseded;    /* a later attempt resumed below this step */
+    uint8_t shard_rank; /* 0: the report is not of a shard */
+    uint32_t attempt;   /* from 1; 0: the report is not filed */
+    uint32_t replica;
+    enum trit_health health;
+    uint64_t shard_global_shape[TRIT_RANK_MAX];
+    uint64_t shard_offset[TRIT_RANK_MAX];
+    uint64_t health_reason_count;
+    struct trit_health_reason health_reasons[TRIT_HEALTH_REASONS_MAX]; /* worst first */
 };
 
 #endif

@@ -72,7 +72,13 @@ def a_report(**more):
         reference_mismatches=2, first_mismatch=0,
         findings=[report.Finding(kind="not_ternary", severity="error", index=1 << 35, count=7,
                                  expected="-1, 0 or 1", got="0.5", hint="project it again"),
-                  report.Finding(kind="dead_groups", severity="warning", group=0)], **more)
+                  report.Finding(kind="dead_groups", severity="warning", group=0)],
+        stored=True, attempt=2, replica=1 << 20,
+        shard=tensor.Shard(global_shape=[600, 1], offset=[300, 0]), superseded=True,
+        health="failing",
+        health_reasons=[report.HealthReason(
+            rule="scale_drift", since_step=1 << 33, value=0.5, threshold=0.25,
+            text="scales grew", severity="failing")], **more)
 
 
 def project_start():

@@ -77,6 +77,22 @@ struct trit_report sample_report(void)
                      {.kind = TRIT_FINDING_DEAD_GROUPS,
                       .severity = TRIT_SEVERITY_WARNING,
                       .has_group = true}},
+        .has_stored = true,
+        .stored = true,
+        .superseded = true,
+        .attempt = 2,
+        .replica = 1 << 20,
+        .shard_rank = 2,
+        .shard_global_shape = {600, 1},
+        .shard_offset = {300, 0},
+        .health = TRIT_HEALTH_FAILING,
+        .health_reason_count = 1,
+        .health_reasons = {{.rule = "scale_drift",
+                            .severity = TRIT_HEALTH_FAILING,
+                            .since_step = UINT64_C(1) << 33,
+                            .value = 0.5,
+                            .threshold = 0.25,
+                            .text = "scales grew"}},
     };
     for (size_t i = 0; i < TRIT_DIGEST_BYTES; i++)
         report.digest[i] = (uint8_t)i;
@@ -89,6 +105,13 @@ void check_layer(const struct wire_layer_ref *a, const struct wire_layer_ref *b)
     CHECK_STR(a->run, b->run);
     CHECK_STR(a->layer, b->layer);
     CHECK_EQ(a->step, b->step);
+    CHECK_EQ(a->attempt, b->attempt);
+    CHECK_EQ(a->replica, b->replica);
+    CHECK_EQ(a->has_shard, b->has_shard);
+    CHECK_EQ(a->global_rank, b->global_rank);
+    CHECK_EQ(a->offset_rank, b->offset_rank);
+    CHECK_MEM(a->global_shape, b->global_shape, sizeof(a->global_shape));
+    CHECK_MEM(a->offset, b->offset, sizeof(a->offset));
 }
 
 void check_tensor(const struct wire_tensor *a, const struct wire_tensor *b)
@@ -117,6 +140,32 @@ static void check_finding(const struct trit_finding *a, const struct trit_findin
     CHECK_STR(a->expected, b->expected);
     CHECK_STR(a->got, b->got);
     CHECK_STR(a->hint, b->hint);
+}
+
+static void check_filed(const struct trit_report *a, const struct trit_report *b)
+{
+    CHECK_EQ(a->has_stored, b->has_stored);
+    CHECK_EQ(a->stored, b->stored);
+    CHECK_EQ(a->superseded, b->superseded);
+    CHECK_EQ(a->attempt, b->attempt);
+    CHECK_EQ(a->replica, b->replica);
+    CHECK_EQ(a->shard_rank, b->shard_rank);
+    CHECK_MEM(a->shard_global_shape, b->shard_global_shape,
+              sizeof(a->shard_global_shape));
+    CHECK_MEM(a->shard_offset, b->shard_offset, sizeof(a->shard_offset));
+    CHECK_EQ(a->health, b->health);
+    CHECK_EQ(a->health_reason_count, b->health_reason_count);
+    for (size_t i = 0; i < a->health_reason_count; i++) {
+        const struct trit_health_reason *x = &a->health_reasons[i],
+                                        *y = &b->health_reasons[i];
+
+        CHECK_STR(x->rule, y->rule);
+        CHECK_EQ(x->severity, y->severity);
+        CHECK_EQ(x->since_step, y->since_step);
+        check_double(x->value, y->value);
+        check_double(x->threshold, y->threshold);
+        CHECK_STR(x->text, y->text);
+    }
 }
 
 void check_report(const struct trit_report *a, const struct trit_report *b)
@@ -167,6 +216,7 @@ void check_report(const struct trit_report *a, const struct trit_report *b)
     CHECK_EQ(a->finding_count, b->finding_count);
     for (uint32_t i = 0; i < a->finding_count; i++)
         check_finding(&a->findings[i], &b->findings[i]);
+    check_filed(a, b);
 }
 
 void assemble(struct assembled *message, const void *bytes, size_t count)

@@ -291,6 +291,32 @@ static void some_report(uint64_t *seed, struct trit_report *out)
     }
 }
 
+static void some_filed(uint64_t *seed, struct trit_report *out)
+{
+    out->has_stored = check_random(seed) & 1;
+    out->stored = out->has_stored && (check_random(seed) & 1);
+    out->superseded = check_random(seed) & 1;
+    out->attempt = (uint32_t)some(seed);
+    out->replica = (uint32_t)some(seed);
+    out->shard_rank = (uint8_t)(check_random(seed) % (TRIT_RANK_MAX + 1));
+    for (uint32_t i = 0; i < out->shard_rank; i++) {
+        out->shard_global_shape[i] = some(seed);
+        out->shard_offset[i] = some(seed);
+    }
+    out->health = (enum trit_health)(check_random(seed) % (TRIT_HEALTH_FAILING + 1));
+    out->health_reason_count = check_random(seed) % (TRIT_HEALTH_REASONS_MAX + 1);
+    for (size_t i = 0; i < out->health_reason_count; i++) {
+        struct trit_health_reason *reason = &out->health_reasons[i];
+
+        reason->severity = (enum trit_health)(check_random(seed) % 4);
+        reason->since_step = some(seed);
+        reason->value = some_double(seed);
+        reason->threshold = some_double(seed);
+        some_name(seed, reason->rule, TRIT_HEALTH_RULE_BYTES_MAX);
+        some_name(seed, reason->text, TRIT_HEALTH_TEXT_BYTES_MAX);
+    }
+}
+
 CASE(any_report, "any report is read back bit for bit and never truncated")
 {
     uint64_t seed = check_seed();
@@ -298,6 +324,7 @@ CASE(any_report, "any report is read back bit for bit and never truncated")
         struct trit_report report, back;
         uint8_t bytes[REPORT_BYTES_MAX];
         some_report(&seed, &report);
+        some_filed(&seed, &report);
         size_t count = encode_report(&report, bytes, sizeof(bytes));
         CHECK(count > 0);
         CHECK_EQ(decode_report(bytes, count, &back, error), 0);
@@ -321,6 +348,23 @@ static void longest_finding(struct trit_finding *finding)
     finding->hint[TRIT_FINDING_HINT_BYTES_MAX] = '\0';
 }
 
+static void longest_filed(struct trit_report *report)
+{
+    report->has_stored = report->stored = report->superseded = true;
+    report->shard_rank = TRIT_RANK_MAX;
+    report->health = TRIT_HEALTH_FAILING;
+    report->health_reason_count = TRIT_HEALTH_REASONS_MAX;
+    for (size_t i = 0; i < TRIT_HEALTH_REASONS_MAX; i++) {
+        struct trit_health_reason *reason = &report->health_reasons[i];
+
+        memset(reason->rule, 'r', TRIT_HEALTH_RULE_BYTES_MAX);
+        memset(reason->text, 't', TRIT_HEALTH_TEXT_BYTES_MAX);
+        reason->rule[TRIT_HEALTH_RULE_BYTES_MAX] = '\0';
+        reason->text[TRIT_HEALTH_TEXT_BYTES_MAX] = '\0';
+        reason->severity = TRIT_HEALTH_WARNING;
+    }
+}
+
 CASE(longest_report, "the longest report and the longest head fit their bounds")
 {
     struct trit_report report;
@@ -337,6 +381,7 @@ CASE(longest_report, "the longest report and the longest head fit their bounds")
     report.finding_count = TRIT_FINDINGS_MAX;
     for (uint32_t i = 0; i < TRIT_FINDINGS_MAX; i++)
         longest_finding(&report.findings[i]);
+    longest_filed(&report);
     struct trit_report back;
     uint8_t bytes[REPLY_HEAD_BYTES_MAX];
     size_t count = encode_report_entry(&report, bytes, REPORT_BYTES_MAX);

@@ -30,7 +30,12 @@ CASE(whole_report, "a report becomes JSON with the names of the design, in order
         "{\"kind\":\"not_ternary\",\"severity\":\"error\",\"index\":34359738368,"
         "\"expected\":\"-1, 0 or 1\",\"got\":\"0.5\",\"count\":7,"
         "\"hint\":\"project it again\"},"
-        "{\"kind\":\"dead_groups\",\"severity\":\"warning\",\"group\":0}]}";
+        "{\"kind\":\"dead_groups\",\"severity\":\"warning\",\"group\":0}],"
+        "\"stored\":true,\"shard\":{\"global_shape\":[600,1],\"offset\":[300,0]},"
+        "\"attempt\":2,\"replica\":1048576,\"superseded\":true,\"health\":\"failing\","
+        "\"health_reasons\":[{\"rule\":\"scale_drift\",\"severity\":\"failing\","
+        "\"since_step\":8589934592,\"value\":0.5,\"threshold\":0.25,"
+        "\"text\":\"scales grew\"}]}";
     struct trit_report report = sample_report();
     json_t *json = report_json(&report);
     CHECK(json);
