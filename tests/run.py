@@ -11,6 +11,7 @@ TRIT_RUNNER holds the words before every program, qemu-aarch64-static say.
 import argparse
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -81,6 +82,11 @@ def main():
     parser.add_argument("programs", nargs="*")
     parser.add_argument("--e2e")
     args = parser.parse_args(words[:after])
+    # A job in the background of a shell, or under nohup, ignores these. Programs under
+    # test would inherit that, and tests that send them would fail.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     passed, failed = run_units(args.programs)
     if args.e2e:
