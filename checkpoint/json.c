@@ -4,23 +4,17 @@
 #include <jansson.h>
 
 #include "kernels/kernels.h"
+#include "proto/json_value.h"
 #include "proto/names.h"
 
-json_t *json_count(uint64_t value)
+json_t *json_count(size_t tensors)
 {
-    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+    return json_uint32(tensors > UINT32_MAX ? UINT32_MAX : (uint32_t)tensors);
 }
 
 json_t *json_shape(uint32_t rank, const uint64_t *shape)
 {
-    json_t *array = json_array();
-
-    for (uint32_t i = 0; i < rank; i++)
-        if (json_array_append_new(array, json_count(shape[i])) < 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
+    return json_uint64s(shape, rank);
 }
 
 bool json_put(json_t *object, const char *key, json_t *value)
@@ -31,7 +25,7 @@ bool json_put(json_t *object, const char *key, json_t *value)
 bool json_put_terms(json_t *object, const struct layer_terms *terms)
 {
     return json_put(object, "encoding", json_string(encoding_name(terms->encoding))) &&
-           json_put(object, "group_size", json_count(terms->group_size)) &&
+           json_put(object, "group_size", json_uint32(terms->group_size)) &&
            json_put(object, "partial_group",
                     json_string(enum_name(&partial_group_names, terms->partial_group)));
 }

@@ -10,7 +10,9 @@
 
 struct json_t;
 
-struct json_t *json_count(uint64_t value);
+/* A number of tensors or layers of a file: a number. Its other counts are 64-bit
+ * integers, which are strings (proto/json_value.h). */
+struct json_t *json_count(size_t tensors);
 struct json_t *json_shape(uint32_t rank, const uint64_t *shape);
 
 /* Sets a member and takes ownership of its value. False: memory ran out. */

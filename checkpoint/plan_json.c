@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "checkpoint/json.h"
+#include "proto/json_value.h"
 
 /* Are the layer's encoded data stored as [in, out]? */
 static bool is_transposed(const struct plan *plan, const struct plan_item *item)
@@ -29,7 +30,7 @@ static bool put_outputs(json_t *object, const struct plan *plan,
         const struct tensor_entry *entry = &plan->table.entries[indices[i]];
         json_t *output = json_entry(entry);
 
-        good = json_put(output, "bytes", json_count(entry->bytes)) && good;
+        good = json_put(output, "bytes", json_uint64(entry->bytes)) && good;
         good = json_put(output, "role", json_string(roles[i])) && good;
         if (i == 0 && is_transposed(plan, item))
             good = json_put(output, "transposed", json_true()) && good;
@@ -78,9 +79,9 @@ static bool put_layer(json_t *object, const struct plan *plan, size_t index)
 
     return json_put_terms(object, &plan->terms) &&
            json_put(object, "matrix", json_shape(2, shape)) &&
-           json_put(object, "matrices", json_count(matrix.count)) &&
+           json_put(object, "matrices", json_uint64(matrix.count)) &&
            json_put(object, "transposed", json_boolean(matrix.transposed)) &&
-           json_put(object, "groups", json_count(plan->items[index].groups)) &&
+           json_put(object, "groups", json_uint64(plan->items[index].groups)) &&
            (plan->items[index].action != PLAN_PACK || put_source(object, plan, index));
 }
 
@@ -90,7 +91,7 @@ static json_t *tensor_json(const struct plan *plan, size_t index)
     json_t *object = json_entry(&plan->contents.table->entries[index]);
     uint64_t parameters = content_parameters(&plan->contents, index);
 
-    if (json_put(object, "parameters", json_count(parameters)) &&
+    if (json_put(object, "parameters", json_uint64(parameters)) &&
         json_put(object, "action", json_string(plan_action_name(item->action))) &&
         (!item->reason[0] || json_put(object, "reason", json_string(item->reason))) &&
         ((item->action != PLAN_TERNARIZE && item->action != PLAN_PACK) ||
@@ -126,10 +127,10 @@ static bool put_sums(json_t *object, const struct plan *plan)
 {
     const struct plan_sizes sizes = plan_sizes(plan);
     json_t *parameters =
-        json_pack("{s:o, s:o}", "ternary", json_count(plan->parameters_ternary), "kept",
-                  json_count(plan->parameters_kept));
-    json_t *bytes = json_pack("{s:o, s:o}", "before", json_count(plan->bytes), "after",
-                              json_count(sizes.all));
+        json_pack("{s:o, s:o}", "ternary", json_uint64(plan->parameters_ternary), "kept",
+                  json_uint64(plan->parameters_kept));
+    json_t *bytes = json_pack("{s:o, s:o}", "before", json_uint64(plan->bytes), "after",
+                              json_uint64(sizes.all));
     bool good = json_put(object, "parameters", parameters);
 
     good = json_put(object, "bytes", bytes) && good;

@@ -2,34 +2,21 @@
 #include "report_json.h"
 
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 
 #include "proto/finding.h"
 #include "proto/health.h"
+#include "proto/json_value.h"
 #include "proto/names.h"
-
-/* JSON has no infinities and no NaN. */
-static json_t *real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-/* Counts and steps stay below 2^63: the daemon refuses larger steps, and no tensor has
- * that many elements. */
-static json_t *count(uint64_t value)
-{
-    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
 
 static json_t *real_where(bool present, double value)
 {
-    return present ? real(value) : json_null();
+    return present ? json_number(value) : json_null();
 }
 
 static json_t *count_where(bool present, uint64_t value)
 {
-    return present ? count(value) : json_null();
+    return present ? json_uint64(value) : json_null();
 }
 
 static json_t *text_or_null(const char *text)
@@ -37,22 +24,12 @@ static json_t *text_or_null(const char *text)
     return text ? json_string(text) : json_null();
 }
 
-static json_t *counts(const uint64_t *values, size_t n)
-{
-    json_t *array = json_array();
-    for (size_t i = 0; i < n; i++)
-        if (json_array_append_new(array, count(values[i])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
-}
-
 static json_t *samples(const struct trit_report *report)
 {
     json_t *array = json_array();
     for (uint32_t i = 0; i < report->sample_count; i++)
-        if (json_array_append_new(array, real((double)report->sample_values[i])) != 0) {
+        if (json_array_append_new(array, json_number((double)report->sample_values[i])) !=
+            0) {
             json_decref(array);
             return NULL;
         }
@@ -76,30 +53,32 @@ static bool put(json_t *object, const char *name, json_t *value)
 static bool put_identity(json_t *o, const struct trit_report *r)
 {
     return put(o, "run", json_string(r->run)) && put(o, "layer", json_string(r->layer)) &&
-           put(o, "step", count(r->step)) &&
-           put(o, "time_unix_ns", json_integer(r->time_unix_ns)) &&
+           put(o, "step", json_uint64(r->step)) &&
+           put(o, "time_unix_ns", json_int64(r->time_unix_ns)) &&
            put(o, "dtype", text_or_null(enum_name(&dtype_names, r->dtype))) &&
-           put(o, "shape", counts(r->shape, r->rank)) &&
-           put(o, "group_size", count(r->group_size)) &&
-           put(o, "groups", count(r->groups)) && put(o, "elements", count(r->elements));
+           put(o, "shape", json_uint64s(r->shape, r->rank)) &&
+           put(o, "group_size", json_uint32(r->group_size)) &&
+           put(o, "groups", json_uint64(r->groups)) &&
+           put(o, "elements", json_uint64(r->elements));
 }
 
 static bool put_verdict(json_t *o, const struct trit_report *r)
 {
     double zero_fraction = (double)r->zeros / (double)r->elements;
     return put(o, "is_ternary", json_boolean(r->is_ternary)) &&
-           put(o, "fraction_valid", real(r->fraction_valid)) &&
-           put(o, "max_round_error", real(r->max_round_error)) &&
+           put(o, "fraction_valid", json_number(r->fraction_valid)) &&
+           put(o, "max_round_error", json_number(r->max_round_error)) &&
            put(o, "sample_values", samples(r)) &&
-           put(o, "negatives", count(r->negatives)) && put(o, "zeros", count(r->zeros)) &&
-           put(o, "positives", count(r->positives)) &&
+           put(o, "negatives", json_uint64(r->negatives)) &&
+           put(o, "zeros", json_uint64(r->zeros)) &&
+           put(o, "positives", json_uint64(r->positives)) &&
            put(o, "zero_fraction", real_where(r->elements > 0, zero_fraction)) &&
-           put(o, "zero_groups", count(r->zero_groups)) &&
-           put(o, "non_finite", count(r->non_finite)) &&
+           put(o, "zero_groups", json_uint64(r->zero_groups)) &&
+           put(o, "non_finite", json_uint64(r->non_finite)) &&
            put(o, "scale_min", real_where(r->has_scales, (double)r->scale_min)) &&
            put(o, "scale_mean", real_where(r->has_scales, r->scale_mean)) &&
            put(o, "scale_max", real_where(r->has_scales, (double)r->scale_max)) &&
-           put(o, "scales_lossy_fp16", count(r->scales_lossy_fp16));
+           put(o, "scales_lossy_fp16", json_uint64(r->scales_lossy_fp16));
 }
 
 static bool put_comparisons(json_t *o, const struct trit_report *r)
@@ -112,8 +91,9 @@ static bool put_comparisons(json_t *o, const struct trit_report *r)
            put(o, "previous_step", count_where(previous, r->previous_step)) &&
            put(o, "flips", count_where(previous, r->flips)) &&
            put(o, "flip_fraction", real_where(previous, r->flip_fraction)) &&
-           put(o, "transitions", previous ? counts(r->transitions, 9) : json_null()) &&
-           put(o, "near_threshold_fraction", real(r->near_threshold_fraction)) &&
+           put(o, "transitions",
+               previous ? json_uint64s(r->transitions, 9) : json_null()) &&
+           put(o, "near_threshold_fraction", json_number(r->near_threshold_fraction)) &&
            put(o, "reference_mismatches",
                count_where(r->has_reference, r->reference_mismatches)) &&
            put(o, "first_mismatch", count_where(mismatch, r->first_mismatch));
@@ -133,7 +113,7 @@ static bool put_text(json_t *o, const char *name, const char *text)
 
 static bool put_count(json_t *o, const char *name, bool present, uint64_t value)
 {
-    return !present || put(o, name, count(value));
+    return !present || put(o, name, json_uint64(value));
 }
 
 json_t *finding_json(const struct trit_finding *f)
@@ -176,9 +156,9 @@ static json_t *reasons(const struct trit_report *report)
 
         if (!o || !put(o, "rule", json_string(reason->rule)) ||
             !put(o, "severity", json_string(health_name(reason->severity))) ||
-            !put(o, "since_step", count(reason->since_step)) ||
-            !put(o, "value", real(reason->value)) ||
-            !put(o, "threshold", real(reason->threshold)) ||
+            !put(o, "since_step", json_uint64(reason->since_step)) ||
+            !put(o, "value", json_number(reason->value)) ||
+            !put(o, "threshold", json_number(reason->threshold)) ||
             !put(o, "text", json_string(reason->text)) ||
             json_array_append(array, o) < 0) {
             json_decref(o);
@@ -195,8 +175,9 @@ static bool put_shard(json_t *o, const struct trit_report *r)
     json_t *shard = json_object();
 
     return put(o, "shard", shard) &&
-           put(shard, "global_shape", counts(r->shard_global_shape, r->shard_rank)) &&
-           put(shard, "offset", counts(r->shard_offset, r->shard_rank));
+           put(shard, "global_shape",
+               json_uint64s(r->shard_global_shape, r->shard_rank)) &&
+           put(shard, "offset", json_uint64s(r->shard_offset, r->shard_rank));
 }
 
 /* What only a filed report has. */
@@ -204,8 +185,8 @@ static bool put_filed(json_t *o, const struct trit_report *r)
 {
     return (!r->has_stored || put(o, "stored", json_boolean(r->stored))) &&
            (r->shard_rank == 0 || put_shard(o, r)) &&
-           (r->attempt == 0 || (put(o, "attempt", count(r->attempt)) &&
-                                put(o, "replica", count(r->replica)) &&
+           (r->attempt == 0 || (put(o, "attempt", json_uint32(r->attempt)) &&
+                                put(o, "replica", json_uint32(r->replica)) &&
                                 put(o, "superseded", json_boolean(r->superseded)))) &&
            (r->health == TRIT_HEALTH_ABSENT ||
             (put(o, "health", json_string(health_name(r->health))) &&

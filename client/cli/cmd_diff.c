@@ -4,7 +4,6 @@
  * dense one. Layers are compared by codes and scales, all other tensors byte for byte. */
 #include <inttypes.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "client/cli/both.h"
 #include "client/cli/grid.h"
 #include "client/cli/side.h"
+#include "proto/json_value.h"
 
 static const uint64_t PIECE_ELEMENTS = 1 << 20; /* of each side in memory */
 
@@ -38,17 +38,16 @@ static json_t *diff_json(const char *name, const struct layer_diff *diff)
     json_t *json;
 
     for (size_t i = 0; i < 9; i++)
-        json_array_append_new(transitions, json_count(diff->transitions[i / 3][i % 3]));
+        json_array_append_new(transitions, json_uint64(diff->transitions[i / 3][i % 3]));
     /* The ratio to an infinite scale is infinite, which JSON cannot express. */
-    json = json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "layer", name, "elements",
-        json_count(diff->elements), "codes_differing", json_count(diff->codes_differing),
-        "transitions", transitions, "magnitudes_differing",
-        json_count(diff->magnitudes_differing), "scale_ratio_max",
-        isfinite(diff->scale_ratio_max) ? json_real(diff->scale_ratio_max) : json_null(),
-        "equal", !diff->has_first);
+    json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "layer", name, "elements",
+                     json_uint64(diff->elements), "codes_differing",
+                     json_uint64(diff->codes_differing), "transitions", transitions,
+                     "magnitudes_differing", json_uint64(diff->magnitudes_differing),
+                     "scale_ratio_max", json_number(diff->scale_ratio_max), "equal",
+                     !diff->has_first);
     if (json && diff->has_first)
-        json_put(json, "first", json_count(diff->first));
+        json_put(json, "first", json_uint64(diff->first));
     return json;
 }
 

@@ -7,22 +7,20 @@
 #include "client/cli/file.h"
 #include "client/cli/grid.h"
 #include "kernels/kernels.h"
+#include "proto/json_value.h"
 
 static json_t *tensor_json(const struct contents *contents, size_t index)
 {
     const struct tensor_entry *entry = &contents->table->entries[index];
     const struct content *item = &contents->items[index];
     char text[CONTENT_TEXT_BYTES];
-    json_t *shape = json_array();
 
-    for (uint32_t i = 0; i < entry->rank; i++)
-        json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
-    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:b, s:s, s:s, s:s}", "name", entry->name,
-                     "dtype", entry->type->name, "shape", shape, "offset",
-                     (json_int_t)entry->offset, "bytes", (json_int_t)entry->bytes,
-                     "layer", item->kind == CONTENT_LAYER, "kind",
-                     content_kind_name(item->kind), "role", role_name(item->role), "what",
-                     content_text(text, contents, index));
+    return json_pack(
+        "{s:s, s:s, s:o, s:o, s:o, s:b, s:s, s:s, s:s}", "name", entry->name, "dtype",
+        entry->type->name, "shape", json_uint64s(entry->shape, entry->rank), "offset",
+        json_uint64(entry->offset), "bytes", json_uint64(entry->bytes), "layer",
+        item->kind == CONTENT_LAYER, "kind", content_kind_name(item->kind), "role",
+        role_name(item->role), "what", content_text(text, contents, index));
 }
 
 static enum exit_code show_json(const struct options *options,

@@ -11,6 +11,7 @@
 #include "client/cli/pack.h"
 #include "client/cli/show_plan.h"
 #include "kernels/kernels.h"
+#include "proto/json_value.h"
 
 static int do_all(struct packing_run *p)
 {
@@ -21,12 +22,12 @@ static int do_all(struct packing_run *p)
 
 static json_t *result_json(const struct packing_run *p)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:I}", "input", p->options->arguments[0],
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o}", "input", p->options->arguments[0],
                      "output", p->options->output, "encoding",
                      encoding_name(p->plan.terms.encoding), "layers", (int)p->plan.layers,
                      "passed_through",
                      (int)(p->plan.contents.table->count - p->plan.layers),
-                     "scales_rounded", (json_int_t)p->rounded);
+                     "scales_rounded", json_uint64(p->rounded));
 }
 
 static enum exit_code show_result(const struct packing_run *p)

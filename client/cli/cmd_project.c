@@ -20,6 +20,7 @@
 #include "client/cli/show_plan.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
+#include "proto/json_value.h"
 
 /* ---- the result ------------------------------------------------------------- */
 
@@ -30,12 +31,12 @@ static json_t *result_json(struct projecting *p, const char *verdict)
     const size_t passed = reader_table(p->input.reader)->count - p->plan.layers;
 
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:i, s:b, s:I, s:I, s:f, s:o, s:O}", "input",
+        "{s:s, s:s, s:s, s:s, s:o, s:i, s:b, s:o, s:o, s:f, s:o, s:O}", "input",
         options->arguments[0], "output", options->output, "encoding",
         encoding_name(options->encoding), "verdict", verdict, "findings",
         findings_json(&p->findings), "passed_through", (int)passed, "is_ternary",
-        p->not_ternary == 0, "ternary", (json_int_t)p->plan.parameters_ternary, "kept",
-        (json_int_t)p->plan.parameters_kept, "share_ternary",
+        p->not_ternary == 0, "ternary", json_uint64(p->plan.parameters_ternary), "kept",
+        json_uint64(p->plan.parameters_kept), "share_ternary",
         all ? (double)p->plan.parameters_ternary / (double)all : 0.0, "others",
         file_others_json(&p->plan.contents), "layers", p->showing.reports);
 }

@@ -22,6 +22,7 @@
 #include "client/cli/verify.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
+#include "proto/json_value.h"
 
 /* ---- the file --------------------------------------------------------------------- */
 
@@ -54,12 +55,12 @@ static json_t *result_json(const struct verifying *v, enum trit_verdict verdict)
 {
     const struct options *options = v->options;
 
-    return json_pack("{s:s, s:s?, s:s, s:s, s:b, s:o, s:I, s:I, s:f, s:o, s:O}", "file",
+    return json_pack("{s:s, s:s?, s:s, s:s, s:b, s:o, s:o, s:o, s:f, s:o, s:O}", "file",
                      options->arguments[0], "against", options->against, "encoding",
                      encoding_name(v->claim.terms.encoding), "verdict",
                      verdict_name(verdict), "passed", verdict == TRIT_VERDICT_PASS,
                      "findings", findings_json(&v->findings), "examined",
-                     (json_int_t)v->examined, "kept", (json_int_t)v->kept,
+                     json_uint64(v->examined), "kept", json_uint64(v->kept),
                      "share_examined", share_examined(v), "others",
                      file_others_json(&v->claim), "layers", v->showing.reports);
 }

@@ -11,6 +11,7 @@
 #include "checkpoint/rename.h"
 #include "client/cli/escape.h"
 #include "files/folder.h"
+#include "proto/json_value.h"
 
 static int read_config(struct input *input, struct failure *failure)
 {
@@ -138,14 +139,11 @@ static json_t *other_json(const struct contents *contents, size_t index)
 {
     const struct tensor_entry *entry = &contents->table->entries[index];
     char text[CONTENT_TEXT_BYTES];
-    json_t *shape = json_array();
 
-    for (uint32_t i = 0; i < entry->rank; i++)
-        json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
-    return json_pack("{s:s, s:s, s:o, s:I, s:s}", "name", entry->name, "dtype",
-                     entry->type->name, "shape", shape, "parameters",
-                     (json_int_t)content_parameters(contents, index), "what",
-                     content_text(text, contents, index));
+    return json_pack("{s:s, s:s, s:o, s:o, s:s}", "name", entry->name, "dtype",
+                     entry->type->name, "shape", json_uint64s(entry->shape, entry->rank),
+                     "parameters", json_uint64(content_parameters(contents, index)),
+                     "what", content_text(text, contents, index));
 }
 
 json_t *file_others_json(const struct contents *contents)

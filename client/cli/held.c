@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "client/cli/escape.h"
+#include "proto/json_value.h"
 #include "proto/names.h"
 
 const char *held_kind(enum trit_layer_kind kind)
@@ -36,9 +37,9 @@ int held_spec(const struct options *options, const char *name,
 
 json_t *held_json(const struct trit_layer_spec *spec)
 {
-    return json_pack("{s:s, s:s, s:I, s:I, s:b, s:i, s:b}", "name", spec->name, "kind",
-                     held_kind(spec->kind), "in_features", (json_int_t)spec->in_features,
-                     "out_features", (json_int_t)spec->out_features, "bias",
+    return json_pack("{s:s, s:s, s:o, s:o, s:b, s:i, s:b}", "name", spec->name, "kind",
+                     held_kind(spec->kind), "in_features", json_uint64(spec->in_features),
+                     "out_features", json_uint64(spec->out_features), "bias",
                      (int)spec->bias, "group_size", (int)spec->group_size, "keep_latents",
                      (int)spec->keep_latents);
 }

@@ -9,6 +9,7 @@
 #include "checkpoint/rename.h"
 #include "client/lib/client.h"
 #include "files/writer.h"
+#include "proto/json_value.h"
 #include "proto/utf8.h"
 #include "json/json.h"
 
@@ -159,8 +160,8 @@ static json_t *entry_json(const struct trit_checkpoint *checkpoint, size_t index
     const struct tensor_entry *entry = &checkpoint->table->entries[index];
     json_t *object = json_entry(entry);
 
-    if (json_put(object, "bytes", json_count(entry->bytes)) &&
-        (!checkpoint->reader || json_put(object, "offset", json_count(entry->offset))))
+    if (json_put(object, "bytes", json_uint64(entry->bytes)) &&
+        (!checkpoint->reader || json_put(object, "offset", json_uint64(entry->offset))))
         return object;
     json_decref(object);
     return NULL;

@@ -3,6 +3,7 @@
 
 #include "client/lib/checkpoint.h"
 #include "client/lib/client.h"
+#include "proto/json_value.h"
 
 bool json_put_tensor(json_t *object, const char *key, const struct tensor_table *table,
                      size_t index)
@@ -34,7 +35,8 @@ static json_t *tensor_json(const struct contents *contents, size_t index)
     char text[CONTENT_TEXT_BYTES];
     json_t *object = json_entry(&contents->table->entries[index]);
 
-    if (json_put(object, "parameters", json_count(content_parameters(contents, index))) &&
+    if (json_put(object, "parameters",
+                 json_uint64(content_parameters(contents, index))) &&
         json_put(object, "kind", json_string(content_kind_name(item->kind))) &&
         json_put(object, "role", json_string(role_name(item->role))) &&
         json_put(object, "what", json_string(content_text(text, contents, index))) &&

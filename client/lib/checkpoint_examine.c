@@ -10,6 +10,7 @@
 #include "client/lib/verification.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
+#include "proto/json_value.h"
 
 /* ---- what was examined ---------------------------------------------------------- */
 
@@ -283,8 +284,8 @@ static json_t *result_json(const struct trit_verification *v)
     if (json_put(object, "verdict",
                  json_string(verdict_name(findings_verdict(&v->findings)))) &&
         json_put(object, "findings", findings_json(&v->findings)) &&
-        json_put(object, "examined", json_count(v->examined)) &&
-        json_put(object, "kept", json_count(all - v->examined)) &&
+        json_put(object, "examined", json_uint64(v->examined)) &&
+        json_put(object, "kept", json_uint64(all - v->examined)) &&
         json_put(object, "share_examined",
                  json_real(all ? (double)v->examined / (double)all : 0.0)))
         return object;

@@ -6,6 +6,7 @@
 #include "checkpoint/renamed.h"
 #include "client/lib/client.h"
 #include "client/lib/verification.h"
+#include "proto/json_value.h"
 
 /* ---- the steps to examine -------------------------------------------------------- */
 
@@ -186,7 +187,7 @@ static bool put_layer(json_t *object, const struct contents *claim, size_t index
     const bool turned = matrix.transposed && encoding_keeps_layout(item->terms.encoding);
 
     return json_put(object, "matrix", json_shape(2, shape)) &&
-           json_put(object, "matrices", json_count(matrix.count)) &&
+           json_put(object, "matrices", json_uint64(matrix.count)) &&
            json_put(object, "transposed", json_boolean(turned)) &&
            json_put(object, "dtype", json_string(item->dense.type->name)) &&
            json_put_terms(object, &item->terms) &&

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "json_value.h"
 #include "report_json.h"
 #include "store/store.h"
 #include "web/handlers.h"
@@ -92,11 +93,11 @@ static bool add_run(void *arg, const struct store_run_info *info)
     }
     strncpy(listing->last.run, info->run, sizeof(listing->last.run) - 1);
     return add(listing,
-               json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "run", info->run, "layers",
-                         (json_int_t)info->layers, "reports", (json_int_t)info->reports,
-                         "step_min", (json_int_t)info->step_min, "step_max",
-                         (json_int_t)info->step_max, "time_unix_ns",
-                         (json_int_t)info->time_unix_ns));
+               json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "run", info->run, "layers",
+                         json_uint64(info->layers), "reports", json_uint64(info->reports),
+                         "step_min", json_uint64(info->step_min), "step_max",
+                         json_uint64(info->step_max), "time_unix_ns",
+                         json_int64(info->time_unix_ns)));
 }
 
 static void next_runs(struct text *path, const struct request *request,

@@ -3,6 +3,7 @@
 import functools
 import json
 import pathlib
+import re
 
 import jsonschema
 import referencing
@@ -35,6 +36,46 @@ def parse(text):
     def refuse(word):
         raise AssertionError(f"{word} is not JSON")
     return json.loads(text, parse_constant=refuse)
+
+
+# Members that the schemas declare as 64-bit integers, which are strings in JSON.
+INTEGER = re.compile("(0|[1-9][0-9]{0,19})")
+
+
+@functools.cache
+def integers():
+    """The names of all members that are, or hold, 64-bit integers."""
+    def inside(schema):
+        reference = str(schema.get("$ref", ""))
+        if "/uint64" in reference or reference.endswith(("/shape", "/transitions")):
+            return True
+        return any(inside(part) for part in [schema.get("items"), *schema.get("anyOf", [])]
+                   if isinstance(part, dict))
+
+    def search(node):
+        if isinstance(node, list):
+            return set().union(*map(search, node))
+        if not isinstance(node, dict):
+            return set()
+        named = node.get("properties")
+        found = {name for name, schema in named.items() if isinstance(schema, dict)
+                 and inside(schema)} if isinstance(named, dict) else set()
+        return found.union(*map(search, node.values()))
+    return search(list(schemas().values()))
+
+
+def read(text):
+    """Parses the JSON of trit or of HTTP. Its 64-bit integers become ints, so that tests can
+    count with them."""
+    def convert(value, name=None):
+        if isinstance(value, dict):
+            return {key: convert(one, key) if name != "metadata" else one
+                    for key, one in value.items()}
+        if isinstance(value, list):
+            return [convert(one, name) for one in value]
+        whole = name in integers() and isinstance(value, str) and INTEGER.fullmatch(value)
+        return int(value) if whole else value
+    return convert(parse(text))
 
 
 def schema_of(words):

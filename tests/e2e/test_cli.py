@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import reference as ref
+import schemas
 from tritd import BINARIES, DATA, ROOT, RUNNER, SLOW, cli
 
 SAMPLE = DATA / "silero_vad_16k.safetensors"
@@ -138,7 +139,7 @@ def test_json_uses_the_reports_names(daemon, out):
     assert done.returncode == 0, done.stderr
     text = done.stdout.strip()
     try:
-        whole = json.loads(text)
+        whole = schemas.read(text)
         reports = whole if isinstance(whole, list) else whole.get("layers", whole.get("reports"))
     except json.JSONDecodeError:
         reports = [json.loads(line) for line in text.splitlines()]

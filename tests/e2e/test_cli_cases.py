@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
+import schemas
 from checkpoints import Raw, header_of, load, save
 from folders import save_folder, shard_name
 from tritd import cli
@@ -19,7 +20,7 @@ def normal(random):
 
 
 def kinds(done):
-    return {one["kind"]: one for one in json.loads(done.stdout)["findings"]}
+    return {one["kind"]: one for one in schemas.read(done.stdout)["findings"]}
 
 
 def test_fused_experts(daemon, tmp_path, normal):
@@ -309,7 +310,7 @@ def test_odd_names(daemon, tmp_path, normal, name):
     assert done.returncode == 0, done.stderr
     assert list(load(tmp_path / "b.safetensors")) == [name]
     done = cli(daemon, "reports", "--run", name, "--json")
-    assert done.returncode == 0 and json.loads(done.stdout)["reports"][0]["layer"] == name
+    assert done.returncode == 0 and schemas.read(done.stdout)["reports"][0]["layer"] == name
 
 
 @pytest.mark.parametrize("name,words", [
@@ -341,7 +342,7 @@ def test_a_damaged_record(daemon, tmp_path, normal):
     save(tmp_path / "a.safetensors", {"a.weight": normal(8, 128)}, {"trit": "hello"})
     done = cli(daemon, "inspect", tmp_path / "a.safetensors", "--json")
     assert done.returncode == 1 and '"trit" metadata' in done.stderr
-    assert len(json.loads(done.stdout)["tensors"]) == 1
+    assert len(schemas.read(done.stdout)["tensors"]) == 1
     assert cli(daemon, "verify", tmp_path / "a.safetensors").returncode == 3
 
 
@@ -350,7 +351,7 @@ def test_rotated_basis(daemon, tmp_path):
     save(tmp_path / "a.safetensors", {"a.weight": np.tile(np.float32([.5, -.5]), (4, 64))},
          {"prism.hadamard.block": "128"})
     done = cli(daemon, "verify", tmp_path / "a.safetensors", "--json")
-    one, = json.loads(done.stdout)["findings"]
+    one, = schemas.read(done.stdout)["findings"]
     assert done.returncode == 0 and one["kind"] == "rotated_basis" and one["severity"] == "note"
 
 
@@ -361,7 +362,7 @@ def test_experts_of_unknown_layout(daemon, tmp_path, normal, words):
     save(tmp_path / "a.safetensors", {"a.weight": np.sign(normal(8, 128)),
                                       "m.experts.down_proj": experts})
     done = cli(daemon, "verify", tmp_path / "a.safetensors", "--json", *words)
-    found = json.loads(done.stdout)
+    found = schemas.read(done.stdout)
     assert done.returncode == (0 if words else 4)
     assert len(found["layers"]) == (5 if "--experts" in words else 1)
     if not words:
@@ -401,7 +402,7 @@ def test_kept_by_role(daemon, tmp_path, normal):
                                      ("hf_bitnet", {"l.q_proj"}, "16.7")):
         words = ("project", tmp_path / "a.safetensors", "-e", encoding, "--dry-run")
         done = cli(daemon, *words, "--json")
-        assert {t["name"][:-7] for t in json.loads(done.stdout)["tensors"]
+        assert {t["name"][:-7] for t in schemas.read(done.stdout)["tensors"]
                 if t["action"] == "ternarize"} == ternary
         assert f"{share}" in cli(daemon, *words).stdout
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit diff: compares two checkpoints in any two encodings, without a daemon."""
-import json
 
 import numpy as np
 import pytest
 
+import schemas
 from checkpoints import load, save
 from tritd import cli
 
@@ -32,7 +32,7 @@ def project(daemon, folder, encoding, *words, source="latents"):
 def diff(a, b, *words):
     done = cli(None, "diff", a, b, "--json", *words, env={"TRITD_ADDRESS": "127.0.0.1:1"})
     assert done.returncode in (0, 1), done.stderr
-    found = json.loads(done.stdout)
+    found = schemas.read(done.stdout)
     assert found["equal"] == (done.returncode == 0)
     return found
 
@@ -130,7 +130,7 @@ def test_layers_that_are_not_ternary(daemon, tmp_path, random):
     for a, b, code, what in (("a", "b", 0, None), ("c", "d", 0, None),
                              ("a", "c", 1, "its bytes differ; ")):
         done = cli(daemon, "diff", tmp_path / f"{a}.safetensors", tmp_path / f"{b}.safetensors", *words)
-        found = json.loads(done.stdout)
+        found = schemas.read(done.stdout)
         assert done.returncode == code and found["layers"] == []
         one, = found["tensors"]
         assert one["tensor"] == "l.weight" and one.get("what", "").startswith(what or "")

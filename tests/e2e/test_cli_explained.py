@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import schemas
 from checkpoints import bf16, load, save
 from tritd import cli
 
@@ -34,7 +35,7 @@ def judge(daemon, tmp_path, random):
         done = cli(daemon, "verify", tmp_path / "claim.safetensors", "--against",
                    tmp_path / "latents.safetensors", "--json", *words)
         assert done.returncode == code, done.stdout + done.stderr
-        return {one["kind"]: one for one in json.loads(done.stdout)["findings"]}
+        return {one["kind"]: one for one in schemas.read(done.stdout)["findings"]}
     return judge
 
 
@@ -146,7 +147,7 @@ def test_bitnet_scale_conventions(daemon, tmp_path, random, linear_class, stored
     assert done.returncode == 0, done.stdout
     done = cli(daemon, "verify", tmp_path / "release", "--against",
                tmp_path / "latents.safetensors", "--json")
-    findings = {one["kind"]: one for one in json.loads(done.stdout)["findings"]}
+    findings = {one["kind"]: one for one in schemas.read(done.stdout)["findings"]}
     declared = "mean" if linear_class == "autobitlinear" else "reciprocal"
     assert done.returncode == (0 if stored == declared else 1), findings
     if stored != declared:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import schemas
 from checkpoints import header_of, load, save
 from folders import INDEX, load_folder, save_folder, shard_name
 from tritd import cli
@@ -20,7 +21,7 @@ def shards(random):
 
 
 def findings(done, kind):
-    return [one for one in json.loads(done.stdout)["findings"] if one["kind"] == kind]
+    return [one for one in schemas.read(done.stdout)["findings"] if one["kind"] == kind]
 
 
 def whole(shards):
@@ -48,7 +49,7 @@ def test_shards_without_an_index(daemon, tmp_path, shards):
     """Numbered shards need no index; a missing number is an error."""
     save_folder(tmp_path / "model", shards, index=False)
     done = cli(daemon, "inspect", tmp_path / "model", "--json")
-    assert done.returncode == 0 and len(json.loads(done.stdout)["tensors"]) == 6
+    assert done.returncode == 0 and len(schemas.read(done.stdout)["tensors"]) == 6
     (tmp_path / "model" / shard_name(2, 3)).unlink()
     for words in (("inspect",), ("project", "-o", tmp_path / "out.safetensors")):
         done = cli(daemon, words[0], tmp_path / "model", *words[1:])

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import schemas
 from checkpoints import Raw, load, save
 from tritd import cli
 
@@ -27,7 +28,7 @@ def folder(path, tensors, config=None):
 def verify(daemon, path, *words):
     done = cli(daemon, "verify", path, "--json", *words)
     assert done.returncode in (0, 1, 4), done.stderr
-    found = json.loads(done.stdout)
+    found = schemas.read(done.stdout)
     return done.returncode, found, {one["kind"] for one in found["findings"]}
 
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit layers against the daemon: each command, its JSON, its exit codes."""
-import json
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
 import reference as ref
+import schemas
 from held import GOLDEN, forge, normal
 from tritd import cli
 
@@ -28,7 +28,7 @@ def good(daemon, *words):
 
 
 def as_json(daemon, *words):
-    return json.loads(good(daemon, *words, "--json"))
+    return schemas.read(good(daemon, *words, "--json"))
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_layer_that_is_not_ternary_is_1(start):
     rows = {row.split()[0]: row for row in done.stdout.splitlines()}
     assert "NOT TERNARY" in rows["a/bad"] and "NOT" not in rows["a/good"]
     done = cli(again, "layers", "verify", "--json")
-    found = json.loads(done.stdout)
+    found = schemas.read(done.stdout)
     assert done.returncode == 1 and not found["is_ternary"]
     assert [one["is_ternary"] for one in found["layers"]] == [False, True]
     assert cli(again, "layers", "verify", "a/good").returncode == 0

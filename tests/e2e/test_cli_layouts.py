@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import schemas
 from checkpoints import bf16, header_of, load, save
 from tritd import cli
 
@@ -63,7 +64,7 @@ def test_experts(daemon, tmp_path, moe, layout, said):
     for name, tensor in split(load(out), turned).items():
         np.testing.assert_array_equal(tensor, expected[name])
     done = cli(daemon, "verify", out, "--against", tmp_path / "moe.safetensors", "--json")
-    found = json.loads(done.stdout)
+    found = schemas.read(done.stdout)
     assert done.returncode == 0 and len(found["layers"]) == 2 * EXPERTS
     assert found["layers"][0]["layer"].endswith("[0]")
 
@@ -99,7 +100,7 @@ def test_packed_experts(daemon, tmp_path, random, layout, encoding):
     for words in ((), ("--against", latents)):
         done = cli(daemon, "verify", out, *words, "--json")
         assert done.returncode == 0, done.stdout
-        assert len(json.loads(done.stdout)["layers"]) == EXPERTS
+        assert len(schemas.read(done.stdout)["layers"]) == EXPERTS
 
 
 @pytest.mark.parametrize("encoding", ["dense", "int8", "pq2_0", "hf_bitnet"])
@@ -149,7 +150,7 @@ def test_dry_run(tmp_path, moe, random):
     save(tmp_path / "in.safetensors", {**moe, **wide})
     done = cli(None, "project", tmp_path / "in.safetensors", "-n", "--json", "-e", "pq2_0",
                "--experts", "out_in", env=nobody)
-    plan = json.loads(done.stdout)
+    plan = schemas.read(done.stdout)
     actions = {one["name"]: one["action"] for one in plan["tensors"]}
     assert done.returncode == 1 and plan["refused"] == 4
     assert actions["model.layers.0.mlp.gate.weight"] == "keep"

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import schemas
 from checkpoints import header_of, load, save
 from tritd import cli
 
@@ -40,7 +41,7 @@ def verify(daemon, folder, tensors, *words, record=None, config=None):
         (folder / "config.json").write_text(json.dumps(config))
     done = cli(daemon, "verify", folder / "claim.safetensors", "--json", *words)
     assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    return done.returncode, schemas.read(done.stdout)
 
 
 def test_layout(daemon, tmp_path, model):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file that `trit project` wrote verifies against its latents, for every encoding that files
 can hold, every element type, partial group and group size."""
-import json
 
 import pytest
 
 import reference as ref
+import schemas
 from checkpoints import Raw, save
 from tritd import cli
 
@@ -28,6 +28,6 @@ def test_a_written_file_passes_against_its_latents(daemon, tmp_path, random, enc
     done = cli(daemon, "project", latents, "-o", out, "-e", encoding, "--partial", partial, *words)
     assert done.returncode == 0, done.stderr
     done = cli(daemon, "verify", out, "--against", latents, "--json")
-    found = json.loads(done.stdout)
+    found = schemas.read(done.stdout)
     assert done.returncode == 0 and found["verdict"] == "pass" and found["findings"] == []
     assert found["layers"][0]["reference_mismatches"] == 0

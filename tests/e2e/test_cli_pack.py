@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import schemas
 from checkpoints import Raw, bf16, header_of, load, save
 from folders import load_folder, save_folder
 from tritd import cli
@@ -103,7 +104,7 @@ def test_scales_that_do_not_fit(daemon, tmp_path, random):
     done = run(daemon, "pack", tmp_path / "in.safetensors", out, "-e", "pq2_0", "--force",
                "--round-scales", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["scales_rounded"] > 0
+    assert schemas.read(done.stdout)["scales_rounded"] > 0
 
 
 @pytest.mark.parametrize("source", [one for one in PACKED if one != "hf_bitnet"])
@@ -175,7 +176,7 @@ def test_dry_run_and_refusals(tmp_path, random):
                                        for width in (100, 128, 130)})
     done = cli(None, "pack", tmp_path / "in.safetensors", "-n", "--json", "-e", "pq2_0",
                env={"TRITD_ADDRESS": "127.0.0.1:1"})
-    plan = json.loads(done.stdout)
+    plan = schemas.read(done.stdout)
     assert done.returncode == 1
     assert {one["name"]: one["action"] for one in plan["tensors"]} == {
         "l100.weight": "refuse", "l128.weight": "pack", "l130.weight": "refuse"}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import reference as ref
+import schemas
 from checkpoints import Raw, bf16, f8, header_of, load, save
 from tritd import cli
 
@@ -124,7 +125,7 @@ def test_experts_of_rank_3_that_stay_are_reported(daemon, source, out, normal):
     done = project(daemon, source, out)
     assert "kept: 2, 6144 parameters (92.3 %)" in done.stdout and "rank 3" in done.stdout
     assert "7.7 % of the parameters are ternary" in done.stdout
-    found = json.loads(project(daemon, source, out, "--force", "--json").stdout)
+    found = schemas.read(project(daemon, source, out, "--force", "--json").stdout)
     assert (found["ternary"], found["kept"], found["verdict"]) == (512, 6144, "pass")
     assert found["share_ternary"] == pytest.approx(512 / 6656)
     assert found["passed_through"] == 2 and found["is_ternary"]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file and its latents with different tensor names."""
-import json
 
 import numpy as np
 import pytest
 
+import schemas
 from checkpoints import load, save
 from tritd import cli
 
@@ -25,7 +25,7 @@ def pair(daemon, tmp_path, random):
 def verify(daemon, folder, *words):
     done = cli(daemon, "verify", folder / "claim.safetensors", "--against",
                folder / "other.safetensors", "--json", *words)
-    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+    return done.returncode, schemas.read(done.stdout) if done.stdout else done.stderr
 
 
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "base_model.model."])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import reference as ref
+import schemas
 from checkpoints import Raw, bf16, f8, header_of, load, save
 from tritd import cli
 
@@ -58,7 +59,7 @@ def verify(daemon, path, *words, **more):
     """The exit code, the JSON, and the findings by kind (a list for each)."""
     done = cli(daemon, "verify", path, *words, "--json", **more)
     assert done.returncode in (0, 1, 4), done.stderr
-    found = json.loads(done.stdout)
+    found = schemas.read(done.stdout)
     assert found["verdict"] == {0: "pass", 1: "fail", 4: "inconclusive"}[done.returncode]
     kinds = {}
     for finding in found["findings"]:
@@ -583,7 +584,7 @@ def test_report_files(daemon, files):
         assert done.returncode == 1, done.stderr
         text = path.read_text()
         if ending == "json":
-            found = json.loads(text)
+            found = schemas.read(text)
             assert found["verdict"] == "fail" and len(found["layers"]) == 3
         elif ending == "csv":
             rows = list(csv.DictReader(io.StringIO(text)))

@@ -8,6 +8,7 @@ import json
 
 import safetensors
 
+import schemas
 from tritd import SLOW, cli
 
 DATA = bytes(range(24))
@@ -223,7 +224,7 @@ def ours(path):
         assert done.stderr.startswith("trit: ") and len(done.stderr.splitlines()) == 1, done.stderr
         return None
     assert done.returncode == 0, done.stderr
-    return {one["name"]: (one["dtype"], one["shape"]) for one in json.loads(done.stdout)["tensors"]}
+    return {one["name"]: (one["dtype"], one["shape"]) for one in schemas.read(done.stdout)["tensors"]}
 
 
 def reason(name):

@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 
 import reference as ref
+import schemas
 from tritd import CALL_SECONDS, cli, refused, report_pb2, tensor_pb2
 
 LAYER = "block 1/up%"
@@ -43,7 +44,7 @@ def layer_path(run):
 def get_json(daemon, path):
     status, kind, body = curl(daemon, path)
     assert status == 200 and kind.startswith("application/json"), body
-    return json.loads(body)
+    return schemas.read(body)
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
@@ -152,7 +153,7 @@ def test_page_and_json_name_what_was_found(daemon, run, random):
             values.astype(np.float32), layer=tensor_pb2.LayerRef(run=run, layer=layer, step=1)),
             timeout=CALL_SECONDS)
     _, _, body = curl(daemon, f"/v1/runs/{run}/layers/dead")
-    assert json.loads(body)["findings"] == [{
+    assert schemas.read(body)["findings"] == [{
         "kind": "dead_layer", "severity": "error", "count": 8,
         "hint": "all weights are 0, so the layer computes nothing"}]
     assert json.loads(curl(daemon, f"/v1/runs/{run}/layers/sound")[2])["findings"] == []

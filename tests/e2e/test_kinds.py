@@ -9,6 +9,7 @@ import pytest
 
 import claims
 import packings
+import schemas
 from checkpoints import Raw, save
 from folders import INDEX, save_folder, shard_name
 from tritd import ROOT, cli
@@ -282,7 +283,7 @@ def test_a_file_with_this_fault(daemon, tmp_path, random, make):
     words, members = make(Case(random, tmp_path))
     done = cli(daemon, "verify", *words, "--json")
     assert done.returncode in (0, 1, 4), done.stderr
-    found = json.loads(done.stdout)["findings"]
+    found = schemas.read(done.stdout)["findings"]
     one, = [one for one in found if one["kind"] == make.__name__]
     members = {"severity": severities()[make.__name__]} | members
     for name, value in members.items():
@@ -307,7 +308,7 @@ def test_a_lost_scale(daemon, tmp_path, random):
     assert done.returncode == 1 and "l.weight: scale_lost at group 0" in done.stderr
     assert "8 in all" in done.stderr and "--allow-lost" in done.stderr
     done = cli(daemon, *words, "--allow-lost", "--json")
-    found = {one["kind"]: one for one in json.loads(done.stdout)["findings"]}
+    found = {one["kind"]: one for one in schemas.read(done.stdout)["findings"]}
     assert found["scale_lost"]["severity"] == "warning" and found["scale_lost"]["count"] == 8
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import reference as ref
+import schemas
 from checkpoints import bf16, save
 from test_memory_cli import PEAK_MIB_MAX, run_small
 from tritd import SLOW, cli
@@ -119,7 +120,7 @@ def test_diff_of_pieces(daemon, tmp_path, random, encoding, turned):
     save(dense, {NAME: bf16(changed.T / 4 if turned else changed / 4)})
     done = cli(None, "diff", dense, packed, *words, "--json")
     assert done.returncode == 1, done.stdout + done.stderr
-    one, = json.loads(done.stdout)["layers"]
+    one, = schemas.read(done.stdout)["layers"]
     assert (one["elements"], one["codes_differing"]) == (codes.size, len(places))
     assert one["first"] == places[0][0] * COLUMNS + places[0][1]
     assert one["transitions"] == table.ravel().tolist()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import reference as ref
+import schemas
 from checkpoints import load, save
 from claims import DENSE, INT8, MLX_2BIT, NAMES, WHOLE, project, verify
 from tritd import BINARIES, RUNNER, SLOW, cli, tensor_pb2
@@ -34,7 +35,7 @@ def run_small(daemon, *words, code=0):
                               env=dict(os.environ, TRITD_ADDRESS=daemon.rpc))
         assert done.returncode == code, done.stdout
         assert int(peak.read()) < PEAK_MIB_MAX * 1024
-    return json.loads(done.stdout)
+    return schemas.read(done.stdout)
 
 
 def write_layer(path, random):

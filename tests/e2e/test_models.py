@@ -13,6 +13,7 @@ import pytest
 import models
 import outputs
 import reference as ref
+import schemas
 from checkpoints import bf16, header_of, load, raw
 from folders import INDEX, load_folder, save_folder
 from tritd import cli
@@ -60,7 +61,7 @@ class Case(NamedTuple):
 def result(daemon, *words, code=0):
     done = cli(daemon, *words, "--json")
     assert done.returncode == code, done.stdout[-500:] + done.stderr
-    return json.loads(done.stdout)
+    return schemas.read(done.stdout)
 
 
 def exclusions(model, encoding):
@@ -316,7 +317,7 @@ def ratio(a, b):
 def test_diff(case, dense):
     """The differences to the dense projection: codes, scales and all other tensors, by name."""
     done = cli(None, "diff", dense, case.out, "--json")
-    said = json.loads(done.stdout)
+    said = schemas.read(done.stdout)
     layers = {one["layer"]: one for one in said["layers"]}
     others = {one["tensor"]: one for one in said["tensors"]}
     plain = [name for name in case.model.weights
@@ -374,7 +375,7 @@ def test_pack_and_unpack(daemon, model, dense, encoding):
         for made, tensor in wanted.values():
             assert raw(found[made]) == tensor, made
     result(daemon, "verify", packed, *exclude)
-    said = json.loads(cli(None, "diff", dense, packed, "--json").stdout)
+    said = schemas.read(cli(None, "diff", dense, packed, "--json").stdout)
     assert said["equal"]
     said = result(daemon, "unpack", packed, "-o", back)
     assert (said["layers"], said["encoding"]) == (len(layers), "dense")
@@ -473,7 +474,7 @@ def test_damage_is_found_in_its_layer(daemon, model, dense, tmp_path):
     assert [one["tensor"] for one in kinds["missing_tensor"]] == [lost]
     assert {one["kind"] for one in said["findings"] if one["severity"] == "error"} == {
         "codes_differ", "other_tensor_differs", "missing_tensor"}
-    said = json.loads(cli(None, "diff", dense, tmp_path / "damaged", "--json").stdout)
+    said = schemas.read(cli(None, "diff", dense, tmp_path / "damaged", "--json").stdout)
     differing = [one for one in said["layers"] if not one["equal"]]
     assert [(one["layer"], one["codes_differing"], one["first"]) for one in differing] == [
         (layer, 1, at)]

@@ -43,9 +43,28 @@ def _json(function: Any, *arguments: Any) -> Any:
     out = ffi.new("char **")
     check(function, *arguments, out)
     try:
-        return json.loads(ffi.string(out[0]))
+        return _with_integers(json.loads(ffi.string(out[0])))
     finally:
         lib.trit_free(out[0])
+
+
+# Members that hold 64-bit integers, which are strings in JSON.
+_INTEGERS = frozenset(
+    ("shape", "matrix", "matrices", "groups", "parameters", "ternary", "kept", "examined")
+    + ("bytes", "before", "after", "offset", "index", "group", "count")
+)
+
+
+def _with_integers(value: Any, name: str = "") -> Any:
+    """`value` with ints where JSON has strings of digits."""
+    if isinstance(value, dict):
+        return {
+            key: one if key == "metadata" else _with_integers(one, key)
+            for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_with_integers(one, name) for one in value]
+    return int(value) if name in _INTEGERS and isinstance(value, str) else value
 
 
 # ---- options -----------------------------------------------------------------------------

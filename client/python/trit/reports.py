@@ -55,7 +55,8 @@ class Finding:
         """The attributes that apply.
 
         Returns:
-            Their values by name, as JSON has them.
+            Their values by the names that JSON has. Integers are ints here; in JSON those of
+            64 bits are strings.
 
         Example:
             >>> client.verify(weights).findings[0].to_dict()["severity"]
@@ -175,7 +176,8 @@ class Report:
         """The attributes, `zero_fraction` and the findings.
 
         Returns:
-            Their values by name, as JSON has them.
+            Their values by the names that JSON has. Integers are ints here; in JSON those of
+            64 bits are strings.
 
         Example:
             >>> client.verify(weights).to_dict()["verdict"]

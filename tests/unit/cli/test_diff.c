@@ -2,6 +2,7 @@
 /* trit diff: exit codes, and what it counts. */
 #include <jansson.h>
 
+#include "tests/lib/digits.h"
 #include "tests/unit/cli/files.h"
 
 enum { COLUMNS = 64 };
@@ -44,11 +45,11 @@ CASE(counts_flips,
     CHECK(json_is_false(json_object_get(found, "equal")));
     layer = json_array_get(json_object_get(found, "layers"), 0);
     CHECK_STR(json_string_value(json_object_get(layer, "layer")), "l.weight");
-    CHECK_EQ(json_integer_value(json_object_get(layer, "codes_differing")), 1);
-    CHECK_EQ(json_integer_value(json_array_get(json_object_get(layer, "transitions"), 3)),
+    CHECK_EQ(json_digits(json_object_get(layer, "codes_differing")), 1);
+    CHECK_EQ(json_digits(json_array_get(json_object_get(layer, "transitions"), 3)),
              1); /* from 0 to -1 */
     CHECK(json_number_value(json_object_get(layer, "scale_ratio_max")) == 2);
-    CHECK_EQ(json_integer_value(json_object_get(layer, "first")), 0);
+    CHECK_EQ(json_digits(json_object_get(layer, "first")), 0);
     json_decref(found);
     CHECK_IN(diff(a, b, 0, MISMATCH), "1 layers differ, 0 are equal");
 }

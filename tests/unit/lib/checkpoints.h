@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/lib/check.h"
+#include "tests/lib/digits.h"
 
 static inline struct trit_checkpoint *table_create(void)
 {
@@ -46,6 +47,12 @@ static inline const char *text_of(const json_t *object, const char *key)
 static inline long long number_of(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));
+}
+
+/* Of a 64-bit integer. */
+static inline uint64_t digits_of(const json_t *object, const char *key)
+{
+    return json_digits(json_object_get(object, key));
 }
 
 /* A bit of a model, in an order that is not that of names. */

@@ -93,8 +93,8 @@ CASE(reads_what_was_written, "a file that was written is read back, table and by
     CHECK(!trit_file_is_folder(file));
     CHECK_EQ(trit_checkpoint_table(trit_file_checkpoint(file), &text, NULL), TRIT_OK);
     json_t *json = parsed(text);
-    CHECK_EQ(number_of(tensor_of(json, "up.weight"), "bytes"), 4 * WEIGHTS);
-    CHECK(number_of(tensor_of(json, "up.bias"), "offset") > 0);
+    CHECK_EQ(digits_of(tensor_of(json, "up.weight"), "bytes"), 4 * WEIGHTS);
+    CHECK(digits_of(tensor_of(json, "up.bias"), "offset") > 0);
     CHECK_STR(text_of(json_object_get(json, "metadata"), "format"), "pt");
     json_decref(json);
     CHECK_EQ(trit_file_read(file, "up.weight", 4 * 200, piece, sizeof(piece), NULL),

@@ -25,17 +25,17 @@ CASE(plans_outputs, "a plan names the tensors of the output and its record")
     const json_t *metadata = json_object_get(json, "metadata");
 
     CHECK_STR(text_of(up, "action"), "ternarize");
-    CHECK_EQ(number_of(up, "groups"), 16);
+    CHECK_EQ(digits_of(up, "groups"), 16);
     CHECK_EQ(json_array_size(outputs), 2);
     CHECK_STR(text_of(json_array_get(outputs, 0), "dtype"), "I8");
-    CHECK_EQ(number_of(json_array_get(outputs, 0), "bytes"), 2048);
+    CHECK_EQ(digits_of(json_array_get(outputs, 0), "bytes"), 2048);
     CHECK_STR(text_of(json_array_get(outputs, 1), "name"), "up.weight.scales");
     CHECK_STR(text_of(tensor_of(json, "norm.weight"), "action"), "keep");
     CHECK_STR(text_of(tensor_of(json, "norm.weight"), "reason"), "a norm");
     CHECK_STR(text_of(metadata, "format"), "pt");
     CHECK(strstr(text_of(metadata, "trit"), "\"encoding\":\"int8\""));
-    CHECK_EQ(number_of(json_object_get(json, "parameters"), "ternary"), 2048 + 2048);
-    CHECK_EQ(number_of(json_object_get(json, "parameters"), "kept"), 8 + 128 + 512);
+    CHECK_EQ(digits_of(json_object_get(json, "parameters"), "ternary"), 2048 + 2048);
+    CHECK_EQ(digits_of(json_object_get(json, "parameters"), "kept"), 8 + 128 + 512);
     CHECK_EQ(number_of(json, "refused"), 0);
     /* 8 bits a code, 32 bits for each 128 of them */
     CHECK(json_real_value(json_object_get(json, "bits_per_weight")) == 8.25);
@@ -120,7 +120,7 @@ CASE(refuses_ternary_data, "a layer whose data is already ternary is refused")
     CHECK(strstr(text_of(tensor_of(json, "up.weight"), "reason"), "ternary already") !=
           NULL);
     CHECK_EQ(number_of(json, "refused"), 1);
-    CHECK_EQ(number_of(json_object_get(json, "parameters"), "ternary"), 2048);
+    CHECK_EQ(digits_of(json_object_get(json, "parameters"), "ternary"), 2048);
     json_decref(json);
     trit_plan_free(plan);
     trit_checkpoint_free(table);

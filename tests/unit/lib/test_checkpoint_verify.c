@@ -86,13 +86,13 @@ CASE(layers_alone, "without latents there is one step for each layer and no othe
     CHECK_STR(text_of(step, "tensor"), "up.weight");
     CHECK_STR(text_of(step, "check"), "ternary");
     CHECK_STR(text_of(step, "encoding"), "dense");
-    CHECK_EQ(json_integer_value(json_array_get(json_object_get(step, "matrix"), 1)), 128);
+    CHECK_EQ(json_digits(json_array_get(json_object_get(step, "matrix"), 1)), 128);
     json_decref(json);
     check_reported(v, false);
     json = result_of(v);
     CHECK_STR(text_of(json, "verdict"), "pass");
-    CHECK_EQ(json_integer_value(json_object_get(json, "examined")), 1024);
-    CHECK_EQ(json_integer_value(json_object_get(json, "kept")), 8);
+    CHECK_EQ(json_digits(json_object_get(json, "examined")), 1024);
+    CHECK_EQ(json_digits(json_object_get(json, "kept")), 8);
     json_decref(json);
     trit_verification_free(v);
     trit_checkpoint_free(claim);
@@ -137,7 +137,7 @@ CASE(finds_other_bytes, "a tensor that is no layer fails if it differs, with bot
     CHECK_STR(text_of(finding, "tensor"), "up.bias");
     CHECK_STR(text_of(finding, "expected"), "3");
     CHECK_STR(text_of(finding, "got"), "0.5");
-    CHECK_EQ(json_integer_value(json_object_get(finding, "index")), 2);
+    CHECK_EQ(json_digits(json_object_get(finding, "index")), 2);
     json_decref(json);
     trit_verification_free(v);
     trit_checkpoint_free(latents);
@@ -353,7 +353,7 @@ CASE(experts_come_one_by_one, "each expert has a report, and findings name its n
     struct trit_examined examined = {.size = sizeof(examined), .report = &report};
     json_t *json = steps_of(v);
 
-    CHECK_EQ(number_of(step_at(json, 0), "matrices"), 3);
+    CHECK_EQ(digits_of(step_at(json, 0), "matrices"), 3);
     CHECK(json_is_true(json_object_get(step_at(json, 0), "transposed")));
     json_decref(json);
     examined.data = data;
@@ -369,7 +369,7 @@ CASE(experts_come_one_by_one, "each expert has a report, and findings name its n
     json = result_of(v);
     CHECK_EQ(json_array_size(json_object_get(json, "findings")), 1);
     CHECK_STR(text_of(finding_at(json, 0), "layer"), "l.experts.up_proj[1]");
-    CHECK_EQ(number_of(json, "examined"), 3 * 4 * 128);
+    CHECK_EQ(digits_of(json, "examined"), 3 * 4 * 128);
     json_decref(json);
     trit_verification_free(v);
     trit_checkpoint_free(claim);
@@ -409,7 +409,7 @@ CASE(biases_are_checked, "a layer of mlx_2bit needs biases, and they must equal 
     CHECK(trit_verification_add_matrix(v, "up.weight", &examined, NULL) == TRIT_OK);
     json_t *json = result_of(v);
     CHECK_STR(text_of(finding_at(json, 0), "kind"), "not_ternary");
-    CHECK_EQ(number_of(finding_at(json, 0), "group"), 2);
+    CHECK_EQ(digits_of(finding_at(json, 0), "group"), 2);
     json_decref(json);
     trit_verification_free(v);
     trit_checkpoint_free(claim);

@@ -13,28 +13,28 @@
 CASE(whole_report, "a report becomes JSON with the names of the design, in order")
 {
     static const char expected[] =
-        "{\"run\":\"l\xc3\xa4uft-1\",\"layer\":\"blk.0.ffn_up\",\"step\":1099511627776,"
-        "\"time_unix_ns\":1700000000123456789,\"dtype\":\"bf16\",\"shape\":[300,1],"
-        "\"group_size\":128,\"groups\":300,\"elements\":300,\"is_ternary\":true,"
+        "{\"run\":\"l\xc3\xa4uft-1\",\"layer\":\"blk.0.ffn_up\",\"step\":\"1099511627776\","
+        "\"time_unix_ns\":\"1700000000123456789\",\"dtype\":\"bf16\",\"shape\":[\"300\",\"1\"],"
+        "\"group_size\":128,\"groups\":\"300\",\"elements\":\"300\",\"is_ternary\":true,"
         "\"fraction_valid\":0.75,\"max_round_error\":1.25e-6,"
-        "\"sample_values\":[-1.0,0.0,null],\"negatives\":100,\"zeros\":150,"
-        "\"positives\":50,\"zero_fraction\":0.5,\"zero_groups\":3,\"non_finite\":1,"
+        "\"sample_values\":[-1.0,0.0,null],\"negatives\":\"100\",\"zeros\":\"150\","
+        "\"positives\":\"50\",\"zero_fraction\":0.5,\"zero_groups\":\"3\",\"non_finite\":\"1\","
         "\"scale_min\":0.125,\"scale_mean\":0.3,\"scale_max\":2.5,"
-        "\"scales_lossy_fp16\":17,\"mse\":0.0,\"cosine\":-0.0,\"sqnr_db\":null,"
-        "\"previous_step\":0,\"flips\":9,\"flip_fraction\":0.03,"
-        "\"transitions\":[1,2,3,4,5,6,7,8,8589934592],"
-        "\"near_threshold_fraction\":0.0625,\"reference_mismatches\":2,"
-        "\"first_mismatch\":0,"
+        "\"scales_lossy_fp16\":\"17\",\"mse\":0.0,\"cosine\":-0.0,\"sqnr_db\":null,"
+        "\"previous_step\":\"0\",\"flips\":\"9\",\"flip_fraction\":0.03,"
+        "\"transitions\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"8589934592\"],"
+        "\"near_threshold_fraction\":0.0625,\"reference_mismatches\":\"2\","
+        "\"first_mismatch\":\"0\","
         "\"digest\":\"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\","
         "\"kernel\":\"avx512\",\"version\":\"0.1.0\",\"findings\":["
-        "{\"kind\":\"not_ternary\",\"severity\":\"error\",\"index\":34359738368,"
-        "\"expected\":\"-1, 0 or 1\",\"got\":\"0.5\",\"count\":7,"
+        "{\"kind\":\"not_ternary\",\"severity\":\"error\",\"index\":\"34359738368\","
+        "\"expected\":\"-1, 0 or 1\",\"got\":\"0.5\",\"count\":\"7\","
         "\"hint\":\"project it again\"},"
-        "{\"kind\":\"dead_groups\",\"severity\":\"warning\",\"group\":0}],"
-        "\"stored\":true,\"shard\":{\"global_shape\":[600,1],\"offset\":[300,0]},"
+        "{\"kind\":\"dead_groups\",\"severity\":\"warning\",\"group\":\"0\"}],"
+        "\"stored\":true,\"shard\":{\"global_shape\":[\"600\",\"1\"],\"offset\":[\"300\",\"0\"]},"
         "\"attempt\":2,\"replica\":1048576,\"superseded\":true,\"health\":\"failing\","
         "\"health_reasons\":[{\"rule\":\"scale_drift\",\"severity\":\"failing\","
-        "\"since_step\":8589934592,\"value\":0.5,\"threshold\":0.25,"
+        "\"since_step\":\"8589934592\",\"value\":0.5,\"threshold\":0.25,"
         "\"text\":\"scales grew\"}]}";
     struct trit_report report = sample_report();
     json_t *json = report_json(&report);
@@ -67,8 +67,7 @@ CASE(no_mismatch, "without mismatches the first mismatch is null")
     struct trit_report report = sample_report();
     report.reference_mismatches = 0;
     json_t *json = report_json(&report);
-    CHECK_EQ(json_integer_value(json_object_get(json, "reference_mismatches")), 0);
-    CHECK(json_is_integer(json_object_get(json, "reference_mismatches")));
+    CHECK_STR(json_string_value(json_object_get(json, "reference_mismatches")), "0");
     CHECK(json_is_null(json_object_get(json, "first_mismatch")));
     json_decref(json);
 }

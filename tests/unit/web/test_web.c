@@ -10,6 +10,7 @@
 
 #include "obs/metrics.h"
 #include "tests/lib/check.h"
+#include "tests/lib/digits.h"
 #include "tests/lib/fault.h"
 #include "tests/lib/http.h"
 #include "tests/lib/store_fixture.h"
@@ -180,15 +181,15 @@ CASE(json_lists, "runs and layers are listed as JSON under percent-encoded names
     json = get_json(&fixture, "/v1/runs", 200);
     row = json_array_get(json_object_get(json, "runs"), 0);
     CHECK_STR(json_string_value(json_object_get(row, "run")), "run a/b");
-    CHECK_EQ(json_integer_value(json_object_get(row, "layers")), 2);
-    CHECK_EQ(json_integer_value(json_object_get(row, "reports")), 3);
-    CHECK_EQ(json_integer_value(json_object_get(row, "step_max")), 3);
+    CHECK_EQ(json_digits(json_object_get(row, "layers")), 2);
+    CHECK_EQ(json_digits(json_object_get(row, "reports")), 3);
+    CHECK_EQ(json_digits(json_object_get(row, "step_max")), 3);
     json_decref(json);
     json = get_json(&fixture, "/v1/runs/run%20a%2Fb/layers", 200);
     CHECK_EQ(json_array_size(json_object_get(json, "layers")), 2);
     row = json_array_get(json_object_get(json, "layers"), 0);
     CHECK_STR(json_string_value(json_object_get(row, "layer")), "model.0/w%");
-    CHECK_EQ(json_integer_value(json_object_get(row, "step")), 3);
+    CHECK_EQ(json_digits(json_object_get(row, "step")), 3);
     json_decref(json);
     fixture_fini(&fixture);
 }
@@ -203,13 +204,13 @@ CASE(json_layer,
     for (uint64_t step = 1; step <= 5; step++)
         file(&fixture, "run", "a/b", step * 10);
     json = get_json(&fixture, "/v1/runs/run/layers/a%2Fb", 200);
-    CHECK_EQ(json_integer_value(json_object_get(json, "step")), 50);
-    CHECK_EQ(json_integer_value(json_object_get(json, "flips")), 1);
-    CHECK_EQ(json_integer_value(json_object_get(json, "previous_step")), 40);
+    CHECK_EQ(json_digits(json_object_get(json, "step")), 50);
+    CHECK_EQ(json_digits(json_object_get(json, "flips")), 1);
+    CHECK_EQ(json_digits(json_object_get(json, "previous_step")), 40);
     CHECK(json_object_get(json, "zero_fraction"));
     json_decref(json);
     json = get_json(&fixture, "/v1/runs/run/layers/a%2Fb?step=20", 200);
-    CHECK_EQ(json_integer_value(json_object_get(json, "step")), 20);
+    CHECK_EQ(json_digits(json_object_get(json, "step")), 20);
     json_decref(json);
     json = get_json(&fixture, "/v1/runs/run/layers/a%2Fb?from=20&to=40", 200);
     CHECK_EQ(json_array_size(json_object_get(json, "reports")), 3);
@@ -239,7 +240,7 @@ CASE(pages_follow, "a long history is split into pages that link to the next")
         size_t i;
 
         json_array_foreach(reports, i, report)
-            CHECK_EQ(json_integer_value(json_object_get(report, "step")), step++);
+            CHECK_EQ(json_digits(json_object_get(report, "step")), step++);
         snprintf(path, sizeof(path), "%s", next ? next : "");
         pages++;
         json_decref(json);
