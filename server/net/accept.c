@@ -4,8 +4,9 @@
  * libuv's loop accepts and drops, or, without its spare descriptor, spins.
  *
  * Happy path: listener_open binds and watches → on_readable accepts up to
- * ACCEPTS_PER_TURN sockets, each becomes a conn → listeners_close stops watching,
- * closes, removes a Unix socket's file → on_closed frees and tells net.
+ * ACCEPTS_PER_TURN sockets, each becomes a conn → listeners_close accepts what the
+ * backlog still has, stops watching, closes, removes a Unix socket's file → on_closed
+ * frees and tells net.
  *
  * Failures:
  *   no descriptors or memory  some connections give way (yield.c) and the watch stops;
@@ -42,6 +43,7 @@ struct listener {
     struct net *net;
     uv_poll_t poll;
     int fd;
+    bool adopted; /* systemd keeps the socket and its backlog */
     struct timer again;
     char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" = not Unix */
 };
@@ -105,28 +107,34 @@ static bool is_shortage(int error)
     return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+/* 0: it has accepted as many as it may. Otherwise what stopped it: EAGAIN, or a
+ * shortage. */
+static int accept_some(struct listener *listener, int max)
 {
-    struct listener *listener = LIST_OWNER(poll, struct listener, poll);
-
-    (void)status, (void)events; /* accept4 reports errors more precisely */
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    for (int i = 0; i < max; i++) {
         struct address peer = {.bytes = sizeof(peer.socket)};
         int fd = accept4(listener->fd, (struct sockaddr *)&peer.socket, &peer.bytes,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-        if (fd >= 0) {
+        if (fd >= 0)
             admit(listener->net, fd, &peer);
-        } else if (is_shortage(errno)) {
-            pause_accepting(listener, errno);
-            return;
-        } else if (errno == EAGAIN) {
-            return;
-        } else if (errno != ECONNABORTED && errno != EINTR) {
+        else if (errno == EAGAIN || is_shortage(errno))
+            return errno;
+        else if (errno != ECONNABORTED && errno != EINTR)
             log_event(listener->net->config.log, LOG_WARN, "accept_failed",
                       LOG_FIELDS(LOG_STR("error", strerror(errno))));
-        }
     }
+    return 0;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct listener *listener = LIST_OWNER(poll, struct listener, poll);
+    int error = accept_some(listener, ACCEPTS_PER_TURN);
+
+    (void)status, (void)events; /* accept4 reports errors more precisely */
+    if (is_shortage(error))
+        pause_accepting(listener, error);
 }
 
 static int failed(struct failure *failure, const char *text, const char *what)
@@ -237,6 +245,7 @@ static int adopt(struct net *net, unsigned index, char *bound, size_t bound_byte
     if (!listener)
         return -1;
     listener->fd = fd;
+    listener->adopted = true;
     if (watch(listener, "systemd", failure) < 0) {
         free(listener);
         return -1;
@@ -313,7 +322,8 @@ static void on_closed(uv_handle_t *handle)
 }
 
 /* Closes the socket now, so that the next daemon can bind; libuv's close callback
- * frees the memory. */
+ * frees the memory. A peer whose connection is in the backlog may have sent its request
+ * already, so a drain accepts these first. */
 void listeners_close(struct net *net)
 {
     for (struct list *node = net->listeners.next; node != &net->listeners;
@@ -323,6 +333,8 @@ void listeners_close(struct net *net)
         if (uv_is_closing((uv_handle_t *)&listener->poll))
             continue;
         timer_disarm(net->config.timers, &listener->again);
+        if (net->state == NET_DRAINING && !listener->adopted)
+            accept_some(listener, BACKLOG);
         uv_close((uv_handle_t *)&listener->poll, on_closed);
         listener_release(listener);
     }

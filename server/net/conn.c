@@ -161,9 +161,7 @@ void conn_on_patience(struct timer *timer)
 
 void conn_drain(struct conn *conn)
 {
-    if (conn->state == CONN_SECURING || conn->state == CONN_GREETING)
-        conn_close(conn, "drain");
-    else if (conn->state == CONN_OPEN)
+    if (conn->state == CONN_OPEN)
         h2_drain(conn->session);
 }
 
@@ -171,4 +169,6 @@ void conn_drain_finish(struct conn *conn)
 {
     if (conn->state == CONN_OPEN)
         h2_drain_finish(conn->session);
+    else if (conn->state == CONN_SECURING || conn->state == CONN_GREETING)
+        conn_close(conn, "drain");
 }

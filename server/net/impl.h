@@ -149,7 +149,9 @@ void conn_linger(struct conn *conn);
 void conn_stop_uploads(struct conn *conn);
 void conn_on_patience(struct timer *timer);
 
-/* Ends the connection gracefully: no new streams; it closes after its last stream. */
+/* Ends the connection gracefully: no new streams; it closes after its last stream. A
+ * connection whose preface has not arrived may still make its first calls until
+ * conn_drain_finish, because its peer may have sent them already. */
 void conn_drain(struct conn *conn);
 void conn_drain_finish(struct conn *conn);
 

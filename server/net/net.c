@@ -7,7 +7,8 @@
  * have, so that many small results leave in one system call. While a connection is
  * noted, the idle handle is active, so that polling does not wait.
  *
- * The end. net_drain closes the listeners and asks every session to drain. A
+ * The end. net_drain accepts what waits in the backlogs, closes the listeners and asks
+ * every session to drain; one whose preface is still on its way does so when it comes. A
  * session says its second GOAWAY when the peer has answered its PING; those that
  * do not answer within DRAIN_PING_MS are made to. Connections close as their
  * last stream does. What is left at drain_ms_max, or at net_abort, is closed.

@@ -44,8 +44,11 @@ static bool preface_matches(struct conn *conn, const uint8_t *bytes, size_t coun
     if (memcmp(bytes, preface + conn->preface_bytes, compared) != 0)
         return false;
     conn->preface_bytes += compared;
-    if (compared == left)
+    if (compared == left) {
         state_move(&conn_states, &conn->state, CONN_OPEN);
+        if (conn->net->state == NET_DRAINING)
+            conn_drain(conn);
+    }
     return true;
 }
 

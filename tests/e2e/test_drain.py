@@ -2,6 +2,7 @@
 """Daemons behind HAProxy are restarted in turn under load, and no call fails. The clients
 neither retry nor wait. TRIT_DRAIN_TURNS restarts (make test-drain: 100)."""
 import collections
+import datetime
 import os
 import signal
 import threading
@@ -50,7 +51,7 @@ class Load:
                     call(stub)
                     self.good[index] += 1
                 except (grpc.RpcError, AssertionError) as error:
-                    self.failures.append((time.monotonic(), call.__name__, str(error)[:500]))
+                    self.failures.append((str(datetime.datetime.now()), call.__name__, str(error)[:500]))
 
     def wait_calls(self):
         """Until each thread has made a call more."""
@@ -93,9 +94,12 @@ class Cluster:
             time.sleep(0.02)
 
     def tell(self, load):
-        """What failed, and what HAProxy says of it."""
-        log = "\n".join(self.proxy.log().splitlines()[-20:])
-        return f"{len(load.failures)} failed: {load.failures[:5]}\nat {time.monotonic()}\n{log}"
+        """What failed, and what HAProxy says of it: how the requests ended (its two letters,
+        the server, the counts of retries), and which server was up when."""
+        lines = self.proxy.log().splitlines()
+        requests = [line for line in lines if "HTTP/2" in line][:10]
+        return "\n".join([f"{len(load.failures)} failed", *map(str, load.failures[:5]),
+                          f"now {datetime.datetime.now()}", *requests, *lines[-20:]])
 
     def stop(self):
         self.proxy.stop()

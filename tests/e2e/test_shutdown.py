@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import reference as ref
+import wire
 from streams import HalfSent
 from tritd import BINARIES, CALL_SECONDS, RUNNER, SLOW, Refused, cli, tensor_pb2
 
@@ -31,6 +32,24 @@ def test_a_signal_drains_running_calls(start):
     signal_and_wait(own)
     assert own.process.poll() is None
     stream.finish()
+    assert own.stop(how=0) == 0
+
+
+def test_calls_in_the_backlog_are_served(start):
+    """Connections that the daemon has not accepted when the signal comes make their first
+    calls; also without a drain delay."""
+    own = start()
+    own.process.send_signal(signal.SIGSTOP)
+    connections = [wire.Connection(own) for _ in range(20)]
+    for one in connections:
+        one.send(wire.request(1, wire.CHECK) + wire.data(1, wire.message(b""), end=True))
+    own.process.send_signal(signal.SIGTERM)
+    own.process.send_signal(signal.SIGCONT)
+    for one in connections:
+        found = one.frames(CALL_SECONDS, lambda f: f[0] == wire.HEADERS and
+                           f[1] & wire.END_STREAM)
+        assert [f[2] for f in found if f[0] == wire.DATA] == [1], found
+        one.close()
     assert own.stop(how=0) == 0
 
 

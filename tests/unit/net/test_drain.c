@@ -119,7 +119,7 @@ CASE(accepts_no_more, "a draining net accepts no connections")
 }
 
 CASE(drains_before_the_preface,
-     "a drain closes a connection without a preface immediately")
+     "a connection without a preface is closed when the others get their second GOAWAY")
 {
     const struct limits limits = limits_default();
     struct bench *bench = bench_create(&limits);
@@ -135,6 +135,53 @@ CASE(drains_before_the_preface,
     loop_run_until(bench->loop, bench_is_drained, bench);
     inbox_fini(&inbox);
     bench_destroy(bench);
+}
+
+/* A call of a connection that the drain found without its preface. */
+static void check_first_call_is_served(struct bench *bench, struct inbox *inbox)
+{
+    loop_run_until(bench->loop, inbox_has_trailers, inbox);
+    loop_run_until(bench->loop, inbox_has_goaway, inbox);
+    CHECK_EQ(bench->requests, 1);
+    inbox_fini(inbox);
+    loop_run_until(bench->loop, bench_is_drained, bench);
+    bench_destroy(bench);
+}
+
+CASE(drains_the_backlog,
+     "a connection that waits in the backlog of a closing listener is "
+     "served and drained")
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+    struct inbox inbox;
+
+    bench_listen(bench, "127.0.0.1:0");
+    inbox_init(&inbox, bench, client_connect(bench)); /* the loop has not run yet */
+    client_send_preface_wide(inbox.fd);
+    client_request(inbox.fd, 1);
+    net_drain(bench->net, bench_on_drained, bench);
+    CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 1);
+    check_first_call_is_served(bench, &inbox);
+}
+
+CASE(drains_a_late_preface,
+     "a preface that arrives during the drain is served and drained")
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+    struct inbox inbox;
+
+    bench_listen(bench, "127.0.0.1:0");
+    inbox_init(&inbox, bench, client_connect(bench));
+    for (int turn = 0; turn < 10; turn++)
+        uv_run(bench->loop, UV_RUN_NOWAIT);
+    net_drain(bench->net, bench_on_drained, bench);
+    for (int turn = 0; turn < 10; turn++)
+        uv_run(bench->loop, UV_RUN_NOWAIT);
+    client_send_preface_wide(inbox.fd);
+    client_request(inbox.fd, 1);
+    check_first_call_is_served(bench, &inbox);
 }
 
 CASE(gives_up, "connections that remain at drain_ms_max are closed")
