@@ -17,7 +17,7 @@ enum { WEB_HOSTS_MAX = 16, WEB_PROXIES_MAX = 16 };
 
 struct web_config {              /* borrowed while the web runs */
     const char *address;         /* "host:port", port 0 = a free one */
-    struct store_reader *reader; /* used by the web's thread alone */
+    struct store_reader *reader; /* used by the thread of queries alone */
     struct metrics *metrics;
     struct log *log;
     /* 0 = ready; else a sentence in `why`. Called on the web's thread. */

@@ -20,7 +20,7 @@
 #include "obs/metrics.h"
 
 enum {
-    FIXED_FDS = 3,         /* of the poll array: stop, listen, engine */
+    FIXED_FDS = 4,         /* of the poll array: stop, listen, engine, done */
     ACCEPT_PAUSE_MS = 100, /* after an error that does not go away by itself */
     ACCEPTS_MAX = 32,      /* in one turn */
 };
@@ -247,6 +247,7 @@ static size_t fill_polled(struct front *front, uint64_t now_ns, uint64_t *wake_n
     polled[1] =
         (struct pollfd){.fd = accepts ? front->config.listen_fd : -1, .events = POLLIN};
     polled[2] = (struct pollfd){.fd = front->config.engine_fd, .events = POLLIN};
+    polled[3] = (struct pollfd){.fd = front->config.done_fd, .events = POLLIN};
     *wake_ns = accepts ? UINT64_MAX : front->accept_from_ns;
     EACH_CONN(conn, node, next, front)
     {

@@ -16,9 +16,10 @@ enum {
 struct front;
 
 struct front_config {
-    int listen_fd;                 /* borrowed */
-    int stop_fd;                   /* readable: front_run returns; borrowed */
-    struct http_shared shared;     /* but `front` and `need_descriptors` */
+    int listen_fd;             /* borrowed */
+    int stop_fd;               /* readable: front_run returns; borrowed */
+    int done_fd;               /* readable: engine_run has something to do; borrowed */
+    struct http_shared shared; /* but `front` and `need_descriptors` */
     const struct network *proxies; /* not bounded by address; borrowed */
     size_t proxy_count;
     /* The engine: readable when it has something to do; how many milliseconds it can

@@ -21,6 +21,11 @@ static int out_of_memory(struct failure *failure)
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
+void reply_begin(struct reply *reply)
+{
+    *reply = (struct reply){.http_status = 200, .type = "text/plain; charset=utf-8"};
+}
+
 int reply_json(struct reply *reply, json_t *value, struct failure *failure)
 {
     size_t bytes;

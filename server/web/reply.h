@@ -7,6 +7,9 @@
 
 struct json_t;
 
+/* An empty reply: 200, plain text. */
+void reply_begin(struct reply *reply);
+
 /* Takes `value` and writes it as the reply's body. `value` NULL: out of memory. */
 int reply_json(struct reply *reply, struct json_t *value, struct failure *failure);
 

@@ -3,8 +3,10 @@
  *   1. front has its whole head and gives it to microhttpd over a socket pair;
  *   2. the method and the absence of a body are checked (admit);
  *   3. the route is found, then the host's name and the caller are checked (gate), its
- *      parameters are decoded, its handler writes the body;
- *   4. the reply is queued; microhttpd writes it to the socket pair, front passes it on.
+ *      parameters are decoded;
+ *   4. its handler writes the body. If it reads the store, this happens on the thread of
+ *      queries, and microhttpd suspends the connection until then;
+ *   5. the reply is queued; microhttpd writes it to the socket pair, front passes it on.
  * Any failure becomes a JSON error, or a page for a browser without a token. */
 #include "web/web.h"
 
@@ -24,6 +26,7 @@
 #include "web/front.h"
 #include "web/gate.h"
 #include "web/listen.h"
+#include "web/queries.h"
 #include "web/reply.h"
 #include "web/routes.h"
 
@@ -41,8 +44,9 @@ struct web {
     struct front *front;
     struct gate gate;
     struct listening listening;
+    struct queries *queries;
     pthread_t thread;
-    int stop_fd;
+    int stop_fd, done_fd;
 };
 
 /* ---- replies ----------------------------------------------------------------- */
@@ -160,9 +164,34 @@ static const char *authorization(struct MHD_Connection *connection, char *own,
     return own;
 }
 
+static bool reads_store(const struct route *route)
+{
+    return route->kind == ROUTE_PAGE && route->policy != POLICY_EVERYONE;
+}
+
+/* What microhttpd keeps for a request: NULL before its head is admitted, then the web,
+ * and its query once there is one. */
+static int begin_query(struct web *web, struct MHD_Connection *connection,
+                       const struct http_conn *conn, const struct route *route,
+                       const struct request *request, void **seen,
+                       struct failure *failure)
+{
+    struct query *query = query_create(route, request);
+
+    if (!query)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    query->fd = conn->theirs;
+    query->connection = connection;
+    *seen = query;
+    MHD_suspend_connection(connection);
+    queries_add(web->queries, query);
+    return 0;
+}
+
+/* 0 without a query in `seen`: the reply is there. */
 static int handle(struct web *web, struct MHD_Connection *connection,
                   struct http_conn *conn, const char *path, struct reply *reply,
-                  struct failure *failure)
+                  void **seen, struct failure *failure)
 {
     struct request request = {0};
     struct gate_request asked = {.path = path, .conn = conn};
@@ -182,19 +211,16 @@ static int handle(struct web *web, struct MHD_Connection *connection,
     asked.authorization = authorization(connection, own, sizeof(own));
     if (gate_check(&web->gate, &asked, reply, failure) < 0)
         return -1;
-    if (!route) {
-        *failure = unfound;
+    *failure = unfound;
+    if (!route)
         return -1;
-    }
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, visit_parameter,
                               &parameters);
     if (failure->status != TRIT_OK || request_check(&request, failure) < 0)
         return -1;
-    if (route->handler(&web->config, &request, reply, failure) < 0)
-        return -1;
-    if (reply->body.failed)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    return 0;
+    if (reads_store(route))
+        return begin_query(web, connection, conn, route, &request, seen, failure);
+    return route_answer(route, &web->config, &request, reply, failure);
 }
 
 static struct http_conn *conn_of(struct web *web, struct MHD_Connection *connection)
@@ -202,11 +228,37 @@ static struct http_conn *conn_of(struct web *web, struct MHD_Connection *connect
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-    return info ? front_find(web->front, info->connect_fd) : NULL;
+    return info && web->front ? front_find(web->front, info->connect_fd) : NULL;
 }
 
-/* microhttpd calls this twice: when the headers are complete, and when the request
- * is complete. `*seen` is NULL at the first call. */
+static enum MHD_Result finish(struct web *web, struct MHD_Connection *connection,
+                              struct http_conn *conn, struct reply *reply, int result,
+                              unsigned http_status, const struct failure *failure)
+{
+    if (result < 0 && !reply->finished) {
+        text_fini(&reply->body);
+        reply_error(reply, http_status, failure);
+    }
+    return send_reply(web, connection, conn, reply);
+}
+
+/* The request's query is done. */
+static enum MHD_Result answer_query(struct web *web, struct MHD_Connection *connection,
+                                    struct http_conn *conn, void **seen)
+{
+    struct query *query = *seen;
+    struct reply reply = query->reply;
+    struct failure failure = query->failure;
+    int result = query->result;
+
+    query->reply.body = (struct text){0};
+    query_destroy(query);
+    *seen = web;
+    return finish(web, connection, conn, &reply, result, 0, &failure);
+}
+
+/* microhttpd calls this when the head is complete, when the request is complete, and when
+ * its query is done. */
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
                               const char *path, const char *method, const char *version,
                               const char *upload, size_t *upload_bytes, void **seen)
@@ -214,28 +266,27 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
     struct web *web = arg;
     struct http_conn *conn = conn_of(web, connection);
     struct failure failure = {0};
-    struct reply reply = {.http_status = 200, .type = "text/plain; charset=utf-8"};
     unsigned http_status = 0;
+    struct reply reply;
     int result;
 
-    (void)version;
-    (void)upload;
-    (void)upload_bytes;
+    (void)version, (void)upload, (void)upload_bytes;
     if (!conn)
         return MHD_NO;
+    if (*seen && *seen != web)
+        return answer_query(web, connection, conn, seen);
+    reply_begin(&reply);
     if (!*seen) {
         *seen = web;
         result = admit(connection, conn, method, &http_status, &failure);
         if (result == 0)
             return MHD_YES;
     } else {
-        result = handle(web, connection, conn, path, &reply, &failure);
+        result = handle(web, connection, conn, path, &reply, seen, &failure);
+        if (*seen != web)
+            return MHD_YES;
     }
-    if (result < 0 && !reply.finished) {
-        text_fini(&reply.body);
-        reply_error(&reply, http_status, &failure);
-    }
-    return send_reply(web, connection, conn, &reply);
+    return finish(web, connection, conn, &reply, result, http_status, &failure);
 }
 
 /* The reply has been written, or the request was broken off. */
@@ -244,7 +295,10 @@ static void completed(void *arg, struct MHD_Connection *connection, void **seen,
 {
     struct http_conn *conn = conn_of(arg, connection);
 
-    (void)seen, (void)how;
+    (void)how;
+    if (*seen != arg)
+        query_destroy(*seen); /* done, but nobody waits for it any more */
+    *seen = NULL;
     if (conn)
         conn->ended = true;
 }
@@ -252,8 +306,7 @@ static void completed(void *arg, struct MHD_Connection *connection, void **seen,
 /* Keeps paths and parameters percent-encoded: the routes decode names, once. */
 static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *words)
 {
-    (void)arg;
-    (void)connection;
+    (void)arg, (void)connection;
     return strlen(words);
 }
 
@@ -264,11 +317,9 @@ static void log_words(void *arg, const char *format, va_list arguments)
 {
     struct web *web = arg;
     char words[256];
-    size_t length;
 
     vsnprintf(words, sizeof(words), format, arguments);
-    length = strcspn(words, "\n");
-    words[length] = '\0';
+    words[strcspn(words, "\n")] = '\0';
     log_event(web->config.log, LOG_DEBUG, "http_note",
               LOG_FIELDS(LOG_STR("text", words)));
 }
@@ -280,9 +331,9 @@ static int engine_give(void *arg, int fd)
 {
     static const struct sockaddr nobody = {.sa_family = AF_UNIX};
     struct web *web = arg;
+    bool added = MHD_add_connection(web->daemon, fd, &nobody, sizeof(nobody)) == MHD_YES;
 
-    return MHD_add_connection(web->daemon, fd, &nobody, sizeof(nobody)) == MHD_YES ? 0
-                                                                                   : -1;
+    return added ? 0 : -1;
 }
 
 static int engine_wait_ms(void *arg)
@@ -295,16 +346,29 @@ static int engine_wait_ms(void *arg)
     return ms < 1000 ? (int)ms : 1000;
 }
 
+/* Their connections go on: microhttpd calls answer() again. */
+static void resume_queries(struct web *web)
+{
+    struct query *query;
+
+    while (web->queries && (query = queries_done(web->queries)))
+        MHD_resume_connection(query->connection);
+}
+
 static void engine_run(void *arg)
 {
     struct web *web = arg;
+    eventfd_t count;
 
+    eventfd_read(web->done_fd, &count);
+    resume_queries(web);
     MHD_run(web->daemon);
 }
 
 static struct MHD_Daemon *start_daemon(struct web *web)
 {
-    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
+                     MHD_ALLOW_SUSPEND_RESUME;
 
     return MHD_start_daemon(flags, 0, NULL, NULL, answer, web,
                             /* first, because the options that follow may log */
@@ -325,6 +389,7 @@ static int start_front(struct web *web, struct failure *failure)
     const struct front_config config = {
         .listen_fd = web->listening.fd,
         .stop_fd = web->stop_fd,
+        .done_fd = web->done_fd,
         .shared =
             {
                 .limits = &web->limits,
@@ -354,13 +419,20 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* microhttpd stops only when no connection is suspended. */
 static void web_free(struct web *web)
 {
     front_destroy(web->front);
+    web->front = NULL; /* microhttpd still tells of its connections */
+    queries_stop(web->queries);
+    resume_queries(web);
     if (web->daemon)
         MHD_stop_daemon(web->daemon);
+    queries_destroy(web->queries);
     if (web->stop_fd >= 0)
         close(web->stop_fd);
+    if (web->done_fd >= 0)
+        close(web->done_fd);
     close(web->listening.fd);
     free(web);
 }
@@ -374,12 +446,14 @@ static int start(struct web *web, struct failure *failure)
     if (gate_init(&web->gate, config, web->listening.name, failure) < 0)
         return -1;
     web->stop_fd = eventfd(0, EFD_CLOEXEC);
+    web->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     web->daemon = start_daemon(web);
-    if (web->stop_fd < 0 || !web->daemon)
+    if (web->stop_fd < 0 || web->done_fd < 0 || !web->daemon)
         return fail_field(failure, TRIT_UNAVAILABLE, "http",
                           "%s: cannot start the server: %s", config->address,
                           strerror(errno));
-    if (start_front(web, failure) < 0)
+    if (start_front(web, failure) < 0 ||
+        queries_start(&web->queries, config, web->done_fd, failure) < 0)
         return -1;
     error = pthread_create(&web->thread, NULL, run, web);
     return error ? fail_field(failure, TRIT_UNAVAILABLE, "http",
@@ -405,7 +479,7 @@ int web_start(struct web **web, const struct web_config *config, char *bound,
     w->config = *config;
     metrics_set_http_paths(config->metrics, route_patterns, route_count);
     w->listening = listening;
-    w->stop_fd = -1;
+    w->stop_fd = w->done_fd = -1;
     if (start(w, failure) < 0) {
         web_free(w);
         return -1;
@@ -417,11 +491,9 @@ int web_start(struct web **web, const struct web_config *config, char *bound,
 
 void web_stop(struct web *web)
 {
-    static const uint64_t one = 1;
-
     if (!web)
         return;
-    (void)!write(web->stop_fd, &one, sizeof(one));
+    eventfd_write(web->stop_fd, 1);
     pthread_join(web->thread, NULL);
     web_free(web);
 }
