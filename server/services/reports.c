@@ -117,8 +117,14 @@ static void get_run(struct call_job *job)
     int result;
 
     pthread_mutex_lock(&services->reader_lock);
-    result = store_read_report(services->config.reader, get->run, get->layer,
-                               get->has_step, get->step, &report, &query->failure);
+    result = store_read_report(services->config.reader,
+                               &(const struct store_get){.run = get->run,
+                                                         .layer = get->layer,
+                                                         .attempt = get->attempt,
+                                                         .replica = get->replica,
+                                                         .has_step = get->has_step,
+                                                         .step = get->step},
+                               &report, &query->failure);
     pthread_mutex_unlock(&services->reader_lock);
     if (result < 0)
         return;
@@ -230,6 +236,8 @@ static void list_run(struct call_job *job)
     struct store_query store_query = {
         .run = list->run,
         .layer = list->layer,
+        .attempt = list->attempt,
+        .replica = list->replica,
         .step_from = list->has_from ? list->step_from : 0,
         .step_to = list->has_to ? list->step_to : UINT64_MAX,
         .latest_only = list->latest_only,

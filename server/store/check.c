@@ -103,9 +103,7 @@ static void check_reports(struct check *check, const struct layer_row *layer)
     sqlite3_stmt *select = statement(&check->db, ST_REPORTS_FROM, &failure);
     int found = -1;
 
-    if (select &&
-        !(db_bind_text(select, 1, layer->key.run) |
-          db_bind_text(select, 2, layer->key.layer) | db_bind_i64(select, 3, INT64_MIN)))
+    if (select && !(bind_key(select, 1, &layer->key) | db_bind_i64(select, 5, INT64_MIN)))
         while ((found = db_step(&check->db, select, &failure)) == 1)
             check_report(check, layer, select, &chain);
     if (select)
@@ -180,7 +178,7 @@ static void check_layers(struct check *check)
     bool sound = true;
     int found = -1;
 
-    if (select && !(db_bind_text(select, 1, "") | db_bind_text(select, 2, "")))
+    if (select && bind_key(select, 1, &last) == SQLITE_OK)
         while ((found = db_step(&check->db, select, &failure)) == 1) {
             struct layer_row row;
 

@@ -4,9 +4,13 @@
 #define STORE_COLUMNS_H
 
 #define LAYER_COLUMNS                                                                    \
-    "run, layer, step_min, step_max, reports, time_unix_ns, upload, shape, group_size,"  \
-    " partial, previous_run, previous_layer, crc"
+    "run, layer, replica, attempt, step_min, step_max, reports, time_unix_ns, upload,"   \
+    " shape, group_size, partial, previous_run, previous_layer, previous_replica,"       \
+    " previous_attempt, crc"
 #define REPORT_COLUMNS                                                                   \
-    "run, layer, step, previous, time_unix_ns, digest, question, report, crc"
+    "sequence, run, layer, replica, attempt, step, previous, time_unix_ns, digest,"      \
+    " question, report, crc"
+#define RUN_COLUMNS "run, state, attempts, crc"
+#define KEPT_COLUMNS "sequence, upload, scales, bytes, crc"
 
 #endif

@@ -12,7 +12,7 @@
 #include "base/status.h"
 
 enum {
-    DB_STATEMENTS_MAX = 24,
+    DB_STATEMENTS_MAX = 64,
     DB_BUSY_MS = 5000,
     DB_VALUE_BYTES_MAX = 4 << 20, /* of a value; the largest is a chunk of codes */
     DB_WAL_BYTES_KEPT = 64 << 20, /* a checkpoint truncates the log to this */

@@ -69,10 +69,14 @@ static void deliver_aborted(struct mailbox_message *message)
 static void deliver_done(struct mailbox_message *message)
 {
     struct store_put *put = LIST_OWNER(message, struct store_put, message);
+    void (*filed)(void *arg) = put->upload->filed;
+    void *filed_arg = put->upload->filed_arg;
 
     free(put->upload);
     put->upload = NULL;
     put->done(put);
+    if (filed)
+        filed(filed_arg);
 }
 
 /* ---- the put, on the loop --------------------------------------------------- */
@@ -204,6 +208,7 @@ static void queue_end(struct store_put *put, enum command_kind kind)
 void store_commit(struct store_put *put)
 {
     put->message.deliver = deliver_done;
+    put->asked_attempt = put->report->attempt;
     state_move(&put_states, &put->upload->put_state, PUT_COMMITTING);
     queue_end(put, COMMAND_COMMIT);
 }
@@ -283,10 +288,20 @@ static void report_batch(struct store *store, const struct batch_result *result)
     }
 }
 
-static void finish(struct store *store, struct list *finished)
+/* `filed`: the batch has new reports. Its last commit carries the call. */
+static void finish(struct store *store, struct list *finished, bool filed)
 {
-    struct list *link;
+    struct list *link = finished->prev;
 
+    while (link != finished &&
+           LIST_OWNER(link, struct command, link)->kind != COMMAND_COMMIT)
+        link = link->prev;
+    if (filed && link != finished) {
+        struct store_upload *last = LIST_OWNER(link, struct command, link)->upload;
+
+        last->filed = store->config.filed;
+        last->filed_arg = store->config.filed_arg;
+    }
     while ((link = list_pop(finished))) {
         struct command *command = LIST_OWNER(link, struct command, link);
         struct store_upload *upload = command->upload;
@@ -325,7 +340,7 @@ static void *write_batches(void *arg)
             metric_observe(store->config.metrics, H_STORE_COMMIT,
                            clock_monotonic_ns() - begun_ns);
         report_batch(store, &result);
-        finish(store, &finished);
+        finish(store, &finished, result.reports > 0);
     }
     kernels_leave(&env);
     return NULL;

@@ -36,8 +36,7 @@ void question_encode(const struct store_question *question, uint8_t bytes[QUESTI
         memcpy(bytes + AT_LATENTS, question->latents, LATENTS_BYTES);
 }
 
-static int question_decode(const uint8_t *bytes, size_t count,
-                           struct store_question *question)
+int question_decode(const uint8_t *bytes, size_t count, struct store_question *question)
 {
     uint32_t tolerance = 0;
 

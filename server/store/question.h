@@ -15,6 +15,9 @@ enum {
 void question_encode(const struct store_question *question,
                      uint8_t bytes[QUESTION_BYTES]);
 
+/* -1: NULL, or of another layout. */
+int question_decode(const uint8_t *bytes, size_t count, struct store_question *question);
+
 /* One side of a comparison. */
 struct answer {
     const struct trit_report *report;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/row.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "codec/codec.h"
@@ -9,9 +11,31 @@
 
 int layer_key_compare(const struct layer_key *a, const struct layer_key *b)
 {
-    int runs = strcmp(a->run, b->run);
+    int order = strcmp(a->run, b->run);
 
-    return runs ? runs : strcmp(a->layer, b->layer);
+    if (order == 0)
+        order = strcmp(a->layer, b->layer);
+    if (order == 0)
+        order = (a->replica > b->replica) - (a->replica < b->replica);
+    return order ? order : (a->attempt > b->attempt) - (a->attempt < b->attempt);
+}
+
+const char *key_text(const struct layer_key *key, char text[KEY_TEXT_BYTES])
+{
+    size_t at = 0;
+
+    text[0] = '\0';
+    if (key->replica != 0)
+        at = (size_t)snprintf(text, KEY_TEXT_BYTES, ", replica %" PRId64, key->replica);
+    if (key->attempt != 1)
+        snprintf(text + at, KEY_TEXT_BYTES - at, ", attempt %" PRId64, key->attempt);
+    return text;
+}
+
+bool layer_key_same_replica(const struct layer_key *a, const struct layer_key *b)
+{
+    return strcmp(a->run, b->run) == 0 && strcmp(a->layer, b->layer) == 0 &&
+           a->replica == b->replica;
 }
 
 void layer_key_set(struct layer_key *key, const char *run, const char *layer)
@@ -23,12 +47,24 @@ void layer_key_set(struct layer_key *key, const char *run, const char *layer)
     key->run[run_bytes] = '\0';
     memcpy(key->layer, layer, layer_bytes);
     key->layer[layer_bytes] = '\0';
+    key->replica = 0;
+    key->attempt = 1;
 }
 
 /* ---- CRCs ------------------------------------------------------------------ */
 
 /* The CRC covers the kind, so that a row cannot pass for one of another table. */
-enum row_kind { ROW_LAYER = 1, ROW_REPORT, ROW_CODES, ROW_TOTALS };
+enum row_kind {
+    ROW_LAYER = 1,
+    ROW_REPORT,
+    ROW_CODES,
+    ROW_TOTALS,
+    ROW_LATER_LAYER, /* these three: see is_plain */
+    ROW_LATER_REPORT,
+    ROW_LATER_TOTALS,
+    ROW_RUN,
+    ROW_KEPT,
+};
 
 /* The CRC covers the numbers of a row first, among them the lengths of the texts and
  * blobs that follow. So no byte can move from one text to the next unnoticed. */
@@ -53,6 +89,25 @@ static int64_t length(const char *text)
     return (int64_t)strlen(text);
 }
 
+/* Schema 2 knew neither attempts nor replicas. Rows of attempt 1 and replica 0 keep the
+ * CRC that they had there, so that a migration copies rows without looking at them: damage
+ * stays damage. All other rows have another kind, and these numbers too. */
+static bool is_plain(const struct layer_key *key)
+{
+    return key->replica == 0 && key->attempt == (key->run[0] ? 1 : 0);
+}
+
+static uint32_t add_numbers(uint32_t crc, const int64_t *numbers, size_t count)
+{
+    uint32_t added = crc_numbers(numbers, count);
+
+    return crc32c(crc, &added, sizeof(added));
+}
+
+#define ADD_NUMBERS(crc, ...)                                                            \
+    add_numbers(crc, (const int64_t[]){__VA_ARGS__},                                     \
+                sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+
 static uint32_t add_key(uint32_t crc, const struct layer_key *key)
 {
     return crc32c(crc32c(crc, key->run, strlen(key->run)), key->layer,
@@ -61,26 +116,32 @@ static uint32_t add_key(uint32_t crc, const struct layer_key *key)
 
 uint32_t layer_row_crc(const struct layer_row *row)
 {
-    uint32_t crc =
-        CRC_NUMBERS(ROW_LAYER, row->step_min, row->step_max, row->reports,
-                    row->time_unix_ns, row->upload, row->group_size, row->partial,
-                    length(row->key.run), length(row->key.layer), length(row->shape),
-                    length(row->previous.run), length(row->previous.layer));
+    bool plain = is_plain(&row->key) && is_plain(&row->previous);
+    uint32_t crc = CRC_NUMBERS(
+        plain ? ROW_LAYER : ROW_LATER_LAYER, row->step_min, row->step_max, row->reports,
+        row->time_unix_ns, row->upload, row->group_size, row->partial,
+        length(row->key.run), length(row->key.layer), length(row->shape),
+        length(row->previous.run), length(row->previous.layer));
 
     crc = crc32c(add_key(crc, &row->key), row->shape, strlen(row->shape));
-    return add_key(crc, &row->previous);
+    crc = add_key(crc, &row->previous);
+    return plain ? crc
+                 : ADD_NUMBERS(crc, row->key.replica, row->key.attempt,
+                               row->previous.replica, row->previous.attempt);
 }
 
 uint32_t report_row_crc(const struct report_row *row)
 {
-    uint32_t crc = CRC_NUMBERS(ROW_REPORT, row->step, row->previous, row->time_unix_ns,
-                               length(row->key->run), length(row->key->layer),
-                               (int64_t)row->digest_bytes, (int64_t)row->question_bytes,
-                               (int64_t)row->report_bytes);
+    bool plain = is_plain(row->key);
+    uint32_t crc = CRC_NUMBERS(plain ? ROW_REPORT : ROW_LATER_REPORT, row->step,
+                               row->previous, row->time_unix_ns, length(row->key->run),
+                               length(row->key->layer), (int64_t)row->digest_bytes,
+                               (int64_t)row->question_bytes, (int64_t)row->report_bytes);
 
     crc = crc32c(add_key(crc, row->key), row->digest, row->digest_bytes);
     crc = crc32c(crc, row->question, row->question_bytes);
-    return crc32c(crc, row->report, row->report_bytes);
+    crc = crc32c(crc, row->report, row->report_bytes);
+    return plain ? crc : ADD_NUMBERS(crc, row->key->replica, row->key->attempt);
 }
 
 uint32_t codes_row_crc(int64_t upload, int64_t chunk, const void *bytes, size_t count)
@@ -88,11 +149,28 @@ uint32_t codes_row_crc(int64_t upload, int64_t chunk, const void *bytes, size_t 
     return crc32c(CRC_NUMBERS(ROW_CODES, upload, chunk, (int64_t)count), bytes, count);
 }
 
-static uint32_t totals_row_crc(const struct totals_row *row)
+uint32_t totals_row_crc(const struct totals_row *row)
 {
-    return add_key(CRC_NUMBERS(ROW_TOTALS, row->layers, row->schema_crc,
-                               length(row->last.run), length(row->last.layer)),
-                   &row->last);
+    bool plain = is_plain(&row->last) && row->sequence == 0;
+    uint32_t crc = add_key(CRC_NUMBERS(plain ? ROW_TOTALS : ROW_LATER_TOTALS, row->layers,
+                                       row->schema_crc, length(row->last.run),
+                                       length(row->last.layer)),
+                           &row->last);
+
+    return plain ? crc
+                 : ADD_NUMBERS(crc, row->last.replica, row->last.attempt, row->sequence);
+}
+
+uint32_t run_row_crc(const char *run, int64_t state, const void *attempts, size_t bytes)
+{
+    uint32_t crc = CRC_NUMBERS(ROW_RUN, state, length(run), (int64_t)bytes);
+
+    return crc32c(crc32c(crc, run, strlen(run)), attempts, bytes);
+}
+
+uint32_t kept_row_crc(const struct kept_row *row)
+{
+    return CRC_NUMBERS(ROW_KEPT, row->sequence, row->upload, row->scales, row->bytes);
 }
 
 /* ---- columns --------------------------------------------------------------- */
@@ -158,10 +236,18 @@ static void next_is(struct columns *columns, const char *text)
     columns->at++;
 }
 
+static void next_is_number(struct columns *columns, int64_t number)
+{
+    if (next_i64(columns) != number)
+        columns->sound = false;
+}
+
 static void next_key(struct columns *columns, struct layer_key *key)
 {
     next_text(columns, key->run, TRIT_NAME_BYTES_MAX + 1);
     next_text(columns, key->layer, TRIT_NAME_BYTES_MAX + 1);
+    key->replica = next_i64(columns);
+    key->attempt = next_i64(columns);
 }
 
 static const uint8_t *next_blob(struct columns *columns, size_t *count)
@@ -219,6 +305,14 @@ int layer_row_read(struct db *db, sqlite3_stmt *select, struct layer_row *row,
     return 0;
 }
 
+int bind_key(sqlite3_stmt *statement, int at, const struct layer_key *key)
+{
+    return db_bind_text(statement, at, key->run) |
+           db_bind_text(statement, at + 1, key->layer) |
+           db_bind_i64(statement, at + 2, key->replica) |
+           db_bind_i64(statement, at + 3, key->attempt);
+}
+
 static int layer_row_write(struct db *db, enum statement_id id,
                            const struct layer_row *row, struct failure *failure)
 {
@@ -227,14 +321,12 @@ static int layer_row_write(struct db *db, enum statement_id id,
     if (!write)
         return -1;
     int bound =
-        db_bind_text(write, 1, row->key.run) | db_bind_text(write, 2, row->key.layer) |
-        db_bind_i64(write, 3, row->step_min) | db_bind_i64(write, 4, row->step_max) |
-        db_bind_i64(write, 5, row->reports) | db_bind_i64(write, 6, row->time_unix_ns) |
-        db_bind_i64(write, 7, row->upload) | db_bind_text(write, 8, row->shape) |
-        db_bind_i64(write, 9, row->group_size) | db_bind_i64(write, 10, row->partial) |
-        db_bind_text(write, 11, row->previous.run) |
-        db_bind_text(write, 12, row->previous.layer) |
-        db_bind_i64(write, 13, layer_row_crc(row));
+        bind_key(write, 1, &row->key) | db_bind_i64(write, 5, row->step_min) |
+        db_bind_i64(write, 6, row->step_max) | db_bind_i64(write, 7, row->reports) |
+        db_bind_i64(write, 8, row->time_unix_ns) | db_bind_i64(write, 9, row->upload) |
+        db_bind_text(write, 10, row->shape) | db_bind_i64(write, 11, row->group_size) |
+        db_bind_i64(write, 12, row->partial) | bind_key(write, 13, &row->previous) |
+        db_bind_i64(write, 17, layer_row_crc(row));
 
     return db_run_bound(db, write, bound, failure);
 }
@@ -260,8 +352,11 @@ int report_row_read(struct db *db, sqlite3_stmt *select, const struct layer_key 
     struct columns columns = {.select = select, .sound = true};
 
     *row = (struct report_row){.select = select, .key = key};
+    row->sequence = next_i64(&columns);
     next_is(&columns, key->run);
     next_is(&columns, key->layer);
+    next_is_number(&columns, key->replica);
+    next_is_number(&columns, key->attempt);
     row->step = next_i64(&columns);
     row->previous = next_i64(&columns);
     row->time_unix_ns = next_i64(&columns);
@@ -276,6 +371,15 @@ int report_row_read(struct db *db, sqlite3_stmt *select, const struct layer_key 
     return check(db, &columns, report_row_crc(row), failure);
 }
 
+int report_row_read_any(struct db *db, sqlite3_stmt *select, struct layer_key *key,
+                        struct report_row *row, struct failure *failure)
+{
+    struct columns columns = {.select = select, .at = 1, .sound = true};
+
+    next_key(&columns, key);
+    return report_row_read(db, select, key, row, failure);
+}
+
 int report_row_decode(const struct report_row *row, struct trit_report *report,
                       struct failure *failure)
 {
@@ -284,6 +388,9 @@ int report_row_decode(const struct report_row *row, struct trit_report *report,
     if (decode_report(row->report, row->report_bytes, report, error))
         return fail(failure, TRIT_DATA_LOSS, NULL, "the stored report is damaged: %s",
                     error);
+    /* An older tritd stored neither. */
+    report->attempt = (uint32_t)row->key->attempt;
+    report->replica = (uint32_t)row->key->replica;
     return 0;
 }
 
@@ -294,15 +401,14 @@ int report_row_insert(struct db *db, const struct report_row *row,
 
     if (!insert)
         return -1;
-    int bound = db_bind_text(insert, 1, row->key->run) |
-                db_bind_text(insert, 2, row->key->layer) |
-                db_bind_i64(insert, 3, row->step) |
-                db_bind_i64(insert, 4, row->previous) |
-                db_bind_i64(insert, 5, row->time_unix_ns) |
-                db_bind_blob(insert, 6, row->digest, row->digest_bytes) |
-                db_bind_blob(insert, 7, row->question, row->question_bytes) |
-                db_bind_blob(insert, 8, row->report, row->report_bytes) |
-                db_bind_i64(insert, 9, report_row_crc(row));
+    int bound = db_bind_i64(insert, 1, row->sequence) | bind_key(insert, 2, row->key) |
+                db_bind_i64(insert, 6, row->step) |
+                db_bind_i64(insert, 7, row->previous) |
+                db_bind_i64(insert, 8, row->time_unix_ns) |
+                db_bind_blob(insert, 9, row->digest, row->digest_bytes) |
+                db_bind_blob(insert, 10, row->question, row->question_bytes) |
+                db_bind_blob(insert, 11, row->report, row->report_bytes) |
+                db_bind_i64(insert, 12, report_row_crc(row));
 
     return db_run_bound(db, insert, bound, failure);
 }
@@ -320,6 +426,7 @@ int totals_read(struct db *db, struct totals_row *totals, struct failure *failur
 
         row.layers = next_i64(&columns);
         next_key(&columns, &row.last);
+        row.sequence = next_i64(&columns);
         row.schema_crc = (uint32_t)next_i64(&columns);
         outcome = check(db, &columns, totals_row_crc(&row), failure);
     } else if (outcome == 0) {
@@ -339,11 +446,10 @@ int totals_put(struct db *db, const struct totals_row *totals, struct failure *f
 
     if (!put)
         return -1;
-    int bound = db_bind_i64(put, 1, totals->layers) |
-                db_bind_text(put, 2, totals->last.run) |
-                db_bind_text(put, 3, totals->last.layer) |
-                db_bind_i64(put, 4, totals->schema_crc) |
-                db_bind_i64(put, 5, totals_row_crc(totals));
+    int bound = db_bind_i64(put, 1, totals->layers) | bind_key(put, 2, &totals->last) |
+                db_bind_i64(put, 6, totals->sequence) |
+                db_bind_i64(put, 7, totals->schema_crc) |
+                db_bind_i64(put, 8, totals_row_crc(totals));
 
     return db_run_bound(db, put, bound, failure);
 }

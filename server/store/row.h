@@ -3,8 +3,8 @@
  * only through these functions, which check the CRC.
  *
  * A CRC finds a damaged row, but not a missing one. So each report names the step before
- * it in its layer, each layer's row names the layer before it in the order of (run,
- * layer), and `totals` names the last layer. One look-up then proves that there is
+ * it in its layer, each layer's row names the layer before it in the order of keys, and
+ * `totals` names the last layer. One look-up then proves that there is
  * nothing between two neighbours. */
 #ifndef STORE_ROW_H
 #define STORE_ROW_H
@@ -18,17 +18,24 @@ enum {
     SHAPE_TEXT_BYTES = TRIT_RANK_MAX * 21 + sizeof(" flat"),
 };
 
-/* Empty strings: no layer. The arrays have space for one byte more than the longest
- * name: a longer name, cut to fit, is then still longer than any stored name and equals
- * none. */
+/* The reports of one layer, replica and attempt have one row in the table of layers. All
+ * zero: no layer. The arrays have space for one byte more than the longest name: a longer
+ * name, cut to fit, is then still longer than any stored name and equals none. */
 struct layer_key {
     char run[TRIT_NAME_BYTES_MAX + 2];
     char layer[TRIT_NAME_BYTES_MAX + 2];
+    int64_t replica, attempt;
 };
 
-/* Like strcmp, in the order of the tables. */
+/* Like strcmp, in the order of the tables: run, layer, replica, attempt. */
 int layer_key_compare(const struct layer_key *a, const struct layer_key *b);
+/* Sets the names, with replica 0 and attempt 1. */
 void layer_key_set(struct layer_key *key, const char *run, const char *layer);
+/* ", replica 3, attempt 2" without what is 0 and 1, for messages. */
+enum { KEY_TEXT_BYTES = 64 };
+const char *key_text(const struct layer_key *key, char text[KEY_TEXT_BYTES]);
+/* Whether both are of one run, layer and replica. */
+bool layer_key_same_replica(const struct layer_key *a, const struct layer_key *b);
 
 struct layer_row {
     struct layer_key key;
@@ -43,6 +50,7 @@ struct layer_row {
 /* The blobs are borrowed from `select` until its next step. */
 struct report_row {
     sqlite3_stmt *select;        /* at this row */
+    int64_t sequence;            /* in order of filing; the row's number in the table */
     const struct layer_key *key; /* borrowed */
     int64_t step, previous;      /* previous: the step before, or STEP_NONE */
     int64_t time_unix_ns;
@@ -52,13 +60,28 @@ struct report_row {
 
 struct totals_row {
     int64_t layers;
-    struct layer_key last; /* in order of (run, layer) */
+    struct layer_key last; /* in the order of keys */
+    int64_t sequence;      /* no report that was deleted had a greater one */
     uint32_t schema_crc;   /* of the tables' definitions */
+};
+
+/* What is kept of a report: kept.h. */
+struct kept_row {
+    int64_t sequence; /* of the report */
+    int64_t upload;   /* its codes */
+    int64_t scales;   /* the upload of its f32 scales; 0: none were kept */
+    int64_t bytes;    /* of both */
 };
 
 uint32_t layer_row_crc(const struct layer_row *row);
 uint32_t report_row_crc(const struct report_row *row);
 uint32_t codes_row_crc(int64_t upload, int64_t chunk, const void *bytes, size_t count);
+uint32_t totals_row_crc(const struct totals_row *row);
+uint32_t run_row_crc(const char *run, int64_t state, const void *attempts, size_t bytes);
+uint32_t kept_row_crc(const struct kept_row *row);
+
+/* Binds the four columns of a key, from `at` on. Returns a SQLite code. */
+int bind_key(sqlite3_stmt *statement, int at, const struct layer_key *key);
 
 /* Read the row that `select` is at. The statement gives LAYER_COLUMNS or REPORT_COLUMNS.
  * DATA_LOSS: the row is damaged, or a report is not of that run and layer. UNAVAILABLE:
@@ -67,6 +90,10 @@ int layer_row_read(struct db *db, sqlite3_stmt *select, struct layer_row *row,
                    struct failure *failure);
 int report_row_read(struct db *db, sqlite3_stmt *select, const struct layer_key *key,
                     struct report_row *row, struct failure *failure);
+
+/* The same without knowing the layer; sets *key. */
+int report_row_read_any(struct db *db, sqlite3_stmt *select, struct layer_key *key,
+                        struct report_row *row, struct failure *failure);
 
 /* Decodes the report of a row. */
 int report_row_decode(const struct report_row *row, struct trit_report *report,

@@ -7,6 +7,7 @@
 
 #include "kernels/kernels.h"
 #include "store/codes.h"
+#include "store/rekey.h"
 #include "store/seal.h"
 #include "store/walk.h"
 
@@ -15,15 +16,18 @@
  * `fill` fills the new columns of rows that exist already.
  *
  * reports: each report as LayerReport bytes, with the columns that are searched.
- *   `question` is what it answers (question.h); NULL: an older tritd did not store it.
- *   `previous` is the step before it, or -1.
- * layers: one row per (run, layer). It has what lists need without reading reports, the
- *   upload with the codes of step_max (0: none are kept), and the layer before it in the
- *   order of (run, layer) ('': none).
- * codes: 2-bit codes in chunks of at most CODES_CHUNK_BYTES. An upload that no layer
- *   refers to is still arriving, or was left by a crash.
- * totals: one row: the number of layers, the last of them in order, and a CRC of the
- *   definitions of these tables.
+ *   `sequence` counts up in order of filing. `question` is what it answers (question.h);
+ *   NULL: an older tritd did not store it. `previous` is the step before it, or -1.
+ * layers: one row per (run, layer, replica, attempt). It has what lists need without
+ *   reading reports, the upload with the codes of step_max (0: none are kept), and the
+ *   row before it in the order of keys ('': none).
+ * runs: one row per run: its attempts (run.h).
+ * codes: 2-bit codes and f32 scales in chunks of at most CODES_CHUNK_BYTES. An upload to
+ *   which nothing refers is still arriving, or was left by a crash.
+ * kept: which uploads hold the codes and scales of a report (kept.h).
+ * shards: parts of a layer whose report is not complete yet, and what they answered.
+ * totals: one row: the number of rows of layers, the last of them in order, a bound of the
+ *   sequences that were given away, and a CRC of the definitions of these tables.
  * crc: the last column of each table; see row.h. */
 static const struct step {
     const char *sql;
@@ -69,6 +73,7 @@ static const struct step {
      "  schema_crc BIGINT NOT NULL,"
      "  crc BIGINT NOT NULL);",
      seal_rows},
+    {rekey_sql, rekey_rows},
 };
 
 int schema_version(void)
@@ -157,7 +162,7 @@ static int identify(struct db *db, int64_t *version, struct failure *failure)
 
 /* ---- the tables' definitions -------------------------------------------------- */
 
-enum { SEALED_VERSION = 2 }; /* the first version that has totals */
+enum { SEALED_VERSION = 3 }; /* the first version whose totals can be read here */
 
 /* A damaged definition may still be valid SQL, with another meaning. */
 static int definitions_crc(struct db *db, uint32_t *crc, struct failure *failure)
@@ -165,8 +170,8 @@ static int definitions_crc(struct db *db, uint32_t *crc, struct failure *failure
     sqlite3_stmt *select = NULL;
     int result = sqlite3_prepare_v2(
         db->sqlite,
-        "SELECT name || ':' || sql FROM sqlite_master WHERE type = 'table' AND name IN"
-        " ('reports', 'layers', 'codes', 'totals') ORDER BY name",
+        "SELECT name || ':' || sql FROM sqlite_master WHERE sql IS NOT NULL"
+        " ORDER BY name",
         -1, &select, NULL);
 
     *crc = 0;
@@ -190,10 +195,15 @@ static int definitions_crc(struct db *db, uint32_t *crc, struct failure *failure
 
 static int seal_definitions(struct db *db, struct failure *failure)
 {
+    struct failure reason = {0};
     struct totals_row totals;
 
-    return totals_read(db, &totals, failure) ||
-                   definitions_crc(db, &totals.schema_crc, failure) ||
+    /* Damaged totals stay as they are: a new CRC would hide it. */
+    if (totals_read(db, &totals, &reason))
+        return reason.status == TRIT_DATA_LOSS
+                   ? 0
+                   : fail(failure, reason.status, NULL, "%s", reason.message);
+    return definitions_crc(db, &totals.schema_crc, failure) ||
                    totals_put(db, &totals, failure)
                ? -1
                : 0;

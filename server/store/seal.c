@@ -166,9 +166,22 @@ int seal_rows(struct db *db, struct failure *failure)
 {
     struct totals_row totals = {0};
 
+    sqlite3_stmt *insert = NULL;
+
     if (seal_reports(db, failure) || seal_layers(db, &totals, failure) ||
-        seal_codes(db, failure) ||
-        db_exec(db, "INSERT INTO totals VALUES (0, '', '', 0, 0)", failure))
+        seal_codes(db, failure))
         return -1;
-    return totals_put(db, &totals, failure);
+    int result = sqlite3_prepare_v2(
+        db->sqlite, "INSERT INTO totals VALUES (?1, ?2, ?3, 0, ?4)", -1, &insert, NULL);
+
+    if (result != SQLITE_OK)
+        return db_fail(db, result, failure);
+    int bound = db_bind_i64(insert, 1, totals.layers) |
+                db_bind_text(insert, 2, totals.last.run) |
+                db_bind_text(insert, 3, totals.last.layer) |
+                db_bind_i64(insert, 4, totals_row_crc(&totals));
+
+    result = db_run_bound(db, insert, bound, failure);
+    sqlite3_finalize(insert);
+    return result;
 }

@@ -3,35 +3,53 @@
 
 #include "store/columns.h"
 
+#define KEY_IS "run = ?1 AND layer = ?2 AND replica = ?3 AND attempt = ?4"
+
 static const char *const sql[STATEMENT_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
     [ST_BEGIN_READ] = "BEGIN",
     [ST_REPORTS_FROM] = "SELECT " REPORT_COLUMNS " FROM reports"
-                        " WHERE run = ?1 AND layer = ?2 AND step >= ?3 ORDER BY step",
+                        " WHERE " KEY_IS " AND step >= ?5 ORDER BY step",
     [ST_REPORTS_DOWN] = "SELECT " REPORT_COLUMNS " FROM reports"
-                        " WHERE run = ?1 AND layer = ?2 AND step <= ?3"
-                        " ORDER BY step DESC",
+                        " WHERE " KEY_IS " AND step <= ?5 ORDER BY step DESC",
+    [ST_REPORTS_SINCE] = "SELECT " REPORT_COLUMNS " FROM reports"
+                         " WHERE sequence > ?1 ORDER BY sequence",
+    [ST_SEQUENCE] = "SELECT MAX(COALESCE((SELECT MAX(sequence) FROM reports), 0),"
+                    " COALESCE((SELECT MAX(sequence) FROM totals), 0))",
     [ST_REPORT_INSERT] = "INSERT INTO reports (" REPORT_COLUMNS ")"
-                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    [ST_REPORT_LINK] = "UPDATE reports SET previous = ?4, crc = ?5"
-                       " WHERE run = ?1 AND layer = ?2 AND step = ?3",
+                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [ST_REPORT_LINK] = "UPDATE reports SET previous = ?6, crc = ?7"
+                       " WHERE " KEY_IS " AND step = ?5",
+    [ST_REPORT_DELETE] = "DELETE FROM reports WHERE sequence = ?1",
     [ST_LAYERS_FROM] = "SELECT " LAYER_COLUMNS " FROM layers"
-                       " WHERE (run, layer) >= (?1, ?2) ORDER BY run, layer",
+                       " WHERE (run, layer, replica, attempt) >= (?1, ?2, ?3, ?4)"
+                       " ORDER BY run, layer, replica, attempt",
+    [ST_LAYER_AT] = "SELECT " LAYER_COLUMNS " FROM layers"
+                    " WHERE (run, layer, replica, attempt) >= (?1, ?2, ?3, ?4)"
+                    " ORDER BY run, layer, replica, attempt",
     [ST_LAYERS_DOWN] = "SELECT " LAYER_COLUMNS " FROM layers"
-                       " WHERE (run, layer) <= (?1, ?2) ORDER BY run DESC, layer DESC",
-    [ST_LAYER_INSERT] =
-        "INSERT INTO layers (" LAYER_COLUMNS ")"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                       " WHERE (run, layer, replica, attempt) <= (?1, ?2, ?3, ?4)"
+                       " ORDER BY run DESC, layer DESC, replica DESC, attempt DESC",
+    [ST_LAYER_INSERT] = "INSERT INTO layers (" LAYER_COLUMNS ")"
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+                        " ?14, ?15, ?16, ?17)",
     [ST_LAYER_UPDATE] =
-        "UPDATE layers SET step_min = ?3, step_max = ?4, reports = ?5, time_unix_ns = ?6,"
-        " upload = ?7, shape = ?8, group_size = ?9, partial = ?10, previous_run = ?11,"
-        " previous_layer = ?12, crc = ?13 WHERE run = ?1 AND layer = ?2",
-    [ST_TOTALS_SELECT] = "SELECT layers, last_run, last_layer, schema_crc, crc"
-                         " FROM totals",
+        "UPDATE layers SET step_min = ?5, step_max = ?6, reports = ?7, time_unix_ns = ?8,"
+        " upload = ?9, shape = ?10, group_size = ?11, partial = ?12, previous_run = ?13,"
+        " previous_layer = ?14, previous_replica = ?15, previous_attempt = ?16,"
+        " crc = ?17 WHERE " KEY_IS,
+    [ST_LAYER_DELETE] = "DELETE FROM layers WHERE " KEY_IS,
+    [ST_RUN_SELECT] = "SELECT " RUN_COLUMNS " FROM runs WHERE run = ?1",
+    [ST_RUN_PUT] = "INSERT OR REPLACE INTO runs (" RUN_COLUMNS ")"
+                   " VALUES (?1, ?2, ?3, ?4)",
+    [ST_RUN_DELETE] = "DELETE FROM runs WHERE run = ?1",
+    [ST_TOTALS_SELECT] = "SELECT layers, last_run, last_layer, last_replica,"
+                         " last_attempt, sequence, schema_crc, crc FROM totals",
     [ST_TOTALS_PUT] = "UPDATE totals SET layers = ?1, last_run = ?2, last_layer = ?3,"
-                      " schema_crc = ?4, crc = ?5",
+                      " last_replica = ?4, last_attempt = ?5, sequence = ?6,"
+                      " schema_crc = ?7, crc = ?8",
     [ST_CODES_INSERT] = "INSERT INTO codes (upload, chunk, data, crc)"
                         " VALUES (?1, ?2, ?3, ?4)",
     [ST_CODES_DELETE] = "DELETE FROM codes WHERE upload = ?1",
@@ -39,8 +57,16 @@ static const char *const sql[STATEMENT_COUNT] = {
                             " ORDER BY chunk",
     [ST_CODES_SELECT_NEW] = "SELECT chunk, data, crc FROM codes WHERE upload = ?1"
                             " ORDER BY chunk",
+    [ST_CODES_BYTES] = "SELECT SUM(LENGTH(data)) FROM codes WHERE upload IN (?1, ?2)",
+    [ST_KEPT_INSERT] = "INSERT INTO kept (" KEPT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5)",
+    [ST_KEPT_DELETE] = "DELETE FROM kept WHERE upload = ?1",
+    [ST_KEPT_SELECT] = "SELECT " KEPT_COLUMNS " FROM kept WHERE sequence = ?1",
     [ST_CODES_ORPHAN] = "SELECT upload FROM codes WHERE upload > ?1"
                         " AND upload NOT IN (SELECT upload FROM layers)"
+                        " AND upload NOT IN (SELECT upload FROM kept)"
+                        " AND upload NOT IN (SELECT scales FROM kept)"
+                        " AND upload NOT IN (SELECT upload FROM shards)"
+                        " AND upload NOT IN (SELECT scales FROM shards)"
                         " ORDER BY upload LIMIT 1",
 };
 

@@ -10,20 +10,32 @@ enum statement_id {
     ST_COMMIT,
     ST_ROLLBACK,
     ST_BEGIN_READ,    /* a reader's transaction: all it reads is one state */
-    ST_REPORTS_FROM,  /* run, layer, step -> REPORT_COLUMNS, this step and later ones */
+    ST_REPORTS_FROM,  /* key, step -> REPORT_COLUMNS, this step and later ones */
     ST_REPORTS_DOWN,  /* the same, this step and earlier ones */
+    ST_REPORTS_SINCE, /* sequence -> REPORT_COLUMNS, in order of sequence, above it */
+    ST_SEQUENCE,      /* -> the greatest that a report has, or that a deleted one had */
     ST_REPORT_INSERT, /* REPORT_COLUMNS */
-    ST_REPORT_LINK,   /* run, layer, step, previous, crc */
-    ST_LAYERS_FROM,   /* run, layer -> LAYER_COLUMNS, this layer and later ones */
+    ST_REPORT_LINK,   /* key, step, previous, crc */
+    ST_REPORT_DELETE, /* sequence */
+    ST_LAYERS_FROM,   /* key -> LAYER_COLUMNS, this layer and later ones */
+    ST_LAYER_AT,      /* the same, for one layer while others are visited */
     ST_LAYERS_DOWN,   /* the same, this layer and earlier ones */
     ST_LAYER_INSERT,  /* LAYER_COLUMNS */
     ST_LAYER_UPDATE,  /* the same */
+    ST_LAYER_DELETE,  /* key */
+    ST_RUN_SELECT,    /* run -> RUN_COLUMNS */
+    ST_RUN_PUT,       /* RUN_COLUMNS; replaces the row of that run */
+    ST_RUN_DELETE,    /* run */
     ST_TOTALS_SELECT,
     ST_TOTALS_PUT,
     ST_CODES_INSERT,     /* upload, chunk, data, crc */
     ST_CODES_DELETE,     /* upload */
     ST_CODES_SELECT_OLD, /* upload -> chunk, data, crc; two, as both are open together */
     ST_CODES_SELECT_NEW,
+    ST_CODES_BYTES,  /* two uploads -> bytes of both; twice the same one counts once */
+    ST_KEPT_INSERT,  /* sequence, upload, scales, bytes, crc */
+    ST_KEPT_DELETE,  /* upload */
+    ST_KEPT_SELECT,  /* sequence -> the same */
     ST_CODES_ORPHAN, /* upload -> the next one that no layer refers to */
     STATEMENT_COUNT
 };

@@ -28,6 +28,10 @@ struct store_config {
     struct log *log;
     struct metrics *metrics;
     uint32_t queue_max;
+    /* Called on the loop after new reports are on disk, once for all that were filed
+     * together. NULL: not called. */
+    void (*filed)(void *arg);
+    void *filed_arg;
 };
 
 /* Opens the store and starts its writer. `directory` is copied, the rest is borrowed.
@@ -66,14 +70,20 @@ struct store_put {
     struct store_upload *upload; /* the writer's state */
     /* in */
     struct trit_report *report;     /* borrowed until done(). Its step is valid at begin,
-                                       all else at commit; commit fills some fields */
+                                       all else at commit; commit fills some fields.
+                                       attempt: 0 the run's newest; newest + 1 begins the
+                                       next attempt */
     struct store_question question; /* valid at commit */
     void (*done)(struct store_put *put);
     /* out, valid in done() */
-    struct failure failure; /* OK; ALREADY_EXISTS; RESOURCE_EXHAUSTED (memory);
-                               UNAVAILABLE (storage); DATA_LOSS (a stored row of this
-                               layer is damaged, and nothing was stored) */
+    struct failure failure; /* OK; ALREADY_EXISTS; RESOURCE_EXHAUSTED (memory, or too
+                               many attempts); UNAVAILABLE (storage);
+                               FAILED_PRECONDITION (of an older attempt);
+                               INVALID_ARGUMENT (an attempt beyond the next); DATA_LOSS
+                               (a stored row of this layer is damaged, and nothing was
+                               stored) */
     bool existed;           /* the same answer was stored before; see store_commit */
+    uint32_t asked_attempt; /* the store's: report->attempt at commit */
 };
 
 /* -1: there is nothing to abort. RESOURCE_EXHAUSTED: the queue is full, or no memory.
@@ -94,16 +104,22 @@ size_t store_codes(struct store_put *put, const void *bytes, size_t count);
 void store_on_drained(struct store_put *put, void (*drained)(struct store_put *));
 
 /* Stores the report; done() follows on the loop after the transaction is on disk. Fills
- * previous_step, flips, flip_fraction and transitions, if the step before is the
- * layer's newest and its codes have the same shape, group size and partial-group rule.
- * The caller fills time_unix_ns.
+ * attempt, and, if there is a report of an earlier step in the lineage, this step is
+ * newer than all of them, and codes of the same shape, group size and partial-group rule
+ * are kept of it: previous_step, flips, flip_fraction and transitions. The caller fills
+ * time_unix_ns.
  *
- * If the key (run, layer, step) is taken, nothing is stored. If the stored report has
- * the same digest, verdict, findings and question (with dtype and group size), the put
- * `existed`: the caller's report stays as it is, except that has_previous,
- * previous_step, flips, flip_fraction, transitions and time_unix_ns become the stored
- * ones. If not, the put fails with ALREADY_EXISTS, and the message names both digests
- * and what differs. A report of an older tritd that kept no question also makes it
+ * Attempts: a report of the newest attempt, or of 0, goes there. Newest + 1 begins the next
+ * attempt, which resumes after the step before this one; reports of lower steps that name
+ * this attempt move that point down. A step up to the point at which an attempt resumed
+ * belongs to the attempt before: an equal report `existed`, all else is refused.
+ *
+ * If the key (run, layer, attempt, replica, step) is taken, nothing is stored. If the
+ * stored report has the same digest, verdict, findings and question (with dtype and group
+ * size), the put `existed`: the caller's report stays as it is, except that attempt,
+ * has_previous, previous_step, flips, flip_fraction, transitions and time_unix_ns become
+ * the stored ones. If not, the put fails with ALREADY_EXISTS, and the message names both
+ * digests and what differs. A report of an older tritd that kept no question also makes it
  * ALREADY_EXISTS. */
 void store_commit(struct store_put *put);
 
@@ -121,21 +137,32 @@ int store_reader_open(struct store_reader **reader, struct store *store,
                       struct failure *failure);
 void store_reader_close(struct store_reader *reader);
 
-/* Reads the report of (run, layer, step), without has_step that of the newest step.
- * NOT_FOUND names what is missing. DATA_LOSS. */
-int store_read_report(struct store_reader *reader, const char *run, const char *layer,
-                      bool has_step, uint64_t step, struct trit_report *report,
-                      struct failure *failure);
+/* Names one report, or the newest of a layer. Attempt 0: the run's newest attempt with
+ * what it resumed from. Another attempt: its own reports only, superseded ones too. */
+struct store_get {
+    const char *run, *layer;
+    uint32_t attempt, replica;
+    bool has_step; /* false: the newest step */
+    uint64_t step;
+};
 
-/* Names one report. */
+/* Reads a report. Sets its attempt, replica and `superseded`. NOT_FOUND names what is
+ * missing. DATA_LOSS. */
+int store_read_report(struct store_reader *reader, const struct store_get *get,
+                      struct trit_report *report, struct failure *failure);
+
+/* Names one report; a page's end. Attempt 0: the one that has the step. */
 struct store_key {
     char run[TRIT_NAME_BYTES_MAX + 1];
     char layer[TRIT_NAME_BYTES_MAX + 1];
+    uint32_t attempt, replica;
     uint64_t step;
 };
 
 struct store_query {
     const char *run, *layer;     /* NULL or empty: all */
+    uint32_t attempt;            /* 0: each run's newest with what it resumed from */
+    uint32_t replica;            /* the reports of this replica */
     uint64_t step_from, step_to; /* inclusive; 0 and UINT64_MAX: all */
     bool latest_only;            /* only the newest step of each layer, if in range */
     bool newest_first;           /* reverses the order */
@@ -152,12 +179,27 @@ int store_read_reports(struct store_reader *reader, const struct store_query *qu
 
 struct store_run_info {
     const char *run;
-    uint64_t layers, reports, step_min, step_max;
-    int64_t time_unix_ns; /* of the newest report */
+    uint32_t attempt;            /* the newest */
+    uint64_t layers;             /* names, not replicas or attempts */
+    uint64_t reports;            /* of all replicas and attempts */
+    uint64_t step_min, step_max; /* of the newest attempt with what it resumed from */
+    int64_t time_unix_ns;        /* of the newest report */
 };
 int store_read_runs(struct store_reader *reader,
                     bool (*visit)(void *arg, const struct store_run_info *info),
                     void *arg, struct failure *failure);
+
+/* Visits reports of all replicas and attempts in order of filing: those whose sequence is
+ * above the given one. `run` NULL or empty: of all runs. Stops as store_read_reports. */
+int store_read_since(struct store_reader *reader, const char *run, uint64_t sequence,
+                     uint32_t limit,
+                     bool (*visit)(void *arg, uint64_t sequence,
+                                   const struct trit_report *report),
+                     void *arg, struct failure *failure);
+
+/* The sequence of the newest report; 0: there was none. */
+int store_read_sequence(struct store_reader *reader, uint64_t *sequence,
+                        struct failure *failure);
 
 /* ---- checking everything ---- */
 

@@ -52,6 +52,8 @@ struct store_upload {
     enum put_state put_state;
     struct store_put *put; /* not valid when ABORTING */
     void (*drained)(struct store_put *put);
+    void (*filed)(void *arg); /* of the store's config, to be called after done() */
+    void *filed_arg;
     /* under the store's mutex */
     size_t pending; /* bytes of codes in the queue */
     enum drain_state drain;

@@ -29,7 +29,7 @@ static int step_layer(struct db *db, sqlite3_stmt *select, struct layer_row *row
 static int seek_layer(struct db *db, sqlite3_stmt *select, const struct layer_key *key,
                       struct layer_row *row, struct failure *failure)
 {
-    int bound = db_bind_text(select, 1, key->run) | db_bind_text(select, 2, key->layer);
+    int bound = bind_key(select, 1, key);
 
     return bound ? db_fail(db, bound, failure) : step_layer(db, select, row, failure);
 }
@@ -60,7 +60,7 @@ static bool precedes(const struct layer_key *previous, const struct layer_key *k
 static int layer_from(struct db *db, const struct layer_key *key, struct layer_row *row,
                       struct failure *failure)
 {
-    sqlite3_stmt *select = statement(db, ST_LAYERS_FROM, failure);
+    sqlite3_stmt *select = statement(db, ST_LAYER_AT, failure);
 
     if (!select)
         return -1;
@@ -82,7 +82,10 @@ int find_layer(struct db *db, const struct layer_key *key, struct layer_row *row
         return 0;
     if (!failed)
         lost(failure);
-    return fail_context(failure, "layer \"%s\" of run \"%s\"", key->layer, key->run);
+    char later[KEY_TEXT_BYTES];
+
+    return fail_context(failure, "layer \"%s\"%s of run \"%s\"", key->layer,
+                        key_text(key, later), key->run);
 }
 
 /* A visit failed; its failure needs no context. */
@@ -164,14 +167,16 @@ int walk_layers(struct db *db, const struct layer_walk *walk, struct failure *fa
 static int report_context(const struct layer_row *layer, int64_t step,
                           struct failure *failure)
 {
-    return fail_context(failure, "report of run \"%s\", layer \"%s\", step %" PRId64,
-                        layer->key.run, layer->key.layer, step);
+    char later[KEY_TEXT_BYTES];
+
+    return fail_context(failure, "report of run \"%s\", layer \"%s\"%s, step %" PRId64,
+                        layer->key.run, layer->key.layer, key_text(&layer->key, later),
+                        step);
 }
 
 static int bind_reports(sqlite3_stmt *select, const struct layer_row *layer, int64_t step)
 {
-    return db_bind_text(select, 1, layer->key.run) |
-           db_bind_text(select, 2, layer->key.layer) | db_bind_i64(select, 3, step);
+    return bind_key(select, 1, &layer->key) | db_bind_i64(select, 5, step);
 }
 
 /* Reads the next row of a statement that gives REPORT_COLUMNS: 1, 0 or -1. A report
@@ -307,6 +312,14 @@ static int reports_backward(struct db *db, sqlite3_stmt *select,
         wanted = row.previous;
     }
     return 1;
+}
+
+int find_newest_step(struct db *db, const struct layer_row *layer, int64_t until,
+                     int64_t *step, struct failure *failure)
+{
+    return newest_until(db, layer, until, step, failure)
+               ? report_context(layer, until, failure)
+               : 0;
 }
 
 int walk_reports(struct db *db, const struct report_walk *walk, struct failure *failure)

@@ -20,6 +20,10 @@ int find_report(struct db *db, const struct layer_row *layer, int64_t step,
                 struct report_row *row, struct failure *failure);
 void report_row_release(struct report_row *row);
 
+/* Finds the newest step up to `until` of a layer that has one. */
+int find_newest_step(struct db *db, const struct layer_row *layer, int64_t until,
+                     int64_t *step, struct failure *failure);
+
 /* Visits row after row. A visit returns 1 to go on, 0 to stop, -1 for failure. A walk
  * returns 1 at the end, 0 if a visit stopped it, -1 for failure. It proves that no row
  * is missing among those that it visited. */

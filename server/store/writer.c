@@ -7,22 +7,26 @@
 #include "store/schema.h"
 #include "store/statements.h"
 
-/* Upload numbers count up from 1. The next one is above those of all rows; a number
- * beyond 2^48 can only be damage. */
-static int find_next_upload(struct writer *writer, struct failure *failure)
+/* Uploads and reports are numbered from 1. The next number is above those of all rows; a
+ * number beyond 2^48 can only be damage. */
+static int find_next(struct writer *writer, struct failure *failure)
 {
-    int64_t codes = 0, layers = 0;
+    int64_t upload = 0, sequence = 0;
 
     if (db_number(&writer->db,
-                  "SELECT COALESCE(MAX(upload), 0) FROM codes"
+                  "SELECT COALESCE(MAX(upload), 0) FROM (SELECT upload FROM codes"
+                  " UNION ALL SELECT upload FROM layers UNION ALL SELECT upload FROM kept"
+                  " UNION ALL SELECT scales FROM kept UNION ALL SELECT upload FROM shards"
+                  " UNION ALL SELECT scales FROM shards)"
                   " WHERE upload BETWEEN 0 AND 1 << 48",
-                  &codes, failure) ||
+                  &upload, failure) ||
         db_number(&writer->db,
-                  "SELECT COALESCE(MAX(upload), 0) FROM layers"
-                  " WHERE upload BETWEEN 0 AND 1 << 48",
-                  &layers, failure))
+                  "SELECT COALESCE(MAX(sequence), 0) FROM (SELECT sequence FROM totals"
+                  " UNION ALL SELECT MAX(sequence) FROM reports)"
+                  " WHERE sequence BETWEEN 0 AND 1 << 48",
+                  &sequence, failure))
         return -1;
-    writer->next_upload = 1 + (codes > layers ? codes : layers);
+    writer->next = (struct counters){.upload = upload + 1, .sequence = sequence + 1};
     return 0;
 }
 
@@ -37,7 +41,7 @@ int writer_open(struct writer *writer, const char *path, bool in_memory,
     if (db_open(&writer->db, path, DB_WRITES, failure))
         return -1;
     if (schema_prepare(&writer->db, in_memory, damage, failure) ||
-        find_next_upload(writer, failure))
+        find_next(writer, failure))
         goto close;
     /* Prepare all now: a rollback must not fail for lack of memory. */
     for (unsigned id = 0; id < STATEMENT_COUNT; id++)
@@ -273,7 +277,7 @@ static void flush(struct writer *writer, struct store_upload *upload)
         break_upload(upload, &writer->failure);
         return;
     }
-    if (codes_flush(&upload->codes, &writer->db, &writer->next_upload, &failure)) {
+    if (codes_flush(&upload->codes, &writer->db, &writer->next.upload, &failure)) {
         recover(writer, &failure);
         break_upload(upload, &failure);
         return;
@@ -330,7 +334,7 @@ static void write_report(struct writer *writer, struct store_upload *upload)
     struct failure failure = {0};
     enum commit_outcome outcome = COMMIT_REFUSED;
 
-    if (commit_report(&writer->db, writer->kernels, &writer->next_upload, upload->put,
+    if (commit_report(&writer->db, writer->kernels, &writer->next, upload->put,
                       &upload->codes, &outcome, &failure)) {
         if (failure.status == TRIT_DATA_LOSS)
             refuse(writer, upload, &failure);

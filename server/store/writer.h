@@ -21,7 +21,7 @@
 #ifndef STORE_WRITER_H
 #define STORE_WRITER_H
 
-#include "store/upload.h"
+#include "store/commit.h"
 
 enum {
     WRITER_ORPHANS_MAX = 64,
@@ -37,7 +37,7 @@ extern const struct states batch_states;
 struct writer {
     struct db db;
     const struct kernels *kernels;
-    int64_t next_upload;
+    struct counters next;
     size_t buffered;  /* bytes in the buffers of all uploads */
     enum flush flush; /* SQLite's present setting */
     /* Uploads whose rows no layer refers to and which could not be deleted with their

@@ -178,6 +178,7 @@ static int serve_history(const struct web_config *web, const struct request *req
                          struct reply *reply, struct failure *failure)
 {
     struct listing listing = {.rows = json_array()};
+    const struct store_get get = {.run = request->names[0], .layer = request->names[1]};
     struct trit_report latest;
     struct store_query query = {
         .run = request->names[0],
@@ -189,8 +190,7 @@ static int serve_history(const struct web_config *web, const struct request *req
 
     if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0 ||
         /* A range of steps without reports is an empty list; an unknown layer is 404. */
-        (empty(&listing) && store_read_report(web->reader, query.run, query.layer, false,
-                                              0, &latest, failure) < 0)) {
+        (empty(&listing) && store_read_report(web->reader, &get, &latest, failure) < 0)) {
         json_decref(listing.rows);
         return -1;
     }
@@ -206,8 +206,12 @@ int serve_layer_json(const struct web_config *web, const struct request *request
 
     if (request->has_from || request->has_to)
         return serve_history(web, request, reply, failure);
-    if (store_read_report(web->reader, request->names[0], request->names[1],
-                          request->has_step, request->step, &report, failure) < 0)
+    const struct store_get get = {.run = request->names[0],
+                                  .layer = request->names[1],
+                                  .has_step = request->has_step,
+                                  .step = request->step};
+
+    if (store_read_report(web->reader, &get, &report, failure) < 0)
         return -1;
     return reply_json(reply, report_json(&report), failure);
 }

@@ -354,8 +354,10 @@ int serve_layer_page(const struct web_config *web, const struct request *request
     struct text *text = &reply->body;
     struct trit_report report;
 
-    if (store_read_report(web->reader, run, layer, request->has_step, request->step,
-                          &report, failure) < 0)
+    const struct store_get get = {
+        .run = run, .layer = layer, .has_step = request->has_step, .step = request->step};
+
+    if (store_read_report(web->reader, &get, &report, failure) < 0)
         return -1;
     html_begin(reply, web, layer);
     text_put(text, "<h1>");

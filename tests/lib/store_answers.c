@@ -53,7 +53,7 @@ void ask_report(struct answers *answers, struct store_reader *reader, const char
     struct failure failure = {0};
     struct trit_report report;
     uint64_t fingerprint = 0;
-    int outcome = store_read_report(reader, run, layer, step >= 0, (uint64_t)step,
+    int outcome = store_read_report(reader, GET(run, layer, step >= 0, (uint64_t)step),
                                     &report, &failure);
 
     if (outcome == 0)

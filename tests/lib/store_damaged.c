@@ -67,7 +67,8 @@ enum trit_status damaged_get(struct store_fixture *fixture, const char *run,
     failure = failure ? failure : &unseen;
     *failure = (struct failure){0};
     CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
-    store_read_report(reader, run, layer, step >= 0, (uint64_t)step, &report, failure);
+    store_read_report(reader, GET(run, layer, step >= 0, (uint64_t)step), &report,
+                      failure);
     store_reader_close(reader);
     if (failure->status == TRIT_OK && step >= 0)
         CHECK_EQ(report.step, step);

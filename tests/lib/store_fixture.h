@@ -17,8 +17,17 @@ struct store_fixture {
     struct store *store;                /* NULL while closed */
     char directory[FIXTURE_PATH_BYTES]; /* "" = in memory */
     uint32_t queue_max;
+    void (*filed)(void *arg); /* of the store's config, when it is opened */
+    void *filed_arg;
     enum trit_partial_group partial; /* of the puts that follow */
 };
+
+/* The report at a step, or the newest, of replica 0 in the lineage. */
+#define GET(run_, layer_, has_step_, step_)                                              \
+    &(const struct store_get)                                                            \
+    {                                                                                    \
+        .run = (run_), .layer = (layer_), .has_step = (has_step_), .step = (step_)       \
+    }
 
 /* A temporary directory of its own, or none (in memory); the store is open. */
 void store_fixture_init(struct store_fixture *fixture, bool in_memory);

@@ -47,6 +47,8 @@ int report_write_want(struct report_write *report_write,
     memcpy(report->run, layer->run, sizeof(report->run));
     memcpy(report->layer, layer->layer, sizeof(report->layer));
     report->step = layer->step;
+    report->attempt = layer->attempt;
+    report->replica = layer->replica;
     state_move(&report_write_states, &report_write->state, REPORT_WRITE_WANTED);
     return 0;
 }

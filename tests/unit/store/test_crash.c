@@ -91,7 +91,8 @@ static void check_acks(struct store_fixture *fixture, const struct ack *acks,
     CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
     for (size_t i = 0; i < count; i++) {
         key(&want, acks[i].layer, acks[i].step);
-        if (store_read_report(reader, want.run, want.layer, true, want.step, &got, NULL))
+        if (store_read_report(reader, GET(want.run, want.layer, true, want.step), &got,
+                              NULL))
             check_failed(__FILE__, __LINE__, "layer %u step %" PRIu64 " was acknowledged",
                          (unsigned)acks[i].layer, acks[i].step);
         CHECK_MEM(got.digest, want.digest, sizeof(got.digest));

@@ -138,8 +138,8 @@ CASE(forged_report, "a row that the daemon did not write is DATA_LOSS")
 
     damaged_build(
         &fixture,
-        "INSERT INTO reports SELECT run, layer, 15, time_unix_ns, digest, report,"
-        " previous, question, crc FROM reports"
+        "INSERT INTO reports SELECT sequence + 100, run, layer, replica, attempt, 15,"
+        " previous, time_unix_ns, digest, question, report, crc FROM reports"
         " WHERE run = 'a' AND layer = 'x' AND step = 20");
     CHECK_EQ(damaged_get(&fixture, "a", "x", 15, NULL), TRIT_DATA_LOSS);
     CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "a"}, &count, NULL),

@@ -50,7 +50,7 @@ static bool there(struct store_fixture *fixture, uint64_t step)
     int outcome;
 
     CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
-    outcome = store_read_report(reader, "run", "layer", true, step, &report, NULL);
+    outcome = store_read_report(reader, GET("run", "layer", true, step), &report, NULL);
     store_reader_close(reader);
     return outcome == 0;
 }

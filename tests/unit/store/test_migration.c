@@ -111,8 +111,9 @@ static void check_report(struct store_reader *reader, size_t layer, uint64_t ste
     struct failure failure = {0};
 
     report_of(&want, layer, step);
-    if (store_read_report(reader, want.run, want.layer, true, step, &got, &failure))
+    if (store_read_report(reader, GET(want.run, want.layer, true, step), &got, &failure))
         check_failed(__FILE__, __LINE__, "%s", failure.message);
+    want.attempt = 1;
     size_t count = encode_report(&want, want_bytes, sizeof(want_bytes));
 
     CHECK_EQ(encode_report(&got, got_bytes, sizeof(got_bytes)), count);
@@ -150,7 +151,7 @@ static void check_all(struct store_fixture *fixture)
     CHECK_EQ(reports, LAYERS * STEPS);
     CHECK(store_read_runs(reader, see_run, &runs, NULL) == 0);
     CHECK_EQ(runs, 2);
-    CHECK(store_read_report(reader, "a", "y", true, 9, &report, &failure) == -1);
+    CHECK(store_read_report(reader, GET("a", "y", true, 9), &report, &failure) == -1);
     CHECK_EQ(failure.status, TRIT_NOT_FOUND);
     store_reader_close(reader);
 }
@@ -230,10 +231,10 @@ CASE(guarded_from_then_on, "migrated rows have a CRC")
               " AND step = 1");
     open_store(&fixture);
     CHECK(store_reader_open(&reader, fixture.store, NULL) == 0);
-    CHECK(store_read_report(reader, "a", "x", true, 3, &report, &failure) == -1);
+    CHECK(store_read_report(reader, GET("a", "x", true, 3), &report, &failure) == -1);
     CHECK_EQ(failure.status, TRIT_DATA_LOSS);
     failure = (struct failure){0};
-    CHECK(store_read_report(reader, "b", "z", true, 1, &report, &failure) == -1);
+    CHECK(store_read_report(reader, GET("b", "z", true, 1), &report, &failure) == -1);
     CHECK_EQ(failure.status, TRIT_DATA_LOSS);
     check_report(reader, 0, 2);
     store_reader_close(reader);

@@ -47,8 +47,8 @@ static void read_back(bool in_memory)
     fixture_put(&fixture, &put, &report, NULL, 0);
     CHECK_EQ(put.put.failure.status, TRIT_OK);
     CHECK(!put.put.existed);
-    CHECK(store_read_report(reader, "run/1", "model.0.weight", true, 7, &got, &failure) ==
-          0);
+    CHECK(store_read_report(reader, GET("run/1", "model.0.weight", true, 7), &got,
+                            &failure) == 0);
     CHECK_STR(got.run, "run/1");
     CHECK_STR(got.layer, "model.0.weight");
     CHECK_EQ(got.step, 7);
@@ -82,9 +82,9 @@ CASE(after_reopening, "reports are found after closing and opening, up to step 2
     store_fixture_close_store(&fixture);
     CHECK(store_fixture_open_store(&fixture, &failure) == 0);
     reader = open_reader(&fixture);
-    CHECK(store_read_report(reader, "r", "l", false, 0, &got, &failure) == 0);
+    CHECK(store_read_report(reader, GET("r", "l", false, 0), &got, &failure) == 0);
     CHECK_EQ(got.step, INT64_MAX);
-    CHECK(store_read_report(reader, "r", "l", true, 1, &got, &failure) == 0);
+    CHECK(store_read_report(reader, GET("r", "l", true, 1), &got, &failure) == 0);
     store_reader_close(reader);
     store_fixture_fini(&fixture);
 }
@@ -99,14 +99,15 @@ CASE(names_what_is_missing, "NOT_FOUND says which of run, layer and step is miss
     store_fixture_init(&fixture, true);
     reader = open_reader(&fixture);
     file(&fixture, "r", "l", 1);
-    CHECK(store_read_report(reader, "x", "l", false, 0, &got, &failure) == -1);
+    CHECK(store_read_report(reader, GET("x", "l", false, 0), &got, &failure) == -1);
     CHECK_EQ(failure.status, TRIT_NOT_FOUND);
     CHECK_STR(failure.message, "no run \"x\"");
     failure = (struct failure){0};
-    CHECK(store_read_report(reader, "r", "y", false, 0, &got, &failure) == -1);
+    CHECK(store_read_report(reader, GET("r", "y", false, 0), &got, &failure) == -1);
     CHECK_STR(failure.message, "no layer \"y\" in run \"r\"");
     failure = (struct failure){0};
-    CHECK(store_read_report(reader, "r", "l", true, UINT64_MAX, &got, &failure) == -1);
+    CHECK(store_read_report(reader, GET("r", "l", true, UINT64_MAX), &got, &failure) ==
+          -1);
     CHECK_EQ(failure.status, TRIT_NOT_FOUND);
     CHECK_STR(failure.message,
               "no report at step 18446744073709551615 of layer \"l\" in run \"r\"");

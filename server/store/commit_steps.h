@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps of a commit; commit.c says in which order. */
+#ifndef STORE_COMMIT_STEPS_H
+#define STORE_COMMIT_STEPS_H
+
+#include "store/kept.h"
+#include "store/question.h"
+#include "store/run.h"
+#include "store/upload.h"
+#include "store/walk.h"
+
+/* The numbers that the next upload and the next report get. */
+struct counters {
+    int64_t upload, sequence;
+};
+
+enum commit_outcome { COMMIT_NEW, COMMIT_EXISTED, COMMIT_REFUSED };
+
+/* "report of run \"r\", layer \"l\", step 7", for messages. */
+enum { REPORT_TITLE_BYTES = 2 * TRIT_NAME_BYTES_MAX + 128 };
+void report_title(const struct trit_report *report, char title[REPORT_TITLE_BYTES]);
+
+/* The report to which flips are counted: the newest of the lineage so far. */
+struct before {
+    int64_t step; /* STEP_NONE: there is none */
+    int64_t upload;
+    char shape[SHAPE_TEXT_BYTES];
+    int64_t group_size, partial;
+};
+
+/* One commit, as far as it has got. */
+struct commit {
+    struct db *db;
+    struct store_put *put;
+    struct codes *codes;
+    struct counters *next;
+    uint8_t question[QUESTION_BYTES];
+    uint32_t asked_attempt; /* of the put; 0: the newest */
+    struct run_row run;
+    bool run_changed;       /* it is new, or has a new attempt */
+    struct layer_row layer; /* the stored row; if new, only key and previous are set */
+    bool layer_is_new;
+    /* of a new layer */
+    struct layer_row next_layer;
+    struct totals_row totals;
+    int64_t previous; /* the step before this report, or STEP_NONE */
+    bool has_next;    /* the layer has a later step: */
+    int64_t next_step;
+    uint32_t next_crc; /* of its row once that names this report as previous */
+    struct before before;
+};
+
+/* Two reports have codes of the same layout if this text, the group size and the
+ * partial-group rule are equal. */
+void codes_shape(const struct trit_report *report, char text[SHAPE_TEXT_BYTES]);
+
+/* Whether the step is above all that the layer has in this attempt. */
+bool is_newest(const struct commit *commit);
+
+/* Finds the run, sets the attempt of the report, and finds its layer. Refuses attempts
+ * that the report cannot belong to. */
+int commit_find_layer(struct commit *commit, enum commit_outcome *outcome,
+                      struct failure *failure);
+
+/* Looks for a report with the same key. COMMIT_NEW: the key is free. */
+int commit_find_report(struct commit *commit, enum commit_outcome *outcome,
+                       struct failure *failure);
+
+/* Compares the put with the stored report: COMMIT_EXISTED or COMMIT_REFUSED. */
+int commit_compare(struct commit *commit, const struct report_row *row,
+                   enum commit_outcome *outcome, struct failure *failure);
+
+/* Finds the report before this one, if this one is the newest. */
+int commit_find_before(struct commit *commit, struct failure *failure);
+
+/* Writes the rest of the codes. If there are codes to compare with, counts the flips. */
+int commit_codes(struct commit *commit, const struct kernels *kernels,
+                 const struct codes_layout *layout, struct failure *failure);
+
+#endif

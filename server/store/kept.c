@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/kept.h"
+
+#include "store/codes.h"
+#include "store/statements.h"
+
+int kept_row_put(struct db *db, const struct kept_row *row, struct failure *failure)
+{
+    sqlite3_stmt *put = statement(db, ST_KEPT_INSERT, failure);
+
+    if (!put)
+        return -1;
+    int bound = db_bind_i64(put, 1, row->sequence) | db_bind_i64(put, 2, row->upload) |
+                db_bind_i64(put, 3, row->scales) | db_bind_i64(put, 4, row->bytes) |
+                db_bind_i64(put, 5, kept_row_crc(row));
+
+    return db_run_bound(db, put, bound, failure);
+}
+
+static int read_row(sqlite3_stmt *select, struct kept_row *row, struct failure *failure)
+{
+    bool sound = true;
+
+    for (int column = 0; column < 5; column++)
+        sound = sound && sqlite3_column_type(select, column) == SQLITE_INTEGER;
+    *row = (struct kept_row){.sequence = sqlite3_column_int64(select, 0),
+                             .upload = sqlite3_column_int64(select, 1),
+                             .scales = sqlite3_column_int64(select, 2),
+                             .bytes = sqlite3_column_int64(select, 3)};
+    if (sound && sqlite3_column_int64(select, 4) == (int64_t)kept_row_crc(row))
+        return 0;
+    return fail(failure, TRIT_DATA_LOSS, NULL, "a row of kept codes is damaged");
+}
+
+int find_kept(struct db *db, int64_t sequence, struct kept_row *row,
+              struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_KEPT_SELECT, failure);
+
+    if (!select)
+        return -1;
+    db_bind_i64(select, 1, sequence);
+    int found = db_step(db, select, failure);
+
+    if (found == 1 && read_row(select, row, failure))
+        found = -1;
+    db_reset(select);
+    return found;
+}
+
+int kept_count_bytes(struct db *db, struct kept_row *row, struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_CODES_BYTES, failure);
+
+    if (!select)
+        return -1;
+    db_bind_i64(select, 1, row->upload);
+    db_bind_i64(select, 2, row->scales ? row->scales : row->upload);
+    int found = db_step(db, select, failure);
+
+    if (found == 1)
+        row->bytes = sqlite3_column_int64(select, 0);
+    db_reset(select);
+    return found < 0 ? -1 : 0;
+}
+
+int kept_release(struct db *db, int64_t upload, struct failure *failure)
+{
+    sqlite3_stmt *delete;
+
+    if (upload == 0)
+        return 0;
+    delete = statement(db, ST_KEPT_DELETE, failure);
+    if (!delete)
+        return -1;
+    db_bind_i64(delete, 1, upload);
+    if (db_run(db, delete, failure))
+        return -1;
+    return codes_delete(db, upload, failure);
+}

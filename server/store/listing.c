@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Queries of many reports. */
+#include <string.h>
+
+#include "store/reader.h"
+
+/* A query that is being answered. */
+struct listing {
+    struct db *db;
+    const struct store_query *query;
+    struct run_row run; /* of the layer that is visited */
+    bool readable;      /* it exists, and is not a fork that is being copied */
+    bool (*visit)(void *arg, const struct trit_report *report);
+    void *arg;
+    uint32_t left; /* reports until the limit */
+};
+
+static int list_report(void *arg, const struct report_row *row, struct failure *failure)
+{
+    struct listing *listing = arg;
+    struct trit_report report;
+
+    if (read_report_row(row, &listing->run, &report, failure))
+        return -1;
+    listing->left--;
+    return listing->visit(listing->arg, &report) && listing->left > 0;
+}
+
+/* Whether the last page ended in this row of the table of layers. */
+static bool resumes_in(const struct store_query *query, const struct layer_row *layer)
+{
+    const struct store_key *after = query->after;
+
+    return after && strcmp(after->run, layer->key.run) == 0 &&
+           strcmp(after->layer, layer->key.layer) == 0 &&
+           (query->latest_only || after->attempt == 0 ||
+            after->attempt == layer->key.attempt);
+}
+
+/* Whether a later attempt of the layer has steps of the lineage. */
+static int has_later(struct listing *listing, const struct layer_row *layer,
+                     struct failure *failure)
+{
+    struct layer_key key = layer->key;
+    int64_t from, to;
+
+    while (key.attempt < (int64_t)listing->run.attempts) {
+        struct layer_row later;
+
+        key.attempt++;
+        int found = find_layer(listing->db, &key, &later, failure);
+
+        if (found < 0)
+            return -1;
+        if (found == 1 && visible_steps(&listing->run, 0, &later, &from, &to))
+            return 1;
+    }
+    return 0;
+}
+
+/* The newest visible step of the layer, if the query wants it. 1: *from and *to are set
+ * to it. */
+static int latest_step(struct listing *listing, const struct layer_row *layer,
+                       int64_t *from, int64_t *to, struct failure *failure)
+{
+    const struct store_query *query = listing->query;
+
+    if (resumes_in(query, layer))
+        return 0;
+    if (query->attempt == 0 && layer->key.attempt < (int64_t)listing->run.attempts) {
+        int later = has_later(listing, layer, failure);
+
+        if (later != 0)
+            return later < 0 ? -1 : 0;
+    }
+    if (find_newest_step(listing->db, layer, *to, to, failure))
+        return -1;
+    *from = *to;
+    return (uint64_t)*to >= query->step_from && (uint64_t)*to <= query->step_to;
+}
+
+/* The range of steps that the query wants of this layer. 0: none. */
+static int steps_of(struct listing *listing, const struct layer_row *layer, int64_t *from,
+                    int64_t *to, struct failure *failure)
+{
+    const struct store_query *query = listing->query;
+    const struct store_key *after = query->after;
+    uint64_t first = query->step_from, last = query->step_to;
+
+    if (!listing->readable || layer->key.replica != query->replica ||
+        !visible_steps(&listing->run, query->attempt, layer, from, to))
+        return 0;
+    if (query->latest_only)
+        return latest_step(listing, layer, from, to, failure);
+    if (after && strcmp(after->run, layer->key.run) == 0 &&
+        strcmp(after->layer, layer->key.layer) == 0) {
+        if (query->newest_first ? after->step == 0 : after->step >= INT64_MAX)
+            return 0;
+        if (query->newest_first)
+            last = last < after->step - 1 ? last : after->step - 1;
+        else
+            first = first > after->step + 1 ? first : after->step + 1;
+    }
+    if (first > INT64_MAX)
+        return 0;
+    *from = *from > (int64_t)first ? *from : (int64_t)first;
+    *to = last < (uint64_t)*to ? (int64_t)last : *to;
+    return *from <= *to;
+}
+
+static int list_layer(void *arg, const struct layer_row *layer, struct failure *failure)
+{
+    struct listing *listing = arg;
+    const struct store_query *query = listing->query;
+    struct report_walk walk = {
+        .layer = layer,
+        .backwards = query->newest_first || query->latest_only,
+        .visit = list_report,
+        .arg = arg,
+    };
+
+    if (query->layer && query->layer[0] && strcmp(query->layer, layer->key.layer) != 0)
+        return 1;
+    if (strcmp(listing->run.run, layer->key.run) != 0) {
+        int found =
+            find_readable_run(listing->db, layer->key.run, &listing->run, failure);
+
+        if (found < 0)
+            return -1;
+        listing->readable = found == 1;
+    }
+    int wanted = steps_of(listing, layer, &walk.from, &walk.to, failure);
+
+    if (wanted <= 0)
+        return wanted < 0 ? -1 : 1;
+    return walk_reports(listing->db, &walk, failure);
+}
+
+/* Lists one layer, attempt after attempt. */
+static int list_one_layer(struct listing *listing, struct failure *failure)
+{
+    const struct store_query *query = listing->query;
+    struct layer_key key;
+    int found = find_readable_run(listing->db, query->run, &listing->run, failure);
+
+    if (found <= 0)
+        return found;
+    listing->readable = true;
+    layer_key_set(&key, query->run, query->layer);
+    key.replica = query->replica;
+    for (uint32_t i = 0; i < listing->run.attempts; i++) {
+        struct layer_row layer;
+
+        key.attempt = query->newest_first ? listing->run.attempts - i : i + 1;
+        found = find_layer(listing->db, &key, &layer, failure);
+        if (found == 1)
+            found = list_layer(listing, &layer, failure);
+        else if (found == 0)
+            found = 1;
+        if (found <= 0)
+            return found;
+    }
+    return 1;
+}
+
+/* Whether `after` is beyond the layer that the query names. */
+static bool is_past(const struct store_query *query)
+{
+    struct layer_key last, key;
+
+    if (!query->after)
+        return false;
+    layer_key_set(&last, query->after->run, query->after->layer);
+    layer_key_set(&key, query->run, query->layer);
+    int past = layer_key_compare(&key, &last);
+
+    return query->newest_first ? past > 0 : past < 0;
+}
+
+/* Sorts behind every name, as no UTF-8 text has this byte. */
+static const char behind_all[] = "\xff";
+
+/* Where the walk begins: at one end of the run or of all, or at `after`. */
+static struct layer_key start_of(const struct store_query *query, bool one_run)
+{
+    const char *end = query->newest_first ? behind_all : "";
+    struct layer_key start, resume;
+
+    layer_key_set(&start, one_run ? query->run : end, end);
+    start.replica = query->newest_first ? INT64_MAX : 0;
+    start.attempt = query->newest_first ? INT64_MAX : 0;
+    if (!query->after)
+        return start;
+    layer_key_set(&resume, query->after->run, query->after->layer);
+    resume.replica = start.replica;
+    resume.attempt = start.attempt;
+    int past = layer_key_compare(&resume, &start);
+
+    return (query->newest_first ? past < 0 : past > 0) ? resume : start;
+}
+
+int store_read_reports(struct store_reader *reader, const struct store_query *query,
+                       bool (*visit)(void *arg, const struct trit_report *report),
+                       void *arg, struct failure *failure)
+{
+    struct listing listing = {.db = &reader->db,
+                              .query = query,
+                              .visit = visit,
+                              .arg = arg,
+                              .left = query->limit};
+    bool one_run = query->run && query->run[0];
+    bool one_layer = one_run && query->layer && query->layer[0];
+    const struct layer_walk walk = {.start = start_of(query, one_run),
+                                    .backwards = query->newest_first,
+                                    .run = one_run ? query->run : NULL,
+                                    .visit = list_layer,
+                                    .arg = &listing};
+
+    if (query->limit == 0 || (one_layer && is_past(query)))
+        return 0;
+    if (begin_read(&reader->db, failure))
+        return -1;
+    int outcome = one_layer ? list_one_layer(&listing, failure)
+                            : walk_layers(&reader->db, &walk, failure);
+
+    end_read(&reader->db);
+    return outcome < 0 ? -1 : 0;
+}
+
+/* ---- runs ------------------------------------------------------------------ */
+
+/* The run whose layers are being visited, with sums so far. */
+struct summary {
+    struct db *db;
+    struct store_run_info info; /* run NULL before the first */
+    struct run_row run;
+    bool readable;
+    bool has_steps;
+    char layer[TRIT_NAME_BYTES_MAX + 2]; /* the last one that was counted */
+    bool (*visit)(void *arg, const struct store_run_info *info);
+    void *arg;
+};
+
+static int begin_run(struct summary *summary, const char *run, struct failure *failure)
+{
+    int found = find_readable_run(summary->db, run, &summary->run, failure);
+
+    summary->readable = found == 1;
+    summary->has_steps = false;
+    summary->layer[0] = '\0';
+    summary->info = (struct store_run_info){.run = summary->run.run,
+                                            .attempt = summary->run.attempts,
+                                            .time_unix_ns = INT64_MIN};
+    return found < 0 ? -1 : 0;
+}
+
+/* The steps of this layer that belong to the lineage. */
+static int add_steps(struct summary *summary, const struct layer_row *layer,
+                     struct failure *failure)
+{
+    struct store_run_info *info = &summary->info;
+    int64_t from, to;
+
+    if (!visible_steps(&summary->run, 0, layer, &from, &to))
+        return 0;
+    if (find_newest_step(summary->db, layer, to, &to, failure))
+        return -1;
+    if (!summary->has_steps || (uint64_t)layer->step_min < info->step_min)
+        info->step_min = (uint64_t)layer->step_min;
+    if (!summary->has_steps || (uint64_t)to > info->step_max)
+        info->step_max = (uint64_t)to;
+    summary->has_steps = true;
+    return 0;
+}
+
+static int sum_layer(void *arg, const struct layer_row *layer, struct failure *failure)
+{
+    struct summary *summary = arg;
+    struct store_run_info *info = &summary->info;
+
+    if (!info->run || strcmp(info->run, layer->key.run) != 0) {
+        if (info->run && summary->readable && !summary->visit(summary->arg, info))
+            return 0;
+        if (begin_run(summary, layer->key.run, failure))
+            return -1;
+    }
+    if (!summary->readable)
+        return 1;
+    if (strcmp(summary->layer, layer->key.layer) != 0)
+        info->layers++;
+    memcpy(summary->layer, layer->key.layer, sizeof(summary->layer));
+    info->reports += (uint64_t)layer->reports;
+    if (layer->time_unix_ns > info->time_unix_ns)
+        info->time_unix_ns = layer->time_unix_ns;
+    return add_steps(summary, layer, failure) ? -1 : 1;
+}
+
+int store_read_runs(struct store_reader *reader,
+                    bool (*visit)(void *arg, const struct store_run_info *info),
+                    void *arg, struct failure *failure)
+{
+    struct summary summary = {.db = &reader->db, .visit = visit, .arg = arg};
+    const struct layer_walk walk = {.visit = sum_layer, .arg = &summary};
+
+    if (begin_read(&reader->db, failure))
+        return -1;
+    int outcome = walk_layers(&reader->db, &walk, failure);
+
+    end_read(&reader->db);
+    if (outcome > 0 && summary.info.run && summary.readable)
+        visit(arg, &summary.info);
+    return outcome < 0 ? -1 : 0;
+}

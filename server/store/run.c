@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/run.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "store/columns.h"
+#include "store/statements.h"
+#include "store/walk.h"
+
+/* An attempt on disk: the step as i64, little-endian, and a byte that says what began
+ * it. */
+enum { ATTEMPT_BYTES = 9 };
+
+struct attempts_blob {
+    uint8_t bytes[RUN_ATTEMPTS_MAX * ATTEMPT_BYTES];
+    size_t count;
+};
+
+static void encode(const struct run_row *row, struct attempts_blob *blob)
+{
+    blob->count = (size_t)row->attempts * ATTEMPT_BYTES;
+    for (uint32_t i = 0; i < row->attempts; i++) {
+        uint8_t *at = blob->bytes + (size_t)i * ATTEMPT_BYTES;
+
+        for (int byte = 0; byte < 8; byte++)
+            at[byte] = (uint8_t)((uint64_t)row->after[i] >> 8 * byte);
+        at[8] = row->start[i];
+    }
+}
+
+static void decode(struct run_row *row, const uint8_t *bytes, size_t count)
+{
+    row->attempts = (uint32_t)(count / ATTEMPT_BYTES);
+    for (uint32_t i = 0; i < row->attempts; i++) {
+        const uint8_t *at = bytes + (size_t)i * ATTEMPT_BYTES;
+        uint64_t after = 0;
+
+        for (int byte = 0; byte < 8; byte++)
+            after |= (uint64_t)at[byte] << 8 * byte;
+        row->after[i] = (int64_t)after;
+        row->start[i] = at[8];
+    }
+}
+
+static int read_row(sqlite3_stmt *select, struct run_row *row, struct failure *failure)
+{
+    const uint8_t *bytes = sqlite3_column_type(select, 2) == SQLITE_BLOB
+                               ? sqlite3_column_blob(select, 2)
+                               : NULL;
+    size_t count = bytes ? (size_t)sqlite3_column_bytes(select, 2) : 0;
+
+    row->state = sqlite3_column_int64(select, 1);
+    if (count > 0 && count % ATTEMPT_BYTES == 0 &&
+        count <= (size_t)RUN_ATTEMPTS_MAX * ATTEMPT_BYTES &&
+        sqlite3_column_type(select, 1) == SQLITE_INTEGER &&
+        sqlite3_column_type(select, 3) == SQLITE_INTEGER &&
+        sqlite3_column_int64(select, 3) ==
+            (int64_t)run_row_crc(row->run, row->state, bytes, count)) {
+        decode(row, bytes, count);
+        return 0;
+    }
+    if (sqlite3_errcode(sqlite3_db_handle(select)) == SQLITE_NOMEM)
+        return fail(failure, TRIT_UNAVAILABLE, NULL, "out of memory");
+    return fail(failure, TRIT_DATA_LOSS, NULL, "a row of the store is damaged");
+}
+
+/* A run without a row has no layers. */
+static int prove_absent(struct db *db, const char *run, struct failure *failure)
+{
+    struct layer_key first = {.run = ""};
+    struct layer_row next;
+
+    layer_key_set(&first, run, "");
+    first.attempt = 0;
+    int found = find_layer(db, &first, &next, failure);
+
+    if (found < 0)
+        return -1;
+    if (found == 0 && strcmp(next.key.run, first.run) != 0)
+        return 0;
+    return fail(failure, TRIT_DATA_LOSS, NULL,
+                "the store is damaged: it has layers of this run, but no row of it");
+}
+
+int find_run(struct db *db, const char *run, struct run_row *row, struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_RUN_SELECT, failure);
+    struct layer_key key;
+
+    if (!select)
+        return -1;
+    layer_key_set(&key, run, "");
+    memcpy(row->run, key.run, sizeof(row->run));
+    row->attempts = 0;
+    row->state = RUN_OPEN;
+    int bound = db_bind_text(select, 1, row->run);
+    int found = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
+
+    if (found == 1 && read_row(select, row, failure))
+        found = -1;
+    db_reset(select);
+    if (found == 0 && prove_absent(db, row->run, failure))
+        found = -1;
+    return found < 0 ? fail_context(failure, "run \"%s\"", row->run) : found;
+}
+
+int run_add_attempt(struct run_row *row, int64_t after, enum attempt_start start,
+                    struct failure *failure)
+{
+    if (row->attempts >= RUN_ATTEMPTS_MAX)
+        return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "run",
+                          "\"%s\" has %d attempts, which is the most; start another run, "
+                          "or fork this one",
+                          row->run, RUN_ATTEMPTS_MAX);
+    row->after[row->attempts] = after;
+    row->start[row->attempts] = (uint8_t)start;
+    row->attempts++;
+    return 0;
+}
+
+int run_row_put(struct db *db, const struct run_row *row, struct failure *failure)
+{
+    sqlite3_stmt *put = statement(db, ST_RUN_PUT, failure);
+    struct attempts_blob blob;
+
+    if (!put)
+        return -1;
+    encode(row, &blob);
+    int bound =
+        db_bind_text(put, 1, row->run) | db_bind_i64(put, 2, row->state) |
+        db_bind_blob(put, 3, blob.bytes, blob.count) |
+        db_bind_i64(put, 4, run_row_crc(row->run, row->state, blob.bytes, blob.count));
+
+    return db_run_bound(db, put, bound, failure);
+}
+
+int run_row_delete(struct db *db, const char *run, struct failure *failure)
+{
+    sqlite3_stmt *delete = statement(db, ST_RUN_DELETE, failure);
+
+    return delete ? db_run_bound(db, delete, db_bind_text(delete, 1, run), failure) : -1;
+}
+
+int64_t run_until(const struct run_row *row, int64_t attempt)
+{
+    int64_t until = INT64_MAX;
+
+    for (int64_t later = attempt; later < (int64_t)row->attempts; later++)
+        if (row->after[later] < until)
+            until = row->after[later];
+    return until;
+}
+
+uint32_t run_attempt_at(const struct run_row *row, int64_t step)
+{
+    uint32_t attempt = row->attempts;
+
+    while (attempt > 1 && row->after[attempt - 1] >= step)
+        attempt--;
+    return attempt;
+}
