@@ -56,10 +56,24 @@ void interleave(const uint8_t *codes, size_t elements, uint8_t *out)
 
 void deinterleave(const uint8_t *in, size_t elements, int8_t *t)
 {
+    deinterleave_part(in, elements, 0, elements, t);
+}
+
+void deinterleave_part(const uint8_t *in, size_t elements, size_t first, size_t count,
+                       int8_t *t)
+{
     const size_t bytes = elements / INTERLEAVED;
 
-    assert(elements % INTERLEAVED == 0);
-    for (unsigned plane = 0; plane < INTERLEAVED; plane++)
-        for (size_t m = 0; m < bytes; m++)
-            t[plane * bytes + m] = (int8_t)((in[m] >> 2 * plane & 3) - 1);
+    assert(elements % INTERLEAVED == 0 && first + count <= elements);
+    while (count > 0) {
+        const unsigned bit = 2 * (unsigned)(first / bytes);
+        const size_t at = first % bytes, left = bytes - at;
+        const size_t some = left < count ? left : count;
+
+        for (size_t m = 0; m < some; m++)
+            t[m] = (int8_t)((in[at + m] >> bit & 3) - 1);
+        t += some;
+        first += some;
+        count -= some;
+    }
 }

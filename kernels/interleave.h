@@ -19,4 +19,8 @@ void interleave(const uint8_t *codes, size_t elements, uint8_t *out);
 /* The reverse. Writes t as INT8 does, one byte per element; code 3 becomes +2. */
 void deinterleave(const uint8_t *in, size_t elements, int8_t *t);
 
+/* The same for the elements [first, first + count) alone. */
+void deinterleave_part(const uint8_t *in, size_t elements, size_t first, size_t count,
+                       int8_t *t);
+
 #endif

@@ -59,6 +59,13 @@ INLINE void find_means(struct scales *to, const double sums[BLOCK_GROUPS], size_
     }
 }
 
+/* One scale for all groups: they are parts of one group. */
+INLINE void fill_scales(struct scales *to, float scale)
+{
+    for (size_t i = 0; i < LANES; i++)
+        to->s[i] = scale;
+}
+
 /* factor * s, the product in f64, rounded to f32 upwards or downwards. */
 INLINE void scale_rounded_toward(float to[LANES], const float s[LANES], double factor,
                                  bool up)

@@ -249,6 +249,11 @@ static void project_reference(struct claims *claims)
                                              &claims->check->reference_infinite);
     }
     find_means(&claims->projection, sums, job->divisor);
+    if (job->reference_scale) {
+        fill_scales(&claims->projection, *job->reference_scale);
+        for (size_t i = 0; i < count; i++)
+            claims->latents_lost[i] = !(*job->reference_scale < INFINITY);
+    }
     find_halves(&claims->projection);
     find_near(&claims->projection);
     claims->elements->round_scales(&claims->projection);

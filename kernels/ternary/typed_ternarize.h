@@ -96,6 +96,8 @@ static void finish_block(const struct emitter *emitter, const struct partial *pa
             count_non_finite(in + g * emitter->in_bytes, len, (begin + g) * len, counts);
     counts->zero_groups += (uint32_t)__builtin_popcount(totals.zeros);
     find_means(scales, sums, job->divisor);
+    if (job->scale)
+        fill_scales(scales, *job->scale);
     memcpy(job->scales + begin, scales->s, count * sizeof(scales->s[0]));
     find_halves(scales);
     if (near)
