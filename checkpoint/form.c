@@ -176,6 +176,11 @@ static int bitnet_form(const struct matrices *matrix, struct encoded_form *form,
         return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
                     "hf_bitnet needs a multiple of %d rows, these are %" PRIu64,
                     INTERLEAVED, matrix->rows);
+    if (matrix->columns > 0 && matrix->rows > WHOLE_ELEMENTS_MAX / matrix->columns)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
+                    "hf_bitnet supports at most %d weights, these are %" PRIu64
+                    " x %" PRIu64,
+                    WHOLE_ELEMENTS_MAX, matrix->rows, matrix->columns);
     form->data =
         (struct tensor_entry){.type = element_type_of(TRIT_U8),
                               .rank = 2,

@@ -116,9 +116,9 @@ struct ternarize_job {
     enum trit_dtype dtype; /* F32, F16 or BF16 */
     size_t count, group_len;
     size_t divisor;
-    const float *scale;          /* of every group, instead of its mean, where the run is a
+    const float *scale; /* of every group, instead of its mean, where the run is a
                                     part of a group; or NULL */
-    const void *in;              /* count * group_len elements, any alignment */
+    const void *in;     /* count * group_len elements, any alignment */
     enum trit_encoding encoding; /* of `out`; here and below, not an interleaved one */
     void *out;      /* the run in that encoding; for DENSE it may be `in` itself */
     float *scales;  /* count; unrounded f32; 0 for an all-zero group */
@@ -208,13 +208,13 @@ struct verify_job {
                                      are compared. UNSPECIFIED: the encoding's own type */
     const void *reference;        /* latents, count * group_len, or NULL */
     enum trit_dtype reference_dtype;
-    size_t divisor;          /* for projecting the reference */
+    size_t divisor;               /* for projecting the reference */
     const float *reference_scale; /* of the projection, as ternarize_job.scale; infinite:
                                      the reference is not finite */
-    float *scales;           /* count; out */
-    uint8_t *codes;          /* as in ternarize_job, or NULL */
-    struct group_sums *sums; /* against the reference; NULL without one */
-    uint8_t *inexact;        /* count; out: 1 where a group is not exact; or NULL */
+    float *scales;                /* count; out */
+    uint8_t *codes;               /* as in ternarize_job, or NULL */
+    struct group_sums *sums;      /* against the reference; NULL without one */
+    uint8_t *inexact;             /* count; out: 1 where a group is not exact; or NULL */
 };
 void verify(const struct kernels *kernels, const struct verify_job *job,
             struct ternary_counts *counts, struct ternary_check *check);

@@ -99,9 +99,13 @@ static int run_matrix(struct work *work)
     struct projecting *p = work->p;
     int result;
 
-    work->streamed = !matrix_is_whole(p->options->encoding);
-    if (work->streamed || matrix_is_small(work->entry, &work->piece->what.matrices))
+    const bool whole = matrix_is_whole(p->options->encoding);
+    const bool small = matrix_is_small(work->entry, &work->piece->what.matrices);
+
+    work->streamed = !whole || !small; /* one message is faster for a small one */
+    if (!whole || small)
         return project_matrix(work);
+    /* The daemon has all codes of such a matrix in memory. */
     pthread_mutex_lock(&p->whole);
     result = project_matrix(work);
     pthread_mutex_unlock(&p->whole);

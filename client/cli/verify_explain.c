@@ -6,8 +6,12 @@
 
 #include "base/number.h"
 #include "checkpoint/explain.h"
+#include "kernels/lanes.h"
 
-enum { LOADED_BYTES_MAX = 64 << 20 }; /* of claim and latents together */
+enum {
+    LOADED_BYTES_MAX = 64 << 20, /* of claim and latents together */
+    MEASURED_BYTES = 1 << 20,    /* of latents at a time */
+};
 
 /* The rows that are compared. */
 struct rows {
@@ -46,6 +50,50 @@ static const void *take_rows(struct matrix *matrix, const struct subject *subjec
     return matrix_piece(matrix, from, rows->count * row_bytes, copy) < 0 ? NULL : *copy;
 }
 
+/* The mean magnitude of all latents, a piece at a time. */
+static int measure(struct matrix *matrix, enum trit_dtype dtype, float *mean)
+{
+    struct magnitude_lanes lanes = {{0}};
+    struct kernels_env env;
+    uint64_t count;
+    void *piece;
+
+    for (uint64_t at = 0; at < matrix->bytes; at += count) {
+        count = u64_min(MEASURED_BYTES, matrix->bytes - at);
+        if (matrix_piece(matrix, at, count, &piece) < 0)
+            return -1;
+        kernels_enter(&env);
+        magnitude_lanes_add(&lanes, dtype, piece, (size_t)count / dtype_bytes(dtype));
+        kernels_leave(&env);
+        free(piece);
+    }
+    *mean = magnitude_lanes_mean(&lanes, matrix->bytes / dtype_bytes(dtype));
+    return 0;
+}
+
+/* For a tensor with one scale only that scale is explained. */
+static int explain_scale(struct verifying *v, struct subject *subject)
+{
+    float mean;
+    const struct explained what = {
+        .claim = {.rows = subject->matrices.rows,
+                  .columns = subject->matrices.columns,
+                  .terms = subject->content->terms,
+                  .dtype = subject->dtype,
+                  .scales = subject->scale_data.data,
+                  .scales_dtype = subject->scales ? subject->scales->type->dtype
+                                                  : TRIT_DTYPE_UNSPECIFIED},
+        .latents_dtype = subject->reference->type->dtype,
+        .mean = &mean,
+        .reciprocal = verify_has_reciprocals(v),
+    };
+
+    if (measure(&subject->reference_data, what.latents_dtype, &mean) < 0)
+        return -1;
+    findings_explain(&v->findings, subject->name, &what);
+    return 0;
+}
+
 bool verify_has_reciprocals(const struct verifying *v)
 {
     return !v->record.layers && config_has_reciprocals(v->rules.config);
@@ -54,6 +102,9 @@ bool verify_has_reciprocals(const struct verifying *v)
 int verify_explain(struct verifying *v, struct subject *subject,
                    const struct trit_report *report)
 {
+    if (matrix_is_whole(subject->content->terms.encoding))
+        return explain_scale(v, subject);
+
     const struct rows rows = rows_of(subject, report);
     struct explained what = {
         .claim = {.rows = rows.count,

@@ -13,13 +13,31 @@ static void close_parts(struct subject *subject)
     matrix_close(&subject->reference_data);
 }
 
+static bool is_whole(const struct subject *subject)
+{
+    return matrix_is_whole(subject->content->terms.encoding);
+}
+
+static bool is_small(const struct subject *subject)
+{
+    return matrix_is_small(subject->entry, &subject->matrices) &&
+           (!subject->reference ||
+            matrix_is_small(subject->reference, &subject->reference_matrices));
+}
+
+/* One message is faster for small matrices with one scale, which a stream sends twice. */
+static bool is_loaded(const struct subject *subject)
+{
+    return is_whole(subject) && is_small(subject);
+}
+
 /* Opens the claim's data or its reference, which are large. */
 static int open_large(const struct subject *subject, struct matrix *matrix,
                       struct reader *reader, const struct tensor_entry *entry,
                       const struct matrices *matrices, struct failure *failure)
 {
-    return matrix_open(matrix, !matrix_is_whole(subject->content->terms.encoding), reader,
-                       entry, matrices, subject->number, failure);
+    return matrix_open(matrix, !is_loaded(subject), reader, entry, matrices,
+                       subject->number, failure);
 }
 
 static int open_small(const struct subject *subject, struct matrix *matrix,
@@ -140,13 +158,10 @@ static int verify_matrix(struct verifying *v, struct verify_piece *piece,
     return result;
 }
 
-/* Is none of the two large matrices in memory as a whole? */
+/* The daemon has all codes of a matrix with one scale in memory. */
 static bool is_light(const struct subject *subject)
 {
-    return !matrix_is_whole(subject->content->terms.encoding) ||
-           (matrix_is_small(subject->entry, &subject->matrices) &&
-            (!subject->reference ||
-             matrix_is_small(subject->reference, &subject->reference_matrices)));
+    return !is_whole(subject) || is_small(subject);
 }
 
 int verify_layer_run(struct verifying *v, struct verify_piece *piece,

@@ -12,9 +12,10 @@
 
 /* A message is requested when the previous one is in the channel's queue. The queue then
  * holds the end of the data that it was given, at most `CHUNK_BUFFERS - 1` chunks, so the
- * oldest buffer has been sent. */
-enum { CHUNK_BUFFERS = 5 };
-_Static_assert((CHUNK_BUFFERS - 1) * UPLOAD_CHUNK_BYTES >=
+ * oldest buffer has been sent. One of them may be short: the end of the data that is sent
+ * twice. */
+enum { CHUNK_BUFFERS = 6 };
+_Static_assert((CHUNK_BUFFERS - 2) * UPLOAD_CHUNK_BYTES >=
                    SENDQ_BYTES_MAX + CHANNEL_FRAME_BYTES_MAX + SENDQ_STAGE_BYTES,
                "the queue points to no buffer that is filled again");
 
@@ -27,8 +28,14 @@ void chunks_init(struct chunks *chunks, const struct trit_tensor *tensor, uint64
     *chunks = (struct chunks){.bytes = data ? data + from : NULL,
                               .read = tensor->read,
                               .read_arg = tensor->read_arg,
+                              .size = total,
                               .total = total,
                               .reference = reference};
+}
+
+void chunks_repeat(struct chunks *chunks)
+{
+    chunks->total = 2 * chunks->size;
 }
 
 void chunks_fini(struct chunks *chunks)
@@ -46,31 +53,31 @@ bool chunks_done(const struct chunks *chunks)
 static const uint8_t *next_bytes(struct chunks *chunks, uint64_t count,
                                  struct failure *failure)
 {
-    const uint64_t number = chunks->sent / UPLOAD_CHUNK_BYTES;
+    const uint64_t at = chunks->sent % chunks->size;
     uint8_t *buffer;
     int rc;
 
     if (chunks->bytes)
-        return chunks->bytes + chunks->sent;
+        return chunks->bytes + at;
     if (!chunks->buffers)
         chunks->buffers = malloc((size_t)CHUNK_BUFFERS * UPLOAD_CHUNK_BYTES);
     if (!chunks->buffers) {
         fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for chunks");
         return NULL;
     }
-    buffer = chunks->buffers + number % CHUNK_BUFFERS * UPLOAD_CHUNK_BYTES;
-    rc = chunks->read(chunks->read_arg, chunks->sent, buffer, count);
+    buffer = chunks->buffers + chunks->number++ % CHUNK_BUFFERS * UPLOAD_CHUNK_BYTES;
+    rc = chunks->read(chunks->read_arg, at, buffer, count);
     if (rc == 0)
         return buffer;
     fail_field(failure, TRIT_ABORTED,
                chunks->reference ? "reference.read" : "tensor.read",
-               "returned %d for %" PRIu64 " bytes at %" PRIu64, rc, count, chunks->sent);
+               "returned %d for %" PRIu64 " bytes at %" PRIu64, rc, count, at);
     return NULL;
 }
 
 int chunks_next(struct chunks *chunks, struct outgoing *message, struct failure *failure)
 {
-    uint64_t left = chunks->total - chunks->sent;
+    uint64_t left = chunks->size - chunks->sent % chunks->size;
     uint64_t count = left < UPLOAD_CHUNK_BYTES ? left : UPLOAD_CHUNK_BYTES;
     const uint8_t *data = next_bytes(chunks, count, failure);
     size_t head;

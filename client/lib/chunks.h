@@ -19,9 +19,11 @@ struct chunks {
     const uint8_t *bytes; /* NULL: `read` gives them */
     trit_read read;
     void *read_arg;
-    uint8_t *buffers; /* allocated when the first chunk is read */
-    uint64_t total, sent;
-    bool reference; /* these are VerifyStream's reference chunks */
+    uint8_t *buffers;     /* allocated when the first chunk is read */
+    uint64_t number;      /* of chunks that were read */
+    uint64_t size;        /* of the tensor's bytes */
+    uint64_t total, sent; /* total: size, or twice that */
+    bool reference;       /* these are VerifyStream's reference chunks */
     uint8_t head[CHUNK_HEAD_BYTES_MAX];
 };
 
@@ -29,6 +31,8 @@ struct chunks {
  * read by a function is sent as a whole. */
 void chunks_init(struct chunks *chunks, const struct trit_tensor *tensor, uint64_t from,
                  uint64_t total, bool reference);
+/* Has the bytes sent twice, one after the other: for encodings with one scale. */
+void chunks_repeat(struct chunks *chunks);
 /* After the call has ended; harmless on zeroed chunks. */
 void chunks_fini(struct chunks *chunks);
 bool chunks_done(const struct chunks *chunks);

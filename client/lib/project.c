@@ -97,16 +97,10 @@ int projection_destination(const void *out, trit_write write, struct failure *fa
                         : 0;
 }
 
-int projection_write(struct projecting *project, trit_write write, void *write_arg,
-                     struct failure *failure)
+void projection_write(struct projecting *project, trit_write write, void *write_arg)
 {
-    if (!write)
-        return 0;
-    if (streamed_check("options.write", (enum trit_encoding)project->request.encoding,
-                       failure) < 0)
-        return -1;
-    output_init_write(&project->data, "data", project->data.size, write, write_arg);
-    return 0;
+    if (write)
+        output_init_write(&project->data, "data", project->data.size, write, write_arg);
 }
 
 static int project_run(struct projecting *project, struct failure *failure)
@@ -160,13 +154,11 @@ static int project_prepare(struct projecting *project,
     if (tensor_check("tensor", project->tensor, &project->extent, failure) < 0 ||
         layer_wire(o->layer, &project->request.layer, failure) < 0)
         return -1;
-    return projection_destination(o->out, o->write, failure) < 0 ||
-                   projection_size(project, o->group_size, o->out, o->out_bytes,
-                                   failure) < 0 ||
-                   (!project->tensor->data &&
-                    streamed_check("tensor.read", o->encoding, failure) < 0)
-               ? -1
-               : projection_write(project, o->write, o->write_arg, failure);
+    if (projection_destination(o->out, o->write, failure) < 0 ||
+        projection_size(project, o->group_size, o->out, o->out_bytes, failure) < 0)
+        return -1;
+    projection_write(project, o->write, o->write_arg);
+    return 0;
 }
 
 void projection_give(struct projecting *project, struct trit_report *report,

@@ -144,22 +144,27 @@ static void part_init(struct part *part, struct projecting *project, uint64_t fi
     };
     const struct trit_tensor *tensor = project->tensor;
     uint64_t rows = project->extent.rows, row_bytes = tensor->bytes / rows;
+    const bool all = end - first == rows;
     uint64_t data_row = project->data.size / rows,
              scales_row = project->scales.size / rows;
 
     part->project = project;
     part->start = project->request;
-    if (end - first < rows) {
+    if (!all) {
         part->start.tensor.rank = 2;
         part->start.tensor.shape[0] = end - first;
         part->start.tensor.shape[1] = project->extent.columns;
     }
     chunks_init(&part->chunks, tensor, first * row_bytes, (end - first) * row_bytes,
                 false);
-    part->data =
-        (struct sink){&project->data, first * data_row, (end - first) * data_row, 0};
-    part->scales = (struct sink){&project->scales, first * scales_row,
-                                 (end - first) * scales_row, 0};
+    if (!encoding_streams((enum trit_encoding)project->request.encoding))
+        chunks_repeat(&part->chunks); /* the first time is for the scale */
+    /* With one scale the bytes are not the same for every row. */
+    part->data = (struct sink){&project->data, first * data_row,
+                               all ? project->data.size : (end - first) * data_row, 0};
+    part->scales =
+        (struct sink){&project->scales, first * scales_row,
+                      all ? project->scales.size : (end - first) * scales_row, 0};
     reply_init(&part->reply, scan_stream_reply, project->call.client->message_bytes_max,
                &part->data, &part->scales);
     part->reply.checksums = true;

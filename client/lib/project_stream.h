@@ -37,8 +37,7 @@ int projection_size(struct projecting *project, uint32_t group_size, void *out,
 int projection_destination(const void *out, trit_write write, struct failure *failure);
 
 /* Has the data go to a function of the caller, if there is one; after projection_size. */
-int projection_write(struct projecting *project, trit_write write, void *write_arg,
-                     struct failure *failure);
+void projection_write(struct projecting *project, trit_write write, void *write_arg);
 
 /* Does the tensor or the result go through a function of the caller? */
 bool projecting_is_called_back(const struct projecting *project);

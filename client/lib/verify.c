@@ -80,15 +80,22 @@ static int verify_start(struct verifying *verify, struct outgoing *message,
     return 0;
 }
 
+/* With one scale the claim comes first; otherwise both come in proportion. */
+static bool next_is_reference(const struct verifying *verify)
+{
+    return encoding_streams(verify->options->encoding)
+               ? chunks_behind(&verify->reference_chunks, &verify->chunks)
+               : chunks_done(&verify->chunks);
+}
+
 static int verify_next(void *owner, struct outgoing *message, struct failure *failure)
 {
     struct verifying *verify = owner;
 
     if (!verify->started)
         return verify_start(verify, message, failure);
-    if (chunks_next(chunks_behind(&verify->reference_chunks, &verify->chunks)
-                        ? &verify->reference_chunks
-                        : &verify->chunks,
+    if (chunks_next(next_is_reference(verify) ? &verify->reference_chunks
+                                              : &verify->chunks,
                     message, failure) < 0)
         return -1;
     message->last =
@@ -117,6 +124,8 @@ static int verify_stream(struct verifying *verify, struct failure *failure)
     if (verify->reference)
         chunks_init(&verify->reference_chunks, verify->reference, 0,
                     verify->reference->bytes, true);
+    if (verify->reference && !encoding_streams(verify->options->encoding))
+        chunks_repeat(&verify->reference_chunks); /* the first time is for the scale */
     reply_init(&unary.reply, scan_plain, verify->call.client->message_bytes_max, NULL,
                NULL);
     rc = unary_run(&unary, "/trit.v1.Ternary/VerifyStream", &verify->call, failure);
@@ -164,11 +173,7 @@ static int verify_prepare(struct verifying *verify, struct failure *failure)
 
     if (encoded_check("tensor", verify->tensor, o->encoding, o->group_size, &scales,
                       &extent, failure) < 0 ||
-        reference_check(verify->tensor, verify->reference, failure) < 0 ||
-        (!verify->tensor->data &&
-         streamed_check("tensor.read", o->encoding, failure) < 0) ||
-        (verify->reference && !verify->reference->data &&
-         streamed_check("reference.read", o->encoding, failure) < 0))
+        reference_check(verify->tensor, verify->reference, failure) < 0)
         return -1;
     return layer_wire(o->layer, &verify->request.layer, failure);
 }

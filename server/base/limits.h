@@ -29,8 +29,8 @@ enum {
     MEMORY_RETRY_MS = 1000, /* after a refusal for lack of memory, as a proposal */
 };
 
-/* Weights of a tensor that has one scale, which is kept in memory as a whole;
- * INVALID_ARGUMENT. Above 4 * STORE_CODES_PENDING_MAX its report cannot be stored;
+/* Weights of a tensor that has one scale, whose codes are kept in memory as a whole: 64 MiB,
+ * and as much for the output; INVALID_ARGUMENT. Above 4 * STORE_CODES_PENDING_MAX its report cannot be stored;
  * RESOURCE_EXHAUSTED. */
 enum { WHOLE_ELEMENTS_MAX = 1 << 28 };
 

@@ -8,7 +8,7 @@ from tritd import CALL_SECONDS, tensor_pb2, ternary_pb2
 DENSE, INT8, PQ2_0, Q2_0, PTQ1_0, TQ1_0, TQ2_0, MLX_2BIT, I2_S, HF_BITNET = range(10)
 NAMES = ["dense", "int8", "pq2_0", "q2_0", "ptq1_0", "tq1_0", "tq2_0", "mlx_2bit", "i2_s",
          "hf_bitnet"]
-WHOLE = (I2_S, HF_BITNET)  # one scale for the tensor: not in a stream
+WHOLE = (I2_S, HF_BITNET)  # one scale for the tensor: in a stream the latents come twice
 
 
 def _options(encoding, scales, **fields):
@@ -37,9 +37,13 @@ def verify_stream(daemon, data, shape, *, dtype=ref.F32, encoding=DENSE, scales=
         yield ternary_pb2.VerifyStreamRequest(start=ternary_pb2.VerifyStart(
             options=_options(encoding, scales, **fields), layer=layer, dtype=dtype, shape=shape,
             reference_dtype=reference.dtype if reference is not None else 0))
+        if encoding in WHOLE:
+            yield from _chunks("chunk", data, chunk)
         if reference is not None:
-            yield from _chunks("reference", reference.data, chunk)
-        yield from _chunks("chunk", data, chunk)
+            times = 2 if encoding in WHOLE else 1
+            yield from _chunks("reference", reference.data * times, chunk)
+        if encoding not in WHOLE:
+            yield from _chunks("chunk", data, chunk)
     replies = list(daemon.ternary.VerifyStream(requests(), timeout=CALL_SECONDS))
     return replies[-1].report
 
@@ -51,9 +55,10 @@ def project(daemon, weight, dtype=ref.F32, layer=None, **options):
 
 def project_stream(daemon, weight, dtype=ref.F32, layer=None, chunk=1000, **options):
     """data, scales and report of a ProjectStream."""
+    times = 2 if options.get("encoding") in WHOLE else 1
     return ref.gather(daemon.ternary.ProjectStream(
         ref.stream_requests(ref.narrow(weight, dtype), weight.shape, chunk, layer=layer,
-                            dtype=dtype, **options), timeout=CALL_SECONDS))
+                            dtype=dtype, times=times, **options), timeout=CALL_SECONDS))
 
 
 def findings(report):

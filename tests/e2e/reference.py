@@ -77,10 +77,12 @@ def project_request(array, layer=None, dtype=F32, **fields):
                                       tensor=tensor(array, dtype))
 
 
-def stream_requests(data, shape, chunk_bytes, layer=None, dtype=F32, crc=None, **fields):
-    """The messages of a ProjectStream, with the tensor's bytes cut every chunk_bytes."""
+def stream_requests(data, shape, chunk_bytes, layer=None, dtype=F32, crc=None, times=1, **fields):
+    """The messages of a ProjectStream, with the tensor's bytes cut every chunk_bytes. With one
+    scale they are sent twice."""
     yield ternary_pb2.ProjectStreamRequest(start=ternary_pb2.ProjectStart(
         options=options(**fields), layer=layer, dtype=dtype, shape=shape))
+    data *= times
     for offset in range(0, len(data), chunk_bytes):
         piece = data[offset:offset + chunk_bytes]
         yield ternary_pb2.ProjectStreamRequest(chunk=tensor_pb2.TensorChunk(

@@ -216,11 +216,11 @@ def test_a_late_misfit_is_named_by_its_index_in_the_tensor(daemon, random):
             f"{200 * 1536 + 1407}, row 200)", "3.5")
 
 
-def test_a_stream_cannot_have_one_scale(daemon, random):
+def test_what_has_one_scale_is_not_packed_in_a_stream(daemon, random):
     t, scales = trits(random, (8, 384), whole=True)
     data, beside = packings.encode(claims.INT8, t, scales)
     refused(lambda: pack_stream(daemon, data, t.shape, claims.INT8, claims.I2_S, 128, beside),
-            INVALID, "i2_s", "unary")
+            INVALID, "i2_s", "use Pack")
 
 
 # ---- reports -----------------------------------------------------------------------------

@@ -153,13 +153,6 @@ def test_i2_s_refuses_more_than_one_scale(daemon, layers, name, random):
     weight = fractions(random, 2, 128)
     refused(lambda: project(daemon, weight, I2_S, 128), INVALID, "options.group_size", 128, "i2_s")
     refused(lambda: project(daemon, weight[:, :100], I2_S, 0), INVALID, "tensor.shape", 200, 128)
-    requests = ref.stream_requests(weight.tobytes(), weight.shape, 512, encoding=I2_S)
-    refused(lambda: list(daemon.ternary.ProjectStream(iter(requests), timeout=CALL_SECONDS)),
-            INVALID, "options.encoding", "i2_s", "unary")
-    start = ternary_pb2.VerifyStreamRequest(start=ternary_pb2.VerifyStart(
-        options=ternary_pb2.VerifyOptions(encoding=I2_S), dtype=F32, shape=weight.shape))
-    refused(lambda: list(daemon.ternary.VerifyStream(iter([start]), timeout=CALL_SECONDS)),
-            INVALID, "options.encoding", "i2_s", "unary")
     load(layers, name, weight)
     refused(lambda: layers.Get(name=name, encoding=I2_S), INVALID, "encoding", "i2_s", "one scale")
 
@@ -231,15 +224,8 @@ def test_hf_bitnet_needs_rows_in_fours(daemon, layers, name, random):
     refused(lambda: unpack(daemon, bytes(127), bytes(4), [4, 128]), INVALID, "data", 127, 128)
 
 
-def test_hf_bitnet_does_not_stream(daemon, layers, name, random):
+def test_hf_bitnet_is_not_the_encoding_of_a_held_layer(layers, name, random):
     weight = fractions(random, 4, 128)
-    requests = ref.stream_requests(weight.tobytes(), weight.shape, 512, encoding=HF_BITNET)
-    refused(lambda: list(daemon.ternary.ProjectStream(iter(requests), timeout=CALL_SECONDS)),
-            INVALID, "options.encoding", "hf_bitnet", "unary", "one scale")
-    start = ternary_pb2.VerifyStreamRequest(start=ternary_pb2.VerifyStart(
-        options=ternary_pb2.VerifyOptions(encoding=HF_BITNET), dtype=F32, shape=weight.shape))
-    refused(lambda: list(daemon.ternary.VerifyStream(iter([start]), timeout=CALL_SECONDS)),
-            INVALID, "options.encoding", "hf_bitnet", "unary")
     load(layers, name, weight)
     refused(lambda: layers.Get(name=name, encoding=HF_BITNET), INVALID, "encoding", "hf_bitnet",
             "one scale")

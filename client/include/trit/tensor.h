@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 /* Copies `bytes` bytes from byte `offset` of a tensor to `to`. Called from the thread that
- * made the call, from front to back; a call that is tried again starts from 0. Other than
+ * made the call, from front to back; a call that is tried again, or that reads twice, starts from 0. Other than
  * 0 ends the call (ABORTED). */
 typedef int (*trit_read)(void *arg, uint64_t offset, void *to, uint64_t bytes);
 
@@ -29,9 +29,10 @@ struct trit_tensor {
     const void *data; /* any alignment */
     uint64_t bytes;   /* of data */
     /* Gives the bytes where `data` is NULL, in pieces of at most 1 MiB, so that the tensor
-     * need not be in memory. trit_project, trit_verify (for tensor and reference) and
-     * trit_pack accept it for encodings whose scales belong to groups, trit_layer_load for
-     * the weight; such tensors are streamed, whatever the size. */
+     * need not be in memory. trit_project, trit_verify (for tensor and reference),
+     * trit_pack and trit_layer_load (for the weight) accept it; such tensors are streamed,
+     * whatever the size. Where I2_S or HF_BITNET is written, or is compared with a
+     * reference, the latents are read twice: the first time gives their one scale. */
     trit_read read;
     void *read_arg; /* first argument of `read` */
 };

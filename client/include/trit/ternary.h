@@ -33,7 +33,7 @@ struct trit_project_options {
     uint64_t out_bytes;
     const struct trit_call_options *call; /* may be NULL */
     /* Takes the encoded tensor while it arrives, in place of `out`; projection.data stays
-     * NULL. NULL: the tensor is in memory. Not for I2_S and HF_BITNET. */
+     * NULL. NULL: the tensor is in memory. */
     trit_write write;
     void *write_arg; /* first argument of `write` */
 };

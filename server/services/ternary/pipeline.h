@@ -42,6 +42,8 @@ enum pipeline_state {
 };
 extern const struct states pipeline_states;
 
+struct twice;
+
 struct pipeline {
     struct call *call;
     struct task task;
@@ -50,6 +52,7 @@ struct pipeline {
     struct list tiles; /* not merged yet, in tile order */
     struct list held;  /* merged, waiting for the reply */
     struct input tensor, reference;
+    struct twice *twice; /* NULL: each input comes once */
     /* The hash of the latents if the report is stored, else NULL. */
     struct fingerprint *fingerprint;
     uint8_t *in_scales; /* separate scales of the input; grows as they arrive */

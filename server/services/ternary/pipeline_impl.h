@@ -5,6 +5,9 @@
 
 #include "services/ternary/pipeline.h"
 
+/* The tile that the input fills next. NULL: no memory. */
+struct tile *pipeline_next_tile(struct pipeline *pipeline, struct input *input);
+
 /* Gives a full tile to the pool, or computes it here. -1: no memory. */
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile);
 

@@ -18,7 +18,7 @@ static struct tile *find_tile(struct pipeline *pipeline, uint64_t index)
     return NULL;
 }
 
-static struct tile *next_tile(struct pipeline *pipeline, struct input *input)
+struct tile *pipeline_next_tile(struct pipeline *pipeline, struct input *input)
 {
     struct tile *tile;
 
@@ -108,7 +108,7 @@ int pipeline_feed(struct pipeline *pipeline, struct input *input, const uint8_t 
     if (pipeline->fingerprint && count > 0 && input == pipeline_latents(pipeline))
         fingerprint_update(pipeline->fingerprint, bytes, count);
     while (count > 0) {
-        struct tile *tile = next_tile(pipeline, input);
+        struct tile *tile = pipeline_next_tile(pipeline, input);
         struct fill_target fill_target = {0};
         size_t taken;
 

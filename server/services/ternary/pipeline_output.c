@@ -47,12 +47,49 @@ static void lend(struct tile *tile, struct h2_slice *slice, const void *bytes,
     call_write(tile->pipeline->call, slice);
 }
 
+static void chunk_released(struct h2_slice *slice)
+{
+    tile_slice_released(LIST_OWNER(slice, struct out_chunk, slice)->tile);
+}
+
+/* False: memory ran out. */
+static bool emit_chunk(struct tile *tile, size_t index)
+{
+    struct out_chunk *chunk = &tile->out_chunks[index];
+    const size_t count = tile_out_chunk_bytes(tile, index);
+    const uint64_t offset = (uint64_t)index * OUT_CHUNK_BYTES;
+    uint8_t head[64];
+    const size_t bytes =
+        encode_stream_chunk(false, offset, chunk->crc32c, count, head + GRPC_PREFIX_BYTES,
+                            sizeof(head) - GRPC_PREFIX_BYTES);
+
+    frame_prefix(head, (uint32_t)(bytes + count));
+    if (call_write_copy(tile->pipeline->call, head, bytes + GRPC_PREFIX_BYTES) < 0)
+        return false;
+    chunk->tile = tile;
+    tile->lent++;
+    lend(tile, &chunk->slice, tile->out_bytes + offset, count, chunk_released);
+    return true;
+}
+
+static void emit_chunks(struct tile *tile)
+{
+    for (size_t i = 0; i < tile->out_chunk_count; i++)
+        if (!emit_chunk(tile, i)) {
+            h2_reset(tile->pipeline->call->stream, HTTP2_INTERNAL_ERROR);
+            break;
+        }
+    tile_slice_released(tile); /* pipeline_emit has held the tile */
+}
+
 void pipeline_emit(struct pipeline *pipeline, struct tile *tile)
 {
     size_t head;
 
     state_move(&tile_states, &tile->state, TILE_SENDING);
     tile->lent = tile->scales_out ? 4 : 2;
+    if (tile->out_chunks)
+        tile->lent--; /* instead of head and output: held until all are lent */
     if (tile->scales_out) {
         head = encode_stream_chunk(
             true,
@@ -65,6 +102,11 @@ void pipeline_emit(struct pipeline *pipeline, struct tile *tile)
         lend(tile, &tile->scale_slice, tile->scales_out, tile->scale_out_bytes,
              scale_released);
     }
+    metric_add(pipeline->call->config->metrics, M_TENSOR_OUT_BYTES, tile->span.out_bytes);
+    if (tile->out_chunks) {
+        emit_chunks(tile);
+        return;
+    }
     head = encode_stream_chunk(false, tile->span.out_offset, tile->out_crc,
                                tile->span.out_bytes, tile->head + GRPC_PREFIX_BYTES,
                                sizeof(tile->head) - GRPC_PREFIX_BYTES);
@@ -72,7 +114,6 @@ void pipeline_emit(struct pipeline *pipeline, struct tile *tile)
     lend(tile, &tile->head_slice, tile->head, head + GRPC_PREFIX_BYTES, head_released);
     lend(tile, &tile->out_slice, tile->out_bytes, (size_t)tile->span.out_bytes,
          out_released);
-    metric_add(pipeline->call->config->metrics, M_TENSOR_OUT_BYTES, tile->span.out_bytes);
 }
 
 void pipeline_hold(struct pipeline *pipeline, struct tile *tile)

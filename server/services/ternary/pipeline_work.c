@@ -59,6 +59,16 @@ const struct input *pipeline_latents(const struct pipeline *pipeline)
     return pipeline->task.has_reference ? &pipeline->reference : NULL;
 }
 
+/* A tensor with one scale, of which not everything is in memory. */
+static bool computes_pieces(const struct pipeline *pipeline)
+{
+    const struct task *task = &pipeline->task;
+
+    if (!task->plan.whole)
+        return false;
+    return pipeline->emits_chunks || (task->op == TASK_VERIFY && !task->has_reference);
+}
+
 int pipeline_start(struct pipeline *pipeline)
 {
     struct call *call = pipeline->call;
@@ -71,6 +81,7 @@ int pipeline_start(struct pipeline *pipeline)
     if (merge_init(&pipeline->merge, pipeline->task.wants_codes, &call->failure) < 0)
         return -1;
     pipeline->task.in_scales = pipeline->in_scales;
+    pipeline->task.in_pieces = computes_pieces(pipeline);
     pipeline->tensor.expected = plan->in_bytes;
     pipeline->reference.expected =
         pipeline->task.has_reference
@@ -257,7 +268,8 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
 
     if (!computed_here(pipeline, tile) && call_admit(call, tile->span.elements) < 0)
         return -1;
-    if (tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0)
+    if (!pipeline->twice &&
+        tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0)
         return memory_spent(call);
     if (++pipeline->in_flight >= TILES_IN_FLIGHT_MAX)
         call_throttle(call, THROTTLE_TILES, true);

@@ -58,7 +58,8 @@ bool task_spreads_scale(const struct task *task)
 
 bool task_reads_trits(const struct task *task)
 {
-    return task_deinterleaves(task) || task_spreads_scale(task);
+    return task_deinterleaves(task) || task_spreads_scale(task) ||
+           (task->in_pieces && task->op == TASK_VERIFY);
 }
 
 size_t task_unit_elements(const struct task *task)

@@ -19,6 +19,7 @@ struct task {
     enum task_op op;
     const struct kernels *kernels;
     struct plan plan;
+    bool in_pieces;      /* a tensor with one scale: its dense side is not in memory */
     bool wants_sums;     /* mse, cosine */
     bool wants_codes;    /* digest, flips */
     bool wants_crc;      /* CRCs of the output, for the chunks of a stream */

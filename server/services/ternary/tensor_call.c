@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "obs/metrics.h"
 #include "services/ternary/report.h"
+#include "services/ternary/twice.h"
 
 static const struct state_row rows[TENSOR_CALL_STATES] = {
     [TENSOR_CALL_HEADERS] = {"headers", STATE_TO(TENSOR_CALL_REFERENCE) |
@@ -68,7 +69,9 @@ static int start(struct call *call)
     report_identify(&state->report, &state->pipeline.task.plan);
     if (state->pipeline.state != PIPELINE_PLANNING)
         return 0;
-    return pipeline_start(&state->pipeline);
+    if (pipeline_start(&state->pipeline) < 0)
+        return -1;
+    return state->ops->stream ? twice_start(&state->pipeline) : 0;
 }
 
 static int wrong_length(struct call *call, const struct input *input, uint64_t length)
@@ -128,6 +131,12 @@ static int input_begin(struct call *call, const struct input *input, uint64_t le
     if (!is_tensor && !state->chunk.seen && !state->pipeline.task.has_reference)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, target.field,
                     "reference: a chunk, but start.reference_dtype is not set");
+    if (!is_tensor && state->pipeline.twice &&
+        state->pipeline.tensor.received < state->pipeline.tensor.expected)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, target.field,
+                    "reference: a chunk before the last one of the tensor; %s has one "
+                    "scale: send the tensor first, then the reference twice",
+                    encoding_name(state->pipeline.task.plan.spec.in));
     return chunk_begin(&state->chunk, call, &target, length);
 }
 
@@ -161,7 +170,7 @@ static int check_ahead(struct call *call, const struct pipeline *pipeline)
     bool is_tensor = pipeline->tensor.received > tensor + AHEAD_BYTES_MAX;
     bool is_reference = pipeline->reference.received > reference + AHEAD_BYTES_MAX;
 
-    if (!pipeline->task.has_reference || (!is_tensor && !is_reference))
+    if (!pipeline->task.has_reference || pipeline->twice || (!is_tensor && !is_reference))
         return 0;
     return fail(
         &call->failure, TRIT_INVALID_ARGUMENT, is_tensor ? "chunk" : "reference",
@@ -200,14 +209,14 @@ int tensor_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
 {
     struct tensor_call *state = state_of(call);
     struct pipeline *pipeline = &state->pipeline;
+    struct input *input = blob == BLOB_DATA ? &pipeline->tensor : &pipeline->reference;
 
     if (blob == BLOB_SCALES)
         return pipeline_take_scales(pipeline, bytes, count);
     if (state->ops->stream)
         chunk_bytes(&state->chunk, bytes, count);
-    if (pipeline_feed(pipeline,
-                      blob == BLOB_DATA ? &pipeline->tensor : &pipeline->reference, bytes,
-                      count) < 0)
+    if ((twice_takes(pipeline, input) ? twice_feed(pipeline, bytes, count)
+                                      : pipeline_feed(pipeline, input, bytes, count)) < 0)
         return -1;
     return state->ops->stream ? check_ahead(call, pipeline) : 0;
 }
@@ -264,9 +273,14 @@ int tensor_message(struct call *call)
 
 static int incomplete(struct call *call, const struct input *input)
 {
+    const struct pipeline *pipeline = tensor_call_pipeline(call);
+
     return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, input->field,
-                      "the stream ended after %" PRIu64 " of %" PRIu64 " bytes",
-                      input->received, input->expected);
+                      "the stream ended after %" PRIu64 " of %" PRIu64 " bytes%s",
+                      input->received, input->expected,
+                      twice_takes(pipeline, input)
+                          ? "; an encoding with one scale needs all bytes twice"
+                          : "");
 }
 
 int tensor_request(struct call *call)
@@ -292,6 +306,7 @@ void tensor_cancel(struct call *call)
 
 void tensor_fini(struct call *call)
 {
+    twice_free(tensor_call_pipeline(call));
     pipeline_fini(tensor_call_pipeline(call));
 }
 

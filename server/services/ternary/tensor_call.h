@@ -70,7 +70,7 @@ void tensor_fini(struct call *call);
     .blob_end = tensor_blob_end, .message = tensor_message, .request = tensor_request,   \
     .cancel = tensor_cancel, .fini = tensor_fini
 
-/* plan_init, with metrics for refusals at a limit. Also refuses a tensor with one scale
+/* plan_init, with metrics for refusals at a limit. Also refuses to pack a tensor with one scale
  * in a stream, and one whose codes are too many for the store. */
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan);
 

@@ -39,8 +39,7 @@ static int refuse_stream(struct call *call, const struct plan_spec *spec)
         in && in->scales == SCALES_TENSOR ? spec->in : spec->out;
 
     return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                      "%s needs the whole tensor (one scale); use the unary "
-                      "method instead of the stream",
+                      "%s has one scale for the tensor; use Pack instead of PackStream",
                       encoding_name(encoding));
 }
 
@@ -48,7 +47,7 @@ int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct pla
 {
     if (spec->group_size > GROUP_SIZE_MAX)
         metric_limit(call->config->metrics, L_GROUP_SIZE);
-    if (plan_is_whole(spec) && call->method->streaming)
+    if (plan_is_whole(spec) && call->method->streaming && spec->regroups)
         return refuse_stream(call, spec);
     if (plan_init(plan, spec, &call->failure) == 0)
         return check_filed(call, plan);

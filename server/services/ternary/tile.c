@@ -29,6 +29,7 @@ enum side_array {
     SIDE_UNIT_SCALES,
     SIDE_UNIT_INEXACT,
     SIDE_FLAT_CODES,
+    SIDE_OUT_CHUNKS,
     SIDE_INEXACT,
     SIDE_HASHES,
     SIDE_ARRAYS,
@@ -52,6 +53,20 @@ static size_t pack_bytes(const struct tile *tile, const struct task *task,
     return task_interleaves(task) && groups > 1 ? elements / 4 : 0;
 }
 
+static size_t out_chunks(const struct tile *tile, const struct task *task)
+{
+    if (!task->in_pieces || !task->plan.spec.has_out)
+        return 0;
+    return (size_t)((tile->span.out_bytes + OUT_CHUNK_BYTES - 1) / OUT_CHUNK_BYTES);
+}
+
+size_t tile_out_chunk_bytes(const struct tile *tile, size_t index)
+{
+    const size_t left = (size_t)tile->span.out_bytes - index * OUT_CHUNK_BYTES;
+
+    return left < OUT_CHUNK_BYTES ? left : OUT_CHUNK_BYTES;
+}
+
 static size_t side_bytes(const struct tile *tile, const struct task *task,
                          enum side_array part)
 {
@@ -65,7 +80,7 @@ static size_t side_bytes(const struct tile *tile, const struct task *task,
     case SIDE_SUMS:
         return task->wants_sums ? groups * sizeof(struct group_sums) : 0;
     case SIDE_CODES:
-        return task->wants_codes || packs || task_interleaves(task)
+        return task->wants_codes || packs || task_interleaves(task) || task->in_pieces
                    ? (size_t)tile->span.code_bytes
                    : 0;
     case SIDE_NARROW_SCALES:
@@ -75,7 +90,11 @@ static size_t side_bytes(const struct tile *tile, const struct task *task,
                    ? groups * sizeof(float)
                    : 0;
     case SIDE_TRITS:
-        return task_reads_trits(task) ? (size_t)tile->span.elements : 0;
+        if (!task_reads_trits(task))
+            return 0;
+        return task->in_pieces ? TILE_ELEMENTS_MAX : (size_t)tile->span.elements;
+    case SIDE_OUT_CHUNKS:
+        return out_chunks(tile, task) * sizeof(struct out_chunk);
     case SIDE_HELD:
     case SIDE_UNIT_SCALES:
     case SIDE_UNIT_INEXACT:
@@ -105,6 +124,7 @@ static void place_side(struct tile *tile, uint8_t *const part[SIDE_ARRAYS], size
     tile->unit_scales = (float *)(void *)part[SIDE_UNIT_SCALES];
     tile->unit_inexact = part[SIDE_UNIT_INEXACT];
     tile->flat_codes = part[SIDE_FLAT_CODES];
+    tile->out_chunks = (struct out_chunk *)(void *)part[SIDE_OUT_CHUNKS];
     tile->inexact = part[SIDE_INEXACT];
     tile->inexact_hashes = (uint8_t(*)[TILE_HASH_BYTES])part[SIDE_HASHES];
 }
@@ -122,6 +142,7 @@ static int prepare_side(struct tile *tile, const struct task *task, struct block
     for (int part = 0; part < SIDE_ARRAYS; part++)
         parts_at[part] = at[part + 1] > at[part] ? tile->side.bytes + at[part] : NULL;
     place_side(tile, parts_at, task_scale_out_bytes(task));
+    tile->out_chunk_count = out_chunks(tile, task);
     if (tile->inexact)
         memset(tile->inexact, 0, (size_t)tile->span.groups);
     return 0;
@@ -169,7 +190,7 @@ void tile_trim(struct tile *tile, const struct task *task, struct blocks *blocks
     blocks_put(blocks, &tile->reference);
     if (!task_in_place(task))
         blocks_put(blocks, &tile->in);
-    if (!tile->scales_out)
+    if (!tile->scales_out && !tile->out_chunks)
         blocks_put(blocks, &tile->side);
 }
 

@@ -13,6 +13,7 @@
 #ifndef TERNARY_TILE_H
 #define TERNARY_TILE_H
 
+#include "base/limits.h"
 #include "base/states.h"
 #include "h2/session.h"
 #include "services/call_job.h"
@@ -23,7 +24,10 @@
 
 struct pipeline;
 
-enum { TILE_HASH_BYTES = 32 }; /* SHA-256 */
+enum {
+    TILE_HASH_BYTES = 32,                   /* SHA-256 */
+    OUT_CHUNK_BYTES = REPLY_CHUNK_BYTES_MAX /* of all out_chunks but the last */
+};
 
 enum tile_state {
     TILE_FILLING,
@@ -34,6 +38,13 @@ enum tile_state {
     TILE_STATES
 };
 extern const struct states tile_states;
+
+/* A part of an output that is too long for one chunk of a stream. */
+struct out_chunk {
+    struct h2_slice slice;
+    struct tile *tile;
+    uint32_t crc32c;
+};
 
 struct tile {
     struct call_job job;
@@ -57,7 +68,9 @@ struct tile {
     float *unit_scales;    /* packing: of the input's blocks (task_unit_elements) */
     uint8_t *unit_inexact; /* packing: one byte per such block */
     uint8_t *flat_codes;   /* packing: the codes without padding between groups */
-    uint8_t *inexact;      /* one byte per group: 1 if it is not exactly ternary */
+    struct out_chunk *out_chunks; /* of a tensor in pieces */
+    size_t out_chunk_count;
+    uint8_t *inexact; /* one byte per group: 1 if it is not exactly ternary */
     uint8_t (*inexact_hashes)[TILE_HASH_BYTES]; /* of the inexact groups' bytes */
 
     /* results */
@@ -88,6 +101,8 @@ struct tile {
  * budget or memory is exhausted, and the tile is unchanged. */
 int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks,
                  struct account *account);
+
+size_t tile_out_chunk_bytes(const struct tile *tile, size_t index);
 
 /* Resets the results. tile_prepare calls it. */
 void tile_results_init(struct tile *tile);

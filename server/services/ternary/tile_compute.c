@@ -5,8 +5,10 @@
 
 #include "base/clock.h"
 #include "kernels/interleave.h"
+#include "services/ternary/tile_encode.h"
 #include "services/ternary/tile_exact.h"
 #include "services/ternary/tile_pack.h"
+#include "services/ternary/tile_pieces.h"
 #include "services/ternary/tile_read.h"
 #include "services/ternary/tile_storage.h"
 
@@ -147,13 +149,32 @@ static void write_rest(struct tile *tile, const struct task *task)
         write_tail(tile, task);
 }
 
+/* What is left after a projection in pieces, or with a reference: nothing but the output. */
+static void compute_pieces(struct tile *tile, const struct task *task)
+{
+    if (task->op == TASK_VERIFY && !task->has_reference)
+        tile_verify_pieces(tile, task);
+    if (task->op == TASK_TERNARIZE)
+        tile_encode(tile, task);
+}
+
+static void sum_chunks(struct tile *tile)
+{
+    for (size_t i = 0; i < tile->out_chunk_count; i++)
+        tile->out_chunks[i].crc32c = crc32c(0, tile->out_bytes + i * OUT_CHUNK_BYTES,
+                                            tile_out_chunk_bytes(tile, i));
+}
+
 void tile_compute(struct tile *tile, const struct task *task)
 {
     uint64_t begin = clock_monotonic_ns(), at = 0;
     struct group_range range;
 
-    tile_read_trits(tile, task);
-    while (task->op != TASK_PASS &&
+    if (task->in_pieces)
+        compute_pieces(tile, task);
+    else
+        tile_read_trits(tile, task, 0, (size_t)tile->span.elements);
+    while (task->op != TASK_PASS && !task->in_pieces &&
            plan_next_range(&task->plan, &tile->span, &at, &range)) {
         switch (task->op) {
         case TASK_TERNARIZE:
@@ -180,7 +201,8 @@ void tile_compute(struct tile *tile, const struct task *task)
     tile_check_storage(tile, task);
     if (tile->misfit.kind == MISFIT_NONE)
         write_rest(tile, task);
-    if (task->wants_crc && tile->out_bytes)
+    sum_chunks(tile);
+    if (task->wants_crc && tile->out_bytes && !tile->out_chunks)
         tile->out_crc = crc32c(0, tile->out_bytes, (size_t)tile->span.out_bytes);
     if (task->wants_crc && tile->scales_out)
         tile->scales_crc = crc32c(0, tile->scales_out, tile->scale_out_bytes);

@@ -17,14 +17,14 @@ static void part_planes(const uint8_t *in, size_t elements, int8_t *t)
                     (int8_t)((in[m] >> (6 - 2 * plane) & 3) - 1);
 }
 
-void tile_read_trits(struct tile *tile, const struct task *task)
+void tile_read_trits(struct tile *tile, const struct task *task, uint64_t first,
+                     size_t count)
 {
-    size_t elements = (size_t)tile->span.elements;
-
     if (task_deinterleaves(task))
-        deinterleave(tile->in.bytes, elements, tile->trits);
+        deinterleave_part(tile->in.bytes, (size_t)tile->span.elements, (size_t)first,
+                          count, tile->trits);
     else if (task_reads_trits(task))
-        part_planes(tile->in.bytes, elements, tile->trits);
+        part_planes(tile->in.bytes + first / 4, count, tile->trits);
 }
 
 enum trit_encoding tile_read_encoding(const struct task *task)

@@ -145,6 +145,27 @@ CASE(lists_all_that_does_not_fit,
     table_fini(&input);
 }
 
+CASE(bounds_one_scale, "hf_bitnet holds up to 2^28 weights, and the plan refuses more")
+{
+    struct checkpoint_options options = {.has_encoding = true,
+                                         .encoding = TRIT_ENCODING_HF_BITNET};
+    struct tensor_table input;
+    struct plan plan;
+
+    table_init(&input);
+    add(&input, "a.weight", "BF16", 1 << 14, 1 << 14, 0);
+    add(&input, "b.weight", "BF16", (1 << 14) + 4, 1 << 14, 0);
+    add(&input, "c.weight", "BF16", 4, 0, 0);
+    seal(&input);
+    CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
+    CHECK_EQ(plan.refused, 1);
+    CHECK(planned(&plan, "a.weight_scale"));
+    CHECK_STR(item_of(&plan, &input, "b.weight")->reason,
+              "hf_bitnet supports at most 268435456 weights, these are 16388 x 16384");
+    plan_destroy(&plan);
+    table_fini(&input);
+}
+
 CASE(packs_far_rows, "hf_bitnet needs a multiple of four rows and writes one scale")
 {
     const char *const exclude[] = {"c.*"};

@@ -184,7 +184,8 @@ static void check_claim(const struct kernels *table, const struct latents *laten
 
 static void check_all(const struct kernels *table)
 {
-    static const size_t sizes[] = {PIECE + 4, 3 * PIECE, ELEMENTS_MAX, ELEMENTS_MAX - 108};
+    static const size_t sizes[] = {PIECE + 4, 3 * PIECE, ELEMENTS_MAX,
+                                   ELEMENTS_MAX - 108};
     static struct latents latents;
     uint64_t seed = check_seed();
 
@@ -198,7 +199,8 @@ static void check_all(const struct kernels *table)
         }
 }
 
-CASE(same_bits, "a long group in pieces has the scale, sums, codes and counts of the group")
+CASE(same_bits,
+     "a long group in pieces has the scale, sums, codes and counts of the group")
 {
     const struct kernels *tables[KERNELS_TABLES_MAX];
     const size_t count = kernels_available(tables);
@@ -221,4 +223,3 @@ CASE(non_finite, "a NaN or infinity in any piece makes the scale infinite")
     CHECK(isinf(magnitude_lanes_mean(&lanes, 3)));
     kernels_leave(&env);
 }
-

@@ -250,25 +250,29 @@ CASE(write_fails, "a failed write callback ends the call with ABORTED")
     stop(&f);
 }
 
-CASE(one_scale, "an encoding with one scale for the tensor needs the tensor in memory")
+CASE(one_scale, "for an encoding with one scale the tensor is read and sent twice")
 {
-    static const enum trit_encoding encodings[] = {TRIT_ENCODING_I2_S,
-                                                   TRIT_ENCODING_HF_BITNET};
-    struct trit_project_options options = {.size = sizeof(options), .write = take};
+    const struct trit_project_options options = {.size = sizeof(options),
+                                                 .encoding = TRIT_ENCODING_I2_S};
+    struct fake_request request;
+    struct trit_report report;
     struct fixture f;
+    uint64_t packed;
 
-    prepare(&f, 4);
-    start_echo(&f, 1);
-    for (size_t i = 0; i < 2; i++) {
-        struct trit_tensor tensor = read_tensor(&f);
-
-        options.encoding = encodings[i];
-        refused(&f, project(&f, options), TRIT_INVALID_ARGUMENT, "tensor.read");
-        tensor.data = f.source.bytes;
-        refused(&f, trit_project(f.client, &tensor, &options, &f.projection, &f.error),
-                TRIT_INVALID_ARGUMENT, "options.write");
-    }
-    CHECK_EQ(fake_connections(f.server), 0);
+    prepare(&f, 4100); /* 16 MiB, no multiple of a chunk */
+    packed = f.rows * COLUMNS / 4 + 32;
+    report = fake_report(f.rows * COLUMNS);
+    fake_reply_chunks(&f.reply, 0, f.source.bytes, packed, REPLY_CHUNK_BYTES);
+    fake_reply_stream_report(&f.reply, &report);
+    start(&f, 1);
+    CHECK_EQ(project(&f, options), TRIT_OK);
+    CHECK_EQ(f.source.restarts, 1);
+    CHECK_EQ(f.sink.done, packed);
+    CHECK_MEM(f.sink.bytes, f.source.bytes, packed);
+    CHECK(fake_request(f.server, 0, &request));
+    CHECK_STR(request.path, "/trit.v1.Ternary/ProjectStream");
+    CHECK(request.body_bytes > 2 * f.source.count &&
+          request.body_bytes < 2 * f.source.count + 16384);
     stop(&f);
 }
 
