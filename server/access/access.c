@@ -21,8 +21,9 @@ struct access {
 };
 
 /* What a caller is and has. */
+_Static_assert(CALLER_NAME_BYTES == TOKEN_NAME_BYTES_MAX + 1, "a name fits");
 struct grant {
-    char name[TOKEN_NAME_BYTES_MAX + 1]; /* "" : a certificate without a rule */
+    char name[CALLER_NAME_BYTES]; /* "" : a certificate without a rule */
     uint32_t policies;
 };
 
@@ -190,7 +191,7 @@ static int denied(const struct grant *grant, enum policy policy, const char *wha
 }
 
 int access_allows(struct access *access, enum policy policy, const char *what,
-                  const struct peer *peer, const char *authorization,
+                  const struct peer *peer, const char *authorization, char *caller,
                   struct failure *failure)
 {
     struct grant grant = {.policies = 0};
@@ -199,6 +200,8 @@ int access_allows(struct access *access, enum policy policy, const char *what,
         return 0;
     if (identify(access, peer, authorization, &grant, failure) < 0)
         return -1;
+    if (caller)
+        memcpy(caller, grant.name, sizeof(grant.name));
     if (grant.policies & (POLICY_BIT(policy) | POLICY_BIT(POLICY_ADMIN)))
         return 0;
     return denied(&grant, policy, what, peer, failure);

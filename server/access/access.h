@@ -45,9 +45,10 @@ size_t access_count(struct access *access);
  * messages. `peer` NULL: an unknown machine without encryption. `authorization`: the
  * header's value, or NULL. UNAUTHENTICATED: no credentials, or unknown ones.
  * PERMISSION_DENIED: the caller is known and does not have the policy. No message
- * repeats a token. Any thread. */
+ * repeats a token. If the caller has a line in the token file, its name is written to
+ * `caller` (CALLER_NAME_BYTES, or NULL), also when it is denied. Any thread. */
 int access_allows(struct access *access, enum policy policy, const char *what,
-                  const struct peer *peer, const char *authorization,
+                  const struct peer *peer, const char *authorization, char *caller,
                   struct failure *failure);
 
 #endif

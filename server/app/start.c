@@ -136,12 +136,12 @@ static int start_tls(struct app *app, struct failure *failure)
 
 /* The gate of the RPC port. */
 static int authorize(void *arg, const struct method *method, const struct peer *peer,
-                     const char *authorization, struct failure *failure)
+                     const char *authorization, char *caller, struct failure *failure)
 {
     struct app *app = arg;
 
     return access_allows(app->access, services_policy(method), method->path, peer,
-                         authorization, failure);
+                         authorization, caller, failure);
 }
 
 static int start_grpc(struct app *app, struct failure *failure)

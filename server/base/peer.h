@@ -12,6 +12,7 @@ struct account;
 enum {
     PEER_ADDRESS_BYTES = 300, /* a host name and a port, with the NUL */
     PEER_SUBJECT_BYTES = 512, /* a distinguished name (RFC 4514), with the NUL */
+    CALLER_NAME_BYTES = 65,   /* a name of the token file, with the NUL */
 };
 
 struct peer {

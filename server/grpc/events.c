@@ -139,6 +139,7 @@ struct asked {
     struct request_headers headers;
     const char *path, *timeout, *encoding, *authorization;
     const struct method *method;
+    char caller[CALLER_NAME_BYTES];
     size_t method_id;
     enum coding request_coding, reply_coding;
     uint64_t started_ns, timeout_ns;
@@ -165,7 +166,7 @@ static void log_refusal(struct grpc *grpc, struct h2_stream *stream,
         length = utf8_cut(asked->path, PATH_BYTES_MAX);
     memcpy(path, asked->path, length);
     path[length] = '\0';
-    call_trace_read(&trace, &asked->headers);
+    call_trace_read(&trace, &asked->headers, asked->caller);
     call_trace_end(&grpc->config, &ended);
 }
 
@@ -257,8 +258,9 @@ static int check_request(const struct grpc_config *config, struct asked *asked,
                                 &asked->method_id);
     if (!asked->method)
         return fail(failure, TRIT_UNIMPLEMENTED, NULL, "%s: no such method", asked->path);
-    if (config->authorize && config->authorize(config->authorize_arg, asked->method, peer,
-                                               asked->authorization, failure) < 0)
+    if (config->authorize &&
+        config->authorize(config->authorize_arg, asked->method, peer,
+                          asked->authorization, asked->caller, failure) < 0)
         return -1;
     asked->request_coding =
         asked->encoding ? coding_parse(asked->encoding) : CODING_IDENTITY;
@@ -278,7 +280,7 @@ static void begin(struct call *call, const struct asked *asked)
     call->reply_coding = asked->reply_coding;
     call->deadline_ns = asked->timeout ? call->started_ns + asked->timeout_ns : 0;
     arm(call);
-    call_trace_read(&call->trace, &asked->headers);
+    call_trace_read(&call->trace, &asked->headers, asked->caller);
     call->headers = asked->headers;
     if (call->method->begin)
         call->method->begin(call);

@@ -35,10 +35,11 @@ struct grpc_config {             /* everything is borrowed for the life of the g
      * date; may be NULL. */
     void (*observe)(void *service);
     /* Asked once for each request, before a call is created, with the value of its
-     * authorization header or NULL. -1 refuses the request with *failure. NULL: every
-     * request is allowed. */
+     * authorization header or NULL. -1 refuses the request with *failure. `caller`, of
+     * CALLER_NAME_BYTES and empty, may get a name for the log. NULL: every request is
+     * allowed. */
     int (*authorize)(void *arg, const struct method *method, const struct peer *peer,
-                     const char *authorization, struct failure *failure);
+                     const char *authorization, char *caller, struct failure *failure);
     void *authorize_arg;
 };
 

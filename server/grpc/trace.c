@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/peer.h"
 #include "grpc/grpc.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -22,14 +21,24 @@ static bool is_traceparent(const char *text)
     return true;
 }
 
-void call_trace_read(struct call_trace *trace, const struct request_headers *headers)
+void call_trace_read(struct call_trace *trace, const struct request_headers *headers,
+                     const char *caller)
 {
     const char *id = metadata_text(headers, "x-request-id");
     const char *parent = metadata_text(headers, "traceparent");
 
+    snprintf(trace->caller, sizeof(trace->caller), "%s", caller);
     snprintf(trace->request_id, sizeof(trace->request_id), "%s", id ? id : "");
     snprintf(trace->traceparent, sizeof(trace->traceparent), "%s",
              parent && is_traceparent(parent) ? parent : "");
+}
+
+/* The name in the token file, or else the subject of the certificate. */
+static const char *caller_of(const struct call_ended *ended)
+{
+    if (ended->trace && ended->trace->caller[0])
+        return ended->trace->caller;
+    return ended->peer ? ended->peer->subject : NULL;
 }
 
 static size_t add(struct log_field *fields, size_t count, const char *key,
@@ -45,7 +54,7 @@ void call_trace_end(const struct grpc_config *config, const struct call_ended *e
 {
     const struct failure *failure = ended->failure;
     uint64_t took_ns = clock_monotonic_ns() - ended->started_ns;
-    struct log_field fields[8 + CALL_LABELS_MAX];
+    struct log_field fields[9 + CALL_LABELS_MAX];
     size_t count = 0;
 
     metric_call(config->metrics, ended->method_id, failure->status, took_ns);
@@ -53,6 +62,7 @@ void call_trace_end(const struct grpc_config *config, const struct call_ended *e
     fields[count++] = (struct log_field)LOG_STR("status", status_name(failure->status));
     fields[count++] = (struct log_field)LOG_U64("took_us", took_ns / 1000);
     count = add(fields, count, "peer", ended->peer ? ended->peer->address : NULL);
+    count = add(fields, count, "caller", caller_of(ended));
     for (size_t i = 0; i < ended->label_count; i++)
         count = add(fields, count, ended->labels[i].key, ended->labels[i].value);
     if (ended->trace) {

@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/peer.h"
 #include "base/status.h"
 #include "grpc/metadata.h"
 
 struct grpc_config;
-struct peer;
 
 enum {
     REQUEST_ID_BYTES_MAX = 64, /* a longer id is cut in the log */
@@ -19,14 +19,16 @@ enum {
     CALL_LABELS_MAX = 3,
 };
 
-/* Copies of request headers; "" where there is none. */
+/* Copies of request headers, and who called; "" where there is none. */
 struct call_trace {
+    char caller[CALLER_NAME_BYTES];
     char request_id[REQUEST_ID_BYTES_MAX + 1]; /* x-request-id */
     char traceparent[TRACEPARENT_BYTES + 1];   /* W3C Trace Context, version 00 */
 };
 
 /* Takes only a well-formed traceparent, and printable characters of the request id. */
-void call_trace_read(struct call_trace *trace, const struct request_headers *headers);
+void call_trace_read(struct call_trace *trace, const struct request_headers *headers,
+                     const char *caller);
 
 struct call_label {
     const char *key, *value; /* the key is a literal */

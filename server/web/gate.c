@@ -78,7 +78,7 @@ static int check_caller(const struct gate *gate, const struct gate_request *aske
         (asked->route && asked->route->kind == ROUTE_METRICS && !config->auth))
         return 0;
     return access_allows(config->access, policy, asked->path, &asked->conn->peer,
-                         asked->authorization, failure);
+                         asked->authorization, NULL, failure);
 }
 
 /* Tells a person with a browser what to do. */

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import reference as ref
+from access import Tokens, bearer
 from held import Service, load
 from streams import HalfSent
 from tritd import CALL_SECONDS, tensor_pb2
@@ -42,6 +43,22 @@ def test_a_call_is_logged_with_peer_layer_and_ids(own):
     assert line["status"] == "OK" and line["run"] == "night" and line["layer"] == "fc1"
     assert line["request_id"] == "job-17" and line["traceparent"] == PARENT
     assert line["peer"].startswith("127.0.0.1:") and line["took_us"] > 0
+
+
+def test_a_call_is_logged_with_its_caller(start, tmp_path):
+    """The name of the token's line, also when it is refused; never the token."""
+    tokens = Tokens(tmp_path / "tokens", night="project", day="read")
+    own = start("--log-level", "debug", "--log-format", "json", "--token-file", tokens.path)
+    project(own, metadata=bearer(tokens.token["night"]))
+    with pytest.raises(grpc.RpcError):
+        project(own, metadata=bearer(tokens.token["day"]))
+    with pytest.raises(grpc.RpcError):
+        project(own)
+    ends(own, caller="night", status="OK")
+    ends(own, caller="day", status="PERMISSION_DENIED")
+    line, = ends(own, status="UNAUTHENTICATED")
+    assert "caller" not in line
+    assert not any(token in own.log() for token in tokens.token.values())
 
 
 def test_a_malformed_traceparent_is_left_out(own):

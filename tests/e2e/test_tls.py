@@ -97,11 +97,14 @@ def mutual(start, authority, server):
     return start(*tls_words(server, authority.path))
 
 
-def test_a_client_certificate_lets_in(mutual, authority):
-    """With --tls-client-ca alone every valid certificate may project."""
+def test_a_client_certificate_lets_in(start, authority, server):
+    """With --tls-client-ca alone every valid certificate may project; the log has its
+    subject as the caller."""
+    mutual = start(*tls_words(server, authority.path), "--log-level", "debug")
     client = authority.issue("rank", subject="/O=Trainers/CN=rank 7", client=True)
     with channel(mutual, authority, client) as connection:
         assert project(connection).report.elements == VALUES.size
+    mutual.wait_log("event=rpc_end", "status=OK", 'caller="CN=rank 7,O=Trainers"')
     with channel(mutual, authority) as connection:
         refused(lambda: project(connection), UNAUTHENTICATED, "certificate")
 

@@ -23,6 +23,7 @@ static const struct peer distant_tls = {.address = "192.0.2.7:5", .encrypted = t
 struct fixture {
     char path[64];
     struct access *access;
+    char caller[CALLER_NAME_BYTES]; /* of the last question */
 };
 
 static void put(struct fixture *fixture, const char *text)
@@ -62,8 +63,9 @@ static enum trit_status ask(struct fixture *fixture, enum policy policy,
 
     failure = failure ? failure : &own;
     *failure = own;
+    fixture->caller[0] = '\0';
     result = access_allows(fixture->access, policy, "/trit.v1.T/M", peer, authorization,
-                           failure);
+                           fixture->caller, failure);
     CHECK((result == 0) == (failure->status == TRIT_OK));
     if (authorization && strlen(authorization) > 10)
         CHECK(!strstr(failure->message, authorization + 7)); /* never the token */
@@ -110,6 +112,7 @@ CASE(by_token, "a token has exactly the policies of its line")
     ask(&fixture, POLICY_PROJECT, &local, TOKEN, &failure);
     CHECK_STR(failure.message,
               "/trit.v1.T/M needs the policy project; reader has read,verify");
+    CHECK_STR(fixture.caller, "reader"); /* although it is denied */
     teardown(&fixture);
 }
 
@@ -129,6 +132,7 @@ CASE(no_token, "without a token, or with an unknown one, the answer is UNAUTHENT
     setup(&fixture, rules, false);
     CHECK_EQ(ask(&fixture, POLICY_READ, &local, NULL, &failure), TRIT_UNAUTHENTICATED);
     CHECK(strstr(failure.message, "authorization: Bearer TOKEN"));
+    CHECK_STR(fixture.caller, "");
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         CHECK_EQ(ask(&fixture, POLICY_READ, &local, wrong[i], &failure),
                  TRIT_UNAUTHENTICATED);
@@ -238,7 +242,7 @@ static void *ask_on(void *arg)
     struct asking *asking = arg;
 
     while (!atomic_load(&asking->stop))
-        if (access_allows(asking->fixture->access, POLICY_READ, "x", &local, TOKEN,
+        if (access_allows(asking->fixture->access, POLICY_READ, "x", &local, TOKEN, NULL,
                           NULL) < 0)
             asking->wrong++;
     return NULL;
