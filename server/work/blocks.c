@@ -26,9 +26,11 @@
 #include "base/number.h"
 #include "work/plan.h"
 
-/* For small messages; for HTTP/2 chunks; for a tile with its scales and codes. */
+/* For small messages; for the 2-bit output of a tile; for its codes and sums; for a tile
+ * with its scales and codes. */
 static const size_t class_bytes[] = {
     8 << 10,
+    18 << 10,
     64 << 10,
     TILE_IN_BYTES_MAX + (4 << 10),
 };

@@ -8,8 +8,8 @@
 #include "work/blocks.h"
 #include "work/plan.h"
 
-static const size_t sizes[] = {0,     1,      8192,   8193,    65536,
-                               65537, 266240, 266241, 1 << 20, 5 << 20};
+static const size_t sizes[] = {0,     1,     8192,   8193,   18432,   18433,
+                               65536, 65537, 266240, 266241, 1 << 20, 5 << 20};
 enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
 
 /* What one block charges to the budget: its slab, or the pages of its own mapping. */
@@ -55,6 +55,22 @@ CASE(large_blocks_are_exact,
     CHECK(blocks_get(blocks, TILE_IN_BYTES_MAX + 4097, &block) == 0);
     CHECK_EQ(block.size, TILE_IN_BYTES_MAX + 4097);
     CHECK_EQ(blocks_mapped_bytes(blocks), 0);
+    blocks_put(blocks, &block);
+    blocks_destroy(blocks);
+}
+
+CASE(packed_outputs_fit,
+     "the 2-bit output of a tile takes a block at most a sixteenth larger than it")
+{
+    const size_t groups = TILE_ELEMENTS_MAX / 128, output = groups * 34;
+    struct budget budget;
+    struct blocks *blocks;
+    struct block block = {0};
+
+    budget_init(&budget, 64 << 20);
+    blocks = blocks_create(&budget);
+    CHECK(blocks_get(blocks, output, &block) == 0);
+    CHECK(block.size <= output + output / 16);
     blocks_put(blocks, &block);
     blocks_destroy(blocks);
 }
