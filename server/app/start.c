@@ -111,6 +111,7 @@ static int start_services(struct app *app, struct failure *failure)
         .reader = app->services_reader,
         .metrics = app->metrics,
         .version = TRITD_VERSION,
+        .inline_bytes_max = SERVICES_INLINE_BYTES_MAX,
     };
 
     return services_create(&app->services, &config, failure);

@@ -66,13 +66,18 @@ void call_submit(struct call_job *job, struct pool *pool, uint64_t units)
     call_submit_part(job, pool, &job->ticket);
 }
 
-void call_submit_inline(struct call_job *job)
+void call_submit_inline(struct call_job *job, struct pool *pool, uint64_t units)
 {
     struct kernels_env env;
 
     job_begin(job);
     kernels_enter(&env);
-    job->run(job);
+    if (units > 0)
+        job_run(&job->job);
+    else
+        job->run(job);
     kernels_leave(&env);
+    if (units > 0)
+        turns_learn(pool_turns(pool), job->call->method_id, units, job->ns);
     job_done(&job->job);
 }

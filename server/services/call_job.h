@@ -37,7 +37,8 @@ void call_submit_part(struct call_job *job, struct pool *pool,
                       const struct ticket *ticket);
 
 /* Does the same on the loop, for a job too small for the pool: run() and done() have
- * been called when it returns. */
-void call_submit_inline(struct call_job *job);
+ * been called when it returns. `units`: as in call_submit; 0: so little work that its
+ * time says nothing about the cost of a unit. */
+void call_submit_inline(struct call_job *job, struct pool *pool, uint64_t units);
 
 #endif

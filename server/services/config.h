@@ -3,6 +3,8 @@
 #ifndef SERVICES_CONFIG_H
 #define SERVICES_CONFIG_H
 
+#include <stddef.h>
+
 struct blocks;
 struct budget;
 struct kernels;
@@ -11,6 +13,8 @@ struct metrics;
 struct pool;
 struct store;
 struct store_reader;
+
+enum { SERVICES_INLINE_BYTES_MAX = 1 << 20 };
 
 struct services_config { /* everything is borrowed for the life of the services */
     const struct kernels *kernels;
@@ -22,6 +26,9 @@ struct services_config { /* everything is borrowed for the life of the services 
     struct store_reader *reader; /* jobs on the pool use it, one at a time */
     struct metrics *metrics;
     const char *version;
+    /* A tensor up to this size is computed on the loop, if its method is quick enough:
+     * SERVICES_INLINE_BYTES_MAX; 0: only one of some KiB. */
+    size_t inline_bytes_max;
 };
 
 #endif

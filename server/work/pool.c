@@ -171,8 +171,8 @@ void pool_submit(struct pool *pool, struct job *job)
     job->sequence = pool->sequence++;
     pool->queue = merge(pool->queue, job);
     pool->queued++;
-    pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->mutex);
+    pthread_cond_signal(&pool->work); /* a worker that is woken finds the mutex free */
 }
 
 unsigned pool_busy(const struct pool *pool)

@@ -111,6 +111,19 @@ def test_a_dense_stream_is_the_golden_projection(machine, case):
     same_report(case, "dense", report)
 
 
+@pytest.mark.parametrize("encoding", [tensor_pb2.ENCODING_DENSE, INT8, PQ2_0], ids=str)
+def test_the_loop_and_the_workers_give_the_same_bits(machine, random, encoding):
+    """The loop computes tiles of a tensor up to 1 MiB; workers those of a larger one."""
+    values = random.standard_normal((65, 4096)).astype(np.float32)
+    larger = machine.ternary.Project(ref.project_request(values, encoding=encoding),
+                                     timeout=CALL_SECONDS)
+    reply = machine.ternary.Project(ref.project_request(values[:64], encoding=encoding),
+                                    timeout=CALL_SECONDS)
+    assert len(reply.data) * 65 == len(larger.data) * 64
+    assert larger.data.startswith(reply.data) and larger.scales.startswith(reply.scales)
+    same_report("loop", encoding, reply.report)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_mlx_agrees_to_2e_6(machine, case):
     """The f32 sums of the MLX layer differ in the last bits; its codes are equal except in the

@@ -75,6 +75,7 @@ static void open_services(struct service *service)
         .budget = &service->budget,
         .metrics = service->metrics,
         .version = "test",
+        .inline_bytes_max = service->options.inline_bytes_max,
     };
     struct grpc_config grpc_config = {
         .limits = &service->options.limits,

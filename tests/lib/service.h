@@ -17,6 +17,7 @@ struct service;
 struct service_options {
     const char *isa;
     unsigned threads;
+    size_t inline_bytes_max; /* 0: workers compute all but tiny calls */
     struct limits limits;
     const char *data_dir; /* of its layers; NULL: none */
 };

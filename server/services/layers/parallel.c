@@ -150,7 +150,7 @@ int parallel_for_start(struct parallel_for *pieces, struct call *call,
     pieces->running = wanted = pieces->worker_count;
     if (here) {
         pieces->workers[0].job.run = worker_ran_inline;
-        call_submit_inline(&pieces->workers[0].job);
+        call_submit_inline(&pieces->workers[0].job, services_of(call)->config.pool, 0);
         return 0;
     }
     call_ticket_open(call, &pieces->ticket, services_of(call)->config.pool,

@@ -15,7 +15,10 @@
 
 enum {
     TILES_IN_FLIGHT_MAX = 32,
-    INLINE_BYTES_MAX = 32768,  /* a tensor this small is computed on the loop */
+    /* A tensor this small is computed on the loop. So is one up to inline_bytes_max, if
+     * the method has taken no longer than this for a tile: other calls wait meanwhile. */
+    INLINE_TINY_BYTES_MAX = 32 << 10,
+    INLINE_TILE_NS_MAX = 100 * 1000,
     AHEAD_BYTES_MAX = 16 << 20 /* in a stream: bytes of one input ahead of the other */
 };
 

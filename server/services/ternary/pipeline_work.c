@@ -254,19 +254,34 @@ static void tile_computed(struct call_job *job)
     }
 }
 
-/* Too little work for the pool. */
-static bool computed_here(const struct pipeline *pipeline, const struct tile *tile)
+/* What it takes says little about the cost of an element. */
+static bool is_tiny(const struct pipeline *pipeline)
 {
     return pipeline->task.op == TASK_PASS ||
-           (pipeline->task.plan.tiles == 1 && tile->span.in_bytes <= INLINE_BYTES_MAX);
+           pipeline->task.plan.in_bytes <= INLINE_TINY_BYTES_MAX;
+}
+
+/* Too little work for the pool: the tile is in the cache of the loop's core, and to wake a
+ * worker and be woken by it takes about as long as the work. */
+static bool computed_here(const struct pipeline *pipeline, const struct tile *tile)
+{
+    const struct call *call = pipeline->call;
+    const struct services_config *config = &services_of(call)->config;
+
+    if (is_tiny(pipeline))
+        return true;
+    return pipeline->task.plan.in_bytes <= config->inline_bytes_max &&
+           turns_cost_ns(pool_turns(config->pool), call->method_id,
+                         tile->span.elements) <= INLINE_TILE_NS_MAX;
 }
 
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
 {
     struct call *call = pipeline->call;
     const struct services_config *config = &services_of(call)->config;
+    const bool here = computed_here(pipeline, tile);
 
-    if (!computed_here(pipeline, tile) && call_admit(call, tile->span.elements) < 0)
+    if (!here && call_admit(call, tile->span.elements) < 0)
         return -1;
     if (!pipeline->twice &&
         tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0)
@@ -276,8 +291,9 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
     state_move(&tile_states, &tile->state, TILE_RUNNING);
     tile->job =
         (struct call_job){.call = call, .run = compute_tile, .done = tile_computed};
-    if (computed_here(pipeline, tile))
-        call_submit_inline(&tile->job);
+    if (here)
+        call_submit_inline(&tile->job, config->pool,
+                           is_tiny(pipeline) ? 0 : tile->span.elements);
     else
         call_submit(&tile->job, config->pool, tile->span.elements);
     return 0;

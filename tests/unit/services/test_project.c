@@ -6,6 +6,7 @@
 #include "kernels/kernels.h"
 #include "proto/framing.h"
 #include "proto/scan.h"
+#include "services/config.h"
 #include "tests/lib/asks.h"
 #include "tests/lib/check.h"
 
@@ -211,9 +212,12 @@ static void every_cut(struct service *service, enum trit_encoding encoding,
     }
 }
 
-CASE(same_bits,
-     "replies and reports have the same bits for every ISA, thread count and cut")
+CASE(
+    same_bits,
+    "replies and reports have the same bits for every ISA, thread count and cut, and when "
+    "the loop computes")
 {
+    enum { MACHINES = 3 }; /* one worker, three, and the loop */
     static const enum trit_encoding encodings[] = {TRIT_ENCODING_DENSE,
                                                    TRIT_ENCODING_INT8};
     const struct kernels *tables[KERNELS_TABLES_MAX];
@@ -223,12 +227,13 @@ CASE(same_bits,
     for (size_t e = 0; e < 2; e++) {
         struct answer first = {0};
 
-        for (size_t i = 0; i < 2 * count; i++) {
+        for (size_t i = 0; i < MACHINES * count; i++) {
             struct service_options options = service_defaults();
             struct service *service;
 
-            options.isa = kernels_name(tables[i / 2]);
-            options.threads = i % 2 ? 3 : 1;
+            options.isa = kernels_name(tables[i / MACHINES]);
+            options.threads = i % MACHINES == 1 ? 3 : 1;
+            options.inline_bytes_max = i % MACHINES == 2 ? SERVICES_INLINE_BYTES_MAX : 0;
             service = service_open(&options);
             every_cut(service, encodings[e], &first);
             service_close(service);
