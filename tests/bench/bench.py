@@ -4,7 +4,7 @@
     tests/bench/bench.py OUTPUT PEERS_PYTHON BENCH_PROGRAM...
 
 bench_kernels and bench_linear append JSON lines to the file they are given;
-bench_rpc and bench_tls print them and are given daemons of their own;
+bench_rpc, bench_unary and bench_tls print them and are given daemons of their own;
 kernels_peers.py and bench_project.py run under PEERS_PYTHON, which has what they
 compare with and the package trit. A line has measure, figure and unit, and where
 there is a goal also goal, holds and against.
@@ -27,9 +27,10 @@ PEAK_MIB_MAX = 128
 VERDICTS = {True: "holds", False: "MISSED", None: "not measured"}
 
 
-def entry(measure, figure, unit, goal=None, holds=None, against=None):
+def entry(measure, figure, unit, goal=None, holds=None, against=None, **quartiles):
+    """`quartiles`: q1 and q3, where the figure is a median."""
     return dict(measure=measure, figure=figure, unit=unit, goal=goal, holds=holds,
-                against=against)
+                against=against, **quartiles)
 
 
 def lines(text):
@@ -98,6 +99,16 @@ def rpc(program, folder):
     return found
 
 
+def unary(program, folder):
+    daemon = Daemon(folder)
+    try:
+        done = subprocess.run([program, daemon.rpc, str(daemon.process.pid)], check=True,
+                              stdout=subprocess.PIPE, text=True)
+    finally:
+        daemon.stop()
+    return lines(done.stdout)
+
+
 def tls(program, folder):
     folder = pathlib.Path(folder)
     authority = Authority(folder)
@@ -132,7 +143,8 @@ def table(entries):
 
 def main():
     output, python, programs = sys.argv[1], sys.argv[2], sys.argv[3:]
-    benches = {"bench_rpc": rpc, "bench_tls": tls, "bench_linear": products}
+    benches = {"bench_rpc": rpc, "bench_unary": unary, "bench_tls": tls,
+               "bench_linear": products}
     programs = [program for program in programs  # bench_checkpoints runs it
                 if pathlib.Path(program).name != "bench_path"]
     runs = [(benches.get(pathlib.Path(program).name, kernels), program)
