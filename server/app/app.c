@@ -43,6 +43,7 @@ static void move(struct app *app, enum app_state to)
 static void close_modules(struct app *app)
 {
     app_memory_stop(app);
+    app_disk_stop(app);
     web_stop(app->web);
     net_destroy(app->net);
     pool_stop(app->pool);

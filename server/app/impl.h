@@ -14,6 +14,16 @@
 
 enum { METHODS_MAX = 64, SIGNALS = 3 };
 
+enum disk_state { DISK_GOOD, DISK_FULL, DISK_HANGS };
+
+struct disk { /* see disk.c; without a data directory it is always good */
+    struct timer timer;
+    uv_fs_t request;
+    bool asking, stopped;
+    _Atomic unsigned state; /* enum disk_state; the loop writes it, the web reads it */
+    _Atomic uint64_t free;  /* bytes */
+};
+
 struct app {
     struct config config;   /* a copy, which app_reload changes; the loop's thread */
     _Atomic unsigned state; /* enum app_state; the loop moves it, the web reads it */
@@ -33,6 +43,7 @@ struct app {
     struct timers *timers;
     struct budget budget;
     struct timer trim; /* gives freed pages back to the system */
+    struct disk disk;
     struct blocks *blocks;
     const struct kernels *kernels;
     struct pool *pool;
@@ -56,6 +67,18 @@ void app_memory_stop(struct app *app);
 
 /* False: there is little memory for calls; `why` says so. Any thread. */
 bool app_memory_suffices(const struct app *app, char *why, size_t bytes);
+
+/* ---- disk.c ---- */
+
+/* Asks how much of the data directory's disk is free, from now on. After the services. */
+void app_disk_start(struct app *app);
+
+/* Asks no more; before the timers are closed. */
+void app_disk_stop(struct app *app);
+
+/* False: the disk is nearly full, does not answer, or the store's last commit failed;
+ * `why` says so. Any thread. */
+bool app_disk_suffices(const struct app *app, char *why, size_t bytes);
 
 /* ---- reload.c ---- */
 

@@ -23,6 +23,8 @@ static int serve(const struct config *config)
     struct app *app;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ,
+           SIG_IGN); /* a write beyond `ulimit -f` fails like one on a full disk */
     if (app_start(&app, config, &failure) < 0)
         return complain(&failure, 1);
     printf("tritd ready %s\n", app_addresses(app));

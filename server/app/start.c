@@ -203,7 +203,9 @@ static int ready(void *arg, char *why, size_t bytes)
 
     switch ((enum app_state)atomic_load(&app->state)) {
     case APP_SERVING:
-        return app_memory_suffices(app, why, bytes) ? 0 : -1;
+        return app_memory_suffices(app, why, bytes) && app_disk_suffices(app, why, bytes)
+                   ? 0
+                   : -1;
     case APP_STARTING:
         snprintf(why, bytes, "starting");
         return -1;
@@ -258,5 +260,6 @@ int app_start_modules(struct app *app, struct failure *failure)
         start_layers(app, failure) < 0 || start_services(app, failure) < 0 ||
         start_grpc(app, failure) < 0 || start_net(app, failure) < 0)
         return -1;
+    app_disk_start(app);
     return start_web(app, failure);
 }

@@ -58,6 +58,9 @@ struct limits {
     uint64_t rate_ms;            /* over which it is measured */
     uint64_t queue_ms_max;       /* work that would wait longer; RESOURCE_EXHAUSTED */
     uint32_t store_queue_max;    /* reports that wait for the store; RESOURCE_EXHAUSTED */
+    uint64_t best_effort_ms;     /* a BEST_EFFORT answer waits for its report; stored is
+                                  * false then */
+    uint64_t disk_free_min;      /* bytes free on the data directory's disk; not ready */
 };
 
 static inline struct limits limits_default(void)
@@ -80,6 +83,8 @@ static inline struct limits limits_default(void)
         .rate_ms = 30 * 1000,
         .queue_ms_max = 60 * 1000,
         .store_queue_max = 4096,
+        .best_effort_ms = 200,
+        .disk_free_min = 64 << 20,
     };
 }
 

@@ -16,15 +16,19 @@
 
 /* ---- the status ------------------------------------------------------------------- */
 
-static bool store_fails(const struct health *health)
+bool health_store_fails(const struct health *health)
 {
-    return health->store_failed_ns && clock_monotonic_ns() - health->store_failed_ns <
-                                          (uint64_t)HEALTH_STORE_FAILED_MS * 1000000u;
+    const uint64_t failed_ns = atomic_load(&health->store_failed_ns);
+
+    return failed_ns &&
+           clock_monotonic_ns() - failed_ns < (uint64_t)HEALTH_STORE_FAILED_MS * 1000000u;
 }
 
 static enum health_status status_of(const struct call *call)
 {
-    return grpc_draining(call->grpc) || store_fails(&services_of(call)->health)
+    const struct health *health = &services_of(call)->health;
+
+    return grpc_draining(call->grpc) || health->disk_bad || health_store_fails(health)
                ? HEALTH_NOT_SERVING
                : HEALTH_SERVING;
 }

@@ -128,6 +128,7 @@ static void get_run(struct call_job *job)
     pthread_mutex_unlock(&services->reader_lock);
     if (result < 0)
         return;
+    report.has_stored = report.stored = true;
     space = reply_space(query, REPORT_BYTES_MAX + 16);
     if (space)
         query->count = encode_report_got(&report, space, REPORT_BYTES_MAX + 16);
@@ -221,7 +222,10 @@ static bool list_visit(void *arg, const struct trit_report *report)
     space = reply_space(query, REPORT_BYTES_MAX + 16);
     if (!space)
         return false;
-    query->count += encode_report_entry(report, space, REPORT_BYTES_MAX + 16);
+    struct trit_report stored = *report;
+
+    stored.has_stored = stored.stored = true;
+    query->count += encode_report_entry(&stored, space, REPORT_BYTES_MAX + 16);
     memcpy(query->last.run, report->run, sizeof(report->run));
     memcpy(query->last.layer, report->layer, sizeof(report->layer));
     query->last.step = report->step;

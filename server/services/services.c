@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/services.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/budget.h"
@@ -90,6 +91,21 @@ void services_destroy(struct services *services)
     health_fini(&services->health);
     pthread_mutex_destroy(&services->reader_lock);
     free(services);
+}
+
+void services_set_disk(struct services *services, bool good)
+{
+    services->health.disk_bad = !good;
+}
+
+bool services_store_works(const struct services *services, char *why, size_t bytes)
+{
+    if (!health_store_fails(&services->health))
+        return true;
+    snprintf(why, bytes,
+             "reports could not be stored within the last %d s; the log says why",
+             HEALTH_STORE_FAILED_MS / 1000);
+    return false;
 }
 
 void services_observe(void *arg)

@@ -5,6 +5,7 @@
 #ifndef SERVICES_SERVICES_H
 #define SERVICES_SERVICES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/policy.h"
@@ -25,6 +26,14 @@ const struct method *const *services_methods(size_t *count);
 
 /* What a caller of the method needs. Of a method that is not in the table: admin. */
 enum policy services_policy(const struct method *method);
+
+/* Whether reports have a disk with space; without one, health says NOT_SERVING. Only the
+ * loop's thread; call grpc_notify after a change. */
+void services_set_disk(struct services *services, bool good);
+
+/* False: the last commit of a report failed less than HEALTH_STORE_FAILED_MS ago; `why`
+ * says so. Any thread. */
+bool services_store_works(const struct services *services, char *why, size_t bytes);
 
 /* For grpc_config.observe and web_config.observe: updates the metrics of budget and pool.
  * Any thread. */

@@ -19,7 +19,8 @@ enum {
 struct health {
     struct list watches;
     size_t watch_count;
-    uint64_t store_failed_ns; /* monotonic; 0: the last commit succeeded */
+    bool disk_bad;
+    _Atomic uint64_t store_failed_ns; /* monotonic; 0: the last commit succeeded */
     struct timer recheck;
     struct timers *timers; /* NULL before the first failure */
     struct grpc *grpc;
@@ -30,6 +31,7 @@ struct services {
     struct tiles tiles; /* free list */
     struct health health;
     pthread_mutex_t reader_lock; /* of config.reader, for jobs on the pool */
+    size_t reports_late; /* best-effort answers that went before their reports' commit */
 };
 
 static inline struct services *services_of(const struct call *call)

@@ -47,7 +47,8 @@ static int pack_task(struct call *call, struct pipeline *pipeline,
 
     memcpy(spec.shape, tensor->shape, sizeof(spec.shape));
     if (encoded_reply_check_report(call, &wire->layer, wire->report) < 0 ||
-        check_encodings(call, wire) < 0 || tensor_call_layer(call, &wire->layer) < 0 ||
+        check_encodings(call, wire) < 0 ||
+        tensor_call_layer(call, &wire->layer, wire->durability) < 0 ||
         tensor_call_plan(call, &spec, &task->plan) < 0 ||
         check_group_size(call, &task->plan) < 0)
         return -1;

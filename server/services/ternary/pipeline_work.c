@@ -334,6 +334,7 @@ void pipeline_cancel(struct pipeline *pipeline)
 void pipeline_fini(struct pipeline *pipeline)
 {
     pipeline_cancel(pipeline);
+    report_write_fini(&pipeline->report_write);
     merge_fini(&pipeline->merge);
     fingerprint_destroy(pipeline->fingerprint);
     account_free(pipeline->call->account, pipeline->in_scales);

@@ -25,7 +25,7 @@ static int project_task(struct call *call, struct pipeline *pipeline,
     if (encoded_reply_check_report(call, &wire->layer, wire->report) < 0 ||
         check_enum(call, "options.partial_group", &partial_group_names,
                    wire->partial_group) < 0 ||
-        tensor_call_layer(call, &wire->layer) < 0)
+        tensor_call_layer(call, &wire->layer, wire->durability) < 0)
         return -1;
     if (tensor_call_plan(call, &spec, &task->plan) < 0)
         return -1;

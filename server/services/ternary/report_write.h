@@ -2,12 +2,24 @@
 /* Writes a report to the store, for a call whose request carries a layer.
  *
  *   NONE --layer checked--> WANTED --open--> OPEN --commit--> COMMITTING --done--> CLOSED
- *                                             |                                      ^
- *                                             +-----------------drop-----------------+
+ *                              |              |                                      ^
+ *                              +-- no store --+-----------------drop-----------------+
+ *
+ * A DURABLE write (the default) holds up its call: until the store takes it, while the
+ * store has too many codes to write, and until it is on disk. A BEST_EFFORT write does
+ * not, and its call never fails with it:
+ * - A store that refuses it leaves the call without a write.
+ * - A store that is behind with its codes gets the report without codes, so that flips
+ *   are not counted.
+ * - The answer waits for the commit for at most limits.best_effort_ms, and not at all
+ *   while an earlier answer's commit is late. The answer has the report as it was before
+ *   the commit then, with `stored` false.
+ * So its put has a report of its own, which the store may fill after the answer.
  */
 #ifndef TERNARY_REPORT_WRITE_H
 #define TERNARY_REPORT_WRITE_H
 
+#include "async/loop.h"
 #include "base/states.h"
 #include "store/store.h"
 
@@ -25,27 +37,38 @@ enum report_write_state {
 extern const struct states report_write_states;
 
 struct report_write {
-    struct store_put put; /* put.report is the report of the call */
+    struct store_put put;
+    struct trit_report *answer; /* the report of the call; put.report, if DURABLE */
+    struct trit_report *filed;  /* put.report, if BEST_EFFORT; malloc'ed */
     struct call *call;
     enum report_write_state state;
+    bool best_effort, without_codes;
+    bool answered; /* `written` was called */
+    struct timer patience;
     void (*written)(struct call *call); /* of report_write_commit */
 };
 
-/* Copies run, layer and step into put.report and makes the write WANTED. Does not use the
- * store. INVALID_ARGUMENT: a name or the step is invalid. */
-int report_write_want(struct report_write *report_write,
-                      const struct wire_layer_ref *layer, struct failure *failure);
+/* `answer` is the report of the call, and outlives the write. */
+void report_write_init(struct report_write *report_write, struct trit_report *answer);
+void report_write_fini(struct report_write *report_write);
 
-/* Begins the put. RESOURCE_EXHAUSTED: the store's queue is full. */
+/* Copies the layer's key and shard into the report and makes the write WANTED. Does not
+ * use the store. INVALID_ARGUMENT: a name, the step or the shard is invalid. */
+int report_write_want(struct report_write *report_write,
+                      const struct wire_layer_ref *layer, bool best_effort,
+                      struct failure *failure);
+
+/* Begins the put. DURABLE: RESOURCE_EXHAUSTED: the store's queue is full. */
 int report_write_open(struct report_write *report_write, struct call *call);
 
-/* Gives the next 2-bit codes of the tensor to the store if the write is OPEN. Throttles
- * the call while the store has too much to write. */
+/* Gives the next 2-bit codes of the tensor to the store if the write is OPEN. While the
+ * store has too much to write, a DURABLE write throttles the call. */
 void report_write_codes(struct report_write *report_write, const void *bytes,
                         size_t count);
 
-/* Commits put.report. `written` is called on the loop unless the call has ended by then;
- * put.failure and put.report have the result. */
+/* Files the call's report, unless the write is CLOSED. `written` is called on the loop,
+ * perhaps before this returns, unless the call has ended by then. The report then says
+ * whether it is stored; put.failure says why a DURABLE one is not. */
 void report_write_commit(struct report_write *report_write,
                          void (*written)(struct call *call));
 

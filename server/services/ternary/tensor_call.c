@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "obs/metrics.h"
+#include "proto/names.h"
 #include "services/ternary/report.h"
 #include "services/ternary/twice.h"
 
@@ -42,15 +43,18 @@ void tensor_begin(struct call *call)
     state->pipeline.emits_chunks = state->ops->stream;
     state->pipeline.tensor.field = state->ops->data_field;
     state->pipeline.reference.field = "reference.data";
-    state->pipeline.report_write.put.report = &state->report;
+    report_write_init(&state->pipeline.report_write, &state->report);
 }
 
-int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer)
+int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer,
+                      uint32_t durability)
 {
+    if (check_enum(call, "options.durability", &durability_names, durability) < 0)
+        return -1;
     if (!layer->present && layer->layer[0] == '\0' && layer->step == 0)
         return 0;
     if (report_write_want(&tensor_call_pipeline(call)->report_write, layer,
-                          &call->failure) < 0)
+                          durability == TRIT_BEST_EFFORT, &call->failure) < 0)
         return -1;
     call_label(call, "run", tensor_call_report_of(call)->run);
     call_label(call, "layer", tensor_call_report_of(call)->layer);
@@ -356,7 +360,7 @@ void tensor_call_report(struct call *call, void (*reply)(struct call *call))
         metric_add(call->config->metrics, M_NOT_TERNARY, 1);
     if (report->non_finite)
         metric_add(call->config->metrics, M_NON_FINITE, 1);
-    if (pipeline->report_write.state != REPORT_WRITE_OPEN) {
+    if (pipeline->report_write.state == REPORT_WRITE_NONE) {
         reply(call);
         return;
     }

@@ -74,8 +74,10 @@ void tensor_fini(struct call *call);
  * in a stream, and one whose codes are too many for the store. */
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan);
 
-/* If the request carries a layer: copies it into the report and wants a write. */
-int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer);
+/* Checks options.durability. If the request carries a layer: copies it into the report
+ * and wants a write. */
+int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer,
+                      uint32_t durability);
 
 /* Makes the report from the merged tiles, files it if the request carries a layer, and
  * then calls `reply`. */

@@ -19,11 +19,15 @@ static uint64_t elements_of(const struct plan_spec *spec)
 /* The codes of a tensor that is one tile reach the store in one piece. */
 static int check_filed(struct call *call, const struct plan *plan)
 {
-    const struct report_write *report_write = &tensor_call_pipeline(call)->report_write;
+    struct report_write *report_write = &tensor_call_pipeline(call)->report_write;
 
     if (!plan->whole || report_write->state != REPORT_WRITE_WANTED ||
         plan->elements / 4 <= STORE_CODES_PENDING_MAX)
         return 0;
+    if (report_write->best_effort) {
+        report_write->without_codes = true;
+        return 0;
+    }
     metric_limit(call->config->metrics, L_WHOLE_ELEMENTS);
     return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "layer",
                       "the tensor has one scale and %" PRIu64

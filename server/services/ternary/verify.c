@@ -106,7 +106,7 @@ static int unary_reference_task(struct call *call, struct pipeline *pipeline)
         decode_header(call, "reference.", &call->scan.parts[PART_REFERENCE], &reference) <
             0 ||
         check_options(call, &wire, true) < 0 || check_reference(call, &reference) < 0 ||
-        tensor_call_layer(call, &wire.layer) < 0 ||
+        tensor_call_layer(call, &wire.layer, wire.durability) < 0 ||
         make_plan(call, &wire, &reference, &pipeline->task.plan) < 0)
         return -1;
     pipeline->task.has_reference = true;
@@ -135,7 +135,7 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
     if (decode_unary(call, &wire) < 0 ||
         decode_header(call, "tensor.", &parts[PART_TENSOR], &tensor) < 0 ||
         check_options(call, &wire, has_reference) < 0 ||
-        (!has_reference && tensor_call_layer(call, &wire.layer) < 0) ||
+        (!has_reference && tensor_call_layer(call, &wire.layer, wire.durability) < 0) ||
         make_plan(call, &wire, &tensor, &plan) < 0)
         return -1;
     if (has_reference) {
@@ -162,7 +162,7 @@ static int stream_task(struct call *call, struct pipeline *pipeline)
     reference = (struct wire_tensor){.dtype = wire.reference_dtype};
     if (check_options(call, &wire, wire.reference_dtype != 0) < 0 ||
         (wire.reference_dtype && check_reference(call, &reference) < 0) ||
-        tensor_call_layer(call, &wire.layer) < 0 ||
+        tensor_call_layer(call, &wire.layer, wire.durability) < 0 ||
         make_plan(call, &wire, &wire.tensor, &pipeline->task.plan) < 0)
         return -1;
     pipeline->task.has_reference = wire.reference_dtype != 0;

@@ -18,7 +18,8 @@ CASE(pipeline_moves, "a pipeline completes once, after its last tile is merged")
 CASE(report_write_moves, "a report to store is committed or dropped, once")
 {
     check_moves(&report_write_states,
-                "none>wanted wanted>open open>committing open>closed committing>closed");
+                "none>wanted wanted>open wanted>closed open>committing open>closed "
+                "committing>closed");
 }
 
 CASE(tensor_call_moves, "a reference comes before the tensor, each once")

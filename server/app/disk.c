@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How much space is free on the disk of the data directory. libuv asks on a thread of its
+ * own, because a disk that hangs would hold up the loop. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "app/impl.h"
+#include "base/clock.h"
+#include "grpc/grpc.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "services/services.h"
+
+enum {
+    CHECK_MS = 2000,
+    /* A disk that has not answered for this long hangs. */
+    ANSWER_MS = 10 * 1000,
+    MIB = 1 << 20,
+};
+
+static const uint64_t ms_ns = 1000000;
+
+static void check_later(struct app *app)
+{
+    timer_arm(app->timers, &app->disk.timer, clock_monotonic_ns() + CHECK_MS * ms_ns);
+}
+
+/* The disk's state as of now goes to readiness, health and the log. */
+static void tell(struct app *app, enum disk_state state)
+{
+    struct disk *disk = &app->disk;
+
+    if (atomic_exchange(&disk->state, state) == (unsigned)state)
+        return;
+    services_set_disk(app->services, state == DISK_GOOD);
+    if (app->grpc)
+        grpc_notify(app->grpc);
+    if (state == DISK_GOOD)
+        log_event(app->log, LOG_INFO, "disk_recovered",
+                  LOG_FIELDS(LOG_U64("free_bytes", disk->free)));
+    else
+        log_event(app->log, LOG_WARN,
+                  state == DISK_FULL ? "disk_nearly_full" : "disk_hangs",
+                  LOG_FIELDS(LOG_STR("data_dir", app->config.data_dir),
+                             LOG_U64("free_bytes", disk->free)));
+}
+
+static void answered(uv_fs_t *request)
+{
+    struct app *app = LIST_OWNER(request, struct app, disk.request);
+    struct disk *disk = &app->disk;
+
+    disk->asking = false;
+    if (request->result == 0) {
+        const uv_statfs_t *found = request->ptr;
+
+        atomic_store(&disk->free, found->f_bavail * found->f_bsize);
+        metric_set(app->metrics, M_DISK_FREE, disk->free);
+    }
+    uv_fs_req_cleanup(request);
+    if (disk->stopped)
+        return;
+    if (request->result == 0)
+        tell(app, disk->free < app->config.limits.disk_free_min ? DISK_FULL : DISK_GOOD);
+    check_later(app);
+}
+
+static void ask(struct timer *timer)
+{
+    struct app *app = LIST_OWNER(timer, struct app, disk.timer);
+    struct disk *disk = &app->disk;
+
+    if (disk->asking) {
+        tell(app, DISK_HANGS);
+        return;
+    }
+    if (uv_fs_statfs(&app->loop, &disk->request, app->config.data_dir, answered) != 0) {
+        check_later(app);
+        return;
+    }
+    disk->asking = true;
+    timer_arm(app->timers, timer, clock_monotonic_ns() + ANSWER_MS * ms_ns);
+}
+
+void app_disk_start(struct app *app)
+{
+    timer_init(&app->disk.timer, ask);
+    app->disk.free = UINT64_MAX;
+    if (app->config.data_dir)
+        ask(&app->disk.timer);
+}
+
+void app_disk_stop(struct app *app)
+{
+    app->disk.stopped = true;
+    if (app->timers)
+        timer_disarm(app->timers, &app->disk.timer);
+}
+
+bool app_disk_suffices(const struct app *app, char *why, size_t bytes)
+{
+    switch ((enum disk_state)atomic_load(&app->disk.state)) {
+    case DISK_FULL:
+        snprintf(why, bytes,
+                 "the disk of --data-dir is nearly full: %" PRIu64
+                 " MiB are free, --disk-free-min is %" PRIu64 " MiB",
+                 atomic_load(&app->disk.free) / MIB,
+                 app->config.limits.disk_free_min / MIB);
+        return false;
+    case DISK_HANGS:
+        snprintf(why, bytes, "the disk of --data-dir has not answered for %d s",
+                 ANSWER_MS / 1000);
+        return false;
+    case DISK_GOOD:
+        break;
+    }
+    return services_store_works(app->services, why, bytes);
+}
