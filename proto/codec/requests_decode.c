@@ -15,25 +15,9 @@ static int part_decode(const struct message *message, const struct scan_part *pa
 static int layer_ref(const trit_v1_LayerRef *from, struct wire_layer_ref *out,
                      char error[CODEC_ERROR_BYTES])
 {
-    if (wire_text("layer.run", from->run.bytes, from->run.size, TRIT_NAME_BYTES_MAX,
-                  out->run, error) != 0 ||
-        wire_text("layer.layer", from->layer.bytes, from->layer.size, TRIT_NAME_BYTES_MAX,
-                  out->layer, error) != 0)
-        return -1;
-    out->step = from->step;
-    out->attempt = from->attempt;
-    out->replica = from->replica;
-    out->has_shard = from->has_shard;
-    if (from->has_shard) {
-        out->global_rank = from->shard.global_shape_count;
-        out->offset_rank = from->shard.offset_count;
-        memcpy(out->global_shape, from->shard.global_shape,
-               from->shard.global_shape_count * sizeof(out->global_shape[0]));
-        memcpy(out->offset, from->shard.offset,
-               from->shard.offset_count * sizeof(out->offset[0]));
-    }
-    out->present = out->run[0] != '\0';
-    return 0;
+    static const struct layer_names names = {"layer.run", "layer.layer"};
+
+    return wire_layer_ref(from, &names, out, error);
 }
 
 /* ---- project ----------------------------------------------------------------------- */

@@ -13,25 +13,6 @@ _Static_assert(trit_v1_ReportsListRequest_size <= REQUEST_HEAD_BYTES_MAX &&
                        REQUEST_HEAD_BYTES_MAX,
                "every head fits");
 
-static void layer_ref(trit_v1_LayerRef *out, const struct wire_layer_ref *from)
-{
-    out->run.size = wire_text_put(out->run.bytes, sizeof(out->run.bytes), from->run);
-    out->layer.size =
-        wire_text_put(out->layer.bytes, sizeof(out->layer.bytes), from->layer);
-    out->step = from->step;
-    out->attempt = from->attempt;
-    out->replica = from->replica;
-    out->has_shard = from->has_shard;
-    if (from->has_shard) {
-        out->shard.global_shape_count = (pb_size_t)from->global_rank;
-        out->shard.offset_count = (pb_size_t)from->offset_rank;
-        memcpy(out->shard.global_shape, from->global_shape,
-               from->global_rank * sizeof(from->global_shape[0]));
-        memcpy(out->shard.offset, from->offset,
-               from->offset_rank * sizeof(from->offset[0]));
-    }
-}
-
 /* ---- project ----------------------------------------------------------------------- */
 
 static bool project_options(trit_v1_ProjectOptions *out, const struct wire_project *from)
@@ -55,7 +36,7 @@ size_t encode_project(const struct wire_project *request,
     trit_v1_ProjectRequest wire = {.has_layer = request->layer.present};
     trit_v1_Tensor wire_tensor;
     wire.has_options = project_options(&wire.options, request);
-    layer_ref(&wire.layer, &request->layer);
+    wire_layer_ref_put(&wire.layer, &request->layer);
     wire_tensor_put(&wire_tensor, tensor);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     return pb_encode(&stream, trit_v1_ProjectRequest_fields, &wire) &&
@@ -76,7 +57,7 @@ size_t encode_project_start(const struct wire_project *request, uint8_t *out,
         .shape_count = (pb_size_t)request->tensor.rank,
     };
     wire.has_options = project_options(&wire.options, request);
-    layer_ref(&wire.layer, &request->layer);
+    wire_layer_ref_put(&wire.layer, &request->layer);
     memcpy(wire.shape, request->tensor.shape,
            request->tensor.rank * sizeof(wire.shape[0]));
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
@@ -132,7 +113,7 @@ size_t encode_verify(const struct wire_verify *request, uint64_t scale_bytes,
                      size_t capacity, size_t cut[2])
 {
     trit_v1_VerifyRequest wire = {.has_layer = request->layer.present};
-    layer_ref(&wire.layer, &request->layer);
+    wire_layer_ref_put(&wire.layer, &request->layer);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     size_t at[2];
     if (!verify_options_head(&stream, request, scale_bytes))
@@ -160,7 +141,7 @@ size_t encode_verify_start(const struct wire_verify *request, uint64_t scale_byt
         .shape_count = (pb_size_t)request->tensor.rank,
         .reference_dtype = (int32_t)request->reference_dtype,
     };
-    layer_ref(&wire.layer, &request->layer);
+    wire_layer_ref_put(&wire.layer, &request->layer);
     memcpy(wire.shape, request->tensor.shape,
            request->tensor.rank * sizeof(wire.shape[0]));
 
@@ -203,7 +184,7 @@ size_t encode_pack(const struct wire_pack *request, uint64_t scale_bytes,
 {
     trit_v1_PackRequest wire = {.has_layer = request->layer.present};
     wire.has_options = pack_options(&wire.options, request);
-    layer_ref(&wire.layer, &request->layer);
+    wire_layer_ref_put(&wire.layer, &request->layer);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     if (!pb_encode(&stream, trit_v1_PackRequest_fields, &wire) ||
         !wire_blob_head(&stream, 14, scale_bytes))
@@ -225,7 +206,7 @@ size_t encode_pack_start(const struct wire_pack *request, uint64_t scale_bytes,
         .shape_count = (pb_size_t)request->tensor.rank,
     };
     wire.has_options = pack_options(&wire.options, request);
-    layer_ref(&wire.layer, &request->layer);
+    wire_layer_ref_put(&wire.layer, &request->layer);
     memcpy(wire.shape, request->tensor.shape,
            request->tensor.rank * sizeof(wire.shape[0]));
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);

@@ -74,7 +74,7 @@ static const struct field_name names_layer[] = {
     {6, "replica", 0, NULL},
     {0},
 };
-static const struct message message_layer = {trit_v1_LayerRef_fields, names_layer};
+const struct message message_layer = {trit_v1_LayerRef_fields, names_layer};
 
 static const struct field_name names_project_options[] = {
     {1, "group_size", 0, NULL},

@@ -29,7 +29,8 @@ struct message {
 extern const struct message message_tensor, message_chunk, message_project,
     message_project_start, message_verify, message_verify_start, message_verify_options,
     message_pack, message_pack_start, message_unpack, message_reports_get,
-    message_reports_list, message_report, message_report_got, message_projected;
+    message_reports_list, message_report, message_report_got, message_projected,
+    message_layer;
 
 /* Decodes into `out`, the nanopb struct of `message`, which it clears first. */
 int wire_decode(const struct message *message, const uint8_t *bytes, size_t count,
@@ -41,6 +42,14 @@ int wire_text(const char *name, const pb_byte_t *bytes, size_t size, size_t max,
               char *out, char error[CODEC_ERROR_BYTES]);
 /* The reverse; returns the length. `capacity` is that of out. */
 pb_size_t wire_text_put(pb_byte_t *out, size_t capacity, const char *text);
+
+/* How errors call the names of a LayerRef: "layer.run", "layer.layer". */
+struct layer_names {
+    const char *run, *layer;
+};
+int wire_layer_ref(const trit_v1_LayerRef *from, const struct layer_names *names,
+                   struct wire_layer_ref *out, char error[CODEC_ERROR_BYTES]);
+void wire_layer_ref_put(trit_v1_LayerRef *out, const struct wire_layer_ref *from);
 
 void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from);
 int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,

@@ -143,6 +143,18 @@ VECTORS = {
     "reports_list": report.ReportsListRequest(
         run="r", layer="l", step_from=0, step_to=1 << 62, latest_only=True,
         page_size=1000, page_token="r/l/7"),
+    "reports_watch": report.ReportsWatchRequest(run="r", cursor="17"),
+    "reports_compare": report.ReportsCompareRequest(a=LAYER, b=tensor.LayerRef(
+        run="q", layer="m", step=9, attempt=2, replica=3)),
+    "reports_rewind": report.ReportsRewindRequest(run="r", step=1 << 62),
+    "reports_fork": report.ReportsForkRequest(run="r", step=7, new_run="s"),
+    "reports_delete": report.ReportsDeleteRequest(run="r", layer="l", step_from=0, step_to=9),
+    "watched": report.ReportsWatchResponse(report=a_report(), cursor="18"),
+    "compared": report.ReportsCompareResponse(equal=False, elements=300, codes_differing=5,
+                                              scale_ratio_max=1.5, first_group=0),
+    "rewound": report.ReportsRewindResponse(attempt=3),
+    "forked": report.ReportsForkResponse(reports=1 << 40),
+    "deleted": report.ReportsDeleteResponse(reports=1 << 40),
     "health_check": health.HealthCheckRequest(service="trit.v1.Ternary"),
     "projected": ternary.ProjectResponse(report=a_report(), encoding=1, dtype=4,
                                          shape=[2, 3], scales=SCALES, data=DATA),

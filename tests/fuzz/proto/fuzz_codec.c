@@ -2,6 +2,8 @@
 /* Every decoder but those of Layers: accepts or names what is wrong (decoders.h). */
 #include <jansson.h>
 
+#include "proto/codec/history.h"
+
 #include "decoders.h"
 #include "proto/report_json.h"
 
@@ -209,10 +211,38 @@ static bool page(const struct scan_part *in, struct encoded *out)
     return true;
 }
 
+/* ---- the history ---------------------------------------------------------------- */
+
+#define HISTORY_REQUEST(name)                                                            \
+    static bool name(const struct scan_part *in, struct encoded *out)                    \
+    {                                                                                    \
+        struct wire_##name request;                                                      \
+        if (!accepted(decode_##name(in, &request, error)))                               \
+            return false;                                                                \
+        out->count = encode_##name(&request, out->bytes, sizeof(out->bytes));            \
+        return true;                                                                     \
+    }
+HISTORY_REQUEST(reports_watch)
+HISTORY_REQUEST(reports_compare)
+HISTORY_REQUEST(reports_rewind)
+HISTORY_REQUEST(reports_fork)
+HISTORY_REQUEST(reports_delete)
+
+static bool compared(const struct scan_part *in, struct encoded *out)
+{
+    struct wire_compared reply;
+    if (!accepted(decode_compared(in, &reply, error)))
+        return false;
+    out->count = encode_compared(&reply, out->bytes, sizeof(out->bytes));
+    return true;
+}
+
 static decoder *const decoders[] = {
-    project, project_start, verify,      verify_options, verify_start, tensor,
-    chunk,   unpack,        reports_get, reports_list,   health_check, projected,
-    report,  report_got,    health,      details,        page};
+    project,      project_start,  verify,        verify_options,  verify_start,
+    tensor,       chunk,          unpack,        reports_get,     reports_list,
+    health_check, projected,      report,        report_got,      health,
+    details,      page,           reports_watch, reports_compare, reports_rewind,
+    reports_fork, reports_delete, compared};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
