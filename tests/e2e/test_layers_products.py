@@ -51,6 +51,15 @@ def test_the_gradients_of_an_embedding_are_those_of_its_logits(layers, name, ran
     assert not grads.HasField("grad_bias")
 
 
+def test_the_gradients_of_many_rows(layers, name, random):
+    """More rows than grad_input computes at a time."""
+    weight = normal(random, 40, 96)
+    x, g = normal(random, 1100, 96), normal(random, 1100, 40)
+    load(layers, name, weight)
+    grads = layers.Backward(name=name, x=ref.tensor(x), grad_output=ref.tensor(g))
+    close(array(grads.grad_input), g.astype(np.float64) @ ternary(weight))
+
+
 # ---- products ------------------------------------------------------------------------
 
 

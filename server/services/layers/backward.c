@@ -13,7 +13,12 @@
 #include "services/layers/parallel.h"
 #include "services/ternary/tensor_call.h"
 
-enum { RESULTS = 3, WIDEN_ELEMENTS = TILE_ELEMENTS_MAX };
+enum {
+    RESULTS = 3,
+    WIDEN_ELEMENTS = TILE_ELEMENTS_MAX,
+    BATCH_ROWS =
+        512, /* rows of grad_output, after which a piece asks whether it goes on */
+};
 enum { GRAD_INPUT, GRAD_WEIGHT, GRAD_BIAS };
 
 struct backward {
@@ -119,6 +124,22 @@ static void grad_bias(const struct backward *backward, float *out)
             out[i] += backward->grad_output.values[row * count + i];
 }
 
+static void grad_input(struct call *call, uint64_t first, uint64_t columns)
+{
+    struct backward *backward = call->method_state;
+    const struct layer *layer = backward->layer;
+    const uint64_t in = layer->spec.in_features, out = layer->spec.out_features;
+    float *result = result_values(&backward->results[GRAD_INPUT]);
+
+    for (uint64_t row = 0;
+         row < backward->x.rows && !parallel_for_cancelled(&backward->pieces);
+         row += BATCH_ROWS)
+        linear_grad_input(services_of(call)->config.kernels, &layer->matrix,
+                          backward->grad_output.values + row * out,
+                          piece_length(backward->x.rows, row, BATCH_ROWS), first, columns,
+                          result + row * in);
+}
+
 /* The pieces of grad_input come first, then those of grad_weight, then grad_bias. */
 static int multiply_run(struct call *call, uint64_t piece, struct worker *worker)
 {
@@ -130,10 +151,7 @@ static int multiply_run(struct call *call, uint64_t piece, struct worker *worker
     (void)worker;
     if (piece < backward->column_pieces) {
         first = piece * backward->columns_at_once;
-        linear_grad_input(kernels, &layer->matrix, backward->grad_output.values,
-                          backward->x.rows, first,
-                          piece_length(in, first, backward->columns_at_once),
-                          result_values(&backward->results[GRAD_INPUT]));
+        grad_input(call, first, piece_length(in, first, backward->columns_at_once));
     } else if (piece < backward->column_pieces + backward->row_pieces) {
         first = (piece - backward->column_pieces) * backward->rows_at_once;
         linear_grad_weight(kernels, backward->grad_output.values, backward->x.values,

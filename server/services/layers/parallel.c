@@ -14,20 +14,22 @@
 
 enum { WORKER_NS_MAX = 2000000 }; /* after that, a worker queues again */
 
-static bool cancelled(const struct parallel_for *pieces)
+bool parallel_for_cancelled(const struct parallel_for *pieces)
 {
     return atomic_load_explicit(&pieces->call->cancelled, memory_order_relaxed);
 }
 
 static bool pieces_left(struct parallel_for *pieces)
 {
-    return !cancelled(pieces) && atomic_load(&pieces->next) < pieces->spec.count;
+    return !parallel_for_cancelled(pieces) &&
+           atomic_load(&pieces->next) < pieces->spec.count;
 }
 
 static void take_pieces(struct parallel_for *pieces, struct worker *worker,
                         uint64_t begin_ns)
 {
-    while (!cancelled(pieces) && clock_monotonic_ns() - begin_ns < WORKER_NS_MAX) {
+    while (!parallel_for_cancelled(pieces) &&
+           clock_monotonic_ns() - begin_ns < WORKER_NS_MAX) {
         uint64_t piece = atomic_fetch_add(&pieces->next, 1);
 
         if (piece >= pieces->spec.count)

@@ -81,6 +81,7 @@ int pipeline_start(struct pipeline *pipeline)
     if (merge_init(&pipeline->merge, pipeline->task.wants_codes, &call->failure) < 0)
         return -1;
     pipeline->task.in_scales = pipeline->in_scales;
+    pipeline->task.cancelled = &call->cancelled;
     pipeline->task.in_pieces = computes_pieces(pipeline);
     pipeline->tensor.expected = plan->in_bytes;
     pipeline->reference.expected =

@@ -3,6 +3,8 @@
 #ifndef TERNARY_TASK_H
 #define TERNARY_TASK_H
 
+#include <stdatomic.h>
+
 #include "kernels/kernels.h"
 #include "work/plan.h"
 
@@ -29,7 +31,16 @@ struct task {
     bool has_reference;
     enum trit_dtype reference_dtype;
     const uint8_t *in_scales; /* separate scales of the input, or NULL */
+    /* Set: nobody needs the results, and they need not be complete. NULL: never set. */
+    const _Atomic bool *cancelled;
 };
+
+/* A worker asks this after each range of a tile, each piece of a tensor with one scale, and
+ * each stretch of an encoded output. Relaxed: the flag guards no other data. */
+static inline bool task_cancelled(const struct task *task)
+{
+    return task->cancelled && atomic_load_explicit(task->cancelled, memory_order_relaxed);
+}
 
 /* The output overwrites the input's bytes. */
 bool task_in_place(const struct task *task);

@@ -158,11 +158,30 @@ static void compute_pieces(struct tile *tile, const struct task *task)
         tile_encode(tile, task);
 }
 
-static void sum_chunks(struct tile *tile)
+static void sum_chunks(struct tile *tile, const struct task *task)
 {
-    for (size_t i = 0; i < tile->out_chunk_count; i++)
+    for (size_t i = 0; i < tile->out_chunk_count && !task_cancelled(task); i++)
         tile->out_chunks[i].crc32c = crc32c(0, tile->out_bytes + i * OUT_CHUNK_BYTES,
                                             tile_out_chunk_bytes(tile, i));
+}
+
+/* What follows the ranges. */
+static void finish(struct tile *tile, const struct task *task)
+{
+    tile_mark_lost(tile, task);
+    tile_hash_inexact(tile, task);
+    if (task->op == TASK_PACK)
+        tile_pack_write(tile, task);
+    tile_check_storage(tile, task);
+    if (tile->misfit.kind == MISFIT_NONE && !task_cancelled(task))
+        write_rest(tile, task);
+    sum_chunks(tile, task);
+    if (task_cancelled(task))
+        return;
+    if (task->wants_crc && tile->out_bytes && !tile->out_chunks)
+        tile->out_crc = crc32c(0, tile->out_bytes, (size_t)tile->span.out_bytes);
+    if (task->wants_crc && tile->scales_out)
+        tile->scales_crc = crc32c(0, tile->scales_out, tile->scale_out_bytes);
 }
 
 void tile_compute(struct tile *tile, const struct task *task)
@@ -174,7 +193,7 @@ void tile_compute(struct tile *tile, const struct task *task)
         compute_pieces(tile, task);
     else
         tile_read_trits(tile, task, 0, (size_t)tile->span.elements);
-    while (task->op != TASK_PASS && !task->in_pieces &&
+    while (task->op != TASK_PASS && !task->in_pieces && !task_cancelled(task) &&
            plan_next_range(&task->plan, &tile->span, &at, &range)) {
         switch (task->op) {
         case TASK_TERNARIZE:
@@ -194,17 +213,7 @@ void tile_compute(struct tile *tile, const struct task *task)
             break;
         }
     }
-    tile_mark_lost(tile, task);
-    tile_hash_inexact(tile, task);
-    if (task->op == TASK_PACK)
-        tile_pack_write(tile, task);
-    tile_check_storage(tile, task);
-    if (tile->misfit.kind == MISFIT_NONE)
-        write_rest(tile, task);
-    sum_chunks(tile);
-    if (task->wants_crc && tile->out_bytes && !tile->out_chunks)
-        tile->out_crc = crc32c(0, tile->out_bytes, (size_t)tile->span.out_bytes);
-    if (task->wants_crc && tile->scales_out)
-        tile->scales_crc = crc32c(0, tile->scales_out, tile->scale_out_bytes);
+    if (!task_cancelled(task))
+        finish(tile, task);
     tile->kernel_ns = clock_monotonic_ns() - begin;
 }

@@ -58,8 +58,11 @@ static void put_codes(struct encoder *encoder, const uint8_t *codes, size_t elem
     for (size_t i = 0; i < elements; i++) {
         encoder->trits[encoder->count++] =
             (float)((int)(codes[i / 4] >> 2 * (i % 4) & 3) - 1);
-        if (encoder->count == STRETCH)
-            flush(encoder);
+        if (encoder->count < STRETCH)
+            continue;
+        flush(encoder);
+        if (task_cancelled(encoder->task))
+            return;
     }
 }
 
@@ -90,7 +93,8 @@ void tile_encode(struct tile *tile, const struct task *task)
 
     if (layout->interleaved && !tile->flat_codes)
         return; /* the codes of one group are flat */
-    while (plan_next_range(&task->plan, &tile->span, &at, &range)) {
+    while (!task_cancelled(task) &&
+           plan_next_range(&task->plan, &tile->span, &at, &range)) {
         size_t bytes = (range.group_len + 3) / 4;
 
         for (uint64_t i = 0; i < range.count; i++)

@@ -121,7 +121,8 @@ void tile_mark_lost(struct tile *tile, const struct task *task)
 
     if (task->op != TASK_TERNARIZE || !may_have_lost(tile, task))
         return;
-    while (plan_next_range(&task->plan, &tile->span, &at, &range))
+    while (!task_cancelled(task) &&
+           plan_next_range(&task->plan, &tile->span, &at, &range))
         for (uint64_t group = 0; group < range.count; group++)
             mark_group(tile, task, &(struct group_ref){&range, group});
 }
@@ -150,7 +151,8 @@ void tile_hash_inexact(struct tile *tile, const struct task *task)
 
     if (!tile->inexact_hashes)
         return;
-    while (plan_next_range(&task->plan, &tile->span, &at, &range))
+    while (!task_cancelled(task) &&
+           plan_next_range(&task->plan, &tile->span, &at, &range))
         for (uint64_t group = 0; group < range.count; group++) {
             const uint8_t *bytes;
             size_t count;

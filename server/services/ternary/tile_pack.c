@@ -263,7 +263,8 @@ void tile_pack_write(struct tile *tile, const struct task *task)
 
     if (task_unit_elements(task))
         tile->counts.zero_groups = 0; /* of blocks; gather_units counts groups */
-    while (plan_next_range(&task->plan, &tile->span, &at, &range))
+    while (!task_cancelled(task) &&
+           plan_next_range(&task->plan, &tile->span, &at, &range))
         for (uint64_t i = 0; i < range.count && fits(tile); i++)
             settle_group(tile, task, &(struct group_ref){&range, range.first_group + i},
                          &shared);

@@ -137,7 +137,8 @@ void tile_verify_pieces(struct tile *tile, const struct task *task)
     const uint64_t all = tile->span.elements;
     struct pieces pieces = {.scale = 0};
 
-    for (uint64_t first = 0; first < all; first += PIECE_ELEMENTS) {
+    for (uint64_t first = 0; first < all && !task_cancelled(task);
+         first += PIECE_ELEMENTS) {
         const uint64_t left = all - first;
         const struct piece_of piece = {
             .first = first,
