@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Findings about the files of a checkpoint that is a folder. */
+/* Findings about the files of a checkpoint. */
 #ifndef CHECKPOINT_NOTES_H
 #define CHECKPOINT_NOTES_H
 
 #include "checkpoint/findings.h"
 #include "files/notes.h"
 
-/* Adds a finding for each note: index_disagrees and duplicate are errors; not_in_index is
+/* Adds a finding for each note: index_disagrees, duplicate and truncated are errors; not_in_index is
  * a warning, since the tensor is read all the same. */
 void findings_add_notes(struct file_findings *findings, const struct reader_note *notes,
                         size_t count);

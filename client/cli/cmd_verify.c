@@ -213,10 +213,10 @@ static void take_configs(struct verifying *v)
 static enum exit_code run_steps(struct verifying *v)
 {
     const struct options *options = v->options;
-    enum exit_code code = input_open(&v->file, options->arguments[0], options);
+    enum exit_code code = input_open_damaged(&v->file, options->arguments[0], options);
 
     if (code == DONE && options->against)
-        code = input_open(&v->against, options->against, options);
+        code = input_open_damaged(&v->against, options->against, options);
     if (code != DONE)
         return code;
     take_configs(v);

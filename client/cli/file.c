@@ -28,10 +28,11 @@ static int read_config(struct input *input, struct failure *failure)
     return found < 0 ? fail_context(failure, "config.json") : 0;
 }
 
-enum exit_code input_open(struct input *input, const char *path,
-                          const struct options *options)
+static enum exit_code open_any(struct input *input, const char *path,
+                               const struct options *options, bool any_length)
 {
-    struct read_options read = {.void2_is_bf16 = option_given(options, OPTION_NPY_BF16)};
+    struct read_options read = {.void2_is_bf16 = option_given(options, OPTION_NPY_BF16),
+                                .any_length = any_length};
     struct failure failure = {.status = TRIT_OK};
 
     *input = (struct input){.reader = NULL};
@@ -40,6 +41,18 @@ enum exit_code input_open(struct input *input, const char *path,
     if (read_config(input, &failure) < 0 && reader_is_folder(input->reader))
         return complain(FAILED, "%s: %s", path, failure.message);
     return DONE;
+}
+
+enum exit_code input_open(struct input *input, const char *path,
+                          const struct options *options)
+{
+    return open_any(input, path, options, false);
+}
+
+enum exit_code input_open_damaged(struct input *input, const char *path,
+                                  const struct options *options)
+{
+    return open_any(input, path, options, true);
 }
 
 void input_close(struct input *input)

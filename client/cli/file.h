@@ -22,6 +22,11 @@ struct input {
  * single file it may belong to something else, and is ignored. */
 enum exit_code input_open(struct input *input, const char *path,
                           const struct options *options);
+
+/* The same for a file that may be shorter or longer than its header says; the reader's notes
+ * say so. */
+enum exit_code input_open_damaged(struct input *input, const char *path,
+                                  const struct options *options);
 void input_close(struct input *input); /* harmless on a zeroed one */
 
 /* What the options and the config.json say of the checkpoint; borrows both. */

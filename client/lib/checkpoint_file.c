@@ -32,7 +32,8 @@ static int read_config(struct trit_file *file, struct failure *failure)
 static int file_init(struct trit_file *file, const char *path,
                      const struct trit_file_options *options, struct failure *failure)
 {
-    const struct read_options read = {.void2_is_bf16 = options->npy_bf16};
+    const struct read_options read = {.void2_is_bf16 = options->npy_bf16,
+                                      .any_length = options->any_length};
 
     file->path = strdup(path);
     if (!file->path)

@@ -72,6 +72,50 @@ static struct reader *reader_create(size_t sources, struct failure *failure)
     return NULL;
 }
 
+/* ---- notes ------------------------------------------------------------------------ */
+
+static int add_note(struct reader *reader, struct reader_note note,
+                    struct failure *failure)
+{
+    struct reader_note *larger = array_grow(reader->notes, &reader->note_capacity,
+                                            reader->note_count + 1, sizeof(*larger));
+
+    if (!larger)
+        return no_memory(failure);
+    reader->notes = larger;
+    if (note.tensor) {
+        note.tensor =
+            arena_strndup(&reader->table.strings, note.tensor, strlen(note.tensor));
+        if (!note.tensor)
+            return no_memory(failure);
+    }
+    reader->notes[reader->note_count++] = note;
+    return 0;
+}
+
+/* Notes about the length of a file. `name` is that of the file. */
+static int note_length(struct reader *reader, const struct tensor_table *table,
+                       const char *name, struct failure *failure)
+{
+    for (size_t i = 0; i < table->cut_count; i++) {
+        const struct tensor_cut *cut = &table->cuts[i];
+        const struct reader_note note = {.kind = READER_TRUNCATED,
+                                         .tensor = cut->name,
+                                         .shard = name,
+                                         .bytes = cut->bytes,
+                                         .found = cut->found};
+
+        if (add_note(reader, note, failure) < 0)
+            return -1;
+    }
+    if (table->surplus == 0)
+        return 0;
+    return add_note(reader,
+                    (struct reader_note){
+                        .kind = READER_SURPLUS, .shard = name, .found = table->surplus},
+                    failure);
+}
+
 /* ---- one file --------------------------------------------------------------------- */
 
 int reader_open_source(struct reader **out, struct source *source,
@@ -95,6 +139,16 @@ int reader_open_source(struct reader **out, struct source *source,
     return 0;
 }
 
+static int note_file_length(struct reader *reader, const char *path,
+                            struct failure *failure)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    const char *name = arena_strndup(&reader->table.strings, base, strlen(base));
+
+    return name ? note_length(reader, &reader->table, name, failure) : no_memory(failure);
+}
+
 static int open_file(struct reader **out, const char *path,
                      const struct read_options *options, struct failure *failure)
 {
@@ -104,7 +158,7 @@ static int open_file(struct reader **out, const char *path,
         reader_open_source(out, source, options, failure) < 0)
         return -1;
     (*out)->folder = folder_of(path);
-    if ((*out)->folder)
+    if ((*out)->folder && note_file_length(*out, path, failure) == 0)
         return 0;
     reader_close(*out);
     *out = NULL;
@@ -121,25 +175,6 @@ struct merging {
     struct failure *failure;
 };
 
-static int add_note(struct merging *m, struct reader_note note)
-{
-    struct reader *reader = m->reader;
-    struct reader_note *larger = array_grow(reader->notes, &reader->note_capacity,
-                                            reader->note_count + 1, sizeof(*larger));
-
-    if (!larger)
-        return no_memory(m->failure);
-    reader->notes = larger;
-    if (note.tensor) {
-        note.tensor =
-            arena_strndup(&reader->table.strings, note.tensor, strlen(note.tensor));
-        if (!note.tensor)
-            return no_memory(m->failure);
-    }
-    reader->notes[reader->note_count++] = note;
-    return 0;
-}
-
 static int merge_entry(struct merging *m, size_t shard, const struct tensor_entry *entry)
 {
     const struct shards *shards = &m->reader->shards;
@@ -149,11 +184,13 @@ static int merge_entry(struct merging *m, size_t shard, const struct tensor_entr
     struct tensor_entry merged = *entry;
 
     if (first)
-        return add_note(m, (struct reader_note){
-                               .kind = READER_DUPLICATE,
-                               .tensor = entry->name,
-                               .shard = name,
-                               .other = shards->list[json_integer_value(first)].name});
+        return add_note(
+            m->reader,
+            (struct reader_note){.kind = READER_DUPLICATE,
+                                 .tensor = entry->name,
+                                 .shard = name,
+                                 .other = shards->list[json_integer_value(first)].name},
+            m->failure);
     if (json_object_set_new(m->seen, entry->name, json_integer((json_int_t)shard)) < 0)
         return no_memory(m->failure);
     merged.shard = (uint32_t)shard;
@@ -161,10 +198,12 @@ static int merge_entry(struct merging *m, size_t shard, const struct tensor_entr
         return -1;
     if (!shards->weight_map || (promise && strcmp(promise, name) == 0))
         return 0;
-    return add_note(m, (struct reader_note){.kind = promise ? READER_INDEX_DISAGREES
-                                                            : READER_NOT_IN_INDEX,
-                                            .tensor = entry->name,
-                                            .shard = promise ? promise : name});
+    return add_note(m->reader,
+                    (struct reader_note){.kind = promise ? READER_INDEX_DISAGREES
+                                                         : READER_NOT_IN_INDEX,
+                                         .tensor = entry->name,
+                                         .shard = promise ? promise : name},
+                    m->failure);
 }
 
 /* Is the pair new? -1: memory ran out. */
@@ -197,7 +236,12 @@ static int merge_table(struct merging *m, size_t shard, const struct tensor_tabl
     for (size_t i = 0; i < table->count; i++)
         if (merge_entry(m, shard, &table->entries[i]) < 0)
             return -1;
-    return 0;
+    /* Tensors that are cut off keep what the index promises. */
+    for (size_t i = 0; i < table->cut_count; i++)
+        if (json_object_set_new(m->seen, table->cuts[i].name,
+                                json_integer((json_int_t)shard)) < 0)
+            return no_memory(m->failure);
+    return note_length(m->reader, table, m->reader->shards.list[shard].name, m->failure);
 }
 
 static int read_shard(struct merging *m, size_t number,
@@ -239,9 +283,11 @@ static int note_promises(struct merging *m)
 
     for (size_t i = 0; i < shards->count; i++)
         if (shards->list[i].missing &&
-            add_note(m, (struct reader_note){.kind = READER_INDEX_DISAGREES,
-                                             .shard = shards->list[i].name,
-                                             .count = shards->list[i].promised}) < 0)
+            add_note(m->reader,
+                     (struct reader_note){.kind = READER_INDEX_DISAGREES,
+                                          .shard = shards->list[i].name,
+                                          .count = shards->list[i].promised},
+                     m->failure) < 0)
             return -1;
     json_object_foreach(shards->weight_map, tensor, file)
     {
@@ -251,9 +297,10 @@ static int note_promises(struct merging *m)
         if (json_object_get(m->seen, tensor))
             continue;
         if (!(shard && shard->missing) &&
-            add_note(m, (struct reader_note){.kind = READER_INDEX_DISAGREES,
-                                             .tensor = tensor,
-                                             .shard = name}) < 0)
+            add_note(m->reader,
+                     (struct reader_note){
+                         .kind = READER_INDEX_DISAGREES, .tensor = tensor, .shard = name},
+                     m->failure) < 0)
             return -1;
     }
     return 0;

@@ -317,56 +317,68 @@ static const char *bytes_are(uint64_t count)
     return count == 1 ? "byte is" : "bytes are";
 }
 
-/* Reports how much of the file is missing, using the tensor that ends last. */
-static int fail_truncated(const struct tensor_table *table, const char *name,
-                          uint64_t data_bytes, struct failure *failure)
+static int fail_truncated(const char *name, uint64_t missing, struct failure *failure)
 {
-    uint64_t end = data_bytes;
-
-    for (size_t i = 0; i < table->count; i++) {
-        const struct tensor_entry *entry = &table->entries[i];
-        uint64_t entry_end;
-
-        if (!add_overflows(entry->offset, entry->bytes, &entry_end) && entry_end > end)
-            end = entry_end;
-    }
     return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
                 "tensor %s goes beyond the end of the file: the file is truncated, "
                 "%" PRIu64 " %s missing",
-                name, end - data_bytes, bytes_are(end - data_bytes));
+                name, missing, bytes_are(missing));
 }
 
-/* Checks that the data has no holes, overlaps or trailing bytes. Then makes offsets
- * count from the start of the file. */
-static int check_coverage(struct tensor_table *table, uint64_t data_start,
-                          uint64_t data_bytes, struct failure *failure)
+/* Checks that the data has no holes or overlaps. *end: where the last tensor ends. */
+static int check_order(struct tensor_table *table, uint64_t *end, struct failure *failure)
 {
-    uint64_t end = 0;
-
+    *end = 0;
     if (table_seal(table, failure) != 0)
         return -1;
     for (size_t i = 0; i < table->count; i++) {
         struct tensor_entry *entry = &table->entries[i];
 
-        if (entry->offset != end)
+        if (entry->offset != *end)
             return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
                         "tensor %s begins at byte %" PRIu64
                         " of the data, the one before ends at %" PRIu64,
-                        entry->name, entry->offset, end);
-        if (add_overflows(end, entry->bytes, &end) || end > data_bytes)
-            return fail_truncated(table, entry->name, data_bytes, failure);
+                        entry->name, entry->offset, *end);
+        if (add_overflows(*end, entry->bytes, end))
+            return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
+                        "tensor %s: its end overflows 64 bits", entry->name);
     }
-    if (end != data_bytes)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
-                    "%" PRIu64 " %s the last tensor", data_bytes - end,
-                    data_bytes - end == 1 ? "byte follows" : "bytes follow");
+    return 0;
+}
+
+/* Checks that the file ends where the last tensor ends. */
+static int check_end(const struct tensor_table *table, uint64_t end, uint64_t data_bytes,
+                     struct failure *failure)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (table->entries[i].offset + table->entries[i].bytes > data_bytes)
+            return fail_truncated(table->entries[i].name, end - data_bytes, failure);
+    if (end == data_bytes)
+        return 0;
+    return fail(failure, TRIT_INVALID_ARGUMENT, "data_offsets",
+                "%" PRIu64 " %s the last tensor", data_bytes - end,
+                data_bytes - end == 1 ? "byte follows" : "bytes follow");
+}
+
+/* Then makes offsets count from the start of the file. */
+static int check_coverage(struct tensor_table *table, bool any_length,
+                          uint64_t data_start, uint64_t data_bytes,
+                          struct failure *failure)
+{
+    uint64_t end;
+
+    if (check_order(table, &end, failure) < 0 ||
+        (any_length ? table_fit(table, end, data_bytes, failure)
+                    : check_end(table, end, data_bytes, failure)) < 0)
+        return -1;
     for (size_t i = 0; i < table->count; i++)
         table->entries[i].offset += data_start;
     return 0;
 }
 
-static int read_header(struct source *source, char *text, uint64_t bytes,
-                       struct tensor_table *table, struct failure *failure)
+static int read_header(struct source *source, const struct read_options *options,
+                       char *text, uint64_t bytes, struct tensor_table *table,
+                       struct failure *failure)
 {
     struct header header = {.text = text, .bytes = (size_t)bytes};
 
@@ -374,7 +386,7 @@ static int read_header(struct source *source, char *text, uint64_t bytes,
         header_scan(text, header.bytes, failure) != 0 ||
         take_object(&header, table, failure) != 0)
         return -1;
-    return check_coverage(table, LENGTH_BYTES + bytes,
+    return check_coverage(table, options->any_length, LENGTH_BYTES + bytes,
                           source_bytes(source) - LENGTH_BYTES - bytes, failure);
 }
 
@@ -433,7 +445,7 @@ static int read_safetensors(struct source *source, const struct read_options *op
     text = malloc((size_t)bytes + 1);
     if (!text)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a header");
-    result = read_header(source, text, bytes, table, failure);
+    result = read_header(source, options, text, bytes, table, failure);
     free(text);
     return result;
 }

@@ -23,6 +23,7 @@ void table_fini(struct tensor_table *table)
     free(table->entries);
     free(table->pairs);
     free(table->by_name);
+    free(table->cuts);
     arena_fini(&table->strings);
     table_init(table);
 }
@@ -167,6 +168,33 @@ int table_seal(struct tensor_table *table, struct failure *failure)
     free(table->by_name);
     table->by_name = by_name;
     return 0;
+}
+
+int table_fit(struct tensor_table *table, uint64_t needed, uint64_t bytes,
+              struct failure *failure)
+{
+    size_t kept = table->count;
+    struct tensor_cut *cuts;
+
+    table->surplus = bytes > needed ? bytes - needed : 0;
+    if (needed <= bytes)
+        return 0;
+    while (kept > 0 &&
+           table->entries[kept - 1].offset + table->entries[kept - 1].bytes > bytes)
+        kept--;
+    cuts = calloc(table->count - kept, sizeof(*cuts));
+    if (!cuts)
+        return no_memory(failure);
+    for (size_t i = kept; i < table->count; i++) {
+        const struct tensor_entry *entry = &table->entries[i];
+        const uint64_t found = bytes > entry->offset ? bytes - entry->offset : 0;
+
+        cuts[i - kept] = (struct tensor_cut){entry->name, entry->bytes, found};
+    }
+    table->cuts = cuts;
+    table->cut_count = table->count - kept;
+    table->count = kept;
+    return table_seal(table, failure);
 }
 
 const struct tensor_entry *table_find(const struct tensor_table *table, const char *name)

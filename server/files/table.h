@@ -30,6 +30,12 @@ struct tensor_entry {
     uint64_t bytes;  /* from shape and type; never more than the file has */
 };
 
+/* A tensor that the header lists, but of which the file holds only a part. */
+struct tensor_cut {
+    const char *name;
+    uint64_t bytes, found;
+};
+
 struct tensor_pair {
     const char *key, *value;
 };
@@ -37,6 +43,11 @@ struct tensor_pair {
 struct tensor_table {
     struct tensor_entry *entries; /* sealed: in order of shard and offset */
     size_t count, capacity;
+    /* With read_options.any_length: tensors that are cut off, and how many bytes follow the
+     * last tensor. */
+    struct tensor_cut *cuts;
+    size_t cut_count;
+    uint64_t surplus;
     struct tensor_pair *pairs; /* metadata of the file, in its order */
     size_t pair_count, pair_capacity;
     size_t *by_name; /* sealed: indices in order of name */
@@ -55,6 +66,12 @@ int table_add(struct tensor_table *table, const struct tensor_entry *entry,
 /* Copies both strings. The caller makes sure that keys are distinct. */
 int table_add_pair(struct tensor_table *table, const char *key, const char *value,
                    struct failure *failure);
+
+/* Of one file, whose tensors need the first `needed` bytes of the data, without holes, and
+ * which has `bytes` of it: moves tensors that end beyond them from the table, which must be
+ * sealed, to its cuts, and sets the surplus. Offsets count from the begin of the data. */
+int table_fit(struct tensor_table *table, uint64_t needed, uint64_t bytes,
+              struct failure *failure);
 
 /* Sorts by shard and offset, and indexes the names. Refuses two tensors with one name. */
 int table_seal(struct tensor_table *table, struct failure *failure);

@@ -15,9 +15,8 @@ from folders import INDEX, save_folder, shard_name
 from tritd import ROOT, cli
 
 EXIT = {"error": 1, "undecided": 4, "warning": 0, "note": 0}
-# Kinds that no file makes: a file that is cut cannot be opened (exit code 3), and no request can
-# say yet where a shard lies.
-UNUSED = {"truncated", "shard_cuts_group"}
+# Kinds that no file makes: they belong to shards of reports.
+UNUSED = {"shard_cuts_group"}
 
 
 def severities():
@@ -313,13 +312,79 @@ def test_a_lost_scale(daemon, tmp_path, random):
 
 
 def test_every_kind_has_a_file():
-    made = {make.__name__ for make in MAKERS} | {"scale_lost"} | UNUSED
+    made = {make.__name__ for make in MAKERS} | {"scale_lost", "truncated"} | UNUSED
     assert made == set(severities())
 
 
-def test_a_file_that_is_cut(tmp_path, random):
-    """A truncated file cannot be opened; the message says how much is missing."""
+def cut_to(path, length):
+    path.write_bytes((path.read_bytes() + bytes(16))[:length])
+
+
+@pytest.mark.parametrize("against", [False, True])
+def test_a_file_that_is_cut(daemon, tmp_path, random, against):
+    """The tensors that are cut off are named with their bytes; the others are judged."""
+    case = Case(random, tmp_path)
+    latents = case.file({name: case.latents()[0] for name in ("a.weight", "b.weight")}, "in")
+    out = tmp_path / "out.safetensors"
+    assert cli(daemon, "project", latents, "-o", out).returncode == 0
+    whole, words = out.stat().st_size, ("--against", latents) if against else ()
+    cut_to(out, whole - 100)
+    done = cli(daemon, "verify", out, "--json", *words)
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = schemas.read(done.stdout)
+    assert found["verdict"] == "fail" and [one["layer"] for one in found["layers"]] == ["a.weight"]
+    one = found["findings"][0]
+    bytes_of = out.stat().st_size + 100 - whole + 4096
+    assert (one["kind"], one["tensor"], one["expected"], one["got"]) == (
+        "truncated", "b.weight", "4096 bytes", f"{bytes_of - 100} bytes"), one
+    assert "out.safetensors ends before it does" in one["hint"]
+    for command in (("project", "-o", tmp_path / "again.safetensors"), ("inspect",)):
+        done = cli(daemon, command[0], out, *command[1:])
+        assert done.returncode == 3 and "truncated, 100 bytes are missing" in done.stderr
+
+
+def test_a_file_with_more_bytes_than_its_header_says(daemon, tmp_path, random):
+    case = Case(random, tmp_path)
+    latents, out = case.file({"a.weight": case.latents()[0]}, "in"), tmp_path / "out.safetensors"
+    assert cli(daemon, "project", latents, "-o", out).returncode == 0
+    cut_to(out, out.stat().st_size + 16)
+    done = cli(daemon, "verify", out, "--json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    one, = schemas.read(done.stdout)["findings"]
+    assert (one["kind"], one["tensor"], one["got"]) == ("truncated", "out.safetensors", "16 bytes")
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 60], ids=str)
+def test_a_file_without_its_header_cannot_be_judged(tmp_path, random, length):
     path = Case(random, tmp_path).file({"l.weight": Raw("F32", (4, 256), bytes(4096))})
-    path.write_bytes(path.read_bytes()[:-100])
+    cut_to(path, length)
     done = cli(None, "verify", path)
-    assert done.returncode == 3 and "truncated, 100 bytes are missing" in done.stderr
+    assert done.returncode == 3 and not done.stdout, done.stdout
+
+
+def test_a_cut_npy_file(daemon, tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.full((4, 256), .5, np.float32))
+    cut_to(path, path.stat().st_size - 8)
+    done = cli(daemon, "verify", path, "--json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    one, = [one for one in schemas.read(done.stdout)["findings"] if one["kind"] == "truncated"]
+    assert (one["expected"], one["got"]) == ("4096 bytes", "4088 bytes")
+
+
+def test_a_cut_shard(daemon, tmp_path, random):
+    """The tensor is truncated, not missing from the shard that the index names."""
+    case = Case(random, tmp_path)
+    shards = [{f"{name}.weight": case.latents()[0]} for name in "ab"]
+    save_folder(tmp_path / "in", shards)
+    assert cli(daemon, "project", tmp_path / "in", "-o", tmp_path / "out",
+               "--shard-size", "6KB").returncode == 0
+    shard = sorted((tmp_path / "out").glob("*.safetensors"))[1]
+    cut_to(shard, shard.stat().st_size - 1)
+    done = cli(daemon, "verify", tmp_path / "out", "--json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = schemas.read(done.stdout)["findings"]
+    one, = [one for one in found if one["kind"] == "truncated"]
+    assert "index_disagrees" not in [one["kind"] for one in found]
+    assert (one["kind"], one["tensor"], one["got"]) == ("truncated", "b.weight", "4095 bytes")
+    assert shard.name in one["hint"]

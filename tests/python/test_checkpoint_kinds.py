@@ -415,3 +415,23 @@ def test_mlx_damages(daemon, client, mlx, damage, kind):
         assert found.verdict == "fail" and kind in {one.kind for one in found.findings}
         words = [] if against is None else ["--against", path]
         same_as_the_command(daemon, found, out, *words)
+
+
+# ---- files of another length -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", [-100, 16])
+def test_a_file_of_another_length_fails_as_with_the_command(
+    daemon, client, drawn, tmp_path, change
+):
+    """What the file holds is judged, and the tensor that is cut off is named."""
+    source = save(tmp_path / "in.safetensors", {"a.weight": drawn(8, 256), "b.weight": drawn(8, 256)})
+    ours, _ = projected(daemon, client, source, tmp_path, ())
+    data = ours.read_bytes()
+    ours.write_bytes((data + bytes(16))[: len(data) + change])
+    found = client.checkpoint.verify(ours)
+    assert (found.verdict, found.findings[0].kind) == ("fail", "truncated")
+    assert sorted(found.reports) == (["a.weight"] if change < 0 else ["a.weight", "b.weight"])
+    same_as_the_command(daemon, found, ours)
+    with pytest.raises(trit.InvalidArgument, match="truncated|bytes follow"):
+        client.checkpoint.inspect(ours)

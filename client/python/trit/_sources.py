@@ -170,12 +170,13 @@ class Arrays(_Source):
 class File(_Source):
     """A safetensors or .npy file, a folder of shards, or the index in one."""
 
-    def __init__(self, path: PathLike, field: str) -> None:
+    def __init__(self, path: PathLike, field: str, any_length: bool = False) -> None:
         self.path = path_of(path, field)
         if not os.path.lexists(self.path):
             raise FileNotFoundError(f"{self.path}: no such file")
         out = ffi.new("struct trit_file **")
         options = new("struct trit_file_options *")
+        options.any_length = any_length
         check(lib.trit_file_open, out, c_text(self.path, field), options)
         self.c = out[0]
         self.is_folder = bool(lib.trit_file_is_folder(self.c))
@@ -207,10 +208,15 @@ class File(_Source):
 Source = Union[File, Arrays]
 
 
-def open_source(source: Union[PathLike, Mapping[str, Any]], field: str) -> Source:
-    """A file by its path, or a state dict."""
+def open_source(
+    source: Union[PathLike, Mapping[str, Any]], field: str, any_length: bool = False
+) -> Source:
+    """A file by its path, or a state dict. `any_length`: also a file that is shorter or longer
+    than its header says."""
     check_source(source, field)
-    return Arrays(source, field) if isinstance(source, Mapping) else File(source, field)
+    if isinstance(source, Mapping):
+        return Arrays(source, field)
+    return File(source, field, any_length)
 
 
 def check_source(source: Union[PathLike, Mapping[str, Any]], field: str) -> None:

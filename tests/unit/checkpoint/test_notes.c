@@ -15,18 +15,25 @@ CASE(findings_of_notes,
         struct reader_note note;
         const char *text;
     } cases[] = {
-        {{READER_INDEX_DISAGREES, "t", "a", NULL, 0},
+        {{READER_TRUNCATED, "t", "a", NULL, 4096, 100, 0},
+         "error: t: truncated, expected 4096 bytes, got 100 bytes: a ends before it does; "
+         "download or copy the file again"},
+        {{READER_SURPLUS, NULL, "a", NULL, 0, 16, 0},
+         "error: a: truncated, expected 0 bytes, got 16 bytes: bytes follow the last "
+         "tensor of the file: header and data do not belong together; download or copy it "
+         "again"},
+        {{READER_INDEX_DISAGREES, "t", "a", NULL, 0, 0, 0},
          "error: t: index_disagrees: the index says that a holds it"},
-        {{READER_INDEX_DISAGREES, NULL, "a", NULL, 7},
+        {{READER_INDEX_DISAGREES, NULL, "a", NULL, 0, 0, 7},
          "error: a: index_disagrees, 7 in all: the file is missing; the index says "
          "that it holds tensors"},
-        {{READER_INDEX_DISAGREES, NULL, "a", NULL, 0},
+        {{READER_INDEX_DISAGREES, NULL, "a", NULL, 0, 0, 0},
          "error: a: index_disagrees: the file is missing; the names of the other shards "
          "imply it"},
-        {{READER_NOT_IN_INDEX, "t", "a", NULL, 0},
+        {{READER_NOT_IN_INDEX, "t", "a", NULL, 0, 0, 0},
          "warning: t: not_in_index: a holds it, but the index does not list it; it is "
          "read"},
-        {{READER_DUPLICATE, "t", "b", "a", 0},
+        {{READER_DUPLICATE, "t", "b", "a", 0, 0, 0},
          "error: t: duplicate: a and b both hold it"},
     };
 
@@ -52,9 +59,10 @@ CASE(long_names, "a long shard name is cut between characters, and the JSON stay
     /* Two bytes a character, after 0 or 1 others: one of them would be cut. */
     for (size_t odd = 0; odd < 2; odd++) {
         const struct reader_note notes[] = {
-            {READER_INDEX_DISAGREES, "t", name, NULL, 0},
-            {READER_NOT_IN_INDEX, "t", name, NULL, 0},
-            {READER_DUPLICATE, "t", name, name, 0},
+            {READER_TRUNCATED, "t", name, NULL, 9, 1, 0},
+            {READER_INDEX_DISAGREES, "t", name, NULL, 0, 0, 0},
+            {READER_NOT_IN_INDEX, "t", name, NULL, 0, 0, 0},
+            {READER_DUPLICATE, "t", name, name, 0, 0, 0},
         };
         struct file_findings findings;
 
@@ -62,10 +70,10 @@ CASE(long_names, "a long shard name is cut between characters, and the JSON stay
         for (size_t i = 0; i < 120; i++)
             strcat(name, "\xc3\xa4");
         findings_init(&findings);
-        findings_add_notes(&findings, notes, 3);
+        findings_add_notes(&findings, notes, 4);
         json_t *json = findings_json(&findings);
         CHECK(json);
-        CHECK_EQ(json_array_size(json), 3);
+        CHECK_EQ(json_array_size(json), 4);
         json_decref(json);
         findings_fini(&findings);
     }
@@ -73,7 +81,7 @@ CASE(long_names, "a long shard name is cut between characters, and the JSON stay
 
 CASE(memory, "a note that is lost because memory ran out never leads to a pass")
 {
-    const struct reader_note note = {READER_DUPLICATE, "t", "b", "a", 0};
+    const struct reader_note note = {READER_DUPLICATE, "t", "b", "a", 0, 0, 0};
 
     for (uint64_t n = 1;; n++) {
         struct file_findings findings;

@@ -3,6 +3,9 @@
 #include "files/reader.h"
 
 #include <jansson.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/lib/fault.h"
 #include "tests/unit/files/model.h"
@@ -216,6 +219,53 @@ CASE(one_file, "a single file knows its folder and has no notes")
     CHECK_EQ(count, 0);
     CHECK_EQ(byte_of(reader, "t"), 7);
     reader_close(reader);
+    model_fini(&model);
+}
+
+CASE(any_length,
+     "a file of another length is read on request, and the notes tell what it lacks")
+{
+    static const char *const names[] = {"m-00001-of-00002.safetensors",
+                                        "m-00002-of-00002.safetensors"};
+    const struct read_options options = {.any_length = true};
+    struct failure failure = {.status = TRIT_OK};
+    struct reader *reader;
+    struct model model;
+    char path[512];
+    size_t count;
+
+    model_init(&model);
+    model_tensor(&model, names[0], "a", 1);
+    model_tensor(&model, names[1], "b", 2);
+    model_text(&model, INDEX,
+               "{\"weight_map\":{\"a\":\"m-00001-of-00002.safetensors\","
+               "\"b\":\"m-00002-of-00002.safetensors\"}}");
+    for (int i = 0; i < 2; i++) {
+        struct stat status;
+
+        snprintf(path, sizeof(path), "%s/%s", model.folder, names[i]);
+        CHECK_EQ(stat(path, &status), 0);
+        CHECK_EQ(truncate(path, status.st_size + (i ? 5 : -3)), 0);
+    }
+    CHECK_EQ(reader_open(&reader, model.folder, NULL, &failure), -1);
+    CHECK_EQ(reader_open(&reader, model.folder, &options, NULL), 0);
+    CHECK_EQ(reader_table(reader)->count, 1);
+    CHECK_EQ(byte_of(reader, "b"), 2);
+    check_note(reader, 0, READER_TRUNCATED, "a", names[0], 0);
+    check_note(reader, 1, READER_SURPLUS, "", names[1], 0);
+    const struct reader_note *notes = reader_notes(reader, &count);
+    CHECK_EQ(count, 2);
+    CHECK(notes[0].bytes == 4 && notes[0].found == 1 && notes[1].found == 5);
+    reader_close(reader);
+    for (uint64_t n = 1;; n++) { /* and memory may run out anywhere */
+        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
+        const int result = reader_open(&reader, model.folder, &options, NULL);
+        const bool hit = fault_disarm();
+        if (result == 0)
+            reader_close(reader);
+        if (!hit)
+            break;
+    }
     model_fini(&model);
 }
 
