@@ -2,6 +2,7 @@
 /* Replies about the history, both ways. */
 #include "proto/codec/history.h"
 
+#include "put.h"
 #include "wire.h"
 
 static size_t written(const pb_msgdesc_t *fields, const void *message, uint8_t *out,
@@ -17,13 +18,11 @@ static size_t written(const pb_msgdesc_t *fields, const void *message, uint8_t *
 size_t encode_watched(const struct trit_report *report, const char *cursor, uint8_t *out,
                       size_t capacity)
 {
-    trit_v1_ReportsWatchResponse reply;
+    struct put put = {.at = out, .end = out + capacity};
 
-    reply.has_report = true;
-    wire_report_put(&reply.report, report);
-    reply.cursor.size =
-        wire_text_put(reply.cursor.bytes, sizeof(reply.cursor.bytes), cursor);
-    return written(trit_v1_ReportsWatchResponse_fields, &reply, out, capacity);
+    put_report(&put, 1, report);
+    put_text(&put, 2, cursor, WATCH_CURSOR_BYTES_MAX);
+    return put.full ? 0 : (size_t)(put.at - out);
 }
 
 int decode_watched(const struct scan_part *root, struct trit_report *report,

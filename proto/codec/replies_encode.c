@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "put.h"
+
 /* The largest head: a report, the shape, and two lengths of 10 bytes. */
 _Static_assert(trit_v1_ProjectResponse_size + 2 * 11 <= REPLY_HEAD_BYTES_MAX,
                "every head fits");
@@ -21,25 +23,21 @@ size_t encode_projected(const struct wire_projected *reply, uint8_t *out, size_t
                         size_t *scales_at)
 {
     assert(reply->rank <= TRIT_RANK_MAX);
-    trit_v1_ProjectResponse wire = {
-        .has_report = reply->report != NULL,
-        .encoding = (int32_t)reply->encoding,
-        .dtype = (int32_t)reply->dtype,
-        .shape_count = (pb_size_t)reply->rank,
-    };
-    if (reply->report)
-        wire_report_put(&wire.report, reply->report);
-    memcpy(wire.shape, reply->shape, reply->rank * sizeof(wire.shape[0]));
+    struct put put = {.at = out, .end = out + capacity};
+    const uint8_t *middle;
 
-    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
-    if (!pb_encode(&stream, trit_v1_ProjectResponse_fields, &wire) ||
-        !wire_blob_head(&stream, 14, reply->scale_bytes))
+    if (reply->report)
+        put_report(&put, 1, reply->report);
+    put_u64(&put, 2, (uint64_t)(int32_t)reply->encoding);
+    put_u64(&put, 3, (uint64_t)(int32_t)reply->dtype);
+    put_u64s(&put, 4, reply->shape, reply->rank);
+    put_blob_head(&put, 14, reply->scale_bytes);
+    middle = put.at;
+    put_blob_head(&put, 15, reply->data_bytes);
+    if (put.full)
         return 0;
-    size_t middle = stream.bytes_written;
-    if (!wire_blob_head(&stream, 15, reply->data_bytes))
-        return 0;
-    *scales_at = reply->scale_bytes > 0 ? middle : stream.bytes_written;
-    return stream.bytes_written;
+    *scales_at = (size_t)((reply->scale_bytes > 0 ? middle : put.at) - out);
+    return (size_t)(put.at - out);
 }
 
 /* A TensorChunk as field `number` of its enclosing message. */

@@ -1,110 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LayerReport: from bytes to struct and back. */
+/* LayerReport: from bytes to struct, and the messages that hold one. */
 #include "wire.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "proto/finding.h"
+#include "put.h"
 
 _Static_assert(trit_v1_ReportsGetResponse_size <= REPORT_BYTES_MAX, "a report fits");
 _Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "as on the wire");
 
 enum { TRANSITIONS = 9 };
-
-static void put_measures(trit_v1_LayerReport *out, const struct trit_report *from)
-{
-    out->is_ternary = from->is_ternary;
-    out->fraction_valid = from->fraction_valid;
-    out->max_round_error = from->max_round_error;
-    out->sample_values_count = (pb_size_t)from->sample_count;
-    memcpy(out->sample_values, from->sample_values,
-           from->sample_count * sizeof(from->sample_values[0]));
-    out->negatives = from->negatives;
-    out->zeros = from->zeros;
-    out->positives = from->positives;
-    out->zero_groups = from->zero_groups;
-    out->non_finite = from->non_finite;
-    out->has_scale_min = out->has_scale_mean = out->has_scale_max = from->has_scales;
-    out->scale_min = from->scale_min;
-    out->scale_mean = from->scale_mean;
-    out->scale_max = from->scale_max;
-    out->scales_lossy_fp16 = from->scales_lossy_fp16;
-    out->near_threshold_fraction = from->near_threshold_fraction;
-}
-
-static void put_finding(trit_v1_Finding *out, const struct trit_finding *from)
-{
-    out->kind.size = wire_text_put(out->kind.bytes, sizeof(out->kind.bytes),
-                                   finding_kind_name(from->kind));
-    out->severity.size = wire_text_put(out->severity.bytes, sizeof(out->severity.bytes),
-                                       severity_name(from->severity));
-    out->has_index = from->has_index;
-    out->index = from->index;
-    out->has_group = from->has_group;
-    out->group = from->group;
-    out->has_count = from->has_count;
-    out->count = from->count;
-    out->expected.size =
-        wire_text_put(out->expected.bytes, sizeof(out->expected.bytes), from->expected);
-    out->got.size = wire_text_put(out->got.bytes, sizeof(out->got.bytes), from->got);
-    out->hint.size = wire_text_put(out->hint.bytes, sizeof(out->hint.bytes), from->hint);
-}
-
-static void put_comparisons(trit_v1_LayerReport *out, const struct trit_report *from)
-{
-    out->has_mse = from->has_mse;
-    out->has_cosine = from->has_cosine;
-    out->has_sqnr_db = from->has_sqnr_db;
-    out->mse = from->mse;
-    out->cosine = from->cosine;
-    out->sqnr_db = from->sqnr_db;
-    if (from->has_previous) {
-        out->has_previous_step = true;
-        out->previous_step = from->previous_step;
-        out->flips = from->flips;
-        out->flip_fraction = from->flip_fraction;
-        out->transitions_count = TRANSITIONS;
-        memcpy(out->transitions, from->transitions, sizeof(from->transitions));
-    }
-    if (from->has_reference) {
-        out->has_reference_mismatches = true;
-        out->reference_mismatches = from->reference_mismatches;
-        out->has_first_mismatch = from->reference_mismatches > 0;
-        out->first_mismatch = from->first_mismatch;
-    }
-}
-
-void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from)
-{
-    assert(from->rank <= TRIT_RANK_MAX && from->sample_count <= TRIT_SAMPLES_MAX);
-    assert(from->finding_count <= TRIT_FINDINGS_MAX);
-    *out = (trit_v1_LayerReport)trit_v1_LayerReport_init_zero;
-    out->run.size = wire_text_put(out->run.bytes, sizeof(out->run.bytes), from->run);
-    out->layer.size =
-        wire_text_put(out->layer.bytes, sizeof(out->layer.bytes), from->layer);
-    out->step = from->step;
-    out->time_unix_ns = from->time_unix_ns;
-    out->dtype = (int32_t)from->dtype;
-    out->shape_count = (pb_size_t)from->rank;
-    memcpy(out->shape, from->shape, from->rank * sizeof(from->shape[0]));
-    out->group_size = from->group_size;
-    out->groups = from->groups;
-    out->elements = from->elements;
-    put_measures(out, from);
-    put_comparisons(out, from);
-    out->digest.size = TRIT_DIGEST_BYTES;
-    memcpy(out->digest.bytes, from->digest, TRIT_DIGEST_BYTES);
-    out->kernel.size =
-        wire_text_put(out->kernel.bytes, sizeof(out->kernel.bytes), from->kernel);
-    out->version.size =
-        wire_text_put(out->version.bytes, sizeof(out->version.bytes), from->version);
-    out->findings_count = (pb_size_t)from->finding_count;
-    for (uint32_t i = 0; i < from->finding_count; i++)
-        put_finding(&out->findings[i], &from->findings[i]);
-    wire_filed_put(out, from);
-}
 
 static void get_measures(const trit_v1_LayerReport *from, struct trit_report *out)
 {
@@ -231,11 +138,10 @@ int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
 
 size_t encode_report(const struct trit_report *report, uint8_t *out, size_t capacity)
 {
-    trit_v1_LayerReport wire;
-    wire_report_put(&wire, report);
-    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
-    return pb_encode(&stream, trit_v1_LayerReport_fields, &wire) ? stream.bytes_written
-                                                                 : 0;
+    struct put put = {.at = out, .end = out + capacity};
+
+    put_report_fields(&put, report);
+    return put.full ? 0 : (size_t)(put.at - out);
 }
 
 int decode_report(const uint8_t *bytes, size_t count, struct trit_report *out,
@@ -253,12 +159,10 @@ int decode_report(const uint8_t *bytes, size_t count, struct trit_report *out,
 static size_t encode_as_field_1(const struct trit_report *report, uint8_t *out,
                                 size_t capacity)
 {
-    trit_v1_LayerReport wire;
-    wire_report_put(&wire, report);
-    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
-    return wire_message_head(&stream, 1, trit_v1_LayerReport_fields, &wire, 0)
-               ? stream.bytes_written
-               : 0;
+    struct put put = {.at = out, .end = out + capacity};
+
+    put_report(&put, 1, report);
+    return put.full ? 0 : (size_t)(put.at - out);
 }
 
 size_t encode_verified(const struct trit_report *report, uint8_t *out, size_t capacity)

@@ -51,12 +51,15 @@ int wire_layer_ref(const trit_v1_LayerRef *from, const struct layer_names *names
                    struct wire_layer_ref *out, char error[CODEC_ERROR_BYTES]);
 void wire_layer_ref_put(trit_v1_LayerRef *out, const struct wire_layer_ref *from);
 
-void wire_report_put(trit_v1_LayerReport *out, const struct trit_report *from);
+struct put;
+
+/* The fields of a report; all of it as field `number`. */
+void put_report_fields(struct put *put, const struct trit_report *report);
+void put_report(struct put *put, uint32_t number, const struct trit_report *report);
 int wire_report(const trit_v1_LayerReport *from, struct trit_report *out,
                 char error[CODEC_ERROR_BYTES]);
 
-/* The fields that only filed reports have. wire_report_put and wire_report call these. */
-void wire_filed_put(trit_v1_LayerReport *out, const struct trit_report *from);
+/* The fields that only filed reports have. wire_report calls it. */
 int wire_filed(const trit_v1_LayerReport *from, struct trit_report *out,
                char error[CODEC_ERROR_BYTES]);
 

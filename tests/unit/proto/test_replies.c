@@ -2,6 +2,7 @@
 /* Replies: what the daemon encodes is what Google's protobuf encodes, and libtrit
  * reads it back. */
 #include "proto/codec/codec.h"
+#include "proto/codec/wire.h"
 
 #include <string.h>
 
@@ -333,6 +334,24 @@ CASE(any_report, "any report is read back bit for bit and never truncated")
         memset(bytes, 0xa5, sizeof(bytes));
         CHECK_EQ(encode_report(&report, bytes, less), 0);
         CHECK_EQ(bytes[less], 0xa5);
+    }
+}
+
+CASE(as_nanopb, "a report has the bytes that nanopb gives the same report")
+{
+    uint64_t seed = check_seed();
+    for (int round = 0; round < 2000; round++) {
+        struct trit_report report;
+        trit_v1_LayerReport wire;
+        uint8_t bytes[REPORT_BYTES_MAX], theirs[REPORT_BYTES_MAX];
+        pb_ostream_t stream = pb_ostream_from_buffer(theirs, sizeof(theirs));
+        some_report(&seed, &report);
+        some_filed(&seed, &report);
+        size_t count = encode_report(&report, bytes, sizeof(bytes));
+        CHECK_EQ(wire_decode(&message_report, bytes, count, &wire, error), 0);
+        CHECK(pb_encode(&stream, trit_v1_LayerReport_fields, &wire));
+        CHECK_EQ(stream.bytes_written, count);
+        CHECK_MEM(bytes, theirs, count);
     }
 }
 
