@@ -2,13 +2,13 @@
 #include "store/codes.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/checked.h"
 #include "kernels/kernels.h"
-#include "store/row.h"
 #include "store/statements.h"
 
 /* ---- writing --------------------------------------------------------------- */
@@ -90,6 +90,18 @@ bool codes_cross_rows(const struct trit_report *report)
     return report->groups == 1 && report->rank > 0 && report->rank <= TRIT_RANK_MAX &&
            report->elements != report->shape[report->rank - 1] &&
            report->shape[report->rank - 1] % 4 != 0;
+}
+
+void codes_shape(const struct trit_report *report, char text[SHAPE_TEXT_BYTES])
+{
+    size_t at = 0;
+
+    text[0] = '\0';
+    for (uint32_t i = 0; i < report->rank; i++)
+        at += (size_t)snprintf(text + at, SHAPE_TEXT_BYTES - at, "%s%" PRIu64,
+                               i ? "," : "", report->shape[i]);
+    if (codes_cross_rows(report))
+        snprintf(text + at, SHAPE_TEXT_BYTES - at, " flat");
 }
 
 int codes_layout_init(struct codes_layout *layout, const struct trit_report *report)

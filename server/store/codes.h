@@ -7,7 +7,7 @@
 #define STORE_CODES_H
 
 #include "base/status.h"
-#include "store/db.h"
+#include "store/row.h"
 
 struct kernels;
 
@@ -60,6 +60,10 @@ struct codes_layout {
 /* Whether the whole tensor is one group, and some byte has codes of two rows. Then its
  * codes cannot be compared with those of groups within rows. */
 bool codes_cross_rows(const struct trit_report *report);
+
+/* Two reports have codes of the same layout if this text, the group size and the
+ * partial-group rule are equal. */
+void codes_shape(const struct trit_report *report, char text[SHAPE_TEXT_BYTES]);
 
 /* -1: the report's shape or group size is not valid. */
 int codes_layout_init(struct codes_layout *layout, const struct trit_report *report);

@@ -86,22 +86,6 @@ static void update_layer(struct commit *commit)
     layer->reports++;
 }
 
-/* Makes the next layer name the new one as the one before it, and counts the new one. */
-static int link_next_layer(struct commit *commit, struct failure *failure)
-{
-    struct layer_row *next = &commit->next_layer;
-
-    commit->totals.layers++;
-    if (next->key.run[0] == '\0') {
-        commit->totals.last = commit->layer.key;
-    } else {
-        next->previous = commit->layer.key;
-        if (layer_row_update(commit->db, next, failure))
-            return -1;
-    }
-    return totals_put(commit->db, &commit->totals, failure);
-}
-
 /* Notes which uploads the report has. */
 static int keep_codes(struct commit *commit, int64_t sequence, struct failure *failure)
 {
@@ -114,7 +98,6 @@ static int keep_codes(struct commit *commit, int64_t sequence, struct failure *f
 
 static int write_rows(struct commit *commit, struct failure *failure)
 {
-    int64_t old = is_newest(commit) ? commit->layer.upload : 0;
     bool keeps = is_newest(commit);
     int64_t sequence = commit->next->sequence;
 
@@ -125,14 +108,9 @@ static int write_rows(struct commit *commit, struct failure *failure)
         (commit->run_changed && run_row_put(commit->db, &commit->run, failure)))
         return -1;
     commit->next->sequence++;
-    if (commit->layer_is_new)
-        return layer_row_insert(commit->db, &commit->layer, failure) ||
-                       link_next_layer(commit, failure)
-                   ? -1
-                   : 0;
-    if (layer_row_update(commit->db, &commit->layer, failure))
-        return -1;
-    return kept_release(commit->db, old, failure);
+    return commit->layer_is_new
+               ? layer_link_in(commit->db, &commit->layer, &commit->gap, failure)
+               : layer_row_update(commit->db, &commit->layer, failure);
 }
 
 /* ---- the commit ------------------------------------------------------------- */

@@ -79,29 +79,16 @@ static int find_attempt(struct commit *commit, enum commit_outcome *outcome,
 static int find_key(struct commit *commit, struct failure *failure)
 {
     const struct trit_report *report = commit->put->report;
-    struct layer_row row;
     struct layer_key key;
 
     layer_key_set(&key, report->run, report->layer);
     key.replica = report->replica;
     key.attempt = report->attempt;
-    int found = find_layer(commit->db, &key, &row, failure);
+    int found =
+        layer_find_or_gap(commit->db, &key, &commit->layer, &commit->gap, failure);
 
-    if (found < 0)
-        return -1;
     commit->layer_is_new = found == 0;
-    if (found == 1) {
-        commit->layer = row;
-        return 0;
-    }
-    if (totals_read(commit->db, &commit->totals, failure))
-        return -1;
-    commit->next_layer = row;
-    commit->layer = (struct layer_row){.key = key,
-                                       .previous = row.previous,
-                                       .step_min = STEP_NONE,
-                                       .step_max = STEP_NONE};
-    return 0;
+    return found < 0 ? -1 : 0;
 }
 
 int commit_find_layer(struct commit *commit, enum commit_outcome *outcome,

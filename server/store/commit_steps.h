@@ -3,16 +3,13 @@
 #ifndef STORE_COMMIT_STEPS_H
 #define STORE_COMMIT_STEPS_H
 
+#include "store/counters.h"
 #include "store/kept.h"
+#include "store/layer_link.h"
 #include "store/question.h"
 #include "store/run.h"
 #include "store/upload.h"
 #include "store/walk.h"
-
-/* The numbers that the next upload and the next report get. */
-struct counters {
-    int64_t upload, sequence;
-};
 
 enum commit_outcome { COMMIT_NEW, COMMIT_EXISTED, COMMIT_REFUSED };
 
@@ -40,19 +37,13 @@ struct commit {
     bool run_changed;       /* it is new, or has a new attempt */
     struct layer_row layer; /* the stored row; if new, only key and previous are set */
     bool layer_is_new;
-    /* of a new layer */
-    struct layer_row next_layer;
-    struct totals_row totals;
-    int64_t previous; /* the step before this report, or STEP_NONE */
-    bool has_next;    /* the layer has a later step: */
+    struct layer_gap gap; /* of a new layer */
+    int64_t previous;     /* the step before this report, or STEP_NONE */
+    bool has_next;        /* the layer has a later step: */
     int64_t next_step;
     uint32_t next_crc; /* of its row once that names this report as previous */
     struct before before;
 };
-
-/* Two reports have codes of the same layout if this text, the group size and the
- * partial-group rule are equal. */
-void codes_shape(const struct trit_report *report, char text[SHAPE_TEXT_BYTES]);
 
 /* Whether the step is above all that the layer has in this attempt. */
 bool is_newest(const struct commit *commit);

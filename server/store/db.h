@@ -23,6 +23,7 @@ enum {
 struct db {
     sqlite3 *sqlite;
     sqlite3_stmt *statements[DB_STATEMENTS_MAX];
+    int64_t kept; /* bytes of codes and scales that are kept; the writer's (kept.h) */
     bool damaged; /* SQLite has found damage and refuses to commit the transaction */
 };
 

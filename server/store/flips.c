@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Codes of a commit, and the flips since the report before it. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "store/commit_steps.h"
-
-void codes_shape(const struct trit_report *report, char text[SHAPE_TEXT_BYTES])
-{
-    size_t at = 0;
-
-    text[0] = '\0';
-    for (uint32_t i = 0; i < report->rank; i++)
-        at += (size_t)snprintf(text + at, SHAPE_TEXT_BYTES - at, "%s%" PRIu64,
-                               i ? "," : "", report->shape[i]);
-    if (codes_cross_rows(report))
-        snprintf(text + at, SHAPE_TEXT_BYTES - at, " flat");
-}
 
 bool is_newest(const struct commit *commit)
 {

@@ -14,10 +14,33 @@ int kept_row_put(struct db *db, const struct kept_row *row, struct failure *fail
                 db_bind_i64(put, 3, row->scales) | db_bind_i64(put, 4, row->bytes) |
                 db_bind_i64(put, 5, kept_row_crc(row));
 
-    return db_run_bound(db, put, bound, failure);
+    if (db_run_bound(db, put, bound, failure))
+        return -1;
+    db->kept += row->bytes;
+    return 0;
 }
 
-static int read_row(sqlite3_stmt *select, struct kept_row *row, struct failure *failure)
+int kept_row_share(struct db *db, const struct kept_row *row, struct failure *failure)
+{
+    if (kept_row_put(db, row, failure))
+        return -1;
+    db->kept -= row->bytes;
+    return 0;
+}
+
+int kept_sum(struct db *db, struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_KEPT_BYTES, failure);
+    int found = select ? db_step(db, select, failure) : -1;
+
+    if (found == 1)
+        db->kept = sqlite3_column_int64(select, 0);
+    if (select)
+        db_reset(select);
+    return found == 1 ? 0 : -1;
+}
+
+int kept_row_read(sqlite3_stmt *select, struct kept_row *row, struct failure *failure)
 {
     bool sound = true;
 
@@ -42,7 +65,7 @@ int find_kept(struct db *db, int64_t sequence, struct kept_row *row,
     db_bind_i64(select, 1, sequence);
     int found = db_step(db, select, failure);
 
-    if (found == 1 && read_row(select, row, failure))
+    if (found == 1 && kept_row_read(select, row, failure))
         found = -1;
     db_reset(select);
     return found;
@@ -64,17 +87,41 @@ int kept_count_bytes(struct db *db, struct kept_row *row, struct failure *failur
     return found < 0 ? -1 : 0;
 }
 
-int kept_release(struct db *db, int64_t upload, struct failure *failure)
+/* Deletes the rows of an upload to which nothing refers any more. `bytes` are no longer
+ * kept then. */
+static int delete_unused(struct db *db, int64_t upload, int64_t bytes,
+                         struct failure *failure)
 {
-    sqlite3_stmt *delete;
+    sqlite3_stmt *select;
+    int used;
 
     if (upload == 0)
         return 0;
-    delete = statement(db, ST_KEPT_DELETE, failure);
-    if (!delete)
+    select = statement(db, ST_KEPT_USES, failure);
+    if (!select)
         return -1;
-    db_bind_i64(delete, 1, upload);
-    if (db_run(db, delete, failure))
-        return -1;
+    db_bind_i64(select, 1, upload);
+    used = db_step(db, select, failure);
+    db_reset(select);
+    if (used != 0)
+        return used < 0 ? -1 : 0;
+    db->kept -= bytes;
     return codes_delete(db, upload, failure);
+}
+
+int kept_release(struct db *db, int64_t sequence, struct failure *failure)
+{
+    struct kept_row row;
+    int found = find_kept(db, sequence, &row, failure);
+
+    if (found <= 0)
+        return found;
+    sqlite3_stmt *delete = statement(db, ST_KEPT_DELETE, failure);
+
+    if (!delete || db_run_bound(db, delete, db_bind_i64(delete, 1, sequence), failure))
+        return -1;
+    return delete_unused(db, row.upload, row.bytes, failure) ||
+                   delete_unused(db, row.scales, 0, failure)
+               ? -1
+               : 0;
 }

@@ -79,6 +79,7 @@ const char rekey_sql[] =
     "  bytes BIGINT NOT NULL,"
     "  crc BIGINT NOT NULL);"
     "CREATE INDEX kept_upload ON kept (upload);"
+    "CREATE INDEX kept_scales ON kept (scales);"
     "CREATE TABLE shards ("
     "  run TEXT NOT NULL,"
     "  layer TEXT NOT NULL,"

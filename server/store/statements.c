@@ -42,6 +42,7 @@ static const char *const sql[STATEMENT_COUNT] = {
         " crc = ?17 WHERE " KEY_IS,
     [ST_LAYER_DELETE] = "DELETE FROM layers WHERE " KEY_IS,
     [ST_RUN_SELECT] = "SELECT " RUN_COLUMNS " FROM runs WHERE run = ?1",
+    [ST_RUNS_FORMING] = "SELECT run FROM runs WHERE state = 1",
     [ST_RUN_PUT] = "INSERT OR REPLACE INTO runs (" RUN_COLUMNS ")"
                    " VALUES (?1, ?2, ?3, ?4)",
     [ST_RUN_DELETE] = "DELETE FROM runs WHERE run = ?1",
@@ -59,7 +60,14 @@ static const char *const sql[STATEMENT_COUNT] = {
                             " ORDER BY chunk",
     [ST_CODES_BYTES] = "SELECT SUM(LENGTH(data)) FROM codes WHERE upload IN (?1, ?2)",
     [ST_KEPT_INSERT] = "INSERT INTO kept (" KEPT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5)",
-    [ST_KEPT_DELETE] = "DELETE FROM kept WHERE upload = ?1",
+    [ST_KEPT_DELETE] = "DELETE FROM kept WHERE sequence = ?1",
+    [ST_KEPT_USES] = "SELECT 1 FROM kept WHERE upload = ?1 UNION ALL"
+                     " SELECT 1 FROM kept WHERE scales = ?1 LIMIT 1",
+    [ST_KEPT_FROM] = "SELECT " KEPT_COLUMNS " FROM kept WHERE upload >= ?1"
+                     " ORDER BY upload, sequence",
+    [ST_KEPT_BYTES] = "SELECT COALESCE(SUM(bytes), 0) FROM"
+                      " (SELECT MAX(bytes) AS bytes FROM kept GROUP BY upload)",
+    [ST_REPORT_AT] = "SELECT " REPORT_COLUMNS " FROM reports WHERE sequence = ?1",
     [ST_KEPT_SELECT] = "SELECT " KEPT_COLUMNS " FROM kept WHERE sequence = ?1",
     [ST_CODES_ORPHAN] = "SELECT upload FROM codes WHERE upload > ?1"
                         " AND upload NOT IN (SELECT upload FROM layers)"

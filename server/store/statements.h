@@ -24,6 +24,7 @@ enum statement_id {
     ST_LAYER_UPDATE,  /* the same */
     ST_LAYER_DELETE,  /* key */
     ST_RUN_SELECT,    /* run -> RUN_COLUMNS */
+    ST_RUNS_FORMING,  /* -> run */
     ST_RUN_PUT,       /* RUN_COLUMNS; replaces the row of that run */
     ST_RUN_DELETE,    /* run */
     ST_TOTALS_SELECT,
@@ -34,8 +35,12 @@ enum statement_id {
     ST_CODES_SELECT_NEW,
     ST_CODES_BYTES,  /* two uploads -> bytes of both; twice the same one counts once */
     ST_KEPT_INSERT,  /* sequence, upload, scales, bytes, crc */
-    ST_KEPT_DELETE,  /* upload */
+    ST_KEPT_DELETE,  /* sequence */
+    ST_KEPT_USES,    /* upload -> a row, if a report has it as codes or scales */
     ST_KEPT_SELECT,  /* sequence -> the same */
+    ST_KEPT_FROM,    /* upload -> KEPT_COLUMNS, this upload and later ones */
+    ST_KEPT_BYTES,   /* -> of all uploads that are kept */
+    ST_REPORT_AT,    /* sequence -> REPORT_COLUMNS */
     ST_CODES_ORPHAN, /* upload -> the next one that no layer refers to */
     STATEMENT_COUNT
 };

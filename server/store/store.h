@@ -28,6 +28,8 @@ struct store_config {
     struct log *log;
     struct metrics *metrics;
     uint32_t queue_max;
+    uint64_t codes_max; /* bytes of codes and scales of reports that are not the newest of
+                           their layer and replica; the oldest are deleted first */
     /* Called on the loop after new reports are on disk, once for all that were filed
      * together. NULL: not called. */
     void (*filed)(void *arg);
@@ -125,6 +127,45 @@ void store_commit(struct store_put *put);
 
 /* Drops the upload. The put is the caller's again on return. Not after commit. */
 void store_abort(struct store_put *put);
+
+/* ---- changes of a run ---- */
+
+/* A change on its way to disk. The caller owns it and must not touch it before done(). It
+ * is done in slices between the batches of puts, so that no put waits for more than one
+ * slice. After a failure a part of a deletion may have been done. */
+struct store_change {
+    struct store *store; /* the store's */
+    /* in */
+    char run[TRIT_NAME_BYTES_MAX + 1];
+    char layer[TRIT_NAME_BYTES_MAX + 1];   /* delete: empty: all layers */
+    char new_run[TRIT_NAME_BYTES_MAX + 1]; /* fork */
+    uint64_t step;                         /* rewind, fork: the last one that stays */
+    uint64_t step_from, step_to;           /* delete: inclusive; 0 and UINT64_MAX: all */
+    void (*done)(struct store_change *change);
+    /* out, valid in done() */
+    struct failure failure;
+    uint32_t attempt; /* rewind: the one that was started */
+    uint64_t reports; /* fork: copied; delete: deleted */
+};
+
+/* Each returns -1 with RESOURCE_EXHAUSTED (the queue is full, or no memory) or
+ * INVALID_ARGUMENT, and then done() is not called.
+ *
+ * Rewind starts the run's next attempt after `step`. NOT_FOUND: no such run.
+ * RESOURCE_EXHAUSTED: it has too many attempts. */
+int store_rewind(struct store_change *change, struct store *store,
+                 struct failure *failure);
+
+/* Fork copies the reports of the newest attempt, with what it resumed from, of all
+ * replicas, up to `step`, as attempt 1 of new_run. Codes are shared, not copied. new_run
+ * appears when it is complete. NOT_FOUND: no such run, or no report up to `step`.
+ * ALREADY_EXISTS: new_run is a run. */
+int store_fork(struct store_change *change, struct store *store, struct failure *failure);
+
+/* Deletes the reports of all attempts and replicas. A layer or run without reports is
+ * gone. NOT_FOUND: no such run or layer. */
+int store_delete(struct store_change *change, struct store *store,
+                 struct failure *failure);
 
 /* Reading. A reader has its own connection; any one thread at a time may use it, and
  * each call waits for its answer. The web has one reader, the services another.

@@ -41,7 +41,7 @@ int writer_open(struct writer *writer, const char *path, bool in_memory,
     if (db_open(&writer->db, path, DB_WRITES, failure))
         return -1;
     if (schema_prepare(&writer->db, in_memory, damage, failure) ||
-        find_next(writer, failure))
+        find_next(writer, failure) || kept_sum(&writer->db, failure))
         goto close;
     /* Prepare all now: a rollback must not fail for lack of memory. */
     for (unsigned id = 0; id < STATEMENT_COUNT; id++)
@@ -104,6 +104,7 @@ static void roll_back(struct writer *writer)
 
     if (writer->state == BATCH_OPEN && !sqlite3_get_autocommit(writer->db.sqlite))
         statement_run(&writer->db, ST_ROLLBACK, NULL);
+    kept_sum(&writer->db, NULL);
     state_move(&batch_states, &writer->state, BATCH_FAILED);
     while ((link = list_pop(&writer->touched)))
         break_upload(LIST_OWNER(link, struct store_upload, touched), &writer->failure);
@@ -224,6 +225,7 @@ static void start_over(struct writer *writer)
     list_append(&commands, &writer->in_commit);
     if (!sqlite3_get_autocommit(writer->db.sqlite))
         statement_run(&writer->db, ST_ROLLBACK, NULL);
+    kept_sum(&writer->db, NULL);
     state_move(&batch_states, &writer->state, BATCH_IDLE);
     writer->careful = true;
     writer->added = writer->kept = 0;
@@ -400,6 +402,29 @@ static int set_flush(struct writer *writer, enum flush flush)
         return -1;
     writer->flush = flush;
     return 0;
+}
+
+int writer_slice(struct writer *writer,
+                 int (*step)(struct writer *writer, void *arg, struct failure *failure),
+                 void *arg, bool durable, struct failure *failure)
+{
+    int more;
+
+    writer->failure = (struct failure){0};
+    writer->db.damaged = false;
+    if (set_flush(writer, durable ? FLUSH_FULL : FLUSH_NORMAL) ||
+        statement_run(&writer->db, ST_BEGIN, &writer->failure))
+        return fail(failure, writer->failure.status, NULL, "%s", writer->failure.message);
+    more = step(writer, arg, failure);
+    if (more >= 0 && statement_run(&writer->db, ST_COMMIT, failure))
+        more = -1;
+    if (more >= 0)
+        return more;
+    writer->careful = writer->careful || writer->db.damaged;
+    if (!sqlite3_get_autocommit(writer->db.sqlite))
+        statement_run(&writer->db, ST_ROLLBACK, NULL);
+    kept_sum(&writer->db, NULL);
+    return -1;
 }
 
 void writer_begin(struct writer *writer, bool durable)

@@ -22,6 +22,7 @@
 #define STORE_WRITER_H
 
 #include "store/commit.h"
+#include "store/evict.h"
 
 enum {
     WRITER_ORPHANS_MAX = 64,
@@ -38,6 +39,7 @@ struct writer {
     struct db db;
     const struct kernels *kernels;
     struct counters next;
+    struct evict evict;
     size_t buffered;  /* bytes in the buffers of all uploads */
     enum flush flush; /* SQLite's present setting */
     /* Uploads whose rows no layer refers to and which could not be deleted with their
@@ -63,6 +65,14 @@ int writer_open(struct writer *writer, const char *path, bool in_memory,
                 const struct kernels *kernels, struct failure *damage,
                 struct failure *failure);
 void writer_close(struct writer *writer);
+
+/* Runs one step of other work in a transaction of its own, between two batches. `step`
+ * returns 1 if more steps are to follow, 0 at the end, -1 for failure, and so does
+ * writer_slice; after a failure the step is rolled back. `durable`: COMMIT waits for the
+ * disk. */
+int writer_slice(struct writer *writer,
+                 int (*step)(struct writer *writer, void *arg, struct failure *failure),
+                 void *arg, bool durable, struct failure *failure);
 
 /* Begins a batch. `durable`: it has a commit. A batch of nothing but codes and aborts
  * need not wait for the disk: losing it in a crash loses nothing acknowledged. */

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer's thread: batches of puts, and between two of them one slice of a change and
+ * of the upkeep. So a put waits at most for one slice. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "kernels/kernels.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "store/store_impl.h"
+
+/* Waits for commands or changes, and takes all of them. `busy`: there is other work, so do
+ * not wait. False: the store stops and no commands are left. */
+static bool take_queue(struct store *store, bool busy, struct list *batch,
+                       struct list *chores)
+{
+    bool some;
+
+    pthread_mutex_lock(&store->mutex);
+    while (list_empty(&store->queue) && list_empty(&store->chores) && !busy &&
+           !store->stopping)
+        pthread_cond_wait(&store->work, &store->mutex);
+    some = !list_empty(&store->queue) || !store->stopping;
+    list_append(batch, &store->queue);
+    list_append(chores, &store->chores);
+    pthread_mutex_unlock(&store->mutex);
+    return some;
+}
+
+static bool holds_commit(const struct list *batch)
+{
+    for (struct list *link = batch->next; link != batch; link = link->next)
+        if (LIST_OWNER(link, struct command, link)->kind == COMMAND_COMMIT)
+            return true;
+    return false;
+}
+
+/* The command's bytes have left the queue. Posts drained() for uploads that waited. */
+static void release_pending(struct store *store, struct command *command)
+{
+    struct list *link, *next;
+
+    pthread_mutex_lock(&store->mutex);
+    command->upload->pending -= command->count;
+    store->pending -= command->count;
+    for (link = store->waiting.next; link != &store->waiting; link = next) {
+        struct store_upload *upload = LIST_OWNER(link, struct store_upload, waiting);
+
+        next = link->next;
+        if (upload->pending >= STORE_CODES_PENDING_MAX / 2 ||
+            store->pending >= STORE_CODES_TOTAL_MAX / 2)
+            continue;
+        list_remove(link);
+        state_move(&drain_states, &upload->drain, DRAIN_POSTED);
+        mailbox_post(store->config.mailbox, &upload->drained_message);
+    }
+    pthread_mutex_unlock(&store->mutex);
+    free(command);
+}
+
+void store_log_damage(struct store *store, const struct failure *damage)
+{
+    log_event(store->config.log, LOG_ERROR, "store_damaged",
+              LOG_FIELDS(LOG_STR("reason", damage->message)));
+}
+
+static void report_batch(struct store *store, const struct batch_result *result)
+{
+    metric_add(store->config.metrics, M_STORE_TRANSACTIONS, result->transactions);
+    metric_add(store->config.metrics, M_REPORTS, result->reports);
+    if (result->failure.status != TRIT_OK) {
+        metric_add(store->config.metrics, M_STORE_FAILURES, 1);
+        log_event(store->config.log, LOG_ERROR, "store_failed",
+                  LOG_FIELDS(LOG_STR("reason", result->failure.message)));
+    }
+    if (result->damage.status != TRIT_OK) {
+        metric_add(store->config.metrics, M_STORE_FAILURES, 1);
+        store_log_damage(store, &result->damage);
+    }
+}
+
+/* `filed`: the batch has new reports. Its last commit carries the call. */
+static void finish(struct store *store, struct list *finished, bool filed)
+{
+    struct list *link = finished->prev;
+
+    while (link != finished &&
+           LIST_OWNER(link, struct command, link)->kind != COMMAND_COMMIT)
+        link = link->prev;
+    if (filed && link != finished) {
+        struct store_upload *last = LIST_OWNER(link, struct command, link)->upload;
+
+        last->filed = store->config.filed;
+        last->filed_arg = store->config.filed_arg;
+    }
+    while ((link = list_pop(finished))) {
+        struct command *command = LIST_OWNER(link, struct command, link);
+        struct store_upload *upload = command->upload;
+
+        store_leave(store);
+        mailbox_post(store->config.mailbox, command->kind == COMMAND_COMMIT
+                                                ? &upload->put->message
+                                                : &upload->aborted_message);
+    }
+}
+
+static void run_batch(struct store *store, struct list *batch)
+{
+    uint64_t begun_ns = clock_monotonic_ns();
+    struct batch_result result;
+    struct list finished, *link;
+
+    list_init(&finished);
+    writer_begin(&store->writer, holds_commit(batch));
+    while ((link = list_pop(batch))) {
+        struct command *command = LIST_OWNER(link, struct command, link);
+        enum command_kind kind = command->kind;
+
+        writer_execute(&store->writer, command);
+        if (kind == COMMAND_CODES)
+            release_pending(store, command);
+    }
+    writer_end(&store->writer, &finished, &result);
+    if (result.transactions > 0)
+        metric_observe(store->config.metrics, H_STORE_COMMIT,
+                       clock_monotonic_ns() - begun_ns);
+    report_batch(store, &result);
+    finish(store, &finished, result.reports > 0);
+}
+
+/* ---- changes: one slice between two batches -------------------------------- */
+
+static void finish_chore(struct store *store, struct chore *chore)
+{
+    list_remove(&chore->link);
+    store_leave(store);
+    mailbox_post(store->config.mailbox, &chore->message);
+}
+
+static void run_chore(struct store *store, struct list *chores)
+{
+    struct chore *chore = LIST_OWNER(chores->next, struct chore, link);
+    struct failure failure = {0};
+    int more = writer_slice(&store->writer, chore_step, chore, true, &failure);
+
+    if (more > 0)
+        return;
+    if (more < 0 && failure.status == TRIT_DATA_LOSS)
+        store_log_damage(store, &failure);
+    if (more < 0 && chore_fail(chore, &failure))
+        return;
+    finish_chore(store, chore);
+}
+
+static void stop_chores(struct store *store, struct list *chores)
+{
+    while (!list_empty(chores)) {
+        struct chore *chore = LIST_OWNER(chores->next, struct chore, link);
+        struct failure failure = {0};
+
+        fail(&failure, TRIT_UNAVAILABLE, NULL, "the daemon stops");
+        (void)chore_fail(chore, &failure);
+        finish_chore(store, chore);
+    }
+}
+
+static int evict_some(struct writer *writer, void *arg, struct failure *failure)
+{
+    return evict_step(&writer->db, arg, failure);
+}
+
+/* Codes beyond their bound are deleted between two batches. */
+static bool run_upkeep(struct store *store)
+{
+    struct failure failure = {0};
+
+    if (!evict_due(&store->writer.evict, &store->writer.db))
+        return false;
+    if (writer_slice(&store->writer, evict_some, &store->writer.evict, false, &failure) >=
+        0)
+        return evict_due(&store->writer.evict, &store->writer.db);
+    if (failure.status == TRIT_DATA_LOSS)
+        store_log_damage(store, &failure);
+    evict_failed(&store->writer.evict, &store->writer.db);
+    return false;
+}
+
+void *store_write_batches(void *arg)
+{
+    struct store *store = arg;
+    struct kernels_env env;
+    struct list batch, chores;
+    bool busy = evict_due(&store->writer.evict, &store->writer.db);
+
+    list_init(&batch);
+    list_init(&chores);
+    kernels_enter(&env);
+    while (take_queue(store, busy || !list_empty(&chores), &batch, &chores)) {
+        if (!list_empty(&batch))
+            run_batch(store, &batch);
+        if (!list_empty(&chores))
+            run_chore(store, &chores);
+        busy = run_upkeep(store);
+    }
+    stop_chores(store, &chores);
+    kernels_leave(&env);
+    return NULL;
+}
