@@ -15,7 +15,6 @@ static enum trit_finding_kind kind_of(const struct reader_note *note)
     case READER_NOT_IN_INDEX:
         return TRIT_FINDING_NOT_IN_INDEX;
     case READER_TRUNCATED:
-    case READER_SURPLUS:
         return TRIT_FINDING_TRUNCATED;
     case READER_DUPLICATE:
         break;
@@ -56,12 +55,6 @@ static void write_hint(struct trit_finding *finding, const struct reader_note *n
         snprintf(hint, bytes, "%.*s ends before it does; download or copy the file again",
                  cut(note->shard, 100), note->shard);
         break;
-    case READER_SURPLUS:
-        snprintf(
-            hint, bytes,
-            "bytes follow the last tensor of the file: header and data do not belong "
-            "together; download or copy it again");
-        break;
     case READER_DUPLICATE:
         snprintf(hint, bytes, "%.*s and %.*s both hold it", cut(note->other, 64),
                  note->other, cut(note->shard, 64), note->shard);
@@ -71,13 +64,11 @@ static void write_hint(struct trit_finding *finding, const struct reader_note *n
 
 static void write_length(struct trit_finding *finding, const struct reader_note *note)
 {
-    if (note->kind == READER_TRUNCATED)
-        snprintf(finding->expected, sizeof(finding->expected), "%" PRIu64 " bytes",
-                 note->bytes);
-    if (note->kind == READER_SURPLUS)
-        snprintf(finding->expected, sizeof(finding->expected), "0 bytes");
-    if (note->kind == READER_TRUNCATED || note->kind == READER_SURPLUS)
-        snprintf(finding->got, sizeof(finding->got), "%" PRIu64 " bytes", note->found);
+    if (note->kind != READER_TRUNCATED)
+        return;
+    snprintf(finding->expected, sizeof(finding->expected), "%" PRIu64 " bytes",
+             note->bytes);
+    snprintf(finding->got, sizeof(finding->got), "%" PRIu64 " bytes", note->found);
 }
 
 void findings_add_notes(struct file_findings *findings, const struct reader_note *notes,

@@ -29,10 +29,10 @@ static int read_config(struct input *input, struct failure *failure)
 }
 
 static enum exit_code open_any(struct input *input, const char *path,
-                               const struct options *options, bool any_length)
+                               const struct options *options, bool may_be_cut)
 {
     struct read_options read = {.void2_is_bf16 = option_given(options, OPTION_NPY_BF16),
-                                .any_length = any_length};
+                                .may_be_cut = may_be_cut};
     struct failure failure = {.status = TRIT_OK};
 
     *input = (struct input){.reader = NULL};

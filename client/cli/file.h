@@ -23,7 +23,7 @@ struct input {
 enum exit_code input_open(struct input *input, const char *path,
                           const struct options *options);
 
-/* The same for a file that may be shorter or longer than its header says; the reader's notes
+/* The same for a file that may be shorter than its header says; the reader's notes
  * say so. */
 enum exit_code input_open_damaged(struct input *input, const char *path,
                                   const struct options *options);

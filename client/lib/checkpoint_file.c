@@ -33,7 +33,7 @@ static int file_init(struct trit_file *file, const char *path,
                      const struct trit_file_options *options, struct failure *failure)
 {
     const struct read_options read = {.void2_is_bf16 = options->npy_bf16,
-                                      .any_length = options->any_length};
+                                      .may_be_cut = options->may_be_cut};
 
     file->path = strdup(path);
     if (!file->path)

@@ -227,18 +227,6 @@ static int add_tensor(struct tensor_table *table, struct source *source,
     return result;
 }
 
-/* Offsets of table_fit count from the begin of the data. */
-static int fit(struct tensor_table *table, uint64_t data_bytes, struct failure *failure)
-{
-    const uint64_t start = table->entries[0].offset;
-
-    table->entries[0].offset = 0;
-    if (table_fit(table, table->entries[0].bytes, data_bytes, failure) < 0)
-        return -1;
-    table->entries[0].offset = start; /* also if it is no longer in the table */
-    return 0;
-}
-
 static int read_dict(struct source *source, const struct read_options *options,
                      uint64_t start, const char *text, uint64_t bytes,
                      struct tensor_table *table, struct failure *failure)
@@ -261,8 +249,10 @@ static int read_dict(struct source *source, const struct read_options *options,
     if (add_tensor(table, source, &entry, failure) != 0 ||
         table_seal(table, failure) != 0)
         return -1;
-    if (options->any_length)
-        return fit(table, data_bytes, failure);
+    if (options->may_be_cut && data_bytes < table->entries[0].bytes) {
+        table->entries[0].offset = 0;
+        return table_cut(table, data_bytes, failure);
+    }
     if (table->entries[0].bytes != data_bytes)
         return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
                     "its shape needs %" PRIu64 " bytes, but the file holds %" PRIu64,

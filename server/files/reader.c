@@ -93,9 +93,9 @@ static int add_note(struct reader *reader, struct reader_note note,
     return 0;
 }
 
-/* Notes about the length of a file. `name` is that of the file. */
-static int note_length(struct reader *reader, const struct tensor_table *table,
-                       const char *name, struct failure *failure)
+/* The tensors that a file of this name lacks. */
+static int note_cuts(struct reader *reader, const struct tensor_table *table,
+                     const char *name, struct failure *failure)
 {
     for (size_t i = 0; i < table->cut_count; i++) {
         const struct tensor_cut *cut = &table->cuts[i];
@@ -108,12 +108,7 @@ static int note_length(struct reader *reader, const struct tensor_table *table,
         if (add_note(reader, note, failure) < 0)
             return -1;
     }
-    if (table->surplus == 0)
-        return 0;
-    return add_note(reader,
-                    (struct reader_note){
-                        .kind = READER_SURPLUS, .shard = name, .found = table->surplus},
-                    failure);
+    return 0;
 }
 
 /* ---- one file --------------------------------------------------------------------- */
@@ -139,14 +134,14 @@ int reader_open_source(struct reader **out, struct source *source,
     return 0;
 }
 
-static int note_file_length(struct reader *reader, const char *path,
-                            struct failure *failure)
+static int note_file_cuts(struct reader *reader, const char *path,
+                          struct failure *failure)
 {
     const char *slash = strrchr(path, '/');
     const char *base = slash ? slash + 1 : path;
     const char *name = arena_strndup(&reader->table.strings, base, strlen(base));
 
-    return name ? note_length(reader, &reader->table, name, failure) : no_memory(failure);
+    return name ? note_cuts(reader, &reader->table, name, failure) : no_memory(failure);
 }
 
 static int open_file(struct reader **out, const char *path,
@@ -158,7 +153,7 @@ static int open_file(struct reader **out, const char *path,
         reader_open_source(out, source, options, failure) < 0)
         return -1;
     (*out)->folder = folder_of(path);
-    if ((*out)->folder && note_file_length(*out, path, failure) == 0)
+    if ((*out)->folder && note_file_cuts(*out, path, failure) == 0)
         return 0;
     reader_close(*out);
     *out = NULL;
@@ -241,7 +236,7 @@ static int merge_table(struct merging *m, size_t shard, const struct tensor_tabl
         if (json_object_set_new(m->seen, table->cuts[i].name,
                                 json_integer((json_int_t)shard)) < 0)
             return no_memory(m->failure);
-    return note_length(m->reader, table, m->reader->shards.list[shard].name, m->failure);
+    return note_cuts(m->reader, table, m->reader->shards.list[shard].name, m->failure);
 }
 
 static int read_shard(struct merging *m, size_t number,

@@ -15,7 +15,7 @@ struct reader;
 /* Reads and checks the whole table, but no tensor's bytes. `path` names a file, a folder
  * or the index in one. INVALID_ARGUMENT says which rule of the format the file breaks. If
  * index and shards of a folder contradict each other, the reader opens nevertheless, and
- * reader_notes reports it; likewise a file of another length, with options->any_length.
+ * reader_notes reports it; likewise a file that is too short, with options->may_be_cut.
  * Options NULL = defaults. */
 int reader_open(struct reader **reader, const char *path,
                 const struct read_options *options, struct failure *failure);
@@ -28,7 +28,7 @@ void reader_close(struct reader *reader); /* NULL is harmless */
 
 const struct tensor_table *reader_table(const struct reader *reader);
 
-/* What is wrong with index, shards and lengths. */
+/* Contradictions between index and shards, and tensors that are cut off. */
 const struct reader_note *reader_notes(const struct reader *reader, size_t *count);
 
 /* The folder of the checkpoint: that of its shards, or that of the file. NULL if the

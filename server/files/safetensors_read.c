@@ -361,15 +361,15 @@ static int check_end(const struct tensor_table *table, uint64_t end, uint64_t da
 }
 
 /* Then makes offsets count from the start of the file. */
-static int check_coverage(struct tensor_table *table, bool any_length,
+static int check_coverage(struct tensor_table *table, bool may_be_cut,
                           uint64_t data_start, uint64_t data_bytes,
                           struct failure *failure)
 {
     uint64_t end;
 
     if (check_order(table, &end, failure) < 0 ||
-        (any_length ? table_fit(table, end, data_bytes, failure)
-                    : check_end(table, end, data_bytes, failure)) < 0)
+        (may_be_cut && end > data_bytes ? table_cut(table, data_bytes, failure)
+                                        : check_end(table, end, data_bytes, failure)) < 0)
         return -1;
     for (size_t i = 0; i < table->count; i++)
         table->entries[i].offset += data_start;
@@ -386,7 +386,7 @@ static int read_header(struct source *source, const struct read_options *options
         header_scan(text, header.bytes, failure) != 0 ||
         take_object(&header, table, failure) != 0)
         return -1;
-    return check_coverage(table, options->any_length, LENGTH_BYTES + bytes,
+    return check_coverage(table, options->may_be_cut, LENGTH_BYTES + bytes,
                           source_bytes(source) - LENGTH_BYTES - bytes, failure);
 }
 

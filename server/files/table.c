@@ -170,15 +170,11 @@ int table_seal(struct tensor_table *table, struct failure *failure)
     return 0;
 }
 
-int table_fit(struct tensor_table *table, uint64_t needed, uint64_t bytes,
-              struct failure *failure)
+int table_cut(struct tensor_table *table, uint64_t bytes, struct failure *failure)
 {
     size_t kept = table->count;
     struct tensor_cut *cuts;
 
-    table->surplus = bytes > needed ? bytes - needed : 0;
-    if (needed <= bytes)
-        return 0;
     while (kept > 0 &&
            table->entries[kept - 1].offset + table->entries[kept - 1].bytes > bytes)
         kept--;

@@ -43,11 +43,8 @@ struct tensor_pair {
 struct tensor_table {
     struct tensor_entry *entries; /* sealed: in order of shard and offset */
     size_t count, capacity;
-    /* With read_options.any_length: tensors that are cut off, and how many bytes follow the
-     * last tensor. */
-    struct tensor_cut *cuts;
+    struct tensor_cut *cuts; /* with read_options.may_be_cut */
     size_t cut_count;
-    uint64_t surplus;
     struct tensor_pair *pairs; /* metadata of the file, in its order */
     size_t pair_count, pair_capacity;
     size_t *by_name; /* sealed: indices in order of name */
@@ -67,11 +64,10 @@ int table_add(struct tensor_table *table, const struct tensor_entry *entry,
 int table_add_pair(struct tensor_table *table, const char *key, const char *value,
                    struct failure *failure);
 
-/* Of one file, whose tensors need the first `needed` bytes of the data, without holes, and
- * which has `bytes` of it: moves tensors that end beyond them from the table, which must be
- * sealed, to its cuts, and sets the surplus. Offsets count from the begin of the data. */
-int table_fit(struct tensor_table *table, uint64_t needed, uint64_t bytes,
-              struct failure *failure);
+/* Of one file, of whose data only `bytes` are there: moves the tensors that end beyond them
+ * from the table, which must be sealed, to its cuts. Offsets count from the begin of the
+ * data, which has no holes. */
+int table_cut(struct tensor_table *table, uint64_t bytes, struct failure *failure);
 
 /* Sorts by shard and offset, and indexes the names. Refuses two tensors with one name. */
 int table_seal(struct tensor_table *table, struct failure *failure);

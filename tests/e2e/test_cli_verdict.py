@@ -546,7 +546,7 @@ def test_a_pattern_that_matches_nothing_is_usage(daemon, files):
 
 def test_a_file_that_cannot_be_read_is_3(daemon, files):
     broken = files.folder / "broken.safetensors"
-    broken.write_bytes(files.latents.read_bytes()[:900])
+    broken.write_bytes(files.latents.read_bytes()[:100])
     for words in ([broken], [files.latents, "--against", broken], [files.folder / "none"]):
         done = plain(daemon, *words)
         assert done.returncode == 3 and not done.stdout, words

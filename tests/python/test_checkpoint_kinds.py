@@ -417,21 +417,18 @@ def test_mlx_damages(daemon, client, mlx, damage, kind):
         same_as_the_command(daemon, found, out, *words)
 
 
-# ---- files of another length -------------------------------------------------------------
+# ---- files that are cut ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("change", [-100, 16])
-def test_a_file_of_another_length_fails_as_with_the_command(
-    daemon, client, drawn, tmp_path, change
-):
+def test_a_file_that_is_cut_fails_as_with_the_command(daemon, client, drawn, tmp_path):
     """What the file holds is judged, and the tensor that is cut off is named."""
-    source = save(tmp_path / "in.safetensors", {"a.weight": drawn(8, 256), "b.weight": drawn(8, 256)})
+    latents = {"a.weight": drawn(8, 256), "b.weight": drawn(8, 256)}
+    source = save(tmp_path / "in.safetensors", latents)
     ours, _ = projected(daemon, client, source, tmp_path, ())
-    data = ours.read_bytes()
-    ours.write_bytes((data + bytes(16))[: len(data) + change])
+    ours.write_bytes(ours.read_bytes()[:-100])
     found = client.checkpoint.verify(ours)
     assert (found.verdict, found.findings[0].kind) == ("fail", "truncated")
-    assert sorted(found.reports) == (["a.weight"] if change < 0 else ["a.weight", "b.weight"])
+    assert sorted(found.reports) == ["a.weight"]
     same_as_the_command(daemon, found, ours)
-    with pytest.raises(trit.InvalidArgument, match="truncated|bytes follow"):
+    with pytest.raises(trit.InvalidArgument, match="truncated"):
         client.checkpoint.inspect(ours)

@@ -278,7 +278,7 @@ TRIT_API enum trit_status trit_verification_result(struct trit_verification *ver
 struct trit_file_options {
     size_t size;
     bool npy_bf16;   /* .npy: '|V2' holds bf16, as ml_dtypes saves it */
-    bool any_length; /* a file that is shorter or longer than its header says is read, and
+    bool may_be_cut; /* a file that is shorter than its header says is read, and
                         the findings of a verification say so (truncated) */
     unsigned char reserved[6];
 };

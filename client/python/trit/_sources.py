@@ -170,13 +170,13 @@ class Arrays(_Source):
 class File(_Source):
     """A safetensors or .npy file, a folder of shards, or the index in one."""
 
-    def __init__(self, path: PathLike, field: str, any_length: bool = False) -> None:
+    def __init__(self, path: PathLike, field: str, may_be_cut: bool = False) -> None:
         self.path = path_of(path, field)
         if not os.path.lexists(self.path):
             raise FileNotFoundError(f"{self.path}: no such file")
         out = ffi.new("struct trit_file **")
         options = new("struct trit_file_options *")
-        options.any_length = any_length
+        options.may_be_cut = may_be_cut
         check(lib.trit_file_open, out, c_text(self.path, field), options)
         self.c = out[0]
         self.is_folder = bool(lib.trit_file_is_folder(self.c))
@@ -209,14 +209,14 @@ Source = Union[File, Arrays]
 
 
 def open_source(
-    source: Union[PathLike, Mapping[str, Any]], field: str, any_length: bool = False
+    source: Union[PathLike, Mapping[str, Any]], field: str, may_be_cut: bool = False
 ) -> Source:
-    """A file by its path, or a state dict. `any_length`: also a file that is shorter or longer
-    than its header says."""
+    """A file by its path, or a state dict. `may_be_cut`: also a file that is shorter than
+    its header says."""
     check_source(source, field)
     if isinstance(source, Mapping):
         return Arrays(source, field)
-    return File(source, field, any_length)
+    return File(source, field, may_be_cut)
 
 
 def check_source(source: Union[PathLike, Mapping[str, Any]], field: str) -> None:

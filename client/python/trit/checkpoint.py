@@ -82,8 +82,8 @@ Experts = Optional[Literal["out_in", "in_out"]]
 
 
 @contextmanager
-def _opened(source: Source, field: str, any_length: bool = False) -> Iterator[_Source]:
-    opened = open_source(source, field, any_length)
+def _opened(source: Source, field: str, may_be_cut: bool = False) -> Iterator[_Source]:
+    opened = open_source(source, field, may_be_cut)
     try:
         yield opened
     finally:
@@ -598,8 +598,8 @@ class Checkpoint:
             strip_prefix=strip_prefix,
         )
         with (
-            _opened(source, "source", any_length=True) as claim,
-            _opened({} if against is None else against, "against", any_length=True) as latents,
+            _opened(source, "source", may_be_cut=True) as claim,
+            _opened({} if against is None else against, "against", may_be_cut=True) as latents,
         ):
             tracker = CheckpointProgress(progress, claim.total_bytes)
             other = None if against is None else latents.table

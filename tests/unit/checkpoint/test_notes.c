@@ -18,10 +18,6 @@ CASE(findings_of_notes,
         {{READER_TRUNCATED, "t", "a", NULL, 4096, 100, 0},
          "error: t: truncated, expected 4096 bytes, got 100 bytes: a ends before it does; "
          "download or copy the file again"},
-        {{READER_SURPLUS, NULL, "a", NULL, 0, 16, 0},
-         "error: a: truncated, expected 0 bytes, got 16 bytes: bytes follow the last "
-         "tensor of the file: header and data do not belong together; download or copy it "
-         "again"},
         {{READER_INDEX_DISAGREES, "t", "a", NULL, 0, 0, 0},
          "error: t: index_disagrees: the index says that a holds it"},
         {{READER_INDEX_DISAGREES, NULL, "a", NULL, 0, 0, 7},
