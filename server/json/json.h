@@ -17,6 +17,7 @@ enum {
     JSON_PRINT_INDENTED = 1,   /* by two spaces; otherwise without blanks */
     JSON_PRINT_SORTED = 2,     /* keys in the order of strcmp */
     JSON_PRINT_NEWLINE = 4,    /* at the end */
+    JSON_NUMBER_BYTES = 40,    /* of a number as text, with its NUL */
 };
 
 enum json_fault_kind {
@@ -49,5 +50,8 @@ struct json_t *json_read(const char *text, size_t bytes, unsigned flags,
 /* Malloc'ed text with a NUL; *bytes, which may be NULL, is its length without it. Numbers
  * are the shortest that read back as the same double. NULL: memory ran out. */
 char *json_print(const struct json_t *json, unsigned flags, size_t *bytes);
+
+/* Writes one number as json_print does. A NaN or an infinity is "null". Returns `text`. */
+const char *json_number_text(double value, char text[JSON_NUMBER_BYTES]);
 
 #endif

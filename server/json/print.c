@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,5 +102,17 @@ char *json_print(const json_t *json, unsigned flags, size_t *bytes)
             NULL, bytes, NULL);
     }
     yyjson_mut_doc_free(printing.document);
+    return text;
+}
+
+const char *json_number_text(double value, char text[JSON_NUMBER_BYTES])
+{
+    yyjson_val number = {0};
+    char *end = NULL;
+
+    if (isfinite(value) && yyjson_set_real(&number, value))
+        end = yyjson_write_number(&number, text);
+    if (!end)
+        memcpy(text, "null", 5);
     return text;
 }
