@@ -80,6 +80,14 @@ $(GEN)/descriptors.c: $(PROTOS_SERVED) proto/descriptors.py | $(DEPS)
 	@cd proto && protoc -I . --include_imports --descriptor_set_out=$(abspath $(GEN))/descriptors.set $(PROTOS_SERVED:proto/%=%)
 	@$(PYTHON) proto/descriptors.py $(GEN)/descriptors.set > $@.new && mv $@.new $@
 
+# The files that the pages need, and the description of the API.
+WEB_ASSETS := $(wildcard server/web/assets/*)
+$(GEN)/web_assets.c: server/web/assets.py $(WEB_ASSETS) $(wildcard docs/schema/*.json) Makefile | $(DEPS)
+	@mkdir -p $(GEN)
+	@echo "  ASSET server/web/assets"
+	@$(PYTHON) $< server/web/assets docs/schema $(VERSION) > $@.new && mv $@.new $@
+$(O)/web.a: $(O)/gen/web_assets.o
+
 # Written only when the flags differ, so that other edits of this file compile nothing.
 $(O)/flags: force
 	@mkdir -p $(@D)

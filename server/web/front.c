@@ -18,6 +18,7 @@
 #include "base/number.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "web/http_stream.h"
 
 enum {
     FIXED_FDS = 4,         /* of the poll array: stop, listen, engine, done */
@@ -29,6 +30,7 @@ struct front {
     struct front_config config;
     struct list conns;
     size_t count, reserved; /* the reserved ones are not in `count` */
+    uint64_t tell_ns;       /* when the streams are told what is new */
     uint64_t accept_from_ns;
     int spares[HTTP_SPARES_MAX];
     size_t spare_count;
@@ -70,7 +72,8 @@ static bool free_spares(void *arg)
 
 static bool gives_way(const struct http_conn *conn)
 {
-    return conn->state == HTTP_READING || conn->state == HTTP_LINGERING;
+    return conn->state == HTTP_READING || conn->state == HTTP_LINGERING ||
+           conn->state == HTTP_STREAMING;
 }
 
 static size_t count_of(struct front *front, const struct ip *ip)
@@ -130,6 +133,45 @@ static size_t address_max(const struct front *front, const struct ip *ip)
     /* Every client of this machine has the same address. */
     return ip_is_loopback(ip) ? (limits->http_connections_max * (size_t)3 + 3) / 4
                               : (limits->http_connections_max + (size_t)7) / 8;
+}
+
+/* Whether there is room for one more stream: by how many there are, in all and of its
+ * address. */
+static bool has_stream(struct front *front, const struct http_conn *asking)
+{
+    const struct limits *limits = front->config.shared.limits;
+    size_t most = address_max(front, &asking->ip), count = 0, same = 0;
+    struct http_conn *conn;
+
+    EACH_CONN(conn, node, next, front)
+    {
+        count += conn->streams;
+        same += conn->streams && ip_equal(&conn->ip, &asking->ip);
+    }
+    if (count < http_streams_max(limits->http_connections_max) &&
+        (most == SIZE_MAX || same < http_streams_max(most)))
+        return true;
+    metric_limit(front->config.shared.metrics, L_HTTP_STREAMS);
+    return false;
+}
+
+void front_stream(struct front *front, struct http_conn *conn, const struct reply *reply)
+{
+    const struct front_config *config = &front->config;
+    struct failure failure = {.status = TRIT_OK};
+
+    if (!has_stream(front, conn)) {
+        fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+             "too many streams of events are open; read the page again later");
+        http_conn_refuse(conn, 503, &failure);
+    } else if (http_stream_begin(conn, reply,
+                                 config->engine_version(config->shared.engine),
+                                 clock_monotonic_ns()) < 0) {
+        fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+        http_conn_refuse(conn, 503, &failure);
+    } else {
+        metric_http(config->shared.metrics, conn->route, 200);
+    }
 }
 
 enum place { PLACE_FREE, PLACE_RESERVED, PLACE_NONE };
@@ -256,6 +298,8 @@ static size_t fill_polled(struct front *front, uint64_t now_ns, uint64_t *wake_n
         polled[count++] =
             (struct pollfd){.fd = conn->ours, .events = http_conn_engine_events(conn)};
         *wake_ns = u64_min(*wake_ns, conn->deadline_ns);
+        if (conn->state == HTTP_STREAMING)
+            *wake_ns = u64_min(*wake_ns, front->tell_ns);
     }
     return count;
 }
@@ -280,6 +324,26 @@ static void step_all(struct front *front, uint64_t now_ns)
     {
         http_conn_step(conn, front->polled[at].revents, now_ns);
         at += 2;
+    }
+}
+
+/* Tells the streams whether there are new reports, if it is time. */
+static void tell_streams(struct front *front, uint64_t now_ns)
+{
+    const struct front_config *config = &front->config;
+    struct http_conn *conn;
+    uint64_t version;
+
+    if (now_ns < front->tell_ns)
+        return;
+    front->tell_ns = now_ns + HTTP_STREAM_CHECK_MS * (uint64_t)1000000;
+    version = config->engine_version(config->shared.engine);
+    EACH_CONN(conn, node, next, front)
+    {
+        if (conn->state == HTTP_STREAMING) {
+            http_stream_tell(conn, version, now_ns);
+            http_conn_step(conn, 0, now_ns);
+        }
     }
 }
 
@@ -317,6 +381,7 @@ void front_run(struct front *front)
         if (ready > 0)
             step_all(front, now_ns);
         front->config.engine_run(front->config.shared.engine);
+        tell_streams(front, now_ns);
         pass_on(front, now_ns);
         if (ready > 0 && front->polled[1].revents)
             accept_some(front);

@@ -14,6 +14,7 @@ enum {
 };
 
 struct front;
+struct reply;
 
 struct front_config {
     int listen_fd;             /* borrowed */
@@ -27,6 +28,8 @@ struct front_config {
     int engine_fd;
     int (*engine_wait_ms)(void *engine);
     void (*engine_run)(void *engine);
+    /* Changes with each new report. */
+    uint64_t (*engine_version)(void *engine);
 };
 
 /* RESOURCE_EXHAUSTED. */
@@ -38,6 +41,10 @@ void front_run(struct front *front);
 
 /* Closes all connections. */
 void front_destroy(struct front *front);
+
+/* Answers a request with a stream of events that begins with the reply's body, or with
+ * 503 where there are too many. The engine's end of the connection is to be closed. */
+void front_stream(struct front *front, struct http_conn *conn, const struct reply *reply);
 
 /* The connection whose engine's end is this descriptor. NULL: it has gone. */
 struct http_conn *front_find(struct front *front, int engine_fd);

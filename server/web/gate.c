@@ -89,7 +89,7 @@ static void write_page(const struct gate *gate, const struct failure *failure,
 
     reply->http_status = http_status_of(failure->status);
     reply->prompt = reply->finished = true;
-    html_begin(reply, gate->config, "Access");
+    html_begin_still(reply, gate->config, "Access");
     text_put(text, "<h1>This daemon asks who you are</h1>\n<p>");
     text_html(text, failure->message);
     text_put(

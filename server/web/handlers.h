@@ -7,7 +7,12 @@
 
 handler serve_livez, serve_readyz, serve_healthz, serve_metrics; /* health.c */
 handler serve_runs_json, serve_layers_json, serve_layer_json;    /* json.c */
-handler serve_index_page, serve_run_page, serve_layer_page;      /* pages.c */
-handler serve_style, serve_icon;                                 /* style.c */
+handler serve_run_json, serve_history_json;                      /* run_json.c */
+handler serve_index_page;                                        /* page_runs.c */
+handler serve_run_page;                                          /* page_run.c */
+handler serve_layer_page;                                        /* page_layer.c */
+handler serve_compare_page;                                      /* page_compare.c */
+handler serve_events;                                            /* assets.c */
+handler serve_style, serve_script, serve_icon, serve_openapi;    /* assets.c */
 
 #endif

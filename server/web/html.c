@@ -11,7 +11,8 @@
 #define MINUS "\xe2\x88\x92"
 #define TIMES "\xc3\x97"
 
-void html_begin(struct reply *reply, const struct web_config *web, const char *title)
+static void begin(struct reply *reply, const struct web_config *web, const char *title,
+                  bool live)
 {
     struct text *text = &reply->body;
 
@@ -20,12 +21,30 @@ void html_begin(struct reply *reply, const struct web_config *web, const char *t
                    "<meta name=\"viewport\" content=\"width=device-width\"><title>");
     text_html(text, title);
     text_put(text, "</title><link rel=\"stylesheet\" href=\"/style.css\">"
-                   "<link rel=\"icon\" href=\"/icon.svg\"></head>\n<body><header>"
-                   "<a href=\"/\"><b>tritd</b></a><span>");
+                   "<link rel=\"icon\" href=\"/icon.svg\">");
+    if (live)
+        text_put(text, "<script src=\"/live.js\" defer></script>");
+    text_put(
+        text,
+        "</head>\n<body><a class=\"skip\" href=\"#main\">Skip to the content</a><header>"
+        "<a href=\"/\"><b>tritd</b></a><span>");
     text_html(text, web->version);
-    text_put(text, "</span><nav><a href=\"/v1/runs\">JSON</a>"
+    text_put(text, "</span><span id=\"live\" role=\"status\"></span>"
+                   "<nav aria-label=\"Service\"><a href=\"/\">Runs</a>"
+                   "<a href=\"/v1/openapi.json\">API</a>"
                    "<a href=\"/metrics\">Metrics</a><a href=\"/healthz\">Health</a></nav>"
-                   "</header>\n<main>\n");
+                   "</header>\n<main id=\"main\">\n");
+}
+
+void html_begin(struct reply *reply, const struct web_config *web, const char *title)
+{
+    begin(reply, web, title, true);
+}
+
+void html_begin_still(struct reply *reply, const struct web_config *web,
+                      const char *title)
+{
+    begin(reply, web, title, false);
 }
 
 void html_end(struct reply *reply)
@@ -56,6 +75,14 @@ void html_real(struct text *text, double value)
         text_format(text, "%s%.4g", value < 0 ? MINUS : "", fabs(value));
 }
 
+void html_real_where(struct text *text, bool there, double value)
+{
+    if (there && !isnan(value))
+        html_real(text, value);
+    else
+        text_put(text, "\xe2\x80\x93");
+}
+
 /* Shows 0 % and 100 % only for exactly none and all. */
 void html_percent(struct text *text, double share)
 {
@@ -73,13 +100,38 @@ void html_percent(struct text *text, double share)
 void html_time(struct text *text, int64_t time_unix_ns)
 {
     time_t seconds = (time_t)(time_unix_ns / 1000000000);
-    char words[32];
+    char words[32], machine[32];
     struct tm utc;
 
     if (!gmtime_r(&seconds, &utc) ||
-        strftime(words, sizeof(words), "%Y-%m-%d %H:%M:%S", &utc) == 0)
+        strftime(words, sizeof(words), "%Y-%m-%d %H:%M:%S", &utc) == 0 ||
+        strftime(machine, sizeof(machine), "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
         return;
-    text_format(text, "<time>%s</time>", words);
+    text_format(text, "<time datetime=\"%s\">%s</time>", machine, words);
+}
+
+void html_age(struct text *text, int64_t time_unix_ns)
+{
+    static const struct {
+        int64_t seconds;
+        const char *name;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}};
+    int64_t seconds = (int64_t)time(NULL) - time_unix_ns / 1000000000;
+    time_t at = (time_t)(time_unix_ns / 1000000000);
+    char machine[32];
+    struct tm utc;
+
+    if (!gmtime_r(&at, &utc) ||
+        strftime(machine, sizeof(machine), "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+        return;
+    text_format(text, "<time datetime=\"%s\" title=\"%s\">", machine, machine);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+        if (seconds >= units[i].seconds) {
+            text_format(text, "%" PRId64 NARROW_SPACE "%s ago</time>",
+                        seconds / units[i].seconds, units[i].name);
+            return;
+        }
+    text_put(text, "just now</time>");
 }
 
 void html_shape(struct text *text, const struct trit_report *report)
@@ -109,6 +161,7 @@ static void why_failed(struct text *text, const struct trit_report *report)
         text_put(text, "unlike the reference");
 }
 
+/* Green is for a layer that is well in every respect, so a passing verdict is plain. */
 void html_verdict(struct text *text, const struct trit_report *report)
 {
     switch (report_verdict(report)) {
@@ -122,14 +175,42 @@ void html_verdict(struct text *text, const struct trit_report *report)
     case TRIT_VERDICT_PASS:
         if (report->finding_count > 0 &&
             report->findings[0].severity == TRIT_SEVERITY_WARNING) {
-            text_put(text, "<span class=\"warn\">\xe2\x9c\x93 ternary, but ");
+            text_put(text, "<span class=\"warn\">! ");
             html_finding_kind(text, report->findings[0].kind);
         } else {
-            text_put(text, "<span class=\"good\">\xe2\x9c\x93 ternary");
+            text_put(text, "<span>\xe2\x9c\x93 pass");
         }
         break;
     }
     text_put(text, "</span>");
+}
+
+void html_condition(struct text *text, enum condition condition)
+{
+    static const char *const badges[CONDITIONS] = {
+        [CONDITION_UNKNOWN] =
+            "<span class=\"badge none\">\xe2\x80\x93 <span>not judged</span></span>",
+        [CONDITION_HEALTHY] =
+            "<span class=\"badge good\">\xe2\x9c\x93 <span>healthy</span></span>",
+        [CONDITION_WARNING] = "<span class=\"badge warn\">! <span>warning</span></span>",
+        [CONDITION_FAILING] =
+            "<span class=\"badge bad\">\xe2\x9c\x97 <span>failing</span></span>",
+    };
+
+    text_put(text, badges[condition]);
+}
+
+void html_health(struct text *text, enum trit_health health)
+{
+    static const enum condition conditions[] = {
+        [TRIT_HEALTH_ABSENT] = CONDITION_UNKNOWN,
+        [TRIT_HEALTHY] = CONDITION_HEALTHY,
+        [TRIT_HEALTH_WARNING] = CONDITION_WARNING,
+        [TRIT_HEALTH_FAILING] = CONDITION_FAILING,
+    };
+
+    html_condition(text, health <= TRIT_HEALTH_FAILING ? conditions[health]
+                                                       : CONDITION_FAILING);
 }
 
 void html_flips(struct text *text, const struct trit_report *report)
@@ -161,6 +242,39 @@ void html_bar(struct text *text, const struct trit_report *report)
                 neg, neg, zero, neg + zero, 100 - neg - zero);
 }
 
+void html_conditions(struct text *text, const struct run_state *state)
+{
+    static const enum condition order[] = {CONDITION_FAILING, CONDITION_WARNING,
+                                           CONDITION_HEALTHY, CONDITION_UNKNOWN};
+    size_t at = 0;
+    bool first = true;
+
+    text_format(text,
+                "<svg class=\"bar\" viewBox=\"0 0 %zu 8\" preserveAspectRatio=\"none\" "
+                "aria-hidden=\"true\">",
+                state->layer_count);
+    for (size_t i = 0; i < CONDITIONS; i++) {
+        size_t count = state->conditions[order[i]];
+
+        if (count)
+            text_format(text, "<rect class=\"%s\" x=\"%zu\" width=\"%zu\" height=\"8\"/>",
+                        condition_name(order[i]), at, count);
+        at += count;
+    }
+    text_put(text, "</svg> <span class=\"counts\">");
+    for (size_t i = 0; i < CONDITIONS; i++) {
+        size_t count = state->conditions[order[i]];
+
+        if (!count)
+            continue;
+        text_format(text, "%s%zu %s", first ? "" : ", ", count,
+                    order[i] == CONDITION_UNKNOWN ? "not judged"
+                                                  : condition_name(order[i]));
+        first = false;
+    }
+    text_put(text, "</span>");
+}
+
 /* ---- links and tables ---------------------------------------------------------- */
 
 void html_run_link(struct text *text, const char *run, const char *words)
@@ -184,51 +298,39 @@ void html_layer_link(struct text *text, const char *run, const char *layer,
     text_put(text, "</a>");
 }
 
-void html_layers_begin(struct text *text)
+void html_table_begin(struct text *text, const char *caption, const char *style)
 {
-    text_put(text, "<div class=\"scroll\"><table><thead><tr><th>Layer</th>"
-                   "<th>Verdict</th><th class=\"num\">Step</th><th>Shape</th>"
-                   "<th>" MINUS "1 / 0 / +1</th><th class=\"num\">Zeros</th>"
-                   "<th class=\"num\">Scales</th><th class=\"num\">SQNR dB</th>"
-                   "<th class=\"num\">Flips</th><th>Time (UTC)</th></tr></thead>"
-                   "<tbody>\n");
+    text_format(text,
+                "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">"
+                "<table class=\"%s\"><caption>%s</caption><thead><tr>",
+                caption, style, caption);
 }
 
-static void zero_share(struct text *text, const struct trit_report *report)
+void html_heads(struct text *text, const struct html_head *heads)
 {
-    if (report->elements > 0)
-        html_percent(text, (double)report->zeros / (double)report->elements);
-}
-
-void html_layers_row(struct text *text, const struct trit_report *report)
-{
-    text_put(text, "<tr><td class=\"name\">");
-    html_layer_link(text, report->run, report->layer, report->layer);
-    text_put(text, "</td><td>");
-    html_verdict(text, report);
-    text_format(text, "</td><td class=\"num\">%" PRIu64 "</td><td>", report->step);
-    html_shape(text, report);
-    text_put(text, "</td><td>");
-    html_bar(text, report);
-    text_put(text, "</td><td class=\"num\">");
-    zero_share(text, report);
-    text_put(text, "</td><td class=\"num\">");
-    if (report->has_scales) {
-        html_real(text, (double)report->scale_min);
-        text_put(text, " \xe2\x80\x93 ");
-        html_real(text, (double)report->scale_max);
-    }
-    text_put(text, "</td><td class=\"num\">");
-    if (report->has_sqnr_db)
-        html_real(text, report->sqnr_db);
-    text_put(text, "</td><td class=\"num\">");
-    html_flips(text, report);
-    text_put(text, "</td><td class=\"soft\">");
-    html_time(text, report->time_unix_ns);
-    text_put(text, "</td></tr>\n");
+    for (; heads->words; heads++)
+        text_format(text, "<th scope=\"col\"%s%s%s>%s</th>",
+                    heads->style[0] ? " class=\"" : "", heads->style,
+                    heads->style[0] ? "\"" : "", heads->words);
+    text_put(text, "</tr></thead><tbody>\n");
 }
 
 void html_table_end(struct text *text)
 {
     text_put(text, "</tbody></table></div>\n");
+}
+
+void html_pages(struct text *text, const char *query, uint64_t page, bool more)
+{
+    if (page == 0 && !more)
+        return;
+    text_put(text, "<nav class=\"pages\" aria-label=\"Pages\">");
+    if (page > 0)
+        text_format(text,
+                    "<a rel=\"prev\" href=\"%s%" PRIu64 "\">\xe2\x86\x90 Previous</a>",
+                    query, page - 1);
+    if (more)
+        text_format(text, "<a rel=\"next\" href=\"%s%" PRIu64 "\">Next \xe2\x86\x92</a>",
+                    query, page + 1);
+    text_put(text, "</nav>\n");
 }

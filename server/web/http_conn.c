@@ -20,9 +20,11 @@ static const struct state_row rows[HTTP_STATES] = {
     [HTTP_READING] = {"reading", STATE_TO(HTTP_ANSWERING) | STATE_TO(HTTP_REFUSING) |
                                      STATE_TO(HTTP_CLOSED)},
     [HTTP_ANSWERING] = {"answering", STATE_TO(HTTP_READING) | STATE_TO(HTTP_REFUSING) |
+                                         STATE_TO(HTTP_STREAMING) |
                                          STATE_TO(HTTP_LINGERING) |
                                          STATE_TO(HTTP_CLOSED)},
     [HTTP_REFUSING] = {"refusing", STATE_TO(HTTP_LINGERING) | STATE_TO(HTTP_CLOSED)},
+    [HTTP_STREAMING] = {"streaming", STATE_TO(HTTP_CLOSED)},
     [HTTP_LINGERING] = {"lingering", STATE_TO(HTTP_CLOSED)},
     [HTTP_CLOSED] = {"closed", 0},
 };
@@ -82,6 +84,8 @@ short http_conn_client_events(const struct http_conn *conn)
     case HTTP_READING:
     case HTTP_LINGERING:
         return (short)(http_io_wants_to_write(&conn->io) ? POLLIN | POLLOUT : POLLIN);
+    case HTTP_STREAMING:
+        return (short)(conn->out_at < conn->out_count ? POLLIN | POLLOUT : POLLIN);
     case HTTP_ANSWERING:
     case HTTP_REFUSING:
         return conn->out_at < conn->out_count || http_io_wants_to_write(&conn->io)
@@ -213,7 +217,7 @@ static int begin(struct http_conn *conn, size_t length)
         leave_engine(conn);
         return -1;
     }
-    conn->replied = conn->ended = conn->last = conn->passed = false;
+    conn->replied = conn->ended = conn->last = conn->passed = conn->streams = false;
     conn->out_at = conn->out_count = 0;
     move(conn, HTTP_ANSWERING);
     return 0;
@@ -359,6 +363,11 @@ static bool take_reply(struct http_conn *conn, uint64_t now_ns)
             reply_over(conn, now_ns);
         return false;
     }
+    if (conn->streams) {
+        leave_engine(conn);
+        move(conn, HTTP_STREAMING);
+        return false;
+    }
     if (conn->passed) {
         conn->last = true;
         reply_over(conn, now_ns);
@@ -414,6 +423,12 @@ void http_conn_step(struct http_conn *conn, short revents, uint64_t now_ns)
     case HTTP_REFUSING:
         if (send_out(conn))
             linger(conn);
+        break;
+    case HTTP_STREAMING:
+        if (revents & (POLLIN | POLLHUP)) /* it has gone: a client has nothing to say */
+            drain_input(conn);
+        if (conn->state == HTTP_STREAMING)
+            send_out(conn);
         break;
     case HTTP_LINGERING:
         if (revents)

@@ -7,6 +7,7 @@
  *   READING --head is whole--> ANSWERING --reply passed on--> READING (keep-alive)
  *      |                           |                     `--> LINGERING --> CLOSED
  *      +--bad head, deadline--> REFUSING --document sent--------^
+ *                       ANSWERING --the reply is a stream--> STREAMING --> CLOSED
  *
  * The deadline is of the whole request: from its first byte to the last of its reply.
  * Everything runs on the web's thread. */
@@ -29,6 +30,7 @@ enum http_state {
     HTTP_READING,
     HTTP_ANSWERING,
     HTTP_REFUSING,
+    HTTP_STREAMING, /* server-sent events (http_stream.h) */
     HTTP_LINGERING, /* all is sent: waits until the client has read it */
     HTTP_CLOSED,
     HTTP_STATES,
@@ -65,11 +67,14 @@ struct http_conn {
     bool ended;       /* the engine has written the whole reply */
     bool last;        /* the connection closes after this reply */
     bool bodiless;    /* the request is HEAD */
+    bool streams;     /* the reply is a stream of events */
     size_t route;     /* index in routes; SIZE_MAX: none */
     bool passed;      /* bytes of the reply have gone out */
     struct ip ip;
     struct peer peer;
     uint64_t deadline_ns;
+    uint64_t version,
+        beat_ns; /* of a stream: what was told last; when it says something */
     struct head head;
     size_t in_count, out_at, out_count;
     char in[HTTP_HEAD_BYTES_MAX + 2], out[HTTP_OUT_BYTES];

@@ -8,14 +8,19 @@
 #include <jansson.h>
 
 #include "json_value.h"
+#include "proto/health.h"
 #include "report_json.h"
 #include "store/store.h"
 #include "web/handlers.h"
+#include "web/pattern.h"
 #include "web/reply.h"
+#include "web/run_state.h"
 
 /* A list while the store visits its rows. */
 struct listing {
     json_t *rows;
+    const struct request *request;
+    size_t limit;            /* rows of the page */
     const char *after;       /* of runs: an earlier page had those up to this name */
     bool more, failed;       /* the list goes on after the page; out of memory */
     struct trit_report last; /* the last one of the page */
@@ -35,11 +40,26 @@ static bool empty(const struct listing *listing)
     return !listing->failed && listing->rows && json_array_size(listing->rows) == 0;
 }
 
+static size_t rows_of(const struct request *request)
+{
+    return request->has_limit && request->limit < PAGE_ROWS_MAX ? (size_t)request->limit
+                                                                : PAGE_ROWS_MAX;
+}
+
+static bool wanted(const struct request *request, const struct trit_report *report)
+{
+    return (!request->layer[0] || pattern_matches(request->layer, report->layer)) &&
+           (!request->health[0] ||
+            strcmp(health_name(report->health), request->health) == 0);
+}
+
 static bool add_report(void *arg, const struct trit_report *report)
 {
     struct listing *listing = arg;
 
-    if (json_array_size(listing->rows) == PAGE_ROWS_MAX) {
+    if (!wanted(listing->request, report))
+        return true;
+    if (json_array_size(listing->rows) == listing->limit) {
         listing->more = true;
         return false;
     }
@@ -87,7 +107,7 @@ static bool add_run(void *arg, const struct store_run_info *info)
 
     if (listing->after && strcmp(info->run, listing->after) <= 0)
         return true;
-    if (json_array_size(listing->rows) == PAGE_ROWS_MAX) {
+    if (json_array_size(listing->rows) == listing->limit) {
         listing->more = true;
         return false;
     }
@@ -100,18 +120,39 @@ static bool add_run(void *arg, const struct store_run_info *info)
                          json_int64(info->time_unix_ns)));
 }
 
+/* The parameters that the next page has too. */
+static void next_filters(struct text *path, const struct request *request)
+{
+    if (request->layer[0]) {
+        text_put(path, "&layer=");
+        text_url(path, request->layer);
+    }
+    if (request->health[0]) {
+        text_put(path, "&health=");
+        text_url(path, request->health);
+    }
+    if (request->has_attempt)
+        text_format(path, "&attempt=%" PRIu64, request->attempt);
+    if (request->has_replica)
+        text_format(path, "&replica=%" PRIu64, request->replica);
+    if (request->has_limit)
+        text_format(path, "&limit=%" PRIu64, request->limit);
+}
+
 static void next_runs(struct text *path, const struct request *request,
                       const struct listing *listing)
 {
-    (void)request;
     text_put(path, "/v1/runs?after=");
     text_url(path, listing->last.run);
+    next_filters(path, request);
 }
 
 int serve_runs_json(const struct web_config *web, const struct request *request,
                     struct reply *reply, struct failure *failure)
 {
     struct listing listing = {.rows = json_array(),
+                              .request = request,
+                              .limit = rows_of(request),
                               .after = request->has_after ? request->after : NULL};
 
     if (store_read_runs(web->reader, add_run, &listing, failure) < 0) {
@@ -131,30 +172,38 @@ static void next_layers(struct text *path, const struct request *request,
     text_url(path, request->names[0]);
     text_put(path, "/layers?after=");
     text_url(path, listing->last.layer);
+    next_filters(path, request);
 }
 
 int serve_layers_json(const struct web_config *web, const struct request *request,
                       struct reply *reply, struct failure *failure)
 {
-    struct listing listing = {.rows = json_array()};
+    struct listing listing = {
+        .rows = json_array(), .request = request, .limit = rows_of(request)};
     struct store_key after = {0};
     struct store_query query = {
         .run = request->names[0],
+        .attempt = (uint32_t)request->attempt,
+        .replica = (uint32_t)request->replica,
         .step_to = UINT64_MAX,
         .latest_only = true,
-        .limit = PAGE_ROWS_MAX + 1,
+        .limit = UINT32_MAX,
         .after = request->has_after ? &after : NULL,
     };
 
     strcpy(after.run, request->names[0]);
     strcpy(after.layer, request->after);
+    after.replica = query.replica;
     if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0) {
         json_decref(listing.rows);
         return -1;
     }
-    if (empty(&listing) && !request->has_after) {
+    struct run_facts facts;
+
+    if (empty(&listing) && !request->has_after &&
+        run_facts_read(&facts, web, request->names[0], failure) < 0) {
         json_decref(listing.rows);
-        return fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", request->names[0]);
+        return -1;
     }
     return reply_list(reply, json_pack("{s:s}", "run", request->names[0]), "layers",
                       &listing, next_path(&listing, next_layers, request), failure);
@@ -172,20 +221,27 @@ static void next_steps(struct text *path, const struct request *request,
     text_format(path, "?from=%" PRIu64, listing->last.step + 1);
     if (request->has_to)
         text_format(path, "&to=%" PRIu64, request->to);
+    next_filters(path, request);
 }
 
 static int serve_history(const struct web_config *web, const struct request *request,
                          struct reply *reply, struct failure *failure)
 {
-    struct listing listing = {.rows = json_array()};
-    const struct store_get get = {.run = request->names[0], .layer = request->names[1]};
+    struct listing listing = {
+        .rows = json_array(), .request = request, .limit = rows_of(request)};
+    const struct store_get get = {.run = request->names[0],
+                                  .layer = request->names[1],
+                                  .attempt = (uint32_t)request->attempt,
+                                  .replica = (uint32_t)request->replica};
     struct trit_report latest;
     struct store_query query = {
         .run = request->names[0],
         .layer = request->names[1],
+        .attempt = (uint32_t)request->attempt,
+        .replica = (uint32_t)request->replica,
         .step_from = request->has_from ? request->from : 0,
         .step_to = request->has_to ? request->to : UINT64_MAX,
-        .limit = PAGE_ROWS_MAX + 1,
+        .limit = UINT32_MAX,
     };
 
     if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0 ||
@@ -208,6 +264,8 @@ int serve_layer_json(const struct web_config *web, const struct request *request
         return serve_history(web, request, reply, failure);
     const struct store_get get = {.run = request->names[0],
                                   .layer = request->names[1],
+                                  .attempt = (uint32_t)request->attempt,
+                                  .replica = (uint32_t)request->replica,
                                   .has_step = request->has_step,
                                   .step = request->step};
 

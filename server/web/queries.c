@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "web/encode.h"
 #include "web/reply.h"
 
 struct queries {
@@ -21,6 +22,11 @@ struct queries {
     struct list waiting, done;
 };
 
+bool route_reads_store(const struct route *route)
+{
+    return route->kind == ROUTE_PAGE && route->policy != POLICY_EVERYONE;
+}
+
 int route_answer(const struct route *route, const struct web_config *config,
                  const struct request *request, struct reply *reply,
                  struct failure *failure)
@@ -29,6 +35,7 @@ int route_answer(const struct route *route, const struct web_config *config,
         return -1;
     if (reply->body.failed)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    reply_encode(reply, route, request);
     return 0;
 }
 

@@ -41,6 +41,9 @@ void queries_destroy(struct queries *queries);
 struct query *query_create(const struct route *route, const struct request *request);
 void query_destroy(struct query *query);
 
+/* Whether the route's handler reads the store. */
+bool route_reads_store(const struct route *route);
+
 /* Runs the route's handler. */
 int route_answer(const struct route *route, const struct web_config *config,
                  const struct request *request, struct reply *reply,

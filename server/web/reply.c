@@ -9,8 +9,8 @@
 const struct reply_header reply_headers[] = {
     {"X-Content-Type-Options", "nosniff"},
     {"Content-Security-Policy",
-     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-     "form-action 'none'; frame-ancestors 'none'"},
+     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
+     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"},
     {"Referrer-Policy", "no-referrer"},
     {"Cross-Origin-Resource-Policy", "same-origin"},
     {NULL, NULL},
@@ -39,6 +39,42 @@ int reply_json(struct reply *reply, json_t *value, struct failure *failure)
         return out_of_memory(failure);
     reply->type = "application/json";
     return 0;
+}
+
+/* What has a tag may be kept, but is asked for again each time. */
+static const char *caching(const struct reply *reply)
+{
+    if (reply->cacheable)
+        return "max-age=3600";
+    return reply->tag[0] ? "private, no-cache" : "no-store";
+}
+
+size_t reply_fields(const struct reply *reply, bool last,
+                    struct reply_header fields[REPLY_HEADERS_MAX])
+{
+    size_t count = 0;
+
+    fields[count++] = (struct reply_header){"Content-Type", reply->type};
+    for (const struct reply_header *header = reply_headers; header->name; header++)
+        fields[count++] = *header;
+    fields[count++] = (struct reply_header){"Cache-Control", caching(reply)};
+    if (reply->tag[0]) {
+        fields[count++] = (struct reply_header){"ETag", reply->tag};
+        fields[count++] = (struct reply_header){"Vary", "Accept-Encoding"};
+    }
+    if (reply->gzip)
+        fields[count++] = (struct reply_header){"Content-Encoding", "gzip"};
+    if (reply->http_status == 405)
+        fields[count++] = (struct reply_header){"Allow", "GET, HEAD"};
+    if (reply->http_status == 401)
+        fields[count++] =
+            (struct reply_header){"WWW-Authenticate", "Bearer realm=\"tritd\""};
+    if (reply->http_status == 401 && reply->prompt)
+        fields[count++] =
+            (struct reply_header){"WWW-Authenticate", "Basic realm=\"tritd token\""};
+    if (last)
+        fields[count++] = (struct reply_header){"Connection", "close"};
+    return count;
 }
 
 unsigned http_status_of(enum trit_status status)

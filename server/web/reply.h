@@ -19,6 +19,12 @@ struct reply_header {
 };
 extern const struct reply_header reply_headers[];
 
+/* Fills in all header fields of a reply, which borrow from it. `last`: the connection
+ * closes after it. Returns how many there are. */
+enum { REPLY_HEADERS_MAX = 16 };
+size_t reply_fields(const struct reply *reply, bool last,
+                    struct reply_header fields[REPLY_HEADERS_MAX]);
+
 unsigned http_status_of(enum trit_status status);
 
 /* Writes the body of an error reply and sets its type and its status (`http_status` 0:

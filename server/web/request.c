@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "proto/health.h"
 #include "proto/utf8.h"
 #include "web/text.h"
 
@@ -95,21 +96,54 @@ static bool takes(const char *words, const char *key)
 
 struct parameter {
     const char *key;
-    bool *given;
+    bool *given;      /* NULL: an empty text is the same as none */
     uint64_t *number; /* or */
-    char *name;
+    char *text;
+    size_t text_bytes;
 };
+
+/* A form of HTML sends a space as `+`. Its empty fields are as if not given. */
+static int decode_text(const struct parameter *p, const char *value,
+                       struct failure *failure)
+{
+    char plain[3 * FIELDS_TEXT_BYTES];
+    size_t count = strlen(value);
+
+    if (p->given || count >= sizeof(plain))
+        return decode_name(value, count, p->text, failure);
+    for (size_t i = 0; i <= count; i++)
+        plain[i] = (char)(value[i] == '+' ? ' ' : value[i]);
+    if (url_decode(plain, count, p->text, p->text_bytes) == 0 &&
+        (p->text[0] == '\0' || utf8_is_name(p->text)))
+        return 0;
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, p->key,
+                      "\"%.100s\" is not percent-encoded text of at most %zu bytes "
+                      "without control characters",
+                      value, p->text_bytes - 1);
+}
+
+#define NUMBER(name)                                                                     \
+    {                                                                                    \
+#name, &r->has_##name, &r->name, NULL, 0                                         \
+    }
+#define TEXT(name)                                                                       \
+    {                                                                                    \
+#name, NULL, NULL, r->name, sizeof(r->name)                                      \
+    }
 
 int request_parameter(struct request *request, const struct route *route, const char *key,
                       const char *value, struct failure *failure)
 {
     struct request *r = request;
     const struct parameter parameters[] = {
-        {"step", &r->has_step, &r->step, NULL},
-        {"from", &r->has_from, &r->from, NULL},
-        {"to", &r->has_to, &r->to, NULL},
-        {"after_run", &r->has_after_run, NULL, r->after_run},
-        {"after", &r->has_after, NULL, r->after},
+        NUMBER(step),    NUMBER(from),
+        NUMBER(to),      NUMBER(every),
+        NUMBER(limit),   NUMBER(attempt),
+        NUMBER(replica), NUMBER(page),
+        TEXT(layer),     TEXT(health),
+        TEXT(by),        TEXT(order),
+        TEXT(a),         TEXT(b),
+        TEXT(fields),    {"after", &r->has_after, NULL, r->after, sizeof(r->after)},
     };
 
     if (!route->parameters)
@@ -125,12 +159,13 @@ int request_parameter(struct request *request, const struct route *route, const 
 
         if (strcmp(p->key, key) != 0)
             continue;
-        if (*p->given)
+        if (p->given ? *p->given : p->text[0])
             return fail_field(failure, TRIT_INVALID_ARGUMENT, key, "given twice");
-        *p->given = true;
+        if (p->given)
+            *p->given = true;
         if (p->number)
             return decode_number(key, value, p->number, failure);
-        return decode_name(value, strlen(value), p->name, failure);
+        return decode_text(p, value, failure);
     }
     return 0;
 }
@@ -145,5 +180,26 @@ int request_check(const struct request *request, struct failure *failure)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "from",
                           "%" PRIu64 " is greater than to: %" PRIu64, request->from,
                           request->to);
+    if (request->attempt > UINT32_MAX || request->replica > UINT32_MAX)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT,
+                          request->attempt > UINT32_MAX ? "attempt" : "replica",
+                          "%" PRIu64 " is not a number from 0 to %" PRIu32,
+                          request->attempt > UINT32_MAX ? request->attempt
+                                                        : request->replica,
+                          UINT32_MAX);
+    if (request->has_limit &&
+        (request->limit == 0 || request->limit > HISTORY_LAYERS_MAX))
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "limit",
+                          "%" PRIu64 " is not a number from 1 to %d", request->limit,
+                          HISTORY_LAYERS_MAX);
+    if (request->health[0] &&
+        strcmp(health_name(health_by_name(request->health)), request->health) != 0)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "health",
+                          "\"%.100s\" is not healthy, warning or failing",
+                          request->health);
+    if (request->order[0] && strcmp(request->order, "worst") != 0 &&
+        strcmp(request->order, "name") != 0)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "order",
+                          "\"%.100s\" is not worst or name", request->order);
     return 0;
 }

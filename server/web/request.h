@@ -8,20 +8,32 @@
 
 #include "base/policy.h"
 #include "base/status.h"
+#include "trit/types.h"
 #include "web/config.h"
+#include "web/field.h"
 #include "web/text.h"
 
-enum { REQUEST_NAMES_MAX = 2, PAGE_ROWS_MAX = 200 };
+enum {
+    REQUEST_NAMES_MAX = 2,
+    PAGE_ROWS_MAX = 200,       /* of a list or a table */
+    HISTORY_LAYERS_MAX = 2000, /* of one reply of /history */
+};
 
 struct request {
-    const char *accept; /* header, or "" */
+    const char *accept;                          /* header, or "" */
+    const char *accept_encoding, *if_none_match; /* headers, or NULL */
     /* The path's names, decoded: {run}, {layer}. */
     char names[REQUEST_NAMES_MAX][TRIT_NAME_BYTES_MAX + 1];
     /* The query, decoded. */
-    bool has_step, has_from, has_to, has_after_run, has_after;
-    uint64_t step, from, to;
-    char after_run[TRIT_NAME_BYTES_MAX + 1]; /* the page begins after these names */
-    char after[TRIT_NAME_BYTES_MAX + 1];
+    bool has_step, has_from, has_to, has_after;
+    bool has_every, has_limit, has_attempt, has_replica, has_page;
+    uint64_t step, from, to, every, limit, attempt, replica, page;
+    char after[TRIT_NAME_BYTES_MAX + 1]; /* the list begins behind this name */
+    char layer[TRIT_NAME_BYTES_MAX + 1]; /* a name or a pattern; "": all */
+    char health[TRIT_NAME_BYTES_MAX + 1];
+    char by[TRIT_NAME_BYTES_MAX + 1], order[TRIT_NAME_BYTES_MAX + 1];
+    char a[TRIT_NAME_BYTES_MAX + 1], b[TRIT_NAME_BYTES_MAX + 1];
+    char fields[FIELDS_TEXT_BYTES]; /* names with commas between */
 };
 
 struct reply {
@@ -30,6 +42,9 @@ struct reply {
     bool cacheable;       /* it changes only with the version of the daemon */
     bool prompt;          /* a browser may ask its user for a token */
     bool finished;        /* a failure whose body is written already */
+    bool gzip;            /* the body is compressed */
+    bool stream;          /* events follow the body (http_stream.h) */
+    char tag[24];         /* ETag; "": none */
     struct text body;
 };
 
@@ -47,8 +62,8 @@ enum route_kind {
 struct route {
     const char *pattern; /* "*" stands for one name */
     handler *handler;
-    const char
-        *parameters; /* the query keys it takes, as "step from to"; NULL: ignores any */
+    /* The query keys that it takes, as "step from to"; NULL: ignores any. */
+    const char *parameters;
     enum route_kind kind;
     enum policy policy;
 };

@@ -6,17 +6,27 @@
 /* Pattern, handler, query keys, kind, and the policy that a caller needs. A row without a
  * policy does not compile. */
 #define ROUTES(X)                                                                        \
-    X("/", serve_index_page, "after_run after", PAGE, READ)                              \
-    X("/runs/*", serve_run_page, "after", PAGE, READ)                                    \
-    X("/runs/*/layers/*", serve_layer_page, "step to", PAGE, READ)                       \
-    X("/v1/runs", serve_runs_json, "after", PAGE, READ)                                  \
-    X("/v1/runs/*/layers", serve_layers_json, "after", PAGE, READ)                       \
-    X("/v1/runs/*/layers/*", serve_layer_json, "step from to", PAGE, READ)               \
+    X("/", serve_index_page, "page", PAGE, READ)                                         \
+    X("/runs/*", serve_run_page, "by order health layer page attempt replica", PAGE,     \
+      READ)                                                                              \
+    X("/runs/*/layers/*", serve_layer_page, "step to attempt replica", PAGE, READ)       \
+    X("/compare", serve_compare_page, "a b page", PAGE, READ)                            \
+    X("/v1/runs", serve_runs_json, "after limit", PAGE, READ)                            \
+    X("/v1/runs/*", serve_run_json, "attempt replica", PAGE, READ)                       \
+    X("/v1/runs/*/history", serve_history_json,                                          \
+      "fields layer from to every after limit attempt replica", PAGE, READ)              \
+    X("/v1/runs/*/layers", serve_layers_json,                                            \
+      "layer health after limit attempt replica", PAGE, READ)                            \
+    X("/v1/runs/*/layers/*", serve_layer_json, "step from to limit attempt replica",     \
+      PAGE, READ)                                                                        \
+    X("/v1/events", serve_events, "", PAGE, READ)                                        \
+    X("/v1/openapi.json", serve_openapi, NULL, PAGE, EVERYONE)                           \
     X("/livez", serve_livez, NULL, PROBE, EVERYONE)                                      \
     X("/readyz", serve_readyz, NULL, PROBE, EVERYONE)                                    \
     X("/healthz", serve_healthz, NULL, PROBE, EVERYONE)                                  \
     X("/metrics", serve_metrics, NULL, METRICS, READ)                                    \
     X("/style.css", serve_style, NULL, PAGE, EVERYONE)                                   \
+    X("/live.js", serve_script, NULL, PAGE, EVERYONE)                                    \
     X("/icon.svg", serve_icon, NULL, PAGE, EVERYONE)
 
 #define ROUTE_OF(pattern, handler, parameters, kind, policy)                             \

@@ -51,29 +51,16 @@ struct web {
 
 /* ---- replies ----------------------------------------------------------------- */
 
-static int add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-    return MHD_add_response_header(response, name, value) == MHD_YES;
-}
-
 static int add_headers(struct MHD_Response *response, const struct reply *reply,
                        bool last)
 {
-    int good = add_header(response, "Content-Type", reply->type);
+    struct reply_header fields[REPLY_HEADERS_MAX];
+    size_t count = reply_fields(reply, last, fields);
 
-    for (const struct reply_header *header = reply_headers; header->name; header++)
-        good &= add_header(response, header->name, header->value);
-    good &= add_header(response, "Cache-Control",
-                       reply->cacheable ? "max-age=3600" : "no-store");
-    if (reply->http_status == 405)
-        good &= add_header(response, "Allow", "GET, HEAD");
-    if (reply->http_status == 401)
-        good &= add_header(response, "WWW-Authenticate", "Bearer realm=\"tritd\"");
-    if (reply->http_status == 401 && reply->prompt)
-        good &= add_header(response, "WWW-Authenticate", "Basic realm=\"tritd token\"");
-    if (last)
-        good &= add_header(response, "Connection", "close");
-    return good ? 0 : -1;
+    for (size_t i = 0; i < count; i++)
+        if (MHD_add_response_header(response, fields[i].name, fields[i].value) != MHD_YES)
+            return -1;
+    return 0;
 }
 
 /* Takes the body. MHD_NO closes the connection. */
@@ -82,6 +69,12 @@ static enum MHD_Result send_reply(struct web *web, struct MHD_Connection *connec
 {
     struct MHD_Response *response;
     enum MHD_Result sent = MHD_NO;
+
+    if (reply->stream && !conn->bodiless) {
+        front_stream(web->front, conn, reply);
+        text_fini(&reply->body);
+        return MHD_NO; /* the library has done its part */
+    }
 
     response = MHD_create_response_from_buffer(reply->body.count, reply->body.bytes,
                                                MHD_RESPMEM_MUST_FREE);
@@ -164,11 +157,6 @@ static const char *authorization(struct MHD_Connection *connection, char *own,
     return own;
 }
 
-static bool reads_store(const struct route *route)
-{
-    return route->kind == ROUTE_PAGE && route->policy != POLICY_EVERYONE;
-}
-
 /* What microhttpd keeps for a request: NULL before its head is admitted, then the web,
  * and its query once there is one. */
 static int begin_query(struct web *web, struct MHD_Connection *connection,
@@ -204,6 +192,8 @@ static int handle(struct web *web, struct MHD_Connection *connection,
     *failure = (struct failure){.status = TRIT_OK};
     conn->route = route ? (size_t)(route - routes) : SIZE_MAX;
     request.accept = asked.accept = accept ? accept : "";
+    request.accept_encoding = header(connection, "Accept-Encoding");
+    request.if_none_match = header(connection, "If-None-Match");
     asked.route = route;
     asked.host = header(connection, "Host");
     asked.forwarded = header(connection, "Forwarded");
@@ -218,7 +208,7 @@ static int handle(struct web *web, struct MHD_Connection *connection,
                               &parameters);
     if (failure->status != TRIT_OK || request_check(&request, failure) < 0)
         return -1;
-    if (reads_store(route))
+    if (route_reads_store(route))
         return begin_query(web, connection, conn, route, &request, seen, failure);
     return route_answer(route, &web->config, &request, reply, failure);
 }
@@ -355,6 +345,14 @@ static void resume_queries(struct web *web)
         MHD_resume_connection(query->connection);
 }
 
+/* The pages' events follow it. */
+static uint64_t engine_version(void *arg)
+{
+    struct web *web = arg;
+
+    return metric_get(web->config.metrics, M_STORE_TRANSACTIONS);
+}
+
 static void engine_run(void *arg)
 {
     struct web *web = arg;
@@ -404,6 +402,7 @@ static int start_front(struct web *web, struct failure *failure)
         .engine_fd = epoll ? epoll->epoll_fd : -1,
         .engine_wait_ms = engine_wait_ms,
         .engine_run = engine_run,
+        .engine_version = engine_version,
     };
 
     return front_create(&web->front, &config, failure);

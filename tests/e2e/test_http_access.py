@@ -381,8 +381,8 @@ def test_a_route_without_a_policy_does_not_compile(tmp_path):
         return subprocess.run(["gcc", *flags, str(path)], cwd=ROOT, capture_output=True).returncode == 0
 
     assert compiles(source)
-    for row in ('X("/v1/runs", serve_runs_json, "after", PAGE)',
-                'X("/v1/runs", serve_runs_json, "after", PAGE, )',
-                'X("/v1/runs", serve_runs_json, "after", PAGE, NONE)'):
-        changed = source.replace('X("/v1/runs", serve_runs_json, "after", PAGE, READ)', row)
+    for row in ('X("/v1/runs", serve_runs_json, "after limit", PAGE)',
+                'X("/v1/runs", serve_runs_json, "after limit", PAGE, )',
+                'X("/v1/runs", serve_runs_json, "after limit", PAGE, NONE)'):
+        changed = source.replace('X("/v1/runs", serve_runs_json, "after limit", PAGE, READ)', row)
         assert changed != source and not compiles(changed), row

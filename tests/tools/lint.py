@@ -37,8 +37,8 @@ FENCES = {
     r"pb(_\w+)?\.h|.*\.pb\.h": r"proto/codec/",
     r"gnutls/(gnutls|crypto)\.h": r"server/(tls|access|services)/|client/cli/",  # hashes
     r"gnutls/(x509|abstract)\.h": r"server/tls/",
-    r"zlib\.h": r"server/grpc/",
-    r"xxhash\.h": r"server/services/",
+    r"zlib\.h": r"server/(grpc|web)/",
+    r"xxhash\.h": r"server/(services|web)/",
     r"third_party/yyjson/.*": r"server/json/",
     r"jansson\.h": r"server/(files|web|json)/|checkpoint/|client/|proto/",
     r"\w*mmintrin\.h|arm_neon\.h|cpuid\.h|simde/.*": r"kernels/((simd|ternary|linear)/)?(cpu|avx2|avx512|neon|x86)\w*\.[ch]",

@@ -247,7 +247,7 @@ CASE(pages_follow, "a long history is split into pages that link to the next")
     }
     CHECK_EQ(step, STEPS);
     CHECK_EQ(pages, 3);
-    check_contains(&fixture, "/runs/run/layers/l", "?to=249\">Older</a>");
+    check_contains(&fixture, "/runs/run/layers/l", "?to=399\">Older</a>");
     check_contains(&fixture, "/runs/run/layers/l?to=249", "?step=249");
     fixture_fini(&fixture);
 }
@@ -281,8 +281,9 @@ CASE(errors, "errors are JSON with the status, the name and the value")
                 "step: 3 cannot be combined with from or to");
     check_error(&fixture, "/v1/runs/r/layers/l?step=3&step=4", 400, "INVALID_ARGUMENT",
                 "step: given twice");
-    check_error(&fixture, "/v1/runs/r/layers/l?stepp=3", 400, "INVALID_ARGUMENT",
-                "no such parameter: \"stepp\"; this path takes: step from to");
+    check_error(
+        &fixture, "/v1/runs/r/layers/l?stepp=3", 400, "INVALID_ARGUMENT",
+        "no such parameter: \"stepp\"; this path takes: step from to limit attempt replica");
     check_error(&fixture, "/v1/runs/%zz/layers", 400, "INVALID_ARGUMENT",
                 "path: \"%zz\" is not a percent-encoded name of at most 255 bytes "
                 "without control characters");
@@ -384,7 +385,9 @@ CASE(rebinding, "a request under a foreign host name is refused")
     fixture_fini(&fixture);
 }
 
-CASE(headers, "every reply carries the policy against scripts, framing and sniffing")
+CASE(headers,
+     "every reply carries the policy against foreign and inline scripts, framing "
+     "and sniffing")
 {
     struct fixture fixture;
     struct http_reply reply;
@@ -393,7 +396,8 @@ CASE(headers, "every reply carries the policy against scripts, framing and sniff
     for (int i = 0; i < 2; i++) {
         reply = get(&fixture, i ? "/nowhere" : "/", i ? 404 : 200);
         CHECK(strstr(reply.head, "Content-Security-Policy: default-src 'none'; "
-                                 "style-src 'self';"));
+                                 "style-src 'self'; img-src 'self'; "
+                                 "script-src 'self'; connect-src 'self';"));
         CHECK(strstr(reply.head, "X-Content-Type-Options: nosniff"));
         CHECK(!strcasestr(reply.head, "Access-Control"));
         http_free(&reply);
@@ -413,7 +417,9 @@ CASE(html_pages, "pages show runs, layers and verdicts, with everything escaped"
     check_contains(&fixture, "/", "&lt;script&gt;alert(1)&lt;/script&gt;</a>");
     check_contains(&fixture, "/",
                    "href=\"/runs/%3Cscript%3Ealert%281%29%3C%2Fscript%3E\"");
-    check_contains(&fixture, "/", "not ternary");
+    check_contains(&fixture, "/", "1 failing");
+    check_contains(&fixture, "/runs/%3Cscript%3Ealert%281%29%3C%2Fscript%3E",
+                   "not ternary");
     check_contains(&fixture, "/runs/%3Cscript%3Ealert%281%29%3C%2Fscript%3E",
                    "layers/a%2Fb%20%22%26%27%20%C3%B6\"");
     check_contains(&fixture,
@@ -423,7 +429,7 @@ CASE(html_pages, "pages show runs, layers and verdicts, with everything escaped"
     check_contains(&fixture,
                    "/runs/%3Cscript%3Ealert%281%29%3C%2Fscript%3E/layers/"
                    "a%2Fb%20%22%26%27%20%C3%B6?step=12",
-                   "step 12, <time>");
+                   "step 12, <time");
     check_contains(&fixture, "/style.css", "color-scheme");
     check_contains(&fixture, "/icon.svg", "<svg");
     fixture_fini(&fixture);
@@ -473,6 +479,10 @@ static void check_honest(const struct http_reply *reply, const struct http_reply
 CASE(memory, "whichever allocation fails, a reply is complete, an error, or absent")
 {
     static const char *const paths[] = {"/",
+                                        "/runs/r",
+                                        "/compare?a=r&b=r",
+                                        "/v1/runs/r",
+                                        "/v1/runs/r/history",
                                         "/runs/r/layers/l",
                                         "/v1/runs",
                                         "/v1/runs/r/layers",

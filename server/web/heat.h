@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Heat maps: a strip of colours for each layer, one place for each step. The strips of a
+ * table stand under each other on one axis, so that the table is a map layers x steps. */
+#ifndef WEB_HEAT_H
+#define WEB_HEAT_H
+
+#include "web/history.h"
+#include "web/text.h"
+
+enum {
+    HEAT_COLUMNS_MAX = 120,
+    HEAT_LEVELS = 8,
+    HEAT_FIELDS = 3, /* of a query for heat_strip: two of the quantity, and non_finite */
+};
+
+/* What a map shows. */
+struct quantity {
+    const char *name;   /* as a parameter: "zero_share" */
+    const char *title;  /* "Zero share" */
+    const char *levels; /* what the colours mean, from the first to the last */
+    const char *fields[2];
+    bool percent;
+    /* Of the values of two fields; `median` is that of the first one over the strip. */
+    double (*value)(double first, double second, double median);
+    /* Level i + 1 begins at bounds[i]; ascending. */
+    double bounds[HEAT_LEVELS - 1];
+    bool low_is_bad; /* the colours run the other way */
+};
+
+/* The quantities of the daemon; they end with a NULL name. The first is the default. */
+extern const struct quantity quantities[];
+
+/* NULL: there is none of this name. "" is the default. */
+const struct quantity *quantity_by_name(const char *name);
+
+/* The fields that heat_strip expects in the history. Returns how many. */
+size_t heat_fields(const struct quantity *quantity,
+                   const struct field *fields[HEAT_FIELDS]);
+
+/* What a strip shows in numbers. NaN: nothing. */
+struct heat_summary {
+    double first, least, most, last;
+    size_t bad; /* steps with values that are not finite */
+};
+
+/* Writes the strip of a layer with its text. `values` are 3 * step_count places for it to
+ * work in. `since`: marks this step; UINT64_MAX: none. */
+struct heat_summary heat_strip(struct text *text, const struct quantity *quantity,
+                               const struct history *history,
+                               const struct history_layer *layer, double *values,
+                               uint64_t since);
+
+void heat_legend(struct text *text, const struct quantity *quantity);
+
+/* A value of the quantity as text. */
+void heat_value(struct text *text, const struct quantity *quantity, double value);
+
+#endif

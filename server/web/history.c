@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "web/history.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "store/store.h"
+#include "web/pattern.h"
+
+/* A history that is being read. */
+struct reading {
+    struct history *history;
+    const struct history_query *query;
+    const char *pattern; /* NULL: every layer that the store gives */
+    uint32_t reports;
+    bool failed; /* out of memory */
+};
+
+static struct history_layer *last_layer(struct history *history)
+{
+    return history->layer_count ? &history->layers[history->layer_count - 1] : NULL;
+}
+
+static bool add_layer(struct history *history, const char *name)
+{
+    struct history_layer *layers =
+        array_grow(history->layers, &history->layer_capacity, history->layer_count + 1,
+                   sizeof(layers[0]));
+
+    if (!layers)
+        return false;
+    history->layers = layers;
+    struct history_layer *layer = &layers[history->layer_count++];
+
+    *layer = (struct history_layer){.first = history->row_count};
+    strcpy(layer->name, name);
+    return true;
+}
+
+static bool add_row(struct history *history, uint64_t step)
+{
+    size_t count = history->row_count + 1;
+    uint64_t *steps =
+        array_grow(history->row_steps, &history->step_capacity, count, sizeof(steps[0]));
+    double *values;
+
+    if (!steps)
+        return false;
+    history->row_steps = steps;
+    values = array_grow(history->row_values, &history->value_capacity,
+                        count * history->field_count, sizeof(values[0]));
+    if (!values)
+        return false;
+    history->row_values = values;
+    steps[history->row_count] = step;
+    for (size_t i = 0; i < history->field_count; i++)
+        values[history->row_count * history->field_count + i] = (double)NAN;
+    history->row_count = count;
+    last_layer(history)->rows++;
+    return true;
+}
+
+/* Folds a report into the last row. Reports come in the order of their steps. */
+static void fold(struct history *history, const struct history_query *query,
+                 const struct trit_report *report)
+{
+    double *row = history->row_values + (history->row_count - 1) * history->field_count;
+
+    for (size_t i = 0; i < query->field_count; i++) {
+        const struct field *field = query->fields[i];
+        double value;
+
+        if (field->get(report, &value) &&
+            (!field->worst || isnan(row[i]) || value > row[i]))
+            row[i] = value;
+    }
+    last_layer(history)->health = report->health;
+}
+
+/* Gives up the layer that does not fit, unless it is the only one. */
+static bool stop(struct history *history)
+{
+    struct history_layer *layer = last_layer(history);
+
+    if (history->layer_count > 1) {
+        history->row_count = layer->first;
+        history->layer_count--;
+        history->more = true;
+    } else {
+        history->cut = true;
+    }
+    return false;
+}
+
+static bool visit(void *arg, const struct trit_report *report)
+{
+    struct reading *reading = arg;
+    struct history *history = reading->history;
+    const struct history_query *query = reading->query;
+    struct history_layer *layer = last_layer(history);
+    uint64_t step = report->step;
+
+    if (++reading->reports > HISTORY_REPORTS_MAX)
+        return layer ? stop(history) : false;
+    if (reading->pattern && !pattern_matches(reading->pattern, report->layer))
+        return true;
+    if (!layer || strcmp(layer->name, report->layer) != 0) {
+        if (history->layer_count == query->layers_max) {
+            history->more = true;
+            return false;
+        }
+        reading->failed = !add_layer(history, report->layer);
+        if (reading->failed)
+            return false;
+        layer = last_layer(history);
+    }
+    if (query->every > 1)
+        step = step - step % query->every > query->from ? step - step % query->every
+                                                        : query->from;
+    if (layer->rows == 0 || history->row_steps[history->row_count - 1] != step) {
+        if ((history->row_count + 1) * history->field_count > HISTORY_VALUES_MAX)
+            return stop(history);
+        reading->failed = !add_row(history, step);
+    }
+    if (!reading->failed)
+        fold(history, query, report);
+    return !reading->failed;
+}
+
+static int compare_steps(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+/* The steps of all layers. */
+static bool make_axis(struct history *history)
+{
+    size_t count = 0;
+
+    history->steps = array_grow(NULL, &history->axis_capacity, history->row_count + 1,
+                                sizeof(history->steps[0]));
+    if (!history->steps)
+        return false;
+    if (history->row_count)
+        memcpy(history->steps, history->row_steps,
+               history->row_count * sizeof(history->steps[0]));
+    qsort(history->steps, history->row_count, sizeof(history->steps[0]), compare_steps);
+    for (size_t i = 0; i < history->row_count; i++)
+        if (count == 0 || history->steps[count - 1] != history->steps[i])
+            history->steps[count++] = history->steps[i];
+    history->step_count = count;
+    return true;
+}
+
+int history_read(struct history *history, struct store_reader *reader,
+                 const struct history_query *query, struct failure *failure)
+{
+    bool named = query->layer && query->layer[0];
+    bool wild = named && !query->exact && pattern_is_wild(query->layer);
+    struct store_key after = {0};
+    struct store_query asked = {
+        .run = query->run,
+        .layer = named && !wild ? query->layer : NULL,
+        .attempt = query->attempt,
+        .replica = query->replica,
+        .step_from = query->from,
+        .step_to = query->to,
+        .limit = UINT32_MAX,
+        .after = query->after ? &after : NULL,
+    };
+    struct reading reading = {
+        .history = history,
+        .query = query,
+        .pattern = wild ? query->layer : NULL,
+    };
+
+    strcpy(after.run, query->run);
+    strcpy(after.layer, query->after ? query->after : "");
+    after.replica = query->replica;
+    after.step = INT64_MAX; /* nothing more of that layer */
+    history->field_count = query->field_count;
+    if (store_read_reports(reader, &asked, visit, &reading, failure) < 0)
+        return -1;
+    if (reading.failed || !make_axis(history))
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    return 0;
+}
+
+void history_fini(struct history *history)
+{
+    free(history->layers);
+    free(history->row_steps);
+    free(history->row_values);
+    free(history->steps);
+    *history = (struct history){0};
+}
+
+double history_value(const struct history *history, const struct history_layer *layer,
+                     size_t *row, uint64_t step, size_t field)
+{
+    const uint64_t *steps = history->row_steps + layer->first;
+
+    while (*row < layer->rows && steps[*row] < step)
+        ++*row;
+    if (*row == layer->rows || steps[*row] != step)
+        return (double)NAN;
+    return history->row_values[(layer->first + *row) * history->field_count + field];
+}
+
+void history_values(const struct history *history, const struct history_layer *layer,
+                    size_t field, double *values)
+{
+    size_t row = 0;
+
+    for (size_t i = 0; i < history->step_count; i++)
+        values[i] = history_value(history, layer, &row, history->steps[i], field);
+}
+
+uint64_t history_every(uint64_t step_min, uint64_t step_max, uint64_t columns)
+{
+    uint64_t steps = step_max > step_min ? step_max - step_min + 1 : 1;
+
+    return steps <= columns ? 1 : (steps + columns - 2) / (columns - 1);
+}
+
+void history_means(const struct history *history, size_t field, double *means)
+{
+    double *counts = means + history->step_count;
+
+    for (size_t i = 0; i < 2 * history->step_count; i++)
+        means[i] = 0;
+    for (size_t layer = 0; layer < history->layer_count; layer++) {
+        size_t row = 0;
+
+        for (size_t i = 0; i < history->step_count; i++) {
+            double value = history_value(history, &history->layers[layer], &row,
+                                         history->steps[i], field);
+
+            means[i] += isnan(value) ? 0 : value;
+            counts[i] += !isnan(value);
+        }
+    }
+    for (size_t i = 0; i < history->step_count; i++)
+        means[i] = counts[i] > 0 ? means[i] / counts[i] : (double)NAN;
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The page of a layer: one report, plots over its steps, and a table of them. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store.h"
+#include "web/handlers.h"
+#include "web/history.h"
+#include "web/html.h"
+#include "web/layer_parts.h"
+#include "web/plot.h"
+#include "web/run_state.h"
+
+enum { TABLE_ROWS = 50 };
+
+#define MINUS_ONE                                                                        \
+    "\xe2\x88\x92"                                                                       \
+    "1"
+
+/* ---- plots ------------------------------------------------------------------------------ */
+
+/* The fields of the plots, in the order in which they are read. */
+enum series {
+    NEGATIVES,
+    ZEROS,
+    POSITIVES,
+    SCALE_MIN,
+    SCALE_MEAN,
+    SCALE_MAX,
+    FLIPS,
+    SQNR,
+    NEAR,
+    ZERO_GROUPS,
+    GROUPS,
+    SERIES,
+};
+static const char *const series_names[SERIES] = {
+    "negatives",     "zeros",      "positives",
+    "scale_min",     "scale_mean", "scale_max",
+    "flip_fraction", "sqnr_db",    "near_threshold_fraction",
+    "zero_groups",   "groups",
+};
+
+/* Counts become shares of the whole. */
+static void make_shares(double *values, size_t steps)
+{
+    for (size_t i = 0; i < steps; i++) {
+        double all = values[NEGATIVES * steps + i] + values[ZEROS * steps + i] +
+                     values[POSITIVES * steps + i];
+
+        for (size_t series = NEGATIVES; series <= POSITIVES; series++)
+            values[series * steps + i] =
+                all > 0 ? values[series * steps + i] / all : (double)NAN;
+        values[ZERO_GROUPS * steps + i] /= values[GROUPS * steps + i];
+    }
+}
+
+static void put_plots(struct text *text, const struct history *history, double *values,
+                      uint64_t since)
+{
+    const size_t steps = history->step_count;
+#define LINE(name, style, series)                                                        \
+    {                                                                                    \
+        name, style, values + (series)*steps                                             \
+    }
+    const struct plot plots[] = {
+        {.title = "Shares",
+         .percent = true,
+         .from_zero = true,
+         .line_count = 3,
+         .lines = {LINE(MINUS_ONE, "neg", NEGATIVES), LINE("0", "zero", ZEROS),
+                   LINE("+1", "pos", POSITIVES)}},
+        {.title = "Scales",
+         .logarithmic = true,
+         .line_count = 3,
+         .lines = {LINE("smallest", "low", SCALE_MIN), LINE("mean", "main", SCALE_MEAN),
+                   LINE("largest", "high", SCALE_MAX)}},
+        {.title = "Flips",
+         .percent = true,
+         .from_zero = true,
+         .line_count = 1,
+         .lines = {LINE("changed weights", "main", FLIPS)}},
+        {.title = "SQNR, dB", .line_count = 1, .lines = {LINE("SQNR", "main", SQNR)}},
+        {.title = "Near the threshold",
+         .percent = true,
+         .from_zero = true,
+         .line_count = 1,
+         .lines = {LINE("weights", "main", NEAR)}},
+        {.title = "Dead groups",
+         .percent = true,
+         .from_zero = true,
+         .line_count = 1,
+         .lines = {LINE("all-zero groups", "main", ZERO_GROUPS)}},
+    };
+#undef LINE
+
+    text_put(text, "<h2>Over the steps</h2>\n<div class=\"plots\">\n");
+    for (size_t i = 0; i < sizeof(plots) / sizeof(plots[0]); i++) {
+        struct plot plot = plots[i];
+
+        plot.steps = history->steps;
+        plot.step_count = steps;
+        plot.since = since;
+        plot_figure(text, &plot);
+    }
+    text_put(text, "</div>\n");
+}
+
+static int plots(const struct web_config *web, const struct request *request,
+                 struct text *text, const struct run_facts *facts, uint64_t since,
+                 struct failure *failure)
+{
+    const struct field *fields[SERIES];
+    const struct history_query query = {
+        .run = request->names[0],
+        .layer = request->names[1],
+        .exact = true,
+        .attempt = (uint32_t)request->attempt,
+        .replica = (uint32_t)request->replica,
+        .from = facts->step_min,
+        .to = facts->step_max,
+        .every = history_every(facts->step_min, facts->step_max, PLOT_COLUMNS_MAX),
+        .fields = fields,
+        .field_count = SERIES,
+        .layers_max = 1,
+    };
+    struct history history = {0};
+    double *values = NULL;
+    int result;
+
+    for (size_t i = 0; i < SERIES; i++)
+        fields[i] = field_by_name(series_names[i]);
+    result = history_read(&history, web->reader, &query, failure);
+    if (result == 0 && history.layer_count > 0) {
+        values = calloc(SERIES * history.step_count, sizeof(values[0]));
+        if (!values)
+            result = fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    }
+    if (values) {
+        for (size_t i = 0; i < SERIES; i++)
+            history_values(&history, &history.layers[0], i,
+                           values + i * history.step_count);
+        make_shares(values, history.step_count);
+        put_plots(text, &history, values, since);
+    }
+    free(values);
+    history_fini(&history);
+    return result;
+}
+
+/* ---- the table --------------------------------------------------------------------------- */
+
+/* The table while the store visits reports. */
+struct table {
+    struct text *text;
+    uint32_t rows;
+    bool more;
+    uint64_t last; /* step of the last row */
+};
+
+static void put_row(struct text *text, const struct trit_report *report)
+{
+    text_format(text,
+                "<tr><th scope=\"row\" class=\"num\"><a href=\"?step=%" PRIu64
+                "\">%" PRIu64 "</a></th><td>",
+                report->step, report->step);
+    html_condition(text, condition_of(report));
+    text_put(text, "</td><td>");
+    html_verdict(text, report);
+    text_put(text, "</td><td>");
+    html_bar(text, report);
+    text_put(text, "</td><td class=\"num\">");
+    if (report->has_scales)
+        html_real(text, report->scale_mean);
+    text_put(text, "</td><td class=\"num\">");
+    if (report->has_sqnr_db)
+        html_real(text, report->sqnr_db);
+    text_put(text, "</td><td class=\"num\">");
+    html_flips(text, report);
+    text_put(text, "</td><td class=\"num\">");
+    html_count(text, report->zero_groups);
+    text_put(text, "</td><td class=\"soft\">");
+    html_time(text, report->time_unix_ns);
+    text_put(text, "</td></tr>\n");
+}
+
+static bool visit(void *arg, const struct trit_report *report)
+{
+    struct table *table = arg;
+
+    table->more = table->rows == TABLE_ROWS;
+    if (table->more)
+        return false;
+    put_row(table->text, report);
+    table->last = report->step;
+    table->rows++;
+    return !table->text->failed;
+}
+
+static int table(const struct web_config *web, const struct request *request,
+                 struct text *text, struct failure *failure)
+{
+    static const struct html_head heads[] = {
+        {"Step", "num"},       {"Health", ""},
+        {"Verdict", ""},       {MINUS_ONE " / 0 / +1", ""},
+        {"Mean scale", "num"}, {"SQNR dB", "num"},
+        {"Flips", "num"},      {"Zero groups", "num"},
+        {"Time (UTC)", ""},    {NULL, NULL},
+    };
+    struct table table = {.text = text};
+    const struct store_query query = {
+        .run = request->names[0],
+        .layer = request->names[1],
+        .attempt = (uint32_t)request->attempt,
+        .replica = (uint32_t)request->replica,
+        .step_to = request->has_to ? request->to : UINT64_MAX,
+        .newest_first = true,
+        .limit = TABLE_ROWS + 1,
+    };
+
+    text_put(text, "<h2>History</h2>\n");
+    html_table_begin(text, "Reports, the newest first", "");
+    html_heads(text, heads);
+    if (store_read_reports(web->reader, &query, visit, &table, failure) < 0)
+        return -1;
+    html_table_end(text);
+    if (table.more)
+        text_format(text,
+                    "<nav class=\"pages\" aria-label=\"Pages\"><a rel=\"next\" "
+                    "href=\"?to=%" PRIu64 "\">Older</a></nav>\n",
+                    table.last - 1);
+    return 0;
+}
+
+/* ---- the page ---------------------------------------------------------------------------- */
+
+static void put_neighbour(struct text *text, const struct run_state *state, size_t at,
+                          bool next)
+{
+    const char *name = state->layers[at].name;
+
+    text_format(text, "<a rel=\"%s\" href=\"/runs/", next ? "next" : "prev");
+    text_url(text, state->run);
+    text_put(text, "/layers/");
+    text_url(text, name);
+    text_put(text, next ? "\">" : "\">\xe2\x86\x90 ");
+    text_html(text, name);
+    text_put(text, next ? " \xe2\x86\x92</a>" : "</a>");
+}
+
+/* The layers before and behind this one, as people read their names. */
+static void put_neighbours(struct text *text, struct run_state *state, const char *layer)
+{
+    size_t at = 0;
+
+    run_state_sort_natural(state);
+    while (at < state->layer_count && strcmp(state->layers[at].name, layer) != 0)
+        at++;
+    if (at == state->layer_count || state->layer_count < 2)
+        return;
+    text_put(text, "<nav class=\"pages\" aria-label=\"Layers\">");
+    if (at > 0)
+        put_neighbour(text, state, at - 1, false);
+    if (at + 1 < state->layer_count)
+        put_neighbour(text, state, at + 1, true);
+    text_put(text, "</nav>\n");
+}
+
+static void put_title(struct text *text, const struct trit_report *report)
+{
+    text_put(text, "<p class=\"crumbs\"><a href=\"/\">Runs</a> / ");
+    html_run_link(text, report->run, report->run);
+    text_put(text, "</p><h1>");
+    text_html(text, report->layer);
+    text_put(text, "</h1>\n<p>");
+    html_condition(text, condition_of(report));
+    text_format(text, " step %" PRIu64 ", ", report->step);
+    html_time(text, report->time_unix_ns);
+    text_put(text, " UTC, as <a href=\"/v1/runs/");
+    text_url(text, report->run);
+    text_put(text, "/layers/");
+    text_url(text, report->layer);
+    text_format(text, "?step=%" PRIu64 "\">JSON</a></p>\n", report->step);
+}
+
+int serve_layer_page(const struct web_config *web, const struct request *request,
+                     struct reply *reply, struct failure *failure)
+{
+    const char *run = request->names[0], *layer = request->names[1];
+    struct text *text = &reply->body;
+    const struct store_get get = {.run = run,
+                                  .layer = layer,
+                                  .attempt = (uint32_t)request->attempt,
+                                  .replica = (uint32_t)request->replica,
+                                  .has_step = request->has_step,
+                                  .step = request->step};
+    struct run_state state = {0};
+    struct trit_report report;
+    int result = -1;
+
+    if (store_read_report(web->reader, &get, &report, failure) == 0 &&
+        run_state_read(&state, web, request, run, failure) == 0) {
+        html_begin(reply, web, layer);
+        put_title(text, &report);
+        html_reasons(text, &report);
+        put_neighbours(text, &state, layer);
+        html_findings(text, &report);
+        result = plots(web, request, text, &state.facts,
+                       report.health_reason_count ? report.health_reasons[0].since_step
+                                                  : UINT64_MAX,
+                       failure);
+    }
+    run_state_fini(&state);
+    if (result < 0)
+        return -1;
+    html_facts(text, &report);
+    html_transitions(text, &report);
+    if (table(web, request, text, failure) < 0)
+        return -1;
+    html_end(reply);
+    return 0;
+}

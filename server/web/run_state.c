@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "web/run_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "store/store.h"
+#include "web/pattern.h"
+
+const char *condition_name(enum condition condition)
+{
+    static const char *const names[CONDITIONS] = {
+        [CONDITION_UNKNOWN] = "unknown",
+        [CONDITION_HEALTHY] = "healthy",
+        [CONDITION_WARNING] = "warning",
+        [CONDITION_FAILING] = "failing",
+    };
+
+    return names[condition];
+}
+
+enum condition condition_of(const struct trit_report *report)
+{
+    enum trit_verdict verdict = report_verdict(report);
+    bool warned = report->finding_count > 0 &&
+                  report->findings[0].severity >= TRIT_SEVERITY_WARNING;
+
+    if (verdict == TRIT_VERDICT_FAIL || report->health == TRIT_HEALTH_FAILING)
+        return CONDITION_FAILING;
+    if (verdict != TRIT_VERDICT_PASS || warned || report->health == TRIT_HEALTH_WARNING)
+        return CONDITION_WARNING;
+    return report->health == TRIT_HEALTH_ABSENT ? CONDITION_UNKNOWN : CONDITION_HEALTHY;
+}
+
+/* A run while its layers are visited. */
+struct reading {
+    struct run_state *state;
+    bool failed; /* out of memory */
+};
+
+static void fill(struct layer_state *layer, const struct trit_report *report)
+{
+    *layer = (struct layer_state){
+        .step = report->step,
+        .elements = report->elements,
+        .groups = report->groups,
+        .zero_groups = report->zero_groups,
+        .non_finite = report->non_finite,
+        .time_unix_ns = report->time_unix_ns,
+        .attempt = report->attempt,
+        .condition = condition_of(report),
+        .health = report->health,
+        .verdict = report_verdict(report),
+        .has_finding = report->finding_count > 0,
+        .finding = report->findings[0].kind,
+        .has_scales = report->has_scales,
+        .has_sqnr_db = report->has_sqnr_db,
+        .has_flips = report->has_previous,
+        .scale_min = (double)report->scale_min,
+        .scale_mean = report->scale_mean,
+        .scale_max = (double)report->scale_max,
+        .sqnr_db = report->sqnr_db,
+        .flip_fraction = report->flip_fraction,
+        .near_threshold_fraction = report->near_threshold_fraction,
+        .reason_count = report->health_reason_count,
+        .reason = report->health_reasons[0],
+    };
+    strcpy(layer->name, report->layer);
+    memcpy(layer->digest, report->digest, sizeof(layer->digest));
+    if (report->elements > 0)
+        layer->zero_fraction = (double)report->zeros / (double)report->elements;
+}
+
+static bool visit(void *arg, const struct trit_report *report)
+{
+    struct reading *reading = arg;
+    struct run_state *state = reading->state;
+    struct layer_state *layers = state->layers, *layer;
+
+    if (state->layer_count == RUN_LAYERS_MAX) {
+        state->more = true;
+        return false;
+    }
+    layers = array_grow(layers, &state->layer_capacity, state->layer_count + 1,
+                        sizeof(layers[0]));
+    reading->failed = !layers;
+    if (!layers)
+        return false;
+    state->layers = layers;
+    layer = &layers[state->layer_count++];
+    fill(layer, report);
+    state->conditions[layer->condition]++;
+    state->verdicts[layer->verdict]++;
+    state->healths[layer->health]++;
+    if (layer->condition > state->condition)
+        state->condition = layer->condition;
+    if (layer->health > state->health)
+        state->health = layer->health;
+    return true;
+}
+
+/* A run that is looked for among all. */
+struct search {
+    const char *run;
+    struct run_facts *facts;
+    bool found;
+};
+
+static bool visit_run(void *arg, const struct store_run_info *info)
+{
+    struct search *search = arg;
+
+    if (strcmp(info->run, search->run) != 0)
+        return true;
+    *search->facts = (struct run_facts){
+        .attempt = info->attempt,
+        .layers = info->layers,
+        .reports = info->reports,
+        .step_min = info->step_min,
+        .step_max = info->step_max,
+        .time_unix_ns = info->time_unix_ns,
+    };
+    search->found = true;
+    return false;
+}
+
+int run_facts_read(struct run_facts *facts, const struct web_config *web, const char *run,
+                   struct failure *failure)
+{
+    struct search search = {.run = run, .facts = facts};
+
+    if (store_read_runs(web->reader, visit_run, &search, failure) < 0)
+        return -1;
+    return search.found ? 0 : fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", run);
+}
+
+int run_state_read(struct run_state *state, const struct web_config *web,
+                   const struct request *request, const char *run,
+                   struct failure *failure)
+{
+    struct store_query query = {
+        .run = run,
+        .attempt = (uint32_t)request->attempt,
+        .replica = (uint32_t)request->replica,
+        .step_to = UINT64_MAX,
+        .latest_only = true,
+        .limit = UINT32_MAX,
+    };
+    struct reading reading = {.state = state};
+
+    *state = (struct run_state){0};
+    strcpy(state->run, run);
+    if (run_facts_read(&state->facts, web, run, failure) < 0 ||
+        store_read_reports(web->reader, &query, visit, &reading, failure) < 0)
+        return -1;
+    if (reading.failed)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    return 0;
+}
+
+void run_state_fini(struct run_state *state)
+{
+    free(state->layers);
+    *state = (struct run_state){0};
+}
+
+static int compare_natural(const void *a, const void *b)
+{
+    const struct layer_state *left = a, *right = b;
+
+    return natural_compare(left->name, right->name);
+}
+
+static int compare_worst(const void *a, const void *b)
+{
+    const struct layer_state *left = a, *right = b;
+
+    if (left->condition != right->condition)
+        return left->condition > right->condition ? -1 : 1;
+    if (left->reason_count && right->reason_count &&
+        left->reason.since_step != right->reason.since_step)
+        return left->reason.since_step > right->reason.since_step ? -1 : 1;
+    return natural_compare(left->name, right->name);
+}
+
+void run_state_sort_worst(struct run_state *state)
+{
+    qsort(state->layers, state->layer_count, sizeof(state->layers[0]), compare_worst);
+}
+
+void run_state_sort_natural(struct run_state *state)
+{
+    qsort(state->layers, state->layer_count, sizeof(state->layers[0]), compare_natural);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names: patterns and the order in which people read them; fields; intervals; codings. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/check.h"
+#include "web/encode.h"
+#include "web/field.h"
+#include "web/history.h"
+#include "web/pattern.h"
+
+CASE(natural, "digits compare by their value, everything else as bytes")
+{
+    static const char *const ordered[] = {
+        "",
+        "a",
+        "a.0",
+        "a.1",
+        "a.2",
+        "a.2.b",
+        "a.10",
+        "a.10.b",
+        "a.99999999999999999999",
+        "a.100000000000000000000",
+        "b",
+        "ba",
+    };
+    const int count = sizeof(ordered) / sizeof(ordered[0]);
+
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < count; k++) {
+            int order = natural_compare(ordered[i], ordered[k]);
+
+            if ((order > 0) - (order < 0) != (i > k) - (i < k))
+                check_failed(__FILE__, __LINE__, "\"%s\" and \"%s\": %d", ordered[i],
+                             ordered[k], order);
+        }
+    CHECK(natural_compare("layers.2.up", "layers.10.up") < 0);
+    CHECK(natural_compare("layers.10.up", "layers.2.up") > 0);
+    CHECK(natural_compare("layers.10.down", "layers.10.up") < 0);
+    CHECK(natural_compare("1", "01") != 0);
+    CHECK_EQ(natural_compare("a.7", "a.7"), 0);
+}
+
+CASE(patterns, "a star stands for any bytes, a question mark for one")
+{
+    CHECK(pattern_matches("*", ""));
+    CHECK(pattern_matches("layers.*.up", "layers.10.mlp.up"));
+    CHECK(!pattern_matches("layers.*.up", "layers.10.mlp.down"));
+    CHECK(pattern_matches("a?c", "abc"));
+    CHECK(!pattern_matches("a?c", "ac"));
+    CHECK(pattern_matches("*ab*ab*", "xabyabz"));
+    CHECK(!pattern_matches("*ab*ab*", "xabz"));
+    CHECK(pattern_matches("[a]", "[a]"));
+    CHECK(pattern_is_wild("a*") && pattern_is_wild("?") && !pattern_is_wild("[a]"));
+    CHECK(pattern_filters("mlp", "layers.1.mlp.up"));
+    CHECK(!pattern_filters("m*p", "layers.1.mlp.up"));
+    CHECK(pattern_filters("*m*p", "layers.1.mlp.up"));
+}
+
+CASE(many_stars, "the time of a match is bounded by the product of the lengths")
+{
+    char pattern[256], name[256];
+
+    for (size_t i = 0; i + 1 < sizeof(pattern); i++)
+        pattern[i] = i % 2 ? 'a' : '*';
+    memset(name, 'a', sizeof(name));
+    pattern[255] = name[255] = '\0';
+    pattern[254] = 'b';
+    CHECK(!pattern_matches(pattern, name));
+}
+
+CASE(fields, "fields are names of a report's numbers, each at most once")
+{
+    const struct field *fields[HISTORY_FIELDS_MAX];
+    struct failure failure = {0};
+    struct trit_report report = {.elements = 4, .zeros = 1, .flips = 3};
+    double value = 0;
+
+    CHECK_EQ(fields_parse("", fields, &failure), 7);
+    CHECK_EQ(fields_parse("zero_fraction,flips", fields, &failure), 2);
+    CHECK(fields[0]->get(&report, &value));
+    CHECK(value > 0.24 && value < 0.26);
+    CHECK(!fields[1]->get(&report, &value)); /* there was no step before */
+    report.has_previous = true;
+    CHECK(fields[1]->get(&report, &value));
+    CHECK_EQ(fields[1]->kind, FIELD_COUNT);
+    CHECK_EQ(fields_parse("zeros,zeros", fields, &failure), -1);
+    CHECK_STR(failure.message, "fields: zeros is given twice");
+    failure = (struct failure){0};
+    CHECK_EQ(fields_parse("zeros,none", fields, &failure), -1);
+    CHECK_STR(failure.message,
+              "fields: \"none\" is not a number of a report; see /v1/openapi.json");
+    CHECK_EQ(fields_parse("health", fields, &failure), -1);
+    CHECK_EQ(fields_parse("zeros,", fields, &failure), -1);
+}
+
+CASE(intervals, "an interval shows all steps in at most so many columns")
+{
+    CHECK_EQ(history_every(1, 100, 120), 1);
+    CHECK_EQ(history_every(0, UINT64_MAX / 2, 2), UINT64_MAX / 2 + 1);
+    for (uint64_t last = 0; last < 2000; last += 7)
+        for (uint64_t columns = 2; columns < 50; columns += 3)
+            for (uint64_t first = 0; first <= last; first += 101) {
+                uint64_t every = history_every(first, last, columns);
+
+                CHECK(last / every - first / every < columns);
+            }
+}
+
+CASE(codings, "gzip is used where Accept-Encoding allows it")
+{
+    CHECK(accepts_gzip("gzip"));
+    CHECK(accepts_gzip("br, GZIP;q=0.5"));
+    CHECK(accepts_gzip("*"));
+    CHECK(accepts_gzip("deflate , gzip ; q=1"));
+    CHECK(!accepts_gzip(NULL));
+    CHECK(!accepts_gzip(""));
+    CHECK(!accepts_gzip("br, deflate"));
+    CHECK(!accepts_gzip("gzip;q=0"));
+    CHECK(!accepts_gzip("gzip;q=0.000, br"));
+    CHECK(!accepts_gzip("*, gzip;q=0"));
+    CHECK(!accepts_gzip("xgzip"));
+}
