@@ -46,15 +46,12 @@ unsigned slow_store_reads(void)
 }
 
 /* The linker gives these two their names. */
-int __real_store_read_report(struct store_reader *reader, const char *run,
-                             const char *layer, bool has_step, uint64_t step,
+int __real_store_read_report(struct store_reader *reader, const struct store_get *get,
                              struct trit_report *report, struct failure *failure);
-int __wrap_store_read_report(struct store_reader *reader, const char *run,
-                             const char *layer, bool has_step, uint64_t step,
+int __wrap_store_read_report(struct store_reader *reader, const struct store_get *get,
                              struct trit_report *report, struct failure *failure);
 
-int __wrap_store_read_report(struct store_reader *reader, const char *run,
-                             const char *layer, bool has_step, uint64_t step,
+int __wrap_store_read_report(struct store_reader *reader, const struct store_get *get,
                              struct trit_report *report, struct failure *failure)
 {
     pthread_mutex_lock(&lock);
@@ -65,5 +62,5 @@ int __wrap_store_read_report(struct store_reader *reader, const char *run,
         pthread_cond_wait(&changed, &lock);
     waiting--;
     pthread_mutex_unlock(&lock);
-    return __real_store_read_report(reader, run, layer, has_step, step, report, failure);
+    return __real_store_read_report(reader, get, report, failure);
 }
