@@ -9,13 +9,14 @@ import numpy as np
 
 from ._arrays import STORAGE, Array, View, view_of
 from ._checkpoint_calls import CheckpointProgress, LayerCalls, encoding_of, matrix_name, named
-from ._checkpoint_project import ToArrays, ToFile, put_matrix
+from ._checkpoint_project import ToArrays, ToFile, put_matrix, turns
 from ._native import ffi
+from ._pieces import Pieces
 from ._rules import Examined, Options, PackTarget, Plan
 from ._sources import ELEMENTS, Source
 from .errors import InvalidArgument
 from .reports import Finding, report_of
-from .types import DType, Encoding
+from .types import ONE_SCALE, DType, Encoding
 
 Scales = Optional[Tuple[View, DType]]
 
@@ -89,11 +90,17 @@ def _pack_layer(
     parts = {one["role"]: one for one in layer["outputs"]}
     for number in range(count):
         with named(matrix_name(name, number, count)):
-            view, scales = _load(source, planned, layer, number)
-            if encoding_of(layer) == Encoding.DENSE:
+            pieces = source.pieces(name, number, count) if _streams(layer, parts) else None
+            view, scales = _load(source, planned, layer, number, pieces)
+            data: Optional[Array]
+            if isinstance(view, View) and encoding_of(layer) == Encoding.DENSE:
                 data, out = _dense(calls, view, layer, scales, parts["data"]["dtype"]), None
             else:
-                result, data, out = calls.pack(view, layer, scales, allow_rounded)
+                place = parts["data"]
+                sink = None
+                if pieces is not None:
+                    sink = to.sink(place["name"], place["bytes"] // count)
+                result, data, out = calls.pack(view, layer, scales, allow_rounded, sink)
                 planned.plan.add_report(name, result.report, False)
                 for one in report_of(result.report).findings:
                     rounded += one.count or 0 if one.kind == "scale_rounded" else 0
@@ -101,13 +108,32 @@ def _pack_layer(
     return rounded
 
 
+def _streams(layer: Dict[str, Any], parts: Dict[str, Dict[str, Any]]) -> bool:
+    """Can a call read the matrix and write the result piece by piece?
+
+    It cannot unpack, nor where there is one scale for the tensor.
+    """
+    how = layer["source"]
+    encodings = encoding_of(layer), encoding_of(how)
+    return not (
+        "packed_as" in how
+        or encodings[0] == Encoding.DENSE
+        or turns(layer, parts["data"])
+        or any(one in ONE_SCALE for one in encodings)
+    )
+
+
 def _load(
-    source: Source, planned: PlannedPack, layer: Dict[str, Any], number: int
-) -> Tuple[View, Scales]:
+    source: Source,
+    planned: PlannedPack,
+    layer: Dict[str, Any],
+    number: int,
+    pieces: Optional[Pieces],
+) -> Tuple[Union[View, Pieces], Scales]:
     """A matrix, and its scales where the encoding has them in a tensor of their own."""
     name, count, how = layer["name"], layer["matrices"], layer["source"]
     turn = layer["matrix"] if how["transposed"] else None
-    view = source.matrix(name, number, count, turn)
+    view = pieces or source.matrix(name, number, count, turn)
     parts = {
         part: source.matrix(how[part]["name"], number, count)
         for part in ("scales", "biases")
@@ -116,6 +142,7 @@ def _load(
     if "packed_as" in how:
         dtype = ELEMENTS[how["dtype"]]
         values = np.empty(layer["matrix"], STORAGE[dtype])
+        assert isinstance(view, View)
         packed = Examined(ffi.NULL, view, parts["scales"], parts.get("biases"), None)
         planned.plan.decode(name, packed, values)
         return view_of(values, name)._replace(dtype=dtype), None

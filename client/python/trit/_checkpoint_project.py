@@ -11,6 +11,7 @@ import numpy as np
 from ._arguments import PathLike, path_of
 from ._arrays import Array
 from ._checkpoint_calls import CheckpointProgress, LayerCalls, matrix_name, named, with_name
+from ._pieces import Sink
 from ._rules import Options, Output, Plan, format_of
 from ._sources import Arrays, Source, turned
 from .errors import AlreadyExists, Internal, InvalidArgument
@@ -148,6 +149,10 @@ class ToFile:
         """The next bytes of a tensor."""
         self._output.put(name, data)
 
+    def sink(self, name: str, nbytes: int) -> Sink:
+        """Takes the next bytes of a tensor from a call."""
+        return Sink(nbytes, lambda data: self.put(name, data))
+
     def keep(self, source: Source, name: str, progress: CheckpointProgress) -> None:
         """Copies a tensor."""
         total = source.tensors[name].nbytes
@@ -183,6 +188,10 @@ class ToArrays:
         if not np.may_share_memory(place, data):
             place[:] = data
         self._filled[name] += data.nbytes
+
+    def sink(self, name: str, nbytes: int) -> Sink:
+        """Takes the next bytes of a tensor from a call."""
+        return Sink(nbytes, lambda data: self.put(name, data))
 
     def keep(self, source: Source, name: str, progress: CheckpointProgress) -> None:
         """Takes a tensor as it is."""
@@ -224,12 +233,18 @@ def project_all(
             for number in range(count):
                 matrix = matrix_name(name, number, count)
                 with named(matrix):
-                    view = source.matrix(
-                        name, number, count, layer["matrix"] if layer["transposed"] else None
-                    )
                     parts = {one["role"]: one for one in layer["outputs"]}
-                    data = to.room(name, parts["data"]["bytes"] // count)
-                    result, scales = calls.project(matrix, view, layer, data)
+                    out, data = parts["data"], None
+                    pieces = None if turns(layer, out) else source.pieces(name, number, count)
+                    if pieces is not None:
+                        sink = to.sink(out["name"], out["bytes"] // count)
+                        result, scales = calls.project(matrix, pieces, layer, sink)
+                    else:
+                        view = source.matrix(
+                            name, number, count, layer["matrix"] if layer["transposed"] else None
+                        )
+                        data = to.room(name, out["bytes"] // count)
+                        result, scales = calls.project(matrix, view, layer, data)
                     put_matrix(to, layer, parts, data, scales)
                     planned.plan.add_report(name, result.report, allow_lost)
                     reports[matrix] = with_name(report_of(result.report), matrix)
@@ -237,17 +252,27 @@ def project_all(
     return reports
 
 
+def turns(layer: Dict[str, Any], out: Dict[str, Any]) -> bool:
+    """Is a matrix stored [in, out], in the source or in the output? It is turned in memory."""
+    how = layer.get("source", layer)
+    return bool(how.get("transposed") or out.get("transposed"))
+
+
 def put_matrix(
     to: Union[ToFile, ToArrays],
     layer: Dict[str, Any],
     parts: Dict[str, Dict[str, Any]],
-    data: Array,
+    data: Optional[Array],
     scales: Optional[Array],
 ) -> None:
-    """Puts a matrix, whose parts must have the sizes that the plan promises."""
-    if parts["data"].get("transposed"):
-        data = turned(data, *layer["matrix"]).copy()
-    to.put(parts["data"]["name"], data)
+    """Puts a matrix, whose parts must have the sizes that the plan promises.
+
+    `data` None: the call has put it.
+    """
+    if data is not None:
+        if parts["data"].get("transposed"):
+            data = turned(data, *layer["matrix"]).copy()
+        to.put(parts["data"]["name"], data)
     expected = parts["scales"]["bytes"] // layer["matrices"] if "scales" in parts else 0
     if (0 if scales is None else scales.nbytes) != expected:
         raise Internal(f"the daemon did not send {expected} bytes of scales")

@@ -11,6 +11,7 @@ import numpy as np
 from ._arguments import PathLike, c_text, path_of, wrong_type
 from ._arrays import Array, View, view_of
 from ._native import ffi, lib, new
+from ._pieces import STREAMED_BYTES, Pieces
 from ._rules import Table, check
 from ._tensors import address_of
 from .errors import InvalidArgument
@@ -109,6 +110,10 @@ class _Source:
             data = turned(data, turn[1], turn[0])
         return _view(self.tensors[name], data)
 
+    def pieces(self, name: str, number: int, count: int) -> Optional[Pieces]:
+        """The same, read by the call that sends it; None: it is in memory, or small."""
+        return None
+
     @property
     def total_bytes(self) -> int:
         """The bytes of all tensors."""
@@ -196,6 +201,18 @@ class File(_Source):
         check(lib.trit_file_read, self.c, c_text(name, "tensor"), at, address_of(data), count)
         return data
 
+    def pieces(self, name: str, number: int, count: int) -> Optional[Pieces]:
+        """Matrix `number` of `count`, read by the call that sends it; None: a small one."""
+        part = self.tensors[name].nbytes // count
+        if part < STREAMED_BYTES:
+            return None
+        tensor, first = c_text(name, "tensor"), number * part
+
+        def read(at: int, to: Any, nbytes: int) -> None:
+            check(lib.trit_file_read, self.c, tensor, first + at, to, nbytes)
+
+        return Pieces(ELEMENTS.get(self.tensors[name].dtype), part, read)
+
     def check_unchanged(self) -> None:
         """Raises Aborted if a file is no longer the one that was opened."""
         check(lib.trit_file_unchanged, self.c)
@@ -211,8 +228,10 @@ Source = Union[File, Arrays]
 def open_source(
     source: Union[PathLike, Mapping[str, Any]], field: str, may_be_cut: bool = False
 ) -> Source:
-    """A file by its path, or a state dict. `may_be_cut`: also a file that is shorter than
-    its header says."""
+    """A file by its path, or a state dict.
+
+    `may_be_cut`: also a file that is shorter than its header says.
+    """
     check_source(source, field)
     if isinstance(source, Mapping):
         return Arrays(source, field)

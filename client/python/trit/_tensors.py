@@ -3,33 +3,35 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence, Tuple
+from typing import Any, Sequence, Tuple, Union
 
 import numpy as np
 
 from ._arrays import Array, View
 from ._native import ffi, lib, new
+from ._pieces import Pieces, on_read
 from .errors import InvalidArgument
 from .types import Encoding
 
 
-def c_tensor(view: View, shape: Sequence[int], dtype: int, field: str) -> Any:
-    """A `struct trit_tensor *` of borrowed memory."""
+def c_tensor(view: Union[View, Pieces], shape: Sequence[int], dtype: int, field: str) -> Any:
+    """A `struct trit_tensor *` of borrowed memory, or of a matrix that is read in pieces."""
     limit = lib.TRIT_RANK_MAX
     if len(shape) > limit:
         raise InvalidArgument(
             f"{field}.shape: rank {len(shape)} is above {limit}", f"{field}.shape"
         )
-    return new(
-        "struct trit_tensor *",
-        {
-            "dtype": dtype,
-            "rank": len(shape),
-            "shape": list(shape),
-            "data": ffi.cast("void *", view.address),
-            "bytes": view.nbytes,
-        },
-    )
+    fields = {
+        "dtype": dtype,
+        "rank": len(shape),
+        "shape": list(shape),
+        "bytes": view.nbytes,
+    }
+    if isinstance(view, Pieces):
+        fields.update(read=on_read, read_arg=view.handle)
+    else:
+        fields.update(data=ffi.cast("void *", view.address))
+    return new("struct trit_tensor *", fields)
 
 
 def address_of(array: Array) -> Any:
