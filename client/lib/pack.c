@@ -38,6 +38,7 @@ static int pack_prepare(struct projecting *project, struct packing_request *pack
         .encoding = (uint32_t)o->encoding,
         .report = (uint32_t)o->report,
         .allow_rounded_scales = o->allow_rounded_scales,
+        .durability = (uint32_t)o->durability,
         .tensor = tensor_wire(project->tensor),
     };
     project->request = (struct wire_project){
@@ -51,7 +52,7 @@ static int pack_prepare(struct projecting *project, struct packing_request *pack
                           "dense; unpack the tensor instead");
     if (encoded_check("tensor", project->tensor, o->source_encoding, o->group_size,
                       &scales, &project->extent, failure) < 0 ||
-        layer_wire(o->layer, &pack->wire.layer, failure) < 0)
+        layer_wire("options.layer", o->layer, &pack->wire.layer, failure) < 0)
         return -1;
     if (!project->tensor->data &&
         (streamed_check("tensor.read", o->source_encoding, failure) < 0 ||

@@ -149,10 +149,11 @@ static int project_prepare(struct projecting *project,
         .encoding = (uint32_t)o->encoding,
         .report = (uint32_t)o->report,
         .allow_lost_scales = o->allow_lost_scales,
+        .durability = (uint32_t)o->durability,
         .tensor = tensor_wire(project->tensor),
     };
     if (tensor_check("tensor", project->tensor, &project->extent, failure) < 0 ||
-        layer_wire(o->layer, &project->request.layer, failure) < 0)
+        layer_wire("options.layer", o->layer, &project->request.layer, failure) < 0)
         return -1;
     if (projection_destination(o->out, o->write, failure) < 0 ||
         projection_size(project, o->group_size, o->out, o->out_bytes, failure) < 0)

@@ -14,17 +14,18 @@ static int got_decode(void *result, const struct scan *reply, struct failure *fa
     return 0;
 }
 
-static int report_get(const struct call *call, const char *run, const char *layer,
-                      const uint64_t *step, struct trit_report *report,
-                      struct failure *failure)
+static int report_get(const struct call *call, const struct trit_report_key *key,
+                      struct trit_report *report, struct failure *failure)
 {
-    struct wire_reports_get request = {.has_step = step != NULL,
-                                       .step = step ? *step : 0};
+    struct wire_reports_get request = {.has_step = key->has_step,
+                                       .step = key->has_step ? key->step : 0,
+                                       .attempt = key->attempt,
+                                       .replica = key->replica};
     struct unary unary = {.decode = got_decode, .result = report};
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 
-    if (name_take("run", run, request.run, failure) < 0 ||
-        name_take("layer", layer, request.layer, failure) < 0)
+    if (name_take("run", key->run, request.run, failure) < 0 ||
+        name_take("layer", key->layer, request.layer, failure) < 0)
         return -1;
     outgoing_head(&unary.request, head, encode_reports_get(&request, head, sizeof(head)));
     reply_init(&unary.reply, scan_plain, call->client->message_bytes_max, NULL, NULL);
@@ -36,6 +37,8 @@ enum trit_status trit_report_get(struct trit_client *client, const char *run,
                                  const struct trit_call_options *options,
                                  struct trit_report *report, struct trit_error *error)
 {
+    const struct trit_report_key key = {
+        .run = run, .layer = layer, .has_step = step != NULL, .step = step ? *step : 0};
     struct failure failure = {.status = TRIT_OK};
     struct trit_report got;
     struct call call;
@@ -43,7 +46,26 @@ enum trit_status trit_report_get(struct trit_client *client, const char *run,
     if (client_check(client, error, &failure) == 0 &&
         sized_check(&sized_report, "report", report, &failure) == 0 &&
         call_init(&call, client, "options", options, 0, &failure) == 0 &&
-        report_get(&call, run, layer, step, &got, &failure) == 0)
+        report_get(&call, &key, &got, &failure) == 0)
+        sized_give(&sized_report, report, &got);
+    return client_answer(&failure, error);
+}
+
+enum trit_status trit_reports_get(struct trit_client *client,
+                                  const struct trit_report_key *key,
+                                  const struct trit_call_options *options,
+                                  struct trit_report *report, struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct trit_report_key taken;
+    struct trit_report got;
+    struct call call;
+
+    if (client_check(client, error, &failure) == 0 &&
+        sized_take(&sized_report_key, "key", key, &taken, &failure) == 0 &&
+        sized_check(&sized_report, "report", report, &failure) == 0 &&
+        call_init(&call, client, "options", options, 0, &failure) == 0 &&
+        report_get(&call, &taken, &got, &failure) == 0)
         sized_give(&sized_report, report, &got);
     return client_answer(&failure, error);
 }
@@ -80,7 +102,9 @@ static int query_wire(const struct trit_report_query *query,
                                           .step_from = query->step_from,
                                           .step_to = query->step_to,
                                           .latest_only = query->latest_only,
-                                          .page_size = PAGE_REPORTS};
+                                          .page_size = PAGE_REPORTS,
+                                          .attempt = query->attempt,
+                                          .replica = query->replica};
     if (name_copy("run", query->run, request->run, failure) < 0 ||
         name_copy("layer", query->layer, request->layer, failure) < 0)
         return -1;

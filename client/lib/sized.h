@@ -37,7 +37,12 @@
     X(pack_target, PACK_TARGET, reserved)                                                \
     X(examined, EXAMINED, latents_bytes)                                                 \
     X(file_options, FILE_OPTIONS, reserved)                                              \
-    X(output_options, OUTPUT_OPTIONS, reserved)
+    X(output_options, OUTPUT_OPTIONS, reserved)                                          \
+    X(shard, SHARD, offset)                                                              \
+    X(report_key, REPORT_KEY, replica)                                                   \
+    X(report_range, REPORT_RANGE, step_to)                                               \
+    X(comparison, COMPARISON, first_group)                                               \
+    X(watch_options, WATCH_OPTIONS, call)
 
 struct sized {
     const char *name;   /* "trit_tensor" */

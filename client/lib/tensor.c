@@ -282,19 +282,44 @@ int name_take(const char *field, const char *name, char out[TRIT_NAME_BYTES_MAX 
     return name ? name_copy(field, name, out, failure) : fail_null(failure, field);
 }
 
-int layer_wire(const struct trit_layer_ref *layer, struct wire_layer_ref *wire,
-               struct failure *failure)
+static int shard_wire(const struct trit_shard *given, struct wire_layer_ref *wire,
+                      struct failure *failure)
+{
+    struct trit_shard shard;
+
+    if (!given)
+        return 0;
+    if (sized_take(&sized_shard, "layer.shard", given, &shard, failure) < 0)
+        return -1;
+    if (shard.rank == 0 || shard.rank > TRIT_RANK_MAX)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "layer.shard.rank",
+                          "%u is not in 1 to %d", (unsigned)shard.rank,
+                          (int)TRIT_RANK_MAX);
+    wire->has_shard = true;
+    wire->global_rank = wire->offset_rank = shard.rank;
+    memcpy(wire->global_shape, shard.global_shape, sizeof(wire->global_shape));
+    memcpy(wire->offset, shard.offset, sizeof(wire->offset));
+    return 0;
+}
+
+int layer_wire(const char *field, const struct trit_layer_ref *layer,
+               struct wire_layer_ref *wire, struct failure *failure)
 {
     struct wire_layer_ref made = {.present = false};
     struct trit_layer_ref ref;
 
-    if (sized_take_optional(&sized_layer_ref, "options.layer", layer, &ref, failure) < 0)
+    if (sized_take_optional(&sized_layer_ref, field, layer, &ref, failure) < 0)
         return -1;
     made.present = ref.run && *ref.run;
     made.step = ref.step;
     if (made.present && (name_copy("layer.run", ref.run, made.run, failure) < 0 ||
-                         name_copy("layer.layer", ref.layer, made.layer, failure) < 0))
+                         name_copy("layer.layer", ref.layer, made.layer, failure) < 0 ||
+                         shard_wire(ref.shard, &made, failure) < 0))
         return -1;
+    if (made.present) {
+        made.attempt = ref.attempt;
+        made.replica = ref.replica;
+    }
     *wire = made;
     return 0;
 }

@@ -65,10 +65,10 @@ int encoded_check(const char *name, const struct trit_tensor *tensor,
 
 struct wire_tensor tensor_wire(const struct trit_tensor *tensor);
 
-/* `layer` is options.layer. NULL, or a run NULL or "": no layer. -1: a name is longer
- * than TRIT_NAME_BYTES_MAX. */
-int layer_wire(const struct trit_layer_ref *layer, struct wire_layer_ref *wire,
-               struct failure *failure);
+/* `field` names the struct. NULL, or a run NULL or "": no layer. -1: a name is longer
+ * than TRIT_NAME_BYTES_MAX, or the shard is invalid. */
+int layer_wire(const char *field, const struct trit_layer_ref *layer,
+               struct wire_layer_ref *wire, struct failure *failure);
 
 /* Copies a name into a bounded field of a request. NULL is "". */
 int name_copy(const char *field, const char *name, char out[TRIT_NAME_BYTES_MAX + 1],

@@ -164,6 +164,7 @@ static int verify_prepare(struct verifying *verify, struct failure *failure)
         .partial_group = (uint32_t)o->partial_group,
         .encoding = (uint32_t)o->encoding,
         .scales_dtype = (uint32_t)o->scales_dtype,
+        .durability = (uint32_t)o->durability,
         .has_tolerance = o->has_tolerance,
         .tolerance = o->tolerance,
         .tensor = tensor_wire(verify->tensor),
@@ -175,7 +176,7 @@ static int verify_prepare(struct verifying *verify, struct failure *failure)
                       &extent, failure) < 0 ||
         reference_check(verify->tensor, verify->reference, failure) < 0)
         return -1;
-    return layer_wire(o->layer, &verify->request.layer, failure);
+    return layer_wire("options.layer", o->layer, &verify->request.layer, failure);
 }
 
 /* Reads both tensors and begins the call. */

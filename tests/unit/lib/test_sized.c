@@ -214,6 +214,76 @@ CASE(null_reports, "NULL arguments of report calls are refused by name")
     trit_close(c);
 }
 
+static int visit_filed(void *arg, const struct trit_report *report, const char *cursor)
+{
+    (void)arg, (void)report, (void)cursor;
+    return 0;
+}
+
+CASE(null_history, "NULL arguments of calls about the history are refused by name")
+{
+    struct trit_client *c = connect_to_nobody();
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_report report = TRIT_REPORT_INIT;
+    struct trit_report_key key = TRIT_REPORT_KEY_INIT;
+    struct trit_report_range range = TRIT_REPORT_RANGE_INIT;
+    struct trit_layer_ref at = TRIT_LAYER_REF_INIT;
+    struct trit_comparison found = TRIT_COMPARISON_INIT;
+
+    REFUSES("client", trit_reports_get(NULL, &key, NULL, &report, &error));
+    REFUSES("key", trit_reports_get(c, NULL, NULL, &report, &error));
+    REFUSES("run", trit_reports_get(c, &key, NULL, &report, &error));
+    REFUSES("report", trit_reports_get(c, &key, NULL, NULL, &error));
+    REFUSES("client", trit_reports_rewind(NULL, "r", 1, NULL, NULL, &error));
+    REFUSES("run", trit_reports_rewind(c, NULL, 1, NULL, NULL, &error));
+    REFUSES("client", trit_reports_fork(NULL, "r", 1, "s", NULL, NULL, &error));
+    REFUSES("run", trit_reports_fork(c, NULL, 1, "s", NULL, NULL, &error));
+    REFUSES("new_run", trit_reports_fork(c, "r", 1, NULL, NULL, NULL, &error));
+    REFUSES("client", trit_reports_delete(NULL, &range, NULL, NULL, &error));
+    REFUSES("range", trit_reports_delete(c, NULL, NULL, NULL, &error));
+    REFUSES("range.run", trit_reports_delete(c, &range, NULL, NULL, &error));
+    REFUSES("client", trit_reports_compare(NULL, &at, &at, NULL, &found, &error));
+    REFUSES("a", trit_reports_compare(c, NULL, &at, NULL, &found, &error));
+    REFUSES("b", trit_reports_compare(c, &at, NULL, NULL, &found, &error));
+    REFUSES("comparison", trit_reports_compare(c, &at, &at, NULL, NULL, &error));
+    REFUSES("client", trit_reports_watch(NULL, NULL, &report, visit_filed, NULL, &error));
+    REFUSES("report", trit_reports_watch(c, NULL, NULL, visit_filed, NULL, &error));
+    REFUSES("visit", trit_reports_watch(c, NULL, &report, NULL, NULL, &error));
+    trit_close(c);
+}
+
+CASE(sizes_history, "structs without a size, and bad values in them, are refused")
+{
+    struct trit_client *c = connect_to_nobody();
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_report report = TRIT_REPORT_INIT;
+    const struct trit_report_key no_key = {.run = "r", .layer = "l"};
+    const struct trit_report_range no_range = {.run = "r"};
+    const struct trit_layer_ref no_ref = {.run = "r"};
+    const struct trit_shard no_shard = {.rank = 1};
+    const struct trit_shard flat = TRIT_SHARD_INIT;
+    struct trit_layer_ref at = {.size = sizeof(at), .run = "r", .layer = "l"};
+    struct trit_comparison found = TRIT_COMPARISON_INIT, unsized = {.size = 0};
+    const struct trit_watch_options no_watch = {.size = 1};
+    const struct trit_watch_options long_cursor = {
+        .size = sizeof(long_cursor),
+        .cursor = "0123456789012345678901234567890123456789012345678901234567890123"};
+
+    REFUSES("key", trit_reports_get(c, &no_key, NULL, &report, &error));
+    REFUSES("range", trit_reports_delete(c, &no_range, NULL, NULL, &error));
+    REFUSES("a", trit_reports_compare(c, &no_ref, &at, NULL, &found, &error));
+    REFUSES("comparison", trit_reports_compare(c, &at, &at, NULL, &unsized, &error));
+    at.shard = &no_shard;
+    REFUSES("layer.shard", trit_reports_compare(c, &at, &at, NULL, &found, &error));
+    at.shard = &flat;
+    REFUSES("layer.shard.rank", trit_reports_compare(c, &at, &at, NULL, &found, &error));
+    REFUSES("options",
+            trit_reports_watch(c, &no_watch, &report, visit_filed, NULL, &error));
+    REFUSES("options.cursor",
+            trit_reports_watch(c, &long_cursor, &report, visit_filed, NULL, &error));
+    trit_close(c);
+}
+
 CASE(null_layers, "NULL arguments of layer calls are refused by name")
 {
     const struct trit_layer_spec spec = {.size = sizeof(spec), .name = "l"};
