@@ -68,14 +68,24 @@ static int write_json(const char *json, size_t count)
     return 0;
 }
 
-enum exit_code print_json(json_t *json, enum exit_code code)
+static enum exit_code print(json_t *json, unsigned flags, enum exit_code code)
 {
     size_t bytes;
-    char *text = json_print(json, JSON_PRINT_INDENTED | JSON_PRINT_NEWLINE, &bytes);
+    char *text = json_print(json, flags | JSON_PRINT_NEWLINE, &bytes);
 
     if (!text || write_json(text, bytes) < 0)
         code = complain(FAILED, text ? "cannot write JSON" : "out of memory");
     free(text);
     json_decref(json);
     return code;
+}
+
+enum exit_code print_json(json_t *json, enum exit_code code)
+{
+    return print(json, JSON_PRINT_INDENTED, code);
+}
+
+enum exit_code print_json_line(json_t *json)
+{
+    return print(json, 0, DONE);
 }

@@ -25,8 +25,8 @@ struct command {
     size_t arguments_min, arguments_max;
     enum exit_code (*run)(const struct options *options);
     /* A group of commands, such as "layers": its commands, which are called as "GROUP
-     * NAME", and then NULL. A group has only name and summary besides. NULL: not a
-     * group. */
+     * NAME", and then NULL. A group has only name and summary besides, unless it has
+     * `run` for what names none of its commands. NULL: not a group. */
     const struct command *const *commands;
 };
 
@@ -49,5 +49,8 @@ struct json_t;
 /* Prints the JSON and a newline, and releases it. NULL means that memory ran out: then it
  * complains and returns FAILED. Otherwise it returns `code`. */
 enum exit_code print_json(struct json_t *json, enum exit_code code);
+
+/* The same on one line, for output that goes on. */
+enum exit_code print_json_line(struct json_t *json);
 
 #endif

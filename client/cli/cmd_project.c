@@ -124,8 +124,10 @@ static enum exit_code check_usage(const struct options *options)
         return DONE;
     if (!options->output)
         return complain(USAGE, "project: -o OUT is missing");
-    if (option_given(options, OPTION_STEP) && !options->run)
-        return complain(USAGE, "project: --step needs --run");
+    if ((options->given & FILING_OPTIONS) && !options->run)
+        return complain(USAGE,
+                        "project: --step, --attempt, --replica and --durability need "
+                        "--run");
     if (strcmp(writer_format(options->output), "npy") == 0 &&
         options->encoding != TRIT_ENCODING_DENSE)
         return complain(USAGE,
@@ -211,8 +213,7 @@ const struct command cmd_project = {
                OPTION_BIT(OPTION_DRY_RUN) | OPTION_BIT(OPTION_SHARD_SIZE) |
                OPTION_BIT(OPTION_REPORT) | OPTION_BIT(OPTION_AGAIN) |
                OPTION_BIT(OPTION_ALLOW_LOST) | OPTION_BIT(OPTION_NPY_BF16) |
-               OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) |
-               OPTION_BIT(OPTION_SERVER) | OPTION_BIT(OPTION_TIMEOUT) |
+               FILING_OPTIONS | OPTION_BIT(OPTION_SERVER) | OPTION_BIT(OPTION_TIMEOUT) |
                OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),
     .arguments_min = 1,
     .arguments_max = 1,

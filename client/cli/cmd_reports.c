@@ -1,66 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trit reports: lists the reports that the daemon stores. */
-#include <inttypes.h>
+/* trit reports: lists the reports that the daemon stores. Its own commands have files of
+ * their own. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/array.h"
 #include "client/cli/cli.h"
 #include "client/cli/grid.h"
-#include "client/cli/summary.h"
+#include "client/cli/report_rows.h"
 #include "proto/report_json.h"
 
 struct listing {
     struct grid *grid; /* what is shown: this, */
     json_t *reports;   /* or this */
     size_t count;
+    /* With --latest the worst layers come first: rows are kept until all are there. */
+    bool worst_first;
+    struct trit_report *kept;
+    size_t capacity;
 };
 
-static struct grid *listing_grid(void)
+static int keep(struct listing *listing, const struct trit_report *report)
 {
-    static const struct grid_column columns[] = {
-        {"run", GRID_LEFT},        {"layer", GRID_LEFT},  {"step", GRID_RIGHT},
-        {"time", GRID_LEFT},       {"zeros", GRID_RIGHT}, {"scales", GRID_LEFT},
-        {"SQNR (dB)", GRID_RIGHT}, {"flips", GRID_RIGHT}, {"verdict", GRID_LEFT},
-    };
+    struct trit_report *grown =
+        array_grow(listing->kept, &listing->capacity, listing->count, sizeof(*grown));
 
-    return grid_create(columns, sizeof(columns) / sizeof(columns[0]));
-}
-
-/* "2026-01-31 12:00:00", UTC */
-static void time_cell(struct grid *grid, int64_t unix_ns)
-{
-    time_t seconds = (time_t)(unix_ns / 1000000000);
-    struct tm parts;
-    char text[32];
-
-    if (!gmtime_r(&seconds, &parts) ||
-        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts) == 0)
-        snprintf(text, sizeof(text), "-");
-    grid_cell(grid, "%s", text);
-}
-
-static void listing_row(struct grid *grid, const struct trit_report *report)
-{
-    char verdict[VERDICT_BYTES];
-
-    grid_cell(grid, "%s", report->run);
-    grid_cell(grid, "%s", report->layer);
-    grid_cell(grid, "%" PRIu64, report->step);
-    time_cell(grid, report->time_unix_ns);
-    share_cell(grid, report->zeros, report->elements);
-    scale_cell(grid, report);
-    if (report->has_sqnr_db)
-        grid_cell(grid, "%.2f", report->sqnr_db);
-    else
-        grid_cell(grid, "-");
-    if (report->has_previous)
-        share_cell(grid, report->flips, report->elements);
-    else
-        grid_cell(grid, "-");
-    grid_cell(grid, "%s", verdict_text(verdict, report));
+    if (!grown)
+        return -1;
+    listing->kept = grown;
+    listing->kept[listing->count - 1] = *report;
+    return 0;
 }
 
 static int visit_report(void *arg, const struct trit_report *report)
@@ -68,11 +39,33 @@ static int visit_report(void *arg, const struct trit_report *report)
     struct listing *listing = arg;
 
     listing->count++;
-    if (listing->grid) {
-        listing_row(listing->grid, report);
-        return 0;
+    if (!listing->grid)
+        return json_array_append_new(listing->reports, report_json(report));
+    if (listing->worst_first && keep(listing, report) < 0) {
+        listing->count--;
+        return -1;
     }
-    return json_array_append_new(listing->reports, report_json(report));
+    if (!listing->worst_first)
+        report_row(listing->grid, report);
+    return 0;
+}
+
+/* The worst first; otherwise by run and layer. */
+static int compare_health(const void *a, const void *b)
+{
+    const struct trit_report *one = a, *other = b;
+    const int run = strcmp(one->run, other->run);
+
+    if (one->health != other->health)
+        return one->health > other->health ? -1 : 1;
+    return run ? run : strcmp(one->layer, other->layer);
+}
+
+static void show_kept(struct listing *listing)
+{
+    qsort(listing->kept, listing->count, sizeof(listing->kept[0]), compare_health);
+    for (size_t i = 0; i < listing->count; i++)
+        report_row(listing->grid, &listing->kept[i]);
 }
 
 static enum exit_code show_listing(struct listing *listing)
@@ -86,6 +79,8 @@ static enum exit_code show_listing(struct listing *listing)
         puts("no reports");
         return DONE;
     }
+    if (listing->worst_first)
+        show_kept(listing);
     return grid_print(listing->grid, stdout) == 0 ? DONE
                                                   : complain(FAILED, "out of memory");
 }
@@ -94,8 +89,8 @@ static enum exit_code show_listing(struct listing *listing)
 static enum trit_status fetch(struct trit_client *client, const struct options *options,
                               struct listing *listing, struct trit_error *error)
 {
-    bool one_step = option_given(options, OPTION_STEP);
-    struct trit_report_query query = {
+    const bool one_step = option_given(options, OPTION_STEP);
+    const struct trit_report_query query = {
         .size = sizeof(query),
         .run = options->run ? options->run : options->arguments[0],
         .layer = options->arguments[options->run ? 0 : 1],
@@ -104,15 +99,23 @@ static enum trit_status fetch(struct trit_client *client, const struct options *
         .step_from = one_step ? options->step : options->step_from,
         .step_to = one_step ? options->step : options->step_to,
         .latest_only = option_given(options, OPTION_LATEST),
+        .attempt = (uint32_t)options->attempt,
+        .replica = (uint32_t)options->replica,
     };
+    const struct trit_report_key key = {.size = sizeof(key),
+                                        .run = query.run,
+                                        .layer = query.layer,
+                                        .has_step = one_step,
+                                        .step = options->step,
+                                        .attempt = query.attempt,
+                                        .replica = query.replica};
     struct trit_report report = TRIT_REPORT_INIT;
     enum trit_status status;
 
     if (!query.layer || !(one_step || query.latest_only) ||
         (query.latest_only && (query.has_from || query.has_to)))
         return trit_report_list(client, &query, &report, visit_report, listing, error);
-    status = trit_report_get(client, query.run, query.layer,
-                             one_step ? &options->step : NULL, NULL, &report, error);
+    status = trit_reports_get(client, &key, NULL, &report, error);
     if (status == TRIT_OK)
         visit_report(listing, &report);
     return status;
@@ -120,7 +123,7 @@ static enum trit_status fetch(struct trit_client *client, const struct options *
 
 static enum exit_code run_reports(const struct options *options)
 {
-    struct listing listing = {.count = 0};
+    struct listing listing = {.worst_first = option_given(options, OPTION_LATEST)};
     struct trit_client *client;
     struct trit_error error = TRIT_ERROR_INIT;
     enum exit_code code;
@@ -137,27 +140,52 @@ static enum exit_code run_reports(const struct options *options)
     if (option_given(options, OPTION_JSON))
         listing.reports = json_array();
     else
-        listing.grid = listing_grid();
+        listing.grid = report_rows_create();
     if (!listing.reports && !listing.grid)
         code = complain(FAILED, "out of memory");
     else if (fetch(client, options, &listing, &error) != TRIT_OK)
         code = complain_of_call(&error);
     else
         code = show_listing(&listing);
+    free(listing.kept);
     grid_destroy(listing.grid);
     json_decref(listing.reports);
     trit_close(client);
     return code;
 }
 
-const struct command cmd_reports = {
-    .name = "reports",
-    .arguments = "[RUN [LAYER]] [--step N | --from N --to N] [--latest]",
+#define LIST_ARGUMENTS "[RUN [LAYER]] [--step N | --from N --to N] [--latest]"
+#define LIST_DETAILS                                                                      \
+    "Reports are those of the run's newest attempt and of what it resumed from, unless\n" \
+    "--attempt names one. With --latest the layers that do worst come first."
+#define LIST_OPTIONS                                                                     \
+    (REPORTS_OPTIONS | OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) |                \
+     OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_LATEST) |       \
+     OPTION_BIT(OPTION_ATTEMPT) | OPTION_BIT(OPTION_REPLICA))
+
+static const struct command cmd_reports_list = {
+    .name = "reports list",
+    .arguments = LIST_ARGUMENTS,
     .summary = "list the reports that the daemon stores",
-    .options =
-        OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) | OPTION_BIT(OPTION_FROM) |
-        OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_LATEST) | OPTION_BIT(OPTION_SERVER) |
-        OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),
+    .details = LIST_DETAILS,
+    .options = LIST_OPTIONS,
     .arguments_max = 2,
     .run = run_reports,
+};
+
+static const struct command *const commands[] = {
+    &cmd_reports_list, &cmd_reports_show,   &cmd_reports_watch,   &cmd_reports_rewind,
+    &cmd_reports_fork, &cmd_reports_delete, &cmd_reports_compare, NULL,
+};
+
+const struct command cmd_reports = {
+    .name = "reports",
+    .arguments = LIST_ARGUMENTS,
+    .summary = "list, watch, compare and change the reports that the daemon stores",
+    .details = LIST_DETAILS
+    "\nA run that is called like one of the commands below: trit reports list RUN.",
+    .options = LIST_OPTIONS,
+    .arguments_max = 2,
+    .run = run_reports,
+    .commands = commands,
 };

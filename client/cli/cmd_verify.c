@@ -242,8 +242,10 @@ static enum exit_code run_verify(const struct options *options)
     struct verifying v = {.options = options};
     enum exit_code code;
 
-    if (option_given(options, OPTION_STEP) && !options->run)
-        return complain(USAGE, "verify: --step needs --run");
+    if ((options->given & FILING_OPTIONS) && !options->run)
+        return complain(USAGE,
+                        "verify: --step, --attempt, --replica and --durability need "
+                        "--run");
     if (!options->against && (option_given(options, OPTION_RENAME) ||
                               option_given(options, OPTION_STRIP_PREFIX)))
         return complain(USAGE, "verify: --rename and --strip-prefix need --against");
@@ -287,8 +289,7 @@ const struct command cmd_verify = {
                OPTION_BIT(OPTION_FORCE) | OPTION_BIT(OPTION_RENAME) |
                OPTION_BIT(OPTION_STRIP_PREFIX) | OPTION_BIT(OPTION_ALLOW_DEAD) |
                OPTION_BIT(OPTION_ACCEPT_RECORD) | OPTION_BIT(OPTION_NPY_BF16) |
-               OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) |
-               OPTION_BIT(OPTION_SERVER) | OPTION_BIT(OPTION_TIMEOUT) |
+               FILING_OPTIONS | OPTION_BIT(OPTION_SERVER) | OPTION_BIT(OPTION_TIMEOUT) |
                OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),
     .arguments_min = 1,
     .arguments_max = 1,

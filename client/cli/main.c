@@ -69,6 +69,11 @@ static void print_command_help(const struct command *command)
            command->summary);
     if (command->details)
         printf("\n%s\n", command->details);
+    if (command->commands) {
+        printf("\nor: trit %s COMMAND [ARGUMENT...]\n\n", command->name);
+        print_commands(command->commands, stdout);
+        printf("\n`trit %s COMMAND --help` says more.\n", command->name);
+    }
     putchar('\n');
     options_help(command->options, stdout);
 }
@@ -107,6 +112,13 @@ static enum exit_code run_group(const struct command *group, int argc, char *con
     return run_command(command, argc - 1, argv + 1);
 }
 
+/* Does the word after it, or NULL, choose among the command's own commands? */
+static bool is_group(const struct command *command, const char *word)
+{
+    return command->commands &&
+           (!command->run || (word && find_command(command->commands, word)));
+}
+
 static enum exit_code run(int argc, char *const *argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
@@ -127,7 +139,8 @@ static enum exit_code run(int argc, char *const *argv)
     command = find_command(commands, name);
     if (!command)
         return complain(USAGE, "unknown command '%.64s' (try trit --help)", name);
-    return (command->commands ? run_group : run_command)(command, argc - 2, argv + 2);
+    return (is_group(command, argc > 2 ? argv[2] : NULL) ? run_group : run_command)(
+        command, argc - 2, argv + 2);
 }
 
 /* Output that cannot be written is a failure, except to a closed pipe (`| head`). */

@@ -110,6 +110,7 @@ _Static_assert(sizeof(enum trit_partial_group) == sizeof(unsigned) &&
                    sizeof(enum trit_verify_mode) == sizeof(unsigned) &&
                    sizeof(enum trit_dtype) == sizeof(unsigned) &&
                    sizeof(enum experts_layout) == sizeof(unsigned) &&
+                   sizeof(enum trit_durability) == sizeof(unsigned) &&
                    sizeof(enum trit_layer_kind) == sizeof(unsigned) &&
                    sizeof(enum trit_layer_part) == sizeof(unsigned),
                "VALUE_ENUM writes an unsigned");
@@ -240,6 +241,22 @@ const struct option_spec option_specs[OPTION_SPECS] = {
     {OPTION_TO, "to", '\0', "N", VALUE_NUMBER, AT(step_to), INT64_MAX, NULL,
      "a whole number from 0 to 2^63-1", "reports up to this step, inclusive"},
     {OPTION_LATEST, "latest", 'l', FLAG, "only the newest step of each layer"},
+    {OPTION_LAYER, "layer", '\0', "LAYER", VALUE_TEXT, AT(layer), TRIT_NAME_BYTES_MAX,
+     NULL, "a name of 1 to 255 bytes", "only this layer (default: all layers)"},
+    {OPTION_ATTEMPT, "attempt", '\0', "N", VALUE_NUMBER, AT(attempt), UINT32_MAX, NULL,
+     "a whole number from 0 to 2^32-1",
+     "attempt of the run, from 1 (default: the newest)"},
+    {OPTION_REPLICA, "replica", '\0', "N", VALUE_NUMBER, AT(replica), UINT32_MAX, NULL,
+     "a whole number from 0 to 2^32-1",
+     "which copy of the layers; 0 (default) is the reference"},
+    {OPTION_DURABILITY, "durability", '\0', "HOW", VALUE_ENUM, AT(durability),
+     TRIT_BEST_EFFORT, &durability_names, "durable or best_effort",
+     "durable (default): fail if a report cannot be stored; best_effort: go on without"},
+    {OPTION_CURSOR, "cursor", '\0', "CURSOR", VALUE_TEXT, AT(cursor), 63, NULL,
+     "a cursor that --json printed, or 0",
+     "go on after this cursor; 0: begin with the oldest report (default: with the next "
+     "one)"},
+    {OPTION_YES, "yes", 'y', FLAG, "do not ask"},
     {OPTION_TENSOR, "tensor", '\0', "NAME", VALUE_TEXT, AT(tensor), 0, NULL,
      "a tensor's name",
      "the weights (default: the tensor with the layer's name, or the only one)"},

@@ -47,6 +47,12 @@ enum option_id {
     OPTION_FROM,
     OPTION_TO,
     OPTION_LATEST,
+    OPTION_LAYER,
+    OPTION_ATTEMPT,
+    OPTION_REPLICA,
+    OPTION_DURABILITY,
+    OPTION_CURSOR,
+    OPTION_YES,
     OPTION_TENSOR,
     OPTION_BIAS_TENSOR,
     OPTION_KIND,
@@ -96,6 +102,9 @@ struct options {
     float tolerance;
     const char *run;
     uint64_t step, step_from, step_to;
+    const char *layer, *cursor;
+    uint64_t attempt, replica;
+    enum trit_durability durability;
     const char *tensor, *bias_tensor;
     enum trit_layer_kind kind;
     uint64_t in_features, out_features, seed;
@@ -109,6 +118,11 @@ struct options {
     const char *arguments[ARGUMENTS_MAX];
     size_t argument_count;
 };
+
+/* Of commands that store reports. */
+#define FILING_OPTIONS                                                                   \
+    (OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) | OPTION_BIT(OPTION_ATTEMPT) |     \
+     OPTION_BIT(OPTION_REPLICA) | OPTION_BIT(OPTION_DURABILITY))
 
 static inline bool option_given(const struct options *options, enum option_id id)
 {

@@ -34,7 +34,9 @@ static int call_project(struct work *work, struct matrix *matrix,
     const struct trit_layer_ref layer = {.size = sizeof(layer),
                                          .run = options->run,
                                          .layer = what->name,
-                                         .step = options->step};
+                                         .step = options->step,
+                                         .attempt = (uint32_t)options->attempt,
+                                         .replica = (uint32_t)options->replica};
     const struct trit_call_options call = {.size = sizeof(call),
                                            .progress = progress_update,
                                            .progress_arg = &work->progress};
@@ -47,7 +49,8 @@ static int call_project(struct work *work, struct matrix *matrix,
         .layer = &layer,
         .call = &call,
         .write = work->streamed ? data_put_write : NULL,
-        .write_arg = &work->data};
+        .write_arg = &work->data,
+        .durability = options->durability};
     struct trit_error error = TRIT_ERROR_INIT;
 
     return matrix_call_ended(

@@ -113,7 +113,9 @@ static int call_verify(struct verifying *v, struct subject *subject,
     const struct trit_layer_ref layer = {.size = sizeof(layer),
                                          .run = options->run,
                                          .layer = subject->name,
-                                         .step = options->step};
+                                         .step = options->step,
+                                         .attempt = (uint32_t)options->attempt,
+                                         .replica = (uint32_t)options->replica};
     const struct trit_call_options call = {
         .size = sizeof(call), .progress = progress_update, .progress_arg = progress};
     struct trit_verify_options how = {.size = sizeof(how),
@@ -125,7 +127,8 @@ static int call_verify(struct verifying *v, struct subject *subject,
                                           option_given(options, OPTION_TOLERANCE),
                                       .encoding = terms->encoding,
                                       .layer = &layer,
-                                      .call = &call};
+                                      .call = &call,
+                                      .durability = options->durability};
     struct trit_error error = TRIT_ERROR_INIT;
 
     if (subject->scales) {
