@@ -207,6 +207,8 @@ static int list_message(struct call *call)
         token_parse(query->list.page_token, &query->after) < 0)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",
                           "not valid; use a next_page_token of this service");
+    query->after.attempt = query->list.attempt;
+    query->after.replica = query->list.replica;
     query->limit = query->list.page_size ? query->list.page_size : PAGE_DEFAULT;
     query->limit = query->limit < LIST_PAGE_MAX ? query->limit : LIST_PAGE_MAX;
     return 0;

@@ -22,6 +22,9 @@
     X(verify_stream, VERIFY)                                                             \
     X(reports_get, READ)                                                                 \
     X(reports_list, READ)                                                                \
+    X(reports_rewind, ADMIN)                                                             \
+    X(reports_fork, ADMIN)                                                               \
+    X(reports_delete, ADMIN)                                                             \
     X(health_check, EVERYONE)                                                            \
     X(health_list, EVERYONE)                                                             \
     X(reflection_v1, READ)                                                               \
