@@ -63,9 +63,10 @@ $(VENV): tests/requirements.txt $(BUILD)/deps/test
 
 # ---- generated code, objects, binaries -----------------------------------------
 PROTOS := $(wildcard proto/trit/v1/*.proto) proto/grpc/health/v1/health.proto \
-  proto/grpc/reflection/v1/reflection.proto $(wildcard proto/google/rpc/*.proto)
-# What the daemon serves by reflection, and what is installed.
-PROTOS_SERVED := $(PROTOS) proto/grpc/reflection/v1alpha/reflection.proto
+  proto/grpc/reflection/v1/reflection.proto
+# What is installed, and what the daemon serves by reflection.
+PROTOS_INSTALLED := $(PROTOS) proto/grpc/reflection/v1alpha/reflection.proto
+PROTOS_SERVED := $(PROTOS_INSTALLED) proto/google/rpc/error_details.proto
 PB_C := $(PROTOS:proto/%.proto=$(GEN)/%.pb.c)
 PB_O := $(PROTOS:proto/%.proto=$(O)/gen/%.pb.o)
 $(O)/proto.a: $(PB_O) $(O)/gen/descriptors.o
@@ -146,7 +147,7 @@ install: bins ## copy binaries, library, headers, schemas and trit.pc under DEST
 	install -m 644 client/include/trit.h $(D)/include
 	install -m 644 $(wildcard client/include/trit/*.h) proto/trit/types.h $(D)/include/trit
 	install -m 644 $(wildcard docs/schema/*.json) $(D)/share/trit/schema
-	for p in $(PROTOS_SERVED:proto/%=%); do \
+	for p in $(PROTOS_INSTALLED:proto/%=%); do \
 	  install -D -m 644 proto/$$p $(D)/share/trit/proto/$$p || exit 1; done
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
 	  'Name: trit' 'Description: Client of tritd, the ternary weight daemon' \
@@ -159,7 +160,7 @@ uninstall: ## remove what install copied
 	  $(D)/lib/libtrit.so.$(VERSION) $(D)/include/trit.h $(D)/lib/pkgconfig/trit.pc \
 	  $(patsubst client/include/%,$(D)/include/%,$(wildcard client/include/trit/*.h)) $(D)/include/trit/types.h \
 	  $(patsubst docs/schema/%,$(D)/share/trit/schema/%,$(wildcard docs/schema/*.json))
-	rm -f $(PROTOS_SERVED:proto/%=$(D)/share/trit/proto/%)
+	rm -f $(PROTOS_INSTALLED:proto/%=$(D)/share/trit/proto/%)
 	-find $(D)/share/trit/proto -depth -type d -exec rmdir {} + 2>/dev/null
 	-rmdir $(D)/include/trit $(D)/share/trit/schema $(D)/share/trit 2>/dev/null
 

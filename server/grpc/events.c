@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "base/peer.h"
 #include "grpc/call.h"
+#include "grpc/http_refusal.h"
 #include "grpc/rate.h"
 #include "grpc/request_input.h"
 #include "grpc/trailers.h"
@@ -185,14 +186,12 @@ static void refuse(struct grpc *grpc, struct h2_stream *stream, const struct ask
 static void reject_http(struct grpc *grpc, struct h2_stream *stream,
                         const struct asked *asked, int http_status, const char *why)
 {
-    static const struct h2_header fields[] = {{"content-type", "text/plain", 12, 10},
-                                              {"allow", "POST", 5, 4}};
+    const char *verb = header_value(&asked->headers, ":method");
     struct failure failure = {.status = TRIT_OK};
 
     fail(&failure, status_from_http(http_status), NULL, "HTTP %d: %s", http_status, why);
     log_refusal(grpc, stream, asked, &failure);
-    h2_respond(stream, http_status, fields, http_status == 405 ? 2 : 1);
-    h2_finish(stream, NULL, 0);
+    http_refuse(stream, http_status, why, !verb || strcmp(verb, "HEAD") != 0);
 }
 
 static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
@@ -239,14 +238,18 @@ static int no_memory(const struct grpc_config *config, struct failure *failure)
                 "up; try again later");
 }
 
-/* "application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8". */
+/* "application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8". Messages
+ * of another format, as in "application/grpc+json", could not be read. */
 static bool is_grpc(const char *content_type)
 {
-    static const char grpc_type[] = "application/grpc";
+    static const char grpc_type[] = "application/grpc", proto[] = "+proto";
     size_t length = sizeof(grpc_type) - 1;
 
-    return content_type && strncmp(content_type, grpc_type, length) == 0 &&
-           strchr("+; ", content_type[length]);
+    if (!content_type || strncmp(content_type, grpc_type, length) != 0)
+        return false;
+    if (strncmp(content_type + length, proto, sizeof(proto) - 1) == 0)
+        length += sizeof(proto) - 1;
+    return content_type[length] == '\0' || strchr("; ", content_type[length]);
 }
 
 /* The checks before a call is created. Who may call is the first of them, so that a
@@ -312,7 +315,9 @@ static void request(void *owner, struct h2_stream *stream, const struct h2_heade
         return;
     }
     if (!is_grpc(header_value(&headers, "content-type"))) {
-        reject_http(grpc, stream, &asked, 415, "content-type is not application/grpc");
+        reject_http(grpc, stream, &asked, 415,
+                    "the content-type is neither application/grpc nor "
+                    "application/grpc+proto");
         return;
     }
     if (check_request(&grpc->config, &asked, h2_stream_peer(stream), &failure) == 0) {

@@ -13,8 +13,9 @@ enum {
     /* A request with more fields than this is an attack (an HPACK bomb): the
      * connection ends, as in h2o and HAProxy. */
     HEADER_FIELDS_HARD_MAX = 1000,
-    HEADER_FIELD_OVERHEAD = 32, /* added to each field's size: RFC 9113, 6.5.2 */
-    RESPONSE_FIELDS_MAX = 64,   /* our own; more is an error in our code */
+    HEADER_BYTES_HARD_MAX = 256 << 10, /* decoded; the same */
+    HEADER_FIELD_OVERHEAD = 32,        /* added to each field's size: RFC 9113, 6.5.2 */
+    RESPONSE_FIELDS_MAX = 64,          /* our own; more is an error in our code */
 };
 
 /* A request's fields. `text` holds name NUL value NUL ... in order. `fields` gets

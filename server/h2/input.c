@@ -103,7 +103,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     (void)flags;
     if (!stream)
         return 0;
-    if (stream->headers.seen >= HEADER_FIELDS_HARD_MAX) {
+    if (stream->headers.seen >= HEADER_FIELDS_HARD_MAX ||
+        stream->headers.bytes_seen >= HEADER_BYTES_HARD_MAX) {
         session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many header fields");
         return callback_result(session);
     }
@@ -112,7 +113,9 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
                                 value_len) == 0
                    ? 0
                    : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    stream->headers.seen++; /* trailers, which are not kept: gRPC requests have none */
+    /* trailers, which are not kept: gRPC requests have none */
+    stream->headers.seen++;
+    stream->headers.bytes_seen += name_len + value_len + HEADER_FIELD_OVERHEAD;
     return 0;
 }
 

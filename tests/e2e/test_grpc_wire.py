@@ -38,10 +38,15 @@ def test_pings_are_answered_without_calls_too(raw):
 
 @pytest.mark.parametrize("verb, kind, status", [
     ("GET", "application/grpc", "405"), ("POST", "application/json", "415"),
-    ("POST", "application/grpc-web", "415"), ("POST", "application/grpcx", "415")])
+    ("POST", "application/grpc-web", "415"), ("POST", "application/grpcx", "415"),
+    ("POST", "application/grpc+json", "415"), ("POST", "application/grpc+protox", "415"),
+    ("HEAD", "application/grpc", "405")])
 def test_what_is_not_grpc_gets_an_http_status(raw, verb, kind, status):
+    """And a sentence, which curl shows."""
     stream = raw.headers(PROJECT, replace=[(":method", verb), ("content-type", kind)], end=True)
-    assert raw.wait(stream).headers[":status"] == status
+    reply = raw.wait(stream)
+    assert reply.headers[":status"] == status
+    assert (b"speaks gRPC" in reply.data) == (verb != "HEAD")
 
 
 @pytest.mark.parametrize("kind", ["application/grpc+proto", "application/grpc;charset=utf-8"])

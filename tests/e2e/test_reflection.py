@@ -53,6 +53,7 @@ def test_a_file_comes_with_all_that_it_imports(ask):
     ("trit.v1.Tensor", "trit/v1/tensor.proto"),
     ("trit.v1.Tensor.data", "trit/v1/tensor.proto"),
     ("trit.v1.DTYPE_F32", "trit/v1/tensor.proto"),
+    ("google.rpc.BadRequest", "google/rpc/error_details.proto"),
     ("grpc.health.v1.HealthCheckResponse.ServingStatus", "grpc/health/v1/health.proto")])
 def test_a_symbol_leads_to_its_file(ask, symbol, file):
     (reply,) = ask(Request(file_containing_symbol=symbol))
@@ -123,6 +124,11 @@ def test_grpcurl_lists_describes_and_calls(daemon):
     assert reply["report"]["zeros"] == "128"
 
 
+def test_grpcurl_shows_the_details_of_an_error(daemon):
+    done = tools.run("grpcurl", "-plaintext", "-d", "{}", daemon.rpc, "trit.v1.Ternary/Project")
+    assert done.returncode != 0 and '"field": "tensor' in done.stderr + done.stdout, done.stderr
+
+
 def test_ghz_calls_by_reflection(daemon):
     done = tools.run("ghz", "--insecure", "-n", 200, "-c", 10, "-O", "json", "--call",
                      "grpc.health.v1.Health.Check", "-d", "{}", daemon.rpc)
@@ -131,7 +137,7 @@ def test_ghz_calls_by_reflection(daemon):
 
 
 def test_the_proto_files_are_installed(tmp_path):
-    """make install copies the .proto files that reflection serves."""
+    """make install copies the .proto files of the services."""
     subprocess.run(["make", "-C", ROOT, "install", f"DESTDIR={tmp_path}", "PREFIX=/usr", "-o",
                     "bins", f"BUILD={BINARIES.parent}", f"VARIANT={BINARIES.name}"], check=True,
                    capture_output=True, timeout=CALL_SECONDS)

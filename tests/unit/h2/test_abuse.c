@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "h2/fields.h"
 #include "tests/lib/check.h"
 #include "tests/lib/crowd.h"
 
@@ -86,6 +87,43 @@ CASE(rapid_reset, "a flood of streams that the peer resets is cut off")
 CASE(made_you_reset, "a flood of streams that the peer makes us reset is cut off")
 {
     reset_flood(NGHTTP2_WINDOW_UPDATE, "\0\0\0\0", 4); /* an increment of 0 */
+}
+
+/* A field of 3,900 bytes, which the decoder keeps, and its index `again` times more. */
+static int64_t field_bomb(size_t again)
+{
+    enum { HEAD_BYTES = 9, NAME_BYTES = 6, VALUE_BYTES = 3900 };
+    const size_t count = NAME_BYTES + VALUE_BYTES + again;
+    struct crowd *crowd = crowd_create();
+    uint8_t raw[8192] = {0,
+                         (uint8_t)(count >> 8),
+                         (uint8_t)count,
+                         NGHTTP2_HEADERS,
+                         NGHTTP2_FLAG_END_HEADERS,
+                         0,
+                         0,
+                         0,
+                         1};
+    uint8_t *at = raw + HEAD_BYTES;
+    int64_t code;
+
+    memcpy(at, "\x40\1x\x7f\xbd\x1d", NAME_BYTES); /* 127 + 61 + (29 << 7) = 3,900 */
+    memset(at + NAME_BYTES, 'v', VALUE_BYTES);
+    memset(at + NAME_BYTES + VALUE_BYTES, 0xbe, again);
+    crowd_feed(crowd, raw, HEAD_BYTES + count);
+    crowd->output_bytes = 0;
+    crowd_take(crowd);
+    code = goaway_code(crowd);
+    crowd_destroy(crowd);
+    return code;
+}
+
+CASE(header_bytes, "256 KiB of decoded fields end the connection")
+{
+    const size_t field = 3900 + 1 + HEADER_FIELD_OVERHEAD;
+
+    CHECK(field_bomb(HEADER_BYTES_HARD_MAX / field - 1) != NGHTTP2_ENHANCE_YOUR_CALM);
+    CHECK_EQ(field_bomb(HEADER_BYTES_HARD_MAX / field + 1), NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 CASE(queue_unread, "the queue of answers that the peer does not read is bounded")
