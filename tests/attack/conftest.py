@@ -4,7 +4,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from fixtures import daemon, random, run, start  # noqa: E402,F401
+from fixtures import authority, daemon, random, run, server, start  # noqa: E402,F401
 
 
 def pytest_configure(config):

@@ -65,15 +65,25 @@ def test_hpack_bomb(start):
         victim.wait(lambda: victim.refusals("http2_floods") > 0)
 
 
+def test_hpack_bombs_of_few_fields(start):
+    """A few hundred fields that decode to megabytes: the connection is ended before them."""
+    with Victim(start) as victim:
+        connections = [wire.Connection(victim.daemon, pairs=[(4, 0)]) for _ in range(10)]
+        for one in connections:
+            one.offer(wire.frame(wire.HEADERS, 1, wire.fields() + wire.literal(
+                "x", "v" * 3900, indexed=True) + b"\xbe" * 500, wire.END_HEADERS))
+        victim.wait(lambda: victim.refusals("http2_floods") == 10)
+
+
 def test_hpack_bombs_below_the_hard_limit(start):
     """Streams whose fields decode to more than their limit hold nothing of it."""
     with Victim(start) as victim:
         connections = [wire.Connection(victim.daemon, pairs=[(4, 0)]) for _ in range(10)]
         for one in connections:
             one.offer(wire.frame(wire.HEADERS, 1, wire.fields() + wire.literal(
-                "x", "v" * 3900, indexed=True) + b"\xbe" * 900, wire.END_HEADERS))
+                "x", "v" * 3900, indexed=True) + b"\xbe" * 60, wire.END_HEADERS))
             one.offer(b"".join(wire.frame(wire.HEADERS, 2 * i + 1, wire.fields() +
-                                          b"\xbe" * 900, wire.END_HEADERS)
+                                          b"\xbe" * 60, wire.END_HEADERS)
                                for i in range(1, 100)))
         victim.wait(lambda: victim.refusals("header_bytes") > 500)
 
