@@ -10,7 +10,7 @@
 
 #include "services/shared.h"
 #include "services/ternary/fingerprint.h"
-#include "services/ternary/merge.h"
+#include "services/ternary/order.h"
 #include "services/ternary/report_write.h"
 
 enum {
@@ -60,8 +60,10 @@ struct pipeline {
     struct fingerprint *fingerprint;
     uint8_t *in_scales; /* separate scales of the input; grows as they arrive */
     size_t in_scales_count, in_scales_capacity;
-    struct merge merge;
-    uint64_t merged;    /* number of tiles */
+    struct order order; /* in which workers fill `merge` */
+    struct merge merge; /* the loop reads it when all tiles have been taken */
+    bool non_finite;    /* some tile that was taken has a NaN or infinity */
+    uint64_t taken;     /* tiles that are merged and left `tiles` */
     uint32_t in_flight; /* tiles submitted and neither held nor recycled yet */
     struct report_write report_write;
     /* Called once, when the pipeline is COMPLETE. */

@@ -12,8 +12,9 @@
 #include "proto/names.h"
 
 /* pipeline_feed fills a tile and submits it. compute_tile runs on a worker; then
- * tile_computed, on the loop, marks the tile DONE and merges every tile whose turn has
- * come. A merged tile is sent as chunks, held for the reply, or recycled.
+ * tile_computed, on the loop, marks the tile DONE and takes every tile whose turn has
+ * come. The workers merge tiles (order.h). A merged tile is sent as chunks, held for the
+ * reply, or recycled.
  *
  * Failures. No memory for a tile: RESOURCE_EXHAUSTED. The merge refuses a tile's result:
  * INVALID_ARGUMENT. If the call is cancelled, tiles that come back are recycled and
@@ -80,6 +81,7 @@ int pipeline_start(struct pipeline *pipeline)
                           pipeline->in_scales_count, plan->groups, plan->in_scale_bytes);
     if (merge_init(&pipeline->merge, pipeline->task.wants_codes, &call->failure) < 0)
         return -1;
+    order_init(&pipeline->order, plan->tiles);
     pipeline->task.in_scales = pipeline->in_scales;
     pipeline->task.cancelled = &call->cancelled;
     pipeline->task.in_pieces = computes_pieces(pipeline);
@@ -185,7 +187,8 @@ static bool has_report(const struct pipeline *pipeline)
            pipeline->task.op == TASK_PACK;
 }
 
-static int merge_next(struct pipeline *pipeline, struct tile *tile)
+/* The next tile, which is computed and merged. */
+static int take_next(struct pipeline *pipeline, struct tile *tile)
 {
     struct metrics *metrics = pipeline->call->config->metrics;
 
@@ -193,18 +196,17 @@ static int merge_next(struct pipeline *pipeline, struct tile *tile)
     metric_add(metrics, M_ELEMENTS, tile->span.elements);
     metric_add(metrics, M_KERNEL_NS, tile->kernel_ns);
     list_remove(&tile->link);
-    pipeline->merged++;
+    pipeline->taken++;
     if (check_tile(pipeline, tile) < 0) {
         pipeline_recycle(pipeline, tile);
         return -1;
     }
-    if (has_report(pipeline))
-        merge_tile(&pipeline->merge, &pipeline->task, tile);
+    pipeline->non_finite |= tile->counts.non_finite > 0;
     if (tile->codes)
         report_write_codes(&pipeline->report_write, tile->codes,
                            (size_t)tile->span.code_bytes);
     tile_trim(tile, &pipeline->task, services_of(pipeline->call)->config.blocks);
-    if (!pipeline->task.plan.spec.has_out || pipeline->merge.counts.non_finite)
+    if (!pipeline->task.plan.spec.has_out || pipeline->non_finite)
         pipeline_recycle(pipeline, tile);
     else if (pipeline->emits_chunks)
         pipeline_emit(pipeline, tile);
@@ -213,20 +215,28 @@ static int merge_next(struct pipeline *pipeline, struct tile *tile)
     return 0;
 }
 
-static void merge_ready(struct pipeline *pipeline)
+/* If a worker is still merging it, that worker's job comes back later and asks again. */
+static bool is_ready(const struct pipeline *pipeline, const struct tile *tile)
+{
+    return tile->state == TILE_DONE &&
+           (!has_report(pipeline) ||
+            atomic_load_explicit(&tile->merged, memory_order_acquire));
+}
+
+static void take_ready(struct pipeline *pipeline)
 {
     while (!list_empty(&pipeline->tiles)) {
         struct tile *tile = LIST_OWNER(pipeline->tiles.next, struct tile, link);
 
-        if (tile->state != TILE_DONE)
+        if (!is_ready(pipeline, tile))
             return;
-        if (merge_next(pipeline, tile) < 0) {
+        if (take_next(pipeline, tile) < 0) {
             call_end(pipeline->call);
             return;
         }
     }
     if (pipeline->state != PIPELINE_MERGING ||
-        pipeline->merged < pipeline->task.plan.tiles)
+        pipeline->taken < pipeline->task.plan.tiles)
         return;
     state_move(&pipeline_states, &pipeline->state, PIPELINE_COMPLETE);
     pipeline->complete(pipeline->call);
@@ -235,8 +245,32 @@ static void merge_ready(struct pipeline *pipeline)
 static void compute_tile(struct call_job *job)
 {
     struct tile *tile = LIST_OWNER(job, struct tile, job);
+    struct pipeline *pipeline = tile->pipeline;
 
-    tile_compute(tile, &tile->pipeline->task);
+    tile_compute(tile, &pipeline->task);
+    if (has_report(pipeline) && !task_cancelled(&pipeline->task))
+        order_take(&pipeline->order, &pipeline->merge, &pipeline->task, tile);
+}
+
+/* Of a cancelled call: all tiles but those that a worker uses, which it has as its job or
+ * merges. Their jobs come back to tile_computed. */
+static void recycle_idle(struct pipeline *pipeline)
+{
+    struct services *services = services_of(pipeline->call);
+    const struct tile *current = order_current(&pipeline->order);
+    struct list *node = pipeline->tiles.next, *next;
+
+    for (; node != &pipeline->tiles; node = next) {
+        struct tile *tile = LIST_OWNER(node, struct tile, link);
+
+        next = node->next;
+        if (tile->state == TILE_RUNNING || tile == current)
+            continue;
+        list_remove(node);
+        if (tile->state == TILE_DONE)
+            pipeline->in_flight--;
+        tiles_put(&services->tiles, tile, services->config.blocks);
+    }
 }
 
 static void tile_computed(struct call_job *job)
@@ -248,10 +282,9 @@ static void tile_computed(struct call_job *job)
     state_move(&tile_states, &tile->state, TILE_DONE);
     if (atomic_load(&call->cancelled)) {
         metric_add(call->config->metrics, M_TILES_CANCELLED, job->job.skipped ? 1 : 0);
-        list_remove(&tile->link);
-        pipeline_recycle(pipeline, tile);
+        recycle_idle(pipeline);
     } else {
-        merge_ready(pipeline);
+        take_ready(pipeline);
     }
 }
 
@@ -303,28 +336,18 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
 void pipeline_request_done(struct pipeline *pipeline)
 {
     state_move(&pipeline_states, &pipeline->state, PIPELINE_MERGING);
-    merge_ready(pipeline);
+    take_ready(pipeline);
 }
 
 /* ---- the end ------------------------------------------------------------------- */
 
-/* Recycles all tiles that are not running. Those come back to tile_computed. */
 void pipeline_cancel(struct pipeline *pipeline)
 {
     struct services *services = services_of(pipeline->call);
-    struct list *node = pipeline->tiles.next, *next;
+    struct list *node;
 
-    for (; node != &pipeline->tiles; node = next) {
-        struct tile *tile = LIST_OWNER(node, struct tile, link);
-
-        next = node->next;
-        if (tile->state == TILE_RUNNING)
-            continue;
-        list_remove(node);
-        if (tile->state == TILE_DONE)
-            pipeline->in_flight--;
-        tiles_put(&services->tiles, tile, services->config.blocks);
-    }
+    order_stop(&pipeline->order);
+    recycle_idle(pipeline);
     while ((node = list_pop(&pipeline->held)))
         tiles_put(&services->tiles, LIST_OWNER(node, struct tile, link),
                   services->config.blocks);
@@ -337,6 +360,7 @@ void pipeline_fini(struct pipeline *pipeline)
     pipeline_cancel(pipeline);
     report_write_fini(&pipeline->report_write);
     merge_fini(&pipeline->merge);
+    order_fini(&pipeline->order);
     fingerprint_destroy(pipeline->fingerprint);
     account_free(pipeline->call->account, pipeline->in_scales);
 }

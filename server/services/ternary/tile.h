@@ -48,7 +48,9 @@ struct out_chunk {
 
 struct tile {
     struct call_job job;
-    struct list link; /* in its pipeline, or in the free list (tiles.h) */
+    struct list link;       /* in its pipeline, or in the free list (tiles.h) */
+    struct list order_link; /* while it waits to be merged (order.h) */
+    _Atomic bool merged;
     struct pipeline *pipeline;
     enum tile_state state;
     struct tile_span span;
