@@ -43,10 +43,11 @@ from .errors import (
     Unknown,
 )
 from .layers import ForwardResult, Gradients, HeldLayer, LayerSpec
-from .reports import Finding, Report
+from .reports import Finding, HealthReason, Report, Shard
 from .types import (
     Activations,
     DType,
+    Durability,
     Encoding,
     LayerKind,
     LayerPart,
@@ -71,12 +72,14 @@ __all__ = [
     "DType",
     "DataLoss",
     "DeadlineExceeded",
+    "Durability",
     "Encoding",
     "Error",
     "FailedPrecondition",
     "Finding",
     "ForwardResult",
     "Gradients",
+    "HealthReason",
     "HeldLayer",
     "Internal",
     "InvalidArgument",
@@ -95,6 +98,7 @@ __all__ = [
     "Report",
     "ReportDetail",
     "ResourceExhausted",
+    "Shard",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

@@ -50,8 +50,10 @@ def _json(function: Any, *arguments: Any) -> Any:
 
 # Members that hold 64-bit integers, which are strings in JSON.
 _INTEGERS = frozenset(
-    ("shape", "matrix", "matrices", "groups", "parameters", "ternary", "kept", "examined")
-    + ("bytes", "before", "after", "offset", "index", "group", "count")
+    (
+        "shape matrix matrices groups parameters ternary kept examined bytes before after "
+        "offset index group count"
+    ).split()
 )
 
 

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Dict, Optional, Sequence, Tuple, Type, Union
 
 import numpy as np
 
-from ._arguments import PathLike, c_text, flag, member, real, unsigned, wrong_type
+from ._arguments import PathLike, c_text, flag, member, real
 from ._arrays import STORAGE, Array, view_elements
 from ._call import Call, Progress
+from ._filing import Layer, fill_filing
 from ._handle import Handle
 from ._native import ffi, lib, new
 from ._packed import Packed, PackSource, c_group_size
@@ -19,16 +20,17 @@ from ._tensors import address_of, c_tensor, take
 from .checkpoint import Checkpoint
 from .errors import InvalidArgument
 from .layers import Layers
-from .reports import Report, Reports, report_of
+from .reports import Report, Reports, Shard, report_of
 from .types import (
+    AnyDurability,
     AnyEncoding,
     AnyPartialGroup,
     AnyReportDetail,
     AnyVerifyMode,
     DType,
+    Durability,
     Encoding,
     FloatName,
-    LayerRef,
     PartialGroup,
     Projection,
     ReportDetail,
@@ -36,21 +38,6 @@ from .types import (
 )
 
 __all__ = ["Client"]
-
-Layer = Union[LayerRef, Tuple[str, str, int], Tuple[str, str]]
-
-
-def _fill_layer_ref(ref: Any, layer: Optional[Layer]) -> List[Any]:
-    """Fills a struct trit_layer_ref; returns what must outlive the call."""
-    if layer is None:
-        return []
-    if not isinstance(layer, (tuple, list)) or not 2 <= len(layer) <= 3:
-        raise wrong_type("layer", "a tuple (run, layer, step)", layer)
-    run, name, step = LayerRef(*layer)
-    names = [c_text(run, "layer.run"), c_text(name, "layer.layer")]
-    ref.run, ref.layer = names
-    ref.step = unsigned(step, 2**63, "layer.step")
-    return names
 
 
 class Client:
@@ -198,6 +185,10 @@ class Client:
         encoding: AnyEncoding = Encoding.DENSE,
         report: AnyReportDetail = ReportDetail.FULL,
         layer: Optional[Layer] = None,
+        attempt: int = 0,
+        replica: int = 0,
+        shard: Optional[Shard] = None,
+        durability: AnyDurability = Durability.DURABLE,
         out: Optional[Array] = None,
         timeout: Optional[float] = None,
         progress: Optional[Progress] = None,
@@ -214,6 +205,11 @@ class Client:
             encoding: How the result lies in memory.
             report: How much of a report to make.
             layer: (run, layer, step), where the report is stored; None to store nothing.
+            attempt: Attempt of the run, from 1; 0 for the newest. The newest + 1 starts the
+                next, which may begin at any step.
+            replica: Which copy of the layer this is; 0 is the reference.
+            shard: Where `tensor` lies in its layer; None: it is the whole layer.
+            durability: Whether the call waits for the report, and fails with it.
             out: With DENSE only: a writable contiguous NumPy array of as many bytes as the
                 tensor, which it must not overlap. It receives the result.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
@@ -228,6 +224,7 @@ class Client:
             InvalidArgument: `tensor` has a NaN or infinity (the message has count and index),
                 or the encoding cannot hold its shape, its groups or its scales.
             AlreadyExists: Another report is stored under that run, layer and step.
+            FailedPrecondition: `attempt` is older than the run's newest.
 
         Example:
             >>> projection = client.project(weights, encoding="pq2_0", layer=("packed", "fc", 20))
@@ -246,7 +243,7 @@ class Client:
                 "report": member(ReportDetail, report, "options.report"),
             },
         )
-        names = _fill_layer_ref(options.layer, layer)
+        names = fill_filing(options, layer, attempt, replica, shard, durability)
         call.fill(options.call)
         dense = None
         if kind == Encoding.DENSE:
@@ -280,6 +277,10 @@ class Client:
         scales: Any = None,
         shape: Optional[Sequence[int]] = None,
         layer: Optional[Layer] = None,
+        attempt: int = 0,
+        replica: int = 0,
+        shard: Optional[Shard] = None,
+        durability: AnyDurability = Durability.DURABLE,
         timeout: Optional[float] = None,
         progress: Optional[Progress] = None,
     ) -> Report:
@@ -306,6 +307,11 @@ class Client:
                 of their own. The reference's scales are compared after rounding to that type.
             shape: Shape of the dense tensor, for packed bytes.
             layer: (run, layer, step), where the report is stored; None to store nothing.
+            attempt: Attempt of the run, from 1; 0 for the newest. The newest + 1 starts the
+                next, which may begin at any step.
+            replica: Which copy of the layer this is; 0 is the reference.
+            shard: Where `tensor` lies in its layer; None: it is the whole layer.
+            durability: Whether the call waits for the report, and fails with it.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
             progress: A function that is called with the bytes sent since its last call, or a
                 tqdm bar.
@@ -316,6 +322,7 @@ class Client:
         Raises:
             InvalidArgument: The arguments do not fit each other, or contradict the Projection.
             AlreadyExists: Another report is stored under that run, layer and step.
+            FailedPrecondition: `attempt` is older than the run's newest.
 
         Example:
             >>> projection = client.project(weights, encoding="int8")
@@ -335,7 +342,7 @@ class Client:
             },
         )
         packed.fill(options)
-        borrowed = _fill_layer_ref(options.layer, layer)
+        borrowed = fill_filing(options, layer, attempt, replica, shard, durability)
         call.fill(options.call)
         if reference is not None:
             view = view_elements(reference, "reference")
@@ -360,6 +367,10 @@ class Client:
         allow_rounded_scales: bool = False,
         report: AnyReportDetail = ReportDetail.FULL,
         layer: Optional[Layer] = None,
+        attempt: int = 0,
+        replica: int = 0,
+        shard: Optional[Shard] = None,
+        durability: AnyDurability = Durability.DURABLE,
         timeout: Optional[float] = None,
         progress: Optional[Progress] = None,
     ) -> Projection:
@@ -381,6 +392,11 @@ class Client:
                 report has the finding scale_rounded. False refuses it.
             report: How much of a report of the source to make.
             layer: (run, layer, step), where the report is stored; None to store nothing.
+            attempt: Attempt of the run, from 1; 0 for the newest. The newest + 1 starts the
+                next, which may begin at any step.
+            replica: Which copy of the layer this is; 0 is the reference.
+            shard: Where `tensor` lies in its layer; None: it is the whole layer.
+            durability: Whether the call waits for the report, and fails with it.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
             progress: A function that is called with the bytes sent since its last call, or a
                 tqdm bar.
@@ -392,6 +408,7 @@ class Client:
             InvalidArgument: A group is not exactly ternary, or the encoding does not hold its
                 scale; the message names the first such group.
             AlreadyExists: Another report is stored under that run, layer and step.
+            FailedPrecondition: `attempt` is older than the run's newest.
 
         Example:
             >>> dense = client.project(weights).data
@@ -410,7 +427,7 @@ class Client:
             },
         )
         source.fill_pack(options)
-        names = _fill_layer_ref(options.layer, layer)
+        names = fill_filing(options, layer, attempt, replica, shard, durability)
         call.fill(options.call)
         result = new("struct trit_projection *")
         with self._handle as client:

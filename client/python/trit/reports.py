@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Literal, Optional, Tuple
+from typing import Any, Dict, List, Literal, NamedTuple, Optional, Tuple
 
 from ._arguments import c_text, flag, unsigned
 from ._call import Call
@@ -12,8 +12,18 @@ from ._handle import Handle
 from ._native import ffi, lib, new
 from ._visit import Visit, on_report
 
-__all__ = ["Finding", "Report", "Reports", "Severity", "Verdict"]
+__all__ = [
+    "Finding",
+    "Health",
+    "HealthReason",
+    "Report",
+    "Reports",
+    "Severity",
+    "Shard",
+    "Verdict",
+]
 
+Health = Literal["healthy", "warning", "failing"]
 Verdict = Literal["pass", "fail", "inconclusive"]
 Severity = Literal["error", "undecided", "warning", "note"]
 
@@ -66,6 +76,50 @@ class Finding:
         return {name: value for name, value in fields.items() if value is not None}
 
 
+class Shard(NamedTuple):
+    """Where a tensor lies in its layer: FSDP and tensor parallelism cut layers into shards.
+
+    All shards of a layer at one step make one report. A shard may not cut a group.
+
+    Attributes:
+        global_shape: Shape of the whole layer.
+        offset: Where the shard begins, in elements of each axis.
+
+    Example:
+        >>> trit.Shard(global_shape=(256, 256), offset=(128, 0)).offset
+        (128, 0)
+    """
+
+    global_shape: Tuple[int, ...]
+    offset: Tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class HealthReason:
+    """Why a layer is not healthy.
+
+    Attributes:
+        rule: "dead_groups", "scale_drift", ...; docs/health.md lists all rules.
+        severity: What the rule makes of the layer: "warning" or "failing".
+        since_step: The first step at which the value left its healthy band for good.
+        value: The value at this step.
+        threshold: The threshold that it passed.
+        text: The reason as a sentence.
+
+    Example:
+        >>> projection = client.project(weights, layer=("run-7", "fc", 20))
+        >>> [reason.rule for reason in client.reports.get("run-7", "fc").health_reasons]
+        []
+    """
+
+    rule: str
+    severity: Health
+    since_step: int
+    value: float
+    threshold: float
+    text: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Report:
     """What a projection or a verification measured.
@@ -114,6 +168,14 @@ class Report:
         first_mismatch: Flat index of the first of them, or None.
         findings: What was found, the worst first; at most 16.
         verdict: "pass", "fail" or "inconclusive".
+        stored: Whether the report is on the daemon's disk: False only with BEST_EFFORT, also
+            where that is not known yet. None where it was not to be stored.
+        attempt: Attempt of the run that it belongs to, from 1; None if it is not stored.
+        replica: Which copy of the layer; 0 is the reference.
+        superseded: A later attempt went on from an earlier step.
+        shard: The part of the layer that the tensor is; None for the whole layer.
+        health: "healthy", "warning" or "failing"; None if it was not evaluated.
+        health_reasons: Why the layer is not healthy, the worst first.
 
     Example:
         >>> report = client.project(weights).report
@@ -158,6 +220,13 @@ class Report:
     first_mismatch: Optional[int]
     findings: Tuple[Finding, ...] = ()
     verdict: Verdict = "pass"
+    stored: Optional[bool] = None
+    attempt: Optional[int] = None
+    replica: int = 0
+    superseded: bool = False
+    shard: Optional[Shard] = None
+    health: Optional[Health] = None
+    health_reasons: Tuple[HealthReason, ...] = ()
 
     @property
     def zero_fraction(self) -> float:
@@ -216,7 +285,37 @@ _PLAIN = (
     "flips",
     "flip_fraction",
     "near_threshold_fraction",
+    "replica",
+    "superseded",
 )
+
+_HEALTH: Tuple[Optional[Health], ...] = (None, "healthy", "warning", "failing")
+
+
+def _health_of(number: int) -> Optional[Health]:
+    """A health; one that this version does not know is not healthy."""
+    return _HEALTH[min(number, len(_HEALTH) - 1)]
+
+
+def _reason_of(c: Any) -> HealthReason:
+    return HealthReason(
+        rule=_text(c.rule),
+        severity=_health_of(c.severity) or "failing",
+        since_step=c.since_step,
+        value=c.value,
+        threshold=c.threshold,
+        text=_text(c.text),
+    )
+
+
+def _shard_of(c: Any) -> Optional[Shard]:
+    axes = range(c.shard_rank)
+    if not axes:
+        return None
+    return Shard(
+        tuple(c.shard_global_shape[axis] for axis in axes),
+        tuple(c.shard_offset[axis] for axis in axes),
+    )
 
 
 def _finding_of(c: Any) -> Finding:
@@ -260,6 +359,13 @@ def report_of(c: Any) -> Report:
         first_mismatch=c.first_mismatch if compared and c.reference_mismatches else None,
         findings=tuple(_finding_of(c.findings[i]) for i in range(c.finding_count)),
         verdict=verdict,
+        stored=bool(c.stored) if c.has_stored else None,
+        attempt=c.attempt or None,
+        shard=_shard_of(c),
+        health=_health_of(c.health),
+        health_reasons=tuple(
+            _reason_of(c.health_reasons[i]) for i in range(c.health_reason_count)
+        ),
         **{name: getattr(c, name) for name in _PLAIN},
     )
 
@@ -280,7 +386,14 @@ class Reports:
         self._handle = handle
 
     def get(
-        self, run: str, layer: str, step: Optional[int] = None, *, timeout: Optional[float] = None
+        self,
+        run: str,
+        layer: str,
+        step: Optional[int] = None,
+        *,
+        attempt: int = 0,
+        replica: int = 0,
+        timeout: Optional[float] = None,
     ) -> Report:
         """One stored report.
 
@@ -288,6 +401,8 @@ class Reports:
             run: Name of the run.
             layer: Name of the layer.
             step: Training step; None for the latest.
+            attempt: Attempt of the run; 0 for the newest, with what it resumed from.
+            replica: Which copy of the layer.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
 
         Returns:
@@ -304,13 +419,21 @@ class Reports:
         call = Call(timeout)
         options = new("struct trit_call_options *")
         call.fill(options)
-        at = ffi.NULL
-        if step is not None:
-            at = ffi.new("uint64_t *", unsigned(step, 2**64, "step"))
         names = c_text(run, "run"), c_text(layer, "layer")
+        key = new(
+            "struct trit_report_key *",
+            {
+                "run": names[0],
+                "layer": names[1],
+                "has_step": step is not None,
+                "step": unsigned(0 if step is None else step, 2**64, "step"),
+                "attempt": unsigned(attempt, 2**32, "attempt"),
+                "replica": unsigned(replica, 2**32, "replica"),
+            },
+        )
         report = new("struct trit_report *")
         with self._handle as client:
-            call.check(lib.trit_report_get(client, *names, at, options, report, call.error))
+            call.check(lib.trit_reports_get(client, key, options, report, call.error))
         return report_of(report)
 
     def list(
@@ -321,6 +444,8 @@ class Reports:
         from_step: Optional[int] = None,
         to_step: Optional[int] = None,
         latest_only: bool = False,
+        attempt: int = 0,
+        replica: int = 0,
         timeout: Optional[float] = None,
     ) -> List[Report]:
         """All matching reports.
@@ -331,6 +456,8 @@ class Reports:
             from_step: First step, inclusive; None for no bound.
             to_step: Last step, inclusive; None for no bound.
             latest_only: Only the newest step of each layer.
+            attempt: Attempt of the runs; 0 for each run's newest, with what it resumed from.
+            replica: Which copy of the layers.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
 
         Returns:
@@ -358,6 +485,8 @@ class Reports:
                 "step_from": unsigned(0 if from_step is None else from_step, 2**64, "from_step"),
                 "has_to": to_step is not None,
                 "step_to": unsigned(0 if to_step is None else to_step, 2**64, "to_step"),
+                "attempt": unsigned(attempt, 2**32, "attempt"),
+                "replica": unsigned(replica, 2**32, "replica"),
             },
         )
         call.fill(query.call)
@@ -370,13 +499,21 @@ class Reports:
         return visit.all()
 
     def latest(
-        self, run: str = "", layer: str = "", *, timeout: Optional[float] = None
+        self,
+        run: str = "",
+        layer: str = "",
+        *,
+        attempt: int = 0,
+        replica: int = 0,
+        timeout: Optional[float] = None,
     ) -> List[Report]:
         """The newest report of each matching layer.
 
         Args:
             run: Name of the run; "" for all.
             layer: Name of the layer; "" for all.
+            attempt: Attempt of the runs; 0 for each run's newest, with what it resumed from.
+            replica: Which copy of the layers.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
 
         Returns:
@@ -392,4 +529,135 @@ class Reports:
             >>> [(report.layer, report.step) for report in reports]
             [('fc', 20)]
         """
-        return self.list(run, layer, latest_only=True, timeout=timeout)
+        return self.list(
+            run, layer, latest_only=True, attempt=attempt, replica=replica, timeout=timeout
+        )
+
+    # ---- what changes a run --------------------------------------------------------------
+
+    def rewind(self, run: str, step: int, *, timeout: Optional[float] = None) -> int:
+        """Starts the run's next attempt, which goes on after `step`.
+
+        Later steps of the older attempts stay readable, as superseded. It needs the policy
+        admin.
+
+        Args:
+            run: Name of the run.
+            step: The last step that stays.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            The new attempt.
+
+        Raises:
+            NotFound: There is no such run.
+            PermissionDenied: The token lacks the policy admin.
+
+        Example:
+            >>> for step in (0, 10, 20):
+            ...     projection = client.project(weights, layer=("rewound", "fc", step))
+            >>> client.reports.rewind("rewound", 10)
+            2
+            >>> [report.step for report in client.reports.list("rewound")]
+            [0, 10]
+            >>> client.reports.delete("rewound")  # the superseded ones, too
+            3
+        """
+        call, attempt = Call(timeout), ffi.new("uint32_t *")
+        options = new("struct trit_call_options *")
+        call.fill(options)
+        name, last = c_text(run, "run"), unsigned(step, 2**63, "step")
+        with self._handle as client:
+            call.check(lib.trit_reports_rewind(client, name, last, options, attempt, call.error))
+        return int(attempt[0])
+
+    def fork(self, run: str, step: int, new_run: str, *, timeout: Optional[float] = None) -> int:
+        """Starts the run `new_run` with the reports of `run` up to `step`.
+
+        It needs the policy admin.
+
+        Args:
+            run: Name of the run, which stays as it is.
+            step: The last step that is taken along.
+            new_run: Name of the new run.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            Number of reports of the new run.
+
+        Raises:
+            NotFound: There is no such run.
+            AlreadyExists: `new_run` is a run.
+            PermissionDenied: The token lacks the policy admin.
+
+        Example:
+            >>> for step in (0, 10, 20):
+            ...     projection = client.project(weights, layer=("trunk", "fc", step))
+            >>> client.reports.fork("trunk", 10, "branch")
+            2
+            >>> client.reports.delete("branch")
+            2
+        """
+        call, reports = Call(timeout), ffi.new("uint64_t *")
+        options = new("struct trit_call_options *")
+        call.fill(options)
+        names = c_text(run, "run"), c_text(new_run, "new_run")
+        last = unsigned(step, 2**63, "step")
+        with self._handle as client:
+            call.check(
+                lib.trit_reports_fork(
+                    client, names[0], last, names[1], options, reports, call.error
+                )
+            )
+        return int(reports[0])
+
+    def delete(
+        self,
+        run: str,
+        layer: str = "",
+        *,
+        from_step: Optional[int] = None,
+        to_step: Optional[int] = None,
+        timeout: Optional[float] = None,
+    ) -> int:
+        """Deletes reports of a run for good, of all attempts and replicas.
+
+        It needs the policy admin.
+
+        Args:
+            run: Name of the run.
+            layer: Name of the layer; "" for all.
+            from_step: First step, inclusive; None for no bound.
+            to_step: Last step, inclusive; None for no bound.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            Number of reports that were deleted.
+
+        Raises:
+            NotFound: There is no such run or layer.
+            PermissionDenied: The token lacks the policy admin.
+
+        Example:
+            >>> projection = client.project(weights, layer=("short", "fc", 20))
+            >>> client.reports.delete("short")
+            1
+        """
+        call, reports = Call(timeout), ffi.new("uint64_t *")
+        options = new("struct trit_call_options *")
+        call.fill(options)
+        names = c_text(run, "run"), c_text(layer, "layer")
+        given = new(
+            "struct trit_report_range *",
+            {
+                "run": names[0],
+                "layer": names[1],
+                "has_from": from_step is not None,
+                "step_from": unsigned(0 if from_step is None else from_step, 2**64, "from_step"),
+                "has_to": to_step is not None,
+                "step_to": unsigned(0 if to_step is None else to_step, 2**64, "to_step"),
+            },
+        )
+        with self._handle as client:
+            call.check(lib.trit_reports_delete(client, given, options, reports, call.error))
+        return int(reports[0])

@@ -26,6 +26,7 @@ ReportDetailName = Literal["full", "brief", "none"]
 LayerKindName = Literal["linear", "embedding"]
 LayerPartName = Literal["ternary", "latents", "spec"]
 ActivationsName = Literal["f32", "int8"]
+DurabilityName = Literal["durable", "best_effort"]
 
 
 class DType(enum.IntEnum):
@@ -163,6 +164,25 @@ class Activations(enum.IntEnum):
     INT8 = 1
 
 
+class Durability(enum.IntEnum):
+    """Whether a call waits for its report.
+
+    DURABLE: until the report is on the daemon's disk; the call fails if it cannot be.
+    BEST_EFFORT: not, and the call does not fail with it: `report.stored` says whether it is
+    on disk.
+
+    Example:
+        >>> projection = client.project(
+        ...     weights, layer=("best effort", "fc", 20), durability="best_effort"
+        ... )
+        >>> projection.report.stored in (True, False)
+        True
+    """
+
+    DURABLE = 0
+    BEST_EFFORT = 1
+
+
 AnyDType = Union[DType, DTypeName]
 AnyEncoding = Union[Encoding, EncodingName]
 AnyPartialGroup = Union[PartialGroup, PartialGroupName]
@@ -171,6 +191,7 @@ AnyReportDetail = Union[ReportDetail, ReportDetailName]
 AnyLayerKind = Union[LayerKind, LayerKindName]
 AnyLayerPart = Union[LayerPart, LayerPartName]
 AnyActivations = Union[Activations, ActivationsName]
+AnyDurability = Union[Durability, DurabilityName]
 
 
 class LayerRef(NamedTuple):
