@@ -85,7 +85,10 @@ def schema_of(words):
         return None
     if {"--dry-run", "-n"} & set(words):
         return "plan"
-    return "-".join(words[:2]) if words[0] == "layers" else words[0]
+    if words[0] == "layers" or (words[0] == "reports" and words[1:] and
+                                f"reports-{words[1]}" in schemas()):
+        return "-".join(words[:2])
+    return words[0]
 
 
 def check(words, output):
@@ -93,5 +96,6 @@ def check(words, output):
     JSON."""
     name = schema_of(words)
     if name in schemas() and output.strip():
-        found = errors(name, parse(output))
+        lines = output.splitlines() if name == "reports-watch" else [output]
+        found = [error for line in lines for error in errors(name, parse(line))]
         assert not found, "\n".join(found)
