@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files/leftover.h"
 #include "files/system.h"
 
 struct folder_target {
@@ -143,25 +144,36 @@ static int check_existing(struct folder_target *target, struct failure *failure)
 
 /* ---- opening and removing --------------------------------------------------------- */
 
+/* Creates, opens and locks it. 1: another process removed it meanwhile. */
+static int try_temporary(struct folder_target *target)
+{
+    if (temporary_name(target->temporary, target->name) < 0)
+        return -1;
+    if (mkdirat(target->parent, target->temporary, 0777) < 0)
+        return errno == EEXIST ? 1 : -1;
+    target->fd = openat(target->parent, target->temporary, FOLDER_FLAGS);
+    if (target->fd < 0)
+        return errno == ENOENT ? 1 : -1;
+    if (leftover_lock(target->fd, true))
+        return 0;
+    close(target->fd);
+    target->fd = -1;
+    return 1;
+}
+
 static int make_temporary(struct folder_target *target, struct failure *failure)
 {
-    int result = -1;
+    int result = 1;
 
-    for (int i = 0; i < TEMPORARY_TRIES && result < 0; i++) {
-        result = temporary_name(target->temporary, target->name);
-        if (result < 0)
-            break;
-        result = mkdirat(target->parent, target->temporary, 0777);
-        if (result < 0 && errno != EEXIST)
-            break;
-    }
-    if (result < 0) {
-        target->temporary[0] = '\0';
-        return fail_errno(failure, "create a temporary folder next to it");
-    }
-    target->fd = openat(target->parent, target->temporary, FOLDER_FLAGS);
-    return target->fd >= 0 ? 0
-                           : fail_errno(failure, "open the temporary folder next to it");
+    for (int i = 0; i < TEMPORARY_TRIES && result > 0; i++)
+        result = try_temporary(target);
+    if (result == 0)
+        return 0;
+    fail_errno(failure, "create a temporary folder next to it");
+    /* It may have been created, but could not be opened. */
+    unlinkat(target->parent, target->temporary, AT_REMOVEDIR);
+    target->temporary[0] = '\0';
+    return -1;
 }
 
 int folder_target_open(struct folder_target **out, const char *path,
@@ -173,8 +185,13 @@ int folder_target_open(struct folder_target **out, const char *path,
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     target->parent = target->fd = -1;
     target->mode = mode;
-    if (open_parent(target, path, failure) < 0 || check_existing(target, failure) < 0 ||
-        make_temporary(target, failure) < 0) {
+    int result = open_parent(target, path, failure);
+
+    if (result == 0)
+        result = check_existing(target, failure);
+    if (result == 0)
+        leftovers_remove(target->parent, target->name);
+    if (result < 0 || make_temporary(target, failure) < 0) {
         folder_target_close(target);
         return -1;
     }
@@ -185,24 +202,6 @@ int folder_target_open(struct folder_target **out, const char *path,
 int folder_target_fd(const struct folder_target *target)
 {
     return target->fd;
-}
-
-/* Never removes a folder inside: unlinkat refuses it, and then the outer one stays. */
-static void remove_files(int parent, const char *name)
-{
-    int fd = openat(parent, name, FOLDER_FLAGS);
-    DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
-    const struct dirent *entry;
-
-    if (!stream) {
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
-    while ((entry = readdir(stream)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlinkat(fd, entry->d_name, 0);
-    closedir(stream);
 }
 
 /* Removes a folder with its files, or a link. Returns -1 and errno if something stays. */
@@ -254,7 +253,7 @@ static int replace_in_two_steps(struct folder_target *target, struct failure *fa
 {
     char aside[NAME_MAX];
 
-    if (temporary_name(aside, target->name) < 0)
+    if (aside_name(aside, target->name) < 0)
         return fail_errno(failure, "rename what it replaces");
     if (renameat(target->parent, target->name, target->parent, aside) < 0)
         return errno == ENOENT ? take_free_name(target, failure)
@@ -285,10 +284,16 @@ static int replace_name(struct folder_target *target, struct failure *failure)
  * neither is removed. */
 static int fail_unflushed(struct folder_target *target, struct failure *failure)
 {
+    char aside[NAME_MAX];
+    const char *kept = target->temporary;
+
     fail_errno(failure, "flush its folder to the disk");
-    if (target->temporary[0])
-        fail_context(failure, "it is replaced, the old one is kept as %s",
-                     target->temporary);
+    if (kept[0] && is_temporary_name(kept, target->name) &&
+        aside_name(aside, target->name) == 0 &&
+        renameat(target->parent, kept, target->parent, aside) == 0)
+        kept = aside;
+    if (kept[0])
+        fail_context(failure, "it is replaced, the old one is kept as %s", kept);
     target->temporary[0] = '\0';
     return -1;
 }

@@ -2,11 +2,12 @@
 /* A folder that gets its name when it is complete. Its files are written into a temporary
  * folder `.NAME.trit-XXXXXXXX` next to the target. The commit flushes that folder and
  * renames it. A failure or a crash before the rename leaves the target unchanged; a crash
- * may leave the temporary folder.
+ * may leave the temporary folder, which the next folder_target_open of the name removes
+ * (leftover.h).
  *
  * An existing folder is exchanged with the new one in one step and then removed. If the
- * file system cannot exchange two names, the old folder is first renamed to a temporary
- * name; a crash between the two steps leaves it complete under that name. */
+ * file system cannot exchange two names, the old folder is first renamed to
+ * `.NAME.old-XXXXXXXX`; a crash between the two steps leaves it complete under that name. */
 #ifndef FILES_FOLDER_TARGET_H
 #define FILES_FOLDER_TARGET_H
 

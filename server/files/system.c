@@ -27,12 +27,34 @@ void start_writeback(int fd, uint64_t offset, uint64_t count)
         sync_file_range(fd, (off_t)offset, (off_t)count, SYNC_FILE_RANGE_WRITE);
 }
 
-int temporary_name(char temporary[NAME_MAX], const char *name)
+enum { HEX_DIGITS = 8, NAME_KEPT = NAME_MAX - 20 };
+
+static int marked_name(char marked[NAME_MAX], const char *name, const char *mark)
 {
     uint32_t random;
 
     if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
         return -1;
-    snprintf(temporary, NAME_MAX, ".%.*s.trit-%08x", NAME_MAX - 20, name, random);
+    snprintf(marked, NAME_MAX, ".%.*s%s%08x", NAME_KEPT, name, mark, random);
     return 0;
+}
+
+int temporary_name(char temporary[NAME_MAX], const char *name)
+{
+    return marked_name(temporary, name, TEMPORARY_MARK);
+}
+
+int aside_name(char aside[NAME_MAX], const char *name)
+{
+    return marked_name(aside, name, ".old-");
+}
+
+bool is_temporary_name(const char *temporary, const char *name)
+{
+    const size_t kept = strnlen(name, NAME_KEPT), mark = strlen(TEMPORARY_MARK);
+
+    return temporary[0] == '.' && strncmp(temporary + 1, name, kept) == 0 &&
+           strncmp(temporary + 1 + kept, TEMPORARY_MARK, mark) == 0 &&
+           strlen(temporary) == 1 + kept + mark + HEX_DIGITS &&
+           strspn(temporary + 1 + kept + mark, "0123456789abcdef") == HEX_DIGITS;
 }

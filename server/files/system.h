@@ -4,6 +4,7 @@
 #define FILES_SYSTEM_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -18,5 +19,13 @@ void start_writeback(int fd, uint64_t offset, uint64_t count);
 /* Fills in `.NAME.trit-XXXXXXXX`, which is unlikely to be taken. A long name is cut to
  * fit a directory entry. Returns -1 and errno without random bytes. */
 int temporary_name(char temporary[NAME_MAX], const char *name);
+#define TEMPORARY_MARK ".trit-"
+
+/* The same for `.NAME.old-XXXXXXXX`, what a folder that is replaced is called meanwhile. It
+ * is complete, so nobody removes it as a leftover. */
+int aside_name(char aside[NAME_MAX], const char *name);
+
+/* Is it a temporary name of `name`? */
+bool is_temporary_name(const char *temporary, const char *name);
 
 #endif

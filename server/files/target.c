@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/number.h"
+#include "files/leftover.h"
 #include "files/system.h"
 
 struct target {
@@ -34,19 +35,24 @@ static int open_named(struct target *target)
             break;
         target->fd = openat(target->folder, target->temporary,
                             O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (target->fd >= 0)
+        if (target->fd >= 0 && leftover_lock(target->fd, true))
             return 0;
-        if (errno != EEXIST)
+        if (target->fd >= 0) {
+            close(target->fd);
+            target->fd = -1;
+        } else if (errno != EEXIST) {
             break;
+        }
     }
     target->temporary[0] = '\0';
     return -1;
 }
 
+/* Locked before it has a name, which it gets at the end. */
 static int open_nameless(struct target *target)
 {
     target->fd = openat(target->folder, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
-    return target->fd >= 0 ? 0 : -1;
+    return target->fd >= 0 && leftover_lock(target->fd, false) ? 0 : -1;
 }
 
 /* Gives the nameless file this name, which must be free. */
@@ -136,6 +142,7 @@ static int open_target(struct target *target, const char *path, struct failure *
     if (open_folder(target, path, failure) != 0 ||
         check_existing(target, failure, &mode) != 0)
         return -1;
+    leftovers_remove(target->folder, target->name);
     if (!can_link_nameless() || open_nameless(target) != 0)
         if (open_named(target) != 0)
             return fail_errno(failure, "create a temporary file next to it");

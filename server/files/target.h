@@ -5,7 +5,7 @@
  * the folder. A failure before that leaves the target unchanged, and target_close removes
  * the new file. A crash leaves nothing, because a file without a name is deleted with its
  * descriptor. Where the file system has no such files, a crash may leave one
- * `.NAME.trit-XXXXXXXX`. */
+ * `.NAME.trit-XXXXXXXX`, which the next target_open of the name removes (leftover.h). */
 #ifndef FILES_TARGET_H
 #define FILES_TARGET_H
 

@@ -53,4 +53,6 @@ def tree(path):
 
 
 def leftovers(folder):
-    return sorted(path for path in folder.iterdir() if ".trit-" in path.name)
+    """Temporary files and folders, and folders that were moved aside."""
+    return sorted(path for path in folder.iterdir()
+                  if ".trit-" in path.name or ".old-" in path.name)

@@ -720,7 +720,7 @@ CASE(tells_of_a_failed_flush, "a failed fsync is reported")
         CHECK(strstr(failure.message, "flush"));
         CHECK(n < FLUSHES ? is_old(&stage) : is_new(&stage));
         if (n == FLUSHES)
-            CHECK(strstr(failure.message, "the old one is kept as .out.trit-"));
+            CHECK(strstr(failure.message, "the old one is kept as .out.old-"));
         CHECK_EQ(files_in(stage.place.folder), n < FLUSHES ? 2 : 3);
         stage_fini(&stage);
     }
