@@ -30,6 +30,15 @@ int config_kernels(const struct config *config, const struct kernels **kernels,
                       "\"%s\" is unknown or not supported by this CPU", config->isa);
 }
 
+int config_retention(const struct config *config, struct store_retention *retention,
+                     struct failure *failure)
+{
+    for (size_t i = 0; i < config->retain.count; i++)
+        if (store_retention_add(retention, config->retain.values[i], failure) < 0)
+            return -1;
+    return 0;
+}
+
 static int check_threads(const struct config *config, struct failure *failure)
 {
     if (config->threads <= POOL_THREADS_MAX)
@@ -116,9 +125,11 @@ static int check_access(const struct config *config, struct failure *failure)
 
 int config_check(const struct config *config, struct failure *failure)
 {
+    struct store_retention retention = {.count = 0};
     const struct kernels *kernels;
 
-    if (config_kernels(config, &kernels, failure) < 0 ||
+    if (config_retention(config, &retention, failure) < 0 ||
+        config_kernels(config, &kernels, failure) < 0 ||
         check_threads(config, failure) < 0 || check_data_dir(config, failure) < 0 ||
         check_addresses(config, failure) < 0 || check_tls(config, failure) < 0 ||
         check_access(config, failure) < 0)

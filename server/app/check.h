@@ -11,6 +11,11 @@ struct config;
 
 struct kernels;
 
+/* Reads the rules of --retain. INVALID_ARGUMENT. */
+struct store_retention;
+int config_retention(const struct config *config, struct store_retention *retention,
+                     struct failure *failure);
+
 /* The kernels that --isa names. INVALID_ARGUMENT: unknown, or not supported by this CPU. */
 int config_kernels(const struct config *config, const struct kernels **kernels,
                    struct failure *failure);

@@ -80,6 +80,14 @@ static const struct option_row rows[] = {
      "largest number of concurrent calls per connection [128]", true},
     {"store-queue-max", OPTION_COUNT32, AT(limits.store_queue_max), "N",
      "largest number of reports that wait for the disk [4096]", false},
+    {"codes-max", OPTION_BYTES, AT(limits.codes_bytes_max), "BYTES",
+     "codes and scales kept of older reports, for Compare; the oldest are deleted [1G]",
+     false},
+    {"retain", OPTION_LIST, AT(retain), "RULE",
+     "delete old reports: age=30d, count=1000 (of a layer), bytes=10G (the store), "
+     "thin=100:10 (behind the newest 100 of a layer, steps that are no multiple of 10); "
+     "may be repeated [keep all]",
+     false},
     {"best-effort-ms", OPTION_NUMBER, AT(limits.best_effort_ms), "MS",
      "how long the answer to a BEST_EFFORT request waits for its report's commit [200]",
      true},

@@ -68,14 +68,18 @@ static int start_work(struct app *app, struct failure *failure)
 
 static int start_store(struct app *app, struct failure *failure)
 {
-    const struct store_config config = {
+    struct store_config config = {
         .directory = app->config.data_dir,
         .mailbox = app->mailbox,
         .kernels = app->kernels,
         .log = app->log,
         .metrics = app->metrics,
         .queue_max = app->config.limits.store_queue_max,
+        .codes_max = app->config.limits.codes_bytes_max,
     };
+
+    if (config_retention(&app->config, &config.retention, failure) < 0)
+        return -1;
 
     if (!config.directory)
         log_event(app->log, LOG_WARN, "reports_in_memory",

@@ -60,6 +60,7 @@ struct limits {
     uint32_t store_queue_max;    /* reports that wait for the store; RESOURCE_EXHAUSTED */
     uint64_t best_effort_ms;     /* a BEST_EFFORT answer waits for its report; stored is
                                   * false then */
+    uint64_t codes_bytes_max;    /* codes and scales of older reports; the oldest go */
     uint64_t disk_free_min;      /* bytes free on the data directory's disk; not ready */
 };
 
@@ -84,6 +85,7 @@ static inline struct limits limits_default(void)
         .queue_ms_max = 60 * 1000,
         .store_queue_max = 4096,
         .best_effort_ms = 200,
+        .codes_bytes_max = 1ull << 30,
         .disk_free_min = 64 << 20,
     };
 }

@@ -126,7 +126,11 @@ int erase_reports(struct db *db, struct layer_row *layer, int64_t from, int64_t 
             return -1;
     *deleted = stretch.count;
     layer->reports -= (int64_t)stretch.count;
-    if (!stretch.has_next && stretch.before == STEP_NONE)
+    if ((layer->reports == 0) != (!stretch.has_next && stretch.before == STEP_NONE))
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "the number of reports of layer \"%s\", run \"%s\" is wrong",
+                    layer->key.layer, layer->key.run);
+    if (layer->reports == 0)
         return remove_layer(db, layer, failure);
     if (stretch.has_next && link_next(db, layer, &stretch, failure))
         return -1;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -87,6 +88,7 @@ static int start_writer(struct store *store, struct failure *failure)
     if (damage.status != TRIT_OK)
         store_log_damage(store, &damage);
     store->writer.evict.max = codes_max(store);
+    store->writer.retain.rules = store->config.retention;
     if (remove_unfinished(store, failure)) {
         drop_chores(store);
         writer_close(&store->writer);
@@ -99,6 +101,17 @@ static int start_writer(struct store *store, struct failure *failure)
     writer_close(&store->writer);
     return fail(failure, TRIT_UNAVAILABLE, NULL, "store: cannot start its thread: %s",
                 strerror(error));
+}
+
+/* Its times are those of the monotonic clock. */
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
 }
 
 int store_open(struct store **store, const struct store_config *config,
@@ -116,7 +129,7 @@ int store_open(struct store **store, const struct store_config *config,
     if (make_path(s, config->directory, failure))
         goto free_store;
     pthread_mutex_init(&s->mutex, NULL);
-    pthread_cond_init(&s->work, NULL);
+    init_condition(&s->work);
     if (start_writer(s, failure))
         goto close_directory;
     log_event(s->config.log, LOG_INFO, "store_open",

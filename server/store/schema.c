@@ -108,6 +108,9 @@ static int settings(struct db *db, bool in_memory, struct failure *failure)
 {
     char sql[96];
 
+    /* Has an effect on a new file only. */
+    if (db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", failure))
+        return -1;
     if (in_memory) {
         snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %d",
                  STORE_MEMORY_BYTES_MAX / 4096);
@@ -141,10 +144,10 @@ static int identify(struct db *db, int64_t *version, struct failure *failure)
      * read-only, the header says so. */
     if (db_number(db, "PRAGMA auto_vacuum", &vacuum, failure))
         return -1;
-    if (sqlite3_db_readonly(db->sqlite, "main") == 1 || vacuum != 0)
+    if (sqlite3_db_readonly(db->sqlite, "main") == 1 || vacuum == 1)
         return fail(failure, TRIT_DATA_LOSS, NULL,
                     "its header says that it is %s, but a store never is",
-                    vacuum ? "an auto_vacuum database" : "read-only");
+                    vacuum ? "a full auto_vacuum database" : "read-only");
     if (application != STORE_APPLICATION_ID && (application != 0 || tables != 0))
         return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
                     "it belongs to another program (application_id %" PRId64 ")",
@@ -163,6 +166,18 @@ static int identify(struct db *db, int64_t *version, struct failure *failure)
 /* ---- the tables' definitions -------------------------------------------------- */
 
 enum { SEALED_VERSION = 3 }; /* the first version whose totals can be read here */
+
+/* SQLite lays the pages of a file out by a mode in its header, so that is sealed, too. */
+static int add_vacuum(struct db *db, uint32_t *crc, struct failure *failure)
+{
+    int64_t mode = 0;
+
+    if (db_number(db, "PRAGMA auto_vacuum", &mode, failure))
+        return -1;
+    if (mode != 0)
+        *crc = crc32c(*crc, "incremental", sizeof("incremental"));
+    return 0;
+}
 
 /* A damaged definition may still be valid SQL, with another meaning. */
 static int definitions_crc(struct db *db, uint32_t *crc, struct failure *failure)
@@ -190,7 +205,7 @@ static int definitions_crc(struct db *db, uint32_t *crc, struct failure *failure
     if (result != SQLITE_DONE)
         db_fail(db, result, failure);
     sqlite3_finalize(select);
-    return result == SQLITE_DONE ? 0 : -1;
+    return result == SQLITE_DONE ? add_vacuum(db, crc, failure) : -1;
 }
 
 static int seal_definitions(struct db *db, struct failure *failure)

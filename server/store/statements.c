@@ -69,6 +69,12 @@ static const char *const sql[STATEMENT_COUNT] = {
                       " (SELECT MAX(bytes) AS bytes FROM kept GROUP BY upload)",
     [ST_REPORT_AT] = "SELECT " REPORT_COLUMNS " FROM reports WHERE sequence = ?1",
     [ST_KEPT_SELECT] = "SELECT " KEPT_COLUMNS " FROM kept WHERE sequence = ?1",
+    [ST_PAGES] = "PRAGMA page_count",
+    [ST_FREE_PAGES] = "PRAGMA freelist_count",
+    [ST_PAGE_BYTES] = "PRAGMA page_size",
+    [ST_VACUUM_MODE] = "PRAGMA auto_vacuum",
+    [ST_TIME_OLDEST] = "SELECT time_unix_ns FROM reports ORDER BY sequence LIMIT 1",
+    [ST_TIME_NEWEST] = "SELECT time_unix_ns FROM reports ORDER BY sequence DESC LIMIT 1",
     [ST_CODES_ORPHAN] = "SELECT upload FROM codes WHERE upload > ?1"
                         " AND upload NOT IN (SELECT upload FROM layers)"
                         " AND upload NOT IN (SELECT upload FROM kept)"

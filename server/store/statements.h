@@ -33,14 +33,20 @@ enum statement_id {
     ST_CODES_DELETE,     /* upload */
     ST_CODES_SELECT_OLD, /* upload -> chunk, data, crc; two, as both are open together */
     ST_CODES_SELECT_NEW,
-    ST_CODES_BYTES,  /* two uploads -> bytes of both; twice the same one counts once */
-    ST_KEPT_INSERT,  /* sequence, upload, scales, bytes, crc */
-    ST_KEPT_DELETE,  /* sequence */
-    ST_KEPT_USES,    /* upload -> a row, if a report has it as codes or scales */
-    ST_KEPT_SELECT,  /* sequence -> the same */
-    ST_KEPT_FROM,    /* upload -> KEPT_COLUMNS, this upload and later ones */
-    ST_KEPT_BYTES,   /* -> of all uploads that are kept */
-    ST_REPORT_AT,    /* sequence -> REPORT_COLUMNS */
+    ST_CODES_BYTES, /* two uploads -> bytes of both; twice the same one counts once */
+    ST_KEPT_INSERT, /* sequence, upload, scales, bytes, crc */
+    ST_KEPT_DELETE, /* sequence */
+    ST_KEPT_USES,   /* upload -> a row, if a report has it as codes or scales */
+    ST_KEPT_SELECT, /* sequence -> the same */
+    ST_KEPT_FROM,   /* upload -> KEPT_COLUMNS, this upload and later ones */
+    ST_KEPT_BYTES,  /* -> of all uploads that are kept */
+    ST_REPORT_AT,   /* sequence -> REPORT_COLUMNS */
+    ST_PAGES,       /* -> of the file */
+    ST_FREE_PAGES,
+    ST_PAGE_BYTES,
+    ST_VACUUM_MODE, /* -> 2: incremental */
+    ST_TIME_OLDEST, /* -> time_unix_ns of the report that was filed first */
+    ST_TIME_NEWEST,
     ST_CODES_ORPHAN, /* upload -> the next one that no layer refers to */
     STATEMENT_COUNT
 };

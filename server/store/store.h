@@ -20,6 +20,29 @@ struct log;
 struct metrics;
 struct store;
 
+/* Which reports are deleted without being asked for. */
+enum store_retain_kind {
+    STORE_RETAIN_AGE,   /* those that are older than `value` nanoseconds */
+    STORE_RETAIN_COUNT, /* those that are not among the newest `value` of their layer */
+    STORE_RETAIN_BYTES, /* the oldest, until the store has at most `value` bytes */
+    STORE_RETAIN_THIN,  /* behind the newest `value` of a layer: those whose step is no
+                           multiple of `every` */
+};
+struct store_rule {
+    enum store_retain_kind kind;
+    uint64_t value, every;
+};
+enum { STORE_RULES_MAX = 16 };
+struct store_retention {
+    struct store_rule rules[STORE_RULES_MAX];
+    size_t count;
+};
+
+/* Adds the rules of a text: "age=30d", "count=1000", "bytes=10G" or "thin=100:10", or
+ * several with commas. INVALID_ARGUMENT names the part that is wrong. */
+int store_retention_add(struct store_retention *retention, const char *text,
+                        struct failure *failure);
+
 struct store_config {
     const char *directory; /* created with mode 0700 if missing. NULL: in memory, and
                               the reports are lost when the process ends */
@@ -30,6 +53,7 @@ struct store_config {
     uint32_t queue_max;
     uint64_t codes_max; /* bytes of codes and scales of reports that are not the newest of
                            their layer and replica; the oldest are deleted first */
+    struct store_retention retention;
     /* Called on the loop after new reports are on disk, once for all that were filed
      * together. NULL: not called. */
     void (*filed)(void *arg);

@@ -38,6 +38,9 @@ void store_leave(struct store *store);
 /* The writer's thread. */
 void *store_write_batches(void *store);
 
+/* Sets the store's gauges. The writer's thread. */
+void store_measure(struct store *store);
+
 /* What the store logs and counts when it meets damage. */
 void store_log_damage(struct store *store, const struct failure *damage);
 

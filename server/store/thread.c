@@ -3,24 +3,40 @@
  * of the upkeep. So a put waits at most for one slice. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "kernels/kernels.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "store/store_impl.h"
+#include "store/vacuum.h"
+
+/* Under the mutex. False: it is time to look at the rules of retention. */
+static bool wait_for_work(struct store *store)
+{
+    struct timespec until;
+
+    if (store->config.retention.count == 0) {
+        pthread_cond_wait(&store->work, &store->mutex);
+        return true;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += RETAIN_PAUSE_SECONDS;
+    return pthread_cond_timedwait(&store->work, &store->mutex, &until) == 0;
+}
 
 /* Waits for commands or changes, and takes all of them. `busy`: there is other work, so do
  * not wait. False: the store stops and no commands are left. */
 static bool take_queue(struct store *store, bool busy, struct list *batch,
                        struct list *chores)
 {
-    bool some;
+    bool some, waits = !busy;
 
     pthread_mutex_lock(&store->mutex);
-    while (list_empty(&store->queue) && list_empty(&store->chores) && !busy &&
+    while (list_empty(&store->queue) && list_empty(&store->chores) && waits &&
            !store->stopping)
-        pthread_cond_wait(&store->work, &store->mutex);
+        waits = wait_for_work(store);
     some = !list_empty(&store->queue) || !store->stopping;
     list_append(batch, &store->queue);
     list_append(chores, &store->chores);
@@ -126,6 +142,8 @@ static void run_batch(struct store *store, struct list *batch)
         metric_observe(store->config.metrics, H_STORE_COMMIT,
                        clock_monotonic_ns() - begun_ns);
     report_batch(store, &result);
+    if (result.reports > 0)
+        store->writer.retain.filed = true;
     finish(store, &finished, result.reports > 0);
 }
 
@@ -170,20 +188,54 @@ static int evict_some(struct writer *writer, void *arg, struct failure *failure)
     return evict_step(&writer->db, arg, failure);
 }
 
-/* Codes beyond their bound are deleted between two batches. */
+static int retain_some(struct writer *writer, void *arg, struct failure *failure)
+{
+    return retain_step(&writer->db, arg, writer->next.sequence - 1, failure);
+}
+
+static int vacuum_some(struct writer *writer, void *arg, struct failure *failure)
+{
+    (void)arg;
+    return vacuum_step(&writer->db, failure);
+}
+
+static int note_upkeep(struct store *store, int more, const struct failure *failure)
+{
+    if (more < 0 && failure->status == TRIT_DATA_LOSS)
+        store_log_damage(store, failure);
+    return more;
+}
+
+/* One slice of each kind of upkeep that is due: codes beyond their bound, reports that the
+ * rules of retention do not keep, free pages at the end of the file. True: more is due. */
 static bool run_upkeep(struct store *store)
 {
+    struct writer *writer = &store->writer;
     struct failure failure = {0};
+    bool busy = false;
 
-    if (!evict_due(&store->writer.evict, &store->writer.db))
-        return false;
-    if (writer_slice(&store->writer, evict_some, &store->writer.evict, false, &failure) >=
-        0)
-        return evict_due(&store->writer.evict, &store->writer.db);
-    if (failure.status == TRIT_DATA_LOSS)
-        store_log_damage(store, &failure);
-    evict_failed(&store->writer.evict, &store->writer.db);
-    return false;
+    if (evict_due(&writer->evict, &writer->db)) {
+        if (note_upkeep(store,
+                        writer_slice(writer, evict_some, &writer->evict, false, &failure),
+                        &failure) < 0)
+            evict_failed(&writer->evict, &writer->db);
+        busy = evict_due(&writer->evict, &writer->db);
+    }
+    failure = (struct failure){0};
+    if (retain_due(&writer->retain, clock_monotonic_ns())) {
+        int more = note_upkeep(
+            store, writer_slice(writer, retain_some, &writer->retain, true, &failure),
+            &failure);
+
+        if (more < 0)
+            retain_failed(&writer->retain);
+        else
+            metric_add(store->config.metrics, M_STORE_RETIRED, writer->retain.deleted);
+        busy = busy || more > 0;
+    }
+    if (!busy && vacuum_due(&writer->db))
+        busy = writer_slice(writer, vacuum_some, NULL, false, &failure) > 0;
+    return busy;
 }
 
 void *store_write_batches(void *arg)
@@ -191,7 +243,7 @@ void *store_write_batches(void *arg)
     struct store *store = arg;
     struct kernels_env env;
     struct list batch, chores;
-    bool busy = evict_due(&store->writer.evict, &store->writer.db);
+    bool busy = true;
 
     list_init(&batch);
     list_init(&chores);
@@ -202,6 +254,7 @@ void *store_write_batches(void *arg)
         if (!list_empty(&chores))
             run_chore(store, &chores);
         busy = run_upkeep(store);
+        store_measure(store);
     }
     stop_chores(store, &chores);
     kernels_leave(&env);

@@ -23,6 +23,7 @@
 
 #include "store/commit.h"
 #include "store/evict.h"
+#include "store/retain.h"
 
 enum {
     WRITER_ORPHANS_MAX = 64,
@@ -40,6 +41,7 @@ struct writer {
     const struct kernels *kernels;
     struct counters next;
     struct evict evict;
+    struct retain retain;
     size_t buffered;  /* bytes in the buffers of all uploads */
     enum flush flush; /* SQLite's present setting */
     /* Uploads whose rows no layer refers to and which could not be deleted with their

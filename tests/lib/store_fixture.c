@@ -21,6 +21,7 @@ int store_fixture_open_store(struct store_fixture *fixture, struct failure *fail
         .metrics = fixture->metrics,
         .queue_max = fixture->queue_max,
         .codes_max = fixture->codes_max,
+        .retention = fixture->retention,
         .filed = fixture->filed,
         .filed_arg = fixture->filed_arg,
     };

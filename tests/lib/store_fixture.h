@@ -17,7 +17,8 @@ struct store_fixture {
     struct store *store;                /* NULL while closed */
     char directory[FIXTURE_PATH_BYTES]; /* "" = in memory */
     uint32_t queue_max;
-    uint64_t codes_max;       /* of the store's config, as are the next two */
+    uint64_t codes_max; /* of the store's config, as are the next three */
+    struct store_retention retention;
     void (*filed)(void *arg); /* of the store's config, when it is opened */
     void *filed_arg;
     enum trit_partial_group partial; /* of the puts that follow */

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/retain.h"
+
+#include "base/clock.h"
+#include "store/erase.h"
+#include "store/statements.h"
+#include "store/walk.h"
+
+/* One step, with what it may still do. */
+struct tidy {
+    struct db *db;
+    struct retain *retain;
+    size_t left; /* rows */
+};
+
+bool retain_due(const struct retain *retain, uint64_t now_ns)
+{
+    const uint64_t pause = RETAIN_PAUSE_SECONDS * 1000000000ull;
+
+    if (retain->rules.count == 0)
+        return false;
+    return retain->running || retain->begun_ns == 0 ||
+           now_ns - retain->begun_ns >= (retain->filed ? pause : 6 * pause);
+}
+
+void retain_failed(struct retain *retain)
+{
+    retain->running = false;
+}
+
+/* Deletes steps of a layer. The layer may be gone then: layer->reports is 0. */
+static int delete_range(struct tidy *tidy, struct layer_row *layer, int64_t from,
+                        int64_t to, size_t max, struct failure *failure)
+{
+    size_t deleted = 0;
+
+    if (max > tidy->left)
+        max = tidy->left;
+    if (max == 0)
+        return 0;
+    if (erase_reports(tidy->db, layer, from, to, max, &deleted, failure))
+        return -1;
+    tidy->left -= deleted;
+    tidy->retain->deleted += deleted;
+    return 0;
+}
+
+/* ---- age and count --------------------------------------------------------- */
+
+/* The reports at the begin of a layer that are too old. */
+struct ages {
+    int64_t before; /* wall time */
+    size_t count, max;
+};
+
+static int see_age(void *arg, const struct report_row *row, struct failure *failure)
+{
+    struct ages *ages = arg;
+
+    (void)failure;
+    if (row->time_unix_ns >= ages->before || ages->count == ages->max)
+        return 0;
+    ages->count++;
+    return 1;
+}
+
+static int apply_age(struct tidy *tidy, struct layer_row *layer, uint64_t age,
+                     struct failure *failure)
+{
+    struct ages ages = {.before = clock_unix_ns() - (int64_t)age, .max = tidy->left};
+    const struct report_walk walk = {.layer = layer,
+                                     .from = layer->step_min,
+                                     .to = INT64_MAX,
+                                     .visit = see_age,
+                                     .arg = &ages};
+
+    if (walk_reports(tidy->db, &walk, failure) < 0)
+        return -1;
+    return delete_range(tidy, layer, 0, INT64_MAX, ages.count, failure);
+}
+
+static int apply_count(struct tidy *tidy, struct layer_row *layer, uint64_t count,
+                       struct failure *failure)
+{
+    if ((uint64_t)layer->reports <= count)
+        return 0;
+    return delete_range(tidy, layer, 0, INT64_MAX,
+                        (size_t)((uint64_t)layer->reports - count), failure);
+}
+
+/* ---- thinning -------------------------------------------------------------- */
+
+/* Looks for the first step that has to go. */
+struct thinning {
+    struct tidy *tidy;
+    int64_t every, found, last; /* found: STEP_NONE: none; last: that was looked at */
+    uint64_t newest;            /* to be passed, backwards */
+};
+
+static int pass_newest(void *arg, const struct report_row *row, struct failure *failure)
+{
+    struct thinning *thinning = arg;
+
+    (void)failure;
+    thinning->last = row->step;
+    return --thinning->newest > 0;
+}
+
+static int see_step(void *arg, const struct report_row *row, struct failure *failure)
+{
+    struct thinning *thinning = arg;
+
+    (void)failure;
+    if (row->step % thinning->every != 0) {
+        thinning->found = row->step;
+        return 0;
+    }
+    thinning->last = row->step;
+    return --thinning->tidy->left > 0;
+}
+
+/* The oldest of the newest steps, which all stay. */
+static int find_border(struct tidy *tidy, const struct layer_row *layer, uint64_t newest,
+                       int64_t *border, struct failure *failure)
+{
+    struct thinning thinning = {.tidy = tidy, .newest = newest, .last = STEP_NONE};
+    const struct report_walk walk = {.layer = layer,
+                                     .to = INT64_MAX,
+                                     .backwards = true,
+                                     .visit = pass_newest,
+                                     .arg = &thinning};
+
+    if (walk_reports(tidy->db, &walk, failure) < 0)
+        return -1;
+    *border = thinning.last;
+    return 0;
+}
+
+/* Sets retain->step to where it stopped, if it stopped for lack of room. */
+static int apply_thin(struct tidy *tidy, struct layer_row *layer,
+                      const struct store_rule *rule, struct failure *failure)
+{
+    struct thinning thinning = {.tidy = tidy, .every = (int64_t)rule->every};
+    struct report_walk walk = {.layer = layer, .visit = see_step, .arg = &thinning};
+    int64_t border;
+
+    if ((uint64_t)layer->reports <= rule->value)
+        return 0;
+    if (find_border(tidy, layer, rule->value, &border, failure))
+        return -1;
+    walk.from = tidy->retain->step;
+    walk.to = border - 1;
+    while (tidy->left > 0 && walk.from <= walk.to) {
+        thinning.found = STEP_NONE;
+        if (walk_reports(tidy->db, &walk, failure) < 0)
+            return -1;
+        if (thinning.found == STEP_NONE && tidy->left > 0)
+            return 0;
+        if (thinning.found != STEP_NONE) {
+            int64_t next = thinning.found - thinning.found % thinning.every;
+            int64_t last =
+                next > INT64_MAX - thinning.every ? INT64_MAX : next + thinning.every - 1;
+
+            if (delete_range(tidy, layer, thinning.found, last < walk.to ? last : walk.to,
+                             SIZE_MAX, failure))
+                return -1;
+            walk.from = thinning.found;
+        } else {
+            walk.from = thinning.last + 1;
+        }
+        tidy->retain->step = walk.from;
+    }
+    return 0;
+}
+
+/* ---- layers ---------------------------------------------------------------- */
+
+static int apply_rules(struct tidy *tidy, struct layer_row *layer,
+                       struct failure *failure)
+{
+    const struct store_retention *rules = &tidy->retain->rules;
+
+    for (size_t i = 0; i < rules->count && layer->reports > 0; i++) {
+        const struct store_rule *rule = &rules->rules[i];
+        int result = 0;
+
+        if (rule->kind == STORE_RETAIN_AGE)
+            result = apply_age(tidy, layer, rule->value, failure);
+        else if (rule->kind == STORE_RETAIN_COUNT)
+            result = apply_count(tidy, layer, rule->value, failure);
+        else if (rule->kind == STORE_RETAIN_THIN)
+            result = apply_thin(tidy, layer, rule, failure);
+        if (result)
+            return -1;
+    }
+    return 0;
+}
+
+static int tidy_layers(struct tidy *tidy, struct failure *failure)
+{
+    struct retain *retain = tidy->retain;
+
+    while (tidy->left > 0) {
+        struct layer_row layer;
+
+        tidy->left--;
+        if (find_layer(tidy->db, &retain->at, &layer, failure) < 0)
+            return -1;
+        if (layer.key.run[0] == '\0') {
+            retain->layers_done = true;
+            return 0;
+        }
+        if (layer_key_compare(&layer.key, &retain->at) != 0)
+            retain->step = 0;
+        retain->at = layer.key;
+        if (apply_rules(tidy, &layer, failure))
+            return -1;
+        if (tidy->left == 0)
+            return 0; /* perhaps not done with this one */
+        retain->at.attempt++;
+        retain->step = 0;
+    }
+    return 0;
+}
+
+/* ---- size ------------------------------------------------------------------ */
+
+/* Of the pages that are in use. */
+static int used_bytes(struct db *db, uint64_t *bytes, struct failure *failure)
+{
+    int64_t pages = 0, unused = 0, size = 0;
+
+    if (db_number(db, "PRAGMA page_count", &pages, failure) ||
+        db_number(db, "PRAGMA freelist_count", &unused, failure) ||
+        db_number(db, "PRAGMA page_size", &size, failure))
+        return -1;
+    *bytes = (uint64_t)(pages - unused) * (uint64_t)size;
+    return 0;
+}
+
+/* Finds the layer and the step of the oldest report. 1: found. */
+static int find_oldest(struct db *db, struct layer_row *layer, int64_t *step,
+                       struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_REPORTS_SINCE, failure);
+    struct report_row row;
+    struct layer_key key;
+
+    if (!select)
+        return -1;
+    db_bind_i64(select, 1, 0);
+    int found = db_step(db, select, failure);
+
+    if (found == 1 && report_row_read_any(db, select, &key, &row, failure))
+        found = -1;
+    if (found == 1)
+        *step = row.step;
+    db_reset(select);
+    return found == 1 ? find_layer(db, &key, layer, failure) : found;
+}
+
+/* 1: there is more to delete. */
+static int tidy_size(struct tidy *tidy, uint64_t max, struct failure *failure)
+{
+    while (tidy->left > 0) {
+        struct layer_row layer;
+        uint64_t bytes;
+        int64_t step = 0;
+
+        if (used_bytes(tidy->db, &bytes, failure))
+            return -1;
+        if (bytes <= max)
+            return 0;
+        int found = find_oldest(tidy->db, &layer, &step, failure);
+
+        if (found <= 0)
+            return found;
+        if (delete_range(tidy, &layer, step, step, 1, failure))
+            return -1;
+    }
+    return 1;
+}
+
+static int tidy_sizes(struct tidy *tidy, struct failure *failure)
+{
+    const struct store_retention *rules = &tidy->retain->rules;
+    int more = 0;
+
+    for (size_t i = 0; i < rules->count && more == 0; i++)
+        if (rules->rules[i].kind == STORE_RETAIN_BYTES)
+            more = tidy_size(tidy, rules->rules[i].value, failure);
+    return more;
+}
+
+/* ---- a pass ---------------------------------------------------------------- */
+
+int retain_step(struct db *db, struct retain *retain, int64_t sequence,
+                struct failure *failure)
+{
+    struct tidy tidy = {.db = db, .retain = retain, .left = RETAIN_ROWS_MAX};
+    int more = 1;
+
+    if (!retain->running) {
+        retain->running = true;
+        retain->filed = retain->layers_done = false;
+        retain->begun_ns = clock_monotonic_ns();
+        retain->at = (struct layer_key){.run = ""};
+        retain->step = 0;
+    }
+    retain->deleted = 0;
+    if (!retain->layers_done ? tidy_layers(&tidy, failure)
+                             : (more = tidy_sizes(&tidy, failure)) < 0)
+        return -1;
+    if (retain->deleted > 0 && erase_note_sequence(db, sequence, failure))
+        return -1;
+    retain->running = more == 1;
+    return more;
+}

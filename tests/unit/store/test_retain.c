@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules of retention, and the bound of codes. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "obs/metrics.h"
+#include "tests/lib/check.h"
+#include "tests/lib/store_fixture.h"
+#include "tests/lib/store_sql.h"
+
+enum { CODES_BYTES = 1024 };
+
+static struct fixture_put put;
+
+static void file_at(struct store_fixture *fixture, const char *layer, uint64_t step,
+                    int64_t time_unix_ns)
+{
+    static uint8_t codes[CODES_BYTES];
+    struct trit_report report;
+
+    fixture_report(&report, "r", layer, step, (unsigned)step, 1, 4 * CODES_BYTES, 128);
+    report.time_unix_ns = time_unix_ns;
+    fixture_put(fixture, &put, &report, codes, sizeof(codes));
+    if (put.put.failure.status != TRIT_OK)
+        check_failed(__FILE__, __LINE__, "%s", put.put.failure.message);
+}
+
+static void file(struct store_fixture *fixture, const char *layer, uint64_t step)
+{
+    file_at(fixture, layer, step, clock_unix_ns());
+}
+
+static void begin(struct store_fixture *fixture, const char *rules)
+{
+    struct failure failure = {0};
+
+    store_fixture_init_fast(fixture);
+    if (store_retention_add(&fixture->retention, rules, &failure))
+        check_failed(__FILE__, __LINE__, "%s", failure.message);
+}
+
+static void damaged(void *arg, const char *message)
+{
+    (void)arg;
+    check_failed(__FILE__, __LINE__, "%s", message);
+}
+
+static void check_data(struct store_fixture *fixture)
+{
+    struct store_counts counts;
+
+    CHECK(store_check(fixture->directory, damaged, NULL, &counts, NULL) == 0);
+    CHECK_EQ(counts.damaged, 0);
+}
+
+/* A pass runs when the store opens. It is over when no report is left that its rules
+ * delete. Leaves the store closed. */
+static void pass(struct store_fixture *fixture, int64_t stay)
+{
+    store_fixture_close_store(fixture);
+    CHECK(store_fixture_open_store(fixture, NULL) == 0);
+    while (store_sql(fixture,
+                     "PRAGMA busy_timeout = 5000; SELECT COUNT(*) FROM reports") > stay)
+        ;
+    store_fixture_close_store(fixture);
+    check_data(fixture);
+}
+
+CASE(parsed, "rules are read, and what is no rule is refused by name")
+{
+    static const char *const wrong[] = {"age",     "age=3",      "age=0d",   "age=3y",
+                                        "count=x", "count=1K",   "bytes=",   "thin=100",
+                                        "thin=:3", "thin=100:0", "count=0",  "x=1",
+                                        "age=dd",  "bytes=1X",   "thin=1:x", "count=-1"};
+    struct store_retention rules = {0};
+    struct failure failure = {0};
+
+    CHECK(store_retention_add(&rules, "age=30d,count=1000", &failure) == 0);
+    CHECK(store_retention_add(&rules, "bytes=10G,thin=100:10,bytes=1MiB", &failure) == 0);
+    CHECK_EQ(rules.count, 5);
+    CHECK_EQ(rules.rules[0].value, 30ull * 86400 * 1000000000);
+    CHECK_EQ(rules.rules[1].kind, STORE_RETAIN_COUNT);
+    CHECK_EQ(rules.rules[2].value, 10ull << 30);
+    CHECK_EQ(rules.rules[3].value, 100);
+    CHECK_EQ(rules.rules[3].every, 10);
+    CHECK_EQ(rules.rules[4].value, 1 << 20);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        failure = (struct failure){0};
+        if (store_retention_add(&rules, wrong[i], &failure) == 0)
+            check_failed(__FILE__, __LINE__, "%s was taken", wrong[i]);
+        CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+        CHECK(strstr(failure.message, wrong[i]));
+    }
+    while (rules.count < STORE_RULES_MAX)
+        CHECK(store_retention_add(&rules, "count=1", NULL) == 0);
+    CHECK(store_retention_add(&rules, "count=1", NULL) == -1);
+}
+
+CASE(by_count, "of each layer the newest reports stay")
+{
+    struct store_fixture fixture;
+
+    begin(&fixture, "count=3");
+    for (uint64_t step = 1; step <= 9; step++) {
+        file(&fixture, "x", step);
+        file(&fixture, "y", step);
+    }
+    file(&fixture, "z", 1);
+    pass(&fixture, 7);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM reports"), 7);
+    CHECK_EQ(store_sql(&fixture, "SELECT MIN(step) FROM reports WHERE layer = 'x'"), 7);
+    store_fixture_fini(&fixture);
+}
+
+CASE(by_age, "old reports are deleted, and layers that have no others")
+{
+    const int64_t day = 86400ll * 1000000000, now = clock_unix_ns();
+    struct store_fixture fixture;
+
+    begin(&fixture, "age=30d");
+    for (int i = 5; i >= 0; i--)
+        file_at(&fixture, "x", (uint64_t)(10 - i), now - 10 * i * day);
+    file_at(&fixture, "y", 1, now - 31 * day);
+    pass(&fixture, 3);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM reports"), 3);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM layers"), 1);
+    store_fixture_fini(&fixture);
+}
+
+CASE(by_thinning, "behind the newest reports every n-th step stays")
+{
+    struct store_fixture fixture;
+
+    begin(&fixture, "thin=10:10");
+    for (uint64_t step = 1; step <= 55; step++)
+        file(&fixture, "x", step);
+    file(&fixture, "y", 7);
+    pass(&fixture, 15);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM reports WHERE layer = 'x'"), 14);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM reports WHERE step < 46 AND"
+                                 " step % 10 <> 0 AND layer = 'x'"),
+             0);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM reports WHERE layer = 'y'"), 1);
+    store_fixture_fini(&fixture);
+}
+
+CASE(by_bytes, "the oldest reports are deleted until the store is small enough")
+{
+    struct store_fixture fixture;
+
+    begin(&fixture, "bytes=150K");
+    fixture.codes_max = 1 << 30;
+    store_fixture_close_store(&fixture);
+    fixture.retention.count = 0;
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    for (uint64_t step = 1; step <= 200; step++)
+        file(&fixture, step % 2 ? "x" : "y", step);
+    fixture.retention.count = 1;
+    pass(&fixture, 150);
+    CHECK(store_sql(&fixture, "SELECT COUNT(*) FROM reports") > 10);
+    CHECK_EQ(
+        store_sql(&fixture, "SELECT MAX(step) - MIN(step) + 1 - COUNT(*) FROM reports"),
+        0);
+    CHECK_EQ(store_sql(&fixture, "SELECT MAX(step) FROM reports"), 200);
+    store_fixture_fini(&fixture);
+}
+
+CASE(many, "a pass of several steps comes to its end")
+{
+    struct store_fixture fixture;
+
+    begin(&fixture, "thin=5:1000,count=400");
+    for (uint64_t step = 1; step <= 1500; step++)
+        file(&fixture, "x", step);
+    for (uint64_t step = 1; step <= 700; step++)
+        file(&fixture, "y", step);
+    pass(&fixture, 11);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM reports"), 11);
+    store_fixture_fini(&fixture);
+}
+
+/* ---- codes ----------------------------------------------------------------- */
+
+static int64_t kept(struct store_fixture *fixture)
+{
+    return store_sql(fixture, "PRAGMA busy_timeout = 5000; SELECT COUNT(*) FROM kept");
+}
+
+static void wait_kept(struct store_fixture *fixture, int64_t count)
+{
+    while (kept(fixture) > count)
+        ;
+}
+
+CASE(codes_bound,
+     "the oldest codes are deleted beyond their bound, never the newest of a "
+     "layer")
+{
+    struct store_fixture fixture;
+
+    store_fixture_init_fast(&fixture);
+    store_fixture_close_store(&fixture);
+    fixture.codes_max = 4 * CODES_BYTES;
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    file(&fixture, "old", 1);
+    for (uint64_t step = 1; step <= 9; step++)
+        file(&fixture, "x", step);
+    wait_kept(&fixture, 4);
+    CHECK_EQ(kept(&fixture), 4);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM kept JOIN reports USING (sequence)"
+                                 " WHERE layer = 'old' OR step > 6"),
+             4);
+    file(&fixture, "old", 2);
+    CHECK(put.report.has_previous);
+    store_fixture_close_store(&fixture);
+    check_data(&fixture);
+    fixture.codes_max = 0;
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    wait_kept(&fixture, 2);
+    CHECK_EQ(kept(&fixture), 2);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(DISTINCT upload) FROM codes"), 2);
+    file(&fixture, "x", 10);
+    CHECK(put.report.has_previous);
+    store_fixture_fini(&fixture);
+}
+
+CASE(measured, "the gauges tell size, codes, and the oldest and newest report")
+{
+    const int64_t second = 1000000000;
+    struct store_fixture fixture;
+
+    store_fixture_init_fast(&fixture);
+    store_fixture_close_store(&fixture);
+    fixture.codes_max = 1 << 20;
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    file_at(&fixture, "x", 1, 1000 * second);
+    file_at(&fixture, "x", 2, 2000 * second);
+    store_fixture_close_store(&fixture);
+    CHECK_EQ(metric_get(fixture.metrics, M_STORE_OLDEST), 1000);
+    CHECK_EQ(metric_get(fixture.metrics, M_STORE_NEWEST), 2000);
+    CHECK_EQ(metric_get(fixture.metrics, M_STORE_CODES_BYTES), 2 * CODES_BYTES);
+    CHECK(metric_get(fixture.metrics, M_STORE_BYTES) > 0);
+    store_fixture_fini(&fixture);
+}
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv);
+}
