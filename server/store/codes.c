@@ -292,13 +292,11 @@ static void count_bytes(const struct kernels *kernels, const struct codes_layout
     }
 }
 
-int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from,
-                      int64_t to, const struct codes_layout *layout, uint64_t table[9],
-                      struct failure *failure)
+int codes_walk_pair(struct db *db, int64_t from, int64_t to, uint64_t bytes,
+                    const struct codes_visit *visit, struct failure *failure)
 {
     struct stream old = {0}, new = {0};
-    struct code_position position = {0};
-    uint64_t left = layout->bytes;
+    uint64_t left = bytes;
     int outcome = -1;
 
     if (stream_open(&old, db, ST_CODES_SELECT_OLD, from, failure) ||
@@ -312,7 +310,7 @@ int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from
         count = old.count < new.count ? old.count : new.count;
         if (count > left)
             count = (size_t)left;
-        count_bytes(kernels, layout, &position, old.bytes, new.bytes, count, table);
+        visit->visit(visit->arg, old.bytes, new.bytes, count);
         old.bytes += count;
         new.bytes += count;
         old.count -= count;
@@ -324,4 +322,29 @@ close:
     stream_close(&new);
     stream_close(&old);
     return outcome;
+}
+
+struct counting {
+    const struct kernels *kernels;
+    const struct codes_layout *layout;
+    struct code_position position;
+    uint64_t *table;
+};
+
+static void count_piece(void *arg, const uint8_t *from, const uint8_t *to, size_t count)
+{
+    struct counting *counting = arg;
+
+    count_bytes(counting->kernels, counting->layout, &counting->position, from, to, count,
+                counting->table);
+}
+
+int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from,
+                      int64_t to, const struct codes_layout *layout, uint64_t table[9],
+                      struct failure *failure)
+{
+    struct counting counting = {.kernels = kernels, .layout = layout, .table = table};
+    const struct codes_visit visit = {count_piece, &counting};
+
+    return codes_walk_pair(db, from, to, layout->bytes, &visit, failure);
 }

@@ -68,6 +68,15 @@ void codes_shape(const struct trit_report *report, char text[SHAPE_TEXT_BYTES]);
 /* -1: the report's shape or group size is not valid. */
 int codes_layout_init(struct codes_layout *layout, const struct trit_report *report);
 
+/* Visits the bytes of two uploads side by side, piece after piece. If it fails, discard
+ * what was visited. DATA_LOSS: a row is missing or damaged. */
+struct codes_visit {
+    void (*visit)(void *arg, const uint8_t *from, const uint8_t *to, size_t count);
+    void *arg;
+};
+int codes_walk_pair(struct db *db, int64_t from, int64_t to, uint64_t bytes,
+                    const struct codes_visit *visit, struct failure *failure);
+
 /* Adds the transitions between two whole uploads of that layout to the table. -1: do not
  * use the table. DATA_LOSS: a row is missing or damaged. */
 int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from,

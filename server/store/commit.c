@@ -6,8 +6,7 @@
  *   2. Look for a report with the same key. If it gives the same answer, the put
  *      `existed`; if not, the put is refused. Either way the new codes are deleted.
  *   3. If the step is the layer's newest, write the rest of its codes. If the report
- *      before it in the lineage has codes of the same layout, count the flips. If the
- *      step is older, delete its codes.
+ *      before it in the lineage has codes of the same layout, count the flips.
  *   4. Insert the report, which names the step before it, and link the step after it.
  *      Write the layer's row, and link its neighbour if the layer is new. Delete the
  *      codes that the layer had before.
@@ -20,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "codec/codec.h"
 #include "store/statements.h"
 
@@ -91,19 +91,20 @@ static int keep_codes(struct commit *commit, int64_t sequence, struct failure *f
 {
     const struct kept_row kept = {.sequence = sequence,
                                   .upload = commit->codes->upload,
-                                  .bytes = (int64_t)commit->codes->bytes};
+                                  .scales = commit->scales->upload,
+                                  .bytes = (int64_t)commit->codes->bytes +
+                                           (int64_t)commit->scales->bytes};
 
     return kept.upload ? kept_row_put(commit->db, &kept, failure) : 0;
 }
 
 static int write_rows(struct commit *commit, struct failure *failure)
 {
-    bool keeps = is_newest(commit);
     int64_t sequence = commit->next->sequence;
 
     update_layer(commit);
     if (insert_report(commit, sequence, failure) ||
-        (keeps && keep_codes(commit, sequence, failure)) ||
+        keep_codes(commit, sequence, failure) ||
         (commit->has_next && link_next_report(commit, failure)) ||
         (commit->run_changed && run_row_put(commit->db, &commit->run, failure)))
         return -1;
@@ -116,9 +117,11 @@ static int write_rows(struct commit *commit, struct failure *failure)
 /* ---- the commit ------------------------------------------------------------- */
 
 /* The codes must be complete or absent; anything else is an error of the caller. */
-static int check_codes(struct store_put *put, const struct codes *codes,
-                       struct codes_layout *layout)
+static int check_codes(struct commit *commit, struct codes_layout *layout)
 {
+    struct store_put *put = commit->put;
+    const struct codes *codes = commit->codes;
+    uint64_t scale_bytes;
     char title[REPORT_TITLE_BYTES];
 
     report_title(put->report, title);
@@ -129,6 +132,12 @@ static int check_codes(struct store_put *put, const struct codes *codes,
         return fail(&put->failure, TRIT_INTERNAL, NULL,
                     "%s: %" PRIu64 " bytes of codes, but its shape needs %" PRIu64, title,
                     codes->bytes, layout->bytes);
+    if (commit->scales->bytes != 0 &&
+        (mul_overflows(put->report->groups, sizeof(float), &scale_bytes) ||
+         commit->scales->bytes != scale_bytes))
+        return fail(&put->failure, TRIT_INTERNAL, NULL,
+                    "%s: %" PRIu64 " bytes of scales, but it has %" PRIu64 " groups",
+                    title, commit->scales->bytes, put->report->groups);
     return 0;
 }
 
@@ -141,12 +150,13 @@ static void forget_flips(struct trit_report *report)
 }
 
 int commit_report(struct db *db, const struct kernels *kernels, struct counters *next,
-                  struct store_put *put, struct codes *codes,
+                  struct store_put *put, struct codes *codes, struct codes *scales,
                   enum commit_outcome *outcome, struct failure *failure)
 {
     struct commit commit = {.db = db,
                             .put = put,
                             .codes = codes,
+                            .scales = scales,
                             .next = next,
                             .asked_attempt = put->asked_attempt};
     struct codes_layout layout;
@@ -155,10 +165,13 @@ int commit_report(struct db *db, const struct kernels *kernels, struct counters 
     if (commit_find_layer(&commit, outcome, failure) ||
         (*outcome == COMMIT_NEW && commit_find_report(&commit, outcome, failure)))
         return -1;
-    if (*outcome == COMMIT_NEW && check_codes(put, codes, &layout))
+    if (*outcome == COMMIT_NEW && check_codes(&commit, &layout))
         *outcome = COMMIT_REFUSED;
     if (*outcome != COMMIT_NEW)
-        return codes_delete(db, codes->upload, failure);
+        return codes_delete(db, codes->upload, failure) ||
+                       codes_delete(db, scales->upload, failure)
+                   ? -1
+                   : 0;
     forget_flips(put->report);
     if (commit_find_before(&commit, failure) ||
         commit_codes(&commit, kernels, &layout, failure))

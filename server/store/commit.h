@@ -14,7 +14,7 @@ struct kernels;
  * nothing but codes has been written.
  * -1 with another status: storage failed; roll back. */
 int commit_report(struct db *db, const struct kernels *kernels, struct counters *next,
-                  struct store_put *put, struct codes *codes,
+                  struct store_put *put, struct codes *codes, struct codes *scales,
                   enum commit_outcome *outcome, struct failure *failure);
 
 #endif

@@ -29,7 +29,7 @@ struct before {
 struct commit {
     struct db *db;
     struct store_put *put;
-    struct codes *codes;
+    struct codes *codes, *scales;
     struct counters *next;
     uint8_t question[QUESTION_BYTES];
     uint32_t asked_attempt; /* of the put; 0: the newest */

@@ -123,10 +123,11 @@ int commit_codes(struct commit *commit, const struct kernels *kernels,
 {
     struct codes *codes = commit->codes;
 
-    if (!is_newest(commit))
-        return codes_delete(commit->db, codes->upload, failure);
-    if (codes_flush(codes, commit->db, &commit->next->upload, failure))
+    if (codes_flush(codes, commit->db, &commit->next->upload, failure) ||
+        codes_flush(commit->scales, commit->db, &commit->next->upload, failure))
         return -1;
+    if (!is_newest(commit))
+        return 0;
     if (codes->upload != 0 && comparable(commit))
         return count_flips(commit, kernels, layout, failure);
     if (codes_check(commit->db, commit->layer.upload, failure))

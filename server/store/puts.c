@@ -135,7 +135,9 @@ static size_t report_pending(struct store *store, struct store_upload *upload)
     return pending;
 }
 
-size_t store_codes(struct store_put *put, const void *bytes, size_t count)
+/* Queues a copy of the bytes. */
+static size_t queue_bytes(struct store_put *put, enum command_kind kind,
+                          const void *bytes, size_t count)
 {
     struct store *store = put->store;
     struct store_upload *upload = put->upload;
@@ -144,7 +146,7 @@ size_t store_codes(struct store_put *put, const void *bytes, size_t count)
 
     if (command) {
         memcpy(command + 1, bytes, count);
-        *command = (struct command){.kind = COMMAND_CODES,
+        *command = (struct command){.kind = kind,
                                     .upload = upload,
                                     .bytes = (const uint8_t *)(command + 1),
                                     .count = count};
@@ -160,6 +162,16 @@ size_t store_codes(struct store_put *put, const void *bytes, size_t count)
     pending = report_pending(store, upload);
     pthread_mutex_unlock(&store->mutex);
     return pending;
+}
+
+size_t store_codes(struct store_put *put, const void *bytes, size_t count)
+{
+    return queue_bytes(put, COMMAND_CODES, bytes, count);
+}
+
+size_t store_scales(struct store_put *put, const float *scales, size_t count)
+{
+    return queue_bytes(put, COMMAND_SCALES, scales, count * sizeof(*scales));
 }
 
 static void queue_end(struct store_put *put, enum command_kind kind)

@@ -7,7 +7,8 @@
  * replace SQLite. Results return to the loop through the mailbox.
  *
  * A put:  begin -> codes()* -> commit -> done()     or   begin -> codes()* -> abort
- * Only the newest step of each layer keeps its codes. They serve to count flips. */
+ * The newest step of each layer keeps its codes, others within a bound. They serve to count
+ * flips and to compare. */
 #ifndef STORE_H
 #define STORE_H
 
@@ -123,6 +124,10 @@ int store_begin(struct store_put *put, struct store *store, struct failure *fail
  * */
 enum { STORE_CODES_PENDING_MAX = 4 << 20 };
 size_t store_codes(struct store_put *put, const void *bytes, size_t count);
+
+/* The same for the f32 scales, one per group in order. All of them or none. Without them the
+ * report cannot be compared with one whose digest differs. */
+size_t store_scales(struct store_put *put, const float *scales, size_t count);
 
 /* `drained` is called on the loop when the waiting bytes fall below half of the bound,
  * once each time that they were above it. Not called after commit or abort. May be
@@ -261,6 +266,25 @@ int store_read_since(struct store_reader *reader, const char *run, uint64_t sequ
                      bool (*visit)(void *arg, uint64_t sequence,
                                    const struct trit_report *report),
                      void *arg, struct failure *failure);
+
+/* What differs between the ternary tensors of two reports. */
+struct store_difference {
+    bool equal; /* equal digests */
+    uint64_t elements;
+    uint64_t codes_differing;
+    double scale_ratio_max; /* of b/a and a/b, over groups whose scales are above 0; 1:
+                               none differ */
+    bool has_first_group;
+    uint64_t first_group; /* whose codes or scale differ */
+};
+
+/* Compares two reports. If their digests differ, it needs their codes and scales.
+ * NOT_FOUND names what is missing. INVALID_ARGUMENT: other shapes or group sizes.
+ * FAILED_PRECONDITION: codes or scales are not kept; the message names --codes-max.
+ * DATA_LOSS. */
+int store_compare(struct store_reader *reader, const struct store_get *a,
+                  const struct store_get *b, struct store_difference *difference,
+                  struct failure *failure);
 
 /* The sequence of the newest report; 0: there was none. */
 int store_read_sequence(struct store_reader *reader, uint64_t *sequence,

@@ -134,7 +134,7 @@ static void run_batch(struct store *store, struct list *batch)
         enum command_kind kind = command->kind;
 
         writer_execute(&store->writer, command);
-        if (kind == COMMAND_CODES)
+        if (kind == COMMAND_CODES || kind == COMMAND_SCALES)
             release_pending(store, command);
     }
     writer_end(&store->writer, &finished, &result);

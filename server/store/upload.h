@@ -11,13 +11,13 @@
 
 /* What the loop asks of the writer. The writer executes commands in the order in which
  * they were queued. */
-enum command_kind { COMMAND_CODES, COMMAND_COMMIT, COMMAND_ABORT };
+enum command_kind { COMMAND_CODES, COMMAND_SCALES, COMMAND_COMMIT, COMMAND_ABORT };
 struct command {
     struct list link;
     enum command_kind kind;
     struct store_upload *upload;
-    const uint8_t *bytes; /* CODES: they follow the struct in its allocation */
-    size_t count;         /* CODES: of bytes. COMMIT: bytes lost for lack of memory */
+    const uint8_t *bytes; /* CODES, SCALES: they follow the struct in its allocation */
+    size_t count; /* CODES, SCALES: of bytes. COMMIT: bytes lost for lack of memory */
 };
 
 /* The put, on the loop.
@@ -64,9 +64,10 @@ struct store_upload {
     /* the writer's */
     enum upload_state state;
     struct failure cause; /* why it is BROKEN */
-    struct codes codes;
-    struct codes before; /* `codes` when its commit began, to be able to repeat it */
-    bool repeatable;     /* `before` is valid, and its buffer holds all bytes */
+    struct codes codes, scales;
+    /* Both when the commit began, to be able to repeat it. */
+    struct codes codes_before, scales_before;
+    bool repeatable;     /* they are valid, and their buffers hold all bytes */
     struct list touched; /* in the writer's list while the transaction has its rows */
 };
 

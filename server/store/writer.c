@@ -67,6 +67,12 @@ static void remember_orphan(struct writer *writer, int64_t upload)
         writer->orphans[writer->orphan_count++] = upload;
 }
 
+static void remember_orphans(struct writer *writer, const struct store_upload *upload)
+{
+    remember_orphan(writer, upload->codes.upload);
+    remember_orphan(writer, upload->scales.upload);
+}
+
 /* Each in its own transaction. If a full disk refuses, they stay for the next batch; if
  * their rows are damaged, for the next start. */
 static void remove_orphans(struct writer *writer)
@@ -143,8 +149,9 @@ static void set_failure(struct writer *writer, struct store_upload *upload)
 
 static void free_buffer(struct writer *writer, struct store_upload *upload)
 {
-    writer->buffered -= upload->codes.count;
+    writer->buffered -= upload->codes.count + upload->scales.count;
     codes_free_buffer(&upload->codes);
+    codes_free_buffer(&upload->scales);
 }
 
 /* COMMITs the open transaction and gives its puts their results. */
@@ -169,8 +176,9 @@ static void end_transaction(struct writer *writer)
         struct command *command = LIST_OWNER(link, struct command, link);
 
         codes_free_buffer(&command->upload->codes);
+        codes_free_buffer(&command->upload->scales);
         if (writer->state == BATCH_FAILED)
-            remember_orphan(writer, command->upload->codes.upload);
+            remember_orphans(writer, command->upload);
         if (command->kind == COMMAND_COMMIT)
             set_failure(writer, command->upload);
         list_push(&writer->finished, link);
@@ -199,7 +207,7 @@ static void refuse(struct writer *writer, struct store_upload *upload,
     fail(&put->failure, failure->status, NULL,
          "%s: not stored: %s; use another run, or restore the data directory", title,
          failure->message);
-    remember_orphan(writer, upload->codes.upload);
+    remember_orphans(writer, upload);
 }
 
 /* The rollback lost codes of this upload. */
@@ -236,12 +244,13 @@ static void start_over(struct writer *writer)
         struct store_upload *upload = command->upload;
 
         if (command->kind == COMMAND_ABORT || upload->state == UPLOAD_BROKEN) {
-            remember_orphan(writer, upload->codes.upload);
+            remember_orphans(writer, upload);
         } else if (!upload->repeatable) {
             break_by_rollback(upload);
-            remember_orphan(writer, upload->codes.upload);
+            remember_orphans(writer, upload);
         } else {
-            upload->codes = upload->before;
+            upload->codes = upload->codes_before;
+            upload->scales = upload->scales_before;
             upload->put->failure = (struct failure){0};
             upload->put->existed = false;
             if (need_transaction(writer) == 0)
@@ -270,16 +279,16 @@ static int recover(struct writer *writer, const struct failure *failure)
 /* ---- commands ---------------------------------------------------------------- */
 
 /* Writes the buffer. On failure the upload is broken, and perhaps the batch failed. */
-static void flush(struct writer *writer, struct store_upload *upload)
+static void flush(struct writer *writer, struct store_upload *upload, struct codes *codes)
 {
-    size_t count = upload->codes.count;
+    size_t count = codes->count;
     struct failure failure = {0};
 
     if (need_transaction(writer)) {
         break_upload(upload, &writer->failure);
         return;
     }
-    if (codes_flush(&upload->codes, &writer->db, &writer->next.upload, &failure)) {
+    if (codes_flush(codes, &writer->db, &writer->next.upload, &failure)) {
         recover(writer, &failure);
         break_upload(upload, &failure);
         return;
@@ -300,20 +309,22 @@ static void break_for_memory(struct store_upload *upload)
 static void take_codes(struct writer *writer, struct command *command)
 {
     struct store_upload *upload = command->upload;
+    struct codes *codes =
+        command->kind == COMMAND_SCALES ? &upload->scales : &upload->codes;
     const uint8_t *bytes = command->bytes;
     size_t left = command->count;
 
     while (left > 0 && upload->state == UPLOAD_SOUND) {
-        size_t taken = codes_take(&upload->codes, bytes, left);
+        size_t taken = codes_take(codes, bytes, left);
 
         writer->buffered += taken;
         bytes += taken;
         left -= taken;
         if (taken == 0)
             break_for_memory(upload);
-        else if (upload->codes.count == CODES_CHUNK_BYTES ||
+        else if (codes->count == CODES_CHUNK_BYTES ||
                  writer->buffered > CODES_BUFFERED_BYTES_MAX)
-            flush(writer, upload);
+            flush(writer, upload, codes);
     }
     if (upload->state == UPLOAD_BROKEN)
         free_buffer(writer, upload);
@@ -325,8 +336,10 @@ static void discard(struct writer *writer, struct store_upload *upload)
     struct failure failure = {0};
 
     free_buffer(writer, upload);
-    if (upload->codes.upload != 0 && need_transaction(writer) == 0 &&
-        codes_delete(&writer->db, upload->codes.upload, &failure))
+    if ((upload->codes.upload != 0 || upload->scales.upload != 0) &&
+        need_transaction(writer) == 0 &&
+        (codes_delete(&writer->db, upload->codes.upload, &failure) ||
+         codes_delete(&writer->db, upload->scales.upload, &failure)))
         recover(writer, &failure);
 }
 
@@ -337,7 +350,7 @@ static void write_report(struct writer *writer, struct store_upload *upload)
     enum commit_outcome outcome = COMMIT_REFUSED;
 
     if (commit_report(&writer->db, writer->kernels, &writer->next, upload->put,
-                      &upload->codes, &outcome, &failure)) {
+                      &upload->codes, &upload->scales, &outcome, &failure)) {
         if (failure.status == TRIT_DATA_LOSS)
             refuse(writer, upload, &failure);
         recover(writer, &failure);
@@ -350,7 +363,7 @@ static void write_report(struct writer *writer, struct store_upload *upload)
 
 static void take_commit(struct writer *writer, struct store_upload *upload)
 {
-    size_t count = upload->codes.count;
+    size_t count = upload->codes.count + upload->scales.count;
 
     if (upload->end.count > 0 && upload->state == UPLOAD_SOUND)
         break_for_memory(upload);
@@ -359,20 +372,24 @@ static void take_commit(struct writer *writer, struct store_upload *upload)
         return;
     }
     writer->buffered -= count;
-    upload->before = upload->codes;
+    upload->codes_before = upload->codes;
+    upload->scales_before = upload->scales;
     upload->repeatable =
         list_empty(&upload->touched) && writer->kept + count <= WRITER_KEPT_BYTES_MAX;
     write_report(writer, upload);
-    if (upload->repeatable)
+    if (upload->repeatable) {
         writer->kept += count;
-    else
+    } else {
         codes_free_buffer(&upload->codes);
+        codes_free_buffer(&upload->scales);
+    }
 }
 
 void writer_execute(struct writer *writer, struct command *command)
 {
     switch (command->kind) {
     case COMMAND_CODES:
+    case COMMAND_SCALES:
         take_codes(writer, command);
         if (writer->careful)
             end_transaction(writer);

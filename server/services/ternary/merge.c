@@ -55,21 +55,14 @@ void merge_fini(struct merge *merge)
     hash_drop(&merge->inexact_hash);
 }
 
-/* Hashes the scales as a reader of the output finds them. */
 static void hash_scales(struct merge *merge, const struct task *task,
                         const struct tile *tile)
 {
     float held[256];
+    size_t count;
 
-    for (uint64_t group = 0; group < tile->span.groups;) {
-        size_t count = 0;
-
-        while (count < 256 && group < tile->span.groups) {
-            float scale = tile->scales[group++];
-
-            held[count++] =
-                task->op == TASK_TERNARIZE ? scale_as_held(task, scale) : scale;
-        }
+    for (uint64_t group = 0; group < tile->span.groups; group += count) {
+        count = tile_scales_held(tile, task, group, held, 256);
         gnutls_hash(merge->scales_hash, held, count * sizeof(held[0]));
     }
 }

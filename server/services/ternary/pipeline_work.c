@@ -2,6 +2,7 @@
 #include "services/admission.h"
 #include "services/ternary/pipeline_impl.h"
 #include "services/ternary/tile_compute.h"
+#include "services/ternary/tile_exact.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -187,6 +188,22 @@ static bool has_report(const struct pipeline *pipeline)
            pipeline->task.op == TASK_PACK;
 }
 
+/* Gives codes and scales to the store, if the report is to be filed. */
+static void store_tile(struct pipeline *pipeline, const struct tile *tile)
+{
+    float held[1024];
+    size_t count;
+
+    if (pipeline->report_write.state != REPORT_WRITE_OPEN)
+        return;
+    report_write_codes(&pipeline->report_write, tile->codes,
+                       (size_t)tile->span.code_bytes);
+    for (uint64_t group = 0; group < tile->span.groups; group += count) {
+        count = tile_scales_held(tile, &pipeline->task, group, held, 1024);
+        report_write_scales(&pipeline->report_write, held, count);
+    }
+}
+
 /* The next tile, which is computed and merged. */
 static int take_next(struct pipeline *pipeline, struct tile *tile)
 {
@@ -203,8 +220,7 @@ static int take_next(struct pipeline *pipeline, struct tile *tile)
     }
     pipeline->non_finite |= tile->counts.non_finite > 0;
     if (tile->codes)
-        report_write_codes(&pipeline->report_write, tile->codes,
-                           (size_t)tile->span.code_bytes);
+        store_tile(pipeline, tile);
     tile_trim(tile, &pipeline->task, services_of(pipeline->call)->config.blocks);
     if (!pipeline->task.plan.spec.has_out || pipeline->non_finite)
         pipeline_recycle(pipeline, tile);

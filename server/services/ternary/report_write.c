@@ -220,17 +220,34 @@ int report_write_open(struct report_write *report_write, struct call *call)
     return 0;
 }
 
-void report_write_codes(struct report_write *report_write, const void *bytes,
-                        size_t count)
+/* The store has so many bytes that wait. */
+static void check_pending(struct report_write *report_write, size_t pending)
 {
-    if (report_write->state != REPORT_WRITE_OPEN || report_write->without_codes)
-        return;
-    if (store_codes(&report_write->put, bytes, count) <= STORE_CODES_PENDING_MAX)
+    if (pending <= STORE_CODES_PENDING_MAX)
         return;
     if (report_write->best_effort)
         drop_codes(report_write);
     else
         call_throttle(report_write->call, THROTTLE_STORE, true);
+}
+
+static bool takes_codes(const struct report_write *report_write)
+{
+    return report_write->state == REPORT_WRITE_OPEN && !report_write->without_codes;
+}
+
+void report_write_codes(struct report_write *report_write, const void *bytes,
+                        size_t count)
+{
+    if (takes_codes(report_write))
+        check_pending(report_write, store_codes(&report_write->put, bytes, count));
+}
+
+void report_write_scales(struct report_write *report_write, const float *scales,
+                         size_t count)
+{
+    if (takes_codes(report_write))
+        check_pending(report_write, store_scales(&report_write->put, scales, count));
 }
 
 static void done(struct store_put *put)

@@ -66,6 +66,10 @@ int report_write_open(struct report_write *report_write, struct call *call);
 void report_write_codes(struct report_write *report_write, const void *bytes,
                         size_t count);
 
+/* The same for the scales of its groups. */
+void report_write_scales(struct report_write *report_write, const float *scales,
+                         size_t count);
+
 /* Files the call's report, unless the write is CLOSED. `written` is called on the loop,
  * perhaps before this returns, unless the call has ended by then. The report then says
  * whether it is stored; put.failure says why a DURABLE one is not. */

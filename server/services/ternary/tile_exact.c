@@ -28,6 +28,19 @@ float scale_as_held(const struct task *task, float scale)
     return f32_rounded_to(held_type(task), scale);
 }
 
+size_t tile_scales_held(const struct tile *tile, const struct task *task, uint64_t group,
+                        float *held, size_t max)
+{
+    size_t count = 0;
+
+    for (; count < max && group < tile->span.groups; group++) {
+        float scale = tile->scales[group];
+
+        held[count++] = task->op == TASK_TERNARIZE ? scale_as_held(task, scale) : scale;
+    }
+    return count;
+}
+
 /* The group has a latent other than 0, but f32 rounds its mean magnitude to 0. Known
  * only where the tile has sums. */
 static bool mean_lost(const struct tile *tile, uint64_t group)

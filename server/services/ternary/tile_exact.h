@@ -10,6 +10,11 @@
  * dense tensor, to f16 where the encoding has f16 scales. */
 float scale_as_held(const struct task *task, float scale);
 
+/* Copies scales of a tile, from `group` on, as a reader of the output finds them: at most
+ * `max`. Returns how many. */
+size_t tile_scales_held(const struct tile *tile, const struct task *task, uint64_t group,
+                        float *held, size_t max);
+
 /* For a ternarization. Finds the groups whose scale the output stores as 0 or infinity,
  * and counts them as lost.
  * - In a dense output such a group is stored as zeros, so its codes, counts and sums
