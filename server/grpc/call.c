@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "grpc/call.h"
 
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/account.h"
 #include "base/clock.h"
+#include "base/number.h"
 #include "grpc/trailers.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -20,6 +23,13 @@ static const struct state_row rows[CALL_STATES] = {
 const struct states call_states = STATES("call", rows);
 
 /* ---- the end of a call --------------------------------------------------- */
+
+size_t call_bytes(const struct method *method)
+{
+    const size_t bytes = (size_t)align_up(sizeof(struct call), alignof(max_align_t));
+
+    return method ? bytes + method->state_bytes : bytes;
+}
 
 void call_free_if_done(struct call *call)
 {
@@ -36,8 +46,7 @@ void call_free_if_done(struct call *call)
     inflater_destroy(call->inflater);
     metadata_free(call->account, call->metadata);
     list_remove(&call->link);
-    account_free(call->account, call->method_state);
-    account_free(call->account, call);
+    spares_put(&grpc->spares, call->account, call, call_bytes(call->method));
     metric_down(grpc->config.metrics, M_STREAMS);
     metric_call_end(grpc->config.metrics, method_id);
     grpc_observe(grpc);

@@ -166,6 +166,10 @@ void call_log_end(struct call *call);
 /* Lets `resume` fire in the loop's next turn. */
 void call_resume_soon(struct call *call);
 
+/* The memory of a call: it begins with the struct, and behind that, after call_bytes(NULL),
+ * stands the method's state. */
+size_t call_bytes(const struct method *method);
+
 /* Frees a CLOSED call that nothing holds. */
 void call_free_if_done(struct call *call);
 

@@ -32,6 +32,8 @@ void grpc_on_idle(struct grpc *grpc, void (*idle)(void *arg), void *arg)
 
 void grpc_destroy(struct grpc *grpc)
 {
+    if (grpc)
+        spares_fini(&grpc->spares);
     free(grpc);
 }
 

@@ -5,11 +5,13 @@
 
 #include "base/list.h"
 #include "grpc/grpc.h"
+#include "grpc/spares.h"
 
 struct grpc {
     struct grpc_config config;
     struct list calls;
     size_t call_count;
+    struct spares spares;
     bool draining;
     void (*idle)(void *arg);
     void *idle_arg;

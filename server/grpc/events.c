@@ -195,28 +195,24 @@ static void reject_http(struct grpc *grpc, struct h2_stream *stream,
 }
 
 static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
-                                const struct method *method, size_t method_id)
+                                const struct asked *asked)
 {
+    const struct method *method = asked->method;
     const struct peer *peer = h2_stream_peer(stream);
     struct account *account = peer ? peer->account : NULL;
-    struct call *call = account_calloc(account, 1, sizeof(*call));
+    struct call *call = spares_get(&grpc->spares, account, call_bytes(method));
 
     if (!call)
         return NULL;
-    call->method_state =
-        account_calloc(account, 1, method->state_bytes ? method->state_bytes : 1);
-    if (!call->method_state) {
-        account_free(account, call);
-        return NULL;
-    }
+    call->method_state = (uint8_t *)call + call_bytes(NULL);
     call->account = account;
     call->grpc = grpc;
     call->config = &grpc->config;
     call->service = grpc->config.service;
     call->stream = stream;
     call->method = method;
-    call->method_id = method_id;
-    call->started_ns = call->active_ns = call->rate.begin_ns = clock_monotonic_ns();
+    call->method_id = asked->method_id;
+    call->started_ns = call->active_ns = call->rate.begin_ns = asked->started_ns;
     timer_init(&call->timer, timer_fired);
     timer_init(&call->resume, resume_fired);
     deframer_init(&call->deframer);
@@ -224,7 +220,7 @@ static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
     grpc->call_count++;
     h2_stream_set_user(stream, call);
     metric_up(grpc->config.metrics, M_STREAMS);
-    metric_call_begin(grpc->config.metrics, method_id);
+    metric_call_begin(grpc->config.metrics, asked->method_id);
     grpc_observe(grpc);
     return call;
 }
@@ -321,7 +317,7 @@ static void request(void *owner, struct h2_stream *stream, const struct h2_heade
         return;
     }
     if (check_request(&grpc->config, &asked, h2_stream_peer(stream), &failure) == 0) {
-        call = call_create(grpc, stream, asked.method, asked.method_id);
+        call = call_create(grpc, stream, &asked);
         if (!call)
             no_memory(&grpc->config, &failure);
     }
