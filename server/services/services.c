@@ -22,6 +22,7 @@
     X(verify_stream, VERIFY)                                                             \
     X(reports_get, READ)                                                                 \
     X(reports_list, READ)                                                                \
+    X(reports_compare, READ)                                                             \
     X(reports_rewind, ADMIN)                                                             \
     X(reports_fork, ADMIN)                                                               \
     X(reports_delete, ADMIN)                                                             \

@@ -70,7 +70,8 @@ def test_rewind_starts_the_next_attempt(daemon, filed, values):
     old = get(daemon, filed, 30, attempt=1)
     assert old.superseded and old.attempt == 1
     again = file(daemon, -values, filed, 30)
-    assert again.attempt == 2
+    assert again.attempt == 2 and again.previous_step == 20
+    assert again.flips == again.elements - again.zeros
     assert steps(daemon, filed) == [("up", 10, 1), ("up", 20, 1), ("up", 30, 2)]
     assert get(daemon, filed, 30).digest == again.digest
     assert get(daemon, filed, 30, attempt=1) == old
@@ -78,7 +79,7 @@ def test_rewind_starts_the_next_attempt(daemon, filed, values):
 
 def test_an_attempt_can_be_started_by_a_report(daemon, filed, values):
     report = file(daemon, values, filed, 20, attempt=2)
-    assert report.attempt == 2
+    assert report.attempt == 2 and report.previous_step == 10
     refused(lambda: file(daemon, values, filed, 40, attempt=1),
             grpc.StatusCode.FAILED_PRECONDITION, "attempt")
     refused(lambda: file(daemon, values, filed, 40, attempt=9), INVALID, "attempt")
@@ -115,6 +116,8 @@ def test_fork_copies_the_reports_up_to_a_step(daemon, filed, values):
     assert steps(daemon, new) == [("up", 10, 1), ("up", 20, 1)]
     assert get(daemon, new, 20).digest == get(daemon, filed, 20).digest
     assert steps(daemon, filed)[-1] == ("up", 30, 1)
+    report = file(daemon, -values, new, 25)
+    assert report.previous_step == 20 and report.flips == report.elements - report.zeros
     refused(lambda: fork(daemon, filed, 20, new), EXISTS, new)
 
 

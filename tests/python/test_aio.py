@@ -136,6 +136,7 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
         yield "reports.get", reports.get("loop", "l")
         yield "reports.list", reports.list("loop")
         yield "reports.latest", reports.latest("loop")
+        yield "reports.compare", reports.compare(("loop", "l", 1), ("loop", "l", 1))
         yield "reports.rewind", reports.rewind("loop", 1)
         yield "reports.fork", reports.fork("loop", 1, "loop fork")
         yield "reports.delete", reports.delete("loop fork")

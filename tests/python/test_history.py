@@ -63,6 +63,27 @@ def test_fork_and_delete(client, filed):
     assert len(steps(client, filed)) == 3
 
 
+def test_compare(client, run, weights):
+    changed = weights.copy()
+    changed[3] *= 2
+    changed[5, 128:] *= -1
+    made = [
+        client.project(w, encoding="int8", layer=(run, "fc", step))
+        for step, w in enumerate((weights, changed))
+    ]
+    a, b = trit.ReportKey(run, "fc", 0), trit.ReportKey(run, "fc", 1)
+    found = client.reports.compare(a, b)
+    assert not found.equal and found.elements == weights.size
+    assert found.codes_differing == int((made[0].data != made[1].data).sum())
+    assert found.scale_ratio_max == 2 and found.first_group == 6
+    assert client.reports.compare(a[:3], a) == trit.Comparison(True, weights.size, 0, 1.0, None)
+    with pytest.raises(trit.NotFound):
+        client.reports.compare(a, b._replace(step=7))
+    for bad in ((run, "fc"), "fc", (run, "fc", 0, 0, 0, 0)):
+        with pytest.raises(trit.InvalidType, match="b"):
+            client.reports.compare(a, bad)
+
+
 def test_best_effort(client, filed, weights):
     """A report that the store refuses does not fail the call."""
     with pytest.raises(trit.AlreadyExists):

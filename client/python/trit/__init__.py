@@ -43,7 +43,7 @@ from .errors import (
     Unknown,
 )
 from .layers import ForwardResult, Gradients, HeldLayer, LayerSpec
-from .reports import Finding, HealthReason, Report, Shard
+from .reports import Comparison, Finding, HealthReason, Report, ReportKey, Shard
 from .types import (
     Activations,
     DType,
@@ -69,6 +69,7 @@ __all__ = [
     "Cancelled",
     "CheckpointInfo",
     "Client",
+    "Comparison",
     "DType",
     "DataLoss",
     "DeadlineExceeded",
@@ -97,6 +98,7 @@ __all__ = [
     "Projection",
     "Report",
     "ReportDetail",
+    "ReportKey",
     "ResourceExhausted",
     "Shard",
     "Unauthenticated",

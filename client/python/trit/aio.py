@@ -111,6 +111,7 @@ class Reports(_Twin):
     get = _awaited(_reports.Reports.get)
     list = _awaited(_reports.Reports.list)
     latest = _awaited(_reports.Reports.latest)
+    compare = _awaited(_reports.Reports.compare)
     rewind = _awaited(_reports.Reports.rewind)
     fork = _awaited(_reports.Reports.fork)
     delete = _awaited(_reports.Reports.delete)

@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Literal, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Literal, NamedTuple, Optional, Tuple, Union
 
-from ._arguments import c_text, flag, unsigned
+from ._arguments import c_text, flag, unsigned, wrong_type
 from ._call import Call
 from ._handle import Handle
 from ._native import ffi, lib, new
 from ._visit import Visit, on_report
 
 __all__ = [
+    "Comparison",
     "Finding",
     "Health",
     "HealthReason",
     "Report",
+    "ReportKey",
     "Reports",
     "Severity",
     "Shard",
@@ -118,6 +120,55 @@ class HealthReason:
     value: float
     threshold: float
     text: str
+
+
+class ReportKey(NamedTuple):
+    """Names one stored report; a tuple of its first members does, too.
+
+    Attributes:
+        run: Name of the run.
+        layer: Name of the layer.
+        step: Training step.
+        attempt: Attempt of the run; 0 for the newest, with what it resumed from.
+        replica: Which copy of the layer.
+
+    Example:
+        >>> trit.ReportKey("run-7", "fc", 20, replica=1).attempt
+        0
+    """
+
+    run: str
+    layer: str
+    step: int
+    attempt: int = 0
+    replica: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What differs between the ternary tensors of two reports.
+
+    Attributes:
+        equal: Whether the digests are equal.
+        elements: Number of elements.
+        codes_differing: Number of elements whose ternary value differs.
+        scale_ratio_max: The largest ratio of two scales of a group, larger by smaller; 1
+            where all are equal.
+        first_group: Flat index of the first group whose codes or scale differ, or None.
+
+    Example:
+        >>> for replica in (0, 1):
+        ...     projection = client.project(weights, layer=("ranks", "fc", 20), replica=replica)
+        >>> key = trit.ReportKey("ranks", "fc", 20)
+        >>> client.reports.compare(key, key._replace(replica=1)).equal
+        True
+    """
+
+    equal: bool
+    elements: int
+    codes_differing: int
+    scale_ratio_max: float
+    first_group: Optional[int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -370,6 +421,28 @@ def report_of(c: Any) -> Report:
     )
 
 
+AnyReportKey = Union[ReportKey, Tuple[str, str, int]]
+
+
+def _ref_of(key: AnyReportKey, field: str) -> Tuple[Any, Any]:
+    """A struct trit_layer_ref, and what must outlive it."""
+    if not isinstance(key, (tuple, list)) or not 3 <= len(key) <= 5:
+        raise wrong_type(field, "a trit.ReportKey or a tuple (run, layer, step)", key)
+    run, layer, step, attempt, replica = ReportKey(*key)
+    names = c_text(run, f"{field}.run"), c_text(layer, f"{field}.layer")
+    ref = new(
+        "struct trit_layer_ref *",
+        {
+            "run": names[0],
+            "layer": names[1],
+            "step": unsigned(step, 2**63, f"{field}.step"),
+            "attempt": unsigned(attempt, 2**32, f"{field}.attempt"),
+            "replica": unsigned(replica, 2**32, f"{field}.replica"),
+        },
+    )
+    return ref, names
+
+
 # ---- the stored reports ------------------------------------------------------------------
 
 
@@ -531,6 +604,49 @@ class Reports:
         """
         return self.list(
             run, layer, latest_only=True, attempt=attempt, replica=replica, timeout=timeout
+        )
+
+    def compare(
+        self, a: AnyReportKey, b: AnyReportKey, *, timeout: Optional[float] = None
+    ) -> Comparison:
+        """Compares the ternary tensors of two stored reports.
+
+        Args:
+            a: (run, layer, step), or also attempt and replica: a `ReportKey`.
+            b: The same.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            What differs.
+
+        Raises:
+            NotFound: There is no such report.
+            FailedPrecondition: The daemon no longer has the codes of one.
+            InvalidArgument: The tensors have other shapes or group sizes.
+
+        Example:
+            >>> for step, sign in ((0, 1), (1, -1)):
+            ...     projection = client.project(sign * weights, layer=("signs", "fc", step))
+            >>> found = client.reports.compare(("signs", "fc", 0), ("signs", "fc", 1))
+            >>> found.equal, found.codes_differing == found.elements, found.scale_ratio_max
+            (False, False, 1.0)
+        """
+        call, found = Call(timeout), new("struct trit_comparison *")
+        options = new("struct trit_call_options *")
+        call.fill(options)
+        left, right = _ref_of(a, "a"), _ref_of(b, "b")
+        with self._handle as client:
+            call.check(
+                lib.trit_reports_compare(
+                    client, left[0], right[0], options, found, call.error
+                )
+            )
+        return Comparison(
+            bool(found.equal),
+            found.elements,
+            found.codes_differing,
+            found.scale_ratio_max,
+            found.first_group if found.has_first_group else None,
         )
 
     # ---- what changes a run --------------------------------------------------------------
