@@ -141,11 +141,11 @@ const struct command cmd_reports_compare = {
     .arguments = "RUN/LAYER@STEP RUN/LAYER@STEP...",
     .summary = "compare the ternary weights of reports with those of the first",
     .details =
-        "Prints how many codes differ and the largest ratio of two scales. Exit code 0\n"
-        "where all are equal, 1 where one differs. Behind STEP may stand :ATTEMPT or\n"
-        ":ATTEMPT:REPLICA. RUN ends at the first /; write %2F for a / in it, %25 for a %.\n"
-        "The daemon keeps the codes of old steps only for some time; see\n"
-        "docs/operations.md.",
+        "Prints how many codes differ and the largest ratio of two scales. The exit code\n"
+        "is 0 if all are equal, and 1 if one differs. STEP can be followed by :ATTEMPT or\n"
+        ":ATTEMPT:REPLICA. RUN ends at the first slash; write %2F for a slash in it, and\n"
+        "%25 for a percent sign.\n"
+        "The daemon keeps the codes of older steps within a bound (tritd --codes-max).",
     .options = REPORTS_OPTIONS,
     .arguments_min = 2,
     .arguments_max = ARGUMENTS_MAX,

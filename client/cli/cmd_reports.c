@@ -155,9 +155,10 @@ static enum exit_code run_reports(const struct options *options)
 }
 
 #define LIST_ARGUMENTS "[RUN [LAYER]] [--step N | --from N --to N] [--latest]"
-#define LIST_DETAILS                                                                      \
-    "Reports are those of the run's newest attempt and of what it resumed from, unless\n" \
-    "--attempt names one. With --latest the layers that do worst come first."
+#define LIST_DETAILS                                                                     \
+    "A run that is rewound has several attempts. Without --attempt the list has the\n"   \
+    "newest one, and the steps before it from which it went on. With --latest the\n"     \
+    "layers in the worst health come first."
 #define LIST_OPTIONS                                                                     \
     (REPORTS_OPTIONS | OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) |                \
      OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_LATEST) |       \

@@ -68,8 +68,8 @@ const struct command cmd_reports_watch = {
     .arguments = "[RUN] [--cursor CURSOR] [--timeout S]",
     .summary = "print each report when it is stored, until it is interrupted",
     .details =
-        "With --json a line is {\"cursor\": ..., \"report\": {...}}. To go on where a\n"
-        "watch ended, give its last cursor.",
+        "With --json each line is {\"cursor\": ..., \"report\": {...}}. Give the last cursor\n"
+        "to go on where an earlier watch ended. It also ends after --timeout seconds.",
     .options = REPORTS_OPTIONS | OPTION_BIT(OPTION_CURSOR),
     .arguments_max = 1,
     .run = run_watch,
