@@ -637,9 +637,7 @@ class Reports:
         left, right = _ref_of(a, "a"), _ref_of(b, "b")
         with self._handle as client:
             call.check(
-                lib.trit_reports_compare(
-                    client, left[0], right[0], options, found, call.error
-                )
+                lib.trit_reports_compare(client, left[0], right[0], options, found, call.error)
             )
         return Comparison(
             bool(found.equal),
