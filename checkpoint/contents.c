@@ -222,7 +222,8 @@ static int find_recorded(struct classifying *c, const struct tensor_entry *entry
         item->kind = CONTENT_KEPT_BY_RECORD;
         return 0;
     }
-    item->terms = c->contents->terms;
+    if (record_terms(c->contents->record, entry->name, &item->terms, c->failure) < 0)
+        return fail_context(c->failure, "%s", entry->name);
     return fit_layer(c, entry, item);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint/decode.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -118,6 +119,23 @@ bool matrix_decode(const struct kernels *kernels, const struct encoded_matrix *m
     return legal;
 }
 
+static float as_held(enum trit_dtype to, float value)
+{
+    return value == value ? f32_rounded_to(to, value) : value;
+}
+
+bool floats_fit(enum trit_dtype from, const void *array, enum trit_dtype to,
+                uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        const float value = float_at(from, array, i);
+
+        if (value == value && as_held(to, value) != value)
+            return false;
+    }
+    return true;
+}
+
 bool floats_convert(enum trit_dtype from, const void *array, enum trit_dtype to,
                     void *out, uint64_t count, uint64_t *bad)
 {
@@ -125,14 +143,11 @@ bool floats_convert(enum trit_dtype from, const void *array, enum trit_dtype to,
         const float value = float_at(from, array, i);
         const uint16_t half = to == TRIT_F16 ? f32_to_f16(value) : f32_to_bf16(value);
 
-        if (out && to == TRIT_F32)
+        if (to == TRIT_F32)
             memcpy((char *)out + 4 * i, &value, sizeof(value));
-        else if (out)
+        else
             memcpy((char *)out + 2 * i, &half, sizeof(half));
-        const float there = to == TRIT_F32   ? value
-                            : to == TRIT_F16 ? f16_to_f32(half)
-                                             : bf16_to_f32(half);
-        if (there != value && (there == there || value == value)) {
+        if (scale_lost(to, fabsf(value))) {
             *bad = i;
             return false;
         }

@@ -27,8 +27,13 @@ bool matrix_decode(const struct kernels *kernels, const struct encoded_matrix *m
 /* Element `index` of an array of F32, F16 or BF16, widened. */
 float float_at(enum trit_dtype dtype, const void *array, uint64_t index);
 
-/* Writes `count` elements of an array of F32, F16 or BF16 as another of these types. False:
- * it does not hold element *bad exactly. `out` NULL: nothing is written. NaN stays NaN. */
+/* Does another of F32, F16 and BF16 hold the elements of an array exactly? NaN stays NaN. */
+bool floats_fit(enum trit_dtype from, const void *array, enum trit_dtype to,
+                uint64_t count);
+
+/* Writes `count` elements of an array of F32, F16 or BF16 as another of these types, rounded
+ * once to nearest even. False: it rounds element *bad, which is finite and not 0, to 0 or
+ * infinity. NaN stays NaN. */
 bool floats_convert(enum trit_dtype from, const void *array, enum trit_dtype to,
                     void *out, uint64_t count, uint64_t *bad);
 

@@ -129,8 +129,14 @@ static int add_layer(struct planning *p, size_t index)
 
 static int keep(struct planning *p, size_t index)
 {
+    const struct record *from = p->plan->contents.record;
+    const char *name = p->input->entries[index].name;
     char text[CONTENT_TEXT_BYTES];
 
+    /* A layer that is neither packed nor unpacked stays one. */
+    if (p->action == PLAN_PACK && from && from->layers && record_names(from, name) &&
+        record_keep(&p->record, from, name, p->failure) < 0)
+        return -1;
     p->plan->items[index].reason =
         keep_text(p->plan, content_text(text, &p->plan->contents, index));
     return table_add(&p->plan->table, &p->input->entries[index], p->failure);

@@ -82,26 +82,37 @@ int record_write(const struct record *record, struct tensor_table *table,
     return result;
 }
 
-static int read_members(struct record *record, const json_t *json,
-                        struct failure *failure)
+static int read_terms(const json_t *json, struct layer_terms *terms,
+                      struct failure *failure)
 {
     const char *encoding = json_string_value(json_object_get(json, "encoding"));
     const char *partial = json_string_value(json_object_get(json, "partial_group"));
     json_int_t group_size = json_integer_value(json_object_get(json, "group_size"));
-    json_t *layers = json_object_get(json, "layers");
+    struct layer_terms read = {.encoding = TRIT_ENCODING_DENSE};
     unsigned partial_group;
 
-    if (!encoding || !encoding_by_name(encoding, &record->terms.encoding))
+    if (!encoding || !encoding_by_name(encoding, &read.encoding))
         return nonsense(failure, "encoding");
-    bool one_scale = group_size_default(record->terms.encoding) == 0;
+    bool one_scale = group_size_default(read.encoding) == 0;
     if (one_scale ? group_size != 0 : group_size < 2 || group_size > GROUP_SIZE_MAX)
         return nonsense(failure, "group_size");
     if (!partial || !enum_by_name(&partial_group_names, partial, &partial_group))
         return nonsense(failure, "partial_group");
+    read.group_size = (uint32_t)group_size;
+    read.partial_group = (enum trit_partial_group)partial_group;
+    *terms = read;
+    return 0;
+}
+
+static int read_members(struct record *record, const json_t *json,
+                        struct failure *failure)
+{
+    json_t *layers = json_object_get(json, "layers");
+
+    if (read_terms(json, &record->terms, failure) < 0)
+        return -1;
     if (!json_is_object(layers))
         return nonsense(failure, "layers");
-    record->terms.group_size = (uint32_t)group_size;
-    record->terms.partial_group = (enum trit_partial_group)partial_group;
     record->layers = json_incref(layers);
     return 0;
 }
@@ -117,15 +128,19 @@ static int read_text(struct record *record, const char *text, struct failure *fa
     return result;
 }
 
+static bool same_terms(const struct layer_terms *a, const struct layer_terms *b)
+{
+    return a->encoding == b->encoding && a->group_size == b->group_size &&
+           a->partial_group == b->partial_group;
+}
+
 /* Adds the layers of another shard's record. */
 static int merge(struct record *record, const struct record *other,
                  struct failure *failure)
 {
     json_t *whole;
 
-    if (other->terms.encoding != record->terms.encoding ||
-        other->terms.group_size != record->terms.group_size ||
-        other->terms.partial_group != record->terms.partial_group)
+    if (!same_terms(&other->terms, &record->terms))
         return nonsense(failure, "that its shards are encoded in different ways");
     whole = json_copy(record->layers);
     if (!whole || json_object_update(whole, other->layers) < 0) {
@@ -219,6 +234,51 @@ int record_find(const struct record *record, const char *name, struct tensor_ent
         return -1;
     }
     return 1;
+}
+
+int record_terms(const struct record *record, const char *name, struct layer_terms *terms,
+                 struct failure *failure)
+{
+    const json_t *note = json_object_get(record->layers, name);
+
+    *terms = record->terms;
+    return json_object_get(note, "encoding") ? read_terms(note, terms, failure) : 0;
+}
+
+/* Members of a note whose terms are not those of the record. */
+static int write_terms(json_t *note, const struct layer_terms *terms)
+{
+    const char *partial = enum_name(&partial_group_names, terms->partial_group);
+
+    return json_object_set_new(note, "encoding",
+                               json_string(encoding_name(terms->encoding))) |
+           json_object_set_new(note, "group_size",
+                               json_integer((json_int_t)terms->group_size)) |
+           json_object_set_new(note, "partial_group", json_string(partial));
+}
+
+int record_keep(struct record *record, const struct record *from, const char *name,
+                struct failure *failure)
+{
+    const json_t *original = json_object_get(from->layers, name);
+    struct layer_terms terms;
+    json_t *note;
+
+    if (record_terms(from, name, &terms, failure) < 0)
+        return -1;
+    note = json_deep_copy(original);
+    if (!json_equal(original, note)) { /* it may lack members when memory runs out */
+        json_decref(note);
+        return no_memory(failure);
+    }
+    json_object_del(note, "encoding");
+    json_object_del(note, "group_size");
+    json_object_del(note, "partial_group");
+    if (!same_terms(&terms, &record->terms) && write_terms(note, &terms) != 0) {
+        json_decref(note);
+        return no_memory(failure);
+    }
+    return json_object_set_new(record->layers, name, note) == 0 ? 0 : no_memory(failure);
 }
 
 size_t record_count(const struct record *record)

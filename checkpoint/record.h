@@ -7,7 +7,9 @@
  *    "version": "0.1.0", "layers": {"fc.weight": {"dtype": "F32",
  *    "shape": [512, 128]}}}
  *
- * group_size is 0 where the encoding has one scale for the tensor. A layer that is not
+ * group_size is 0 where the encoding has one scale for the tensor. A layer that is encoded in
+ * another way than the others, because only they were packed or unpacked, has "encoding",
+ * "group_size" and "partial_group" of its own. A layer that is not
  * stored as [out, in] has "layout": "in_out", "experts_out_in" or "experts_in_out". Each
  * shard of a folder may have a record of its own layers. */
 #ifndef CHECKPOINT_RECORD_H
@@ -34,6 +36,10 @@ void record_fini(struct record *record); /* harmless on a zeroed one */
 int record_add(struct record *record, const struct tensor_entry *entry,
                enum layer_layout layout, struct failure *failure);
 
+/* Adds a layer as the record `from`, which names it, describes it. */
+int record_keep(struct record *record, const struct record *from, const char *name,
+                struct failure *failure);
+
 /* Adds the record to the metadata of a table. */
 int record_write(const struct record *record, struct tensor_table *table,
                  struct failure *failure);
@@ -48,6 +54,10 @@ int record_read(struct record *record, const struct tensor_table *table,
  * the record names the layer, 0 if not, -1 if its entry is malformed. */
 int record_find(const struct record *record, const char *name, struct tensor_entry *dense,
                 enum layer_layout *layout, struct failure *failure);
+
+/* The terms of a layer that the record names. -1 if its entry is malformed. */
+int record_terms(const struct record *record, const char *name, struct layer_terms *terms,
+                 struct failure *failure);
 
 /* Does the record name the layer? */
 bool record_names(const struct record *record, const char *name);

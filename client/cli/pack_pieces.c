@@ -156,12 +156,11 @@ static uint64_t row_rounded(const struct work *work, const float *values)
 {
     const uint64_t columns = work->piece->what.matrices.columns;
     const uint64_t size = work->content->terms.group_size;
-    uint64_t rounded = 0, count, bad;
+    uint64_t rounded = 0, count;
 
     for (uint64_t at = 0; at < columns; at += count) {
         count = size ? u64_min(size, columns - at) : columns;
-        rounded +=
-            !floats_convert(TRIT_F32, values + at, dense_dtype(work), NULL, count, &bad);
+        rounded += !floats_fit(TRIT_F32, values + at, dense_dtype(work), count);
     }
     return rounded;
 }
@@ -195,13 +194,11 @@ static int count_rounded(struct work *work, const struct rows *rows)
 static void count_rounded_scale(struct work *work)
 {
     float scale;
-    uint64_t bad;
 
     if (!work->scales.scales)
         return;
     scale = float_at(work->scales.matrix.scales_dtype, work->scales.scales, 0);
-    work->piece->rounded +=
-        !floats_convert(TRIT_F32, &scale, dense_dtype(work), NULL, 1, &bad);
+    work->piece->rounded += !floats_fit(TRIT_F32, &scale, dense_dtype(work), 1);
 }
 
 static int unpack_rows(struct work *work, const struct rows *rows)
@@ -221,7 +218,7 @@ static int unpack_rows(struct work *work, const struct rows *rows)
     return 0;
 }
 
-/* A dense layer stays as it is, in the type that is asked for. */
+/* A dense layer in the type that is asked for; rounding is counted as for a packed one. */
 static int convert_rows(struct work *work, const struct rows *rows)
 {
     const enum trit_dtype to = dense_dtype(work);
@@ -236,10 +233,10 @@ static int convert_rows(struct work *work, const struct rows *rows)
     result = floats_convert(work->dtype, rows->data, to, data, count, &bad)
                  ? data_put_write(&work->data, 0, data, bytes)
                  : fail(work->failure, TRIT_INVALID_ARGUMENT, NULL,
-                        "%s does not hold element %" PRIu64 " exactly",
+                        "%s rounds element %" PRIu64 " to 0 or infinity; use f32",
                         element_type_of(to)->name, rows->first * columns + bad);
     free(data);
-    return result;
+    return result < 0 || to == TRIT_F32 ? result : count_rounded(work, rows);
 }
 
 static int unpack_piece(struct work *work, struct rows *rows)

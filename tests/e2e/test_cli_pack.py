@@ -210,7 +210,8 @@ def test_blocks_of_256_from_equal_scales(daemon, tmp_path, random):
 
 
 def test_unpack_of_dense_layers(daemon, tmp_path, random):
-    """Layers that are dense already get the type that is asked for, where it holds them."""
+    """Layers that are dense already get the type that is asked for, rounded and counted as those
+    of a packed file; a weight that becomes 0 or infinite is refused."""
     weight = (random.integers(-1, 2, (4, 256)) * np.float32(.1)).astype(np.float16)
     save(tmp_path / "a.safetensors", {"l.weight": weight})
     done = cli(daemon, "unpack", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors")
@@ -218,8 +219,44 @@ def test_unpack_of_dense_layers(daemon, tmp_path, random):
     np.testing.assert_array_equal(load(tmp_path / "b.safetensors")["l.weight"],
                                   weight.astype(np.float32))
     done = cli(daemon, "unpack", tmp_path / "a.safetensors", "-o", tmp_path / "c.safetensors",
-               "--dtype", "bf16")
-    assert done.returncode == 1 and "BF16 does not hold element" in done.stderr
+               "--dtype", "bf16", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["scales_rounded"] == "8"
+    packed, dense = tmp_path / "p.safetensors", tmp_path / "d.safetensors"
+    for words in (("pack", tmp_path / "a.safetensors", "-o", packed, "-e", "int8"),
+                  ("unpack", packed, "-o", dense, "--dtype", "bf16", "--json")):
+        done = cli(daemon, *words)
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["scales_rounded"] == "8"
+    ours, theirs = (load(path)["l.weight"] for path in (tmp_path / "c.safetensors", dense))
+    assert ours.data == theirs.data
+    save(tmp_path / "e.safetensors", {"l.weight": (weight != 0).astype(np.float32) * 1e-9})
+    done = cli(daemon, "unpack", tmp_path / "e.safetensors", "-o", tmp_path / "f.safetensors",
+               "--dtype", "f16")
+    assert done.returncode == 1 and "F16 rounds element" in done.stderr
+    assert not (tmp_path / "f.safetensors").exists()
+
+
+@pytest.mark.parametrize("encoding", ["pq2_0", "int8", "mlx_2bit", "hf_bitnet"])
+def test_layers_that_are_not_unpacked_stay_layers(daemon, tmp_path, random, encoding):
+    """The record of a partial unpack, or pack, says how each layer is encoded."""
+    files = {name: tmp_path / f"{name}.safetensors" for name in ("in", "all", "part", "rest", "int8")}
+    save(files["in"], {f"{name}.weight": (random.standard_normal((8, 256)) * .02).astype(np.float32)
+                       for name in "abc"})
+    for words in (("project", files["in"], "-o", files["all"], "-e", encoding),
+                  ("unpack", files["all"], "-o", files["part"], "--include", "b.*"),
+                  ("unpack", files["part"], "-o", files["rest"]),
+                  ("pack", files["part"], "-o", files["int8"], "-e", "int8", "--exclude", "[ac].*")):
+        done = cli(daemon, *words)
+        assert done.returncode == 0, (words, done.stderr)
+    for name in ("part", "rest", "int8"):
+        done = cli(daemon, "verify", files[name], "--json")
+        assert done.returncode == 0, (name, done.stdout)
+        assert len(json.loads(done.stdout)["layers"]) == 3
+        assert cli(daemon, "diff", files["all"], files[name]).returncode == 0
+    done = cli(daemon, "verify", files["part"], "--against", files["in"])
+    # A dense layer has groups of 128, and its scales are not those of a narrower type.
+    assert done.returncode == (0 if encoding == "int8" else 1), done.stdout
 
 
 @pytest.mark.parametrize("option", ["--include", "--exclude", "--transposed"])

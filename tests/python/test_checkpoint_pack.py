@@ -85,8 +85,9 @@ def test_what_does_not_fit_is_refused(client, tmp_path):
     write(path, {"l.weight": f32(weight)})
     with pytest.raises(trit.InvalidArgument, match=r"l.weight.*group 5"):
         client.checkpoint.pack(path, out, encoding="int8")
-    with pytest.raises(trit.InvalidArgument, match="BF16 does not hold element"):
-        client.checkpoint.unpack(path, out, dtype="bf16")
+    write(path, {"l.weight": f32(weight * 1e-9)})
+    with pytest.raises(trit.InvalidArgument, match="F16 rounds element 0 to 0"):
+        client.checkpoint.unpack(path, out, dtype="f16")
     with pytest.raises(trit.InvalidArgument, match="none of its tensors is a layer"):
         client.checkpoint.pack(path, out, encoding="int8", exclude="*")
     assert not out.exists()
@@ -182,3 +183,26 @@ def test_biases_that_are_not_minus_scales(client, tmp_path):
             encoding="int8",
             from_encoding="mlx_2bit",
         )
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+def test_a_dense_layer_is_rounded_as_by_the_command(daemon, client, tmp_path, dtype):
+    source, ours, theirs = (tmp_path / f"{name}.safetensors" for name in ("a", "ours", "theirs"))
+    weight = np.full((4, 256), 0.1, np.float32)
+    weight[::2] = -0.7
+    write(source, {"l.weight": f32(weight)})
+    client.checkpoint.unpack(source, ours, dtype=dtype)
+    done = command(daemon, "unpack", source, "-o", theirs, "--dtype", dtype)
+    assert done.returncode == 0, done.stderr
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_layers_that_are_not_unpacked_stay_layers(daemon, client, tmp_path):
+    source, part = tmp_path / "a.safetensors", tmp_path / "part.safetensors"
+    weight = np.resize(np.float32([0.5, 0, -0.5]), (8, 256))
+    write(source, {"a.weight": f32(weight), "b.weight": f32(weight)})
+    client.checkpoint.pack(source, tmp_path / "p.safetensors", encoding="pq2_0")
+    client.checkpoint.unpack(tmp_path / "p.safetensors", part, include="b.*")
+    found = client.checkpoint.verify(part)
+    assert found.verdict == "pass" and sorted(found.reports) == ["a.weight", "b.weight"]
+    assert command(daemon, "verify", part).returncode == 0

@@ -184,6 +184,61 @@ CASE(written_without_memory,
     CHECK(n > 20);
 }
 
+/* An output's record, with a layer of its input's record. */
+static int keep(const struct record *input, struct record *output)
+{
+    const struct layer_terms dense = {TRIT_ENCODING_DENSE, 128, TRIT_PARTIAL_PADDED};
+    struct tensor_table table;
+    struct record record;
+    int result = record_init(&record, &dense, NULL);
+
+    table_init(&table);
+    if (result == 0)
+        result = record_keep(&record, input, "l", NULL);
+    if (result == 0)
+        result = record_write(&record, &table, NULL);
+    if (result == 0)
+        result = record_read(output, &table, NULL);
+    table_fini(&table);
+    record_fini(&record);
+    return result;
+}
+
+CASE(keeps_terms, "a layer that is kept from another record has its own terms, or none")
+{
+    const struct layer_terms terms = {TRIT_ENCODING_PQ2_0, 256, TRIT_PARTIAL_EXACT};
+    const struct tensor_entry entry = {
+        .name = "l", .type = element_type_of(TRIT_BF16), .rank = 2, .shape = {4, 256}};
+    struct record input;
+
+    json_set_alloc_funcs(fault_malloc, free);
+    CHECK(record_init(&input, &terms, NULL) == 0);
+    CHECK(record_add(&input, &entry, LAYOUT_IN_OUT, NULL) == 0);
+    for (uint64_t n = 1;; n++) {
+        struct record output = {.layers = NULL};
+        struct layer_terms found;
+        enum layer_layout layout;
+        struct tensor_entry dense;
+
+        fault_arm(FAULT_MEMORY, n, FAULT_ONCE);
+        const int result = keep(&input, &output);
+        const bool hit = fault_disarm();
+        if (result == 0) {
+            CHECK(record_terms(&output, "l", &found, NULL) == 0);
+            CHECK(found.encoding == TRIT_ENCODING_PQ2_0 && found.group_size == 256 &&
+                  found.partial_group == TRIT_PARTIAL_EXACT);
+            CHECK(record_find(&output, "l", &dense, &layout, NULL) == 1);
+            CHECK_EQ(dense.type->dtype, TRIT_BF16);
+            CHECK_EQ(layout, LAYOUT_IN_OUT);
+        }
+        record_fini(&output);
+        if (!hit)
+            break;
+    }
+    json_set_alloc_funcs(malloc, free);
+    record_fini(&input);
+}
+
 /* ---- forms --------------------------------------------------------------------------- */
 
 CASE(matrices_of_layouts, "each layout has its rows, columns and number of matrices")
