@@ -11,6 +11,8 @@
 
 #include "store/codes.h"
 #include "store/directory.h"
+#include "store/kept.h"
+#include "store/run.h"
 #include "store/schema.h"
 #include "store/statements.h"
 #include "store/store.h"
@@ -170,6 +172,65 @@ static void check_totals(struct check *check, const struct layer_key *last, bool
              reports - (int64_t)check->counts->reports);
 }
 
+/* The row of the run that a layer belongs to. */
+static void check_run(struct check *check, const char *name)
+{
+    struct failure failure = {0};
+    struct run_row run;
+    int found = find_run(&check->db, name, &run, &failure);
+
+    if (found < 0)
+        tell(check, "%s", failure.message);
+}
+
+/* ---- codes of older reports ---- */
+
+static void check_kept(struct check *check, const struct kept_row *kept)
+{
+    sqlite3_stmt *select = statement(&check->db, ST_REPORT_AT, &(struct failure){0});
+    struct failure failure = {0};
+    struct report_row row;
+    struct layer_key key;
+
+    if (codes_check(&check->db, kept->upload, &failure) == 0 &&
+        codes_check(&check->db, kept->scales, &failure) == 0)
+        return;
+    if (select && db_bind_i64(select, 1, kept->sequence) == SQLITE_OK &&
+        db_step(&check->db, select, NULL) == 1 &&
+        report_row_read_any(&check->db, select, &key, &row, NULL) == 0)
+        tell(check,
+             "run \"%s\", layer \"%s\", codes or scales kept of step %" PRId64 ": %s",
+             key.run, key.layer, row.step, failure.message);
+    else
+        tell(check, "codes or scales that are kept: %s", failure.message);
+    if (select)
+        db_reset(select);
+}
+
+static void check_all_kept(struct check *check)
+{
+    struct failure failure = {0};
+    sqlite3_stmt *select = statement(&check->db, ST_KEPT_FROM, &failure);
+    int found = -1;
+
+    if (select && db_bind_i64(select, 1, INT64_MIN) == SQLITE_OK)
+        while ((found = db_step(&check->db, select, &failure)) == 1) {
+            struct failure damage = {0};
+            struct kept_row kept;
+
+            if (kept_row_read(select, &kept, &damage))
+                tell(check, "the table of kept codes: %s", damage.message);
+            else
+                check_kept(check, &kept);
+        }
+    if (select)
+        db_reset(select);
+    if (found < 0)
+        tell(check, "the table of kept codes: %s", failure.message);
+}
+
+/* ---- together ---- */
+
 static void check_layers(struct check *check)
 {
     struct failure failure = {0};
@@ -190,6 +251,8 @@ static void check_layers(struct check *check)
                 continue;
             }
             check_order(check, &row, &last, sound);
+            if (strcmp(row.key.run, last.run) != 0)
+                check_run(check, row.key.run);
             check_layer(check, &row);
             last = row.key;
             sound = true;
@@ -210,6 +273,7 @@ static int check_database(struct check *check, const char *path, struct failure 
         schema_check(&check->db, &reason) == 0) {
         check_structure(check);
         check_layers(check);
+        check_all_kept(check);
     } else if (reason.status == TRIT_DATA_LOSS) {
         tell(check, "reports.sqlite: %s", reason.message);
     } else {

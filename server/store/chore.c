@@ -15,7 +15,7 @@ static int need_run(struct db *db, const char *name, struct run_row *run,
 {
     int found = find_run(db, name, run, failure);
 
-    if (found == 1 && run->state == RUN_OPEN)
+    if (found == 1 && !(run->state & RUN_FORMING))
         return 0;
     return found < 0 ? -1 : fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", name);
 }
@@ -128,7 +128,7 @@ static int clean_run(struct writer *writer, struct chore *chore, struct failure 
         /* The checksum of its row must say so, too. */
         int found = find_run(&writer->db, chore->clean, &run, failure);
 
-        if (found <= 0 || run.state != RUN_FORMING)
+        if (found <= 0 || !(run.state & RUN_FORMING))
             return found < 0 ? -1 : 0;
         layer_key_set(&chore->at, chore->clean, "");
         chore->at.attempt = 0;

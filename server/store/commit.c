@@ -162,6 +162,7 @@ int commit_report(struct db *db, const struct kernels *kernels, struct counters 
     struct codes_layout layout;
 
     question_encode(&put->question, commit.question);
+    replica_findings_strip(put->report);
     if (commit_find_layer(&commit, outcome, failure) ||
         (*outcome == COMMIT_NEW && commit_find_report(&commit, outcome, failure)))
         return -1;
@@ -174,7 +175,8 @@ int commit_report(struct db *db, const struct kernels *kernels, struct counters 
                    : 0;
     forget_flips(put->report);
     if (commit_find_before(&commit, failure) ||
-        commit_codes(&commit, kernels, &layout, failure))
+        commit_codes(&commit, kernels, &layout, failure) ||
+        commit_replicas(&commit, failure))
         return -1;
     return write_rows(&commit, failure);
 }

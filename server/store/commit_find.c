@@ -46,7 +46,7 @@ static int find_attempt(struct commit *commit, enum commit_outcome *outcome,
     if (find_run(commit->db, report->run, run, failure) < 0)
         return -1;
     *outcome = COMMIT_REFUSED;
-    if (run->state == RUN_FORMING)
+    if (run->state & RUN_FORMING)
         return refuse_attempt(commit, TRIT_FAILED_PRECONDITION,
                               "run \"%s\" is being copied from another one; try again "
                               "when Fork has answered",
@@ -127,6 +127,7 @@ static void refuse(struct store_put *put, const struct trit_report *stored,
 static void take_history(struct trit_report *report, const struct trit_report *stored)
 {
     report->attempt = stored->attempt;
+    replica_findings_copy(report, stored);
     report->time_unix_ns = stored->time_unix_ns;
     report->has_previous = stored->has_previous;
     report->previous_step = stored->previous_step;
@@ -140,12 +141,14 @@ int commit_compare(struct commit *commit, const struct report_row *row,
                    enum commit_outcome *outcome, struct failure *failure)
 {
     struct store_put *put = commit->put;
-    struct trit_report report;
+    struct trit_report report, answer;
     char difference[DIFFERENCE_BYTES];
 
     if (report_row_decode(row, &report, failure))
         return -1;
-    const struct answer stored = {&report, row->question, row->question_bytes};
+    answer = report;
+    replica_findings_strip(&answer);
+    const struct answer stored = {&answer, row->question, row->question_bytes};
     const struct answer given = {put->report, commit->question, QUESTION_BYTES};
 
     if (same_answer(&stored, &given, difference)) {

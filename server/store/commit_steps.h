@@ -64,6 +64,14 @@ int commit_compare(struct commit *commit, const struct report_row *row,
 /* Finds the report before this one, if this one is the newest. */
 int commit_find_before(struct commit *commit, struct failure *failure);
 
+/* Compares with the other replicas at this step: a difference becomes a finding. After
+ * commit_codes. */
+int commit_replicas(struct commit *commit, struct failure *failure);
+
+/* The findings that commit_replicas adds are no part of the answer to the question. */
+void replica_findings_strip(struct trit_report *report);
+void replica_findings_copy(struct trit_report *to, const struct trit_report *from);
+
 /* Writes the rest of the codes. If there are codes to compare with, counts the flips. */
 int commit_codes(struct commit *commit, const struct kernels *kernels,
                  const struct codes_layout *layout, struct failure *failure);

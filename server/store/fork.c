@@ -40,7 +40,7 @@ static int prepare(struct db *db, struct fork *fork, struct failure *failure)
     found = find_run(db, fork->from, &fork->source, failure);
     if (found < 0)
         return -1;
-    if (found == 0 || fork->source.state != RUN_OPEN)
+    if (found == 0 || (fork->source.state & RUN_FORMING))
         return fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", fork->from);
     layer_key_set(&fork->at, fork->from, "");
     fork->at.attempt = 0;
@@ -49,11 +49,13 @@ static int prepare(struct db *db, struct fork *fork, struct failure *failure)
     return 0;
 }
 
-static int put_run(struct db *db, struct fork *fork, enum run_state state,
+static int put_run(struct db *db, struct fork *fork, bool forming,
                    struct failure *failure)
 {
-    struct run_row target = {.state = state};
+    struct run_row target = {.state = fork->source.state & RUN_REPLICATED};
 
+    if (forming)
+        target.state |= RUN_FORMING;
     memcpy(target.run, fork->to, sizeof(fork->to));
     return run_add_attempt(&target, STEP_NONE, ATTEMPT_BY_PUT, failure) ||
                    run_row_put(db, &target, failure)
@@ -204,7 +206,7 @@ static int do_step(struct db *db, struct counters *next, struct fork *fork,
                     "run \"%s\" has no report up to step %" PRId64, fork->from,
                     fork->step);
     fork->begun = true;
-    if (put_run(db, fork, more ? RUN_FORMING : RUN_OPEN, failure))
+    if (put_run(db, fork, more > 0, failure))
         return -1;
     return more;
 }

@@ -87,6 +87,11 @@ int store_begin(struct store_put *put, struct store *store, struct failure *fail
     if (put->report->step > INT64_MAX)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "layer.step",
                           "%" PRIu64 " is above %" PRId64, put->report->step, INT64_MAX);
+    /* The report of a part must not stand for that of the layer. */
+    if (put->report->shard_rank > 0)
+        return fail_field(failure, TRIT_UNIMPLEMENTED, "layer.shard",
+                          "this tritd does not join shards to one report yet; file each "
+                          "under a layer name of its own, without shard");
     if (store_admit(store, failure))
         return -1;
     upload = calloc(1, sizeof(*upload));

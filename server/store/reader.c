@@ -48,7 +48,7 @@ int find_readable_run(struct db *db, const char *name, struct run_row *run,
 {
     int found = find_run(db, name, run, failure);
 
-    return found == 1 && run->state == RUN_FORMING ? 0 : found;
+    return found == 1 && (run->state & RUN_FORMING) ? 0 : found;
 }
 
 int read_report_row(const struct report_row *row, const struct run_row *run,

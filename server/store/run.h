@@ -18,10 +18,11 @@
 
 enum { RUN_ATTEMPTS_MAX = 1000 };
 
-/* The numbers are on disk. */
-enum run_state {
+/* Flags. They are on disk. */
+enum {
     RUN_OPEN = 0,
-    RUN_FORMING = 1, /* a fork is being copied: it cannot be read or written yet */
+    RUN_FORMING = 1,    /* a fork is being copied: it cannot be read or written yet */
+    RUN_REPLICATED = 2, /* it has reports of other replicas than 0 */
 };
 enum attempt_start {
     ATTEMPT_BY_PUT = 0,    /* a report began it; reports of lower steps may follow */

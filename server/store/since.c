@@ -26,7 +26,7 @@ static int feed_report(struct feed *feed, sqlite3_stmt *select, struct failure *
     if (feed->run && strcmp(feed->run, key.run) != 0)
         return 1;
     int found = strcmp(feed->row.run, key.run) == 0
-                    ? feed->row.attempts > 0 && feed->row.state != RUN_FORMING
+                    ? feed->row.attempts > 0 && !(feed->row.state & RUN_FORMING)
                     : find_readable_run(feed->db, key.run, &feed->row, failure);
 
     if (found <= 0)

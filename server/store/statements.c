@@ -42,7 +42,7 @@ static const char *const sql[STATEMENT_COUNT] = {
         " crc = ?17 WHERE " KEY_IS,
     [ST_LAYER_DELETE] = "DELETE FROM layers WHERE " KEY_IS,
     [ST_RUN_SELECT] = "SELECT " RUN_COLUMNS " FROM runs WHERE run = ?1",
-    [ST_RUNS_FORMING] = "SELECT run FROM runs WHERE state = 1",
+    [ST_RUNS_FORMING] = "SELECT run FROM runs WHERE state & 1",
     [ST_RUN_PUT] = "INSERT OR REPLACE INTO runs (" RUN_COLUMNS ")"
                    " VALUES (?1, ?2, ?3, ?4)",
     [ST_RUN_DELETE] = "DELETE FROM runs WHERE run = ?1",

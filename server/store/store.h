@@ -114,7 +114,7 @@ struct store_put {
 };
 
 /* -1: there is nothing to abort. RESOURCE_EXHAUSTED: the queue is full, or no memory.
- * INVALID_ARGUMENT: the step is above 2^63-1. A taken key is found at commit only. */
+ * INVALID_ARGUMENT: the step is above 2^63-1. UNIMPLEMENTED: the report is of a shard. A taken key is found at commit only. */
 int store_begin(struct store_put *put, struct store *store, struct failure *failure);
 
 /* Copies the next bytes of the tensor's 2-bit codes, at most 1 MiB. A put brings all of
@@ -151,7 +151,13 @@ void store_on_drained(struct store_put *put, void (*drained)(struct store_put *)
  * has_previous, previous_step, flips, flip_fraction, transitions and time_unix_ns become
  * the stored ones. If not, the put fails with ALREADY_EXISTS, and the message names both
  * digests and what differs. A report of an older tritd that kept no question also makes it
- * ALREADY_EXISTS. */
+ * ALREADY_EXISTS.
+ *
+ * If another replica has a report of the same step and attempt with another digest, this
+ * one gets a finding codes_differ or scales_differ of severity error: replica 0 is
+ * compared with each other replica, each other one with replica 0. Its hint begins with
+ * "replica R differs from replica 0 since step S". These findings are no part of the
+ * answer: for `existed` they are not compared. */
 void store_commit(struct store_put *put);
 
 /* Drops the upload. The put is the caller's again on return. Not after commit. */

@@ -136,3 +136,143 @@ CASE(acknowledged_is_there,
     free(acks);
     store_fixture_fini(&fixture);
 }
+
+/* ---- changes --------------------------------------------------------------- */
+
+/* A run in which each round of the child files steps, rewinds and deletes. What it says
+ * about a round comes after all of the round was acknowledged. */
+enum { ROUND_STEPS = 6 };
+
+static bool change_done;
+
+static void note_done(struct store_change *change)
+{
+    if (change->failure.status != TRIT_OK)
+        _exit(7);
+    change_done = true;
+}
+
+static bool see_done(void *arg)
+{
+    (void)arg;
+    return change_done;
+}
+
+static void change(struct store_fixture *fixture,
+                   int make(struct store_change *, struct store *, struct failure *),
+                   struct store_change in)
+{
+    static struct store_change changing;
+
+    changing = in;
+    changing.done = note_done;
+    change_done = false;
+    if (make(&changing, fixture->store, NULL))
+        _exit(8);
+    loop_run_until(fixture->loop, see_done, NULL);
+}
+
+/* Round n: files 10 n to 10 n + 5, rewinds to 10 n + 3, deletes 10 n + 1, and forks. So of
+ * the round 0, 2 and 3 stay in the lineage. */
+static _Noreturn void live_changing(struct store_fixture *fixture, int pipe,
+                                    uint64_t round)
+{
+    static struct fixture_put put;
+    static uint8_t codes[CODES_BYTES];
+    struct trit_report report;
+
+    fixture->loop = loop_create();
+    if (mailbox_create(&fixture->mailbox, fixture->loop, NULL) ||
+        store_fixture_open_store(fixture, NULL))
+        _exit(3);
+    for (;; round++) {
+        struct store_change fork = {.run = "run", .step = 10 * round + 2};
+        struct ack ack = {.step = round};
+
+        for (uint64_t step = 10 * round; step < 10 * round + ROUND_STEPS; step++) {
+            key(&report, 0, step);
+            fixture_put(fixture, &put, &report, codes, sizeof(codes));
+            if (put.put.failure.status != TRIT_OK)
+                _exit(5);
+        }
+        change(fixture, store_rewind,
+               (struct store_change){.run = "run", .step = 10 * round + 3});
+        change(fixture, store_delete,
+               (struct store_change){
+                   .run = "run", .step_from = 10 * round + 1, .step_to = 10 * round + 1});
+        snprintf(fork.new_run, sizeof(fork.new_run), "fork%" PRIu64, round);
+        change(fixture, store_fork, fork);
+        if (write(pipe, &ack, sizeof(ack)) != sizeof(ack))
+            _exit(6);
+    }
+}
+
+static bool is_there(struct store_fixture *fixture, const char *run, uint64_t step)
+{
+    struct store_reader *reader;
+    struct trit_report report;
+    struct failure failure = {0};
+
+    CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
+    store_read_report(reader, GET(run, "layer0", true, step), &report, &failure);
+    store_reader_close(reader);
+    if (failure.status != TRIT_OK && failure.status != TRIT_NOT_FOUND)
+        check_failed(__FILE__, __LINE__, "step %" PRIu64 ": %s", step, failure.message);
+    return failure.status == TRIT_OK;
+}
+
+static void damaged(void *arg, const char *message)
+{
+    (void)arg;
+    check_failed(__FILE__, __LINE__, "%s", message);
+}
+
+static void check_rounds(struct store_fixture *fixture, uint64_t rounds)
+{
+    char name[32];
+
+    for (uint64_t round = 0; round < rounds; round++) {
+        for (uint64_t step = 0; step < ROUND_STEPS; step++)
+            CHECK_EQ(is_there(fixture, "run", 10 * round + step),
+                     step == 0 || step == 2 || step == 3);
+        snprintf(name, sizeof(name), "fork%" PRIu64, round);
+        CHECK(is_there(fixture, name, 10 * round + 2));
+        CHECK(!is_there(fixture, name, 10 * round + 3));
+    }
+}
+
+CASE(changes_are_there,
+     "after kill -9 at any moment every acknowledged rewind, fork and deletion is done")
+{
+    struct store_fixture fixture;
+    struct store_counts counts;
+    uint64_t random = check_seed();
+
+    for (int round = 0; round < ROUNDS; round++) {
+        static struct ack acks[ACKS_MAX];
+        int ends[2], status;
+        pid_t child;
+
+        store_fixture_init_fast(&fixture);
+        fixture.codes_max = 4 * CODES_BYTES;
+        store_fixture_close_store(&fixture);
+        CHECK(pipe(ends) == 0);
+        child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            close(ends[0]);
+            live_changing(&fixture, ends[1], 0);
+        }
+        close(ends[1]);
+        size_t seen =
+            kill_after(child, ends[0], 1 + check_random(&random) % 4, acks, ACKS_MAX);
+
+        close(ends[0]);
+        CHECK(waitpid(child, &status, 0) == child);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        CHECK(store_check(fixture.directory, damaged, NULL, &counts, NULL) == 0);
+        CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+        check_rounds(&fixture, seen);
+        store_fixture_fini(&fixture);
+    }
+}
