@@ -30,55 +30,53 @@ static double drift(double first, double second, double median)
 #define P(percent) ((percent) / 100.0)
 
 const struct quantity quantities[] = {
-    {"health",
-     "Health",
-     "healthy, warning, failing",
-     {"health", NULL},
-     false,
-     first_value,
-     {2, 3, 9, 9, 9, 9, 9},
-     false},
-    {"zero_share",
-     "Zero share",
-     "below 10 %, from 10, 20, 27, 36, 50, 70, 90 %",
-     {"zero_fraction", NULL},
-     true,
-     first_value,
-     {P(10), P(20), P(27), P(36), P(50), P(70), P(90)},
-     false},
-    {"dead_groups",
-     "Dead groups",
-     "none, more than 0, 0.1, 1, 5, 10, 25, 50 %",
-     {"zero_groups", "groups"},
-     true,
-     share,
-     {1e-12, P(0.1), P(1), P(5), P(10), P(25), P(50)},
-     false},
-    {"flips",
-     "Flips",
-     "0, 0.01, 0.1, 0.5, 1, 2, 5, 10 % and more",
-     {"flip_fraction", NULL},
-     true,
-     first_value,
-     {P(0.01), P(0.1), P(0.5), P(1), P(2), P(5), P(10)},
-     false},
-    {"scale_drift",
-     "Scale drift",
-     "mean scale over its median: below 1/4, 1/2, 4/5; about 1; from 5/4, 2, 4, 8",
-     {"scale_mean", NULL},
-     false,
-     drift,
-     {0.25, 0.5, 0.8, 1.25, 2, 4, 8},
-     false},
-    {"sqnr",
-     "SQNR",
-     "10 dB and more, below 10, 8, 6, 5, 4, 2, 0 dB",
-     {"sqnr_db", NULL},
-     false,
-     first_value,
-     {0, 2, 4, 5, 6, 8, 10},
-     true},
-    {NULL, NULL, NULL, {NULL, NULL}, false, NULL, {0}, false},
+    {.name = "health",
+     .title = "Health",
+     .fields = {"health"},
+     .value = first_value,
+     .bounds = {2, 3, 9, 9, 9, 9, 9},
+     .style = "hs"},
+    {.name = "zero_share",
+     .title = "Zero share",
+     .levels = "below 10 %, from 10, 20, 27, 36, 50, 70, 90 %",
+     .fields = {"zero_fraction"},
+     .percent = true,
+     .value = first_value,
+     .bounds = {P(10), P(20), P(27), P(36), P(50), P(70), P(90)},
+     .style = "lv"},
+    {.name = "dead_groups",
+     .title = "Dead groups",
+     .levels = "none, more than 0, 0.1, 1, 5, 10, 25, 50 %",
+     .fields = {"zero_groups", "groups"},
+     .percent = true,
+     .value = share,
+     .bounds = {1e-12, P(0.1), P(1), P(5), P(10), P(25), P(50)},
+     .style = "lv"},
+    {.name = "flips",
+     .title = "Flips",
+     .levels = "below 0.01 %, from 0.01, 0.1, 0.5, 1, 2, 5, 10 %",
+     .fields = {"flip_fraction"},
+     .percent = true,
+     .value = first_value,
+     .bounds = {P(0.01), P(0.1), P(0.5), P(1), P(2), P(5), P(10)},
+     .style = "lv"},
+    {.name = "scale_drift",
+     .title = "Scale drift",
+     .levels =
+         "mean scale over its median: below 1/4, 1/2, 4/5; about 1; from 5/4, 2, 4, 8",
+     .fields = {"scale_mean"},
+     .value = drift,
+     .bounds = {0.25, 0.5, 0.8, 1.25, 2, 4, 8},
+     .style = "dv"},
+    {.name = "sqnr",
+     .title = "SQNR",
+     .levels = "10 dB and more, below 10, 8, 6, 5, 4, 2, 0 dB",
+     .fields = {"sqnr_db"},
+     .value = first_value,
+     .bounds = {0, 2, 4, 5, 6, 8, 10},
+     .low_is_bad = true,
+     .style = "lv"},
+    {.name = NULL},
 };
 
 const struct quantity *quantity_by_name(const char *name)
@@ -163,8 +161,7 @@ static void level_path(struct text *text, const struct quantity *quantity,
             continue;
         }
         if (!begun)
-            text_format(text, "<path class=\"%s%d\" d=\"",
-                        strcmp(quantity->name, "health") == 0 ? "hs" : "lv", level);
+            text_format(text, "<path class=\"%s%d\" d=\"", quantity->style, level);
         begun = true;
         text_format(text, "M%zu 0h%zuv1h-%zuz", i, end - i, end - i);
         i = end;
@@ -283,7 +280,7 @@ void heat_legend(struct text *text, const struct quantity *quantity)
                        "<span class=\"key hs2\"></span>failing ");
     } else {
         for (int level = 0; level < HEAT_LEVELS; level++)
-            text_format(text, "<span class=\"key lv%d\"></span>", level);
+            text_format(text, "<span class=\"key %s%d\"></span>", quantity->style, level);
         text_format(text, " %s ", quantity->levels);
     }
     text_put(text, "<span class=\"key nan\"></span>NaN or infinity "

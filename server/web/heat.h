@@ -24,7 +24,9 @@ struct quantity {
     double (*value)(double first, double second, double median);
     /* Level i + 1 begins at bounds[i]; ascending. */
     double bounds[HEAT_LEVELS - 1];
-    bool low_is_bad; /* the colours run the other way */
+    bool low_is_bad;   /* the colours run the other way */
+    const char *style; /* of the colours: "lv" from little to much, "dv" around a middle,
+                          "hs" of health */
 };
 
 /* The quantities of the daemon; they end with a NULL name. The first is the default. */
