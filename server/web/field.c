@@ -17,6 +17,9 @@
     X(zero_fraction, REAL, false, r->elements > 0,                                       \
       (double)r->zeros / (double)r->elements)                                            \
     X(zero_groups, COUNT, true, true, r->zero_groups)                                    \
+    X(zero_group_fraction, REAL, true, r->groups > 0,                                    \
+      (double)r->zero_groups / (double)r->groups)                                        \
+    X(scale_drift, REAL, false, false, 0)                                                \
     X(non_finite, COUNT, true, true, r->non_finite)                                      \
     X(scale_min, REAL, false, r->has_scales, r->scale_min)                               \
     X(scale_mean, REAL, false, r->has_scales, r->scale_mean)                             \
@@ -35,6 +38,7 @@
 #define GETTER(name, kind, worst, present, number)                                       \
     static bool get_##name(const struct trit_report *r, double *value)                   \
     {                                                                                    \
+        (void)r;                                                                         \
         *value = (double)(number);                                                       \
         return (present) && isfinite(*value);                                            \
     }

@@ -9,22 +9,15 @@
 #include "proto/health.h"
 #include "web/html.h"
 
-static double first_value(double first, double second, double median)
-{
-    (void)second, (void)median;
-    return first;
-}
-
-static double share(double first, double second, double median)
+static double same(double value, double median)
 {
     (void)median;
-    return second > 0 ? first / second : (double)NAN;
+    return value;
 }
 
-static double drift(double first, double second, double median)
+static double drift(double value, double median)
 {
-    (void)second;
-    return median > 0 ? first / median : (double)NAN;
+    return median > 0 ? value / median : (double)NAN;
 }
 
 #define P(percent) ((percent) / 100.0)
@@ -32,47 +25,47 @@ static double drift(double first, double second, double median)
 const struct quantity quantities[] = {
     {.name = "health",
      .title = "Health",
-     .fields = {"health"},
-     .value = first_value,
+     .field = "health",
+     .value = same,
      .bounds = {2, 3, 9, 9, 9, 9, 9},
      .style = "hs"},
     {.name = "zero_share",
      .title = "Zero share",
      .levels = "below 10 %, from 10, 20, 27, 36, 50, 70, 90 %",
-     .fields = {"zero_fraction"},
+     .field = "zero_fraction",
      .percent = true,
-     .value = first_value,
+     .value = same,
      .bounds = {P(10), P(20), P(27), P(36), P(50), P(70), P(90)},
      .style = "lv"},
     {.name = "dead_groups",
      .title = "Dead groups",
      .levels = "none, more than 0, 0.1, 1, 5, 10, 25, 50 %",
-     .fields = {"zero_groups", "groups"},
+     .field = "zero_group_fraction",
      .percent = true,
-     .value = share,
+     .value = same,
      .bounds = {1e-12, P(0.1), P(1), P(5), P(10), P(25), P(50)},
      .style = "lv"},
     {.name = "flips",
      .title = "Flips",
      .levels = "below 0.01 %, from 0.01, 0.1, 0.5, 1, 2, 5, 10 %",
-     .fields = {"flip_fraction"},
+     .field = "flip_fraction",
      .percent = true,
-     .value = first_value,
+     .value = same,
      .bounds = {P(0.01), P(0.1), P(0.5), P(1), P(2), P(5), P(10)},
      .style = "lv"},
     {.name = "scale_drift",
      .title = "Scale drift",
      .levels =
          "mean scale over its median: below 1/4, 1/2, 4/5; about 1; from 5/4, 2, 4, 8",
-     .fields = {"scale_mean"},
+     .field = "scale_mean",
      .value = drift,
      .bounds = {0.25, 0.5, 0.8, 1.25, 2, 4, 8},
      .style = "dv"},
     {.name = "sqnr",
      .title = "SQNR",
      .levels = "10 dB and more, below 10, 8, 6, 5, 4, 2, 0 dB",
-     .fields = {"sqnr_db"},
-     .value = first_value,
+     .field = "sqnr_db",
+     .value = same,
      .bounds = {0, 2, 4, 5, 6, 8, 10},
      .low_is_bad = true,
      .style = "lv"},
@@ -89,15 +82,10 @@ const struct quantity *quantity_by_name(const char *name)
     return NULL;
 }
 
-size_t heat_fields(const struct quantity *quantity,
-                   const struct field *fields[HEAT_FIELDS])
+void heat_fields(const struct quantity *quantity, const struct field *fields[HEAT_FIELDS])
 {
-    size_t count = 0;
-
-    fields[count++] = field_by_name(quantity->fields[0]);
-    fields[count++] = field_by_name(quantity->fields[1] ? quantity->fields[1] : "groups");
-    fields[count++] = field_by_name("non_finite");
-    return count;
+    fields[0] = field_by_name(quantity->field);
+    fields[1] = field_by_name("non_finite");
 }
 
 void heat_value(struct text *text, const struct quantity *quantity, double value)
@@ -237,20 +225,19 @@ struct heat_summary heat_strip(struct text *text, const struct quantity *quantit
                                uint64_t since)
 {
     size_t count = history->step_count;
-    double *second = values + count, *room = second + count, median;
+    double *room = values + count, median;
     struct text paths = {0};
     struct heat_summary sum;
 
     history_values(history, layer, 0, values);
     median = median_of(values, count, room);
-    history_values(history, layer, 1, second);
     for (size_t i = 0; i < count; i++)
-        values[i] = quantity->value(values[i], second[i], median);
-    history_values(history, layer, 2, second);
+        values[i] = quantity->value(values[i], median);
+    history_values(history, layer, 1, room);
     sum = summarize(values, count);
     for (int level = 0; level < HEAT_LEVELS; level++)
         level_path(&paths, quantity, values, count, level);
-    sum.bad = bad_path(&paths, second, count);
+    sum.bad = bad_path(&paths, room, count);
     if (since != UINT64_MAX)
         text_format(&paths, "<path class=\"since\" d=\"M%zu 0v1\"/>",
                     place_of(history, since));

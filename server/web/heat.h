@@ -10,7 +10,7 @@
 enum {
     HEAT_COLUMNS_MAX = 120,
     HEAT_LEVELS = 8,
-    HEAT_FIELDS = 3, /* of a query for heat_strip: two of the quantity, and non_finite */
+    HEAT_FIELDS = 2, /* of a query for heat_strip: the quantity's, and non_finite */
 };
 
 /* What a map shows. */
@@ -18,10 +18,10 @@ struct quantity {
     const char *name;   /* as a parameter: "zero_share" */
     const char *title;  /* "Zero share" */
     const char *levels; /* what the colours mean, from the first to the last */
-    const char *fields[2];
+    const char *field;
     bool percent;
-    /* Of the values of two fields; `median` is that of the first one over the strip. */
-    double (*value)(double first, double second, double median);
+    /* Of a value of the field and the median of all values in the strip. */
+    double (*value)(double value, double median);
     /* Level i + 1 begins at bounds[i]; ascending. */
     double bounds[HEAT_LEVELS - 1];
     bool low_is_bad;   /* the colours run the other way */
@@ -35,9 +35,9 @@ extern const struct quantity quantities[];
 /* NULL: there is none of this name. "" is the default. */
 const struct quantity *quantity_by_name(const char *name);
 
-/* The fields that heat_strip expects in the history. Returns how many. */
-size_t heat_fields(const struct quantity *quantity,
-                   const struct field *fields[HEAT_FIELDS]);
+/* The fields that heat_strip expects in the history. */
+void heat_fields(const struct quantity *quantity,
+                 const struct field *fields[HEAT_FIELDS]);
 
 /* What a strip shows in numbers. NaN: nothing. */
 struct heat_summary {
@@ -45,7 +45,7 @@ struct heat_summary {
     size_t bad; /* steps with values that are not finite */
 };
 
-/* Writes the strip of a layer with its text. `values` are 3 * step_count places for it to
+/* Writes the strip of a layer with its text. `values` are 2 * step_count places for it to
  * work in. `since`: marks this step; UINT64_MAX: none. */
 struct heat_summary heat_strip(struct text *text, const struct quantity *quantity,
                                const struct history *history,

@@ -120,7 +120,7 @@ static bool visit(void *arg, const struct trit_report *report)
         step = step - step % query->every > query->from ? step - step % query->every
                                                         : query->from;
     if (layer->rows == 0 || history->row_steps[history->row_count - 1] != step) {
-        if ((history->row_count + 1) * history->field_count > HISTORY_VALUES_MAX)
+        if ((history->row_count + 1) * history->field_count > HISTORY_CELLS_MAX)
             return stop(history);
         reading->failed = !add_row(history, step);
     }

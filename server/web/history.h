@@ -13,7 +13,7 @@ enum {
     /* Reports that one request reads; a longer history goes on at `next`. */
     HISTORY_REPORTS_MAX = 100000,
     /* Numbers that one request keeps: 8 MiB. */
-    HISTORY_VALUES_MAX = 1 << 20,
+    HISTORY_CELLS_MAX = 1 << 20,
 };
 
 struct history_query {

@@ -310,13 +310,14 @@ static int map_read(struct map *map, const struct web_config *web,
         .every =
             history_every(state->facts.step_min, state->facts.step_max, HEAT_COLUMNS_MAX),
         .fields = fields,
-        .field_count = heat_fields(map->quantity, fields),
+        .field_count = HEAT_FIELDS,
         .layers_max = RUN_LAYERS_MAX,
     };
 
+    heat_fields(map->quantity, fields);
     if (history_read(&map->history, web->reader, &query, failure) < 0)
         return -1;
-    map->values = calloc(3 * map->history.step_count + 1, sizeof(map->values[0]));
+    map->values = calloc(2 * map->history.step_count + 1, sizeof(map->values[0]));
     return map->values ? 0
                        : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }

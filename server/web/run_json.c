@@ -175,7 +175,7 @@ static int read_history(struct history *history, const struct web_config *web,
             "layer \"%.100s\" has more reports than one reply holds: ask "
             "for fewer steps (from, to), fewer fields, or a larger interval",
             history->layers[0].name);
-    if ((double)history->step_count * (double)query->field_count > HISTORY_VALUES_MAX)
+    if ((double)history->step_count * (double)query->field_count > HISTORY_CELLS_MAX)
         return fail_field(
             failure, TRIT_INVALID_ARGUMENT, "every",
             "%zu steps of %zu fields are more than one reply holds: ask for "
