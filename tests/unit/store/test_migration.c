@@ -241,6 +241,41 @@ CASE(guarded_from_then_on, "migrated rows have a CRC")
     store_fixture_fini(&fixture);
 }
 
+CASE(damage_stays, "what was damaged in a store of version 2 is damaged after its migration")
+{
+    struct store_fixture fixture;
+    struct store_reader *reader;
+    struct trit_report report;
+    struct failure failure = {0};
+    char path[STORE_PATH_BYTES];
+    struct db db;
+
+    begin(&fixture, false);
+    store_file(&fixture, path);
+    CHECK(db_open(&db, path, DB_WRITES, NULL) == 0);
+    CHECK(schema_migrate(&db, 1, 2, NULL) == 0);
+    CHECK(db_exec(&db,
+                  "UPDATE reports SET time_unix_ns = 1 WHERE layer = 'z' AND step = 1;"
+                  "DELETE FROM reports WHERE layer = 'x' AND step = 2;"
+                  "UPDATE layers SET reports = 9 WHERE layer = 'y'",
+                  NULL) == 0);
+    db_close(&db);
+    open_store(&fixture);
+    CHECK(store_reader_open(&reader, fixture.store, NULL) == 0);
+    CHECK(store_read_report(reader, GET("b", "z", true, 1), &report, &failure) == -1);
+    CHECK_EQ(failure.status, TRIT_DATA_LOSS);
+    failure = (struct failure){0};
+    CHECK(store_read_report(reader, GET("a", "x", true, 2), &report, &failure) == -1);
+    CHECK_EQ(failure.status, TRIT_DATA_LOSS);
+    failure = (struct failure){0};
+    CHECK(store_read_report(reader, GET("a", "y", true, 2), &report, &failure) == -1);
+    CHECK_EQ(failure.status, TRIT_DATA_LOSS);
+    check_report(reader, 0, 3);
+    check_report(reader, 2, 2);
+    store_reader_close(reader);
+    store_fixture_fini(&fixture);
+}
+
 CASE(empty_store, "an empty store of version 1 takes reports after its migration")
 {
     struct store_fixture fixture;
