@@ -106,7 +106,6 @@ static enum exit_code run(const char *command, const struct options *options,
     struct options source = *options;
     enum exit_code code = check_usage(&p);
 
-    pthread_mutex_init(&p.whole, NULL);
     /* --from-encoding says how the input is encoded; --encoding is the output's. */
     source.given &= ~(OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE));
     source.group_size = 0;
@@ -130,7 +129,6 @@ static enum exit_code run(const char *command, const struct options *options,
     trit_close(p.client);
     plan_destroy(&p.plan);
     side_close(&p.input);
-    pthread_mutex_destroy(&p.whole);
     return code;
 }
 

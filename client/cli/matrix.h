@@ -37,8 +37,8 @@ struct matrix {
     uint64_t number;
 };
 
-/* Whether a matrix of this encoding has one scale. The daemon has all its codes in memory;
- * pack and unpack have the matrix in memory. */
+/* Whether a matrix of this encoding has one scale. To project or verify it, the daemon
+ * has all its codes in memory. */
 bool matrix_is_whole(enum trit_encoding encoding);
 
 /* Whether it is so small that several may be in memory. */

@@ -5,8 +5,10 @@
 
 #include "client/cli/interrupt.h"
 #include "client/cli/lanes.h"
+#include "client/cli/matrix.h"
 #include "client/cli/plan_cursor.h"
 #include "client/cli/progress.h"
+#include "client/cli/put.h"
 #include "client/cli/side.h"
 #include "files/writer.h"
 
@@ -20,10 +22,44 @@ struct packing_run {
     struct interrupt interrupt;
     struct progress progress;
     struct plan_cursor cursor; /* of the next piece */
-    pthread_mutex_t whole;     /* held for a matrix that is in memory as a whole */
     uint64_t rounded;          /* scales that were rounded to the output's type */
     struct failure failure;
 };
+
+/* A tensor that is copied, or a matrix of a layer. */
+struct pack_piece {
+    struct plan_piece what;
+    uint64_t rounded;
+};
+
+/* What one lane needs for its piece. */
+struct pack_work {
+    struct packing_run *p;
+    struct pack_piece *piece;
+    const struct content *content; /* of the layer */
+    enum trit_dtype dtype;         /* of the source's elements */
+    bool streamed;                 /* the source is read piece by piece */
+    struct matrix source;
+    struct side_matrix scales; /* of the source; its `scales` alone */
+    struct data_put data;
+    struct progress_piece progress;
+    struct trit_call_options call;
+    struct failure *failure;
+};
+
+/* The options of a call; scales are those of the whole matrix. */
+struct trit_pack_options pack_options(struct pack_work *work);
+struct trit_unpack_options unpack_options(struct pack_work *work);
+
+/* The type of the dense output. */
+enum trit_dtype pack_dtype(const struct pack_work *work);
+
+/* Scales that a report says were rounded. */
+uint64_t pack_rounded(const struct trit_report *report);
+
+/* Packs or unpacks a large matrix where source or output is hf_bitnet: some rows a call,
+ * the same ones of each quarter of the rows, which share bytes in hf_bitnet. */
+int pack_quarters(struct pack_work *work);
 
 /* Has the daemon pack or unpack the layers matrix by matrix and writes the results; copies
  * every other tensor. */

@@ -13,60 +13,9 @@
 
 enum { UNPACKED_ELEMENTS = 1 << 20 }; /* of one call; at least a row */
 
-struct piece {
-    struct plan_piece what;
-    uint64_t rounded;
-};
-
-/* What one lane needs for its piece. */
-struct work {
-    struct packing_run *p;
-    struct piece *piece;
-    const struct content *content; /* of the layer */
-    enum trit_dtype dtype;         /* of the source's elements */
-    bool streamed;                 /* the source is read piece by piece */
-    struct matrix source;
-    struct side_matrix scales; /* of the source; its `scales` alone */
-    struct data_put data;
-    struct progress_piece progress;
-    struct trit_call_options call;
-    struct failure *failure;
-};
-
 /* ---- pack ----------------------------------------------------------------------------- */
 
-static uint64_t rounded_of(const struct trit_report *report)
-{
-    uint64_t rounded = 0;
-
-    for (uint32_t i = 0; i < report->finding_count; i++)
-        if (report->findings[i].kind == TRIT_FINDING_SCALE_ROUNDED)
-            rounded += report->findings[i].count;
-    return rounded;
-}
-
-static struct trit_pack_options pack_options(struct work *work)
-{
-    const struct packing_run *p = work->p;
-    struct trit_pack_options options = TRIT_PACK_OPTIONS_INIT;
-
-    options.call = &work->call;
-    options.source_encoding = work->content->terms.encoding;
-    options.scales = work->scales.scales;
-    options.scale_bytes = work->scales.scale_bytes;
-    options.scales_dtype = work->scales.matrix.scales_dtype;
-    options.group_size = p->plan.terms.group_size;
-    /* The tensor's one scale follows from those of its groups. */
-    if (options.group_size == 0 && options.scales)
-        options.group_size = work->content->terms.group_size;
-    options.encoding = p->plan.terms.encoding;
-    options.allow_rounded_scales = option_given(p->options, OPTION_ROUND_SCALES);
-    options.write = work->streamed ? data_put_write : NULL;
-    options.write_arg = &work->data;
-    return options;
-}
-
-static int put_packed(struct work *work, const struct trit_projection *packed)
+static int put_packed(struct pack_work *work, const struct trit_projection *packed)
 {
     const struct encoded encoded = {packed->scales, packed->data_bytes,
                                     packed->scale_bytes};
@@ -80,7 +29,7 @@ static int put_packed(struct work *work, const struct trit_projection *packed)
                             work->failure);
 }
 
-static int pack_matrix(struct work *work)
+static int pack_matrix(struct pack_work *work)
 {
     const struct trit_tensor tensor =
         matrix_tensor(&work->source, work->dtype, &work->piece->what.matrices);
@@ -95,7 +44,7 @@ static int pack_matrix(struct work *work)
         matrix_call_ended(trit_pack(work->p->client, &tensor, &options, &packed, &error),
                           &error, work->failure);
     if (result == 0) {
-        work->piece->rounded = rounded_of(&report);
+        work->piece->rounded = pack_rounded(&report);
         result = put_packed(work, &packed);
     }
     trit_projection_free(&packed);
@@ -111,38 +60,26 @@ struct rows {
     uint64_t bytes;
 };
 
-static enum trit_dtype dense_dtype(const struct work *work)
-{
-    const struct plan *plan = &work->p->plan;
-
-    return plan->table.entries[plan->items[work->piece->what.index].data].type->dtype;
-}
-
 /* The scales of rows that begin with `first`; NULL: the encoding has none of their own. */
-static const void *scales_at(const struct work *work, uint64_t first)
+static const void *scales_at(const struct pack_work *work, uint64_t first)
 {
     const uint64_t row = work->scales.scale_bytes / work->piece->what.matrices.rows;
 
     return work->scales.scales ? (const char *)work->scales.scales + first * row : NULL;
 }
 
-static int unpack_call(struct work *work, const struct rows *rows, void **data,
+static int unpack_call(struct pack_work *work, const struct rows *rows, void **data,
                        uint64_t *bytes)
 {
     const struct matrices *matrices = &work->piece->what.matrices;
     const bool all = rows->count == matrices->rows;
     struct trit_tensor tensor = matrix_tensor(&work->source, work->dtype, matrices);
-    struct trit_unpack_options options = TRIT_UNPACK_OPTIONS_INIT;
+    struct trit_unpack_options options = unpack_options(work);
     struct trit_error error = TRIT_ERROR_INIT;
 
     tensor.shape[0] = rows->count;
     tensor.data = rows->data;
     tensor.bytes = rows->bytes;
-    options.call = &work->call;
-    options.encoding = work->content->terms.encoding;
-    options.group_size = work->content->terms.group_size;
-    options.dtype = dense_dtype(work);
-    options.scales_dtype = work->scales.matrix.scales_dtype;
     options.scales = scales_at(work, rows->first);
     options.scale_bytes = all ? work->scales.scale_bytes
                               : rows->count * (work->scales.scale_bytes / matrices->rows);
@@ -152,7 +89,7 @@ static int unpack_call(struct work *work, const struct rows *rows, void **data,
 }
 
 /* Groups of a row that the type of the output holds only rounded. */
-static uint64_t row_rounded(const struct work *work, const float *values)
+static uint64_t row_rounded(const struct pack_work *work, const float *values)
 {
     const uint64_t columns = work->piece->what.matrices.columns;
     const uint64_t size = work->content->terms.group_size;
@@ -160,12 +97,12 @@ static uint64_t row_rounded(const struct work *work, const float *values)
 
     for (uint64_t at = 0; at < columns; at += count) {
         count = size ? u64_min(size, columns - at) : columns;
-        rounded += !floats_fit(TRIT_F32, values + at, dense_dtype(work), count);
+        rounded += !floats_fit(TRIT_F32, values + at, pack_dtype(work), count);
     }
     return rounded;
 }
 
-static int count_rounded(struct work *work, const struct rows *rows)
+static int count_rounded(struct pack_work *work, const struct rows *rows)
 {
     const struct encoded_matrix matrix = {.rows = rows->count,
                                           .columns = work->piece->what.matrices.columns,
@@ -191,17 +128,17 @@ static int count_rounded(struct work *work, const struct rows *rows)
 }
 
 /* One scale of a matrix that is in memory. */
-static void count_rounded_scale(struct work *work)
+static void count_rounded_scale(struct pack_work *work)
 {
     float scale;
 
-    if (!work->scales.scales)
+    if (!work->scales.scales || pack_dtype(work) == TRIT_F32)
         return;
     scale = float_at(work->scales.matrix.scales_dtype, work->scales.scales, 0);
-    work->piece->rounded += !floats_fit(TRIT_F32, &scale, dense_dtype(work), 1);
+    work->piece->rounded += !floats_fit(TRIT_F32, &scale, pack_dtype(work), 1);
 }
 
-static int unpack_rows(struct work *work, const struct rows *rows)
+static int unpack_rows(struct pack_work *work, const struct rows *rows)
 {
     void *data = NULL;
     uint64_t bytes = 0;
@@ -210,18 +147,15 @@ static int unpack_rows(struct work *work, const struct rows *rows)
     if (result == 0)
         result = data_put_write(&work->data, 0, data, bytes);
     trit_free(data);
-    if (result < 0 || dense_dtype(work) == TRIT_F32)
+    if (result < 0 || pack_dtype(work) == TRIT_F32)
         return result;
-    if (work->streamed)
-        return count_rounded(work, rows);
-    count_rounded_scale(work);
-    return 0;
+    return work->streamed ? count_rounded(work, rows) : 0;
 }
 
 /* A dense layer in the type that is asked for; rounding is counted as for a packed one. */
-static int convert_rows(struct work *work, const struct rows *rows)
+static int convert_rows(struct pack_work *work, const struct rows *rows)
 {
-    const enum trit_dtype to = dense_dtype(work);
+    const enum trit_dtype to = pack_dtype(work);
     const uint64_t columns = work->piece->what.matrices.columns;
     const uint64_t count = rows->count * columns, bytes = count * dtype_bytes(to);
     void *data = malloc((size_t)bytes + 1);
@@ -239,7 +173,7 @@ static int convert_rows(struct work *work, const struct rows *rows)
     return result < 0 || to == TRIT_F32 ? result : count_rounded(work, rows);
 }
 
-static int unpack_piece(struct work *work, struct rows *rows)
+static int unpack_piece(struct pack_work *work, struct rows *rows)
 {
     const bool dense = work->content->terms.encoding == TRIT_ENCODING_DENSE;
     const uint64_t all = work->piece->what.matrices.rows;
@@ -258,7 +192,7 @@ static int unpack_piece(struct work *work, struct rows *rows)
                : result;
 }
 
-static int unpack_matrix(struct work *work)
+static int unpack_matrix(struct pack_work *work)
 {
     const struct matrices *matrices = &work->piece->what.matrices;
     const uint64_t fitting = UNPACKED_ELEMENTS / matrices->columns;
@@ -278,7 +212,7 @@ static int unpack_matrix(struct work *work)
 
 /* ---- a piece -------------------------------------------------------------------------- */
 
-static int open_source(struct work *work)
+static int open_source(struct pack_work *work)
 {
     struct packing_run *p = work->p;
     const struct plan_piece *what = &work->piece->what;
@@ -302,7 +236,14 @@ static int open_source(struct work *work)
                                   work->failure);
 }
 
-static int run_matrix(struct work *work)
+/* Does source or output have one scale? */
+static bool is_whole(const struct pack_work *work)
+{
+    return matrix_is_whole(work->content->terms.encoding) ||
+           matrix_is_whole(work->p->plan.terms.encoding);
+}
+
+static int run_matrix(struct pack_work *work)
 {
     struct packing_run *p = work->p;
     const bool unpack = p->plan.terms.encoding == TRIT_ENCODING_DENSE;
@@ -315,41 +256,39 @@ static int run_matrix(struct work *work)
         result = open_source(work);
 
     data_put_open(&work->data, p->writer, &p->plan, &work->piece->what, work->failure);
-    if (result == 0)
+    if (result == 0 && work->streamed && is_whole(work))
+        result = pack_quarters(work);
+    else if (result == 0)
         result = (unpack ? unpack_matrix : pack_matrix)(work);
+    if (result == 0 && unpack && is_whole(work))
+        count_rounded_scale(work);
     data_put_close(&work->data);
     matrix_close(&work->source);
     side_unload(&work->scales);
     return result;
 }
 
-static int run_layer(struct work *work)
+static int run_layer(struct pack_work *work)
 {
     struct packing_run *p = work->p;
     const size_t index = work->piece->what.index;
-    int result;
 
     work->content = &p->input.contents.items[index];
     work->dtype = content_dtype(&p->input.contents, index);
-    work->streamed = !matrix_is_whole(work->content->terms.encoding) &&
-                     !matrix_is_whole(p->plan.terms.encoding);
-    if (work->streamed ||
-        matrix_is_small(&work->content->dense, &work->piece->what.matrices))
-        return run_matrix(work);
-    pthread_mutex_lock(&p->whole);
-    result = run_matrix(work);
-    pthread_mutex_unlock(&p->whole);
-    return result;
+    /* A small matrix with one scale is one message. */
+    work->streamed = !is_whole(work) ||
+                     !matrix_is_small(&work->content->dense, &work->piece->what.matrices);
+    return run_matrix(work);
 }
 
 static int run_piece(void *owner, void *arg, const atomic_bool *stopped,
                      struct failure *failure)
 {
     struct packing_run *p = owner;
-    struct piece *piece = arg;
+    struct pack_piece *piece = arg;
     const struct plan_piece *what = &piece->what;
     const struct tensor_entry *entry = &p->plan.contents.table->entries[what->index];
-    struct work work = {.p = p, .piece = piece, .failure = failure};
+    struct pack_work work = {.p = p, .piece = piece, .failure = failure};
     int result = interrupt_check(failure);
 
     work.call = (struct trit_call_options)TRIT_CALL_OPTIONS_INIT;
@@ -368,13 +307,13 @@ static bool next_piece(void *owner, void *piece)
 {
     struct packing_run *p = owner;
 
-    return plan_cursor_next(&p->plan, &p->cursor, &((struct piece *)piece)->what);
+    return plan_cursor_next(&p->plan, &p->cursor, &((struct pack_piece *)piece)->what);
 }
 
 static int take_piece(void *owner, void *arg, struct failure *failure)
 {
     struct packing_run *p = owner;
-    const struct piece *piece = arg;
+    const struct pack_piece *piece = arg;
 
     (void)failure;
     p->rounded += piece->rounded;
@@ -384,7 +323,7 @@ static int take_piece(void *owner, void *arg, struct failure *failure)
 int pack_pieces(struct packing_run *p)
 {
     const struct lanes_work work = {.owner = p,
-                                    .piece_bytes = sizeof(struct piece),
+                                    .piece_bytes = sizeof(struct pack_piece),
                                     .next = next_piece,
                                     .run = run_piece,
                                     .take = take_piece};

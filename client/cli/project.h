@@ -26,7 +26,7 @@ struct projecting {
     size_t not_ternary;        /* layers whose projection is not ternary */
     size_t lost;               /* layers that lose scales and may not */
     struct plan_cursor cursor; /* of the next piece */
-    pthread_mutex_t whole;     /* held for a matrix that is in memory as a whole */
+    pthread_mutex_t whole;     /* held for a large matrix with one scale */
     struct failure failure;
 };
 

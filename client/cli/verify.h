@@ -27,7 +27,7 @@ struct verifying {
     uint64_t examined, kept; /* parameters */
     size_t next_pair;        /* of the next piece */
     uint64_t next_number;    /* of the matrix in a layer */
-    pthread_mutex_t whole;   /* held for a matrix that is in memory as a whole */
+    pthread_mutex_t whole;   /* held for a large matrix with one scale */
     struct failure failure;
 };
 

@@ -97,8 +97,9 @@ def filled(path, shape):
 
 
 @pytest.mark.skipif(SLOW, reason="sanitizers and emulators have memory of their own")
-@pytest.mark.parametrize("words", [("pq2_0",), ("int8", "--transposed", "l.weight")],
-                         ids=["pq2_0", "transposed"])
+@pytest.mark.parametrize("words", [("pq2_0",), ("hf_bitnet",),
+                                   ("int8", "--transposed", "l.weight")],
+                         ids=["pq2_0", "hf_bitnet", "transposed"])
 def test_a_large_layer_is_packed_and_unpacked_in_little_memory(start, tmp_path, words):
     """Also where the layer is stored [in, out] and keeps that layout."""
     own, latents = start(), tmp_path / "in.safetensors"
@@ -190,6 +191,44 @@ def test_bits_and_reports_are_those_of_one_message(daemon, run, tmp_path, random
     verify(daemon, whole.data, shape, dtype=TYPES.get(encoding, tensor_pb2.DTYPE_U8),
            encoding=encoding, group_size=size, scales=whole.scales,
            reference=ref.tensor(weight), layer=filed_at(run, 1))
+
+
+def quarters(codes):
+    """Codes packed as transformers' pack_weights does."""
+    rows = codes.shape[0] // 4
+    parts = [(codes[i * rows:(i + 1) * rows] + 1).astype(np.uint8) << (2 * i) for i in range(4)]
+    return np.bitwise_or.reduce(parts)
+
+
+def test_one_scale_is_packed_in_pieces(daemon, tmp_path, random):
+    """A matrix of several calls becomes hf_bitnet, and what hf_bitnet becomes is equal."""
+    files = {name: tmp_path / f"{name}.safetensors" for name in (
+        "dense", "hf", "int8", "pq2_0", "mlx_2bit", "back", "again")}
+    codes = random.integers(-1, 2, FOURS)
+    codes[:300] = 0  # rows of zeros fit any scale
+    save(files["dense"], {"l.weight": codes.astype(np.float32) / 4})
+    for words in (("pack", files["dense"], "-o", files["hf"], "-e", "hf_bitnet"),
+                  *(("pack", files["hf"], "-o", files[name], "-e", name)
+                    for name in ("int8", "pq2_0", "mlx_2bit")),
+                  ("pack", files["int8"], "-o", files["again"], "-e", "hf_bitnet"),
+                  ("unpack", files["hf"], "-o", files["back"])):
+        done = cli(daemon, *words)
+        assert done.returncode == 0, (words, done.stderr)
+    found = load(files["hf"])
+    assert np.array_equal(found["l.weight"], quarters(codes)) and found["l.weight_scale"] == .25
+    assert files["again"].read_bytes() == files["hf"].read_bytes()
+    for name in files:
+        if name != "hf":
+            done = cli(None, "diff", files["hf"], files[name])
+            assert done.returncode == 0, (name, done.stdout)
+    last_call = np.arange(FOURS[0]) % (FOURS[0] // 4) >= 292  # of three
+    for rows, word in ((last_call, "hf_bitnet has one scale for the tensor"), (1100, "in rows")):
+        dense = codes.astype(np.float32) / 4
+        dense[rows] *= 2
+        save(files["dense"], {"l.weight": dense})
+        done = cli(daemon, "pack", files["dense"], "-o", files["hf"], "-e", "hf_bitnet", "--force")
+        assert done.returncode == 1 and word in done.stderr, done.stderr
+        assert load(files["hf"])["l.weight_scale"] == .25
 
 
 def test_an_output_that_cannot_be_written_says_why(daemon, tmp_path, random):

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A large matrix that is hf_bitnet, or becomes it. Byte row r holds the rows r, r + R,
+ * r + 2 R and r + 3 R of the matrix, where R is a quarter of its rows. So some byte rows,
+ * and those rows of each quarter, are a matrix of their own, and a call does one of them. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "checkpoint/decode.h"
+#include "client/cli/pack.h"
+#include "kernels/interleave.h"
+#include "kernels/kernels.h"
+
+enum { CALL_ELEMENTS = 1 << 20 }; /* at least one byte row */
+
+struct quarters {
+    struct pack_work *work;
+    uint64_t rows, columns; /* rows: of a quarter */
+    bool from, to;          /* source, output are hf_bitnet */
+    uint64_t first, count;  /* byte rows of this call */
+    uint8_t *data, *scales; /* of the source, for this call */
+    uint64_t data_bytes, scale_bytes;
+    struct data_put puts[INTERLEAVED]; /* of each quarter, unless `to` */
+    uint8_t *scales_out;               /* of the whole output, unless `to` */
+    uint64_t scales_out_bytes;
+    float scale; /* of the output, if `to` */
+    bool scale_is_known;
+};
+
+static int no_memory(const struct quarters *q)
+{
+    return fail(q->work->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
+/* ---- the source ------------------------------------------------------------------------ */
+
+static int read_data(struct quarters *q)
+{
+    struct matrix *source = &q->work->source;
+    const uint64_t row = source->bytes / (q->from ? q->rows : q->rows * INTERLEAVED);
+    const uint64_t part = q->count * row;
+
+    q->data_bytes = q->from ? part : part * INTERLEAVED;
+    for (uint64_t i = 0; i < (q->from ? 1 : INTERLEAVED); i++)
+        if (matrix_read(source, (i * q->rows + q->first) * row, q->data + i * part,
+                        part) < 0)
+            return -1;
+    return 0;
+}
+
+/* The scales of the rows; one for all if the source is hf_bitnet. */
+static void take_scales(struct quarters *q)
+{
+    const struct side_matrix *scales = &q->work->scales;
+    const uint64_t row = scales->scale_bytes / (q->rows * INTERLEAVED);
+
+    q->scale_bytes = q->from ? scales->scale_bytes : q->count * row * INTERLEAVED;
+    if (q->from && scales->scales)
+        memcpy(q->scales, scales->scales, (size_t)q->scale_bytes);
+    for (uint64_t i = 0; !q->from && scales->scales && i < INTERLEAVED; i++)
+        memcpy(q->scales + i * q->count * row,
+               (const char *)scales->scales + (i * q->rows + q->first) * row,
+               (size_t)(q->count * row));
+}
+
+/* ---- the output ------------------------------------------------------------------------ */
+
+static int put_quarters(struct quarters *q, const uint8_t *data, uint64_t bytes)
+{
+    for (uint64_t i = 0; i < INTERLEAVED; i++)
+        if (data_put_write(&q->puts[i], 0, data + i * (bytes / INTERLEAVED),
+                           bytes / INTERLEAVED) < 0)
+            return -1;
+    return 0;
+}
+
+static int keep_scales(struct quarters *q, const uint8_t *scales, uint64_t bytes)
+{
+    const uint64_t row = bytes / (q->count * INTERLEAVED);
+    const uint64_t all = row * q->rows * INTERLEAVED;
+
+    if (!q->scales_out)
+        q->scales_out = malloc((size_t)all + 1);
+    if (!q->scales_out)
+        return no_memory(q);
+    q->scales_out_bytes = all;
+    for (uint64_t i = 0; i < INTERLEAVED; i++)
+        memcpy(q->scales_out + (i * q->rows + q->first) * row,
+               scales + i * q->count * row, (size_t)(q->count * row));
+    return 0;
+}
+
+/* Rows of zeros fit any scale. */
+static int share_scale(struct quarters *q, float scale, bool zeros)
+{
+    if (!zeros && q->scale_is_known && scale != q->scale)
+        return fail(q->work->failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "hf_bitnet has one scale for the tensor, but there are %.9g and %.9g",
+                    (double)q->scale, (double)scale);
+    if (!q->scale_is_known && (!zeros || q->first == 0))
+        q->scale = scale;
+    q->scale_is_known |= !zeros;
+    return 0;
+}
+
+static int take_packed(struct quarters *q, const struct trit_projection *packed,
+                       const struct trit_report *report)
+{
+    float scale;
+
+    q->work->piece->rounded += pack_rounded(report);
+    if (!q->to)
+        return put_quarters(q, packed->data, packed->data_bytes) < 0 ||
+                       (packed->scale_bytes &&
+                        keep_scales(q, packed->scales, packed->scale_bytes) < 0)
+                   ? -1
+                   : 0;
+    if (packed->scale_bytes != sizeof(scale))
+        return fail(q->work->failure, TRIT_INTERNAL, NULL, "the daemon sent no scale");
+    memcpy(&scale, packed->scales, sizeof(scale));
+    return share_scale(q, scale, report->zeros == report->elements) < 0
+               ? -1
+               : data_put_write(&q->work->data, 0, packed->data, packed->data_bytes);
+}
+
+/* ---- calls ----------------------------------------------------------------------------- */
+
+static struct trit_tensor tensor_of(struct quarters *q)
+{
+    struct trit_tensor tensor =
+        matrix_tensor(&q->work->source, q->work->dtype, &q->work->piece->what.matrices);
+
+    tensor.shape[0] = q->count * INTERLEAVED;
+    tensor.data = q->data;
+    tensor.bytes = q->data_bytes;
+    return tensor;
+}
+
+static int call_pack(struct quarters *q)
+{
+    struct trit_pack_options options = pack_options(q->work);
+    const struct trit_tensor tensor = tensor_of(q);
+    struct trit_projection packed = TRIT_PROJECTION_INIT;
+    struct trit_report report = TRIT_REPORT_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
+    int result;
+
+    options.write = NULL;
+    options.scales = q->scale_bytes ? q->scales : NULL;
+    options.scale_bytes = q->scale_bytes;
+    packed.report = &report;
+    result = matrix_call_ended(
+        trit_pack(q->work->p->client, &tensor, &options, &packed, &error), &error,
+        q->work->failure);
+    if (result == 0)
+        result = take_packed(q, &packed, &report);
+    trit_projection_free(&packed);
+    return result;
+}
+
+static int call_unpack(struct quarters *q)
+{
+    const struct trit_unpack_options options = unpack_options(q->work);
+    const struct trit_tensor tensor = tensor_of(q);
+    struct trit_error error = TRIT_ERROR_INIT;
+    void *data = NULL;
+    uint64_t bytes = 0;
+    int result = matrix_call_ended(
+        trit_unpack(q->work->p->client, &tensor, &options, &data, &bytes, &error), &error,
+        q->work->failure);
+
+    if (result == 0)
+        result = put_quarters(q, data, bytes);
+    trit_free(data);
+    return result;
+}
+
+static int run_calls(struct quarters *q)
+{
+    const bool unpack = q->work->p->plan.terms.encoding == TRIT_ENCODING_DENSE;
+    const uint64_t fitting = CALL_ELEMENTS / INTERLEAVED / q->columns;
+    const uint64_t each = u64_min(fitting ? fitting : 1, q->rows);
+    const uint64_t rows = q->rows * INTERLEAVED;
+
+    q->data = malloc((size_t)(each * INTERLEAVED * (q->work->source.bytes / rows + 1) +
+                              each * q->columns));
+    q->scales =
+        malloc((size_t)(each * INTERLEAVED * (q->work->scales.scale_bytes / rows) + 4));
+    if (!q->data || !q->scales)
+        return no_memory(q);
+    for (; q->first < q->rows; q->first += q->count) {
+        q->count = u64_min(each, q->rows - q->first);
+        if (read_data(q) < 0)
+            return -1;
+        take_scales(q);
+        if ((unpack ? call_unpack : call_pack)(q) < 0)
+            /* The daemon counts from the first row that it was sent. */
+            return fail_context(q->work->failure,
+                                "in rows %" PRIu64 " to %" PRIu64
+                                " of each quarter of the matrix",
+                                q->first, q->first + q->count - 1);
+    }
+    return 0;
+}
+
+static int put_rest(struct quarters *q)
+{
+    struct pack_work *work = q->work;
+    const size_t index = work->p->plan.items[work->piece->what.index].data;
+    struct encoded encoded = {.scales = q->to ? (void *)&q->scale : (void *)q->scales_out,
+                              .data_bytes = work->p->plan.table.entries[index].bytes /
+                                            work->piece->what.matrices.count,
+                              .scale_bytes =
+                                  q->to ? sizeof(q->scale) : q->scales_out_bytes};
+
+    for (uint64_t i = 0; i < INTERLEAVED; i++)
+        if (data_put_end(&q->puts[i]) < 0)
+            return -1;
+    return data_put_end(&work->data) < 0
+               ? -1
+               : put_scales(work->p->writer, &work->p->plan, &work->piece->what, &encoded,
+                            work->failure);
+}
+
+int pack_quarters(struct pack_work *work)
+{
+    const struct matrices *matrices = &work->piece->what.matrices;
+    struct quarters q = {
+        .work = work,
+        .rows = matrices->rows / INTERLEAVED,
+        .columns = matrices->columns,
+        .from = work->content->terms.encoding == TRIT_ENCODING_HF_BITNET,
+        .to = work->p->plan.terms.encoding == TRIT_ENCODING_HF_BITNET,
+    };
+    int result;
+
+    for (uint64_t i = 0; i < INTERLEAVED; i++) {
+        data_put_open(&q.puts[i], work->p->writer, &work->p->plan, &work->piece->what,
+                      work->failure);
+        q.puts[i].at = i * q.rows * q.puts[i].row_bytes;
+    }
+    result = run_calls(&q);
+    if (result == 0)
+        result = put_rest(&q);
+    for (uint64_t i = 0; i < INTERLEAVED; i++)
+        data_put_close(&q.puts[i]);
+    free(q.data);
+    free(q.scales);
+    free(q.scales_out);
+    return result;
+}
