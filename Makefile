@@ -109,7 +109,7 @@ $(O)/third_party/%.o: third_party/%.c $(O)/flags | $(DEPS)
 	@$(CC) $(CFLAGS_ALL) $(THIRD_PARTY) -w -MMD -MP -c -o $@ $<
 $(O)/json.a: $(O)/third_party/yyjson/yyjson.o
 
-$(O)/gen/%.o: $(GEN)/%.c $(O)/flags | $(DEPS)
+$(O)/gen/%.o: $(GEN)/%.c $(O)/flags | $(DEPS) $(PB_C)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS_ALL) -Wno-conversion -Wno-pedantic -MMD -MP -c -o $@ $<
 
